@@ -1,0 +1,60 @@
+package db
+
+import (
+	"database/sql"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Micros returns the instant as the database keeps it: microseconds since 1970 in UTC.
+func Micros(t time.Time) int64 { return t.UnixMicro() }
+
+// At returns the instant that the database keeps as us, in UTC.
+func At(us int64) time.Time { return time.UnixMicro(us).UTC() }
+
+// MicrosOrNull is Micros for an instant that may be missing.
+func MicrosOrNull(t *time.Time) sql.NullInt64 {
+	if t == nil {
+		return sql.NullInt64{}
+	}
+	return sql.NullInt64{Int64: t.UnixMicro(), Valid: true}
+}
+
+// AtOrNil is At for a column that may be NULL.
+func AtOrNil(us sql.NullInt64) *time.Time {
+	if !us.Valid {
+		return nil
+	}
+	t := At(us.Int64)
+	return &t
+}
+
+// In returns n placeholders from $first on, in parentheses: "($3, $4)". n must be at
+// least 1: neither engine takes an empty list.
+func In(first, n int) string {
+	if n < 1 {
+		panic("db: In needs at least one value")
+	}
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, ", $%d", first+i)
+	}
+	return "(" + b.String()[2:] + ")"
+}
+
+// Like returns a pattern for `lower(column) LIKE $n ESCAPE '\'` that finds the text anywhere, whatever its case.
+func Like(text string) string {
+	return "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(strings.ToLower(text)) + "%"
+}
+
+// Page says which part of a list is wanted.
+type Page struct {
+	// Number counts from 1.
+	Number int
+	// Limit is the most rows, 1 to 100.
+	Limit int
+}
+
+// Offset returns how many rows come before the page.
+func (p Page) Offset() int { return (p.Number - 1) * p.Limit }

@@ -1,0 +1,191 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/billetcloud/billet/internal/clock"
+)
+
+// Engine names a database engine.
+type Engine string
+
+// The engines.
+const (
+	SQLite   Engine = "sqlite"
+	Postgres Engine = "postgres"
+)
+
+// ErrInsideTx is returned when the outer handle is used, or a second
+// transaction is begun, with the context of a running one.
+var ErrInsideTx = errors.New("db: the outer handle was used inside a transaction; pass the tx on instead")
+
+// attempts is how often InTx runs a transaction that keeps losing against others.
+const attempts = 20
+
+// Config is what an engine's Open makes a DB of.
+type Config struct {
+	Engine Engine
+	// Write runs transactions, Read everything else; they may be the same pool.
+	Write, Read *sql.DB
+	Clock       clock.Clock
+	// TryAgain tells whether the error means that the whole transaction should be run again.
+	TryAgain func(error) bool
+}
+
+// DB is an open database.
+type DB struct{ c Config }
+
+// New returns a DB over open pools. It panics when a field is missing.
+func New(c Config) *DB {
+	if c.Engine == "" || c.Write == nil || c.Read == nil || c.Clock == nil || c.TryAgain == nil {
+		panic("db: New needs every field of its Config")
+	}
+	return &DB{c}
+}
+
+// Close closes the pools.
+func (d *DB) Close() error {
+	err := d.c.Write.Close()
+	if d.c.Read != d.c.Write {
+		err = errors.Join(err, d.c.Read.Close())
+	}
+	return err
+}
+
+// Engine tells which engine this is.
+func (d *DB) Engine() Engine { return d.c.Engine }
+
+// Handle returns the writing pool, for the migrations.
+func (d *DB) Handle() *sql.DB { return d.c.Write }
+
+// Ping tells whether both pools answer.
+func (d *DB) Ping(ctx context.Context) error {
+	return errors.Join(d.c.Write.PingContext(ctx), d.c.Read.PingContext(ctx))
+}
+
+// Reader is what a query needs: a *DB, each query on its own, or a *Tx.
+type Reader interface {
+	Query(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRow(ctx context.Context, query string, args ...any) Row
+}
+
+// Row is the one row of a query.
+type Row interface{ Scan(dest ...any) error }
+
+// Query runs a query outside any transaction.
+func (d *DB) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	if InsideTx(ctx) {
+		return nil, ErrInsideTx
+	}
+	return d.c.Read.QueryContext(ctx, query, args...)
+}
+
+// QueryRow runs a query for one row outside any transaction.
+func (d *DB) QueryRow(ctx context.Context, query string, args ...any) Row {
+	if InsideTx(ctx) {
+		return failedRow{ErrInsideTx}
+	}
+	return d.c.Read.QueryRowContext(ctx, query, args...)
+}
+
+type failedRow struct{ err error }
+
+func (r failedRow) Scan(...any) error { return r.err }
+
+// Tx is one transaction.
+type Tx struct {
+	// Now is the time of the whole change, in UTC, cut to the microsecond as the database keeps it.
+	Now time.Time
+
+	tx          *sql.Tx
+	engine      Engine
+	afterCommit []func()
+}
+
+// Engine tells which engine this is, for the one place where a statement must differ.
+func (t *Tx) Engine() Engine { return t.engine }
+
+// Exec runs a statement and returns how many rows it changed.
+func (t *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
+	r, err := t.tx.ExecContext(ctx, query, args...)
+	if err != nil {
+		return 0, err
+	}
+	return r.RowsAffected()
+}
+
+// Query runs a query within the transaction.
+func (t *Tx) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return t.tx.QueryContext(ctx, query, args...)
+}
+
+// QueryRow runs a query for one row within the transaction.
+func (t *Tx) QueryRow(ctx context.Context, query string, args ...any) Row {
+	return t.tx.QueryRowContext(ctx, query, args...)
+}
+
+// AfterCommit has f called once the transaction has committed. It is for wake-ups
+// only: a crash in between loses the call, so whatever must happen is a row.
+func (t *Tx) AfterCommit(f func()) { t.afterCommit = append(t.afterCommit, f) }
+
+type txMark struct{}
+
+// InsideTx tells whether the context belongs to a running transaction.
+func InsideTx(ctx context.Context) bool { return ctx.Value(txMark{}) != nil }
+
+// InTx runs f in a transaction that may write, and commits it when f returns nil.
+// It runs f again, from the start, when the database says that another transaction was in the way.
+func (d *DB) InTx(ctx context.Context, f func(ctx context.Context, tx *Tx) error) error {
+	for try := 1; ; try++ {
+		err := d.once(ctx, d.c.Write, nil, f)
+		if err == nil || try == attempts || !d.c.TryAgain(err) || ctx.Err() != nil {
+			return err
+		}
+		// Apart by chance, so that two that met do not meet again. Real time: the database waits for no simulated clock.
+		if err := (clock.System{}).SleepUntil(ctx, time.Now().Add(rand.N(time.Duration(try)*5*time.Millisecond))); err != nil {
+			return err
+		}
+	}
+}
+
+// View runs f in a transaction that only reads, so that several queries see one state.
+func (d *DB) View(ctx context.Context, f func(ctx context.Context, tx *Tx) error) error {
+	o := &sql.TxOptions{ReadOnly: true}
+	if d.c.Engine == Postgres {
+		o.Isolation = sql.LevelRepeatableRead
+	}
+	return d.once(ctx, d.c.Read, o, f)
+}
+
+func (d *DB) once(ctx context.Context, pool *sql.DB, o *sql.TxOptions, f func(ctx context.Context, tx *Tx) error) error {
+	if InsideTx(ctx) {
+		return ErrInsideTx
+	}
+	raw, err := pool.BeginTx(ctx, o)
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	tx := &Tx{Now: d.c.Clock.Now().Truncate(time.Microsecond), tx: raw, engine: d.c.Engine}
+	done := false
+	defer func() {
+		if !done { // also when f panics: the connection must go back
+			_ = raw.Rollback()
+		}
+	}()
+	if err := f(context.WithValue(ctx, txMark{}, true), tx); err != nil {
+		return err
+	}
+	done = true
+	if err := raw.Commit(); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	for _, call := range tx.afterCommit {
+		call()
+	}
+	return nil
+}

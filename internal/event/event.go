@@ -1,0 +1,86 @@
+package event
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/id"
+)
+
+// Event is one thing that happened to a subject.
+type Event struct {
+	ID id.ID `json:"id"`
+	// Account owns the subject.
+	Account id.ID `json:"-"`
+	// Subject is the id of what it happened to: a deployment, a volume, an account.
+	Subject id.ID `json:"subject"`
+	// Type is a stable word: "deployment.running".
+	Type string `json:"type"`
+	// Data are the facts, by name; never nil once read.
+	Data      map[string]any `json:"data"`
+	CreatedAt time.Time      `json:"createdAt"`
+}
+
+// Log appends and reads events.
+type Log struct {
+	ids *id.Maker
+
+	mu       sync.Mutex
+	watchers map[id.ID]map[chan struct{}]bool
+}
+
+// New returns a Log that takes ids for its events from ids.
+func New(ids *id.Maker) *Log {
+	if ids == nil {
+		panic("event: New needs a maker of ids")
+	}
+	return &Log{ids: ids, watchers: map[id.ID]map[chan struct{}]bool{}}
+}
+
+// Append adds an event, giving it its ID and CreatedAt, and wakes who watches the subject once the change is committed.
+func (l *Log) Append(ctx context.Context, tx *db.Tx, e Event) error {
+	e.ID, e.CreatedAt = l.ids.New(id.Event), tx.Now
+	if err := insert(ctx, tx, e); err != nil {
+		return err
+	}
+	tx.AfterCommit(func() { l.wake(e.Subject) })
+	return nil
+}
+
+// List returns a page of the subject's events, oldest first, and how many there are.
+func (l *Log) List(ctx context.Context, r db.Reader, account, subject id.ID, p db.Page) ([]Event, int, error) {
+	return list(ctx, r, account, subject, p)
+}
+
+// Watch returns a channel that holds a token after each commit in this process that appended for the
+// subject. It is a hint to look again: what other replicas append is not seen. cancel must be called.
+func (l *Log) Watch(subject id.ID) (changed <-chan struct{}, cancel func()) {
+	c := make(chan struct{}, 1)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.watchers[subject] == nil {
+		l.watchers[subject] = map[chan struct{}]bool{}
+	}
+	l.watchers[subject][c] = true
+	return c, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		delete(l.watchers[subject], c)
+		if len(l.watchers[subject]) == 0 {
+			delete(l.watchers, subject)
+		}
+	}
+}
+
+func (l *Log) wake(subject id.ID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for c := range l.watchers[subject] {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
+	}
+}

@@ -1,0 +1,47 @@
+package event_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"testing"
+
+	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/db/dbtest"
+	"github.com/billetcloud/billet/internal/event"
+	"github.com/billetcloud/billet/internal/id"
+)
+
+func TestEventsBelongToTheirChangeAndTheirAccount(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		l, boom := event.New(id.NewMaker(c, rand.Reader)), errors.New("boom")
+		changed, cancel := l.Watch("dep_1")
+		defer cancel()
+		add := func(kind string, fail error) {
+			t.Helper()
+			err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+				return errors.Join(l.Append(ctx, tx, event.Event{Account: "acc_1", Subject: "dep_1", Type: kind, Data: map[string]any{"n": kind}}), fail)
+			})
+			if !errors.Is(err, fail) {
+				t.Fatal(err)
+			}
+		}
+		add("deployment.created", boom)
+		select {
+		case <-changed:
+			t.Fatal("woken by a change that was rolled back")
+		default:
+		}
+		add("deployment.created", nil)
+		<-changed
+		add("deployment.running", nil)
+		got, total, err := l.List(t.Context(), d, "acc_1", "dep_1", db.Page{Number: 2, Limit: 1})
+		if err != nil || total != 2 || len(got) != 1 || got[0].Type != "deployment.running" || got[0].Data["n"] != "deployment.running" || !got[0].CreatedAt.Equal(c.Now()) {
+			t.Fatalf("%+v of %d, %v", got, total, err)
+		}
+		if got, total, err := l.List(t.Context(), d, "acc_2", "dep_1", db.Page{Number: 1, Limit: 10}); err != nil || total != 0 || len(got) != 0 {
+			t.Fatalf("another account sees %+v of %d, %v", got, total, err)
+		}
+	})
+}

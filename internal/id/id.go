@@ -1,0 +1,90 @@
+package id
+
+import (
+	"io"
+	"strings"
+	"sync"
+
+	"github.com/billetcloud/billet/internal/clock"
+	"github.com/oklog/ulid/v2"
+)
+
+// ID names one thing for ever: "dep_01jd…". The text before the underscore is its Kind.
+type ID string
+
+// Kind is the prefix of an id, without the underscore.
+type Kind string
+
+// The kinds of things that have ids.
+const (
+	Offer       Kind = "off"
+	Deployment  Kind = "dep"
+	APIKey      Kind = "key"
+	SSHKey      Kind = "ssh"
+	Volume      Kind = "vol"
+	Transaction Kind = "txn"
+	Event       Kind = "evt"
+	Account     Kind = "acc"
+	Person      Kind = "usr"
+	Session     Kind = "ses"
+	Job         Kind = "job"
+	Request     Kind = "req"
+)
+
+// MaxLength is the most characters that Valid accepts.
+const MaxLength = 40
+
+// Kind returns the id's prefix, or "" where it has none.
+func (i ID) Kind() Kind {
+	k, _, found := strings.Cut(string(i), "_")
+	if !found {
+		return ""
+	}
+	return Kind(k)
+}
+
+// Valid tells whether the text has the form of an id of that kind: the prefix
+// and 1 to 36 characters of [a-z0-9]. It does not tell whether such a thing exists.
+func (i ID) Valid(k Kind) bool {
+	rest, found := strings.CutPrefix(string(i), string(k)+"_")
+	if !found || rest == "" || len(i) > MaxLength {
+		return false
+	}
+	for _, r := range rest {
+		if (r < 'a' || r > 'z') && (r < '0' || r > '9') {
+			return false
+		}
+	}
+	return true
+}
+
+// Maker makes ids. It is safe for concurrent use.
+type Maker struct {
+	clock clock.Clock
+
+	mu      sync.Mutex
+	entropy *ulid.MonotonicEntropy
+	last    uint64
+}
+
+// NewMaker returns a Maker that takes the time from c and randomness from r
+// (crypto/rand.Reader outside tests).
+func NewMaker(c clock.Clock, r io.Reader) *Maker {
+	if c == nil || r == nil {
+		panic("id: NewMaker needs a clock and a source of randomness")
+	}
+	return &Maker{clock: c, entropy: ulid.Monotonic(r, 0)}
+}
+
+// New returns a new id of that kind, greater than every one made before by this Maker.
+// It panics when the source of randomness fails: nothing sensible can go on without one.
+func (m *Maker) New(k Kind) ID {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.last = max(m.last, ulid.Timestamp(m.clock.Now()))
+	u, err := ulid.New(m.last, m.entropy)
+	if err != nil {
+		panic("id: no randomness: " + err.Error())
+	}
+	return ID(string(k) + "_" + strings.ToLower(u.String()))
+}

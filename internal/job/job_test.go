@@ -1,0 +1,265 @@
+package job_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/db/dbtest"
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/job"
+)
+
+const look job.Kind = "look"
+
+type rig struct {
+	t     *testing.T
+	db    *db.DB
+	clock *clock.Simulated
+	real  *clock.Simulated
+	queue *job.Queue
+}
+
+func newRig(t *testing.T, d *db.DB, c *clock.Simulated) *rig {
+	return &rig{t: t, db: d, clock: c, real: clock.NewFrozen(dbtest.Start), queue: job.NewQueue(id.NewMaker(c, rand.Reader))}
+}
+
+func (r *rig) runner(h job.Handler) *job.Runner {
+	n := job.NewRunner(job.Config{DB: r.db, Queue: r.queue, Clock: r.clock, Real: r.real.Now, Log: slog.New(slog.DiscardHandler), Workers: 4})
+	n.Handle(look, h)
+	return n
+}
+
+func (r *rig) enqueue(subject id.ID, after time.Duration) {
+	r.t.Helper()
+	err := r.db.InTx(r.t.Context(), func(ctx context.Context, tx *db.Tx) error {
+		return r.queue.Enqueue(ctx, tx, look, subject, tx.Now.Add(after))
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *rig) drain(n *job.Runner) {
+	r.t.Helper()
+	if err := n.Drain(r.t.Context()); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func TestAJobRunsWhenItIsDueAndTheEarlierTimeCounts(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		r, runs := newRig(t, d, c), 0
+		n := r.runner(func(context.Context, id.ID) (job.Outcome, error) { runs++; return job.Done(), nil })
+		r.enqueue("dep_1", time.Hour)
+		r.enqueue("dep_1", time.Minute)
+		r.enqueue("dep_1", 2*time.Hour)
+		for _, step := range []struct {
+			move time.Duration
+			want int
+		}{{0, 0}, {59 * time.Second, 0}, {time.Second, 1}, {24 * time.Hour, 1}} {
+			c.Advance(step.move)
+			r.drain(n)
+			if runs != step.want {
+				t.Fatalf("after %s more: %d runs, want %d", step.move, runs, step.want)
+			}
+		}
+	})
+}
+
+func TestARolledBackChangeLeavesNoJob(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		r, boom := newRig(t, d, c), errors.New("boom")
+		n := r.runner(func(context.Context, id.ID) (job.Outcome, error) {
+			t.Error("ran a job that was never committed")
+			return job.Done(), nil
+		})
+		err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+			return errors.Join(r.queue.Enqueue(ctx, tx, look, "dep_1", tx.Now), boom)
+		})
+		if !errors.Is(err, boom) {
+			t.Fatal(err)
+		}
+		r.drain(n)
+	})
+}
+
+func TestEnqueueDuringARunIsNotLost(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		r, runs := newRig(t, d, c), 0
+		n := r.runner(func(context.Context, id.ID) (job.Outcome, error) {
+			if runs++; runs == 1 {
+				r.enqueue("dep_1", 0)
+			}
+			return job.Done(), nil
+		})
+		r.enqueue("dep_1", 0)
+		r.drain(n)
+		if runs != 2 {
+			t.Fatalf("%d runs, want 2", runs)
+		}
+	})
+}
+
+func TestFailuresAreTriedAgainAndShown(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		r, runs := newRig(t, d, c), 0
+		n := r.runner(func(context.Context, id.ID) (job.Outcome, error) {
+			switch runs++; runs {
+			case 1:
+				return job.Outcome{}, errors.New("no\x00answer")
+			case 2:
+				panic("worse")
+			}
+			return job.Done(), nil
+		})
+		r.enqueue("dep_1", 0)
+		r.drain(n)
+		failing, err := job.ListFailing(t.Context(), d)
+		if err != nil || len(failing) != 1 || failing[0].LastError != "noanswer" || failing[0].Failures != 1 {
+			t.Fatalf("%+v %v", failing, err)
+		}
+		c.Advance(2 * time.Second)
+		r.drain(n)
+		c.Advance(4 * time.Second)
+		r.drain(n)
+		if failing, err = job.ListFailing(t.Context(), d); err != nil || len(failing) != 0 || runs != 3 {
+			t.Fatalf("%d runs; %+v %v", runs, failing, err)
+		}
+	})
+}
+
+// A worker that was killed keeps its lease until it ends in real time; then another takes over, and
+// whatever the first still says is refused.
+func TestALateWorkerIsRefused(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		r := newRig(t, d, c)
+		var runs atomic.Int32
+		entered, release := make(chan struct{}), make(chan struct{})
+		n := r.runner(func(context.Context, id.ID) (job.Outcome, error) {
+			if runs.Add(1) == 1 {
+				close(entered)
+				<-release
+				return job.Done(), nil // too late
+			}
+			return job.At(c.Now().Add(time.Hour)), nil
+		})
+		r.enqueue("dep_1", 0)
+		var wg sync.WaitGroup
+		wg.Go(func() { _ = n.Drain(t.Context()) })
+		<-entered
+		c.Advance(24 * time.Hour) // time travel ends no lease
+		r.drain(n)
+		if got := runs.Load(); got != 1 {
+			t.Fatalf("%d runs while the lease held", got)
+		}
+		r.real.Advance(31 * time.Second)
+		r.drain(n)
+		close(release)
+		wg.Wait()
+		c.Advance(time.Hour)
+		r.drain(n)
+		if got := runs.Load(); got != 3 {
+			t.Fatalf("%d runs, want 3: the late worker must not have ended the job", got)
+		}
+	})
+}
+
+func TestTwoRunnersClaimNothingTwice(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		r := newRig(t, d, c)
+		ids := id.NewMaker(c, rand.Reader)
+		for range 100 {
+			r.enqueue(ids.New(id.Deployment), 0)
+		}
+		var mu sync.Mutex
+		seen := map[id.ID]int{}
+		h := func(_ context.Context, s id.ID) (job.Outcome, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			seen[s]++
+			return job.Done(), nil
+		}
+		var wg sync.WaitGroup
+		for range 2 {
+			n := r.runner(h)
+			wg.Go(func() {
+				if err := n.Drain(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if len(seen) != 100 {
+			t.Fatalf("%d subjects seen", len(seen))
+		}
+		for s, times := range seen {
+			if times != 1 {
+				t.Errorf("%s ran %d times", s, times)
+			}
+		}
+	})
+}
+
+func TestTravelStopsAtEachDueInstantWhileTheRunnerIsUp(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		r := newRig(t, d, c)
+		var mu sync.Mutex
+		var at []time.Duration
+		start := c.Now()
+		n := r.runner(func(context.Context, id.ID) (job.Outcome, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			at = append(at, c.Now().Sub(start))
+			return job.At(c.Now().Add(time.Hour)), nil
+		})
+		r.enqueue("dep_1", time.Hour)
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() { n.Run(ctx) })
+		if err := n.Travel(t.Context(), c, start.Add(3*time.Hour+30*time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		wg.Wait()
+		want := []time.Duration{time.Hour, 2 * time.Hour, 3 * time.Hour}
+		if len(at) != 3 || at[0] != want[0] || at[1] != want[1] || at[2] != want[2] || c.Now().Sub(start) != 3*time.Hour+30*time.Minute {
+			t.Fatalf("ran at %v, clock at +%s", at, c.Now().Sub(start))
+		}
+	})
+}
+
+func TestRunStopsWhenAskedHoweverOften(t *testing.T) {
+	d := dbtest.SQLite(t, clock.System{})
+	q := job.NewQueue(id.NewMaker(clock.System{}, rand.Reader))
+	for range 50 {
+		n := job.NewRunner(job.Config{DB: d, Queue: q, Clock: clock.System{}, Real: time.Now, Log: slog.New(slog.DiscardHandler), Workers: 2})
+		ran := make(chan struct{}, 1)
+		n.Handle(look, func(context.Context, id.ID) (job.Outcome, error) {
+			select {
+			case ran <- struct{}{}:
+			default:
+			}
+			return job.Done(), nil
+		})
+		err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+			return q.Enqueue(ctx, tx, look, "dep_1", tx.Now)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		stopped := make(chan struct{})
+		go func() { n.Run(ctx); close(stopped) }()
+		<-ran
+		cancel()
+		<-stopped
+	}
+}

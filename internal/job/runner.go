@@ -1,0 +1,345 @@
+package job
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/id"
+)
+
+const (
+	lease     = 30 * time.Second // of real time; extended while the handler runs
+	batch     = 32               // jobs claimed at once
+	poll      = time.Second      // how long a job enqueued by another process may wait
+	firstWait = time.Second      // after a first failure; doubled by each further one
+	lastWait  = 5 * time.Minute
+)
+
+// Config is what a Runner needs. Every field is required.
+type Config struct {
+	DB    *db.DB
+	Queue *Queue
+	// Clock decides what is due; leases use Real, which is the machine's own time outside tests.
+	Clock clock.Clock
+	Real  func() time.Time
+	Log   *slog.Logger
+	// Workers is how many jobs may run beside each other.
+	Workers int
+}
+
+// Runner claims due jobs and runs them.
+type Runner struct {
+	c        Config
+	handlers map[Kind]Handler
+
+	slots chan struct{} // one for each run of Run that is under way
+	wg    sync.WaitGroup
+
+	travel  sync.Mutex // one traveller at a time
+	mu      sync.Mutex
+	changed *sync.Cond // running fell to 0, or paused became false
+	running int
+	paused  bool // a traveller runs what is due; Run claims nothing
+}
+
+// NewRunner returns a Runner without handlers. It panics when a field is missing.
+func NewRunner(c Config) *Runner {
+	if c.DB == nil || c.Queue == nil || c.Clock == nil || c.Real == nil || c.Log == nil || c.Workers < 1 {
+		panic("job: NewRunner needs every field of its Config")
+	}
+	r := &Runner{c: c, handlers: map[Kind]Handler{}, slots: make(chan struct{}, c.Workers)}
+	r.changed = sync.NewCond(&r.mu)
+	return r
+}
+
+// Handle registers the handler of a kind, before Run. A kind has one.
+func (r *Runner) Handle(kind Kind, h Handler) {
+	if r.handlers[kind] != nil {
+		panic("job: two handlers for " + string(kind))
+	}
+	r.handlers[kind] = h
+}
+
+// Run runs due jobs until the context ends, then waits for those under way.
+func (r *Runner) Run(ctx context.Context) {
+	defer r.wg.Wait()
+	for ctx.Err() == nil {
+		started, err := r.startDue(ctx)
+		if err != nil && ctx.Err() == nil {
+			r.c.Log.ErrorContext(ctx, "claiming jobs failed", "error", err)
+		}
+		if started < batch {
+			r.wait(ctx)
+		}
+	}
+}
+
+// wait returns when a job may be due: by the clock, by a wake-up, or because it is time to poll.
+func (r *Runner) wait(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, poll)
+	defer cancel()
+	next, any, err := nextDue(ctx, r.c.DB, r.c.Real())
+	due := make(chan struct{})
+	if err == nil && any {
+		go func() {
+			if r.c.Clock.SleepUntil(ctx, next) == nil {
+				close(due)
+			}
+		}()
+	}
+	select {
+	case <-due:
+	case <-r.c.Queue.wake:
+	case <-ctx.Done():
+	}
+}
+
+// startDue claims what is due, up to the free workers, and starts it.
+func (r *Runner) startDue(ctx context.Context) (int, error) {
+	free := 0
+	for free < batch {
+		select {
+		case r.slots <- struct{}{}:
+			free++
+			continue
+		default:
+		}
+		break
+	}
+	if free == 0 { // all at work: wait for one
+		select {
+		case r.slots <- struct{}{}:
+			free = 1
+		case <-ctx.Done():
+			return 0, nil
+		}
+	}
+	defer func() {
+		for ; free > 0; free-- {
+			<-r.slots
+		}
+	}()
+	if !r.enter(ctx, free) {
+		return 0, nil
+	}
+	entered := free
+	defer func() { r.leave(entered) }()
+	jobs, err := r.claim(ctx, free)
+	if err != nil {
+		return 0, err
+	}
+	for _, c := range jobs {
+		free--
+		entered--
+		r.wg.Go(func() {
+			defer func() { <-r.slots; r.leave(1) }()
+			r.run(ctx, c)
+		})
+	}
+	return len(jobs), nil
+}
+
+// enter counts n runs as under way once no traveller is. It is false when the context ends first.
+func (r *Runner) enter(ctx context.Context, n int) bool {
+	stop := context.AfterFunc(ctx, func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.changed.Broadcast()
+	})
+	defer stop()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for r.paused && ctx.Err() == nil {
+		r.changed.Wait()
+	}
+	if ctx.Err() != nil {
+		return false
+	}
+	r.running += n
+	return true
+}
+
+func (r *Runner) leave(n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.running -= n
+	if r.running == 0 {
+		r.changed.Broadcast()
+	}
+}
+
+// Travel moves a simulated clock to target as if the time had passed: it stops at each instant at
+// which a job is due and runs everything due then, so that what happens at an hour happens at that
+// hour. It returns when every job due at target has run, other than those of this instant that keep failing.
+func (r *Runner) Travel(ctx context.Context, c *clock.Simulated, target time.Time) error {
+	r.travel.Lock()
+	defer r.travel.Unlock()
+	r.mu.Lock()
+	r.paused = true
+	for r.running > 0 {
+		r.changed.Wait()
+	}
+	r.mu.Unlock()
+	defer func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.paused = false
+		r.changed.Broadcast()
+	}()
+	for {
+		if err := r.drain(ctx); err != nil {
+			return err
+		}
+		next, any, err := nextDue(ctx, r.c.DB, r.c.Real())
+		if err != nil {
+			return err
+		}
+		if !any || next.After(target) {
+			if !c.Now().Before(target) {
+				return nil
+			}
+			next = target
+		}
+		c.AdvanceTo(next)
+	}
+}
+
+// Drain runs everything that is due now, and what that makes due, and returns when nothing is.
+// It is for tests with a frozen clock; Run must not be under way.
+func (r *Runner) Drain(ctx context.Context) error { return r.drain(ctx) }
+
+func (r *Runner) drain(ctx context.Context) error {
+	for {
+		jobs, err := r.claim(ctx, batch)
+		if err != nil {
+			return err
+		}
+		if len(jobs) == 0 {
+			return ctx.Err()
+		}
+		var wg sync.WaitGroup
+		for _, c := range jobs {
+			wg.Go(func() { r.run(ctx, c) })
+		}
+		wg.Wait()
+	}
+}
+
+func (r *Runner) claim(ctx context.Context, limit int) (jobs []claimed, err error) {
+	// A glance before the write lock is taken: an idle server writes nothing.
+	next, any, err := nextDue(ctx, r.c.DB, r.c.Real())
+	if err != nil || !any || next.After(r.c.Clock.Now()) {
+		return nil, err
+	}
+	err = r.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		jobs, err = claim(ctx, tx, tx.Now, r.c.Real(), lease, limit)
+		return err
+	})
+	return jobs, err
+}
+
+// run runs one job, keeping its lease, and writes down what came of it. The end of the server does
+// not end a run half-way: ctx is passed on without its cancellation but for the handler itself.
+func (r *Runner) run(ctx context.Context, c claimed) {
+	log := r.c.Log.With("job", c.kind, "subject", c.subject, "attempt", c.attempt)
+	handlerCtx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	beat := make(chan struct{})
+	go func() {
+		defer close(beat)
+		r.keepLease(handlerCtx, cancel, c)
+	}()
+	outcome, err := r.look(handlerCtx, c)
+	cancel()
+	<-beat
+
+	var again *time.Time
+	failures, problem := int64(0), ""
+	if err != nil {
+		failures, problem = c.failures+1, text(err)
+		at := r.c.Clock.Now().Add(backoff(failures))
+		again = &at
+		if !errors.Is(err, context.Canceled) {
+			log.WarnContext(ctx, "job failed; it is tried again", "error", err, "failures", failures, "at", at)
+		}
+	} else if !outcome.again.IsZero() {
+		again = &outcome.again
+	}
+	end, stop := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer stop()
+	kept := false
+	err = r.c.DB.InTx(end, func(ctx context.Context, tx *db.Tx) error {
+		var err error
+		kept, err = finish(ctx, tx, c, again, failures, problem)
+		return err
+	})
+	if err != nil {
+		log.ErrorContext(ctx, "job's end could not be written; it is run again when its lease ends", "error", err)
+	} else if !kept {
+		log.WarnContext(ctx, "job was cancelled or taken over while it ran")
+	}
+}
+
+// look calls the handler. A panic is a failure like any other: one bad subject must not stop the rest.
+func (r *Runner) look(ctx context.Context, c claimed) (o Outcome, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	h := r.handlers[c.kind]
+	if h == nil {
+		return o, fmt.Errorf("no handler for jobs of kind %q in this version of the server", c.kind)
+	}
+	return h(ctx, c.subject)
+}
+
+func (r *Runner) keepLease(ctx context.Context, lost context.CancelFunc, c claimed) {
+	for {
+		if (clock.System{}).SleepUntil(ctx, time.Now().Add(lease/3)) != nil {
+			return
+		}
+		err := r.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+			kept, err := extend(ctx, tx, c, r.c.Real().Add(lease))
+			if err == nil && !kept {
+				lost()
+			}
+			return err
+		})
+		if err != nil && ctx.Err() == nil {
+			r.c.Log.WarnContext(ctx, "job's lease could not be extended", "job", c.kind, "subject", c.subject, "error", err)
+		}
+	}
+}
+
+// backoff grows with the failures in a row, apart by chance so that what failed together does not come back together.
+func backoff(failures int64) time.Duration {
+	d := lastWait
+	if failures < 10 {
+		d = min(firstWait<<(failures-1), lastWait)
+	}
+	return d/2 + rand.N(d/2)
+}
+
+// text is what the job's row keeps of an error: bounded, and without the NUL that PostgreSQL refuses.
+func text(err error) string {
+	s := []rune(err.Error())
+	out := make([]rune, 0, min(len(s), 500))
+	for _, c := range s[:min(len(s), 500)] {
+		if c != 0 {
+			out = append(out, c)
+		}
+	}
+	return string(out)
+}
+
+// Subject returns the id-like subject of something that has no id of its own: "provider/voltage-park".
+func Subject(kind, name string) id.ID { return id.ID(kind + "/" + name) }

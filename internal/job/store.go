@@ -1,0 +1,133 @@
+package job
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/id"
+)
+
+type claimed struct {
+	id         id.ID
+	kind       Kind
+	subject    id.ID
+	generation int64
+	attempt    int64
+	failures   int64
+}
+
+func insert(ctx context.Context, tx *db.Tx, row id.ID, kind Kind, subject id.ID, at time.Time) error {
+	_, err := tx.Exec(ctx, `
+		INSERT INTO job (id, kind, subject, run_at, generation, attempt, failures, lease_until, last_error)
+		VALUES ($1, $2, $3, $4, 1, 0, 0, 0, '')
+		ON CONFLICT (kind, subject) DO UPDATE SET
+			generation = job.generation + 1,
+			failures = 0,
+			run_at = CASE WHEN excluded.run_at < job.run_at THEN excluded.run_at ELSE job.run_at END`,
+		row, kind, subject, db.Micros(at))
+	if err != nil {
+		return fmt.Errorf("enqueue %s for %s: %w", kind, subject, err)
+	}
+	return nil
+}
+
+func remove(ctx context.Context, tx *db.Tx, kind Kind, subject id.ID) error {
+	if _, err := tx.Exec(ctx, `DELETE FROM job WHERE kind = $1 AND subject = $2`, kind, subject); err != nil {
+		return fmt.Errorf("cancel %s for %s: %w", kind, subject, err)
+	}
+	return nil
+}
+
+// claim takes up to limit jobs that are due at now and that nobody has at real,
+// until real+lease. While a job is leased its run_at stands: whoever enqueues it again lowers it.
+func claim(ctx context.Context, tx *db.Tx, now, real time.Time, lease time.Duration, limit int) ([]claimed, error) {
+	pick := `SELECT id FROM job WHERE run_at <= $1 AND lease_until <= $2 ORDER BY run_at, id LIMIT $4`
+	if tx.Engine() == db.Postgres {
+		pick += ` FOR UPDATE SKIP LOCKED` // replicas pass by each other's rows instead of waiting; the outer WHERE alone keeps it correct
+	}
+	rows, err := tx.Query(ctx, `
+		WITH pick AS MATERIALIZED (`+pick+`)
+		UPDATE job SET attempt = attempt + 1, lease_until = $3
+		WHERE id IN (SELECT id FROM pick) AND lease_until <= $2
+		RETURNING id, kind, subject, generation, attempt, failures`,
+		db.Micros(now), db.Micros(real), db.Micros(real.Add(lease)), limit)
+	if err != nil {
+		return nil, fmt.Errorf("claim jobs: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	var out []claimed
+	for rows.Next() {
+		var c claimed
+		if err := rows.Scan(&c.id, &c.kind, &c.subject, &c.generation, &c.attempt, &c.failures); err != nil {
+			return nil, err
+		}
+		out = append(out, c)
+	}
+	return out, rows.Err()
+}
+
+// finish ends a run. Where nobody enqueued the job since it was claimed it is deleted (again is
+// nil) or put off to *again; otherwise it keeps the time it was given meanwhile, or now. It tells
+// whether the run still had the job.
+func finish(ctx context.Context, tx *db.Tx, c claimed, again *time.Time, failures int64, problem string) (bool, error) {
+	if again == nil {
+		n, err := tx.Exec(ctx, `DELETE FROM job WHERE id = $1 AND attempt = $2 AND generation = $3`, c.id, c.attempt, c.generation)
+		if err != nil || n == 1 {
+			return n == 1, err
+		}
+	} else {
+		n, err := tx.Exec(ctx, `UPDATE job SET run_at = $4, lease_until = 0, failures = $5, last_error = $6 WHERE id = $1 AND attempt = $2 AND generation = $3`,
+			c.id, c.attempt, c.generation, db.Micros(*again), failures, problem)
+		if err != nil || n == 1 {
+			return n == 1, err
+		}
+	}
+	n, err := tx.Exec(ctx, `UPDATE job SET lease_until = 0 WHERE id = $1 AND attempt = $2`, c.id, c.attempt)
+	return n == 1, err
+}
+
+// extend keeps the lease of a run that takes long. It tells whether the run still has the job.
+func extend(ctx context.Context, tx *db.Tx, c claimed, until time.Time) (bool, error) {
+	n, err := tx.Exec(ctx, `UPDATE job SET lease_until = $3 WHERE id = $1 AND attempt = $2`, c.id, c.attempt, db.Micros(until))
+	return n == 1, err
+}
+
+// nextDue returns when the earliest job that is not leased at real is due.
+func nextDue(ctx context.Context, r db.Reader, real time.Time) (time.Time, bool, error) {
+	var us sql.NullInt64
+	err := r.QueryRow(ctx, `SELECT MIN(run_at) FROM job WHERE lease_until <= $1`, db.Micros(real)).Scan(&us)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return time.Time{}, false, fmt.Errorf("next due job: %w", err)
+	}
+	return db.At(us.Int64), us.Valid, nil
+}
+
+// Failing is a job whose last runs could not ask.
+type Failing struct {
+	Kind      Kind
+	Subject   id.ID
+	Failures  int64
+	LastError string
+}
+
+// ListFailing returns the jobs whose last run failed, most failures first, at most 100.
+func ListFailing(ctx context.Context, r db.Reader) ([]Failing, error) {
+	rows, err := r.Query(ctx, `SELECT kind, subject, failures, last_error FROM job WHERE failures > 0 ORDER BY failures DESC, id LIMIT 100`)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	out := []Failing{}
+	for rows.Next() {
+		var f Failing
+		if err := rows.Scan(&f.Kind, &f.Subject, &f.Failures, &f.LastError); err != nil {
+			return nil, err
+		}
+		out = append(out, f)
+	}
+	return out, rows.Err()
+}

@@ -1,0 +1,212 @@
+package provider
+
+import (
+	"context"
+	"time"
+
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/money"
+)
+
+// Provider is one source of machines, known by its slug.
+type Provider interface {
+	// Info returns what does not change while the server runs.
+	Info() Info
+	// Offers returns everything that the provider sells, sold out or not.
+	Offers(ctx context.Context) ([]Offer, error)
+	// Launch asks for a machine and returns without waiting for it to be ready. The
+	// same request.Reference always means the same machine.
+	Launch(ctx context.Context, request LaunchRequest) (Machine, error)
+	// Machine returns the machine with that reference; KindNotFound where the provider has
+	// none, or has none any more.
+	Machine(ctx context.Context, reference id.ID) (Machine, error)
+	// Machines returns every machine that the account at the provider has and that is not gone.
+	Machines(ctx context.Context) ([]Machine, error)
+	// Terminate asks for the machine's end and returns without waiting for it. A machine
+	// that is gone or never was is success.
+	Terminate(ctx context.Context, reference id.ID) error
+}
+
+// Rebooter is a provider that can reboot a machine.
+type Rebooter interface {
+	Reboot(ctx context.Context, reference id.ID) error
+}
+
+// Powerer is a provider that can switch a machine off, keeping it and its files, and on again.
+type Powerer interface {
+	PowerOn(ctx context.Context, reference id.ID) error
+	PowerOff(ctx context.Context, reference id.ID) error
+}
+
+// Reinstaller is a provider that can wipe a machine and install its operating system anew,
+// with the keys that it was launched with.
+type Reinstaller interface {
+	Reinstall(ctx context.Context, reference id.ID, operatingSystem string) error
+}
+
+// VolumeProvider is a provider with persistent volumes.
+type VolumeProvider interface {
+	// VolumePricing returns where volumes can be had, at what price, within what sizes.
+	VolumePricing(ctx context.Context) ([]VolumePricing, error)
+	// CreateVolume asks for a volume. The same request.Reference always means the same volume.
+	CreateVolume(ctx context.Context, request VolumeRequest) (Volume, error)
+	// Volume returns the volume with that reference; KindNotFound where there is none.
+	Volume(ctx context.Context, reference id.ID) (Volume, error)
+	// GrowVolume makes the volume larger. A size that it has already is success.
+	GrowVolume(ctx context.Context, reference id.ID, sizeGB int64) error
+	// DeleteVolume deletes the volume and its files. A volume that is gone is success; one that is attached is KindRejected.
+	DeleteVolume(ctx context.Context, reference id.ID) error
+	// AttachVolume makes the volume's files appear in the machine, at Volume.MountPath.
+	AttachVolume(ctx context.Context, volume, machine id.ID) error
+	// DetachVolume takes the volume from whatever machine has it.
+	DetachVolume(ctx context.Context, volume id.ID) error
+}
+
+// Info is what a provider says of itself.
+type Info struct {
+	// Slug is the provider's name in the API: lower-case letters, digits and hyphens.
+	Slug string
+	// Name is for people.
+	Name string
+	// Regions names the provider's regions by slug.
+	Regions []Region
+	// LaunchLimit is how long a machine may take from Launch to answering SSH before the deployment is given up.
+	LaunchLimit time.Duration
+	// MinimumRuntime is the provider's own minimum, 0 for none.
+	MinimumRuntime time.Duration
+	// SyncEvery is how often its offers should be asked for.
+	SyncEvery time.Duration
+	// PollEvery is how often a machine that is on its way should be asked about.
+	PollEvery time.Duration
+}
+
+// Region is a place of a provider.
+type Region struct {
+	Slug, Name string
+	// Country is an ISO 3166-1 alpha-2 code, or "".
+	Country string
+}
+
+// InstanceType is the way in which a machine is let.
+type InstanceType string
+
+// The instance types of the API.
+const (
+	BareMetal InstanceType = "BARE_METAL"
+	VM        InstanceType = "VM"
+	Spot      InstanceType = "SPOT"
+	Cluster   InstanceType = "CLUSTER"
+)
+
+// Abilities is what a provider can do with machines of an offer. Each true value needs the interface of that ability.
+type Abilities struct {
+	Reboot    bool `json:"reboot"`
+	Power     bool `json:"power"`
+	Reinstall bool `json:"reinstall"`
+	Volumes   bool `json:"volumes"`
+	CloudInit bool `json:"cloudInit"`
+}
+
+// Offer is what a provider sells, in one region, at its price now.
+type Offer struct {
+	// Key names the offer at the provider for ever, unique together with Region. A key that has the form of one of our
+	// own offer ids ("off_…") becomes the offer's id.
+	Key    string
+	Region string
+
+	GPUType          string // "NVIDIA B200"
+	GPUCount         int
+	GPUMemoryGB      int // of one GPU
+	VCPUs            int
+	MemoryGB         int
+	StorageGB        int
+	Interconnect     string // between machines; "" for none or unknown
+	InstanceType     InstanceType
+	OperatingSystems []string // at least one
+
+	// HourlyPrice is what the provider asks for the whole offer, before the operator's markup.
+	HourlyPrice money.Micros
+	Available   bool
+	// Stock is how many can be had now; nil where the provider does not say.
+	Stock     *int
+	Abilities Abilities
+}
+
+// LaunchRequest asks for a machine.
+type LaunchRequest struct {
+	// Reference is our deployment id. It goes upstream as the machine's tag or name.
+	Reference id.ID
+	// Name is the tenant's, for display upstream; at most 64 characters.
+	Name            string
+	OfferKey        string
+	Region          string
+	OperatingSystem string
+	// AuthorizedKeys are the public keys that may log in as root, as lines of an authorized_keys file without options.
+	AuthorizedKeys []string
+	// CloudInit is a #cloud-config text, or "".
+	CloudInit string
+}
+
+// MachineState is where a machine is, in our words.
+type MachineState string
+
+// The states of a machine. A machine that is gone has none: asking for it gives KindNotFound, or MachineGone for a while.
+const (
+	MachineProvisioning MachineState = "provisioning"
+	MachineReady        MachineState = "ready" // switched on, with an address
+	MachineOff          MachineState = "off"
+	MachineTerminating  MachineState = "terminating"
+	MachineFailed       MachineState = "failed" // never became ready, and will not
+	MachineLost         MachineState = "lost"   // taken back by the provider, or broken
+	MachineGone         MachineState = "gone"
+)
+
+// Machine is the provider's side of a deployment.
+type Machine struct {
+	// ID is the provider's own name for it.
+	ID string
+	// Reference is the deployment id that Launch was given; "" for a machine that is not ours.
+	Reference id.ID
+	State     MachineState
+	// Detail says more where State alone does not, for the tenant to read: "waiting for the operating system".
+	Detail string
+	// Address, SSHUser and SSHPort are set once the machine is ready.
+	Address string
+	SSHUser string
+	SSHPort int
+	// SSHHostKeys are known_hosts lines without the host part ("ssh-ed25519 AAAA…"), where they can be learned safely.
+	SSHHostKeys []string
+	CreatedAt   time.Time
+}
+
+// VolumePricing is where volumes can be had and what they cost.
+type VolumePricing struct {
+	Region string
+	// PerGBHour is the price of a decimal GB for an hour, before the operator's markup.
+	PerGBHour            money.Micros
+	MinSizeGB, MaxSizeGB int64
+}
+
+// VolumeRequest asks for a volume.
+type VolumeRequest struct {
+	// Reference is our volume id.
+	Reference id.ID
+	Name      string
+	Region    string
+	SizeGB    int64
+}
+
+// Volume is the provider's side of a volume.
+type Volume struct {
+	ID        string
+	Reference id.ID
+	// Ready tells that the volume can be attached.
+	Ready bool
+	// Failed tells that it never will be.
+	Failed bool
+	SizeGB int64
+	// AttachedTo is the reference of the machine that has it, or "".
+	AttachedTo id.ID
+	// MountPath is where its files appear in a machine.
+	MountPath string
+}
