@@ -104,11 +104,15 @@ type Tx struct {
 
 	tx          *sql.Tx
 	engine      Engine
+	writes      bool
 	afterCommit []func()
 }
 
 // Engine tells which engine this is, for the one place where a statement must differ.
 func (t *Tx) Engine() Engine { return t.engine }
+
+// Writes tells whether this is InTx's transaction, not View's.
+func (t *Tx) Writes() bool { return t.writes }
 
 // Exec runs a statement and returns how many rows it changed.
 func (t *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
@@ -170,7 +174,7 @@ func (d *DB) once(ctx context.Context, pool *sql.DB, o *sql.TxOptions, f func(ct
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
-	tx := &Tx{Now: d.c.Clock.Now().Truncate(time.Microsecond), tx: raw, engine: d.c.Engine}
+	tx := &Tx{Now: d.c.Clock.Now().Truncate(time.Microsecond), tx: raw, engine: d.c.Engine, writes: o == nil}
 	done := false
 	defer func() {
 		if !done { // also when f panics: the connection must go back

@@ -25,8 +25,6 @@ const (
 	MethodNotAllowed     Code = "METHOD_NOT_ALLOWED"
 	Conflict             Code = "CONFLICT"
 	OfferUnavailable     Code = "OFFER_UNAVAILABLE"
-	PriceChanged         Code = "PRICE_CHANGED"
-	TerminationProtected Code = "TERMINATION_PROTECTED"
 	IdempotencyKeyReused Code = "IDEMPOTENCY_KEY_REUSED"
 	MinimumRuntimeNotMet Code = "MINIMUM_RUNTIME_NOT_MET"
 	Unsupported          Code = "UNSUPPORTED_BY_PROVIDER"

@@ -39,6 +39,7 @@ type Config struct {
 type Runner struct {
 	c        Config
 	handlers map[Kind]Handler
+	periodic map[Kind]bool
 
 	slots chan struct{} // one for each run of Run that is under way
 	wg    sync.WaitGroup
@@ -55,7 +56,7 @@ func NewRunner(c Config) *Runner {
 	if c.DB == nil || c.Queue == nil || c.Clock == nil || c.Real == nil || c.Log == nil || c.Workers < 1 {
 		panic("job: NewRunner needs every field of its Config")
 	}
-	r := &Runner{c: c, handlers: map[Kind]Handler{}, slots: make(chan struct{}, c.Workers)}
+	r := &Runner{c: c, handlers: map[Kind]Handler{}, periodic: map[Kind]bool{}, slots: make(chan struct{}, c.Workers)}
 	r.changed = sync.NewCond(&r.mu)
 	return r
 }
@@ -66,6 +67,13 @@ func (r *Runner) Handle(kind Kind, h Handler) {
 		panic("job: two handlers for " + string(kind))
 	}
 	r.handlers[kind] = h
+}
+
+// HandlePeriodic registers the handler of a kind that only looks round every so often, so that
+// looking once instead of a thousand times makes no difference: Travel does not stop for it.
+func (r *Runner) HandlePeriodic(kind Kind, h Handler) {
+	r.Handle(kind, h)
+	r.periodic[kind] = true
 }
 
 // Run runs due jobs until the context ends, then waits for those under way.
@@ -86,7 +94,7 @@ func (r *Runner) Run(ctx context.Context) {
 func (r *Runner) wait(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, poll)
 	defer cancel()
-	next, any, err := nextDue(ctx, r.c.DB, r.c.Real())
+	next, any, err := nextDue(ctx, r.c.DB, r.c.Real(), nil)
 	due := make(chan struct{})
 	if err == nil && any {
 		go func() {
@@ -198,7 +206,7 @@ func (r *Runner) Travel(ctx context.Context, c *clock.Simulated, target time.Tim
 		if err := r.drain(ctx); err != nil {
 			return err
 		}
-		next, any, err := nextDue(ctx, r.c.DB, r.c.Real())
+		next, any, err := nextDue(ctx, r.c.DB, r.c.Real(), r.periodic)
 		if err != nil {
 			return err
 		}
@@ -235,7 +243,7 @@ func (r *Runner) drain(ctx context.Context) error {
 
 func (r *Runner) claim(ctx context.Context, limit int) (jobs []claimed, err error) {
 	// A glance before the write lock is taken: an idle server writes nothing.
-	next, any, err := nextDue(ctx, r.c.DB, r.c.Real())
+	next, any, err := nextDue(ctx, r.c.DB, r.c.Real(), nil)
 	if err != nil || !any || next.After(r.c.Clock.Now()) {
 		return nil, err
 	}

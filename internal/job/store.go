@@ -3,7 +3,6 @@ package job
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"time"
 
@@ -96,11 +95,17 @@ func extend(ctx context.Context, tx *db.Tx, c claimed, until time.Time) (bool, e
 	return n == 1, err
 }
 
-// nextDue returns when the earliest job that is not leased at real is due.
-func nextDue(ctx context.Context, r db.Reader, real time.Time) (time.Time, bool, error) {
+// nextDue returns when the earliest job is due that is not leased at real and of none of the kinds in except.
+func nextDue(ctx context.Context, r db.Reader, real time.Time, except map[Kind]bool) (time.Time, bool, error) {
+	query, args := `SELECT MIN(run_at) FROM job WHERE lease_until <= $1`, []any{db.Micros(real)}
+	if len(except) > 0 {
+		query += ` AND kind NOT IN ` + db.In(2, len(except))
+		for k := range except {
+			args = append(args, k)
+		}
+	}
 	var us sql.NullInt64
-	err := r.QueryRow(ctx, `SELECT MIN(run_at) FROM job WHERE lease_until <= $1`, db.Micros(real)).Scan(&us)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+	if err := r.QueryRow(ctx, query, args...).Scan(&us); err != nil {
 		return time.Time{}, false, fmt.Errorf("next due job: %w", err)
 	}
 	return db.At(us.Int64), us.Valid, nil

@@ -1,0 +1,41 @@
+# Two commands are enough: `make run` and `make test`. `make help` lists the rest.
+SHELL := /bin/bash
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.release=$(VERSION)
+
+.DEFAULT_GOAL := help
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+.PHONY: run
+run: build ## Build, then serve with the simulator and a demo account
+	./bin/billetd serve --sim --demo
+
+.PHONY: build
+build: ## Build bin/billetd and bin/billet
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/billetd ./cmd/billet
+
+.PHONY: test
+test: ## Install what the tests need, and run all of them on SQLite and PostgreSQL
+	./scripts/with-services.sh go test -race -timeout 20m ./...
+
+.PHONY: check
+check: ## Check format, lint, modules and generated files
+	./scripts/check.sh
+
+.PHONY: generate
+generate: ## Write docs/openapi.json anew
+	go run ./cmd/billetd openapi > docs/openapi.json
+
+.PHONY: bench
+bench: ## Run the benchmarks
+	./scripts/with-services.sh go test -run '^$$' -bench . -benchmem -timeout 30m ./...
+
+.PHONY: vuln
+vuln: ## Look for known vulnerabilities (asks the Go vulnerability database)
+	go tool govulncheck ./...
+
+.PHONY: clean
+clean: ## Remove what was built; ./data stays
+	rm -rf bin

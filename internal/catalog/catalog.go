@@ -1,0 +1,168 @@
+package catalog
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/job"
+	"github.com/billetcloud/billet/internal/provider"
+)
+
+// maxMarkup is the greatest markup in basis points: a hundredfold price is a slip of the finger.
+const maxMarkup = 1_000_000
+
+// Config is what a Catalog needs. Every field but AskLimit is required.
+type Config struct {
+	DB        *db.DB
+	IDs       *id.Maker
+	Clock     clock.Clock
+	Providers *provider.Set
+	Jobs      *job.Queue
+	Log       *slog.Logger
+	// Markup returns by how many basis points a tenant's price is above the provider's: 1,000 are ten per cent.
+	Markup func(slug string) int64
+	// AskLimit is how long a provider may take to answer, in real time; a minute where it is 0.
+	AskLimit time.Duration
+}
+
+// Catalog is what can be had. Its reading methods are safe for concurrent use and never wait.
+type Catalog struct {
+	c     Config
+	infos map[string]provider.Info
+
+	loading sync.Mutex // one Load at a time, so that an older snapshot never replaces a newer
+	now     atomic.Pointer[snapshot]
+}
+
+// New returns a Catalog that is empty until Load. It panics when a field is missing or a markup is
+// negative or above 10,000 per cent.
+func New(c Config) *Catalog {
+	if c.DB == nil || c.IDs == nil || c.Clock == nil || c.Providers == nil || c.Jobs == nil || c.Log == nil || c.Markup == nil {
+		panic("catalog: New needs every field of its Config")
+	}
+	if c.AskLimit == 0 {
+		c.AskLimit = time.Minute
+	}
+	cat := &Catalog{c: c, infos: map[string]provider.Info{}}
+	for _, p := range c.Providers.All() {
+		info := p.Info()
+		if m := c.Markup(info.Slug); m < 0 || m > maxMarkup {
+			panic(fmt.Sprintf("catalog: a markup of %d basis points for %s", m, info.Slug))
+		}
+		if info.SyncEvery <= 0 {
+			panic(fmt.Sprintf("catalog: provider %s says not how often to ask it", info.Slug))
+		}
+		cat.infos[info.Slug] = info
+	}
+	cat.now.Store(cat.build(0, nil, nil))
+	return cat
+}
+
+// Start has every provider asked now, and from then on as often as it wants.
+func (c *Catalog) Start(ctx context.Context) error {
+	return c.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		for _, p := range c.c.Providers.All() {
+			if err := c.c.Jobs.Enqueue(ctx, tx, KindSync, job.Subject("provider", p.Info().Slug), tx.Now); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Load takes over what the database holds: at start, and every few seconds where other replicas
+// sync too. It is cheap while nothing has changed.
+func (c *Catalog) Load(ctx context.Context) error {
+	c.loading.Lock()
+	defer c.loading.Unlock()
+	before := c.now.Load()
+	var after *snapshot
+	err := c.c.DB.View(ctx, func(ctx context.Context, tx *db.Tx) error {
+		version, err := readVersion(ctx, tx)
+		if err != nil {
+			return err
+		}
+		health, err := readHealth(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if version == before.version {
+			after = before.withHealth(c.judge(health))
+			return nil
+		}
+		records, err := readRecords(ctx, tx, "", true)
+		if err != nil {
+			return err
+		}
+		volumes, err := readVolumePrices(ctx, tx)
+		if err != nil {
+			return err
+		}
+		after = c.build(version, records, volumes).withHealth(c.judge(health))
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("load the catalogue: %w", err)
+	}
+	c.now.Store(after)
+	return nil
+}
+
+// Ready tells whether any provider is up or degraded. While it is false there is no marketplace to speak of.
+func (c *Catalog) Ready() bool {
+	for _, h := range c.now.Load().health {
+		if h.Status != StatusDown {
+			return true
+		}
+	}
+	return false
+}
+
+// Health returns how each provider has answered, in the order of the configuration.
+func (c *Catalog) Health() []Health {
+	s, out := c.now.Load(), []Health{}
+	for _, p := range c.c.Providers.All() {
+		out = append(out, s.health[p.Info().Slug])
+	}
+	return out
+}
+
+// Get returns the offer with that id; false where there is none, or where it is withdrawn.
+func (c *Catalog) Get(offer id.ID) (Offer, bool) {
+	s := c.now.Load()
+	i, found := s.byID[offer]
+	if !found {
+		return Offer{}, false
+	}
+	return s.offer(i), true
+}
+
+// PriceHistory returns the offer's price points from the one in force at from up to, not
+// including, to; oldest first, and the newest 5,000 where there are more. It knows withdrawn offers
+// too, and is empty for an offer that never was. Points older than 90 days are forgotten but for
+// the one then in force.
+func (c *Catalog) PriceHistory(ctx context.Context, r db.Reader, offer id.ID, from, to time.Time) ([]PricePoint, error) {
+	return readPoints(ctx, r, offer, from, to)
+}
+
+// VolumePricing returns where volumes can be had, by provider and region.
+func (c *Catalog) VolumePricing() []VolumePrice {
+	return append([]VolumePrice{}, c.now.Load().volumes...)
+}
+
+// VolumePrice returns what a volume costs at that provider in that region; false where there are none to be had.
+func (c *Catalog) VolumePrice(slug, region string) (VolumePrice, bool) {
+	for _, p := range c.now.Load().volumes {
+		if p.Provider == slug && p.Region == region {
+			return p, true
+		}
+	}
+	return VolumePrice{}, false
+}

@@ -1,0 +1,529 @@
+package catalog_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/billetcloud/billet/internal/catalog"
+	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/db/dbtest"
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/job"
+	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/provider"
+)
+
+const every = time.Minute
+
+// seller is a provider that sells what the test says.
+type seller struct {
+	slug    string
+	minimum time.Duration
+
+	mu        sync.Mutex
+	offers    []provider.Offer
+	volumes   []provider.VolumePricing
+	err       error
+	volumeErr error
+	hang      bool
+	asking    func() // called while Offers is under way
+	asked     int
+}
+
+func (s *seller) set(f func(*seller)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f(s)
+}
+
+func (s *seller) Info() provider.Info {
+	return provider.Info{Slug: s.slug, Name: strings.ToUpper(s.slug), SyncEvery: every, MinimumRuntime: s.minimum,
+		Regions: []provider.Region{{Slug: "dallas-usa-5", Name: "Dallas", Country: "US"}, {Slug: "oslo-1", Name: "Oslo", Country: "NO"}}}
+}
+
+func (s *seller) Offers(ctx context.Context) ([]provider.Offer, error) {
+	if db.InsideTx(ctx) {
+		panic("a provider was asked inside a transaction")
+	}
+	s.mu.Lock()
+	s.asked++
+	offers, err, hang, asking := slices.Clone(s.offers), s.err, s.hang, s.asking
+	s.mu.Unlock()
+	if asking != nil {
+		asking()
+	}
+	if hang {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return offers, err
+}
+
+func (s *seller) Launch(context.Context, provider.LaunchRequest) (provider.Machine, error) {
+	return provider.Machine{}, errors.New("not for sale")
+}
+func (s *seller) Machine(context.Context, id.ID) (provider.Machine, error) {
+	return provider.Machine{}, &provider.Error{Kind: provider.KindNotFound}
+}
+func (s *seller) Machines(context.Context) ([]provider.Machine, error) { return nil, nil }
+func (s *seller) Terminate(context.Context, id.ID) error               { return nil }
+
+// storer is a seller that has volumes too.
+type storer struct{ *seller }
+
+func (s storer) VolumePricing(context.Context) ([]provider.VolumePricing, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.volumes), s.volumeErr
+}
+func (s storer) CreateVolume(context.Context, provider.VolumeRequest) (provider.Volume, error) {
+	return provider.Volume{}, nil
+}
+func (s storer) Volume(context.Context, id.ID) (provider.Volume, error) {
+	return provider.Volume{}, nil
+}
+func (s storer) GrowVolume(context.Context, id.ID, int64) error   { return nil }
+func (s storer) DeleteVolume(context.Context, id.ID) error        { return nil }
+func (s storer) AttachVolume(context.Context, id.ID, id.ID) error { return nil }
+func (s storer) DetachVolume(context.Context, id.ID) error        { return nil }
+
+func whole(n int) *int { return &n }
+
+func offer(key string) provider.Offer {
+	return provider.Offer{Key: key, Region: "dallas-usa-5", GPUType: "NVIDIA B200", GPUCount: 8, GPUMemoryGB: 180, VCPUs: 192, MemoryGB: 2048,
+		StorageGB: 30000, Interconnect: "InfiniBand 3.2 Tbps", InstanceType: provider.BareMetal, OperatingSystems: []string{"Ubuntu 22.04", "Ubuntu 24.04"},
+		HourlyPrice: money.Dollars(20), Available: true, Stock: whole(3), Abilities: provider.Abilities{Reboot: true, CloudInit: true, Volumes: true}}
+}
+
+type rig struct {
+	t      testing.TB
+	db     *db.DB
+	clock  *clock.Simulated
+	log    *bytes.Buffer
+	markup map[string]int64
+	queue  *job.Queue
+	cat    *catalog.Catalog
+}
+
+func newRig(t testing.TB, d *db.DB, c *clock.Simulated, providers ...provider.Provider) *rig {
+	r := &rig{t: t, db: d, clock: c, log: &bytes.Buffer{}, markup: map[string]int64{}, queue: job.NewQueue(id.NewMaker(c, rand.Reader))}
+	r.cat = r.catalog(providers...)
+	return r
+}
+
+func (r *rig) catalog(providers ...provider.Provider) *catalog.Catalog {
+	return catalog.New(catalog.Config{DB: r.db, IDs: id.NewMaker(r.clock, rand.Reader), Clock: r.clock, Providers: provider.NewSet(providers...), Jobs: r.queue,
+		Log: slog.New(slog.NewTextHandler(r.log, nil)), Markup: func(slug string) int64 { return r.markup[slug] }, AskLimit: 200 * time.Millisecond})
+}
+
+func (r *rig) sync(slug string) job.Outcome {
+	r.t.Helper()
+	o, err := r.cat.Sync(r.t.Context(), job.Subject("provider", slug))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return o
+}
+
+func (r *rig) only() catalog.Offer {
+	r.t.Helper()
+	all, total := r.cat.List(catalog.Query{})
+	if total != 1 || len(all) != 1 {
+		r.t.Fatalf("%d offers, expected one: %+v", total, all)
+	}
+	return all[0]
+}
+
+func (r *rig) points(offer id.ID) []catalog.PricePoint {
+	r.t.Helper()
+	got, err := r.cat.PriceHistory(r.t.Context(), r.db, offer, time.Time{}, r.clock.Now().Add(time.Hour))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return got
+}
+
+func TestAnOfferIsShownAtTheTenantsPrice(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		o := offer("b200x8")
+		o.GPUCount, o.HourlyPrice = 3, 10_000_001
+		s := &seller{slug: "voltage-park", minimum: 25*time.Minute + time.Second, offers: []provider.Offer{o}}
+		r := newRig(t, d, c, s)
+		r.markup["voltage-park"] = 1_000
+		if r.cat.Ready() || len(r.cat.Providers()) != 1 || r.cat.Providers()[0].Status != catalog.StatusDown {
+			t.Fatal("ready before anybody answered")
+		}
+		if got := r.sync("voltage-park"); got != job.At(c.Now().Add(every)) {
+			t.Fatalf("next sync: %+v", got)
+		}
+		got := r.only()
+		if !got.ID.Valid(id.Offer) || got.HourlyPrice != 11_000_001 || got.CostPrice != 10_000_001 || got.HourlyPricePerGPU != 3_666_667 {
+			t.Errorf("prices: %+v", got)
+		}
+		if got.RegionName != "Dallas" || *got.Country != "US" || got.MinimumRuntimeMinutes != 26 || *got.Stock != 3 || !got.Available || !got.AsOf.Equal(c.Now()) {
+			t.Errorf("%+v", got)
+		}
+		if got.Abilities != (provider.Abilities{CloudInit: true}) {
+			t.Errorf("abilities that the provider lacks: %+v", got.Abilities)
+		}
+		if same, found := r.cat.Get(got.ID); !found || same.HourlyPrice != got.HourlyPrice || !same.AsOf.Equal(c.Now()) {
+			t.Errorf("Get: %+v", same)
+		}
+		body, err := json.Marshal(got)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{`"gpuMemoryGb":180`, `"hourlyPricePerGpu":3.666667`, `"operatingSystems":["Ubuntu 22.04","Ubuntu 24.04"]`, `"interconnect":"InfiniBand 3.2 Tbps"`, `"minimumRuntimeMinutes":26`} {
+			if !bytes.Contains(body, []byte(want)) {
+				t.Errorf("%s lacks %s", body, want)
+			}
+		}
+		if bytes.Contains(body, []byte("b200x8")) || bytes.Contains(body, []byte("10.000001")) {
+			t.Errorf("the provider's key or price is shown: %s", body)
+		}
+		if !r.cat.Ready() {
+			t.Error("not ready after an answer")
+		}
+	})
+}
+
+func TestAnOfferKeepsItsIDWhileItComesAndGoes(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		s := &seller{slug: "voltage-park", offers: []provider.Offer{offer("off_abc123"), offer("other")}}
+		r := newRig(t, d, c, s)
+		r.sync("voltage-park")
+		kept, found := r.cat.Get("off_abc123")
+		if !found {
+			t.Fatal("a key in the form of an offer's id did not become the id")
+		}
+		all, _ := r.cat.List(catalog.Query{})
+		other := all[slices.IndexFunc(all, func(o catalog.Offer) bool { return o.Key == "other" })].ID
+
+		s.set(func(s *seller) { s.offers = s.offers[:1] })
+		c.Advance(every)
+		r.sync("voltage-park")
+		if _, found := r.cat.Get(other); found || r.only().ID != kept.ID {
+			t.Fatal("an offer that vanished upstream is still there")
+		}
+		s.set(func(s *seller) { s.offers = []provider.Offer{offer("other"), offer("off_abc123")} })
+		c.Advance(every)
+		r.sync("voltage-park")
+		if back, found := r.cat.Get(other); !found || back.Key != "other" {
+			t.Fatal("it came back under another id")
+		}
+		points := r.points(other)
+		if len(points) != 3 || !points[0].Available || points[1].Available || points[1].Stock != nil || !points[2].Available {
+			t.Fatalf("its history: %+v", points)
+		}
+	})
+}
+
+func TestTwoProvidersThatClaimOneIDGetTwo(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		elsewhere := offer("off_abc123")
+		elsewhere.Region = "oslo-1"
+		a := &seller{slug: "a", offers: []provider.Offer{offer("off_abc123"), elsewhere}}
+		b := &seller{slug: "b", offers: []provider.Offer{offer("off_abc123")}}
+		r := newRig(t, d, c, a, b)
+		r.sync("a")
+		r.sync("b")
+		all, total := r.cat.List(catalog.Query{})
+		first, _ := r.cat.Get("off_abc123")
+		if total != 3 || first.Provider != "a" || first.Region != "dallas-usa-5" {
+			t.Fatalf("%+v", all)
+		}
+		before := ids(all)
+		a.set(func(s *seller) { slices.Reverse(s.offers) })
+		r.sync("b")
+		r.sync("a")
+		if again, _ := r.cat.List(catalog.Query{}); !slices.Equal(ids(again), before) {
+			t.Fatalf("ids moved: %v, then %v", before, ids(again))
+		}
+	})
+}
+
+func TestAPricePointIsWrittenExactlyOnChange(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		s := &seller{slug: "voltage-park", offers: []provider.Offer{offer("off_1")}}
+		r := newRig(t, d, c, s)
+		start := c.Now()
+		step := func(f func(o *provider.Offer)) {
+			s.set(func(s *seller) { f(&s.offers[0]) })
+			r.sync("voltage-park")
+			c.Advance(every)
+		}
+		step(func(o *provider.Offer) {})
+		step(func(o *provider.Offer) {})
+		step(func(o *provider.Offer) { o.HourlyPrice = money.Dollars(21) })
+		step(func(o *provider.Offer) { o.MemoryGB = 4096 }) // not a price
+		step(func(o *provider.Offer) { o.Stock = whole(0) })
+		step(func(o *provider.Offer) { o.Stock = nil })
+		got := r.points("off_1")
+		want := []string{"0s $20.00 true 3", "2m0s $21.00 true 3", "4m0s $21.00 false 0", "5m0s $21.00 true -"}
+		if shown := show(got, start); !slices.Equal(shown, want) {
+			t.Fatalf("%q, expected %q", shown, want)
+		}
+		if r.only().MemoryGB != 4096 {
+			t.Error("the other change is lost")
+		}
+		some, err := r.cat.PriceHistory(t.Context(), d, "off_1", start.Add(3*every), start.Add(5*every))
+		if shown := show(some, start); err != nil || !slices.Equal(shown, want[1:3]) {
+			t.Fatalf("a part: %q, %v", shown, err)
+		}
+		if none, err := r.cat.PriceHistory(t.Context(), d, "off_unknown", start, c.Now()); err != nil || none == nil || len(none) != 0 {
+			t.Fatalf("%v %v", none, err)
+		}
+		c.Advance(91 * 24 * time.Hour)
+		r.sync("voltage-park")
+		if shown := show(r.points("off_1"), start); !slices.Equal(shown, want[3:]) {
+			t.Fatalf("after 90 days: %q", shown)
+		}
+	})
+}
+
+func show(points []catalog.PricePoint, start time.Time) (out []string) {
+	for _, p := range points {
+		stock := "-"
+		if p.Stock != nil {
+			stock = fmt.Sprint(*p.Stock)
+		}
+		out = append(out, fmt.Sprintf("%s %s %t %s", p.At.Sub(start), p.HourlyPrice, p.Available, stock))
+	}
+	return out
+}
+
+func TestMalformedOffersAreDroppedAloneAndReported(t *testing.T) {
+	bad := map[string]func(o *provider.Offer){
+		"no key":               func(o *provider.Offer) { o.Key = "" },
+		"long key":             func(o *provider.Offer) { o.Key = strings.Repeat("k", 129) },
+		"NUL":                  func(o *provider.Offer) { o.GPUType = "B\x00200" },
+		"not UTF-8":            func(o *provider.Offer) { o.Interconnect = "\xff" },
+		"no GPU type":          func(o *provider.Offer) { o.GPUType = " " },
+		"no GPU":               func(o *provider.Offer) { o.GPUCount = 0 },
+		"negative memory":      func(o *provider.Offer) { o.MemoryGB = -1 },
+		"negative stock":       func(o *provider.Offer) { o.Stock = whole(-1) },
+		"region with a space":  func(o *provider.Offer) { o.Region = "dallas usa" },
+		"region in capitals":   func(o *provider.Offer) { o.Region = "Dallas" },
+		"no operating system":  func(o *provider.Offer) { o.OperatingSystems = nil },
+		"one system twice":     func(o *provider.Offer) { o.OperatingSystems = []string{"a", "a"} },
+		"free":                 func(o *provider.Offer) { o.HourlyPrice = 0 },
+		"dearer than anything": func(o *provider.Offer) { o.HourlyPrice = 1 << 62 },
+		"unknown type":         func(o *provider.Offer) { o.InstanceType = "TOASTER" },
+		"there twice":          func(o *provider.Offer) { *o = offer("good") },
+	}
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		s := &seller{slug: "voltage-park", offers: []provider.Offer{offer("good")}}
+		for name, spoil := range bad {
+			o := offer(name)
+			spoil(&o)
+			s.offers = append(s.offers, o)
+		}
+		r := newRig(t, d, c, s)
+		r.sync("voltage-park")
+		if got := r.only(); got.Key != "good" {
+			t.Fatalf("%+v", got)
+		}
+		if log := r.log.String(); strings.Count(log, "\n") != 1 || !strings.Contains(log, fmt.Sprintf("dropped=%d", len(bad))) {
+			t.Fatalf("log: %s", log)
+		}
+	})
+}
+
+func TestAProviderThatDoesNotAnswerFadesAndComesBack(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		s := storer{&seller{slug: "voltage-park", offers: []provider.Offer{offer("off_1")}, volumes: []provider.VolumePricing{{Region: "oslo-1", PerGBHour: 100, MinSizeGB: 10, MaxSizeGB: 100}}}}
+		r := newRig(t, d, c, s)
+		r.sync("voltage-park")
+		first := c.Now()
+		s.set(func(s *seller) {
+			s.err = &provider.Error{Kind: provider.KindUnavailable, Cause: errors.New("secret\x00 host")}
+		})
+		type look struct {
+			listed, available, ready bool
+			status                   catalog.Status
+			volumes                  int
+		}
+		see := func() look {
+			o, listed := r.cat.Get("off_1")
+			if listed && !o.AsOf.Equal(first) {
+				t.Errorf("as of %s though nobody answered", o.AsOf)
+			}
+			return look{listed, o.Available, r.cat.Ready(), r.cat.Providers()[0].Status, len(r.cat.VolumePricing())}
+		}
+		for minute := 1; minute <= 16; minute++ {
+			c.Advance(every)
+			r.sync("voltage-park")
+			want := look{true, true, true, catalog.StatusDegraded, 1}
+			if minute >= 3 {
+				want = look{true, false, false, catalog.StatusDown, 1}
+			}
+			if minute >= 15 {
+				want = look{false, false, false, catalog.StatusDown, 0}
+			}
+			if got := see(); got != want {
+				t.Fatalf("minute %d: %+v, expected %+v", minute, got, want)
+			}
+		}
+		if h := r.cat.Health()[0]; !strings.Contains(h.LastError, "secret host") || !h.LastSuccessAt.Equal(first) || !h.LastFailureAt.Equal(c.Now()) {
+			t.Errorf("%+v", h)
+		}
+		s.set(func(s *seller) { s.err = nil })
+		c.Advance(every)
+		r.sync("voltage-park")
+		first = c.Now()
+		if got, want := see(), (look{true, true, true, catalog.StatusUp, 1}); got != want {
+			t.Fatalf("back: %+v", got)
+		}
+		if n := len(r.points("off_1")); n != 3 {
+			t.Errorf("%d price points, expected: there, gone, there", n)
+		}
+	})
+}
+
+func TestASilentProviderIsGivenUpInTimeAndMayAskForPatience(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		s := &seller{slug: "voltage-park", hang: true}
+		r := newRig(t, d, c, s)
+		if got := r.sync("voltage-park"); got != job.At(c.Now().Add(every)) || r.cat.Ready() {
+			t.Fatalf("%+v", got)
+		}
+		s.set(func(s *seller) {
+			s.hang, s.err = false, &provider.Error{Kind: provider.KindUnavailable, RetryAfter: time.Hour}
+		})
+		if got := r.sync("voltage-park"); got != job.At(c.Now().Add(time.Hour)) {
+			t.Fatalf("asked to wait an hour: %+v", got)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		s.set(func(s *seller) { s.hang, s.asking = true, stop })
+		c.Advance(every)
+		if _, err := r.cat.Sync(ctx, "provider/voltage-park"); !errors.Is(err, context.Canceled) {
+			t.Fatalf("the server's end: %v", err)
+		}
+		if h := r.cat.Health()[0]; h.LastFailureAt.Equal(c.Now()) {
+			t.Error("the server's end was held against the provider")
+		}
+		if o, err := r.cat.Sync(t.Context(), "provider/once-configured"); err != nil || o != job.Done() {
+			t.Fatalf("%+v %v", o, err)
+		}
+	})
+}
+
+func TestAnEarlierAnswerNeverOverwritesALaterOne(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		s := &seller{slug: "voltage-park", offers: []provider.Offer{offer("off_1")}}
+		r := newRig(t, d, c, s)
+		s.asking = func() { // the first answer is under way when another worker asks and writes
+			s.set(func(s *seller) {
+				s.asking, s.offers = nil, []provider.Offer{s.offers[0]}
+				s.offers[0].HourlyPrice = money.Dollars(30)
+			})
+			c.Advance(time.Second)
+			r.sync("voltage-park")
+		}
+		r.sync("voltage-park")
+		if got := r.only(); got.HourlyPrice != money.Dollars(30) {
+			t.Fatalf("%+v", got)
+		}
+	})
+}
+
+func TestReplicasSeeOneCatalogue(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		a, gone := &seller{slug: "a", offers: []provider.Offer{offer("off_1")}}, &seller{slug: "gone", offers: []provider.Offer{offer("off_2")}}
+		r := newRig(t, d, c, a, gone)
+		r.sync("a")
+		r.sync("gone")
+		second := r.catalog(a) // "gone" is configured no more
+		if err := second.Load(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if all, total := second.List(catalog.Query{}); total != 1 || all[0].ID != "off_1" || !second.Ready() {
+			t.Fatalf("%+v", all)
+		}
+		c.Advance(every)
+		r.sync("a") // nothing but the time has changed
+		if err := second.Load(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if o, _ := second.Get("off_1"); !o.AsOf.Equal(c.Now()) {
+			t.Errorf("as of %s, expected %s", o.AsOf, c.Now())
+		}
+		a.set(func(s *seller) { s.offers[0].Available = false })
+		r.sync("a")
+		if err := second.Load(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if o, _ := second.Get("off_1"); o.Available {
+			t.Error("a change of another replica is not seen")
+		}
+	})
+}
+
+func TestANewMarkupChangesPricesAtTheNextSync(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		s := storer{&seller{slug: "a", offers: []provider.Offer{offer("off_1")}, volumes: []provider.VolumePricing{{Region: "oslo-1", PerGBHour: 105, MinSizeGB: 10, MaxSizeGB: 100}, {Region: "Bad", PerGBHour: 1, MinSizeGB: 1, MaxSizeGB: 1}}}}
+		r := newRig(t, d, c, s)
+		r.sync("a")
+		r.markup["a"] = 1_000
+		r.sync("a")
+		if got := r.only(); got.HourlyPrice != money.Dollars(22) || !got.Abilities.Volumes {
+			t.Errorf("%+v", got)
+		}
+		want := []catalog.VolumePrice{{Provider: "a", Region: "oslo-1", RegionName: "Oslo", PerGBHour: 116, MinSizeGB: 10, MaxSizeGB: 100, CostPrice: 105}}
+		if got := r.cat.VolumePricing(); !slices.Equal(got, want) {
+			t.Errorf("%+v", got)
+		}
+		s.set(func(s *seller) { s.volumeErr = errors.New("no answer") })
+		r.sync("a")
+		if _, found := r.cat.VolumePrice("a", "oslo-1"); !found {
+			t.Error("the last volume prices are lost")
+		}
+		s.set(func(s *seller) { s.volumeErr = &provider.Error{Kind: provider.KindUnsupported} })
+		r.sync("a")
+		if got := r.cat.VolumePricing(); got == nil || len(got) != 0 {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+func TestStartHasEveryProviderAsked(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		a, b := &seller{slug: "a", offers: []provider.Offer{offer("off_1")}}, &seller{slug: "b", offers: []provider.Offer{offer("off_2")}}
+		r := newRig(t, d, c, a, b)
+		n := job.NewRunner(job.Config{DB: d, Queue: r.queue, Clock: c, Real: time.Now, Log: slog.New(slog.DiscardHandler), Workers: 2})
+		n.Handle(catalog.KindSync, r.cat.Sync)
+		if err := r.cat.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for want := 1; want <= 3; want++ {
+			if err := n.Drain(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if a.asked != want || b.asked != want {
+				t.Fatalf("asked %d and %d times, expected %d", a.asked, b.asked, want)
+			}
+			c.Advance(every)
+		}
+		if _, total := r.cat.List(catalog.Query{}); total != 2 {
+			t.Errorf("%d offers", total)
+		}
+	})
+}
+
+func ids(offers []catalog.Offer) (out []id.ID) {
+	for _, o := range offers {
+		out = append(out, o.ID)
+	}
+	return out
+}

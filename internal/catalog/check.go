@@ -1,0 +1,158 @@
+package catalog
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/provider"
+)
+
+// The bounds of what a provider may say. They are far beyond anything real, and
+// keep every later computation (price × markup, price × hours) within an int64.
+const (
+	maxOffers      = 50_000
+	maxText        = 128 // bytes of a key, a GPU type, an interconnect
+	maxSystems     = 64  // operating systems of an offer
+	maxCount       = 1_000_000
+	maxGB          = 1_000_000_000
+	maxHourlyPrice = 1_000_000 * money.USD
+	maxPerGBHour   = money.USD
+)
+
+// checkOffer returns why an offer is not believed, or nil.
+func checkOffer(o provider.Offer) error {
+	if err := checkText(o.Key); err != nil {
+		return fmt.Errorf("key: %w", err)
+	}
+	if !provider.ValidSlug(o.Region) {
+		return fmt.Errorf("region %.80q is not a slug", o.Region)
+	}
+	if err := checkText(o.GPUType); err != nil {
+		return fmt.Errorf("GPU type: %w", err)
+	}
+	if o.Interconnect != "" {
+		if err := checkText(o.Interconnect); err != nil {
+			return fmt.Errorf("interconnect: %w", err)
+		}
+	}
+	if o.GPUCount < 1 || o.GPUCount > maxCount {
+		return fmt.Errorf("%d GPUs", o.GPUCount)
+	}
+	for name, n := range map[string]int{"GPU memory": o.GPUMemoryGB, "vCPUs": o.VCPUs, "memory": o.MemoryGB, "storage": o.StorageGB} {
+		if n < 0 || n > maxGB {
+			return fmt.Errorf("%s of %d", name, n)
+		}
+	}
+	if o.Stock != nil && (*o.Stock < 0 || *o.Stock > maxCount) {
+		return fmt.Errorf("stock of %d", *o.Stock)
+	}
+	switch o.InstanceType {
+	case provider.BareMetal, provider.VM, provider.Spot, provider.Cluster:
+	default:
+		return fmt.Errorf("unknown instance type %.80q", o.InstanceType)
+	}
+	if len(o.OperatingSystems) == 0 || len(o.OperatingSystems) > maxSystems {
+		return fmt.Errorf("%d operating systems", len(o.OperatingSystems))
+	}
+	for i, name := range o.OperatingSystems {
+		if err := checkText(name); err != nil {
+			return fmt.Errorf("operating system: %w", err)
+		}
+		if slices.Contains(o.OperatingSystems[:i], name) {
+			return fmt.Errorf("operating system %q twice", name)
+		}
+	}
+	if o.HourlyPrice <= 0 || o.HourlyPrice > maxHourlyPrice {
+		return fmt.Errorf("hourly price of %s", o.HourlyPrice)
+	}
+	return nil
+}
+
+func checkVolumePrice(p provider.VolumePricing) error {
+	switch {
+	case !provider.ValidSlug(p.Region):
+		return fmt.Errorf("region %.80q is not a slug", p.Region)
+	case p.PerGBHour <= 0 || p.PerGBHour > maxPerGBHour:
+		return fmt.Errorf("price per GB and hour of %s", p.PerGBHour)
+	case p.MinSizeGB < 1 || p.MaxSizeGB < p.MinSizeGB || p.MaxSizeGB > maxGB:
+		return fmt.Errorf("sizes from %d to %d GB", p.MinSizeGB, p.MaxSizeGB)
+	}
+	return nil
+}
+
+func checkText(s string) error {
+	switch {
+	case strings.TrimSpace(s) == "":
+		return errors.New("is empty")
+	case s != strings.TrimSpace(s):
+		return fmt.Errorf("%.80q begins or ends with a space", s)
+	case len(s) > maxText:
+		return fmt.Errorf("is %d bytes long", len(s))
+	case !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl):
+		return fmt.Errorf("%.80q is not plain text", s)
+	}
+	return nil
+}
+
+// place names an offer of one provider for ever.
+type place struct{ region, key string }
+
+// believe returns the offers that stand the check, by place, and why the first of the others does not.
+func believe(offers []provider.Offer) (good map[place]provider.Offer, dropped int, first error) {
+	good = make(map[place]provider.Offer, len(offers))
+	for _, o := range offers {
+		err := checkOffer(o)
+		at := place{o.Region, o.Key}
+		if _, twice := good[at]; err == nil && twice {
+			err = errors.New("is there twice")
+		}
+		if err == nil {
+			good[at] = o
+			continue
+		}
+		if dropped++; first == nil {
+			first = fmt.Errorf("offer %.80q in %.80q: %w", o.Key, o.Region, err)
+		}
+	}
+	return good, dropped, first
+}
+
+func believeVolumes(prices []provider.VolumePricing) (good map[string]provider.VolumePricing, dropped int, first error) {
+	good = make(map[string]provider.VolumePricing, len(prices))
+	for _, p := range prices {
+		err := checkVolumePrice(p)
+		if _, twice := good[p.Region]; err == nil && twice {
+			err = fmt.Errorf("region %s is there twice", p.Region)
+		}
+		if err == nil {
+			good[p.Region] = p
+			continue
+		}
+		if dropped++; first == nil {
+			first = fmt.Errorf("volume price: %w", err)
+		}
+	}
+	return good, dropped, first
+}
+
+// able returns the abilities that the provider really has: an offer may promise what the code behind it cannot do.
+func able(p provider.Provider, a provider.Abilities) provider.Abilities {
+	if _, ok := p.(provider.Rebooter); !ok {
+		a.Reboot = false
+	}
+	if _, ok := p.(provider.Powerer); !ok {
+		a.Power = false
+	}
+	if _, ok := p.(provider.Reinstaller); !ok {
+		a.Reinstall = false
+	}
+	if _, ok := p.(provider.VolumeProvider); !ok {
+		a.Volumes = false
+	}
+	return a
+}

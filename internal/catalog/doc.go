@@ -1,0 +1,23 @@
+// Package catalog owns what can be had: offers, providers, regions and GPU types as
+// a tenant sees them, where volumes can be had, the operator's markup, price history, and the
+// sync that asks the providers.
+//
+// It does not own machines, volumes or money: an offer is a promise of a price at
+// an instant, and the room that acts on one fixes that price for itself.
+//
+// Everything but price history is served from memory, from a snapshot that is never changed once
+// it is published. A GET therefore asks neither a provider nor the database.
+//
+// Invariants:
+//   - An offer keeps its id for ever: one id for each provider, region and key, also when the
+//     offer vanishes (it is withdrawn: not listed, not found) and comes back.
+//   - The snapshot is what the database holds at its version. Each sync that changes
+//     something raises the version in its own transaction, so replicas see it by Load.
+//   - An answer that was asked for earlier never overwrites one that was asked for later.
+//   - A price point is written exactly when price, availability or stock change.
+//   - What a provider says is checked before it is believed: a malformed offer is
+//     dropped and reported, and does not cost the others their place.
+//   - A provider that does not answer keeps its last offers; they become unavailable when they are
+//     3 × SyncEvery old and are withdrawn when they are 15 × SyncEvery old.
+//   - Lists have one order: by the sort, ties by id.
+package catalog

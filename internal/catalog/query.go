@@ -1,0 +1,127 @@
+package catalog
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/money"
+)
+
+// Query says which offers are wanted. Zero fields do not narrow; texts are compared whatever their case.
+type Query struct {
+	// Search is words that must all occur in the GPU type, the provider, the region, or the interconnect.
+	Search       string
+	Provider     string
+	GPUType      string
+	Region       string
+	InstanceType string
+	GPUCount     *int
+	MinGPUCount  *int
+	// MaxHourlyPrice is of the whole offer, inclusive.
+	MaxHourlyPrice *money.Micros
+	Available      *bool
+	// Sort is one of Sorts; "" and anything else is DefaultSort.
+	Sort string
+	// Page is which part is wanted; a Limit of 0 is all of it.
+	db.Page
+}
+
+// DefaultSort is the cheapest first.
+const DefaultSort = "price"
+
+// sorts are the orders upwards; each has its reverse with a leading hyphen. Ties are by id upwards either way.
+var sorts = map[string]func(a, b *Offer) int{
+	"price":       func(a, b *Offer) int { return cmp.Compare(a.HourlyPrice, b.HourlyPrice) },
+	"pricePerGpu": func(a, b *Offer) int { return cmp.Compare(a.HourlyPricePerGPU, b.HourlyPricePerGPU) },
+	"gpuCount":    func(a, b *Offer) int { return cmp.Compare(a.GPUCount, b.GPUCount) },
+	"gpuMemoryGb": func(a, b *Offer) int { return cmp.Compare(a.GPUMemoryGB, b.GPUMemoryGB) },
+	"name":        func(a, b *Offer) int { return cmp.Compare(strings.ToLower(a.GPUType), strings.ToLower(b.GPUType)) },
+	"provider":    func(a, b *Offer) int { return cmp.Compare(a.Provider, b.Provider) },
+	"region":      func(a, b *Offer) int { return cmp.Compare(a.Region, b.Region) },
+}
+
+// sortAliases are the names of an offer's own fields, for who sorts by what they see.
+var sortAliases = map[string]string{"gpuType": "name", "hourlyPrice": "price", "hourlyPricePerGpu": "pricePerGpu"}
+
+// Sorts returns the names of the orders, each also to be had with a leading hyphen.
+func Sorts() []string {
+	names := make([]string, 0, len(sorts))
+	for name := range sorts {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// ParseSort returns the order that a client means by s, and false where there is none. "" is DefaultSort.
+func ParseSort(s string) (string, bool) {
+	if s == "" {
+		return DefaultSort, true
+	}
+	name, down := strings.CutPrefix(s, "-")
+	if full, known := sortAliases[name]; known {
+		name = full
+	}
+	if _, known := sorts[name]; !known {
+		return "", false
+	}
+	if down {
+		name = "-" + name
+	}
+	return name, true
+}
+
+// List returns a page of the offers that match, and how many match in all.
+func (c *Catalog) List(q Query) (page []Offer, total int) {
+	s := c.now.Load()
+	order, known := ParseSort(q.Sort)
+	if !known {
+		order = DefaultSort
+	}
+	m := matcher{q: q, search: strings.Fields(strings.ToLower(q.Search))}
+	m.q.Provider, m.q.GPUType = strings.ToLower(q.Provider), strings.ToLower(q.GPUType)
+	m.q.Region, m.q.InstanceType = strings.ToLower(q.Region), strings.ToLower(q.InstanceType)
+	from, limit := 0, len(s.offers)
+	if q.Limit > 0 {
+		from, limit = max(q.Offset(), 0), q.Limit
+	}
+	page = make([]Offer, 0, min(limit, max(len(s.offers)-from, 0)))
+	for _, i := range s.order[order] {
+		if !m.matches(&s.offers[i], &s.words[i]) {
+			continue
+		}
+		if total >= from && len(page) < limit {
+			page = append(page, s.offer(i))
+		}
+		total++
+	}
+	return page, total
+}
+
+type matcher struct {
+	q      Query // its texts in lower case
+	search []string
+}
+
+func (m *matcher) matches(o *Offer, w *words) bool {
+	q := &m.q
+	switch {
+	case q.Available != nil && o.Available != *q.Available,
+		q.GPUCount != nil && o.GPUCount != *q.GPUCount,
+		q.MinGPUCount != nil && o.GPUCount < *q.MinGPUCount,
+		q.MaxHourlyPrice != nil && o.HourlyPrice > *q.MaxHourlyPrice,
+		q.Provider != "" && w.provider != q.Provider,
+		q.Region != "" && w.region != q.Region,
+		q.GPUType != "" && w.gpuType != q.GPUType,
+		q.InstanceType != "" && w.instanceType != q.InstanceType:
+		return false
+	}
+	for _, word := range m.search {
+		if !strings.Contains(w.search, word) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,244 @@
+package catalog_test
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/billetcloud/billet/internal/catalog"
+	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/db/dbtest"
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/provider"
+	"pgregory.net/rapid"
+)
+
+// market returns n offers whose fields repeat at different distances, so that every filter and every tie occurs.
+func market(n int) []provider.Offer {
+	gpus := []struct {
+		name   string
+		memory int
+	}{{"NVIDIA B200", 180}, {"NVIDIA H100", 80}, {"AMD MI300X", 192}, {"NVIDIA A100", 40}, {"NVIDIA A100", 80}, {"nvidia h100", 80}}
+	out := make([]provider.Offer, n)
+	for i := range out {
+		o := offer(fmt.Sprintf("off_%05d", i))
+		g := gpus[i%len(gpus)]
+		o.GPUType, o.GPUMemoryGB, o.GPUCount = g.name, g.memory, 1<<(i%4)
+		o.Region = []string{"dallas-usa-5", "oslo-1", "elsewhere"}[i%3]
+		o.InstanceType = []provider.InstanceType{provider.BareMetal, provider.VM, provider.Spot, provider.Cluster}[i%4]
+		o.HourlyPrice = money.Dollars(int64(1 + i*7%11))
+		o.Available = i%5 != 0
+		o.Stock = nil
+		if i%2 == 0 {
+			o.Interconnect = ""
+		}
+		out[i] = o
+	}
+	return out
+}
+
+func TestListFindsWhatAPlainSearchFinds(t *testing.T) {
+	c := clock.NewFrozen(dbtest.Start)
+	a, b := &seller{slug: "voltage-park", offers: market(60)}, &seller{slug: "hyper-1"}
+	for _, o := range market(40) {
+		o.Key = strings.Replace(o.Key, "off_", "off_b", 1)
+		b.offers = append(b.offers, o)
+	}
+	r := newRig(t, dbtest.SQLite(t, c), c, a, b)
+	r.sync("voltage-park")
+	r.sync("hyper-1")
+	all, _ := r.cat.List(catalog.Query{})
+	if len(all) != 100 {
+		t.Fatalf("%d offers", len(all))
+	}
+	byID := func(a, b catalog.Offer) int { return cmp.Compare(a.ID, b.ID) }
+	orders := map[string]func(a, b catalog.Offer) int{
+		"price":       func(a, b catalog.Offer) int { return cmp.Compare(a.HourlyPrice, b.HourlyPrice) },
+		"pricePerGpu": func(a, b catalog.Offer) int { return cmp.Compare(a.HourlyPricePerGPU, b.HourlyPricePerGPU) },
+		"gpuCount":    func(a, b catalog.Offer) int { return cmp.Compare(a.GPUCount, b.GPUCount) },
+		"gpuMemoryGb": func(a, b catalog.Offer) int { return cmp.Compare(a.GPUMemoryGB, b.GPUMemoryGB) },
+		"name": func(a, b catalog.Offer) int {
+			return cmp.Compare(strings.ToLower(a.GPUType), strings.ToLower(b.GPUType))
+		},
+		"provider": func(a, b catalog.Offer) int { return cmp.Compare(a.Provider, b.Provider) },
+		"region":   func(a, b catalog.Offer) int { return cmp.Compare(a.Region, b.Region) },
+	}
+	if len(orders) != len(catalog.Sorts()) {
+		t.Fatalf("sorts: %v", catalog.Sorts())
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		pick := func(name string, from ...string) string { return rapid.SampledFrom(append(from, "")).Draw(t, name) }
+		q := catalog.Query{
+			Search: pick("search", "b200", "NVIDIA a100", "PARK oslo", "infiniband h100", "zzz"), Provider: pick("provider", "Voltage-Park", "hyper-1", "none"),
+			GPUType: pick("gpuType", "nvidia H100", "AMD MI300X"), Region: pick("region", "oslo-1", "ELSEWHERE"), InstanceType: pick("instanceType", "vm", "BARE_METAL"),
+			Sort: pick("sort", "price", "-price", "pricePerGpu", "-pricePerGpu", "gpuCount", "-gpuCount", "gpuMemoryGb", "name", "-name", "provider", "region"),
+			Page: db.Page{Number: rapid.IntRange(1, 4).Draw(t, "page"), Limit: rapid.IntRange(1, 30).Draw(t, "limit")},
+		}
+		if rapid.Bool().Draw(t, "with count") {
+			n := rapid.IntRange(1, 8).Draw(t, "count")
+			q.GPUCount = &n
+		}
+		if rapid.Bool().Draw(t, "with least") {
+			n := rapid.IntRange(1, 8).Draw(t, "least")
+			q.MinGPUCount = &n
+		}
+		if rapid.Bool().Draw(t, "with price") {
+			p := money.Dollars(rapid.Int64Range(0, 12).Draw(t, "max price"))
+			q.MaxHourlyPrice = &p
+		}
+		if rapid.Bool().Draw(t, "with available") {
+			v := rapid.Bool().Draw(t, "available")
+			q.Available = &v
+		}
+		var want []catalog.Offer
+		for _, o := range all {
+			if plainly(q, o) {
+				want = append(want, o)
+			}
+		}
+		name, down := strings.CutPrefix(cmp.Or(q.Sort, "price"), "-")
+		slices.SortFunc(want, func(a, b catalog.Offer) int {
+			n := orders[name](a, b)
+			if down {
+				n = -n
+			}
+			return cmp.Or(n, byID(a, b))
+		})
+		got, total := r.cat.List(q)
+		from := min(q.Offset(), len(want))
+		page := want[from:min(from+q.Limit, len(want))]
+		if total != len(want) || got == nil || !slices.Equal(ids(got), ids(page)) {
+			t.Fatalf("%+v:\n got %v of %d\nwant %v of %d", q, ids(got), total, ids(page), len(want))
+		}
+	})
+}
+
+func plainly(q catalog.Query, o catalog.Offer) bool {
+	same := func(want, have string) bool { return want == "" || strings.EqualFold(want, have) }
+	text := o.GPUType + " | " + o.Provider + " | " + o.Region + " | " + o.RegionName
+	if o.Interconnect != nil {
+		text += " | " + *o.Interconnect
+	}
+	for _, word := range strings.Fields(q.Search) {
+		if !strings.Contains(strings.ToLower(text), strings.ToLower(word)) {
+			return false
+		}
+	}
+	return same(q.Provider, o.Provider) && same(q.GPUType, o.GPUType) && same(q.Region, o.Region) && same(q.InstanceType, string(o.InstanceType)) &&
+		(q.GPUCount == nil || *q.GPUCount == o.GPUCount) && (q.MinGPUCount == nil || *q.MinGPUCount <= o.GPUCount) &&
+		(q.MaxHourlyPrice == nil || o.HourlyPrice <= *q.MaxHourlyPrice) && (q.Available == nil || *q.Available == o.Available)
+}
+
+func TestParseSort(t *testing.T) {
+	for in, want := range map[string]string{"": "price", "-price": "-price", "gpuType": "name", "-hourlyPricePerGpu": "-pricePerGpu", "--price": "", "-": "", "Price": "", "color": ""} {
+		if got, ok := catalog.ParseSort(in); got != want || ok != (want != "") {
+			t.Errorf("%q: %q %t", in, got, ok)
+		}
+	}
+}
+
+func TestFacetsCountWhatIsListed(t *testing.T) {
+	c := clock.NewFrozen(dbtest.Start)
+	a, b := storer{&seller{slug: "voltage-park", offers: market(60), volumes: []provider.VolumePricing{{Region: "oslo-1", PerGBHour: 100, MinSizeGB: 10, MaxSizeGB: 100}}}}, &seller{slug: "empty"}
+	r := newRig(t, dbtest.SQLite(t, c), c, a, b)
+	r.sync("voltage-park")
+	check := func(name string, n catalog.Counts, q catalog.Query, also func(catalog.Offer) bool) {
+		t.Helper()
+		offers, _ := r.cat.List(q)
+		var want catalog.Counts
+		for _, o := range offers {
+			if !also(o) {
+				continue
+			}
+			want.Offers++
+			if o.Available {
+				want.AvailableOffers++
+				if want.LowestHourlyPrice == nil || o.HourlyPrice < *want.LowestHourlyPrice {
+					want.LowestHourlyPrice = &o.HourlyPrice
+				}
+				if want.LowestHourlyPricePerGPU == nil || o.HourlyPricePerGPU < *want.LowestHourlyPricePerGPU {
+					want.LowestHourlyPricePerGPU = &o.HourlyPricePerGPU
+				}
+			}
+		}
+		show := func(n catalog.Counts) string {
+			s := fmt.Sprint(n.Offers, n.AvailableOffers)
+			if n.LowestHourlyPrice != nil {
+				s += fmt.Sprint(*n.LowestHourlyPrice, *n.LowestHourlyPricePerGPU)
+			}
+			return s
+		}
+		if show(n) != show(want) {
+			t.Errorf("%s: %s, expected %s", name, show(n), show(want))
+		}
+	}
+	every := func(catalog.Offer) bool { return true }
+	providers := r.cat.Providers()
+	if len(providers) != 2 || providers[0].Slug != "empty" || providers[0].Status != catalog.StatusDown || providers[0].AsOf != nil ||
+		providers[1].Status != catalog.StatusUp || providers[1].Name != "VOLTAGE-PARK" || !providers[1].Volumes {
+		t.Fatalf("%+v", providers)
+	}
+	for _, f := range providers {
+		check(f.Slug, f.Counts, catalog.Query{Provider: f.Slug}, every)
+	}
+	regions := r.cat.Regions()
+	if len(regions) != 5 || regions[0].Provider != "empty" || regions[3].Slug != "elsewhere" || regions[3].Country != nil || regions[4].Name != "Oslo" || !regions[4].Volumes {
+		t.Fatalf("%+v", regions)
+	}
+	for _, f := range regions {
+		check(f.Provider+"/"+f.Slug, f.Counts, catalog.Query{Provider: f.Provider, Region: f.Slug}, every)
+	}
+	gpus := r.cat.GPUTypes()
+	if len(gpus) != 5 || gpus[1].GPUType != "NVIDIA A100" || gpus[1].GPUMemoryGB != 40 || gpus[2].GPUMemoryGB != 80 || !slices.Equal(gpus[0].Providers, []string{"voltage-park"}) {
+		t.Fatalf("%+v", gpus)
+	}
+	for _, f := range gpus {
+		check(f.GPUType, f.Counts, catalog.Query{GPUType: f.GPUType}, func(o catalog.Offer) bool { return o.GPUMemoryGB == f.GPUMemoryGB })
+	}
+}
+
+func big(tb testing.TB) *rig {
+	c := clock.NewFrozen(dbtest.Start)
+	s := &seller{slug: "voltage-park", offers: market(10_000)}
+	r := newRig(tb, dbtest.SQLite(tb, c), c, s)
+	if _, err := r.cat.Sync(tb.Context(), id.ID("provider/voltage-park")); err != nil {
+		tb.Fatal(err)
+	}
+	return r
+}
+
+func TestAListAllocatesItsPageAndLittleElse(t *testing.T) {
+	r := big(t)
+	yes := true
+	q := catalog.Query{Search: "nvidia park", Available: &yes, Sort: "-pricePerGpu", Page: db.Page{Number: 3, Limit: 20}}
+	if page, total := r.cat.List(q); len(page) != 20 || total < 5_000 {
+		t.Fatalf("%d of %d", len(page), total)
+	}
+	if n := testing.AllocsPerRun(20, func() { r.cat.List(q) }); n > 4 {
+		t.Errorf("%.0f allocations", n)
+	}
+}
+
+func BenchmarkListOf10000(b *testing.B) {
+	r := big(b)
+	yes := true
+	q := catalog.Query{Search: "nvidia dallas", Available: &yes, Sort: "-pricePerGpu", Page: db.Page{Number: 3, Limit: 20}}
+	b.ReportAllocs()
+	for b.Loop() {
+		r.cat.List(q)
+	}
+}
+
+func BenchmarkSyncOf10000(b *testing.B) {
+	r := big(b)
+	for b.Loop() {
+		r.clock.Advance(every)
+		if _, err := r.cat.Sync(b.Context(), id.ID("provider/voltage-park")); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

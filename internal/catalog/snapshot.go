@@ -1,0 +1,118 @@
+package catalog
+
+import (
+	"cmp"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/money"
+)
+
+// snapshot is the catalogue at one version. Nothing in it is changed once it is published.
+type snapshot struct {
+	version int64
+	offers  []Offer // by id; AsOf is the provider's, and set on the way out
+	words   []words // of the offer at the same place
+	byID    map[id.ID]int
+	order   map[string][]int // places in offers, by each sort
+	volumes []VolumePrice
+	health  map[string]Health
+
+	providers []ProviderFacet // Status and AsOf are set on the way out
+	regions   []RegionFacet
+	gpuTypes  []GPUFacet
+}
+
+// words are an offer's texts in lower case, made once instead of at each request.
+type words struct{ provider, gpuType, region, instanceType, search string }
+
+// build makes a snapshot of rows that are ordered by id. Rows of providers that are not
+// configured any more are left out: nothing could be launched there.
+func (c *Catalog) build(version int64, records []record, volumes []VolumePrice) *snapshot {
+	s := &snapshot{version: version, byID: make(map[id.ID]int, len(records)), order: map[string][]int{}, health: c.judge(nil)}
+	for _, r := range records {
+		info, configured := c.infos[r.provider]
+		if !configured {
+			continue
+		}
+		o := r.offer()
+		o.RegionName, o.Country = c.regionName(r.provider, r.region)
+		o.MinimumRuntimeMinutes = int((max(MinimumRuntime, info.MinimumRuntime) + time.Minute - 1) / time.Minute)
+		s.byID[o.ID] = len(s.offers)
+		s.offers = append(s.offers, o)
+		s.words = append(s.words, words{
+			provider: r.provider, gpuType: strings.ToLower(r.gpuType), region: r.region, instanceType: strings.ToLower(string(r.instanceType)),
+			// One word of a search cannot match across two texts: none holds a control character.
+			search: strings.ToLower(strings.Join([]string{r.gpuType, r.provider, info.Name, r.region, o.RegionName, r.interconnect}, "\n")),
+		})
+	}
+	for name, compare := range sorts {
+		up := make([]int, len(s.offers))
+		for i := range up {
+			up[i] = i
+		}
+		down := slices.Clone(up)
+		// Stable on the order by id, both ways.
+		slices.SortStableFunc(up, func(a, b int) int { return compare(&s.offers[a], &s.offers[b]) })
+		slices.SortStableFunc(down, func(a, b int) int { return compare(&s.offers[b], &s.offers[a]) })
+		s.order[name], s.order["-"+name] = up, down
+	}
+	for _, v := range volumes {
+		if _, configured := c.infos[v.Provider]; configured {
+			v.RegionName, _ = c.regionName(v.Provider, v.Region)
+			s.volumes = append(s.volumes, v)
+		}
+	}
+	c.countFacets(s)
+	return s
+}
+
+// withHealth returns the same snapshot with other health.
+func (s *snapshot) withHealth(h map[string]Health) *snapshot {
+	fresh := *s
+	fresh.health = h
+	return &fresh
+}
+
+func (s *snapshot) offer(i int) Offer {
+	o := s.offers[i]
+	if at := s.health[o.Provider].LastSuccessAt; at != nil {
+		o.AsOf = *at
+	}
+	return o
+}
+
+func (c *Catalog) regionName(slug, region string) (name string, country *string) {
+	for _, r := range c.infos[slug].Regions {
+		if r.Slug == region {
+			return cmp.Or(r.Name, region), textOrNil(r.Country)
+		}
+	}
+	return region, nil
+}
+
+func (r record) offer() Offer {
+	o := Offer{
+		ID: r.id, Provider: r.provider, GPUType: r.gpuType, GPUCount: r.gpuCount, GPUMemoryGB: r.gpuMemoryGB, VCPUs: r.vcpus,
+		MemoryGB: r.memoryGB, StorageGB: r.storageGB, Interconnect: textOrNil(r.interconnect), InstanceType: r.instanceType, Region: r.region,
+		OperatingSystems: []string{}, HourlyPrice: money.Micros(r.price), HourlyPricePerGPU: perGPU(money.Micros(r.price), r.gpuCount),
+		Available: r.available, Abilities: r.abilities, Key: r.key, CostPrice: money.Micros(r.cost),
+	}
+	if r.stock >= 0 {
+		n := int(r.stock)
+		o.Stock = &n
+	}
+	// We wrote it with json.Marshal; a row that somebody broke by hand shows an offer without systems rather than none at all.
+	_ = json.Unmarshal([]byte(r.systems), &o.OperatingSystems)
+	return o
+}
+
+func textOrNil(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}

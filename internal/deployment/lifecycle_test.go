@@ -1,0 +1,464 @@
+package deployment_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/deployment"
+	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/provider"
+)
+
+func TestALifeFromDeployToRefund(t *testing.T) {
+	each(t, func(t *testing.T, r *rig) {
+		a := r.account(money.Dollars(1000))
+		d := r.deploy(a)
+		if d.Status != deployment.StatusPending || d.Steps[0].Status != "active" || d.StartedAt != nil || d.IPAddress != nil {
+			t.Fatalf("%+v", d)
+		}
+		if w := r.money(a); w.Held != d.HourlyPrice || w.Balance != money.Dollars(1000) || w.Available != w.Balance-w.Held {
+			t.Fatalf("after the deploy: %+v", w)
+		}
+		d = r.await(a, d.ID, deployment.StatusRunning)
+		if w := r.money(a); w.Held != 0 || w.Balance != money.Dollars(1000)-d.HourlyPrice || d.CostToDate != d.HourlyPrice {
+			t.Fatalf("running: %+v, cost %s", w, d.CostToDate)
+		}
+		if d.IPAddress == nil || *d.SSHUser != "root" || !strings.HasSuffix(*d.SSHCommand, "root@"+*d.IPAddress) || len(r.upstream()) != 1 {
+			t.Fatalf("%+v, upstream %v", d, r.upstream())
+		}
+		for _, s := range d.Steps {
+			if s.Status != "done" || s.FinishedAt == nil {
+				t.Errorf("step %+v of a running deployment", s)
+			}
+		}
+
+		r.clock.AdvanceTo(d.StartedAt.Add(25*time.Minute - time.Second))
+		r.drain()
+		_, _, err := r.terminate(a, d.ID, false)
+		e := (*fault.Error)(nil)
+		if !errors.As(err, &e) || e.Code != fault.MinimumRuntimeNotMet || e.Details["remainingSeconds"] != int64(1) || !strings.Contains(e.Message, "1 minute") {
+			t.Fatalf("a second early: %v", err)
+		}
+		can, err := r.deployments.CanTerminate(t.Context(), r.db, a, d.ID)
+		if err != nil || can.CanTerminate || can.RemainingSeconds != 1 || !can.TerminableAt.Equal(d.StartedAt.Add(25*time.Minute)) {
+			t.Fatalf("%+v %v", can, err)
+		}
+		r.clock.AdvanceTo(d.StartedAt.Add(25*time.Minute + 17*time.Second))
+		want := money.ForSeconds(d.HourlyPrice, 3600-25*60-17)
+		if can, err = r.deployments.CanTerminate(t.Context(), r.db, a, d.ID); err != nil || !can.CanTerminate || can.Refund != want {
+			t.Fatalf("%+v %v, want a refund of %s", can, err, want)
+		}
+		d, _, err = r.terminate(a, d.ID, false)
+		r.must(err)
+		if d.Status != deployment.StatusTerminating || d.CostToDate != d.HourlyPrice-want || d.TerminatedAt != nil || d.BilledUntil == nil {
+			t.Fatalf("%+v", d)
+		}
+		d = r.await(a, d.ID, deployment.StatusTerminated)
+		if !d.TerminatedAt.Equal(d.StartedAt.Add(25*time.Minute+17*time.Second)) || len(r.upstream()) != 0 {
+			t.Fatalf("%+v, upstream %v", d, r.upstream())
+		}
+		for range 2 {
+			again, _, err := r.terminate(a, d.ID, false)
+			if err != nil || again.Status != deployment.StatusTerminated || again.CostToDate != d.CostToDate {
+				t.Fatalf("terminated again: %+v %v", again, err)
+			}
+		}
+		r.pass(3 * time.Hour)
+		if w := r.money(a); w.Balance != money.Dollars(1000)-d.HourlyPrice+want {
+			t.Fatalf("afterwards: %+v", w)
+		}
+		events, _, err := r.events.List(t.Context(), r.db, a, d.ID, db.Page{Number: 1, Limit: 100})
+		r.must(err)
+		var kinds []string
+		for _, e := range events {
+			kinds = append(kinds, strings.TrimPrefix(e.Type, "deployment."))
+		}
+		kinds = slices.DeleteFunc(kinds, func(k string) bool { return k == "progress" })
+		if got := strings.Join(kinds, " "); got != "created deploying charged running refunded terminating terminated" {
+			t.Errorf("events: %s", got)
+		}
+		r.audit()
+	})
+}
+
+func TestHoursAreChargedAtTheirBoundariesAtTheAgreedPrice(t *testing.T) {
+	each(t, func(t *testing.T, r *rig) {
+		a := r.account(money.Dollars(1000))
+		d := r.running(a)
+		r.park.set(func() { r.park.prices = money.Dollars(999) })
+		for _, step := range []struct {
+			at    time.Duration
+			hours int64
+		}{{time.Hour - time.Microsecond, 1}, {time.Hour, 2}, {2*time.Hour - time.Second, 2}, {2 * time.Hour, 3}, {7*time.Hour + 30*time.Minute, 8}} {
+			r.pass(d.StartedAt.Add(step.at).Sub(r.clock.Now()))
+			if got := r.get(a, d.ID).CostToDate; got != d.HourlyPrice.Times(step.hours) {
+				t.Fatalf("after %s: %s, want %d hours at %s", step.at, got, step.hours, d.HourlyPrice)
+			}
+		}
+		o, found := r.catalog.Get(pageOffer)
+		if !found || o.HourlyPrice != money.Dollars(999) {
+			t.Fatalf("the offer did not become dearer: %+v", o)
+		}
+		x, _, err := r.terminate(a, d.ID, false)
+		if err != nil || x.CostToDate != d.HourlyPrice.Times(8) {
+			t.Fatalf("a later hour was refunded: %+v %v", x, err)
+		}
+		r.audit()
+	})
+}
+
+func TestAStopOnTheBoundaryDoesNotPayTheHourThatBeginsThere(t *testing.T) {
+	each(t, func(t *testing.T, r *rig) {
+		a := r.account(money.Dollars(1000))
+		d := r.running(a)
+		r.clock.AdvanceTo(d.StartedAt.Add(time.Hour)) // the sweep has not run
+		x, _, err := r.terminate(a, d.ID, false)
+		if err != nil || x.CostToDate != d.HourlyPrice {
+			t.Fatalf("%+v %v", x, err)
+		}
+		r.pass(2 * time.Hour)
+		if got := r.get(a, d.ID).CostToDate; got != d.HourlyPrice {
+			t.Fatalf("%s", got)
+		}
+		r.audit()
+	})
+}
+
+func TestAFailedDeployCostsNothingAndLeavesNothing(t *testing.T) {
+	ready := func(m provider.Machine) (provider.Machine, error) {
+		m.State = provider.MachineProvisioning
+		return m, nil
+	}
+	for name, c := range map[string]struct {
+		arrange func(r *rig)
+		wait    time.Duration
+		cause   deployment.Cause
+	}{
+		"no capacity": {func(r *rig) { r.park.launch = &provider.Error{Kind: provider.KindNoCapacity} }, time.Second, deployment.CauseNoCapacity},
+		"rejected":    {func(r *rig) { r.park.launch = &provider.Error{Kind: provider.KindRejected, Message: "Not you."} }, time.Second, deployment.CauseRejected},
+		"offer gone":  {func(r *rig) { r.park.launch = &provider.Error{Kind: provider.KindNotFound} }, time.Second, deployment.CauseNoCapacity},
+		"never ready": {func(r *rig) { r.park.machine = ready }, 16 * time.Minute, deployment.CauseTimedOut},
+		"no SSH":      {func(r *rig) { r.probe = errors.New("connection refused") }, 16 * time.Minute, deployment.CauseTimedOut},
+		"no answer":   {func(r *rig) { r.park.launch = errors.New("i/o timeout") }, 25 * time.Minute, deployment.CauseTimedOut},
+		"broken": {func(r *rig) {
+			r.park.machine = func(m provider.Machine) (provider.Machine, error) { m.State = provider.MachineFailed; return m, nil }
+		}, 10 * time.Second, deployment.CauseRejected},
+		"lost on the way": {func(r *rig) {
+			r.park.machine = func(m provider.Machine) (provider.Machine, error) { m.State = provider.MachineLost; return m, nil }
+		}, 10 * time.Second, deployment.CauseLost},
+	} {
+		t.Run(name, func(t *testing.T) {
+			each(t, func(t *testing.T, r *rig) {
+				a := r.account(money.Dollars(100))
+				r.park.set(func() { c.arrange(r) })
+				d := r.deploy(a)
+				r.pass(10 * time.Second)
+				r.clock.Advance(c.wait)
+				r.pass(time.Minute)
+				d = r.get(a, d.ID)
+				if d.Status != deployment.StatusFailed || d.StatusCause != c.cause || d.StatusReason == nil || d.CostToDate != 0 || d.StartedAt != nil {
+					t.Fatalf("%+v", d)
+				}
+				if w := r.money(a); w.Available != money.Dollars(100) || w.Held != 0 {
+					t.Fatalf("%+v", w)
+				}
+				r.park.set(func() { r.park.machine = nil })
+				r.pass(time.Minute)
+				if left := r.upstream(); len(left) != 0 {
+					t.Fatalf("left upstream: %v", left)
+				}
+				r.audit()
+			})
+		})
+	}
+}
+
+func TestALostAnswerMakesNoSecondMachine(t *testing.T) {
+	each(t, func(t *testing.T, r *rig) {
+		a := r.account(money.Dollars(100))
+		r.park.set(func() { r.park.afterwards = context.DeadlineExceeded })
+		d := r.deploy(a)
+		r.pass(20 * time.Second)
+		if got := r.upstream(); len(got) != 1 || got[0] != d.ID || r.park.calls["launch"] < 2 {
+			t.Fatalf("upstream %v after %d launches", got, r.park.calls["launch"])
+		}
+		r.park.set(func() { r.park.afterwards = nil })
+		r.pass(5 * time.Minute)
+		if d = r.get(a, d.ID); d.Status != deployment.StatusRunning || len(r.upstream()) != 1 {
+			t.Fatalf("%+v, upstream %v", d, r.upstream())
+		}
+	})
+}
+
+func TestAMachineTakenBackIsNoticedAndTheRestOfItsHourRefunded(t *testing.T) {
+	each(t, func(t *testing.T, r *rig) {
+		a := r.account(money.Dollars(1000))
+		d := r.running(a)
+		r.pass(d.StartedAt.Add(2*time.Hour + 10*time.Minute).Sub(r.clock.Now()))
+		r.must(r.park.allOfIt.Terminate(t.Context(), d.ID)) // not by us
+		r.pass(10 * time.Second)                            // it is gone upstream before anybody looks
+		r.pass(2 * time.Minute)
+		d = r.get(a, d.ID)
+		if d.Status != deployment.StatusInterrupted || d.TerminatedAt == nil {
+			t.Fatalf("%+v", d)
+		}
+		used := int64(d.TerminatedAt.Sub(*d.StartedAt) / time.Second)
+		if want := d.HourlyPrice.Times(3) - money.ForSeconds(d.HourlyPrice, 3*3600-used); d.CostToDate != want {
+			t.Fatalf("cost %s, want %s", d.CostToDate, want)
+		}
+		r.audit()
+	})
+}
+
+func TestAMachineThatOutlivesItsDeploymentIsEndedAgain(t *testing.T) {
+	each(t, func(t *testing.T, r *rig) {
+		a := r.account(money.Dollars(1000))
+		d := r.running(a)
+		r.pass(26 * time.Minute)
+		_, _, err := r.terminate(a, d.ID, false)
+		r.must(err)
+		gone := func(m provider.Machine) (provider.Machine, error) {
+			return m, &provider.Error{Kind: provider.KindNotFound}
+		}
+		r.park.set(func() { // it says that it is gone, and is not
+			r.park.machine, r.park.terminate = gone, &provider.Error{Kind: provider.KindNotFound}
+		})
+		r.await(a, d.ID, deployment.StatusTerminated)
+		if len(r.upstream()) != 1 {
+			t.Fatal("the test's premise does not hold")
+		}
+		r.park.set(func() { r.park.machine, r.park.terminate = nil, nil })
+		r.pass(3 * time.Minute) // the watch finds it
+		r.pass(10 * time.Second)
+		if left := r.upstream(); len(left) != 0 {
+			t.Fatalf("left upstream: %v", left)
+		}
+		if x := r.get(a, d.ID); x.Status != deployment.StatusTerminated {
+			t.Fatalf("a final status was left: %+v", x)
+		}
+	})
+}
+
+func TestAProviderThatRefusesToTerminateCostsTheTenantNothing(t *testing.T) {
+	each(t, func(t *testing.T, r *rig) {
+		a := r.account(money.Dollars(1000))
+		d := r.running(a)
+		r.pass(26 * time.Minute)
+		r.park.set(func() { r.park.terminate = &provider.Error{Kind: provider.KindRejected, RetryAfter: time.Hour} })
+		x, _, err := r.terminate(a, d.ID, false)
+		r.must(err)
+		r.pass(5 * time.Hour)
+		if y := r.get(a, d.ID); y.Status != deployment.StatusTerminating || y.CostToDate != x.CostToDate {
+			t.Fatalf("%+v", y)
+		}
+		r.park.set(func() { r.park.terminate = nil })
+		r.pass(2 * time.Hour)
+		if y := r.get(a, d.ID); y.Status != deployment.StatusTerminated || y.CostToDate != x.CostToDate || !y.TerminatedAt.Equal(*x.BilledUntil) {
+			t.Fatalf("%+v", y)
+		}
+	})
+}
+
+func TestATerminateThatComesTooEarlyCanBeQueued(t *testing.T) {
+	each(t, func(t *testing.T, r *rig) {
+		a := r.account(money.Dollars(1000))
+		d := r.deploy(a)
+		x, queued, err := r.terminate(a, d.ID, true) // not even running yet
+		if err != nil || !queued || x.AutoTerminateAt == nil {
+			t.Fatalf("%+v %t %v", x, queued, err)
+		}
+		d = r.await(a, d.ID, deployment.StatusRunning)
+		r.pass(d.TerminableAt.Sub(r.clock.Now()) - time.Second)
+		if got := r.get(a, d.ID).Status; got != deployment.StatusRunning {
+			t.Fatalf("%s a second early", got)
+		}
+		r.pass(time.Minute)
+		d = r.get(a, d.ID)
+		if d.Status != deployment.StatusTerminated || !d.TerminatedAt.Equal(d.TerminableAt) || d.CostToDate != d.HourlyPrice-money.ForSeconds(d.HourlyPrice, 35*60) {
+			t.Fatalf("%+v", d)
+		}
+	})
+}
+
+func TestAPlannedEndHoldsAlthoughTheServerWasDown(t *testing.T) {
+	each(t, func(t *testing.T, r *rig) {
+		a := r.account(money.Dollars(1000))
+		req, at := request(t), r.clock.Now().Add(90*time.Minute)
+		req.AutoTerminateAt = &at
+		d, err := r.create(a, req)
+		r.must(err)
+		d = r.await(a, d.ID, deployment.StatusRunning)
+		r.clock.Advance(48 * time.Hour) // nothing ran meanwhile
+		r.drain()
+		r.pass(time.Minute)
+		d = r.get(a, d.ID)
+		if d.Status != deployment.StatusTerminated || !d.TerminatedAt.Equal(at.Truncate(time.Second)) || d.CostToDate != d.HourlyPrice.Times(2) || d.StatusCause != deployment.CauseConfirmedEnd {
+			t.Fatalf("%+v", d)
+		}
+		r.audit()
+	})
+}
+
+func TestAPlannedEndCanBeTakenBack(t *testing.T) {
+	each(t, func(t *testing.T, r *rig) {
+		a := r.account(money.Dollars(1000))
+		d := r.running(a)
+		_, _, err := r.terminate(a, d.ID, true)
+		r.must(err)
+		r.must(r.tx(func(ctx context.Context, tx *db.Tx) error {
+			x, err := r.deployments.Update(ctx, tx, a, d.ID, deployment.UpdateRequest{ClearAutoTerminateAt: true})
+			if err == nil && x.AutoTerminateAt != nil {
+				t.Errorf("%+v", x)
+			}
+			return err
+		}))
+		r.pass(40 * time.Minute)
+		if got := r.get(a, d.ID).Status; got != deployment.StatusRunning {
+			t.Fatal(got)
+		}
+	})
+}
+
+func TestADeployCanBeCancelledAfterTheMinimum(t *testing.T) {
+	each(t, func(t *testing.T, r *rig) {
+		a := r.account(money.Dollars(100))
+		r.park.set(func() {
+			r.park.machine = func(m provider.Machine) (provider.Machine, error) {
+				m.State = provider.MachineProvisioning
+				return m, nil
+			}
+		})
+		d := r.deploy(a)
+		r.clock.Advance(25 * time.Minute) // nobody noticed yet that it is late
+		x, _, err := r.terminate(a, d.ID, false)
+		if err != nil || x.Status != deployment.StatusTerminating {
+			t.Fatalf("%+v %v", x, err)
+		}
+		r.park.set(func() { r.park.machine = nil })
+		r.pass(time.Minute)
+		if x = r.get(a, d.ID); x.Status != deployment.StatusTerminated || x.CostToDate != 0 || r.money(a).Available != money.Dollars(100) || len(r.upstream()) != 0 {
+			t.Fatalf("%+v, %+v, upstream %v", x, r.money(a), r.upstream())
+		}
+	})
+}
+
+func TestActions(t *testing.T) {
+	each(t, func(t *testing.T, r *rig) {
+		a := r.account(money.Dollars(1000))
+		d := r.running(a)
+		act := func(f func(context.Context, *db.Tx, id.ID, id.ID) (deployment.Deployment, error)) (x deployment.Deployment, err error) {
+			err = r.tx(func(ctx context.Context, tx *db.Tx) (err error) { x, err = f(ctx, tx, a, d.ID); return err })
+			return x, err
+		}
+		if _, err := act(r.deployments.PowerOn); r.code(err) != fault.Conflict {
+			t.Fatalf("switched on what is on: %v", err)
+		}
+		for range 2 { // asked twice, done once
+			if x, err := act(r.deployments.Reboot); err != nil || *x.PendingAction != deployment.ActionReboot {
+				t.Fatalf("%+v %v", x, err)
+			}
+		}
+		if _, err := act(r.deployments.PowerOff); r.code(err) != fault.Conflict {
+			t.Fatalf("two actions at once: %v", err)
+		}
+		r.pass(10 * time.Second)
+		if x := r.get(a, d.ID); r.park.calls["reboot"] != 1 || x.PendingAction != nil || x.Status != deployment.StatusRunning {
+			t.Fatalf("%d reboots, %+v", r.park.calls["reboot"], x)
+		}
+		_, err := act(r.deployments.PowerOff)
+		r.must(err)
+		r.await(a, d.ID, deployment.StatusStopped)
+		r.pass(2 * time.Hour)
+		if x := r.get(a, d.ID); x.CostToDate != d.HourlyPrice.Times(3) {
+			t.Fatalf("a stopped machine is kept, and paid: %s", x.CostToDate)
+		}
+		_, err = act(r.deployments.PowerOn)
+		r.must(err)
+		r.await(a, d.ID, deployment.StatusRunning)
+		_, err = act(func(ctx context.Context, tx *db.Tx, a, d id.ID) (deployment.Deployment, error) {
+			other := "Plan 9"
+			return r.deployments.Reinstall(ctx, tx, a, d, &other)
+		})
+		if r.code(err) != fault.InvalidRequest {
+			t.Fatal(err)
+		}
+		_, err = act(func(ctx context.Context, tx *db.Tx, a, d id.ID) (deployment.Deployment, error) {
+			return r.deployments.Reinstall(ctx, tx, a, d, nil)
+		})
+		r.must(err)
+		r.pass(30 * time.Second)
+		if x := r.get(a, d.ID); x.Status != deployment.StatusRunning || x.PendingAction != nil {
+			t.Fatalf("%+v", x)
+		}
+	})
+}
+
+func TestMoneyForSevenMakesSeven(t *testing.T) {
+	each(t, func(t *testing.T, r *rig) {
+		o, _ := r.catalog.Get(pageOffer)
+		a := r.account(o.HourlyPrice.Times(6) + max(o.HourlyPrice, deployment.MinimumBalance))
+		var mu sync.Mutex
+		codes, wg := map[fault.Code]int{}, sync.WaitGroup{}
+		for range 100 {
+			req := request(t)
+			wg.Go(func() {
+				_, err := r.create(a, req)
+				mu.Lock()
+				defer mu.Unlock()
+				if err == nil {
+					codes[""]++
+				} else {
+					codes[fault.CodeOf(err)]++
+				}
+			})
+		}
+		wg.Wait()
+		if codes[""] != 7 || codes[fault.InsufficientBalance] != 93 {
+			t.Fatalf("%v", codes)
+		}
+		r.pass(time.Minute)
+		if w := r.money(a); w.Held != 0 || w.Available < 0 || len(r.upstream()) != 7 {
+			t.Fatalf("%+v, %d upstream", w, len(r.upstream()))
+		}
+		r.audit()
+	})
+}
+
+func TestAnEndAndALostMachineAtOnceAreSettledOnce(t *testing.T) {
+	each(t, func(t *testing.T, r *rig) {
+		a := r.account(money.Dollars(1000))
+		for range 10 {
+			d := r.running(a)
+			r.clock.Advance(30 * time.Minute)
+			r.must(r.park.allOfIt.Terminate(t.Context(), d.ID))
+			r.clock.Advance(10 * time.Second)
+			before := r.money(a).Available
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				if _, _, err := r.terminate(a, d.ID, false); err != nil {
+					t.Error(err)
+				}
+			})
+			wg.Go(func() {
+				if _, err := r.deployments.Reconcile(t.Context(), d.ID); err != nil {
+					t.Error(err)
+				}
+			})
+			wg.Wait()
+			x := r.get(a, d.ID)
+			if want := money.ForSeconds(d.HourlyPrice, 3600-int64(x.BilledUntil.Sub(*x.StartedAt)/time.Second)); r.money(a).Available-before != want {
+				t.Fatalf("refunded %s, want %s", r.money(a).Available-before, want)
+			}
+			r.pass(time.Minute)
+		}
+		r.audit()
+	})
+}

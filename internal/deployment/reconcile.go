@@ -1,0 +1,461 @@
+package deployment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/job"
+	"github.com/billetcloud/billet/internal/meter"
+	"github.com/billetcloud/billet/internal/provider"
+)
+
+// retryRejected is how long to wait before a provider that refused to end a machine is asked again.
+const retryRejected = time.Minute
+
+// errMoved is returned by a change that found the deployment in another status than the look began with:
+// somebody else was first, and the next look starts from what he made of it.
+var errMoved = errors.New("deployment: changed meanwhile")
+
+// Reconcile looks at one deployment: it asks the provider, compares, and takes one step. The
+// provider is asked outside any transaction; what was learned is written in one.
+func (s *Service) Reconcile(ctx context.Context, deployment id.ID) (job.Outcome, error) {
+	x, found, err := findAny(ctx, s.c.DB, deployment)
+	if err != nil || !found {
+		return job.Done(), err
+	}
+	p, known := s.c.Providers.Get(x.Provider)
+	if !known {
+		return job.Outcome{}, fmt.Errorf("provider %s is not configured any more, and deployment %s is there", x.Provider, x.ID)
+	}
+	var out job.Outcome
+	switch x.Status {
+	case StatusPending:
+		out, err = s.pending(ctx, x)
+	case StatusDeploying:
+		out, err = s.deploying(ctx, p, x)
+	case StatusRunning, StatusStopped:
+		out, err = s.alive(ctx, p, x)
+	case StatusTerminating:
+		out, err = s.terminating(ctx, p, x)
+	default:
+		out, err = s.ended(ctx, p, x)
+	}
+	if errors.Is(err, errMoved) {
+		return job.At(s.c.Clock.Now()), nil
+	}
+	return out, err
+}
+
+// pending writes down the intent to launch before anybody is asked: from here on a machine may exist upstream.
+func (s *Service) pending(ctx context.Context, x row) (job.Outcome, error) {
+	if ended, err := s.endIfDue(ctx, x); ended || err != nil {
+		return job.At(s.c.Clock.Now()), err
+	}
+	err := s.change(ctx, &x, CauseLaunching, "", func(_ context.Context, tx *db.Tx, x *row) error {
+		x.Steps = begin(x.Steps, stepLaunching, "", tx.Now.Truncate(time.Second))
+		return nil
+	})
+	return job.At(s.c.Clock.Now()), err
+}
+
+func (s *Service) deploying(ctx context.Context, p provider.Provider, x row) (job.Outcome, error) {
+	if ended, err := s.endIfDue(ctx, x); ended || err != nil {
+		return job.At(s.c.Clock.Now()), err
+	}
+	m, err := s.machine(ctx, p, &x)
+	late := !s.c.Clock.Now().Before(x.launchBy)
+	switch {
+	case err != nil:
+		switch provider.KindOf(err) {
+		case provider.KindNoCapacity:
+			return s.fail(ctx, x, CauseNoCapacity, reasonOf(err, "The provider has no such machine left."))
+		case provider.KindRejected, provider.KindUnsupported:
+			return s.fail(ctx, x, CauseRejected, reasonOf(err, "The provider refused to make this machine."))
+		case provider.KindNotFound:
+			if x.machineID == "" { // Launch itself: the offer is gone
+				return s.fail(ctx, x, CauseNoCapacity, reasonOf(err, "The provider does not have this offer any more."))
+			}
+			return s.fail(ctx, x, CauseLost, "The provider lost the machine while it was being made.")
+		}
+		if late {
+			return s.fail(ctx, x, CauseTimedOut, "The provider gave no answer within the time that a machine may take.")
+		}
+		return job.Outcome{}, err // not known: the same reference is asked for again
+	case m.State == provider.MachineFailed:
+		return s.fail(ctx, x, CauseRejected, orText(m.Detail, "The provider could not make this machine."))
+	case m.State == provider.MachineLost, m.State == provider.MachineGone, m.State == provider.MachineTerminating:
+		return s.fail(ctx, x, CauseLost, "The provider lost the machine while it was being made.")
+	case m.State == provider.MachineReady && m.Address != "":
+		refused := s.c.Probe(ctx, sshAddress(m))
+		if refused == nil {
+			return s.start(ctx, x, m)
+		}
+		if ctx.Err() != nil {
+			return job.Outcome{}, ctx.Err()
+		}
+		if late {
+			return s.fail(ctx, x, CauseTimedOut, "The machine was made, but its SSH did not answer within the time that it may take.")
+		}
+		s.c.Log.DebugContext(ctx, "SSH does not answer yet", "deployment", x.ID, "error", refused)
+		return s.progress(ctx, p, x, stepConnecting, "waiting for SSH to answer")
+	case late:
+		return s.fail(ctx, x, CauseTimedOut, "The machine was not ready within the time that it may take.")
+	default:
+		return s.progress(ctx, p, x, stepProvisioning, m.Detail)
+	}
+}
+
+// machine asks for the machine, launching it where Launch was not answered yet. Launch is repeatable: after a lost
+// answer the same reference gives the same machine.
+func (s *Service) machine(ctx context.Context, p provider.Provider, x *row) (provider.Machine, error) {
+	if x.machineID != "" {
+		return p.Machine(ctx, x.ID)
+	}
+	keys := make([]string, len(x.keys))
+	for i, k := range x.keys {
+		keys[i] = k.Line
+	}
+	m, err := p.Launch(ctx, provider.LaunchRequest{
+		Reference: x.ID, Name: x.Name, OfferKey: x.offerKey, Region: x.Region, OperatingSystem: x.OperatingSystem, AuthorizedKeys: keys, CloudInit: x.cloudInit,
+	})
+	if err != nil {
+		return m, err
+	}
+	x.machineID = m.ID
+	return m, s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		x.Steps = begin(x.Steps, stepProvisioning, m.Detail, tx.Now.Truncate(time.Second))
+		return guarded(setProgress(ctx, tx, *x))
+	})
+}
+
+// progress writes down which step is under way, where that is news, and looks again soon.
+func (s *Service) progress(ctx context.Context, p provider.Provider, x row, step, detail string) (job.Outcome, error) {
+	soon := job.At(earlier(s.c.Clock.Now().Add(p.Info().PollEvery), x.launchBy))
+	steps := begin(x.Steps, step, detail, s.c.Clock.Now().Truncate(time.Second))
+	if sameSteps(steps, x.Steps) {
+		return soon, nil
+	}
+	x.Steps = steps
+	return soon, s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if err := guarded(setProgress(ctx, tx, x)); err != nil {
+			return err
+		}
+		return s.tell(ctx, tx, x, "progress", map[string]any{"step": step, "detail": detail})
+	})
+}
+
+func sameSteps(a, b []Step) bool {
+	return slices.EqualFunc(a, b, func(a, b Step) bool {
+		return a.Status == b.Status && text(a.Detail) == text(b.Detail)
+	})
+}
+
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+// start makes the deployment running: the hold becomes the first hour's charge and the clock starts, in one change.
+func (s *Service) start(ctx context.Context, x row, m provider.Machine) (job.Outcome, error) {
+	err := s.change(ctx, &x, CauseReady, "", func(ctx context.Context, tx *db.Tx, x *row) error {
+		now := tx.Now.Truncate(time.Second)
+		x.StartedAt = &now
+		x.Steps = end(x.Steps, false, "", now)
+		x.setMachine(m)
+		return s.c.Meter.Start(ctx, tx, meter.Start{
+			Subject: x.ID, Account: x.Account, HourlyPrice: x.HourlyPrice, At: now, Description: x.hardware(), Labels: x.labels(),
+		})
+	})
+	return job.At(s.c.Clock.Now()), err
+}
+
+func (r *row) setMachine(m provider.Machine) {
+	r.machineID, r.address, r.sshUser, r.sshPort, r.hostKeys = m.ID, m.Address, m.SSHUser, m.SSHPort, m.SSHHostKeys
+}
+
+// fail gives the hold back and leaves the clean-up behind: a failed deploy costs nothing, and nothing stays upstream.
+func (s *Service) fail(ctx context.Context, x row, cause Cause, reason string) (job.Outcome, error) {
+	err := s.change(ctx, &x, cause, reason, func(ctx context.Context, tx *db.Tx, x *row) error {
+		now := tx.Now.Truncate(time.Second)
+		x.BilledUntil = &now
+		x.Steps = end(x.Steps, true, reason, now)
+		if _, err := s.c.Wallet.Release(ctx, tx, x.ID); err != nil {
+			return err
+		}
+		return s.c.Volumes.DetachAll(ctx, tx, x.ID)
+	})
+	return job.At(s.c.Clock.Now()), err
+}
+
+// alive carries out what is due or asked for, then compares with what the provider says.
+func (s *Service) alive(ctx context.Context, p provider.Provider, x row) (job.Outcome, error) {
+	if ended, err := s.endIfDue(ctx, x); ended || err != nil {
+		return job.At(s.c.Clock.Now()), err
+	}
+	if x.action != "" {
+		if err := s.carryOut(ctx, p, &x); err != nil {
+			return job.Outcome{}, err
+		}
+	}
+	m, err := p.Machine(ctx, x.ID)
+	if err != nil && provider.KindOf(err) != provider.KindNotFound {
+		return job.Outcome{}, err
+	}
+	moved := false
+	switch {
+	case err != nil, m.State == provider.MachineLost, m.State == provider.MachineGone, m.State == provider.MachineFailed:
+		return s.interrupt(ctx, x, orText(m.Detail, "The provider took the machine back."))
+	case m.State == provider.MachineOff && x.Status == StatusRunning:
+		moved, err = true, s.change(ctx, &x, CauseSwitchedOff, "", func(context.Context, *db.Tx, *row) error { return nil })
+	case m.State == provider.MachineReady && x.Status == StatusStopped:
+		moved, err = true, s.change(ctx, &x, CauseSwitchedOn, "", func(_ context.Context, _ *db.Tx, x *row) error { x.setMachine(m); return nil })
+	case m.State == provider.MachineReady && (m.Address != x.address || m.SSHPort != x.sshPort || m.SSHUser != x.sshUser || !slices.Equal(m.SSHHostKeys, x.hostKeys)):
+		x.setMachine(m)
+		err = s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+			if err := guarded(setMachine(ctx, tx, x)); err != nil {
+				return err
+			}
+			return s.tell(ctx, tx, x, "address_changed", map[string]any{"ipAddress": x.address, "sshPort": x.sshPort})
+		})
+	case m.State == provider.MachineProvisioning, m.State == provider.MachineTerminating:
+		return job.At(s.c.Clock.Now().Add(p.Info().PollEvery)), nil // on its way to one of the above
+	}
+	if err != nil || moved {
+		return job.At(s.c.Clock.Now()), err
+	}
+	if due, planned := x.terminateDue(); planned {
+		return job.At(due), nil
+	}
+	return job.Done(), nil // the watch over all the provider's machines sees what changes
+}
+
+// carryOut asks the provider for the pending action and takes it off the list. A crash between the two asks twice:
+// a machine that reboots once more is the lesser evil.
+func (s *Service) carryOut(ctx context.Context, p provider.Provider, x *row) error {
+	var err error
+	switch x.action {
+	case ActionReboot:
+		if q, can := p.(provider.Rebooter); can {
+			err = q.Reboot(ctx, x.ID)
+		}
+	case ActionPowerOn:
+		if q, can := p.(provider.Powerer); can {
+			err = q.PowerOn(ctx, x.ID)
+		}
+	case ActionPowerOff:
+		if q, can := p.(provider.Powerer); can {
+			err = q.PowerOff(ctx, x.ID)
+		}
+	case ActionReinstall:
+		if q, can := p.(provider.Reinstaller); can {
+			err = q.Reinstall(ctx, x.ID, x.actionArgument)
+		}
+	}
+	what, data := "action_done", map[string]any{"action": x.action}
+	if err != nil {
+		if provider.KindOf(err) == provider.KindUnavailable {
+			return err
+		}
+		what, data["reason"] = "action_failed", reasonOf(err, "The provider refused.")
+	} else if x.action == ActionReinstall {
+		x.OperatingSystem = x.actionArgument
+	}
+	return s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		done := *x
+		done.action, done.actionArgument = "", ""
+		if err := guarded(clearAction(ctx, tx, *x)); err != nil {
+			return err
+		}
+		if err := s.tell(ctx, tx, done, what, data); err != nil {
+			return err
+		}
+		tx.AfterCommit(func() { *x = done })
+		return nil
+	})
+}
+
+// interrupt ends what the provider took back: the unused part of the hour comes back, whichever hour it is.
+func (s *Service) interrupt(ctx context.Context, x row, reason string) (job.Outcome, error) {
+	err := s.change(ctx, &x, CauseLost, reason, func(ctx context.Context, tx *db.Tx, x *row) error {
+		now := tx.Now.Truncate(time.Second)
+		x.BilledUntil = &now
+		if _, err := s.c.Meter.Stop(ctx, tx, x.ID, now, meter.CurrentHour); err != nil {
+			return err
+		}
+		return s.c.Volumes.DetachAll(ctx, tx, x.ID)
+	})
+	return job.At(s.c.Clock.Now()), err
+}
+
+// endIfDue ends a deployment whose planned end has come. It pays to that instant, also when the server
+// was down then.
+func (s *Service) endIfDue(ctx context.Context, x row) (bool, error) {
+	due, planned := x.terminateDue()
+	if !planned || s.c.Clock.Now().Before(due) {
+		return false, nil
+	}
+	return true, s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		fresh, found, err := findAny(ctx, tx, x.ID)
+		if err != nil || !found {
+			return err
+		}
+		at, still := fresh.terminateDue()
+		if fresh.Status != x.Status || !still || tx.Now.Before(at) {
+			return errMoved
+		}
+		return s.beginEnd(ctx, tx, &fresh, CauseScheduled, "Its planned end had come.", at)
+	})
+}
+
+// beginEnd ends the tenant's time at that instant: the meter stops, or the hold is given back, and a
+// job is left behind that ends the machine.
+func (s *Service) beginEnd(ctx context.Context, tx *db.Tx, x *row, cause Cause, reason string, at time.Time) error {
+	at = at.Truncate(time.Second)
+	if err := s.changeIn(ctx, tx, x, cause, reason, func(ctx context.Context, tx *db.Tx, x *row) error {
+		x.BilledUntil = &at
+		x.action, x.actionArgument = "", ""
+		if x.StartedAt == nil {
+			x.Steps = end(x.Steps, true, "cancelled", tx.Now.Truncate(time.Second))
+			_, err := s.c.Wallet.Release(ctx, tx, x.ID)
+			return err
+		}
+		_, err := s.c.Meter.Stop(ctx, tx, x.ID, at, meter.FirstHour)
+		return err
+	}); err != nil {
+		return err
+	}
+	return s.c.Jobs.Enqueue(ctx, tx, KindReconcile, x.ID, tx.Now)
+}
+
+func (s *Service) terminating(ctx context.Context, p provider.Provider, x row) (job.Outcome, error) {
+	if gone, again, err := s.remove(ctx, p, x); !gone {
+		return again, err
+	}
+	err := s.change(ctx, &x, CauseConfirmedEnd, x.reason(), func(ctx context.Context, tx *db.Tx, x *row) error {
+		x.releasedAt = &tx.Now
+		return s.c.Volumes.DetachAll(ctx, tx, x.ID)
+	})
+	return job.Done(), err
+}
+
+// ended makes sure that nothing is left upstream of a deployment that has failed or was interrupted.
+func (s *Service) ended(ctx context.Context, p provider.Provider, x row) (job.Outcome, error) {
+	if x.releasedAt != nil {
+		return job.Done(), nil
+	}
+	if gone, again, err := s.remove(ctx, p, x); !gone {
+		return again, err
+	}
+	return job.Done(), s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		x.releasedAt = &tx.Now
+		return guarded(setReleased(ctx, tx, x))
+	})
+}
+
+// remove asks for the machine's end and tells whether the provider confirms it.
+func (s *Service) remove(ctx context.Context, p provider.Provider, x row) (gone bool, again job.Outcome, err error) {
+	if err := p.Terminate(ctx, x.ID); err != nil {
+		wait := retryRejected
+		if e := (*provider.Error)(nil); errors.As(err, &e) && e.RetryAfter > 0 {
+			wait = e.RetryAfter
+		}
+		switch provider.KindOf(err) {
+		case provider.KindNotFound:
+		case provider.KindUnavailable:
+			return false, job.Outcome{}, err
+		default: // its own minimum runtime, say: it goes on costing us, not the tenant
+			s.c.Log.WarnContext(ctx, "the provider refuses to end a machine; it is asked again", "deployment", x.ID, "provider", x.Provider, "error", err)
+			return false, job.At(s.c.Clock.Now().Add(wait)), nil
+		}
+	}
+	m, err := p.Machine(ctx, x.ID)
+	switch {
+	case err != nil && provider.KindOf(err) != provider.KindNotFound:
+		return false, job.Outcome{}, err
+	case err != nil, m.State == provider.MachineGone:
+		return true, job.Outcome{}, nil
+	}
+	return false, job.At(s.c.Clock.Now().Add(p.Info().PollEvery)), nil
+}
+
+// change moves the deployment along the edge that the cause names, in a transaction of its own, together
+// with what more does. It is errMoved where somebody else changed the status first.
+func (s *Service) change(ctx context.Context, x *row, cause Cause, reason string, more func(ctx context.Context, tx *db.Tx, x *row) error) error {
+	return s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		fresh, found, err := findAny(ctx, tx, x.ID) // another run may have changed what this one does not decide
+		if err != nil {
+			return err
+		}
+		if !found || fresh.Status != x.Status {
+			return errMoved
+		}
+		return s.changeIn(ctx, tx, &fresh, cause, reason, more)
+	})
+}
+
+func (s *Service) changeIn(ctx context.Context, tx *db.Tx, x *row, cause Cause, reason string, more func(ctx context.Context, tx *db.Tx, x *row) error) error {
+	from := x.Status
+	to, err := Next(from, cause)
+	if err != nil {
+		return err
+	}
+	x.Status, x.StatusCause, x.StatusReason = to, cause, nil
+	if reason != "" {
+		x.StatusReason = &reason
+	}
+	// The guarded row comes first: whoever loses the race has moved no money yet, and on PostgreSQL the row's lock orders the two.
+	if err := guarded(claimStatus(ctx, tx, *x, from)); err != nil {
+		return err
+	}
+	if err := more(ctx, tx, x); err != nil {
+		return err
+	}
+	if err := guarded(setState(ctx, tx, *x)); err != nil {
+		return err
+	}
+	x.finish()
+	data := map[string]any{"cause": cause, "from": from}
+	if reason != "" {
+		data["reason"] = reason
+	}
+	return s.tell(ctx, tx, *x, string(to), data)
+}
+
+func guarded(changed bool, err error) error {
+	if err == nil && !changed {
+		return errMoved
+	}
+	return err
+}
+
+func (r *row) reason() string { return text(r.StatusReason) }
+
+// reasonOf is what the tenant may read of a provider's error.
+func reasonOf(err error, otherwise string) string {
+	var e *provider.Error
+	if errors.As(err, &e) && e.Message != "" {
+		return e.Message
+	}
+	return otherwise
+}
+
+func orText(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}

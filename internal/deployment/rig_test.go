@@ -1,0 +1,351 @@
+package deployment_test
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/billetcloud/billet/internal/catalog"
+	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/db/dbtest"
+	"github.com/billetcloud/billet/internal/deployment"
+	"github.com/billetcloud/billet/internal/event"
+	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/job"
+	"github.com/billetcloud/billet/internal/meter"
+	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/provider"
+	"github.com/billetcloud/billet/internal/provider/sim"
+	"github.com/billetcloud/billet/internal/sshkey"
+	"github.com/billetcloud/billet/internal/volume"
+	"github.com/billetcloud/billet/internal/wallet"
+	"golang.org/x/crypto/ssh"
+)
+
+// trouble is the simulated Voltage Park, with faults that a test puts before or after its effects.
+type trouble struct {
+	allOfIt
+	mu sync.Mutex
+	// launch is what Launch answers instead of launching; afterwards is what it answers although it launched.
+	launch, afterwards error
+	// machine changes what Machine and Machines say.
+	machine func(provider.Machine) (provider.Machine, error)
+	// terminate is what Terminate answers instead of terminating.
+	terminate error
+	prices    money.Micros
+	calls     map[string]int
+}
+
+// allOfIt is every interface that the simulated Voltage Park has.
+type allOfIt interface {
+	provider.Provider
+	provider.Rebooter
+	provider.Powerer
+	provider.Reinstaller
+	provider.VolumeProvider
+}
+
+func (p *trouble) count(call string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.calls[call]++
+}
+
+func (p *trouble) Offers(ctx context.Context) ([]provider.Offer, error) {
+	out, err := p.allOfIt.Offers(ctx)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := range out {
+		if p.prices != 0 {
+			out[i].HourlyPrice = p.prices
+		}
+	}
+	return out, err
+}
+
+func (p *trouble) Launch(ctx context.Context, r provider.LaunchRequest) (provider.Machine, error) {
+	p.count("launch")
+	p.mu.Lock()
+	before, after := p.launch, p.afterwards
+	p.mu.Unlock()
+	if before != nil {
+		return provider.Machine{}, before
+	}
+	m, err := p.allOfIt.Launch(ctx, r)
+	if err == nil && after != nil {
+		return provider.Machine{}, after
+	}
+	return p.changed(m, err)
+}
+
+func (p *trouble) Machine(ctx context.Context, reference id.ID) (provider.Machine, error) {
+	return p.changed(p.allOfIt.Machine(ctx, reference))
+}
+
+func (p *trouble) Machines(ctx context.Context) ([]provider.Machine, error) {
+	all, err := p.allOfIt.Machines(ctx)
+	var out []provider.Machine
+	for _, m := range all {
+		if m, err := p.changed(m, nil); err == nil {
+			out = append(out, m)
+		}
+	}
+	return out, err
+}
+
+func (p *trouble) changed(m provider.Machine, err error) (provider.Machine, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err != nil || p.machine == nil {
+		return m, err
+	}
+	return p.machine(m)
+}
+
+func (p *trouble) Terminate(ctx context.Context, reference id.ID) error {
+	p.count("terminate")
+	p.mu.Lock()
+	refused := p.terminate
+	p.mu.Unlock()
+	if refused != nil {
+		return refused
+	}
+	return p.allOfIt.Terminate(ctx, reference)
+}
+
+func (p *trouble) Reboot(ctx context.Context, reference id.ID) error {
+	p.count("reboot")
+	return p.allOfIt.Reboot(ctx, reference)
+}
+
+func (p *trouble) set(f func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f()
+}
+
+// rig is every room below httpapi on one database, with the simulated marketplace and a frozen clock.
+type rig struct {
+	t           *testing.T
+	db          *db.DB
+	clock       *clock.Simulated
+	world       *sim.World
+	park        *trouble
+	wallet      *wallet.Ledger
+	meter       *meter.Meter
+	catalog     *catalog.Catalog
+	keys        *sshkey.Service
+	volumes     *volume.Service
+	events      *event.Log
+	deployments *deployment.Service
+	runner      *job.Runner
+	ids         *id.Maker
+	probe       error
+}
+
+const pageOffer id.ID = "off_abc123"
+
+func each(t *testing.T, f func(t *testing.T, r *rig)) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) { f(t, newRig(t, d, c)) })
+}
+
+func newRig(t *testing.T, d *db.DB, c *clock.Simulated) *rig {
+	t.Helper()
+	log := slog.New(slog.DiscardHandler)
+	r := &rig{t: t, db: d, clock: c, ids: id.NewMaker(c, rand.Reader)}
+	world, err := sim.Open(t.Context(), sim.Config{Dir: t.TempDir(), Clock: c, Log: log, Listen: sim.ListenBanner})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := world.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	r.world = world
+	var providers []provider.Provider
+	for _, p := range world.Providers() {
+		if p.Info().Slug == "voltage-park" {
+			r.park = &trouble{allOfIt: p.(allOfIt), calls: map[string]int{}}
+			p = r.park
+		}
+		providers = append(providers, p)
+	}
+	set, jobs := provider.NewSet(providers...), job.NewQueue(r.ids)
+	r.events = event.New(r.ids)
+	r.wallet = wallet.New(wallet.Config{DB: d, IDs: r.ids})
+	r.meter = meter.New(meter.Config{DB: d, IDs: r.ids, Wallet: r.wallet, Events: r.events, Jobs: jobs})
+	r.catalog = catalog.New(catalog.Config{DB: d, IDs: r.ids, Clock: c, Providers: set, Jobs: jobs, Log: log, Markup: func(string) int64 { return 0 }})
+	r.keys = sshkey.New(sshkey.Config{DB: d, IDs: r.ids})
+	r.volumes = volume.New(volume.Config{DB: d, IDs: r.ids, Clock: c, Log: log, Catalog: r.catalog, Meter: r.meter, Wallet: r.wallet, Providers: set, Events: r.events, Jobs: jobs})
+	r.deployments = deployment.New(deployment.Config{
+		DB: d, IDs: r.ids, Clock: c, Log: log, Catalog: r.catalog, SSHKeys: r.keys, Volumes: r.volumes, Wallet: r.wallet, Meter: r.meter,
+		Events: r.events, Jobs: jobs, Providers: set,
+		Probe: func(ctx context.Context, address string) error {
+			if r.probe != nil {
+				return r.probe
+			}
+			return deployment.ProbeSSH(ctx, address)
+		},
+	})
+	r.runner = job.NewRunner(job.Config{DB: d, Queue: jobs, Clock: c, Real: time.Now, Log: log, Workers: 4})
+	r.runner.Handle(deployment.KindReconcile, r.deployments.Reconcile)
+	r.runner.Handle(volume.KindVolume, r.volumes.Reconcile)
+	r.runner.Handle(meter.KindSweep, r.meter.Sweep)
+	r.runner.Handle(meter.KindArrears, func(context.Context, id.ID) (job.Outcome, error) { return job.Done(), nil })
+	r.runner.HandlePeriodic(catalog.KindSync, r.catalog.Sync)
+	r.runner.HandlePeriodic(deployment.KindWatch, r.deployments.Watch)
+	if err := errors.Join(r.catalog.Start(t.Context()), r.deployments.StartWatching(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	r.drain()
+	return r
+}
+
+func (r *rig) drain() {
+	r.t.Helper()
+	if err := r.runner.Drain(r.t.Context()); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// pass lets time go by as it does: whatever is due happens when it is due.
+func (r *rig) pass(d time.Duration) {
+	r.t.Helper()
+	if err := r.runner.Travel(r.t.Context(), r.clock, r.clock.Now().Add(d)); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *rig) tx(f func(ctx context.Context, tx *db.Tx) error) error {
+	return r.db.InTx(r.t.Context(), f)
+}
+
+func (r *rig) must(err error) {
+	r.t.Helper()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *rig) account(credit money.Micros) id.ID {
+	r.t.Helper()
+	a := r.ids.New(id.Account)
+	r.must(r.tx(func(ctx context.Context, tx *db.Tx) error {
+		if err := r.wallet.Open(ctx, tx, a); err != nil || credit == 0 {
+			return err
+		}
+		_, err := r.wallet.Credit(ctx, tx, wallet.Credit{Account: a, Type: wallet.TypeCredit, Amount: credit, Description: "test", Dedupe: string(a)})
+		return err
+	}))
+	return a
+}
+
+func publicKey(t testing.TB) string {
+	t.Helper()
+	p, _, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := ssh.NewPublicKey(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(ssh.MarshalAuthorizedKey(k))
+}
+
+func request(t testing.TB) deployment.CreateRequest {
+	key, system := publicKey(t), "Ubuntu 22.04"
+	return deployment.CreateRequest{OfferID: pageOffer, OperatingSystem: &system, Name: "my-training-run", SSHPublicKey: &key}
+}
+
+func (r *rig) create(account id.ID, req deployment.CreateRequest) (deployment.Deployment, error) {
+	var d deployment.Deployment
+	err := r.tx(func(ctx context.Context, tx *db.Tx) (err error) {
+		d, err = r.deployments.Create(ctx, tx, account, req)
+		return err
+	})
+	return d, err
+}
+
+func (r *rig) deploy(account id.ID) deployment.Deployment {
+	r.t.Helper()
+	d, err := r.create(account, request(r.t))
+	r.must(err)
+	return d
+}
+
+// running deploys and lets time go by until the machine runs.
+func (r *rig) running(account id.ID) deployment.Deployment {
+	r.t.Helper()
+	return r.await(account, r.deploy(account).ID, deployment.StatusRunning)
+}
+
+// await lets time go by, a second at a time, until the deployment has that status.
+func (r *rig) await(account, d id.ID, status deployment.Status) deployment.Deployment {
+	r.t.Helper()
+	for range 120 {
+		if x := r.get(account, d); x.Status == status {
+			return x
+		}
+		r.pass(time.Second)
+	}
+	r.t.Fatalf("not %s: %+v", status, r.get(account, d))
+	return deployment.Deployment{}
+}
+
+func (r *rig) get(account, d id.ID) deployment.Deployment {
+	r.t.Helper()
+	x, err := r.deployments.Get(r.t.Context(), r.db, account, d)
+	r.must(err)
+	return x
+}
+
+func (r *rig) terminate(account, d id.ID, earliest bool) (x deployment.Deployment, queued bool, err error) {
+	err = r.tx(func(ctx context.Context, tx *db.Tx) (err error) {
+		x, queued, err = r.deployments.Terminate(ctx, tx, account, d, earliest)
+		return err
+	})
+	return x, queued, err
+}
+
+func (r *rig) money(account id.ID) wallet.Wallet {
+	r.t.Helper()
+	w, err := r.wallet.Get(r.t.Context(), r.db, account)
+	r.must(err)
+	return w
+}
+
+// upstream returns the references of the machines that the simulated marketplace really has.
+func (r *rig) upstream() []id.ID {
+	var out []id.ID
+	for _, m := range r.world.Machines() {
+		out = append(out, m.Reference)
+	}
+	return out
+}
+
+func (r *rig) code(err error) fault.Code {
+	r.t.Helper()
+	if err == nil {
+		return ""
+	}
+	return fault.CodeOf(err)
+}
+
+// audit is called at the end of a test about money.
+func (r *rig) audit() {
+	r.t.Helper()
+	faults, err := r.wallet.Audit(r.t.Context())
+	r.must(err)
+	for _, f := range faults {
+		r.t.Error(f)
+	}
+}

@@ -1,0 +1,319 @@
+package deployment
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/id"
+)
+
+const columns = `id, account_id, name, status, cause, reason, provider, region, offer_id, offer_key, gpu_type, gpu_count, instance_type,
+	operating_system, hourly_price, cost_price, abilities, authorized_keys, cloud_init, steps, action, action_argument, machine_id, address,
+	ssh_user, ssh_port, ssh_host_keys, minimum_runtime, auto_terminate_at, termination_protection, created_at, launch_by, started_at, ended_at, released_at`
+
+func insert(ctx context.Context, tx *db.Tx, r row) error {
+	abilities, keys, steps, hostKeys, err := r.encode()
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO deployment (`+columns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+		$19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35)`,
+		r.ID, r.Account, r.Name, r.Status, r.StatusCause, r.reason(), r.Provider, r.Region, r.OfferID, r.offerKey, r.GPUType, r.GPUCount, r.InstanceType,
+		r.OperatingSystem, r.HourlyPrice, r.costPrice, abilities, keys, r.cloudInit, steps, r.action, r.actionArgument, r.machineID, r.address,
+		r.sshUser, r.sshPort, hostKeys, int64(r.minimumRuntime/time.Second), db.MicrosOrNull(r.AutoTerminateAt), flag(r.TerminationProtection),
+		db.Micros(r.CreatedAt), db.Micros(r.launchBy), db.MicrosOrNull(r.StartedAt), db.MicrosOrNull(r.BilledUntil), db.MicrosOrNull(r.releasedAt))
+	if err != nil {
+		return fmt.Errorf("insert deployment: %w", err)
+	}
+	return insertTags(ctx, tx, r)
+}
+
+func insertTags(ctx context.Context, tx *db.Tx, r row) error {
+	if len(r.Tags) == 0 {
+		return nil
+	}
+	values, args := []string{}, []any{r.ID}
+	for i, t := range r.Tags {
+		args = append(args, i, t)
+		values = append(values, fmt.Sprintf("($1, $%d, $%d)", len(args)-1, len(args)))
+	}
+	if _, err := tx.Exec(ctx, `INSERT INTO deployment_tag (deployment_id, position, tag) VALUES `+strings.Join(values, ", "), args...); err != nil {
+		return fmt.Errorf("insert tags: %w", err)
+	}
+	return nil
+}
+
+// update writes what a tenant may change.
+func update(ctx context.Context, tx *db.Tx, r row, tags bool) error {
+	_, err := tx.Exec(ctx, `UPDATE deployment SET name = $3, auto_terminate_at = $4, termination_protection = $5 WHERE id = $1 AND account_id = $2`,
+		r.ID, r.Account, r.Name, db.MicrosOrNull(r.AutoTerminateAt), flag(r.TerminationProtection))
+	if err != nil {
+		return fmt.Errorf("update deployment: %w", err)
+	}
+	if !tags {
+		return nil
+	}
+	if _, err := tx.Exec(ctx, `DELETE FROM deployment_tag WHERE deployment_id = $1`, r.ID); err != nil {
+		return fmt.Errorf("update tags: %w", err)
+	}
+	return insertTags(ctx, tx, r)
+}
+
+// changed makes of an UPDATE's answer whether its guard held.
+func changed(n int64, err error) (bool, error) { return n == 1, err }
+
+// claimStatus writes the new status if the old one still stands.
+func claimStatus(ctx context.Context, tx *db.Tx, r row, from Status) (bool, error) {
+	return changed(tx.Exec(ctx, `UPDATE deployment SET status = $3, cause = $4, reason = $5 WHERE id = $1 AND status = $2`, r.ID, from, r.Status, r.StatusCause, r.reason()))
+}
+
+// setState writes everything that changes with a status.
+func setState(ctx context.Context, tx *db.Tx, r row) (bool, error) {
+	_, _, steps, hostKeys, err := r.encode()
+	if err != nil {
+		return false, err
+	}
+	return changed(tx.Exec(ctx, `
+		UPDATE deployment SET steps = $3, action = $4, action_argument = $5, machine_id = $6, address = $7, ssh_user = $8, ssh_port = $9, ssh_host_keys = $10,
+			started_at = $11, ended_at = $12, released_at = $13
+		WHERE id = $1 AND status = $2`,
+		r.ID, r.Status, steps, r.action, r.actionArgument, r.machineID, r.address, r.sshUser, r.sshPort, hostKeys,
+		db.MicrosOrNull(r.StartedAt), db.MicrosOrNull(r.BilledUntil), db.MicrosOrNull(r.releasedAt)))
+}
+
+func setProgress(ctx context.Context, tx *db.Tx, r row) (bool, error) {
+	_, _, steps, _, err := r.encode()
+	if err != nil {
+		return false, err
+	}
+	return changed(tx.Exec(ctx, `UPDATE deployment SET steps = $3, machine_id = $4 WHERE id = $1 AND status = $2`, r.ID, r.Status, steps, r.machineID))
+}
+
+func setMachine(ctx context.Context, tx *db.Tx, r row) (bool, error) {
+	_, _, _, hostKeys, err := r.encode()
+	if err != nil {
+		return false, err
+	}
+	return changed(tx.Exec(ctx, `UPDATE deployment SET machine_id = $3, address = $4, ssh_user = $5, ssh_port = $6, ssh_host_keys = $7 WHERE id = $1 AND status = $2`,
+		r.ID, r.Status, r.machineID, r.address, r.sshUser, r.sshPort, hostKeys))
+}
+
+func setAction(ctx context.Context, tx *db.Tx, r row) error {
+	_, err := tx.Exec(ctx, `UPDATE deployment SET action = $2, action_argument = $3 WHERE id = $1 AND action = ''`, r.ID, r.action, r.actionArgument)
+	return err
+}
+
+// clearAction takes the action that was carried out off the list, with the operating system that it may have left.
+func clearAction(ctx context.Context, tx *db.Tx, r row) (bool, error) {
+	return changed(tx.Exec(ctx, `UPDATE deployment SET action = '', action_argument = '', operating_system = $3 WHERE id = $1 AND action = $2`, r.ID, r.action, r.OperatingSystem))
+}
+
+func setReleased(ctx context.Context, tx *db.Tx, r row) (bool, error) {
+	return changed(tx.Exec(ctx, `UPDATE deployment SET released_at = $3 WHERE id = $1 AND status = $2`, r.ID, r.Status, db.MicrosOrNull(r.releasedAt)))
+}
+
+// reopen marks an ended deployment as not clean upstream. It tells whether there is such a one.
+func reopen(ctx context.Context, tx *db.Tx, provider string, deployment id.ID) (bool, error) {
+	return changed(tx.Exec(ctx, `UPDATE deployment SET released_at = NULL WHERE id = $1 AND provider = $2 AND status IN ($3, $4, $5)`,
+		deployment, provider, StatusTerminated, StatusFailed, StatusInterrupted))
+}
+
+func find(ctx context.Context, r db.Reader, account, deployment id.ID) (row, bool, error) {
+	return one(ctx, r, `WHERE id = $1 AND account_id = $2`, deployment, account)
+}
+
+// findAny finds a deployment of whatever account. In a transaction on PostgreSQL the row is locked until its end.
+func findAny(ctx context.Context, r db.Reader, deployment id.ID) (row, bool, error) {
+	return one(ctx, r, `WHERE id = $1`, deployment)
+}
+
+func one(ctx context.Context, r db.Reader, where string, args ...any) (row, bool, error) {
+	query := `SELECT ` + columns + ` FROM deployment ` + where
+	if tx, in := r.(*db.Tx); in && tx.Engine() == db.Postgres && tx.Writes() {
+		query += ` FOR UPDATE` // what is decided from the row stays true until the commit; SQLite has one writer anyway
+	}
+	x, err := scan(r.QueryRow(ctx, query, args...))
+	if errors.Is(err, sql.ErrNoRows) {
+		return row{}, false, nil
+	}
+	if err != nil {
+		return row{}, false, fmt.Errorf("find deployment: %w", err)
+	}
+	rows := []row{x}
+	err = tags(ctx, r, rows)
+	return rows[0], true, err
+}
+
+// unended returns the account's deployments that are neither final nor terminating.
+func unended(ctx context.Context, tx *db.Tx, account id.ID) ([]row, error) {
+	return all(ctx, tx, `SELECT `+columns+` FROM deployment WHERE account_id = $1 AND status IN ($2, $3, $4, $5) ORDER BY id`,
+		account, StatusPending, StatusDeploying, StatusRunning, StatusStopped)
+}
+
+func list(ctx context.Context, r db.Reader, account id.ID, f Filter, p db.Page) ([]row, int, error) {
+	where, args := []string{`account_id = $1`}, []any{account}
+	and := func(clause string, values ...any) {
+		for _, v := range values {
+			args = append(args, v)
+		}
+		where = append(where, fmt.Sprintf(clause, len(args)))
+	}
+	if len(f.Statuses) > 0 {
+		where = append(where, `status IN `+db.In(len(args)+1, len(f.Statuses)))
+		for _, s := range f.Statuses {
+			args = append(args, s)
+		}
+	}
+	if f.Provider != "" {
+		and(`provider = $%d`, strings.ToLower(f.Provider))
+	}
+	if f.Region != "" {
+		and(`region = $%d`, strings.ToLower(f.Region))
+	}
+	if f.Tag != "" {
+		and(`id IN (SELECT deployment_id FROM deployment_tag WHERE tag = $%d)`, f.Tag)
+	}
+	if f.Search != "" {
+		and(`lower(name) LIKE $%d ESCAPE '\'`, db.Like(f.Search))
+	}
+	condition := ` FROM deployment WHERE ` + strings.Join(where, ` AND `)
+	total := 0
+	if err := r.QueryRow(ctx, `SELECT COUNT(*)`+condition, args...).Scan(&total); err != nil {
+		return nil, 0, fmt.Errorf("count deployments: %w", err)
+	}
+	order := ` ORDER BY id DESC`
+	switch {
+	case f.SortByName && f.SortDescended:
+		order = ` ORDER BY lower(name) DESC, id DESC`
+	case f.SortByName:
+		order = ` ORDER BY lower(name), id`
+	case f.OldestFirst:
+		order = ` ORDER BY id`
+	}
+	args = append(args, p.Limit, p.Offset())
+	out, err := all(ctx, r, `SELECT `+columns+condition+order+fmt.Sprintf(` LIMIT $%d OFFSET $%d`, len(args)-1, len(args)), args...)
+	return out, total, err
+}
+
+func all(ctx context.Context, r db.Reader, query string, args ...any) ([]row, error) {
+	rows, err := r.Query(ctx, query, args...)
+	if err != nil {
+		return nil, fmt.Errorf("list deployments: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	var out []row
+	for rows.Next() {
+		x, err := scan(rows)
+		if err != nil {
+			return nil, fmt.Errorf("list deployments: %w", err)
+		}
+		out = append(out, x)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return out, tags(ctx, r, out)
+}
+
+// tags reads the tags of all rows with one query.
+func tags(ctx context.Context, r db.Reader, rows []row) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	byID, args := map[id.ID]*row{}, []any{}
+	for i := range rows {
+		byID[rows[i].ID] = &rows[i]
+		args = append(args, rows[i].ID)
+	}
+	found, err := r.Query(ctx, `SELECT deployment_id, tag FROM deployment_tag WHERE deployment_id IN `+db.In(1, len(args))+` ORDER BY deployment_id, position`, args...)
+	if err != nil {
+		return fmt.Errorf("list tags: %w", err)
+	}
+	defer func() { _ = found.Close() }()
+	for found.Next() {
+		var d id.ID
+		var tag string
+		if err := found.Scan(&d, &tag); err != nil {
+			return err
+		}
+		byID[d].Tags = append(byID[d].Tags, tag)
+	}
+	return found.Err()
+}
+
+// sight is what the watch needs of a deployment.
+type sight struct {
+	id      id.ID
+	status  Status
+	address string
+	sshPort int
+}
+
+// seen returns the provider's deployments that have not ended.
+func seen(ctx context.Context, r db.Reader, provider string) ([]sight, error) {
+	rows, err := r.Query(ctx, `SELECT id, status, address, ssh_port FROM deployment WHERE provider = $1 AND status IN ($2, $3, $4, $5, $6)`,
+		provider, StatusPending, StatusDeploying, StatusRunning, StatusStopped, StatusTerminating)
+	if err != nil {
+		return nil, fmt.Errorf("list deployments of %s: %w", provider, err)
+	}
+	defer func() { _ = rows.Close() }()
+	var out []sight
+	for rows.Next() {
+		var s sight
+		if err := rows.Scan(&s.id, &s.status, &s.address, &s.sshPort); err != nil {
+			return nil, err
+		}
+		out = append(out, s)
+	}
+	return out, rows.Err()
+}
+
+func scan(from db.Row) (row, error) {
+	var r row
+	var reason, abilities, keys, steps, hostKeys string
+	var minimum, protection, created, launchBy int64
+	var auto, started, ended, released sql.NullInt64
+	err := from.Scan(&r.ID, &r.Account, &r.Name, &r.Status, &r.StatusCause, &reason, &r.Provider, &r.Region, &r.OfferID, &r.offerKey, &r.GPUType, &r.GPUCount,
+		&r.InstanceType, &r.OperatingSystem, &r.HourlyPrice, &r.costPrice, &abilities, &keys, &r.cloudInit, &steps, &r.action, &r.actionArgument, &r.machineID,
+		&r.address, &r.sshUser, &r.sshPort, &hostKeys, &minimum, &auto, &protection, &created, &launchBy, &started, &ended, &released)
+	if err != nil {
+		return row{}, err
+	}
+	err = errors.Join(json.Unmarshal([]byte(abilities), &r.Abilities), json.Unmarshal([]byte(keys), &r.keys),
+		json.Unmarshal([]byte(steps), &r.Steps), json.Unmarshal([]byte(hostKeys), &r.hostKeys))
+	if reason != "" {
+		r.StatusReason = &reason
+	}
+	r.minimumRuntime = time.Duration(minimum) * time.Second
+	r.TerminationProtection = protection == 1
+	r.CreatedAt, r.launchBy = db.At(created), db.At(launchBy)
+	r.AutoTerminateAt, r.StartedAt, r.BilledUntil, r.releasedAt = db.AtOrNil(auto), db.AtOrNil(started), db.AtOrNil(ended), db.AtOrNil(released)
+	r.VolumeIDs, r.Tags = []id.ID{}, []string{}
+	r.finish()
+	return r, err
+}
+
+func (r *row) encode() (abilities, keys, steps, hostKeys string, err error) {
+	parts := make([]string, 4)
+	for i, v := range []any{r.Abilities, r.keys, r.Steps, append([]string{}, r.hostKeys...)} {
+		b, e := json.Marshal(v)
+		if e != nil {
+			return "", "", "", "", e
+		}
+		parts[i] = string(b)
+	}
+	return parts[0], parts[1], parts[2], parts[3], nil
+}
+
+func flag(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}

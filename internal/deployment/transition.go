@@ -1,0 +1,97 @@
+package deployment
+
+import "fmt"
+
+// Status is where a deployment is in its life.
+type Status string
+
+// The statuses of the API. Failed, terminated and interrupted are final.
+const (
+	StatusPending     Status = "pending"     // accepted; nobody has asked the provider yet
+	StatusDeploying   Status = "deploying"   // the provider may have been asked
+	StatusRunning     Status = "running"     // SSH answered; the meter runs
+	StatusStopped     Status = "stopped"     // switched off; the meter runs on, for the machine is kept
+	StatusTerminating Status = "terminating" // the tenant's time has ended; the provider has not confirmed yet
+	StatusTerminated  Status = "terminated"
+	StatusFailed      Status = "failed"      // never ran, cost nothing
+	StatusInterrupted Status = "interrupted" // the provider took the machine back
+)
+
+// Statuses lists every status in the order of a life.
+var Statuses = []Status{StatusPending, StatusDeploying, StatusRunning, StatusStopped, StatusTerminating, StatusTerminated, StatusFailed, StatusInterrupted}
+
+// Final tells whether nothing follows the status.
+func (s Status) Final() bool {
+	return s == StatusTerminated || s == StatusFailed || s == StatusInterrupted
+}
+
+// Alive tells whether the tenant has the machine, and pays for it.
+func (s Status) Alive() bool { return s == StatusRunning || s == StatusStopped }
+
+// Cause is why a status changed. It is a stable word that clients may branch on.
+type Cause string
+
+// The causes.
+const (
+	CauseCreated      Cause = "created"
+	CauseLaunching    Cause = "launching"       // a worker is about to ask the provider
+	CauseReady        Cause = "ready"           // SSH answered
+	CauseNoCapacity   Cause = "no_capacity"     // the provider has no such machine left
+	CauseRejected     Cause = "rejected"        // the provider refused the request
+	CauseTimedOut     Cause = "timed_out"       // not running within the provider's limit
+	CauseLost         Cause = "lost"            // the provider has no such machine any more
+	CauseSwitchedOff  Cause = "switched_off"    // the machine is off
+	CauseSwitchedOn   Cause = "switched_on"     // the machine is on again
+	CauseRequested    Cause = "requested"       // the tenant asked for the end
+	CauseScheduled    Cause = "scheduled"       // autoTerminateAt has come
+	CauseArrears      Cause = "arrears"         // the account was below zero for longer than the grace period
+	CauseConfirmedEnd Cause = "confirmed_ended" // the provider confirmed that the machine is gone
+)
+
+type transition struct {
+	from  Status
+	cause Cause
+	to    Status
+}
+
+// transitions is the whole lifecycle. Code, tests and the drawing in doc.go come from it.
+var transitions = []transition{
+	{StatusPending, CauseLaunching, StatusDeploying},
+	{StatusPending, CauseRequested, StatusTerminating},
+	{StatusPending, CauseScheduled, StatusTerminating},
+	{StatusPending, CauseArrears, StatusTerminating},
+
+	{StatusDeploying, CauseReady, StatusRunning},
+	{StatusDeploying, CauseNoCapacity, StatusFailed},
+	{StatusDeploying, CauseRejected, StatusFailed},
+	{StatusDeploying, CauseTimedOut, StatusFailed},
+	{StatusDeploying, CauseLost, StatusFailed},
+	{StatusDeploying, CauseRequested, StatusTerminating},
+	{StatusDeploying, CauseScheduled, StatusTerminating},
+	{StatusDeploying, CauseArrears, StatusTerminating},
+
+	{StatusRunning, CauseSwitchedOff, StatusStopped},
+	{StatusRunning, CauseLost, StatusInterrupted},
+	{StatusRunning, CauseRequested, StatusTerminating},
+	{StatusRunning, CauseScheduled, StatusTerminating},
+	{StatusRunning, CauseArrears, StatusTerminating},
+
+	{StatusStopped, CauseSwitchedOn, StatusRunning},
+	{StatusStopped, CauseLost, StatusInterrupted},
+	{StatusStopped, CauseRequested, StatusTerminating},
+	{StatusStopped, CauseScheduled, StatusTerminating},
+	{StatusStopped, CauseArrears, StatusTerminating},
+
+	{StatusTerminating, CauseConfirmedEnd, StatusTerminated},
+}
+
+// Next returns the status that follows from a cause; an error where the lifecycle has no such edge,
+// which is a fault in the caller.
+func Next(from Status, cause Cause) (Status, error) {
+	for _, t := range transitions {
+		if t.from == from && t.cause == cause {
+			return t.to, nil
+		}
+	}
+	return "", fmt.Errorf("deployment: nothing follows from %s by %s", from, cause)
+}

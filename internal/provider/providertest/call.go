@@ -1,0 +1,80 @@
+package providertest
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/db/dbtest"
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/provider"
+)
+
+// calls returns every call that the provider takes, by name; those that make something have that request.
+func (s *suite) calls(r provider.LaunchRequest) map[string]func(ctx context.Context) error {
+	p, volume := s.Provider, s.ids.New(id.Volume)
+	calls := map[string]func(ctx context.Context) error{
+		"Offers":    func(ctx context.Context) error { _, err := p.Offers(ctx); return err },
+		"Launch":    func(ctx context.Context) error { _, err := p.Launch(ctx, r); return err },
+		"Machine":   func(ctx context.Context) error { _, err := p.Machine(ctx, r.Reference); return err },
+		"Machines":  func(ctx context.Context) error { _, err := p.Machines(ctx); return err },
+		"Terminate": func(ctx context.Context) error { return p.Terminate(ctx, r.Reference) },
+	}
+	if p, ok := p.(provider.Rebooter); ok {
+		calls["Reboot"] = func(ctx context.Context) error { return p.Reboot(ctx, r.Reference) }
+	}
+	if p, ok := p.(provider.Powerer); ok {
+		calls["PowerOn"] = func(ctx context.Context) error { return p.PowerOn(ctx, r.Reference) }
+		calls["PowerOff"] = func(ctx context.Context) error { return p.PowerOff(ctx, r.Reference) }
+	}
+	if p, ok := p.(provider.Reinstaller); ok {
+		calls["Reinstall"] = func(ctx context.Context) error { return p.Reinstall(ctx, r.Reference, r.OperatingSystem) }
+	}
+	if p, ok := p.(provider.VolumeProvider); ok {
+		request := provider.VolumeRequest{Reference: volume, Name: "conformance", Region: r.Region, SizeGB: 100}
+		calls["VolumePricing"] = func(ctx context.Context) error { _, err := p.VolumePricing(ctx); return err }
+		calls["CreateVolume"] = func(ctx context.Context) error { _, err := p.CreateVolume(ctx, request); return err }
+		calls["Volume"] = func(ctx context.Context) error { _, err := p.Volume(ctx, volume); return err }
+		calls["GrowVolume"] = func(ctx context.Context) error { return p.GrowVolume(ctx, volume, 200) }
+		calls["DeleteVolume"] = func(ctx context.Context) error { return p.DeleteVolume(ctx, volume) }
+		calls["AttachVolume"] = func(ctx context.Context) error { return p.AttachVolume(ctx, volume, r.Reference) }
+		calls["DetachVolume"] = func(ctx context.Context) error { return p.DetachVolume(ctx, volume) }
+	}
+	return calls
+}
+
+func testInsideTx(s *suite) {
+	r := s.request(s.offer())
+	d := dbtest.SQLite(s.T, clock.System{})
+	for name, call := range s.calls(r) {
+		err := d.InTx(s.Context(), func(ctx context.Context, _ *db.Tx) error { return call(ctx) })
+		if !errors.Is(err, provider.ErrInsideTx) {
+			s.Errorf("%s inside a transaction: %v, want provider.ErrInsideTx", name, err)
+		}
+	}
+	if all := s.listed(s.Context(), r.Reference); len(all) != 0 {
+		s.Errorf("a machine was made inside a transaction: %+v", all)
+	}
+}
+
+// testEndedContext checks that a caller who has gone away holds nobody up, and is not told a certainty: anything but
+// success is KindUnavailable.
+func testEndedContext(s *suite) {
+	r := s.request(s.offer())
+	ctx, cancel := context.WithCancel(s.Context())
+	cancel()
+	for name, call := range s.calls(r) {
+		answered := make(chan error, 1)
+		go func() { answered <- call(ctx) }()
+		select {
+		case err := <-answered:
+			if err != nil {
+				s.wantKind(name+" with an ended context", err, provider.KindUnavailable)
+			}
+		case <-time.After(time.Minute):
+			s.Fatalf("%s does not heed its context", name)
+		}
+	}
+}

@@ -1,0 +1,323 @@
+package providertest
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/provider"
+)
+
+func testLaunchBecomesReady(s *suite) {
+	r := s.request(s.offer())
+	m := s.launch(r)
+	if m.State != provider.MachineProvisioning && m.State != provider.MachineReady {
+		s.Errorf("launched as %s", m.State)
+	}
+	ready := s.ready(r.Reference)
+	if ready.ID != m.ID {
+		s.Errorf("machine %s became %s", m.ID, ready.ID)
+	}
+	if ready.CreatedAt.IsZero() {
+		s.Error("no time of creation")
+	}
+	s.oneMachine(r.Reference, m.ID)
+}
+
+func testLaunchAgain(s *suite) {
+	r := s.request(s.offer())
+	first := s.launch(r)
+	if again := s.launch(r); again.ID != first.ID {
+		s.Errorf("the same reference gave %s, then %s", first.ID, again.ID)
+	}
+	ready := s.ready(r.Reference)
+	again := s.launch(r)
+	if again.ID != first.ID || again.Address != ready.Address {
+		s.Errorf("launched again when ready: %+v, want %+v", again, ready)
+	}
+	// The tenant's name is not what a machine is known by.
+	r.Name = "another name"
+	if again := s.launch(r); again.ID != first.ID {
+		s.Errorf("the same reference with another name gave %s, then %s", first.ID, again.ID)
+	}
+	s.oneMachine(r.Reference, first.ID)
+}
+
+func testLaunchInParallel(s *suite) {
+	const callers = 8
+	r := s.request(s.offer())
+	answers := make([]string, callers)
+	var started, ended sync.WaitGroup
+	started.Add(1)
+	for i := range callers {
+		ended.Go(func() {
+			started.Wait()
+			// An adapter may let one through and ask the others to come back.
+			for range 60 {
+				m, err := s.Provider.Launch(s.Context(), r)
+				if err == nil {
+					answers[i] = m.ID
+					return
+				}
+				answers[i] = err.Error()
+				if provider.KindOf(err) != provider.KindUnavailable {
+					return
+				}
+			}
+		})
+	}
+	started.Done()
+	ended.Wait()
+	for _, a := range answers {
+		if a != answers[0] {
+			s.Fatalf("one reference, launched in parallel, gave %q", answers)
+		}
+	}
+	s.oneMachine(r.Reference, answers[0])
+}
+
+// testLaunchLostAnswer ends callers before, while and right after the effect, and then does what a restarted server does.
+func testLaunchLostAnswer(s *suite) {
+	o := s.offer()
+	for _, c := range []struct {
+		name string
+		call func(r provider.LaunchRequest)
+	}{
+		{"after", func(r provider.LaunchRequest) {
+			ctx, cancel := context.WithCancel(s.Context())
+			_, _ = s.Provider.Launch(ctx, r)
+			cancel()
+		}},
+		{"while", func(r provider.LaunchRequest) {
+			ctx, cancel := context.WithCancel(s.Context())
+			go cancel()
+			_, _ = s.Provider.Launch(ctx, r)
+		}},
+		{"before", func(r provider.LaunchRequest) {
+			ctx, cancel := context.WithCancel(s.Context())
+			cancel()
+			_, _ = s.Provider.Launch(ctx, r)
+		}},
+	} {
+		s.Logf("the caller is gone %s the effect", c.name)
+		r := s.request(o)
+		c.call(r)
+		m := s.launch(r)
+		if found := s.machine(r.Reference); found.ID != m.ID {
+			s.Errorf("launched %s, found %s", m.ID, found.ID)
+		}
+		s.oneMachine(r.Reference, m.ID)
+		s.must("Terminate", s.Provider.Terminate(s.Context(), r.Reference))
+		s.untilGone(s.Context(), r.Reference)
+	}
+}
+
+func testLaunchRefused(s *suite) {
+	o := s.offer()
+	for name, change := range map[string]func(*provider.LaunchRequest){
+		"an offer that is not sold":            func(r *provider.LaunchRequest) { r.OfferKey = "no-such-offer" },
+		"a region that there is not":           func(r *provider.LaunchRequest) { r.Region = "no-such-region" },
+		"an operating system that is not sold": func(r *provider.LaunchRequest) { r.OperatingSystem = "No Such System 1.0" },
+	} {
+		r := s.request(o)
+		change(&r)
+		_, err := s.Provider.Launch(s.Context(), r)
+		s.wantKind("Launch with "+name, err, provider.KindNotFound, provider.KindRejected)
+		if all := s.listed(s.Context(), r.Reference); len(all) != 0 {
+			s.Errorf("Launch with %s was refused and made %+v", name, all)
+		}
+	}
+}
+
+func testUnknownReferences(s *suite) {
+	unknown := s.ids.New(id.Deployment)
+	_, err := s.Provider.Machine(s.Context(), unknown)
+	s.wantKind("Machine", err, provider.KindNotFound)
+	s.must("Terminate of what never was", s.Provider.Terminate(s.Context(), unknown))
+	if p, ok := s.Provider.(provider.Rebooter); ok {
+		s.wantKind("Reboot", p.Reboot(s.Context(), unknown), provider.KindNotFound)
+	}
+	if p, ok := s.Provider.(provider.Powerer); ok {
+		s.wantKind("PowerOn", p.PowerOn(s.Context(), unknown), provider.KindNotFound)
+		s.wantKind("PowerOff", p.PowerOff(s.Context(), unknown), provider.KindNotFound)
+	}
+	if p, ok := s.Provider.(provider.Reinstaller); ok {
+		s.wantKind("Reinstall", p.Reinstall(s.Context(), unknown, s.offer().OperatingSystems[0]), provider.KindNotFound, provider.KindRejected)
+	}
+	if p, ok := s.Provider.(provider.VolumeProvider); ok {
+		volume := s.ids.New(id.Volume)
+		_, err := p.Volume(s.Context(), volume)
+		s.wantKind("Volume", err, provider.KindNotFound)
+		s.must("DeleteVolume of what never was", p.DeleteVolume(s.Context(), volume))
+		s.wantKind("GrowVolume", p.GrowVolume(s.Context(), volume, 1000), provider.KindNotFound)
+		s.wantKind("AttachVolume", p.AttachVolume(s.Context(), volume, unknown), provider.KindNotFound)
+		if err := p.DetachVolume(s.Context(), volume); err != nil {
+			s.wantKind("DetachVolume", err, provider.KindNotFound)
+		}
+	}
+}
+
+func testTerminate(s *suite) {
+	r := s.request(s.offer())
+	s.launch(r)
+	m := s.ready(r.Reference)
+	s.must("Terminate", s.Provider.Terminate(s.Context(), r.Reference))
+	s.must("Terminate again at once", s.Provider.Terminate(s.Context(), r.Reference))
+	if now, err := s.Provider.Machine(s.Context(), r.Reference); err == nil {
+		if now.State != provider.MachineTerminating && now.State != provider.MachineGone {
+			s.Errorf("asked to end, the machine is %s", now.State)
+		}
+	} else {
+		s.wantKind("Machine after Terminate", err, provider.KindNotFound)
+	}
+	s.untilGone(s.Context(), r.Reference)
+	s.must("Terminate of what is gone", s.Provider.Terminate(s.Context(), r.Reference))
+	if err := greeted(s.Context(), m); err == nil {
+		s.Errorf("SSH still answers at %s:%d", m.Address, m.SSHPort)
+	}
+}
+
+func testTerminateBeforeReady(s *suite) {
+	r := s.request(s.offer())
+	s.launch(r)
+	s.must("Terminate", s.Provider.Terminate(s.Context(), r.Reference))
+	s.untilGone(s.Context(), r.Reference)
+	// It must not come back when its installation would have ended.
+	s.Advance(time.Minute)
+	if all := s.listed(s.Context(), r.Reference); len(all) != 0 {
+		s.Errorf("the machine came back: %+v", all)
+	}
+}
+
+func testMachinesOfSeveral(s *suite) {
+	o := s.offer()
+	a, b := s.request(o), s.request(o)
+	first, second := s.launch(a), s.launch(b)
+	if first.ID == second.ID {
+		s.Fatalf("two references gave one machine, %s", first.ID)
+	}
+	s.oneMachine(a.Reference, first.ID)
+	s.oneMachine(b.Reference, second.ID)
+	x, y := s.ready(a.Reference), s.ready(b.Reference)
+	if x.Address == y.Address && x.SSHPort == y.SSHPort {
+		s.Errorf("two machines at %s:%d", x.Address, x.SSHPort)
+	}
+	s.must("Terminate", s.Provider.Terminate(s.Context(), a.Reference))
+	s.untilGone(s.Context(), a.Reference)
+	s.oneMachine(b.Reference, second.ID)
+	s.ready(b.Reference)
+}
+
+func testRestart(s *suite) {
+	if s.Reopen == nil {
+		s.Skip("the harness cannot open the provider anew")
+	}
+	o := s.offer()
+	a, b := s.request(o), s.request(o)
+	first := s.launch(a)
+	before := s.ready(a.Reference)
+	second := s.launch(b) // still on its way
+	s.Provider = s.Reopen()
+	s.oneMachine(a.Reference, first.ID)
+	s.oneMachine(b.Reference, second.ID)
+	if after := s.ready(a.Reference); after.Address != before.Address || after.SSHPort != before.SSHPort || fmt.Sprint(after.SSHHostKeys) != fmt.Sprint(before.SSHHostKeys) {
+		s.Errorf("after the restart %+v, before it %+v", after, before)
+	}
+	s.ready(b.Reference)
+	if again := s.launch(b); again.ID != second.ID {
+		s.Errorf("launched again after the restart: %s, before it %s", again.ID, second.ID)
+	}
+}
+
+func testReboot(s *suite) {
+	p, ok := s.Provider.(provider.Rebooter)
+	if !ok {
+		s.Skip("the provider has no Reboot")
+	}
+	r := s.request(s.offer())
+	s.launch(r)
+	m := s.ready(r.Reference)
+	s.write(m, "/root/kept", "before the reboot")
+	s.must("Reboot", p.Reboot(s.Context(), r.Reference))
+	again := s.ready(r.Reference)
+	if again.ID != m.ID {
+		s.Errorf("machine %s became %s", m.ID, again.ID)
+	}
+	s.wantFile(again, "/root/kept", "before the reboot")
+}
+
+func testPower(s *suite) {
+	p, ok := s.Provider.(provider.Powerer)
+	if !ok {
+		s.Skip("the provider has no PowerOn and PowerOff")
+	}
+	r := s.request(s.offer())
+	s.launch(r)
+	m := s.ready(r.Reference)
+	s.must("PowerOn of what is on", p.PowerOn(s.Context(), r.Reference))
+	m = s.ready(m.Reference)
+	s.write(m, "/root/kept", "before the night")
+	s.must("PowerOff", p.PowerOff(s.Context(), r.Reference))
+	s.must("PowerOff again at once", p.PowerOff(s.Context(), r.Reference))
+	s.reach(r.Reference, provider.MachineOff)
+	s.must("PowerOff of what is off", p.PowerOff(s.Context(), r.Reference))
+	if err := greeted(s.Context(), m); err == nil {
+		s.Error("SSH answers on a machine that is off")
+	}
+	s.Advance(time.Minute)
+	s.reach(r.Reference, provider.MachineOff)
+	s.oneMachine(r.Reference, m.ID)
+	s.must("PowerOn", p.PowerOn(s.Context(), r.Reference))
+	s.must("PowerOn again at once", p.PowerOn(s.Context(), r.Reference))
+	on := s.ready(r.Reference)
+	s.wantFile(on, "/root/kept", "before the night")
+	s.must("PowerOff before the end", p.PowerOff(s.Context(), r.Reference))
+	s.must("Terminate of what is off", s.Provider.Terminate(s.Context(), r.Reference))
+	s.untilGone(s.Context(), r.Reference)
+}
+
+func testReinstall(s *suite) {
+	p, ok := s.Provider.(provider.Reinstaller)
+	if !ok {
+		s.Skip("the provider has no Reinstall")
+	}
+	o := s.offer()
+	r := s.request(o)
+	s.launch(r)
+	m := s.ready(r.Reference)
+	s.write(m, "/root/lost", "before the wipe")
+	s.wantKind("Reinstall of an unknown system", p.Reinstall(s.Context(), r.Reference, "No Such System 1.0"), provider.KindRejected, provider.KindNotFound)
+	s.ready(r.Reference)
+	s.must("Reinstall", p.Reinstall(s.Context(), r.Reference, o.OperatingSystems[len(o.OperatingSystems)-1]))
+	again := s.ready(r.Reference)
+	if again.ID != m.ID {
+		s.Errorf("machine %s became %s", m.ID, again.ID)
+	}
+	if s.ReadFile != nil {
+		if text, err := s.ReadFile(again, "/root/lost"); err == nil {
+			s.Errorf("a file survived the wipe: %q", text)
+		}
+		s.write(again, "/root/new", "the key still opens") // with the keys of the launch
+	}
+}
+
+// write writes a file into the machine, where the harness can.
+func (s *suite) write(m provider.Machine, path, text string) {
+	s.Helper()
+	if s.WriteFile != nil {
+		s.must("write "+path, s.WriteFile(m, path, text))
+	}
+}
+
+// wantFile checks a file in the machine, where the harness can.
+func (s *suite) wantFile(m provider.Machine, path, want string) {
+	s.Helper()
+	if s.ReadFile == nil {
+		return
+	}
+	if text, err := s.ReadFile(m, path); err != nil || text != want {
+		s.Errorf("%s holds %q (%v), want %q", path, text, err, want)
+	}
+}

@@ -1,0 +1,224 @@
+package providertest
+
+import (
+	"context"
+	"fmt"
+	"path"
+
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/provider"
+)
+
+// volumes skips the test where the provider has none, and returns an offer in a region that has.
+func (s *suite) volumes() (provider.VolumeProvider, provider.Offer, provider.VolumePricing) {
+	s.Helper()
+	p, ok := s.Provider.(provider.VolumeProvider)
+	if !ok {
+		s.Skip("the provider has no volumes")
+	}
+	pricing, err := p.VolumePricing(s.Context())
+	s.must("VolumePricing", err)
+	offers, err := s.Provider.Offers(s.Context())
+	s.must("Offers", err)
+	for _, in := range pricing {
+		for _, o := range offers {
+			fits := o.Available && (o.Stock == nil || *o.Stock > 1)
+			if s.OfferKey != "" {
+				fits = o.Key == s.OfferKey && o.Region == s.Region
+			}
+			if fits && o.Region == in.Region && o.Abilities.Volumes {
+				return p, o, in
+			}
+		}
+	}
+	s.Fatal("no offer that can have volumes, in a region that has them")
+	return nil, provider.Offer{}, provider.VolumePricing{}
+}
+
+// volumeRequest returns a request with a new reference, whose volume is deleted with the test.
+func (s *suite) volumeRequest(in provider.VolumePricing, name string) provider.VolumeRequest {
+	r := provider.VolumeRequest{Reference: s.ids.New(id.Volume), Name: name, Region: in.Region, SizeGB: in.MinSizeGB}
+	s.Cleanup(func() {
+		p := s.Provider.(provider.VolumeProvider)
+		s.until("detached and deleted", volumeLimit, func() (bool, string) {
+			detached := p.DetachVolume(context.Background(), r.Reference)
+			if detached != nil && provider.KindOf(detached) == provider.KindNotFound {
+				detached = nil
+			}
+			deleted := p.DeleteVolume(context.Background(), r.Reference)
+			return detached == nil && deleted == nil, fmt.Sprint(detached, deleted)
+		})
+	})
+	return r
+}
+
+// volumeReady creates a volume and waits until it can be attached.
+func (s *suite) volumeReady(p provider.VolumeProvider, r provider.VolumeRequest) provider.Volume {
+	s.Helper()
+	v, err := p.CreateVolume(s.Context(), r)
+	s.must("CreateVolume", err)
+	if v.ID == "" || v.Reference != r.Reference || v.SizeGB != r.SizeGB || v.Failed || v.AttachedTo != "" {
+		s.Fatalf("CreateVolume answered %+v", v)
+	}
+	return s.untilVolume(p, r.Reference, "ready", func(v provider.Volume) bool { return v.Ready })
+}
+
+func (s *suite) untilVolume(p provider.VolumeProvider, reference id.ID, what string, look func(provider.Volume) bool) provider.Volume {
+	s.Helper()
+	var v provider.Volume
+	s.until(what, volumeLimit, func() (bool, string) {
+		var err error
+		v, err = p.Volume(s.Context(), reference)
+		s.must("Volume", err)
+		if v.Failed {
+			s.Fatalf("the volume failed: %+v", v)
+		}
+		return look(v), fmt.Sprintf("%+v", v)
+	})
+	return v
+}
+
+// attached attaches the volume and waits until the machine has it.
+func (s *suite) attached(p provider.VolumeProvider, volume, machine id.ID) provider.Volume {
+	s.Helper()
+	s.must("AttachVolume", p.AttachVolume(s.Context(), volume, machine))
+	v := s.untilVolume(p, volume, "attached", func(v provider.Volume) bool { return v.AttachedTo == machine })
+	if !path.IsAbs(v.MountPath) {
+		s.Errorf("attached at %q", v.MountPath)
+	}
+	return v
+}
+
+func (s *suite) detached(p provider.VolumeProvider, volume id.ID) {
+	s.Helper()
+	s.must("DetachVolume", p.DetachVolume(s.Context(), volume))
+	s.untilVolume(p, volume, "detached", func(v provider.Volume) bool { return v.AttachedTo == "" })
+}
+
+func testVolumeLife(s *suite) {
+	p, _, in := s.volumes()
+	r := s.volumeRequest(in, "conformance")
+	v := s.volumeReady(p, r)
+	s.must("GrowVolume to the size that it has", p.GrowVolume(s.Context(), r.Reference, v.SizeGB))
+	larger := min(v.SizeGB+10, in.MaxSizeGB)
+	s.must("GrowVolume", p.GrowVolume(s.Context(), r.Reference, larger))
+	s.must("GrowVolume again", p.GrowVolume(s.Context(), r.Reference, larger))
+	s.untilVolume(p, r.Reference, "larger", func(v provider.Volume) bool { return v.SizeGB == larger })
+	s.must("DetachVolume of what is not attached", p.DetachVolume(s.Context(), r.Reference))
+	s.must("DeleteVolume", p.DeleteVolume(s.Context(), r.Reference))
+	s.must("DeleteVolume again at once", p.DeleteVolume(s.Context(), r.Reference))
+	s.until("deleted", volumeLimit, func() (bool, string) {
+		v, err := p.Volume(s.Context(), r.Reference)
+		if err == nil {
+			return false, fmt.Sprintf("%+v", v)
+		}
+		s.wantKind("Volume of what is deleted", err, provider.KindNotFound)
+		return true, ""
+	})
+	s.must("DeleteVolume of what is gone", p.DeleteVolume(s.Context(), r.Reference))
+}
+
+func testVolumeCreateAgain(s *suite) {
+	p, _, in := s.volumes()
+	r := s.volumeRequest(in, "conformance")
+	ctx, cancel := context.WithCancel(s.Context())
+	go cancel()
+	_, _ = p.CreateVolume(ctx, r) // its answer is lost, or it never began
+	first := s.volumeReady(p, r)
+	again, err := p.CreateVolume(s.Context(), r)
+	s.must("CreateVolume again", err)
+	if again.ID != first.ID {
+		s.Errorf("the same reference gave %s, then %s", first.ID, again.ID)
+	}
+	other := s.volumeRequest(in, "conformance") // a name may be used again
+	if v := s.volumeReady(p, other); v.ID == first.ID {
+		s.Errorf("two references gave one volume, %s", v.ID)
+	}
+}
+
+func testVolumeRefusals(s *suite) {
+	p, _, in := s.volumes()
+	for name, change := range map[string]func(*provider.VolumeRequest){
+		"a region that there is not": func(r *provider.VolumeRequest) { r.Region = "no-such-region" },
+		"too small a size":           func(r *provider.VolumeRequest) { r.SizeGB = in.MinSizeGB - 1 },
+		"too large a size":           func(r *provider.VolumeRequest) { r.SizeGB = in.MaxSizeGB + 1 },
+	} {
+		r := s.volumeRequest(in, "conformance")
+		change(&r)
+		_, err := p.CreateVolume(s.Context(), r)
+		s.wantKind("CreateVolume with "+name, err, provider.KindRejected, provider.KindNotFound)
+		_, err = p.Volume(s.Context(), r.Reference)
+		s.wantKind("Volume after CreateVolume with "+name, err, provider.KindNotFound)
+	}
+	r := s.volumeRequest(in, "conformance")
+	r.SizeGB = min(in.MinSizeGB+5, in.MaxSizeGB)
+	s.volumeReady(p, r)
+	if r.SizeGB > 1 {
+		s.wantKind("GrowVolume to less", p.GrowVolume(s.Context(), r.Reference, r.SizeGB-1), provider.KindRejected)
+	}
+	s.wantKind("AttachVolume to no machine", p.AttachVolume(s.Context(), r.Reference, s.ids.New(id.Deployment)), provider.KindNotFound)
+	if v, err := p.Volume(s.Context(), r.Reference); err != nil || v.SizeGB != r.SizeGB || v.AttachedTo != "" {
+		s.Errorf("after what was refused: %+v, %v", v, err)
+	}
+}
+
+func testVolumeAttachment(s *suite) {
+	p, o, in := s.volumes()
+	a, b := s.request(o), s.request(o)
+	s.launch(a)
+	s.launch(b)
+	m := s.ready(a.Reference)
+	other := s.ready(b.Reference)
+
+	// Two of one name, at once in one machine.
+	r, second := s.volumeRequest(in, "data"), s.volumeRequest(in, "data")
+	s.volumeReady(p, r)
+	s.volumeReady(p, second)
+	v := s.attached(p, r.Reference, a.Reference)
+	s.must("AttachVolume again", p.AttachVolume(s.Context(), r.Reference, a.Reference))
+	if w := s.attached(p, second.Reference, a.Reference); w.MountPath == v.MountPath {
+		s.Errorf("two volumes at %s", v.MountPath)
+	}
+	s.write(m, v.MountPath+"/file", "on the volume")
+	s.wantFile(m, v.MountPath+"/file", "on the volume")
+
+	s.wantKind("AttachVolume to a second machine", p.AttachVolume(s.Context(), r.Reference, b.Reference), provider.KindRejected)
+	s.wantKind("DeleteVolume of what is attached", p.DeleteVolume(s.Context(), r.Reference), provider.KindRejected)
+	if v, err := p.Volume(s.Context(), r.Reference); err != nil || v.AttachedTo != a.Reference {
+		s.Fatalf("after what was refused: %+v, %v", v, err)
+	}
+	s.wantFile(m, v.MountPath+"/file", "on the volume")
+
+	s.detached(p, r.Reference)
+	s.must("DetachVolume again", p.DetachVolume(s.Context(), r.Reference))
+	if s.ReadFile != nil {
+		if text, err := s.ReadFile(m, v.MountPath+"/file"); err == nil {
+			s.Errorf("the file can be read after the volume was detached: %q", text)
+		}
+	}
+	moved := s.attached(p, r.Reference, b.Reference)
+	s.wantFile(other, moved.MountPath+"/file", "on the volume")
+}
+
+func testVolumeOutlivesItsMachine(s *suite) {
+	p, o, in := s.volumes()
+	a, b := s.request(o), s.request(o)
+	r := s.volumeRequest(in, "kept")
+	s.volumeReady(p, r)
+	s.launch(a)
+	m := s.ready(a.Reference)
+	v := s.attached(p, r.Reference, a.Reference)
+	s.write(m, v.MountPath+"/file", "of the first machine")
+	if reboot, ok := s.Provider.(provider.Rebooter); ok {
+		s.must("Reboot", reboot.Reboot(s.Context(), a.Reference))
+		m = s.ready(a.Reference)
+		s.wantFile(m, v.MountPath+"/file", "of the first machine")
+	}
+	s.must("Terminate", s.Provider.Terminate(s.Context(), a.Reference))
+	s.untilGone(s.Context(), a.Reference)
+	s.untilVolume(p, r.Reference, "let go by the machine that is gone", func(v provider.Volume) bool { return v.AttachedTo == "" })
+	s.launch(b)
+	m = s.ready(b.Reference)
+	v = s.attached(p, r.Reference, b.Reference)
+	s.wantFile(m, v.MountPath+"/file", "of the first machine")
+}

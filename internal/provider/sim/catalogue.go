@@ -1,0 +1,162 @@
+package sim
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/provider"
+)
+
+//go:embed catalogue.json
+var catalogueJSON []byte
+
+// source is one simulated provider as the catalogue describes it.
+type source struct {
+	Slug                  string             `json:"slug"`
+	Name                  string             `json:"name"`
+	Abilities             provider.Abilities `json:"abilities"`
+	LaunchLimitMinutes    int                `json:"launchLimitMinutes"`
+	MinimumRuntimeMinutes int                `json:"minimumRuntimeMinutes"`
+	SyncEverySeconds      int                `json:"syncEverySeconds"`
+	PollEverySeconds      int                `json:"pollEverySeconds"`
+	// HidesStock makes the provider tell only whether an offer can be had, not how many.
+	HidesStock bool          `json:"hidesStock"`
+	Regions    []place       `json:"regions"`
+	Volumes    []volumePrice `json:"volumes"`
+	Offers     []*offer      `json:"offers"`
+}
+
+type place struct {
+	Slug    string `json:"slug"`
+	Name    string `json:"name"`
+	Country string `json:"country"`
+}
+
+type volumePrice struct {
+	Region    string       `json:"region"`
+	PerGBHour money.Micros `json:"perGbHour"`
+	MinSizeGB int64        `json:"minSizeGb"`
+	MaxSizeGB int64        `json:"maxSizeGb"`
+}
+
+type offer struct {
+	Key              string                `json:"key"`
+	Region           string                `json:"region"`
+	GPUType          string                `json:"gpuType"`
+	GPUCount         int                   `json:"gpuCount"`
+	GPUMemoryGB      int                   `json:"gpuMemoryGb"`
+	VCPUs            int                   `json:"vcpus"`
+	MemoryGB         int                   `json:"memoryGb"`
+	StorageGB        int                   `json:"storageGb"`
+	Interconnect     string                `json:"interconnect"`
+	InstanceType     provider.InstanceType `json:"instanceType"`
+	OperatingSystems []string              `json:"operatingSystems"`
+	// CentsPerGPUHour is the price about which the real one moves.
+	CentsPerGPUHour int64 `json:"centsPerGpuHour"`
+	// Stock is how many there are. Up to Wobble of them are in the hands of other customers, which changes by the hour.
+	Stock  int `json:"stock"`
+	Wobble int `json:"wobble"`
+}
+
+var slugForm = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+
+// readCatalogue reads a catalogue and refuses one that contradicts itself: a world with a broken offer would fail in
+// a tenant's hands instead of here.
+func readCatalogue(text []byte) ([]*source, error) {
+	var file struct {
+		Providers []*source `json:"providers"`
+	}
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&file); err != nil {
+		return nil, fmt.Errorf("sim: catalogue: %w", err)
+	}
+	var faults []error
+	seen := map[string]bool{}
+	for _, s := range file.Providers {
+		if seen[s.Slug] {
+			faults = append(faults, fmt.Errorf("provider %s is there twice", s.Slug))
+		}
+		seen[s.Slug] = true
+		for _, f := range s.faults() {
+			faults = append(faults, fmt.Errorf("%s: %s", s.Slug, f))
+		}
+	}
+	if len(faults) > 0 {
+		return nil, fmt.Errorf("sim: catalogue: %w", errors.Join(faults...))
+	}
+	return file.Providers, nil
+}
+
+func (s *source) faults() []string {
+	var faults []string
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
+	if !slugForm.MatchString(s.Slug) {
+		fault("malformed slug")
+	}
+	if s.Name == "" || s.LaunchLimitMinutes < 1 || s.MinimumRuntimeMinutes < 0 || s.SyncEverySeconds < 1 || s.PollEverySeconds < 1 {
+		fault("name, limit or interval is missing")
+	}
+	regions := map[string]bool{}
+	for _, r := range s.Regions {
+		if !slugForm.MatchString(r.Slug) || r.Name == "" || len(r.Country) != 2 || regions[r.Slug] {
+			fault("region %q is malformed or there twice", r.Slug)
+		}
+		regions[r.Slug] = true
+	}
+	if s.Abilities.Volumes != (len(s.Volumes) > 0) {
+		fault("the ability to have volumes and their prices disagree")
+	}
+	for _, v := range s.Volumes {
+		if !regions[v.Region] || v.PerGBHour <= 0 || v.MinSizeGB < 1 || v.MaxSizeGB < v.MinSizeGB {
+			fault("the price of volumes in region %q is malformed", v.Region)
+		}
+	}
+	keys := map[string]bool{}
+	for _, o := range s.Offers {
+		if o.Key == "" || keys[o.Key] {
+			fault("offer key %q is empty or there twice", o.Key)
+		}
+		keys[o.Key] = true
+		if !regions[o.Region] || o.GPUType == "" || len(o.OperatingSystems) == 0 ||
+			min(o.GPUCount, o.GPUMemoryGB, o.VCPUs, o.MemoryGB, o.StorageGB, o.Stock) < 1 ||
+			o.CentsPerGPUHour < 1 || o.Wobble < 0 || o.Wobble > o.Stock ||
+			!slices.Contains([]provider.InstanceType{provider.BareMetal, provider.VM, provider.Spot, provider.Cluster}, o.InstanceType) {
+			fault("offer %s is malformed", o.Key)
+		}
+	}
+	return faults
+}
+
+func (s *source) info() provider.Info {
+	regions := make([]provider.Region, len(s.Regions))
+	for i, r := range s.Regions {
+		regions[i] = provider.Region{Slug: r.Slug, Name: r.Name, Country: r.Country}
+	}
+	return provider.Info{
+		Slug:           s.Slug,
+		Name:           s.Name,
+		Regions:        regions,
+		LaunchLimit:    time.Duration(s.LaunchLimitMinutes) * time.Minute,
+		MinimumRuntime: time.Duration(s.MinimumRuntimeMinutes) * time.Minute,
+		SyncEvery:      time.Duration(s.SyncEverySeconds) * time.Second,
+		PollEvery:      time.Duration(s.PollEverySeconds) * time.Second,
+	}
+}
+
+// offer returns the offer with that key, or nil.
+func (s *source) offer(key string) *offer {
+	for _, o := range s.Offers {
+		if o.Key == key {
+			return o
+		}
+	}
+	return nil
+}

@@ -1,0 +1,88 @@
+package node
+
+import (
+	"errors"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestGPUTools(t *testing.T) {
+	if _, err := exec.LookPath("sh"); err != nil {
+		t.Skip("no shell here")
+	}
+	dir := t.TempDir()
+	call := func(command string) (string, string, int) {
+		cmd := exec.Command("sh", "-c", filepath.Join(dir, command))
+		var stderr strings.Builder
+		cmd.Stderr = &stderr
+		out, err := cmd.Output()
+		var exit *exec.ExitError
+		if err != nil && !errors.As(err, &exit) {
+			t.Fatal(err)
+		}
+		return string(out), stderr.String(), cmd.ProcessState.ExitCode()
+	}
+	write := func(g GPUs) {
+		t.Helper()
+		for range 2 { // as at every start
+			if err := writeGPUTools(dir, "m", g); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+
+	write(GPUs{Model: "NVIDIA B200", Count: 2, MemoryMB: 183359})
+	exact := map[string]string{
+		"nvidia-smi --query-gpu=name,memory.total --format=csv,noheader":                        "NVIDIA B200 (simulated), 183359 MiB\nNVIDIA B200 (simulated), 183359 MiB\n",
+		"nvidia-smi --query-gpu=index,memory.total --format=csv":                                "index, memory.total [MiB]\n0, 183359 MiB\n1, 183359 MiB\n",
+		"nvidia-smi --query-gpu=index,utilization.gpu,count --format=csv,noheader,nounits -i 1": "1, 0, 2\n",
+	}
+	for command, want := range exact {
+		if out, stderr, code := call(command); out != want || code != 0 || !strings.Contains(stderr, "simulated") {
+			t.Errorf("%s: %q, %q, %d", command, out, stderr, code)
+		}
+	}
+	list, _, _ := call("nvidia-smi -L")
+	if lines := strings.Split(strings.TrimSpace(list), "\n"); len(lines) != 2 || !strings.HasPrefix(lines[1], "GPU 1: NVIDIA B200 (simulated) (UUID: GPU-") || lines[0][7:] == lines[1][7:] {
+		t.Errorf("-L: %q", list)
+	}
+	table, _, code := call("nvidia-smi")
+	if code != 0 || strings.Count(table, "NVIDIA B200 (simulated)") != 2 || !strings.Contains(table, "no GPU is attached") || !strings.Contains(table, "183359 MiB") {
+		t.Errorf("table: %s", table)
+	}
+	for _, command := range []string{"nvidia-smi --query-gpu=nonsense --format=csv", "nvidia-smi --reset", "nvidia-smi --query-gpu=name", "rocm-smi"} {
+		if out, stderr, code := call(command); code == 0 || out != "" || stderr == "" {
+			t.Errorf("%s: %q, %q, %d", command, out, stderr, code)
+		}
+	}
+
+	write(GPUs{Model: "AMD MI300X", Count: 8, MemoryMB: 196608})
+	if _, stderr, code := call("nvidia-smi"); code == 0 || !strings.Contains(stderr, "no NVIDIA GPU") {
+		t.Errorf("nvidia-smi on AMD: %q, %d", stderr, code)
+	}
+	if out, _, code := call("rocm-smi"); code != 0 || strings.Count(out, "AMD MI300X (simulated)") != 8 {
+		t.Errorf("rocm-smi: %d %s", code, out)
+	}
+	if out, _, code := call("rocm-smi --showproductname --showmeminfo vram"); code != 0 || !strings.Contains(out, "206158430208") || !strings.Contains(out, "MI300X (simulated)") {
+		t.Errorf("rocm-smi: %d %s", code, out)
+	}
+
+	// A model's name is text, never shell.
+	write(GPUs{Model: "x'; echo broken; '%s $(echo y)\n", Count: 1})
+	if out, _, code := call("nvidia-smi --query-gpu=name --format=csv,noheader"); code != 0 || out != "x'; echo broken; '%s $(echo y) (simulated)\n" {
+		t.Errorf("odd name: %q, %d", out, code)
+	}
+}
+
+func TestHostname(t *testing.T) {
+	for text, want := range map[string]string{
+		"Train Run #1": "train-run-1", "": "machine", "---": "machine", "日本": "machine", "a.b_c": "a-b-c",
+		strings.Repeat("x", 80): strings.Repeat("x", 63), strings.Repeat("x", 62) + "--y": strings.Repeat("x", 62),
+	} {
+		if got := hostname(text); got != want {
+			t.Errorf("hostname(%q) = %q, want %q", text, got, want)
+		}
+	}
+}

@@ -1,0 +1,171 @@
+package sshkey
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/id"
+)
+
+// Key is a public key that an account has saved under a name.
+type Key struct {
+	ID          id.ID     `json:"id"`
+	Name        string    `json:"name"`
+	PublicKey   string    `json:"publicKey"` // PublicKey.Line
+	Fingerprint string    `json:"fingerprint"`
+	Type        string    `json:"type"`
+	CreatedAt   time.Time `json:"createdAt"`
+}
+
+// Config is what a Service needs.
+type Config struct {
+	DB  *db.DB
+	IDs *id.Maker
+}
+
+// Service keeps the accounts' public keys.
+type Service struct{ c Config }
+
+// New returns a Service. It panics when a field is missing.
+func New(c Config) *Service {
+	if c.DB == nil || c.IDs == nil {
+		panic("sshkey: New needs every field of its Config")
+	}
+	return &Service{c}
+}
+
+// Check returns the faults of a name and a public key, all at once, and the key as parsed. The
+// fields are "name" and "publicKey".
+func Check(name, publicKey string) (PublicKey, []fault.Field) {
+	faults := fault.CheckName("name", name)
+	key, err := Parse(publicKey)
+	if err != nil {
+		faults = append(faults, fault.Field{Field: "publicKey", Message: err.Error()})
+	}
+	return key, faults
+}
+
+// Create saves a public key under a name. It answers INVALID_REQUEST with all
+// faults at once, and CONFLICT, with the other key's id in the details, when the account
+// has this key or this name already.
+func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, name, publicKey string) (Key, error) {
+	parsed, faults := Check(name, publicKey)
+	if err := fault.Invalid(faults).OrNil(); err != nil {
+		return Key{}, err
+	}
+	k := Key{
+		ID: s.c.IDs.New(id.SSHKey), Name: name, PublicKey: parsed.Line, Fingerprint: parsed.Fingerprint,
+		Type: parsed.Type, CreatedAt: tx.Now,
+	}
+	made, err := insert(ctx, tx, account, k)
+	if err != nil || made {
+		return k, err
+	}
+	other, err := clash(ctx, tx, account, k)
+	if err != nil {
+		return Key{}, err
+	}
+	if other.Fingerprint == k.Fingerprint {
+		return Key{}, conflict(other.ID, "This public key is saved already, as %q (%s). Use that one.", other.Name, other.ID)
+	}
+	return Key{}, nameTaken(other.ID)
+}
+
+// List returns a page of the account's keys, newest first, and how many there are.
+func (s *Service) List(ctx context.Context, r db.Reader, account id.ID, p db.Page) ([]Key, int, error) {
+	return list(ctx, r, account, p)
+}
+
+// Get returns one key, or NOT_FOUND, also where it is another account's.
+func (s *Service) Get(ctx context.Context, r db.Reader, account, key id.ID) (Key, error) {
+	found, err := byIDs(ctx, r, account, []id.ID{key})
+	if err != nil {
+		return Key{}, err
+	}
+	k, ok := found[key]
+	if !ok {
+		return Key{}, notFound()
+	}
+	return k, nil
+}
+
+// Rename gives a key another name. It answers INVALID_REQUEST, NOT_FOUND or CONFLICT as Create and Get do.
+func (s *Service) Rename(ctx context.Context, tx *db.Tx, account, key id.ID, name string) (Key, error) {
+	if err := fault.Invalid(fault.CheckName("name", name)).OrNil(); err != nil {
+		return Key{}, err
+	}
+	k, err := s.Get(ctx, tx, account, key)
+	if err != nil || k.Name == name {
+		return k, err
+	}
+	renamed, err := rename(ctx, tx, account, key, name)
+	if err != nil {
+		return Key{}, err
+	}
+	if renamed {
+		k.Name = name
+		return k, nil
+	}
+	other, err := clash(ctx, tx, account, Key{Name: name})
+	if errors.Is(err, errNoClash) { // the key itself was deleted meanwhile
+		return Key{}, notFound()
+	}
+	if err != nil {
+		return Key{}, err
+	}
+	return Key{}, nameTaken(other.ID)
+}
+
+// Delete forgets a key, or answers NOT_FOUND. Machines that have it keep it.
+func (s *Service) Delete(ctx context.Context, tx *db.Tx, account, key id.ID) error {
+	gone, err := remove(ctx, tx, account, key)
+	if err == nil && !gone {
+		return notFound()
+	}
+	return err
+}
+
+// Find returns the account's keys with these ids, in their order and each once, and the ids that
+// it does not have, in their order.
+func (s *Service) Find(ctx context.Context, r db.Reader, account id.ID, ids []id.ID) (keys []Key, missing []id.ID, err error) {
+	found, err := byIDs(ctx, r, account, ids)
+	if err != nil {
+		return nil, nil, err
+	}
+	keys, missing = []Key{}, []id.ID{}
+	seen := map[id.ID]bool{}
+	for _, i := range ids {
+		if seen[i] {
+			continue
+		}
+		seen[i] = true
+		if k, ok := found[i]; ok {
+			keys = append(keys, k)
+		} else {
+			missing = append(missing, i)
+		}
+	}
+	return keys, missing, nil
+}
+
+// ByFingerprint returns the account's keys with these fingerprints, by fingerprint.
+func (s *Service) ByFingerprint(ctx context.Context, r db.Reader, account id.ID, fingerprints []string) (map[string]Key, error) {
+	return byFingerprints(ctx, r, account, fingerprints)
+}
+
+func notFound() error {
+	return fault.New(fault.NotFound, "There is no SSH key with this id.")
+}
+
+func nameTaken(other id.ID) error {
+	return conflict(other, "Another SSH key (%s) has this name. Choose another.", other)
+}
+
+func conflict(other id.ID, format string, args ...any) error {
+	e := fault.New(fault.Conflict, format, args...)
+	e.Details = map[string]any{"id": other}
+	return e
+}

@@ -1,0 +1,315 @@
+package sshkey_test
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/db/dbtest"
+	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/sshkey"
+)
+
+const (
+	mine   id.ID = "acc_mine"
+	theirs id.ID = "acc_theirs"
+)
+
+func open(t *testing.T, d *db.DB, c *clock.Simulated) *sshkey.Service {
+	t.Helper()
+	return sshkey.New(sshkey.Config{DB: d, IDs: id.NewMaker(c, rand.Reader)})
+}
+
+func create(ctx context.Context, d *db.DB, s *sshkey.Service, account id.ID, name, key string) (k sshkey.Key, err error) {
+	err = d.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		k, err = s.Create(ctx, tx, account, name, key)
+		return err
+	})
+	return k, err
+}
+
+func wantCode(t *testing.T, err error, code fault.Code) *fault.Error {
+	t.Helper()
+	var e *fault.Error
+	if !errors.As(err, &e) || e.Code != code {
+		t.Fatalf("error %v, want %s", err, code)
+	}
+	return e
+}
+
+func TestAKeyIsSavedAsItWillBeUsed(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		s := open(t, d, c)
+		made, err := create(t.Context(), d, s, mine, "laptop", "  "+keys().ed+"   me@laptop\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := s.Get(t.Context(), d, mine, made.ID)
+		if err != nil || got != made || got.PublicKey != keys().ed+" me@laptop" || got.Type != "ssh-ed25519" || !got.CreatedAt.Equal(c.Now()) || !got.ID.Valid(id.SSHKey) {
+			t.Fatalf("%+v, %v, made %+v", got, err, made)
+		}
+		var fields map[string]any
+		if b, err := json.Marshal(got); err != nil || json.Unmarshal(b, &fields) != nil || len(fields) != 6 || fields["publicKey"] != got.PublicKey {
+			t.Fatalf("%s %v", b, err)
+		}
+	})
+}
+
+func TestAllFaultsOfAKeyAtOnce(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		s := open(t, d, c)
+		_, err := create(t.Context(), d, s, mine, "", "ssh-ed25519 AAAA... user@machine")
+		e := wantCode(t, err, fault.InvalidRequest)
+		if f := e.Fields(); len(f) != 2 || f[0].Field != "name" || f[1].Field != "publicKey" || !strings.Contains(f[1].Message, "example's placeholder") {
+			t.Fatalf("%+v", f)
+		}
+		if _, total, err := s.List(t.Context(), d, mine, db.Page{Number: 1, Limit: 20}); err != nil || total != 0 {
+			t.Fatalf("%d keys, %v", total, err)
+		}
+	})
+}
+
+func TestAnAccountHasEachKeyAndEachNameOnce(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		s, ctx := open(t, d, c), t.Context()
+		first, err := create(ctx, d, s, mine, "laptop", keys().ed+" me@laptop")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = create(ctx, d, s, mine, "other", keys().ed+" another comment")
+		if e := wantCode(t, err, fault.Conflict); e.Details["id"] != first.ID || !strings.Contains(e.Message, string(first.ID)) || !strings.Contains(e.Message, "public key") {
+			t.Fatalf("%+v", e)
+		}
+		_, err = create(ctx, d, s, mine, "laptop", keys().ed2)
+		if e := wantCode(t, err, fault.Conflict); e.Details["id"] != first.ID || !strings.Contains(e.Message, "name") {
+			t.Fatalf("%+v", e)
+		}
+		// Another account may have both; that the first has them is not to be seen.
+		if _, err := create(ctx, d, s, theirs, "laptop", keys().ed); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestParallelCreatesOfOneKeyMakeItOnce(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		s := open(t, d, c)
+		made := make(chan id.ID, 10)
+		var wg sync.WaitGroup
+		for range cap(made) {
+			wg.Go(func() {
+				k, err := create(t.Context(), d, s, mine, "laptop", keys().ed)
+				if err == nil {
+					made <- k.ID
+				} else if fault.CodeOf(err) != fault.Conflict {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if _, total, err := s.List(t.Context(), d, mine, db.Page{Number: 1, Limit: 20}); err != nil || total != 1 || len(made) != 1 {
+			t.Fatalf("%d made, %d there, %v", len(made), total, err)
+		}
+	})
+}
+
+func TestListIsNewestFirstByPage(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		s, ctx := open(t, d, c), t.Context()
+		for i, k := range []string{keys().ed, keys().ed2, keys().rsa, keys().p256, keys().p384} {
+			if _, err := create(ctx, d, s, mine, string(rune('a'+i)), k); err != nil {
+				t.Fatal(err)
+			}
+			c.Advance(time.Second)
+		}
+		if _, err := create(ctx, d, s, theirs, "x", keys().ed); err != nil {
+			t.Fatal(err)
+		}
+		for page, want := range map[int]string{1: "ed", 2: "cb", 3: "a", 4: ""} {
+			got, total, err := s.List(ctx, d, mine, db.Page{Number: page, Limit: 2})
+			names := ""
+			for _, k := range got {
+				names += k.Name
+			}
+			if err != nil || total != 5 || names != want || got == nil {
+				t.Errorf("page %d: %q of %d, %v; want %q", page, names, total, err, want)
+			}
+		}
+	})
+}
+
+func TestWhatIsAnothersIsNotThere(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		s, ctx := open(t, d, c), t.Context()
+		k, err := create(ctx, d, s, theirs, "laptop", keys().ed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, i := range []id.ID{k.ID, "ssh_none", "", "ssh_\x00", "dep_1", "ssh_\xff"} {
+			errs := []error{}
+			_, err := s.Get(ctx, d, mine, i)
+			errs = append(errs, err)
+			errs = append(errs, d.InTx(ctx, func(ctx context.Context, tx *db.Tx) error { return s.Delete(ctx, tx, mine, i) }))
+			errs = append(errs, d.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+				_, err := s.Rename(ctx, tx, mine, i, "new")
+				return err
+			}))
+			for _, err := range errs {
+				// Alike to the letter, or the two could be told apart.
+				if e := wantCode(t, err, fault.NotFound); e.Message != "There is no SSH key with this id." || e.Details != nil {
+					t.Errorf("%q: %+v", i, e)
+				}
+			}
+		}
+		if got, err := s.Get(ctx, d, theirs, k.ID); err != nil || got != k {
+			t.Fatalf("%+v %v", got, err)
+		}
+		found, missing, err := s.Find(ctx, d, mine, []id.ID{k.ID})
+		if err != nil || len(found) != 0 || len(missing) != 1 {
+			t.Fatalf("%v %v %v", found, missing, err)
+		}
+		if byPrint, err := s.ByFingerprint(ctx, d, mine, []string{k.Fingerprint}); err != nil || len(byPrint) != 0 {
+			t.Fatalf("%v %v", byPrint, err)
+		}
+	})
+}
+
+func TestFindKeepsTheOrder(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		s, ctx := open(t, d, c), t.Context()
+		a, err := create(ctx, d, s, mine, "a", keys().ed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := create(ctx, d, s, mine, "b", keys().ed2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids := []id.ID{b.ID, "ssh_none", a.ID, b.ID, "bad\x00id"}
+		for range 1200 { // more than one batch
+			ids = append(ids, "ssh_none")
+		}
+		found, missing, err := s.Find(ctx, d, mine, ids)
+		if err != nil || len(found) != 2 || found[0] != b || found[1] != a || len(missing) != 2 || missing[0] != "ssh_none" || missing[1] != "bad\x00id" {
+			t.Fatalf("%+v %q %v", found, missing, err)
+		}
+		if found, missing, err = s.Find(ctx, d, mine, nil); err != nil || found == nil || missing == nil || len(found)+len(missing) != 0 {
+			t.Fatalf("%v %v %v", found, missing, err)
+		}
+		byPrint, err := s.ByFingerprint(ctx, d, mine, []string{a.Fingerprint, "SHA256:none", "\x00", a.Fingerprint})
+		if err != nil || len(byPrint) != 1 || byPrint[a.Fingerprint] != a {
+			t.Fatalf("%v %v", byPrint, err)
+		}
+	})
+}
+
+func TestRenameAndDelete(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		s, ctx := open(t, d, c), t.Context()
+		a, err := create(ctx, d, s, mine, "a", keys().ed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := create(ctx, d, s, mine, "b", keys().ed2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rename := func(to string) (k sshkey.Key, err error) {
+			err = d.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+				k, err = s.Rename(ctx, tx, mine, a.ID, to)
+				return err
+			})
+			return k, err
+		}
+		if k, err := rename("a"); err != nil || k != a {
+			t.Fatalf("%+v %v", k, err)
+		}
+		_, err = rename("b")
+		if e := wantCode(t, err, fault.Conflict); e.Details["id"] != b.ID {
+			t.Fatalf("%+v", e)
+		}
+		_, err = rename(" c")
+		wantCode(t, err, fault.InvalidRequest)
+		if k, err := rename("c"); err != nil || k.Name != "c" {
+			t.Fatalf("%+v %v", k, err)
+		}
+		remove := func() error {
+			return d.InTx(ctx, func(ctx context.Context, tx *db.Tx) error { return s.Delete(ctx, tx, mine, a.ID) })
+		}
+		if err := remove(); err != nil {
+			t.Fatal(err)
+		}
+		wantCode(t, remove(), fault.NotFound)
+		// Key and name are free again.
+		if _, err := create(ctx, d, s, mine, "c", keys().ed); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// A name refused by the unique index must not spoil the caller's transaction: PostgreSQL would refuse its every further statement.
+func TestARefusedRenameLeavesTheTransactionUsable(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		s, ctx := open(t, d, c), t.Context()
+		a, err := create(ctx, d, s, mine, "a", keys().ed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := create(ctx, d, s, mine, "b", keys().ed2); err != nil {
+			t.Fatal(err)
+		}
+		err = d.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+			_, err := s.Rename(ctx, tx, mine, a.ID, "b")
+			wantCode(t, err, fault.Conflict)
+			_, err = s.Rename(ctx, tx, mine, a.ID, "c")
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if k, err := s.Get(ctx, d, mine, a.ID); err != nil || k.Name != "c" {
+			t.Fatalf("%+v %v", k, err)
+		}
+	})
+}
+
+func TestParallelRenamesToOneNameGiveItOnce(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		s, ctx := open(t, d, c), t.Context()
+		var made []id.ID
+		for i, text := range []string{keys().ed, keys().ed2, keys().rsa, keys().p256, keys().p384, keys().p521} {
+			k, err := create(ctx, d, s, mine, string(rune('a'+i)), text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			made = append(made, k.ID)
+		}
+		won := make(chan id.ID, len(made))
+		var wg sync.WaitGroup
+		for _, k := range made {
+			wg.Go(func() {
+				err := d.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+					_, err := s.Rename(ctx, tx, mine, k, "wanted")
+					return err
+				})
+				if err == nil {
+					won <- k
+				} else if fault.CodeOf(err) != fault.Conflict {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if len(won) != 1 {
+			t.Fatalf("%d keys have the one name", len(won))
+		}
+	})
+}

@@ -1,0 +1,160 @@
+package wallet
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/money"
+)
+
+// Charge is one hour of a subject to be paid.
+type Charge struct {
+	Account, Subject id.ID
+	// Hour counts from 0. A subject pays each once.
+	Hour int64
+	// Amount is at least zero; HourlyPrice is the rate that it was reckoned from.
+	Amount, HourlyPrice money.Micros
+	// From and To are the interval that is paid.
+	From, To    time.Time
+	Description string
+	Labels
+}
+
+// Charge takes the price of one hour out of a wallet, whether or not the money is there. An open
+// hold of the subject is released by the same change. made is false, and nothing
+// changes, when that hour has been charged before; w is the wallet as it is then either way.
+func (l *Ledger) Charge(ctx context.Context, tx *db.Tx, c Charge) (made bool, w Wallet, err error) {
+	done, err := l.ChargeAll(ctx, tx, []Charge{c})
+	if err != nil {
+		return false, Wallet{}, err
+	}
+	if len(done) == 0 {
+		w, err = selectWallet(ctx, tx, c.Account)
+		return false, w, err
+	}
+	return true, done[0].Wallet, nil
+}
+
+// Charged is a charge that ChargeAll made.
+type Charged struct {
+	Charge
+	// Transaction is the id of the charge's line.
+	Transaction id.ID
+	// Wallet is the account's wallet after all charges of the call.
+	Wallet Wallet
+}
+
+// ChargeAll is Charge for many at once, in fewer statements. It returns those that were
+// made, in the order given; hours charged before, or given twice, are left out.
+func (l *Ledger) ChargeAll(ctx context.Context, tx *db.Tx, charges []Charge) ([]Charged, error) {
+	for _, c := range charges {
+		if c.Account == "" || c.Subject == "" || c.Hour < 0 || c.Amount < 0 || c.Amount > MaxAmount || c.HourlyPrice < 0 || !c.From.Before(c.To) {
+			return nil, fmt.Errorf("wallet: a charge of %s for hour %d of %q is out of bounds", c.Amount, c.Hour, c.Subject)
+		}
+	}
+	fresh, err := claimCharges(ctx, tx, sortedCharges(charges))
+	if err != nil || len(fresh) == 0 {
+		return nil, err
+	}
+	var subjects []id.ID
+	made := make([]Charged, 0, len(fresh))
+	for _, c := range charges {
+		key := hourKey{c.Subject, c.Hour}
+		if fresh[key] {
+			delete(fresh, key)
+			subjects, made = append(subjects, c.Subject), append(made, Charged{Charge: c})
+		}
+	}
+	slices.Sort(subjects)
+	holds, err := settleHolds(ctx, tx, slices.Compact(subjects))
+	if err != nil {
+		return nil, err
+	}
+	lines := make([]*line, 0, len(made)+len(holds))
+	own := make([]*line, len(made)) // the charge's own line of each
+	for i := range made {
+		c := &made[i].Charge
+		if h, open := holds[c.Subject]; open {
+			delete(holds, c.Subject)
+			lines = append(lines, h.release())
+		}
+		own[i] = &line{
+			account: c.Account, kind: TypeCharge, amount: -c.Amount, description: c.Description, subject: c.Subject,
+			hour: &c.Hour, from: &c.From, to: &c.To, hourlyPrice: &c.HourlyPrice, labels: c.Labels,
+		}
+		lines = append(lines, own[i])
+	}
+	wallets, err := l.post(ctx, tx, lines, anyAmount)
+	if err != nil {
+		return nil, err
+	}
+	for i := range made {
+		made[i].Transaction, made[i].Wallet = own[i].id, wallets[made[i].Account]
+	}
+	return made, nil
+}
+
+// hourKey is what a charge is unique by.
+type hourKey struct {
+	subject id.ID
+	hour    int64
+}
+
+// sortedCharges gives the order in which keys are claimed, so that two that claim the same ones wait for each other in turn.
+func sortedCharges(charges []Charge) []Charge {
+	sorted := slices.Clone(charges)
+	slices.SortFunc(sorted, func(a, b Charge) int {
+		return cmp.Or(cmp.Compare(a.Subject, b.Subject), cmp.Compare(a.Hour, b.Hour))
+	})
+	return sorted
+}
+
+// Paid is an hour that has been charged.
+type Paid struct {
+	Hour                int64
+	Amount, HourlyPrice money.Micros
+	// Refunded is what has been given back of it, at most Amount.
+	Refunded money.Micros
+}
+
+// Paid returns the subject's charged hours from that one on, in order.
+func (l *Ledger) Paid(ctx context.Context, r db.Reader, subject id.ID, from int64) ([]Paid, error) {
+	return selectPaid(ctx, r, subject, from)
+}
+
+// Refund is the unused part of a charged hour, to be given back.
+type Refund struct {
+	Account, Subject id.ID
+	Hour             int64
+	// Amount is at least zero and at most the hour's charge.
+	Amount, HourlyPrice money.Micros
+	// From and To are the unused interval.
+	From, To    time.Time
+	Description string
+	Labels
+}
+
+// Refund gives money back for an hour, once for each: made is false, and nothing changes, when that
+// hour has been refunded before, or Amount is zero. It is an error to refund
+// an hour that was not charged, or more than was charged.
+func (l *Ledger) Refund(ctx context.Context, tx *db.Tx, f Refund) (made bool, err error) {
+	if f.Amount == 0 {
+		return false, nil
+	}
+	if f.Amount < 0 || !f.From.Before(f.To) {
+		return false, fmt.Errorf("wallet: a refund of %s for hour %d of %q is out of bounds", f.Amount, f.Hour, f.Subject)
+	}
+	if claimed, err := claimRefund(ctx, tx, f); err != nil || !claimed {
+		return false, err
+	}
+	_, err = l.post(ctx, tx, []*line{{
+		account: f.Account, kind: TypeRefund, amount: f.Amount, description: f.Description, subject: f.Subject,
+		hour: &f.Hour, from: &f.From, to: &f.To, hourlyPrice: &f.HourlyPrice, labels: f.Labels,
+	}}, anyAmount)
+	return err == nil, err
+}

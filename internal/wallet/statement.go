@@ -1,0 +1,162 @@
+package wallet
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/money"
+)
+
+// Transaction is a line of the statement.
+type Transaction struct {
+	ID   id.ID `json:"id"`
+	Type Type  `json:"type"`
+	// Amount is what the line does to the available money: negative takes money out.
+	Amount money.Micros `json:"amount"`
+	// BalanceAfter is the balance after the line; holds and releases leave it as it is.
+	BalanceAfter money.Micros `json:"balanceAfter"`
+	// AvailableAfter is the available money after the line, the sum of all amounts up to it.
+	AvailableAfter money.Micros `json:"availableAfter"`
+	Description    string       `json:"description"`
+	// DeploymentID or VolumeID is what was billed.
+	DeploymentID *id.ID `json:"deploymentId"`
+	VolumeID     *id.ID `json:"volumeId"`
+	// From and To are the interval that a charge or a refund is for, and HourlyPrice its rate.
+	From        *time.Time    `json:"from"`
+	To          *time.Time    `json:"to"`
+	HourlyPrice *money.Micros `json:"hourlyPrice"`
+	Provider    *string       `json:"provider"`
+	Region      *string       `json:"region"`
+	GPUType     *string       `json:"gpuType"`
+	CreatedAt   time.Time     `json:"createdAt"`
+
+	seq int64
+}
+
+// Filter says which lines of a statement are wanted. A zero field does not filter.
+type Filter struct {
+	// Types wants lines of any of these kinds.
+	Types []Type
+	// Subject wants lines of this deployment or volume.
+	Subject id.ID
+	// From and To want lines made at or after From and before To.
+	From, To time.Time
+}
+
+// Transactions returns a page of the account's statement, newest first, and how many lines the filter lets through.
+func (l *Ledger) Transactions(ctx context.Context, r db.Reader, account id.ID, f Filter, p db.Page) ([]Transaction, int, error) {
+	total, err := countLines(ctx, r, account, f)
+	if err != nil {
+		return nil, 0, err
+	}
+	found := []Transaction{}
+	err = eachLine(ctx, r, account, f, nil, p.Limit, p.Offset(), func(t Transaction) error {
+		found = append(found, t)
+		return nil
+	})
+	return found, total, err
+}
+
+// exportChunk is how many lines one query of Export reads.
+const exportChunk = 1000
+
+// Export calls each with every line that the filter lets through, newest first, until it returns an
+// error, which Export returns. It reads in chunks and holds no query open while each
+// runs, so a slow reader holds nobody up. Lines are never changed: those written meanwhile are newer than the first and left out.
+func (l *Ledger) Export(ctx context.Context, r db.Reader, account id.ID, f Filter, each func(Transaction) error) error {
+	var before *int64
+	for {
+		chunk := make([]Transaction, 0, exportChunk)
+		err := eachLine(ctx, r, account, f, before, exportChunk, 0, func(t Transaction) error {
+			chunk = append(chunk, t)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		for _, t := range chunk {
+			if err := each(t); err != nil {
+				return err
+			}
+		}
+		if len(chunk) < exportChunk {
+			return nil
+		}
+		before = &chunk[len(chunk)-1].seq
+	}
+}
+
+// GroupBy says what usage is grouped by.
+type GroupBy string
+
+// What usage can be grouped by.
+const (
+	ByDay        GroupBy = "day"        // of the calendar in UTC
+	ByDeployment GroupBy = "deployment" // or volume: whatever was billed
+	ByGPUType    GroupBy = "gpuType"
+	ByProvider   GroupBy = "provider"
+)
+
+// Usage is what an account's hours have cost, net of refunds.
+type Usage struct {
+	From    time.Time    `json:"from"`
+	To      time.Time    `json:"to"`
+	GroupBy GroupBy      `json:"groupBy"`
+	Total   money.Micros `json:"total"`
+	Groups  []UsageGroup `json:"groups"`
+}
+
+// UsageGroup is one group's share of a Usage.
+type UsageGroup struct {
+	// Key is the day ("2028-02-29"), the id, the GPU type or the provider; "" for hours that have none, such as a volume's GPU type.
+	Key string `json:"key"`
+	// Name is what the subject was called when it was charged; nil unless grouped by deployment.
+	Name *string `json:"name"`
+	// Cost is charges less refunds.
+	Cost money.Micros `json:"cost"`
+}
+
+// Usage returns what the hours that began at or after from and before to have cost, net of their
+// refunds whenever these were made. Groups by day come in the order of days, and days without
+// an hour are left out; other groups come dearest first.
+func (l *Ledger) Usage(ctx context.Context, r db.Reader, account id.ID, from, to time.Time, by GroupBy) (Usage, error) {
+	key, known := usageKeys[by]
+	if !known {
+		return Usage{}, fmt.Errorf("wallet: usage cannot be grouped by %q", by)
+	}
+	u := Usage{From: from.UTC(), To: to.UTC(), GroupBy: by}
+	var err error
+	if u.Groups, err = selectUsage(ctx, r, account, from, to, by, key); err != nil {
+		return Usage{}, err
+	}
+	for _, g := range u.Groups {
+		u.Total += g.Cost
+	}
+	return u, nil
+}
+
+// Audit checks the books against one another, all of them at one instant, and returns what disagrees,
+// in words; nothing when all is well. It reads every entry.
+func (l *Ledger) Audit(ctx context.Context) (faults []string, err error) {
+	err = l.db.View(ctx, func(ctx context.Context, tx *db.Tx) error {
+		faults, err = auditIn(ctx, tx)
+		return err
+	})
+	return faults, err
+}
+
+func auditIn(ctx context.Context, r db.Reader) (faults []string, err error) {
+	for _, check := range audits {
+		found, err := selectText(ctx, r, check.query)
+		if err != nil {
+			return nil, err
+		}
+		for _, what := range found {
+			faults = append(faults, check.fault+": "+what)
+		}
+	}
+	return faults, nil
+}

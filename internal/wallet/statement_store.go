@@ -1,0 +1,187 @@
+package wallet
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/id"
+)
+
+// where turns the filter into a condition on wallet_transaction and its arguments.
+func (f Filter) where(account id.ID) (string, []any) {
+	conditions, args := []string{"account_id = $1"}, []any{account}
+	add := func(condition string, arg any) {
+		args = append(args, arg)
+		conditions = append(conditions, fmt.Sprintf("%s $%d", condition, len(args)))
+	}
+	if len(f.Types) > 0 {
+		conditions = append(conditions, "type IN "+db.In(len(args)+1, len(f.Types)))
+		args = append(args, anySlice(f.Types)...)
+	}
+	if f.Subject != "" {
+		add("subject =", f.Subject)
+	}
+	if !f.From.IsZero() {
+		add("created_at >=", db.Micros(f.From))
+	}
+	if !f.To.IsZero() {
+		add("created_at <", db.Micros(f.To))
+	}
+	return strings.Join(conditions, " AND "), args
+}
+
+func countLines(ctx context.Context, r db.Reader, account id.ID, f Filter) (total int, err error) {
+	where, args := f.where(account)
+	query := `SELECT COUNT(*) FROM wallet_transaction WHERE ` + where
+	if len(args) == 1 { // nothing is filtered: the wallet knows, without counting
+		query = `SELECT CAST(COALESCE(SUM(seq), 0) AS BIGINT) FROM wallet WHERE ` + where
+	}
+	err = r.QueryRow(ctx, query, args...).Scan(&total)
+	return total, err
+}
+
+// eachLine calls each with up to limit lines from offset on, newest first; older than before, where it is given.
+func eachLine(ctx context.Context, r db.Reader, account id.ID, f Filter, before *int64, limit, offset int, each func(Transaction) error) error {
+	where, args := f.where(account)
+	if before != nil {
+		args = append(args, *before)
+		where += fmt.Sprintf(" AND seq < $%d", len(args))
+	}
+	args = append(args, limit, offset)
+	rows, err := r.Query(ctx, `SELECT id, seq, type, amount, balance_after, available_after, description, subject, from_at, to_at, hourly_price,
+		provider, region, gpu_type, created_at FROM wallet_transaction WHERE `+where+
+		fmt.Sprintf(` ORDER BY seq DESC LIMIT $%d OFFSET $%d`, len(args)-1, len(args)), args...)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var t Transaction
+		var subject sql.NullString
+		var from, to sql.NullInt64
+		var created int64
+		var provider, region, gpuType string
+		if err := rows.Scan(&t.ID, &t.seq, &t.Type, &t.Amount, &t.BalanceAfter, &t.AvailableAfter, &t.Description, &subject, &from, &to, &t.HourlyPrice,
+			&provider, &region, &gpuType, &created); err != nil {
+			return err
+		}
+		switch s := id.ID(subject.String); s.Kind() {
+		case id.Deployment:
+			t.DeploymentID = &s
+		case id.Volume:
+			t.VolumeID = &s
+		}
+		t.From, t.To, t.CreatedAt = db.AtOrNil(from), db.AtOrNil(to), db.At(created)
+		t.Provider, t.Region, t.GPUType = orNil(provider), orNil(region), orNil(gpuType)
+		if err := each(t); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+func orNil(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+// usageKeys are what wallet_charge is grouped by. A day is counted in whole days since 1970 in
+// UTC: both engines divide integers alike, and agree on no function of dates.
+var usageKeys = map[GroupBy]string{
+	ByDay:        "from_at / 86400000000",
+	ByDeployment: "subject",
+	ByGPUType:    "gpu_type",
+	ByProvider:   "provider",
+}
+
+func selectUsage(ctx context.Context, r db.Reader, account id.ID, from, to time.Time, by GroupBy, key string) ([]UsageGroup, error) {
+	order := "cost DESC, " + key
+	if by == ByDay {
+		order = key
+	}
+	rows, err := r.Query(ctx, `SELECT `+key+`, MAX(name), CAST(SUM(amount - refunded) AS BIGINT) AS cost FROM wallet_charge
+		WHERE account_id = $1 AND from_at >= $2 AND from_at < $3 GROUP BY `+key+` ORDER BY `+order, account, db.Micros(from), db.Micros(to))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	groups := []UsageGroup{}
+	for rows.Next() {
+		var g UsageGroup
+		var day int64
+		var name string
+		keyTo := any(&g.Key)
+		if by == ByDay {
+			keyTo = &day
+		}
+		if err := rows.Scan(keyTo, &name, &g.Cost); err != nil {
+			return nil, err
+		}
+		switch by {
+		case ByDay:
+			g.Key = time.Unix(day*86400, 0).UTC().Format(time.DateOnly)
+		case ByDeployment:
+			g.Name = &name
+		}
+		groups = append(groups, g)
+	}
+	return groups, rows.Err()
+}
+
+// audits are queries that each find what breaks one invariant.
+var audits = []struct{ fault, query string }{
+	{"the entries do not sum to zero, or are not two", `
+		SELECT t.id FROM wallet_transaction t LEFT JOIN wallet_entry e ON e.transaction_id = t.id
+		GROUP BY t.id HAVING COUNT(e.book) <> 2 OR SUM(e.amount) <> 0`},
+	{"an entry without a line", `
+		SELECT e.transaction_id FROM wallet_entry e LEFT JOIN wallet_transaction t ON t.id = e.transaction_id WHERE t.id IS NULL`},
+	{"a line that disagrees with its entry in the wallet's book", `
+		SELECT t.id FROM wallet_transaction t LEFT JOIN wallet_entry e ON e.transaction_id = t.id AND e.book = 'wallet/' || t.account_id
+		WHERE e.amount IS NULL OR e.amount <> t.amount`},
+	{"a wallet that disagrees with its entries", `
+		SELECT w.account_id FROM wallet w
+		LEFT JOIN (SELECT book, SUM(amount) AS amount FROM wallet_entry GROUP BY book) a ON a.book = 'wallet/' || w.account_id
+		LEFT JOIN (SELECT book, SUM(amount) AS amount FROM wallet_entry GROUP BY book) h ON h.book = 'hold/' || w.account_id
+		WHERE w.available <> COALESCE(a.amount, 0) OR w.held <> COALESCE(h.amount, 0)
+		OR CASE WHEN w.available < 0 THEN 1 ELSE 0 END <> CASE WHEN w.negative_since IS NULL THEN 0 ELSE 1 END`},
+	{"a wallet that disagrees with its newest line", `
+		SELECT w.account_id FROM wallet w LEFT JOIN wallet_transaction t ON t.account_id = w.account_id AND t.seq = w.seq
+		WHERE w.available <> COALESCE(t.available_after, 0) OR w.available + w.held <> COALESCE(t.balance_after, 0)`},
+	{"a line that does not follow from the one before", `
+		SELECT t.id FROM wallet_transaction t LEFT JOIN wallet_transaction p ON p.account_id = t.account_id AND p.seq = t.seq - 1
+		WHERE (t.seq > 1 AND p.id IS NULL) OR t.available_after <> COALESCE(p.available_after, 0) + t.amount
+		OR t.balance_after <> COALESCE(p.balance_after, 0) + CASE WHEN t.type IN ('hold', 'release') THEN 0 ELSE t.amount END`},
+	{"an hour that disagrees with its charge and refund", `
+		SELECT c.subject || '/' || CAST(c.hour AS TEXT) FROM wallet_charge c
+		LEFT JOIN (SELECT subject, hour, SUM(CASE WHEN type = 'charge' THEN -amount ELSE 0 END) AS charged,
+			SUM(CASE WHEN type = 'refund' THEN amount ELSE 0 END) AS refunded, SUM(CASE WHEN type = 'charge' THEN 1 ELSE 0 END) AS charges
+			FROM wallet_transaction WHERE hour IS NOT NULL GROUP BY subject, hour) t ON t.subject = c.subject AND t.hour = c.hour
+		WHERE t.charges IS NULL OR t.charges <> 1 OR t.charged <> c.amount OR t.refunded <> c.refunded OR c.refunded > c.amount`},
+	{"a wallet whose held money is not that of its open holds", `
+		SELECT w.account_id FROM wallet w
+		LEFT JOIN (SELECT account_id, SUM(amount) AS amount FROM wallet_hold WHERE settled_at IS NULL GROUP BY account_id) h ON h.account_id = w.account_id
+		WHERE w.held <> COALESCE(h.amount, 0)`},
+}
+
+func selectText(ctx context.Context, r db.Reader, query string) ([]string, error) {
+	rows, err := r.Query(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var found []string
+	for rows.Next() {
+		var s string
+		if err := rows.Scan(&s); err != nil {
+			return nil, err
+		}
+		found = append(found, s)
+	}
+	return found, rows.Err()
+}

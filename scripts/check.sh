@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Everything that is checked without running the tests: format, vet on both systems, lint, and that what is
+# generated is fresh.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+echo "== format"
+unformatted=$(gofmt -l cmd internal test)
+[ -z "$unformatted" ] || { echo "run gofmt -w on:"; echo "$unformatted"; exit 1; }
+echo "== vet"
+go vet ./...
+GOOS=darwin go vet ./cmd/... ./internal/...
+echo "== lint"
+go tool staticcheck ./...
+echo "== modules"
+go mod tidy -diff
+go mod verify >/dev/null
+echo "== generated files"
+go run ./cmd/billetd openapi | diff -u docs/openapi.json - || { echo "docs/openapi.json is stale; run make generate"; exit 1; }
+echo "check: all is well"

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Installs what is missing for the tests, with Debian's package manager. Does nothing where all is there.
+set -euo pipefail
+
+missing=()
+want() { # command, package
+  command -v "$1" >/dev/null 2>&1 || missing+=("$2")
+}
+want curl curl
+want ssh openssh-client
+want git git
+want redis-server redis-server
+compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null || missing+=(postgresql)
+command -v gcc >/dev/null 2>&1 || missing+=(gcc libc6-dev) # for the race detector
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+command -v apt-get >/dev/null 2>&1 || { echo "please install: ${missing[*]}" >&2; exit 1; }
+as_root=()
+[ "$(id -u)" -eq 0 ] || as_root=(sudo)
+echo "installing for the tests: ${missing[*]}" >&2
+export DEBIAN_FRONTEND=noninteractive
+"${as_root[@]}" apt-get update -q >&2
+"${as_root[@]}" apt-get install -qy --no-install-recommends "${missing[@]}" >&2

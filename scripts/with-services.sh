@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Runs a command with a PostgreSQL and a Redis of its own, in a temporary folder, on free ports of the
+# loopback address, and ends both afterwards. Tests find them by BILLET_TEST_POSTGRES and BILLET_TEST_REDIS.
+set -euo pipefail
+
+"$(dirname "$0")/need.sh"
+
+dir=$(mktemp -d)
+bin=$(dirname "$(compgen -G '/usr/lib/postgresql/*/bin/initdb' | sort -V | tail -n 1)")
+as_postgres=()
+if [ "$(id -u)" -eq 0 ]; then # PostgreSQL refuses to run as root
+  as_postgres=(runuser -u postgres --)
+  chown postgres "$dir"
+fi
+redis_pid=
+finish() {
+  "${as_postgres[@]}" "$bin/pg_ctl" -D "$dir/pg" -m immediate -w stop >/dev/null 2>&1 || true
+  [ -z "$redis_pid" ] || kill "$redis_pid" 2>/dev/null || true
+  rm -rf "$dir"
+}
+trap finish EXIT
+
+port() { # a port that nobody listens on now
+  local p
+  while :; do
+    p=$((20000 + RANDOM % 12000))
+    (exec 3<>"/dev/tcp/127.0.0.1/$p") 2>/dev/null || { echo "$p"; return; }
+  done
+}
+
+(cd / && "${as_postgres[@]}" "$bin/initdb" -D "$dir/pg" -A trust -U postgres --no-sync >/dev/null)
+# A loss of power may lose this database; the time zone is hostile on purpose.
+cat >>"$dir/pg/postgresql.conf" <<CONF
+listen_addresses = '127.0.0.1'
+unix_socket_directories = '$dir'
+fsync = off
+synchronous_commit = off
+full_page_writes = off
+max_connections = 300
+timezone = 'Asia/Kolkata'
+CONF
+started=
+for _ in 1 2 3 4 5; do # somebody may take the port in between
+  pg_port=$(port)
+  if (cd / && "${as_postgres[@]}" "$bin/pg_ctl" -D "$dir/pg" -l "$dir/pg.log" -o "-p $pg_port" -w start >/dev/null); then started=1; break; fi
+done
+[ -n "$started" ] || { cat "$dir/pg.log" >&2; exit 1; }
+
+redis_port=$(port)
+redis-server --bind 127.0.0.1 --port "$redis_port" --save "" --appendonly no --daemonize no >"$dir/redis.log" 2>&1 &
+redis_pid=$!
+
+export BILLET_TEST_POSTGRES="postgres://postgres@127.0.0.1:$pg_port/postgres?sslmode=disable"
+export BILLET_TEST_REDIS="redis://127.0.0.1:$redis_port"
+export BILLET_TEST_REQUIRE_POSTGRES=1 BILLET_TEST_REQUIRE_REDIS=1
+"$@"

@@ -1,0 +1,255 @@
+package house_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/billetcloud/billet/"
+
+// ground is what every room may import.
+var ground = []string{"money", "id", "fault", "clock"}
+
+// may is, for each room under internal/, which others it imports beside the ground. What is not listed is
+// forbidden. Arrows run downwards: a room may import only rooms that stand further down in this table.
+var may = []struct {
+	room  string
+	below []string
+}{
+	{"app", []string{"*"}}, // the one room that knows every implementation
+	{"httpapi", []string{"deployment", "volume", "catalog", "meter", "wallet", "sshkey", "account", "event", "idempotency", "ratelimit", "provider", "db"}},
+	{"arrears", []string{"deployment", "volume", "wallet", "event", "job", "db"}},
+	{"deployment", []string{"volume", "catalog", "meter", "wallet", "sshkey", "provider", "event", "job", "db"}},
+	{"volume", []string{"catalog", "meter", "wallet", "provider", "event", "job", "db"}},
+	{"meter", []string{"wallet", "event", "job", "db"}},
+	{"catalog", []string{"provider", "job", "db"}},
+	{"idempotency", []string{"job", "db"}},
+	{"wallet", []string{"db"}},
+	{"account", []string{"db"}},
+	{"sshkey", []string{"db"}},
+	{"event", []string{"db"}},
+	{"job", []string{"db"}},
+	{"provider/providertest", []string{"provider", "db", "db/dbtest"}},
+	{"provider/sim", []string{"provider", "provider/sim/node"}},
+	{"provider/sim/node", nil},
+	{"provider", []string{"db"}}, // to refuse a call inside a transaction
+	{"ratelimit/redislimit", []string{"ratelimit"}},
+	{"ratelimit/ratelimittest", []string{"ratelimit"}},
+	{"ratelimit", nil},
+	{"db/dbtest", []string{"db/migrate", "db/postgres", "db/sqlite", "db"}},
+	{"db/migrate", []string{"db"}},
+	{"db/postgres", []string{"db"}},
+	{"db/sqlite", []string{"db"}},
+	{"db", nil},
+	{"money", nil}, {"id", nil}, {"fault", nil}, {"clock", nil},
+}
+
+// only says where an outside package may be imported at all.
+var only = map[string]struct {
+	rooms  []string
+	reason string
+}{
+	"github.com/redis/go-redis/v9":  {[]string{"ratelimit/redislimit"}, "Redis carries counters only; lose it and nothing is lost"},
+	"modernc.org/sqlite":            {[]string{"db/sqlite"}, "an engine is known by its own room"},
+	"github.com/jackc/pgx/v5":       {[]string{"db/postgres"}, "an engine is known by its own room"},
+	"github.com/danielgtaylor/huma": {[]string{"httpapi"}, "nouns know nothing of HTTP"},
+	"github.com/gliderlabs/ssh":     {[]string{"provider/sim/node"}, "Billet speaks SSH only as a simulated machine"},
+	"github.com/prometheus":         {[]string{"httpapi", "app"}, "rooms tell what happened; the edge counts it"},
+	"net/http":                      {[]string{"httpapi", "app"}, "nouns know nothing of HTTP; an adapter's room may be added here"},
+	"github.com/spf13/cobra":        {nil, "flags are the commands' business"},
+	"github.com/pressly/goose":      {[]string{"db/migrate"}, "one room migrates"},
+}
+
+type file struct {
+	path, dir string
+	test      bool
+	syntax    *ast.File
+}
+
+func root(t *testing.T) string {
+	t.Helper()
+	dir, err := filepath.Abs(filepath.Join("..", ".."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func files(t *testing.T) []file {
+	t.Helper()
+	var out []file
+	top := root(t)
+	err := filepath.WalkDir(top, func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, _ := filepath.Rel(top, p)
+		if d.IsDir() && rel != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "node_modules" || d.Name() == "data" || d.Name() == "testdata") {
+			return filepath.SkipDir
+		}
+		if d.IsDir() || !strings.HasSuffix(p, ".go") {
+			return nil
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), p, nil, parser.ParseComments)
+		if err != nil {
+			return err
+		}
+		rel = filepath.ToSlash(rel)
+		out = append(out, file{rel, path.Dir(rel), strings.HasSuffix(rel, "_test.go"), f})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func imports(f file) []string {
+	var out []string
+	for _, i := range f.syntax.Imports {
+		p, _ := strconv.Unquote(i.Path.Value)
+		out = append(out, p)
+	}
+	return out
+}
+
+func TestArrowsRunDownwards(t *testing.T) {
+	floor := map[string]int{}
+	for i, r := range may {
+		floor[r.room] = i
+	}
+	for i, r := range may {
+		for _, b := range r.below {
+			if at, known := floor[b]; b != "*" && (!known || at <= i) {
+				t.Errorf("the table lets %s import %s, which does not stand below it", r.room, b)
+			}
+		}
+	}
+	for _, f := range files(t) {
+		room, in := strings.CutPrefix(f.dir, "internal/")
+		if !in || f.test {
+			continue
+		}
+		i, known := floor[room]
+		if !known {
+			t.Errorf("%s: the room %s is not in the plan; enter it in this test, with what it may import", f.path, room)
+			continue
+		}
+		for _, p := range imports(f) {
+			other, ours := strings.CutPrefix(p, module)
+			if !ours {
+				continue
+			}
+			other = strings.TrimPrefix(other, "internal/")
+			if slices.Contains(ground, room) && slices.Contains(ground, other) {
+				if room != "id" || other != "clock" {
+					t.Errorf("%s imports %s: the ground stands on nothing but id on clock", f.path, other)
+				}
+				continue
+			}
+			if !slices.Contains(ground, other) && !slices.Contains(may[i].below, other) && !slices.Contains(may[i].below, "*") {
+				t.Errorf("%s: %s may not import %s; call it from a room above both, or change the plan", f.path, room, other)
+			}
+		}
+	}
+}
+
+func TestOutsidePackagesStayInTheirRooms(t *testing.T) {
+	for _, f := range files(t) {
+		room, in := strings.CutPrefix(f.dir, "internal/")
+		if !in || f.test {
+			continue
+		}
+		for _, p := range imports(f) {
+			for prefix, o := range only {
+				if (p == prefix || strings.HasPrefix(p, prefix+"/")) && !slices.Contains(o.rooms, room) {
+					t.Errorf("%s imports %s, which only %v may: %s", f.path, p, o.rooms, o.reason)
+				}
+			}
+		}
+	}
+}
+
+var statement = regexp.MustCompile(`^\s*(SELECT\s|INSERT INTO\s|UPDATE\s+\w+\s+SET\s|DELETE FROM\s|WITH\s+\w+\s+AS\s|CREATE (TABLE|INDEX)\s)`)
+
+func TestSQLStandsInStoresOnly(t *testing.T) {
+	found := 0
+	for _, f := range files(t) {
+		if f.test || !strings.HasPrefix(f.dir, "internal/") {
+			continue
+		}
+		name := path.Base(f.path)
+		allowed := name == "store.go" || strings.HasSuffix(name, "_store.go") || strings.HasPrefix(f.dir+"/", "internal/db/")
+		ast.Inspect(f.syntax, func(n ast.Node) bool {
+			lit, is := n.(*ast.BasicLit)
+			if !is || lit.Kind != token.STRING {
+				return true
+			}
+			if text, err := strconv.Unquote(lit.Value); err == nil && statement.MatchString(text) {
+				found++
+				if !allowed {
+					t.Errorf("%s holds SQL; it belongs into the room's store.go", f.path)
+				}
+			}
+			return true
+		})
+	}
+	if found < 50 {
+		t.Errorf("only %d statements were recognised: this test looks past the SQL", found)
+	}
+}
+
+func TestEveryPackageSaysWhatItOwns(t *testing.T) {
+	documented, seen := map[string]bool{}, map[string]bool{}
+	for _, f := range files(t) {
+		if f.test {
+			continue
+		}
+		seen[f.dir] = true
+		if f.syntax.Doc == nil {
+			continue
+		}
+		if path.Base(f.path) != "doc.go" && !strings.HasPrefix(f.dir, "cmd/") {
+			t.Errorf("%s has the package comment; it belongs into doc.go", f.path)
+		}
+		documented[f.dir] = len(f.syntax.Doc.Text()) > 80 || strings.HasPrefix(f.dir, "cmd/")
+	}
+	for dir := range seen {
+		if !documented[dir] {
+			t.Errorf("%s has no doc.go that says what it owns, what it does not, and its invariants", dir)
+		}
+		for part := range strings.SplitSeq(dir, "/") {
+			if slices.Contains([]string{"util", "utils", "common", "helper", "helpers", "models", "types", "misc", "shared", "lib"}, part) {
+				t.Errorf("%s: a package is named after what it owns", dir)
+			}
+		}
+	}
+}
+
+// A second lifecycle in the hall, or more lines than one reads at a sitting, is time to split it by noun.
+func TestTheHallStaysSmall(t *testing.T) {
+	lines := 0
+	for _, f := range files(t) {
+		if f.dir != "internal/deployment" || f.test {
+			continue
+		}
+		b, err := os.ReadFile(filepath.Join(root(t), f.path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines += strings.Count(string(b), "\n")
+	}
+	if lines > 2500 {
+		t.Errorf("deployment has %d lines; split it by noun, never by layer", lines)
+	}
+}
