@@ -1,0 +1,40 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+)
+
+// output is how a verb answers: a table for people, JSON for programs.
+type output struct{ format string }
+
+func (o *output) flag(cmd *cobra.Command) {
+	cmd.Flags().StringVarP(&o.format, "output", "o", "table", "table or json")
+}
+
+// print writes v as JSON, or the rows as a table under the heads.
+func (o *output) print(w io.Writer, v any, heads []any, rows [][]any) error {
+	switch o.format {
+	case "json":
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		return e.Encode(v)
+	case "table":
+		t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+		for _, row := range append([][]any{heads}, rows...) {
+			for i, cell := range row {
+				if i > 0 {
+					fmt.Fprint(t, "\t")
+				}
+				fmt.Fprint(t, cell)
+			}
+			fmt.Fprintln(t)
+		}
+		return t.Flush()
+	}
+	return fmt.Errorf("-o %q is neither table nor json", o.format)
+}

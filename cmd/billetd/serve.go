@@ -1,0 +1,84 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/billetcloud/billet/internal/app"
+	"github.com/spf13/cobra"
+)
+
+func serve() *cobra.Command {
+	h := &house{}
+	var level, format string
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the server",
+		Long: `Run the server: the API, and the work in the background.
+
+With --sim it sells simulated machines, each a real SSH endpoint on this machine, and
+` + "`billetd sim advance`" + ` moves its clock. With --demo it makes an account to try it with, once.`,
+		Example: "  billetd serve --sim --demo\n  billetd serve --listen 0.0.0.0:8080 --database-url postgres://billet@db/billet",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var err error
+			if h.c.Log, err = logger(level, format); err != nil {
+				return err
+			}
+			h.c.Version = versionText()
+			a, err := app.Open(cmd.Context(), h.c)
+			if err != nil {
+				return err
+			}
+			defer func() { _ = a.Close() }()
+			return a.Run(cmd.Context(), func(s app.Started) { welcome(cmd.OutOrStdout(), s) })
+		},
+	}
+	h.flags(cmd)
+	f := cmd.Flags()
+	f.StringVar(&h.c.Listen, "listen", h.c.Listen, "address of the API")
+	f.StringVar(&h.c.MetricsListen, "metrics-listen", h.c.MetricsListen, `loopback address of the Prometheus metrics, "" for none`)
+	f.StringVar(&h.c.RedisURL, "redis-url", "", "a redis:// URL, so that replicas share their rate limits")
+	f.BoolVar(&h.c.Sim, "sim", false, "add the simulated providers, and a clock that can be moved")
+	f.BoolVar(&h.c.Demo, "demo", false, "make a demo account once, and write demo.json in the data directory")
+	f.DurationVar(&h.c.ArrearsGrace, "arrears-grace", h.c.ArrearsGrace, "how long deployments go on when the money is used up")
+	f.DurationVar(&h.c.ArrearsKeepVolumes, "arrears-keep-volumes", h.c.ArrearsKeepVolumes, "how long volumes are kept then")
+	f.StringVar(&h.c.Markup, "markup", "", `percent above the provider's price: "10", or by provider "voltage-park=12.5,northgrid=8"`)
+	f.StringVar(&h.c.TrustedProxies, "trusted-proxies", "", "networks whose X-Forwarded-For is believed, comma-separated")
+	f.StringVar(&level, "log-level", "info", "debug, info, warn or error")
+	f.StringVar(&format, "log-format", "text", "text or json")
+	return cmd
+}
+
+// welcome tells a person what to open and what to type.
+func welcome(w io.Writer, s app.Started) {
+	fmt.Fprintf(w, "Billet serves at %s\n  read and try the API: %s/docs\n", s.URL, s.URL)
+	if s.Demo == nil {
+		return
+	}
+	fmt.Fprintf(w, `  demo account:         %s (password and API key also in %s)
+
+The quick start, ready to paste into another terminal:
+
+  export BILLET=%s/api/v1/inventory KEY=%s
+  [ -f ~/.ssh/id_ed25519 ] || ssh-keygen -t ed25519 -N "" -f ~/.ssh/id_ed25519
+
+  # 1. Add your SSH key
+  curl -X POST $BILLET/ssh-keys -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" \
+    -d "{\"name\": \"my-laptop\", \"publicKey\": \"$(cat ~/.ssh/id_ed25519.pub)\"}"
+
+  # 2. Browse available GPUs
+  curl "$BILLET/offers?search=b200" -H "Authorization: Bearer $KEY"
+
+  # 3. Deploy
+  curl -X POST $BILLET/deployments -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" -d "{
+    \"provider\": \"voltage-park\", \"offerId\": \"off_abc123\", \"gpuType\": \"NVIDIA B200\", \"gpuCount\": 8,
+    \"region\": \"dallas-usa-5\", \"operatingSystem\": \"Ubuntu 22.04\", \"instanceType\": \"BARE_METAL\",
+    \"ssh_public_key\": \"$(cat ~/.ssh/id_ed25519.pub)\", \"name\": \"my-training-run\"}"
+
+  # 4. Connect via SSH, once the status is "running": sshCommand says how
+  curl "$BILLET/deployments" -H "Authorization: Bearer $KEY"
+
+The 25-minute minimum runtime need not be waited for:  billetd sim advance 26m
+`, s.Demo.Email, s.DemoFile, s.URL, s.Demo.APIKey)
+}

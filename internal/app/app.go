@@ -1,0 +1,296 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/billetcloud/billet/internal/arrears"
+	"github.com/billetcloud/billet/internal/catalog"
+	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/deployment"
+	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/httpapi"
+	"github.com/billetcloud/billet/internal/idempotency"
+	"github.com/billetcloud/billet/internal/job"
+	"github.com/billetcloud/billet/internal/meter"
+	"github.com/billetcloud/billet/internal/provider"
+	"github.com/billetcloud/billet/internal/provider/sim"
+	"github.com/billetcloud/billet/internal/provider/sim/node"
+	"github.com/billetcloud/billet/internal/ratelimit"
+	"github.com/billetcloud/billet/internal/ratelimit/redislimit"
+	"github.com/billetcloud/billet/internal/sshkey"
+	"github.com/billetcloud/billet/internal/volume"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+const (
+	// workers is how many jobs run beside each other; most of their time they wait for a provider.
+	workers = 16
+	// shutdownTime is how long requests may go on after the server was asked to stop.
+	shutdownTime = 10 * time.Second
+	// rereadEvery is how often the catalogue is compared with what other replicas wrote.
+	rereadEvery = 3 * time.Second
+	// flushEvery is how often the last uses of API keys are written.
+	flushEvery = 30 * time.Second
+	// firstAnswer is how long Run waits for a first provider before it listens.
+	firstAnswer = 500 * time.Millisecond
+)
+
+// App is the built house, not started yet.
+type App struct {
+	*Operator
+	c       Config
+	world   *sim.World // nil without Sim
+	catalog *catalog.Catalog
+	watch   func(context.Context) error
+	runner  *job.Runner
+	handler http.Handler
+	metrics *prometheus.Registry
+	closers []func() error
+}
+
+// Open builds every room on the database and the providers. The result must be closed.
+func Open(ctx context.Context, c Config) (*App, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	o, err := OpenOperator(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	a := &App{Operator: o, c: c, metrics: prometheus.NewRegistry(), closers: []func() error{o.Close}}
+	if err := a.build(ctx); err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
+	return a, nil
+}
+
+func (a *App) build(ctx context.Context) error {
+	c, log := a.c, a.c.Log
+	a.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	var providers []provider.Provider
+	if c.Sim {
+		world, err := sim.Open(ctx, sim.Config{Dir: filepath.Join(c.DataDir, "sim"), Clock: a.Clock, Log: log})
+		if err != nil {
+			return fmt.Errorf("open the simulator: %w", err)
+		}
+		a.world = world
+		if isolated, reason := node.Isolation(ctx); !isolated {
+			log.WarnContext(ctx, "simulated machines cannot be isolated here: they run with this user's rights, or not at all where that is root", "reason", reason)
+		}
+		a.closers = append(a.closers, world.Close)
+		providers = append(providers, world.Providers()...)
+	}
+	set := provider.NewSet(providers...)
+	limiter, err := a.limiter()
+	if err != nil {
+		return err
+	}
+	markup, err := parseMarkup(c.Markup)
+	if err != nil {
+		return err
+	}
+	m := meter.New(meter.Config{DB: a.DB, IDs: a.IDs, Wallet: a.Wallet, Events: a.Events, Jobs: a.Jobs})
+	a.catalog = catalog.New(catalog.Config{DB: a.DB, IDs: a.IDs, Clock: a.Clock, Providers: set, Jobs: a.Jobs, Log: log, Markup: func(slug string) int64 {
+		if bp, named := markup[slug]; named {
+			return bp
+		}
+		return markup[""]
+	}})
+	keys := sshkey.New(sshkey.Config{DB: a.DB, IDs: a.IDs})
+	volumes := volume.New(volume.Config{
+		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Log: log, Catalog: a.catalog, Meter: m, Wallet: a.Wallet, Providers: set, Events: a.Events, Jobs: a.Jobs,
+	})
+	deployments := deployment.New(deployment.Config{
+		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Log: log, Catalog: a.catalog, SSHKeys: keys, Volumes: volumes, Wallet: a.Wallet, Meter: m,
+		Events: a.Events, Jobs: a.Jobs, Providers: set, Probe: deployment.ProbeSSH,
+	})
+	debts := arrears.New(arrears.Config{
+		DB: a.DB, Wallet: a.Wallet, Deployments: deployments, Volumes: volumes, Events: a.Events, Grace: c.ArrearsGrace, KeepVolumes: c.ArrearsKeepVolumes,
+	})
+	answers := idempotency.New(idempotency.Config{DB: a.DB, Clock: a.Clock})
+	a.handler = httpapi.New(httpapi.Config{
+		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Real: time.Now, Log: log, Registry: a.metrics, Limiter: limiter, Accounts: a.Accounts, Catalog: a.catalog, SSHKeys: keys,
+		Wallet: a.Wallet, Meter: m, Volumes: volumes, Deployments: deployments, Events: a.Events, Idempotency: answers, Version: c.Version,
+	})
+	a.watch = deployments.StartWatching
+	a.runner = job.NewRunner(job.Config{DB: a.DB, Queue: a.Jobs, Clock: a.Clock, Real: time.Now, Log: log, Workers: workers})
+	a.runner.Handle(deployment.KindReconcile, deployments.Reconcile)
+	a.runner.Handle(volume.KindVolume, volumes.Reconcile)
+	a.runner.Handle(meter.KindSweep, m.Sweep)
+	a.runner.Handle(meter.KindArrears, debts.Look)
+	a.runner.HandlePeriodic(catalog.KindSync, a.catalog.Sync)
+	a.runner.HandlePeriodic(deployment.KindWatch, deployments.Watch)
+	a.runner.HandlePeriodic(idempotency.KindPurge, answers.Purge)
+	return a.catalog.Load(ctx)
+}
+
+func (a *App) limiter() (ratelimit.Limiter, error) {
+	if a.c.RedisURL == "" {
+		return ratelimit.NewMemory(time.Now), nil
+	}
+	l, err := redislimit.New(redislimit.Config{URL: a.c.RedisURL, Log: a.c.Log, Now: time.Now})
+	if err != nil {
+		return nil, err
+	}
+	a.closers = append(a.closers, l.Close)
+	return l, nil
+}
+
+// Close gives back what Open took. Simulated machines go on running.
+func (a *App) Close() error {
+	var errs []error
+	for i := len(a.closers) - 1; i >= 0; i-- {
+		errs = append(errs, a.closers[i]())
+	}
+	return errors.Join(errs...)
+}
+
+// Started is what Run tells once the server answers.
+type Started struct {
+	// URL is where the API is.
+	URL string
+	// MetricsURL is where the metrics are, or "".
+	MetricsURL string
+	// Demo is how to use the demo account; nil without Config.Demo.
+	Demo *Demo
+	// DemoFile is where that stands.
+	DemoFile string
+}
+
+// Run serves until the context ends, then stops in order. started is called once, when the server answers.
+func (a *App) Run(ctx context.Context, started func(Started)) error {
+	l, err := net.Listen("tcp", a.c.Listen)
+	if err != nil {
+		return fmt.Errorf("listen: %w; is another server running? Choose another --listen", err)
+	}
+	defer func() { _ = l.Close() }()
+	s := Started{URL: "http://" + reachable(l.Addr())}
+	servers := []*http.Server{a.server(a.handler)}
+	listeners := []net.Listener{l}
+	if a.c.MetricsListen != "" {
+		ml, err := a.listenMetrics(ctx)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = ml.Close() }()
+		mux := http.NewServeMux()
+		mux.Handle("GET /metrics", promhttp.HandlerFor(a.metrics, promhttp.HandlerOpts{}))
+		servers, listeners = append(servers, a.server(mux)), append(listeners, ml)
+		s.MetricsURL = "http://" + ml.Addr().String() + "/metrics"
+	}
+	if a.world != nil {
+		sl, err := listenSocket(a.c.DataDir)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = os.Remove(filepath.Join(a.c.DataDir, socketFile)) }()
+		defer func() { _ = sl.Close() }()
+		servers, listeners = append(servers, a.server(socketHandler(a.c.DataDir, a.simulated, a.runner, a.world))), append(listeners, sl)
+	}
+	if a.c.Demo {
+		d, err := ensureDemo(ctx, a.Operator, a.c.DataDir, s.URL)
+		if err != nil {
+			return fmt.Errorf("make the demo account: %w", err)
+		}
+		s.Demo, s.DemoFile = &d, filepath.Join(a.c.DataDir, demoFile)
+	}
+	if err := errors.Join(a.catalog.Start(ctx), a.watch(ctx)); err != nil {
+		return err
+	}
+
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var wg sync.WaitGroup
+	wg.Go(func() { a.runner.Run(background) })
+	wg.Go(func() { every(background, rereadEvery, a.c.Log, "reread the catalogue", a.catalog.Load) })
+	wg.Go(func() { every(background, flushEvery, a.c.Log, "write last uses", a.Accounts.FlushLastUse) })
+	a.awaitOffers(ctx)
+
+	failed := make(chan error, len(servers))
+	for i, server := range servers {
+		wg.Go(func() {
+			if err := server.Serve(listeners[i]); !errors.Is(err, http.ErrServerClosed) {
+				failed <- err
+			}
+		})
+	}
+	a.c.Log.InfoContext(ctx, "serving", "url", s.URL, "database", a.DB.Engine(), "sim", a.c.Sim, "metrics", s.MetricsURL)
+	started(s)
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	a.c.Log.InfoContext(ctx, "stopping")
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
+	defer cancel()
+	for _, server := range servers {
+		if e := server.Shutdown(grace); e != nil {
+			err = errors.Join(err, e, server.Close())
+		}
+	}
+	stop()
+	wg.Wait()
+	return errors.Join(err, a.Accounts.FlushLastUse(grace))
+}
+
+// awaitOffers gives the providers a moment to answer, so that a server that says it serves has something to show.
+func (a *App) awaitOffers(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, firstAnswer)
+	defer cancel()
+	for !a.catalog.Ready() {
+		if (clock.System{}).SleepUntil(ctx, time.Now().Add(5*time.Millisecond)) != nil {
+			return
+		}
+	}
+}
+
+// listenMetrics takes another port where the default one is taken: two servers on one machine are no mistake.
+func (a *App) listenMetrics(ctx context.Context) (net.Listener, error) {
+	l, err := net.Listen("tcp", a.c.MetricsListen)
+	if err == nil || a.c.MetricsListen != Default().MetricsListen {
+		return l, err
+	}
+	if l, err = net.Listen("tcp", "127.0.0.1:0"); err == nil {
+		a.c.Log.WarnContext(ctx, "the default port for metrics is taken; another is used", "wanted", a.c.MetricsListen, "address", l.Addr().String())
+	}
+	return l, err
+}
+
+func (a *App) server(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(a.c.Log.Handler(), slog.LevelDebug), // noise of clients that break off
+	}
+}
+
+func every(ctx context.Context, d time.Duration, log *slog.Logger, what string, f func(context.Context) error) {
+	for (clock.System{}).SleepUntil(ctx, time.Now().Add(d)) == nil {
+		if err := f(ctx); err != nil && ctx.Err() == nil {
+			log.ErrorContext(ctx, what, "error", err)
+		}
+	}
+}
+
+// reachable is an address that a client on this machine can use: a wildcard is shown as loopback.
+func reachable(a net.Addr) string {
+	t, ok := a.(*net.TCPAddr)
+	if !ok || !t.IP.IsUnspecified() {
+		return a.String()
+	}
+	return net.JoinHostPort("127.0.0.1", fmt.Sprint(t.Port))
+}
+
+func isConflict(err error) bool { return err != nil && fault.CodeOf(err) == fault.Conflict }

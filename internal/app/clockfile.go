@@ -1,0 +1,71 @@
+package app
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/billetcloud/billet/internal/clock"
+)
+
+// clockFile keeps how far the simulated clock is ahead of real time, so that time does not run back when
+// the server starts again, and so that the operator's verbs write the server's time.
+const clockFile = "sim-clock.json"
+
+type clockState struct {
+	OffsetNanoseconds int64 `json:"offsetNanoseconds"`
+}
+
+// loadClock returns the server's clock: the simulated one where the data directory has known one, or sim is set.
+func loadClock(dir string, sim bool) (clock.Clock, *clock.Simulated, error) {
+	b, err := os.ReadFile(filepath.Join(dir, clockFile))
+	var s clockState
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if !sim {
+			return clock.System{}, nil, nil
+		}
+	case err != nil:
+		return nil, nil, err
+	default:
+		if err := json.Unmarshal(b, &s); err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", clockFile, err)
+		}
+	}
+	c := clock.NewSimulated(time.Duration(s.OffsetNanoseconds))
+	return c, c, nil
+}
+
+func saveClock(dir string, offset time.Duration) error {
+	b, err := json.Marshal(clockState{int64(offset)})
+	if err != nil {
+		return err
+	}
+	return writeFile(filepath.Join(dir, clockFile), append(b, '\n'))
+}
+
+// writeFile replaces a file as a whole, mode 0600: whoever reads it sees the old or the new one, also after a loss of power.
+func writeFile(path string, content []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new*") // CreateTemp's mode is 0600
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+		return err
+	}
+	d, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

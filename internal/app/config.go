@@ -1,0 +1,103 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/billetcloud/billet/internal/arrears"
+)
+
+// Config is everything that an operator can set. Each field is a flag and an environment variable of billetd.
+type Config struct {
+	// Listen is the address of the API, MetricsListen that of the Prometheus metrics, which must be a loopback address;
+	// "" for none.
+	Listen, MetricsListen string
+	// DataDir holds the embedded database, the simulator's world and the operator's socket. It is made, mode 0700, where it is missing.
+	DataDir string
+	// DatabaseURL is a postgres:// URL, or "" for SQLite in DataDir.
+	DatabaseURL string
+	// RedisURL is a redis:// URL where several replicas share their rate limits, or "" to count in memory.
+	RedisURL string
+	// Sim adds the simulated providers, and a clock that `billetd sim advance` moves.
+	Sim bool
+	// Demo makes a demo account once and writes how to use it to DataDir/demo.json.
+	Demo bool
+	// ArrearsGrace and ArrearsKeepVolumes say how long deployments and volumes outlast the money.
+	ArrearsGrace, ArrearsKeepVolumes time.Duration
+	// Markup is what tenants pay above the provider's price: "10" for ten per cent everywhere, or by provider
+	// as "voltage-park=12.5,northgrid=8".
+	Markup string
+	// TrustedProxies are the networks whose X-Forwarded-For is believed, comma-separated.
+	TrustedProxies string
+	Version        string
+	Log            *slog.Logger
+}
+
+// Default returns the configuration that needs nothing set.
+func Default() Config {
+	return Config{
+		Listen: "127.0.0.1:8080", MetricsListen: "127.0.0.1:9464", DataDir: "./data",
+		ArrearsGrace: arrears.DefaultGrace, ArrearsKeepVolumes: arrears.DefaultKeepVolumes,
+	}
+}
+
+// check returns every fault of the configuration at once.
+func (c Config) check() error {
+	var errs []error
+	if c.Log == nil {
+		errs = append(errs, errors.New("no logger was given"))
+	}
+	if c.DataDir == "" {
+		errs = append(errs, errors.New("--data-dir is empty"))
+	}
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+		errs = append(errs, fmt.Errorf("--listen: %w", err))
+	}
+	if c.MetricsListen != "" {
+		host, _, err := net.SplitHostPort(c.MetricsListen)
+		if ip := net.ParseIP(host); err != nil || (host != "localhost" && (ip == nil || !ip.IsLoopback())) {
+			errs = append(errs, errors.New("--metrics-listen must be host:port on a loopback address: the metrics tell what every tenant does"))
+		}
+	}
+	if c.DatabaseURL != "" {
+		if u, err := url.Parse(c.DatabaseURL); err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
+			errs = append(errs, errors.New("--database-url must begin with postgres://; leave it out for SQLite"))
+		}
+	}
+	if c.ArrearsGrace < 0 || c.ArrearsKeepVolumes < c.ArrearsGrace {
+		errs = append(errs, errors.New("--arrears-keep-volumes must not be shorter than --arrears-grace, which must not be negative"))
+	}
+	if _, err := parseMarkup(c.Markup); err != nil {
+		errs = append(errs, fmt.Errorf("--markup: %w", err))
+	}
+	return errors.Join(errs...)
+}
+
+// parseMarkup returns the basis points by provider; those under "" are for every other.
+func parseMarkup(s string) (map[string]int64, error) {
+	out := map[string]int64{}
+	if s == "" {
+		return out, nil
+	}
+	for part := range strings.SplitSeq(s, ",") {
+		slug, percent, named := strings.Cut(strings.TrimSpace(part), "=")
+		if !named {
+			slug, percent = "", slug
+		}
+		whole, fraction, _ := strings.Cut(percent, ".")
+		var bp int64
+		if n, err := fmt.Sscanf(whole+(fraction + "00")[:2], "%d", &bp); err != nil || n != 1 || len(fraction) > 2 || bp < 0 || bp > 100_000 {
+			return nil, fmt.Errorf("%q is not a percentage from 0 to 1000 with at most two decimals", percent)
+		}
+		if _, twice := out[slug]; twice {
+			return nil, fmt.Errorf("%q is given twice", part)
+		}
+		out[slug] = bp
+	}
+	return out, nil
+}

@@ -1,0 +1,83 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+
+	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/money"
+)
+
+// Demo is what demo.json holds: how to use the demo account.
+type Demo struct {
+	URL      string `json:"url"`
+	Email    string `json:"email"`
+	Password string `json:"password"`
+	APIKey   string `json:"apiKey"`
+}
+
+const demoFile = "demo.json"
+
+// demoCredit is what the demo account starts with.
+var demoCredit = money.Dollars(1000)
+
+// ensureDemo makes the demo account unless the one in demo.json works, and keeps the URL in the file current. The file is
+// written before the commit: a crash between the two leaves a file whose key is unknown, and the next
+// start makes the account anew.
+func ensureDemo(ctx context.Context, o *Operator, dir, url string) (Demo, error) {
+	path := filepath.Join(dir, demoFile)
+	var d Demo
+	b, err := os.ReadFile(path)
+	if err == nil {
+		err = json.Unmarshal(b, &d)
+	}
+	if err == nil {
+		if _, err := o.Accounts.Authenticate(ctx, o.DB, d.APIKey, netip.IPv6Loopback()); err == nil {
+			if d.URL == url {
+				return d, nil
+			}
+			d.URL = url
+			return d, d.write(path)
+		}
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return d, fmt.Errorf("%s: %w", demoFile, err)
+	}
+	d = Demo{URL: url, Password: rand.Text()}
+	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		a, err := o.createAccount(ctx, tx, "Demo", demoCredit)
+		if err != nil {
+			return err
+		}
+		d.Email = "demo@billet.test"
+		p, err := o.Accounts.CreatePerson(ctx, tx, a.ID, d.Email, d.Password)
+		if isConflict(err) { // an earlier demo account whose file was deleted has the address
+			d.Email = "demo+" + string(a.ID)[len(a.ID)-8:] + "@billet.test"
+			p, err = o.Accounts.CreatePerson(ctx, tx, a.ID, d.Email, d.Password)
+		}
+		if err != nil {
+			return err
+		}
+		d.Email = p.Email
+		if _, d.APIKey, err = o.Accounts.CreateKey(ctx, tx, a.ID, account.KeyRequest{Name: "demo", Scopes: account.AllScopes()}); err != nil {
+			return err
+		}
+		return d.write(path)
+	})
+	return d, err
+}
+
+func (d Demo) write(path string) error {
+	b, err := json.MarshalIndent(d, "", "  ")
+	if err != nil {
+		return err
+	}
+	return writeFile(path, append(b, '\n'))
+}

@@ -1,0 +1,156 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/db/migrate"
+	"github.com/billetcloud/billet/internal/db/postgres"
+	"github.com/billetcloud/billet/internal/db/sqlite"
+	"github.com/billetcloud/billet/internal/event"
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/job"
+	"github.com/billetcloud/billet/internal/meter"
+	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/wallet"
+)
+
+// Operator is what the operator's verbs need of the house. It works on the database itself, so also while the server runs.
+type Operator struct {
+	DB       *db.DB
+	IDs      *id.Maker
+	Clock    clock.Clock
+	Accounts *account.Service
+	Wallet   *wallet.Ledger
+	Jobs     *job.Queue
+	Events   *event.Log
+
+	simulated *clock.Simulated // nil where the clock is the system's
+}
+
+// OpenOperator opens the database, bringing it up to date. It must be closed.
+func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
+	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the data directory: %w", err)
+	}
+	o := &Operator{}
+	var err error
+	if o.Clock, o.simulated, err = loadClock(c.DataDir, c.Sim); err != nil {
+		return nil, err
+	}
+	if c.DatabaseURL == "" {
+		o.DB, err = sqlite.Open(ctx, filepath.Join(c.DataDir, "billet.db"), o.Clock)
+	} else {
+		o.DB, err = postgres.Open(ctx, c.DatabaseURL, o.Clock)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := migrate.Up(ctx, o.DB); err != nil {
+		return nil, errors.Join(err, o.DB.Close())
+	}
+	o.IDs = id.NewMaker(o.Clock, rand.Reader)
+	o.Accounts = account.New(account.Config{DB: o.DB, IDs: o.IDs, Rand: rand.Reader, Clock: o.Clock})
+	o.Wallet = wallet.New(wallet.Config{DB: o.DB, IDs: o.IDs})
+	o.Jobs, o.Events = job.NewQueue(o.IDs), event.New(o.IDs)
+	return o, nil
+}
+
+// Close closes the database.
+func (o *Operator) Close() error { return o.DB.Close() }
+
+// CreateAccount makes an account with a wallet and, where credit is more than zero, that much in it.
+func (o *Operator) CreateAccount(ctx context.Context, name string, credit money.Micros) (account.Account, error) {
+	var a account.Account
+	err := o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
+		a, err = o.createAccount(ctx, tx, name, credit)
+		return err
+	})
+	return a, err
+}
+
+func (o *Operator) createAccount(ctx context.Context, tx *db.Tx, name string, credit money.Micros) (account.Account, error) {
+	a, err := o.Accounts.Create(ctx, tx, name)
+	if err != nil {
+		return a, err
+	}
+	if err := o.Wallet.Open(ctx, tx, a.ID); err != nil {
+		return a, err
+	}
+	if credit == 0 {
+		return a, nil
+	}
+	_, err = o.Wallet.Credit(ctx, tx, wallet.Credit{Account: a.ID, Type: wallet.TypeCredit, Amount: credit, Description: "Opening credit", Dedupe: "opening/" + string(a.ID)})
+	return a, err
+}
+
+// Credit puts money into a wallet. The same reference works once, whatever is retried; "" makes one.
+func (o *Operator) Credit(ctx context.Context, of id.ID, amount money.Micros, note, reference string) (w wallet.Wallet, made bool, err error) {
+	if reference == "" {
+		reference = string(o.IDs.New(id.Request))
+	}
+	if note == "" {
+		note = "Credit by the operator"
+	}
+	kind := wallet.TypeCredit
+	if amount < 0 {
+		kind = wallet.TypeAdjustment
+	}
+	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if made, err = o.Wallet.Credit(ctx, tx, wallet.Credit{Account: of, Type: kind, Amount: amount, Description: note, Dedupe: "operator/" + reference}); err != nil {
+			return err
+		}
+		if w, err = o.Wallet.Get(ctx, tx, of); err != nil {
+			return err
+		}
+		// Arrears looks at once: money that came in time stops what it had planned, money taken out may begin it.
+		return o.Jobs.Enqueue(ctx, tx, meter.KindArrears, of, tx.Now)
+	})
+	return w, made, err
+}
+
+// CreateKey makes an API key. The secret is shown here and never again.
+func (o *Operator) CreateKey(ctx context.Context, of id.ID, r account.KeyRequest) (key account.Key, secret string, err error) {
+	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if _, err := o.Accounts.Get(ctx, tx, of); err != nil {
+			return err
+		}
+		key, secret, err = o.Accounts.CreateKey(ctx, tx, of, r)
+		return err
+	})
+	return key, secret, err
+}
+
+// Wallet is an account's money, for the operator's list.
+type Wallet struct {
+	Account       id.ID        `json:"account"`
+	Balance       money.Micros `json:"balance"`
+	Held          money.Micros `json:"held"`
+	Available     money.Micros `json:"available"`
+	NegativeSince *time.Time   `json:"negativeSince"`
+}
+
+// Wallets returns a page of the wallets of all accounts, in the order of Accounts.List.
+func (o *Operator) Wallets(ctx context.Context, p db.Page) ([]Wallet, error) {
+	list, _, err := o.Accounts.List(ctx, o.DB, p)
+	if err != nil {
+		return nil, err
+	}
+	out := []Wallet{}
+	for _, a := range list { // at most a hundred, for one person at a terminal
+		w, err := o.Wallet.Get(ctx, o.DB, a.ID)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, Wallet{w.Account, w.Balance, w.Held, w.Available, w.NegativeSince})
+	}
+	return out, nil
+}

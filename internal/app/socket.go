@@ -1,0 +1,158 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/job"
+	"github.com/billetcloud/billet/internal/provider/sim"
+)
+
+// socketFile is the operator's way to a running server that has the simulator.
+const socketFile = "billetd.sock"
+
+// MaxAdvance bounds one step of time travel: a year beyond a year is a slip of the finger.
+const MaxAdvance = 366 * 24 * time.Hour
+
+// SimStatus is what the simulated upstream really has, at the server's time.
+type SimStatus struct {
+	Now      time.Time           `json:"now"`
+	Machines []sim.MachineStatus `json:"machines"`
+}
+
+// socketPath returns a path of the socket that is short enough: the system allows about a hundred bytes,
+// and data directories can be deep. release must be called once the path has been used.
+func socketPath(dir string) (path string, release func(), err error) {
+	path = filepath.Join(dir, socketFile)
+	if len(path) < 100 {
+		return path, func() {}, nil
+	}
+	if runtime.GOOS != "linux" {
+		return "", nil, fmt.Errorf("the path of the data directory is too long for the socket %s; choose a shorter --data-dir", path)
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return "", nil, err
+	}
+	return "/proc/self/fd/" + strconv.Itoa(int(d.Fd())) + "/" + socketFile, func() { _ = d.Close() }, nil
+}
+
+// listenSocket makes the socket, mode 0600, in place of one that a killed server left. The data directory
+// is locked by the simulator, so there is no other server to take it from.
+func listenSocket(dir string) (net.Listener, error) {
+	path, release, err := socketPath(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	old := umask(0o177) // the socket has its mode from its first instant
+	l, err := net.Listen("unix", path)
+	umask(old)
+	if err != nil {
+		return nil, fmt.Errorf("listen on the operator's socket: %w", err)
+	}
+	l.(*net.UnixListener).SetUnlinkOnClose(false) // path may have been a detour; Run removes the file
+	return l, nil
+}
+
+// socketHandler answers the verbs of `billetd sim`.
+func socketHandler(dir string, c *clock.Simulated, runner *job.Runner, world *sim.World) http.Handler {
+	mux := http.NewServeMux()
+	var one sync.Mutex // two travellers at once would each leave a target out of the file
+	status := func() SimStatus { return SimStatus{Now: c.Now(), Machines: world.Machines()} }
+	mux.HandleFunc("GET /sim/status", func(w http.ResponseWriter, r *http.Request) { answer(w, status(), nil) })
+	mux.HandleFunc("POST /sim/advance", func(w http.ResponseWriter, r *http.Request) {
+		d, err := time.ParseDuration(r.URL.Query().Get("by"))
+		if err == nil && (d < 0 || d > MaxAdvance) {
+			err = fmt.Errorf("%s is out of bounds: time moves forward, by at most %s at once", d, MaxAdvance)
+		}
+		if err == nil {
+			one.Lock()
+			err = advance(r.Context(), dir, c, runner, d)
+			one.Unlock()
+		}
+		answer(w, status(), err)
+	})
+	return mux
+}
+
+// advance moves the whole server's clock by d; every job that is due by then has run when it returns.
+func advance(ctx context.Context, dir string, c *clock.Simulated, runner *job.Runner, d time.Duration) error {
+	target := c.Now().Add(d)
+	if err := saveClock(dir, c.Offset()+d); err != nil {
+		return fmt.Errorf("keep the clock: %w", err)
+	}
+	return runner.Travel(ctx, c, target)
+}
+
+func answer(w http.ResponseWriter, v any, err error) {
+	w.Header().Set("Content-Type", "application/json")
+	if err != nil {
+		w.WriteHeader(http.StatusBadRequest)
+		v = map[string]string{"error": err.Error()}
+	}
+	_ = json.NewEncoder(w).Encode(v)
+}
+
+// SimAdvance asks the running server on that data directory to move its clock, and waits for it.
+func SimAdvance(ctx context.Context, dir string, by time.Duration) (SimStatus, error) {
+	return ask(ctx, dir, http.MethodPost, "/sim/advance?by="+by.String())
+}
+
+// AskSimStatus asks the running server on that data directory what the simulated upstream has.
+func AskSimStatus(ctx context.Context, dir string) (SimStatus, error) {
+	return ask(ctx, dir, http.MethodGet, "/sim/status")
+}
+
+func ask(ctx context.Context, dir, method, target string) (SimStatus, error) {
+	var s SimStatus
+	client := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		path, release, err := socketPath(dir)
+		if err != nil {
+			return nil, err
+		}
+		defer release()
+		return (&net.Dialer{}).DialContext(ctx, "unix", path)
+	}}}
+	defer client.CloseIdleConnections()
+	r, err := http.NewRequestWithContext(ctx, method, "http://billetd"+target, nil)
+	if err != nil {
+		return s, err
+	}
+	resp, err := client.Do(r)
+	if err != nil {
+		return s, fmt.Errorf("no server with --sim answers in %s; start one with `billetd serve --sim --data-dir %s` (%w)", dir, dir, errors.Unwrap(err))
+	}
+	defer func() { _ = resp.Body.Close() }()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, 64<<20))
+	if err != nil {
+		return s, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		var e struct{ Error string }
+		if json.Unmarshal(bytes.TrimSpace(b), &e) != nil || e.Error == "" {
+			e.Error = strings.TrimSpace(string(b))
+		}
+		return s, errors.New(e.Error)
+	}
+	err = json.Unmarshal(b, &s)
+	return s, err
+}

@@ -1,0 +1,112 @@
+package idempotency
+
+import (
+	"context"
+	"time"
+
+	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/job"
+)
+
+// Window is how long an answer is kept and given again.
+const Window = 24 * time.Hour
+
+// MaxKeyLength is the most characters of a key.
+const MaxKeyLength = 255
+
+// KindPurge is the job that deletes answers older than Window; its subject is Fleet.
+const KindPurge job.Kind = "idempotency.purge"
+
+// Fleet is the subject of the purge: all accounts at once.
+const Fleet id.ID = "fleet"
+
+const (
+	purgeEvery = time.Hour
+	purgeBatch = 500 // rows in one transaction, so that no purge holds up others for long
+)
+
+// Answer is what a request was answered with.
+type Answer struct {
+	Status int
+	Header map[string]string
+	Body   []byte
+}
+
+// Config is what a Store needs. Every field is required.
+type Config struct {
+	DB *db.DB
+	// Clock says when an answer is old enough to be purged.
+	Clock clock.Clock
+}
+
+// Store keeps answers.
+type Store struct{ c Config }
+
+// New returns a Store. It panics when a field is missing.
+func New(c Config) *Store {
+	if c.DB == nil || c.Clock == nil {
+		panic("idempotency: New needs every field of its Config")
+	}
+	return &Store{c}
+}
+
+// ValidKey tells whether a key has 1 to 255 visible ASCII characters.
+func ValidKey(key string) bool {
+	if key == "" || len(key) > MaxKeyLength {
+		return false
+	}
+	for i := range len(key) {
+		if key[i] <= ' ' || key[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// Begin claims the key for the transaction, or returns the answer that it got before: then replay is true
+// and there is nothing to do. It waits while another transaction has the key. hash stands for the whole request; the key
+// with another hash is IDEMPOTENCY_KEY_REUSED. A claim without Finish must not be committed.
+func (s *Store) Begin(ctx context.Context, tx *db.Tx, account id.ID, key, hash string) (answer Answer, replay bool, err error) {
+	if err := forget(ctx, tx, account, key, tx.Now.Add(-Window)); err != nil {
+		return Answer{}, false, err
+	}
+	claimed, err := claim(ctx, tx, account, key, hash)
+	if err != nil || claimed {
+		return Answer{}, false, err
+	}
+	kept, answer, err := load(ctx, tx, account, key)
+	if err != nil {
+		return Answer{}, false, err
+	}
+	if kept != hash {
+		return Answer{}, false, fault.New(fault.IdempotencyKeyReused,
+			"This Idempotency-Key was used for another request within the last 24 hours. Use a new key for a new request, or repeat the first request unchanged.")
+	}
+	return answer, true, nil
+}
+
+// Finish keeps the answer under the key that the transaction began with.
+func (s *Store) Finish(ctx context.Context, tx *db.Tx, account id.ID, key string, a Answer) error {
+	return finish(ctx, tx, account, key, a)
+}
+
+// Purge deletes answers older than Window, and comes back each hour.
+func (s *Store) Purge(ctx context.Context, _ id.ID) (job.Outcome, error) {
+	now := s.c.Clock.Now()
+	for {
+		var n int64
+		err := s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
+			n, err = purge(ctx, tx, now.Add(-Window), purgeBatch)
+			return err
+		})
+		if err != nil {
+			return job.Outcome{}, err
+		}
+		if n < purgeBatch {
+			return job.At(now.Add(purgeEvery)), nil
+		}
+	}
+}

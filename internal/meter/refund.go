@@ -1,0 +1,123 @@
+package meter
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/wallet"
+)
+
+// Rule says what is given back of the hour that runs when a subject stops.
+type Rule int
+
+// The rules.
+const (
+	// FirstHour refunds the unused seconds if the stop lies inside hour 0.
+	FirstHour Rule = iota + 1
+	// CurrentHour refunds the unused seconds of whichever hour runs.
+	CurrentHour
+	// NoRefund refunds nothing.
+	NoRefund
+)
+
+// unused returns how many seconds of the n-th hour, which ends at or after at, are given back when the meter stops at at.
+func (r *reading) unused(n int64, at time.Time, rule Rule) int64 {
+	switch {
+	case !r.begin(n).Before(at): // booked, but it never came
+		return money.HourSeconds
+	case rule == NoRefund, rule == FirstHour && n > 0:
+		return 0
+	default:
+		return int64(r.begin(n+1).Sub(at) / time.Second)
+	}
+}
+
+// Stop ends a meter at an instant that has come, cut to the second, and returns what was refunded. A
+// subject that is not metered, or has stopped before, is left as it is.
+func (m *Meter) Stop(ctx context.Context, tx *db.Tx, subject id.ID, at time.Time, rule Rule) (refunded money.Micros, err error) {
+	at = at.UTC().Truncate(time.Second)
+	r, found, err := lock(ctx, tx, subject)
+	if err != nil || !found || r.stopped {
+		return 0, err
+	}
+	if err := m.bookUpTo(ctx, tx, &r, r.begunBefore(at)); err != nil {
+		return 0, err
+	}
+	paid, err := m.c.Wallet.Paid(ctx, tx, subject, r.lastPaidWhole(at))
+	if err != nil {
+		return 0, err
+	}
+	for _, p := range paid {
+		f := r.refund(p, at, rule)
+		made, err := m.c.Wallet.Refund(ctx, tx, f)
+		if err != nil {
+			return 0, err
+		}
+		if !made {
+			continue
+		}
+		refunded += f.Amount
+		asCharge := wallet.Charge{Account: f.Account, Subject: subject, Hour: f.Hour, Amount: f.Amount, HourlyPrice: f.HourlyPrice, From: f.From, To: f.To, Description: f.Description}
+		if err := m.tell(ctx, tx, "refunded", asCharge, map[string]any{"unusedSeconds": int64(f.To.Sub(f.From) / time.Second)}); err != nil {
+			return 0, err
+		}
+	}
+	return refunded, stop(ctx, tx, subject, at, refunded)
+}
+
+// lastPaidWhole is the hour from which on something may be given back at a stop at at.
+func (r *reading) lastPaidWhole(at time.Time) int64 { return max(0, r.begunBefore(at)-1) }
+
+// refund is what is given back of a paid hour, which may be nothing.
+func (r *reading) refund(p wallet.Paid, at time.Time, rule Rule) wallet.Refund {
+	seconds := r.unused(p.Hour, at, rule)
+	end := r.begin(p.Hour + 1)
+	return wallet.Refund{
+		Account: r.account, Subject: r.subject, Hour: p.Hour, Amount: money.ForSeconds(p.HourlyPrice, seconds), HourlyPrice: p.HourlyPrice,
+		From: end.Add(-time.Duration(seconds) * time.Second), To: end, Labels: r.labels,
+		Description: fmt.Sprintf("%s: %s unused %s of hour %d at %s/h, rounded half-up", r.labels.Name, grouped(seconds), plural(seconds, "second"), p.Hour+1, p.HourlyPrice),
+	}
+}
+
+// Preview returns what Stop would refund.
+func (m *Meter) Preview(ctx context.Context, r db.Reader, subject id.ID, at time.Time, rule Rule) (money.Micros, error) {
+	at = at.UTC().Truncate(time.Second)
+	now, found, err := get(ctx, r, subject)
+	if err != nil || !found || now.stopped {
+		return 0, err
+	}
+	paid, err := m.c.Wallet.Paid(ctx, r, subject, now.lastPaidWhole(at))
+	if err != nil {
+		return 0, err
+	}
+	// Stop would first book the hour that runs.
+	if n := now.begunBefore(at); n > 0 && (len(paid) == 0 || paid[len(paid)-1].Hour < n-1) {
+		paid = append(paid, wallet.Paid{Hour: n - 1, Amount: now.hourlyPrice, HourlyPrice: now.hourlyPrice})
+	}
+	var sum money.Micros
+	for _, p := range paid {
+		sum += now.refund(p, at, rule).Amount
+	}
+	return sum, nil
+}
+
+// grouped writes a count with a comma between thousands: "1,234".
+func grouped(n int64) string {
+	s := strconv.FormatInt(n, 10)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+func plural(n int64, word string) string {
+	if n == 1 {
+		return word
+	}
+	return word + "s"
+}

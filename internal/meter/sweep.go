@@ -1,0 +1,54 @@
+package meter
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/job"
+	"github.com/billetcloud/billet/internal/wallet"
+)
+
+// batch is how many hours one transaction books: so many that the commits do not count, and few
+// enough that others wait only a moment for the database.
+const batch = 500
+
+// Sweep is the handler of KindSweep: it charges every hour that has begun and is looked at again when the
+// next one begins. A meter that is hours behind is caught up hour by hour. It may run
+// several times at once and be ended at any point.
+func (m *Meter) Sweep(ctx context.Context, _ id.ID) (job.Outcome, error) {
+	for {
+		booked := 0
+		err := m.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+			due, err := raiseDue(ctx, tx, batch)
+			if err != nil {
+				return err
+			}
+			booked = len(due)
+			if booked == 0 {
+				return nil
+			}
+			slices.SortFunc(due, func(a, b reading) int { // RETURNING has no order; a statement has
+				return cmp.Or(a.begin(a.hours).Compare(b.begin(b.hours)), cmp.Compare(a.subject, b.subject))
+			})
+			charges := make([]wallet.Charge, booked)
+			for i, r := range due {
+				charges[i] = r.charge(r.hours - 1)
+			}
+			return m.charge(ctx, tx, charges)
+		})
+		if err != nil {
+			return job.Outcome{}, err
+		}
+		if booked == 0 {
+			break
+		}
+	}
+	next, found, err := nextDue(ctx, m.c.DB)
+	if err != nil || !found {
+		return job.Done(), err
+	}
+	return job.At(next), nil
+}

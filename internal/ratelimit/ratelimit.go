@@ -1,0 +1,64 @@
+package ratelimit
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// Window is how long a window lasts.
+const Window = time.Minute
+
+// Decision is what became of one request.
+type Decision struct {
+	Allowed bool
+	// Limit is how many requests the window admits, Remaining how many more it will.
+	Limit, Remaining int
+	// Reset is when the window is fresh again.
+	Reset time.Time
+}
+
+// Limiter counts requests. Implementations are Memory and redislimit.Limiter.
+type Limiter interface {
+	// Take counts one request in the bucket, if it is within the limit, which is at least 1.
+	Take(ctx context.Context, bucket string, limit int) (Decision, error)
+}
+
+// Decide makes the decision on the request that found used others admitted in its window before it.
+func Decide(used, limit int, reset time.Time) Decision {
+	if used >= limit {
+		return Decision{Limit: limit, Reset: reset}
+	}
+	return Decision{Allowed: true, Limit: limit, Remaining: limit - used - 1, Reset: reset}
+}
+
+// Memory counts in this process.
+type Memory struct {
+	now func() time.Time
+
+	mu     sync.Mutex
+	window time.Time
+	used   map[string]int
+}
+
+// NewMemory returns a Memory that takes real time from now.
+func NewMemory(now func() time.Time) *Memory {
+	if now == nil {
+		panic("ratelimit: NewMemory needs a clock")
+	}
+	return &Memory{now: now}
+}
+
+// Take counts one request. It never fails.
+func (m *Memory) Take(_ context.Context, bucket string, limit int) (Decision, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if start := m.now().Truncate(Window); start.After(m.window) || m.used == nil { // never back, should the machine's clock be set
+		m.window, m.used = start, map[string]int{}
+	}
+	d := Decide(m.used[bucket], limit, m.window.Add(Window))
+	if d.Allowed {
+		m.used[bucket]++
+	}
+	return d, nil
+}

@@ -1,0 +1,346 @@
+package billetd
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/billetcloud/billet/internal/db/dbtest"
+	"github.com/billetcloud/billet/internal/provider/sim/node"
+)
+
+// patience is how long a test waits for something that has to come. It is never slept through.
+const patience = 30 * time.Second
+
+// build builds the binary once for a test program. BILLET_TEST_BINARY names one that is there already.
+var build = sync.OnceValues(func() (string, error) {
+	if path := os.Getenv("BILLET_TEST_BINARY"); path != "" {
+		return path, nil
+	}
+	dir, err := os.MkdirTemp("", "billetd-test")
+	if err != nil {
+		return "", err
+	}
+	_, here, _, _ := runtime.Caller(0)
+	path := filepath.Join(dir, "billetd")
+	cmd := exec.Command("go", "build", "-o", path, "./cmd/billetd")
+	cmd.Dir = filepath.Join(filepath.Dir(here), "..", "..")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build billetd: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+// Server is a running billetd.
+type Server struct {
+	// URL is where it answers, without a slash at the end.
+	URL string
+	// Dir is its data directory, Args what it was started with.
+	Dir  string
+	Args []string
+
+	t      testing.TB
+	binary string
+	cmd    *exec.Cmd
+	log    *safeBuffer
+	ended  chan struct{}
+	client *http.Client
+}
+
+// Engines runs f with the arguments that put a server on each engine.
+func Engines(t *testing.T, f func(t *testing.T, args ...string)) {
+	t.Helper()
+	t.Run("sqlite", func(t *testing.T) { f(t) })
+	t.Run("postgres", func(t *testing.T) { f(t, "--database-url", dbtest.PostgresURL(t)) })
+}
+
+// Start starts `billetd serve` on a fresh data directory with these further arguments, and returns when it answers.
+func Start(t testing.TB, args ...string) *Server {
+	t.Helper()
+	binary, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Server{Dir: t.TempDir(), Args: args, t: t, binary: binary, client: &http.Client{Timeout: 2 * time.Minute}}
+	t.Cleanup(func() {
+		s.Kill()
+		s.endMachines()
+	})
+	s.Restart()
+	return s
+}
+
+// Restart starts the server again on its data directory. It must have ended.
+func (s *Server) Restart() {
+	s.t.Helper()
+	s.cmd = exec.Command(s.binary, append([]string{"serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--data-dir", s.Dir}, s.Args...)...)
+	s.cmd.Env = append(os.Environ(), "NO_PROXY=127.0.0.1")
+	s.log = &safeBuffer{}
+	s.cmd.Stderr = s.log
+	out, err := s.cmd.StdoutPipe()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := s.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.ended = make(chan struct{})
+	url := make(chan string, 1)
+	go func() {
+		lines := bufio.NewScanner(out)
+		for lines.Scan() {
+			if m := regexp.MustCompile(`^Billet serves at (http://\S+)`).FindStringSubmatch(lines.Text()); m != nil {
+				url <- m[1]
+			}
+		}
+		_ = s.cmd.Wait()
+		close(s.ended)
+	}()
+	select {
+	case s.URL = <-url:
+	case <-s.ended:
+		s.t.Fatalf("billetd ended:\n%s", s.log)
+	case <-time.After(patience):
+		s.Kill()
+		s.t.Fatalf("billetd did not start:\n%s", s.log)
+	}
+}
+
+// Stop asks the server to stop and waits for it.
+func (s *Server) Stop() {
+	s.t.Helper()
+	_ = s.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-s.ended:
+	case <-time.After(patience):
+		s.t.Fatalf("billetd did not stop:\n%s", s.log)
+	}
+}
+
+// Kill ends the server without warning.
+func (s *Server) Kill() {
+	select {
+	case <-s.ended:
+	default:
+		_ = s.cmd.Process.Kill()
+		<-s.ended
+	}
+}
+
+// PID is the server's process.
+func (s *Server) PID() int { return s.cmd.Process.Pid }
+
+// Log is what the server has written to its log since it was started.
+func (s *Server) Log() string { return s.log.String() }
+
+func (s *Server) endMachines() {
+	dirs, _ := filepath.Glob(filepath.Join(s.Dir, "sim", "machines", "*", "*", "node"))
+	for _, d := range dirs {
+		if err := node.Stop(context.Background(), d); err != nil {
+			s.t.Errorf("end the machine in %s: %v", d, err)
+		}
+	}
+}
+
+// Run runs a verb of billetd on the server's data directory and returns what it printed.
+func (s *Server) Run(args ...string) string {
+	s.t.Helper()
+	out, err := s.TryRun(args...)
+	if err != nil {
+		s.t.Fatalf("billetd %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return out
+}
+
+// TryRun is Run for a verb that may fail; what it printed includes its errors then.
+func (s *Server) TryRun(args ...string) (string, error) {
+	all := append(append([]string{}, args...), "--data-dir", s.Dir)
+	for i, a := range s.Args {
+		if a == "--database-url" && args[0] != "sim" {
+			all = append(all, a, s.Args[i+1])
+		}
+	}
+	cmd := exec.Command(s.binary, all...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		return out.String() + errs.String(), err
+	}
+	return out.String(), nil
+}
+
+// Key makes an account with that much money, and an API key for it with these further arguments.
+func (s *Server) Key(credit string, args ...string) (account, key string) {
+	s.t.Helper()
+	var a struct{ ID string }
+	s.decode(s.Run("account", "create", "--name", "test", "--credit", credit, "-o", "json"), &a)
+	return a.ID, s.KeyOf(a.ID, args...)
+}
+
+// KeyOf makes one more API key for the account.
+func (s *Server) KeyOf(account string, args ...string) string {
+	s.t.Helper()
+	var k struct{ Key string }
+	s.decode(s.Run(append([]string{"key", "create", "--account", account, "--name", "test", "-o", "json"}, args...)...), &k)
+	return k.Key
+}
+
+// Advance moves the server's clock.
+func (s *Server) Advance(by string) {
+	s.t.Helper()
+	s.Run("sim", "advance", by)
+}
+
+func (s *Server) decode(text string, into any) {
+	s.t.Helper()
+	if err := json.Unmarshal([]byte(text), into); err != nil {
+		s.t.Fatalf("%v in %q", err, text)
+	}
+}
+
+// Answer is what the API answered.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   []byte
+	// Data is the body's data, Error its error, where they are objects.
+	Data  map[string]any
+	List  []any
+	Error map[string]any
+}
+
+// Code is the error's code, or "".
+func (a Answer) Code() string {
+	code, _ := a.Error["code"].(string)
+	return code
+}
+
+// Call calls the API at a path below /api/v1/inventory, or at a whole path with a leading "=". A body that is
+// not a string or bytes is sent as JSON. Headers are given in pairs.
+func (s *Server) Call(key, method, path string, body any, headers ...string) Answer {
+	s.t.Helper()
+	a, err := s.TryCall(key, method, path, body, headers...)
+	if err != nil {
+		s.t.Fatalf("%s %s: %v", method, path, err)
+	}
+	return a
+}
+
+// TryCall is Call for goroutines, which must not end the test.
+func (s *Server) TryCall(key, method, path string, body any, headers ...string) (Answer, error) {
+	var sent io.Reader
+	switch b := body.(type) {
+	case nil:
+	case string:
+		sent = strings.NewReader(b)
+	case []byte:
+		sent = bytes.NewReader(b)
+	default:
+		j, err := json.Marshal(b)
+		if err != nil {
+			return Answer{}, err
+		}
+		sent = bytes.NewReader(j)
+	}
+	target := s.URL + "/api/v1/inventory" + path
+	if whole, is := strings.CutPrefix(path, "="); is {
+		target = s.URL + whole
+	}
+	r, err := http.NewRequest(method, target, sent)
+	if err != nil {
+		return Answer{}, err
+	}
+	if sent != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	if key != "" {
+		r.Header.Set("Authorization", "Bearer "+key)
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	resp, err := s.client.Do(r)
+	if err != nil {
+		return Answer{}, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	a := Answer{Status: resp.StatusCode, Header: resp.Header}
+	if a.Body, err = io.ReadAll(resp.Body); err != nil {
+		return a, err
+	}
+	var envelope struct {
+		Data  json.RawMessage
+		Error map[string]any
+	}
+	if json.Unmarshal(a.Body, &envelope) == nil {
+		a.Error = envelope.Error
+		_ = json.Unmarshal(envelope.Data, &a.Data)
+		_ = json.Unmarshal(envelope.Data, &a.List)
+	}
+	return a, nil
+}
+
+// Deploy deploys the page's offer with that public key and returns the deployment's id. It fails the test where that is refused.
+func (s *Server) Deploy(key, name, publicKey string) string {
+	s.t.Helper()
+	a := s.Call(key, "POST", "/deployments", map[string]any{
+		"provider": "voltage-park", "offerId": "off_abc123", "gpuType": "NVIDIA B200", "gpuCount": 8, "region": "dallas-usa-5",
+		"operatingSystem": "Ubuntu 22.04", "instanceType": "BARE_METAL", "ssh_public_key": publicKey, "name": name,
+	})
+	if a.Status != http.StatusCreated {
+		s.t.Fatalf("deploy: %d %s", a.Status, a.Body)
+	}
+	return a.Data["id"].(string)
+}
+
+// Await waits, by long polls, until the deployment has that status, and returns it.
+func (s *Server) Await(key, deployment, status string) map[string]any {
+	s.t.Helper()
+	for deadline := time.Now().Add(patience); ; {
+		a := s.Call(key, "GET", "/deployments/"+deployment+"?timeoutSeconds=10&waitFor="+status, nil)
+		if a.Data["status"] == status {
+			return a.Data
+		}
+		if a.Status != http.StatusOK || time.Now().After(deadline) {
+			s.t.Fatalf("%s is not %s: %d %s\n%s", deployment, status, a.Status, a.Body, s.log)
+		}
+	}
+}
+
+// Running lets simulated time go by until the deployment runs, and returns it.
+func (s *Server) Running(key, deployment string) map[string]any {
+	s.t.Helper()
+	s.Advance("10s")
+	return s.Await(key, deployment, "running")
+}
+
+type safeBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *safeBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *safeBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
