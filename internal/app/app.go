@@ -9,12 +9,14 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"time"
 
 	"github.com/billetcloud/billet/internal/arrears"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/httpapi"
@@ -64,11 +66,18 @@ func Open(ctx context.Context, c Config) (*App, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	o, err := OpenOperator(ctx, c)
+	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the data directory: %w", err)
+	}
+	unlock, err := lockDir(c.DataDir)
 	if err != nil {
 		return nil, err
 	}
-	a := &App{Operator: o, c: c, metrics: prometheus.NewRegistry(), closers: []func() error{o.Close}}
+	o, err := OpenOperator(ctx, c)
+	if err != nil {
+		return nil, errors.Join(err, unlock())
+	}
+	a := &App{Operator: o, c: c, metrics: prometheus.NewRegistry(), closers: []func() error{unlock, o.Close}}
 	if err := a.build(ctx); err != nil {
 		return nil, errors.Join(err, a.Close())
 	}
@@ -209,6 +218,12 @@ func (a *App) Run(ctx context.Context, started func(Started)) error {
 		return err
 	}
 
+	if a.world != nil || a.DB.Engine() == db.SQLite { // the lock on the data directory says that nobody else is at work
+		if err := a.runner.TakeOver(ctx); err != nil {
+			return err
+		}
+	}
+
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
 	wg.Go(func() { a.runner.Run(background) })
@@ -224,6 +239,7 @@ func (a *App) Run(ctx context.Context, started func(Started)) error {
 			}
 		})
 	}
+	debug.FreeOSMemory() // migrations and the demo account's password took much that is not needed again
 	a.c.Log.InfoContext(ctx, "serving", "url", s.URL, "database", a.DB.Engine(), "sim", a.c.Sim, "metrics", s.MetricsURL)
 	started(s)
 	select {

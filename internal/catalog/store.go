@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	chunk     = 500   // rows of one statement: with 19 columns well below what either engine binds
+	chunk     = 50    // rows of one statement; SQLite looks up each $n among all others, so many small statements beat one large
 	maxPoints = 5_000 // of one price history
 )
 

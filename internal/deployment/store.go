@@ -158,10 +158,8 @@ func unended(ctx context.Context, tx *db.Tx, account id.ID) ([]row, error) {
 
 func list(ctx context.Context, r db.Reader, account id.ID, f Filter, p db.Page) ([]row, int, error) {
 	where, args := []string{`account_id = $1`}, []any{account}
-	and := func(clause string, values ...any) {
-		for _, v := range values {
-			args = append(args, v)
-		}
+	and := func(clause string, value any) {
+		args = append(args, value)
 		where = append(where, fmt.Sprintf(clause, len(args)))
 	}
 	if len(f.Statuses) > 0 {

@@ -76,6 +76,18 @@ func (r *Runner) HandlePeriodic(kind Kind, h Handler) {
 	r.periodic[kind] = true
 }
 
+// TakeOver ends the leases that an earlier process left when it was killed, so that its jobs need not wait for
+// them. It is only for who knows that no other process works on this database.
+func (r *Runner) TakeOver(ctx context.Context) error {
+	return r.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		n, err := release(ctx, tx)
+		if n > 0 {
+			tx.AfterCommit(func() { r.c.Log.InfoContext(ctx, "jobs of an earlier process are taken over", "jobs", n) })
+		}
+		return err
+	})
+}
+
 // Run runs due jobs until the context ends, then waits for those under way.
 func (r *Runner) Run(ctx context.Context) {
 	defer r.wg.Wait()
@@ -140,7 +152,7 @@ func (r *Runner) startDue(ctx context.Context) (int, error) {
 	}
 	entered := free
 	defer func() { r.leave(entered) }()
-	jobs, err := r.claim(ctx, free)
+	jobs, err := r.claim(ctx, free, nil)
 	if err != nil {
 		return 0, err
 	}
@@ -185,8 +197,8 @@ func (r *Runner) leave(n int) {
 }
 
 // Travel moves a simulated clock to target as if the time had passed: it stops at each instant at
-// which a job is due and runs everything due then, so that what happens at an hour happens at that
-// hour. It returns when every job due at target has run, other than those of this instant that keep failing.
+// which a job that is not periodic is due and runs all such, so that what happens at an hour happens at
+// that hour; the periodic ones run once, at the end. It returns when every job due at target has run, other than those of this instant that keep failing.
 func (r *Runner) Travel(ctx context.Context, c *clock.Simulated, target time.Time) error {
 	r.travel.Lock()
 	defer r.travel.Unlock()
@@ -203,7 +215,7 @@ func (r *Runner) Travel(ctx context.Context, c *clock.Simulated, target time.Tim
 		r.changed.Broadcast()
 	}()
 	for {
-		if err := r.drain(ctx); err != nil {
+		if err := r.drain(ctx, r.periodic); err != nil {
 			return err
 		}
 		next, any, err := nextDue(ctx, r.c.DB, r.c.Real(), r.periodic)
@@ -212,7 +224,7 @@ func (r *Runner) Travel(ctx context.Context, c *clock.Simulated, target time.Tim
 		}
 		if !any || next.After(target) {
 			if !c.Now().Before(target) {
-				return nil
+				return r.drain(ctx, nil)
 			}
 			next = target
 		}
@@ -222,11 +234,12 @@ func (r *Runner) Travel(ctx context.Context, c *clock.Simulated, target time.Tim
 
 // Drain runs everything that is due now, and what that makes due, and returns when nothing is.
 // It is for tests with a frozen clock; Run must not be under way.
-func (r *Runner) Drain(ctx context.Context) error { return r.drain(ctx) }
+func (r *Runner) Drain(ctx context.Context) error { return r.drain(ctx, nil) }
 
-func (r *Runner) drain(ctx context.Context) error {
+// drain leaves out the kinds in except.
+func (r *Runner) drain(ctx context.Context, except map[Kind]bool) error {
 	for {
-		jobs, err := r.claim(ctx, batch)
+		jobs, err := r.claim(ctx, batch, except)
 		if err != nil {
 			return err
 		}
@@ -241,14 +254,14 @@ func (r *Runner) drain(ctx context.Context) error {
 	}
 }
 
-func (r *Runner) claim(ctx context.Context, limit int) (jobs []claimed, err error) {
+func (r *Runner) claim(ctx context.Context, limit int, except map[Kind]bool) (jobs []claimed, err error) {
 	// A glance before the write lock is taken: an idle server writes nothing.
-	next, any, err := nextDue(ctx, r.c.DB, r.c.Real(), nil)
+	next, any, err := nextDue(ctx, r.c.DB, r.c.Real(), except)
 	if err != nil || !any || next.After(r.c.Clock.Now()) {
 		return nil, err
 	}
 	err = r.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		jobs, err = claim(ctx, tx, tx.Now, r.c.Real(), lease, limit)
+		jobs, err = claim(ctx, tx, tx.Now, r.c.Real(), lease, limit, except)
 		return err
 	})
 	return jobs, err

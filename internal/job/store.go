@@ -43,8 +43,10 @@ func remove(ctx context.Context, tx *db.Tx, kind Kind, subject id.ID) error {
 
 // claim takes up to limit jobs that are due at now and that nobody has at real,
 // until real+lease. While a job is leased its run_at stands: whoever enqueues it again lowers it.
-func claim(ctx context.Context, tx *db.Tx, now, real time.Time, lease time.Duration, limit int) ([]claimed, error) {
-	pick := `SELECT id FROM job WHERE run_at <= $1 AND lease_until <= $2 ORDER BY run_at, id LIMIT $4`
+func claim(ctx context.Context, tx *db.Tx, now, real time.Time, lease time.Duration, limit int, except map[Kind]bool) ([]claimed, error) {
+	args := []any{db.Micros(now), db.Micros(real), db.Micros(real.Add(lease)), limit}
+	other, args := notOf(except, args)
+	pick := `SELECT id FROM job WHERE run_at <= $1 AND lease_until <= $2` + other + ` ORDER BY run_at, id LIMIT $4`
 	if tx.Engine() == db.Postgres {
 		pick += ` FOR UPDATE SKIP LOCKED` // replicas pass by each other's rows instead of waiting; the outer WHERE alone keeps it correct
 	}
@@ -52,8 +54,7 @@ func claim(ctx context.Context, tx *db.Tx, now, real time.Time, lease time.Durat
 		WITH pick AS MATERIALIZED (`+pick+`)
 		UPDATE job SET attempt = attempt + 1, lease_until = $3
 		WHERE id IN (SELECT id FROM pick) AND lease_until <= $2
-		RETURNING id, kind, subject, generation, attempt, failures`,
-		db.Micros(now), db.Micros(real), db.Micros(real.Add(lease)), limit)
+		RETURNING id, kind, subject, generation, attempt, failures`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("claim jobs: %w", err)
 	}
@@ -97,18 +98,29 @@ func extend(ctx context.Context, tx *db.Tx, c claimed, until time.Time) (bool, e
 
 // nextDue returns when the earliest job is due that is not leased at real and of none of the kinds in except.
 func nextDue(ctx context.Context, r db.Reader, real time.Time, except map[Kind]bool) (time.Time, bool, error) {
-	query, args := `SELECT MIN(run_at) FROM job WHERE lease_until <= $1`, []any{db.Micros(real)}
-	if len(except) > 0 {
-		query += ` AND kind NOT IN ` + db.In(2, len(except))
-		for k := range except {
-			args = append(args, k)
-		}
-	}
+	other, args := notOf(except, []any{db.Micros(real)})
 	var us sql.NullInt64
-	if err := r.QueryRow(ctx, query, args...).Scan(&us); err != nil {
+	if err := r.QueryRow(ctx, `SELECT MIN(run_at) FROM job WHERE lease_until <= $1`+other, args...).Scan(&us); err != nil {
 		return time.Time{}, false, fmt.Errorf("next due job: %w", err)
 	}
 	return db.At(us.Int64), us.Valid, nil
+}
+
+// notOf is a condition that leaves those kinds out, with its arguments added to args.
+func notOf(kinds map[Kind]bool, args []any) (string, []any) {
+	if len(kinds) == 0 {
+		return "", args
+	}
+	condition := ` AND kind NOT IN ` + db.In(len(args)+1, len(kinds))
+	for k := range kinds {
+		args = append(args, k)
+	}
+	return condition, args
+}
+
+// release takes every lease away.
+func release(ctx context.Context, tx *db.Tx) (int64, error) {
+	return tx.Exec(ctx, `UPDATE job SET lease_until = 0 WHERE lease_until > 0`)
 }
 
 // Failing is a job whose last runs could not ask.

@@ -9,6 +9,9 @@ import (
 // Window is how long a window lasts.
 const Window = time.Minute
 
+// maxBuckets bounds the memory of a flood from ever new addresses, to some 50 MB. The buckets beyond it share one.
+const maxBuckets = 300_000
+
 // Decision is what became of one request.
 type Decision struct {
 	Allowed bool
@@ -53,8 +56,12 @@ func NewMemory(now func() time.Time) *Memory {
 func (m *Memory) Take(_ context.Context, bucket string, limit int) (Decision, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if start := m.now().Truncate(Window); start.After(m.window) || m.used == nil { // never back, should the machine's clock be set
+	// A clock that is set back a little stays in its window; one that had been far ahead must not hold the window for hours.
+	if start := m.now().Truncate(Window); start.After(m.window) || m.window.Sub(start) > Window {
 		m.window, m.used = start, map[string]int{}
+	}
+	if _, known := m.used[bucket]; !known && len(m.used) >= maxBuckets {
+		bucket = ""
 	}
 	d := Decide(m.used[bucket], limit, m.window.Add(Window))
 	if d.Allowed {

@@ -1,6 +1,7 @@
 package ratelimit_test
 
 import (
+	"strconv"
 	"testing"
 	"time"
 
@@ -14,6 +15,32 @@ func TestMemory(t *testing.T) {
 		c := clock.NewFrozen(time.Date(2026, 3, 1, 12, 0, 17, 5000, time.UTC))
 		return []ratelimit.Limiter{ratelimit.NewMemory(c.Now)}, c.Now, c.Advance
 	})
+}
+
+func TestMemoryIsBoundedAndFollowsAClockThatWasFarAhead(t *testing.T) {
+	c := time.Date(2026, 3, 1, 12, 0, 17, 0, time.UTC)
+	m := ratelimit.NewMemory(func() time.Time { return c })
+	refused := 0
+	for i := range 300_100 {
+		d, err := m.Take(t.Context(), strconv.Itoa(i), 60)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !d.Allowed {
+			refused++
+		}
+	}
+	if refused != 40 {
+		t.Fatalf("%d refused: the last 100 buckets must share one", refused)
+	}
+	ahead := c.Add(time.Hour)
+	back := c
+	c = ahead
+	_, _ = m.Take(t.Context(), "a", 60)
+	c = back
+	if d, _ := m.Take(t.Context(), "a", 60); d.Reset.After(back.Add(ratelimit.Window)) {
+		t.Fatalf("still in the window of %s", d.Reset)
+	}
 }
 
 func BenchmarkMemory(b *testing.B) {

@@ -50,14 +50,6 @@ func reopen(t *testing.T, dir string, c clock.Clock, listen sim.Listen) *sim.Wor
 	return w
 }
 
-// open opens the world in the folder and closes it with the test.
-func open(t *testing.T, dir string, c clock.Clock) *sim.World {
-	t.Helper()
-	w := reopen(t, dir, c, sim.ListenBanner)
-	t.Cleanup(func() { shut(t, w) })
-	return w
-}
-
 func shut(t *testing.T, w *sim.World) {
 	t.Helper()
 	if err := w.Close(); err != nil {

@@ -82,23 +82,24 @@ func (l *Limiter) Close() error { return l.client.Close() }
 // Failures returns how many requests were counted locally because Redis did not answer, for the metrics.
 func (l *Limiter) Failures() int64 { return l.failures.Load() }
 
-// Take counts one request in the bucket. It fails only with the caller's context.
+// Take counts one request in the bucket. It never fails.
 func (l *Limiter) Take(ctx context.Context, bucket string, limit int) (ratelimit.Decision, error) {
-	if l.now().UnixNano() < l.restUntil.Load() {
+	until, now := l.restUntil.Load(), l.now()
+	if now.UnixNano() < until || (until != 0 && !l.restUntil.CompareAndSwap(until, now.Add(rest).UnixNano())) { // after the rest, one asks
 		l.failures.Add(1)
 		return l.local.Take(ctx, bucket, limit)
 	}
-	within, cancel := context.WithTimeout(ctx, l.patience)
+	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.patience)
 	defer cancel()
 	v, err := count.Run(within, l.client, []string{"billet/limit/" + bucket}, limit, int(ratelimit.Window/time.Second)).Int64Slice()
 	if err == nil && len(v) != 2 {
 		err = fmt.Errorf("redislimit: Redis answered %d values", len(v))
 	}
 	if err == nil {
+		if until != 0 {
+			l.restUntil.Store(0)
+		}
 		return ratelimit.Decide(int(v[0]), limit, time.Unix(v[1], 0).UTC()), nil
-	}
-	if ctx.Err() != nil {
-		return ratelimit.Decision{}, ctx.Err()
 	}
 	l.failures.Add(1)
 	l.restUntil.Store(l.now().Add(rest).UnixNano())

@@ -1,0 +1,114 @@
+package account
+
+import (
+	"context"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/id"
+)
+
+// Account is who owns deployments, keys and a wallet.
+type Account struct {
+	ID        id.ID     `json:"id"`
+	Name      string    `json:"name"`
+	CreatedAt time.Time `json:"createdAt"`
+}
+
+// Config is what a Service needs.
+type Config struct {
+	DB  *db.DB
+	IDs *id.Maker
+	// Rand is crypto/rand.Reader outside tests: secrets come from it.
+	Rand  io.Reader
+	Clock clock.Clock
+}
+
+// Service keeps accounts, people and keys. It is safe for concurrent use.
+type Service struct {
+	c         Config
+	passwords *passwords
+	throttle  *throttle
+
+	mu sync.Mutex
+	// Uses since the last flush, by key and by session's token hash.
+	keysUsed     map[id.ID]time.Time
+	sessionsSeen map[string]time.Time
+}
+
+// New returns a Service. It panics when a field is missing.
+func New(c Config) *Service {
+	if c.DB == nil || c.IDs == nil || c.Rand == nil || c.Clock == nil {
+		panic("account: New needs every field of its Config")
+	}
+	return &Service{
+		c: c, passwords: newPasswords(c.Rand), throttle: newThrottle(),
+		keysUsed: map[id.ID]time.Time{}, sessionsSeen: map[string]time.Time{},
+	}
+}
+
+// Create makes an account. It answers INVALID_REQUEST for a name that fault.CheckName refuses.
+func (s *Service) Create(ctx context.Context, tx *db.Tx, name string) (Account, error) {
+	if err := fault.Invalid(fault.CheckName("name", name)).OrNil(); err != nil {
+		return Account{}, err
+	}
+	a := Account{ID: s.c.IDs.New(id.Account), Name: name, CreatedAt: tx.Now}
+	return a, insertAccount(ctx, tx, a)
+}
+
+// List returns a page of all accounts, newest first, and how many there are. It is for the operator.
+func (s *Service) List(ctx context.Context, r db.Reader, p db.Page) ([]Account, int, error) {
+	return listAccounts(ctx, r, p)
+}
+
+// Get returns one account, or NOT_FOUND.
+func (s *Service) Get(ctx context.Context, r db.Reader, account id.ID) (Account, error) {
+	a, found, err := accountByID(ctx, r, account)
+	if err == nil && !found {
+		err = fault.New(fault.NotFound, "There is no account with this id.")
+	}
+	return a, err
+}
+
+// now is the time of the clock as the database keeps it.
+func (s *Service) now() time.Time { return s.c.Clock.Now().Truncate(time.Microsecond) }
+
+// FlushLastUse writes the uses of keys and sessions that were noticed since the last call, in
+// one transaction. What could not be written is kept for the next call.
+func (s *Service) FlushLastUse(ctx context.Context) error {
+	s.mu.Lock()
+	keys, sessions := s.keysUsed, s.sessionsSeen
+	s.keysUsed, s.sessionsSeen = map[id.ID]time.Time{}, map[string]time.Time{}
+	s.mu.Unlock()
+	if len(keys)+len(sessions) == 0 {
+		return nil
+	}
+	err := s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if err := touchKeys(ctx, tx, keys); err != nil {
+			return err
+		}
+		return touchSessions(ctx, tx, sessions)
+	})
+	if err != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for k, t := range keys {
+			s.keysUsed[k] = later(s.keysUsed[k], t)
+		}
+		for k, t := range sessions {
+			s.sessionsSeen[k] = later(s.sessionsSeen[k], t)
+		}
+	}
+	return err
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

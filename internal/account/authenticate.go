@@ -1,0 +1,67 @@
+package account
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/fault"
+)
+
+// Authenticate returns the key whose secret this is, used from that address, and
+// remembers the use for FlushLastUse. It answers INVALID_API_KEY, NETWORK_NOT_ALLOWED,
+// REVOKED_API_KEY or EXPIRED_API_KEY, in this order: what has not the form of a key costs no read, and
+// whoever holds a secret outside its networks does not learn whether it would still work.
+func (s *Service) Authenticate(ctx context.Context, r db.Reader, secret string, from netip.Addr) (Key, error) {
+	if !wellFormed(secret) {
+		return Key{}, malformed(secret)
+	}
+	k, found, err := keyByHash(ctx, r, hashOf(secret))
+	if err != nil {
+		return Key{}, err
+	}
+	now := s.now()
+	switch {
+	case !found:
+		return Key{}, fault.New(fault.InvalidAPIKey, "This API key is not known here. Look in the dashboard under Settings → API Keys, or make a new one there.")
+	case !k.allowsFrom(from):
+		return Key{}, fault.New(fault.NetworkNotAllowed, "This API key may not be used from your address. Use it from one of its allowed networks, or change them in the dashboard.")
+	case k.RevokedAt != nil:
+		return Key{}, fault.New(fault.RevokedAPIKey, "This API key was revoked on %s. Make a new one in the dashboard under Settings → API Keys.", k.RevokedAt.Format(time.RFC3339))
+	case k.ExpiresAt != nil && !now.Before(*k.ExpiresAt):
+		return Key{}, fault.New(fault.ExpiredAPIKey, "This API key expired on %s. Make a new one in the dashboard under Settings → API Keys.", k.ExpiresAt.Format(time.RFC3339))
+	}
+	s.mu.Lock()
+	s.keysUsed[k.ID] = later(s.keysUsed[k.ID], now)
+	s.mu.Unlock()
+	return k, nil
+}
+
+// malformed says in which way the text is no key. None of it is a secret: the form is documented.
+func malformed(secret string) error {
+	m := "This API key is incomplete or has a typing error in it. Copy it again, whole."
+	switch {
+	case strings.HasPrefix(secret, SecretPrefix+"your_"), secret == SecretPrefix+"...", secret == SecretPrefix+"…":
+		m = "This is the documentation's example, not a key. Make your own in the dashboard under Settings → API Keys."
+	case strings.TrimFunc(secret, func(r rune) bool { return strings.ContainsRune(" \t\"'<>", r) }) != secret:
+		m = "There are quotation marks, brackets or spaces around this API key. Send the key alone."
+	case !strings.HasPrefix(secret, SecretPrefix):
+		m = "This is not an API key: a key begins with " + SecretPrefix + ". Make one in the dashboard under Settings → API Keys."
+	}
+	return fault.New(fault.InvalidAPIKey, "%s", m)
+}
+
+func (k Key) allowsFrom(from netip.Addr) bool {
+	if len(k.AllowedNetworks) == 0 {
+		return true
+	}
+	from = from.Unmap().WithZone("")
+	for _, text := range k.AllowedNetworks {
+		if p, ok := parseNetwork(text); ok && p.Contains(from) {
+			return true
+		}
+	}
+	return false
+}

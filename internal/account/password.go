@@ -1,0 +1,146 @@
+package account
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"time"
+	"unicode/utf8"
+
+	"github.com/billetcloud/billet/internal/fault"
+	"golang.org/x/crypto/argon2"
+)
+
+const (
+	// MinPassword and MaxPassword bound the characters of a password.
+	MinPassword, MaxPassword = 10, 256
+
+	hashesAtOnce = 2
+	// hashesWaiting may wait for their turn; whoever comes later is sent away at once.
+	hashesWaiting = 32
+	saltLength    = 16
+	digestLength  = 32
+)
+
+// cost is what one hash takes: RFC 9106 calls these time, memory (KiB) and parallelism.
+type cost struct {
+	time, memory uint32
+	threads      uint8
+}
+
+// passwords hashes and checks passwords with argon2id, few at once: each takes 64 MiB while it runs.
+type passwords struct {
+	rand    io.Reader
+	cost    cost
+	waiting chan struct{}
+	running chan struct{}
+}
+
+func newPasswords(r io.Reader) *passwords {
+	return &passwords{
+		rand: r, cost: cost{time: 2, memory: 64 << 10, threads: 1},
+		waiting: make(chan struct{}, hashesAtOnce+hashesWaiting), running: make(chan struct{}, hashesAtOnce),
+	}
+}
+
+// turn waits until a hash may run and returns what ends it; SERVICE_UNAVAILABLE when too many wait.
+func (p *passwords) turn(ctx context.Context) (done func(), err error) {
+	select {
+	case p.waiting <- struct{}{}:
+	default:
+		e := fault.New(fault.ServiceUnavailable, "Too many people are signing in at this moment. Try again in a few seconds.")
+		e.RetryAfter = 5 * time.Second
+		return nil, e
+	}
+	select {
+	case p.running <- struct{}{}:
+		return func() { <-p.running; <-p.waiting }, nil
+	case <-ctx.Done():
+		<-p.waiting
+		return nil, ctx.Err()
+	}
+}
+
+// hash returns the password's hash with its parameters and a fresh salt, in the usual text form.
+func (p *passwords) hash(ctx context.Context, password string) (string, error) {
+	salt := make([]byte, saltLength)
+	if _, err := io.ReadFull(p.rand, salt); err != nil {
+		return "", fmt.Errorf("no randomness: %w", err)
+	}
+	done, err := p.turn(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer done()
+	return encode(p.cost, salt, argon2.IDKey([]byte(password), salt, p.cost.time, p.cost.memory, p.cost.threads, digestLength)), nil
+}
+
+// matches tells whether the password has the hash. An empty hash stands for a person who does not
+// exist: it takes as long and matches nothing.
+func (p *passwords) matches(ctx context.Context, hash, password string) (bool, error) {
+	c, salt, digest := p.cost, make([]byte, saltLength), make([]byte, digestLength)
+	if hash != "" {
+		var err error
+		if c, salt, digest, err = decode(hash); err != nil {
+			return false, err
+		}
+	}
+	done, err := p.turn(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer done()
+	same := subtle.ConstantTimeCompare(argon2.IDKey([]byte(password), salt, c.time, c.memory, c.threads, uint32(len(digest))), digest)
+	return same == 1 && hash != "", nil
+}
+
+func encode(c cost, salt, digest []byte) string {
+	b64 := base64.RawStdEncoding
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, c.memory, c.time, c.threads, b64.EncodeToString(salt), b64.EncodeToString(digest))
+}
+
+var errHash = errors.New("account: a stored password hash cannot be read")
+
+// decode reads a stored hash. Its bounds keep a damaged row from asking for all memory.
+func decode(hash string) (c cost, salt, digest []byte, err error) {
+	var version int
+	var rest string
+	if _, err := fmt.Sscanf(hash, "$argon2id$v=%d$m=%d,t=%d,p=%d$%s", &version, &c.memory, &c.time, &c.threads, &rest); err != nil || version != argon2.Version {
+		return c, nil, nil, errHash
+	}
+	if c.memory < 8 || c.memory > 1<<20 || c.time < 1 || c.time > 100 || c.threads < 1 {
+		return c, nil, nil, errHash
+	}
+	for i := range len(rest) {
+		if rest[i] != '$' {
+			continue
+		}
+		salt, err1 := base64.RawStdEncoding.DecodeString(rest[:i])
+		digest, err2 := base64.RawStdEncoding.DecodeString(rest[i+1:])
+		if err1 != nil || err2 != nil || len(salt) < 8 || len(digest) < 16 || len(digest) > math.MaxUint8 {
+			break
+		}
+		return c, salt, digest, nil
+	}
+	return c, nil, nil, errHash
+}
+
+// checkPassword returns what is wrong with a password that somebody chooses.
+func checkPassword(password string) []fault.Field {
+	one := func(format string, args ...any) []fault.Field {
+		return []fault.Field{{Field: "password", Message: fmt.Sprintf(format, args...)}}
+	}
+	switch n := utf8.RuneCountInString(password); {
+	case !utf8.ValidString(password):
+		return one("is not valid UTF-8 text.")
+	case n < MinPassword:
+		return one("has %d characters; give at least %d. A few random words are good.", n, MinPassword)
+	case n > MaxPassword:
+		return one("has %d characters; at most %d are allowed.", n, MaxPassword)
+	}
+	return nil
+}

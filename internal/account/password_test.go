@@ -1,0 +1,49 @@
+package account_test
+
+import (
+	"context"
+	"crypto/rand"
+	"testing"
+
+	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/db/dbtest"
+	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/id"
+)
+
+// Once at the real cost: the tests above hash cheaply.
+func TestTheRealCost(t *testing.T) {
+	c := clock.NewFrozen(dbtest.Start)
+	d := dbtest.SQLite(t, c)
+	w := world{T: t, d: d, c: c, s: account.New(account.Config{DB: d, IDs: id.NewMaker(c, rand.Reader), Rand: rand.Reader, Clock: c})}
+	w.mine = w.account("mine")
+	w.person(email, password)
+	var hash string
+	w.ok(d.QueryRow(t.Context(), `SELECT SUBSTR(password_hash, 1, 31) FROM person`).Scan(&hash))
+	if hash != "$argon2id$v=19$m=65536,t=2,p=1$" {
+		t.Errorf("parameters %s", hash)
+	}
+	_, err := w.signIn(email, password, here)
+	w.ok(err)
+	// The parameters are the hash's own: raising or lowering the cost later locks nobody out.
+	w.s.CheapPasswords()
+	_, err = w.signIn(email, password, here)
+	w.ok(err)
+	_, err = w.signIn(email, password+" ", here)
+	w.fails(err, fault.SignInFailed)
+}
+
+func TestSignInInsideATransactionIsRefused(t *testing.T) {
+	engines(t, func(w world) {
+		w.person(email, password)
+		err := w.tx(func(ctx context.Context, _ *db.Tx) error {
+			_, _, _, err := w.s.SignIn(ctx, email, password, here)
+			return err
+		})
+		if err == nil {
+			w.Fatal("it would have waited for itself")
+		}
+	})
+}

@@ -1,0 +1,366 @@
+package account_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/id"
+)
+
+const (
+	email    = "ada@example.com"
+	password = "correct horse battery"
+)
+
+func (w world) signIn(email, password string, from netip.Addr) (string, error) {
+	_, token, _, err := w.s.SignIn(w.Context(), email, password, from)
+	return token, err
+}
+
+func TestSigningInAndOut(t *testing.T) {
+	engines(t, func(w world) {
+		made := w.person("  Ada@Example.COM ", password)
+		if made.Email != email || made.Account != w.mine || !made.ID.Valid(id.Person) {
+			w.Fatalf("%+v", made)
+		}
+		p, token, expires, err := w.s.SignIn(w.Context(), "ADA@example.com", password, here)
+		if err != nil || p != made || len(token) != 43 || !expires.Equal(w.c.Now().Add(account.SessionLength)) {
+			w.Fatalf("%+v %q %s %v", p, token, expires, err)
+		}
+		if got, err := w.s.PersonOf(w.Context(), w.d, token); err != nil || got != made {
+			w.Fatalf("%+v %v", got, err)
+		}
+		other, err := w.signIn(email, password, here)
+		w.ok(err)
+		for range 2 { // the second time it has ended already
+			w.ok(w.tx(func(ctx context.Context, tx *db.Tx) error { return w.s.SignOut(ctx, tx, token) }))
+		}
+		_, err = w.s.PersonOf(w.Context(), w.d, token)
+		w.fails(err, fault.SignInRequired)
+		if _, err := w.s.PersonOf(w.Context(), w.d, other); err != nil {
+			w.Errorf("the other session ended too: %v", err)
+		}
+		for _, no := range []string{"", "x", strings.Repeat("A", 43), strings.Repeat("-", 43), token + "A", strings.Repeat("\x00", 43)} {
+			_, err := w.s.PersonOf(w.Context(), w.d, no)
+			w.fails(err, fault.SignInRequired)
+			w.ok(w.tx(func(ctx context.Context, tx *db.Tx) error { return w.s.SignOut(ctx, tx, no) }))
+		}
+	})
+}
+
+func TestNoPasswordOrTokenIsInTheDatabase(t *testing.T) {
+	engines(t, func(w world) {
+		w.person(email, password)
+		token, err := w.signIn(email, password, here)
+		w.ok(err)
+		var row string
+		w.ok(w.d.QueryRow(w.Context(), `SELECT p.password_hash || s.token_hash FROM person p JOIN session s ON s.person_id = p.id`).Scan(&row))
+		if strings.Contains(row, password) || strings.Contains(row, token) || !strings.HasPrefix(row, "$argon2id$v=19$m=") {
+			w.Fatal(row)
+		}
+	})
+}
+
+func TestFaultsOfAPerson(t *testing.T) {
+	engines(t, func(w world) {
+		_, err := w.newPerson(w.mine, "ada", "short")
+		if f := w.fails(err, fault.InvalidRequest).Fields(); len(f) != 2 || f[0].Field != "email" || f[1].Field != "password" {
+			w.Fatalf("%v", f)
+		}
+		for _, bad := range []string{strings.Repeat("x", 257), "longenough\xff"} {
+			_, err = w.newPerson(w.mine, email, bad)
+			w.fails(err, fault.InvalidRequest)
+		}
+		w.person(email, password)
+		_, err = w.newPerson(w.theirs, "ADA@example.com", password)
+		w.fails(err, fault.Conflict)
+	})
+}
+
+func TestParallelCreatesOfOnePersonMakeOne(t *testing.T) {
+	engines(t, func(w world) {
+		var made atomic.Int32
+		var wg sync.WaitGroup
+		for range 6 {
+			wg.Go(func() {
+				_, err := w.newPerson(w.mine, email, password)
+				if err == nil {
+					made.Add(1)
+				} else if fault.CodeOf(err) != fault.Conflict {
+					w.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if made.Load() != 1 {
+			w.Fatalf("%d made", made.Load())
+		}
+	})
+}
+
+func TestAnUnknownPersonAndAWrongPasswordAreAlike(t *testing.T) {
+	engines(t, func(w world) {
+		w.person(email, password)
+		_, wrong := w.signIn(email, password+"x", here)
+		_, unknown := w.signIn("eve@example.com", password, here)
+		_, malformed := w.signIn("\x00", password, here)
+		for _, err := range []error{wrong, unknown, malformed} {
+			if e := w.fails(err, fault.SignInFailed); e.Error() != wrong.Error() || e.RetryAfter != 0 || e.Details != nil {
+				w.Errorf("%+v", e)
+			}
+		}
+	})
+}
+
+// The work is what makes the times equal, so the work is what is checked: an unknown person's
+// sign-in needs a turn for a hash just as a known one's does.
+func TestAnUnknownPersonCostsAHashToo(t *testing.T) {
+	engines(t, func(w world) {
+		w.person(email, password)
+		release := w.s.FillPasswordQueue()
+		for range 10 { // and being sent away is no failure: it must not count
+			for _, who := range []string{email, "eve@example.com"} {
+				_, err := w.signIn(who, password, here)
+				if e := w.fails(err, fault.ServiceUnavailable); e.RetryAfter <= 0 {
+					w.Errorf("%+v", e)
+				}
+			}
+		}
+		release()
+		_, err := w.signIn(email, password, here)
+		w.ok(err)
+	})
+}
+
+func TestASessionEndsWhenUnusedAndAtItsEnd(t *testing.T) {
+	engines(t, func(w world) {
+		w.person(email, password)
+		signedIn := func(token string) bool {
+			w.Helper()
+			_, err := w.s.PersonOf(w.Context(), w.d, token)
+			if err != nil {
+				w.fails(err, fault.SignInRequired)
+			}
+			return err == nil
+		}
+		idle, err := w.signIn(email, password, here)
+		w.ok(err)
+		used, err := w.signIn(email, password, here)
+		w.ok(err)
+		w.c.Advance(account.SessionIdle - time.Microsecond)
+		if !signedIn(used) {
+			w.Fatal("ended too early")
+		}
+		w.c.Advance(time.Microsecond)
+		if signedIn(idle) {
+			w.Error("an unused session goes on")
+		}
+		if !signedIn(used) { // not flushed yet: the use is known from memory
+			w.Error("a used session ended")
+		}
+		w.ok(w.s.FlushLastUse(w.Context()))
+		begun := w.c.Now().Add(-account.SessionIdle)
+		for w.c.Now().Before(begun.Add(account.SessionLength - 11*time.Hour)) {
+			w.c.Advance(11 * time.Hour)
+			if !signedIn(used) {
+				w.Fatalf("ended after %s", w.c.Now().Sub(begun))
+			}
+			w.ok(w.s.FlushLastUse(w.Context()))
+		}
+		w.c.AdvanceTo(begun.Add(account.SessionLength))
+		if signedIn(used) {
+			w.Error("a session outlives its end")
+		}
+		_, err = w.signIn(email, password, here)
+		w.ok(err)
+		var sessions int
+		w.ok(w.d.QueryRow(w.Context(), `SELECT COUNT(*) FROM session`).Scan(&sessions))
+		if sessions != 1 {
+			w.Errorf("%d sessions are kept", sessions)
+		}
+	})
+}
+
+func TestANewPasswordEndsEverySession(t *testing.T) {
+	engines(t, func(w world) {
+		p := w.person(email, password)
+		token, err := w.signIn(email, password, here)
+		w.ok(err)
+		set := func(account, person id.ID, to string) error {
+			return w.tx(func(ctx context.Context, tx *db.Tx) error { return w.s.SetPassword(ctx, tx, account, person, to) })
+		}
+		w.fails(set(w.theirs, p.ID, "another password"), fault.NotFound)
+		w.fails(set(w.mine, "usr_\x00", "another password"), fault.NotFound)
+		w.fails(set(w.mine, p.ID, "short"), fault.InvalidRequest)
+		if _, err := w.s.PersonOf(w.Context(), w.d, token); err != nil {
+			w.Fatal(err)
+		}
+		w.ok(set(w.mine, p.ID, "another password"))
+		_, err = w.s.PersonOf(w.Context(), w.d, token)
+		w.fails(err, fault.SignInRequired)
+		_, err = w.signIn(email, password, here)
+		w.fails(err, fault.SignInFailed)
+		_, err = w.signIn(email, "another password", here)
+		w.ok(err)
+	})
+}
+
+func TestAStrangersFailuresDoNotLockTheOwnerOut(t *testing.T) {
+	engines(t, func(w world) {
+		w.person(email, password)
+		stranger := netip.MustParseAddr("2001:db8::1")
+		var wait time.Duration
+		for i := range 50 {
+			// From all over one network: a /64 counts as one address.
+			from := netip.AddrFrom16([16]byte{0x20, 0x01, 0x0d, 0xb8, 15: byte(i)})
+			_, err := w.signIn(email, "wrong password", from)
+			if i < 5 {
+				w.fails(err, fault.SignInFailed)
+			} else {
+				wait = w.fails(err, fault.RateLimitExceeded).RetryAfter
+			}
+		}
+		if wait <= 0 || wait > 15*time.Minute {
+			w.Errorf("wait %s", wait)
+		}
+		// Even with the right password, or the limit would tell that it was right.
+		_, err := w.signIn(email, password, stranger)
+		w.fails(err, fault.RateLimitExceeded)
+		_, err = w.signIn(email, password, here)
+		w.ok(err)
+		w.c.Advance(wait)
+		_, err = w.signIn(email, password, stranger)
+		w.ok(err)
+	})
+}
+
+func TestOneAddressCannotTryEverybody(t *testing.T) {
+	engines(t, func(w world) {
+		refused := 0
+		for i := range 40 {
+			_, err := w.signIn(fmt.Sprintf("p%d@example.com", i), "wrong password", here)
+			if fault.CodeOf(err) == fault.RateLimitExceeded {
+				refused++
+			}
+		}
+		if refused != 10 {
+			w.Errorf("%d of 40 refused, want 10", refused)
+		}
+	})
+}
+
+func TestSuccessesDoNotCount(t *testing.T) {
+	engines(t, func(w world) {
+		w.person(email, password)
+		for range 7 { // 28 failures from the address, and never five in a row for the pair
+			for range 4 {
+				_, err := w.signIn(email, "wrong password", here)
+				w.fails(err, fault.SignInFailed)
+			}
+			_, err := w.signIn(email, password, here)
+			w.ok(err)
+		}
+	})
+}
+
+func TestParallelTriesDoNotPassTheLimit(t *testing.T) {
+	engines(t, func(w world) {
+		w.person(email, password)
+		var tried atomic.Int32
+		var wg sync.WaitGroup
+		for range 20 {
+			wg.Go(func() {
+				_, err := w.signIn(email, "wrong password", here)
+				switch fault.CodeOf(err) {
+				case fault.SignInFailed:
+					tried.Add(1)
+				case fault.RateLimitExceeded:
+				default:
+					w.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if tried.Load() != 5 {
+			w.Errorf("%d passwords were tried, want 5", tried.Load())
+		}
+	})
+}
+
+func TestTheThrottlesMemoryIsBounded(t *testing.T) {
+	throttle, now := account.NewThrottle(), time.Unix(1_800_000_000, 0)
+	flood := func() {
+		t.Helper()
+		for i := range account.MaxThrottled {
+			throttle.Take(now, netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), email)
+			if n := throttle.Len(); n > account.MaxThrottled {
+				t.Fatalf("%d sources are kept", n)
+			}
+		}
+	}
+	flood()
+	for range 5 { // the owner's count works amid the flood
+		if wait := throttle.Take(now, here, email); wait != 0 {
+			t.Fatalf("wait %s", wait)
+		}
+	}
+	if wait := throttle.Take(now, here, email); wait <= 0 {
+		t.Error("the sixth try is let pass")
+	}
+	now = now.Add(time.Hour)
+	throttle.Take(now, netip.MustParseAddr("192.0.2.1"), email)
+	if n := throttle.Len(); n != 2 {
+		t.Errorf("%d sources are kept after their windows", n)
+	}
+}
+
+func TestNormalEmail(t *testing.T) {
+	for in, want := range map[string]string{
+		" Ada@Example.com\n": "ada@example.com", "a+b.c@sub.example.com": "a+b.c@sub.example.com", "root@localhost": "root@localhost", "jörg@müller.de": "jörg@müller.de",
+		"": "", "a": "", "@": "", "a@": "", "@b": "", "a@b@c": "", "a b@c": "", "a@b..c": "", "a@.b": "", "a@b.": "", "<a@b>": "", "a@b\x00": "",
+		"a@b\u200b": "", "a\xff@b": "", "a@b,c@d": "", strings.Repeat("a", 65) + "@b": "", "a@" + strings.Repeat("b", 253): "",
+	} {
+		if got, wrong := account.NormalEmail(in); got != want || (wrong == "") != (want != "") {
+			t.Errorf("%q: %q, %q", in, got, wrong)
+		}
+	}
+}
+
+func TestADamagedHashIsAnErrorAndNoMatch(t *testing.T) {
+	salt, digest := strings.Repeat("A", 22), strings.Repeat("A", 43)
+	if err := account.DecodeHash("$argon2id$v=19$m=65536,t=2,p=1$" + salt + "$" + digest); err != nil {
+		t.Fatal(err)
+	}
+	for _, hash := range []string{
+		"", "x", "$2b$10$abcdefghijklmnopqrstuv", "$argon2i$v=19$m=65536,t=2,p=1$" + salt + "$" + digest, "$argon2id$v=16$m=65536,t=2,p=1$" + salt + "$" + digest,
+		"$argon2id$v=19$m=4294967295,t=2,p=1$" + salt + "$" + digest, "$argon2id$v=19$m=65536,t=0,p=1$" + salt + "$" + digest, "$argon2id$v=19$m=65536,t=2,p=0$" + salt + "$" + digest,
+		"$argon2id$v=19$m=65536,t=2,p=1$" + salt, "$argon2id$v=19$m=65536,t=2,p=1$" + salt + "$", "$argon2id$v=19$m=65536,t=2,p=1$$" + digest,
+		"$argon2id$v=19$m=65536,t=2,p=1$" + salt + "$" + digest + "$x",
+	} {
+		if err := account.DecodeHash(hash); err == nil {
+			t.Errorf("%q was read", hash)
+		}
+	}
+	engines(t, func(w world) {
+		w.person(email, password)
+		w.ok(w.tx(func(ctx context.Context, tx *db.Tx) error {
+			_, err := tx.Exec(ctx, `UPDATE person SET password_hash = 'damaged'`)
+			return err
+		}))
+		_, err := w.signIn(email, password, here)
+		var e *fault.Error
+		if err == nil || errors.As(err, &e) {
+			w.Fatalf("%v: a damaged row is not the caller's fault", err)
+		}
+	})
+}

@@ -1,0 +1,71 @@
+package account
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/id"
+)
+
+type scanner interface{ Scan(...any) error }
+
+// one turns "no such row" into found = false.
+func one[T any](v T, err error) (T, bool, error) {
+	if errors.Is(err, sql.ErrNoRows) {
+		var none T
+		return none, false, nil
+	}
+	return v, err == nil, err
+}
+
+// all scans every row of a query into a list that is never nil.
+func all[T any](rows *sql.Rows, err error, scan func(scanner) (T, error)) ([]T, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	out := []T{}
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, v)
+	}
+	return out, rows.Err()
+}
+
+const accountColumns = `id, name, created_at`
+
+func scanAccount(row scanner) (Account, error) {
+	var a Account
+	var created int64
+	err := row.Scan(&a.ID, &a.Name, &created)
+	a.CreatedAt = db.At(created)
+	return a, err
+}
+
+func insertAccount(ctx context.Context, tx *db.Tx, a Account) error {
+	_, err := tx.Exec(ctx, `INSERT INTO account (id, name, created_at) VALUES ($1, $2, $3)`, a.ID, a.Name, db.Micros(a.CreatedAt))
+	return err
+}
+
+func listAccounts(ctx context.Context, r db.Reader, p db.Page) ([]Account, int, error) {
+	var total int
+	if err := r.QueryRow(ctx, `SELECT COUNT(*) FROM account`).Scan(&total); err != nil {
+		return nil, 0, err
+	}
+	rows, err := r.Query(ctx, `SELECT `+accountColumns+` FROM account ORDER BY id DESC LIMIT $1 OFFSET $2`, p.Limit, p.Offset())
+	accounts, err := all(rows, err, scanAccount)
+	return accounts, total, err
+}
+
+// accountByID does not ask for what cannot be an id: it may hold bytes that PostgreSQL refuses.
+func accountByID(ctx context.Context, r db.Reader, account id.ID) (Account, bool, error) {
+	if !account.Valid(id.Account) {
+		return Account{}, false, nil
+	}
+	return one(scanAccount(r.QueryRow(ctx, `SELECT `+accountColumns+` FROM account WHERE id = $1`, account)))
+}

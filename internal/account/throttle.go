@@ -1,0 +1,113 @@
+package account
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+)
+
+const (
+	throttleWindow = 15 * time.Minute
+	// triesPerPair may fail from one address for one e-mail address within the window.
+	triesPerPair = 5
+	// triesPerAddress may fail from one address for all e-mail addresses together.
+	triesPerAddress = 30
+	// maxThrottled bounds the memory: below 10 MB.
+	maxThrottled = 20_000
+	// sweepEvery keeps a flood from paying for a look through all of them at each try.
+	sweepEvery = time.Minute
+)
+
+// throttle counts sign-ins by where they come from. It never counts by person
+// alone: a stranger who fails on purpose must not lock the owner out.
+type throttle struct {
+	mu    sync.Mutex
+	tries map[source]*tries
+	// sweepAt is when to look through all of them again, once there is no room.
+	sweepAt time.Time
+}
+
+// source is an address and, for the count of the pair, an e-mail address.
+type source struct {
+	network netip.Prefix
+	email   string
+}
+
+type tries struct {
+	n     int
+	until time.Time
+}
+
+func newThrottle() *throttle { return &throttle{tries: map[source]*tries{}} }
+
+// network returns what counts as one address: IPv4 as it is, IPv6 by /64, the least that anybody is given.
+func network(a netip.Addr) netip.Prefix {
+	a = a.Unmap().WithZone("")
+	bits := min(a.BitLen(), 64)
+	p, _ := a.Prefix(bits) // fails for no address only: all of those count as one
+	return p
+}
+
+// take counts a try before it is made, so that no number of parallel tries exceeds the limits.
+// It returns 0, or how long to wait.
+func (t *throttle) take(now time.Time, from netip.Addr, email string) time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	address, pair := t.at(now, source{network: network(from)}), t.at(now, source{network(from), email})
+	switch {
+	case pair.n >= triesPerPair:
+		return pair.until.Sub(now)
+	case address.n >= triesPerAddress:
+		return address.until.Sub(now)
+	}
+	address.n++
+	pair.n++
+	return 0
+}
+
+// giveBack takes back a try that did not fail: all of the pair's when the sign-in succeeded.
+func (t *throttle) giveBack(from netip.Addr, email string, succeeded bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if address := t.tries[source{network: network(from)}]; address != nil && address.n > 0 {
+		address.n--
+	}
+	key := source{network(from), email}
+	if succeeded {
+		delete(t.tries, key)
+	} else if pair := t.tries[key]; pair != nil && pair.n > 0 {
+		pair.n--
+	}
+}
+
+// at returns the count of a source, a fresh one where there is none or its window has passed.
+func (t *throttle) at(now time.Time, s source) *tries {
+	c := t.tries[s]
+	if c == nil || !now.Before(c.until) {
+		if c == nil && len(t.tries) >= maxThrottled {
+			t.makeRoom(now)
+		}
+		c = &tries{until: now.Add(throttleWindow)}
+		t.tries[s] = c
+	}
+	return c
+}
+
+// makeRoom drops the windows that have passed or, where it looked for those a short while ago, any one. To push
+// a certain one out takes thousands of addresses, each good for few tries, and hashes run two at once anyway.
+func (t *throttle) makeRoom(now time.Time) {
+	if !now.Before(t.sweepAt) {
+		t.sweepAt = now.Add(sweepEvery)
+		for s, c := range t.tries {
+			if !now.Before(c.until) {
+				delete(t.tries, s)
+			}
+		}
+	}
+	for s := range t.tries {
+		if len(t.tries) < maxThrottled {
+			return
+		}
+		delete(t.tries, s)
+	}
+}

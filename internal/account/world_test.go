@@ -1,0 +1,109 @@
+package account_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"net/netip"
+	"testing"
+
+	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/db/dbtest"
+	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/id"
+)
+
+var here = netip.MustParseAddr("203.0.113.9")
+
+// world is a database with two accounts.
+type world struct {
+	*testing.T
+	d            *db.DB
+	c            *clock.Simulated
+	s            *account.Service
+	mine, theirs id.ID
+}
+
+func engines(t *testing.T, f func(w world)) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		w := world{T: t, d: d, c: c, s: account.New(account.Config{DB: d, IDs: id.NewMaker(c, rand.Reader), Rand: rand.Reader, Clock: c})}
+		w.s.CheapPasswords()
+		w.mine, w.theirs = w.account("mine"), w.account("theirs")
+		f(w)
+	})
+}
+
+func (w world) tx(f func(ctx context.Context, tx *db.Tx) error) error {
+	return w.d.InTx(w.Context(), f)
+}
+
+func (w world) account(name string) id.ID {
+	w.Helper()
+	var a account.Account
+	w.ok(w.tx(func(ctx context.Context, tx *db.Tx) (err error) { a, err = w.s.Create(ctx, tx, name); return err }))
+	return a.ID
+}
+
+func (w world) ok(err error) {
+	w.Helper()
+	if err != nil {
+		w.Fatal(err)
+	}
+}
+
+func (w world) fails(err error, code fault.Code) *fault.Error {
+	w.Helper()
+	var e *fault.Error
+	if !errors.As(err, &e) || e.Code != code {
+		w.Fatalf("error %v, want %s", err, code)
+	}
+	return e
+}
+
+func (w world) makeKey(account id.ID, req account.KeyRequest) (k account.Key, secret string, err error) {
+	err = w.tx(func(ctx context.Context, tx *db.Tx) (err error) {
+		k, secret, err = w.s.CreateKey(ctx, tx, account, req)
+		return err
+	})
+	return k, secret, err
+}
+
+func (w world) key(of id.ID) (account.Key, string) {
+	w.Helper()
+	k, secret, err := w.makeKey(of, account.KeyRequest{Name: "ci"})
+	w.ok(err)
+	return k, secret
+}
+
+func (w world) update(account, key id.ID, u account.KeyUpdate) (k account.Key, err error) {
+	err = w.tx(func(ctx context.Context, tx *db.Tx) (err error) {
+		k, err = w.s.UpdateKey(ctx, tx, account, key, u)
+		return err
+	})
+	return k, err
+}
+
+func (w world) revoke(account, key id.ID) (k account.Key, err error) {
+	err = w.tx(func(ctx context.Context, tx *db.Tx) (err error) {
+		k, err = w.s.RevokeKey(ctx, tx, account, key)
+		return err
+	})
+	return k, err
+}
+
+func (w world) person(email, password string) account.Person {
+	w.Helper()
+	p, err := w.newPerson(w.mine, email, password)
+	w.ok(err)
+	return p
+}
+
+func (w world) newPerson(of id.ID, email, password string) (p account.Person, err error) {
+	err = w.tx(func(ctx context.Context, tx *db.Tx) (err error) {
+		p, err = w.s.CreatePerson(ctx, tx, of, email, password)
+		return err
+	})
+	return p, err
+}

@@ -1,0 +1,26 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// lockDir makes this the only server on the data directory, until release. The system gives the lock free when
+// the process ends, however it ends.
+func lockDir(dir string) (release func() error, err error) {
+	f, err := os.OpenFile(filepath.Join(dir, "billetd.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = f.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, fmt.Errorf("another billetd serves from the data directory %s; stop it first, or choose another --data-dir", dir)
+		}
+		return nil, err
+	}
+	return f.Close, nil
+}

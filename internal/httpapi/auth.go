@@ -1,0 +1,131 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/billetcloud/billet/internal/fault"
+)
+
+// sessionCookie holds the token of a signed-in person. No script can read it, and no other site's page can have it sent.
+const sessionCookie = "billet_session"
+
+// admit finds out who calls, counts the call, and tells whether they may make it. Every way out has counted it once.
+func (s *server) admit(ctx context.Context, w http.ResponseWriter, c *call) error {
+	var err error
+	switch c.route.door {
+	case doorOpen, doorProbe:
+		if err := s.takeAddress(ctx, w, c.request, c.route.door); err != nil {
+			return err
+		}
+		return s.sameSite(c.request)
+	case doorPerson:
+		err = s.admitPerson(ctx, c)
+	default:
+		err = s.admitKey(ctx, c)
+	}
+	if err != nil {
+		// Whoever tries keys is slowed down by address. The limit hides whether the last one was right.
+		if limited := s.takeAddress(ctx, w, c.request, doorOpen); limited != nil {
+			return limited
+		}
+		return err
+	}
+	if err := s.takeCaller(ctx, w, c); err != nil {
+		return err
+	}
+	if c.key == nil {
+		return s.sameSite(c.request)
+	}
+	if !c.key.Allows(c.route.scope) {
+		return &fault.Error{
+			Code:    fault.InsufficientScope,
+			Message: "This API key lacks the scope " + string(c.route.scope) + ". Use a key that has it, or add it under Settings → API Keys.",
+			Details: map[string]any{"requiredScope": c.route.scope},
+		}
+	}
+	return nil
+}
+
+// admitKey takes an API key, or else a signed-in person: the dashboard uses the same calls.
+func (s *server) admitKey(ctx context.Context, c *call) error {
+	secret, err := credential(c.request)
+	if err != nil {
+		return err
+	}
+	if secret == "" {
+		if _, err := c.request.Cookie(sessionCookie); err == nil {
+			return s.admitPerson(ctx, c)
+		}
+		return fault.New(fault.MissingAPIKey, "No API key was sent. Send it as `Authorization: Bearer pk_live_…`; keys are made in the dashboard under Settings → API Keys.")
+	}
+	key, err := s.c.Accounts.Authenticate(ctx, s.c.DB, secret, s.address(c.request))
+	if err != nil {
+		return err
+	}
+	c.key, c.account = &key, key.Account
+	return nil
+}
+
+func (s *server) admitPerson(ctx context.Context, c *call) error {
+	cookie, err := c.request.Cookie(sessionCookie)
+	if err != nil || cookie.Value == "" {
+		return fault.New(fault.SignInRequired, "Sign in first: this call takes no API key, only a session (POST /api/v1/account/sessions).")
+	}
+	p, err := s.c.Accounts.PersonOf(ctx, s.c.DB, cookie.Value)
+	if err != nil {
+		return err
+	}
+	c.person, c.account, c.token = &p, p.Account, cookie.Value
+	return nil
+}
+
+// credential returns the API key of a request, "" where there is none.
+func credential(r *http.Request) (string, error) {
+	bearers, plain := r.Header.Values("Authorization"), r.Header.Values("X-API-Key")
+	bad := func(header, message string) error {
+		return fault.Invalid([]fault.Field{{Field: "header." + header, Message: message}})
+	}
+	if len(bearers) > 1 {
+		return "", bad("Authorization", "is given more than once; give it once.")
+	}
+	if len(plain) > 1 {
+		return "", bad("X-API-Key", "is given more than once; give it once.")
+	}
+	secret := ""
+	if len(bearers) == 1 {
+		scheme, token, _ := strings.Cut(bearers[0], " ")
+		if secret = strings.TrimSpace(token); !strings.EqualFold(scheme, "Bearer") || secret == "" {
+			return "", fault.New(fault.InvalidAPIKey, "The Authorization header must read `Bearer pk_live_…`.")
+		}
+	}
+	if len(plain) == 1 {
+		if secret != "" && secret != plain[0] {
+			return "", bad("X-API-Key", "differs from the key in Authorization; send one of the two headers.")
+		}
+		if secret = plain[0]; secret == "" {
+			return "", fault.New(fault.InvalidAPIKey, "The X-API-Key header is empty.")
+		}
+	}
+	return secret, nil
+}
+
+// sameSite refuses a change that another web site's page makes with the person's cookie.
+func (s *server) sameSite(r *http.Request) error {
+	if err := s.crossOrigin.Check(r); err != nil {
+		return &fault.Error{Code: fault.NetworkNotAllowed, Message: "This request comes from another web site. Make it from this site's own pages, or with an API key.", Cause: err}
+	}
+	return nil
+}
+
+// secure tells whether the client speaks TLS, with us or with a proxy of ours.
+func (s *server) secure(r *http.Request) bool {
+	if r.TLS != nil {
+		return true
+	}
+	if !strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https") {
+		return false
+	}
+	return s.trusted(peer(r))
+}

@@ -1,0 +1,276 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/money"
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// multiline is the format of strings that may hold line breaks and tabs.
+const multiline = "multiline"
+
+// dollars is the format of amounts of money.
+const dollars = "decimal"
+
+// checker compares values with schemas and gathers every difference.
+type checker struct {
+	registry huma.Registry
+	faults   []fault.Field
+}
+
+func (c *checker) add(path, format string, args ...any) {
+	if path == "" {
+		path = "body"
+	}
+	c.faults = append(c.faults, fault.Field{Field: path, Message: fmt.Sprintf(format, args...)})
+}
+
+// check compares v, as parse made it, with the schema.
+func (c *checker) check(s *huma.Schema, v any, path string) {
+	if s.Ref != "" {
+		s = c.registry.SchemaFromRef(s.Ref)
+	}
+	if v == nil {
+		if !s.Nullable {
+			c.add(path, "must not be null; leave it out instead.")
+		}
+		return
+	}
+	switch s.Type {
+	case huma.TypeObject:
+		c.object(s, v, path)
+	case huma.TypeArray:
+		list, ok := v.([]any)
+		if !ok {
+			c.add(path, "must be a list, not %s.", kind(v))
+			return
+		}
+		if s.MinItems != nil && len(list) < *s.MinItems {
+			c.add(path, "must have at least %d entries.", *s.MinItems)
+		}
+		if s.MaxItems != nil && len(list) > *s.MaxItems {
+			c.add(path, "must have at most %d entries, not %d.", *s.MaxItems, len(list))
+			return
+		}
+		for i, item := range list {
+			c.check(s.Items, item, path+"["+strconv.Itoa(i)+"]")
+		}
+	case huma.TypeString:
+		text, ok := v.(string)
+		if !ok {
+			c.add(path, "must be a string, not %s.", kind(v))
+			return
+		}
+		c.text(s, text, path)
+	case huma.TypeBoolean:
+		if _, ok := v.(bool); !ok {
+			c.add(path, "must be true or false, not %s.", kind(v))
+		}
+	case huma.TypeInteger, huma.TypeNumber:
+		n, ok := v.(json.Number)
+		if !ok {
+			c.add(path, "must be a number, not %s.", kind(v))
+			return
+		}
+		c.number(s, string(n), path)
+	}
+}
+
+func (c *checker) object(s *huma.Schema, v any, path string) {
+	object, ok := v.(map[string]any)
+	if !ok {
+		c.add(path, "must be an object, not %s.", kind(v))
+		return
+	}
+	for _, name := range slices.Sorted(mapKeys(s.Properties)) {
+		if value, given := object[name]; given {
+			c.check(s.Properties[name], value, join(path, name))
+		} else if slices.Contains(s.Required, name) {
+			c.add(join(path, name), "is required.")
+		}
+	}
+	for _, name := range slices.Sorted(mapKeys(object)) {
+		if s.Properties[name] == nil {
+			c.add(shown(join(path, name)), "%s", unknown("field", name, slices.Sorted(mapKeys(s.Properties))))
+		}
+	}
+}
+
+func mapKeys[V any](m map[string]V) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for k := range m {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
+
+func (c *checker) text(s *huma.Schema, text, path string) {
+	for _, r := range text {
+		if (r < ' ' || r == 0x7f) && (s.Format != multiline || (r != '\n' && r != '\r' && r != '\t')) {
+			c.add(path, "must not contain control characters (found U+%04X).", r)
+			return
+		}
+	}
+	if len(s.Enum) > 0 && !slices.Contains(s.Enum, any(text)) {
+		known := make([]string, len(s.Enum))
+		for i, e := range s.Enum {
+			known[i] = fmt.Sprint(e)
+		}
+		message := "must be one of " + strings.Join(known, ", ") + "."
+		if near := nearest(text, known); near != "" {
+			message += " Did you mean " + near + "?"
+		}
+		c.add(path, "%s", message)
+		return
+	}
+	n := utf8.RuneCountInString(text)
+	switch {
+	case s.MinLength != nil && n == 0 && *s.MinLength > 0:
+		c.add(path, "must not be empty.")
+	case s.MinLength != nil && n < *s.MinLength:
+		c.add(path, "must have at least %d characters.", *s.MinLength)
+	case s.MaxLength != nil && n > *s.MaxLength:
+		c.add(path, "must have at most %d characters, not %d.", *s.MaxLength, n)
+	case s.Pattern != "" && !pattern(s.Pattern).MatchString(text):
+		c.add(path, "must be %s.", s.PatternDescription)
+	case s.Format == "date-time":
+		if t, err := time.Parse(time.RFC3339, text); err != nil {
+			c.add(path, "must be a time such as 2027-01-31T18:30:00Z (RFC 3339).")
+		} else if t.Year() < 1970 || t.Year() > 9999 {
+			c.add(path, "must lie between the years 1970 and 9999.")
+		}
+	}
+}
+
+var patterns sync.Map // text to *regexp.Regexp; the texts are those of our schemas
+
+func pattern(text string) *regexp.Regexp {
+	if re, ok := patterns.Load(text); ok {
+		return re.(*regexp.Regexp)
+	}
+	re := regexp.MustCompile(text)
+	patterns.Store(text, re)
+	return re
+}
+
+func (c *checker) number(s *huma.Schema, text, path string) {
+	var value float64
+	switch {
+	case s.Format == dollars:
+		m, err := money.Parse(text)
+		if err != nil {
+			c.add(path, "must be an amount in US dollars with at most six decimals, such as 23.92.")
+			return
+		}
+		value = float64(m) / float64(money.USD) // for the bounds only
+	case s.Type == huma.TypeInteger:
+		if strings.ContainsAny(text, ".eE") {
+			c.add(path, "must be a whole number.")
+			return
+		}
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			c.add(path, "is too large.")
+			return
+		}
+		value = float64(n)
+	default:
+		f, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			c.add(path, "is too large.")
+			return
+		}
+		value = f
+	}
+	low, high := s.Minimum, s.Maximum
+	switch {
+	case low != nil && high != nil && (value < *low || value > *high):
+		c.add(path, "must be between %s and %s.", plain(*low), plain(*high))
+	case low != nil && value < *low:
+		c.add(path, "must be at least %s.", plain(*low))
+	case high != nil && value > *high:
+		c.add(path, "must be at most %s.", plain(*high))
+	case s.ExclusiveMinimum != nil && value <= *s.ExclusiveMinimum:
+		c.add(path, "must be more than %s.", plain(*s.ExclusiveMinimum))
+	}
+}
+
+func plain(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
+
+func kind(v any) string {
+	switch v.(type) {
+	case nil:
+		return "null"
+	case bool:
+		return "a boolean"
+	case string:
+		return "a string"
+	case json.Number:
+		return "a number"
+	case []any:
+		return "a list"
+	default:
+		return "an object"
+	}
+}
+
+// unknown is the message for a name that means nothing here.
+func unknown(what, name string, known []string) string {
+	if near := nearest(name, known); near != "" {
+		return fmt.Sprintf("is not a %s of this call; did you mean %s?", what, near)
+	}
+	if len(known) == 0 {
+		return fmt.Sprintf("is not a %s of this call, which takes none.", what)
+	}
+	return fmt.Sprintf("is not a %s of this call; it takes %s.", what, strings.Join(known, ", "))
+}
+
+// nearest returns the known word that was probably meant, or "".
+func nearest(name string, known []string) string {
+	if len(name) > 64 {
+		return ""
+	}
+	fold := func(s string) string { return strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(s)) }
+	best, least := "", 3 // at most two slips
+	for _, k := range known {
+		if d := distance(fold(name), fold(k)); d < least && d < len(k)/2+1 {
+			best, least = k, d
+		}
+	}
+	return best
+}
+
+// distance counts the letters to insert, drop, change or swap with the next one to make b of a.
+func distance(a, b string) int {
+	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
+		}
+		before, last, row = last, row, before
+	}
+	return last[len(b)]
+}

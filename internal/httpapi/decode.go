@@ -1,0 +1,299 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"os"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/money"
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// maxBody is the most bytes that a request may have.
+const maxBody = 1 << 20
+
+// input says how a struct is filled from a request. Its fields with a `query`
+// or `path` tag are parameters, a field named Body is the JSON body.
+type input struct {
+	registry huma.Registry
+	params   []param
+	queries  []string // names, for suggestions
+	body     []int    // index of Body, nil where the call takes none
+	schema   *huma.Schema
+	required bool // the body has a required field
+}
+
+type param struct {
+	in, name string
+	index    []int
+	schema   *huma.Schema
+}
+
+// checked is an input with rules that span several fields. They are asked even when
+// other fields are faulty.
+type checked interface{ check() []fault.Field }
+
+// newInput reads the tags of t, which must be a struct, once, when the route is made.
+func newInput(registry huma.Registry, t reflect.Type) *input {
+	in := &input{registry: registry}
+	for _, f := range reflect.VisibleFields(t) {
+		if f.Anonymous || !f.IsExported() {
+			continue
+		}
+		if f.Name == "Body" {
+			in.body, in.schema = f.Index, registry.Schema(f.Type, true, t.Name()) // an unnamed type: its input gives it the name
+			s := in.resolve(in.schema)
+			in.required = len(s.Required) > 0
+			continue
+		}
+		for _, where := range []string{"path", "query"} {
+			name := f.Tag.Get(where)
+			if name == "" {
+				continue
+			}
+			p := param{in: where, name: name, index: f.Index, schema: huma.SchemaFromField(registry, f, "")}
+			p.schema.Nullable = false // a pointer means "may be left out"
+			in.params = append(in.params, p)
+			if where == "query" {
+				in.queries = append(in.queries, name)
+			}
+		}
+	}
+	slices.Sort(in.queries)
+	return in
+}
+
+func (in *input) resolve(s *huma.Schema) *huma.Schema {
+	if s.Ref != "" {
+		return in.registry.SchemaFromRef(s.Ref)
+	}
+	return s
+}
+
+var idForm = regexp.MustCompile(`^[a-z0-9_]{1,40}$`)
+
+// decoded is what could be understood of a request.
+type decoded struct {
+	faults []fault.Field
+	// canonical is the body with sorted names and without spaces, for comparing requests.
+	canonical []byte
+}
+
+// decode fills the struct that into points to. Faults of the request's form are returned as
+// faults beside what could be understood; the error is for what leaves nothing to understand (too large, wrong media type).
+func (in *input) decode(w http.ResponseWriter, r *http.Request, into any) (decoded, error) {
+	var d decoded
+	v := reflect.ValueOf(into).Elem()
+	d.faults = in.query(r, v)
+	body, err := readBody(w, r)
+	if err != nil {
+		return d, err
+	}
+	found := in.fillBody(body, v, &d)
+	d.faults = append(d.faults, found...)
+	if c, ok := into.(checked); ok {
+		var f *fault.Error
+		if errors.As(merged(d.faults, fault.Invalid(c.check()).OrNil()), &f) {
+			d.faults = f.Fields()
+		}
+	}
+	return d, nil
+}
+
+// readBody returns the body, of which there may be none.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if r.Body == nil || r.Body == http.NoBody {
+		return nil, nil
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return nil, fault.New(fault.RequestTooLarge, "The request body is larger than 1 MiB (1,048,576 bytes).")
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, fault.New(fault.RequestTimeout, "The request body did not arrive in time. Send it again.")
+	case err != nil:
+		return nil, &fault.Error{Code: fault.InvalidRequest, Message: "body: could not be read to its end.", Cause: err,
+			Details: map[string]any{"fields": []fault.Field{{Field: "body", Message: "could not be read to its end."}}}}
+	case len(body) == 0:
+		return nil, nil
+	}
+	if e := r.Header.Get("Content-Encoding"); e != "" && e != "identity" {
+		return nil, fault.New(fault.UnsupportedMediaType, "Send the body without Content-Encoding.")
+	}
+	// A missing type is taken as JSON; form posts, which browsers send across sites, always have one.
+	if given := r.Header.Get("Content-Type"); given != "" {
+		media, params, err := mime.ParseMediaType(given)
+		if charset, has := params["charset"]; err != nil || media != "application/json" || (has && !strings.EqualFold(charset, "utf-8")) {
+			return nil, fault.New(fault.UnsupportedMediaType, "Send the body as UTF-8 JSON with the header Content-Type: application/json.")
+		}
+	}
+	return body, nil
+}
+
+func (in *input) query(r *http.Request, v reflect.Value) []fault.Field {
+	c := checker{registry: in.registry}
+	values, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		c.add("query", "is not a valid query string: use %%XX for special characters and & between parameters.")
+	}
+	for _, name := range slices.Sorted(mapKeys(values)) {
+		if !slices.Contains(in.queries, name) {
+			c.add("query."+shown(name), "%s", unknown("query parameter", name, in.queries))
+		} else if n := len(values[name]); n > 1 {
+			c.add("query."+name, "is given %d times; give it once.", n)
+			delete(values, name)
+		}
+	}
+	for _, p := range in.params {
+		text, given := "", false
+		if p.in == "path" {
+			// What cannot be an id names nothing, and is not for the database to see: the room's own NOT_FOUND answers "".
+			if text := r.PathValue(p.name); idForm.MatchString(text) {
+				v.FieldByIndex(p.index).SetString(text)
+			}
+			continue
+		}
+		if list := values[p.name]; len(list) == 1 {
+			text, given = list[0], true
+		}
+		// An empty text filter filters nothing, as forms send it.
+		if !given || (text == "" && p.schema.Type == huma.TypeString && p.schema.Enum == nil && p.schema.Format != "date-time") {
+			continue
+		}
+		if err := setParam(&c, p, v.FieldByIndex(p.index), text); err != nil {
+			c.add("query."+p.name, "%s", err.Error())
+		}
+	}
+	return c.faults
+}
+
+// setParam checks a parameter's text as if it stood in a JSON body, and sets the field.
+func setParam(c *checker, p param, field reflect.Value, text string) error {
+	path := "query." + p.name
+	if !isUTF8(text) {
+		c.add(path, "is not valid UTF-8.")
+		return nil
+	}
+	var value any = text
+	raw := text
+	switch p.schema.Type {
+	case huma.TypeBoolean:
+		if text != "true" && text != "false" {
+			c.add(path, "must be true or false.")
+			return nil
+		}
+		value = text == "true"
+	case huma.TypeInteger, huma.TypeNumber:
+		if !isNumber(text) {
+			c.add(path, "must be a number.")
+			return nil
+		}
+		value = json.Number(text)
+	case huma.TypeArray:
+		items := []any{}
+		for _, item := range strings.Split(text, ",") {
+			items = append(items, item)
+		}
+		value, raw = items, string(encode(items))
+	default:
+		if p.schema.Format == "date-time" && strings.Contains(text, " ") {
+			c.add(path, "must be a time such as 2027-01-31T18:30:00Z; write the plus sign of an offset as %%2B.")
+			return nil
+		}
+		raw = string(encode(text))
+	}
+	before := len(c.faults)
+	if c.check(p.schema, value, path); len(c.faults) > before {
+		return nil
+	}
+	if err := json.Unmarshal([]byte(raw), field.Addr().Interface()); err != nil {
+		return errors.New("has a value that this call cannot take.") //nolint:staticcheck // a sentence for the client
+	}
+	return nil
+}
+
+func isUTF8(s string) bool { return strings.ToValidUTF8(s, "") == s }
+
+// isNumber tells whether the text is a JSON number.
+func isNumber(s string) bool {
+	return s != "" && (s[0] == '-' || (s[0] >= '0' && s[0] <= '9')) && json.Valid([]byte(s))
+}
+
+// fillBody checks the whole body and sets every top-level field in which nothing is at fault.
+func (in *input) fillBody(body []byte, v reflect.Value, d *decoded) []fault.Field {
+	if len(body) == 0 {
+		if in.required {
+			return []fault.Field{{Field: "body", Message: "is missing; send a JSON object."}}
+		}
+		return nil
+	}
+	tree, found := parse(body)
+	if tree == nil && len(found) > 0 {
+		return found
+	}
+	d.canonical = encode(tree)
+	c := checker{registry: in.registry, faults: found}
+	if in.body == nil {
+		c.check(&huma.Schema{Type: huma.TypeObject}, tree, "")
+		return c.faults
+	}
+	c.check(in.schema, tree, "")
+	object, _ := tree.(map[string]any)
+	faulty := map[string]bool{}
+	for _, f := range c.faults {
+		faulty[root(f.Field)] = true
+	}
+	into := v.FieldByIndex(in.body).Addr().Interface()
+	properties := in.resolve(in.schema).Properties
+	for name, value := range object {
+		if faulty[name] || properties[name] == nil {
+			continue
+		}
+		if err := json.Unmarshal(encode(map[string]any{name: value}), into); err != nil {
+			message := "has a value that this call cannot take."
+			if errors.Is(err, money.ErrFormat) {
+				message = "must be an amount in US dollars with at most six decimals."
+			}
+			c.add(name, "%s", message)
+		}
+	}
+	return c.faults
+}
+
+// setOrNull is a body field that can be set, set to null, or left out.
+type setOrNull[T any] struct {
+	Given bool
+	Value *T
+}
+
+// UnmarshalJSON is called for null too, and not at all when the field is left out.
+func (s *setOrNull[T]) UnmarshalJSON(b []byte) error {
+	s.Given = true
+	if bytes.Equal(b, []byte("null")) {
+		s.Value = nil
+		return nil
+	}
+	return json.Unmarshal(b, &s.Value)
+}
+
+// Schema is that of T, or null.
+func (setOrNull[T]) Schema(r huma.Registry) *huma.Schema {
+	s := *r.Schema(reflect.TypeFor[T](), false, "")
+	if s.Type == huma.TypeObject || s.Type == "" {
+		panic(fmt.Sprintf("httpapi: setOrNull of %s", reflect.TypeFor[T]()))
+	}
+	s.Nullable = true
+	return &s
+}

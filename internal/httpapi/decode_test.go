@@ -1,0 +1,224 @@
+package httpapi
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestBodiesAreReadStrictly(t *testing.T) {
+	w := newWorld(t)
+	key := publicKey(t)
+	deployments, keys := Base+"/deployments", Base+"/ssh-keys"
+	deploy := func(more string) string {
+		return `{"offerId":"off_abc123","name":"x","ssh_public_key":"` + key + `","dryRun":true` + more + `}`
+	}
+	for _, c := range []struct {
+		name, target, body string
+		fields             []string // the faulty fields, in any order
+		says               string
+	}{
+		{"a good one", deployments, deploy(""), nil, ""},
+		{"an alias", deployments, strings.Replace(deploy(""), "ssh_public_key", "sshPublicKey", 1), nil, ""},
+		{"both spellings", deployments, deploy(`,"sshPublicKey":"` + key + `"`), []string{"sshPublicKey"}, "another name"},
+		{"a typing error", deployments, deploy(`,"gpuCuont":8`), []string{"gpuCuont"}, "did you mean gpuCount?"},
+		{"wrong case", deployments, deploy(`,"GPUCount":8`), []string{"GPUCount"}, "did you mean gpuCount?"},
+		{"snake case", deployments, deploy(`,"gpu_count":8`), []string{"gpu_count"}, "did you mean gpuCount?"},
+		{"a name twice", deployments, deploy(`,"name":"y"`), []string{"name"}, "more than once"},
+		{"a name twice, escaped", deployments, deploy(`,"n\u0061me":"y"`), []string{"name"}, "more than once"},
+		{"a string for a number", deployments, deploy(`,"gpuCount":"8"`), []string{"gpuCount"}, "must be a number, not a string"},
+		{"a fraction", deployments, deploy(`,"gpuCount":8.0`), []string{"gpuCount"}, "whole number"},
+		{"an exponent", deployments, deploy(`,"gpuCount":8e0`), []string{"gpuCount"}, "whole number"},
+		{"beyond an integer", deployments, deploy(`,"gpuCount":9999999999999999999999`), []string{"gpuCount"}, "too large"},
+		{"below the range", deployments, deploy(`,"gpuCount":-1`), []string{"gpuCount"}, "between 0 and"},
+		{"null", deployments, deploy(`,"gpuCount":null`), []string{"gpuCount"}, "must not be null"},
+		{"a list for a string", deployments, deploy(`,"region":["a"]`), []string{"region"}, "not a list"},
+		{"a string for a list", deployments, deploy(`,"tags":"a"`), []string{"tags"}, "must be a list"},
+		{"a number in a list", deployments, deploy(`,"tags":["a",1]`), []string{"tags[1]"}, "must be a string"},
+		{"too many", deployments, deploy(`,"tags":["` + strings.Repeat(`a","`, 20) + `b"]`), []string{"tags"}, "at most 20 entries"},
+		{"a word outside the list", deployments, deploy(`,"instanceType":"BARE_METALL"`), []string{"instanceType"}, "Did you mean BARE_METAL?"},
+		{"money as a string", deployments, deploy(`,"maxHourlyPrice":"23.92"`), []string{"maxHourlyPrice"}, "must be a number"},
+		{"money too fine", deployments, deploy(`,"maxHourlyPrice":23.9200001`), []string{"maxHourlyPrice"}, "six decimals"},
+		{"money with an exponent", deployments, deploy(`,"maxHourlyPrice":1e2`), []string{"maxHourlyPrice"}, "six decimals"},
+		{"not a time", deployments, deploy(`,"autoTerminateAt":"tomorrow"`), []string{"autoTerminateAt"}, "RFC 3339"},
+		{"a time without zone", deployments, deploy(`,"autoTerminateAt":"2030-01-01T00:00:00"`), []string{"autoTerminateAt"}, "RFC 3339"},
+		{"a NUL", keys, `{"name":"a\u0000b","publicKey":"` + key + `"}`, []string{"name"}, "control characters"},
+		{"an escape character", keys, `{"name":"a\u001b[31m","publicKey":"` + key + `"}`, []string{"name"}, "U+001B"},
+		{"empty", keys, `{"name":"","publicKey":"` + key + `"}`, []string{"name"}, "must not be empty"},
+		{"too long", keys, `{"name":"` + strings.Repeat("ä", 65) + `","publicKey":"` + key + `"}`, []string{"name"}, "at most 64 characters, not 65"},
+		{"missing", keys, `{}`, []string{"name", "publicKey"}, "is required"},
+		{"an array", keys, `[]`, []string{"body"}, "must be an object, not a list"},
+		{"null as the body", keys, `null`, []string{"body"}, "null"},
+		{"trailing junk", keys, `{"name":"a","publicKey":"` + key + `"} x`, []string{"body"}, "not valid JSON"},
+		{"two documents", keys, `{} {}`, []string{"body"}, "not valid JSON"},
+		{"broken UTF-8", keys, "{\"name\":\"\xff\"}", []string{"body"}, "UTF-8"},
+		{"a comma too many", keys, "{\n\"name\":\"a\",}", []string{"body"}, "line 2"},
+		{"deep", keys, strings.Repeat("[", 5000) + strings.Repeat("]", 5000), []string{"body"}, "levels deep"},
+		{"a field where there is no body", deployments + "/dep_x/reboot", `{"force":true}`, []string{"force"}, "takes none"},
+		{"an unprintable field", keys, `{"name":"a","publicKey":"` + key + `","\u0007\n":1}`, []string{"??"}, "is not a field"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := *w
+			w.t = t
+			w.s.c.Limiter = allowAll{}
+			r := w.do(w.ada, "POST", c.target, c.body)
+			got := r.fields()
+			slices.Sort(got)
+			if len(c.fields) == 0 {
+				if r.status >= 300 {
+					t.Errorf("%d: %s", r.status, r.body)
+				}
+				return
+			}
+			if r.status != 400 || fmt.Sprint(got) != fmt.Sprint(c.fields) || !strings.Contains(string(r.body), c.says) {
+				t.Errorf("%d: fields %v, want %v saying %q: %s", r.status, got, c.fields, c.says, r.body)
+			}
+		})
+	}
+}
+
+func TestQueriesAreReadStrictly(t *testing.T) {
+	w := newWorld(t)
+	w.s.c.Limiter = allowAll{}
+	offers, deployments, transactions := Base+"/offers", Base+"/deployments", Base+"/wallet/transactions"
+	for _, c := range []struct {
+		target string
+		fields []string
+		says   string
+	}{
+		{offers + "?search=b200&available=true&gpuCount=8&minGpuCount=1&maxHourlyPrice=24.5&page=1&limit=100&sort=-price", nil, ""},
+		{offers + "?search=&region=", nil, ""},
+		{offers + "?per_page=5&sortBy=gpuCount&sortOrder=desc", nil, ""},
+		{offers + "?gpucount=8", []string{"query.gpucount"}, "did you mean gpuCount?"},
+		{offers + "?limit=0", []string{"query.limit"}, "between 1 and 100"},
+		{offers + "?limit=101", []string{"query.limit"}, "between 1 and 100"},
+		{offers + "?page=0", []string{"query.page"}, "between 1 and"},
+		{offers + "?page=1.5", []string{"query.page"}, "whole number"},
+		{offers + "?page=+1", []string{"query.page"}, "must be a number"},
+		{offers + "?page=01", []string{"query.page"}, "must be a number"},
+		{offers + "?page=", []string{"query.page"}, "must be a number"},
+		{offers + "?page=99999999999999999999", []string{"query.page"}, "too large"},
+		{offers + "?limit=5&limit=6", []string{"query.limit"}, "given 2 times"},
+		{offers + "?limit=5&per_page=6", []string{"query.per_page"}, "contradicts limit"},
+		{offers + "?available=yes", []string{"query.available"}, "true or false"},
+		{offers + "?available=True", []string{"query.available"}, "true or false"},
+		{offers + "?maxHourlyPrice=-1", []string{"query.maxHourlyPrice"}, "at least 0"},
+		{offers + "?maxHourlyPrice=1.0000001", []string{"query.maxHourlyPrice"}, "six decimals"},
+		{offers + "?instanceType=bare", []string{"query.instanceType"}, "must be one of BARE_METAL"},
+		{offers + "?sort=prize", []string{"query.sort"}, "Did you mean price?"},
+		{offers + "?sort=price&sortBy=price", []string{"query.sortBy"}, "contradicts"},
+		{offers + "?sortOrder=asc", []string{"query.sortOrder"}, "needs sortBy"},
+		{offers + "?sortBy=price&sortOrder=up", []string{"query.sortOrder"}, "asc, desc"},
+		{offers + "?search=%ff", []string{"query.search"}, "UTF-8"},
+		{offers + "?search=%00", []string{"query.search"}, "control characters"},
+		{offers + "?a;b", []string{"query"}, "query string"},
+		{offers + "?x=1&y=2&limit=0", []string{"query.limit", "query.x", "query.y"}, "3 faults"},
+		{deployments + "?status=running,stopped&tag=a&sort=-name", nil, ""},
+		{deployments + "?status=runing", []string{"query.status[0]"}, "Did you mean running?"},
+		{deployments + "/dep_x?timeoutSeconds=5", []string{"query.timeoutSeconds"}, "needs waitFor"},
+		{deployments + "/dep_x?waitFor=running&timeoutSeconds=61", []string{"query.timeoutSeconds"}, "between 1 and 60"},
+		{deployments + "/dep_x?expand=all", []string{"query.expand"}, "waitFor"},
+		{transactions + "?type=charge,refund&from=2028-01-01T00:00:00Z&to=2028-02-01T00:00:00%2B01:00", nil, ""},
+		{transactions + "?from=2028-01-01", []string{"query.from"}, "RFC 3339"},
+		{transactions + "?from=2028-01-01T00:00:00+01:00", []string{"query.from"}, "%2B"},
+		{transactions + "?from=2028-01-02T00:00:00Z&to=2028-01-01T00:00:00Z", []string{"query.to"}, "later than from"},
+		{transactions + "?format=csv&page=2", []string{"query.format"}, "no pages"},
+		{transactions + "?deploymentId=a&volumeId=b", []string{"query.volumeId"}, "contradicts"},
+		{Base + "/wallet/usage?groupBy=month", []string{"query.groupBy"}, "must be one of day"},
+	} {
+		r := w.do(w.ada, "GET", c.target, nil)
+		got := r.fields()
+		slices.Sort(got)
+		if c.fields == nil {
+			if r.status != 200 {
+				t.Errorf("%s: %d: %s", c.target, r.status, r.body)
+			}
+		} else if r.status != 400 || fmt.Sprint(got) != fmt.Sprint(c.fields) || !strings.Contains(string(r.body), strings.ReplaceAll(c.says, `"`, `\"`)) {
+			t.Errorf("%s: %d: fields %v, want %v saying %q: %s", c.target, r.status, got, c.fields, c.says, r.body)
+		}
+	}
+}
+
+// Faults of the form and faults that only a room can find are told together.
+func TestEveryFaultOfADeployAtOnce(t *testing.T) {
+	w := newWorld(t)
+	body := w.seedBody()
+	body["region"] = "paris-1"            // the offer is elsewhere
+	body["ssh_public_key"] = "ssh-dss AA" // a kind that is not taken
+	body["gpuCuont"] = 8                  // misspelt
+	body["autoTerminateAt"] = 7           // not a time
+	body["tags"] = []string{"a", "a"}     // repeated
+	body["gpuCount"] = 4                  // the offer has 8
+	r := w.refused("INVALID_REQUEST", w.ada, "POST", Base+"/deployments", body)
+	got := r.fields()
+	slices.Sort(got)
+	same(t, "fields", got, []string{"autoTerminateAt", "gpuCount", "gpuCuont", "region", "ssh_public_key", "tags[1]"})
+	if !strings.Contains(string(r.body), "paris-1") || !strings.Contains(string(r.body), "dallas-usa-5") {
+		t.Errorf("a disagreement with the offer names both values: %s", r.body)
+	}
+	if list := w.want(200, w.ada, "GET", Base+"/deployments", nil).list; len(list) != 0 {
+		t.Errorf("a refused deploy left %v", list)
+	}
+	// A field that is named already is not named again for what follows from it.
+	r = w.refused("INVALID_REQUEST", w.ada, "POST", Base+"/deployments", `{"offerId":7,"name":7,"ssh_public_key":7}`)
+	got = r.fields()
+	slices.Sort(got)
+	same(t, "fields", got, []string{"name", "offerId", "ssh_public_key"})
+}
+
+func TestAPatchMustNameSomething(t *testing.T) {
+	w := newWorld(t)
+	d := w.deploy(w.ada)
+	r := w.refused("INVALID_REQUEST", w.ada, "PATCH", Base+"/deployments/"+string(d), "{}")
+	same(t, "fields", r.fields(), []string{"body"})
+}
+
+func TestNearest(t *testing.T) {
+	known := []string{"gpuCount", "gpuType", "region", "name"}
+	for given, want := range map[string]string{
+		"gpuCuont": "gpuCount", "GPU_TYPE": "gpuType", "reigon": "region", "nmae": "name", "regionn": "region", "zzz": "", "": "", "n": "", strings.Repeat("x", 9999): "",
+	} {
+		if got := nearest(given, known); got != want {
+			t.Errorf("nearest(%.20q) = %q, want %q", given, got, want)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{`{"a":[1,{"b":null}]}`, `{"a":1,"a":2}`, `[[[[`, "\xff", `"\u0000"`, `{"a":1}{`, `1e999`, `{"":{"":""}}`} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		v, faults := parse([]byte(s))
+		if v != nil && len(faults) == 0 {
+			// What is accepted means the same when written again.
+			again, more := parse(encode(v))
+			if len(more) > 0 || string(encode(again)) != string(encode(v)) {
+				t.Errorf("%q became %s, then %s (%v)", s, encode(v), encode(again), more)
+			}
+		}
+		for _, f := range faults {
+			if f.Field == "" || f.Message == "" || strings.ContainsAny(f.Field, "\x00\n") {
+				t.Errorf("%q: fault %+v", s, f)
+			}
+		}
+	})
+}
+
+// No body, however mangled, is answered with a fault of ours.
+func FuzzCreateSSHKey(f *testing.F) {
+	for _, s := range []string{`{"name":"a","publicKey":"b"}`, `{"name":{},"publicKey":[]}`, `{`, "\x00", `{"name":"\ud800"}`} {
+		f.Add(s)
+	}
+	one := newWorld(f)
+	one.s.c.Limiter = allowAll{}
+	f.Fuzz(func(t *testing.T, body string) {
+		w := *one
+		w.t = t
+		if r := w.do(w.ada, "POST", Base+"/ssh-keys", body); r.status != http.StatusBadRequest && r.status != http.StatusCreated && r.status != http.StatusConflict {
+			t.Errorf("%q: %d %s", body, r.status, r.body)
+		}
+	})
+}

@@ -1,0 +1,53 @@
+package httpapi
+
+import (
+	"embed"
+	"net/http"
+
+	"github.com/billetcloud/billet/internal/fault"
+)
+
+//go:embed docs
+var docs embed.FS
+
+// docsPolicy lets the documentation page load and call this server only, and nobody frame it: an API key is typed into it.
+const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// serveDocument serves the OpenAPI document and the page that shows it.
+func (s *server) serveDocument(document []byte) {
+	s.file("/openapi.json", "application/json", document)
+	for path, file := range map[string]struct{ name, media string }{
+		"/docs":          {"docs/index.html", "text/html; charset=utf-8"},
+		"/docs/docs.js":  {"docs/docs.js", "text/javascript; charset=utf-8"},
+		"/docs/docs.css": {"docs/docs.css", "text/css; charset=utf-8"},
+	} {
+		content, err := docs.ReadFile(file.name)
+		if err != nil {
+			panic("httpapi: " + err.Error())
+		}
+		s.file(path, file.media, content)
+	}
+}
+
+// file serves content that does not change while the process runs.
+func (s *server) file(path, media string, content []byte) {
+	s.own[path] = true
+	s.mux.HandleFunc(path, func(plain http.ResponseWriter, r *http.Request) {
+		c, w := r.Context().Value(callKey{}).(*call), plain.(*recorder)
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			err := fault.New(fault.MethodNotAllowed, "%s is not possible here; GET, HEAD is.", shown(r.Method))
+			err.Details = map[string]any{"allow": "GET, HEAD"}
+			s.refuse(w, r, c, err)
+			return
+		}
+		if err := s.takeAddress(r.Context(), w, r, doorOpen); err != nil {
+			c.fail(err)
+			s.send(w, r, failed(err, c.id))
+			return
+		}
+		s.send(w, r, answer{Status: http.StatusOK, Body: content, Header: map[string]string{
+			"Content-Type": media, "Content-Security-Policy": docsPolicy, "Referrer-Policy": "no-referrer",
+			"Cache-Control": "no-cache", "X-Frame-Options": "DENY", "Cross-Origin-Opener-Policy": "same-origin",
+		}})
+	})
+}

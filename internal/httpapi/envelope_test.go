@@ -1,0 +1,272 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/fault"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+func TestEveryCodeHasAStatusAndIsDocumented(t *testing.T) {
+	file, err := parser.ParseFile(token.NewFileSet(), "../fault/fault.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	document := string(Document("test"))
+	found := 0
+	ast.Inspect(file, func(n ast.Node) bool {
+		v, ok := n.(*ast.ValueSpec)
+		if !ok || len(v.Values) != 1 {
+			return true
+		}
+		if typ, ok := v.Type.(*ast.Ident); !ok || typ.Name != "Code" {
+			return true
+		}
+		found++
+		code, err := strconv.Unquote(v.Values[0].(*ast.BasicLit).Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s := statusOf[fault.Code(code)]; s < 400 || s > 599 {
+			t.Errorf("%s has status %d", code, s)
+		}
+		if !strings.Contains(document, "`"+code+"`") {
+			t.Errorf("%s is not in the document", code)
+		}
+		return true
+	})
+	if found != len(codes) {
+		t.Errorf("%d codes in package fault, %d in the table", found, len(codes))
+	}
+}
+
+func TestEveryFailureIsAnEnvelope(t *testing.T) {
+	w := newWorld(t)
+	keys := Base + "/ssh-keys"
+	for _, c := range []struct {
+		name, method, target string
+		body                 any
+		options              []option
+		status               int
+		code                 fault.Code
+	}{
+		{name: "unknown route", method: "GET", target: Base + "/nothing", status: 404, code: fault.NotFound},
+		{name: "unknown prefix", method: "GET", target: "/api/v9", status: 404, code: fault.NotFound},
+		{name: "root", method: "GET", target: "/", status: 404, code: fault.NotFound},
+		{name: "slash at the end", method: "GET", target: Base + "/offers/", status: 404, code: fault.NotFound},
+		{name: "double slash", method: "GET", target: Base + "//offers", status: 404, code: fault.NotFound},
+		{name: "dots", method: "GET", target: Base + "/x/../offers", status: 404, code: fault.NotFound},
+		{name: "encoded slash", method: "GET", target: Base + "/offers/a%2Fb", status: 404, code: fault.NotFound},
+		{name: "NUL in an id", method: "GET", target: keys + "/ssh_%00", status: 404, code: fault.NotFound},
+		{name: "broken UTF-8 in an id", method: "GET", target: keys + "/%ff", status: 404, code: fault.NotFound},
+		{name: "wrong method", method: "PUT", target: keys, body: "{}", status: 405, code: fault.MethodNotAllowed},
+		{name: "strange method", method: "BREW", target: keys, status: 405, code: fault.MethodNotAllowed},
+		{name: "options", method: "OPTIONS", target: keys, status: 405, code: fault.MethodNotAllowed},
+		{name: "post to the page", method: "POST", target: "/docs", body: "{}", status: 405, code: fault.MethodNotAllowed},
+		{name: "bad JSON", method: "POST", target: keys, body: `{"name":`, status: 400, code: fault.InvalidRequest},
+		{name: "no body", method: "POST", target: keys, status: 400, code: fault.InvalidRequest},
+		{name: "form", method: "POST", target: keys, body: "name=x", options: []option{header("Content-Type", "application/x-www-form-urlencoded")}, status: 415, code: fault.UnsupportedMediaType},
+		{name: "latin-1", method: "POST", target: keys, body: "{}", options: []option{header("Content-Type", "application/json; charset=latin1")}, status: 415, code: fault.UnsupportedMediaType},
+		{name: "gzip", method: "POST", target: keys, body: "{}", options: []option{header("Content-Encoding", "gzip")}, status: 415, code: fault.UnsupportedMediaType},
+		{name: "ten megabytes", method: "POST", target: keys, body: `{"name":"` + strings.Repeat("x", 10<<20) + `"}`, status: 413, code: fault.RequestTooLarge},
+		{name: "one byte too many", method: "POST", target: keys, body: strings.Repeat(" ", maxBody+1), status: 413, code: fault.RequestTooLarge},
+		{name: "just not too large", method: "POST", target: keys, body: strings.Repeat(" ", maxBody), status: 400, code: fault.InvalidRequest},
+		{name: "large body where none is taken", method: "DELETE", target: keys + "/ssh_a", body: strings.Repeat(" ", maxBody+1), status: 413, code: fault.RequestTooLarge},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := *w
+			w.t = t
+			r := w.do(w.ada, c.method, c.target, c.body, c.options...)
+			if r.status != c.status || r.code != string(c.code) || r.error["message"] == "" {
+				t.Errorf("status %d, code %s: %s", r.status, r.code, r.body)
+			}
+			if c.status == 405 && !strings.Contains(r.header.Get("Allow"), "GET") {
+				t.Errorf("Allow: %q", r.header.Get("Allow"))
+			}
+			if r.header.Get("Access-Control-Allow-Origin") != "" {
+				t.Error("another site's page may read the answer")
+			}
+		})
+	}
+}
+
+func TestMissingContentTypeIsJSON(t *testing.T) {
+	w := newWorld(t)
+	w.want(201, w.ada, "POST", Base+"/ssh-keys", map[string]string{"name": "a", "publicKey": publicKey(t)}, func(r *http.Request) { r.Header.Del("Content-Type") })
+	w.want(201, w.ada, "POST", Base+"/ssh-keys", map[string]string{"name": "b", "publicKey": publicKey(t)}, header("Content-Type", "application/json; charset=UTF-8"))
+}
+
+// injected is a world with one more route, whose handler is given.
+func injected(t *testing.T, h func(ctx context.Context, w http.ResponseWriter, c *call) (answer, error)) *world {
+	w := newWorld(t)
+	w.s.add(spec{method: "GET", path: Base + "/injected", id: "injected", tag: tagService, scope: account.ReadOffers},
+		reflect.TypeFor[none](), reflect.TypeFor[none](), false, h)
+	return w
+}
+
+// serve makes a request to the injected route, which the document does not know.
+func (w *world) serve(method string) (reply, any) {
+	w.t.Helper()
+	rec := httptest.NewRecorder()
+	r := w.request(w.ada, method, Base+"/injected", nil)
+	var panicked any
+	func() {
+		defer func() { panicked = recover() }()
+		w.s.ServeHTTP(rec, r)
+	}()
+	delete(w.s.paths, Base+"/injected")
+	return w.examine(r, rec.Result()), panicked
+}
+
+func TestAPanicIsA500WithoutInternals(t *testing.T) {
+	w := injected(t, func(context.Context, http.ResponseWriter, *call) (answer, error) { panic("secret of the house") })
+	r, panicked := w.serve("GET")
+	details, _ := r.error["details"].(map[string]any)
+	if r.status != 500 || r.code != "INTERNAL_ERROR" || panicked != nil || details["requestId"] != r.header.Get("X-Request-Id") {
+		t.Errorf("%d %s %v", r.status, r.body, panicked)
+	}
+	if strings.Contains(string(r.body), "secret") || !strings.Contains(w.log.String(), "secret of the house") {
+		t.Error("the cause belongs in the log and nowhere else")
+	}
+}
+
+func TestAPanicInTheMiddleOfAnAnswerBreaksTheConnection(t *testing.T) {
+	w := injected(t, func(_ context.Context, w http.ResponseWriter, _ *call) (answer, error) {
+		_, _ = w.Write([]byte("half"))
+		panic("late")
+	})
+	rec := httptest.NewRecorder()
+	defer func() {
+		if p := recover(); p != http.ErrAbortHandler {
+			t.Errorf("panicked with %v", p)
+		}
+	}()
+	w.s.ServeHTTP(rec, w.request(w.ada, "GET", Base+"/injected", nil))
+}
+
+func TestAnInternalErrorIsNotShown(t *testing.T) {
+	w := injected(t, func(context.Context, http.ResponseWriter, *call) (answer, error) {
+		return answer{}, errors.New("dial tcp 10.0.0.3:5432 password=hunter2")
+	})
+	r, _ := w.serve("GET")
+	if r.status != 500 || strings.Contains(string(r.body), "hunter2") || strings.Contains(string(r.body), "10.0.0.3") {
+		t.Errorf("%d %s", r.status, r.body)
+	}
+}
+
+func TestACallThatTakesTooLongIsGivenUp(t *testing.T) {
+	w := injected(t, func(ctx context.Context, _ http.ResponseWriter, _ *call) (answer, error) {
+		<-ctx.Done()
+		return answer{}, ctx.Err()
+	})
+	w.s.timeout = time.Millisecond
+	r, _ := w.serve("GET")
+	if r.status != 503 || r.code != "SERVICE_UNAVAILABLE" || r.header.Get("Retry-After") == "" {
+		t.Errorf("%d %s", r.status, r.body)
+	}
+}
+
+func TestABodyThatBreaksOffIsRefused(t *testing.T) {
+	w := newWorld(t)
+	r := w.request(w.ada, "POST", Base+"/ssh-keys", nil)
+	r.Body = io.NopCloser(io.MultiReader(strings.NewReader(`{"name"`), errorReader{io.ErrUnexpectedEOF}))
+	rec := httptest.NewRecorder()
+	w.s.ServeHTTP(rec, r)
+	if got := w.examine(r, rec.Result()); got.status != 400 || !slices.Contains(got.fields(), "body") {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+}
+
+type errorReader struct{ err error }
+
+func (e errorReader) Read([]byte) (int, error) { return 0, e.err }
+
+func TestABodyThatTricklesInIsGivenUp(t *testing.T) {
+	w := newWorld(t)
+	w.s.timeout = 50 * time.Millisecond
+	w.s.c.Real = time.Now // deadlines of connections are of the machine's own time
+	server := httptest.NewServer(w.s)
+	defer server.Close()
+	reader, writer := io.Pipe()
+	defer func() { _ = writer.Close() }()
+	r, err := http.NewRequestWithContext(t.Context(), "POST", server.URL+Base+"/ssh-keys", reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+w.ada.secret)
+	r.Header.Set("Content-Type", "application/json")
+	go func() { _, _ = writer.Write([]byte(`{"name":`)) }()
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if got := w.examine(r, resp); got.status != 408 || got.code != "REQUEST_TIMEOUT" {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+}
+
+func TestHeadIsGetWithoutABody(t *testing.T) {
+	w := newWorld(t)
+	get := w.want(200, w.ada, "GET", Base+"/offers", nil)
+	head := w.do(w.ada, "HEAD", Base+"/offers", nil)
+	if head.status != 200 || head.header.Get("Content-Length") != strconv.Itoa(len(get.body)) {
+		t.Errorf("%d, Content-Length %s, want %d", head.status, head.header.Get("Content-Length"), len(get.body))
+	}
+}
+
+func TestTheLogHoldsNoSecrets(t *testing.T) {
+	w := newWorld(t)
+	w.want(201, w.ada, "POST", Base+"/ssh-keys", map[string]string{"name": "laptop-of-ada", "publicKey": publicKey(t)})
+	w.want(404, w.ada, "GET", Base+"/deployments/dep_secretlooking?waitFor=running", nil)
+	log := w.log.String()
+	for _, secret := range []string{w.ada.secret, "laptop-of-ada", "dep_secretlooking", "ssh-ed25519"} {
+		if strings.Contains(log, secret) {
+			t.Errorf("the log has %q", secret)
+		}
+	}
+	for _, fact := range []string{`"route":"/api/v1/inventory/deployments/{id}"`, `"status":404`, `"code":"NOT_FOUND"`, string(w.ada.key.ID), `"requestId":"req_`} {
+		if !strings.Contains(log, fact) {
+			t.Errorf("the log lacks %s", fact)
+		}
+	}
+}
+
+func TestMetricsAreByRoute(t *testing.T) {
+	w := newWorld(t)
+	for range 3 {
+		w.do(w.ada, "GET", Base+"/ssh-keys/ssh_x", nil)
+	}
+	w.do(tenant{}, "BREW", "/wp-login.php", nil)
+	families, err := w.c.Registry.(*prometheus.Registry).Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text bytes.Buffer
+	for _, f := range families {
+		text.WriteString(f.String())
+	}
+	for _, fact := range []string{"/api/v1/inventory/ssh-keys/{id}", `value:"none"`, `value:"OTHER"`} {
+		if !strings.Contains(text.String(), fact) {
+			t.Errorf("no %s in the metrics", fact)
+		}
+	}
+	if strings.Contains(text.String(), "wp-login") || strings.Contains(text.String(), "ssh_x") {
+		t.Error("a URL is a label")
+	}
+}

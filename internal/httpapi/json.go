@@ -1,0 +1,126 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/billetcloud/billet/internal/fault"
+)
+
+// maxDepth bounds the nesting of a body, far above what any request needs.
+const maxDepth = 16
+
+// encode writes v as compact JSON. What we encode are our own types: a failure is a fault of the program.
+func encode(v any) []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		panic(fmt.Sprintf("httpapi: cannot encode %T: %v", v, err))
+	}
+	return b.Bytes()[:b.Len()-1]
+}
+
+// parse reads one JSON value strictly: objects become map[string]any, numbers stay json.Number. What encoding/json lets
+// pass is a fault here: invalid UTF-8, a name given twice (which of the two was meant?), anything after the value.
+// A syntax error is the only fault there is; otherwise the value is usable beside the faults.
+func parse(body []byte) (any, []fault.Field) {
+	if !utf8.Valid(body) {
+		return nil, []fault.Field{{Field: "body", Message: "is not valid UTF-8."}}
+	}
+	var probe json.RawMessage
+	if err := json.Unmarshal(body, &probe); err != nil {
+		message := "is not valid JSON: " + strings.TrimPrefix(err.Error(), "json: ") + "."
+		var syntax *json.SyntaxError
+		if errors.As(err, &syntax) {
+			line := 1 + bytes.Count(body[:min(int(syntax.Offset), len(body))], []byte("\n"))
+			message = fmt.Sprintf("is not valid JSON: %s (line %d, byte %d).", syntax.Error(), line, syntax.Offset)
+		}
+		return nil, []fault.Field{{Field: "body", Message: message}}
+	}
+	p := reader{d: json.NewDecoder(bytes.NewReader(body))}
+	p.d.UseNumber()
+	v, err := p.value("", 0)
+	if err != nil {
+		return nil, []fault.Field{{Field: "body", Message: err.Error()}}
+	}
+	return v, p.faults
+}
+
+type reader struct {
+	d      *json.Decoder
+	faults []fault.Field
+}
+
+var errDepth = fmt.Errorf("is nested more than %d levels deep.", maxDepth) //nolint:staticcheck // a sentence for the client
+
+func (p *reader) value(path string, depth int) (any, error) {
+	t, err := p.d.Token()
+	if err != nil {
+		return nil, errors.New("is not valid JSON.") //nolint:staticcheck // a sentence for the client
+	}
+	open, isDelim := t.(json.Delim)
+	if !isDelim {
+		return t, nil
+	}
+	if depth == maxDepth {
+		return nil, errDepth
+	}
+	if open == '[' {
+		list := []any{}
+		for p.d.More() {
+			v, err := p.value(path+"["+strconv.Itoa(len(list))+"]", depth+1)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, v)
+		}
+		_, err := p.d.Token()
+		return list, err
+	}
+	object := map[string]any{}
+	for p.d.More() {
+		t, err := p.d.Token()
+		if err != nil {
+			return nil, err
+		}
+		name := t.(string) // More and a valid text: the next token is a name
+		at := join(path, name)
+		v, err := p.value(at, depth+1)
+		if err != nil {
+			return nil, err
+		}
+		if _, twice := object[name]; twice {
+			p.faults = append(p.faults, fault.Field{Field: shown(at), Message: "is given more than once; give it once."})
+		}
+		object[name] = v
+	}
+	_, err = p.d.Token()
+	return object, err
+}
+
+func join(path, name string) string {
+	if path == "" {
+		return name
+	}
+	return path + "." + name
+}
+
+// shown makes a name that the client chose fit to be repeated in a message.
+func shown(name string) string {
+	clean := strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r == utf8.RuneError {
+			return '?'
+		}
+		return r
+	}, name)
+	if r := []rune(clean); len(r) > 64 {
+		clean = string(r[:64]) + "…"
+	}
+	return clean
+}

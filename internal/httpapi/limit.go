@@ -1,0 +1,129 @@
+package httpapi
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/fault"
+)
+
+// Limits per minute where no API key says otherwise.
+const (
+	// addressLimit is for callers that are nobody yet: no key, a wrong key, a path that does not exist.
+	addressLimit = 60
+	// probeLimit is for /healthz and /readyz, which several probes may ask each second.
+	probeLimit = 600
+)
+
+// personLimits are a signed-in person's: the dashboard shows several lists at once and looks again every few seconds.
+var personLimits = account.Limits{Read: 300, Write: 60, Deploy: 5}
+
+// take counts the request in a bucket and writes the three headers. The error is RATE_LIMIT_EXCEEDED when the bucket is
+// empty.
+func (s *server) take(ctx context.Context, w http.ResponseWriter, bucket string, limit int) error {
+	d, err := s.c.Limiter.Take(ctx, bucket, limit)
+	now := s.c.Real()
+	if err != nil {
+		// Not to know is not to refuse: the limiter counts locally when its store is gone, so this is a request that ended.
+		s.c.Log.WarnContext(ctx, "rate limiter failed", slog.String("error", err.Error()))
+		d.Allowed, d.Limit, d.Remaining, d.Reset = true, limit, 0, now.Add(time.Minute)
+	}
+	h := w.Header()
+	h.Set("X-RateLimit-Limit", strconv.Itoa(d.Limit))
+	h.Set("X-RateLimit-Remaining", strconv.Itoa(d.Remaining))
+	h.Set("X-RateLimit-Reset", strconv.FormatInt(ceilUnix(d.Reset), 10))
+	if d.Allowed {
+		return nil
+	}
+	wait := max(d.Reset.Sub(now), time.Second)
+	return &fault.Error{
+		Code:       fault.RateLimitExceeded,
+		Message:    "Too many requests: the limit is " + strconv.Itoa(d.Limit) + " a minute. Try again in " + seconds(wait) + " seconds.",
+		RetryAfter: wait,
+		Details:    map[string]any{"limit": d.Limit, "resetAt": time.Unix(ceilUnix(d.Reset), 0).UTC()},
+	}
+}
+
+// ceilUnix rounds up: at that second the window is fresh indeed.
+func ceilUnix(t time.Time) int64 {
+	if t.Nanosecond() > 0 {
+		return t.Unix() + 1
+	}
+	return t.Unix()
+}
+
+// takeAddress counts the request for the caller's address.
+func (s *server) takeAddress(ctx context.Context, w http.ResponseWriter, r *http.Request, d door) error {
+	network := networkOf(s.address(r))
+	if d == doorProbe {
+		return s.take(ctx, w, "probe/"+network, probeLimit)
+	}
+	return s.take(ctx, w, "address/"+network, addressLimit)
+}
+
+// takeCaller counts the request for the key or person that made it.
+func (s *server) takeCaller(ctx context.Context, w http.ResponseWriter, c *call) error {
+	bucket, limits := "", personLimits
+	if c.key != nil {
+		bucket, limits = "key/"+string(c.key.ID), c.key.Limits
+	} else {
+		bucket = "person/" + string(c.person.ID)
+	}
+	switch {
+	case c.route.deploy:
+		return s.take(ctx, w, bucket+"/deploy", limits.Deploy)
+	case c.route.method == http.MethodGet:
+		return s.take(ctx, w, bucket+"/read", limits.Read)
+	default:
+		return s.take(ctx, w, bucket+"/write", limits.Write)
+	}
+}
+
+// address is where the request came from: the peer, or, where the peer is a proxy of ours, the last
+// address in X-Forwarded-For that is not. What stands left of that was written by the client and proves nothing.
+func (s *server) address(r *http.Request) netip.Addr {
+	at := peer(r)
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for i := len(hops) - 1; i >= 0 && s.trusted(at); i-- {
+		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+		if err != nil {
+			break
+		}
+		at = hop.Unmap().WithZone("")
+	}
+	return at
+}
+
+// peer is the other end of the connection.
+func peer(r *http.Request) netip.Addr {
+	p, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return p.Addr().Unmap().WithZone("")
+}
+
+func (s *server) trusted(a netip.Addr) bool {
+	for _, p := range s.c.TrustedProxies {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// networkOf is what counts as one address: an IPv6 customer has a whole /64.
+func networkOf(a netip.Addr) string {
+	if a.Is6() {
+		if p, err := a.Prefix(64); err == nil {
+			return p.String()
+		}
+	}
+	return a.String()
+}

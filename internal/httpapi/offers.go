@@ -1,0 +1,164 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/catalog"
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/money"
+)
+
+type offersQuery struct {
+	page
+	Search         string        `query:"search" maxLength:"200" doc:"Words that must all occur in GPU type, provider, region or interconnect."`
+	Provider       string        `query:"provider" maxLength:"100" doc:"Slug of the provider."`
+	GPUType        string        `query:"gpuType" maxLength:"100" doc:"Such as NVIDIA B200."`
+	Region         string        `query:"region" maxLength:"100" doc:"Slug of the region."`
+	InstanceType   string        `query:"instanceType" enum:"BARE_METAL,VM,SPOT,CLUSTER"`
+	GPUCount       *int          `query:"gpuCount" minimum:"0" maximum:"1000000" doc:"Exactly so many GPUs."`
+	MinGPUCount    *int          `query:"minGpuCount" minimum:"0" maximum:"1000000" doc:"At least so many GPUs."`
+	MaxHourlyPrice *money.Micros `query:"maxHourlyPrice" minimum:"0" doc:"At most so many US dollars an hour for the whole offer."`
+	Available      *bool         `query:"available" doc:"Only what can, or cannot, be had now."`
+	Sort           string        `query:"sort" maxLength:"40" doc:"price, pricePerGpu, gpuCount, gpuMemoryGb, name, provider or region; with a leading hyphen downwards. price if left out."`
+	SortBy         string        `query:"sortBy" maxLength:"40" doc:"Another way to sort, with sortOrder."`
+	SortOrder      string        `query:"sortOrder" enum:"asc,desc" doc:"For sortBy; asc if left out."`
+}
+
+func (q offersQuery) check() []fault.Field {
+	faults := append(q.page.check(), checkSort(q.Sort, q.SortBy, q.SortOrder)...)
+	for field, value := range map[string]string{"query.sort": q.Sort, "query.sortBy": q.SortBy} {
+		if _, known := catalog.ParseSort(value); !known || (field == "query.sortBy" && strings.HasPrefix(value, "-")) {
+			message := "must be one of " + strings.Join(catalog.Sorts(), ", ") + "."
+			if near := nearest(strings.TrimPrefix(value, "-"), catalog.Sorts()); near != "" {
+				message += " Did you mean " + near + "?"
+			}
+			faults = append(faults, fault.Field{Field: field, Message: message})
+		}
+	}
+	return faults
+}
+
+type offerPath struct {
+	OfferID id.ID `path:"offerId" doc:"Id of the offer, off_…"`
+}
+
+// interval are the parameters of what happened between two instants.
+type interval struct {
+	From *time.Time `query:"from" doc:"From this instant on."`
+	To   *time.Time `query:"to" doc:"Before this instant."`
+}
+
+func (i interval) check() []fault.Field {
+	if i.From != nil && i.To != nil && !i.From.Before(*i.To) {
+		return []fault.Field{{Field: "query.to", Message: "must be later than from."}}
+	}
+	return nil
+}
+
+// within returns both ends in UTC: to is now where it was left out, and from the length before it.
+func (i interval) within(now time.Time, length time.Duration) (from, to time.Time) {
+	to = now
+	if i.To != nil {
+		to = i.To.UTC()
+	}
+	from = to.Add(-length)
+	if i.From != nil {
+		from = i.From.UTC()
+	}
+	return from, to
+}
+
+type historyQuery struct {
+	offerPath
+	interval
+}
+
+// priceHistory is what an offer has cost.
+type priceHistory struct {
+	OfferID id.ID     `json:"offerId"`
+	From    time.Time `json:"from"`
+	To      time.Time `json:"to"`
+	// Points begin with the price in force at From; each holds until the next.
+	Points []catalog.PricePoint `json:"points" doc:"Oldest first, beginning with what was in force at from. Each holds until the next."`
+}
+
+const historyLength = 30 * 24 * time.Hour
+
+func (s *server) addOffers() {
+	common := spec{method: http.MethodGet, tag: tagOffers, scope: account.ReadOffers}
+
+	o := common
+	o.path, o.id, o.summary = Base+"/offers", "listOffers", "List GPU offers"
+	o.text = "What every provider sells, with prices and availability of the last minutes; `asOf` says when it was confirmed."
+	list(s, o, func(_ context.Context, _ *call, in *offersQuery, p db.Page) ([]catalog.Offer, int, error) {
+		if !s.c.Catalog.Ready() {
+			return nil, 0, errNotReady
+		}
+		items, total := s.c.Catalog.List(catalog.Query{
+			Search: in.Search, Provider: in.Provider, GPUType: in.GPUType, Region: in.Region, InstanceType: in.InstanceType,
+			GPUCount: in.GPUCount, MinGPUCount: in.MinGPUCount, MaxHourlyPrice: in.MaxHourlyPrice, Available: in.Available,
+			Sort: sorted(in.Sort, in.SortBy, in.SortOrder), Page: p,
+		})
+		return items, total, nil
+	})
+
+	o = common
+	o.path, o.id, o.summary = Base+"/offers/{offerId}", "getOffer", "Get an offer"
+	read(s, o, func(_ context.Context, _ *call, in *offerPath) (catalog.Offer, error) {
+		if !s.c.Catalog.Ready() {
+			return catalog.Offer{}, errNotReady
+		}
+		offer, found := s.c.Catalog.Get(in.OfferID)
+		if !found {
+			return catalog.Offer{}, missing("offer")
+		}
+		return offer, nil
+	})
+
+	o = common
+	o.path, o.id, o.summary = Base+"/offers/{offerId}/price-history", "getPriceHistory", "What an offer has cost, and when it was to be had"
+	o.text = "A point is written when price, availability or stock change. The last 30 days if from is left out; points older than 90 days are forgotten."
+	read(s, o, func(ctx context.Context, _ *call, in *historyQuery) (priceHistory, error) {
+		h := priceHistory{OfferID: in.OfferID}
+		h.From, h.To = in.within(s.c.Clock.Now(), historyLength)
+		var err error
+		if h.Points, err = s.c.Catalog.PriceHistory(ctx, s.c.DB, in.OfferID, h.From, h.To); err != nil {
+			return priceHistory{}, err
+		}
+		if _, found := s.c.Catalog.Get(in.OfferID); !found && len(h.Points) == 0 {
+			return priceHistory{}, missing("offer")
+		}
+		return h, nil
+	})
+
+	o = common
+	o.path, o.id, o.summary = Base+"/providers", "listProviders", "List providers"
+	o.text = "With counts of offers and the lowest price of those that can be had now."
+	list(s, o, func(_ context.Context, _ *call, _ *page, p db.Page) ([]catalog.ProviderFacet, int, error) {
+		return part(s.c.Catalog.Providers(), p)
+	})
+
+	o = common
+	o.path, o.id, o.summary = Base+"/regions", "listRegions", "List regions"
+	list(s, o, func(_ context.Context, _ *call, _ *page, p db.Page) ([]catalog.RegionFacet, int, error) {
+		return part(s.c.Catalog.Regions(), p)
+	})
+
+	o = common
+	o.path, o.id, o.summary = Base+"/gpu-types", "listGpuTypes", "List GPU types"
+	list(s, o, func(_ context.Context, _ *call, _ *page, p db.Page) ([]catalog.GPUFacet, int, error) {
+		return part(s.c.Catalog.GPUTypes(), p)
+	})
+}
+
+// part is one page of a list that is in memory as a whole.
+func part[T any](all []T, p db.Page) ([]T, int, error) {
+	from := min(p.Offset(), len(all))
+	return all[from:min(from+p.Limit, len(all))], len(all), nil
+}

@@ -1,0 +1,387 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/catalog"
+	"github.com/billetcloud/billet/internal/deployment"
+	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/provider"
+	"github.com/billetcloud/billet/internal/volume"
+	"github.com/billetcloud/billet/internal/wallet"
+	"github.com/danielgtaylor/huma/v2"
+)
+
+const prefix = "#/components/schemas/"
+
+// The tags, in the order of the documentation.
+const (
+	tagOffers      = "Offers"
+	tagDeployments = "Deployments"
+	tagSSHKeys     = "SSH keys"
+	tagVolumes     = "Volumes"
+	tagWallet      = "Wallet"
+	tagAccount     = "Account"
+	tagService     = "Service"
+)
+
+// amount is the schema of money.
+type amount struct{}
+
+func (amount) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeNumber, Format: dollars, Description: "US dollars, at most six decimals."}
+}
+
+func newDocument(version string) *huma.OpenAPI {
+	huma.DefaultArrayNullable = false // no list of ours is ever null; the package has no other user
+	registry := huma.NewMapRegistry(prefix, schemaName)
+	registry.RegisterTypeAlias(reflect.TypeFor[money.Micros](), reflect.TypeFor[amount]())
+	header := func(text string, kind string) *huma.Param {
+		return &huma.Param{Description: text, Schema: &huma.Schema{Type: kind}}
+	}
+	return &huma.OpenAPI{
+		OpenAPI: "3.1.0",
+		Info:    &huma.Info{Title: "Bare Metal GPU API", Version: version, Description: introduction()},
+		Components: &huma.Components{
+			Schemas: registry, Responses: map[string]*huma.Response{},
+			SecuritySchemes: map[string]*huma.SecurityScheme{
+				"bearer":  {Type: "http", Scheme: "bearer", Description: "An API key: `Authorization: Bearer pk_live_…`"},
+				"apiKey":  {Type: "apiKey", In: "header", Name: "X-API-Key", Description: "The same key in a header of its own."},
+				"session": {Type: "apiKey", In: "cookie", Name: sessionCookie, Description: "A signed-in person; see POST /api/v1/account/sessions."},
+			},
+			Headers: map[string]*huma.Param{
+				"X-Request-Id":          header("Names this request in our log.", huma.TypeString),
+				"X-RateLimit-Limit":     header("Requests of this kind that may be made in a minute.", huma.TypeInteger),
+				"X-RateLimit-Remaining": header("How many of them are left.", huma.TypeInteger),
+				"X-RateLimit-Reset":     header("When the limit is fresh again, in Unix seconds.", huma.TypeInteger),
+				"Retry-After":           header("Seconds to wait before trying again.", huma.TypeInteger),
+				"Location":              header("Path of what was made.", huma.TypeString),
+				"Idempotent-Replayed":   header("`true` where this is the answer to an earlier request with the same Idempotency-Key.", huma.TypeString),
+				"Allow":                 header("The methods that are possible here.", huma.TypeString),
+			},
+		},
+		Tags: []*huma.Tag{
+			{Name: tagOffers, Description: "What can be launched now, where, and at what price."},
+			{Name: tagDeployments, Description: "Machines, from the order to the end."},
+			{Name: tagSSHKeys, Description: "Public keys that may log in."},
+			{Name: tagVolumes, Description: "Storage that outlives deployments."},
+			{Name: tagWallet, Description: "Money: balance, statement, usage."},
+			{Name: tagAccount, Description: "Signing in, and API keys. For people in a browser."},
+			{Name: tagService, Description: "Whether the server lives and is ready."},
+		},
+	}
+}
+
+// schemaName tells apart the types that two rooms call alike.
+func schemaName(t reflect.Type, hint string) string {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch t.PkgPath()[strings.LastIndexByte(t.PkgPath(), '/')+1:] + "." + t.Name() {
+	case "sshkey.Key":
+		return "SSHKey"
+	case "account.Key":
+		return "APIKey"
+	case "deployment.KeyRef":
+		return "SSHKeyReference"
+	case "httpapi.walletView":
+		return "Wallet"
+	}
+	return huma.DefaultSchemaNamer(t, hint)
+}
+
+// add makes a route: its document and its place in the mux.
+func (s *server) add(o spec, in, out reflect.Type, isList bool, serve func(ctx context.Context, w http.ResponseWriter, c *call) (answer, error)) {
+	registry := s.doc.Components.Schemas
+	if o.status == 0 {
+		o.status = http.StatusOK
+	}
+	if o.door == doorKey && o.scope == "" {
+		panic("httpapi: " + o.method + " " + o.path + " needs a scope")
+	}
+	rt := &route{spec: o, in: newInput(registry, in), out: registry.Schema(out, true, o.id+"Result"), list: isList, serve: serve}
+	m := s.paths[o.path]
+	if m == nil {
+		m = &methods{s: s, routes: map[string]*route{}}
+		s.paths[o.path] = m
+		s.mux.Handle(o.path, m)
+		s.own[o.path] = true
+	}
+	if m.routes[o.method] != nil {
+		panic("httpapi: two routes for " + o.method + " " + o.path)
+	}
+	m.routes[o.method] = rt
+	allow := slices.Sorted(mapKeys(m.routes))
+	if m.routes[http.MethodGet] != nil {
+		allow = append(allow, http.MethodHead)
+	}
+	m.allow = strings.Join(allow, ", ")
+	s.doc.AddOperation(s.operation(rt))
+}
+
+func (s *server) operation(rt *route) *huma.Operation {
+	op := &huma.Operation{
+		OperationID: rt.id, Method: rt.method, Path: rt.path, Tags: []string{rt.tag}, Summary: rt.summary, Description: rt.describe(),
+		Responses: map[string]*huma.Response{},
+	}
+	switch rt.door {
+	case doorKey:
+		op.Security = []map[string][]string{{"bearer": {}}, {"apiKey": {}}, {"session": {}}}
+	case doorPerson:
+		op.Security = []map[string][]string{{"session": {}}}
+	default:
+		op.Security = []map[string][]string{}
+	}
+	for _, p := range rt.in.params {
+		param := &huma.Param{Name: p.name, In: p.in, Required: p.in == "path", Description: p.schema.Description, Schema: p.schema}
+		if p.schema.Type == huma.TypeArray { // a,b and not ?x=a&x=b
+			param.Style, param.Explode = "form", new(bool)
+		}
+		op.Parameters = append(op.Parameters, param)
+	}
+	if rt.method == http.MethodPost && rt.door != doorOpen {
+		one, most := 1, 255
+		op.Parameters = append(op.Parameters, &huma.Param{
+			Name: "Idempotency-Key", In: "header", Schema: &huma.Schema{Type: huma.TypeString, MinLength: &one, MaxLength: &most},
+			Description: "The same key and body within 24 hours get the first answer again, and no second effect.",
+		})
+	}
+	if rt.in.body != nil {
+		op.RequestBody = &huma.RequestBody{Required: rt.in.required, Content: map[string]*huma.MediaType{"application/json": {Schema: rt.in.schema}}}
+	}
+	extra := []string{}
+	if rt.method == http.MethodPost && rt.door != doorOpen {
+		extra = append(extra, "Idempotent-Replayed")
+	}
+	for _, status := range append([]int{rt.status}, rt.also...) {
+		more := extra
+		if status == http.StatusCreated && rt.door != doorOpen {
+			more = append(slices.Clone(extra), "Location")
+		}
+		op.Responses[strconv.Itoa(status)] = &huma.Response{
+			Description: http.StatusText(status), Headers: headers(more...),
+			Content: map[string]*huma.MediaType{"application/json": {Schema: s.successSchema(rt)}},
+		}
+	}
+	if rt.csv {
+		op.Responses["200"].Content["text/csv"] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
+	}
+	byStatus := map[int][]fault.Code{}
+	for _, c := range codes { // in the order of the table
+		if slices.Contains(rt.codes(), c.code) {
+			byStatus[c.status] = append(byStatus[c.status], c.code)
+		}
+	}
+	for status, list := range byStatus {
+		op.Responses[strconv.Itoa(status)] = &huma.Response{Ref: s.failureResponse(status, list)}
+	}
+	return op
+}
+
+// failureResponse returns a reference to the answer with any of these codes, which many routes share.
+func (s *server) failureResponse(status int, list []fault.Code) string {
+	var name, text []string
+	for _, c := range codes {
+		if slices.Contains(list, c.code) {
+			name, text = append(name, string(c.code)), append(text, "`"+string(c.code)+"`: "+c.meaning)
+		}
+	}
+	extra := []string{}
+	switch status {
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		extra = append(extra, "Retry-After")
+	case http.StatusPaymentRequired, http.StatusNotFound, http.StatusConflict:
+		extra = append(extra, "Idempotent-Replayed")
+	}
+	if slices.Contains(list, fault.MinimumRuntimeNotMet) {
+		extra = append(extra, "Retry-After")
+	}
+	key := strings.Join(name, "-or-")
+	s.doc.Components.Responses[key] = &huma.Response{
+		Description: strings.Join(text, "\n\n"), Headers: headers(extra...),
+		Content: map[string]*huma.MediaType{"application/json": {Schema: s.doc.Components.Schemas.Schema(reflect.TypeFor[failure](), true, "")}},
+	}
+	return "#/components/responses/" + key
+}
+
+func (rt *route) describe() string {
+	text := strings.TrimSpace(rt.text)
+	line := func(format string, args ...any) {
+		text = strings.TrimSpace(text + "\n\n" + fmt.Sprintf(format, args...))
+	}
+	switch {
+	case rt.door == doorKey && rt.deploy:
+		line("Scope: `%s`. Counts as a deploy.", rt.scope)
+	case rt.door == doorKey && rt.method == http.MethodGet:
+		line("Scope: `%s`. Counts as a read.", rt.scope)
+	case rt.door == doorKey:
+		line("Scope: `%s`. Counts as a write.", rt.scope)
+	case rt.door == doorPerson:
+		line("For a signed-in person only; an API key does not do.")
+	}
+	return text
+}
+
+// codes are all codes that the route can answer.
+func (rt *route) codes() []fault.Code {
+	all := []fault.Code{
+		fault.InvalidRequest, fault.RequestTooLarge, fault.UnsupportedMediaType, fault.RequestTimeout,
+		fault.RateLimitExceeded, fault.Internal, fault.ServiceUnavailable,
+	}
+	switch rt.door {
+	case doorKey:
+		all = append(all, fault.MissingAPIKey, fault.InvalidAPIKey, fault.ExpiredAPIKey, fault.RevokedAPIKey, fault.SignInRequired, fault.InsufficientScope, fault.NetworkNotAllowed)
+	case doorPerson:
+		all = append(all, fault.SignInRequired, fault.NetworkNotAllowed)
+	}
+	if rt.method == http.MethodPost && rt.door != doorOpen {
+		all = append(all, fault.IdempotencyKeyReused)
+	}
+	if strings.Contains(rt.path, "{") {
+		all = append(all, fault.NotFound)
+	}
+	return append(all, rt.errors...)
+}
+
+// headers are those of every answer, and some more.
+func headers(more ...string) map[string]*huma.Param {
+	out := map[string]*huma.Param{}
+	for _, n := range append([]string{"X-Request-Id", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"}, more...) {
+		out[n] = &huma.Param{Ref: "#/components/headers/" + n}
+	}
+	return out
+}
+
+func (s *server) successSchema(rt *route) *huma.Schema {
+	e := &huma.Schema{
+		Type: huma.TypeObject, Required: []string{"success", "data"}, AdditionalProperties: false,
+		Properties: map[string]*huma.Schema{"success": {Type: huma.TypeBoolean, Enum: []any{true}}, "data": rt.out},
+	}
+	if rt.list {
+		e.Properties["data"] = &huma.Schema{Type: huma.TypeArray, Items: rt.out}
+		e.Properties["pagination"] = s.doc.Components.Schemas.Schema(reflect.TypeFor[pagination](), true, "")
+		e.Required = append(e.Required, "pagination")
+	}
+	return e
+}
+
+// document finishes the schemas and writes everything down.
+func (s *server) document() []byte {
+	registry := s.doc.Components.Schemas
+	for name, schema := range registry.Map() {
+		t := registry.TypeFromRef(prefix + name)
+		if t == nil || t.Kind() != reflect.Struct {
+			continue
+		}
+		for _, f := range reflect.VisibleFields(t) {
+			name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+			p := schema.Properties[name]
+			if p == nil {
+				continue
+			}
+			// The alias of money loses the pointer that says "may be null".
+			if f.Type == reflect.TypeFor[*money.Micros]() && !strings.Contains(options, "omitempty") {
+				p.Nullable = true
+			}
+			closed(p, f.Type)
+		}
+	}
+	if f := registry.Map()["FailureBody"]; f != nil {
+		f.Properties["code"].Enum = nil
+		for _, c := range codes {
+			f.Properties["code"].Enum = append(f.Properties["code"].Enum, string(c.code))
+		}
+	}
+	b, err := s.doc.MarshalJSON()
+	if err != nil {
+		panic("httpapi: " + err.Error())
+	}
+	var compact json.RawMessage = b
+	return encode(compact)
+}
+
+// words are the types that have a closed set of values, so that generated clients know them.
+var words = map[reflect.Type][]any{
+	reflect.TypeFor[deployment.Status]():     anys(deployment.Statuses),
+	reflect.TypeFor[deployment.Action]():     {"reboot", "power-on", "power-off", "reinstall"},
+	reflect.TypeFor[provider.InstanceType](): {"BARE_METAL", "VM", "SPOT", "CLUSTER"},
+	reflect.TypeFor[volume.Status]():         {"creating", "available", "attaching", "attached", "detaching", "deleting", "deleted", "failed"},
+	reflect.TypeFor[catalog.Status]():        {"up", "degraded", "down"},
+	reflect.TypeFor[wallet.Type]():           anys(wallet.Types),
+	reflect.TypeFor[wallet.GroupBy]():        {"day", "deployment", "gpuType", "provider"},
+	reflect.TypeFor[account.Scope]():         anys(account.AllScopes()),
+}
+
+func anys[T ~string](list []T) []any {
+	out := make([]any, len(list))
+	for i, v := range list {
+		out[i] = string(v)
+	}
+	return out
+}
+
+// closed lists the values of a field whose type has a closed set of them.
+func closed(p *huma.Schema, t reflect.Type) {
+	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
+		t = t.Elem()
+	}
+	values := words[t]
+	if values == nil {
+		return
+	}
+	if p.Type == huma.TypeArray {
+		p = p.Items
+	}
+	if p.Enum == nil {
+		p.Enum = values
+		if p.Nullable {
+			p.Enum = append(slices.Clone(values), nil)
+		}
+	}
+}
+
+// introduction is the first page of the documentation.
+func introduction() string {
+	var b strings.Builder
+	b.WriteString(introductionText)
+	for _, c := range codes {
+		_, _ = fmt.Fprintf(&b, "| %d | `%s` | %s |\n", c.status, c.code, c.meaning)
+	}
+	return b.String()
+}
+
+const introductionText = `Browse GPU offers, deploy bare metal machines, manage SSH keys and persistent volumes, and watch your wallet.
+
+## Authentication
+
+Send an API key as ` + "`Authorization: Bearer pk_live_…`" + ` (or in ` + "`X-API-Key`" + `). Keys are made in the dashboard under Settings → API Keys. A key has scopes; the call's text names the one it needs.
+
+## Answers
+
+Success is ` + "`{\"success\": true, \"data\": …}`" + `, lists add ` + "`pagination`" + `. Failure is ` + "`{\"success\": false, \"error\": {\"code\", \"message\", \"details\"}}`" + `, always. Branch on the code, show the message.
+INVALID_REQUEST names every fault at once in ` + "`details.fields`" + `. Unknown fields and parameters are refused. Times are RFC 3339 in UTC, money is a number of US dollars with at most six decimals.
+Every answer has an ` + "`X-Request-Id`" + ` of our own making. A GET may be asked as HEAD. Other web sites' pages may not call the API (no CORS).
+
+## Limits
+
+Per key and minute: 60 reads, 20 writes, 5 deploys; a deploy uses no write, also as a dry run. Your key may have other limits; ` + "`X-RateLimit-Limit`, `-Remaining` and `-Reset`" + ` (Unix seconds) of each answer say. Requests without a valid key are counted by address, 60 a minute. A request that is answered with an error counts, too.
+
+## Repeating a request
+
+Send an ` + "`Idempotency-Key`" + ` of your own (1–255 visible ASCII characters) with any POST. The same key and body within 24 hours get the first answer again, byte for byte, with ` + "`Idempotent-Replayed: true`" + `, and no second effect, also while the first is under way and after a crash.
+Answers 2xx, 402, 404 and 409 are kept; after any other answer the key is free, for you may mend the request. Another body under the same key is IDEMPOTENCY_KEY_REUSED.
+
+## Codes
+
+| status | code | meaning |
+| --- | --- | --- |
+`

@@ -1,0 +1,167 @@
+package httpapi
+
+import (
+	"crypto/tls"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func TestSessions(t *testing.T) {
+	w := newWorld(t)
+	cookie, site := header("Cookie", w.signIn(w.ada)), header("Sec-Fetch-Site", "same-origin")
+	w.refused("SIGN_IN_FAILED", tenant{}, "POST", AccountBase+"/sessions", map[string]string{"email": string(w.ada.account) + "@example.com", "password": "another one, wrong"})
+	me := w.want(200, tenant{}, "GET", AccountBase+"/me", nil, cookie)
+	if !strings.Contains(string(me.body), `"name":"Ada"`) {
+		t.Errorf("%s", me.body)
+	}
+	same(t, "Limit", me.header.Get("X-RateLimit-Limit"), personLimits.Read)
+	// The dashboard uses the same calls as everyone else.
+	w.want(200, tenant{}, "GET", Base+"/wallet", nil, cookie)
+	k := w.want(201, tenant{}, "POST", Base+"/ssh-keys", map[string]string{"name": "a", "publicKey": publicKey(t)}, cookie, site)
+	w.want(200, w.ada, "GET", Base+"/ssh-keys/"+k.text("id"), nil)
+	// An API key given beside the cookie is what counts.
+	w.refused("NOT_FOUND", w.bob, "GET", Base+"/ssh-keys/"+k.text("id"), nil, cookie)
+	out := w.want(200, tenant{}, "DELETE", AccountBase+"/sessions", nil, cookie, site)
+	if c := out.header.Get("Set-Cookie"); !strings.Contains(c, "Max-Age=0") {
+		t.Errorf("Set-Cookie: %s", c)
+	}
+	w.refused("SIGN_IN_REQUIRED", tenant{}, "GET", AccountBase+"/me", nil, cookie)
+	w.refused("SIGN_IN_REQUIRED", tenant{}, "GET", Base+"/wallet", nil, cookie)
+	w.refused("SIGN_IN_REQUIRED", tenant{}, "GET", AccountBase+"/me", nil)
+}
+
+func TestAnotherSitesPageCanDoNothing(t *testing.T) {
+	w := newWorld(t)
+	cookie := header("Cookie", w.signIn(w.ada))
+	body := map[string]string{"name": "a", "publicKey": publicKey(t)}
+	for _, foreign := range []option{header("Sec-Fetch-Site", "cross-site"), header("Sec-Fetch-Site", "same-site"), header("Origin", "https://evil.example")} {
+		if r := w.refused("NETWORK_NOT_ALLOWED", tenant{}, "POST", Base+"/ssh-keys", body, cookie, foreign); r.status != 403 {
+			t.Errorf("%d", r.status)
+		}
+		w.refused("NETWORK_NOT_ALLOWED", tenant{}, "POST", AccountBase+"/sessions", map[string]string{"email": "a@b.c", "password": "x"}, foreign)
+	}
+	// With an API key no cookie is at stake.
+	w.want(201, w.ada, "POST", Base+"/ssh-keys", body, header("Origin", "https://ci.example"))
+}
+
+func TestTheCookie(t *testing.T) {
+	w := newWorld(t)
+	w.signIn(w.ada)
+	w.s.c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+	login := map[string]string{"email": string(w.ada.account) + "@example.com", "password": "a long enough password"}
+	for _, c := range []struct {
+		name   string
+		secure bool
+		how    []option
+	}{
+		{"in the clear", false, nil},
+		{"over TLS", true, []option{func(r *http.Request) { r.TLS = &tls.ConnectionState{} }}},
+		{"behind our proxy", true, []option{from("10.0.0.1"), header("X-Forwarded-Proto", "https")}},
+		{"who only says so", false, []option{from("203.0.113.1"), header("X-Forwarded-Proto", "https")}},
+	} {
+		got := w.want(201, tenant{}, "POST", AccountBase+"/sessions", login, c.how...).header.Get("Set-Cookie")
+		if !strings.Contains(got, "HttpOnly") || !strings.Contains(got, "SameSite=Strict") || strings.Contains(got, "Secure") != c.secure || !strings.Contains(got, "Path=/api/v1") {
+			t.Errorf("%s: %s", c.name, got)
+		}
+	}
+}
+
+func TestAPIKeys(t *testing.T) {
+	w := newWorld(t)
+	w.s.c.Limiter = allowAll{}
+	cookie, site := header("Cookie", w.signIn(w.ada)), header("Sec-Fetch-Site", "same-origin")
+	at := AccountBase + "/api-keys"
+	r := w.refused("INVALID_REQUEST", tenant{}, "POST", at, map[string]any{"name": "", "scopes": []string{"everything"}, "allowedNetworks": []string{"x"}, "expiresAt": "2001-01-01T00:00:00Z"}, cookie, site)
+	if len(r.fields()) != 4 {
+		t.Errorf("%s", r.body)
+	}
+	body := map[string]any{"name": "ci", "scopes": []string{"offers:read"}}
+	made := w.want(201, tenant{}, "POST", at, body, cookie, site, header("Idempotency-Key", "k"))
+	w.want(200, tenant{secret: made.text("key")}, "GET", Base+"/offers", nil)
+	w.refused("INSUFFICIENT_SCOPE", tenant{secret: made.text("key")}, "GET", Base+"/wallet", nil)
+	one := at + "/" + made.text("id")
+	if got := w.want(200, tenant{}, "GET", one, nil, cookie); strings.Contains(string(got.body), made.text("key")) {
+		t.Error("the secret is shown again")
+	}
+	w.want(200, tenant{}, "PATCH", one, `{"name":"ci-2","expiresAt":"2029-01-01T00:00:00Z","allowedNetworks":[]}`, cookie, site)
+	if got := w.want(200, tenant{}, "PATCH", one, `{"expiresAt":null}`, cookie, site); got.text("expiresAt") != "" || got.text("name") != "ci-2" {
+		t.Errorf("%s", got.body)
+	}
+	if list := w.want(200, tenant{}, "GET", at, nil, cookie).list; len(list) != 2 {
+		t.Errorf("%v", list)
+	}
+	w.want(200, tenant{}, "DELETE", one, nil, cookie, site)
+	w.want(200, tenant{}, "DELETE", one, nil, cookie, site)
+	w.refused("REVOKED_API_KEY", tenant{secret: made.text("key")}, "GET", Base+"/offers", nil)
+	w.refused("CONFLICT", tenant{}, "PATCH", one, `{"name":"x"}`, cookie, site)
+}
+
+// The answer that shows a secret is kept in a form that only the same session can read.
+func TestAKeptSecretIsSealed(t *testing.T) {
+	w := newWorld(t)
+	site, with := header("Sec-Fetch-Site", "same-origin"), header("Idempotency-Key", "k")
+	cookie := header("Cookie", w.signIn(w.ada))
+	body := map[string]any{"name": "ci"}
+	made := w.want(201, tenant{}, "POST", AccountBase+"/api-keys", body, cookie, site, with)
+	again := w.want(201, tenant{}, "POST", AccountBase+"/api-keys", body, cookie, site, with)
+	if string(made.body) != string(again.body) || again.header.Get("Idempotent-Replayed") != "true" {
+		t.Errorf("%s, then %s", made.body, again.body)
+	}
+	var kept string
+	if err := w.d.QueryRow(t.Context(), `SELECT body FROM idempotency`).Scan(&kept); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(kept, "pk_live") || strings.Contains(kept, "cGtfbGl2ZV") || strings.Contains(kept, "wa19saXZlX") || strings.Contains(kept, "BrX2xpdmVf") {
+		t.Error("the secret is in the database")
+	}
+	r := w.want(201, tenant{}, "POST", AccountBase+"/sessions", map[string]string{"email": string(w.ada.account) + "@example.com", "password": "a long enough password"})
+	other, _, _ := strings.Cut(r.header.Get("Set-Cookie"), ";")
+	w.refused("CONFLICT", tenant{}, "POST", AccountBase+"/api-keys", body, header("Cookie", other), site, with)
+}
+
+func TestThePageLoadsNothingFromElsewhere(t *testing.T) {
+	w := newWorld(t)
+	for _, path := range []string{"/docs", "/docs/docs.js", "/docs/docs.css", "/openapi.json"} {
+		r := w.want(200, tenant{}, "GET", path, nil)
+		policy := r.header.Get("Content-Security-Policy")
+		if !strings.Contains(policy, "default-src 'none'") || strings.Contains(policy, "unsafe") || strings.Contains(policy, "http") {
+			t.Errorf("%s: %s", path, policy)
+		}
+		if path == "/openapi.json" {
+			same(t, "the document", string(r.body) == string(Document("test")), true)
+			continue
+		}
+		if found := regexp.MustCompile(`(?i)https?://|//[a-z0-9-]+\.[a-z]|innerHTML|localStorage|sessionStorage|eval\(| on[a-z]+="|style="`).FindString(string(r.body)); found != "" {
+			t.Errorf("%s has %q", path, found)
+		}
+	}
+}
+
+func TestElsewhere(t *testing.T) {
+	w := newWorld(t)
+	w.c.Elsewhere = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusTeapot) })
+	w.s.c.Elsewhere = w.c.Elsewhere
+	for path, want := range map[string]int{"/": 418, "/deployments/": 418, "/assets/x.js": 418, "/docs": 200, "/healthz": 200, "/api": 404, "/api/v1": 404, "/api/v1/x": 404} {
+		rec := httptest.NewRecorder()
+		w.s.ServeHTTP(rec, httptest.NewRequest("GET", path, nil))
+		if rec.Code != want {
+			t.Errorf("%s: %d, want %d", path, rec.Code, want)
+		}
+	}
+}
+
+func TestNewNeedsEverything(t *testing.T) {
+	w := newWorld(t)
+	c := w.c
+	c.Wallet = nil
+	defer func() {
+		if recover() == nil {
+			t.Error("New took a Config without a wallet")
+		}
+	}()
+	New(c)
+}

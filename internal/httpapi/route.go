@@ -1,0 +1,244 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/idempotency"
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// answer is a whole response, before a byte of it is written.
+type answer = idempotency.Answer
+
+// door says who may come in.
+type door int
+
+const (
+	doorKey    door = iota // an API key, or a signed-in person
+	doorPerson             // a signed-in person only
+	doorOpen               // anybody; limited by address
+	doorProbe              // anybody, often; limited by address
+)
+
+// spec is what a route's author writes down. The OpenAPI document is made of it.
+type spec struct {
+	method, path string
+	id           string // operationId
+	tag          string
+	summary      string
+	text         string
+	door         door
+	scope        account.Scope // needed of an API key
+	deploy       bool          // counts as a deploy
+	csv          bool          // success may be text/csv, too
+	status       int           // of success; 200 where it is 0
+	also         []int         // further statuses of success
+	// errors are the codes beyond those that every route of its kind can answer.
+	errors []fault.Code
+	// long is how much longer than requestTime the call may take.
+	long time.Duration
+}
+
+// route is one line of the API.
+type route struct {
+	spec
+	in    *input
+	out   *huma.Schema
+	list  bool
+	serve func(ctx context.Context, w http.ResponseWriter, c *call) (answer, error)
+}
+
+// call is one request under way.
+type call struct {
+	request *http.Request
+	route   *route
+	id      id.ID
+	account id.ID
+	key     *account.Key    // nil for a signed-in person
+	person  *account.Person // nil for an API key
+	token   string          // of the person's session
+
+	// status and header may be set by a handler to change the answer.
+	status int
+	header map[string]string
+
+	err error // what the call failed of, for the log
+}
+
+// page are the parameters of every list.
+type page struct {
+	Page    int  `query:"page" minimum:"1" maximum:"100000" doc:"Which page, from 1." default:"1"`
+	Limit   *int `query:"limit" minimum:"1" maximum:"100" doc:"Entries on a page; 20 if left out."`
+	PerPage *int `query:"per_page" minimum:"1" maximum:"100" doc:"Another name of limit."`
+}
+
+func (p page) check() []fault.Field {
+	if p.Limit != nil && p.PerPage != nil && *p.Limit != *p.PerPage {
+		return []fault.Field{{Field: "query.per_page", Message: "contradicts limit; give one of them."}}
+	}
+	return nil
+}
+
+func (p page) of() db.Page {
+	out := db.Page{Number: max(p.Page, 1), Limit: 20}
+	if p.Limit != nil {
+		out.Limit = *p.Limit
+	} else if p.PerPage != nil {
+		out.Limit = *p.PerPage
+	}
+	return out
+}
+
+// sorting are the parameters of lists that can be sorted by time and name.
+type sorting struct {
+	Sort      string `query:"sort" enum:"createdAt,-createdAt,name,-name" doc:"With a leading hyphen downwards; -createdAt if left out."`
+	SortBy    string `query:"sortBy" enum:"createdAt,name" doc:"Another way to sort, with sortOrder."`
+	SortOrder string `query:"sortOrder" enum:"asc,desc" doc:"For sortBy; asc if left out."`
+}
+
+func (q sorting) check() []fault.Field { return checkSort(q.Sort, q.SortBy, q.SortOrder) }
+
+func checkSort(sort, by, order string) (faults []fault.Field) {
+	if sort != "" && by != "" {
+		faults = append(faults, fault.Field{Field: "query.sortBy", Message: "contradicts sort; give one of them."})
+	}
+	if order != "" && by == "" {
+		faults = append(faults, fault.Field{Field: "query.sortOrder", Message: "needs sortBy; or give sort with a leading hyphen for downwards."})
+	}
+	return faults
+}
+
+// sorted is the one sort that was asked for in either way, "" for none.
+func sorted(sort, by, order string) string {
+	switch {
+	case by == "":
+		return sort
+	case order == "desc":
+		return "-" + by
+	default:
+		return by
+	}
+}
+
+type paged interface{ of() db.Page }
+
+// pagination is what a list says of itself.
+type pagination struct {
+	Page       int `json:"page"`
+	Limit      int `json:"limit"`
+	Total      int `json:"total"`
+	TotalPages int `json:"totalPages"`
+}
+
+func paginate(p db.Page, total int) pagination {
+	return pagination{Page: p.Number, Limit: p.Limit, Total: total, TotalPages: (total + p.Limit - 1) / p.Limit}
+}
+
+type listEnvelope struct {
+	Success    bool       `json:"success"`
+	Data       any        `json:"data"`
+	Pagination pagination `json:"pagination"`
+}
+
+type envelope struct {
+	Success bool `json:"success"`
+	Data    any  `json:"data"`
+}
+
+// read adds a route whose handler only reads, or which manages its own transactions.
+func read[In, Out any](s *server, o spec, h func(ctx context.Context, c *call, in *In) (Out, error)) {
+	s.add(o, reflect.TypeFor[In](), reflect.TypeFor[Out](), false, func(ctx context.Context, w http.ResponseWriter, c *call) (answer, error) {
+		in := new(In)
+		d, err := c.route.in.decode(w, c.request, in)
+		if err == nil {
+			err = fault.Invalid(d.faults).OrNil()
+		}
+		if err != nil {
+			return answer{}, err
+		}
+		out, err := h(ctx, c, in)
+		if err != nil {
+			return answer{}, err
+		}
+		return c.success(envelope{true, out}), nil
+	})
+}
+
+// list adds a route that answers a page of items and how many there are.
+func list[In paged, Item any](s *server, o spec, h func(ctx context.Context, c *call, in *In, p db.Page) ([]Item, int, error)) {
+	s.add(o, reflect.TypeFor[In](), reflect.TypeFor[Item](), true, func(ctx context.Context, w http.ResponseWriter, c *call) (answer, error) {
+		in := new(In)
+		d, err := c.route.in.decode(w, c.request, in)
+		if err == nil {
+			err = fault.Invalid(d.faults).OrNil()
+		}
+		if err != nil {
+			return answer{}, err
+		}
+		p := (*in).of()
+		items, total, err := h(ctx, c, in, p)
+		if err != nil {
+			return answer{}, err
+		}
+		if items == nil {
+			items = []Item{}
+		}
+		return c.success(listEnvelope{true, items, paginate(p, total)}), nil
+	})
+}
+
+// write adds a route whose handler changes something, in one transaction that the route opens. The handler may be run
+// again, or be rolled back although it succeeded: it has no effect outside the transaction.
+func write[In, Out any](s *server, o spec, h func(ctx context.Context, tx *db.Tx, c *call, in *In) (Out, error)) {
+	s.add(o, reflect.TypeFor[In](), reflect.TypeFor[Out](), false, func(ctx context.Context, w http.ResponseWriter, c *call) (answer, error) {
+		in := new(In)
+		d, err := c.route.in.decode(w, c.request, in)
+		if err != nil {
+			return answer{}, err
+		}
+		return s.change(ctx, c, d, func(ctx context.Context, tx *db.Tx) (answer, error) {
+			c.status, c.header = 0, nil // of an earlier run
+			out, err := h(ctx, tx, c, in)
+			if err != nil {
+				return answer{}, err
+			}
+			return c.success(envelope{true, out}), nil
+		})
+	})
+}
+
+// success makes the answer of an envelope.
+func (c *call) success(v any) answer {
+	a := answer{Status: c.status, Header: c.header, Body: encode(v)}
+	if a.Status == 0 {
+		a.Status = c.route.status
+	}
+	return a
+}
+
+func (c *call) setHeader(name, value string) {
+	if c.header == nil {
+		c.header = map[string]string{}
+	}
+	c.header[name] = value
+}
+
+// created points to what a POST has made.
+func (c *call) created(what id.ID) {
+	c.setHeader("Location", strings.TrimSuffix(c.request.URL.Path, "/")+"/"+string(what))
+}
+
+// raw is JSON that is encoded already.
+type raw = json.RawMessage
+
+// none is the input of a call without parameters.
+type none struct{}

@@ -1,0 +1,129 @@
+package httpapi
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/catalog"
+	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/deployment"
+	"github.com/billetcloud/billet/internal/event"
+	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/idempotency"
+	"github.com/billetcloud/billet/internal/meter"
+	"github.com/billetcloud/billet/internal/ratelimit"
+	"github.com/billetcloud/billet/internal/sshkey"
+	"github.com/billetcloud/billet/internal/volume"
+	"github.com/billetcloud/billet/internal/wallet"
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// The base paths of the API.
+const (
+	Base        = "/api/v1/inventory"
+	AccountBase = "/api/v1/account"
+)
+
+// requestTimeout is how long a call may take. Long polls have their own time on top.
+const requestTimeout = 30 * time.Second
+
+// Config is what the API needs. Every field is required but the last ones.
+type Config struct {
+	DB  *db.DB
+	IDs *id.Maker
+	// Clock is the clock of the product, Real the machine's own time, for limits and deadlines.
+	Clock    clock.Clock
+	Real     func() time.Time
+	Log      *slog.Logger
+	Registry prometheus.Registerer
+	Limiter  ratelimit.Limiter
+
+	Accounts    *account.Service
+	Catalog     *catalog.Catalog
+	SSHKeys     *sshkey.Service
+	Wallet      *wallet.Ledger
+	Meter       *meter.Meter
+	Volumes     *volume.Service
+	Deployments *deployment.Service
+	Events      *event.Log
+	Idempotency *idempotency.Store
+
+	// Version is that of the server, for the document and the index.
+	Version string
+
+	// TrustedProxies may say in X-Forwarded-For and X-Forwarded-Proto for whom they speak; none by default.
+	TrustedProxies []netip.Prefix
+	// Elsewhere serves the paths that are neither below /api nor this package's own, such as the dashboard's; NOT_FOUND where it is nil.
+	Elsewhere http.Handler
+}
+
+type server struct {
+	c           Config
+	mux         *http.ServeMux
+	paths       map[string]*methods
+	own         map[string]bool // paths outside /api that are ours
+	doc         *huma.OpenAPI
+	metrics     metrics
+	crossOrigin *http.CrossOriginProtection
+	timeout     time.Duration
+}
+
+// New returns the handler of the whole API. It panics when a dependency is missing.
+func New(c Config) http.Handler { return newServer(c) }
+
+func newServer(c Config) *server {
+	if c.DB == nil || c.IDs == nil || c.Clock == nil || c.Real == nil || c.Log == nil || c.Registry == nil || c.Limiter == nil ||
+		c.Accounts == nil || c.Catalog == nil || c.SSHKeys == nil || c.Wallet == nil || c.Meter == nil || c.Volumes == nil ||
+		c.Deployments == nil || c.Events == nil || c.Idempotency == nil || c.Version == "" {
+		panic("httpapi: New needs every field of its Config")
+	}
+	s := routed(c)
+	s.metrics = newMetrics(c.Registry)
+	s.serveDocument(s.document())
+	s.mux.HandleFunc("/", s.nothing)
+	return s
+}
+
+// Document returns the OpenAPI document as JSON. It needs no database, nor anything else.
+func Document(version string) []byte { return routed(Config{Version: version}).document() }
+
+// routed is a server that knows its routes.
+func routed(c Config) *server {
+	s := &server{
+		c: c, mux: http.NewServeMux(), paths: map[string]*methods{}, own: map[string]bool{},
+		doc: newDocument(c.Version), crossOrigin: http.NewCrossOriginProtection(), timeout: requestTimeout,
+	}
+	s.addOffers()
+	s.addDeployments()
+	s.addSSHKeys()
+	s.addVolumes()
+	s.addWallet()
+	s.addAccount()
+	s.addService()
+	return s
+}
+
+// nothing answers a path that nobody serves.
+func (s *server) nothing(w http.ResponseWriter, r *http.Request) {
+	c := r.Context().Value(callKey{}).(*call)
+	s.refuse(w.(*recorder), r, c, fault.New(fault.NotFound, "There is nothing at this address; see /docs for what there is."))
+}
+
+// missing is the answer for what is not there or belongs to somebody else.
+func missing(what string) error {
+	return fault.New(fault.NotFound, "There is no such %s.", what)
+}
+
+// notReady is SERVICE_UNAVAILABLE for a part that does not answer.
+func notReady(message string, cause error) *fault.Error {
+	return &fault.Error{Code: fault.ServiceUnavailable, Message: message, RetryAfter: 15 * time.Second, Cause: cause}
+}
+
+var errNotReady = notReady("The GPU marketplace does not answer at the moment; try again in a little while.", errors.New("no provider has answered"))

@@ -1,0 +1,55 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"time"
+)
+
+// health is the answer of the probes.
+type health struct {
+	Status string `json:"status" enum:"ok"`
+}
+
+// index says where things are.
+type index struct {
+	Name          string   `json:"name"`
+	Version       string   `json:"version"`
+	Documentation string   `json:"documentation"`
+	OpenAPI       string   `json:"openapi"`
+	Collections   []string `json:"collections"`
+}
+
+// pingTimeout is how long the database may take to answer /readyz.
+const pingTimeout = 2 * time.Second
+
+func (s *server) addService() {
+	read(s, spec{
+		method: http.MethodGet, path: "/healthz", id: "getHealth", tag: tagService, door: doorProbe,
+		summary: "Is the process alive", text: "Asks nothing else; a failure means: restart it. Limited to 600 a minute and address.",
+	}, func(context.Context, *call, *none) (health, error) { return health{"ok"}, nil })
+
+	read(s, spec{
+		method: http.MethodGet, path: "/readyz", id: "getReadiness", tag: tagService, door: doorProbe,
+		summary: "Can it serve", text: "503 where the database does not answer or no provider has answered yet; a failure means: send requests elsewhere. Limited as /healthz.",
+	}, func(ctx context.Context, _ *call, _ *none) (health, error) {
+		ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+		defer cancel()
+		if err := s.c.DB.Ping(ctx); err != nil {
+			return health{}, notReady("The database does not answer.", err)
+		}
+		if !s.c.Catalog.Ready() {
+			return health{}, errNotReady
+		}
+		return health{"ok"}, nil
+	})
+
+	read(s, spec{
+		method: http.MethodGet, path: Base, id: "getIndex", tag: tagService, door: doorOpen, summary: "Where things are",
+	}, func(context.Context, *call, *none) (index, error) {
+		return index{
+			Name: s.doc.Info.Title, Version: s.c.Version, Documentation: "/docs", OpenAPI: "/openapi.json",
+			Collections: []string{Base + "/offers", Base + "/providers", Base + "/regions", Base + "/gpu-types", Base + "/deployments", Base + "/ssh-keys", Base + "/volumes", Base + "/wallet"},
+		}, nil
+	})
+}

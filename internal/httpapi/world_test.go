@@ -1,0 +1,383 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/catalog"
+	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/db/dbtest"
+	"github.com/billetcloud/billet/internal/deployment"
+	"github.com/billetcloud/billet/internal/event"
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/idempotency"
+	"github.com/billetcloud/billet/internal/job"
+	"github.com/billetcloud/billet/internal/meter"
+	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/provider"
+	"github.com/billetcloud/billet/internal/ratelimit"
+	"github.com/billetcloud/billet/internal/sshkey"
+	"github.com/billetcloud/billet/internal/volume"
+	"github.com/billetcloud/billet/internal/wallet"
+	"github.com/pb33f/libopenapi"
+	validator "github.com/pb33f/libopenapi-validator"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/crypto/ssh"
+)
+
+// real is the machine's time in these tests: the middle of a window of limits, where it stays.
+var real = time.Date(2028, 3, 1, 12, 0, 20, 0, time.UTC)
+
+// world is the handler over real rooms, two tenants, and a cloud that does at once what it is asked.
+type world struct {
+	t     testing.TB
+	d     *db.DB
+	clock *clock.Simulated
+	c     Config
+	s     *server
+	log   *lockedBuffer
+	check validator.Validator
+	cloud *cloud
+
+	ada, bob tenant
+
+	time *machineTime
+}
+
+// machineTime stands still until somebody moves it.
+type machineTime struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+type tenant struct {
+	account id.ID
+	key     account.Key
+	secret  string
+}
+
+// lockedBuffer is what the log is written to.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	c := clock.NewFrozen(dbtest.Start)
+	return newWorldOn(t, dbtest.SQLite(t, c), c)
+}
+
+func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
+	t.Helper()
+	w := &world{t: t, d: d, clock: c, time: &machineTime{now: real}, log: &lockedBuffer{}, cloud: newCloud()}
+	ids := id.NewMaker(c, rand.Reader)
+	log := slog.New(slog.NewJSONHandler(w.log, nil))
+	jobs, events := job.NewQueue(ids), event.New(ids)
+	providers := provider.NewSet(w.cloud)
+	ledger := wallet.New(wallet.Config{DB: d, IDs: ids})
+	meters := meter.New(meter.Config{DB: d, IDs: ids, Wallet: ledger, Events: events, Jobs: jobs})
+	offers := catalog.New(catalog.Config{DB: d, IDs: ids, Clock: c, Providers: providers, Jobs: jobs, Log: log, Markup: func(string) int64 { return 0 }})
+	keys := sshkey.New(sshkey.Config{DB: d, IDs: ids})
+	volumes := volume.New(volume.Config{DB: d, IDs: ids, Clock: c, Log: log, Catalog: offers, Meter: meters, Wallet: ledger, Providers: providers, Events: events, Jobs: jobs})
+	deployments := deployment.New(deployment.Config{
+		DB: d, IDs: ids, Clock: c, Log: log, Catalog: offers, SSHKeys: keys, Volumes: volumes, Wallet: ledger, Meter: meters, Events: events,
+		Jobs: jobs, Providers: providers, Probe: func(context.Context, string) error { return nil },
+	})
+	w.c = Config{
+		DB: d, IDs: ids, Clock: c, Real: w.time.Now, Log: log, Registry: prometheus.NewRegistry(), Limiter: ratelimit.NewMemory(w.time.Now),
+		Accounts: account.New(account.Config{DB: d, IDs: ids, Rand: rand.Reader, Clock: c}), Catalog: offers, SSHKeys: keys, Wallet: ledger,
+		Meter: meters, Volumes: volumes, Deployments: deployments, Events: events, Idempotency: idempotency.New(idempotency.Config{DB: d, Clock: c}), Version: "test",
+	}
+	w.s = newServer(w.c)
+	if _, err := offers.Sync(t.Context(), "provider/voltage-park"); err != nil {
+		t.Fatal(err)
+	}
+	w.ada, w.bob = w.tenant("Ada"), w.tenant("Bob")
+	check, err := documentation()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.check = check
+	return w
+}
+
+// documentation checks answers against the OpenAPI document.
+var documentation = sync.OnceValues(func() (validator.Validator, error) {
+	document, err := libopenapi.NewDocument(Document("test"))
+	if err != nil {
+		return nil, err
+	}
+	v, faults := validator.NewValidator(document)
+	return v, errors.Join(faults...)
+})
+
+// Now returns the machine's time.
+func (m *machineTime) Now() time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.now
+}
+
+// passMinute makes all limits fresh.
+func (w *world) passMinute() {
+	w.time.mu.Lock()
+	defer w.time.mu.Unlock()
+	w.time.now = w.time.now.Add(time.Minute)
+}
+
+// tenant is a new account with a thousand dollars and a key that may do everything.
+func (w *world) tenant(name string) (out tenant) {
+	w.t.Helper()
+	w.tx(func(ctx context.Context, tx *db.Tx) error {
+		a, err := w.c.Accounts.Create(ctx, tx, name)
+		if err != nil {
+			return err
+		}
+		out.account = a.ID
+		if err := w.c.Wallet.Open(ctx, tx, a.ID); err != nil {
+			return err
+		}
+		if _, err := w.c.Wallet.Credit(ctx, tx, wallet.Credit{Account: a.ID, Type: wallet.TypeTopUp, Amount: money.Dollars(1000), Description: "paid in", Dedupe: "test/" + name}); err != nil {
+			return err
+		}
+		out.key, out.secret, err = w.c.Accounts.CreateKey(ctx, tx, a.ID, account.KeyRequest{Name: name})
+		return err
+	})
+	return out
+}
+
+func (w *world) tx(f func(ctx context.Context, tx *db.Tx) error) {
+	w.t.Helper()
+	if err := w.d.InTx(w.t.Context(), f); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// reply is an answer, taken apart.
+type reply struct {
+	status int
+	header http.Header
+	body   []byte
+	data   any
+	list   []any
+	code   string
+	error  map[string]any
+}
+
+// fields are the names of the faulty fields.
+func (r reply) fields() []string {
+	details, _ := r.error["details"].(map[string]any)
+	list, _ := details["fields"].([]any)
+	out := []string{}
+	for _, f := range list {
+		out = append(out, f.(map[string]any)["field"].(string))
+	}
+	return out
+}
+
+func (r reply) text(name string) string {
+	m, _ := r.data.(map[string]any)
+	s, _ := m[name].(string)
+	return s
+}
+
+type option func(*http.Request)
+
+func header(name, value string) option {
+	return func(r *http.Request) { r.Header.Set(name, value) }
+}
+
+func from(address string) option {
+	return func(r *http.Request) { r.RemoteAddr = address + ":40000" }
+}
+
+// do makes a request as the tenant ("" for nobody) and checks of the answer what holds for every answer.
+func (w *world) do(who tenant, method, target string, body any, options ...option) reply {
+	w.t.Helper()
+	rec := httptest.NewRecorder()
+	w.s.ServeHTTP(rec, w.request(who, method, target, body, options...))
+	return w.examine(w.request(who, method, target, body, options...), rec.Result())
+}
+
+func (w *world) request(who tenant, method, target string, body any, options ...option) *http.Request {
+	w.t.Helper()
+	var reader io.Reader
+	switch b := body.(type) {
+	case nil:
+	case string:
+		reader = strings.NewReader(b)
+	default:
+		text, err := json.Marshal(b)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		reader = bytes.NewReader(text)
+	}
+	r := httptest.NewRequest(method, target, reader)
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	if who.secret != "" {
+		r.Header.Set("Authorization", "Bearer "+who.secret)
+	}
+	for _, o := range options {
+		o(r)
+	}
+	return r
+}
+
+func (w *world) examine(r *http.Request, resp *http.Response) reply {
+	w.t.Helper()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	out := reply{status: resp.StatusCode, header: resp.Header, body: body}
+	what := r.Method + " " + r.URL.Path
+	if !id.ID(resp.Header.Get("X-Request-Id")).Valid(id.Request) {
+		w.t.Errorf("%s: request id %q", what, resp.Header.Get("X-Request-Id"))
+	}
+	for _, h := range []string{"Limit", "Remaining", "Reset"} {
+		if _, err := strconv.ParseInt(resp.Header.Get("X-RateLimit-"+h), 10, 64); err != nil {
+			w.t.Errorf("%s: X-RateLimit-%s: %v", what, h, err)
+		}
+	}
+	if wait := resp.Header.Get("Retry-After"); (resp.StatusCode == 429 || resp.StatusCode == 503) != (wait != "") && out.status != 400 {
+		w.t.Errorf("%s: status %d with Retry-After %q", what, resp.StatusCode, wait)
+	}
+	if r.Method == http.MethodHead {
+		if len(body) != 0 {
+			w.t.Errorf("%s has a body", what)
+		}
+		return out
+	}
+	if media := resp.Header.Get("Content-Type"); media != "application/json" || r.URL.Path == "/openapi.json" {
+		return out
+	}
+	var envelope struct {
+		Success    *bool          `json:"success"`
+		Data       any            `json:"data"`
+		Error      map[string]any `json:"error"`
+		Pagination map[string]any `json:"pagination"`
+	}
+	if err := json.Unmarshal(body, &envelope); err != nil || envelope.Success == nil {
+		w.t.Fatalf("%s: no envelope: %s (%v)", what, body, err)
+	}
+	if good := resp.StatusCode < 400; *envelope.Success != good || good == (envelope.Error != nil) {
+		w.t.Errorf("%s: status %d with %s", what, resp.StatusCode, body)
+	}
+	out.data, out.error = envelope.Data, envelope.Error
+	out.list, _ = envelope.Data.([]any)
+	out.code, _ = envelope.Error["code"].(string)
+	if _, documented := w.s.paths[routePath(w.s, r)]; documented && resp.StatusCode != http.StatusMethodNotAllowed {
+		resp.Body = io.NopCloser(bytes.NewReader(body))
+		if good, faults := w.check.ValidateHttpResponse(r, resp); !good {
+			for _, f := range faults {
+				w.t.Errorf("%s: status %d is not as documented: %s; %s; %v\n%s", what, resp.StatusCode, f.Message, f.Reason, f.SchemaValidationErrors, body)
+			}
+		}
+	}
+	return out
+}
+
+// routePath is the path of the route that serves the request, "" for none.
+func routePath(s *server, r *http.Request) string {
+	if !cleaned(r.URL.Path) {
+		return ""
+	}
+	_, pattern := s.mux.Handler(r)
+	return pattern
+}
+
+// want makes a request and fails the test where the status is another.
+func (w *world) want(status int, who tenant, method, target string, body any, options ...option) reply {
+	w.t.Helper()
+	r := w.do(who, method, target, body, options...)
+	if r.status != status {
+		w.t.Fatalf("%s %s: status %d, want %d: %s", method, target, r.status, status, r.body)
+	}
+	return r
+}
+
+// refused makes a request and fails the test where the code is another.
+func (w *world) refused(code string, who tenant, method, target string, body any, options ...option) reply {
+	w.t.Helper()
+	r := w.do(who, method, target, body, options...)
+	if r.code != code {
+		w.t.Errorf("%s %s: status %d, want %s: %s", method, target, r.status, code, r.body)
+	}
+	return r
+}
+
+// publicKey is a new key, as a line.
+func publicKey(t testing.TB) string {
+	t.Helper()
+	public, _, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := ssh.NewPublicKey(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(k))) + " user@machine"
+}
+
+// page's own deployment request, with a key that exists.
+func (w *world) seedBody() map[string]any {
+	return map[string]any{
+		"provider": "voltage-park", "offerId": "off_abc123", "gpuType": "NVIDIA B200", "gpuCount": 8, "region": "dallas-usa-5",
+		"operatingSystem": "Ubuntu 22.04", "instanceType": "BARE_METAL", "ssh_public_key": publicKey(w.t), "name": "my-training-run",
+	}
+}
+
+func (w *world) deploy(who tenant) id.ID {
+	w.t.Helper()
+	return id.ID(w.want(http.StatusCreated, who, "POST", Base+"/deployments", w.seedBody()).text("id"))
+}
+
+// settle lets the background work on a deployment come to rest.
+func (w *world) settle(d id.ID) {
+	w.t.Helper()
+	for range 4 {
+		if _, err := w.c.Deployments.Reconcile(w.t.Context(), d); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+func same(t *testing.T, what string, got, want any) {
+	t.Helper()
+	if g, w := fmt.Sprint(got), fmt.Sprint(want); g != w {
+		t.Errorf("%s: %s, want %s", what, g, w)
+	}
+}

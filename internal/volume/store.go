@@ -1,0 +1,136 @@
+package volume
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/id"
+)
+
+const columns = `id, account_id, name, size_gb, wanted_size_gb, provider, region, per_gb_hour, status, reason, deployment_id, mount_path,
+	created_at, status_since, available_at, deleted_at, clean_until, changes`
+
+func scan(row db.Row) (record, error) {
+	var r record
+	var created, since int64
+	var available, deleted, clean sql.NullInt64
+	err := row.Scan(&r.id, &r.account, &r.name, &r.sizeGB, &r.wantedGB, &r.provider, &r.region, &r.perGBHour, &r.status, &r.reason, &r.deployment, &r.mountPath,
+		&created, &since, &available, &deleted, &clean, &r.changes)
+	r.createdAt, r.since = db.At(created), db.At(since)
+	r.availableAt, r.deleted, r.cleanUntil = db.AtOrNil(available), db.AtOrNil(deleted), db.AtOrNil(clean)
+	return r, err
+}
+
+// insert tells false, and does nothing, where the account has a volume of that name.
+func insert(ctx context.Context, tx *db.Tx, r record) (bool, error) {
+	n, err := tx.Exec(ctx, `INSERT INTO volume (`+columns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 0)
+		ON CONFLICT DO NOTHING`,
+		r.id, r.account, r.name, r.sizeGB, r.wantedGB, r.provider, r.region, r.perGBHour, r.status, r.reason, r.deployment, r.mountPath,
+		db.Micros(r.createdAt), db.Micros(r.since), db.MicrosOrNull(r.availableAt), db.MicrosOrNull(r.deleted), db.MicrosOrNull(r.cleanUntil))
+	if err != nil {
+		return false, fmt.Errorf("insert volume: %w", err)
+	}
+	return n == 1, nil
+}
+
+func read(ctx context.Context, r db.Reader, volume id.ID) (record, bool, error) {
+	out, err := scan(r.QueryRow(ctx, `SELECT `+columns+` FROM volume WHERE id = $1`, volume))
+	if errors.Is(err, sql.ErrNoRows) {
+		return record{}, false, nil
+	}
+	return out, err == nil, err
+}
+
+// lock returns the row and keeps everybody else from changing it until the transaction ends: on
+// PostgreSQL others wait for this UPDATE, on SQLite there are no others.
+func lock(ctx context.Context, tx *db.Tx, volume id.ID) (record, bool, error) {
+	out, err := scan(tx.QueryRow(ctx, `UPDATE volume SET changes = changes + 1 WHERE id = $1 RETURNING `+columns, volume))
+	if errors.Is(err, sql.ErrNoRows) {
+		return record{}, false, nil
+	}
+	return out, err == nil, err
+}
+
+// save writes what can change of a row that was locked.
+func save(ctx context.Context, tx *db.Tx, r record) error {
+	n, err := tx.Exec(ctx, `
+		UPDATE volume SET name = $2, size_gb = $3, wanted_size_gb = $4, status = $5, reason = $6, deployment_id = $7, mount_path = $8,
+			status_since = $9, available_at = $10, deleted_at = $11, clean_until = $12
+		WHERE id = $1`,
+		r.id, r.name, r.sizeGB, r.wantedGB, r.status, r.reason, r.deployment, r.mountPath,
+		db.Micros(r.since), db.MicrosOrNull(r.availableAt), db.MicrosOrNull(r.deleted), db.MicrosOrNull(r.cleanUntil))
+	if err == nil && n != 1 {
+		err = errors.New("there is no such row")
+	}
+	if err != nil {
+		return fmt.Errorf("save volume %s: %w", r.id, err)
+	}
+	return nil
+}
+
+func query(ctx context.Context, r db.Reader, rest string, args ...any) ([]record, error) {
+	rows, err := r.Query(ctx, `SELECT `+columns+` FROM volume `+rest, args...)
+	if err != nil {
+		return nil, fmt.Errorf("read volumes: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	var out []record
+	for rows.Next() {
+		one, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, one)
+	}
+	return out, rows.Err()
+}
+
+func list(ctx context.Context, r db.Reader, account id.ID, p db.Page) ([]record, int, error) {
+	total := 0
+	if err := r.QueryRow(ctx, `SELECT COUNT(*) FROM volume WHERE account_id = $1 AND status <> 'deleted'`, account).Scan(&total); err != nil {
+		return nil, 0, fmt.Errorf("count volumes: %w", err)
+	}
+	out, err := query(ctx, r, `WHERE account_id = $1 AND status <> 'deleted' ORDER BY id DESC LIMIT $2 OFFSET $3`, account, p.Limit, p.Offset())
+	return out, total, err
+}
+
+func find(ctx context.Context, r db.Reader, account id.ID, ids []id.ID) ([]record, error) {
+	args := []any{account}
+	for _, v := range ids {
+		args = append(args, v)
+	}
+	return query(ctx, r, `WHERE account_id = $1 AND id IN `+db.In(2, len(ids)), args...)
+}
+
+// live returns the volumes that exist or are coming into being, by id.
+func live(ctx context.Context, r db.Reader, account id.ID) ([]record, error) {
+	return query(ctx, r, `WHERE account_id = $1 AND status NOT IN ('failed', 'deleting', 'deleted') ORDER BY id`, account)
+}
+
+// findName returns the volume that has the name, or "".
+func findName(ctx context.Context, r db.Reader, account id.ID, name string) (other id.ID, err error) {
+	err = r.QueryRow(ctx, `SELECT id FROM volume WHERE account_id = $1 AND name = $2 AND status NOT IN ('failed', 'deleted')`, account, name).Scan(&other)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return other, err
+}
+
+func attachedTo(ctx context.Context, r db.Reader, deployments []id.ID) (map[id.ID][]id.ID, error) {
+	args := make([]any, len(deployments))
+	for i, d := range deployments {
+		args[i] = d
+	}
+	records, err := query(ctx, r, `WHERE deployment_id IN `+db.In(1, len(args))+` AND deployment_id <> '' AND status IN ('attaching', 'attached', 'detaching') ORDER BY id`, args...)
+	if err != nil {
+		return nil, err
+	}
+	out := map[id.ID][]id.ID{}
+	for _, v := range records {
+		out[v.deployment] = append(out[v.deployment], v.id)
+	}
+	return out, nil
+}

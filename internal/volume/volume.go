@@ -1,0 +1,145 @@
+package volume
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/billetcloud/billet/internal/catalog"
+	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/event"
+	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/job"
+	"github.com/billetcloud/billet/internal/meter"
+	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/provider"
+	"github.com/billetcloud/billet/internal/wallet"
+)
+
+// KindVolume is the job that looks at one volume; its subject is the volume's id.
+const KindVolume job.Kind = "volume"
+
+// Status is where a volume is in its life.
+type Status string
+
+// The statuses. Failed and deleted are final.
+const (
+	StatusCreating  Status = "creating"
+	StatusAvailable Status = "available"
+	StatusAttaching Status = "attaching"
+	StatusAttached  Status = "attached"
+	StatusDetaching Status = "detaching"
+	StatusDeleting  Status = "deleting"
+	StatusDeleted   Status = "deleted"
+	StatusFailed    Status = "failed"
+)
+
+// Volume is persistent storage as its tenant sees it.
+type Volume struct {
+	ID   id.ID  `json:"id"`
+	Name string `json:"name"`
+	// SizeGB is in decimal GB (10⁹ bytes).
+	SizeGB int64 `json:"sizeGb"`
+	// GrowingToGB is the size it will have; nil while it does not grow.
+	GrowingToGB *int64 `json:"growingToGb"`
+	Provider    string `json:"provider"`
+	Region      string `json:"region"`
+	Status      Status `json:"status"`
+	// StatusReason says what went wrong with what was last wanted of it; nil where nothing did.
+	StatusReason *string `json:"statusReason"`
+	// AttachedTo is the deployment that has it, or that it is on its way to or from.
+	AttachedTo *id.ID `json:"attachedTo"`
+	// MountPath is where its files are in the machine, while it is attached.
+	MountPath *string `json:"mountPath"`
+	// HourlyPrice is SizeGB × HourlyPricePerGB.
+	HourlyPrice      money.Micros `json:"hourlyPrice"`
+	HourlyPricePerGB money.Micros `json:"hourlyPricePerGb"`
+	CostToDate       money.Micros `json:"costToDate"`
+	CreatedAt        time.Time    `json:"createdAt"`
+	DeletedAt        *time.Time   `json:"deletedAt"`
+}
+
+// Target is a deployment that a volume can be attached to.
+type Target struct {
+	Deployment       id.ID
+	Provider, Region string
+}
+
+// Config is what a Service needs. Every field is required.
+type Config struct {
+	DB        *db.DB
+	IDs       *id.Maker
+	Clock     clock.Clock
+	Log       *slog.Logger
+	Catalog   *catalog.Catalog
+	Meter     *meter.Meter
+	Wallet    *wallet.Ledger
+	Providers *provider.Set
+	Events    *event.Log
+	Jobs      *job.Queue
+}
+
+// Service is what can be done with volumes. It is safe for concurrent use.
+type Service struct{ c Config }
+
+// New returns a Service. It panics when a field is missing.
+func New(c Config) *Service {
+	if c.DB == nil || c.IDs == nil || c.Clock == nil || c.Log == nil || c.Catalog == nil || c.Meter == nil || c.Wallet == nil ||
+		c.Providers == nil || c.Events == nil || c.Jobs == nil {
+		panic("volume: New needs every field of its Config")
+	}
+	return &Service{c}
+}
+
+// record is a row of the table volume.
+type record struct {
+	id, account          id.ID
+	name                 string
+	sizeGB, wantedGB     int64
+	provider, region     string
+	perGBHour            money.Micros
+	status               Status
+	reason               string
+	deployment           id.ID // or ""
+	mountPath            string
+	createdAt, since     time.Time
+	availableAt, deleted *time.Time
+	cleanUntil           *time.Time
+	changes              int64 // raised by every lock
+}
+
+func (r *record) hourly() money.Micros { return r.perGBHour.Times(r.sizeGB) }
+
+func (r *record) labels() wallet.Labels {
+	return wallet.Labels{Provider: r.provider, Region: r.region, Name: r.name}
+}
+
+// held tells whether a deployment has the volume, or is about to, or about to lose it.
+func (r *record) held() bool {
+	return r.status == StatusAttaching || r.status == StatusAttached || r.status == StatusDetaching
+}
+
+func (r *record) volume(cost money.Micros) Volume {
+	v := Volume{
+		ID: r.id, Name: r.name, SizeGB: r.sizeGB, Provider: r.provider, Region: r.region, Status: r.status,
+		HourlyPrice: r.hourly(), HourlyPricePerGB: r.perGBHour, CostToDate: cost, CreatedAt: r.createdAt, DeletedAt: r.deleted,
+	}
+	if r.wantedGB > r.sizeGB {
+		v.GrowingToGB = &r.wantedGB
+	}
+	if r.reason != "" {
+		v.StatusReason = &r.reason
+	}
+	if r.held() {
+		v.AttachedTo = &r.deployment
+	}
+	if r.status == StatusAttached {
+		v.MountPath = &r.mountPath
+	}
+	return v
+}
+
+func notFound(volume id.ID) error {
+	return fault.New(fault.NotFound, "There is no volume %.40q; GET /volumes lists yours.", volume)
+}
