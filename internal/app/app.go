@@ -40,6 +40,8 @@ const (
 	workers = 16
 	// shutdownTime is how long requests may go on after the server was asked to stop.
 	shutdownTime = 10 * time.Second
+	// flushTime is how long the last uses of API keys may take to be written then.
+	flushTime = 5 * time.Second
 	// rereadEvery is how often the catalogue is compared with what other replicas wrote.
 	rereadEvery = 3 * time.Second
 	// flushEvery is how often the last uses of API keys are written.
@@ -54,7 +56,7 @@ type App struct {
 	c       Config
 	world   *sim.World // nil without Sim
 	catalog *catalog.Catalog
-	watch   func(context.Context) error
+	begin   []func(context.Context) error // leave the jobs behind that look round for ever
 	runner  *job.Runner
 	handler http.Handler
 	metrics *prometheus.Registry
@@ -109,6 +111,10 @@ func (a *App) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	proxies, err := parseNetworks(c.TrustedProxies)
+	if err != nil {
+		return err
+	}
 	m := meter.New(meter.Config{DB: a.DB, IDs: a.IDs, Wallet: a.Wallet, Events: a.Events, Jobs: a.Jobs})
 	a.catalog = catalog.New(catalog.Config{DB: a.DB, IDs: a.IDs, Clock: a.Clock, Providers: set, Jobs: a.Jobs, Log: log, Markup: func(slug string) int64 {
 		if bp, named := markup[slug]; named {
@@ -130,9 +136,9 @@ func (a *App) build(ctx context.Context) error {
 	answers := idempotency.New(idempotency.Config{DB: a.DB, Clock: a.Clock})
 	a.handler = httpapi.New(httpapi.Config{
 		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Real: time.Now, Log: log, Registry: a.metrics, Limiter: limiter, Accounts: a.Accounts, Catalog: a.catalog, SSHKeys: keys,
-		Wallet: a.Wallet, Meter: m, Volumes: volumes, Deployments: deployments, Events: a.Events, Idempotency: answers, Version: c.Version,
+		Wallet: a.Wallet, Meter: m, Volumes: volumes, Deployments: deployments, Events: a.Events, Idempotency: answers, Version: c.Version, TrustedProxies: proxies,
 	})
-	a.watch = deployments.StartWatching
+	a.begin = []func(context.Context) error{a.catalog.Start, deployments.StartWatching, a.startPurge}
 	a.runner = job.NewRunner(job.Config{DB: a.DB, Queue: a.Jobs, Clock: a.Clock, Real: time.Now, Log: log, Workers: workers})
 	a.runner.Handle(deployment.KindReconcile, deployments.Reconcile)
 	a.runner.Handle(volume.KindVolume, volumes.Reconcile)
@@ -154,6 +160,13 @@ func (a *App) limiter() (ratelimit.Limiter, error) {
 	}
 	a.closers = append(a.closers, l.Close)
 	return l, nil
+}
+
+// startPurge has kept answers forgotten from now on when their time is over.
+func (a *App) startPurge(ctx context.Context) error {
+	return a.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		return a.Jobs.Enqueue(ctx, tx, idempotency.KindPurge, idempotency.Fleet, tx.Now)
+	})
 }
 
 // Close gives back what Open took. Simulated machines go on running.
@@ -214,8 +227,10 @@ func (a *App) Run(ctx context.Context, started func(Started)) error {
 		}
 		s.Demo, s.DemoFile = &d, filepath.Join(a.c.DataDir, demoFile)
 	}
-	if err := errors.Join(a.catalog.Start(ctx), a.watch(ctx)); err != nil {
-		return err
+	for _, begin := range a.begin {
+		if err := begin(ctx); err != nil {
+			return err
+		}
 	}
 
 	if a.world != nil || a.DB.Engine() == db.SQLite { // the lock on the data directory says that nobody else is at work
@@ -247,16 +262,22 @@ func (a *App) Run(ctx context.Context, started func(Started)) error {
 	case err = <-failed:
 	}
 	a.c.Log.InfoContext(ctx, "stopping")
+	a.Events.EndWatches() // who waits for a deployment is answered now
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
 	defer cancel()
 	for _, server := range servers {
-		if e := server.Shutdown(grace); e != nil {
-			err = errors.Join(err, e, server.Close())
+		e := server.Shutdown(grace)
+		if errors.Is(e, context.DeadlineExceeded) { // as promised, and no fault of the server's
+			a.c.Log.WarnContext(ctx, "requests that took longer were cut off", "after", shutdownTime)
+			e = nil
 		}
+		err = errors.Join(err, e, server.Close())
 	}
 	stop()
 	wg.Wait()
-	return errors.Join(err, a.Accounts.FlushLastUse(grace))
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTime) // the requests may have used up theirs
+	defer cancel()
+	return errors.Join(err, a.Accounts.FlushLastUse(last))
 }
 
 // awaitOffers gives the providers a moment to answer, so that a server that says it serves has something to show.
@@ -286,7 +307,11 @@ func (a *App) server(h http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       2 * time.Minute,
+		// Longer than the longest poll; a statement as CSV streams within it.
+		WriteTimeout: 5 * time.Minute,
+		IdleTimeout:  2 * time.Minute,
+		// OPTIONS * is answered as everything else is.
+		DisableGeneralOptionsHandler: true,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(a.c.Log.Handler(), slog.LevelDebug), // noise of clients that break off
 	}

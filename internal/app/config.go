@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
 
 	"github.com/billetcloud/billet/internal/arrears"
+	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/provider"
 )
 
 // Config is everything that an operator can set. Each field is a flag and an environment variable of billetd.
@@ -72,6 +75,9 @@ func (c Config) check() error {
 	if c.ArrearsGrace < 0 || c.ArrearsKeepVolumes < c.ArrearsGrace {
 		errs = append(errs, errors.New("--arrears-keep-volumes must not be shorter than --arrears-grace, which must not be negative"))
 	}
+	if _, err := parseNetworks(c.TrustedProxies); err != nil {
+		errs = append(errs, fmt.Errorf("--trusted-proxies: %w", err))
+	}
 	if _, err := parseMarkup(c.Markup); err != nil {
 		errs = append(errs, fmt.Errorf("--markup: %w", err))
 	}
@@ -89,15 +95,36 @@ func parseMarkup(s string) (map[string]int64, error) {
 		if !named {
 			slug, percent = "", slug
 		}
-		whole, fraction, _ := strings.Cut(percent, ".")
-		var bp int64
-		if n, err := fmt.Sscanf(whole+(fraction + "00")[:2], "%d", &bp); err != nil || n != 1 || len(fraction) > 2 || bp < 0 || bp > 100_000 {
-			return nil, fmt.Errorf("%q is not a percentage from 0 to 1000 with at most two decimals", percent)
+		m, err := money.Parse(percent) // a decimal like any other: a hundredth of a per cent is 10,000 millionths
+		bp := int64(m) / 10_000
+		if err != nil || m%10_000 != 0 || bp < 0 || bp > 100_000 || (named && !provider.ValidSlug(slug)) {
+			return nil, fmt.Errorf("%q is not a percentage from 0 to 1000 with at most two decimals, alone or as provider=percentage", part)
 		}
 		if _, twice := out[slug]; twice {
 			return nil, fmt.Errorf("%q is given twice", part)
 		}
 		out[slug] = bp
+	}
+	return out, nil
+}
+
+// parseNetworks reads a comma-separated list of networks and single addresses.
+func parseNetworks(s string) ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for part := range strings.SplitSeq(s, ",") {
+		part = strings.TrimSpace(part)
+		if part == "" {
+			continue
+		}
+		p, err := netip.ParsePrefix(part)
+		if err != nil {
+			a, err := netip.ParseAddr(part)
+			if err != nil {
+				return nil, fmt.Errorf("%q is neither a network such as 10.0.0.0/8 nor an address", part)
+			}
+			p = netip.PrefixFrom(a, a.BitLen())
+		}
+		out = append(out, p.Masked())
 	}
 	return out, nil
 }
