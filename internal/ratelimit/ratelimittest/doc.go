@@ -1,2 +1,3 @@
-// Package ratelimittest is what every ratelimit.Limiter must do, as a test suite.
+// Package ratelimittest owns what every ratelimit.Limiter must do, as a test suite that each implementation
+// runs. It owns no limiter and no time: whoever runs it gives both.
 package ratelimittest
