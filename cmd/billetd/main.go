@@ -18,6 +18,7 @@ func main() {
 		return
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends at once who will not wait for the first
 	err := root().ExecuteContext(ctx)
 	stop()
 	if err != nil {

@@ -101,7 +101,7 @@ func keys() *cobra.Command {
 		f.IntVar(&deploy, "deploy-limit", account.DefaultLimits.Deploy, "deploys a minute")
 		must(cmd, "account", "name")
 	}, func(cmd *cobra.Command, o *app.Operator, out *output) error {
-		r := account.KeyRequest{Name: name, Scopes: account.AllScopes(), AllowedNetworks: networks, Limits: account.LimitOverrides{Read: &read, Write: &write, Deploy: &deploy}}
+		r := account.KeyRequest{Name: name, Scopes: account.AllScopes(), AllowedNetworks: networks, Limits: account.LimitOverrides{Read: given(cmd, "read-limit", &read), Write: given(cmd, "write-limit", &write), Deploy: given(cmd, "deploy-limit", &deploy)}}
 		if len(scopes) > 0 {
 			r.Scopes = nil
 			for _, s := range scopes {
@@ -128,7 +128,7 @@ func keys() *cobra.Command {
 		if err := checkPage(p); err != nil {
 			return err
 		}
-		list, _, err := o.Accounts.ListKeys(cmd.Context(), o.DB, id.ID(of), p)
+		list, _, err := o.Accounts.ListKeys(cmd.Context(), o.DB, id.ID(of), db.NewestFirst, p)
 		var rows [][]any
 		for _, k := range list {
 			rows = append(rows, []any{k.ID, k.Name, k.Prefix, when(k.ExpiresAt, "never"), when(k.RevokedAt, "no"), when(k.LastUsedAt, "never")})
@@ -151,6 +151,14 @@ func keys() *cobra.Command {
 		return out.print(cmd.OutOrStdout(), k, []any{"ID", "REVOKED"}, [][]any{{k.ID, when(k.RevokedAt, "no")}})
 	}))
 	return cmd
+}
+
+// given is the value of a flag that was given, nil of one that was not: such a limit follows the default, should that change.
+func given(cmd *cobra.Command, flag string, value *int) *int {
+	if cmd.Flags().Changed(flag) {
+		return value
+	}
+	return nil
 }
 
 func when(t *time.Time, otherwise string) string {

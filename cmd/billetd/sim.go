@@ -11,8 +11,8 @@ import (
 )
 
 func simulator() *cobra.Command {
-	cmd := &cobra.Command{Use: "sim", Short: "Move the clock of a server that runs with --sim, and see what its simulated upstream has"}
-	cmd.AddCommand(simAdvance(), simStatus())
+	cmd := &cobra.Command{Use: "sim", Short: "Move the clock of a server that runs with --sim, see what its simulated upstream has, and make it misbehave"}
+	cmd.AddCommand(simAdvance(), simStatus(), simFault())
 	return cmd
 }
 

@@ -14,9 +14,9 @@ import (
 
 // Account is who owns deployments, keys and a wallet.
 type Account struct {
-	ID        id.ID     `json:"id"`
-	Name      string    `json:"name"`
-	CreatedAt time.Time `json:"createdAt"`
+	ID        id.ID     `json:"id" doc:"Id of the account, acc_…."`
+	Name      string    `json:"name" doc:"What it is called."`
+	CreatedAt time.Time `json:"createdAt" doc:"When it was made."`
 }
 
 // Config is what a Service needs.

@@ -15,9 +15,9 @@ import (
 
 // Limits are how many calls of each class a key may make in a minute.
 type Limits struct {
-	Read   int `json:"read"`
-	Write  int `json:"write"`
-	Deploy int `json:"deploy"`
+	Read   int `json:"read" doc:"Reads a minute."`
+	Write  int `json:"write" doc:"Writes a minute."`
+	Deploy int `json:"deploy" doc:"Deploys a minute."`
 }
 
 // DefaultLimits hold for every key to which the operator gave no others.
@@ -53,20 +53,20 @@ const (
 
 // Key is an API key, without its secret.
 type Key struct {
-	ID      id.ID   `json:"id"`
+	ID      id.ID   `json:"id" doc:"Id of the key, key_…; not the secret."`
 	Account id.ID   `json:"-"`
-	Name    string  `json:"name"`
-	Scopes  []Scope `json:"scopes"`
+	Name    string  `json:"name" doc:"What it is called."`
+	Scopes  []Scope `json:"scopes" doc:"What it may do."`
 	// Prefix is the secret's beginning and an ellipsis, "pk_live_ab12…", to recognise it by.
-	Prefix string `json:"prefix"`
-	Limits Limits `json:"limits"`
+	Prefix string `json:"prefix" doc:"The beginning of the secret, to recognise it by."`
+	Limits Limits `json:"limits" doc:"How many calls of each kind it may make in a minute."`
 	// AllowedNetworks are addresses and CIDR networks; where there are none the key works from anywhere.
-	AllowedNetworks []string   `json:"allowedNetworks"`
-	ExpiresAt       *time.Time `json:"expiresAt"`
-	RevokedAt       *time.Time `json:"revokedAt"`
+	AllowedNetworks []string   `json:"allowedNetworks" doc:"Addresses and CIDR networks from which it works; anywhere where there are none."`
+	ExpiresAt       *time.Time `json:"expiresAt" doc:"When it ceases to work; null for never."`
+	RevokedAt       *time.Time `json:"revokedAt" doc:"When it was revoked; null while it is not."`
 	// LastUsedAt may lag behind by as long as FlushLastUse is not called.
-	LastUsedAt *time.Time `json:"lastUsedAt"`
-	CreatedAt  time.Time  `json:"createdAt"`
+	LastUsedAt *time.Time `json:"lastUsedAt" doc:"When it was last used, up to a minute behind; null for never."`
+	CreatedAt  time.Time  `json:"createdAt" doc:"When it was made."`
 }
 
 // Allows tells whether the key has the scope.
@@ -124,9 +124,9 @@ func (s *Service) CreateKey(ctx context.Context, tx *db.Tx, account id.ID, req K
 	return k, secret, nil
 }
 
-// ListKeys returns a page of the account's keys, revoked ones too, newest first, and how many there are.
-func (s *Service) ListKeys(ctx context.Context, r db.Reader, account id.ID, p db.Page) ([]Key, int, error) {
-	return listKeys(ctx, r, account, p)
+// ListKeys returns a page of the account's keys, revoked ones too, in that order, and how many there are.
+func (s *Service) ListKeys(ctx context.Context, r db.Reader, account id.ID, o db.Order, p db.Page) ([]Key, int, error) {
+	return listKeys(ctx, r, account, o, p)
 }
 
 // GetKey returns one key, or NOT_FOUND, also where it is another account's.

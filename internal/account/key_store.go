@@ -56,12 +56,12 @@ func insertKey(ctx context.Context, tx *db.Tx, k Key, hash string, o LimitOverri
 	return err
 }
 
-func listKeys(ctx context.Context, r db.Reader, account id.ID, p db.Page) ([]Key, int, error) {
+func listKeys(ctx context.Context, r db.Reader, account id.ID, o db.Order, p db.Page) ([]Key, int, error) {
 	var total int
 	if err := r.QueryRow(ctx, `SELECT COUNT(*) FROM api_key WHERE account_id = $1`, account).Scan(&total); err != nil {
 		return nil, 0, err
 	}
-	rows, err := r.Query(ctx, `SELECT `+keyColumns+` FROM api_key WHERE account_id = $1 ORDER BY id DESC LIMIT $2 OFFSET $3`,
+	rows, err := r.Query(ctx, `SELECT `+keyColumns+` FROM api_key WHERE account_id = $1 ORDER BY `+o.SQL()+` LIMIT $2 OFFSET $3`,
 		account, p.Limit, p.Offset())
 	keys, err := all(rows, err, scanKey)
 	return keys, total, err

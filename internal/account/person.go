@@ -25,10 +25,10 @@ const (
 
 // Person is somebody who signs in for an account.
 type Person struct {
-	ID        id.ID     `json:"id"`
+	ID        id.ID     `json:"id" doc:"Id of the person."`
 	Account   id.ID     `json:"-"`
-	Email     string    `json:"email"`
-	CreatedAt time.Time `json:"createdAt"`
+	Email     string    `json:"email" doc:"E-mail address to sign in with, in small letters."`
+	CreatedAt time.Time `json:"createdAt" doc:"When the person was added."`
 }
 
 // CreatePerson makes a person who may sign in for the account. It answers INVALID_REQUEST with all

@@ -91,12 +91,19 @@ func (a *App) build(ctx context.Context) error {
 	a.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	var providers []provider.Provider
 	if c.Sim {
-		world, err := sim.Open(ctx, sim.Config{Dir: filepath.Join(c.DataDir, "sim"), Clock: a.Clock, Log: log})
+		if err := a.claimDatabase(ctx); err != nil {
+			return err
+		}
+		machines := sim.ListenSSH
+		if c.SimMachines == "banner" {
+			machines = sim.ListenBanner
+		}
+		world, err := sim.Open(ctx, sim.Config{Dir: filepath.Join(c.DataDir, "sim"), Clock: a.Clock, Log: log, Listen: machines})
 		if err != nil {
 			return fmt.Errorf("open the simulator: %w", err)
 		}
 		a.world = world
-		if isolated, reason := node.Isolation(ctx); !isolated {
+		if isolated, reason := node.Isolation(ctx); !isolated && machines == sim.ListenSSH {
 			log.WarnContext(ctx, "simulated machines cannot be isolated here: they run with this user's rights, or not at all where that is root", "reason", reason)
 		}
 		a.closers = append(a.closers, world.Close)
@@ -115,7 +122,7 @@ func (a *App) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	m := meter.New(meter.Config{DB: a.DB, IDs: a.IDs, Wallet: a.Wallet, Events: a.Events, Jobs: a.Jobs})
+	m := meter.New(meter.Config{DB: a.DB, Wallet: a.Wallet, Events: a.Events, Jobs: a.Jobs})
 	a.catalog = catalog.New(catalog.Config{DB: a.DB, IDs: a.IDs, Clock: a.Clock, Providers: set, Jobs: a.Jobs, Log: log, Markup: func(slug string) int64 {
 		if bp, named := markup[slug]; named {
 			return bp
@@ -218,7 +225,9 @@ func (a *App) Run(ctx context.Context, started func(Started)) error {
 		}
 		defer func() { _ = os.Remove(filepath.Join(a.c.DataDir, socketFile)) }()
 		defer func() { _ = sl.Close() }()
-		servers, listeners = append(servers, a.server(socketHandler(a.c.DataDir, a.simulated, a.runner, a.world))), append(listeners, sl)
+		operator := a.server(socketHandler(a.c.DataDir, a.simulated, a.runner, a.world))
+		operator.WriteTimeout = 0 // a year with many machines takes its time
+		servers, listeners = append(servers, operator), append(listeners, sl)
 	}
 	if a.c.Demo {
 		d, err := ensureDemo(ctx, a.Operator, a.c.DataDir, s.URL)
@@ -233,7 +242,7 @@ func (a *App) Run(ctx context.Context, started func(Started)) error {
 		}
 	}
 
-	if a.world != nil || a.DB.Engine() == db.SQLite { // the lock on the data directory says that nobody else is at work
+	if a.world != nil || a.DB.Engine() == db.SQLite { // the lock on the data directory, or on the database, says that nobody else is at work
 		if err := a.runner.TakeOver(ctx); err != nil {
 			return err
 		}
@@ -312,8 +321,8 @@ func (a *App) server(h http.Handler) *http.Server {
 		IdleTimeout:  2 * time.Minute,
 		// OPTIONS * is answered as everything else is.
 		DisableGeneralOptionsHandler: true,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(a.c.Log.Handler(), slog.LevelDebug), // noise of clients that break off
+		MaxHeaderBytes:               64 << 10,
+		ErrorLog:                     slog.NewLogLogger(a.c.Log.Handler(), slog.LevelDebug), // noise of clients that break off
 	}
 }
 

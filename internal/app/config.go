@@ -28,6 +28,9 @@ type Config struct {
 	RedisURL string
 	// Sim adds the simulated providers, and a clock that `billetd sim advance` moves.
 	Sim bool
+	// SimMachines is what a simulated machine is made of: "ssh", processes of its own with an SSH server, or "banner", a listener in
+	// this process that only greets, for tests with many.
+	SimMachines string
 	// Demo makes a demo account once and writes how to use it to DataDir/demo.json.
 	Demo bool
 	// ArrearsGrace and ArrearsKeepVolumes say how long deployments and volumes outlast the money.
@@ -44,7 +47,7 @@ type Config struct {
 // Default returns the configuration that needs nothing set.
 func Default() Config {
 	return Config{
-		Listen: "127.0.0.1:8080", MetricsListen: "127.0.0.1:9464", DataDir: "./data",
+		Listen: "127.0.0.1:8080", MetricsListen: "127.0.0.1:9464", DataDir: "./data", SimMachines: "ssh",
 		ArrearsGrace: arrears.DefaultGrace, ArrearsKeepVolumes: arrears.DefaultKeepVolumes,
 	}
 }
@@ -71,6 +74,9 @@ func (c Config) check() error {
 		if u, err := url.Parse(c.DatabaseURL); err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
 			errs = append(errs, errors.New("--database-url must begin with postgres://; leave it out for SQLite"))
 		}
+	}
+	if c.SimMachines != "ssh" && c.SimMachines != "banner" {
+		errs = append(errs, errors.New("--sim-machines must be ssh or banner"))
 	}
 	if c.ArrearsGrace < 0 || c.ArrearsKeepVolumes < c.ArrearsGrace {
 		errs = append(errs, errors.New("--arrears-keep-volumes must not be shorter than --arrears-grace, which must not be negative"))

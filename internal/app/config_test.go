@@ -14,11 +14,12 @@ func TestEveryFaultOfTheConfigurationIsNamedAtOnce(t *testing.T) {
 	}
 	bad := good
 	bad.Listen, bad.MetricsListen, bad.DatabaseURL, bad.Markup, bad.TrustedProxies, bad.ArrearsGrace = "8080", "0.0.0.0:9464", "mysql://x", "abc", "10.0.0.0/99", -1
+	bad.SimMachines = "paper"
 	err := bad.check()
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	for _, flag := range []string{"--listen", "--metrics-listen", "--database-url", "--markup", "--trusted-proxies", "--arrears-grace"} {
+	for _, flag := range []string{"--listen", "--metrics-listen", "--database-url", "--markup", "--trusted-proxies", "--arrears-grace", "--sim-machines"} {
 		if !strings.Contains(err.Error(), flag) {
 			t.Errorf("%s is not named in: %v", flag, err)
 		}

@@ -9,7 +9,8 @@
 // Invariants:
 //   - Open has no effect that a second Open would not have again; nothing runs before Run.
 //   - What Run started has stopped when Run returns, in the reverse order, and no request that was accepted is cut off
-//     before its ten seconds.
+//     before its ten seconds; one that only waits for something to happen is answered at once.
 //   - The operator's socket has mode 0600 and exists only with Sim; time travel is impossible without it.
-//   - The simulated clock's new offset is on the disk before the clock moves, so that a crash never turns time back.
+//   - The simulated clock's new offset is on the disk before the clock moves, so that a crash never turns time back,
+//     and where the clock stands afterwards once it has moved.
 package app

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -34,6 +35,15 @@ type SimStatus struct {
 	Now      time.Time           `json:"now"`
 	Machines []sim.MachineStatus `json:"machines"`
 }
+
+// SimFaults is how the simulated upstream misbehaves, at the server's time.
+type SimFaults struct {
+	Now    time.Time   `json:"now"`
+	Faults []sim.Fault `json:"faults"`
+}
+
+// maxFault bounds the text of a fault that is sent.
+const maxFault = 64 << 10
 
 // socketPath returns a path of the socket that is short enough: the system allows about a hundred bytes,
 // and data directories can be deep. release must be called once the path has been used.
@@ -91,6 +101,22 @@ func socketHandler(dir string, c *clock.Simulated, runner *job.Runner, world *si
 		}
 		answer(w, status(), err)
 	})
+	faults := func() SimFaults { return SimFaults{Now: c.Now(), Faults: world.Faults()} }
+	mux.HandleFunc("GET /sim/faults", func(w http.ResponseWriter, r *http.Request) { answer(w, faults(), nil) })
+	mux.HandleFunc("POST /sim/faults", func(w http.ResponseWriter, r *http.Request) {
+		var f sim.Fault
+		decoder := json.NewDecoder(io.LimitReader(r.Body, maxFault))
+		decoder.DisallowUnknownFields()
+		err := decoder.Decode(&f)
+		if err == nil {
+			f, err = world.AddFault(r.Context(), f)
+		}
+		answer(w, f, err)
+	})
+	mux.HandleFunc("DELETE /sim/faults", func(w http.ResponseWriter, r *http.Request) {
+		err := world.ClearFaults(r.Context(), r.URL.Query()["id"]...)
+		answer(w, faults(), err)
+	})
 	return mux
 }
 
@@ -100,7 +126,10 @@ func advance(ctx context.Context, dir string, c *clock.Simulated, runner *job.Ru
 	if err := saveClock(dir, c.Offset()+d); err != nil {
 		return fmt.Errorf("keep the clock: %w", err)
 	}
-	return runner.Travel(ctx, c, target)
+	// The way takes real time, and a traveller may go away on it. The operator's verbs, and the next start, go by where
+	// the clock stands.
+	err := runner.Travel(ctx, c, target)
+	return errors.Join(err, saveClock(dir, c.Offset()))
 }
 
 func answer(w http.ResponseWriter, v any, err error) {
@@ -114,16 +143,37 @@ func answer(w http.ResponseWriter, v any, err error) {
 
 // SimAdvance asks the running server on that data directory to move its clock, and waits for it.
 func SimAdvance(ctx context.Context, dir string, by time.Duration) (SimStatus, error) {
-	return ask(ctx, dir, http.MethodPost, "/sim/advance?by="+by.String())
+	return ask[SimStatus](ctx, dir, http.MethodPost, "/sim/advance?by="+by.String(), nil)
 }
 
 // AskSimStatus asks the running server on that data directory what the simulated upstream has.
 func AskSimStatus(ctx context.Context, dir string) (SimStatus, error) {
-	return ask(ctx, dir, http.MethodGet, "/sim/status")
+	return ask[SimStatus](ctx, dir, http.MethodGet, "/sim/status", nil)
 }
 
-func ask(ctx context.Context, dir, method, target string) (SimStatus, error) {
-	var s SimStatus
+// SimAddFault makes the upstream of the running server on that data directory misbehave, and returns the fault as it is kept.
+func SimAddFault(ctx context.Context, dir string, f sim.Fault) (sim.Fault, error) {
+	return ask[sim.Fault](ctx, dir, http.MethodPost, "/sim/faults", f)
+}
+
+// AskSimFaults asks the running server on that data directory how its upstream misbehaves.
+func AskSimFaults(ctx context.Context, dir string) (SimFaults, error) {
+	return ask[SimFaults](ctx, dir, http.MethodGet, "/sim/faults", nil)
+}
+
+// SimClearFaults takes back the faults with those IDs, or, without any, all of them, and returns what is left.
+func SimClearFaults(ctx context.Context, dir string, ids ...string) (SimFaults, error) {
+	return ask[SimFaults](ctx, dir, http.MethodDelete, "/sim/faults?"+url.Values{"id": ids}.Encode(), nil)
+}
+
+// ask sends what is not nil as JSON, and reads an answer of type T.
+func ask[T any](ctx context.Context, dir, method, target string, send any) (s T, err error) {
+	var body bytes.Buffer
+	if send != nil {
+		if err := json.NewEncoder(&body).Encode(send); err != nil {
+			return s, err
+		}
+	}
 	client := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		path, release, err := socketPath(dir)
 		if err != nil {
@@ -133,7 +183,7 @@ func ask(ctx context.Context, dir, method, target string) (SimStatus, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", path)
 	}}}
 	defer client.CloseIdleConnections()
-	r, err := http.NewRequestWithContext(ctx, method, "http://billetd"+target, nil)
+	r, err := http.NewRequestWithContext(ctx, method, "http://billetd"+target, &body)
 	if err != nil {
 		return s, err
 	}

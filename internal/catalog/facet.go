@@ -11,41 +11,41 @@ import (
 
 // Counts are how many offers there are of something, and from what price on.
 type Counts struct {
-	Offers          int `json:"offers"`
-	AvailableOffers int `json:"availableOffers"`
+	Offers          int `json:"offers" doc:"How many offers there are."`
+	AvailableOffers int `json:"availableOffers" doc:"How many of them can be had now."`
 	// LowestHourlyPrice and LowestHourlyPricePerGPU are of the offers that can be had now; nil where there are none.
-	LowestHourlyPrice       *money.Micros `json:"lowestHourlyPrice"`
-	LowestHourlyPricePerGPU *money.Micros `json:"lowestHourlyPricePerGpu"`
+	LowestHourlyPrice       *money.Micros `json:"lowestHourlyPrice" doc:"US dollars an hour of the cheapest that can be had now; null where there is none."`
+	LowestHourlyPricePerGPU *money.Micros `json:"lowestHourlyPricePerGpu" doc:"US dollars an hour and GPU of the cheapest that can be had now; null where there is none."`
 }
 
 // ProviderFacet is a provider as a tenant sees it.
 type ProviderFacet struct {
-	Slug   string `json:"slug"`
-	Name   string `json:"name"`
-	Status Status `json:"status"`
+	Slug   string `json:"slug" doc:"What filters and deploys call it."`
+	Name   string `json:"name" doc:"What people call it."`
+	Status Status `json:"status" doc:"Whether it answers: up, degraded (its answers are old) or down."`
 	// Volumes tells whether the provider has persistent volumes to be had now.
-	Volumes bool `json:"volumes"`
+	Volumes bool `json:"volumes" doc:"Whether it has persistent volumes to be had now."`
 	Counts
 	// AsOf is when the provider last answered.
-	AsOf *time.Time `json:"asOf"`
+	AsOf *time.Time `json:"asOf" doc:"When it last answered; null for never."`
 }
 
 // RegionFacet is a region of a provider.
 type RegionFacet struct {
-	Slug     string  `json:"slug"`
-	Name     string  `json:"name"`
-	Country  *string `json:"country"`
-	Provider string  `json:"provider"`
-	Volumes  bool    `json:"volumes"`
+	Slug     string  `json:"slug" doc:"What filters and deploys call it."`
+	Name     string  `json:"name" doc:"What people call it."`
+	Country  *string `json:"country" doc:"ISO 3166-1 alpha-2 code."`
+	Provider string  `json:"provider" doc:"Slug of the provider whose region it is."`
+	Volumes  bool    `json:"volumes" doc:"Whether persistent volumes can be had there now."`
 	Counts
 }
 
 // GPUFacet is a GPU type with one size of memory.
 type GPUFacet struct {
-	GPUType     string `json:"gpuType"`
-	GPUMemoryGB int    `json:"gpuMemoryGb"`
+	GPUType     string `json:"gpuType" doc:"GPU type, such as NVIDIA B200."`
+	GPUMemoryGB int    `json:"gpuMemoryGb" doc:"Memory of one GPU, in decimal GB."`
 	Counts
-	Providers []string `json:"providers"` // slugs
+	Providers []string `json:"providers" doc:"Slugs of the providers that offer it."` // slugs
 }
 
 // Providers returns every configured provider, by slug, also those without offers.

@@ -13,32 +13,32 @@ const MinimumRuntime = 25 * time.Minute
 
 // Offer is what may be launched, in one region, at a price now. Its slices and pointers are shared: read only.
 type Offer struct {
-	ID           id.ID                 `json:"id"`
-	Provider     string                `json:"provider"`
-	GPUType      string                `json:"gpuType"`
-	GPUCount     int                   `json:"gpuCount"`
-	GPUMemoryGB  int                   `json:"gpuMemoryGb"` // of one GPU
-	VCPUs        int                   `json:"vcpus"`
-	MemoryGB     int                   `json:"memoryGb"`
-	StorageGB    int                   `json:"storageGb"`
-	Interconnect *string               `json:"interconnect"`
-	InstanceType provider.InstanceType `json:"instanceType"`
-	Region       string                `json:"region"`
-	RegionName   string                `json:"regionName"`
+	ID           id.ID                 `json:"id" doc:"Id of the offer, off_…; what offerId in a deploy names."`
+	Provider     string                `json:"provider" doc:"Slug of the provider."`
+	GPUType      string                `json:"gpuType" doc:"GPU type, such as NVIDIA B200."`
+	GPUCount     int                   `json:"gpuCount" doc:"GPUs in the machine."`
+	GPUMemoryGB  int                   `json:"gpuMemoryGb" doc:"Memory of one GPU, in decimal GB."` // of one GPU
+	VCPUs        int                   `json:"vcpus" doc:"Virtual or physical CPU cores."`
+	MemoryGB     int                   `json:"memoryGb" doc:"Main memory, in decimal GB."`
+	StorageGB    int                   `json:"storageGb" doc:"Storage inside the machine, in decimal GB; it ends with the machine."`
+	Interconnect *string               `json:"interconnect" doc:"What joins the GPUs or machines; null where the provider does not say."`
+	InstanceType provider.InstanceType `json:"instanceType" doc:"A whole machine, a virtual one, one that may be taken back, or several."`
+	Region       string                `json:"region" doc:"Slug of the region."`
+	RegionName   string                `json:"regionName" doc:"The region in words."`
 	// Country is an ISO 3166-1 alpha-2 code.
-	Country          *string  `json:"country"`
-	OperatingSystems []string `json:"operatingSystems"`
+	Country          *string  `json:"country" doc:"ISO 3166-1 alpha-2 code."`
+	OperatingSystems []string `json:"operatingSystems" doc:"What can be installed; a deploy names one of them."`
 	// HourlyPrice is what a tenant pays for the whole offer, HourlyPricePerGPU that divided by
 	// GPUCount, rounded half-up to the micro-dollar: for comparing, never for charging.
-	HourlyPrice       money.Micros `json:"hourlyPrice"`
-	HourlyPricePerGPU money.Micros `json:"hourlyPricePerGpu"`
-	Available         bool         `json:"available"`
+	HourlyPrice       money.Micros `json:"hourlyPrice" doc:"US dollars an hour for the whole offer, before it is agreed by a deploy."`
+	HourlyPricePerGPU money.Micros `json:"hourlyPricePerGpu" doc:"US dollars an hour by GPU, rounded half-up to six decimals: for comparing, never charged."`
+	Available         bool         `json:"available" doc:"Whether it can be had now."`
 	// Stock is how many can be had now; nil where the provider does not say.
-	Stock                 *int               `json:"stock"`
-	MinimumRuntimeMinutes int                `json:"minimumRuntimeMinutes"`
-	Abilities             provider.Abilities `json:"abilities"`
+	Stock                 *int               `json:"stock" doc:"How many can be had now; null where the provider does not say."`
+	MinimumRuntimeMinutes int                `json:"minimumRuntimeMinutes" doc:"For how many minutes a deployment must run before it can be terminated."`
+	Abilities             provider.Abilities `json:"abilities" doc:"What the provider can do with the machine."`
 	// AsOf is when the provider last confirmed the offer.
-	AsOf time.Time `json:"asOf"`
+	AsOf time.Time `json:"asOf" doc:"When the provider last confirmed all this."`
 
 	// Key is the provider's own name for the offer.
 	Key string `json:"-"`
@@ -48,21 +48,21 @@ type Offer struct {
 
 // PricePoint is what an offer cost, and whether it was to be had, from At until the next point.
 type PricePoint struct {
-	At          time.Time    `json:"at"`
-	HourlyPrice money.Micros `json:"hourlyPrice"`
-	Available   bool         `json:"available"`
-	Stock       *int         `json:"stock"`
+	At          time.Time    `json:"at" doc:"From when it held."`
+	HourlyPrice money.Micros `json:"hourlyPrice" doc:"US dollars an hour for the whole offer."`
+	Available   bool         `json:"available" doc:"Whether it was to be had."`
+	Stock       *int         `json:"stock" doc:"How many were to be had; null where the provider does not say."`
 }
 
 // VolumePrice is where volumes can be had, what they cost a tenant, and within what sizes.
 type VolumePrice struct {
-	Provider   string `json:"provider"`
-	Region     string `json:"region"`
-	RegionName string `json:"regionName"`
+	Provider   string `json:"provider" doc:"Slug of the provider."`
+	Region     string `json:"region" doc:"Slug of the region."`
+	RegionName string `json:"regionName" doc:"The region in words."`
 	// PerGBHour is the price of a decimal GB for an hour.
-	PerGBHour money.Micros `json:"hourlyPricePerGb"`
-	MinSizeGB int64        `json:"minSizeGb"`
-	MaxSizeGB int64        `json:"maxSizeGb"`
+	PerGBHour money.Micros `json:"hourlyPricePerGb" doc:"US dollars an hour for one decimal GB."`
+	MinSizeGB int64        `json:"minSizeGb" doc:"The smallest volume, in decimal GB."`
+	MaxSizeGB int64        `json:"maxSizeGb" doc:"The largest volume, in decimal GB."`
 
 	// CostPrice is what the provider asks per GB and hour, before the markup.
 	CostPrice money.Micros `json:"-"`

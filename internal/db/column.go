@@ -58,3 +58,29 @@ type Page struct {
 
 // Offset returns how many rows come before the page.
 func (p Page) Offset() int { return (p.Number - 1) * p.Limit }
+
+// Order is the order of a list of things that have a name. They are sorted by id where it is time
+// that counts: ids rise with it.
+type Order int
+
+// The orders.
+const (
+	NewestFirst Order = iota
+	OldestFirst
+	ByName
+	ByNameDown
+)
+
+// SQL returns what follows ORDER BY in a table with the columns id and name.
+func (o Order) SQL() string {
+	switch o {
+	case OldestFirst:
+		return "id"
+	case ByName:
+		return "lower(name), id"
+	case ByNameDown:
+		return "lower(name) DESC, id DESC"
+	default:
+		return "id DESC"
+	}
+}

@@ -63,6 +63,9 @@ func (d *DB) Engine() Engine { return d.c.Engine }
 // Handle returns the writing pool, for the migrations.
 func (d *DB) Handle() *sql.DB { return d.c.Write }
 
+// Pools returns both pools, for measuring what the database does by itself.
+func (d *DB) Pools() (read, write *sql.DB) { return d.c.Read, d.c.Write }
+
 // Ping tells whether both pools answer.
 func (d *DB) Ping(ctx context.Context) error {
 	return errors.Join(d.c.Write.PingContext(ctx), d.c.Read.PingContext(ctx))

@@ -20,63 +20,63 @@ const MinimumBalance = 50 * money.USD
 
 // Deployment is a tenant's machine through its life, as the API shows it.
 type Deployment struct {
-	ID      id.ID  `json:"id"`
+	ID      id.ID  `json:"id" doc:"Id of the deployment, dep_…; empty for a dry run."`
 	Account id.ID  `json:"-"`
-	Name    string `json:"name"`
-	Status  Status `json:"status"`
+	Name    string `json:"name" doc:"What it is called."`
+	Status  Status `json:"status" doc:"Where it is in its life; terminated, failed and interrupted are final."`
 	// StatusCause is why the status is what it is, as a stable word; StatusReason says it in words where there is more to say.
-	StatusCause  Cause   `json:"statusCause"`
-	StatusReason *string `json:"statusReason"`
+	StatusCause  Cause   `json:"statusCause" doc:"Why the status is what it is, as a stable word."`
+	StatusReason *string `json:"statusReason" doc:"The same in words, where there is more to say."`
 
-	Provider        string                `json:"provider"`
-	OfferID         id.ID                 `json:"offerId"`
-	GPUType         string                `json:"gpuType"`
-	GPUCount        int                   `json:"gpuCount"`
-	Region          string                `json:"region"`
-	OperatingSystem string                `json:"operatingSystem"`
-	InstanceType    provider.InstanceType `json:"instanceType"`
-	Abilities       provider.Abilities    `json:"abilities"`
+	Provider        string                `json:"provider" doc:"Slug of the provider."`
+	OfferID         id.ID                 `json:"offerId" doc:"The offer that it was made of."`
+	GPUType         string                `json:"gpuType" doc:"GPU type, such as NVIDIA B200."`
+	GPUCount        int                   `json:"gpuCount" doc:"GPUs in the machine."`
+	Region          string                `json:"region" doc:"Slug of the region."`
+	OperatingSystem string                `json:"operatingSystem" doc:"What is installed."`
+	InstanceType    provider.InstanceType `json:"instanceType" doc:"A whole machine, a virtual one, one that may be taken back, or several."`
+	Abilities       provider.Abilities    `json:"abilities" doc:"What the provider can do with the machine."`
 	// HourlyPrice is what an hour costs, agreed when the deployment was created.
-	HourlyPrice money.Micros `json:"hourlyPrice"`
+	HourlyPrice money.Micros `json:"hourlyPrice" doc:"US dollars an hour, agreed when it was created."`
 
-	// IPAddress and what follows are known once the machine runs.
-	IPAddress  *string `json:"ipAddress"`
-	SSHUser    *string `json:"sshUser"`
-	SSHPort    *int    `json:"sshPort"`
-	SSHCommand *string `json:"sshCommand"`
+	// IPAddress and what follows are known once the machine runs, and until the deployment has ended.
+	IPAddress  *string `json:"ipAddress" doc:"Where SSH answers; null until it does."`
+	SSHUser    *string `json:"sshUser" doc:"Who to log in as."`
+	SSHPort    *int    `json:"sshPort" doc:"Port of SSH."`
+	SSHCommand *string `json:"sshCommand" doc:"What to type to log in."`
 	// SSHHostKeys are known_hosts lines.
-	SSHHostKeys []string `json:"sshHostKeys"`
-	SSHKeys     []KeyRef `json:"sshKeys"`
-	VolumeIDs   []id.ID  `json:"volumeIds"`
-	Tags        []string `json:"tags"`
-	Steps       []Step   `json:"steps"`
-	CloudInit   bool     `json:"cloudInit"`
+	SSHHostKeys []string `json:"sshHostKeys" doc:"The machine’s own keys, as known_hosts lines."`
+	SSHKeys     []KeyRef `json:"sshKeys" doc:"The public keys that may log in."`
+	VolumeIDs   []id.ID  `json:"volumeIds" doc:"Volumes that are attached, or on their way to or from it."`
+	Tags        []string `json:"tags" doc:"Words of yours."`
+	Steps       []Step   `json:"steps" doc:"How far deploying has come."`
+	CloudInit   bool     `json:"cloudInit" doc:"Whether it was given a cloud-config."`
 	// PendingAction is what the provider is still to be asked for: "reboot", "power-on", "power-off", "reinstall".
-	PendingAction *Action `json:"pendingAction"`
+	PendingAction *Action `json:"pendingAction" doc:"What the provider is still to do; null where nothing is."`
 
 	// CostToDate is what was charged less what was refunded.
-	CostToDate money.Micros `json:"costToDate"`
+	CostToDate money.Micros `json:"costToDate" doc:"US dollars charged so far, less refunds."`
 	// TerminableAt is the first instant at which a terminate is accepted.
-	TerminableAt          time.Time  `json:"terminableAt"`
-	AutoTerminateAt       *time.Time `json:"autoTerminateAt"`
-	TerminationProtection bool       `json:"terminationProtection"`
-	CreatedAt             time.Time  `json:"createdAt"`
+	TerminableAt          time.Time  `json:"terminableAt" doc:"From when on it can be terminated."`
+	AutoTerminateAt       *time.Time `json:"autoTerminateAt" doc:"When it ends by itself; null for never."`
+	TerminationProtection bool       `json:"terminationProtection" doc:"While true, a terminate is refused."`
+	CreatedAt             time.Time  `json:"createdAt" doc:"When it was asked for."`
 	// StartedAt is when SSH first answered and the first hour began.
-	StartedAt *time.Time `json:"startedAt"`
+	StartedAt *time.Time `json:"startedAt" doc:"When SSH first answered and the first hour began; null before."`
 	// BilledUntil is the instant to which the tenant pays, known from the accepted terminate on.
-	BilledUntil *time.Time `json:"billedUntil"`
+	BilledUntil *time.Time `json:"billedUntil" doc:"To when it is paid for, known from the accepted terminate on."`
 	// TerminatedAt is BilledUntil once the status is final.
-	TerminatedAt *time.Time `json:"terminatedAt"`
+	TerminatedAt *time.Time `json:"terminatedAt" doc:"The same instant, once the machine has ended; null before."`
 	// DryRun tells that nothing was made: the deployment shows what would be.
-	DryRun bool `json:"dryRun,omitempty"`
+	DryRun bool `json:"dryRun,omitempty" doc:"true where nothing was made, and this is what would be."`
 }
 
 // KeyRef is a public key that may log in.
 type KeyRef struct {
 	// ID is nil for a key that was given in the request and is not registered.
-	ID          *id.ID `json:"id"`
-	Name        string `json:"name"`
-	Fingerprint string `json:"fingerprint"`
+	ID          *id.ID `json:"id" doc:"Id of the saved key, ssh_…; null for one that was only in the request."`
+	Name        string `json:"name" doc:"What it is called."`
+	Fingerprint string `json:"fingerprint" doc:"SHA256:…, as ssh-keygen -l shows it."`
 }
 
 // Action is something that a provider can be asked to do with a machine.
@@ -92,15 +92,15 @@ const (
 
 // CanTerminate tells whether, and at what cost, a deployment could be terminated now.
 type CanTerminate struct {
-	CanTerminate bool `json:"canTerminate"`
+	CanTerminate bool `json:"canTerminate" doc:"Whether a terminate would be accepted now."`
 	// Reason says what is in the way, nil where nothing is.
-	Reason           *string   `json:"reason"`
-	TerminableAt     time.Time `json:"terminableAt"`
-	RemainingSeconds int64     `json:"remainingSeconds"`
+	Reason           *string   `json:"reason" doc:"What is in the way; null where nothing is."`
+	TerminableAt     time.Time `json:"terminableAt" doc:"From when on the minimum runtime is met."`
+	RemainingSeconds int64     `json:"remainingSeconds" doc:"Seconds until then; 0 once it is met."`
 	// Refund is what would come back of the hour that is paid, were the deployment terminated at this instant.
-	Refund money.Micros `json:"refund"`
+	Refund money.Micros `json:"refund" doc:"US dollars that would come back of the hour that is paid."`
 	// Release is the hold that would be given back, where the deployment does not run yet.
-	Release money.Micros `json:"release"`
+	Release money.Micros `json:"release" doc:"US dollars set aside that would be given back, where it does not run yet."`
 }
 
 // row is a deployment as the database keeps it, with what tenants do not see.
@@ -147,7 +147,7 @@ func (r *row) finish() {
 		d.SSHKeys[i] = k.KeyRef
 	}
 	d.SSHHostKeys = []string{}
-	if r.address == "" {
+	if r.address == "" || d.Status.Final() { // an address that was given back may be somebody else's by now
 		return
 	}
 	d.IPAddress, d.SSHUser, d.SSHPort = &r.address, &r.sshUser, &r.sshPort

@@ -15,7 +15,9 @@
 //     the same transaction as the money that goes with it and the event that tells of it.
 //   - Running means that SSH answered. The first hour begins then; until then nothing is owed.
 //   - The tenant's time, and bill, end with the accepted terminate (or the planned instant, also when the server was down
-//     then); the machine's end is pursued until the provider confirms it, however long that takes.
+//     then and whoever ends the deployment first); the machine's end is pursued until the provider confirms it, however long that takes.
+//   - A provider has a minute for an answer, and nothing that it says can keep a change from being written.
+//   - Nothing is launched once the time for it is up.
 //   - A deployment that failed costs nothing, and its machine, if there is one, is ended like any other.
 //
 // The lifecycle; a test holds this drawing against the table in transition.go:

@@ -28,34 +28,37 @@ func (s *Service) Reconcile(ctx context.Context, deployment id.ID) (job.Outcome,
 	if err != nil || !found {
 		return job.Done(), err
 	}
-	p, known := s.c.Providers.Get(x.Provider)
-	if !known {
-		return job.Outcome{}, fmt.Errorf("provider %s is not configured any more, and deployment %s is there", x.Provider, x.ID)
-	}
-	var out job.Outcome
-	switch x.Status {
-	case StatusPending:
-		out, err = s.pending(ctx, x)
-	case StatusDeploying:
-		out, err = s.deploying(ctx, p, x)
-	case StatusRunning, StatusStopped:
-		out, err = s.alive(ctx, p, x)
-	case StatusTerminating:
-		out, err = s.terminating(ctx, p, x)
-	default:
-		out, err = s.ended(ctx, p, x)
-	}
+	out, err := s.step(ctx, x)
 	if errors.Is(err, errMoved) {
 		return job.At(s.c.Clock.Now()), nil
 	}
 	return out, err
 }
 
-// pending writes down the intent to launch before anybody is asked: from here on a machine may exist upstream.
-func (s *Service) pending(ctx context.Context, x row) (job.Outcome, error) {
-	if ended, err := s.endIfDue(ctx, x); ended || err != nil {
+func (s *Service) step(ctx context.Context, x row) (job.Outcome, error) {
+	if ended, err := s.endIfDue(ctx, x); ended || err != nil { // needs no provider, and waits for none
 		return job.At(s.c.Clock.Now()), err
 	}
+	p, known := s.c.Providers.Get(x.Provider)
+	if !known {
+		return job.Outcome{}, fmt.Errorf("provider %s is not configured any more, and deployment %s is there", x.Provider, x.ID)
+	}
+	switch x.Status {
+	case StatusPending:
+		return s.pending(ctx, x)
+	case StatusDeploying:
+		return s.deploying(ctx, p, x)
+	case StatusRunning, StatusStopped:
+		return s.alive(ctx, p, x)
+	case StatusTerminating:
+		return s.terminating(ctx, p, x)
+	default:
+		return s.ended(ctx, p, x)
+	}
+}
+
+// pending writes down the intent to launch before anybody is asked: from here on a machine may exist upstream.
+func (s *Service) pending(ctx context.Context, x row) (job.Outcome, error) {
 	err := s.change(ctx, &x, CauseLaunching, "", func(_ context.Context, tx *db.Tx, x *row) error {
 		x.Steps = begin(x.Steps, stepLaunching, "", tx.Now.Truncate(time.Second))
 		return nil
@@ -64,8 +67,10 @@ func (s *Service) pending(ctx context.Context, x row) (job.Outcome, error) {
 }
 
 func (s *Service) deploying(ctx context.Context, p provider.Provider, x row) (job.Outcome, error) {
-	if ended, err := s.endIfDue(ctx, x); ended || err != nil {
-		return job.At(s.c.Clock.Now()), err
+	if x.machineID == "" && !s.c.Clock.Now().Before(x.launchBy) {
+		// The server was down, or the provider never answered. A machine that is launched now would be paid for, and
+		// ended at once; one that an unanswered Launch has made is ended by the clean-up.
+		return s.fail(ctx, x, CauseTimedOut, "The provider gave no answer within the time that a machine may take.")
 	}
 	m, err := s.machine(ctx, p, &x)
 	late := !s.c.Clock.Now().Before(x.launchBy)
@@ -114,18 +119,21 @@ func (s *Service) deploying(ctx context.Context, p provider.Provider, x row) (jo
 // answer the same reference gives the same machine.
 func (s *Service) machine(ctx context.Context, p provider.Provider, x *row) (provider.Machine, error) {
 	if x.machineID != "" {
-		return p.Machine(ctx, x.ID)
+		return look(ctx, p, x.ID)
 	}
 	keys := make([]string, len(x.keys))
 	for i, k := range x.keys {
 		keys[i] = k.Line
 	}
-	m, err := p.Launch(ctx, provider.LaunchRequest{
+	ask, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	m, err := p.Launch(ask, provider.LaunchRequest{
 		Reference: x.ID, Name: x.Name, OfferKey: x.offerKey, Region: x.Region, OperatingSystem: x.OperatingSystem, AuthorizedKeys: keys, CloudInit: x.cloudInit,
 	})
 	if err != nil {
 		return m, err
 	}
+	m = cleaned(m)
 	x.machineID = m.ID
 	return m, s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		x.Steps = begin(x.Steps, stepProvisioning, m.Detail, tx.Now.Truncate(time.Second))
@@ -194,17 +202,14 @@ func (s *Service) fail(ctx context.Context, x row, cause Cause, reason string) (
 	return job.At(s.c.Clock.Now()), err
 }
 
-// alive carries out what is due or asked for, then compares with what the provider says.
+// alive carries out what is asked for, then compares with what the provider says.
 func (s *Service) alive(ctx context.Context, p provider.Provider, x row) (job.Outcome, error) {
-	if ended, err := s.endIfDue(ctx, x); ended || err != nil {
-		return job.At(s.c.Clock.Now()), err
-	}
 	if x.action != "" {
 		if err := s.carryOut(ctx, p, &x); err != nil {
 			return job.Outcome{}, err
 		}
 	}
-	m, err := p.Machine(ctx, x.ID)
+	m, err := look(ctx, p, x.ID)
 	if err != nil && provider.KindOf(err) != provider.KindNotFound {
 		return job.Outcome{}, err
 	}
@@ -240,22 +245,24 @@ func (s *Service) alive(ctx context.Context, p provider.Provider, x row) (job.Ou
 // a machine that reboots once more is the lesser evil.
 func (s *Service) carryOut(ctx context.Context, p provider.Provider, x *row) error {
 	var err error
+	ask, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
 	switch x.action {
 	case ActionReboot:
 		if q, can := p.(provider.Rebooter); can {
-			err = q.Reboot(ctx, x.ID)
+			err = q.Reboot(ask, x.ID)
 		}
 	case ActionPowerOn:
 		if q, can := p.(provider.Powerer); can {
-			err = q.PowerOn(ctx, x.ID)
+			err = q.PowerOn(ask, x.ID)
 		}
 	case ActionPowerOff:
 		if q, can := p.(provider.Powerer); can {
-			err = q.PowerOff(ctx, x.ID)
+			err = q.PowerOff(ask, x.ID)
 		}
 	case ActionReinstall:
 		if q, can := p.(provider.Reinstaller); can {
-			err = q.Reinstall(ctx, x.ID, x.actionArgument)
+			err = q.Reinstall(ask, x.ID, x.actionArgument)
 		}
 	}
 	what, data := "action_done", map[string]any{"action": x.action}
@@ -298,7 +305,7 @@ func (s *Service) interrupt(ctx context.Context, x row, reason string) (job.Outc
 // was down then.
 func (s *Service) endIfDue(ctx context.Context, x row) (bool, error) {
 	due, planned := x.terminateDue()
-	if !planned || s.c.Clock.Now().Before(due) {
+	if !planned || s.c.Clock.Now().Before(due) || x.Status.Final() || x.Status == StatusTerminating {
 		return false, nil
 	}
 	return true, s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
@@ -310,13 +317,17 @@ func (s *Service) endIfDue(ctx context.Context, x row) (bool, error) {
 		if fresh.Status != x.Status || !still || tx.Now.Before(at) {
 			return errMoved
 		}
-		return s.beginEnd(ctx, tx, &fresh, CauseScheduled, "Its planned end had come.", at)
+		return s.beginEnd(ctx, tx, &fresh, CauseScheduled, "", at)
 	})
 }
 
 // beginEnd ends the tenant's time at that instant: the meter stops, or the hold is given back, and a
-// job is left behind that ends the machine.
+// job is left behind that ends the machine. A planned end that has passed comes first: the server
+// may have been down then, and whoever ends the deployment before the look that was due does not make it dearer.
 func (s *Service) beginEnd(ctx context.Context, tx *db.Tx, x *row, cause Cause, reason string, at time.Time) error {
+	if due, planned := x.terminateDue(); planned && !due.After(at) {
+		cause, reason, at = CauseScheduled, "Its planned end had come.", due
+	}
 	at = at.Truncate(time.Second)
 	if err := s.changeIn(ctx, tx, x, cause, reason, func(ctx context.Context, tx *db.Tx, x *row) error {
 		x.BilledUntil = &at
@@ -361,7 +372,9 @@ func (s *Service) ended(ctx context.Context, p provider.Provider, x row) (job.Ou
 
 // remove asks for the machine's end and tells whether the provider confirms it.
 func (s *Service) remove(ctx context.Context, p provider.Provider, x row) (gone bool, again job.Outcome, err error) {
-	if err := p.Terminate(ctx, x.ID); err != nil {
+	ask, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	if err := p.Terminate(ask, x.ID); err != nil {
 		wait := retryRejected
 		if e := (*provider.Error)(nil); errors.As(err, &e) && e.RetryAfter > 0 {
 			wait = e.RetryAfter
@@ -375,7 +388,7 @@ func (s *Service) remove(ctx context.Context, p provider.Provider, x row) (gone 
 			return false, job.At(s.c.Clock.Now().Add(wait)), nil
 		}
 	}
-	m, err := p.Machine(ctx, x.ID)
+	m, err := look(ctx, p, x.ID)
 	switch {
 	case err != nil && provider.KindOf(err) != provider.KindNotFound:
 		return false, job.Outcome{}, err
@@ -436,15 +449,6 @@ func guarded(changed bool, err error) error {
 }
 
 func (r *row) reason() string { return text(r.StatusReason) }
-
-// reasonOf is what the tenant may read of a provider's error.
-func reasonOf(err error, otherwise string) string {
-	var e *provider.Error
-	if errors.As(err, &e) && e.Message != "" {
-		return e.Message
-	}
-	return otherwise
-}
 
 func orText(s, otherwise string) string {
 	if s == "" {

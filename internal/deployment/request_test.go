@@ -13,6 +13,7 @@ import (
 	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/wallet"
 )
 
 func of[T any](v T) *T { return &v }
@@ -206,6 +207,23 @@ func TestListsAndUpdatesAreTheAccountsOwn(t *testing.T) {
 			if r.code(err) != fault.NotFound {
 				t.Errorf("%s of somebody else's deployment: %v", what, err)
 			}
+		}
+	})
+}
+
+func TestALaterHourBearsTheNewName(t *testing.T) {
+	each(t, func(t *testing.T, r *rig) {
+		a := r.account(money.Dollars(1000))
+		d := r.running(a)
+		r.must(r.tx(func(ctx context.Context, tx *db.Tx) error {
+			_, err := r.deployments.Update(ctx, tx, a, d.ID, deployment.UpdateRequest{Name: of("renamed")})
+			return err
+		}))
+		r.pass(time.Hour)
+		lines, _, err := r.wallet.Transactions(t.Context(), r.db, a, wallet.Filter{Types: []wallet.Type{wallet.TypeCharge}}, db.Page{Number: 1, Limit: 10})
+		r.must(err)
+		if len(lines) != 2 || !strings.HasPrefix(lines[0].Description, "renamed: ") || !strings.HasPrefix(lines[1].Description, "my-training-run: ") || lines[0].Amount != lines[1].Amount {
+			t.Fatalf("%+v", lines)
 		}
 	})
 }

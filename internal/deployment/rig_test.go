@@ -41,6 +41,7 @@ type trouble struct {
 	terminate error
 	prices    money.Micros
 	calls     map[string]int
+	unbounded map[string]bool // calls that came without a time limit
 }
 
 // allOfIt is every interface that the simulated Voltage Park has.
@@ -52,10 +53,13 @@ type allOfIt interface {
 	provider.VolumeProvider
 }
 
-func (p *trouble) count(call string) {
+func (p *trouble) count(ctx context.Context, call string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.calls[call]++
+	if _, bounded := ctx.Deadline(); !bounded {
+		p.unbounded[call] = true
+	}
 }
 
 func (p *trouble) Offers(ctx context.Context) ([]provider.Offer, error) {
@@ -71,7 +75,7 @@ func (p *trouble) Offers(ctx context.Context) ([]provider.Offer, error) {
 }
 
 func (p *trouble) Launch(ctx context.Context, r provider.LaunchRequest) (provider.Machine, error) {
-	p.count("launch")
+	p.count(ctx, "launch")
 	p.mu.Lock()
 	before, after := p.launch, p.afterwards
 	p.mu.Unlock()
@@ -86,10 +90,12 @@ func (p *trouble) Launch(ctx context.Context, r provider.LaunchRequest) (provide
 }
 
 func (p *trouble) Machine(ctx context.Context, reference id.ID) (provider.Machine, error) {
+	p.count(ctx, "machine")
 	return p.changed(p.allOfIt.Machine(ctx, reference))
 }
 
 func (p *trouble) Machines(ctx context.Context) ([]provider.Machine, error) {
+	p.count(ctx, "machines")
 	all, err := p.allOfIt.Machines(ctx)
 	var out []provider.Machine
 	for _, m := range all {
@@ -110,7 +116,7 @@ func (p *trouble) changed(m provider.Machine, err error) (provider.Machine, erro
 }
 
 func (p *trouble) Terminate(ctx context.Context, reference id.ID) error {
-	p.count("terminate")
+	p.count(ctx, "terminate")
 	p.mu.Lock()
 	refused := p.terminate
 	p.mu.Unlock()
@@ -121,7 +127,7 @@ func (p *trouble) Terminate(ctx context.Context, reference id.ID) error {
 }
 
 func (p *trouble) Reboot(ctx context.Context, reference id.ID) error {
-	p.count("reboot")
+	p.count(ctx, "reboot")
 	return p.allOfIt.Reboot(ctx, reference)
 }
 
@@ -173,7 +179,7 @@ func newRig(t *testing.T, d *db.DB, c *clock.Simulated) *rig {
 	var providers []provider.Provider
 	for _, p := range world.Providers() {
 		if p.Info().Slug == "voltage-park" {
-			r.park = &trouble{allOfIt: p.(allOfIt), calls: map[string]int{}}
+			r.park = &trouble{allOfIt: p.(allOfIt), calls: map[string]int{}, unbounded: map[string]bool{}}
 			p = r.park
 		}
 		providers = append(providers, p)
@@ -181,7 +187,7 @@ func newRig(t *testing.T, d *db.DB, c *clock.Simulated) *rig {
 	set, jobs := provider.NewSet(providers...), job.NewQueue(r.ids)
 	r.events = event.New(r.ids)
 	r.wallet = wallet.New(wallet.Config{DB: d, IDs: r.ids})
-	r.meter = meter.New(meter.Config{DB: d, IDs: r.ids, Wallet: r.wallet, Events: r.events, Jobs: jobs})
+	r.meter = meter.New(meter.Config{DB: d, Wallet: r.wallet, Events: r.events, Jobs: jobs})
 	r.catalog = catalog.New(catalog.Config{DB: d, IDs: r.ids, Clock: c, Providers: set, Jobs: jobs, Log: log, Markup: func(string) int64 { return 0 }})
 	r.keys = sshkey.New(sshkey.Config{DB: d, IDs: r.ids})
 	r.volumes = volume.New(volume.Config{DB: d, IDs: r.ids, Clock: c, Log: log, Catalog: r.catalog, Meter: r.meter, Wallet: r.wallet, Providers: set, Events: r.events, Jobs: jobs})

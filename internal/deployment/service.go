@@ -257,6 +257,11 @@ func (s *Service) Update(ctx context.Context, tx *db.Tx, account, deployment id.
 	if err := update(ctx, tx, x, u.Tags != nil); err != nil {
 		return Deployment{}, err
 	}
+	if u.Name != nil && x.Status.Alive() { // the bill names what it is for, from the next hour on
+		if err := s.c.Meter.Reprice(ctx, tx, x.ID, x.HourlyPrice, x.labels(), x.hardware()); err != nil {
+			return Deployment{}, err
+		}
+	}
 	if err := s.tell(ctx, tx, x, "updated", map[string]any{"name": x.Name, "tags": x.Tags, "autoTerminateAt": x.AutoTerminateAt, "terminationProtection": x.TerminationProtection}); err != nil {
 		return Deployment{}, err
 	}
@@ -376,7 +381,7 @@ func (s *Service) CanTerminate(ctx context.Context, r db.Reader, account, deploy
 	return out, err
 }
 
-// Wait returns the deployment once it has that status, has ended, or the time is up, whichever is first.
+// Wait returns the deployment once it has that status, has ended, the time is up or the server stops, whichever is first.
 // The time-out is real time: somebody waits at the other end of a connection.
 func (s *Service) Wait(ctx context.Context, account, deployment id.ID, want Status, timeout time.Duration) (Deployment, error) {
 	until, cancel := context.WithTimeout(ctx, timeout)
@@ -390,11 +395,15 @@ func (s *Service) Wait(ctx context.Context, account, deployment id.ID, want Stat
 		}
 		// A token comes with each change in this process; another replica's is found by looking.
 		look, again := context.WithTimeout(until, time.Second)
+		open := true
 		select {
-		case <-changed:
+		case _, open = <-changed:
 		case <-look.Done():
 		}
 		again()
+		if !open { // the server stops: what is known now is the answer
+			return d, nil
+		}
 	}
 }
 

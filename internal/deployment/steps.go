@@ -5,13 +5,13 @@ import "time"
 // Step is one stage of deploying, so that who waits sees what he waits for.
 type Step struct {
 	// Name is a stable word: "queued", "launching", "provisioning", "connecting".
-	Name string `json:"name"`
+	Name string `json:"name" doc:"queued, launching, provisioning or connecting."`
 	// Status is "waiting", "active", "done" or "failed".
-	Status string `json:"status"`
+	Status string `json:"status" doc:"waiting, active, done or failed."`
 	// Detail is what the provider says of it, or nil.
-	Detail     *string    `json:"detail"`
-	StartedAt  *time.Time `json:"startedAt"`
-	FinishedAt *time.Time `json:"finishedAt"`
+	Detail     *string    `json:"detail" doc:"What the provider says of it."`
+	StartedAt  *time.Time `json:"startedAt" doc:"When it began; null before."`
+	FinishedAt *time.Time `json:"finishedAt" doc:"When it ended, well or not; null before."`
 }
 
 // The steps in their order.

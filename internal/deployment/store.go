@@ -150,10 +150,14 @@ func one(ctx context.Context, r db.Reader, where string, args ...any) (row, bool
 	return rows[0], true, err
 }
 
-// unended returns the account's deployments that are neither final nor terminating.
+// unended returns the account's deployments that are neither final nor terminating. On PostgreSQL their rows are locked, all
+// before any money moves: one after the other, each with its money, would meet a request that has one and waits for the wallet.
 func unended(ctx context.Context, tx *db.Tx, account id.ID) ([]row, error) {
-	return all(ctx, tx, `SELECT `+columns+` FROM deployment WHERE account_id = $1 AND status IN ($2, $3, $4, $5) ORDER BY id`,
-		account, StatusPending, StatusDeploying, StatusRunning, StatusStopped)
+	query := `SELECT ` + columns + ` FROM deployment WHERE account_id = $1 AND status IN ($2, $3, $4, $5) ORDER BY id`
+	if tx.Engine() == db.Postgres {
+		query += ` FOR UPDATE`
+	}
+	return all(ctx, tx, query, account, StatusPending, StatusDeploying, StatusRunning, StatusStopped)
 }
 
 func list(ctx context.Context, r db.Reader, account id.ID, f Filter, p db.Page) ([]row, int, error) {

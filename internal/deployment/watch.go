@@ -36,7 +36,9 @@ func (s *Service) Watch(ctx context.Context, subject id.ID) (job.Outcome, error)
 	if !known {
 		return job.Done(), nil // taken out of the configuration
 	}
-	machines, err := p.Machines(ctx)
+	ask, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	machines, err := p.Machines(ask)
 	if err != nil {
 		return job.Outcome{}, fmt.Errorf("list the machines of %s: %w", slug, err)
 	}

@@ -29,6 +29,7 @@ type Log struct {
 
 	mu       sync.Mutex
 	watchers map[id.ID]map[chan struct{}]bool
+	ended    bool
 }
 
 // New returns a Log that takes ids for its events from ids.
@@ -55,11 +56,16 @@ func (l *Log) List(ctx context.Context, r db.Reader, account, subject id.ID, p d
 }
 
 // Watch returns a channel that holds a token after each commit in this process that appended for the
-// subject. It is a hint to look again: what other replicas append is not seen. cancel must be called.
+// subject. It is a hint to look again: what other replicas append is not seen. The channel is closed when
+// the server stops, and waiting ends. cancel must be called.
 func (l *Log) Watch(subject id.ID) (changed <-chan struct{}, cancel func()) {
 	c := make(chan struct{}, 1)
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.ended {
+		close(c)
+		return c, func() {}
+	}
 	if l.watchers[subject] == nil {
 		l.watchers[subject] = map[chan struct{}]bool{}
 	}
@@ -72,6 +78,20 @@ func (l *Log) Watch(subject id.ID) (changed <-chan struct{}, cancel func()) {
 			delete(l.watchers, subject)
 		}
 	}
+}
+
+// EndWatches ends every watch, and those that begin later at once: the server stops, and nobody may hold
+// it up by waiting for something to happen. Events are appended and read as before.
+func (l *Log) EndWatches() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended = true
+	for _, watchers := range l.watchers {
+		for c := range watchers {
+			close(c)
+		}
+	}
+	clear(l.watchers)
 }
 
 func (l *Log) wake(subject id.ID) {

@@ -45,3 +45,26 @@ func TestEventsBelongToTheirChangeAndTheirAccount(t *testing.T) {
 		}
 	})
 }
+
+func TestEveryWatchEndsWithTheServer(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		l := event.New(id.NewMaker(c, rand.Reader))
+		before, cancel := l.Watch("dep_1")
+		l.EndWatches()
+		after, cancelAfter := l.Watch("dep_1")
+		for name, changed := range map[string]<-chan struct{}{"before": before, "after": after} {
+			if _, open := <-changed; open {
+				t.Errorf("the watch that began %s is still open", name)
+			}
+		}
+		err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error { // what is under way still ends in order
+			return l.Append(ctx, tx, event.Event{Account: "acc_1", Subject: "dep_1", Type: "deployment.updated"})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		cancelAfter()
+		l.EndWatches()
+	})
+}

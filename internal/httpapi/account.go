@@ -103,8 +103,8 @@ func (s *server) addAccount() {
 	list(s, spec{
 		method: http.MethodGet, path: keys, id: "listApiKeys", tag: tagAccount, door: doorPerson,
 		summary: "List API keys", text: "Newest first, revoked ones too, without their secrets.",
-	}, func(ctx context.Context, c *call, _ *page, p db.Page) ([]account.Key, int, error) {
-		return s.c.Accounts.ListKeys(ctx, s.c.DB, c.account, p)
+	}, func(ctx context.Context, c *call, in *listQuery, p db.Page) ([]account.Key, int, error) {
+		return s.c.Accounts.ListKeys(ctx, s.c.DB, c.account, in.order(), p)
 	})
 
 	write(s, spec{

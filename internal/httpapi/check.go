@@ -148,7 +148,7 @@ func (c *checker) text(s *huma.Schema, text, path string) {
 	case s.Format == "date-time":
 		if t, err := time.Parse(time.RFC3339, text); err != nil {
 			c.add(path, "must be a time such as 2027-01-31T18:30:00Z (RFC 3339).")
-		} else if t.Year() < 1970 || t.Year() > 9999 {
+		} else if year := t.UTC().Year(); year < 1970 || year > 9999 { // in UTC, as we answer: the offset may push it into the year 10000, which JSON cannot say
 			c.add(path, "must lie between the years 1970 and 9999.")
 		}
 	}

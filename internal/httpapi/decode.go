@@ -103,12 +103,22 @@ func (in *input) decode(w http.ResponseWriter, r *http.Request, into any) (decod
 	found := in.fillBody(body, v, &d)
 	d.faults = append(d.faults, found...)
 	if c, ok := into.(checked); ok {
+		more := c.check()
+		if slices.ContainsFunc(d.faults, func(at fault.Field) bool { return inBody(at.Field) }) {
+			// What is faulty was left out of the struct. That is no reason to say that it was not sent.
+			more = slices.DeleteFunc(more, func(at fault.Field) bool { return at.Field == "body" })
+		}
 		var f *fault.Error
-		if errors.As(merged(d.faults, fault.Invalid(c.check()).OrNil()), &f) {
+		if errors.As(merged(d.faults, fault.Invalid(more).OrNil()), &f) {
 			d.faults = f.Fields()
 		}
 	}
 	return d, nil
+}
+
+// inBody tells whether a fault is one of the body's.
+func inBody(field string) bool {
+	return field != "query" && !strings.HasPrefix(field, "query.") && !strings.HasPrefix(field, "header.")
 }
 
 // readBody returns the body, of which there may be none.
@@ -190,11 +200,12 @@ func setParam(c *checker, p param, field reflect.Value, text string) error {
 	raw := text
 	switch p.schema.Type {
 	case huma.TypeBoolean:
-		if text != "true" && text != "false" {
+		raw = strings.ToLower(text) // Python writes True
+		if raw != "true" && raw != "false" {
 			c.add(path, "must be true or false.")
 			return nil
 		}
-		value = text == "true"
+		value = raw == "true"
 	case huma.TypeInteger, huma.TypeNumber:
 		if !isNumber(text) {
 			c.add(path, "must be a number.")
@@ -204,7 +215,7 @@ func setParam(c *checker, p param, field reflect.Value, text string) error {
 	case huma.TypeArray:
 		items := []any{}
 		for _, item := range strings.Split(text, ",") {
-			items = append(items, item)
+			items = append(items, spelled(p.schema.Items, item))
 		}
 		value, raw = items, string(encode(items))
 	default:
@@ -212,7 +223,8 @@ func setParam(c *checker, p param, field reflect.Value, text string) error {
 			c.add(path, "must be a time such as 2027-01-31T18:30:00Z; write the plus sign of an offset as %%2B.")
 			return nil
 		}
-		raw = string(encode(text))
+		value = spelled(p.schema, text)
+		raw = string(encode(value))
 	}
 	before := len(c.faults)
 	if c.check(p.schema, value, path); len(c.faults) > before {
@@ -222,6 +234,17 @@ func setParam(c *checker, p param, field reflect.Value, text string) error {
 		return errors.New("has a value that this call cannot take.") //nolint:staticcheck // a sentence for the client
 	}
 	return nil
+}
+
+// spelled returns the schema's own spelling of one of its words: filters are compared whatever their case, whether
+// they are free texts or not.
+func spelled(s *huma.Schema, text string) string {
+	for _, word := range s.Enum {
+		if w, is := word.(string); is && strings.EqualFold(w, text) {
+			return w
+		}
+	}
+	return text
 }
 
 func isUTF8(s string) bool { return strings.ToValidUTF8(s, "") == s }

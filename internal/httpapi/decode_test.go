@@ -103,7 +103,8 @@ func TestQueriesAreReadStrictly(t *testing.T) {
 		{offers + "?limit=5&limit=6", []string{"query.limit"}, "given 2 times"},
 		{offers + "?limit=5&per_page=6", []string{"query.per_page"}, "contradicts limit"},
 		{offers + "?available=yes", []string{"query.available"}, "true or false"},
-		{offers + "?available=True", []string{"query.available"}, "true or false"},
+		{offers + "?available=True&instanceType=bare_metal&provider=VOLTAGE-PARK&sortBy=price&sortOrder=DESC", nil, ""},
+		{offers + "?available=1", []string{"query.available"}, "true or false"},
 		{offers + "?maxHourlyPrice=-1", []string{"query.maxHourlyPrice"}, "at least 0"},
 		{offers + "?maxHourlyPrice=1.0000001", []string{"query.maxHourlyPrice"}, "six decimals"},
 		{offers + "?instanceType=bare", []string{"query.instanceType"}, "must be one of BARE_METAL"},
@@ -115,7 +116,7 @@ func TestQueriesAreReadStrictly(t *testing.T) {
 		{offers + "?search=%00", []string{"query.search"}, "control characters"},
 		{offers + "?a;b", []string{"query"}, "query string"},
 		{offers + "?x=1&y=2&limit=0", []string{"query.limit", "query.x", "query.y"}, "3 faults"},
-		{deployments + "?status=running,stopped&tag=a&sort=-name", nil, ""},
+		{deployments + "?status=Running,stopped&tag=a&sort=-name", nil, ""},
 		{deployments + "?status=runing", []string{"query.status[0]"}, "Did you mean running?"},
 		{deployments + "/dep_x?timeoutSeconds=5", []string{"query.timeoutSeconds"}, "needs waitFor"},
 		{deployments + "/dep_x?waitFor=running&timeoutSeconds=61", []string{"query.timeoutSeconds"}, "between 1 and 60"},
@@ -127,6 +128,15 @@ func TestQueriesAreReadStrictly(t *testing.T) {
 		{transactions + "?format=csv&page=2", []string{"query.format"}, "no pages"},
 		{transactions + "?deploymentId=a&volumeId=b", []string{"query.volumeId"}, "contradicts"},
 		{Base + "/wallet/usage?groupBy=month", []string{"query.groupBy"}, "must be one of day"},
+		{Base + "/wallet/usage?groupBy=GPUTYPE", nil, ""},
+		// In UTC the year 10000, which JSON cannot say.
+		{Base + "/wallet/usage?to=9999-12-31T23:59:59-23:59", []string{"query.to"}, "between the years"},
+		{Base + "/offers/off_abc123/price-history?to=9999-12-31T23:59:59-00:01", []string{"query.to"}, "between the years"},
+		{Base + "/wallet/usage?from=2999-01-01T00:00:00Z", []string{"query.from"}, "earlier than now"},
+		{Base + "/offers/off_abc123/price-history?from=2999-01-01T00:00:00Z", []string{"query.from"}, "earlier than now"},
+		{Base + "/ssh-keys?sort=name&per_page=3", nil, ""},
+		{Base + "/volumes?sortBy=createdAt&sortOrder=asc", nil, ""},
+		{Base + "/volumes?sort=sizeGb", []string{"query.sort"}, "must be one of createdAt"},
 	} {
 		r := w.do(w.ada, "GET", c.target, nil)
 		got := r.fields()
@@ -166,6 +176,13 @@ func TestEveryFaultOfADeployAtOnce(t *testing.T) {
 	got = r.fields()
 	slices.Sort(got)
 	same(t, "fields", got, []string{"name", "offerId", "ssh_public_key"})
+	// A key that was sent, if badly, is not said to be missing.
+	for field, bad := range map[string]any{"sshKeyId": 5, "sshKeyIds": "ssh_x", "sshPublicKey": 5} {
+		body := w.seedBody()
+		delete(body, "ssh_public_key")
+		body[field] = bad
+		same(t, "fields", w.refused("INVALID_REQUEST", w.ada, "POST", Base+"/deployments", body).fields(), []string{field})
+	}
 }
 
 func TestAPatchMustNameSomething(t *testing.T) {
@@ -173,6 +190,9 @@ func TestAPatchMustNameSomething(t *testing.T) {
 	d := w.deploy(w.ada)
 	r := w.refused("INVALID_REQUEST", w.ada, "PATCH", Base+"/deployments/"+string(d), "{}")
 	same(t, "fields", r.fields(), []string{"body"})
+	// What it names is faulty; that is not to name nothing.
+	r = w.refused("INVALID_REQUEST", w.ada, "PATCH", Base+"/deployments/"+string(d), `{"name":""}`)
+	same(t, "fields", r.fields(), []string{"name"})
 }
 
 func TestNearest(t *testing.T) {

@@ -43,6 +43,9 @@ type createDeployment struct {
 	}
 }
 
+// keyFields are the ways to say who may log in. The room speaks of the first where it finds none.
+var keyFields = []string{"ssh_public_key", "sshPublicKey", "sshKeyId", "sshKeyIds"}
+
 func (in *createDeployment) check() []fault.Field {
 	if in.Body.SSHPublicKeyAlias == nil {
 		return nil

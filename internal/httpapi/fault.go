@@ -113,6 +113,9 @@ func merged(found []fault.Field, err error) error {
 		named := map[string]bool{}
 		for _, at := range found {
 			named[root(at.Field)] = true
+			if slices.Contains(keyFields, root(at.Field)) {
+				named[keyFields[0]] = true // a key that was sent, if badly, is not missing
+			}
 		}
 		for _, at := range f.Fields() {
 			if !named[root(at.Field)] {

@@ -62,8 +62,8 @@ func (i interval) check() []fault.Field {
 }
 
 // within returns both ends in UTC: to is now where it was left out, and from the length before it.
-func (i interval) within(now time.Time, length time.Duration) (from, to time.Time) {
-	to = now
+func (i interval) within(now time.Time, length time.Duration) (from, to time.Time, err error) {
+	to = now.UTC().Truncate(time.Microsecond) // as exact as everything else that we tell
 	if i.To != nil {
 		to = i.To.UTC()
 	}
@@ -71,7 +71,10 @@ func (i interval) within(now time.Time, length time.Duration) (from, to time.Tim
 	if i.From != nil {
 		from = i.From.UTC()
 	}
-	return from, to
+	if !from.Before(to) {
+		err = fault.Invalid([]fault.Field{{Field: "query.from", Message: "must be earlier than now, which is what to means where it is left out."}})
+	}
+	return from, to, err
 }
 
 type historyQuery struct {
@@ -81,9 +84,9 @@ type historyQuery struct {
 
 // priceHistory is what an offer has cost.
 type priceHistory struct {
-	OfferID id.ID     `json:"offerId"`
-	From    time.Time `json:"from"`
-	To      time.Time `json:"to"`
+	OfferID id.ID     `json:"offerId" doc:"The offer."`
+	From    time.Time `json:"from" doc:"Points that held at this instant or later."`
+	To      time.Time `json:"to" doc:"Points before this instant."`
 	// Points begin with the price in force at From; each holds until the next.
 	Points []catalog.PricePoint `json:"points" doc:"Oldest first, beginning with what was in force at from. Each holds until the next."`
 }
@@ -126,8 +129,10 @@ func (s *server) addOffers() {
 	o.text = "A point is written when price, availability or stock change. The last 30 days if from is left out; points older than 90 days are forgotten."
 	read(s, o, func(ctx context.Context, _ *call, in *historyQuery) (priceHistory, error) {
 		h := priceHistory{OfferID: in.OfferID}
-		h.From, h.To = in.within(s.c.Clock.Now(), historyLength)
 		var err error
+		if h.From, h.To, err = in.within(s.c.Clock.Now(), historyLength); err != nil {
+			return priceHistory{}, err
+		}
 		if h.Points, err = s.c.Catalog.PriceHistory(ctx, s.c.DB, in.OfferID, h.From, h.To); err != nil {
 			return priceHistory{}, err
 		}

@@ -41,8 +41,11 @@ func (amount) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeNumber, Format: dollars, Description: "US dollars, at most six decimals."}
 }
 
+func init() {
+	huma.DefaultArrayNullable = false // a setting of the library as a whole, which only this package uses: no list of ours is ever null
+}
+
 func newDocument(version string) *huma.OpenAPI {
-	huma.DefaultArrayNullable = false // no list of ours is ever null; the package has no other user
 	registry := huma.NewMapRegistry(prefix, schemaName)
 	registry.RegisterTypeAlias(reflect.TypeFor[money.Micros](), reflect.TypeFor[amount]())
 	header := func(text string, kind string) *huma.Param {

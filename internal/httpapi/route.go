@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"reflect"
 	"strings"
@@ -107,6 +106,28 @@ type sorting struct {
 
 func (q sorting) check() []fault.Field { return checkSort(q.Sort, q.SortBy, q.SortOrder) }
 
+// order is how the rooms call what was asked for.
+func (q sorting) order() db.Order {
+	switch sorted(q.Sort, q.SortBy, q.SortOrder) {
+	case "createdAt":
+		return db.OldestFirst
+	case "name":
+		return db.ByName
+	case "-name":
+		return db.ByNameDown
+	default:
+		return db.NewestFirst
+	}
+}
+
+// listQuery are the parameters of lists that can be sorted and have no filters.
+type listQuery struct {
+	page
+	sorting
+}
+
+func (q listQuery) check() []fault.Field { return append(q.page.check(), q.sorting.check()...) }
+
 func checkSort(sort, by, order string) (faults []fault.Field) {
 	if sort != "" && by != "" {
 		faults = append(faults, fault.Field{Field: "query.sortBy", Message: "contradicts sort; give one of them."})
@@ -133,10 +154,10 @@ type paged interface{ of() db.Page }
 
 // pagination is what a list says of itself.
 type pagination struct {
-	Page       int `json:"page"`
-	Limit      int `json:"limit"`
-	Total      int `json:"total"`
-	TotalPages int `json:"totalPages"`
+	Page       int `json:"page" doc:"This page, from 1."`
+	Limit      int `json:"limit" doc:"Entries on a page."`
+	Total      int `json:"total" doc:"Entries on all pages."`
+	TotalPages int `json:"totalPages" doc:"How many pages there are."`
 }
 
 func paginate(p db.Page, total int) pagination {
@@ -236,9 +257,6 @@ func (c *call) setHeader(name, value string) {
 func (c *call) created(what id.ID) {
 	c.setHeader("Location", strings.TrimSuffix(c.request.URL.Path, "/")+"/"+string(what))
 }
-
-// raw is JSON that is encoded already.
-type raw = json.RawMessage
 
 // none is the input of a call without parameters.
 type none struct{}

@@ -33,8 +33,8 @@ func (s *server) addSSHKeys() {
 	list(s, spec{
 		method: http.MethodGet, path: Base + "/ssh-keys", id: "listSshKeys", tag: tagSSHKeys, scope: account.ReadSSHKeys,
 		summary: "List SSH keys", text: "Newest first.",
-	}, func(ctx context.Context, c *call, _ *page, p db.Page) ([]sshkey.Key, int, error) {
-		return s.c.SSHKeys.List(ctx, s.c.DB, c.account, p)
+	}, func(ctx context.Context, c *call, in *listQuery, p db.Page) ([]sshkey.Key, int, error) {
+		return s.c.SSHKeys.List(ctx, s.c.DB, c.account, in.order(), p)
 	})
 
 	write(s, spec{

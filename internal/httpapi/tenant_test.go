@@ -184,6 +184,33 @@ func TestSSHKeys(t *testing.T) {
 	w.refused("NOT_FOUND", w.ada, "DELETE", one, nil)
 }
 
+// Lists without filters are sorted as deployments are.
+func TestListsCanBeSorted(t *testing.T) {
+	w := newWorld(t)
+	for _, name := range []string{"beta", "Alpha", "gamma"} {
+		w.want(201, w.ada, "POST", Base+"/ssh-keys", map[string]string{"name": name, "publicKey": publicKey(t)})
+		w.want(201, w.ada, "POST", Base+"/volumes", map[string]any{"name": name, "sizeGb": 10, "provider": "Voltage-Park", "region": "DALLAS-usa-5"})
+		w.clock.Advance(time.Second)
+	}
+	for _, list := range []string{"/ssh-keys", "/volumes"} {
+		for query, want := range map[string]string{
+			"":                                 "[gamma Alpha beta]",
+			"?sort=createdAt":                  "[beta Alpha gamma]",
+			"?sort=-createdAt":                 "[gamma Alpha beta]",
+			"?sort=name":                       "[Alpha beta gamma]",
+			"?sort=-name&limit=2":              "[gamma beta]",
+			"?sortBy=name":                     "[Alpha beta gamma]",
+			"?sortBy=createdAt&sortOrder=desc": "[gamma Alpha beta]",
+		} {
+			names := []string{}
+			for _, item := range w.want(200, w.ada, "GET", Base+list+query, nil).list {
+				names = append(names, item.(map[string]any)["name"].(string))
+			}
+			same(t, list+query, names, want)
+		}
+	}
+}
+
 func TestOffers(t *testing.T) {
 	w := newWorld(t)
 	w.s.c.Limiter = allowAll{}

@@ -56,8 +56,8 @@ func (s *server) addVolumes() {
 	list(s, spec{
 		method: http.MethodGet, path: at, id: "listVolumes", tag: tagVolumes, scope: account.ReadVolumes,
 		summary: "List volumes", text: "Newest first.",
-	}, func(ctx context.Context, c *call, _ *page, p db.Page) ([]volume.Volume, int, error) {
-		return s.c.Volumes.List(ctx, s.c.DB, c.account, p)
+	}, func(ctx context.Context, c *call, in *listQuery, p db.Page) ([]volume.Volume, int, error) {
+		return s.c.Volumes.List(ctx, s.c.DB, c.account, in.order(), p)
 	})
 
 	list(s, spec{

@@ -21,7 +21,7 @@ import (
 
 // walletView is the wallet and what runs on it, all of one instant.
 type walletView struct {
-	Currency      string       `json:"currency" enum:"USD"`
+	Currency      string       `json:"currency" enum:"USD" doc:"Of every amount."`
 	Balance       money.Micros `json:"balance" doc:"available plus held."`
 	Held          money.Micros `json:"held" doc:"Set aside for the first hour of what does not run yet."`
 	Available     money.Micros `json:"available" doc:"What can be spent; below zero it is a debt."`
@@ -29,22 +29,22 @@ type walletView struct {
 	// HourlyCost is what everything that runs costs together.
 	HourlyCost        money.Micros   `json:"hourlyCost" doc:"What everything that runs now costs in an hour."`
 	HoursLeft         *hours         `json:"hoursLeft" doc:"How many hours available lasts at hourlyCost, rounded down to hundredths; null while nothing runs."`
-	ActiveDeployments []runningView  `json:"activeDeployments"`
-	Volumes           []volumeOnBill `json:"volumes"`
+	ActiveDeployments []runningView  `json:"activeDeployments" doc:"Deployments that run now."`
+	Volumes           []volumeOnBill `json:"volumes" doc:"Volumes that exist now."`
 	MinimumToDeploy   money.Micros   `json:"minimumToDeploy" doc:"What must be available to deploy."`
 }
 
 type runningView struct {
-	ID          id.ID        `json:"id"`
-	Name        string       `json:"name"`
-	HourlyPrice money.Micros `json:"hourlyPrice"`
-	CostToDate  money.Micros `json:"costToDate"`
+	ID          id.ID        `json:"id" doc:"Id of the deployment."`
+	Name        string       `json:"name" doc:"What it is called."`
+	HourlyPrice money.Micros `json:"hourlyPrice" doc:"US dollars an hour."`
+	CostToDate  money.Micros `json:"costToDate" doc:"US dollars charged so far, less refunds."`
 }
 
 type volumeOnBill struct {
-	ID          id.ID        `json:"id"`
-	Name        string       `json:"name"`
-	HourlyPrice money.Micros `json:"hourlyPrice"`
+	ID          id.ID        `json:"id" doc:"Id of the volume."`
+	Name        string       `json:"name" doc:"What it is called."`
+	HourlyPrice money.Micros `json:"hourlyPrice" doc:"US dollars an hour."`
 }
 
 // hours is a length in hundredths of an hour.
@@ -159,7 +159,10 @@ func (s *server) addWallet() {
 		method: http.MethodGet, path: at + "/usage", id: "getUsage", tag: tagWallet, scope: account.ReadWallet, summary: "Cost by day, deployment, GPU type or provider",
 		text: "Of the hours that began in the interval, less what was refunded of them. The last 30 days if from is left out.",
 	}, func(ctx context.Context, c *call, in *usageQuery) (wallet.Usage, error) {
-		from, to := in.within(s.c.Clock.Now(), usageLength)
+		from, to, err := in.within(s.c.Clock.Now(), usageLength)
+		if err != nil {
+			return wallet.Usage{}, err
+		}
 		by := wallet.ByDay
 		if in.GroupBy != "" {
 			by = wallet.GroupBy(in.GroupBy)

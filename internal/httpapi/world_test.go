@@ -104,7 +104,7 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 	jobs, events := job.NewQueue(ids), event.New(ids)
 	providers := provider.NewSet(w.cloud)
 	ledger := wallet.New(wallet.Config{DB: d, IDs: ids})
-	meters := meter.New(meter.Config{DB: d, IDs: ids, Wallet: ledger, Events: events, Jobs: jobs})
+	meters := meter.New(meter.Config{DB: d, Wallet: ledger, Events: events, Jobs: jobs})
 	offers := catalog.New(catalog.Config{DB: d, IDs: ids, Clock: c, Providers: providers, Jobs: jobs, Log: log, Markup: func(string) int64 { return 0 }})
 	keys := sshkey.New(sshkey.Config{DB: d, IDs: ids})
 	volumes := volume.New(volume.Config{DB: d, IDs: ids, Clock: c, Log: log, Catalog: offers, Meter: meters, Wallet: ledger, Providers: providers, Events: events, Jobs: jobs})

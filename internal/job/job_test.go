@@ -263,3 +263,57 @@ func TestRunStopsWhenAskedHoweverOften(t *testing.T) {
 		<-stopped
 	}
 }
+
+// lines counts what is logged.
+type lines struct{ n atomic.Int64 }
+
+func (l *lines) Write(p []byte) (int, error) { l.n.Add(1); return len(p), nil }
+
+// With a full disk jobs are found and cannot be claimed. That is tried again, but neither at once nor for ever in a row.
+func TestWhatCannotBeClaimedIsNotAskedForWithoutPause(t *testing.T) {
+	d := dbtest.SQLite(t, clock.System{})
+	q := job.NewQueue(id.NewMaker(clock.System{}, rand.Reader))
+	err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error { return q.Enqueue(ctx, tx, look, "dep_1", tx.Now) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Handle().ExecContext(t.Context(), `PRAGMA query_only(1)`); err != nil {
+		t.Fatal(err)
+	}
+	var logged lines
+	n := job.NewRunner(job.Config{DB: d, Queue: q, Clock: clock.System{}, Real: time.Now, Log: slog.New(slog.NewTextHandler(&logged, nil)), Workers: 2})
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	n.Run(ctx)
+	if got := logged.n.Load(); got != 1 {
+		t.Fatalf("%d complaints in 0.3 s", got)
+	}
+}
+
+func TestAJobThatIsDueAgainAtOnceDoesNotWaitForThePoll(t *testing.T) {
+	d := dbtest.SQLite(t, clock.System{})
+	q := job.NewQueue(id.NewMaker(clock.System{}, rand.Reader))
+	n := job.NewRunner(job.Config{DB: d, Queue: q, Clock: clock.System{}, Real: time.Now, Log: slog.New(slog.DiscardHandler), Workers: 2})
+	runs, done := 0, make(chan struct{})
+	n.Handle(look, func(context.Context, id.ID) (job.Outcome, error) {
+		if runs++; runs < 6 {
+			return job.At(clock.System{}.Now()), nil
+		}
+		close(done)
+		return job.Done(), nil
+	})
+	err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error { return q.Enqueue(ctx, tx, look, "dep_1", tx.Now) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() { n.Run(ctx) })
+	defer wg.Wait()
+	defer cancel()
+	select {
+	case <-done:
+	case <-time.After(3 * time.Second): // five polls are five seconds
+		t.Error("six runs took more than 3 s")
+	}
+}

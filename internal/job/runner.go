@@ -16,10 +16,11 @@ import (
 )
 
 const (
-	lease     = 30 * time.Second // of real time; extended while the handler runs
-	batch     = 32               // jobs claimed at once
-	poll      = time.Second      // how long a job enqueued by another process may wait
-	firstWait = time.Second      // after a first failure; doubled by each further one
+	lease     = 30 * time.Second      // of real time; extended while the handler runs
+	batch     = 32                    // jobs claimed at once
+	poll      = time.Second           // how long a job enqueued by another process may wait
+	held      = 20 * time.Millisecond // how long to wait for what is due and cannot be claimed
+	firstWait = time.Second           // after a first failure; doubled by each further one
 	lastWait  = 5 * time.Minute
 )
 
@@ -93,23 +94,29 @@ func (r *Runner) Run(ctx context.Context) {
 	defer r.wg.Wait()
 	for ctx.Err() == nil {
 		started, err := r.startDue(ctx)
-		if err != nil && ctx.Err() == nil {
+		switch {
+		case err != nil && ctx.Err() == nil: // the disk is full, the database is gone: asking at once, and for ever, helps nobody
 			r.c.Log.ErrorContext(ctx, "claiming jobs failed", "error", err)
-		}
-		if started < batch {
-			r.wait(ctx)
+			_ = clock.System{}.SleepUntil(ctx, time.Now().Add(poll))
+		case started < batch:
+			r.wait(ctx, started == 0)
 		}
 	}
 }
 
-// wait returns when a job may be due: by the clock, by a wake-up, or because it is time to poll.
-func (r *Runner) wait(ctx context.Context) {
+// wait returns when a job may be due: by the clock, by a wake-up, or because it is time to poll. Where nothing could be
+// claimed, what is due by now is in the hands of another's transaction, which is given a moment to end.
+func (r *Runner) wait(ctx context.Context, idle bool) {
 	ctx, cancel := context.WithTimeout(ctx, poll)
 	defer cancel()
 	next, any, err := nextDue(ctx, r.c.DB, r.c.Real(), nil)
 	due := make(chan struct{})
 	if err == nil && any {
+		moment := time.Now().Add(held)
 		go func() {
+			if idle && (clock.System{}).SleepUntil(ctx, moment) != nil {
+				return
+			}
 			if r.c.Clock.SleepUntil(ctx, next) == nil {
 				close(due)
 			}
@@ -307,6 +314,7 @@ func (r *Runner) run(ctx context.Context, c claimed) {
 	} else if !kept {
 		log.WarnContext(ctx, "job was cancelled or taken over while it ran")
 	}
+	r.c.Queue.nudge() // it may be due again at once, and while it was leased Run did not see when
 }
 
 // look calls the handler. A panic is a failure like any other: one bad subject must not stop the rest.

@@ -28,7 +28,6 @@ const Hour = money.HourSeconds * time.Second
 // Config is what a Meter needs. Every field is required.
 type Config struct {
 	DB     *db.DB
-	IDs    *id.Maker
 	Wallet *wallet.Ledger
 	Events *event.Log
 	Jobs   *job.Queue
@@ -39,7 +38,7 @@ type Meter struct{ c Config }
 
 // New returns a Meter. It panics when a dependency is missing.
 func New(c Config) *Meter {
-	if c.DB == nil || c.IDs == nil || c.Wallet == nil || c.Events == nil || c.Jobs == nil {
+	if c.DB == nil || c.Wallet == nil || c.Events == nil || c.Jobs == nil {
 		panic("meter: New needs every field of its Config")
 	}
 	return &Meter{c}

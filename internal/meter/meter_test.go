@@ -43,7 +43,7 @@ type rig struct {
 func newRig(t *testing.T, d *db.DB, c *clock.Simulated) *rig {
 	ids := id.NewMaker(c, rand.Reader)
 	r := &rig{fataler: t, db: d, clock: c, ids: ids, ledger: wallet.New(wallet.Config{DB: d, IDs: ids}), events: event.New(ids), jobs: job.NewQueue(ids)}
-	r.meter = meter.New(meter.Config{DB: d, IDs: ids, Wallet: r.ledger, Events: r.events, Jobs: r.jobs})
+	r.meter = meter.New(meter.Config{DB: d, Wallet: r.ledger, Events: r.events, Jobs: r.jobs})
 	return r
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/billetcloud/billet/internal/crashpoint"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/job"
@@ -37,7 +38,10 @@ func (m *Meter) Sweep(ctx context.Context, _ id.ID) (job.Outcome, error) {
 			for i, r := range due {
 				charges[i] = r.charge(r.hours - 1)
 			}
-			return m.charge(ctx, tx, charges)
+			err = m.charge(ctx, tx, charges)
+			crashpoint.Reach(crashpoint.ChargeBeforeCommit)
+			tx.AfterCommit(func() { crashpoint.Reach(crashpoint.ChargeAfterCommit) })
+			return err
 		})
 		if err != nil {
 			return job.Outcome{}, err

@@ -12,12 +12,12 @@ import (
 
 // Key is a public key that an account has saved under a name.
 type Key struct {
-	ID          id.ID     `json:"id"`
-	Name        string    `json:"name"`
-	PublicKey   string    `json:"publicKey"` // PublicKey.Line
-	Fingerprint string    `json:"fingerprint"`
-	Type        string    `json:"type"`
-	CreatedAt   time.Time `json:"createdAt"`
+	ID          id.ID     `json:"id" doc:"Id of the key, ssh_…."`
+	Name        string    `json:"name" doc:"What it is called; unique in the account."`
+	PublicKey   string    `json:"publicKey" doc:"The key as one line of an authorized_keys file."` // PublicKey.Line
+	Fingerprint string    `json:"fingerprint" doc:"SHA256:…, as ssh-keygen -l shows it."`
+	Type        string    `json:"type" doc:"Kind of the key, such as ssh-ed25519."`
+	CreatedAt   time.Time `json:"createdAt" doc:"When it was saved."`
 }
 
 // Config is what a Service needs.
@@ -74,9 +74,9 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, name, pu
 	return Key{}, nameTaken(other.ID)
 }
 
-// List returns a page of the account's keys, newest first, and how many there are.
-func (s *Service) List(ctx context.Context, r db.Reader, account id.ID, p db.Page) ([]Key, int, error) {
-	return list(ctx, r, account, p)
+// List returns a page of the account's keys in that order, and how many there are.
+func (s *Service) List(ctx context.Context, r db.Reader, account id.ID, o db.Order, p db.Page) ([]Key, int, error) {
+	return list(ctx, r, account, o, p)
 }
 
 // Get returns one key, or NOT_FOUND, also where it is another account's.

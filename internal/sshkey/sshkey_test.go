@@ -71,7 +71,7 @@ func TestAllFaultsOfAKeyAtOnce(t *testing.T) {
 		if f := e.Fields(); len(f) != 2 || f[0].Field != "name" || f[1].Field != "publicKey" || !strings.Contains(f[1].Message, "example's placeholder") {
 			t.Fatalf("%+v", f)
 		}
-		if _, total, err := s.List(t.Context(), d, mine, db.Page{Number: 1, Limit: 20}); err != nil || total != 0 {
+		if _, total, err := s.List(t.Context(), d, mine, db.NewestFirst, db.Page{Number: 1, Limit: 20}); err != nil || total != 0 {
 			t.Fatalf("%d keys, %v", total, err)
 		}
 	})
@@ -115,7 +115,7 @@ func TestParallelCreatesOfOneKeyMakeItOnce(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if _, total, err := s.List(t.Context(), d, mine, db.Page{Number: 1, Limit: 20}); err != nil || total != 1 || len(made) != 1 {
+		if _, total, err := s.List(t.Context(), d, mine, db.NewestFirst, db.Page{Number: 1, Limit: 20}); err != nil || total != 1 || len(made) != 1 {
 			t.Fatalf("%d made, %d there, %v", len(made), total, err)
 		}
 	})
@@ -134,13 +134,35 @@ func TestListIsNewestFirstByPage(t *testing.T) {
 			t.Fatal(err)
 		}
 		for page, want := range map[int]string{1: "ed", 2: "cb", 3: "a", 4: ""} {
-			got, total, err := s.List(ctx, d, mine, db.Page{Number: page, Limit: 2})
+			got, total, err := s.List(ctx, d, mine, db.NewestFirst, db.Page{Number: page, Limit: 2})
 			names := ""
 			for _, k := range got {
 				names += k.Name
 			}
 			if err != nil || total != 5 || names != want || got == nil {
 				t.Errorf("page %d: %q of %d, %v; want %q", page, names, total, err, want)
+			}
+		}
+	})
+}
+
+func TestListInAnyOrder(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		s, ctx := open(t, d, c), t.Context()
+		for i, k := range []string{keys().ed, keys().ed2, keys().rsa} {
+			if _, err := create(ctx, d, s, mine, []string{"b", "A", "c"}[i], k); err != nil {
+				t.Fatal(err)
+			}
+			c.Advance(time.Second)
+		}
+		for o, want := range map[db.Order]string{db.NewestFirst: "cAb", db.OldestFirst: "bAc", db.ByName: "Abc", db.ByNameDown: "cbA"} {
+			got, _, err := s.List(ctx, d, mine, o, db.Page{Number: 1, Limit: 10})
+			names := ""
+			for _, k := range got {
+				names += k.Name
+			}
+			if err != nil || names != want {
+				t.Errorf("order %d: %q, %v; want %q", o, names, err, want)
 			}
 		}
 	})

@@ -41,12 +41,12 @@ func clash(ctx context.Context, r db.Reader, account id.ID, k Key) (Key, error) 
 	return other, err
 }
 
-func list(ctx context.Context, r db.Reader, account id.ID, p db.Page) ([]Key, int, error) {
+func list(ctx context.Context, r db.Reader, account id.ID, o db.Order, p db.Page) ([]Key, int, error) {
 	var total int
 	if err := r.QueryRow(ctx, `SELECT COUNT(*) FROM ssh_key WHERE account_id = $1`, account).Scan(&total); err != nil {
 		return nil, 0, err
 	}
-	keys, err := query(ctx, r, `SELECT `+columns+` FROM ssh_key WHERE account_id = $1 ORDER BY id DESC LIMIT $2 OFFSET $3`,
+	keys, err := query(ctx, r, `SELECT `+columns+` FROM ssh_key WHERE account_id = $1 ORDER BY `+o.SQL()+` LIMIT $2 OFFSET $3`,
 		account, p.Limit, p.Offset())
 	return keys, total, err
 }

@@ -33,6 +33,7 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, req Crea
 	if !s.c.Catalog.Ready() {
 		return Volume{}, &fault.Error{Code: fault.ServiceUnavailable, Message: "No provider answers at the moment. Try again in a minute.", RetryAfter: time.Minute}
 	}
+	req.Provider, req.Region = strings.ToLower(req.Provider), strings.ToLower(req.Region) // as every slug is, and as filters take them
 	price, faults := s.checkPlace(req)
 	faults = append(checkName(req.Name), faults...)
 	if err := fault.Invalid(faults).OrNil(); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/billetcloud/billet/internal/crashpoint"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/job"
@@ -159,7 +160,9 @@ func (s *Service) attach(ctx context.Context, k keeper, r record) (job.Outcome, 
 		return s.turnBack(ctx, r, "The deployment's machine has ended.")
 	}
 	if v.AttachedTo != r.deployment {
+		crashpoint.Reach(crashpoint.AttachBeforeCall)
 		if err = k.AttachVolume(ask, r.id, r.deployment); err == nil {
+			crashpoint.Reach(crashpoint.AttachAfterCall)
 			v, err = k.Volume(ask, r.id)
 		}
 	}
@@ -202,7 +205,9 @@ func (s *Service) turnBack(ctx context.Context, r record, reason string) (job.Ou
 func (s *Service) detach(ctx context.Context, k keeper, r record) (job.Outcome, error) {
 	ask, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
+	crashpoint.Reach(crashpoint.DetachBeforeCall)
 	err := k.DetachVolume(ask, r.id)
+	crashpoint.Reach(crashpoint.DetachAfterCall)
 	var v provider.Volume
 	if err == nil {
 		v, err = k.Volume(ask, r.id)

@@ -12,9 +12,9 @@ import (
 	"github.com/billetcloud/billet/internal/meter"
 )
 
-// List returns a page of the account's volumes that are not deleted, newest first, and how many there are.
-func (s *Service) List(ctx context.Context, r db.Reader, account id.ID, p db.Page) ([]Volume, int, error) {
-	records, total, err := list(ctx, r, account, p)
+// List returns a page of the account's volumes that are not deleted, in that order, and how many there are.
+func (s *Service) List(ctx context.Context, r db.Reader, account id.ID, o db.Order, p db.Page) ([]Volume, int, error) {
+	records, total, err := list(ctx, r, account, o, p)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -151,9 +151,9 @@ func (s *Service) Update(ctx context.Context, tx *db.Tx, account, volume id.ID, 
 		}
 	}
 	if rename {
-		if other, err := findName(ctx, tx, account, *req.Name); err != nil {
+		if renamed, err := setName(ctx, tx, account, r.id, *req.Name); err != nil {
 			return Volume{}, err
-		} else if other != "" {
+		} else if !renamed {
 			return Volume{}, s.nameTaken(ctx, tx, account, *req.Name)
 		}
 		r.name = *req.Name
@@ -328,14 +328,11 @@ func (s *Service) beginDetach(ctx context.Context, tx *db.Tx, r *record, reason 
 
 // lock returns the account's volume for a change, or NOT_FOUND.
 func (s *Service) lock(ctx context.Context, tx *db.Tx, account, volume id.ID) (record, error) {
-	r, found, err := lock(ctx, tx, volume)
-	if err != nil {
-		return record{}, err
+	r, found, err := lockOwn(ctx, tx, account, volume)
+	if err == nil && !found {
+		err = notFound(volume)
 	}
-	if !found || r.account != account {
-		return record{}, notFound(volume)
-	}
-	return r, nil
+	return r, err
 }
 
 // one is the volume as a tenant sees it, with its cost.

@@ -54,6 +54,37 @@ func lock(ctx context.Context, tx *db.Tx, volume id.ID) (record, bool, error) {
 	return out, err == nil, err
 }
 
+// lockOwn is lock for a volume of the account only. Another account's row is never touched, so that not even the wait for
+// its lock tells that it exists.
+func lockOwn(ctx context.Context, tx *db.Tx, account, volume id.ID) (record, bool, error) {
+	out, err := scan(tx.QueryRow(ctx, `UPDATE volume SET changes = changes + 1 WHERE id = $1 AND account_id = $2 RETURNING `+columns, volume, account))
+	if errors.Is(err, sql.ErrNoRows) {
+		return record{}, false, nil
+	}
+	return out, err == nil, err
+}
+
+// setName tells false where another volume of the account has the name. A transaction that is still under way
+// may have taken it, so the unique index must decide; the savepoint keeps PostgreSQL from giving up the whole
+// transaction when it does.
+func setName(ctx context.Context, tx *db.Tx, account, volume id.ID, name string) (bool, error) {
+	if _, err := tx.Exec(ctx, `SAVEPOINT rename`); err != nil {
+		return false, err
+	}
+	_, err := tx.Exec(ctx, `UPDATE volume SET name = $3 WHERE id = $1 AND account_id = $2`, volume, account, name)
+	if err != nil {
+		if _, undo := tx.Exec(ctx, `ROLLBACK TO SAVEPOINT rename`); undo != nil {
+			return false, err
+		}
+		other, look := findName(ctx, tx, account, name)
+		if look != nil || other == "" {
+			return false, err // not the name: whatever the database said
+		}
+	}
+	_, release := tx.Exec(ctx, `RELEASE SAVEPOINT rename`)
+	return err == nil, release
+}
+
 // save writes what can change of a row that was locked.
 func save(ctx context.Context, tx *db.Tx, r record) error {
 	n, err := tx.Exec(ctx, `
@@ -88,12 +119,12 @@ func query(ctx context.Context, r db.Reader, rest string, args ...any) ([]record
 	return out, rows.Err()
 }
 
-func list(ctx context.Context, r db.Reader, account id.ID, p db.Page) ([]record, int, error) {
+func list(ctx context.Context, r db.Reader, account id.ID, o db.Order, p db.Page) ([]record, int, error) {
 	total := 0
 	if err := r.QueryRow(ctx, `SELECT COUNT(*) FROM volume WHERE account_id = $1 AND status <> 'deleted'`, account).Scan(&total); err != nil {
 		return nil, 0, fmt.Errorf("count volumes: %w", err)
 	}
-	out, err := query(ctx, r, `WHERE account_id = $1 AND status <> 'deleted' ORDER BY id DESC LIMIT $2 OFFSET $3`, account, p.Limit, p.Offset())
+	out, err := query(ctx, r, `WHERE account_id = $1 AND status <> 'deleted' ORDER BY `+o.SQL()+` LIMIT $2 OFFSET $3`, account, p.Limit, p.Offset())
 	return out, total, err
 }
 

@@ -37,27 +37,27 @@ const (
 
 // Volume is persistent storage as its tenant sees it.
 type Volume struct {
-	ID   id.ID  `json:"id"`
-	Name string `json:"name"`
+	ID   id.ID  `json:"id" doc:"Id of the volume, vol_…."`
+	Name string `json:"name" doc:"What it is called; unique in the account."`
 	// SizeGB is in decimal GB (10⁹ bytes).
-	SizeGB int64 `json:"sizeGb"`
+	SizeGB int64 `json:"sizeGb" doc:"Size in decimal GB."`
 	// GrowingToGB is the size it will have; nil while it does not grow.
-	GrowingToGB *int64 `json:"growingToGb"`
-	Provider    string `json:"provider"`
-	Region      string `json:"region"`
-	Status      Status `json:"status"`
+	GrowingToGB *int64 `json:"growingToGb" doc:"The size in decimal GB that it will have; null while it does not grow."`
+	Provider    string `json:"provider" doc:"Slug of the provider."`
+	Region      string `json:"region" doc:"Slug of the region; it can be attached to deployments there."`
+	Status      Status `json:"status" doc:"Where it is in its life; failed and deleted are final."`
 	// StatusReason says what went wrong with what was last wanted of it; nil where nothing did.
-	StatusReason *string `json:"statusReason"`
+	StatusReason *string `json:"statusReason" doc:"What went wrong with what was last wanted of it; null where nothing did."`
 	// AttachedTo is the deployment that has it, or that it is on its way to or from.
-	AttachedTo *id.ID `json:"attachedTo"`
+	AttachedTo *id.ID `json:"attachedTo" doc:"The deployment that has it, or that it is on its way to or from."`
 	// MountPath is where its files are in the machine, while it is attached.
-	MountPath *string `json:"mountPath"`
+	MountPath *string `json:"mountPath" doc:"Where its files are in the machine, while it is attached."`
 	// HourlyPrice is SizeGB × HourlyPricePerGB.
-	HourlyPrice      money.Micros `json:"hourlyPrice"`
-	HourlyPricePerGB money.Micros `json:"hourlyPricePerGb"`
-	CostToDate       money.Micros `json:"costToDate"`
-	CreatedAt        time.Time    `json:"createdAt"`
-	DeletedAt        *time.Time   `json:"deletedAt"`
+	HourlyPrice      money.Micros `json:"hourlyPrice" doc:"US dollars an hour: sizeGb times hourlyPricePerGb."`
+	HourlyPricePerGB money.Micros `json:"hourlyPricePerGb" doc:"US dollars an hour for one decimal GB, agreed when it was created."`
+	CostToDate       money.Micros `json:"costToDate" doc:"US dollars charged so far, less refunds."`
+	CreatedAt        time.Time    `json:"createdAt" doc:"When it was asked for."`
+	DeletedAt        *time.Time   `json:"deletedAt" doc:"When it was deleted; null before."`
 }
 
 // Target is a deployment that a volume can be attached to.

@@ -62,7 +62,7 @@ func newRig(t tester, d *db.DB, c *clock.Simulated) *rig {
 	r := &rig{t: t, db: d, clock: c, cloud: newCloud(), wallet: wallet.New(wallet.Config{DB: d, IDs: ids}), events: event.New(ids)}
 	queue, set := job.NewQueue(ids), provider.NewSet(r.cloud, plainCloud{r.cloud})
 	r.catalog = catalog.New(catalog.Config{DB: d, IDs: ids, Clock: c, Providers: set, Jobs: queue, Log: log, Markup: func(string) int64 { return 1_000 }})
-	m := meter.New(meter.Config{DB: d, IDs: ids, Wallet: r.wallet, Events: r.events, Jobs: queue})
+	m := meter.New(meter.Config{DB: d, Wallet: r.wallet, Events: r.events, Jobs: queue})
 	r.volumes = volume.New(volume.Config{DB: d, IDs: ids, Clock: c, Log: log, Catalog: r.catalog, Meter: m, Wallet: r.wallet, Providers: set, Events: r.events, Jobs: queue})
 	r.runner = job.NewRunner(job.Config{DB: d, Queue: queue, Clock: c, Real: time.Now, Log: log, Workers: 4})
 	r.runner.Handle(volume.KindVolume, r.volumes.Reconcile)
@@ -290,7 +290,7 @@ func TestALifeWithHourlyCharges(t *testing.T) {
 		if again, err := r.delete(v.ID); err != nil || again.Status != volume.StatusDeleted {
 			t.Fatalf("%+v %v", again, err)
 		}
-		all, total, err := r.volumes.List(t.Context(), r.db, acc, db.Page{Number: 1, Limit: 10})
+		all, total, err := r.volumes.List(t.Context(), r.db, acc, db.NewestFirst, db.Page{Number: 1, Limit: 10})
 		if err != nil || total != 0 || all == nil {
 			t.Fatalf("%v %d %v", all, total, err)
 		}
@@ -349,7 +349,7 @@ func TestCreateNamesEveryFaultAtOnce(t *testing.T) {
 		code(t, ask(good), fault.Conflict, `"a"`, "vol_")
 		good.Name, good.SizeGB = "b", 10_000
 		code(t, ask(good), fault.InsufficientBalance, "$1.10", "$0.989", "$0.00011 per GB")
-		if all, total, _ := r.volumes.List(t.Context(), r.db, acc, db.Page{Number: 1, Limit: 10}); total != 1 {
+		if all, total, _ := r.volumes.List(t.Context(), r.db, acc, db.NewestFirst, db.Page{Number: 1, Limit: 10}); total != 1 {
 			t.Errorf("refused volumes are there: %+v", all)
 		}
 	})
@@ -657,7 +657,7 @@ func TestNamesAndOwners(t *testing.T) {
 		if err != nil || len(found) != 2 || found[0].ID != mine.ID || found[1].CostToDate != 11_000 || !slices.Equal(missing, []id.ID{theirs.ID}) {
 			t.Fatalf("%+v %v %v", found, missing, err)
 		}
-		page, total, err := r.volumes.List(t.Context(), r.db, acc, db.Page{Number: 2, Limit: 1})
+		page, total, err := r.volumes.List(t.Context(), r.db, acc, db.NewestFirst, db.Page{Number: 2, Limit: 1})
 		if err != nil || total != 2 || len(page) != 1 || page[0].ID != v {
 			t.Fatalf("%+v %d %v", page, total, err)
 		}
@@ -766,6 +766,71 @@ func TestOneVolumeGoesToOneOfManyDeployments(t *testing.T) {
 		if made.Load() != 1 {
 			t.Fatalf("%d volumes have one name", made.Load())
 		}
+	})
+}
+
+func TestParallelRenamesToOneNameGiveItOnce(t *testing.T) {
+	engines(t, func(t *testing.T, r *rig) {
+		r.open(acc, money.Dollars(1_000))
+		var made []id.ID
+		for _, name := range []string{"a", "b", "c", "d", "e", "f"} {
+			v, err := r.create(acc, name, 10)
+			if err != nil {
+				t.Fatal(err)
+			}
+			made = append(made, v.ID)
+		}
+		var wg sync.WaitGroup
+		var won atomic.Int32
+		for _, v := range made {
+			wg.Go(func() {
+				wanted := "wanted"
+				if _, err := r.update(v, volume.UpdateRequest{Name: &wanted}); err == nil {
+					won.Add(1)
+				} else if fault.CodeOf(err) != fault.Conflict {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if won.Load() != 1 {
+			t.Fatalf("%d volumes have the one name", won.Load())
+		}
+		for o, want := range map[db.Order]int{db.OldestFirst: 0, db.NewestFirst: 5} {
+			if list, total, err := r.volumes.List(t.Context(), r.db, acc, o, db.Page{Number: 1, Limit: 1}); err != nil || total != 6 || list[0].ID != made[want] {
+				t.Errorf("order %d: %+v of %d, %v", o, list, total, err)
+			}
+		}
+	})
+}
+
+func TestAnothersVolumeIsNotEvenLocked(t *testing.T) {
+	engines(t, func(t *testing.T, r *rig) {
+		v := r.available()
+		held, done := make(chan struct{}), make(chan struct{})
+		if r.db.Engine() == db.SQLite {
+			t.Skip("one writer at a time, whoever it is")
+		}
+		go func() {
+			defer close(done)
+			r.ok(func(ctx context.Context, tx *db.Tx) error {
+				size := int64(200)
+				_, err := r.volumes.Update(ctx, tx, acc, v, volume.UpdateRequest{SizeGB: &size})
+				held <- struct{}{}
+				<-held
+				return err
+			})
+		}()
+		<-held
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		err := r.db.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+			_, err := r.volumes.Delete(ctx, tx, "acc_2", v)
+			return err
+		})
+		held <- struct{}{}
+		<-done
+		code(t, err, fault.NotFound) // and not a wait for a lock that it should never ask for
 	})
 }
 

@@ -12,26 +12,26 @@ import (
 
 // Transaction is a line of the statement.
 type Transaction struct {
-	ID   id.ID `json:"id"`
-	Type Type  `json:"type"`
+	ID   id.ID `json:"id" doc:"Id of the line, txn_…."`
+	Type Type  `json:"type" doc:"What kind of line it is."`
 	// Amount is what the line does to the available money: negative takes money out.
-	Amount money.Micros `json:"amount"`
+	Amount money.Micros `json:"amount" doc:"US dollars by which the line changes the available money; negative takes money out."`
 	// BalanceAfter is the balance after the line; holds and releases leave it as it is.
-	BalanceAfter money.Micros `json:"balanceAfter"`
+	BalanceAfter money.Micros `json:"balanceAfter" doc:"US dollars of balance after the line; holds and releases leave it as it is."`
 	// AvailableAfter is the available money after the line, the sum of all amounts up to it.
-	AvailableAfter money.Micros `json:"availableAfter"`
-	Description    string       `json:"description"`
+	AvailableAfter money.Micros `json:"availableAfter" doc:"US dollars available after the line: the sum of all amounts up to it."`
+	Description    string       `json:"description" doc:"What happened, in words."`
 	// DeploymentID or VolumeID is what was billed.
-	DeploymentID *id.ID `json:"deploymentId"`
-	VolumeID     *id.ID `json:"volumeId"`
+	DeploymentID *id.ID `json:"deploymentId" doc:"The deployment that was billed; null for other lines."`
+	VolumeID     *id.ID `json:"volumeId" doc:"The volume that was billed; null for other lines."`
 	// From and To are the interval that a charge or a refund is for, and HourlyPrice its rate.
-	From        *time.Time    `json:"from"`
-	To          *time.Time    `json:"to"`
-	HourlyPrice *money.Micros `json:"hourlyPrice"`
-	Provider    *string       `json:"provider"`
-	Region      *string       `json:"region"`
-	GPUType     *string       `json:"gpuType"`
-	CreatedAt   time.Time     `json:"createdAt"`
+	From        *time.Time    `json:"from" doc:"Beginning of the interval that a charge or refund is for; null for other lines."`
+	To          *time.Time    `json:"to" doc:"End of that interval."`
+	HourlyPrice *money.Micros `json:"hourlyPrice" doc:"Rate of a charge or refund in US dollars an hour; null for other lines."`
+	Provider    *string       `json:"provider" doc:"Slug of the provider of what was billed."`
+	Region      *string       `json:"region" doc:"Slug of the region of what was billed."`
+	GPUType     *string       `json:"gpuType" doc:"GPU type of what was billed; null for a volume."`
+	CreatedAt   time.Time     `json:"createdAt" doc:"When the line was written."`
 
 	seq int64
 }
@@ -102,21 +102,21 @@ const (
 
 // Usage is what an account's hours have cost, net of refunds.
 type Usage struct {
-	From    time.Time    `json:"from"`
-	To      time.Time    `json:"to"`
-	GroupBy GroupBy      `json:"groupBy"`
-	Total   money.Micros `json:"total"`
-	Groups  []UsageGroup `json:"groups"`
+	From    time.Time    `json:"from" doc:"Hours that began at this instant or later."`
+	To      time.Time    `json:"to" doc:"Hours that began before this instant."`
+	GroupBy GroupBy      `json:"groupBy" doc:"What the groups are."`
+	Total   money.Micros `json:"total" doc:"US dollars of all groups together."`
+	Groups  []UsageGroup `json:"groups" doc:"Days in their order; other groups dearest first. What cost nothing is left out."`
 }
 
 // UsageGroup is one group's share of a Usage.
 type UsageGroup struct {
 	// Key is the day ("2028-02-29"), the id, the GPU type or the provider; "" for hours that have none, such as a volume's GPU type.
-	Key string `json:"key"`
+	Key string `json:"key" doc:"The day in UTC (2028-02-29), the id, the GPU type or the provider; empty for hours that have none, such as a volume without GPUs."`
 	// Name is what the subject was called when it was charged; nil unless grouped by deployment.
-	Name *string `json:"name"`
+	Name *string `json:"name" doc:"What the deployment or volume was called when it was charged; null for other groups."`
 	// Cost is charges less refunds.
-	Cost money.Micros `json:"cost"`
+	Cost money.Micros `json:"cost" doc:"US dollars charged, less refunds."`
 }
 
 // Usage returns what the hours that began at or after from and before to have cost, net of their

@@ -75,7 +75,7 @@ func Start(t testing.TB, args ...string) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{Dir: t.TempDir(), Args: args, t: t, binary: binary, client: &http.Client{Timeout: 2 * time.Minute}}
+	s := &Server{Dir: t.TempDir(), Args: args, t: t, binary: binary, client: &http.Client{Timeout: 2 * time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
 	t.Cleanup(func() {
 		s.Kill()
 		s.endMachines()
@@ -87,8 +87,17 @@ func Start(t testing.TB, args ...string) *Server {
 // Restart starts the server again on its data directory. It must have ended.
 func (s *Server) Restart() {
 	s.t.Helper()
+	if !s.TryRestart(0) {
+		s.t.Fatalf("billetd ended:\n%s", s.log)
+	}
+}
+
+// TryRestart is Restart for a server that may end before it answers; it tells whether it does. Unless killAfter is 0, the server is
+// killed that long after it was started. env are further variables in its environment.
+func (s *Server) TryRestart(killAfter time.Duration, env ...string) bool {
+	s.t.Helper()
 	s.cmd = exec.Command(s.binary, append([]string{"serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--data-dir", s.Dir}, s.Args...)...)
-	s.cmd.Env = append(os.Environ(), "NO_PROXY=127.0.0.1")
+	s.cmd.Env = append(append(os.Environ(), "NO_PROXY=127.0.0.1"), env...)
 	s.log = &safeBuffer{}
 	s.cmd.Stderr = s.log
 	out, err := s.cmd.StdoutPipe()
@@ -100,23 +109,28 @@ func (s *Server) Restart() {
 	}
 	s.ended = make(chan struct{})
 	url := make(chan string, 1)
-	go func() {
+	go func(cmd *exec.Cmd, ended chan struct{}) {
 		lines := bufio.NewScanner(out)
 		for lines.Scan() {
 			if m := regexp.MustCompile(`^Billet serves at (http://\S+)`).FindStringSubmatch(lines.Text()); m != nil {
 				url <- m[1]
 			}
 		}
-		_ = s.cmd.Wait()
-		close(s.ended)
-	}()
+		_ = cmd.Wait()
+		close(ended)
+	}(s.cmd, s.ended)
+	if process := s.cmd.Process; killAfter > 0 {
+		time.AfterFunc(killAfter, func() { _ = process.Kill() }) // an ended process is left alone
+	}
 	select {
 	case s.URL = <-url:
+		return true
 	case <-s.ended:
-		s.t.Fatalf("billetd ended:\n%s", s.log)
+		return false
 	case <-time.After(patience):
 		s.Kill()
 		s.t.Fatalf("billetd did not start:\n%s", s.log)
+		return false
 	}
 }
 
@@ -139,6 +153,15 @@ func (s *Server) Kill() {
 		_ = s.cmd.Process.Kill()
 		<-s.ended
 	}
+}
+
+// Ended is closed when the server has ended, however that came.
+func (s *Server) Ended() <-chan struct{} { return s.ended }
+
+// Killed tells whether the server, which has ended, was ended by SIGKILL.
+func (s *Server) Killed() bool {
+	w, is := s.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	return is && w.Signaled() && w.Signal() == syscall.SIGKILL
 }
 
 // PID is the server's process.

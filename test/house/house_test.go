@@ -18,7 +18,7 @@ import (
 const module = "github.com/billetcloud/billet/"
 
 // ground is what every room may import.
-var ground = []string{"money", "id", "fault", "clock"}
+var ground = []string{"money", "id", "fault", "clock", "crashpoint"}
 
 // may is, for each room under internal/, which others it imports beside the ground. What is not listed is
 // forbidden. Arrows run downwards: a room may import only rooms that stand further down in this table.
@@ -51,7 +51,7 @@ var may = []struct {
 	{"db/postgres", []string{"db"}},
 	{"db/sqlite", []string{"db"}},
 	{"db", nil},
-	{"money", nil}, {"id", nil}, {"fault", nil}, {"clock", nil},
+	{"money", nil}, {"id", nil}, {"fault", nil}, {"clock", nil}, {"crashpoint", nil},
 }
 
 // only says where an outside package may be imported at all.

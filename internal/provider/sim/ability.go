@@ -117,7 +117,7 @@ func (i reinstaller) Reinstall(ctx context.Context, reference id.ID, operatingSy
 			case rec.Phase == phaseOn || rec.Phase == phaseOff || rec.Phase == phaseBooting:
 				w, now := i.b.world, i.b.world.clock.Now()
 				rec.Phase, rec.OperatingSystem, rec.Detail, rec.HostKey = phaseInstalling, operatingSystem, "", ""
-				rec.Since, rec.DueAt = now, now.Add(w.between("install", i.b.key(reference), installAtLeast, installAtMost))
+				rec.Since, rec.DueAt = now, now.Add(w.installTakes(i.b.key(reference), rec.OfferKey, "reinstall", now))
 				return w.save(m, rec)
 			}
 			return notNow(rec)

@@ -42,7 +42,17 @@ func call[T any](ctx context.Context, b *basic, operation string, effect func(ct
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(w.ctx, cancel)()
+	if err := b.hinder(ctx, operation); err != nil {
+		return none, err
+	}
 	answer, err := effect(ctx)
+	if err := b.answerLost(operation); err != nil {
+		return none, err
+	}
+	if b.garbles(operation) {
+		garble(&answer)
+		err = garbleError(err)
+	}
 	if err == nil {
 		return answer, nil
 	}
@@ -80,22 +90,27 @@ func (b *basic) Offers(ctx context.Context) ([]provider.Offer, error) {
 	return call(ctx, b, "offers", func(context.Context) ([]provider.Offer, error) {
 		s, w := b.source, b.world
 		now := w.clock.Now()
+		age := b.listAge("offers", now)
+		then := now.Add(-age)
 		w.mu.Lock()
 		taken := map[string]int{}
 		for k, m := range w.machines {
-			if k.provider == s.Slug && m.record.takesStock(now) {
-				taken[m.record.OfferKey]++
+			if k.provider != s.Slug {
+				continue
+			}
+			if r, there := m.record.asOf(now, age); there && r.takesStock(then) {
+				taken[r.OfferKey]++
 			}
 		}
 		w.mu.Unlock()
 		offers := make([]provider.Offer, len(s.Offers))
 		for i, o := range s.Offers {
-			stock := b.stock(o, taken[o.Key], now)
+			stock := b.stock(o, taken[o.Key], then)
 			offers[i] = provider.Offer{
 				Key: o.Key, Region: o.Region, GPUType: o.GPUType, GPUCount: o.GPUCount, GPUMemoryGB: o.GPUMemoryGB,
 				VCPUs: o.VCPUs, MemoryGB: o.MemoryGB, StorageGB: o.StorageGB, Interconnect: o.Interconnect,
 				InstanceType: o.InstanceType, OperatingSystems: slices.Clone(o.OperatingSystems),
-				HourlyPrice: hourlyPrice(w.seed, s.Slug, o, now), Available: stock > 0, Stock: &stock, Abilities: s.Abilities,
+				HourlyPrice: w.price(s.Slug, o, then), Available: stock > 0, Stock: &stock, Abilities: s.Abilities,
 			}
 			if s.HidesStock {
 				offers[i].Stock = nil
@@ -106,6 +121,9 @@ func (b *basic) Offers(ctx context.Context) ([]provider.Offer, error) {
 }
 
 func (b *basic) stock(o *offer, taken int, now time.Time) int {
+	if all, scarce := b.world.scarce(b.source.Slug, o, now); scarce {
+		return max(0, all-taken)
+	}
 	return max(0, o.Stock-elsewhere(b.world.seed, b.source.Slug, o, now)-taken)
 }
 
@@ -155,6 +173,9 @@ func (b *basic) register(request provider.LaunchRequest) (m *machine, isNew bool
 	if err != nil {
 		return nil, false, err
 	}
+	if err := b.refusesLaunch(o, now); err != nil {
+		return nil, false, err
+	}
 	taken := 0
 	for other, m := range w.machines {
 		if other.provider == k.provider && m.record.OfferKey == o.Key && m.record.takesStock(now) {
@@ -173,9 +194,10 @@ func (b *basic) register(request provider.LaunchRequest) (m *machine, isNew bool
 		ID: machineID(k.provider, k.reference), Provider: k.provider, Reference: k.reference, Name: request.Name,
 		OfferKey: o.Key, Region: o.Region, OperatingSystem: request.OperatingSystem,
 		AuthorizedKeys: slices.Clone(request.AuthorizedKeys), CloudInit: request.CloudInit,
-		Phase: phaseInstalling, Since: now, DueAt: now.Add(w.between("install", k, installAtLeast, installAtMost)),
+		Phase: phaseInstalling, Since: now, DueAt: now.Add(w.installTakes(k, o.Key, "launch", now)),
 		Address: address, CreatedAt: now,
 	}
+	w.doom(&m.record, now)
 	m.quiet = true
 	m.work <- struct{}{} // establish leaves: until the record is written, nobody else may write it
 	w.machines[k] = m
@@ -243,6 +265,7 @@ func (b *basic) Machine(ctx context.Context, reference id.ID) (provider.Machine,
 		// Where another call is at work on it, its record tells how far that is.
 		if m.work.tryEnter() {
 			w.settle(ctx, m)
+			w.mayBeLost(ctx, m)
 			m.work.leave()
 		}
 		answer := w.look(m)
@@ -258,16 +281,21 @@ func (b *basic) Machines(ctx context.Context) ([]provider.Machine, error) {
 	return call(ctx, b, "machines", func(ctx context.Context) ([]provider.Machine, error) {
 		w := b.world
 		w.settleAll(ctx, b.source.Slug)
+		w.takeBack(ctx, b.source.Slug)
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 		now := w.clock.Now()
+		age := b.listAge("machines", now)
 		all := []provider.Machine{}
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		for k, m := range w.machines {
-			if k.provider == b.source.Slug && m.isKnown() && m.record.Phase != phaseGone {
-				all = append(all, m.record.view(now, m.down))
+			if k.provider != b.source.Slug || !m.isKnown() {
+				continue
+			}
+			if r, there := m.record.asOf(now, age); there {
+				all = append(all, r.view(now.Add(-age), m.down))
 			}
 		}
 		slices.SortFunc(all, func(a, b provider.Machine) int { return a.CreatedAt.Compare(b.CreatedAt) })
@@ -282,6 +310,10 @@ func (b *basic) Terminate(ctx context.Context, reference id.ID) error {
 			w, r := b.world, b.world.read(m)
 			if r.Phase != phaseTerminating {
 				now := w.clock.Now()
+				if err := b.refusesEnd(r, now); err != nil {
+					return err
+				}
+				r.Was, r.EndAskedAt = r.Phase, now
 				r.Phase, r.Detail, r.Since = phaseTerminating, "", now
 				r.DueAt = now.Add(w.between("terminate", b.key(reference), terminateAtLeast, terminateAtMost))
 				if err := w.save(m, r); err != nil {

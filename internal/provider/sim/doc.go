@@ -13,6 +13,7 @@
 //	<dir>/volumes/<provider>/<reference>/volume.json     size, name, which machine has it
 //	<dir>/volumes/<provider>/<reference>/files/          the volume's files
 //	<dir>/trash/                                         what is being deleted
+//	<dir>/faults.json                                    how the world misbehaves, and how often it did
 //
 // # Does not own
 //
@@ -37,6 +38,10 @@
 //     died, as when the host was restarted, is started again with its files.
 //   - An address belongs to one machine of a world at a time.
 //   - The lock of the world is never held while a machine is started, stopped or deleted.
-//   - Prices depend on the seed, the offer and the hour, and on nothing else; stock on these and the machines taken.
-//   - Every call goes through one function (call), which is where an upstream's misbehaviour can be put.
+//   - Prices depend on the seed, the offer and the hour, and stock on these and the machines taken, unless a fault says otherwise.
+//   - Every call goes through one function (call), which is where an upstream's misbehaviour is put.
+//   - A [Fault] may make a provider silent, slow, wrong and mean, but never the world: [World.Machines] tells what really
+//     exists. No fault makes a second machine of a reference or forgets one.
+//   - What a fault leaves to chance follows from its seed and how often it was asked, and from nothing else.
+//   - What a fault decides for a machine (when it fails, that its SSH is silent) is decided at its launch and stands in its record.
 package sim

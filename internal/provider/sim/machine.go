@@ -59,6 +59,18 @@ type machineRecord struct {
 	// WasReady tells that the machine has been ready since it was launched.
 	WasReady bool
 
+	// FailsAt, where it is not zero, is when the installation fails, and FailsWhile at what stage.
+	FailsAt    time.Time `json:",omitzero"`
+	FailsWhile string    `json:",omitempty"`
+	// NoSSH tells that the machine runs no processes, so that its SSH never answers.
+	NoSSH bool `json:",omitempty"`
+	// GhostOf is the fault that made the machine, which nobody asked for.
+	GhostOf string `json:",omitempty"`
+	// ReadyAt is when the machine was first ready, EndAskedAt when it was asked to end, and Was what it was until then.
+	ReadyAt    time.Time `json:",omitzero"`
+	EndAskedAt time.Time `json:",omitzero"`
+	Was        phase     `json:",omitempty"`
+
 	// Address is what the machine is to listen on; Endpoint is where it does.
 	Address   netip.Addr
 	Endpoint  netip.AddrPort
@@ -115,15 +127,18 @@ func (w *World) between(purpose string, k key, least, most time.Duration) time.D
 }
 
 func (r machineRecord) status(now time.Time) MachineStatus {
-	return MachineStatus{ID: r.ID, Provider: r.Provider, Reference: r.Reference, State: r.view(now, false).State}
+	return MachineStatus{ID: r.ID, Provider: r.Provider, Reference: r.shown(), State: r.view(now, false).State}
 }
 
 // view returns the machine as its provider tells it.
 func (r machineRecord) view(now time.Time, down bool) provider.Machine {
-	m := provider.Machine{ID: r.ID, Reference: r.Reference, CreatedAt: r.CreatedAt, Detail: r.Detail}
+	m := provider.Machine{ID: r.ID, Reference: r.shown(), CreatedAt: r.CreatedAt, Detail: r.Detail}
 	switch r.Phase {
 	case phaseInstalling:
 		m.State, m.Detail = provider.MachineProvisioning, r.stage(now)
+		if r.fails(now) {
+			m.State, m.Detail = provider.MachineFailed, r.failure()
+		}
 	case phaseBooting:
 		m.State = provider.MachineProvisioning
 	case phaseOn:
@@ -143,7 +158,7 @@ func (r machineRecord) view(now time.Time, down bool) provider.Machine {
 	case phaseGone:
 		m.State = provider.MachineGone
 	}
-	if r.Endpoint.IsValid() {
+	if r.Endpoint.IsValid() && r.Phase != phaseGone {
 		m.Address, m.SSHPort, m.SSHUser = r.Endpoint.Addr().String(), int(r.Endpoint.Port()), node.User
 		if r.HostKey != "" {
 			m.SSHHostKeys = []string{r.HostKey}
@@ -165,12 +180,19 @@ func (r machineRecord) stage(now time.Time) string {
 	}
 }
 
+// fails tells whether the installation has failed by then.
+func (r machineRecord) fails(now time.Time) bool {
+	return !r.FailsAt.IsZero() && !now.Before(r.FailsAt)
+}
+
+func (r machineRecord) failure() string { return "The installation failed while " + r.FailsWhile + "." }
+
 // find returns the machine of a reference that is known and not gone, or nil.
 func (w *World) find(ctx context.Context, k key) (*machine, error) {
 	w.mu.Lock()
 	m := w.machines[k]
 	w.mu.Unlock()
-	if m == nil {
+	if m == nil || isNameless(k.reference) {
 		return nil, nil
 	}
 	select {
@@ -222,8 +244,15 @@ func (w *World) settle(ctx context.Context, m *machine) {
 	err := func() error {
 		switch r.Phase {
 		case phaseInstalling:
-			if err := w.silence(ctx, m); err != nil || !due {
+			if err := w.silence(ctx, m); err != nil {
 				return err
+			}
+			if r.fails(now) {
+				r.Phase, r.Detail = phaseFailed, r.failure()
+				return w.save(m, r)
+			}
+			if !due {
+				return nil
 			}
 			if err := w.host.wipe(ctx, m.node()); err != nil {
 				return err
@@ -235,6 +264,9 @@ func (w *World) settle(ctx context.Context, m *machine) {
 			}
 			return w.start(ctx, m, r)
 		case phaseOn:
+			if r.NoSSH {
+				return w.silence(ctx, m)
+			}
 			if _, runs := w.host.running(m.node()); runs {
 				return nil
 			}
@@ -270,6 +302,9 @@ func (w *World) silence(ctx context.Context, m *machine) error {
 
 // start starts the machine's processes and makes it on. After startTries failures in a row it is given up.
 func (w *World) start(ctx context.Context, m *machine, r machineRecord) error {
+	if r.NoSSH {
+		return w.save(m, r.started(deaf(r.Address), "", w.clock.Now()))
+	}
 	m.quiet = false
 	spec := w.spec(m, r)
 	w.mu.Lock()
@@ -291,9 +326,7 @@ func (w *World) start(ctx context.Context, m *machine, r machineRecord) error {
 	}
 	if err == nil {
 		m.tries = 0
-		r.Phase, r.WasReady, r.Detail, r.Since, r.DueAt = phaseOn, true, "", time.Time{}, time.Time{}
-		r.Endpoint, r.HostKey = endpoint.Address, endpoint.HostKey
-		return w.save(m, r)
+		return w.save(m, r.started(endpoint.Address, endpoint.HostKey, w.clock.Now()))
 	}
 	if ctx.Err() != nil {
 		return err
@@ -306,6 +339,16 @@ func (w *World) start(ctx context.Context, m *machine, r machineRecord) error {
 		r.Phase = phaseLost
 	}
 	return errors.Join(err, w.save(m, r))
+}
+
+// started returns the record of a machine that has just become ready.
+func (r machineRecord) started(at netip.AddrPort, hostKey string, now time.Time) machineRecord {
+	if !r.WasReady {
+		r.WasReady, r.ReadyAt = true, now
+	}
+	r.Phase, r.Detail, r.Since, r.DueAt = phaseOn, "", time.Time{}, time.Time{}
+	r.Endpoint, r.HostKey = at, hostKey
+	return r
 }
 
 func (w *World) spec(m *machine, r machineRecord) node.Spec {
@@ -342,13 +385,14 @@ func (w *World) reserve(k key) (netip.Addr, error) {
 	return a, nil
 }
 
-// bury deletes the machine's files and keeps its reference.
+// bury deletes the machine's files and keeps its reference, and what a list that is stale may still tell.
 func (w *World) bury(ctx context.Context, m *machine, r machineRecord) error {
 	if err := w.host.remove(ctx, m.node()); err != nil {
 		return err
 	}
 	return w.save(m, machineRecord{
 		ID: r.ID, Provider: r.Provider, Reference: r.Reference, Phase: phaseGone, CreatedAt: r.CreatedAt, Since: w.clock.Now(),
+		OfferKey: r.OfferKey, Was: r.Was, ReadyAt: r.ReadyAt, EndAskedAt: r.EndAskedAt, Endpoint: r.Endpoint, HostKey: r.HostKey, GhostOf: r.GhostOf,
 	})
 }
 

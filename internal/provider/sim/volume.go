@@ -112,6 +112,9 @@ func (k volumeKeeper) register(request provider.VolumeRequest) (v *volume, isNew
 	if request.SizeGB < p.MinSizeGB || request.SizeGB > p.MaxSizeGB {
 		return nil, false, refuse(provider.KindRejected, "A volume in %s has %d to %d GB.", p.Region, p.MinSizeGB, p.MaxSizeGB)
 	}
+	if err := k.b.rejects("create-volume", "", w.clock.Now()); err != nil {
+		return nil, false, err
+	}
 	v = newVolume(filepath.Join(w.dir, "volumes", name.provider, string(name.reference)))
 	v.record = volumeRecord{
 		ID: "vol-" + machineID(name.provider, name.reference), Provider: name.provider, Reference: name.reference,

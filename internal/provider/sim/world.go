@@ -40,6 +40,10 @@ type Config struct {
 	Seed   uint64
 	Log    *slog.Logger
 	Listen Listen
+	// Faults are added to those that the folder keeps, except what it has already.
+	Faults []Fault
+	// Real is the time in which slow calls are slow; the computer's own where it is nil.
+	Real clock.Clock
 }
 
 // World is the state that the simulated providers share. It is safe for concurrent use.
@@ -52,6 +56,8 @@ type World struct {
 	synced  bool
 	sources []*source
 	lock    *os.File
+	real    clock.Clock
+	faults  *faultBook
 
 	// ctx ends when the world is closed, and with it what is being started.
 	ctx   context.Context
@@ -95,7 +101,10 @@ func Open(ctx context.Context, c Config) (*World, error) {
 	}
 	w := &World{
 		dir: dir, clock: c.Clock, seed: c.Seed, log: c.Log, host: nodes{}, synced: true, sources: sources,
-		machines: map[key]*machine{}, volumes: map[key]*volume{}, used: map[netip.Addr]bool{},
+		real: c.Real, machines: map[key]*machine{}, volumes: map[key]*volume{}, used: map[netip.Addr]bool{},
+	}
+	if w.real == nil {
+		w.real = clock.System{}
 	}
 	if c.Listen == ListenBanner {
 		w.host, w.synced = newBanners(), false
@@ -113,7 +122,7 @@ func Open(ctx context.Context, c Config) (*World, error) {
 		return nil, errors.Join(fmt.Errorf("sim: read %s: %w", dir, err), w.Close())
 	}
 	w.settleAll(ctx, "")
-	if err := ctx.Err(); err != nil {
+	if err := errors.Join(w.keepFaults(ctx, c.Faults), ctx.Err()); err != nil {
 		return nil, errors.Join(err, w.Close())
 	}
 	return w, nil
@@ -124,7 +133,11 @@ func (w *World) load() error {
 	if err := removeAll(filepath.Join(w.dir, "trash")); err != nil {
 		return err
 	}
-	err := readRecords(w.dir, "machines", machineFile, func(folder string, text []byte) error {
+	var err error
+	if w.faults, err = openFaultBook(w.dir); err != nil {
+		return err
+	}
+	err = readRecords(w.dir, "machines", machineFile, func(folder string, text []byte) error {
 		if text == nil {
 			return removeAll(folder)
 		}

@@ -1,0 +1,43 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+	"time"
+)
+
+func TestTheClocksFileSaysWhereTheClockStands(t *testing.T) {
+	c := Default()
+	c.DataDir, c.Sim, c.Version, c.Log = t.TempDir(), true, "test", slog.New(slog.DiscardHandler)
+	a, err := Open(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := a.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	same := func(after string) {
+		t.Helper()
+		_, kept, err := loadClock(c.DataDir, true)
+		if err != nil || kept.Offset() != a.simulated.Offset() {
+			t.Fatalf("after %s the file says %s, the clock %s, %v", after, kept.Offset(), a.simulated.Offset(), err)
+		}
+	}
+	if err := advance(t.Context(), c.DataDir, a.simulated, a.runner, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	same("an hour")
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := advance(gone, c.DataDir, a.simulated, a.runner, 100*time.Hour); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	same("a journey that was broken off")
+	if a.simulated.Offset() > time.Hour {
+		t.Fatalf("the clock went on: %s", a.simulated.Offset())
+	}
+}

@@ -1,0 +1,108 @@
+package crashpoint
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+)
+
+// Variable is the environment variable that arms one step: "charge.before-commit" for the first time that it is
+// reached, "charge.before-commit:3" for the third.
+const Variable = "BILLET_CRASH_AT"
+
+// The steps. "Commit" is that of the change that the step belongs to, "call" that to the provider.
+const (
+	CreateBeforeCommit = "create.before-commit" // the hold, the row and the job are written
+	CreateAfterCommit  = "create.after-commit"  // and committed; nobody was answered
+
+	LaunchBeforeCall = "launch.before-call" // the intent is committed
+	LaunchAfterCall  = "launch.after-call"  // there is a machine that only the provider knows
+
+	RunningBeforeCommit = "running.before-commit" // the hold has become the first hour's charge
+	RunningAfterCommit  = "running.after-commit"
+
+	ChargeBeforeCommit = "charge.before-commit" // the sweep has booked hours
+	ChargeAfterCommit  = "charge.after-commit"
+
+	TerminateAfterCommit      = "terminate.after-commit" // the bill has ended; nobody was answered
+	TerminateBeforeCall       = "terminate.before-call"
+	TerminateAfterCall        = "terminate.after-call"
+	TerminateBeforeConfirming = "terminate.before-confirming" // the provider has no machine any more; we say terminating
+
+	AttachBeforeCall = "attach.before-call"
+	AttachAfterCall  = "attach.after-call" // the machine has the volume; we say attaching
+	DetachBeforeCall = "detach.before-call"
+	DetachAfterCall  = "detach.after-call" // nobody has the volume; we say detaching
+
+	ReplayBeforeFinish = "replay.before-finish" // a request with an Idempotency-Key had its effect; its answer is not kept yet
+	ReplayAfterCommit  = "replay.after-commit"  // it is, and nobody was answered
+
+	JobBeforeFinish = "job.before-finish" // a job's handler has returned; the job is still there
+)
+
+// All lists every step.
+var All = []string{
+	CreateBeforeCommit, CreateAfterCommit, LaunchBeforeCall, LaunchAfterCall, RunningBeforeCommit, RunningAfterCommit,
+	ChargeBeforeCommit, ChargeAfterCommit, TerminateAfterCommit, TerminateBeforeCall, TerminateAfterCall, TerminateBeforeConfirming,
+	AttachBeforeCall, AttachAfterCall, DetachBeforeCall, DetachAfterCall, ReplayBeforeFinish, ReplayAfterCommit, JobBeforeFinish,
+}
+
+// armed is the step at which this process ends, and the time when it does.
+type armed struct {
+	name string
+	left atomic.Int64
+}
+
+var at atomic.Pointer[armed]
+
+func init() {
+	a, err := parse(os.Getenv(Variable))
+	if err != nil { // a suite whose crash never comes would prove nothing
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
+	}
+	at.Store(a)
+}
+
+// parse returns nil for "".
+func parse(s string) (*armed, error) {
+	if s == "" {
+		return nil, nil
+	}
+	name, count, counted := strings.Cut(s, ":")
+	n := int64(1)
+	if counted {
+		var err error
+		if n, err = strconv.ParseInt(count, 10, 64); err != nil || n < 1 {
+			return nil, fmt.Errorf("%s: %q is not how many times, at least 1", Variable, count)
+		}
+	}
+	known := false
+	for _, k := range All {
+		known = known || k == name
+	}
+	if !known {
+		return nil, fmt.Errorf("%s: there is no step %q; there are: %s", Variable, name, strings.Join(All, ", "))
+	}
+	a := &armed{name: name}
+	a.left.Store(n)
+	return a, nil
+}
+
+// Reach tells that the process is at the step. It does nothing, or never returns.
+func Reach(name string) {
+	if a := at.Load(); a != nil {
+		a.reach(name)
+	}
+}
+
+func (a *armed) reach(name string) {
+	if a.name != name || a.left.Add(-1) != 0 {
+		return
+	}
+	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	select {} // until the signal has ended every thread
+}

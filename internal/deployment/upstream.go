@@ -1,0 +1,57 @@
+package deployment
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/provider"
+)
+
+const (
+	// askLimit is how long a provider may take for one answer, in real time. One that never answers must not keep a
+	// worker for ever: the same workers charge the hours and carry out the planned ends.
+	askLimit = time.Minute
+	// maxDetail is how much of a provider's text is kept, in characters.
+	maxDetail = 500
+)
+
+// look asks for the machine.
+func look(ctx context.Context, p provider.Provider, reference id.ID) (provider.Machine, error) {
+	ask, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	m, err := p.Machine(ask, reference)
+	return cleaned(m), err
+}
+
+// cleaned is the machine with texts that the database takes and a terminal can show, whatever the upstream has sent: else
+// the change that they belong to could never be written, and neither would the money that goes with it.
+func cleaned(m provider.Machine) provider.Machine {
+	m.ID, m.Detail, m.Address, m.SSHUser = plain(m.ID), plain(m.Detail), plain(m.Address), plain(m.SSHUser)
+	return m
+}
+
+// plain is a provider's text, bounded, in UTF-8 and without control characters.
+func plain(s string) string {
+	out := make([]rune, 0, min(len(s), maxDetail))
+	for _, c := range s {
+		if len(out) == maxDetail {
+			break
+		}
+		if c < ' ' || c == 0x7f {
+			c = ' '
+		}
+		out = append(out, c)
+	}
+	return string(out)
+}
+
+// reasonOf is what the tenant may read of a provider's error.
+func reasonOf(err error, otherwise string) string {
+	var e *provider.Error
+	if errors.As(err, &e) && e.Message != "" {
+		return plain(e.Message)
+	}
+	return otherwise
+}

@@ -1,0 +1,121 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/billetcloud/billet/internal/id"
+)
+
+// deafPort is the port of a machine whose SSH never answers. Nobody listens there: it is below those that a program
+// may be given by chance, and was a service's of the seventies.
+const deafPort = 1
+
+// namelessPrefix begins what a machine without a reference is kept under. No deployment's id begins so.
+const namelessPrefix = "ghost-"
+
+// deaf returns where the SSH of a machine would be that never answers.
+func deaf(a netip.Addr) netip.AddrPort { return netip.AddrPortFrom(a, deafPort) }
+
+// haunt makes the machines of a ghost fault. They have no processes: whose they are is nobody's business.
+func (w *World) haunt(ctx context.Context, f Fault) error {
+	for _, s := range w.sources {
+		if f.Provider != "" && f.Provider != s.Slug {
+			continue
+		}
+		o := s.Offers[0]
+		if f.Offer != "" {
+			if o = s.offer(f.Offer); o == nil {
+				continue // another provider's
+			}
+		}
+		for n := range f.Count {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			k := key{s.Slug, id.ID(fmt.Sprintf("%s%s-%d", namelessPrefix, f.ID, n+1))}
+			if f.Value != "" {
+				k.reference = id.ID(f.Value)
+			}
+			m, err := w.summon(k, o, f.ID)
+			if err != nil {
+				return err
+			}
+			if err := w.establish(m); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// summon registers a ghost, which nobody is told of yet.
+func (w *World) summon(k key, o *offer, fault string) (*machine, error) {
+	now := w.clock.Now()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.machines[k] != nil {
+		return nil, fmt.Errorf("%s has, or had this week, a machine with the reference %s", k.provider, k.reference)
+	}
+	address, err := w.reserve(k)
+	if err != nil {
+		return nil, err
+	}
+	m := newMachine(filepath.Join(w.dir, "machines", k.provider, string(k.reference)))
+	m.record = machineRecord{
+		ID: machineID(k.provider, k.reference), Provider: k.provider, Reference: k.reference, Name: "ghost",
+		OfferKey: o.Key, Region: o.Region, OperatingSystem: o.OperatingSystems[0],
+		Phase: phaseOn, WasReady: true, ReadyAt: now, NoSSH: true, GhostOf: fault, Address: address, Endpoint: deaf(address), CreatedAt: now,
+	}
+	m.quiet = true
+	m.work <- struct{}{} // establish leaves
+	w.machines[k] = m
+	return m, nil
+}
+
+// shown returns the reference that the provider tells: a ghost may have none.
+func (r machineRecord) shown() id.ID {
+	if isNameless(r.Reference) {
+		return ""
+	}
+	return r.Reference
+}
+
+// isNameless tells whether the reference is only the world's own word for a machine that has none upstream.
+func isNameless(reference id.ID) bool { return strings.HasPrefix(string(reference), namelessPrefix) }
+
+// layGhosts ends the ghosts of those faults, without a trace.
+func (w *World) layGhosts(ctx context.Context, faults []string) error {
+	w.mu.Lock()
+	var ghosts []*machine
+	for _, m := range w.machines {
+		if m.isKnown() && slices.Contains(faults, m.record.GhostOf) {
+			ghosts = append(ghosts, m)
+		}
+	}
+	w.mu.Unlock()
+	for _, m := range ghosts {
+		if err := w.layGhost(ctx, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *World) layGhost(ctx context.Context, m *machine) error {
+	if err := m.work.enter(ctx); err != nil {
+		return err
+	}
+	defer m.work.leave()
+	r := w.read(m)
+	if r.Phase != phaseGone {
+		if err := w.bury(ctx, m, r); err != nil {
+			return err
+		}
+	}
+	return w.forget(m, w.read(m), w.clock.Now().Add(rememberGone))
+}
