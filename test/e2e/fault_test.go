@@ -278,3 +278,32 @@ func TestABadWeek(t *testing.T) {
 		}
 	})
 }
+
+// Texts that no database takes and no terminal should see stop nothing.
+func TestGarbledAnswers(t *testing.T) {
+	billetd.Engines(t, func(t *testing.T, args ...string) {
+		s := billetd.Start(t, append(args, "--sim")...)
+		_, key := s.Key("1000", "--read-limit", "10000")
+		addFault(t, s, "garbled")
+		addFault(t, s, "fail-provisioning", "--count", "1")
+		failed := s.Deploy(key, "fails", newIdentity(t).public)
+		s.Advance("1m")
+		if reason, _ := s.Await(key, failed, "failed")["statusReason"].(string); !strings.HasPrefix(reason, "The installation failed while installing.") || strings.ContainsAny(reason, "\x00\x1b") {
+			t.Errorf("%.100q", reason)
+		}
+		addFault(t, s, "rejected", "--operation", "create-volume", "--count", "1")
+		a := s.Call(key, "POST", "/volumes", map[string]any{"name": "refused", "sizeGb": 10, "provider": "voltage-park", "region": "dallas-usa-5"})
+		if a.Status != 201 {
+			t.Fatalf("%d %s", a.Status, a.Body)
+		}
+		awaitVolume(t, s, key, a.Data["id"].(string), "failed")
+		runs := s.Running(key, s.Deploy(key, "runs", newIdentity(t).public))["id"].(string)
+		addFault(t, s, "machine-lost")
+		s.Advance("2m")
+		s.Await(key, runs, "interrupted")
+		s.Advance("1m")
+		if got := upstream(t, s); len(got) != 0 {
+			t.Errorf("upstream %v", got)
+		}
+	})
+}

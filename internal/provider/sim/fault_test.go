@@ -262,6 +262,9 @@ func TestSpans(t *testing.T) {
 	if m := all[5000]; m < 230*time.Second || m > 250*time.Second {
 		t.Errorf("median %s", m)
 	}
+	if m := all[9000]; m > 950*time.Second { // a long one is rare
+		t.Errorf("nine of ten take up to %s", m)
+	}
 	for _, text := range []string{"5", "1-5", "30-240-1500", "0.5-2.5"} {
 		if s, err := ParseSpan(text); err != nil || s.String() != text {
 			t.Errorf("%s: %v, %v", text, s, err)

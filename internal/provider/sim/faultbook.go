@@ -127,7 +127,8 @@ func (w *World) AddFault(ctx context.Context, f Fault) (Fault, error) {
 	return w.addFault(ctx, f)
 }
 
-// SetFaults replaces all faults by these. Where one of them is wrong, nothing changes.
+// SetFaults replaces all faults by these. Where one of them is not a fault that AddFault takes, nothing changes; where a ghost's
+// reference turns out to be taken, it stops there.
 func (w *World) SetFaults(ctx context.Context, faults []Fault) error {
 	done, err := w.enter()
 	if err != nil {
@@ -198,6 +199,9 @@ func (w *World) addFault(ctx context.Context, f Fault) (Fault, error) {
 		if err := w.haunt(ctx, f); err != nil {
 			return Fault{}, errors.Join(err, w.clearFaults(ctx, []string{f.ID}))
 		}
+		if err := w.spend(f.ID); err != nil {
+			return Fault{}, err
+		}
 	case f.Kind == FaultMachineLost && f.Percent == 100:
 		w.settleAll(ctx, f.Provider)
 		for _, s := range w.sources {
@@ -205,6 +209,19 @@ func (w *World) addFault(ctx context.Context, f Fault) (Fault, error) {
 		}
 	}
 	return w.fault(f.ID), nil
+}
+
+// spend marks a fault as having struck as often as it may.
+func (w *World) spend(id string) error {
+	b := w.faults
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	i := b.index(id)
+	if i < 0 {
+		return nil // cleared meanwhile
+	}
+	b.list[i].Asked, b.list[i].Struck = b.list[i].Count, b.list[i].Count
+	return b.save(w.synced)
 }
 
 // fault returns the fault with that ID as it is now.

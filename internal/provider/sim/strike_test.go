@@ -376,6 +376,18 @@ func TestStaleListTellsOfAnInstallation(t *testing.T) {
 	if got := b.listed(); got != "[dep_a:ready]" {
 		t.Error(got)
 	}
+	if err := b.world.SetFaults(t.Context(), []Fault{{Kind: FaultStaleList, Seconds: Exactly(5)}}); err != nil {
+		t.Fatal(err)
+	}
+	b.launchReady("dep_b")
+	if err := b.p.Terminate(t.Context(), "dep_b"); err != nil {
+		t.Fatal(err)
+	}
+	b.clock.Advance(terminateAtMost)
+	if got := b.listed(); got != "[dep_a:ready dep_b:provisioning]" { // which has ended, and was not ready so long ago
+		t.Error(got)
+	}
+	b.really(1)
 }
 
 func TestGhosts(t *testing.T) {
@@ -383,6 +395,9 @@ func TestGhosts(t *testing.T) {
 	stock := *b.offer().Stock
 	nameless := b.fault(Fault{Kind: FaultGhost, Provider: "voltage-park", Offer: "off_abc123", Count: 2})
 	foreign := b.fault(Fault{Kind: FaultGhost, Provider: "voltage-park", Value: "dep_foreign"})
+	if nameless.Struck != 2 || foreign.Struck != 1 {
+		t.Errorf("%+v, %+v", nameless, foreign)
+	}
 	for range 2 {
 		if got := b.listed(); got != "[:ready :ready dep_foreign:ready]" {
 			t.Error(got)
