@@ -20,6 +20,11 @@ build: ## Build bin/billetd and bin/billet
 test: ## Install what the tests need, and run all of them on SQLite and PostgreSQL
 	./scripts/with-services.sh go test -race -timeout 20m ./...
 
+.PHONY: crash
+ROUNDS ?= 500
+crash: ## Kill the server ROUNDS times on each engine and audit what is left
+	./scripts/with-services.sh go test ./test/crash -run '^TestCrash$$' -count=1 -v -timeout 3h -rounds $(ROUNDS)
+
 .PHONY: check
 check: ## Check format, lint, modules and generated files
 	./scripts/check.sh
@@ -29,8 +34,8 @@ generate: ## Write docs/openapi.json anew
 	go run ./cmd/billetd openapi > docs/openapi.json
 
 .PHONY: bench
-bench: ## Run the benchmarks
-	./scripts/with-services.sh go test -run '^$$' -bench . -benchmem -timeout 30m ./...
+bench: ## Measure the API and the hourly sweep beside what they are built on; QUICK=1 for a short look
+	./scripts/with-services.sh go run ./test/bench $(if $(QUICK),-quick) $(BENCH)
 
 .PHONY: vuln
 vuln: ## Look for known vulnerabilities (asks the Go vulnerability database)

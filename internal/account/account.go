@@ -34,6 +34,8 @@ type Service struct {
 	passwords *passwords
 	throttle  *throttle
 
+	remembered remembered
+
 	mu sync.Mutex
 	// Uses since the last flush, by key and by session's token hash.
 	keysUsed     map[id.ID]time.Time

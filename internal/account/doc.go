@@ -12,6 +12,8 @@
 //   - Whoever lacks a right secret learns nothing of the keys and people that exist: a
 //     key's state is told only to its holder, and only from an allowed network; a
 //     wrong password and an unknown e-mail address take the same time and say the same.
+//   - A key is taken for what it was when it was read for at most a tenth of a second; what this process changes of
+//     any key counts from the commit on.
 //   - Failed sign-ins count against the address they come from, never against the
 //     person, so a stranger cannot lock anybody out.
 //   - At most two passwords are hashed at once, so that sign-ins cannot exhaust the memory.

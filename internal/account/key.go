@@ -153,6 +153,7 @@ func (s *Service) UpdateKey(ctx context.Context, tx *db.Tx, account, key id.ID, 
 	if err := fault.Invalid(c.faults).OrNil(); err != nil {
 		return Key{}, err
 	}
+	tx.AfterCommit(s.remembered.forget)
 	k, changed, err := updateKey(ctx, tx, account, key, u)
 	if err != nil || changed {
 		return k, err
@@ -166,6 +167,7 @@ func (s *Service) UpdateKey(ctx context.Context, tx *db.Tx, account, key id.ID, 
 // RevokeKey ends a key for good and returns it. To revoke it again succeeds and keeps the first
 // time. It answers NOT_FOUND for a key that is not the account's.
 func (s *Service) RevokeKey(ctx context.Context, tx *db.Tx, account, key id.ID) (Key, error) {
+	tx.AfterCommit(s.remembered.forget)
 	return foundKey(revokeKey(ctx, tx, account, key))
 }
 
@@ -177,6 +179,7 @@ func (s *Service) SetLimits(ctx context.Context, tx *db.Tx, account, key id.ID, 
 	if err := fault.Invalid(c.faults).OrNil(); err != nil {
 		return Key{}, err
 	}
+	tx.AfterCommit(s.remembered.forget)
 	return foundKey(setLimits(ctx, tx, account, key, o))
 }
 

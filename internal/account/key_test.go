@@ -250,6 +250,33 @@ func TestRevokingIsForGoodAndKeepsTheFirstTime(t *testing.T) {
 	})
 }
 
+func TestAChangeOfAKeyCountsFromTheNextCall(t *testing.T) {
+	engines(t, func(w world) {
+		k, secret := w.key(w.mine)
+		use := func() (account.Key, error) { return w.s.Authenticate(w.Context(), w.d, secret, here) }
+		_, err := use()
+		w.ok(err)
+		scopes := []account.Scope{account.ReadWallet}
+		_, err = w.update(w.mine, k.ID, account.KeyUpdate{Scopes: &scopes})
+		w.ok(err)
+		if got, err := use(); err != nil || got.Allows(account.ReadOffers) {
+			w.Fatalf("%+v %v", got, err)
+		}
+		seven := 7
+		w.ok(w.tx(func(ctx context.Context, tx *db.Tx) error {
+			_, err := w.s.SetLimits(ctx, tx, w.mine, k.ID, account.LimitOverrides{Read: &seven})
+			return err
+		}))
+		if got, err := use(); err != nil || got.Limits.Read != 7 {
+			w.Fatalf("%+v %v", got, err)
+		}
+		_, err = w.revoke(w.mine, k.ID)
+		w.ok(err)
+		_, err = use()
+		w.fails(err, fault.RevokedAPIKey)
+	})
+}
+
 // A database that must not be asked.
 type noReads struct{ db.Reader }
 

@@ -115,6 +115,12 @@ func (c *Catalog) Load(ctx context.Context) error {
 	return nil
 }
 
+// Edition stands for all that the catalogue says: while it is the same, so is every answer. It is comparable.
+type Edition struct{ of *snapshot }
+
+// Edition returns the present one.
+func (c *Catalog) Edition() Edition { return Edition{c.now.Load()} }
+
 // Ready tells whether any provider is up or degraded. While it is false there is no marketplace to speak of.
 func (c *Catalog) Ready() bool {
 	for _, h := range c.now.Load().health {

@@ -87,15 +87,30 @@ func (c *Catalog) List(q Query) (page []Offer, total int) {
 	if q.Limit > 0 {
 		from, limit = max(q.Offset(), 0), q.Limit
 	}
-	page = make([]Offer, 0, min(limit, max(len(s.offers)-from, 0)))
+	// First through all of them as they lie in memory, to count, then along the order as far as the page goes.
+	said := make([]bool, len(s.words))
+	for i := range s.words {
+		said[i] = m.says(&s.words[i])
+	}
+	match := make([]bool, len(s.facts))
+	for i := range s.facts {
+		if f := &s.facts[i]; said[f.words] && m.counts(f) {
+			match[i] = true
+			total++
+		}
+	}
+	page = make([]Offer, 0, max(min(limit, total-from), 0))
+	skip := from
 	for _, i := range s.order[order] {
-		if !m.matches(&s.offers[i], &s.words[i]) {
+		if len(page) == cap(page) {
+			break
+		}
+		if !match[i] {
 			continue
 		}
-		if total >= from && len(page) < limit {
+		if skip--; skip < 0 {
 			page = append(page, s.offer(i))
 		}
-		total++
 	}
 	return page, total
 }
@@ -105,17 +120,22 @@ type matcher struct {
 	search []string
 }
 
-func (m *matcher) matches(o *Offer, w *words) bool {
+// counts tells whether the numbers match.
+func (m *matcher) counts(f *facts) bool {
 	q := &m.q
-	switch {
-	case q.Available != nil && o.Available != *q.Available,
-		q.GPUCount != nil && o.GPUCount != *q.GPUCount,
-		q.MinGPUCount != nil && o.GPUCount < *q.MinGPUCount,
-		q.MaxHourlyPrice != nil && o.HourlyPrice > *q.MaxHourlyPrice,
-		q.Provider != "" && w.provider != q.Provider,
-		q.Region != "" && w.region != q.Region,
-		q.GPUType != "" && w.gpuType != q.GPUType,
-		q.InstanceType != "" && w.instanceType != q.InstanceType:
+	return (q.Available == nil || f.available == *q.Available) &&
+		(q.GPUCount == nil || f.gpuCount == *q.GPUCount) &&
+		(q.MinGPUCount == nil || f.gpuCount >= *q.MinGPUCount) &&
+		(q.MaxHourlyPrice == nil || f.price <= *q.MaxHourlyPrice)
+}
+
+// says tells whether the texts match.
+func (m *matcher) says(w *words) bool {
+	q := &m.q
+	if q.Provider != "" && w.provider != q.Provider ||
+		q.Region != "" && w.region != q.Region ||
+		q.GPUType != "" && w.gpuType != q.GPUType ||
+		q.InstanceType != "" && w.instanceType != q.InstanceType {
 		return false
 	}
 	for _, word := range m.search {

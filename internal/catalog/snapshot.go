@@ -15,7 +15,8 @@ import (
 type snapshot struct {
 	version int64
 	offers  []Offer // by id; AsOf is the provider's, and set on the way out
-	words   []words // of the offer at the same place
+	facts   []facts // of the offer at the same place
+	words   []words // each set of texts that an offer has, once
 	byID    map[id.ID]int
 	order   map[string][]int // places in offers, by each sort
 	volumes []VolumePrice
@@ -26,13 +27,23 @@ type snapshot struct {
 	gpuTypes  []GPUFacet
 }
 
-// words are an offer's texts in lower case, made once instead of at each request.
+// facts are what filters ask of an offer, close together: a request reads those of all offers.
+type facts struct {
+	price     money.Micros
+	gpuCount  int
+	words     int // place in words
+	available bool
+}
+
+// words are an offer's texts in lower case, made once instead of at each request. Many offers share theirs, so that a
+// request compares texts some hundred times, not for every offer.
 type words struct{ provider, gpuType, region, instanceType, search string }
 
 // build makes a snapshot of rows that are ordered by id. Rows of providers that are not
 // configured any more are left out: nothing could be launched there.
 func (c *Catalog) build(version int64, records []record, volumes []VolumePrice) *snapshot {
 	s := &snapshot{version: version, byID: make(map[id.ID]int, len(records)), order: map[string][]int{}, health: c.judge(nil)}
+	known := map[words]int{}
 	for _, r := range records {
 		info, configured := c.infos[r.provider]
 		if !configured {
@@ -43,11 +54,18 @@ func (c *Catalog) build(version int64, records []record, volumes []VolumePrice) 
 		o.MinimumRuntimeMinutes = int((max(MinimumRuntime, info.MinimumRuntime) + time.Minute - 1) / time.Minute)
 		s.byID[o.ID] = len(s.offers)
 		s.offers = append(s.offers, o)
-		s.words = append(s.words, words{
+		w := words{
 			provider: r.provider, gpuType: strings.ToLower(r.gpuType), region: r.region, instanceType: strings.ToLower(string(r.instanceType)),
 			// One word of a search cannot match across two texts: none holds a control character.
 			search: strings.ToLower(strings.Join([]string{r.gpuType, r.provider, info.Name, r.region, o.RegionName, r.interconnect}, "\n")),
-		})
+		}
+		at, seen := known[w]
+		if !seen {
+			at = len(s.words)
+			known[w] = at
+			s.words = append(s.words, w)
+		}
+		s.facts = append(s.facts, facts{price: o.HourlyPrice, gpuCount: o.GPUCount, words: at, available: o.Available})
 	}
 	for name, compare := range sorts {
 		up := make([]int, len(s.offers))

@@ -2,7 +2,7 @@ package db
 
 import (
 	"database/sql"
-	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -36,11 +36,30 @@ func In(first, n int) string {
 	if n < 1 {
 		panic("db: In needs at least one value")
 	}
-	var b strings.Builder
+	return string(appendIn(make([]byte, 0, 6*n), first, n))
+}
+
+// Tuples returns n lists like In's one after the other, each of so many placeholders, for the rows of an INSERT.
+func Tuples(first, n, columns int) string {
+	b := make([]byte, 0, 6*n*columns)
 	for i := range n {
-		fmt.Fprintf(&b, ", $%d", first+i)
+		if i > 0 {
+			b = append(b, ", "...)
+		}
+		b = appendIn(b, first+i*columns, columns)
 	}
-	return "(" + b.String()[2:] + ")"
+	return string(b)
+}
+
+func appendIn(b []byte, first, n int) []byte {
+	b = append(b, '(')
+	for i := range n {
+		if i > 0 {
+			b = append(b, ", "...)
+		}
+		b = strconv.AppendInt(append(b, '$'), int64(first+i), 10)
+	}
+	return append(b, ')')
 }
 
 // Like returns a pattern for `lower(column) LIKE $n ESCAPE '\'` that finds the text anywhere, whatever its case.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/billetcloud/billet/internal/crashpoint"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/job"
@@ -127,12 +128,14 @@ func (s *Service) machine(ctx context.Context, p provider.Provider, x *row) (pro
 	}
 	ask, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
+	crashpoint.Reach(crashpoint.LaunchBeforeCall)
 	m, err := p.Launch(ask, provider.LaunchRequest{
 		Reference: x.ID, Name: x.Name, OfferKey: x.offerKey, Region: x.Region, OperatingSystem: x.OperatingSystem, AuthorizedKeys: keys, CloudInit: x.cloudInit,
 	})
 	if err != nil {
 		return m, err
 	}
+	crashpoint.Reach(crashpoint.LaunchAfterCall)
 	m = cleaned(m)
 	x.machineID = m.ID
 	return m, s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
@@ -177,9 +180,12 @@ func (s *Service) start(ctx context.Context, x row, m provider.Machine) (job.Out
 		x.StartedAt = &now
 		x.Steps = end(x.Steps, false, "", now)
 		x.setMachine(m)
-		return s.c.Meter.Start(ctx, tx, meter.Start{
+		err := s.c.Meter.Start(ctx, tx, meter.Start{
 			Subject: x.ID, Account: x.Account, HourlyPrice: x.HourlyPrice, At: now, Description: x.hardware(), Labels: x.labels(),
 		})
+		crashpoint.Reach(crashpoint.RunningBeforeCommit)
+		tx.AfterCommit(func() { crashpoint.Reach(crashpoint.RunningAfterCommit) })
+		return err
 	})
 	return job.At(s.c.Clock.Now()), err
 }
@@ -349,6 +355,7 @@ func (s *Service) terminating(ctx context.Context, p provider.Provider, x row) (
 	if gone, again, err := s.remove(ctx, p, x); !gone {
 		return again, err
 	}
+	crashpoint.Reach(crashpoint.TerminateBeforeConfirming)
 	err := s.change(ctx, &x, CauseConfirmedEnd, x.reason(), func(ctx context.Context, tx *db.Tx, x *row) error {
 		x.releasedAt = &tx.Now
 		return s.c.Volumes.DetachAll(ctx, tx, x.ID)
@@ -374,7 +381,10 @@ func (s *Service) ended(ctx context.Context, p provider.Provider, x row) (job.Ou
 func (s *Service) remove(ctx context.Context, p provider.Provider, x row) (gone bool, again job.Outcome, err error) {
 	ask, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
-	if err := p.Terminate(ask, x.ID); err != nil {
+	crashpoint.Reach(crashpoint.TerminateBeforeCall)
+	err = p.Terminate(ask, x.ID)
+	crashpoint.Reach(crashpoint.TerminateAfterCall)
+	if err != nil {
 		wait := retryRejected
 		if e := (*provider.Error)(nil); errors.As(err, &e) && e.RetryAfter > 0 {
 			wait = e.RetryAfter

@@ -10,6 +10,7 @@ import (
 
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/crashpoint"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/event"
 	"github.com/billetcloud/billet/internal/fault"
@@ -130,6 +131,8 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, req Crea
 		return Deployment{}, err
 	}
 	r.finish()
+	crashpoint.Reach(crashpoint.CreateBeforeCommit)
+	tx.AfterCommit(func() { crashpoint.Reach(crashpoint.CreateAfterCommit) })
 	return r.Deployment, s.c.Jobs.Enqueue(ctx, tx, KindReconcile, r.ID, tx.Now)
 }
 
@@ -315,6 +318,7 @@ func (s *Service) Terminate(ctx context.Context, tx *db.Tx, account, deployment 
 	if err := s.beginEnd(ctx, tx, &x, CauseRequested, "", tx.Now); err != nil {
 		return Deployment{}, false, err
 	}
+	tx.AfterCommit(func() { crashpoint.Reach(crashpoint.TerminateAfterCommit) })
 	d, err = s.completed(ctx, tx, x)
 	return d, false, err
 }

@@ -287,8 +287,7 @@ func scan(from db.Row) (row, error) {
 	if err != nil {
 		return row{}, err
 	}
-	err = errors.Join(json.Unmarshal([]byte(abilities), &r.Abilities), json.Unmarshal([]byte(keys), &r.keys),
-		json.Unmarshal([]byte(steps), &r.Steps), json.Unmarshal([]byte(hostKeys), &r.hostKeys))
+	err = r.decode(abilities, keys, steps, hostKeys)
 	if reason != "" {
 		r.StatusReason = &reason
 	}

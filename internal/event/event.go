@@ -2,6 +2,7 @@ package event
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -40,13 +41,20 @@ func New(ids *id.Maker) *Log {
 	return &Log{ids: ids, watchers: map[id.ID]map[chan struct{}]bool{}}
 }
 
-// Append adds an event, giving it its ID and CreatedAt, and wakes who watches the subject once the change is committed.
-func (l *Log) Append(ctx context.Context, tx *db.Tx, e Event) error {
-	e.ID, e.CreatedAt = l.ids.New(id.Event), tx.Now
-	if err := insert(ctx, tx, e); err != nil {
+// Append adds events, giving them their IDs and CreatedAt, and wakes who watches their subjects once the change is committed.
+func (l *Log) Append(ctx context.Context, tx *db.Tx, events ...Event) error {
+	events = slices.Clone(events)
+	for i := range events {
+		events[i].ID, events[i].CreatedAt = l.ids.New(id.Event), tx.Now
+	}
+	if err := insert(ctx, tx, events); err != nil {
 		return err
 	}
-	tx.AfterCommit(func() { l.wake(e.Subject) })
+	tx.AfterCommit(func() {
+		for _, e := range events {
+			l.wake(e.Subject)
+		}
+	})
 	return nil
 }
 

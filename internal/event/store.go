@@ -4,23 +4,31 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
 )
 
-func insert(ctx context.Context, tx *db.Tx, e Event) error {
-	if e.Data == nil {
-		e.Data = map[string]any{}
-	}
-	data, err := json.Marshal(e.Data)
-	if err != nil {
-		return fmt.Errorf("event %s: %w", e.Type, err)
-	}
-	_, err = tx.Exec(ctx, `INSERT INTO event (id, account_id, subject, type, data, created_at) VALUES ($1, $2, $3, $4, $5, $6)`,
-		e.ID, e.Account, e.Subject, e.Type, string(data), db.Micros(e.CreatedAt))
-	if err != nil {
-		return fmt.Errorf("append event %s: %w", e.Type, err)
+// chunkRows is how many rows one statement takes: more gain little.
+const chunkRows = 20
+
+func insert(ctx context.Context, tx *db.Tx, events []Event) error {
+	for chunk := range slices.Chunk(events, chunkRows) {
+		args := make([]any, 0, 6*len(chunk))
+		for _, e := range chunk {
+			data := []byte("{}")
+			if e.Data != nil {
+				var err error
+				if data, err = json.Marshal(e.Data); err != nil {
+					return fmt.Errorf("event %s: %w", e.Type, err)
+				}
+			}
+			args = append(args, e.ID, e.Account, e.Subject, e.Type, string(data), db.Micros(e.CreatedAt))
+		}
+		if _, err := tx.Exec(ctx, `INSERT INTO event (id, account_id, subject, type, data, created_at) VALUES `+db.Tuples(1, len(chunk), 6), args...); err != nil {
+			return fmt.Errorf("append event %s: %w", chunk[0].Type, err)
+		}
 	}
 	return nil
 }

@@ -102,7 +102,7 @@ func (s *server) addAccount() {
 	keys := AccountBase + "/api-keys"
 	list(s, spec{
 		method: http.MethodGet, path: keys, id: "listApiKeys", tag: tagAccount, door: doorPerson,
-		summary: "List API keys", text: "Newest first, revoked ones too, without their secrets.",
+		summary: "List API keys", text: "Newest first if no sort is given; revoked ones too, without their secrets.",
 	}, func(ctx context.Context, c *call, in *listQuery, p db.Page) ([]account.Key, int, error) {
 		return s.c.Accounts.ListKeys(ctx, s.c.DB, c.account, in.order(), p)
 	})

@@ -29,7 +29,7 @@ type createDeployment struct {
 		Region            *string       `json:"region,omitempty" maxLength:"100" example:"dallas-usa-5"`
 		OperatingSystem   *string       `json:"operatingSystem,omitempty" maxLength:"100" example:"Ubuntu 22.04" doc:"One of the offer's; may be left out where it has one only."`
 		InstanceType      *string       `json:"instanceType,omitempty" enum:"BARE_METAL,VM,SPOT,CLUSTER" example:"BARE_METAL"`
-		SSHPublicKey      *string       `json:"ssh_public_key,omitempty" minLength:"1" maxLength:"20000" format:"multiline" example:"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBqhDkOPm5UBnhCCu1GVvJ5lOMl1H8i4w4W2U3J8kPrk user@machine" doc:"Who may log in. Give one of ssh_public_key, sshKeyId and sshKeyIds."`
+		SSHPublicKey      *string       `json:"ssh_public_key,omitempty" minLength:"1" maxLength:"20000" format:"multiline" example:"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGAo9RN5L/MCU9HN/cBddg6cUNHcS8P7NpuQoKnelK1a user@machine" doc:"Who may log in. Give one of ssh_public_key, sshKeyId and sshKeyIds."`
 		SSHPublicKeyAlias *string       `json:"sshPublicKey,omitempty" minLength:"1" maxLength:"20000" format:"multiline" doc:"Another name of ssh_public_key."`
 		SSHKeyID          *id.ID        `json:"sshKeyId,omitempty" minLength:"1" maxLength:"40" doc:"A saved key."`
 		SSHKeyIDs         []id.ID       `json:"sshKeyIds,omitempty" minItems:"1" maxItems:"20" maxLength:"40" doc:"Saved keys."`
@@ -39,7 +39,7 @@ type createDeployment struct {
 		Tags              []string      `json:"tags,omitempty" maxItems:"20" doc:"Up to 20 words of yours."`
 		AutoTerminateAt   *time.Time    `json:"autoTerminateAt,omitempty" doc:"When to terminate by itself; after the minimum runtime."`
 		MaxHourlyPrice    *money.Micros `json:"maxHourlyPrice,omitempty" doc:"Refuse where the offer has become dearer, in US dollars."`
-		DryRun            bool          `json:"dryRun,omitempty" doc:"Check everything, money included, and make nothing: 200 with what would be."`
+		DryRun            bool          `json:"dryRun,omitempty" example:"true" doc:"Check everything, money included, and make nothing: 200 with what would be."`
 	}
 }
 

@@ -21,6 +21,9 @@ const (
 	probeLimit = 600
 )
 
+// limitHeader is there once a request was counted.
+const limitHeader = "X-RateLimit-Limit"
+
 // personLimits are a signed-in person's: the dashboard shows several lists at once and looks again every few seconds.
 var personLimits = account.Limits{Read: 300, Write: 60, Deploy: 5}
 
@@ -35,9 +38,10 @@ func (s *server) take(ctx context.Context, w http.ResponseWriter, bucket string,
 		d.Allowed, d.Limit, d.Remaining, d.Reset = true, limit, 0, now.Add(time.Minute)
 	}
 	h := w.Header()
-	h.Set("X-RateLimit-Limit", strconv.Itoa(d.Limit))
-	h.Set("X-RateLimit-Remaining", strconv.Itoa(d.Remaining))
-	h.Set("X-RateLimit-Reset", strconv.FormatInt(ceilUnix(d.Reset), 10))
+	// Spelled as on the page, not as Go spells headers: HTTP does not mind the case, but some who read it do.
+	h[limitHeader] = []string{strconv.Itoa(d.Limit)}
+	h["X-RateLimit-Remaining"] = []string{strconv.Itoa(d.Remaining)}
+	h["X-RateLimit-Reset"] = []string{strconv.FormatInt(ceilUnix(d.Reset), 10)}
 	if d.Allowed {
 		return nil
 	}

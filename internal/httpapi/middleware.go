@@ -158,7 +158,8 @@ func (c *call) fail(err error) { c.err = err }
 // send writes an answer. Nothing else writes one, but what streams.
 func (s *server) send(w *recorder, r *http.Request, a answer) {
 	h := w.Header()
-	if h.Get("X-RateLimit-Limit") == "" { // something failed before it was counted
+	//lint:ignore SA1008 take spells it as the page does
+	if len(h[limitHeader]) == 0 { // something failed before it was counted
 		_ = s.takeAddress(r.Context(), w, r, doorOpen)
 	}
 	h.Set("Content-Type", "application/json")

@@ -110,6 +110,7 @@ func (s *server) addOffers() {
 		})
 		return items, total, nil
 	})
+	s.keep(o)
 
 	o = common
 	o.path, o.id, o.summary = Base+"/offers/{offerId}", "getOffer", "Get an offer"

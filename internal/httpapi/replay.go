@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/billetcloud/billet/internal/crashpoint"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/idempotency"
@@ -60,6 +61,7 @@ func (s *server) change(ctx context.Context, c *call, d decoded, effect func(con
 			if a, err = find(ctx, tx); err != nil {
 				return err
 			}
+			crashpoint.Reach(crashpoint.ReplayBeforeFinish)
 			kept := a
 			kept.Body = c.seal(a.Body)
 			return s.c.Idempotency.Finish(ctx, tx, c.account, key, kept)
@@ -73,6 +75,7 @@ func (s *server) change(ctx context.Context, c *call, d decoded, effect func(con
 	if err != nil {
 		return answer{}, err
 	}
+	crashpoint.Reach(crashpoint.ReplayAfterCommit)
 	if replay {
 		a.Header["Idempotent-Replayed"] = "true"
 	}

@@ -102,6 +102,24 @@ GET /wallet
 GET /wallet/transactions
 GET /wallet/usage`, "\n")
 
+// What the documentation shows can be sent as it stands, and spends no money.
+func TestTheExamplesAreGood(t *testing.T) {
+	w := newWorld(t)
+	for _, c := range []struct {
+		path   string
+		status int
+	}{{Base + "/deployments", 200}, {Base + "/ssh-keys", 201}, {Base + "/volumes", 201}} {
+		in := w.s.paths[c.path].routes["POST"].in
+		body := map[string]any{}
+		for name, p := range in.resolve(in.schema).Properties {
+			if len(p.Examples) > 0 {
+				body[name] = p.Examples[0]
+			}
+		}
+		w.want(c.status, w.ada, "POST", c.path, body)
+	}
+}
+
 func TestTheDocumentIsAlwaysTheSame(t *testing.T) {
 	if a, b := string(Document("x")), string(Document("x")); a != b {
 		t.Error("two documents of one program differ")

@@ -18,7 +18,7 @@ type sshKeyPath struct {
 type createSSHKey struct {
 	Body struct {
 		Name      string `json:"name" minLength:"1" maxLength:"64" example:"my-laptop" doc:"1 to 64 characters, unique in the account."`
-		PublicKey string `json:"publicKey" minLength:"1" maxLength:"20000" format:"multiline" example:"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBqhDkOPm5UBnhCCu1GVvJ5lOMl1H8i4w4W2U3J8kPrk user@machine" doc:"One line of an authorized_keys file: ed25519, RSA of 2048 bits or more, ECDSA, or a security key's."`
+		PublicKey string `json:"publicKey" minLength:"1" maxLength:"20000" format:"multiline" example:"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGAo9RN5L/MCU9HN/cBddg6cUNHcS8P7NpuQoKnelK1a user@machine" doc:"One line of an authorized_keys file: ed25519, RSA of 2048 bits or more, ECDSA, or a security key's."`
 	}
 }
 
@@ -32,7 +32,7 @@ type renameSSHKey struct {
 func (s *server) addSSHKeys() {
 	list(s, spec{
 		method: http.MethodGet, path: Base + "/ssh-keys", id: "listSshKeys", tag: tagSSHKeys, scope: account.ReadSSHKeys,
-		summary: "List SSH keys", text: "Newest first.",
+		summary: "List SSH keys", text: "Newest first if no sort is given.",
 	}, func(ctx context.Context, c *call, in *listQuery, p db.Page) ([]sshkey.Key, int, error) {
 		return s.c.SSHKeys.List(ctx, s.c.DB, c.account, in.order(), p)
 	})

@@ -55,7 +55,7 @@ func (s *server) addVolumes() {
 	at := Base + "/volumes"
 	list(s, spec{
 		method: http.MethodGet, path: at, id: "listVolumes", tag: tagVolumes, scope: account.ReadVolumes,
-		summary: "List volumes", text: "Newest first.",
+		summary: "List volumes", text: "Newest first if no sort is given.",
 	}, func(ctx context.Context, c *call, in *listQuery, p db.Page) ([]volume.Volume, int, error) {
 		return s.c.Volumes.List(ctx, s.c.DB, c.account, in.order(), p)
 	})

@@ -257,6 +257,13 @@ func (w *world) request(who tenant, method, target string, body any, options ...
 
 func (w *world) examine(r *http.Request, resp *http.Response) reply {
 	w.t.Helper()
+	//lint:ignore SA1008 that spelling is what is looked for
+	if resp.Request == nil && len(resp.Header["X-RateLimit-Limit"]) != 1 { // a recorder's; a client has spelled it its own way already
+		w.t.Errorf("%s %s: X-RateLimit-Limit is not there, or not spelled as on the page: %v", r.Method, r.URL, resp.Header)
+	}
+	for name, values := range resp.Header { // as a client of net/http reads them from the wire
+		resp.Header[http.CanonicalHeaderKey(name)] = values
+	}
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
 		w.t.Fatal(err)

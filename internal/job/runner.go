@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/crashpoint"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
 )
@@ -286,6 +287,7 @@ func (r *Runner) run(ctx context.Context, c claimed) {
 		r.keepLease(handlerCtx, cancel, c)
 	}()
 	outcome, err := r.look(handlerCtx, c)
+	crashpoint.Reach(crashpoint.JobBeforeFinish)
 	cancel()
 	<-beat
 

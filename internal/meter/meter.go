@@ -168,11 +168,15 @@ func (m *Meter) charge(ctx context.Context, tx *db.Tx, charges []wallet.Charge) 
 	if err != nil {
 		return err
 	}
+	events := make([]event.Event, len(made))
+	for i, c := range made {
+		events[i] = told("charged", c.Charge, map[string]any{"transactionId": c.Transaction})
+	}
+	if err := m.c.Events.Append(ctx, tx, events...); err != nil {
+		return err
+	}
 	warned := map[id.ID]bool{}
 	for _, c := range made {
-		if err := m.tell(ctx, tx, "charged", c.Charge, map[string]any{"transactionId": c.Transaction}); err != nil {
-			return err
-		}
 		if c.Wallet.Available < 0 && !warned[c.Account] {
 			warned[c.Account] = true
 			if err := m.c.Jobs.Enqueue(ctx, tx, KindArrears, c.Account, tx.Now); err != nil {
@@ -186,9 +190,9 @@ func (m *Meter) charge(ctx context.Context, tx *db.Tx, charges []wallet.Charge) 
 // words are what events call the kinds of things that are metered.
 var words = map[id.Kind]string{id.Deployment: "deployment", id.Volume: "volume"}
 
-// tell appends the event that an hour was charged, or a part of one refunded.
-func (m *Meter) tell(ctx context.Context, tx *db.Tx, what string, c wallet.Charge, data map[string]any) error {
+// told is the event that an hour was charged, or a part of one refunded.
+func told(what string, c wallet.Charge, data map[string]any) event.Event {
 	data["amount"], data["hourlyPrice"], data["hour"] = c.Amount, c.HourlyPrice, c.Hour+1
 	data["from"], data["to"], data["description"] = c.From, c.To, c.Description
-	return m.c.Events.Append(ctx, tx, event.Event{Account: c.Account, Subject: c.Subject, Type: words[c.Subject.Kind()] + "." + what, Data: data})
+	return event.Event{Account: c.Account, Subject: c.Subject, Type: words[c.Subject.Kind()] + "." + what, Data: data}
 }

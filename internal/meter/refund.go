@@ -63,7 +63,8 @@ func (m *Meter) Stop(ctx context.Context, tx *db.Tx, subject id.ID, at time.Time
 		}
 		refunded += f.Amount
 		asCharge := wallet.Charge{Account: f.Account, Subject: subject, Hour: f.Hour, Amount: f.Amount, HourlyPrice: f.HourlyPrice, From: f.From, To: f.To, Description: f.Description}
-		if err := m.tell(ctx, tx, "refunded", asCharge, map[string]any{"unusedSeconds": int64(f.To.Sub(f.From) / time.Second)}); err != nil {
+		e := told("refunded", asCharge, map[string]any{"unusedSeconds": int64(f.To.Sub(f.From) / time.Second)})
+		if err := m.c.Events.Append(ctx, tx, e); err != nil {
 			return 0, err
 		}
 	}

@@ -57,15 +57,25 @@ func allDigits(s string) bool {
 
 // Decimal returns the amount as the shortest decimal number of dollars: "2.49", "50", "-0.000001".
 func (m Micros) Decimal() string {
-	sign, n := "", uint64(m)
+	return string(m.appendDecimal(nil))
+}
+
+func (m Micros) appendDecimal(b []byte) []byte {
+	n := uint64(m)
 	if m < 0 {
-		sign, n = "-", -n
+		b, n = append(b, '-'), -n
 	}
-	s := sign + strconv.FormatUint(n/uint64(USD), 10)
-	if f := n % uint64(USD); f != 0 {
-		s += "." + strings.TrimRight(fmt.Sprintf("%06d", f), "0")
+	b = strconv.AppendUint(b, n/uint64(USD), 10)
+	f := n % uint64(USD)
+	if f == 0 {
+		return b
 	}
-	return s
+	b = append(b, '.')
+	for unit := uint64(USD) / 10; f > 0; unit /= 10 {
+		b = append(b, '0'+byte(f/unit))
+		f %= unit
+	}
+	return b
 }
 
 // String returns the amount for people: a dollar sign and at least two
@@ -84,7 +94,7 @@ func (m Micros) String() string {
 }
 
 // MarshalJSON writes the amount as a JSON number of dollars.
-func (m Micros) MarshalJSON() ([]byte, error) { return []byte(m.Decimal()), nil }
+func (m Micros) MarshalJSON() ([]byte, error) { return m.appendDecimal(make([]byte, 0, 24)), nil }
 
 // UnmarshalJSON reads a JSON number of dollars; a string, an exponent or more
 // than six decimals are refused.

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
@@ -15,15 +14,6 @@ import (
 // statement, so that 500 rows at once took nine times as long as 25 times 20; PostgreSQL
 // gains little beyond 20.
 const chunkRows = 20
-
-// tuples returns n tuples of placeholders from $first on, of so many columns each.
-func tuples(first, n, columns int) string {
-	rows := make([]string, n)
-	for i := range rows {
-		rows[i] = db.In(first+i*columns, columns)
-	}
-	return strings.Join(rows, ", ")
-}
 
 // anySlice is the keys as arguments.
 func anySlice[T any](s []T) []any {
@@ -92,7 +82,7 @@ func changeWallets(ctx context.Context, tx *db.Tx, changes []*change) (map[id.ID
 		// The first tuple tells PostgreSQL the types of all.
 		values := `(CAST($2 AS TEXT), CAST($3 AS BIGINT), CAST($4 AS BIGINT), CAST($5 AS BIGINT), CAST($6 AS BIGINT))`
 		if len(chunk) > 1 {
-			values += ", " + tuples(7, len(chunk)-1, 5)
+			values += ", " + db.Tuples(7, len(chunk)-1, 5)
 		}
 		rows, err := tx.Query(ctx, `
 			WITH change (account, available_by, held_by, lines, least) AS (VALUES `+values+`)
@@ -141,7 +131,7 @@ func insertLines(ctx context.Context, tx *db.Tx, lines []*line) error {
 	for len(lines) > 0 {
 		chunk := lines[:min(chunkRows, len(lines))]
 		lines = lines[len(chunk):]
-		var texts, entries []any
+		texts, entries := make([]any, 0, 17*len(chunk)), make([]any, 0, 6*len(chunk))
 		for _, n := range chunk {
 			texts = append(texts, n.id, n.account, n.seq, n.kind, n.amount, n.balanceAfter, n.availableAfter, n.description,
 				sql.NullString{String: string(n.subject), Valid: n.subject != ""}, n.hour, db.MicrosOrNull(n.from), db.MicrosOrNull(n.to),
@@ -149,10 +139,10 @@ func insertLines(ctx context.Context, tx *db.Tx, lines []*line) error {
 			entries = append(entries, n.id, "wallet/"+string(n.account), n.amount, n.id, n.counterBook(), -n.amount)
 		}
 		if _, err := tx.Exec(ctx, `INSERT INTO wallet_transaction (id, account_id, seq, type, amount, balance_after, available_after, description,
-			subject, hour, from_at, to_at, hourly_price, provider, region, gpu_type, created_at) VALUES `+tuples(1, len(chunk), 17), texts...); err != nil {
+			subject, hour, from_at, to_at, hourly_price, provider, region, gpu_type, created_at) VALUES `+db.Tuples(1, len(chunk), 17), texts...); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `INSERT INTO wallet_entry (transaction_id, book, amount) VALUES `+tuples(1, 2*len(chunk), 3), entries...); err != nil {
+		if _, err := tx.Exec(ctx, `INSERT INTO wallet_entry (transaction_id, book, amount) VALUES `+db.Tuples(1, 2*len(chunk), 3), entries...); err != nil {
 			return err
 		}
 	}
@@ -208,12 +198,12 @@ func claimCharges(ctx context.Context, tx *db.Tx, charges []Charge) (map[hourKey
 	for len(charges) > 0 {
 		chunk := charges[:min(chunkRows, len(charges))]
 		charges = charges[len(chunk):]
-		var args []any
+		args := make([]any, 0, 11*len(chunk))
 		for _, c := range chunk {
 			args = append(args, c.Subject, c.Hour, c.Account, c.Amount, c.HourlyPrice, db.Micros(c.From), 0, c.Provider, c.Region, c.GPUType, c.Name)
 		}
 		rows, err := tx.Query(ctx, `INSERT INTO wallet_charge (subject, hour, account_id, amount, hourly_price, from_at, refunded, provider, region, gpu_type, name)
-			VALUES `+tuples(1, len(chunk), 11)+` ON CONFLICT (subject, hour) DO NOTHING RETURNING subject, hour`, args...)
+			VALUES `+db.Tuples(1, len(chunk), 11)+` ON CONFLICT (subject, hour) DO NOTHING RETURNING subject, hour`, args...)
 		if err != nil {
 			return nil, err
 		}

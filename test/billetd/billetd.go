@@ -71,11 +71,17 @@ func Engines(t *testing.T, f func(t *testing.T, args ...string)) {
 // Start starts `billetd serve` on a fresh data directory with these further arguments, and returns when it answers.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
+	return StartIn(t, t.TempDir(), args...)
+}
+
+// StartIn is Start on that data directory.
+func StartIn(t testing.TB, dir string, args ...string) *Server {
+	t.Helper()
 	binary, err := build()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{Dir: t.TempDir(), Args: args, t: t, binary: binary, client: &http.Client{Timeout: 2 * time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
+	s := &Server{Dir: dir, Args: args, t: t, binary: binary, client: &http.Client{Timeout: 2 * time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
 	t.Cleanup(func() {
 		s.Kill()
 		s.endMachines()

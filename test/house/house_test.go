@@ -253,3 +253,40 @@ func TestTheHallStaysSmall(t *testing.T) {
 		t.Errorf("deployment has %d lines; split it by noun, never by layer", lines)
 	}
 }
+
+var promised = regexp.MustCompile("`([a-z0-9/]+)` (Test\\w+)")
+
+// A promise whose test was renamed or taken away is proved by nothing.
+func TestEveryPromiseHasItsTest(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root(t), "docs", "guarantees.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	has := map[string]bool{}
+	for _, f := range files(t) {
+		for _, d := range f.syntax.Decls {
+			if fn, is := d.(*ast.FuncDecl); is && f.test && fn.Recv == nil {
+				has[f.dir+" "+fn.Name.Name] = true
+			}
+		}
+	}
+	rows := 0
+	for line := range strings.Lines(string(text)) {
+		if !strings.HasPrefix(line, "| ") || strings.HasPrefix(line, "| promise") || strings.HasPrefix(line, "| ---") {
+			continue
+		}
+		rows++
+		proofs := promised.FindAllStringSubmatch(line, -1)
+		if len(proofs) == 0 {
+			t.Errorf("no test proves: %s", line)
+		}
+		for _, p := range proofs {
+			if !has[p[1]+" "+p[2]] {
+				t.Errorf("%s has no test %s, which should prove: %s", p[1], p[2], line)
+			}
+		}
+	}
+	if rows < 20 {
+		t.Errorf("only %d promises were read", rows)
+	}
+}

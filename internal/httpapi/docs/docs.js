@@ -55,7 +55,9 @@ function limits(s) {
   const t = resolve(s), inner = t.items ? resolve(t.items) : {};
   const out = [];
   for (const e of [t, inner]) if (e.enum) out.push(e.enum.join(", "));
-  if (t.minimum !== undefined || t.maximum !== undefined) out.push((t.minimum ?? "…") + " to " + (t.maximum ?? "…"));
+  if (t.minimum !== undefined && t.maximum !== undefined) out.push(t.minimum + " to " + t.maximum);
+  else if (t.minimum !== undefined) out.push("at least " + t.minimum);
+  else if (t.maximum !== undefined) out.push("at most " + t.maximum);
   if (t.maxLength !== undefined) out.push("at most " + t.maxLength + " characters");
   if (t.maxItems !== undefined) out.push("at most " + t.maxItems + " entries");
   return out.join("; ");

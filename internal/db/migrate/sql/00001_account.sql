@@ -38,6 +38,7 @@ CREATE TABLE session (
 );
 CREATE INDEX session_person ON session (person_id);
 CREATE INDEX session_expires ON session (expires_at);
+CREATE INDEX api_key_name ON api_key (account_id, lower(name), id);
 
 -- +goose Down
 DROP TABLE session;

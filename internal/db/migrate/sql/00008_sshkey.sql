@@ -11,6 +11,7 @@ CREATE TABLE ssh_key (
     UNIQUE (account_id, name)
 );
 CREATE INDEX ssh_key_account ON ssh_key (account_id, id);
+CREATE INDEX ssh_key_by_name ON ssh_key (account_id, lower(name), id);
 
 -- +goose Down
 DROP TABLE ssh_key;

@@ -22,6 +22,7 @@ CREATE TABLE volume (
 CREATE UNIQUE INDEX volume_name ON volume (account_id, name) WHERE status NOT IN ('failed', 'deleted');
 CREATE INDEX volume_account ON volume (account_id, id);
 CREATE INDEX volume_deployment ON volume (deployment_id) WHERE deployment_id <> '';
+CREATE INDEX volume_by_name ON volume (account_id, lower(name), id);
 
 -- +goose Down
 DROP TABLE volume;

@@ -1,0 +1,375 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/httpapi"
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/money"
+)
+
+// offerQueries are asked in turn.
+var offerQueries = []string{
+	"available=true&minGpuCount=4&sort=pricePerGpu",
+	"gpuType=NVIDIA%20H200&available=true",
+	"search=b200%20dallas&sort=-price",
+	"region=oslo-nor-1&maxHourlyPrice=30&page=3",
+}
+
+// calls fills a database and measures the calls of the API on it.
+func calls(ctx context.Context, s *site, o options, t *table) (err error) {
+	m, err := openMarket(ctx, filepath.Join(s.dir, string(s.engine)), o.offers)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, m.world.Close()) }()
+	if err := s.make(ctx, "calls", m.clock); err != nil {
+		return err
+	}
+	log, closeLog, err := requestLog()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeLog()) }()
+
+	// Who asks.
+	var lister, whale tenant
+	var deployers []tenant
+	prepare := func() error {
+		d, err := s.open(ctx, "calls", m.clock)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = d.Close() }()
+		settings, err := s.settings(ctx, d)
+		if err != nil {
+			return err
+		}
+		t.note("%s: %s", s.engine, settings)
+		if err := s.hurry(ctx, d); err != nil {
+			return err
+		}
+		h := build(m, d, log)
+		if err := h.sync(ctx); err != nil {
+			return err
+		}
+		if lister, err = h.tenant(ctx, "lister", money.Dollars(1_000_000)); err != nil {
+			return err
+		}
+		if err := h.run(ctx, lister, o.deployments); err != nil {
+			return err
+		}
+		if whale, err = h.tenant(ctx, "whale", 0); err != nil {
+			return err
+		}
+		for range o.connections {
+			d, err := h.tenant(ctx, "deployer", money.Dollars(100_000_000))
+			if err != nil {
+				return err
+			}
+			deployers = append(deployers, d)
+		}
+		return nil
+	}
+	if err := prepare(); err != nil {
+		return err
+	}
+	if o.wants("wallet") {
+		start := time.Now()
+		pool, err := s.loose("calls")
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(fillEntries(ctx, s.engine, pool, whale.account, o.entries), pool.Close()); err != nil {
+			return err
+		}
+		t.note("%s: %d entries of one wallet, two for each line of its statement, were filled in %s.", s.engine, o.entries, time.Since(start).Round(100*time.Millisecond))
+	}
+
+	d, err := s.open(ctx, "calls", m.clock)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.Close()) }()
+	h := build(m, d, log)
+	if err := h.sync(ctx); err != nil {
+		return err
+	}
+	if o.wants("wallet") { // something runs on it
+		if err := h.credit(ctx, whale, money.Dollars(10_000)); err != nil {
+			return err
+		}
+		if err := h.run(ctx, whale, 3); err != nil {
+			return err
+		}
+	}
+	// As the server does, which makes what was kept of the catalogue's answers worthless each time.
+	rereading, endRereading := context.WithCancel(ctx)
+	defer endRereading()
+	go func() {
+		for tick := time.NewTicker(3 * time.Second); ; {
+			select {
+			case <-tick.C:
+				if err := h.catalog.Load(rereading); err != nil && rereading.Err() == nil {
+					log.ErrorContext(ctx, "reread the catalogue", "error", err)
+				}
+			case <-rereading.Done():
+				tick.Stop()
+				return
+			}
+		}
+	}()
+	address, stop, err := serve(h.handler)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stop()) }()
+	b := &bench{s: s, o: o, t: t, m: m, h: h, address: address}
+	if b.read, b.write, err = s.straight("calls", d); err != nil {
+		return err
+	}
+	if s.engine == db.SQLite {
+		defer func() { err = errors.Join(err, b.read.Close(), b.write.Close()) }()
+	}
+	if o.wants("offers") {
+		var targets []string
+		for _, q := range offerQueries {
+			targets = append(targets, httpapi.Base+"/offers?"+q)
+		}
+		if err := b.beside(ctx, "GET /offers, 20 of "+strconv.Itoa(o.offers), lister, 0.6, 0, "", targets...); err != nil {
+			return err
+		}
+		const number = "0000000000"
+		if err := b.beside(ctx, "GET /offers, never the same query", lister, 0, 0, number, httpapi.Base+"/offers?available=true&sort=pricePerGpu&maxHourlyPrice=1"+number); err != nil {
+			return err
+		}
+	}
+	if o.wants("deployments") {
+		if err := b.beside(ctx, "GET /deployments, 20 of "+strconv.Itoa(o.deployments), lister, 0, 0.5, "", httpapi.Base+"/deployments"); err != nil {
+			return err
+		}
+	}
+	if o.wants("wallet") {
+		if err := b.beside(ctx, fmt.Sprintf("GET /wallet, %d entries", o.entries), whale, 0, 0.5, "", httpapi.Base+"/wallet"); err != nil {
+			return err
+		}
+	}
+	if o.wants("deploy") {
+		return b.deploy(ctx, deployers)
+	}
+	return nil
+}
+
+// bench is what the comparisons of one engine have in common.
+type bench struct {
+	s       *site
+	o       options
+	t       *table
+	m       *market
+	h       *house
+	address string
+	// read and write are pools without anything of ours.
+	read, write *sql.DB
+}
+
+// beside measures a GET beside a bare handler that writes the same bytes, and beside its own statements. The aims
+// are those of the two ratios; 0 is none. A call that asks the database nothing has no statements to be measured beside.
+//
+// Where vary is not empty, each request has another number in its place.
+func (b *bench) beside(ctx context.Context, what string, who tenant, bareAim, statementsAim float64, vary string, targets ...string) error {
+	var requests [][]byte
+	for _, target := range targets {
+		requests = append(requests, request("GET", target, who.secret, ""))
+	}
+	bare, stop, err := b.bare(targets, requests)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = stop() }()
+	next := func(n int) []byte { return requests[n%len(requests)] }
+	if vary != "" {
+		next = func(n int) []byte {
+			return bytes.Replace(requests[n%len(requests)], []byte(vary), fmt.Appendf(nil, "%0*d", len(vary), n), 1)
+		}
+	}
+	ours, hangUp, err := callers(b.o.connections, b.address, "200", next)
+	if err != nil {
+		return err
+	}
+	defer hangUp()
+	theirs, hangUpBare, err := callers(b.o.connections, bare, "200", next)
+	if err != nil {
+		return err
+	}
+	defer hangUpBare()
+	steps, err := b.recorded(ctx, requests[0], requests[0], "200")
+	if err != nil {
+		return err
+	}
+	sides := []*side{ours, theirs}
+	if len(steps) > 0 {
+		sides = append(sides, b.statements(func(int) []step { return steps })...)
+	}
+	if err := compare(ctx, b.o.turns, b.o.turn, sides...); err != nil {
+		return err
+	}
+	b.t.add(what, b.s.engine, ours, theirs, "bare handler", bareAim)
+	b.addStatements(what, ours, sides[2:], count(steps), statementsAim)
+	return nil
+}
+
+// statements are the sides that run recorded statements: straight on the database, and where that is something else on
+// the server's own pools, which have prepared them before.
+func (b *bench) statements(steps func(worker int) []step) []*side {
+	read, write := b.h.d.Pools()
+	pools := [][2]*sql.DB{{b.read, b.write}}
+	if read != b.read {
+		pools = append(pools, [2]*sql.DB{read, write})
+	}
+	var out []*side
+	for _, p := range pools {
+		s := &side{}
+		for i := range b.o.connections {
+			s.workers = append(s.workers, func(ctx context.Context) error { return repeat(ctx, p[0], p[1], steps(i)) })
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+func (b *bench) addStatements(what string, ours *side, sides []*side, how string, aim float64) {
+	for i, s := range sides {
+		if i > 0 {
+			how, aim = "the same, prepared before", 0
+		}
+		b.t.add(what, b.s.engine, ours, s, how, aim)
+	}
+}
+
+// bare serves the answers of the API from a handler that does nothing else.
+func (b *bench) bare(targets []string, requests [][]byte) (address string, stop func() error, err error) {
+	c, err := dial(b.address)
+	if err != nil {
+		return "", nil, err
+	}
+	defer func() { _ = c.conn.Close() }()
+	bodies := map[string][]byte{}
+	for i, r := range requests {
+		body, err := c.call(r, "200", true)
+		if err != nil {
+			return "", nil, err
+		}
+		bodies[targets[i]] = body
+	}
+	return serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, known := bodies[r.RequestURI]
+		if !known {
+			body = bodies[targets[0]]
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+		_, _ = w.Write(body)
+	}))
+}
+
+// recorded returns what a call asks of the database right after another with the same key.
+func (b *bench) recorded(ctx context.Context, before, r []byte, status string) (steps []step, err error) {
+	d, heard, err := b.s.listen("calls", b.m.clock)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, d.Close()) }()
+	h := build(b.m, d, slog.New(slog.DiscardHandler))
+	if err := h.catalog.Load(ctx); err != nil {
+		return nil, err
+	}
+	address, stop, err := serve(h.handler)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, stop()) }()
+	c, err := dial(address)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = c.conn.Close() }()
+	if _, err := c.call(before, "200", false); err != nil { // now it has in memory what a busy server has
+		return nil, err
+	}
+	heard.take()
+	if _, err := c.call(r, status, false); err != nil {
+		return nil, err
+	}
+	return heard.take(), nil
+}
+
+// count says how much was asked of the database.
+func count(steps []step) string {
+	n := 0
+	for _, s := range steps {
+		if s.kind == exec || s.kind == query {
+			n++
+		}
+	}
+	if n == 1 {
+		return "its statement"
+	}
+	return fmt.Sprintf("its %d statements", n)
+}
+
+// deploy measures POST /deployments on the simulator, each connection for a tenant of its own.
+func (b *bench) deploy(ctx context.Context, who []tenant) error {
+	const mark = "bench_00000000000000000000000000" // as long as what takes its place
+	key, err := newPublicKey()
+	if err != nil {
+		return err
+	}
+	body := fmt.Sprintf(`{"provider":"voltage-park","offerId":"off_abc123","gpuType":"NVIDIA B200","gpuCount":8,"region":"dallas-usa-5",`+
+		`"operatingSystem":"Ubuntu 22.04","instanceType":"BARE_METAL","ssh_public_key":%q,"name":"my-training-run"}`, key)
+	for _, with := range []bool{false, true} {
+		what, headers := "POST /deployments", []string(nil)
+		if with {
+			what, headers = what+", Idempotency-Key", []string{"Idempotency-Key: " + mark}
+		}
+		ours, recorded := &side{}, [][]step{}
+		for _, t := range who {
+			r := request("POST", httpapi.Base+"/deployments", t.secret, body, headers...)
+			fresh := func() []byte { return bytes.Replace(r, []byte(mark), []byte(b.h.ids.New("bench")), 1) }
+			steps, err := b.recorded(ctx, request("GET", httpapi.Base+"/wallet", t.secret, ""), fresh(), "201")
+			if err != nil {
+				return err
+			}
+			if n := transactions(steps); n != 1 {
+				return fmt.Errorf("%s made %d transactions, not one, before the answer", what, n)
+			}
+			c, err := dial(b.address)
+			if err != nil {
+				return err
+			}
+			defer func() { _ = c.conn.Close() }()
+			ours.workers = append(ours.workers, func(context.Context) error {
+				_, err := c.call(fresh(), "201", false)
+				return err
+			})
+			recorded = append(recorded, steps)
+		}
+		sides := b.statements(func(worker int) []step {
+			return renewed(recorded[worker], func(k id.Kind) id.ID { return b.h.ids.New(k) })
+		})
+		if err := compare(ctx, b.o.turns, b.o.turn, append([]*side{ours}, sides...)...); err != nil {
+			return err
+		}
+		b.addStatements(what, ours, sides, count(recorded[0]), 0.4)
+	}
+	return nil
+}

@@ -1,0 +1,226 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/billetcloud/billet/internal/id"
+)
+
+// step is one thing that was asked of the database.
+type step struct {
+	kind  kind
+	text  string
+	args  []any
+	begin driver.TxOptions
+}
+
+type kind int
+
+const (
+	begin kind = iota
+	exec
+	query
+	commit
+	rollback
+)
+
+// recorder notes what goes from database/sql to the driver.
+type recorder struct {
+	driver.Connector
+	mu    sync.Mutex
+	steps []step
+}
+
+func (r *recorder) note(s step) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.steps = append(r.steps, s)
+}
+
+// take returns what was noted since the last call.
+func (r *recorder) take() []step {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := r.steps
+	r.steps = nil
+	return out
+}
+
+// Connect opens a connection that is listened to.
+func (r *recorder) Connect(ctx context.Context) (driver.Conn, error) {
+	c, err := r.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &heard{c, r}, nil
+}
+
+type heard struct {
+	driver.Conn
+	r *recorder
+}
+
+func values(args []driver.NamedValue) []any {
+	out := make([]any, len(args))
+	for i, a := range args {
+		out[i] = a.Value
+	}
+	return out
+}
+
+func (h *heard) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
+	h.r.note(step{kind: begin, begin: o})
+	tx, err := h.Conn.(driver.ConnBeginTx).BeginTx(ctx, o)
+	return heardTx{tx, h.r}, err
+}
+
+func (h *heard) ExecContext(ctx context.Context, text string, args []driver.NamedValue) (driver.Result, error) {
+	h.r.note(step{kind: exec, text: text, args: values(args)})
+	return h.Conn.(driver.ExecerContext).ExecContext(ctx, text, args)
+}
+
+func (h *heard) QueryContext(ctx context.Context, text string, args []driver.NamedValue) (driver.Rows, error) {
+	h.r.note(step{kind: query, text: text, args: values(args)})
+	return h.Conn.(driver.QueryerContext).QueryContext(ctx, text, args)
+}
+
+type heardTx struct {
+	driver.Tx
+	r *recorder
+}
+
+func (t heardTx) Commit() error {
+	t.r.note(step{kind: commit})
+	return t.Tx.Commit()
+}
+
+func (t heardTx) Rollback() error {
+	t.r.note(step{kind: rollback})
+	return t.Tx.Rollback()
+}
+
+// transactions counts the writing transactions that were committed.
+func transactions(steps []step) int {
+	n, writing := 0, false
+	for _, s := range steps {
+		switch s.kind {
+		case begin:
+			writing = !s.begin.ReadOnly
+		case commit:
+			if writing {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// made are the ids that a write makes; a repetition of it has to make others.
+var made = regexp.MustCompile(`\b(dep|txn|evt|job|bench)_[0-9a-z]{26}\b`)
+
+const insertLines = "INSERT INTO wallet_transaction "
+
+// renewed returns the arguments with fresh ids in the place of those that the recorded request made.
+func renewed(steps []step, fresh func(id.Kind) id.ID) []step {
+	names := map[string]string{}
+	out := slices.Clone(steps)
+	for i := range out {
+		out[i].args = slices.Clone(out[i].args)
+		for j, a := range out[i].args {
+			text, is := a.(string)
+			if !is || !strings.Contains(text, "_") {
+				continue
+			}
+			out[i].args[j] = made.ReplaceAllStringFunc(text, func(old string) string {
+				if names[old] == "" {
+					names[old] = string(fresh(id.ID(old).Kind()))
+				}
+				return names[old]
+			})
+		}
+	}
+	return out
+}
+
+// repeat runs recorded statements straight on the database's pools, and reads every row of every answer.
+func repeat(ctx context.Context, read, write *sql.DB, steps []step) error {
+	var tx *sql.Tx
+	var err error
+	defer func() {
+		if tx != nil {
+			_ = tx.Rollback()
+		}
+	}()
+	var seq any // of the wallet's newest line, which the recorded request learned from the statement before
+	for _, s := range steps {
+		switch s.kind {
+		case begin:
+			pool, o := write, (*sql.TxOptions)(nil)
+			if s.begin.ReadOnly {
+				pool, o = read, &sql.TxOptions{ReadOnly: true, Isolation: sql.IsolationLevel(s.begin.Isolation)}
+			}
+			tx, err = pool.BeginTx(ctx, o)
+		case commit:
+			err = tx.Commit()
+			tx = nil
+		case rollback:
+			err = tx.Rollback()
+			tx = nil
+		case exec:
+			if strings.HasPrefix(s.text, insertLines) && seq != nil {
+				s.args[2] = seq
+			}
+			if tx == nil {
+				return errors.New("a statement outside a transaction changes something")
+			}
+			var r sql.Result
+			if r, err = tx.ExecContext(ctx, s.text, s.args...); err == nil {
+				_, err = r.RowsAffected()
+			}
+		case query:
+			var rows *sql.Rows
+			if tx != nil {
+				rows, err = tx.QueryContext(ctx, s.text, s.args...)
+			} else {
+				rows, err = read.QueryContext(ctx, s.text, s.args...)
+			}
+			if err != nil {
+				return err
+			}
+			last, e := drain(rows)
+			if err = e; strings.Contains(s.text, "UPDATE wallet SET") && len(last) > 3 {
+				seq = last[3]
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// drain reads all rows, and returns the last.
+func drain(rows *sql.Rows) ([]any, error) {
+	defer func() { _ = rows.Close() }()
+	columns, err := rows.Columns()
+	if err != nil {
+		return nil, err
+	}
+	row, into := make([]any, len(columns)), make([]any, len(columns))
+	for i := range row {
+		into[i] = &row[i]
+	}
+	for rows.Next() {
+		if err := rows.Scan(into...); err != nil {
+			return nil, err
+		}
+	}
+	return row, rows.Err()
+}

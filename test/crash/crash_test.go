@@ -1,0 +1,229 @@
+package crash_test
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/billetcloud/billet/internal/crashpoint"
+	"github.com/billetcloud/billet/internal/db/dbtest"
+)
+
+var (
+	rounds = flag.Int("rounds", 0, "crashes on each engine; by default enough to meet every step once")
+	seed   = flag.Uint64("seed", 0, "decides everything that is left to chance; by default the time")
+	offset = flag.Int("offset", 0, "how many rounds lie before the first, which decides at which steps it crashes; a failure prints it")
+)
+
+const (
+	// perHistory is how many rounds one data directory goes through, perCheck how many lie between two checks.
+	perHistory, perCheck = 24, 12
+	// random is how many rounds with a kill at a random moment come to one pass over the steps.
+	random = 5
+	// patience is how long a round waits, in real time, until the server has reached its step.
+	patience = 20 * time.Second
+	// tries is how often a step that was not reached in time is tried again, at the end.
+	tries = 3
+)
+
+// pass is a number of rounds that meets every step once.
+var pass = len(crashpoint.All) + random
+
+func TestCrash(t *testing.T) {
+	base := *seed
+	if base == 0 {
+		base = uint64(time.Now().UnixMicro())
+	}
+	t.Run("sqlite", func(t *testing.T) {
+		histories(t, base, func(*testing.T) []string { return nil })
+	})
+	t.Run("postgres", func(t *testing.T) {
+		dbtest.PostgresURL(t) // skips where there is no server
+		histories(t, base, func(t *testing.T) []string { return []string{"--database-url", dbtest.PostgresURL(t)} })
+	})
+}
+
+// histories goes through as many histories as the rounds need, each on a database of its own.
+func histories(t *testing.T, base uint64, database func(*testing.T) []string) {
+	t.Parallel()
+	all := *rounds
+	if all == 0 {
+		all = pass
+	}
+	total := tally{hits: map[string]int{}, answers: map[string]int{}}
+	for done, n := 0, uint64(0); done < all && !t.Failed(); n++ {
+		some := min(perHistory, all-done)
+		t.Run(fmt.Sprintf("seed-%d", base+n), func(t *testing.T) {
+			h := begin(t, base+n, database(t))
+			defer func() { total.add(h.tally) }()
+			defer func() {
+				if t.Failed() {
+					t.Logf("in round %d of this history; to make the same decisions again: go test ./test/crash -run '%s' -seed %d -rounds %d -offset %d",
+						h.rounds-1, path.Dir(t.Name()), h.seed, some, *offset+done)
+				}
+			}()
+			for round := 0; round < some && !t.Failed(); round++ {
+				h.round(planned(*offset + done + round))
+				if round == some-1 || round%perCheck == perCheck-1 {
+					h.check(round)
+				}
+			}
+			if done+some < all || all < pass {
+				return
+			}
+			for _, step := range crashpoint.All { // a busy machine may have kept the server from getting there
+				for try := 0; try < tries && total.hits[step]+h.hits[step] == 0 && !t.Failed(); try++ {
+					h.round(step)
+				}
+			}
+			if h.rounds > some {
+				h.check(h.rounds)
+			}
+		})
+		done += some
+	}
+	t.Logf("%s", total)
+	for _, step := range crashpoint.All {
+		if total.hits[step] == 0 && all >= pass && !t.Failed() {
+			t.Errorf("in %d rounds the server was never killed at %s", all, step)
+		}
+	}
+}
+
+// tally counts what a run has met.
+type tally struct {
+	hits, answers                           map[string]int
+	rounds, kills, missed, checks           int
+	advances                                int
+	travel                                  time.Duration
+	asked, lost, retried, replayed          int64
+	deployments, volumes, machines, charges int
+}
+
+func (t *tally) add(o tally) {
+	for k, n := range o.hits {
+		t.hits[k] += n
+	}
+	for k, n := range o.answers {
+		t.answers[k] += n
+	}
+	t.advances, t.travel = t.advances+o.advances, t.travel+o.travel
+	t.rounds, t.kills, t.missed, t.checks = t.rounds+o.rounds, t.kills+o.kills, t.missed+o.missed, t.checks+o.checks
+	t.asked, t.lost, t.retried, t.replayed = t.asked+o.asked, t.lost+o.lost, t.retried+o.retried, t.replayed+o.replayed
+	t.deployments, t.volumes = t.deployments+o.deployments, t.volumes+o.volumes
+	t.machines, t.charges = t.machines+o.machines, t.charges+o.charges
+}
+
+func (t tally) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d rounds: %d crashes at steps, %d at random moments, %d steps not reached in time; %d checks\n", t.rounds, t.hitCount(), t.kills, t.missed, t.checks)
+	fmt.Fprintf(&b, "%d requests, of which %d had no answer, %d were asked again after it, %d answers were compared with the first\n", t.asked, t.lost, t.retried, t.replayed)
+	fmt.Fprintf(&b, "at the last checks: %d deployments, %d of them with a machine, %d volumes, %d hours charged\n", t.deployments, t.machines, t.volumes, t.charges)
+	for _, step := range crashpoint.All {
+		fmt.Fprintf(&b, "  %-30s %d\n", step, t.hits[step])
+	}
+	fmt.Fprintf(&b, "the clock was moved %d times, which took %s; the answers:\n", t.advances, t.travel.Round(time.Millisecond))
+	for _, k := range slices.Sorted(maps.Keys(t.answers)) {
+		fmt.Fprintf(&b, "  %6d %s\n", t.answers[k], k)
+	}
+	return b.String()
+}
+
+func (t tally) hitCount() (n int) {
+	for _, k := range t.hits {
+		n += k
+	}
+	return n
+}
+
+// planned is the step at which a round crashes, or "" for a moment at random. Every pass meets every step, in another order each time.
+func planned(round int) string {
+	order := rand.New(rand.NewPCG(uint64(round/pass), 1)).Perm(pass)
+	if i := order[round%pass]; i < len(crashpoint.All) {
+		return crashpoint.All[i]
+	}
+	return ""
+}
+
+// round is one life of the server: it starts, is worked with, and is killed at the step, or at a random moment.
+func (h *history) round(step string) {
+	h.t.Helper()
+	round := h.rounds
+	h.rounds++
+	rng := rand.New(rand.NewPCG(h.seed, uint64(round)))
+	var env []string
+	if step != "" {
+		env = []string{fmt.Sprintf("%s=%s:%d", crashpoint.Variable, step, 1+rng.IntN(times(step)))}
+	}
+	moment := time.Duration(5+rng.IntN(395)) * time.Millisecond
+	killAfter := time.Duration(0)
+	if step == "" && rng.IntN(2) == 0 { // from its start, so perhaps before it answers
+		killAfter = moment
+	}
+	if rng.IntN(2) == 0 {
+		h.stayDown(time.Minute + time.Duration(rng.Int64N(int64(2*time.Hour))))
+	}
+	before := h.tally
+	answers := h.server.TryRestart(killAfter, env...)
+	var work sync.WaitGroup
+	if answers {
+		dead := h.server.Ended()
+		for _, tn := range h.tenants {
+			for k := range tn.keys {
+				work.Go(func() { newWorker(h, tn, k, round, dead).run() })
+			}
+		}
+		work.Go(func() { h.moveClock(round, dead) })
+	}
+	wait := patience
+	if step == "" && killAfter == 0 {
+		wait = moment
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	late := false
+	select {
+	case <-h.server.Ended():
+	case <-timer.C:
+		late = true
+		h.server.Kill()
+	}
+	work.Wait()
+	h.ended()
+	switch {
+	case !h.server.Killed():
+		h.t.Fatalf("the server ended by itself in round %d:\n%s", round, h.server.Log())
+	case step == "":
+		h.kills++
+	case late:
+		h.missed++
+		h.t.Logf("round %d: %s was not reached in %s, %d requests and %d journeys of the clock; the end of its log:\n%s",
+			round, env[0], patience, h.asked-before.asked, h.advances-before.advances, tail(h.server.Log(), 6))
+	default:
+		h.hits[step]++
+	}
+}
+
+// times is up to how often a step is let pass, and then met: what comes often is met in many situations, where there is the time.
+func times(step string) int {
+	most := 6
+	switch step {
+	case crashpoint.JobBeforeFinish:
+		most = 120
+	case crashpoint.ReplayBeforeFinish, crashpoint.ReplayAfterCommit:
+		most = 25
+	case crashpoint.ChargeBeforeCommit, crashpoint.ChargeAfterCommit:
+		most = 2
+	}
+	if *rounds == 0 {
+		most = max(1, most/4)
+	}
+	return most
+}

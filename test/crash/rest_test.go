@@ -1,0 +1,181 @@
+package crash_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/billetcloud/billet/internal/app"
+	"github.com/billetcloud/billet/internal/money"
+)
+
+// check brings the history to rest and compares everything with everything.
+func (h *history) check(round int) {
+	h.t.Helper()
+	if h.t.Failed() {
+		return
+	}
+	h.checks++
+	h.server.Restart()
+	dead := h.server.Ended()
+	for _, t := range h.tenants {
+		w := newWorker(h, t, 0, round<<8, dead)
+		w.settlePending()
+		if len(t.pending) > 0 {
+			h.fault("a server that nobody kills did not answer %d requests, such as %+v", len(t.pending), t.pending[0])
+			return
+		}
+		for _, i := range t.kept {
+			if i.usable(h) {
+				w.once(i)
+			}
+		}
+	}
+	if !h.rest() {
+		return
+	}
+	var up app.SimStatus
+	if err := json.Unmarshal([]byte(h.server.Run("sim", "status", "-o", "json")), &up); err != nil {
+		h.t.Fatal(err)
+	}
+	told := time.Now()
+	s := &sight{h: h, upstream: up, deps: map[string]apiDeployment{}, vols: map[string]apiVolume{}, keys: map[string]string{}}
+	for _, t := range h.tenants {
+		s.readAPI(t)
+	}
+	h.refill(round)
+	h.server.Kill()
+	h.ended()
+	if h.t.Failed() {
+		return
+	}
+	// What the clock showed lies between these two: it goes on while it is looked at.
+	s.earliest, s.latest = up.Now, up.Now.Add(time.Since(told)+2*time.Second)
+	s.readDatabase()
+	s.readUpstream()
+	s.checkAcknowledged()
+	s.checkUpstream()
+	s.checkDeployments()
+	s.checkVolumes()
+	s.checkMoney()
+	h.deployments, h.volumes = len(s.deps), len(s.vols)
+	h.machines, h.charges = len(up.Machines), 0
+	for _, c := range s.charges {
+		h.charges += len(c)
+	}
+}
+
+// refill pays in what a tenant who has run dry needs to go on; the third may owe for a while first.
+func (h *history) refill(round int) {
+	for i, t := range h.tenants {
+		var w struct{ Available money.Micros }
+		if h.get(t, "/wallet", &w); w.Available < 100*money.USD {
+			amount := []string{"10000000", "5000", "250"}[i]
+			h.server.Run("wallet", "credit", "--account", t.id, "--amount", amount, "--reference", fmt.Sprintf("%s-%d", t.id, round))
+		}
+	}
+}
+
+// rest lets time go by until nothing is on its way any more.
+func (h *history) rest() bool {
+	steps := []time.Duration{time.Second, 20 * time.Second, 2 * time.Minute, 2 * time.Minute, 10 * time.Minute, 20 * time.Minute, 30 * time.Minute, time.Hour, time.Hour}
+	moving := ""
+	for i, d := range steps {
+		if err := h.advance(d); err != nil {
+			h.fault("advance: %v", err)
+			return false
+		}
+		if moving = h.moving(); moving == "" && i >= 3 { // the watch over the provider's machines has looked twice
+			return true
+		}
+	}
+	h.fault("after hours of rest this still moves: %s", moving)
+	return false
+}
+
+// moving returns what has not come to its end, or "".
+func (h *history) moving() string {
+	var out []string
+	for _, t := range h.tenants {
+		deps, vols := h.list(t)
+		status := map[string]string{}
+		for _, d := range deps {
+			status[d.ID] = d.Status
+			if d.PendingAction != nil && !final[d.Status] || !final[d.Status] && d.Status != "running" && d.Status != "stopped" {
+				out = append(out, d.ID+" is "+d.Status)
+			}
+		}
+		for _, v := range vols {
+			waits := v.Status == "attaching" && v.AttachedTo != nil && status[*v.AttachedTo] == "stopped" // until it is switched on
+			if v.Status != "available" && v.Status != "attached" && v.Status != "failed" && !waits || v.GrowingToGB != nil {
+				out = append(out, v.ID+" is "+v.Status)
+			}
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+// list reads all of a tenant's deployments and volumes.
+func (h *history) list(t *tenant) (deps []apiDeployment, vols []apiVolume) {
+	for page := 1; ; page++ {
+		var some []apiDeployment
+		h.get(t, fmt.Sprintf("/deployments?limit=100&page=%d", page), &some)
+		deps = append(deps, some...)
+		if len(some) < 100 {
+			break
+		}
+	}
+	h.get(t, "/volumes?limit=100", &vols)
+	return deps, vols
+}
+
+func (h *history) get(t *tenant, path string, into any) {
+	a := h.server.Call(t.keys[0], http.MethodGet, path, nil)
+	if err := data(a, into); a.Status != http.StatusOK || err != nil {
+		h.t.Fatalf("%s: %d %s %v", path, a.Status, a.Body, err)
+	}
+}
+
+// readAPI reads what the tenant is shown, by list and, of everything that was ever acknowledged, by id.
+func (s *sight) readAPI(t *tenant) {
+	h := s.h
+	deps, vols := h.list(t)
+	for _, d := range deps {
+		h.saw(d, t.number)
+		if _, twice := s.deps[d.ID]; twice {
+			h.fault("%s is listed twice", d.ID)
+		}
+		s.deps[d.ID] = d
+	}
+	for _, v := range vols {
+		h.sawVolume(v, t.number)
+		s.vols[v.ID] = v
+	}
+	var keys []struct{ ID, Name string }
+	for page := 1; ; page++ {
+		var some []struct{ ID, Name string }
+		h.get(t, fmt.Sprintf("/ssh-keys?limit=100&page=%d", page), &some)
+		keys = append(keys, some...)
+		if len(some) < 100 {
+			break
+		}
+	}
+	for _, k := range keys {
+		s.keys[k.ID] = k.Name
+	}
+	for id, known := range maps.All(h.vols) { // a list leaves out what is deleted
+		if _, listed := s.vols[id]; known.owner == t.number && !listed {
+			var v apiVolume
+			h.get(t, "/volumes/"+id, &v)
+			s.vols[id] = v
+		}
+	}
+	var w struct{ Balance, Held, Available money.Micros }
+	h.get(t, "/wallet", &w)
+	if w.Held != 0 || w.Available != w.Balance {
+		h.fault("at rest nothing is set aside any more; tenant %s has %+v", t.id, w)
+	}
+}
