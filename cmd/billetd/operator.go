@@ -135,7 +135,7 @@ func keys() *cobra.Command {
 		}
 		return errors.Join(err, out.print(cmd.OutOrStdout(), list, []any{"ID", "NAME", "KEY", "EXPIRES", "REVOKED", "LAST USED"}, rows))
 	}))
-	cmd.AddCommand(verb("revoke", "Revoke an API key at once and for ever", func(cmd *cobra.Command) {
+	cmd.AddCommand(verb("revoke", "Revoke an API key for ever; a running server takes a tenth of a second to notice", func(cmd *cobra.Command) {
 		cmd.Flags().StringVar(&of, "account", "", "whose key it is")
 		cmd.Flags().StringVar(&key, "key", "", "the key's id")
 		must(cmd, "account", "key")
