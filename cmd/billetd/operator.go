@@ -135,7 +135,7 @@ func keys() *cobra.Command {
 		}
 		return errors.Join(err, out.print(cmd.OutOrStdout(), list, []any{"ID", "NAME", "KEY", "EXPIRES", "REVOKED", "LAST USED"}, rows))
 	}))
-	cmd.AddCommand(verb("revoke", "Revoke an API key for ever; a running server takes a tenth of a second to notice", func(cmd *cobra.Command) {
+	cmd.AddCommand(verb("revoke", "Revoke an API key for ever; when this returns, no server takes it any more", func(cmd *cobra.Command) {
 		cmd.Flags().StringVar(&of, "account", "", "whose key it is")
 		cmd.Flags().StringVar(&key, "key", "", "the key's id")
 		must(cmd, "account", "key")
@@ -148,6 +148,7 @@ func keys() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		time.Sleep(account.KeyFresh) // a running server may have read the key a moment before
 		return out.print(cmd.OutOrStdout(), k, []any{"ID", "REVOKED"}, [][]any{{k.ID, when(k.RevokedAt, "no")}})
 	}))
 	return cmd

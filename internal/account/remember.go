@@ -6,9 +6,9 @@ import (
 )
 
 const (
-	// keyFresh is how long a key that was read is taken for what the database holds, in real time. It is short enough for
-	// a revocation by another process to count at once for people, and long enough for a busy key to cost no reads.
-	keyFresh = 100 * time.Millisecond
+	// KeyFresh is how long a key that was read is taken for what the database holds, in real time: whoever revokes a key in
+	// another process waits for it before saying that the key is dead. It is long enough for a busy key to cost no reads.
+	KeyFresh = 100 * time.Millisecond
 	// maxRemembered bounds the memory: some 10 MB.
 	maxRemembered = 20_000
 )
@@ -32,7 +32,7 @@ func (r *remembered) get(hash string, now time.Time) (k Key, found bool, seen in
 	defer r.mu.Unlock()
 	m, known := r.keys[hash]
 	age := now.Sub(m.read)
-	return m.Key, known && age >= 0 && age < keyFresh, r.changes // a clock that was set back proves nothing
+	return m.Key, known && age >= 0 && age < KeyFresh, r.changes // a clock that was set back proves nothing
 }
 
 // put remembers a key that was read at now or later, after get had returned seen.

@@ -18,8 +18,8 @@ func TestAKeyIsRememberedForAMomentAndNotBeyondAChange(t *testing.T) {
 	_, _, seen := r.get("hash", at)
 	r.put("hash", Key{Name: "ci"}, at, seen)
 	known(true, at)
-	known(true, at.Add(keyFresh-1))
-	known(false, at.Add(keyFresh))
+	known(true, at.Add(KeyFresh-1))
+	known(false, at.Add(KeyFresh))
 	known(false, at.Add(-time.Nanosecond)) // the machine's clock was set back
 	r.forget()
 	known(false, at)
