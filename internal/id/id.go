@@ -27,6 +27,10 @@ const (
 	Account     Kind = "acc"
 	Person      Kind = "usr"
 	Session     Kind = "ses"
+	Invitation  Kind = "inv"
+	Passkey     Kind = "psk"
+	Challenge   Kind = "chl"
+	Audit       Kind = "aud"
 	Job         Kind = "job"
 	Request     Kind = "req"
 )
