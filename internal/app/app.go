@@ -206,7 +206,7 @@ func (a *App) Run(ctx context.Context, started func(Started)) error {
 	defer func() { _ = l.Close() }()
 	s := Started{URL: "http://" + reachable(l.Addr())}
 	servers := []*http.Server{a.server(a.handler)}
-	listeners := []net.Listener{l}
+	listeners := []net.Listener{httpapi.Guard(servers[0], l)}
 	if a.c.MetricsListen != "" {
 		ml, err := a.listenMetrics(ctx)
 		if err != nil {
@@ -321,7 +321,6 @@ func (a *App) server(h http.Handler) *http.Server {
 		IdleTimeout:  2 * time.Minute,
 		// OPTIONS * is answered as everything else is.
 		DisableGeneralOptionsHandler: true,
-		MaxHeaderBytes:               64 << 10,
 		ErrorLog:                     slog.NewLogLogger(a.c.Log.Handler(), slog.LevelDebug), // noise of clients that break off
 	}
 }
