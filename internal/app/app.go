@@ -321,6 +321,7 @@ func (a *App) server(h http.Handler) *http.Server {
 		IdleTimeout:  2 * time.Minute,
 		// OPTIONS * is answered as everything else is.
 		DisableGeneralOptionsHandler: true,
+		MaxHeaderBytes:               64 << 10,
 		ErrorLog:                     slog.NewLogLogger(a.c.Log.Handler(), slog.LevelDebug), // noise of clients that break off
 	}
 }
