@@ -46,6 +46,8 @@ func TestAnyLifeIsAsTheModelSays(t *testing.T) {
 	}{{"sqlite", "40", dbtest.SQLite}, {"postgres", "12", dbtest.Postgres}} {
 		t.Run(engine.name, func(t *testing.T) {
 			checks(t, engine.checks)
+			met := map[deployment.Cause]int{}
+			defer func() { t.Logf("what happened: %v", met) }()
 			rapid.Check(t, func(rt *rapid.T) {
 				c := clock.NewFrozen(dbtest.Start)
 				d := engine.open(t, c)
@@ -60,7 +62,7 @@ func TestAnyLifeIsAsTheModelSays(t *testing.T) {
 				defer r.open(dir)()
 				r.park.poll = 20 * time.Second
 				r.serve()
-				live(rt, r)
+				live(rt, r, met)
 			})
 		})
 	}
@@ -150,7 +152,7 @@ type model struct {
 	settled bool // every job that is due has run
 }
 
-func live(t *rapid.T, r *rig) {
+func live(t *rapid.T, r *rig, met map[deployment.Cause]int) {
 	m := &model{T: t, r: r, struck: map[sim.FaultKind]int{}, met: map[deployment.Cause]int{}}
 	m.credits = money.Dollars(rapid.SampledFrom([]int64{40, 60, 100, 100, 2000}).Draw(t, "credit"))
 	m.account = r.account(m.credits)
@@ -165,6 +167,9 @@ func live(t *rapid.T, r *rig) {
 	m.create()
 	t.Repeat(acts)
 	m.finish()
+	for cause, n := range m.met {
+		met[cause] += n
+	}
 }
 
 func draw[T any](m *model, what string, from ...T) T { return rapid.SampledFrom(from).Draw(m.T, what) }

@@ -166,6 +166,8 @@ type rig struct {
 	probe       error
 	// debts has accounts below zero led through arrears; else nobody minds.
 	debts bool
+	// killable has a provider end the runs that ask it.
+	killable bool
 }
 
 // tester is what the rig needs of a *testing.T or a *rapid.T.
@@ -246,8 +248,18 @@ func (r *rig) build(park provider.Provider) {
 		},
 	})
 	r.runner = job.NewRunner(job.Config{DB: d, Queue: jobs, Clock: c, Real: time.Now, Log: log, Workers: 4})
-	r.runner.Handle(deployment.KindReconcile, r.deployments.Reconcile)
-	r.runner.Handle(volume.KindVolume, r.volumes.Reconcile)
+	mortal := func(h job.Handler) job.Handler {
+		if !r.killable {
+			return h
+		}
+		return func(ctx context.Context, subject id.ID) (job.Outcome, error) {
+			ctx, cancel := context.WithCancel(ctx)
+			defer cancel()
+			return h(context.WithValue(ctx, killer{}, cancel), subject)
+		}
+	}
+	r.runner.Handle(deployment.KindReconcile, mortal(r.deployments.Reconcile))
+	r.runner.Handle(volume.KindVolume, mortal(r.volumes.Reconcile))
 	r.runner.Handle(meter.KindSweep, r.meter.Sweep)
 	look := func(context.Context, id.ID) (job.Outcome, error) { return job.Done(), nil }
 	if r.debts {
