@@ -203,7 +203,7 @@ func (m *model) create() {
 	o, found := m.r.catalog.Get(pageOffer)
 	w := m.r.money(m.account)
 	req.DryRun = draw(m, "dry run", false, false, true)
-	if draw(m, "with a limit", false, false, true) {
+	if found && draw(m, "with a limit", false, false, true) {
 		limit := o.HourlyPrice + draw[money.Micros](m, "limit", -1, 0, 1)
 		req.MaxHourlyPrice = &limit
 	}
