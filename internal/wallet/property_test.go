@@ -160,6 +160,32 @@ func TestTheLedgerAgreesWithAFewLinesOfObviousCode(t *testing.T) {
 						t.Fatalf("told %s, is %s", w.Available, m.available)
 					}
 				},
+				"charge many": func(t *rapid.T) { // some before, some twice
+					var all []wallet.Charge
+					for range rapid.IntRange(1, 5).Draw(t, "charges") {
+						all = append(all, hour(account, subject.Draw(t, "subject"), rapid.Int64Range(0, 6).Draw(t, "hour"), money.Micros(rapid.Int64Range(0, 20).Draw(t, "amount"))))
+					}
+					var made []wallet.Charged
+					often(func(ctx context.Context, tx *db.Tx) error {
+						some, err := r.ledger.ChargeAll(ctx, tx, all)
+						made = append(made, some...)
+						return err
+					})
+					fresh := map[[2]any]bool{}
+					for _, k := range all {
+						key := [2]any{k.Subject, k.Hour}
+						if _, before := m.charges[key]; !before {
+							m.release(k.Subject)
+							m.charges[key], fresh[key] = k.Amount, true
+							m.available, m.lines = m.available-k.Amount, m.lines+1
+						}
+					}
+					for _, c := range made {
+						if !fresh[[2]any{c.Subject, c.Hour}] {
+							t.Fatalf("told that %+v was made", c)
+						}
+					}
+				},
 				"refund": func(t *rapid.T) {
 					k := hour(account, subject.Draw(t, "subject"), hours.Draw(t, "hour"), 0)
 					key := [2]any{k.Subject, k.Hour}
