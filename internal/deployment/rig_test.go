@@ -41,6 +41,7 @@ type trouble struct {
 	// terminate is what Terminate answers instead of terminating.
 	terminate error
 	prices    money.Micros
+	launched  func(reference id.ID) // is told of every launch that is asked for
 	poll      time.Duration // what it wants between two looks at a machine, where that is not its own
 	calls     map[string]int
 	unbounded map[string]bool // calls that came without a time limit
@@ -88,6 +89,9 @@ func (p *trouble) Launch(ctx context.Context, r provider.LaunchRequest) (provide
 	p.count(ctx, "launch")
 	p.mu.Lock()
 	before, after := p.launch, p.afterwards
+	if p.launched != nil {
+		p.launched(r.Reference)
+	}
 	p.mu.Unlock()
 	if before != nil {
 		return provider.Machine{}, before

@@ -191,9 +191,9 @@ func TestTheBillDependsOnTheLifeAlone(t *testing.T) {
 					}
 				},
 				"time passes": func(t *rapid.T) { c.Advance(spans.Draw(t, "span")) },
-				"a boundary comes": func(t *rapid.T) { // exactly, or a microsecond beside it
-					begin := lives[one(t)].begin
-					next := begin.Add(c.Now().Sub(begin).Truncate(time.Hour) + time.Hour)
+				"a boundary comes": func(t *rapid.T) { // exactly, or a microsecond beside it; half an hour at an odd price is half a micro-dollar
+					begin, step := lives[one(t)].begin, rapid.SampledFrom([]time.Duration{time.Hour, 30 * time.Minute}).Draw(t, "step")
+					next := begin.Add(c.Now().Sub(begin).Truncate(step) + step)
 					c.AdvanceTo(next.Add(time.Duration(rapid.IntRange(-1, 1).Draw(t, "beside")) * time.Microsecond))
 				},
 				"sweep": func(t *rapid.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"testing"
+	"time"
 
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
@@ -37,6 +38,7 @@ type reference struct {
 	charges         map[[2]any]money.Micros
 	refunds         map[[2]any]money.Micros
 	lines           int
+	since           time.Time // when the available money fell below zero
 }
 
 func newReference() *reference {
@@ -207,10 +209,23 @@ func TestTheLedgerAgreesWithAFewLinesOfObviousCode(t *testing.T) {
 						t.Fatalf("%s refunded of %s (charged: %t)", amount, charged, was)
 					}
 				},
+				"time passes": func(t *rapid.T) {
+					c.Advance(time.Duration(rapid.Int64Range(1, int64(48*time.Hour)).Draw(t, "span")).Truncate(time.Microsecond))
+				},
 				"": func(t *rapid.T) {
 					w := r.get(account)
-					if w.Available != m.available || w.Held != m.held || w.Balance != m.available+m.held || (w.NegativeSince != nil) != (m.available < 0) {
-						t.Fatalf("the wallet is %+v, reckoned %s and %s", w, m.available, m.held)
+					switch {
+					case m.available >= 0:
+						m.since = time.Time{}
+					case m.since.IsZero():
+						m.since = c.Now()
+					}
+					since := time.Time{}
+					if w.NegativeSince != nil {
+						since = *w.NegativeSince
+					}
+					if w.Available != m.available || w.Held != m.held || w.Balance != m.available+m.held || !since.Equal(m.since) {
+						t.Fatalf("the wallet is %+v, reckoned %s and %s, below zero since %s", w, m.available, m.held, m.since)
 					}
 				},
 			})
