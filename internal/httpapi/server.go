@@ -60,8 +60,9 @@ type Config struct {
 
 	// TrustedProxies may say in X-Forwarded-For and X-Forwarded-Proto for whom they speak; none by default.
 	TrustedProxies []netip.Prefix
-	// Elsewhere serves the paths that are neither below /api nor this package's own, such as the dashboard's; NOT_FOUND where it is nil.
-	Elsewhere http.Handler
+	// Elsewhere serves GETs of paths that are neither below /api nor this package's own: the dashboard's. It returns false, having
+	// written nothing, for what it does not have, which is NOT_FOUND then; so is everything where it is nil.
+	Elsewhere func(http.ResponseWriter, *http.Request) bool
 }
 
 type server struct {
@@ -113,8 +114,10 @@ func routed(c Config) *server {
 // nothing answers a path that nobody serves.
 func (s *server) nothing(w http.ResponseWriter, r *http.Request) {
 	c := r.Context().Value(callKey{}).(*call)
-	s.refuse(w.(*recorder), r, c, fault.New(fault.NotFound, "There is nothing at this address; see /docs for what there is."))
+	s.refuse(w.(*recorder), r, c, errNothing)
 }
+
+var errNothing = fault.New(fault.NotFound, "There is nothing at this address; see /docs for what there is.")
 
 // missing is the answer for what is not there or belongs to somebody else.
 func missing(what string) error {

@@ -28,6 +28,7 @@ var may = []struct {
 }{
 	{"app", []string{"*"}}, // the one room that knows every implementation
 	{"httpapi", []string{"deployment", "volume", "catalog", "meter", "wallet", "sshkey", "account", "event", "idempotency", "ratelimit", "provider", "db"}},
+	{"dashboard", nil},
 	{"arrears", []string{"deployment", "volume", "wallet", "event", "job", "db"}},
 	{"deployment", []string{"volume", "catalog", "meter", "wallet", "sshkey", "provider", "event", "job", "db"}},
 	{"volume", []string{"catalog", "meter", "wallet", "provider", "event", "job", "db"}},
@@ -65,7 +66,7 @@ var only = map[string]struct {
 	"github.com/danielgtaylor/huma": {[]string{"httpapi"}, "nouns know nothing of HTTP"},
 	"github.com/gliderlabs/ssh":     {[]string{"provider/sim/node"}, "Billet speaks SSH only as a simulated machine"},
 	"github.com/prometheus":         {[]string{"httpapi", "app"}, "rooms tell what happened; the edge counts it"},
-	"net/http":                      {[]string{"httpapi", "app"}, "nouns know nothing of HTTP; an adapter's room may be added here"},
+	"net/http":                      {[]string{"httpapi", "app", "dashboard"}, "nouns know nothing of HTTP; an adapter's room may be added here"},
 	"github.com/spf13/cobra":        {nil, "flags are the commands' business"},
 	"github.com/pressly/goose":      {[]string{"db/migrate"}, "one room migrates"},
 }
