@@ -45,6 +45,8 @@ const (
 	flushTime = 5 * time.Second
 	// rereadEvery is how often the catalogue is compared with what other replicas wrote.
 	rereadEvery = 3 * time.Second
+	// lookEvery is how often another replica's events are looked for, for the streams of this one.
+	lookEvery = time.Second
 	// flushEvery is how often the last uses of API keys are written.
 	flushEvery = 30 * time.Second
 	// firstAnswer is how long Run waits for a first provider before it listens.
@@ -255,6 +257,11 @@ func (a *App) Run(ctx context.Context, started func(Started)) error {
 	wg.Go(func() { a.runner.Run(background) })
 	wg.Go(func() { every(background, rereadEvery, a.c.Log, "reread the catalogue", a.catalog.Load) })
 	wg.Go(func() { every(background, flushEvery, a.c.Log, "write last uses", a.Accounts.FlushLastUse) })
+	if a.DB.Engine() == db.Postgres {
+		wg.Go(func() {
+			every(background, lookEvery, a.c.Log, "look for other replicas' events", func(ctx context.Context) error { return a.Events.Look(ctx, a.DB) })
+		})
+	}
 	a.awaitOffers(ctx)
 
 	failed := make(chan error, len(servers))

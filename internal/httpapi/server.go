@@ -74,6 +74,7 @@ type server struct {
 	metrics     metrics
 	crossOrigin *http.CrossOriginProtection
 	timeout     time.Duration
+	streams     *streams
 }
 
 // New returns the handler of the whole API. It panics when a dependency is missing.
@@ -100,12 +101,14 @@ func routed(c Config) *server {
 	s := &server{
 		c: c, mux: http.NewServeMux(), paths: map[string]*methods{}, own: map[string]bool{},
 		doc: newDocument(c.Version), crossOrigin: http.NewCrossOriginProtection(), timeout: requestTimeout,
+		streams: newStreams(),
 	}
 	s.addOffers()
 	s.addDeployments()
 	s.addSSHKeys()
 	s.addVolumes()
 	s.addWallet()
+	s.addEvents()
 	s.addAccount()
 	s.addService()
 	return s
