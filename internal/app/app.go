@@ -210,7 +210,7 @@ func (a *App) Run(ctx context.Context, started func(Started)) error {
 	defer func() { _ = l.Close() }()
 	s := Started{URL: "http://" + reachable(l.Addr())}
 	servers := []*http.Server{a.server(a.handler)}
-	listeners := []net.Listener{l}
+	listeners := []net.Listener{httpapi.Guard(servers[0], l)}
 	if a.c.MetricsListen != "" {
 		ml, err := a.listenMetrics(ctx)
 		if err != nil {

@@ -59,8 +59,10 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 	}
 	o.IDs = id.NewMaker(o.Clock, rand.Reader)
 	o.Accounts = account.New(account.Config{DB: o.DB, IDs: o.IDs, Rand: rand.Reader, Clock: o.Clock})
-	o.Wallet = wallet.New(wallet.Config{DB: o.DB, IDs: o.IDs})
 	o.Jobs, o.Events = job.NewQueue(o.IDs), event.New(o.IDs)
+	o.Wallet = wallet.New(wallet.Config{DB: o.DB, IDs: o.IDs, Turned: func(ctx context.Context, tx *db.Tx, of id.ID) error {
+		return o.Jobs.Enqueue(ctx, tx, meter.KindArrears, of, tx.Now) // whatever ended the debt, a credit, a refund or a release, is told at once
+	}})
 	return o, nil
 }
 
@@ -92,7 +94,8 @@ func (o *Operator) createAccount(ctx context.Context, tx *db.Tx, name string, cr
 	return a, err
 }
 
-// Credit puts money into a wallet. The same reference works once, whatever is retried; "" makes one.
+// Credit puts money into a wallet. The same reference works once, whatever is retried, and is a CONFLICT with another amount or
+// account; "" makes one.
 func (o *Operator) Credit(ctx context.Context, of id.ID, amount money.Micros, note, reference string) (w wallet.Wallet, made bool, err error) {
 	if reference == "" {
 		reference = string(o.IDs.New(id.Request))

@@ -48,8 +48,11 @@ func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
 type callKey struct{}
 
-// ServeHTTP is the way of every request: id, headers, metrics, log and recovery around the dispatch.
-func (s *server) ServeHTTP(plain http.ResponseWriter, r *http.Request) {
+// ServeHTTP answers a request.
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handle(w, r, s.dispatch) }
+
+// handle is the way of every request: id, headers, metrics, log and recovery around what finds the answer.
+func (s *server) handle(plain http.ResponseWriter, r *http.Request, find func(*recorder, *http.Request, *call)) {
 	start := s.c.Real()
 	w := &recorder{ResponseWriter: plain}
 	c := &call{request: r, id: s.c.IDs.New(id.Request)}
@@ -75,7 +78,7 @@ func (s *server) ServeHTTP(plain http.ResponseWriter, r *http.Request) {
 			panic(http.ErrAbortHandler)
 		}
 	}()
-	s.dispatch(w, r, c)
+	find(w, r, c)
 }
 
 // dispatch finds the route. Uncleaned paths stop here: the mux would answer them with a redirect and a page of HTML.
@@ -102,16 +105,16 @@ func (s *server) elsewhere(w *recorder, r *http.Request, c *call) {
 		s.refuseMethod(w, r, c)
 		return
 	}
-	if err := s.takeAddress(r.Context(), w, r, doorProbe); err != nil {
-		c.fail(err)
-		s.send(w, r, failed(err, c.id))
-		return
+	err := s.takeAddress(r.Context(), w, r, doorProbe)
+	if err == nil {
+		c.route = &pageRoute
+		if s.c.Elsewhere(w, r) {
+			return
+		}
+		c.route, err = nil, errNothing
 	}
-	c.route = &pageRoute
-	if !s.c.Elsewhere(w, r) {
-		c.route = nil
-		s.refuse(w, r, c, errNothing)
-	}
+	c.fail(err)
+	s.send(w, r, failed(err, c.id))
 }
 
 func cleaned(p string) bool { return p == path.Clean(p) }

@@ -149,7 +149,7 @@ func TestElsewhere(t *testing.T) {
 		w.WriteHeader(http.StatusTeapot)
 		return true
 	}
-	for path, want := range map[string]int{"/": 418, "/deployments/": 418, "/assets/x.js": 418, "/assets/gone.js": 404, "/docs": 200, "/healthz": 200, "/api": 404, "/api/v1": 404, "/api/v1/x": 404} {
+	for path, want := range map[string]int{"/": 418, "/deployments/": 418, "/assets/x.js": 418, "/assets/gone.js": 404, "/favicon.ico": 418, "/docs": 200, "/healthz": 200, "/api": 404, "/api/v1": 404, "/api/v1/x": 404} {
 		r := w.do(tenant{}, "GET", path, nil)
 		same(t, path, r.status, want)
 		if want == 418 { // not counted as calls are

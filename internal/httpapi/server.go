@@ -89,6 +89,7 @@ func newServer(c Config) *server {
 	s := routed(c)
 	s.metrics = newMetrics(c.Registry)
 	s.serveDocument(s.document())
+	s.mux.HandleFunc("/favicon.ico", s.noIcon)
 	s.mux.HandleFunc("/", s.nothing)
 	return s
 }
