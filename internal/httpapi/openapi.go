@@ -31,6 +31,7 @@ const (
 	tagSSHKeys     = "SSH keys"
 	tagVolumes     = "Volumes"
 	tagWallet      = "Wallet"
+	tagEvents      = "Events"
 	tagAccount     = "Account"
 	tagService     = "Service"
 )
@@ -79,6 +80,7 @@ func newDocument(version string) *huma.OpenAPI {
 			{Name: tagSSHKeys, Description: "Public keys that may log in."},
 			{Name: tagVolumes, Description: "Storage that outlives deployments."},
 			{Name: tagWallet, Description: "Money: balance, statement, usage."},
+			{Name: tagEvents, Description: "What happens to the account's things, as it happens."},
 			{Name: tagAccount, Description: "Signing in, people and their roles, API keys, and the record of who did what. For people in a browser."},
 			{Name: tagService, Description: "Whether the server lives and is ready."},
 		},
@@ -194,6 +196,13 @@ func (s *server) operation(rt *route) *huma.Operation {
 		if slices.Contains(rt.codes(), c.code) {
 			byStatus[c.status] = append(byStatus[c.status], c.code)
 		}
+	}
+	if rt.stream {
+		op.Responses["200"].Content["text/event-stream"] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
+		op.Parameters = append(op.Parameters, &huma.Param{
+			Name: "Last-Event-ID", In: "header", Schema: &huma.Schema{Type: huma.TypeString},
+			Description: "Go on after this event. Browsers send it by themselves when they connect again.",
+		})
 	}
 	for status, list := range byStatus {
 		op.Responses[strconv.Itoa(status)] = &huma.Response{Ref: s.failureResponse(status, list)}
