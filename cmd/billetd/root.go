@@ -29,7 +29,7 @@ Every flag is also an environment variable: --data-dir is BILLET_DATA_DIR. A fla
 		SilenceUsage: true, SilenceErrors: true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd.Flags()) },
 	}
-	cmd.AddCommand(serve(), simulator(), accounts(), keys(), wallets(), openapi(), version())
+	cmd.AddCommand(serve(), simulator(), accounts(), keys(), wallets(), findings(), openapi(), version())
 	return cmd
 }
 

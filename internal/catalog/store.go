@@ -36,7 +36,7 @@ func raiseVersion(ctx context.Context, tx *db.Tx, changed bool) error {
 }
 
 func readHealth(ctx context.Context, r db.Reader) (map[string]Health, error) {
-	rows, err := r.Query(ctx, `SELECT provider, last_success_at, last_failure_at, last_error FROM catalog_provider`)
+	rows, err := r.Query(ctx, `SELECT provider, last_success_at, last_failure_at, last_error, failures FROM catalog_provider`)
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +45,7 @@ func readHealth(ctx context.Context, r db.Reader) (map[string]Health, error) {
 	for rows.Next() {
 		var h Health
 		var success, failure sql.NullInt64
-		if err := rows.Scan(&h.Provider, &success, &failure, &h.LastError); err != nil {
+		if err := rows.Scan(&h.Provider, &success, &failure, &h.LastError, &h.Failures); err != nil {
 			return nil, err
 		}
 		h.LastSuccessAt, h.LastFailureAt = db.AtOrNil(success), db.AtOrNil(failure)
@@ -58,7 +58,7 @@ func readHealth(ctx context.Context, r db.Reader) (map[string]Health, error) {
 func writeSuccess(ctx context.Context, tx *db.Tx, slug string, asked time.Time) (newest bool, err error) {
 	n, err := tx.Exec(ctx, `
 		INSERT INTO catalog_provider (provider, asked_at, last_success_at, last_error) VALUES ($1, $2, $2, '')
-		ON CONFLICT (provider) DO UPDATE SET asked_at = excluded.asked_at, last_success_at = excluded.last_success_at,
+		ON CONFLICT (provider) DO UPDATE SET asked_at = excluded.asked_at, last_success_at = excluded.last_success_at, failures = 0,
 			last_failure_at = CASE WHEN catalog_provider.last_failure_at < excluded.asked_at THEN catalog_provider.last_failure_at END
 		WHERE catalog_provider.asked_at <= excluded.asked_at`, slug, db.Micros(asked))
 	return n == 1, err
@@ -68,8 +68,8 @@ func writeSuccess(ctx context.Context, tx *db.Tx, slug string, asked time.Time) 
 func writeFailure(ctx context.Context, tx *db.Tx, slug string, asked time.Time, problem string) (success *time.Time, newest bool, err error) {
 	var us sql.NullInt64
 	err = tx.QueryRow(ctx, `
-		INSERT INTO catalog_provider (provider, asked_at, last_failure_at, last_error) VALUES ($1, $2, $2, $3)
-		ON CONFLICT (provider) DO UPDATE SET asked_at = excluded.asked_at, last_failure_at = excluded.last_failure_at, last_error = excluded.last_error
+		INSERT INTO catalog_provider (provider, asked_at, last_failure_at, last_error, failures) VALUES ($1, $2, $2, $3, 1)
+		ON CONFLICT (provider) DO UPDATE SET failures = catalog_provider.failures + 1, asked_at = excluded.asked_at, last_failure_at = excluded.last_failure_at, last_error = excluded.last_error
 		WHERE catalog_provider.asked_at <= excluded.asked_at
 		RETURNING last_success_at`, slug, db.Micros(asked), problem).Scan(&us)
 	if errors.Is(err, sql.ErrNoRows) {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/fault"
 )
 
@@ -36,7 +37,13 @@ func (s *server) admit(ctx context.Context, w http.ResponseWriter, c *call) erro
 		return err
 	}
 	if c.key == nil {
+		if c.route.door == doorOperator && !c.operates() {
+			return lacksOperator(c.route.scope)
+		}
 		return s.sameSite(c.request)
+	}
+	if c.route.door == doorOperator && !c.key.Allows(c.route.scope) {
+		return lacksOperator(c.route.scope)
 	}
 	if !c.key.Allows(c.route.scope) {
 		return &fault.Error{
@@ -46,6 +53,17 @@ func (s *server) admit(ctx context.Context, w http.ResponseWriter, c *call) erro
 		}
 	}
 	return nil
+}
+
+// operates tells whether the signed-in person may make the operator's calls. People are tenants: only keys reach across accounts.
+func (c *call) operates() bool { return false }
+
+func lacksOperator(scope account.Scope) error {
+	return &fault.Error{
+		Code:    fault.InsufficientScope,
+		Message: "This call is the operator's. It takes a key with the scope " + string(scope) + ", which only `billetd key create --scopes " + string(scope) + "` makes.",
+		Details: map[string]any{"requiredScope": scope},
+	}
 }
 
 // admitKey takes an API key, or else a signed-in person: the dashboard uses the same calls.

@@ -14,6 +14,7 @@ import (
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/volume"
@@ -31,6 +32,7 @@ const (
 	tagVolumes     = "Volumes"
 	tagWallet      = "Wallet"
 	tagAccount     = "Account"
+	tagOperator    = "Operator"
 	tagService     = "Service"
 )
 
@@ -79,6 +81,7 @@ func newDocument(version string) *huma.OpenAPI {
 			{Name: tagVolumes, Description: "Storage that outlives deployments."},
 			{Name: tagWallet, Description: "Money: balance, statement, usage."},
 			{Name: tagAccount, Description: "Signing in, and API keys. For people in a browser."},
+			{Name: tagOperator, Description: "For who runs this cloud: findings, accounts, providers, jobs, margins. Only with a key that has an operator's scope."},
 			{Name: tagService, Description: "Whether the server lives and is ready."},
 		},
 	}
@@ -96,6 +99,12 @@ func schemaName(t reflect.Type, hint string) string {
 		return "APIKey"
 	case "deployment.KeyRef":
 		return "SSHKeyReference"
+	case "operator.Account":
+		return "OperatorAccount"
+	case "operator.Job":
+		return "FailingJob"
+	case "httpapi.source":
+		return "OperatorProvider"
 	case "httpapi.walletView":
 		return "Wallet"
 	}
@@ -108,7 +117,7 @@ func (s *server) add(o spec, in, out reflect.Type, isList bool, serve func(ctx c
 	if o.status == 0 {
 		o.status = http.StatusOK
 	}
-	if o.door == doorKey && o.scope == "" {
+	if (o.door == doorKey || o.door == doorOperator) && o.scope == "" {
 		panic("httpapi: " + o.method + " " + o.path + " needs a scope")
 	}
 	rt := &route{spec: o, in: newInput(registry, in), out: registry.Schema(out, true, o.id+"Result"), list: isList, serve: serve}
@@ -137,6 +146,8 @@ func (s *server) operation(rt *route) *huma.Operation {
 		Responses: map[string]*huma.Response{},
 	}
 	switch rt.door {
+	case doorOperator:
+		op.Security = []map[string][]string{{"bearer": {}}, {"apiKey": {}}}
 	case doorKey:
 		op.Security = []map[string][]string{{"bearer": {}}, {"apiKey": {}}, {"session": {}}}
 	case doorPerson:
@@ -224,6 +235,10 @@ func (rt *route) describe() string {
 	switch {
 	case rt.door == doorKey && rt.deploy:
 		line("Scope: `%s`. Counts as a deploy.", rt.scope)
+	case rt.door == doorOperator && rt.method == http.MethodGet:
+		line("Scope: `%s`, which only `billetd key create` gives. Counts as a read.", rt.scope)
+	case rt.door == doorOperator:
+		line("Scope: `%s`, which only `billetd key create` gives. Counts as a write.", rt.scope)
 	case rt.door == doorKey && rt.method == http.MethodGet:
 		line("Scope: `%s`. Counts as a read.", rt.scope)
 	case rt.door == doorKey:
@@ -241,7 +256,7 @@ func (rt *route) codes() []fault.Code {
 		fault.RateLimitExceeded, fault.Internal, fault.ServiceUnavailable,
 	}
 	switch rt.door {
-	case doorKey:
+	case doorKey, doorOperator:
 		all = append(all, fault.MissingAPIKey, fault.InvalidAPIKey, fault.ExpiredAPIKey, fault.RevokedAPIKey, fault.SignInRequired, fault.InsufficientScope, fault.NetworkNotAllowed)
 	case doorPerson:
 		all = append(all, fault.SignInRequired, fault.NetworkNotAllowed)
@@ -321,7 +336,9 @@ var words = map[reflect.Type][]any{
 	reflect.TypeFor[catalog.Status]():        {"up", "degraded", "down"},
 	reflect.TypeFor[wallet.Type]():           anys(wallet.Types),
 	reflect.TypeFor[wallet.GroupBy]():        {"day", "deployment", "gpuType", "provider"},
-	reflect.TypeFor[account.Scope]():         anys(account.AllScopes()),
+	reflect.TypeFor[account.Scope]():         anys(append(account.AllScopes(), account.OperatorScopes()...)),
+	reflect.TypeFor[finding.Kind]():          anys(finding.Kinds),
+	reflect.TypeFor[finding.State]():         anys(finding.States),
 }
 
 func anys[T ~string](list []T) []any {
