@@ -228,7 +228,9 @@ func TestMarginsOverTheAPI(t *testing.T) {
 		return err
 	})
 	w.clock.Advance(15 * time.Minute) // the provider takes its time, and is paid for it
-	w.tx(func(ctx context.Context, tx *db.Tx) error { return w.c.Meter.CostEnds(ctx, tx, "dep_runs", tx.Now.Truncate(time.Second)) })
+	w.tx(func(ctx context.Context, tx *db.Tx) error {
+		return w.c.Meter.CostEnds(ctx, tx, "dep_runs", tx.Now.Truncate(time.Second))
+	})
 	w.clock.Advance(time.Hour)
 	for by, key := range map[string]string{"provider": "voltage-park", "account": string(w.ada.account), "gpuType": "NVIDIA B200"} {
 		r := w.want(200, op, "GET", at+"?by="+by, nil)
