@@ -7,9 +7,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,6 +26,7 @@ import (
 	"github.com/billetcloud/billet/internal/idempotency"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/meter"
+	"github.com/billetcloud/billet/internal/oidc"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/sim"
 	"github.com/billetcloud/billet/internal/provider/sim/node"
@@ -60,8 +63,10 @@ type App struct {
 	begin   []func(context.Context) error // leave the jobs behind that look round for ever
 	runner  *job.Runner
 	handler http.Handler
-	metrics *prometheus.Registry
-	closers []func() error
+	// demoEmail is set before the server answers; "" without a demo account.
+	demoEmail string
+	metrics   *prometheus.Registry
+	closers   []func() error
 }
 
 // Open builds every room on the database and the providers. The result must be closed.
@@ -142,9 +147,18 @@ func (a *App) build(ctx context.Context) error {
 		DB: a.DB, Wallet: a.Wallet, Deployments: deployments, Volumes: volumes, Events: a.Events, Grace: c.ArrearsGrace, KeepVolumes: c.ArrearsKeepVolumes,
 	})
 	answers := idempotency.New(idempotency.Config{DB: a.DB, Clock: a.Clock})
+	public, err := parsePublicURL(c.PublicURL)
+	if err != nil {
+		return err
+	}
+	identity, err := c.identityProvider(public)
+	if err != nil {
+		return err
+	}
 	a.handler = httpapi.New(httpapi.Config{
-		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Real: time.Now, Log: log, Registry: a.metrics, Limiter: limiter, Accounts: a.Accounts, Catalog: a.catalog, SSHKeys: keys,
+		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Real: time.Now, Log: log, Registry: a.metrics, Limiter: limiter, Accounts: a.Accounts, Audit: a.Audit, Catalog: a.catalog, SSHKeys: keys,
 		Wallet: a.Wallet, Meter: m, Volumes: volumes, Deployments: deployments, Events: a.Events, Findings: a.Findings, Operator: a.Desk, Idempotency: answers, Version: c.Version, TrustedProxies: proxies,
+		PublicURL: public, OIDC: identity, DemoEmail: func() string { return a.demoEmail },
 	})
 	a.metrics.MustRegister(newGauges(a.DB, log, a.Findings, deployments))
 	a.begin = []func(context.Context) error{a.catalog.Start, deployments.StartWatching, volumes.StartWatching, a.startPurge}
@@ -159,6 +173,25 @@ func (a *App) build(ctx context.Context) error {
 	a.runner.Handle(finding.KindEnd, finding.NewEnder(finding.EnderConfig{DB: a.DB, Clock: a.Clock, Findings: a.Findings, Providers: set}).End)
 	a.runner.HandlePeriodic(idempotency.KindPurge, answers.Purge)
 	return a.catalog.Load(ctx)
+}
+
+// identityProvider is nil where none is set up.
+func (c Config) identityProvider(public *url.URL) (*oidc.Client, error) {
+	if c.OIDCIssuer == "" {
+		return nil, nil
+	}
+	secret, err := os.ReadFile(c.OIDCClientSecretFile)
+	if err != nil {
+		return nil, fmt.Errorf("--oidc-client-secret-file: %w", err)
+	}
+	name := c.OIDCName
+	if name == "" {
+		name = "Single sign-on"
+	}
+	return oidc.New(oidc.Config{
+		Issuer: c.OIDCIssuer, ClientID: c.OIDCClientID, ClientSecret: strings.TrimSpace(string(secret)), Name: name,
+		RedirectURL: public.String() + httpapi.OIDCCallback, Now: time.Now,
+	})
 }
 
 func (a *App) limiter() (ratelimit.Limiter, error) {
@@ -210,7 +243,7 @@ func (a *App) Run(ctx context.Context, started func(Started)) error {
 	defer func() { _ = l.Close() }()
 	s := Started{URL: "http://" + reachable(l.Addr())}
 	servers := []*http.Server{a.server(a.handler)}
-	listeners := []net.Listener{l}
+	listeners := []net.Listener{httpapi.Guard(servers[0], l)}
 	if a.c.MetricsListen != "" {
 		ml, err := a.listenMetrics(ctx)
 		if err != nil {
@@ -238,6 +271,7 @@ func (a *App) Run(ctx context.Context, started func(Started)) error {
 		if err != nil {
 			return fmt.Errorf("make the demo account: %w", err)
 		}
+		a.demoEmail = d.Email
 		s.Demo, s.DemoFile = &d, filepath.Join(a.c.DataDir, demoFile)
 	}
 	for _, begin := range a.begin {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/audit"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/migrate"
@@ -20,8 +21,10 @@ import (
 	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/job"
+	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/operator"
+	"github.com/billetcloud/billet/internal/secret"
 	"github.com/billetcloud/billet/internal/wallet"
 )
 
@@ -31,6 +34,7 @@ type Operator struct {
 	IDs      *id.Maker
 	Clock    clock.Clock
 	Accounts *account.Service
+	Audit    *audit.Log
 	Wallet   *wallet.Ledger
 	Jobs     *job.Queue
 	Events   *event.Log
@@ -46,7 +50,10 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 		return nil, fmt.Errorf("make the data directory: %w", err)
 	}
 	o := &Operator{}
-	var err error
+	secrets, err := openSecrets(c)
+	if err != nil {
+		return nil, err
+	}
 	if o.Clock, o.simulated, err = loadClock(c.DataDir, c.Sim); err != nil {
 		return nil, err
 	}
@@ -62,9 +69,12 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 		return nil, errors.Join(err, o.DB.Close())
 	}
 	o.IDs = id.NewMaker(o.Clock, rand.Reader)
-	o.Accounts = account.New(account.Config{DB: o.DB, IDs: o.IDs, Rand: rand.Reader, Clock: o.Clock})
-	o.Wallet = wallet.New(wallet.Config{DB: o.DB, IDs: o.IDs})
+	o.Accounts = account.New(account.Config{DB: o.DB, IDs: o.IDs, Rand: rand.Reader, Clock: o.Clock, Real: time.Now, Secrets: secrets})
+	o.Audit = audit.New(o.IDs)
 	o.Jobs, o.Events = job.NewQueue(o.IDs), event.New(o.IDs)
+	o.Wallet = wallet.New(wallet.Config{DB: o.DB, IDs: o.IDs, Turned: func(ctx context.Context, tx *db.Tx, of id.ID) error {
+		return o.Jobs.Enqueue(ctx, tx, meter.KindArrears, of, tx.Now) // whatever ended the debt, a credit, a refund or a release, is told at once
+	}})
 	o.Desk = operator.New(operator.Config{IDs: o.IDs, Accounts: o.Accounts, Wallet: o.Wallet, Jobs: o.Jobs})
 	log := c.Log
 	if log == nil { // a verb answers on its output alone
@@ -72,6 +82,18 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 	}
 	o.Findings = finding.New(finding.Config{IDs: o.IDs, Jobs: o.Jobs, Log: log, Policy: finding.Policy{EndUnowned: c.UnownedMachines == "end", Grace: c.UnownedGrace}})
 	return o, nil
+}
+
+// openSecrets takes the key that was given, which replicas must share, or else the one in the data directory.
+func openSecrets(c Config) (*secret.Box, error) {
+	if c.SecretKey == "" {
+		return secret.Open(c.DataDir)
+	}
+	b, err := secret.Parse(c.SecretKey)
+	if err != nil {
+		return nil, fmt.Errorf("BILLET_SECRET_KEY: %w", err)
+	}
+	return b, nil
 }
 
 // Close closes the database.
@@ -86,7 +108,8 @@ func (o *Operator) CreateAccount(ctx context.Context, name string, credit money.
 	return a, err
 }
 
-// Credit puts money into a wallet. The same reference works once, whatever is retried; "" makes one.
+// Credit puts money into a wallet. The same reference works once, whatever is retried, and is a CONFLICT with another amount or
+// account; "" makes one.
 func (o *Operator) Credit(ctx context.Context, of id.ID, amount money.Micros, note, reference string) (a operator.Account, made bool, err error) {
 	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		a, made, err = o.Desk.Credit(ctx, tx, of, amount, note, reference)

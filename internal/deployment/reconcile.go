@@ -16,8 +16,12 @@ import (
 	"github.com/billetcloud/billet/internal/provider"
 )
 
-// retryRejected is how long to wait before a provider that refused to end a machine is asked again.
-const retryRejected = time.Minute
+const (
+	// endTakes is how long a machine may take to end before it is looked at ever more seldom, with the job's own patience.
+	endTakes = 10 * time.Minute
+	// longestWait is the longest time for which a provider may put off the end of a machine before it is asked again.
+	longestWait = time.Hour
+)
 
 // errMoved is returned by a change that found the deployment in another status than the look began with:
 // somebody else was first, and the next look starts from what he made of it.
@@ -400,17 +404,14 @@ func (s *Service) remove(ctx context.Context, p provider.Provider, x row) (gone 
 	err = p.Terminate(ask, x.ID)
 	crashpoint.Reach(crashpoint.TerminateAfterCall)
 	if err != nil {
-		wait := retryRejected
-		if e := (*provider.Error)(nil); errors.As(err, &e) && e.RetryAfter > 0 {
-			wait = e.RetryAfter
-		}
-		switch provider.KindOf(err) {
-		case provider.KindNotFound:
-		case provider.KindUnavailable:
-			return false, job.Outcome{}, err
-		default: // its own minimum runtime, say: it goes on costing us, not the tenant
+		e := (*provider.Error)(nil)
+		switch kind := provider.KindOf(err); {
+		case kind == provider.KindNotFound:
+		case kind != provider.KindUnavailable && errors.As(err, &e) && e.RetryAfter > 0: // its own minimum runtime, say: it goes on costing us, not the tenant
 			s.c.Log.WarnContext(ctx, "the provider refuses to end a machine; it is asked again", "deployment", x.ID, "provider", x.Provider, "error", err)
-			return false, job.At(s.c.Clock.Now().Add(wait)), nil
+			return false, job.At(s.c.Clock.Now().Add(min(e.RetryAfter, longestWait))), nil
+		default: // asked again, ever later, for ever
+			return false, job.Outcome{}, fmt.Errorf("end a machine of %s: %w", x.Provider, err)
 		}
 	}
 	m, err := look(ctx, p, x.ID)
@@ -420,7 +421,10 @@ func (s *Service) remove(ctx context.Context, p provider.Provider, x row) (gone 
 	case err != nil, m.State == provider.MachineGone:
 		return true, job.Outcome{}, nil
 	}
-	return false, job.At(s.c.Clock.Now().Add(p.Info().PollEvery)), nil
+	if now := s.c.Clock.Now(); x.BilledUntil == nil || now.Sub(*x.BilledUntil) < endTakes {
+		return false, job.At(now.Add(p.Info().PollEvery)), nil
+	}
+	return false, job.Outcome{}, fmt.Errorf("%s has not ended a machine that was to end at %s", x.Provider, x.BilledUntil.Format(time.RFC3339))
 }
 
 // change moves the deployment along the edge that the cause names, in a transaction of its own, together

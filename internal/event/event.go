@@ -12,16 +12,16 @@ import (
 
 // Event is one thing that happened to a subject.
 type Event struct {
-	ID id.ID `json:"id"`
+	ID id.ID `json:"id" doc:"Id of the event, evt_…."`
 	// Account owns the subject.
 	Account id.ID `json:"-"`
 	// Subject is the id of what it happened to: a deployment, a volume, an account.
-	Subject id.ID `json:"subject"`
+	Subject id.ID `json:"subject" doc:"Id of what it happened to."`
 	// Type is a stable word: "deployment.running".
-	Type string `json:"type"`
+	Type string `json:"type" doc:"What happened, a stable word such as deployment.running. New ones may be added."`
 	// Data are the facts, by name; never nil once read.
-	Data      map[string]any `json:"data"`
-	CreatedAt time.Time      `json:"createdAt"`
+	Data      map[string]any `json:"data" doc:"The facts of it, by name; which ones depends on the type."`
+	CreatedAt time.Time      `json:"createdAt" doc:"When it happened."`
 }
 
 // Log appends and reads events.

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"embed"
 	"net/http"
+	"time"
 
 	"github.com/billetcloud/billet/internal/fault"
 )
@@ -50,4 +51,20 @@ func (s *server) file(path, media string, content []byte) {
 			"Cache-Control": "no-cache", "X-Frame-Options": "DENY", "Cross-Origin-Opener-Policy": "same-origin",
 		}})
 	})
+}
+
+// iconKept is how long a browser need not ask again for an icon that is not there.
+const iconKept = 24 * time.Hour
+
+// noIcon answers browsers, which ask for an icon beside every page without being told to, where no dashboard has one. It
+// counts as a probe does: a look at the documentation must not use up what an address may try otherwise.
+func (s *server) noIcon(plain http.ResponseWriter, r *http.Request) {
+	c, w := r.Context().Value(callKey{}).(*call), plain.(*recorder)
+	err := s.takeAddress(r.Context(), w, r, doorProbe)
+	if err == nil {
+		w.Header().Set("Cache-Control", "public, max-age="+seconds(iconKept))
+		err = missing("icon")
+	}
+	c.fail(err)
+	s.send(w, r, failed(err, c.id))
 }

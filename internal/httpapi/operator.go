@@ -151,6 +151,7 @@ func (s *server) addOperator() {
 		}
 		a, err := s.c.Operator.CreateAccount(ctx, tx, in.Body.Name, credit)
 		c.created(a.ID)
+		c.note.account = a.ID
 		return a, err
 	})
 
@@ -166,9 +167,10 @@ func (s *server) addOperator() {
 
 	write(s, spec{
 		method: http.MethodPost, path: accounts + "/{id}/credit", id: "creditAccount", tag: tagOperator, door: doorOperator, scope: account.WriteOperator,
-		summary: "Put money into a wallet, or take some out",
-	}, func(ctx context.Context, tx *db.Tx, _ *call, in *creditAccount) (credited, error) {
+		summary: "Put money into a wallet, or take some out", errors: []fault.Code{fault.Conflict},
+	}, func(ctx context.Context, tx *db.Tx, c *call, in *creditAccount) (credited, error) {
 		a, made, err := s.c.Operator.Credit(ctx, tx, in.ID, in.Body.Amount, in.Body.Note, in.Body.Reference)
+		c.note.account, c.note.nothing = in.ID, !made
 		return credited{a, made}, err
 	})
 

@@ -138,6 +138,7 @@ func TestAccountsOverTheAPI(t *testing.T) {
 			t.Errorf("%d: %v", i, r)
 		}
 	}
+	w.refused("CONFLICT", op, "POST", of+"/credit", map[string]any{"amount": 99, "reference": "wire-1"})
 	if r := w.want(200, op, "POST", of+"/credit", map[string]any{"amount": -150}).data.(map[string]any); r["available"] != -50.0 || r["negativeSince"] == nil {
 		t.Errorf("%v", r)
 	}
@@ -307,5 +308,26 @@ func TestNoTenantSeesACost(t *testing.T) {
 	}
 	if !seen["Deployment"] || !seen["Volume"] || seen["Margins"] {
 		t.Fatalf("looked at %v", seen)
+	}
+}
+
+// A signed-in operator needs no role for it, and what he does to an account is in that account's audit, as the operator's.
+func TestASignedInOperatorMakesTheOperatorsCalls(t *testing.T) {
+	w := newWorld(t)
+	n, err := w.c.Accounts.Prepare(t.Context(), account.PersonRequest{Email: "op@example.com", Password: goodPassword, Operator: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.tx(func(ctx context.Context, tx *db.Tx) error {
+		_, err := w.c.Accounts.CreatePerson(ctx, tx, n, w.bob.account, account.Viewer)
+		return err
+	})
+	cookie, site := header("Cookie", w.cookie("op@example.com")), header("Sec-Fetch-Site", "same-origin")
+	w.want(200, tenant{}, "GET", OperatorBase+"/findings", nil, cookie)
+	w.want(200, tenant{}, "POST", OperatorBase+"/accounts/"+string(w.ada.account)+"/credit", map[string]any{"amount": 5}, cookie, site)
+	w.refused("NETWORK_NOT_ALLOWED", tenant{}, "POST", OperatorBase+"/accounts/"+string(w.ada.account)+"/credit", map[string]any{"amount": 5}, cookie, header("Sec-Fetch-Site", "cross-site"))
+	r := w.want(200, tenant{}, "GET", AccountBase+"/audit?action=creditAccount", nil, header("Cookie", w.signIn(w.ada)))
+	if len(r.list) != 1 || r.list[0].(map[string]any)["actor"].(map[string]any)["kind"] != "operator" || strings.Contains(string(r.body), "op@example.com") {
+		t.Errorf("%s", r.body)
 	}
 }

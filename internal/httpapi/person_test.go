@@ -18,7 +18,7 @@ func TestSessions(t *testing.T) {
 	if !strings.Contains(string(me.body), `"name":"Ada"`) {
 		t.Errorf("%s", me.body)
 	}
-	same(t, "Limit", me.header.Get("X-RateLimit-Limit"), personLimits.Read)
+	same(t, "Limit", me.header.Get("X-RateLimit-Limit"), sessionLimits.Read)
 	// The dashboard uses the same calls as everyone else.
 	w.want(200, tenant{}, "GET", Base+"/wallet", nil, cookie)
 	k := w.want(201, tenant{}, "POST", Base+"/ssh-keys", map[string]string{"name": "a", "publicKey": publicKey(t)}, cookie, site)
@@ -145,7 +145,7 @@ func TestElsewhere(t *testing.T) {
 	w := newWorld(t)
 	w.c.Elsewhere = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusTeapot) })
 	w.s.c.Elsewhere = w.c.Elsewhere
-	for path, want := range map[string]int{"/": 418, "/deployments/": 418, "/assets/x.js": 418, "/docs": 200, "/healthz": 200, "/api": 404, "/api/v1": 404, "/api/v1/x": 404} {
+	for path, want := range map[string]int{"/": 418, "/deployments/": 418, "/assets/x.js": 418, "/favicon.ico": 418, "/docs": 200, "/healthz": 200, "/api": 404, "/api/v1": 404, "/api/v1/x": 404} {
 		rec := httptest.NewRecorder()
 		w.s.ServeHTTP(rec, httptest.NewRequest("GET", path, nil))
 		if rec.Code != want {

@@ -5,9 +5,11 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/audit"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
@@ -18,6 +20,7 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/idempotency"
 	"github.com/billetcloud/billet/internal/meter"
+	"github.com/billetcloud/billet/internal/oidc"
 	"github.com/billetcloud/billet/internal/operator"
 	"github.com/billetcloud/billet/internal/ratelimit"
 	"github.com/billetcloud/billet/internal/sshkey"
@@ -50,6 +53,7 @@ type Config struct {
 	Limiter  ratelimit.Limiter
 
 	Accounts    *account.Service
+	Audit       *audit.Log
 	Catalog     *catalog.Catalog
 	SSHKeys     *sshkey.Service
 	Wallet      *wallet.Ledger
@@ -66,6 +70,12 @@ type Config struct {
 
 	// TrustedProxies may say in X-Forwarded-For and X-Forwarded-Proto for whom they speak; none by default.
 	TrustedProxies []netip.Prefix
+	// PublicURL is where browsers reach this server, without a path; nil where only the request tells. Passkeys and links are made for it.
+	PublicURL *url.URL
+	// OIDC is the identity provider that people may sign in with; nil for none. It needs a PublicURL.
+	OIDC *oidc.Client
+	// DemoEmail tells the sign-in page with what address to try it, "" for none; may be nil.
+	DemoEmail func() string
 	// Elsewhere serves the paths that are neither below /api nor this package's own, such as the dashboard's; NOT_FOUND where it is nil.
 	Elsewhere http.Handler
 }
@@ -86,13 +96,14 @@ func New(c Config) http.Handler { return newServer(c) }
 
 func newServer(c Config) *server {
 	if c.DB == nil || c.IDs == nil || c.Clock == nil || c.Real == nil || c.Log == nil || c.Registry == nil || c.Limiter == nil ||
-		c.Accounts == nil || c.Catalog == nil || c.SSHKeys == nil || c.Wallet == nil || c.Meter == nil || c.Volumes == nil ||
+		c.Accounts == nil || c.Audit == nil || c.Catalog == nil || c.SSHKeys == nil || c.Wallet == nil || c.Meter == nil || c.Volumes == nil ||
 		c.Deployments == nil || c.Events == nil || c.Findings == nil || c.Operator == nil || c.Idempotency == nil || c.Version == "" {
 		panic("httpapi: New needs every field of its Config")
 	}
 	s := routed(c)
 	s.metrics = newMetrics(c.Registry)
 	s.serveDocument(s.document())
+	s.mux.HandleFunc("/favicon.ico", s.noIcon)
 	s.mux.HandleFunc("/", s.nothing)
 	return s
 }
@@ -111,7 +122,13 @@ func routed(c Config) *server {
 	s.addSSHKeys()
 	s.addVolumes()
 	s.addWallet()
-	s.addAccount()
+	s.addSessions()
+	s.addMe()
+	s.addFactors()
+	s.addOIDC()
+	s.addPeople()
+	s.addAPIKeys()
+	s.addAudit()
 	s.addFindings()
 	s.addOperator()
 	s.addService()

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/audit"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
@@ -34,6 +35,7 @@ import (
 	"github.com/billetcloud/billet/internal/operator"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/ratelimit"
+	"github.com/billetcloud/billet/internal/secret"
 	"github.com/billetcloud/billet/internal/sshkey"
 	"github.com/billetcloud/billet/internal/volume"
 	"github.com/billetcloud/billet/internal/wallet"
@@ -103,6 +105,10 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 	w := &world{t: t, d: d, clock: c, time: &machineTime{now: real}, log: &lockedBuffer{}, cloud: newCloud()}
 	ids := id.NewMaker(c, rand.Reader)
 	log := slog.New(slog.NewJSONHandler(w.log, nil))
+	secrets, err := secret.New(make([]byte, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
 	jobs, events := job.NewQueue(ids), event.New(ids)
 	providers := provider.NewSet(w.cloud)
 	ledger := wallet.New(wallet.Config{DB: d, IDs: ids})
@@ -115,10 +121,10 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 		DB: d, IDs: ids, Clock: c, Log: log, Catalog: offers, SSHKeys: keys, Volumes: volumes, Wallet: ledger, Meter: meters, Events: events,
 		Findings: findings, Jobs: jobs, Providers: providers, Probe: func(context.Context, string) error { return nil },
 	})
-	accounts := account.New(account.Config{DB: d, IDs: ids, Rand: rand.Reader, Clock: c})
+	accounts := account.New(account.Config{DB: d, IDs: ids, Rand: rand.Reader, Clock: c, Real: w.time.Now, Secrets: secrets})
 	w.c = Config{
 		DB: d, IDs: ids, Clock: c, Real: w.time.Now, Log: log, Registry: prometheus.NewRegistry(), Limiter: ratelimit.NewMemory(w.time.Now),
-		Accounts: accounts, Catalog: offers, SSHKeys: keys, Wallet: ledger,
+		Accounts: accounts, Audit: audit.New(ids), Catalog: offers, SSHKeys: keys, Wallet: ledger,
 		Meter: meters, Volumes: volumes, Deployments: deployments, Events: events, Findings: findings,
 		Operator: operator.New(operator.Config{IDs: ids, Accounts: accounts, Wallet: ledger, Jobs: jobs}), Idempotency: idempotency.New(idempotency.Config{DB: d, Clock: c}), Version: "test",
 	}

@@ -106,6 +106,15 @@ func nextDue(ctx context.Context, r db.Reader, real time.Time, except map[Kind]b
 	return db.At(us.Int64), us.Valid, nil
 }
 
+// countDue returns how many jobs are due at now that are not leased at real and of none of the kinds in except.
+func countDue(ctx context.Context, r db.Reader, now, real time.Time, except map[Kind]bool) (n int, err error) {
+	other, args := notOf(except, []any{db.Micros(now), db.Micros(real)})
+	if err := r.QueryRow(ctx, `SELECT COUNT(*) FROM job WHERE run_at <= $1 AND lease_until <= $2`+other, args...).Scan(&n); err != nil {
+		return 0, fmt.Errorf("count due jobs: %w", err)
+	}
+	return n, nil
+}
+
 // notOf is a condition that leaves those kinds out, with its arguments added to args.
 func notOf(kinds map[Kind]bool, args []any) (string, []any) {
 	if len(kinds) == 0 {

@@ -73,7 +73,8 @@ func (d *Desk) CreateAccount(ctx context.Context, tx *db.Tx, name string, credit
 }
 
 // Credit puts money into an account's wallet, or takes some out with an amount below zero. The same reference works once among all
-// accounts, whatever is retried; "" makes one. It answers INVALID_REQUEST or NOT_FOUND; made is false where the reference was used before.
+// accounts, whatever is retried; "" makes one. It answers INVALID_REQUEST, NOT_FOUND, or CONFLICT for a reference that stands for
+// another credit; made is false where the reference was used before.
 func (d *Desk) Credit(ctx context.Context, tx *db.Tx, of id.ID, amount money.Micros, note, reference string) (a Account, made bool, err error) {
 	var faults []fault.Field
 	if amount == 0 || amount > wallet.MaxAmount || amount < -wallet.MaxAmount {

@@ -102,11 +102,11 @@ const (
 
 // Abilities is what a provider can do with machines of an offer. Each true value needs the interface of that ability.
 type Abilities struct {
-	Reboot    bool `json:"reboot"`
-	Power     bool `json:"power"`
-	Reinstall bool `json:"reinstall"`
-	Volumes   bool `json:"volumes"`
-	CloudInit bool `json:"cloudInit"`
+	Reboot    bool `json:"reboot" doc:"Whether its machines can be rebooted."`
+	Power     bool `json:"power" doc:"Whether its machines can be switched off and on again."`
+	Reinstall bool `json:"reinstall" doc:"Whether its machines can be given an operating system anew."`
+	Volumes   bool `json:"volumes" doc:"Whether volumes can be attached to its machines."`
+	CloudInit bool `json:"cloudInit" doc:"Whether a cloud-init text can be given at the deploy."`
 }
 
 // Offer is what a provider sells, in one region, at its price now.
