@@ -185,7 +185,7 @@ func (m *model) credit() {
 	amount := money.Dollars(draw[int64](m, "credit", 1, 40, 200))
 	m.credits += amount
 	m.r.must(m.r.tx(func(ctx context.Context, tx *db.Tx) error {
-		_, err := m.r.wallet.Credit(ctx, tx, wallet.Credit{Account: m.account, Type: wallet.TypeTopUp, Amount: amount, Description: "Top-up", Dedupe: fmt.Sprint(m.credits)})
+		_, err := m.r.wallet.Credit(ctx, tx, wallet.Credit{Account: m.account, Type: wallet.TypeTopUp, Amount: amount, Description: "Top-up", Dedupe: fmt.Sprint(m.account, m.credits)})
 		return err
 	}))
 	m.settled = false

@@ -42,7 +42,7 @@ type trouble struct {
 	terminate error
 	prices    money.Micros
 	launched  func(reference id.ID) // is told of every launch that is asked for
-	poll      time.Duration // what it wants between two looks at a machine, where that is not its own
+	poll      time.Duration         // what it wants between two looks at a machine, where that is not its own
 	calls     map[string]int
 	unbounded map[string]bool // calls that came without a time limit
 }
