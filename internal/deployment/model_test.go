@@ -164,7 +164,7 @@ func live(t *rapid.T, r *rig, met map[deployment.Cause]int) {
 	m.account = r.account(m.credits)
 	acts := map[string]func(*rapid.T){"": func(*rapid.T) { m.check() }}
 	for name, f := range map[string]func(){
-		"create": m.create, "create again": m.create, "delete": m.delete, "delete again": m.delete, "patch": m.patch, "act": m.act, "act again": m.act, "credit": m.credit,
+		"create": m.create, "create again": m.create, "delete": m.delete, "delete again": m.delete, "missed": m.missed, "patch": m.patch, "act": m.act, "act again": m.act, "credit": m.credit,
 		"fault": m.fault, "fault again": m.fault, "calm": m.calm, "restart": m.restart,
 		"time": m.time, "time again": m.time, "boundary": m.boundary, "boundary again": m.boundary,
 	} {
