@@ -13,7 +13,8 @@ run: build ## Build, then serve with the simulator and a demo account
 	./bin/billetd serve --sim --demo
 
 .PHONY: build
-build: ## Build bin/billetd and bin/billet
+build: ## Build bin/billetd and bin/billet, with the web pages where Node.js is there
+	./scripts/web.sh
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/billetd ./cmd/billet
 
 .PHONY: test
@@ -50,4 +51,4 @@ vuln: ## Look for known vulnerabilities (asks the Go vulnerability database)
 
 .PHONY: clean
 clean: ## Remove what was built; ./data stays
-	rm -rf bin
+	rm -rf bin internal/dashboard/dist

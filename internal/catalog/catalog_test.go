@@ -90,6 +90,7 @@ func (s storer) VolumePricing(context.Context) ([]provider.VolumePricing, error)
 func (s storer) CreateVolume(context.Context, provider.VolumeRequest) (provider.Volume, error) {
 	return provider.Volume{}, nil
 }
+func (s storer) Volumes(context.Context) ([]provider.Volume, error) { return nil, nil }
 func (s storer) Volume(context.Context, id.ID) (provider.Volume, error) {
 	return provider.Volume{}, nil
 }
@@ -387,6 +388,45 @@ func TestAProviderThatDoesNotAnswerFadesAndComesBack(t *testing.T) {
 		}
 		if n := len(r.points("off_1")); n != 3 {
 			t.Errorf("%d price points, expected: there, gone, there", n)
+		}
+	})
+}
+
+func TestOneFailureAfterALongTimeIsOneFailure(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		s := storer{&seller{slug: "voltage-park", offers: []provider.Offer{offer("off_1")}, volumes: []provider.VolumePricing{{Region: "oslo-1", PerGBHour: 100, MinSizeGB: 10, MaxSizeGB: 100}}}}
+		r := newRig(t, d, c, s)
+		r.sync("voltage-park")
+		fail, answer := func(s *seller) { s.err = &provider.Error{Kind: provider.KindUnavailable} }, func(s *seller) { s.err = nil }
+		see := func(when string, available bool, status catalog.Status, volumes int) {
+			t.Helper()
+			o, listed := r.cat.Get("off_1")
+			if h := r.cat.Health()[0]; !listed || o.Available != available || h.Status != status || len(r.cat.VolumePricing()) != volumes {
+				t.Errorf("%s: listed %t, available %t, %d volumes, %+v", when, listed, o.Available, len(r.cat.VolumePricing()), h)
+			}
+		}
+		c.Advance(30 * 24 * time.Hour) // at once: nobody asked meanwhile
+		s.set(fail)
+		since := c.Now()
+		for n, when := range []string{"first failure", "second", "third"} {
+			r.sync("voltage-park")
+			see(when, n < 2, []catalog.Status{catalog.StatusDegraded, catalog.StatusDegraded, catalog.StatusDown}[n], 1)
+			if h := r.cat.Health()[0]; h.FailingSince == nil || !h.FailingSince.Equal(since) {
+				t.Errorf("failing since %v, not %s", h.FailingSince, since)
+			}
+			c.Advance(every)
+		}
+		s.set(answer)
+		r.sync("voltage-park")
+		see("back", true, catalog.StatusUp, 1)
+		// The clock may also jump while a question is under way.
+		s.set(fail)
+		s.set(func(s *seller) { s.asking = func() { c.Advance(30 * 24 * time.Hour) } })
+		c.Advance(every)
+		r.sync("voltage-park")
+		see("jump under way", true, catalog.StatusDegraded, 1)
+		if again := r.catalog(s); again.Load(t.Context()) != nil || again.Health()[0].Status != catalog.StatusDegraded {
+			t.Errorf("another replica sees %+v", again.Health()[0])
 		}
 	})
 }

@@ -75,7 +75,7 @@ type Status string
 const (
 	StatusUp       Status = "up"       // its last answer came
 	StatusDegraded Status = "degraded" // its last answer did not come, the one before is not old yet
-	StatusDown     Status = "down"     // no answer for 3 × SyncEvery, or none ever
+	StatusDown     Status = "down"     // asked in vain for 3 × SyncEvery, or no answer ever
 )
 
 // Health is how a provider has answered, for the operator.
@@ -84,6 +84,8 @@ type Health struct {
 	Status   Status
 	// LastSuccessAt and LastFailureAt are nil where there was none.
 	LastSuccessAt, LastFailureAt *time.Time
+	// FailingSince is when the first question was put that got no answer after LastSuccessAt; nil while the last one did.
+	FailingSince *time.Time
 	// LastError is what happened at LastFailureAt. It is not for tenants.
 	LastError string
 }

@@ -30,7 +30,7 @@ var sweepTables = []struct {
 	{"wallet_transaction", `id, account_id, seq, type, amount, balance_after, available_after, description, subject, hour, from_at, to_at, hourly_price,
 		provider, region, gpu_type, created_at`, "WHERE type = 'charge' ORDER BY id", 1},
 	{"wallet_entry", "transaction_id, book, amount", "WHERE transaction_id IN (SELECT id FROM wallet_transaction WHERE type = 'charge') ORDER BY transaction_id, book", 2},
-	{"event", "id, account_id, subject, type, data, created_at", "ORDER BY id", 1},
+	{"event", "id, account_id, subject, type, data, created_at, seq", "ORDER BY id", 1},
 }
 
 // sweep runs Sweep over a database full of meters that are due, and returns how long it took.
@@ -120,7 +120,9 @@ func bareLoop(ctx context.Context, pool *sql.DB, tables [][][]any, perStatement 
 	return time.Since(start), nil
 }
 
-// sweeps measures the sweep over a quarter of the meters and over all of them, and the bare loop over the quarter.
+// sweeps measures the sweep over all meters beside the bare loop of the same rows over a copy of the same database, in the
+// order sweep, loop, loop, sweep, so that what the machine does meanwhile falls on both. Over a quarter of them it
+// measures whether the sweep is linear, and which of the two bare loops is the faster one.
 func sweeps(ctx context.Context, s *site, o options, t *table) error {
 	frozen := clock.NewFrozen(time.Now().Truncate(time.Second))
 	fill := func(name string, n int) error {
@@ -133,60 +135,76 @@ func sweeps(ctx context.Context, s *site, o options, t *table) error {
 		}
 		return errors.Join(fillMeters(ctx, s.engine, pool, n, db.Micros(frozen.Now())), pool.Close())
 	}
-	run := func(name string, n int) (took time.Duration, rows [][][]any, err error) {
+	// with runs f on a copy of a database.
+	copies := 0
+	with := func(of string, f func(d *db.DB) error) error {
+		copies++
+		name := fmt.Sprintf("%s_%d", of, copies)
+		if err := s.copy(ctx, of, name); err != nil {
+			return err
+		}
 		d, err := s.open(ctx, name, frozen)
 		if err != nil {
-			return 0, nil, err
+			return err
 		}
-		defer func() { err = errors.Join(err, d.Close()) }()
-		if took, err = sweep(ctx, d, frozen, n); err != nil || n == o.running {
-			return took, nil, err
-		}
-		rows, err = written(ctx, d)
+		return errors.Join(f(d), d.Close())
+	}
+	swept := func(of string, n int) (took time.Duration, rows [][][]any, err error) {
+		err = with(of, func(d *db.DB) error {
+			var err error
+			if took, err = sweep(ctx, d, frozen, n); err == nil {
+				rows, err = written(ctx, d)
+			}
+			return err
+		})
 		return took, rows, err
+	}
+	looped := func(of string, rows [][][]any, perStatement int) (took time.Duration, err error) {
+		err = with(of, func(d *db.DB) (err error) {
+			took, err = bareLoop(ctx, d.Handle(), rows, perStatement)
+			return err
+		})
+		return took, err
 	}
 	quarter := o.running / 4
 	if err := errors.Join(fill("quarter", quarter), fill("all", o.running)); err != nil {
 		return err
 	}
-	loop := func(name string, rows [][][]any, perStatement int) (took time.Duration, err error) {
-		d, err := s.open(ctx, name, frozen)
-		if err != nil {
-			return 0, err
-		}
-		defer func() { err = errors.Join(err, d.Close()) }()
-		return bareLoop(ctx, d.Handle(), rows, perStatement)
-	}
-	for _, name := range []string{"bare_a", "bare_b", "bare_c", "bare_d"} {
-		if err := s.copy(ctx, "quarter", name); err != nil {
-			return err
-		}
-	}
-	// The bare loops run before and after the long sweep, so that what the machine does meanwhile falls on both.
-	small, rows, err := run("quarter", quarter)
+	small, rows, err := swept("quarter", quarter)
 	if err != nil {
 		return err
 	}
-	var single, batched, large time.Duration
-	for _, f := range []func() error{
-		func() (err error) { single, err = loop("bare_a", rows, 1); return err },
-		func() (err error) { batched, err = loop("bare_b", rows, 20); return err },
-		func() (err error) { large, _, err = run("all", o.running); return err },
-		func() error { took, err := loop("bare_c", rows, 1); single = (single + took) / 2; return err },
-		func() error { took, err := loop("bare_d", rows, 20); batched = (batched + took) / 2; return err },
-	} {
-		if err := f(); err != nil {
+	single, err := looped("quarter", rows, 1)
+	if err != nil {
+		return err
+	}
+	batched, err := looped("quarter", rows, 20)
+	if err != nil {
+		return err
+	}
+	perStatement, how := 1, "one row a statement"
+	if batched < single {
+		perStatement, how = 20, "20 rows a statement"
+	}
+	first, rows, err := swept("all", o.running)
+	if err != nil {
+		return err
+	}
+	var bare [2]time.Duration
+	for i := range bare {
+		if bare[i], err = looped("all", rows, perStatement); err != nil {
 			return err
 		}
 	}
-	perHour := func(d time.Duration, n int) time.Duration { return d / time.Duration(n) }
-	best, how := single, "one row a statement"
-	if batched < single {
-		best, how = batched, "20 rows a statement"
+	second, _, err := swept("all", o.running)
+	if err != nil {
+		return err
 	}
-	t.addSweep(s.engine, o.running, large, float64(quarter)/best.Seconds(), how, 0.5)
-	t.note("%s sweep: %d due took %s (%s an hour), %d due took %s (%s an hour): %.2f of the cost an hour at a quarter. Bare loop: %s an hour with one row a statement, %s with 20.",
-		s.engine, quarter, small.Round(time.Millisecond), perHour(small, quarter), o.running, large.Round(time.Millisecond), perHour(large, o.running),
-		float64(perHour(large, o.running))/float64(perHour(small, quarter)), perHour(single, quarter), perHour(batched, quarter))
+	perHour := func(d time.Duration, n int) time.Duration { return d / time.Duration(n) }
+	ours, theirs := (first+second)/2, (bare[0]+bare[1])/2
+	t.addSweep(s.engine, o.running, ours, float64(o.running)/theirs.Seconds(), how, 0.5)
+	t.note("%s sweep: %d due took %s (%s an hour), %d due took %s and %s (%s an hour): %.2f of the cost an hour at a quarter. The bare loop took %s and %s; over a quarter %s an hour with one row a statement, %s with 20.",
+		s.engine, quarter, small.Round(time.Millisecond), perHour(small, quarter), o.running, first.Round(time.Millisecond), second.Round(time.Millisecond), perHour(ours, o.running),
+		float64(perHour(ours, o.running))/float64(perHour(small, quarter)), bare[0].Round(time.Millisecond), bare[1].Round(time.Millisecond), perHour(single, quarter), perHour(batched, quarter))
 	return nil
 }
