@@ -19,6 +19,7 @@ import (
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/httpapi"
 	"github.com/billetcloud/billet/internal/idempotency"
 	"github.com/billetcloud/billet/internal/job"
@@ -131,11 +132,11 @@ func (a *App) build(ctx context.Context) error {
 	}})
 	keys := sshkey.New(sshkey.Config{DB: a.DB, IDs: a.IDs})
 	volumes := volume.New(volume.Config{
-		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Log: log, Catalog: a.catalog, Meter: m, Wallet: a.Wallet, Providers: set, Events: a.Events, Jobs: a.Jobs,
+		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Log: log, Catalog: a.catalog, Meter: m, Wallet: a.Wallet, Providers: set, Events: a.Events, Findings: a.Findings, Jobs: a.Jobs,
 	})
 	deployments := deployment.New(deployment.Config{
 		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Log: log, Catalog: a.catalog, SSHKeys: keys, Volumes: volumes, Wallet: a.Wallet, Meter: m,
-		Events: a.Events, Jobs: a.Jobs, Providers: set, Probe: deployment.ProbeSSH,
+		Events: a.Events, Findings: a.Findings, Jobs: a.Jobs, Providers: set, Probe: deployment.ProbeSSH,
 	})
 	debts := arrears.New(arrears.Config{
 		DB: a.DB, Wallet: a.Wallet, Deployments: deployments, Volumes: volumes, Events: a.Events, Grace: c.ArrearsGrace, KeepVolumes: c.ArrearsKeepVolumes,
@@ -145,7 +146,8 @@ func (a *App) build(ctx context.Context) error {
 		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Real: time.Now, Log: log, Registry: a.metrics, Limiter: limiter, Accounts: a.Accounts, Catalog: a.catalog, SSHKeys: keys,
 		Wallet: a.Wallet, Meter: m, Volumes: volumes, Deployments: deployments, Events: a.Events, Idempotency: answers, Version: c.Version, TrustedProxies: proxies,
 	})
-	a.begin = []func(context.Context) error{a.catalog.Start, deployments.StartWatching, a.startPurge}
+	a.metrics.MustRegister(newGauges(a.DB, log, a.Findings, deployments))
+	a.begin = []func(context.Context) error{a.catalog.Start, deployments.StartWatching, volumes.StartWatching, a.startPurge}
 	a.runner = job.NewRunner(job.Config{DB: a.DB, Queue: a.Jobs, Clock: a.Clock, Real: time.Now, Log: log, Workers: workers})
 	a.runner.Handle(deployment.KindReconcile, deployments.Reconcile)
 	a.runner.Handle(volume.KindVolume, volumes.Reconcile)
@@ -153,6 +155,8 @@ func (a *App) build(ctx context.Context) error {
 	a.runner.Handle(meter.KindArrears, debts.Look)
 	a.runner.HandlePeriodic(catalog.KindSync, a.catalog.Sync)
 	a.runner.HandlePeriodic(deployment.KindWatch, deployments.Watch)
+	a.runner.HandlePeriodic(volume.KindWatch, volumes.Watch)
+	a.runner.Handle(finding.KindEnd, finding.NewEnder(finding.EnderConfig{DB: a.DB, Clock: a.Clock, Findings: a.Findings, Providers: set}).End)
 	a.runner.HandlePeriodic(idempotency.KindPurge, answers.Purge)
 	return a.catalog.Load(ctx)
 }
@@ -207,7 +211,7 @@ func (a *App) Run(ctx context.Context, started func(Started)) error {
 	defer func() { _ = l.Close() }()
 	s := Started{URL: "http://" + reachable(l.Addr())}
 	servers := []*http.Server{a.server(a.handler)}
-	listeners := []net.Listener{l}
+	listeners := []net.Listener{httpapi.Guard(servers[0], l)}
 	if a.c.MetricsListen != "" {
 		ml, err := a.listenMetrics(ctx)
 		if err != nil {

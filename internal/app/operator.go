@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/billetcloud/billet/internal/db/postgres"
 	"github.com/billetcloud/billet/internal/db/sqlite"
 	"github.com/billetcloud/billet/internal/event"
+	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/meter"
@@ -32,6 +34,7 @@ type Operator struct {
 	Wallet   *wallet.Ledger
 	Jobs     *job.Queue
 	Events   *event.Log
+	Findings *finding.Service
 
 	simulated *clock.Simulated // nil where the clock is the system's
 }
@@ -59,8 +62,15 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 	}
 	o.IDs = id.NewMaker(o.Clock, rand.Reader)
 	o.Accounts = account.New(account.Config{DB: o.DB, IDs: o.IDs, Rand: rand.Reader, Clock: o.Clock})
-	o.Wallet = wallet.New(wallet.Config{DB: o.DB, IDs: o.IDs})
 	o.Jobs, o.Events = job.NewQueue(o.IDs), event.New(o.IDs)
+	o.Wallet = wallet.New(wallet.Config{DB: o.DB, IDs: o.IDs, Turned: func(ctx context.Context, tx *db.Tx, of id.ID) error {
+		return o.Jobs.Enqueue(ctx, tx, meter.KindArrears, of, tx.Now) // whatever ended the debt, a credit, a refund or a release, is told at once
+	}})
+	log := c.Log
+	if log == nil { // a verb answers on its output alone
+		log = slog.New(slog.DiscardHandler)
+	}
+	o.Findings = finding.New(finding.Config{IDs: o.IDs, Jobs: o.Jobs, Log: log, Policy: finding.Policy{EndUnowned: c.UnownedMachines == "end", Grace: c.UnownedGrace}})
 	return o, nil
 }
 
@@ -92,7 +102,8 @@ func (o *Operator) createAccount(ctx context.Context, tx *db.Tx, name string, cr
 	return a, err
 }
 
-// Credit puts money into a wallet. The same reference works once, whatever is retried; "" makes one.
+// Credit puts money into a wallet. The same reference works once, whatever is retried, and is a CONFLICT with another amount or
+// account; "" makes one.
 func (o *Operator) Credit(ctx context.Context, of id.ID, amount money.Micros, note, reference string) (w wallet.Wallet, made bool, err error) {
 	if reference == "" {
 		reference = string(o.IDs.New(id.Request))

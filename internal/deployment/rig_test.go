@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/event"
 	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/meter"
@@ -39,9 +41,12 @@ type trouble struct {
 	machine func(provider.Machine) (provider.Machine, error)
 	// terminate is what Terminate answers instead of terminating.
 	terminate error
-	prices    money.Micros
-	calls     map[string]int
-	unbounded map[string]bool // calls that came without a time limit
+	// further are on the list of machines beside those that there are; beforeList is called once, before the list is made.
+	further    []provider.Machine
+	beforeList func(ctx context.Context)
+	prices     money.Micros
+	calls      map[string]int
+	unbounded  map[string]bool // calls that came without a time limit
 }
 
 // allOfIt is every interface that the simulated Voltage Park has.
@@ -96,8 +101,14 @@ func (p *trouble) Machine(ctx context.Context, reference id.ID) (provider.Machin
 
 func (p *trouble) Machines(ctx context.Context) ([]provider.Machine, error) {
 	p.count(ctx, "machines")
+	p.mu.Lock()
+	first, out := p.beforeList, slices.Clone(p.further)
+	p.beforeList = nil
+	p.mu.Unlock()
+	if first != nil {
+		first(ctx)
+	}
 	all, err := p.allOfIt.Machines(ctx)
-	var out []provider.Machine
 	for _, m := range all {
 		if m, err := p.changed(m, nil); err == nil {
 			out = append(out, m)
@@ -150,6 +161,7 @@ type rig struct {
 	keys        *sshkey.Service
 	volumes     *volume.Service
 	events      *event.Log
+	findings    *finding.Service
 	deployments *deployment.Service
 	runner      *job.Runner
 	ids         *id.Maker
@@ -186,14 +198,15 @@ func newRig(t *testing.T, d *db.DB, c *clock.Simulated) *rig {
 	}
 	set, jobs := provider.NewSet(providers...), job.NewQueue(r.ids)
 	r.events = event.New(r.ids)
+	r.findings = finding.New(finding.Config{IDs: r.ids, Jobs: jobs, Log: log, Policy: finding.Policy{EndUnowned: true, Grace: time.Hour}})
 	r.wallet = wallet.New(wallet.Config{DB: d, IDs: r.ids})
 	r.meter = meter.New(meter.Config{DB: d, Wallet: r.wallet, Events: r.events, Jobs: jobs})
 	r.catalog = catalog.New(catalog.Config{DB: d, IDs: r.ids, Clock: c, Providers: set, Jobs: jobs, Log: log, Markup: func(string) int64 { return 0 }})
 	r.keys = sshkey.New(sshkey.Config{DB: d, IDs: r.ids})
-	r.volumes = volume.New(volume.Config{DB: d, IDs: r.ids, Clock: c, Log: log, Catalog: r.catalog, Meter: r.meter, Wallet: r.wallet, Providers: set, Events: r.events, Jobs: jobs})
+	r.volumes = volume.New(volume.Config{DB: d, IDs: r.ids, Clock: c, Log: log, Catalog: r.catalog, Meter: r.meter, Wallet: r.wallet, Providers: set, Events: r.events, Findings: r.findings, Jobs: jobs})
 	r.deployments = deployment.New(deployment.Config{
 		DB: d, IDs: r.ids, Clock: c, Log: log, Catalog: r.catalog, SSHKeys: r.keys, Volumes: r.volumes, Wallet: r.wallet, Meter: r.meter,
-		Events: r.events, Jobs: jobs, Providers: set,
+		Events: r.events, Findings: r.findings, Jobs: jobs, Providers: set,
 		Probe: func(ctx context.Context, address string) error {
 			if r.probe != nil {
 				return r.probe
@@ -206,6 +219,7 @@ func newRig(t *testing.T, d *db.DB, c *clock.Simulated) *rig {
 	r.runner.Handle(volume.KindVolume, r.volumes.Reconcile)
 	r.runner.Handle(meter.KindSweep, r.meter.Sweep)
 	r.runner.Handle(meter.KindArrears, func(context.Context, id.ID) (job.Outcome, error) { return job.Done(), nil })
+	r.runner.Handle(finding.KindEnd, finding.NewEnder(finding.EnderConfig{DB: d, Clock: c, Findings: r.findings, Providers: set}).End)
 	r.runner.HandlePeriodic(catalog.KindSync, r.catalog.Sync)
 	r.runner.HandlePeriodic(deployment.KindWatch, r.deployments.Watch)
 	if err := errors.Join(r.catalog.Start(t.Context()), r.deployments.StartWatching(t.Context())); err != nil {

@@ -48,8 +48,11 @@ func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
 type callKey struct{}
 
-// ServeHTTP is the way of every request: id, headers, metrics, log and recovery around the dispatch.
-func (s *server) ServeHTTP(plain http.ResponseWriter, r *http.Request) {
+// ServeHTTP answers a request.
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handle(w, r, s.dispatch) }
+
+// handle is the way of every request: id, headers, metrics, log and recovery around what finds the answer.
+func (s *server) handle(plain http.ResponseWriter, r *http.Request, find func(*recorder, *http.Request, *call)) {
 	start := s.c.Real()
 	w := &recorder{ResponseWriter: plain}
 	c := &call{request: r, id: s.c.IDs.New(id.Request)}
@@ -74,7 +77,7 @@ func (s *server) ServeHTTP(plain http.ResponseWriter, r *http.Request) {
 			panic(http.ErrAbortHandler)
 		}
 	}()
-	s.dispatch(w, r, c)
+	find(w, r, c)
 }
 
 // dispatch finds the route. Uncleaned paths stop here: the mux would answer them with a redirect and a page of HTML.

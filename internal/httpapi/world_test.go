@@ -25,6 +25,7 @@ import (
 	"github.com/billetcloud/billet/internal/db/dbtest"
 	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/event"
+	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/idempotency"
 	"github.com/billetcloud/billet/internal/job"
@@ -107,10 +108,11 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 	meters := meter.New(meter.Config{DB: d, Wallet: ledger, Events: events, Jobs: jobs})
 	offers := catalog.New(catalog.Config{DB: d, IDs: ids, Clock: c, Providers: providers, Jobs: jobs, Log: log, Markup: func(string) int64 { return 0 }})
 	keys := sshkey.New(sshkey.Config{DB: d, IDs: ids})
-	volumes := volume.New(volume.Config{DB: d, IDs: ids, Clock: c, Log: log, Catalog: offers, Meter: meters, Wallet: ledger, Providers: providers, Events: events, Jobs: jobs})
+	findings := finding.New(finding.Config{IDs: ids, Jobs: jobs, Log: log})
+	volumes := volume.New(volume.Config{DB: d, IDs: ids, Clock: c, Log: log, Catalog: offers, Meter: meters, Wallet: ledger, Providers: providers, Events: events, Findings: findings, Jobs: jobs})
 	deployments := deployment.New(deployment.Config{
 		DB: d, IDs: ids, Clock: c, Log: log, Catalog: offers, SSHKeys: keys, Volumes: volumes, Wallet: ledger, Meter: meters, Events: events,
-		Jobs: jobs, Providers: providers, Probe: func(context.Context, string) error { return nil },
+		Findings: findings, Jobs: jobs, Providers: providers, Probe: func(context.Context, string) error { return nil },
 	})
 	w.c = Config{
 		DB: d, IDs: ids, Clock: c, Real: w.time.Now, Log: log, Registry: prometheus.NewRegistry(), Limiter: ratelimit.NewMemory(w.time.Now),

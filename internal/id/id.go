@@ -29,6 +29,7 @@ const (
 	Session     Kind = "ses"
 	Job         Kind = "job"
 	Request     Kind = "req"
+	Finding     Kind = "fnd"
 )
 
 // MaxLength is the most characters that Valid accepts.

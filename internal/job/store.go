@@ -106,6 +106,15 @@ func nextDue(ctx context.Context, r db.Reader, real time.Time, except map[Kind]b
 	return db.At(us.Int64), us.Valid, nil
 }
 
+// countDue returns how many jobs are due at now that are not leased at real and of none of the kinds in except.
+func countDue(ctx context.Context, r db.Reader, now, real time.Time, except map[Kind]bool) (n int, err error) {
+	other, args := notOf(except, []any{db.Micros(now), db.Micros(real)})
+	if err := r.QueryRow(ctx, `SELECT COUNT(*) FROM job WHERE run_at <= $1 AND lease_until <= $2`+other, args...).Scan(&n); err != nil {
+		return 0, fmt.Errorf("count due jobs: %w", err)
+	}
+	return n, nil
+}
+
 // notOf is a condition that leaves those kinds out, with its arguments added to args.
 func notOf(kinds map[Kind]bool, args []any) (string, []any) {
 	if len(kinds) == 0 {
@@ -145,6 +154,25 @@ func ListFailing(ctx context.Context, r db.Reader) ([]Failing, error) {
 			return nil, err
 		}
 		out = append(out, f)
+	}
+	return out, rows.Err()
+}
+
+// CountFailing returns how many jobs of each kind failed when they last ran.
+func CountFailing(ctx context.Context, r db.Reader) (map[Kind]int64, error) {
+	rows, err := r.Query(ctx, `SELECT kind, COUNT(*) FROM job WHERE failures > 0 GROUP BY kind`)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	out := map[Kind]int64{}
+	for rows.Next() {
+		var k Kind
+		var n int64
+		if err := rows.Scan(&k, &n); err != nil {
+			return nil, err
+		}
+		out[k] = n
 	}
 	return out, rows.Err()
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
+	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/wallet"
@@ -30,7 +31,7 @@ func checks(t *testing.T, n string) {
 // reference is what the books must say, told in maps.
 type reference struct {
 	available, held money.Micros
-	credits         map[string]bool
+	credits         map[string]money.Micros
 	holds           map[id.ID]money.Micros // open ones
 	everHeld        map[id.ID]bool
 	charges         map[[2]any]money.Micros
@@ -40,7 +41,7 @@ type reference struct {
 
 func newReference() *reference {
 	return &reference{
-		credits: map[string]bool{}, holds: map[id.ID]money.Micros{}, everHeld: map[id.ID]bool{},
+		credits: map[string]money.Micros{}, holds: map[id.ID]money.Micros{}, everHeld: map[id.ID]bool{},
 		charges: map[[2]any]money.Micros{}, refunds: map[[2]any]money.Micros{},
 	}
 }
@@ -94,9 +95,21 @@ func TestTheLedgerAgreesWithAFewLinesOfObviousCode(t *testing.T) {
 					if k.Amount > wallet.MaxAmount {
 						k.Amount = -5
 					}
-					often(func(ctx context.Context, tx *db.Tx) error { _, err := r.ledger.Credit(ctx, tx, k); return err })
-					if !m.credits[key] {
-						m.credits[key], m.available, m.lines = true, m.available+k.Amount, m.lines+1
+					first, before := m.credits[key]
+					if before && rapid.Bool().Draw(t, "repeats") {
+						k.Amount = first
+					}
+					often(func(ctx context.Context, tx *db.Tx) error {
+						_, err := r.ledger.Credit(ctx, tx, k)
+						if differs := before && first != k.Amount; differs != (fault.CodeOf(err) == fault.Conflict && err != nil) {
+							t.Fatalf("a credit of %s under the key of one of %s: %v", k.Amount, first, err)
+						} else if differs {
+							return nil
+						}
+						return err
+					})
+					if !before {
+						m.credits[key], m.available, m.lines = k.Amount, m.available+k.Amount, m.lines+1
 					}
 				},
 				"hold": func(t *rapid.T) {

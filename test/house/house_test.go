@@ -27,10 +27,11 @@ var may = []struct {
 	below []string
 }{
 	{"app", []string{"*"}}, // the one room that knows every implementation
-	{"httpapi", []string{"deployment", "volume", "catalog", "meter", "wallet", "sshkey", "account", "event", "idempotency", "ratelimit", "provider", "db"}},
+	{"httpapi", []string{"deployment", "volume", "finding", "catalog", "meter", "wallet", "sshkey", "account", "event", "idempotency", "ratelimit", "provider", "db"}},
 	{"arrears", []string{"deployment", "volume", "wallet", "event", "job", "db"}},
-	{"deployment", []string{"volume", "catalog", "meter", "wallet", "sshkey", "provider", "event", "job", "db"}},
-	{"volume", []string{"catalog", "meter", "wallet", "provider", "event", "job", "db"}},
+	{"deployment", []string{"volume", "finding", "catalog", "meter", "wallet", "sshkey", "provider", "event", "job", "db"}},
+	{"volume", []string{"finding", "catalog", "meter", "wallet", "provider", "event", "job", "db"}},
+	{"finding", []string{"provider", "job", "db"}},
 	{"meter", []string{"wallet", "event", "job", "db"}},
 	{"catalog", []string{"provider", "job", "db"}},
 	{"idempotency", []string{"job", "db"}},
