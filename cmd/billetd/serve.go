@@ -49,6 +49,11 @@ With --sim it sells simulated machines, each a real SSH endpoint on this machine
 	f.DurationVar(&h.c.UnownedGrace, "unowned-grace", h.c.UnownedGrace, "how long such machines are left alone before they are ended")
 	f.StringVar(&h.c.Markup, "markup", "", `percent above the provider's price: "10", or by provider "voltage-park=12.5,northgrid=8"`)
 	f.StringVar(&h.c.TrustedProxies, "trusted-proxies", "", "networks whose X-Forwarded-For is believed, comma-separated")
+	f.StringVar(&h.c.PublicURL, "public-url", "", "where browsers reach the server, such as https://gpu.example.com; passkeys and invitations need it")
+	f.StringVar(&h.c.OIDCIssuer, "oidc-issuer", "", "URL of an identity provider that people may sign in with (OpenID Connect)")
+	f.StringVar(&h.c.OIDCClientID, "oidc-client-id", "", "who this server is to the identity provider")
+	f.StringVar(&h.c.OIDCClientSecretFile, "oidc-client-secret-file", "", "file that holds the secret which goes with it")
+	f.StringVar(&h.c.OIDCName, "oidc-name", "", "what people call the identity provider")
 	f.StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&format, "log-format", "text", "text or json")
 	return cmd

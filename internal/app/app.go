@@ -7,15 +7,18 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/billetcloud/billet/internal/arrears"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/dashboard"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/fault"
@@ -24,6 +27,7 @@ import (
 	"github.com/billetcloud/billet/internal/idempotency"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/meter"
+	"github.com/billetcloud/billet/internal/oidc"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/sim"
 	"github.com/billetcloud/billet/internal/provider/sim/node"
@@ -45,6 +49,8 @@ const (
 	flushTime = 5 * time.Second
 	// rereadEvery is how often the catalogue is compared with what other replicas wrote.
 	rereadEvery = 3 * time.Second
+	// lookEvery is how often another replica's events are looked for, for the streams of this one.
+	lookEvery = time.Second
 	// flushEvery is how often the last uses of API keys are written.
 	flushEvery = 30 * time.Second
 	// firstAnswer is how long Run waits for a first provider before it listens.
@@ -60,8 +66,10 @@ type App struct {
 	begin   []func(context.Context) error // leave the jobs behind that look round for ever
 	runner  *job.Runner
 	handler http.Handler
-	metrics *prometheus.Registry
-	closers []func() error
+	// demoEmail is set before the server answers; "" without a demo account.
+	demoEmail string
+	metrics   *prometheus.Registry
+	closers   []func() error
 }
 
 // Open builds every room on the database and the providers. The result must be closed.
@@ -142,9 +150,19 @@ func (a *App) build(ctx context.Context) error {
 		DB: a.DB, Wallet: a.Wallet, Deployments: deployments, Volumes: volumes, Events: a.Events, Grace: c.ArrearsGrace, KeepVolumes: c.ArrearsKeepVolumes,
 	})
 	answers := idempotency.New(idempotency.Config{DB: a.DB, Clock: a.Clock})
+	public, err := parsePublicURL(c.PublicURL)
+	if err != nil {
+		return err
+	}
+	identity, err := c.identityProvider(public)
+	if err != nil {
+		return err
+	}
 	a.handler = httpapi.New(httpapi.Config{
-		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Real: time.Now, Log: log, Registry: a.metrics, Limiter: limiter, Accounts: a.Accounts, Catalog: a.catalog, SSHKeys: keys,
+		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Real: time.Now, Log: log, Registry: a.metrics, Limiter: limiter, Accounts: a.Accounts, Audit: a.Audit, Catalog: a.catalog, SSHKeys: keys,
 		Wallet: a.Wallet, Meter: m, Volumes: volumes, Deployments: deployments, Events: a.Events, Idempotency: answers, Version: c.Version, TrustedProxies: proxies,
+		PublicURL: public, OIDC: identity, DemoEmail: func() string { return a.demoEmail },
+		Elsewhere: dashboard.New().Serve,
 	})
 	a.metrics.MustRegister(newGauges(a.DB, log, a.Findings, deployments))
 	a.begin = []func(context.Context) error{a.catalog.Start, deployments.StartWatching, volumes.StartWatching, a.startPurge}
@@ -159,6 +177,25 @@ func (a *App) build(ctx context.Context) error {
 	a.runner.Handle(finding.KindEnd, finding.NewEnder(finding.EnderConfig{DB: a.DB, Clock: a.Clock, Findings: a.Findings, Providers: set}).End)
 	a.runner.HandlePeriodic(idempotency.KindPurge, answers.Purge)
 	return a.catalog.Load(ctx)
+}
+
+// identityProvider is nil where none is set up.
+func (c Config) identityProvider(public *url.URL) (*oidc.Client, error) {
+	if c.OIDCIssuer == "" {
+		return nil, nil
+	}
+	secret, err := os.ReadFile(c.OIDCClientSecretFile)
+	if err != nil {
+		return nil, fmt.Errorf("--oidc-client-secret-file: %w", err)
+	}
+	name := c.OIDCName
+	if name == "" {
+		name = "Single sign-on"
+	}
+	return oidc.New(oidc.Config{
+		Issuer: c.OIDCIssuer, ClientID: c.OIDCClientID, ClientSecret: strings.TrimSpace(string(secret)), Name: name,
+		RedirectURL: public.String() + httpapi.OIDCCallback, Now: time.Now,
+	})
 }
 
 func (a *App) limiter() (ratelimit.Limiter, error) {
@@ -239,6 +276,7 @@ func (a *App) Run(ctx context.Context, started func(Started)) error {
 		if err != nil {
 			return fmt.Errorf("make the demo account: %w", err)
 		}
+		a.demoEmail = d.Email
 		s.Demo, s.DemoFile = &d, filepath.Join(a.c.DataDir, demoFile)
 	}
 	for _, begin := range a.begin {
@@ -258,6 +296,11 @@ func (a *App) Run(ctx context.Context, started func(Started)) error {
 	wg.Go(func() { a.runner.Run(background) })
 	wg.Go(func() { every(background, rereadEvery, a.c.Log, "reread the catalogue", a.catalog.Load) })
 	wg.Go(func() { every(background, flushEvery, a.c.Log, "write last uses", a.Accounts.FlushLastUse) })
+	if a.DB.Engine() == db.Postgres {
+		wg.Go(func() {
+			every(background, lookEvery, a.c.Log, "look for other replicas' events", func(ctx context.Context) error { return a.Events.Look(ctx, a.DB) })
+		})
+	}
 	a.awaitOffers(ctx)
 
 	failed := make(chan error, len(servers))

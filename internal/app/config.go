@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,8 +46,16 @@ type Config struct {
 	Markup string
 	// TrustedProxies are the networks whose X-Forwarded-For is believed, comma-separated.
 	TrustedProxies string
-	Version        string
-	Log            *slog.Logger
+	// PublicURL is where browsers reach the server, such as https://gpu.example.com; "" where only each request tells.
+	PublicURL string
+	// OIDCIssuer and the rest name an identity provider that people may sign in with; all empty for none. OIDCClientSecretFile is the
+	// file that holds the secret. They need a PublicURL.
+	OIDCIssuer, OIDCClientID, OIDCClientSecretFile, OIDCName string
+	// SecretKey is the key of what is kept encrypted, 32 bytes in base64, where replicas share it; "" for the one in DataDir,
+	// which is made at the first start. It is an environment variable only: flags are seen by everybody on the machine.
+	SecretKey string
+	Version   string
+	Log       *slog.Logger
 }
 
 // Default returns the configuration that needs nothing set.
@@ -99,6 +108,13 @@ func (c Config) check() error {
 	if _, err := parseMarkup(c.Markup); err != nil {
 		errs = append(errs, fmt.Errorf("--markup: %w", err))
 	}
+	if _, err := parsePublicURL(c.PublicURL); err != nil {
+		errs = append(errs, fmt.Errorf("--public-url: %w", err))
+	}
+	given := []bool{c.OIDCIssuer != "", c.OIDCClientID != "", c.OIDCClientSecretFile != ""}
+	if slices.Contains(given, true) && (slices.Contains(given, false) || c.PublicURL == "") {
+		errs = append(errs, errors.New("--oidc-issuer, --oidc-client-id and --oidc-client-secret-file go together, and need --public-url"))
+	}
 	return errors.Join(errs...)
 }
 
@@ -124,6 +140,18 @@ func parseMarkup(s string) (map[string]int64, error) {
 		out[slug] = bp
 	}
 	return out, nil
+}
+
+// parsePublicURL reads the origin of a web site; nil for "".
+func parsePublicURL(s string) (*url.URL, error) {
+	if s == "" {
+		return nil, nil
+	}
+	u, err := url.Parse(strings.ToLower(strings.TrimSuffix(s, "/")))
+	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Hostname() == "" || u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return nil, fmt.Errorf("%q is not the address of a site without a path, such as https://gpu.example.com", s)
+	}
+	return u, nil
 }
 
 // parseNetworks reads a comma-separated list of networks and single addresses.

@@ -58,7 +58,10 @@ func TestAProviderThatDoesNotEndAMachineIsAskedEverMoreSeldom(t *testing.T) {
 		"it does not answer": {func(p *trouble) { p.terminate = &provider.Error{Kind: provider.KindUnavailable} }, 60, 140, 10 * time.Minute},
 		"it is never done": {func(p *trouble) {
 			p.terminate = &provider.Error{Kind: provider.KindNotFound} // which the machine's state belies
-			p.machine = func(m provider.Machine) (provider.Machine, error) { m.State = provider.MachineTerminating; return m, nil }
+			p.machine = func(m provider.Machine) (provider.Machine, error) {
+				m.State = provider.MachineTerminating
+				return m, nil
+			}
 		}, 60, 800, 10 * time.Minute},
 		"it says next year": {func(p *trouble) {
 			p.terminate = &provider.Error{Kind: provider.KindRejected, RetryAfter: 365 * 24 * time.Hour}

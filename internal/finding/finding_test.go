@@ -116,7 +116,9 @@ func each(t *testing.T, f func(t *testing.T, r *rig)) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) { f(t, newRig(t, d, c, ends)) })
 }
 
-func (r *rig) tx(f func(ctx context.Context, tx *db.Tx) error) error { return r.db.InTx(r.t.Context(), f) }
+func (r *rig) tx(f func(ctx context.Context, tx *db.Tx) error) error {
+	return r.db.InTx(r.t.Context(), f)
+}
 
 func (r *rig) must(err error) {
 	r.t.Helper()

@@ -84,14 +84,36 @@ func (s *server) handle(plain http.ResponseWriter, r *http.Request, find func(*r
 func (s *server) dispatch(w *recorder, r *http.Request, c *call) {
 	switch {
 	case s.c.Elsewhere != nil && !strings.HasPrefix(r.URL.Path, "/api/") && r.URL.Path != "/api" && !s.own[r.URL.Path]:
-		s.c.Elsewhere.ServeHTTP(w, r)
+		s.elsewhere(w, r, c)
 	case r.URL.Path == "" || r.URL.Path[0] != '/':
-		s.refuse(w, r, c, fault.New(fault.NotFound, "There is nothing at this address; see /docs for what there is."))
+		s.refuse(w, r, c, errNothing)
 	case !cleaned(r.URL.Path):
 		s.refuse(w, r, c, fault.New(fault.NotFound, "The path has empty or dotted segments, or a slash at its end. Did you mean %s?", shown(path.Clean(r.URL.Path))))
 	default:
 		s.mux.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callKey{}, c)))
 	}
+}
+
+// pageRoute stands in log and metrics for everything that is served elsewhere.
+var pageRoute = route{spec: spec{method: http.MethodGet, path: "page"}}
+
+// elsewhere has a page or one of its files served. A page has many and is not paid for: they are not counted as calls,
+// only bounded as probes are.
+func (s *server) elsewhere(w *recorder, r *http.Request, c *call) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		s.refuseMethod(w, r, c)
+		return
+	}
+	err := s.takeAddress(r.Context(), w, r, doorProbe)
+	if err == nil {
+		c.route = &pageRoute
+		if s.c.Elsewhere(w, r) {
+			return
+		}
+		c.route, err = nil, errNothing
+	}
+	c.fail(err)
+	s.send(w, r, failed(err, c.id))
 }
 
 func cleaned(p string) bool { return p == path.Clean(p) }
@@ -103,6 +125,13 @@ func (s *server) refuse(w *recorder, r *http.Request, c *call, err error) {
 	}
 	c.fail(err)
 	s.send(w, r, failed(err, c.id))
+}
+
+// refuseMethod is the answer where something can be read and nothing else.
+func (s *server) refuseMethod(w *recorder, r *http.Request, c *call) {
+	err := fault.New(fault.MethodNotAllowed, "%s is not possible here; GET, HEAD is.", shown(r.Method))
+	err.Details = map[string]any{"allow": "GET, HEAD"}
+	s.refuse(w, r, c, err)
 }
 
 // methods are the routes of one path.

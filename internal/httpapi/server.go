@@ -5,9 +5,11 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/audit"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
@@ -17,6 +19,7 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/idempotency"
 	"github.com/billetcloud/billet/internal/meter"
+	"github.com/billetcloud/billet/internal/oidc"
 	"github.com/billetcloud/billet/internal/ratelimit"
 	"github.com/billetcloud/billet/internal/sshkey"
 	"github.com/billetcloud/billet/internal/volume"
@@ -46,6 +49,7 @@ type Config struct {
 	Limiter  ratelimit.Limiter
 
 	Accounts    *account.Service
+	Audit       *audit.Log
 	Catalog     *catalog.Catalog
 	SSHKeys     *sshkey.Service
 	Wallet      *wallet.Ledger
@@ -60,8 +64,15 @@ type Config struct {
 
 	// TrustedProxies may say in X-Forwarded-For and X-Forwarded-Proto for whom they speak; none by default.
 	TrustedProxies []netip.Prefix
-	// Elsewhere serves the paths that are neither below /api nor this package's own, such as the dashboard's; NOT_FOUND where it is nil.
-	Elsewhere http.Handler
+	// PublicURL is where browsers reach this server, without a path; nil where only the request tells. Passkeys and links are made for it.
+	PublicURL *url.URL
+	// OIDC is the identity provider that people may sign in with; nil for none. It needs a PublicURL.
+	OIDC *oidc.Client
+	// DemoEmail tells the sign-in page with what address to try it, "" for none; may be nil.
+	DemoEmail func() string
+	// Elsewhere serves GETs of paths that are neither below /api nor this package's own: the dashboard's. It returns false, having
+	// written nothing, for what it does not have, which is NOT_FOUND then; so is everything where it is nil.
+	Elsewhere func(http.ResponseWriter, *http.Request) bool
 }
 
 type server struct {
@@ -73,6 +84,7 @@ type server struct {
 	metrics     metrics
 	crossOrigin *http.CrossOriginProtection
 	timeout     time.Duration
+	streams     *streams
 }
 
 // New returns the handler of the whole API. It panics when a dependency is missing.
@@ -80,7 +92,7 @@ func New(c Config) http.Handler { return newServer(c) }
 
 func newServer(c Config) *server {
 	if c.DB == nil || c.IDs == nil || c.Clock == nil || c.Real == nil || c.Log == nil || c.Registry == nil || c.Limiter == nil ||
-		c.Accounts == nil || c.Catalog == nil || c.SSHKeys == nil || c.Wallet == nil || c.Meter == nil || c.Volumes == nil ||
+		c.Accounts == nil || c.Audit == nil || c.Catalog == nil || c.SSHKeys == nil || c.Wallet == nil || c.Meter == nil || c.Volumes == nil ||
 		c.Deployments == nil || c.Events == nil || c.Idempotency == nil || c.Version == "" {
 		panic("httpapi: New needs every field of its Config")
 	}
@@ -100,13 +112,21 @@ func routed(c Config) *server {
 	s := &server{
 		c: c, mux: http.NewServeMux(), paths: map[string]*methods{}, own: map[string]bool{},
 		doc: newDocument(c.Version), crossOrigin: http.NewCrossOriginProtection(), timeout: requestTimeout,
+		streams: newStreams(),
 	}
 	s.addOffers()
 	s.addDeployments()
 	s.addSSHKeys()
 	s.addVolumes()
 	s.addWallet()
-	s.addAccount()
+	s.addSessions()
+	s.addMe()
+	s.addFactors()
+	s.addOIDC()
+	s.addPeople()
+	s.addAPIKeys()
+	s.addAudit()
+	s.addEvents()
 	s.addService()
 	return s
 }
@@ -114,8 +134,10 @@ func routed(c Config) *server {
 // nothing answers a path that nobody serves.
 func (s *server) nothing(w http.ResponseWriter, r *http.Request) {
 	c := r.Context().Value(callKey{}).(*call)
-	s.refuse(w.(*recorder), r, c, fault.New(fault.NotFound, "There is nothing at this address; see /docs for what there is."))
+	s.refuse(w.(*recorder), r, c, errNothing)
 }
+
+var errNothing = fault.New(fault.NotFound, "There is nothing at this address; see /docs for what there is.")
 
 // missing is the answer for what is not there or belongs to somebody else.
 func missing(what string) error {

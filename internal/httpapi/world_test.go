@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/audit"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
@@ -33,6 +34,7 @@ import (
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/ratelimit"
+	"github.com/billetcloud/billet/internal/secret"
 	"github.com/billetcloud/billet/internal/sshkey"
 	"github.com/billetcloud/billet/internal/volume"
 	"github.com/billetcloud/billet/internal/wallet"
@@ -102,6 +104,10 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 	w := &world{t: t, d: d, clock: c, time: &machineTime{now: real}, log: &lockedBuffer{}, cloud: newCloud()}
 	ids := id.NewMaker(c, rand.Reader)
 	log := slog.New(slog.NewJSONHandler(w.log, nil))
+	secrets, err := secret.New(make([]byte, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
 	jobs, events := job.NewQueue(ids), event.New(ids)
 	providers := provider.NewSet(w.cloud)
 	ledger := wallet.New(wallet.Config{DB: d, IDs: ids})
@@ -116,7 +122,7 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 	})
 	w.c = Config{
 		DB: d, IDs: ids, Clock: c, Real: w.time.Now, Log: log, Registry: prometheus.NewRegistry(), Limiter: ratelimit.NewMemory(w.time.Now),
-		Accounts: account.New(account.Config{DB: d, IDs: ids, Rand: rand.Reader, Clock: c}), Catalog: offers, SSHKeys: keys, Wallet: ledger,
+		Accounts: account.New(account.Config{DB: d, IDs: ids, Rand: rand.Reader, Clock: c, Real: w.time.Now, Secrets: secrets}), Audit: audit.New(ids), Catalog: offers, SSHKeys: keys, Wallet: ledger,
 		Meter: meters, Volumes: volumes, Deployments: deployments, Events: events, Idempotency: idempotency.New(idempotency.Config{DB: d, Clock: c}), Version: "test",
 	}
 	w.s = newServer(w.c)
@@ -245,6 +251,7 @@ func (w *world) request(who tenant, method, target string, body any, options ...
 		reader = bytes.NewReader(text)
 	}
 	r := httptest.NewRequest(method, target, reader)
+	r.Header.Set("Accept", "application/json") // and not a stream, where there is one
 	if body != nil {
 		r.Header.Set("Content-Type", "application/json")
 	}

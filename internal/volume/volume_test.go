@@ -49,6 +49,7 @@ type rig struct {
 	t       tester
 	db      *db.DB
 	clock   *clock.Simulated
+	ids     *id.Maker
 	cloud   *cloud
 	catalog *catalog.Catalog
 	wallet  *wallet.Ledger
@@ -61,8 +62,15 @@ type rig struct {
 
 func newRig(t tester, d *db.DB, c *clock.Simulated) *rig {
 	t.Helper()
-	ids, log := id.NewMaker(c, rand.Reader), slog.New(slog.DiscardHandler)
-	r := &rig{t: t, db: d, clock: c, cloud: newCloud(), wallet: wallet.New(wallet.Config{DB: d, IDs: ids}), events: event.New(ids)}
+	r := &rig{t: t, db: d, clock: c, ids: id.NewMaker(c, rand.Reader), cloud: newCloud()}
+	r.serve()
+	return r
+}
+
+// serve makes every room anew on the database and the cloud, as a server does that starts.
+func (r *rig) serve() {
+	d, c, ids, log := r.db, r.clock, r.ids, slog.New(slog.DiscardHandler)
+	r.wallet, r.events = wallet.New(wallet.Config{DB: d, IDs: ids}), event.New(ids)
 	queue, set := job.NewQueue(ids), provider.NewSet(r.cloud, plainCloud{r.cloud})
 	r.catalog = catalog.New(catalog.Config{DB: d, IDs: ids, Clock: c, Providers: set, Jobs: queue, Log: log, Markup: func(string) int64 { return 1_000 }})
 	m := meter.New(meter.Config{DB: d, Wallet: r.wallet, Events: r.events, Jobs: queue})
@@ -74,7 +82,6 @@ func newRig(t tester, d *db.DB, c *clock.Simulated) *rig {
 	r.runner.Handle(volume.KindVolume, r.volumes.Reconcile)
 	r.runner.Handle(meter.KindSweep, m.Sweep)
 	r.runner.Handle(meter.KindArrears, func(context.Context, id.ID) (job.Outcome, error) { return job.Done(), nil })
-	return r
 }
 
 // open gives an account money and syncs the catalogue.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/audit"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
@@ -30,6 +31,7 @@ import (
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/sim"
 	"github.com/billetcloud/billet/internal/ratelimit"
+	"github.com/billetcloud/billet/internal/secret"
 	"github.com/billetcloud/billet/internal/sshkey"
 	"github.com/billetcloud/billet/internal/volume"
 	"github.com/billetcloud/billet/internal/wallet"
@@ -70,7 +72,11 @@ type house struct {
 func build(m *market, d *db.DB, log *slog.Logger) *house {
 	h := &house{m: m, d: d, ids: id.NewMaker(m.clock, rand.Reader)}
 	jobs, events := job.NewQueue(h.ids), event.New(h.ids)
-	h.accounts = account.New(account.Config{DB: d, IDs: h.ids, Rand: rand.Reader, Clock: m.clock})
+	secrets, err := secret.New(make([]byte, 32))
+	if err != nil {
+		panic(err) // the length is right
+	}
+	h.accounts = account.New(account.Config{DB: d, IDs: h.ids, Rand: rand.Reader, Clock: m.clock, Real: time.Now, Secrets: secrets})
 	h.wallet = wallet.New(wallet.Config{DB: d, IDs: h.ids})
 	h.meter = meter.New(meter.Config{DB: d, Wallet: h.wallet, Events: events, Jobs: jobs})
 	h.catalog = catalog.New(catalog.Config{DB: d, IDs: h.ids, Clock: m.clock, Providers: m.providers, Jobs: jobs, Log: log, Markup: func(string) int64 { return 1000 }})
@@ -85,7 +91,7 @@ func build(m *market, d *db.DB, log *slog.Logger) *house {
 	})
 	h.handler = httpapi.New(httpapi.Config{
 		DB: d, IDs: h.ids, Clock: m.clock, Real: time.Now, Log: log, Registry: prometheus.NewRegistry(), Limiter: ratelimit.NewMemory(time.Now),
-		Accounts: h.accounts, Catalog: h.catalog, SSHKeys: keys, Wallet: h.wallet, Meter: h.meter, Volumes: volumes, Deployments: h.deployments,
+		Accounts: h.accounts, Audit: audit.New(h.ids), Catalog: h.catalog, SSHKeys: keys, Wallet: h.wallet, Meter: h.meter, Volumes: volumes, Deployments: h.deployments,
 		Events: events, Idempotency: idempotency.New(idempotency.Config{DB: d, Clock: m.clock}), Version: "bench",
 	})
 	return h

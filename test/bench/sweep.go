@@ -32,7 +32,7 @@ var sweepTables = []struct {
 	{"wallet_transaction", `id, account_id, seq, type, amount, balance_after, available_after, description, subject, hour, from_at, to_at, hourly_price,
 		provider, region, gpu_type, created_at`, "WHERE type = 'charge' ORDER BY id", 1},
 	{"wallet_entry", "transaction_id, book, amount", "WHERE transaction_id IN (SELECT id FROM wallet_transaction WHERE type = 'charge') ORDER BY transaction_id, book", 2},
-	{"event", "id, account_id, subject, type, data, created_at", "ORDER BY id", 1},
+	{"event", "id, account_id, subject, type, data, created_at, seq", "ORDER BY id", 1},
 }
 
 // sweep runs Sweep over a database full of meters that are due, and returns how long it took.

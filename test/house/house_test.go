@@ -27,7 +27,8 @@ var may = []struct {
 	below []string
 }{
 	{"app", []string{"*"}}, // the one room that knows every implementation
-	{"httpapi", []string{"deployment", "volume", "finding", "catalog", "meter", "wallet", "sshkey", "account", "event", "idempotency", "ratelimit", "provider", "db"}},
+	{"httpapi", []string{"deployment", "volume", "finding", "catalog", "meter", "wallet", "sshkey", "account", "audit", "oidc", "event", "idempotency", "ratelimit", "provider", "db"}},
+	{"dashboard", nil},
 	{"arrears", []string{"deployment", "volume", "wallet", "event", "job", "db"}},
 	{"deployment", []string{"volume", "finding", "catalog", "meter", "wallet", "sshkey", "provider", "event", "job", "db"}},
 	{"volume", []string{"finding", "catalog", "meter", "wallet", "provider", "event", "job", "db"}},
@@ -36,7 +37,10 @@ var may = []struct {
 	{"catalog", []string{"provider", "job", "db"}},
 	{"idempotency", []string{"job", "db"}},
 	{"wallet", []string{"db"}},
-	{"account", []string{"db"}},
+	{"account", []string{"secret", "db"}},
+	{"secret", nil},
+	{"oidc", nil},
+	{"audit", []string{"db"}},
 	{"sshkey", []string{"db"}},
 	{"event", []string{"db"}},
 	{"job", []string{"db"}},
@@ -66,7 +70,11 @@ var only = map[string]struct {
 	"github.com/danielgtaylor/huma": {[]string{"httpapi"}, "nouns know nothing of HTTP"},
 	"github.com/gliderlabs/ssh":     {[]string{"provider/sim/node"}, "Billet speaks SSH only as a simulated machine"},
 	"github.com/prometheus":         {[]string{"httpapi", "app"}, "rooms tell what happened; the edge counts it"},
-	"net/http":                      {[]string{"httpapi", "app"}, "nouns know nothing of HTTP; an adapter's room may be added here"},
+	"github.com/coreos/go-oidc":     {[]string{"oidc"}, "one room speaks with identity providers"},
+	"golang.org/x/oauth2":           {[]string{"oidc"}, "one room speaks with identity providers"},
+	"github.com/go-webauthn":        {[]string{"account"}, "who somebody is, is one room's business"},
+	"github.com/pquerna/otp":        {[]string{"account"}, "who somebody is, is one room's business"},
+	"net/http":                      {[]string{"httpapi", "app", "oidc", "dashboard"}, "nouns know nothing of HTTP; an adapter's room may be added here"},
 	"github.com/spf13/cobra":        {nil, "flags are the commands' business"},
 	"github.com/pressly/goose":      {[]string{"db/migrate"}, "one room migrates"},
 }
