@@ -240,6 +240,7 @@ type Started struct {
 
 // Run serves until the context ends, then stops in order. started is called once, when the server answers.
 func (a *App) Run(ctx context.Context, started func(Started)) error {
+	SetMemory()
 	l, err := net.Listen("tcp", a.c.Listen)
 	if err != nil {
 		return fmt.Errorf("listen: %w; is another server running? Choose another --listen", err)
