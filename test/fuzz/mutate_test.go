@@ -35,6 +35,10 @@ func (f *fuzzer) mutate(r *request, body any) {
 
 // mutateBody spoils the body's values, or its text.
 func (f *fuzzer) mutateBody(r *request, body any) {
+	if r.spoilt { // twice could make it whole again
+		return
+	}
+	r.spoilt = true
 	s := f.doc.body(r.op)
 	object, _ := body.(map[string]any)
 	if s != nil && s.kind() == "object" && f.in(2) {

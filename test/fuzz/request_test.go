@@ -23,6 +23,7 @@ type request struct {
 	version string
 	raw     []byte // in place of all that, where it is no request
 	done    bool   // it is not to be changed any more
+	spoilt  bool   // its body is not
 
 	key string // a good Idempotency-Key
 	// bad says why the request must not succeed, "" where it may.

@@ -35,6 +35,7 @@ type fuzzer struct {
 	pools map[string]map[string][]string // ids by account and kind
 	ids   map[string]bool                // request ids that were seen
 
+	armed    bool // the upstream misbehaves: the marketplace may be down
 	sent     int
 	faults   int
 	statuses map[string]int // by operation and status
@@ -60,7 +61,7 @@ func begin(t *testing.T, seed uint64, args []string) *fuzzer {
 	f := &fuzzer{
 		dice: dice{rand.New(rand.NewPCG(seed, 7))}, t: t, seed: seed, owner: map[string]string{}, pools: map[string]map[string][]string{}, ids: map[string]bool{}, statuses: map[string]int{},
 	}
-	f.server = billetd.StartIn(t, t.TempDir(), append(args, "--sim", "--sim-machines", "banner", "--demo", "--trusted-proxies", "127.0.0.1")...)
+	f.server = billetd.StartIn(t, directory(t), append(args, "--sim", "--sim-machines", "banner", "--demo", "--trusted-proxies", "127.0.0.1")...)
 	f.wire = &wire{address: strings.TrimPrefix(f.server.URL, "http://")}
 	t.Cleanup(f.wire.close)
 	f.doc = read(t, f.server.Call("", "GET", "=/openapi.json", nil).Body)
@@ -101,6 +102,21 @@ func begin(t *testing.T, seed uint64, args []string) *fuzzer {
 	}
 	f.travel(time.Second)
 	return f
+}
+
+// directory is a data directory in memory where the system has such: no run depends on how fast a disk is.
+func directory(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "billet-fuzz-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
 }
 
 // list reads a whole page as ada.
@@ -152,6 +168,7 @@ func (f *fuzzer) weather() {
 		return
 	}
 	kind := pick(f.dice, []sim.FaultKind{sim.FaultUnavailable, sim.FaultLostAnswer, sim.FaultRateLimited, sim.FaultNoCapacity, sim.FaultGarbled, sim.FaultFailProvisioning})
+	f.armed = true
 	if _, err := app.SimAddFault(f.t.Context(), f.server.Dir, sim.Fault{Kind: kind, Percent: 30, ForSeconds: 3600, Seed: f.Uint64() >> 1}); err != nil {
 		f.t.Fatal(err)
 	}
@@ -162,6 +179,8 @@ func (f *fuzzer) clear() {
 	if _, err := app.SimClearFaults(f.t.Context(), f.server.Dir); err != nil {
 		f.t.Fatal(err)
 	}
+	f.travel(5 * time.Minute) // until every provider was asked again
+	f.armed = false
 }
 
 var anID = regexp.MustCompile(`^(dep|ssh|vol|key|txn|evt|off)_[a-z0-9]{1,36}$`)
