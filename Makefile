@@ -25,6 +25,11 @@ ROUNDS ?= 500
 crash: ## Kill the server ROUNDS times on each engine and audit what is left
 	./scripts/with-services.sh go test ./test/crash -run '^TestCrash$$' -count=1 -v -timeout 3h -rounds $(ROUNDS)
 
+.PHONY: fuzz
+export FUZZTIME FUZZ
+fuzz: ## Fuzz every parser, and the API over HTTP on both engines, for FUZZTIME each; FUZZ=name for some of them
+	./scripts/with-services.sh ./scripts/fuzz.sh
+
 .PHONY: check
 check: ## Check format, lint, modules and generated files
 	./scripts/check.sh
