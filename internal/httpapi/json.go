@@ -106,7 +106,11 @@ func (p *reader) value(path string, depth int) (any, error) {
 	return object, err
 }
 
+// join is where a name stands. An empty one is shown as such: an empty path is the body's.
 func join(path, name string) string {
+	if name == "" {
+		name = `""`
+	}
 	if path == "" {
 		return name
 	}
