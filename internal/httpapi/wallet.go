@@ -237,7 +237,7 @@ func (s *server) statement(ctx context.Context, w http.ResponseWriter, c *call, 
 
 // harmless keeps spreadsheets from taking a text for a formula.
 func harmless(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
+	if s != "" && strings.ContainsRune("=+-@\t\r\n", rune(s[0])) {
 		return "'" + s
 	}
 	return s
