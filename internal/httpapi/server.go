@@ -110,6 +110,7 @@ func routed(c Config) *server {
 	s.addVolumes()
 	s.addWallet()
 	s.addEvents()
+	s.addTerminal()
 	s.addAccount()
 	s.addService()
 	return s
