@@ -26,6 +26,13 @@ ROUNDS ?= 500
 crash: ## Kill the server ROUNDS times on each engine and audit what is left
 	./scripts/with-services.sh go test ./test/crash -run '^TestCrash$$' -count=1 -v -timeout 3h -rounds $(ROUNDS)
 
+.PHONY: properties
+CHECKS ?= 1000
+STEPS ?= 60
+properties: ## Run the property tests of money, jobs and lifecycles for long: CHECKS cases of STEPS steps
+	for room in wallet meter volume deployment; do ./scripts/with-services.sh go test ./internal/$$room -run 'AsTheModelSays|AgreeInTheEnd|ObviousCode|NoOrder|LifeAlone' \
+		-count=1 -timeout 3h -rapid.checks=$(CHECKS) -rapid.steps=$(STEPS) || exit 1; done
+
 .PHONY: check
 check: ## Check format, lint, modules and generated files
 	./scripts/check.sh

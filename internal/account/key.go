@@ -67,6 +67,14 @@ type Key struct {
 	// LastUsedAt may lag behind by as long as FlushLastUse is not called.
 	LastUsedAt *time.Time `json:"lastUsedAt" doc:"When it was last used, up to a minute behind; null for never."`
 	CreatedAt  time.Time  `json:"createdAt" doc:"When it was made."`
+	// CreatedBy is nil for a key that the operator made.
+	CreatedBy *Creator `json:"createdBy" doc:"Who made it; null for the operator. When that person leaves the account, the key is revoked."`
+}
+
+// Creator is the person who made something.
+type Creator struct {
+	ID    id.ID  `json:"id" doc:"Id of the person, usr_…"`
+	Email string `json:"email" doc:"Their e-mail address."`
 }
 
 // Allows tells whether the key has the scope.
@@ -86,6 +94,8 @@ type KeyRequest struct {
 	// AllowedNetworks are at most 32 addresses or CIDR networks; none is from anywhere.
 	AllowedNetworks []string
 	Limits          LimitOverrides
+	// CreatedBy is nil where the operator makes the key.
+	CreatedBy *Creator
 }
 
 // KeyUpdate says what of a key shall change; nil leaves as it is.
@@ -109,6 +119,7 @@ func (s *Service) CreateKey(ctx context.Context, tx *db.Tx, account id.ID, req K
 	k := Key{
 		ID: s.c.IDs.New(id.APIKey), Account: account, Name: req.Name, Scopes: c.scopes(req.Scopes), AllowedNetworks: c.networks(req.AllowedNetworks),
 		ExpiresAt: c.expiry(req.ExpiresAt, tx.Now), Limits: c.limits(req.Limits), CreatedAt: tx.Now,
+		CreatedBy: req.CreatedBy,
 	}
 	if err := fault.Invalid(c.faults).OrNil(); err != nil {
 		return Key{}, "", err

@@ -5,21 +5,25 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/audit"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/migrate"
 	"github.com/billetcloud/billet/internal/db/postgres"
 	"github.com/billetcloud/billet/internal/db/sqlite"
 	"github.com/billetcloud/billet/internal/event"
+	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/secret"
 	"github.com/billetcloud/billet/internal/wallet"
 )
 
@@ -29,9 +33,11 @@ type Operator struct {
 	IDs      *id.Maker
 	Clock    clock.Clock
 	Accounts *account.Service
+	Audit    *audit.Log
 	Wallet   *wallet.Ledger
 	Jobs     *job.Queue
 	Events   *event.Log
+	Findings *finding.Service
 
 	simulated *clock.Simulated // nil where the clock is the system's
 }
@@ -42,7 +48,10 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 		return nil, fmt.Errorf("make the data directory: %w", err)
 	}
 	o := &Operator{}
-	var err error
+	secrets, err := openSecrets(c)
+	if err != nil {
+		return nil, err
+	}
 	if o.Clock, o.simulated, err = loadClock(c.DataDir, c.Sim); err != nil {
 		return nil, err
 	}
@@ -58,12 +67,30 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 		return nil, errors.Join(err, o.DB.Close())
 	}
 	o.IDs = id.NewMaker(o.Clock, rand.Reader)
-	o.Accounts = account.New(account.Config{DB: o.DB, IDs: o.IDs, Rand: rand.Reader, Clock: o.Clock})
+	o.Accounts = account.New(account.Config{DB: o.DB, IDs: o.IDs, Rand: rand.Reader, Clock: o.Clock, Real: time.Now, Secrets: secrets})
+	o.Audit = audit.New(o.IDs)
 	o.Jobs, o.Events = job.NewQueue(o.IDs), event.New(o.IDs)
 	o.Wallet = wallet.New(wallet.Config{DB: o.DB, IDs: o.IDs, Turned: func(ctx context.Context, tx *db.Tx, of id.ID) error {
 		return o.Jobs.Enqueue(ctx, tx, meter.KindArrears, of, tx.Now) // whatever ended the debt, a credit, a refund or a release, is told at once
 	}})
+	log := c.Log
+	if log == nil { // a verb answers on its output alone
+		log = slog.New(slog.DiscardHandler)
+	}
+	o.Findings = finding.New(finding.Config{IDs: o.IDs, Jobs: o.Jobs, Log: log, Policy: finding.Policy{EndUnowned: c.UnownedMachines == "end", Grace: c.UnownedGrace}})
 	return o, nil
+}
+
+// openSecrets takes the key that was given, which replicas must share, or else the one in the data directory.
+func openSecrets(c Config) (*secret.Box, error) {
+	if c.SecretKey == "" {
+		return secret.Open(c.DataDir)
+	}
+	b, err := secret.Parse(c.SecretKey)
+	if err != nil {
+		return nil, fmt.Errorf("BILLET_SECRET_KEY: %w", err)
+	}
+	return b, nil
 }
 
 // Close closes the database.

@@ -90,6 +90,7 @@ func (s storer) VolumePricing(context.Context) ([]provider.VolumePricing, error)
 func (s storer) CreateVolume(context.Context, provider.VolumeRequest) (provider.Volume, error) {
 	return provider.Volume{}, nil
 }
+func (s storer) Volumes(context.Context) ([]provider.Volume, error) { return nil, nil }
 func (s storer) Volume(context.Context, id.ID) (provider.Volume, error) {
 	return provider.Volume{}, nil
 }

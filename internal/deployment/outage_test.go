@@ -58,7 +58,10 @@ func TestAProviderThatDoesNotEndAMachineIsAskedEverMoreSeldom(t *testing.T) {
 		"it does not answer": {func(p *trouble) { p.terminate = &provider.Error{Kind: provider.KindUnavailable} }, 60, 140, 10 * time.Minute},
 		"it is never done": {func(p *trouble) {
 			p.terminate = &provider.Error{Kind: provider.KindNotFound} // which the machine's state belies
-			p.machine = func(m provider.Machine) (provider.Machine, error) { m.State = provider.MachineTerminating; return m, nil }
+			p.machine = func(m provider.Machine) (provider.Machine, error) {
+				m.State = provider.MachineTerminating
+				return m, nil
+			}
 		}, 60, 800, 10 * time.Minute},
 		"it says next year": {func(p *trouble) {
 			p.terminate = &provider.Error{Kind: provider.KindRejected, RetryAfter: 365 * 24 * time.Hour}
@@ -154,7 +157,7 @@ func TestAPlannedEndNeedsNoProvider(t *testing.T) {
 		r.must(err)
 		without := deployment.New(deployment.Config{
 			DB: r.db, IDs: r.ids, Clock: r.clock, Log: slog.New(slog.DiscardHandler), Catalog: r.catalog, SSHKeys: r.keys, Volumes: r.volumes, Wallet: r.wallet,
-			Meter: r.meter, Events: r.events, Jobs: job.NewQueue(r.ids), Providers: provider.NewSet(), Probe: deployment.ProbeSSH,
+			Meter: r.meter, Events: r.events, Findings: r.findings, Jobs: job.NewQueue(r.ids), Providers: provider.NewSet(), Probe: deployment.ProbeSSH,
 		})
 		r.clock.Advance(30 * time.Minute)
 		if _, err := without.Reconcile(t.Context(), d.ID); err != nil {

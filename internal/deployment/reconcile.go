@@ -225,8 +225,10 @@ func (s *Service) alive(ctx context.Context, p provider.Provider, x row) (job.Ou
 	}
 	moved := false
 	switch {
-	case err != nil, m.State == provider.MachineLost, m.State == provider.MachineGone, m.State == provider.MachineFailed:
-		return s.interrupt(ctx, x, orText(m.Detail, "The provider took the machine back."))
+	case err != nil, m.State == provider.MachineGone:
+		return s.interrupt(ctx, x, orText(m.Detail, "The provider took the machine back."), true)
+	case m.State == provider.MachineLost, m.State == provider.MachineFailed:
+		return s.interrupt(ctx, x, orText(m.Detail, "The provider took the machine back."), false)
 	case m.State == provider.MachineOff && x.Status == StatusRunning:
 		moved, err = true, s.change(ctx, &x, CauseSwitchedOff, "", func(context.Context, *db.Tx, *row) error { return nil })
 	case m.State == provider.MachineReady && x.Status == StatusStopped:
@@ -298,13 +300,19 @@ func (s *Service) carryOut(ctx context.Context, p provider.Provider, x *row) err
 	})
 }
 
-// interrupt ends what the provider took back: the unused part of the hour comes back, whichever hour it is.
-func (s *Service) interrupt(ctx context.Context, x row, reason string) (job.Outcome, error) {
+// interrupt ends what the provider took back: the unused part of the hour comes back, whichever hour it is. A machine that
+// the provider does not even know any more is told to the operator.
+func (s *Service) interrupt(ctx context.Context, x row, reason string, unknown bool) (job.Outcome, error) {
 	err := s.change(ctx, &x, CauseLost, reason, func(ctx context.Context, tx *db.Tx, x *row) error {
 		now := tx.Now.Truncate(time.Second)
 		x.BilledUntil = &now
 		if _, err := s.c.Meter.Stop(ctx, tx, x.ID, now, meter.CurrentHour); err != nil {
 			return err
+		}
+		if unknown {
+			if err := s.c.Findings.Raise(ctx, tx, x.Provider, lostMachine(*x)); err != nil {
+				return err
+			}
 		}
 		return s.c.Volumes.DetachAll(ctx, tx, x.ID)
 	})
@@ -434,6 +442,9 @@ func (s *Service) changeIn(ctx context.Context, tx *db.Tx, x *row, cause Cause, 
 		return err
 	}
 	x.Status, x.StatusCause, x.StatusReason = to, cause, nil
+	if x.endingSince == nil && (to == StatusTerminating || to.Final()) {
+		x.endingSince = &tx.Now
+	}
 	if reason != "" {
 		x.StatusReason = &reason
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/event"
 	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/meter"
@@ -45,6 +46,7 @@ type Config struct {
 	Wallet    *wallet.Ledger
 	Meter     *meter.Meter
 	Events    *event.Log
+	Findings  *finding.Service
 	Jobs      *job.Queue
 	Providers *provider.Set
 	// Probe tells whether SSH answers at host:port; ProbeSSH outside tests.
@@ -57,7 +59,7 @@ type Service struct{ c Config }
 // New returns a Service. It panics when a field is missing.
 func New(c Config) *Service {
 	if c.DB == nil || c.IDs == nil || c.Clock == nil || c.Log == nil || c.Catalog == nil || c.SSHKeys == nil || c.Volumes == nil ||
-		c.Wallet == nil || c.Meter == nil || c.Events == nil || c.Jobs == nil || c.Providers == nil || c.Probe == nil {
+		c.Wallet == nil || c.Meter == nil || c.Events == nil || c.Findings == nil || c.Jobs == nil || c.Providers == nil || c.Probe == nil {
 		panic("deployment: New needs every field of its Config")
 	}
 	return &Service{c}
@@ -146,6 +148,11 @@ func insufficient(hour, available money.Micros) error {
 		e.Message = fmt.Sprintf("Insufficient balance. The first hour costs %s and %s is available; add money or choose a cheaper offer.", hour, available)
 	}
 	return e
+}
+
+// CountByStatus returns how many deployments of all accounts have each status that any has. It is for the operator.
+func (s *Service) CountByStatus(ctx context.Context, r db.Reader) (map[Status]int64, error) {
+	return countByStatus(ctx, r)
 }
 
 // Filter narrows a list; zero fields do not.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/fault"
 )
 
@@ -41,7 +42,10 @@ func (s *server) admit(ctx context.Context, w http.ResponseWriter, c *call) erro
 // mayCall tells whether who was found out may make this call.
 func (s *server) mayCall(c *call) error {
 	if c.key == nil {
-		return s.sameSite(c.request)
+		if err := s.sameSite(c.request); err != nil {
+			return err
+		}
+		return c.roleAllows()
 	}
 	if !c.key.Allows(c.route.scope) {
 		return &fault.Error{
@@ -86,16 +90,17 @@ func (s *server) admitKey(ctx context.Context, c *call) error {
 	return nil
 }
 
+// admitPerson takes the session of the cookie. What only the operator may do is asked of c.person.Operator.
 func (s *server) admitPerson(ctx context.Context, c *call) error {
 	cookie, err := c.request.Cookie(sessionCookie)
 	if err != nil || cookie.Value == "" {
 		return fault.New(fault.SignInRequired, "Sign in first: this call takes no API key, only a session (POST /api/v1/account/sessions).")
 	}
-	p, err := s.c.Accounts.PersonOf(ctx, s.c.DB, cookie.Value)
+	n, err := s.c.Accounts.SessionOf(ctx, s.c.DB, cookie.Value)
 	if err != nil {
 		return err
 	}
-	c.person, c.account, c.token = &p, p.Account, cookie.Value
+	c.session, c.person, c.account, c.token = &n, &n.Person, n.Account, cookie.Value
 	return nil
 }
 
@@ -146,4 +151,17 @@ func (s *server) secure(r *http.Request) bool {
 		return false
 	}
 	return s.trusted(peer(r))
+}
+
+// roleAllows checks the route's scope against the person's role in the session's account, as a key's scopes are checked.
+func (c *call) roleAllows() error {
+	if c.route.scope == "" || c.session.Role.Allows(c.route.scope) {
+		return nil
+	}
+	with := account.RolesWith(c.route.scope)
+	return &fault.Error{
+		Code:    fault.InsufficientScope,
+		Message: "Your role in this account is " + string(c.session.Role) + ". This needs one of: " + strings.Join(texts(with), ", ") + ". Ask an owner or admin of the account.",
+		Details: map[string]any{"requiredScope": c.route.scope, "role": c.session.Role, "roles": with},
+	}
 }

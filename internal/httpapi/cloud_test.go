@@ -2,6 +2,8 @@ package httpapi
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -123,6 +125,12 @@ func (c *cloud) change(reference id.ID, f func(*provider.Volume)) (provider.Volu
 
 func (c *cloud) Volume(_ context.Context, reference id.ID) (provider.Volume, error) {
 	return c.change(reference, func(*provider.Volume) {})
+}
+
+func (c *cloud) Volumes(context.Context) ([]provider.Volume, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Collect(maps.Values(c.volumes)), nil
 }
 
 func (c *cloud) GrowVolume(_ context.Context, reference id.ID, size int64) error {

@@ -24,8 +24,8 @@ const (
 // limitHeader is there once a request was counted.
 const limitHeader = "X-RateLimit-Limit"
 
-// personLimits are a signed-in person's: the dashboard shows several lists at once and looks again every few seconds.
-var personLimits = account.Limits{Read: 300, Write: 60, Deploy: 5}
+// sessionLimits are a session's: the dashboard shows several lists at once and looks again every few seconds.
+var sessionLimits = account.Limits{Read: 600, Write: 120, Deploy: 5}
 
 // take counts the request in a bucket and writes the three headers. The error is RATE_LIMIT_EXCEEDED when the bucket is
 // empty.
@@ -71,13 +71,13 @@ func (s *server) takeAddress(ctx context.Context, w http.ResponseWriter, r *http
 	return s.take(ctx, w, "address/"+network, addressLimit)
 }
 
-// takeCaller counts the request for the key or person that made it.
+// takeCaller counts the request for the key or session that made it.
 func (s *server) takeCaller(ctx context.Context, w http.ResponseWriter, c *call) error {
-	bucket, limits := "", personLimits
+	bucket, limits := "", sessionLimits
 	if c.key != nil {
 		bucket, limits = "key/"+string(c.key.ID), c.key.Limits
 	} else {
-		bucket = "person/" + string(c.person.ID)
+		bucket = "session/" + string(c.session.ID)
 	}
 	switch {
 	case c.route.deploy:

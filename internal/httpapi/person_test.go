@@ -17,7 +17,7 @@ func TestSessions(t *testing.T) {
 	if !strings.Contains(string(me.body), `"name":"Ada"`) {
 		t.Errorf("%s", me.body)
 	}
-	same(t, "Limit", me.header.Get("X-RateLimit-Limit"), personLimits.Read)
+	same(t, "Limit", me.header.Get("X-RateLimit-Limit"), sessionLimits.Read)
 	// The dashboard uses the same calls as everyone else.
 	w.want(200, tenant{}, "GET", Base+"/wallet", nil, cookie)
 	k := w.want(201, tenant{}, "POST", Base+"/ssh-keys", map[string]string{"name": "a", "publicKey": publicKey(t)}, cookie, site)

@@ -5,9 +5,11 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/audit"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
@@ -17,6 +19,7 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/idempotency"
 	"github.com/billetcloud/billet/internal/meter"
+	"github.com/billetcloud/billet/internal/oidc"
 	"github.com/billetcloud/billet/internal/ratelimit"
 	"github.com/billetcloud/billet/internal/sshkey"
 	"github.com/billetcloud/billet/internal/volume"
@@ -46,6 +49,7 @@ type Config struct {
 	Limiter  ratelimit.Limiter
 
 	Accounts    *account.Service
+	Audit       *audit.Log
 	Catalog     *catalog.Catalog
 	SSHKeys     *sshkey.Service
 	Wallet      *wallet.Ledger
@@ -60,6 +64,12 @@ type Config struct {
 
 	// TrustedProxies may say in X-Forwarded-For and X-Forwarded-Proto for whom they speak; none by default.
 	TrustedProxies []netip.Prefix
+	// PublicURL is where browsers reach this server, without a path; nil where only the request tells. Passkeys and links are made for it.
+	PublicURL *url.URL
+	// OIDC is the identity provider that people may sign in with; nil for none. It needs a PublicURL.
+	OIDC *oidc.Client
+	// DemoEmail tells the sign-in page with what address to try it, "" for none; may be nil.
+	DemoEmail func() string
 	// Elsewhere serves GETs of paths that are neither below /api nor this package's own: the dashboard's. It returns false, having
 	// written nothing, for what it does not have, which is NOT_FOUND then; so is everything where it is nil.
 	Elsewhere func(http.ResponseWriter, *http.Request) bool
@@ -82,7 +92,7 @@ func New(c Config) http.Handler { return newServer(c) }
 
 func newServer(c Config) *server {
 	if c.DB == nil || c.IDs == nil || c.Clock == nil || c.Real == nil || c.Log == nil || c.Registry == nil || c.Limiter == nil ||
-		c.Accounts == nil || c.Catalog == nil || c.SSHKeys == nil || c.Wallet == nil || c.Meter == nil || c.Volumes == nil ||
+		c.Accounts == nil || c.Audit == nil || c.Catalog == nil || c.SSHKeys == nil || c.Wallet == nil || c.Meter == nil || c.Volumes == nil ||
 		c.Deployments == nil || c.Events == nil || c.Idempotency == nil || c.Version == "" {
 		panic("httpapi: New needs every field of its Config")
 	}
@@ -109,9 +119,15 @@ func routed(c Config) *server {
 	s.addSSHKeys()
 	s.addVolumes()
 	s.addWallet()
+	s.addSessions()
+	s.addMe()
+	s.addFactors()
+	s.addOIDC()
+	s.addPeople()
+	s.addAPIKeys()
+	s.addAudit()
 	s.addEvents()
 	s.addTerminal()
-	s.addAccount()
 	s.addService()
 	return s
 }

@@ -27,8 +27,13 @@ const (
 	Account     Kind = "acc"
 	Person      Kind = "usr"
 	Session     Kind = "ses"
+	Invitation  Kind = "inv"
+	Passkey     Kind = "psk"
+	Challenge   Kind = "chl"
+	Audit       Kind = "aud"
 	Job         Kind = "job"
 	Request     Kind = "req"
+	Finding     Kind = "fnd"
 )
 
 // MaxLength is the most characters that Valid accepts.

@@ -157,3 +157,22 @@ func ListFailing(ctx context.Context, r db.Reader) ([]Failing, error) {
 	}
 	return out, rows.Err()
 }
+
+// CountFailing returns how many jobs of each kind failed when they last ran.
+func CountFailing(ctx context.Context, r db.Reader) (map[Kind]int64, error) {
+	rows, err := r.Query(ctx, `SELECT kind, COUNT(*) FROM job WHERE failures > 0 GROUP BY kind`)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	out := map[Kind]int64{}
+	for rows.Next() {
+		var k Kind
+		var n int64
+		if err := rows.Scan(&k, &n); err != nil {
+			return nil, err
+		}
+		out[k] = n
+	}
+	return out, rows.Err()
+}

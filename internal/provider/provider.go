@@ -52,6 +52,8 @@ type VolumeProvider interface {
 	CreateVolume(ctx context.Context, request VolumeRequest) (Volume, error)
 	// Volume returns the volume with that reference; KindNotFound where there is none.
 	Volume(ctx context.Context, reference id.ID) (Volume, error)
+	// Volumes returns every volume that the account at the provider has and that is not gone.
+	Volumes(ctx context.Context) ([]Volume, error)
 	// GrowVolume makes the volume larger. A size that it has already is success.
 	GrowVolume(ctx context.Context, reference id.ID, sizeGB int64) error
 	// DeleteVolume deletes the volume and its files. A volume that is gone is success; one that is attached is KindRejected.
@@ -198,7 +200,9 @@ type VolumeRequest struct {
 
 // Volume is the provider's side of a volume.
 type Volume struct {
-	ID        string
+	// ID is the provider's own name for it.
+	ID string
+	// Reference is the volume id that CreateVolume was given; "" for a volume that is not ours.
 	Reference id.ID
 	// Ready tells that the volume can be attached.
 	Ready bool

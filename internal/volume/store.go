@@ -165,3 +165,61 @@ func attachedTo(ctx context.Context, r db.Reader, deployments []id.ID) (map[id.I
 	}
 	return out, nil
 }
+
+// liveAt returns the provider's volumes that exist or are coming into being, or going.
+func liveAt(ctx context.Context, r db.Reader, provider string) ([]id.ID, error) {
+	rows, err := r.Query(ctx, `SELECT id FROM volume WHERE provider = $1 AND status NOT IN ('failed', 'deleted')`, provider)
+	return scanIDs(rows, err)
+}
+
+// byID returns those of the volumes that there are, by id.
+func byID(ctx context.Context, r db.Reader, volumes []id.ID) (map[id.ID]record, error) {
+	const lookedUp = 100
+	out := map[id.ID]record{}
+	for len(volumes) > 0 {
+		chunk := volumes[:min(lookedUp, len(volumes))]
+		volumes = volumes[len(chunk):]
+		args := make([]any, len(chunk))
+		for i, v := range chunk {
+			args[i] = v
+		}
+		found, err := query(ctx, r, `WHERE id IN `+db.In(1, len(args)), args...)
+		if err != nil {
+			return nil, err
+		}
+		for _, v := range found {
+			out[v.id] = v
+		}
+	}
+	return out, nil
+}
+
+// reopen has ended volumes deleted upstream once more, and returns those that there are.
+func reopen(ctx context.Context, tx *db.Tx, provider string, volumes []id.ID) ([]id.ID, error) {
+	if len(volumes) == 0 {
+		return nil, nil
+	}
+	args := []any{db.Micros(tx.Now), provider}
+	for _, v := range volumes {
+		args = append(args, v)
+	}
+	rows, err := tx.Query(ctx, `UPDATE volume SET clean_until = $1, changes = changes + 1
+		WHERE provider = $2 AND status IN ('failed', 'deleted') AND clean_until IS NULL AND id IN `+db.In(3, len(volumes))+` RETURNING id`, args...)
+	return scanIDs(rows, err)
+}
+
+func scanIDs(rows *sql.Rows, err error) ([]id.ID, error) {
+	if err != nil {
+		return nil, fmt.Errorf("list volumes: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	var out []id.ID
+	for rows.Next() {
+		var v id.ID
+		if err := rows.Scan(&v); err != nil {
+			return nil, err
+		}
+		out = append(out, v)
+	}
+	return out, rows.Err()
+}

@@ -9,6 +9,7 @@ import (
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/event"
 	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/meter"
@@ -77,6 +78,7 @@ type Config struct {
 	Wallet    *wallet.Ledger
 	Providers *provider.Set
 	Events    *event.Log
+	Findings  *finding.Service
 	Jobs      *job.Queue
 }
 
@@ -86,7 +88,7 @@ type Service struct{ c Config }
 // New returns a Service. It panics when a field is missing.
 func New(c Config) *Service {
 	if c.DB == nil || c.IDs == nil || c.Clock == nil || c.Log == nil || c.Catalog == nil || c.Meter == nil || c.Wallet == nil ||
-		c.Providers == nil || c.Events == nil || c.Jobs == nil {
+		c.Providers == nil || c.Events == nil || c.Findings == nil || c.Jobs == nil {
 		panic("volume: New needs every field of its Config")
 	}
 	return &Service{c}

@@ -48,7 +48,7 @@ func (w *worker) run() {
 
 // think is a tenant's pause between two requests.
 func (w *worker) think() {
-	pause := time.NewTimer(time.Duration(w.rng.Int64N(int64(12*time.Millisecond))))
+	pause := time.NewTimer(time.Duration(w.rng.Int64N(int64(12 * time.Millisecond))))
 	defer pause.Stop()
 	select {
 	case <-pause.C:
