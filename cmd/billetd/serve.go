@@ -45,6 +45,8 @@ With --sim it sells simulated machines, each a real SSH endpoint on this machine
 	f.BoolVar(&h.c.Demo, "demo", false, "make a demo account once, and write demo.json in the data directory")
 	f.DurationVar(&h.c.ArrearsGrace, "arrears-grace", h.c.ArrearsGrace, "how long deployments go on when the money is used up")
 	f.DurationVar(&h.c.ArrearsKeepVolumes, "arrears-keep-volumes", h.c.ArrearsKeepVolumes, "how long volumes are kept then")
+	f.StringVar(&h.c.UnownedMachines, "unowned-machines", h.c.UnownedMachines, "end: machines with one of our ids that nobody here has are ended; report: an operator decides. Where two Billets share a provider's account, both need report")
+	f.DurationVar(&h.c.UnownedGrace, "unowned-grace", h.c.UnownedGrace, "how long such machines are left alone before they are ended")
 	f.StringVar(&h.c.Markup, "markup", "", `percent above the provider's price: "10", or by provider "voltage-park=12.5,northgrid=8"`)
 	f.StringVar(&h.c.TrustedProxies, "trusted-proxies", "", "networks whose X-Forwarded-For is believed, comma-separated")
 	f.StringVar(&h.c.PublicURL, "public-url", "", "where browsers reach the server, such as https://gpu.example.com; passkeys and invitations need it")

@@ -11,7 +11,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/arrears"
+	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
 )
@@ -36,6 +38,10 @@ type Config struct {
 	Demo bool
 	// ArrearsGrace and ArrearsKeepVolumes say how long deployments and volumes outlast the money.
 	ArrearsGrace, ArrearsKeepVolumes time.Duration
+	// UnownedMachines says what becomes of machines with one of our ids that nobody here has: "end" or "report"; UnownedGrace is how
+	// long they are left alone before they are ended.
+	UnownedMachines string
+	UnownedGrace    time.Duration
 	// Markup is what tenants pay above the provider's price: "10" for ten per cent everywhere, or by provider
 	// as "voltage-park=12.5,northgrid=8".
 	Markup string
@@ -58,6 +64,7 @@ func Default() Config {
 	return Config{
 		Listen: "127.0.0.1:8080", MetricsListen: "127.0.0.1:9464", DataDir: "./data", SimMachines: "ssh",
 		ArrearsGrace: arrears.DefaultGrace, ArrearsKeepVolumes: arrears.DefaultKeepVolumes,
+		UnownedMachines: "end", UnownedGrace: finding.DefaultGrace,
 	}
 }
 
@@ -89,6 +96,12 @@ func (c Config) check() error {
 	}
 	if c.ArrearsGrace < 0 || c.ArrearsKeepVolumes < c.ArrearsGrace {
 		errs = append(errs, errors.New("--arrears-keep-volumes must not be shorter than --arrears-grace, which must not be negative"))
+	}
+	if c.UnownedMachines != "end" && c.UnownedMachines != "report" {
+		errs = append(errs, errors.New("--unowned-machines must be end or report"))
+	}
+	if c.UnownedGrace < 0 {
+		errs = append(errs, errors.New("--unowned-grace must not be negative"))
 	}
 	if _, err := parseNetworks(c.TrustedProxies); err != nil {
 		errs = append(errs, fmt.Errorf("--trusted-proxies: %w", err))
@@ -150,15 +163,11 @@ func parseNetworks(s string) ([]netip.Prefix, error) {
 		if part == "" {
 			continue
 		}
-		p, err := netip.ParsePrefix(part)
-		if err != nil {
-			a, err := netip.ParseAddr(part)
-			if err != nil {
-				return nil, fmt.Errorf("%q is neither a network such as 10.0.0.0/8 nor an address", part)
-			}
-			p = netip.PrefixFrom(a, a.BitLen())
+		p, ok := account.ParseNetwork(part)
+		if !ok {
+			return nil, fmt.Errorf("%q is neither a network such as 10.0.0.0/8 nor an address", part)
 		}
-		out = append(out, p.Masked())
+		out = append(out, p)
 	}
 	return out, nil
 }

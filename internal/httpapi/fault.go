@@ -39,7 +39,7 @@ var codes = []struct {
 	{fault.Conflict, http.StatusConflict, "The present state does not allow it: a name that is taken, termination protection, a price above `maxHourlyPrice`."},
 	{fault.OfferUnavailable, http.StatusConflict, "The offer cannot be had now."},
 	{fault.IdempotencyKeyReused, http.StatusConflict, "The Idempotency-Key was used for another request."},
-	{fault.RequestTooLarge, http.StatusRequestEntityTooLarge, "The body is larger than 1 MiB."},
+	{fault.RequestTooLarge, http.StatusRequestEntityTooLarge, "The body is larger than 1 MiB, or the headers are larger than 64 KiB."},
 	{fault.UnsupportedMediaType, http.StatusUnsupportedMediaType, "The body is not `application/json`."},
 	{fault.RateLimitExceeded, http.StatusTooManyRequests, "Too many requests in this minute; see `Retry-After`."},
 	{fault.Internal, http.StatusInternalServerError, "A fault of ours; `details.requestId` names it in our log."},
