@@ -185,7 +185,7 @@ func TestAnotherTenantsThingsAreNotThere(t *testing.T) {
 	paths, _ := documented(t)
 	tried := 0
 	for path, item := range paths {
-		if !strings.Contains(path, "{id}") {
+		if !strings.Contains(path, "{id}") || strings.HasPrefix(path, OperatorBase) {
 			continue
 		}
 		before, after, _ := strings.Cut(path, "/{id}")
@@ -326,7 +326,12 @@ const goodPassword = "a long enough password"
 // person makes a person with that role in the tenant's account.
 func (w *world) person(who tenant, role account.Role, email string) account.Person {
 	w.t.Helper()
-	n, err := w.c.Accounts.Prepare(w.t.Context(), account.PersonRequest{Email: email, Password: goodPassword})
+	return w.newPerson(who, role, account.PersonRequest{Email: email, Password: goodPassword})
+}
+
+func (w *world) newPerson(who tenant, role account.Role, r account.PersonRequest) account.Person {
+	w.t.Helper()
+	n, err := w.c.Accounts.Prepare(w.t.Context(), r)
 	if err != nil {
 		w.t.Fatal(err)
 	}
