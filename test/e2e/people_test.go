@@ -131,6 +131,11 @@ func TestPeople(t *testing.T) {
 			}
 		}
 
+		s.Run("person", "set-operator", "--email", made.Email, "--revoke")
+		if a := s.Call("", "GET", "=/api/v1/operator/accounts", nil, "Cookie", ada.cookie); a.Status != 403 {
+			t.Errorf("who is an operator no longer still sees the accounts: %d %s", a.Status, a.Body)
+		}
+
 		// The operator helps who is locked out.
 		s.Run("person", "reset-factors", "--email", made.Email)
 		if out := s.RunWith("the password that I chose\n", "person", "set-password", "--email", made.Email, "--password-stdin"); strings.Contains(out, "chose") {
