@@ -13,7 +13,8 @@ run: build ## Build, then serve with the simulator and a demo account
 	./bin/billetd serve --sim --demo
 
 .PHONY: build
-build: ## Build bin/billetd and bin/billet
+build: ## Build bin/billetd and bin/billet, with the web pages where Node.js is there
+	./scripts/web.sh
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/billetd ./cmd/billet
 
 .PHONY: test
@@ -31,6 +32,11 @@ STEPS ?= 60
 properties: ## Run the property tests of money, jobs and lifecycles for long: CHECKS cases of STEPS steps
 	for room in wallet meter volume deployment; do ./scripts/with-services.sh go test ./internal/$$room -run 'AsTheModelSays|AgreeInTheEnd|ObviousCode|NoOrder|LifeAlone' \
 		-count=1 -timeout 3h -rapid.checks=$(CHECKS) -rapid.steps=$(STEPS) || exit 1; done
+
+.PHONY: fuzz
+export FUZZTIME FUZZ
+fuzz: ## Fuzz every parser, and the API over HTTP on both engines, for FUZZTIME each; FUZZ=name for some of them
+	./scripts/with-services.sh ./scripts/fuzz.sh
 
 .PHONY: check
 check: ## Check format, lint, modules and generated files
@@ -50,4 +56,4 @@ vuln: ## Look for known vulnerabilities (asks the Go vulnerability database)
 
 .PHONY: clean
 clean: ## Remove what was built; ./data stays
-	rm -rf bin
+	rm -rf bin internal/dashboard/dist

@@ -18,6 +18,7 @@ import (
 	"github.com/billetcloud/billet/internal/arrears"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/dashboard"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/finding"
@@ -47,6 +48,8 @@ const (
 	flushTime = 5 * time.Second
 	// rereadEvery is how often the catalogue is compared with what other replicas wrote.
 	rereadEvery = 3 * time.Second
+	// lookEvery is how often another replica's events are looked for, for the streams of this one.
+	lookEvery = time.Second
 	// flushEvery is how often the last uses of API keys are written.
 	flushEvery = 30 * time.Second
 	// firstAnswer is how long Run waits for a first provider before it listens.
@@ -158,6 +161,7 @@ func (a *App) build(ctx context.Context) error {
 		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Real: time.Now, Log: log, Registry: a.metrics, Limiter: limiter, Accounts: a.Accounts, Audit: a.Audit, Catalog: a.catalog, SSHKeys: keys,
 		Wallet: a.Wallet, Meter: m, Volumes: volumes, Deployments: deployments, Events: a.Events, Findings: a.Findings, Operator: a.Desk, Idempotency: answers, Version: c.Version, TrustedProxies: proxies,
 		PublicURL: public, OIDC: identity, DemoEmail: func() string { return a.demoEmail },
+		Elsewhere: dashboard.New().Serve,
 	})
 	a.metrics.MustRegister(newGauges(a.DB, log, a.Findings, deployments))
 	a.begin = []func(context.Context) error{a.catalog.Start, deployments.StartWatching, volumes.StartWatching, a.startPurge}
@@ -235,6 +239,7 @@ type Started struct {
 
 // Run serves until the context ends, then stops in order. started is called once, when the server answers.
 func (a *App) Run(ctx context.Context, started func(Started)) error {
+	SetMemory()
 	l, err := net.Listen("tcp", a.c.Listen)
 	if err != nil {
 		return fmt.Errorf("listen: %w; is another server running? Choose another --listen", err)
@@ -290,6 +295,11 @@ func (a *App) Run(ctx context.Context, started func(Started)) error {
 	wg.Go(func() { a.runner.Run(background) })
 	wg.Go(func() { every(background, rereadEvery, a.c.Log, "reread the catalogue", a.catalog.Load) })
 	wg.Go(func() { every(background, flushEvery, a.c.Log, "write last uses", a.Accounts.FlushLastUse) })
+	if a.DB.Engine() == db.Postgres {
+		wg.Go(func() {
+			every(background, lookEvery, a.c.Log, "look for other replicas' events", func(ctx context.Context) error { return a.Events.Look(ctx, a.DB) })
+		})
+	}
 	a.awaitOffers(ctx)
 
 	failed := make(chan error, len(servers))

@@ -133,6 +133,7 @@ func TestAnEndThatDoesNotComeIsFound(t *testing.T) {
 			t.Fatalf("%+v", all)
 		}
 		r.park.set(func() { r.park.terminate = nil })
+		r.pass(30 * time.Minute) // whoever refuses is asked ever more seldom
 		r.await(a, d.ID, deployment.StatusTerminated)
 		r.pass(10 * time.Minute)
 		if all := r.found(); len(all) != 1 || all[0].State != finding.StateEnded {

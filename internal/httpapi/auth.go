@@ -36,6 +36,11 @@ func (s *server) admit(ctx context.Context, w http.ResponseWriter, c *call) erro
 	if err := s.takeCaller(ctx, w, c); err != nil {
 		return err
 	}
+	return s.mayCall(c)
+}
+
+// mayCall tells whether who was found out may make this call.
+func (s *server) mayCall(c *call) error {
 	if c.key == nil {
 		if err := s.sameSite(c.request); err != nil {
 			return err
@@ -59,6 +64,19 @@ func (s *server) admit(ctx context.Context, w http.ResponseWriter, c *call) erro
 		}
 	}
 	return nil
+}
+
+// still tells whether the caller of a call that goes on for long could make it again now: the key may be revoked
+// meanwhile, the session ended or turned to another account. It is not counted.
+func (s *server) still(ctx context.Context, c *call) error {
+	again := &call{request: c.request, route: c.route, id: c.id}
+	if err := s.admitKey(ctx, again); err != nil {
+		return err
+	}
+	if again.account != c.account {
+		return fault.New(fault.SignInRequired, "The session has been turned to another account.")
+	}
+	return s.mayCall(again)
 }
 
 func lacksOperator(scope account.Scope) error {

@@ -4,8 +4,6 @@ import (
 	"embed"
 	"net/http"
 	"time"
-
-	"github.com/billetcloud/billet/internal/fault"
 )
 
 //go:embed docs
@@ -36,9 +34,7 @@ func (s *server) file(path, media string, content []byte) {
 	s.mux.HandleFunc(path, func(plain http.ResponseWriter, r *http.Request) {
 		c, w := r.Context().Value(callKey{}).(*call), plain.(*recorder)
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			err := fault.New(fault.MethodNotAllowed, "%s is not possible here; GET, HEAD is.", shown(r.Method))
-			err.Details = map[string]any{"allow": "GET, HEAD"}
-			s.refuse(w, r, c, err)
+			s.refuseMethod(w, r, c)
 			return
 		}
 		if err := s.takeAddress(r.Context(), w, r, doorOpen); err != nil {

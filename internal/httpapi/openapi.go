@@ -32,6 +32,7 @@ const (
 	tagSSHKeys     = "SSH keys"
 	tagVolumes     = "Volumes"
 	tagWallet      = "Wallet"
+	tagEvents      = "Events"
 	tagAccount     = "Account"
 	tagOperator    = "Operator"
 	tagService     = "Service"
@@ -81,6 +82,7 @@ func newDocument(version string) *huma.OpenAPI {
 			{Name: tagSSHKeys, Description: "Public keys that may log in."},
 			{Name: tagVolumes, Description: "Storage that outlives deployments."},
 			{Name: tagWallet, Description: "Money: balance, statement, usage."},
+			{Name: tagEvents, Description: "What happens to the account's things, as it happens."},
 			{Name: tagAccount, Description: "Signing in, people and their roles, API keys, and the record of who did what. For people in a browser."},
 			{Name: tagOperator, Description: "For who runs this cloud: findings, accounts, providers, jobs, margins. For a signed-in operator, or a key with an operator's scope."},
 			{Name: tagService, Description: "Whether the server lives and is ready."},
@@ -131,7 +133,10 @@ func (s *server) add(o spec, in, out reflect.Type, isList bool, serve func(ctx c
 	}
 	read := newInput(registry, in)
 	read.anyQuery = o.anyQuery
-	rt := &route{spec: o, in: read, out: registry.Schema(out, true, o.id+"Result"), list: isList, serve: serve}
+	rt := &route{spec: o, in: read, list: isList, serve: serve}
+	if out != nil {
+		rt.out = registry.Schema(out, true, o.id+"Result")
+	}
 	m := s.paths[o.path]
 	if m == nil {
 		m = &methods{s: s, routes: map[string]*route{}}
@@ -185,7 +190,12 @@ func (s *server) operation(rt *route) *huma.Operation {
 	if rt.replayed() {
 		extra = append(extra, "Idempotent-Replayed")
 	}
-	for _, status := range append([]int{rt.status}, rt.also...) {
+	statuses := append([]int{rt.status}, rt.also...)
+	if rt.upgrade { // which has no body
+		statuses = nil
+		op.Responses["101"] = &huma.Response{Description: http.StatusText(http.StatusSwitchingProtocols)}
+	}
+	for _, status := range statuses {
 		more := extra
 		if status == http.StatusCreated && rt.door != doorOpen {
 			more = append(slices.Clone(extra), "Location")
@@ -203,6 +213,13 @@ func (s *server) operation(rt *route) *huma.Operation {
 		if slices.Contains(rt.codes(), c.code) {
 			byStatus[c.status] = append(byStatus[c.status], c.code)
 		}
+	}
+	if rt.stream {
+		op.Responses["200"].Content["text/event-stream"] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
+		op.Parameters = append(op.Parameters, &huma.Param{
+			Name: "Last-Event-ID", In: "header", Schema: &huma.Schema{Type: huma.TypeString},
+			Description: "Go on after this event. Browsers send it by themselves when they connect again.",
+		})
 	}
 	for status, list := range byStatus {
 		op.Responses[strconv.Itoa(status)] = &huma.Response{Ref: s.failureResponse(status, list)}

@@ -76,8 +76,9 @@ type Config struct {
 	OIDC *oidc.Client
 	// DemoEmail tells the sign-in page with what address to try it, "" for none; may be nil.
 	DemoEmail func() string
-	// Elsewhere serves the paths that are neither below /api nor this package's own, such as the dashboard's; NOT_FOUND where it is nil.
-	Elsewhere http.Handler
+	// Elsewhere serves GETs of paths that are neither below /api nor this package's own: the dashboard's. It returns false, having
+	// written nothing, for what it does not have, which is NOT_FOUND then; so is everything where it is nil.
+	Elsewhere func(http.ResponseWriter, *http.Request) bool
 }
 
 type server struct {
@@ -89,6 +90,7 @@ type server struct {
 	metrics     metrics
 	crossOrigin *http.CrossOriginProtection
 	timeout     time.Duration
+	streams     *streams
 }
 
 // New returns the handler of the whole API. It panics when a dependency is missing.
@@ -116,6 +118,7 @@ func routed(c Config) *server {
 	s := &server{
 		c: c, mux: http.NewServeMux(), paths: map[string]*methods{}, own: map[string]bool{},
 		doc: newDocument(c.Version), crossOrigin: http.NewCrossOriginProtection(), timeout: requestTimeout,
+		streams: newStreams(),
 	}
 	s.addOffers()
 	s.addDeployments()
@@ -129,8 +132,10 @@ func routed(c Config) *server {
 	s.addPeople()
 	s.addAPIKeys()
 	s.addAudit()
+	s.addEvents()
 	s.addFindings()
 	s.addOperator()
+	s.addTerminal()
 	s.addService()
 	return s
 }
@@ -138,8 +143,10 @@ func routed(c Config) *server {
 // nothing answers a path that nobody serves.
 func (s *server) nothing(w http.ResponseWriter, r *http.Request) {
 	c := r.Context().Value(callKey{}).(*call)
-	s.refuse(w.(*recorder), r, c, fault.New(fault.NotFound, "There is nothing at this address; see /docs for what there is."))
+	s.refuse(w.(*recorder), r, c, errNothing)
 }
+
+var errNothing = fault.New(fault.NotFound, "There is nothing at this address; see /docs for what there is.")
 
 // missing is the answer for what is not there or belongs to somebody else.
 func missing(what string) error {

@@ -254,6 +254,7 @@ func (w *world) request(who tenant, method, target string, body any, options ...
 		reader = bytes.NewReader(text)
 	}
 	r := httptest.NewRequest(method, target, reader)
+	r.Header.Set("Accept", "application/json") // and not a stream, where there is one
 	if body != nil {
 		r.Header.Set("Content-Type", "application/json")
 	}
