@@ -13,7 +13,8 @@ run: build ## Build, then serve with the simulator and a demo account
 	./bin/billetd serve --sim --demo
 
 .PHONY: build
-build: ## Build bin/billetd and bin/billet
+build: ## Build bin/billetd and bin/billet, with the web pages where Node.js is there
+	./scripts/web.sh
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/billetd ./cmd/billet
 
 .PHONY: test
@@ -24,6 +25,13 @@ test: ## Install what the tests need, and run all of them on SQLite and PostgreS
 ROUNDS ?= 500
 crash: ## Kill the server ROUNDS times on each engine and audit what is left
 	./scripts/with-services.sh go test ./test/crash -run '^TestCrash$$' -count=1 -v -timeout 3h -rounds $(ROUNDS)
+
+.PHONY: properties
+CHECKS ?= 1000
+STEPS ?= 60
+properties: ## Run the property tests of money, jobs and lifecycles for long: CHECKS cases of STEPS steps
+	for room in wallet meter volume deployment; do ./scripts/with-services.sh go test ./internal/$$room -run 'AsTheModelSays|AgreeInTheEnd|ObviousCode|NoOrder|LifeAlone' \
+		-count=1 -timeout 3h -rapid.checks=$(CHECKS) -rapid.steps=$(STEPS) || exit 1; done
 
 .PHONY: fuzz
 export FUZZTIME FUZZ
@@ -48,4 +56,4 @@ vuln: ## Look for known vulnerabilities (asks the Go vulnerability database)
 
 .PHONY: clean
 clean: ## Remove what was built; ./data stays
-	rm -rf bin
+	rm -rf bin internal/dashboard/dist

@@ -25,16 +25,19 @@ Start it with nothing set up:
 
     billetd serve --sim --demo
 
-Every flag is also an environment variable: --data-dir is BILLET_DATA_DIR. A flag wins.`,
+Every flag is also an environment variable: --data-dir is BILLET_DATA_DIR. A flag wins.
+BILLET_SECRET_KEY, which is no flag, is the key of what is kept encrypted; replicas
+share it. Without it the key is secret.key in the data directory.`,
 		SilenceUsage: true, SilenceErrors: true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd.Flags()) },
 	}
-	cmd.AddCommand(serve(), simulator(), accounts(), keys(), wallets(), openapi(), version())
+	cmd.AddCommand(serve(), simulator(), accounts(), persons(), keys(), wallets(), findings(), openapi(), version())
 	return cmd
 }
 
 func (h *house) flags(cmd *cobra.Command) *cobra.Command {
 	h.c = app.Default()
+	h.c.SecretKey = os.Getenv("BILLET_SECRET_KEY")
 	cmd.Flags().StringVar(&h.c.DataDir, "data-dir", h.c.DataDir, "where the database, the simulator's machines and the operator's socket are")
 	cmd.Flags().StringVar(&h.c.DatabaseURL, "database-url", "", "a postgres:// URL; SQLite in the data directory without one")
 	return cmd

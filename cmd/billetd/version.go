@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"runtime/debug"
 
@@ -34,7 +36,12 @@ func version() *cobra.Command {
 
 func openapi() *cobra.Command {
 	return &cobra.Command{Use: "openapi", Short: "Print the API's OpenAPI 3.1 document", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		_, err := cmd.OutOrStdout().Write(httpapi.Document("1.0"))
+		var lines bytes.Buffer // many, so that a change shows as what it is
+		if err := json.Indent(&lines, httpapi.Document("1.0"), "", " "); err != nil {
+			return err
+		}
+		lines.WriteByte('\n')
+		_, err := lines.WriteTo(cmd.OutOrStdout())
 		return err
 	}}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/secret"
 )
 
 // Account is who owns deployments, keys and a wallet.
@@ -26,6 +27,10 @@ type Config struct {
 	// Rand is crypto/rand.Reader outside tests: secrets come from it.
 	Rand  io.Reader
 	Clock clock.Clock
+	// Real is the machine's own time, by which authenticator apps go.
+	Real func() time.Time
+	// Secrets seals what must be read again.
+	Secrets *secret.Box
 }
 
 // Service keeps accounts, people and keys. It is safe for concurrent use.
@@ -44,7 +49,7 @@ type Service struct {
 
 // New returns a Service. It panics when a field is missing.
 func New(c Config) *Service {
-	if c.DB == nil || c.IDs == nil || c.Rand == nil || c.Clock == nil {
+	if c.DB == nil || c.IDs == nil || c.Rand == nil || c.Clock == nil || c.Real == nil || c.Secrets == nil {
 		panic("account: New needs every field of its Config")
 	}
 	return &Service{

@@ -38,7 +38,7 @@ func NewThrottle() Throttle { return Throttle{newThrottle()} }
 
 // Take counts a try.
 func (t Throttle) Take(now time.Time, from netip.Addr, email string) time.Duration {
-	return t.t.take(now, from, email)
+	return t.t.take(now, from, email, triesPerPair)
 }
 
 // Len returns how many sources it keeps.

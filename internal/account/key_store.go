@@ -13,16 +13,20 @@ import (
 )
 
 const keyColumns = `id, account_id, name, prefix, scopes, networks, limit_read, limit_write, limit_deploy,
-	expires_at, revoked_at, last_used_at, created_at`
+	expires_at, revoked_at, last_used_at, created_at, created_by, (SELECT p.email FROM person p WHERE p.id = api_key.created_by)`
 
 func scanKey(row scanner) (Key, error) {
 	var k Key
 	var scopes, networks string
 	var read, write, deploy, expires, revoked, used sql.NullInt64
 	var created int64
-	err := row.Scan(&k.ID, &k.Account, &k.Name, &k.Prefix, &scopes, &networks, &read, &write, &deploy, &expires, &revoked, &used, &created)
+	var creator, email sql.NullString
+	err := row.Scan(&k.ID, &k.Account, &k.Name, &k.Prefix, &scopes, &networks, &read, &write, &deploy, &expires, &revoked, &used, &created, &creator, &email)
 	if err != nil {
 		return Key{}, err
+	}
+	if creator.Valid {
+		k.CreatedBy = &Creator{id.ID(creator.String), email.String}
 	}
 	k.Scopes = []Scope{}
 	for _, s := range strings.Fields(scopes) {
@@ -48,11 +52,15 @@ func orNull(n *int) sql.NullInt64 {
 }
 
 func insertKey(ctx context.Context, tx *db.Tx, k Key, hash string, o LimitOverrides) error {
+	var creator sql.NullString
+	if k.CreatedBy != nil {
+		creator = sql.NullString{String: string(k.CreatedBy.ID), Valid: true}
+	}
 	_, err := tx.Exec(ctx, `INSERT INTO api_key (id, account_id, name, secret_hash, prefix, scopes, networks,
-		limit_read, limit_write, limit_deploy, expires_at, revoked_at, last_used_at, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, NULL, NULL, $12)`,
+		limit_read, limit_write, limit_deploy, expires_at, revoked_at, last_used_at, created_at, created_by)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, NULL, NULL, $12, $13)`,
 		k.ID, k.Account, k.Name, hash, k.Prefix, join(k.Scopes, " "), strings.Join(k.AllowedNetworks, " "),
-		orNull(o.Read), orNull(o.Write), orNull(o.Deploy), db.MicrosOrNull(k.ExpiresAt), db.Micros(k.CreatedAt))
+		orNull(o.Read), orNull(o.Write), orNull(o.Deploy), db.MicrosOrNull(k.ExpiresAt), db.Micros(k.CreatedAt), creator)
 	return err
 }
 

@@ -403,7 +403,7 @@ func TestLastUseIsWrittenByTheFlush(t *testing.T) {
 			w.Errorf("never used, but at %s", got)
 		}
 		// A replica whose flush comes late does not set the time back.
-		late := account.New(account.Config{DB: w.d, IDs: id.NewMaker(w.c, zeros{}), Rand: zeros{}, Clock: w.c})
+		late := service(w.T, w.d, w.c, zeros{})
 		if _, err := late.Authenticate(w.Context(), w.d, secretA, here); err != nil {
 			w.Fatal(err)
 		}

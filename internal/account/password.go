@@ -130,9 +130,9 @@ func decode(hash string) (c cost, salt, digest []byte, err error) {
 }
 
 // checkPassword returns what is wrong with a password that somebody chooses.
-func checkPassword(password string) []fault.Field {
+func checkPassword(field, password string) []fault.Field {
 	one := func(format string, args ...any) []fault.Field {
-		return []fault.Field{{Field: "password", Message: fmt.Sprintf(format, args...)}}
+		return []fault.Field{{Field: field, Message: fmt.Sprintf(format, args...)}}
 	}
 	switch n := utf8.RuneCountInString(password); {
 	case !utf8.ValidString(password):

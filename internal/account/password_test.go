@@ -5,19 +5,17 @@ import (
 	"crypto/rand"
 	"testing"
 
-	"github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
 	"github.com/billetcloud/billet/internal/fault"
-	"github.com/billetcloud/billet/internal/id"
 )
 
 // Once at the real cost: the tests above hash cheaply.
 func TestTheRealCost(t *testing.T) {
 	c := clock.NewFrozen(dbtest.Start)
 	d := dbtest.SQLite(t, c)
-	w := world{T: t, d: d, c: c, s: account.New(account.Config{DB: d, IDs: id.NewMaker(c, rand.Reader), Rand: rand.Reader, Clock: c})}
+	w := world{T: t, d: d, c: c, s: service(t, d, c, rand.Reader)}
 	w.mine = w.account("mine")
 	w.person(email, password)
 	var hash string
@@ -39,7 +37,7 @@ func TestSignInInsideATransactionIsRefused(t *testing.T) {
 	engines(t, func(w world) {
 		w.person(email, password)
 		err := w.tx(func(ctx context.Context, _ *db.Tx) error {
-			_, _, _, err := w.s.SignIn(ctx, email, password, here)
+			_, err := w.s.Verify(ctx, email, password, "", here)
 			return err
 		})
 		if err == nil {

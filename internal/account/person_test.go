@@ -23,21 +23,32 @@ const (
 )
 
 func (w world) signIn(email, password string, from netip.Addr) (string, error) {
-	_, token, _, err := w.s.SignIn(w.Context(), email, password, from)
-	return token, err
+	return w.signInWith(email, password, "", from)
+}
+
+func (w world) signInWith(email, password, code string, from netip.Addr) (string, error) {
+	p, err := w.s.Verify(w.Context(), email, password, code, from)
+	if err != nil {
+		return "", err
+	}
+	n, err := w.begin(p)
+	return n.Token, err
 }
 
 func TestSigningInAndOut(t *testing.T) {
 	engines(t, func(w world) {
 		made := w.person("  Ada@Example.COM ", password)
-		if made.Email != email || made.Account != w.mine || !made.ID.Valid(id.Person) {
+		if made.Email != email || !made.ID.Valid(id.Person) {
 			w.Fatalf("%+v", made)
 		}
-		p, token, expires, err := w.s.SignIn(w.Context(), "ADA@example.com", password, here)
-		if err != nil || p != made || len(token) != 43 || !expires.Equal(w.c.Now().Add(account.SessionLength)) {
-			w.Fatalf("%+v %q %s %v", p, token, expires, err)
+		proof, err := w.s.Verify(w.Context(), "ADA@example.com", password, "", here)
+		w.ok(err)
+		n, err := w.begin(proof)
+		if err != nil || n.Person != made || len(n.Token) != 43 || !n.ExpiresAt.Equal(w.c.Now().Add(account.SessionLength)) || n.Account != w.mine || n.Role != account.Owner {
+			w.Fatalf("%+v %v", n, err)
 		}
-		if got, err := w.s.PersonOf(w.Context(), w.d, token); err != nil || got != made {
+		token := n.Token
+		if got, err := w.s.SessionOf(w.Context(), w.d, token); err != nil || got.Person != made || got.Account != w.mine || got.ID != n.ID || got.Address != here.String() || got.UserAgent != "Test/1" {
 			w.Fatalf("%+v %v", got, err)
 		}
 		other, err := w.signIn(email, password, here)
@@ -45,13 +56,13 @@ func TestSigningInAndOut(t *testing.T) {
 		for range 2 { // the second time it has ended already
 			w.ok(w.tx(func(ctx context.Context, tx *db.Tx) error { return w.s.SignOut(ctx, tx, token) }))
 		}
-		_, err = w.s.PersonOf(w.Context(), w.d, token)
+		_, err = w.s.SessionOf(w.Context(), w.d, token)
 		w.fails(err, fault.SignInRequired)
-		if _, err := w.s.PersonOf(w.Context(), w.d, other); err != nil {
+		if _, err := w.s.SessionOf(w.Context(), w.d, other); err != nil {
 			w.Errorf("the other session ended too: %v", err)
 		}
 		for _, no := range []string{"", "x", strings.Repeat("A", 43), strings.Repeat("-", 43), token + "A", strings.Repeat("\x00", 43)} {
-			_, err := w.s.PersonOf(w.Context(), w.d, no)
+			_, err := w.s.SessionOf(w.Context(), w.d, no)
 			w.fails(err, fault.SignInRequired)
 			w.ok(w.tx(func(ctx context.Context, tx *db.Tx) error { return w.s.SignOut(ctx, tx, no) }))
 		}
@@ -147,7 +158,7 @@ func TestASessionEndsWhenUnusedAndAtItsEnd(t *testing.T) {
 		w.person(email, password)
 		signedIn := func(token string) bool {
 			w.Helper()
-			_, err := w.s.PersonOf(w.Context(), w.d, token)
+			_, err := w.s.SessionOf(w.Context(), w.d, token)
 			if err != nil {
 				w.fails(err, fault.SignInRequired)
 			}
@@ -196,22 +207,41 @@ func TestANewPasswordEndsEverySession(t *testing.T) {
 		p := w.person(email, password)
 		token, err := w.signIn(email, password, here)
 		w.ok(err)
-		set := func(account, person id.ID, to string) error {
-			return w.tx(func(ctx context.Context, tx *db.Tx) error { return w.s.SetPassword(ctx, tx, account, person, to) })
+		set := func(person id.ID, to string, spare id.ID) error {
+			hash, err := w.s.HashPassword(w.Context(), "newPassword", to)
+			if err != nil {
+				return err
+			}
+			return w.tx(func(ctx context.Context, tx *db.Tx) error { return w.s.SetPassword(ctx, tx, person, hash, spare) })
 		}
-		w.fails(set(w.theirs, p.ID, "another password"), fault.NotFound)
-		w.fails(set(w.mine, "usr_\x00", "another password"), fault.NotFound)
-		w.fails(set(w.mine, p.ID, "short"), fault.InvalidRequest)
-		if _, err := w.s.PersonOf(w.Context(), w.d, token); err != nil {
+		w.fails(set("usr_\x00", "another password", ""), fault.NotFound)
+		if f := w.fails(set(p.ID, "short", ""), fault.InvalidRequest).Fields(); f[0].Field != "newPassword" {
+			w.Errorf("%v", f)
+		}
+		if _, err := w.s.SessionOf(w.Context(), w.d, token); err != nil {
 			w.Fatal(err)
 		}
-		w.ok(set(w.mine, p.ID, "another password"))
-		_, err = w.s.PersonOf(w.Context(), w.d, token)
+		// A proof from before the change begins no session after it.
+		proof, err := w.s.Verify(w.Context(), email, password, "", here)
+		w.ok(err)
+		w.ok(set(p.ID, "another password", ""))
+		_, err = w.begin(proof)
+		w.fails(err, fault.SignInFailed)
+		_, err = w.s.SessionOf(w.Context(), w.d, token)
 		w.fails(err, fault.SignInRequired)
 		_, err = w.signIn(email, password, here)
 		w.fails(err, fault.SignInFailed)
-		_, err = w.signIn(email, "another password", here)
+		token, err = w.signIn(email, "another password", here)
 		w.ok(err)
+		other, err := w.signIn(email, "another password", here)
+		w.ok(err)
+		n, err := w.s.SessionOf(w.Context(), w.d, token)
+		w.ok(err)
+		w.ok(set(p.ID, "a third password", n.ID))
+		_, err = w.s.SessionOf(w.Context(), w.d, token)
+		w.ok(err) // who changes it stays signed in
+		_, err = w.s.SessionOf(w.Context(), w.d, other)
+		w.fails(err, fault.SignInRequired)
 	})
 }
 

@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/billetcloud/billet/internal/id"
 )
 
 const (
@@ -12,14 +14,16 @@ const (
 	triesPerPair = 5
 	// triesPerAddress may fail from one address for all e-mail addresses together.
 	triesPerAddress = 30
+	// codesPerPerson may be wrong for one person within the window, wherever they come from: see takeCode.
+	codesPerPerson = 10
 	// maxThrottled bounds the memory: below 10 MB.
 	maxThrottled = 20_000
 	// sweepEvery keeps a flood from paying for a look through all of them at each try.
 	sweepEvery = time.Minute
 )
 
-// throttle counts sign-ins by where they come from. It never counts by person
-// alone: a stranger who fails on purpose must not lock the owner out.
+// throttle counts sign-ins by where they come from. It counts by person alone only what whoever has the
+// password tries: a stranger who fails on purpose must not lock the owner out.
 type throttle struct {
 	mu    sync.Mutex
 	tries map[source]*tries
@@ -48,14 +52,14 @@ func network(a netip.Addr) netip.Prefix {
 	return p
 }
 
-// take counts a try before it is made, so that no number of parallel tries exceeds the limits.
-// It returns 0, or how long to wait.
-func (t *throttle) take(now time.Time, from netip.Addr, email string) time.Duration {
+// take counts a try before it is made, so that no number of parallel tries exceeds the limits, of which mostPerPair is that of the
+// pair. It returns 0, or how long to wait.
+func (t *throttle) take(now time.Time, from netip.Addr, email string, mostPerPair int) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	address, pair := t.at(now, source{network: network(from)}), t.at(now, source{network(from), email})
 	switch {
-	case pair.n >= triesPerPair:
+	case pair.n >= mostPerPair:
 		return pair.until.Sub(now)
 	case address.n >= triesPerAddress:
 		return address.until.Sub(now)
@@ -63,6 +67,27 @@ func (t *throttle) take(now time.Time, from netip.Addr, email string) time.Durat
 	address.n++
 	pair.n++
 	return 0
+}
+
+// takeCode counts a try of a six-digit code by person, whatever its address: such codes are few enough to be guessed from
+// many addresses. Whoever gets here has given the right password, so no stranger can lock anybody out, and a recovery code
+// or a passkey still lets the person in.
+func (t *throttle) takeCode(now time.Time, person id.ID) time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c := t.at(now, source{email: "code/" + string(person)})
+	if c.n >= codesPerPerson {
+		return c.until.Sub(now)
+	}
+	c.n++
+	return 0
+}
+
+// forgetCodes is for a code that was right.
+func (t *throttle) forgetCodes(person id.ID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.tries, source{email: "code/" + string(person)})
 }
 
 // giveBack takes back a try that did not fail: all of the pair's when the sign-in succeeded.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"io"
 	"net/netip"
 	"testing"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/billetcloud/billet/internal/db/dbtest"
 	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/secret"
 )
 
 var here = netip.MustParseAddr("203.0.113.9")
@@ -28,11 +30,20 @@ type world struct {
 
 func engines(t *testing.T, f func(w world)) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
-		w := world{T: t, d: d, c: c, s: account.New(account.Config{DB: d, IDs: id.NewMaker(c, rand.Reader), Rand: rand.Reader, Clock: c})}
+		w := world{T: t, d: d, c: c, s: service(t, d, c, rand.Reader)}
 		w.s.CheapPasswords()
 		w.mine, w.theirs = w.account("mine"), w.account("theirs")
 		f(w)
 	})
+}
+
+func service(t *testing.T, d *db.DB, c *clock.Simulated, r io.Reader) *account.Service {
+	t.Helper()
+	secrets, err := secret.New(make([]byte, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return account.New(account.Config{DB: d, IDs: id.NewMaker(c, r), Rand: r, Clock: c, Real: c.Now, Secrets: secrets})
 }
 
 func (w world) tx(f func(ctx context.Context, tx *db.Tx) error) error {
@@ -101,9 +112,26 @@ func (w world) person(email, password string) account.Person {
 }
 
 func (w world) newPerson(of id.ID, email, password string) (p account.Person, err error) {
-	err = w.tx(func(ctx context.Context, tx *db.Tx) (err error) {
-		p, err = w.s.CreatePerson(ctx, tx, of, email, password)
+	return w.personAs(of, account.Owner, email, password)
+}
+
+func (w world) personAs(of id.ID, role account.Role, email, password string) (p account.Person, err error) {
+	n, err := w.s.Prepare(w.Context(), account.PersonRequest{Email: email, Password: password})
+	if err != nil {
+		return p, err
+	}
+	err = w.tx(func(ctx context.Context, tx *db.Tx) error {
+		p, err = w.s.CreatePerson(ctx, tx, n, of, role)
 		return err
 	})
 	return p, err
+}
+
+// begin begins a session with a proof.
+func (w world) begin(p account.Proof) (n account.SignedIn, err error) {
+	err = w.tx(func(ctx context.Context, tx *db.Tx) error {
+		n, err = w.s.Begin(ctx, tx, p, account.Origin{Address: here, UserAgent: "Test/1"}, "")
+		return err
+	})
+	return n, err
 }

@@ -7,22 +7,27 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/billetcloud/billet/internal/arrears"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/dashboard"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/httpapi"
 	"github.com/billetcloud/billet/internal/idempotency"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/meter"
+	"github.com/billetcloud/billet/internal/oidc"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/sim"
 	"github.com/billetcloud/billet/internal/provider/sim/node"
@@ -44,6 +49,8 @@ const (
 	flushTime = 5 * time.Second
 	// rereadEvery is how often the catalogue is compared with what other replicas wrote.
 	rereadEvery = 3 * time.Second
+	// lookEvery is how often another replica's events are looked for, for the streams of this one.
+	lookEvery = time.Second
 	// flushEvery is how often the last uses of API keys are written.
 	flushEvery = 30 * time.Second
 	// firstAnswer is how long Run waits for a first provider before it listens.
@@ -59,8 +66,10 @@ type App struct {
 	begin   []func(context.Context) error // leave the jobs behind that look round for ever
 	runner  *job.Runner
 	handler http.Handler
-	metrics *prometheus.Registry
-	closers []func() error
+	// demoEmail is set before the server answers; "" without a demo account.
+	demoEmail string
+	metrics   *prometheus.Registry
+	closers   []func() error
 }
 
 // Open builds every room on the database and the providers. The result must be closed.
@@ -131,21 +140,32 @@ func (a *App) build(ctx context.Context) error {
 	}})
 	keys := sshkey.New(sshkey.Config{DB: a.DB, IDs: a.IDs})
 	volumes := volume.New(volume.Config{
-		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Log: log, Catalog: a.catalog, Meter: m, Wallet: a.Wallet, Providers: set, Events: a.Events, Jobs: a.Jobs,
+		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Log: log, Catalog: a.catalog, Meter: m, Wallet: a.Wallet, Providers: set, Events: a.Events, Findings: a.Findings, Jobs: a.Jobs,
 	})
 	deployments := deployment.New(deployment.Config{
 		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Log: log, Catalog: a.catalog, SSHKeys: keys, Volumes: volumes, Wallet: a.Wallet, Meter: m,
-		Events: a.Events, Jobs: a.Jobs, Providers: set, Probe: deployment.ProbeSSH,
+		Events: a.Events, Findings: a.Findings, Jobs: a.Jobs, Providers: set, Probe: deployment.ProbeSSH,
 	})
 	debts := arrears.New(arrears.Config{
 		DB: a.DB, Wallet: a.Wallet, Deployments: deployments, Volumes: volumes, Events: a.Events, Grace: c.ArrearsGrace, KeepVolumes: c.ArrearsKeepVolumes,
 	})
 	answers := idempotency.New(idempotency.Config{DB: a.DB, Clock: a.Clock})
+	public, err := parsePublicURL(c.PublicURL)
+	if err != nil {
+		return err
+	}
+	identity, err := c.identityProvider(public)
+	if err != nil {
+		return err
+	}
 	a.handler = httpapi.New(httpapi.Config{
-		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Real: time.Now, Log: log, Registry: a.metrics, Limiter: limiter, Accounts: a.Accounts, Catalog: a.catalog, SSHKeys: keys,
-		Wallet: a.Wallet, Meter: m, Volumes: volumes, Deployments: deployments, Events: a.Events, Idempotency: answers, Version: c.Version, TrustedProxies: proxies,
+		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Real: time.Now, Log: log, Registry: a.metrics, Limiter: limiter, Accounts: a.Accounts, Audit: a.Audit, Catalog: a.catalog, SSHKeys: keys,
+		Wallet: a.Wallet, Meter: m, Volumes: volumes, Deployments: deployments, Events: a.Events, Findings: a.Findings, Operator: a.Desk, Idempotency: answers, Version: c.Version, TrustedProxies: proxies,
+		PublicURL: public, OIDC: identity, DemoEmail: func() string { return a.demoEmail },
+		Elsewhere: dashboard.New().Serve,
 	})
-	a.begin = []func(context.Context) error{a.catalog.Start, deployments.StartWatching, a.startPurge}
+	a.metrics.MustRegister(newGauges(a.DB, log, a.Findings, deployments))
+	a.begin = []func(context.Context) error{a.catalog.Start, deployments.StartWatching, volumes.StartWatching, a.startPurge}
 	a.runner = job.NewRunner(job.Config{DB: a.DB, Queue: a.Jobs, Clock: a.Clock, Real: time.Now, Log: log, Workers: workers})
 	a.runner.Handle(deployment.KindReconcile, deployments.Reconcile)
 	a.runner.Handle(volume.KindVolume, volumes.Reconcile)
@@ -153,8 +173,29 @@ func (a *App) build(ctx context.Context) error {
 	a.runner.Handle(meter.KindArrears, debts.Look)
 	a.runner.HandlePeriodic(catalog.KindSync, a.catalog.Sync)
 	a.runner.HandlePeriodic(deployment.KindWatch, deployments.Watch)
+	a.runner.HandlePeriodic(volume.KindWatch, volumes.Watch)
+	a.runner.Handle(finding.KindEnd, finding.NewEnder(finding.EnderConfig{DB: a.DB, Clock: a.Clock, Findings: a.Findings, Providers: set}).End)
 	a.runner.HandlePeriodic(idempotency.KindPurge, answers.Purge)
 	return a.catalog.Load(ctx)
+}
+
+// identityProvider is nil where none is set up.
+func (c Config) identityProvider(public *url.URL) (*oidc.Client, error) {
+	if c.OIDCIssuer == "" {
+		return nil, nil
+	}
+	secret, err := os.ReadFile(c.OIDCClientSecretFile)
+	if err != nil {
+		return nil, fmt.Errorf("--oidc-client-secret-file: %w", err)
+	}
+	name := c.OIDCName
+	if name == "" {
+		name = "Single sign-on"
+	}
+	return oidc.New(oidc.Config{
+		Issuer: c.OIDCIssuer, ClientID: c.OIDCClientID, ClientSecret: strings.TrimSpace(string(secret)), Name: name,
+		RedirectURL: public.String() + httpapi.OIDCCallback, Now: time.Now,
+	})
 }
 
 func (a *App) limiter() (ratelimit.Limiter, error) {
@@ -199,6 +240,7 @@ type Started struct {
 
 // Run serves until the context ends, then stops in order. started is called once, when the server answers.
 func (a *App) Run(ctx context.Context, started func(Started)) error {
+	SetMemory()
 	l, err := net.Listen("tcp", a.c.Listen)
 	if err != nil {
 		return fmt.Errorf("listen: %w; is another server running? Choose another --listen", err)
@@ -234,6 +276,7 @@ func (a *App) Run(ctx context.Context, started func(Started)) error {
 		if err != nil {
 			return fmt.Errorf("make the demo account: %w", err)
 		}
+		a.demoEmail = d.Email
 		s.Demo, s.DemoFile = &d, filepath.Join(a.c.DataDir, demoFile)
 	}
 	for _, begin := range a.begin {
@@ -253,6 +296,11 @@ func (a *App) Run(ctx context.Context, started func(Started)) error {
 	wg.Go(func() { a.runner.Run(background) })
 	wg.Go(func() { every(background, rereadEvery, a.c.Log, "reread the catalogue", a.catalog.Load) })
 	wg.Go(func() { every(background, flushEvery, a.c.Log, "write last uses", a.Accounts.FlushLastUse) })
+	if a.DB.Engine() == db.Postgres {
+		wg.Go(func() {
+			every(background, lookEvery, a.c.Log, "look for other replicas' events", func(ctx context.Context) error { return a.Events.Look(ctx, a.DB) })
+		})
+	}
 	a.awaitOffers(ctx)
 
 	failed := make(chan error, len(servers))

@@ -7,11 +7,13 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/arrears"
+	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
 )
@@ -36,13 +38,25 @@ type Config struct {
 	Demo bool
 	// ArrearsGrace and ArrearsKeepVolumes say how long deployments and volumes outlast the money.
 	ArrearsGrace, ArrearsKeepVolumes time.Duration
+	// UnownedMachines says what becomes of machines with one of our ids that nobody here has: "end" or "report"; UnownedGrace is how
+	// long they are left alone before they are ended.
+	UnownedMachines string
+	UnownedGrace    time.Duration
 	// Markup is what tenants pay above the provider's price: "10" for ten per cent everywhere, or by provider
 	// as "voltage-park=12.5,northgrid=8".
 	Markup string
 	// TrustedProxies are the networks whose X-Forwarded-For is believed, comma-separated.
 	TrustedProxies string
-	Version        string
-	Log            *slog.Logger
+	// PublicURL is where browsers reach the server, such as https://gpu.example.com; "" where only each request tells.
+	PublicURL string
+	// OIDCIssuer and the rest name an identity provider that people may sign in with; all empty for none. OIDCClientSecretFile is the
+	// file that holds the secret. They need a PublicURL.
+	OIDCIssuer, OIDCClientID, OIDCClientSecretFile, OIDCName string
+	// SecretKey is the key of what is kept encrypted, 32 bytes in base64, where replicas share it; "" for the one in DataDir,
+	// which is made at the first start. It is an environment variable only: flags are seen by everybody on the machine.
+	SecretKey string
+	Version   string
+	Log       *slog.Logger
 }
 
 // Default returns the configuration that needs nothing set.
@@ -50,6 +64,7 @@ func Default() Config {
 	return Config{
 		Listen: "127.0.0.1:8080", MetricsListen: "127.0.0.1:9464", DataDir: "./data", SimMachines: "ssh",
 		ArrearsGrace: arrears.DefaultGrace, ArrearsKeepVolumes: arrears.DefaultKeepVolumes,
+		UnownedMachines: "end", UnownedGrace: finding.DefaultGrace,
 	}
 }
 
@@ -82,11 +97,24 @@ func (c Config) check() error {
 	if c.ArrearsGrace < 0 || c.ArrearsKeepVolumes < c.ArrearsGrace {
 		errs = append(errs, errors.New("--arrears-keep-volumes must not be shorter than --arrears-grace, which must not be negative"))
 	}
+	if c.UnownedMachines != "end" && c.UnownedMachines != "report" {
+		errs = append(errs, errors.New("--unowned-machines must be end or report"))
+	}
+	if c.UnownedGrace < 0 {
+		errs = append(errs, errors.New("--unowned-grace must not be negative"))
+	}
 	if _, err := parseNetworks(c.TrustedProxies); err != nil {
 		errs = append(errs, fmt.Errorf("--trusted-proxies: %w", err))
 	}
 	if _, err := parseMarkup(c.Markup); err != nil {
 		errs = append(errs, fmt.Errorf("--markup: %w", err))
+	}
+	if _, err := parsePublicURL(c.PublicURL); err != nil {
+		errs = append(errs, fmt.Errorf("--public-url: %w", err))
+	}
+	given := []bool{c.OIDCIssuer != "", c.OIDCClientID != "", c.OIDCClientSecretFile != ""}
+	if slices.Contains(given, true) && (slices.Contains(given, false) || c.PublicURL == "") {
+		errs = append(errs, errors.New("--oidc-issuer, --oidc-client-id and --oidc-client-secret-file go together, and need --public-url"))
 	}
 	return errors.Join(errs...)
 }
@@ -113,6 +141,18 @@ func parseMarkup(s string) (map[string]int64, error) {
 		out[slug] = bp
 	}
 	return out, nil
+}
+
+// parsePublicURL reads the origin of a web site; nil for "".
+func parsePublicURL(s string) (*url.URL, error) {
+	if s == "" {
+		return nil, nil
+	}
+	u, err := url.Parse(strings.ToLower(strings.TrimSuffix(s, "/")))
+	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Hostname() == "" || u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return nil, fmt.Errorf("%q is not the address of a site without a path, such as https://gpu.example.com", s)
+	}
+	return u, nil
 }
 
 // parseNetworks reads a comma-separated list of networks and single addresses.

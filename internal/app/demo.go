@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/db"
@@ -50,22 +51,22 @@ func ensureDemo(ctx context.Context, o *Operator, dir, url string) (Demo, error)
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return d, fmt.Errorf("%s: %w", demoFile, err)
 	}
-	d = Demo{URL: url, Password: rand.Text()}
+	d = Demo{URL: url, Password: rand.Text(), Email: "demo@billet.test"}
+	if _, err := o.Accounts.PersonByEmail(ctx, o.DB, d.Email); err == nil { // of an earlier demo account whose file was deleted
+		d.Email = "demo+" + strings.ToLower(rand.Text()[:8]) + "@billet.test"
+	}
+	n, err := o.Accounts.Prepare(ctx, account.PersonRequest{Email: d.Email, Name: "Demo", Password: d.Password, Operator: true})
+	if err != nil {
+		return d, err
+	}
 	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		a, err := o.createAccount(ctx, tx, "Demo", demoCredit)
+		a, err := o.Desk.CreateAccount(ctx, tx, "Demo", demoCredit)
 		if err != nil {
 			return err
 		}
-		d.Email = "demo@billet.test"
-		p, err := o.Accounts.CreatePerson(ctx, tx, a.ID, d.Email, d.Password)
-		if isConflict(err) { // an earlier demo account whose file was deleted has the address
-			d.Email = "demo+" + string(a.ID)[len(a.ID)-8:] + "@billet.test"
-			p, err = o.Accounts.CreatePerson(ctx, tx, a.ID, d.Email, d.Password)
-		}
-		if err != nil {
+		if _, err := o.Accounts.CreatePerson(ctx, tx, n, a.ID, account.Owner); err != nil {
 			return err
 		}
-		d.Email = p.Email
 		if _, d.APIKey, err = o.Accounts.CreateKey(ctx, tx, a.ID, account.KeyRequest{Name: "demo", Scopes: account.AllScopes()}); err != nil {
 			return err
 		}

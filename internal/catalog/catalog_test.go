@@ -90,6 +90,7 @@ func (s storer) VolumePricing(context.Context) ([]provider.VolumePricing, error)
 func (s storer) CreateVolume(context.Context, provider.VolumeRequest) (provider.Volume, error) {
 	return provider.Volume{}, nil
 }
+func (s storer) Volumes(context.Context) ([]provider.Volume, error) { return nil, nil }
 func (s storer) Volume(context.Context, id.ID) (provider.Volume, error) {
 	return provider.Volume{}, nil
 }
@@ -391,6 +392,45 @@ func TestAProviderThatDoesNotAnswerFadesAndComesBack(t *testing.T) {
 	})
 }
 
+func TestOneFailureAfterALongTimeIsOneFailure(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		s := storer{&seller{slug: "voltage-park", offers: []provider.Offer{offer("off_1")}, volumes: []provider.VolumePricing{{Region: "oslo-1", PerGBHour: 100, MinSizeGB: 10, MaxSizeGB: 100}}}}
+		r := newRig(t, d, c, s)
+		r.sync("voltage-park")
+		fail, answer := func(s *seller) { s.err = &provider.Error{Kind: provider.KindUnavailable} }, func(s *seller) { s.err = nil }
+		see := func(when string, available bool, status catalog.Status, volumes int) {
+			t.Helper()
+			o, listed := r.cat.Get("off_1")
+			if h := r.cat.Health()[0]; !listed || o.Available != available || h.Status != status || len(r.cat.VolumePricing()) != volumes {
+				t.Errorf("%s: listed %t, available %t, %d volumes, %+v", when, listed, o.Available, len(r.cat.VolumePricing()), h)
+			}
+		}
+		c.Advance(30 * 24 * time.Hour) // at once: nobody asked meanwhile
+		s.set(fail)
+		since := c.Now()
+		for n, when := range []string{"first failure", "second", "third"} {
+			r.sync("voltage-park")
+			see(when, n < 2, []catalog.Status{catalog.StatusDegraded, catalog.StatusDegraded, catalog.StatusDown}[n], 1)
+			if h := r.cat.Health()[0]; h.FailingSince == nil || !h.FailingSince.Equal(since) {
+				t.Errorf("failing since %v, not %s", h.FailingSince, since)
+			}
+			c.Advance(every)
+		}
+		s.set(answer)
+		r.sync("voltage-park")
+		see("back", true, catalog.StatusUp, 1)
+		// The clock may also jump while a question is under way.
+		s.set(fail)
+		s.set(func(s *seller) { s.asking = func() { c.Advance(30 * 24 * time.Hour) } })
+		c.Advance(every)
+		r.sync("voltage-park")
+		see("jump under way", true, catalog.StatusDegraded, 1)
+		if again := r.catalog(s); again.Load(t.Context()) != nil || again.Health()[0].Status != catalog.StatusDegraded {
+			t.Errorf("another replica sees %+v", again.Health()[0])
+		}
+	})
+}
+
 func TestASilentProviderIsGivenUpInTimeAndMayAskForPatience(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		s := &seller{slug: "voltage-park", hang: true}
@@ -493,6 +533,43 @@ func TestANewMarkupChangesPricesAtTheNextSync(t *testing.T) {
 		r.sync("a")
 		if got := r.cat.VolumePricing(); got == nil || len(got) != 0 {
 			t.Errorf("%+v", got)
+		}
+	})
+}
+
+func TestAnEditionLastsAsLongAsWhatItSays(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		s := &seller{slug: "voltage-park", offers: []provider.Offer{offer("off_1")}}
+		r := newRig(t, d, c, s)
+		other := r.catalog(s)
+		load := func() catalog.Edition {
+			t.Helper()
+			if err := other.Load(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			return other.Edition()
+		}
+		last := load()
+		for _, step := range []struct {
+			what string
+			do   func(s *seller)
+		}{
+			{"the first answer", func(*seller) {}},
+			{"a dearer offer", func(s *seller) { s.offers[0].HourlyPrice++ }},
+			{"the same answer, a minute later", func(*seller) {}}, // asOf is part of every offer
+			{"a failure", func(s *seller) { s.err = errors.New("no route") }},
+		} {
+			s.set(step.do)
+			c.Advance(every)
+			r.sync("voltage-park")
+			now := load()
+			if now == last {
+				t.Errorf("%s is not told", step.what)
+			}
+			if load() != now {
+				t.Errorf("another edition though nothing has changed since %s", step.what)
+			}
+			last = now
 		}
 	})
 }

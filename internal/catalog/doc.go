@@ -17,7 +17,8 @@
 //   - A price point is written exactly when price, availability or stock change.
 //   - What a provider says is checked before it is believed: a malformed offer is
 //     dropped and reported, and does not cost the others their place.
-//   - A provider that does not answer keeps its last offers; they become unavailable when they are
-//     3 × SyncEvery old and are withdrawn when they are 15 × SyncEvery old.
+//   - A provider that does not answer keeps its last offers; they become unavailable when it has been
+//     asked in vain for 3 × SyncEvery and are withdrawn after 15 × SyncEvery. One failure never does that,
+//     however long ago the last success is.
 //   - Lists have one order: by the sort, ties by id.
 package catalog

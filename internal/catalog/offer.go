@@ -75,7 +75,7 @@ type Status string
 const (
 	StatusUp       Status = "up"       // its last answer came
 	StatusDegraded Status = "degraded" // its last answer did not come, the one before is not old yet
-	StatusDown     Status = "down"     // no answer for 3 × SyncEvery, or none ever
+	StatusDown     Status = "down"     // asked in vain for 3 × SyncEvery, or no answer ever
 )
 
 // Health is how a provider has answered, for the operator.
@@ -84,9 +84,20 @@ type Health struct {
 	Status   Status
 	// LastSuccessAt and LastFailureAt are nil where there was none.
 	LastSuccessAt, LastFailureAt *time.Time
+	// FailingSince is when the first question was put that got no answer after LastSuccessAt; nil while the last one did.
+	FailingSince *time.Time
 	// LastError is what happened at LastFailureAt. It is not for tenants.
 	LastError string
+	// Failures is how often in a row it did not answer.
+	Failures int64
 }
+
+func (h Health) equal(o Health) bool {
+	return h.Provider == o.Provider && h.Status == o.Status && h.LastError == o.LastError && sameTime(h.LastSuccessAt, o.LastSuccessAt) &&
+		sameTime(h.LastFailureAt, o.LastFailureAt) && sameTime(h.FailingSince, o.FailingSince)
+}
+
+func sameTime(a, b *time.Time) bool { return a == b || a != nil && b != nil && a.Equal(*b) }
 
 // perGPU divides half-up. The check of offers bounds the price, so it cannot overflow.
 func perGPU(price money.Micros, gpus int) money.Micros {

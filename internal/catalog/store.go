@@ -36,7 +36,7 @@ func raiseVersion(ctx context.Context, tx *db.Tx, changed bool) error {
 }
 
 func readHealth(ctx context.Context, r db.Reader) (map[string]Health, error) {
-	rows, err := r.Query(ctx, `SELECT provider, last_success_at, last_failure_at, last_error FROM catalog_provider`)
+	rows, err := r.Query(ctx, `SELECT provider, last_success_at, last_failure_at, failing_since, last_error, failures FROM catalog_provider`)
 	if err != nil {
 		return nil, err
 	}
@@ -44,11 +44,11 @@ func readHealth(ctx context.Context, r db.Reader) (map[string]Health, error) {
 	out := map[string]Health{}
 	for rows.Next() {
 		var h Health
-		var success, failure sql.NullInt64
-		if err := rows.Scan(&h.Provider, &success, &failure, &h.LastError); err != nil {
+		var success, failure, since sql.NullInt64
+		if err := rows.Scan(&h.Provider, &success, &failure, &since, &h.LastError, &h.Failures); err != nil {
 			return nil, err
 		}
-		h.LastSuccessAt, h.LastFailureAt = db.AtOrNil(success), db.AtOrNil(failure)
+		h.LastSuccessAt, h.LastFailureAt, h.FailingSince = db.AtOrNil(success), db.AtOrNil(failure), db.AtOrNil(since)
 		out[h.Provider] = h
 	}
 	return out, rows.Err()
@@ -58,24 +58,27 @@ func readHealth(ctx context.Context, r db.Reader) (map[string]Health, error) {
 func writeSuccess(ctx context.Context, tx *db.Tx, slug string, asked time.Time) (newest bool, err error) {
 	n, err := tx.Exec(ctx, `
 		INSERT INTO catalog_provider (provider, asked_at, last_success_at, last_error) VALUES ($1, $2, $2, '')
-		ON CONFLICT (provider) DO UPDATE SET asked_at = excluded.asked_at, last_success_at = excluded.last_success_at,
+		ON CONFLICT (provider) DO UPDATE SET asked_at = excluded.asked_at, last_success_at = excluded.last_success_at, failing_since = NULL, failures = 0,
 			last_failure_at = CASE WHEN catalog_provider.last_failure_at < excluded.asked_at THEN catalog_provider.last_failure_at END
 		WHERE catalog_provider.asked_at <= excluded.asked_at`, slug, db.Micros(asked))
 	return n == 1, err
 }
 
-// writeFailure notes that no answer came, and returns when the last one came, nil for never.
-func writeFailure(ctx context.Context, tx *db.Tx, slug string, asked time.Time, problem string) (success *time.Time, newest bool, err error) {
-	var us sql.NullInt64
+// writeFailure notes that no answer came, and returns what is known of the provider then. It tells false where what was
+// asked for later is written already.
+func writeFailure(ctx context.Context, tx *db.Tx, slug string, asked time.Time, problem string) (h Health, newest bool, err error) {
+	var success, since sql.NullInt64
 	err = tx.QueryRow(ctx, `
-		INSERT INTO catalog_provider (provider, asked_at, last_failure_at, last_error) VALUES ($1, $2, $2, $3)
-		ON CONFLICT (provider) DO UPDATE SET asked_at = excluded.asked_at, last_failure_at = excluded.last_failure_at, last_error = excluded.last_error
+		INSERT INTO catalog_provider (provider, asked_at, last_failure_at, failing_since, last_error, failures) VALUES ($1, $2, $2, $2, $3, 1)
+		ON CONFLICT (provider) DO UPDATE SET asked_at = excluded.asked_at, last_failure_at = excluded.last_failure_at,
+			failing_since = COALESCE(catalog_provider.failing_since, excluded.failing_since), last_error = excluded.last_error, failures = catalog_provider.failures + 1
 		WHERE catalog_provider.asked_at <= excluded.asked_at
-		RETURNING last_success_at`, slug, db.Micros(asked), problem).Scan(&us)
+		RETURNING last_success_at, failing_since`, slug, db.Micros(asked), problem).Scan(&success, &since)
 	if errors.Is(err, sql.ErrNoRows) {
-		return nil, false, nil
+		return Health{}, false, nil
 	}
-	return db.AtOrNil(us), true, err
+	at := db.At(db.Micros(asked))
+	return Health{Provider: slug, LastSuccessAt: db.AtOrNil(success), LastFailureAt: &at, FailingSince: db.AtOrNil(since), LastError: problem}, true, err
 }
 
 // readRecords returns the offers of one provider, or of all ("") ; only those that are not withdrawn, if so wanted.

@@ -197,15 +197,16 @@ func (c *Catalog) writeAnswer(ctx context.Context, tx *db.Tx, p provider.Provide
 
 // writeFailure notes that the provider did not answer, and takes its offers off the market once they are too old to be true.
 func (c *Catalog) writeFailure(ctx context.Context, tx *db.Tx, slug string, asked time.Time, cause error) error {
-	success, newest, err := writeFailure(ctx, tx, slug, asked, plain(cause.Error()))
-	if err != nil || !newest || success == nil {
+	h, newest, err := writeFailure(ctx, tx, slug, asked, plain(cause.Error()))
+	if err != nil || !newest || h.LastSuccessAt == nil {
 		return err
 	}
-	age, every := tx.Now.Sub(*success), c.infos[slug].SyncEvery
-	if age < unavailableAfter*every {
+	every := c.infos[slug].SyncEvery
+	silence := h.silence(every)
+	if silence < unavailableAfter*every {
 		return nil
 	}
-	withdraw := age >= withdrawnAfter*every
+	withdraw := silence >= withdrawnAfter*every
 	old, err := recordsByPlace(ctx, tx, slug)
 	if err != nil {
 		return err
@@ -295,9 +296,9 @@ func (c *Catalog) judge(written map[string]Health) map[string]Health {
 		switch {
 		case h.LastSuccessAt == nil:
 			h.Status = StatusDown
-		case h.LastFailureAt == nil || h.LastFailureAt.Before(*h.LastSuccessAt):
+		case h.FailingSince == nil || h.LastFailureAt == nil || h.LastFailureAt.Before(*h.LastSuccessAt):
 			h.Status = StatusUp
-		case h.LastFailureAt.Sub(*h.LastSuccessAt) < unavailableAfter*info.SyncEvery:
+		case h.silence(info.SyncEvery) < unavailableAfter*info.SyncEvery:
 			h.Status = StatusDegraded
 		default:
 			h.Status = StatusDown
@@ -305,6 +306,17 @@ func (c *Catalog) judge(written map[string]Health) map[string]Health {
 		out[slug] = h
 	}
 	return out
+}
+
+// silence is how long the provider had not answered when it was asked last. It begins with the last success, or one
+// SyncEvery before the first failure after it where that is later: between two questions that lie further apart, as
+// after a stop of the server or a jump of its clock, nobody was silent.
+func (h Health) silence(every time.Duration) time.Duration {
+	begin := h.FailingSince.Add(-every)
+	if h.LastSuccessAt.After(begin) {
+		begin = *h.LastSuccessAt
+	}
+	return h.LastFailureAt.Sub(begin)
 }
 
 // plain cuts an error's text to what the database takes.

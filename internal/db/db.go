@@ -105,10 +105,11 @@ type Tx struct {
 	// Now is the time of the whole change, in UTC, cut to the microsecond as the database keeps it.
 	Now time.Time
 
-	tx          *sql.Tx
-	engine      Engine
-	writes      bool
-	afterCommit []func()
+	tx           *sql.Tx
+	engine       Engine
+	writes       bool
+	beforeCommit []func(ctx context.Context) error
+	afterCommit  []func()
 }
 
 // Engine tells which engine this is, for the one place where a statement must differ.
@@ -134,6 +135,12 @@ func (t *Tx) Query(ctx context.Context, query string, args ...any) (*sql.Rows, e
 // QueryRow runs a query for one row within the transaction.
 func (t *Tx) QueryRow(ctx context.Context, query string, args ...any) Row {
 	return t.tx.QueryRowContext(ctx, query, args...)
+}
+
+// BeforeCommit has f called as a part of the transaction when all else in it is done, in the order in which they were given. It is
+// for what locks a row that everybody needs: taken last it is held for a moment only, and never while waiting for another.
+func (t *Tx) BeforeCommit(f func(ctx context.Context) error) {
+	t.beforeCommit = append(t.beforeCommit, f)
 }
 
 // AfterCommit has f called once the transaction has committed. It is for wake-ups
@@ -184,8 +191,14 @@ func (d *DB) once(ctx context.Context, pool *sql.DB, o *sql.TxOptions, f func(ct
 			_ = raw.Rollback()
 		}
 	}()
-	if err := f(context.WithValue(ctx, txMark{}, true), tx); err != nil {
+	inside := context.WithValue(ctx, txMark{}, true)
+	if err := f(inside, tx); err != nil {
 		return err
+	}
+	for _, call := range tx.beforeCommit {
+		if err := call(inside); err != nil {
+			return err
+		}
 	}
 	done = true
 	if err := raw.Commit(); err != nil {

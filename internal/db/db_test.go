@@ -40,6 +40,29 @@ func TestPlaceholdersBindByNumberAndNamedTypesPass(t *testing.T) {
 	})
 }
 
+func TestBothEnginesFindEveryAlphabet(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, _ *clock.Simulated) {
+		exec(t, d, `CREATE TABLE canary (id TEXT PRIMARY KEY, name TEXT)`)
+		for name, id := range map[string]string{"ÄRGER über Öl": "a", "Обучение МОДЕЛИ": "b", "ΣΊΣΥΦΟΣ": "c", "plain ASCII 100%": "d", "Straße": "e", "訓練": "f"} {
+			exec(t, d, `INSERT INTO canary VALUES ($1, $2)`, id, name)
+		}
+		exec(t, d, `INSERT INTO canary VALUES ('g', NULL)`)
+		for search, want := range map[string]string{
+			"ärger": "a", "ÜBER ÖL": "a", "обучение": "b", "модели": "b", "МОДЕЛИ": "b", "σίσυφοσ": "c", "Ascii 100%": "d", "straße": "e", "練": "f", "arger": "", "strasse": "", "_": "",
+		} {
+			var got string
+			err := d.QueryRow(t.Context(), `SELECT COALESCE(MIN(id), '') FROM canary WHERE lower(name) LIKE $1 ESCAPE '\'`, db.Like(search)).Scan(&got)
+			if err != nil || got != want {
+				t.Errorf("%q found %q, not %q; %v", search, got, want, err)
+			}
+		}
+		var first string
+		if err := d.QueryRow(t.Context(), `SELECT id FROM canary WHERE id IN ('a', 'd') ORDER BY `+db.ByName.SQL()).Scan(&first); err != nil || first != "d" {
+			t.Errorf("%q comes first by name: %v", first, err)
+		}
+	})
+}
+
 func TestAnErrorAndAPanicLeaveNothingBehind(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, _ *clock.Simulated) {
 		exec(t, d, `CREATE TABLE canary (k TEXT PRIMARY KEY)`)

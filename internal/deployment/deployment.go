@@ -120,6 +120,7 @@ type row struct {
 	minimumRuntime time.Duration
 	launchBy       time.Time
 	releasedAt     *time.Time
+	endingSince    *time.Time // the machine is to end, and the provider has not confirmed it
 }
 
 type authorizedKey struct {

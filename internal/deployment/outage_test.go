@@ -47,6 +47,49 @@ func TestAMissedPlannedEndIsWhatIsPaidWhoeverEndsTheDeployment(t *testing.T) {
 	}
 }
 
+// A provider that does not end a machine is asked ever more seldom, and never given up.
+func TestAProviderThatDoesNotEndAMachineIsAskedEverMoreSeldom(t *testing.T) {
+	for name, c := range map[string]struct {
+		arrange     func(p *trouble)
+		least, most int
+		soon        time.Duration
+	}{
+		"it refuses":         {func(p *trouble) { p.terminate = &provider.Error{Kind: provider.KindRejected} }, 60, 140, 10 * time.Minute},
+		"it does not answer": {func(p *trouble) { p.terminate = &provider.Error{Kind: provider.KindUnavailable} }, 60, 140, 10 * time.Minute},
+		"it is never done": {func(p *trouble) {
+			p.terminate = &provider.Error{Kind: provider.KindNotFound} // which the machine's state belies
+			p.machine = func(m provider.Machine) (provider.Machine, error) {
+				m.State = provider.MachineTerminating
+				return m, nil
+			}
+		}, 60, 800, 10 * time.Minute},
+		"it says next year": {func(p *trouble) {
+			p.terminate = &provider.Error{Kind: provider.KindRejected, RetryAfter: 365 * 24 * time.Hour}
+		}, 5, 6, time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			each(t, func(t *testing.T, r *rig) {
+				a := r.account(money.Dollars(1000))
+				d := r.running(a)
+				r.pass(26 * time.Minute)
+				r.park.set(func() { c.arrange(r.park) })
+				_, _, err := r.terminate(a, d.ID, false)
+				r.must(err)
+				r.pass(5 * time.Hour)
+				if got := r.park.calls["terminate"]; got < c.least || got > c.most {
+					t.Errorf("asked %d times in 5 hours", got)
+				}
+				r.park.set(func() { r.park.terminate, r.park.machine = nil, nil })
+				r.pass(c.soon)
+				r.pass(10 * time.Second) // the machine takes a moment itself
+				if x := r.get(a, d.ID); x.Status != deployment.StatusTerminated || len(r.upstream()) != 0 {
+					t.Errorf("%+v, upstream %v", x, r.upstream())
+				}
+			})
+		})
+	}
+}
+
 func TestNothingIsLaunchedOnceItsTimeIsUp(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		a := r.account(money.Dollars(100))
@@ -114,7 +157,7 @@ func TestAPlannedEndNeedsNoProvider(t *testing.T) {
 		r.must(err)
 		without := deployment.New(deployment.Config{
 			DB: r.db, IDs: r.ids, Clock: r.clock, Log: slog.New(slog.DiscardHandler), Catalog: r.catalog, SSHKeys: r.keys, Volumes: r.volumes, Wallet: r.wallet,
-			Meter: r.meter, Events: r.events, Jobs: job.NewQueue(r.ids), Providers: provider.NewSet(), Probe: deployment.ProbeSSH,
+			Meter: r.meter, Events: r.events, Findings: r.findings, Jobs: job.NewQueue(r.ids), Providers: provider.NewSet(), Probe: deployment.ProbeSSH,
 		})
 		r.clock.Advance(30 * time.Minute)
 		if _, err := without.Reconcile(t.Context(), d.ID); err != nil {

@@ -1,6 +1,7 @@
 package deployment
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,14 +10,19 @@ import (
 
 	"github.com/billetcloud/billet/internal/crashpoint"
 	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/provider"
 )
 
-// retryRejected is how long to wait before a provider that refused to end a machine is asked again.
-const retryRejected = time.Minute
+const (
+	// endTakes is how long a machine may take to end before it is looked at ever more seldom, with the job's own patience.
+	endTakes = 10 * time.Minute
+	// longestWait is the longest time for which a provider may put off the end of a machine before it is asked again.
+	longestWait = time.Hour
+)
 
 // errMoved is returned by a change that found the deployment in another status than the look began with:
 // somebody else was first, and the next look starts from what he made of it.
@@ -93,7 +99,7 @@ func (s *Service) deploying(ctx context.Context, p provider.Provider, x row) (jo
 		}
 		return job.Outcome{}, err // not known: the same reference is asked for again
 	case m.State == provider.MachineFailed:
-		return s.fail(ctx, x, CauseRejected, orText(m.Detail, "The provider could not make this machine."))
+		return s.fail(ctx, x, CauseRejected, cmp.Or(m.Detail, "The provider could not make this machine."))
 	case m.State == provider.MachineLost, m.State == provider.MachineGone, m.State == provider.MachineTerminating:
 		return s.fail(ctx, x, CauseLost, "The provider lost the machine while it was being made.")
 	case m.State == provider.MachineReady && m.Address != "":
@@ -146,7 +152,7 @@ func (s *Service) machine(ctx context.Context, p provider.Provider, x *row) (pro
 
 // progress writes down which step is under way, where that is news, and looks again soon.
 func (s *Service) progress(ctx context.Context, p provider.Provider, x row, step, detail string) (job.Outcome, error) {
-	soon := job.At(earlier(s.c.Clock.Now().Add(p.Info().PollEvery), x.launchBy))
+	soon := job.At(slices.MinFunc([]time.Time{s.c.Clock.Now().Add(p.Info().PollEvery), x.launchBy}, time.Time.Compare))
 	steps := begin(x.Steps, step, detail, s.c.Clock.Now().Truncate(time.Second))
 	if sameSteps(steps, x.Steps) {
 		return soon, nil
@@ -181,7 +187,7 @@ func (s *Service) start(ctx context.Context, x row, m provider.Machine) (job.Out
 		x.Steps = end(x.Steps, false, "", now)
 		x.setMachine(m)
 		err := s.c.Meter.Start(ctx, tx, meter.Start{
-			Subject: x.ID, Account: x.Account, HourlyPrice: x.HourlyPrice, At: now, Description: x.hardware(), Labels: x.labels(),
+			Subject: x.ID, Account: x.Account, HourlyPrice: x.HourlyPrice, HourlyCost: x.costPrice, At: now, Description: x.hardware(), Labels: x.labels(),
 		})
 		crashpoint.Reach(crashpoint.RunningBeforeCommit)
 		tx.AfterCommit(func() { crashpoint.Reach(crashpoint.RunningAfterCommit) })
@@ -221,8 +227,10 @@ func (s *Service) alive(ctx context.Context, p provider.Provider, x row) (job.Ou
 	}
 	moved := false
 	switch {
-	case err != nil, m.State == provider.MachineLost, m.State == provider.MachineGone, m.State == provider.MachineFailed:
-		return s.interrupt(ctx, x, orText(m.Detail, "The provider took the machine back."))
+	case err != nil, m.State == provider.MachineGone:
+		return s.interrupt(ctx, x, cmp.Or(m.Detail, "The provider took the machine back."), true)
+	case m.State == provider.MachineLost, m.State == provider.MachineFailed:
+		return s.interrupt(ctx, x, cmp.Or(m.Detail, "The provider took the machine back."), false)
 	case m.State == provider.MachineOff && x.Status == StatusRunning:
 		moved, err = true, s.change(ctx, &x, CauseSwitchedOff, "", func(context.Context, *db.Tx, *row) error { return nil })
 	case m.State == provider.MachineReady && x.Status == StatusStopped:
@@ -294,13 +302,19 @@ func (s *Service) carryOut(ctx context.Context, p provider.Provider, x *row) err
 	})
 }
 
-// interrupt ends what the provider took back: the unused part of the hour comes back, whichever hour it is.
-func (s *Service) interrupt(ctx context.Context, x row, reason string) (job.Outcome, error) {
+// interrupt ends what the provider took back: the unused part of the hour comes back, whichever hour it is. A machine that
+// the provider does not even know any more is told to the operator.
+func (s *Service) interrupt(ctx context.Context, x row, reason string, unknown bool) (job.Outcome, error) {
 	err := s.change(ctx, &x, CauseLost, reason, func(ctx context.Context, tx *db.Tx, x *row) error {
 		now := tx.Now.Truncate(time.Second)
 		x.BilledUntil = &now
 		if _, err := s.c.Meter.Stop(ctx, tx, x.ID, now, meter.CurrentHour); err != nil {
 			return err
+		}
+		if unknown {
+			if err := s.c.Findings.Raise(ctx, tx, x.Provider, finding.Lost(x.ID, x.machineID)); err != nil {
+				return err
+			}
 		}
 		return s.c.Volumes.DetachAll(ctx, tx, x.ID)
 	})
@@ -358,6 +372,9 @@ func (s *Service) terminating(ctx context.Context, p provider.Provider, x row) (
 	crashpoint.Reach(crashpoint.TerminateBeforeConfirming)
 	err := s.change(ctx, &x, CauseConfirmedEnd, x.reason(), func(ctx context.Context, tx *db.Tx, x *row) error {
 		x.releasedAt = &tx.Now
+		if err := s.c.Meter.CostEnds(ctx, tx, x.ID, tx.Now); err != nil {
+			return err
+		}
 		return s.c.Volumes.DetachAll(ctx, tx, x.ID)
 	})
 	return job.Done(), err
@@ -373,7 +390,10 @@ func (s *Service) ended(ctx context.Context, p provider.Provider, x row) (job.Ou
 	}
 	return job.Done(), s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		x.releasedAt = &tx.Now
-		return guarded(setReleased(ctx, tx, x))
+		if err := guarded(setReleased(ctx, tx, x)); err != nil {
+			return err
+		}
+		return s.c.Meter.CostEnds(ctx, tx, x.ID, tx.Now)
 	})
 }
 
@@ -385,17 +405,14 @@ func (s *Service) remove(ctx context.Context, p provider.Provider, x row) (gone 
 	err = p.Terminate(ask, x.ID)
 	crashpoint.Reach(crashpoint.TerminateAfterCall)
 	if err != nil {
-		wait := retryRejected
-		if e := (*provider.Error)(nil); errors.As(err, &e) && e.RetryAfter > 0 {
-			wait = e.RetryAfter
-		}
-		switch provider.KindOf(err) {
-		case provider.KindNotFound:
-		case provider.KindUnavailable:
-			return false, job.Outcome{}, err
-		default: // its own minimum runtime, say: it goes on costing us, not the tenant
+		e := (*provider.Error)(nil)
+		switch kind := provider.KindOf(err); {
+		case kind == provider.KindNotFound:
+		case kind != provider.KindUnavailable && errors.As(err, &e) && e.RetryAfter > 0: // its own minimum runtime, say: it goes on costing us, not the tenant
 			s.c.Log.WarnContext(ctx, "the provider refuses to end a machine; it is asked again", "deployment", x.ID, "provider", x.Provider, "error", err)
-			return false, job.At(s.c.Clock.Now().Add(wait)), nil
+			return false, job.At(s.c.Clock.Now().Add(min(e.RetryAfter, longestWait))), nil
+		default: // asked again, ever later, for ever
+			return false, job.Outcome{}, fmt.Errorf("end a machine of %s: %w", x.Provider, err)
 		}
 	}
 	m, err := look(ctx, p, x.ID)
@@ -405,7 +422,10 @@ func (s *Service) remove(ctx context.Context, p provider.Provider, x row) (gone 
 	case err != nil, m.State == provider.MachineGone:
 		return true, job.Outcome{}, nil
 	}
-	return false, job.At(s.c.Clock.Now().Add(p.Info().PollEvery)), nil
+	if now := s.c.Clock.Now(); x.BilledUntil == nil || now.Sub(*x.BilledUntil) < endTakes {
+		return false, job.At(now.Add(p.Info().PollEvery)), nil
+	}
+	return false, job.Outcome{}, fmt.Errorf("%s has not ended a machine that was to end at %s", x.Provider, x.BilledUntil.Format(time.RFC3339))
 }
 
 // change moves the deployment along the edge that the cause names, in a transaction of its own, together
@@ -430,6 +450,9 @@ func (s *Service) changeIn(ctx context.Context, tx *db.Tx, x *row, cause Cause, 
 		return err
 	}
 	x.Status, x.StatusCause, x.StatusReason = to, cause, nil
+	if x.endingSince == nil && (to == StatusTerminating || to.Final()) {
+		x.endingSince = &tx.Now
+	}
 	if reason != "" {
 		x.StatusReason = &reason
 	}
@@ -459,17 +482,3 @@ func guarded(changed bool, err error) error {
 }
 
 func (r *row) reason() string { return text(r.StatusReason) }
-
-func orText(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
-}
-
-func earlier(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
-	}
-	return b
-}

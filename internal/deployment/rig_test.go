@@ -6,10 +6,12 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/billetcloud/billet/internal/arrears"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
@@ -17,6 +19,7 @@ import (
 	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/event"
 	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/meter"
@@ -39,9 +42,14 @@ type trouble struct {
 	machine func(provider.Machine) (provider.Machine, error)
 	// terminate is what Terminate answers instead of terminating.
 	terminate error
-	prices    money.Micros
-	calls     map[string]int
-	unbounded map[string]bool // calls that came without a time limit
+	// further are on the list of machines beside those that there are; beforeList is called once, before the list is made.
+	further    []provider.Machine
+	beforeList func(ctx context.Context)
+	prices     money.Micros
+	launched   func(reference id.ID) // is told of every launch that is asked for
+	poll       time.Duration         // what it wants between two looks at a machine, where that is not its own
+	calls      map[string]int
+	unbounded  map[string]bool // calls that came without a time limit
 }
 
 // allOfIt is every interface that the simulated Voltage Park has.
@@ -62,6 +70,14 @@ func (p *trouble) count(ctx context.Context, call string) {
 	}
 }
 
+func (p *trouble) Info() provider.Info {
+	i := p.allOfIt.Info()
+	if p.poll > 0 {
+		i.PollEvery = p.poll
+	}
+	return i
+}
+
 func (p *trouble) Offers(ctx context.Context) ([]provider.Offer, error) {
 	out, err := p.allOfIt.Offers(ctx)
 	p.mu.Lock()
@@ -78,6 +94,9 @@ func (p *trouble) Launch(ctx context.Context, r provider.LaunchRequest) (provide
 	p.count(ctx, "launch")
 	p.mu.Lock()
 	before, after := p.launch, p.afterwards
+	if p.launched != nil {
+		p.launched(r.Reference)
+	}
 	p.mu.Unlock()
 	if before != nil {
 		return provider.Machine{}, before
@@ -96,8 +115,14 @@ func (p *trouble) Machine(ctx context.Context, reference id.ID) (provider.Machin
 
 func (p *trouble) Machines(ctx context.Context) ([]provider.Machine, error) {
 	p.count(ctx, "machines")
+	p.mu.Lock()
+	first, out := p.beforeList, slices.Clone(p.further)
+	p.beforeList = nil
+	p.mu.Unlock()
+	if first != nil {
+		first(ctx)
+	}
 	all, err := p.allOfIt.Machines(ctx)
-	var out []provider.Machine
 	for _, m := range all {
 		if m, err := p.changed(m, nil); err == nil {
 			out = append(out, m)
@@ -139,7 +164,7 @@ func (p *trouble) set(f func()) {
 
 // rig is every room below httpapi on one database, with the simulated marketplace and a frozen clock.
 type rig struct {
-	t           *testing.T
+	t           tester
 	db          *db.DB
 	clock       *clock.Simulated
 	world       *sim.World
@@ -150,10 +175,24 @@ type rig struct {
 	keys        *sshkey.Service
 	volumes     *volume.Service
 	events      *event.Log
+	findings    *finding.Service
 	deployments *deployment.Service
 	runner      *job.Runner
 	ids         *id.Maker
 	probe       error
+	// debts has accounts below zero led through arrears; else nobody minds.
+	debts bool
+	// killable has a provider end the runs that ask it.
+	killable bool
+}
+
+// tester is what the rig needs of a *testing.T or a *rapid.T.
+type tester interface {
+	Helper()
+	Error(args ...any)
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+	Context() context.Context
 }
 
 const pageOffer id.ID = "off_abc123"
@@ -164,36 +203,60 @@ func each(t *testing.T, f func(t *testing.T, r *rig)) {
 
 func newRig(t *testing.T, d *db.DB, c *clock.Simulated) *rig {
 	t.Helper()
-	log := slog.New(slog.DiscardHandler)
 	r := &rig{t: t, db: d, clock: c, ids: id.NewMaker(c, rand.Reader)}
-	world, err := sim.Open(t.Context(), sim.Config{Dir: t.TempDir(), Clock: c, Log: log, Listen: sim.ListenBanner})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := world.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	t.Cleanup(r.open(t.TempDir()))
+	r.serve()
+	return r
+}
+
+// open opens the simulated marketplace in that folder.
+func (r *rig) open(dir string) (closeIt func()) {
+	r.t.Helper()
+	world, err := sim.Open(r.t.Context(), sim.Config{Dir: dir, Clock: r.clock, Log: slog.New(slog.DiscardHandler), Listen: sim.ListenBanner})
+	r.must(err)
 	r.world = world
-	var providers []provider.Provider
 	for _, p := range world.Providers() {
 		if p.Info().Slug == "voltage-park" {
 			r.park = &trouble{allOfIt: p.(allOfIt), calls: map[string]int{}, unbounded: map[string]bool{}}
-			p = r.park
+		}
+	}
+	return func() {
+		if err := world.Close(); err != nil {
+			r.t.Error(err)
+		}
+	}
+}
+
+// serve makes every room anew on the database and the marketplace, as a server does that starts, and runs what is due.
+func (r *rig) serve() {
+	r.t.Helper()
+	r.build(r.park)
+	r.must(errors.Join(r.catalog.Load(r.t.Context()), r.catalog.Start(r.t.Context()), r.deployments.StartWatching(r.t.Context())))
+	r.drain()
+}
+
+func (r *rig) build(park provider.Provider) {
+	d, c, log := r.db, r.clock, slog.New(slog.DiscardHandler)
+	var providers []provider.Provider
+	for _, p := range r.world.Providers() {
+		if p.Info().Slug == park.Info().Slug {
+			p = park
 		}
 		providers = append(providers, p)
 	}
 	set, jobs := provider.NewSet(providers...), job.NewQueue(r.ids)
 	r.events = event.New(r.ids)
-	r.wallet = wallet.New(wallet.Config{DB: d, IDs: r.ids})
+	r.findings = finding.New(finding.Config{IDs: r.ids, Jobs: jobs, Log: log, Policy: finding.Policy{EndUnowned: true, Grace: time.Hour}})
+	r.wallet = wallet.New(wallet.Config{DB: d, IDs: r.ids, Turned: func(ctx context.Context, tx *db.Tx, account id.ID) error {
+		return jobs.Enqueue(ctx, tx, meter.KindArrears, account, tx.Now)
+	}})
 	r.meter = meter.New(meter.Config{DB: d, Wallet: r.wallet, Events: r.events, Jobs: jobs})
 	r.catalog = catalog.New(catalog.Config{DB: d, IDs: r.ids, Clock: c, Providers: set, Jobs: jobs, Log: log, Markup: func(string) int64 { return 0 }})
 	r.keys = sshkey.New(sshkey.Config{DB: d, IDs: r.ids})
-	r.volumes = volume.New(volume.Config{DB: d, IDs: r.ids, Clock: c, Log: log, Catalog: r.catalog, Meter: r.meter, Wallet: r.wallet, Providers: set, Events: r.events, Jobs: jobs})
+	r.volumes = volume.New(volume.Config{DB: d, IDs: r.ids, Clock: c, Log: log, Catalog: r.catalog, Meter: r.meter, Wallet: r.wallet, Providers: set, Events: r.events, Findings: r.findings, Jobs: jobs})
 	r.deployments = deployment.New(deployment.Config{
 		DB: d, IDs: r.ids, Clock: c, Log: log, Catalog: r.catalog, SSHKeys: r.keys, Volumes: r.volumes, Wallet: r.wallet, Meter: r.meter,
-		Events: r.events, Jobs: jobs, Providers: set,
+		Events: r.events, Findings: r.findings, Jobs: jobs, Providers: set,
 		Probe: func(ctx context.Context, address string) error {
 			if r.probe != nil {
 				return r.probe
@@ -202,17 +265,29 @@ func newRig(t *testing.T, d *db.DB, c *clock.Simulated) *rig {
 		},
 	})
 	r.runner = job.NewRunner(job.Config{DB: d, Queue: jobs, Clock: c, Real: time.Now, Log: log, Workers: 4})
-	r.runner.Handle(deployment.KindReconcile, r.deployments.Reconcile)
-	r.runner.Handle(volume.KindVolume, r.volumes.Reconcile)
+	mortal := func(h job.Handler) job.Handler {
+		if !r.killable {
+			return h
+		}
+		return func(ctx context.Context, subject id.ID) (job.Outcome, error) {
+			ctx, cancel := context.WithCancel(ctx)
+			defer cancel()
+			return h(context.WithValue(ctx, killer{}, cancel), subject)
+		}
+	}
+	r.runner.Handle(deployment.KindReconcile, mortal(r.deployments.Reconcile))
+	r.runner.Handle(volume.KindVolume, mortal(r.volumes.Reconcile))
 	r.runner.Handle(meter.KindSweep, r.meter.Sweep)
-	r.runner.Handle(meter.KindArrears, func(context.Context, id.ID) (job.Outcome, error) { return job.Done(), nil })
+	r.runner.Handle(finding.KindEnd, finding.NewEnder(finding.EnderConfig{DB: d, Clock: c, Findings: r.findings, Providers: set}).End)
+	look := func(context.Context, id.ID) (job.Outcome, error) { return job.Done(), nil }
+	if r.debts {
+		look = arrears.New(arrears.Config{
+			DB: d, Wallet: r.wallet, Deployments: r.deployments, Volumes: r.volumes, Events: r.events, Grace: arrears.DefaultGrace, KeepVolumes: arrears.DefaultKeepVolumes,
+		}).Look
+	}
+	r.runner.Handle(meter.KindArrears, look)
 	r.runner.HandlePeriodic(catalog.KindSync, r.catalog.Sync)
 	r.runner.HandlePeriodic(deployment.KindWatch, r.deployments.Watch)
-	if err := errors.Join(r.catalog.Start(t.Context()), r.deployments.StartWatching(t.Context())); err != nil {
-		t.Fatal(err)
-	}
-	r.drain()
-	return r
 }
 
 func (r *rig) drain() {
@@ -254,7 +329,7 @@ func (r *rig) account(credit money.Micros) id.ID {
 	return a
 }
 
-func publicKey(t testing.TB) string {
+func publicKey(t tester) string {
 	t.Helper()
 	p, _, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -267,7 +342,7 @@ func publicKey(t testing.TB) string {
 	return string(ssh.MarshalAuthorizedKey(k))
 }
 
-func request(t testing.TB) deployment.CreateRequest {
+func request(t tester) deployment.CreateRequest {
 	key, system := publicKey(t), "Ubuntu 22.04"
 	return deployment.CreateRequest{OfferID: pageOffer, OperatingSystem: &system, Name: "my-training-run", SSHPublicKey: &key}
 }

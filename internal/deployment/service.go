@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"net"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/billetcloud/billet/internal/catalog"
@@ -14,6 +17,7 @@ import (
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/event"
 	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/meter"
@@ -43,6 +47,7 @@ type Config struct {
 	Wallet    *wallet.Ledger
 	Meter     *meter.Meter
 	Events    *event.Log
+	Findings  *finding.Service
 	Jobs      *job.Queue
 	Providers *provider.Set
 	// Probe tells whether SSH answers at host:port; ProbeSSH outside tests.
@@ -55,7 +60,7 @@ type Service struct{ c Config }
 // New returns a Service. It panics when a field is missing.
 func New(c Config) *Service {
 	if c.DB == nil || c.IDs == nil || c.Clock == nil || c.Log == nil || c.Catalog == nil || c.SSHKeys == nil || c.Volumes == nil ||
-		c.Wallet == nil || c.Meter == nil || c.Events == nil || c.Jobs == nil || c.Providers == nil || c.Probe == nil {
+		c.Wallet == nil || c.Meter == nil || c.Events == nil || c.Findings == nil || c.Jobs == nil || c.Providers == nil || c.Probe == nil {
 		panic("deployment: New needs every field of its Config")
 	}
 	return &Service{c}
@@ -144,6 +149,22 @@ func insufficient(hour, available money.Micros) error {
 		e.Message = fmt.Sprintf("Insufficient balance. The first hour costs %s and %s is available; add money or choose a cheaper offer.", hour, available)
 	}
 	return e
+}
+
+// CountByStatus returns how many deployments of all accounts have each status that any has. It is for the operator.
+func (s *Service) CountByStatus(ctx context.Context, r db.Reader) (map[Status]int64, error) {
+	return countByStatus(ctx, r)
+}
+
+// Presence is what a provider has of ours.
+type Presence struct {
+	// Deployments have not ended; Machines were made, and their end is not confirmed.
+	Deployments, Machines int64
+}
+
+// Presences returns what each provider that has anything of ours has. It is for the operator.
+func (s *Service) Presences(ctx context.Context, r db.Reader) (map[string]Presence, error) {
+	return presences(ctx, r)
 }
 
 // Filter narrows a list; zero fields do not.
@@ -243,7 +264,7 @@ func (s *Service) Update(ctx context.Context, tx *db.Tx, account, deployment id.
 		x.Tags = checkTags(f, *u.Tags)
 	}
 	if u.AutoTerminateAt != nil {
-		x.AutoTerminateAt = checkAutoTerminate(f, *u.AutoTerminateAt, tx.Now, later(tx.Now, x.TerminableAt))
+		x.AutoTerminateAt = checkAutoTerminate(f, *u.AutoTerminateAt, tx.Now, slices.MaxFunc([]time.Time{tx.Now, x.TerminableAt}, time.Time.Compare))
 	} else if u.ClearAutoTerminateAt {
 		x.AutoTerminateAt = nil
 	}
@@ -274,13 +295,6 @@ func (s *Service) Update(ctx context.Context, tx *db.Tx, account, deployment id.
 		}
 	}
 	return s.completed(ctx, tx, x)
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }
 
 // Terminate ends a deployment: the tenant's time, and bill, end with the accepted request; the machine ends in
@@ -409,6 +423,19 @@ func (s *Service) Wait(ctx context.Context, account, deployment id.ID, want Stat
 			return d, nil
 		}
 	}
+}
+
+// SSHAddress returns host:port where the machine of a running deployment answers. It answers NOT_FOUND, or CONFLICT where the
+// deployment does not run.
+func (s *Service) SSHAddress(ctx context.Context, r db.Reader, account, deployment id.ID) (string, error) {
+	x, err := s.get(ctx, r, account, deployment)
+	if err == nil && (x.Status != StatusRunning || x.address == "") {
+		err = fault.New(fault.Conflict, "This deployment is %s; its machine can be reached while it is running.", x.Status)
+	}
+	if err != nil {
+		return "", err
+	}
+	return net.JoinHostPort(x.address, strconv.Itoa(x.sshPort)), nil
 }
 
 // tell appends an event of the deployment; every event says the status.

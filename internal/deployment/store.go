@@ -15,7 +15,7 @@ import (
 
 const columns = `id, account_id, name, status, cause, reason, provider, region, offer_id, offer_key, gpu_type, gpu_count, instance_type,
 	operating_system, hourly_price, cost_price, abilities, authorized_keys, cloud_init, steps, action, action_argument, machine_id, address,
-	ssh_user, ssh_port, ssh_host_keys, minimum_runtime, auto_terminate_at, termination_protection, created_at, launch_by, started_at, ended_at, released_at`
+	ssh_user, ssh_port, ssh_host_keys, minimum_runtime, auto_terminate_at, termination_protection, created_at, launch_by, started_at, ended_at, released_at, ending_since`
 
 func insert(ctx context.Context, tx *db.Tx, r row) error {
 	abilities, keys, steps, hostKeys, err := r.encode()
@@ -23,11 +23,11 @@ func insert(ctx context.Context, tx *db.Tx, r row) error {
 		return err
 	}
 	_, err = tx.Exec(ctx, `INSERT INTO deployment (`+columns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
-		$19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35)`,
+		$19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36)`,
 		r.ID, r.Account, r.Name, r.Status, r.StatusCause, r.reason(), r.Provider, r.Region, r.OfferID, r.offerKey, r.GPUType, r.GPUCount, r.InstanceType,
 		r.OperatingSystem, r.HourlyPrice, r.costPrice, abilities, keys, r.cloudInit, steps, r.action, r.actionArgument, r.machineID, r.address,
 		r.sshUser, r.sshPort, hostKeys, int64(r.minimumRuntime/time.Second), db.MicrosOrNull(r.AutoTerminateAt), flag(r.TerminationProtection),
-		db.Micros(r.CreatedAt), db.Micros(r.launchBy), db.MicrosOrNull(r.StartedAt), db.MicrosOrNull(r.BilledUntil), db.MicrosOrNull(r.releasedAt))
+		db.Micros(r.CreatedAt), db.Micros(r.launchBy), db.MicrosOrNull(r.StartedAt), db.MicrosOrNull(r.BilledUntil), db.MicrosOrNull(r.releasedAt), db.MicrosOrNull(r.endingSince))
 	if err != nil {
 		return fmt.Errorf("insert deployment: %w", err)
 	}
@@ -81,10 +81,10 @@ func setState(ctx context.Context, tx *db.Tx, r row) (bool, error) {
 	}
 	return changed(tx.Exec(ctx, `
 		UPDATE deployment SET steps = $3, action = $4, action_argument = $5, machine_id = $6, address = $7, ssh_user = $8, ssh_port = $9, ssh_host_keys = $10,
-			started_at = $11, ended_at = $12, released_at = $13
+			started_at = $11, ended_at = $12, released_at = $13, ending_since = $14
 		WHERE id = $1 AND status = $2`,
 		r.ID, r.Status, steps, r.action, r.actionArgument, r.machineID, r.address, r.sshUser, r.sshPort, hostKeys,
-		db.MicrosOrNull(r.StartedAt), db.MicrosOrNull(r.BilledUntil), db.MicrosOrNull(r.releasedAt)))
+		db.MicrosOrNull(r.StartedAt), db.MicrosOrNull(r.BilledUntil), db.MicrosOrNull(r.releasedAt), db.MicrosOrNull(r.endingSince)))
 }
 
 func setProgress(ctx context.Context, tx *db.Tx, r row) (bool, error) {
@@ -118,10 +118,30 @@ func setReleased(ctx context.Context, tx *db.Tx, r row) (bool, error) {
 	return changed(tx.Exec(ctx, `UPDATE deployment SET released_at = $3 WHERE id = $1 AND status = $2`, r.ID, r.Status, db.MicrosOrNull(r.releasedAt)))
 }
 
-// reopen marks an ended deployment as not clean upstream. It tells whether there is such a one.
-func reopen(ctx context.Context, tx *db.Tx, provider string, deployment id.ID) (bool, error) {
-	return changed(tx.Exec(ctx, `UPDATE deployment SET released_at = NULL WHERE id = $1 AND provider = $2 AND status IN ($3, $4, $5)`,
-		deployment, provider, StatusTerminated, StatusFailed, StatusInterrupted))
+// reopen marks ended deployments as not clean upstream, and returns those that there are.
+func reopen(ctx context.Context, tx *db.Tx, provider string, deployments []id.ID) ([]id.ID, error) {
+	if len(deployments) == 0 {
+		return nil, nil
+	}
+	args := []any{db.Micros(tx.Now), provider, StatusTerminated, StatusFailed, StatusInterrupted}
+	for _, d := range deployments {
+		args = append(args, d)
+	}
+	rows, err := tx.Query(ctx, `UPDATE deployment SET released_at = NULL, ending_since = $1
+		WHERE provider = $2 AND status IN ($3, $4, $5) AND released_at IS NOT NULL AND id IN `+db.In(6, len(deployments))+` RETURNING id`, args...)
+	if err != nil {
+		return nil, fmt.Errorf("reopen deployments: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	var out []id.ID
+	for rows.Next() {
+		var d id.ID
+		if err := rows.Scan(&d); err != nil {
+			return nil, err
+		}
+		out = append(out, d)
+	}
+	return out, rows.Err()
 }
 
 func find(ctx context.Context, r db.Reader, account, deployment id.ID) (row, bool, error) {
@@ -251,16 +271,17 @@ func tags(ctx context.Context, r db.Reader, rows []row) error {
 
 // sight is what the watch needs of a deployment.
 type sight struct {
-	id      id.ID
-	status  Status
-	address string
-	sshPort int
+	id          id.ID
+	status      Status
+	machineID   string
+	address     string
+	sshPort     int
+	endingSince *time.Time
 }
 
-// seen returns the provider's deployments that have not ended.
+// seen returns the provider's deployments that have, or may have, a machine: all but those whose end the provider has confirmed.
 func seen(ctx context.Context, r db.Reader, provider string) ([]sight, error) {
-	rows, err := r.Query(ctx, `SELECT id, status, address, ssh_port FROM deployment WHERE provider = $1 AND status IN ($2, $3, $4, $5, $6)`,
-		provider, StatusPending, StatusDeploying, StatusRunning, StatusStopped, StatusTerminating)
+	rows, err := r.Query(ctx, `SELECT id, status, machine_id, address, ssh_port, COALESCE(ending_since, ended_at) FROM deployment WHERE provider = $1 AND released_at IS NULL`, provider)
 	if err != nil {
 		return nil, fmt.Errorf("list deployments of %s: %w", provider, err)
 	}
@@ -268,10 +289,79 @@ func seen(ctx context.Context, r db.Reader, provider string) ([]sight, error) {
 	var out []sight
 	for rows.Next() {
 		var s sight
-		if err := rows.Scan(&s.id, &s.status, &s.address, &s.sshPort); err != nil {
+		var ending sql.NullInt64
+		if err := rows.Scan(&s.id, &s.status, &s.machineID, &s.address, &s.sshPort, &ending); err != nil {
 			return nil, err
 		}
+		s.endingSince = db.AtOrNil(ending)
 		out = append(out, s)
+	}
+	return out, rows.Err()
+}
+
+// providersOf returns the providers of those of the deployments that there are.
+func providersOf(ctx context.Context, r db.Reader, deployments []id.ID) (map[id.ID]string, error) {
+	out := map[id.ID]string{}
+	for len(deployments) > 0 {
+		chunk := deployments[:min(lookedUp, len(deployments))]
+		deployments = deployments[len(chunk):]
+		args := make([]any, len(chunk))
+		for i, d := range chunk {
+			args[i] = d
+		}
+		rows, err := r.Query(ctx, `SELECT id, provider FROM deployment WHERE id IN `+db.In(1, len(args)), args...)
+		if err != nil {
+			return nil, fmt.Errorf("look deployments up: %w", err)
+		}
+		for rows.Next() {
+			var d id.ID
+			var p string
+			if err := rows.Scan(&d, &p); err != nil {
+				return nil, errors.Join(err, rows.Close())
+			}
+			out[d] = p
+		}
+		if err := rows.Err(); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func presences(ctx context.Context, r db.Reader) (map[string]Presence, error) {
+	rows, err := r.Query(ctx, `SELECT provider, CAST(SUM(CASE WHEN status IN ($1, $2, $3, $4, $5) THEN 1 ELSE 0 END) AS BIGINT),
+		CAST(SUM(CASE WHEN machine_id <> '' THEN 1 ELSE 0 END) AS BIGINT) FROM deployment WHERE released_at IS NULL GROUP BY provider`,
+		StatusPending, StatusDeploying, StatusRunning, StatusStopped, StatusTerminating)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	out := map[string]Presence{}
+	for rows.Next() {
+		var p string
+		var n Presence
+		if err := rows.Scan(&p, &n.Deployments, &n.Machines); err != nil {
+			return nil, err
+		}
+		out[p] = n
+	}
+	return out, rows.Err()
+}
+
+func countByStatus(ctx context.Context, r db.Reader) (map[Status]int64, error) {
+	rows, err := r.Query(ctx, `SELECT status, COUNT(*) FROM deployment GROUP BY status`)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	out := map[Status]int64{}
+	for rows.Next() {
+		var s Status
+		var n int64
+		if err := rows.Scan(&s, &n); err != nil {
+			return nil, err
+		}
+		out[s] = n
 	}
 	return out, rows.Err()
 }
@@ -280,10 +370,10 @@ func scan(from db.Row) (row, error) {
 	var r row
 	var reason, abilities, keys, steps, hostKeys string
 	var minimum, protection, created, launchBy int64
-	var auto, started, ended, released sql.NullInt64
+	var auto, started, ended, released, ending sql.NullInt64
 	err := from.Scan(&r.ID, &r.Account, &r.Name, &r.Status, &r.StatusCause, &reason, &r.Provider, &r.Region, &r.OfferID, &r.offerKey, &r.GPUType, &r.GPUCount,
 		&r.InstanceType, &r.OperatingSystem, &r.HourlyPrice, &r.costPrice, &abilities, &keys, &r.cloudInit, &steps, &r.action, &r.actionArgument, &r.machineID,
-		&r.address, &r.sshUser, &r.sshPort, &hostKeys, &minimum, &auto, &protection, &created, &launchBy, &started, &ended, &released)
+		&r.address, &r.sshUser, &r.sshPort, &hostKeys, &minimum, &auto, &protection, &created, &launchBy, &started, &ended, &released, &ending)
 	if err != nil {
 		return row{}, err
 	}
@@ -295,6 +385,7 @@ func scan(from db.Row) (row, error) {
 	r.TerminationProtection = protection == 1
 	r.CreatedAt, r.launchBy = db.At(created), db.At(launchBy)
 	r.AutoTerminateAt, r.StartedAt, r.BilledUntil, r.releasedAt = db.AtOrNil(auto), db.AtOrNil(started), db.AtOrNil(ended), db.AtOrNil(released)
+	r.endingSince = db.AtOrNil(ending)
 	r.VolumeIDs, r.Tags = []id.ID{}, []string{}
 	r.finish()
 	return r, err

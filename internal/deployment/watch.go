@@ -7,13 +7,20 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/provider"
 )
 
-// watchEvery is how often a provider's list of machines is compared with ours.
-const watchEvery = time.Minute
+const (
+	// watchEvery is how often a provider's list of machines is compared with ours.
+	watchEvery = time.Minute
+	// lookedUp is how many deployments one query looks up.
+	lookedUp = 100
+	// verified is how many machines that should not be there are asked for themselves by one look.
+	verified = 20
+)
 
 // StartWatching leaves a job behind for each provider that compares its machines with ours for ever.
 func (s *Service) StartWatching(ctx context.Context) error {
@@ -28,8 +35,10 @@ func (s *Service) StartWatching(ctx context.Context) error {
 }
 
 // Watch compares the machines that a provider has with the deployments that should have one, in one call
-// upstream however many there are, and has whatever differs looked at: a machine that is gone, was
-// switched off or on, or outlived its deployment.
+// upstream however many there are. What differs is looked at: a machine that is gone, was switched off or on, or outlived its
+// deployment. What nobody owns becomes a finding.
+//
+// Our records are read after the list: an intent is committed before its launch, so whatever is on the list is in them.
 func (s *Service) Watch(ctx context.Context, subject id.ID) (job.Outcome, error) {
 	slug := strings.TrimPrefix(string(subject), "provider/")
 	p, known := s.c.Providers.Get(slug)
@@ -42,57 +51,62 @@ func (s *Service) Watch(ctx context.Context, subject id.ID) (job.Outcome, error)
 	if err != nil {
 		return job.Outcome{}, fmt.Errorf("list the machines of %s: %w", slug, err)
 	}
-	upstream := make(map[id.ID]provider.Machine, len(machines))
-	for _, m := range machines {
-		upstream[m.Reference] = m
-	}
 	ours, err := seen(ctx, s.c.DB, slug)
 	if err != nil {
 		return job.Outcome{}, err
 	}
-	var differ, outlived []id.ID
+	owners := make([]finding.Owner, len(ours))
+	for i, o := range ours {
+		owners[i] = finding.Owner{Deployment: o.id, MachineID: o.machineID, EndingSince: o.endingSince, Ended: o.status.Final()}
+	}
+	sorted := finding.SortMachines(machines, owners, s.c.Clock.Now())
+	var differ []id.ID
 	for _, o := range ours {
-		m, there := upstream[o.id]
-		delete(upstream, o.id)
-		if !there && o.status.Alive() || there && differs(o, m) {
+		if m, there := sorted.Own[o.id]; o.status.Alive() && (!there || differs(o, m)) {
 			differ = append(differ, o.id)
 		}
 	}
-	// What is left has no deployment that should have it: one that has ended, or none at all.
-	for reference, m := range upstream {
-		if m.State == provider.MachineTerminating || m.State == provider.MachineGone {
-			continue
-		}
-		if reference.Valid(id.Deployment) {
-			outlived = append(outlived, reference)
-		} else {
-			s.c.Log.WarnContext(ctx, "the provider has a machine that Billet did not make", "provider", slug, "machine", m.ID)
-		}
+	at, err := providersOf(ctx, s.c.DB, sorted.Strays)
+	if err != nil {
+		return job.Outcome{}, err
 	}
+	outlived := s.verify(ctx, p, sorted.Resolve(slug, at))
 	again := job.At(s.c.Clock.Now().Add(watchEvery))
-	if len(differ)+len(outlived) == 0 {
-		return again, nil
+	if len(differ)+len(outlived)+len(sorted.Found) == 0 {
+		live, err := s.c.Findings.Live(ctx, s.c.DB, slug, finding.MachineKinds)
+		if err != nil || !live {
+			return again, err
+		}
 	}
 	return again, s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		for _, reference := range outlived {
-			reopened, err := reopen(ctx, tx, slug, reference)
-			if err != nil {
-				return err
-			}
-			if !reopened {
-				s.c.Log.WarnContext(ctx, "the provider has a machine with the reference of no deployment that has ended here", "provider", slug, "reference", reference)
-				continue
-			}
-			s.c.Log.WarnContext(ctx, "a machine outlived its deployment; it is ended again", "provider", slug, "deployment", reference)
-			differ = append(differ, reference)
+		reopened, err := reopen(ctx, tx, slug, outlived)
+		if err != nil {
+			return err
 		}
-		for _, d := range differ {
+		if err := s.c.Meter.CostGoesOn(ctx, tx, reopened); err != nil {
+			return err
+		}
+		if err := s.c.Findings.Report(ctx, tx, slug, finding.MachineKinds, sorted.With(reopened)); err != nil {
+			return err
+		}
+		for _, d := range append(reopened, differ...) {
 			if err := s.c.Jobs.Enqueue(ctx, tx, KindReconcile, d, tx.Now); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+// verify returns those whose machine is really there: a list may be older than the end. What it does not come to is on the next list.
+func (s *Service) verify(ctx context.Context, p provider.Provider, outlived []id.ID) (there []id.ID) {
+	for _, d := range outlived[:min(verified, len(outlived))] {
+		m, err := look(ctx, p, d)
+		if err == nil && m.State != provider.MachineTerminating && m.State != provider.MachineGone {
+			there = append(there, d)
+		}
+	}
+	return there
 }
 
 func differs(o sight, m provider.Machine) bool {

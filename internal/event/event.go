@@ -12,16 +12,18 @@ import (
 
 // Event is one thing that happened to a subject.
 type Event struct {
-	ID id.ID `json:"id"`
+	ID id.ID `json:"id" doc:"Id of the event, evt_…."`
 	// Account owns the subject.
 	Account id.ID `json:"-"`
 	// Subject is the id of what it happened to: a deployment, a volume, an account.
-	Subject id.ID `json:"subject"`
+	Subject id.ID `json:"subject" doc:"Id of what it happened to."`
 	// Type is a stable word: "deployment.running".
-	Type string `json:"type"`
+	Type string `json:"type" doc:"What happened, a stable word such as deployment.running. New ones may be added."`
 	// Data are the facts, by name; never nil once read.
-	Data      map[string]any `json:"data"`
-	CreatedAt time.Time      `json:"createdAt"`
+	Data      map[string]any `json:"data" doc:"The facts of it, by name; which ones depends on the type."`
+	CreatedAt time.Time      `json:"createdAt" doc:"When it happened."`
+
+	seq int64 // its place in the account's history, from 1, without gaps
 }
 
 // Log appends and reads events.
@@ -30,6 +32,7 @@ type Log struct {
 
 	mu       sync.Mutex
 	watchers map[id.ID]map[chan struct{}]bool
+	seen     map[id.ID]int64 // the newest place that Look has found, of accounts that are watched
 	ended    bool
 }
 
@@ -38,34 +41,50 @@ func New(ids *id.Maker) *Log {
 	if ids == nil {
 		panic("event: New needs a maker of ids")
 	}
-	return &Log{ids: ids, watchers: map[id.ID]map[chan struct{}]bool{}}
+	return &Log{ids: ids, watchers: map[id.ID]map[chan struct{}]bool{}, seen: map[id.ID]int64{}}
 }
 
-// Append adds events, giving them their IDs and CreatedAt, and wakes who watches their subjects once the change is committed.
-func (l *Log) Append(ctx context.Context, tx *db.Tx, events ...Event) error {
+// Append adds events, giving them their IDs and CreatedAt, and wakes who watches their subjects and accounts once the change is
+// committed. They are written, and can be read, at the end of the transaction: the account's counter is the last row that it locks.
+func (l *Log) Append(_ context.Context, tx *db.Tx, events ...Event) error {
 	events = slices.Clone(events)
 	for i := range events {
 		events[i].ID, events[i].CreatedAt = l.ids.New(id.Event), tx.Now
 	}
-	if err := insert(ctx, tx, events); err != nil {
-		return err
-	}
-	tx.AfterCommit(func() {
-		for _, e := range events {
-			l.wake(e.Subject)
+	tx.BeforeCommit(func(ctx context.Context) error {
+		if err := number(ctx, tx, events); err != nil {
+			return err
 		}
+		return insert(ctx, tx, events)
 	})
+	tx.AfterCommit(func() { l.wake(events) })
 	return nil
+}
+
+// Filter narrows a list; zero fields do not.
+type Filter struct {
+	Subject id.ID
+	Types   []string
+}
+
+// Lets tells whether the filter lets the event through.
+func (f Filter) Lets(e Event) bool {
+	return (f.Subject == "" || f.Subject == e.Subject) && (len(f.Types) == 0 || slices.Contains(f.Types, e.Type))
 }
 
 // List returns a page of the subject's events, oldest first, and how many there are.
 func (l *Log) List(ctx context.Context, r db.Reader, account, subject id.ID, p db.Page) ([]Event, int, error) {
-	return list(ctx, r, account, subject, p)
+	return list(ctx, r, account, Filter{Subject: subject}, false, p)
 }
 
-// Watch returns a channel that holds a token after each commit in this process that appended for the
-// subject. It is a hint to look again: what other replicas append is not seen. The channel is closed when
-// the server stops, and waiting ends. cancel must be called.
+// History returns a page of the account's events, newest first, and how many there are.
+func (l *Log) History(ctx context.Context, r db.Reader, account id.ID, f Filter, p db.Page) ([]Event, int, error) {
+	return list(ctx, r, account, f, true, p)
+}
+
+// Watch returns a channel that holds a token after each commit in this process that appended for the subject, or for the
+// account where it is an account's id, and after each Look that found such a commit of another replica. It is a hint to look
+// again. The channel is closed when the server stops, and waiting ends. cancel must be called.
 func (l *Log) Watch(subject id.ID) (changed <-chan struct{}, cancel func()) {
 	c := make(chan struct{}, 1)
 	l.mu.Lock()
@@ -102,13 +121,51 @@ func (l *Log) EndWatches() {
 	clear(l.watchers)
 }
 
-func (l *Log) wake(subject id.ID) {
+func (l *Log) wake(events []Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for c := range l.watchers[subject] {
+	for _, e := range events {
+		l.signal(e.Subject)
+		if e.Account != e.Subject {
+			l.signal(e.Account)
+		}
+	}
+}
+
+// signal is called with mu held.
+func (l *Log) signal(watched id.ID) {
+	for c := range l.watchers[watched] {
 		select {
 		case c <- struct{}{}:
 		default:
 		}
 	}
+}
+
+// Look wakes who watches an account for which another replica has appended since the last Look.
+func (l *Log) Look(ctx context.Context, r db.Reader) error {
+	l.mu.Lock()
+	var accounts []id.ID
+	for watched := range l.watchers {
+		if watched.Kind() == id.Account {
+			accounts = append(accounts, watched)
+		}
+	}
+	l.mu.Unlock()
+	if len(accounts) == 0 {
+		return nil
+	}
+	found, err := counters(ctx, r, accounts)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for account, newest := range found {
+		if newest != l.seen[account] {
+			l.signal(account)
+		}
+	}
+	l.seen = found // what nobody watches any more is forgotten
+	return nil
 }

@@ -21,6 +21,7 @@ const (
 	NetworkNotAllowed    Code = "NETWORK_NOT_ALLOWED"
 	SignInRequired       Code = "SIGN_IN_REQUIRED"
 	SignInFailed         Code = "SIGN_IN_FAILED"
+	SecondFactorRequired Code = "SECOND_FACTOR_REQUIRED"
 	NotFound             Code = "NOT_FOUND"
 	MethodNotAllowed     Code = "METHOD_NOT_ALLOWED"
 	Conflict             Code = "CONFLICT"

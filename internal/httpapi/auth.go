@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/fault"
 )
 
@@ -35,8 +36,25 @@ func (s *server) admit(ctx context.Context, w http.ResponseWriter, c *call) erro
 	if err := s.takeCaller(ctx, w, c); err != nil {
 		return err
 	}
+	return s.mayCall(c)
+}
+
+// mayCall tells whether who was found out may make this call.
+func (s *server) mayCall(c *call) error {
 	if c.key == nil {
-		return s.sameSite(c.request)
+		if err := s.sameSite(c.request); err != nil {
+			return err
+		}
+		if c.route.door == doorOperator {
+			if !c.person.Operator {
+				return lacksOperator(c.route.scope)
+			}
+			return nil
+		}
+		return c.roleAllows()
+	}
+	if c.route.door == doorOperator && !c.key.Allows(c.route.scope) {
+		return lacksOperator(c.route.scope)
 	}
 	if !c.key.Allows(c.route.scope) {
 		return &fault.Error{
@@ -46,6 +64,27 @@ func (s *server) admit(ctx context.Context, w http.ResponseWriter, c *call) erro
 		}
 	}
 	return nil
+}
+
+// still tells whether the caller of a call that goes on for long could make it again now: the key may be revoked
+// meanwhile, the session ended or turned to another account. It is not counted.
+func (s *server) still(ctx context.Context, c *call) error {
+	again := &call{request: c.request, route: c.route, id: c.id}
+	if err := s.admitKey(ctx, again); err != nil {
+		return err
+	}
+	if again.account != c.account {
+		return fault.New(fault.SignInRequired, "The session has been turned to another account.")
+	}
+	return s.mayCall(again)
+}
+
+func lacksOperator(scope account.Scope) error {
+	return &fault.Error{
+		Code:    fault.InsufficientScope,
+		Message: "This call is the operator's. It takes a signed-in operator, or a key with the scope " + string(scope) + ", which only `billetd key create --scopes " + string(scope) + "` makes.",
+		Details: map[string]any{"requiredScope": scope},
+	}
 }
 
 // admitKey takes an API key, or else a signed-in person: the dashboard uses the same calls.
@@ -68,16 +107,17 @@ func (s *server) admitKey(ctx context.Context, c *call) error {
 	return nil
 }
 
+// admitPerson takes the session of the cookie. What only the operator may do is asked of c.person.Operator.
 func (s *server) admitPerson(ctx context.Context, c *call) error {
 	cookie, err := c.request.Cookie(sessionCookie)
 	if err != nil || cookie.Value == "" {
 		return fault.New(fault.SignInRequired, "Sign in first: this call takes no API key, only a session (POST /api/v1/account/sessions).")
 	}
-	p, err := s.c.Accounts.PersonOf(ctx, s.c.DB, cookie.Value)
+	n, err := s.c.Accounts.SessionOf(ctx, s.c.DB, cookie.Value)
 	if err != nil {
 		return err
 	}
-	c.person, c.account, c.token = &p, p.Account, cookie.Value
+	c.session, c.person, c.account, c.token = &n, &n.Person, n.Account, cookie.Value
 	return nil
 }
 
@@ -128,4 +168,17 @@ func (s *server) secure(r *http.Request) bool {
 		return false
 	}
 	return s.trusted(peer(r))
+}
+
+// roleAllows checks the route's scope against the person's role in the session's account, as a key's scopes are checked.
+func (c *call) roleAllows() error {
+	if c.route.scope == "" || c.session.Role.Allows(c.route.scope) {
+		return nil
+	}
+	with := account.RolesWith(c.route.scope)
+	return &fault.Error{
+		Code:    fault.InsufficientScope,
+		Message: "Your role in this account is " + string(c.session.Role) + ". This needs one of: " + strings.Join(texts(with), ", ") + ". Ask an owner or admin of the account.",
+		Details: map[string]any{"requiredScope": c.route.scope, "role": c.session.Role, "roles": with},
+	}
 }

@@ -32,6 +32,7 @@ type input struct {
 	body     []int    // index of Body, nil where the call takes none
 	schema   *huma.Schema
 	required bool // the body has a required field
+	anyQuery bool // parameters that are not known are ignored
 }
 
 type param struct {
@@ -160,6 +161,9 @@ func (in *input) query(r *http.Request, v reflect.Value) []fault.Field {
 	}
 	for _, name := range slices.Sorted(mapKeys(values)) {
 		if !slices.Contains(in.queries, name) {
+			if in.anyQuery {
+				continue
+			}
 			c.add("query."+shown(name), "%s", unknown("query parameter", name, in.queries))
 		} else if n := len(values[name]); n > 1 {
 			c.add("query."+name, "is given %d times; give it once.", n)

@@ -145,6 +145,7 @@ func (s *server) addDeployments() {
 	}, func(ctx context.Context, tx *db.Tx, c *call, in *createDeployment) (deployment.Deployment, error) {
 		d, err := s.c.Deployments.Create(ctx, tx, c.account, in.request())
 		if in.Body.DryRun {
+			c.note.nothing = true
 			c.status = http.StatusOK
 		} else {
 			c.created(d.ID)

@@ -3,8 +3,7 @@ package httpapi
 import (
 	"embed"
 	"net/http"
-
-	"github.com/billetcloud/billet/internal/fault"
+	"time"
 )
 
 //go:embed docs
@@ -35,9 +34,7 @@ func (s *server) file(path, media string, content []byte) {
 	s.mux.HandleFunc(path, func(plain http.ResponseWriter, r *http.Request) {
 		c, w := r.Context().Value(callKey{}).(*call), plain.(*recorder)
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			err := fault.New(fault.MethodNotAllowed, "%s is not possible here; GET, HEAD is.", shown(r.Method))
-			err.Details = map[string]any{"allow": "GET, HEAD"}
-			s.refuse(w, r, c, err)
+			s.refuseMethod(w, r, c)
 			return
 		}
 		if err := s.takeAddress(r.Context(), w, r, doorOpen); err != nil {
@@ -50,4 +47,20 @@ func (s *server) file(path, media string, content []byte) {
 			"Cache-Control": "no-cache", "X-Frame-Options": "DENY", "Cross-Origin-Opener-Policy": "same-origin",
 		}})
 	})
+}
+
+// iconKept is how long a browser need not ask again for an icon that is not there.
+const iconKept = 24 * time.Hour
+
+// noIcon answers browsers, which ask for an icon beside every page without being told to, where no dashboard has one. It
+// counts as a probe does: a look at the documentation must not use up what an address may try otherwise.
+func (s *server) noIcon(plain http.ResponseWriter, r *http.Request) {
+	c, w := r.Context().Value(callKey{}).(*call), plain.(*recorder)
+	err := s.takeAddress(r.Context(), w, r, doorProbe)
+	if err == nil {
+		w.Header().Set("Cache-Control", "public, max-age="+seconds(iconKept))
+		err = missing("icon")
+	}
+	c.fail(err)
+	s.send(w, r, failed(err, c.id))
 }

@@ -158,6 +158,22 @@ func TestTheAddressIsThatOfTheClient(t *testing.T) {
 	same(t, "an IPv4 one", networkOf(netip.MustParseAddr("192.0.2.1")), "192.0.2.1")
 }
 
+func TestAnIconThatIsNotThereCostsNoTries(t *testing.T) {
+	w := newWorld(t)
+	for range addressLimit + 1 {
+		r := w.refused("NOT_FOUND", tenant{}, "GET", "/favicon.ico", nil)
+		same(t, "Cache-Control", r.header.Get("Cache-Control"), "public, max-age=86400")
+		same(t, "Limit", r.header.Get("X-RateLimit-Limit"), strconv.Itoa(probeLimit))
+	}
+	r := w.want(200, tenant{}, "GET", Base, nil)
+	same(t, "Remaining", r.header.Get("X-RateLimit-Remaining"), strconv.Itoa(addressLimit-1))
+	for range probeLimit {
+		w.do(tenant{}, "GET", "/favicon.ico", nil)
+	}
+	r = w.refused("RATE_LIMIT_EXCEEDED", tenant{}, "GET", "/favicon.ico", nil)
+	same(t, "Cache-Control", r.header.Get("Cache-Control"), "no-store")
+}
+
 func TestProbesAreNotStarved(t *testing.T) {
 	w := newWorld(t)
 	for range 100 {

@@ -11,9 +11,11 @@ import (
 	"strings"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/audit"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/volume"
@@ -30,7 +32,9 @@ const (
 	tagSSHKeys     = "SSH keys"
 	tagVolumes     = "Volumes"
 	tagWallet      = "Wallet"
+	tagEvents      = "Events"
 	tagAccount     = "Account"
+	tagOperator    = "Operator"
 	tagService     = "Service"
 )
 
@@ -78,7 +82,9 @@ func newDocument(version string) *huma.OpenAPI {
 			{Name: tagSSHKeys, Description: "Public keys that may log in."},
 			{Name: tagVolumes, Description: "Storage that outlives deployments."},
 			{Name: tagWallet, Description: "Money: balance, statement, usage."},
-			{Name: tagAccount, Description: "Signing in, and API keys. For people in a browser."},
+			{Name: tagEvents, Description: "What happens to the account's things, as it happens."},
+			{Name: tagAccount, Description: "Signing in, people and their roles, API keys, and the record of who did what. For people in a browser."},
+			{Name: tagOperator, Description: "For who runs this cloud: findings, accounts, providers, jobs, margins. For a signed-in operator, or a key with an operator's scope."},
 			{Name: tagService, Description: "Whether the server lives and is ready."},
 		},
 	}
@@ -94,8 +100,22 @@ func schemaName(t reflect.Type, hint string) string {
 		return "SSHKey"
 	case "account.Key":
 		return "APIKey"
+	case "account.MemberInfo":
+		return "Member"
+	case "account.Creator":
+		return "PersonReference"
+	case "account.InvitationView":
+		return "InvitationText"
+	case "audit.Entry":
+		return "AuditEntry"
 	case "deployment.KeyRef":
 		return "SSHKeyReference"
+	case "operator.Account":
+		return "OperatorAccount"
+	case "operator.Job":
+		return "FailingJob"
+	case "httpapi.source":
+		return "OperatorProvider"
 	case "httpapi.walletView":
 		return "Wallet"
 	}
@@ -108,10 +128,15 @@ func (s *server) add(o spec, in, out reflect.Type, isList bool, serve func(ctx c
 	if o.status == 0 {
 		o.status = http.StatusOK
 	}
-	if o.door == doorKey && o.scope == "" {
+	if (o.door == doorKey || o.door == doorOperator) && o.scope == "" {
 		panic("httpapi: " + o.method + " " + o.path + " needs a scope")
 	}
-	rt := &route{spec: o, in: newInput(registry, in), out: registry.Schema(out, true, o.id+"Result"), list: isList, serve: serve}
+	read := newInput(registry, in)
+	read.anyQuery = o.anyQuery
+	rt := &route{spec: o, in: read, list: isList, serve: serve}
+	if out != nil {
+		rt.out = registry.Schema(out, true, o.id+"Result")
+	}
 	m := s.paths[o.path]
 	if m == nil {
 		m = &methods{s: s, routes: map[string]*route{}}
@@ -137,7 +162,7 @@ func (s *server) operation(rt *route) *huma.Operation {
 		Responses: map[string]*huma.Response{},
 	}
 	switch rt.door {
-	case doorKey:
+	case doorKey, doorOperator:
 		op.Security = []map[string][]string{{"bearer": {}}, {"apiKey": {}}, {"session": {}}}
 	case doorPerson:
 		op.Security = []map[string][]string{{"session": {}}}
@@ -151,7 +176,7 @@ func (s *server) operation(rt *route) *huma.Operation {
 		}
 		op.Parameters = append(op.Parameters, param)
 	}
-	if rt.method == http.MethodPost && rt.door != doorOpen {
+	if rt.replayed() {
 		one, most := 1, 255
 		op.Parameters = append(op.Parameters, &huma.Param{
 			Name: "Idempotency-Key", In: "header", Schema: &huma.Schema{Type: huma.TypeString, MinLength: &one, MaxLength: &most},
@@ -162,10 +187,15 @@ func (s *server) operation(rt *route) *huma.Operation {
 		op.RequestBody = &huma.RequestBody{Required: rt.in.required, Content: map[string]*huma.MediaType{"application/json": {Schema: rt.in.schema}}}
 	}
 	extra := []string{}
-	if rt.method == http.MethodPost && rt.door != doorOpen {
+	if rt.replayed() {
 		extra = append(extra, "Idempotent-Replayed")
 	}
-	for _, status := range append([]int{rt.status}, rt.also...) {
+	statuses := append([]int{rt.status}, rt.also...)
+	if rt.upgrade { // which has no body
+		statuses = nil
+		op.Responses["101"] = &huma.Response{Description: http.StatusText(http.StatusSwitchingProtocols)}
+	}
+	for _, status := range statuses {
 		more := extra
 		if status == http.StatusCreated && rt.door != doorOpen {
 			more = append(slices.Clone(extra), "Location")
@@ -184,10 +214,22 @@ func (s *server) operation(rt *route) *huma.Operation {
 			byStatus[c.status] = append(byStatus[c.status], c.code)
 		}
 	}
+	if rt.stream {
+		op.Responses["200"].Content["text/event-stream"] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
+		op.Parameters = append(op.Parameters, &huma.Param{
+			Name: "Last-Event-ID", In: "header", Schema: &huma.Schema{Type: huma.TypeString},
+			Description: "Go on after this event. Browsers send it by themselves when they connect again.",
+		})
+	}
 	for status, list := range byStatus {
 		op.Responses[strconv.Itoa(status)] = &huma.Response{Ref: s.failureResponse(status, list)}
 	}
 	return op
+}
+
+// replayed tells whether an Idempotency-Key means something to the route.
+func (rt *route) replayed() bool {
+	return rt.method == http.MethodPost && rt.door != doorOpen && !rt.alone
 }
 
 // failureResponse returns a reference to the answer with any of these codes, which many routes share.
@@ -224,12 +266,18 @@ func (rt *route) describe() string {
 	switch {
 	case rt.door == doorKey && rt.deploy:
 		line("Scope: `%s`. Counts as a deploy.", rt.scope)
+	case rt.door == doorOperator && rt.method == http.MethodGet:
+		line("For a signed-in operator, or a key with the scope `%s`, which only `billetd key create` gives. Counts as a read.", rt.scope)
+	case rt.door == doorOperator:
+		line("For a signed-in operator, or a key with the scope `%s`, which only `billetd key create` gives. Counts as a write.", rt.scope)
 	case rt.door == doorKey && rt.method == http.MethodGet:
 		line("Scope: `%s`. Counts as a read.", rt.scope)
 	case rt.door == doorKey:
 		line("Scope: `%s`. Counts as a write.", rt.scope)
+	case rt.door == doorPerson && rt.scope != "":
+		line("For a signed-in person only, whose role has `%s`: %s. An API key does not do.", rt.scope, strings.Join(texts(account.RolesWith(rt.scope)), ", "))
 	case rt.door == doorPerson:
-		line("For a signed-in person only; an API key does not do.")
+		line("For a signed-in person only, whatever their role; an API key does not do.")
 	}
 	return text
 }
@@ -241,12 +289,15 @@ func (rt *route) codes() []fault.Code {
 		fault.RateLimitExceeded, fault.Internal, fault.ServiceUnavailable,
 	}
 	switch rt.door {
-	case doorKey:
+	case doorKey, doorOperator:
 		all = append(all, fault.MissingAPIKey, fault.InvalidAPIKey, fault.ExpiredAPIKey, fault.RevokedAPIKey, fault.SignInRequired, fault.InsufficientScope, fault.NetworkNotAllowed)
 	case doorPerson:
 		all = append(all, fault.SignInRequired, fault.NetworkNotAllowed)
+		if rt.scope != "" {
+			all = append(all, fault.InsufficientScope)
+		}
 	}
-	if rt.method == http.MethodPost && rt.door != doorOpen {
+	if rt.replayed() {
 		all = append(all, fault.IdempotencyKeyReused)
 	}
 	if strings.Contains(rt.path, "{") {
@@ -295,6 +346,9 @@ func (s *server) document() []byte {
 			if f.Type == reflect.TypeFor[*money.Micros]() && !strings.Contains(options, "omitempty") {
 				p.Nullable = true
 			}
+			if p.Ref != "" && f.Type.Kind() == reflect.Pointer && !strings.Contains(options, "omitempty") { // a reference cannot say it by itself
+				schema.Properties[name] = &huma.Schema{Description: p.Description, OneOf: []*huma.Schema{{Ref: p.Ref}, {Type: "null"}}}
+			}
 			closed(p, f.Type)
 		}
 	}
@@ -314,14 +368,27 @@ func (s *server) document() []byte {
 
 // words are the types that have a closed set of values, so that generated clients know them.
 var words = map[reflect.Type][]any{
-	reflect.TypeFor[deployment.Status]():     anys(deployment.Statuses),
-	reflect.TypeFor[deployment.Action]():     {"reboot", "power-on", "power-off", "reinstall"},
-	reflect.TypeFor[provider.InstanceType](): {"BARE_METAL", "VM", "SPOT", "CLUSTER"},
-	reflect.TypeFor[volume.Status]():         {"creating", "available", "attaching", "attached", "detaching", "deleting", "deleted", "failed"},
-	reflect.TypeFor[catalog.Status]():        {"up", "degraded", "down"},
-	reflect.TypeFor[wallet.Type]():           anys(wallet.Types),
-	reflect.TypeFor[wallet.GroupBy]():        {"day", "deployment", "gpuType", "provider"},
-	reflect.TypeFor[account.Scope]():         anys(account.AllScopes()),
+	reflect.TypeFor[deployment.Status]():        anys(deployment.Statuses),
+	reflect.TypeFor[deployment.Action]():        {"reboot", "power-on", "power-off", "reinstall"},
+	reflect.TypeFor[provider.InstanceType]():    {"BARE_METAL", "VM", "SPOT", "CLUSTER"},
+	reflect.TypeFor[volume.Status]():            {"creating", "available", "attaching", "attached", "detaching", "deleting", "deleted", "failed"},
+	reflect.TypeFor[catalog.Status]():           {"up", "degraded", "down"},
+	reflect.TypeFor[wallet.Type]():              anys(wallet.Types),
+	reflect.TypeFor[wallet.GroupBy]():           {"day", "deployment", "gpuType", "provider"},
+	reflect.TypeFor[account.Scope]():            anys(append(account.Owner.Scopes(), account.OperatorScopes()...)),
+	reflect.TypeFor[account.Role]():             anys(account.Roles),
+	reflect.TypeFor[account.InvitationStatus](): anys(account.InvitationStatuses),
+	reflect.TypeFor[audit.Kind]():               anys(audit.Kinds),
+	reflect.TypeFor[finding.Kind]():             anys(finding.Kinds),
+	reflect.TypeFor[finding.State]():            anys(finding.States),
+}
+
+func texts[T ~string](list []T) []string {
+	out := make([]string, len(list))
+	for i, v := range list {
+		out[i] = string(v)
+	}
+	return out
 }
 
 func anys[T ~string](list []T) []any {
@@ -366,7 +433,7 @@ const introductionText = `Browse GPU offers, deploy bare metal machines, manage 
 
 ## Authentication
 
-Send an API key as ` + "`Authorization: Bearer pk_live_…`" + ` (or in ` + "`X-API-Key`" + `). Keys are made in the dashboard under Settings → API Keys. A key has scopes; the call's text names the one it needs.
+Send an API key as ` + "`Authorization: Bearer pk_live_…`" + ` (or in ` + "`X-API-Key`" + `). Keys are made in the dashboard under Settings → API Keys. A key has scopes; the call's text names the one it needs. A signed-in person can make the same calls: their role in the account is a set of scopes.
 
 ## Answers
 
@@ -376,7 +443,7 @@ Every answer has an ` + "`X-Request-Id`" + ` of our own making. A GET may be ask
 
 ## Limits
 
-Per key and minute: 60 reads, 20 writes, 5 deploys; a deploy uses no write, also as a dry run. Your key may have other limits; ` + "`X-RateLimit-Limit`, `-Remaining` and `-Reset`" + ` (Unix seconds) of each answer say. Requests without a valid key are counted by address, 60 a minute. A request that is answered with an error counts, too.
+Per key and minute: 60 reads, 20 writes, 5 deploys; a deploy uses no write, also as a dry run. Your key may have other limits; ` + "`X-RateLimit-Limit`, `-Remaining` and `-Reset`" + ` (Unix seconds) of each answer say. Requests without a valid key are counted by address, 60 a minute. A request that is answered with an error counts, too. A signed-in person's session has 600 reads, 120 writes and 5 deploys a minute.
 
 ## Repeating a request
 

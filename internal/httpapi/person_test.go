@@ -3,7 +3,6 @@ package httpapi
 import (
 	"crypto/tls"
 	"net/http"
-	"net/http/httptest"
 	"net/netip"
 	"regexp"
 	"strings"
@@ -18,7 +17,7 @@ func TestSessions(t *testing.T) {
 	if !strings.Contains(string(me.body), `"name":"Ada"`) {
 		t.Errorf("%s", me.body)
 	}
-	same(t, "Limit", me.header.Get("X-RateLimit-Limit"), personLimits.Read)
+	same(t, "Limit", me.header.Get("X-RateLimit-Limit"), sessionLimits.Read)
 	// The dashboard uses the same calls as everyone else.
 	w.want(200, tenant{}, "GET", Base+"/wallet", nil, cookie)
 	k := w.want(201, tenant{}, "POST", Base+"/ssh-keys", map[string]string{"name": "a", "publicKey": publicKey(t)}, cookie, site)
@@ -143,15 +142,27 @@ func TestThePageLoadsNothingFromElsewhere(t *testing.T) {
 
 func TestElsewhere(t *testing.T) {
 	w := newWorld(t)
-	w.c.Elsewhere = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusTeapot) })
-	w.s.c.Elsewhere = w.c.Elsewhere
-	for path, want := range map[string]int{"/": 418, "/deployments/": 418, "/assets/x.js": 418, "/docs": 200, "/healthz": 200, "/api": 404, "/api/v1": 404, "/api/v1/x": 404} {
-		rec := httptest.NewRecorder()
-		w.s.ServeHTTP(rec, httptest.NewRequest("GET", path, nil))
-		if rec.Code != want {
-			t.Errorf("%s: %d, want %d", path, rec.Code, want)
+	w.s.c.Elsewhere = func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path == "/assets/gone.js" {
+			return false
+		}
+		w.WriteHeader(http.StatusTeapot)
+		return true
+	}
+	for path, want := range map[string]int{"/": 418, "/deployments/": 418, "/assets/x.js": 418, "/assets/gone.js": 404, "/favicon.ico": 418, "/docs": 200, "/healthz": 200, "/api": 404, "/api/v1": 404, "/api/v1/x": 404} {
+		r := w.do(tenant{}, "GET", path, nil)
+		same(t, path, r.status, want)
+		if want == 418 { // not counted as calls are
+			same(t, path+": limit", r.header.Get("X-RateLimit-Limit"), probeLimit)
 		}
 	}
+	w.refused("METHOD_NOT_ALLOWED", tenant{}, "POST", "/deployments/", nil)
+	for i := range probeLimit {
+		if r := w.do(tenant{}, "GET", "/", nil, from("198.51.100.7")); r.status != 418 {
+			t.Fatalf("request %d: %d", i+1, r.status)
+		}
+	}
+	w.refused("RATE_LIMIT_EXCEEDED", tenant{}, "GET", "/", nil, from("198.51.100.7"))
 }
 
 func TestNewNeedsEverything(t *testing.T) {

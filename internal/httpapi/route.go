@@ -22,10 +22,11 @@ type answer = idempotency.Answer
 type door int
 
 const (
-	doorKey    door = iota // an API key, or a signed-in person
-	doorPerson             // a signed-in person only
-	doorOpen               // anybody; limited by address
-	doorProbe              // anybody, often; limited by address
+	doorKey      door = iota // an API key, or a signed-in person
+	doorPerson               // a signed-in person only
+	doorOpen                 // anybody; limited by address
+	doorProbe                // anybody, often; limited by address
+	doorOperator             // an API key with an operator's scope, of whatever account, or a signed-in operator
 )
 
 // spec is what a route's author writes down. The OpenAPI document is made of it.
@@ -36,9 +37,13 @@ type spec struct {
 	summary      string
 	text         string
 	door         door
-	scope        account.Scope // needed of an API key
+	scope        account.Scope // needed of an API key, or of a signed-in person's role
+	alone        bool          // manages its own transactions, so that an Idempotency-Key means nothing to it
+	anyQuery     bool          // ignores query parameters that it does not know: others write them
 	deploy       bool          // counts as a deploy
 	csv          bool          // success may be text/csv, too
+	stream       bool          // success may be text/event-stream, too
+	upgrade      bool          // success is a WebSocket
 	status       int           // of success; 200 where it is 0
 	also         []int         // further statuses of success
 	// errors are the codes beyond those that every route of its kind can answer.
@@ -62,13 +67,16 @@ type call struct {
 	route   *route
 	id      id.ID
 	account id.ID
-	key     *account.Key    // nil for a signed-in person
-	person  *account.Person // nil for an API key
-	token   string          // of the person's session
+	key     *account.Key     // nil for a signed-in person
+	person  *account.Person  // nil for an API key
+	session *account.Session // of the person
+	token   string           // of the session
 
 	// status and header may be set by a handler to change the answer.
 	status int
 	header map[string]string
+
+	note note // what the audit says of the change
 
 	err error // what the call failed of, for the log
 }
@@ -227,8 +235,11 @@ func write[In, Out any](s *server, o spec, h func(ctx context.Context, tx *db.Tx
 			return answer{}, err
 		}
 		return s.change(ctx, c, d, func(ctx context.Context, tx *db.Tx) (answer, error) {
-			c.status, c.header = 0, nil // of an earlier run
+			c.status, c.header, c.note = 0, nil, note{} // of an earlier run
 			out, err := h(ctx, tx, c, in)
+			if err == nil {
+				err = s.record(ctx, tx, c)
+			}
 			if err != nil {
 				return answer{}, err
 			}
@@ -253,9 +264,10 @@ func (c *call) setHeader(name, value string) {
 	c.header[name] = value
 }
 
-// created points to what a POST has made.
+// created points to what a POST has made, for the client and the audit.
 func (c *call) created(what id.ID) {
 	c.setHeader("Location", strings.TrimSuffix(c.request.URL.Path, "/")+"/"+string(what))
+	c.note.subject = what
 }
 
 // none is the input of a call without parameters.

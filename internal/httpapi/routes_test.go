@@ -256,21 +256,45 @@ func TestEveryRouteNeedsItsScope(t *testing.T) {
 func (w *world) keyWith(who tenant, scopes ...account.Scope) tenant {
 	w.t.Helper()
 	w.tx(func(ctx context.Context, tx *db.Tx) (err error) {
-		who.key, who.secret, err = w.c.Accounts.CreateKey(ctx, tx, who.account, account.KeyRequest{Name: "k", Scopes: scopes})
+		who.key, who.secret, err = w.c.Accounts.CreateKey(ctx, tx, who.account, account.KeyRequest{Name: "k", Scopes: scopes, ByOperator: true})
 		return err
 	})
 	return who
 }
 
-// signIn makes a person of the tenant and returns the cookie of their session.
+// signIn makes an owner of the tenant's account and returns the cookie of their session.
 func (w *world) signIn(who tenant) string {
 	w.t.Helper()
 	email := string(who.account) + "@example.com"
-	w.tx(func(ctx context.Context, tx *db.Tx) error {
-		_, err := w.c.Accounts.CreatePerson(ctx, tx, who.account, email, "a long enough password")
+	w.person(who, account.Owner, email)
+	return w.cookie(email)
+}
+
+const goodPassword = "a long enough password"
+
+// person makes a person with that role in the tenant's account.
+func (w *world) person(who tenant, role account.Role, email string) account.Person {
+	w.t.Helper()
+	n, err := w.c.Accounts.Prepare(w.t.Context(), account.PersonRequest{Email: email, Password: goodPassword})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var p account.Person
+	w.tx(func(ctx context.Context, tx *db.Tx) (err error) {
+		p, err = w.c.Accounts.CreatePerson(ctx, tx, n, who.account, role)
 		return err
 	})
-	r := w.want(http.StatusCreated, tenant{}, "POST", AccountBase+"/sessions", map[string]string{"email": email, "password": "a long enough password"})
+	return p
+}
+
+// cookie signs a person in.
+func (w *world) cookie(email string) string {
+	w.t.Helper()
+	return cookieOf(w.want(http.StatusCreated, tenant{}, "POST", AccountBase+"/sessions", map[string]string{"email": email, "password": goodPassword}))
+}
+
+// cookieOf is what a browser sends back of the cookie that it was given.
+func cookieOf(r reply) string {
 	cookie, _, _ := strings.Cut(r.header.Get("Set-Cookie"), ";")
 	return cookie
 }

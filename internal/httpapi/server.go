@@ -5,18 +5,23 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/audit"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/event"
 	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/idempotency"
 	"github.com/billetcloud/billet/internal/meter"
+	"github.com/billetcloud/billet/internal/oidc"
+	"github.com/billetcloud/billet/internal/operator"
 	"github.com/billetcloud/billet/internal/ratelimit"
 	"github.com/billetcloud/billet/internal/sshkey"
 	"github.com/billetcloud/billet/internal/volume"
@@ -29,6 +34,8 @@ import (
 const (
 	Base        = "/api/v1/inventory"
 	AccountBase = "/api/v1/account"
+	// OperatorBase is the operator's, who sees all accounts.
+	OperatorBase = "/api/v1/operator"
 )
 
 // requestTimeout is how long a call may take. Long polls have their own time on top.
@@ -46,6 +53,7 @@ type Config struct {
 	Limiter  ratelimit.Limiter
 
 	Accounts    *account.Service
+	Audit       *audit.Log
 	Catalog     *catalog.Catalog
 	SSHKeys     *sshkey.Service
 	Wallet      *wallet.Ledger
@@ -53,6 +61,8 @@ type Config struct {
 	Volumes     *volume.Service
 	Deployments *deployment.Service
 	Events      *event.Log
+	Findings    *finding.Service
+	Operator    *operator.Desk
 	Idempotency *idempotency.Store
 
 	// Version is that of the server, for the document and the index.
@@ -60,8 +70,15 @@ type Config struct {
 
 	// TrustedProxies may say in X-Forwarded-For and X-Forwarded-Proto for whom they speak; none by default.
 	TrustedProxies []netip.Prefix
-	// Elsewhere serves the paths that are neither below /api nor this package's own, such as the dashboard's; NOT_FOUND where it is nil.
-	Elsewhere http.Handler
+	// PublicURL is where browsers reach this server, without a path; nil where only the request tells. Passkeys and links are made for it.
+	PublicURL *url.URL
+	// OIDC is the identity provider that people may sign in with; nil for none. It needs a PublicURL.
+	OIDC *oidc.Client
+	// DemoEmail tells the sign-in page with what address to try it, "" for none; may be nil.
+	DemoEmail func() string
+	// Elsewhere serves GETs of paths that are neither below /api nor this package's own: the dashboard's. It returns false, having
+	// written nothing, for what it does not have, which is NOT_FOUND then; so is everything where it is nil.
+	Elsewhere func(http.ResponseWriter, *http.Request) bool
 }
 
 type server struct {
@@ -73,6 +90,7 @@ type server struct {
 	metrics     metrics
 	crossOrigin *http.CrossOriginProtection
 	timeout     time.Duration
+	streams     *streams
 }
 
 // New returns the handler of the whole API. It panics when a dependency is missing.
@@ -80,13 +98,14 @@ func New(c Config) http.Handler { return newServer(c) }
 
 func newServer(c Config) *server {
 	if c.DB == nil || c.IDs == nil || c.Clock == nil || c.Real == nil || c.Log == nil || c.Registry == nil || c.Limiter == nil ||
-		c.Accounts == nil || c.Catalog == nil || c.SSHKeys == nil || c.Wallet == nil || c.Meter == nil || c.Volumes == nil ||
-		c.Deployments == nil || c.Events == nil || c.Idempotency == nil || c.Version == "" {
+		c.Accounts == nil || c.Audit == nil || c.Catalog == nil || c.SSHKeys == nil || c.Wallet == nil || c.Meter == nil || c.Volumes == nil ||
+		c.Deployments == nil || c.Events == nil || c.Findings == nil || c.Operator == nil || c.Idempotency == nil || c.Version == "" {
 		panic("httpapi: New needs every field of its Config")
 	}
 	s := routed(c)
 	s.metrics = newMetrics(c.Registry)
 	s.serveDocument(s.document())
+	s.mux.HandleFunc("/favicon.ico", s.noIcon)
 	s.mux.HandleFunc("/", s.nothing)
 	return s
 }
@@ -99,13 +118,24 @@ func routed(c Config) *server {
 	s := &server{
 		c: c, mux: http.NewServeMux(), paths: map[string]*methods{}, own: map[string]bool{},
 		doc: newDocument(c.Version), crossOrigin: http.NewCrossOriginProtection(), timeout: requestTimeout,
+		streams: newStreams(),
 	}
 	s.addOffers()
 	s.addDeployments()
 	s.addSSHKeys()
 	s.addVolumes()
 	s.addWallet()
-	s.addAccount()
+	s.addSessions()
+	s.addMe()
+	s.addFactors()
+	s.addOIDC()
+	s.addPeople()
+	s.addAPIKeys()
+	s.addAudit()
+	s.addEvents()
+	s.addFindings()
+	s.addOperator()
+	s.addTerminal()
 	s.addService()
 	return s
 }
@@ -113,8 +143,10 @@ func routed(c Config) *server {
 // nothing answers a path that nobody serves.
 func (s *server) nothing(w http.ResponseWriter, r *http.Request) {
 	c := r.Context().Value(callKey{}).(*call)
-	s.refuse(w.(*recorder), r, c, fault.New(fault.NotFound, "There is nothing at this address; see /docs for what there is."))
+	s.refuse(w.(*recorder), r, c, errNothing)
 }
+
+var errNothing = fault.New(fault.NotFound, "There is nothing at this address; see /docs for what there is.")
 
 // missing is the answer for what is not there or belongs to somebody else.
 func missing(what string) error {

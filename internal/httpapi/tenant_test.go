@@ -247,10 +247,15 @@ func TestOffers(t *testing.T) {
 func TestWithoutAMarketplace(t *testing.T) {
 	w := newWorld(t)
 	w.cloud.down = true
-	w.clock.Advance(time.Hour)
-	if _, err := w.c.Catalog.Sync(t.Context(), "provider/voltage-park"); err != nil {
-		t.Fatal(err)
+	fail := func() {
+		w.clock.Advance(time.Hour)
+		if _, err := w.c.Catalog.Sync(t.Context(), "provider/voltage-park"); err != nil {
+			t.Fatal(err)
+		}
 	}
+	fail()
+	w.want(200, w.ada, "GET", Base+"/offers", nil) // once is not for long
+	fail()
 	for _, target := range []string{Base + "/offers", Base + "/offers/off_abc123", "/readyz"} {
 		w.refused("SERVICE_UNAVAILABLE", w.ada, "GET", target, nil)
 	}

@@ -19,19 +19,23 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/audit"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
 	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/event"
+	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/idempotency"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/operator"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/ratelimit"
+	"github.com/billetcloud/billet/internal/secret"
 	"github.com/billetcloud/billet/internal/sshkey"
 	"github.com/billetcloud/billet/internal/volume"
 	"github.com/billetcloud/billet/internal/wallet"
@@ -101,21 +105,28 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 	w := &world{t: t, d: d, clock: c, time: &machineTime{now: real}, log: &lockedBuffer{}, cloud: newCloud()}
 	ids := id.NewMaker(c, rand.Reader)
 	log := slog.New(slog.NewJSONHandler(w.log, nil))
+	secrets, err := secret.New(make([]byte, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
 	jobs, events := job.NewQueue(ids), event.New(ids)
 	providers := provider.NewSet(w.cloud)
 	ledger := wallet.New(wallet.Config{DB: d, IDs: ids})
 	meters := meter.New(meter.Config{DB: d, Wallet: ledger, Events: events, Jobs: jobs})
 	offers := catalog.New(catalog.Config{DB: d, IDs: ids, Clock: c, Providers: providers, Jobs: jobs, Log: log, Markup: func(string) int64 { return 0 }})
 	keys := sshkey.New(sshkey.Config{DB: d, IDs: ids})
-	volumes := volume.New(volume.Config{DB: d, IDs: ids, Clock: c, Log: log, Catalog: offers, Meter: meters, Wallet: ledger, Providers: providers, Events: events, Jobs: jobs})
+	findings := finding.New(finding.Config{IDs: ids, Jobs: jobs, Log: log})
+	volumes := volume.New(volume.Config{DB: d, IDs: ids, Clock: c, Log: log, Catalog: offers, Meter: meters, Wallet: ledger, Providers: providers, Events: events, Findings: findings, Jobs: jobs})
 	deployments := deployment.New(deployment.Config{
 		DB: d, IDs: ids, Clock: c, Log: log, Catalog: offers, SSHKeys: keys, Volumes: volumes, Wallet: ledger, Meter: meters, Events: events,
-		Jobs: jobs, Providers: providers, Probe: func(context.Context, string) error { return nil },
+		Findings: findings, Jobs: jobs, Providers: providers, Probe: func(context.Context, string) error { return nil },
 	})
+	accounts := account.New(account.Config{DB: d, IDs: ids, Rand: rand.Reader, Clock: c, Real: w.time.Now, Secrets: secrets})
 	w.c = Config{
 		DB: d, IDs: ids, Clock: c, Real: w.time.Now, Log: log, Registry: prometheus.NewRegistry(), Limiter: ratelimit.NewMemory(w.time.Now),
-		Accounts: account.New(account.Config{DB: d, IDs: ids, Rand: rand.Reader, Clock: c}), Catalog: offers, SSHKeys: keys, Wallet: ledger,
-		Meter: meters, Volumes: volumes, Deployments: deployments, Events: events, Idempotency: idempotency.New(idempotency.Config{DB: d, Clock: c}), Version: "test",
+		Accounts: accounts, Audit: audit.New(ids), Catalog: offers, SSHKeys: keys, Wallet: ledger,
+		Meter: meters, Volumes: volumes, Deployments: deployments, Events: events, Findings: findings,
+		Operator: operator.New(operator.Config{IDs: ids, Accounts: accounts, Wallet: ledger, Jobs: jobs}), Idempotency: idempotency.New(idempotency.Config{DB: d, Clock: c}), Version: "test",
 	}
 	w.s = newServer(w.c)
 	if _, err := offers.Sync(t.Context(), "provider/voltage-park"); err != nil {
@@ -243,6 +254,7 @@ func (w *world) request(who tenant, method, target string, body any, options ...
 		reader = bytes.NewReader(text)
 	}
 	r := httptest.NewRequest(method, target, reader)
+	r.Header.Set("Accept", "application/json") // and not a stream, where there is one
 	if body != nil {
 		r.Header.Set("Content-Type", "application/json")
 	}

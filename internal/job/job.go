@@ -2,6 +2,7 @@ package job
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/billetcloud/billet/internal/db"
@@ -28,7 +29,12 @@ func At(t time.Time) Outcome { return Outcome{t} }
 type Queue struct {
 	ids  *id.Maker
 	wake chan struct{}
+	// asked is how many jobs were enqueued by others than runs of jobs.
+	asked atomic.Int64
 }
+
+// inRun marks the context of a run: what is enqueued with it follows from a job.
+type inRun struct{}
 
 // NewQueue returns a Queue that takes ids for its rows from ids.
 func NewQueue(ids *id.Maker) *Queue {
@@ -42,6 +48,9 @@ func NewQueue(ids *id.Maker) *Queue {
 func (q *Queue) Enqueue(ctx context.Context, tx *db.Tx, kind Kind, subject id.ID, at time.Time) error {
 	if err := insert(ctx, tx, q.ids.New(id.Job), kind, subject, at); err != nil {
 		return err
+	}
+	if ctx.Value(inRun{}) == nil {
+		q.asked.Add(1)
 	}
 	tx.AfterCommit(q.nudge)
 	return nil

@@ -122,7 +122,7 @@ func TestFailuresAreTriedAgainAndShown(t *testing.T) {
 		})
 		r.enqueue("dep_1", 0)
 		r.drain(n)
-		failing, err := job.ListFailing(t.Context(), d)
+		failing, _, err := job.ListFailing(t.Context(), d, db.Page{Number: 1, Limit: 100})
 		if err != nil || len(failing) != 1 || failing[0].LastError != "noanswer" || failing[0].Failures != 1 {
 			t.Fatalf("%+v %v", failing, err)
 		}
@@ -130,7 +130,7 @@ func TestFailuresAreTriedAgainAndShown(t *testing.T) {
 		r.drain(n)
 		c.Advance(4 * time.Second)
 		r.drain(n)
-		if failing, err = job.ListFailing(t.Context(), d); err != nil || len(failing) != 0 || runs != 3 {
+		if failing, _, err = job.ListFailing(t.Context(), d, db.Page{Number: 1, Limit: 100}); err != nil || len(failing) != 0 || runs != 3 {
 			t.Fatalf("%d runs; %+v %v", runs, failing, err)
 		}
 	})
@@ -234,6 +234,48 @@ func TestTravelStopsAtEachDueInstantWhileTheRunnerIsUp(t *testing.T) {
 			t.Fatalf("ran at %v, clock at +%s", at, c.Now().Sub(start))
 		}
 	})
+}
+
+// Tenants who enqueue without a pause, faster than anybody can work, do not keep the clock from arriving; a few do not change its stops.
+func TestTravelArrivesWhileOthersEnqueueWithoutAPause(t *testing.T) {
+	for name, c := range map[string]struct {
+		asked int
+		exact bool
+	}{"a few": {90, true}, "without end": {1 << 30, false}} {
+		t.Run(name, func(t *testing.T) {
+			dbtest.Engines(t, func(t *testing.T, d *db.DB, clk *clock.Simulated) {
+				r, asked, start := newRig(t, d, clk), 0, clk.Now()
+				var mu sync.Mutex
+				var hours []time.Duration
+				n := r.runner(func(_ context.Context, subject id.ID) (job.Outcome, error) {
+					mu.Lock()
+					defer mu.Unlock()
+					if subject == "hour" {
+						hours = append(hours, clk.Now().Sub(start))
+						return job.At(start.Add(time.Duration(len(hours)+1) * time.Hour)), nil
+					}
+					if asked++; asked < c.asked { // while one request is served the next comes in
+						r.enqueue("tenant", 0)
+					}
+					return job.Done(), nil
+				})
+				r.enqueue("hour", time.Hour)
+				r.enqueue("tenant", 0)
+				if err := n.Travel(t.Context(), clk, start.Add(5*time.Hour)); err != nil {
+					t.Fatal(err)
+				}
+				if got := clk.Now().Sub(start); got != 5*time.Hour || len(hours) != 5 || asked > 2000 {
+					t.Fatalf("at +%s after %d requests, hours at %v", got, asked, hours)
+				}
+				for i, at := range hours {
+					late := at - time.Duration(i+1)*time.Hour
+					if late < 0 || late > time.Minute || c.exact && late != 0 {
+						t.Errorf("hour %d came %s late", i+1, late)
+					}
+				}
+			})
+		})
+	}
 }
 
 func TestRunStopsWhenAskedHoweverOften(t *testing.T) {

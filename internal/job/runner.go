@@ -23,6 +23,10 @@ const (
 	held      = 20 * time.Millisecond // how long to wait for what is due and cannot be claimed
 	firstWait = time.Second           // after a first failure; doubled by each further one
 	lastWait  = 5 * time.Minute
+
+	// crowd is how many jobs others may enqueue during a journey before it stops waiting for them: from then on it makes at
+	// most crowdStops stops, and looks at most crowdLooks times at each for what has become due there.
+	crowd, crowdStops, crowdLooks = 100, 500, 3
 )
 
 // Config is what a Runner needs. Every field is required.
@@ -207,6 +211,9 @@ func (r *Runner) leave(n int) {
 // Travel moves a simulated clock to target as if the time had passed: it stops at each instant at
 // which a job that is not periodic is due and runs all such, so that what happens at an hour happens at
 // that hour; the periodic ones run once, at the end. It returns when every job due at target has run, other than those of this instant that keep failing.
+//
+// Others may go on enqueueing meanwhile, faster than what they ask for can be done. Where they enqueue more than a hundred jobs
+// the journey comes to its end all the same, in steps of a five-hundredth of the way at least, and leaves to Run what they asked for last.
 func (r *Runner) Travel(ctx context.Context, c *clock.Simulated, target time.Time) error {
 	r.travel.Lock()
 	defer r.travel.Unlock()
@@ -222,17 +229,23 @@ func (r *Runner) Travel(ctx context.Context, c *clock.Simulated, target time.Tim
 		r.paused = false
 		r.changed.Broadcast()
 	}()
+	before, step := r.c.Queue.asked.Load(), target.Sub(c.Now())/crowdStops
+	crowded := func() bool { return r.c.Queue.asked.Load()-before > crowd }
 	for {
-		if err := r.drain(ctx, r.periodic); err != nil {
+		if err := r.stop(ctx, r.periodic, crowded); err != nil {
 			return err
 		}
+		now := c.Now()
 		next, any, err := nextDue(ctx, r.c.DB, r.c.Real(), r.periodic)
 		if err != nil {
 			return err
 		}
-		if !any || next.After(target) {
-			if !c.Now().Before(target) {
-				return r.drain(ctx, nil)
+		if any && crowded() && next.Before(now.Add(step)) {
+			next = now.Add(step)
+		}
+		if !any || next.After(target) || crowded() && !now.Before(target) {
+			if !now.Before(target) {
+				return r.stop(ctx, nil, crowded)
 			}
 			next = target
 		}
@@ -240,26 +253,51 @@ func (r *Runner) Travel(ctx context.Context, c *clock.Simulated, target time.Tim
 	}
 }
 
+// stop runs what is due, and what that makes due, until nothing is. In a crowd that may be never: then it looks a few
+// times, each time runs what was due when it looked, and leaves the rest to the next stop.
+func (r *Runner) stop(ctx context.Context, except map[Kind]bool, crowded func() bool) error {
+	for looks := 0; ; {
+		due, err := countDue(ctx, r.c.DB, r.c.Clock.Now(), r.c.Real(), except)
+		if err != nil || due == 0 {
+			return errors.Join(err, ctx.Err())
+		}
+		if crowded() {
+			if looks++; looks > crowdLooks {
+				return nil
+			}
+		}
+		for due > 0 {
+			n, err := r.runSome(ctx, min(batch, due), except)
+			if err != nil {
+				return err
+			}
+			if n == 0 {
+				break
+			}
+			due -= n
+		}
+	}
+}
+
 // Drain runs everything that is due now, and what that makes due, and returns when nothing is.
 // It is for tests with a frozen clock; Run must not be under way.
-func (r *Runner) Drain(ctx context.Context) error { return r.drain(ctx, nil) }
-
-// drain leaves out the kinds in except.
-func (r *Runner) drain(ctx context.Context, except map[Kind]bool) error {
+func (r *Runner) Drain(ctx context.Context) error {
 	for {
-		jobs, err := r.claim(ctx, batch, except)
-		if err != nil {
-			return err
+		if n, err := r.runSome(ctx, batch, nil); err != nil || n == 0 {
+			return errors.Join(err, ctx.Err())
 		}
-		if len(jobs) == 0 {
-			return ctx.Err()
-		}
-		var wg sync.WaitGroup
-		for _, c := range jobs {
-			wg.Go(func() { r.run(ctx, c) })
-		}
-		wg.Wait()
 	}
+}
+
+// runSome runs up to so many jobs that are due, beside each other, and returns how many.
+func (r *Runner) runSome(ctx context.Context, limit int, except map[Kind]bool) (int, error) {
+	jobs, err := r.claim(ctx, limit, except)
+	var wg sync.WaitGroup
+	for _, c := range jobs {
+		wg.Go(func() { r.run(ctx, c) })
+	}
+	wg.Wait()
+	return len(jobs), err
 }
 
 func (r *Runner) claim(ctx context.Context, limit int, except map[Kind]bool) (jobs []claimed, err error) {
@@ -330,7 +368,7 @@ func (r *Runner) look(ctx context.Context, c claimed) (o Outcome, err error) {
 	if h == nil {
 		return o, fmt.Errorf("no handler for jobs of kind %q in this version of the server", c.kind)
 	}
-	return h(ctx, c.subject)
+	return h(context.WithValue(ctx, inRun{}, true), c.subject)
 }
 
 func (r *Runner) keepLease(ctx context.Context, lost context.CancelFunc, c claimed) {

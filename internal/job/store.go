@@ -106,6 +106,15 @@ func nextDue(ctx context.Context, r db.Reader, real time.Time, except map[Kind]b
 	return db.At(us.Int64), us.Valid, nil
 }
 
+// countDue returns how many jobs are due at now that are not leased at real and of none of the kinds in except.
+func countDue(ctx context.Context, r db.Reader, now, real time.Time, except map[Kind]bool) (n int, err error) {
+	other, args := notOf(except, []any{db.Micros(now), db.Micros(real)})
+	if err := r.QueryRow(ctx, `SELECT COUNT(*) FROM job WHERE run_at <= $1 AND lease_until <= $2`+other, args...).Scan(&n); err != nil {
+		return 0, fmt.Errorf("count due jobs: %w", err)
+	}
+	return n, nil
+}
+
 // notOf is a condition that leaves those kinds out, with its arguments added to args.
 func notOf(kinds map[Kind]bool, args []any) (string, []any) {
 	if len(kinds) == 0 {
@@ -129,22 +138,48 @@ type Failing struct {
 	Subject   id.ID
 	Failures  int64
 	LastError string
+	NextAt    time.Time
 }
 
-// ListFailing returns the jobs whose last run failed, most failures first, at most 100.
-func ListFailing(ctx context.Context, r db.Reader) ([]Failing, error) {
-	rows, err := r.Query(ctx, `SELECT kind, subject, failures, last_error FROM job WHERE failures > 0 ORDER BY failures DESC, id LIMIT 100`)
+// ListFailing returns a page of the jobs whose last run failed, most failures first, and how many there are.
+func ListFailing(ctx context.Context, r db.Reader, p db.Page) ([]Failing, int, error) {
+	total := 0
+	if err := r.QueryRow(ctx, `SELECT COUNT(*) FROM job WHERE failures > 0`).Scan(&total); err != nil {
+		return nil, 0, err
+	}
+	rows, err := r.Query(ctx, `SELECT kind, subject, failures, last_error, run_at FROM job WHERE failures > 0 ORDER BY failures DESC, id LIMIT $1 OFFSET $2`, p.Limit, p.Offset())
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	defer func() { _ = rows.Close() }()
 	out := []Failing{}
 	for rows.Next() {
 		var f Failing
-		if err := rows.Scan(&f.Kind, &f.Subject, &f.Failures, &f.LastError); err != nil {
+		var at int64
+		if err := rows.Scan(&f.Kind, &f.Subject, &f.Failures, &f.LastError, &at); err != nil {
+			return nil, 0, err
+		}
+		f.NextAt = db.At(at)
+		out = append(out, f)
+	}
+	return out, total, rows.Err()
+}
+
+// CountFailing returns how many jobs of each kind failed when they last ran.
+func CountFailing(ctx context.Context, r db.Reader) (map[Kind]int64, error) {
+	rows, err := r.Query(ctx, `SELECT kind, COUNT(*) FROM job WHERE failures > 0 GROUP BY kind`)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	out := map[Kind]int64{}
+	for rows.Next() {
+		var k Kind
+		var n int64
+		if err := rows.Scan(&k, &n); err != nil {
 			return nil, err
 		}
-		out = append(out, f)
+		out[k] = n
 	}
 	return out, rows.Err()
 }

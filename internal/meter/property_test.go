@@ -66,6 +66,16 @@ func (l run) bill(now time.Time) money.Micros {
 	}
 }
 
+// hours is how many hours of the subject are on the statement.
+func (r *rig) hours(account, subject id.ID) (n int) {
+	r.Helper()
+	_, n, err := r.ledger.Transactions(r.Context(), r.db, account, wallet.Filter{Types: []wallet.Type{wallet.TypeCharge}, Subject: subject}, db.Page{Number: 1, Limit: 1})
+	if err != nil {
+		r.Fatal(err)
+	}
+	return n
+}
+
 // TestTheBillDependsOnTheLifeAlone starts, reprices, stops and sweeps at random times, each any number of
 // times, and compares with a bill that knows nothing of sweeps.
 func TestTheBillDependsOnTheLifeAlone(t *testing.T) {
@@ -131,7 +141,7 @@ func TestTheBillDependsOnTheLifeAlone(t *testing.T) {
 							at = c.Now().Truncate(time.Second)
 						}
 					}
-					before := r.cost(s)
+					before, booked := r.cost(s), r.hours(account, s)
 					foretold, err := r.meter.Preview(r.Context(), d, s, at, rule)
 					if err != nil {
 						t.Fatal(err)
@@ -146,6 +156,13 @@ func TestTheBillDependsOnTheLifeAlone(t *testing.T) {
 						}
 						return
 					}
+					begun := 0
+					for from := l.begin; from.Before(at); from = from.Add(time.Hour) {
+						begun++
+					}
+					if got := r.hours(account, s); got != max(booked, begun) {
+						t.Fatalf("%d hours charged at a stop after %d began, %d before it", got, begun, booked)
+					}
 					l.end, l.rule = at, rule
 					if l.end.Before(l.begin) {
 						l.end = l.begin
@@ -159,16 +176,26 @@ func TestTheBillDependsOnTheLifeAlone(t *testing.T) {
 				},
 				"reprice": func(t *rapid.T) {
 					s, price := one(t), prices.Draw(t, "price")
+					booked := r.hours(account, s)
 					for range again.Draw(t, "times") {
 						r.tx(func(ctx context.Context, tx *db.Tx) error {
 							return r.meter.Reprice(ctx, tx, s, price, wallet.Labels{Name: "n"}, "y")
 						})
 					}
 					if l := lives[s]; l.end.IsZero() {
-						l.prices = append(l.prices, agreed{c.Now(), price})
+						from := c.Now()
+						if l.begin.Add(time.Duration(booked-1) * time.Hour).Equal(from) { // the hour of this very instant was charged already
+							from = from.Add(time.Microsecond)
+						}
+						l.prices = append(l.prices, agreed{from, price})
 					}
 				},
 				"time passes": func(t *rapid.T) { c.Advance(spans.Draw(t, "span")) },
+				"a boundary comes": func(t *rapid.T) { // exactly, or a microsecond beside it; half an hour at an odd price is half a micro-dollar
+					begin, step := lives[one(t)].begin, rapid.SampledFrom([]time.Duration{time.Hour, 30 * time.Minute}).Draw(t, "step")
+					next := begin.Add(c.Now().Sub(begin).Truncate(step) + step)
+					c.AdvanceTo(next.Add(time.Duration(rapid.IntRange(-1, 1).Draw(t, "beside")) * time.Microsecond))
+				},
 				"sweep": func(t *rapid.T) {
 					for range again.Draw(t, "times") {
 						r.sweep()

@@ -52,6 +52,8 @@ type VolumeProvider interface {
 	CreateVolume(ctx context.Context, request VolumeRequest) (Volume, error)
 	// Volume returns the volume with that reference; KindNotFound where there is none.
 	Volume(ctx context.Context, reference id.ID) (Volume, error)
+	// Volumes returns every volume that the account at the provider has and that is not gone.
+	Volumes(ctx context.Context) ([]Volume, error)
 	// GrowVolume makes the volume larger. A size that it has already is success.
 	GrowVolume(ctx context.Context, reference id.ID, sizeGB int64) error
 	// DeleteVolume deletes the volume and its files. A volume that is gone is success; one that is attached is KindRejected.
@@ -100,11 +102,11 @@ const (
 
 // Abilities is what a provider can do with machines of an offer. Each true value needs the interface of that ability.
 type Abilities struct {
-	Reboot    bool `json:"reboot"`
-	Power     bool `json:"power"`
-	Reinstall bool `json:"reinstall"`
-	Volumes   bool `json:"volumes"`
-	CloudInit bool `json:"cloudInit"`
+	Reboot    bool `json:"reboot" doc:"Whether its machines can be rebooted."`
+	Power     bool `json:"power" doc:"Whether its machines can be switched off and on again."`
+	Reinstall bool `json:"reinstall" doc:"Whether its machines can be given an operating system anew."`
+	Volumes   bool `json:"volumes" doc:"Whether volumes can be attached to its machines."`
+	CloudInit bool `json:"cloudInit" doc:"Whether a cloud-init text can be given at the deploy."`
 }
 
 // Offer is what a provider sells, in one region, at its price now.
@@ -198,7 +200,9 @@ type VolumeRequest struct {
 
 // Volume is the provider's side of a volume.
 type Volume struct {
-	ID        string
+	// ID is the provider's own name for it.
+	ID string
+	// Reference is the volume id that CreateVolume was given; "" for a volume that is not ours.
 	Reference id.ID
 	// Ready tells that the volume can be attached.
 	Ready bool

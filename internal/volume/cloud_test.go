@@ -21,6 +21,8 @@ type cloud struct {
 	volumes  map[id.ID]provider.Volume
 	machines map[id.ID]provider.MachineState
 	calls    map[string]int
+	// listed are on the list of volumes beside those that there are.
+	listed []provider.Volume
 	// making keeps new volumes from being ready.
 	making bool
 	// fault says what befalls a call.
@@ -148,6 +150,17 @@ func (c *cloud) Volume(ctx context.Context, reference id.ID) (v provider.Volume,
 		return nil
 	})
 	return v, err
+}
+
+func (c *cloud) Volumes(ctx context.Context) (all []provider.Volume, err error) {
+	err = c.do(ctx, "volumes", func() error {
+		all = slices.Clone(c.listed)
+		for reference := range c.volumes {
+			all = append(all, c.look(reference))
+		}
+		return nil
+	})
+	return all, err
 }
 
 func (c *cloud) edit(ctx context.Context, op string, reference id.ID, f func(v *provider.Volume) error) error {

@@ -2,6 +2,7 @@ package volume_test
 
 import (
 	"context"
+	"flag"
 	"slices"
 	"testing"
 	"time"
@@ -17,6 +18,18 @@ import (
 	"pgregory.net/rapid"
 )
 
+// checks limits how many cases rapid tries: each is a fresh database. A number given on the command line wins.
+func checks(t *testing.T, n string) {
+	f := flag.Lookup("rapid.checks")
+	if f.Value.String() != f.DefValue {
+		return
+	}
+	if err := flag.Set("rapid.checks", n); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = flag.Set("rapid.checks", f.DefValue) })
+}
+
 // Whatever a tenant does, whatever goes wrong, and whoever does a step twice: once the cloud works again, we and the cloud agree.
 func TestWeAndTheCloudAgreeInTheEnd(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
@@ -28,14 +41,8 @@ func TestWeAndTheCloudAgreeInTheEnd(t *testing.T) {
 }
 
 func TestWeAndTheCloudAgreeInTheEndOnPostgres(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long")
-	}
-	runs := 0
+	checks(t, "8") // a fresh database each takes its time
 	rapid.Check(t, func(rt *rapid.T) {
-		if runs++; runs > 15 {
-			return // a fresh database each takes its time
-		}
 		c := clock.NewFrozen(dbtest.Start)
 		d := dbtest.Postgres(t, c)
 		defer func() { _ = d.Close() }()

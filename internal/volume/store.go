@@ -11,14 +11,14 @@ import (
 )
 
 const columns = `id, account_id, name, size_gb, wanted_size_gb, provider, region, per_gb_hour, status, reason, deployment_id, mount_path,
-	created_at, status_since, available_at, deleted_at, clean_until, changes`
+	created_at, status_since, available_at, deleted_at, clean_until, cost_per_gb_hour, changes`
 
 func scan(row db.Row) (record, error) {
 	var r record
 	var created, since int64
 	var available, deleted, clean sql.NullInt64
 	err := row.Scan(&r.id, &r.account, &r.name, &r.sizeGB, &r.wantedGB, &r.provider, &r.region, &r.perGBHour, &r.status, &r.reason, &r.deployment, &r.mountPath,
-		&created, &since, &available, &deleted, &clean, &r.changes)
+		&created, &since, &available, &deleted, &clean, &r.costPerGB, &r.changes)
 	r.createdAt, r.since = db.At(created), db.At(since)
 	r.availableAt, r.deleted, r.cleanUntil = db.AtOrNil(available), db.AtOrNil(deleted), db.AtOrNil(clean)
 	return r, err
@@ -26,10 +26,10 @@ func scan(row db.Row) (record, error) {
 
 // insert tells false, and does nothing, where the account has a volume of that name.
 func insert(ctx context.Context, tx *db.Tx, r record) (bool, error) {
-	n, err := tx.Exec(ctx, `INSERT INTO volume (`+columns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 0)
+	n, err := tx.Exec(ctx, `INSERT INTO volume (`+columns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, 0)
 		ON CONFLICT DO NOTHING`,
 		r.id, r.account, r.name, r.sizeGB, r.wantedGB, r.provider, r.region, r.perGBHour, r.status, r.reason, r.deployment, r.mountPath,
-		db.Micros(r.createdAt), db.Micros(r.since), db.MicrosOrNull(r.availableAt), db.MicrosOrNull(r.deleted), db.MicrosOrNull(r.cleanUntil))
+		db.Micros(r.createdAt), db.Micros(r.since), db.MicrosOrNull(r.availableAt), db.MicrosOrNull(r.deleted), db.MicrosOrNull(r.cleanUntil), r.costPerGB)
 	if err != nil {
 		return false, fmt.Errorf("insert volume: %w", err)
 	}
@@ -164,4 +164,62 @@ func attachedTo(ctx context.Context, r db.Reader, deployments []id.ID) (map[id.I
 		out[v.deployment] = append(out[v.deployment], v.id)
 	}
 	return out, nil
+}
+
+// liveAt returns the provider's volumes that exist or are coming into being, or going.
+func liveAt(ctx context.Context, r db.Reader, provider string) ([]id.ID, error) {
+	rows, err := r.Query(ctx, `SELECT id FROM volume WHERE provider = $1 AND status NOT IN ('failed', 'deleted')`, provider)
+	return scanIDs(rows, err)
+}
+
+// byID returns those of the volumes that there are, by id.
+func byID(ctx context.Context, r db.Reader, volumes []id.ID) (map[id.ID]record, error) {
+	const lookedUp = 100
+	out := map[id.ID]record{}
+	for len(volumes) > 0 {
+		chunk := volumes[:min(lookedUp, len(volumes))]
+		volumes = volumes[len(chunk):]
+		args := make([]any, len(chunk))
+		for i, v := range chunk {
+			args[i] = v
+		}
+		found, err := query(ctx, r, `WHERE id IN `+db.In(1, len(args)), args...)
+		if err != nil {
+			return nil, err
+		}
+		for _, v := range found {
+			out[v.id] = v
+		}
+	}
+	return out, nil
+}
+
+// reopen has ended volumes deleted upstream once more, and returns those that there are.
+func reopen(ctx context.Context, tx *db.Tx, provider string, volumes []id.ID) ([]id.ID, error) {
+	if len(volumes) == 0 {
+		return nil, nil
+	}
+	args := []any{db.Micros(tx.Now), provider}
+	for _, v := range volumes {
+		args = append(args, v)
+	}
+	rows, err := tx.Query(ctx, `UPDATE volume SET clean_until = $1, changes = changes + 1
+		WHERE provider = $2 AND status IN ('failed', 'deleted') AND clean_until IS NULL AND id IN `+db.In(3, len(volumes))+` RETURNING id`, args...)
+	return scanIDs(rows, err)
+}
+
+func scanIDs(rows *sql.Rows, err error) ([]id.ID, error) {
+	if err != nil {
+		return nil, fmt.Errorf("list volumes: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	var out []id.ID
+	for rows.Next() {
+		var v id.ID
+		if err := rows.Scan(&v); err != nil {
+			return nil, err
+		}
+		out = append(out, v)
+	}
+	return out, rows.Err()
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/event"
 	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/meter"
@@ -77,6 +78,7 @@ type Config struct {
 	Wallet    *wallet.Ledger
 	Providers *provider.Set
 	Events    *event.Log
+	Findings  *finding.Service
 	Jobs      *job.Queue
 }
 
@@ -86,7 +88,7 @@ type Service struct{ c Config }
 // New returns a Service. It panics when a field is missing.
 func New(c Config) *Service {
 	if c.DB == nil || c.IDs == nil || c.Clock == nil || c.Log == nil || c.Catalog == nil || c.Meter == nil || c.Wallet == nil ||
-		c.Providers == nil || c.Events == nil || c.Jobs == nil {
+		c.Providers == nil || c.Events == nil || c.Findings == nil || c.Jobs == nil {
 		panic("volume: New needs every field of its Config")
 	}
 	return &Service{c}
@@ -99,6 +101,7 @@ type record struct {
 	sizeGB, wantedGB     int64
 	provider, region     string
 	perGBHour            money.Micros
+	costPerGB            money.Micros // what the provider asks for a GB and hour
 	status               Status
 	reason               string
 	deployment           id.ID // or ""
@@ -110,6 +113,8 @@ type record struct {
 }
 
 func (r *record) hourly() money.Micros { return r.perGBHour.Times(r.sizeGB) }
+
+func (r *record) hourlyCost() money.Micros { return r.costPerGB.Times(r.sizeGB) }
 
 func (r *record) labels() wallet.Labels {
 	return wallet.Labels{Provider: r.provider, Region: r.region, Name: r.name}

@@ -19,6 +19,7 @@ import (
 	"github.com/billetcloud/billet/internal/db/dbtest"
 	"github.com/billetcloud/billet/internal/event"
 	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/meter"
@@ -48,27 +49,39 @@ type rig struct {
 	t       tester
 	db      *db.DB
 	clock   *clock.Simulated
+	ids     *id.Maker
 	cloud   *cloud
 	catalog *catalog.Catalog
 	wallet  *wallet.Ledger
 	events  *event.Log
 	runner  *job.Runner
 	volumes *volume.Service
+
+	findings *finding.Service
 }
 
 func newRig(t tester, d *db.DB, c *clock.Simulated) *rig {
 	t.Helper()
-	ids, log := id.NewMaker(c, rand.Reader), slog.New(slog.DiscardHandler)
-	r := &rig{t: t, db: d, clock: c, cloud: newCloud(), wallet: wallet.New(wallet.Config{DB: d, IDs: ids}), events: event.New(ids)}
+	r := &rig{t: t, db: d, clock: c, ids: id.NewMaker(c, rand.Reader), cloud: newCloud()}
+	r.serve()
+	return r
+}
+
+// serve makes every room anew on the database and the cloud, as a server does that starts.
+func (r *rig) serve() {
+	d, c, ids, log := r.db, r.clock, r.ids, slog.New(slog.DiscardHandler)
+	r.wallet, r.events = wallet.New(wallet.Config{DB: d, IDs: ids}), event.New(ids)
 	queue, set := job.NewQueue(ids), provider.NewSet(r.cloud, plainCloud{r.cloud})
 	r.catalog = catalog.New(catalog.Config{DB: d, IDs: ids, Clock: c, Providers: set, Jobs: queue, Log: log, Markup: func(string) int64 { return 1_000 }})
 	m := meter.New(meter.Config{DB: d, Wallet: r.wallet, Events: r.events, Jobs: queue})
-	r.volumes = volume.New(volume.Config{DB: d, IDs: ids, Clock: c, Log: log, Catalog: r.catalog, Meter: m, Wallet: r.wallet, Providers: set, Events: r.events, Jobs: queue})
+	r.findings = finding.New(finding.Config{IDs: ids, Jobs: queue, Log: log, Policy: finding.Policy{EndUnowned: true}})
+	r.volumes = volume.New(volume.Config{DB: d, IDs: ids, Clock: c, Log: log, Catalog: r.catalog, Meter: m, Wallet: r.wallet, Providers: set, Events: r.events, Findings: r.findings, Jobs: queue})
 	r.runner = job.NewRunner(job.Config{DB: d, Queue: queue, Clock: c, Real: time.Now, Log: log, Workers: 4})
+	r.runner.Handle(finding.KindEnd, finding.NewEnder(finding.EnderConfig{DB: d, Clock: c, Findings: r.findings, Providers: set}).End)
+	r.runner.HandlePeriodic(volume.KindWatch, r.volumes.Watch)
 	r.runner.Handle(volume.KindVolume, r.volumes.Reconcile)
 	r.runner.Handle(meter.KindSweep, m.Sweep)
 	r.runner.Handle(meter.KindArrears, func(context.Context, id.ID) (job.Outcome, error) { return job.Done(), nil })
-	return r
 }
 
 // open gives an account money and syncs the catalogue.

@@ -104,7 +104,7 @@ func (l *Ledger) post(ctx context.Context, tx *db.Tx, lines []*line, least money
 	if err != nil {
 		return nil, err
 	}
-	wallets := make(map[id.ID]Wallet, len(sorted))
+	wallets, turned := make(map[id.ID]Wallet, len(sorted)), []id.ID{}
 	running := make(map[id.ID]*state, len(sorted))
 	for _, c := range sorted {
 		s, changed := after[c.account]
@@ -116,6 +116,9 @@ func (l *Ledger) post(ctx context.Context, tx *db.Tx, lines []*line, least money
 			return nil, &InsufficientError{Available: w.Available, Required: c.least}
 		}
 		wallets[c.account] = s.wallet(c.account)
+		if before := s.available - c.available; (before < 0) != (s.available < 0) {
+			turned = append(turned, c.account)
+		}
 		running[c.account] = &state{available: s.available - c.available, held: s.held - c.held, seq: s.seq - c.lines}
 	}
 	for _, n := range lines {
@@ -125,5 +128,13 @@ func (l *Ledger) post(ctx context.Context, tx *db.Tx, lines []*line, least money
 		s.seq++
 		n.id, n.seq, n.availableAfter, n.balanceAfter = l.ids.New(id.Transaction), s.seq, s.available, s.available+s.held
 	}
-	return wallets, insertLines(ctx, tx, lines)
+	if err := insertLines(ctx, tx, lines); err != nil {
+		return nil, err
+	}
+	for _, account := range turned {
+		if err := l.turned(ctx, tx, account); err != nil {
+			return nil, err
+		}
+	}
+	return wallets, nil
 }

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"flag"
 	"testing"
+	"time"
 
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
+	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/wallet"
@@ -30,17 +32,18 @@ func checks(t *testing.T, n string) {
 // reference is what the books must say, told in maps.
 type reference struct {
 	available, held money.Micros
-	credits         map[string]bool
+	credits         map[string]money.Micros
 	holds           map[id.ID]money.Micros // open ones
 	everHeld        map[id.ID]bool
 	charges         map[[2]any]money.Micros
 	refunds         map[[2]any]money.Micros
 	lines           int
+	since           time.Time // when the available money fell below zero
 }
 
 func newReference() *reference {
 	return &reference{
-		credits: map[string]bool{}, holds: map[id.ID]money.Micros{}, everHeld: map[id.ID]bool{},
+		credits: map[string]money.Micros{}, holds: map[id.ID]money.Micros{}, everHeld: map[id.ID]bool{},
 		charges: map[[2]any]money.Micros{}, refunds: map[[2]any]money.Micros{},
 	}
 }
@@ -94,9 +97,21 @@ func TestTheLedgerAgreesWithAFewLinesOfObviousCode(t *testing.T) {
 					if k.Amount > wallet.MaxAmount {
 						k.Amount = -5
 					}
-					often(func(ctx context.Context, tx *db.Tx) error { _, err := r.ledger.Credit(ctx, tx, k); return err })
-					if !m.credits[key] {
-						m.credits[key], m.available, m.lines = true, m.available+k.Amount, m.lines+1
+					first, before := m.credits[key]
+					if before && rapid.Bool().Draw(t, "repeats") {
+						k.Amount = first
+					}
+					often(func(ctx context.Context, tx *db.Tx) error {
+						_, err := r.ledger.Credit(ctx, tx, k)
+						if differs := before && first != k.Amount; differs != (fault.CodeOf(err) == fault.Conflict && err != nil) {
+							t.Fatalf("a credit of %s under the key of one of %s: %v", k.Amount, first, err)
+						} else if differs {
+							return nil
+						}
+						return err
+					})
+					if !before {
+						m.credits[key], m.available, m.lines = k.Amount, m.available+k.Amount, m.lines+1
 					}
 				},
 				"hold": func(t *rapid.T) {
@@ -147,6 +162,32 @@ func TestTheLedgerAgreesWithAFewLinesOfObviousCode(t *testing.T) {
 						t.Fatalf("told %s, is %s", w.Available, m.available)
 					}
 				},
+				"charge many": func(t *rapid.T) { // some before, some twice
+					var all []wallet.Charge
+					for range rapid.IntRange(1, 5).Draw(t, "charges") {
+						all = append(all, hour(account, subject.Draw(t, "subject"), rapid.Int64Range(0, 6).Draw(t, "hour"), money.Micros(rapid.Int64Range(0, 20).Draw(t, "amount"))))
+					}
+					var made []wallet.Charged
+					often(func(ctx context.Context, tx *db.Tx) error {
+						some, err := r.ledger.ChargeAll(ctx, tx, all)
+						made = append(made, some...)
+						return err
+					})
+					fresh := map[[2]any]bool{}
+					for _, k := range all {
+						key := [2]any{k.Subject, k.Hour}
+						if _, before := m.charges[key]; !before {
+							m.release(k.Subject)
+							m.charges[key], fresh[key] = k.Amount, true
+							m.available, m.lines = m.available-k.Amount, m.lines+1
+						}
+					}
+					for _, c := range made {
+						if !fresh[[2]any{c.Subject, c.Hour}] {
+							t.Fatalf("told that %+v was made", c)
+						}
+					}
+				},
 				"refund": func(t *rapid.T) {
 					k := hour(account, subject.Draw(t, "subject"), hours.Draw(t, "hour"), 0)
 					key := [2]any{k.Subject, k.Hour}
@@ -168,10 +209,23 @@ func TestTheLedgerAgreesWithAFewLinesOfObviousCode(t *testing.T) {
 						t.Fatalf("%s refunded of %s (charged: %t)", amount, charged, was)
 					}
 				},
+				"time passes": func(t *rapid.T) {
+					c.Advance(time.Duration(rapid.Int64Range(1, int64(48*time.Hour)).Draw(t, "span")).Truncate(time.Microsecond))
+				},
 				"": func(t *rapid.T) {
 					w := r.get(account)
-					if w.Available != m.available || w.Held != m.held || w.Balance != m.available+m.held || (w.NegativeSince != nil) != (m.available < 0) {
-						t.Fatalf("the wallet is %+v, reckoned %s and %s", w, m.available, m.held)
+					switch {
+					case m.available >= 0:
+						m.since = time.Time{}
+					case m.since.IsZero():
+						m.since = c.Now()
+					}
+					since := time.Time{}
+					if w.NegativeSince != nil {
+						since = *w.NegativeSince
+					}
+					if w.Available != m.available || w.Held != m.held || w.Balance != m.available+m.held || !since.Equal(m.since) {
+						t.Fatalf("the wallet is %+v, reckoned %s and %s, below zero since %s", w, m.available, m.held, m.since)
 					}
 				},
 			})

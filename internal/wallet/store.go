@@ -149,10 +149,15 @@ func insertLines(ctx context.Context, tx *db.Tx, lines []*line) error {
 	return nil
 }
 
-func claimCredit(ctx context.Context, tx *db.Tx, c Credit) (bool, error) {
+// claimCredit marks the dedupe key as used, or returns the account and amount that it was used for before.
+func claimCredit(ctx context.Context, tx *db.Tx, c Credit) (first Credit, claimed bool, err error) {
 	n, err := tx.Exec(ctx, `INSERT INTO wallet_credit (dedupe, account_id, amount, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (dedupe) DO NOTHING`,
 		c.Dedupe, c.Account, c.Amount, db.Micros(tx.Now))
-	return n == 1, err
+	if err != nil || n == 1 {
+		return c, n == 1, err
+	}
+	err = tx.QueryRow(ctx, `SELECT account_id, amount FROM wallet_credit WHERE dedupe = $1`, c.Dedupe).Scan(&first.Account, &first.Amount)
+	return first, false, err
 }
 
 func claimHold(ctx context.Context, tx *db.Tx, h Hold) (bool, error) {

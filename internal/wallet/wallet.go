@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
 )
@@ -64,16 +65,20 @@ type Wallet struct {
 	NegativeSince *time.Time `json:"negativeSince"`
 }
 
-// Config is what a Ledger needs.
+// Config is what a Ledger needs. DB and IDs are required.
 type Config struct {
 	DB  *db.DB
 	IDs *id.Maker
+	// Turned is called in the transaction of every change that takes an account's available money below zero, or back from there.
+	// Without it nobody is told at once: whoever must know has to look.
+	Turned func(ctx context.Context, tx *db.Tx, account id.ID) error
 }
 
 // Ledger keeps the wallets of all accounts. It is safe for concurrent use.
 type Ledger struct {
-	db  *db.DB
-	ids *id.Maker
+	db     *db.DB
+	ids    *id.Maker
+	turned func(ctx context.Context, tx *db.Tx, account id.ID) error
 }
 
 // New returns a Ledger. It panics when a dependency is missing.
@@ -81,7 +86,10 @@ func New(c Config) *Ledger {
 	if c.DB == nil || c.IDs == nil {
 		panic("wallet: New needs a database and a maker of ids")
 	}
-	return &Ledger{db: c.DB, ids: c.IDs}
+	if c.Turned == nil {
+		c.Turned = func(context.Context, *db.Tx, id.ID) error { return nil }
+	}
+	return &Ledger{db: c.DB, ids: c.IDs, turned: c.Turned}
 }
 
 // Open makes the account's wallet, empty. It does nothing where there is one.
@@ -115,7 +123,8 @@ type Credit struct {
 }
 
 // Credit puts money into a wallet, once for each Dedupe: made is false, and nothing
-// changes, when that key has been used before.
+// changes, when that key has been used before. It answers CONFLICT where it was used for another amount or
+// account: that is no repetition, and whoever asks believes that the money has come.
 func (l *Ledger) Credit(ctx context.Context, tx *db.Tx, c Credit) (made bool, err error) {
 	switch {
 	case c.Account == "" || c.Dedupe == "":
@@ -125,8 +134,17 @@ func (l *Ledger) Credit(ctx context.Context, tx *db.Tx, c Credit) (made bool, er
 	case c.Amount == 0 || c.Amount > MaxAmount || c.Amount < -MaxAmount || (c.Amount < 0 && c.Type != TypeAdjustment):
 		return false, fmt.Errorf("wallet: a %s of %s is out of bounds", c.Type, c.Amount)
 	}
-	if claimed, err := claimCredit(ctx, tx, c); err != nil || !claimed {
+	first, claimed, err := claimCredit(ctx, tx, c)
+	switch {
+	case err != nil:
 		return false, err
+	case !claimed && (first.Account != c.Account || first.Amount != c.Amount):
+		return false, &fault.Error{
+			Code: fault.Conflict, Message: "This reference was used before, for another amount or another account. Use a new reference for a new credit.",
+			Details: map[string]any{"account": first.Account, "amount": first.Amount},
+		}
+	case !claimed:
+		return false, nil
 	}
 	_, err = l.post(ctx, tx, []*line{{account: c.Account, kind: c.Type, amount: c.Amount, description: c.Description}}, anyAmount)
 	return err == nil, err

@@ -12,6 +12,7 @@ import (
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
+	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/wallet"
@@ -231,8 +232,14 @@ func TestEverythingHappensOnce(t *testing.T) {
 				t.Errorf("%s again: told %t, %+v became %+v", s.name, again, before, after)
 			}
 		}
-		if r.credit(wallet.Credit{Account: other, Type: wallet.TypeCredit, Amount: 7, Dedupe: "gift"}) {
-			t.Error("one payment came into two wallets")
+		for _, c := range []wallet.Credit{
+			{Account: other, Type: wallet.TypeCredit, Amount: 7, Dedupe: "gift"}, {Account: account, Type: wallet.TypeCredit, Amount: 8, Dedupe: "gift"},
+		} {
+			before := [2]wallet.Wallet{r.get(account), r.get(other)}
+			err := r.db.InTx(r.Context(), func(ctx context.Context, tx *db.Tx) error { _, err := r.ledger.Credit(ctx, tx, c); return err })
+			if fault.CodeOf(err) != fault.Conflict || [2]wallet.Wallet{r.get(account), r.get(other)} != before {
+				t.Errorf("a reference was used for two credits: %v", err)
+			}
 		}
 		if r.release(dep) {
 			t.Error("a captured hold was released")
@@ -480,5 +487,48 @@ func TestAuditSeesWhatIsWrong(t *testing.T) {
 			}
 		}
 		r.audited()
+	})
+}
+
+// Whoever acts on debts is told in the same change, whatever kind of line it was.
+func TestWhoTurnsIsTold(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		r := newRig(t, d, c)
+		var told []id.ID
+		r.ledger = wallet.New(wallet.Config{DB: d, IDs: r.ids, Turned: func(_ context.Context, tx *db.Tx, account id.ID) error {
+			tx.AfterCommit(func() { told = append(told, account) })
+			return nil
+		}})
+		account, run, waits := r.account(money.Dollars(10)), r.ids.New(id.Deployment), r.ids.New(id.Deployment)
+		charge := hour(account, run, 0, money.Dollars(15))
+		for _, step := range []struct {
+			what string
+			do   func()
+			told bool
+		}{
+			{"a hold", func() {
+				if err := r.hold(wallet.Hold{Account: account, Subject: waits, Amount: money.Dollars(4)}); err != nil {
+					t.Fatal(err)
+				}
+			}, false},
+			{"a charge that nothing covers", func() { r.charge(charge) }, true},
+			{"another", func() { r.charge(hour(account, run, 1, money.Dollars(1))) }, false},
+			{"a release that is not enough", func() { r.release(waits) }, false},
+			{"a refund that is", func() {
+				if made, err := r.refund(back(charge, money.Dollars(6))); !made || err != nil {
+					t.Fatal(made, err)
+				}
+			}, true},
+			{"a micro-dollar of debt", func() { r.charge(hour(account, run, 2, 1)) }, true},
+			{"a credit", func() {
+				r.credit(wallet.Credit{Account: account, Type: wallet.TypeCredit, Amount: 1, Dedupe: "help"})
+			}, true},
+		} {
+			told = nil
+			step.do()
+			if got := len(told) == 1 && told[0] == account; got != step.told || len(told) > 1 {
+				t.Errorf("%s: told %v, leaving %s", step.what, told, r.get(account).Available)
+			}
+		}
 	})
 }

@@ -15,20 +15,24 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/audit"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/event"
+	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/httpapi"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/idempotency"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/operator"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/sim"
 	"github.com/billetcloud/billet/internal/ratelimit"
+	"github.com/billetcloud/billet/internal/secret"
 	"github.com/billetcloud/billet/internal/sshkey"
 	"github.com/billetcloud/billet/internal/volume"
 	"github.com/billetcloud/billet/internal/wallet"
@@ -69,22 +73,28 @@ type house struct {
 func build(m *market, d *db.DB, log *slog.Logger) *house {
 	h := &house{m: m, d: d, ids: id.NewMaker(m.clock, rand.Reader)}
 	jobs, events := job.NewQueue(h.ids), event.New(h.ids)
-	h.accounts = account.New(account.Config{DB: d, IDs: h.ids, Rand: rand.Reader, Clock: m.clock})
+	secrets, err := secret.New(make([]byte, 32))
+	if err != nil {
+		panic(err) // the length is right
+	}
+	h.accounts = account.New(account.Config{DB: d, IDs: h.ids, Rand: rand.Reader, Clock: m.clock, Real: time.Now, Secrets: secrets})
 	h.wallet = wallet.New(wallet.Config{DB: d, IDs: h.ids})
 	h.meter = meter.New(meter.Config{DB: d, Wallet: h.wallet, Events: events, Jobs: jobs})
 	h.catalog = catalog.New(catalog.Config{DB: d, IDs: h.ids, Clock: m.clock, Providers: m.providers, Jobs: jobs, Log: log, Markup: func(string) int64 { return 1000 }})
 	keys := sshkey.New(sshkey.Config{DB: d, IDs: h.ids})
+	findings := finding.New(finding.Config{IDs: h.ids, Jobs: jobs, Log: log})
 	volumes := volume.New(volume.Config{
-		DB: d, IDs: h.ids, Clock: m.clock, Log: log, Catalog: h.catalog, Meter: h.meter, Wallet: h.wallet, Providers: m.providers, Events: events, Jobs: jobs,
+		DB: d, IDs: h.ids, Clock: m.clock, Log: log, Catalog: h.catalog, Meter: h.meter, Wallet: h.wallet, Providers: m.providers, Events: events, Findings: findings, Jobs: jobs,
 	})
 	h.deployments = deployment.New(deployment.Config{
 		DB: d, IDs: h.ids, Clock: m.clock, Log: log, Catalog: h.catalog, SSHKeys: keys, Volumes: volumes, Wallet: h.wallet, Meter: h.meter,
-		Events: events, Jobs: jobs, Providers: m.providers, Probe: func(context.Context, string) error { return nil },
+		Events: events, Findings: findings, Jobs: jobs, Providers: m.providers, Probe: func(context.Context, string) error { return nil },
 	})
 	h.handler = httpapi.New(httpapi.Config{
 		DB: d, IDs: h.ids, Clock: m.clock, Real: time.Now, Log: log, Registry: prometheus.NewRegistry(), Limiter: ratelimit.NewMemory(time.Now),
-		Accounts: h.accounts, Catalog: h.catalog, SSHKeys: keys, Wallet: h.wallet, Meter: h.meter, Volumes: volumes, Deployments: h.deployments,
-		Events: events, Idempotency: idempotency.New(idempotency.Config{DB: d, Clock: m.clock}), Version: "bench",
+		Accounts: h.accounts, Audit: audit.New(h.ids), Catalog: h.catalog, SSHKeys: keys, Wallet: h.wallet, Meter: h.meter, Volumes: volumes, Deployments: h.deployments,
+		Events: events, Findings: findings, Operator: operator.New(operator.Config{IDs: h.ids, Accounts: h.accounts, Wallet: h.wallet, Jobs: jobs}),
+		Idempotency: idempotency.New(idempotency.Config{DB: d, Clock: m.clock}), Version: "bench",
 	})
 	return h
 }

@@ -125,7 +125,11 @@ func transactions(steps []step) int {
 // made are the ids that a write makes; a repetition of it has to make others.
 var made = regexp.MustCompile(`\b(dep|txn|evt|job|bench)_[0-9a-z]{26}\b`)
 
-const insertLines = "INSERT INTO wallet_transaction "
+const (
+	insertLines  = "INSERT INTO wallet_transaction "
+	numberEvents = "INSERT INTO event_counter "
+	insertEvents = "INSERT INTO event "
+)
 
 // renewed returns the arguments with fresh ids in the place of those that the recorded request made.
 func renewed(steps []step, fresh func(id.Kind) id.ID) []step {
@@ -158,7 +162,8 @@ func repeat(ctx context.Context, read, write *sql.DB, steps []step) error {
 			_ = tx.Rollback()
 		}
 	}()
-	var seq any // of the wallet's newest line, which the recorded request learned from the statement before
+	// Of the wallet's newest line and of the newest event, which the recorded request learned from statements before.
+	var seq, eventSeq any
 	for _, s := range steps {
 		switch s.kind {
 		case begin:
@@ -176,6 +181,9 @@ func repeat(ctx context.Context, read, write *sql.DB, steps []step) error {
 		case exec:
 			if strings.HasPrefix(s.text, insertLines) && seq != nil {
 				s.args[2] = seq
+			}
+			if strings.HasPrefix(s.text, insertEvents) && eventSeq != nil {
+				s.args[len(s.args)-1] = eventSeq
 			}
 			if tx == nil {
 				return errors.New("a statement outside a transaction changes something")
@@ -197,6 +205,9 @@ func repeat(ctx context.Context, read, write *sql.DB, steps []step) error {
 			last, e := drain(rows)
 			if err = e; strings.Contains(s.text, "UPDATE wallet SET") && len(last) > 3 {
 				seq = last[3]
+			}
+			if strings.HasPrefix(s.text, numberEvents) && len(last) > 1 {
+				eventSeq = last[1]
 			}
 		}
 		if err != nil {

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,7 +32,7 @@ var sweepTables = []struct {
 	{"wallet_transaction", `id, account_id, seq, type, amount, balance_after, available_after, description, subject, hour, from_at, to_at, hourly_price,
 		provider, region, gpu_type, created_at`, "WHERE type = 'charge' ORDER BY id", 1},
 	{"wallet_entry", "transaction_id, book, amount", "WHERE transaction_id IN (SELECT id FROM wallet_transaction WHERE type = 'charge') ORDER BY transaction_id, book", 2},
-	{"event", "id, account_id, subject, type, data, created_at", "ORDER BY id", 1},
+	{"event", "id, account_id, subject, type, data, created_at, seq", "ORDER BY id", 1},
 }
 
 // sweep runs Sweep over a database full of meters that are due, and returns how long it took.
@@ -120,7 +122,23 @@ func bareLoop(ctx context.Context, pool *sql.DB, tables [][][]any, perStatement 
 	return time.Since(start), nil
 }
 
-// sweeps measures the sweep over a quarter of the meters and over all of them, and the bare loop over the quarter.
+// cost is what one sweep, or one loop, took.
+type cost struct{ took, cpu time.Duration }
+
+// median is the middle one of them by each measure: a moment in which the machine was elsewhere counts on neither side.
+func median(of []cost) (m cost) {
+	slices.SortFunc(of, func(a, b cost) int { return cmp.Compare(a.cpu, b.cpu) })
+	m.cpu = of[len(of)/2].cpu
+	slices.SortFunc(of, func(a, b cost) int { return cmp.Compare(a.took, b.took) })
+	m.took = of[len(of)/2].took
+	return m
+}
+
+// repeats is how often the sweep and the loop run over all meters.
+const repeats = 3
+
+// sweeps measures the sweep over all meters beside the bare loop of the same rows over a copy of the same database, in
+// turns. Over a quarter of them it measures whether the sweep is linear, and which of the two bare loops is the faster one.
 func sweeps(ctx context.Context, s *site, o options, t *table) error {
 	frozen := clock.NewFrozen(time.Now().Truncate(time.Second))
 	fill := func(name string, n int) error {
@@ -133,60 +151,87 @@ func sweeps(ctx context.Context, s *site, o options, t *table) error {
 		}
 		return errors.Join(fillMeters(ctx, s.engine, pool, n, db.Micros(frozen.Now())), pool.Close())
 	}
-	run := func(name string, n int) (took time.Duration, rows [][][]any, err error) {
+	// with runs f on a copy of a database.
+	copies := 0
+	with := func(of string, f func(d *db.DB) error) error {
+		copies++
+		name := fmt.Sprintf("%s_%d", of, copies)
+		if err := s.copy(ctx, of, name); err != nil {
+			return err
+		}
 		d, err := s.open(ctx, name, frozen)
 		if err != nil {
-			return 0, nil, err
+			return err
 		}
-		defer func() { err = errors.Join(err, d.Close()) }()
-		if took, err = sweep(ctx, d, frozen, n); err != nil || n == o.running {
-			return took, nil, err
-		}
-		rows, err = written(ctx, d)
-		return took, rows, err
+		return errors.Join(f(d), d.Close())
+	}
+	swept := func(of string, n int) (c cost, rows [][][]any, err error) {
+		err = with(of, func(d *db.DB) (err error) {
+			cpu := processorTime()
+			if c.took, err = sweep(ctx, d, frozen, n); err != nil {
+				return err
+			}
+			c.cpu = processorTime() - cpu
+			rows, err = written(ctx, d)
+			return err
+		})
+		return c, rows, err
+	}
+	looped := func(of string, rows [][][]any, perStatement int) (c cost, err error) {
+		err = with(of, func(d *db.DB) (err error) {
+			cpu := processorTime()
+			c.took, err = bareLoop(ctx, d.Handle(), rows, perStatement)
+			c.cpu = processorTime() - cpu
+			return err
+		})
+		return c, err
 	}
 	quarter := o.running / 4
 	if err := errors.Join(fill("quarter", quarter), fill("all", o.running)); err != nil {
 		return err
 	}
-	loop := func(name string, rows [][][]any, perStatement int) (took time.Duration, err error) {
-		d, err := s.open(ctx, name, frozen)
-		if err != nil {
-			return 0, err
-		}
-		defer func() { err = errors.Join(err, d.Close()) }()
-		return bareLoop(ctx, d.Handle(), rows, perStatement)
-	}
-	for _, name := range []string{"bare_a", "bare_b", "bare_c", "bare_d"} {
-		if err := s.copy(ctx, "quarter", name); err != nil {
-			return err
-		}
-	}
-	// The bare loops run before and after the long sweep, so that what the machine does meanwhile falls on both.
-	small, rows, err := run("quarter", quarter)
+	small, rows, err := swept("quarter", quarter)
 	if err != nil {
 		return err
 	}
-	var single, batched, large time.Duration
-	for _, f := range []func() error{
-		func() (err error) { single, err = loop("bare_a", rows, 1); return err },
-		func() (err error) { batched, err = loop("bare_b", rows, 20); return err },
-		func() (err error) { large, _, err = run("all", o.running); return err },
-		func() error { took, err := loop("bare_c", rows, 1); single = (single + took) / 2; return err },
-		func() error { took, err := loop("bare_d", rows, 20); batched = (batched + took) / 2; return err },
-	} {
-		if err := f(); err != nil {
+	single, err := looped("quarter", rows, 1)
+	if err != nil {
+		return err
+	}
+	batched, err := looped("quarter", rows, 20)
+	if err != nil {
+		return err
+	}
+	perStatement, how := 1, "one row a statement"
+	if batched.took < single.took {
+		perStatement, how = 20, "20 rows a statement"
+	}
+	var ours, theirs []cost
+	for range repeats {
+		c, rows, err := swept("all", o.running)
+		if err != nil {
 			return err
 		}
+		ours = append(ours, c)
+		if c, err = looped("all", rows, perStatement); err != nil {
+			return err
+		}
+		theirs = append(theirs, c)
 	}
 	perHour := func(d time.Duration, n int) time.Duration { return d / time.Duration(n) }
-	best, how := single, "one row a statement"
-	if batched < single {
-		best, how = batched, "20 rows a statement"
-	}
-	t.addSweep(s.engine, o.running, large, float64(quarter)/best.Seconds(), how, 0.5)
-	t.note("%s sweep: %d due took %s (%s an hour), %d due took %s (%s an hour): %.2f of the cost an hour at a quarter. Bare loop: %s an hour with one row a statement, %s with 20.",
-		s.engine, quarter, small.Round(time.Millisecond), perHour(small, quarter), o.running, large.Round(time.Millisecond), perHour(large, o.running),
-		float64(perHour(large, o.running))/float64(perHour(small, quarter)), perHour(single, quarter), perHour(batched, quarter))
+	all := median(ours)
+	t.addSweep(s.engine, o.running, all, median(theirs), how, 0.5)
+	t.note("%s sweep: %d due took %s (%s an hour), %d due took %s (median %s an hour): %.2f of the cost an hour at a quarter, %.2f by CPU. The bare loop took %s; over a quarter %s an hour with one row a statement, %s with 20.",
+		s.engine, quarter, small.took.Round(time.Millisecond), perHour(small.took, quarter), o.running, list(ours), perHour(all.took, o.running),
+		float64(perHour(all.took, o.running))/float64(perHour(small.took, quarter)), float64(perHour(all.cpu, o.running))/float64(perHour(small.cpu, quarter)),
+		list(theirs), perHour(single.took, quarter), perHour(batched.took, quarter))
 	return nil
+}
+
+func list(costs []cost) string {
+	var out []string
+	for _, c := range costs {
+		out = append(out, c.took.Round(time.Millisecond).String())
+	}
+	return strings.Join(out, ", ")
 }

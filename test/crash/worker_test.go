@@ -46,14 +46,9 @@ func (w *worker) run() {
 	}
 }
 
-// think is a tenant's pause between two requests. While the clock is moved it is longer: the advance ends when
-// nothing is due any more, so it would not end while ever more is asked for.
+// think is a tenant's pause between two requests.
 func (w *worker) think() {
-	most := 12 * time.Millisecond
-	if w.h.travels.Load() {
-		most = 100 * time.Millisecond
-	}
-	pause := time.NewTimer(time.Duration(w.rng.Int64N(int64(most))))
+	pause := time.NewTimer(time.Duration(w.rng.Int64N(int64(12 * time.Millisecond))))
 	defer pause.Stop()
 	select {
 	case <-pause.C:

@@ -37,6 +37,7 @@ func (s *suite) calls(r provider.LaunchRequest) map[string]func(ctx context.Cont
 		calls["VolumePricing"] = func(ctx context.Context) error { _, err := p.VolumePricing(ctx); return err }
 		calls["CreateVolume"] = func(ctx context.Context) error { _, err := p.CreateVolume(ctx, request); return err }
 		calls["Volume"] = func(ctx context.Context) error { _, err := p.Volume(ctx, volume); return err }
+		calls["Volumes"] = func(ctx context.Context) error { _, err := p.Volumes(ctx); return err }
 		calls["GrowVolume"] = func(ctx context.Context) error { return p.GrowVolume(ctx, volume, 200) }
 		calls["DeleteVolume"] = func(ctx context.Context) error { return p.DeleteVolume(ctx, volume) }
 		calls["AttachVolume"] = func(ctx context.Context) error { return p.AttachVolume(ctx, volume, r.Reference) }

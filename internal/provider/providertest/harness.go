@@ -62,6 +62,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"Reinstall", testReinstall},
 		{"VolumeLife", testVolumeLife},
 		{"VolumeCreateAgainIsTheSameVolume", testVolumeCreateAgain},
+		{"VolumesOfSeveral", testVolumesOfSeveral},
 		{"VolumeRefusals", testVolumeRefusals},
 		{"VolumeAttachment", testVolumeAttachment},
 		{"VolumeOutlivesItsMachine", testVolumeOutlivesItsMachine},

@@ -48,6 +48,7 @@ var mutants = map[string]struct {
 	"any operating system will do":         {"LaunchOfWhatIsNotSold", func(p able) provider.Provider { return obliging{p} }},
 	"ready too early":                      {"LaunchBecomesReady", func(p able) provider.Provider { return hasty{p} }},
 	"offers share memory":                  {"Offers", func(p able) provider.Provider { return &sharing{able: p} }},
+	"volumes are not listed":               {"VolumesOfSeveral", func(p able) provider.Provider { return forgetful{p} }},
 	"an attached volume is given away":     {"VolumeAttachment", func(p able) provider.Provider { return generous{p} }},
 	"certainty about what was cut short":   {"EndedContext", func(p able) provider.Provider { return certain{p} }},
 	"a machine that is off is switched on": {"Power", func(p able) provider.Provider { return restless{p} }},
@@ -98,6 +99,10 @@ func (a *amnesiac) Machines(ctx context.Context) ([]provider.Machine, error) {
 	}
 	return all, err
 }
+
+type forgetful struct{ able }
+
+func (forgetful) Volumes(context.Context) ([]provider.Volume, error) { return nil, nil }
 
 type lazy struct{ able }
 

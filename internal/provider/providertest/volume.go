@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path"
+	"slices"
 
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/provider"
@@ -93,6 +94,47 @@ func (s *suite) detached(p provider.VolumeProvider, volume id.ID) {
 	s.Helper()
 	s.must("DetachVolume", p.DetachVolume(s.Context(), volume))
 	s.untilVolume(p, volume, "detached", func(v provider.Volume) bool { return v.AttachedTo == "" })
+}
+
+// volumesListed returns what Volumes lists under the references.
+func (s *suite) volumesListed(p provider.VolumeProvider, references ...id.ID) []provider.Volume {
+	s.Helper()
+	all, err := p.Volumes(s.Context())
+	s.must("Volumes", err)
+	return slices.DeleteFunc(all, func(v provider.Volume) bool { return !slices.Contains(references, v.Reference) })
+}
+
+// testVolumesOfSeveral checks that the list has each volume once from its creation to its end, as Volume tells it.
+func testVolumesOfSeveral(s *suite) {
+	p, _, in := s.volumes()
+	first, second := s.volumeRequest(in, "first"), s.volumeRequest(in, "second")
+	if all := s.volumesListed(p, first.Reference, second.Reference); len(all) != 0 {
+		s.Fatalf("listed before they were created: %+v", all)
+	}
+	for _, r := range []provider.VolumeRequest{first, second} {
+		_, err := p.CreateVolume(s.Context(), r)
+		s.must("CreateVolume", err)
+		if all := s.volumesListed(p, r.Reference); len(all) != 1 {
+			s.Fatalf("after CreateVolume Volumes lists %+v", all)
+		}
+		s.untilVolume(p, r.Reference, "ready", func(v provider.Volume) bool { return v.Ready })
+	}
+	all := s.volumesListed(p, first.Reference, second.Reference)
+	if len(all) != 2 || all[0].Reference == all[1].Reference || all[0].ID == all[1].ID {
+		s.Fatalf("Volumes lists %+v", all)
+	}
+	for _, listed := range all {
+		one, err := p.Volume(s.Context(), listed.Reference)
+		s.must("Volume", err)
+		if one != listed {
+			s.Errorf("Volumes says %+v and Volume %+v", listed, one)
+		}
+	}
+	s.must("DeleteVolume", p.DeleteVolume(s.Context(), first.Reference))
+	s.until("off the list", volumeLimit, func() (bool, string) {
+		left := s.volumesListed(p, first.Reference, second.Reference)
+		return len(left) == 1 && left[0].Reference == second.Reference, fmt.Sprintf("%+v", left)
+	})
 }
 
 func testVolumeLife(s *suite) {

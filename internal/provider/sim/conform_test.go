@@ -83,6 +83,10 @@ func (p persistent) Reinstall(ctx context.Context, reference id.ID, operatingSys
 	return retry(func() error { return p.able.Reinstall(ctx, reference, operatingSystem) })
 }
 
+func (p persistent) Volumes(ctx context.Context) ([]provider.Volume, error) {
+	return again(func() ([]provider.Volume, error) { return p.able.Volumes(ctx) })
+}
+
 func (p persistent) VolumePricing(ctx context.Context) ([]provider.VolumePricing, error) {
 	return again(func() ([]provider.VolumePricing, error) { return p.able.VolumePricing(ctx) })
 }

@@ -141,7 +141,7 @@ func with(takes []string, more ...string) []string { return append(slices.Clone(
 func Operations() []string {
 	return []string{
 		"launch", "machine", "machines", "terminate", "offers", "reboot", "power-on", "power-off", "reinstall",
-		"volume-pricing", "create-volume", "volume", "grow-volume", "delete-volume", "attach-volume", "detach-volume",
+		"volume-pricing", "create-volume", "volume", "volumes", "grow-volume", "delete-volume", "attach-volume", "detach-volume",
 	}
 }
 

@@ -129,6 +129,7 @@ func TestEveryOperationCanBeStruck(t *testing.T) {
 		"power-on":       func() error { return b.p.PowerOn(ctx, "dep_a") },
 		"power-off":      func() error { return b.p.PowerOff(ctx, "dep_a") },
 		"reinstall":      func() error { return b.p.Reinstall(ctx, "dep_a", "Ubuntu 22.04") },
+		"volumes":        func() error { _, err := b.p.Volumes(ctx); return err },
 		"volume-pricing": func() error { _, err := b.p.VolumePricing(ctx); return err },
 		"create-volume": func() error {
 			_, err := b.p.CreateVolume(ctx, provider.VolumeRequest{Reference: "vol_b", Name: "v", Region: "dallas-usa-5", SizeGB: 10})

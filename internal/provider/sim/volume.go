@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -212,6 +213,38 @@ func (k volumeKeeper) Volume(ctx context.Context, reference id.ID) (provider.Vol
 		}
 		return k.b.world.lookVolume(v), nil
 	})
+}
+
+// Volumes returns every volume that the provider has.
+func (k volumeKeeper) Volumes(ctx context.Context) ([]provider.Volume, error) {
+	return call(ctx, k.b, "volumes", func(ctx context.Context) ([]provider.Volume, error) {
+		w := k.b.world
+		w.mu.Lock()
+		var there []*volume
+		for name, v := range w.volumes {
+			if name.provider == k.b.source.Slug && v.isKnown() {
+				there = append(there, v)
+			}
+		}
+		w.mu.Unlock()
+		all := make([]provider.Volume, len(there))
+		for i, v := range there {
+			all[i] = w.lookVolume(v)
+		}
+		slices.SortFunc(all, func(a, b provider.Volume) int { return strings.Compare(string(a.Reference), string(b.Reference)) })
+		return all, ctx.Err()
+	})
+}
+
+// isKnown tells whether the volume's record is on the file system. The caller holds mu, under which a volume that was
+// refused is taken away.
+func (v *volume) isKnown() bool {
+	select {
+	case <-v.known:
+		return !v.refused
+	default:
+		return false
+	}
 }
 
 func (k volumeKeeper) find(ctx context.Context, reference id.ID) (*volume, error) {

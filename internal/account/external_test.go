@@ -1,0 +1,96 @@
+package account_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/fault"
+)
+
+func (w world) external(e account.External) (account.Person, error) {
+	proof, err := w.s.VerifyExternal(w.Context(), e)
+	if err != nil {
+		return account.Person{}, err
+	}
+	n, err := w.begin(proof)
+	return n.Person, err
+}
+
+func TestWhomAnIdentityProviderNames(t *testing.T) {
+	engines(t, func(w world) {
+		ada, bob := w.as(w.mine, account.Owner, email), w.as(w.mine, account.Owner, "bob@example.com")
+		says := func(subject, email string, verified bool) (account.Person, error) {
+			return w.external(account.External{Issuer: "https://id.example", Subject: subject, Email: email, EmailVerified: verified})
+		}
+		refused := func(name, subject, email string, verified bool) {
+			t.Helper()
+			if p, err := says(subject, email, verified); err == nil || fault.CodeOf(err) != fault.SignInFailed {
+				t.Errorf("%s: %+v %v", name, p, err)
+			}
+		}
+		refused("an address that was not verified", "s1", email, false)
+		refused("nobody here", "s1", "eve@example.com", true)
+		refused("no address", "s1", "", true)
+		refused("no subject", "", email, true)
+		refused("a strange subject", "s\x00", email, true)
+		if p, err := says("s1", "ADA@example.com", true); err != nil || p.ID != ada.ID {
+			t.Fatalf("%+v %v", p, err)
+		}
+		for name, c := range map[string]struct {
+			email    string
+			verified bool
+		}{"again": {email, true}, "another address": {"countess@example.com", true}, "none": {"", false}, "another person's": {bob.Email, true}} {
+			if p, err := says("s1", c.email, c.verified); err != nil || p.ID != ada.ID {
+				t.Errorf("%s: %+v %v", name, p, err)
+			}
+		}
+		refused("the provider gave her address to somebody else", "s2", email, true)
+		if p, err := says("s3", bob.Email, true); err != nil || p.ID != bob.ID {
+			t.Errorf("%+v %v", p, err)
+		}
+		if p, err := w.external(account.External{Issuer: "https://other.example", Subject: "s9", Email: email, EmailVerified: true}); err != nil || p.ID != ada.ID {
+			t.Errorf("another provider: %+v %v", p, err)
+		}
+		// Two who come at once with one address: the first is linked, the second refused.
+		carol := w.as(w.mine, account.Owner, "carol@example.com")
+		first, err := w.s.VerifyExternal(w.Context(), account.External{Issuer: "https://id.example", Subject: "s4", Email: carol.Email, EmailVerified: true})
+		w.ok(err)
+		second, err := w.s.VerifyExternal(w.Context(), account.External{Issuer: "https://id.example", Subject: "s5", Email: carol.Email, EmailVerified: true})
+		w.ok(err)
+		_, err = w.begin(first)
+		w.ok(err)
+		_, err = w.begin(second)
+		w.fails(err, fault.SignInFailed)
+	})
+}
+
+func TestAStateIsAnsweredOnceByTheBrowserThatBegan(t *testing.T) {
+	engines(t, func(w world) {
+		start := func() (e account.ExternalStart) {
+			w.ok(w.tx(func(ctx context.Context, tx *db.Tx) (err error) {
+				e, err = w.s.StartExternal(ctx, tx, "/x")
+				return err
+			}))
+			return e
+		}
+		a := start()
+		nonce, verifier, back, err := w.s.AnswerExternal(w.Context(), a.State, a.Cookie)
+		if err != nil || nonce != a.Nonce || verifier != a.Verifier || back != "/x" {
+			t.Fatal(nonce, verifier, back, err)
+		}
+		b, c := start(), start()
+		w.c.Advance(account.ExternalTime)
+		d, e := start(), start()
+		for name, try := range map[string][2]string{
+			"again": {a.State, a.Cookie}, "another browser": {d.State, e.Cookie}, "no browser": {e.State, ""}, "too late": {b.State, b.Cookie}, "unknown": {"x", c.Cookie}, "nothing": {"", ""},
+		} {
+			if _, _, _, err := w.s.AnswerExternal(w.Context(), try[0], try[1]); fault.CodeOf(err) != fault.SignInFailed {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		_, _, _, err = w.s.AnswerExternal(w.Context(), d.State, d.Cookie) // another browser's try has used it up
+		w.fails(err, fault.SignInFailed)
+	})
+}

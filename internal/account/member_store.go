@@ -1,0 +1,106 @@
+package account
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/id"
+)
+
+// insertMembership tells whether it made the row; false means that the person belonged to the account already.
+func insertMembership(ctx context.Context, tx *db.Tx, account, person id.ID, role Role) (bool, error) {
+	n, err := tx.Exec(ctx, `INSERT INTO membership (account_id, person_id, role, created_at) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (account_id, person_id) DO NOTHING`, account, person, string(role), db.Micros(tx.Now))
+	return n == 1, err
+}
+
+func roleIn(ctx context.Context, r db.Reader, account, person id.ID) (Role, bool, error) {
+	if !account.Valid(id.Account) || !person.Valid(id.Person) {
+		return "", false, nil
+	}
+	var role Role
+	return one(role, r.QueryRow(ctx, `SELECT role FROM membership WHERE account_id = $1 AND person_id = $2`, account, person).Scan(&role))
+}
+
+// homeOf returns the account where the person worked last, if they belong to it still, or else the first that they joined.
+func homeOf(ctx context.Context, r db.Reader, person id.ID) (account id.ID, role Role, found bool, err error) {
+	err = r.QueryRow(ctx, `SELECT m.account_id, m.role FROM membership m JOIN person p ON p.id = m.person_id WHERE m.person_id = $1
+		ORDER BY CASE WHEN m.account_id = p.account_id THEN 0 ELSE 1 END, m.created_at, m.account_id LIMIT 1`, person).Scan(&account, &role)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", "", false, nil
+	}
+	return account, role, err == nil, err
+}
+
+func memberships(ctx context.Context, r db.Reader, person id.ID) ([]Membership, error) {
+	rows, err := r.Query(ctx, `SELECT a.id, a.name, m.role FROM membership m JOIN account a ON a.id = m.account_id
+		WHERE m.person_id = $1 ORDER BY m.created_at, a.id`, person)
+	return all(rows, err, func(row scanner) (m Membership, err error) {
+		err = row.Scan(&m.ID, &m.Name, &m.Role)
+		return m, err
+	})
+}
+
+const memberColumns = `p.id, p.email, p.name, m.role, (SELECT COUNT(*) FROM totp t WHERE t.person_id = p.id AND t.confirmed_at IS NOT NULL),
+	m.seen_at, m.created_at FROM membership m JOIN person p ON p.id = m.person_id`
+
+func scanMember(row scanner) (MemberInfo, error) {
+	var m MemberInfo
+	var totp, joined int64
+	var seen sql.NullInt64
+	err := row.Scan(&m.ID, &m.Email, &m.Name, &m.Role, &totp, &seen, &joined)
+	m.TOTP, m.LastSeenAt, m.JoinedAt = totp > 0, db.AtOrNil(seen), db.At(joined)
+	return m, err
+}
+
+func listMembers(ctx context.Context, r db.Reader, account id.ID, p db.Page) ([]MemberInfo, int, error) {
+	var total int
+	if err := r.QueryRow(ctx, `SELECT COUNT(*) FROM membership WHERE account_id = $1`, account).Scan(&total); err != nil {
+		return nil, 0, err
+	}
+	rows, err := r.Query(ctx, `SELECT `+memberColumns+` WHERE m.account_id = $1 ORDER BY m.created_at, p.id LIMIT $2 OFFSET $3`, account, p.Limit, p.Offset())
+	members, err := all(rows, err, scanMember)
+	return members, total, err
+}
+
+func memberByID(ctx context.Context, r db.Reader, account, person id.ID) (MemberInfo, bool, error) {
+	return one(scanMember(r.QueryRow(ctx, `SELECT `+memberColumns+` WHERE m.account_id = $1 AND m.person_id = $2`, account, person)))
+}
+
+func holdAccount(ctx context.Context, tx *db.Tx, account id.ID) error {
+	_, err := tx.Exec(ctx, `UPDATE account SET name = name WHERE id = $1`, account)
+	return err
+}
+
+func countOwners(ctx context.Context, tx *db.Tx, account id.ID) (n int, err error) {
+	err = tx.QueryRow(ctx, `SELECT COUNT(*) FROM membership WHERE account_id = $1 AND role = $2`, account, string(Owner)).Scan(&n)
+	return n, err
+}
+
+func setRole(ctx context.Context, tx *db.Tx, account, person id.ID, role Role) error {
+	_, err := tx.Exec(ctx, `UPDATE membership SET role = $1 WHERE account_id = $2 AND person_id = $3`, string(role), account, person)
+	return err
+}
+
+func seeMember(ctx context.Context, tx *db.Tx, account, person id.ID) error {
+	_, err := tx.Exec(ctx, `UPDATE membership SET seen_at = $1 WHERE account_id = $2 AND person_id = $3`, db.Micros(tx.Now), account, person)
+	return err
+}
+
+func removeMember(ctx context.Context, tx *db.Tx, account, person id.ID) error {
+	if _, err := tx.Exec(ctx, `DELETE FROM membership WHERE account_id = $1 AND person_id = $2`, account, person); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `DELETE FROM session WHERE account_id = $1 AND person_id = $2`, account, person); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `UPDATE api_key SET revoked_at = $1 WHERE account_id = $2 AND created_by = $3 AND revoked_at IS NULL`,
+		db.Micros(tx.Now), account, person); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, `UPDATE invitation SET revoked_at = $1 WHERE account_id = $2 AND created_by = $3 AND revoked_at IS NULL AND accepted_at IS NULL`,
+		db.Micros(tx.Now), account, person)
+	return err
+}

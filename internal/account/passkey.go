@@ -1,0 +1,299 @@
+package account
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/go-webauthn/webauthn/protocol"
+	"github.com/go-webauthn/webauthn/webauthn"
+)
+
+const (
+	// PasskeyTime is how long a challenge can be answered.
+	PasskeyTime = 5 * time.Minute
+	// maxPasskeys of one person.
+	maxPasskeys = 20
+
+	kindRegister = "passkey.register"
+	kindSignIn   = "passkey.signIn"
+)
+
+// RelyingParty is the site that passkeys are made for and work with.
+type RelyingParty struct {
+	// ID is the host without scheme and port, never an IP address.
+	ID string
+	// Origin is what the browser says that it is at: scheme, host and, unless it is the usual one, port.
+	Origin string
+}
+
+// Passkey is a key pair of a person, whose private half their device never gives away.
+type Passkey struct {
+	ID         id.ID      `json:"id" doc:"Id of the passkey, psk_…"`
+	Name       string     `json:"name" doc:"What it is called."`
+	CreatedAt  time.Time  `json:"createdAt" doc:"When it was added."`
+	LastUsedAt *time.Time `json:"lastUsedAt" doc:"When somebody last signed in with it; null for never."`
+}
+
+// PasskeyOptions are what the browser is given to make or use a passkey.
+type PasskeyOptions struct {
+	ChallengeID id.ID `json:"challengeId" doc:"Names the challenge in the answer. It can be answered once, within five minutes."`
+	// Options are PublicKeyCredentialCreationOptionsJSON or PublicKeyCredentialRequestOptionsJSON of WebAuthn Level 3.
+	Options any `json:"options" doc:"For PublicKeyCredential.parseCreationOptionsFromJSON or parseRequestOptionsFromJSON."`
+}
+
+// passkeyUser is a person as the library wants to see one.
+type passkeyUser struct {
+	Person
+	credentials []webauthn.Credential
+}
+
+func (u passkeyUser) WebAuthnID() []byte                         { return []byte(u.ID) }
+func (u passkeyUser) WebAuthnName() string                       { return u.Email }
+func (u passkeyUser) WebAuthnDisplayName() string                { return u.Called() }
+func (u passkeyUser) WebAuthnCredentials() []webauthn.Credential { return u.credentials }
+
+func (r RelyingParty) library() (*webauthn.WebAuthn, error) {
+	return webauthn.New(&webauthn.Config{
+		RPID: r.ID, RPDisplayName: "Billet", RPOrigins: []string{r.Origin}, AttestationPreference: protocol.PreferNoAttestation,
+		AuthenticatorSelection: protocol.AuthenticatorSelection{ResidentKey: protocol.ResidentKeyRequirementRequired, UserVerification: protocol.VerificationRequired},
+	})
+}
+
+// OfferPasskey begins to make a passkey for the person. It answers CONFLICT where they have too many.
+func (s *Service) OfferPasskey(ctx context.Context, tx *db.Tx, r RelyingParty, p Person) (PasskeyOptions, error) {
+	w, err := r.library()
+	if err != nil {
+		return PasskeyOptions{}, err
+	}
+	u, err := s.passkeyUser(ctx, tx, p)
+	if err != nil {
+		return PasskeyOptions{}, err
+	}
+	if len(u.credentials) >= maxPasskeys {
+		return PasskeyOptions{}, fault.New(fault.Conflict, "You have %d passkeys. Remove one first.", len(u.credentials))
+	}
+	options, session, err := w.BeginRegistration(u, webauthn.WithExclusions(webauthn.Credentials(u.credentials).CredentialDescriptors()))
+	if err != nil {
+		return PasskeyOptions{}, err
+	}
+	return s.challenge(ctx, tx, kindRegister, p.ID, session, options.Response)
+}
+
+// challenge keeps what the answer will be compared with.
+func (s *Service) challenge(ctx context.Context, tx *db.Tx, kind string, person id.ID, session *webauthn.SessionData, options any) (PasskeyOptions, error) {
+	data, err := json.Marshal(session)
+	if err != nil {
+		return PasskeyOptions{}, err
+	}
+	o := PasskeyOptions{s.c.IDs.New(id.Challenge), options}
+	return o, insertChallenge(ctx, tx, string(o.ChallengeID), kind, person, string(data), tx.Now.Add(PasskeyTime))
+}
+
+// answered uses a challenge up, whatever becomes of the answer.
+func (s *Service) answered(ctx context.Context, challenge, kind string, person id.ID) (session webauthn.SessionData, found bool, err error) {
+	var data string
+	err = s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
+		data, found, err = takeChallenge(ctx, tx, challenge, kind, person)
+		return err
+	})
+	if err != nil || !found {
+		return session, false, err
+	}
+	return session, true, json.Unmarshal([]byte(data), &session)
+}
+
+// NewPasskey is a passkey that has been checked and is not kept yet.
+type NewPasskey struct {
+	person     id.ID
+	name       string
+	credential webauthn.Credential
+}
+
+// VerifyPasskey checks what the browser answers to OfferPasskey, RegistrationResponseJSON of WebAuthn Level 3. It answers
+// INVALID_REQUEST with all faults at once. It must not be called inside a transaction.
+func (s *Service) VerifyPasskey(ctx context.Context, r RelyingParty, p Person, challenge, name string, credential []byte) (NewPasskey, error) {
+	if err := fault.Invalid(fault.CheckName("name", name)).OrNil(); err != nil {
+		return NewPasskey{}, err
+	}
+	refused := func(cause error) (NewPasskey, error) {
+		e := fault.Invalid([]fault.Field{{Field: "credential", Message: "is not a good answer to this challenge. Begin again."}})
+		e.Cause = reason(cause)
+		return NewPasskey{}, e
+	}
+	session, found, err := s.answered(ctx, challenge, kindRegister, p.ID)
+	if err != nil {
+		return NewPasskey{}, err
+	}
+	if !found {
+		return NewPasskey{}, fault.Invalid([]fault.Field{{Field: "challengeId", Message: "names no challenge: it was answered, or its five minutes have passed. Begin again."}})
+	}
+	w, err := r.library()
+	if err != nil {
+		return NewPasskey{}, err
+	}
+	parsed, err := protocol.ParseCredentialCreationResponseBytes(credential)
+	if err != nil {
+		return refused(err)
+	}
+	u, err := s.passkeyUser(ctx, s.c.DB, p)
+	if err != nil {
+		return NewPasskey{}, err
+	}
+	c, err := w.CreateCredential(u, session, parsed)
+	if err != nil {
+		return refused(err)
+	}
+	c.Attestation = webauthn.CredentialAttestation{} // none was asked for
+	return NewPasskey{p.ID, name, *c}, nil
+}
+
+// reason is what the library found, with what it says for developers.
+func reason(err error) error {
+	var e *protocol.Error
+	if errors.As(err, &e) && e.DevInfo != "" {
+		return fmt.Errorf("%w: %s", err, e.DevInfo)
+	}
+	return err
+}
+
+// AddPasskey keeps a passkey. It answers CONFLICT for one that is known already.
+func (s *Service) AddPasskey(ctx context.Context, tx *db.Tx, n NewPasskey) (Passkey, error) {
+	data, err := json.Marshal(n.credential)
+	if err != nil {
+		return Passkey{}, err
+	}
+	p := Passkey{ID: s.c.IDs.New(id.Passkey), Name: n.name, CreatedAt: tx.Now}
+	made, err := insertPasskey(ctx, tx, p, n.person, credentialID(n.credential.ID), string(data))
+	if err == nil && !made {
+		err = fault.New(fault.Conflict, "This passkey is known already.")
+	}
+	return p, err
+}
+
+func credentialID(raw []byte) string { return base64.RawURLEncoding.EncodeToString(raw) }
+
+// ListPasskeys returns a page of the person's passkeys, newest first, and how many there are.
+func (s *Service) ListPasskeys(ctx context.Context, r db.Reader, person id.ID, p db.Page) ([]Passkey, int, error) {
+	return listPasskeys(ctx, r, person, p)
+}
+
+// RenamePasskey gives one of the person's passkeys another name. It answers INVALID_REQUEST and NOT_FOUND.
+func (s *Service) RenamePasskey(ctx context.Context, tx *db.Tx, person, passkey id.ID, name string) (Passkey, error) {
+	if err := fault.Invalid(fault.CheckName("name", name)).OrNil(); err != nil {
+		return Passkey{}, err
+	}
+	return foundPasskey(renamePasskey(ctx, tx, person, passkey, name))
+}
+
+// RemovePasskey removes one of the person's passkeys for good and returns it. It answers NOT_FOUND.
+func (s *Service) RemovePasskey(ctx context.Context, tx *db.Tx, person, passkey id.ID) (Passkey, error) {
+	return foundPasskey(deletePasskey(ctx, tx, person, passkey))
+}
+
+// RemoveFactors takes away all of a person's passkeys and their authenticator app. It is for the operator, for somebody who has
+// lost them.
+func (s *Service) RemoveFactors(ctx context.Context, tx *db.Tx, person id.ID) error {
+	if err := removeTOTP(ctx, tx, person); err != nil {
+		return err
+	}
+	return deletePasskeys(ctx, tx, person)
+}
+
+func foundPasskey(p Passkey, found bool, err error) (Passkey, error) {
+	if err == nil && !found {
+		err = fault.New(fault.NotFound, "You have no passkey with this id.")
+	}
+	return p, err
+}
+
+// passkeyUser reads a person's passkeys.
+func (s *Service) passkeyUser(ctx context.Context, r db.Reader, p Person) (passkeyUser, error) {
+	rows, err := passkeysOf(ctx, r, p.ID)
+	u := passkeyUser{Person: p}
+	for _, text := range rows {
+		var c webauthn.Credential
+		if err := json.Unmarshal([]byte(text), &c); err != nil {
+			return u, fmt.Errorf("a passkey of %s: %w", p.ID, err)
+		}
+		u.credentials = append(u.credentials, c)
+	}
+	return u, err
+}
+
+// AskForPasskey begins a sign-in with whatever passkey the browser has for this site.
+func (s *Service) AskForPasskey(ctx context.Context, tx *db.Tx, r RelyingParty) (PasskeyOptions, error) {
+	w, err := r.library()
+	if err != nil {
+		return PasskeyOptions{}, err
+	}
+	options, session, err := w.BeginDiscoverableLogin(webauthn.WithUserVerification(protocol.VerificationRequired))
+	if err != nil {
+		return PasskeyOptions{}, err
+	}
+	return s.challenge(ctx, tx, kindSignIn, "", session, options.Response)
+}
+
+// VerifyWithPasskey checks what the browser answers to AskForPasskey, AuthenticationResponseJSON of WebAuthn Level 3. The device
+// has verified its user, so this counts as both factors. It answers SIGN_IN_FAILED, alike for all that can be wrong. It
+// must not be called inside a transaction.
+func (s *Service) VerifyWithPasskey(ctx context.Context, r RelyingParty, challenge string, credential []byte) (Proof, error) {
+	known := Person{} // who has the passkey, if somebody has
+	refused := func(cause error) (Proof, error) {
+		return Proof{Person: known}, &fault.Error{Code: fault.SignInFailed, Message: "This passkey was not accepted, or the sign-in took too long. Try again, or sign in another way.", Cause: reason(cause)}
+	}
+	session, found, err := s.answered(ctx, challenge, kindSignIn, "")
+	if err != nil {
+		return Proof{}, err
+	}
+	if !found {
+		return refused(errors.New("no such challenge"))
+	}
+	w, err := r.library()
+	if err != nil {
+		return Proof{}, err
+	}
+	parsed, err := protocol.ParseCredentialRequestResponseBytes(credential)
+	if err != nil {
+		return refused(err)
+	}
+	var broken error // what is our fault, which the library would wrap as the caller's
+	_, c, err := w.ValidatePasskeyLogin(func(raw, handle []byte) (webauthn.User, error) {
+		if !id.ID(handle).Valid(id.Person) {
+			return nil, errors.New("the user handle is none of ours")
+		}
+		p, found, err := personByID(ctx, s.c.DB, id.ID(handle))
+		if err != nil || !found {
+			broken = err
+			return nil, errors.New("no such person")
+		}
+		u, err := s.passkeyUser(ctx, s.c.DB, p)
+		broken, known = err, p
+		return u, err
+	}, session, parsed)
+	switch {
+	case broken != nil:
+		return Proof{}, broken
+	case err != nil:
+		return refused(err)
+	case c.Authenticator.CloneWarning:
+		return refused(errors.New("the counter went back: the passkey may have been copied"))
+	}
+	data, err := json.Marshal(c)
+	if err != nil {
+		return Proof{}, err
+	}
+	return Proof{Person: known, hold: func(ctx context.Context, tx *db.Tx) error {
+		there, err := usePasskey(ctx, tx, known.ID, credentialID(c.ID), string(data))
+		if err == nil && !there { // removed since it was read
+			_, err = refused(errors.New("the passkey was removed"))
+		}
+		return err
+	}}, nil
+}

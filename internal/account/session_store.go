@@ -1,0 +1,97 @@
+package account
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/id"
+)
+
+const sessionColumns = `s.id, s.account_id, m.role, s.created_at, s.seen_at, s.expires_at, s.address, s.user_agent, ` + personColumns + `
+	FROM session s JOIN person p ON p.id = s.person_id JOIN membership m ON m.account_id = s.account_id AND m.person_id = s.person_id`
+
+func scanSession(row scanner) (Session, error) {
+	var n Session
+	var p personRow
+	var created, seen, expires int64
+	err := row.Scan(append([]any{&n.ID, &n.Account, &n.Role, &created, &seen, &expires, &n.Address, &n.UserAgent}, p.to()...)...)
+	n.Person, n.CreatedAt, n.SeenAt, n.ExpiresAt = p.person(), db.At(created), db.At(seen), db.At(expires)
+	return n, err
+}
+
+// sessionByHash is the one query for a session that knows no person: the token is what tells who it is. A session in an
+// account to which the person does not belong is none.
+func sessionByHash(ctx context.Context, r db.Reader, tokenHash string) (Session, bool, error) {
+	return one(scanSession(r.QueryRow(ctx, `SELECT `+sessionColumns+` WHERE s.token_hash = $1`, tokenHash)))
+}
+
+func listSessions(ctx context.Context, r db.Reader, person id.ID, now time.Time, p db.Page) ([]Session, int, error) {
+	args := []any{person, db.Micros(now), db.Micros(now.Add(-SessionIdle))}
+	var total int
+	if err := r.QueryRow(ctx, `SELECT COUNT(*) FROM session s JOIN membership m ON m.account_id = s.account_id AND m.person_id = s.person_id
+		WHERE s.person_id = $1 AND s.expires_at > $2 AND s.seen_at > $3`, args...).Scan(&total); err != nil {
+		return nil, 0, err
+	}
+	rows, err := r.Query(ctx, `SELECT `+sessionColumns+` WHERE s.person_id = $1 AND s.expires_at > $2 AND s.seen_at > $3
+		ORDER BY s.created_at DESC, s.id DESC LIMIT $4 OFFSET $5`, append(args, p.Limit, p.Offset())...)
+	sessions, err := all(rows, err, scanSession)
+	return sessions, total, err
+}
+
+func insertSession(ctx context.Context, tx *db.Tx, n Session, tokenHash string) error {
+	_, err := tx.Exec(ctx, `INSERT INTO session (token_hash, id, person_id, account_id, address, user_agent, created_at, seen_at, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		tokenHash, n.ID, n.Person.ID, n.Account, n.Address, n.UserAgent, db.Micros(n.CreatedAt), db.Micros(n.SeenAt), db.Micros(n.ExpiresAt))
+	return err
+}
+
+// moveSession also says where the person's next session begins.
+func moveSession(ctx context.Context, tx *db.Tx, n Session) error {
+	if _, err := tx.Exec(ctx, `UPDATE person SET account_id = $1 WHERE id = $2`, n.Account, n.Person.ID); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, `UPDATE session SET account_id = $1 WHERE id = $2 AND person_id = $3`, n.Account, n.ID, n.Person.ID)
+	return err
+}
+
+func deleteSession(ctx context.Context, tx *db.Tx, tokenHash string) error {
+	_, err := tx.Exec(ctx, `DELETE FROM session WHERE token_hash = $1`, tokenHash)
+	return err
+}
+
+func deleteSessionByID(ctx context.Context, tx *db.Tx, person, session id.ID) (bool, error) {
+	if !session.Valid(id.Session) {
+		return false, nil
+	}
+	n, err := tx.Exec(ctx, `DELETE FROM session WHERE person_id = $1 AND id = $2`, person, session)
+	return n == 1, err
+}
+
+func deleteSessions(ctx context.Context, tx *db.Tx, person, spare id.ID) error {
+	_, err := tx.Exec(ctx, `DELETE FROM session WHERE person_id = $1 AND id <> $2`, person, spare)
+	return err
+}
+
+// deleteEndedSessions keeps the table as small as what seven days of sign-ins make.
+func deleteEndedSessions(ctx context.Context, tx *db.Tx) error {
+	_, err := tx.Exec(ctx, `DELETE FROM session WHERE expires_at <= $1`, db.Micros(tx.Now))
+	return err
+}
+
+// touchSessions goes by hash for the reason that touchKeys goes by id.
+func touchSessions(ctx context.Context, tx *db.Tx, seen map[string]time.Time) error {
+	for _, hash := range slices.Sorted(maps.Keys(seen)) {
+		at := db.Micros(seen[hash])
+		if _, err := tx.Exec(ctx, `UPDATE session SET seen_at = $1 WHERE token_hash = $2 AND seen_at < $1`, at, hash); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `UPDATE membership SET seen_at = $1 WHERE (seen_at IS NULL OR seen_at < $1) AND EXISTS (
+			SELECT 1 FROM session s WHERE s.token_hash = $2 AND s.account_id = membership.account_id AND s.person_id = membership.person_id)`, at, hash); err != nil {
+			return err
+		}
+	}
+	return nil
+}

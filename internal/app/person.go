@@ -1,0 +1,69 @@
+package app
+
+import (
+	"context"
+
+	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/audit"
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/id"
+)
+
+// done writes into an account's audit what the operator did at the shell.
+func (o *Operator) done(ctx context.Context, tx *db.Tx, of id.ID, action string, subject id.ID) error {
+	return o.Audit.Append(ctx, tx, audit.Entry{Account: of, Actor: audit.Actor{Kind: audit.Operator}, Action: action, Subject: subject})
+}
+
+// CreatePerson makes a person with that role in an account.
+func (o *Operator) CreatePerson(ctx context.Context, of id.ID, role account.Role, r account.PersonRequest) (account.Person, error) {
+	var p account.Person
+	n, err := o.Accounts.Prepare(ctx, r)
+	if err != nil {
+		return p, err
+	}
+	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if _, err := o.Accounts.Get(ctx, tx, of); err != nil {
+			return err
+		}
+		if p, err = o.Accounts.CreatePerson(ctx, tx, n, of, role); err != nil {
+			return err
+		}
+		return o.done(ctx, tx, of, "createPerson", p.ID)
+	})
+	return p, err
+}
+
+// SetPassword gives a person another password and ends all their sessions.
+func (o *Operator) SetPassword(ctx context.Context, email, password string) (account.Person, error) {
+	hash, err := o.Accounts.HashPassword(ctx, "password", password)
+	if err != nil {
+		return account.Person{}, err
+	}
+	return o.changePerson(ctx, email, "setPassword", func(ctx context.Context, tx *db.Tx, p account.Person) error {
+		return o.Accounts.SetPassword(ctx, tx, p.ID, hash, "")
+	})
+}
+
+// ResetFactors takes away a person's authenticator app and passkeys, which they have lost.
+func (o *Operator) ResetFactors(ctx context.Context, email string) (account.Person, error) {
+	return o.changePerson(ctx, email, "resetFactors", func(ctx context.Context, tx *db.Tx, p account.Person) error {
+		return o.Accounts.RemoveFactors(ctx, tx, p.ID)
+	})
+}
+
+func (o *Operator) changePerson(ctx context.Context, email, action string, change func(ctx context.Context, tx *db.Tx, p account.Person) error) (p account.Person, err error) {
+	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if p, err = o.Accounts.PersonByEmail(ctx, tx, email); err != nil {
+			return err
+		}
+		if err := change(ctx, tx, p); err != nil {
+			return err
+		}
+		home, _, err := o.Accounts.HomeOf(ctx, tx, p.ID)
+		if err != nil {
+			return err
+		}
+		return o.done(ctx, tx, home, action, p.ID)
+	})
+	return p, err
+}

@@ -1,0 +1,74 @@
+package audit
+
+import (
+	"context"
+	"time"
+
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/id"
+)
+
+// Kind says what sort of actor somebody is.
+type Kind string
+
+// The kinds of actors.
+const (
+	Person   Kind = "person"
+	Key      Kind = "key"
+	Operator Kind = "operator"
+	System   Kind = "system"
+)
+
+// Kinds are all of them.
+var Kinds = []Kind{Person, Key, Operator, System}
+
+// Actor is who did it.
+type Actor struct {
+	Kind Kind   `json:"kind" doc:"A person, an API key, the operator, or the system itself."`
+	ID   id.ID  `json:"id" doc:"Id of the person or API key; empty for others."`
+	Name string `json:"name" doc:"What they were called then."`
+}
+
+// Entry is one line of the record.
+type Entry struct {
+	ID      id.ID     `json:"id" doc:"Id of the entry, aud_…"`
+	Account id.ID     `json:"-"`
+	At      time.Time `json:"at" doc:"When it was done."`
+	Actor   Actor     `json:"actor" doc:"Who did it."`
+	// Action is the operationId of the call, or a word of its own for what is no call.
+	Action    string `json:"action" doc:"What was done: the operationId of the call."`
+	Subject   id.ID  `json:"subject" doc:"What it was done to; empty where that has no id."`
+	Address   string `json:"address" doc:"From which address."`
+	RequestID id.ID  `json:"requestId" doc:"X-Request-Id of the call."`
+}
+
+// Filter says which entries are wanted; what is empty filters nothing.
+type Filter struct {
+	Actor   id.ID
+	Action  string
+	Subject id.ID
+	// From counts in, To does not.
+	From, To *time.Time
+}
+
+// Log keeps the record.
+type Log struct{ ids *id.Maker }
+
+// New returns a Log. It panics without a maker of ids.
+func New(ids *id.Maker) *Log {
+	if ids == nil {
+		panic("audit: New needs a maker of ids")
+	}
+	return &Log{ids}
+}
+
+// Append adds an entry to the account's record, at the time of the change. It gives it its id and time.
+func (l *Log) Append(ctx context.Context, tx *db.Tx, e Entry) error {
+	e.ID, e.At = l.ids.New(id.Audit), tx.Now
+	return insert(ctx, tx, e)
+}
+
+// List returns a page of the account's entries that the filter lets through, newest first, and how many there are.
+func (l *Log) List(ctx context.Context, r db.Reader, account id.ID, f Filter, p db.Page) ([]Entry, int, error) {
+	return list(ctx, r, account, f, p)
+}

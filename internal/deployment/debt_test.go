@@ -1,0 +1,41 @@
+package deployment_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/db/dbtest"
+	"github.com/billetcloud/billet/internal/deployment"
+	"github.com/billetcloud/billet/internal/money"
+)
+
+// The machine that made the debt is taken back, and what comes back of its hour ends the debt.
+func TestARefundThatEndsADebtIsToldAtOnce(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		r := newRig(t, d, c)
+		r.debts = true
+		r.serve()
+		price := r.running(r.account(money.Dollars(100))).HourlyPrice
+		a := r.account(price.Times(2) - 1)
+		x := r.running(a)
+		r.pass(x.StartedAt.Add(time.Hour + time.Minute).Sub(c.Now()))
+		told := func() (last string) {
+			events, _, err := r.events.List(t.Context(), d, a, a, db.Page{Number: 1, Limit: 100})
+			r.must(err)
+			for _, e := range events {
+				last = e.Type
+			}
+			return last
+		}
+		if w := r.money(a); w.Available != -1 || told() != "account.arrears" {
+			t.Fatalf("%+v, told %s", w, told())
+		}
+		r.must(r.park.allOfIt.Terminate(t.Context(), x.ID))
+		r.pass(2 * time.Minute)
+		if got := r.get(a, x.ID); got.Status != deployment.StatusInterrupted || r.money(a).Available <= 0 || told() != "account.recovered" {
+			t.Fatalf("%s, told %s of %+v", got.Status, told(), r.money(a))
+		}
+	})
+}

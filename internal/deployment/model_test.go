@@ -1,0 +1,420 @@
+package deployment_test
+
+import (
+	"flag"
+	"fmt"
+	"math/big"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/billetcloud/billet/internal/arrears"
+	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/db/dbtest"
+	"github.com/billetcloud/billet/internal/deployment"
+	"github.com/billetcloud/billet/internal/event"
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/provider/sim"
+	"github.com/billetcloud/billet/internal/wallet"
+	"pgregory.net/rapid"
+)
+
+// checks limits how many cases rapid tries: each is a fresh database. A number given on the command line wins.
+func checks(t *testing.T, n string) {
+	f := flag.Lookup("rapid.checks")
+	if f.Value.String() != f.DefValue {
+		return
+	}
+	if err := flag.Set("rapid.checks", n); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = flag.Set("rapid.checks", f.DefValue) })
+}
+
+// TestAnyLifeIsAsTheModelSays does to deployments whatever a tenant, the provider, the clock and the operator may do, in any order, and
+// compares with the model below after each step.
+func TestAnyLifeIsAsTheModelSays(t *testing.T) {
+	met := map[deployment.Cause]int{}
+	begin := func(t *rapid.T, d *db.DB, c *clock.Simulated, ids *id.Maker) {
+		dir, err := os.MkdirTemp("", "billet-model")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = os.RemoveAll(dir) }()
+		r := &rig{t: t, db: d, clock: c, ids: ids, debts: true}
+		defer r.open(dir)()
+		r.park.poll = 20 * time.Second
+		r.serve()
+		live(t, r, met)
+	}
+	// Ids decide how long the simulated machines take, so they follow from the case as well.
+	ids := func(c *clock.Simulated) *id.Maker { return id.NewMaker(c, rand.NewChaCha8([32]byte{})) }
+	t.Run("sqlite", func(t *testing.T) {
+		checks(t, "25")
+		rapid.Check(t, func(rt *rapid.T) {
+			c := clock.NewFrozen(dbtest.Start)
+			d := dbtest.SQLite(t, c)
+			defer func() { _ = d.Close() }()
+			begin(rt, d, c, ids(c))
+		})
+	})
+	t.Run("postgres", func(t *testing.T) { // to make a database takes longer than a case, so all share one; each ends what it began
+		checks(t, "8")
+		c := clock.NewFrozen(dbtest.Start)
+		d, made := dbtest.Postgres(t, c), ids(c)
+		rapid.Check(t, func(rt *rapid.T) { begin(rt, d, c, made) })
+	})
+	t.Logf("what happened: %v", met)
+}
+
+// arrows is the lifecycle as the specification has it.
+var arrows = map[deployment.Status][]deployment.Status{
+	"pending":     {"deploying", "terminating"},
+	"deploying":   {"running", "failed", "terminating"},
+	"running":     {"stopped", "interrupted", "terminating"},
+	"stopped":     {"running", "interrupted", "terminating"},
+	"terminating": {"terminated"},
+}
+
+// life is what the model knows of one deployment.
+type life struct {
+	id             id.ID
+	price          money.Micros
+	created        time.Time
+	status         deployment.Status
+	started, ended *time.Time
+	planned        *time.Time
+	protected      bool
+	deletedAt      *time.Time // when a DELETE was accepted
+	whole          bool       // the unused part comes back whichever hour it is
+	asked          map[deployment.Action]bool
+	expect         map[string]int // how many events of a kind there must be
+	told           map[string]int // how many there were at the last look
+	read           int            // how many were looked at
+}
+
+func (l *life) waits() bool { return l.status == "pending" || l.status == "deploying" }
+func (l *life) over() bool  { return !l.waits() && l.status != "running" && l.status != "stopped" }
+
+// terminable is when the minimum runtime is met.
+func (l *life) terminable() time.Time {
+	if l.started != nil {
+		return l.started.Add(25 * time.Minute)
+	}
+	return l.created.Add(25 * time.Minute)
+}
+
+// due is when it ends by itself.
+func (l *life) due() (time.Time, bool) {
+	switch {
+	case l.planned == nil:
+		return time.Time{}, false
+	case l.planned.Before(l.terminable()):
+		return l.terminable(), true
+	}
+	return *l.planned, true
+}
+
+// share is the price of so many seconds, rounded half-up.
+func share(price money.Micros, unused time.Duration) money.Micros {
+	r := new(big.Rat).SetFrac64(int64(price)*int64(unused/time.Second), 3600)
+	r.Add(r, big.NewRat(1, 2))
+	return money.Micros(new(big.Int).Quo(r.Num(), r.Denom()).Int64())
+}
+
+// cost is the whole bill at that instant, from the life alone.
+func (l *life) cost(now time.Time) (sum money.Micros, hours int) {
+	if l.started == nil {
+		return 0, 0
+	}
+	for n := 0; ; n++ {
+		from := l.started.Add(time.Duration(n) * time.Hour)
+		if from.After(now) || l.ended != nil && !from.Before(*l.ended) {
+			return sum, n
+		}
+		sum += l.price
+		if l.ended != nil && (n == 0 || l.whole) {
+			sum -= share(l.price, max(0, from.Add(time.Hour).Sub(*l.ended)))
+		}
+	}
+}
+
+// model is one account and its deployments.
+type model struct {
+	*rapid.T
+	r        *rig
+	account  id.ID
+	credits  money.Micros
+	lives    []*life
+	struck   map[sim.FaultKind]int // how often each kind of fault may have struck
+	met      map[deployment.Cause]int
+	launched map[id.ID]time.Time // when the provider was last asked for a machine
+	settled  bool                // every job that is due has run
+}
+
+func live(t *rapid.T, r *rig, met map[deployment.Cause]int) {
+	m := &model{T: t, r: r, launched: map[id.ID]time.Time{}, struck: map[sim.FaultKind]int{}, met: map[deployment.Cause]int{}}
+	r.park.set(func() { r.park.launched = func(d id.ID) { m.launched[d] = r.clock.Now() } })
+	m.credits = money.Dollars(rapid.SampledFrom([]int64{60, 100, 100, 300, 2000}).Draw(t, "credit"))
+	m.account = r.account(m.credits)
+	acts := map[string]func(*rapid.T){"": func(*rapid.T) { m.check() }}
+	for name, f := range map[string]func(){
+		"create": m.create, "create again": m.create, "delete": m.delete, "delete again": m.delete, "missed": m.missed, "patch": m.patch, "act": m.act, "act again": m.act, "credit": m.credit,
+		"fault": m.fault, "fault again": m.fault, "calm": m.calm, "restart": m.restart,
+		"time": m.time, "time again": m.time, "boundary": m.boundary, "boundary again": m.boundary,
+	} {
+		acts[name] = func(*rapid.T) { f() }
+	}
+	m.create()
+	if draw(m, "soon", "running", "running", "running", "whatever") == "running" {
+		m.r.pass(time.Minute)
+		m.settled = true
+	}
+	t.Repeat(acts)
+	m.finish()
+	for cause, n := range m.met {
+		met[cause] += n
+	}
+}
+
+// check compares everything that can be seen with the model.
+func (m *model) check() {
+	m.Helper()
+	now, held, spent := m.r.clock.Now(), money.Micros(0), money.Micros(0)
+	mine := map[id.ID]int{}
+	for _, l := range m.lives {
+		mine[l.id] = 1
+		m.events(l)
+		m.seen(l, now)
+		spent += m.lines(l, now)
+		for kind, n := range l.expect {
+			if l.told[kind] != n {
+				m.Fatalf("%d events %s, the model says %d: %v", l.told[kind], kind, n, l.told)
+			}
+		}
+		if l.waits() {
+			held += l.price
+		}
+	}
+	for _, u := range m.r.upstream() {
+		if mine[u]--; mine[u] < 0 {
+			m.Fatalf("a machine too many: %s of %v", u, m.r.upstream())
+		}
+	}
+	w := m.r.money(m.account)
+	if w.Balance != m.credits-spent || w.Held != held || w.Available != w.Balance-held || (w.NegativeSince != nil) != (w.Available < 0) {
+		m.Fatalf("%+v, the model says %s with %s held", w, m.credits-spent, held)
+	}
+	m.statement(w)
+	if m.settled {
+		m.debts(w, now)
+	}
+	m.r.audit()
+}
+
+// events follows what has happened to the deployment since the last look.
+func (m *model) events(l *life) {
+	m.Helper()
+	var all []event.Event
+	for p := 1; ; p++ {
+		some, total, err := m.r.events.List(m.Context(), m.r.db, m.account, l.id, db.Page{Number: p, Limit: 100})
+		m.r.must(err)
+		if all = append(all, some...); len(all) >= total {
+			break
+		}
+	}
+	if len(all) == 0 || all[0].Type != "deployment.created" {
+		m.Fatalf("a history that begins with %v", all)
+	}
+	for i, e := range all {
+		if i > 0 && (e.CreatedAt.Before(all[i-1].CreatedAt) || e.ID <= all[i-1].ID) {
+			m.Fatalf("%s comes after %s", e.Type, all[i-1].Type)
+		}
+		if i >= l.read {
+			m.change(l, e)
+		}
+	}
+	l.read = len(all)
+	l.told = map[string]int{}
+	for _, e := range all {
+		l.told[strings.TrimPrefix(e.Type, "deployment.")]++
+	}
+}
+
+// change takes the status on, where the model allows it.
+func (m *model) change(l *life, e event.Event) {
+	m.Helper()
+	to, at := deployment.Status(strings.TrimPrefix(e.Type, "deployment.")), e.CreatedAt
+	if !slices.Contains(deployment.Statuses, to) {
+		return
+	}
+	cause, second := deployment.Cause(fmt.Sprint(e.Data["cause"])), at.Truncate(time.Second)
+	if fmt.Sprint(e.Data["from"]) != string(l.status) || !slices.Contains(arrows[l.status], to) {
+		m.Fatalf("%s became %s from %v by %s, the model says it was %s", l.id, to, e.Data["from"], cause, l.status)
+	}
+	m.met[cause]++
+	due, planned := l.due()
+	planned = planned && !due.After(at)
+	allowed, end := true, &second
+	switch cause {
+	case deployment.CauseLaunching, deployment.CauseConfirmedEnd:
+		end = nil
+	case deployment.CauseReady:
+		end, l.started = nil, &second
+	case deployment.CauseSwitchedOff, deployment.CauseSwitchedOn:
+		end, allowed = nil, l.asked[map[deployment.Cause]deployment.Action{deployment.CauseSwitchedOff: "power-off", deployment.CauseSwitchedOn: "power-on"}[cause]]
+	case deployment.CauseNoCapacity:
+		allowed = m.struck[sim.FaultScarcity] > 0 || m.met[cause] <= m.struck[sim.FaultNoCapacity]
+	case deployment.CauseRejected:
+		allowed = m.met[cause] <= m.struck[sim.FaultFailProvisioning]
+	case deployment.CauseTimedOut:
+		allowed = !at.Before(l.created.Add(m.r.park.Info().LaunchLimit))
+	case deployment.CauseLost:
+		allowed, l.whole = m.met[cause] <= m.struck[sim.FaultMachineLost], true
+	case deployment.CauseRequested:
+		allowed = l.deletedAt != nil && l.deletedAt.Equal(at) && !planned && !at.Before(l.terminable())
+	case deployment.CauseScheduled:
+		due = due.Truncate(time.Second)
+		allowed, end = planned && !due.Before(l.terminable()), &due
+	case deployment.CauseArrears:
+		allowed = !planned && !l.protected || l.protected // protection does not help against a debt; debts are checked with the wallet
+	default:
+		allowed = false
+	}
+	if !allowed {
+		m.Fatalf("%s became %s by %s at %s, which the model does not allow: %+v", l.id, to, cause, at, *l)
+	}
+	l.status = to
+	if end != nil {
+		l.ended = end
+	}
+}
+
+// seen compares the deployment as the API shows it.
+func (m *model) seen(l *life, now time.Time) {
+	m.Helper()
+	x := m.r.get(m.account, l.id)
+	same := func(a, b *time.Time) bool { return a == nil && b == nil || a != nil && b != nil && a.Equal(*b) }
+	if x.Status != l.status || x.HourlyPrice != l.price || !x.CreatedAt.Equal(l.created) || !same(x.StartedAt, l.started) || !same(x.BilledUntil, l.ended) ||
+		!same(x.AutoTerminateAt, l.planned) || x.TerminationProtection != l.protected || !x.TerminableAt.Equal(l.terminable()) || (x.TerminatedAt != nil) != l.status.Final() {
+		m.Fatalf("it is %+v, the model says %+v", x, *l)
+	}
+	can, err := m.r.deployments.CanTerminate(m.Context(), m.r.db, m.account, l.id)
+	m.r.must(err)
+	if want := !l.over() && !l.protected && !now.Before(l.terminable()); can.CanTerminate != want {
+		m.Fatalf("%+v, the model says %t", can, want)
+	}
+	limit := l.created.Add(m.r.park.Info().LaunchLimit)
+	if at := m.launched[l.id]; !at.Before(limit) {
+		m.Fatalf("launched at %s what was to run by %s", at, limit)
+	}
+	if !m.settled {
+		return
+	}
+	slack := time.Duration(0) // a look that failed is tried again within five minutes
+	if len(m.struck) > 0 {
+		slack = 5 * time.Minute
+	}
+	due, planned := l.due()
+	if l.status == "pending" || planned && !l.over() && now.After(due.Add(slack)) || l.status == "deploying" && now.After(limit.Add(slack)) {
+		m.Fatalf("at %s it is %s, planned for %s, to be launched by %s", now, l.status, due, limit)
+	}
+}
+
+// lines holds the deployment's lines of the statement against the bill, and returns what it has cost.
+func (m *model) lines(l *life, now time.Time) (cost money.Micros) {
+	m.Helper()
+	var lines []wallet.Transaction
+	m.r.must(m.r.wallet.Export(m.Context(), m.r.db, m.account, wallet.Filter{Subject: l.id}, func(t wallet.Transaction) error {
+		lines = append(lines, t)
+		return nil
+	}))
+	slices.Reverse(lines)
+	charged, refunded, holds, releases := map[time.Time]bool{}, map[time.Time]bool{}, 0, 0
+	for i, t := range lines {
+		ok := false
+		switch t.Type {
+		case wallet.TypeHold:
+			holds++
+			ok = i == 0 && t.Amount == -l.price
+		case wallet.TypeRelease:
+			releases++
+			ok = i == 1 && t.Amount == l.price && !l.waits()
+		case wallet.TypeCharge:
+			n := len(charged) // each hour once, in order
+			ok = l.started != nil && t.Amount == -l.price && *t.HourlyPrice == l.price && t.From.Equal(l.started.Add(time.Duration(n)*time.Hour)) && t.To.Sub(*t.From) == time.Hour && !t.From.After(now)
+			charged[t.To.UTC()] = true
+			cost += l.price
+		case wallet.TypeRefund:
+			ok = l.ended != nil && charged[t.To.UTC()] && !refunded[t.To.UTC()] && !t.From.Before(*l.ended) && t.Amount == share(l.price, t.To.Sub(*t.From)) && *t.HourlyPrice == l.price
+			refunded[t.To.UTC()] = true
+			cost -= t.Amount
+		}
+		if !ok || *t.DeploymentID != l.id {
+			m.Fatalf("line %d, %+v, has no place in the bill of %+v", i, t, *l)
+		}
+	}
+	if want := 1; holds != want || releases == 0 != l.waits() {
+		m.Fatalf("%d holds and %d releases of one that is %s", holds, releases, l.status)
+	}
+	if l.expect["charged"], l.expect["refunded"] = len(charged), len(refunded); m.settled || l.ended != nil {
+		if want, hours := l.cost(now); cost != want || len(charged) < hours {
+			m.Fatalf("%s and %d hours, the model says %s and %d: %+v", cost, len(charged), want, hours, *l)
+		}
+	}
+	if x := m.r.get(m.account, l.id); x.CostToDate != cost {
+		m.Fatalf("costToDate is %s, its lines say %s", x.CostToDate, cost)
+	}
+	return cost
+}
+
+// statement adds the whole statement up.
+func (m *model) statement(w wallet.Wallet) {
+	m.Helper()
+	var lines []wallet.Transaction
+	m.r.must(m.r.wallet.Export(m.Context(), m.r.db, m.account, wallet.Filter{}, func(t wallet.Transaction) error {
+		lines = append(lines, t)
+		return nil
+	}))
+	var available, balance money.Micros
+	for _, t := range slices.Backward(lines) {
+		available += t.Amount
+		if t.Type != wallet.TypeHold && t.Type != wallet.TypeRelease {
+			balance += t.Amount
+		}
+		if t.AvailableAfter != available || t.BalanceAfter != balance {
+			m.Fatalf("%+v, added up %s and %s", t, available, balance)
+		}
+	}
+	if available != w.Available || balance != w.Balance {
+		m.Fatalf("%+v, added up %s and %s", w, available, balance)
+	}
+}
+
+// debts checks what follows from a debt: the warning at once, the end after the grace period, the all-clear at once.
+func (m *model) debts(w wallet.Wallet, now time.Time) {
+	m.Helper()
+	events, _, err := m.r.events.List(m.Context(), m.r.db, m.account, m.account, db.Page{Number: 1, Limit: 100})
+	m.r.must(err)
+	last := "account.recovered"
+	for _, e := range events {
+		last = e.Type
+	}
+	if (last == "account.recovered") == (w.Available < 0) {
+		m.Fatalf("the last that was told is %s, with %s available", last, w.Available)
+	}
+	if w.NegativeSince != nil && !now.Before(w.NegativeSince.Add(arrears.DefaultGrace)) {
+		for _, l := range m.lives {
+			if !l.over() {
+				m.Fatalf("%s is %s after a debt since %s", l.id, l.status, w.NegativeSince)
+			}
+		}
+	} else if m.met[deployment.CauseArrears] > 0 && last == "account.arrears" && w.Available >= 0 {
+		m.Fatal("ended for a debt that is none")
+	}
+}

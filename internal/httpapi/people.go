@@ -1,0 +1,188 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/id"
+)
+
+type personPath struct {
+	ID id.ID `path:"id" doc:"Id of the person, usr_…"`
+}
+
+type updatePerson struct {
+	personPath
+	Body struct {
+		Role account.Role `json:"role" enum:"owner,admin,member,viewer,billing"`
+	}
+}
+
+type invitationPath struct {
+	ID id.ID `path:"id" doc:"Id of the invitation, inv_…"`
+}
+
+type invite struct {
+	Body struct {
+		Role  account.Role `json:"role" enum:"owner,admin,member,viewer,billing"`
+		Email string       `json:"email,omitempty" maxLength:"254" doc:"Only this person can accept it; whoever has the link if left out."`
+	}
+}
+
+// newInvitation is an invitation with its link, which is shown this once.
+type newInvitation struct {
+	account.Invitation
+	URL string `json:"url" doc:"The link to send. It is shown this once."`
+}
+
+type invitationToken struct {
+	Body struct {
+		Token string `json:"token" minLength:"1" maxLength:"128" doc:"What stands behind the # of the link."`
+	}
+}
+
+type acceptInvitation struct {
+	Body struct {
+		Token    string `json:"token" minLength:"1" maxLength:"128" doc:"What stands behind the # of the link."`
+		Email    string `json:"email,omitempty" maxLength:"254" doc:"Whom to sign in as, or to make; the invitation's own address if left out."`
+		Name     string `json:"name,omitempty" maxLength:"64" doc:"Of a new person."`
+		Password string `json:"password,omitempty" maxLength:"1024" doc:"Of the person who has this address, or else for the new person. Without it the signed-in person accepts."`
+		Code     string `json:"code,omitempty" maxLength:"64" doc:"As in signIn."`
+	}
+}
+
+func (s *server) addPeople() {
+	people, invitations := AccountBase+"/people", AccountBase+"/invitations"
+	list(s, spec{
+		method: http.MethodGet, path: people, id: "listPeople", tag: tagAccount, door: doorPerson, scope: account.ReadPeople,
+		summary: "List the account's people", text: "In the order in which they joined.",
+	}, func(ctx context.Context, c *call, _ *page, p db.Page) ([]account.MemberInfo, int, error) {
+		return s.c.Accounts.ListMembers(ctx, s.c.DB, c.account, p)
+	})
+
+	write(s, spec{
+		method: http.MethodPatch, path: people + "/{id}", id: "updatePerson", tag: tagAccount, door: doorPerson, scope: account.WritePeople,
+		summary: "Give a person another role", text: "Only an owner makes or unmakes owners, and the last owner stays one. It counts from their next call on. API keys that they made stay; revoke them under API keys.",
+		errors: []fault.Code{fault.Conflict},
+	}, func(ctx context.Context, tx *db.Tx, c *call, in *updatePerson) (account.MemberInfo, error) {
+		return s.c.Accounts.SetRole(ctx, tx, c.account, c.person.ID, in.ID, in.Body.Role)
+	})
+
+	write(s, spec{
+		method: http.MethodDelete, path: people + "/{id}", id: "removePerson", tag: tagAccount, door: doorPerson, scope: account.WritePeople,
+		summary: "Remove a person from the account", text: "Their sessions in this account end at once, API keys that they made in it and invitations that they wrote are revoked. Only an owner removes an owner, and the last one stays.",
+		errors: []fault.Code{fault.Conflict},
+	}, func(ctx context.Context, tx *db.Tx, c *call, in *personPath) (account.MemberInfo, error) {
+		return s.c.Accounts.RemoveMember(ctx, tx, c.account, c.person.ID, in.ID)
+	})
+
+	list(s, spec{
+		method: http.MethodGet, path: invitations, id: "listInvitations", tag: tagAccount, door: doorPerson, scope: account.ReadPeople,
+		summary: "List invitations", text: "Newest first, whatever became of them.",
+	}, func(ctx context.Context, c *call, _ *page, p db.Page) ([]account.Invitation, int, error) {
+		return s.c.Accounts.ListInvitations(ctx, s.c.DB, c.account, p)
+	})
+
+	write(s, spec{
+		method: http.MethodPost, path: invitations, id: "createInvitation", tag: tagAccount, door: doorPerson, scope: account.WritePeople, status: http.StatusCreated,
+		summary: "Invite somebody", text: "Send them the link yourself; no mail is sent. It works once, for seven days, and only while you may invite to that role.",
+		errors: []fault.Code{fault.Conflict},
+	}, func(ctx context.Context, tx *db.Tx, c *call, in *invite) (newInvitation, error) {
+		i, token, err := s.c.Accounts.Invite(ctx, tx, c.account, *c.person, in.Body.Role, in.Body.Email)
+		link := *s.public(c.request)
+		link.Path, link.Fragment = "/invite", token
+		c.created(i.ID)
+		return newInvitation{i, link.String()}, err
+	})
+
+	write(s, spec{
+		method: http.MethodDelete, path: invitations + "/{id}", id: "revokeInvitation", tag: tagAccount, door: doorPerson, scope: account.WritePeople,
+		summary: "Withdraw an invitation", errors: []fault.Code{fault.Conflict},
+	}, func(ctx context.Context, tx *db.Tx, c *call, in *invitationPath) (account.Invitation, error) {
+		return s.c.Accounts.RevokeInvitation(ctx, tx, c.account, in.ID)
+	})
+
+	read(s, spec{
+		method: http.MethodPost, path: invitations + "/look", id: "lookAtInvitation", tag: tagAccount, door: doorOpen,
+		summary: "What an invitation says", text: "For whoever has its link.", errors: []fault.Code{fault.NotFound, fault.NetworkNotAllowed},
+	}, func(ctx context.Context, c *call, in *invitationToken) (account.InvitationView, error) {
+		return s.c.Accounts.LookAtInvitation(ctx, s.c.DB, in.Body.Token, s.address(c.request))
+	})
+
+	read(s, spec{
+		method: http.MethodPost, path: invitations + "/accept", id: "acceptInvitation", tag: tagAccount, door: doorOpen, status: http.StatusCreated,
+		summary: "Accept an invitation",
+		text: "Without a password the person who is signed in joins the account, and the session moves there. With one, whoever has the e-mail address signs in with it and joins; " +
+			"where nobody has it, a new person is made. The invitation is used up only when all went well.",
+		errors: []fault.Code{fault.NotFound, fault.Conflict, fault.SignInRequired, fault.SignInFailed, fault.SecondFactorRequired, fault.NetworkNotAllowed},
+	}, s.accept)
+}
+
+func (s *server) accept(ctx context.Context, c *call, in *acceptInvitation) (session, error) {
+	b, from := &in.Body, s.address(c.request)
+	view, err := s.c.Accounts.LookAtInvitation(ctx, s.c.DB, b.Token, from) // before anything that costs more
+	if err != nil {
+		return session{}, err
+	}
+	if b.Password == "" {
+		return s.acceptSignedIn(ctx, c, b.Token)
+	}
+	email := b.Email
+	if email == "" {
+		email = view.Email
+	}
+	known, err := s.c.Accounts.EmailKnown(ctx, s.c.DB, email)
+	if err != nil {
+		return session{}, err
+	}
+	if known {
+		p, err := s.c.Accounts.Verify(ctx, email, b.Password, b.Code, from)
+		if err != nil {
+			if b.Code == "" && fault.CodeOf(err) == fault.SecondFactorRequired {
+				return session{}, err
+			}
+			return session{}, s.signInFailed(ctx, c, p.Person, err)
+		}
+		return s.begin(ctx, c, func(ctx context.Context, tx *db.Tx) (account.Proof, error) {
+			_, err := s.c.Accounts.Accept(ctx, tx, b.Token, p.Person)
+			return p, err
+		})
+	}
+	n, err := s.c.Accounts.Prepare(ctx, account.PersonRequest{Email: email, Name: b.Name, Password: b.Password})
+	if err != nil {
+		return session{}, err
+	}
+	return s.begin(ctx, c, func(ctx context.Context, tx *db.Tx) (account.Proof, error) {
+		p, _, err := s.c.Accounts.AcceptAsNew(ctx, tx, b.Token, n)
+		return p, err
+	})
+}
+
+// acceptSignedIn has the signed-in person join, and their session go on in the account.
+func (s *server) acceptSignedIn(ctx context.Context, c *call, token string) (session, error) {
+	if err := s.admitPerson(ctx, c); err != nil {
+		return session{}, err
+	}
+	var out session
+	err := s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		joined, err := s.c.Accounts.Accept(ctx, tx, token, *c.person)
+		if err != nil {
+			return err
+		}
+		n, err := s.c.Accounts.SwitchAccount(ctx, tx, *c.session, joined)
+		if err != nil {
+			return err
+		}
+		a, err := s.c.Accounts.Get(ctx, tx, joined)
+		if err != nil {
+			return err
+		}
+		out = session{n.Person, a, n.Role, n.ExpiresAt}
+		c.note = note{subject: c.person.ID, account: joined}
+		return s.record(ctx, tx, c)
+	})
+	return out, err
+}

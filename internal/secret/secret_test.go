@@ -1,0 +1,109 @@
+package secret_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/billetcloud/billet/internal/secret"
+)
+
+func box(t *testing.T, fill byte) *secret.Box {
+	t.Helper()
+	b, err := secret.New(bytes.Repeat([]byte{fill}, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestWhatIsSealedOpensForItsPurposeOnly(t *testing.T) {
+	b := box(t, 1)
+	sealed := b.Seal("totp/usr_a", []byte("hush"))
+	if sealed == b.Seal("totp/usr_a", []byte("hush")) || strings.Contains(sealed, "hush") {
+		t.Error("the same text twice, or in the clear")
+	}
+	if got, err := b.Open("totp/usr_a", sealed); err != nil || string(got) != "hush" {
+		t.Fatalf("%q %v", got, err)
+	}
+	last := "A"
+	if strings.HasSuffix(sealed, "AA") {
+		last = "Q"
+	}
+	for name, wrong := range map[string][2]string{
+		"another purpose": {"totp/usr_b", sealed}, "changed": {"totp/usr_a", sealed[:len(sealed)-8] + strings.Repeat(last, 8)}, "cut": {"totp/usr_a", sealed[:20]},
+		"nothing": {"totp/usr_a", ""}, "not ours": {"totp/usr_a", "v1.x"}, "another form": {"totp/usr_a", "v2" + sealed[2:]}, "no base64": {"totp/usr_a", sealed + "!"},
+	} {
+		if got, err := b.Open(wrong[0], wrong[1]); err == nil {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+	if _, err := box(t, 2).Open("totp/usr_a", sealed); err == nil || !strings.Contains(err.Error(), "BILLET_SECRET_KEY") {
+		t.Errorf("another key: %v", err)
+	}
+}
+
+func TestTheKeyFile(t *testing.T) {
+	dir := t.TempDir()
+	boxes := make([]*secret.Box, 8)
+	var wg sync.WaitGroup
+	for i := range boxes {
+		wg.Go(func() {
+			var err error
+			if boxes[i], err = secret.Open(dir); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if t.Failed() {
+		return
+	}
+	sealed := boxes[0].Seal("p", []byte("hush"))
+	for _, b := range boxes {
+		if got, err := b.Open("p", sealed); err != nil || string(got) != "hush" {
+			t.Fatalf("two keys were made at one start: %v", err)
+		}
+	}
+	path := filepath.Join(dir, secret.File)
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatalf("%v %v", info, err)
+	}
+	if files, _ := os.ReadDir(dir); len(files) != 1 {
+		t.Errorf("%v is left", files)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := secret.Parse(string(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := parsed.Open("p", sealed); err != nil {
+		t.Error(err)
+	}
+	if err := os.Chmod(path, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := secret.Open(dir); err == nil || !strings.Contains(err.Error(), "chmod 600") {
+		t.Errorf("a key that everybody may read: %v", err)
+	}
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_ = os.Chmod(path, 0o600)
+	if _, err := secret.Open(dir); err == nil {
+		t.Error("an empty file is a key")
+	}
+	for _, no := range []string{"", "x", base64.StdEncoding.EncodeToString(make([]byte, 31))} {
+		if _, err := secret.Parse(no); err == nil {
+			t.Errorf("%q is a key", no)
+		}
+	}
+}
