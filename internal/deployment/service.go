@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"net"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/billetcloud/billet/internal/catalog"
@@ -152,6 +154,17 @@ func insufficient(hour, available money.Micros) error {
 // CountByStatus returns how many deployments of all accounts have each status that any has. It is for the operator.
 func (s *Service) CountByStatus(ctx context.Context, r db.Reader) (map[Status]int64, error) {
 	return countByStatus(ctx, r)
+}
+
+// Presence is what a provider has of ours.
+type Presence struct {
+	// Deployments have not ended; Machines were made, and their end is not confirmed.
+	Deployments, Machines int64
+}
+
+// Presences returns what each provider that has anything of ours has. It is for the operator.
+func (s *Service) Presences(ctx context.Context, r db.Reader) (map[string]Presence, error) {
+	return presences(ctx, r)
 }
 
 // Filter narrows a list; zero fields do not.
@@ -410,6 +423,19 @@ func (s *Service) Wait(ctx context.Context, account, deployment id.ID, want Stat
 			return d, nil
 		}
 	}
+}
+
+// SSHAddress returns host:port where the machine of a running deployment answers. It answers NOT_FOUND, or CONFLICT where the
+// deployment does not run.
+func (s *Service) SSHAddress(ctx context.Context, r db.Reader, account, deployment id.ID) (string, error) {
+	x, err := s.get(ctx, r, account, deployment)
+	if err == nil && (x.Status != StatusRunning || x.address == "") {
+		err = fault.New(fault.Conflict, "This deployment is %s; its machine can be reached while it is running.", x.Status)
+	}
+	if err != nil {
+		return "", err
+	}
+	return net.JoinHostPort(x.address, strconv.Itoa(x.sshPort)), nil
 }
 
 // tell appends an event of the deployment; every event says the status.

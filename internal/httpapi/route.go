@@ -22,10 +22,11 @@ type answer = idempotency.Answer
 type door int
 
 const (
-	doorKey    door = iota // an API key, or a signed-in person
-	doorPerson             // a signed-in person only
-	doorOpen               // anybody; limited by address
-	doorProbe              // anybody, often; limited by address
+	doorKey      door = iota // an API key, or a signed-in person
+	doorPerson               // a signed-in person only
+	doorOpen                 // anybody; limited by address
+	doorProbe                // anybody, often; limited by address
+	doorOperator             // an API key with an operator's scope, of whatever account, or a signed-in operator
 )
 
 // spec is what a route's author writes down. The OpenAPI document is made of it.
@@ -42,6 +43,7 @@ type spec struct {
 	deploy       bool          // counts as a deploy
 	csv          bool          // success may be text/csv, too
 	stream       bool          // success may be text/event-stream, too
+	upgrade      bool          // success is a WebSocket
 	status       int           // of success; 200 where it is 0
 	also         []int         // further statuses of success
 	// errors are the codes beyond those that every route of its kind can answer.
