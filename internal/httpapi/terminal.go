@@ -9,11 +9,13 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/coder/websocket"
@@ -56,7 +58,7 @@ func (s *server) terminal(ctx context.Context, w http.ResponseWriter, c *call) (
 			return answer{}, err
 		}
 	}
-	address, err := s.c.Deployments.SSHAddress(ctx, s.c.DB, c.account, in.ID)
+	address, err := s.sshAddress(ctx, c.account, in.ID)
 	if err != nil {
 		return answer{}, err
 	}
@@ -83,6 +85,19 @@ func (s *server) terminal(ctx context.Context, w http.ResponseWriter, c *call) (
 	w.(*recorder).bytes = t.relayed.Load()
 	_ = ws.Close(code, reason)
 	return answer{}, nil
+}
+
+// sshAddress is host:port where the machine of a running deployment answers, from the deployment's row. It answers NOT_FOUND,
+// or CONFLICT where the deployment does not run.
+func (s *server) sshAddress(ctx context.Context, owner, which id.ID) (string, error) {
+	d, err := s.c.Deployments.Get(ctx, s.c.DB, owner, which)
+	if err != nil {
+		return "", err
+	}
+	if d.Status != deployment.StatusRunning || d.IPAddress == nil || d.SSHPort == nil {
+		return "", fault.New(fault.Conflict, "This deployment is %s; its machine can be reached while it is running.", d.Status)
+	}
+	return net.JoinHostPort(*d.IPAddress, strconv.Itoa(*d.SSHPort)), nil
 }
 
 // checkUpgrade finds what keeps the request from becoming a WebSocket.
@@ -236,7 +251,7 @@ func (t *terminal) mayGoOn(ctx context.Context) (websocket.StatusCode, string) {
 		}
 		return 0, "" // the database did not answer; it is asked again
 	}
-	address, err := t.s.c.Deployments.SSHAddress(ctx, t.s.c.DB, t.c.account, t.deployment)
+	address, err := t.s.sshAddress(ctx, t.c.account, t.deployment)
 	switch {
 	case err != nil && fault.CodeOf(err) == fault.Internal:
 		return 0, ""
