@@ -80,8 +80,11 @@ func (s *server) terminal(ctx context.Context, w http.ResponseWriter, c *call) (
 		return answer{}, err
 	}
 	defer func() { _ = ws.CloseNow() }()
+	// To end what reads from a WebSocket is to break it off. That comes after the other end was told why.
+	until, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
 	t := &terminal{s: s, c: c, deployment: in.ID, address: address, ws: ws, machine: machine}
-	code, reason := t.run(ctx)
+	code, reason := t.run(ctx, until)
 	w.(*recorder).bytes = t.relayed.Load()
 	_ = ws.Close(code, reason)
 	return answer{}, nil
@@ -178,13 +181,11 @@ func (r counted) Read(p []byte) (int, error) {
 }
 
 // run relays until something ends it, and says what. Each direction holds one buffer at most: an end that does not read
-// makes the other wait.
-func (t *terminal) run(ctx context.Context) (websocket.StatusCode, string) {
+// makes the other wait. What it starts goes on until the second context ends.
+func (t *terminal) run(ctx, until context.Context) (websocket.StatusCode, string) {
 	changed, stop := t.s.c.Events.Watch(t.deployment)
 	defer stop()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	browser := websocket.NetConn(ctx, t.ws, websocket.MessageBinary)
+	browser := websocket.NetConn(until, t.ws, websocket.MessageBinary)
 	left, closed, silent := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	go func() {
 		_, _ = io.Copy(t.machine, counted{browser, &t.relayed})
@@ -199,11 +200,11 @@ func (t *terminal) run(ctx context.Context) (websocket.StatusCode, string) {
 		for tick := time.NewTicker(t.s.streams.beat); ; {
 			select {
 			case <-tick.C:
-			case <-ctx.Done():
+			case <-until.Done():
 				tick.Stop()
 				return
 			}
-			answered, cancel := context.WithTimeout(ctx, terminalPong)
+			answered, cancel := context.WithTimeout(until, terminalPong)
 			err := t.ws.Ping(answered)
 			cancel()
 			if err != nil {
