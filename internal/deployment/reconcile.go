@@ -1,6 +1,7 @@
 package deployment
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/billetcloud/billet/internal/crashpoint"
 	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/meter"
@@ -97,7 +99,7 @@ func (s *Service) deploying(ctx context.Context, p provider.Provider, x row) (jo
 		}
 		return job.Outcome{}, err // not known: the same reference is asked for again
 	case m.State == provider.MachineFailed:
-		return s.fail(ctx, x, CauseRejected, orText(m.Detail, "The provider could not make this machine."))
+		return s.fail(ctx, x, CauseRejected, cmp.Or(m.Detail, "The provider could not make this machine."))
 	case m.State == provider.MachineLost, m.State == provider.MachineGone, m.State == provider.MachineTerminating:
 		return s.fail(ctx, x, CauseLost, "The provider lost the machine while it was being made.")
 	case m.State == provider.MachineReady && m.Address != "":
@@ -150,7 +152,7 @@ func (s *Service) machine(ctx context.Context, p provider.Provider, x *row) (pro
 
 // progress writes down which step is under way, where that is news, and looks again soon.
 func (s *Service) progress(ctx context.Context, p provider.Provider, x row, step, detail string) (job.Outcome, error) {
-	soon := job.At(earlier(s.c.Clock.Now().Add(p.Info().PollEvery), x.launchBy))
+	soon := job.At(slices.MinFunc([]time.Time{s.c.Clock.Now().Add(p.Info().PollEvery), x.launchBy}, time.Time.Compare))
 	steps := begin(x.Steps, step, detail, s.c.Clock.Now().Truncate(time.Second))
 	if sameSteps(steps, x.Steps) {
 		return soon, nil
@@ -185,7 +187,7 @@ func (s *Service) start(ctx context.Context, x row, m provider.Machine) (job.Out
 		x.Steps = end(x.Steps, false, "", now)
 		x.setMachine(m)
 		err := s.c.Meter.Start(ctx, tx, meter.Start{
-			Subject: x.ID, Account: x.Account, HourlyPrice: x.HourlyPrice, At: now, Description: x.hardware(), Labels: x.labels(),
+			Subject: x.ID, Account: x.Account, HourlyPrice: x.HourlyPrice, HourlyCost: x.costPrice, At: now, Description: x.hardware(), Labels: x.labels(),
 		})
 		crashpoint.Reach(crashpoint.RunningBeforeCommit)
 		tx.AfterCommit(func() { crashpoint.Reach(crashpoint.RunningAfterCommit) })
@@ -226,9 +228,9 @@ func (s *Service) alive(ctx context.Context, p provider.Provider, x row) (job.Ou
 	moved := false
 	switch {
 	case err != nil, m.State == provider.MachineGone:
-		return s.interrupt(ctx, x, orText(m.Detail, "The provider took the machine back."), true)
+		return s.interrupt(ctx, x, cmp.Or(m.Detail, "The provider took the machine back."), true)
 	case m.State == provider.MachineLost, m.State == provider.MachineFailed:
-		return s.interrupt(ctx, x, orText(m.Detail, "The provider took the machine back."), false)
+		return s.interrupt(ctx, x, cmp.Or(m.Detail, "The provider took the machine back."), false)
 	case m.State == provider.MachineOff && x.Status == StatusRunning:
 		moved, err = true, s.change(ctx, &x, CauseSwitchedOff, "", func(context.Context, *db.Tx, *row) error { return nil })
 	case m.State == provider.MachineReady && x.Status == StatusStopped:
@@ -310,7 +312,7 @@ func (s *Service) interrupt(ctx context.Context, x row, reason string, unknown b
 			return err
 		}
 		if unknown {
-			if err := s.c.Findings.Raise(ctx, tx, x.Provider, lostMachine(*x)); err != nil {
+			if err := s.c.Findings.Raise(ctx, tx, x.Provider, finding.Lost(x.ID, x.machineID)); err != nil {
 				return err
 			}
 		}
@@ -370,6 +372,9 @@ func (s *Service) terminating(ctx context.Context, p provider.Provider, x row) (
 	crashpoint.Reach(crashpoint.TerminateBeforeConfirming)
 	err := s.change(ctx, &x, CauseConfirmedEnd, x.reason(), func(ctx context.Context, tx *db.Tx, x *row) error {
 		x.releasedAt = &tx.Now
+		if err := s.c.Meter.CostEnds(ctx, tx, x.ID, tx.Now); err != nil {
+			return err
+		}
 		return s.c.Volumes.DetachAll(ctx, tx, x.ID)
 	})
 	return job.Done(), err
@@ -385,7 +390,10 @@ func (s *Service) ended(ctx context.Context, p provider.Provider, x row) (job.Ou
 	}
 	return job.Done(), s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		x.releasedAt = &tx.Now
-		return guarded(setReleased(ctx, tx, x))
+		if err := guarded(setReleased(ctx, tx, x)); err != nil {
+			return err
+		}
+		return s.c.Meter.CostEnds(ctx, tx, x.ID, tx.Now)
 	})
 }
 
@@ -474,17 +482,3 @@ func guarded(changed bool, err error) error {
 }
 
 func (r *row) reason() string { return text(r.StatusReason) }
-
-func orText(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
-}
-
-func earlier(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
-	}
-	return b
-}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/billetcloud/billet/internal/catalog"
@@ -153,6 +154,17 @@ func (s *Service) CountByStatus(ctx context.Context, r db.Reader) (map[Status]in
 	return countByStatus(ctx, r)
 }
 
+// Presence is what a provider has of ours.
+type Presence struct {
+	// Deployments have not ended; Machines were made, and their end is not confirmed.
+	Deployments, Machines int64
+}
+
+// Presences returns what each provider that has anything of ours has. It is for the operator.
+func (s *Service) Presences(ctx context.Context, r db.Reader) (map[string]Presence, error) {
+	return presences(ctx, r)
+}
+
 // Filter narrows a list; zero fields do not.
 type Filter struct {
 	Statuses      []Status
@@ -250,7 +262,7 @@ func (s *Service) Update(ctx context.Context, tx *db.Tx, account, deployment id.
 		x.Tags = checkTags(f, *u.Tags)
 	}
 	if u.AutoTerminateAt != nil {
-		x.AutoTerminateAt = checkAutoTerminate(f, *u.AutoTerminateAt, tx.Now, later(tx.Now, x.TerminableAt))
+		x.AutoTerminateAt = checkAutoTerminate(f, *u.AutoTerminateAt, tx.Now, slices.MaxFunc([]time.Time{tx.Now, x.TerminableAt}, time.Time.Compare))
 	} else if u.ClearAutoTerminateAt {
 		x.AutoTerminateAt = nil
 	}
@@ -281,13 +293,6 @@ func (s *Service) Update(ctx context.Context, tx *db.Tx, account, deployment id.
 		}
 	}
 	return s.completed(ctx, tx, x)
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }
 
 // Terminate ends a deployment: the tenant's time, and bill, end with the accepted request; the machine ends in

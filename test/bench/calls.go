@@ -15,6 +15,7 @@ import (
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/httpapi"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/money"
 )
 
@@ -113,17 +114,18 @@ func calls(ctx context.Context, s *site, o options, t *table) (err error) {
 			return err
 		}
 	}
-	// As the server does, which makes what was kept of the catalogue's answers worthless each time.
-	rereading, endRereading := context.WithCancel(ctx)
-	defer endRereading()
+	// As in a server with twenty providers that are asked once a minute: each answer makes what was kept of the catalogue worthless.
+	asked := job.Subject("provider", m.world.Providers()[0].Info().Slug)
+	asking, endAsking := context.WithCancel(ctx)
+	defer endAsking()
 	go func() {
 		for tick := time.NewTicker(3 * time.Second); ; {
 			select {
 			case <-tick.C:
-				if err := h.catalog.Load(rereading); err != nil && rereading.Err() == nil {
-					log.ErrorContext(ctx, "reread the catalogue", "error", err)
+				if _, err := h.catalog.Sync(asking, asked); err != nil && asking.Err() == nil {
+					log.ErrorContext(ctx, "ask a provider", "error", err)
 				}
-			case <-rereading.Done():
+			case <-asking.Done():
 				tick.Stop()
 				return
 			}
