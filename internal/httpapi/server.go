@@ -135,6 +135,7 @@ func routed(c Config) *server {
 	s.addEvents()
 	s.addFindings()
 	s.addOperator()
+	s.addTerminal()
 	s.addService()
 	return s
 }
