@@ -13,12 +13,13 @@ export function volumeMoving(v: Volume): boolean {
   return ['creating', 'attaching', 'detaching', 'deleting'].includes(v.status) || v.growingToGb !== null;
 }
 
-export function useVolumes() {
+export function useVolumes(enabled = true) {
   const live = useLive();
   return useQuery({
     queryKey: key.volumes,
     queryFn: () =>
       everything((n) => api.GET('/api/v1/inventory/volumes', { params: { query: { page: n, limit: 100 } } })),
+    enabled,
     refetchInterval: (query) => (live ? 60_000 : query.state.data?.some(volumeMoving) ? 2_000 : 15_000),
   });
 }
