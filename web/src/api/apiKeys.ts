@@ -4,7 +4,7 @@ import { key, queryClient } from './queries';
 
 export type APIKey = Schema['APIKey'];
 export type NewAPIKey = Schema['NewAPIKey'];
-export type Scope = APIKey['scopes'][number];
+export type Scope = NonNullable<Schema['CreateAPIKey']['scopes']>[number];
 
 const changed = () => queryClient.invalidateQueries({ queryKey: key.apiKeys });
 const path = '/api/v1/account/api-keys/{id}';

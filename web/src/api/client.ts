@@ -63,7 +63,11 @@ export async function everything<T>(
 }
 
 /** A call outside of the document's types; see coming.ts. */
-export async function send<T>(method: string, path: string, body?: unknown): Promise<{ data: T; pagination?: Pagination }> {
+export async function send<T>(
+  method: string,
+  path: string,
+  body?: unknown,
+): Promise<{ data: T; pagination?: Pagination }> {
   const call = fetch(path, {
     method,
     headers: body === undefined ? {} : { 'Content-Type': 'application/json' },

@@ -73,7 +73,8 @@ export function useCanTerminate(id: string, enabled: boolean) {
     queryKey: [...key.deployments, 'can-terminate', id],
     queryFn: async () => {
       const answer = await data(api.GET(`${path}/can-terminate`, { params: { path: { id } } }));
-      if (answer.remainingSeconds > 0) learnServerTime(Date.parse(answer.terminableAt) - answer.remainingSeconds * 1000);
+      if (answer.remainingSeconds > 0)
+        learnServerTime(Date.parse(answer.terminableAt) - answer.remainingSeconds * 1000);
       return answer;
     },
     enabled,

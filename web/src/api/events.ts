@@ -112,7 +112,8 @@ let timer: ReturnType<typeof setTimeout> | undefined;
 
 function refresh(text: string) {
   pending.add(subjectOf(text));
-  timer ??= setTimeout(() => {
+  if (timer) return;
+  timer = setTimeout(() => {
     timer = undefined;
     const subjects = pending;
     pending = new Set();

@@ -1,7 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { api, data, everything, page, type Schema } from './client';
-import type { paths } from './schema';
 import { key } from './queries';
+import type { paths } from './schema';
 
 export type Offer = Schema['Offer'];
 export type OfferQuery = NonNullable<paths['/api/v1/inventory/offers']['get']['parameters']['query']>;

@@ -1,8 +1,11 @@
 import { useQuery } from '@tanstack/react-query';
-import { api, data } from './client';
-import type { Me } from './coming';
+import { api, data, type Schema } from './client';
 import { asApiError } from './error';
 import { key, queryClient, startOver } from './queries';
+
+export type Me = Schema['Me'];
+export type Role = Me['role'];
+export type Scope = Me['scopes'][number];
 
 /** Who is signed in; null for nobody. */
 export function useMe() {
@@ -20,13 +23,22 @@ export function useMe() {
   });
 }
 
-/** What the signed-in person may do here; offering less than the server allows is an annoyance, never a danger. */
-export function useCan(): (scope: string) => boolean {
+/** What the signed-in person may do here. The server decides; this only keeps from offering what it would refuse. */
+export function useCan(): (scope: Scope) => boolean {
   const me = useMe().data;
-  return (scope) => !!me && (me.scopes === undefined || me.scopes.includes(scope));
+  return (scope) => !!me?.scopes.includes(scope);
 }
 
-export async function signIn(body: { email: string; password: string; code?: string }) {
+/** Which ways in the server has. */
+export function useWaysIn() {
+  return useQuery({
+    queryKey: key.signIn,
+    queryFn: () => data(api.GET('/api/v1/account/sign-in')),
+    staleTime: 300_000,
+  });
+}
+
+export async function signIn(body: Schema['SignIn']) {
   await data(api.POST('/api/v1/account/sessions', { body }));
   await startOver();
 }

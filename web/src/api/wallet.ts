@@ -6,7 +6,9 @@ import { key } from './queries';
 import type { paths } from './schema';
 
 export type Transaction = Schema['Transaction'];
-export type TransactionQuery = NonNullable<paths['/api/v1/inventory/wallet/transactions']['get']['parameters']['query']>;
+export type TransactionQuery = NonNullable<
+  paths['/api/v1/inventory/wallet/transactions']['get']['parameters']['query']
+>;
 type StatementAnswer = Promise<{
   data?: { data: Transaction[]; pagination: Pagination };
   error?: unknown;

@@ -1,6 +1,6 @@
 import { type ComponentType, Suspense } from 'react';
 import { Navigate, Outlet, Route, Routes, useLocation } from 'react-router';
-import { useCan, useMe } from '../api/session';
+import { type Scope, useCan, useMe } from '../api/session';
 import { useWallet } from '../api/wallet';
 import { ErrorBox } from '../parts/ErrorBox';
 import { PageSkeleton } from '../parts/Skeletons';
@@ -100,7 +100,7 @@ function Start() {
   return <Navigate to={can('offers:read') ? '/offers' : '/settings/profile'} replace />;
 }
 
-function Needs({ scope }: { scope: string }) {
+function Needs({ scope }: { scope: Scope }) {
   return useCan()(scope) ? <Outlet /> : <NoScope scope={scope} />;
 }
 

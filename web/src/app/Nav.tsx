@@ -1,6 +1,6 @@
 import type { ComponentType, SVGProps } from 'react';
 import { NavLink } from 'react-router';
-import { useCan, useMe } from '../api/session';
+import { type Scope, useCan, useMe } from '../api/session';
 import { useWallet } from '../api/wallet';
 import {
   CodeIcon,
@@ -21,7 +21,7 @@ interface Item {
   text: string;
   icon: ComponentType<SVGProps<SVGSVGElement>>;
   page: keyof typeof pages;
-  scope?: string;
+  scope?: Scope;
 }
 
 const main: Item[] = [

@@ -6,7 +6,9 @@ import { PageHead } from '../parts/PageHead';
 export function NotFound() {
   return (
     <>
-      <PageHead title="There is no such page">The address may be mistyped, or what it showed has been removed.</PageHead>
+      <PageHead title="There is no such page">
+        The address may be mistyped, or what it showed has been removed.
+      </PageHead>
       <Button component={Link} to="/" variant="default">
         To the start
       </Button>

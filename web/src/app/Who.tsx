@@ -12,7 +12,7 @@ export function Who() {
   const { colorScheme, setColorScheme } = useMantineColorScheme();
   const change = useSwitchAccount();
   if (!me) return null;
-  const accounts = me.accounts ?? [];
+  const accounts = me.accounts;
   const leave = async () => {
     try {
       await signOut();

@@ -48,7 +48,10 @@ export function Bars({ bars, title, height = 180 }: { bars: Bar[]; title: string
           ))}
           {bars.map((b, i) => (
             <div key={b.key} className="chart-slot" data-on={at === i || undefined} onPointerEnter={() => setAt(i)}>
-              <div className="chart-bar" style={{ height: `${Math.max(b.value > 0 ? 0.6 : 0, (b.value / top) * 100)}%` }} />
+              <div
+                className="chart-bar"
+                style={{ height: `${Math.max(b.value > 0 ? 0.6 : 0, (b.value / top) * 100)}%` }}
+              />
               {i % every === 0 && <span className="chart-label">{b.label}</span>}
             </div>
           ))}
@@ -85,7 +88,17 @@ export interface Point {
 }
 
 /** A price that holds until the next point: steps, not slopes. */
-export function Steps({ points, until, label, height = 90 }: { points: Point[]; until: number; label: string; height?: number }) {
+export function Steps({
+  points,
+  until,
+  label,
+  height = 90,
+}: {
+  points: Point[];
+  until: number;
+  label: string;
+  height?: number;
+}) {
   const first = points[0];
   if (!first) return null;
   const width = 600;
@@ -100,7 +113,11 @@ export function Steps({ points, until, label, height = 90 }: { points: Point[]; 
     const next = points[i + 1];
     const end = next ? x(next.at) : width;
     const down = next ? `V${y(next.value).toFixed(1)}` : '';
-    return { solid: p.solid, path: `M${x(p.at).toFixed(1)} ${y(p.value).toFixed(1)}H${end.toFixed(1)}${down}`, key: p.at };
+    return {
+      solid: p.solid,
+      path: `M${x(p.at).toFixed(1)} ${y(p.value).toFixed(1)}H${end.toFixed(1)}${down}`,
+      key: p.at,
+    };
   });
   return (
     <svg

@@ -137,6 +137,7 @@ export function DataTable<T>(p: Props<T>) {
 
 function Space({ height, span }: { height: number; span: number }) {
   return (
+    // biome-ignore lint/a11y/noAriaHiddenOnFocusable: a row is not focusable
     <tr aria-hidden="true" className="table-space">
       <td colSpan={span} style={{ height, padding: 0, border: 0 }} />
     </tr>

@@ -21,7 +21,13 @@ export function ErrorBox({ error, retry }: { error: unknown; retry?: () => void 
   if (!error) return null;
   const failure: ApiError = asApiError(error);
   return (
-    <Alert color="red" variant="outline" role="alert" title={titles[failure.code] ?? 'That did not work'} className="error-box">
+    <Alert
+      color="red"
+      variant="outline"
+      role="alert"
+      title={titles[failure.code] ?? 'That did not work'}
+      className="error-box"
+    >
       <div>{failure.message}</div>
       {failure.fields.length > 1 && (
         <ul style={{ margin: '6px 0 0', paddingLeft: 18 }}>

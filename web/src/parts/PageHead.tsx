@@ -1,7 +1,12 @@
 import { type ReactNode, useEffect } from 'react';
 
 /** The page's one h1, with its actions; names the tab too. */
-export function PageHead({ title, children, actions, before }: {
+export function PageHead({
+  title,
+  children,
+  actions,
+  before,
+}: {
   title: string;
   children?: ReactNode;
   actions?: ReactNode;

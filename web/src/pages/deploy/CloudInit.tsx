@@ -30,9 +30,7 @@ export function CloudInit({ text, onChange, error }: Props) {
             </Button>
           )}
         </FileButton>
-        {text && (
-          <span className="small dim">{new Blob([text]).size.toLocaleString('en-US')} of 65,536 bytes</span>
-        )}
+        {text && <span className="small dim">{new Blob([text]).size.toLocaleString('en-US')} of 65,536 bytes</span>}
       </Group>
     </div>
   );

@@ -21,7 +21,12 @@ export function End({ offer: o, end, onChange, error }: Props) {
   const at = endOf(end, now);
   const hours = at === null ? null : Math.ceil((at - now) / 3_600_000);
   return (
-    <Input.Wrapper label="Ends by itself" description="Terminated then, whatever else happens" error={error} labelElement="div">
+    <Input.Wrapper
+      label="Ends by itself"
+      description="Terminated then, whatever else happens"
+      error={error}
+      labelElement="div"
+    >
       <div style={{ display: 'grid', gap: 8, marginTop: 6 }}>
         <SegmentedControl
           aria-label="Ends by itself"

@@ -57,7 +57,10 @@ export function DeployForm({ offer: o, keys, keysError }: Props) {
     }
     return { ...found, ...missing };
   }, [failure, missing]);
-  const hidden = failure && failure.fields.length > 0 && failure.fields.every((f) => shown.includes(shownAt[bare(f.field)] ?? bare(f.field)));
+  const hidden =
+    failure &&
+    failure.fields.length > 0 &&
+    failure.fields.every((f) => shown.includes(shownAt[bare(f.field)] ?? bare(f.field)));
 
   // One intent, one machine: a second press after a lost answer carries the same key, and gets the first answer.
   const intent = useRef({ body: '', once: '' });
@@ -168,7 +171,11 @@ export function DeployForm({ offer: o, keys, keysError }: Props) {
             clearButtonProps={{ 'aria-label': 'Clear the tags' }}
           />
           {o.abilities.cloudInit ? (
-            <CloudInit text={draft.cloudInit} onChange={(cloudInit) => change({ cloudInit })} error={faults.cloudInit} />
+            <CloudInit
+              text={draft.cloudInit}
+              onChange={(cloudInit) => change({ cloudInit })}
+              error={faults.cloudInit}
+            />
           ) : (
             <Textarea label="cloud-init" disabled value="" placeholder="Not with this provider" />
           )}

@@ -1,7 +1,7 @@
 import { Button, Checkbox } from '@mantine/core';
 import { useState } from 'react';
-import type { SSHKey } from '../../api/sshKeys';
 import { useCan } from '../../api/session';
+import type { SSHKey } from '../../api/sshKeys';
 import { PlusIcon } from '../../app/icons';
 import { ErrorBox } from '../../parts/ErrorBox';
 import { KeyForm } from '../ssh-keys/KeyForm';
@@ -29,7 +29,12 @@ export function Keys({ keys, loadError, chosen, onChange, error }: Props) {
           </span>
         </h2>
         {!open && can('ssh-keys:write') && (
-          <Button size="compact-sm" variant="default" leftSection={<PlusIcon width={14} />} onClick={() => setAdding(true)}>
+          <Button
+            size="compact-sm"
+            variant="default"
+            leftSection={<PlusIcon width={14} />}
+            onClick={() => setAdding(true)}
+          >
             Add a key
           </Button>
         )}

@@ -41,10 +41,7 @@ export function Summary({ offer: o, body, busy }: { offer: Offer; body: CreateDe
               ['Held now', <Money key="hold" amount={price} />],
               ['Available', available === null ? undefined : <Money key="a" amount={available} />],
               ['Left after', available === null ? undefined : <Money key="l" amount={minus(available, price)} />],
-              [
-                'Lasts',
-                available === null || available <= 0 ? undefined : runway(available / hourly),
-              ],
+              ['Lasts', available === null || available <= 0 ? undefined : runway(available / hourly)],
               ['Runs at least', `${o.minimumRuntimeMinutes} min`],
               ['Volumes', chosen.length ? chosen.map((v) => v.name).join(', ') : undefined],
             ]}

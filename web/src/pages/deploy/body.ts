@@ -20,7 +20,8 @@ export function bodyOf(o: Offer, d: Draft, now: number): CreateDeployment {
     ...(d.volumeIds.length > 0 && { volumeIds: d.volumeIds }),
     ...(d.cloudInit.trim() && { cloudInit: d.cloudInit }),
     ...(d.tags.length > 0 && { tags: d.tags }),
-    ...(end !== null && Number.isFinite(end) && { autoTerminateAt: new Date(end).toISOString().replace(/\.\d+Z$/, 'Z') }),
+    ...(end !== null &&
+      Number.isFinite(end) && { autoTerminateAt: new Date(end).toISOString().replace(/\.\d+Z$/, 'Z') }),
     // The price on the page is the most that is agreed to: dearer since then is refused, not paid.
     maxHourlyPrice: o.hourlyPrice,
   };

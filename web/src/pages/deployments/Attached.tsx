@@ -75,7 +75,9 @@ export function Attached({ of: d }: { of: Deployment }) {
               variant="default"
               disabled={!pick}
               loading={attach.isPending}
-              onClick={() => pick && attach.mutate({ id: pick, deploymentId: d.id }, { onSuccess: () => setPick(null) })}
+              onClick={() =>
+                pick && attach.mutate({ id: pick, deploymentId: d.id }, { onSuccess: () => setPick(null) })
+              }
             >
               Attach
             </Button>

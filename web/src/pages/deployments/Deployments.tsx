@@ -85,7 +85,12 @@ export default function Deployments() {
             className="status-filter"
           />
           {query.tag && (
-            <Button variant="default" size="compact-md" onClick={() => set('tag', '')} aria-label={`Tag ${query.tag}: any instead`}>
+            <Button
+              variant="default"
+              size="compact-md"
+              onClick={() => set('tag', '')}
+              aria-label={`Tag ${query.tag}: any instead`}
+            >
               tag: {query.tag} ✕
             </Button>
           )}
@@ -165,7 +170,12 @@ function First() {
       api={{
         method: 'POST',
         path: '/api/v1/inventory/deployments',
-        body: { offerId: 'off_…', name: 'my-training-run', operatingSystem: 'Ubuntu 22.04', ssh_public_key: 'ssh-ed25519 AAAA… you@laptop' },
+        body: {
+          offerId: 'off_…',
+          name: 'my-training-run',
+          operatingSystem: 'Ubuntu 22.04',
+          ssh_public_key: 'ssh-ed25519 AAAA… you@laptop',
+        },
       }}
     >
       Choose an offer, and a machine of your own answers SSH some minutes later. It is billed by the hour from then on.
@@ -233,7 +243,14 @@ const columns: Column<Deployment>[] = [
       d.startedAt ? <Elapsed since={d.startedAt} until={d.billedUntil ?? d.terminatedAt} /> : <Ago at={d.createdAt} />,
   },
   { key: 'price', head: '$ / h', width: '96px', end: true, cell: (d) => <Money usd={d.hourlyPrice} /> },
-  { key: 'cost', head: 'Charged', width: '116px', end: true, from: 760, cell: (d) => <Money usd={d.costToDate} most={2} /> },
+  {
+    key: 'cost',
+    head: 'Charged',
+    width: '116px',
+    end: true,
+    from: 760,
+    cell: (d) => <Money usd={d.costToDate} most={2} />,
+  },
 ];
 
 function Card({ of: d }: { of: Deployment }) {

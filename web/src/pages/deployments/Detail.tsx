@@ -49,7 +49,9 @@ export default function Detail() {
       </PageHead>
       <Tabs
         value={tab}
-        onChange={(t) => navigate(t === 'overview' ? `/deployments/${id}` : `/deployments/${id}/${t}`, { replace: true })}
+        onChange={(t) =>
+          navigate(t === 'overview' ? `/deployments/${id}` : `/deployments/${id}/${t}`, { replace: true })
+        }
         keepMounted={false}
       >
         <Tabs.List>

@@ -24,11 +24,7 @@ export function Events({ id }: { id: string }) {
             </li>
           ))}
         </ol>
-        {left > 0 && (
-          <p className="small dim">
-            {left} in between are left out here; GET …/events has them all.
-          </p>
-        )}
+        {left > 0 && <p className="small dim">{left} in between are left out here; GET …/events has them all.</p>}
       </div>
     </section>
   );

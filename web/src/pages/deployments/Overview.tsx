@@ -101,7 +101,12 @@ function Machine({ of: d }: { of: Deployment }) {
       <div className="panel-body">
         <Facts
           items={[
-            ['Deployment', <code key="id" className="mono">{d.id}</code>],
+            [
+              'Deployment',
+              <code key="id" className="mono">
+                {d.id}
+              </code>,
+            ],
             [
               'Offer',
               <Link key="o" to={`/offers/${d.offerId}`} className="link mono">

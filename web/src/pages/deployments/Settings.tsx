@@ -37,7 +37,14 @@ function Names({ of: d }: { of: Deployment }) {
           update.mutate({ name: name.trim(), tags }, { onSuccess: () => toast('Saved') });
         }}
       >
-        <TextInput label="Name" value={name} onChange={(e) => setName(e.currentTarget.value)} maxLength={64} error={fault('name')} required />
+        <TextInput
+          label="Name"
+          value={name}
+          onChange={(e) => setName(e.currentTarget.value)}
+          maxLength={64}
+          error={fault('name')}
+          required
+        />
         <TagsInput
           label="Tags"
           value={tags}
@@ -88,12 +95,23 @@ function Ending({ of: d }: { of: Deployment }) {
           <Button
             variant="default"
             loading={update.isPending}
-            onClick={() => update.mutate({ autoTerminateAt: new Date(at).toISOString() }, { onSuccess: () => toast(`It ends ${localTime(at)}`) })}
+            onClick={() =>
+              update.mutate(
+                { autoTerminateAt: new Date(at).toISOString() },
+                { onSuccess: () => toast(`It ends ${localTime(at)}`) },
+              )
+            }
           >
             End it {localTime(at)}
           </Button>
           {d.autoTerminateAt && (
-            <Button variant="subtle" color="gray" onClick={() => update.mutate({ autoTerminateAt: null }, { onSuccess: () => toast('It no longer ends by itself') })}>
+            <Button
+              variant="subtle"
+              color="gray"
+              onClick={() =>
+                update.mutate({ autoTerminateAt: null }, { onSuccess: () => toast('It no longer ends by itself') })
+              }
+            >
               Never
             </Button>
           )}

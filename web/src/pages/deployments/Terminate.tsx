@@ -26,7 +26,8 @@ export function Terminate({ of: d, onClose }: { of: Deployment; onClose: () => v
   const end = (when: 'now' | 'earliest') =>
     terminate.mutate(when, {
       onSuccess: (after) => {
-        if (when === 'earliest' && after.status !== 'terminating' && after.status !== 'terminated') return setQueued(true);
+        if (when === 'earliest' && after.status !== 'terminating' && after.status !== 'terminated')
+          return setQueued(true);
         toast(`${d.name} is being terminated`);
         onClose();
       },
@@ -42,8 +43,8 @@ export function Terminate({ of: d, onClose }: { of: Deployment; onClose: () => v
         {answer && queued && (
           <>
             <p style={{ margin: 0 }} role="status">
-              Queued. It ends at <Time at={answer.terminableAt} />, as soon as its minimum runtime is met, whether this page
-              is open or not. Settings → Ends by itself takes that back.
+              Queued. It ends at <Time at={answer.terminableAt} />, as soon as its minimum runtime is met, whether this
+              page is open or not. Settings → Ends by itself takes that back.
             </p>
             <Button onClick={onClose}>Close</Button>
           </>

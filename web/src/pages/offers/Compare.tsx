@@ -27,12 +27,20 @@ interface Line {
 
 const lines: Line[] = [
   { name: 'Price', show: (o) => <Money usd={o.hourlyPrice} per="/h" />, less: (o) => o.hourlyPrice },
-  { name: 'Per GPU', show: (o) => <Money usd={o.hourlyPricePerGpu} most={4} per="/h" />, less: (o) => o.hourlyPricePerGpu },
+  {
+    name: 'Per GPU',
+    show: (o) => <Money usd={o.hourlyPricePerGpu} most={4} per="/h" />,
+    less: (o) => o.hourlyPricePerGpu,
+  },
   { name: 'Stock', show: (o) => <Stock offer={o} /> },
   { name: 'Type', show: (o) => <TypeChip type={o.instanceType} /> },
   { name: 'Region', show: (o) => `${o.regionName}${o.country ? `, ${o.country}` : ''}` },
   { name: 'Provider', show: (o) => o.provider },
-  { name: 'GPU memory', show: (o) => `${size(o.gpuMemoryGb * o.gpuCount)} in all`, more: (o) => o.gpuMemoryGb * o.gpuCount },
+  {
+    name: 'GPU memory',
+    show: (o) => `${size(o.gpuMemoryGb * o.gpuCount)} in all`,
+    more: (o) => o.gpuMemoryGb * o.gpuCount,
+  },
   { name: 'vCPUs', show: (o) => o.vcpus, more: (o) => o.vcpus },
   { name: 'Memory', show: (o) => size(o.memoryGb), more: (o) => o.memoryGb },
   { name: 'Storage', show: (o) => size(o.storageGb), more: (o) => o.storageGb },

@@ -77,7 +77,12 @@ export function FilterBar({ filters, set }: Props) {
             data={(facets?.regions ?? []).map((r) => ({ value: r.slug, label: r.name }))}
             renderOption={({ option }) => {
               const r = facets?.regions.find((x) => x.slug === option.value);
-              return <Choice name={`${option.label}${r?.country ? `, ${r.country}` : ''}`} note={`${r?.availableOffers ?? 0} now`} />;
+              return (
+                <Choice
+                  name={`${option.label}${r?.country ? `, ${r.country}` : ''}`}
+                  note={`${r?.availableOffers ?? 0} now`}
+                />
+              );
             }}
             className="filter"
             comboboxProps={{ width: 260, position: 'bottom-start' }}
@@ -91,7 +96,12 @@ export function FilterBar({ filters, set }: Props) {
             data={(facets?.providers ?? []).map((r) => ({ value: r.slug, label: r.name }))}
             renderOption={({ option }) => {
               const r = facets?.providers.find((x) => x.slug === option.value);
-              return <Choice name={option.label} note={r?.status === 'up' ? `${r.availableOffers} now` : (r?.status ?? '')} />;
+              return (
+                <Choice
+                  name={option.label}
+                  note={r?.status === 'up' ? `${r.availableOffers} now` : (r?.status ?? '')}
+                />
+              );
             }}
             className="filter"
             comboboxProps={{ width: 260, position: 'bottom-start' }}

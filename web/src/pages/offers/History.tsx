@@ -25,7 +25,10 @@ export function History({ offerId, height }: { offerId: string; height?: number 
         label={`Price: ${words}`}
         height={height}
       />
-      <div className="small dim" style={{ display: 'flex', justifyContent: 'space-between', gap: 8, marginTop: 6, flexWrap: 'wrap' }}>
+      <div
+        className="small dim"
+        style={{ display: 'flex', justifyContent: 'space-between', gap: 8, marginTop: 6, flexWrap: 'wrap' }}
+      >
         <span>{words}</span>
         <span>
           since <Ago at={first.at} />

@@ -19,7 +19,8 @@ export default function OfferDetail() {
   const { offerId = '' } = useParams();
   const offer = useOffer(offerId);
   const can = useCan();
-  if (!offer.data) return offer.isError ? <ErrorBox error={offer.error} retry={() => void offer.refetch()} /> : <PageSkeleton />;
+  if (!offer.data)
+    return offer.isError ? <ErrorBox error={offer.error} retry={() => void offer.refetch()} /> : <PageSkeleton />;
   const o = offer.data;
   return (
     <>
@@ -49,7 +50,14 @@ export default function OfferDetail() {
         <Figure name="Per GPU">
           <Money usd={o.hourlyPricePerGpu} most={4} per="/h" />
         </Figure>
-        <Figure name="Stock" note={<>confirmed <Ago at={o.asOf} /></>}>
+        <Figure
+          name="Stock"
+          note={
+            <>
+              confirmed <Ago at={o.asOf} />
+            </>
+          }
+        >
           <Stock offer={o} />
         </Figure>
         <Figure name="Runs at least" note="before it can be terminated">
@@ -104,6 +112,11 @@ export function specs(o: Offer): [string, React.ReactNode][] {
     ['Interconnect', o.interconnect],
     ['Operating systems', o.operatingSystems.join(', ')],
     ['Can', abilities(o)],
-    ['Offer', <code key="id" className="mono">{o.id}</code>],
+    [
+      'Offer',
+      <code key="id" className="mono">
+        {o.id}
+      </code>,
+    ],
   ];
 }

@@ -11,8 +11,8 @@ import { PageHead } from '../../parts/PageHead';
 import { usePagedRows } from '../../parts/pages';
 import { PageSkeleton } from '../../parts/Skeletons';
 import { Ago } from '../../parts/Time';
-import { type Change, useChanges } from './changes';
 import { OfferName, Price, Stock, size, TypeChip } from './cells';
+import { type Change, useChanges } from './changes';
 import { FilterBar } from './FilterBar';
 import { compareMost, queryOf, useFilters } from './filters';
 import './offers.css';
@@ -46,7 +46,21 @@ export default function Offers() {
       ) : list.loading && list.total === 0 ? (
         <PageSkeleton />
       ) : list.total === 0 ? (
-        <Nothing filtered={Object.keys(filters).length > 0} clear={() => set({ search: null, provider: null, gpuType: null, region: null, instanceType: null, gpuCount: null, maxHourlyPrice: null, available: 'all' })} />
+        <Nothing
+          filtered={Object.keys(filters).length > 0}
+          clear={() =>
+            set({
+              search: null,
+              provider: null,
+              gpuType: null,
+              region: null,
+              instanceType: null,
+              gpuCount: null,
+              maxHourlyPrice: null,
+              available: 'all',
+            })
+          }
+        />
       ) : (
         <DataTable
           label="Offers"
@@ -121,7 +135,12 @@ function DeployButton({ offer: o }: { offer: Offer }) {
 
 function columns(pick: Pick): Column<Offer>[] {
   const all: Column<Offer>[] = [
-    { key: 'pick', head: <span className="sr">Compare</span>, width: '40px', cell: (o) => <CompareBox offer={o} {...pick} /> },
+    {
+      key: 'pick',
+      head: <span className="sr">Compare</span>,
+      width: '40px',
+      cell: (o) => <CompareBox offer={o} {...pick} />,
+    },
     { key: 'gpu', head: 'GPUs', sort: 'name', width: '15%', cell: (o) => <OfferName offer={o} /> },
     { key: 'type', head: 'Type', width: '104px', cell: (o) => <TypeChip type={o.instanceType} /> },
     {
@@ -157,7 +176,13 @@ function columns(pick: Pick): Column<Offer>[] {
       from: 1120,
       cell: (o) => <span className="cell-main">{o.interconnect ?? <span className="dim">–</span>}</span>,
     },
-    { key: 'stock', head: 'Stock', width: '92px', end: true, cell: (o) => <Stock offer={o} change={pick.changeOf(o.id)} /> },
+    {
+      key: 'stock',
+      head: 'Stock',
+      width: '92px',
+      end: true,
+      cell: (o) => <Stock offer={o} change={pick.changeOf(o.id)} />,
+    },
     {
       key: 'each',
       head: '$ / GPU h',
@@ -177,7 +202,13 @@ function columns(pick: Pick): Column<Offer>[] {
     },
   ];
   if (pick.deploy)
-    all.push({ key: 'go', head: <span className="sr">Deploy</span>, width: '92px', end: true, cell: (o) => <DeployButton offer={o} /> });
+    all.push({
+      key: 'go',
+      head: <span className="sr">Deploy</span>,
+      width: '92px',
+      end: true,
+      cell: (o) => <DeployButton offer={o} />,
+    });
   return all;
 }
 

@@ -4,8 +4,27 @@ import { useCallback, useMemo } from 'react';
 import { useSearchParams } from 'react-router';
 import type { OfferQuery } from '../../api/offers';
 
-type Name = 'search' | 'provider' | 'gpuType' | 'region' | 'instanceType' | 'gpuCount' | 'maxHourlyPrice' | 'available' | 'sort';
-const names: Name[] = ['search', 'provider', 'gpuType', 'region', 'instanceType', 'gpuCount', 'maxHourlyPrice', 'available', 'sort'];
+type Name =
+  | 'search'
+  | 'provider'
+  | 'gpuType'
+  | 'region'
+  | 'instanceType'
+  | 'gpuCount'
+  | 'maxHourlyPrice'
+  | 'available'
+  | 'sort';
+const names: Name[] = [
+  'search',
+  'provider',
+  'gpuType',
+  'region',
+  'instanceType',
+  'gpuCount',
+  'maxHourlyPrice',
+  'available',
+  'sort',
+];
 
 export type Filters = Partial<Record<Name, string>>;
 

@@ -24,7 +24,11 @@ export default function Invite() {
   if (!token || look.isError)
     return (
       <Door title="This invitation does not open">
-        {look.isError ? <ErrorBox error={look.error} /> : <p>The link is not complete. Copy all of it, also what follows the #.</p>}
+        {look.isError ? (
+          <ErrorBox error={look.error} />
+        ) : (
+          <p>The link is not complete. Copy all of it, also what follows the #.</p>
+        )}
         <p>Ask whoever invited you for a new link; each works once, for seven days.</p>
         <Button component={Link} to="/sign-in" variant="default">
           To the sign-in
@@ -34,7 +38,7 @@ export default function Invite() {
   if (!invited) return <Door title="Invitation">{null}</Door>;
 
   const join = () => {
-    const body = me ? { token } : { token, email: invited.email ?? email, name, password };
+    const body = me ? { token } : { token, email: invited.email || email, name, password };
     accept.mutate(body, { onSuccess: () => navigate('/', { replace: true }) });
   };
   return (
@@ -58,8 +62,8 @@ export default function Invite() {
             <TextInput
               label="E-mail"
               type="email"
-              value={invited.email ?? email}
-              readOnly={invited.email !== null}
+              value={invited.email || email}
+              readOnly={invited.email !== ''}
               onChange={(e) => setEmail(e.currentTarget.value)}
               autoComplete="username"
               required
@@ -73,12 +77,12 @@ export default function Invite() {
             />
             <PasswordInput
               label="Password"
-              description="12 characters or more"
+              description="10 characters or more"
               value={password}
               onChange={(e) => setPassword(e.currentTarget.value)}
               autoComplete="new-password"
               visibilityToggleButtonProps={{ 'aria-label': 'Show or hide the password' }}
-              minLength={12}
+              minLength={10}
               required
             />
           </>
@@ -89,7 +93,9 @@ export default function Invite() {
         </Button>
         {!me && (
           <p className="small dim" style={{ margin: 0 }}>
-            You have a sign-in here already? <Link to={`/sign-in?returnTo=${encodeURIComponent(`/invite#${token}`)}`}>Sign in</Link> first, and this account is added to it.
+            You have a sign-in here already?{' '}
+            <Link to={`/sign-in?returnTo=${encodeURIComponent(`/invite#${token}`)}`}>Sign in</Link> first, and this
+            account is added to it.
           </p>
         )}
       </form>

@@ -3,9 +3,8 @@ import { useMutation } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import { Navigate, useNavigate, useSearchParams } from 'react-router';
 import { ApiError } from '../../api/client';
-import { useSignInWays } from '../../api/people';
-import { signIn, useMe } from '../../api/session';
-import { passkeysPossible, signInWithPasskey } from '../../api/webauthn';
+import { signIn, useMe, useWaysIn } from '../../api/session';
+import { dismissed, passkeysPossible, signInWithPasskey } from '../../api/webauthn';
 import { ErrorBox } from '../../parts/ErrorBox';
 import { Door } from './Door';
 
@@ -17,7 +16,7 @@ export function safeReturn(to: string | null): string {
 export default function SignIn() {
   const [search] = useSearchParams();
   const back = safeReturn(search.get('returnTo'));
-  const ways = useSignInWays();
+  const ways = useWaysIn();
   const me = useMe();
   const navigate = useNavigate();
   const [email, setEmail] = useState('');
@@ -43,9 +42,8 @@ export default function SignIn() {
   }, [ways.data]);
   if (me.data && !withPassword.isPending && !withPasskey.isPending) return <Navigate to={back} replace />;
 
+  // The first answer only asks for the code; with a code given, the same answer says that it was wrong.
   const asked = withPassword.error instanceof ApiError && withPassword.error.code === 'SECOND_FACTOR_REQUIRED';
-  // The first answer only asks for the code; only a wrong code is a failure worth showing.
-  const failure = asked && withPassword.variables === undefined && !code ? null : withPassword.error;
   const returning = back !== '/' && !second;
 
   return (
@@ -92,7 +90,7 @@ export default function SignIn() {
             />
           </>
         )}
-        {!(asked && !code) && <ErrorBox error={failure} />}
+        {!(asked && !code) && <ErrorBox error={withPassword.error} />}
         <Button type="submit" loading={withPassword.isPending} fullWidth>
           {second ? 'Continue' : 'Sign in'}
         </Button>
@@ -129,9 +127,4 @@ export default function SignIn() {
       )}
     </Door>
   );
-}
-
-/** Closing the browser's passkey dialogue is a choice, not a failure. */
-function dismissed(error: unknown): boolean {
-  return error instanceof DOMException && error.name === 'NotAllowedError';
 }

@@ -39,7 +39,8 @@ export function KeyForm({ onDone, onCancel, nested = false }: Props) {
   const error = add.error instanceof ApiError ? add.error : null;
   const fault = (field: string) => error?.fields.find((f) => f.field === field)?.message;
   const ready = name.trim() !== '' && read?.kind === 'public';
-  const save = () => ready && !add.isPending && add.mutate({ name: name.trim(), publicKey: text.trim() }, { onSuccess: onDone });
+  const save = () =>
+    ready && !add.isPending && add.mutate({ name: name.trim(), publicKey: text.trim() }, { onSuccess: onDone });
 
   const content = (
     // biome-ignore lint/a11y/noStaticElementInteractions: a place to drop a file; the button below does the same
@@ -68,12 +69,14 @@ export function KeyForm({ onDone, onCancel, nested = false }: Props) {
         autosize
         spellCheck={false}
         required
-        styles={{ input: { fontFamily: 'var(--mantine-font-family-monospace)', fontSize: '0.8rem', wordBreak: 'break-all' } }}
+        styles={{
+          input: { fontFamily: 'var(--mantine-font-family-monospace)', fontSize: '0.8rem', wordBreak: 'break-all' },
+        }}
       />
       {secret && (
         <Alert color="red" variant="outline" role="alert" title="That is a private key">
-          It was not sent anywhere and is gone from this page. What belongs here is the public half: the file of the same
-          name that ends in <code>.pub</code>.
+          It was not sent anywhere and is gone from this page. What belongs here is the public half: the file of the
+          same name that ends in <code>.pub</code>.
         </Alert>
       )}
       <TextInput
@@ -91,7 +94,10 @@ export function KeyForm({ onDone, onCancel, nested = false }: Props) {
           <div className="small dim" style={{ marginBottom: 4 }}>
             No key yet? Make one, then paste what the second line shows:
           </div>
-          <CopyField value='ssh-keygen -t ed25519 -N "" -f ~/.ssh/id_ed25519 && cat ~/.ssh/id_ed25519.pub' label="command" />
+          <CopyField
+            value='ssh-keygen -t ed25519 -N "" -f ~/.ssh/id_ed25519 && cat ~/.ssh/id_ed25519.pub'
+            label="command"
+          />
         </div>
       )}
       <Group gap="xs">

@@ -1,4 +1,4 @@
-import { Button, Group, Menu, Modal, TextInput, ActionIcon } from '@mantine/core';
+import { ActionIcon, Button, Group, Menu, Modal, TextInput } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { useState } from 'react';
 import { useCan } from '../../api/session';
@@ -149,7 +149,14 @@ function Rename({ of: k, onClose }: { of: SSHKey; onClose: () => void }) {
           rename.mutate({ id: k.id, name: name.trim() }, { onSuccess: onClose });
         }}
       >
-        <TextInput label="Name" value={name} onChange={(e) => setName(e.currentTarget.value)} maxLength={64} required data-autofocus />
+        <TextInput
+          label="Name"
+          value={name}
+          onChange={(e) => setName(e.currentTarget.value)}
+          maxLength={64}
+          required
+          data-autofocus
+        />
         <ErrorBox error={rename.error} />
         <Group justify="flex-end">
           <Button variant="default" onClick={onClose}>

@@ -19,7 +19,14 @@ export function Rename({ of: v, onClose }: { of: Volume; onClose: () => void }) 
           update.mutate({ name: name.trim() }, { onSuccess: onClose });
         }}
       >
-        <TextInput label="Name" value={name} onChange={(e) => setName(e.currentTarget.value)} maxLength={64} required data-autofocus />
+        <TextInput
+          label="Name"
+          value={name}
+          onChange={(e) => setName(e.currentTarget.value)}
+          maxLength={64}
+          required
+          data-autofocus
+        />
         <ErrorBox error={update.error} />
         <Group justify="flex-end">
           <Button variant="default" onClick={onClose}>

@@ -27,7 +27,8 @@ export function CreateVolume({ at, onClose }: { at: string; onClose: () => void 
     if (!price || typeof gb !== 'number') return;
     const body = { name: name.trim(), sizeGb: gb, provider: price.provider, region: price.region };
     const same = JSON.stringify(body);
-    if (intent.current.body !== same || (error && !error.outage)) intent.current = { body: same, once: crypto.randomUUID() };
+    if (intent.current.body !== same || (error && !error.outage))
+      intent.current = { body: same, once: crypto.randomUUID() };
     create.mutate(
       { body, once: intent.current.once },
       {
@@ -73,7 +74,11 @@ export function CreateVolume({ at, onClose }: { at: string; onClose: () => void 
         <NumberInput
           label="Size"
           suffix=" GB"
-          description={price ? `${size(price.minSizeGb)} to ${size(price.maxSizeGb)}; it can grow later, never shrink` : 'Decimal GB'}
+          description={
+            price
+              ? `${size(price.minSizeGb)} to ${size(price.maxSizeGb)}; it can grow later, never shrink`
+              : 'Decimal GB'
+          }
           min={1}
           allowDecimal={false}
           thousandSeparator=","

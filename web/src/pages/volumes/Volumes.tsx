@@ -15,8 +15,8 @@ import { PageSkeleton } from '../../parts/Skeletons';
 import { Status } from '../../parts/Status';
 import { size } from '../offers/cells';
 import { Attach } from './Attach';
-import { CreateVolume } from './Create';
 import { Grow, Rename } from './Change';
+import { CreateVolume } from './Create';
 
 type Doing = { volume: Volume; what: 'attach' | 'detach' | 'grow' | 'rename' | 'delete' };
 
@@ -58,7 +58,8 @@ export default function Volumes() {
             body: { name: 'datasets', sizeGb: 500, provider: 'voltage-park', region: 'dallas-usa-5' },
           }}
         >
-          A machine’s own storage ends with it. A volume stays, and can be attached to the next machine in the same region.
+          A machine’s own storage ends with it. A volume stays, and can be attached to the next machine in the same
+          region.
         </EmptyState>
       ) : (
         <DataTable

@@ -14,7 +14,10 @@ export function Running({ wallet: w }: { wallet: Schema['Wallet'] }) {
       </div>
       {none ? (
         <div className="panel-body dim">
-          Nothing. <Link to="/offers" className="link">Browse offers</Link>
+          Nothing.{' '}
+          <Link to="/offers" className="link">
+            Browse offers
+          </Link>
         </div>
       ) : (
         <div className="running-list">

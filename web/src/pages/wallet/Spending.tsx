@@ -76,7 +76,15 @@ function everyDay(groups: { key: string; cost: number }[], today: number, days: 
   });
 }
 
-function Shares({ groups, total, by }: { groups: { key: string; name: string | null; cost: number }[]; total: Micro; by: GroupBy }) {
+function Shares({
+  groups,
+  total,
+  by,
+}: {
+  groups: { key: string; name: string | null; cost: number }[];
+  total: Micro;
+  by: GroupBy;
+}) {
   return (
     <ul className="shares">
       {groups.map((g) => {

@@ -67,8 +67,18 @@ export function Statement() {
           clearButtonProps={{ 'aria-label': 'All lines' }}
           className="statement-kinds"
         />
-        <TextInput type="date" aria-label="From" value={params.get('from') ?? ''} onChange={(e) => set('from', e.currentTarget.value)} />
-        <TextInput type="date" aria-label="To" value={params.get('to') ?? ''} onChange={(e) => set('to', e.currentTarget.value)} />
+        <TextInput
+          type="date"
+          aria-label="From"
+          value={params.get('from') ?? ''}
+          onChange={(e) => set('from', e.currentTarget.value)}
+        />
+        <TextInput
+          type="date"
+          aria-label="To"
+          value={params.get('to') ?? ''}
+          onChange={(e) => set('to', e.currentTarget.value)}
+        />
         {query.deploymentId && (
           <Button variant="default" onClick={() => set('deploymentId', '')}>
             One deployment ✕
@@ -81,7 +91,9 @@ export function Statement() {
       {list.error ? (
         <ErrorBox error={list.error} retry={list.retry} />
       ) : list.total === 0 && !list.loading ? (
-        <div className="panel panel-body dim">{filtered ? 'No line fits these filters.' : 'No line yet: money that comes in or goes out is written here.'}</div>
+        <div className="panel panel-body dim">
+          {filtered ? 'No line fits these filters.' : 'No line yet: money that comes in or goes out is written here.'}
+        </div>
       ) : (
         <DataTable
           label="Statement"
@@ -163,6 +175,20 @@ const columns: Column<Transaction>[] = [
       </b>
     ),
   },
-  { key: 'after', head: 'Available after', width: '140px', end: true, from: 700, cell: (t) => <Money usd={t.availableAfter} /> },
-  { key: 'balance', head: 'Balance after', width: '140px', end: true, from: 960, cell: (t) => <Money usd={t.balanceAfter} /> },
+  {
+    key: 'after',
+    head: 'Available after',
+    width: '140px',
+    end: true,
+    from: 700,
+    cell: (t) => <Money usd={t.availableAfter} />,
+  },
+  {
+    key: 'balance',
+    head: 'Balance after',
+    width: '140px',
+    end: true,
+    from: 960,
+    cell: (t) => <Money usd={t.balanceAfter} />,
+  },
 ];

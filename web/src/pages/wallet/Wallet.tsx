@@ -13,12 +13,20 @@ import './wallet.css';
 export default function Wallet() {
   const wallet = useWallet();
   const w = wallet.data;
-  if (!w) return wallet.isError ? <ErrorBox error={wallet.error} retry={() => void wallet.refetch()} /> : <PageSkeleton />;
+  if (!w)
+    return wallet.isError ? <ErrorBox error={wallet.error} retry={() => void wallet.refetch()} /> : <PageSkeleton />;
   return (
     <>
       <PageHead title="Wallet" />
       <div className="figures">
-        <Figure name="Available" note={<>at least <Money usd={w.minimumToDeploy} /> to deploy</>}>
+        <Figure
+          name="Available"
+          note={
+            <>
+              at least <Money usd={w.minimumToDeploy} /> to deploy
+            </>
+          }
+        >
           <Money usd={w.available} />
         </Figure>
         <Figure name="Held" note="first hours of what comes up">

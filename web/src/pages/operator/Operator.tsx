@@ -1,0 +1,5 @@
+import { PageHead } from '../../parts/PageHead';
+
+export default function Operator() {
+  return <PageHead title="Operator" />;
+}
