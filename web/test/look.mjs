@@ -72,7 +72,10 @@ try {
           })
           .catch(() => faults.push('never settled'));
         await pause(500);
-        await page.screenshot({ path: `${shots}${name}-${scheme}-${width}.png`, fullPage: width === 360 });
+        await page.screenshot({
+          path: `${shots}${name}-${scheme}-${width}.png`,
+          fullPage: width === 360 && !(await page.$('.table-box')),
+        });
         const sideways = await page.evaluate(
           () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
         );

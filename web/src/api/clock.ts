@@ -16,6 +16,12 @@ export function learnServerTime(at: string | number) {
   for (const tell of listeners) tell();
 }
 
+/** Learns from something that the server has dated: its time is that or later. */
+export function learnServerTimeAfter(at: string) {
+  const time = Date.parse(at);
+  if (time > serverNow() + 2000) learnServerTime(time);
+}
+
 /** Now, by the server's clock, in milliseconds. */
 export function serverNow(): number {
   return Date.now() + offset;

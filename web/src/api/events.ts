@@ -3,6 +3,7 @@
 // that one hides the status of a refusal, and needs every event's name beforehand.
 
 import { useEffect, useSyncExternalStore } from 'react';
+import { learnServerTimeAfter } from './clock';
 import { key, queryClient } from './queries';
 
 const url = '/api/v1/inventory/events';
@@ -128,7 +129,9 @@ function refresh(text: string) {
 function subjectOf(text: string): string {
   if (!text) return '';
   try {
-    return String((JSON.parse(text) as { subject?: string }).subject ?? '');
+    const event = JSON.parse(text) as { subject?: string; createdAt?: string };
+    if (event.createdAt) learnServerTimeAfter(event.createdAt);
+    return event.subject ?? '';
   } catch {
     return '';
   }

@@ -1,5 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
 import { api, data, everything, page, type Schema } from './client';
+import { learnServerTimeAfter } from './clock';
 import { key } from './queries';
 import type { paths } from './schema';
 
@@ -12,7 +13,11 @@ export const livePrices = 15_000;
 export function offersPage(query: OfferQuery) {
   return {
     queryKey: [...key.offers, 'page', query],
-    queryFn: () => page(api.GET('/api/v1/inventory/offers', { params: { query } })),
+    queryFn: async () => {
+      const found = await page(api.GET('/api/v1/inventory/offers', { params: { query } }));
+      for (const offer of found.rows) learnServerTimeAfter(offer.asOf);
+      return found;
+    },
     refetchInterval: livePrices,
   };
 }

@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
 import { api, data, type Pagination, page, type Schema } from './client';
-import { learnServerTime } from './clock';
+import { learnServerTime, serverNow } from './clock';
 import { useLive } from './events';
 import { key } from './queries';
 import type { paths } from './schema';
@@ -34,6 +34,24 @@ export function transactionsPage(query: TransactionQuery) {
     queryFn: () =>
       page(api.GET('/api/v1/inventory/wallet/transactions', { params: { query } }) as unknown as StatementAnswer),
   };
+}
+
+/**
+ * Keeps to the server's clock: its usage until "now" says what now is. Money and countdowns are in sight on most pages,
+ * and both are wrong by a computer's wrong clock.
+ */
+export function useServerClock(enabled: boolean) {
+  useQuery({
+    queryKey: ['clock'],
+    queryFn: async () => {
+      const query = { groupBy: 'provider', from: new Date(serverNow()).toISOString() } as const;
+      const { to } = await data(api.GET('/api/v1/inventory/wallet/usage', { params: { query } }));
+      learnServerTime(to);
+      return to;
+    },
+    enabled,
+    refetchInterval: 60_000,
+  });
 }
 
 export function useUsage(groupBy: GroupBy, from?: string, to?: string) {

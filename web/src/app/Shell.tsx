@@ -5,7 +5,7 @@ import { useLocation } from 'react-router';
 import { useEventStream } from '../api/events';
 import { retryFailing, useOutage } from '../api/health';
 import { useCan } from '../api/session';
-import { useWallet } from '../api/wallet';
+import { useServerClock, useWallet } from '../api/wallet';
 import { Ago } from '../parts/Time';
 import { Funds } from './Funds';
 import { Logo } from './Logo';
@@ -20,6 +20,7 @@ export function Shell({ children }: { children: ReactNode }) {
   const main = useRef<HTMLElement>(null);
   const { pathname } = useLocation();
   useEventStream(can('deployments:read'));
+  useServerClock(can('wallet:read'));
 
   // A new page begins at its top, for eyes and for screen readers; its tabs and filters are not new pages.
   const page = pathname.split('/').slice(0, 3).join('/');
@@ -48,11 +49,11 @@ export function Shell({ children }: { children: ReactNode }) {
             <Who />
           </div>
         </aside>
-        <header className="top">
+        <section className="top" aria-label="Top bar">
           <Burger opened={menu} onClick={toggle} size="sm" aria-label={menu ? 'Close the menu' : 'Open the menu'} />
           <Logo />
           {can('wallet:read') && <Funds short />}
-        </header>
+        </section>
         <div style={{ minWidth: 0 }}>
           <Outage />
           <Arrears />

@@ -24,12 +24,13 @@ export function Who() {
   return (
     <Menu position="top-start" width={230} shadow="md">
       <Menu.Target>
-        <button type="button" className="who" aria-label={`${me.account.name}, ${me.person.email}: menu`}>
+        <button type="button" className="who">
           <span className="who-text">
             <span className="cell-main strong">{me.account.name}</span>
             <span className="cell-sub">{me.person.name || me.person.email}</span>
           </span>
           <DownIcon />
+          <span className="sr">: menu</span>
         </button>
       </Menu.Target>
       <Menu.Dropdown>

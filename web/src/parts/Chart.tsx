@@ -57,7 +57,7 @@ export function Bars({ bars, title, height = 180 }: { bars: Bar[]; title: string
           ))}
         </div>
       </div>
-      <table className="chart-table">
+      <table className="sr">
         <caption>{title}</caption>
         <tbody>
           {bars

@@ -33,7 +33,8 @@ interface Props<T> {
   onSort?: (sort: string) => void;
   /** Tells which rows are in sight, so that only their pages are asked for. */
   onRange?: (first: number, last: number) => void;
-  rowProps?: (row: T) => { 'data-quiet'?: boolean };
+  /** Rows that matter less, such as what has ended. */
+  quiet?: (row: T) => boolean;
 }
 
 /**
@@ -88,7 +89,7 @@ export function DataTable<T>(p: Props<T>) {
                 style={{ height: size }}
                 aria-setsize={p.count}
                 aria-posinset={item.index + 1}
-                {...(row && p.rowProps?.(row))}
+                data-quiet={(row && p.quiet?.(row)) || undefined}
               >
                 {row ? p.card(row) : <span className="ghost" />}
               </li>
@@ -118,7 +119,7 @@ export function DataTable<T>(p: Props<T>) {
                 key={row ? p.rowKey(row) : item.index}
                 aria-rowindex={item.index + 2}
                 style={{ height: size }}
-                {...(row && p.rowProps?.(row))}
+                data-quiet={(row && p.quiet?.(row)) || undefined}
               >
                 {columns.map((c) => (
                   <td key={c.key} data-end={c.end || undefined}>

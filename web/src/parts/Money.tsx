@@ -18,10 +18,13 @@ interface Props {
 export function Money({ usd, amount, per, least = 2, most = 6, sign = false }: Props) {
   const value = amount ?? (usd === null || usd === undefined ? null : micro(usd));
   if (value === null) return <span className="dim">–</span>;
+  // Cents are what people read; what is below them is there, and quieter.
+  const [, main, rest] = /^([^.]*(?:\.\d\d)?)(\d*)$/.exec(formatMoney(value, least, most)) ?? [];
   return (
     <span className="nowrap">
       {sign && value > 0 ? '+' : ''}
-      {formatMoney(value, least, most)}
+      {main}
+      {rest && <span className="frac">{rest}</span>}
       {per && <span className="dim"> {per}</span>}
     </span>
   );

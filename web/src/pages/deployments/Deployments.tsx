@@ -128,7 +128,7 @@ export default function Deployments() {
           rowHeight={56}
           sort={query.sort}
           onSort={(sort) => set('sort', sort === '-createdAt' ? '' : sort)}
-          rowProps={(d) => ({ 'data-quiet': ended(d) })}
+          quiet={ended}
         />
       )}
     </>

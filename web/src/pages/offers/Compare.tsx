@@ -99,6 +99,7 @@ export default function Compare() {
                     <Link to={`/offers/${o.id}`} className="plain-link">
                       {o.gpuCount} × {o.gpuType}
                     </Link>
+                    <span className="cell-sub">{o.regionName}</span>
                   </th>
                 ))}
               </tr>

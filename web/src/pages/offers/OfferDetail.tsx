@@ -73,7 +73,7 @@ export default function OfferDetail() {
             <Facts items={specs(o)} />
           </div>
         </section>
-        <div style={{ display: 'grid', gap: 16, alignContent: 'start' }}>
+        <div className="stack">
           <section className="panel" aria-labelledby="history">
             <div className="panel-head">
               <h2 id="history">Price, last 30 days</h2>

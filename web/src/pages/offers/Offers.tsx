@@ -73,7 +73,7 @@ export default function Offers() {
           cardHeight={132}
           sort={filters.sort ?? 'price'}
           onSort={(sort) => set({ sort: sort === 'price' ? null : sort })}
-          rowProps={(o) => ({ 'data-quiet': !o.available })}
+          quiet={(o) => !o.available}
         />
       )}
       {compare.length > 0 && (
@@ -142,7 +142,7 @@ function columns(pick: Pick): Column<Offer>[] {
       cell: (o) => <CompareBox offer={o} {...pick} />,
     },
     { key: 'gpu', head: 'GPUs', sort: 'name', width: '15%', cell: (o) => <OfferName offer={o} /> },
-    { key: 'type', head: 'Type', width: '104px', cell: (o) => <TypeChip type={o.instanceType} /> },
+    { key: 'type', head: 'Type', width: '122px', cell: (o) => <TypeChip type={o.instanceType} /> },
     {
       key: 'where',
       head: 'Region',
@@ -205,7 +205,7 @@ function columns(pick: Pick): Column<Offer>[] {
     all.push({
       key: 'go',
       head: <span className="sr">Deploy</span>,
-      width: '92px',
+      width: '106px',
       end: true,
       cell: (o) => <DeployButton offer={o} />,
     });

@@ -85,7 +85,7 @@ export default function Volumes() {
               </div>
             </div>
           )}
-          rowProps={(v) => ({ 'data-quiet': v.status === 'failed' })}
+          quiet={(v) => v.status === 'failed'}
         />
       )}
       {creating && <CreateVolume at={creating} onClose={() => setParams({}, { replace: true })} />}
