@@ -5,11 +5,12 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 echo "== format"
-unformatted=$(gofmt -l cmd internal test)
+unformatted=$(gofmt -l cmd internal test web/ssh)
 [ -z "$unformatted" ] || { echo "run gofmt -w on:"; echo "$unformatted"; exit 1; }
 echo "== vet"
 go vet ./...
 GOOS=darwin go vet ./internal/provider/sim/node # where the systems differ; all else is the same code
+GOOS=js GOARCH=wasm go vet ./web/ssh # which is for browsers only
 echo "== lint"
 go tool staticcheck ./...
 echo "== modules"

@@ -18,10 +18,12 @@ type cloud struct {
 	machines map[id.ID]provider.Machine
 	volumes  map[id.ID]provider.Volume
 	down     bool
+	address  string // of every machine's SSH
+	port     int
 }
 
 func newCloud() *cloud {
-	return &cloud{machines: map[id.ID]provider.Machine{}, volumes: map[id.ID]provider.Volume{}}
+	return &cloud{machines: map[id.ID]provider.Machine{}, volumes: map[id.ID]provider.Volume{}, address: "203.0.113.42", port: 22}
 }
 
 func (c *cloud) Info() provider.Info {
@@ -60,7 +62,7 @@ func (c *cloud) Launch(_ context.Context, r provider.LaunchRequest) (provider.Ma
 		return m, nil
 	}
 	c.machines[r.Reference] = provider.Machine{
-		ID: "m-" + string(r.Reference), Reference: r.Reference, State: provider.MachineReady, Address: "203.0.113.42", SSHUser: "root", SSHPort: 22,
+		ID: "m-" + string(r.Reference), Reference: r.Reference, State: provider.MachineReady, Address: c.address, SSHUser: "root", SSHPort: c.port,
 		SSHHostKeys: []string{"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBqhDkOPm5UBnhCCu1GVvJ5lOMl1H8i4w4W2U3J8kPrk"},
 	}
 	return c.machines[r.Reference], nil

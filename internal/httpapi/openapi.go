@@ -124,7 +124,10 @@ func (s *server) add(o spec, in, out reflect.Type, isList bool, serve func(ctx c
 	}
 	read := newInput(registry, in)
 	read.anyQuery = o.anyQuery
-	rt := &route{spec: o, in: read, out: registry.Schema(out, true, o.id+"Result"), list: isList, serve: serve}
+	rt := &route{spec: o, in: read, list: isList, serve: serve}
+	if out != nil {
+		rt.out = registry.Schema(out, true, o.id+"Result")
+	}
 	m := s.paths[o.path]
 	if m == nil {
 		m = &methods{s: s, routes: map[string]*route{}}
@@ -178,7 +181,12 @@ func (s *server) operation(rt *route) *huma.Operation {
 	if rt.replayed() {
 		extra = append(extra, "Idempotent-Replayed")
 	}
-	for _, status := range append([]int{rt.status}, rt.also...) {
+	statuses := append([]int{rt.status}, rt.also...)
+	if rt.upgrade { // which has no body
+		statuses = nil
+		op.Responses["101"] = &huma.Response{Description: http.StatusText(http.StatusSwitchingProtocols)}
+	}
+	for _, status := range statuses {
 		more := extra
 		if status == http.StatusCreated && rt.door != doorOpen {
 			more = append(slices.Clone(extra), "Location")

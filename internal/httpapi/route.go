@@ -42,6 +42,7 @@ type spec struct {
 	deploy       bool          // counts as a deploy
 	csv          bool          // success may be text/csv, too
 	stream       bool          // success may be text/event-stream, too
+	upgrade      bool          // success is a WebSocket
 	status       int           // of success; 200 where it is 0
 	also         []int         // further statuses of success
 	// errors are the codes beyond those that every route of its kind can answer.

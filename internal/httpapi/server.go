@@ -127,6 +127,7 @@ func routed(c Config) *server {
 	s.addAPIKeys()
 	s.addAudit()
 	s.addEvents()
+	s.addTerminal()
 	s.addService()
 	return s
 }

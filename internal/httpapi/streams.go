@@ -23,13 +23,15 @@ type streams struct {
 	recheck time.Duration
 	// patience is how long a reader may take to accept what is sent.
 	patience time.Duration
+	// idle is how long a terminal may be silent.
+	idle time.Duration
 
 	mu   sync.Mutex
 	open map[string]int
 }
 
 func newStreams() *streams {
-	return &streams{beat: 15 * time.Second, recheck: 2 * time.Second, patience: 10 * time.Second, open: map[string]int{}}
+	return &streams{beat: 15 * time.Second, recheck: 2 * time.Second, patience: 10 * time.Second, idle: terminalIdle, open: map[string]int{}}
 }
 
 // enter counts one more of that kind for the account, until leave is called. It answers RATE_LIMIT_EXCEEDED where there are most already.

@@ -69,6 +69,7 @@ var only = map[string]struct {
 	"github.com/jackc/pgx/v5":       {[]string{"db/postgres"}, "an engine is known by its own room"},
 	"github.com/danielgtaylor/huma": {[]string{"httpapi"}, "nouns know nothing of HTTP"},
 	"github.com/gliderlabs/ssh":     {[]string{"provider/sim/node"}, "Billet speaks SSH only as a simulated machine"},
+	"github.com/coder/websocket":    {[]string{"httpapi"}, "nouns know nothing of HTTP"},
 	"github.com/prometheus":         {[]string{"httpapi", "app"}, "rooms tell what happened; the edge counts it"},
 	"github.com/coreos/go-oidc":     {[]string{"oidc"}, "one room speaks with identity providers"},
 	"golang.org/x/oauth2":           {[]string{"oidc"}, "one room speaks with identity providers"},

@@ -1,0 +1,247 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/coder/websocket"
+)
+
+const (
+	// terminalLife is how long a terminal may stay open, terminalIdle how long without a byte in either direction.
+	terminalLife = 12 * time.Hour
+	terminalIdle = 30 * time.Minute
+	// terminalDial is how long the machine may take to accept the connection and to greet.
+	terminalDial = 10 * time.Second
+	// terminalPong is how long the other end may take to answer that it is there.
+	terminalPong = time.Minute
+	// greeting is what every SSH server says first (RFC 4253, 4.2). What says something else is not relayed.
+	greeting = "SSH-"
+)
+
+func (s *server) addTerminal() {
+	s.add(spec{
+		method: http.MethodGet, path: Base + "/deployments/{id}/terminal", id: "openTerminal", tag: tagDeployments, scope: account.WriteDeployments,
+		upgrade: true, long: terminalLife, summary: "Relay to the machine’s SSH",
+		text: "A WebSocket whose binary messages are the bytes of a connection to the deployment’s own SSH address and port, both ways, and to nothing else. It speaks no SSH itself: " +
+			"the client at the other end does, with its own key, and checks `sshHostKeys`; what is said stays between it and the machine. Open while the deployment runs; " +
+			"ends after 12 hours, 30 minutes without a byte, or with the key or session that opened it. An account may have 16 at once.",
+		errors: []fault.Code{fault.Conflict},
+	}, reflect.TypeFor[deploymentPath](), nil, false, s.terminal)
+}
+
+func (s *server) terminal(ctx context.Context, w http.ResponseWriter, c *call) (answer, error) {
+	in := new(deploymentPath)
+	d, err := c.route.in.decode(w, c.request, in)
+	if err != nil {
+		return answer{}, err
+	}
+	if c.key == nil {
+		// A browser sends the cookie with any page's WebSocket, and what it opens is no mere read.
+		as := c.request.Clone(ctx)
+		as.Method = http.MethodPost
+		if err := s.sameSite(as); err != nil {
+			return answer{}, err
+		}
+	}
+	address, err := s.c.Deployments.SSHAddress(ctx, s.c.DB, c.account, in.ID)
+	if err != nil {
+		return answer{}, err
+	}
+	if err := fault.Invalid(append(d.faults, checkUpgrade(c.request)...)).OrNil(); err != nil {
+		return answer{}, err
+	}
+	leave, err := s.streams.enter("terminals", c.account, maxTerminals)
+	if err != nil {
+		return answer{}, err
+	}
+	defer leave()
+	machine, err := dialSSH(ctx, address)
+	if err != nil {
+		return answer{}, notReady("The machine’s SSH does not answer at the moment; try again in a little while.", err)
+	}
+	defer func() { _ = machine.Close() }()
+	ws, err := websocket.Accept(w, c.request, &websocket.AcceptOptions{InsecureSkipVerify: true}) // where it comes from was looked at above
+	if err != nil {
+		return answer{}, err
+	}
+	defer func() { _ = ws.CloseNow() }()
+	t := &terminal{s: s, c: c, deployment: in.ID, address: address, ws: ws, machine: machine}
+	code, reason := t.run(ctx)
+	w.(*recorder).bytes = t.relayed.Load()
+	_ = ws.Close(code, reason)
+	return answer{}, nil
+}
+
+// checkUpgrade finds what keeps the request from becoming a WebSocket.
+func checkUpgrade(r *http.Request) []fault.Field {
+	has := func(header, token string) bool {
+		return slices.ContainsFunc(strings.Split(strings.Join(r.Header.Values(header), ","), ","), func(part string) bool {
+			return strings.EqualFold(strings.TrimSpace(part), token)
+		})
+	}
+	key, err := base64.StdEncoding.DecodeString(r.Header.Get("Sec-WebSocket-Key"))
+	switch {
+	case r.Method != http.MethodGet || !r.ProtoAtLeast(1, 1) || !has("Connection", "Upgrade") || !has("Upgrade", "websocket"):
+		return []fault.Field{{Field: "header.Upgrade", Message: "must be websocket: this address is for WebSockets only."}}
+	case r.Header.Get("Sec-WebSocket-Version") != "13":
+		return []fault.Field{{Field: "header.Sec-WebSocket-Version", Message: "must be 13."}}
+	case err != nil || len(key) != 16 || len(r.Header.Values("Sec-WebSocket-Key")) != 1:
+		return []fault.Field{{Field: "header.Sec-WebSocket-Key", Message: "must be 16 bytes in base64."}}
+	}
+	return nil
+}
+
+// greeted is a connection of which the greeting was read already.
+type greeted struct {
+	net.Conn
+	first io.Reader
+}
+
+func (g *greeted) Read(p []byte) (int, error) { return g.first.Read(p) }
+
+// dialSSH connects to a machine and makes sure that SSH is what answers.
+func dialSSH(ctx context.Context, address string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, terminalDial)
+	defer cancel()
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	first := make([]byte, len(greeting))
+	deadline, _ := ctx.Deadline()
+	err = conn.SetReadDeadline(deadline)
+	if err == nil {
+		_, err = io.ReadFull(conn, first)
+	}
+	if err == nil && string(first) != greeting {
+		err = errors.New("something other than SSH answers")
+	}
+	if err == nil {
+		err = conn.SetReadDeadline(time.Time{})
+	}
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return &greeted{conn, io.MultiReader(strings.NewReader(greeting), conn)}, nil
+}
+
+// terminal is one relay under way.
+type terminal struct {
+	s          *server
+	c          *call
+	deployment id.ID
+	address    string
+	ws         *websocket.Conn
+	machine    net.Conn
+
+	relayed atomic.Int64
+}
+
+// counted counts what is read, so that it can be seen whether anything still is.
+type counted struct {
+	io.Reader
+	n *atomic.Int64
+}
+
+func (r counted) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	r.n.Add(int64(n))
+	return n, err
+}
+
+// run relays until something ends it, and says what. Each direction holds one buffer at most: an end that does not read
+// makes the other wait.
+func (t *terminal) run(ctx context.Context) (websocket.StatusCode, string) {
+	changed, stop := t.s.c.Events.Watch(t.deployment)
+	defer stop()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	browser := websocket.NetConn(ctx, t.ws, websocket.MessageBinary)
+	left, closed, silent := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	go func() {
+		_, _ = io.Copy(t.machine, counted{browser, &t.relayed})
+		close(left)
+	}()
+	go func() {
+		_, _ = io.Copy(browser, counted{t.machine, &t.relayed})
+		close(closed)
+	}()
+	go func() {
+		defer close(silent)
+		for tick := time.NewTicker(t.s.streams.beat); ; {
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				tick.Stop()
+				return
+			}
+			answered, cancel := context.WithTimeout(ctx, terminalPong)
+			err := t.ws.Ping(answered)
+			cancel()
+			if err != nil {
+				tick.Stop()
+				return
+			}
+		}
+	}()
+	look := time.NewTicker(t.s.streams.recheck)
+	defer look.Stop()
+	seen, since := int64(0), time.Now()
+	for {
+		select {
+		case <-left:
+			return websocket.StatusNormalClosure, ""
+		case <-closed:
+			return websocket.StatusNormalClosure, "The machine has closed the connection."
+		case <-silent:
+			return websocket.StatusGoingAway, "The other end did not answer any more."
+		case <-ctx.Done():
+			return websocket.StatusGoingAway, "The terminal was open for 12 hours. Open it again."
+		case _, open := <-changed:
+			if !open {
+				return websocket.StatusServiceRestart, "The server stops. Open the terminal again in a little while."
+			}
+		case <-look.C:
+		}
+		if code, reason := t.mayGoOn(ctx); reason != "" {
+			return code, reason
+		}
+		if n := t.relayed.Load(); n != seen {
+			seen, since = n, time.Now()
+		} else if time.Since(since) > t.s.streams.idle {
+			return websocket.StatusGoingAway, "Nothing was said for 30 minutes. Open the terminal again."
+		}
+	}
+}
+
+// mayGoOn says why not, if it may not.
+func (t *terminal) mayGoOn(ctx context.Context) (websocket.StatusCode, string) {
+	err := t.s.still(ctx, t.c)
+	if err != nil {
+		if fault.CodeOf(err) != fault.Internal {
+			return websocket.StatusPolicyViolation, "The key or session that opened the terminal is not valid any more."
+		}
+		return 0, "" // the database did not answer; it is asked again
+	}
+	address, err := t.s.c.Deployments.SSHAddress(ctx, t.s.c.DB, t.c.account, t.deployment)
+	switch {
+	case err != nil && fault.CodeOf(err) == fault.Internal:
+		return 0, ""
+	case err != nil || address != t.address:
+		return websocket.StatusNormalClosure, "The deployment does not run any more."
+	}
+	return 0, ""
+}

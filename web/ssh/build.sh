@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Builds the terminal's client into the folder that is given: billet-ssh.wasm.gz, and the wasm_exec.js of the Go that made it,
+# which must be that one's.
+set -euo pipefail
+mkdir -p "$1"
+out=$(cd "$1" && pwd)
+cd "$(dirname "$0")/../.."
+CGO_ENABLED=0 GOOS=js GOARCH=wasm go build -trimpath -ldflags '-s -w' -o "$out/billet-ssh.wasm" ./web/ssh
+gzip -9nf "$out/billet-ssh.wasm"
+cp "$(go env GOROOT)/lib/wasm/wasm_exec.js" "$out/wasm_exec.js"

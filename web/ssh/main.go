@@ -1,0 +1,205 @@
+//go:build js && wasm
+
+package main
+
+import (
+	"errors"
+	"sync"
+	"syscall/js"
+
+	"github.com/billetcloud/billet/web/ssh/terminal"
+)
+
+func main() {
+	js.Global().Set("billetSSH", js.ValueOf(map[string]any{
+		"generateKey": js.FuncOf(generateKey),
+		"connect":     js.FuncOf(connect),
+	}))
+	select {} // the page ends it
+}
+
+func generateKey(js.Value, []js.Value) any {
+	private, public, err := terminal.GenerateKey()
+	if err != nil {
+		panic(err) // the browser has no randomness
+	}
+	return map[string]any{"privateKey": private, "publicKey": public}
+}
+
+// connect returns a promise: a function that JavaScript calls must not wait.
+func connect(_ js.Value, args []js.Value) any {
+	var executor js.Func
+	executor = js.FuncOf(func(_ js.Value, settle []js.Value) any {
+		go func() {
+			defer executor.Release()
+			if len(args) == 0 || args[0].Type() != js.TypeObject {
+				settle[1].Invoke(thrown(&terminal.Error{Code: terminal.Failed, Message: "connect needs an object with url, user and privateKey."}))
+				return
+			}
+			session, err := open(args[0])
+			if err != nil {
+				settle[1].Invoke(thrown(err))
+				return
+			}
+			settle[0].Invoke(session)
+		}()
+		return nil
+	})
+	return js.Global().Get("Promise").New(executor)
+}
+
+// thrown is the error as JavaScript's own, with its code.
+func thrown(err error) js.Value {
+	code := terminal.Unreachable
+	var e *terminal.Error
+	if errors.As(err, &e) {
+		code = e.Code
+	}
+	out := js.Global().Get("Error").New(err.Error())
+	out.Set("code", string(code))
+	return out
+}
+
+func open(o js.Value) (js.Value, error) {
+	tell := func(name string, value any) {
+		if f := o.Get(name); f.Type() == js.TypeFunction {
+			f.Invoke(value)
+		}
+	}
+	status := func(s terminal.Status) {
+		tell("onStatus", map[string]any{"phase": string(s.Phase), "fingerprint": s.Fingerprint, "known": s.Known})
+	}
+	status(terminal.Status{Phase: terminal.PhaseConnecting})
+	conn, err := dial(text(o, "url", ""))
+	if err != nil {
+		return js.Value{}, err
+	}
+	session, err := terminal.Open(conn, terminal.Config{
+		User: text(o, "user", "root"), HostKeys: texts(o.Get("hostKeys")), PrivateKey: text(o, "privateKey", ""), Passphrase: text(o, "passphrase", ""),
+		Columns: number(o, "cols", 80), Rows: number(o, "rows", 24), Term: text(o, "term", "xterm-256color"), Status: status,
+		Data: func(b []byte) {
+			data := js.Global().Get("Uint8Array").New(len(b))
+			js.CopyBytesToJS(data, b)
+			tell("onData", data)
+		},
+	})
+	if err != nil {
+		if reason := conn.Reason(); reason != "" {
+			err = &terminal.Error{Code: terminal.Unreachable, Message: reason}
+		}
+		return js.Value{}, err
+	}
+	do := newQueue()
+	go func() {
+		exit, exited := session.Wait()
+		do.end()
+		end := map[string]any{"message": conn.Reason(), "exitCode": nil}
+		if exited {
+			end["exitCode"] = exit
+		}
+		tell("onClose", end)
+	}()
+	return js.ValueOf(map[string]any{
+		"write": js.FuncOf(func(_ js.Value, args []js.Value) any {
+			b := bytesOf(args)
+			do.add(func() { _, _ = session.Write(b) }) // its end is told by onClose
+			return nil
+		}),
+		"resize": js.FuncOf(func(_ js.Value, args []js.Value) any {
+			if len(args) == 2 && args[0].Type() == js.TypeNumber && args[1].Type() == js.TypeNumber {
+				columns, rows := args[0].Int(), args[1].Int()
+				do.add(func() { _ = session.Resize(columns, rows) })
+			}
+			return nil
+		}),
+		"close": js.FuncOf(func(js.Value, []js.Value) any {
+			go func() { _ = session.Close() }()
+			return nil
+		}),
+	}), nil
+}
+
+// queue does one thing after another, outside of what JavaScript calls: those functions must not wait.
+type queue struct {
+	mu    sync.Mutex
+	more  *sync.Cond
+	todo  []func()
+	ended bool
+}
+
+func newQueue() *queue {
+	q := &queue{}
+	q.more = sync.NewCond(&q.mu)
+	go func() {
+		for {
+			q.mu.Lock()
+			for len(q.todo) == 0 && !q.ended {
+				q.more.Wait()
+			}
+			if q.ended {
+				q.mu.Unlock()
+				return
+			}
+			f := q.todo[0]
+			q.todo = q.todo[1:]
+			q.mu.Unlock()
+			f()
+		}
+	}()
+	return q
+}
+
+func (q *queue) add(f func()) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.todo = append(q.todo, f)
+	q.more.Signal()
+}
+
+func (q *queue) end() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.ended, q.todo = true, nil
+	q.more.Signal()
+}
+
+// bytesOf is what was given to write: bytes, or a text.
+func bytesOf(args []js.Value) []byte {
+	if len(args) == 0 {
+		return nil
+	}
+	if args[0].Type() == js.TypeString {
+		return []byte(args[0].String())
+	}
+	if !args[0].InstanceOf(js.Global().Get("Uint8Array")) {
+		return nil
+	}
+	b := make([]byte, args[0].Length())
+	js.CopyBytesToGo(b, args[0])
+	return b
+}
+
+func text(o js.Value, name, otherwise string) string {
+	if v := o.Get(name); v.Type() == js.TypeString && v.String() != "" {
+		return v.String()
+	}
+	return otherwise
+}
+
+func number(o js.Value, name string, otherwise int) int {
+	if v := o.Get(name); v.Type() == js.TypeNumber && v.Int() > 0 {
+		return v.Int()
+	}
+	return otherwise
+}
+
+func texts(list js.Value) []string {
+	var out []string
+	if list.Type() != js.TypeObject {
+		return nil
+	}
+	for i := range list.Length() {
+		out = append(out, list.Index(i).String())
+	}
+	return out
+}
