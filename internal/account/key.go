@@ -38,6 +38,15 @@ const (
 	ReadWallet       Scope = "wallet:read"
 )
 
+// The operator's scopes: they reach across accounts, and only the operator gives them, never a tenant.
+const (
+	ReadOperator  Scope = "operator:read"
+	WriteOperator Scope = "operator:write"
+)
+
+// OperatorScopes returns the scopes that AllScopes leaves out.
+func OperatorScopes() []Scope { return []Scope{ReadOperator, WriteOperator} }
+
 // AllScopes returns every scope, in the order in which keys list theirs.
 func AllScopes() []Scope {
 	return []Scope{ReadOffers, ReadDeployments, WriteDeployments, ReadSSHKeys, WriteSSHKeys, ReadVolumes, WriteVolumes, ReadWallet}
@@ -94,6 +103,8 @@ type KeyRequest struct {
 	// AllowedNetworks are at most 32 addresses or CIDR networks; none is from anywhere.
 	AllowedNetworks []string
 	Limits          LimitOverrides
+	// ByOperator tells that the operator makes the key, who may give it OperatorScopes.
+	ByOperator bool
 	// CreatedBy is nil where the operator makes the key.
 	CreatedBy *Creator
 }
@@ -117,7 +128,7 @@ func (s *Service) CreateKey(ctx context.Context, tx *db.Tx, account id.ID, req K
 		req.Scopes = AllScopes()
 	}
 	k := Key{
-		ID: s.c.IDs.New(id.APIKey), Account: account, Name: req.Name, Scopes: c.scopes(req.Scopes), AllowedNetworks: c.networks(req.AllowedNetworks),
+		ID: s.c.IDs.New(id.APIKey), Account: account, Name: req.Name, Scopes: c.scopes(req.Scopes, req.ByOperator), AllowedNetworks: c.networks(req.AllowedNetworks),
 		ExpiresAt: c.expiry(req.ExpiresAt, tx.Now), Limits: c.limits(req.Limits), CreatedAt: tx.Now,
 		CreatedBy: req.CreatedBy,
 	}
@@ -153,7 +164,7 @@ func (s *Service) UpdateKey(ctx context.Context, tx *db.Tx, account, key id.ID, 
 		c.add(fault.CheckName("name", *u.Name))
 	}
 	if u.Scopes != nil {
-		checked := c.scopes(*u.Scopes)
+		checked := c.scopes(*u.Scopes, false)
 		u.Scopes = &checked
 	}
 	if u.AllowedNetworks != nil {
@@ -210,9 +221,12 @@ func (c *checker) fault(field, format string, args ...any) {
 	c.faults = append(c.faults, fault.Field{Field: field, Message: fmt.Sprintf(format, args...)})
 }
 
-// scopes returns each scope once, in the order of AllScopes.
-func (c *checker) scopes(given []Scope) []Scope {
+// scopes returns each scope once, in the order of AllScopes and then OperatorScopes.
+func (c *checker) scopes(given []Scope, byOperator bool) []Scope {
 	all := AllScopes()
+	if byOperator {
+		all = append(all, OperatorScopes()...)
+	}
 	switch {
 	case len(given) == 0:
 		c.fault("scopes", "is empty, so that the key could do nothing. Give at least one of: %s.", join(all, ", "))

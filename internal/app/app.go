@@ -160,7 +160,7 @@ func (a *App) build(ctx context.Context) error {
 	}
 	a.handler = httpapi.New(httpapi.Config{
 		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Real: time.Now, Log: log, Registry: a.metrics, Limiter: limiter, Accounts: a.Accounts, Audit: a.Audit, Catalog: a.catalog, SSHKeys: keys,
-		Wallet: a.Wallet, Meter: m, Volumes: volumes, Deployments: deployments, Events: a.Events, Idempotency: answers, Version: c.Version, TrustedProxies: proxies,
+		Wallet: a.Wallet, Meter: m, Volumes: volumes, Deployments: deployments, Events: a.Events, Findings: a.Findings, Operator: a.Desk, Idempotency: answers, Version: c.Version, TrustedProxies: proxies,
 		PublicURL: public, OIDC: identity, DemoEmail: func() string { return a.demoEmail },
 		Elsewhere: dashboard.New().Serve,
 	})

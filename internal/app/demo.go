@@ -60,7 +60,7 @@ func ensureDemo(ctx context.Context, o *Operator, dir, url string) (Demo, error)
 		return d, err
 	}
 	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		a, err := o.createAccount(ctx, tx, "Demo", demoCredit)
+		a, err := o.Desk.CreateAccount(ctx, tx, "Demo", demoCredit)
 		if err != nil {
 			return err
 		}

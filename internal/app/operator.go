@@ -23,6 +23,7 @@ import (
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/operator"
 	"github.com/billetcloud/billet/internal/secret"
 	"github.com/billetcloud/billet/internal/wallet"
 )
@@ -38,6 +39,7 @@ type Operator struct {
 	Jobs     *job.Queue
 	Events   *event.Log
 	Findings *finding.Service
+	Desk     *operator.Desk
 
 	simulated *clock.Simulated // nil where the clock is the system's
 }
@@ -73,6 +75,7 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 	o.Wallet = wallet.New(wallet.Config{DB: o.DB, IDs: o.IDs, Turned: func(ctx context.Context, tx *db.Tx, of id.ID) error {
 		return o.Jobs.Enqueue(ctx, tx, meter.KindArrears, of, tx.Now) // whatever ended the debt, a credit, a refund or a release, is told at once
 	}})
+	o.Desk = operator.New(operator.Config{IDs: o.IDs, Accounts: o.Accounts, Wallet: o.Wallet, Jobs: o.Jobs})
 	log := c.Log
 	if log == nil { // a verb answers on its output alone
 		log = slog.New(slog.DiscardHandler)
@@ -97,54 +100,22 @@ func openSecrets(c Config) (*secret.Box, error) {
 func (o *Operator) Close() error { return o.DB.Close() }
 
 // CreateAccount makes an account with a wallet and, where credit is more than zero, that much in it.
-func (o *Operator) CreateAccount(ctx context.Context, name string, credit money.Micros) (account.Account, error) {
-	var a account.Account
-	err := o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
-		a, err = o.createAccount(ctx, tx, name, credit)
+func (o *Operator) CreateAccount(ctx context.Context, name string, credit money.Micros) (a operator.Account, err error) {
+	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		a, err = o.Desk.CreateAccount(ctx, tx, name, credit)
 		return err
 	})
 	return a, err
 }
 
-func (o *Operator) createAccount(ctx context.Context, tx *db.Tx, name string, credit money.Micros) (account.Account, error) {
-	a, err := o.Accounts.Create(ctx, tx, name)
-	if err != nil {
-		return a, err
-	}
-	if err := o.Wallet.Open(ctx, tx, a.ID); err != nil {
-		return a, err
-	}
-	if credit == 0 {
-		return a, nil
-	}
-	_, err = o.Wallet.Credit(ctx, tx, wallet.Credit{Account: a.ID, Type: wallet.TypeCredit, Amount: credit, Description: "Opening credit", Dedupe: "opening/" + string(a.ID)})
-	return a, err
-}
-
 // Credit puts money into a wallet. The same reference works once, whatever is retried, and is a CONFLICT with another amount or
 // account; "" makes one.
-func (o *Operator) Credit(ctx context.Context, of id.ID, amount money.Micros, note, reference string) (w wallet.Wallet, made bool, err error) {
-	if reference == "" {
-		reference = string(o.IDs.New(id.Request))
-	}
-	if note == "" {
-		note = "Credit by the operator"
-	}
-	kind := wallet.TypeCredit
-	if amount < 0 {
-		kind = wallet.TypeAdjustment
-	}
+func (o *Operator) Credit(ctx context.Context, of id.ID, amount money.Micros, note, reference string) (a operator.Account, made bool, err error) {
 	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		if made, err = o.Wallet.Credit(ctx, tx, wallet.Credit{Account: of, Type: kind, Amount: amount, Description: note, Dedupe: "operator/" + reference}); err != nil {
-			return err
-		}
-		if w, err = o.Wallet.Get(ctx, tx, of); err != nil {
-			return err
-		}
-		// Arrears looks at once: money that came in time stops what it had planned, money taken out may begin it.
-		return o.Jobs.Enqueue(ctx, tx, meter.KindArrears, of, tx.Now)
+		a, made, err = o.Desk.Credit(ctx, tx, of, amount, note, reference)
+		return err
 	})
-	return w, made, err
+	return a, made, err
 }
 
 // CreateKey makes an API key. The secret is shown here and never again.
@@ -153,6 +124,7 @@ func (o *Operator) CreateKey(ctx context.Context, of id.ID, r account.KeyRequest
 		if _, err := o.Accounts.Get(ctx, tx, of); err != nil {
 			return err
 		}
+		r.ByOperator = true
 		key, secret, err = o.Accounts.CreateKey(ctx, tx, of, r)
 		return err
 	})

@@ -140,6 +140,9 @@ func (c *Catalog) Health() []Health {
 	return out
 }
 
+// Markup returns what tenants pay at that provider above its own price, in basis points.
+func (c *Catalog) Markup(slug string) int64 { return c.c.Markup(slug) }
+
 // Get returns the offer with that id; false where there is none, or where it is withdrawn.
 func (c *Catalog) Get(offer id.ID) (Offer, bool) {
 	s := c.now.Load()

@@ -88,6 +88,8 @@ type Health struct {
 	FailingSince *time.Time
 	// LastError is what happened at LastFailureAt. It is not for tenants.
 	LastError string
+	// Failures is how often in a row it did not answer.
+	Failures int64
 }
 
 // perGPU divides half-up. The check of offers bounds the price, so it cannot overflow.

@@ -36,7 +36,7 @@ func raiseVersion(ctx context.Context, tx *db.Tx, changed bool) error {
 }
 
 func readHealth(ctx context.Context, r db.Reader) (map[string]Health, error) {
-	rows, err := r.Query(ctx, `SELECT provider, last_success_at, last_failure_at, failing_since, last_error FROM catalog_provider`)
+	rows, err := r.Query(ctx, `SELECT provider, last_success_at, last_failure_at, failing_since, last_error, failures FROM catalog_provider`)
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +45,7 @@ func readHealth(ctx context.Context, r db.Reader) (map[string]Health, error) {
 	for rows.Next() {
 		var h Health
 		var success, failure, since sql.NullInt64
-		if err := rows.Scan(&h.Provider, &success, &failure, &since, &h.LastError); err != nil {
+		if err := rows.Scan(&h.Provider, &success, &failure, &since, &h.LastError, &h.Failures); err != nil {
 			return nil, err
 		}
 		h.LastSuccessAt, h.LastFailureAt, h.FailingSince = db.AtOrNil(success), db.AtOrNil(failure), db.AtOrNil(since)
@@ -58,7 +58,7 @@ func readHealth(ctx context.Context, r db.Reader) (map[string]Health, error) {
 func writeSuccess(ctx context.Context, tx *db.Tx, slug string, asked time.Time) (newest bool, err error) {
 	n, err := tx.Exec(ctx, `
 		INSERT INTO catalog_provider (provider, asked_at, last_success_at, last_error) VALUES ($1, $2, $2, '')
-		ON CONFLICT (provider) DO UPDATE SET asked_at = excluded.asked_at, last_success_at = excluded.last_success_at, failing_since = NULL,
+		ON CONFLICT (provider) DO UPDATE SET asked_at = excluded.asked_at, last_success_at = excluded.last_success_at, failing_since = NULL, failures = 0,
 			last_failure_at = CASE WHEN catalog_provider.last_failure_at < excluded.asked_at THEN catalog_provider.last_failure_at END
 		WHERE catalog_provider.asked_at <= excluded.asked_at`, slug, db.Micros(asked))
 	return n == 1, err
@@ -69,9 +69,9 @@ func writeSuccess(ctx context.Context, tx *db.Tx, slug string, asked time.Time) 
 func writeFailure(ctx context.Context, tx *db.Tx, slug string, asked time.Time, problem string) (h Health, newest bool, err error) {
 	var success, since sql.NullInt64
 	err = tx.QueryRow(ctx, `
-		INSERT INTO catalog_provider (provider, asked_at, last_failure_at, failing_since, last_error) VALUES ($1, $2, $2, $2, $3)
+		INSERT INTO catalog_provider (provider, asked_at, last_failure_at, failing_since, last_error, failures) VALUES ($1, $2, $2, $2, $3, 1)
 		ON CONFLICT (provider) DO UPDATE SET asked_at = excluded.asked_at, last_failure_at = excluded.last_failure_at,
-			failing_since = COALESCE(catalog_provider.failing_since, excluded.failing_since), last_error = excluded.last_error
+			failing_since = COALESCE(catalog_provider.failing_since, excluded.failing_since), last_error = excluded.last_error, failures = catalog_provider.failures + 1
 		WHERE catalog_provider.asked_at <= excluded.asked_at
 		RETURNING last_success_at, failing_since`, slug, db.Micros(asked), problem).Scan(&success, &since)
 	if errors.Is(err, sql.ErrNoRows) {

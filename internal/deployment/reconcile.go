@@ -9,6 +9,7 @@ import (
 
 	"github.com/billetcloud/billet/internal/crashpoint"
 	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/meter"
@@ -185,7 +186,7 @@ func (s *Service) start(ctx context.Context, x row, m provider.Machine) (job.Out
 		x.Steps = end(x.Steps, false, "", now)
 		x.setMachine(m)
 		err := s.c.Meter.Start(ctx, tx, meter.Start{
-			Subject: x.ID, Account: x.Account, HourlyPrice: x.HourlyPrice, At: now, Description: x.hardware(), Labels: x.labels(),
+			Subject: x.ID, Account: x.Account, HourlyPrice: x.HourlyPrice, HourlyCost: x.costPrice, At: now, Description: x.hardware(), Labels: x.labels(),
 		})
 		crashpoint.Reach(crashpoint.RunningBeforeCommit)
 		tx.AfterCommit(func() { crashpoint.Reach(crashpoint.RunningAfterCommit) })
@@ -310,7 +311,7 @@ func (s *Service) interrupt(ctx context.Context, x row, reason string, unknown b
 			return err
 		}
 		if unknown {
-			if err := s.c.Findings.Raise(ctx, tx, x.Provider, lostMachine(*x)); err != nil {
+			if err := s.c.Findings.Raise(ctx, tx, x.Provider, finding.Lost(x.ID, x.machineID)); err != nil {
 				return err
 			}
 		}
@@ -370,6 +371,9 @@ func (s *Service) terminating(ctx context.Context, p provider.Provider, x row) (
 	crashpoint.Reach(crashpoint.TerminateBeforeConfirming)
 	err := s.change(ctx, &x, CauseConfirmedEnd, x.reason(), func(ctx context.Context, tx *db.Tx, x *row) error {
 		x.releasedAt = &tx.Now
+		if err := s.c.Meter.CostEnds(ctx, tx, x.ID, tx.Now); err != nil {
+			return err
+		}
 		return s.c.Volumes.DetachAll(ctx, tx, x.ID)
 	})
 	return job.Done(), err
@@ -385,7 +389,10 @@ func (s *Service) ended(ctx context.Context, p provider.Provider, x row) (job.Ou
 	}
 	return job.Done(), s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		x.releasedAt = &tx.Now
-		return guarded(setReleased(ctx, tx, x))
+		if err := guarded(setReleased(ctx, tx, x)); err != nil {
+			return err
+		}
+		return s.c.Meter.CostEnds(ctx, tx, x.ID, tx.Now)
 	})
 }
 

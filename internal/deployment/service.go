@@ -155,6 +155,17 @@ func (s *Service) CountByStatus(ctx context.Context, r db.Reader) (map[Status]in
 	return countByStatus(ctx, r)
 }
 
+// Presence is what a provider has of ours.
+type Presence struct {
+	// Deployments have not ended; Machines were made, and their end is not confirmed.
+	Deployments, Machines int64
+}
+
+// Presences returns what each provider that has anything of ours has. It is for the operator.
+func (s *Service) Presences(ctx context.Context, r db.Reader) (map[string]Presence, error) {
+	return presences(ctx, r)
+}
+
 // Filter narrows a list; zero fields do not.
 type Filter struct {
 	Statuses      []Status

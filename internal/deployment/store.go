@@ -328,6 +328,26 @@ func providersOf(ctx context.Context, r db.Reader, deployments []id.ID) (map[id.
 	return out, nil
 }
 
+func presences(ctx context.Context, r db.Reader) (map[string]Presence, error) {
+	rows, err := r.Query(ctx, `SELECT provider, CAST(SUM(CASE WHEN status IN ($1, $2, $3, $4, $5) THEN 1 ELSE 0 END) AS BIGINT),
+		CAST(SUM(CASE WHEN machine_id <> '' THEN 1 ELSE 0 END) AS BIGINT) FROM deployment WHERE released_at IS NULL GROUP BY provider`,
+		StatusPending, StatusDeploying, StatusRunning, StatusStopped, StatusTerminating)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	out := map[string]Presence{}
+	for rows.Next() {
+		var p string
+		var n Presence
+		if err := rows.Scan(&p, &n.Deployments, &n.Machines); err != nil {
+			return nil, err
+		}
+		out[p] = n
+	}
+	return out, rows.Err()
+}
+
 func countByStatus(ctx context.Context, r db.Reader) (map[Status]int64, error) {
 	rows, err := r.Query(ctx, `SELECT status, COUNT(*) FROM deployment GROUP BY status`)
 	if err != nil {

@@ -45,7 +45,16 @@ func (s *server) mayCall(c *call) error {
 		if err := s.sameSite(c.request); err != nil {
 			return err
 		}
+		if c.route.door == doorOperator {
+			if !c.person.Operator {
+				return lacksOperator(c.route.scope)
+			}
+			return nil
+		}
 		return c.roleAllows()
+	}
+	if c.route.door == doorOperator && !c.key.Allows(c.route.scope) {
+		return lacksOperator(c.route.scope)
 	}
 	if !c.key.Allows(c.route.scope) {
 		return &fault.Error{
@@ -68,6 +77,14 @@ func (s *server) still(ctx context.Context, c *call) error {
 		return fault.New(fault.SignInRequired, "The session has been turned to another account.")
 	}
 	return s.mayCall(again)
+}
+
+func lacksOperator(scope account.Scope) error {
+	return &fault.Error{
+		Code:    fault.InsufficientScope,
+		Message: "This call is the operator's. It takes a signed-in operator, or a key with the scope " + string(scope) + ", which only `billetd key create --scopes " + string(scope) + "` makes.",
+		Details: map[string]any{"requiredScope": scope},
+	}
 }
 
 // admitKey takes an API key, or else a signed-in person: the dashboard uses the same calls.

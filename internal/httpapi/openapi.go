@@ -15,6 +15,7 @@ import (
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/volume"
@@ -33,6 +34,7 @@ const (
 	tagWallet      = "Wallet"
 	tagEvents      = "Events"
 	tagAccount     = "Account"
+	tagOperator    = "Operator"
 	tagService     = "Service"
 )
 
@@ -82,6 +84,7 @@ func newDocument(version string) *huma.OpenAPI {
 			{Name: tagWallet, Description: "Money: balance, statement, usage."},
 			{Name: tagEvents, Description: "What happens to the account's things, as it happens."},
 			{Name: tagAccount, Description: "Signing in, people and their roles, API keys, and the record of who did what. For people in a browser."},
+			{Name: tagOperator, Description: "For who runs this cloud: findings, accounts, providers, jobs, margins. For a signed-in operator, or a key with an operator's scope."},
 			{Name: tagService, Description: "Whether the server lives and is ready."},
 		},
 	}
@@ -107,6 +110,12 @@ func schemaName(t reflect.Type, hint string) string {
 		return "AuditEntry"
 	case "deployment.KeyRef":
 		return "SSHKeyReference"
+	case "operator.Account":
+		return "OperatorAccount"
+	case "operator.Job":
+		return "FailingJob"
+	case "httpapi.source":
+		return "OperatorProvider"
 	case "httpapi.walletView":
 		return "Wallet"
 	}
@@ -119,7 +128,7 @@ func (s *server) add(o spec, in, out reflect.Type, isList bool, serve func(ctx c
 	if o.status == 0 {
 		o.status = http.StatusOK
 	}
-	if o.door == doorKey && o.scope == "" {
+	if (o.door == doorKey || o.door == doorOperator) && o.scope == "" {
 		panic("httpapi: " + o.method + " " + o.path + " needs a scope")
 	}
 	read := newInput(registry, in)
@@ -153,7 +162,7 @@ func (s *server) operation(rt *route) *huma.Operation {
 		Responses: map[string]*huma.Response{},
 	}
 	switch rt.door {
-	case doorKey:
+	case doorKey, doorOperator:
 		op.Security = []map[string][]string{{"bearer": {}}, {"apiKey": {}}, {"session": {}}}
 	case doorPerson:
 		op.Security = []map[string][]string{{"session": {}}}
@@ -257,6 +266,10 @@ func (rt *route) describe() string {
 	switch {
 	case rt.door == doorKey && rt.deploy:
 		line("Scope: `%s`. Counts as a deploy.", rt.scope)
+	case rt.door == doorOperator && rt.method == http.MethodGet:
+		line("For a signed-in operator, or a key with the scope `%s`, which only `billetd key create` gives. Counts as a read.", rt.scope)
+	case rt.door == doorOperator:
+		line("For a signed-in operator, or a key with the scope `%s`, which only `billetd key create` gives. Counts as a write.", rt.scope)
 	case rt.door == doorKey && rt.method == http.MethodGet:
 		line("Scope: `%s`. Counts as a read.", rt.scope)
 	case rt.door == doorKey:
@@ -276,7 +289,7 @@ func (rt *route) codes() []fault.Code {
 		fault.RateLimitExceeded, fault.Internal, fault.ServiceUnavailable,
 	}
 	switch rt.door {
-	case doorKey:
+	case doorKey, doorOperator:
 		all = append(all, fault.MissingAPIKey, fault.InvalidAPIKey, fault.ExpiredAPIKey, fault.RevokedAPIKey, fault.SignInRequired, fault.InsufficientScope, fault.NetworkNotAllowed)
 	case doorPerson:
 		all = append(all, fault.SignInRequired, fault.NetworkNotAllowed)
@@ -362,10 +375,12 @@ var words = map[reflect.Type][]any{
 	reflect.TypeFor[catalog.Status]():           {"up", "degraded", "down"},
 	reflect.TypeFor[wallet.Type]():              anys(wallet.Types),
 	reflect.TypeFor[wallet.GroupBy]():           {"day", "deployment", "gpuType", "provider"},
-	reflect.TypeFor[account.Scope]():            anys(account.Owner.Scopes()),
+	reflect.TypeFor[account.Scope]():            anys(append(account.Owner.Scopes(), account.OperatorScopes()...)),
 	reflect.TypeFor[account.Role]():             anys(account.Roles),
 	reflect.TypeFor[account.InvitationStatus](): anys(account.InvitationStatuses),
 	reflect.TypeFor[audit.Kind]():               anys(audit.Kinds),
+	reflect.TypeFor[finding.Kind]():             anys(finding.Kinds),
+	reflect.TypeFor[finding.State]():            anys(finding.States),
 }
 
 func texts[T ~string](list []T) []string {

@@ -22,10 +22,11 @@ type answer = idempotency.Answer
 type door int
 
 const (
-	doorKey    door = iota // an API key, or a signed-in person
-	doorPerson             // a signed-in person only
-	doorOpen               // anybody; limited by address
-	doorProbe              // anybody, often; limited by address
+	doorKey      door = iota // an API key, or a signed-in person
+	doorPerson               // a signed-in person only
+	doorOpen                 // anybody; limited by address
+	doorProbe                // anybody, often; limited by address
+	doorOperator             // an API key with an operator's scope, of whatever account, or a signed-in operator
 )
 
 // spec is what a route's author writes down. The OpenAPI document is made of it.

@@ -256,7 +256,7 @@ func TestEveryRouteNeedsItsScope(t *testing.T) {
 func (w *world) keyWith(who tenant, scopes ...account.Scope) tenant {
 	w.t.Helper()
 	w.tx(func(ctx context.Context, tx *db.Tx) (err error) {
-		who.key, who.secret, err = w.c.Accounts.CreateKey(ctx, tx, who.account, account.KeyRequest{Name: "k", Scopes: scopes})
+		who.key, who.secret, err = w.c.Accounts.CreateKey(ctx, tx, who.account, account.KeyRequest{Name: "k", Scopes: scopes, ByOperator: true})
 		return err
 	})
 	return who

@@ -16,10 +16,12 @@ import (
 	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/event"
 	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/idempotency"
 	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/oidc"
+	"github.com/billetcloud/billet/internal/operator"
 	"github.com/billetcloud/billet/internal/ratelimit"
 	"github.com/billetcloud/billet/internal/sshkey"
 	"github.com/billetcloud/billet/internal/volume"
@@ -32,6 +34,8 @@ import (
 const (
 	Base        = "/api/v1/inventory"
 	AccountBase = "/api/v1/account"
+	// OperatorBase is the operator's, who sees all accounts.
+	OperatorBase = "/api/v1/operator"
 )
 
 // requestTimeout is how long a call may take. Long polls have their own time on top.
@@ -57,6 +61,8 @@ type Config struct {
 	Volumes     *volume.Service
 	Deployments *deployment.Service
 	Events      *event.Log
+	Findings    *finding.Service
+	Operator    *operator.Desk
 	Idempotency *idempotency.Store
 
 	// Version is that of the server, for the document and the index.
@@ -93,7 +99,7 @@ func New(c Config) http.Handler { return newServer(c) }
 func newServer(c Config) *server {
 	if c.DB == nil || c.IDs == nil || c.Clock == nil || c.Real == nil || c.Log == nil || c.Registry == nil || c.Limiter == nil ||
 		c.Accounts == nil || c.Audit == nil || c.Catalog == nil || c.SSHKeys == nil || c.Wallet == nil || c.Meter == nil || c.Volumes == nil ||
-		c.Deployments == nil || c.Events == nil || c.Idempotency == nil || c.Version == "" {
+		c.Deployments == nil || c.Events == nil || c.Findings == nil || c.Operator == nil || c.Idempotency == nil || c.Version == "" {
 		panic("httpapi: New needs every field of its Config")
 	}
 	s := routed(c)
@@ -128,6 +134,8 @@ func routed(c Config) *server {
 	s.addAudit()
 	s.addEvents()
 	s.addTerminal()
+	s.addFindings()
+	s.addOperator()
 	s.addService()
 	return s
 }

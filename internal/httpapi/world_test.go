@@ -32,6 +32,7 @@ import (
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/operator"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/ratelimit"
 	"github.com/billetcloud/billet/internal/secret"
@@ -120,10 +121,12 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 		DB: d, IDs: ids, Clock: c, Log: log, Catalog: offers, SSHKeys: keys, Volumes: volumes, Wallet: ledger, Meter: meters, Events: events,
 		Findings: findings, Jobs: jobs, Providers: providers, Probe: func(context.Context, string) error { return nil },
 	})
+	accounts := account.New(account.Config{DB: d, IDs: ids, Rand: rand.Reader, Clock: c, Real: w.time.Now, Secrets: secrets})
 	w.c = Config{
 		DB: d, IDs: ids, Clock: c, Real: w.time.Now, Log: log, Registry: prometheus.NewRegistry(), Limiter: ratelimit.NewMemory(w.time.Now),
-		Accounts: account.New(account.Config{DB: d, IDs: ids, Rand: rand.Reader, Clock: c, Real: w.time.Now, Secrets: secrets}), Audit: audit.New(ids), Catalog: offers, SSHKeys: keys, Wallet: ledger,
-		Meter: meters, Volumes: volumes, Deployments: deployments, Events: events, Idempotency: idempotency.New(idempotency.Config{DB: d, Clock: c}), Version: "test",
+		Accounts: accounts, Audit: audit.New(ids), Catalog: offers, SSHKeys: keys, Wallet: ledger,
+		Meter: meters, Volumes: volumes, Deployments: deployments, Events: events, Findings: findings,
+		Operator: operator.New(operator.Config{IDs: ids, Accounts: accounts, Wallet: ledger, Jobs: jobs}), Idempotency: idempotency.New(idempotency.Config{DB: d, Clock: c}), Version: "test",
 	}
 	w.s = newServer(w.c)
 	if _, err := offers.Sync(t.Context(), "provider/voltage-park"); err != nil {

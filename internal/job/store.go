@@ -138,24 +138,31 @@ type Failing struct {
 	Subject   id.ID
 	Failures  int64
 	LastError string
+	NextAt    time.Time
 }
 
-// ListFailing returns the jobs whose last run failed, most failures first, at most 100.
-func ListFailing(ctx context.Context, r db.Reader) ([]Failing, error) {
-	rows, err := r.Query(ctx, `SELECT kind, subject, failures, last_error FROM job WHERE failures > 0 ORDER BY failures DESC, id LIMIT 100`)
+// ListFailing returns a page of the jobs whose last run failed, most failures first, and how many there are.
+func ListFailing(ctx context.Context, r db.Reader, p db.Page) ([]Failing, int, error) {
+	total := 0
+	if err := r.QueryRow(ctx, `SELECT COUNT(*) FROM job WHERE failures > 0`).Scan(&total); err != nil {
+		return nil, 0, err
+	}
+	rows, err := r.Query(ctx, `SELECT kind, subject, failures, last_error, run_at FROM job WHERE failures > 0 ORDER BY failures DESC, id LIMIT $1 OFFSET $2`, p.Limit, p.Offset())
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	defer func() { _ = rows.Close() }()
 	out := []Failing{}
 	for rows.Next() {
 		var f Failing
-		if err := rows.Scan(&f.Kind, &f.Subject, &f.Failures, &f.LastError); err != nil {
-			return nil, err
+		var at int64
+		if err := rows.Scan(&f.Kind, &f.Subject, &f.Failures, &f.LastError, &at); err != nil {
+			return nil, 0, err
 		}
+		f.NextAt = db.At(at)
 		out = append(out, f)
 	}
-	return out, rows.Err()
+	return out, total, rows.Err()
 }
 
 // CountFailing returns how many jobs of each kind failed when they last ran.

@@ -50,6 +50,8 @@ type Start struct {
 	Subject, Account id.ID
 	// HourlyPrice is at least zero.
 	HourlyPrice money.Micros
+	// HourlyCost is what the provider asks for an hour, at least zero. No tenant sees it. It costs that from At until CostEnds.
+	HourlyCost money.Micros
 	// At is when hour 0 begins, cut to the second. It may have passed.
 	At time.Time
 	// Description says what an hour is of, on each line of the bill: "8 × NVIDIA B200".
@@ -61,7 +63,7 @@ type Start struct {
 // Start charges hour 0, capturing the subject's hold, and has the further hours charged as they begin. A
 // repetition, also after the stop, changes nothing.
 func (m *Meter) Start(ctx context.Context, tx *db.Tx, s Start) error {
-	if s.Account == "" || words[s.Subject.Kind()] == "" || s.HourlyPrice < 0 || s.HourlyPrice > wallet.MaxAmount {
+	if s.Account == "" || words[s.Subject.Kind()] == "" || s.HourlyPrice < 0 || s.HourlyPrice > wallet.MaxAmount || s.HourlyCost < 0 || s.HourlyCost > wallet.MaxAmount {
 		return fmt.Errorf("meter: cannot charge %q %s an hour for %q", s.Account, s.HourlyPrice, s.Subject)
 	}
 	r := reading{
@@ -69,6 +71,9 @@ func (m *Meter) Start(ctx context.Context, tx *db.Tx, s Start) error {
 		hourlyPrice: s.HourlyPrice, startedAt: s.At.UTC().Truncate(time.Second),
 	}
 	if made, err := insert(ctx, tx, r); err != nil || !made {
+		return err
+	}
+	if err := insertCost(ctx, tx, r, s.HourlyCost); err != nil {
 		return err
 	}
 	if err := m.bookUpTo(ctx, tx, &r, 1); err != nil {

@@ -42,7 +42,7 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, req Crea
 	now := tx.Now.Truncate(time.Second)
 	r := record{
 		id: s.c.IDs.New(id.Volume), account: account, name: req.Name, sizeGB: req.SizeGB, wantedGB: req.SizeGB, provider: req.Provider, region: req.Region,
-		perGBHour: price.PerGBHour, status: StatusCreating, createdAt: now, since: tx.Now,
+		perGBHour: price.PerGBHour, costPerGB: price.CostPrice, status: StatusCreating, createdAt: now, since: tx.Now,
 	}
 	if made, err := insert(ctx, tx, r); err != nil {
 		return Volume{}, err

@@ -107,7 +107,7 @@ func (s *Service) create(ctx context.Context, k keeper, r record) (job.Outcome, 
 				return err
 			}
 			return s.c.Meter.Start(ctx, tx, meter.Start{
-				Subject: r.id, Account: r.account, HourlyPrice: r.hourly(), At: now, Description: describe(r.sizeGB), Labels: r.labels(),
+				Subject: r.id, Account: r.account, HourlyPrice: r.hourly(), HourlyCost: r.hourlyCost(), At: now, Description: describe(r.sizeGB), Labels: r.labels(),
 			})
 		})
 	case s.c.Clock.Now().Sub(r.createdAt) >= createLimit:
@@ -226,6 +226,9 @@ func (s *Service) detach(ctx context.Context, k keeper, r record) (job.Outcome, 
 			if _, err := s.c.Meter.Stop(ctx, tx, r.id, tx.Now, meter.CurrentHour); err != nil {
 				return err
 			}
+			if err := s.c.Meter.CostEnds(ctx, tx, r.id, tx.Now); err != nil {
+				return err
+			}
 			r.deployment, r.mountPath, r.wantedGB = "", "", r.sizeGB
 			return s.move(ctx, tx, r, StatusFailed, "The provider does not know this volume any more.")
 		})
@@ -245,6 +248,9 @@ func (s *Service) delete(ctx context.Context, k keeper, r record) (job.Outcome, 
 		if now.Sub(r.createdAt) < createLimit+cleanFor { // a create may be under way still, perhaps a worker's that lost the job long ago
 			until := tx.Now.Add(cleanFor)
 			r.cleanUntil = &until
+		}
+		if err := s.c.Meter.CostEnds(ctx, tx, r.id, tx.Now); err != nil {
+			return err
 		}
 		return s.move(ctx, tx, r, StatusDeleted, r.reason)
 	})
@@ -305,6 +311,9 @@ func (s *Service) grow(ctx context.Context, k keeper, r record) (job.Outcome, er
 				return err
 			}
 			if err := s.reprice(ctx, tx, *r); err != nil {
+				return err
+			}
+			if err := s.c.Meter.CostChanges(ctx, tx, r.id, r.hourlyCost()); err != nil {
 				return err
 			}
 			return s.tell(ctx, tx, *r, "grown")

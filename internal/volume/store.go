@@ -11,14 +11,14 @@ import (
 )
 
 const columns = `id, account_id, name, size_gb, wanted_size_gb, provider, region, per_gb_hour, status, reason, deployment_id, mount_path,
-	created_at, status_since, available_at, deleted_at, clean_until, changes`
+	created_at, status_since, available_at, deleted_at, clean_until, cost_per_gb_hour, changes`
 
 func scan(row db.Row) (record, error) {
 	var r record
 	var created, since int64
 	var available, deleted, clean sql.NullInt64
 	err := row.Scan(&r.id, &r.account, &r.name, &r.sizeGB, &r.wantedGB, &r.provider, &r.region, &r.perGBHour, &r.status, &r.reason, &r.deployment, &r.mountPath,
-		&created, &since, &available, &deleted, &clean, &r.changes)
+		&created, &since, &available, &deleted, &clean, &r.costPerGB, &r.changes)
 	r.createdAt, r.since = db.At(created), db.At(since)
 	r.availableAt, r.deleted, r.cleanUntil = db.AtOrNil(available), db.AtOrNil(deleted), db.AtOrNil(clean)
 	return r, err
@@ -26,10 +26,10 @@ func scan(row db.Row) (record, error) {
 
 // insert tells false, and does nothing, where the account has a volume of that name.
 func insert(ctx context.Context, tx *db.Tx, r record) (bool, error) {
-	n, err := tx.Exec(ctx, `INSERT INTO volume (`+columns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 0)
+	n, err := tx.Exec(ctx, `INSERT INTO volume (`+columns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, 0)
 		ON CONFLICT DO NOTHING`,
 		r.id, r.account, r.name, r.sizeGB, r.wantedGB, r.provider, r.region, r.perGBHour, r.status, r.reason, r.deployment, r.mountPath,
-		db.Micros(r.createdAt), db.Micros(r.since), db.MicrosOrNull(r.availableAt), db.MicrosOrNull(r.deleted), db.MicrosOrNull(r.cleanUntil))
+		db.Micros(r.createdAt), db.Micros(r.since), db.MicrosOrNull(r.availableAt), db.MicrosOrNull(r.deleted), db.MicrosOrNull(r.cleanUntil), r.costPerGB)
 	if err != nil {
 		return false, fmt.Errorf("insert volume: %w", err)
 	}

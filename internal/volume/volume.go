@@ -101,6 +101,7 @@ type record struct {
 	sizeGB, wantedGB     int64
 	provider, region     string
 	perGBHour            money.Micros
+	costPerGB            money.Micros // what the provider asks for a GB and hour
 	status               Status
 	reason               string
 	deployment           id.ID // or ""
@@ -112,6 +113,8 @@ type record struct {
 }
 
 func (r *record) hourly() money.Micros { return r.perGBHour.Times(r.sizeGB) }
+
+func (r *record) hourlyCost() money.Micros { return r.costPerGB.Times(r.sizeGB) }
 
 func (r *record) labels() wallet.Labels {
 	return wallet.Labels{Provider: r.provider, Region: r.region, Name: r.name}

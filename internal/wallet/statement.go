@@ -3,6 +3,7 @@ package wallet
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/billetcloud/billet/internal/db"
@@ -98,6 +99,7 @@ const (
 	ByDeployment GroupBy = "deployment" // or volume: whatever was billed
 	ByGPUType    GroupBy = "gpuType"
 	ByProvider   GroupBy = "provider"
+	ByAccount    GroupBy = "account" // for the operator alone
 )
 
 // Usage is what an account's hours have cost, net of refunds.
@@ -136,6 +138,33 @@ func (l *Ledger) Usage(ctx context.Context, r db.Reader, account id.ID, from, to
 		u.Total += g.Cost
 	}
 	return u, nil
+}
+
+// Revenue returns, by key, what the hours of all accounts that began at or after from and before to have earned, net of their
+// refunds whenever these were made. It is for the operator.
+func (l *Ledger) Revenue(ctx context.Context, r db.Reader, from, to time.Time, by GroupBy) (map[string]money.Micros, error) {
+	key, known := revenueKeys[by]
+	if !known {
+		return nil, fmt.Errorf("wallet: revenue cannot be grouped by %q", by)
+	}
+	return selectRevenue(ctx, r, from, to, by, key)
+}
+
+// Day is the day, "2028-02-29", that the text counts from 1970 in UTC.
+func Day(count string) string {
+	n, err := strconv.ParseInt(count, 10, 64)
+	if err != nil {
+		panic("wallet: " + count + " counts no days")
+	}
+	return time.Unix(n*86400, 0).UTC().Format(time.DateOnly)
+}
+
+// GetAll returns the wallets of the accounts, with one query. It is for the operator.
+func (l *Ledger) GetAll(ctx context.Context, r db.Reader, accounts []id.ID) (map[id.ID]Wallet, error) {
+	if len(accounts) == 0 {
+		return map[id.ID]Wallet{}, nil
+	}
+	return selectWallets(ctx, r, accounts)
 }
 
 // Audit checks the books against one another, all of them at one instant, and returns what disagrees,

@@ -9,6 +9,7 @@ import (
 
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/money"
 )
 
 // where turns the filter into a condition on wallet_transaction and its arguments.
@@ -132,6 +133,49 @@ func selectUsage(ctx context.Context, r db.Reader, account id.ID, from, to time.
 		groups = append(groups, g)
 	}
 	return groups, rows.Err()
+}
+
+var revenueKeys = map[GroupBy]string{
+	ByDay: "CAST(from_at / 86400000000 AS TEXT)", ByGPUType: "gpu_type", ByProvider: "provider", ByAccount: "account_id",
+}
+
+func selectRevenue(ctx context.Context, r db.Reader, from, to time.Time, by GroupBy, key string) (map[string]money.Micros, error) {
+	rows, err := r.Query(ctx, `SELECT `+key+` AS k, CAST(SUM(amount - refunded) AS BIGINT) FROM wallet_charge WHERE from_at >= $1 AND from_at < $2 GROUP BY `+key,
+		db.Micros(from), db.Micros(to))
+	if err != nil {
+		return nil, fmt.Errorf("sum revenue: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	out := map[string]money.Micros{}
+	for rows.Next() {
+		var k string
+		var earned money.Micros
+		if err := rows.Scan(&k, &earned); err != nil {
+			return nil, err
+		}
+		if by == ByDay {
+			k = Day(k)
+		}
+		out[k] = earned
+	}
+	return out, rows.Err()
+}
+
+func selectWallets(ctx context.Context, r db.Reader, accounts []id.ID) (map[id.ID]Wallet, error) {
+	rows, err := r.Query(ctx, `SELECT `+walletColumns+` FROM wallet WHERE account_id IN `+db.In(1, len(accounts)), anySlice(accounts)...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	out := map[id.ID]Wallet{}
+	for rows.Next() {
+		account, s, err := scanWallet(rows)
+		if err != nil {
+			return nil, err
+		}
+		out[account] = s.wallet(account)
+	}
+	return out, rows.Err()
 }
 
 // audits are queries that each find what breaks one invariant.

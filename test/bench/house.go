@@ -28,6 +28,7 @@ import (
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/operator"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/sim"
 	"github.com/billetcloud/billet/internal/ratelimit"
@@ -92,7 +93,8 @@ func build(m *market, d *db.DB, log *slog.Logger) *house {
 	h.handler = httpapi.New(httpapi.Config{
 		DB: d, IDs: h.ids, Clock: m.clock, Real: time.Now, Log: log, Registry: prometheus.NewRegistry(), Limiter: ratelimit.NewMemory(time.Now),
 		Accounts: h.accounts, Audit: audit.New(h.ids), Catalog: h.catalog, SSHKeys: keys, Wallet: h.wallet, Meter: h.meter, Volumes: volumes, Deployments: h.deployments,
-		Events: events, Idempotency: idempotency.New(idempotency.Config{DB: d, Clock: m.clock}), Version: "bench",
+		Events: events, Findings: findings, Operator: operator.New(operator.Config{IDs: h.ids, Accounts: h.accounts, Wallet: h.wallet, Jobs: jobs}),
+		Idempotency: idempotency.New(idempotency.Config{DB: d, Clock: m.clock}), Version: "bench",
 	})
 	return h
 }

@@ -134,16 +134,16 @@ func TestEndsRefusedForADayCostTheTenantNothing(t *testing.T) {
 	})
 }
 
-func TestGhostsAreShownAndLeftAlone(t *testing.T) {
+func TestGhostsAreShownAndGoWithTheirFault(t *testing.T) {
 	billetd.Engines(t, func(t *testing.T, args ...string) {
-		s := billetd.Start(t, append(args, "--sim")...)
+		s := billetd.Start(t, append(args, "--sim", "--unowned-machines", "report")...)
 		addFault(t, s, "ghost", "--provider", "northgrid")
 		addFault(t, s, "ghost", "--provider", "basalt", "--value", "dep_somebodyelses")
 		for range 2 {
 			if got := strings.Join(upstream(t, s), " "); got != "dep_somebodyelses " {
 				t.Errorf("upstream %q", got)
 			}
-			s.Advance("1h") // the watch sees them and ends what is ours alone
+			s.Advance("1h") // the watch sees them, and ends nothing
 		}
 		if out := s.Run("sim", "status"); !strings.Contains(out, "northgrid") {
 			t.Errorf("sim status:\n%s", out)

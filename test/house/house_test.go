@@ -27,8 +27,9 @@ var may = []struct {
 	below []string
 }{
 	{"app", []string{"*"}}, // the one room that knows every implementation
-	{"httpapi", []string{"deployment", "volume", "finding", "catalog", "meter", "wallet", "sshkey", "account", "audit", "oidc", "event", "idempotency", "ratelimit", "provider", "db"}},
 	{"dashboard", nil},
+	{"httpapi", []string{"operator", "deployment", "volume", "finding", "catalog", "meter", "wallet", "sshkey", "account", "audit", "oidc", "event", "idempotency", "ratelimit", "provider", "db"}},
+	{"operator", []string{"meter", "wallet", "account", "job", "db"}},
 	{"arrears", []string{"deployment", "volume", "wallet", "event", "job", "db"}},
 	{"deployment", []string{"volume", "finding", "catalog", "meter", "wallet", "sshkey", "provider", "event", "job", "db"}},
 	{"volume", []string{"finding", "catalog", "meter", "wallet", "provider", "event", "job", "db"}},

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/billetcloud/billet/internal/app"
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/finding"
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/spf13/cobra"
+)
+
+func findings() *cobra.Command {
+	cmd := &cobra.Command{Use: "finding", Short: "See what providers have and nobody owns, and decide about it"}
+	var f finding.Filter
+	var p db.Page
+	var state, kind string
+	cmd.AddCommand(verb("list", "List the findings, newest first", func(cmd *cobra.Command) {
+		cmd.Flags().StringVar(&state, "state", "open", `open, ended, dismissed or settled; "" for all`)
+		cmd.Flags().StringVar(&kind, "kind", "", "one kind, such as unowned_machine; all without it")
+		cmd.Flags().StringVar(&f.Provider, "provider", "", "the provider's slug; all of them without it")
+		page(cmd, &p)
+	}, func(cmd *cobra.Command, o *app.Operator, out *output) error {
+		f.State, f.Kind = finding.State(state), finding.Kind(kind)
+		if err := checkPage(p); err != nil {
+			return err
+		}
+		if f.State != "" && !slices.Contains(finding.States, f.State) || f.Kind != "" && !slices.Contains(finding.Kinds, f.Kind) {
+			return fmt.Errorf("--state is one of %v, and --kind one of %v", finding.States, finding.Kinds)
+		}
+		all, _, err := o.Findings.List(cmd.Context(), o.DB, f, p)
+		if err != nil {
+			return err
+		}
+		return printFindings(cmd, out, all, all)
+	}))
+	var one, note string
+	decide := func(cmd *cobra.Command, o *app.Operator, out *output, how func(ctx context.Context, tx *db.Tx) (finding.Finding, error)) error {
+		var f finding.Finding
+		err := o.DB.InTx(cmd.Context(), func(ctx context.Context, tx *db.Tx) (err error) {
+			f, err = how(ctx, tx)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		return printFindings(cmd, out, f, []finding.Finding{f})
+	}
+	cmd.AddCommand(verb("end", "Have a machine or volume ended; the server asks the provider until it is gone", func(cmd *cobra.Command) {
+		cmd.Flags().StringVar(&one, "finding", "", "the finding's id")
+		must(cmd, "finding")
+	}, func(cmd *cobra.Command, o *app.Operator, out *output) error {
+		return decide(cmd, o, out, func(ctx context.Context, tx *db.Tx) (finding.Finding, error) {
+			return o.Findings.End(ctx, tx, id.ID(one))
+		})
+	}))
+	cmd.AddCommand(verb("dismiss", "Say that it is all right; it is not raised again while it is there", func(cmd *cobra.Command) {
+		cmd.Flags().StringVar(&one, "finding", "", "the finding's id")
+		cmd.Flags().StringVar(&note, "note", "", "why it is all right")
+		must(cmd, "finding")
+	}, func(cmd *cobra.Command, o *app.Operator, out *output) error {
+		return decide(cmd, o, out, func(ctx context.Context, tx *db.Tx) (finding.Finding, error) {
+			return o.Findings.Dismiss(ctx, tx, id.ID(one), note)
+		})
+	}))
+	return cmd
+}
+
+func printFindings(cmd *cobra.Command, out *output, v any, all []finding.Finding) error {
+	var rows [][]any
+	for _, f := range all {
+		after := when(f.EndAfter, "an operator decides")
+		switch {
+		case f.ClosedAt != nil:
+			after = "gone"
+		case f.EndingSince != nil:
+			after = "being ended"
+		case !f.Endable:
+			after = "not by Billet"
+		}
+		rows = append(rows, []any{f.ID, f.Kind, f.Provider, text(f.Reference), text(f.UpstreamID), f.State, f.FirstSeenAt.Format(time.RFC3339), after})
+	}
+	return out.print(cmd.OutOrStdout(), v, []any{"FINDING", "KIND", "PROVIDER", "REFERENCE", "UPSTREAM ID", "STATE", "FIRST SEEN", "ENDS"}, rows)
+}
+
+func text(s *string) string {
+	if s == nil {
+		return "-"
+	}
+	return *s
+}
