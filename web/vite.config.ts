@@ -3,7 +3,7 @@ import { defineConfig } from 'vite';
 
 // The server that answers /api while developing; the built dashboard is served by billetd itself.
 const server = process.env.BILLET_URL ?? 'http://127.0.0.1:8080';
-const proxy = { '/api': { target: server, ws: true }, '/openapi.json': server, '/docs': server };
+const proxy = { '/api': { target: server, ws: true }, '/openapi.json': server, '/docs': server, '/ssh': server };
 
 export default defineConfig({
   plugins: [react()],

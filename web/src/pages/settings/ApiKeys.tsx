@@ -74,7 +74,7 @@ export default function ApiKeys() {
                 <tr key={k.id}>
                   <td>
                     <span className="strong">{k.name}</span>
-                    <span className="cell-sub mono">{k.prefix}…</span>
+                    <span className="cell-sub mono">{k.prefix}</span>
                   </td>
                   <td>
                     <span title={k.scopes.join('\n')}>{presetOf(k.scopes)}</span>

@@ -1,4 +1,4 @@
-import { Button, Select } from '@mantine/core';
+import { ActionIcon, Button, Menu, Select } from '@mantine/core';
 import { useState } from 'react';
 import {
   type Member,
@@ -9,6 +9,7 @@ import {
   useRevokeInvitation,
 } from '../../api/people';
 import { type Role, useCan, useMe } from '../../api/session';
+import { MoreIcon } from '../../app/icons';
 import { Confirm } from '../../parts/Confirm';
 import { ErrorBox } from '../../parts/ErrorBox';
 import { PageHead } from '../../parts/PageHead';
@@ -103,15 +104,18 @@ export default function People() {
                   <td className="wide">{m.totp ? <Chip tone="good">on</Chip> : <span className="dim">off</span>}</td>
                   <td data-end>
                     {(mayChange(m) || m.id === me?.person.id) && write && (
-                      <Button
-                        size="compact-sm"
-                        variant="subtle"
-                        color="gray"
-                        onClick={() => setRemoving(m)}
-                        aria-label={`Remove ${m.email}`}
-                      >
-                        Remove
-                      </Button>
+                      <Menu position="bottom-end">
+                        <Menu.Target>
+                          <ActionIcon variant="subtle" color="gray" aria-label={`Actions for ${m.email}`}>
+                            <MoreIcon />
+                          </ActionIcon>
+                        </Menu.Target>
+                        <Menu.Dropdown>
+                          <Menu.Item color="red" onClick={() => setRemoving(m)}>
+                            {m.id === me?.person.id ? 'Leave this account' : 'Remove from this account'}
+                          </Menu.Item>
+                        </Menu.Dropdown>
+                      </Menu>
                     )}
                   </td>
                 </tr>

@@ -4,6 +4,7 @@ import { encode } from 'uqr';
 import { useConfirmTotp, useRemoveTotp, useStartTotp } from '../../api/people';
 import { Confirm } from '../../parts/Confirm';
 import { CodeBlock, CopyField } from '../../parts/Copy';
+import { download } from '../../parts/download';
 import { ErrorBox } from '../../parts/ErrorBox';
 import { Chip } from '../../parts/Status';
 
@@ -35,10 +36,14 @@ export function Totp({ on, email }: { on: boolean; email: string }) {
             <CodeBlock value={codes.join('\n')} label="recovery codes" />
             <Group>
               <Button
-                component="a"
                 variant="default"
-                href={`data:text/plain;charset=utf-8,${encodeURIComponent(`Recovery codes of ${email} at ${location.host}\n\n${codes.join('\n')}\n`)}`}
-                download="billet-recovery-codes.txt"
+                onClick={() =>
+                  download('billet-recovery-codes.txt', `Recovery codes of ${email} at ${location.host}
+
+${codes.join('
+')}
+`)
+                }
               >
                 Download
               </Button>
