@@ -38,11 +38,10 @@ export function Totp({ on, email }: { on: boolean; email: string }) {
               <Button
                 variant="default"
                 onClick={() =>
-                  download('billet-recovery-codes.txt', `Recovery codes of ${email} at ${location.host}
-
-${codes.join('
-')}
-`)
+                  download(
+                    'billet-recovery-codes.txt',
+                    `Recovery codes of ${email} at ${location.host}\n\n${codes.join('\n')}\n`,
+                  )
                 }
               >
                 Download
