@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"net"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/billetcloud/billet/internal/catalog"
@@ -423,19 +421,6 @@ func (s *Service) Wait(ctx context.Context, account, deployment id.ID, want Stat
 			return d, nil
 		}
 	}
-}
-
-// SSHAddress returns host:port where the machine of a running deployment answers. It answers NOT_FOUND, or CONFLICT where the
-// deployment does not run.
-func (s *Service) SSHAddress(ctx context.Context, r db.Reader, account, deployment id.ID) (string, error) {
-	x, err := s.get(ctx, r, account, deployment)
-	if err == nil && (x.Status != StatusRunning || x.address == "") {
-		err = fault.New(fault.Conflict, "This deployment is %s; its machine can be reached while it is running.", x.Status)
-	}
-	if err != nil {
-		return "", err
-	}
-	return net.JoinHostPort(x.address, strconv.Itoa(x.sshPort)), nil
 }
 
 // tell appends an event of the deployment; every event says the status.
