@@ -21,7 +21,6 @@ import (
 	"github.com/billetcloud/billet/internal/dashboard"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/deployment"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/httpapi"
 	"github.com/billetcloud/billet/internal/idempotency"
@@ -397,5 +396,3 @@ func reachable(a net.Addr) string {
 	}
 	return net.JoinHostPort("127.0.0.1", fmt.Sprint(t.Port))
 }
-
-func isConflict(err error) bool { return err != nil && fault.CodeOf(err) == fault.Conflict }

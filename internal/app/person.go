@@ -11,7 +11,7 @@ import (
 
 // done writes into an account's audit what the operator did at the shell.
 func (o *Operator) done(ctx context.Context, tx *db.Tx, of id.ID, action string, subject id.ID) error {
-	return o.Audit.Append(ctx, tx, audit.Entry{Account: of, Actor: audit.Actor{Kind: audit.Operator}, Action: action, Subject: subject})
+	return o.Audit.Append(ctx, tx, audit.Entry{Account: of, Actor: audit.Actor{Kind: audit.Operator, Name: "operator"}, Action: action, Subject: subject})
 }
 
 // CreatePerson makes a person with that role in an account.

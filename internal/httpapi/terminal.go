@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
@@ -75,6 +76,9 @@ func (s *server) terminal(ctx context.Context, w http.ResponseWriter, c *call) (
 		return answer{}, notReady("The machine’s SSH does not answer at the moment; try again in a little while.", err)
 	}
 	defer func() { _ = machine.Close() }()
+	if err := s.recorded(ctx, c, in.ID, func(context.Context, *db.Tx) error { return nil }); err != nil { // a read in form only
+		return answer{}, err
+	}
 	ws, err := websocket.Accept(w, c.request, &websocket.AcceptOptions{InsecureSkipVerify: true}) // where it comes from was looked at above
 	if err != nil {
 		return answer{}, err

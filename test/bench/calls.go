@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/httpapi"
 	"github.com/billetcloud/billet/internal/id"
@@ -214,7 +215,7 @@ func (b *bench) beside(ctx context.Context, what string, who tenant, bareAim, st
 		return err
 	}
 	defer hangUpBare()
-	steps, err := b.recorded(ctx, requests[0], requests[0], "200")
+	steps, err := b.recorded(ctx, requests[0], func() []byte { return requests[0] }, "200")
 	if err != nil {
 		return err
 	}
@@ -284,8 +285,9 @@ func (b *bench) bare(targets []string, requests [][]byte) (address string, stop 
 	}))
 }
 
-// recorded returns what a call asks of the database right after another with the same key.
-func (b *bench) recorded(ctx context.Context, before, r []byte, status string) (steps []step, err error) {
+// recorded returns what a call asks of the database right after another with the same key: so soon that the key need not be
+// read again, which would make the statements dearer than those of nearly all calls that are measured.
+func (b *bench) recorded(ctx context.Context, before []byte, r func() []byte, status string) (steps []step, err error) {
 	d, heard, err := b.s.listen("calls", b.m.clock)
 	if err != nil {
 		return nil, err
@@ -305,14 +307,20 @@ func (b *bench) recorded(ctx context.Context, before, r []byte, status string) (
 		return nil, err
 	}
 	defer func() { _ = c.conn.Close() }()
-	if _, err := c.call(before, "200", false); err != nil { // now it has in memory what a busy server has
-		return nil, err
+	for range 50 {
+		start := time.Now()
+		if _, err := c.call(before, "200", false); err != nil { // now it has in memory what a busy server has
+			return nil, err
+		}
+		heard.take()
+		if _, err := c.call(r(), status, false); err != nil {
+			return nil, err
+		}
+		if steps = heard.take(); time.Since(start) < account.KeyFresh {
+			return steps, nil
+		}
 	}
-	heard.take()
-	if _, err := c.call(r, status, false); err != nil {
-		return nil, err
-	}
-	return heard.take(), nil
+	return nil, errors.New("the machine is too busy to say what a call asks of the database")
 }
 
 // count says how much was asked of the database.
@@ -347,7 +355,7 @@ func (b *bench) deploy(ctx context.Context, who []tenant) error {
 		for _, t := range who {
 			r := request("POST", httpapi.Base+"/deployments", t.secret, body, headers...)
 			fresh := func() []byte { return bytes.Replace(r, []byte(mark), []byte(b.h.ids.New("bench")), 1) }
-			steps, err := b.recorded(ctx, request("GET", httpapi.Base+"/wallet", t.secret, ""), fresh(), "201")
+			steps, err := b.recorded(ctx, request("GET", httpapi.Base+"/wallet", t.secret, ""), fresh, "201")
 			if err != nil {
 				return err
 			}

@@ -169,7 +169,7 @@ func (f *fuzzer) checkStatus(r *request, a reply, served *operation, methods []s
 
 // inner are signs of how the server is made, which nobody may be shown. What a client sent has none of them.
 var inner = regexp.MustCompile(`(?i:\bsql(ite|state)?\b|\bpgx?\b|postgres|\b(select|insert|update|delete)\b.*\b(from|into|set|where)\b|constraint|goroutine|runtime error|nil pointer|panic|unmarshal)|` +
-	`/root|/home/|/tmp/|/usr/|\w\.go\b|interface \{\}|map\[|\bstruct\b|0x[0-9a-f]{6}|%!|\b(http|json|url|time|strconv|fmt|db|tx|yaml|mime|netip|reflect|context)\.[A-Za-z]|\b(json|yaml|sql|strconv): |internal/|\bEOF\b|<nil>`)
+	`/root|/home/|/tmp/|/usr/|\w\.go\b|interface \{\}|map\[|\bstruct\b|0x[0-9a-f]{6}|%!\w?\(|\b(http|json|url|time|strconv|fmt|db|tx|yaml|mime|netip|reflect|context)\.[A-Za-z]|\b(json|yaml|sql|strconv): |internal/|\bEOF\b|<nil>`)
 
 func (f *fuzzer) checkBody(r *request, a reply, served *operation) {
 	if r.method == http.MethodHead {
@@ -227,7 +227,7 @@ func (f *fuzzer) checkError(r *request, a reply, served *operation, code, messag
 	if message == "" || !strings.HasSuffix(strings.TrimRight(message, "`)"), ".") && !strings.ContainsAny(message[len(message)-1:], "?*…") && !strings.Contains(message, "ssh-keygen") {
 		f.wrong(r, a, "its message is no sentence")
 	}
-	if found := inner.FindString(strings.ReplaceAll(string(a.body), "DROP TABLE", "")); found != "" {
+	if found := inner.FindString(string(a.body)); found != "" && !bytes.Contains(r.bytes(), []byte(found)) {
 		f.wrong(r, a, "it shows something of the server's inside: %q", found)
 	}
 	if r.who.key != "" && bytes.Contains(a.body, []byte(r.who.key)) || r.who.cookie != "" && bytes.Contains(a.body, []byte(r.who.cookie)) {

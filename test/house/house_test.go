@@ -265,7 +265,7 @@ func TestTheHallStaysSmall(t *testing.T) {
 	}
 }
 
-var promised = regexp.MustCompile("`([a-z0-9/]+)` (Test\\w+)")
+var promised = regexp.MustCompile("`([a-z0-9/]+)` ((?:Test|Fuzz)\\w+)")
 
 // A promise whose test was renamed or taken away is proved by nothing.
 func TestEveryPromiseHasItsTest(t *testing.T) {

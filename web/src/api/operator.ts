@@ -1,0 +1,154 @@
+// What only whoever runs this cloud may see.
+
+import { useMutation, useQuery } from '@tanstack/react-query';
+import { api, data, everything, page, type Schema, send } from './client';
+import { learnServerTime } from './clock';
+import type { SimFault, Simulator } from './coming';
+import { asApiError } from './error';
+import { key, queryClient } from './queries';
+import type { paths } from './schema';
+
+export type Finding = Schema['Finding'];
+export type FindingQuery = NonNullable<paths['/api/v1/operator/findings']['get']['parameters']['query']>;
+export type OperatorAccount = Schema['OperatorAccount'];
+export type MarginsBy = Schema['Margins']['by'];
+
+const all = (n: number) => ({ params: { query: { page: n, limit: 100 } } });
+const again = () => queryClient.invalidateQueries({ queryKey: key.operator });
+
+export function useFindings(query: FindingQuery) {
+  return useQuery({
+    queryKey: [...key.operator, 'findings', query],
+    queryFn: () => page(api.GET('/api/v1/operator/findings', { params: { query: { ...query, limit: 100 } } })),
+    refetchInterval: 20_000,
+  });
+}
+
+export function useEndFinding() {
+  return useMutation({
+    mutationFn: (id: string) => data(api.POST('/api/v1/operator/findings/{id}/end', { params: { path: { id } } })),
+    onSuccess: again,
+  });
+}
+
+export function useDismissFinding() {
+  return useMutation({
+    mutationFn: ({ id, note }: { id: string; note: string }) =>
+      data(
+        api.POST('/api/v1/operator/findings/{id}/dismiss', { params: { path: { id } }, body: note ? { note } : {} }),
+      ),
+    onSuccess: again,
+  });
+}
+
+export function useOperatorAccounts() {
+  return useQuery({
+    queryKey: [...key.operator, 'accounts'],
+    queryFn: () => everything((n) => api.GET('/api/v1/operator/accounts', all(n))),
+    refetchInterval: 30_000,
+  });
+}
+
+export function useCreateAccount() {
+  return useMutation({
+    mutationFn: (body: Schema['CreateAccount']) => data(api.POST('/api/v1/operator/accounts', { body })),
+    onSuccess: again,
+  });
+}
+
+export function useCredit(id: string) {
+  return useMutation({
+    mutationFn: ({ body, once }: { body: Schema['CreditAccount']; once: string }) =>
+      data(
+        api.POST('/api/v1/operator/accounts/{id}/credit', {
+          params: { path: { id }, header: { 'Idempotency-Key': once } },
+          body,
+        }),
+      ),
+    onSuccess: () => {
+      void again();
+      // It may be the operator's own account.
+      void queryClient.invalidateQueries({ queryKey: key.wallet });
+    },
+  });
+}
+
+export function useOperatorProviders() {
+  return useQuery({
+    queryKey: [...key.operator, 'providers'],
+    queryFn: () => everything((n) => api.GET('/api/v1/operator/providers', all(n))),
+    refetchInterval: 20_000,
+  });
+}
+
+export function useFailingJobs() {
+  return useQuery({
+    queryKey: [...key.operator, 'jobs'],
+    queryFn: () =>
+      everything((n) =>
+        api.GET('/api/v1/operator/jobs', { params: { query: { state: 'failing', page: n, limit: 100 } } }),
+      ),
+    refetchInterval: 20_000,
+  });
+}
+
+export function useMargins(by: MarginsBy, from: string) {
+  return useQuery({
+    queryKey: [...key.operator, 'margins', by, from],
+    queryFn: () => data(api.GET('/api/v1/operator/margins', { params: { query: { by, from } } })),
+  });
+}
+
+const simulator = '/api/v1/operator/simulator';
+
+/** The simulator's state; null where the server has none. */
+export function useSimulator() {
+  return useQuery({
+    queryKey: [...key.operator, 'simulator'],
+    queryFn: async () => {
+      try {
+        const state = (await send<Simulator>('GET', simulator)).data;
+        learnServerTime(state.now);
+        return state;
+      } catch (thrown) {
+        if (asApiError(thrown).status === 404) return null;
+        throw thrown;
+      }
+    },
+    refetchInterval: 30_000,
+  });
+}
+
+export function useAdvance() {
+  return useMutation({
+    mutationFn: (seconds: number) => send<Simulator>('POST', `${simulator}/advance`, { seconds }),
+    onSuccess: ({ data: state }) => {
+      learnServerTime(state.now);
+      // Hours have passed everywhere.
+      void queryClient.invalidateQueries();
+    },
+  });
+}
+
+export function useSimFaults() {
+  return useQuery({
+    queryKey: [...key.operator, 'faults'],
+    queryFn: async () => (await send<SimFault[]>('GET', `${simulator}/faults`)).data,
+    refetchInterval: 10_000,
+  });
+}
+
+export function useAddFault() {
+  return useMutation({
+    mutationFn: (body: Partial<SimFault>) => send<SimFault>('POST', `${simulator}/faults`, body),
+    onSuccess: again,
+  });
+}
+
+/** Takes one fault back, or all of them. */
+export function useClearFaults() {
+  return useMutation({
+    mutationFn: (id?: string) => send('DELETE', id ? `${simulator}/faults/${id}` : `${simulator}/faults`),
+    onSuccess: again,
+  });
+}

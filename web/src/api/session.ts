@@ -1,0 +1,51 @@
+import { useQuery } from '@tanstack/react-query';
+import { api, data, type Schema } from './client';
+import { asApiError } from './error';
+import { key, queryClient, startOver } from './queries';
+
+export type Me = Schema['Me'];
+export type Role = Me['role'];
+export type Scope = Me['scopes'][number];
+
+/** Who is signed in; null for nobody. */
+export function useMe() {
+  return useQuery({
+    queryKey: key.me,
+    queryFn: async (): Promise<Me | null> => {
+      try {
+        return await data(api.GET('/api/v1/account/me'));
+      } catch (thrown) {
+        if (asApiError(thrown).status === 401) return null;
+        throw thrown;
+      }
+    },
+    staleTime: 60_000,
+  });
+}
+
+/** What the signed-in person may do here. The server decides; this only keeps from offering what it would refuse. */
+export function useCan(): (scope: Scope) => boolean {
+  const me = useMe().data;
+  return (scope) => !!me?.scopes.includes(scope);
+}
+
+/** Which ways in the server has. */
+export function useWaysIn() {
+  return useQuery({
+    queryKey: key.signIn,
+    queryFn: () => data(api.GET('/api/v1/account/sign-in')),
+    staleTime: 300_000,
+  });
+}
+
+export async function signIn(body: Schema['SignIn']) {
+  await data(api.POST('/api/v1/account/sessions', { body }));
+  await startOver();
+}
+
+export async function signOut() {
+  await data(api.DELETE('/api/v1/account/sessions'));
+  queryClient.setQueryData(key.me, null);
+  // The pages unmount first; then nothing of them is asked again.
+  setTimeout(() => queryClient.removeQueries({ type: 'inactive' }));
+}

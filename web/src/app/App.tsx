@@ -1,0 +1,109 @@
+import { type ComponentType, Suspense } from 'react';
+import { Navigate, Outlet, Route, Routes, useLocation } from 'react-router';
+import { type Scope, useCan, useMe } from '../api/session';
+import { useWallet } from '../api/wallet';
+import { ErrorBox } from '../parts/ErrorBox';
+import { PageSkeleton } from '../parts/Skeletons';
+import { NoScope, NotFound } from './NoPage';
+import { pages } from './pages';
+import { Shell } from './Shell';
+
+export function App() {
+  return (
+    <Routes>
+      <Route path="/sign-in" element={<Plain of={pages.signIn.Page} />} />
+      <Route path="/invite" element={<Plain of={pages.invite.Page} />} />
+      <Route element={<SignedIn />}>
+        <Route index element={<Start />} />
+        <Route element={<Needs scope="offers:read" />}>
+          <Route path="/offers" element={<pages.offers.Page />} />
+          <Route path="/offers/compare" element={<pages.compare.Page />} />
+          <Route path="/offers/:offerId" element={<pages.offer.Page />} />
+        </Route>
+        <Route element={<Needs scope="deployments:write" />}>
+          <Route path="/deploy/:offerId" element={<pages.deploy.Page />} />
+          <Route path="/deploy" element={<Navigate to="/offers" replace />} />
+        </Route>
+        <Route element={<Needs scope="deployments:read" />}>
+          <Route path="/deployments" element={<pages.deployments.Page />} />
+          <Route path="/deployments/:id/:tab?" element={<pages.deployment.Page />} />
+        </Route>
+        <Route element={<Needs scope="volumes:read" />}>
+          <Route path="/volumes" element={<pages.volumes.Page />} />
+        </Route>
+        <Route element={<Needs scope="ssh-keys:read" />}>
+          <Route path="/ssh-keys" element={<pages.sshKeys.Page />} />
+        </Route>
+        <Route element={<Needs scope="wallet:read" />}>
+          <Route path="/wallet" element={<pages.wallet.Page />} />
+        </Route>
+        <Route path="/settings" element={<Navigate to="/settings/profile" replace />} />
+        <Route path="/settings/profile" element={<pages.profile.Page />} />
+        <Route element={<Needs scope="api-keys:read" />}>
+          <Route path="/settings/api-keys" element={<pages.apiKeys.Page />} />
+        </Route>
+        <Route element={<Needs scope="people:read" />}>
+          <Route path="/settings/people" element={<pages.people.Page />} />
+        </Route>
+        <Route element={<Needs scope="audit:read" />}>
+          <Route path="/settings/audit" element={<pages.audit.Page />} />
+        </Route>
+        <Route element={<NeedsOperator />}>
+          <Route path="/operator/:tab?" element={<pages.operator.Page />} />
+        </Route>
+        <Route path="*" element={<NotFound />} />
+      </Route>
+    </Routes>
+  );
+}
+
+function Plain({ of: Page }: { of: ComponentType }) {
+  return (
+    <Suspense fallback={null}>
+      <Page />
+    </Suspense>
+  );
+}
+
+/** Whoever is not signed in goes to the sign-in page, and comes back to where they were. */
+function SignedIn() {
+  const me = useMe();
+  const { pathname, search, hash } = useLocation();
+  if (me.data === null) {
+    const here = pathname + search + hash;
+    return <Navigate to={here === '/' ? '/sign-in' : `/sign-in?returnTo=${encodeURIComponent(here)}`} replace />;
+  }
+  if (!me.data) {
+    if (!me.isError) return null;
+    return (
+      <main style={{ maxWidth: 520, margin: '15vh auto', padding: 16 }}>
+        <ErrorBox error={me.error} retry={() => void me.refetch()} />
+      </main>
+    );
+  }
+  return (
+    <Shell>
+      <Suspense fallback={<PageSkeleton />}>
+        <Outlet />
+      </Suspense>
+    </Shell>
+  );
+}
+
+/** The first page: what runs, where something does; else what there is. */
+function Start() {
+  const can = useCan();
+  const wallet = useWallet(can('wallet:read'));
+  if (can('wallet:read') && wallet.isPending) return <PageSkeleton />;
+  const running = (wallet.data?.activeDeployments.length ?? 0) > 0;
+  if (running && can('deployments:read')) return <Navigate to="/deployments" replace />;
+  return <Navigate to={can('offers:read') ? '/offers' : '/settings/profile'} replace />;
+}
+
+function Needs({ scope }: { scope: Scope }) {
+  return useCan()(scope) ? <Outlet /> : <NoScope scope={scope} />;
+}
+
+function NeedsOperator() {
+  return useMe().data?.person.operator ? <Outlet /> : <NotFound />;
+}

@@ -1,0 +1,31 @@
+import { useId } from 'react';
+
+/** A billet: a bar of steel, its end still glowing. */
+export function Mark({ size = 28 }: { size?: number }) {
+  // Ids of their own: a gradient inside of a hidden copy would not be drawn in the visible one.
+  const id = useId();
+  return (
+    <svg width={size} height={size} viewBox="0 0 32 32" aria-hidden="true" focusable="false">
+      <linearGradient id={`${id}side`} x1="10" x2="27" y1="0" y2="0" gradientUnits="userSpaceOnUse">
+        <stop stopColor="#d98508" />
+        <stop offset="0.6" stopColor="var(--mark-side)" />
+      </linearGradient>
+      <linearGradient id={`${id}top`} x1="3" x2="20" y1="0" y2="0" gradientUnits="userSpaceOnUse">
+        <stop stopColor="#f7c268" />
+        <stop offset="0.6" stopColor="var(--mark-top)" />
+      </linearGradient>
+      <path fill={`url(#${id}top)`} d="M2.5 15l18-9 9 4.5-18 9z" />
+      <path fill={`url(#${id}side)`} d="M11.5 19.5l18-9v7l-18 9z" />
+      <path fill="#f4b042" d="M2.5 15l9 4.5v7l-9-4.5z" />
+    </svg>
+  );
+}
+
+export function Logo() {
+  return (
+    <span className="logo">
+      <Mark />
+      <span>Billet</span>
+    </span>
+  );
+}

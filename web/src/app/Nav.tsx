@@ -1,0 +1,88 @@
+import type { ComponentType, SVGProps } from 'react';
+import { NavLink } from 'react-router';
+import { type Scope, useCan, useMe } from '../api/session';
+import { useWallet } from '../api/wallet';
+import {
+  CodeIcon,
+  DeploymentsIcon,
+  KeyIcon,
+  LogIcon,
+  OffersIcon,
+  OperatorIcon,
+  PeopleIcon,
+  ShieldIcon,
+  VolumesIcon,
+  WalletIcon,
+} from './icons';
+import { pages } from './pages';
+
+interface Item {
+  to: string;
+  text: string;
+  icon: ComponentType<SVGProps<SVGSVGElement>>;
+  page: keyof typeof pages;
+  scope?: Scope;
+}
+
+const main: Item[] = [
+  { to: '/offers', text: 'Offers', icon: OffersIcon, page: 'offers', scope: 'offers:read' },
+  { to: '/deployments', text: 'Deployments', icon: DeploymentsIcon, page: 'deployments', scope: 'deployments:read' },
+  { to: '/volumes', text: 'Volumes', icon: VolumesIcon, page: 'volumes', scope: 'volumes:read' },
+  { to: '/ssh-keys', text: 'SSH keys', icon: KeyIcon, page: 'sshKeys', scope: 'ssh-keys:read' },
+  { to: '/wallet', text: 'Wallet', icon: WalletIcon, page: 'wallet', scope: 'wallet:read' },
+];
+
+const settings: Item[] = [
+  { to: '/settings/api-keys', text: 'API Keys', icon: CodeIcon, page: 'apiKeys', scope: 'api-keys:read' },
+  { to: '/settings/people', text: 'People', icon: PeopleIcon, page: 'people', scope: 'people:read' },
+  { to: '/settings/profile', text: 'Profile & security', icon: ShieldIcon, page: 'profile' },
+  { to: '/settings/audit', text: 'Audit log', icon: LogIcon, page: 'audit', scope: 'audit:read' },
+];
+
+const operator: Item[] = [{ to: '/operator', text: 'Operator', icon: OperatorIcon, page: 'operator' }];
+
+/** Offers what the person's role opens, and nothing else. */
+export function Nav({ onChoose }: { onChoose?: () => void }) {
+  const can = useCan();
+  const me = useMe().data;
+  const running = useWallet(can('wallet:read')).data?.activeDeployments.length ?? 0;
+  const list = (items: Item[]) => (
+    <ul className="nav-list">
+      {items
+        .filter((i) => !i.scope || can(i.scope))
+        .map((i) => (
+          <li key={i.to}>
+            <NavLink
+              to={i.to}
+              className="nav-link"
+              onClick={onChoose}
+              onMouseEnter={() => void pages[i.page].load()}
+              onFocus={() => void pages[i.page].load()}
+            >
+              <i.icon />
+              {i.text}
+              {i.to === '/deployments' && running > 0 && (
+                <span className="nav-count">
+                  {running}
+                  <span style={{ position: 'absolute', left: -9999 }}> running</span>
+                </span>
+              )}
+            </NavLink>
+          </li>
+        ))}
+    </ul>
+  );
+  return (
+    <nav aria-label="Main">
+      {list(main)}
+      <div className="nav-group">Settings</div>
+      {list(settings)}
+      {me?.person.operator && (
+        <>
+          <div className="nav-group">This cloud</div>
+          {list(operator)}
+        </>
+      )}
+    </nav>
+  );
+}

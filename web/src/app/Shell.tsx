@@ -1,0 +1,105 @@
+import { Burger, Button, Drawer } from '@mantine/core';
+import { useDisclosure } from '@mantine/hooks';
+import { type ReactNode, useEffect, useRef } from 'react';
+import { useLocation } from 'react-router';
+import { useEventStream } from '../api/events';
+import { retryFailing, useOutage } from '../api/health';
+import { useCan } from '../api/session';
+import { useServerClock, useWallet } from '../api/wallet';
+import { Ago } from '../parts/Time';
+import { Funds } from './Funds';
+import { Logo } from './Logo';
+import { Nav } from './Nav';
+import { Shortcuts } from './Shortcuts';
+import './shell.css';
+import { Who } from './Who';
+
+export function Shell({ children }: { children: ReactNode }) {
+  const [menu, { toggle, close }] = useDisclosure(false);
+  const can = useCan();
+  const main = useRef<HTMLElement>(null);
+  const { pathname } = useLocation();
+  useEventStream(can('deployments:read'));
+  useServerClock(can('wallet:read'));
+
+  // A new page begins at its top, for eyes and for screen readers; its tabs and filters are not new pages.
+  const page = pathname.split('/').slice(0, 3).join('/');
+  const shown = useRef(page);
+  useEffect(() => {
+    close();
+    if (shown.current === page) return;
+    shown.current = page;
+    window.scrollTo(0, 0);
+    main.current?.focus({ preventScroll: true });
+  }, [page, close]);
+
+  return (
+    <>
+      <a href="#main" className="skip">
+        Skip to the content
+      </a>
+      <div className="shell">
+        <aside className="side" aria-label="Sidebar">
+          <div className="side-head">
+            <Logo />
+          </div>
+          <Nav />
+          <div className="side-foot">
+            {can('wallet:read') && <Funds />}
+            <Who />
+          </div>
+        </aside>
+        <section className="top" aria-label="Top bar">
+          <Burger opened={menu} onClick={toggle} size="sm" aria-label={menu ? 'Close the menu' : 'Open the menu'} />
+          <Logo />
+          {can('wallet:read') && <Funds short />}
+        </section>
+        <div style={{ minWidth: 0 }}>
+          <Outage />
+          <Arrears />
+          <main id="main" className="page" ref={main} tabIndex={-1}>
+            {children}
+          </main>
+        </div>
+      </div>
+      <Drawer opened={menu} onClose={close} size={280} title={<Logo />} padding="sm">
+        <div className="drawer-side">
+          <Nav onChoose={close} />
+          <Who />
+        </div>
+      </Drawer>
+      <Shortcuts />
+    </>
+  );
+}
+
+/** Says that what is shown may be old, since the API does not answer. */
+function Outage() {
+  const failure = useOutage();
+  if (!failure) return null;
+  return (
+    <div className="banner banner-bad" role="alert">
+      <span>
+        <b>{failure.status === 429 ? 'Too many requests.' : 'The API is not answering.'}</b> What you see may be out of
+        date. {failure.retryAfter ? `It asks for ${failure.retryAfter} s of patience.` : ''}
+      </span>
+      <Button size="compact-sm" variant="default" onClick={retryFailing}>
+        Try again
+      </Button>
+    </div>
+  );
+}
+
+function Arrears() {
+  const can = useCan();
+  const since = useWallet(can('wallet:read')).data?.negativeSince;
+  if (!since) return null;
+  return (
+    <div className="banner" role="alert">
+      <span>
+        <b>The wallet is overdrawn</b> (<Ago at={since} />
+        ). Nothing new can be deployed, and what runs will be terminated unless money comes in.
+      </span>
+    </div>
+  );
+}

@@ -1,0 +1,27 @@
+// Every page is a chunk of its own. `load` is also called when a link is pointed at, so that the press finds the
+// page already there.
+
+import { type ComponentType, lazy } from 'react';
+
+function page(load: () => Promise<{ default: ComponentType }>) {
+  return { load, Page: lazy(load) };
+}
+
+export const pages = {
+  signIn: page(() => import('../pages/sign-in/SignIn')),
+  invite: page(() => import('../pages/sign-in/Invite')),
+  offers: page(() => import('../pages/offers/Offers')),
+  offer: page(() => import('../pages/offers/OfferDetail')),
+  compare: page(() => import('../pages/offers/Compare')),
+  deploy: page(() => import('../pages/deploy/Deploy')),
+  deployments: page(() => import('../pages/deployments/Deployments')),
+  deployment: page(() => import('../pages/deployments/Detail')),
+  volumes: page(() => import('../pages/volumes/Volumes')),
+  sshKeys: page(() => import('../pages/ssh-keys/SshKeys')),
+  wallet: page(() => import('../pages/wallet/Wallet')),
+  apiKeys: page(() => import('../pages/settings/ApiKeys')),
+  people: page(() => import('../pages/settings/People')),
+  profile: page(() => import('../pages/settings/Profile')),
+  audit: page(() => import('../pages/settings/Audit')),
+  operator: page(() => import('../pages/operator/Operator')),
+};

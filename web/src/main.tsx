@@ -1,0 +1,39 @@
+import '@mantine/core/styles.css';
+import '@mantine/notifications/styles.css';
+import './app/global.css';
+import { localStorageColorSchemeManager, MantineProvider } from '@mantine/core';
+import { Notifications } from '@mantine/notifications';
+import { QueryClientProvider } from '@tanstack/react-query';
+import { StrictMode } from 'react';
+import { createRoot } from 'react-dom/client';
+import { BrowserRouter } from 'react-router';
+import { onSignInRequired } from './api/client';
+import { key, queryClient } from './api/queries';
+import { App } from './app/App';
+import { cssVariables, theme } from './app/theme';
+
+// A session that ended is nobody's: the guard in App shows the sign-in page and comes back afterwards.
+onSignInRequired(() => queryClient.setQueryData(key.me, null));
+
+// The key is public/scheme.js's too.
+const colorScheme = localStorageColorSchemeManager({ key: 'billet-color-scheme' });
+
+const root = document.getElementById('root');
+if (root)
+  createRoot(root).render(
+    <StrictMode>
+      <MantineProvider
+        theme={theme}
+        defaultColorScheme="auto"
+        colorSchemeManager={colorScheme}
+        cssVariablesResolver={cssVariables}
+      >
+        <Notifications position="bottom-right" />
+        <QueryClientProvider client={queryClient}>
+          <BrowserRouter>
+            <App />
+          </BrowserRouter>
+        </QueryClientProvider>
+      </MantineProvider>
+    </StrictMode>,
+  );

@@ -1,0 +1,37 @@
+import { Button, FileButton, Group, Textarea } from '@mantine/core';
+
+interface Props {
+  text: string;
+  onChange: (text: string) => void;
+  error?: string;
+}
+
+export function CloudInit({ text, onChange, error }: Props) {
+  return (
+    <div>
+      <Textarea
+        label="cloud-init"
+        description="A cloud-config text that the machine runs when it first boots"
+        placeholder={'#cloud-config\npackages:\n  - htop'}
+        value={text}
+        onChange={(e) => onChange(e.currentTarget.value)}
+        error={error}
+        autosize
+        minRows={4}
+        maxRows={16}
+        spellCheck={false}
+        styles={{ input: { fontFamily: 'var(--mantine-font-family-monospace)', fontSize: '0.82rem' } }}
+      />
+      <Group gap="xs" mt={6}>
+        <FileButton accept=".yaml,.yml,.txt,text/*" onChange={(file) => void file?.text().then(onChange)}>
+          {(props) => (
+            <Button {...props} size="compact-sm" variant="default">
+              Load a file
+            </Button>
+          )}
+        </FileButton>
+        {text && <span className="small dim">{new Blob([text]).size.toLocaleString('en-US')} of 65,536 bytes</span>}
+      </Group>
+    </div>
+  );
+}

@@ -1,0 +1,96 @@
+import { Tabs } from '@mantine/core';
+import { lazy, Suspense } from 'react';
+import { Link, useNavigate, useParams } from 'react-router';
+import { type Deployment, ended, useDeployment } from '../../api/deployments';
+import { useRegionName } from '../../api/offers';
+import { useCan } from '../../api/session';
+import { BackIcon } from '../../app/icons';
+import { ErrorBox } from '../../parts/ErrorBox';
+import { PageHead } from '../../parts/PageHead';
+import { PageSkeleton } from '../../parts/Skeletons';
+import { Status } from '../../parts/Status';
+import { Actions } from './Actions';
+import './deployments.css';
+import { Events } from './Events';
+import { Overview } from './Overview';
+import { Settings } from './Settings';
+
+// xterm and the SSH client are large; who does not open the terminal does not load them.
+const Terminal = lazy(() => import('./terminal/Terminal'));
+
+export default function Detail() {
+  const { id = '', tab = 'overview' } = useParams();
+  const deployment = useDeployment(id);
+  const navigate = useNavigate();
+  const can = useCan();
+  const d = deployment.data;
+  if (!d)
+    return deployment.isError ? (
+      <>
+        <PageHead title="Deployment" />
+        <ErrorBox error={deployment.error} retry={() => void deployment.refetch()} />
+      </>
+    ) : (
+      <PageSkeleton />
+    );
+  const write = can('deployments:write');
+  return (
+    <>
+      <PageHead
+        title={d.name}
+        before={
+          <Link to="/deployments" className="link small">
+            <BackIcon width={12} height={12} /> Deployments
+          </Link>
+        }
+        actions={write && !ended(d) && <Actions of={d} />}
+      >
+        <Status value={d.status} live /> <Subtitle of={d} />
+      </PageHead>
+      <Tabs
+        value={tab}
+        onChange={(t) =>
+          navigate(t === 'overview' ? `/deployments/${id}` : `/deployments/${id}/${t}`, { replace: true })
+        }
+        keepMounted={false}
+      >
+        <Tabs.List>
+          <Tabs.Tab value="overview">Overview</Tabs.Tab>
+          {write && !ended(d) && (
+            <Tabs.Tab value="terminal" disabled={d.status !== 'running'}>
+              Terminal
+            </Tabs.Tab>
+          )}
+          <Tabs.Tab value="events">Events</Tabs.Tab>
+          {write && !ended(d) && <Tabs.Tab value="settings">Settings</Tabs.Tab>}
+        </Tabs.List>
+        <Tabs.Panel value="overview">
+          <Overview of={d} />
+        </Tabs.Panel>
+        <Tabs.Panel value="terminal">
+          {d.status === 'running' && (
+            <Suspense fallback={<PageSkeleton />}>
+              <Terminal of={d} />
+            </Suspense>
+          )}
+        </Tabs.Panel>
+        <Tabs.Panel value="events">
+          <Events id={d.id} />
+        </Tabs.Panel>
+        <Tabs.Panel value="settings">
+          <Settings of={d} />
+        </Tabs.Panel>
+      </Tabs>
+    </>
+  );
+}
+
+function Subtitle({ of: d }: { of: Deployment }) {
+  const region = useRegionName()(d.region);
+  return (
+    <>
+      {' '}
+      {d.gpuCount} × {d.gpuType} · {region} · {d.provider} · {d.operatingSystem}
+    </>
+  );
+}

@@ -1,0 +1,137 @@
+import { Alert } from '@mantine/core';
+import { Link } from 'react-router';
+import { type Deployment, ended } from '../../api/deployments';
+import { CodeBlock, CopyField } from '../../parts/Copy';
+import { curl } from '../../parts/curl';
+import { Facts } from '../../parts/Facts';
+import { Chip } from '../../parts/Status';
+import { Time } from '../../parts/Time';
+import { Attached } from './Attached';
+import { Cost } from './Cost';
+import { Steps } from './Steps';
+
+const bad: Partial<Record<Deployment['status'], string>> = {
+  failed: 'It did not come up',
+  interrupted: 'The provider took the machine back',
+};
+
+export function Overview({ of: d }: { of: Deployment }) {
+  const coming = d.status === 'pending' || d.status === 'deploying';
+  return (
+    <div className="detail">
+      <div className="stack">
+        {bad[d.status] && (
+          <Alert color="red" variant="outline" title={bad[d.status]}>
+            {d.statusReason ?? d.statusCause}. {d.status === 'failed' ? 'It cost nothing: what was held is back.' : ''}
+          </Alert>
+        )}
+        {d.statusReason && !bad[d.status] && (
+          <Alert color="amber" variant="outline">
+            {d.statusReason}
+          </Alert>
+        )}
+        {d.pendingAction && (
+          <Alert color="amber" variant="outline" role="status">
+            Asked the provider for: {d.pendingAction}.
+          </Alert>
+        )}
+        {(coming || d.status === 'failed') && <Steps of={d} />}
+        {!coming && !ended(d) && <Connect of={d} />}
+        {!ended(d) && d.abilities.volumes && <Attached of={d} />}
+        <Machine of={d} />
+      </div>
+      <div className="stack">
+        <Cost of={d} />
+        <details className="panel same">
+          <summary>The same as curl</summary>
+          <div className="panel-body">
+            <CodeBlock value={curl(`/api/v1/inventory/deployments/${d.id}`)} label="curl command" />
+          </div>
+        </details>
+      </div>
+    </div>
+  );
+}
+
+function Connect({ of: d }: { of: Deployment }) {
+  return (
+    <section className="panel" aria-labelledby="connect">
+      <div className="panel-head">
+        <h2 id="connect">Connect</h2>
+        {d.status === 'running' && (
+          <Link to={`/deployments/${d.id}/terminal`} className="link small">
+            Open a terminal here
+          </Link>
+        )}
+      </div>
+      <div className="panel-body stack">
+        {d.sshCommand ? (
+          <>
+            <CopyField value={d.sshCommand} label="SSH command" />
+            <Facts
+              items={[
+                ['Address', <CopyField key="a" value={d.ipAddress ?? ''} label="address" />],
+                ['User and port', `${d.sshUser}, port ${d.sshPort}`],
+                ['Lets in', d.sshKeys.map((k) => k.name).join(', ')],
+              ]}
+            />
+            {d.sshHostKeys.length > 0 && (
+              <details>
+                <summary className="small">The machine’s own keys, for your known_hosts</summary>
+                <div style={{ marginTop: 8 }}>
+                  <CodeBlock value={d.sshHostKeys.join('\n')} label="host keys" />
+                </div>
+              </details>
+            )}
+          </>
+        ) : (
+          <span className="dim">The address appears once SSH answers.</span>
+        )}
+      </div>
+    </section>
+  );
+}
+
+function Machine({ of: d }: { of: Deployment }) {
+  return (
+    <section className="panel" aria-labelledby="machine">
+      <div className="panel-head">
+        <h2 id="machine">Machine</h2>
+      </div>
+      <div className="panel-body">
+        <Facts
+          items={[
+            [
+              'Deployment',
+              <code key="id" className="mono">
+                {d.id}
+              </code>,
+            ],
+            [
+              'Offer',
+              <Link key="o" to={`/offers/${d.offerId}`} className="link mono">
+                {d.offerId}
+              </Link>,
+            ],
+            ['Asked for', <Time key="c" at={d.createdAt} />],
+            ['SSH answered', <Time key="s" at={d.startedAt} />],
+            ['Ends by itself', d.autoTerminateAt && !ended(d) ? <Time key="e" at={d.autoTerminateAt} /> : undefined],
+            ['Ended', d.terminatedAt ? <Time key="t" at={d.terminatedAt} /> : undefined],
+            ['Protected', d.terminationProtection ? 'yes: a terminate is refused' : undefined],
+            ['cloud-init', d.cloudInit ? 'given' : undefined],
+            [
+              'Tags',
+              d.tags.length
+                ? d.tags.map((t) => (
+                    <Link key={t} to={`/deployments?tag=${encodeURIComponent(t)}`} style={{ marginRight: 5 }}>
+                      <Chip>{t}</Chip>
+                    </Link>
+                  ))
+                : undefined,
+            ],
+          ]}
+        />
+      </div>
+    </section>
+  );
+}

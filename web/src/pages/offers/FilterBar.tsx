@@ -1,0 +1,194 @@
+import { Button, Checkbox, CloseButton, NumberInput, Select, TextInput } from '@mantine/core';
+import { useDebouncedCallback, useMediaQuery } from '@mantine/hooks';
+import { useEffect, useState } from 'react';
+import { useFacets } from '../../api/offers';
+import { SearchIcon } from '../../app/icons';
+import { formatMoney, micro } from '../../parts/money';
+import { type Filters, typeNames } from './filters';
+
+interface Props {
+  filters: Filters;
+  set: (changes: Partial<Record<keyof Filters, string | null>>) => void;
+}
+
+export function FilterBar({ filters, set }: Props) {
+  const facets = useFacets().data;
+  const narrow = useMediaQuery('(max-width: 47.99em)', undefined, { getInitialValueInEffect: false });
+  const [open, setOpen] = useState(false);
+  const from = (price: number | null) => (price === null ? 'none now' : `from ${formatMoney(micro(price), 2, 2)}`);
+  // The catalogue tells one GPU type apart by its memory too; the filter is the type alone.
+  const gpuTypes = new Map<string, number | null>();
+  for (const g of facets?.gpuTypes ?? []) {
+    const before = gpuTypes.get(g.gpuType) ?? null;
+    const price = g.lowestHourlyPricePerGpu;
+    gpuTypes.set(g.gpuType, before === null ? price : price === null ? before : Math.min(before, price));
+  }
+  const shown = !narrow || open;
+  const set_ = Object.entries(filters).filter(([n]) => n !== 'search' && n !== 'sort').length;
+  return (
+    <search className="filters">
+      <Search value={filters.search ?? ''} onChange={(search) => set({ search })} />
+      {narrow && (
+        <Button variant="default" onClick={() => setOpen(!open)} aria-expanded={open}>
+          Filters{set_ > 0 ? ` (${set_})` : ''}
+        </Button>
+      )}
+      {shown && (
+        <>
+          <Select
+            aria-label="GPU type"
+            placeholder="Any GPU"
+            clearable
+            searchable
+            value={filters.gpuType ?? null}
+            onChange={(gpuType) => set({ gpuType })}
+            data={[...gpuTypes].map(([value, price]) => ({ value, label: value, price }))}
+            renderOption={({ option }) => (
+              <Choice name={option.label} note={`${from(gpuTypes.get(option.value) ?? null)} / GPU`} />
+            )}
+            className="filter"
+            comboboxProps={{ width: 290, position: 'bottom-start' }}
+          />
+          <Select
+            aria-label="GPUs in the machine"
+            placeholder="Any count"
+            clearable
+            value={filters.gpuCount ?? null}
+            onChange={(gpuCount) => set({ gpuCount })}
+            data={['1', '2', '4', '8', '16', '32', '64'].map((n) => ({ value: n, label: `${n} × GPU` }))}
+            className="filter filter-short"
+          />
+          <Select
+            aria-label="Type"
+            placeholder="Any type"
+            clearable
+            value={filters.instanceType ?? null}
+            onChange={(instanceType) => set({ instanceType })}
+            data={Object.entries(typeNames).map(([value, label]) => ({ value, label }))}
+            className="filter filter-short"
+          />
+          <Select
+            aria-label="Region"
+            placeholder="Any region"
+            clearable
+            searchable
+            value={filters.region ?? null}
+            onChange={(region) => set({ region })}
+            data={(facets?.regions ?? []).map((r) => ({ value: r.slug, label: r.name }))}
+            renderOption={({ option }) => {
+              const r = facets?.regions.find((x) => x.slug === option.value);
+              return (
+                <Choice
+                  name={`${option.label}${r?.country ? `, ${r.country}` : ''}`}
+                  note={`${r?.availableOffers ?? 0} now`}
+                />
+              );
+            }}
+            className="filter"
+            comboboxProps={{ width: 260, position: 'bottom-start' }}
+          />
+          <Select
+            aria-label="Provider"
+            placeholder="Any provider"
+            clearable
+            value={filters.provider ?? null}
+            onChange={(provider) => set({ provider })}
+            data={(facets?.providers ?? []).map((r) => ({ value: r.slug, label: r.name }))}
+            renderOption={({ option }) => {
+              const r = facets?.providers.find((x) => x.slug === option.value);
+              return (
+                <Choice
+                  name={option.label}
+                  note={r?.status === 'up' ? `${r.availableOffers} now` : (r?.status ?? '')}
+                />
+              );
+            }}
+            className="filter"
+            comboboxProps={{ width: 260, position: 'bottom-start' }}
+          />
+          <MostPrice value={filters.maxHourlyPrice ?? ''} onChange={(maxHourlyPrice) => set({ maxHourlyPrice })} />
+          <Checkbox
+            label="Also sold out"
+            checked={filters.available === 'all'}
+            onChange={(e) => set({ available: e.currentTarget.checked ? 'all' : null })}
+          />
+          {(set_ > 0 || filters.search) && (
+            <Button
+              variant="subtle"
+              color="gray"
+              size="compact-sm"
+              onClick={() =>
+                set({
+                  search: null,
+                  provider: null,
+                  gpuType: null,
+                  region: null,
+                  instanceType: null,
+                  gpuCount: null,
+                  maxHourlyPrice: null,
+                  available: null,
+                })
+              }
+            >
+              Clear
+            </Button>
+          )}
+        </>
+      )}
+    </search>
+  );
+}
+
+function Choice({ name, note }: { name: string; note: string }) {
+  return (
+    <span style={{ display: 'flex', justifyContent: 'space-between', width: '100%', gap: 12 }}>
+      <span className="truncate">{name}</span>
+      <span className="dim small nowrap">{note}</span>
+    </span>
+  );
+}
+
+function Search({ value, onChange }: { value: string; onChange: (text: string) => void }) {
+  const [text, setText] = useState(value);
+  const later = useDebouncedCallback(onChange, 200);
+  // Follows the address when it changes by itself (a link, "Clear"), not while somebody types.
+  useEffect(() => setText((old) => (old.trim() === value ? old : value)), [value]);
+  const type = (next: string) => {
+    setText(next);
+    later(next.trim());
+  };
+  return (
+    <TextInput
+      type="search"
+      aria-label="Search offers"
+      placeholder="Search: b200, dallas, infiniband…"
+      leftSection={<SearchIcon />}
+      rightSection={text ? <CloseButton size="sm" aria-label="Clear the search" onClick={() => type('')} /> : null}
+      value={text}
+      onChange={(e) => type(e.currentTarget.value)}
+      className="filter-search"
+    />
+  );
+}
+
+function MostPrice({ value, onChange }: { value: string; onChange: (text: string | null) => void }) {
+  const [text, setText] = useState<string | number>(value);
+  const later = useDebouncedCallback((v: string | number) => onChange(v === '' ? null : String(v)), 350);
+  useEffect(() => setText(value), [value]);
+  return (
+    <NumberInput
+      aria-label="At most, in US dollars an hour"
+      placeholder="Max $/h"
+      prefix="$"
+      min={0}
+      decimalScale={2}
+      hideControls
+      value={text}
+      onChange={(v) => {
+        setText(v);
+        later(v);
+      }}
+      className="filter filter-short"
+    />
+  );
+}

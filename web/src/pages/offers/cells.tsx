@@ -1,0 +1,68 @@
+import { Link } from 'react-router';
+import type { Offer } from '../../api/offers';
+import { Money } from '../../parts/Money';
+import { formatMoney, micro } from '../../parts/money';
+import { Chip } from '../../parts/Status';
+import type { Change } from './changes';
+import { typeNames } from './filters';
+
+export function TypeChip({ type }: { type: string }) {
+  return <Chip tone={type === 'SPOT' ? 'warn' : type === 'CLUSTER' ? 'busy' : 'idle'}>{typeNames[type] ?? type}</Chip>;
+}
+
+export function OfferName({ offer: o }: { offer: Offer }) {
+  return (
+    <>
+      <Link to={`/offers/${o.id}`} className="plain-link">
+        {o.gpuCount} × {o.gpuType.replace(/^NVIDIA /, '')}
+      </Link>
+      <span className="cell-sub">
+        {o.gpuMemoryGb} GB each · {o.gpuType.startsWith('NVIDIA') ? 'NVIDIA' : o.gpuType.split(' ')[0]}
+      </span>
+    </>
+  );
+}
+
+export function Price({ offer: o, change }: { offer: Offer; change?: Change }) {
+  const before = change?.priceBefore;
+  const up = before !== undefined && o.hourlyPrice > before;
+  return (
+    <span className={before === undefined ? undefined : up ? 'flash flash-up' : 'flash flash-down'}>
+      <b>
+        <Money usd={o.hourlyPrice} />
+      </b>
+      {before !== undefined && (
+        <span className="flash-note" title={`was ${formatMoney(micro(before))}`}>
+          {up ? '▲' : '▼'}
+          <span className="sr"> was {formatMoney(micro(before))}</span>
+        </span>
+      )}
+    </span>
+  );
+}
+
+export function Stock({ offer: o, change }: { offer: Offer; change?: Change }) {
+  const changed = change && (change.stockBefore !== undefined || change.availableBefore !== undefined);
+  return (
+    <span className={changed ? 'flash flash-stock' : undefined}>
+      {!o.available ? (
+        <span className="dim">Sold out</span>
+      ) : o.stock === null ? (
+        <span>Available</span>
+      ) : o.stock <= 3 ? (
+        <span className="low">{o.stock} left</span>
+      ) : (
+        <span>{o.stock}</span>
+      )}
+      {change?.stockBefore !== undefined && change.stockBefore !== null && (
+        <span className="sr"> was {change.stockBefore}</span>
+      )}
+    </span>
+  );
+}
+
+/** 2,048 GB as "2.05 TB"; decimal, as everything here. */
+export function size(gb: number): string {
+  if (gb < 1000) return `${gb.toLocaleString('en-US')} GB`;
+  return `${(gb / 1000).toLocaleString('en-US', { maximumFractionDigits: 2 })} TB`;
+}

@@ -1,0 +1,45 @@
+// What changed in price or stock since the last look, so that it can be marked.
+
+import { useEffect, useState } from 'react';
+import type { Offer } from '../../api/offers';
+
+export interface Change {
+  priceBefore?: number;
+  stockBefore?: number | null;
+  availableBefore?: boolean;
+  at: number;
+}
+
+const marked = 20_000;
+const known = new Map<string, { hourlyPrice: number; stock: number | null; available: boolean; asOf: string }>();
+const changes = new Map<string, Change>();
+
+/** The change of each offer in the last seconds. Outlives the page: coming back shows what changed meanwhile. */
+export function useChanges(offers: Offer[]): (id: string) => Change | undefined {
+  const [, again] = useState(0);
+  useEffect(() => {
+    let found = false;
+    for (const o of offers) {
+      const old = known.get(o.id);
+      // Cached pages may come again later; only newer answers count.
+      if (old && old.asOf >= o.asOf) continue;
+      known.set(o.id, { hourlyPrice: o.hourlyPrice, stock: o.stock, available: o.available, asOf: o.asOf });
+      if (!old) continue;
+      const change: Change = { at: Date.now() };
+      if (old.hourlyPrice !== o.hourlyPrice) change.priceBefore = old.hourlyPrice;
+      if (old.stock !== o.stock) change.stockBefore = old.stock;
+      if (old.available !== o.available) change.availableBefore = old.available;
+      if (Object.keys(change).length === 1) continue;
+      changes.set(o.id, change);
+      found = true;
+    }
+    if (!found) return;
+    again((n) => n + 1);
+    const timer = setTimeout(() => again((n) => n + 1), marked);
+    return () => clearTimeout(timer);
+  }, [offers]);
+  return (id) => {
+    const change = changes.get(id);
+    return change && Date.now() - change.at < marked ? change : undefined;
+  };
+}

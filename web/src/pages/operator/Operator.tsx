@@ -1,0 +1,60 @@
+import { Tabs } from '@mantine/core';
+import { useNavigate, useParams } from 'react-router';
+import { useFindings, useSimulator } from '../../api/operator';
+import { PageHead } from '../../parts/PageHead';
+import { Accounts } from './Accounts';
+import { Findings } from './Findings';
+import { Jobs } from './Jobs';
+import { Margins } from './Margins';
+import { Providers } from './Providers';
+import { Simulator } from './Simulator';
+
+export default function Operator() {
+  const { tab = 'accounts' } = useParams();
+  const navigate = useNavigate();
+  const simulator = useSimulator();
+  const open = useFindings({ state: 'open' }).data?.pagination.total ?? 0;
+  return (
+    <>
+      <PageHead title="Operator">
+        This cloud from the inside: its accounts, its providers, and what needs a decision.
+      </PageHead>
+      <Tabs
+        value={tab}
+        onChange={(t) => navigate(t === 'accounts' ? '/operator' : `/operator/${t}`, { replace: true })}
+        keepMounted={false}
+      >
+        <Tabs.List>
+          <Tabs.Tab value="accounts">Accounts</Tabs.Tab>
+          <Tabs.Tab value="providers">Providers</Tabs.Tab>
+          <Tabs.Tab value="findings">Findings{open > 0 ? ` (${open})` : ''}</Tabs.Tab>
+          <Tabs.Tab value="jobs">Failing jobs</Tabs.Tab>
+          <Tabs.Tab value="margins">Margins</Tabs.Tab>
+          {simulator.data && <Tabs.Tab value="simulator">Simulator</Tabs.Tab>}
+        </Tabs.List>
+        <div style={{ marginTop: 16 }}>
+          <Tabs.Panel value="accounts">
+            <Accounts />
+          </Tabs.Panel>
+          <Tabs.Panel value="providers">
+            <Providers />
+          </Tabs.Panel>
+          <Tabs.Panel value="findings">
+            <Findings />
+          </Tabs.Panel>
+          <Tabs.Panel value="jobs">
+            <Jobs />
+          </Tabs.Panel>
+          <Tabs.Panel value="margins">
+            <Margins />
+          </Tabs.Panel>
+          {simulator.data && (
+            <Tabs.Panel value="simulator">
+              <Simulator />
+            </Tabs.Panel>
+          )}
+        </div>
+      </Tabs>
+    </>
+  );
+}

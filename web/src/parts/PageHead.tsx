@@ -1,0 +1,28 @@
+import { type ReactNode, useEffect } from 'react';
+
+/** The page's one h1, with its actions; names the tab too. */
+export function PageHead({
+  title,
+  children,
+  actions,
+  before,
+}: {
+  title: string;
+  children?: ReactNode;
+  actions?: ReactNode;
+  before?: ReactNode;
+}) {
+  useEffect(() => {
+    document.title = `${title} · Billet`;
+  }, [title]);
+  return (
+    <header className="page-head">
+      <div style={{ minWidth: 0 }}>
+        {before}
+        <h1>{title}</h1>
+        {children && <p>{children}</p>}
+      </div>
+      {actions && <div style={{ display: 'flex', gap: 8, flexWrap: 'wrap' }}>{actions}</div>}
+    </header>
+  );
+}

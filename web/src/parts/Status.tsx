@@ -1,0 +1,58 @@
+import './status.css';
+
+type Tone = 'good' | 'busy' | 'warn' | 'bad' | 'idle';
+
+const tones: Record<string, Tone> = {
+  running: 'good',
+  available: 'good',
+  attached: 'good',
+  up: 'good',
+  ended: 'idle',
+  settled: 'good',
+  active: 'good',
+  pending: 'busy',
+  deploying: 'busy',
+  creating: 'busy',
+  attaching: 'busy',
+  detaching: 'busy',
+  terminating: 'warn',
+  deleting: 'warn',
+  degraded: 'warn',
+  expiring: 'warn',
+  open: 'warn',
+  stopped: 'idle',
+  terminated: 'idle',
+  deleted: 'idle',
+  revoked: 'idle',
+  expired: 'idle',
+  dismissed: 'idle',
+  failed: 'bad',
+  interrupted: 'bad',
+  down: 'bad',
+};
+
+const moving = new Set(['pending', 'deploying', 'creating', 'attaching', 'detaching', 'terminating', 'deleting']);
+
+/** A status as a word with a colour; never the colour alone. */
+export function Status({ value, live = false }: { value: string; live?: boolean }) {
+  return (
+    <span
+      className="status"
+      data-tone={tones[value] ?? 'idle'}
+      data-moving={moving.has(value) || undefined}
+      aria-live={live ? 'polite' : undefined}
+    >
+      <span className="status-dot" aria-hidden="true" />
+      {value}
+    </span>
+  );
+}
+
+/** A word that describes a kind rather than a state. */
+export function Chip({ children, tone = 'idle' }: { children: React.ReactNode; tone?: Tone }) {
+  return (
+    <span className="chip" data-tone={tone}>
+      {children}
+    </span>
+  );
+}

@@ -1,0 +1,76 @@
+// Starts a server of its own for a test, with the simulator and the demo account, and ends it.
+
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+
+export const binary = process.env.BILLETD ?? new URL('../../bin/billetd', import.meta.url).pathname;
+
+function freePort() {
+  return new Promise((done, fail) => {
+    const server = createServer();
+    server.on('error', fail);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address();
+      server.close(() => done(port));
+    });
+  });
+}
+
+export async function startBilletd(flags = []) {
+  const data = mkdtempSync(join(tmpdir(), 'billet-web-'));
+  const port = await freePort();
+  const url = `http://localhost:${port}`;
+  const child = spawn(
+    binary,
+    ['serve', '--sim', '--demo', '--listen', `127.0.0.1:${port}`, '--metrics-listen', '', '--data-dir', data, ...flags],
+    { stdio: ['ignore', 'pipe', 'pipe'] },
+  );
+  let log = '';
+  const keep = (chunk) => {
+    log = (log + chunk).slice(-200_000);
+  };
+  child.stdout.on('data', keep);
+  child.stderr.on('data', keep);
+  const exit = new Promise((done) => child.on('exit', done));
+  const demoFile = join(data, 'demo.json');
+  for (const end = Date.now() + 30_000; ; ) {
+    if (child.exitCode !== null || Date.now() > end) throw new Error(`the server did not start:\n${log}`);
+    const ready =
+      existsSync(demoFile) &&
+      (await fetch(`http://127.0.0.1:${port}/readyz`).then(
+        (r) => r.ok,
+        () => false,
+      ));
+    if (ready) break;
+    await pause(100);
+  }
+  const demo = JSON.parse(readFileSync(demoFile, 'utf8'));
+  return {
+    url,
+    data,
+    demo,
+    log: () => log,
+    /** Runs a billetd command on this server's data, such as `sim advance 26m`. */
+    run: (...args) =>
+      new Promise((done, fail) => {
+        const tool = spawn(binary, [...args, '--data-dir', data], { stdio: ['ignore', 'pipe', 'pipe'] });
+        let out = '';
+        tool.stdout.on('data', (c) => {
+          out += c;
+        });
+        tool.stderr.on('data', (c) => {
+          out += c;
+        });
+        tool.on('exit', (code) => (code === 0 ? done(out) : fail(new Error(`billetd ${args.join(' ')}: ${out}`))));
+      }),
+    stop: async () => {
+      child.kill('SIGTERM');
+      await exit;
+      rmSync(data, { recursive: true, force: true });
+    },
+  };
+}

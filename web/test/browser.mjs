@@ -1,0 +1,49 @@
+// A browser for tests: Debian's chromium, or the one that CHROMIUM names. What no page may do fails the test that saw it.
+
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { chromium } from 'playwright-core';
+
+const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+export function launch() {
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+      '--no-first-run',
+    ],
+  });
+}
+
+/** Watches a page; `faults` fills with console errors, failures in scripts, and requests to other hosts. */
+export function watch(page, host, { allow = () => false } = {}) {
+  const faults = [];
+  page.on('console', (m) => {
+    if (m.type() === 'error' && !allow(m.text(), m.location().url))
+      faults.push(`console: ${m.text()} (${m.location().url})`);
+  });
+  page.on('pageerror', (e) => faults.push(`script: ${e.stack ?? e}`));
+  page.on('request', (r) => {
+    const url = new URL(r.url());
+    if (['http:', 'https:', 'ws:', 'wss:'].includes(url.protocol) && url.host !== host)
+      faults.push(`request elsewhere: ${r.url()}`);
+  });
+  return faults;
+}
+
+/** What axe-core finds on the page as it is now: one line for each finding and element. */
+export async function axe(page) {
+  // Evaluated by the debugger, so that the page's own policy on scripts stays as it is.
+  await page.evaluate(axeSource);
+  const { violations } = await page.evaluate(() =>
+    axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }),
+  );
+  return violations.flatMap((v) =>
+    v.nodes.map((n) => `${v.id}: ${n.target.join(' ')}: ${n.failureSummary?.split('\n')[1] ?? ''}`),
+  );
+}

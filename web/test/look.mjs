@@ -1,0 +1,98 @@
+// Takes a picture of every page, light and dark, wide and on a phone, into test/shots, and says what axe finds.
+//   npm run look [-- part-of-a-page's-name …]
+
+import { mkdirSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
+import { startBilletd } from './billetd.mjs';
+import { axe, launch, watch } from './browser.mjs';
+import { seed } from './seed.mjs';
+
+const shots = new URL('./shots/', import.meta.url).pathname;
+mkdirSync(shots, { recursive: true });
+const wanted = process.argv.slice(2);
+
+const server = await startBilletd();
+const browser = await launch();
+let bad = 0;
+try {
+  const made = await seed(server);
+  const pages = {
+    'sign-in': '/sign-in',
+    offers: '/offers',
+    'offers-filtered': '/offers?search=h100&available=all&sort=pricePerGpu',
+    'offers-none': '/offers?search=nothing-like-it',
+    offer: '/offers/off_abc123',
+    compare: `/offers/compare?ids=${made.offers.join(',')}`,
+    deploy: '/deploy/off_abc123',
+    deployments: '/deployments',
+    detail: `/deployments/${made.running}`,
+    'detail-events': `/deployments/${made.running}/events`,
+    'detail-settings': `/deployments/${made.running}/settings`,
+    'detail-ended': `/deployments/${made.ended}`,
+    volumes: '/volumes',
+    'volumes-new': '/volumes?new=1',
+    'ssh-keys': '/ssh-keys',
+    wallet: '/wallet',
+    'api-keys': '/settings/api-keys',
+    people: '/settings/people',
+    profile: '/settings/profile',
+    audit: '/settings/audit',
+    operator: '/operator',
+    'operator-findings': '/operator/findings',
+    'operator-providers': '/operator/providers',
+    'operator-margins': '/operator/margins',
+    'operator-jobs': '/operator/jobs',
+    'operator-simulator': '/operator/simulator',
+    'not-found': '/nowhere',
+  };
+  const context = await browser.newContext({ baseURL: server.url });
+  await context.request.post('/api/v1/account/sessions', {
+    data: { email: server.demo.email, password: server.demo.password },
+    headers: { 'Sec-Fetch-Site': 'same-origin' },
+  });
+  const state = await context.storageState();
+  for (const scheme of ['light', 'dark']) {
+    for (const width of [1440, 360]) {
+      const looks = await browser.newContext({
+        baseURL: server.url,
+        storageState: state,
+        colorScheme: scheme,
+        viewport: { width, height: width === 360 ? 740 : 900 },
+        reducedMotion: 'reduce',
+      });
+      for (const [name, path] of Object.entries(pages)) {
+        if (wanted.length && !wanted.some((w) => name.includes(w))) continue;
+        const page = await looks.newPage();
+        const faults = watch(page, new URL(server.url).host);
+        if (name === 'sign-in') await looks.clearCookies();
+        await page.goto(path, { waitUntil: 'load' });
+        await page
+          .waitForFunction(() => document.querySelector('h1') && !document.querySelector('[aria-busy=true]'), null, {
+            timeout: 8000,
+          })
+          .catch(() => faults.push('never settled'));
+        await pause(500);
+        await page.screenshot({
+          path: `${shots}${name}-${scheme}-${width}.png`,
+          fullPage: width === 360 && !(await page.$('.table-box')),
+        });
+        const sideways = await page.evaluate(
+          () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+        );
+        if (sideways > 0) faults.push(`scrolls sideways by ${sideways} px`);
+        faults.push(...(await axe(page)));
+        for (const f of faults) {
+          bad++;
+          console.log(`${name} ${scheme} ${width}: ${f}`);
+        }
+        await page.close();
+        if (name === 'sign-in') await looks.addCookies(state.cookies);
+      }
+      await looks.close();
+    }
+  }
+  console.log(bad ? `${bad} faults` : 'no faults');
+} finally {
+  await browser.close();
+  await server.stop();
+}
