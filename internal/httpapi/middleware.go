@@ -169,6 +169,9 @@ func (s *server) run(w *recorder, r *http.Request, c *call) {
 			// A body that trickles in may not hold the request open. Not every writer can, those of tests for one.
 			_ = http.NewResponseController(w).SetReadDeadline(s.c.Real().Add(s.timeout))
 		}
+		if c.route.long > 0 { // the answer may come later than the connection waits for others
+			_ = http.NewResponseController(w).SetWriteDeadline(s.c.Real().Add(s.timeout + c.route.long))
+		}
 		a, err = c.route.serve(ctx, w, c)
 	}
 	if err != nil {
