@@ -98,7 +98,7 @@ func (f *fuzzer) checkReach() {
 			never = append(never, o.ID)
 		}
 	}
-	if len(never) > len(f.doc.operations)/4 {
+	if len(never) > len(f.doc.operations)/3 {
 		f.t.Errorf("seed %d: of %d calls these never succeeded: %v", f.seed, len(f.doc.operations), never)
 	}
 }
