@@ -41,7 +41,7 @@ func (f *fuzzer) mutateBody(r *request, body any) {
 	r.spoilt = true
 	s := f.doc.body(r.op)
 	object, _ := body.(map[string]any)
-	if s != nil && s.kind() == "object" && f.in(2) {
+	if s != nil && len(s.Properties) > 0 && f.in(2) {
 		changed := map[string]any{}
 		for k, v := range object {
 			changed[k] = v
