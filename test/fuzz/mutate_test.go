@@ -198,11 +198,13 @@ func (f *fuzzer) mutateHeaders(r *request) {
 			r.drop("Content-Type")
 			r.set("Content-Type", pick(f.dice, []string{"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/json; charset=latin1", "application/xml", "*/*", ";", "application/json;;", "application/merge-patch+json"}))
 			r.spoil("its body is not said to be JSON")
+			r.spoilt = true // to write it anew would say so
 		}
 	case 1:
 		if len(r.body) > 0 {
 			r.set("Content-Encoding", pick(f.dice, []string{"gzip", "br", "deflate", "x"}))
 			r.spoil("its body is compressed")
+			r.spoilt = true
 		}
 	case 2:
 		if r.who.key != "" {
