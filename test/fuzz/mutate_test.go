@@ -41,7 +41,7 @@ func (f *fuzzer) mutateBody(r *request, body any) {
 	r.spoilt = true
 	s := f.doc.body(r.op)
 	object, _ := body.(map[string]any)
-	if s != nil && s.kind() == "object" && f.in(2) {
+	if s != nil && len(s.Properties) > 0 && f.in(2) {
 		changed := map[string]any{}
 		for k, v := range object {
 			changed[k] = v
@@ -59,6 +59,9 @@ func (f *fuzzer) mutateBody(r *request, body any) {
 			changed[name] = 1
 			r.spoil("its body has %s", name)
 		default:
+			if f.doc.resolve(s.Properties[name]).kind() == "" { // anything goes
+				return
+			}
 			changed[name] = f.against(s.Properties[name])
 			r.spoil("%s is %.60v", name, changed[name])
 		}
@@ -195,11 +198,13 @@ func (f *fuzzer) mutateHeaders(r *request) {
 			r.drop("Content-Type")
 			r.set("Content-Type", pick(f.dice, []string{"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/json; charset=latin1", "application/xml", "*/*", ";", "application/json;;", "application/merge-patch+json"}))
 			r.spoil("its body is not said to be JSON")
+			r.spoilt = true // to write it anew would say so
 		}
 	case 1:
 		if len(r.body) > 0 {
 			r.set("Content-Encoding", pick(f.dice, []string{"gzip", "br", "deflate", "x"}))
 			r.spoil("its body is compressed")
+			r.spoilt = true
 		}
 	case 2:
 		if r.who.key != "" {

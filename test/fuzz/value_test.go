@@ -167,7 +167,12 @@ func (f *fuzzer) sensible(r *request, name string) any {
 		return "#cloud-config\npackages: [git]\n"
 	case "allowedNetworks":
 		return pick(f.dice, []string{"127.0.0.0/8", "0.0.0.0/0", "2001:db8::/32", "::1"})
+	case "token":
+		return orNil(f.token)
 	case "email":
+		if r.op.ID != "signIn" {
+			return "p" + strconv.FormatUint(f.Uint64()>>30, 36) + "@billet.test"
+		}
 		return f.demo.Email
 	case "password":
 		return f.demo.Password
@@ -177,6 +182,8 @@ func (f *fuzzer) sensible(r *request, name string) any {
 		return f.now.Add(-time.Duration(f.Int64N(int64(72 * time.Hour)))).UTC().Format(time.RFC3339)
 	case "to":
 		return f.now.Add(time.Duration(f.Int64N(int64(72 * time.Hour)))).UTC().Format(time.RFC3339)
+	case "amount", "credit":
+		return json.Number(strconv.Itoa(1+f.IntN(500)) + ".25")
 	case "dryRun":
 		return f.in(4)
 	case "terminationProtection":
@@ -298,7 +305,9 @@ func (f *fuzzer) against(s *schema) any {
 		if s.MinItems != nil && *s.MinItems > 0 {
 			bad = append(bad, []any{})
 		}
-		bad = append(bad, []any{f.against(s.Items)})
+		if f.doc.resolve(s.Items).kind() != "" {
+			bad = append(bad, []any{f.against(s.Items)})
+		}
 	}
 	return pick(f.dice, bad)
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -28,10 +29,12 @@ type fuzzer struct {
 	callers []*caller // the first ones are asked most
 	demo    app.Demo
 	person  *caller
+	chief   *caller // the operator
+	token   string  // of the newest invitation
 	offers  []map[string]any
 	now     time.Time // the server's, as it was told last
 
-	owner map[string]string              // of each id that was shown, the account
+	owner map[string]string              // of each id that was shown to a tenant, the account
 	pools map[string]map[string][]string // ids by account and kind
 	ids   map[string]bool                // request ids that were seen
 
@@ -52,6 +55,8 @@ type caller struct {
 
 const (
 	plenty = "1000000"
+	// operators is in place of an account where everybody's things are shown.
+	operators = "operators"
 	// wanted is how many ids of a kind are remembered: the oldest make room.
 	wanted = 60
 )
@@ -88,6 +93,7 @@ func begin(t *testing.T, seed uint64, args []string) *fuzzer {
 	add("a key that expires", bob, f.server.KeyOf(bob, append(limits, "--expires-in", "1h")...), false)
 	add("a mistyped key", "", key[:len(key)-1]+"_", true)
 	add("a key that never was", "", "pk_live_"+strings.Repeat("a", 49), true)
+	f.chief = &caller{name: "the operator", account: operators, key: f.server.KeyOf(ada, append(limits, "--scopes", "operator:read,operator:write")...)}
 	f.person = &caller{name: "the person of the demo"}
 	f.callers = append(f.callers, f.person)
 	f.signIn()
@@ -189,7 +195,8 @@ func (f *fuzzer) clear() {
 	f.armed = false
 }
 
-var anID = regexp.MustCompile(`^(dep|ssh|vol|key|txn|evt|off)_[a-z0-9]{1,36}$`)
+// anID is an id of what belongs to one account alone, or of what only an operator sees.
+var anID = regexp.MustCompile(`^(dep|ssh|vol|key|txn|evt|ses|inv|psk|aud|acc|fnd)_[a-z0-9]{1,36}$`)
 
 // remember keeps the ids of an answer, and finds those that are somebody else's.
 func (f *fuzzer) remember(account string, v any) (foreign []string) {
@@ -204,16 +211,20 @@ func (f *fuzzer) remember(account string, v any) (foreign []string) {
 		}
 	case string:
 		m := anID.FindStringSubmatch(v)
-		if m == nil || m[1] == "off" {
+		if all := account == operators; m == nil || all != (m[1] == "acc" || m[1] == "fnd") {
 			return nil
-		}
-		if of, known := f.owner[v]; known {
+		} else if all {
+			if slices.Contains(f.pools[account][m[1]], v) {
+				return nil
+			}
+		} else if of, known := f.owner[v]; known {
 			if of != account {
 				return []string{v}
 			}
 			return nil
+		} else {
+			f.owner[v] = account
 		}
-		f.owner[v] = account
 		if f.pools[account] == nil {
 			f.pools[account] = map[string][]string{}
 		}
@@ -226,7 +237,9 @@ func (f *fuzzer) remember(account string, v any) (foreign []string) {
 // known is an id of the kind that belongs to the caller, seldom one of somebody else's; "" where there is none.
 func (f *fuzzer) known(r *request, kind string) string {
 	account := r.who.account
-	if f.in(25) {
+	if forOperators(r.op) {
+		account = operators
+	} else if f.in(25) {
 		account = pick(f.dice, f.callers[:3]).account
 	}
 	pool := f.pools[account][kind]
@@ -238,6 +251,9 @@ func (f *fuzzer) known(r *request, kind string) string {
 	}
 	return pick(f.dice, pool)
 }
+
+// forOperators tells whether the call shows everybody's things.
+func forOperators(o *operation) bool { return strings.HasPrefix(o.Path, "/api/v1/operator/") }
 
 // foreign is an id in the value that belongs to somebody else than the caller, or "".
 func (f *fuzzer) foreign(who *caller, v any) string {
