@@ -51,6 +51,15 @@ func (o *Operator) ResetFactors(ctx context.Context, email string) (account.Pers
 	})
 }
 
+// SetOperator makes a person one who runs the server, or no longer.
+func (o *Operator) SetOperator(ctx context.Context, email string, operator bool) (account.Person, error) {
+	p, err := o.changePerson(ctx, email, "setOperator", func(ctx context.Context, tx *db.Tx, p account.Person) error {
+		return o.Accounts.SetOperator(ctx, tx, p.ID, operator)
+	})
+	p.Operator = operator
+	return p, err
+}
+
 func (o *Operator) changePerson(ctx context.Context, email, action string, change func(ctx context.Context, tx *db.Tx, p account.Person) error) (p account.Person, err error) {
 	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		if p, err = o.Accounts.PersonByEmail(ctx, tx, email); err != nil {

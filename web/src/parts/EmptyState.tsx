@@ -15,7 +15,7 @@ interface Props {
 export function EmptyState({ title, children, action, api }: Props) {
   return (
     <div className="panel" style={{ padding: '36px 24px' }}>
-      <div style={{ maxWidth: 620, margin: '0 auto', display: 'grid', gap: 14 }}>
+      <div className="stack" style={{ maxWidth: 620, margin: '0 auto' }}>
         <h2 style={{ margin: 0, fontSize: '1.1rem' }}>{title}</h2>
         <div className="dim">{children}</div>
         {action && <div>{action}</div>}

@@ -1,4 +1,4 @@
-import { Button, Checkbox, CloseButton, NumberInput, Select, TextInput } from '@mantine/core';
+import { Button, Checkbox, CloseButton, Select, TextInput } from '@mantine/core';
 import { useDebouncedCallback, useMediaQuery } from '@mantine/hooks';
 import { useEffect, useState } from 'react';
 import { useFacets } from '../../api/offers';
@@ -172,21 +172,20 @@ function Search({ value, onChange }: { value: string; onChange: (text: string) =
 }
 
 function MostPrice({ value, onChange }: { value: string; onChange: (text: string | null) => void }) {
-  const [text, setText] = useState<string | number>(value);
-  const later = useDebouncedCallback((v: string | number) => onChange(v === '' ? null : String(v)), 350);
-  useEffect(() => setText(value), [value]);
+  const [text, setText] = useState(value);
+  const later = useDebouncedCallback(onChange, 350);
+  useEffect(() => setText((old) => (Number(old) === Number(value) ? old : value)), [value]);
   return (
-    <NumberInput
+    <TextInput
       aria-label="At most, in US dollars an hour"
       placeholder="Max $/h"
-      prefix="$"
-      min={0}
-      decimalScale={2}
-      hideControls
+      inputMode="decimal"
       value={text}
-      onChange={(v) => {
-        setText(v);
-        later(v);
+      onChange={(e) => {
+        // What is no amount yet ("12.") is typed on, and asked for once it is one.
+        const next = e.currentTarget.value.replace(/[^\d.]/g, '');
+        setText(next);
+        if (next === '' || Number(next) > 0) later(next || null);
       }}
       className="filter filter-short"
     />

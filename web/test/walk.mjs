@@ -1,0 +1,421 @@
+// Walks through the dashboard as its people do, in a real browser against the real server: BILLETD names the binary.
+// Ends with a line "ok" for each part, or with what went wrong.
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { startBilletd } from './billetd.mjs';
+import { axe, launch, watch } from './browser.mjs';
+import { makeKey } from './seed.mjs';
+
+const wide = { width: 1440, height: 900 };
+const phone = { width: 360, height: 740 };
+
+const server = await startBilletd();
+const browser = await launch();
+const host = new URL(server.url).host;
+const key = makeKey();
+
+// A call that tells that nobody is signed in, or that a role may not, is an answer; the browser logs it all the same.
+const expected = [/\/account\/me$/, /\/operator\/simulator$/];
+let allowed = expected;
+const allow = (_text, url) => allowed.some((pattern) => pattern.test(new URL(url, server.url).pathname));
+
+async function open(options = {}) {
+  const context = await browser.newContext({
+    baseURL: server.url,
+    viewport: wide,
+    reducedMotion: 'reduce',
+    ...options,
+  });
+  await context.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: server.url });
+  const page = await context.newPage();
+  page.setDefaultTimeout(20_000);
+  return { page, context, faults: watch(page, host, { allow }) };
+}
+
+async function part(name, act) {
+  const began = Date.now();
+  await act();
+  console.log(`ok ${name} (${((Date.now() - began) / 1000).toFixed(1)} s)`);
+}
+
+/** The page is at rest, and axe has nothing to say about it. */
+async function clean(page, where) {
+  await page.locator('h1').first().waitFor();
+  await page.waitForFunction(() => !document.querySelector('[aria-busy=true]'));
+  assert.deepEqual(await axe(page), [], `axe on ${where}`);
+  const sideways = await page.evaluate(
+    () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+  );
+  assert.equal(sideways, 0, `${where} scrolls sideways`);
+}
+
+async function signIn(page, email = server.demo.email, password = server.demo.password) {
+  await page.getByLabel('E-mail').fill(email);
+  await page.locator('input[name=password]').fill(password);
+  await page.getByRole('button', { name: 'Sign in', exact: true }).click();
+}
+
+const { page, context, faults } = await open();
+try {
+  await part('the first load is small', async () => {
+    const response = await fetch(server.url);
+    assert.match(response.headers.get('Content-Type') ?? '', /html/, 'the dashboard is not built into the binary');
+    const sizes = new Map();
+    page.on('response', (r) => {
+      if (/\.js$/.test(new URL(r.url()).pathname))
+        sizes.set(
+          r.url(),
+          r
+            .request()
+            .sizes()
+            .catch(() => null),
+        );
+    });
+    await page.goto('/');
+    await page.getByRole('heading', { name: 'Sign in' }).waitFor();
+    await clean(page, 'sign-in');
+    await signIn(page);
+    await page.getByRole('heading', { name: 'Offers', level: 1 }).waitFor();
+    await page.getByRole('table', { name: 'Offers' }).waitFor();
+    let total = 0;
+    for (const size of sizes.values()) total += (await size)?.responseBodySize ?? 0;
+    console.log(`   scripts for sign-in and offers: ${(total / 1000).toFixed(0)} kB gzip in ${sizes.size} files`);
+    assert.ok(total > 50_000, 'no scripts were counted');
+    assert.ok(total < 250_000, `${total} bytes of script`);
+  });
+
+  await part('every page is clean for axe', async () => {
+    for (const path of [
+      '/offers',
+      '/offers/off_abc123',
+      '/offers/compare?ids=off_abc123',
+      '/deployments',
+      '/volumes',
+      '/ssh-keys',
+      '/wallet',
+      '/settings/api-keys',
+      '/settings/people',
+      '/settings/profile',
+      '/settings/audit',
+      '/operator',
+      '/operator/providers',
+      '/operator/findings',
+      '/operator/jobs',
+      '/operator/margins',
+      '/operator/simulator',
+      '/nowhere',
+    ]) {
+      await page.goto(path);
+      await clean(page, path);
+    }
+  });
+
+  await part('a key made under Settings → API Keys works with curl', async () => {
+    await page.getByRole('link', { name: 'API Keys' }).click();
+    await page.getByRole('button', { name: 'Create a key' }).click();
+    const dialog = page.getByRole('dialog', { name: 'Create a key' });
+    await dialog.getByLabel('Name').fill('walk');
+    assert.deepEqual(await axe(page), [], 'axe on the key dialogue');
+    await dialog.getByRole('button', { name: 'Create key' }).click();
+    const shown = page.getByRole('dialog', { name: 'walk is ready' });
+    await shown.getByRole('button', { name: 'Copy API key' }).click();
+    const secret = await page.evaluate(() => navigator.clipboard.readText());
+    assert.match(secret, /^pk_live_\w{40,}$/);
+    assert.ok((await shown.textContent())?.includes(secret), 'the key is not shown');
+    const answer = await fetch(`${server.url}/api/v1/inventory/offers?search=b200`, {
+      headers: { Authorization: `Bearer ${secret}` },
+    });
+    assert.equal(answer.status, 200);
+    await shown.getByRole('button', { name: 'I have it' }).click();
+    await page.getByRole('cell', { name: 'walk' }).first().waitFor();
+    assert.ok(!(await page.content()).includes(secret), 'the key is still in the page');
+  });
+
+  await part('an SSH key is added, and a private one is not taken', async () => {
+    await page.getByRole('link', { name: 'SSH keys' }).click();
+    await page.getByRole('button', { name: 'Add a key' }).click();
+    const dialog = page.getByRole('dialog', { name: 'Add a key' });
+    const sent = [];
+    page.on('request', (r) => sent.push(r.postData() ?? ''));
+    await dialog.getByLabel('Public key').fill(key.privateKey);
+    await dialog.getByText('That is a private key').waitFor();
+    assert.equal(await dialog.getByLabel('Public key').inputValue(), '');
+    assert.ok(!sent.some((body) => body.includes('PRIVATE KEY')), 'a private key was sent');
+    allowed = [...expected, /ssh-keys$/];
+    await dialog.getByLabel('Public key').fill('ssh-ed25519 nonsense me');
+    await dialog.getByRole('button', { name: 'Add key' }).click();
+    await dialog.getByRole('alert').or(dialog.locator('[class*=error]')).first().waitFor();
+    await dialog.getByLabel('Public key').fill(key.publicKey);
+    await dialog.getByLabel('Name').fill('walk-laptop');
+    await dialog.getByRole('button', { name: 'Add key' }).click();
+    await dialog.waitFor({ state: 'hidden' });
+    await page.getByText('walk-laptop').first().waitFor();
+    allowed = expected;
+  });
+
+  await part('a volume is created', async () => {
+    await page.getByRole('link', { name: 'Volumes' }).click();
+    await page.getByRole('button', { name: 'Create a volume' }).click();
+    const dialog = page.getByRole('dialog', { name: 'Create a volume' });
+    await dialog.getByLabel('Name').fill('walk-data');
+    await dialog.getByRole('combobox', { name: 'Region' }).click();
+    await page.getByRole('option', { name: /Dallas 5/ }).click();
+    await dialog.getByText('$0.055').waitFor();
+    await dialog.getByRole('button', { name: 'Create', exact: true }).click();
+    await page.getByRole('table', { name: 'Volumes' }).getByText('available').waitFor();
+  });
+
+  await part('the B200 is found and deployed', async () => {
+    await page.getByRole('link', { name: 'Offers' }).click();
+    await page.keyboard.press('/');
+    await page.keyboard.type('b200 dallas');
+    await page.waitForURL(/search=b200/);
+    await page.getByRole('link', { name: 'Deploy 8 × NVIDIA B200 in Dallas 5' }).click();
+    await page.getByRole('heading', { name: 'Deploy 8 × NVIDIA B200' }).waitFor();
+    await clean(page, 'deploy');
+    await page.getByLabel('Name').fill('');
+    await page.getByRole('button', { name: 'Deploy', exact: true }).click();
+    await page.getByText('Give it a name.').waitFor();
+    await page.getByLabel('Name').fill('walk-run');
+    // What was typed outlives a reload.
+    await page.getByLabel('cloud-init').fill('#cloud-config\nruncmd: [echo hi]\n');
+    await page.reload();
+    assert.equal(await page.getByLabel('Name').inputValue(), 'walk-run');
+    await page.getByText('The same as curl').click();
+    await page.getByText('"name": "walk-run"').waitFor();
+    await page.getByLabel('cloud-init').fill('');
+    await page.getByRole('button', { name: 'Deploy', exact: true }).click();
+    await page.getByRole('heading', { name: 'walk-run' }).waitFor();
+    await page
+      .getByText('On its way')
+      .or(page.getByText('Connect', { exact: true }))
+      .first()
+      .waitFor();
+  });
+
+  await part('it becomes running before one’s eyes', async () => {
+    await page.locator('.page-head .status').filter({ hasText: 'running' }).waitFor({ timeout: 60_000 });
+    await page.getByText('ssh root@').first().waitFor();
+    await clean(page, 'a running deployment');
+    for (const tab of ['Events', 'Settings']) {
+      await page.getByRole('tab', { name: tab }).click();
+      await clean(page, `${tab} of a deployment`);
+    }
+  });
+
+  await part('nvidia-smi in the web terminal', async () => {
+    await page.getByRole('tab', { name: 'Terminal' }).click();
+    await page.getByRole('textbox', { name: 'Private key' }).fill(makeKey().privateKey);
+    await page.getByRole('button', { name: 'Open the terminal' }).click();
+    await page.getByText('SIGN_IN_REFUSED').waitFor({ timeout: 60_000 });
+    const sent = [];
+    page.on('request', (r) => sent.push(r.postData() ?? ''));
+    page.on('websocket', (w) => w.on('framesent', (f) => sent.push(String(f.payload))));
+    await page.getByRole('textbox', { name: 'Private key' }).fill(key.privateKey);
+    await page.getByRole('button', { name: 'Open the terminal' }).click();
+    await page.getByRole('status').filter({ hasText: 'Connected' }).waitFor({ timeout: 60_000 });
+    await page.locator('.terminal-screen textarea').focus();
+    await page.keyboard.type('nvidia-smi\n');
+    await page.waitForFunction(
+      () => document.querySelector('.terminal-screen .xterm-accessibility')?.textContent?.includes('B200'),
+      null,
+      { timeout: 30_000 },
+    );
+    await clean(page, 'the terminal');
+    assert.ok(!sent.some((body) => body.includes('PRIVATE KEY')), 'the private key was sent');
+    await page.keyboard.press('Control+Shift+X');
+    assert.equal(
+      await page.evaluate(() => document.activeElement?.getAttribute('role')),
+      'tab',
+      'no way out by keyboard',
+    );
+  });
+
+  await part('a volume is attached', async () => {
+    await page.getByRole('tab', { name: 'Overview' }).click();
+    await page.getByRole('combobox', { name: 'Attach a volume' }).click();
+    await page.getByRole('option', { name: /walk-data/ }).click();
+    await page.getByRole('button', { name: 'Attach', exact: true }).click();
+    await page.getByText('/mnt/').waitFor({ timeout: 30_000 });
+    await page.locator('.status').filter({ hasText: 'attached' }).waitFor({ timeout: 30_000 });
+  });
+
+  await part('too early to terminate, with a countdown', async () => {
+    await page.getByRole('button', { name: 'Terminate', exact: true }).click();
+    const dialog = page.getByRole('dialog', { name: 'Terminate walk-run?' });
+    const timer = dialog.getByRole('timer');
+    await timer.waitFor();
+    assert.match((await timer.textContent()) ?? '', /^2[34]:\d\d/);
+    assert.deepEqual(await axe(page), [], 'axe on the terminate dialogue');
+    assert.equal(await dialog.getByRole('button', { name: 'Terminate now' }).count(), 0);
+    await dialog.getByRole('button', { name: 'Keep it' }).click();
+    const id = page.url().split('/').at(-1);
+    const refused = await page.request.delete(`/api/v1/inventory/deployments/${id}`, {
+      headers: { 'Sec-Fetch-Site': 'same-origin' },
+    });
+    assert.equal((await refused.json()).error.code, 'MINIMUM_RUNTIME_NOT_MET');
+  });
+
+  let id = '';
+  await part('time travels; terminate; the refund is there', async () => {
+    await server.run('sim', 'advance', '26m');
+    id = page.url().split('/').at(-1) ?? '';
+    await page.reload();
+    await page.getByRole('button', { name: 'Terminate', exact: true }).click();
+    const dialog = page.getByRole('dialog', { name: 'Terminate walk-run?' });
+    await dialog.getByText('Refund now').waitFor();
+    await dialog.getByRole('button', { name: 'Terminate now' }).click();
+    await page.locator('.page-head .status').filter({ hasText: 'terminated' }).waitFor({ timeout: 60_000 });
+    await clean(page, 'an ended deployment');
+    await page.getByRole('link', { name: 'Its lines on the statement' }).click();
+    const row = page.getByRole('table', { name: 'Statement' }).getByRole('row').filter({ hasText: 'refund' }).first();
+    await row.waitFor();
+    const api = async (path) =>
+      (await (await fetch(server.url + path, { headers: { Authorization: `Bearer ${server.demo.apiKey}` } })).json())
+        .data;
+    const [refund] = await api(`/api/v1/inventory/wallet/transactions?type=refund&deploymentId=${id}`);
+    assert.ok(refund.amount > 0 && refund.amount < 35.76, `a refund of ${refund.amount}`);
+    const shown = ((await row.textContent()) ?? '').replaceAll(',', '');
+    assert.ok(shown.includes(`+$${refund.amount}`), `${refund.amount} is not in: ${shown}`);
+    await clean(page, 'the wallet');
+    const csv = page.getByRole('link', { name: 'CSV' });
+    const [download] = await Promise.all([page.waitForEvent('download'), csv.click()]);
+    assert.match(readFileSync(await download.path(), 'utf8'), new RegExp(`refund.*${refund.amount}`));
+  });
+
+  await part('an ended session comes back to where it was', async () => {
+    await page.goto('/deploy/off_abc123');
+    await page.getByLabel('Name').fill('kept-name');
+    const cookies = await context.cookies();
+    await context.clearCookies();
+    allowed = [/^\/api\//];
+    await page.getByRole('radio', { name: '4 h', exact: true }).check({ force: true });
+    if (cookies.length) await page.getByRole('button', { name: 'Deploy', exact: true }).click();
+    await page.getByRole('heading', { name: 'Sign in' }).waitFor();
+    await signIn(page);
+    await page.getByRole('heading', { name: 'Deploy 8 × NVIDIA B200' }).waitFor();
+    assert.equal(await page.getByLabel('Name').inputValue(), 'kept-name');
+    allowed = expected;
+  });
+
+  await part('the API fails, and what was there stays', async () => {
+    await page.goto('/deployments');
+    await page.getByText('walk-run').first().waitFor();
+    allowed = [/^\/api\//];
+    await context.route('**/api/v1/**', (route) => route.abort());
+    await page.getByRole('link', { name: 'Wallet' }).click();
+    await page.getByRole('link', { name: 'Deployments' }).click();
+    const banner = page.getByRole('alert').filter({ hasText: 'The API is not answering' });
+    await banner.waitFor({ timeout: 60_000 });
+    await page.getByText('walk-run').first().waitFor();
+    assert.deepEqual(await axe(page), [], 'axe on the banner');
+    await context.unroute('**/api/v1/**');
+    await banner.getByRole('button', { name: 'Try again' }).click();
+    await banner.waitFor({ state: 'hidden' });
+    allowed = expected;
+  });
+
+  await part('a viewer is offered nothing to change, and is refused', async () => {
+    await page.goto('/settings/people');
+    await page.getByRole('button', { name: 'Invite somebody' }).click();
+    const dialog = page.getByRole('dialog', { name: 'Invite somebody' });
+    await dialog.getByLabel('E-mail').fill('viewer@billet.test');
+    await dialog.getByRole('radio', { name: 'viewer' }).check();
+    await dialog.getByRole('button', { name: 'Make the link' }).click();
+    const ready = page.getByRole('dialog', { name: 'The invitation is ready' });
+    const link = (await ready.locator('code').textContent()) ?? '';
+    await ready.getByRole('button', { name: 'Done' }).click();
+
+    const other = await open();
+    await other.page.goto(new URL(link).pathname + new URL(link).hash);
+    await other.page.getByRole('heading', { name: /^Join / }).waitFor();
+    await clean(other.page, 'the invitation');
+    await other.page.getByLabel('Name').fill('Vera');
+    await other.page.locator('input[autocomplete=new-password]').fill('a long enough password');
+    await other.page.getByRole('button', { name: /^Join / }).click();
+    await other.page.getByRole('table', { name: 'Offers' }).waitFor();
+    assert.equal(
+      await other.page
+        .getByRole('link', { name: /^Deploy/ })
+        .filter({ hasNotText: 'Deployments' })
+        .count(),
+      0,
+    );
+    assert.equal(await other.page.getByRole('link', { name: 'API Keys' }).count(), 0);
+    assert.equal(await other.page.getByRole('link', { name: 'Operator' }).count(), 0);
+    await other.page.goto('/deploy/off_abc123');
+    await other.page.getByRole('heading', { name: 'Your role does not open this page' }).waitFor();
+    await clean(other.page, 'a page that a role does not open');
+    allowed = [...expected, /ssh-keys/];
+    const refused = await other.page.request.post('/api/v1/inventory/ssh-keys', {
+      data: { name: 'no', publicKey: key.publicKey },
+      headers: { 'Sec-Fetch-Site': 'same-origin' },
+    });
+    assert.equal(refused.status(), 403);
+    assert.equal((await refused.json()).error.code, 'INSUFFICIENT_SCOPE');
+    assert.deepEqual(other.faults, []);
+    await other.context.close();
+  });
+
+  await part('on a phone', async () => {
+    const state = await context.storageState();
+    const small = await open({
+      viewport: phone,
+      hasTouch: true,
+      isMobile: true,
+      storageState: state,
+      colorScheme: 'dark',
+    });
+    for (const path of [
+      '/offers',
+      '/deploy/off_abc123',
+      '/deployments',
+      `/deployments/${id}`,
+      '/volumes',
+      '/wallet',
+      '/settings/api-keys',
+      '/settings/people',
+      '/settings/profile',
+      '/operator',
+    ]) {
+      await small.page.goto(path);
+      await clean(small.page, `${path} on a phone`);
+    }
+    await small.page.getByRole('button', { name: 'Open the menu' }).tap();
+    await small.page.getByRole('dialog').getByRole('link', { name: 'Offers' }).tap();
+    await small.page.getByRole('list', { name: 'Offers' }).waitFor();
+    assert.deepEqual(small.faults, []);
+    await small.context.close();
+  });
+
+  await part('the keyboard alone', async () => {
+    await page.goto('/offers');
+    await page.getByRole('table', { name: 'Offers' }).waitFor();
+    await page.keyboard.press('Tab');
+    assert.equal(await page.evaluate(() => document.activeElement?.textContent), 'Skip to the content');
+    await page.keyboard.press('Shift+?');
+    await page.getByRole('dialog', { name: 'Keyboard shortcuts' }).waitFor();
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog', { name: 'Keyboard shortcuts' }).waitFor({ state: 'hidden' });
+    await page.keyboard.press('g');
+    await page.keyboard.press('w');
+    await page.getByRole('heading', { name: 'Wallet', level: 1 }).waitFor();
+  });
+
+  assert.deepEqual(faults, [], 'console errors, failing scripts or requests elsewhere');
+  console.log('ok no console errors, no request to another host');
+} catch (error) {
+  const shot = join(process.env.WALK_SHOTS ?? server.data, 'walk-failed.png');
+  await page.screenshot({ path: shot }).catch(() => {});
+  console.error(`at ${page.url()}`);
+  if (process.env.WALK_SHOTS) console.error(`picture: ${shot}`);
+  if (faults.length) console.error(`faults:\n  ${faults.join('\n  ')}`);
+  throw error;
+} finally {
+  await pause(0);
+  await browser.close();
+  await server.stop();
+}
