@@ -5,7 +5,6 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 dist=internal/dashboard/dist
 
-[ -f web/package.json ] || exit 0
 if ! command -v node >/dev/null 2>&1 || ! command -v npm >/dev/null 2>&1; then
   echo "Building without the web pages: that needs Node.js 20 or newer, with npm. Everything else works without them." >&2
   exit 0

@@ -12,8 +12,8 @@
 // find; a POST, its effect and its kept answer are one transaction; and one writer makes every answer.
 //
 // Invariants:
-//   - Every answer is an envelope with X-Request-Id and X-RateLimit-*, whatever failed, but for the CSV statement, the docs page
-//     and the OpenAPI document, which bear the headers only. An incoming X-Request-Id is ignored: ours are unique and safe to log.
+//   - Every answer is an envelope with X-Request-Id and X-RateLimit-*, whatever failed, but for the CSV statement, the docs page,
+//     the OpenAPI document, streams of events and what is served elsewhere, which bear the headers only. An incoming X-Request-Id is ignored: ours are unique and safe to log.
 //     That goes for requests that net/http itself refuses, too (Guard).
 //   - An error that is not a fault.Error is answered as INTERNAL_ERROR with the request id, and logged.
 //   - Neither Authorization, cookies nor bodies are logged; metrics are labelled by route, never by URL.
