@@ -33,6 +33,11 @@ properties: ## Run the property tests of money, jobs and lifecycles for long: CH
 	for room in wallet meter volume deployment; do ./scripts/with-services.sh go test ./internal/$$room -run 'AsTheModelSays|AgreeInTheEnd|ObviousCode|NoOrder|LifeAlone' \
 		-count=1 -timeout 3h -rapid.checks=$(CHECKS) -rapid.steps=$(STEPS) || exit 1; done
 
+.PHONY: fuzz
+export FUZZTIME FUZZ
+fuzz: ## Fuzz every parser, and the API over HTTP on both engines, for FUZZTIME each; FUZZ=name for some of them
+	./scripts/with-services.sh ./scripts/fuzz.sh
+
 .PHONY: check
 check: ## Check format, lint, modules and generated files
 	./scripts/check.sh

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"time"
 
@@ -140,11 +139,7 @@ func keys() *cobra.Command {
 		cmd.Flags().StringVar(&key, "key", "", "the key's id")
 		must(cmd, "account", "key")
 	}, func(cmd *cobra.Command, o *app.Operator, out *output) error {
-		var k account.Key
-		err := o.DB.InTx(cmd.Context(), func(ctx context.Context, tx *db.Tx) (err error) {
-			k, err = o.Accounts.RevokeKey(ctx, tx, id.ID(of), id.ID(key))
-			return err
-		})
+		k, err := o.RevokeKey(cmd.Context(), id.ID(of), id.ID(key))
 		if err != nil {
 			return err
 		}

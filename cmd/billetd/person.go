@@ -99,6 +99,18 @@ func persons() *cobra.Command {
 		}
 		return personOutput{p, text}.print(cmd, out)
 	}))
+	var revoke bool
+	cmd.AddCommand(verb("set-operator", "Make a person an operator, who sees every account", func(cmd *cobra.Command) {
+		cmd.Flags().StringVar(&email, "email", "", "who")
+		cmd.Flags().BoolVar(&revoke, "revoke", false, "they are one no longer")
+		must(cmd, "email")
+	}, func(cmd *cobra.Command, o *app.Operator, out *output) error {
+		p, err := o.SetOperator(cmd.Context(), email, !revoke)
+		if err != nil {
+			return err
+		}
+		return personOutput{Person: p}.print(cmd, out)
+	}))
 	cmd.AddCommand(verb("reset-factors", "Take away a person's authenticator app and passkeys, which they have lost", func(cmd *cobra.Command) {
 		cmd.Flags().StringVar(&email, "email", "", "whose")
 		must(cmd, "email")

@@ -66,6 +66,7 @@ func welcome(w io.Writer, s app.Started) {
 		return
 	}
 	fmt.Fprintf(w, `  demo account:         %s (password and API key also in %s)
+                        passkeys work at http://localhost, not at 127.0.0.1
 
 The quick start, ready to paste into another terminal:
 

@@ -75,7 +75,7 @@ func (k Key) allowsFrom(from netip.Addr) bool {
 	}
 	from = from.Unmap().WithZone("")
 	for _, text := range k.AllowedNetworks {
-		if p, ok := parseNetwork(text); ok && p.Contains(from) {
+		if p, ok := ParseNetwork(text); ok && p.Contains(from) {
 			return true
 		}
 	}

@@ -259,7 +259,7 @@ func (c *checker) networks(given []string) []string {
 		return out
 	}
 	for i, text := range given {
-		p, ok := parseNetwork(text)
+		p, ok := ParseNetwork(text)
 		if !ok {
 			c.fault(fmt.Sprintf("allowedNetworks[%d]", i), "is neither an IP address nor a network such as 203.0.113.0/24 or 2001:db8::/48.")
 			continue
@@ -275,8 +275,10 @@ func (c *checker) networks(given []string) []string {
 	return out
 }
 
-// parseNetwork reads an address or a network; an IPv4 one in the clothes of IPv6 becomes IPv4, as callers' addresses do.
-func parseNetwork(text string) (netip.Prefix, bool) {
+// ParseNetwork reads an address or a network, such as 203.0.113.7 or 2001:db8::/48, and is false for anything else. Bits beyond
+// the network's are dropped, and an IPv4 one in the clothes of IPv6 becomes IPv4, as callers' addresses do. A zone is refused: callers'
+// addresses have none, so it would promise what is not kept.
+func ParseNetwork(text string) (netip.Prefix, bool) {
 	if a, err := netip.ParseAddr(text); err == nil {
 		if a.Zone() != "" {
 			return netip.Prefix{}, false

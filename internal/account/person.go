@@ -109,6 +109,11 @@ func (s *Service) Rename(ctx context.Context, tx *db.Tx, person id.ID, name stri
 	return renamePerson(ctx, tx, person, name)
 }
 
+// SetOperator makes a person one who runs the server, or no longer. It is for the operator's shell only.
+func (s *Service) SetOperator(ctx context.Context, tx *db.Tx, person id.ID, operator bool) error {
+	return setOperator(ctx, tx, person, operator)
+}
+
 // Password is a checked and hashed password.
 type Password struct{ hash string }
 

@@ -72,6 +72,11 @@ func renamePerson(ctx context.Context, tx *db.Tx, person id.ID, name string) err
 	return err
 }
 
+func setOperator(ctx context.Context, tx *db.Tx, person id.ID, operator bool) error {
+	_, err := tx.Exec(ctx, `UPDATE person SET operator = $1 WHERE id = $2`, operator, person)
+	return err
+}
+
 func setPassword(ctx context.Context, tx *db.Tx, person id.ID, hash string) (bool, error) {
 	if !person.Valid(id.Person) {
 		return false, nil

@@ -21,7 +21,6 @@ import (
 	"github.com/billetcloud/billet/internal/dashboard"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/deployment"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/httpapi"
 	"github.com/billetcloud/billet/internal/idempotency"
@@ -60,12 +59,14 @@ const (
 // App is the built house, not started yet.
 type App struct {
 	*Operator
-	c       Config
-	world   *sim.World // nil without Sim
-	catalog *catalog.Catalog
-	begin   []func(context.Context) error // leave the jobs behind that look round for ever
-	runner  *job.Runner
-	handler http.Handler
+	c     Config
+	world *sim.World // nil without Sim
+	// simulator is nil without Sim.
+	simulator *simulator
+	catalog   *catalog.Catalog
+	begin     []func(context.Context) error // leave the jobs behind that look round for ever
+	runner    *job.Runner
+	handler   http.Handler
 	// demoEmail is set before the server answers; "" without a demo account.
 	demoEmail string
 	metrics   *prometheus.Registry
@@ -158,15 +159,20 @@ func (a *App) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.runner = job.NewRunner(job.Config{DB: a.DB, Queue: a.Jobs, Clock: a.Clock, Real: time.Now, Log: log, Workers: workers})
+	var simulated *httpapi.Simulator
+	if a.world != nil {
+		a.simulator = &simulator{dir: c.DataDir, clock: a.simulated, runner: a.runner, world: a.world}
+		simulated = a.simulator.forAPI()
+	}
 	a.handler = httpapi.New(httpapi.Config{
 		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Real: time.Now, Log: log, Registry: a.metrics, Limiter: limiter, Accounts: a.Accounts, Audit: a.Audit, Catalog: a.catalog, SSHKeys: keys,
 		Wallet: a.Wallet, Meter: m, Volumes: volumes, Deployments: deployments, Events: a.Events, Findings: a.Findings, Operator: a.Desk, Idempotency: answers, Version: c.Version, TrustedProxies: proxies,
 		PublicURL: public, OIDC: identity, DemoEmail: func() string { return a.demoEmail },
-		Elsewhere: dashboard.New().Serve,
+		Elsewhere: dashboard.New().Serve, Simulator: simulated,
 	})
 	a.metrics.MustRegister(newGauges(a.DB, log, a.Findings, deployments))
 	a.begin = []func(context.Context) error{a.catalog.Start, deployments.StartWatching, volumes.StartWatching, a.startPurge}
-	a.runner = job.NewRunner(job.Config{DB: a.DB, Queue: a.Jobs, Clock: a.Clock, Real: time.Now, Log: log, Workers: workers})
 	a.runner.Handle(deployment.KindReconcile, deployments.Reconcile)
 	a.runner.Handle(volume.KindVolume, volumes.Reconcile)
 	a.runner.Handle(meter.KindSweep, m.Sweep)
@@ -240,6 +246,7 @@ type Started struct {
 
 // Run serves until the context ends, then stops in order. started is called once, when the server answers.
 func (a *App) Run(ctx context.Context, started func(Started)) error {
+	SetMemory()
 	l, err := net.Listen("tcp", a.c.Listen)
 	if err != nil {
 		return fmt.Errorf("listen: %w; is another server running? Choose another --listen", err)
@@ -266,7 +273,7 @@ func (a *App) Run(ctx context.Context, started func(Started)) error {
 		}
 		defer func() { _ = os.Remove(filepath.Join(a.c.DataDir, socketFile)) }()
 		defer func() { _ = sl.Close() }()
-		operator := a.server(socketHandler(a.c.DataDir, a.simulated, a.runner, a.world))
+		operator := a.server(socketHandler(a.simulator))
 		operator.WriteTimeout = 0 // a year with many machines takes its time
 		servers, listeners = append(servers, operator), append(listeners, sl)
 	}
@@ -389,5 +396,3 @@ func reachable(a net.Addr) string {
 	}
 	return net.JoinHostPort("127.0.0.1", fmt.Sprint(t.Port))
 }
-
-func isConflict(err error) bool { return err != nil && fault.CodeOf(err) == fault.Conflict }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/arrears"
 	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/money"
@@ -162,15 +163,11 @@ func parseNetworks(s string) ([]netip.Prefix, error) {
 		if part == "" {
 			continue
 		}
-		p, err := netip.ParsePrefix(part)
-		if err != nil {
-			a, err := netip.ParseAddr(part)
-			if err != nil {
-				return nil, fmt.Errorf("%q is neither a network such as 10.0.0.0/8 nor an address", part)
-			}
-			p = netip.PrefixFrom(a, a.BitLen())
+		p, ok := account.ParseNetwork(part)
+		if !ok {
+			return nil, fmt.Errorf("%q is neither a network such as 10.0.0.0/8 nor an address", part)
 		}
-		out = append(out, p.Masked())
+		out = append(out, p)
 	}
 	return out, nil
 }

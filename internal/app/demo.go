@@ -42,6 +42,11 @@ func ensureDemo(ctx context.Context, o *Operator, dir, url string) (Demo, error)
 	}
 	if err == nil {
 		if _, err := o.Accounts.Authenticate(ctx, o.DB, d.APIKey, netip.IPv6Loopback()); err == nil {
+			if p, err := o.Accounts.PersonByEmail(ctx, o.DB, d.Email); err == nil && !p.Operator { // made before there were operators
+				if _, err := o.SetOperator(ctx, d.Email, true); err != nil {
+					return d, err
+				}
+			}
 			if d.URL == url {
 				return d, nil
 			}

@@ -102,8 +102,10 @@ func (o *Operator) Close() error { return o.DB.Close() }
 // CreateAccount makes an account with a wallet and, where credit is more than zero, that much in it.
 func (o *Operator) CreateAccount(ctx context.Context, name string, credit money.Micros) (a operator.Account, err error) {
 	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		a, err = o.Desk.CreateAccount(ctx, tx, name, credit)
-		return err
+		if a, err = o.Desk.CreateAccount(ctx, tx, name, credit); err != nil {
+			return err
+		}
+		return o.done(ctx, tx, a.ID, "createAccount", a.ID)
 	})
 	return a, err
 }
@@ -112,8 +114,10 @@ func (o *Operator) CreateAccount(ctx context.Context, name string, credit money.
 // account; "" makes one.
 func (o *Operator) Credit(ctx context.Context, of id.ID, amount money.Micros, note, reference string) (a operator.Account, made bool, err error) {
 	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		a, made, err = o.Desk.Credit(ctx, tx, of, amount, note, reference)
-		return err
+		if a, made, err = o.Desk.Credit(ctx, tx, of, amount, note, reference); err != nil || !made {
+			return err
+		}
+		return o.done(ctx, tx, of, "creditAccount", of)
 	})
 	return a, made, err
 }
@@ -125,10 +129,23 @@ func (o *Operator) CreateKey(ctx context.Context, of id.ID, r account.KeyRequest
 			return err
 		}
 		r.ByOperator = true
-		key, secret, err = o.Accounts.CreateKey(ctx, tx, of, r)
-		return err
+		if key, secret, err = o.Accounts.CreateKey(ctx, tx, of, r); err != nil {
+			return err
+		}
+		return o.done(ctx, tx, of, "createApiKey", key.ID)
 	})
 	return key, secret, err
+}
+
+// RevokeKey revokes an API key for ever.
+func (o *Operator) RevokeKey(ctx context.Context, of, key id.ID) (k account.Key, err error) {
+	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if k, err = o.Accounts.RevokeKey(ctx, tx, of, key); err != nil {
+			return err
+		}
+		return o.done(ctx, tx, of, "revokeApiKey", key)
+	})
+	return k, err
 }
 
 // Wallet is an account's money, for the operator's list.

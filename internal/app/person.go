@@ -11,7 +11,7 @@ import (
 
 // done writes into an account's audit what the operator did at the shell.
 func (o *Operator) done(ctx context.Context, tx *db.Tx, of id.ID, action string, subject id.ID) error {
-	return o.Audit.Append(ctx, tx, audit.Entry{Account: of, Actor: audit.Actor{Kind: audit.Operator}, Action: action, Subject: subject})
+	return o.Audit.Append(ctx, tx, audit.Entry{Account: of, Actor: audit.Actor{Kind: audit.Operator, Name: "operator"}, Action: action, Subject: subject})
 }
 
 // CreatePerson makes a person with that role in an account.
@@ -49,6 +49,15 @@ func (o *Operator) ResetFactors(ctx context.Context, email string) (account.Pers
 	return o.changePerson(ctx, email, "resetFactors", func(ctx context.Context, tx *db.Tx, p account.Person) error {
 		return o.Accounts.RemoveFactors(ctx, tx, p.ID)
 	})
+}
+
+// SetOperator makes a person one who runs the server, or no longer.
+func (o *Operator) SetOperator(ctx context.Context, email string, operator bool) (account.Person, error) {
+	p, err := o.changePerson(ctx, email, "setOperator", func(ctx context.Context, tx *db.Tx, p account.Person) error {
+		return o.Accounts.SetOperator(ctx, tx, p.ID, operator)
+	})
+	p.Operator = operator
+	return p, err
 }
 
 func (o *Operator) changePerson(ctx context.Context, email, action string, change func(ctx context.Context, tx *db.Tx, p account.Person) error) (p account.Person, err error) {

@@ -16,11 +16,8 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
-	"github.com/billetcloud/billet/internal/clock"
-	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/provider/sim"
 )
 
@@ -84,20 +81,14 @@ func listenSocket(dir string) (net.Listener, error) {
 }
 
 // socketHandler answers the verbs of `billetd sim`.
-func socketHandler(dir string, c *clock.Simulated, runner *job.Runner, world *sim.World) http.Handler {
-	mux := http.NewServeMux()
-	var one sync.Mutex // two travellers at once would each leave a target out of the file
+func socketHandler(s *simulator) http.Handler {
+	mux, c, world := http.NewServeMux(), s.clock, s.world
 	status := func() SimStatus { return SimStatus{Now: c.Now(), Machines: world.Machines()} }
 	mux.HandleFunc("GET /sim/status", func(w http.ResponseWriter, r *http.Request) { answer(w, status(), nil) })
 	mux.HandleFunc("POST /sim/advance", func(w http.ResponseWriter, r *http.Request) {
 		d, err := time.ParseDuration(r.URL.Query().Get("by"))
-		if err == nil && (d < 0 || d > MaxAdvance) {
-			err = fmt.Errorf("%s is out of bounds: time moves forward, by at most %s at once", d, MaxAdvance)
-		}
 		if err == nil {
-			one.Lock()
-			err = advance(r.Context(), dir, c, runner, d)
-			one.Unlock()
+			err = s.advance(r.Context(), d)
 		}
 		answer(w, status(), err)
 	})
@@ -118,18 +109,6 @@ func socketHandler(dir string, c *clock.Simulated, runner *job.Runner, world *si
 		answer(w, faults(), err)
 	})
 	return mux
-}
-
-// advance moves the whole server's clock by d; every job that is due by then has run when it returns.
-func advance(ctx context.Context, dir string, c *clock.Simulated, runner *job.Runner, d time.Duration) error {
-	target := c.Now().Add(d)
-	if err := saveClock(dir, c.Offset()+d); err != nil {
-		return fmt.Errorf("keep the clock: %w", err)
-	}
-	// The way takes real time, and a traveller may go away on it. The operator's verbs, and the next start, go by where
-	// the clock stands.
-	err := runner.Travel(ctx, c, target)
-	return errors.Join(err, saveClock(dir, c.Offset()))
 }
 
 func answer(w http.ResponseWriter, v any, err error) {

@@ -27,13 +27,13 @@ func TestTheClocksFileSaysWhereTheClockStands(t *testing.T) {
 			t.Fatalf("after %s the file says %s, the clock %s, %v", after, kept.Offset(), a.simulated.Offset(), err)
 		}
 	}
-	if err := advance(t.Context(), c.DataDir, a.simulated, a.runner, time.Hour); err != nil {
+	if err := a.simulator.advance(t.Context(), time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	same("an hour")
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := advance(gone, c.DataDir, a.simulated, a.runner, 100*time.Hour); !errors.Is(err, context.Canceled) {
+	if err := a.simulator.advance(gone, 100*time.Hour); !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
 	same("a journey that was broken off")

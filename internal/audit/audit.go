@@ -25,7 +25,7 @@ var Kinds = []Kind{Person, Key, Operator, System}
 // Actor is who did it.
 type Actor struct {
 	Kind Kind   `json:"kind" doc:"A person, an API key, the operator, or the system itself."`
-	ID   id.ID  `json:"id" doc:"Id of the person or API key; empty for others."`
+	ID   id.ID  `json:"id" doc:"Id of the person or API key; empty where it is neither."`
 	Name string `json:"name" doc:"What they were called then."`
 }
 

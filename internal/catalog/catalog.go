@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -93,8 +94,11 @@ func (c *Catalog) Load(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		judged := c.judge(health)
 		if version == before.version {
-			after = before.withHealth(c.judge(health))
+			if after = before; !maps.EqualFunc(before.health, judged, Health.equal) {
+				after = before.withHealth(judged)
+			}
 			return nil
 		}
 		records, err := readRecords(ctx, tx, "", true)
@@ -105,7 +109,7 @@ func (c *Catalog) Load(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		after = c.build(version, records, volumes).withHealth(c.judge(health))
+		after = c.build(version, records, volumes).withHealth(judged)
 		return nil
 	})
 	if err != nil {

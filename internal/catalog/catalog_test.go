@@ -537,6 +537,43 @@ func TestANewMarkupChangesPricesAtTheNextSync(t *testing.T) {
 	})
 }
 
+func TestAnEditionLastsAsLongAsWhatItSays(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		s := &seller{slug: "voltage-park", offers: []provider.Offer{offer("off_1")}}
+		r := newRig(t, d, c, s)
+		other := r.catalog(s)
+		load := func() catalog.Edition {
+			t.Helper()
+			if err := other.Load(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			return other.Edition()
+		}
+		last := load()
+		for _, step := range []struct {
+			what string
+			do   func(s *seller)
+		}{
+			{"the first answer", func(*seller) {}},
+			{"a dearer offer", func(s *seller) { s.offers[0].HourlyPrice++ }},
+			{"the same answer, a minute later", func(*seller) {}}, // asOf is part of every offer
+			{"a failure", func(s *seller) { s.err = errors.New("no route") }},
+		} {
+			s.set(step.do)
+			c.Advance(every)
+			r.sync("voltage-park")
+			now := load()
+			if now == last {
+				t.Errorf("%s is not told", step.what)
+			}
+			if load() != now {
+				t.Errorf("another edition though nothing has changed since %s", step.what)
+			}
+			last = now
+		}
+	})
+}
+
 func TestStartHasEveryProviderAsked(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		a, b := &seller{slug: "a", offers: []provider.Offer{offer("off_1")}}, &seller{slug: "b", offers: []provider.Offer{offer("off_2")}}

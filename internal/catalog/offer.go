@@ -92,6 +92,13 @@ type Health struct {
 	Failures int64
 }
 
+func (h Health) equal(o Health) bool {
+	return h.Provider == o.Provider && h.Status == o.Status && h.LastError == o.LastError && sameTime(h.LastSuccessAt, o.LastSuccessAt) &&
+		sameTime(h.LastFailureAt, o.LastFailureAt) && sameTime(h.FailingSince, o.FailingSince)
+}
+
+func sameTime(a, b *time.Time) bool { return a == b || a != nil && b != nil && a.Equal(*b) }
+
 // perGPU divides half-up. The check of offers bounds the price, so it cannot overflow.
 func perGPU(price money.Micros, gpus int) money.Micros {
 	n := money.Micros(gpus)

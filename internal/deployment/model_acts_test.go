@@ -78,10 +78,29 @@ func (m *model) create() {
 		id: d.ID, price: o.HourlyPrice, created: now.Truncate(time.Second), status: "pending", planned: req.AutoTerminateAt,
 		asked: map[deployment.Action]bool{}, expect: map[string]int{"created": 1},
 	})
+	if draw(m, "then the price", "stays", "stays", "changes") == "changes" {
+		m.strike(sim.Fault{Kind: sim.FaultPrice, Value: draw(m, "price", "19.999999", "+35%"), ForSeconds: 7200})
+		_, err := m.r.catalog.Sync(m.Context(), "provider/voltage-park")
+		m.r.must(err)
+	}
 }
 
-func (m *model) delete() {
-	l, now, earliest := m.one(), m.r.clock.Now(), draw(m, "when", "now", "now", "earliest") == "earliest"
+func (m *model) delete() { m.end(m.one(), draw(m, "when", "now", "now", "earliest") == "earliest") }
+
+// missed is a planned end that comes while the server is down, and a tenant who ends the deployment before anybody has looked.
+func (m *model) missed() {
+	l := m.one()
+	due, planned := l.due()
+	if !planned || l.over() || !due.After(m.r.clock.Now()) {
+		m.Skip("no end is planned")
+	}
+	m.r.clock.AdvanceTo(due.Add(draw(m, "late", 0, time.Microsecond, time.Second, time.Hour, 3*time.Hour)))
+	m.settled = false
+	m.end(l, false)
+}
+
+func (m *model) end(l *life, earliest bool) {
+	now := m.r.clock.Now()
 	want, early := "", now.Before(l.terminable())
 	switch {
 	case l.over():
@@ -185,7 +204,7 @@ func (m *model) credit() {
 	amount := money.Dollars(draw[int64](m, "credit", 1, 40, 200))
 	m.credits += amount
 	m.r.must(m.r.tx(func(ctx context.Context, tx *db.Tx) error {
-		_, err := m.r.wallet.Credit(ctx, tx, wallet.Credit{Account: m.account, Type: wallet.TypeTopUp, Amount: amount, Description: "Top-up", Dedupe: fmt.Sprint(m.credits)})
+		_, err := m.r.wallet.Credit(ctx, tx, wallet.Credit{Account: m.account, Type: wallet.TypeTopUp, Amount: amount, Description: "Top-up", Dedupe: fmt.Sprint(m.account, m.credits)})
 		return err
 	}))
 	m.settled = false
@@ -204,6 +223,10 @@ func (m *model) fault() {
 		sim.Fault{Kind: sim.FaultStaleList, Operation: "offers", ForSeconds: 3600, Seconds: seconds(300)},
 		sim.Fault{Kind: sim.FaultPrice, Value: "19.999999", ForSeconds: 7200}, sim.Fault{Kind: sim.FaultPrice, Value: "+35%", ForSeconds: 7200},
 		sim.Fault{Kind: sim.FaultScarcity, Offer: string(pageOffer), Value: "1", ForSeconds: 3600}, sim.Fault{Kind: sim.FaultScarcity, Offer: string(pageOffer), Value: "0", ForSeconds: 3600})
+	m.strike(f)
+}
+
+func (m *model) strike(f sim.Fault) {
 	f.Provider = "voltage-park"
 	_, err := m.r.world.AddFault(m.Context(), f)
 	m.r.must(err)

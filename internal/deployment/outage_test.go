@@ -62,7 +62,7 @@ func TestAProviderThatDoesNotEndAMachineIsAskedEverMoreSeldom(t *testing.T) {
 				m.State = provider.MachineTerminating
 				return m, nil
 			}
-		}, 60, 800, 10 * time.Minute},
+		}, 60, 200, 10 * time.Minute},
 		"it says next year": {func(p *trouble) {
 			p.terminate = &provider.Error{Kind: provider.KindRejected, RetryAfter: 365 * 24 * time.Hour}
 		}, 5, 6, time.Hour},
@@ -72,7 +72,7 @@ func TestAProviderThatDoesNotEndAMachineIsAskedEverMoreSeldom(t *testing.T) {
 				a := r.account(money.Dollars(1000))
 				d := r.running(a)
 				r.pass(26 * time.Minute)
-				r.park.set(func() { c.arrange(r.park) })
+				r.park.set(func() { c.arrange(r.park); r.park.poll = 10 * time.Second })
 				_, _, err := r.terminate(a, d.ID, false)
 				r.must(err)
 				r.pass(5 * time.Hour)

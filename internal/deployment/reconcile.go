@@ -1,6 +1,7 @@
 package deployment
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -98,7 +99,7 @@ func (s *Service) deploying(ctx context.Context, p provider.Provider, x row) (jo
 		}
 		return job.Outcome{}, err // not known: the same reference is asked for again
 	case m.State == provider.MachineFailed:
-		return s.fail(ctx, x, CauseRejected, orText(m.Detail, "The provider could not make this machine."))
+		return s.fail(ctx, x, CauseRejected, cmp.Or(m.Detail, "The provider could not make this machine."))
 	case m.State == provider.MachineLost, m.State == provider.MachineGone, m.State == provider.MachineTerminating:
 		return s.fail(ctx, x, CauseLost, "The provider lost the machine while it was being made.")
 	case m.State == provider.MachineReady && m.Address != "":
@@ -151,7 +152,7 @@ func (s *Service) machine(ctx context.Context, p provider.Provider, x *row) (pro
 
 // progress writes down which step is under way, where that is news, and looks again soon.
 func (s *Service) progress(ctx context.Context, p provider.Provider, x row, step, detail string) (job.Outcome, error) {
-	soon := job.At(earlier(s.c.Clock.Now().Add(p.Info().PollEvery), x.launchBy))
+	soon := job.At(slices.MinFunc([]time.Time{s.c.Clock.Now().Add(p.Info().PollEvery), x.launchBy}, time.Time.Compare))
 	steps := begin(x.Steps, step, detail, s.c.Clock.Now().Truncate(time.Second))
 	if sameSteps(steps, x.Steps) {
 		return soon, nil
@@ -227,9 +228,9 @@ func (s *Service) alive(ctx context.Context, p provider.Provider, x row) (job.Ou
 	moved := false
 	switch {
 	case err != nil, m.State == provider.MachineGone:
-		return s.interrupt(ctx, x, orText(m.Detail, "The provider took the machine back."), true)
+		return s.interrupt(ctx, x, cmp.Or(m.Detail, "The provider took the machine back."), true)
 	case m.State == provider.MachineLost, m.State == provider.MachineFailed:
-		return s.interrupt(ctx, x, orText(m.Detail, "The provider took the machine back."), false)
+		return s.interrupt(ctx, x, cmp.Or(m.Detail, "The provider took the machine back."), false)
 	case m.State == provider.MachineOff && x.Status == StatusRunning:
 		moved, err = true, s.change(ctx, &x, CauseSwitchedOff, "", func(context.Context, *db.Tx, *row) error { return nil })
 	case m.State == provider.MachineReady && x.Status == StatusStopped:
@@ -481,17 +482,3 @@ func guarded(changed bool, err error) error {
 }
 
 func (r *row) reason() string { return text(r.StatusReason) }
-
-func orText(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
-}
-
-func earlier(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
-	}
-	return b
-}

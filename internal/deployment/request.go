@@ -2,6 +2,7 @@ package deployment
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -256,12 +257,17 @@ func checkCloudInit(f *faults, text string) {
 		f.add("cloudInit", "has %d bytes; at most %d are allowed.", len(text), MaxCloudInitBytes)
 	case strings.ContainsRune(text, 0):
 		f.add("cloudInit", "has a NUL character in it; remove it.")
-	case !strings.HasPrefix(text, "#cloud-config"):
+	case strings.TrimRight(firstLine(text), " \t\r") != "#cloud-config": // "#cloud-config-archive" and others are of another form
 		f.add("cloudInit", `must be a cloud-config text, which begins with the line "#cloud-config".`)
 	default:
 		var m map[string]any
-		if err := yaml.Unmarshal([]byte(text), &m); err != nil {
-			f.add("cloudInit", "is not a YAML mapping: %s.", strings.TrimPrefix(firstLine(err.Error()), "yaml: "))
+		err, wrong := yaml.Unmarshal([]byte(text), &m), (*yaml.TypeError)(nil)
+		switch {
+		case errors.As(err, &wrong): // in which the library speaks of Go's types
+			line, _, _ := strings.Cut(wrong.Errors[0], ":")
+			f.add("cloudInit", "must be a YAML mapping of names to values, each name given once; see %s.", line)
+		case err != nil:
+			f.add("cloudInit", "is not valid YAML: %s.", strings.TrimPrefix(firstLine(err.Error()), "yaml: "))
 		}
 	}
 }

@@ -6,8 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"net"
-	"strconv"
+	"slices"
 	"time"
 
 	"github.com/billetcloud/billet/internal/catalog"
@@ -263,7 +262,7 @@ func (s *Service) Update(ctx context.Context, tx *db.Tx, account, deployment id.
 		x.Tags = checkTags(f, *u.Tags)
 	}
 	if u.AutoTerminateAt != nil {
-		x.AutoTerminateAt = checkAutoTerminate(f, *u.AutoTerminateAt, tx.Now, later(tx.Now, x.TerminableAt))
+		x.AutoTerminateAt = checkAutoTerminate(f, *u.AutoTerminateAt, tx.Now, slices.MaxFunc([]time.Time{tx.Now, x.TerminableAt}, time.Time.Compare))
 	} else if u.ClearAutoTerminateAt {
 		x.AutoTerminateAt = nil
 	}
@@ -294,13 +293,6 @@ func (s *Service) Update(ctx context.Context, tx *db.Tx, account, deployment id.
 		}
 	}
 	return s.completed(ctx, tx, x)
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }
 
 // Terminate ends a deployment: the tenant's time, and bill, end with the accepted request; the machine ends in
@@ -429,19 +421,6 @@ func (s *Service) Wait(ctx context.Context, account, deployment id.ID, want Stat
 			return d, nil
 		}
 	}
-}
-
-// SSHAddress returns host:port where the machine of a running deployment answers. It answers NOT_FOUND, or CONFLICT where the
-// deployment does not run.
-func (s *Service) SSHAddress(ctx context.Context, r db.Reader, account, deployment id.ID) (string, error) {
-	x, err := s.get(ctx, r, account, deployment)
-	if err == nil && (x.Status != StatusRunning || x.address == "") {
-		err = fault.New(fault.Conflict, "This deployment is %s; its machine can be reached while it is running.", x.Status)
-	}
-	if err != nil {
-		return "", err
-	}
-	return net.JoinHostPort(x.address, strconv.Itoa(x.sshPort)), nil
 }
 
 // tell appends an event of the deployment; every event says the status.

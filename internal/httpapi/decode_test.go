@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -204,41 +203,4 @@ func TestNearest(t *testing.T) {
 			t.Errorf("nearest(%.20q) = %q, want %q", given, got, want)
 		}
 	}
-}
-
-func FuzzParse(f *testing.F) {
-	for _, s := range []string{`{"a":[1,{"b":null}]}`, `{"a":1,"a":2}`, `[[[[`, "\xff", `"\u0000"`, `{"a":1}{`, `1e999`, `{"":{"":""}}`} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		v, faults := parse([]byte(s))
-		if v != nil && len(faults) == 0 {
-			// What is accepted means the same when written again.
-			again, more := parse(encode(v))
-			if len(more) > 0 || string(encode(again)) != string(encode(v)) {
-				t.Errorf("%q became %s, then %s (%v)", s, encode(v), encode(again), more)
-			}
-		}
-		for _, f := range faults {
-			if f.Field == "" || f.Message == "" || strings.ContainsAny(f.Field, "\x00\n") {
-				t.Errorf("%q: fault %+v", s, f)
-			}
-		}
-	})
-}
-
-// No body, however mangled, is answered with a fault of ours.
-func FuzzCreateSSHKey(f *testing.F) {
-	for _, s := range []string{`{"name":"a","publicKey":"b"}`, `{"name":{},"publicKey":[]}`, `{`, "\x00", `{"name":"\ud800"}`} {
-		f.Add(s)
-	}
-	one := newWorld(f)
-	one.s.c.Limiter = allowAll{}
-	f.Fuzz(func(t *testing.T, body string) {
-		w := *one
-		w.t = t
-		if r := w.do(w.ada, "POST", Base+"/ssh-keys", body); r.status != http.StatusBadRequest && r.status != http.StatusCreated && r.status != http.StatusConflict {
-			t.Errorf("%q: %d %s", body, r.status, r.body)
-		}
-	})
 }

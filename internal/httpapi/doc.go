@@ -17,5 +17,7 @@
 //     That goes for requests that net/http itself refuses, too (Guard).
 //   - An error that is not a fault.Error is answered as INTERNAL_ERROR with the request id, and logged.
 //   - Neither Authorization, cookies nor bodies are logged; metrics are labelled by route, never by URL.
-//   - A write runs in one transaction with its idempotency key; handlers of writes have no effect outside it.
+//   - A write runs in one transaction with its idempotency key and its entry in the audit; handlers of writes have no effect
+//     outside it.
+//   - A session's call is checked against its role as a key's is against its scopes. A change by a session comes from our own pages.
 package httpapi

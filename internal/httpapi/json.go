@@ -37,7 +37,9 @@ func parse(body []byte) (any, []fault.Field) {
 	if err := json.Unmarshal(body, &probe); err != nil {
 		message := "is not valid JSON: " + strings.TrimPrefix(err.Error(), "json: ") + "."
 		var syntax *json.SyntaxError
-		if errors.As(err, &syntax) {
+		if errors.As(err, &syntax) && strings.HasSuffix(syntax.Error(), "exceeded max depth") {
+			message = errDepth.Error()
+		} else if syntax != nil {
 			line := 1 + bytes.Count(body[:min(int(syntax.Offset), len(body))], []byte("\n"))
 			message = fmt.Sprintf("is not valid JSON: %s (line %d, byte %d).", syntax.Error(), line, syntax.Offset)
 		}
@@ -104,7 +106,11 @@ func (p *reader) value(path string, depth int) (any, error) {
 	return object, err
 }
 
+// join is where a name stands. An empty one is shown as such: an empty path is the body's.
 func join(path, name string) string {
+	if name == "" {
+		name = `""`
+	}
 	if path == "" {
 		return name
 	}

@@ -39,9 +39,8 @@ func (s *server) take(ctx context.Context, w http.ResponseWriter, bucket string,
 	}
 	h := w.Header()
 	// Spelled as on the page, not as Go spells headers: HTTP does not mind the case, but some who read it do.
-	h[limitHeader] = []string{strconv.Itoa(d.Limit)}
-	h["X-RateLimit-Remaining"] = []string{strconv.Itoa(d.Remaining)}
-	h["X-RateLimit-Reset"] = []string{strconv.FormatInt(ceilUnix(d.Reset), 10)}
+	values := []string{strconv.Itoa(d.Limit), strconv.Itoa(d.Remaining), strconv.FormatInt(ceilUnix(d.Reset), 10)}
+	h[limitHeader], h["X-RateLimit-Remaining"], h["X-RateLimit-Reset"] = values[:1:1], values[1:2:2], values[2:]
 	if d.Allowed {
 		return nil
 	}
@@ -93,6 +92,9 @@ func (s *server) takeCaller(ctx context.Context, w http.ResponseWriter, c *call)
 // address in X-Forwarded-For that is not. What stands left of that was written by the client and proves nothing.
 func (s *server) address(r *http.Request) netip.Addr {
 	at := peer(r)
+	if !s.trusted(at) {
+		return at
+	}
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for i := len(hops) - 1; i >= 0 && s.trusted(at); i-- {
 		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))

@@ -57,9 +57,8 @@ func (s *server) handle(plain http.ResponseWriter, r *http.Request, find func(*r
 	w := &recorder{ResponseWriter: plain}
 	c := &call{request: r, id: s.c.IDs.New(id.Request)}
 	h := w.Header()
-	h.Set("X-Request-Id", string(c.id))
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Cache-Control", "no-store")
+	values := []string{string(c.id), "nosniff", "no-store"}
+	h["X-Request-Id"], h["X-Content-Type-Options"], h["Cache-Control"] = values[:1:1], values[1:2:2], values[2:]
 	s.metrics.inFlight.Inc()
 	defer func() {
 		s.metrics.inFlight.Dec()
@@ -170,6 +169,9 @@ func (s *server) run(w *recorder, r *http.Request, c *call) {
 			// A body that trickles in may not hold the request open. Not every writer can, those of tests for one.
 			_ = http.NewResponseController(w).SetReadDeadline(s.c.Real().Add(s.timeout))
 		}
+		if c.route.long > 0 { // the answer may come later than the connection waits for others
+			_ = http.NewResponseController(w).SetWriteDeadline(s.c.Real().Add(s.timeout + c.route.long))
+		}
 		a, err = c.route.serve(ctx, w, c)
 	}
 	if err != nil {
@@ -194,11 +196,11 @@ func (s *server) send(w *recorder, r *http.Request, a answer) {
 	if len(h[limitHeader]) == 0 { // something failed before it was counted
 		_ = s.takeAddress(r.Context(), w, r, doorOpen)
 	}
-	h.Set("Content-Type", "application/json")
+	values := []string{"application/json", strconv.Itoa(len(a.Body))}
+	h["Content-Type"], h["Content-Length"] = values[:1:1], values[1:]
 	for name, value := range a.Header {
 		h.Set(name, value)
 	}
-	h.Set("Content-Length", strconv.Itoa(len(a.Body)))
 	w.WriteHeader(a.Status)
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(a.Body) // a client that went away

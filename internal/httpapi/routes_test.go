@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/wallet"
+	"github.com/billetcloud/billet/test/authenticator"
 )
 
 // holdAll sets aside a tenant's thousand dollars.
@@ -134,6 +136,33 @@ func (w *world) owned(who tenant) map[string]id.ID {
 	return map[string]id.ID{"ssh-keys": key, "volumes": volume, "deployments": w.deploy(who), "api-keys": who.key.ID}
 }
 
+// ownedByPeople makes one of everything that belongs to people of the tenant, in the same manner.
+func (w *world) ownedByPeople(who tenant) map[string]id.ID {
+	w.t.Helper()
+	email := "people." + string(who.account) + "@example.com"
+	p := w.person(who, account.Owner, email)
+	cookie := w.cookie(email)
+	session := w.by(200, cookie, "GET", AccountBase+"/sessions", nil).list[0].(map[string]any)["id"].(string)
+	invitation := w.by(201, cookie, "POST", AccountBase+"/invitations", map[string]string{"role": "member"}).text("id")
+	at := AccountBase + "/me/passkeys"
+	local := func(r *http.Request) { r.Host = "localhost:8080" }
+	options := w.by(200, cookie, "POST", at+"/options", nil, local).data.(map[string]any)
+	passkey := w.by(201, cookie, "POST", at, map[string]any{
+		"challengeId": options["challengeId"], "name": "mine", "credential": authenticator.New(w.t, "http://localhost:8080", "localhost").Register(options["options"]),
+	}, local).text("id")
+	return map[string]id.ID{"people": p.ID, "sessions": id.ID(session), "invitations": id.ID(invitation), "passkeys": id.ID(passkey)}
+}
+
+// by makes a request with a session, as the dashboard does, and fails the test where the status is another; any will do for 0.
+func (w *world) by(status int, cookie, method, target string, body any, options ...option) reply {
+	w.t.Helper()
+	options = append([]option{header("Cookie", cookie), header("Sec-Fetch-Site", "same-origin")}, options...)
+	if status == 0 {
+		return w.do(tenant{}, method, target, body, options...)
+	}
+	return w.want(status, tenant{}, method, target, body, options...)
+}
+
 // shape is an answer without the id that was asked for, which it may repeat.
 func shape(b []byte, asked id.ID) string { return strings.ReplaceAll(string(b), string(asked), "X") }
 
@@ -142,22 +171,31 @@ func TestAnotherTenantsThingsAreNotThere(t *testing.T) {
 	w := newWorld(t)
 	w.s.c.Limiter = allowAll{}
 	mine, his := w.owned(w.ada), w.owned(w.bob)
-	ghosts := map[string]id.ID{"ssh-keys": "ssh_ghost", "volumes": "vol_ghost", "deployments": "dep_ghost", "api-keys": "key_ghost"}
+	maps.Copy(mine, w.ownedByPeople(w.ada))
+	ghosts := map[string]id.ID{
+		"ssh-keys": "ssh_ghost", "volumes": "vol_ghost", "deployments": "dep_ghost", "api-keys": "key_ghost",
+		"people": "usr_ghost", "sessions": "ses_ghost", "invitations": "inv_ghost", "passkeys": "psk_ghost",
+	}
 	session := w.signIn(w.bob)
 	bodies := map[string]any{
 		"PATCH /ssh-keys": `{"name":"his"}`, "PATCH /volumes": `{"name":"his"}`, "PATCH /deployments": `{"name":"his"}`, "PATCH /api-keys": `{"name":"his"}`,
+		"PATCH /people": `{"role":"viewer"}`, "PATCH /passkeys": `{"name":"his"}`,
 		"POST /volumes/attach": map[string]any{"deploymentId": his["deployments"]},
 	}
 	paths, _ := documented(t)
 	tried := 0
 	for path, item := range paths {
-		if !strings.Contains(path, "{id}") {
+		if !strings.Contains(path, "{id}") || strings.HasPrefix(path, OperatorBase) {
 			continue
 		}
 		before, after, _ := strings.Cut(path, "/{id}")
 		noun := before[strings.LastIndexByte(before, '/')+1:]
 		for method := range item {
 			method = strings.ToUpper(method)
+			if mine[noun] == "" {
+				t.Errorf("%s %s: the test has none of these", method, path)
+				continue
+			}
 			body := bodies[method+" /"+noun+after]
 			options := []option{}
 			who := w.bob
@@ -172,7 +210,7 @@ func TestAnotherTenantsThingsAreNotThere(t *testing.T) {
 			tried++
 		}
 	}
-	if tried < 19 {
+	if tried < 25 {
 		t.Errorf("only %d routes tried", tried)
 	}
 	for noun, x := range mine { // and nothing has happened to them
@@ -180,9 +218,22 @@ func TestAnotherTenantsThingsAreNotThere(t *testing.T) {
 			w.want(200, w.ada, "GET", Base+"/wallet", nil)
 			continue
 		}
+		if strings.HasPrefix(string(x), "usr_") || ghosts[noun].Kind() == id.Session || ghosts[noun].Kind() == id.Invitation || ghosts[noun].Kind() == id.Passkey {
+			continue // looked at below
+		}
 		if r := w.want(200, w.ada, "GET", Base+"/"+noun+"/"+string(x), nil); r.text("name") == "his" {
 			t.Errorf("the other tenant renamed %s", x)
 		}
+	}
+	again := w.cookie("people." + string(w.ada.account) + "@example.com")
+	if r := w.by(200, again, "GET", AccountBase+"/me", nil); r.data.(map[string]any)["role"] != "owner" || r.data.(map[string]any)["person"].(map[string]any)["passkeys"] != 1.0 {
+		t.Errorf("%s", r.body)
+	}
+	if r := w.by(200, again, "GET", AccountBase+"/sessions", nil); len(r.list) != 2 {
+		t.Errorf("%s", r.body)
+	}
+	if r := w.by(200, again, "GET", AccountBase+"/invitations", nil); r.list[0].(map[string]any)["status"] != "open" {
+		t.Errorf("%s", r.body)
 	}
 }
 
@@ -275,7 +326,12 @@ const goodPassword = "a long enough password"
 // person makes a person with that role in the tenant's account.
 func (w *world) person(who tenant, role account.Role, email string) account.Person {
 	w.t.Helper()
-	n, err := w.c.Accounts.Prepare(w.t.Context(), account.PersonRequest{Email: email, Password: goodPassword})
+	return w.newPerson(who, role, account.PersonRequest{Email: email, Password: goodPassword})
+}
+
+func (w *world) newPerson(who tenant, role account.Role, r account.PersonRequest) account.Person {
+	w.t.Helper()
+	n, err := w.c.Accounts.Prepare(w.t.Context(), r)
 	if err != nil {
 		w.t.Fatal(err)
 	}

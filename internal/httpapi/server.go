@@ -79,6 +79,8 @@ type Config struct {
 	// Elsewhere serves GETs of paths that are neither below /api nor this package's own: the dashboard's. It returns false, having
 	// written nothing, for what it does not have, which is NOT_FOUND then; so is everything where it is nil.
 	Elsewhere func(http.ResponseWriter, *http.Request) bool
+	// Simulator is nil where the providers are real.
+	Simulator *Simulator
 }
 
 type server struct {
@@ -133,9 +135,10 @@ func routed(c Config) *server {
 	s.addAPIKeys()
 	s.addAudit()
 	s.addEvents()
-	s.addTerminal()
 	s.addFindings()
 	s.addOperator()
+	s.addTerminal()
+	s.addSimulator()
 	s.addService()
 	return s
 }

@@ -9,11 +9,14 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/coder/websocket"
@@ -56,7 +59,7 @@ func (s *server) terminal(ctx context.Context, w http.ResponseWriter, c *call) (
 			return answer{}, err
 		}
 	}
-	address, err := s.c.Deployments.SSHAddress(ctx, s.c.DB, c.account, in.ID)
+	address, err := s.sshAddress(ctx, c.account, in.ID)
 	if err != nil {
 		return answer{}, err
 	}
@@ -73,16 +76,35 @@ func (s *server) terminal(ctx context.Context, w http.ResponseWriter, c *call) (
 		return answer{}, notReady("The machine’s SSH does not answer at the moment; try again in a little while.", err)
 	}
 	defer func() { _ = machine.Close() }()
+	if err := s.recorded(ctx, c, in.ID, func(context.Context, *db.Tx) error { return nil }); err != nil { // a read in form only
+		return answer{}, err
+	}
 	ws, err := websocket.Accept(w, c.request, &websocket.AcceptOptions{InsecureSkipVerify: true}) // where it comes from was looked at above
 	if err != nil {
 		return answer{}, err
 	}
 	defer func() { _ = ws.CloseNow() }()
+	// To end what reads from a WebSocket is to break it off. That comes after the other end was told why.
+	until, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
 	t := &terminal{s: s, c: c, deployment: in.ID, address: address, ws: ws, machine: machine}
-	code, reason := t.run(ctx)
+	code, reason := t.run(ctx, until)
 	w.(*recorder).bytes = t.relayed.Load()
 	_ = ws.Close(code, reason)
 	return answer{}, nil
+}
+
+// sshAddress is host:port where the machine of a running deployment answers, from the deployment's row. It answers NOT_FOUND,
+// or CONFLICT where the deployment does not run.
+func (s *server) sshAddress(ctx context.Context, owner, which id.ID) (string, error) {
+	d, err := s.c.Deployments.Get(ctx, s.c.DB, owner, which)
+	if err != nil {
+		return "", err
+	}
+	if d.Status != deployment.StatusRunning || d.IPAddress == nil || d.SSHPort == nil {
+		return "", fault.New(fault.Conflict, "This deployment is %s; its machine can be reached while it is running.", d.Status)
+	}
+	return net.JoinHostPort(*d.IPAddress, strconv.Itoa(*d.SSHPort)), nil
 }
 
 // checkUpgrade finds what keeps the request from becoming a WebSocket.
@@ -163,13 +185,11 @@ func (r counted) Read(p []byte) (int, error) {
 }
 
 // run relays until something ends it, and says what. Each direction holds one buffer at most: an end that does not read
-// makes the other wait.
-func (t *terminal) run(ctx context.Context) (websocket.StatusCode, string) {
+// makes the other wait. What it starts goes on until the second context ends.
+func (t *terminal) run(ctx, until context.Context) (websocket.StatusCode, string) {
 	changed, stop := t.s.c.Events.Watch(t.deployment)
 	defer stop()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	browser := websocket.NetConn(ctx, t.ws, websocket.MessageBinary)
+	browser := websocket.NetConn(until, t.ws, websocket.MessageBinary)
 	left, closed, silent := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	go func() {
 		_, _ = io.Copy(t.machine, counted{browser, &t.relayed})
@@ -184,11 +204,11 @@ func (t *terminal) run(ctx context.Context) (websocket.StatusCode, string) {
 		for tick := time.NewTicker(t.s.streams.beat); ; {
 			select {
 			case <-tick.C:
-			case <-ctx.Done():
+			case <-until.Done():
 				tick.Stop()
 				return
 			}
-			answered, cancel := context.WithTimeout(ctx, terminalPong)
+			answered, cancel := context.WithTimeout(until, terminalPong)
 			err := t.ws.Ping(answered)
 			cancel()
 			if err != nil {
@@ -236,7 +256,7 @@ func (t *terminal) mayGoOn(ctx context.Context) (websocket.StatusCode, string) {
 		}
 		return 0, "" // the database did not answer; it is asked again
 	}
-	address, err := t.s.c.Deployments.SSHAddress(ctx, t.s.c.DB, t.c.account, t.deployment)
+	address, err := t.s.sshAddress(ctx, t.c.account, t.deployment)
 	switch {
 	case err != nil && fault.CodeOf(err) == fault.Internal:
 		return 0, ""

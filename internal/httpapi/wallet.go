@@ -138,9 +138,9 @@ func (s *server) addWallet() {
 			for _, r := range runs {
 				v.HourlyCost += r.HourlyPrice
 				if r.Subject.Kind() == id.Volume {
-					v.Volumes = append(v.Volumes, volumeOnBill{r.Subject, r.Labels.Name, r.HourlyPrice})
+					v.Volumes = append(v.Volumes, volumeOnBill{r.Subject, r.Name, r.HourlyPrice})
 				} else {
-					v.ActiveDeployments = append(v.ActiveDeployments, runningView{r.Subject, r.Labels.Name, r.HourlyPrice, r.CostToDate})
+					v.ActiveDeployments = append(v.ActiveDeployments, runningView{r.Subject, r.Name, r.HourlyPrice, r.CostToDate})
 				}
 			}
 			return nil
@@ -237,7 +237,7 @@ func (s *server) statement(ctx context.Context, w http.ResponseWriter, c *call, 
 
 // harmless keeps spreadsheets from taking a text for a formula.
 func harmless(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
+	if s != "" && strings.ContainsRune("=+-@\t\r\n", rune(s[0])) {
 		return "'" + s
 	}
 	return s

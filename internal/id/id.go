@@ -91,5 +91,16 @@ func (m *Maker) New(k Kind) ID {
 	if err != nil {
 		panic("id: no randomness: " + err.Error())
 	}
-	return ID(string(k) + "_" + strings.ToLower(u.String()))
+	b := make([]byte, len(k)+1+ulid.EncodedSize)
+	n := copy(b, k)
+	b[n] = '_'
+	if err := u.MarshalTextTo(b[n+1:]); err != nil {
+		panic("id: " + err.Error()) // only a place of another size makes it fail
+	}
+	for i := n + 1; i < len(b); i++ {
+		if 'A' <= b[i] && b[i] <= 'Z' {
+			b[i] += 'a' - 'A'
+		}
+	}
+	return ID(b)
 }

@@ -105,11 +105,10 @@ func (m *Meter) Costs(ctx context.Context, r db.Reader, subjects []id.ID) (map[i
 
 // Running is a subject that costs money now.
 type Running struct {
-	Subject     id.ID
+	Subject id.ID
+	// Name is what the tenant calls it.
+	Name        string
 	HourlyPrice money.Micros
-	Description string
-	Labels      wallet.Labels
-	StartedAt   time.Time
 	// CostToDate is the sum of its charges.
 	CostToDate money.Micros
 }

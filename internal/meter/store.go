@@ -151,17 +151,18 @@ func selectCosts(ctx context.Context, r db.Reader, subjects []id.ID) (map[id.ID]
 }
 
 func selectRunning(ctx context.Context, r db.Reader, account id.ID) ([]Running, error) {
-	rows, err := r.Query(ctx, `SELECT `+columns+` FROM meter WHERE account_id = $1 AND next_at IS NOT NULL ORDER BY subject`, account)
+	rows, err := r.Query(ctx, `SELECT subject, name, hourly_price, cost FROM meter WHERE account_id = $1 AND next_at IS NOT NULL ORDER BY subject`, account)
 	if err != nil {
 		return nil, err
 	}
-	found, err := scanAll(rows)
-	if err != nil {
-		return nil, err
+	defer func() { _ = rows.Close() }()
+	running := []Running{}
+	for rows.Next() {
+		var n Running
+		if err := rows.Scan(&n.Subject, &n.Name, &n.HourlyPrice, &n.CostToDate); err != nil {
+			return nil, err
+		}
+		running = append(running, n)
 	}
-	running := make([]Running, len(found))
-	for i, r := range found {
-		running[i] = Running{Subject: r.subject, HourlyPrice: r.hourlyPrice, Description: r.description, Labels: r.labels, StartedAt: r.startedAt, CostToDate: r.cost}
-	}
-	return running, nil
+	return running, rows.Err()
 }

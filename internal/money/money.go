@@ -36,12 +36,13 @@ func Parse(s string) (Micros, error) {
 	if whole == "" || (dotted && fraction == "") || len(fraction) > 6 || !allDigits(whole) || !allDigits(fraction) {
 		return 0, ErrFormat
 	}
-	n, err := strconv.ParseInt(whole+fraction+strings.Repeat("0", 6-len(fraction)), 10, 64)
+	sign := ""
+	if negative {
+		sign = "-"
+	}
+	n, err := strconv.ParseInt(sign+whole+fraction+strings.Repeat("0", 6-len(fraction)), 10, 64)
 	if err != nil {
 		return 0, ErrFormat
-	}
-	if negative {
-		n = -n
 	}
 	return Micros(n), nil
 }

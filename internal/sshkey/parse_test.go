@@ -1,6 +1,7 @@
 package sshkey_test
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -395,23 +396,45 @@ func TestNoMessageRepeatsTheInput(t *testing.T) {
 	}
 }
 
+// What is taken is one good key, the one that every other reader of such lines finds in the text, and what is not is refused in one
+// sentence that repeats nothing of it: it could be part of a private key.
 func FuzzParse(f *testing.F) {
 	for _, c := range badInputs() {
 		f.Add(c.text)
 	}
 	f.Add(keys().ed + " me@laptop")
 	f.Add(keys().rsa)
+	f.Add("\r\n " + keys().ed + "\t me@laptop \n")
+	const canary = "Q9zX7vCanary"
 	f.Fuzz(func(t *testing.T, text string) {
+		for _, s := range []string{text, text + canary, canary + " " + text} {
+			if _, err := sshkey.Parse(s); err != nil {
+				m := err.Error()
+				if strings.Contains(m, canary) || m == "" || !strings.HasSuffix(m, ".") && !strings.Contains(m, "ssh-keygen") || strings.ContainsFunc(m, unicode.IsControl) {
+					t.Fatalf("%q: %q", s, m)
+				}
+			}
+		}
 		k, err := sshkey.Parse(text)
+		if strings.Contains(text, "PRIVATE KEY-----") && (err == nil || !strings.Contains(err.Error(), "never share it") && !strings.Contains(err.Error(), "API key")) {
+			t.Fatalf("a private key: %v", err)
+		}
 		if err != nil {
 			return
 		}
 		if strings.ContainsFunc(k.Line, unicode.IsControl) || !strings.HasPrefix(k.Line, k.Type+" AAAA") {
 			t.Fatalf("line %q", k.Line)
 		}
-		parsed, comment, options, rest, err := ssh.ParseAuthorizedKey([]byte(k.Line))
-		if err != nil || len(options)+len(rest) > 0 || comment != k.Comment || ssh.FingerprintSHA256(parsed) != k.Fingerprint {
-			t.Fatalf("read back: %v", err)
+		for _, line := range []string{k.Line, text} {
+			parsed, comment, options, rest, err := ssh.ParseAuthorizedKey([]byte(line))
+			if err != nil || len(options)+len(bytes.TrimSpace(rest)) > 0 || strings.TrimFunc(comment, unicode.IsSpace) != k.Comment || ssh.FingerprintSHA256(parsed) != k.Fingerprint || parsed.Type() != k.Type {
+				t.Fatalf("%q, read by others: %v %q %q %q", line, err, comment, options, rest)
+			}
+			if c, is := parsed.(ssh.CryptoPublicKey); is {
+				if r, is := c.CryptoPublicKey().(*rsa.PublicKey); is && (r.N.BitLen() < sshkey.MinRSABits || r.N.BitLen() > sshkey.MaxRSABits) {
+					t.Fatalf("an RSA key of %d bits", r.N.BitLen())
+				}
+			}
 		}
 		if again, err := sshkey.Parse(k.Line); err != nil || again != k {
 			t.Fatalf("parsing the line again gave %+v, %v", again, err)

@@ -1,6 +1,7 @@
 package volume_test
 
 import (
+	"crypto/rand"
 	"slices"
 	"testing"
 	"time"
@@ -9,8 +10,13 @@ import (
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
 	"github.com/billetcloud/billet/internal/finding"
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/job"
+	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
+	"github.com/billetcloud/billet/internal/volume"
+	"github.com/billetcloud/billet/internal/wallet"
 )
 
 // watch compares the volumes and does what follows at once.
@@ -140,6 +146,43 @@ func TestAVolumeThatComesBackIsNotDeleted(t *testing.T) {
 		r.watch()
 		if got := r.found(); len(r.cloud.volumes) != 1 || len(got) != 1 || got[0].State != finding.StateOpen || !got[0].Endable || got[0].VolumeID == nil {
 			t.Fatalf("%+v", got)
+		}
+	})
+}
+
+// A volume costs us what its provider asked when it was made, for what it has, until the provider has deleted it.
+func TestAVolumeCostsWhatItsProviderAsks(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		r := newRig(t, d, c)
+		r.open(acc, money.Dollars(1000))
+		v, err := r.create(acc, "data", 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.watch()
+		r.cloud.set(func(c *cloud) { c.perGB = 900 }) // later prices are not its own
+		r.sync()
+		c.Advance(30 * time.Minute)
+		size := int64(200)
+		if _, err := r.update(v.ID, volume.UpdateRequest{SizeGB: &size}); err != nil {
+			t.Fatal(err)
+		}
+		r.watch()
+		c.Advance(30 * time.Minute)
+		if _, err := r.delete(v.ID); err != nil {
+			t.Fatal(err)
+		}
+		r.watch()
+		c.Advance(24 * time.Hour)
+		m := meter.New(meter.Config{DB: d, Wallet: r.wallet, Events: r.events, Jobs: job.NewQueue(id.NewMaker(c, rand.Reader))})
+		rows, err := m.Margins(t.Context(), d, c.Now().Add(-48*time.Hour), c.Now(), c.Now(), wallet.ByProvider)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Half an hour of 100 GB and one of 200, at 100 micro-dollars for a GB; the clock may stand within a second.
+		want := money.Micros(100*100/2 + 200*100/2)
+		if len(rows) != 1 || rows[0].Cost < want || rows[0].Cost > want+10 || rows[0].Seconds < 3600 || rows[0].Seconds > 3602 {
+			t.Fatalf("%+v, want %s", rows, want)
 		}
 	})
 }

@@ -28,7 +28,7 @@ func TestAnyVolumeIsAsTheModelSays(t *testing.T) {
 	for _, engine := range []struct {
 		name, checks string
 		open         func(testing.TB, clock.Clock) *db.DB
-	}{{"sqlite", "60", dbtest.SQLite}, {"postgres", "12", dbtest.Postgres}} {
+	}{{"sqlite", "30", dbtest.SQLite}, {"postgres", "6", dbtest.Postgres}} {
 		t.Run(engine.name, func(t *testing.T) {
 			checks(t, engine.checks)
 			rapid.Check(t, func(rt *rapid.T) {

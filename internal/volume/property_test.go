@@ -41,7 +41,7 @@ func TestWeAndTheCloudAgreeInTheEnd(t *testing.T) {
 }
 
 func TestWeAndTheCloudAgreeInTheEndOnPostgres(t *testing.T) {
-	checks(t, "15") // a fresh database each takes its time
+	checks(t, "8") // a fresh database each takes its time
 	rapid.Check(t, func(rt *rapid.T) {
 		c := clock.NewFrozen(dbtest.Start)
 		d := dbtest.Postgres(t, c)

@@ -12,9 +12,11 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/httpapi"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/money"
 )
 
@@ -113,17 +115,18 @@ func calls(ctx context.Context, s *site, o options, t *table) (err error) {
 			return err
 		}
 	}
-	// As the server does, which makes what was kept of the catalogue's answers worthless each time.
-	rereading, endRereading := context.WithCancel(ctx)
-	defer endRereading()
+	// As in a server with twenty providers that are asked once a minute: each answer makes what was kept of the catalogue worthless.
+	asked := job.Subject("provider", m.world.Providers()[0].Info().Slug)
+	asking, endAsking := context.WithCancel(ctx)
+	defer endAsking()
 	go func() {
 		for tick := time.NewTicker(3 * time.Second); ; {
 			select {
 			case <-tick.C:
-				if err := h.catalog.Load(rereading); err != nil && rereading.Err() == nil {
-					log.ErrorContext(ctx, "reread the catalogue", "error", err)
+				if _, err := h.catalog.Sync(asking, asked); err != nil && asking.Err() == nil {
+					log.ErrorContext(ctx, "ask a provider", "error", err)
 				}
-			case <-rereading.Done():
+			case <-asking.Done():
 				tick.Stop()
 				return
 			}
@@ -212,7 +215,7 @@ func (b *bench) beside(ctx context.Context, what string, who tenant, bareAim, st
 		return err
 	}
 	defer hangUpBare()
-	steps, err := b.recorded(ctx, requests[0], requests[0], "200")
+	steps, err := b.recorded(ctx, requests[0], func() []byte { return requests[0] }, "200")
 	if err != nil {
 		return err
 	}
@@ -282,8 +285,9 @@ func (b *bench) bare(targets []string, requests [][]byte) (address string, stop 
 	}))
 }
 
-// recorded returns what a call asks of the database right after another with the same key.
-func (b *bench) recorded(ctx context.Context, before, r []byte, status string) (steps []step, err error) {
+// recorded returns what a call asks of the database right after another with the same key: so soon that the key need not be
+// read again, which would make the statements dearer than those of nearly all calls that are measured.
+func (b *bench) recorded(ctx context.Context, before []byte, r func() []byte, status string) (steps []step, err error) {
 	d, heard, err := b.s.listen("calls", b.m.clock)
 	if err != nil {
 		return nil, err
@@ -303,14 +307,20 @@ func (b *bench) recorded(ctx context.Context, before, r []byte, status string) (
 		return nil, err
 	}
 	defer func() { _ = c.conn.Close() }()
-	if _, err := c.call(before, "200", false); err != nil { // now it has in memory what a busy server has
-		return nil, err
+	for range 50 {
+		start := time.Now()
+		if _, err := c.call(before, "200", false); err != nil { // now it has in memory what a busy server has
+			return nil, err
+		}
+		heard.take()
+		if _, err := c.call(r(), status, false); err != nil {
+			return nil, err
+		}
+		if steps = heard.take(); time.Since(start) < account.KeyFresh {
+			return steps, nil
+		}
 	}
-	heard.take()
-	if _, err := c.call(r, status, false); err != nil {
-		return nil, err
-	}
-	return heard.take(), nil
+	return nil, errors.New("the machine is too busy to say what a call asks of the database")
 }
 
 // count says how much was asked of the database.
@@ -345,7 +355,7 @@ func (b *bench) deploy(ctx context.Context, who []tenant) error {
 		for _, t := range who {
 			r := request("POST", httpapi.Base+"/deployments", t.secret, body, headers...)
 			fresh := func() []byte { return bytes.Replace(r, []byte(mark), []byte(b.h.ids.New("bench")), 1) }
-			steps, err := b.recorded(ctx, request("GET", httpapi.Base+"/wallet", t.secret, ""), fresh(), "201")
+			steps, err := b.recorded(ctx, request("GET", httpapi.Base+"/wallet", t.secret, ""), fresh, "201")
 			if err != nil {
 				return err
 			}

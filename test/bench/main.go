@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/billetcloud/billet/internal/app"
 	"github.com/billetcloud/billet/internal/db"
 )
 
@@ -65,6 +66,7 @@ func parse() options {
 func (o options) wants(what string) bool { return slices.Contains(strings.Split(o.only, ","), what) }
 
 func run(ctx context.Context, o options) (err error) {
+	app.SetMemory() // as the server does; it counts for both sides
 	dir, err := os.MkdirTemp("", "billet-bench")
 	if err != nil {
 		return err

@@ -123,7 +123,7 @@ func transactions(steps []step) int {
 }
 
 // made are the ids that a write makes; a repetition of it has to make others.
-var made = regexp.MustCompile(`\b(dep|txn|evt|job|bench)_[0-9a-z]{26}\b`)
+var made = regexp.MustCompile(`\b(dep|txn|evt|job|aud|bench)_[0-9a-z]{26}\b`)
 
 const (
 	insertLines  = "INSERT INTO wallet_transaction "

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -120,9 +122,23 @@ func bareLoop(ctx context.Context, pool *sql.DB, tables [][][]any, perStatement 
 	return time.Since(start), nil
 }
 
-// sweeps measures the sweep over all meters beside the bare loop of the same rows over a copy of the same database, in the
-// order sweep, loop, loop, sweep, so that what the machine does meanwhile falls on both. Over a quarter of them it
-// measures whether the sweep is linear, and which of the two bare loops is the faster one.
+// cost is what one sweep, or one loop, took.
+type cost struct{ took, cpu time.Duration }
+
+// median is the middle one of them by each measure: a moment in which the machine was elsewhere counts on neither side.
+func median(of []cost) (m cost) {
+	slices.SortFunc(of, func(a, b cost) int { return cmp.Compare(a.cpu, b.cpu) })
+	m.cpu = of[len(of)/2].cpu
+	slices.SortFunc(of, func(a, b cost) int { return cmp.Compare(a.took, b.took) })
+	m.took = of[len(of)/2].took
+	return m
+}
+
+// repeats is how often the sweep and the loop run over all meters.
+const repeats = 3
+
+// sweeps measures the sweep over all meters beside the bare loop of the same rows over a copy of the same database, in
+// turns. Over a quarter of them it measures whether the sweep is linear, and which of the two bare loops is the faster one.
 func sweeps(ctx context.Context, s *site, o options, t *table) error {
 	frozen := clock.NewFrozen(time.Now().Truncate(time.Second))
 	fill := func(name string, n int) error {
@@ -149,22 +165,26 @@ func sweeps(ctx context.Context, s *site, o options, t *table) error {
 		}
 		return errors.Join(f(d), d.Close())
 	}
-	swept := func(of string, n int) (took time.Duration, rows [][][]any, err error) {
-		err = with(of, func(d *db.DB) error {
-			var err error
-			if took, err = sweep(ctx, d, frozen, n); err == nil {
-				rows, err = written(ctx, d)
-			}
-			return err
-		})
-		return took, rows, err
-	}
-	looped := func(of string, rows [][][]any, perStatement int) (took time.Duration, err error) {
+	swept := func(of string, n int) (c cost, rows [][][]any, err error) {
 		err = with(of, func(d *db.DB) (err error) {
-			took, err = bareLoop(ctx, d.Handle(), rows, perStatement)
+			cpu := processorTime()
+			if c.took, err = sweep(ctx, d, frozen, n); err != nil {
+				return err
+			}
+			c.cpu = processorTime() - cpu
+			rows, err = written(ctx, d)
 			return err
 		})
-		return took, err
+		return c, rows, err
+	}
+	looped := func(of string, rows [][][]any, perStatement int) (c cost, err error) {
+		err = with(of, func(d *db.DB) (err error) {
+			cpu := processorTime()
+			c.took, err = bareLoop(ctx, d.Handle(), rows, perStatement)
+			c.cpu = processorTime() - cpu
+			return err
+		})
+		return c, err
 	}
 	quarter := o.running / 4
 	if err := errors.Join(fill("quarter", quarter), fill("all", o.running)); err != nil {
@@ -183,28 +203,35 @@ func sweeps(ctx context.Context, s *site, o options, t *table) error {
 		return err
 	}
 	perStatement, how := 1, "one row a statement"
-	if batched < single {
+	if batched.took < single.took {
 		perStatement, how = 20, "20 rows a statement"
 	}
-	first, rows, err := swept("all", o.running)
-	if err != nil {
-		return err
-	}
-	var bare [2]time.Duration
-	for i := range bare {
-		if bare[i], err = looped("all", rows, perStatement); err != nil {
+	var ours, theirs []cost
+	for range repeats {
+		c, rows, err := swept("all", o.running)
+		if err != nil {
 			return err
 		}
-	}
-	second, _, err := swept("all", o.running)
-	if err != nil {
-		return err
+		ours = append(ours, c)
+		if c, err = looped("all", rows, perStatement); err != nil {
+			return err
+		}
+		theirs = append(theirs, c)
 	}
 	perHour := func(d time.Duration, n int) time.Duration { return d / time.Duration(n) }
-	ours, theirs := (first+second)/2, (bare[0]+bare[1])/2
-	t.addSweep(s.engine, o.running, ours, float64(o.running)/theirs.Seconds(), how, 0.5)
-	t.note("%s sweep: %d due took %s (%s an hour), %d due took %s and %s (%s an hour): %.2f of the cost an hour at a quarter. The bare loop took %s and %s; over a quarter %s an hour with one row a statement, %s with 20.",
-		s.engine, quarter, small.Round(time.Millisecond), perHour(small, quarter), o.running, first.Round(time.Millisecond), second.Round(time.Millisecond), perHour(ours, o.running),
-		float64(perHour(ours, o.running))/float64(perHour(small, quarter)), bare[0].Round(time.Millisecond), bare[1].Round(time.Millisecond), perHour(single, quarter), perHour(batched, quarter))
+	all := median(ours)
+	t.addSweep(s.engine, o.running, all, median(theirs), how, 0.5)
+	t.note("%s sweep: %d due took %s (%s an hour), %d due took %s (median %s an hour): %.2f of the cost an hour at a quarter, %.2f by CPU. The bare loop took %s; over a quarter %s an hour with one row a statement, %s with 20.",
+		s.engine, quarter, small.took.Round(time.Millisecond), perHour(small.took, quarter), o.running, list(ours), perHour(all.took, o.running),
+		float64(perHour(all.took, o.running))/float64(perHour(small.took, quarter)), float64(perHour(all.cpu, o.running))/float64(perHour(small.cpu, quarter)),
+		list(theirs), perHour(single.took, quarter), perHour(batched.took, quarter))
 	return nil
+}
+
+func list(costs []cost) string {
+	var out []string
+	for _, c := range costs {
+		out = append(out, c.took.Round(time.Millisecond).String())
+	}
+	return strings.Join(out, ", ")
 }

@@ -45,12 +45,13 @@ func (t *table) add(what string, engine db.Engine, ours, base *side, baseline st
 	})
 }
 
-func (t *table) addSweep(engine db.Engine, n int, took time.Duration, baseRate float64, how string, aim float64) {
-	rate := float64(n) / took.Seconds()
-	wanted, met := verdict(rate/baseRate, aim)
+func (t *table) addSweep(engine db.Engine, n int, ours, base cost, how string, aim float64) {
+	ratio := base.took.Seconds() / ours.took.Seconds()
+	rate := func(c cost) string { return fmt.Sprintf("%.0f hours/s", float64(n)/c.took.Seconds()) }
+	wanted, met := verdict(ratio, aim)
 	t.rows = append(t.rows, []string{
-		fmt.Sprintf("sweep, %d due", n), string(engine), fmt.Sprintf("%.0f hours/s", rate), "-", "-", "-",
-		"bare inserts, " + how, fmt.Sprintf("%.0f hours/s", baseRate), "-", "-", fmt.Sprintf("%.2f", rate/baseRate), wanted, met,
+		fmt.Sprintf("sweep, %d due", n), string(engine), rate(ours), "-", "-", micro(ours.cpu / time.Duration(n)),
+		"bare inserts, " + how, rate(base), "-", micro(base.cpu / time.Duration(n)), fmt.Sprintf("%.2f", ratio), wanted, met,
 	})
 }
 

@@ -195,8 +195,20 @@ func (s *Server) Run(args ...string) string {
 	return out
 }
 
+// RunWith is Run for a verb that reads an input.
+func (s *Server) RunWith(input string, args ...string) string {
+	s.t.Helper()
+	out, err := s.tryRun(input, args...)
+	if err != nil {
+		s.t.Fatalf("billetd %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return out
+}
+
 // TryRun is Run for a verb that may fail; what it printed includes its errors then.
-func (s *Server) TryRun(args ...string) (string, error) {
+func (s *Server) TryRun(args ...string) (string, error) { return s.tryRun("", args...) }
+
+func (s *Server) tryRun(input string, args ...string) (string, error) {
 	all := append(append([]string{}, args...), "--data-dir", s.Dir)
 	for i, a := range s.Args {
 		if a == "--database-url" && args[0] != "sim" {
@@ -205,7 +217,7 @@ func (s *Server) TryRun(args ...string) (string, error) {
 	}
 	cmd := exec.Command(s.binary, all...)
 	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(input), &out, &errs
 	if err := cmd.Run(); err != nil {
 		return out.String() + errs.String(), err
 	}

@@ -36,11 +36,16 @@ func dial(url string) (*socket, error) {
 	s.ws = ws
 	s.ws.Set("binaryType", "arraybuffer")
 	opened := make(chan bool, 1)
-	s.on("open", func(js.Value) {
+	settle := func(is bool) {
 		select {
-		case opened <- true:
+		case opened <- is:
 		default:
 		}
+	}
+	s.on("open", func(js.Value) { settle(true) })
+	s.on("error", func(js.Value) { // what broke tells no reason, and not everywhere that it closed
+		s.end("")
+		settle(false)
 	})
 	s.on("message", func(e js.Value) {
 		data := js.Global().Get("Uint8Array").New(e.Get("data"))
@@ -53,10 +58,7 @@ func dial(url string) (*socket, error) {
 	})
 	s.on("close", func(e js.Value) {
 		s.end(e.Get("reason").String())
-		select {
-		case opened <- false:
-		default:
-		}
+		settle(false)
 	})
 	if !<-opened {
 		return nil, errors.New("the terminal could not be opened; does the deployment run, and are you signed in")

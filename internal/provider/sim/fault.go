@@ -305,7 +305,7 @@ func parsePrice(s string) (func(money.Micros) money.Micros, error) {
 	if percent, relative := strings.CutSuffix(s, "%"); relative {
 		n, err := strconv.ParseInt(percent, 10, 64)
 		if err == nil && n > -100 && n <= 1000 {
-			return func(p money.Micros) money.Micros { return max(1, p.Percent((100+n)*100)) }, nil
+			return func(p money.Micros) money.Micros { return max(1, (p.Times(100+n)+50)/100) }, nil
 		}
 	} else if p, err := money.Parse(s); err == nil && p > 0 && p <= money.Dollars(100_000) {
 		return func(money.Micros) money.Micros { return p }, nil

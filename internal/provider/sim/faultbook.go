@@ -127,6 +127,12 @@ func (w *World) AddFault(ctx context.Context, f Fault) (Fault, error) {
 	return w.addFault(ctx, f)
 }
 
+// CheckFault returns everything that is wrong with a fault, for people to read; nil where AddFault would take it.
+func (w *World) CheckFault(f Fault) error {
+	_, err := w.checked(f)
+	return err
+}
+
 // SetFaults replaces all faults by these. Where one of them is not a fault that AddFault takes, nothing changes; where a ghost's
 // reference turns out to be taken, it stops there.
 func (w *World) SetFaults(ctx context.Context, faults []Fault) error {

@@ -99,7 +99,7 @@ func TestPrices(t *testing.T) {
 	b := newBed(t)
 	base := b.offer().HourlyPrice
 	b.fault(Fault{Kind: FaultPrice, Value: "+25%", ForSeconds: 60})
-	if p := b.offer().HourlyPrice; p != base.Percent(12_500) {
+	if p := b.offer().HourlyPrice; p != base.Percent(2_500) {
 		t.Errorf("%s of %s", p, base)
 	}
 	b.fault(Fault{Kind: FaultPrice, Offer: "off_abc123", Value: "40.25", ForSeconds: 30})
@@ -107,7 +107,7 @@ func TestPrices(t *testing.T) {
 		t.Errorf("%s", p)
 	}
 	b.clock.Advance(30 * time.Second)
-	if p := b.offer().HourlyPrice; p != base.Percent(12_500) {
+	if p := b.offer().HourlyPrice; p != base.Percent(2_500) {
 		t.Errorf("%s of %s", p, base)
 	}
 	b.clock.Advance(30 * time.Second)

@@ -1,0 +1,155 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/db/dbtest"
+)
+
+// The roles that may make each call, by a word for each set of them. A call that is not here fails the test: somebody has to decide.
+const (
+	anybody   = "" // no session is needed
+	everyRole = "owner admin member viewer billing"
+	managers  = "owner admin"
+	workers   = "owner admin member"
+	readers   = "owner admin member viewer"
+	operators = "operator" // whatever their role, and nobody else
+)
+
+var whoMay = map[string]string{
+	"getHealth": anybody, "getReadiness": anybody, "getIndex": anybody, "getSignIn": anybody, "signIn": anybody, "askForPasskey": anybody,
+	"signInWithPasskey": anybody, "startOidc": anybody, "finishOidc": anybody, "lookAtInvitation": anybody, "acceptInvitation": anybody,
+
+	"listSessions": everyRole, "signOut": everyRole, "endOtherSessions": everyRole, "endSession": everyRole, "getMe": everyRole, "updateMe": everyRole,
+	"switchAccount": everyRole, "changePassword": everyRole, "startTotp": everyRole, "confirmTotp": everyRole, "removeTotp": everyRole,
+	"listPasskeys": everyRole, "offerPasskey": everyRole, "addPasskey": everyRole, "renamePasskey": everyRole, "removePasskey": everyRole,
+
+	"listPeople": managers, "updatePerson": managers, "removePerson": managers, "listInvitations": managers, "createInvitation": managers,
+	"revokeInvitation": managers, "listAudit": managers,
+	"listApiKeys": workers, "createApiKey": workers, "getApiKey": workers, "updateApiKey": workers, "revokeApiKey": workers,
+
+	"listOffers": everyRole, "getOffer": everyRole, "getPriceHistory": everyRole, "listProviders": everyRole, "listRegions": everyRole, "listGpuTypes": everyRole,
+	"listDeployments": everyRole, "getDeployment": everyRole, "canTerminateDeployment": everyRole, "listDeploymentEvents": everyRole,
+	"createDeployment": workers, "updateDeployment": workers, "terminateDeployment": workers, "rebootDeployment": workers, "powerOnDeployment": workers,
+	"powerOffDeployment": workers, "reinstallDeployment": workers,
+	"listSshKeys": readers, "getSshKey": readers, "createSshKey": workers, "renameSshKey": workers, "deleteSshKey": workers,
+	"listVolumes": everyRole, "getVolume": everyRole, "listVolumePricing": everyRole,
+	"createVolume": workers, "updateVolume": workers, "deleteVolume": workers, "attachVolume": workers, "detachVolume": workers,
+	"listEvents": everyRole, "openTerminal": workers,
+	"listFindings": operators, "getFinding": operators, "endFinding": operators, "dismissFinding": operators, "listAccounts": operators, "createAccount": operators,
+	"getAccount": operators, "creditAccount": operators, "listSources": operators, "listJobs": operators, "getMargins": operators,
+	"getWallet": everyRole, "listTransactions": everyRole, "getUsage": everyRole,
+}
+
+// Every call of the route table, by every role.
+func TestThePermissionMatrix(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		w := newWorldOn(t, d, c)
+		w.s.c.Limiter = allowAll{}
+		var routes []*route
+		for _, m := range w.s.paths {
+			for _, rt := range m.routes {
+				routes = append(routes, rt)
+			}
+		}
+		slices.SortFunc(routes, func(a, b *route) int { // signing out comes last
+			if (a.id == "signOut") != (b.id == "signOut") {
+				if a.id == "signOut" {
+					return 1
+				}
+				return -1
+			}
+			return strings.Compare(a.id, b.id)
+		})
+		decided := map[string]bool{}
+		for _, role := range append(slices.Clone(account.Roles), operators) {
+			email := string(role) + "@example.com"
+			if role == operators { // with the least of roles beside it
+				w.newPerson(w.ada, account.Billing, account.PersonRequest{Email: email, Password: goodPassword, Operator: true})
+			} else {
+				w.person(w.ada, role, email)
+			}
+			cookie := w.cookie(email)
+			for _, rt := range routes {
+				roles, known := whoMay[rt.id]
+				decided[rt.id] = true
+				if !known {
+					t.Errorf("%s %s (%s): which roles may make this call? Decide in whoMay", rt.method, rt.path, rt.id)
+					continue
+				}
+				if (roles == anybody) != (rt.door == doorOpen || rt.door == doorProbe) {
+					t.Errorf("%s: whoMay and the route differ about whether a session is needed", rt.id)
+				}
+				if (roles == operators) != (rt.door == doorOperator) {
+					t.Errorf("%s: whoMay and the route differ about whether it is the operator's", rt.id)
+				}
+				if roles == anybody || (role == operators && roles != operators) {
+					continue
+				}
+				target := strings.NewReplacer("{id}", "dep_x", "{offerId}", "off_x").Replace(rt.path)
+				r := w.by(0, cookie, rt.method, target, nil, func(r *http.Request) {
+					ctx, cancel := context.WithTimeout(r.Context(), 10*time.Second) // for a call that goes on and on
+					t.Cleanup(cancel)
+					*r = *r.WithContext(ctx)
+				})
+				may := slices.Contains(strings.Fields(roles), string(role))
+				if may && (r.status == http.StatusUnauthorized || r.status == http.StatusForbidden) {
+					t.Errorf("a %s may not %s: %d %s", role, rt.id, r.status, r.body)
+				}
+				told := "owner"
+				if roles == operators {
+					told = "operator"
+				}
+				if !may && (r.code != "INSUFFICIENT_SCOPE" || !strings.Contains(fmt.Sprint(r.error["message"]), told)) {
+					t.Errorf("a %s may %s: %d %s", role, rt.id, r.status, r.body)
+				}
+			}
+		}
+		for id := range whoMay {
+			if !decided[id] {
+				t.Errorf("there is no call %s", id)
+			}
+		}
+	})
+}
+
+func TestARoleCountsFromTheNextCallOn(t *testing.T) {
+	w := newWorld(t)
+	owner := w.signIn(w.ada)
+	p := w.person(w.ada, account.Member, "member@example.com")
+	cookie := w.cookie(p.Email)
+	key := map[string]string{"name": "a", "publicKey": publicKey(t)}
+	w.by(201, cookie, "POST", Base+"/ssh-keys", key)
+	w.by(200, owner, "PATCH", AccountBase+"/people/"+string(p.ID), map[string]string{"role": "viewer"})
+	r := w.by(403, cookie, "POST", Base+"/ssh-keys", key)
+	if details := r.error["details"].(map[string]any); details["requiredScope"] != "ssh-keys:write" || details["role"] != "viewer" {
+		t.Errorf("%s", r.body)
+	}
+	w.by(200, cookie, "GET", Base+"/ssh-keys", nil)
+	w.by(200, owner, "DELETE", AccountBase+"/people/"+string(p.ID), nil)
+	w.by(401, cookie, "GET", Base+"/ssh-keys", nil)
+}
+
+func TestASessionHasItsOwnLimits(t *testing.T) {
+	w := newWorld(t)
+	first := w.signIn(w.ada)
+	second := w.cookie(string(w.ada.account) + "@example.com")
+	for cookie, left := range map[string]string{first: "598", second: "598"} {
+		w.by(200, cookie, "GET", AccountBase+"/me", nil)
+		r := w.by(200, cookie, "GET", Base+"/wallet", nil)
+		same(t, "reads", r.header.Get("X-RateLimit-Limit")+" "+r.header.Get("X-RateLimit-Remaining"), "600 "+left)
+	}
+	same(t, "writes", w.by(404, first, "DELETE", Base+"/ssh-keys/ssh_none", nil).header.Get("X-RateLimit-Limit"), 120)
+	body := w.seedBody()
+	body["dryRun"] = true
+	same(t, "deploys", w.by(200, first, "POST", Base+"/deployments", body).header.Get("X-RateLimit-Limit"), 5)
+}

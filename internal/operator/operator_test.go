@@ -1,0 +1,97 @@
+package operator_test
+
+import (
+	"context"
+	"crypto/rand"
+	"testing"
+	"time"
+
+	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/db/dbtest"
+	"github.com/billetcloud/billet/internal/event"
+	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/job"
+	"github.com/billetcloud/billet/internal/meter"
+	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/operator"
+	"github.com/billetcloud/billet/internal/secret"
+	"github.com/billetcloud/billet/internal/wallet"
+)
+
+func TestAccountsMoneyAndWhatRuns(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		ids := id.NewMaker(c, rand.Reader)
+		secrets, err := secret.Open(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		ledger, jobs := wallet.New(wallet.Config{DB: d, IDs: ids}), job.NewQueue(ids)
+		m := meter.New(meter.Config{DB: d, Wallet: ledger, Events: event.New(ids), Jobs: jobs})
+		desk := operator.New(operator.Config{
+			IDs: ids, Wallet: ledger, Jobs: jobs,
+			Accounts: account.New(account.Config{DB: d, IDs: ids, Rand: rand.Reader, Clock: c, Real: time.Now, Secrets: secrets}),
+		})
+		tx := func(f func(ctx context.Context, tx *db.Tx) error) error { return d.InTx(t.Context(), f) }
+		must := func(err error) {
+			t.Helper()
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		var ada, bob operator.Account
+		must(tx(func(ctx context.Context, tx *db.Tx) (err error) {
+			if ada, err = desk.CreateAccount(ctx, tx, "Ada", money.Dollars(100)); err != nil {
+				return err
+			}
+			bob, err = desk.CreateAccount(ctx, tx, "Bob", 0)
+			return err
+		}))
+		must(tx(func(ctx context.Context, tx *db.Tx) error {
+			for subject, price := range map[id.ID]int64{"dep_1": 3, "dep_2": 4, "vol_1": 1} {
+				if err := m.Start(ctx, tx, meter.Start{Subject: subject, Account: ada.ID, HourlyPrice: money.Dollars(price), At: tx.Now, Description: "d"}); err != nil {
+					return err
+				}
+			}
+			_, err := m.Stop(ctx, tx, "dep_2", tx.Now, meter.NoRefund)
+			return err
+		}))
+		for i, want := range []bool{true, false} {
+			must(tx(func(ctx context.Context, tx *db.Tx) error {
+				a, made, err := desk.Credit(ctx, tx, bob.ID, money.Dollars(-7), "", "once")
+				if err == nil && (made != want || a.Available != money.Dollars(-7) || a.NegativeSince == nil) {
+					t.Errorf("%d: %v %+v", i, made, a)
+				}
+				return err
+			}))
+		}
+		all, total, err := desk.Accounts(t.Context(), d, db.Page{Number: 1, Limit: 10})
+		must(err)
+		if total != 2 || len(all) != 2 || all[0].Name != "Bob" || all[1].RunningDeployments != 1 || all[1].HourlyCost != money.Dollars(4) || all[1].Available != money.Dollars(96) {
+			t.Errorf("%d: %+v", total, all)
+		}
+		for name, refused := range map[fault.Code]func(ctx context.Context, tx *db.Tx) error{
+			fault.InvalidRequest: func(ctx context.Context, tx *db.Tx) error {
+				_, err := desk.CreateAccount(ctx, tx, "", -1)
+				return err
+			},
+			fault.NotFound: func(ctx context.Context, tx *db.Tx) error {
+				_, _, err := desk.Credit(ctx, tx, "acc_none", 1, "", "")
+				return err
+			},
+			fault.Conflict: func(ctx context.Context, tx *db.Tx) error {
+				_, _, err := desk.Credit(ctx, tx, ada.ID, 1, "", "once")
+				return err
+			},
+		} {
+			if err := tx(refused); err == nil || fault.CodeOf(err) != name {
+				t.Errorf("want %s: %v", name, err)
+			}
+		}
+		if failing, n, err := desk.FailingJobs(t.Context(), d, db.Page{Number: 1, Limit: 10}); err != nil || n != 0 || len(failing) != 0 {
+			t.Errorf("%v, %d, %v", failing, n, err)
+		}
+	})
+}

@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Fuzzes for FUZZTIME each (20s by default): every fuzz target of every package, one after another, and then the API over HTTP on both engines.
+# Prints a line for each and stops at the first finding, which for a target is kept in its package's testdata/fuzz and so is tested ever after.
+# FUZZ, a regular expression, chooses among the names, which are a package's folder and its target's name.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+time=${FUZZTIME:-20s}
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+try() { # name, command
+  local name=$1
+  shift
+  [[ "$name" =~ ${FUZZ:-} ]] || return 0
+  if "$@" >"$log" 2>&1; then
+    printf '%-45s %s\n' "$name" "$(grep -Eo 'execs: [0-9]+|[0-9]+ requests' "$log" | tail -n 1)"
+  else
+    cat "$log"
+    printf '%-45s FAILED\n' "$name"
+    exit 1
+  fi
+}
+
+while IFS=: read -r file target; do
+  folder=$(dirname "$file")
+  try "$folder $target" go test "./$folder" -run '^$' -fuzz "^$target\$" -fuzztime "$time"
+done < <(git ls-files --cached --others --exclude-standard '*_test.go' | xargs grep -HoE '^func Fuzz[A-Za-z0-9]+' | sed 's/:func /:/')
+for engine in sqlite postgres; do
+  try "test/fuzz TestHTTP/$engine" go test ./test/fuzz -count=1 -v -timeout 24h -run "^TestHTTP\$/^$engine\$" -for "$time"
+done

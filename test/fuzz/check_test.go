@@ -1,0 +1,351 @@
+package fuzz_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// enough is after how many faults a run is given up.
+const enough = 5
+
+// wrong tells of a fault: of which request, and how to make it again.
+func (f *fuzzer) wrong(r *request, a reply, format string, args ...any) {
+	f.t.Helper()
+	f.faults++
+	shown := a.body
+	if len(shown) > 1500 {
+		shown = append(slices.Clone(shown[:1500]), "…"...)
+	}
+	status, header := 0, http.Header(nil)
+	if a.Response != nil {
+		status, header = a.StatusCode, a.Header
+	}
+	f.t.Errorf("seed %d, request %d, by %s: %s\n%s\nanswered: %d %v\n%s", f.seed, f.sent, r.who.name, fmt.Sprintf(format, args...), r.command(f.server.URL), status, header, shown)
+}
+
+// step makes one request, checks its answer, and puts it again where the second answer is known.
+func (f *fuzzer) step() {
+	r := f.make()
+	f.sent++
+	a, served, good := f.send(r)
+	if !good {
+		return
+	}
+	switch {
+	case a.StatusCode < 300 && r.method == http.MethodGet && served != nil && f.in(5):
+		f.again(r, a)
+	case a.StatusCode < 300 && r.method == http.MethodGet && served != nil && f.in(20):
+		f.head(r, a)
+	case r.key != "" && served == r.op && kept(a.StatusCode) && a.Header.Get("Idempotent-Replayed") == "" && f.in(2):
+		f.replay(r, a)
+	}
+}
+
+func kept(status int) bool { return status < 300 || status == 402 || status == 404 || status == 409 }
+
+// send makes the request and checks everything that holds for its answer. good is false where nothing more can be said of it.
+func (f *fuzzer) send(r *request) (a reply, served *operation, good bool) {
+	a, err := f.wire.ask(r.bytes(), r.method)
+	if err != nil {
+		f.wrong(r, a, "%v", err)
+		return a, nil, false
+	}
+	served, methods := f.route(r)
+	name := "none"
+	if served != nil {
+		name = served.ID
+	}
+	f.statuses[fmt.Sprintf("%s %d", name, a.StatusCode)]++
+	before := f.faults
+	f.checkHeaders(r, a)
+	f.checkStatus(r, a, served, methods)
+	f.checkBody(r, a, served)
+	if served != nil && a.StatusCode < 300 {
+		f.learn(r, a, served)
+	}
+	if a.StatusCode == 401 && r.who == f.person && served != nil {
+		f.signIn() // it was signed out, or the clock has ended the session
+	}
+	return a, served, f.faults == before
+}
+
+// route finds who serves the request, and by which methods its path could be called.
+func (f *fuzzer) route(r *request) (*operation, []string) {
+	if r.raw != nil {
+		return nil, nil
+	}
+	u, err := url.Parse(r.path)
+	if err != nil {
+		return nil, nil
+	}
+	segments := strings.Split(u.EscapedPath(), "/")
+	for i, s := range segments {
+		if segments[i], err = url.PathUnescape(s); err != nil || (i > 0 && (segments[i] == "" || segments[i] == "." || segments[i] == "..")) {
+			return nil, nil
+		}
+	}
+	if strings.Contains(u.Path, "//") || strings.Contains(u.Path+"/", "/./") || strings.Contains(u.Path+"/", "/../") || strings.HasSuffix(u.Path, "/") {
+		return nil, nil
+	}
+	return f.doc.at(r.method, segments)
+}
+
+var requestID = regexp.MustCompile(`^req_[0-9a-z]{26}$`)
+
+func (f *fuzzer) checkHeaders(r *request, a reply) {
+	id := a.Header.Get("X-Request-Id")
+	if !requestID.MatchString(id) || f.ids[id] || len(a.Header.Values("X-Request-Id")) != 1 {
+		f.wrong(r, a, "its request id is %q, which is none or was there before", id)
+	}
+	f.ids[id] = true
+	var limit [3]int64
+	for i, name := range []string{"Limit", "Remaining", "Reset"} {
+		n, err := strconv.ParseInt(a.Header.Get("X-RateLimit-"+name), 10, 64)
+		if limit[i] = n; err != nil || n < 0 || len(a.Header.Values("X-RateLimit-"+name)) != 1 {
+			f.wrong(r, a, "X-RateLimit-%s is %q", name, a.Header.Get("X-RateLimit-"+name))
+		}
+	}
+	now := time.Now().Unix()
+	if limit[0] < 1 || limit[1] >= limit[0] || limit[2] < now-1 || limit[2] > now+62 {
+		f.wrong(r, a, "its limits are %v", limit)
+	}
+	if over := a.StatusCode == 429; over != (limit[1] == 0 && over) {
+		f.wrong(r, a, "it is over the limit, of which %d are left", limit[1])
+	}
+	wait := a.Header.Get("Retry-After")
+	n, err := strconv.Atoi(wait)
+	must := a.StatusCode == 429 || a.StatusCode == 503
+	if must && (err != nil || n < 1) || !must && wait != "" && a.StatusCode != 400 {
+		f.wrong(r, a, "Retry-After is %q", wait)
+	}
+	if a.StatusCode == 401 && a.Header.Get("WWW-Authenticate") == "" {
+		f.wrong(r, a, "WWW-Authenticate is missing")
+	}
+	if a.Header.Get("X-Content-Type-Options") != "nosniff" || a.Header.Get("Access-Control-Allow-Origin") != "" {
+		f.wrong(r, a, "a browser could misuse it")
+	}
+}
+
+func (f *fuzzer) checkStatus(r *request, a reply, served *operation, methods []string) {
+	switch {
+	case a.StatusCode >= 500 && !(f.armed && a.StatusCode == 503):
+		f.wrong(r, a, "a fault of the server's")
+	case len(r.bad) > 0 && a.StatusCode < 400:
+		f.wrong(r, a, "it succeeded although %s", strings.Join(r.bad, ", and "))
+	case r.status != 0 && a.StatusCode != r.status && a.StatusCode != 429 && !(r.raw == nil && a.StatusCode == 400):
+		f.wrong(r, a, "its status should be %d", r.status)
+	case served != nil:
+		if _, declared := served.codesAt(a.StatusCode); !declared {
+			f.wrong(r, a, "the document has no %d for %s", a.StatusCode, served.ID)
+		}
+	case r.raw != nil:
+	case len(methods) > 0:
+		allow := strings.Split(a.Header.Get("Allow"), ", ")
+		if slices.Contains([]int{429, 400, 413}, a.StatusCode) {
+			break
+		}
+		for _, m := range methods {
+			if a.StatusCode != 405 || !slices.Contains(allow, m) {
+				f.wrong(r, a, "its method is none of %v, which status and Allow should say", methods)
+				break
+			}
+		}
+	case a.StatusCode < 300:
+		if u, err := url.Parse(r.path); err != nil || !slices.Contains([]string{"/docs", "/openapi.json", "/docs/docs.js", "/docs/docs.css"}, u.Path) {
+			f.wrong(r, a, "the document has no such path")
+		}
+	case !slices.Contains([]int{400, 404, 405, 413, 429}, a.StatusCode):
+		f.wrong(r, a, "nobody serves its path")
+	}
+}
+
+// inner are signs of how the server is made, which nobody may be shown. What a client sent has none of them.
+var inner = regexp.MustCompile(`(?i:\bsql(ite|state)?\b|\bpgx?\b|postgres|\b(select|insert|update|delete)\b.*\b(from|into|set|where)\b|constraint|goroutine|runtime error|nil pointer|panic|unmarshal)|` +
+	`/root|/home/|/tmp/|/usr/|\w\.go\b|interface \{\}|map\[|\bstruct\b|0x[0-9a-f]{6}|%!\w?\(|\b(http|json|url|time|strconv|fmt|db|tx|yaml|mime|netip|reflect|context)\.[A-Za-z]|\b(json|yaml|sql|strconv): |internal/|\bEOF\b|<nil>`)
+
+func (f *fuzzer) checkBody(r *request, a reply, served *operation) {
+	if r.method == http.MethodHead {
+		if len(a.body) > 0 {
+			f.wrong(r, a, "the answer to a HEAD has a body")
+		}
+		return
+	}
+	media := a.Header.Get("Content-Type")
+	if a.StatusCode < 300 && (served == nil || strings.HasPrefix(media, "text/csv")) {
+		if served != nil && (served.ID != "listTransactions" || !strings.Contains(r.target(), "csv")) {
+			f.wrong(r, a, "nobody asked for CSV")
+		}
+		return
+	}
+	if media != "application/json" || a.Header.Get("Cache-Control") != "no-store" {
+		f.wrong(r, a, "Content-Type is %q, Cache-Control is %q", media, a.Header.Get("Cache-Control"))
+	}
+	var e struct {
+		Success    *bool                                         `json:"success"`
+		Data       *json.RawMessage                              `json:"data"`
+		Pagination *struct{ Page, Limit, Total, TotalPages int } `json:"pagination"`
+		Error      *struct {
+			Code    string         `json:"code"`
+			Message string         `json:"message"`
+			Details map[string]any `json:"details"`
+		} `json:"error"`
+	}
+	d := json.NewDecoder(bytes.NewReader(a.body))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&e); err != nil || e.Success == nil || *e.Success != (a.StatusCode < 400) || *e.Success == (e.Data == nil) || *e.Success != (e.Error == nil) {
+		f.wrong(r, a, "its envelope is not one: %v", err)
+		return
+	}
+	if p := e.Pagination; p != nil && (p.Page < 1 || p.Limit < 1 || p.Limit > 100 || p.Total < 0 || p.TotalPages != (p.Total+p.Limit-1)/p.Limit) {
+		f.wrong(r, a, "its pages do not add up")
+	}
+	if e.Error != nil {
+		f.checkError(r, a, served, e.Error.Code, e.Error.Message, e.Error.Details)
+	}
+	if served != nil {
+		f.validate(r, a, served)
+	}
+}
+
+func (f *fuzzer) checkError(r *request, a reply, served *operation, code, message string, details map[string]any) {
+	if !slices.Contains(f.doc.codes, code) {
+		f.wrong(r, a, "the document has no code %s", code)
+	}
+	if served != nil {
+		if codes, _ := served.codesAt(a.StatusCode); !slices.Contains(codes, code) {
+			f.wrong(r, a, "the document has %v for a %d of %s", codes, a.StatusCode, served.ID)
+		}
+	}
+	if message == "" || !strings.HasSuffix(strings.TrimRight(message, "`)"), ".") && !strings.ContainsAny(message[len(message)-1:], "?*…") && !strings.Contains(message, "ssh-keygen") {
+		f.wrong(r, a, "its message is no sentence")
+	}
+	if found := inner.FindString(string(a.body)); found != "" && !bytes.Contains(r.bytes(), []byte(found)) {
+		f.wrong(r, a, "it shows something of the server's inside: %q", found)
+	}
+	if r.who.key != "" && bytes.Contains(a.body, []byte(r.who.key)) || r.who.cookie != "" && bytes.Contains(a.body, []byte(r.who.cookie)) {
+		f.wrong(r, a, "it repeats a secret")
+	}
+	if code != "INVALID_REQUEST" {
+		return
+	}
+	fields, _ := details["fields"].([]any)
+	seen := map[string]bool{}
+	for _, x := range fields {
+		at, _ := x.(map[string]any)
+		name, _ := at["field"].(string)
+		text, _ := at["message"].(string)
+		if name == "" || text == "" || seen[name+text] {
+			f.wrong(r, a, "a fault has no field or no message, or is there twice: %v", x)
+		}
+		seen[name+text] = true
+	}
+	if len(fields) == 0 {
+		f.wrong(r, a, "it names no faulty field")
+	}
+}
+
+// validate compares the answer with the document. The path is a plain one of the call's: what was asked may be none.
+func (f *fuzzer) validate(r *request, a reply, served *operation) {
+	plain := regexp.MustCompile(`\{\w+\}`).ReplaceAllString(served.Path, "x")
+	req, err := http.NewRequest(served.Method, "http://localhost"+plain, nil)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	resp := *a.Response
+	if good, faults := f.doc.validator.ValidateHttpResponse(req, &resp); !good {
+		for _, fault := range faults {
+			f.wrong(r, a, "it is not as documented: %s; %s; %v", fault.Message, fault.Reason, fault.SchemaValidationErrors)
+		}
+	}
+}
+
+// learn remembers what the answer shows.
+func (f *fuzzer) learn(r *request, a reply, served *operation) {
+	if len(served.Security) == 0 || r.method == http.MethodHead {
+		return
+	}
+	account := r.who.account
+	v, _ := bodyOf(a.body).(map[string]any) // nil for CSV
+	for _, x := range f.remember(account, v) {
+		f.wrong(r, a, "it shows %s, which belongs to somebody else", x)
+	}
+	data, _ := v["data"].(map[string]any)
+	if secret, is := data["key"].(string); is && served.ID == "createApiKey" && f.in(4) {
+		f.callers = append(f.callers[:min(len(f.callers), 16)], &caller{name: "a key that a person made", account: account, key: secret})
+	}
+	if a.StatusCode == http.StatusCreated {
+		id, _ := data["id"].(string)
+		if where := a.Header.Get("Location"); id == "" || where != served.Path+"/"+id {
+			f.wrong(r, a, "Location is %q, and it made %q", where, id)
+		}
+	}
+}
+
+// whatTime are the parts of an answer that change while nothing happens.
+var whatTime = regexp.MustCompile(`"\d{4}-\d\d-\d\dT[^"]*"|"(remainingSeconds|refund|costToDate|hoursLeft)":[-\d.]+`)
+
+// again asks a GET twice more: it must not depend on having been asked.
+func (f *fuzzer) again(r *request, first reply) {
+	for range 4 { // what happens in the background may come in between
+		a, _, good := f.send(r)
+		if !good || a.StatusCode == 429 {
+			return
+		}
+		if a.StatusCode == first.StatusCode && bytes.Equal(whatTime.ReplaceAll(a.body, nil), whatTime.ReplaceAll(first.body, nil)) {
+			return
+		}
+		first = a
+	}
+	f.wrong(r, first, "asked again and again it is answered differently each time")
+}
+
+// head asks without the body.
+func (f *fuzzer) head(r *request, first reply) {
+	h := *r
+	h.method = http.MethodHead
+	if a, _, good := f.send(&h); good && a.StatusCode != first.StatusCode && a.StatusCode != 429 {
+		f.wrong(&h, a, "as a GET its status is %d", first.StatusCode)
+	}
+}
+
+// replay says the same again with its key, and then something else with the same key.
+func (f *fuzzer) replay(r *request, first reply) {
+	a, _, good := f.send(r)
+	if !good || a.StatusCode == 429 || a.StatusCode == 401 || a.StatusCode == 403 {
+		return
+	}
+	if a.StatusCode != first.StatusCode || !bytes.Equal(a.body, first.body) || a.Header.Get("Idempotent-Replayed") != "true" {
+		f.wrong(r, a, "its key was answered before with %d %s", first.StatusCode, first.body)
+	}
+	if r.body == nil {
+		return
+	}
+	other := *r
+	text := bytes.TrimLeft(r.body, " ")
+	if len(text) < 2 || text[0] != '{' || text[1] != '"' || r.op.ID == "reinstallDeployment" || r.op.ID == "detachVolume" {
+		return // no other body is as good
+	}
+	object, _ := bodyOf(text).(map[string]any)
+	if object["name"] == nil && object["deploymentId"] == nil {
+		return
+	}
+	for _, k := range []string{"name", "deploymentId"} {
+		if s, is := object[k].(string); is && len(s) < 30 {
+			object[k] = s + "2"
+		} else if is {
+			object[k] = "x2"
+		}
+	}
+	f.write(&other, object)
+	if a, _, good := f.send(&other); good && a.StatusCode < 300 {
+		f.wrong(&other, a, "its key was used before with another body")
+	}
+}

@@ -1,0 +1,181 @@
+package fuzz_test
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/pb33f/libopenapi"
+	validator "github.com/pb33f/libopenapi-validator"
+)
+
+// document is what the server says of itself.
+type document struct {
+	operations []*operation
+	schemas    map[string]*schema
+	codes      []string
+	validator  validator.Validator
+}
+
+// operation is one call.
+type operation struct {
+	ID         string `json:"operationId"`
+	Method     string `json:"-"`
+	Path       string `json:"-"`
+	Parameters []parameter
+	Body       *struct {
+		Required bool
+		Content  map[string]struct{ Schema *schema }
+	} `json:"requestBody"`
+	Responses map[string]struct {
+		Ref     string `json:"$ref"`
+		Content map[string]any
+	}
+	Security []map[string]any
+}
+
+type parameter struct {
+	Name, In string
+	Schema   *schema
+}
+
+// schema is what is used of JSON Schema here.
+type schema struct {
+	Ref                                      string `json:"$ref"`
+	Type                                     kinds
+	Format                                   string
+	Enum                                     []any
+	MinLength, MaxLength, MinItems, MaxItems *int
+	Minimum, Maximum, ExclusiveMinimum       *float64
+	Pattern                                  string
+	Properties                               map[string]*schema
+	Required                                 []string
+	Items                                    *schema
+}
+
+// kinds are the types that a value may have.
+type kinds []string
+
+func (k *kinds) UnmarshalJSON(b []byte) error {
+	if len(b) > 0 && b[0] == '[' {
+		return json.Unmarshal(b, (*[]string)(k))
+	}
+	*k = make(kinds, 1)
+	return json.Unmarshal(b, &(*k)[0])
+}
+
+func (s *schema) nullable() bool { return slices.Contains(s.Type, "null") }
+
+// kind is the type of a value that is not null.
+func (s *schema) kind() string {
+	for _, k := range s.Type {
+		if k != "null" {
+			return k
+		}
+	}
+	return ""
+}
+
+func read(t testing.TB, text []byte) *document {
+	t.Helper()
+	var raw struct {
+		Paths      map[string]map[string]*operation
+		Components struct{ Schemas map[string]*schema }
+	}
+	if err := json.Unmarshal(text, &raw); err != nil {
+		t.Fatal(err)
+	}
+	d := &document{schemas: raw.Components.Schemas}
+	for path, item := range raw.Paths {
+		for method, o := range item {
+			o.Method, o.Path = strings.ToUpper(method), path
+			d.operations = append(d.operations, o)
+		}
+	}
+	slices.SortFunc(d.operations, func(a, b *operation) int { return strings.Compare(a.ID, b.ID) })
+	for _, c := range d.resolve(d.schemas["FailureBody"]).Properties["code"].Enum {
+		d.codes = append(d.codes, c.(string))
+	}
+	if len(d.operations) < 30 || len(d.codes) < 20 {
+		t.Fatalf("the document has %d operations and %d codes", len(d.operations), len(d.codes))
+	}
+	parsed, err := libopenapi.NewDocument(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, faults := validator.NewValidator(parsed)
+	if err := errors.Join(faults...); err != nil {
+		t.Fatal(err)
+	}
+	d.validator = v
+	return d
+}
+
+func (d *document) resolve(s *schema) *schema {
+	for s != nil && s.Ref != "" {
+		s = d.schemas[s.Ref[strings.LastIndexByte(s.Ref, '/')+1:]]
+	}
+	return s
+}
+
+// body is the schema of the call's body, nil where it takes none.
+func (d *document) body(o *operation) *schema {
+	if o.Body == nil {
+		return nil
+	}
+	return d.resolve(o.Body.Content["application/json"].Schema)
+}
+
+// needs tells whether one of the call's ways in is that one: bearer, apiKey or session.
+func (o *operation) needs(scheme string) bool {
+	return slices.ContainsFunc(o.Security, func(s map[string]any) bool { _, is := s[scheme]; return is })
+}
+
+// once tells whether the call honours an Idempotency-Key.
+func (o *operation) once() bool {
+	return slices.ContainsFunc(o.Parameters, func(p parameter) bool { return p.Name == "Idempotency-Key" })
+}
+
+// codesAt are the codes with which the call may answer that status; declared is false where it may not answer it at all.
+func (o *operation) codesAt(status int) (codes []string, declared bool) {
+	r, declared := o.Responses[strconv.Itoa(status)]
+	if r.Ref != "" {
+		codes = strings.Split(r.Ref[strings.LastIndexByte(r.Ref, '/')+1:], "-or-")
+	}
+	return codes, declared
+}
+
+// at finds the call that serves a path as the server gets it, and the methods that the path has; none where nobody serves it.
+func (d *document) at(method string, segments []string) (found *operation, methods []string) {
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	literal := strings.Join(segments, "/") // /volumes/pricing goes before /volumes/{id}
+	there := slices.ContainsFunc(d.operations, func(o *operation) bool { return o.Path == literal })
+	for _, o := range d.operations {
+		if o.Path == literal || (!there && fits(o.Path, segments)) {
+			methods = append(methods, o.Method)
+			if o.Method == method {
+				found = o
+			}
+		}
+	}
+	return found, methods
+}
+
+func fits(path string, segments []string) bool {
+	want := strings.Split(path, "/")
+	if len(want) != len(segments) {
+		return false
+	}
+	for i, w := range want {
+		if w != segments[i] && !(strings.HasPrefix(w, "{") && segments[i] != "") {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,104 @@
+package fuzz_test
+
+import (
+	"flag"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/billetcloud/billet/internal/db/dbtest"
+)
+
+var (
+	seed     = flag.Uint64("seed", 0, "decides all choices; 1 without this, or the time where the run is bounded by time")
+	requests = flag.Int("requests", short, "how many requests a run makes on each engine")
+	length   = flag.Duration("for", 0, "how long to go on on each engine, with run after run, each with the next seed")
+)
+
+// short is the number of requests with which nearly every call is met, and most of what can be said of it.
+const short = 800
+
+// TestHTTP asks the server for what it says it can do, and for what it does not.
+func TestHTTP(t *testing.T) {
+	base := *seed
+	switch {
+	case base != 0:
+	case *length > 0:
+		base = uint64(time.Now().UnixMicro())
+	default:
+		base = 1
+	}
+	engine := func(database func(*testing.T) []string) func(*testing.T) {
+		return func(t *testing.T) {
+			t.Parallel()
+			end := time.Now().Add(*length)
+			for n := uint64(0); n == 0 || (time.Now().Before(end) && !t.Failed()); n++ {
+				t.Run(fmt.Sprintf("seed-%d", base+n), func(t *testing.T) { run(t, base+n, end, database(t)) })
+			}
+		}
+	}
+	t.Run("sqlite", engine(func(*testing.T) []string { return nil }))
+	t.Run("postgres", func(t *testing.T) {
+		dbtest.PostgresURL(t) // skips where there is no server
+		engine(func(t *testing.T) []string { return []string{"--database-url", dbtest.PostgresURL(t)} })(t)
+	})
+}
+
+// perRun is how many times -requests a run makes at the most where it is bounded by time: then another begins afresh.
+const perRun = 10
+
+// run is one data directory and one sequence of requests.
+func run(t *testing.T, seed uint64, end time.Time, args []string) {
+	f := begin(t, seed, args)
+	defer func() {
+		if t.Failed() {
+			t.Logf("to make the same requests: go test ./test/fuzz -run '%s' -seed %d -requests %d", strings.Join(strings.Split(t.Name(), "/")[:2], "/"), seed, max(f.sent, 1))
+		}
+	}()
+	began := time.Now()
+	more := func() bool {
+		if *length > 0 {
+			return f.sent < perRun**requests && time.Now().Before(end)
+		}
+		return f.sent < *requests
+	}
+	for more() && f.faults < enough {
+		if f.in(120) {
+			f.travel(pick(f.dice, []time.Duration{time.Second, 5 * time.Second, time.Minute, 10 * time.Minute, 26 * time.Minute, time.Hour, 25 * time.Hour}))
+		}
+		if f.in(400) {
+			f.weather()
+		}
+		f.step()
+	}
+	took := time.Since(began)
+	if !t.Failed() {
+		f.rest()
+		f.checkReach()
+	}
+	var table []string
+	for what, n := range f.statuses {
+		table = append(table, fmt.Sprintf("%s: %d", what, n))
+	}
+	slices.Sort(table)
+	t.Logf("%d requests in %s; answers by call and status:\n  %s", f.sent, took.Round(time.Millisecond), strings.Join(table, "\n  "))
+}
+
+// checkReach keeps the fuzzer from going blind: if all was refused, all was well.
+func (f *fuzzer) checkReach() {
+	f.t.Helper()
+	if f.sent < short {
+		return
+	}
+	var never []string
+	for _, o := range f.doc.operations {
+		if f.statuses[o.ID+" 200"]+f.statuses[o.ID+" 201"]+f.statuses[o.ID+" 202"] == 0 {
+			never = append(never, o.ID)
+		}
+	}
+	if len(never) > len(f.doc.operations)/4 {
+		f.t.Errorf("seed %d: of %d calls these never succeeded: %v", f.seed, len(f.doc.operations), never)
+	}
+}

@@ -1,0 +1,302 @@
+package fuzz_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// request is one request, before it is written down.
+type request struct {
+	op      *operation // the call that it is meant for
+	who     *caller
+	offer   map[string]any // what the values are taken from
+	method  string
+	path    string // encoded
+	query   []string
+	headers [][2]string
+	body    []byte // nil for none
+	chunked bool
+	version string
+	raw     []byte // in place of all that, where it is no request
+	done    bool   // it is not to be changed any more
+	spoilt  bool   // its body is not
+
+	key string // a good Idempotency-Key
+	// bad says why the request must not succeed, "" where it may.
+	bad []string
+	// status is the one that it must have, unless it was refused before for the limit or for who asks; 0 where that is open.
+	status int
+}
+
+// spoil tells that the request must not succeed.
+func (r *request) spoil(why string, args ...any) { r.bad = append(r.bad, fmt.Sprintf(why, args...)) }
+
+func (r *request) set(name, value string) { r.headers = append(r.headers, [2]string{name, value}) }
+
+func (r *request) drop(name string) {
+	kept := r.headers[:0]
+	for _, h := range r.headers {
+		if !strings.EqualFold(h[0], name) {
+			kept = append(kept, h)
+		}
+	}
+	r.headers = kept
+}
+
+func (r *request) target() string {
+	if len(r.query) == 0 {
+		return r.path
+	}
+	return r.path + "?" + strings.Join(r.query, "&")
+}
+
+// bytes is the request as it goes over the wire.
+func (r *request) bytes() []byte {
+	if r.raw != nil {
+		return r.raw
+	}
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%s %s HTTP/%s\r\n", r.method, r.target(), r.version)
+	for _, h := range r.headers {
+		fmt.Fprintf(&b, "%s: %s\r\n", h[0], h[1])
+	}
+	switch {
+	case r.chunked:
+		b.WriteString("Transfer-Encoding: chunked\r\n\r\n")
+		for part := r.body; len(part) > 0; {
+			n := min(len(part), 1000)
+			fmt.Fprintf(&b, "%x\r\n%s\r\n", n, part[:n])
+			part = part[n:]
+		}
+		b.WriteString("0\r\n\r\n")
+	case r.body != nil:
+		fmt.Fprintf(&b, "Content-Length: %d\r\n\r\n%s", len(r.body), r.body)
+	default:
+		b.WriteString("\r\n")
+	}
+	return b.Bytes()
+}
+
+// command asks the same from a shell: with curl where it can say it, byte by byte where it cannot.
+func (r *request) command(base string) string {
+	plain := func(b []byte) bool { return !bytes.ContainsFunc(b, func(c rune) bool { return c < ' ' || c > 0x7e }) }
+	quote := func(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+	whole := r.bytes()
+	if r.raw != nil || len(whole) > 20_000 || r.version != "1.1" || !plain([]byte(r.method+r.target())) {
+		text := strconv.QuoteToASCII(string(whole[:min(len(whole), 1000)]))
+		return fmt.Sprintf("%d bytes to %s, from their beginning on: %s", len(whole), base, text)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "curl -isS --path-as-is -X %s", quote(r.method))
+	for _, h := range r.headers {
+		fmt.Fprintf(&b, " -H %s", quote(h[0]+": "+h[1]))
+	}
+	if r.chunked {
+		b.WriteString(" -H 'Transfer-Encoding: chunked'")
+	}
+	switch {
+	case r.body != nil && plain(r.body):
+		fmt.Fprintf(&b, " --data-binary %s", quote(string(r.body)))
+	case r.body != nil:
+		return fmt.Sprintf("printf %s | %s --data-binary @- %s", quote(octal(r.body)), b.String(), quote(base+r.target()))
+	}
+	return b.String() + " " + quote(base+r.target())
+}
+
+// octal writes bytes as printf reads them.
+func octal(b []byte) string {
+	var out strings.Builder
+	for _, c := range b {
+		if c < ' ' || c > '~' || c == '%' || c == '\\' {
+			fmt.Fprintf(&out, `\%03o`, c)
+		} else {
+			out.WriteByte(c)
+		}
+	}
+	return out.String()
+}
+
+// make makes the next request.
+func (f *fuzzer) make() *request {
+	r := &request{op: f.choose(), version: "1.1"}
+	r.method = r.op.Method
+	r.who = f.asks(r.op)
+	r.set("Host", "localhost")
+	r.set("X-Forwarded-For", f.address())
+	f.identify(r)
+	f.fillPath(r)
+	f.fillQuery(r)
+	var body any
+	if s := f.doc.body(r.op); s != nil && (r.op.Body.Required || !f.in(3)) {
+		body = f.valid(r, s, "")
+		if x := f.foreign(r.who, body); x != "" {
+			r.spoil("its body names %s, which belongs to somebody else", x)
+		}
+	}
+	f.write(r, body)
+	if r.op.once() && f.in(3) {
+		r.key = "k-" + strconv.FormatUint(f.Uint64(), 36)
+		r.set("Idempotency-Key", r.key)
+	}
+	if f.in(2) {
+		for range pick(f.dice, []int{1, 1, 1, 2, 3}) {
+			f.mutate(r, body)
+		}
+	}
+	f.patience(r)
+	return r
+}
+
+// choose favours the calls by which others come to have something to work on.
+func (f *fuzzer) choose() *operation {
+	for {
+		o := pick(f.dice, f.doc.operations)
+		if f.in(4) {
+			want := pick(f.dice, []string{"createDeployment", "createDeployment", "createVolume", "createSshKey", "attachVolume"})
+			for _, x := range f.doc.operations {
+				if x.ID == want {
+					o = x
+				}
+			}
+		}
+		// A session that has ended makes the rest dull; to sign in takes long on purpose.
+		if (o.ID == "signOut" || o.ID == "signIn") && !f.in(8) {
+			continue
+		}
+		return o
+	}
+}
+
+// asks is who makes the request.
+func (f *fuzzer) asks(o *operation) *caller {
+	nobody := &caller{name: "nobody", useless: true}
+	switch {
+	case o.needs("bearer"):
+		switch f.IntN(20) {
+		case 0:
+			return nobody
+		case 1, 2, 3:
+			return pick(f.dice, f.callers[1:])
+		case 4, 5:
+			return f.callers[1]
+		case 6:
+			return f.person
+		}
+		return f.callers[0]
+	case o.needs("session"):
+		if f.in(12) {
+			return pick(f.dice, append(f.callers[:3:3], nobody))
+		}
+		return f.person
+	}
+	if f.in(2) {
+		return pick(f.dice, f.callers)
+	}
+	return nobody
+}
+
+// identify says who asks.
+func (f *fuzzer) identify(r *request) {
+	who := r.who
+	switch {
+	case who.cookie != "":
+		r.set("Cookie", who.cookie)
+	case who.key == "":
+	case f.in(4):
+		r.set("X-API-Key", who.key)
+	case f.in(8):
+		r.set("authorization", "bearer  "+who.key)
+	case f.in(12):
+		r.set("Authorization", "Bearer "+who.key)
+		r.set("x-api-key", who.key)
+	default:
+		r.set("Authorization", "Bearer "+who.key)
+	}
+	if r.op.needs("bearer") && who.useless {
+		r.spoil("%s may do nothing", who.name)
+	}
+	if r.op.needs("session") && !r.op.needs("bearer") && who.cookie == "" {
+		r.spoil("%s is not signed in", who.name)
+	}
+}
+
+// kindAt are the kinds of ids in paths, by the segment before them.
+var kindAt = map[string]string{"offers": "off", "deployments": "dep", "ssh-keys": "ssh", "volumes": "vol", "api-keys": "key"}
+
+func (f *fuzzer) fillPath(r *request) {
+	segments := strings.Split(r.op.Path, "/")
+	for i, s := range segments {
+		if !strings.HasPrefix(s, "{") {
+			continue
+		}
+		kind := kindAt[segments[i-1]]
+		x := ""
+		if kind == "off" {
+			x = fmt.Sprint(pick(f.dice, f.offers)["id"])
+		} else if x = f.known(r, kind); f.foreign(r.who, x) != "" {
+			r.spoil("its path names %s, which belongs to somebody else", x)
+		}
+		if x == "" {
+			x = kind + "_01jd0000000000000000000000"
+			r.spoil("there is no %s", x)
+		}
+		segments[i] = x
+	}
+	r.path = strings.Join(segments, "/")
+}
+
+func (f *fuzzer) fillQuery(r *request) {
+	often := pick(f.dice, []int{2, 4, 20})
+	for _, p := range r.op.Parameters {
+		if p.In == "query" && f.in(often) {
+			r.query = append(r.query, p.Name+"="+f.queryValid(r, p))
+		}
+	}
+}
+
+// write puts the body down.
+func (f *fuzzer) write(r *request, body any) {
+	if body == nil {
+		return
+	}
+	text, err := json.Marshal(body)
+	if err != nil {
+		f.t.Fatalf("%v in %#v", err, body)
+	}
+	r.body = text
+	r.chunked = f.in(10)
+	r.drop("Content-Type")
+	if !f.in(15) {
+		r.set("Content-Type", pick(f.dice, []string{"application/json", "application/json", "application/json; charset=utf-8", "Application/JSON;charset=UTF-8"}))
+	}
+}
+
+// patience keeps long polls short: what they do is tested elsewhere.
+func (f *fuzzer) patience(r *request) {
+	waits := false
+	kept := r.query[:0]
+	for _, q := range r.query {
+		name, _, _ := strings.Cut(q, "=")
+		if plain, err := url.QueryUnescape(name); err == nil {
+			name = plain
+		}
+		if name == "timeoutSeconds" && len(r.bad) == 0 {
+			continue
+		}
+		waits = waits || name == "waitFor"
+		kept = append(kept, q)
+	}
+	r.query = kept
+	if waits && len(r.bad) == 0 {
+		if f.in(10) {
+			r.query = append(r.query, "timeoutSeconds=1")
+		} else {
+			r.query = append(r.query, "timeoutSeconds=0")
+			r.spoil("it waits for 0 seconds")
+		}
+	}
+}

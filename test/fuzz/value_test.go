@@ -1,0 +1,351 @@
+package fuzz_test
+
+import (
+	"crypto/ed25519"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+	"pgregory.net/rapid"
+)
+
+// dice are all choices of a run.
+type dice struct{ *rand.Rand }
+
+// in tells, once in so many times, true.
+func (d dice) in(n int) bool { return d.IntN(n) == 0 }
+
+func pick[T any](d dice, from []T) T { return from[d.IntN(len(from))] }
+
+// draw is a value of a generator.
+func draw[T any](d dice, g *rapid.Generator[T]) T { return g.Example(int(d.Int64())) }
+
+// odd are texts that have broken programs, none of which has to be refused everywhere.
+var odd = []string{
+	"", " ", "null", "undefined", "true", "0", "-1", "NaN", "1e9", "'", `"`, `\`, "%00", "%s%n%d", "{{7*7}}", "${7*7}", "../../etc/passwd", "<script>alert(1)</script>",
+	"' OR '1'='1", "'; DROP TABLE account; --", "a\u202eb", "\ufeff", "é", "e\u0301", "训练", "🤖", "\u2028", "İ", "ß", "ﬃ", "Ω", "a\tb", "$1", "?", "%", "_", "*", "+1", "1,5", "١",
+	"__proto__", "constructor", "-", "--help", "..", ".", "/", "//", "[]", "{}", "off_", "dep_", "ssh_", "vol_0", "DEP_01JD", "pk_live_", strings.Repeat("x", 300), strings.Repeat("é", 64),
+}
+
+// valid is a value that the schema allows. Where the name says what is meant, it is mostly one that makes sense.
+func (f *fuzzer) valid(r *request, s *schema, name string) any {
+	s = f.doc.resolve(s)
+	if s.nullable() && f.in(8) {
+		return nil
+	}
+	if s.kind() != "array" && !f.in(12) {
+		if v := f.sensible(r, name); v != nil {
+			return v
+		}
+	}
+	switch s.kind() {
+	case "object":
+		return f.object(r, s)
+	case "array":
+		low, high := 0, 3
+		if s.MinItems != nil {
+			low = *s.MinItems
+		}
+		if s.MaxItems != nil {
+			high = max(low, min(high, *s.MaxItems))
+		}
+		list := make([]any, low+f.IntN(high-low+1))
+		for i := range list {
+			list[i] = f.valid(r, s.Items, name)
+		}
+		return list
+	case "string":
+		if len(s.Enum) > 0 {
+			return pick(f.dice, s.Enum)
+		}
+		if s.Format == "date-time" {
+			return f.moment()
+		}
+		low, high := 0, 48
+		if s.MinLength != nil {
+			low = *s.MinLength
+		}
+		if s.MaxLength != nil {
+			high = min(high, *s.MaxLength)
+		}
+		if text := pick(f.dice, odd); f.in(3) && fitsLength(s, text) {
+			return text
+		}
+		return draw(f.dice, rapid.StringN(low, high, -1))
+	case "boolean":
+		return f.in(2)
+	case "integer":
+		return draw(f.dice, rapid.Int64Range(bound(s.Minimum, -1<<40), bound(s.Maximum, 1<<40)))
+	case "number":
+		return json.Number(decimal(draw(f.dice, rapid.Int64Range(bound(s.Minimum, -1000)*1_000_000, bound(s.Maximum, 1_000_000)*1_000_000))))
+	}
+	return nil
+}
+
+func fitsLength(s *schema, text string) bool {
+	n := len([]rune(text))
+	return (s.MinLength == nil || n >= *s.MinLength) && (s.MaxLength == nil || n <= *s.MaxLength)
+}
+
+func bound(b *float64, otherwise int64) int64 {
+	if b == nil {
+		return otherwise
+	}
+	return int64(*b)
+}
+
+// decimal writes millionths as the API reads them.
+func decimal(micros int64) string {
+	sign := ""
+	if micros < 0 {
+		sign, micros = "-", -micros
+	}
+	return fmt.Sprintf("%s%d.%06d", sign, micros/1_000_000, micros%1_000_000)
+}
+
+// moment is a time, mostly near the server's.
+func (f *fuzzer) moment() string {
+	at := f.now.Add(time.Duration(f.Int64N(int64(96*time.Hour))) - 48*time.Hour)
+	switch f.IntN(8) {
+	case 0:
+		at = time.Unix(f.Int64N(253402300800), 0)
+	case 1:
+		return at.In(time.FixedZone("", (f.IntN(27)-12)*3600)).Format(time.RFC3339)
+	case 2:
+		return at.UTC().Format("2006-01-02T15:04:05.999999999Z07:00")
+	}
+	return at.UTC().Format(time.RFC3339)
+}
+
+// sensible is what a value of that name should be for the request to have an effect, nil where the name says nothing.
+func (f *fuzzer) sensible(r *request, name string) any {
+	o := r.offer
+	if o == nil {
+		o = pick(f.dice, f.offers)
+		if r.op.ID == "createVolume" || r.op.ID == "attachVolume" {
+			o = f.offers[0]
+		}
+		r.offer = o
+	}
+	switch name {
+	case "offerId", "provider", "gpuType", "gpuCount", "region", "instanceType":
+		if name == "offerId" {
+			name = "id"
+		}
+		return o[name]
+	case "operatingSystem":
+		if list, _ := o["operatingSystems"].([]any); len(list) > 0 {
+			return pick(f.dice, list)
+		}
+	case "name":
+		return "n-" + strconv.FormatUint(f.Uint64()>>20, 36)
+	case "tags", "tag":
+		return pick(f.dice, []string{"red", "green", "blue", "grün"}) + strconv.Itoa(f.IntN(9))
+	case "search":
+		return pick(f.dice, []string{"b200", "nvidia h100", "dallas", "n-", "infiniband"})
+	case "publicKey", "ssh_public_key", "sshPublicKey":
+		return f.publicKey()
+	case "sshKeyId", "sshKeyIds":
+		return orNil(f.known(r, "ssh"))
+	case "volumeIds", "volumeId":
+		return orNil(f.known(r, "vol"))
+	case "deploymentId":
+		return orNil(f.known(r, "dep"))
+	case "autoTerminateAt", "expiresAt":
+		return f.now.Add(30*time.Minute + time.Duration(f.Int64N(int64(72*time.Hour)))).UTC().Format(time.RFC3339)
+	case "maxHourlyPrice":
+		return json.Number("1000000")
+	case "sizeGb":
+		return 1 + f.IntN(300)
+	case "cloudInit":
+		return "#cloud-config\npackages: [git]\n"
+	case "allowedNetworks":
+		return pick(f.dice, []string{"127.0.0.0/8", "0.0.0.0/0", "2001:db8::/32", "::1"})
+	case "email":
+		return f.demo.Email
+	case "password":
+		return f.demo.Password
+	case "page":
+		return 1 + f.IntN(3)
+	case "from":
+		return f.now.Add(-time.Duration(f.Int64N(int64(72 * time.Hour)))).UTC().Format(time.RFC3339)
+	case "to":
+		return f.now.Add(time.Duration(f.Int64N(int64(72 * time.Hour)))).UTC().Format(time.RFC3339)
+	case "dryRun":
+		return f.in(4)
+	case "terminationProtection":
+		return f.in(4)
+	}
+	return nil
+}
+
+func orNil(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+// publicKey is a key that follows from the seed.
+func (f *fuzzer) publicKey() string {
+	seed := make([]byte, ed25519.SeedSize)
+	for i := range seed {
+		seed[i] = byte(f.Uint64())
+	}
+	k, err := ssh.NewPublicKey(ed25519.NewKeyFromSeed(seed).Public())
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(k))) + " me@here"
+}
+
+// object has what is required, and some of the rest.
+func (f *fuzzer) object(r *request, s *schema) map[string]any {
+	out := map[string]any{}
+	often := pick(f.dice, []int{2, 3, 8})
+	for _, name := range sortedKeys(s.Properties) {
+		if slices.Contains(s.Required, name) || f.in(often) {
+			out[name] = f.valid(r, s.Properties[name], name)
+		}
+	}
+	if len(out) == 0 && len(s.Properties) > 0 && !f.in(8) { // a PATCH of nothing is refused
+		name := pick(f.dice, sortedKeys(s.Properties))
+		out[name] = f.valid(r, s.Properties[name], name)
+	}
+	// Of what excludes one another, one.
+	keys := []string{"ssh_public_key", "sshPublicKey", "sshKeyId", "sshKeyIds"}
+	if s.Properties[keys[0]] != nil && !f.in(12) {
+		for _, k := range keys {
+			delete(out, k)
+		}
+		k := pick(f.dice, keys)
+		out[k] = f.valid(r, s.Properties[k], k)
+		if out["volumeIds"] != nil && f.in(2) {
+			delete(out, "volumeIds")
+		}
+		if out["cloudInit"] != nil && f.in(2) {
+			delete(out, "cloudInit")
+		}
+		out["operatingSystem"] = f.sensible(r, "operatingSystem")
+	}
+	return out
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// bare is a text that stands in a body as it is, be it JSON or not.
+type bare string
+
+func (b bare) MarshalJSON() ([]byte, error) { return []byte(b), nil }
+
+// against is a value that the schema forbids.
+func (f *fuzzer) against(s *schema) any {
+	s = f.doc.resolve(s)
+	var bad []any
+	wrong := map[string]any{
+		"string": "x", "boolean": true, "integer": 7, "number": bare("7.5"), "array": []any{}, "object": map[string]any{},
+	}
+	for _, k := range sortedKeys(wrong) {
+		if k != s.kind() && !(s.kind() == "number" && k == "integer") {
+			bad = append(bad, wrong[k])
+		}
+	}
+	if !s.nullable() {
+		bad = append(bad, nil)
+	}
+	switch s.kind() {
+	case "string":
+		bad = append(bad, "a\x00b", "a\x1bb")
+		if s.MaxLength != nil {
+			bad = append(bad, strings.Repeat("x", *s.MaxLength+1), strings.Repeat("é", *s.MaxLength+1))
+		}
+		if s.MinLength != nil && *s.MinLength > 0 {
+			bad = append(bad, "")
+		}
+		if len(s.Enum) > 0 {
+			bad = append(bad, "bogus", fmt.Sprint(s.Enum[0])+" ", strings.ToLower(fmt.Sprint(s.Enum[0]))+"x")
+		}
+		if s.Format == "date-time" {
+			bad = append(bad, "yesterday", "2027-01-31", "2027-02-30T00:00:00Z", "2027-01-31T18:30:00", "9999-12-31T23:59:59-01:00", "0001-01-01T00:00:00Z", "2027-01-31T25:00:00Z")
+		}
+	case "integer":
+		bad = append(bad, bare("1.5"), bare("1e3"), bare("1e999"), bare("99999999999999999999"), bare("-99999999999999999999"))
+		if s.Minimum != nil {
+			bad = append(bad, int64(*s.Minimum)-1)
+		}
+		if s.Maximum != nil {
+			bad = append(bad, int64(*s.Maximum)+1)
+		}
+	case "number":
+		bad = append(bad, bare("0.0000001"), bare("1e3"), bare("1e999"), bare("99999999999999999999"), bare("1E-400"))
+	case "array":
+		if s.MaxItems != nil {
+			bad = append(bad, make([]any, *s.MaxItems+1))
+		}
+		if s.MinItems != nil && *s.MinItems > 0 {
+			bad = append(bad, []any{})
+		}
+		bad = append(bad, []any{f.against(s.Items)})
+	}
+	return pick(f.dice, bad)
+}
+
+// queryAgainst is an encoded text that a parameter's schema forbids.
+func (f *fuzzer) queryAgainst(s *schema) string {
+	s = f.doc.resolve(s)
+	bad := []string{"%ff", "%00", "a%1b", "%ed%a0%80"}
+	switch s.kind() {
+	case "string":
+		if s.MaxLength != nil {
+			bad = append(bad, strings.Repeat("x", *s.MaxLength+1))
+		}
+		if len(s.Enum) > 0 {
+			bad = append(bad, "bogus", "")
+		}
+		if s.Format == "date-time" {
+			bad = append(bad, "", "yesterday", "2027-01-31", "2027-01-31T18:30:00+01:00", "0001-01-01T00:00:00Z")
+		}
+	case "boolean":
+		bad = append(bad, "", "yes", "1", "null", "truee")
+	case "integer", "number":
+		bad = append(bad, "", "x", "1e999", "0x10", "+1", "1_000", "%20", "%201", "01", "1.", ".5", "NaN", "--1", "99999999999999999999", "%D9%A1", "1,5")
+		if s.Minimum != nil {
+			bad = append(bad, strconv.FormatInt(int64(*s.Minimum)-1, 10))
+		}
+		if s.Maximum != nil {
+			bad = append(bad, strconv.FormatInt(int64(*s.Maximum)+1, 10))
+		}
+		if s.kind() == "integer" {
+			bad = append(bad, "1.5", "1e1")
+		}
+	case "array":
+		bad = append(bad, "bogus", "a,,b", ",")
+	}
+	return pick(f.dice, bad)
+}
+
+// queryValid is an encoded text for a parameter.
+func (f *fuzzer) queryValid(r *request, p parameter) string {
+	s := f.doc.resolve(p.Schema)
+	if s.kind() == "array" {
+		var words []string
+		for range 1 + f.IntN(3) {
+			words = append(words, fmt.Sprint(f.valid(r, s.Items, "")))
+		}
+		return url.QueryEscape(strings.Join(words, ","))
+	}
+	return url.QueryEscape(fmt.Sprint(f.valid(r, s, p.Name)))
+}

@@ -1,0 +1,263 @@
+package fuzz_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/billetcloud/billet/internal/app"
+	"github.com/billetcloud/billet/internal/provider/sim"
+	"github.com/billetcloud/billet/test/billetd"
+)
+
+// fuzzer is one run.
+type fuzzer struct {
+	dice
+	t      *testing.T
+	seed   uint64
+	server *billetd.Server
+	wire   *wire
+	doc    *document
+
+	callers []*caller // the first ones are asked most
+	demo    app.Demo
+	person  *caller
+	offers  []map[string]any
+	now     time.Time // the server's, as it was told last
+
+	owner map[string]string              // of each id that was shown, the account
+	pools map[string]map[string][]string // ids by account and kind
+	ids   map[string]bool                // request ids that were seen
+
+	armed    bool // the upstream misbehaves: the marketplace may be down
+	sent     int
+	faults   int
+	statuses map[string]int // by operation and status
+}
+
+// caller is a way to say who one is.
+type caller struct {
+	name    string
+	account string // "" for nobody
+	key     string // an API key
+	cookie  string // of a session
+	useless bool   // no call that needs a key succeeds with it
+}
+
+const (
+	plenty = "1000000"
+	// wanted is how many ids of a kind are remembered: the oldest make room.
+	wanted = 60
+)
+
+func begin(t *testing.T, seed uint64, args []string) *fuzzer {
+	t.Helper()
+	f := &fuzzer{
+		dice: dice{rand.New(rand.NewPCG(seed, 7))}, t: t, seed: seed, owner: map[string]string{}, pools: map[string]map[string][]string{}, ids: map[string]bool{}, statuses: map[string]int{},
+	}
+	f.server = billetd.StartIn(t, directory(t), append(args, "--sim", "--sim-machines", "banner", "--demo", "--trusted-proxies", "127.0.0.1")...)
+	f.wire = &wire{address: strings.TrimPrefix(f.server.URL, "http://")}
+	t.Cleanup(f.wire.close)
+	f.doc = read(t, f.server.Call("", "GET", "=/openapi.json", nil).Body)
+	text, err := os.ReadFile(filepath.Join(f.server.Dir, "demo.json"))
+	if err == nil {
+		err = json.Unmarshal(text, &f.demo)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	limits := []string{"--read-limit", plenty, "--write-limit", plenty, "--deploy-limit", plenty}
+	ada, key := f.server.Key(plenty+"0", limits...)
+	bob, bobs := f.server.Key("5000", limits...)
+	poor, poors := f.server.Key("0", limits...)
+	add := func(name, account, key string, useless bool) {
+		f.callers = append(f.callers, &caller{name: name, account: account, key: key, useless: useless})
+	}
+	add("ada", ada, key, false)
+	add("bob", bob, bobs, false)
+	add("poor", poor, poors, false)
+	add("ada's ordinary key", ada, f.server.KeyOf(ada), false)
+	add("bob's reader", bob, f.server.KeyOf(bob, append(limits, "--scopes", "offers:read,volumes:read")...), false)
+	add("a key for elsewhere", bob, f.server.KeyOf(bob, append(limits, "--networks", "192.0.2.0/24")...), true)
+	add("a key that expires", bob, f.server.KeyOf(bob, append(limits, "--expires-in", "1h")...), false)
+	add("a mistyped key", "", key[:len(key)-1]+"_", true)
+	add("a key that never was", "", "pk_live_"+strings.Repeat("a", 49), true)
+	f.person = &caller{name: "the person of the demo"}
+	f.callers = append(f.callers, f.person)
+	f.signIn()
+	f.offers = f.list("/offers?available=true&limit=100")
+	for i, o := range f.offers { // the first has everything
+		if o["id"] == "off_abc123" {
+			f.offers[0], f.offers[i] = f.offers[i], f.offers[0]
+		}
+	}
+	if len(f.offers) < 5 {
+		t.Fatalf("%d offers", len(f.offers))
+	}
+	f.travel(time.Second)
+	return f
+}
+
+// directory is a data directory in memory where the system has such: no run depends on how fast a disk is.
+func directory(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "billet-fuzz-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
+// list reads a whole page as ada.
+func (f *fuzzer) list(path string) (out []map[string]any) {
+	f.t.Helper()
+	a := f.server.Call(f.callers[0].key, "GET", path, nil)
+	for _, x := range a.List {
+		out = append(out, x.(map[string]any))
+	}
+	if a.Status != 200 {
+		f.t.Fatalf("%s: %d %s", path, a.Status, a.Body)
+	}
+	return out
+}
+
+// signIn gives the person a session.
+func (f *fuzzer) signIn() {
+	f.t.Helper()
+	body := map[string]string{"email": f.demo.Email, "password": f.demo.Password}
+	a := f.server.Call("", "POST", "=/api/v1/account/sessions", body, "X-Forwarded-For", f.address())
+	f.person.cookie, _, _ = strings.Cut(a.Header.Get("Set-Cookie"), ";")
+	if a.Status != 201 {
+		f.t.Fatalf("sign in: %d %s", a.Status, a.Body)
+	}
+	if f.person.account != "" {
+		return
+	}
+	a = f.server.Call("", "GET", "=/api/v1/account/me", nil, "Cookie", f.person.cookie)
+	mine, _ := a.Data["account"].(map[string]any)
+	if f.person.account, _ = mine["id"].(string); f.person.account == "" {
+		f.t.Fatalf("who is signed in: %d %s", a.Status, a.Body)
+	}
+}
+
+// address is one of many that requests come from, so that the limit of one is not the limit of all.
+func (f *fuzzer) address() string {
+	return fmt.Sprintf("198.%d.%d.%d", 18+f.IntN(2), f.IntN(256), f.IntN(256))
+}
+
+// travel moves the server's clock.
+func (f *fuzzer) travel(by time.Duration) {
+	f.t.Helper()
+	s, err := app.SimAdvance(f.t.Context(), f.server.Dir, by)
+	if err != nil {
+		f.t.Fatalf("advance by %s: %v", by, err)
+	}
+	f.now = s.Now
+}
+
+// weather has the upstream misbehave, or stop to.
+func (f *fuzzer) weather() {
+	f.t.Helper()
+	if f.in(3) {
+		f.clear()
+		return
+	}
+	kind := pick(f.dice, []sim.FaultKind{sim.FaultUnavailable, sim.FaultLostAnswer, sim.FaultRateLimited, sim.FaultNoCapacity, sim.FaultGarbled, sim.FaultFailProvisioning})
+	f.armed = true
+	if _, err := app.SimAddFault(f.t.Context(), f.server.Dir, sim.Fault{Kind: kind, Percent: 30, ForSeconds: 3600, Seed: f.Uint64() >> 1}); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+func (f *fuzzer) clear() {
+	f.t.Helper()
+	if _, err := app.SimClearFaults(f.t.Context(), f.server.Dir); err != nil {
+		f.t.Fatal(err)
+	}
+	f.travel(5 * time.Minute) // until every provider was asked again
+	f.armed = false
+}
+
+var anID = regexp.MustCompile(`^(dep|ssh|vol|key|txn|evt|off)_[a-z0-9]{1,36}$`)
+
+// remember keeps the ids of an answer, and finds those that are somebody else's.
+func (f *fuzzer) remember(account string, v any) (foreign []string) {
+	switch v := v.(type) {
+	case map[string]any:
+		for _, k := range sortedKeys(v) {
+			foreign = append(foreign, f.remember(account, v[k])...)
+		}
+	case []any:
+		for _, x := range v {
+			foreign = append(foreign, f.remember(account, x)...)
+		}
+	case string:
+		m := anID.FindStringSubmatch(v)
+		if m == nil || m[1] == "off" {
+			return nil
+		}
+		if of, known := f.owner[v]; known {
+			if of != account {
+				return []string{v}
+			}
+			return nil
+		}
+		f.owner[v] = account
+		if f.pools[account] == nil {
+			f.pools[account] = map[string][]string{}
+		}
+		pool := append(f.pools[account][m[1]], v)
+		f.pools[account][m[1]] = pool[max(0, len(pool)-wanted):]
+	}
+	return foreign
+}
+
+// known is an id of the kind that belongs to the caller, seldom one of somebody else's; "" where there is none.
+func (f *fuzzer) known(r *request, kind string) string {
+	account := r.who.account
+	if f.in(25) {
+		account = pick(f.dice, f.callers[:3]).account
+	}
+	pool := f.pools[account][kind]
+	if len(pool) == 0 {
+		return ""
+	}
+	if f.in(2) { // the newest are the most alive
+		pool = pool[max(0, len(pool)-5):]
+	}
+	return pick(f.dice, pool)
+}
+
+// foreign is an id in the value that belongs to somebody else than the caller, or "".
+func (f *fuzzer) foreign(who *caller, v any) string {
+	switch v := v.(type) {
+	case map[string]any:
+		for _, k := range sortedKeys(v) {
+			if x := f.foreign(who, v[k]); x != "" {
+				return x
+			}
+		}
+	case []any:
+		for _, x := range v {
+			if x := f.foreign(who, x); x != "" {
+				return x
+			}
+		}
+	case string:
+		if of, known := f.owner[v]; known && of != who.account {
+			return v
+		}
+	}
+	return ""
+}
