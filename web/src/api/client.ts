@@ -62,21 +62,4 @@ export async function everything<T>(
   return rows;
 }
 
-/** A call outside of the document's types; see coming.ts. */
-export async function send<T>(
-  method: string,
-  path: string,
-  body?: unknown,
-): Promise<{ data: T; pagination?: Pagination }> {
-  const call = fetch(path, {
-    method,
-    headers: body === undefined ? {} : { 'Content-Type': 'application/json' },
-    body: body === undefined ? undefined : JSON.stringify(body),
-  });
-  const response = await call.catch((thrown: unknown) => refuse(asApiError(thrown)));
-  const answer: unknown = await response.json().catch(() => null);
-  if (response.ok && answer) return answer as { data: T; pagination?: Pagination };
-  return refuse(errorOf(response, answer));
-}
-
 export { ApiError };

@@ -32,7 +32,8 @@ export class ApiError extends Error {
   }
 
   get signInRequired(): boolean {
-    return this.status === 401 && this.code === 'SIGN_IN_REQUIRED';
+    // A session's cookie that is gone altogether is, to the API, a call without a key.
+    return this.status === 401 && (this.code === 'SIGN_IN_REQUIRED' || this.code === 'MISSING_API_KEY');
   }
 }
 

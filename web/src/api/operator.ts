@@ -1,9 +1,8 @@
 // What only whoever runs this cloud may see.
 
 import { useMutation, useQuery } from '@tanstack/react-query';
-import { api, data, everything, page, type Schema, send } from './client';
+import { api, data, everything, page, type Schema } from './client';
 import { learnServerTime } from './clock';
-import type { SimFault, Simulator } from './coming';
 import { asApiError } from './error';
 import { key, queryClient } from './queries';
 import type { paths } from './schema';
@@ -99,15 +98,13 @@ export function useMargins(by: MarginsBy, from: string) {
   });
 }
 
-const simulator = '/api/v1/operator/simulator';
-
 /** The simulator's state; null where the server has none. */
 export function useSimulator() {
   return useQuery({
     queryKey: [...key.operator, 'simulator'],
     queryFn: async () => {
       try {
-        const state = (await send<Simulator>('GET', simulator)).data;
+        const state = await data(api.GET('/api/v1/operator/simulator'));
         learnServerTime(state.now);
         return state;
       } catch (thrown) {
@@ -121,8 +118,8 @@ export function useSimulator() {
 
 export function useAdvance() {
   return useMutation({
-    mutationFn: (seconds: number) => send<Simulator>('POST', `${simulator}/advance`, { seconds }),
-    onSuccess: ({ data: state }) => {
+    mutationFn: (seconds: number) => data(api.POST('/api/v1/operator/simulator/advance', { body: { seconds } })),
+    onSuccess: (state) => {
       learnServerTime(state.now);
       // Hours have passed everywhere.
       void queryClient.invalidateQueries();
@@ -130,17 +127,18 @@ export function useAdvance() {
   });
 }
 
-export function useSimFaults() {
+/** The faults that are on, and the kinds that there are. */
+export function useSimulatorFaults() {
   return useQuery({
     queryKey: [...key.operator, 'faults'],
-    queryFn: async () => (await send<SimFault[]>('GET', `${simulator}/faults`)).data,
+    queryFn: () => data(api.GET('/api/v1/operator/simulator/faults')),
     refetchInterval: 10_000,
   });
 }
 
 export function useAddFault() {
   return useMutation({
-    mutationFn: (body: Partial<SimFault>) => send<SimFault>('POST', `${simulator}/faults`, body),
+    mutationFn: (body: Schema['AddSimulatorFault']) => data(api.POST('/api/v1/operator/simulator/faults', { body })),
     onSuccess: again,
   });
 }
@@ -148,7 +146,12 @@ export function useAddFault() {
 /** Takes one fault back, or all of them. */
 export function useClearFaults() {
   return useMutation({
-    mutationFn: (id?: string) => send('DELETE', id ? `${simulator}/faults/${id}` : `${simulator}/faults`),
+    mutationFn: (id?: string) =>
+      data(
+        id
+          ? api.DELETE('/api/v1/operator/simulator/faults/{id}', { params: { path: { id } } })
+          : api.DELETE('/api/v1/operator/simulator/faults'),
+      ),
     onSuccess: again,
   });
 }

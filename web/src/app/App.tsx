@@ -4,6 +4,7 @@ import { type Scope, useCan, useMe } from '../api/session';
 import { useWallet } from '../api/wallet';
 import { ErrorBox } from '../parts/ErrorBox';
 import { PageSkeleton } from '../parts/Skeletons';
+import { Boundary } from './Boundary';
 import { NoScope, NotFound } from './NoPage';
 import { pages } from './pages';
 import { Shell } from './Shell';
@@ -83,9 +84,11 @@ function SignedIn() {
   }
   return (
     <Shell>
-      <Suspense fallback={<PageSkeleton />}>
-        <Outlet />
-      </Suspense>
+      <Boundary key={pathname.split('/').slice(0, 3).join('/')}>
+        <Suspense fallback={<PageSkeleton />}>
+          <Outlet />
+        </Suspense>
+      </Boundary>
     </Shell>
   );
 }

@@ -1,6 +1,5 @@
 import { Button, MultiSelect, TextInput } from '@mantine/core';
-import { useDebouncedCallback } from '@mantine/hooks';
-import { useEffect, useMemo, useState } from 'react';
+import { useMemo } from 'react';
 import { Link, useSearchParams } from 'react-router';
 import { type Deployment, type DeploymentQuery, deploymentsPage, ended } from '../../api/deployments';
 import { useLive } from '../../api/events';
@@ -17,6 +16,7 @@ import { usePagedRows } from '../../parts/pages';
 import { PageSkeleton } from '../../parts/Skeletons';
 import { Chip, Status } from '../../parts/Status';
 import { Ago, Elapsed } from '../../parts/Time';
+import { useTyped } from '../../parts/typed';
 import './deployments.css';
 
 const statuses: Deployment['status'][] = [
@@ -136,9 +136,7 @@ export default function Deployments() {
 }
 
 function Search({ value, onChange }: { value: string; onChange: (text: string) => void }) {
-  const [text, setText] = useState(value);
-  const later = useDebouncedCallback(onChange, 250);
-  useEffect(() => setText((old) => (old.trim() === value ? old : value)), [value]);
+  const [text, type] = useTyped(value, onChange);
   return (
     <TextInput
       type="search"
@@ -146,10 +144,7 @@ function Search({ value, onChange }: { value: string; onChange: (text: string) =
       placeholder="Search by name"
       leftSection={<SearchIcon />}
       value={text}
-      onChange={(e) => {
-        setText(e.currentTarget.value);
-        later(e.currentTarget.value.trim());
-      }}
+      onChange={(e) => type(e.currentTarget.value)}
       className="filter-search"
     />
   );

@@ -1,9 +1,10 @@
 import { Button, Checkbox, CloseButton, Select, TextInput } from '@mantine/core';
-import { useDebouncedCallback, useMediaQuery } from '@mantine/hooks';
-import { useEffect, useState } from 'react';
+import { useMediaQuery } from '@mantine/hooks';
+import { useState } from 'react';
 import { useFacets } from '../../api/offers';
 import { SearchIcon } from '../../app/icons';
 import { formatMoney, micro } from '../../parts/money';
+import { useTyped } from '../../parts/typed';
 import { type Filters, typeNames } from './filters';
 
 interface Props {
@@ -149,14 +150,7 @@ function Choice({ name, note }: { name: string; note: string }) {
 }
 
 function Search({ value, onChange }: { value: string; onChange: (text: string) => void }) {
-  const [text, setText] = useState(value);
-  const later = useDebouncedCallback(onChange, 200);
-  // Follows the address when it changes by itself (a link, "Clear"), not while somebody types.
-  useEffect(() => setText((old) => (old.trim() === value ? old : value)), [value]);
-  const type = (next: string) => {
-    setText(next);
-    later(next.trim());
-  };
+  const [text, type] = useTyped(value, onChange);
   return (
     <TextInput
       type="search"
@@ -172,9 +166,7 @@ function Search({ value, onChange }: { value: string; onChange: (text: string) =
 }
 
 function MostPrice({ value, onChange }: { value: string; onChange: (text: string | null) => void }) {
-  const [text, setText] = useState(value);
-  const later = useDebouncedCallback(onChange, 350);
-  useEffect(() => setText((old) => (Number(old) === Number(value) ? old : value)), [value]);
+  const [text, type] = useTyped(value, onChange, 350);
   return (
     <TextInput
       aria-label="At most, in US dollars an hour"
@@ -182,10 +174,9 @@ function MostPrice({ value, onChange }: { value: string; onChange: (text: string
       inputMode="decimal"
       value={text}
       onChange={(e) => {
-        // What is no amount yet ("12.") is typed on, and asked for once it is one.
+        // "12." is typed on, and asked for as 12.
         const next = e.currentTarget.value.replace(/[^\d.]/g, '');
-        setText(next);
-        if (next === '' || Number(next) > 0) later(next || null);
+        type(next, Number(next) > 0 ? next.replace(/\.$/, '') : '');
       }}
       className="filter filter-short"
     />

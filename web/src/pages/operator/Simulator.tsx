@@ -1,7 +1,8 @@
-import { Button, Group, NumberInput, Select, TextInput } from '@mantine/core';
+import { Button, Group, Select, TextInput } from '@mantine/core';
 import { useState } from 'react';
+import type { Schema } from '../../api/client';
 import { useNow } from '../../api/clock';
-import { useAddFault, useAdvance, useClearFaults, useOperatorProviders, useSimFaults } from '../../api/operator';
+import { useAddFault, useAdvance, useClearFaults, useOperatorProviders, useSimulatorFaults } from '../../api/operator';
 import { ErrorBox } from '../../parts/ErrorBox';
 import { bothTimes, localTime } from '../../parts/time';
 import { toast } from '../../parts/toast';
@@ -12,26 +13,6 @@ const steps: [string, number][] = [
   ['6 h', 6 * 3600],
   ['1 day', 86_400],
   ['7 days', 7 * 86_400],
-];
-
-const kinds = [
-  'lost-answer',
-  'unavailable',
-  'rate-limited',
-  'garbage',
-  'garbled',
-  'slow',
-  'rejected',
-  'no-capacity',
-  'scarcity',
-  'price',
-  'provisioning-time',
-  'fail-provisioning',
-  'no-ssh',
-  'machine-lost',
-  'refuse-terminate',
-  'stale-list',
-  'ghost',
 ];
 
 /** Time travel, and providers that misbehave on command. */
@@ -79,16 +60,9 @@ function Clock() {
 }
 
 function Faults() {
-  const faults = useSimFaults();
-  const providers = useOperatorProviders().data ?? [];
-  const add = useAddFault();
+  const faults = useSimulatorFaults();
   const clear = useClearFaults();
-  const [kind, setKind] = useState<string | null>(null);
-  const [provider, setProvider] = useState<string | null>(null);
-  const [count, setCount] = useState<number | string>('');
-  const [percent, setPercent] = useState<number | string>('');
-  const [value, setValue] = useState('');
-  const rows = faults.data ?? [];
+  const rows = (faults.data?.faults ?? []).filter((f) => !f.over);
   return (
     <section className="panel" aria-labelledby="faults">
       <div className="panel-head">
@@ -106,15 +80,17 @@ function Faults() {
               <span className="cell-main strong">{f.kind}</span>
               <span className="cell-sub">
                 {[
-                  f.provider ?? 'everywhere',
+                  f.provider || 'everywhere',
                   f.operation,
+                  f.offer,
                   f.value,
-                  f.percent && `${f.percent} %`,
-                  f.count && `${f.count} times`,
+                  f.seconds && `${f.seconds} s`,
+                  f.percent > 0 && `${f.percent} %`,
                 ]
                   .filter(Boolean)
                   .join(' · ')}{' '}
-                · struck {f.struck} of {f.asked}
+                · struck {f.struck}
+                {f.count > 0 ? ` of ${f.count}` : ''}
               </span>
             </span>
             <Button
@@ -122,7 +98,7 @@ function Faults() {
               variant="subtle"
               color="gray"
               onClick={() => clear.mutate(f.id)}
-              aria-label={`Clear ${f.kind}`}
+              aria-label={`Clear ${f.kind} ${f.id}`}
             >
               Clear
             </Button>
@@ -130,50 +106,97 @@ function Faults() {
         ))}
         {faults.data && rows.length === 0 && <span className="dim">Every provider behaves.</span>}
         <ErrorBox error={faults.error ?? clear.error} />
-        <form
-          className="stack"
-          onSubmit={(e) => {
-            e.preventDefault();
-            if (!kind) return;
-            add.mutate(
-              {
-                kind,
-                ...(provider && { provider }),
-                ...(typeof count === 'number' && { count }),
-                ...(typeof percent === 'number' && { percent }),
-                ...(value.trim() && { value: value.trim() }),
-              },
-              { onSuccess: () => setKind(null) },
-            );
-          }}
-        >
-          <div className="fault-form">
-            <Select label="Kind" data={kinds} value={kind} onChange={setKind} searchable />
-            <Select
-              label="Provider"
-              placeholder="Everywhere"
-              data={providers.map((p) => ({ value: p.slug, label: p.name }))}
-              value={provider}
-              onChange={setProvider}
-              clearable
-            />
-            <NumberInput label="Times" placeholder="No end" min={1} value={count} onChange={setCount} />
-            <NumberInput label="Percent" placeholder="Always" min={1} max={100} value={percent} onChange={setPercent} />
-            <TextInput
-              label="Value"
-              placeholder="+25%"
-              value={value}
-              onChange={(e) => setValue(e.currentTarget.value)}
-            />
-          </div>
-          <ErrorBox error={add.error} />
-          <div>
-            <Button type="submit" variant="default" disabled={!kind} loading={add.isPending}>
-              Add the fault
-            </Button>
-          </div>
-        </form>
+        {faults.data && <AddFault kinds={faults.data.kinds} />}
       </div>
     </section>
+  );
+}
+
+type Name = 'operation' | 'offer' | 'percent' | 'count' | 'seconds' | 'value' | 'forSeconds';
+
+const fields: { name: Name; label: string; hint: string; number?: boolean }[] = [
+  { name: 'operation', label: 'Call', hint: 'All' },
+  { name: 'offer', label: 'Offer', hint: 'All' },
+  { name: 'value', label: 'Value', hint: '' },
+  { name: 'seconds', label: 'Seconds', hint: '5 or 1-5' },
+  { name: 'percent', label: 'Percent', hint: '100', number: true },
+  { name: 'count', label: 'Times', hint: 'No end', number: true },
+  { name: 'forSeconds', label: 'For seconds', hint: 'Until cleared', number: true },
+];
+
+/** Asks for what the chosen kind takes, and for nothing else. */
+function AddFault({ kinds }: { kinds: Schema['SimulatorFaultKind'][] }) {
+  const providers = useOperatorProviders().data ?? [];
+  const add = useAddFault();
+  const [kind, setKind] = useState<string | null>(null);
+  const [provider, setProvider] = useState<string | null>(null);
+  const [texts, setTexts] = useState<Partial<Record<Name, string>>>({});
+  const chosen = kinds.find((k) => k.kind === kind);
+  const taken = fields.filter((f) => chosen?.takes.includes(f.name) || (chosen && f.name === 'forSeconds'));
+  const submit = () => {
+    if (!chosen) return;
+    const body: Record<string, unknown> = { kind: chosen.kind, ...(provider && { provider }) };
+    for (const f of taken) {
+      const text = texts[f.name]?.trim();
+      if (text) body[f.name] = f.number ? Number(text) : text;
+    }
+    add.mutate(body as Schema['AddSimulatorFault'], {
+      onSuccess: () => {
+        setKind(null);
+        setTexts({});
+      },
+    });
+  };
+  return (
+    <form
+      className="stack"
+      onSubmit={(e) => {
+        e.preventDefault();
+        submit();
+      }}
+    >
+      <div className="fault-form">
+        <Select
+          label="Kind"
+          placeholder="Choose"
+          data={kinds.map((k) => k.kind)}
+          value={kind}
+          onChange={setKind}
+          searchable
+          renderOption={({ option }) => (
+            <span>
+              {option.value}
+              <span className="cell-sub wrap">{kinds.find((k) => k.kind === option.value)?.effect}</span>
+            </span>
+          )}
+          comboboxProps={{ width: 340, position: 'bottom-start' }}
+        />
+        <Select
+          label="Provider"
+          placeholder="Everywhere"
+          data={providers.map((p) => ({ value: p.slug, label: p.name }))}
+          value={provider}
+          onChange={setProvider}
+          clearable
+        />
+        {taken.map((f) => (
+          <TextInput
+            key={f.name}
+            label={f.label}
+            placeholder={f.hint}
+            inputMode={f.number ? 'numeric' : 'text'}
+            value={texts[f.name] ?? ''}
+            onChange={(e) => setTexts({ ...texts, [f.name]: e.currentTarget.value })}
+          />
+        ))}
+      </div>
+      {chosen && <div className="small dim">{chosen.effect}</div>}
+      <ErrorBox error={add.error} />
+      <div>
+        <Button type="submit" variant="default" disabled={!chosen} loading={add.isPending}>
+          Add the fault
+        </Button>
+      </div>
+    </form>
   );
 }
