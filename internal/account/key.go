@@ -77,7 +77,7 @@ type Key struct {
 	LastUsedAt *time.Time `json:"lastUsedAt" doc:"When it was last used, up to a minute behind; null for never."`
 	CreatedAt  time.Time  `json:"createdAt" doc:"When it was made."`
 	// CreatedBy is nil for a key that the operator made.
-	CreatedBy *Creator `json:"createdBy" doc:"Who made it; null for the operator. When that person leaves the account, the key is revoked."`
+	CreatedBy *Creator `json:"createdBy" doc:"Who made it; null for the operator. When that person leaves the account, or may make no keys there any more, the key is revoked."`
 }
 
 // Creator is the person who made something.
@@ -119,8 +119,8 @@ type KeyUpdate struct {
 	ExpiresAt *time.Time
 }
 
-// CreateKey makes a key and returns its secret, which nobody can learn again. It
-// answers INVALID_REQUEST with all faults at once.
+// CreateKey makes a key and returns its secret, which nobody can learn again. It answers INVALID_REQUEST with all faults at
+// once, and INSUFFICIENT_SCOPE where CreatedBy may make none in the account, or not any more.
 func (s *Service) CreateKey(ctx context.Context, tx *db.Tx, account id.ID, req KeyRequest) (Key, string, error) {
 	var c checker
 	c.add(fault.CheckName("name", req.Name))
@@ -135,6 +135,11 @@ func (s *Service) CreateKey(ctx context.Context, tx *db.Tx, account id.ID, req K
 	if err := fault.Invalid(c.faults).OrNil(); err != nil {
 		return Key{}, "", err
 	}
+	if req.CreatedBy != nil {
+		if err := mayMakeKeys(ctx, tx, account, req.CreatedBy.ID); err != nil {
+			return Key{}, "", err
+		}
+	}
 	secret, err := newSecret(s.c.Rand)
 	if err != nil {
 		return Key{}, "", err
@@ -144,6 +149,19 @@ func (s *Service) CreateKey(ctx context.Context, tx *db.Tx, account id.ID, req K
 		return Key{}, "", err
 	}
 	return k, secret, nil
+}
+
+// mayMakeKeys holds the account, as every change of its people does: a key comes either before its maker has to go, and is
+// revoked with the others, or not at all.
+func mayMakeKeys(ctx context.Context, tx *db.Tx, account, person id.ID) error {
+	if err := holdAccount(ctx, tx, account); err != nil {
+		return err
+	}
+	role, _, err := roleIn(ctx, tx, account, person)
+	if err == nil && !role.Allows(WriteAPIKeys) {
+		err = fault.New(fault.InsufficientScope, "You may not make API keys in this account. Ask an owner or admin of the account.")
+	}
+	return err
 }
 
 // ListKeys returns a page of the account's keys, revoked ones too, in that order, and how many there are.

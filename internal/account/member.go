@@ -72,7 +72,8 @@ func notLastOwner(ctx context.Context, tx *db.Tx, account id.ID, was Role) error
 	return err
 }
 
-// SetRole gives a person another role in the account, on behalf of another one. It answers INVALID_REQUEST, NOT_FOUND,
+// SetRole gives a person another role in the account, on behalf of another one. Where the role may make no API keys, those that
+// they made in the account are revoked. It answers INVALID_REQUEST, NOT_FOUND,
 // INSUFFICIENT_SCOPE where somebody else than an owner would make or unmake an owner, and CONFLICT for the last owner.
 func (s *Service) SetRole(ctx context.Context, tx *db.Tx, account, by, person id.ID, role Role) (MemberInfo, error) {
 	if err := fault.Invalid(checkRole(role)).OrNil(); err != nil {
@@ -92,6 +93,12 @@ func (s *Service) SetRole(ctx context.Context, tx *db.Tx, account, by, person id
 	}
 	if err := setRole(ctx, tx, account, person, role); err != nil {
 		return MemberInfo{}, err
+	}
+	if !role.Allows(WriteAPIKeys) { // or they would go on by their keys with what their role denies
+		tx.AfterCommit(s.remembered.forget)
+		if err := revokeKeysBy(ctx, tx, account, person); err != nil {
+			return MemberInfo{}, err
+		}
 	}
 	m, _, err := memberByID(ctx, tx, account, person)
 	return m, err

@@ -96,11 +96,17 @@ func removeMember(ctx context.Context, tx *db.Tx, account, person id.ID) error {
 	if _, err := tx.Exec(ctx, `DELETE FROM session WHERE account_id = $1 AND person_id = $2`, account, person); err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, `UPDATE api_key SET revoked_at = $1 WHERE account_id = $2 AND created_by = $3 AND revoked_at IS NULL`,
-		db.Micros(tx.Now), account, person); err != nil {
+	if err := revokeKeysBy(ctx, tx, account, person); err != nil {
 		return err
 	}
 	_, err := tx.Exec(ctx, `UPDATE invitation SET revoked_at = $1 WHERE account_id = $2 AND created_by = $3 AND revoked_at IS NULL AND accepted_at IS NULL`,
+		db.Micros(tx.Now), account, person)
+	return err
+}
+
+// revokeKeysBy revokes all keys of the account that the person made.
+func revokeKeysBy(ctx context.Context, tx *db.Tx, account, person id.ID) error {
+	_, err := tx.Exec(ctx, `UPDATE api_key SET revoked_at = $1 WHERE account_id = $2 AND created_by = $3 AND revoked_at IS NULL`,
 		db.Micros(tx.Now), account, person)
 	return err
 }

@@ -270,3 +270,50 @@ func TestANewSessionEndsTheOneThatTheBrowserHad(t *testing.T) {
 		}
 	})
 }
+
+// Nobody goes on by a key with what their role denies, and makes none: not even in the moment in which they have to go.
+func TestARoleWithoutKeysHasNone(t *testing.T) {
+	engines(t, func(w world) {
+		owner, p := w.as(w.mine, account.Owner, "owner@example.com"), w.as(w.mine, account.Admin, email)
+		w.join(w.theirs, p.ID, account.Owner)
+		by := &account.Creator{ID: p.ID, Email: p.Email}
+		_, secret, err := w.makeKey(w.mine, account.KeyRequest{Name: "mine", CreatedBy: by})
+		w.ok(err)
+		_, elsewhere, err := w.makeKey(w.theirs, account.KeyRequest{Name: "theirs", CreatedBy: by})
+		w.ok(err)
+		_, err = w.setRole(w.mine, owner.ID, p.ID, account.Member)
+		w.ok(err)
+		_, err = w.s.Authenticate(w.Context(), w.d, secret, here) // a member makes keys, too; and it is remembered from here on
+		w.ok(err)
+		_, err = w.setRole(w.mine, owner.ID, p.ID, account.Viewer)
+		w.ok(err)
+		_, err = w.s.Authenticate(w.Context(), w.d, secret, here)
+		w.fails(err, fault.RevokedAPIKey)
+		_, err = w.s.Authenticate(w.Context(), w.d, elsewhere, here)
+		w.ok(err)
+		_, _, err = w.makeKey(w.mine, account.KeyRequest{Name: "late", CreatedBy: by})
+		w.fails(err, fault.InsufficientScope)
+
+		for n := range 5 {
+			p := w.as(w.mine, account.Member, string(rune('a'+n))+"@example.com")
+			var late string
+			var refused error
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				_, late, refused = w.makeKey(w.mine, account.KeyRequest{Name: "late", CreatedBy: &account.Creator{ID: p.ID, Email: p.Email}})
+			})
+			wg.Go(func() {
+				if err := w.remove(w.mine, owner.ID, p.ID); err != nil {
+					w.Error(err)
+				}
+			})
+			wg.Wait()
+			if refused != nil {
+				w.fails(refused, fault.InsufficientScope)
+				continue
+			}
+			_, err = w.s.Authenticate(w.Context(), w.d, late, here)
+			w.fails(err, fault.RevokedAPIKey)
+		}
+	})
+}

@@ -70,13 +70,26 @@ func (s *server) mayCall(c *call) error {
 // meanwhile, the session ended or turned to another account. It is not counted.
 func (s *server) still(ctx context.Context, c *call) error {
 	again := &call{request: c.request, route: c.route, id: c.id}
-	if err := s.admitKey(ctx, again); err != nil {
+	admit := s.admitKey
+	if c.key == nil {
+		admit = s.admitPerson
+	}
+	if err := admit(ctx, again); err != nil {
 		return err
 	}
 	if again.account != c.account {
 		return fault.New(fault.SignInRequired, "The session has been turned to another account.")
 	}
 	return s.mayCall(again)
+}
+
+// stillAfterBody asks again whether the caller may make the call where its body has been read: a body may come half a
+// minute after the headers that let it in, and whoever was put out meanwhile does nothing more.
+func (s *server) stillAfterBody(ctx context.Context, c *call) error {
+	if c.request.Body == nil || c.request.Body == http.NoBody || (c.key == nil && c.session == nil) {
+		return nil
+	}
+	return s.still(ctx, c)
 }
 
 func lacksOperator(scope account.Scope) error {

@@ -65,7 +65,7 @@ func (s *server) addPeople() {
 
 	write(s, spec{
 		method: http.MethodPatch, path: people + "/{id}", id: "updatePerson", tag: tagAccount, door: doorPerson, scope: account.WritePeople,
-		summary: "Give a person another role", text: "Only an owner makes or unmakes owners, and the last owner stays one. It counts from their next call on. API keys that they made stay; revoke them under API keys.",
+		summary: "Give a person another role", text: "Only an owner makes or unmakes owners, and the last owner stays one. It counts from their next call on. A role that may make no API keys has those revoked that they made in the account.",
 		errors: []fault.Code{fault.Conflict},
 	}, func(ctx context.Context, tx *db.Tx, c *call, in *updatePerson) (account.MemberInfo, error) {
 		return s.c.Accounts.SetRole(ctx, tx, c.account, c.person.ID, in.ID, in.Body.Role)

@@ -191,6 +191,9 @@ func read[In, Out any](s *server, o spec, h func(ctx context.Context, c *call, i
 		if err == nil {
 			err = fault.Invalid(d.faults).OrNil()
 		}
+		if err == nil {
+			err = s.stillAfterBody(ctx, c)
+		}
 		if err != nil {
 			return answer{}, err
 		}
@@ -231,6 +234,9 @@ func write[In, Out any](s *server, o spec, h func(ctx context.Context, tx *db.Tx
 	s.add(o, reflect.TypeFor[In](), reflect.TypeFor[Out](), false, func(ctx context.Context, w http.ResponseWriter, c *call) (answer, error) {
 		in := new(In)
 		d, err := c.route.in.decode(w, c.request, in)
+		if err == nil {
+			err = s.stillAfterBody(ctx, c)
+		}
 		if err != nil {
 			return answer{}, err
 		}
