@@ -21,7 +21,7 @@ type me struct {
 
 type updateMe struct {
 	Body struct {
-		Name string `json:"name" minLength:"1" maxLength:"64" example:"Ada Lovelace"`
+		Name string `json:"name" minLength:"1" maxLength:"64" example:"Your name"`
 	}
 }
 

@@ -25,7 +25,7 @@ type accountPath struct {
 
 type createAccount struct {
 	Body struct {
-		Name   string        `json:"name" minLength:"1" maxLength:"64" example:"Ada's lab"`
+		Name   string        `json:"name" minLength:"1" maxLength:"64" example:"Vision lab"`
 		Credit *money.Micros `json:"credit,omitempty" doc:"US dollars to start with; none if left out."`
 	}
 }

@@ -9,7 +9,7 @@ export function makeKey() {
   const folder = mkdtempSync(join(tmpdir(), 'billet-key-'));
   try {
     const file = join(folder, 'id');
-    execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'ada@laptop', '-f', file]);
+    execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'my-laptop', '-f', file]);
     return { publicKey: readFileSync(`${file}.pub`, 'utf8').trim(), privateKey: readFileSync(file, 'utf8') };
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -33,7 +33,7 @@ export async function seed(server) {
   const api = apiOf(server);
   const base = '/api/v1/inventory';
   const { publicKey } = makeKey();
-  const key = await api('POST', `${base}/ssh-keys`, { name: 'ada@laptop', publicKey });
+  const key = await api('POST', `${base}/ssh-keys`, { name: 'my-laptop', publicKey });
   await api('POST', `${base}/ssh-keys`, { name: 'ci-runner', publicKey: makeKey().publicKey });
   const offers = await api('GET', `${base}/offers?limit=100&available=true`);
   const cheap = offers.find((o) => o.abilities.volumes && o.provider === 'northgrid');
