@@ -10,6 +10,7 @@ import (
 
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/id"
 )
 
 const (
@@ -96,10 +97,11 @@ func (s *Service) VerifyExternal(ctx context.Context, e External) (Proof, error)
 		if wrong != "" || !e.EmailVerified {
 			return Proof{}, RefuseExternal(errors.New("the provider names no verified e-mail address"))
 		}
-		if p, _, found, err = personByEmail(ctx, s.c.DB, normal); err != nil {
+		known := false
+		if p, _, known, err = personByEmail(ctx, s.c.DB, normal); err != nil {
 			return Proof{}, err
 		}
-		if !found {
+		if !known {
 			return Proof{}, RefuseExternal(errors.New("nobody here has this e-mail address"))
 		}
 	}
@@ -107,10 +109,35 @@ func (s *Service) VerifyExternal(ctx context.Context, e External) (Proof, error)
 		if err := holdPerson(ctx, tx, p.ID); err != nil {
 			return err
 		}
+		if !found {
+			if err := s.claim(ctx, tx, p.ID); err != nil {
+				return err
+			}
+		}
 		linked, err := linkSubject(ctx, tx, e.Issuer, e.Subject, p.ID)
 		if err == nil && !linked {
 			err = RefuseExternal(errors.New("the person is linked with another subject of this provider, or the subject with another person"))
 		}
 		return err
 	}}, nil
+}
+
+// claim is for the first time that a provider proves somebody's address. Who made this person from an invitation only said that the
+// address is theirs: it may have been anybody, who waits for the owner to come. So what they sign in with ceases to work.
+func (s *Service) claim(ctx context.Context, tx *db.Tx, person id.ID) error {
+	unproved, err := onlySaidSo(ctx, tx, person)
+	if err != nil || !unproved {
+		return err
+	}
+	if _, err := setPassword(ctx, tx, person, ""); err != nil { // which no password matches
+		return err
+	}
+	if err := s.RemoveFactors(ctx, tx, person); err != nil {
+		return err
+	}
+	tx.AfterCommit(s.remembered.forget)
+	if err := revokeAllKeysBy(ctx, tx, person); err != nil {
+		return err
+	}
+	return deleteSessions(ctx, tx, person, "")
 }

@@ -24,3 +24,11 @@ func linkSubject(ctx context.Context, tx *db.Tx, issuer, subject string, person 
 	err := tx.QueryRow(ctx, `SELECT COUNT(*) FROM identity WHERE issuer = $1 AND subject = $2 AND person_id = $3`, issuer, subject, person).Scan(&n)
 	return n == 1, err
 }
+
+// onlySaidSo tells whether an invitation made the person, in the moment of its acceptance, and no provider has named them since.
+func onlySaidSo(ctx context.Context, tx *db.Tx, person id.ID) (bool, error) {
+	var n int
+	err := tx.QueryRow(ctx, `SELECT COUNT(*) FROM person p JOIN invitation i ON i.accepted_by = p.id AND i.accepted_at = p.created_at
+		WHERE p.id = $1 AND NOT EXISTS (SELECT 1 FROM identity o WHERE o.person_id = p.id)`, person).Scan(&n)
+	return n > 0, err
+}

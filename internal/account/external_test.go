@@ -94,3 +94,46 @@ func TestAStateIsAnsweredOnceByTheBrowserThatBegan(t *testing.T) {
 		w.fails(err, fault.SignInFailed)
 	})
 }
+
+// Whoever makes a person with somebody else's address does not get in any more once its owner has come.
+func TestWhoOnlySaidThatAnAddressIsTheirsGoesWhenItsOwnerComes(t *testing.T) {
+	engines(t, func(w world) {
+		mallory := w.as(w.theirs, account.Owner, "mallory@example.com")
+		proof, _, err := w.acceptAsNew(w.invite(w.theirs, mallory, account.Member, ""), email)
+		w.ok(err)
+		planted, err := w.begin(proof)
+		w.ok(err)
+		_, secret, err := w.makeKey(w.theirs, account.KeyRequest{Name: "planted", CreatedBy: &account.Creator{ID: proof.Person.ID, Email: email}})
+		w.ok(err)
+		says := account.External{Issuer: "https://id.example", Subject: "ada", Email: email, EmailVerified: true}
+		p, err := w.external(says)
+		if err != nil || p.ID != proof.Person.ID {
+			t.Fatalf("%+v %v", p, err)
+		}
+		_, err = w.signIn(email, password, here)
+		w.fails(err, fault.SignInFailed)
+		_, err = w.signIn(email, "", here)
+		w.fails(err, fault.SignInFailed)
+		_, err = w.s.SessionOf(w.Context(), w.d, planted.Token)
+		w.fails(err, fault.SignInRequired)
+		_, err = w.s.Authenticate(w.Context(), w.d, secret, here)
+		w.fails(err, fault.RevokedAPIKey)
+
+		// From then on the person is its owner's, and so is one whom the operator made.
+		w.ok(w.tx(func(ctx context.Context, tx *db.Tx) error {
+			hash, err := w.s.HashPassword(context.Background(), "password", password)
+			w.ok(err)
+			return w.s.SetPassword(ctx, tx, p.ID, hash, "")
+		}))
+		says.Issuer = "https://other.example"
+		_, err = w.external(says)
+		w.ok(err)
+		_, err = w.signIn(email, password, here)
+		w.ok(err)
+		says.Email, says.Subject = mallory.Email, "mallory"
+		_, err = w.external(says)
+		w.ok(err)
+		_, err = w.signIn(mallory.Email, password, here)
+		w.ok(err)
+	})
+}

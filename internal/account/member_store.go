@@ -110,3 +110,9 @@ func revokeKeysBy(ctx context.Context, tx *db.Tx, account, person id.ID) error {
 		db.Micros(tx.Now), account, person)
 	return err
 }
+
+// revokeAllKeysBy revokes the keys that the person made in whatever account.
+func revokeAllKeysBy(ctx context.Context, tx *db.Tx, person id.ID) error {
+	_, err := tx.Exec(ctx, `UPDATE api_key SET revoked_at = $1 WHERE created_by = $2 AND revoked_at IS NULL`, db.Micros(tx.Now), person)
+	return err
+}
