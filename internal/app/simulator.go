@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -75,15 +76,18 @@ func (s *simulator) addFault(ctx context.Context, f httpapi.SimulatorFault) (kep
 	}
 	if f.Seconds != "" {
 		if asked.Seconds, err = sim.ParseSpan(f.Seconds); err != nil {
-			return kept, err.Error(), nil
+			return kept, sentences(err), nil
 		}
 	}
 	if err := s.world.CheckFault(asked); err != nil {
-		return kept, err.Error(), nil
+		return kept, sentences(err), nil
 	}
 	added, err := s.world.AddFault(ctx, asked)
 	return shownFault(added, s.clock.Now()), "", err
 }
+
+// sentences are the lines of an error as the API writes messages.
+func sentences(err error) string { return strings.ReplaceAll(err.Error(), "\n", ". ") + "." }
 
 func shownFault(f sim.Fault, now time.Time) httpapi.SimulatorFault {
 	out := httpapi.SimulatorFault{

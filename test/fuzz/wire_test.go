@@ -30,7 +30,8 @@ func (w *wire) close() {
 // reply is an answer, read to its end.
 type reply struct {
 	*http.Response
-	body []byte
+	body  []byte
+	began time.Time // when it was asked for
 }
 
 // ask sends a request and reads its answer. Connections are used again as long as the server keeps them.
@@ -73,6 +74,6 @@ func (w *wire) read(method string) (reply, error) {
 			continue
 		}
 		resp.Body = io.NopCloser(bytes.NewReader(body))
-		return reply{resp, body}, nil
+		return reply{Response: resp, body: body}, nil
 	}
 }
