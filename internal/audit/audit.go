@@ -42,6 +42,9 @@ type Entry struct {
 	RequestID id.ID  `json:"requestId" doc:"X-Request-Id of the call."`
 }
 
+// unownedKept is how long entries of no account are kept.
+const unownedKept = 24 * time.Hour
+
 // Filter says which entries are wanted; what is empty filters nothing.
 type Filter struct {
 	Actor   id.ID
@@ -66,6 +69,11 @@ func New(ids *id.Maker) *Log {
 func (l *Log) Append(ctx context.Context, tx *db.Tx, e Entry) error {
 	e.ID, e.At = l.ids.New(id.Audit), tx.Now
 	return insert(ctx, tx, e)
+}
+
+// Forget deletes up to ten entries of no account that are older than a day. Nobody can read them, and anybody can have them written.
+func (l *Log) Forget(ctx context.Context, tx *db.Tx) error {
+	return forget(ctx, tx, tx.Now.Add(-unownedKept))
 }
 
 // List returns a page of the account's entries that the filter lets through, newest first, and how many there are.

@@ -6,7 +6,8 @@
 //
 // Invariants:
 //   - An entry is written in the transaction of the change that it tells of: there is neither one without the other.
-//   - Entries are only ever added. Names are those of the time, whatever the actor is called later.
+//   - Entries are only ever added, but those of no account, which go after a day. Names are those of the time, whatever the
+//     actor is called later.
 //   - No entry holds a secret or a body of a request.
 //   - Every query is by account. Entries of no account are seen by no tenant.
 package audit

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
@@ -15,6 +16,14 @@ func insert(ctx context.Context, tx *db.Tx, e Entry) error {
 		e.ID, e.Account, string(e.Actor.Kind), e.Actor.ID, e.Actor.Name, e.Action, e.Subject, e.Address, e.RequestID, db.Micros(e.At))
 	if err != nil {
 		return fmt.Errorf("append to the audit: %w", err)
+	}
+	return nil
+}
+
+func forget(ctx context.Context, tx *db.Tx, before time.Time) error {
+	// The oldest few only: it is asked for with every one that is added.
+	if _, err := tx.Exec(ctx, `DELETE FROM audit WHERE created_at < $1 AND id IN (SELECT id FROM audit WHERE account_id = '' ORDER BY id LIMIT 10)`, db.Micros(before)); err != nil {
+		return fmt.Errorf("forget of the audit: %w", err)
 	}
 	return nil
 }

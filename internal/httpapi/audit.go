@@ -67,6 +67,9 @@ func (s *server) signInFailed(ctx context.Context, c *call, p account.Person, er
 		if err != nil {
 			return err
 		}
+		if err := s.c.Audit.Forget(ctx, tx); err != nil { // every time: see above
+			return err
+		}
 		return s.c.Audit.Append(ctx, tx, audit.Entry{
 			Account: home, Actor: audit.Actor{Kind: audit.System}, Action: "signInFailed", Subject: p.ID, Address: s.address(c.request).String(), RequestID: c.id,
 		})

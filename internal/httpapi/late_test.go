@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/billetcloud/billet/internal/account"
 )
@@ -72,5 +73,26 @@ func TestABodyThatComesTooLateDoesNothing(t *testing.T) {
 	w.cookie(string(w.ada.account) + "@example.com") // the password is the same
 	if r := w.by(200, owner, "GET", Base+"/ssh-keys", nil); len(r.list) != 0 {
 		t.Errorf("%s", r.body)
+	}
+}
+
+// What strangers have written down, and nobody can read, does not gather for ever.
+func TestFailedSignInsOfNobodyAreForgotten(t *testing.T) {
+	w := newWorld(t)
+	w.s.c.Limiter = allowAll{}
+	ada := w.person(w.ada, account.Owner, "ada@example.com")
+	fail := func() {
+		for _, email := range []string{"nobody@example.com", ada.Email} {
+			w.refused("SIGN_IN_FAILED", tenant{}, "POST", AccountBase+"/sessions", map[string]string{"email": email, "password": "not the password"})
+		}
+	}
+	fail()
+	w.clock.Advance(25 * time.Hour)
+	fail()
+	for of, want := range map[string]int{"": 1, string(w.ada.account): 2} {
+		var n int
+		if err := w.d.QueryRow(t.Context(), `SELECT COUNT(*) FROM audit WHERE action = 'signInFailed' AND account_id = $1`, of).Scan(&n); err != nil || n != want {
+			t.Errorf("account %q: %d entries, %v; want %d", of, n, err, want)
+		}
 	}
 }

@@ -32,6 +32,8 @@ type history struct {
 	elapsed atomic.Int64
 	// now is the server's time when it was last told, in Unix nanoseconds.
 	now atomic.Int64
+	// travels tells that the clock is being moved.
+	travels atomic.Bool
 	// moment orders requests: each takes one number when it is sent and one when it is answered, or the server has died.
 	moment atomic.Int64
 
@@ -196,6 +198,8 @@ func (h *history) advance(d time.Duration) error {
 	h.elapsed.Add(int64(d))
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
+	h.travels.Store(true)
+	defer h.travels.Store(false)
 	t0 := time.Now()
 	s, err := app.SimAdvance(ctx, h.server.Dir, d)
 	h.mu.Lock()

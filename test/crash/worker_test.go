@@ -46,9 +46,14 @@ func (w *worker) run() {
 	}
 }
 
-// think is a tenant's pause between two requests.
+// think is a tenant's pause between two requests. While the clock is moved it is longer: a journey stops for all that
+// falls due on its way, and a round is to see many journeys.
 func (w *worker) think() {
-	pause := time.NewTimer(time.Duration(w.rng.Int64N(int64(12 * time.Millisecond))))
+	most := 12 * time.Millisecond
+	if w.h.travels.Load() {
+		most = 100 * time.Millisecond
+	}
+	pause := time.NewTimer(time.Duration(w.rng.Int64N(int64(most))))
 	defer pause.Stop()
 	select {
 	case <-pause.C:

@@ -24,30 +24,50 @@ export async function startBilletd(flags = []) {
   const data = mkdtempSync(join(tmpdir(), 'billet-web-'));
   const port = await freePort();
   const url = `http://localhost:${port}`;
-  const child = spawn(
-    binary,
-    ['serve', '--sim', '--demo', '--listen', `127.0.0.1:${port}`, '--metrics-listen', '', '--data-dir', data, ...flags],
-    { stdio: ['ignore', 'pipe', 'pipe'] },
-  );
   let log = '';
   const keep = (chunk) => {
     log = (log + chunk).slice(-200_000);
   };
-  child.stdout.on('data', keep);
-  child.stderr.on('data', keep);
-  const exit = new Promise((done) => child.on('exit', done));
   const demoFile = join(data, 'demo.json');
-  for (const end = Date.now() + 30_000; ; ) {
-    if (child.exitCode !== null || Date.now() > end) throw new Error(`the server did not start:\n${log}`);
-    const ready =
-      existsSync(demoFile) &&
-      (await fetch(`http://127.0.0.1:${port}/readyz`).then(
-        (r) => r.ok,
-        () => false,
-      ));
-    if (ready) break;
-    await pause(100);
-  }
+  let child;
+  let exit;
+  const start = async () => {
+    child = spawn(
+      binary,
+      [
+        'serve',
+        '--sim',
+        '--demo',
+        '--listen',
+        `127.0.0.1:${port}`,
+        '--metrics-listen',
+        '',
+        '--data-dir',
+        data,
+        ...flags,
+      ],
+      { stdio: ['ignore', 'pipe', 'pipe'] },
+    );
+    child.stdout.on('data', keep);
+    child.stderr.on('data', keep);
+    exit = new Promise((done) => child.on('exit', done));
+    for (const end = Date.now() + 30_000; ; ) {
+      if (child.exitCode !== null || Date.now() > end) throw new Error(`the server did not start:\n${log}`);
+      const ready =
+        existsSync(demoFile) &&
+        (await fetch(`http://127.0.0.1:${port}/readyz`).then(
+          (r) => r.ok,
+          () => false,
+        ));
+      if (ready) return;
+      await pause(100);
+    }
+  };
+  const end = async () => {
+    child.kill('SIGTERM');
+    await exit;
+  };
+  await start();
   const demo = JSON.parse(readFileSync(demoFile, 'utf8'));
   return {
     url,
@@ -67,9 +87,11 @@ export async function startBilletd(flags = []) {
         });
         tool.on('exit', (code) => (code === 0 ? done(out) : fail(new Error(`billetd ${args.join(' ')}: ${out}`))));
       }),
+    /** Ends the server, and starts it again later, on the same data and port. */
+    end,
+    start,
     stop: async () => {
-      child.kill('SIGTERM');
-      await exit;
+      await end();
       rmSync(data, { recursive: true, force: true });
     },
   };

@@ -66,6 +66,8 @@ async function follow(signal: AbortSignal) {
     } catch {
       wait = Math.min(wait * 2, 30_000);
     }
+    // The stream's end may be the server's: asking at once finds out, and polling goes on from there.
+    if (live) refresh('');
     become(false);
     if (!signal.aborted) await sleep(wait, signal);
   }

@@ -72,7 +72,7 @@ export function useRevokeInvitation() {
 
 export function useInvitation(token: string) {
   return useQuery({
-    queryKey: ['invitation', token],
+    queryKey: [...key.invitation, token],
     queryFn: () => data(api.POST('/api/v1/account/invitations/look', { body: { token } })),
     enabled: token !== '',
     retry: false,

@@ -16,6 +16,7 @@ export const key = {
   wallet: ['wallet'],
   apiKeys: ['api-keys'],
   people: ['people'],
+  invitation: ['invitation'],
   invitations: ['invitations'],
   sessions: ['sessions'],
   passkeys: ['passkeys'],
@@ -43,9 +44,12 @@ export const queryClient = new QueryClient({
   },
 });
 
+// What belongs to nobody in particular, and what says who it is.
+const anybodys = new Set<unknown>([key.me[0], key.signIn[0], key.invitation[0]]);
+
 /** After another person or account came in: nothing of the one before may stay in sight. */
 export async function startOver() {
-  const others = { predicate: (q: { queryKey: readonly unknown[] }) => q.queryKey[0] !== key.me[0] };
+  const others = { predicate: (q: { queryKey: readonly unknown[] }) => !anybodys.has(q.queryKey[0]) };
   queryClient.removeQueries({ ...others, type: 'inactive' });
   await queryClient.invalidateQueries({ queryKey: key.me });
   await queryClient.resetQueries(others);
