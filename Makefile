@@ -19,7 +19,9 @@ build: ## Build bin/billetd and bin/billet, with the web pages where Node.js is 
 
 .PHONY: test
 test: ## Install what the tests need, and run all of them on SQLite and PostgreSQL
-	./scripts/with-services.sh go test -race -timeout 20m ./...
+	./scripts/need.sh
+	./scripts/web.sh
+	BILLET_TEST_REQUIRE_BROWSER=1 ./scripts/with-services.sh go test -race -timeout 20m ./...
 
 .PHONY: crash
 ROUNDS ?= 500

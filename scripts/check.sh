@@ -18,4 +18,10 @@ go mod tidy -diff
 go mod verify >/dev/null
 echo "== generated files"
 go run ./cmd/billetd openapi | diff -u docs/openapi.json - || { echo "docs/openapi.json is stale; run make generate"; exit 1; }
+echo "== pages"
+if [ -d web/node_modules ]; then
+  (cd web && npm run --silent check)
+else
+  echo "left out: \`make build\` fetches what the pages are checked with" >&2
+fi
 echo "check: all is well"

@@ -1,7 +1,7 @@
 // Starts a server of its own for a test, with the simulator and the demo account, and ends it.
 
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,6 +18,21 @@ function freePort() {
       server.close(() => done(port));
     });
   });
+}
+
+// Simulated machines outlive their server on purpose; a test's must not outlive the test.
+function endMachines(data) {
+  const all = join(data, 'sim', 'machines');
+  if (!existsSync(all)) return;
+  for (const name of readdirSync(all, { recursive: true })) {
+    if (!name.endsWith(join('node', 'state.json'))) continue;
+    const { PID: pid } = JSON.parse(readFileSync(join(all, name), 'utf8'));
+    try {
+      if (pid > 0) process.kill(pid, 'SIGKILL');
+    } catch {
+      // It has ended already.
+    }
+  }
 }
 
 export async function startBilletd(flags = []) {
@@ -92,6 +107,7 @@ export async function startBilletd(flags = []) {
     start,
     stop: async () => {
       await end();
+      endMachines(data);
       rmSync(data, { recursive: true, force: true });
     },
   };

@@ -8,6 +8,8 @@ const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/
 
 export function launch() {
   return chromium.launch({
+    // Whoever launches it ends it, with the server; see ending.
+    handleSIGINT: false,
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     args: [
       '--no-sandbox',
@@ -17,6 +19,14 @@ export function launch() {
       '--disable-sync',
       '--no-first-run',
     ],
+  });
+}
+
+/** Has an interrupted test end what it has started. */
+export function ending(...ends) {
+  process.once('SIGINT', async () => {
+    for (const end of ends) await end().catch(() => {});
+    process.exit(130);
   });
 }
 

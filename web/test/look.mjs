@@ -1,18 +1,22 @@
-// Takes a picture of every page, light and dark, wide and on a phone, into test/shots, and says what axe finds.
+// Takes a picture of every page, light and dark, wide and on a phone, into bin/look, and says what axe finds.
 //   npm run look [-- part-of-a-page's-name …]
 
 import { mkdirSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { startBilletd } from './billetd.mjs';
-import { axe, launch, watch } from './browser.mjs';
+import { axe, ending, launch, watch } from './browser.mjs';
 import { seed } from './seed.mjs';
 
-const shots = new URL('./shots/', import.meta.url).pathname;
+const shots = new URL('../../bin/look/', import.meta.url).pathname;
 mkdirSync(shots, { recursive: true });
 const wanted = process.argv.slice(2);
 
 const server = await startBilletd();
 const browser = await launch();
+ending(
+  () => browser.close(),
+  () => server.stop(),
+);
 let bad = 0;
 try {
   const made = await seed(server);

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { startBilletd } from './billetd.mjs';
-import { axe, launch, watch } from './browser.mjs';
+import { axe, ending, launch, watch } from './browser.mjs';
 import { makeKey } from './seed.mjs';
 
 const wide = { width: 1440, height: 900 };
@@ -14,6 +14,10 @@ const phone = { width: 360, height: 740 };
 
 const server = await startBilletd();
 const browser = await launch();
+ending(
+  () => browser.close(),
+  () => server.stop(),
+);
 const host = new URL(server.url).host;
 const key = makeKey();
 
