@@ -30,8 +30,7 @@ func (w *wire) close() {
 // reply is an answer, read to its end.
 type reply struct {
 	*http.Response
-	body  []byte
-	began time.Time // when it was asked for
+	body []byte
 }
 
 // ask sends a request and reads its answer. Connections are used again as long as the server keeps them.
