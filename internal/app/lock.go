@@ -6,7 +6,12 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 )
+
+// patience is how long a lock is waited for: a child that a killed server was about to start holds what the server held
+// until it has become its own program.
+const patience = 2 * time.Second
 
 // lockDir makes this the only server on the data directory, until release. The system gives the lock free when
 // the process ends, however it ends.
@@ -15,7 +20,12 @@ func lockDir(dir string) (release func() error, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		if err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); !errors.Is(err, syscall.EWOULDBLOCK) || time.Now().After(end) {
+			break
+		}
+	}
+	if err != nil {
 		_ = f.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
 			return nil, fmt.Errorf("another billetd serves from the data directory %s; stop it first, or choose another --data-dir", dir)

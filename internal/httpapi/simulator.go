@@ -21,8 +21,8 @@ type Simulator struct {
 	Advance func(ctx context.Context, by time.Duration) error
 	// Faults are those that were added and not cleared.
 	Faults func() []SimulatorFault
-	// AddFault returns the fault as it is kept. wrong says what is wrong with it, "" where nothing is.
-	AddFault func(ctx context.Context, f SimulatorFault) (kept SimulatorFault, wrong string, err error)
+	// AddFault returns the fault as it is kept. wrong is everything that is wrong with it; then it was not added.
+	AddFault func(ctx context.Context, f SimulatorFault) (kept SimulatorFault, wrong []fault.Field, err error)
 	// ClearFault takes back one fault that there is, ClearFaults all.
 	ClearFault  func(ctx context.Context, fault string) error
 	ClearFaults func(ctx context.Context) error
@@ -155,8 +155,8 @@ func (s *server) addSimulator() {
 			Kind: b.Kind, Provider: b.Provider, Operation: b.Operation, Offer: b.Offer, Percent: b.Percent, Count: b.Count, Seconds: b.Seconds,
 			Value: b.Value, ForSeconds: b.ForSeconds, Seed: b.Seed,
 		})
-		if err == nil && wrong != "" {
-			err = fault.Invalid([]fault.Field{{Field: "kind", Message: "cannot be so: " + wrong}})
+		if err == nil {
+			err = fault.Invalid(wrong).OrNil()
 		}
 		if err != nil {
 			return SimulatorFault{}, err

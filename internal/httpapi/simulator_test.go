@@ -9,6 +9,7 @@ import (
 
 	"github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/fault"
 )
 
 // simulated gives the world a simulator that knows one fault.
@@ -27,13 +28,13 @@ func (w *world) simulated() (advanced *time.Duration) {
 			return nil
 		},
 		Faults: func() []SimulatorFault { return faults },
-		AddFault: func(_ context.Context, f SimulatorFault) (SimulatorFault, string, error) {
+		AddFault: func(_ context.Context, f SimulatorFault) (SimulatorFault, []fault.Field, error) {
 			if f.Kind == "nonsense" {
-				return f, "nonsense is no kind of fault", nil
+				return f, []fault.Field{{Field: "seconds", Message: "are none."}, {Field: "kind", Message: "nonsense is no kind of fault."}}, nil
 			}
 			f.ID, f.Since = "f2", w.clock.Now()
 			faults = append(faults, f)
-			return f, "", nil
+			return f, nil, nil
 		},
 		ClearFault:  func(context.Context, string) error { faults = faults[:1]; return nil },
 		ClearFaults: func(context.Context) error { faults = []SimulatorFault{}; return nil },
@@ -63,7 +64,7 @@ func TestTheOperatorMovesTheSimulatorsClockAndFaults(t *testing.T) {
 		w.refused("INVALID_REQUEST", who, "POST", at+"/advance", map[string]any{"seconds": seconds})
 	}
 	w.passMinute()
-	if r := w.refused("INVALID_REQUEST", who, "POST", at+"/faults", map[string]any{"kind": "nonsense"}); !strings.Contains(string(r.body), "no kind") {
+	if r := w.refused("INVALID_REQUEST", who, "POST", at+"/faults", map[string]any{"kind": "nonsense"}); !strings.Contains(string(r.body), "no kind") || len(r.fields()) != 2 {
 		t.Errorf("%s", r.body)
 	}
 	made := w.want(201, who, "POST", at+"/faults", map[string]any{"kind": "lost-answer", "operation": "launch", "count": 1})

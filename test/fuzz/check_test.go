@@ -53,6 +53,7 @@ func kept(status int) bool { return status < 300 || status == 402 || status == 4
 
 // send makes the request and checks everything that holds for its answer. good is false where nothing more can be said of it.
 func (f *fuzzer) send(r *request) (a reply, served *operation, good bool) {
+	sent := time.Now()
 	a, err := f.wire.ask(r.bytes(), r.method)
 	if err != nil {
 		f.wrong(r, a, "%v", err)
@@ -65,7 +66,7 @@ func (f *fuzzer) send(r *request) (a reply, served *operation, good bool) {
 	}
 	f.statuses[fmt.Sprintf("%s %d", name, a.StatusCode)]++
 	before := f.faults
-	f.checkHeaders(r, a)
+	f.checkHeaders(r, a, sent)
 	f.checkStatus(r, a, served, methods)
 	f.checkBody(r, a, served)
 	if served != nil && a.StatusCode < 300 {
@@ -100,7 +101,7 @@ func (f *fuzzer) route(r *request) (*operation, []string) {
 
 var requestID = regexp.MustCompile(`^req_[0-9a-z]{26}$`)
 
-func (f *fuzzer) checkHeaders(r *request, a reply) {
+func (f *fuzzer) checkHeaders(r *request, a reply, sent time.Time) {
 	id := a.Header.Get("X-Request-Id")
 	if !requestID.MatchString(id) || f.ids[id] || len(a.Header.Values("X-Request-Id")) != 1 {
 		f.wrong(r, a, "its request id is %q, which is none or was there before", id)
@@ -113,8 +114,7 @@ func (f *fuzzer) checkHeaders(r *request, a reply) {
 			f.wrong(r, a, "X-RateLimit-%s is %q", name, a.Header.Get("X-RateLimit-"+name))
 		}
 	}
-	now := time.Now().Unix()
-	if limit[0] < 1 || limit[1] >= limit[0] || limit[2] < now-1 || limit[2] > now+62 {
+	if limit[0] < 1 || limit[1] >= limit[0] || limit[2] < sent.Unix()-1 || limit[2] > time.Now().Unix()+62 {
 		f.wrong(r, a, "its limits are %v", limit)
 	}
 	if over := a.StatusCode == 429; over != (limit[1] == 0 && over) {
@@ -290,6 +290,7 @@ func (f *fuzzer) learn(r *request, a reply, served *operation) {
 	if u, is := data["url"].(string); is && served.ID == "createInvitation" {
 		_, f.token, _ = strings.Cut(u, "#")
 	}
+	f.armed = f.armed || served.ID == "addSimulatorFault"
 	if a.Header.Get("Location") != "" || a.StatusCode == http.StatusCreated {
 		id, _ := data["id"].(string)
 		if where := a.Header.Get("Location"); id == "" || where != served.Path+"/"+id {

@@ -39,6 +39,9 @@ func (f *fuzzer) valid(r *request, s *schema, name string) any {
 	if s.nullable() && f.in(8) {
 		return nil
 	}
+	if name == "seconds" && r.op.ID == "advanceSimulator" {
+		return 1 + f.IntN(600) // a journey of a year takes minutes
+	}
 	if s.kind() != "array" && !f.in(12) {
 		if v := f.sensible(r, name); v != nil {
 			return v
@@ -182,6 +185,10 @@ func (f *fuzzer) sensible(r *request, name string) any {
 		return f.now.Add(-time.Duration(f.Int64N(int64(72 * time.Hour)))).UTC().Format(time.RFC3339)
 	case "to":
 		return f.now.Add(time.Duration(f.Int64N(int64(72 * time.Hour)))).UTC().Format(time.RFC3339)
+	case "kind":
+		if r.op.ID == "addSimulatorFault" {
+			return pick(f.dice, []string{"unavailable", "lost-answer", "no-capacity"}) // slow is slow in real time
+		}
 	case "amount", "credit":
 		return json.Number(strconv.Itoa(1+f.IntN(500)) + ".25")
 	case "dryRun":

@@ -73,6 +73,6 @@ func (w *wire) read(method string) (reply, error) {
 			continue
 		}
 		resp.Body = io.NopCloser(bytes.NewReader(body))
-		return reply{resp, body}, nil
+		return reply{Response: resp, body: body}, nil
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 )
 
 const (
@@ -15,6 +16,10 @@ const (
 	volumeFile  = "volume.json"
 	nextSuffix  = ".next"
 )
+
+// lockPatience is how long another process may take to let go: a child that a killed server was about to start holds
+// what the server held until it has become its own program.
+const lockPatience = 2 * time.Second
 
 // lockDir makes the folder and locks it for this process. The lock ends with the process, however that ends.
 func lockDir(dir string) (*os.File, error) {
@@ -25,7 +30,12 @@ func lockDir(dir string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	for end := time.Now().Add(lockPatience); ; time.Sleep(10 * time.Millisecond) {
+		if err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); !errors.Is(err, syscall.EWOULDBLOCK) || time.Now().After(end) {
+			break
+		}
+	}
+	if err != nil {
 		_ = f.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
 			return nil, fmt.Errorf("sim: %s is open in another process: %w", dir, err)
