@@ -71,7 +71,7 @@ export default function Audit() {
       ) : (
         <>
           <section className="panel table-wrap" aria-label="Audit log">
-            <table className="plain-table">
+            <table className="plain-table stacked">
               <thead>
                 <tr>
                   <th scope="col">When</th>
