@@ -2,6 +2,7 @@
 // Ends with a line "ok" for each part, or with what went wrong.
 
 import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -37,6 +38,19 @@ async function open(options = {}) {
   const page = await context.newPage();
   page.setDefaultTimeout(20_000);
   return { page, context, faults: watch(page, host, { allow }) };
+}
+
+/** What an authenticator app shows for the secret now (RFC 6238). */
+function code(secret) {
+  const bits = [...secret.replace(/[\s=]/g, '')].map((c) =>
+    'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(c).toString(2).padStart(5, '0'),
+  );
+  const bytes = Buffer.from((bits.join('').match(/.{8}/g) ?? []).map((b) => Number.parseInt(b, 2)));
+  const counter = Buffer.alloc(8);
+  counter.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000)));
+  const digest = createHmac('sha1', bytes).update(counter).digest();
+  const at = (digest.at(-1) ?? 0) & 15;
+  return String((digest.readUInt32BE(at) & 0x7fffffff) % 1_000_000).padStart(6, '0');
 }
 
 async function part(name, act) {
@@ -396,6 +410,86 @@ try {
     await small.page.getByRole('list', { name: 'Offers' }).waitFor();
     assert.deepEqual(small.faults, []);
     await small.context.close();
+  });
+
+  await part('a second factor, and a passkey', async () => {
+    await page.goto('/settings/profile');
+    await page.getByRole('button', { name: 'Set up' }).click();
+    const totp = page.getByRole('region', { name: /^Authenticator app/ });
+    const secret = (await totp.locator('code').textContent()) ?? '';
+    await totp.getByLabel('Code that the app shows').fill(code(secret));
+    await totp.getByRole('button', { name: 'Switch on' }).click();
+    await totp.getByText('Keep these recovery codes').waitFor();
+    const recovery = ((await totp.locator('pre').textContent()) ?? '').split('\n');
+    assert.equal(recovery.length, 10);
+    await clean(page, 'recovery codes');
+    await totp.getByRole('button', { name: 'I have them' }).click();
+
+    const debug = await context.newCDPSession(page);
+    await debug.send('WebAuthn.enable');
+    const options = { protocol: 'ctap2', transport: 'internal', hasResidentKey: true, hasUserVerification: true };
+    await debug.send('WebAuthn.addVirtualAuthenticator', {
+      options: { ...options, isUserVerified: true, automaticPresenceSimulation: true },
+    });
+    await page.getByRole('button', { name: 'Add a passkey' }).click();
+    await page.getByRole('dialog').getByLabel('Name').fill('this machine');
+    await page.getByRole('dialog').getByRole('button', { name: 'Continue' }).click();
+    await page.getByRole('region', { name: 'Passkeys' }).getByText('this machine', { exact: true }).waitFor();
+
+    const leave = async () => {
+      await page.getByRole('button', { name: /: menu$/ }).click();
+      await page.getByRole('menuitem', { name: 'Sign out' }).click();
+      await page.getByRole('heading', { name: 'Sign in' }).waitFor();
+    };
+    allowed = [...expected, /\/account\/sessions$/];
+    await leave();
+    await signIn(page);
+    await page.getByLabel('Code').fill('000000');
+    await page.getByRole('button', { name: 'Continue' }).click();
+    await page.getByRole('alert').waitFor();
+    await clean(page, 'a wrong code');
+    await page.getByLabel('Code').fill(recovery[0] ?? '');
+    await page.getByRole('button', { name: 'Continue' }).click();
+    await page.getByRole('navigation', { name: 'Main' }).waitFor();
+    await leave();
+    await page.getByRole('button', { name: 'Sign in with a passkey' }).click();
+    await page.getByRole('navigation', { name: 'Main' }).waitFor();
+    allowed = expected;
+  });
+
+  await part('a price that changes is marked', async () => {
+    await page.goto('/offers?search=basalt');
+    await page.getByRole('table', { name: 'Offers' }).getByText('basalt').first().waitFor();
+    await server.run('sim', 'fault', 'add', 'price', '--provider', 'basalt', '--value', '+25%');
+    await server.run('sim', 'advance', '5m');
+    await page.locator('.flash-up').first().waitFor({ timeout: 60_000 });
+    assert.match((await page.locator('.flash-up').first().textContent()) ?? '', /\$.*▲.*was \$/);
+    await server.run('sim', 'fault', 'clear');
+  });
+
+  await part('ten thousand offers', async () => {
+    const [one] = (await (await page.request.get('/api/v1/inventory/offers?limit=1')).json()).data;
+    let asked = 0;
+    await page.route('**/api/v1/inventory/offers?*', (route) => {
+      asked++;
+      const query = new URL(route.request().url()).searchParams;
+      const [number, limit] = [Number(query.get('page')), Number(query.get('limit'))];
+      const data = Array.from({ length: limit }, (_, i) => {
+        const n = (number - 1) * limit + i + 1;
+        return { ...one, id: `off_${n}`, regionName: `Region ${n}` };
+      });
+      return route.fulfill({
+        json: { success: true, data, pagination: { page: number, limit, total: 10_000, totalPages: 10_000 / limit } },
+      });
+    });
+    await page.goto('/offers');
+    await page.getByText('Region 1', { exact: true }).or(page.getByText('Region 1 ')).first().waitFor();
+    await page.keyboard.press('End');
+    await page.getByText('Region 10000').first().waitFor();
+    assert.ok((await page.locator('tbody tr').count()) < 80, 'too many rows in the document');
+    assert.ok(asked < 10, `${asked} pages were asked for`);
+    await clean(page, 'ten thousand offers');
+    await page.unroute('**/api/v1/inventory/offers?*');
   });
 
   await part('the keyboard alone', async () => {

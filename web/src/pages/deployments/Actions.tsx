@@ -45,7 +45,11 @@ export function Actions({ of: d }: { of: Deployment }) {
           </Menu.Target>
           <Menu.Dropdown>
             {possible.map((a) => (
-              <Menu.Item key={a} onClick={() => setAsked(a)} color={a === 'reinstall' ? 'red' : undefined}>
+              <Menu.Item
+                key={a}
+                onClick={() => setAsked(a)}
+                className={a === 'reinstall' ? 'danger-button' : undefined}
+              >
                 {words[a].title}
               </Menu.Item>
             ))}

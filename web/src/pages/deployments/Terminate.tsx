@@ -74,6 +74,7 @@ export function Terminate({ of: d, onClose }: { of: Deployment; onClose: () => v
                   early ? 'Refund if it ended now' : 'Refund now',
                   d.startedAt ? <RefundNow key="r" of={d} answer={answer.refund} now={now} /> : undefined,
                 ],
+                ['Paid until', d.startedAt ? <Time key="p" at={paidUntil(d.startedAt, now)} /> : undefined],
                 ['Comes back of the hold', answer.release > 0 ? <Money key="h" usd={answer.release} /> : undefined],
               ]}
             />
@@ -99,6 +100,12 @@ export function Terminate({ of: d, onClose }: { of: Deployment; onClose: () => v
   );
 }
 
+/** The end of the hour that has begun, which is charged already. */
+function paidUntil(startedAt: string, now: number): number {
+  const start = Date.parse(startedAt);
+  return start + (Math.floor(Math.max(0, now - start) / 3_600_000) + 1) * 3_600_000;
+}
+
 function tooEarly(error: unknown): boolean {
   return error instanceof ApiError && error.code === 'MINIMUM_RUNTIME_NOT_MET';
 }
@@ -108,5 +115,6 @@ function RefundNow({ of: d, answer, now }: { of: Deployment; answer: number; now
   const elapsed = Math.floor((now - Date.parse(d.startedAt ?? '')) / 1000);
   const first = elapsed >= 0 && elapsed < 3600;
   const amount: Micro = first && answer > 0 ? share(micro(d.hourlyPrice), 3600 - elapsed, 3600) : micro(answer);
+  if (elapsed >= 3600 && amount === 0) return <>nothing: only the first hour is refunded, and it is over</>;
   return <Money amount={amount} most={2} />;
 }

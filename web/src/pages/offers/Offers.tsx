@@ -31,7 +31,8 @@ export default function Offers() {
       <PageHead title="Offers">
         {list.total > 0 && (
           <>
-            {list.total.toLocaleString('en-US')} machines to be had, price and stock live
+            {list.total.toLocaleString('en-US')} {list.total === 1 ? 'offer' : 'offers'}
+            {filters.available === 'all' ? '' : ' to be had now'}, price and stock live
             {newest && (
               <>
                 , confirmed <Ago at={newest} />
@@ -173,7 +174,7 @@ function columns(pick: Pick): Column<Offer>[] {
     {
       key: 'net',
       head: 'Interconnect',
-      from: 1120,
+      from: 1300,
       cell: (o) => <span className="cell-main">{o.interconnect ?? <span className="dim">–</span>}</span>,
     },
     {

@@ -111,7 +111,7 @@ export default function ApiKeys() {
                         </Menu.Target>
                         <Menu.Dropdown>
                           <Menu.Item onClick={() => setEditing(k)}>Change</Menu.Item>
-                          <Menu.Item color="red" onClick={() => setRevoking(k)}>
+                          <Menu.Item className="danger-button" onClick={() => setRevoking(k)}>
                             Revoke
                           </Menu.Item>
                         </Menu.Dropdown>

@@ -111,7 +111,7 @@ export default function People() {
                           </ActionIcon>
                         </Menu.Target>
                         <Menu.Dropdown>
-                          <Menu.Item color="red" onClick={() => setRemoving(m)}>
+                          <Menu.Item className="danger-button" onClick={() => setRemoving(m)}>
                             {m.id === me?.person.id ? 'Leave this account' : 'Remove from this account'}
                           </Menu.Item>
                         </Menu.Dropdown>

@@ -1,4 +1,4 @@
-import { Button, PasswordInput, TextInput } from '@mantine/core';
+import { Alert, Button, PasswordInput, TextInput } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import { Navigate, useNavigate, useSearchParams } from 'react-router';
@@ -12,6 +12,15 @@ import { Door } from './Door';
 export function safeReturn(to: string | null): string {
   return to && /^\/(?![/\\])/.test(to) ? to : '/';
 }
+
+const elsewhereWords: Record<string, string> = {
+  SIGN_IN_FAILED:
+    'Nobody here has the e-mail address that it confirmed. Ask somebody of your account for an invitation.',
+  INVALID_REQUEST: 'It took too long, or was begun in another window. Begin again.',
+  CONFLICT: 'Your address belongs to another sign-in of that provider. Ask whoever runs this cloud.',
+  SERVICE_UNAVAILABLE: 'The identity provider does not answer at the moment. Try again, or sign in another way.',
+  RATE_LIMIT_EXCEEDED: 'There were too many tries. Wait a minute.',
+};
 
 export default function SignIn() {
   const [search] = useSearchParams();
@@ -44,10 +53,18 @@ export default function SignIn() {
 
   // The first answer only asks for the code; with a code given, the same answer says that it was wrong.
   const asked = withPassword.error instanceof ApiError && withPassword.error.code === 'SECOND_FACTOR_REQUIRED';
+  // An identity provider's refusal comes back in the address, as the code of an error.
+  const elsewhere = search.get('error');
   const returning = back !== '/' && !second;
 
   return (
     <Door title={second ? 'One more step' : 'Sign in'}>
+      {elsewhere && !second && (
+        <Alert color="red" variant="outline" role="alert" mb="md" title="That sign-in did not work">
+          {elsewhereWords[elsewhere] ?? 'Try again, or sign in another way.'}
+          <div className="small dim mono">{elsewhere}</div>
+        </Alert>
+      )}
       {returning && <p className="dim">You will come back to where you were.</p>}
       <form
         onSubmit={(e) => {

@@ -7,7 +7,7 @@ import { ErrorBox } from '../../parts/ErrorBox';
 export function Make({ onMade }: { onMade: (publicKey: string, privateKey: string) => void }) {
   const make = useMutation({
     mutationFn: async () => (await loadSSH()).generateKey(),
-    onSuccess: (k) => onMade(`${k.publicKey.trim()} browser`, k.privateKey),
+    onSuccess: (k) => onMade(k.publicKey, k.privateKey),
   });
   return (
     <div className="stack">

@@ -93,7 +93,7 @@ export default function SshKeys() {
                         </Menu.Target>
                         <Menu.Dropdown>
                           <Menu.Item onClick={() => setRenaming(k)}>Rename</Menu.Item>
-                          <Menu.Item color="red" onClick={() => setRemoving(k)}>
+                          <Menu.Item className="danger-button" onClick={() => setRemoving(k)}>
                             Remove
                           </Menu.Item>
                         </Menu.Dropdown>

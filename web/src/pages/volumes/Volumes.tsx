@@ -173,7 +173,7 @@ function Actions({ of: v, onChoose }: { of: Volume; onChoose: (what: Doing['what
         {v.status === 'attached' && <Menu.Item onClick={() => onChoose('detach')}>Detach</Menu.Item>}
         <Menu.Item onClick={() => onChoose('grow')}>Grow</Menu.Item>
         <Menu.Item onClick={() => onChoose('rename')}>Rename</Menu.Item>
-        <Menu.Item color="red" disabled={v.status !== 'available'} onClick={() => onChoose('delete')}>
+        <Menu.Item className="danger-button" disabled={v.status !== 'available'} onClick={() => onChoose('delete')}>
           Delete{v.status === 'attached' ? ' (detach it first)' : ''}
         </Menu.Item>
       </Menu.Dropdown>

@@ -1,3 +1,5 @@
+import { Alert } from '@mantine/core';
+import { useMe } from '../../api/session';
 import { useWallet } from '../../api/wallet';
 import { runway } from '../../app/Funds';
 import { ErrorBox } from '../../parts/ErrorBox';
@@ -12,6 +14,7 @@ import './wallet.css';
 
 export default function Wallet() {
   const wallet = useWallet();
+  const me = useMe().data;
   const w = wallet.data;
   if (!w)
     return wallet.isError ? <ErrorBox error={wallet.error} retry={() => void wallet.refetch()} /> : <PageSkeleton />;
@@ -42,6 +45,15 @@ export default function Wallet() {
           {w.hoursLeft === null ? '–' : runway(w.hoursLeft)}
         </Figure>
       </div>
+      {w.available < w.minimumToDeploy && (
+        <Alert color="amber" variant="outline" mt="md" title="Too little to deploy">
+          <Money usd={w.minimumToDeploy} /> must be available. Ask whoever runs this cloud for credit; they give it with{' '}
+          <code className="mono">
+            billetd wallet credit --account {me?.account.id} --amount {w.minimumToDeploy}
+          </code>{' '}
+          or under Operator → Accounts.
+        </Alert>
+      )}
       <div className="wallet-two">
         <Spending />
         <Running wallet={w} />
