@@ -33,9 +33,15 @@ func TestHTTP(t *testing.T) {
 	engine := func(database func(*testing.T) []string) func(*testing.T) {
 		return func(t *testing.T) {
 			t.Parallel()
-			end := time.Now().Add(*length)
+			var end time.Time
 			for n := uint64(0); n == 0 || (time.Now().Before(end) && !t.Failed()); n++ {
-				t.Run(fmt.Sprintf("seed-%d", base+n), func(t *testing.T) { run(t, base+n, end, database(t)) })
+				t.Run(fmt.Sprintf("seed-%d", base+n), func(t *testing.T) {
+					f := begin(t, base+n, database(t))
+					if n == 0 { // the time is for requests, not for the first server to start
+						end = time.Now().Add(*length)
+					}
+					f.run(end)
+				})
 			}
 		}
 	}
@@ -49,9 +55,9 @@ func TestHTTP(t *testing.T) {
 // perRun is how many times -requests a run makes at the most where it is bounded by time: then another begins afresh.
 const perRun = 6
 
-// run is one data directory and one sequence of requests.
-func run(t *testing.T, seed uint64, end time.Time, args []string) {
-	f := begin(t, seed, args)
+// run makes one sequence of requests.
+func (f *fuzzer) run(end time.Time) {
+	t, seed := f.t, f.seed
 	defer func() {
 		if t.Failed() {
 			t.Logf("to make the same requests: go test ./test/fuzz -run '%s' -seed %d -requests %d", strings.Join(strings.Split(t.Name(), "/")[:2], "/"), seed, max(f.sent, 1))
