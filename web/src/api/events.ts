@@ -28,11 +28,19 @@ export function useLive(): boolean {
   );
 }
 
+let open: AbortController | undefined;
+
+/** Ends the stream: who signs out hears nothing more, and the stream's end is no reason to ask for anything. */
+export function closeEvents() {
+  open?.abort();
+}
+
 /** Keeps the stream open while the component is mounted and `enabled`. */
 export function useEventStream(enabled: boolean) {
   useEffect(() => {
     if (!enabled) return;
     const stop = new AbortController();
+    open = stop;
     void follow(stop.signal);
     return () => {
       stop.abort();
@@ -67,7 +75,7 @@ async function follow(signal: AbortSignal) {
       wait = Math.min(wait * 2, 30_000);
     }
     // The stream's end may be the server's: asking at once finds out, and polling goes on from there.
-    if (live) refresh('');
+    if (live && !signal.aborted) refresh('');
     become(false);
     if (!signal.aborted) await sleep(wait, signal);
   }

@@ -1,6 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { api, data, type Schema } from './client';
 import { asApiError } from './error';
+import { closeEvents } from './events';
 import { key, queryClient, startOver } from './queries';
 
 export type Me = Schema['Me'];
@@ -44,6 +45,7 @@ export async function signIn(body: Schema['SignIn']) {
 }
 
 export async function signOut() {
+  closeEvents();
   await data(api.DELETE('/api/v1/account/sessions'));
   queryClient.setQueryData(key.me, null);
   // The pages unmount first; then nothing of them is asked again.
