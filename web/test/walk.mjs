@@ -440,13 +440,14 @@ try {
       await page.getByRole('button', { name: /: menu$/ }).click();
       await page.getByRole('menuitem', { name: 'Sign out' }).click();
       await page.getByRole('heading', { name: 'Sign in' }).waitFor();
+      assert.equal(new URL(page.url()).search, '', 'who leaves does not want to come back here');
     };
     allowed = [...expected, /\/account\/sessions$/];
     await leave();
     await signIn(page);
     await page.getByLabel('Code').fill('000000');
     await page.getByRole('button', { name: 'Continue' }).click();
-    await page.getByRole('alert').waitFor();
+    await page.getByRole('alert', { name: 'That code is not the right one' }).waitFor();
     await clean(page, 'a wrong code');
     await page.getByLabel('Code').fill(recovery[0] ?? '');
     await page.getByRole('button', { name: 'Continue' }).click();

@@ -8,13 +8,17 @@ export type Me = Schema['Me'];
 export type Role = Me['role'];
 export type Scope = Me['scopes'][number];
 
+let left = false;
+
 /** Who is signed in; null for nobody. */
 export function useMe() {
   return useQuery({
     queryKey: key.me,
     queryFn: async (): Promise<Me | null> => {
       try {
-        return await data(api.GET('/api/v1/account/me'));
+        const me = await data(api.GET('/api/v1/account/me'));
+        left = false;
+        return me;
       } catch (thrown) {
         if (asApiError(thrown).status === 401) return null;
         throw thrown;
@@ -44,9 +48,15 @@ export async function signIn(body: Schema['SignIn']) {
   await startOver();
 }
 
+/** Whether nobody is signed in because somebody signed out: then nobody wants to come back to where that was. */
+export function leftOnPurpose(): boolean {
+  return left;
+}
+
 export async function signOut() {
   closeEvents();
   await data(api.DELETE('/api/v1/account/sessions'));
+  left = true;
   queryClient.setQueryData(key.me, null);
   // The pages unmount first; then nothing of them is asked again.
   setTimeout(() => queryClient.removeQueries({ type: 'inactive' }));

@@ -1,6 +1,6 @@
 import { type ComponentType, Suspense } from 'react';
 import { Navigate, Outlet, Route, Routes, useLocation } from 'react-router';
-import { type Scope, useCan, useMe } from '../api/session';
+import { leftOnPurpose, type Scope, useCan, useMe } from '../api/session';
 import { useWallet } from '../api/wallet';
 import { ErrorBox } from '../parts/ErrorBox';
 import { PageSkeleton } from '../parts/Skeletons';
@@ -72,7 +72,12 @@ function SignedIn() {
   const { pathname, search, hash } = useLocation();
   if (me.data === null) {
     const here = pathname + search + hash;
-    return <Navigate to={here === '/' ? '/sign-in' : `/sign-in?returnTo=${encodeURIComponent(here)}`} replace />;
+    return (
+      <Navigate
+        to={here === '/' || leftOnPurpose() ? '/sign-in' : `/sign-in?returnTo=${encodeURIComponent(here)}`}
+        replace
+      />
+    );
   }
   if (!me.data) {
     if (!me.isError) return null;

@@ -16,7 +16,6 @@ export function Who() {
   const leave = async () => {
     try {
       await signOut();
-      navigate('/sign-in');
     } catch {
       toast('Signing out did not work: the server did not answer. Try again.');
     }

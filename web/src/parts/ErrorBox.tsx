@@ -6,6 +6,8 @@ const titles: Record<string, string> = {
   INVALID_REQUEST: 'Something needs another look',
   INSUFFICIENT_BALANCE: 'Not enough available',
   INSUFFICIENT_SCOPE: 'Your role does not allow this',
+  SECOND_FACTOR_REQUIRED: 'That code is not the right one',
+  SIGN_IN_FAILED: 'That did not open the door',
   NOT_FOUND: 'Not found',
   CONFLICT: 'Not possible just now',
   OFFER_UNAVAILABLE: 'This offer is gone',
