@@ -445,11 +445,11 @@ try {
     allowed = [...expected, /\/account\/sessions$/];
     await leave();
     await signIn(page);
-    await page.getByLabel('Code').fill('000000');
+    await page.getByRole('textbox', { name: 'Code' }).fill('000000');
     await page.getByRole('button', { name: 'Continue' }).click();
     await page.getByRole('alert', { name: 'That code is not the right one' }).waitFor();
     await clean(page, 'a wrong code');
-    await page.getByLabel('Code').fill(recovery[0] ?? '');
+    await page.getByRole('textbox', { name: 'Code' }).fill(recovery[0] ?? '');
     await page.getByRole('button', { name: 'Continue' }).click();
     await page.getByRole('navigation', { name: 'Main' }).waitFor();
     await leave();
