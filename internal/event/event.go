@@ -48,12 +48,12 @@ func New(ids *id.Maker) *Log {
 // committed. They are written, and can be read, at the end of the transaction: the account's counter is the last row that it locks.
 func (l *Log) Append(_ context.Context, tx *db.Tx, events ...Event) error {
 	events = slices.Clone(events)
-	for i := range events {
-		events[i].ID, events[i].CreatedAt = l.ids.New(id.Event), tx.Now
-	}
 	tx.BeforeCommit(func(ctx context.Context) error {
 		if err := number(ctx, tx, events); err != nil {
 			return err
+		}
+		for i := range events { // with the counter in hand, so the ids of one process rise as the places do
+			events[i].ID, events[i].CreatedAt = l.ids.New(id.Event), tx.Now
 		}
 		return insert(ctx, tx, events)
 	})

@@ -68,3 +68,26 @@ func TestEveryWatchEndsWithTheServer(t *testing.T) {
 		l.EndWatches()
 	})
 }
+
+// The one that appends first commits last: its events stand behind, and so do their ids.
+func TestIdsRiseInTheOrderOfCommits(t *testing.T) {
+	c := clock.NewSimulated(0)
+	d := dbtest.Postgres(t, c) // SQLite has one writer at a time
+	l := event.New(id.NewMaker(c, rand.Reader))
+	add := func(kind string, meanwhile func()) {
+		t.Helper()
+		err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+			err := l.Append(ctx, tx, event.Event{Account: "acc_1", Subject: "dep_1", Type: kind})
+			meanwhile()
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	add("first", func() { add("second", func() {}) })
+	got, _, err := l.List(t.Context(), d, "acc_1", "dep_1", db.Page{Number: 1, Limit: 10})
+	if err != nil || len(got) != 2 || got[0].Type != "second" || got[0].ID >= got[1].ID {
+		t.Fatalf("%+v, %v", got, err)
+	}
+}
