@@ -145,7 +145,7 @@ func (a *App) build(ctx context.Context) error {
 	})
 	deployments := deployment.New(deployment.Config{
 		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Log: log, Catalog: a.catalog, SSHKeys: keys, Volumes: volumes, Wallet: a.Wallet, Meter: m,
-		Events: a.Events, Findings: a.Findings, Jobs: a.Jobs, Providers: set, Probe: deployment.ProbeSSH,
+		Events: a.Events, Findings: a.Findings, Jobs: a.Jobs, Providers: set, Probe: provider.ProbeSSH,
 	})
 	debts := arrears.New(arrears.Config{
 		DB: a.DB, Wallet: a.Wallet, Deployments: deployments, Volumes: volumes, Events: a.Events, Grace: c.ArrearsGrace, KeepVolumes: c.ArrearsKeepVolumes,

@@ -120,6 +120,7 @@ type row struct {
 	minimumRuntime time.Duration
 	launchBy       time.Time
 	releasedAt     *time.Time
+	launchAsked    *time.Time // when Launch was last called without an answer, where the provider needs time to settle
 	endingSince    *time.Time // the machine is to end, and the provider has not confirmed it
 }
 

@@ -93,9 +93,17 @@ func (s *Service) deploying(ctx context.Context, p provider.Provider, x row) (jo
 				return s.fail(ctx, x, CauseNoCapacity, reasonOf(err, "The provider does not have this offer any more."))
 			}
 			return s.fail(ctx, x, CauseLost, "The provider lost the machine while it was being made.")
+		case provider.KindCredentials, provider.KindQuota: // nothing was made, and nothing will be until the operator acts
+			s.c.Log.ErrorContext(ctx, "a provider makes no machines for us", "provider", x.Provider, "deployment", x.ID, "error", err)
+			if x.machineID == "" {
+				return s.fail(ctx, x, CauseRejected, "The provider makes no machines for this cloud at the moment. Choose an offer of another provider, or try again later.")
+			}
 		}
 		if late {
 			return s.fail(ctx, x, CauseTimedOut, "The provider gave no answer within the time that a machine may take.")
+		}
+		if pause := asked(err); pause > 0 {
+			return job.At(earlier(s.c.Clock.Now().Add(pause), x.launchBy)), nil
 		}
 		return job.Outcome{}, err // not known: the same reference is asked for again
 	case m.State == provider.MachineFailed:
@@ -123,10 +131,28 @@ func (s *Service) deploying(ctx context.Context, p provider.Provider, x row) (jo
 }
 
 // machine asks for the machine, launching it where Launch was not answered yet. Launch is repeatable: after a lost
-// answer the same reference gives the same machine.
+// answer the same reference gives the same machine, once the first request cannot take effect any more.
 func (s *Service) machine(ctx context.Context, p provider.Provider, x *row) (provider.Machine, error) {
 	if x.machineID != "" {
 		return look(ctx, p, x.ID)
+	}
+	if wait := s.unsettled(p, *x); wait > 0 {
+		m, err := look(ctx, p, x.ID)
+		switch {
+		case err == nil:
+			return s.adopt(ctx, x, m)
+		case provider.KindOf(err) == provider.KindNotFound:
+			err = &provider.Error{Kind: provider.KindThrottled, RetryAfter: min(wait, p.Info().PollEvery), Cause: errors.New("the launch was not answered, and may still take effect")}
+		}
+		return m, err
+	}
+	if p.Info().SettleTime > 0 {
+		if err := s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+			x.launchAsked = &tx.Now
+			return setLaunchAsked(ctx, tx, x.ID, x.launchAsked)
+		}); err != nil {
+			return provider.Machine{}, err
+		}
 	}
 	keys := make([]string, len(x.keys))
 	for i, k := range x.keys {
@@ -139,10 +165,17 @@ func (s *Service) machine(ctx context.Context, p provider.Provider, x *row) (pro
 		Reference: x.ID, Name: x.Name, OfferKey: x.offerKey, Region: x.Region, OperatingSystem: x.OperatingSystem, AuthorizedKeys: keys, CloudInit: x.cloudInit,
 	})
 	if err != nil {
+		if x.launchAsked != nil && provider.KindOf(err) != provider.KindUnavailable { // nothing was made
+			return m, errors.Join(err, s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error { return setLaunchAsked(ctx, tx, x.ID, nil) }))
+		}
 		return m, err
 	}
 	crashpoint.Reach(crashpoint.LaunchAfterCall)
-	m = cleaned(m)
+	return s.adopt(ctx, x, cleaned(m))
+}
+
+// adopt writes down which machine the deployment has.
+func (s *Service) adopt(ctx context.Context, x *row, m provider.Machine) (provider.Machine, error) {
 	x.machineID = m.ID
 	return m, s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		x.Steps = begin(x.Steps, stepProvisioning, m.Detail, tx.Now.Truncate(time.Second))
@@ -150,9 +183,32 @@ func (s *Service) machine(ctx context.Context, p provider.Provider, x *row) (pro
 	})
 }
 
+// unsettled is for how long a Launch without an answer may still take effect unseen; 0 where none can.
+func (s *Service) unsettled(p provider.Provider, x row) time.Duration {
+	if x.machineID != "" || x.launchAsked == nil {
+		return 0
+	}
+	return max(0, x.launchAsked.Add(p.Info().SettleTime).Sub(s.c.Clock.Now()))
+}
+
+// asked is how long the provider wants not to be asked again; 0 where it does not say.
+func asked(err error) time.Duration {
+	if e := (*provider.Error)(nil); errors.As(err, &e) && e.Kind == provider.KindThrottled {
+		return min(e.RetryAfter, longestWait)
+	}
+	return 0
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
 // progress writes down which step is under way, where that is news, and looks again soon.
 func (s *Service) progress(ctx context.Context, p provider.Provider, x row, step, detail string) (job.Outcome, error) {
-	soon := job.At(slices.MinFunc([]time.Time{s.c.Clock.Now().Add(p.Info().PollEvery), x.launchBy}, time.Time.Compare))
+	soon := job.At(earlier(s.c.Clock.Now().Add(p.Info().PollEvery), x.launchBy))
 	steps := begin(x.Steps, step, detail, s.c.Clock.Now().Truncate(time.Second))
 	if sameSteps(steps, x.Steps) {
 		return soon, nil
@@ -281,7 +337,7 @@ func (s *Service) carryOut(ctx context.Context, p provider.Provider, x *row) err
 	}
 	what, data := "action_done", map[string]any{"action": x.action}
 	if err != nil {
-		if provider.KindOf(err) == provider.KindUnavailable {
+		if !provider.Decided(err) {
 			return err
 		}
 		what, data["reason"] = "action_failed", reasonOf(err, "The provider refused.")
@@ -420,6 +476,9 @@ func (s *Service) remove(ctx context.Context, p provider.Provider, x row) (gone 
 	case err != nil && provider.KindOf(err) != provider.KindNotFound:
 		return false, job.Outcome{}, err
 	case err != nil, m.State == provider.MachineGone:
+		if wait := s.unsettled(p, x); wait > 0 { // there is none yet
+			return false, job.At(s.c.Clock.Now().Add(min(wait, max(p.Info().PollEvery, time.Second)))), nil
+		}
 		return true, job.Outcome{}, nil
 	}
 	if now := s.c.Clock.Now(); x.BilledUntil == nil || now.Sub(*x.BilledUntil) < endTakes {

@@ -47,6 +47,7 @@ type trouble struct {
 	beforeList func(ctx context.Context)
 	prices     money.Micros
 	launched   func(reference id.ID) // is told of every launch that is asked for
+	settle     time.Duration         // for how long a launch without an answer may still take effect, as it says
 	poll       time.Duration         // what it wants between two looks at a machine, where that is not its own
 	calls      map[string]int
 	unbounded  map[string]bool // calls that came without a time limit
@@ -75,6 +76,7 @@ func (p *trouble) Info() provider.Info {
 	if p.poll > 0 {
 		i.PollEvery = p.poll
 	}
+	i.SettleTime = p.settle
 	return i
 }
 
@@ -261,7 +263,7 @@ func (r *rig) build(park provider.Provider) {
 			if r.probe != nil {
 				return r.probe
 			}
-			return deployment.ProbeSSH(ctx, address)
+			return provider.ProbeSSH(ctx, address)
 		},
 	})
 	r.runner = job.NewRunner(job.Config{DB: d, Queue: jobs, Clock: c, Real: time.Now, Log: log, Workers: 4})

@@ -48,7 +48,7 @@ type Config struct {
 	Findings  *finding.Service
 	Jobs      *job.Queue
 	Providers *provider.Set
-	// Probe tells whether SSH answers at host:port; ProbeSSH outside tests.
+	// Probe tells whether SSH answers at host:port; provider.ProbeSSH outside tests.
 	Probe func(ctx context.Context, address string) error
 }
 

@@ -15,7 +15,7 @@ import (
 
 const columns = `id, account_id, name, status, cause, reason, provider, region, offer_id, offer_key, gpu_type, gpu_count, instance_type,
 	operating_system, hourly_price, cost_price, abilities, authorized_keys, cloud_init, steps, action, action_argument, machine_id, address,
-	ssh_user, ssh_port, ssh_host_keys, minimum_runtime, auto_terminate_at, termination_protection, created_at, launch_by, started_at, ended_at, released_at, ending_since`
+	ssh_user, ssh_port, ssh_host_keys, minimum_runtime, auto_terminate_at, termination_protection, created_at, launch_by, started_at, ended_at, released_at, ending_since, launch_asked_at`
 
 func insert(ctx context.Context, tx *db.Tx, r row) error {
 	abilities, keys, steps, hostKeys, err := r.encode()
@@ -23,11 +23,11 @@ func insert(ctx context.Context, tx *db.Tx, r row) error {
 		return err
 	}
 	_, err = tx.Exec(ctx, `INSERT INTO deployment (`+columns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
-		$19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36)`,
+		$19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37)`,
 		r.ID, r.Account, r.Name, r.Status, r.StatusCause, r.reason(), r.Provider, r.Region, r.OfferID, r.offerKey, r.GPUType, r.GPUCount, r.InstanceType,
 		r.OperatingSystem, r.HourlyPrice, r.costPrice, abilities, keys, r.cloudInit, steps, r.action, r.actionArgument, r.machineID, r.address,
 		r.sshUser, r.sshPort, hostKeys, int64(r.minimumRuntime/time.Second), db.MicrosOrNull(r.AutoTerminateAt), flag(r.TerminationProtection),
-		db.Micros(r.CreatedAt), db.Micros(r.launchBy), db.MicrosOrNull(r.StartedAt), db.MicrosOrNull(r.BilledUntil), db.MicrosOrNull(r.releasedAt), db.MicrosOrNull(r.endingSince))
+		db.Micros(r.CreatedAt), db.Micros(r.launchBy), db.MicrosOrNull(r.StartedAt), db.MicrosOrNull(r.BilledUntil), db.MicrosOrNull(r.releasedAt), db.MicrosOrNull(r.endingSince), db.MicrosOrNull(r.launchAsked))
 	if err != nil {
 		return fmt.Errorf("insert deployment: %w", err)
 	}
@@ -112,6 +112,12 @@ func setAction(ctx context.Context, tx *db.Tx, r row) error {
 // clearAction takes the action that was carried out off the list, with the operating system that it may have left.
 func clearAction(ctx context.Context, tx *db.Tx, r row) (bool, error) {
 	return changed(tx.Exec(ctx, `UPDATE deployment SET action = '', action_argument = '', operating_system = $3 WHERE id = $1 AND action = $2`, r.ID, r.action, r.OperatingSystem))
+}
+
+// setLaunchAsked writes down when the provider was asked to launch, or, with nil, that nothing came of it.
+func setLaunchAsked(ctx context.Context, tx *db.Tx, deployment id.ID, at *time.Time) error {
+	_, err := tx.Exec(ctx, `UPDATE deployment SET launch_asked_at = $2 WHERE id = $1`, deployment, db.MicrosOrNull(at))
+	return err
 }
 
 func setReleased(ctx context.Context, tx *db.Tx, r row) (bool, error) {
@@ -370,10 +376,10 @@ func scan(from db.Row) (row, error) {
 	var r row
 	var reason, abilities, keys, steps, hostKeys string
 	var minimum, protection, created, launchBy int64
-	var auto, started, ended, released, ending sql.NullInt64
+	var auto, started, ended, released, ending, asked sql.NullInt64
 	err := from.Scan(&r.ID, &r.Account, &r.Name, &r.Status, &r.StatusCause, &reason, &r.Provider, &r.Region, &r.OfferID, &r.offerKey, &r.GPUType, &r.GPUCount,
 		&r.InstanceType, &r.OperatingSystem, &r.HourlyPrice, &r.costPrice, &abilities, &keys, &r.cloudInit, &steps, &r.action, &r.actionArgument, &r.machineID,
-		&r.address, &r.sshUser, &r.sshPort, &hostKeys, &minimum, &auto, &protection, &created, &launchBy, &started, &ended, &released, &ending)
+		&r.address, &r.sshUser, &r.sshPort, &hostKeys, &minimum, &auto, &protection, &created, &launchBy, &started, &ended, &released, &ending, &asked)
 	if err != nil {
 		return row{}, err
 	}
@@ -385,7 +391,7 @@ func scan(from db.Row) (row, error) {
 	r.TerminationProtection = protection == 1
 	r.CreatedAt, r.launchBy = db.At(created), db.At(launchBy)
 	r.AutoTerminateAt, r.StartedAt, r.BilledUntil, r.releasedAt = db.AtOrNil(auto), db.AtOrNil(started), db.AtOrNil(ended), db.AtOrNil(released)
-	r.endingSince = db.AtOrNil(ending)
+	r.endingSince, r.launchAsked = db.AtOrNil(ending), db.AtOrNil(asked)
 	r.VolumeIDs, r.Tags = []id.ID{}, []string{}
 	r.finish()
 	return r, err

@@ -61,7 +61,7 @@ func (e *Ender) End(ctx context.Context, finding id.ID) (job.Outcome, error) {
 	ask, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
 	gone, err := e.end(ask, p, f)
-	if err != nil && provider.KindOf(err) == provider.KindUnavailable {
+	if err != nil && !provider.Decided(err) {
 		if e := (*provider.Error)(nil); !errors.As(err, &e) || e.RetryAfter == 0 {
 			return job.Outcome{}, err
 		}

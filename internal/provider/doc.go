@@ -7,7 +7,7 @@
 //
 // Invariants that every implementation keeps, and providertest checks:
 //   - Launch and CreateVolume are repeatable: the same reference gives the same machine
-//     or volume, whatever happened to the first answer.
+//     or volume, whatever happened to the first answer, once Info.SettleTime has passed since then.
 //   - Terminate, DeleteVolume, Attach and Detach are repeatable, and succeed when the work is done already.
 //   - A returned *Error says whether asking again can help. An outcome that is not known is
 //     KindUnavailable, never KindRejected.

@@ -19,6 +19,12 @@ const (
 	KindRejected Kind = "rejected"
 	// KindUnsupported: this provider or offer cannot do that at all.
 	KindUnsupported Kind = "unsupported"
+	// KindThrottled: we ask more often than the provider allows. Nothing was made; ask again after RetryAfter.
+	KindThrottled Kind = "throttled"
+	// KindCredentials: the provider does not take our key, or not for this. Nothing was made; the operator must act.
+	KindCredentials Kind = "credentials"
+	// KindQuota: our account at the provider is at a limit, or out of money. Nothing was made; the operator must act.
+	KindQuota Kind = "quota"
 	// KindUnavailable: no answer, or none that can be understood. What was asked for may have happened: look, then ask again.
 	KindUnavailable Kind = "unavailable"
 )
@@ -57,4 +63,14 @@ func KindOf(err error) Kind {
 		return e.Kind
 	}
 	return KindUnavailable
+}
+
+// Decided tells whether the error is the provider's answer to what was asked. Where it is not, nobody knows yet, or the provider did not
+// get as far: the machine or volume that was asked about may be there or not, and who asked asks again.
+func Decided(err error) bool {
+	switch KindOf(err) {
+	case KindUnavailable, KindThrottled, KindCredentials:
+		return false
+	}
+	return true
 }

@@ -80,6 +80,9 @@ type Info struct {
 	SyncEvery time.Duration
 	// PollEvery is how often a machine that is on its way should be asked about.
 	PollEvery time.Duration
+	// SettleTime is for how long a Launch or CreateVolume without an answer may still take effect unseen. Who asks again
+	// waits for it to pass, and looks first. 0 where the provider itself makes nothing twice of one reference.
+	SettleTime time.Duration
 }
 
 // Region is a place of a provider.
@@ -107,6 +110,7 @@ type Abilities struct {
 	Reinstall bool `json:"reinstall" doc:"Whether its machines can be given an operating system anew."`
 	Volumes   bool `json:"volumes" doc:"Whether volumes can be attached to its machines."`
 	CloudInit bool `json:"cloudInit" doc:"Whether a cloud-init text can be given at the deploy."`
+	SingleKey bool `json:"singleKey" doc:"Whether exactly one SSH key can be given at the deploy, and no more."`
 }
 
 // Offer is what a provider sells, in one region, at its price now.
@@ -115,8 +119,11 @@ type Offer struct {
 	// own offer ids ("off_…") becomes the offer's id.
 	Key    string
 	Region string
+	// RegionName and Country say more of a region that Info does not name; "" where nothing is known.
+	RegionName string
+	Country    string // ISO 3166-1 alpha-2
 
-	GPUType          string // "NVIDIA B200"
+	GPUType          string // "NVIDIA B200", or as the provider writes it: the catalogue knows the usual spellings
 	GPUCount         int
 	GPUMemoryGB      int // of one GPU
 	VCPUs            int
@@ -132,6 +139,8 @@ type Offer struct {
 	// Stock is how many can be had now; nil where the provider does not say.
 	Stock     *int
 	Abilities Abilities
+	// MinimumRuntime is this offer's own minimum, where it is longer than Info.MinimumRuntime.
+	MinimumRuntime time.Duration
 }
 
 // LaunchRequest asks for a machine.

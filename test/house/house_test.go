@@ -45,9 +45,11 @@ var may = []struct {
 	{"sshkey", []string{"db"}},
 	{"event", []string{"db"}},
 	{"job", []string{"db"}},
-	{"provider/providertest", []string{"provider", "db", "db/dbtest"}},
 	{"provider/sim", []string{"provider", "provider/sim/node"}},
 	{"provider/sim/node", nil},
+	{"provider/upstream/upstreamtest", []string{"provider/providertest"}},
+	{"provider/upstream", []string{"provider"}},
+	{"provider/providertest", []string{"provider", "db", "db/dbtest"}},
 	{"provider", []string{"db"}}, // to refuse a call inside a transaction
 	{"ratelimit/redislimit", []string{"ratelimit"}},
 	{"ratelimit/ratelimittest", []string{"ratelimit"}},
@@ -76,7 +78,8 @@ var only = map[string]struct {
 	"golang.org/x/oauth2":           {[]string{"oidc"}, "one room speaks with identity providers"},
 	"github.com/go-webauthn":        {[]string{"account"}, "who somebody is, is one room's business"},
 	"github.com/pquerna/otp":        {[]string{"account"}, "who somebody is, is one room's business"},
-	"net/http":                      {[]string{"httpapi", "app", "oidc", "dashboard"}, "nouns know nothing of HTTP; an adapter's room may be added here"},
+	"net/http":                      {[]string{"httpapi", "app", "oidc", "dashboard", "provider/upstream", "provider/upstream/upstreamtest"}, "nouns know nothing of HTTP; an adapter's room may be added here"},
+	"golang.org/x/time/rate":        {[]string{"provider/upstream"}, "how often we ask a cloud is kept in one place; how often we are asked, in ratelimit"},
 	"github.com/spf13/cobra":        {nil, "flags are the commands' business"},
 	"github.com/pressly/goose":      {[]string{"db/migrate"}, "one room migrates"},
 }

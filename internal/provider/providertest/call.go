@@ -72,7 +72,7 @@ func testEndedContext(s *suite) {
 		select {
 		case err := <-answered:
 			if err != nil {
-				s.wantKind(name+" with an ended context", err, provider.KindUnavailable)
+				s.wantKind(name+" with an ended context", err, provider.KindUnavailable, provider.KindThrottled)
 			}
 		case <-time.After(time.Minute):
 			s.Fatalf("%s does not heed its context", name)

@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"strings"
 	"testing"
@@ -27,6 +26,10 @@ type Harness struct {
 	// Reopen returns the provider as a server that was restarted would have it: a new value that shares nothing with
 	// the one before but the upstream. The one before is not used again. Nil where that is not possible.
 	Reopen func() provider.Provider
+	// Settle waits until the upstream has done all that it was asked so far, answered or not. Nil where it does so at once.
+	Settle func()
+	// Cloud is the fake behind an adapter; nil leaves out what needs one.
+	Cloud *Cloud
 	// OfferKey and Region name the offer to launch; empty for the cheapest that can be had.
 	OfferKey, Region string
 	// AuthorizedKey is the line of the key that machines are launched with; empty for one that nobody has.
@@ -66,6 +69,10 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"VolumeRefusals", testVolumeRefusals},
 		{"VolumeAttachment", testVolumeAttachment},
 		{"VolumeOutlivesItsMachine", testVolumeOutlivesItsMachine},
+		{"TroubleWhileLaunching", testTroubleLaunch},
+		{"TroubleWhileLooking", testTroubleLooking},
+		{"CredentialRevoked", testRevoked},
+		{"SoldOutAndOverQuota", testSoldOut},
 		{"RefusesInsideATransaction", testInsideTx},
 		{"EndedContext", testEndedContext},
 	} {
@@ -229,21 +236,7 @@ func (s *suite) reach(reference id.ID, want provider.MachineState) provider.Mach
 
 // greeted tells whether an SSH server greets at the machine's address.
 func greeted(ctx context.Context, m provider.Machine) error {
-	d := net.Dialer{Timeout: 5 * time.Second}
-	c, err := d.DialContext(ctx, "tcp", net.JoinHostPort(m.Address, fmt.Sprint(m.SSHPort)))
-	if err != nil {
-		return err
-	}
-	defer func() { _ = c.Close() }()
-	_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
-	start := make([]byte, 4)
-	if _, err := io.ReadFull(c, start); err != nil {
-		return err
-	}
-	if string(start) != "SSH-" {
-		return fmt.Errorf("greeted with %q", start)
-	}
-	return nil
+	return provider.ProbeSSH(ctx, net.JoinHostPort(m.Address, fmt.Sprint(m.SSHPort)))
 }
 
 // untilGone waits until the machine is neither found nor listed.

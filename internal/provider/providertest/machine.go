@@ -104,6 +104,7 @@ func testLaunchLostAnswer(s *suite) {
 		s.Logf("the caller is gone %s the effect", c.name)
 		r := s.request(o)
 		c.call(r)
+		s.settle()
 		m := s.launch(r)
 		if found := s.machine(r.Reference); found.ID != m.ID {
 			s.Errorf("launched %s, found %s", m.ID, found.ID)

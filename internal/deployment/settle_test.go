@@ -1,0 +1,110 @@
+package deployment_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/billetcloud/billet/internal/deployment"
+	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/provider"
+)
+
+// A provider that would make two machines of one reference is not asked twice before it is known that the first request came to nothing.
+func TestALaunchWithoutAnAnswerIsLookedForBeforeItIsAskedForAgain(t *testing.T) {
+	lost := &provider.Error{Kind: provider.KindUnavailable}
+	asked := func(r *rig) (n int) {
+		r.park.set(func() { n = r.park.calls["launch"] })
+		return n
+	}
+	t.Run("it took effect", func(t *testing.T) {
+		each(t, func(t *testing.T, r *rig) {
+			a := r.account(money.Dollars(1000))
+			r.park.set(func() { r.park.settle, r.park.afterwards = time.Minute, lost })
+			d := r.deploy(a)
+			d = r.await(a, d.ID, deployment.StatusRunning)
+			if n := asked(r); n != 1 {
+				t.Errorf("%d launches", n)
+			}
+			if up := r.upstream(); len(up) != 1 || up[0] != d.ID {
+				t.Errorf("upstream %v", up)
+			}
+		})
+	})
+	t.Run("it did not", func(t *testing.T) {
+		each(t, func(t *testing.T, r *rig) {
+			a := r.account(money.Dollars(1000))
+			r.park.set(func() { r.park.settle, r.park.launch = time.Minute, lost })
+			d := r.deploy(a)
+			r.pass(59 * time.Second)
+			if n := asked(r); n != 1 {
+				t.Errorf("%d launches while the first may still take effect", n)
+			}
+			r.serve() // a restart forgets nothing
+			r.park.set(func() { r.park.launch = nil })
+			r.await(a, d.ID, deployment.StatusRunning)
+			if n := asked(r); n != 2 {
+				t.Errorf("%d launches", n)
+			}
+		})
+	})
+	t.Run("the provider says that it made nothing", func(t *testing.T) {
+		each(t, func(t *testing.T, r *rig) {
+			a := r.account(money.Dollars(1000))
+			r.park.set(func() {
+				r.park.settle, r.park.launch = time.Hour, &provider.Error{Kind: provider.KindThrottled, RetryAfter: 7 * time.Second}
+			})
+			d := r.deploy(a)
+			r.pass(time.Second)
+			r.park.set(func() { r.park.launch = nil })
+			r.pass(8 * time.Second)
+			r.await(a, d.ID, deployment.StatusRunning)
+		})
+	})
+	t.Run("it is given up meanwhile", func(t *testing.T) {
+		each(t, func(t *testing.T, r *rig) {
+			a := r.account(money.Dollars(1000))
+			r.park.set(func() { r.park.settle, r.park.launch, r.park.poll = time.Hour, lost, time.Minute })
+			d := r.deploy(a)
+			r.pass(20 * time.Minute)
+			r.await(a, d.ID, deployment.StatusFailed)
+			if w := r.money(a); w.Balance != money.Dollars(1000) || w.Held != 0 {
+				t.Errorf("%+v", w)
+			}
+			ended := func() (n int) {
+				r.park.set(func() { n = r.park.calls["terminate"] })
+				return n
+			}
+			before := ended()
+			r.pass(30 * time.Minute)
+			if now := ended(); now < before+20 {
+				t.Errorf("asked to end what may still come %d times in half an hour", now-before)
+			}
+			r.pass(11 * time.Minute)
+			before = ended()
+			r.pass(time.Hour)
+			if now := ended(); now != before {
+				t.Errorf("asked to end it %d times more when nothing can come of it", now-before)
+			}
+		})
+	})
+}
+
+// A provider that does not take our key makes nothing, and the tenant is told to go elsewhere; the money is free again.
+func TestALaunchThatTheOperatorMustMendFailsAtOnce(t *testing.T) {
+	for _, kind := range []provider.Kind{provider.KindCredentials, provider.KindQuota} {
+		t.Run(string(kind), func(t *testing.T) {
+			each(t, func(t *testing.T, r *rig) {
+				a := r.account(money.Dollars(1000))
+				r.park.set(func() { r.park.launch = &provider.Error{Kind: kind, Message: "pay your bill"} })
+				d := r.deploy(a)
+				d = r.await(a, d.ID, deployment.StatusFailed)
+				if d.StatusReason == nil || *d.StatusReason == "pay your bill" {
+					t.Errorf("the tenant reads %v", d.StatusReason)
+				}
+				if w := r.money(a); w.Held != 0 || w.Balance != money.Dollars(1000) {
+					t.Errorf("%+v", w)
+				}
+			})
+		})
+	}
+}

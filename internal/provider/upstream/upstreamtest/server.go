@@ -1,0 +1,158 @@
+package upstreamtest
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/provider/providertest"
+)
+
+// Request is one request that reached the server, for tests that count.
+type Request struct{ Method, Path string }
+
+// Server is a fake cloud's door.
+type Server struct {
+	// URL is where it is, without a slash at the end.
+	URL string
+	// Clock is the cloud's: it runs as the system's, and Advance moves it on.
+	Clock *clock.Simulated
+
+	web  *httptest.Server
+	idle sync.Cond // on mu
+
+	mu       sync.Mutex
+	open     map[net.Conn]bool // connections on which something is or may be under way
+	troubles []*providertest.Trouble
+	requests []Request
+}
+
+// Serve starts a server that ends with the test. What happens upstream is the handler's; the troubles come before it.
+func Serve(t testing.TB, handler http.Handler) *Server {
+	t.Helper()
+	s := &Server{Clock: clock.NewSimulated(0), open: map[net.Conn]bool{}}
+	s.idle.L = &s.mu
+	s.web = httptest.NewUnstartedServer(s.guard(handler))
+	s.web.Config.ConnState = s.watch
+	s.web.Start()
+	s.URL = s.web.URL
+	t.Cleanup(func() {
+		s.Calm()
+		s.web.CloseClientConnections()
+		s.web.Close()
+	})
+	return s
+}
+
+// Advance moves the cloud's clock on.
+func (s *Server) Advance(d time.Duration) { s.Clock.Advance(d) }
+
+// Settle waits until nothing is under way.
+func (s *Server) Settle() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.open) > 0 {
+		s.idle.Wait()
+	}
+}
+
+func (s *Server) watch(c net.Conn, state http.ConnState) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch state {
+	case http.StateNew, http.StateActive:
+		s.open[c] = true
+	default:
+		delete(s.open, c)
+		if len(s.open) == 0 {
+			s.idle.Broadcast()
+		}
+	}
+}
+
+// Trouble has that trouble befall requests from now on.
+func (s *Server) Trouble(t providertest.Trouble) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.troubles = append(s.troubles, &t)
+}
+
+// Calm ends every trouble.
+func (s *Server) Calm() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.troubles = nil
+}
+
+// Requests returns what has been asked so far.
+func (s *Server) Requests() []Request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]Request{}, s.requests...)
+}
+
+// befalls returns the trouble that this request meets, or "".
+func (s *Server) befalls(r *http.Request) providertest.TroubleKind {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.requests = append(s.requests, Request{r.Method, r.URL.Path})
+	for i, t := range s.troubles {
+		if t.Writes && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+			continue
+		}
+		if t.After > 0 {
+			t.After--
+			continue
+		}
+		if t.Times == 1 {
+			s.troubles = append(s.troubles[:i:i], s.troubles[i+1:]...)
+		} else if t.Times > 1 {
+			t.Times--
+		}
+		return t.Kind
+	}
+	return ""
+}
+
+func (s *Server) guard(handler http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch s.befalls(r) {
+		case providertest.LostRequest:
+			panic(http.ErrAbortHandler)
+		case providertest.LostAnswer:
+			handler.ServeHTTP(httptest.NewRecorder(), r.WithContext(context.WithoutCancel(r.Context())))
+			panic(http.ErrAbortHandler)
+		case providertest.BrokenAfter:
+			handler.ServeHTTP(httptest.NewRecorder(), r.WithContext(context.WithoutCancel(r.Context())))
+			page(w, http.StatusBadGateway)
+		case providertest.Broken:
+			page(w, http.StatusBadGateway)
+		case providertest.Garbage:
+			page(w, http.StatusOK)
+		case providertest.Slow:
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = io.WriteString(w, "{")
+			_ = http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+		case providertest.Throttled:
+			w.Header().Set("Retry-After", "7")
+			http.Error(w, `{"error":"slow down"}`, http.StatusTooManyRequests)
+		case providertest.ThrottledUnsaid:
+			http.Error(w, `{"error":"slow down"}`, http.StatusTooManyRequests)
+		default:
+			handler.ServeHTTP(w, r)
+		}
+	})
+}
+
+func page(w http.ResponseWriter, status int) {
+	w.Header().Set("Content-Type", "text/html")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, "<html><body><h1>Something is not as it should be</h1></body></html>")
+}
