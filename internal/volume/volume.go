@@ -139,7 +139,7 @@ func (r *record) volume(cost money.Micros) Volume {
 	if r.held() {
 		v.AttachedTo = &r.deployment
 	}
-	if r.status == StatusAttached {
+	if r.status == StatusAttached && r.mountPath != "" {
 		v.MountPath = &r.mountPath
 	}
 	return v
