@@ -20,7 +20,6 @@ var over = []string{statusFailed, statusTerminated, statusReclaimed}
 var soldOut = []string{"no longer available", "not available", "unavailable", "out of stock", "sold out", "capacity"}
 
 // explain reads what the cloud says with a refusal. The bodies differ from call to call, so each field is read on its own.
-
 func explain(status int, body []byte) *provider.Error {
 	var said map[string]json.RawMessage
 	if json.Unmarshal(body, &said) != nil {

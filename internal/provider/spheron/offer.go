@@ -25,9 +25,10 @@ const (
 	pageSize = 100
 	// maxPages bounds a cloud that never comes to an end.
 	maxPages = 200
-	// maxText, maxSystems and maxPrice are what the catalogue takes.
+	// The rest is what the catalogue takes.
 	maxText    = 128
 	maxSystems = 64
+	maxCount   = 1_000_000
 	maxPrice   = 1_000_000 * money.USD
 )
 
@@ -54,12 +55,19 @@ type page struct {
 	Data  *[]group `json:"data"`
 	Total *int     `json:"total"`
 	Pages *int     `json:"totalPages"`
+
+	Page, Limit unread
 }
 
 type group struct {
 	GPUType string            `json:"gpuType"`
 	Offers  []json.RawMessage `json:"offers"`
+
+	GPUModel, DisplayName, Popularity, TotalAvailable, LowestPrice, HighestPrice, AveragePrice, Providers unread
 }
+
+// unread is a field that is known and not needed. It is named so that a look for what is new in the answers does not find it.
+type unread = json.RawMessage
 
 type entry struct {
 	Provider     string           `json:"provider"`
@@ -211,7 +219,7 @@ func (a *Adapter) regions(ctx context.Context, g group, e entry) []offer {
 		a.once(ctx, "an unknown instance type; its offers are left out", "instanceType", e.InstanceType)
 		return nil
 	}
-	if e.Maintenance || o.GPUCount == 0 || o.GPUType == "" || e.Provider == "" || e.OfferID == "" || o.HourlyPrice <= 0 || o.HourlyPrice > maxPrice || len(o.OperatingSystems) == 0 {
+	if e.Maintenance || o.GPUCount == 0 || o.GPUCount > maxCount || o.GPUType == "" || e.Provider == "" || e.OfferID == "" || o.HourlyPrice <= 0 || o.HourlyPrice > maxPrice || len(o.OperatingSystems) == 0 {
 		return nil
 	}
 	if o.Key != clean(o.Key) {

@@ -124,9 +124,11 @@ func (a *Adapter) payer(ctx context.Context) (team string, remembered bool, err 
 	}
 	var said struct {
 		Teams *[]struct {
-			TeamID  string `json:"teamId"`
-			Current bool   `json:"isCurrentTeam"`
+			TeamID                  string `json:"teamId"`
+			Current                 bool   `json:"isCurrentTeam"`
+			TeamName, Balance, Role unread
 		} `json:"teams"`
+		Currency unread
 	}
 	if err := a.client.Get(ctx, "/api/balance", nil, &said); err != nil {
 		return "", false, err

@@ -56,6 +56,8 @@ func (a *Adapter) fetchVolumes(ctx context.Context) ([]volume, error) {
 		var p struct {
 			Volumes *[]volume `json:"volumes"`
 			Total   *int      `json:"total"`
+
+			Page, Limit, TotalPages unread
 		}
 		if err := a.client.Get(ctx, "/api/volumes", paging(n), &p); err != nil {
 			return nil, err
@@ -93,7 +95,10 @@ func (a *Adapter) fetchPlaces(ctx context.Context) ([]place, error) {
 				Min  whole            `json:"minSizeGb"`
 				Max  whole            `json:"maxSizeGb"`
 				Rate upstream.Dollars `json:"hourlyRatePerGb"`
+
+				Name, HasGPUOffers unread
 			} `json:"regions"`
+			HasAnyOffers unread
 		}
 		err := a.client.Get(ctx, "/api/volumes/regions", url.Values{"provider": {keeper}}, &said)
 		if err != nil && (provider.KindOf(err) == provider.KindRejected || provider.KindOf(err) == provider.KindNotFound) {
