@@ -201,6 +201,30 @@ func TestTheMinimumRuntimeIsToldAndNoEndIsLost(t *testing.T) {
 	wantKind(t, "Machine", err, provider.KindNotFound)
 }
 
+func TestAnEndThatTakesItsTime(t *testing.T) {
+	b := lay(t)
+	b.running(1)
+	b.cloud.Lingers(8 * time.Minute)
+	b.cloud.Advance(30 * time.Minute)
+	for range 3 {
+		if err := b.Terminate(t.Context(), reference(1)); err != nil {
+			t.Fatal(err)
+		}
+		b.cloud.Advance(time.Minute)
+		b.wantState(1, provider.MachineTerminating, "")
+	}
+	if n := b.count(0, "DELETE", ""); n != 1 {
+		t.Errorf("%d requests to end it", n)
+	}
+	b.cloud.Advance(3 * time.Minute)
+	if err := b.Terminate(t.Context(), reference(1)); err != nil || b.count(0, "DELETE", "") != 2 {
+		t.Errorf("after so long it is not asked for again: %v", err)
+	}
+	b.cloud.Advance(10 * time.Minute)
+	_, err := b.Machine(t.Context(), reference(1))
+	wantKind(t, "Machine", err, provider.KindNotFound)
+}
+
 // TestEndedBehindOurList has the dashboard end a machine that our list still shows.
 func TestEndedBehindOurList(t *testing.T) {
 	b := lay(t)

@@ -16,8 +16,7 @@ import (
 )
 
 const (
-	// BaseURL is the cloud's own.
-	BaseURL = "https://app.spheron.ai"
+	baseURL = "https://app.spheron.ai"
 
 	// The cloud allows 100 requests in 15 minutes. At most burst + 15 min/every = 95 leave this process in any 15 minutes, and
 	// what is asked for regularly is far fewer: see Inferred and the test that counts.
@@ -79,7 +78,7 @@ func New(a upstream.Account) (*Adapter, error) {
 		}
 	}
 	client, err := upstream.NewClient(upstream.Config{
-		Account: a, BaseURL: BaseURL, Every: every, Burst: burst, Timeout: requestLimit, Explain: explain,
+		Account: a, BaseURL: baseURL, Every: every, Burst: burst, Timeout: requestLimit, Explain: explain,
 		Authorize: func(h http.Header, credential string) { h.Set("Authorization", "Bearer "+credential) },
 	})
 	if err != nil {
@@ -167,8 +166,8 @@ func (a *Adapter) refused(err error, remembered bool) error {
 // once logs what is told the first time only.
 func (a *Adapter) once(ctx context.Context, message, key, value string) {
 	a.mu.Lock()
-	told := a.told[message+value]
-	if len(a.told) < 1000 {
+	told := a.told[message+value] || len(a.told) >= 1000
+	if !told {
 		a.told[message+value] = true
 	}
 	a.mu.Unlock()

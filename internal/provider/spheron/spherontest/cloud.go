@@ -48,6 +48,7 @@ type Cloud struct {
 	poor     bool
 	revoked  bool
 	envelope string
+	lingers  time.Duration
 	bodies   []map[string]any // of deploys that were taken
 }
 
@@ -125,6 +126,9 @@ func (c *Cloud) CurrentTeam(team string) { c.set(func() { c.team = team }) }
 
 // Envelope has lists of deployments come under that name; "" for the bare array.
 func (c *Cloud) Envelope(name string) { c.set(func() { c.envelope = name }) }
+
+// Lingers has machines go on for so long after their end was taken on.
+func (c *Cloud) Lingers(d time.Duration) { c.set(func() { c.lingers = d }) }
 
 // PageMost is the most groups that a page has.
 func (c *Cloud) PageMost(n int) { c.set(func() { c.pageMost = n }) }

@@ -18,6 +18,7 @@ type machine struct {
 	offer                       Offer
 	region                      string
 	created                     time.Time
+	ends                        time.Time // when it is over, where its end was asked for and takes its time
 	ssh                         *upstreamtest.SSH
 }
 
@@ -38,6 +39,9 @@ func (m *machine) over() bool {
 // tick brings machines to where they are by now.
 func (c *Cloud) tick() {
 	for _, m := range c.machines {
+		if !m.ends.IsZero() && !m.over() && !c.Clock.Now().Before(m.ends) {
+			c.end(m, "terminated")
+		}
 		if m.status != "deploying" || c.Clock.Now().Sub(m.created) < boot {
 			continue
 		}
@@ -232,9 +236,11 @@ func (c *Cloud) terminate(r *http.Request) (int, any) {
 			"canTerminate": false, "timeRemaining": left, "minimumRuntime": least.Minutes(),
 		}
 	}
-	c.end(m, "terminated")
+	if m.ends = c.Clock.Now().Add(c.lingers); c.lingers == 0 {
+		c.end(m, "terminated")
+	}
 	return http.StatusOK, map[string]any{
-		"message": "Instance destruction initiated", "deployment": map[string]any{"id": m.id, "status": m.status, "stoppedAt": c.Clock.Now().UTC().Format(time.RFC3339)},
+		"message": "Instance destruction initiated", "deployment": map[string]any{"id": m.id, "status": "terminated", "stoppedAt": c.Clock.Now().UTC().Format(time.RFC3339)},
 	}
 }
 
