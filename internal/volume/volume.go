@@ -109,7 +109,8 @@ type record struct {
 	createdAt, since     time.Time
 	availableAt, deleted *time.Time
 	cleanUntil           *time.Time
-	changes              int64 // raised by every lock
+	createAsked          *time.Time // when the provider was last asked to create it without an answer, where it needs time to settle
+	changes              int64      // raised by every lock
 }
 
 func (r *record) hourly() money.Micros { return r.perGBHour.Times(r.sizeGB) }
