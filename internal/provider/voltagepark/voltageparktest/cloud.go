@@ -101,6 +101,39 @@ func (c *Cloud) Lag(d time.Duration) {
 	c.lag = d
 }
 
+// Stuff has the account have so many VMs more that nobody here has launched.
+func (c *Cloud) Stuff(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range n {
+		c.launch(&machine{vm: true, name: fmt.Sprint("somebody's-", i), spot: c.spots[0], preset: &c.presets[0]})
+	}
+}
+
+// Vanish has a machine go without anybody asking for it.
+func (c *Cloud) Vanish(machine string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, m := range c.machines {
+		if m.id == machine {
+			m.ended = c.Clock.Now().Add(-endTakes)
+		}
+	}
+}
+
+// CloudInit returns what a machine was given, as JSON.
+func (c *Cloud) CloudInit(machineID string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, m := range c.machines {
+		if m.id == machineID {
+			text, _ := json.Marshal(m.init)
+			return string(text)
+		}
+	}
+	return ""
+}
+
 // MachineIDs returns the machines that there are.
 func (c *Cloud) MachineIDs() (ids []string) {
 	c.mu.Lock()

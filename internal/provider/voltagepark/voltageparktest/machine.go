@@ -32,6 +32,7 @@ type machine struct {
 	switched                time.Time
 	ended                   time.Time // when its end was asked for; zero for never
 	nodes                   []*upstreamtest.SSH
+	init                    *cloudInit
 }
 
 func (m *machine) user() string {
@@ -164,7 +165,7 @@ func (c *Cloud) postRental(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, "Not enough GPUs available at this location")
 	default:
 		*s.free(b.Network) -= b.GPUs
-		m := &machine{name: b.Name, network: b.Network, rate: "15.920000", spot: s, gpus: b.GPUs, tags: b.Tags, keys: b.Keys}
+		m := &machine{name: b.Name, network: b.Network, rate: "15.920000", spot: s, gpus: b.GPUs, tags: b.Tags, keys: b.Keys, init: b.Init}
 		c.launch(m)
 		reply(w, http.StatusAccepted, map[string]any{"rental_id": m.id, "warning": nil})
 	}
@@ -193,7 +194,7 @@ func (c *Cloud) postVM(w http.ResponseWriter, r *http.Request) {
 	default:
 		p := &c.presets[i]
 		p.stock[s.id]--
-		m := &machine{vm: true, name: b.Name, spot: s, preset: p, tags: b.Tags, keys: b.Keys}
+		m := &machine{vm: true, name: b.Name, spot: s, preset: p, tags: b.Tags, keys: b.Keys, init: b.Init}
 		c.launch(m)
 		reply(w, http.StatusOK, map[string]any{"vm_id": m.id})
 	}
