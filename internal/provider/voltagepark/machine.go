@@ -155,7 +155,7 @@ func (v instance) machine(user string) (machine, error) {
 func (a *Adapter) fetchMachines(ctx context.Context) ([]machine, error) {
 	var all []machine
 	unknown := map[string]string{} // words by machine
-	rentals, err := rows[rental](a.all(ctx, rentalsPath))
+	rentals, err := rows[rental](ctx, a, "rental", rentalsPath)
 	if err != nil {
 		return nil, err
 	}
@@ -168,7 +168,7 @@ func (a *Adapter) fetchMachines(ctx context.Context) ([]machine, error) {
 			unknown[m.id] = *r.Status + " " + r.Power
 		}
 	}
-	vms, err := rows[instance](a.all(ctx, vmsPath))
+	vms, err := rows[instance](ctx, a, "VM", vmsPath)
 	if err != nil {
 		return nil, err
 	}

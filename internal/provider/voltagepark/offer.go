@@ -150,6 +150,7 @@ func (a *Adapter) fetchOffers(ctx context.Context) ([]provider.Offer, error) {
 func readable[T any](a *Adapter, what string, raw []json.RawMessage) (out []T) {
 	for _, row := range raw {
 		var one T
+		a.strange(what, row)
 		if err := json.Unmarshal(row, &one); err != nil {
 			a.account.Log.Warn("a row of the upstream's catalogue cannot be understood; it is left out", "provider", a.account.Slug, "row", what, "error", err)
 			continue
@@ -232,7 +233,7 @@ func (a *Adapter) vmOffers(now []vmLocation, presets []preset, metal []location)
 	}
 	for _, l := range now {
 		host(l.ID)
-		for _, p := range readable[preset](a, "preset of a location", l.Presets) {
+		for _, p := range readable[preset](a, "preset", l.Presets) {
 			o, whole := vmOffer(p)
 			if o.Available = p.Stock == nil || *p.Stock > 0; p.Stock != nil {
 				o.Stock = new(min(max(*p.Stock, 0), maxCount))

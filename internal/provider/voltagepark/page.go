@@ -22,6 +22,7 @@ type page struct {
 	Results *[]json.RawMessage `json:"results"`
 	Total   *int               `json:"total_result_count"`
 	HasNext *bool              `json:"has_next"`
+	Before  bool               `json:"has_previous"`
 }
 
 // all returns every row of a list, or an error.
@@ -86,13 +87,15 @@ func (a *Adapter) read(ctx context.Context, path string) (rows []json.RawMessage
 	}
 }
 
-// rows decodes every row, or fails: what must not lack a machine cannot leave one out.
-func rows[T any](raw []json.RawMessage, err error) ([]T, error) {
+// rows returns every row of a list, or fails: what must not lack a machine cannot leave one out.
+func rows[T any](ctx context.Context, a *Adapter, what, path string) ([]T, error) {
+	raw, err := a.all(ctx, path)
 	if err != nil {
 		return nil, err
 	}
 	out := make([]T, len(raw))
 	for i, row := range raw {
+		a.strange(what, row)
 		if err := json.Unmarshal(row, &out[i]); err != nil {
 			return nil, &provider.Error{Kind: provider.KindUnavailable, Cause: err}
 		}

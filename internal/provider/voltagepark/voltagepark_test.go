@@ -421,6 +421,42 @@ func TestAVolumeGoesToOneRental(t *testing.T) {
 	}
 }
 
+// What `billetd provider check` tells an operator: nothing, while the cloud is as its documents say.
+func TestFieldsThatNoDocumentHasAreTold(t *testing.T) {
+	c := voltageparktest.Serve(t)
+	account := c.Account()
+	var told []string
+	account.Unknown = func(what string) { told = append(told, what) }
+	a, err := voltagepark.New(account)
+	if err != nil {
+		t.Fatal(err)
+	}
+	launch(t, a, request(t, smallVM))
+	launch(t, a, request(t, "ethernet/8"))
+	volume := ids.New(id.Volume)
+	if _, err := a.CreateVolume(t.Context(), provider.VolumeRequest{Reference: volume, Region: region, SizeGB: 5}); err != nil {
+		t.Fatal(err)
+	}
+	look := func() {
+		t.Helper()
+		c.Advance(5 * time.Minute)
+		offers(t, a)
+		_, err1 := a.Machines(t.Context())
+		_, err2 := a.Volumes(t.Context())
+		_, err3 := a.VolumePricing(t.Context())
+		if err1 != nil || err2 != nil || err3 != nil {
+			t.Fatal(err1, err2, err3)
+		}
+	}
+	if look(); len(told) != 0 {
+		t.Errorf("%q", told)
+	}
+	c.Novelty("color")
+	if look(); len(told) != 2 || told[0] != `a rental has the unknown field "color"` || told[1] != `a VM has the unknown field "color"` {
+		t.Errorf("%q", told)
+	}
+}
+
 // The fake is as strict as the cloud: these show that what passes with it has the cloud's form.
 func TestTheFakeRefusesWhatTheCloudRefuses(t *testing.T) {
 	c := voltageparktest.Serve(t)

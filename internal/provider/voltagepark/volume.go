@@ -29,7 +29,7 @@ type volume struct {
 }
 
 func (a *Adapter) fetchVolumes(ctx context.Context) ([]volume, error) {
-	all, err := rows[volume](a.all(ctx, storagePath))
+	all, err := rows[volume](ctx, a, "volume", storagePath)
 	if err != nil {
 		return nil, err
 	}

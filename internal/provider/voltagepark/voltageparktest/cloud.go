@@ -42,6 +42,7 @@ type Cloud struct {
 	poor     bool
 	nameless bool
 	lag      time.Duration
+	novelty  string
 }
 
 // Serve starts a cloud that ends with the test.
@@ -99,6 +100,13 @@ func (c *Cloud) Lag(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.lag = d
+}
+
+// Novelty has machines show a field that is new.
+func (c *Cloud) Novelty(field string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.novelty = field
 }
 
 // Stuff has the account have so many VMs more that nobody here has launched.

@@ -248,7 +248,11 @@ func (c *Cloud) getMachines(vm bool) http.HandlerFunc {
 		all, now := []any{}, c.Clock.Now()
 		for _, m := range c.machines {
 			if m.vm == vm && !now.Before(m.shown) {
-				all = append(all, m.body(now))
+				body := m.body(now)
+				if c.novelty != "" {
+					body[c.novelty] = "new"
+				}
+				all = append(all, body)
 			}
 		}
 		list(w, r, all)
