@@ -82,11 +82,11 @@ var only = map[string]struct {
 	"golang.org/x/oauth2":           {[]string{"oidc"}, "one room speaks with identity providers"},
 	"github.com/go-webauthn":        {[]string{"account"}, "who somebody is, is one room's business"},
 	"github.com/pquerna/otp":        {[]string{"account"}, "who somebody is, is one room's business"},
-	"net/http":                      {[]string{"httpapi", "app", "oidc", "dashboard", "provider/upstream", "provider/upstream/upstreamtest",
+	"net/http": {[]string{"httpapi", "app", "oidc", "dashboard", "provider/upstream", "provider/upstream/upstreamtest",
 		"provider/shadeform", "provider/shadeform/shadeformtest", "provider/lambda", "provider/lambda/lambdatest"}, "nouns know nothing of HTTP; an adapter's room may be added here"},
-	"golang.org/x/time/rate":        {[]string{"provider/upstream"}, "how often we ask a cloud is kept in one place; how often we are asked, in ratelimit"},
-	"github.com/spf13/cobra":        {nil, "flags are the commands' business"},
-	"github.com/pressly/goose":      {[]string{"db/migrate"}, "one room migrates"},
+	"golang.org/x/time/rate":   {[]string{"provider/upstream"}, "how often we ask a cloud is kept in one place; how often we are asked, in ratelimit"},
+	"github.com/spf13/cobra":   {nil, "flags are the commands' business"},
+	"github.com/pressly/goose": {[]string{"db/migrate"}, "one room migrates"},
 }
 
 type file struct {

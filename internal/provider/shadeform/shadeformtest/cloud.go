@@ -28,6 +28,12 @@ type Cloud struct {
 	soldOut   bool
 	overQuota bool
 	revoked   bool
+	refusal   *refusal // of creates
+}
+
+type refusal struct {
+	status int
+	body   string
 }
 
 // Serve starts a Cloud that ends with the test.
@@ -114,13 +120,6 @@ func (c *Cloud) MachineIDs() []string {
 	return ids
 }
 
-// Keys returns how many SSH keys the account has, beside the cloud's own.
-func (c *Cloud) Keys() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.keys) - 1
-}
-
 // Say has the machine show that status from now on, whatever really becomes of it; "" shows its own again.
 func (c *Cloud) Say(machine, status string) {
 	c.mu.Lock()
@@ -130,6 +129,42 @@ func (c *Cloud) Say(machine, status string) {
 			i.said = status
 		}
 	}
+}
+
+// RefuseCreate has the next create answered with that status and body, and nothing made.
+func (c *Cloud) RefuseCreate(status int, body string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.refusal = &refusal{status, body}
+}
+
+// Rename changes a machine's name, as people do at the cloud's own pages.
+func (c *Cloud) Rename(machine, name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, i := range c.instances {
+		if i.id == machine {
+			i.name = name
+		}
+	}
+}
+
+// PublicKeys returns the keys that tenants' machines were launched with, as they were uploaded.
+func (c *Cloud) PublicKeys() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var all []string
+	for _, k := range c.keys[1:] {
+		all = append(all, k.PublicKey)
+	}
+	return all
+}
+
+// PlantKey gives the account a key of that name.
+func (c *Cloud) PlantKey(name, public string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.keys = append(c.keys, sshKey{ID: c.id(), Name: name, PublicKey: public})
 }
 
 // id returns a new id of the form of a UUID.

@@ -2,6 +2,7 @@ package shadeformtest
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"time"
@@ -90,6 +91,12 @@ func (c *Cloud) create(w http.ResponseWriter, r *http.Request) {
 	}
 	if !*ask.ShadeCloud {
 		refuse(w, "INVALID_REQUEST", "no cloud account is linked")
+		return
+	}
+	if no := c.refusal; no != nil {
+		c.refusal = nil
+		w.WriteHeader(no.status)
+		_, _ = io.WriteString(w, no.body)
 		return
 	}
 	k, is, available := sold(*ask.Cloud, *ask.Type, *ask.Region)
