@@ -105,7 +105,7 @@ func offersOf(raw []byte, metalOnly bool) (offers []provider.Offer, left int, er
 		}
 		for _, in := range t.Availability {
 			o.Key, o.Region = t.Cloud+"/"+t.Type+"/"+in.Region, upstream.Slug(t.Cloud+"-"+in.Region)
-			if _, _, _, whole := cutKey(o.Key); !whole || !upstream.Plain(o.Key) || !provider.ValidSlug(o.Region) {
+			if _, _, _, whole := cutKey(o.Key); !whole || !upstream.Plain(o.Key) || !upstream.Plain(in.Region) || !provider.ValidSlug(o.Region) {
 				left++
 				continue
 			}
@@ -113,7 +113,7 @@ func offersOf(raw []byte, metalOnly bool) (offers []provider.Offer, left int, er
 				offers[i].Available = offers[i].Available || in.Available
 				continue
 			}
-			o.Available, o.RegionName = in.Available, ""
+			o.Available, o.RegionName = in.Available, in.Region
 			if upstream.Plain(in.Display) {
 				o.RegionName = in.Display
 			}

@@ -24,7 +24,7 @@ func Believable(offers []provider.Offer) error {
 			return fmt.Errorf("%q: the region is no slug", at)
 		case !plain(o.Key) || !plain(o.GPUType):
 			return fmt.Errorf("%q: the key or the GPU %q is no plain text", at, o.GPUType)
-		case (o.RegionName != "" && !plain(o.RegionName)) || (o.Interconnect != "" && !plain(o.Interconnect)):
+		case !plain(o.RegionName) || (o.Interconnect != "" && !plain(o.Interconnect)):
 			return fmt.Errorf("%q: the region's name %q or the interconnect %q is no plain text", at, o.RegionName, o.Interconnect)
 		case o.GPUCount < 1 || max(o.GPUCount, o.GPUMemoryGB, o.VCPUs, o.MemoryGB, o.StorageGB) > 1_000_000 || min(o.GPUMemoryGB, o.VCPUs, o.MemoryGB, o.StorageGB) < 0:
 			return fmt.Errorf("%q: a count or a size is none: %+v", at, o)
