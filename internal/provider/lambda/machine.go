@@ -170,6 +170,9 @@ func (a *Adapter) end(ctx context.Context, machine string) error {
 	if err == nil && !named(answer.Data.Machines, machine) {
 		return garbage("the machine that ends", nil)
 	}
+	if e := (*provider.Error)(nil); errors.As(err, &e) && e.Kind == provider.KindRejected { // a conflict, with an action that passes
+		e.RetryAfter = max(e.RetryAfter, pollEvery)
+	}
 	return err
 }
 

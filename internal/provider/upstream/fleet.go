@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -23,6 +24,7 @@ type Fleet struct {
 
 	mu     sync.Mutex
 	made   map[id.ID]birth
+	ended  map[string]time.Time             // machines whose end the cloud has taken, and that a list may show as they were before
 	states map[string]provider.MachineState // the last that was understood, by machine id
 	warned map[string]bool                  // the words that were not
 }
@@ -65,18 +67,20 @@ func NewFleet(c FleetConfig) *Fleet {
 	if c.Account.Now == nil {
 		c.Account.Now = time.Now
 	}
-	f := &Fleet{c: c, now: c.Account.Now, made: map[id.ID]birth{}, states: map[string]provider.MachineState{}, warned: map[string]bool{}}
+	f := &Fleet{c: c, now: c.Account.Now, made: map[id.ID]birth{}, ended: map[string]time.Time{}, states: map[string]provider.MachineState{}, warned: map[string]bool{}}
 	f.list = NewList(c.Account.Now, f.fetch)
 	return f
 }
 
 func (f *Fleet) fetch(ctx context.Context) ([]provider.Machine, error) {
+	begun := f.now()
 	all, err := f.c.List(ctx)
 	if err != nil {
 		return nil, Looking(err)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	maps.DeleteFunc(f.ended, func(_ string, at time.Time) bool { return at.Before(begun) })
 	machines, known := make([]provider.Machine, 0, len(all)), make(map[string]bool, len(all))
 	for _, seen := range all {
 		m := f.understood(ctx, seen)
@@ -126,6 +130,23 @@ func (f *Fleet) understood(ctx context.Context, seen Seen) provider.Machine {
 	}
 	f.states[m.ID] = m.State
 	return m
+}
+
+// recent returns a list that is at most so old, with the ends that it does not show yet.
+func (f *Fleet) recent(ctx context.Context, age time.Duration) ([]provider.Machine, error) {
+	all, err := f.list.Recent(ctx, age)
+	if err != nil {
+		return nil, err
+	}
+	all = slices.Clone(all)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i, m := range all {
+		if _, ended := f.ended[m.ID]; ended {
+			all[i].State, all[i].Detail = provider.MachineTerminating, ""
+		}
+	}
+	return all, nil
 }
 
 // Looking is the error of a question about machines, offers or keys as a whole: whatever the cloud refuses, it says nothing of any of them.
@@ -195,7 +216,7 @@ func (f *Fleet) find(ctx context.Context, reference id.ID, age time.Duration) (p
 	if err := provider.CheckOutsideTx(ctx); err != nil {
 		return provider.Machine{}, err
 	}
-	all, err := f.list.Recent(ctx, age)
+	all, err := f.recent(ctx, age)
 	if err != nil {
 		return provider.Machine{}, err
 	}
@@ -217,8 +238,7 @@ func (f *Fleet) Machines(ctx context.Context) ([]provider.Machine, error) {
 	if err := provider.CheckOutsideTx(ctx); err != nil {
 		return nil, err
 	}
-	all, err := f.list.Fresh(ctx)
-	return slices.Clone(all), err
+	return f.recent(ctx, 0)
 }
 
 // Launch returns the machine of the reference, made by create where there is none. create sends one request that makes a machine and
@@ -270,26 +290,30 @@ func (f *Fleet) Terminate(ctx context.Context, reference id.ID) error {
 		return err
 	}
 	defer done()
-	// What a list has can be ended however old the list is; that there is nothing to end, only a new one says.
-	living, err := f.living(ctx, reference, f.c.PollEvery/2)
-	if err == nil && len(living) == 0 {
-		living, err = f.living(ctx, reference, 0)
+	// What a list has can be ended, or is ending, however old the list is; that there is nothing to end, only a new one says.
+	living, there, err := f.living(ctx, reference, f.c.PollEvery/2)
+	if err == nil && !there {
+		living, _, err = f.living(ctx, reference, 0)
 	}
 	if err != nil {
 		return err
 	}
-	defer f.list.Forget(ctx)
 	var failed error
 	for _, machine := range living {
 		if err := f.c.End(ctx, machine); err != nil && provider.KindOf(err) != provider.KindNotFound {
 			failed = errors.Join(failed, err)
+			continue
 		}
+		f.mu.Lock()
+		f.ended[machine] = f.now()
+		f.mu.Unlock()
 	}
-	if failed != nil && provider.KindOf(failed) == provider.KindRejected {
-		// Some clouds refuse to end what is ending.
+	if failed != nil {
 		f.list.Forget(ctx)
-		if left, err := f.living(ctx, reference, 0); err == nil && len(left) == 0 {
-			failed = nil
+		if provider.KindOf(failed) == provider.KindRejected { // some clouds refuse to end what is ending
+			if left, _, err := f.living(ctx, reference, 0); err == nil && len(left) == 0 {
+				failed = nil
+			}
 		}
 	}
 	if failed != nil {
@@ -301,23 +325,25 @@ func (f *Fleet) Terminate(ctx context.Context, reference id.ID) error {
 	return nil
 }
 
-// living returns the ids of the machines of the reference that are not ending.
-func (f *Fleet) living(ctx context.Context, reference id.ID, age time.Duration) ([]string, error) {
-	all, err := f.list.Recent(ctx, age)
+// living returns the ids of the machines of the reference that are not ending, and whether there are any, ending or not.
+func (f *Fleet) living(ctx context.Context, reference id.ID, age time.Duration) (living []string, there bool, err error) {
+	all, err := f.recent(ctx, age)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	var living []string
 	for _, m := range all {
-		if m.Reference == reference && m.State != provider.MachineTerminating {
+		if m.Reference != reference {
+			continue
+		}
+		if there = true; m.State != provider.MachineTerminating {
 			living = append(living, m.ID)
 		}
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.grow()
-	if b, young := f.made[reference]; young && !slices.Contains(living, b.machine) {
-		living = append(living, b.machine)
+	if b, young := f.made[reference]; young && !there {
+		living, there = append(living, b.machine), true
 	}
-	return living, nil
+	return living, there, nil
 }

@@ -129,6 +129,7 @@ func TestOnlyANewListSaysThatThereIsNothingToEnd(t *testing.T) {
 	}
 	// What a list has is ended without asking for another.
 	y.ended, y.lists = nil, 0
+	y.clock.Advance(time.Minute)
 	if _, err := f.Machine(t.Context(), reference); err != nil {
 		t.Fatal(err)
 	}
@@ -154,6 +155,32 @@ func TestARefusedEndIsASuccessWhereItIsEnding(t *testing.T) {
 	y.listed, y.endErr = []upstream.Seen{machine("one", reference, provider.MachineReady)}, &provider.Error{Kind: provider.KindNotFound}
 	if err := f.Terminate(t.Context(), reference); err != nil {
 		t.Errorf("it is not there: %v", err)
+	}
+}
+
+func TestAnEndThatTheListDoesNotShowYet(t *testing.T) {
+	y := newYard()
+	f := y.fleet()
+	y.listed = []upstream.Seen{machine("one", reference, provider.MachineReady)}
+	for range 3 { // as often as it is asked, one end is sent
+		if err := f.Terminate(t.Context(), reference); err != nil || len(y.ended) != 1 {
+			t.Errorf("%v, ended %v", err, y.ended)
+		}
+		if m, err := f.Machine(t.Context(), reference); err != nil || m.State != provider.MachineTerminating {
+			t.Errorf("%+v, %v", m, err)
+		}
+		y.clock.Advance(time.Second)
+	}
+	if y.lists != 1 {
+		t.Errorf("%d lists", y.lists)
+	}
+	// A list that was asked for after the end counts: the cloud has not ended it.
+	y.clock.Advance(time.Minute)
+	if m, err := f.Machine(t.Context(), reference); err != nil || m.State != provider.MachineReady {
+		t.Errorf("%+v, %v", m, err)
+	}
+	if err := f.Terminate(t.Context(), reference); err != nil || len(y.ended) != 2 {
+		t.Errorf("%v, ended %v", err, y.ended)
 	}
 }
 
