@@ -53,7 +53,7 @@ var may = []struct {
 	{"provider/shadeform", []string{"provider/upstream", "provider"}},
 	{"provider/lambda/lambdatest", []string{"provider/upstream/upstreamtest", "provider/upstream", "provider/providertest"}},
 	{"provider/lambda", []string{"provider/upstream", "provider"}},
-	{"provider/upstream/upstreamtest", []string{"provider/providertest"}},
+	{"provider/upstream/upstreamtest", []string{"provider/providertest", "provider"}},
 	{"provider/upstream", []string{"provider"}},
 	{"provider/providertest", []string{"provider", "db", "db/dbtest"}},
 	{"provider", []string{"db"}}, // to refuse a call inside a transaction
