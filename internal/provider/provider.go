@@ -70,7 +70,7 @@ type Info struct {
 	Slug string
 	// Name is for people.
 	Name string
-	// Regions names the provider's regions by slug.
+	// Regions names the provider's regions by slug; empty where they come and go with the offers, which name them then.
 	Regions []Region
 	// LaunchLimit is how long a machine may take from Launch to answering SSH before the deployment is given up.
 	LaunchLimit time.Duration

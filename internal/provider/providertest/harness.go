@@ -174,6 +174,14 @@ func (s *suite) request(o provider.Offer) provider.LaunchRequest {
 func (s *suite) launch(r provider.LaunchRequest) provider.Machine {
 	s.Helper()
 	m, err := s.Provider.Launch(s.Context(), r)
+	for range 20 { // as every room does
+		var e *provider.Error
+		if !errors.As(err, &e) || e.Kind != provider.KindThrottled || e.RetryAfter <= 0 {
+			break
+		}
+		s.Advance(e.RetryAfter)
+		m, err = s.Provider.Launch(s.Context(), r)
+	}
 	if err != nil {
 		s.Fatalf("Launch: %v", err)
 	}
