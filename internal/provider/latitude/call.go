@@ -3,7 +3,6 @@ package latitude
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"math/big"
 	"net/http"
 	"net/url"
@@ -120,7 +119,7 @@ func (l *Adapter) read(ctx context.Context, path string, filter url.Values) (lis
 			return list, page, !counted, nil
 		}
 	}
-	return nil, 0, false, errors.Join(unavailable("GET %s: more than %d pages", path, maxPages))
+	return nil, 0, false, unavailable("GET %s: more than %d pages", path, maxPages)
 }
 
 // count is meta.stats.total.count.
@@ -137,7 +136,7 @@ func count(meta json.RawMessage) (int, bool) {
 }
 
 // some returns what can be read of a list in which one thing that cannot must not hide the others.
-func some[T interface{ named(id string) T }](ctx context.Context, l *Adapter, path string) ([]T, error) {
+func some[T any](ctx context.Context, l *Adapter, path string) ([]T, error) {
 	list, _, err := l.all(ctx, path, nil)
 	if err != nil {
 		return nil, err
@@ -149,7 +148,7 @@ func some[T interface{ named(id string) T }](ctx context.Context, l *Adapter, pa
 			l.note(ctx, "what cannot be read at "+path, r.ID)
 			continue
 		}
-		out = append(out, one.named(r.ID))
+		out = append(out, one)
 	}
 	return out, nil
 }

@@ -51,8 +51,6 @@ type plan struct {
 	}
 }
 
-func (p plan) named(string) plan { return p }
-
 // site is where a plan can be had.
 type site struct {
 	name    string // as the cloud writes it
@@ -126,8 +124,6 @@ type region struct {
 	Country    country
 }
 
-func (r region) named(string) region { return r }
-
 // country is an ISO 3166-1 alpha-2 code, or "" for a country that is not known here.
 type country string
 
@@ -163,8 +159,6 @@ type system struct {
 	Name, Slug, User, Distro string
 	On                       []string `json:"provisionable_on"`
 }
-
-func (s system) named(string) system { return s }
 
 // choice is an operating system as people choose it.
 type choice struct{ name, slug string }
