@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
@@ -14,13 +15,20 @@ import (
 
 // verb is a command that opens the database for itself. It works also while the server runs.
 func verb(use, short string, add func(*cobra.Command), run func(cmd *cobra.Command, o *app.Operator, out *output) error) *cobra.Command {
+	cmd := verbOn(use, short, add, func(cmd *cobra.Command, _ string, o *app.Operator, out *output) error { return run(cmd, o, out) })
+	cmd.Args = cobra.NoArgs
+	return cmd
+}
+
+// verbOn is a verb that takes one argument.
+func verbOn(use, short string, add func(*cobra.Command), run func(cmd *cobra.Command, on string, o *app.Operator, out *output) error) *cobra.Command {
 	h, out := &house{}, &output{}
-	cmd := &cobra.Command{Use: use, Short: short, Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+	cmd := &cobra.Command{Use: use, Short: short, Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
 		o, err := app.OpenOperator(cmd.Context(), h.c)
 		if err != nil {
 			return err
 		}
-		return errors.Join(run(cmd, o, out), o.Close())
+		return errors.Join(run(cmd, strings.Join(args, ""), o, out), o.Close())
 	}}
 	out.flag(cmd)
 	add(cmd)

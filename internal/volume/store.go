@@ -223,3 +223,10 @@ func scanIDs(rows *sql.Rows, err error) ([]id.ID, error) {
 	}
 	return out, rows.Err()
 }
+
+// CountAt returns how many volumes may still be at that provider.
+func CountAt(ctx context.Context, r db.Reader, provider string) (n int, err error) {
+	err = r.QueryRow(ctx, `SELECT COUNT(*) FROM volume WHERE provider = $1 AND (status NOT IN ($2, $3) OR clean_until IS NOT NULL)`,
+		provider, StatusDeleted, StatusFailed).Scan(&n)
+	return n, err
+}

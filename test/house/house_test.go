@@ -34,6 +34,7 @@ var may = []struct {
 	{"deployment", []string{"volume", "finding", "catalog", "meter", "wallet", "sshkey", "provider", "event", "job", "db"}},
 	{"volume", []string{"finding", "catalog", "meter", "wallet", "provider", "event", "job", "db"}},
 	{"finding", []string{"provider", "job", "db"}},
+	{"supply", []string{"secret", "provider/upstream", "provider", "db"}},
 	{"meter", []string{"wallet", "event", "job", "db"}},
 	{"catalog", []string{"provider", "job", "db"}},
 	{"idempotency", []string{"job", "db"}},

@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"reflect"
 	"strconv"
 	"strings"
 	"sync"
@@ -48,6 +49,8 @@ type Account struct {
 	// Version is Billet's, for the User-Agent.
 	Version string
 	Log     *slog.Logger
+	// Unknown is told of fields in answers that the adapter does not know; nil where nobody wants to hear of them.
+	Unknown func(what string)
 	// Now and Sleep are of the time in which the cloud lives; those of the system where they are nil.
 	Now   func() time.Time
 	Sleep func(ctx context.Context, d time.Duration) error
@@ -261,6 +264,13 @@ func (c *Client) once(ctx context.Context, r Request, content []byte) error {
 	}
 	if err := json.Unmarshal(said, r.Into); err != nil {
 		return unavailable(fmt.Errorf("%s %s: an answer that cannot be understood: %w", r.Method, r.Path, err))
+	}
+	if c.c.Account.Unknown != nil {
+		strict := json.NewDecoder(bytes.NewReader(said))
+		strict.DisallowUnknownFields()
+		if err := strict.Decode(reflect.New(reflect.TypeOf(r.Into).Elem()).Interface()); err != nil {
+			c.c.Account.Unknown(fmt.Sprintf("%s %s: %s", r.Method, r.Path, strings.TrimPrefix(err.Error(), "json: ")))
+		}
 	}
 	return nil
 }
