@@ -26,8 +26,10 @@ var accept = http.Header{"Accept": {"application/vnd.api+json"}}
 
 // resource is a thing as the API writes it.
 type resource struct {
-	ID         string          `json:"id"`
-	Attributes json.RawMessage `json:"attributes"`
+	ID            string          `json:"id"`
+	Type          string          `json:"type"`
+	Attributes    json.RawMessage `json:"attributes"`
+	Relationships json.RawMessage `json:"relationships"`
 }
 
 // sent is the body of a request.
