@@ -30,6 +30,7 @@ import (
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/sim"
 	"github.com/billetcloud/billet/internal/provider/sim/node"
+	"github.com/billetcloud/billet/internal/quote"
 	"github.com/billetcloud/billet/internal/ratelimit"
 	"github.com/billetcloud/billet/internal/ratelimit/redislimit"
 	"github.com/billetcloud/billet/internal/sshkey"
@@ -142,9 +143,10 @@ func (a *App) build(ctx context.Context) error {
 	volumes := volume.New(volume.Config{
 		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Log: log, Catalog: a.catalog, Meter: m, Wallet: a.Wallet, Providers: set, Events: a.Events, Findings: a.Findings, Jobs: a.Jobs,
 	})
+	quotes := quote.New(a.IDs)
 	deployments := deployment.New(deployment.Config{
 		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Log: log, Catalog: a.catalog, SSHKeys: keys, Volumes: volumes, Wallet: a.Wallet, Meter: m,
-		Events: a.Events, Findings: a.Findings, Jobs: a.Jobs, Providers: set, Probe: provider.ProbeSSH,
+		Events: a.Events, Findings: a.Findings, Jobs: a.Jobs, Providers: set, Quotes: quotes, Probe: provider.ProbeSSH,
 	})
 	debts := arrears.New(arrears.Config{
 		DB: a.DB, Wallet: a.Wallet, Deployments: deployments, Volumes: volumes, Events: a.Events, Grace: c.ArrearsGrace, KeepVolumes: c.ArrearsKeepVolumes,
@@ -166,7 +168,7 @@ func (a *App) build(ctx context.Context) error {
 	}
 	a.handler = httpapi.New(httpapi.Config{
 		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Real: time.Now, Log: log, Registry: a.metrics, Limiter: limiter, Accounts: a.Accounts, Audit: a.Audit, Catalog: a.catalog, SSHKeys: keys,
-		Wallet: a.Wallet, Meter: m, Volumes: volumes, Deployments: deployments, Events: a.Events, Findings: a.Findings, Operator: a.Desk, Idempotency: answers, Version: c.Version, TrustedProxies: proxies,
+		Wallet: a.Wallet, Meter: m, Volumes: volumes, Deployments: deployments, Quotes: quotes, Events: a.Events, Findings: a.Findings, Operator: a.Desk, Idempotency: answers, Version: c.Version, TrustedProxies: proxies,
 		PublicURL: public, OIDC: identity, DemoEmail: func() string { return a.demoEmail },
 		Elsewhere: dashboard.New().Serve, Simulator: travel,
 	})

@@ -42,10 +42,18 @@ var (
 	someKeys      decoded[[]authorizedKey]
 	someSteps     decoded[[]Step]
 	someHostKeys  decoded[[]string]
+	somePlans     decoded[[]plan]
+	someAttempts  decoded[[]Attempt]
 )
 
 // decode sets what the row keeps as JSON.
-func (r *row) decode(abilities, keys, steps, hostKeys string) (err error) {
+func (r *row) decode(abilities, keys, steps, hostKeys, plans, attempts string) (err error) {
+	if r.plans, err = somePlans.of(plans); err != nil {
+		return err
+	}
+	if r.Attempts, err = someAttempts.of(attempts); err != nil {
+		return err
+	}
 	if r.Abilities, err = someAbilities.of(abilities); err != nil {
 		return err
 	}

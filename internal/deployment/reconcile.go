@@ -74,10 +74,13 @@ func (s *Service) pending(ctx context.Context, x row) (job.Outcome, error) {
 }
 
 func (s *Service) deploying(ctx context.Context, p provider.Provider, x row) (job.Outcome, error) {
+	if a := x.givenUp(); a != nil && len(x.plans) > 0 {
+		return s.giveUp(ctx, p, x, a.Cause, a.Reason)
+	}
 	if x.machineID == "" && !s.c.Clock.Now().Before(x.launchBy) {
 		// The server was down, or the provider never answered. A machine that is launched now would be paid for, and
 		// ended at once; one that an unanswered Launch has made is ended by the clean-up.
-		return s.fail(ctx, x, CauseTimedOut, "The provider gave no answer within the time that a machine may take.")
+		return s.giveUp(ctx, p, x, CauseTimedOut, "The provider gave no answer within the time that a machine may take.")
 	}
 	m, err := s.machine(ctx, p, &x)
 	late := !s.c.Clock.Now().Before(x.launchBy)
@@ -85,31 +88,31 @@ func (s *Service) deploying(ctx context.Context, p provider.Provider, x row) (jo
 	case err != nil:
 		switch provider.KindOf(err) {
 		case provider.KindNoCapacity:
-			return s.fail(ctx, x, CauseNoCapacity, reasonOf(err, "The provider has no such machine left."))
+			return s.giveUp(ctx, p, x, CauseNoCapacity, reasonOf(err, "The provider has no such machine left."))
 		case provider.KindRejected, provider.KindUnsupported:
-			return s.fail(ctx, x, CauseRejected, reasonOf(err, "The provider refused to make this machine."))
+			return s.giveUp(ctx, p, x, CauseRejected, reasonOf(err, "The provider refused to make this machine."))
 		case provider.KindNotFound:
 			if x.machineID == "" { // Launch itself: the offer is gone
-				return s.fail(ctx, x, CauseNoCapacity, reasonOf(err, "The provider does not have this offer any more."))
+				return s.giveUp(ctx, p, x, CauseNoCapacity, reasonOf(err, "The provider does not have this offer any more."))
 			}
-			return s.fail(ctx, x, CauseLost, "The provider lost the machine while it was being made.")
+			return s.giveUp(ctx, p, x, CauseLost, "The provider lost the machine while it was being made.")
 		case provider.KindCredentials, provider.KindQuota: // nothing was made, and nothing will be until the operator acts
 			s.c.Log.ErrorContext(ctx, "a provider makes no machines for us", "provider", x.Provider, "deployment", x.ID, "error", err)
 			if x.machineID == "" {
-				return s.fail(ctx, x, CauseRejected, "The provider makes no machines for this cloud at the moment. Choose an offer of another provider, or try again later.")
+				return s.giveUp(ctx, p, x, CauseRejected, "The provider makes no machines for this cloud at the moment. Choose an offer of another provider, or try again later.")
 			}
 		}
 		if late {
-			return s.fail(ctx, x, CauseTimedOut, "The provider gave no answer within the time that a machine may take.")
+			return s.giveUp(ctx, p, x, CauseTimedOut, "The provider gave no answer within the time that a machine may take.")
 		}
 		if pause := asked(err); pause > 0 {
 			return job.At(earlier(s.c.Clock.Now().Add(pause), x.launchBy)), nil
 		}
 		return job.Outcome{}, err // not known: the same reference is asked for again
 	case m.State == provider.MachineFailed:
-		return s.fail(ctx, x, CauseRejected, cmp.Or(m.Detail, "The provider could not make this machine."))
+		return s.giveUp(ctx, p, x, CauseRejected, cmp.Or(m.Detail, "The provider could not make this machine."))
 	case m.State == provider.MachineLost, m.State == provider.MachineGone, m.State == provider.MachineTerminating:
-		return s.fail(ctx, x, CauseLost, "The provider lost the machine while it was being made.")
+		return s.giveUp(ctx, p, x, CauseLost, "The provider lost the machine while it was being made.")
 	case m.State == provider.MachineReady && m.Address != "":
 		refused := s.c.Probe(ctx, sshAddress(m))
 		if refused == nil {
@@ -119,12 +122,12 @@ func (s *Service) deploying(ctx context.Context, p provider.Provider, x row) (jo
 			return job.Outcome{}, ctx.Err()
 		}
 		if late {
-			return s.fail(ctx, x, CauseTimedOut, "The machine was made, but its SSH did not answer within the time that it may take.")
+			return s.giveUp(ctx, p, x, CauseTimedOut, "The machine was made, but its SSH did not answer within the time that it may take.")
 		}
 		s.c.Log.DebugContext(ctx, "SSH does not answer yet", "deployment", x.ID, "error", refused)
 		return s.progress(ctx, p, x, stepConnecting, "waiting for SSH to answer")
 	case late:
-		return s.fail(ctx, x, CauseTimedOut, "The machine was not ready within the time that it may take.")
+		return s.giveUp(ctx, p, x, CauseTimedOut, "The machine was not ready within the time that it may take.")
 	default:
 		return s.progress(ctx, p, x, stepProvisioning, m.Detail)
 	}

@@ -27,15 +27,16 @@ var may = []struct {
 	below []string
 }{
 	{"app", []string{"*"}}, // the one room that knows every implementation
-	{"httpapi", []string{"operator", "deployment", "volume", "finding", "catalog", "meter", "wallet", "sshkey", "account", "audit", "oidc", "event", "idempotency", "ratelimit", "provider", "db"}},
+	{"httpapi", []string{"operator", "deployment", "volume", "finding", "quote", "catalog", "meter", "wallet", "sshkey", "account", "audit", "oidc", "event", "idempotency", "ratelimit", "provider", "db"}},
 	{"dashboard", nil},
 	{"operator", []string{"meter", "wallet", "account", "job", "db"}},
 	{"arrears", []string{"deployment", "volume", "wallet", "event", "job", "db"}},
-	{"deployment", []string{"volume", "finding", "catalog", "meter", "wallet", "sshkey", "provider", "event", "job", "db"}},
+	{"deployment", []string{"volume", "finding", "quote", "catalog", "meter", "wallet", "sshkey", "provider", "event", "job", "db"}},
 	{"volume", []string{"finding", "catalog", "meter", "wallet", "provider", "event", "job", "db"}},
 	{"finding", []string{"provider", "job", "db"}},
 	{"supply", []string{"secret", "provider/upstream", "provider", "db"}},
 	{"meter", []string{"wallet", "event", "job", "db"}},
+	{"quote", []string{"catalog", "db"}},
 	{"catalog", []string{"provider", "job", "db"}},
 	{"idempotency", []string{"job", "db"}},
 	{"wallet", []string{"db"}},
