@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -197,11 +198,15 @@ func (b *Adapter) machine(ctx context.Context, d deployment) provider.Machine {
 	return m
 }
 
-// hostKeys are those lines that are a type and a key.
+// keyType is how a kind of SSH key is called.
+var keyType = regexp.MustCompile(`^(sk-)?(ssh|ecdsa)-[a-z0-9@.-]{1,60}$`)
+
+// hostKeys are the types and keys of known_hosts lines, without the hosts before them.
 func hostKeys(lines []string) (out []string) {
 	for _, l := range lines {
-		if fields := strings.Fields(l); len(fields) >= 2 && upstream.Line(fields[0]) == fields[0] {
-			out = append(out, fields[0]+" "+fields[1])
+		fields := strings.Fields(l)
+		if i := slices.IndexFunc(fields, keyType.MatchString); i >= 0 && i+1 < len(fields) {
+			out = append(out, fields[i]+" "+fields[i+1])
 		}
 	}
 	return out
