@@ -84,16 +84,15 @@ func lower(have *money.Micros, price money.Micros) *money.Micros {
 
 // countFacets fills in the facets of a snapshot that has its offers and volume prices.
 func (c *Catalog) countFacets(s *snapshot) {
-	type spot struct{ provider, region string }
-	type model struct {
+	type kind struct {
 		name   string // lower case: two providers may spell it differently
 		memory int
 	}
-	providers, regions, gpus := map[string]*ProviderFacet{}, map[spot]*RegionFacet{}, map[model]*GPUFacet{}
+	providers, regions, gpus := map[string]*ProviderFacet{}, map[spot]*RegionFacet{}, map[kind]*GPUFacet{}
 	region := func(slug, place string) *RegionFacet {
 		at := spot{slug, place}
 		if regions[at] == nil {
-			name, country := c.regionName(slug, place)
+			name, country := s.regionName(slug, place)
 			regions[at] = &RegionFacet{Slug: place, Name: name, Country: country, Provider: slug}
 		}
 		return regions[at]
@@ -108,7 +107,7 @@ func (c *Catalog) countFacets(s *snapshot) {
 		o := &s.offers[i]
 		providers[o.Provider].add(o)
 		region(o.Provider, o.Region).add(o)
-		m := model{strings.ToLower(o.GPUType), o.GPUMemoryGB}
+		m := kind{strings.ToLower(o.GPUType), o.GPUMemoryGB}
 		if gpus[m] == nil {
 			gpus[m] = &GPUFacet{GPUType: o.GPUType, GPUMemoryGB: o.GPUMemoryGB, Providers: []string{}}
 		}

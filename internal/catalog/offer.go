@@ -39,6 +39,8 @@ type Offer struct {
 	Abilities             provider.Abilities `json:"abilities" doc:"What the provider can do with the machine."`
 	// AsOf is when the provider last confirmed the offer.
 	AsOf time.Time `json:"asOf" doc:"When the provider last confirmed all this."`
+	// Stale is true from the first question that the provider did not answer until it answers one.
+	Stale bool `json:"stale" doc:"true while the provider did not answer when it was last asked: all this was true at asOf and may not be now."`
 
 	// Key is the provider's own name for the offer.
 	Key string `json:"-"`

@@ -20,6 +20,7 @@ type snapshot struct {
 	byID    map[id.ID]int
 	order   map[string][]int // places in offers, by each sort
 	volumes []VolumePrice
+	places  map[spot]named
 	health  map[string]Health
 
 	providers []ProviderFacet // Status and AsOf are set on the way out
@@ -44,14 +45,15 @@ type words struct{ provider, gpuType, region, instanceType, search string }
 func (c *Catalog) build(version int64, records []record, volumes []VolumePrice) *snapshot {
 	s := &snapshot{version: version, byID: make(map[id.ID]int, len(records)), order: map[string][]int{}, health: c.judge(nil)}
 	known := map[words]int{}
+	s.places = c.places(records)
 	for _, r := range records {
 		info, configured := c.infos[r.provider]
 		if !configured {
 			continue
 		}
 		o := r.offer()
-		o.RegionName, o.Country = c.regionName(r.provider, r.region)
-		o.MinimumRuntimeMinutes = int((max(MinimumRuntime, info.MinimumRuntime) + time.Minute - 1) / time.Minute)
+		o.RegionName, o.Country = s.regionName(r.provider, r.region)
+		o.MinimumRuntimeMinutes = int((max(MinimumRuntime, info.MinimumRuntime, time.Duration(r.minimumRuntime)*time.Second) + time.Minute - 1) / time.Minute)
 		s.byID[o.ID] = len(s.offers)
 		s.offers = append(s.offers, o)
 		w := words{
@@ -80,7 +82,7 @@ func (c *Catalog) build(version int64, records []record, volumes []VolumePrice) 
 	}
 	for _, v := range volumes {
 		if _, configured := c.infos[v.Provider]; configured {
-			v.RegionName, _ = c.regionName(v.Provider, v.Region)
+			v.RegionName, _ = s.regionName(v.Provider, v.Region)
 			s.volumes = append(s.volumes, v)
 		}
 	}
@@ -97,19 +99,46 @@ func (s *snapshot) withHealth(h map[string]Health) *snapshot {
 
 func (s *snapshot) offer(i int) Offer {
 	o := s.offers[i]
-	if at := s.health[o.Provider].LastSuccessAt; at != nil {
-		o.AsOf = *at
+	h := s.health[o.Provider]
+	o.Stale = h.Status != StatusUp
+	if h.LastSuccessAt != nil {
+		o.AsOf = *h.LastSuccessAt
 	}
 	return o
 }
 
-func (c *Catalog) regionName(slug, region string) (name string, country *string) {
-	for _, r := range c.infos[slug].Regions {
-		if r.Slug == region {
-			return cmp.Or(r.Name, region), textOrNil(r.Country)
+// spot is a region of a provider.
+type spot struct{ provider, region string }
+
+// named is what a region is called, and its country; both may be "".
+type named struct{ name, country string }
+
+// places names the regions: as the provider does in general, else as its offers there do, of which the first counts, else by what
+// the texts say.
+func (c *Catalog) places(records []record) map[spot]named {
+	out := map[spot]named{}
+	for slug, info := range c.infos {
+		for _, r := range info.Regions {
+			out[spot{slug, r.Slug}] = named{r.Name, r.Country}
 		}
 	}
-	return region, nil
+	for _, r := range records {
+		at := spot{r.provider, r.region}
+		p := out[at]
+		out[at] = named{cmp.Or(p.name, r.regionName), cmp.Or(p.country, r.country)}
+	}
+	for at, p := range out {
+		if p.country == "" {
+			p.country = countryOf(at.region, p.name)
+			out[at] = p
+		}
+	}
+	return out
+}
+
+func (s *snapshot) regionName(slug, region string) (name string, country *string) {
+	p := s.places[spot{slug, region}]
+	return cmp.Or(p.name, region), textOrNil(p.country)
 }
 
 func (r record) offer() Offer {
