@@ -11,7 +11,7 @@ import { Money } from '../../parts/Money';
 import { PageHead } from '../../parts/PageHead';
 import { PageSkeleton } from '../../parts/Skeletons';
 import { Ago } from '../../parts/Time';
-import { Stock, size, TypeChip } from './cells';
+import { Stale, Stock, size, TypeChip } from './cells';
 import { History } from './History';
 import './offers.css';
 
@@ -53,9 +53,13 @@ export default function OfferDetail() {
         <Figure
           name="Stock"
           note={
-            <>
-              confirmed <Ago at={o.asOf} />
-            </>
+            o.stale ? (
+              <Stale offer={o} />
+            ) : (
+              <>
+                confirmed <Ago at={o.asOf} />
+              </>
+            )
           }
         >
           <Stock offer={o} />
