@@ -38,8 +38,9 @@ type Catalog struct {
 	c     Config
 	infos map[string]provider.Info
 
-	loading sync.Mutex // one Load at a time, so that an older snapshot never replaces a newer
-	now     atomic.Pointer[snapshot]
+	loading  sync.Mutex // one Load at a time, so that an older snapshot never replaces a newer
+	figureAt time.Time  // when the figures of now were made; guarded by loading
+	now      atomic.Pointer[snapshot]
 }
 
 // New returns a Catalog that is empty until Load. It panics when a field is missing or a markup is
@@ -83,8 +84,10 @@ func (c *Catalog) Start(ctx context.Context) error {
 func (c *Catalog) Load(ctx context.Context) error {
 	c.loading.Lock()
 	defer c.loading.Unlock()
-	before := c.now.Load()
+	before, now := c.now.Load(), c.c.Clock.Now()
 	var after *snapshot
+	age := now.Sub(c.figureAt)
+	figured := age >= 0 && age < figuresEvery
 	err := c.c.DB.View(ctx, func(ctx context.Context, tx *db.Tx) error {
 		version, err := readVersion(ctx, tx)
 		if err != nil {
@@ -94,10 +97,18 @@ func (c *Catalog) Load(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		judged := c.judge(health)
+		judged, counted := c.judge(health), before.figures
+		if !figured {
+			if counted, err = figure(ctx, tx, now); err != nil {
+				return err
+			}
+			if counted.equal(before.figures) {
+				counted = before.figures
+			}
+		}
 		if version == before.version {
-			if after = before; !maps.EqualFunc(before.health, judged, Health.equal) {
-				after = before.withHealth(judged)
+			if after = before; !maps.EqualFunc(before.health, judged, Health.equal) || counted != before.figures {
+				after = before.with(judged, counted)
 			}
 			return nil
 		}
@@ -109,11 +120,14 @@ func (c *Catalog) Load(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		after = c.build(version, records, volumes).withHealth(judged)
+		after = c.build(version, records, volumes).with(judged, counted)
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("load the catalogue: %w", err)
+	}
+	if !figured {
+		c.figureAt = now
 	}
 	c.now.Store(after)
 	return nil

@@ -14,7 +14,7 @@ import (
 // snapshot is the catalogue at one version. Nothing in it is changed once it is published.
 type snapshot struct {
 	version int64
-	offers  []Offer // by id; AsOf is the provider's, and set on the way out
+	offers  []Offer // by id; what is said of the provider or of launches is set on the way out
 	facts   []facts // of the offer at the same place
 	words   []words // each set of texts that an offer has, once
 	byID    map[id.ID]int
@@ -22,6 +22,7 @@ type snapshot struct {
 	volumes []VolumePrice
 	places  map[spot]named
 	health  map[string]Health
+	figures *figures
 
 	providers []ProviderFacet // Status and AsOf are set on the way out
 	regions   []RegionFacet
@@ -43,7 +44,7 @@ type words struct{ provider, gpuType, region, instanceType, search string }
 // build makes a snapshot of rows that are ordered by id. Rows of providers that are not
 // configured any more are left out: nothing could be launched there.
 func (c *Catalog) build(version int64, records []record, volumes []VolumePrice) *snapshot {
-	s := &snapshot{version: version, byID: make(map[id.ID]int, len(records)), order: map[string][]int{}, health: c.judge(nil)}
+	s := &snapshot{version: version, byID: make(map[id.ID]int, len(records)), order: map[string][]int{}, health: c.judge(nil), figures: &figures{}}
 	known := map[words]int{}
 	s.places = c.places(records)
 	for _, r := range records {
@@ -90,10 +91,10 @@ func (c *Catalog) build(version int64, records []record, volumes []VolumePrice) 
 	return s
 }
 
-// withHealth returns the same snapshot with other health.
-func (s *snapshot) withHealth(h map[string]Health) *snapshot {
+// with returns the same offers with other health and figures.
+func (s *snapshot) with(h map[string]Health, f *figures) *snapshot {
 	fresh := *s
-	fresh.health = h
+	fresh.health, fresh.figures = h, f
 	return &fresh
 }
 
@@ -104,6 +105,7 @@ func (s *snapshot) offer(i int) Offer {
 	if h.LastSuccessAt != nil {
 		o.AsOf = *h.LastSuccessAt
 	}
+	s.figures.complete(&o)
 	return o
 }
 

@@ -197,6 +197,9 @@ func (c *Catalog) writeAnswer(ctx context.Context, tx *db.Tx, p provider.Provide
 		if err := prunePoints(ctx, tx, tx.Now.Add(-keepPoints)); err != nil {
 			return err
 		}
+		if err := pruneAttempts(ctx, tx, tx.Now.Add(-keepAttempts)); err != nil {
+			return err
+		}
 	}
 	return raiseVersion(ctx, tx, changed)
 }

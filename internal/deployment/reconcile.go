@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/crashpoint"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/finding"
@@ -242,6 +243,9 @@ func (s *Service) start(ctx context.Context, x row, m provider.Machine) (job.Out
 		x.StartedAt = &now
 		x.Steps = end(x.Steps, false, "", now)
 		x.setMachine(m)
+		if err := s.report(ctx, tx, x, catalog.ReachedSSH); err != nil {
+			return err
+		}
 		err := s.c.Meter.Start(ctx, tx, meter.Start{
 			Subject: x.ID, Account: x.Account, HourlyPrice: x.HourlyPrice, HourlyCost: x.costPrice, At: now, Description: x.hardware(), Labels: x.labels(),
 		})
@@ -265,9 +269,21 @@ func (s *Service) fail(ctx context.Context, x row, cause Cause, reason string) (
 		if _, err := s.c.Wallet.Release(ctx, tx, x.ID); err != nil {
 			return err
 		}
+		outcome := catalog.NotReached
+		if cause == CauseNoCapacity {
+			outcome = catalog.NoCapacity
+		}
+		if err := s.report(ctx, tx, x, outcome); err != nil {
+			return err
+		}
 		return s.c.Volumes.DetachAll(ctx, tx, x.ID)
 	})
 	return job.At(s.c.Clock.Now()), err
+}
+
+// report tells the catalogue how the launch went.
+func (s *Service) report(ctx context.Context, tx *db.Tx, x *row, o catalog.Outcome) error {
+	return s.c.Catalog.Report(ctx, tx, catalog.Attempt{Deployment: x.ID, Offer: x.OfferID, Provider: x.Provider, InstanceType: x.InstanceType, Outcome: o, Took: tx.Now.Sub(x.CreatedAt)})
 }
 
 // alive carries out what is asked for, then compares with what the provider says.
