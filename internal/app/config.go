@@ -130,9 +130,8 @@ func parseMarkup(s string) (map[string]int64, error) {
 		if !named {
 			slug, percent = "", slug
 		}
-		m, err := money.Parse(percent) // a decimal like any other: a hundredth of a per cent is 10,000 millionths
-		bp := int64(m) / 10_000
-		if err != nil || m%10_000 != 0 || bp < 0 || bp > 100_000 || (named && !provider.ValidSlug(slug)) {
+		bp, ok := ParseMarkup(percent)
+		if !ok || (named && !provider.ValidSlug(slug)) {
 			return nil, fmt.Errorf("%q is not a percentage from 0 to 1000 with at most two decimals, alone or as provider=percentage", part)
 		}
 		if _, twice := out[slug]; twice {
@@ -141,6 +140,13 @@ func parseMarkup(s string) (map[string]int64, error) {
 		out[slug] = bp
 	}
 	return out, nil
+}
+
+// ParseMarkup returns the basis points of a percentage from 0 to 1000 with at most two decimals; false for anything else.
+func ParseMarkup(percent string) (basisPoints int64, ok bool) {
+	m, err := money.Parse(percent) // a decimal like any other: a hundredth of a per cent is 10,000 millionths
+	bp := int64(m) / 10_000
+	return bp, err == nil && m%10_000 == 0 && bp >= 0 && bp <= account.MaxMarkup
 }
 
 // parsePublicURL reads the origin of a web site; nil for "".

@@ -49,21 +49,20 @@ type GPUFacet struct {
 }
 
 // Providers returns every configured provider, by slug, also those without offers.
-func (c *Catalog) Providers() []ProviderFacet {
-	s := c.now.Load()
-	out := slices.Clone(s.providers)
+func (m Market) Providers() []ProviderFacet {
+	out := slices.Clone(m.s.providers)
 	for i := range out {
-		h := s.health[out[i].Slug]
+		h := m.s.health[out[i].Slug]
 		out[i].Status, out[i].AsOf = h.Status, h.LastSuccessAt
 	}
 	return out
 }
 
 // Regions returns every region, by provider and slug, also those without offers.
-func (c *Catalog) Regions() []RegionFacet { return slices.Clone(c.now.Load().regions) }
+func (m Market) Regions() []RegionFacet { return slices.Clone(m.s.regions) }
 
 // GPUTypes returns every GPU type that is offered, by name and memory.
-func (c *Catalog) GPUTypes() []GPUFacet { return slices.Clone(c.now.Load().gpuTypes) }
+func (m Market) GPUTypes() []GPUFacet { return slices.Clone(m.s.gpuTypes) }
 
 func (n *Counts) add(o *Offer) {
 	n.Offers++

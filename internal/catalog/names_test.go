@@ -238,21 +238,21 @@ func TestProvidersSpellAndTheCatalogueNames(t *testing.T) {
 		r.sync("a")
 		r.sync("b")
 		for text, want := range map[string]int{"NVIDIA H100": 3, "h100-sxm5-80gb": 0, "nvidia a100": 1, "TPU v5e": 1} {
-			if _, total := r.cat.List(catalog.Query{GPUType: text}); total != want {
+			if _, total := r.cat.Usual().List(catalog.Query{GPUType: text}); total != want {
 				t.Errorf("%d offers of %s, not %d", total, text, want)
 			}
 		}
 		for text, want := range map[string]int{"nvidia nvlink": 3, "infiniband": 1, "the west": 1} {
-			if _, total := r.cat.List(catalog.Query{Search: text}); total != want {
+			if _, total := r.cat.Usual().List(catalog.Query{Search: text}); total != want {
 				t.Errorf("%d offers for %s, not %d", total, text, want)
 			}
 		}
-		gpus := r.cat.GPUTypes()
+		gpus := r.cat.Usual().GPUTypes()
 		if len(gpus) != 3 || gpus[0].GPUMemoryGB != 0 || gpus[1].GPUType != "NVIDIA H100" || gpus[1].GPUMemoryGB != 80 || gpus[1].Offers != 3 || len(gpus[1].Providers) != 2 {
 			t.Errorf("%+v", gpus)
 		}
 		places := map[string]string{}
-		for _, f := range r.cat.Regions() {
+		for _, f := range r.cat.Usual().Regions() {
 			if f.Offers > 0 {
 				country := "-"
 				if f.Country != nil {
@@ -266,7 +266,7 @@ func TestProvidersSpellAndTheCatalogueNames(t *testing.T) {
 				t.Errorf("%s is %q, not %q", slug, places[slug], want)
 			}
 		}
-		if v, _ := r.cat.VolumePrice("a", "west-9"); v.RegionName != "The West 9" {
+		if v, _ := r.cat.Usual().VolumePrice("a", "west-9"); v.RegionName != "The West 9" {
 			t.Errorf("volumes in %q", v.RegionName)
 		}
 
@@ -279,7 +279,7 @@ func TestProvidersSpellAndTheCatalogueNames(t *testing.T) {
 		if err := other.Load(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if o, _ := other.Get("off_named"); o.RegionName != "The West 9" || o.Country == nil || *o.Country != "CA" {
+		if o, _ := other.Usual().Get("off_named"); o.RegionName != "The West 9" || o.Country == nil || *o.Country != "CA" {
 			t.Errorf("another process reads %+v", o)
 		}
 	})

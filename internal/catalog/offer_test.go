@@ -21,16 +21,16 @@ func TestOffersOfASilentProviderAreMarkedStaleAtOnce(t *testing.T) {
 		answered := c.Now()
 		see := func(stale, available bool, asOf time.Time) {
 			t.Helper()
-			o, found := r.cat.Get("off_a")
+			o, found := r.cat.Usual().Get("off_a")
 			if !found || o.Stale != stale || o.Available != available || !o.AsOf.Equal(asOf) {
 				t.Errorf("%t %+v", found, o)
 			}
 			yes := true
-			listed, _ := r.cat.List(catalog.Query{Provider: "a", Available: &yes})
+			listed, _ := r.cat.Usual().List(catalog.Query{Provider: "a", Available: &yes})
 			if (len(listed) == 1) != available || available && listed[0].Stale != stale {
 				t.Errorf("the filter finds %+v", listed)
 			}
-			if o, _ := r.cat.Get("off_b"); o.Stale || !o.Available || !r.cat.Ready() {
+			if o, _ := r.cat.Usual().Get("off_b"); o.Stale || !o.Available || !r.cat.Ready() {
 				t.Errorf("another provider's offer: %+v", o)
 			}
 		}
@@ -48,7 +48,7 @@ func TestOffersOfASilentProviderAreMarkedStaleAtOnce(t *testing.T) {
 			c.Advance(every)
 			r.sync("a")
 		}
-		if _, found := r.cat.Get("off_a"); found {
+		if _, found := r.cat.Usual().Get("off_a"); found {
 			t.Error("not withdrawn")
 		}
 		a.set(func(s *seller) { s.err = nil })
@@ -75,7 +75,7 @@ func TestTheLongestMinimumRuntimeCounts(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := map[string]int{}
-			all, _ := from.List(catalog.Query{})
+			all, _ := from.Usual().List(catalog.Query{})
 			for _, o := range all {
 				got[string(o.ID)] = o.MinimumRuntimeMinutes
 			}

@@ -57,7 +57,7 @@ func TestOffersTellHowLaunchesWent(t *testing.T) {
 				t.Fatal(err)
 			}
 			for offer, expected := range want {
-				o, found := r.cat.Get(offer)
+				o, found := r.cat.Usual().Get(offer)
 				if got := told(o); !found || got != expected {
 					t.Errorf("%s: %q, not %q", offer, got, expected)
 				}
@@ -88,7 +88,7 @@ func TestOffersTellHowLaunchesWent(t *testing.T) {
 		see := func(want bool) {
 			t.Helper()
 			for _, offer := range []id.ID{"off_1", "off_2"} {
-				o, _ := r.cat.Get(offer)
+				o, _ := r.cat.Usual().Get(offer)
 				if (o.LastNoCapacityAt != nil) != (want && offer == "off_2") || o.LastNoCapacityAt != nil && !o.LastNoCapacityAt.Equal(lacked) {
 					t.Errorf("%s lacked capacity at %v", offer, o.LastNoCapacityAt)
 				}
@@ -149,7 +149,7 @@ func TestFiguresAreWhatAPlainCountGives(t *testing.T) {
 			return n, reached
 		}
 		for offer, kind := range kinds {
-			o, found := r.cat.Get(offer)
+			o, found := r.cat.Usual().Get(offer)
 			if !found {
 				continue
 			}

@@ -23,6 +23,8 @@ type snapshot struct {
 	places  map[spot]named
 	health  map[string]Health
 	figures *figures
+	markups map[id.ID]int64 // of the accounts that have one of their own
+	own     *priceLists
 
 	providers []ProviderFacet // Status and AsOf are set on the way out
 	regions   []RegionFacet
@@ -44,7 +46,7 @@ type words struct{ provider, gpuType, region, instanceType, search string }
 // build makes a snapshot of rows that are ordered by id. Rows of providers that are not
 // configured any more are left out: nothing could be launched there.
 func (c *Catalog) build(version int64, records []record, volumes []VolumePrice) *snapshot {
-	s := &snapshot{version: version, byID: make(map[id.ID]int, len(records)), order: map[string][]int{}, health: c.judge(nil), figures: &figures{}}
+	s := &snapshot{version: version, byID: make(map[id.ID]int, len(records)), order: map[string][]int{}, health: c.judge(nil), figures: &figures{}, own: &priceLists{}}
 	known := map[words]int{}
 	s.places = c.places(records)
 	for _, r := range records {
@@ -70,16 +72,8 @@ func (c *Catalog) build(version int64, records []record, volumes []VolumePrice) 
 		}
 		s.facts = append(s.facts, facts{price: o.HourlyPrice, gpuCount: o.GPUCount, words: at, available: o.Available})
 	}
-	for name, compare := range sorts {
-		up := make([]int, len(s.offers))
-		for i := range up {
-			up[i] = i
-		}
-		down := slices.Clone(up)
-		// Stable on the order by id, both ways.
-		slices.SortStableFunc(up, func(a, b int) int { return compare(&s.offers[a], &s.offers[b]) })
-		slices.SortStableFunc(down, func(a, b int) int { return compare(&s.offers[b], &s.offers[a]) })
-		s.order[name], s.order["-"+name] = up, down
+	for name := range sorts {
+		s.sort(name)
 	}
 	for _, v := range volumes {
 		if _, configured := c.infos[v.Provider]; configured {
@@ -91,10 +85,23 @@ func (c *Catalog) build(version int64, records []record, volumes []VolumePrice) 
 	return s
 }
 
-// with returns the same offers with other health and figures.
-func (s *snapshot) with(h map[string]Health, f *figures) *snapshot {
+// sort fills in both ways of one order.
+func (s *snapshot) sort(name string) {
+	compare, up := sorts[name], make([]int, len(s.offers))
+	for i := range up {
+		up[i] = i
+	}
+	down := slices.Clone(up)
+	// Stable on the order by id, both ways.
+	slices.SortStableFunc(up, func(a, b int) int { return compare(&s.offers[a], &s.offers[b]) })
+	slices.SortStableFunc(down, func(a, b int) int { return compare(&s.offers[b], &s.offers[a]) })
+	s.order[name], s.order["-"+name] = up, down
+}
+
+// with returns the same offers with other health, figures and markups.
+func (s *snapshot) with(h map[string]Health, f *figures, markups map[id.ID]int64) *snapshot {
 	fresh := *s
-	fresh.health, fresh.figures = h, f
+	fresh.health, fresh.figures, fresh.markups = h, f, markups
 	return &fresh
 }
 

@@ -96,7 +96,7 @@ func (s *Service) Check(ctx context.Context, r db.Reader, account id.ID, req Cre
 
 func (s *Service) check(ctx context.Context, r db.Reader, account id.ID, req CreateRequest, now time.Time) (checked, error) {
 	f, c := &faults{}, checked{}
-	offer, found := s.c.Catalog.Get(req.OfferID)
+	offer, found := s.c.Catalog.For(account).Get(req.OfferID)
 	switch {
 	case req.OfferID == "":
 		f.add("offerId", "is missing; choose one from GET /offers.")

@@ -23,7 +23,7 @@ INSERT INTO catalog_attempt (deployment_id, offer_id, provider, instance_type, a
     FROM deployment WHERE status = 'failed' AND ended_at IS NOT NULL;
 
 -- By how many basis points an account's prices are above the providers' own; NULL where it has the usual ones.
-ALTER TABLE account ADD COLUMN markup BIGINT CHECK (markup >= 0);
+ALTER TABLE account ADD COLUMN markup BIGINT CHECK (markup BETWEEN 0 AND 100000);
 CREATE INDEX account_markup ON account (id) WHERE markup IS NOT NULL;
 
 -- +goose Down
