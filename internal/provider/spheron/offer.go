@@ -142,6 +142,7 @@ func (a *Adapter) offer(ctx context.Context, key, region string) (offer, error) 
 
 func (a *Adapter) fetchOffers(ctx context.Context) ([]offer, error) {
 	var groups []group
+	total := -1
 	for n := 1; ; n++ {
 		var p page
 		if err := a.client.Get(ctx, "/api/gpu-offers", paging(n), &p); err != nil {
@@ -149,6 +150,12 @@ func (a *Adapter) fetchOffers(ctx context.Context) ([]offer, error) {
 		}
 		if p.Data == nil || p.Total == nil && p.Pages == nil || n > maxPages {
 			return nil, garbled("a page of offers without groups, or without how many there are")
+		}
+		if p.Total != nil {
+			if total >= 0 && total != *p.Total {
+				return nil, garbled("the offers changed while they were read")
+			}
+			total = *p.Total
 		}
 		groups = append(groups, *p.Data...)
 		if p.Total != nil && len(groups) >= *p.Total || p.Total == nil && n >= *p.Pages {

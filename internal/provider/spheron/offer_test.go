@@ -60,6 +60,7 @@ func TestAListThatIsCutShortIsNoList(t *testing.T) {
 		"an array":                {`[]`},
 		"not how many":            {`{"data":[` + one + `]}`},
 		"an empty page too early": {`{"data":[` + one + `],"total":2,"totalPages":2}`, `{"data":[],"total":2,"totalPages":2}`},
+		"fewer than before":       {`{"data":[` + one + `],"total":2}`, `{"data":[],"total":1}`},
 		"a page that is missing":  {`{"data":[` + one + `],"total":2,"totalPages":2}`, `{"total":2,"totalPages":2}`},
 		"nothing but broken":      {`{"data":[{"gpuType":"h100","offers":[7]}],"total":1}`},
 	} {

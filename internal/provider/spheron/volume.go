@@ -52,6 +52,7 @@ func (v *volume) UnmarshalJSON(b []byte) error {
 
 func (a *Adapter) fetchVolumes(ctx context.Context) ([]volume, error) {
 	var all []volume
+	total, seen := -1, map[string]bool{}
 	for n := 1; ; n++ {
 		var p struct {
 			Volumes *[]volume `json:"volumes"`
@@ -65,7 +66,18 @@ func (a *Adapter) fetchVolumes(ctx context.Context) ([]volume, error) {
 		if p.Volumes == nil || p.Total == nil || n > maxPages {
 			return nil, garbled("a page of volumes without the volumes, or without how many there are")
 		}
-		if all = append(all, *p.Volumes...); len(all) >= *p.Total {
+		// Rows that moved from page to page meanwhile may hide one.
+		if total >= 0 && total != *p.Total {
+			return nil, garbled("the volumes changed while they were read")
+		}
+		total = *p.Total
+		for _, v := range *p.Volumes {
+			if seen[v.ID] {
+				return nil, garbled("the volumes moved while they were read")
+			}
+			seen[v.ID] = true
+		}
+		if all = append(all, *p.Volumes...); len(all) >= total {
 			return slices.DeleteFunc(all, func(v volume) bool { return v.Status == "deleted" }), nil
 		}
 		if len(*p.Volumes) == 0 {

@@ -125,7 +125,16 @@ func TestAListOfVolumesThatIsCutShortIsNoList(t *testing.T) {
 			t.Errorf("%s: %+v, %v", status, v, err)
 		}
 	}
-	twice := `{"volumes":[` + one + `,` + one + `],"total":2}`
+	for name, second := range map[string]string{
+		"fewer than before":   `{"volumes":[],"total":1}`,
+		"a row that moved":    `{"volumes":[` + one + `],"total":2}`,
+		"more than there was": `{"volumes":[{"id":"2","status":"available"}],"total":3}`,
+	} {
+		a := canned(t, map[string]string{"/api/volumes": `{"volumes":[` + one + `],"total":2}`, "/api/volumes?2": second})
+		_, err := a.Volume(t.Context(), secondVolume)
+		wantKind(t, name, err, provider.KindUnavailable)
+	}
+	twice := `{"volumes":[` + one + `,` + strings.Replace(one, `"1"`, `"2"`, 1) + `],"total":2}`
 	_, err := canned(t, map[string]string{"/api/volumes": twice}).Volume(t.Context(), firstVolume)
 	wantKind(t, "two of one name", err, provider.KindUnavailable)
 	_, err = canned(t, map[string]string{"/api/volumes": `{"volumes":[` + strings.Replace(one, "%", "deleted", 1) + `],"total":1}`}).Volume(t.Context(), firstVolume)
