@@ -12,6 +12,7 @@ import (
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
+	"github.com/billetcloud/billet/internal/step"
 )
 
 // MaxCandidates is how many offers one request may name.
@@ -138,7 +139,7 @@ func (s *Service) giveUp(ctx context.Context, p provider.Provider, x row, cause 
 		now := tx.Now.Truncate(time.Second)
 		x.take(x.plans[0])
 		x.plans, x.machineID, x.launchAsked, x.launchBy = x.plans[1:], "", nil, now.Add(next.Info().LaunchLimit)
-		x.Steps = begin(newSteps(now), stepLaunching, "", now)
+		x.Steps = step.Begin(step.New(now), step.Launching, "", now)
 		return nil
 	})
 }

@@ -137,6 +137,8 @@ type Request struct {
 	Body any
 	// Into is filled with the answer where it is not nil; an empty answer or null leaves it as it was.
 	Into any
+	// Alone tells that the cloud counts requests of this sort apart: a 429 to it holds up no others.
+	Alone bool
 }
 
 // Get asks, and fills into with the answer.
@@ -281,7 +283,7 @@ func (c *Client) refusal(r Request, answer *http.Response, body []byte) *provide
 			e.RetryAfter = unsaid
 		}
 		c.mu.Lock()
-		if until := now.Add(e.RetryAfter); until.After(c.paused) {
+		if until := now.Add(e.RetryAfter); !r.Alone && until.After(c.paused) {
 			c.paused = until
 		}
 		c.mu.Unlock()
