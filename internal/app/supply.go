@@ -10,13 +10,34 @@ import (
 	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/provider"
+	"github.com/billetcloud/billet/internal/provider/billet"
+	"github.com/billetcloud/billet/internal/provider/latitude"
+	"github.com/billetcloud/billet/internal/provider/upstream"
 	"github.com/billetcloud/billet/internal/supply"
 	"github.com/billetcloud/billet/internal/volume"
 )
 
 // kinds are the clouds that there are adapters for. An adapter becomes known to the server and to `billetd provider` here, and nowhere else.
 func kinds() []supply.Kind {
-	return []supply.Kind{}
+	return []supply.Kind{
+		{Word: "latitude", Name: "Latitude.sh", Open: opens(latitude.New), Settings: map[string]string{
+			"project": "Id or slug of the project that machines are made in. Required.",
+		}},
+		{Word: "billet", Name: "Another Billet", Open: opens(billet.New), Settings: map[string]string{
+			"reads-per-minute": "The API key's limit of reads a minute; 60 without this.", "writes-per-minute": "The API key's limit of writes a minute; 20 without this.",
+		}},
+	}
+}
+
+// opens is an adapter's New as a Kind has it.
+func opens[P provider.Provider](open func(upstream.Account) (P, error)) func(upstream.Account) (provider.Provider, error) {
+	return func(a upstream.Account) (provider.Provider, error) {
+		p, err := open(a)
+		if err != nil { // and not a nil adapter that is no nil provider
+			return nil, err
+		}
+		return p, nil
+	}
 }
 
 // suppliers opens the configured clouds.

@@ -237,7 +237,13 @@ func testReboot(s *suite) {
 	if !ok {
 		s.Skip("the provider has no Reboot")
 	}
-	r := s.request(s.offer())
+	o := s.offer()
+	r := s.request(o)
+	if !o.Abilities.Reboot {
+		s.launch(r)
+		s.wantKind("Reboot of what cannot be", p.Reboot(s.Context(), r.Reference), provider.KindUnsupported)
+		return
+	}
 	s.launch(r)
 	m := s.ready(r.Reference)
 	s.write(m, "/root/kept", "before the reboot")
@@ -254,7 +260,11 @@ func testPower(s *suite) {
 	if !ok {
 		s.Skip("the provider has no PowerOn and PowerOff")
 	}
-	r := s.request(s.offer())
+	o := s.offer()
+	if !o.Abilities.Power {
+		s.Skip("the offer has no PowerOn and PowerOff")
+	}
+	r := s.request(o)
 	s.launch(r)
 	m := s.ready(r.Reference)
 	s.must("PowerOn of what is on", p.PowerOn(s.Context(), r.Reference))
@@ -285,6 +295,9 @@ func testReinstall(s *suite) {
 		s.Skip("the provider has no Reinstall")
 	}
 	o := s.offer()
+	if !o.Abilities.Reinstall {
+		s.Skip("the offer has no Reinstall")
+	}
 	r := s.request(o)
 	s.launch(r)
 	m := s.ready(r.Reference)

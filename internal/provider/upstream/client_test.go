@@ -120,6 +120,29 @@ func TestTheBudgetIsKeptAndAWaitThatIsTooLongIsNotBegun(t *testing.T) {
 	}
 }
 
+func TestWritesMayHaveABudgetOfTheirOwn(t *testing.T) {
+	accept := ""
+	c, server, slept := open(t, func(_ http.ResponseWriter, r *http.Request) { accept = r.Header.Get("Accept") }, func(c *upstream.Config) {
+		c.Every, c.Burst, c.WriteEvery, c.WriteBurst = time.Second, 2, time.Minute, 1
+	})
+	for range 2 {
+		if err := c.Get(t.Context(), "/", nil, nil); err != nil || accept != "application/json" {
+			t.Fatalf("%v, accepts %q", err, accept)
+		}
+	}
+	if err := post(c, nil); err != nil || len(*slept) != 0 {
+		t.Errorf("%v, slept %v", err, *slept)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := c.Do(ctx, upstream.Request{Method: http.MethodDelete, Path: "/"}); provider.KindOf(err) != provider.KindThrottled || len(server.Requests()) != 3 {
+		t.Errorf("%v after %d requests", err, len(server.Requests()))
+	}
+	if err := c.Do(ctx, upstream.Request{Method: http.MethodGet, Path: "/", Header: http.Header{"Accept": {"text/x"}}}); err != nil || accept != "text/x" {
+		t.Errorf("%v, accepts %q", err, accept)
+	}
+}
+
 func TestTheCredentialGoesNowhereElse(t *testing.T) {
 	elsewhere := upstreamtest.Serve(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	var log bytes.Buffer
