@@ -158,6 +158,9 @@ func (s *Service) replan(ctx context.Context, x row, change func(tx *db.Tx, x *r
 		if err := guarded(setPlan(ctx, tx, fresh, x.OfferID)); err != nil || failed == nil {
 			return err
 		}
+		if err := s.report(ctx, tx, &fresh, fresh.givenUp().Cause); err != nil {
+			return err
+		}
 		return s.tell(ctx, tx, fresh, "attempt_failed", failed)
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/crashpoint"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/finding"
@@ -240,6 +241,9 @@ func (s *Service) start(ctx context.Context, x row, m provider.Machine) (job.Out
 		x.StartedAt = &now
 		x.Steps = step.End(x.Steps, false, "", now)
 		x.setMachine(m)
+		if err := s.report(ctx, tx, x, CauseReady); err != nil {
+			return err
+		}
 		err := s.c.Meter.Start(ctx, tx, meter.Start{
 			Subject: x.ID, Account: x.Account, HourlyPrice: x.HourlyPrice, HourlyCost: x.costPrice, At: now, Description: x.hardware(), Labels: x.labels(),
 		})
@@ -263,9 +267,31 @@ func (s *Service) fail(ctx context.Context, x row, cause Cause, reason string) (
 		if _, err := s.c.Wallet.Release(ctx, tx, x.ID); err != nil {
 			return err
 		}
+		if err := s.report(ctx, tx, x, cause); err != nil {
+			return err
+		}
 		return s.c.Volumes.DetachAll(ctx, tx, x.ID)
 	})
 	return job.At(s.c.Clock.Now()), err
+}
+
+// report tells the catalogue how the launch went, where it is over by that cause.
+func (s *Service) report(ctx context.Context, tx *db.Tx, x *row, cause Cause) error {
+	outcome, begun := catalog.NotReached, x.CreatedAt
+	switch cause {
+	case CauseReady:
+		outcome = catalog.ReachedSSH
+	case CauseNoCapacity:
+		outcome = catalog.NoCapacity
+	}
+	for _, a := range x.Attempts {
+		if a.OfferID != x.OfferID {
+			begun = a.EndedAt
+		}
+	}
+	return s.c.Catalog.Report(ctx, tx, catalog.Attempt{
+		Deployment: x.ID, Offer: x.OfferID, Provider: x.Provider, InstanceType: x.InstanceType, Outcome: outcome, Took: max(0, tx.Now.Sub(begun)),
+	})
 }
 
 // alive carries out what is asked for, then compares with what the provider says.

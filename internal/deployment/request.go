@@ -171,7 +171,7 @@ func (s *Service) checkOffers(ctx context.Context, r db.Reader, account id.ID, r
 		}
 		req.OfferID, fixed = q.OfferID, &q
 	}
-	named := req.Candidates
+	named, market := req.Candidates, s.c.Catalog.For(account)
 	switch {
 	case len(named) == 0:
 		named = []Candidate{{OfferID: req.OfferID}}
@@ -187,7 +187,7 @@ func (s *Service) checkOffers(ctx context.Context, r db.Reader, account id.ID, r
 			field = fmt.Sprintf("candidates[%d].offerId", i)
 			mine.OperatingSystem = cmp.Or(n.OperatingSystem, req.OperatingSystem)
 		}
-		offer, found := s.c.Catalog.Get(n.OfferID)
+		offer, found := market.Get(n.OfferID)
 		switch {
 		case n.OfferID == "":
 			f.add(field, "is missing; choose one from GET /offers.")
