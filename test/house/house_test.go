@@ -323,3 +323,32 @@ func TestEveryPromiseHasItsTest(t *testing.T) {
 		t.Errorf("only %d promises were read", rows)
 	}
 }
+
+// What an adapter guesses stands where an operator reads it, word for word.
+func TestEveryInferredFactIsInTheDocs(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root(t), "docs", "providers.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := func(s string) string { return strings.Join(strings.Fields(s), " ") }
+	docs, facts := plain(string(text)), 0
+	for _, f := range files(t) {
+		if path.Base(f.path) != "doc.go" || path.Dir(f.dir) != "internal/provider" || f.syntax.Doc == nil {
+			continue
+		}
+		_, section, found := strings.Cut(f.syntax.Doc.Text(), "# Inferred\n")
+		if !found {
+			continue
+		}
+		section, _, _ = strings.Cut(section, "\n# ")
+		for _, fact := range regexp.MustCompile(`(?m)^ +- ((?:.+\n?)(?: {4}.+\n?)*)`).FindAllStringSubmatch(section, -1) {
+			facts++
+			if !strings.Contains(docs, plain(fact[1])) {
+				t.Errorf("%s guesses what docs/providers.md does not say: %s", f.path, plain(fact[1]))
+			}
+		}
+	}
+	if facts < 30 {
+		t.Errorf("%d facts were found; the lists have another form", facts)
+	}
+}

@@ -117,6 +117,28 @@ func TestACreateThatNamesNoMachineIsNoLaunch(t *testing.T) {
 	}
 }
 
+// What another server made, or a create without an answer, stands in no list that was asked for before.
+func TestALaunchLooksAnewAndIsSeenAtOnce(t *testing.T) {
+	y := newYard()
+	f := y.fleet()
+	if _, err := f.Machine(t.Context(), reference); err == nil || provider.KindOf(err) != provider.KindNotFound {
+		t.Fatal(err)
+	}
+	y.listed = []upstream.Seen{machine("another's", reference, provider.MachineProvisioning)}
+	if m, err := f.Launch(t.Context(), reference, never(t)); err != nil || m.ID != "another's" {
+		t.Errorf("%+v, %v", m, err)
+	}
+	if _, err := f.Launch(t.Context(), "dep_02jd", func(context.Context) (string, error) {
+		y.listed = append(y.listed, machine("unanswered", "dep_02jd", provider.MachineProvisioning))
+		return "", &provider.Error{Kind: provider.KindUnavailable}
+	}); err == nil {
+		t.Error("no error")
+	}
+	if m, err := f.Machine(t.Context(), "dep_02jd"); err != nil || m.ID != "unanswered" {
+		t.Errorf("%+v, %v", m, err)
+	}
+}
+
 func TestOnlyANewListSaysThatThereIsNothingToEnd(t *testing.T) {
 	y := newYard()
 	f := y.fleet()
