@@ -91,7 +91,7 @@ func providerAdd() *cobra.Command {
 	var p supply.Provider
 	var k secretIn
 	var markup string
-	var settings map[string]string
+	var settings []string
 	return verbOn("add KIND", "Connect an account at a cloud", func(cmd *cobra.Command) {
 		k.flags(cmd)
 		f := cmd.Flags()
@@ -99,9 +99,13 @@ func providerAdd() *cobra.Command {
 		f.StringVar(&p.Name, "name", "", "what people read; the cloud's name without this")
 		f.StringVar(&p.BaseURL, "base-url", "", "where its API is; the cloud's own without this")
 		f.StringVar(&markup, "markup", "", "per cent above its prices; what the server is set to without this")
-		f.StringToStringVar(&settings, "setting", nil, "name=value, as billetd provider kinds lists them; may be given more than once")
+		f.StringArrayVar(&settings, "setting", nil, "name=value, as billetd provider kinds lists them; may be given more than once")
 	}, func(cmd *cobra.Command, on string, o *app.Operator, out *output) error {
-		p.Kind, p.Settings = on, settings
+		p.Kind, p.Settings = on, map[string]string{}
+		for _, s := range settings {
+			name, value, _ := strings.Cut(s, "=")
+			p.Settings[strings.TrimSpace(name)] = strings.TrimSpace(value)
+		}
 		if markup != "" {
 			bp, err := supply.ParseMarkup(markup)
 			if err != nil {

@@ -10,13 +10,37 @@ import (
 	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/provider"
+	"github.com/billetcloud/billet/internal/provider/billet"
+	"github.com/billetcloud/billet/internal/provider/lambda"
+	"github.com/billetcloud/billet/internal/provider/latitude"
+	"github.com/billetcloud/billet/internal/provider/shadeform"
+	"github.com/billetcloud/billet/internal/provider/spheron"
+	"github.com/billetcloud/billet/internal/provider/upstream"
+	"github.com/billetcloud/billet/internal/provider/voltagepark"
 	"github.com/billetcloud/billet/internal/supply"
 	"github.com/billetcloud/billet/internal/volume"
 )
 
 // kinds are the clouds that there are adapters for. An adapter becomes known to the server and to `billetd provider` here, and nowhere else.
 func kinds() []supply.Kind {
-	return []supply.Kind{}
+	return []supply.Kind{
+		{Word: "voltage-park", Name: "Voltage Park", Open: opened(voltagepark.New), Settings: map[string]string{
+			"products":        "What to sell, with commas: bare-metal, vm. Both without this.",
+			"vm-user":         "Who logs in to a virtual machine whose image does not say; user without this.",
+			"region-names":    "Slugs of your own for locations: <location id>=dallas-usa-5, with commas. Set it once: an offer is known by its region.",
+			"storage-regions": "Slugs of the regions whose machines reach the storage, with commas; all of them without this.",
+		}},
+		{Word: "spheron", Name: "Spheron", Open: opened(spheron.New), Settings: map[string]string{"team": "Id of the team that pays; the current one of the key without this."}},
+		{Word: "shadeform", Name: "Shadeform", Open: opened(shadeform.New), Settings: map[string]string{"bare-metal-only": "true to leave virtual machines out."}},
+		{Word: "latitude", Name: "Latitude.sh", Open: opened(latitude.New), Settings: map[string]string{"project": "Id or slug of the project that machines are made in; required."}},
+		{Word: "lambda", Name: "Lambda", Open: opened(lambda.New), Settings: map[string]string{}},
+		{Word: "billet", Name: "Billet", Open: opened(billet.New), Settings: map[string]string{"reads-per-minute": "How many reads a minute the key has; 60 without this.", "writes-per-minute": "How many writes; 20 without this."}},
+	}
+}
+
+// opened is a constructor of an adapter as all of them are kept.
+func opened[P provider.Provider](open func(upstream.Account) (P, error)) func(upstream.Account) (provider.Provider, error) {
+	return func(a upstream.Account) (provider.Provider, error) { return open(a) }
 }
 
 // suppliers opens the configured clouds.

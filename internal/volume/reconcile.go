@@ -430,22 +430,7 @@ func definite(err error) bool {
 // said is what the provider said to it, as the end of a sentence.
 func said(err error) string {
 	if e := (*provider.Error)(nil); errors.As(err, &e) && e.Message != "" {
-		return ": " + plain(e.Message)
+		return ": " + provider.Plain(e.Message, 200)
 	}
 	return "."
-}
-
-// plain is a provider's text as a tenant may read it: bounded, and without what a terminal or the database minds.
-func plain(s string) string {
-	out := make([]rune, 0, 200)
-	for _, c := range s {
-		if len(out) == cap(out) {
-			break
-		}
-		if c < ' ' || c == 0x7f {
-			c = ' '
-		}
-		out = append(out, c)
-	}
-	return string(out)
 }

@@ -52,7 +52,7 @@ type Volume struct {
 	// AttachedTo is the deployment that has it, or that it is on its way to or from.
 	AttachedTo *id.ID `json:"attachedTo" doc:"The deployment that has it, or that it is on its way to or from."`
 	// MountPath is where its files are in the machine, while it is attached; or the NFS share that is to be mounted there, with its host before a colon.
-	MountPath *string `json:"mountPath" doc:"Where its files are in the machine, while it is attached: a path, or, where the machine must mount it itself, the NFS share as host:/path."`
+	MountPath *string `json:"mountPath" doc:"Where its files are in the machine, while it is attached: a path, or, where the machine must mount it itself, the NFS share as host:/path; null where the provider says neither."`
 	// HourlyPrice is SizeGB × HourlyPricePerGB.
 	HourlyPrice      money.Micros `json:"hourlyPrice" doc:"US dollars an hour: sizeGb times hourlyPricePerGb."`
 	HourlyPricePerGB money.Micros `json:"hourlyPricePerGb" doc:"US dollars an hour for one decimal GB, agreed when it was created."`
@@ -140,7 +140,7 @@ func (r *record) volume(cost money.Micros) Volume {
 	if r.held() {
 		v.AttachedTo = &r.deployment
 	}
-	if r.status == StatusAttached {
+	if r.status == StatusAttached && r.mountPath != "" {
 		v.MountPath = &r.mountPath
 	}
 	return v
