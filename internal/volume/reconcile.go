@@ -379,7 +379,7 @@ func (s *Service) grow(ctx context.Context, k keeper, r record) (job.Outcome, er
 // at again at once where there is more to do.
 //
 // If it is not, the step may have landed upstream after that of another worker, one that took the job over from this
-// one: a volume that is settled already is then brought to where it should be once more.
+// one: a volume that is where it should be already is then brought there once more.
 func (s *Service) change(ctx context.Context, seen record, f func(ctx context.Context, tx *db.Tx, r *record) error) (job.Outcome, error) {
 	more := false
 	err := s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
@@ -390,8 +390,7 @@ func (s *Service) change(ctx context.Context, seen record, f func(ctx context.Co
 		switch {
 		case r.changes == seen.changes+1: // nobody but this call has touched it
 			err = f(ctx, tx, &r)
-		case r.unsettled():
-		case r.status == StatusAvailable:
+		case r.status == StatusAvailable: // growing or not: that tells nothing of who has it
 			err = s.move(ctx, tx, &r, StatusDetaching, r.reason)
 		case r.status == StatusAttached:
 			err = s.move(ctx, tx, &r, StatusAttaching, "")

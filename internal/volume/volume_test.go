@@ -873,6 +873,11 @@ func TestAnothersVolumeIsNotEvenLocked(t *testing.T) {
 	})
 }
 
+func grow(r *rig, v id.ID) {
+	size := int64(200)
+	_, _ = r.update(v, volume.UpdateRequest{SizeGB: &size})
+}
+
 func TestAStepThatLandsAfterAnotherWorkersIsPutRight(t *testing.T) {
 	cases := map[string]struct {
 		next func(r *rig, v id.ID) // after the volume was attached and detached by another worker
@@ -885,6 +890,12 @@ func TestAStepThatLandsAfterAnotherWorkersIsPutRight(t *testing.T) {
 			_, _ = r.attach(v, volume.Target{Deployment: "dep_3", Provider: "voltage-park", Region: "dallas-usa-5"})
 		}, volume.StatusAttaching, ""},
 		"it has gone there already": {func(r *rig, v id.ID) { _, _ = r.attach(v, target2); _, _ = r.volumes.Reconcile(r.t.Context(), v) }, volume.StatusAttached, dep2},
+		"it is available and grows": {func(r *rig, v id.ID) { grow(r, v) }, volume.StatusAvailable, ""},
+		"it has gone there already and grows": {func(r *rig, v id.ID) {
+			_, _ = r.attach(v, target2)
+			_, _ = r.volumes.Reconcile(r.t.Context(), v)
+			grow(r, v)
+		}, volume.StatusAttached, dep2},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -910,7 +921,9 @@ func TestAStepThatLandsAfterAnotherWorkersIsPutRight(t *testing.T) {
 					}
 				})
 				r.pass(time.Minute)
-				r.expect(v, c.want)
+				if got := r.expect(v, c.want); got.GrowingToGB != nil || got.SizeGB != r.cloud.volumes[v].SizeGB {
+					t.Errorf("%+v, upstream %+v", got, r.cloud.volumes[v])
+				}
 				if got := r.cloud.volumes[v].AttachedTo; got != c.at || !overtaken {
 					t.Fatalf("upstream it is attached to %q, expected %q", got, c.at)
 				}

@@ -36,7 +36,7 @@
 //
 // What the documents leave open, and what we do about it:
 //   - Offers: upstream has none; they are location × network × 1, 2 or 4 nodes, with the key "<network>/<gpus>", and location × preset, with the key "vm/<preset>".
-//   - The key of stock is the sum of free GPUs of a location; whether four free nodes are in one cluster is not promised, and a refusal is KindNoCapacity.
+//   - Stock is the sum of the free GPUs of a location; whether four free nodes are in one cluster is not promised, and a refusal is KindNoCapacity.
 //   - The operating system of bare metal is named nowhere: "Ubuntu 22.04", and the user "ubuntu" where the rental names none.
 //   - Bare metal takes cloud-init as cloudinit_script, VMs as cloud_init, both as an object: a text with anything but packages, write_files and runcmd is
 //     refused, and so are forms of these that the object may not take.
