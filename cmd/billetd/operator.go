@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/supply"
 	"github.com/spf13/cobra"
 )
 
@@ -58,7 +60,7 @@ func checkPage(p db.Page) error {
 }
 
 func accounts() *cobra.Command {
-	cmd := &cobra.Command{Use: "account", Short: "Make and list accounts"}
+	cmd := &cobra.Command{Use: "account", Short: "Make and list accounts, and set their markup"}
 	var name, credit string
 	cmd.AddCommand(verb("create", "Make an account with a wallet", func(cmd *cobra.Command) {
 		cmd.Flags().StringVar(&name, "name", "", "what it is called")
@@ -87,6 +89,25 @@ func accounts() *cobra.Command {
 		}
 		return errors.Join(err, out.print(cmd.OutOrStdout(), list, []any{"ID", "NAME", "CREATED"}, rows))
 	}))
+	markup := verb("markup <account> <percent>|default", "Give an account a markup of its own, or the usual ones again; running servers take it over within seconds", func(*cobra.Command) {},
+		func(cmd *cobra.Command, o *app.Operator, out *output) error {
+			of, percent := id.ID(cmd.Flags().Arg(0)), cmd.Flags().Arg(1)
+			var own *int64
+			if percent != "default" {
+				bp, err := supply.ParseMarkup(percent)
+				if err != nil {
+					return fmt.Errorf("%w, nor default", err)
+				}
+				own = &bp
+			}
+			a, err := o.SetMarkup(cmd.Context(), of, own)
+			if err != nil {
+				return err
+			}
+			return out.print(cmd.OutOrStdout(), map[string]any{"account": a.ID, "name": a.Name, "markupBasisPoints": a.Markup}, []any{"ID", "NAME", "MARKUP"}, [][]any{{a.ID, a.Name, percent}})
+		})
+	markup.Args = cobra.ExactArgs(2)
+	cmd.AddCommand(markup)
 	return cmd
 }
 

@@ -2,6 +2,7 @@ package account
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"sync"
 	"time"
@@ -18,7 +19,12 @@ type Account struct {
 	ID        id.ID     `json:"id" doc:"Id of the account, acc_…."`
 	Name      string    `json:"name" doc:"What it is called."`
 	CreatedAt time.Time `json:"createdAt" doc:"When it was made."`
+	// Markup is by how many basis points its prices are above the providers' own; nil where it has the usual ones. It is not for tenants.
+	Markup *int64 `json:"-"`
 }
+
+// MaxMarkup is the greatest markup that an account may have, in basis points.
+const MaxMarkup = 100_000
 
 // Config is what a Service needs.
 type Config struct {
@@ -79,6 +85,25 @@ func (s *Service) Get(ctx context.Context, r db.Reader, account id.ID) (Account,
 		err = fault.New(fault.NotFound, "There is no account with this id.")
 	}
 	return a, err
+}
+
+// SetMarkup gives an account a markup of its own, in basis points from 0 to MaxMarkup, or with nil the usual ones. What runs keeps the price that was
+// agreed for it. It answers INVALID_REQUEST or NOT_FOUND.
+func (s *Service) SetMarkup(ctx context.Context, tx *db.Tx, account id.ID, basisPoints *int64) (Account, error) {
+	if basisPoints != nil && (*basisPoints < 0 || *basisPoints > MaxMarkup) {
+		return Account{}, fault.Invalid([]fault.Field{{Field: "percent", Message: fmt.Sprintf("must be from 0 to %d.", MaxMarkup/100)}})
+	}
+	a, err := s.Get(ctx, tx, account)
+	if err != nil {
+		return Account{}, err
+	}
+	a.Markup = basisPoints
+	return a, setMarkup(ctx, tx, account, basisPoints)
+}
+
+// Markups returns the markups, in basis points, of the accounts that have one of their own.
+func (s *Service) Markups(ctx context.Context, r db.Reader) (map[id.ID]int64, error) {
+	return markups(ctx, r)
 }
 
 // now is the time of the clock as the database keeps it.

@@ -3,7 +3,7 @@
 // recovery codes, passkeys, what an identity provider says), and API keys with their scopes, networks, expiry and limits.
 //
 // It does not own what a scope allows on which route (httpapi), how calls are counted (ratelimit), the record of who
-// did what (audit), the talk with identity providers (oidc), or an account's money (wallet).
+// did what (audit), the talk with identity providers (oidc), an account's money (wallet), or what its markup does to prices (catalog).
 //
 // Invariants:
 //   - No secret is stored: keys and session tokens only as SHA-256, which suffices for 256

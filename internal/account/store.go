@@ -37,13 +37,17 @@ func all[T any](rows *sql.Rows, err error, scan func(scanner) (T, error)) ([]T, 
 	return out, rows.Err()
 }
 
-const accountColumns = `id, name, created_at`
+const accountColumns = `id, name, created_at, markup`
 
 func scanAccount(row scanner) (Account, error) {
 	var a Account
 	var created int64
-	err := row.Scan(&a.ID, &a.Name, &created)
+	var markup sql.NullInt64
+	err := row.Scan(&a.ID, &a.Name, &created, &markup)
 	a.CreatedAt = db.At(created)
+	if markup.Valid {
+		a.Markup = &markup.Int64
+	}
 	return a, err
 }
 
@@ -68,4 +72,27 @@ func accountByID(ctx context.Context, r db.Reader, account id.ID) (Account, bool
 		return Account{}, false, nil
 	}
 	return one(scanAccount(r.QueryRow(ctx, `SELECT `+accountColumns+` FROM account WHERE id = $1`, account)))
+}
+
+func setMarkup(ctx context.Context, tx *db.Tx, account id.ID, basisPoints *int64) error {
+	_, err := tx.Exec(ctx, `UPDATE account SET markup = $2 WHERE id = $1`, account, basisPoints)
+	return err
+}
+
+func markups(ctx context.Context, r db.Reader) (map[id.ID]int64, error) {
+	rows, err := r.Query(ctx, `SELECT id, markup FROM account WHERE markup IS NOT NULL`)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	out := map[id.ID]int64{}
+	for rows.Next() {
+		var account id.ID
+		var markup int64
+		if err := rows.Scan(&account, &markup); err != nil {
+			return nil, err
+		}
+		out[account] = markup
+	}
+	return out, rows.Err()
 }

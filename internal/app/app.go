@@ -138,7 +138,7 @@ func (a *App) build(ctx context.Context) error {
 		return err
 	}
 	m := meter.New(meter.Config{DB: a.DB, Wallet: a.Wallet, Events: a.Events, Jobs: a.Jobs})
-	a.catalog = catalog.New(catalog.Config{DB: a.DB, IDs: a.IDs, Clock: a.Clock, Providers: set, Jobs: a.Jobs, Log: log, Markup: markups(markup, configured)})
+	a.catalog = catalog.New(catalog.Config{DB: a.DB, IDs: a.IDs, Clock: a.Clock, Providers: set, Jobs: a.Jobs, Log: log, Markup: markups(markup, configured), OwnMarkups: a.Accounts.Markups})
 	keys := sshkey.New(sshkey.Config{DB: a.DB, IDs: a.IDs})
 	volumes := volume.New(volume.Config{
 		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Log: log, Catalog: a.catalog, Meter: m, Wallet: a.Wallet, Providers: set, Events: a.Events, Findings: a.Findings, Jobs: a.Jobs,

@@ -140,6 +140,17 @@ func (o *Operator) Credit(ctx context.Context, of id.ID, amount money.Micros, no
 	return a, made, err
 }
 
+// SetMarkup gives an account a markup of its own, in basis points, or with nil the usual ones.
+func (o *Operator) SetMarkup(ctx context.Context, of id.ID, basisPoints *int64) (a operator.Account, err error) {
+	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if a, err = o.Desk.SetMarkup(ctx, tx, of, basisPoints); err != nil {
+			return err
+		}
+		return o.done(ctx, tx, of, "setMarkup", of)
+	})
+	return a, err
+}
+
 // CreateKey makes an API key. The secret is shown here and never again.
 func (o *Operator) CreateKey(ctx context.Context, of id.ID, r account.KeyRequest) (key account.Key, secret string, err error) {
 	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {

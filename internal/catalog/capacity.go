@@ -39,12 +39,12 @@ type Share struct {
 }
 
 // Capacity tells whether so many machines can be had, from what the providers said last: nobody keeps them back.
-func (c *Catalog) Capacity(q CapacityQuery) Capacity {
+func (m Market) Capacity(q CapacityQuery) Capacity {
 	out, available := Capacity{Count: q.Count, Certain: true, Offers: []Share{}}, true
 	q.Available, q.Sort = &available, "price"
 	for p := 1; out.Found < out.Count; p++ {
 		q.Page = db.Page{Number: p, Limit: 100}
-		page, _ := c.List(q.Query)
+		page, _ := m.List(q.Query)
 		for _, o := range page {
 			if len(q.Regions) > 0 && !slices.Contains(q.Regions, o.Region) {
 				continue

@@ -19,7 +19,7 @@ import (
 // maxMarkup is the greatest markup in basis points: a hundredfold price is a slip of the finger.
 const maxMarkup = 1_000_000
 
-// Config is what a Catalog needs. Every field but AskLimit is required.
+// Config is what a Catalog needs. Every field but OwnMarkups and AskLimit is required.
 type Config struct {
 	DB        *db.DB
 	IDs       *id.Maker
@@ -29,17 +29,22 @@ type Config struct {
 	Log       *slog.Logger
 	// Markup returns by how many basis points a tenant's price is above the provider's: 1,000 are ten per cent.
 	Markup func(slug string) int64
+	// OwnMarkups returns the markups, in the same unit, of the accounts that have one of their own, which replaces all the others
+	// for them; nil where no account has. It is asked at every Load.
+	OwnMarkups func(ctx context.Context, r db.Reader) (map[id.ID]int64, error)
 	// AskLimit is how long a provider may take to answer, in real time; a minute where it is 0.
 	AskLimit time.Duration
 }
 
-// Catalog is what can be had. Its reading methods are safe for concurrent use and never wait.
+// Catalog is what can be had. Its reading methods are safe for concurrent use. They never wait, but for the first question after a change
+// at a markup of an account's own, for which the prices are worked out then.
 type Catalog struct {
 	c     Config
 	infos map[string]provider.Info
 
-	loading sync.Mutex // one Load at a time, so that an older snapshot never replaces a newer
-	now     atomic.Pointer[snapshot]
+	loading  sync.Mutex // one Load at a time, so that an older snapshot never replaces a newer
+	figureAt time.Time  // when the figures of now were made; guarded by loading
+	now      atomic.Pointer[snapshot]
 }
 
 // New returns a Catalog that is empty until Load. It panics when a field is missing or a markup is
@@ -83,8 +88,10 @@ func (c *Catalog) Start(ctx context.Context) error {
 func (c *Catalog) Load(ctx context.Context) error {
 	c.loading.Lock()
 	defer c.loading.Unlock()
-	before := c.now.Load()
+	before, now := c.now.Load(), c.c.Clock.Now()
 	var after *snapshot
+	age := now.Sub(c.figureAt)
+	figured := age >= 0 && age < figuresEvery
 	err := c.c.DB.View(ctx, func(ctx context.Context, tx *db.Tx) error {
 		version, err := readVersion(ctx, tx)
 		if err != nil {
@@ -94,10 +101,23 @@ func (c *Catalog) Load(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		judged := c.judge(health)
+		judged, counted, markups := c.judge(health), before.figures, map[id.ID]int64{}
+		if c.c.OwnMarkups != nil {
+			if markups, err = c.c.OwnMarkups(ctx, tx); err != nil {
+				return err
+			}
+		}
+		if !figured {
+			if counted, err = figure(ctx, tx, now); err != nil {
+				return err
+			}
+			if counted.equal(before.figures) {
+				counted = before.figures
+			}
+		}
 		if version == before.version {
-			if after = before; !maps.EqualFunc(before.health, judged, Health.equal) {
-				after = before.withHealth(judged)
+			if after = before; !maps.EqualFunc(before.health, judged, Health.equal) || counted != before.figures || !maps.Equal(before.markups, markups) {
+				after = before.with(judged, counted, markups)
 			}
 			return nil
 		}
@@ -109,11 +129,14 @@ func (c *Catalog) Load(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		after = c.build(version, records, volumes).withHealth(judged)
+		after = c.build(version, records, volumes).with(judged, counted, markups)
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("load the catalogue: %w", err)
+	}
+	if !figured {
+		c.figureAt = now
 	}
 	c.now.Store(after)
 	return nil
@@ -147,35 +170,10 @@ func (c *Catalog) Health() []Health {
 // Markup returns what tenants pay at that provider above its own price, in basis points.
 func (c *Catalog) Markup(slug string) int64 { return c.c.Markup(slug) }
 
-// Get returns the offer with that id; false where there is none, or where it is withdrawn.
-func (c *Catalog) Get(offer id.ID) (Offer, bool) {
-	s := c.now.Load()
-	i, found := s.byID[offer]
-	if !found {
-		return Offer{}, false
-	}
-	return s.offer(i), true
-}
-
 // PriceHistory returns the offer's price points from the one in force at from up to, not
-// including, to; oldest first, and the newest 5,000 where there are more. It knows withdrawn offers
+// including, to, at the usual prices; oldest first, and the newest 5,000 where there are more. It knows withdrawn offers
 // too, and is empty for an offer that never was. Points older than 90 days are forgotten but for
 // the one then in force.
 func (c *Catalog) PriceHistory(ctx context.Context, r db.Reader, offer id.ID, from, to time.Time) ([]PricePoint, error) {
 	return readPoints(ctx, r, offer, from, to)
-}
-
-// VolumePricing returns where volumes can be had, by provider and region.
-func (c *Catalog) VolumePricing() []VolumePrice {
-	return append([]VolumePrice{}, c.now.Load().volumes...)
-}
-
-// VolumePrice returns what a volume costs at that provider in that region; false where there are none to be had.
-func (c *Catalog) VolumePrice(slug, region string) (VolumePrice, bool) {
-	for _, p := range c.now.Load().volumes {
-		if p.Provider == slug && p.Region == region {
-			return p, true
-		}
-	}
-	return VolumePrice{}, false
 }

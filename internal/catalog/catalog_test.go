@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -113,6 +114,7 @@ type rig struct {
 	clock  *clock.Simulated
 	log    *bytes.Buffer
 	markup map[string]int64
+	own    func() map[id.ID]int64 // the accounts' own markups
 	queue  *job.Queue
 	cat    *catalog.Catalog
 }
@@ -125,7 +127,13 @@ func newRig(t testing.TB, d *db.DB, c *clock.Simulated, providers ...provider.Pr
 
 func (r *rig) catalog(providers ...provider.Provider) *catalog.Catalog {
 	return catalog.New(catalog.Config{DB: r.db, IDs: id.NewMaker(r.clock, rand.Reader), Clock: r.clock, Providers: provider.NewSet(providers...), Jobs: r.queue,
-		Log: slog.New(slog.NewTextHandler(r.log, nil)), Markup: func(slug string) int64 { return r.markup[slug] }, AskLimit: 200 * time.Millisecond})
+		Log: slog.New(slog.NewTextHandler(r.log, nil)), Markup: func(slug string) int64 { return r.markup[slug] }, AskLimit: 200 * time.Millisecond,
+		OwnMarkups: func(context.Context, db.Reader) (map[id.ID]int64, error) {
+			if r.own == nil {
+				return nil, nil
+			}
+			return maps.Clone(r.own()), nil
+		}})
 }
 
 func (r *rig) sync(slug string) job.Outcome {
@@ -139,7 +147,7 @@ func (r *rig) sync(slug string) job.Outcome {
 
 func (r *rig) only() catalog.Offer {
 	r.t.Helper()
-	all, total := r.cat.List(catalog.Query{})
+	all, total := r.cat.Usual().List(catalog.Query{})
 	if total != 1 || len(all) != 1 {
 		r.t.Fatalf("%d offers, expected one: %+v", total, all)
 	}
@@ -162,7 +170,7 @@ func TestAnOfferIsShownAtTheTenantsPrice(t *testing.T) {
 		s := &seller{slug: "voltage-park", minimum: 25*time.Minute + time.Second, offers: []provider.Offer{o}}
 		r := newRig(t, d, c, s)
 		r.markup["voltage-park"] = 1_000
-		if r.cat.Ready() || len(r.cat.Providers()) != 1 || r.cat.Providers()[0].Status != catalog.StatusDown {
+		if r.cat.Ready() || len(r.cat.Usual().Providers()) != 1 || r.cat.Usual().Providers()[0].Status != catalog.StatusDown {
 			t.Fatal("ready before anybody answered")
 		}
 		if got := r.sync("voltage-park"); got != job.At(c.Now().Add(every)) {
@@ -178,7 +186,7 @@ func TestAnOfferIsShownAtTheTenantsPrice(t *testing.T) {
 		if got.Abilities != (provider.Abilities{CloudInit: true}) {
 			t.Errorf("abilities that the provider lacks: %+v", got.Abilities)
 		}
-		if same, found := r.cat.Get(got.ID); !found || same.HourlyPrice != got.HourlyPrice || !same.AsOf.Equal(c.Now()) {
+		if same, found := r.cat.Usual().Get(got.ID); !found || same.HourlyPrice != got.HourlyPrice || !same.AsOf.Equal(c.Now()) {
 			t.Errorf("Get: %+v", same)
 		}
 		body, err := json.Marshal(got)
@@ -204,23 +212,23 @@ func TestAnOfferKeepsItsIDWhileItComesAndGoes(t *testing.T) {
 		s := &seller{slug: "voltage-park", offers: []provider.Offer{offer("off_abc123"), offer("other")}}
 		r := newRig(t, d, c, s)
 		r.sync("voltage-park")
-		kept, found := r.cat.Get("off_abc123")
+		kept, found := r.cat.Usual().Get("off_abc123")
 		if !found {
 			t.Fatal("a key in the form of an offer's id did not become the id")
 		}
-		all, _ := r.cat.List(catalog.Query{})
+		all, _ := r.cat.Usual().List(catalog.Query{})
 		other := all[slices.IndexFunc(all, func(o catalog.Offer) bool { return o.Key == "other" })].ID
 
 		s.set(func(s *seller) { s.offers = s.offers[:1] })
 		c.Advance(every)
 		r.sync("voltage-park")
-		if _, found := r.cat.Get(other); found || r.only().ID != kept.ID {
+		if _, found := r.cat.Usual().Get(other); found || r.only().ID != kept.ID {
 			t.Fatal("an offer that vanished upstream is still there")
 		}
 		s.set(func(s *seller) { s.offers = []provider.Offer{offer("other"), offer("off_abc123")} })
 		c.Advance(every)
 		r.sync("voltage-park")
-		if back, found := r.cat.Get(other); !found || back.Key != "other" {
+		if back, found := r.cat.Usual().Get(other); !found || back.Key != "other" {
 			t.Fatal("it came back under another id")
 		}
 		points := r.points(other)
@@ -239,8 +247,8 @@ func TestTwoProvidersThatClaimOneIDGetTwo(t *testing.T) {
 		r := newRig(t, d, c, a, b)
 		r.sync("a")
 		r.sync("b")
-		all, total := r.cat.List(catalog.Query{})
-		first, _ := r.cat.Get("off_abc123")
+		all, total := r.cat.Usual().List(catalog.Query{})
+		first, _ := r.cat.Usual().Get("off_abc123")
 		if total != 3 || first.Provider != "a" || first.Region != "dallas-usa-5" {
 			t.Fatalf("%+v", all)
 		}
@@ -248,7 +256,7 @@ func TestTwoProvidersThatClaimOneIDGetTwo(t *testing.T) {
 		a.set(func(s *seller) { slices.Reverse(s.offers) })
 		r.sync("b")
 		r.sync("a")
-		if again, _ := r.cat.List(catalog.Query{}); !slices.Equal(ids(again), before) {
+		if again, _ := r.cat.Usual().List(catalog.Query{}); !slices.Equal(ids(again), before) {
 			t.Fatalf("ids moved: %v, then %v", before, ids(again))
 		}
 	})
@@ -356,11 +364,11 @@ func TestAProviderThatDoesNotAnswerFadesAndComesBack(t *testing.T) {
 			volumes                  int
 		}
 		see := func() look {
-			o, listed := r.cat.Get("off_1")
+			o, listed := r.cat.Usual().Get("off_1")
 			if listed && !o.AsOf.Equal(first) {
 				t.Errorf("as of %s though nobody answered", o.AsOf)
 			}
-			return look{listed, o.Available, r.cat.Ready(), r.cat.Providers()[0].Status, len(r.cat.VolumePricing())}
+			return look{listed, o.Available, r.cat.Ready(), r.cat.Usual().Providers()[0].Status, len(r.cat.Usual().VolumePricing())}
 		}
 		for minute := 1; minute <= 16; minute++ {
 			c.Advance(every)
@@ -400,9 +408,9 @@ func TestOneFailureAfterALongTimeIsOneFailure(t *testing.T) {
 		fail, answer := func(s *seller) { s.err = &provider.Error{Kind: provider.KindUnavailable} }, func(s *seller) { s.err = nil }
 		see := func(when string, available bool, status catalog.Status, volumes int) {
 			t.Helper()
-			o, listed := r.cat.Get("off_1")
-			if h := r.cat.Health()[0]; !listed || o.Available != available || h.Status != status || len(r.cat.VolumePricing()) != volumes {
-				t.Errorf("%s: listed %t, available %t, %d volumes, %+v", when, listed, o.Available, len(r.cat.VolumePricing()), h)
+			o, listed := r.cat.Usual().Get("off_1")
+			if h := r.cat.Health()[0]; !listed || o.Available != available || h.Status != status || len(r.cat.Usual().VolumePricing()) != volumes {
+				t.Errorf("%s: listed %t, available %t, %d volumes, %+v", when, listed, o.Available, len(r.cat.Usual().VolumePricing()), h)
 			}
 		}
 		c.Advance(30 * 24 * time.Hour) // at once: nobody asked meanwhile
@@ -488,7 +496,7 @@ func TestReplicasSeeOneCatalogue(t *testing.T) {
 		if err := second.Load(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if all, total := second.List(catalog.Query{}); total != 1 || all[0].ID != "off_1" || !second.Ready() {
+		if all, total := second.Usual().List(catalog.Query{}); total != 1 || all[0].ID != "off_1" || !second.Ready() {
 			t.Fatalf("%+v", all)
 		}
 		c.Advance(every)
@@ -496,7 +504,7 @@ func TestReplicasSeeOneCatalogue(t *testing.T) {
 		if err := second.Load(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if o, _ := second.Get("off_1"); !o.AsOf.Equal(c.Now()) {
+		if o, _ := second.Usual().Get("off_1"); !o.AsOf.Equal(c.Now()) {
 			t.Errorf("as of %s, expected %s", o.AsOf, c.Now())
 		}
 		a.set(func(s *seller) { s.offers[0].Available = false })
@@ -504,7 +512,7 @@ func TestReplicasSeeOneCatalogue(t *testing.T) {
 		if err := second.Load(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if o, _ := second.Get("off_1"); o.Available {
+		if o, _ := second.Usual().Get("off_1"); o.Available {
 			t.Error("a change of another replica is not seen")
 		}
 	})
@@ -521,17 +529,17 @@ func TestANewMarkupChangesPricesAtTheNextSync(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 		want := []catalog.VolumePrice{{Provider: "a", Region: "oslo-1", RegionName: "Oslo", PerGBHour: 116, MinSizeGB: 10, MaxSizeGB: 100, CostPrice: 105}}
-		if got := r.cat.VolumePricing(); !slices.Equal(got, want) {
+		if got := r.cat.Usual().VolumePricing(); !slices.Equal(got, want) {
 			t.Errorf("%+v", got)
 		}
 		s.set(func(s *seller) { s.volumeErr = errors.New("no answer") })
 		r.sync("a")
-		if _, found := r.cat.VolumePrice("a", "oslo-1"); !found {
+		if _, found := r.cat.Usual().VolumePrice("a", "oslo-1"); !found {
 			t.Error("the last volume prices are lost")
 		}
 		s.set(func(s *seller) { s.volumeErr = &provider.Error{Kind: provider.KindUnsupported} })
 		r.sync("a")
-		if got := r.cat.VolumePricing(); got == nil || len(got) != 0 {
+		if got := r.cat.Usual().VolumePricing(); got == nil || len(got) != 0 {
 			t.Errorf("%+v", got)
 		}
 	})
@@ -592,7 +600,7 @@ func TestStartHasEveryProviderAsked(t *testing.T) {
 			}
 			c.Advance(every)
 		}
-		if _, total := r.cat.List(catalog.Query{}); total != 2 {
+		if _, total := r.cat.Usual().List(catalog.Query{}); total != 2 {
 			t.Errorf("%d offers", total)
 		}
 	})

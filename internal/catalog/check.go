@@ -22,6 +22,7 @@ const (
 	maxGB          = 1_000_000_000
 	maxHourlyPrice = 1_000_000 * money.USD
 	maxPerGBHour   = money.USD
+	maxMinimum     = 366 * day
 )
 
 // checkOffer returns why an offer is not believed, or nil.
@@ -66,6 +67,9 @@ func checkOffer(o provider.Offer) error {
 		if slices.Contains(o.OperatingSystems[:i], name) {
 			return fmt.Errorf("operating system %q twice", name)
 		}
+	}
+	if o.MinimumRuntime < 0 || o.MinimumRuntime > maxMinimum {
+		return fmt.Errorf("minimum runtime of %s", o.MinimumRuntime)
 	}
 	if o.HourlyPrice <= 0 || o.HourlyPrice > maxHourlyPrice {
 		return fmt.Errorf("hourly price of %s", o.HourlyPrice)

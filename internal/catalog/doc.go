@@ -1,9 +1,10 @@
 // Package catalog owns what can be had: offers, providers, regions and GPU types as
-// a tenant sees them, where volumes can be had, the operator's markup, price history, and the
-// sync that asks the providers.
+// a tenant sees them, under one name each, where volumes can be had, the operator's markup, price history, how launches
+// of each offer went, and the sync that asks the providers.
 //
 // It does not own machines, volumes or money: an offer is a promise of a price at
-// an instant, and the room that acts on one fixes that price for itself.
+// an instant, and the room that acts on one fixes that price for itself, and reports what became of it. Nor does it own
+// the accounts' own markups (account); it is told of them.
 //
 // Everything but price history is served from memory, from a snapshot that is never changed once
 // it is published. A GET therefore asks neither a provider nor the database.
@@ -21,4 +22,7 @@
 //     asked in vain for 3 × SyncEvery and are withdrawn after 15 × SyncEvery. One failure never does that,
 //     however long ago the last success is.
 //   - Lists have one order: by the sort, ties by id.
+//   - A name's name is the name itself, and a text that is not understood in full is its own name.
+//   - All prices of a Market are of one account: what it sees there is what it pays. Price history alone is at the usual prices.
+//   - A deployment counts once in the figures of launches, with the first word that was reported of it.
 package catalog

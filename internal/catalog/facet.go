@@ -49,21 +49,20 @@ type GPUFacet struct {
 }
 
 // Providers returns every configured provider, by slug, also those without offers.
-func (c *Catalog) Providers() []ProviderFacet {
-	s := c.now.Load()
-	out := slices.Clone(s.providers)
+func (m Market) Providers() []ProviderFacet {
+	out := slices.Clone(m.s.providers)
 	for i := range out {
-		h := s.health[out[i].Slug]
+		h := m.s.health[out[i].Slug]
 		out[i].Status, out[i].AsOf = h.Status, h.LastSuccessAt
 	}
 	return out
 }
 
 // Regions returns every region, by provider and slug, also those without offers.
-func (c *Catalog) Regions() []RegionFacet { return slices.Clone(c.now.Load().regions) }
+func (m Market) Regions() []RegionFacet { return slices.Clone(m.s.regions) }
 
 // GPUTypes returns every GPU type that is offered, by name and memory.
-func (c *Catalog) GPUTypes() []GPUFacet { return slices.Clone(c.now.Load().gpuTypes) }
+func (m Market) GPUTypes() []GPUFacet { return slices.Clone(m.s.gpuTypes) }
 
 func (n *Counts) add(o *Offer) {
 	n.Offers++
@@ -84,16 +83,15 @@ func lower(have *money.Micros, price money.Micros) *money.Micros {
 
 // countFacets fills in the facets of a snapshot that has its offers and volume prices.
 func (c *Catalog) countFacets(s *snapshot) {
-	type spot struct{ provider, region string }
-	type model struct {
+	type kind struct {
 		name   string // lower case: two providers may spell it differently
 		memory int
 	}
-	providers, regions, gpus := map[string]*ProviderFacet{}, map[spot]*RegionFacet{}, map[model]*GPUFacet{}
+	providers, regions, gpus := map[string]*ProviderFacet{}, map[spot]*RegionFacet{}, map[kind]*GPUFacet{}
 	region := func(slug, place string) *RegionFacet {
 		at := spot{slug, place}
 		if regions[at] == nil {
-			name, country := c.regionName(slug, place)
+			name, country := s.regionName(slug, place)
 			regions[at] = &RegionFacet{Slug: place, Name: name, Country: country, Provider: slug}
 		}
 		return regions[at]
@@ -108,7 +106,7 @@ func (c *Catalog) countFacets(s *snapshot) {
 		o := &s.offers[i]
 		providers[o.Provider].add(o)
 		region(o.Provider, o.Region).add(o)
-		m := model{strings.ToLower(o.GPUType), o.GPUMemoryGB}
+		m := kind{strings.ToLower(o.GPUType), o.GPUMemoryGB}
 		if gpus[m] == nil {
 			gpus[m] = &GPUFacet{GPUType: o.GPUType, GPUMemoryGB: o.GPUMemoryGB, Providers: []string{}}
 		}

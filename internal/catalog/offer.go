@@ -39,6 +39,11 @@ type Offer struct {
 	Abilities             provider.Abilities `json:"abilities" doc:"What the provider can do with the machine."`
 	// AsOf is when the provider last confirmed the offer.
 	AsOf time.Time `json:"asOf" doc:"When the provider last confirmed all this."`
+	// Stale is true from the first question that the provider did not answer until it answers one.
+	Stale bool `json:"stale" doc:"true while the provider did not answer when it was last asked: all this was true at asOf and may not be now."`
+	// LastNoCapacityAt is nil where no launch of the last 24 hours lacked capacity.
+	LastNoCapacityAt *time.Time  `json:"lastNoCapacityAt" doc:"When a deploy of it last failed since the provider had none left, whatever it said of its stock; null where none did in the last 24 hours."`
+	Reliability      Reliability `json:"reliability" doc:"How deployments of the last 30 days went, those of all accounts together."`
 
 	// Key is the provider's own name for the offer.
 	Key string `json:"-"`

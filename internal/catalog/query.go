@@ -74,15 +74,15 @@ func ParseSort(s string) (string, bool) {
 }
 
 // List returns a page of the offers that match, and how many match in all.
-func (c *Catalog) List(q Query) (page []Offer, total int) {
-	s := c.now.Load()
+func (m Market) List(q Query) (page []Offer, total int) {
+	s := m.s
 	order, known := ParseSort(q.Sort)
 	if !known {
 		order = DefaultSort
 	}
-	m := matcher{q: q, search: strings.Fields(strings.ToLower(q.Search))}
-	m.q.Provider, m.q.GPUType = strings.ToLower(q.Provider), strings.ToLower(q.GPUType)
-	m.q.Region, m.q.InstanceType = strings.ToLower(q.Region), strings.ToLower(q.InstanceType)
+	wanted := matcher{q: q, search: strings.Fields(strings.ToLower(q.Search))}
+	wanted.q.Provider, wanted.q.GPUType = strings.ToLower(q.Provider), strings.ToLower(q.GPUType)
+	wanted.q.Region, wanted.q.InstanceType = strings.ToLower(q.Region), strings.ToLower(q.InstanceType)
 	from, limit := 0, len(s.offers)
 	if q.Limit > 0 {
 		from, limit = max(q.Offset(), 0), q.Limit
@@ -90,11 +90,11 @@ func (c *Catalog) List(q Query) (page []Offer, total int) {
 	// First through all of them as they lie in memory, to count, then along the order as far as the page goes.
 	said := make([]bool, len(s.words))
 	for i := range s.words {
-		said[i] = m.says(&s.words[i])
+		said[i] = wanted.says(&s.words[i])
 	}
 	match := make([]bool, len(s.facts))
 	for i := range s.facts {
-		if f := &s.facts[i]; said[f.words] && m.counts(f) {
+		if f := &s.facts[i]; said[f.words] && wanted.counts(f) {
 			match[i] = true
 			total++
 		}

@@ -51,7 +51,7 @@ func TestListFindsWhatAPlainSearchFinds(t *testing.T) {
 	r := newRig(t, dbtest.SQLite(t, c), c, a, b)
 	r.sync("voltage-park")
 	r.sync("hyper-1")
-	all, _ := r.cat.List(catalog.Query{})
+	all, _ := r.cat.Usual().List(catalog.Query{})
 	if len(all) != 100 {
 		t.Fatalf("%d offers", len(all))
 	}
@@ -108,7 +108,7 @@ func TestListFindsWhatAPlainSearchFinds(t *testing.T) {
 			}
 			return cmp.Or(n, byID(a, b))
 		})
-		got, total := r.cat.List(q)
+		got, total := r.cat.Usual().List(q)
 		from := min(q.Offset(), len(want))
 		page := want[from:min(from+q.Limit, len(want))]
 		if total != len(want) || got == nil || !slices.Equal(ids(got), ids(page)) {
@@ -148,7 +148,7 @@ func TestFacetsCountWhatIsListed(t *testing.T) {
 	r.sync("voltage-park")
 	check := func(name string, n catalog.Counts, q catalog.Query, also func(catalog.Offer) bool) {
 		t.Helper()
-		offers, _ := r.cat.List(q)
+		offers, _ := r.cat.Usual().List(q)
 		var want catalog.Counts
 		for _, o := range offers {
 			if !also(o) {
@@ -177,7 +177,7 @@ func TestFacetsCountWhatIsListed(t *testing.T) {
 		}
 	}
 	every := func(catalog.Offer) bool { return true }
-	providers := r.cat.Providers()
+	providers := r.cat.Usual().Providers()
 	if len(providers) != 2 || providers[0].Slug != "empty" || providers[0].Status != catalog.StatusDown || providers[0].AsOf != nil ||
 		providers[1].Status != catalog.StatusUp || providers[1].Name != "VOLTAGE-PARK" || !providers[1].Volumes {
 		t.Fatalf("%+v", providers)
@@ -185,14 +185,14 @@ func TestFacetsCountWhatIsListed(t *testing.T) {
 	for _, f := range providers {
 		check(f.Slug, f.Counts, catalog.Query{Provider: f.Slug}, every)
 	}
-	regions := r.cat.Regions()
+	regions := r.cat.Usual().Regions()
 	if len(regions) != 5 || regions[0].Provider != "empty" || regions[3].Slug != "elsewhere" || regions[3].Country != nil || regions[4].Name != "Oslo" || !regions[4].Volumes {
 		t.Fatalf("%+v", regions)
 	}
 	for _, f := range regions {
 		check(f.Provider+"/"+f.Slug, f.Counts, catalog.Query{Provider: f.Provider, Region: f.Slug}, every)
 	}
-	gpus := r.cat.GPUTypes()
+	gpus := r.cat.Usual().GPUTypes()
 	if len(gpus) != 5 || gpus[1].GPUType != "NVIDIA A100" || gpus[1].GPUMemoryGB != 40 || gpus[2].GPUMemoryGB != 80 || !slices.Equal(gpus[0].Providers, []string{"voltage-park"}) {
 		t.Fatalf("%+v", gpus)
 	}
@@ -215,10 +215,10 @@ func TestAListAllocatesItsPageAndLittleElse(t *testing.T) {
 	r := big(t)
 	yes := true
 	q := catalog.Query{Search: "nvidia park", Available: &yes, Sort: "-pricePerGpu", Page: db.Page{Number: 3, Limit: 20}}
-	if page, total := r.cat.List(q); len(page) != 20 || total < 5_000 {
+	if page, total := r.cat.Usual().List(q); len(page) != 20 || total < 5_000 {
 		t.Fatalf("%d of %d", len(page), total)
 	}
-	if n := testing.AllocsPerRun(20, func() { r.cat.List(q) }); n > 4 {
+	if n := testing.AllocsPerRun(20, func() { r.cat.Usual().List(q) }); n > 4 {
 		t.Errorf("%.0f allocations", n)
 	}
 }
@@ -229,7 +229,7 @@ func BenchmarkListOf10000(b *testing.B) {
 	q := catalog.Query{Search: "nvidia dallas", Available: &yes, Sort: "-pricePerGpu", Page: db.Page{Number: 3, Limit: 20}}
 	b.ReportAllocs()
 	for b.Loop() {
-		r.cat.List(q)
+		r.cat.Usual().List(q)
 	}
 }
 

@@ -14,13 +14,17 @@ import (
 // snapshot is the catalogue at one version. Nothing in it is changed once it is published.
 type snapshot struct {
 	version int64
-	offers  []Offer // by id; AsOf is the provider's, and set on the way out
+	offers  []Offer // by id; what is said of the provider or of launches is set on the way out
 	facts   []facts // of the offer at the same place
 	words   []words // each set of texts that an offer has, once
 	byID    map[id.ID]int
 	order   map[string][]int // places in offers, by each sort
 	volumes []VolumePrice
+	places  map[spot]named
 	health  map[string]Health
+	figures *figures
+	markups map[id.ID]int64 // of the accounts that have one of their own
+	own     *priceLists
 
 	providers []ProviderFacet // Status and AsOf are set on the way out
 	regions   []RegionFacet
@@ -42,16 +46,17 @@ type words struct{ provider, gpuType, region, instanceType, search string }
 // build makes a snapshot of rows that are ordered by id. Rows of providers that are not
 // configured any more are left out: nothing could be launched there.
 func (c *Catalog) build(version int64, records []record, volumes []VolumePrice) *snapshot {
-	s := &snapshot{version: version, byID: make(map[id.ID]int, len(records)), order: map[string][]int{}, health: c.judge(nil)}
+	s := &snapshot{version: version, byID: make(map[id.ID]int, len(records)), order: map[string][]int{}, health: c.judge(nil), figures: &figures{}, own: &priceLists{}}
 	known := map[words]int{}
+	s.places = c.places(records)
 	for _, r := range records {
 		info, configured := c.infos[r.provider]
 		if !configured {
 			continue
 		}
 		o := r.offer()
-		o.RegionName, o.Country = c.regionName(r.provider, r.region)
-		o.MinimumRuntimeMinutes = int((max(MinimumRuntime, info.MinimumRuntime) + time.Minute - 1) / time.Minute)
+		o.RegionName, o.Country = s.regionName(r.provider, r.region)
+		o.MinimumRuntimeMinutes = int((max(MinimumRuntime, info.MinimumRuntime, time.Duration(r.minimumRuntime)*time.Second) + time.Minute - 1) / time.Minute)
 		s.byID[o.ID] = len(s.offers)
 		s.offers = append(s.offers, o)
 		w := words{
@@ -67,20 +72,12 @@ func (c *Catalog) build(version int64, records []record, volumes []VolumePrice) 
 		}
 		s.facts = append(s.facts, facts{price: o.HourlyPrice, gpuCount: o.GPUCount, words: at, available: o.Available})
 	}
-	for name, compare := range sorts {
-		up := make([]int, len(s.offers))
-		for i := range up {
-			up[i] = i
-		}
-		down := slices.Clone(up)
-		// Stable on the order by id, both ways.
-		slices.SortStableFunc(up, func(a, b int) int { return compare(&s.offers[a], &s.offers[b]) })
-		slices.SortStableFunc(down, func(a, b int) int { return compare(&s.offers[b], &s.offers[a]) })
-		s.order[name], s.order["-"+name] = up, down
+	for name := range sorts {
+		s.sort(name)
 	}
 	for _, v := range volumes {
 		if _, configured := c.infos[v.Provider]; configured {
-			v.RegionName, _ = c.regionName(v.Provider, v.Region)
+			v.RegionName, _ = s.regionName(v.Provider, v.Region)
 			s.volumes = append(s.volumes, v)
 		}
 	}
@@ -88,28 +85,69 @@ func (c *Catalog) build(version int64, records []record, volumes []VolumePrice) 
 	return s
 }
 
-// withHealth returns the same snapshot with other health.
-func (s *snapshot) withHealth(h map[string]Health) *snapshot {
+// sort fills in both ways of one order.
+func (s *snapshot) sort(name string) {
+	compare, up := sorts[name], make([]int, len(s.offers))
+	for i := range up {
+		up[i] = i
+	}
+	down := slices.Clone(up)
+	// Stable on the order by id, both ways.
+	slices.SortStableFunc(up, func(a, b int) int { return compare(&s.offers[a], &s.offers[b]) })
+	slices.SortStableFunc(down, func(a, b int) int { return compare(&s.offers[b], &s.offers[a]) })
+	s.order[name], s.order["-"+name] = up, down
+}
+
+// with returns the same offers with other health, figures and markups.
+func (s *snapshot) with(h map[string]Health, f *figures, markups map[id.ID]int64) *snapshot {
 	fresh := *s
-	fresh.health = h
+	fresh.health, fresh.figures, fresh.markups = h, f, markups
 	return &fresh
 }
 
 func (s *snapshot) offer(i int) Offer {
 	o := s.offers[i]
-	if at := s.health[o.Provider].LastSuccessAt; at != nil {
-		o.AsOf = *at
+	h := s.health[o.Provider]
+	o.Stale = h.Status != StatusUp
+	if h.LastSuccessAt != nil {
+		o.AsOf = *h.LastSuccessAt
 	}
+	s.figures.complete(&o)
 	return o
 }
 
-func (c *Catalog) regionName(slug, region string) (name string, country *string) {
-	for _, r := range c.infos[slug].Regions {
-		if r.Slug == region {
-			return cmp.Or(r.Name, region), textOrNil(r.Country)
+// spot is a region of a provider.
+type spot struct{ provider, region string }
+
+// named is what a region is called, and its country; both may be "".
+type named struct{ name, country string }
+
+// places names the regions: as the provider does in general, else as its offers there do, of which the first counts, else by what
+// the texts say.
+func (c *Catalog) places(records []record) map[spot]named {
+	out := map[spot]named{}
+	for slug, info := range c.infos {
+		for _, r := range info.Regions {
+			out[spot{slug, r.Slug}] = named{r.Name, r.Country}
 		}
 	}
-	return region, nil
+	for _, r := range records {
+		at := spot{r.provider, r.region}
+		p := out[at]
+		out[at] = named{cmp.Or(p.name, r.regionName), cmp.Or(p.country, r.country)}
+	}
+	for at, p := range out {
+		if p.country == "" {
+			p.country = countryOf(at.region, p.name)
+			out[at] = p
+		}
+	}
+	return out
+}
+
+func (s *snapshot) regionName(slug, region string) (name string, country *string) {
+	p := s.places[spot{slug, region}]
+	return cmp.Or(p.name, region), textOrNil(p.country)
 }
 
 func (r record) offer() Offer {

@@ -114,6 +114,8 @@ type record struct {
 	available                                         bool
 	stock                                             int64 // -1 where the provider does not say
 	withdrawn                                         bool
+	regionName, country                               string // where the provider says them with the offer
+	minimumRuntime                                    int64  // seconds
 }
 
 // gone is the record once the offer cannot be had any more.
@@ -124,12 +126,16 @@ func (r record) gone(withdrawn bool) record {
 
 func (c *Catalog) record(p provider.Provider, slug string, o provider.Offer) (record, error) {
 	systems, err := json.Marshal(o.OperatingSystems)
+	gpuType, memory := gpuName(o.GPUType)
 	r := record{
-		provider: slug, region: o.Region, key: o.Key, gpuType: o.GPUType, gpuCount: o.GPUCount, gpuMemoryGB: o.GPUMemoryGB,
-		vcpus: o.VCPUs, memoryGB: o.MemoryGB, storageGB: o.StorageGB, interconnect: o.Interconnect, instanceType: o.InstanceType,
+		provider: slug, region: o.Region, key: o.Key, gpuType: gpuType, gpuCount: o.GPUCount, gpuMemoryGB: cmp.Or(o.GPUMemoryGB, memory),
+		vcpus: o.VCPUs, memoryGB: o.MemoryGB, storageGB: o.StorageGB, interconnect: linkName(o.Interconnect), instanceType: o.InstanceType,
 		systems: string(systems), abilities: able(p, o.Abilities),
 		cost: int64(o.HourlyPrice), price: int64(o.HourlyPrice.Percent(c.c.Markup(slug))),
-		available: o.Available, stock: -1,
+		available: o.Available, stock: -1, country: countryCode(o.Country), minimumRuntime: int64((o.MinimumRuntime + time.Second - 1) / time.Second),
+	}
+	if checkText(o.RegionName) == nil { // a region without a name is no reason to sell nothing there
+		r.regionName = o.RegionName
 	}
 	if o.Stock != nil {
 		r.stock = int64(*o.Stock)
@@ -189,6 +195,9 @@ func (c *Catalog) writeAnswer(ctx context.Context, tx *db.Tx, p provider.Provide
 	// Once a day for each provider: the points still in force would be looked at every time. What this process remembers is hint enough.
 	if last := c.now.Load().health[slug].LastSuccessAt; last == nil || last.Truncate(day) != tx.Now.Truncate(day) {
 		if err := prunePoints(ctx, tx, tx.Now.Add(-keepPoints)); err != nil {
+			return err
+		}
+		if err := pruneAttempts(ctx, tx, tx.Now.Add(-keepAttempts)); err != nil {
 			return err
 		}
 	}

@@ -38,7 +38,7 @@ func (s *Service) Reinstall(ctx context.Context, tx *db.Tx, account, deployment 
 	choice := x.OperatingSystem
 	if operatingSystem != nil && !strings.EqualFold(*operatingSystem, choice) {
 		has := []string{choice}
-		if o, found := s.c.Catalog.Get(x.OfferID); found {
+		if o, found := s.c.Catalog.For(account).Get(x.OfferID); found {
 			has = o.OperatingSystems
 		}
 		i := slices.IndexFunc(has, func(h string) bool { return strings.EqualFold(h, *operatingSystem) })

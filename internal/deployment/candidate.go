@@ -12,6 +12,7 @@ import (
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
+	"github.com/billetcloud/billet/internal/step"
 )
 
 // MaxCandidates is how many offers one request may name.
@@ -138,7 +139,7 @@ func (s *Service) giveUp(ctx context.Context, p provider.Provider, x row, cause 
 		now := tx.Now.Truncate(time.Second)
 		x.take(x.plans[0])
 		x.plans, x.machineID, x.launchAsked, x.launchBy = x.plans[1:], "", nil, now.Add(next.Info().LaunchLimit)
-		x.Steps = begin(newSteps(now), stepLaunching, "", now)
+		x.Steps = step.Begin(step.New(now), step.Launching, "", now)
 		return nil
 	})
 }
@@ -155,6 +156,9 @@ func (s *Service) replan(ctx context.Context, x row, change func(tx *db.Tx, x *r
 		}
 		failed := change(tx, &fresh)
 		if err := guarded(setPlan(ctx, tx, fresh, x.OfferID)); err != nil || failed == nil {
+			return err
+		}
+		if err := s.report(ctx, tx, &fresh, fresh.givenUp().Cause); err != nil {
 			return err
 		}
 		return s.tell(ctx, tx, fresh, "attempt_failed", failed)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/catalog"
+	"github.com/billetcloud/billet/internal/cloudinit"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
@@ -17,15 +18,13 @@ import (
 	"github.com/billetcloud/billet/internal/quote"
 	"github.com/billetcloud/billet/internal/sshkey"
 	"github.com/billetcloud/billet/internal/volume"
-	"go.yaml.in/yaml/v3"
 )
 
 // Bounds of a request.
 const (
-	MaxKeys           = 20
-	MaxVolumes        = 8
-	MaxTags           = 20
-	MaxCloudInitBytes = 64 << 10
+	MaxKeys    = 20
+	MaxVolumes = 8
+	MaxTags    = 20
 	// MaxAhead is how far in the future autoTerminateAt may lie.
 	MaxAhead = 5 * 365 * 24 * time.Hour
 )
@@ -126,7 +125,9 @@ func (s *Service) check(ctx context.Context, r db.Reader, account id.ID, req Cre
 	}
 	if req.CloudInit != nil && *req.CloudInit != "" {
 		c.cloud = *req.CloudInit
-		checkCloudInit(f, c.cloud)
+		if wrong := cloudinit.Check(c.cloud); wrong != "" {
+			f.add("cloudInit", "%s", wrong)
+		}
 		for _, w := range c.wanted {
 			if !w.offer.Abilities.CloudInit {
 				f.add("cloudInit", "offer %s of %s cannot run cloud-init; leave it out or choose an offer with abilities.cloudInit.", w.offer.ID, w.offer.Provider)
@@ -170,7 +171,7 @@ func (s *Service) checkOffers(ctx context.Context, r db.Reader, account id.ID, r
 		}
 		req.OfferID, fixed = q.OfferID, &q
 	}
-	named := req.Candidates
+	named, market := req.Candidates, s.c.Catalog.For(account)
 	switch {
 	case len(named) == 0:
 		named = []Candidate{{OfferID: req.OfferID}}
@@ -186,7 +187,7 @@ func (s *Service) checkOffers(ctx context.Context, r db.Reader, account id.ID, r
 			field = fmt.Sprintf("candidates[%d].offerId", i)
 			mine.OperatingSystem = cmp.Or(n.OperatingSystem, req.OperatingSystem)
 		}
-		offer, found := s.c.Catalog.Get(n.OfferID)
+		offer, found := market.Get(n.OfferID)
 		switch {
 		case n.OfferID == "":
 			f.add(field, "is missing; choose one from GET /offers.")
@@ -324,32 +325,6 @@ func checkIDs(f *faults, field string, ids []id.ID, most int, what string) bool 
 		}
 	}
 	return good
-}
-
-func checkCloudInit(f *faults, text string) {
-	switch {
-	case len(text) > MaxCloudInitBytes:
-		f.add("cloudInit", "has %d bytes; at most %d are allowed.", len(text), MaxCloudInitBytes)
-	case strings.ContainsRune(text, 0):
-		f.add("cloudInit", "has a NUL character in it; remove it.")
-	case strings.TrimRight(firstLine(text), " \t\r") != "#cloud-config": // "#cloud-config-archive" and others are of another form
-		f.add("cloudInit", `must be a cloud-config text, which begins with the line "#cloud-config".`)
-	default:
-		var m map[string]any
-		err, wrong := yaml.Unmarshal([]byte(text), &m), (*yaml.TypeError)(nil)
-		switch {
-		case errors.As(err, &wrong): // in which the library speaks of Go's types
-			line, _, _ := strings.Cut(wrong.Errors[0], ":")
-			f.add("cloudInit", "must be a YAML mapping of names to values, each name given once; see %s.", line)
-		case err != nil:
-			f.add("cloudInit", "is not valid YAML: %s.", strings.TrimPrefix(firstLine(err.Error()), "yaml: "))
-		}
-	}
-}
-
-func firstLine(s string) string {
-	line, _, _ := strings.Cut(s, "\n")
-	return line
 }
 
 func checkTags(f *faults, tags []string) []string {

@@ -23,6 +23,7 @@ import (
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/quote"
 	"github.com/billetcloud/billet/internal/sshkey"
+	"github.com/billetcloud/billet/internal/step"
 	"github.com/billetcloud/billet/internal/volume"
 	"github.com/billetcloud/billet/internal/wallet"
 )
@@ -90,7 +91,7 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, req Crea
 	r := row{
 		Deployment: Deployment{
 			ID: s.c.IDs.New(id.Deployment), Account: account, Name: req.Name, Status: StatusPending, StatusCause: CauseCreated, VolumeIDs: []id.ID{}, Tags: c.tags,
-			Steps: newSteps(now), Attempts: append([]Attempt{}, passed...), AutoTerminateAt: c.auto, CreatedAt: now,
+			Steps: step.New(now), Attempts: append([]Attempt{}, passed...), AutoTerminateAt: c.auto, CreatedAt: now,
 		},
 		keys: c.keys, cloudInit: c.cloud, hostKeys: []string{}, launchBy: now.Add(p.Info().LaunchLimit), plans: plans[1:],
 	}

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"sync"
 
@@ -16,7 +17,7 @@ const (
 )
 
 // keptAnswers are answers made from one edition of the catalogue, by the query that they answer. The catalogue is the
-// same for everybody and changes seldom; to encode a page of it takes longer than all else that a request needs.
+// same for everybody with the same markup and changes seldom; to encode a page of it takes longer than all else that a request needs.
 type keptAnswers struct {
 	mu      sync.Mutex
 	edition catalog.Edition
@@ -47,7 +48,7 @@ func (k *keptAnswers) put(edition catalog.Edition, query string, body []byte) {
 	k.bodies[query] = body
 }
 
-// keep has a GET that depends on nothing but its query and the catalogue answer repeated queries from memory. Who may
+// keep has a GET that depends on nothing but its query, the catalogue and the account's own markup answer repeated queries from memory. Who may
 // ask, and how often, was settled before.
 func (s *server) keep(o spec) {
 	rt := s.paths[o.path].routes[o.method]
@@ -57,11 +58,14 @@ func (s *server) keep(o spec) {
 			return serve(ctx, w, c) // which says what it thinks of a body
 		}
 		edition, query := s.c.Catalog.Edition(), c.request.URL.RawQuery
+		if markup, own := s.c.Catalog.For(c.account).OwnMarkup(); own {
+			query = fmt.Sprintf("%d\x00%s", markup, query) // no query has that byte
+		}
 		if body := kept.get(edition, query); body != nil {
 			return answer{Status: http.StatusOK, Body: body}, nil
 		}
 		a, err := serve(ctx, w, c)
-		if err == nil {
+		if err == nil && edition == s.c.Catalog.Edition() { // else somebody's markup may be another by now
 			kept.put(edition, query, a.Body)
 		}
 		return a, err

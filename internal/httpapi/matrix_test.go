@@ -46,7 +46,7 @@ var whoMay = map[string]string{
 	"createVolume": workers, "updateVolume": workers, "deleteVolume": workers, "attachVolume": workers, "detachVolume": workers,
 	"listEvents": everyRole, "openTerminal": workers,
 	"listFindings": operators, "getFinding": operators, "endFinding": operators, "dismissFinding": operators, "listAccounts": operators, "createAccount": operators,
-	"getAccount": operators, "creditAccount": operators, "listSources": operators, "listJobs": operators, "getMargins": operators,
+	"getAccount": operators, "creditAccount": operators, "setMarkup": operators, "listSources": operators, "listJobs": operators, "getMargins": operators,
 	"getSimulator": operators, "advanceSimulator": operators, "listSimulatorFaults": operators, "addSimulatorFault": operators,
 	"clearSimulatorFaults": operators, "clearSimulatorFault": operators,
 	"getWallet": everyRole, "listTransactions": everyRole, "getUsage": everyRole,

@@ -99,11 +99,11 @@ func (s *server) addOffers() {
 	o := common
 	o.path, o.id, o.summary = Base+"/offers", "listOffers", "List GPU offers"
 	o.text = "What every provider sells, with prices and availability of the last minutes; `asOf` says when it was confirmed."
-	list(s, o, func(_ context.Context, _ *call, in *offersQuery, p db.Page) ([]catalog.Offer, int, error) {
+	list(s, o, func(_ context.Context, c *call, in *offersQuery, p db.Page) ([]catalog.Offer, int, error) {
 		if !s.c.Catalog.Ready() {
 			return nil, 0, errNotReady
 		}
-		items, total := s.c.Catalog.List(catalog.Query{
+		items, total := s.c.Catalog.For(c.account).List(catalog.Query{
 			Search: in.Search, Provider: in.Provider, GPUType: in.GPUType, Region: in.Region, InstanceType: in.InstanceType,
 			GPUCount: in.GPUCount, MinGPUCount: in.MinGPUCount, MaxHourlyPrice: in.MaxHourlyPrice, Available: in.Available,
 			Sort: sorted(in.Sort, in.SortBy, in.SortOrder), Page: p,
@@ -114,11 +114,11 @@ func (s *server) addOffers() {
 
 	o = common
 	o.path, o.id, o.summary = Base+"/offers/{offerId}", "getOffer", "Get an offer"
-	read(s, o, func(_ context.Context, _ *call, in *offerPath) (catalog.Offer, error) {
+	read(s, o, func(_ context.Context, c *call, in *offerPath) (catalog.Offer, error) {
 		if !s.c.Catalog.Ready() {
 			return catalog.Offer{}, errNotReady
 		}
-		offer, found := s.c.Catalog.Get(in.OfferID)
+		offer, found := s.c.Catalog.For(c.account).Get(in.OfferID)
 		if !found {
 			return catalog.Offer{}, missing("offer")
 		}
@@ -127,7 +127,7 @@ func (s *server) addOffers() {
 
 	o = common
 	o.path, o.id, o.summary = Base+"/offers/{offerId}/price-history", "getPriceHistory", "What an offer has cost, and when it was to be had"
-	o.text = "A point is written when price, availability or stock change. The last 30 days if from is left out; points older than 90 days are forgotten."
+	o.text = "A point is written when price, availability or stock change. They are the usual prices, also for an account that has others. The last 30 days if from is left out; points older than 90 days are forgotten."
 	read(s, o, func(ctx context.Context, _ *call, in *historyQuery) (priceHistory, error) {
 		h := priceHistory{OfferID: in.OfferID}
 		var err error
@@ -137,7 +137,7 @@ func (s *server) addOffers() {
 		if h.Points, err = s.c.Catalog.PriceHistory(ctx, s.c.DB, in.OfferID, h.From, h.To); err != nil {
 			return priceHistory{}, err
 		}
-		if _, found := s.c.Catalog.Get(in.OfferID); !found && len(h.Points) == 0 {
+		if _, found := s.c.Catalog.Usual().Get(in.OfferID); !found && len(h.Points) == 0 {
 			return priceHistory{}, missing("offer")
 		}
 		return h, nil
@@ -146,20 +146,20 @@ func (s *server) addOffers() {
 	o = common
 	o.path, o.id, o.summary = Base+"/providers", "listProviders", "List providers"
 	o.text = "With counts of offers and the lowest price of those that can be had now."
-	list(s, o, func(_ context.Context, _ *call, _ *page, p db.Page) ([]catalog.ProviderFacet, int, error) {
-		return part(s.c.Catalog.Providers(), p)
+	list(s, o, func(_ context.Context, c *call, _ *page, p db.Page) ([]catalog.ProviderFacet, int, error) {
+		return part(s.c.Catalog.For(c.account).Providers(), p)
 	})
 
 	o = common
 	o.path, o.id, o.summary = Base+"/regions", "listRegions", "List regions"
-	list(s, o, func(_ context.Context, _ *call, _ *page, p db.Page) ([]catalog.RegionFacet, int, error) {
-		return part(s.c.Catalog.Regions(), p)
+	list(s, o, func(_ context.Context, c *call, _ *page, p db.Page) ([]catalog.RegionFacet, int, error) {
+		return part(s.c.Catalog.For(c.account).Regions(), p)
 	})
 
 	o = common
 	o.path, o.id, o.summary = Base+"/gpu-types", "listGpuTypes", "List GPU types"
-	list(s, o, func(_ context.Context, _ *call, _ *page, p db.Page) ([]catalog.GPUFacet, int, error) {
-		return part(s.c.Catalog.GPUTypes(), p)
+	list(s, o, func(_ context.Context, c *call, _ *page, p db.Page) ([]catalog.GPUFacet, int, error) {
+		return part(s.c.Catalog.For(c.account).GPUTypes(), p)
 	})
 }
 

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -39,10 +40,26 @@ type creditAccount struct {
 	}
 }
 
+type setMarkup struct {
+	accountPath
+	Body struct {
+		Percent setOrNull[percent] `json:"percent" minimum:"0" maximum:"1000" doc:"What the account pays above the providers' own prices, with at most two decimals; null for what others pay."`
+	}
+}
+
+// operatorAccount is an account as the operator sees it.
+type operatorAccount struct {
+	operator.Account
+	MarkupPercent *percent `json:"markupPercent" doc:"What it pays above the providers' own prices, where it has a markup of its own; null where it pays what others do."`
+}
+
+func accountOf(a operator.Account) operatorAccount { return operatorAccount{a, (*percent)(a.Markup)} }
+
 // credited is an account after a credit, and whether there was one.
 type credited struct {
 	operator.Account
-	Made bool `json:"made" doc:"false where the reference had been used before, and nothing was changed."`
+	MarkupPercent *percent `json:"markupPercent" doc:"What it pays above the providers' own prices, where it has a markup of its own; null where it pays what others do."`
+	Made          bool     `json:"made" doc:"false where the reference had been used before, and nothing was changed."`
 }
 
 // source is a provider as its operator sees it.
@@ -101,6 +118,16 @@ func (p percent) MarshalJSON() ([]byte, error) {
 	return []byte(sign + strings.TrimSuffix(strings.TrimRight(fmt.Sprintf("%d.%02d", n/100, n%100), "0"), ".")), nil
 }
 
+// UnmarshalJSON takes a number with at most two decimals.
+func (p *percent) UnmarshalJSON(b []byte) error {
+	m, err := money.Parse(string(b)) // a decimal like any other: a hundredth of a per cent is 10,000 millionths
+	if err != nil || m%10_000 != 0 {
+		return errors.New("must be a number with at most two decimals")
+	}
+	*p = percent(m / 10_000)
+	return nil
+}
+
 // Schema is a number or null.
 func (percent) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeNumber, Nullable: true}
@@ -133,18 +160,24 @@ func (s *server) addOperator() {
 	list(s, spec{
 		method: http.MethodGet, path: accounts, id: "listAccounts", tag: tagOperator, door: doorOperator, scope: account.ReadOperator,
 		summary: "All accounts, with their money and what runs", text: "Newest first.",
-	}, func(ctx context.Context, _ *call, _ *page, p db.Page) (all []operator.Account, total int, err error) {
-		err = s.c.DB.View(ctx, func(ctx context.Context, tx *db.Tx) error {
-			all, total, err = s.c.Operator.Accounts(ctx, tx, p)
+	}, func(ctx context.Context, _ *call, _ *page, p db.Page) ([]operatorAccount, int, error) {
+		var found []operator.Account
+		var total int
+		err := s.c.DB.View(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
+			found, total, err = s.c.Operator.Accounts(ctx, tx, p)
 			return err
 		})
+		all := make([]operatorAccount, len(found))
+		for i, a := range found {
+			all[i] = accountOf(a)
+		}
 		return all, total, err
 	})
 
 	write(s, spec{
 		method: http.MethodPost, path: accounts, id: "createAccount", tag: tagOperator, door: doorOperator, scope: account.WriteOperator, status: http.StatusCreated,
 		summary: "Make an account with a wallet",
-	}, func(ctx context.Context, tx *db.Tx, c *call, in *createAccount) (operator.Account, error) {
+	}, func(ctx context.Context, tx *db.Tx, c *call, in *createAccount) (operatorAccount, error) {
 		credit := money.Micros(0)
 		if in.Body.Credit != nil {
 			credit = *in.Body.Credit
@@ -152,17 +185,18 @@ func (s *server) addOperator() {
 		a, err := s.c.Operator.CreateAccount(ctx, tx, in.Body.Name, credit)
 		c.created(a.ID)
 		c.note.account = a.ID
-		return a, err
+		return accountOf(a), err
 	})
 
 	read(s, spec{
 		method: http.MethodGet, path: accounts + "/{id}", id: "getAccount", tag: tagOperator, door: doorOperator, scope: account.ReadOperator, summary: "Get an account",
-	}, func(ctx context.Context, _ *call, in *accountPath) (a operator.Account, err error) {
-		err = s.c.DB.View(ctx, func(ctx context.Context, tx *db.Tx) error {
+	}, func(ctx context.Context, _ *call, in *accountPath) (operatorAccount, error) {
+		var a operator.Account
+		err := s.c.DB.View(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
 			a, err = s.c.Operator.Account(ctx, tx, in.ID)
 			return err
 		})
-		return a, err
+		return accountOf(a), err
 	})
 
 	write(s, spec{
@@ -171,7 +205,17 @@ func (s *server) addOperator() {
 	}, func(ctx context.Context, tx *db.Tx, c *call, in *creditAccount) (credited, error) {
 		a, made, err := s.c.Operator.Credit(ctx, tx, in.ID, in.Body.Amount, in.Body.Note, in.Body.Reference)
 		c.note.account, c.note.nothing = in.ID, !made
-		return credited{a, made}, err
+		return credited{a, (*percent)(a.Markup), made}, err
+	})
+
+	write(s, spec{
+		method: http.MethodPut, path: accounts + "/{id}/markup", id: "setMarkup", tag: tagOperator, door: doorOperator, scope: account.WriteOperator,
+		summary: "Give an account a markup of its own",
+		text:    "It replaces every provider's for that account, in what it sees and in what it pays from then on, within a few seconds; what runs keeps its price. Price history stays that of the usual prices.",
+	}, func(ctx context.Context, tx *db.Tx, c *call, in *setMarkup) (operatorAccount, error) {
+		a, err := s.c.Operator.SetMarkup(ctx, tx, in.ID, (*int64)(in.Body.Percent.Value))
+		c.note.account = in.ID
+		return accountOf(a), err
 	})
 
 	list(s, spec{
@@ -194,7 +238,7 @@ func (s *server) addOperator() {
 
 func (s *server) sources(ctx context.Context, _ *call, _ *page, p db.Page) ([]source, int, error) {
 	facets := map[string]catalog.ProviderFacet{}
-	for _, f := range s.c.Catalog.Providers() {
+	for _, f := range s.c.Catalog.Usual().Providers() {
 		facets[f.Slug] = f
 	}
 	present, err := s.c.Deployments.Presences(ctx, s.c.DB)

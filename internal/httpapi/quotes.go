@@ -59,7 +59,7 @@ func (s *server) addQuotes() {
 			return catalog.Capacity{}, errNotReady
 		}
 		b := &in.Body
-		return s.c.Catalog.Capacity(catalog.CapacityQuery{
+		return s.c.Catalog.For(c.account).Capacity(catalog.CapacityQuery{
 			Query:   catalog.Query{Provider: b.Provider, GPUType: b.GPUType, InstanceType: b.InstanceType, GPUCount: b.GPUCount, MaxHourlyPrice: b.MaxHourlyPrice},
 			Regions: b.Regions, Count: max(b.Count, 1),
 		}), nil
@@ -74,7 +74,7 @@ func (s *server) addQuotes() {
 		if !s.c.Catalog.Ready() {
 			return terms{}, errNotReady
 		}
-		offer, found := s.c.Catalog.Get(in.Body.OfferID)
+		offer, found := s.c.Catalog.For(c.account).Get(in.Body.OfferID)
 		if !found {
 			return terms{}, missing("offer")
 		}

@@ -63,8 +63,8 @@ func (s *server) addVolumes() {
 	list(s, spec{
 		method: http.MethodGet, path: at + "/pricing", id: "listVolumePricing", tag: tagVolumes, scope: account.ReadVolumes,
 		summary: "Where volumes can be had, and at what price per GB and hour",
-	}, func(_ context.Context, _ *call, _ *page, p db.Page) ([]catalog.VolumePrice, int, error) {
-		return part(s.c.Catalog.VolumePricing(), p)
+	}, func(_ context.Context, c *call, _ *page, p db.Page) ([]catalog.VolumePrice, int, error) {
+		return part(s.c.Catalog.For(c.account).VolumePricing(), p)
 	})
 
 	write(s, spec{

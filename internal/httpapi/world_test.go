@@ -114,7 +114,8 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 	providers := provider.NewSet(w.cloud)
 	ledger := wallet.New(wallet.Config{DB: d, IDs: ids})
 	meters := meter.New(meter.Config{DB: d, Wallet: ledger, Events: events, Jobs: jobs})
-	offers := catalog.New(catalog.Config{DB: d, IDs: ids, Clock: c, Providers: providers, Jobs: jobs, Log: log, Markup: func(string) int64 { return 0 }})
+	accounts := account.New(account.Config{DB: d, IDs: ids, Rand: rand.Reader, Clock: c, Real: w.time.Now, Secrets: secrets})
+	offers := catalog.New(catalog.Config{DB: d, IDs: ids, Clock: c, Providers: providers, Jobs: jobs, Log: log, Markup: func(string) int64 { return 0 }, OwnMarkups: accounts.Markups})
 	keys := sshkey.New(sshkey.Config{DB: d, IDs: ids})
 	findings := finding.New(finding.Config{IDs: ids, Jobs: jobs, Log: log})
 	volumes := volume.New(volume.Config{DB: d, IDs: ids, Clock: c, Log: log, Catalog: offers, Meter: meters, Wallet: ledger, Providers: providers, Events: events, Findings: findings, Jobs: jobs})
@@ -122,7 +123,6 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 		DB: d, IDs: ids, Clock: c, Log: log, Catalog: offers, SSHKeys: keys, Volumes: volumes, Wallet: ledger, Meter: meters, Events: events,
 		Findings: findings, Jobs: jobs, Providers: providers, Quotes: quote.New(ids), Probe: func(context.Context, string) error { return nil },
 	})
-	accounts := account.New(account.Config{DB: d, IDs: ids, Rand: rand.Reader, Clock: c, Real: w.time.Now, Secrets: secrets})
 	w.c = Config{
 		DB: d, IDs: ids, Clock: c, Real: w.time.Now, Log: log, Registry: prometheus.NewRegistry(), Limiter: ratelimit.NewMemory(w.time.Now),
 		Accounts: accounts, Audit: audit.New(ids), Catalog: offers, SSHKeys: keys, Wallet: ledger,

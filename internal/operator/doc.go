@@ -1,4 +1,4 @@
-// Package operator owns what who runs the cloud does with accounts: making them, putting money in and taking it out, and
+// Package operator owns what who runs the cloud does with accounts: making them, putting money in and taking it out, setting their markup, and
 // seeing all of them at once with what runs on each; and the list of jobs that fail.
 //
 // It does not own accounts, money or jobs (packages account, wallet and job do), nor who may call it: the edge does, and

@@ -116,6 +116,14 @@ func (d *Desk) Credit(ctx context.Context, tx *db.Tx, of id.ID, amount money.Mic
 	return a, made, err
 }
 
+// SetMarkup gives an account a markup of its own, in basis points, or with nil the usual ones. It answers INVALID_REQUEST or NOT_FOUND.
+func (d *Desk) SetMarkup(ctx context.Context, tx *db.Tx, of id.ID, basisPoints *int64) (Account, error) {
+	if _, err := d.c.Accounts.SetMarkup(ctx, tx, of, basisPoints); err != nil {
+		return Account{}, err
+	}
+	return d.Account(ctx, tx, of)
+}
+
 // Account returns one account, or NOT_FOUND.
 func (d *Desk) Account(ctx context.Context, r db.Reader, of id.ID) (Account, error) {
 	a, err := d.c.Accounts.Get(ctx, r, of)

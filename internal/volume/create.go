@@ -34,7 +34,7 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, req Crea
 		return Volume{}, &fault.Error{Code: fault.ServiceUnavailable, Message: "No provider answers at the moment. Try again in a minute.", RetryAfter: time.Minute}
 	}
 	req.Provider, req.Region = strings.ToLower(req.Provider), strings.ToLower(req.Region) // as every slug is, and as filters take them
-	price, faults := s.checkPlace(req)
+	price, faults := s.checkPlace(account, req)
 	faults = append(checkName(req.Name), faults...)
 	if err := fault.Invalid(faults).OrNil(); err != nil {
 		return Volume{}, err
@@ -65,10 +65,10 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, req Crea
 }
 
 // checkPlace finds the price of the volume, or every fault in provider, region and size.
-func (s *Service) checkPlace(req CreateRequest) (catalog.VolumePrice, []fault.Field) {
+func (s *Service) checkPlace(account id.ID, req CreateRequest) (catalog.VolumePrice, []fault.Field) {
 	var places, regions []string
 	var price catalog.VolumePrice
-	for _, p := range s.c.Catalog.VolumePricing() {
+	for _, p := range s.c.Catalog.For(account).VolumePricing() {
 		if !slices.Contains(places, p.Provider) {
 			places = append(places, p.Provider)
 		}

@@ -176,7 +176,7 @@ func (s *Service) checkGrowth(r record, sizeGB int64) []fault.Field {
 	one := func(format string, args ...any) []fault.Field {
 		return []fault.Field{{Field: "sizeGb", Message: fmt.Sprintf(format, args...)}}
 	}
-	price, sold := s.c.Catalog.VolumePrice(r.provider, r.region)
+	price, sold := s.c.Catalog.For(r.account).VolumePrice(r.provider, r.region)
 	switch {
 	case sizeGB < r.wantedGB:
 		return one("a volume never shrinks; it has %d GB.", r.wantedGB)

@@ -121,6 +121,18 @@ func TestOperatorsVerbsWorkWhileTheServerRuns(t *testing.T) {
 		if a := s.Call(reader, "GET", "/wallet", nil); a.Status != 403 || a.Code() != "INSUFFICIENT_SCOPE" {
 			t.Errorf("%d %s", a.Status, a.Body)
 		}
+		_, other := s.Key("0")
+		price := func(key string) float64 {
+			return s.Call(key, "GET", "/offers/off_abc123", nil).Data["hourlyPrice"].(float64)
+		}
+		for i, percent := range []string{"100", "default"} {
+			times := []float64{2, 1}[i]
+			s.Run("account", "markup", account, percent)
+			s.Advance("2m") // the providers are asked, and with them the markups
+			if mine, theirs := price(key), price(other); mine != times*theirs {
+				t.Errorf("with a markup of %s one pays %g and another %g", percent, mine, theirs)
+			}
+		}
 		var keys []struct{ ID string }
 		if err := json.Unmarshal([]byte(s.Run("key", "list", "--account", account, "-o", "json")), &keys); err != nil || len(keys) != 2 {
 			t.Fatalf("%v %v", keys, err)
@@ -134,6 +146,7 @@ func TestOperatorsVerbsWorkWhileTheServerRuns(t *testing.T) {
 		for _, verb := range [][]string{
 			{"account", "create", "--name", strings.Repeat("x", 65)}, {"account", "create", "--name", "a", "--credit", "1e3"},
 			{"key", "create", "--account", "acc_nosuch", "--name", "a"}, {"key", "create", "--account", account, "--name", "a", "--scopes", "everything"},
+			{"account", "markup", account, "1001"}, {"account", "markup", account, "much"}, {"account", "markup", account}, {"account", "markup", "acc_nosuch", "5"},
 			{"wallet", "credit", "--account", "acc_nosuch", "--amount", "1"}, {"wallet", "credit", "--account", account, "--amount", "0.0000001"},
 		} {
 			if out, err := s.TryRun(verb...); err == nil || strings.Contains(out, "panic") {

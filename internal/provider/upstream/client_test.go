@@ -90,6 +90,18 @@ func TestA429IsBelievedAndHeldByAll(t *testing.T) {
 	}
 }
 
+func TestA429ToWhatIsCountedApartHoldsUpNoOthers(t *testing.T) {
+	c, server, slept := open(t, func(w http.ResponseWriter, _ *http.Request) {}, nil)
+	server.Trouble(providertest.Trouble{Kind: providertest.Throttled, Times: 1})
+	err := c.Do(t.Context(), upstream.Request{Method: http.MethodPost, Path: "/things", Alone: true})
+	if e, is := err.(*provider.Error); !is || e.Kind != provider.KindThrottled || e.RetryAfter != 7*time.Second {
+		t.Fatalf("%v", err)
+	}
+	if err := c.Get(t.Context(), "/things", nil, nil); err != nil || len(*slept) != 0 {
+		t.Errorf("%v, slept %v", err, *slept)
+	}
+}
+
 func TestTheBudgetIsKeptAndAWaitThatIsTooLongIsNotBegun(t *testing.T) {
 	c, server, slept := open(t, func(w http.ResponseWriter, _ *http.Request) {}, func(c *upstream.Config) { c.Every, c.Burst = time.Minute, 2 })
 	for range 2 {

@@ -72,6 +72,14 @@ export function useCredit(id: string) {
   });
 }
 
+export function useSetMarkup(id: string) {
+  return useMutation({
+    mutationFn: (percent: number | null) =>
+      data(api.PUT('/api/v1/operator/accounts/{id}/markup', { params: { path: { id } }, body: { percent } })),
+    onSuccess: again,
+  });
+}
+
 export function useOperatorProviders() {
   return useQuery({
     queryKey: [...key.operator, 'providers'],

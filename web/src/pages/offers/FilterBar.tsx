@@ -75,13 +75,18 @@ export function FilterBar({ filters, set }: Props) {
             searchable
             value={filters.region ?? null}
             onChange={(region) => set({ region })}
-            data={(facets?.regions ?? []).map((r) => ({ value: r.slug, label: r.name }))}
+            data={[...new Map((facets?.regions ?? []).map((r) => [r.slug, r.name]))].map(([value, label]) => ({
+              value,
+              label,
+            }))}
             renderOption={({ option }) => {
-              const r = facets?.regions.find((x) => x.slug === option.value);
+              // Two providers may have a region of one slug; the filter finds the offers of both.
+              const here = facets?.regions.filter((x) => x.slug === option.value) ?? [];
+              const country = here.find((r) => r.country)?.country;
               return (
                 <Choice
-                  name={`${option.label}${r?.country ? `, ${r.country}` : ''}`}
-                  note={`${r?.availableOffers ?? 0} now`}
+                  name={`${option.label}${country ? `, ${country}` : ''}`}
+                  note={`${here.reduce((n, r) => n + r.availableOffers, 0)} now`}
                 />
               );
             }}

@@ -11,7 +11,8 @@ import { Money } from '../../parts/Money';
 import { PageHead } from '../../parts/PageHead';
 import { PageSkeleton } from '../../parts/Skeletons';
 import { Ago } from '../../parts/Time';
-import { Stock, size, TypeChip } from './cells';
+import { duration } from '../../parts/time';
+import { Stale, Stock, size, TypeChip } from './cells';
 import { History } from './History';
 import './offers.css';
 
@@ -53,9 +54,13 @@ export default function OfferDetail() {
         <Figure
           name="Stock"
           note={
-            <>
-              confirmed <Ago at={o.asOf} />
-            </>
+            o.stale ? (
+              <Stale offer={o} />
+            ) : (
+              <>
+                confirmed <Ago at={o.asOf} />
+              </>
+            )
           }
         >
           <Stock offer={o} />
@@ -102,6 +107,29 @@ export function abilities(o: Offer): string {
   return names.length ? names.join(', ') : 'none';
 }
 
+/** What launches of the last 30 days came to, and whether any lately found nothing left. */
+function Launches({ offer: o }: { offer: Offer }) {
+  const r = o.reliability;
+  return (
+    <>
+      {r.reachedSsh === null ? (
+        'None in the last 30 days'
+      ) : (
+        <>
+          {Math.round(r.reachedSsh * 1000) / 10} % of {r.deployments.toLocaleString('en-US')} came to run
+          {r.medianSecondsToSsh !== null && `, half of them within ${duration(r.medianSecondsToSsh * 1000)}`}
+          {r.basis === 'instanceType' && <span className="dim"> (all of this type at {o.provider})</span>}
+        </>
+      )}
+      {o.lastNoCapacityAt && (
+        <span className="cell-sub">
+          None left <Ago at={o.lastNoCapacityAt} />
+        </span>
+      )}
+    </>
+  );
+}
+
 export function specs(o: Offer): [string, React.ReactNode][] {
   return [
     ['GPUs', `${o.gpuCount} × ${o.gpuType}`],
@@ -112,6 +140,7 @@ export function specs(o: Offer): [string, React.ReactNode][] {
     ['Interconnect', o.interconnect],
     ['Operating systems', o.operatingSystems.join(', ')],
     ['Can', abilities(o)],
+    ['Launches', <Launches key="launches" offer={o} />],
     [
       'Offer',
       <code key="id" className="mono">

@@ -11,7 +11,7 @@ import { PageHead } from '../../parts/PageHead';
 import { usePagedRows } from '../../parts/pages';
 import { PageSkeleton } from '../../parts/Skeletons';
 import { Ago } from '../../parts/Time';
-import { OfferName, Price, Stock, size, TypeChip } from './cells';
+import { OfferName, Price, Stale, Stock, size, TypeChip } from './cells';
 import { type Change, useChanges } from './changes';
 import { FilterBar } from './FilterBar';
 import { compareMost, queryOf, useFilters } from './filters';
@@ -154,7 +154,9 @@ function columns(pick: Pick): Column<Offer>[] {
             {o.regionName}
             {o.country && <span className="dim"> {o.country}</span>}
           </span>
-          <span className="cell-sub">{o.provider}</span>
+          <span className="cell-sub">
+            {o.provider} <Stale offer={o} />
+          </span>
         </>
       ),
     },
@@ -224,7 +226,7 @@ function Card({ offer: o, ...pick }: { offer: Offer } & Pick) {
       </div>
       <div className="card-row small dim">
         <span className="truncate">
-          {o.regionName} · {o.provider}
+          {o.regionName} · {o.provider} <Stale offer={o} />
         </span>
         <span>
           <Money usd={o.hourlyPricePerGpu} most={4} /> / GPU

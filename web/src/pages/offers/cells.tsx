@@ -3,11 +3,22 @@ import type { Offer } from '../../api/offers';
 import { Money } from '../../parts/Money';
 import { formatMoney, micro } from '../../parts/money';
 import { Chip } from '../../parts/Status';
+import { Ago } from '../../parts/Time';
 import type { Change } from './changes';
 import { typeNames } from './filters';
 
 export function TypeChip({ type }: { type: string }) {
   return <Chip tone={type === 'SPOT' ? 'warn' : type === 'CLUSTER' ? 'busy' : 'idle'}>{typeNames[type] ?? type}</Chip>;
+}
+
+/** Nothing while the provider answers; else when it last did. */
+export function Stale({ offer: o }: { offer: Offer }) {
+  if (!o.stale) return null;
+  return (
+    <span className="nowrap dim">
+      <Chip>stale</Chip> <Ago at={o.asOf} />
+    </span>
+  );
 }
 
 export function OfferName({ offer: o }: { offer: Offer }) {

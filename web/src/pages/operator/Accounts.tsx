@@ -10,11 +10,13 @@ import { PageSkeleton } from '../../parts/Skeletons';
 import { Chip } from '../../parts/Status';
 import { Ago } from '../../parts/Time';
 import { toast } from '../../parts/toast';
+import { Markup } from './Markup';
 
 export function Accounts() {
   const accounts = useOperatorAccounts();
   const [creating, setCreating] = useState(false);
   const [crediting, setCrediting] = useState<OperatorAccount | null>(null);
+  const [marking, setMarking] = useState<OperatorAccount | null>(null);
   if (!accounts.data)
     return accounts.isError ? (
       <ErrorBox error={accounts.error} retry={() => void accounts.refetch()} />
@@ -25,6 +27,17 @@ export function Accounts() {
   const credit = (a: OperatorAccount) => (
     <Button size="compact-sm" variant="default" onClick={() => setCrediting(a)} aria-label={`Credit ${a.name}`}>
       Credit
+    </Button>
+  );
+  const markup = (a: OperatorAccount) => (
+    <Button
+      size="compact-sm"
+      variant="subtle"
+      color="gray"
+      onClick={() => setMarking(a)}
+      aria-label={`Markup of ${a.name}`}
+    >
+      {a.markupPercent === null ? 'usual' : `${a.markupPercent} %`}
     </Button>
   );
   const columns: Column<OperatorAccount>[] = [
@@ -58,6 +71,7 @@ export function Accounts() {
         </>
       ),
     },
+    { key: 'markup', head: 'Markup', width: '104px', end: true, from: 720, cell: markup },
     { key: 'credit', head: <span className="sr">Credit</span>, width: '104px', end: true, cell: credit },
   ];
   return (
@@ -88,12 +102,15 @@ export function Accounts() {
               <span>
                 {a.runningDeployments} running, <Money usd={a.hourlyCost} per="/h" />
               </span>
-              {credit(a)}
+              <span>
+                {markup(a)} {credit(a)}
+              </span>
             </div>
           </div>
         )}
       />
       {creating && <Create onClose={() => setCreating(false)} />}
+      {marking && <Markup of={marking} onClose={() => setMarking(null)} />}
       {crediting && <Credit to={crediting} onClose={() => setCrediting(null)} />}
     </>
   );
