@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
@@ -10,18 +11,26 @@ import (
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/supply"
 	"github.com/spf13/cobra"
 )
 
 // verb is a command that opens the database for itself. It works also while the server runs.
 func verb(use, short string, add func(*cobra.Command), run func(cmd *cobra.Command, o *app.Operator, out *output) error) *cobra.Command {
+	cmd := verbOn(use, short, add, func(cmd *cobra.Command, _ string, o *app.Operator, out *output) error { return run(cmd, o, out) })
+	cmd.Args = cobra.NoArgs
+	return cmd
+}
+
+// verbOn is a verb that takes one argument.
+func verbOn(use, short string, add func(*cobra.Command), run func(cmd *cobra.Command, on string, o *app.Operator, out *output) error) *cobra.Command {
 	h, out := &house{}, &output{}
-	cmd := &cobra.Command{Use: use, Short: short, Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+	cmd := &cobra.Command{Use: use, Short: short, Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
 		o, err := app.OpenOperator(cmd.Context(), h.c)
 		if err != nil {
 			return err
 		}
-		return errors.Join(run(cmd, o, out), o.Close())
+		return errors.Join(run(cmd, strings.Join(args, ""), o, out), o.Close())
 	}}
 	out.flag(cmd)
 	add(cmd)
@@ -85,9 +94,9 @@ func accounts() *cobra.Command {
 			of, percent := id.ID(cmd.Flags().Arg(0)), cmd.Flags().Arg(1)
 			var own *int64
 			if percent != "default" {
-				bp, ok := app.ParseMarkup(percent)
-				if !ok {
-					return fmt.Errorf("%q is neither default nor a percentage from 0 to 1000 with at most two decimals", percent)
+				bp, err := supply.ParseMarkup(percent)
+				if err != nil {
+					return fmt.Errorf("%w, nor default", err)
 				}
 				own = &bp
 			}

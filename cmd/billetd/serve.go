@@ -48,6 +48,7 @@ With --sim it sells simulated machines, each a real SSH endpoint on this machine
 	f.StringVar(&h.c.UnownedMachines, "unowned-machines", h.c.UnownedMachines, "end: machines with one of our ids that nobody here has are ended; report: an operator decides. Where two Billets share a provider's account, both need report")
 	f.DurationVar(&h.c.UnownedGrace, "unowned-grace", h.c.UnownedGrace, "how long such machines are left alone before they are ended")
 	f.StringVar(&h.c.Markup, "markup", "", `percent above the provider's price: "10", or by provider "voltage-park=12.5,northgrid=8"`)
+	f.StringVar(&h.c.ProvidersFile, "providers-file", "", "YAML that names accounts at clouds, beside those of billetd provider add; see docs/providers.md")
 	f.StringVar(&h.c.TrustedProxies, "trusted-proxies", "", "networks whose X-Forwarded-For is believed, comma-separated")
 	f.StringVar(&h.c.PublicURL, "public-url", "", "where browsers reach the server, such as https://gpu.example.com; passkeys and invitations need it")
 	f.StringVar(&h.c.OIDCIssuer, "oidc-issuer", "", "URL of an identity provider that people may sign in with (OpenID Connect)")

@@ -30,6 +30,7 @@ import (
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/sim"
 	"github.com/billetcloud/billet/internal/provider/sim/node"
+	"github.com/billetcloud/billet/internal/quote"
 	"github.com/billetcloud/billet/internal/ratelimit"
 	"github.com/billetcloud/billet/internal/ratelimit/redislimit"
 	"github.com/billetcloud/billet/internal/sshkey"
@@ -99,7 +100,11 @@ func Open(ctx context.Context, c Config) (*App, error) {
 func (a *App) build(ctx context.Context) error {
 	c, log := a.c, a.c.Log
 	a.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	var providers []provider.Provider
+	configured, err := a.suppliers(ctx)
+	if err != nil {
+		return err
+	}
+	var simulated []provider.Provider
 	if c.Sim {
 		if err := a.claimDatabase(ctx); err != nil {
 			return err
@@ -117,9 +122,9 @@ func (a *App) build(ctx context.Context) error {
 			log.WarnContext(ctx, "simulated machines cannot be isolated here: they run with this user's rights, or not at all where that is root", "reason", reason)
 		}
 		a.closers = append(a.closers, world.Close)
-		providers = append(providers, world.Providers()...)
+		simulated = world.Providers()
 	}
-	set := provider.NewSet(providers...)
+	set := provider.NewSet(together(simulated, configured)...)
 	limiter, err := a.limiter()
 	if err != nil {
 		return err
@@ -133,19 +138,15 @@ func (a *App) build(ctx context.Context) error {
 		return err
 	}
 	m := meter.New(meter.Config{DB: a.DB, Wallet: a.Wallet, Events: a.Events, Jobs: a.Jobs})
-	a.catalog = catalog.New(catalog.Config{DB: a.DB, IDs: a.IDs, Clock: a.Clock, Providers: set, Jobs: a.Jobs, Log: log, Markup: func(slug string) int64 {
-		if bp, named := markup[slug]; named {
-			return bp
-		}
-		return markup[""]
-	}, OwnMarkups: a.Accounts.Markups})
+	a.catalog = catalog.New(catalog.Config{DB: a.DB, IDs: a.IDs, Clock: a.Clock, Providers: set, Jobs: a.Jobs, Log: log, Markup: markups(markup, configured), OwnMarkups: a.Accounts.Markups})
 	keys := sshkey.New(sshkey.Config{DB: a.DB, IDs: a.IDs})
 	volumes := volume.New(volume.Config{
 		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Log: log, Catalog: a.catalog, Meter: m, Wallet: a.Wallet, Providers: set, Events: a.Events, Findings: a.Findings, Jobs: a.Jobs,
 	})
+	quotes := quote.New(a.IDs)
 	deployments := deployment.New(deployment.Config{
 		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Log: log, Catalog: a.catalog, SSHKeys: keys, Volumes: volumes, Wallet: a.Wallet, Meter: m,
-		Events: a.Events, Findings: a.Findings, Jobs: a.Jobs, Providers: set, Probe: provider.ProbeSSH,
+		Events: a.Events, Findings: a.Findings, Jobs: a.Jobs, Providers: set, Quotes: quotes, Probe: provider.ProbeSSH,
 	})
 	debts := arrears.New(arrears.Config{
 		DB: a.DB, Wallet: a.Wallet, Deployments: deployments, Volumes: volumes, Events: a.Events, Grace: c.ArrearsGrace, KeepVolumes: c.ArrearsKeepVolumes,
@@ -160,16 +161,16 @@ func (a *App) build(ctx context.Context) error {
 		return err
 	}
 	a.runner = job.NewRunner(job.Config{DB: a.DB, Queue: a.Jobs, Clock: a.Clock, Real: time.Now, Log: log, Workers: workers})
-	var simulated *httpapi.Simulator
+	var travel *httpapi.Simulator
 	if a.world != nil {
 		a.simulator = &simulator{dir: c.DataDir, clock: a.simulated, runner: a.runner, world: a.world}
-		simulated = a.simulator.forAPI()
+		travel = a.simulator.forAPI()
 	}
 	a.handler = httpapi.New(httpapi.Config{
 		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Real: time.Now, Log: log, Registry: a.metrics, Limiter: limiter, Accounts: a.Accounts, Audit: a.Audit, Catalog: a.catalog, SSHKeys: keys,
-		Wallet: a.Wallet, Meter: m, Volumes: volumes, Deployments: deployments, Events: a.Events, Findings: a.Findings, Operator: a.Desk, Idempotency: answers, Version: c.Version, TrustedProxies: proxies,
+		Wallet: a.Wallet, Meter: m, Volumes: volumes, Deployments: deployments, Quotes: quotes, Events: a.Events, Findings: a.Findings, Operator: a.Desk, Idempotency: answers, Version: c.Version, TrustedProxies: proxies,
 		PublicURL: public, OIDC: identity, DemoEmail: func() string { return a.demoEmail },
-		Elsewhere: dashboard.New().Serve, Simulator: simulated,
+		Elsewhere: dashboard.New().Serve, Simulator: travel,
 	})
 	a.metrics.MustRegister(newGauges(a.DB, log, a.Findings, deployments))
 	a.begin = []func(context.Context) error{a.catalog.Start, deployments.StartWatching, volumes.StartWatching, a.startPurge}

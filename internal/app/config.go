@@ -14,8 +14,8 @@ import (
 	"github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/arrears"
 	"github.com/billetcloud/billet/internal/finding"
-	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
+	"github.com/billetcloud/billet/internal/supply"
 )
 
 // Config is everything that an operator can set. Each field is a flag and an environment variable of billetd.
@@ -45,6 +45,9 @@ type Config struct {
 	// Markup is what tenants pay above the provider's price: "10" for ten per cent everywhere, or by provider
 	// as "voltage-park=12.5,northgrid=8".
 	Markup string
+	// ProvidersFile names upstream clouds and the operator's accounts there, beside those that `billetd provider add` has put into the
+	// database; "" for none.
+	ProvidersFile string
 	// TrustedProxies are the networks whose X-Forwarded-For is believed, comma-separated.
 	TrustedProxies string
 	// PublicURL is where browsers reach the server, such as https://gpu.example.com; "" where only each request tells.
@@ -55,8 +58,10 @@ type Config struct {
 	// SecretKey is the key of what is kept encrypted, 32 bytes in base64, where replicas share it; "" for the one in DataDir,
 	// which is made at the first start. It is an environment variable only: flags are seen by everybody on the machine.
 	SecretKey string
-	Version   string
-	Log       *slog.Logger
+	// SecretKeyCommand is a program, run by the shell at the start, that prints that key: the way to keep it with a key management service.
+	SecretKeyCommand string
+	Version          string
+	Log              *slog.Logger
 }
 
 // Default returns the configuration that needs nothing set.
@@ -130,8 +135,8 @@ func parseMarkup(s string) (map[string]int64, error) {
 		if !named {
 			slug, percent = "", slug
 		}
-		bp, ok := ParseMarkup(percent)
-		if !ok || (named && !provider.ValidSlug(slug)) {
+		bp, err := supply.ParseMarkup(percent)
+		if err != nil || (named && !provider.ValidSlug(slug)) {
 			return nil, fmt.Errorf("%q is not a percentage from 0 to 1000 with at most two decimals, alone or as provider=percentage", part)
 		}
 		if _, twice := out[slug]; twice {
@@ -140,13 +145,6 @@ func parseMarkup(s string) (map[string]int64, error) {
 		out[slug] = bp
 	}
 	return out, nil
-}
-
-// ParseMarkup returns the basis points of a percentage from 0 to 1000 with at most two decimals; false for anything else.
-func ParseMarkup(percent string) (basisPoints int64, ok bool) {
-	m, err := money.Parse(percent) // a decimal like any other: a hundredth of a per cent is 10,000 millionths
-	bp := int64(m) / 10_000
-	return bp, err == nil && m%10_000 == 0 && bp >= 0 && bp <= account.MaxMarkup
 }
 
 // parsePublicURL reads the origin of a web site; nil for "".

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"time"
 
@@ -25,8 +26,12 @@ import (
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/operator"
 	"github.com/billetcloud/billet/internal/secret"
+	"github.com/billetcloud/billet/internal/supply"
 	"github.com/billetcloud/billet/internal/wallet"
 )
+
+// keyTime is how long the command that prints the secret key may take.
+const keyTime = 30 * time.Second
 
 // Operator is what the operator's verbs need of the house. It works on the database itself, so also while the server runs.
 type Operator struct {
@@ -40,6 +45,7 @@ type Operator struct {
 	Events   *event.Log
 	Findings *finding.Service
 	Desk     *operator.Desk
+	Supply   *supply.Book
 
 	simulated *clock.Simulated // nil where the clock is the system's
 }
@@ -50,7 +56,7 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 		return nil, fmt.Errorf("make the data directory: %w", err)
 	}
 	o := &Operator{}
-	secrets, err := openSecrets(c)
+	secrets, err := openSecrets(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -70,6 +76,7 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 	}
 	o.IDs = id.NewMaker(o.Clock, rand.Reader)
 	o.Accounts = account.New(account.Config{DB: o.DB, IDs: o.IDs, Rand: rand.Reader, Clock: o.Clock, Real: time.Now, Secrets: secrets})
+	o.Supply = supply.New(secrets, kinds())
 	o.Audit = audit.New(o.IDs)
 	o.Jobs, o.Events = job.NewQueue(o.IDs), event.New(o.IDs)
 	o.Wallet = wallet.New(wallet.Config{DB: o.DB, IDs: o.IDs, Turned: func(ctx context.Context, tx *db.Tx, of id.ID) error {
@@ -85,13 +92,24 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 }
 
 // openSecrets takes the key that was given, which replicas must share, or else the one in the data directory.
-func openSecrets(c Config) (*secret.Box, error) {
-	if c.SecretKey == "" {
+func openSecrets(ctx context.Context, c Config) (*secret.Box, error) {
+	key, from := c.SecretKey, "BILLET_SECRET_KEY"
+	if key == "" && c.SecretKeyCommand != "" {
+		from = "--secret-key-command"
+		ctx, cancel := context.WithTimeout(ctx, keyTime)
+		defer cancel()
+		said, err := exec.CommandContext(ctx, "/bin/sh", "-c", c.SecretKeyCommand).Output()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", from, err)
+		}
+		key = string(said)
+	}
+	if key == "" {
 		return secret.Open(c.DataDir)
 	}
-	b, err := secret.Parse(c.SecretKey)
+	b, err := secret.Parse(key)
 	if err != nil {
-		return nil, fmt.Errorf("BILLET_SECRET_KEY: %w", err)
+		return nil, fmt.Errorf("%s: %w", from, err)
 	}
 	return b, nil
 }

@@ -11,7 +11,7 @@ import (
 func insertAttempt(ctx context.Context, tx *db.Tx, a Attempt) error {
 	_, err := tx.Exec(ctx, `
 		INSERT INTO catalog_attempt (deployment_id, offer_id, provider, instance_type, at, outcome, seconds) VALUES ($1, $2, $3, $4, $5, $6, $7)
-		ON CONFLICT (deployment_id) DO NOTHING`,
+		ON CONFLICT (deployment_id, offer_id) DO NOTHING`,
 		a.Deployment, a.Offer, a.Provider, a.InstanceType, db.Micros(tx.Now), a.Outcome, max(0, int64(a.Took/time.Second)))
 	if err != nil {
 		return fmt.Errorf("write what became of a launch: %w", err)

@@ -37,7 +37,7 @@ type Attempt struct {
 	Provider          string
 	InstanceType      provider.InstanceType
 	Outcome           Outcome
-	// Took is the time from the accepted deploy until this was known.
+	// Took is the time from the accepted deploy, or from the end of the candidate before, until this was known.
 	Took time.Duration
 }
 
@@ -58,7 +58,7 @@ type Reliability struct {
 	MedianSecondsToSSH *int `json:"medianSecondsToSsh" doc:"Seconds from the accepted deploy to the first SSH answer, for half of those that came to run; null where none did."`
 }
 
-// Report writes down what became of a deployment, in the change that decides it. Only the first word about each deployment counts.
+// Report writes down what became of a deployment, in the change that decides it. Only the first word about each deployment and offer counts.
 func (c *Catalog) Report(ctx context.Context, tx *db.Tx, a Attempt) error {
 	return insertAttempt(ctx, tx, a)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
+	"github.com/billetcloud/billet/internal/step"
 )
 
 // MinimumRuntime is the least time that a deployment runs, from the specification. A
@@ -45,12 +46,14 @@ type Deployment struct {
 	SSHPort    *int    `json:"sshPort" doc:"Port of SSH."`
 	SSHCommand *string `json:"sshCommand" doc:"What to type to log in."`
 	// SSHHostKeys are known_hosts lines.
-	SSHHostKeys []string `json:"sshHostKeys" doc:"The machine’s own keys, as known_hosts lines."`
-	SSHKeys     []KeyRef `json:"sshKeys" doc:"The public keys that may log in."`
-	VolumeIDs   []id.ID  `json:"volumeIds" doc:"Volumes that are attached, or on their way to or from it."`
-	Tags        []string `json:"tags" doc:"Words of yours."`
-	Steps       []Step   `json:"steps" doc:"How far deploying has come."`
-	CloudInit   bool     `json:"cloudInit" doc:"Whether it was given a cloud-config."`
+	SSHHostKeys []string    `json:"sshHostKeys" doc:"The machine’s own keys, as known_hosts lines."`
+	SSHKeys     []KeyRef    `json:"sshKeys" doc:"The public keys that may log in."`
+	VolumeIDs   []id.ID     `json:"volumeIds" doc:"Volumes that are attached, or on their way to or from it."`
+	Tags        []string    `json:"tags" doc:"Words of yours."`
+	Steps       []step.Step `json:"steps" doc:"How far deploying has come."`
+	// Attempts are the candidates before the one that it has now, oldest first.
+	Attempts  []Attempt `json:"attempts" doc:"Candidates that failed, or were passed over, before the offer that it has now; oldest first."`
+	CloudInit bool      `json:"cloudInit" doc:"Whether it was given a cloud-config."`
 	// PendingAction is what the provider is still to be asked for: "reboot", "power-on", "power-off", "reinstall".
 	PendingAction *Action `json:"pendingAction" doc:"What the provider is still to do; null where nothing is."`
 
@@ -119,6 +122,7 @@ type row struct {
 	hostKeys       []string
 	minimumRuntime time.Duration
 	launchBy       time.Time
+	plans          []plan // what comes next where this offer fails before it runs
 	releasedAt     *time.Time
 	launchAsked    *time.Time // when Launch was last called without an answer, where the provider needs time to settle
 	endingSince    *time.Time // the machine is to end, and the provider has not confirmed it

@@ -13,6 +13,7 @@ import (
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
+	"github.com/billetcloud/billet/internal/quote"
 )
 
 // The server comes back hours after a planned end, and somebody ends the deployment before the look that was due.
@@ -157,7 +158,7 @@ func TestAPlannedEndNeedsNoProvider(t *testing.T) {
 		r.must(err)
 		without := deployment.New(deployment.Config{
 			DB: r.db, IDs: r.ids, Clock: r.clock, Log: slog.New(slog.DiscardHandler), Catalog: r.catalog, SSHKeys: r.keys, Volumes: r.volumes, Wallet: r.wallet,
-			Meter: r.meter, Events: r.events, Findings: r.findings, Jobs: job.NewQueue(r.ids), Providers: provider.NewSet(), Probe: provider.ProbeSSH,
+			Meter: r.meter, Events: r.events, Findings: r.findings, Jobs: job.NewQueue(r.ids), Providers: provider.NewSet(), Quotes: quote.New(r.ids), Probe: provider.ProbeSSH,
 		})
 		r.clock.Advance(30 * time.Minute)
 		if _, err := without.Reconcile(t.Context(), d.ID); err != nil {

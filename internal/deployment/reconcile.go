@@ -16,6 +16,7 @@ import (
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/provider"
+	"github.com/billetcloud/billet/internal/step"
 )
 
 const (
@@ -68,17 +69,20 @@ func (s *Service) step(ctx context.Context, x row) (job.Outcome, error) {
 // pending writes down the intent to launch before anybody is asked: from here on a machine may exist upstream.
 func (s *Service) pending(ctx context.Context, x row) (job.Outcome, error) {
 	err := s.change(ctx, &x, CauseLaunching, "", func(_ context.Context, tx *db.Tx, x *row) error {
-		x.Steps = begin(x.Steps, stepLaunching, "", tx.Now.Truncate(time.Second))
+		x.Steps = step.Begin(x.Steps, step.Launching, "", tx.Now.Truncate(time.Second))
 		return nil
 	})
 	return job.At(s.c.Clock.Now()), err
 }
 
 func (s *Service) deploying(ctx context.Context, p provider.Provider, x row) (job.Outcome, error) {
+	if a := x.givenUp(); a != nil && len(x.plans) > 0 {
+		return s.giveUp(ctx, p, x, a.Cause, a.Reason)
+	}
 	if x.machineID == "" && !s.c.Clock.Now().Before(x.launchBy) {
 		// The server was down, or the provider never answered. A machine that is launched now would be paid for, and
 		// ended at once; one that an unanswered Launch has made is ended by the clean-up.
-		return s.fail(ctx, x, CauseTimedOut, "The provider gave no answer within the time that a machine may take.")
+		return s.giveUp(ctx, p, x, CauseTimedOut, "The provider gave no answer within the time that a machine may take.")
 	}
 	m, err := s.machine(ctx, p, &x)
 	late := !s.c.Clock.Now().Before(x.launchBy)
@@ -86,31 +90,31 @@ func (s *Service) deploying(ctx context.Context, p provider.Provider, x row) (jo
 	case err != nil:
 		switch provider.KindOf(err) {
 		case provider.KindNoCapacity:
-			return s.fail(ctx, x, CauseNoCapacity, reasonOf(err, "The provider has no such machine left."))
+			return s.giveUp(ctx, p, x, CauseNoCapacity, reasonOf(err, "The provider has no such machine left."))
 		case provider.KindRejected, provider.KindUnsupported:
-			return s.fail(ctx, x, CauseRejected, reasonOf(err, "The provider refused to make this machine."))
+			return s.giveUp(ctx, p, x, CauseRejected, reasonOf(err, "The provider refused to make this machine."))
 		case provider.KindNotFound:
 			if x.machineID == "" { // Launch itself: the offer is gone
-				return s.fail(ctx, x, CauseNoCapacity, reasonOf(err, "The provider does not have this offer any more."))
+				return s.giveUp(ctx, p, x, CauseNoCapacity, reasonOf(err, "The provider does not have this offer any more."))
 			}
-			return s.fail(ctx, x, CauseLost, "The provider lost the machine while it was being made.")
+			return s.giveUp(ctx, p, x, CauseLost, "The provider lost the machine while it was being made.")
 		case provider.KindCredentials, provider.KindQuota: // nothing was made, and nothing will be until the operator acts
 			s.c.Log.ErrorContext(ctx, "a provider makes no machines for us", "provider", x.Provider, "deployment", x.ID, "error", err)
 			if x.machineID == "" {
-				return s.fail(ctx, x, CauseRejected, "The provider makes no machines for this cloud at the moment. Choose an offer of another provider, or try again later.")
+				return s.giveUp(ctx, p, x, CauseRejected, "The provider makes no machines for this cloud at the moment. Choose an offer of another provider, or try again later.")
 			}
 		}
 		if late {
-			return s.fail(ctx, x, CauseTimedOut, "The provider gave no answer within the time that a machine may take.")
+			return s.giveUp(ctx, p, x, CauseTimedOut, "The provider gave no answer within the time that a machine may take.")
 		}
 		if pause := asked(err); pause > 0 {
 			return job.At(earlier(s.c.Clock.Now().Add(pause), x.launchBy)), nil
 		}
 		return job.Outcome{}, err // not known: the same reference is asked for again
 	case m.State == provider.MachineFailed:
-		return s.fail(ctx, x, CauseRejected, cmp.Or(m.Detail, "The provider could not make this machine."))
+		return s.giveUp(ctx, p, x, CauseRejected, cmp.Or(m.Detail, "The provider could not make this machine."))
 	case m.State == provider.MachineLost, m.State == provider.MachineGone, m.State == provider.MachineTerminating:
-		return s.fail(ctx, x, CauseLost, "The provider lost the machine while it was being made.")
+		return s.giveUp(ctx, p, x, CauseLost, "The provider lost the machine while it was being made.")
 	case m.State == provider.MachineReady && m.Address != "":
 		refused := s.c.Probe(ctx, sshAddress(m))
 		if refused == nil {
@@ -120,14 +124,14 @@ func (s *Service) deploying(ctx context.Context, p provider.Provider, x row) (jo
 			return job.Outcome{}, ctx.Err()
 		}
 		if late {
-			return s.fail(ctx, x, CauseTimedOut, "The machine was made, but its SSH did not answer within the time that it may take.")
+			return s.giveUp(ctx, p, x, CauseTimedOut, "The machine was made, but its SSH did not answer within the time that it may take.")
 		}
 		s.c.Log.DebugContext(ctx, "SSH does not answer yet", "deployment", x.ID, "error", refused)
-		return s.progress(ctx, p, x, stepConnecting, "waiting for SSH to answer")
+		return s.progress(ctx, p, x, step.Connecting, "waiting for SSH to answer")
 	case late:
-		return s.fail(ctx, x, CauseTimedOut, "The machine was not ready within the time that it may take.")
+		return s.giveUp(ctx, p, x, CauseTimedOut, "The machine was not ready within the time that it may take.")
 	default:
-		return s.progress(ctx, p, x, stepProvisioning, m.Detail)
+		return s.progress(ctx, p, x, step.Provisioning, m.Detail)
 	}
 }
 
@@ -179,7 +183,7 @@ func (s *Service) machine(ctx context.Context, p provider.Provider, x *row) (pro
 func (s *Service) adopt(ctx context.Context, x *row, m provider.Machine) (provider.Machine, error) {
 	x.machineID = m.ID
 	return m, s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		x.Steps = begin(x.Steps, stepProvisioning, m.Detail, tx.Now.Truncate(time.Second))
+		x.Steps = step.Begin(x.Steps, step.Provisioning, m.Detail, tx.Now.Truncate(time.Second))
 		return guarded(setProgress(ctx, tx, *x))
 	})
 }
@@ -208,10 +212,10 @@ func earlier(a, b time.Time) time.Time {
 }
 
 // progress writes down which step is under way, where that is news, and looks again soon.
-func (s *Service) progress(ctx context.Context, p provider.Provider, x row, step, detail string) (job.Outcome, error) {
+func (s *Service) progress(ctx context.Context, p provider.Provider, x row, at, detail string) (job.Outcome, error) {
 	soon := job.At(earlier(s.c.Clock.Now().Add(p.Info().PollEvery), x.launchBy))
-	steps := begin(x.Steps, step, detail, s.c.Clock.Now().Truncate(time.Second))
-	if sameSteps(steps, x.Steps) {
+	steps := step.Begin(x.Steps, at, detail, s.c.Clock.Now().Truncate(time.Second))
+	if step.Same(steps, x.Steps) {
 		return soon, nil
 	}
 	x.Steps = steps
@@ -219,13 +223,7 @@ func (s *Service) progress(ctx context.Context, p provider.Provider, x row, step
 		if err := guarded(setProgress(ctx, tx, x)); err != nil {
 			return err
 		}
-		return s.tell(ctx, tx, x, "progress", map[string]any{"step": step, "detail": detail})
-	})
-}
-
-func sameSteps(a, b []Step) bool {
-	return slices.EqualFunc(a, b, func(a, b Step) bool {
-		return a.Status == b.Status && text(a.Detail) == text(b.Detail)
+		return s.tell(ctx, tx, x, "progress", map[string]any{"step": at, "detail": detail})
 	})
 }
 
@@ -241,9 +239,9 @@ func (s *Service) start(ctx context.Context, x row, m provider.Machine) (job.Out
 	err := s.change(ctx, &x, CauseReady, "", func(ctx context.Context, tx *db.Tx, x *row) error {
 		now := tx.Now.Truncate(time.Second)
 		x.StartedAt = &now
-		x.Steps = end(x.Steps, false, "", now)
+		x.Steps = step.End(x.Steps, false, "", now)
 		x.setMachine(m)
-		if err := s.report(ctx, tx, x, catalog.ReachedSSH); err != nil {
+		if err := s.report(ctx, tx, x, CauseReady); err != nil {
 			return err
 		}
 		err := s.c.Meter.Start(ctx, tx, meter.Start{
@@ -265,15 +263,11 @@ func (s *Service) fail(ctx context.Context, x row, cause Cause, reason string) (
 	err := s.change(ctx, &x, cause, reason, func(ctx context.Context, tx *db.Tx, x *row) error {
 		now := tx.Now.Truncate(time.Second)
 		x.BilledUntil = &now
-		x.Steps = end(x.Steps, true, reason, now)
+		x.Steps = step.End(x.Steps, true, reason, now)
 		if _, err := s.c.Wallet.Release(ctx, tx, x.ID); err != nil {
 			return err
 		}
-		outcome := catalog.NotReached
-		if cause == CauseNoCapacity {
-			outcome = catalog.NoCapacity
-		}
-		if err := s.report(ctx, tx, x, outcome); err != nil {
+		if err := s.report(ctx, tx, x, cause); err != nil {
 			return err
 		}
 		return s.c.Volumes.DetachAll(ctx, tx, x.ID)
@@ -281,9 +275,23 @@ func (s *Service) fail(ctx context.Context, x row, cause Cause, reason string) (
 	return job.At(s.c.Clock.Now()), err
 }
 
-// report tells the catalogue how the launch went.
-func (s *Service) report(ctx context.Context, tx *db.Tx, x *row, o catalog.Outcome) error {
-	return s.c.Catalog.Report(ctx, tx, catalog.Attempt{Deployment: x.ID, Offer: x.OfferID, Provider: x.Provider, InstanceType: x.InstanceType, Outcome: o, Took: tx.Now.Sub(x.CreatedAt)})
+// report tells the catalogue how the launch went, where it is over by that cause.
+func (s *Service) report(ctx context.Context, tx *db.Tx, x *row, cause Cause) error {
+	outcome, begun := catalog.NotReached, x.CreatedAt
+	switch cause {
+	case CauseReady:
+		outcome = catalog.ReachedSSH
+	case CauseNoCapacity:
+		outcome = catalog.NoCapacity
+	}
+	for _, a := range x.Attempts {
+		if a.OfferID != x.OfferID {
+			begun = a.EndedAt
+		}
+	}
+	return s.c.Catalog.Report(ctx, tx, catalog.Attempt{
+		Deployment: x.ID, Offer: x.OfferID, Provider: x.Provider, InstanceType: x.InstanceType, Outcome: outcome, Took: max(0, tx.Now.Sub(begun)),
+	})
 }
 
 // alive carries out what is asked for, then compares with what the provider says.
@@ -425,7 +433,7 @@ func (s *Service) beginEnd(ctx context.Context, tx *db.Tx, x *row, cause Cause, 
 		x.BilledUntil = &at
 		x.action, x.actionArgument = "", ""
 		if x.StartedAt == nil {
-			x.Steps = end(x.Steps, true, "cancelled", tx.Now.Truncate(time.Second))
+			x.Steps = step.End(x.Steps, true, "cancelled", tx.Now.Truncate(time.Second))
 			_, err := s.c.Wallet.Release(ctx, tx, x.ID)
 			return err
 		}

@@ -1,6 +1,7 @@
 package deployment
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,28 +10,32 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/catalog"
+	"github.com/billetcloud/billet/internal/cloudinit"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/quote"
 	"github.com/billetcloud/billet/internal/sshkey"
 	"github.com/billetcloud/billet/internal/volume"
-	"go.yaml.in/yaml/v3"
 )
 
 // Bounds of a request.
 const (
-	MaxKeys           = 20
-	MaxVolumes        = 8
-	MaxTags           = 20
-	MaxCloudInitBytes = 64 << 10
+	MaxKeys    = 20
+	MaxVolumes = 8
+	MaxTags    = 20
 	// MaxAhead is how far in the future autoTerminateAt may lie.
 	MaxAhead = 5 * 365 * 24 * time.Hour
 )
 
 // CreateRequest asks for a deployment. OfferID decides; every other hardware field that is given must agree with that offer.
 type CreateRequest struct {
-	OfferID         id.ID
+	OfferID id.ID
+	// Candidates take the place of OfferID: the first that can be had counts, and the next where it fails before it runs.
+	Candidates []Candidate
+	// Quote fixes the price of its offer, which OfferID may name too.
+	Quote           id.ID
 	Provider        *string
 	GPUType         *string
 	GPUCount        *int
@@ -55,13 +60,19 @@ type CreateRequest struct {
 
 // checked is a request that was found good.
 type checked struct {
-	offer   catalog.Offer
-	os      string
+	wanted  []wanted
 	keys    []authorizedKey
 	volumes []volume.Volume
 	cloud   string
 	tags    []string
 	auto    *time.Time
+}
+
+// wanted is an offer that would do, at the price that holds for this request.
+type wanted struct {
+	offer catalog.Offer
+	os    string
+	price money.Micros
 }
 
 // faults collects what is wrong with a request: fields that are wrong in themselves, and
@@ -96,36 +107,38 @@ func (s *Service) Check(ctx context.Context, r db.Reader, account id.ID, req Cre
 
 func (s *Service) check(ctx context.Context, r db.Reader, account id.ID, req CreateRequest, now time.Time) (checked, error) {
 	f, c := &faults{}, checked{}
-	offer, found := s.c.Catalog.For(account).Get(req.OfferID)
-	switch {
-	case req.OfferID == "":
-		f.add("offerId", "is missing; choose one from GET /offers.")
-	case !found:
-		f.notFound("offerId", "there is no offer with this id now; choose one from GET /offers.")
-	default:
-		c.offer = offer
-		c.os = agree(f, req, offer)
+	if err := s.checkOffers(ctx, r, account, req, now, f, &c); err != nil {
+		return c, err
 	}
 	f.fields = append(f.fields, fault.CheckName("name", req.Name)...)
 	var err error
 	if c.keys, err = s.checkKeys(ctx, r, account, req, f); err != nil {
 		return c, err
 	}
-	if c.volumes, err = s.checkVolumes(ctx, r, account, req.VolumeIDs, offer, found, f); err != nil {
+	for _, w := range c.wanted {
+		if w.offer.Abilities.SingleKey && len(c.keys) > 1 {
+			f.add("sshKeyIds", "offer %s of %s takes exactly one SSH key; name one, or choose an offer without abilities.singleKey.", w.offer.ID, w.offer.Provider)
+		}
+	}
+	if c.volumes, err = s.checkVolumes(ctx, r, account, req.VolumeIDs, c.wanted, f); err != nil {
 		return c, err
 	}
 	if req.CloudInit != nil && *req.CloudInit != "" {
 		c.cloud = *req.CloudInit
-		checkCloudInit(f, c.cloud)
-		if found && !offer.Abilities.CloudInit {
-			f.add("cloudInit", "this offer of %s cannot run cloud-init; leave it out or choose an offer with abilities.cloudInit.", offer.Provider)
+		if wrong := cloudinit.Check(c.cloud); wrong != "" {
+			f.add("cloudInit", "%s", wrong)
+		}
+		for _, w := range c.wanted {
+			if !w.offer.Abilities.CloudInit {
+				f.add("cloudInit", "offer %s of %s cannot run cloud-init; leave it out or choose an offer with abilities.cloudInit.", w.offer.ID, w.offer.Provider)
+			}
 		}
 	}
 	c.tags = checkTags(f, req.Tags)
 	if req.AutoTerminateAt != nil {
 		minimum := catalog.MinimumRuntime
-		if found {
-			minimum = time.Duration(offer.MinimumRuntimeMinutes) * time.Minute
+		for _, w := range c.wanted {
+			minimum = max(minimum, time.Duration(w.offer.MinimumRuntimeMinutes)*time.Minute)
 		}
 		c.auto = checkAutoTerminate(f, *req.AutoTerminateAt, now, now.Add(minimum))
 	}
@@ -133,6 +146,64 @@ func (s *Service) check(ctx context.Context, r db.Reader, account id.ID, req Cre
 		f.add("maxHourlyPrice", "must be more than 0 US dollars.")
 	}
 	return c, f.err()
+}
+
+// checkOffers finds what the request wants, and at what price.
+func (s *Service) checkOffers(ctx context.Context, r db.Reader, account id.ID, req CreateRequest, now time.Time, f *faults, c *checked) error {
+	var fixed *quote.Quote
+	if req.Quote != "" {
+		q, err := s.c.Quotes.Get(ctx, r, account, req.Quote)
+		if e := (*fault.Error)(nil); errors.As(err, &e) {
+			f.notFound("quoteId", "there is no quote with this id; POST /quotes makes one.")
+			return nil
+		} else if err != nil {
+			return err
+		}
+		switch {
+		case len(req.Candidates) > 0:
+			f.add("candidates", "cannot go with a quoteId, which is of one offer.")
+		case req.OfferID != "" && req.OfferID != q.OfferID:
+			f.add("offerId", "is %s, but the quote is of %s; leave it out.", req.OfferID, q.OfferID)
+		case !now.Before(q.ExpiresAt):
+			f.add("quoteId", "expired at %s; ask for a new one with POST /quotes.", q.ExpiresAt.Format(time.RFC3339))
+		case q.UsedBy != nil:
+			f.add("quoteId", "was used by %s; a quote is good for one deployment.", *q.UsedBy)
+		}
+		req.OfferID, fixed = q.OfferID, &q
+	}
+	named, market := req.Candidates, s.c.Catalog.For(account)
+	switch {
+	case len(named) == 0:
+		named = []Candidate{{OfferID: req.OfferID}}
+	case req.OfferID != "" && fixed == nil:
+		f.add("offerId", "and candidates are both given; put every offer into candidates, in the order in which they should be tried.")
+	case len(named) > MaxCandidates:
+		f.add("candidates", "names %d offers; at most %d are allowed.", len(named), MaxCandidates)
+		return nil
+	}
+	for i, n := range named {
+		field, mine := "offerId", req
+		if len(req.Candidates) > 0 {
+			field = fmt.Sprintf("candidates[%d].offerId", i)
+			mine.OperatingSystem = cmp.Or(n.OperatingSystem, req.OperatingSystem)
+		}
+		offer, found := market.Get(n.OfferID)
+		switch {
+		case n.OfferID == "":
+			f.add(field, "is missing; choose one from GET /offers.")
+		case !found:
+			f.notFound(field, "there is no offer with this id now; choose one from GET /offers.")
+		case slices.ContainsFunc(c.wanted, func(w wanted) bool { return w.offer.ID == offer.ID }):
+			f.add(field, "names %s twice; name it once.", offer.ID)
+		default:
+			price := offer.HourlyPrice
+			if fixed != nil {
+				price = fixed.HourlyPrice
+			}
+			c.wanted = append(c.wanted, wanted{offer, agree(f, mine, offer), price})
+		}
+	}
+	return nil
 }
 
 // agree checks the hardware fields against the offer, and returns the operating system in the offer's spelling.
@@ -210,13 +281,15 @@ func (s *Service) checkKeys(ctx context.Context, r db.Reader, account id.ID, req
 	return out, nil
 }
 
-func (s *Service) checkVolumes(ctx context.Context, r db.Reader, account id.ID, ids []id.ID, o catalog.Offer, haveOffer bool, f *faults) ([]volume.Volume, error) {
+func (s *Service) checkVolumes(ctx context.Context, r db.Reader, account id.ID, ids []id.ID, offers []wanted, f *faults) ([]volume.Volume, error) {
 	if len(ids) == 0 || !checkIDs(f, "volumeIds", ids, MaxVolumes, "volumes") {
 		return nil, nil
 	}
-	if haveOffer && !o.Abilities.Volumes {
-		f.add("volumeIds", "this offer of %s cannot attach volumes; leave them out or choose an offer with abilities.volumes.", o.Provider)
-		return nil, nil
+	for _, w := range offers {
+		if !w.offer.Abilities.Volumes {
+			f.add("volumeIds", "offer %s of %s cannot attach volumes; leave them out or choose an offer with abilities.volumes.", w.offer.ID, w.offer.Provider)
+			return nil, nil
+		}
 	}
 	found, missing, err := s.c.Volumes.Find(ctx, r, account, ids)
 	if err != nil {
@@ -226,10 +299,13 @@ func (s *Service) checkVolumes(ctx context.Context, r db.Reader, account id.ID, 
 		f.notFound("volumeIds", "there is no volume %s; GET /volumes lists yours.", m)
 	}
 	for _, v := range found {
-		if haveOffer && (v.Provider != o.Provider || v.Region != o.Region) {
-			f.add("volumeIds", "volume %s is at %s in %s, but the offer is at %s in %s; a volume can be attached only where it is.", v.ID, v.Provider, v.Region, o.Provider, o.Region)
-		} else if v.Status != volume.StatusAvailable {
+		if v.Status != volume.StatusAvailable {
 			f.add("volumeIds", "volume %s is %s; only an available volume can be attached.", v.ID, v.Status)
+		}
+		for _, w := range offers {
+			if v.Provider != w.offer.Provider || v.Region != w.offer.Region {
+				f.add("volumeIds", "volume %s is at %s in %s, but the offer is at %s in %s; a volume can be attached only where it is.", v.ID, v.Provider, v.Region, w.offer.Provider, w.offer.Region)
+			}
 		}
 	}
 	return found, nil
@@ -249,32 +325,6 @@ func checkIDs(f *faults, field string, ids []id.ID, most int, what string) bool 
 		}
 	}
 	return good
-}
-
-func checkCloudInit(f *faults, text string) {
-	switch {
-	case len(text) > MaxCloudInitBytes:
-		f.add("cloudInit", "has %d bytes; at most %d are allowed.", len(text), MaxCloudInitBytes)
-	case strings.ContainsRune(text, 0):
-		f.add("cloudInit", "has a NUL character in it; remove it.")
-	case strings.TrimRight(firstLine(text), " \t\r") != "#cloud-config": // "#cloud-config-archive" and others are of another form
-		f.add("cloudInit", `must be a cloud-config text, which begins with the line "#cloud-config".`)
-	default:
-		var m map[string]any
-		err, wrong := yaml.Unmarshal([]byte(text), &m), (*yaml.TypeError)(nil)
-		switch {
-		case errors.As(err, &wrong): // in which the library speaks of Go's types
-			line, _, _ := strings.Cut(wrong.Errors[0], ":")
-			f.add("cloudInit", "must be a YAML mapping of names to values, each name given once; see %s.", line)
-		case err != nil:
-			f.add("cloudInit", "is not valid YAML: %s.", strings.TrimPrefix(firstLine(err.Error()), "yaml: "))
-		}
-	}
-}
-
-func firstLine(s string) string {
-	line, _, _ := strings.Cut(s, "\n")
-	return line
 }
 
 func checkTags(f *faults, tags []string) []string {

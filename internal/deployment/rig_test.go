@@ -26,6 +26,7 @@ import (
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/sim"
+	"github.com/billetcloud/billet/internal/quote"
 	"github.com/billetcloud/billet/internal/sshkey"
 	"github.com/billetcloud/billet/internal/volume"
 	"github.com/billetcloud/billet/internal/wallet"
@@ -258,7 +259,7 @@ func (r *rig) build(park provider.Provider) {
 	r.volumes = volume.New(volume.Config{DB: d, IDs: r.ids, Clock: c, Log: log, Catalog: r.catalog, Meter: r.meter, Wallet: r.wallet, Providers: set, Events: r.events, Findings: r.findings, Jobs: jobs})
 	r.deployments = deployment.New(deployment.Config{
 		DB: d, IDs: r.ids, Clock: c, Log: log, Catalog: r.catalog, SSHKeys: r.keys, Volumes: r.volumes, Wallet: r.wallet, Meter: r.meter,
-		Events: r.events, Findings: r.findings, Jobs: jobs, Providers: set,
+		Events: r.events, Findings: r.findings, Jobs: jobs, Providers: set, Quotes: quote.New(r.ids),
 		Probe: func(ctx context.Context, address string) error {
 			if r.probe != nil {
 				return r.probe
@@ -431,4 +432,24 @@ func (r *rig) audit() {
 	for _, f := range faults {
 		r.t.Error(f)
 	}
+}
+
+// everything is the first page of a list, as long as they get.
+var everything = db.Page{Number: 1, Limit: 100}
+
+// errNobody is a machine on which no SSH answers.
+var errNobody = errors.New("nobody answers")
+
+// quote asks for the offer's price to be fixed.
+func (r *rig) quote(account, offer id.ID) (q quote.Quote) {
+	r.t.Helper()
+	o, found := r.catalog.Usual().Get(offer)
+	if !found {
+		r.t.Fatalf("no offer %s", offer)
+	}
+	r.must(r.tx(func(ctx context.Context, tx *db.Tx) (err error) {
+		q, err = quote.New(r.ids).Make(ctx, tx, account, o)
+		return err
+	}))
+	return q
 }

@@ -21,7 +21,9 @@ import (
 	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
+	"github.com/billetcloud/billet/internal/quote"
 	"github.com/billetcloud/billet/internal/sshkey"
+	"github.com/billetcloud/billet/internal/step"
 	"github.com/billetcloud/billet/internal/volume"
 	"github.com/billetcloud/billet/internal/wallet"
 )
@@ -48,6 +50,7 @@ type Config struct {
 	Findings  *finding.Service
 	Jobs      *job.Queue
 	Providers *provider.Set
+	Quotes    *quote.Book
 	// Probe tells whether SSH answers at host:port; provider.ProbeSSH outside tests.
 	Probe func(ctx context.Context, address string) error
 }
@@ -58,7 +61,7 @@ type Service struct{ c Config }
 // New returns a Service. It panics when a field is missing.
 func New(c Config) *Service {
 	if c.DB == nil || c.IDs == nil || c.Clock == nil || c.Log == nil || c.Catalog == nil || c.SSHKeys == nil || c.Volumes == nil ||
-		c.Wallet == nil || c.Meter == nil || c.Events == nil || c.Findings == nil || c.Jobs == nil || c.Providers == nil || c.Probe == nil {
+		c.Wallet == nil || c.Meter == nil || c.Events == nil || c.Findings == nil || c.Jobs == nil || c.Providers == nil || c.Quotes == nil || c.Probe == nil {
 		panic("deployment: New needs every field of its Config")
 	}
 	return &Service{c}
@@ -76,50 +79,52 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, req Crea
 	if err != nil {
 		return Deployment{}, err
 	}
-	o := c.offer
-	if !o.Available {
-		return Deployment{}, fault.New(fault.OfferUnavailable, "Offer %s is sold out at the moment; choose another from GET /offers?available=true.", o.ID)
-	}
-	if req.MaxHourlyPrice != nil && o.HourlyPrice > *req.MaxHourlyPrice {
-		return Deployment{}, &fault.Error{Code: fault.Conflict,
-			Message: fmt.Sprintf("Offer %s costs %s/h now, which is above the maxHourlyPrice of %s/h.", o.ID, o.HourlyPrice, *req.MaxHourlyPrice),
-			Details: map[string]any{"hourlyPrice": o.HourlyPrice, "maxHourlyPrice": *req.MaxHourlyPrice}}
-	}
-	p, known := s.c.Providers.Get(o.Provider)
-	if !known {
-		return Deployment{}, fmt.Errorf("offer %s is of provider %s, which is not configured", o.ID, o.Provider)
-	}
 	now := tx.Now.Truncate(time.Second)
+	plans, passed, err := choose(c, req.MaxHourlyPrice, now)
+	if err != nil {
+		return Deployment{}, err
+	}
+	p, known := s.c.Providers.Get(plans[0].Provider)
+	if !known {
+		return Deployment{}, fmt.Errorf("offer %s is of provider %s, which is not configured", plans[0].OfferID, plans[0].Provider)
+	}
 	r := row{
 		Deployment: Deployment{
-			ID: s.c.IDs.New(id.Deployment), Account: account, Name: req.Name, Status: StatusPending, StatusCause: CauseCreated,
-			Provider: o.Provider, OfferID: o.ID, GPUType: o.GPUType, GPUCount: o.GPUCount, Region: o.Region, OperatingSystem: c.os,
-			InstanceType: o.InstanceType, Abilities: o.Abilities, HourlyPrice: o.HourlyPrice, VolumeIDs: []id.ID{}, Tags: c.tags,
-			Steps: newSteps(now), AutoTerminateAt: c.auto, CreatedAt: now,
+			ID: s.c.IDs.New(id.Deployment), Account: account, Name: req.Name, Status: StatusPending, StatusCause: CauseCreated, VolumeIDs: []id.ID{}, Tags: c.tags,
+			Steps: step.New(now), Attempts: append([]Attempt{}, passed...), AutoTerminateAt: c.auto, CreatedAt: now,
 		},
-		offerKey: o.Key, costPrice: o.CostPrice, keys: c.keys, cloudInit: c.cloud, hostKeys: []string{},
-		minimumRuntime: time.Duration(o.MinimumRuntimeMinutes) * time.Minute, launchBy: now.Add(p.Info().LaunchLimit),
+		keys: c.keys, cloudInit: c.cloud, hostKeys: []string{}, launchBy: now.Add(p.Info().LaunchLimit), plans: plans[1:],
+	}
+	r.take(plans[0])
+	hold := r.HourlyPrice
+	for _, p := range plans { // whichever it comes to
+		hold = max(hold, p.HourlyPrice)
 	}
 	if req.DryRun {
 		w, err := s.c.Wallet.Get(ctx, tx, account)
 		if err != nil {
 			return Deployment{}, err
 		}
-		if w.Available < max(r.HourlyPrice, MinimumBalance) {
-			return Deployment{}, insufficient(r.HourlyPrice, w.Available)
+		if w.Available < max(hold, MinimumBalance) {
+			return Deployment{}, insufficient(hold, w.Available)
 		}
 		r.ID, r.DryRun = "", true
 		r.finish()
 		return r.Deployment, nil
 	}
 	err = s.c.Wallet.Hold(ctx, tx, wallet.Hold{
-		Account: account, Subject: r.ID, Amount: r.HourlyPrice, Minimum: MinimumBalance, Labels: r.labels(),
-		Description: fmt.Sprintf("%s: hold for the first hour of %s at %s/h", r.Name, r.hardware(), r.HourlyPrice),
+		Account: account, Subject: r.ID, Amount: hold, Minimum: MinimumBalance, Labels: r.labels(),
+		Description: fmt.Sprintf("%s: hold for the first hour of %s at %s/h", r.Name, r.hardware(), hold),
 	})
 	if e := (*wallet.InsufficientError)(nil); errors.As(err, &e) {
-		return Deployment{}, insufficient(r.HourlyPrice, e.Available)
+		return Deployment{}, insufficient(hold, e.Available)
 	} else if err != nil {
 		return Deployment{}, err
+	}
+	if req.Quote != "" {
+		if err := s.c.Quotes.Use(ctx, tx, account, req.Quote, r.ID); err != nil {
+			return Deployment{}, err
+		}
 	}
 	if err := insert(ctx, tx, r); err != nil {
 		return Deployment{}, err
@@ -392,7 +397,7 @@ func (s *Service) CanTerminate(ctx context.Context, r db.Reader, account, deploy
 	case x.Status.Alive():
 		out.Refund, err = s.c.Meter.Preview(ctx, r, x.ID, now.Truncate(time.Second), meter.FirstHour)
 	case x.Status == StatusPending || x.Status == StatusDeploying:
-		out.Release = x.HourlyPrice
+		out.Release, err = s.c.Wallet.Held(ctx, r, x.ID)
 	}
 	return out, err
 }

@@ -15,19 +15,23 @@ import (
 
 const columns = `id, account_id, name, status, cause, reason, provider, region, offer_id, offer_key, gpu_type, gpu_count, instance_type,
 	operating_system, hourly_price, cost_price, abilities, authorized_keys, cloud_init, steps, action, action_argument, machine_id, address,
-	ssh_user, ssh_port, ssh_host_keys, minimum_runtime, auto_terminate_at, termination_protection, created_at, launch_by, started_at, ended_at, released_at, ending_since, launch_asked_at`
+	ssh_user, ssh_port, ssh_host_keys, minimum_runtime, auto_terminate_at, termination_protection, created_at, launch_by, started_at, ended_at, released_at, ending_since, launch_asked_at, plans, attempts`
 
 func insert(ctx context.Context, tx *db.Tx, r row) error {
 	abilities, keys, steps, hostKeys, err := r.encode()
 	if err != nil {
 		return err
 	}
+	plans, attempts, err := r.encodePlans()
+	if err != nil {
+		return err
+	}
 	_, err = tx.Exec(ctx, `INSERT INTO deployment (`+columns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
-		$19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37)`,
+		$19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39)`,
 		r.ID, r.Account, r.Name, r.Status, r.StatusCause, r.reason(), r.Provider, r.Region, r.OfferID, r.offerKey, r.GPUType, r.GPUCount, r.InstanceType,
 		r.OperatingSystem, r.HourlyPrice, r.costPrice, abilities, keys, r.cloudInit, steps, r.action, r.actionArgument, r.machineID, r.address,
 		r.sshUser, r.sshPort, hostKeys, int64(r.minimumRuntime/time.Second), db.MicrosOrNull(r.AutoTerminateAt), flag(r.TerminationProtection),
-		db.Micros(r.CreatedAt), db.Micros(r.launchBy), db.MicrosOrNull(r.StartedAt), db.MicrosOrNull(r.BilledUntil), db.MicrosOrNull(r.releasedAt), db.MicrosOrNull(r.endingSince), db.MicrosOrNull(r.launchAsked))
+		db.Micros(r.CreatedAt), db.Micros(r.launchBy), db.MicrosOrNull(r.StartedAt), db.MicrosOrNull(r.BilledUntil), db.MicrosOrNull(r.releasedAt), db.MicrosOrNull(r.endingSince), db.MicrosOrNull(r.launchAsked), plans, attempts)
 	if err != nil {
 		return fmt.Errorf("insert deployment: %w", err)
 	}
@@ -118,6 +122,24 @@ func clearAction(ctx context.Context, tx *db.Tx, r row) (bool, error) {
 func setLaunchAsked(ctx context.Context, tx *db.Tx, deployment id.ID, at *time.Time) error {
 	_, err := tx.Exec(ctx, `UPDATE deployment SET launch_asked_at = $2 WHERE id = $1`, deployment, db.MicrosOrNull(at))
 	return err
+}
+
+// setPlan writes what the deployment is about from now on, if it still stands at that offer.
+func setPlan(ctx context.Context, tx *db.Tx, r row, from id.ID) (bool, error) {
+	abilities, _, steps, _, err := r.encode()
+	if err != nil {
+		return false, err
+	}
+	plans, attempts, err := r.encodePlans()
+	if err != nil {
+		return false, err
+	}
+	return changed(tx.Exec(ctx, `
+		UPDATE deployment SET offer_id = $4, offer_key = $5, provider = $6, gpu_type = $7, gpu_count = $8, region = $9, operating_system = $10, instance_type = $11, abilities = $12,
+			hourly_price = $13, cost_price = $14, minimum_runtime = $15, launch_by = $16, steps = $17, plans = $18, attempts = $19, machine_id = $20, launch_asked_at = $21
+		WHERE id = $1 AND status = $2 AND offer_id = $3`,
+		r.ID, StatusDeploying, from, r.OfferID, r.offerKey, r.Provider, r.GPUType, r.GPUCount, r.Region, r.OperatingSystem, r.InstanceType, abilities,
+		r.HourlyPrice, r.costPrice, int64(r.minimumRuntime/time.Second), db.Micros(r.launchBy), steps, plans, attempts, r.machineID, db.MicrosOrNull(r.launchAsked)))
 }
 
 func setReleased(ctx context.Context, tx *db.Tx, r row) (bool, error) {
@@ -374,16 +396,16 @@ func countByStatus(ctx context.Context, r db.Reader) (map[Status]int64, error) {
 
 func scan(from db.Row) (row, error) {
 	var r row
-	var reason, abilities, keys, steps, hostKeys string
+	var reason, abilities, keys, steps, hostKeys, plans, attempts string
 	var minimum, protection, created, launchBy int64
 	var auto, started, ended, released, ending, asked sql.NullInt64
 	err := from.Scan(&r.ID, &r.Account, &r.Name, &r.Status, &r.StatusCause, &reason, &r.Provider, &r.Region, &r.OfferID, &r.offerKey, &r.GPUType, &r.GPUCount,
 		&r.InstanceType, &r.OperatingSystem, &r.HourlyPrice, &r.costPrice, &abilities, &keys, &r.cloudInit, &steps, &r.action, &r.actionArgument, &r.machineID,
-		&r.address, &r.sshUser, &r.sshPort, &hostKeys, &minimum, &auto, &protection, &created, &launchBy, &started, &ended, &released, &ending, &asked)
+		&r.address, &r.sshUser, &r.sshPort, &hostKeys, &minimum, &auto, &protection, &created, &launchBy, &started, &ended, &released, &ending, &asked, &plans, &attempts)
 	if err != nil {
 		return row{}, err
 	}
-	err = r.decode(abilities, keys, steps, hostKeys)
+	err = r.decode(abilities, keys, steps, hostKeys, plans, attempts)
 	if reason != "" {
 		r.StatusReason = &reason
 	}
@@ -409,9 +431,24 @@ func (r *row) encode() (abilities, keys, steps, hostKeys string, err error) {
 	return parts[0], parts[1], parts[2], parts[3], nil
 }
 
+func (r *row) encodePlans() (plans, attempts string, err error) {
+	p, err := json.Marshal(append([]plan{}, r.plans...))
+	if err != nil {
+		return "", "", err
+	}
+	a, err := json.Marshal(append([]Attempt{}, r.Attempts...))
+	return string(p), string(a), err
+}
+
 func flag(b bool) int {
 	if b {
 		return 1
 	}
 	return 0
+}
+
+// CountAt returns how many deployments may still have a machine at that provider.
+func CountAt(ctx context.Context, r db.Reader, provider string) (n int, err error) {
+	err = r.QueryRow(ctx, `SELECT COUNT(*) FROM deployment WHERE provider = $1 AND released_at IS NULL`, provider).Scan(&n)
+	return n, err
 }

@@ -28,30 +28,15 @@ func look(ctx context.Context, p provider.Provider, reference id.ID) (provider.M
 // cleaned is the machine with texts that the database takes and a terminal can show, whatever the upstream has sent: else
 // the change that they belong to could never be written, and neither would the money that goes with it.
 func cleaned(m provider.Machine) provider.Machine {
-	m.ID, m.Detail, m.Address, m.SSHUser = plain(m.ID), plain(m.Detail), plain(m.Address), plain(m.SSHUser)
+	m.ID, m.Detail, m.Address, m.SSHUser = provider.Plain(m.ID, maxDetail), provider.Plain(m.Detail, maxDetail), provider.Plain(m.Address, maxDetail), provider.Plain(m.SSHUser, maxDetail)
 	return m
-}
-
-// plain is a provider's text, bounded, in UTF-8 and without control characters.
-func plain(s string) string {
-	out := make([]rune, 0, min(len(s), maxDetail))
-	for _, c := range s {
-		if len(out) == maxDetail {
-			break
-		}
-		if c < ' ' || c == 0x7f {
-			c = ' '
-		}
-		out = append(out, c)
-	}
-	return string(out)
 }
 
 // reasonOf is what the tenant may read of a provider's error.
 func reasonOf(err error, otherwise string) string {
 	var e *provider.Error
 	if errors.As(err, &e) && e.Message != "" {
-		return plain(e.Message)
+		return provider.Plain(e.Message, maxDetail)
 	}
 	return otherwise
 }

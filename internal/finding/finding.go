@@ -11,6 +11,7 @@ import (
 	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/job"
+	"github.com/billetcloud/billet/internal/provider"
 )
 
 // Kind says what was found.
@@ -340,16 +341,4 @@ func (s *Service) Counts(ctx context.Context, r db.Reader) ([]Count, error) { re
 
 // Plain is a text of a provider's or an operator's, bounded, in UTF-8 and without control characters, which the database and a
 // terminal would mind.
-func Plain(s string) string {
-	out := make([]rune, 0, min(len(s), maxNote))
-	for _, c := range s {
-		if len(out) == maxNote {
-			break
-		}
-		if c < ' ' || c == 0x7f || c == 0xfffd {
-			c = ' '
-		}
-		out = append(out, c)
-	}
-	return string(out)
-}
+func Plain(s string) string { return provider.Plain(s, maxNote) }

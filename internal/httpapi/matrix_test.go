@@ -37,7 +37,7 @@ var whoMay = map[string]string{
 	"revokeInvitation": managers, "listAudit": managers,
 	"listApiKeys": workers, "createApiKey": workers, "getApiKey": workers, "updateApiKey": workers, "revokeApiKey": workers,
 
-	"listOffers": everyRole, "getOffer": everyRole, "getPriceHistory": everyRole, "listProviders": everyRole, "listRegions": everyRole, "listGpuTypes": everyRole,
+	"listOffers": everyRole, "getOffer": everyRole, "getPriceHistory": everyRole, "checkOffers": everyRole, "createQuote": workers, "getQuote": everyRole, "listProviders": everyRole, "listRegions": everyRole, "listGpuTypes": everyRole,
 	"listDeployments": everyRole, "getDeployment": everyRole, "canTerminateDeployment": everyRole, "listDeploymentEvents": everyRole,
 	"createDeployment": workers, "updateDeployment": workers, "terminateDeployment": workers, "rebootDeployment": workers, "powerOnDeployment": workers,
 	"powerOffDeployment": workers, "reinstallDeployment": workers,

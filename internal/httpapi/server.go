@@ -22,6 +22,7 @@ import (
 	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/oidc"
 	"github.com/billetcloud/billet/internal/operator"
+	"github.com/billetcloud/billet/internal/quote"
 	"github.com/billetcloud/billet/internal/ratelimit"
 	"github.com/billetcloud/billet/internal/sshkey"
 	"github.com/billetcloud/billet/internal/volume"
@@ -60,6 +61,7 @@ type Config struct {
 	Meter       *meter.Meter
 	Volumes     *volume.Service
 	Deployments *deployment.Service
+	Quotes      *quote.Book
 	Events      *event.Log
 	Findings    *finding.Service
 	Operator    *operator.Desk
@@ -101,7 +103,7 @@ func New(c Config) http.Handler { return newServer(c) }
 func newServer(c Config) *server {
 	if c.DB == nil || c.IDs == nil || c.Clock == nil || c.Real == nil || c.Log == nil || c.Registry == nil || c.Limiter == nil ||
 		c.Accounts == nil || c.Audit == nil || c.Catalog == nil || c.SSHKeys == nil || c.Wallet == nil || c.Meter == nil || c.Volumes == nil ||
-		c.Deployments == nil || c.Events == nil || c.Findings == nil || c.Operator == nil || c.Idempotency == nil || c.Version == "" {
+		c.Deployments == nil || c.Quotes == nil || c.Events == nil || c.Findings == nil || c.Operator == nil || c.Idempotency == nil || c.Version == "" {
 		panic("httpapi: New needs every field of its Config")
 	}
 	s := routed(c)
@@ -123,6 +125,7 @@ func routed(c Config) *server {
 		streams: newStreams(),
 	}
 	s.addOffers()
+	s.addQuotes()
 	s.addDeployments()
 	s.addSSHKeys()
 	s.addVolumes()

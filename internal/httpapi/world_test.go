@@ -34,6 +34,7 @@ import (
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/operator"
 	"github.com/billetcloud/billet/internal/provider"
+	"github.com/billetcloud/billet/internal/quote"
 	"github.com/billetcloud/billet/internal/ratelimit"
 	"github.com/billetcloud/billet/internal/secret"
 	"github.com/billetcloud/billet/internal/sshkey"
@@ -120,12 +121,12 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 	volumes := volume.New(volume.Config{DB: d, IDs: ids, Clock: c, Log: log, Catalog: offers, Meter: meters, Wallet: ledger, Providers: providers, Events: events, Findings: findings, Jobs: jobs})
 	deployments := deployment.New(deployment.Config{
 		DB: d, IDs: ids, Clock: c, Log: log, Catalog: offers, SSHKeys: keys, Volumes: volumes, Wallet: ledger, Meter: meters, Events: events,
-		Findings: findings, Jobs: jobs, Providers: providers, Probe: func(context.Context, string) error { return nil },
+		Findings: findings, Jobs: jobs, Providers: providers, Quotes: quote.New(ids), Probe: func(context.Context, string) error { return nil },
 	})
 	w.c = Config{
 		DB: d, IDs: ids, Clock: c, Real: w.time.Now, Log: log, Registry: prometheus.NewRegistry(), Limiter: ratelimit.NewMemory(w.time.Now),
 		Accounts: accounts, Audit: audit.New(ids), Catalog: offers, SSHKeys: keys, Wallet: ledger,
-		Meter: meters, Volumes: volumes, Deployments: deployments, Events: events, Findings: findings,
+		Meter: meters, Volumes: volumes, Deployments: deployments, Quotes: quote.New(ids), Events: events, Findings: findings,
 		Operator: operator.New(operator.Config{IDs: ids, Accounts: accounts, Wallet: ledger, Jobs: jobs}), Idempotency: idempotency.New(idempotency.Config{DB: d, Clock: c}), Version: "test",
 	}
 	w.s = newServer(w.c)

@@ -34,6 +34,7 @@ const (
 	Job         Kind = "job"
 	Request     Kind = "req"
 	Finding     Kind = "fnd"
+	Quote       Kind = "quo"
 )
 
 // MaxLength is the most characters that Valid accepts.

@@ -74,3 +74,18 @@ func Decided(err error) bool {
 	}
 	return true
 }
+
+// Plain is a text of a cloud's as it may be kept and shown: at most so many characters, in UTF-8, without control characters.
+func Plain(s string, most int) string {
+	out := make([]rune, 0, min(len(s), most))
+	for _, c := range s {
+		if len(out) == most {
+			break
+		}
+		if c < ' ' || c == 0x7f {
+			c = ' '
+		}
+		out = append(out, c)
+	}
+	return string(out)
+}

@@ -58,7 +58,7 @@ type VolumeProvider interface {
 	GrowVolume(ctx context.Context, reference id.ID, sizeGB int64) error
 	// DeleteVolume deletes the volume and its files. A volume that is gone is success; one that is attached is KindRejected.
 	DeleteVolume(ctx context.Context, reference id.ID) error
-	// AttachVolume makes the volume's files appear in the machine, at Volume.MountPath.
+	// AttachVolume gives the volume to the machine: its files appear there at Volume.MountPath, or its tenant mounts that.
 	AttachVolume(ctx context.Context, volume, machine id.ID) error
 	// DetachVolume takes the volume from whatever machine has it.
 	DetachVolume(ctx context.Context, volume id.ID) error
@@ -70,7 +70,7 @@ type Info struct {
 	Slug string
 	// Name is for people.
 	Name string
-	// Regions names the provider's regions by slug.
+	// Regions names the provider's regions by slug; empty where they come and go with the offers, which name them then.
 	Regions []Region
 	// LaunchLimit is how long a machine may take from Launch to answering SSH before the deployment is given up.
 	LaunchLimit time.Duration
@@ -220,6 +220,7 @@ type Volume struct {
 	SizeGB int64
 	// AttachedTo is the reference of the machine that has it, or "".
 	AttachedTo id.ID
-	// MountPath is where its files appear in a machine.
+	// MountPath is where its files appear in a machine; or, where only the tenant can mount it, what he mounts: "10.9.0.5:/share", which is NFS;
+	// "" where neither is known.
 	MountPath string
 }

@@ -25,6 +25,8 @@ type cloud struct {
 	listed []provider.Volume
 	// making keeps new volumes from being ready.
 	making bool
+	// settle is for how long a create without an answer may take effect, in which it makes a second volume where asked for again.
+	settle time.Duration
 	// fault says what befalls a call.
 	fault func(op string) trouble
 	// meanwhile is called once, while a call is on its way.
@@ -89,7 +91,7 @@ func (c *cloud) do(ctx context.Context, op string, work func() error) error {
 }
 
 func (c *cloud) Info() provider.Info {
-	return provider.Info{Slug: "voltage-park", Name: "Voltage Park", SyncEvery: time.Minute, PollEvery: 2 * time.Second, LaunchLimit: 20 * time.Minute}
+	return provider.Info{Slug: "voltage-park", Name: "Voltage Park", SyncEvery: time.Minute, PollEvery: 2 * time.Second, LaunchLimit: 20 * time.Minute, SettleTime: c.settle}
 }
 
 func (c *cloud) Offers(context.Context) ([]provider.Offer, error) {

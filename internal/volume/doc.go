@@ -20,7 +20,8 @@
 // # Invariants
 //
 //   - The row with the wish is committed before the provider is called, with the volume's id as reference; a
-//     call whose outcome is unknown is settled by looking, and by calling again with the same reference.
+//     call whose outcome is unknown is settled by looking, and by calling again with the same reference. Where the
+//     provider needs time to settle, a create without an answer is not sent again before that has passed, and a delete is not confirmed.
 //   - No provider is called inside a transaction. What it says is written only if the volume is still
 //     in the state in which it was asked.
 //   - A volume is attached to at most one deployment, at the same provider and in the same region.

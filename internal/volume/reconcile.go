@@ -82,23 +82,20 @@ func (r *record) unsettled() bool {
 }
 
 // create looks for the volume, asks for it where there is none, and waits until it is ready. An unknown outcome is
-// settled by the next look; asking again with the same reference cannot make a second one.
+// settled by the next look; asking again with the same reference cannot make a second one, once the first request cannot take effect any more.
 func (s *Service) create(ctx context.Context, k keeper, r record) (job.Outcome, error) {
 	ask, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
-	refused := false
-	v, err := k.Volume(ask, r.id)
-	if err != nil && provider.KindOf(err) == provider.KindNotFound {
-		v, err = k.CreateVolume(ask, provider.VolumeRequest{Reference: r.id, Name: r.name, Region: r.region, SizeGB: r.sizeGB})
-		refused = err != nil && definite(err)
-	}
+	v, refused, err := s.made(ask, k, r)
 	switch {
 	case ctx.Err() != nil:
 		return job.Outcome{}, ctx.Err()
+	case errors.Is(err, errMoved):
+		return job.At(s.c.Clock.Now()), nil
 	case refused:
-		return s.giveUp(ctx, r, "The provider refused to make the volume"+said(err))
+		return s.giveUp(ctx, k, r, "The provider refused to make the volume"+said(err))
 	case err == nil && v.Failed:
-		return s.giveUp(ctx, r, "The provider could not make the volume.")
+		return s.giveUp(ctx, k, r, "The provider could not make the volume.")
 	case err == nil && v.Ready:
 		return s.change(ctx, r, func(ctx context.Context, tx *db.Tx, r *record) error {
 			now := tx.Now.Truncate(time.Second)
@@ -111,18 +108,63 @@ func (s *Service) create(ctx context.Context, k keeper, r record) (job.Outcome, 
 			})
 		})
 	case s.c.Clock.Now().Sub(r.createdAt) >= createLimit:
-		return s.giveUp(ctx, r, fmt.Sprintf("The provider did not make the volume within %d minutes.", createLimit/time.Minute))
+		return s.giveUp(ctx, k, r, fmt.Sprintf("The provider did not make the volume within %d minutes.", createLimit/time.Minute))
 	case err != nil:
 		return s.later(err)
 	}
 	return s.soon(k, r)
 }
 
+// errMoved is for a volume that is not being created any more: somebody wants it deleted.
+var errMoved = errors.New("volume: changed meanwhile")
+
+// made looks for the volume, and asks for it where there is none and none can be under way. Refused is the provider's answer to that.
+func (s *Service) made(ctx context.Context, k keeper, r record) (v provider.Volume, refused bool, err error) {
+	v, err = k.Volume(ctx, r.id)
+	if err == nil || provider.KindOf(err) != provider.KindNotFound {
+		return v, false, err
+	}
+	if wait := s.mayStillCome(k, r); wait > 0 {
+		return v, false, &provider.Error{Kind: provider.KindThrottled, RetryAfter: min(wait, lookAgain(k)), Cause: errors.New("the create was not answered, and may still take effect")}
+	}
+	note := func(at func(tx *db.Tx) *time.Time) error {
+		if k.info.SettleTime == 0 {
+			return nil
+		}
+		return s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+			still, err := setCreateAsked(ctx, tx, r.id, at(tx))
+			if err == nil && !still {
+				err = errMoved
+			}
+			return err
+		})
+	}
+	if err := note(func(tx *db.Tx) *time.Time { return &tx.Now }); err != nil {
+		return v, false, err
+	}
+	v, err = k.CreateVolume(ctx, provider.VolumeRequest{Reference: r.id, Name: r.name, Region: r.region, SizeGB: r.sizeGB})
+	if err != nil && provider.KindOf(err) != provider.KindUnavailable { // nothing was made
+		return v, definite(err), errors.Join(err, note(func(*db.Tx) *time.Time { return nil }))
+	}
+	return v, false, err
+}
+
+// mayStillCome is for how long a create without an answer may still take effect unseen; 0 where none can.
+func (s *Service) mayStillCome(k keeper, r record) time.Duration {
+	if r.availableAt != nil || r.createAsked == nil {
+		return 0
+	}
+	return max(0, r.createAsked.Add(k.info.SettleTime).Sub(s.c.Clock.Now()))
+}
+
+// lookAgain is how long what may change at any moment is left alone.
+func lookAgain(k keeper) time.Duration { return max(k.info.PollEvery, time.Second) }
+
 // giveUp ends a creation. Nothing was paid; whatever there is upstream, or comes late, is cleaned up.
-func (s *Service) giveUp(ctx context.Context, r record, reason string) (job.Outcome, error) {
+func (s *Service) giveUp(ctx context.Context, k keeper, r record, reason string) (job.Outcome, error) {
 	s.c.Log.WarnContext(ctx, "volume could not be created", "volume", r.id, "provider", r.provider, "reason", reason)
 	return s.change(ctx, r, func(ctx context.Context, tx *db.Tx, r *record) error {
-		until := tx.Now.Add(cleanFor)
+		until := tx.Now.Add(max(cleanFor, k.info.SettleTime))
 		r.cleanUntil = &until
 		if _, err := s.c.Wallet.Release(ctx, tx, r.id); err != nil {
 			return err
@@ -241,6 +283,9 @@ func (s *Service) delete(ctx context.Context, k keeper, r record) (job.Outcome, 
 	defer cancel()
 	if err := s.remove(ask, k, r); err != nil {
 		return s.later(err)
+	}
+	if wait := s.mayStillCome(k, r); wait > 0 { // there is none yet
+		return job.At(s.c.Clock.Now().Add(min(wait, lookAgain(k)))), nil
 	}
 	return s.change(ctx, r, func(ctx context.Context, tx *db.Tx, r *record) error {
 		now := tx.Now.Truncate(time.Second)
@@ -363,7 +408,7 @@ func (s *Service) change(ctx context.Context, seen record, f func(ctx context.Co
 // soon is for what takes its time: at first as often as the provider wants, then ever more seldom.
 func (s *Service) soon(k keeper, r record) (job.Outcome, error) {
 	now := s.c.Clock.Now()
-	return job.At(now.Add(max(k.info.PollEvery, time.Second, min(now.Sub(r.since)/10, slowest)))), nil
+	return job.At(now.Add(max(lookAgain(k), min(now.Sub(r.since)/10, slowest)))), nil
 }
 
 // later is for an answer that did not come: when the provider wants to be asked again, or with the job's own patience.
@@ -386,22 +431,7 @@ func definite(err error) bool {
 // said is what the provider said to it, as the end of a sentence.
 func said(err error) string {
 	if e := (*provider.Error)(nil); errors.As(err, &e) && e.Message != "" {
-		return ": " + plain(e.Message)
+		return ": " + provider.Plain(e.Message, 200)
 	}
 	return "."
-}
-
-// plain is a provider's text as a tenant may read it: bounded, and without what a terminal or the database minds.
-func plain(s string) string {
-	out := make([]rune, 0, 200)
-	for _, c := range s {
-		if len(out) == cap(out) {
-			break
-		}
-		if c < ' ' || c == 0x7f {
-			c = ' '
-		}
-		out = append(out, c)
-	}
-	return string(out)
 }

@@ -5,31 +5,32 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
 )
 
 const columns = `id, account_id, name, size_gb, wanted_size_gb, provider, region, per_gb_hour, status, reason, deployment_id, mount_path,
-	created_at, status_since, available_at, deleted_at, clean_until, cost_per_gb_hour, changes`
+	created_at, status_since, available_at, deleted_at, clean_until, cost_per_gb_hour, create_asked_at, changes`
 
 func scan(row db.Row) (record, error) {
 	var r record
 	var created, since int64
-	var available, deleted, clean sql.NullInt64
+	var available, deleted, clean, asked sql.NullInt64
 	err := row.Scan(&r.id, &r.account, &r.name, &r.sizeGB, &r.wantedGB, &r.provider, &r.region, &r.perGBHour, &r.status, &r.reason, &r.deployment, &r.mountPath,
-		&created, &since, &available, &deleted, &clean, &r.costPerGB, &r.changes)
+		&created, &since, &available, &deleted, &clean, &r.costPerGB, &asked, &r.changes)
 	r.createdAt, r.since = db.At(created), db.At(since)
-	r.availableAt, r.deleted, r.cleanUntil = db.AtOrNil(available), db.AtOrNil(deleted), db.AtOrNil(clean)
+	r.availableAt, r.deleted, r.cleanUntil, r.createAsked = db.AtOrNil(available), db.AtOrNil(deleted), db.AtOrNil(clean), db.AtOrNil(asked)
 	return r, err
 }
 
 // insert tells false, and does nothing, where the account has a volume of that name.
 func insert(ctx context.Context, tx *db.Tx, r record) (bool, error) {
-	n, err := tx.Exec(ctx, `INSERT INTO volume (`+columns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, 0)
+	n, err := tx.Exec(ctx, `INSERT INTO volume (`+columns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, 0)
 		ON CONFLICT DO NOTHING`,
 		r.id, r.account, r.name, r.sizeGB, r.wantedGB, r.provider, r.region, r.perGBHour, r.status, r.reason, r.deployment, r.mountPath,
-		db.Micros(r.createdAt), db.Micros(r.since), db.MicrosOrNull(r.availableAt), db.MicrosOrNull(r.deleted), db.MicrosOrNull(r.cleanUntil), r.costPerGB)
+		db.Micros(r.createdAt), db.Micros(r.since), db.MicrosOrNull(r.availableAt), db.MicrosOrNull(r.deleted), db.MicrosOrNull(r.cleanUntil), r.costPerGB, db.MicrosOrNull(r.createAsked))
 	if err != nil {
 		return false, fmt.Errorf("insert volume: %w", err)
 	}
@@ -62,6 +63,16 @@ func lockOwn(ctx context.Context, tx *db.Tx, account, volume id.ID) (record, boo
 		return record{}, false, nil
 	}
 	return out, err == nil, err
+}
+
+// setCreateAsked writes when the provider was asked to create the volume, or nil once it has answered. It tells false, and does nothing, where the
+// volume is not being created any more. It counts as no change: nobody else decides by it.
+func setCreateAsked(ctx context.Context, tx *db.Tx, volume id.ID, at *time.Time) (bool, error) {
+	n, err := tx.Exec(ctx, `UPDATE volume SET create_asked_at = $2 WHERE id = $1 AND status = 'creating'`, volume, db.MicrosOrNull(at))
+	if err != nil {
+		return false, fmt.Errorf("note that volume %s was asked for: %w", volume, err)
+	}
+	return n == 1, nil
 }
 
 // setName tells false where another volume of the account has the name. A transaction that is still under way
@@ -222,4 +233,11 @@ func scanIDs(rows *sql.Rows, err error) ([]id.ID, error) {
 		out = append(out, v)
 	}
 	return out, rows.Err()
+}
+
+// CountAt returns how many volumes may still be at that provider.
+func CountAt(ctx context.Context, r db.Reader, provider string) (n int, err error) {
+	err = r.QueryRow(ctx, `SELECT COUNT(*) FROM volume WHERE provider = $1 AND (status NOT IN ($2, $3) OR clean_until IS NOT NULL)`,
+		provider, StatusDeleted, StatusFailed).Scan(&n)
+	return n, err
 }

@@ -51,8 +51,8 @@ type Volume struct {
 	StatusReason *string `json:"statusReason" doc:"What went wrong with what was last wanted of it; null where nothing did."`
 	// AttachedTo is the deployment that has it, or that it is on its way to or from.
 	AttachedTo *id.ID `json:"attachedTo" doc:"The deployment that has it, or that it is on its way to or from."`
-	// MountPath is where its files are in the machine, while it is attached.
-	MountPath *string `json:"mountPath" doc:"Where its files are in the machine, while it is attached."`
+	// MountPath is where its files are in the machine, while it is attached; or the NFS share that is to be mounted there, with its host before a colon.
+	MountPath *string `json:"mountPath" doc:"Where its files are in the machine, while it is attached: a path, or, where the machine must mount it itself, the NFS share as host:/path; null where the provider says neither."`
 	// HourlyPrice is SizeGB × HourlyPricePerGB.
 	HourlyPrice      money.Micros `json:"hourlyPrice" doc:"US dollars an hour: sizeGb times hourlyPricePerGb."`
 	HourlyPricePerGB money.Micros `json:"hourlyPricePerGb" doc:"US dollars an hour for one decimal GB, agreed when it was created."`
@@ -109,7 +109,8 @@ type record struct {
 	createdAt, since     time.Time
 	availableAt, deleted *time.Time
 	cleanUntil           *time.Time
-	changes              int64 // raised by every lock
+	createAsked          *time.Time // when the provider was last asked to create it without an answer, where it needs time to settle
+	changes              int64      // raised by every lock
 }
 
 func (r *record) hourly() money.Micros { return r.perGBHour.Times(r.sizeGB) }
@@ -139,7 +140,7 @@ func (r *record) volume(cost money.Micros) Volume {
 	if r.held() {
 		v.AttachedTo = &r.deployment
 	}
-	if r.status == StatusAttached {
+	if r.status == StatusAttached && r.mountPath != "" {
 		v.MountPath = &r.mountPath
 	}
 	return v

@@ -239,6 +239,30 @@ func engines(t *testing.T, f func(t *testing.T, r *rig)) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) { f(t, newRig(t, d, c)) })
 }
 
+func TestWhereItIsMountedMayBeUnknown(t *testing.T) {
+	engines(t, func(t *testing.T, r *rig) {
+		r.open(acc, money.Dollars(10))
+		v, err := r.create(acc, "datasets", 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.pass(2 * time.Minute)
+		r.cloud.set(func(c *cloud) {
+			c.machines[dep1] = provider.MachineReady
+			kept := c.volumes[v.ID]
+			kept.MountPath = ""
+			c.volumes[v.ID] = kept
+		})
+		if _, err := r.attach(v.ID, target1); err != nil {
+			t.Fatal(err)
+		}
+		r.pass(2 * time.Minute)
+		if got := r.expect(v.ID, volume.StatusAttached); *got.AttachedTo != dep1 || got.MountPath != nil {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
 func TestALifeWithHourlyCharges(t *testing.T) {
 	engines(t, func(t *testing.T, r *rig) {
 		r.open(acc, money.Dollars(10))

@@ -43,6 +43,11 @@ func (l *Ledger) Hold(ctx context.Context, tx *db.Tx, h Hold) error {
 	return err
 }
 
+// Held is what is set aside for the subject now; 0 where nothing is.
+func (l *Ledger) Held(ctx context.Context, r db.Reader, subject id.ID) (money.Micros, error) {
+	return selectHeld(ctx, r, subject)
+}
+
 // Release gives the hold of a subject back. It tells whether it did: a subject
 // without a hold, or whose hold was released or captured before, changes nothing.
 func (l *Ledger) Release(ctx context.Context, tx *db.Tx, subject id.ID) (released bool, err error) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/money"
 )
 
 // chunkRows is how many rows one statement takes. SQLite looks up each $n among all of its
@@ -261,4 +262,9 @@ func selectPaid(ctx context.Context, r db.Reader, subject id.ID, from int64) ([]
 		found = append(found, p)
 	}
 	return found, rows.Err()
+}
+
+func selectHeld(ctx context.Context, r db.Reader, subject id.ID) (amount money.Micros, err error) {
+	err = r.QueryRow(ctx, `SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) FROM wallet_hold WHERE subject = $1 AND settled_at IS NULL`, subject).Scan(&amount)
+	return amount, err
 }

@@ -31,6 +31,7 @@ import (
 	"github.com/billetcloud/billet/internal/operator"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/sim"
+	"github.com/billetcloud/billet/internal/quote"
 	"github.com/billetcloud/billet/internal/ratelimit"
 	"github.com/billetcloud/billet/internal/secret"
 	"github.com/billetcloud/billet/internal/sshkey"
@@ -88,11 +89,11 @@ func build(m *market, d *db.DB, log *slog.Logger) *house {
 	})
 	h.deployments = deployment.New(deployment.Config{
 		DB: d, IDs: h.ids, Clock: m.clock, Log: log, Catalog: h.catalog, SSHKeys: keys, Volumes: volumes, Wallet: h.wallet, Meter: h.meter,
-		Events: events, Findings: findings, Jobs: jobs, Providers: m.providers, Probe: func(context.Context, string) error { return nil },
+		Events: events, Findings: findings, Jobs: jobs, Providers: m.providers, Quotes: quote.New(h.ids), Probe: func(context.Context, string) error { return nil },
 	})
 	h.handler = httpapi.New(httpapi.Config{
 		DB: d, IDs: h.ids, Clock: m.clock, Real: time.Now, Log: log, Registry: prometheus.NewRegistry(), Limiter: ratelimit.NewMemory(time.Now),
-		Accounts: h.accounts, Audit: audit.New(h.ids), Catalog: h.catalog, SSHKeys: keys, Wallet: h.wallet, Meter: h.meter, Volumes: volumes, Deployments: h.deployments,
+		Accounts: h.accounts, Audit: audit.New(h.ids), Catalog: h.catalog, SSHKeys: keys, Wallet: h.wallet, Meter: h.meter, Volumes: volumes, Deployments: h.deployments, Quotes: quote.New(h.ids),
 		Events: events, Findings: findings, Operator: operator.New(operator.Config{IDs: h.ids, Accounts: h.accounts, Wallet: h.wallet, Jobs: jobs}),
 		Idempotency: idempotency.New(idempotency.Config{DB: d, Clock: m.clock}), Version: "bench",
 	})

@@ -162,7 +162,7 @@ func (s *suite) request(o provider.Offer) provider.LaunchRequest {
 		OperatingSystem: o.OperatingSystems[0], AuthorizedKeys: []string{s.AuthorizedKey},
 	}
 	s.Cleanup(func() {
-		if err := s.Provider.Terminate(context.Background(), r.Reference); err != nil {
+		if err := s.end(context.Background(), r.Reference); err != nil {
 			s.Errorf("clean up: terminate %s: %v", r.Reference, err)
 			return
 		}
@@ -174,6 +174,14 @@ func (s *suite) request(o provider.Offer) provider.LaunchRequest {
 func (s *suite) launch(r provider.LaunchRequest) provider.Machine {
 	s.Helper()
 	m, err := s.Provider.Launch(s.Context(), r)
+	for range 20 { // as every room does
+		var e *provider.Error
+		if !errors.As(err, &e) || e.Kind != provider.KindThrottled || e.RetryAfter <= 0 {
+			break
+		}
+		s.Advance(e.RetryAfter)
+		m, err = s.Provider.Launch(s.Context(), r)
+	}
 	if err != nil {
 		s.Fatalf("Launch: %v", err)
 	}
@@ -181,6 +189,16 @@ func (s *suite) launch(r provider.LaunchRequest) provider.Machine {
 		s.Fatalf("Launch of %s answered %+v", r.Reference, m)
 	}
 	return m
+}
+
+// end asks for the machine's end. A provider with a minimum runtime says how long to wait, and is asked again then.
+func (s *suite) end(ctx context.Context, reference id.ID) error {
+	err := s.Provider.Terminate(ctx, reference)
+	if e := (*provider.Error)(nil); s.Provider.Info().MinimumRuntime > 0 && errors.As(err, &e) && e.Kind == provider.KindRejected && e.RetryAfter > 0 {
+		s.Advance(e.RetryAfter)
+		err = s.Provider.Terminate(ctx, reference)
+	}
+	return err
 }
 
 func (s *suite) machine(reference id.ID) provider.Machine {

@@ -110,7 +110,7 @@ func testLaunchLostAnswer(s *suite) {
 			s.Errorf("launched %s, found %s", m.ID, found.ID)
 		}
 		s.oneMachine(r.Reference, m.ID)
-		s.must("Terminate", s.Provider.Terminate(s.Context(), r.Reference))
+		s.must("Terminate", s.end(s.Context(), r.Reference))
 		s.untilGone(s.Context(), r.Reference)
 	}
 }
@@ -164,7 +164,7 @@ func testTerminate(s *suite) {
 	r := s.request(s.offer())
 	s.launch(r)
 	m := s.ready(r.Reference)
-	s.must("Terminate", s.Provider.Terminate(s.Context(), r.Reference))
+	s.must("Terminate", s.end(s.Context(), r.Reference))
 	s.must("Terminate again at once", s.Provider.Terminate(s.Context(), r.Reference))
 	if now, err := s.Provider.Machine(s.Context(), r.Reference); err == nil {
 		if now.State != provider.MachineTerminating && now.State != provider.MachineGone {
@@ -183,7 +183,7 @@ func testTerminate(s *suite) {
 func testTerminateBeforeReady(s *suite) {
 	r := s.request(s.offer())
 	s.launch(r)
-	s.must("Terminate", s.Provider.Terminate(s.Context(), r.Reference))
+	s.must("Terminate", s.end(s.Context(), r.Reference))
 	s.untilGone(s.Context(), r.Reference)
 	// It must not come back when its installation would have ended.
 	s.Advance(time.Minute)
@@ -205,7 +205,7 @@ func testMachinesOfSeveral(s *suite) {
 	if x.Address == y.Address && x.SSHPort == y.SSHPort {
 		s.Errorf("two machines at %s:%d", x.Address, x.SSHPort)
 	}
-	s.must("Terminate", s.Provider.Terminate(s.Context(), a.Reference))
+	s.must("Terminate", s.end(s.Context(), a.Reference))
 	s.untilGone(s.Context(), a.Reference)
 	s.oneMachine(b.Reference, second.ID)
 	s.ready(b.Reference)
@@ -237,7 +237,13 @@ func testReboot(s *suite) {
 	if !ok {
 		s.Skip("the provider has no Reboot")
 	}
-	r := s.request(s.offer())
+	o := s.offer()
+	r := s.request(o)
+	if !o.Abilities.Reboot {
+		s.launch(r)
+		s.wantKind("Reboot of what cannot be", p.Reboot(s.Context(), r.Reference), provider.KindUnsupported)
+		return
+	}
 	s.launch(r)
 	m := s.ready(r.Reference)
 	s.write(m, "/root/kept", "before the reboot")
@@ -254,7 +260,11 @@ func testPower(s *suite) {
 	if !ok {
 		s.Skip("the provider has no PowerOn and PowerOff")
 	}
-	r := s.request(s.offer())
+	o := s.offer()
+	if !o.Abilities.Power {
+		s.Skip("the offer has no PowerOn and PowerOff")
+	}
+	r := s.request(o)
 	s.launch(r)
 	m := s.ready(r.Reference)
 	s.must("PowerOn of what is on", p.PowerOn(s.Context(), r.Reference))
@@ -275,7 +285,7 @@ func testPower(s *suite) {
 	on := s.ready(r.Reference)
 	s.wantFile(on, "/root/kept", "before the night")
 	s.must("PowerOff before the end", p.PowerOff(s.Context(), r.Reference))
-	s.must("Terminate of what is off", s.Provider.Terminate(s.Context(), r.Reference))
+	s.must("Terminate of what is off", s.end(s.Context(), r.Reference))
 	s.untilGone(s.Context(), r.Reference)
 }
 
@@ -285,6 +295,9 @@ func testReinstall(s *suite) {
 		s.Skip("the provider has no Reinstall")
 	}
 	o := s.offer()
+	if !o.Abilities.Reinstall {
+		s.Skip("the offer has no Reinstall")
+	}
 	r := s.request(o)
 	s.launch(r)
 	m := s.ready(r.Reference)

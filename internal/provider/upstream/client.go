@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"reflect"
 	"strconv"
 	"strings"
 	"sync"
@@ -48,6 +49,8 @@ type Account struct {
 	// Version is Billet's, for the User-Agent.
 	Version string
 	Log     *slog.Logger
+	// Unknown is told of fields in answers that the adapter does not know; nil where nobody wants to hear of them.
+	Unknown func(what string)
 	// Now and Sleep are of the time in which the cloud lives; those of the system where they are nil.
 	Now   func() time.Time
 	Sleep func(ctx context.Context, d time.Duration) error
@@ -63,6 +66,10 @@ type Config struct {
 	// Every and Burst are the request budget: one request each Every on average, at most Burst at once.
 	Every time.Duration
 	Burst int
+	// WriteEvery and WriteBurst are the budget of requests that change something, where the cloud counts them apart; else WriteEvery is 0,
+	// and all share one budget.
+	WriteEvery time.Duration
+	WriteBurst int
 	// Timeout is for one request; 20 s where it is 0.
 	Timeout time.Duration
 	// Explain reads what the cloud says about a request that it did not carry out. It may return nil to leave it to the status.
@@ -75,7 +82,8 @@ type Client struct {
 	c      Config
 	base   *url.URL
 	http   *http.Client
-	budget *rate.Limiter
+	reads  *rate.Limiter
+	writes *rate.Limiter // the same as reads where there is one budget
 
 	mu     sync.Mutex
 	paused time.Time // until then the cloud wants no requests
@@ -106,8 +114,13 @@ func NewClient(c Config) (*Client, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 4
 	transport.ResponseHeaderTimeout = c.Timeout
+	reads := rate.NewLimiter(rate.Every(c.Every), max(c.Burst, 1))
+	writes := reads
+	if c.WriteEvery > 0 {
+		writes = rate.NewLimiter(rate.Every(c.WriteEvery), max(c.WriteBurst, 1))
+	}
 	return &Client{
-		c: c, base: base, budget: rate.NewLimiter(rate.Every(c.Every), max(c.Burst, 1)),
+		c: c, base: base, reads: reads, writes: writes,
 		http: &http.Client{Transport: transport, Timeout: c.Timeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}, nil
 }
@@ -127,13 +140,16 @@ func sleep(ctx context.Context, d time.Duration) error {
 type Request struct {
 	Method string
 	// Path comes after the base URL; what an id puts into it is escaped already.
-	Path   string
-	Query  url.Values
-	Header http.Header // beside our own
+	Path  string
+	Query url.Values
+	// Header goes beside our own; an Accept of its own replaces ours, which is application/json.
+	Header http.Header
 	// Body goes as JSON where it is not nil.
 	Body any
 	// Into is filled with the answer where it is not nil; an empty answer or null leaves it as it was.
 	Into any
+	// Alone tells that the cloud counts requests of this sort apart: a 429 to it holds up no others.
+	Alone bool
 }
 
 // Get asks, and fills into with the answer.
@@ -178,13 +194,17 @@ func (c *Client) Do(ctx context.Context, r Request) error {
 }
 
 // wait keeps to the budget.
-func (c *Client) wait(ctx context.Context) error {
+func (c *Client) wait(ctx context.Context, method string) error {
+	budget := c.writes
+	if method == http.MethodGet {
+		budget = c.reads
+	}
 	now := c.c.Account.Now()
 	c.mu.Lock()
 	pause := c.paused.Sub(now)
 	c.mu.Unlock()
 	if pause <= 0 {
-		place := c.budget.ReserveN(now, 1)
+		place := budget.ReserveN(now, 1)
 		pause = place.DelayFrom(now)
 		if deadline, has := ctx.Deadline(); has && pause > time.Until(deadline) {
 			place.CancelAt(now)
@@ -205,7 +225,7 @@ func (c *Client) wait(ctx context.Context) error {
 }
 
 func (c *Client) once(ctx context.Context, r Request, content []byte) error {
-	if err := c.wait(ctx); err != nil {
+	if err := c.wait(ctx, r.Method); err != nil {
 		return err
 	}
 	target, err := url.Parse(c.c.BaseURL + r.Path)
@@ -217,10 +237,10 @@ func (c *Client) once(ctx context.Context, r Request, content []byte) error {
 	if err != nil {
 		return &provider.Error{Kind: provider.KindRejected, Cause: err}
 	}
+	request.Header.Set("Accept", "application/json")
 	for name, values := range r.Header {
 		request.Header[name] = values
 	}
-	request.Header.Set("Accept", "application/json")
 	request.Header.Set("User-Agent", "Billet/"+c.c.Account.Version+" (+https://github.com/billetcloud/billet)")
 	if content != nil {
 		request.Header.Set("Content-Type", "application/json")
@@ -247,6 +267,13 @@ func (c *Client) once(ctx context.Context, r Request, content []byte) error {
 	if err := json.Unmarshal(said, r.Into); err != nil {
 		return unavailable(fmt.Errorf("%s %s: an answer that cannot be understood: %w", r.Method, r.Path, err))
 	}
+	if c.c.Account.Unknown != nil {
+		strict := json.NewDecoder(bytes.NewReader(said))
+		strict.DisallowUnknownFields()
+		if err := strict.Decode(reflect.New(reflect.TypeOf(r.Into).Elem()).Interface()); err != nil {
+			c.c.Account.Unknown(fmt.Sprintf("%s %s: %s", r.Method, r.Path, strings.TrimPrefix(err.Error(), "json: ")))
+		}
+	}
 	return nil
 }
 
@@ -271,7 +298,7 @@ func (c *Client) refusal(r Request, answer *http.Response, body []byte) *provide
 			e.RetryAfter = unsaid
 		}
 		c.mu.Lock()
-		if until := now.Add(e.RetryAfter); until.After(c.paused) {
+		if until := now.Add(e.RetryAfter); !r.Alone && until.After(c.paused) {
 			c.paused = until
 		}
 		c.mu.Unlock()

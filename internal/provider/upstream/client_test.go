@@ -90,6 +90,18 @@ func TestA429IsBelievedAndHeldByAll(t *testing.T) {
 	}
 }
 
+func TestA429ToWhatIsCountedApartHoldsUpNoOthers(t *testing.T) {
+	c, server, slept := open(t, func(w http.ResponseWriter, _ *http.Request) {}, nil)
+	server.Trouble(providertest.Trouble{Kind: providertest.Throttled, Times: 1})
+	err := c.Do(t.Context(), upstream.Request{Method: http.MethodPost, Path: "/things", Alone: true})
+	if e, is := err.(*provider.Error); !is || e.Kind != provider.KindThrottled || e.RetryAfter != 7*time.Second {
+		t.Fatalf("%v", err)
+	}
+	if err := c.Get(t.Context(), "/things", nil, nil); err != nil || len(*slept) != 0 {
+		t.Errorf("%v, slept %v", err, *slept)
+	}
+}
+
 func TestTheBudgetIsKeptAndAWaitThatIsTooLongIsNotBegun(t *testing.T) {
 	c, server, slept := open(t, func(w http.ResponseWriter, _ *http.Request) {}, func(c *upstream.Config) { c.Every, c.Burst = time.Minute, 2 })
 	for range 2 {
@@ -105,6 +117,29 @@ func TestTheBudgetIsKeptAndAWaitThatIsTooLongIsNotBegun(t *testing.T) {
 	server.Advance(time.Minute)
 	if err := c.Get(ctx, "/", nil, nil); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestWritesMayHaveABudgetOfTheirOwn(t *testing.T) {
+	accept := ""
+	c, server, slept := open(t, func(_ http.ResponseWriter, r *http.Request) { accept = r.Header.Get("Accept") }, func(c *upstream.Config) {
+		c.Every, c.Burst, c.WriteEvery, c.WriteBurst = time.Second, 2, time.Minute, 1
+	})
+	for range 2 {
+		if err := c.Get(t.Context(), "/", nil, nil); err != nil || accept != "application/json" {
+			t.Fatalf("%v, accepts %q", err, accept)
+		}
+	}
+	if err := post(c, nil); err != nil || len(*slept) != 0 {
+		t.Errorf("%v, slept %v", err, *slept)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := c.Do(ctx, upstream.Request{Method: http.MethodDelete, Path: "/"}); provider.KindOf(err) != provider.KindThrottled || len(server.Requests()) != 3 {
+		t.Errorf("%v after %d requests", err, len(server.Requests()))
+	}
+	if err := c.Do(ctx, upstream.Request{Method: http.MethodGet, Path: "/", Header: http.Header{"Accept": {"text/x"}}}); err != nil || accept != "text/x" {
+		t.Errorf("%v, accepts %q", err, accept)
 	}
 }
 

@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/billetcloud/billet/internal/id"
@@ -16,6 +17,9 @@ type List[T any] struct {
 	turn  chan struct{} // one fetch at a time
 	begun time.Time     // when the fetch of last began; zero for none
 	last  []T
+	// forgotten counts the calls of Forget; known is how many of them there had been when the fetch of last began.
+	forgotten atomic.Int64
+	known     int64
 }
 
 // NewList returns a List of what fetch returns, which must be everything or an error. now is Account.Now.
@@ -36,15 +40,9 @@ func (l *List[T]) Fresh(ctx context.Context) ([]T, error) {
 	return l.since(ctx, l.now())
 }
 
-// Forget has the next Recent ask: what was asked for changes the list.
-func (l *List[T]) Forget(ctx context.Context) {
-	select {
-	case l.turn <- struct{}{}:
-		l.begun, l.last = time.Time{}, nil
-		<-l.turn
-	case <-ctx.Done():
-	}
-}
+// Forget has the next Recent ask: what was asked for changes the list. It does not wait, whatever the context: a fetch that is under way
+// answers who waits for it, and is not kept.
+func (l *List[T]) Forget(context.Context) { l.forgotten.Add(1) }
 
 func (l *List[T]) since(ctx context.Context, oldest time.Time) ([]T, error) {
 	select {
@@ -53,7 +51,8 @@ func (l *List[T]) since(ctx context.Context, oldest time.Time) ([]T, error) {
 		return nil, unavailable(ctx.Err())
 	}
 	defer func() { <-l.turn }()
-	if !l.begun.IsZero() && l.begun.After(oldest) {
+	known := l.forgotten.Load()
+	if !l.begun.IsZero() && l.known == known && l.begun.After(oldest) {
 		return l.last, nil
 	}
 	begun := l.now()
@@ -61,7 +60,7 @@ func (l *List[T]) since(ctx context.Context, oldest time.Time) ([]T, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.begun, l.last = begun, all
+	l.begun, l.known, l.last = begun, known, all
 	return all, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"math/big"
 	"regexp"
 	"strings"
+	"unicode"
 
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
@@ -38,6 +39,23 @@ func KeyName(line string) string {
 
 // SameKey tells whether two lines hold the same public key, whatever their comments.
 func SameKey(a, b string) bool { return KeyName(a) == KeyName(b) }
+
+// maxLine is the most bytes of a text that the catalogue takes.
+const maxLine = 128
+
+// Line is the text as the catalogue takes one: UTF-8 in one line, without spaces around it. It is "" where the text is too long or nothing remains of it.
+func Line(text string) string {
+	text = strings.TrimSpace(strings.Map(func(c rune) rune {
+		if unicode.IsControl(c) {
+			return ' '
+		}
+		return c
+	}, strings.ToValidUTF8(text, "")))
+	if len(text) > maxLine {
+		return ""
+	}
+	return text
+}
 
 var notSlug = regexp.MustCompile(`[^a-z0-9]+`)
 

@@ -63,3 +63,13 @@ func TestASlugIsOneOrNothing(t *testing.T) {
 		}
 	}
 }
+
+func TestALineIsOneThatTheCatalogueTakes(t *testing.T) {
+	for text, want := range map[string]string{
+		" NVIDIA H100 ": "NVIDIA H100", "a\nb": "a b", "\x00": "", "x\xff": "x", "\u0085x": "x", strings.Repeat("a", 128): strings.Repeat("a", 128), strings.Repeat("a", 129): "",
+	} {
+		if got := Line(text); got != want {
+			t.Errorf("Line(%q) = %q, want %q", text, got, want)
+		}
+	}
+}

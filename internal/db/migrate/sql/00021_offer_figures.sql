@@ -7,13 +7,14 @@ ALTER TABLE catalog_offer ADD COLUMN minimum_runtime BIGINT NOT NULL DEFAULT 0; 
 
 -- What became of each launch that nobody called off, for 30 days.
 CREATE TABLE catalog_attempt (
-    deployment_id TEXT   PRIMARY KEY,       -- so that each counts once
+    deployment_id TEXT   NOT NULL,
     offer_id      TEXT   NOT NULL,
     provider      TEXT   NOT NULL,
     instance_type TEXT   NOT NULL,
     at            BIGINT NOT NULL,          -- when it was known
     outcome       TEXT   NOT NULL,          -- ssh, no_capacity or failed
-    seconds       BIGINT NOT NULL           -- from the accepted deploy until then
+    seconds       BIGINT NOT NULL,          -- from the accepted deploy, or the end of the candidate before, until then
+    PRIMARY KEY (deployment_id, offer_id)   -- so that each counts once
 );
 CREATE INDEX catalog_attempt_at ON catalog_attempt (at);
 INSERT INTO catalog_attempt (deployment_id, offer_id, provider, instance_type, at, outcome, seconds)

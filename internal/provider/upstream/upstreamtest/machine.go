@@ -9,6 +9,7 @@ import (
 	"math/big"
 	"net"
 	"os"
+	"strconv"
 	"sync"
 
 	"golang.org/x/crypto/ssh"
@@ -20,6 +21,8 @@ type SSH struct {
 	// Address is in 127.0.0.0/8. Port is 22 where the process may take it, else another.
 	Address string
 	Port    int
+
+	config *ssh.ServerConfig
 
 	mu    sync.Mutex
 	l     net.Listener
@@ -49,7 +52,7 @@ func ListenSSH(user string, keys []string) (*SSH, error) {
 		return nil, err
 	}
 	config.AddHostKey(host)
-	s := &SSH{conns: map[net.Conn]bool{}}
+	s := &SSH{conns: map[net.Conn]bool{}, config: config}
 	for try := 0; s.l == nil; try++ {
 		n, err := rand.Int(rand.Reader, big.NewInt(1<<16-2))
 		if err != nil {
@@ -66,6 +69,17 @@ func ListenSSH(user string, keys []string) (*SSH, error) {
 	s.Port = s.l.Addr().(*net.TCPAddr).Port
 	go s.serve(config)
 	return s, nil
+}
+
+// Again starts the machine once more after Close: at the same address, with the same keys.
+func (s *SSH) Again() (*SSH, error) {
+	l, err := net.Listen("tcp", net.JoinHostPort(s.Address, strconv.Itoa(s.Port)))
+	if err != nil {
+		return nil, err
+	}
+	again := &SSH{Address: s.Address, Port: s.Port, config: s.config, conns: map[net.Conn]bool{}, l: l}
+	go again.serve(s.config)
+	return again, nil
 }
 
 // Close ends it: no new connection is taken, and those that there are break.

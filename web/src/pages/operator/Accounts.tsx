@@ -77,7 +77,9 @@ export function Accounts() {
   return (
     <>
       <Group justify="space-between" mb="sm">
-        <span className="dim">{rows.length.toLocaleString('en-US')} accounts</span>
+        <span className="dim">
+          {rows.length.toLocaleString('en-US')} {rows.length === 1 ? 'account' : 'accounts'}
+        </span>
         <Button variant="default" onClick={() => setCreating(true)}>
           Create an account
         </Button>

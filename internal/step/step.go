@@ -1,6 +1,9 @@
-package deployment
+package step
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Step is one stage of deploying, so that who waits sees what he waits for.
 type Step struct {
@@ -16,22 +19,23 @@ type Step struct {
 
 // The steps in their order.
 const (
-	stepQueued       = "queued"       // accepted, no worker has taken it up
-	stepLaunching    = "launching"    // the provider is being asked
-	stepProvisioning = "provisioning" // the provider prepares the machine
-	stepConnecting   = "connecting"   // the machine is there; SSH does not answer yet
+	Queued       = "queued"       // accepted, no worker has taken it up
+	Launching    = "launching"    // the provider is being asked
+	Provisioning = "provisioning" // the provider prepares the machine
+	Connecting   = "connecting"   // the machine is there; SSH does not answer yet
 )
 
-func newSteps(now time.Time) []Step {
+// New returns the steps of a deployment that was accepted now.
+func New(now time.Time) []Step {
 	steps := []Step{}
-	for _, name := range []string{stepQueued, stepLaunching, stepProvisioning, stepConnecting} {
+	for _, name := range []string{Queued, Launching, Provisioning, Connecting} {
 		steps = append(steps, Step{Name: name, Status: "waiting"})
 	}
-	return begin(steps, stepQueued, "", now)
+	return Begin(steps, Queued, "", now)
 }
 
-// begin returns the steps with that one active and all before it done. It changes nothing that is done already.
-func begin(steps []Step, name, detail string, now time.Time) []Step {
+// Begin returns the steps with that one active and all before it done. It changes nothing that is done already.
+func Begin(steps []Step, name, detail string, now time.Time) []Step {
 	out, before := append([]Step(nil), steps...), true
 	for i := range out {
 		s := &out[i]
@@ -57,8 +61,8 @@ func begin(steps []Step, name, detail string, now time.Time) []Step {
 	return out
 }
 
-// end returns the steps with every one done, or, of a deploy that failed, with the active one failed.
-func end(steps []Step, failed bool, detail string, now time.Time) []Step {
+// End returns the steps with every one done, or, of a deploy that failed, with the active one failed.
+func End(steps []Step, failed bool, detail string, now time.Time) []Step {
 	out := append([]Step(nil), steps...)
 	for i := range out {
 		s := &out[i]
@@ -77,4 +81,16 @@ func end(steps []Step, failed bool, detail string, now time.Time) []Step {
 		}
 	}
 	return out
+}
+
+// Same tells whether two lists say the same of each step but for the times.
+func Same(a, b []Step) bool {
+	return slices.EqualFunc(a, b, func(a, b Step) bool { return a.Status == b.Status && text(a.Detail) == text(b.Detail) })
+}
+
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
 }

@@ -1,0 +1,36 @@
+package db
+
+import (
+	"encoding/json"
+	"sync"
+)
+
+// maxDecoded is how many texts of a kind are remembered; a few megabytes in all.
+const maxDecoded = 5000
+
+// Decoded remembers what the JSON texts of rows mean: lists show the same rows again and again, and to decode them takes
+// longer than to read them from the database. Values are shared, so nobody changes what a slice of one holds.
+type Decoded[T any] struct {
+	mu    sync.Mutex
+	known map[string]T
+}
+
+// Of returns what the text means.
+func (d *Decoded[T]) Of(text string) (T, error) {
+	d.mu.Lock()
+	v, found := d.known[text]
+	d.mu.Unlock()
+	if found {
+		return v, nil
+	}
+	if err := json.Unmarshal([]byte(text), &v); err != nil {
+		return v, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.known == nil || len(d.known) >= maxDecoded {
+		d.known = map[string]T{}
+	}
+	d.known[text] = v
+	return v, nil
+}

@@ -1,0 +1,134 @@
+package billet_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/provider"
+	"github.com/billetcloud/billet/internal/provider/billet"
+	"github.com/billetcloud/billet/internal/provider/providertest"
+	"github.com/billetcloud/billet/internal/provider/upstream"
+	"github.com/billetcloud/billet/internal/provider/upstream/upstreamtest"
+	"github.com/billetcloud/billet/test/billetd"
+)
+
+// other is an account at a real server, reached through a door at which requests can go astray.
+type other struct {
+	*upstreamtest.Server
+	t       *testing.T
+	server  *billetd.Server
+	key     string
+	revoked atomic.Bool
+}
+
+// connect makes a new account at the server.
+func connect(t *testing.T, server *billetd.Server, credit string) *other {
+	t.Helper()
+	to, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := &other{t: t, server: server}
+	_, o.key = server.Key(credit, "--read-limit", "100000", "--write-limit", "100000", "--deploy-limit", "100000")
+	o.Server = upstreamtest.Serve(t, &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(to)
+		if o.revoked.Load() {
+			r.Out.Header.Set("Authorization", "Bearer "+o.key+"0")
+		}
+	}})
+	return o
+}
+
+// pass lets time go by on both sides.
+func (o *other) pass(d time.Duration) {
+	o.Advance(d)
+	o.server.Advance(d.String())
+}
+
+func (o *other) account() upstream.Account {
+	return upstream.Account{
+		Slug: "other", Name: "The other Billet", BaseURL: o.URL, Credential: o.key, Version: "test", Now: o.Clock.Now,
+		Settings: map[string]string{"reads-per-minute": "100000", "writes-per-minute": "100000"},
+		Sleep: func(ctx context.Context, d time.Duration) error {
+			o.Advance(d)
+			return ctx.Err()
+		},
+	}
+}
+
+func (o *other) open() *billet.Adapter {
+	o.t.Helper()
+	b, err := billet.New(o.account())
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	return b
+}
+
+// offer returns one with those abilities of which several can be had.
+func (o *other) offer(can provider.Abilities) provider.Offer {
+	o.t.Helper()
+	all, err := o.open().Offers(o.t.Context())
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	for _, one := range all {
+		if one.Abilities == can && one.Available && (one.Stock == nil || *one.Stock > 2) {
+			return one
+		}
+	}
+	o.t.Fatalf("none of %d offers has %+v", len(all), can)
+	return provider.Offer{}
+}
+
+// made counts the account's deployments that have not ended.
+func (o *other) made() int {
+	o.t.Helper()
+	a := o.server.Call(o.key, http.MethodGet, "/deployments?limit=100&status=pending,deploying,running,stopped,terminating", nil)
+	if a.Status != http.StatusOK {
+		o.t.Fatalf("%d %s", a.Status, a.Body)
+	}
+	return len(a.List)
+}
+
+// patient ends machines as every room does: where the minimum runtime is not over, it waits for as long as it is told.
+type patient struct {
+	*billet.Adapter
+	pass func(d time.Duration)
+}
+
+func (p patient) Terminate(ctx context.Context, reference id.ID) error {
+	for {
+		err := p.Adapter.Terminate(ctx, reference)
+		var e *provider.Error
+		if !errors.As(err, &e) || e.Kind != provider.KindRejected || e.RetryAfter <= 0 {
+			return err
+		}
+		p.pass(e.RetryAfter) // it begins anew when the machine is ready
+	}
+}
+
+func TestConforms(t *testing.T) {
+	server := billetd.Start(t, "--sim", "--sim-machines", "banner")
+	providertest.Run(t, func(t *testing.T) providertest.Harness {
+		o := connect(t, server, "100000")
+		t.Cleanup(func() {
+			if n := o.made(); n != 0 {
+				t.Errorf("%d deployments are left", n)
+			}
+		})
+		everything := o.offer(provider.Abilities{Reboot: true, Power: true, Reinstall: true, Volumes: true, CloudInit: true})
+		open := func() provider.Provider { return patient{o.open(), o.pass} }
+		return providertest.Harness{
+			Provider: open(), Advance: o.pass, Reopen: open, Settle: o.Settle, OfferKey: everything.Key, Region: everything.Region,
+			Cloud: &providertest.Cloud{Trouble: o.Trouble, Calm: o.Calm, Made: o.made, Revoke: o.revoked.Store},
+		}
+	})
+}

@@ -1,0 +1,217 @@
+package lambdatest
+
+import (
+	"io"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/billetcloud/billet/internal/provider/upstream/upstreamtest"
+)
+
+// How long the parts of a machine's life take.
+const (
+	booting     = 90 * time.Second
+	terminating = 20 * time.Second
+	// user is who may log in.
+	user = "ubuntu"
+)
+
+type tag struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
+}
+
+type instance struct {
+	id, name, family, userData string
+	key                        sshKey
+	tags                       []tag
+	kind                       kind
+	region                     string
+	launchedAt                 time.Time
+	endedAt                    time.Time // zero while it is to live
+	said                       string
+	ssh                        *upstreamtest.SSH
+}
+
+func (i *instance) close() {
+	if i.ssh != nil {
+		i.ssh.Close()
+		i.ssh = nil
+	}
+}
+
+// status is what the machine really is.
+func (i *instance) status(now time.Time) string {
+	switch {
+	case !i.endedAt.IsZero() && now.Sub(i.endedAt) >= terminating:
+		return "terminated"
+	case !i.endedAt.IsZero():
+		return "terminating"
+	case now.Sub(i.launchedAt) < booting:
+		return "booting"
+	}
+	return "active"
+}
+
+// walk lets what the time has brought happen: machines that are active answer SSH, and those that end do not.
+func (c *Cloud) walk() {
+	for _, i := range c.instances {
+		switch i.status(c.Clock.Now()) {
+		case "active":
+			if i.ssh == nil {
+				i.ssh, _ = upstreamtest.ListenSSH(user, []string{i.key.PublicKey})
+			}
+		case "terminating", "terminated":
+			i.close()
+		}
+	}
+}
+
+func (c *Cloud) launch(w http.ResponseWriter, r *http.Request) {
+	now := c.Clock.Now()
+	early := now.Sub(c.lastLaunch) < betweenLaunch
+	if c.lastLaunch = now; early {
+		http.Error(w, "Too many requests", http.StatusTooManyRequests)
+		return
+	}
+	var ask struct {
+		Region   string   `json:"region_name"`
+		Type     string   `json:"instance_type_name"`
+		Keys     []string `json:"ssh_key_names"`
+		Name     string   `json:"name"`
+		UserData string   `json:"user_data"`
+		Tags     []tag    `json:"tags"`
+		Image    *struct {
+			ID     string `json:"id"`
+			Family string `json:"family"`
+		} `json:"image"`
+	}
+	if !read(w, r, &ask) {
+		return
+	}
+	if no := c.refusal; no != nil {
+		c.refusal = nil
+		w.WriteHeader(no.status)
+		_, _ = io.WriteString(w, no.body)
+		return
+	}
+	k, is, available := sold(ask.Type, ask.Region)
+	key := -1
+	if len(ask.Keys) == 1 {
+		key = slices.IndexFunc(c.keys, func(k sshKey) bool { return k.Name == ask.Keys[0] })
+	}
+	family := ""
+	if ask.Image != nil {
+		family = ask.Image.Family
+	}
+	switch {
+	case len(ask.Keys) != 1, len(ask.Name) > 64, len(ask.UserData) > 1<<20:
+		refuse(w, http.StatusBadRequest, "global/invalid-parameters")
+	case !is, key < 0:
+		refuse(w, http.StatusNotFound, "global/object-does-not-exist")
+	case ask.Image != nil && (ask.Image.ID != "" || !runs(family, ask.Region, ask.Type)):
+		refuse(w, http.StatusBadRequest, "global/invalid-parameters")
+	case c.overQuota:
+		refuse(w, http.StatusBadRequest, "global/quota-exceeded")
+	case !available || c.soldOut:
+		refuse(w, http.StatusBadRequest, "instance-operations/launch/insufficient-capacity")
+	default:
+		i := &instance{id: c.id(), name: ask.Name, family: family, userData: ask.UserData, key: c.keys[key], tags: ask.Tags, kind: k, region: ask.Region, launchedAt: now}
+		c.instances = append(c.instances, i)
+		write(w, map[string]any{"instance_ids": []string{i.id}})
+	}
+}
+
+// shown is the machine as the API shows it: what it does not have yet is left out.
+func (c *Cloud) shown(i *instance) map[string]any {
+	status := i.status(c.Clock.Now())
+	no := map[string]any{"available": true}
+	switch {
+	case c.acting:
+		no = map[string]any{"available": false, "reason_code": "vm-action-in-progress", "reason_description": "Wait."}
+	case status == "booting":
+		no = map[string]any{"available": false, "reason_code": "vm-has-not-launched", "reason_description": "Wait."}
+	case status == "terminating":
+		no = map[string]any{"available": false, "reason_code": "vm-is-terminating", "reason_description": "Too late."}
+	}
+	m := map[string]any{
+		"id": i.id, "name": i.name, "status": status, "ssh_key_names": []string{i.key.Name}, "file_system_names": []string{}, "region": regions[i.region],
+		"instance_type": i.kind, "tags": i.tags, "jupyter_token": Token, "jupyter_url": "https://jupyter.example.com/?token=" + Token,
+		"actions": map[string]any{"migrate": no, "rebuild": no, "restart": no, "cold_reboot": no, "terminate": map[string]any{"available": status != "terminating"}},
+	}
+	if i.ssh != nil {
+		m["ip"], m["private_ip"], m["hostname"] = i.ssh.Address, "10.19.0.5", "10-19-0-5"
+	}
+	if i.said != "" {
+		m["status"] = i.said
+	}
+	return m
+}
+
+// list holds those that are not gone.
+func (c *Cloud) list(w http.ResponseWriter, _ *http.Request) {
+	all := []map[string]any{}
+	for _, i := range c.instances {
+		if i.status(c.Clock.Now()) != "terminated" {
+			all = append(all, c.shown(i))
+		}
+	}
+	write(w, all)
+}
+
+// get shows also one that is gone.
+func (c *Cloud) get(w http.ResponseWriter, r *http.Request) {
+	for _, i := range c.instances {
+		if i.id == r.PathValue("id") {
+			write(w, c.shown(i))
+			return
+		}
+	}
+	refuse(w, http.StatusNotFound, "global/object-does-not-exist")
+}
+
+// named returns the one machine that an operation names, or answers why there is none.
+func (c *Cloud) named(w http.ResponseWriter, r *http.Request) *instance {
+	var ask struct {
+		IDs []string `json:"instance_ids"`
+	}
+	if !read(w, r, &ask) {
+		return nil
+	}
+	if len(ask.IDs) != 1 {
+		refuse(w, http.StatusBadRequest, "global/invalid-parameters")
+		return nil
+	}
+	for _, i := range c.instances {
+		if i.id == ask.IDs[0] && i.status(c.Clock.Now()) != "terminated" {
+			return i
+		}
+	}
+	refuse(w, http.StatusNotFound, "global/object-does-not-exist")
+	return nil
+}
+
+func (c *Cloud) restart(w http.ResponseWriter, r *http.Request) {
+	switch i := c.named(w, r); {
+	case i == nil:
+	case i.status(c.Clock.Now()) != "active" || c.acting:
+		refuse(w, http.StatusConflict, "global/conflict")
+	default:
+		write(w, map[string]any{"restarted_instances": []any{c.shown(i)}})
+	}
+}
+
+func (c *Cloud) terminate(w http.ResponseWriter, r *http.Request) {
+	i := c.named(w, r)
+	if i == nil {
+		return
+	}
+	if !i.endedAt.IsZero() || c.acting {
+		refuse(w, http.StatusConflict, "global/conflict")
+		return
+	}
+	i.endedAt = c.Clock.Now()
+	i.close()
+	write(w, map[string]any{"terminated_instances": []any{c.shown(i)}})
+}

@@ -1,0 +1,39 @@
+package latitude_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/billetcloud/billet/internal/provider"
+	"github.com/billetcloud/billet/internal/provider/latitude"
+	"github.com/billetcloud/billet/internal/provider/latitude/latitudetest"
+	"github.com/billetcloud/billet/internal/provider/providertest"
+)
+
+func open(t *testing.T, c *latitudetest.Cloud) *latitude.Adapter {
+	t.Helper()
+	l, err := latitude.New(c.Account())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func TestConforms(t *testing.T) {
+	providertest.Run(t, func(t *testing.T) providertest.Harness {
+		c := latitudetest.Serve(t)
+		t.Cleanup(func() {
+			c.Advance(time.Minute)
+			if left := c.MachineIDs(); len(left) != 0 {
+				t.Errorf("left at the cloud: %v", left)
+			}
+			if n := c.Throttled(); n > 0 {
+				t.Errorf("%d requests were more than the limits allow", n)
+			}
+		})
+		return providertest.Harness{
+			Provider: open(t, c), Advance: c.Advance, Settle: c.Settle, Cloud: c.Behind(),
+			Reopen: func() provider.Provider { return open(t, c) },
+		}
+	})
+}

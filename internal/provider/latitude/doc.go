@@ -1,0 +1,43 @@
+// Package latitude is the adapter to Latitude.sh, which lets bare-metal machines by the hour.
+//
+// It owns that cloud's paths, bodies and words: plans and sites as offers, servers as machines, SSH keys and user data as the objects that a
+// server refers to.
+//
+// It does not own deployments, prices as tenants pay them, or any state that has to outlive the process: a server is found by its host name,
+// which is the mark of its deployment.
+//
+// Invariants:
+//   - A list is everything or an error: it is read until as many have come as the cloud has counted, or until a page brings nothing new, and a
+//     count that changes between two pages begins it anew. What a list of several pages does not show is asked for by its host name before it is
+//     said not to be there.
+//   - One create is sent by each Launch, after a look; what came of one without an answer is known within SettleTime.
+//   - A server of another project of the same team is neither shown nor touched.
+//   - 60 reads and 20 writes a minute are kept to, with a tenth to spare.
+//
+// The cloud has no idempotency keys, so a launch is repeatable only because we look first. Its block storage is attached by the client over
+// NVMe/TCP and its API can not take a volume away again: there are no volumes here. Which keys a server was made with is not to be read from
+// it, and a reinstallation needs them: they stand in a stored user-data object of the server's name, which also holds the cloud-config.
+//
+// # Settings
+//
+// project (required): the id or slug of the project that machines are made in.
+//
+// # Inferred
+//
+// Where the documents are silent, this is assumed:
+//   - Authorization: the credential is sent as it is configured, without "Bearer".
+//   - Lists: meta.stats.total.count counts them where stats[total]=count is asked; without it, a page that brings nothing new is the end.
+//     page[size] may be cut by the cloud.
+//   - A server names its project by id and slug; one that names neither counts as ours if its host name does.
+//   - GET /regions: attributes name, slug and country, a text or an object with a name; countries are known by their English names.
+//   - GPU memory of a plan is per GPU; a plan's vCPUs are its cores; drives are text such as "3.8 TB".
+//   - Out of stock is a 409 or 422 that speaks of stock or capacity; at the limit, one that speaks of a limit or quota. A refusal that speaks of a
+//     lock is KindRejected, whatever its status: somebody locked the server in the dashboard, and only they should unlock it.
+//   - POST /servers/{id}/reinstall: type reinstalls, with operating_system, hostname, ssh_keys and user_data as at create.
+//   - /user_data: type user_data, with description and content in base64, GET, POST and DELETE. An object that could not be deleted with
+//     its server stays behind and does no harm.
+//   - A deleted server is listed for a while in any status; a server that is off is billed on.
+//   - Windows and iPXE are not offered: nobody could log in over SSH.
+//
+// The facts are from the cloud's public API documents, read in 2026; no live call was made.
+package latitude

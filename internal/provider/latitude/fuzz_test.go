@@ -1,0 +1,104 @@
+package latitude
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/provider"
+	"github.com/billetcloud/billet/internal/provider/upstream"
+)
+
+// line tells whether the catalogue takes the text.
+func line(s string) bool {
+	return s != "" && s == strings.TrimSpace(s) && len(s) <= 128 && utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
+}
+
+// Whatever the cloud says of a plan, what is offered of it is believed.
+func FuzzOffers(f *testing.F) {
+	const systems = `{"name":"Ubuntu","slug":"u","provisionable_on":["p"]}`
+	f.Add([]byte(`{"slug":"p","features":["user_data"],"specs":{"cpu":{"cores":32,"count":2},"memory":{"total":768.5},"drives":[{"count":2,"size":"3.8 TB"}],"gpu":{"count":1,"type":"H100","vram_per_gpu":"80"}},`+
+		`"regions":[{"locations":{"available":["DAL"],"in_stock":["DAL"]},"pricing":{"USD":{"hour":2.78}}}]}`), []byte(systems), []byte(`{"slug":"DAL","name":"Dallas","country":{"name":"United States"}}`))
+	f.Add([]byte(`{"slug":"p","specs":{"drives":[{"count":1e9,"size":"999999999 TB"}],"gpu":{"count":-1,"type":"\n"}},"regions":[{"locations":{"available":["-"]},"pricing":{"USD":{"hour":"1e9"}}}]}`), []byte(systems), []byte(`{"country":7}`))
+	f.Fuzz(func(t *testing.T, a, b, c []byte) {
+		var p plan
+		var s system
+		var r region
+		if json.Unmarshal(a, &p) != nil || json.Unmarshal(b, &s) != nil || json.Unmarshal(c, &r) != nil {
+			return
+		}
+		other := s
+		other.Slug += "2"
+		for _, o := range offers([]plan{p, p}, []system{s, other, s}, []region{r}) {
+			if !line(o.Key) || !line(o.GPUType) || !provider.ValidSlug(o.Region) || o.GPUCount < 1 || o.GPUCount > 1_000_000 || o.HourlyPrice <= 0 || o.HourlyPrice > 1_000_000*money.USD {
+				t.Errorf("%+v", o)
+			}
+			for _, n := range []int{o.GPUMemoryGB, o.VCPUs, o.MemoryGB, o.StorageGB} {
+				if n < 0 || n > 1_000_000_000 {
+					t.Errorf("%+v", o)
+				}
+			}
+			for i, name := range o.OperatingSystems {
+				if !line(name) || slices.Contains(o.OperatingSystems[:i], name) {
+					t.Errorf("%q", o.OperatingSystems)
+				}
+			}
+			if len(o.OperatingSystems) == 0 || len(o.OperatingSystems) > 64 || o.Country != "" && !alpha2.MatchString(o.Country) {
+				t.Errorf("%+v", o)
+			}
+		}
+	})
+}
+
+// Whatever the cloud says of a server, it is a machine in a state that we know, and a ready one can be reached.
+func FuzzServer(f *testing.F) {
+	f.Add([]byte(`{"hostname":"dep-01jd0000000000000000000000","status":"on","primary_ipv4":"192.0.2.1","created_at":"2026-01-02T03:04:05+00:00","operating_system":{"slug":"u"}}`))
+	f.Add([]byte(`{"hostname":"x","status":"on","primary_ipv4":"nowhere","plan":null,"project":{"id":"p"}}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		s, err := readServer(resource{ID: "sv_1", Attributes: b})
+		if err != nil {
+			if provider.KindOf(err) != provider.KindUnavailable {
+				t.Error(err)
+			}
+			return
+		}
+		l := &Adapter{account: upstream.Account{Log: slog.New(slog.DiscardHandler), Now: time.Now}, traces: map[id.ID]*trace{}, noted: map[string]bool{}}
+		l.systems = upstream.NewList(nil, func(context.Context) ([]system, error) { return nil, nil })
+		m, err := l.machine(t.Context(), s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch m.State {
+		case provider.MachineProvisioning, provider.MachineOff, provider.MachineFailed:
+		case provider.MachineReady:
+			if net.ParseIP(m.Address) == nil || m.SSHUser == "" || m.SSHPort != sshPort {
+				t.Errorf("%+v", m)
+			}
+		default:
+			t.Errorf("%+v", m)
+		}
+		if m.Reference != "" && !m.Reference.Valid(id.Deployment) {
+			t.Errorf("%+v", m)
+		}
+	})
+}
+
+// An error of any form is explained without a guess that it does not carry.
+func FuzzExplain(f *testing.F) {
+	f.Add(422, []byte(`{"errors":[{"code":"OUT_OF_STOCK","meta":{"retry_after":5}}]}`))
+	f.Add(429, []byte(`{"meta":{"retry_after":"99999999999"}}`))
+	f.Fuzz(func(t *testing.T, status int, body []byte) {
+		if e := explain(status, body); e != nil && (e.RetryAfter < 0 || status/100 == 5 && e.Kind != "") {
+			t.Errorf("%+v", e)
+		}
+	})
+}

@@ -1,0 +1,307 @@
+package latitudetest
+
+import (
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/billetcloud/billet/internal/provider/upstream/upstreamtest"
+)
+
+const (
+	deployTime = 25 * time.Second
+	eraseTime  = 10 * time.Second
+	actionTime = 4 * time.Second
+	// lingers is how long what was deleted is still listed.
+	lingers = 6 * time.Second
+)
+
+// server is a machine.
+type server struct {
+	id, hostname, plan, site, os, status, project string
+	keys                                          []string // lines
+	userData                                      string
+	created                                       time.Time
+	locked                                        bool
+	address                                       string
+	ssh                                           *upstreamtest.SSH
+	up                                            bool
+
+	next   string // the status that it goes to at then
+	then   time.Time
+	endsAt time.Time // zero unless it was deleted
+}
+
+func (s *server) shut() {
+	if s.up {
+		s.ssh.Close()
+		s.up = false
+	}
+}
+
+// start has SSH answer; after a reinstallation, with another host key.
+func (s *server) start() {
+	var err error
+	switch {
+	case s.up:
+	case s.ssh == nil:
+		s.ssh, err = upstreamtest.ListenSSH(loginOf(s.os), s.keys)
+	default:
+		s.ssh, err = s.ssh.Again()
+	}
+	if err != nil {
+		panic(err)
+	}
+	s.address, s.up = s.ssh.Address, true
+}
+
+// walk brings everything to what it should be by now.
+func (c *Cloud) walk() {
+	now := c.Clock.Now()
+	c.servers = slices.DeleteFunc(c.servers, func(s *server) bool { return !s.endsAt.IsZero() && !now.Before(s.endsAt) })
+	for _, s := range c.servers {
+		for s.next != "" && !now.Before(s.then) && s.endsAt.IsZero() {
+			s.status, s.next = s.next, ""
+			switch s.status {
+			case "deploying":
+				s.next, s.then = "on", s.then.Add(deployTime)
+			case "on":
+				s.start()
+			case "off":
+				s.shut()
+			}
+		}
+	}
+}
+
+func loginOf(os string) string {
+	for _, s := range operatingSystems {
+		if s.slug == os {
+			return s.user
+		}
+	}
+	return ""
+}
+
+func (s *server) resource() map[string]any {
+	var address any
+	if s.address != "" {
+		address = s.address
+	}
+	return resource("servers", s.id, map[string]any{
+		"hostname": s.hostname, "label": "", "price": 2.78, "status": s.status, "ipmi_status": "Normal", "role": "Bare Metal", "site": s.site, "locked": s.locked,
+		"rescue_allowed": true, "primary_ipv4": address, "primary_ipv6": nil, "created_at": s.created.Format("2006-01-02T15:04:05-07:00"), "scheduled_deletion_at": nil,
+		"plan":             map[string]any{"id": "plan_" + s.plan, "name": s.plan, "slug": s.plan, "billing": "hourly"},
+		"operating_system": map[string]any{"name": s.os, "slug": s.os, "version": "1", "features": map[string]any{"raid": true}},
+		"region":           map[string]any{"city": "Dallas", "country": "United States", "site": map[string]any{"slug": s.site}},
+		"specs":            map[string]any{"cpu": "2 x AMD", "disk": "2 x 480 GB", "ram": "768 GB", "gpu": "1 x H100"}, "interfaces": []any{},
+		"project": map[string]any{"id": s.project, "slug": map[string]string{ProjectID: ProjectSlug}[s.project] + map[bool]string{true: "other"}[s.project != ProjectID]},
+		"team":    map[string]any{}, "tags": []any{},
+	})
+}
+
+func (c *Cloud) listServers() (out []map[string]any) {
+	for _, s := range c.servers {
+		out = append(out, s.resource())
+	}
+	return out
+}
+
+func (c *Cloud) find(w http.ResponseWriter, r *http.Request) *server {
+	i := slices.IndexFunc(c.servers, func(s *server) bool { return s.id == r.PathValue("id") })
+	if i < 0 {
+		refuse(w, http.StatusNotFound, "not_found", "Not found", "Specified Record Not Found")
+		return nil
+	}
+	return c.servers[i]
+}
+
+func (c *Cloud) getServer(w http.ResponseWriter, r *http.Request) {
+	if s := c.find(w, r); s != nil {
+		answer(w, http.StatusOK, map[string]any{"data": s.resource()})
+	}
+}
+
+func (c *Cloud) createServer(w http.ResponseWriter, r *http.Request) {
+	var a struct {
+		Project         string   `json:"project"`
+		Plan            string   `json:"plan"`
+		Site            string   `json:"site"`
+		OperatingSystem string   `json:"operating_system"`
+		Hostname        string   `json:"hostname"`
+		SSHKeys         []string `json:"ssh_keys"`
+		UserData        string   `json:"user_data"`
+		RAID            string   `json:"raid"`
+		IPXE            string   `json:"ipxe"`
+		Billing         string   `json:"billing"`
+	}
+	if !read(w, r, "servers", &a) {
+		return
+	}
+	wrong := func(detail string) {
+		refuse(w, http.StatusUnprocessableEntity, "unprocessable_entity", "Unprocessable entity", detail)
+	}
+	at := slices.IndexFunc(models, func(m model) bool { return m.slug == a.Plan })
+	keys, known := c.lines(a.SSHKeys)
+	switch {
+	case a.Project != ProjectID && a.Project != ProjectSlug:
+		wrong("project is not known")
+	case at < 0:
+		wrong("plan is not known")
+	case !slices.Contains(models[at].sites, a.Site):
+		wrong("site is not known for this plan")
+	case !known:
+		wrong("ssh_keys are not known")
+	case loginOf(a.OperatingSystem) == "":
+		wrong("operating_system is not known")
+	case a.Hostname == "" || a.Billing != "" && a.Billing != "hourly":
+		wrong("hostname and billing must be right")
+	case a.UserData != "" && !c.hasData(a.UserData):
+		wrong("user_data is not known")
+	case c.overQuota:
+		refuse(w, http.StatusPaymentRequired, "payment_required", "Payment required", "Add a payment method.")
+	case c.soldOut || !slices.Contains(models[at].have, a.Site):
+		refuse(w, http.StatusUnprocessableEntity, "server_out_of_stock", "Out of stock", "The plan is out of stock in this site.")
+	default:
+		now := c.Clock.Now()
+		s := &server{
+			id: c.id("sv"), hostname: a.Hostname, plan: a.Plan, site: a.Site, os: a.OperatingSystem, project: ProjectID, status: "deploying", next: "on", then: now.Add(deployTime),
+			keys: keys, userData: a.UserData, created: now,
+		}
+		c.servers = append(c.servers, s)
+		answer(w, http.StatusCreated, map[string]any{"data": s.resource()})
+	}
+}
+
+func (c *Cloud) lines(ids []string) (lines []string, known bool) {
+	for _, id := range ids {
+		i := slices.IndexFunc(c.keys, func(k map[string]any) bool { return k["id"] == id })
+		if i < 0 {
+			return nil, false
+		}
+		lines = append(lines, c.keys[i]["attributes"].(map[string]any)["public_key"].(string))
+	}
+	return lines, true
+}
+
+func (c *Cloud) hasData(id string) bool {
+	return slices.ContainsFunc(c.data, func(d map[string]any) bool { return d["id"] == id })
+}
+
+// unlocked returns the server that something is to be done with.
+func (c *Cloud) unlocked(w http.ResponseWriter, r *http.Request) *server {
+	s := c.find(w, r)
+	if s != nil && s.locked {
+		refuse(w, http.StatusForbidden, "forbidden", "Forbidden", "The server is locked.")
+		return nil
+	}
+	if s != nil && !s.endsAt.IsZero() {
+		refuse(w, http.StatusNotFound, "not_found", "Not found", "Specified Record Not Found")
+		return nil
+	}
+	return s
+}
+
+func (c *Cloud) deleteServer(w http.ResponseWriter, r *http.Request) {
+	s := c.unlocked(w, r)
+	if s == nil {
+		return
+	}
+	s.shut()
+	s.endsAt = c.Clock.Now().Add(lingers)
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func (c *Cloud) act(w http.ResponseWriter, r *http.Request) {
+	var a struct {
+		Action string `json:"action"`
+	}
+	s := c.unlocked(w, r)
+	if s == nil || !read(w, r, "actions", &a) {
+		return
+	}
+	next := map[string]string{"power_on": "on", "power_off": "off", "reboot": "on"}[a.Action]
+	switch {
+	case next == "":
+		refuse(w, http.StatusUnprocessableEntity, "unprocessable_entity", "Unprocessable entity", "action is not known")
+		return
+	case s.status != "on" && s.status != "off", a.Action == "reboot" && s.status == "off", a.Action != "reboot" && s.status == next && s.next == "", s.next == next && a.Action != "reboot":
+		refuse(w, http.StatusUnprocessableEntity, "unprocessable_entity", "Unprocessable entity", "The server is "+s.status)
+		return
+	case a.Action == "reboot":
+		s.shut()
+	}
+	s.next, s.then = next, c.Clock.Now().Add(actionTime)
+	answer(w, http.StatusCreated, map[string]any{"data": resource("actions", c.id("act"), map[string]any{"status": "OK"})})
+}
+
+func (c *Cloud) reinstall(w http.ResponseWriter, r *http.Request) {
+	var a struct {
+		OperatingSystem string   `json:"operating_system"`
+		Hostname        string   `json:"hostname"`
+		SSHKeys         []string `json:"ssh_keys"`
+		UserData        string   `json:"user_data"`
+	}
+	s := c.unlocked(w, r)
+	if s == nil || !read(w, r, "reinstalls", &a) {
+		return
+	}
+	keys, known := c.lines(a.SSHKeys)
+	if !known || loginOf(a.OperatingSystem) == "" || a.UserData != "" && !c.hasData(a.UserData) || s.status == "deploying" {
+		refuse(w, http.StatusUnprocessableEntity, "unprocessable_entity", "Unprocessable entity", "ssh_keys, operating_system or user_data is not known")
+		return
+	}
+	s.shut()
+	s.ssh = nil
+	s.hostname, s.os, s.keys, s.userData = a.Hostname, a.OperatingSystem, keys, a.UserData
+	s.status, s.next, s.then = "disk_erasing", "deploying", c.Clock.Now().Add(eraseTime)
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// MachineIDs returns the ids of the machines that are not ending.
+func (c *Cloud) MachineIDs() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var ids []string
+	for _, s := range c.servers {
+		if s.endsAt.IsZero() {
+			ids = append(ids, s.id)
+		}
+	}
+	return ids
+}
+
+// Stand puts a machine with that host name and status into that project, as if somebody had made it.
+func (c *Cloud) Stand(hostname, status, project string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := &server{
+		id: c.id("sv"), hostname: hostname, plan: models[0].slug, site: "DAL", os: operatingSystems[0].slug, status: status, project: project,
+		created: c.Clock.Now(), address: "192.0.2.1",
+	}
+	c.servers = append(c.servers, s)
+	return s.id
+}
+
+// SetStatus has the machine say that status.
+func (c *Cloud) SetStatus(id, status string) {
+	c.set(id, func(s *server) { s.status, s.next = status, "" })
+}
+
+// SetLocked locks or unlocks the machine.
+func (c *Cloud) SetLocked(id string, locked bool) { c.set(id, func(s *server) { s.locked = locked }) }
+
+// Vanish takes the machine away at once.
+func (c *Cloud) Vanish(id string) {
+	c.set(id, func(s *server) { s.shut(); s.endsAt = c.Clock.Now() })
+}
+
+func (c *Cloud) set(id string, f func(s *server)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.servers {
+		if s.id == id {
+			f(s)
+		}
+	}
+}

@@ -1,0 +1,246 @@
+package latitude
+
+import (
+	"context"
+	"encoding/json"
+	"math/big"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/provider"
+	"github.com/billetcloud/billet/internal/provider/upstream"
+)
+
+const (
+	// maxSystems and maxPrice are what the catalogue takes.
+	maxSystems  = 64
+	maxPrice    = 1_000_000 * money.USD
+	maxCount    = 1_000_000
+	defaultUser = "ubuntu"
+)
+
+// plan is a kind of server.
+type plan struct {
+	Slug, Name string
+	Features   []string
+	Specs      struct {
+		CPU struct {
+			Cores, Count whole
+		}
+		Memory struct{ Total whole }
+		Drives []struct {
+			Count whole
+			Size  size
+		}
+		GPU struct {
+			Count whole
+			Type  string
+			VRAM  whole `json:"vram_per_gpu"`
+		}
+	}
+	Regions []struct {
+		Locations struct {
+			Available []string
+			InStock   []string `json:"in_stock"`
+		}
+		Pricing struct {
+			USD struct{ Hour upstream.Dollars }
+		}
+	}
+}
+
+// site is where a plan can be had.
+type site struct {
+	name    string // as the cloud writes it
+	price   money.Micros
+	inStock bool
+}
+
+// sites returns where the plan can be had at a known price, by the slug of our region.
+func (p plan) sites() map[string]site {
+	out := map[string]site{}
+	for _, r := range p.Regions {
+		price := r.Pricing.USD.Hour
+		if !price.Known || price.Amount <= 0 || price.Amount > maxPrice {
+			continue
+		}
+		for _, name := range append(slices.Clone(r.Locations.Available), r.Locations.InStock...) {
+			slug := upstream.Slug(name)
+			if _, twice := out[slug]; slug == "" || twice {
+				continue
+			}
+			out[slug] = site{name, price.Amount, slices.Contains(r.Locations.InStock, name)}
+		}
+	}
+	return out
+}
+
+// offer returns the plan as an offer without its place, and whether it is one.
+func (p plan) offer() (provider.Offer, bool) {
+	s := p.Specs
+	o := provider.Offer{
+		Key: p.Slug, GPUType: upstream.Line(s.GPU.Type), GPUCount: int(s.GPU.Count), GPUMemoryGB: int(s.GPU.VRAM),
+		VCPUs: cores(s.CPU.Cores, s.CPU.Count), MemoryGB: int(s.Memory.Total), InstanceType: provider.BareMetal,
+		Abilities: provider.Abilities{Reboot: true, Power: true, Reinstall: true, CloudInit: slices.Contains(p.Features, "user_data")},
+	}
+	for _, d := range s.Drives {
+		o.StorageGB = min(o.StorageGB+min(int(d.Count), maxCount)*int(d.Size), mostGB)
+	}
+	return o, o.Key != "" && o.Key == upstream.Line(p.Slug) && o.GPUType != "" && o.GPUCount > 0 && o.GPUCount <= maxCount
+}
+
+func cores(each, sockets whole) int {
+	return min(int(each)*max(1, min(int(sockets), maxCount)), mostGB)
+}
+
+// mostGB bounds every size, as the catalogue does.
+const mostGB = 1_000_000_000
+
+// size is a drive's in decimal GB, from a text such as "3.8 TB" or from a number of GB. It is 0 where it cannot be read.
+type size int
+
+var sized = regexp.MustCompile(`(?i)^\s*([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*(TB|GB)?\b`)
+
+// UnmarshalJSON reads the size.
+func (s *size) UnmarshalJSON(b []byte) error {
+	*s = 0
+	m := sized.FindStringSubmatch(strings.Trim(string(b), `"`))
+	if m == nil {
+		return nil
+	}
+	r, _ := new(big.Rat).SetString(m[1])
+	if strings.EqualFold(m[2], "TB") {
+		r.Mul(r, big.NewRat(1000, 1))
+	}
+	*s = size(min(new(big.Int).Quo(r.Num(), r.Denom()).Int64(), mostGB))
+	return nil
+}
+
+// region is a site.
+type region struct {
+	Name, Slug string
+	Country    country
+}
+
+// country is an ISO 3166-1 alpha-2 code, or "" for a country that is not known here.
+type country string
+
+var countries = map[string]country{
+	"argentina": "AR", "australia": "AU", "brazil": "BR", "canada": "CA", "chile": "CL", "colombia": "CO", "france": "FR", "germany": "DE", "india": "IN",
+	"japan": "JP", "mexico": "MX", "netherlands": "NL", "peru": "PE", "poland": "PL", "singapore": "SG", "south africa": "ZA", "south korea": "KR", "spain": "ES",
+	"sweden": "SE", "united kingdom": "GB", "united states": "US", "united states of america": "US",
+}
+
+var alpha2 = regexp.MustCompile(`^[A-Z]{2}$`)
+
+// UnmarshalJSON reads a text, or an object with a name.
+func (c *country) UnmarshalJSON(b []byte) error {
+	*c = ""
+	var text string
+	if json.Unmarshal(b, &text) != nil {
+		var o struct{ Name, Slug string }
+		if json.Unmarshal(b, &o) != nil {
+			return nil
+		}
+		text = o.Name
+	}
+	if alpha2.MatchString(text) {
+		*c = country(text)
+	} else {
+		*c = countries[strings.ToLower(strings.ReplaceAll(strings.TrimSpace(text), "-", " "))]
+	}
+	return nil
+}
+
+// system is an operating system.
+type system struct {
+	Name, Slug, User, Distro string
+	On                       []string `json:"provisionable_on"`
+}
+
+// choice is an operating system as people choose it.
+type choice struct{ name, slug string }
+
+// choices returns what can be installed on the plan and be logged in to over SSH, each name once.
+func choices(all []system, plan string) []choice {
+	var out []choice
+	for _, s := range all {
+		if !slices.Contains(s.On, plan) || s.Slug == "" || s.Slug == "ipxe" || strings.HasPrefix(s.Slug, "windows") || strings.EqualFold(s.Distro, "windows") {
+			continue
+		}
+		if name := upstream.Line(s.Name); name != "" {
+			out = append(out, choice{name, s.Slug})
+		}
+	}
+	slices.SortFunc(out, func(a, b choice) int { return strings.Compare(a.slug, b.slug) })
+	seen, kept := map[string]bool{}, out[:0]
+	for _, c := range out {
+		if seen[c.name] {
+			c.name = upstream.Line(c.name + " (" + c.slug + ")")
+		}
+		if c.name == "" || seen[c.name] || len(kept) == maxSystems {
+			continue
+		}
+		seen[c.name] = true
+		kept = append(kept, c)
+	}
+	return kept
+}
+
+// Offers returns every plan with GPUs in every site.
+func (l *Adapter) Offers(ctx context.Context) ([]provider.Offer, error) {
+	plans, err := l.plans.Fresh(ctx)
+	if err != nil {
+		return nil, err
+	}
+	systems, err := l.systems.Recent(ctx, shelfLife)
+	if err != nil {
+		return nil, err
+	}
+	regions, err := l.regions.Recent(ctx, shelfLife)
+	if err != nil {
+		return nil, err
+	}
+	return offers(plans, systems, regions), nil
+}
+
+func offers(plans []plan, systems []system, regions []region) []provider.Offer {
+	places := map[string]region{}
+	for _, r := range regions {
+		places[upstream.Slug(r.Slug)] = r
+	}
+	type place struct{ region, key string }
+	var out []provider.Offer
+	taken := map[place]bool{}
+	for _, p := range plans {
+		o, is := p.offer()
+		can := choices(systems, p.Slug)
+		if !is || len(can) == 0 {
+			continue
+		}
+		for slug, s := range p.sites() {
+			if at := (place{slug, o.Key}); taken[at] {
+				continue
+			} else {
+				taken[at] = true
+			}
+			o := o
+			o.Region, o.RegionName, o.Country = slug, upstream.Line(places[slug].Name), string(places[slug].Country)
+			if o.RegionName == "" {
+				o.RegionName = upstream.Line(s.name)
+			}
+			o.HourlyPrice, o.Available = s.price, s.inStock
+			o.OperatingSystems = make([]string, len(can))
+			for i, c := range can {
+				o.OperatingSystems[i] = c.name
+			}
+			out = append(out, o)
+		}
+	}
+	slices.SortFunc(out, func(a, b provider.Offer) int {
+		return strings.Compare(a.Key+"\x00"+a.Region, b.Key+"\x00"+b.Region)
+	})
+	return out
+}

@@ -1,0 +1,26 @@
+// Package shadeform is the adapter to Shadeform, a broker that lets machines of many clouds through one API.
+//
+// It owns that API's paths, bodies, words and traps. It does not own the request budget, the shared list of machines and the rule of one
+// machine for each reference, which are upstream's; nor offers as tenants see them, which are the catalogue's.
+//
+// Invariants:
+//   - An offer is a cloud, a type and a region of that cloud; its key is "<cloud>/<type>/<region>", all three in Shadeform's own words.
+//   - The reference goes upstream as the machine's name and as a tag. The tag counts where they disagree: names are changed by people.
+//   - A machine whose status is deleting is no longer billed and is ending; it is gone once the list has left it out.
+//   - A key is used only where its material is the tenant's, whatever its name.
+//
+// What the cloud cannot do: switch a machine off, install a system anew, run a cloud-init text (it takes a shell script), attach a volume
+// to a machine that runs. Its containers are not offered.
+//
+// # Inferred
+//
+//   - No request limit is published: we keep to two a second.
+//   - An id that is not known is answered with 404; a machine that is not there is a success for who ends it.
+//   - A capacity refusal is 409 with the code OUT_OF_STOCK; other refusals are free text, of which words of a quota or of money are KindQuota.
+//   - An instance in error that has once been active is lost; one that never was has failed.
+//   - A type without operating systems to choose from is not offered, since a tenant is told what will run.
+//   - The interconnect of a type is among its own GPUs (SXM5, PCIe), and completes the name of the GPU.
+//   - memory_in_gb, storage_in_gb and vram_per_gpu_in_gb are decimal GB.
+//
+// Source of the facts: the cloud's public API documents, read in 2026; no live call was made.
+package shadeform

@@ -1,0 +1,169 @@
+package shadeform
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/provider"
+	"github.com/billetcloud/billet/internal/provider/upstream"
+)
+
+const (
+	// maxSize is the largest count or size that is taken for one.
+	maxSize = 1_000_000
+	// maxPrice is the largest price of an hour that is taken for one.
+	maxPrice = 100_000 * money.USD
+	// maxSystems is how many operating systems of a type are offered.
+	maxSystems = 64
+)
+
+// wireType is a type of machine, as far as we read it.
+type wireType struct {
+	Cloud          string         `json:"cloud"`
+	Type           string         `json:"shade_instance_type"`
+	DeploymentType string         `json:"deployment_type"`
+	HourlyPrice    upstream.Cents `json:"hourly_price"`
+	Configuration  struct {
+		MemoryGB     int      `json:"memory_in_gb"`
+		StorageGB    int      `json:"storage_in_gb"`
+		VCPUs        int      `json:"vcpus"`
+		GPUs         int      `json:"num_gpus"`
+		GPUType      string   `json:"gpu_type"`
+		Interconnect string   `json:"interconnect"`
+		VRAMGB       int      `json:"vram_per_gpu_in_gb"`
+		Systems      []string `json:"os_options"`
+	} `json:"configuration"`
+	Availability []struct {
+		Region    string `json:"region"`
+		Available bool   `json:"available"`
+		Display   string `json:"display_name"`
+	} `json:"availability"`
+}
+
+// Offers asks for everything that is sold, and keeps it for the launches to come.
+func (a *Adapter) Offers(ctx context.Context) ([]provider.Offer, error) {
+	if err := provider.CheckOutsideTx(ctx); err != nil {
+		return nil, err
+	}
+	all, err := a.types.Fresh(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all = slices.Clone(all)
+	for i := range all {
+		all[i].OperatingSystems = slices.Clone(all[i].OperatingSystems)
+	}
+	return all, nil
+}
+
+func (a *Adapter) askOffers(ctx context.Context) ([]provider.Offer, error) {
+	var raw json.RawMessage
+	if err := a.client.Get(ctx, "/instances/types", nil, &raw); err != nil {
+		return nil, upstream.Looking(err)
+	}
+	offers, left, err := offersOf(raw, a.metalOnly)
+	if left > 0 && a.account.Log != nil {
+		a.account.Log.DebugContext(ctx, "some of the cloud's types cannot be offered", "provider", a.account.Slug, "left out", left)
+	}
+	return offers, err
+}
+
+// offersOf reads the answer of /instances/types. left counts what can never be offered: what cannot be read, or lacks a price or a GPU.
+func offersOf(raw []byte, metalOnly bool) (offers []provider.Offer, left int, err error) {
+	var answer struct {
+		Types *[]json.RawMessage `json:"instance_types"`
+	}
+	if err := json.Unmarshal(raw, &answer); err != nil || answer.Types == nil {
+		return nil, 0, garbage("the types", err)
+	}
+	seen := map[string]int{} // by key
+	for _, one := range *answer.Types {
+		var t wireType
+		if json.Unmarshal(one, &t) != nil {
+			left++
+			continue
+		}
+		var kind provider.InstanceType
+		switch t.DeploymentType {
+		case "baremetal":
+			kind = provider.BareMetal
+		case "vm":
+			if kind = provider.VM; metalOnly {
+				continue
+			}
+		default: // a container, or what will come
+			continue
+		}
+		o, good := t.offer(kind)
+		if !good {
+			left++
+			continue
+		}
+		for _, in := range t.Availability {
+			o.Key, o.Region = t.Cloud+"/"+t.Type+"/"+in.Region, upstream.Slug(t.Cloud+"-"+in.Region)
+			if _, _, _, whole := cutKey(o.Key); !whole || !upstream.Plain(o.Key) || !upstream.Plain(in.Region) || !provider.ValidSlug(o.Region) {
+				left++
+				continue
+			}
+			if i, twice := seen[o.Key]; twice {
+				offers[i].Available = offers[i].Available || in.Available
+				continue
+			}
+			o.Available, o.RegionName = in.Available, in.Region
+			if upstream.Plain(in.Display) {
+				o.RegionName = in.Display
+			}
+			o.OperatingSystems = slices.Clone(o.OperatingSystems)
+			seen[o.Key] = len(offers)
+			offers = append(offers, o)
+		}
+	}
+	return offers, left, nil
+}
+
+// offer is the type without a place.
+func (t wireType) offer(kind provider.InstanceType) (provider.Offer, bool) {
+	c := t.Configuration
+	o := provider.Offer{
+		GPUType: gpuName(c.GPUType, c.Interconnect), GPUCount: c.GPUs, GPUMemoryGB: c.VRAMGB, VCPUs: c.VCPUs, MemoryGB: c.MemoryGB, StorageGB: c.StorageGB,
+		InstanceType: kind, HourlyPrice: t.HourlyPrice.Amount, Abilities: provider.Abilities{Reboot: true, SingleKey: true},
+	}
+	for _, s := range c.Systems {
+		if upstream.Plain(s) && !slices.Contains(o.OperatingSystems, s) && len(o.OperatingSystems) < maxSystems {
+			o.OperatingSystems = append(o.OperatingSystems, s)
+		}
+	}
+	sizes := []int{c.GPUs, c.VRAMGB, c.VCPUs, c.MemoryGB, c.StorageGB}
+	return o, t.HourlyPrice.Known && o.HourlyPrice > 0 && o.HourlyPrice <= maxPrice && c.GPUs > 0 && slices.Min(sizes) >= 0 && slices.Max(sizes) <= maxSize &&
+		upstream.Plain(o.GPUType) && len(o.OperatingSystems) > 0
+}
+
+// gpuName completes the GPU's name where the interconnect is its form, since an H100 of the one is not one of the other.
+func gpuName(gpu, interconnect string) string {
+	form := strings.ToUpper(interconnect)
+	if (strings.HasPrefix(form, "SXM") || strings.HasPrefix(form, "PCIE")) && !strings.Contains(strings.ToUpper(gpu), form) && gpu != "" {
+		return gpu + " " + form
+	}
+	return gpu
+}
+
+// cutKey takes an offer's key apart.
+func cutKey(key string) (cloud, kind, region string, whole bool) {
+	parts := strings.Split(key, "/")
+	if len(parts) != 3 || slices.Contains(parts, "") {
+		return "", "", "", false
+	}
+	return parts[0], parts[1], parts[2], true
+}
+
+// garbage is an answer without what it must hold.
+func garbage(what string, err error) error {
+	if err == nil {
+		err = errors.New("a part that must be there is missing")
+	}
+	return &provider.Error{Kind: provider.KindUnavailable, Cause: errors.Join(errors.New("the cloud's answer does not hold "+what), err)}
+}

@@ -1,0 +1,195 @@
+package shadeformtest
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/billetcloud/billet/internal/provider/upstream/upstreamtest"
+)
+
+// How long each part of a machine's life takes.
+const (
+	creating = 5 * time.Second
+	waiting  = 15 * time.Second // since creation
+	booting  = 40 * time.Second // since creation
+	deleting = 15 * time.Second
+	// user is who may log in.
+	user = "shadeform"
+)
+
+type instance struct {
+	id, name, os, key string
+	tags              []string
+	kind              kind
+	region            string
+	public            string // the key's material
+	createdAt         time.Time
+	deletedAt         time.Time // zero while it is to live
+	said              string
+	ssh               *upstreamtest.SSH
+}
+
+func (i *instance) close() {
+	if i.ssh != nil {
+		i.ssh.Close()
+		i.ssh = nil
+	}
+}
+
+// status is what the machine really is.
+func (i *instance) status(now time.Time) string {
+	switch age := now.Sub(i.createdAt); {
+	case !i.deletedAt.IsZero() && now.Sub(i.deletedAt) >= deleting:
+		return "deleted"
+	case !i.deletedAt.IsZero():
+		return "deleting"
+	case age < creating:
+		return "creating"
+	case age < waiting:
+		return "pending_provider"
+	case age < booting:
+		return "pending"
+	}
+	return "active"
+}
+
+// walk lets what the time has brought happen: machines that are active answer SSH, and those that end do not.
+func (c *Cloud) walk() {
+	for _, i := range c.instances {
+		switch i.status(c.Clock.Now()) {
+		case "active":
+			if i.ssh == nil {
+				i.ssh, _ = upstreamtest.ListenSSH(user, []string{i.public})
+			}
+		case "deleting", "deleted":
+			i.close()
+		}
+	}
+}
+
+func (c *Cloud) create(w http.ResponseWriter, r *http.Request) {
+	var ask struct {
+		Cloud      *string  `json:"cloud"`
+		Region     *string  `json:"region"`
+		Type       *string  `json:"shade_instance_type"`
+		ShadeCloud *bool    `json:"shade_cloud"`
+		Name       *string  `json:"name"`
+		OS         string   `json:"os"`
+		SSHKeyID   string   `json:"ssh_key_id"`
+		Volumes    []string `json:"volume_ids"`
+		Tags       []string `json:"tags"`
+	}
+	if !read(w, r, &ask) {
+		return
+	}
+	if ask.Cloud == nil || ask.Region == nil || ask.Type == nil || ask.ShadeCloud == nil || ask.Name == nil || *ask.Name == "" {
+		refuse(w, "INVALID_REQUEST", "cloud, region, shade_instance_type, shade_cloud and name are required")
+		return
+	}
+	if !*ask.ShadeCloud {
+		refuse(w, "INVALID_REQUEST", "no cloud account is linked")
+		return
+	}
+	if no := c.refusal; no != nil {
+		c.refusal = nil
+		w.WriteHeader(no.status)
+		_, _ = io.WriteString(w, no.body)
+		return
+	}
+	k, is, available := sold(*ask.Cloud, *ask.Type, *ask.Region)
+	key := slices.IndexFunc(c.keys, func(k sshKey) bool { return (ask.SSHKeyID == "" && k.IsDefault) || k.ID == ask.SSHKeyID })
+	switch {
+	case !is:
+		refuse(w, "INVALID_REQUEST", "instance type not found")
+	case key < 0:
+		refuse(w, "INVALID_REQUEST", "ssh key not found")
+	case ask.OS != "" && !slices.Contains(k.Configuration.Systems, ask.OS):
+		refuse(w, "INVALID_REQUEST", "os not supported")
+	case c.overQuota:
+		refuse(w, "", "You have reached the instance quota of your account")
+	case !available || c.soldOut:
+		refuse(w, "OUT_OF_STOCK", "The requested instance type is out of stock")
+	default:
+		i := &instance{
+			id: c.id(), name: *ask.Name, os: ask.OS, key: c.keys[key].ID, public: c.keys[key].PublicKey, tags: ask.Tags,
+			kind: k, region: *ask.Region, createdAt: c.Clock.Now(),
+		}
+		c.instances = append(c.instances, i)
+		write(w, map[string]string{"id": i.id})
+	}
+}
+
+// shown is the machine as the API shows it.
+func (c *Cloud) shown(i *instance) map[string]any {
+	now := c.Clock.Now()
+	status := i.status(now)
+	configuration := i.kind.Configuration
+	configuration.OS = i.os
+	m := map[string]any{
+		"id": i.id, "cloud": i.kind.Cloud, "region": i.region, "shade_instance_type": i.kind.Type, "cloud_instance_type": i.kind.CloudType,
+		"cloud_assigned_id": "c-" + i.id, "shade_cloud": true, "name": i.name, "configuration": configuration, "status": status,
+		"ip": "", "ssh_user": user, "ssh_port": 22, "ssh_key_id": i.key, "tags": i.tags, "hourly_price": i.kind.HourlyPrice,
+		"cost_estimate": fmt.Sprintf("%.4f", float64(i.kind.HourlyPrice)/100*now.Sub(i.createdAt).Hours()), // a decimal string of dollars
+		"created_at":    i.createdAt.Format(time.RFC3339Nano),
+	}
+	if now.Sub(i.createdAt) >= booting {
+		m["active_at"] = i.createdAt.Add(booting).Format(time.RFC3339Nano)
+	}
+	if i.ssh != nil {
+		m["ip"], m["ssh_port"] = i.ssh.Address, i.ssh.Port
+	}
+	if i.said != "" {
+		m["status"] = i.said
+	}
+	return m
+}
+
+func (c *Cloud) list(w http.ResponseWriter, _ *http.Request) {
+	all := []map[string]any{}
+	for _, i := range c.instances {
+		if i.status(c.Clock.Now()) != "deleted" {
+			all = append(all, c.shown(i))
+		}
+	}
+	write(w, map[string]any{"instances": all})
+}
+
+// one returns the machine that the path names, or answers that there is none.
+func (c *Cloud) one(w http.ResponseWriter, r *http.Request) *instance {
+	for _, i := range c.instances {
+		if i.id == r.PathValue("id") && i.status(c.Clock.Now()) != "deleted" {
+			return i
+		}
+	}
+	http.Error(w, "instance not found", http.StatusNotFound)
+	return nil
+}
+
+func (c *Cloud) info(w http.ResponseWriter, r *http.Request) {
+	if i := c.one(w, r); i != nil {
+		write(w, c.shown(i))
+	}
+}
+
+// restart leaves the status active.
+func (c *Cloud) restart(w http.ResponseWriter, r *http.Request) {
+	if i := c.one(w, r); i != nil && i.status(c.Clock.Now()) != "active" {
+		refuse(w, "", "instance is not active")
+	}
+}
+
+func (c *Cloud) delete(w http.ResponseWriter, r *http.Request) {
+	i := c.one(w, r)
+	if i == nil {
+		return
+	}
+	if !i.deletedAt.IsZero() {
+		refuse(w, "", "instance is already being deleted")
+		return
+	}
+	i.deletedAt = c.Clock.Now()
+	i.close()
+}

@@ -1,0 +1,136 @@
+package spheron_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/provider"
+	"github.com/billetcloud/billet/internal/provider/spheron"
+	"github.com/billetcloud/billet/internal/provider/spheron/spherontest"
+	"github.com/billetcloud/billet/internal/provider/upstream"
+	"github.com/billetcloud/billet/internal/provider/upstream/upstreamtest"
+)
+
+const keyLine = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMEv2XJ4XLDeEqoSAjZQ5qyIKbOgCxeSPFjLzKGSXLFr somebody"
+
+// bed is an adapter, the fake behind it, what the adapter logs and how long it had to wait for its budget.
+type bed struct {
+	*testing.T
+	cloud   *spherontest.Cloud
+	account upstream.Account
+	log     *bytes.Buffer
+	slept   time.Duration
+	*spheron.Adapter
+}
+
+func lay(t *testing.T) *bed {
+	t.Helper()
+	b := &bed{T: t, cloud: spherontest.Serve(t), log: &bytes.Buffer{}}
+	b.account = b.cloud.Account()
+	b.account.Log = slog.New(slog.NewTextHandler(b.log, nil))
+	b.account.Unknown = func(what string) { t.Errorf("unknown to the adapter: %s", what) }
+	b.account.Sleep = func(ctx context.Context, d time.Duration) error {
+		b.slept += d
+		b.cloud.Advance(d)
+		return ctx.Err()
+	}
+	b.restart()
+	return b
+}
+
+// restart forgets all that is in memory.
+func (b *bed) restart() {
+	b.Helper()
+	a, err := spheron.New(b.account)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Adapter = a
+}
+
+func reference(n int) id.ID { return id.ID(fmt.Sprintf("dep_01jd%022d", n)) }
+
+// request asks for the cheap offer.
+func (b *bed) request(n int) provider.LaunchRequest {
+	b.Helper()
+	return provider.LaunchRequest{
+		Reference: reference(n), OfferKey: "spheron-ai/rtx-4090/DEDICATED/1/sa-4090", Region: "spheron-ai-us-dallas-1", OperatingSystem: "ubuntu-22.04", AuthorizedKeys: []string{keyLine},
+	}
+}
+
+// running launches one and lets it boot.
+func (b *bed) running(n int) provider.Machine {
+	b.Helper()
+	if _, err := b.Launch(b.Context(), b.request(n)); err != nil {
+		b.Fatal(err)
+	}
+	b.cloud.Advance(2 * time.Minute)
+	m, err := b.Machine(b.Context(), reference(n))
+	if err != nil || m.State != provider.MachineReady {
+		b.Fatalf("%+v, %v", m, err)
+	}
+	return m
+}
+
+// count returns how many requests of that method there were to paths that begin so, since the first of them.
+func (b *bed) count(since int, method, path string) (n int) {
+	for _, r := range b.cloud.Requests()[since:] {
+		if r.Method == method && strings.HasPrefix(r.Path, path) {
+			n++
+		}
+	}
+	return n
+}
+
+func (b *bed) asked() int { return len(b.cloud.Requests()) }
+
+func (b *bed) wantState(n int, want provider.MachineState, detail string) provider.Machine {
+	b.Helper()
+	m, err := b.Machine(b.Context(), reference(n))
+	if err != nil || m.State != want || m.Detail != detail || m.Reference != reference(n) {
+		b.Errorf("%+v, %v; want %s (%s)", m, err, want, detail)
+	}
+	return m
+}
+
+func wantKind(t *testing.T, what string, err error, want provider.Kind) *provider.Error {
+	t.Helper()
+	var e *provider.Error
+	if !errors.As(err, &e) || e.Kind != want {
+		t.Errorf("%s: %v, want %s", what, err, want)
+		return &provider.Error{}
+	}
+	return e
+}
+
+// canned is an adapter whose cloud answers each path with that body; anything else is 404.
+func canned(t *testing.T, bodies map[string]string) *spheron.Adapter {
+	t.Helper()
+	s := upstreamtest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		path := r.URL.Path
+		if page := r.URL.Query().Get("page"); page != "" && page != "1" {
+			path += "?" + page
+		}
+		body, known := bodies[path]
+		if !known {
+			w.WriteHeader(http.StatusNotFound)
+		}
+		fmt.Fprint(w, body)
+	}))
+	a, err := spheron.New(upstream.Account{
+		Slug: "spheron", BaseURL: s.URL, Credential: "k", Now: s.Clock.Now,
+		Sleep: func(ctx context.Context, d time.Duration) error { s.Advance(d); return ctx.Err() },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}

@@ -1,0 +1,267 @@
+package upstream_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/provider"
+	"github.com/billetcloud/billet/internal/provider/upstream"
+)
+
+const reference = id.ID("dep_01jd")
+
+// yard is a cloud whose list is behind.
+type yard struct {
+	clock          *clock.Simulated
+	listed, there  []upstream.Seen
+	listErr        error
+	getErr, endErr error
+	ended          []string
+	lists          int
+}
+
+func (y *yard) fleet() *upstream.Fleet {
+	return upstream.NewFleet(upstream.FleetConfig{
+		Account: upstream.Account{Slug: "yard", Now: y.clock.Now}, PollEvery: 10 * time.Second, SettleTime: time.Minute,
+		List: func(context.Context) ([]upstream.Seen, error) { y.lists++; return y.listed, y.listErr },
+		Get: func(_ context.Context, machine string) (upstream.Seen, error) {
+			for _, s := range y.there {
+				if s.ID == machine {
+					return s, nil
+				}
+			}
+			return upstream.Seen{}, y.getErr
+		},
+		End: func(_ context.Context, machine string) error { y.ended = append(y.ended, machine); return y.endErr },
+	})
+}
+
+func newYard() *yard {
+	return &yard{clock: clock.NewFrozen(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)), getErr: &provider.Error{Kind: provider.KindNotFound}}
+}
+
+func machine(name string, of id.ID, state provider.MachineState) upstream.Seen {
+	return upstream.Seen{Machine: provider.Machine{ID: name, Reference: of, State: state, Address: "10.0.0.1"}}
+}
+
+func create(name string, err error) func(context.Context) (string, error) {
+	return func(context.Context) (string, error) { return name, err }
+}
+
+func never(t *testing.T) func(context.Context) (string, error) {
+	return func(context.Context) (string, error) { t.Error("made a second machine"); return "second", nil }
+}
+
+func TestWhatWasJustMadeNeedNotBeListed(t *testing.T) {
+	y := newYard()
+	f := y.fleet()
+	if m, err := f.Launch(t.Context(), reference, create("first", nil)); err != nil || m.ID != "first" || m.State != provider.MachineProvisioning {
+		t.Fatalf("%+v, %v", m, err)
+	}
+	// Neither the list nor the look at it knows it yet: that is no answer.
+	if _, err := f.Machine(t.Context(), reference); err == nil || provider.KindOf(err) != provider.KindUnavailable {
+		t.Error(err)
+	}
+	if _, err := f.Launch(t.Context(), reference, never(t)); err == nil || provider.KindOf(err) != provider.KindUnavailable {
+		t.Error(err)
+	}
+	y.there = []upstream.Seen{machine("first", "", provider.MachineReady)}
+	for range 2 {
+		if m, err := f.Machine(t.Context(), reference); err != nil || m.State != provider.MachineReady || m.Reference != reference {
+			t.Errorf("%+v, %v", m, err)
+		}
+		if m, err := f.Launch(t.Context(), reference, never(t)); err != nil || m.ID != "first" {
+			t.Errorf("%+v, %v", m, err)
+		}
+	}
+	// Once it must be listed, only the list counts.
+	y.clock.Advance(time.Minute)
+	if _, err := f.Machine(t.Context(), reference); err == nil || provider.KindOf(err) != provider.KindNotFound {
+		t.Error(err)
+	}
+}
+
+func TestWhatWasJustMadeCanBeEnded(t *testing.T) {
+	y := newYard()
+	f := y.fleet()
+	if _, err := f.Launch(t.Context(), reference, create("first", nil)); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Terminate(t.Context(), reference); err != nil || len(y.ended) != 1 || y.ended[0] != "first" {
+		t.Fatalf("%v, ended %v", err, y.ended)
+	}
+	if _, err := f.Machine(t.Context(), reference); err == nil || provider.KindOf(err) != provider.KindNotFound {
+		t.Error(err)
+	}
+	if err := f.Terminate(t.Context(), reference); err != nil || len(y.ended) != 1 {
+		t.Errorf("%v, ended %v", err, y.ended)
+	}
+}
+
+func TestACreateThatNamesNoMachineIsNoLaunch(t *testing.T) {
+	y := newYard()
+	f := y.fleet()
+	if _, err := f.Launch(t.Context(), reference, create("", nil)); err == nil || provider.KindOf(err) != provider.KindUnavailable {
+		t.Error(err)
+	}
+	if _, err := f.Launch(t.Context(), reference, create("", &provider.Error{Kind: provider.KindNoCapacity})); err == nil || provider.KindOf(err) != provider.KindNoCapacity {
+		t.Error(err)
+	}
+	y.listed = []upstream.Seen{machine("found", reference, provider.MachineProvisioning)} // the first came to something
+	if m, err := f.Launch(t.Context(), reference, never(t)); err != nil || m.ID != "found" {
+		t.Errorf("%+v, %v", m, err)
+	}
+}
+
+func TestOnlyANewListSaysThatThereIsNothingToEnd(t *testing.T) {
+	y := newYard()
+	f := y.fleet()
+	if _, err := f.Machine(t.Context(), reference); err == nil || provider.KindOf(err) != provider.KindNotFound {
+		t.Fatal(err)
+	}
+	y.listed = []upstream.Seen{machine("late", reference, provider.MachineProvisioning)}
+	if err := f.Terminate(t.Context(), reference); err != nil || len(y.ended) != 1 {
+		t.Errorf("%v, ended %v", err, y.ended)
+	}
+	// What a list has is ended without asking for another.
+	y.ended, y.lists = nil, 0
+	y.clock.Advance(time.Minute)
+	if _, err := f.Machine(t.Context(), reference); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Terminate(t.Context(), reference); err != nil || len(y.ended) != 1 || y.lists != 1 {
+		t.Errorf("%v, ended %v after %d lists", err, y.ended, y.lists)
+	}
+}
+
+func TestARefusedEndIsASuccessWhereItIsEnding(t *testing.T) {
+	y := newYard()
+	f := y.fleet()
+	y.listed, y.endErr = []upstream.Seen{machine("one", reference, provider.MachineReady)}, &provider.Error{Kind: provider.KindRejected}
+	if err := f.Terminate(t.Context(), reference); err == nil || provider.KindOf(err) != provider.KindRejected {
+		t.Errorf("it goes on: %v", err)
+	}
+	if _, err := f.Machine(t.Context(), reference); err != nil {
+		t.Fatal(err)
+	}
+	y.listed = []upstream.Seen{machine("one", reference, provider.MachineTerminating)}
+	if err := f.Terminate(t.Context(), reference); err != nil {
+		t.Errorf("it is ending: %v", err)
+	}
+	y.listed, y.endErr = []upstream.Seen{machine("one", reference, provider.MachineReady)}, &provider.Error{Kind: provider.KindNotFound}
+	if err := f.Terminate(t.Context(), reference); err != nil {
+		t.Errorf("it is not there: %v", err)
+	}
+}
+
+func TestAnEndThatTheListDoesNotShowYet(t *testing.T) {
+	y := newYard()
+	f := y.fleet()
+	y.listed = []upstream.Seen{machine("one", reference, provider.MachineReady)}
+	for range 3 { // as often as it is asked, one end is sent
+		if err := f.Terminate(t.Context(), reference); err != nil || len(y.ended) != 1 {
+			t.Errorf("%v, ended %v", err, y.ended)
+		}
+		if m, err := f.Machine(t.Context(), reference); err != nil || m.State != provider.MachineTerminating {
+			t.Errorf("%+v, %v", m, err)
+		}
+		y.clock.Advance(time.Second)
+	}
+	if y.lists != 1 {
+		t.Errorf("%d lists", y.lists)
+	}
+	// A list that was asked for after the end counts: the cloud has not ended it.
+	y.clock.Advance(time.Minute)
+	if m, err := f.Machine(t.Context(), reference); err != nil || m.State != provider.MachineReady {
+		t.Errorf("%+v, %v", m, err)
+	}
+	if err := f.Terminate(t.Context(), reference); err != nil || len(y.ended) != 2 {
+		t.Errorf("%v, ended %v", err, y.ended)
+	}
+}
+
+func TestTheOneThatLivesIsTheMachine(t *testing.T) {
+	y := newYard()
+	f := y.fleet()
+	old, living := machine("old", reference, provider.MachineTerminating), machine("living", reference, provider.MachineReady)
+	for _, listed := range [][]upstream.Seen{{old, living}, {living, old}} {
+		y.listed = listed
+		y.clock.Advance(time.Minute)
+		if m, err := f.Machine(t.Context(), reference); err != nil || m.ID != "living" {
+			t.Errorf("%+v, %v", m, err)
+		}
+	}
+	y.listed = []upstream.Seen{old}
+	y.clock.Advance(time.Minute)
+	if m, err := f.Machine(t.Context(), reference); err != nil || m.State != provider.MachineTerminating {
+		t.Errorf("%+v, %v", m, err)
+	}
+	y.listed = []upstream.Seen{living, machine("double", reference, provider.MachineOff)}
+	y.clock.Advance(time.Minute)
+	if _, err := f.Machine(t.Context(), reference); err == nil || provider.KindOf(err) != provider.KindUnavailable {
+		t.Error(err)
+	}
+}
+
+func TestWhatIsRefusedToALookSaysNothingOfMachines(t *testing.T) {
+	for kind, want := range map[provider.Kind]provider.Kind{
+		provider.KindNotFound: provider.KindUnavailable, provider.KindRejected: provider.KindUnavailable, provider.KindUnsupported: provider.KindUnavailable,
+		provider.KindThrottled: provider.KindThrottled, provider.KindCredentials: provider.KindCredentials,
+	} {
+		y := newYard()
+		y.listErr = &provider.Error{Kind: kind}
+		if _, err := y.fleet().Machine(t.Context(), reference); err == nil || provider.KindOf(err) != want {
+			t.Errorf("%s: %v", kind, err)
+		}
+	}
+}
+
+func TestAFetchThatWasForgottenIsNotKept(t *testing.T) {
+	begun, goOn, n := make(chan struct{}), make(chan struct{}), 0
+	l := upstream.NewList(time.Now, func(ctx context.Context) ([]int, error) {
+		if n++; n == 1 {
+			close(begun)
+			<-goOn
+		}
+		return []int{n}, nil
+	})
+	first := make(chan error)
+	go func() {
+		all, err := l.Recent(context.Background(), time.Hour)
+		if err == nil && all[0] != 1 {
+			err = errors.New("not the first")
+		}
+		first <- err
+	}()
+	<-begun
+	l.Forget(t.Context()) // does not wait
+	close(goOn)
+	if err := <-first; err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if all, err := l.Recent(t.Context(), time.Hour); err != nil || all[0] != 2 {
+			t.Errorf("%v, %v", all, err)
+		}
+	}
+}
+
+func TestBareKeyHasNoComment(t *testing.T) {
+	for line, want := range map[string]string{"ssh-ed25519 AAAA someone@example.com": "ssh-ed25519 AAAA", " ssh-rsa  B ": "ssh-rsa B", "": "", "x": "x"} {
+		if got := upstream.BareKey(line); got != want {
+			t.Errorf("%q: %q", line, got)
+		}
+	}
+}
+
+func TestPlain(t *testing.T) {
+	for text, want := range map[string]bool{"Lambda Stack": true, "": false, " a": false, "a\n": false, "a\x00b": false, "\xff": false} {
+		if upstream.Plain(text) != want {
+			t.Errorf("%q", text)
+		}
+	}
+}

@@ -1,0 +1,19 @@
+package upstream
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Plain tells whether a cloud's text can stand in an offer as it is: 1 to 128 bytes of UTF-8 without control characters, and without a
+// space at either end.
+func Plain(text string) bool {
+	return text != "" && len(text) <= 128 && text == strings.TrimSpace(text) && utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl)
+}
+
+// BareKey is a line of an authorized_keys file without its comment, which often is a person's address and no cloud's business.
+func BareKey(line string) string {
+	fields := strings.Fields(line)
+	return strings.Join(fields[:min(len(fields), 2)], " ")
+}

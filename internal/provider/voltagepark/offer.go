@@ -1,0 +1,378 @@
+package voltagepark
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/provider"
+	"github.com/billetcloud/billet/internal/provider/upstream"
+)
+
+// metalSystem is what runs on bare metal; the cloud leaves no choice.
+const metalSystem = "Ubuntu 22.04"
+
+// nodeCounts are the sizes of rentals that are offered. Free GPUs of a location are counted together, and the more nodes are asked for, the less
+// likely they are to be had in one cluster.
+var nodeCounts = []int{1, 2, 4}
+
+// The bounds of what is believed; far beyond anything real.
+const (
+	maxCount = 100_000
+	maxGB    = 100_000_000
+	maxPrice = 100_000 * money.USD
+)
+
+// location is a row of /bare-metal/locations.
+type location struct {
+	ID              string           `json:"id"`
+	FreeEthernet    *int             `json:"gpu_count_ethernet"`
+	FreeInfiniBand  *int             `json:"gpu_count_infiniband"`
+	PriceEthernet   upstream.Dollars `json:"gpu_price_ethernet"`
+	PriceInfiniBand upstream.Dollars `json:"gpu_price_infiniband"`
+	Node            *struct {
+		Model     string `json:"gpu_model"`
+		GPUs      int    `json:"gpu_count"`
+		CPUs      int    `json:"cpu_count"`
+		MemoryGB  int    `json:"ram_gb"`
+		StorageGB int    `json:"storage_gb"`
+	} `json:"specs_per_node"`
+}
+
+// network is one of the two that a rental can have.
+type network struct {
+	name, words string
+	free        *int
+	price       upstream.Dollars
+}
+
+func (l location) networks() []network {
+	return []network{
+		{"ethernet", "Ethernet", l.FreeEthernet, l.PriceEthernet},
+		{"infiniband", "InfiniBand, 3200 Gbps", l.FreeInfiniBand, l.PriceInfiniBand},
+	}
+}
+
+// preset is a VM that can be had, by itself or in a location.
+type preset struct {
+	ID        string `json:"id"`
+	Resources struct {
+		GPUs map[string]struct {
+			Count int `json:"count"`
+		} `json:"gpus"`
+		MemoryGB  int `json:"ram_gb"`
+		StorageGB int `json:"storage_gb"`
+		VCPUs     int `json:"vcpu_count"`
+	} `json:"resources"`
+	System  string           `json:"operating_system"`
+	Compute upstream.Dollars `json:"compute_rate_hourly"`
+	Storage upstream.Dollars `json:"storage_rate_hourly"`
+	Stock   *int             `json:"available_vms"`
+	Where   []string         `json:"location_ids_with_availability"`
+}
+
+// vmLocation is a row of /virtual-machines/instant/locations.
+type vmLocation struct {
+	ID      string            `json:"id"`
+	Presets []json.RawMessage `json:"available_presets"`
+}
+
+// place is what a location is called.
+type place struct{ name, country string }
+
+// Offers returns every rental and VM that the products have, sold out or not.
+func (a *Adapter) Offers(ctx context.Context) ([]provider.Offer, error) {
+	if err := provider.CheckOutsideTx(ctx); err != nil {
+		return nil, err
+	}
+	all, err := a.offers.Recent(ctx, syncEvery/2)
+	if err != nil {
+		return nil, err
+	}
+	out := slices.Clone(all)
+	for i := range out {
+		out[i].OperatingSystems = slices.Clone(out[i].OperatingSystems)
+		if out[i].Stock != nil {
+			out[i].Stock = new(*out[i].Stock)
+		}
+	}
+	return out, nil
+}
+
+// offer returns the offer with that key in that region, as it was a minute ago at the most.
+func (a *Adapter) offer(ctx context.Context, region, key string) (provider.Offer, error) {
+	all, err := a.offers.Recent(ctx, syncEvery)
+	if err != nil {
+		return provider.Offer{}, err
+	}
+	for _, o := range all {
+		if o.Region == region && o.Key == key {
+			return o, nil
+		}
+	}
+	return provider.Offer{}, notFound("there is no offer %.80q in %.80q", key, region)
+}
+
+func (a *Adapter) fetchOffers(ctx context.Context) ([]provider.Offer, error) {
+	raw, err := a.all(ctx, "/bare-metal/locations")
+	if err != nil {
+		return nil, err
+	}
+	metal := readable[location](a, "bare-metal location", raw)
+	var offers []provider.Offer
+	if a.sells(productMetal) {
+		for _, l := range metal {
+			offers = append(offers, metalOffers(l)...)
+		}
+	}
+	if a.sells(productVM) {
+		vms, err := a.fetchVMOffers(ctx, metal)
+		if err != nil {
+			return nil, err
+		}
+		offers = append(offers, vms...)
+	}
+	names := a.places(ctx)
+	for i := range offers {
+		o := &offers[i] // in its Region there is the location still
+		o.RegionName, o.Country = names[o.Region].name, names[o.Region].country
+		o.Region = a.region(o.Region)
+	}
+	return offers, nil
+}
+
+// readable decodes the rows that can be; a row of the catalogue that cannot hides no other.
+func readable[T any](a *Adapter, what string, raw []json.RawMessage) (out []T) {
+	for _, row := range raw {
+		var one T
+		a.strange(what, row)
+		if err := json.Unmarshal(row, &one); err != nil {
+			a.account.Log.Warn("a row of the upstream's catalogue cannot be understood; it is left out", "provider", a.account.Slug, "row", what, "error", err)
+			continue
+		}
+		out = append(out, one)
+	}
+	return out
+}
+
+// metalOffers are the rentals of a location: those whose price and hardware are known.
+func metalOffers(l location) (out []provider.Offer) {
+	if !uuidForm.MatchString(l.ID) || l.Node == nil {
+		return nil
+	}
+	memory, known := gpuMemory(l.Node.Model)
+	if !known || l.Node.GPUs < 1 || l.Node.GPUs > maxCount {
+		return nil
+	}
+	for _, n := range l.networks() {
+		for _, nodes := range nodeCounts {
+			gpus := nodes * l.Node.GPUs
+			o := provider.Offer{
+				Key: n.name + "/" + strconv.Itoa(gpus), Region: l.ID, GPUType: l.Node.Model, GPUCount: gpus, GPUMemoryGB: memory,
+				VCPUs: nodes * l.Node.CPUs, MemoryGB: nodes * l.Node.MemoryGB, StorageGB: nodes * l.Node.StorageGB,
+				Interconnect: n.words, InstanceType: provider.BareMetal, OperatingSystems: []string{metalSystem},
+				Abilities: provider.Abilities{Reboot: true, Power: true, Volumes: true, CloudInit: true},
+			}
+			if nodes > 1 {
+				o.InstanceType = provider.Cluster
+			}
+			if n.price.Known && n.price.Amount > 0 && n.price.Amount <= maxPrice {
+				o.HourlyPrice = n.price.Amount.Times(int64(gpus))
+			}
+			if n.free != nil {
+				stock := min(max(*n.free, 0)/gpus, maxCount)
+				o.Stock, o.Available = &stock, stock > 0
+			}
+			if sane(o) {
+				out = append(out, o)
+			}
+		}
+	}
+	return out
+}
+
+// fetchVMOffers joins what can be had, which knows its location and its number, with what is sold at all.
+func (a *Adapter) fetchVMOffers(ctx context.Context, metal []location) ([]provider.Offer, error) {
+	raw, err := a.all(ctx, "/virtual-machines/instant/locations")
+	if err != nil {
+		return nil, err
+	}
+	var list *[]json.RawMessage // a bare list, of everything
+	err = a.client.Get(ctx, "/instant-deploy-presets/", nil, &list)
+	switch {
+	case is(err, provider.KindNotFound), is(err, provider.KindUnsupported): // it is to go some day
+		list = &[]json.RawMessage{}
+	case err != nil:
+		return nil, err
+	case list == nil:
+		return nil, unclear("GET /instant-deploy-presets/: the answer is no list")
+	}
+	return a.vmOffers(readable[vmLocation](a, "VM location", raw), readable[preset](a, "preset", *list), metal), nil
+}
+
+func (a *Adapter) vmOffers(now []vmLocation, presets []preset, metal []location) (out []provider.Offer) {
+	listed := map[[2]string]bool{}
+	add := func(location string, p preset, o provider.Offer, whole bool) {
+		if at := [2]string{location, p.ID}; whole && !listed[at] {
+			listed[at] = true
+			o.Region = location
+			out = append(out, o)
+		}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	host := func(location string) {
+		if uuidForm.MatchString(location) && len(a.hosts) < 1000 {
+			a.hosts[location] = true
+		}
+	}
+	for _, l := range now {
+		host(l.ID)
+		for _, p := range readable[preset](a, "preset", l.Presets) {
+			o, whole := vmOffer(p)
+			if o.Available = p.Stock == nil || *p.Stock > 0; p.Stock != nil {
+				o.Stock = new(min(max(*p.Stock, 0), maxCount))
+			}
+			add(l.ID, p, o, whole && uuidForm.MatchString(l.ID))
+		}
+	}
+	for _, p := range presets {
+		for _, location := range p.Where {
+			host(location)
+		}
+	}
+	var hosts []string
+	for location := range a.hosts {
+		hosts = append(hosts, location)
+	}
+	if len(hosts) == 0 {
+		for _, l := range metal {
+			if uuidForm.MatchString(l.ID) {
+				hosts = append(hosts, l.ID)
+			}
+		}
+	}
+	slices.Sort(hosts)
+	for _, p := range presets {
+		o, whole := vmOffer(p)
+		o.Stock = new(int)
+		for _, location := range hosts {
+			o.OperatingSystems = slices.Clone(o.OperatingSystems)
+			add(location, p, o, whole)
+		}
+	}
+	return out
+}
+
+// vmOffer is a preset as an offer, without its location and stock; it tells false where the preset is not known well enough, or is for Windows.
+func vmOffer(p preset) (provider.Offer, bool) {
+	if !uuidForm.MatchString(p.ID) || len(p.Resources.GPUs) != 1 || !p.Compute.Known || !p.Storage.Known || strings.Contains(strings.ToLower(p.System), "windows") {
+		return provider.Offer{}, false
+	}
+	o := provider.Offer{
+		Key: "vm/" + p.ID, Region: p.ID, VCPUs: p.Resources.VCPUs, MemoryGB: p.Resources.MemoryGB, StorageGB: p.Resources.StorageGB,
+		InstanceType: provider.VM, OperatingSystems: []string{p.System}, Abilities: provider.Abilities{Power: true, CloudInit: true},
+	}
+	known := false
+	for model, n := range p.Resources.GPUs {
+		o.GPUType, o.GPUCount = model, n.Count
+		o.GPUMemoryGB, known = gpuMemory(model)
+	}
+	if p.Compute.Amount > 0 && p.Storage.Amount >= 0 && max(p.Compute.Amount, p.Storage.Amount) <= maxPrice {
+		o.HourlyPrice = p.Compute.Amount + p.Storage.Amount
+	}
+	return o, known && sane(o)
+}
+
+// modelForm is a key of the cloud's hardware, with the memory of a GPU at its end.
+var modelForm = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*-([0-9]{1,5})gb$`)
+
+func gpuMemory(model string) (gb int, known bool) {
+	parts := modelForm.FindStringSubmatch(model)
+	if parts == nil || len(model) > 100 {
+		return 0, false
+	}
+	gb, err := strconv.Atoi(parts[2])
+	return gb, err == nil
+}
+
+var systemForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 ._()-]{0,98}[A-Za-z0-9)]$`)
+
+// sane tells whether an offer can be sold: its price is known, and its numbers are some.
+func sane(o provider.Offer) bool {
+	for _, n := range []int{o.GPUMemoryGB, o.VCPUs, o.MemoryGB, o.StorageGB} {
+		if n < 0 || n > maxGB {
+			return false
+		}
+	}
+	return o.GPUCount > 0 && o.GPUCount <= maxCount && o.VCPUs <= maxCount && o.HourlyPrice > 0 && o.HourlyPrice <= maxPrice && systemForm.MatchString(o.OperatingSystems[0])
+}
+
+// row of /locations/, which has the names.
+type namedLocation struct {
+	ID      string `json:"id"`
+	City    string `json:"city"`
+	Region  string `json:"region"`
+	Country string `json:"country"`
+}
+
+// places returns what locations are called, asked for once an hour. That is for people only: where no answer comes, the names from before are good.
+func (a *Adapter) places(ctx context.Context) map[string]place {
+	now := a.account.Now()
+	a.mu.Lock()
+	names, fresh := a.names, !a.named.IsZero() && now.Sub(a.named) < 60*syncEvery
+	a.mu.Unlock()
+	if fresh {
+		return names
+	}
+	raw, err := a.all(ctx, "/locations/")
+	if err != nil {
+		a.account.Log.InfoContext(ctx, "the upstream does not tell what its locations are called", "provider", a.account.Slug, "error", err)
+		return names
+	}
+	names = map[string]place{}
+	for _, l := range readable[namedLocation](a, "location", raw) {
+		names[strings.ToLower(l.ID)] = nameOf(l)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.names, a.named = names, now
+	return names
+}
+
+var nameForm = regexp.MustCompile(`^[\pL\pN][\pL\pN .'-]{0,60}$`)
+
+func nameOf(l namedLocation) (p place) {
+	var parts []string
+	for _, s := range []string{l.City, l.Region} {
+		if s = strings.TrimSpace(s); nameForm.MatchString(s) && !slices.Contains(parts, s) {
+			parts = append(parts, s)
+		}
+	}
+	p.name = strings.Join(parts, ", ")
+	switch c := strings.ToUpper(strings.TrimSpace(l.Country)); {
+	case regexp.MustCompile(`^[A-Z]{2}$`).MatchString(c):
+		p.country = c
+	case slices.Contains([]string{"USA", "UNITED STATES", "UNITED STATES OF AMERICA"}, c):
+		p.country = "US"
+	}
+	return p
+}
+
+// product reads an offer's key back: what is to be rented.
+func product(key string) (networkType string, gpus int, preset string, err error) {
+	if rest, vm := strings.CutPrefix(key, "vm/"); vm && uuidForm.MatchString(rest) {
+		return "", 0, rest, nil
+	}
+	name, count, _ := strings.Cut(key, "/")
+	gpus, bad := strconv.Atoi(count)
+	if bad != nil || gpus < 1 || gpus > maxCount || (name != "ethernet" && name != "infiniband") || key != fmt.Sprintf("%s/%d", name, gpus) {
+		return "", 0, "", notFound("%.80q is the key of no offer", key)
+	}
+	return name, gpus, "", nil
+}

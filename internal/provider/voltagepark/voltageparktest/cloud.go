@@ -1,0 +1,289 @@
+package voltageparktest
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/billetcloud/billet/internal/provider/providertest"
+	"github.com/billetcloud/billet/internal/provider/upstream"
+	"github.com/billetcloud/billet/internal/provider/upstream/upstreamtest"
+)
+
+// The account's token, and the locations: Dallas has H100 on both networks and VMs, Seattle has B200.
+const (
+	Token   = "vp-test-token"
+	Dallas  = "11111111-1111-4111-8111-111111111111"
+	Seattle = "55555555-5555-4555-8555-555555555555"
+)
+
+const prefix = "/api/v1"
+
+// Cloud is the fake.
+type Cloud struct {
+	*upstreamtest.Server
+	t testing.TB
+
+	mu       sync.Mutex
+	machines []*machine // those that are listed, or will be
+	shares   []*share
+	spots    []*spot
+	presets  []preset
+	revoked  bool
+	soldOut  bool
+	poor     bool
+	nameless bool
+	lag      time.Duration
+	novelty  string
+}
+
+// Serve starts a cloud that ends with the test.
+func Serve(t testing.TB) *Cloud {
+	t.Helper()
+	c := &Cloud{t: t}
+	c.stock()
+	c.Server = upstreamtest.Serve(t, c.routes())
+	t.Cleanup(func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		for _, m := range c.machines {
+			m.close()
+		}
+	})
+	return c
+}
+
+// Account is an account at the cloud, whose adapter lives in the cloud's time.
+func (c *Cloud) Account() upstream.Account {
+	return upstream.Account{
+		Slug: "voltage-park", Name: "Voltage Park", BaseURL: c.URL + prefix, Credential: Token, Version: "test", Now: c.Clock.Now,
+		Settings: map[string]string{"region-names": Dallas + "=dallas-usa-5"},
+		Sleep: func(ctx context.Context, d time.Duration) error {
+			c.Advance(d)
+			return ctx.Err()
+		},
+	}
+}
+
+// Fake is what the conformance suite does to the cloud.
+func (c *Cloud) Fake() *providertest.Cloud {
+	set := func(what *bool) func(bool) {
+		return func(on bool) {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			*what = on
+		}
+	}
+	return &providertest.Cloud{
+		Trouble: c.Trouble, Calm: c.Calm, SoldOut: set(&c.soldOut), OverQuota: set(&c.poor), Revoke: set(&c.revoked),
+		Made: func() int { return len(c.MachineIDs()) },
+	}
+}
+
+// Nameless has the cloud refuse to tell what its locations are called.
+func (c *Cloud) Nameless(on bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.nameless = on
+}
+
+// Lag has new machines appear only after that time, on the lists and by themselves.
+func (c *Cloud) Lag(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lag = d
+}
+
+// Novelty has machines show a field that is new.
+func (c *Cloud) Novelty(field string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.novelty = field
+}
+
+// Stuff has the account have so many VMs more that nobody here has launched.
+func (c *Cloud) Stuff(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range n {
+		c.launch(&machine{vm: true, name: fmt.Sprint("somebody's-", i), spot: c.spots[0], preset: &c.presets[0]})
+	}
+}
+
+// Vanish has a machine go without anybody asking for it.
+func (c *Cloud) Vanish(machine string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, m := range c.machines {
+		if m.id == machine {
+			m.ended = c.Clock.Now().Add(-endTakes)
+		}
+	}
+}
+
+// CloudInit returns what a machine was given, as JSON.
+func (c *Cloud) CloudInit(machineID string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, m := range c.machines {
+		if m.id == machineID {
+			text, _ := json.Marshal(m.init)
+			return string(text)
+		}
+	}
+	return ""
+}
+
+// MachineIDs returns the machines that there are.
+func (c *Cloud) MachineIDs() (ids []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pass()
+	for _, m := range c.machines {
+		ids = append(ids, m.id)
+	}
+	return ids
+}
+
+// routes are the paths in exactly the form that the cloud answers without a detour.
+func (c *Cloud) routes() http.Handler {
+	mux := http.NewServeMux()
+	known := map[string]bool{}
+	on := func(pattern string, f func(w http.ResponseWriter, r *http.Request)) {
+		method, path, _ := strings.Cut(pattern, " ")
+		public := pattern == "GET /bare-metal/locations" || pattern == "GET /instant-deploy-presets/" || pattern == "GET /virtual-machines/instant/locations"
+		known[prefix+path] = true
+		if strings.HasSuffix(path, "/") {
+			path += "{$}"
+		}
+		mux.HandleFunc(method+" "+prefix+path, func(w http.ResponseWriter, r *http.Request) {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			if !public && (c.revoked || r.Header.Get("Authorization") != "Bearer "+Token) {
+				refuse(w, http.StatusUnauthorized, "Not authenticated")
+				return
+			}
+			c.pass()
+			f(w, r)
+		})
+	}
+	on("GET /bare-metal/locations", c.getSpots)
+	on("GET /locations/", c.getNames)
+	on("GET /virtual-machines/instant/locations", c.getVMSpots)
+	on("GET /instant-deploy-presets/", c.getPresets)
+	on("POST /bare-metal/", c.postRental)
+	on("GET /bare-metal/", c.getMachines(false))
+	on("POST /virtual-machines/instant", c.postVM)
+	on("GET /virtual-machines/", c.getMachines(true))
+	for path, vm := range map[string]bool{"/bare-metal/{id}": false, "/virtual-machines/{id}": true} {
+		on("GET "+path, c.getMachine(vm))
+		on("DELETE "+path, c.deleteMachine(vm))
+		on("PUT "+path+"/power-status", c.putPower(vm))
+	}
+	on("POST /bare-metal/{id}/reboot", c.postReboot)
+	on("GET /storage/hourly-rate", c.getRate)
+	on("GET /storage/", c.getShares)
+	on("POST /storage/", c.postShare)
+	on("GET /storage/{id}", c.getShare)
+	on("PATCH /storage/{id}", c.patchShare)
+	on("DELETE /storage/{id}", c.deleteShare)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		other, slash := strings.CutSuffix(r.URL.Path, "/")
+		if !slash {
+			other += "/"
+		}
+		if known[other] {
+			w.Header().Set("Location", c.URL+other)
+			w.WriteHeader(http.StatusTemporaryRedirect)
+			return
+		}
+		refuse(w, http.StatusNotFound, "Not Found")
+	})
+	return mux
+}
+
+func reply(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(body)
+}
+
+func refuse(w http.ResponseWriter, status int, detail string) {
+	reply(w, status, map[string]string{"detail": detail})
+}
+
+// invalid is the 422 of a request whose form is wrong.
+func invalid(w http.ResponseWriter, field, message string) {
+	reply(w, http.StatusUnprocessableEntity, map[string]any{"detail": []map[string]any{{"loc": []string{"body", field}, "msg": message, "type": "value_error"}}})
+}
+
+// list answers with a page: 3 rows for who asks for no number, at most 15.
+func list(w http.ResponseWriter, r *http.Request, all []any) {
+	number := func(name string, otherwise, least, most int) (int, bool) {
+		text := r.URL.Query().Get(name)
+		if text == "" {
+			return otherwise, true
+		}
+		n, err := strconv.Atoi(text)
+		return n, err == nil && n >= least && n <= most
+	}
+	limit, good := number("limit", 3, 1, 15)
+	offset, fine := number("offset", 0, 0, 1<<30)
+	if !good || !fine {
+		invalid(w, "limit", "Input should be less than or equal to 15")
+		return
+	}
+	from := min(offset, len(all))
+	to := min(from+limit, len(all))
+	reply(w, http.StatusOK, map[string]any{
+		"results": append([]any{}, all[from:to]...), "total_result_count": len(all), "has_previous": from > 0, "has_next": to < len(all),
+	})
+}
+
+// read decodes the body, strictly; it answers itself where that fails. Every one of the fields must be there.
+func read(w http.ResponseWriter, r *http.Request, into any, fields ...string) bool {
+	var raw json.RawMessage
+	if err := json.NewDecoder(r.Body).Decode(&raw); err != nil || r.Header.Get("Content-Type") != "application/json" {
+		invalid(w, "", "JSON decode error")
+		return false
+	}
+	var have map[string]json.RawMessage
+	if json.Unmarshal(raw, &have) != nil {
+		invalid(w, "", "Input should be a valid dictionary")
+		return false
+	}
+	for _, f := range fields {
+		if _, there := have[f]; !there {
+			invalid(w, f, "Field required")
+			return false
+		}
+	}
+	d := json.NewDecoder(strings.NewReader(string(raw)))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		invalid(w, "", err.Error())
+		return false
+	}
+	return true
+}
+
+func newID() string {
+	b := make([]byte, 16)
+	_, _ = rand.Read(b)
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+func find[T any](all []T, is func(T) bool) (found T, there bool) {
+	if i := slices.IndexFunc(all, is); i >= 0 {
+		return all[i], true
+	}
+	return found, false
+}
