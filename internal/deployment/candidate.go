@@ -126,7 +126,7 @@ func (s *Service) giveUp(ctx context.Context, p provider.Provider, x row, cause 
 	if !known {
 		return s.fail(ctx, x, cause, reason)
 	}
-	if x.machineID != "" || cause == CauseTimedOut || cause == CauseLost {
+	if x.machineID != "" || x.launchAsked != nil || cause == CauseTimedOut || cause == CauseLost {
 		gone, again, err := s.remove(ctx, p, x)
 		if err != nil || (!gone && now.After(x.launchBy.Add(p.Info().LaunchLimit))) {
 			return s.fail(ctx, x, cause, reason) // which goes on asking for its end for ever
@@ -154,6 +154,9 @@ func (s *Service) replan(ctx context.Context, x row, change func(tx *db.Tx, x *r
 		if !found || fresh.Status != StatusDeploying || fresh.OfferID != x.OfferID || len(fresh.Attempts) != len(x.Attempts) {
 			return errMoved
 		}
+		if fresh.machineID != x.machineID || !same(fresh.launchAsked, x.launchAsked) { // another worker asks, or was told
+			return errMoved
+		}
 		failed := change(tx, &fresh)
 		if err := guarded(setPlan(ctx, tx, fresh, x.OfferID)); err != nil || failed == nil {
 			return err
@@ -164,3 +167,5 @@ func (s *Service) replan(ctx context.Context, x row, change func(tx *db.Tx, x *r
 		return s.tell(ctx, tx, fresh, "attempt_failed", failed)
 	})
 }
+
+func same(a, b *time.Time) bool { return a == b || a != nil && b != nil && a.Equal(*b) }
