@@ -24,7 +24,7 @@ import (
 const (
 	// maxAnswer is the most bytes of an answer that are read.
 	maxAnswer = 16 << 20
-	// maxComplaint is the most bytes of an error's body that go to the log.
+	// maxComplaint is the most characters of an error's body that go to the log.
 	maxComplaint = 500
 	// readTries is how often a question that changes nothing is put.
 	readTries = 3
@@ -303,8 +303,8 @@ func (c *Client) refusal(r Request, answer *http.Response, body []byte) *provide
 		}
 		c.mu.Unlock()
 	}
-	text := strings.ToValidUTF8(string(body[:min(len(body), maxComplaint)]), "?")
-	e.Cause = fmt.Errorf("%s %s: %d: %s", r.Method, r.Path, status, c.hide(text))
+	text := c.hide(string(body)) // before it is cut: a part of the credential is too much
+	e.Cause = fmt.Errorf("%s %s: %d: %s", r.Method, r.Path, status, provider.Plain(text, maxComplaint))
 	return e
 }
 

@@ -217,3 +217,17 @@ func TestOneListServesManyAndAFailureIsNoList(t *testing.T) {
 	}
 	ask(4, 5, recent)
 }
+
+// What a cloud echoes goes to the log, the operator's terminal and the row of a job.
+func TestTheCredentialIsNotInWhatACloudEchoesHoweverItIsCut(t *testing.T) {
+	for n := 440; n < 520; n++ {
+		c, _, _ := open(t, func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusBadRequest)
+			fmt.Fprint(w, strings.Repeat("x", n)+r.Header.Get("Authorization")+"\x1b[2J")
+		}, nil)
+		err := post(c, nil)
+		if err == nil || strings.Contains(err.Error(), secret[:6]) || strings.Contains(err.Error(), "\x1b") {
+			t.Fatalf("after %d letters: %q", n, err)
+		}
+	}
+}
