@@ -158,8 +158,11 @@ func (s *Service) replan(ctx context.Context, x row, change func(tx *db.Tx, x *r
 			return errMoved
 		}
 		failed := change(tx, &fresh)
-		if err := guarded(setPlan(ctx, tx, fresh, x.OfferID)); err != nil || failed == nil {
+		if err := guarded(setPlan(ctx, tx, fresh, x.OfferID)); err != nil {
 			return err
+		}
+		if failed == nil { // it has another machine from now on
+			return s.c.Volumes.AttachAnew(ctx, tx, x.ID)
 		}
 		if err := s.report(ctx, tx, &fresh, fresh.givenUp().Cause); err != nil {
 			return err

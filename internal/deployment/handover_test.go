@@ -9,6 +9,7 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
+	"github.com/billetcloud/billet/internal/volume"
 )
 
 // The first candidate's provider made the machine, did not say so, and takes our key no more: the next candidate is not asked, since nobody
@@ -120,4 +121,64 @@ func TestALateWorkerDoesNotBringTheFormerCandidateBack(t *testing.T) {
 		}
 		r.audit()
 	})
+}
+
+// Volumes go with the deployment from one candidate to the next.
+func TestTheNextCandidateHasTheVolumesToo(t *testing.T) {
+	for name, arrange := range map[string]func(r *rig){
+		"SSH never answers": func(r *rig) { r.probe = errNobody },
+		"the machine fails": func(r *rig) {
+			r.park.machine = func(m provider.Machine) (provider.Machine, error) {
+				if m.State == provider.MachineReady {
+					m.State = provider.MachineFailed
+				}
+				return m, nil
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) { each(t, func(t *testing.T, r *rig) { testVolumesOfCandidates(t, r, arrange) }) })
+	}
+}
+
+func testVolumesOfCandidates(t *testing.T, r *rig, arrange func(r *rig)) {
+	a := r.account(money.Dollars(1000))
+	page, _ := r.catalog.Usual().Get(pageOffer)
+	var other *deployment.Candidate
+	all, _ := r.catalog.Usual().List(query())
+	for _, o := range all {
+		if o.Provider == page.Provider && o.Region == page.Region && o.ID != page.ID && o.Available && o.Abilities.Volumes {
+			other = &deployment.Candidate{OfferID: o.ID, OperatingSystem: &o.OperatingSystems[0]}
+		}
+	}
+	if other == nil {
+		t.Fatal("no other offer in the region")
+	}
+	v := r.volume(a, page.Provider, page.Region)
+	arrange(r)
+	req := among(t)
+	req.Candidates, req.VolumeIDs = append(req.Candidates, *other), []id.ID{v}
+	d, err := r.create(a, req)
+	r.must(err)
+	for range 1800 {
+		if r.get(a, d.ID).OfferID == other.OfferID {
+			break
+		}
+		r.pass(time.Second)
+	}
+	r.probe = nil
+	r.park.set(func() { r.park.machine = nil })
+	d = r.await(a, d.ID, deployment.StatusRunning)
+	r.pass(10 * time.Minute)
+	d = r.get(a, d.ID)
+	x, err := r.volumes.Get(t.Context(), r.db, a, v)
+	r.must(err)
+	up, err := r.park.Volume(t.Context(), v)
+	r.must(err)
+	if d.OfferID != other.OfferID || x.Status != volume.StatusAttached || up.AttachedTo != d.ID {
+		t.Errorf("%s with %v; the volume is %s, and upstream %+v", d.OfferID, d.VolumeIDs, x.Status, up)
+	}
+	// It is told as attached only where that is so.
+	if x.Status == volume.StatusAttached && up.AttachedTo != d.ID {
+		t.Error("it is called attached, and is not")
+	}
 }

@@ -161,6 +161,7 @@ func (s *Service) machine(ctx context.Context, p provider.Provider, x *row) (pro
 	crashpoint.Reach(crashpoint.LaunchBeforeCall)
 	m, err := p.Launch(ask, provider.LaunchRequest{
 		Reference: x.ID, Name: x.Name, OfferKey: x.offerKey, Region: x.Region, OperatingSystem: x.OperatingSystem, AuthorizedKeys: keys, CloudInit: x.cloudInit,
+		Anew: slices.ContainsFunc(x.Attempts, func(a Attempt) bool { return a.Provider == x.Provider }),
 	})
 	if err != nil {
 		switch kind := provider.KindOf(err); {

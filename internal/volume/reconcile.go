@@ -199,6 +199,10 @@ func (s *Service) attach(ctx context.Context, k keeper, r record) (job.Outcome, 
 	case m.State == provider.MachineProvisioning, m.State == provider.MachineOff:
 		return s.await(ctx, k, r)
 	case m.State != provider.MachineReady:
+		// Ended, or about to: the deployment says so itself, or goes on to another offer and has another machine soon.
+		if waited < k.info.LaunchLimit+machineLimit {
+			return s.await(ctx, k, r)
+		}
 		return s.turnBack(ctx, r, "The deployment's machine has ended.")
 	}
 	if v.AttachedTo != r.deployment {

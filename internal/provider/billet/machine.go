@@ -246,11 +246,15 @@ func (b *Adapter) Launch(ctx context.Context, r provider.LaunchRequest) (provide
 		return provider.Machine{}, notFound("no offer of another Billet")
 	}
 	if keys := distinct(r.AuthorizedKeys); len(keys) == 1 {
-		c.SSHPublicKey = keys[0]
+		c.SSHPublicKey = upstream.BareKey(keys[0])
 	} else if c.SSHKeyIDs, err = b.keyIDs(ctx, keys); err != nil {
 		return provider.Machine{}, err
 	}
-	d, err = send[deployment](ctx, b, http.MethodPost, "/deployments", string(r.Reference), c)
+	once := string(r.Reference)
+	if r.Anew { // what was answered for another offer does not count
+		once += "/" + c.OfferID
+	}
+	d, err = send[deployment](ctx, b, http.MethodPost, "/deployments", once, c)
 	b.deployments.Forget(context.WithoutCancel(ctx))
 	if err != nil {
 		return provider.Machine{}, err

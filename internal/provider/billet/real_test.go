@@ -107,6 +107,36 @@ func TestAgainstARealServer(t *testing.T) {
 		}
 		end(o, r.Reference)
 	})
+	t.Run("another offer after one that came to nothing", func(t *testing.T) {
+		o := connect(t, server, "10000")
+		b, r := o.open(), request(o)
+		first, err := b.Launch(t.Context(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		end(o, r.Reference)
+		o.pass(time.Minute)
+		offers, err := b.Offers(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, other := range offers {
+			if other.Available && other.Key != r.OfferKey {
+				r.OfferKey, r.Region, r.OperatingSystem = other.Key, other.Region, other.OperatingSystems[0]
+				break
+			}
+		}
+		r.Anew = true
+		second, err := o.open().Launch(t.Context(), r)
+		if err != nil || second.ID == first.ID {
+			t.Fatalf("%+v, %v; the first was %+v", second, err, first)
+		}
+		again, err := o.open().Launch(t.Context(), r)
+		if err != nil || again.ID != second.ID {
+			t.Errorf("%+v, %v; was %+v", again, err, second)
+		}
+		end(o, r.Reference)
+	})
 	t.Run("an empty wallet", func(t *testing.T) {
 		o := connect(t, server, "0")
 		_, err := o.open().Launch(t.Context(), request(o))

@@ -49,7 +49,7 @@ func (a *Adapter) Launch(ctx context.Context, r provider.LaunchRequest) (provide
 	if err != nil {
 		return provider.Machine{}, err
 	}
-	if found {
+	if found && !(r.Anew && d.ended()) {
 		return a.machine(ctx, r.Reference, d), nil
 	}
 	body, remembered, err := a.order(ctx, r)
@@ -105,7 +105,7 @@ func (a *Adapter) order(ctx context.Context, r provider.LaunchRequest) (body dep
 	}
 	return deploy{
 		Provider: o.at.provider, OfferID: o.offerID, GPUType: o.gpuType, GPUCount: o.GPUCount, Region: o.at.cluster, OperatingSystem: r.OperatingSystem,
-		InstanceType: o.instanceType, PublicKey: r.AuthorizedKeys[0], TeamID: team, Name: upstream.Mark(r.Reference), CloudInit: ci,
+		InstanceType: o.instanceType, PublicKey: upstream.BareKey(r.AuthorizedKeys[0]), TeamID: team, Name: upstream.Mark(r.Reference), CloudInit: ci,
 	}, remembered, nil
 }
 

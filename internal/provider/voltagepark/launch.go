@@ -90,10 +90,14 @@ func (a *Adapter) order(ctx context.Context, r provider.LaunchRequest) (path str
 	// The list of a Pending machine has its name and no tags, and a person may change the name.
 	mark := upstream.Mark(r.Reference)
 	location, nobody, tags := a.location(r.Region), access{"none"}, []string{mark}
-	if preset != "" {
-		return vmsPath + "instant", vmRequest{preset, location, mark, nobody, r.AuthorizedKeys, tags, config}, nil
+	keys := make([]string, len(r.AuthorizedKeys))
+	for i, line := range r.AuthorizedKeys {
+		keys[i] = upstream.BareKey(line)
 	}
-	return rentalsPath, rentalRequest{location, gpus, mark, network, nobody, r.AuthorizedKeys, tags, config}, nil
+	if preset != "" {
+		return vmsPath + "instant", vmRequest{preset, location, mark, nobody, keys, tags, config}, nil
+	}
+	return rentalsPath, rentalRequest{location, gpus, mark, network, nobody, keys, tags, config}, nil
 }
 
 // create sends the request, once.

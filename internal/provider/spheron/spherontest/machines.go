@@ -194,7 +194,7 @@ func (c *Cloud) deploy(r *http.Request) (int, any) {
 		m.user = "spheron" // others are logged into as ubuntu, which is not said
 	}
 	c.machines[m.id] = m
-	body := map[string]any{"teamId": d.TeamID, "name": d.Name, "gpuType": d.GPUType, "instanceType": d.InstanceType, "cloudInit": d.CloudInit, "region": d.Region}
+	body := map[string]any{"teamId": d.TeamID, "name": d.Name, "gpuType": d.GPUType, "instanceType": d.InstanceType, "cloudInit": d.CloudInit, "region": d.Region, "ssh_public_key": d.PublicKey}
 	c.bodies = append(c.bodies, body)
 	return http.StatusCreated, c.show(m)
 }
