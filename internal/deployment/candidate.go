@@ -134,6 +134,9 @@ func (s *Service) giveUp(ctx context.Context, p provider.Provider, x row, cause 
 		if !gone {
 			return again, nil
 		}
+		if x.launchAsked != nil && s.underWay(*x.launchAsked) > 0 {
+			return job.At(x.launchAsked.Add(askLimit)), nil
+		}
 	}
 	return job.At(now), s.replan(ctx, x, func(tx *db.Tx, x *row) map[string]any {
 		now := tx.Now.Truncate(time.Second)

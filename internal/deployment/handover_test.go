@@ -123,6 +123,53 @@ func TestALateWorkerDoesNotBringTheFormerCandidateBack(t *testing.T) {
 	})
 }
 
+// slow has something happen between the request for a machine and its making.
+type slow struct {
+	allOfIt
+	meanwhile func()
+}
+
+func (p *slow) Launch(ctx context.Context, r provider.LaunchRequest) (provider.Machine, error) {
+	p.meanwhile()
+	return p.allOfIt.Launch(ctx, r)
+}
+
+// A worker that lost its job is still being answered when another one hears that the offer is sold out.
+func TestACandidateIsNotFollowedWhileALateWorkersLaunchIsUnderWay(t *testing.T) {
+	for name, settle := range map[string]time.Duration{"a cloud that needs time to settle": 90 * time.Second, "one that makes nothing twice": 0} {
+		t.Run(name, func(t *testing.T) {
+			each(t, func(t *testing.T, r *rig) {
+				a, next := r.account(money.Dollars(1000)), r.elsewhere(1)[0]
+				d, err := r.create(a, among(t, next))
+				r.must(err)
+				r.park.set(func() { r.park.settle = settle })
+				late := r.late(provider.ProbeSSH)
+				if _, err := late.Reconcile(t.Context(), d.ID); err != nil { // pending
+					t.Fatal(err)
+				}
+				r.asked = &slow{allOfIt: r.park, meanwhile: func() {
+					r.park.set(func() { r.park.launch = &provider.Error{Kind: provider.KindNoCapacity} })
+					r.pass(20 * time.Second)
+					r.pass(20 * time.Second)
+					r.park.set(func() { r.park.launch = nil })
+				}}
+				_, err = r.late(provider.ProbeSSH).Reconcile(t.Context(), d.ID)
+				t.Log(err)
+				for range 10 {
+					r.pass(time.Minute)
+					if up := r.upstream(); len(up) > 1 {
+						t.Fatalf("two machines: %+v", r.world.Machines())
+					}
+				}
+				if x := r.get(a, d.ID); x.Status != deployment.StatusRunning || len(r.upstream()) != 1 {
+					t.Errorf("%+v, upstream %v", x, r.upstream())
+				}
+				r.audit()
+			})
+		})
+	}
+}
+
 // Volumes go with the deployment from one candidate to the next.
 func TestTheNextCandidateHasTheVolumesToo(t *testing.T) {
 	for name, arrange := range map[string]func(r *rig){

@@ -148,8 +148,8 @@ func (s *Service) machine(ctx context.Context, p provider.Provider, x *row) (pro
 		}
 		return m, err
 	}
-	before := x.launchAsked
-	if err := s.noteLaunch(ctx, x, nil, true); err != nil {
+	before, err := s.beginLaunch(ctx, x)
+	if err != nil {
 		return provider.Machine{}, err
 	}
 	keys := make([]string, len(x.keys))
@@ -164,13 +164,10 @@ func (s *Service) machine(ctx context.Context, p provider.Provider, x *row) (pro
 		Anew: slices.ContainsFunc(x.Attempts, func(a Attempt) bool { return a.Provider == x.Provider }),
 	})
 	if err != nil {
-		switch kind := provider.KindOf(err); {
-		case kind == provider.KindUnavailable:
+		if provider.KindOf(err) == provider.KindUnavailable {
 			return m, err
-		case provider.Decided(err): // it looked, and has none
-			before = nil
-		} // else this Launch made nothing, and of one before that was not answered nobody knows more
-		return m, errors.Join(err, s.noteLaunch(ctx, x, before, false))
+		}
+		return m, errors.Join(err, s.endLaunch(ctx, x, before)) // this one made nothing, and of one before that was not answered nobody knows more
 	}
 	crashpoint.Reach(crashpoint.LaunchAfterCall)
 	return s.adopt(ctx, x, cleaned(m))
@@ -185,21 +182,37 @@ func (s *Service) adopt(ctx context.Context, x *row, m provider.Machine) (provid
 	})
 }
 
-// noteLaunch writes down that Launch is asked for now, or, once it was answered, what is left to be known of launches: nothing, or when the one
-// before was asked for. It is errMoved where a launch is not wanted any more.
-func (s *Service) noteLaunch(ctx context.Context, x *row, left *time.Time, now bool) error {
-	err := s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		if !now {
-			return endLaunch(ctx, tx, *x, left)
+// beginLaunch writes down that Launch is asked for now, and returns when it was before, where that was not answered. It is errMoved where
+// a launch is not wanted any more.
+func (s *Service) beginLaunch(ctx context.Context, x *row) (before *time.Time, err error) {
+	err = s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		fresh, found, err := findAny(ctx, tx, x.ID)
+		if err != nil {
+			return err
 		}
+		if !found || fresh.Status != StatusDeploying || fresh.OfferID != x.OfferID || fresh.machineID != "" {
+			return errMoved
+		}
+		before = fresh.launchAsked
 		at := tx.Now.Truncate(time.Microsecond) // as the database keeps it
-		left = &at
-		return guarded(beginLaunch(ctx, tx, *x, at))
+		x.launchAsked = &at
+		return guarded(beginLaunch(ctx, tx, *x))
 	})
+	return before, err
+}
+
+// endLaunch writes down what is left to be known of launches once one was refused: when the one before was asked for, or nothing.
+func (s *Service) endLaunch(ctx context.Context, x *row, left *time.Time) error {
+	err := s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error { return endLaunch(ctx, tx, *x, left) })
 	if err == nil {
 		x.launchAsked = left
 	}
 	return err
+}
+
+// underWay is for how long a Launch that was asked for then may still be on its way to the provider, from a worker that lost its job, say.
+func (s *Service) underWay(asked time.Time) time.Duration {
+	return asked.Add(askLimit).Sub(s.c.Clock.Now())
 }
 
 // unsettled is for how long what a Launch has made, or may still make, need not be shown; 0 where it is.

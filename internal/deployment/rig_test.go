@@ -184,6 +184,7 @@ type rig struct {
 	ids         *id.Maker
 	probe       error
 	set         *provider.Set
+	asked       provider.Provider // takes the place of the provider of its slug for late workers
 	// debts has accounts below zero led through arrears; else nobody minds.
 	debts bool
 	// killable has a provider end the runs that ask it.
@@ -458,9 +459,20 @@ func (r *rig) quote(account, offer id.ID) (q quote.Quote) {
 
 // late is a worker of another process on the same database and marketplace, with a probe of its own.
 func (r *rig) late(probe func(ctx context.Context, address string) error) *deployment.Service {
+	set := r.set
+	if r.asked != nil {
+		var all []provider.Provider
+		for _, p := range r.set.All() {
+			if p.Info().Slug == r.asked.Info().Slug {
+				p = r.asked
+			}
+			all = append(all, p)
+		}
+		set = provider.NewSet(all...)
+	}
 	return deployment.New(deployment.Config{
 		DB: r.db, IDs: r.ids, Clock: r.clock, Log: slog.New(slog.DiscardHandler), Catalog: r.catalog, SSHKeys: r.keys, Volumes: r.volumes, Wallet: r.wallet,
-		Meter: r.meter, Events: r.events, Findings: r.findings, Jobs: job.NewQueue(r.ids), Providers: r.set, Quotes: quote.New(r.ids), Probe: probe,
+		Meter: r.meter, Events: r.events, Findings: r.findings, Jobs: job.NewQueue(r.ids), Providers: set, Quotes: quote.New(r.ids), Probe: probe,
 	})
 }
 

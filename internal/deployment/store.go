@@ -119,8 +119,8 @@ func clearAction(ctx context.Context, tx *db.Tx, r row) (bool, error) {
 }
 
 // beginLaunch writes down when the provider is asked to launch, if that offer is still to be launched.
-func beginLaunch(ctx context.Context, tx *db.Tx, r row, at time.Time) (bool, error) {
-	return changed(tx.Exec(ctx, `UPDATE deployment SET launch_asked_at = $4 WHERE id = $1 AND status = $2 AND offer_id = $3`, r.ID, StatusDeploying, r.OfferID, db.Micros(at)))
+func beginLaunch(ctx context.Context, tx *db.Tx, r row) (bool, error) {
+	return changed(tx.Exec(ctx, `UPDATE deployment SET launch_asked_at = $4 WHERE id = $1 AND status = $2 AND offer_id = $3`, r.ID, StatusDeploying, r.OfferID, db.MicrosOrNull(r.launchAsked)))
 }
 
 // endLaunch writes down what is left to be known, unless another launch was begun since.
