@@ -143,21 +143,28 @@ func (o *Operator) RemoveProvider(ctx context.Context, slug string) error {
 // CheckProvider puts the questions to a provider that change nothing there. It also tells which fields of the answers the adapter does not know.
 func (o *Operator) CheckProvider(ctx context.Context, c Config, slug string) (looks []supply.Look, err error) {
 	var unknown []string
-	all, err := o.Supply.Open(ctx, o.DB, c.ProvidersFile, supply.World{Now: o.Clock.Now, Version: c.Version, Unknown: func(what string) { unknown = append(unknown, what) }})
+	open := func() ([]supply.Opened, error) {
+		return o.Supply.Open(ctx, o.DB, c.ProvidersFile, supply.World{Now: o.Clock.Now, Version: c.Version, Unknown: func(what string) { unknown = append(unknown, what) }})
+	}
+	all, err := open()
+	if err != nil {
+		return nil, err
+	}
+	again, err := open()
 	if err != nil {
 		return nil, err
 	}
 	var slugs []string
-	for _, p := range all {
+	for i, p := range all {
 		slugs = append(slugs, p.Slug)
 		if p.Slug != slug {
 			continue
 		}
-		looks = supply.Check(ctx, p.Machines, func(k id.Kind) id.ID { return o.IDs.New(k) }, o.Clock.Now)
+		looks = supply.Check(ctx, p.Machines, again[i].Machines, func(k id.Kind) id.ID { return o.IDs.New(k) }, o.Clock.Now)
 		seen := map[string]bool{}
 		for _, what := range unknown {
 			if !seen[what] {
-				looks = append(looks, supply.Look{What: "the answers hold what we know", Verdict: supply.Differs, Detail: what})
+				looks = append(looks, supply.Look{What: "answers hold nothing that is new to us", Verdict: supply.Differs, Detail: what})
 			}
 			seen[what] = true
 		}

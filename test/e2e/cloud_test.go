@@ -20,11 +20,31 @@ import (
 // The quick start with a cloud of the operator's instead of the simulator: nothing but the configuration is another. The server lives in
 // real time, and so does the cloud, whose machines' boot alone is hastened.
 func TestTheQuickStartSellsFromARealCloud(t *testing.T) {
-	for name, connect := range map[string]func(t *testing.T, cloud *voltageparktest.Cloud, args ...string) *billetd.Server{"by a verb": byVerb, "by a file": byFile} {
-		t.Run(name, func(t *testing.T) {
-			billetd.Engines(t, func(t *testing.T, args ...string) { quickStart(t, voltageparktest.Serve(t), connect, args...) })
+	t.Run("by a verb", func(t *testing.T) {
+		t.Parallel() // most of it is waiting
+		billetd.Engines(t, func(t *testing.T, args ...string) {
+			t.Parallel()
+			cloud := voltageparktest.Serve(t)
+			b := quickStart(t, cloud, byVerb(t, cloud, args...))
+			b.theRest(t)
 		})
-	}
+	})
+	t.Run("by a file", func(t *testing.T) {
+		t.Parallel()
+		billetd.Engines(t, func(t *testing.T, args ...string) {
+			t.Parallel()
+			cloud := voltageparktest.Serve(t)
+			quickStart(t, cloud, byFile(t, cloud, args...))
+		})
+	})
+}
+
+// bought is what the quick start ended with: a deployment that runs and is to end as soon as it may. The server has stopped.
+type bought struct {
+	cloud      *voltageparktest.Cloud
+	server     *billetd.Server
+	key        string
+	deployment map[string]any
 }
 
 const names = voltageparktest.Seattle + "=dallas-usa-5"
@@ -53,8 +73,8 @@ func byFile(t *testing.T, cloud *voltageparktest.Cloud, args ...string) *billetd
 	return billetd.Prepare(t, t.TempDir(), append(args, "--providers-file", filepath.Join(dir, "providers.yaml"))...)
 }
 
-func quickStart(t *testing.T, cloud *voltageparktest.Cloud, connect func(*testing.T, *voltageparktest.Cloud, ...string) *billetd.Server, args ...string) {
-	s := connect(t, cloud, args...)
+func quickStart(t *testing.T, cloud *voltageparktest.Cloud, s *billetd.Server) bought {
+	t.Helper()
 	_, key := s.Key("1000", "--read-limit", "100000", "--write-limit", "1000")
 	s.Restart()
 	me, other := newIdentity(t), newIdentity(t)
@@ -132,13 +152,14 @@ func quickStart(t *testing.T, cloud *voltageparktest.Cloud, connect func(*testin
 	}
 	s.Stop()
 	tellsNoKey(t, s, voltageparktest.Token)
-	theRest(t, cloud, s, key, running, kind)
+	return bought{cloud, s, key, running}
 }
 
 // theRest serves the same once more with a clock that can be moved, which is let through because the cloud is on this machine: a volume, and the end
 // that was asked for.
-func theRest(t *testing.T, cloud *voltageparktest.Cloud, s *billetd.Server, key string, d map[string]any, kind string) {
+func (b bought) theRest(t *testing.T) {
 	t.Helper()
+	cloud, s, key, d := b.cloud, b.server, b.key, b.deployment
 	s.Args = append(s.Args, "--sim")
 	s.Restart()
 	id := d["id"].(string)
@@ -147,7 +168,7 @@ func theRest(t *testing.T, cloud *voltageparktest.Cloud, s *billetd.Server, key 
 		s.Advance(by.String())
 	}
 	volume := ""
-	if kind == "BARE_METAL" { // this cloud's storage reaches no VM
+	if d["instanceType"] == "BARE_METAL" { // this cloud's storage reaches no VM
 		a := s.Call(key, http.MethodPost, "/volumes", map[string]any{"name": "datasets", "sizeGb": 100, "provider": "voltage-park", "region": "dallas-usa-5"})
 		if a.Status != http.StatusCreated {
 			t.Fatalf("make a volume: %d %s", a.Status, a.Body)
@@ -171,9 +192,12 @@ func theRest(t *testing.T, cloud *voltageparktest.Cloud, s *billetd.Server, key 
 		}
 	}
 	forth(26 * time.Minute)
-	forth(time.Minute)
-	forth(time.Minute)
-	d = s.Await(key, id, "terminated")
+	await(t, "the end", func() bool {
+		if d = s.Call(key, http.MethodGet, "/deployments/"+id, nil).Data; d["status"] != "terminated" {
+			forth(31 * time.Second)
+		}
+		return d["status"] == "terminated"
+	})
 	if left := cloud.MachineIDs(); len(left) != 0 {
 		t.Errorf("left at the cloud: %v", left)
 	}

@@ -303,7 +303,7 @@ func (c *Client) refusal(r Request, answer *http.Response, body []byte) *provide
 		}
 		c.mu.Unlock()
 	}
-	text := strings.ToValidUTF8(string(body[:min(len(body), maxComplaint)]), "?")
+	text := strings.TrimSpace(strings.ToValidUTF8(string(body[:min(len(body), maxComplaint)]), "?"))
 	e.Cause = fmt.Errorf("%s %s: %d: %s", r.Method, r.Path, status, c.hide(text))
 	return e
 }
