@@ -129,6 +129,9 @@ func (a *App) build(ctx context.Context) error {
 		log.WarnContext(ctx, "there is no provider, so nothing is sold: connect a cloud with `billetd provider add`, or try --sim")
 	}
 	set := provider.NewSet(all...)
+	if err := a.tellForsaken(ctx, set); err != nil {
+		return err
+	}
 	limiter, err := a.limiter()
 	if err != nil {
 		return err

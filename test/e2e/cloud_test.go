@@ -34,7 +34,12 @@ func TestTheQuickStartSellsFromARealCloud(t *testing.T) {
 		billetd.Engines(t, func(t *testing.T, args ...string) {
 			t.Parallel()
 			cloud := voltageparktest.Serve(t)
-			quickStart(t, cloud, byFile(t, cloud, args...))
+			b := quickStart(t, cloud, byFile(t, cloud, args...))
+			b.server.Args = args // the file is forgotten
+			b.server.Restart()
+			if log := b.server.Log(); !strings.Contains(log, "provider=voltage-park deployments=1 volumes=0") || !strings.Contains(log, "there is no provider, so nothing is sold") {
+				t.Errorf("a server without the provider that has a machine of ours says\n%s", log)
+			}
 		})
 	})
 }

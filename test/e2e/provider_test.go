@@ -171,6 +171,9 @@ func TestTheVerbsForProviders(t *testing.T) {
 			t.Errorf("removed with a deployment there: %v\n%s", err, out)
 		}
 		await(t, "the machine", func() bool { return len(cloud.MachineIDs()) == 1 })
+		if strings.Contains(s.Log(), "nobody looks after") {
+			t.Errorf("all is well, and the log says\n%s", s.Log())
+		}
 		forth := func(d time.Duration) {
 			cloud.Advance(d)
 			s.Advance(d.String())
