@@ -56,19 +56,19 @@ func (s *wantedSpending) limits() allowance.SpendingLimits {
 	return allowance.SpendingLimits{MaxHourlyPrice: s.MaxHourlyPrice, MaxSpendPerDay: s.MaxSpendPerDay, MaxSpendPerMonth: s.MaxSpendPerMonth, MaxDeployments: s.MaxDeployments, GPUTypes: s.GPUTypes}
 }
 
-// apiKey is a key with what it may spend.
-type apiKey struct {
+// APIKey is a key with what it may spend.
+type APIKey struct {
 	account.Key
 	Spending *allowance.SpendingLimits `json:"spending" doc:"What the key may spend; null where only the account's money bounds it."`
 }
 
-func (s *server) withSpending(ctx context.Context, r db.Reader, keys []account.Key) ([]apiKey, error) {
+func (s *server) withSpending(ctx context.Context, r db.Reader, keys []account.Key) ([]APIKey, error) {
 	ids := make([]id.ID, len(keys))
 	for i, k := range keys {
 		ids[i] = k.ID
 	}
 	limits, err := allowance.Of(ctx, r, ids)
-	out := make([]apiKey, len(keys))
+	out := make([]APIKey, len(keys))
 	for i, k := range keys {
 		out[i].Key = k
 		if l, limited := limits[k.ID]; limited {
@@ -79,9 +79,9 @@ func (s *server) withSpending(ctx context.Context, r db.Reader, keys []account.K
 }
 
 // spendingOf makes of a key and its error what is answered.
-func (s *server) spendingOf(ctx context.Context, r db.Reader, k account.Key, err error) (apiKey, error) {
+func (s *server) spendingOf(ctx context.Context, r db.Reader, k account.Key, err error) (APIKey, error) {
 	if err != nil {
-		return apiKey{}, err
+		return APIKey{}, err
 	}
 	out, err := s.withSpending(ctx, r, []account.Key{k})
 	return out[0], err
@@ -111,7 +111,7 @@ func (s *server) addAPIKeys() {
 	list(s, spec{
 		method: http.MethodGet, path: keys, id: "listApiKeys", tag: tagAccount, door: doorPerson, scope: account.ReadAPIKeys,
 		summary: "List API keys", text: "Newest first if no sort is given; revoked ones too, without their secrets.",
-	}, func(ctx context.Context, c *call, in *listQuery, p db.Page) ([]apiKey, int, error) {
+	}, func(ctx context.Context, c *call, in *listQuery, p db.Page) ([]APIKey, int, error) {
 		keys, total, err := s.c.Accounts.ListKeys(ctx, s.c.DB, c.account, in.order(), p)
 		if err != nil {
 			return nil, 0, err
@@ -143,7 +143,7 @@ func (s *server) addAPIKeys() {
 
 	read(s, spec{
 		method: http.MethodGet, path: keys + "/{id}", id: "getApiKey", tag: tagAccount, door: doorPerson, scope: account.ReadAPIKeys, summary: "Get an API key",
-	}, func(ctx context.Context, c *call, in *apiKeyPath) (apiKey, error) {
+	}, func(ctx context.Context, c *call, in *apiKeyPath) (APIKey, error) {
 		k, err := s.c.Accounts.GetKey(ctx, s.c.DB, c.account, in.ID)
 		return s.spendingOf(ctx, s.c.DB, k, err)
 	})
@@ -151,7 +151,7 @@ func (s *server) addAPIKeys() {
 	write(s, spec{
 		method: http.MethodPatch, path: keys + "/{id}", id: "updateApiKey", tag: tagAccount, door: doorPerson, scope: account.WriteAPIKeys,
 		summary: "Change an API key", text: "Its limits are the operator's to change.", errors: []fault.Code{fault.Conflict},
-	}, func(ctx context.Context, tx *db.Tx, c *call, in *updateAPIKey) (apiKey, error) {
+	}, func(ctx context.Context, tx *db.Tx, c *call, in *updateAPIKey) (APIKey, error) {
 		b := &in.Body
 		k, err := s.c.Accounts.UpdateKey(ctx, tx, c.account, in.ID, account.KeyUpdate{
 			Name: b.Name, Scopes: b.Scopes, AllowedNetworks: b.AllowedNetworks, SetExpiry: b.ExpiresAt.Given, ExpiresAt: b.ExpiresAt.Value,
@@ -165,7 +165,7 @@ func (s *server) addAPIKeys() {
 	write(s, spec{
 		method: http.MethodDelete, path: keys + "/{id}", id: "revokeApiKey", tag: tagAccount, door: doorPerson, scope: account.WriteAPIKeys,
 		summary: "Revoke an API key", text: "At once and for good. It stays in the list.",
-	}, func(ctx context.Context, tx *db.Tx, c *call, in *apiKeyPath) (apiKey, error) {
+	}, func(ctx context.Context, tx *db.Tx, c *call, in *apiKeyPath) (APIKey, error) {
 		k, err := s.c.Accounts.RevokeKey(ctx, tx, c.account, in.ID)
 		return s.spendingOf(ctx, tx, k, err)
 	})
