@@ -452,8 +452,7 @@ func flag(b bool) int {
 	return 0
 }
 
-// CountAt returns how many deployments may still have a machine at that provider.
-func CountAt(ctx context.Context, r db.Reader, provider string) (n int, err error) {
-	err = r.QueryRow(ctx, `SELECT COUNT(*) FROM deployment WHERE provider = $1 AND released_at IS NULL`, provider).Scan(&n)
-	return n, err
+// CountByProvider returns how many deployments may still have a machine, by provider.
+func CountByProvider(ctx context.Context, r db.Reader) (map[string]int, error) {
+	return db.Counts(ctx, r, `SELECT provider, COUNT(*) FROM deployment WHERE released_at IS NULL GROUP BY provider`)
 }

@@ -303,7 +303,7 @@ func (c *Client) refusal(r Request, answer *http.Response, body []byte) *provide
 		}
 		c.mu.Unlock()
 	}
-	text := c.hide(string(body)) // before it is cut: a part of the credential is too much
+	text := strings.TrimSpace(c.hide(string(body))) // before it is cut: a part of the credential is too much
 	e.Cause = fmt.Errorf("%s %s: %d: %s", r.Method, r.Path, status, provider.Plain(text, maxComplaint))
 	return e
 }
