@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/upstream/upstreamtest"
 	"golang.org/x/crypto/ssh"
 )
@@ -147,7 +148,7 @@ type cloudInit struct {
 }
 
 func (c *Cloud) deploy(r *http.Request) (int, any) {
-	if wait := c.limit(&c.creates, createsMost); wait > 0 {
+	if wait := c.limit(&c.creates, c.most.creates); wait > 0 {
 		return tooMany(wait)
 	}
 	var d deployment
@@ -294,4 +295,25 @@ func (c *Cloud) MachineIDs() (out []string) {
 		}
 	})
 	return out
+}
+
+// Holding returns what there is, and every machine that there was.
+func (c *Cloud) Holding() (h upstreamtest.Holding) {
+	c.set(func() {
+		c.tick()
+		for _, id := range c.ids() {
+			m := c.machines[id]
+			state := map[string]provider.MachineState{"deploying": provider.MachineProvisioning, "running": provider.MachineReady, "stopped": provider.MachineOff}[m.status]
+			if m.over() {
+				state = provider.MachineGone
+			}
+			h.Machines = append(h.Machines, upstreamtest.Machine{ID: m.id, Name: m.name, State: state, Made: m.created})
+		}
+		for i := range len(c.volumes) {
+			if v := c.volumes[volumeID(i)]; !v.deleted {
+				h.Volumes = append(h.Volumes, upstreamtest.Volume{ID: v.id, Name: v.name, SizeGB: v.size, Machines: slices.Clone(v.attached)})
+			}
+		}
+	})
+	return h
 }
