@@ -55,6 +55,9 @@ func (h *history) check(round int) {
 	// What the clock showed lies between these two: it goes on while it is looked at.
 	s.earliest, s.latest = up.Now, up.Now.Add(time.Since(told)+2*time.Second)
 	s.readDatabase()
+	if h.fake != nil {
+		h.fake.ask(s)
+	}
 	s.readUpstream()
 	s.checkAcknowledged()
 	s.checkUpstream()
@@ -62,7 +65,7 @@ func (h *history) check(round int) {
 	s.checkVolumes()
 	s.checkMoney()
 	h.deployments, h.volumes = len(s.deps), len(s.vols)
-	h.machines, h.charges = len(up.Machines), 0
+	h.machines, h.charges = len(s.upstream.Machines), 0
 	for _, c := range s.charges {
 		h.charges += len(c)
 	}
