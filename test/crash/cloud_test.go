@@ -42,6 +42,10 @@ type fake struct {
 	holding func() upstreamtest.Holding
 }
 
+// lag is how long the fakes show nothing of a machine that they have made: less than the adapters' SettleTime, so that who does not wait for
+// that makes a second one.
+const lag = 40 * time.Second
+
 var calls = []string{
 	crashpoint.LaunchBeforeCall, crashpoint.LaunchAfterCall, crashpoint.RunningAfterCommit,
 	crashpoint.TerminateBeforeCall, crashpoint.TerminateAfterCall, crashpoint.TerminateBeforeConfirming,
@@ -52,12 +56,14 @@ var clouds = []cloud{
 	{name: "sim", provider: "voltage-park", region: "dallas-usa-5"},
 	{name: "voltage-park", provider: "voltage-park", region: "dallas-usa-5", short: calls, serve: func(t *testing.T) *fake {
 		c := voltageparktest.Serve(t)
+		c.Lag(lag)
 		f := &fake{c.Server, c.Account(), c.Holding}
 		f.account.Settings["requests-per-minute"] = "60000"
 		return f
 	}},
 	{name: "spheron", provider: "spheron", region: "data-crunch-fin-01", short: calls, serve: func(t *testing.T) *fake {
 		c := spherontest.Serve(t)
+		c.Lag(lag)
 		c.Allow(1_000_000, 1_000_000)
 		f := &fake{c.Server, c.Account(), c.Holding}
 		f.account.Settings = map[string]string{"requests-per-15-minutes": "1000000", "creates-per-15-minutes": "1000000"}
@@ -104,10 +110,9 @@ func (f *fake) configure(t *testing.T, dir string) []string {
 // disturb has troubles befall the requests to the fake for as long as the server lives.
 func (h *history) disturb(round int, dead <-chan struct{}) {
 	rng := rand.New(rand.NewPCG(h.seed, uint64(round)<<32|1<<30))
-	kinds := []providertest.TroubleKind{
-		providertest.LostAnswer, providertest.BrokenAfter, providertest.LostRequest, providertest.Broken, providertest.Garbage,
-		providertest.Throttled, providertest.ThrottledUnsaid,
-	}
+	most := []providertest.TroubleKind{providertest.LostAnswer, providertest.BrokenAfter, providertest.LostRequest, providertest.Broken, providertest.Garbage}
+	// A cloud that wants no requests for a while is left alone, which takes real time: seldom.
+	rare := []providertest.TroubleKind{providertest.Throttled, providertest.ThrottledUnsaid}
 	defer h.fake.Calm()
 	for {
 		pause := time.NewTimer(time.Duration(20+rng.IntN(400)) * time.Millisecond)
@@ -117,10 +122,25 @@ func (h *history) disturb(round int, dead <-chan struct{}) {
 			return
 		case <-pause.C:
 		}
+		kinds := most
+		if rng.IntN(20) == 0 {
+			kinds = rare
+		}
 		// Mostly what makes or ends something: there an answer counts.
 		h.fake.Trouble(providertest.Trouble{Kind: kinds[rng.IntN(len(kinds))], Writes: rng.IntN(4) > 0, After: rng.IntN(3), Times: 1 + rng.IntN(2)})
 		h.troubles++
 	}
+}
+
+// upstream returns which deployments have a machine at the fake.
+func (h *history) upstream() map[string]bool {
+	has := map[string]bool{}
+	if h.fake != nil {
+		for _, m := range h.fake.holding().Has() {
+			has[string(upstream.Marked(m.Name, id.Deployment))] = true
+		}
+	}
+	return has
 }
 
 // ask brings what the fake really has into the sight.

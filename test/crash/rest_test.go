@@ -102,6 +102,7 @@ func (h *history) rest() bool {
 // moving returns what has not come to its end, or "".
 func (h *history) moving() string {
 	var out []string
+	up := h.upstream()
 	for _, t := range h.tenants {
 		deps, vols := h.list(t)
 		status := map[string]string{}
@@ -109,6 +110,8 @@ func (h *history) moving() string {
 			status[d.ID] = d.Status
 			if d.PendingAction != nil && !final[d.Status] || !final[d.Status] && d.Status != "running" && d.Status != "stopped" {
 				out = append(out, d.ID+" is "+d.Status)
+			} else if final[d.Status] && up[d.ID] { // some clouds end no machine before it has run for a while
+				out = append(out, d.ID+" is "+d.Status+" and has a machine")
 			}
 		}
 		for _, v := range vols {

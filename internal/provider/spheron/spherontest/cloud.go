@@ -48,6 +48,7 @@ type Cloud struct {
 	revoked  bool
 	envelope string
 	lingers  time.Duration
+	lag      time.Duration
 	bodies   []map[string]any // of deploys that were taken
 }
 
@@ -129,6 +130,9 @@ func (c *Cloud) Envelope(name string) { c.set(func() { c.envelope = name }) }
 
 // Lingers has machines go on for so long after their end was taken on.
 func (c *Cloud) Lingers(d time.Duration) { c.set(func() { c.lingers = d }) }
+
+// Lag has new machines appear only after that time, on the lists and by themselves.
+func (c *Cloud) Lag(d time.Duration) { c.set(func() { c.lag = d }) }
 
 // PageMost is the most groups that a page has.
 func (c *Cloud) PageMost(n int) { c.set(func() { c.pageMost = n }) }

@@ -37,6 +37,9 @@ func (m *machine) over() bool {
 	return m.status == "terminated" || m.status == "failed" || m.status == "terminated-provider"
 }
 
+// hides tells that the machine is too new to be shown.
+func (c *Cloud) hides(m *machine) bool { return c.Clock.Now().Sub(m.created) < c.lag }
+
 // tick brings machines to where they are by now.
 func (c *Cloud) tick() {
 	for _, m := range c.machines {
@@ -82,6 +85,9 @@ func (c *Cloud) listMachines(r *http.Request) (int, any) {
 	want, out := r.URL.Query().Get("status"), []any{}
 	for _, id := range c.ids() {
 		m := c.machines[id]
+		if c.hides(m) {
+			continue
+		}
 		if want == "" || want == m.status || want == "active" && m.active() || want == "inactive" && m.over() {
 			out = append(out, c.show(m))
 		}
@@ -102,7 +108,7 @@ func (c *Cloud) ids() (out []string) {
 
 func (c *Cloud) oneMachine(r *http.Request) (int, any) {
 	m, found := c.machines[r.PathValue("id")]
-	if !found {
+	if !found || c.hides(m) {
 		return refuse(http.StatusNotFound, "Deployment not found")
 	}
 	return http.StatusOK, c.show(m)
