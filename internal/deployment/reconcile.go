@@ -188,12 +188,13 @@ func (s *Service) adopt(ctx context.Context, x *row, m provider.Machine) (provid
 	})
 }
 
-// unsettled is for how long a Launch without an answer may still take effect unseen; 0 where none can.
+// unsettled is for how long a Launch without an answer may still take effect unseen; 0 where none can. What was noted is when it began: the
+// request may have waited for its turn as long as we wait for an answer, before it went out.
 func (s *Service) unsettled(p provider.Provider, x row) time.Duration {
 	if x.machineID != "" || x.launchAsked == nil {
 		return 0
 	}
-	return max(0, x.launchAsked.Add(p.Info().SettleTime).Sub(s.c.Clock.Now()))
+	return max(0, x.launchAsked.Add(askLimit + p.Info().SettleTime).Sub(s.c.Clock.Now()))
 }
 
 // asked is how long the provider wants not to be asked again; 0 where it does not say.

@@ -114,14 +114,20 @@ func (h *history) disturb(round int, dead <-chan struct{}) {
 	// A cloud that wants no requests for a while is left alone, which takes real time: seldom.
 	rare := []providertest.TroubleKind{providertest.Throttled, providertest.ThrottledUnsaid}
 	defer h.fake.Calm()
-	for {
-		pause := time.NewTimer(time.Duration(20+rng.IntN(400)) * time.Millisecond)
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	for next := 0; ; {
 		select {
 		case <-dead:
-			pause.Stop()
 			return
-		case <-pause.C:
+		case <-look.C:
 		}
+		// By requests and not by time: on a busy machine it would be every request.
+		asked := len(h.fake.Requests())
+		if asked < next {
+			continue
+		}
+		next = asked + 5 + rng.IntN(40)
 		kinds := most
 		if rng.IntN(20) == 0 {
 			kinds = rare
