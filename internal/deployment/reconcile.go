@@ -194,7 +194,7 @@ func (s *Service) unsettled(p provider.Provider, x row) time.Duration {
 	if x.machineID != "" || x.launchAsked == nil {
 		return 0
 	}
-	return max(0, x.launchAsked.Add(askLimit + p.Info().SettleTime).Sub(s.c.Clock.Now()))
+	return max(0, x.launchAsked.Add(askLimit+p.Info().SettleTime).Sub(s.c.Clock.Now()))
 }
 
 // asked is how long the provider wants not to be asked again; 0 where it does not say.

@@ -155,7 +155,7 @@ func (s *Service) mayStillCome(k keeper, r record) time.Duration {
 	if r.availableAt != nil || r.createAsked == nil {
 		return 0
 	}
-	return max(0, r.createAsked.Add(askLimit + k.info.SettleTime).Sub(s.c.Clock.Now()))
+	return max(0, r.createAsked.Add(askLimit+k.info.SettleTime).Sub(s.c.Clock.Now()))
 }
 
 // lookAgain is how long what may change at any moment is left alone.

@@ -52,7 +52,7 @@ func TestACreateWithoutAnAnswerIsLookedForBeforeItIsAskedForAgain(t *testing.T) 
 	t.Run("it did not", func(t *testing.T) {
 		engines(t, func(t *testing.T, r *rig) {
 			v := begin(t, r, trouble{silent, false})
-			r.serve() // a restart forgets nothing
+			r.serve()                 // a restart forgets nothing
 			r.pass(118 * time.Second) // a minute in which the request may have waited to go out, and one in which it may take effect
 			if n := asked(r, "create"); n != 1 {
 				t.Errorf("asked for %d times while the first may still take effect", n)

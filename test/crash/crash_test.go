@@ -237,7 +237,7 @@ func (h *history) round(step string) {
 	case late:
 		h.missed++
 		h.t.Logf("round %d: %s was not reached in %s, %d requests and %d journeys of the clock; the end of its log:\n%s",
-			round, env[0], patience, h.asked-before.asked, h.advances-before.advances, tail(h.server.Log(), 6000))
+			round, env[0], patience, h.asked-before.asked, h.advances-before.advances, tail(h.server.Log(), 6))
 	default:
 		h.hits[step]++
 	}
