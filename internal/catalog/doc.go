@@ -24,5 +24,5 @@
 //   - Lists have one order: by the sort, ties by id.
 //   - A name's name is the name itself, and a text that is not understood in full is its own name.
 //   - All prices of a Market are of one account: what it sees there is what it pays. Price history alone is at the usual prices.
-//   - A deployment counts once in the figures of launches, with the first word that was reported of it.
+//   - A deployment counts once in the figures of each offer that it tried, with the first word that was reported of the two.
 package catalog

@@ -1,9 +1,12 @@
 package catalog
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/billetcloud/billet/internal/provider"
 )
 
 // The names of things, whatever a provider calls them. Who searches for "NVIDIA H100" finds it everywhere, and facets count
@@ -184,6 +187,29 @@ func modelOf(spelled string) *model {
 		return m
 	}
 	return bySpelling[gpuTimes.ReplaceAllString(spelled, "")]
+}
+
+// rename gives the offers the catalogue's names. Many offers share theirs, so each is looked up once.
+func rename(offers map[place]provider.Offer) {
+	type gpu struct {
+		name   string
+		memory int
+	}
+	gpus, between := map[string]gpu{}, map[string]string{}
+	for at, o := range offers {
+		g, known := gpus[o.GPUType]
+		if !known {
+			g.name, g.memory = gpuName(o.GPUType)
+			gpus[o.GPUType] = g
+		}
+		link, known := between[o.Interconnect]
+		if !known {
+			link = linkName(o.Interconnect)
+			between[o.Interconnect] = link
+		}
+		o.GPUType, o.GPUMemoryGB, o.Interconnect = g.name, cmp.Or(o.GPUMemoryGB, g.memory), link
+		offers[at] = o
+	}
 }
 
 var (

@@ -84,6 +84,7 @@ func (c *Catalog) ask(ctx context.Context, p provider.Provider) (answer, error) 
 	if dropped > 0 {
 		c.c.Log.WarnContext(ctx, "provider sent malformed offers; they were dropped", "provider", slug, "dropped", dropped, "kept", len(offers), "first", first)
 	}
+	rename(offers)
 	a := answer{offers: offers, volumes: map[string]provider.VolumePricing{}}
 	if v, ok := p.(provider.VolumeProvider); ok {
 		prices, err := v.VolumePricing(ctx)
@@ -126,10 +127,9 @@ func (r record) gone(withdrawn bool) record {
 
 func (c *Catalog) record(p provider.Provider, slug string, o provider.Offer) (record, error) {
 	systems, err := json.Marshal(o.OperatingSystems)
-	gpuType, memory := gpuName(o.GPUType)
 	r := record{
-		provider: slug, region: o.Region, key: o.Key, gpuType: gpuType, gpuCount: o.GPUCount, gpuMemoryGB: cmp.Or(o.GPUMemoryGB, memory),
-		vcpus: o.VCPUs, memoryGB: o.MemoryGB, storageGB: o.StorageGB, interconnect: linkName(o.Interconnect), instanceType: o.InstanceType,
+		provider: slug, region: o.Region, key: o.Key, gpuType: o.GPUType, gpuCount: o.GPUCount, gpuMemoryGB: o.GPUMemoryGB,
+		vcpus: o.VCPUs, memoryGB: o.MemoryGB, storageGB: o.StorageGB, interconnect: o.Interconnect, instanceType: o.InstanceType,
 		systems: string(systems), abilities: able(p, o.Abilities),
 		cost: int64(o.HourlyPrice), price: int64(o.HourlyPrice.Percent(c.c.Markup(slug))),
 		available: o.Available, stock: -1, country: countryCode(o.Country), minimumRuntime: int64((o.MinimumRuntime + time.Second - 1) / time.Second),

@@ -26,7 +26,7 @@
 //
 // # Settings
 //
-// The base URL is where the other Billet is, without a path: https://gpu.example.com. reads-per-minute (60) and writes-per-minute (20) are the limits of
+// The API key needs the scopes offers:read, deployments, volumes and ssh-keys, the last three to read and to write. The base URL is where the other Billet is, without a path: https://gpu.example.com. reads-per-minute (60) and writes-per-minute (20) are the limits of
 // the API key, of which a tenth is left alone; deploys have a limit of their own (5), which only its refusals keep to. An offer list of a hundred pages
 // takes more than a minute of 60 reads: with thousands of offers, have the limits raised.
 package billet

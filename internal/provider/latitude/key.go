@@ -205,8 +205,11 @@ func (l *Adapter) recorded(ctx context.Context, reference id.ID) (record, error)
 	return record{}, nil
 }
 
-// erase deletes a record. One that stays behind does no harm.
+// erase deletes a record, if there is one. One that stays behind does no harm.
 func (l *Adapter) erase(ctx context.Context, record string) {
+	if record == "" {
+		return
+	}
 	if err := l.send(ctx, http.MethodDelete, "/user_data/"+url.PathEscape(record), "", nil, nil); err != nil {
 		l.account.Log.InfoContext(ctx, "an object of user data stays behind", "provider", l.account.Slug, "id", upstream.Line(record), "error", err)
 	}

@@ -394,6 +394,30 @@ func TestTheRecordGoesWithItsMachine(t *testing.T) {
 	if err := l.Terminate(t.Context(), r.Reference); err != nil || len(c.UserData()) != 0 {
 		t.Errorf("%v, left %v", err, c.UserData())
 	}
+	// Of a launch that is refused nothing stays, and one that is sent again writes no second one.
+	r = request(t)
+	r.Region = "fra"
+	_, err := l.Launch(t.Context(), r)
+	wantKind(t, "Launch", err, provider.KindNoCapacity)
+	if len(c.UserData()) != 0 {
+		t.Errorf("left %v", c.UserData())
+	}
+	r = request(t)
+	c.Trouble(providertest.Trouble{Kind: providertest.Broken, Writes: true, After: 2})
+	for range 3 {
+		_, err = l.Launch(t.Context(), r)
+		wantKind(t, "Launch", err, provider.KindUnavailable)
+	}
+	c.Calm()
+	records := 0
+	for _, q := range c.Requests() {
+		if q.Method == http.MethodPost && q.Path == "/user_data" {
+			records++
+		}
+	}
+	if err := l.Terminate(t.Context(), r.Reference); err != nil || records != 3 || len(c.UserData()) != 0 {
+		t.Errorf("%v, %d records were written, left %v", err, records, c.UserData())
+	}
 }
 
 func TestALaunchIsCheckedBeforeItIsAsked(t *testing.T) {

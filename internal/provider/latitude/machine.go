@@ -211,7 +211,7 @@ func (l *Adapter) machine(ctx context.Context, s server) (provider.Machine, erro
 	if m.Reference != "" {
 		l.recall(m.Reference, func(t *trace) {
 			if t.id != s.ID {
-				*t = trace{id: s.ID}
+				*t = trace{id: s.ID, record: t.record}
 			}
 			if t.state = m.State; t.wish == powerOff && m.State == provider.MachineOff || t.wish == powerOn && m.State == provider.MachineReady {
 				t.wish = ""
@@ -270,9 +270,12 @@ func (l *Adapter) Launch(ctx context.Context, r provider.LaunchRequest) (provide
 	if c.SSHKeys, err = l.keyIDs(ctx, r.AuthorizedKeys); err != nil {
 		return provider.Machine{}, err
 	}
-	record, err := l.write(ctx, r)
-	if err != nil {
-		return provider.Machine{}, err
+	record := l.remembered(r.Reference).record // of a launch that did not get further
+	if record == "" {
+		if record, err = l.write(ctx, r); err != nil {
+			return provider.Machine{}, err
+		}
+		l.recall(r.Reference, func(t *trace) { t.record, t.made = record, l.account.Now() })
 	}
 	if r.CloudInit != "" {
 		c.UserData = record
@@ -281,6 +284,14 @@ func (l *Adapter) Launch(ctx context.Context, r provider.LaunchRequest) (provide
 	err = l.send(ctx, http.MethodPost, "/servers", "servers", c, &answer)
 	l.servers.Forget(context.WithoutCancel(ctx))
 	if err != nil {
+		switch provider.KindOf(err) {
+		case provider.KindRejected:
+			l.keys.Forget(context.WithoutCancel(ctx)) // one of them may be gone
+			fallthrough
+		case provider.KindNoCapacity, provider.KindNotFound, provider.KindQuota: // nothing comes of it
+			l.erase(ctx, record)
+			l.forget(r.Reference)
+		}
 		return provider.Machine{}, err
 	}
 	if answer.Data.ID == "" {
@@ -357,11 +368,13 @@ func (l *Adapter) Terminate(ctx context.Context, reference id.ID) error {
 			if t.id != s.ID {
 				*t = trace{id: s.ID}
 			}
-			t.ended = l.account.Now()
+			t.ended, t.record = l.account.Now(), ""
 		})
-		if t.id == s.ID && t.record != "" {
-			l.erase(ctx, t.record)
-		}
+		l.erase(ctx, t.record)
+	}
+	if t := l.remembered(reference); len(found) == 0 && t.record != "" { // a launch that got no further
+		l.erase(ctx, t.record)
+		l.forget(reference)
 	}
 	return nil
 }

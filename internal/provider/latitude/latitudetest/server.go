@@ -271,6 +271,18 @@ func (c *Cloud) MachineIDs() []string {
 	return ids
 }
 
+// Port returns where the SSH of the machine at that address answers: 22, but for where the process may not take that; 0 for no machine.
+func (c *Cloud) Port(address string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.servers {
+		if s.address == address && s.ssh != nil {
+			return s.ssh.Port
+		}
+	}
+	return 0
+}
+
 // Stand puts a machine with that host name and status into that project, as if somebody had made it.
 func (c *Cloud) Stand(hostname, status, project string) string {
 	c.mu.Lock()

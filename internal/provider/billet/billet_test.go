@@ -1,0 +1,415 @@
+package billet_test
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/provider"
+	"github.com/billetcloud/billet/internal/provider/billet"
+	"github.com/billetcloud/billet/internal/provider/providertest"
+	"github.com/billetcloud/billet/internal/provider/upstream"
+	"github.com/billetcloud/billet/internal/provider/upstream/upstreamtest"
+)
+
+var ids = id.NewMaker(clock.System{}, rand.Reader)
+
+// stub is a Billet that says what a test wants it to.
+type stub struct {
+	*upstreamtest.Server
+
+	mu   sync.Mutex
+	page map[string][]map[string]any // lists by path
+	one  map[string]map[string]any   // things by path
+	// answer takes the place of both where it is not nil.
+	answer func(w http.ResponseWriter, r *http.Request)
+}
+
+func serve(t *testing.T) *stub {
+	s := &stub{page: map[string][]map[string]any{}, one: map[string]map[string]any{}}
+	s.Server = upstreamtest.Serve(t, http.HandlerFunc(s.handle))
+	return s
+}
+
+func (s *stub) handle(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	path := strings.TrimPrefix(r.URL.Path, "/api/v1/inventory")
+	list, isList := s.page[path]
+	one, isOne := s.one[path]
+	if tag := r.URL.Query().Get("tag"); tag != "" {
+		list = slices.DeleteFunc(slices.Clone(list), func(d map[string]any) bool { return "billet:"+d["name"].(string) != tag })
+	}
+	say := func(body map[string]any) { _ = json.NewEncoder(w).Encode(body) }
+	switch {
+	case s.answer != nil:
+		s.answer(w, r)
+	case isList:
+		page, _ := strconv.Atoi(r.URL.Query().Get("page"))
+		limit, _ := strconv.Atoi(r.URL.Query().Get("limit"))
+		from := min((page-1)*limit, len(list))
+		say(map[string]any{
+			"success": true, "data": append([]map[string]any{}, list[from:min(from+limit, len(list))]...),
+			"pagination": map[string]any{"page": page, "limit": limit, "total": len(list), "totalPages": (len(list) + limit - 1) / limit},
+		})
+	case isOne:
+		say(map[string]any{"success": true, "data": one})
+	default:
+		w.WriteHeader(http.StatusNotFound)
+		say(map[string]any{"success": false, "error": map[string]any{"code": "NOT_FOUND", "message": "There is none."}})
+	}
+}
+
+// change has f change what the stub says.
+func (s *stub) change(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f()
+}
+
+func (s *stub) account() upstream.Account {
+	return upstream.Account{
+		Slug: "other", BaseURL: s.URL, Credential: "pk_live_x", Now: s.Clock.Now,
+		Sleep: func(ctx context.Context, d time.Duration) error {
+			s.Advance(d)
+			return ctx.Err()
+		},
+	}
+}
+
+func (s *stub) open(t *testing.T) *billet.Adapter {
+	t.Helper()
+	b, err := billet.New(s.account())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func running(reference id.ID) map[string]any {
+	return map[string]any{
+		"id": "dep_at" + string(reference[4:]), "name": upstream.Mark(reference), "status": "running", "ipAddress": "192.0.2.1", "sshUser": "root", "sshPort": 22,
+		"sshHostKeys": []string{"[192.0.2.1]:22 ssh-ed25519 AAAA"}, "tags": []string{}, "pendingAction": nil, "createdAt": "2026-01-02T03:04:05Z", "steps": []any{},
+	}
+}
+
+func wantKind(t *testing.T, what string, err error, want provider.Kind) *provider.Error {
+	t.Helper()
+	var e *provider.Error
+	if !errors.As(err, &e) || e.Kind != want {
+		t.Fatalf("%s: %v, want %s", what, err, want)
+	}
+	return e
+}
+
+func wantState(t *testing.T, b *billet.Adapter, reference id.ID, want provider.MachineState) provider.Machine {
+	t.Helper()
+	m, err := b.Machine(t.Context(), reference)
+	if err != nil || m.State != want {
+		t.Fatalf("%+v, %v; want %s", m, err, want)
+	}
+	return m
+}
+
+func TestSettingsAreChecked(t *testing.T) {
+	good := serve(t).account()
+	for name, change := range map[string]func(a *upstream.Account){
+		"unknown":      func(a *upstream.Account) { a.Settings = map[string]string{"project": "p"} },
+		"no number":    func(a *upstream.Account) { a.Settings = map[string]string{"reads-per-minute": "many"} },
+		"no reads":     func(a *upstream.Account) { a.Settings = map[string]string{"reads-per-minute": "0"} },
+		"no base URL":  func(a *upstream.Account) { a.BaseURL = "" },
+		"bad base URL": func(a *upstream.Account) { a.BaseURL = "billet" },
+		"no key":       func(a *upstream.Account) { a.Credential = "" },
+	} {
+		bad := good
+		change(&bad)
+		if _, err := billet.New(bad); err == nil {
+			t.Errorf("%s is taken", name)
+		}
+	}
+	good.BaseURL += "/api/v1/inventory/" // as its documents have it
+	b, err := billet.New(good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = b.Machines(t.Context())
+	wantKind(t, "a list that is not there", err, provider.KindUnavailable)
+}
+
+// The volumes of a region are one provider's, so another's offers there have none.
+func TestVolumesAreThoseOfOneProviderInEachRegion(t *testing.T) {
+	s := serve(t)
+	sold := func(id, by, region string) map[string]any {
+		return map[string]any{
+			"id": id, "provider": by, "gpuType": "NVIDIA H100", "gpuCount": 1, "instanceType": "VM", "region": region, "regionName": region, "operatingSystems": []string{"Ubuntu"},
+			"hourlyPrice": json.Number("1.234567"), "available": true, "stock": 0, "minimumRuntimeMinutes": 40, "abilities": map[string]any{"volumes": true, "singleKey": true},
+		}
+	}
+	price := func(by, region string, perGB float64) map[string]any {
+		return map[string]any{"provider": by, "region": region, "hourlyPricePerGb": perGB, "minSizeGb": 10, "maxSizeGb": 1000}
+	}
+	s.page["/offers"] = []map[string]any{sold("off_1", "b", "x"), sold("off_2", "a", "x"), sold("off_3", "c", "y"), sold("off_4", "c", "not a slug")}
+	s.page["/volumes/pricing"] = []map[string]any{price("b", "x", 0.0001), price("a", "x", 0.0002), price("c", "y", 0)}
+	b := s.open(t)
+	offers, err := b.Offers(t.Context())
+	if err != nil || len(offers) != 3 {
+		t.Fatalf("%+v, %v", offers, err)
+	}
+	for i, want := range []bool{false, true, false} {
+		o := offers[i]
+		if o.Abilities.Volumes != want || !o.Abilities.SingleKey || o.HourlyPrice != 1_234_567 || o.Stock != nil || !o.Available || o.MinimumRuntime != 40*time.Minute || !strings.HasPrefix(o.Key, "up:off_") {
+			t.Errorf("%+v", o)
+		}
+	}
+	prices, err := b.VolumePricing(t.Context())
+	if err != nil || len(prices) != 1 || prices[0].PerGBHour != 200 {
+		t.Errorf("%+v, %v", prices, err)
+	}
+}
+
+// How a deployment ended is told once it is not listed any more, until we have ended it ourselves.
+func TestHowADeploymentEndedIsTold(t *testing.T) {
+	for status, want := range map[string]provider.MachineState{"failed": provider.MachineFailed, "interrupted": provider.MachineLost} {
+		s, reference := serve(t), ids.New(id.Deployment)
+		d := running(reference)
+		s.page["/deployments"] = []map[string]any{d}
+		b := s.open(t)
+		if m := wantState(t, b, reference, provider.MachineReady); len(m.SSHHostKeys) != 1 || m.SSHHostKeys[0] != "ssh-ed25519 AAAA" {
+			t.Errorf("%+v", m)
+		}
+		s.change(func() {
+			d["status"], d["statusReason"] = status, "The floor was wet."
+			s.page["/deployments"], s.one["/deployments/"+d["id"].(string)] = nil, d
+		})
+		s.Advance(time.Minute)
+		if m := wantState(t, b, reference, want); m.Detail != "The floor was wet." {
+			t.Errorf("%+v", m)
+		}
+		if err := b.Terminate(t.Context(), reference); err != nil {
+			t.Error(err)
+		}
+		_, err := b.Machine(t.Context(), reference)
+		wantKind(t, "Machine after Terminate", err, provider.KindNotFound)
+		// A restarted server knows no id, and is told that there is none.
+		_, err = s.open(t).Machine(t.Context(), reference)
+		wantKind(t, "Machine after a restart", err, provider.KindNotFound)
+	}
+}
+
+func TestStatusesAreStatesAndAnUnknownOneKeepsTheLast(t *testing.T) {
+	s, reference := serve(t), ids.New(id.Deployment)
+	d := running(reference)
+	s.page["/deployments"] = []map[string]any{d}
+	b := s.open(t)
+	for _, c := range []struct {
+		status, pending string
+		want            provider.MachineState
+	}{
+		{"dreaming", "", provider.MachineProvisioning}, {"pending", "", provider.MachineProvisioning}, {"deploying", "", provider.MachineProvisioning}, {"running", "", provider.MachineReady},
+		{"running", "reboot", provider.MachineReady}, {"running", "reinstall", provider.MachineProvisioning}, {"stopped", "", provider.MachineOff}, {"dreaming", "", provider.MachineOff},
+		{"terminating", "", provider.MachineTerminating},
+	} {
+		s.change(func() {
+			if d["status"], d["pendingAction"] = c.status, c.pending; c.pending == "" {
+				d["pendingAction"] = nil
+			}
+		})
+		s.Advance(time.Minute)
+		t.Log(c)
+		wantState(t, b, reference, c.want)
+	}
+	for _, broken := range []string{"ipAddress", "sshUser", "sshPort"} {
+		s.change(func() {
+			fresh := running(reference)
+			fresh[broken] = nil
+			s.page["/deployments"] = []map[string]any{fresh}
+		})
+		s.Advance(time.Minute)
+		t.Log(broken)
+		wantState(t, b, reference, provider.MachineProvisioning)
+	}
+}
+
+func TestActionsThatWait(t *testing.T) {
+	s, reference := serve(t), ids.New(id.Deployment)
+	d := running(reference)
+	d["pendingAction"] = "reboot"
+	s.page["/deployments"] = []map[string]any{d}
+	b := s.open(t)
+	wantKind(t, "PowerOff while it reboots", b.PowerOff(t.Context(), reference), provider.KindUnavailable)
+	if err := b.Reboot(t.Context(), reference); err != nil {
+		t.Errorf("Reboot again: %v", err)
+	}
+	for _, r := range s.Requests() {
+		if r.Method != http.MethodGet {
+			t.Errorf("%+v was sent", r)
+		}
+	}
+}
+
+func TestTwoDeploymentsOfOneReference(t *testing.T) {
+	s, reference := serve(t), ids.New(id.Deployment)
+	a, b := running(reference), running(reference)
+	b["id"], b["name"], b["tags"] = "dep_other", "renamed", []string{"mine", "billet:" + upstream.Mark(reference)}
+	s.page["/deployments"] = []map[string]any{a, b}
+	l := s.open(t)
+	_, err := l.Machine(t.Context(), reference)
+	wantKind(t, "Machine", err, provider.KindUnavailable)
+	_, err = l.Launch(t.Context(), provider.LaunchRequest{Reference: reference, OfferKey: "up:off_1"})
+	wantKind(t, "Launch", err, provider.KindUnavailable)
+	if all, err := l.Machines(t.Context()); err != nil || len(all) != 2 || all[1].Reference != reference {
+		t.Errorf("%+v, %v", all, err)
+	}
+}
+
+func TestListsArePagedToTheEnd(t *testing.T) {
+	s := serve(t)
+	var references []id.ID
+	for range 120 {
+		references = append(references, ids.New(id.Deployment))
+		s.page["/deployments"] = append(s.page["/deployments"], running(references[len(references)-1]))
+	}
+	b := s.open(t)
+	if all, err := b.Machines(t.Context()); err != nil || len(all) != 120 {
+		t.Fatalf("%d machines, %v", len(all), err)
+	}
+	wantState(t, b, references[119], provider.MachineReady)
+	_, err := b.Machine(t.Context(), ids.New(id.Deployment))
+	wantKind(t, "Machine of nothing", err, provider.KindNotFound)
+	s.Advance(time.Hour)
+	s.Trouble(providertest.Trouble{Kind: providertest.Broken, After: 1})
+	_, err = b.Machine(t.Context(), ids.New(id.Deployment))
+	wantKind(t, "Machine of nothing with half a list", err, provider.KindUnavailable)
+}
+
+func TestGarbageIsNoStatement(t *testing.T) {
+	for _, body := range []string{
+		`{}`, `{"success":true}`, `{"success":true,"data":null,"pagination":{"total":0}}`, `{"success":true,"data":[]}`, `[]`, `{"data":{}}`, `{"data":[{"name":"x"}],"pagination":{"total":1}}`,
+		`{"data":[{"id":7}],"pagination":{"total":1}}`, `{"data":[],"pagination":{"total":5}}`,
+	} {
+		s := serve(t)
+		s.answer = func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) }
+		b := s.open(t)
+		_, err := b.Machine(t.Context(), ids.New(id.Deployment))
+		wantKind(t, body, err, provider.KindUnavailable)
+		wantKind(t, body, b.Terminate(t.Context(), ids.New(id.Deployment)), provider.KindUnavailable)
+		_, err = b.Volume(t.Context(), ids.New(id.Volume))
+		wantKind(t, body, err, provider.KindUnavailable)
+		wantKind(t, body, b.DeleteVolume(t.Context(), ids.New(id.Volume)), provider.KindUnavailable)
+	}
+}
+
+func TestRefusalsHaveKinds(t *testing.T) {
+	for _, x := range []struct {
+		status int
+		code   string
+		kind   provider.Kind
+	}{
+		{400, "INVALID_REQUEST", provider.KindRejected}, {400, "MINIMUM_RUNTIME_NOT_MET", provider.KindRejected}, {400, "UNSUPPORTED_BY_PROVIDER", provider.KindUnsupported},
+		{401, "INVALID_API_KEY", provider.KindCredentials}, {401, "EXPIRED_API_KEY", provider.KindCredentials}, {401, "REVOKED_API_KEY", provider.KindCredentials},
+		{403, "INSUFFICIENT_SCOPE", provider.KindCredentials}, {403, "NETWORK_NOT_ALLOWED", provider.KindCredentials}, {402, "INSUFFICIENT_BALANCE", provider.KindQuota},
+		{404, "NOT_FOUND", provider.KindNotFound}, {409, "OFFER_UNAVAILABLE", provider.KindNoCapacity}, {409, "CONFLICT", provider.KindRejected},
+		{409, "IDEMPOTENCY_KEY_REUSED", provider.KindUnavailable}, {408, "REQUEST_TIMEOUT", provider.KindUnavailable}, {429, "RATE_LIMIT_EXCEEDED", provider.KindThrottled},
+		{500, "INTERNAL_ERROR", provider.KindUnavailable}, {503, "SERVICE_UNAVAILABLE", provider.KindUnavailable}, {500, "OFFER_UNAVAILABLE", provider.KindUnavailable},
+		{400, "SOMETHING_NEW", provider.KindRejected}, {403, "SOMETHING_NEW", provider.KindCredentials},
+	} {
+		s := serve(t)
+		s.page["/deployments"] = nil
+		s.answer = func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodGet {
+				_, _ = io.WriteString(w, `{"success":true,"data":[],"pagination":{"total":0}}`)
+				return
+			}
+			w.Header().Set("Retry-After", "41")
+			w.WriteHeader(x.status)
+			_, _ = fmt.Fprintf(w, `{"success":false,"error":{"code":%q,"message":"m"}}`, x.code)
+		}
+		_, err := s.open(t).Launch(t.Context(), provider.LaunchRequest{Reference: ids.New(id.Deployment), OfferKey: "up:off_1", AuthorizedKeys: []string{"ssh-ed25519 AAAA"}})
+		if e := wantKind(t, fmt.Sprint(x), err, x.kind); e.RetryAfter != 41*time.Second {
+			t.Errorf("%+v: again after %s", x, e.RetryAfter)
+		}
+	}
+}
+
+// A deploy too many holds up no look: the other Billet counts them apart.
+func TestADeployTooManyHoldsUpNoLook(t *testing.T) {
+	s := serve(t)
+	s.page["/deployments"] = nil
+	b := s.open(t)
+	s.Trouble(providertest.Trouble{Kind: providertest.Throttled, Writes: true})
+	_, err := b.Launch(t.Context(), provider.LaunchRequest{Reference: ids.New(id.Deployment), OfferKey: "up:off_1", AuthorizedKeys: []string{"ssh-ed25519 AAAA"}})
+	wantKind(t, "Launch", err, provider.KindThrottled)
+	if _, err := b.Machines(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// A hundred machines are looked at for ten minutes, as the rooms do, inside the limit of a key that nobody has raised.
+func TestAHundredMachinesStayInsideTheLimits(t *testing.T) {
+	s := serve(t)
+	var references []id.ID
+	for range 100 {
+		references = append(references, ids.New(id.Deployment))
+		s.page["/deployments"] = append(s.page["/deployments"], running(references[len(references)-1]))
+	}
+	for _, path := range []string{"/offers", "/volumes", "/volumes/pricing"} {
+		s.page[path] = nil
+	}
+	for i := range 1000 {
+		s.page["/offers"] = append(s.page["/offers"], map[string]any{"id": fmt.Sprint("off_", i)})
+	}
+	var asked []time.Time
+	a := s.account()
+	b := s.open(t)
+	began := a.Now()
+	counted := 0
+	count := func() {
+		n := len(s.Requests())
+		for range n - counted {
+			asked = append(asked, a.Now())
+		}
+		counted = n
+	}
+	poll, sync := b.Info().PollEvery, b.Info().SyncEvery
+	for at := time.Duration(0); at < 10*time.Minute; at += poll {
+		for _, r := range references {
+			wantState(t, b, r, provider.MachineReady)
+		}
+		count()
+		if at%time.Minute == 0 {
+			if _, err := b.Machines(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := b.Volumes(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if at%sync == 0 {
+			if _, err := b.Offers(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		count()
+		s.Advance(poll)
+	}
+	if took := a.Now().Sub(began); took > 12*time.Minute {
+		t.Errorf("ten minutes took %s", took)
+	}
+	for i := range asked {
+		if i >= 60 && asked[i].Sub(asked[i-60]) < 55*time.Second {
+			t.Fatalf("61 requests in %s", asked[i].Sub(asked[i-60]))
+		}
+	}
+}
