@@ -31,8 +31,14 @@ func kinds() []supply.Kind {
 			"vm-user":         "Who logs in to a virtual machine whose image does not say; user without this.",
 			"region-names":    "Slugs of your own for locations: <location id>=dallas-usa-5, with commas. Set it once: an offer is known by its region.",
 			"storage-regions": "Slugs of the regions whose machines reach the storage, with commas; all of them without this.",
+
+			"requests-per-minute": "How many requests the account may send; 54 without this.",
 		}},
-		{Word: "spheron", Name: "Spheron", Open: opened(spheron.New), Settings: map[string]string{"team": "Id of the team that pays; the current one of the key without this."}},
+		{Word: "spheron", Name: "Spheron", Open: opened(spheron.New), Settings: map[string]string{
+			"team":                    "Id of the team that pays; the current one of the key without this.",
+			"requests-per-15-minutes": "How many requests the cloud allows the account; 100 without this.",
+			"creates-per-15-minutes":  "How many new machines the cloud allows the account; 10 without this.",
+		}},
 		{Word: "shadeform", Name: "Shadeform", Open: opened(shadeform.New), Settings: map[string]string{"bare-metal-only": "true to leave virtual machines out."}},
 		{Word: "latitude", Name: "Latitude.sh", Open: opened(latitude.New), Settings: map[string]string{"project": "Id or slug of the project that machines are made in; required."}},
 		{Word: "lambda", Name: "Lambda", Open: opened(lambda.New), Settings: map[string]string{}},

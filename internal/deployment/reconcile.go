@@ -216,11 +216,12 @@ func (s *Service) underWay(asked time.Time) time.Duration {
 }
 
 // unsettled is for how long what a Launch has made, or may still make, need not be shown; 0 where it is.
+// The request may have waited for its turn as long as we wait for an answer, before it went out.
 func (s *Service) unsettled(p provider.Provider, x row) time.Duration {
 	if x.launchAsked == nil {
 		return 0
 	}
-	return max(0, x.launchAsked.Add(p.Info().SettleTime).Sub(s.c.Clock.Now()))
+	return max(0, x.launchAsked.Add(askLimit+p.Info().SettleTime).Sub(s.c.Clock.Now()))
 }
 
 // asked is how long the provider wants not to be asked again; 0 where it does not say.

@@ -80,8 +80,8 @@ type Info struct {
 	SyncEvery time.Duration
 	// PollEvery is how often a machine that is on its way should be asked about.
 	PollEvery time.Duration
-	// SettleTime is for how long a Launch or CreateVolume without an answer may still take effect unseen. Who asks again
-	// waits for it to pass, and looks first. 0 where the provider itself makes nothing twice of one reference.
+	// SettleTime is for how long a Launch or CreateVolume without an answer may still take effect unseen once its request has
+	// gone out. Who asks again waits for it to pass, and looks first. 0 where the provider itself makes nothing twice of one reference.
 	SettleTime time.Duration
 }
 

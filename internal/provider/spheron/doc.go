@@ -14,7 +14,7 @@
 //     not show is asked for by its id; one that it has never seen is looked for in the list of all. Only what is in neither is not found.
 //   - A machine that the provider took back is MachineLost, one that failed MachineFailed or MachineLost; once Terminate was
 //     asked for, neither is found any more. Neither costs anything.
-//   - In any 15 minutes at most 95 requests go out, and 9 creates of deployments.
+//   - In any 15 minutes at most 95 requests go out, and 9 creates of deployments, or as many per cent and one less of what the settings say.
 //
 // # Offers
 //
@@ -30,7 +30,9 @@
 //
 // # Settings
 //
-// "team" is the id of the team that pays; without it the account's current one does, as the cloud says. Set it where the account has several.
+//   - team: the id of the team that pays; without it the account's current one does, as the cloud says. Set it where the account has several.
+//   - requests-per-15-minutes, creates-per-15-minutes: what the cloud allows the account; 100 and 10 where they are missing. Raise them where it
+//     has granted you more.
 //
 // # Inferred
 //

@@ -114,10 +114,10 @@ func (a *Adapter) mayCreate() error {
 	now := a.now()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.creates = slices.DeleteFunc(a.creates, func(at time.Time) bool { return now.Sub(at) >= createWindow })
+	a.creates = slices.DeleteFunc(a.creates, func(at time.Time) bool { return now.Sub(at) >= window })
 	wait := a.noCreates.Sub(now)
-	if len(a.creates) >= createsAllowed {
-		wait = max(wait, a.creates[0].Add(createWindow).Sub(now))
+	if len(a.creates) >= a.most {
+		wait = max(wait, a.creates[0].Add(window).Sub(now))
 	}
 	if wait > 0 {
 		return &provider.Error{Kind: provider.KindThrottled, RetryAfter: wait, Cause: errors.New("as many deployments were made as the cloud allows for now")}

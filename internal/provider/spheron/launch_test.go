@@ -186,3 +186,31 @@ func TestAnotherOfferIsLaunchedAfterOneThatCameToNothing(t *testing.T) {
 		t.Errorf("%+v, %v", m, err)
 	}
 }
+
+func TestGrantedLimitsAreUsed(t *testing.T) {
+	b := lay(t)
+	account := b.cloud.Account()
+	for _, wrong := range []string{"", "1", "many", "-5", "2000000"} {
+		account.Settings = map[string]string{"creates-per-15-minutes": wrong}
+		if _, err := spheron.New(account); err == nil {
+			t.Errorf("%q is taken", wrong)
+		}
+	}
+	account.Settings = map[string]string{"creates-per-15-minutes": "13", "requests-per-15-minutes": "400"}
+	a, err := spheron.New(account)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.cloud.Allow(400, 13)
+	before := b.cloud.Clock.Now()
+	for n := range 12 {
+		if _, err := a.Launch(t.Context(), b.request(n)); err != nil {
+			t.Fatalf("launch %d: %v", n, err)
+		}
+	}
+	_, err = a.Launch(t.Context(), b.request(12))
+	wantKind(t, "one create less than the cloud allows", err, provider.KindThrottled)
+	if took := b.cloud.Clock.Now().Sub(before); took > time.Second {
+		t.Errorf("a burst of a fifth of 400 requests took %s", took)
+	}
+}

@@ -261,7 +261,11 @@ func (c *Client) once(ctx context.Context, r Request, content []byte) error {
 	if err != nil {
 		return unavailable(scrub(err))
 	}
-	if said = bytes.TrimSpace(said); r.Into == nil || len(said) == 0 || string(said) == "null" {
+	said = bytes.TrimSpace(said)
+	if bytes.HasPrefix(said, []byte("<")) { // a page of what stands before the API: nobody knows what became of the request, whether we read answers to it or not
+		return unavailable(fmt.Errorf("%s %s: a page instead of an answer", r.Method, r.Path))
+	}
+	if r.Into == nil || len(said) == 0 || string(said) == "null" {
 		return nil
 	}
 	if err := json.Unmarshal(said, r.Into); err != nil {

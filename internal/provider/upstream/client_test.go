@@ -70,6 +70,17 @@ func TestReadingIsTriedAgainAndWritingIsNot(t *testing.T) {
 	}
 }
 
+func TestAPageIsNoSuccess(t *testing.T) {
+	c, server, _ := open(t, func(http.ResponseWriter, *http.Request) {}, nil)
+	if err := post(c, nil); err != nil {
+		t.Errorf("an empty answer: %v", err)
+	}
+	server.Trouble(providertest.Trouble{Kind: providertest.Garbage, Times: 1})
+	if err := post(c, nil); provider.KindOf(err) != provider.KindUnavailable {
+		t.Errorf("a page in place of the answer to what has none worth reading: %v", err)
+	}
+}
+
 func TestA429IsBelievedAndHeldByAll(t *testing.T) {
 	c, server, slept := open(t, func(w http.ResponseWriter, _ *http.Request) {}, nil)
 	server.Trouble(providertest.Trouble{Kind: providertest.Throttled, Times: 1})

@@ -31,6 +31,8 @@
 //   - region-names: "<location id>=dallas-usa-5,…" gives locations a slug. Without, a location's slug is its id, which never changes, where its name may.
 //     Offers are known by region and key: a slug that is changed makes other offers.
 //   - storage-regions: the slugs, with commas, of the regions whose machines reach the storage; every bare-metal location where it is missing. The API does not tell.
+//   - requests-per-minute: how many requests the account may send, 10 of them at once; 54 where it is missing. The cloud publishes no limit: raise it where it has
+//     told you one.
 //
 // # Inferred
 //

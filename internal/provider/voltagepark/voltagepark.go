@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -23,9 +24,11 @@ const (
 	settleTime = 90 * time.Second
 	// believed is for how long what we have asked for counts more than a list that does not show it yet.
 	believed = 2 * time.Minute
-	// every and burst are the request budget.
+	// every and burst are the request budget, where the setting requests-per-minute does not replace every.
 	every = 1100 * time.Millisecond
 	burst = 10
+	// mostRequests is the most that requests-per-minute may be.
+	mostRequests = 60_000
 )
 
 // The products, as the setting names them.
@@ -42,6 +45,7 @@ type Adapter struct {
 	products []string
 	regions  map[string]string // slugs by location id, as the operator has them
 	storing  []string          // the regions that reach the storage; none for all
+	every    time.Duration     // between two requests, on average
 
 	offers   *upstream.List[provider.Offer]
 	machines *upstream.List[machine]
@@ -89,7 +93,7 @@ func New(a upstream.Account) (*Adapter, error) {
 		a.Log = slog.New(slog.DiscardHandler)
 	}
 	v := &Adapter{
-		account: a, vmUser: "user", products: []string{productMetal, productVM}, regions: map[string]string{},
+		account: a, vmUser: "user", products: []string{productMetal, productVM}, regions: map[string]string{}, every: every,
 		made: map[id.ID]birth{}, ending: map[string]time.Time{}, wishes: map[string]wish{}, last: map[string]provider.MachineState{},
 		words: map[string]bool{}, names: map[string]place{}, hosts: map[string]bool{},
 	}
@@ -99,7 +103,7 @@ func New(a upstream.Account) (*Adapter, error) {
 		}
 	}
 	client, err := upstream.NewClient(upstream.Config{
-		Account: a, BaseURL: baseURL, Every: every, Burst: burst, Explain: explain,
+		Account: a, BaseURL: baseURL, Every: v.every, Burst: burst, Explain: explain,
 		Authorize: func(h http.Header, credential string) { h.Set("Authorization", "Bearer "+credential) },
 	})
 	if err != nil {
@@ -149,8 +153,14 @@ func (a *Adapter) set(name, value string) error {
 				return fmt.Errorf("%.80q is no region's slug", slug)
 			}
 		}
+	case "requests-per-minute":
+		n, err := strconv.Atoi(value)
+		if err != nil || n < 1 || n > mostRequests {
+			return fmt.Errorf("%.40q is no whole number from 1 to %d", value, mostRequests)
+		}
+		a.every = time.Minute / time.Duration(n)
 	default:
-		return fmt.Errorf("there is no such setting; there are vm-user, products, region-names and storage-regions")
+		return fmt.Errorf("there is no such setting; there are vm-user, products, region-names, storage-regions and requests-per-minute")
 	}
 	return nil
 }

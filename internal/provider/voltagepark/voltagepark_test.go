@@ -125,6 +125,29 @@ func TestALocationWithoutANameIsStillSold(t *testing.T) {
 	}
 }
 
+func TestTheRequestBudgetIsTheOperatorsChoice(t *testing.T) {
+	for perMinute, want := range map[string]time.Duration{"": 55 * time.Second, "600": 5 * time.Second} {
+		c := voltageparktest.Serve(t)
+		account := c.Account()
+		if perMinute != "" {
+			account.Settings["requests-per-minute"] = perMinute
+		}
+		a, err := voltagepark.New(account)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := c.Clock.Now()
+		for range 60 { // 10 of them at once
+			if err := a.DeleteVolume(t.Context(), ids.New(id.Volume)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if took := c.Clock.Now().Sub(before); took < want-3*time.Second || took > want+3*time.Second {
+			t.Errorf("60 requests with %q a minute took %s, not %s", perMinute, took, want)
+		}
+	}
+}
+
 func TestProductsAndStorageRegionsAreTheOperatorsChoice(t *testing.T) {
 	c := voltageparktest.Serve(t)
 	account := c.Account()

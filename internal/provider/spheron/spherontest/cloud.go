@@ -23,10 +23,8 @@ const (
 	Team      = "team_1"
 	OtherTeam = "team_2"
 
-	window       = 15 * time.Minute
-	requestsMost = 100
-	createsMost  = 10
-	minimum      = 20 * time.Minute
+	window  = 15 * time.Minute
+	minimum = 20 * time.Minute
 	// boot is for how long a machine is deploying; its address is there after a second.
 	boot = 90 * time.Second
 )
@@ -43,12 +41,14 @@ type Cloud struct {
 	made     int // machines ever
 	requests []time.Time
 	creates  []time.Time
-	team     string // the current one
+	most     struct{ requests, creates int } // in any window
+	team     string                          // the current one
 	soldOut  bool
 	poor     bool
 	revoked  bool
 	envelope string
 	lingers  time.Duration
+	lag      time.Duration
 	bodies   []map[string]any // of deploys that were taken
 }
 
@@ -56,6 +56,7 @@ type Cloud struct {
 func Serve(t testing.TB) *Cloud {
 	t.Helper()
 	c := &Cloud{offers: catalogue(), pageMost: 4, machines: map[string]*machine{}, volumes: map[string]*volume{}, team: Team}
+	c.most.requests, c.most.creates = 100, 10
 	mux := http.NewServeMux()
 	for pattern, h := range map[string]func(*http.Request) (int, any){
 		"GET /api/providers":            c.providers,
@@ -130,11 +131,19 @@ func (c *Cloud) Envelope(name string) { c.set(func() { c.envelope = name }) }
 // Lingers has machines go on for so long after their end was taken on.
 func (c *Cloud) Lingers(d time.Duration) { c.set(func() { c.lingers = d }) }
 
+// Lag has new machines appear only after that time, on the lists and by themselves.
+func (c *Cloud) Lag(d time.Duration) { c.set(func() { c.lag = d }) }
+
 // PageMost is the most groups that a page has.
 func (c *Cloud) PageMost(n int) { c.set(func() { c.pageMost = n }) }
 
 // SetOffers has the cloud sell these groups.
 func (c *Cloud) SetOffers(groups []Group) { c.set(func() { c.offers = groups }) }
+
+// Allow has the account's limits be so many requests and creates in 15 minutes, as the cloud grants some.
+func (c *Cloud) Allow(requests, creates int) {
+	c.set(func() { c.most.requests, c.most.creates = requests, creates })
+}
 
 // Deploys returns the bodies of the deploys that were taken.
 func (c *Cloud) Deploys() (bodies []map[string]any) {
@@ -153,7 +162,7 @@ func (c *Cloud) door(r *http.Request) (int, any) {
 	if agent := r.UserAgent(); agent == "" || strings.HasPrefix(agent, "Go-http-client") || strings.HasPrefix(agent, "Python-urllib") {
 		return http.StatusForbidden, map[string]any{"error": "Forbidden"}
 	}
-	if wait := c.limit(&c.requests, requestsMost); wait > 0 {
+	if wait := c.limit(&c.requests, c.most.requests); wait > 0 {
 		return tooMany(wait)
 	}
 	open := r.Method == http.MethodGet && (r.URL.Path == "/api/providers" || r.URL.Path == "/api/gpu-offers")

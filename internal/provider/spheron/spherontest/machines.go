@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/upstream/upstreamtest"
 	"golang.org/x/crypto/ssh"
 )
@@ -35,6 +36,9 @@ func (m *machine) active() bool {
 func (m *machine) over() bool {
 	return m.status == "terminated" || m.status == "failed" || m.status == "terminated-provider"
 }
+
+// hides tells that the machine is too new to be shown.
+func (c *Cloud) hides(m *machine) bool { return c.Clock.Now().Sub(m.created) < c.lag }
 
 // tick brings machines to where they are by now.
 func (c *Cloud) tick() {
@@ -81,6 +85,9 @@ func (c *Cloud) listMachines(r *http.Request) (int, any) {
 	want, out := r.URL.Query().Get("status"), []any{}
 	for _, id := range c.ids() {
 		m := c.machines[id]
+		if c.hides(m) {
+			continue
+		}
 		if want == "" || want == m.status || want == "active" && m.active() || want == "inactive" && m.over() {
 			out = append(out, c.show(m))
 		}
@@ -101,7 +108,7 @@ func (c *Cloud) ids() (out []string) {
 
 func (c *Cloud) oneMachine(r *http.Request) (int, any) {
 	m, found := c.machines[r.PathValue("id")]
-	if !found {
+	if !found || c.hides(m) {
 		return refuse(http.StatusNotFound, "Deployment not found")
 	}
 	return http.StatusOK, c.show(m)
@@ -147,7 +154,7 @@ type cloudInit struct {
 }
 
 func (c *Cloud) deploy(r *http.Request) (int, any) {
-	if wait := c.limit(&c.creates, createsMost); wait > 0 {
+	if wait := c.limit(&c.creates, c.most.creates); wait > 0 {
 		return tooMany(wait)
 	}
 	var d deployment
@@ -294,4 +301,25 @@ func (c *Cloud) MachineIDs() (out []string) {
 		}
 	})
 	return out
+}
+
+// Holding returns what there is, and every machine that there was.
+func (c *Cloud) Holding() (h upstreamtest.Holding) {
+	c.set(func() {
+		c.tick()
+		for _, id := range c.ids() {
+			m := c.machines[id]
+			state := map[string]provider.MachineState{"deploying": provider.MachineProvisioning, "running": provider.MachineReady, "stopped": provider.MachineOff}[m.status]
+			if m.over() {
+				state = provider.MachineGone
+			}
+			h.Machines = append(h.Machines, upstreamtest.Machine{ID: m.id, Name: m.name, State: state, Made: m.created})
+		}
+		for i := range len(c.volumes) {
+			if v := c.volumes[volumeID(i)]; !v.deleted {
+				h.Volumes = append(h.Volumes, upstreamtest.Volume{ID: v.id, Name: v.name, SizeGB: v.size, Machines: slices.Clone(v.attached)})
+			}
+		}
+	})
+	return h
 }

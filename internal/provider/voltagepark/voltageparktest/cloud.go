@@ -34,6 +34,7 @@ type Cloud struct {
 
 	mu       sync.Mutex
 	machines []*machine // those that are listed, or will be
+	gone     []upstreamtest.Machine
 	shares   []*share
 	spots    []*spot
 	presets  []preset
@@ -151,6 +152,21 @@ func (c *Cloud) MachineIDs() (ids []string) {
 		ids = append(ids, m.id)
 	}
 	return ids
+}
+
+// Holding returns what there is, and every machine that there was.
+func (c *Cloud) Holding() upstreamtest.Holding {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pass()
+	h, now := upstreamtest.Holding{Machines: slices.Clone(c.gone)}, c.Clock.Now()
+	for _, m := range c.machines {
+		h.Machines = append(h.Machines, m.seen(m.state(now)))
+	}
+	for _, s := range c.shares {
+		h.Volumes = append(h.Volumes, upstreamtest.Volume{ID: s.id, Name: s.name, SizeGB: s.sizeGB, Machines: slices.Clone(s.orders)})
+	}
+	return h
 }
 
 // routes are the paths in exactly the form that the cloud answers without a detour.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/upstream/upstreamtest"
 )
 
@@ -49,6 +50,22 @@ func (m *machine) close() {
 	m.nodes = nil
 }
 
+func (m *machine) seen(state provider.MachineState) upstreamtest.Machine {
+	return upstreamtest.Machine{ID: m.id, Name: m.name, State: state, Made: m.made}
+}
+
+func (m *machine) state(now time.Time) provider.MachineState {
+	switch {
+	case !m.ended.IsZero():
+		return provider.MachineTerminating
+	case m.isOff(now):
+		return provider.MachineOff
+	case m.nodes == nil:
+		return provider.MachineProvisioning
+	}
+	return provider.MachineReady
+}
+
 // pass lets happen what time has brought. The mutex is held.
 func (c *Cloud) pass() {
 	now := c.Clock.Now()
@@ -66,6 +83,7 @@ func (c *Cloud) pass() {
 		} else {
 			*m.spot.free(m.network) += m.gpus
 		}
+		c.gone = append(c.gone, m.seen(provider.MachineGone))
 		return true
 	})
 }
