@@ -44,9 +44,6 @@ func (p ported) Machine(ctx context.Context, reference id.ID) (provider.Machine,
 func TestConformance(t *testing.T) {
 	providertest.Run(t, func(t *testing.T) providertest.Harness {
 		cloud := lambdatest.Serve(t)
-		return providertest.Harness{
-			Provider: ported{open(t, cloud), cloud}, Advance: cloud.Advance, Settle: cloud.Settle, Cloud: cloud.Misbehaviour(),
-			Reopen: func() provider.Provider { return ported{open(t, cloud), cloud} },
-		}
+		return cloud.Harness(func() provider.Provider { return ported{open(t, cloud), cloud} })
 	})
 }

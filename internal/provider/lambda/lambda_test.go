@@ -158,7 +158,7 @@ func TestWhatTheCloudRefuses(t *testing.T) {
 		{200, `null`, provider.KindUnavailable},
 	} {
 		cloud.Advance(13 * time.Second)
-		cloud.RefuseLaunch(c.status, c.body)
+		cloud.RefuseNext(c.status, c.body)
 		if _, err := a.Launch(t.Context(), request()); provider.KindOf(err) != c.want {
 			t.Errorf("%d %s: %v, want %s", c.status, c.body, err, c.want)
 		}

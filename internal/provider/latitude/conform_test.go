@@ -54,9 +54,6 @@ func TestConforms(t *testing.T) {
 				t.Errorf("%d requests were more than the limits allow", n)
 			}
 		})
-		return providertest.Harness{
-			Provider: ported{open(t, c), c}, Advance: c.Advance, Settle: c.Settle, Cloud: c.Behind(),
-			Reopen: func() provider.Provider { return ported{open(t, c), c} },
-		}
+		return c.Harness(func() provider.Provider { return ported{open(t, c), c} })
 	})
 }

@@ -21,9 +21,6 @@ func open(t *testing.T, cloud *shadeformtest.Cloud) *shadeform.Adapter {
 func TestConformance(t *testing.T) {
 	providertest.Run(t, func(t *testing.T) providertest.Harness {
 		cloud := shadeformtest.Serve(t)
-		return providertest.Harness{
-			Provider: open(t, cloud), Advance: cloud.Advance, Settle: cloud.Settle, Cloud: cloud.Misbehaviour(),
-			Reopen: func() provider.Provider { return open(t, cloud) },
-		}
+		return cloud.Harness(func() provider.Provider { return open(t, cloud) })
 	})
 }

@@ -21,9 +21,6 @@ func open(t *testing.T, c *spherontest.Cloud) *spheron.Adapter {
 func TestConformance(t *testing.T) {
 	providertest.Run(t, func(t *testing.T) providertest.Harness {
 		c := spherontest.Serve(t)
-		return providertest.Harness{
-			Provider: open(t, c), Advance: c.Advance, Settle: c.Settle, Cloud: c.Behind(),
-			Reopen: func() provider.Provider { return open(t, c) },
-		}
+		return c.Harness(func() provider.Provider { return open(t, c) })
 	})
 }

@@ -30,11 +30,10 @@ func adapter(t *testing.T, c *voltageparktest.Cloud) *voltagepark.Adapter {
 
 func conform(t *testing.T, key string) {
 	providertest.Run(t, func(t *testing.T) providertest.Harness {
-		a, c := open(t)
-		return providertest.Harness{
-			Provider: a, Advance: c.Advance, Settle: c.Settle, Cloud: c.Fake(), OfferKey: key, Region: "dallas-usa-5",
-			Reopen: func() provider.Provider { return adapter(t, c) },
-		}
+		c := voltageparktest.Serve(t)
+		h := c.Harness(func() provider.Provider { return adapter(t, c) })
+		h.OfferKey, h.Region = key, "dallas-usa-5"
+		return h
 	})
 }
 

@@ -99,7 +99,7 @@ func TestWhatIsSoldOutIsListed(t *testing.T) {
 	if o := all[region+" "+vmKey("3434")]; o.HourlyPrice != 3_830_000 || o.GPUCount != 2 || o.VCPUs != 52 || o.RegionName != "Dallas, Texas" || o.Country != "US" {
 		t.Errorf("%+v", o)
 	}
-	c.Fake().SoldOut(true)
+	c.SoldOut(true)
 	c.Advance(time.Minute)
 	for name, o := range offers(t, a) {
 		if _, before := all[name]; !before || o.Available || *o.Stock != 0 {
@@ -330,7 +330,7 @@ func TestPowerIsAskedForOnce(t *testing.T) {
 	if err := adapter(t, c).PowerOff(t.Context(), r.Reference); err != nil || puts() != 3 {
 		t.Errorf("%v, %d requests", err, puts())
 	}
-	c.Fake().Trouble(providertest.Trouble{Kind: providertest.LostAnswer, Writes: true, Times: 1})
+	c.Trouble(providertest.Trouble{Kind: providertest.LostAnswer, Writes: true, Times: 1})
 	if err := a.PowerOn(t.Context(), r.Reference); provider.KindOf(err) != provider.KindUnavailable {
 		t.Error(err)
 	}
