@@ -37,7 +37,7 @@ type Adapter struct {
 	account upstream.Account
 	client  *upstream.Client
 	turns   upstream.Turns
-	keying  upstream.Turns
+	keys    upstream.Keys // several can be given to a deploy only by id
 
 	deployments *upstream.List[deployment]
 	// paged tells that the last list of deployments took several pages.
@@ -98,6 +98,7 @@ func New(a upstream.Account) (*Adapter, error) {
 		return nil, err
 	}
 	b := &Adapter{account: a, client: client, traces: map[id.ID]trace{}, noted: map[string]bool{}}
+	b.keys = upstream.Keys{Find: b.saved, Add: b.save}
 	b.deployments = upstream.NewList(a.Now, b.fetchDeployments)
 	b.volumes = upstream.NewList(a.Now, func(ctx context.Context) ([]volume, error) {
 		list, _, err := all[volume](ctx, b, "/volumes", nil)

@@ -247,7 +247,7 @@ func (b *Adapter) Launch(ctx context.Context, r provider.LaunchRequest) (provide
 	}
 	if keys := distinct(r.AuthorizedKeys); len(keys) == 1 {
 		c.SSHPublicKey = keys[0]
-	} else if c.SSHKeyIDs, err = b.keyIDs(ctx, keys); err != nil {
+	} else if c.SSHKeyIDs, err = b.keys.IDs(ctx, keys); err != nil {
 		return provider.Machine{}, err
 	}
 	d, err = send[deployment](ctx, b, http.MethodPost, "/deployments", string(r.Reference), c)

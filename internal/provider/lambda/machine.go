@@ -68,7 +68,7 @@ func (a *Adapter) Launch(ctx context.Context, r provider.LaunchRequest) (provide
 		if err := a.mayLaunch(false); err != nil { // before the key costs requests
 			return "", err
 		}
-		key, err := a.key(ctx, r.AuthorizedKeys[0])
+		key, err := a.keys.ID(ctx, r.AuthorizedKeys[0])
 		if err != nil {
 			return "", err
 		}

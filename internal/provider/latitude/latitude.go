@@ -33,7 +33,7 @@ type Adapter struct {
 	project string
 	client  *upstream.Client
 	turns   upstream.Turns
-	keying  upstream.Turns
+	keying  upstream.Keys
 
 	servers *upstream.List[server]
 	// paged tells that the last list of servers took several pages.
@@ -93,6 +93,7 @@ func New(a upstream.Account) (*Adapter, error) {
 	l.plans = upstream.NewList(a.Now, func(ctx context.Context) ([]plan, error) { return some[plan](ctx, l, "/plans") })
 	l.regions = upstream.NewList(a.Now, func(ctx context.Context) ([]region, error) { return some[region](ctx, l, "/regions") })
 	l.systems = upstream.NewList(a.Now, func(ctx context.Context) ([]system, error) { return some[system](ctx, l, "/plans/operating_systems") })
+	l.keying = upstream.Keys{Find: l.findKey, Add: l.addKey}
 	l.keys = upstream.NewList(a.Now, l.fetchKeys)
 	return l, nil
 }

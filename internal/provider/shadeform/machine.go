@@ -46,7 +46,7 @@ func (a *Adapter) Launch(ctx context.Context, r provider.LaunchRequest) (provide
 		if err != nil {
 			return "", err
 		}
-		if body.SSHKeyID, err = a.key(ctx, r.AuthorizedKeys[0]); err != nil {
+		if body.SSHKeyID, err = a.keys.ID(ctx, r.AuthorizedKeys[0]); err != nil {
 			return "", err
 		}
 		var made struct {
