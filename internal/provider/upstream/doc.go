@@ -1,5 +1,5 @@
 // Package upstream owns what all adapters to upstream clouds have in common: the client that keeps to a cloud's request budget,
-// bounds its answers and turns what went wrong into a *provider.Error; complete lists that many askers share; the fleet of machines
+// bounds its answers and turns what went wrong into a *provider.Error; complete lists, in pages or not, that many askers share; the fleet of machines
 // that a cloud knows by ids of its own, and the keys; amounts of money as clouds write them; and the mark by which a machine is known as ours.
 //
 // It does not own any cloud's paths, bodies or words: those are the adapter's.
