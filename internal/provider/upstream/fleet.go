@@ -21,12 +21,12 @@ type Fleet struct {
 	now   func() time.Time
 	list  *List[provider.Machine]
 	turns Turns
+	told  Once
 
 	mu     sync.Mutex
 	made   map[id.ID]birth
 	ended  map[string]time.Time             // machines whose end the cloud has taken, and that a list may show as they were before
 	states map[string]provider.MachineState // the last that was understood, by machine id
-	warned map[string]bool                  // the words that were not
 }
 
 // FleetConfig is what an adapter says of its cloud's machines. All but Get is required.
@@ -67,7 +67,7 @@ func NewFleet(c FleetConfig) *Fleet {
 	if c.Account.Now == nil {
 		c.Account.Now = time.Now
 	}
-	f := &Fleet{c: c, now: c.Account.Now, made: map[id.ID]birth{}, ended: map[string]time.Time{}, states: map[string]provider.MachineState{}, warned: map[string]bool{}}
+	f := &Fleet{c: c, now: c.Account.Now, made: map[id.ID]birth{}, ended: map[string]time.Time{}, states: map[string]provider.MachineState{}}
 	f.list = NewList(c.Account.Now, f.fetch)
 	return f
 }
@@ -117,10 +117,7 @@ func (f *Fleet) grow() {
 func (f *Fleet) understood(ctx context.Context, seen Seen) provider.Machine {
 	m := seen.Machine
 	if m.State == "" {
-		if len(f.warned) < 100 && !f.warned[seen.Word] { // what a cloud says must not fill our memory
-			f.warned[seen.Word] = true
-			f.c.Account.Log.WarnContext(ctx, "the cloud says a word for a machine's state that is not known; the machine keeps the state that it had", "provider", f.c.Account.Slug, "word", fmt.Sprintf("%.80q", seen.Word))
-		}
+		f.told.Warn(ctx, f.c.Account.Log, "the cloud says a word for a machine's state that is not known; the machine keeps the state that it had", "provider", f.c.Account.Slug, "word", fmt.Sprintf("%.80q", seen.Word))
 		if m.State = f.states[m.ID]; m.State == "" {
 			m.State = provider.MachineProvisioning
 		}

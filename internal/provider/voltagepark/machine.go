@@ -182,7 +182,7 @@ func (a *Adapter) fetchMachines(ctx context.Context) ([]machine, error) {
 		}
 	}
 	for _, word := range unknown {
-		a.unknown("machine", word)
+		a.unknown(ctx, "machine", word)
 	}
 	return a.remember(all), nil
 }

@@ -34,19 +34,19 @@ func (a *Adapter) fetchVolumes(ctx context.Context) ([]volume, error) {
 		return nil, err
 	}
 	for _, v := range all {
-		if err := a.check(v); err != nil {
+		if err := a.check(ctx, v); err != nil {
 			return nil, err
 		}
 	}
 	return all, nil
 }
 
-func (a *Adapter) check(v volume) error {
+func (a *Adapter) check(ctx context.Context, v volume) error {
 	if !uuidForm.MatchString(v.ID) || v.SizeGB == nil {
 		return unclear("a volume without an id or a size")
 	}
 	if v.Status != "active" && v.Status != "inactive" {
-		a.unknown("volume", v.Status)
+		a.unknown(ctx, "volume", v.Status)
 	}
 	return nil
 }
