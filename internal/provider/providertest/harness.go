@@ -1,6 +1,7 @@
 package providertest
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -30,6 +31,9 @@ type Harness struct {
 	Settle func()
 	// Cloud is the fake behind an adapter; nil leaves out what needs one.
 	Cloud *Cloud
+	// Port returns where the SSH of the machine at that address really answers, for a cloud that does not say so; 0 is where the machine
+	// says. It is for fakes that may not listen at port 22. Nil where machines answer where they say.
+	Port func(address string) int
 	// OfferKey and Region name the offer to launch; empty for the cheapest that can be had.
 	OfferKey, Region string
 	// AuthorizedKey is the line of the key that machines are launched with; empty for one that nobody has.
@@ -245,7 +249,7 @@ func (s *suite) reach(reference id.ID, want provider.MachineState) provider.Mach
 			}
 		}
 		s.until("answering SSH", s.Provider.Info().LaunchLimit, func() (bool, string) {
-			err := greeted(s.Context(), m)
+			err := s.greeted(s.Context(), m)
 			return err == nil, fmt.Sprint(err)
 		})
 	}
@@ -253,8 +257,12 @@ func (s *suite) reach(reference id.ID, want provider.MachineState) provider.Mach
 }
 
 // greeted tells whether an SSH server greets at the machine's address.
-func greeted(ctx context.Context, m provider.Machine) error {
-	return provider.ProbeSSH(ctx, net.JoinHostPort(m.Address, fmt.Sprint(m.SSHPort)))
+func (s *suite) greeted(ctx context.Context, m provider.Machine) error {
+	port := m.SSHPort
+	if s.Port != nil {
+		port = cmp.Or(s.Port(m.Address), port)
+	}
+	return provider.ProbeSSH(ctx, net.JoinHostPort(m.Address, fmt.Sprint(port)))
 }
 
 // untilGone waits until the machine is neither found nor listed.

@@ -117,9 +117,10 @@ func (f *Fake) Harness(open func() provider.Provider) providertest.Harness {
 	}
 }
 
-// Boot starts a machine's SSH, as ListenSSH does. Mu is held.
+// Boot starts a machine's SSH, which ends with the test. user is who may log in, with any of the keys, which are lines of an authorized_keys
+// file. Mu is held.
 func (f *Fake) Boot(user string, keys []string) (*SSH, error) {
-	s, err := ListenSSH(user, keys)
+	s, err := listenSSH(user, keys)
 	if err == nil {
 		f.booted = append(f.booted, s)
 	}
