@@ -16,7 +16,7 @@ func (a *Adapter) addKey(ctx context.Context, name, public string) (string, erro
 	}
 	err := a.client.Do(ctx, upstream.Request{Method: http.MethodPost, Path: "/ssh-keys", Body: map[string]string{"name": name, "public_key": public}, Into: &made})
 	if err == nil && made.Data.Name != name {
-		return "", garbage("the key's name", nil)
+		return "", upstream.Garbage("the key's name", nil)
 	}
 	return made.Data.Name, err
 }
@@ -33,7 +33,7 @@ func (a *Adapter) findKey(ctx context.Context, line string) (string, error) {
 		return "", upstream.Looking(err)
 	}
 	if answer.Data == nil {
-		return "", garbage("the keys", nil)
+		return "", upstream.Garbage("the keys", nil)
 	}
 	same, other := "", map[string]bool{}
 	for _, k := range *answer.Data {

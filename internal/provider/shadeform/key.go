@@ -28,7 +28,7 @@ func (a *Adapter) findKey(ctx context.Context, line string) (string, error) {
 		return "", upstream.Looking(err)
 	}
 	if answer.Keys == nil {
-		return "", garbage("the keys", errors.New("no list"))
+		return "", upstream.Garbage("the keys", errors.New("no list"))
 	}
 	for _, k := range *answer.Keys {
 		if k.ID != "" && upstream.SameKey(k.PublicKey, line) {

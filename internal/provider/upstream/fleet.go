@@ -146,19 +146,6 @@ func (f *Fleet) recent(ctx context.Context, age time.Duration) ([]provider.Machi
 	return all, nil
 }
 
-// Looking is the error of a question about machines, offers or keys as a whole: whatever the cloud refuses, it says nothing of any of them.
-func Looking(err error) error {
-	var e *provider.Error
-	if err == nil || !errors.As(err, &e) {
-		return err
-	}
-	switch e.Kind {
-	case provider.KindUnavailable, provider.KindThrottled, provider.KindCredentials:
-		return err
-	}
-	return &provider.Error{Kind: provider.KindUnavailable, Cause: err}
-}
-
 // of returns the one machine of the reference in the list: the one that is not ending, where others are.
 func of(all []provider.Machine, reference id.ID) (m provider.Machine, found bool, err error) {
 	live := 0
