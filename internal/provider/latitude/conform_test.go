@@ -4,19 +4,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/latitude"
 	"github.com/billetcloud/billet/internal/provider/latitude/latitudetest"
 	"github.com/billetcloud/billet/internal/provider/providertest"
+	"github.com/billetcloud/billet/internal/provider/upstream/upstreamtest"
 )
 
 func open(t *testing.T, c *latitudetest.Cloud) *latitude.Adapter {
 	t.Helper()
-	l, err := latitude.New(c.Account())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return l
+	return upstreamtest.Open(t, c.Account(), latitude.New)
 }
 
 func TestConforms(t *testing.T) {
@@ -31,7 +27,7 @@ func TestConforms(t *testing.T) {
 				t.Errorf("%d requests were more than the limits allow", n)
 			}
 		})
-		h := c.Harness(func() provider.Provider { return open(t, c) })
+		h := upstreamtest.Harness(t, &c.Fake, latitude.New)
 		h.Port = c.Port
 		return h
 	})

@@ -3,12 +3,10 @@ package providertest
 import (
 	"cmp"
 	"context"
-	"crypto/ed25519"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
-	"strings"
 	"testing"
 	"time"
 
@@ -86,7 +84,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 				t.Fatal("a harness needs Provider and Advance")
 			}
 			if h.AuthorizedKey == "" {
-				h.AuthorizedKey = keyOfNobody(t)
+				_, h.AuthorizedKey = NewKey(t)
 			}
 			c.test(&suite{T: t, Harness: h, ids: id.NewMaker(clock.System{}, rand.Reader)})
 		})
@@ -105,18 +103,6 @@ const step = time.Second
 
 // volumeLimit is how long a volume may take for anything.
 const volumeLimit = 5 * time.Minute
-
-func keyOfNobody(t *testing.T) string {
-	public, _, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := ssh.NewPublicKey(public)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
-}
 
 // until looks again and again, letting time pass between, until look says yes; it fails the test after limit.
 func (s *suite) until(what string, limit time.Duration, look func() (bool, string)) {

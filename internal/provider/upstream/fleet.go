@@ -197,9 +197,6 @@ func (f *Fleet) Machine(ctx context.Context, reference id.ID) (provider.Machine,
 }
 
 func (f *Fleet) find(ctx context.Context, reference id.ID, age time.Duration) (provider.Machine, error) {
-	if err := provider.CheckOutsideTx(ctx); err != nil {
-		return provider.Machine{}, err
-	}
 	all, err := f.recent(ctx, age)
 	if err != nil {
 		return provider.Machine{}, err
@@ -219,18 +216,12 @@ func (f *Fleet) find(ctx context.Context, reference id.ID, age time.Duration) (p
 
 // Machines answers as provider.Provider's.
 func (f *Fleet) Machines(ctx context.Context) ([]provider.Machine, error) {
-	if err := provider.CheckOutsideTx(ctx); err != nil {
-		return nil, err
-	}
 	return f.recent(ctx, 0)
 }
 
 // Launch returns the machine of the reference, made by create where there is none. create sends one request that makes a machine and
 // returns the cloud's id of it; what it asks before must make none.
 func (f *Fleet) Launch(ctx context.Context, reference id.ID, create func(ctx context.Context) (machine string, err error)) (provider.Machine, error) {
-	if err := provider.CheckOutsideTx(ctx); err != nil {
-		return provider.Machine{}, err
-	}
 	done, err := f.turns.Take(ctx, reference)
 	if err != nil {
 		return provider.Machine{}, err
@@ -266,9 +257,6 @@ func (f *Fleet) Do(ctx context.Context, reference id.ID, act func(ctx context.Co
 
 // Terminate answers as provider.Provider's, for every machine of the reference.
 func (f *Fleet) Terminate(ctx context.Context, reference id.ID) error {
-	if err := provider.CheckOutsideTx(ctx); err != nil {
-		return err
-	}
 	done, err := f.turns.Take(ctx, reference)
 	if err != nil {
 		return err

@@ -10,9 +10,6 @@ import (
 
 // Offers answers as provider.Provider's, from a list that is at most so old: asked for now where age is 0. What it returns is the caller's.
 func Offers(ctx context.Context, list *List[provider.Offer], age time.Duration) ([]provider.Offer, error) {
-	if err := provider.CheckOutsideTx(ctx); err != nil {
-		return nil, err
-	}
 	all, err := list.Recent(ctx, age)
 	if err != nil {
 		return nil, err

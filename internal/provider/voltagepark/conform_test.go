@@ -3,8 +3,8 @@ package voltagepark_test
 import (
 	"testing"
 
-	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/providertest"
+	"github.com/billetcloud/billet/internal/provider/upstream/upstreamtest"
 	"github.com/billetcloud/billet/internal/provider/voltagepark"
 	"github.com/billetcloud/billet/internal/provider/voltagepark/voltageparktest"
 )
@@ -20,11 +20,7 @@ func open(t *testing.T) (*voltagepark.Adapter, *voltageparktest.Cloud) {
 
 func adapter(t *testing.T, c *voltageparktest.Cloud) *voltagepark.Adapter {
 	t.Helper()
-	a, err := voltagepark.New(c.Account())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a
+	return upstreamtest.Open(t, c.Account(), voltagepark.New)
 }
 
 func TestConformance(t *testing.T) {
@@ -32,7 +28,7 @@ func TestConformance(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			providertest.Run(t, func(t *testing.T) providertest.Harness {
 				c := voltageparktest.Serve(t)
-				h := c.Harness(func() provider.Provider { return adapter(t, c) })
+				h := upstreamtest.Harness(t, &c.Fake, voltagepark.New)
 				if h.OfferKey, h.Region = key, "dallas-usa-5"; key != smallVM { // of which alone the API has a port
 					h.Port = c.Port
 				}

@@ -3,7 +3,6 @@ package voltagepark_test
 import (
 	"bytes"
 	"context"
-	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
@@ -29,23 +28,9 @@ const region = "dallas-usa-5"
 
 var ids = id.NewMaker(clock.System{}, rand.Reader)
 
-// key is a key and its line.
-func key(t *testing.T) (ssh.Signer, string) {
-	t.Helper()
-	_, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := ssh.NewSignerFromKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return signer, strings.TrimSpace(string(ssh.MarshalAuthorizedKey(signer.PublicKey())))
-}
-
 func request(t *testing.T, offer string) provider.LaunchRequest {
 	t.Helper()
-	_, line := key(t)
+	_, line := providertest.NewKey(t)
 	r := provider.LaunchRequest{Reference: ids.New(id.Deployment), Name: "x", OfferKey: offer, Region: region, OperatingSystem: "Ubuntu 22.04", AuthorizedKeys: []string{line}}
 	if strings.HasPrefix(offer, "vm/") {
 		r.OperatingSystem = "TensorML 24 Everything"
@@ -280,7 +265,7 @@ func TestRefusedBeforeItIsSent(t *testing.T) {
 func TestCloudInitAndKeysReachTheMachine(t *testing.T) {
 	a, c := open(t)
 	for _, offer := range []string{smallVM, "ethernet/8"} {
-		signer, line := key(t)
+		signer, line := providertest.NewKey(t)
 		r := request(t, offer)
 		r.AuthorizedKeys, r.CloudInit = []string{line}, "#cloud-config\npackages: [git]\nruncmd: [echo hi]\nwrite_files: [{path: /a, content: b, permissions: '0600'}]\n"
 		launch(t, a, r)

@@ -109,8 +109,19 @@ func (f *Fake) MachineIDs() (ids []string) {
 // Made returns how many machines there are.
 func (f *Fake) Made() int { return len(f.MachineIDs()) }
 
-// Harness is the fake as the conformance suite wants it, with the adapter that open returns.
-func (f *Fake) Harness(open func() provider.Provider) providertest.Harness {
+// Open returns the adapter that build makes of the account.
+func Open[P provider.Provider](t testing.TB, a upstream.Account, build func(upstream.Account) (P, error)) P {
+	t.Helper()
+	p, err := build(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// Harness is the fake as the conformance suite wants it, with the adapter that build makes of its account.
+func Harness[P provider.Provider](t testing.TB, f *Fake, build func(upstream.Account) (P, error)) providertest.Harness {
+	open := func() provider.Provider { return Open(t, f.Account(), build) }
 	return providertest.Harness{
 		Provider: open(), Reopen: open, Advance: f.Advance, Settle: f.Settle,
 		Cloud: &providertest.Cloud{Trouble: f.Trouble, Calm: f.Calm, SoldOut: f.SoldOut, OverQuota: f.OverQuota, Revoke: f.Revoke, Made: f.Made},
