@@ -247,7 +247,7 @@ func (b *Adapter) Launch(ctx context.Context, r provider.LaunchRequest) (provide
 	}
 	if keys := distinct(r.AuthorizedKeys); len(keys) == 1 {
 		c.SSHPublicKey = upstream.BareKey(keys[0])
-	} else if c.SSHKeyIDs, err = b.keyIDs(ctx, keys); err != nil {
+	} else if c.SSHKeyIDs, err = b.keys.IDs(ctx, keys); err != nil {
 		return provider.Machine{}, err
 	}
 	once := string(r.Reference)

@@ -29,9 +29,6 @@ type deploy struct {
 
 // Launch looks among all machines that there ever were, and deploys where none has the reference.
 func (a *Adapter) Launch(ctx context.Context, r provider.LaunchRequest) (provider.Machine, error) {
-	if err := provider.CheckOutsideTx(ctx); err != nil {
-		return provider.Machine{}, err
-	}
 	done, err := a.turns.Take(ctx, r.Reference)
 	if err != nil {
 		return provider.Machine{}, err

@@ -63,13 +63,13 @@ type Adapter struct {
 	history *upstream.List[deployment] // all that there ever were
 	volumes *upstream.List[volume]
 	places  *upstream.List[place] // where volumes can be had
+	told    upstream.Once
 
 	mu        sync.Mutex
 	team      string             // that the cloud named; "" for not asked yet
 	creates   []time.Time        // of deployments, within window
 	noCreates time.Time          // until then the cloud wants none
 	known     map[id.ID]*sight   // what we remember of our machines
-	told      map[string]bool    // what was logged once
 	homes     map[string]subsite // the region of each slug, by which no two are mixed up
 }
 
@@ -105,7 +105,7 @@ func New(a upstream.Account) (*Adapter, error) {
 	}
 	s := &Adapter{
 		account: a, most: allowed[createsSetting] - 1, client: client, log: a.Log, now: a.Now,
-		known: map[id.ID]*sight{}, told: map[string]bool{}, homes: map[string]subsite{},
+		known: map[id.ID]*sight{}, homes: map[string]subsite{},
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -190,15 +190,7 @@ func (a *Adapter) refused(err error, remembered bool) error {
 
 // once logs what is told the first time only.
 func (a *Adapter) once(ctx context.Context, message, key, value string) {
-	a.mu.Lock()
-	told := a.told[message+value] || len(a.told) >= 1000
-	if !told {
-		a.told[message+value] = true
-	}
-	a.mu.Unlock()
-	if !told {
-		a.log.WarnContext(ctx, message, "provider", a.account.Slug, key, value)
-	}
+	a.told.Warn(ctx, a.log, message, "provider", a.account.Slug, key, value)
 }
 
 // garbled is an answer that cannot be understood.

@@ -352,10 +352,6 @@ func retryAfter(text string, now time.Time) time.Duration {
 	return 0
 }
 
-func unavailable(err error) *provider.Error {
-	return &provider.Error{Kind: provider.KindUnavailable, Cause: err}
-}
-
 // scrub leaves the URL out: what went wrong is worth a line, and where to is known.
 func scrub(err error) error {
 	if e := (*url.Error)(nil); errors.As(err, &e) {

@@ -473,7 +473,7 @@ func FuzzMachine(f *testing.F) {
 			}
 		}
 		var v volume
-		if json.Unmarshal([]byte(text), &v) == nil && a.check(v) == nil {
+		if json.Unmarshal([]byte(text), &v) == nil && a.check(t.Context(), v) == nil {
 			if out := v.answer(nil); strings.ContainsAny(out.MountPath, " ;$`'\"\n%") {
 				t.Errorf("%+v", out)
 			}

@@ -41,9 +41,6 @@ type vmRequest struct {
 
 // Launch asks for a rental or a VM, unless there is one of the reference already.
 func (a *Adapter) Launch(ctx context.Context, r provider.LaunchRequest) (provider.Machine, error) {
-	if err := provider.CheckOutsideTx(ctx); err != nil {
-		return provider.Machine{}, err
-	}
 	done, err := a.turns.Take(ctx, r.Reference)
 	if err != nil {
 		return provider.Machine{}, err
@@ -130,9 +127,6 @@ func (a *Adapter) create(ctx context.Context, reference id.ID, path string, body
 
 // Terminate asks for the end of whatever machine the reference has.
 func (a *Adapter) Terminate(ctx context.Context, reference id.ID) error {
-	if err := provider.CheckOutsideTx(ctx); err != nil {
-		return err
-	}
 	done, err := a.turns.Take(ctx, reference)
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package voltagepark
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -51,13 +52,13 @@ type Adapter struct {
 	machines *upstream.List[machine]
 	storage  *upstream.List[volume]
 	turns    upstream.Turns
+	told     upstream.Once
 
 	mu     sync.Mutex
 	made   map[id.ID]birth                  // machines that the list has perhaps not shown yet
 	ending map[string]time.Time             // when the end of a machine was asked for
 	wishes map[string]wish                  // what was last asked of a machine's power
 	last   map[string]provider.MachineState // of the machines on the last list
-	words  map[string]bool                  // words that were not known
 	names  map[string]place                 // of locations
 	named  time.Time                        // when names was asked for; zero for never
 	hosts  map[string]bool                  // locations that have had VMs
@@ -95,7 +96,7 @@ func New(a upstream.Account) (*Adapter, error) {
 	v := &Adapter{
 		account: a, vmUser: "user", products: []string{productMetal, productVM}, regions: map[string]string{}, every: every,
 		made: map[id.ID]birth{}, ending: map[string]time.Time{}, wishes: map[string]wish{}, last: map[string]provider.MachineState{},
-		words: map[string]bool{}, names: map[string]place{}, hosts: map[string]bool{},
+		names: map[string]place{}, hosts: map[string]bool{},
 	}
 	for name, value := range a.Settings {
 		if err := v.set(name, strings.TrimSpace(value)); err != nil {
@@ -207,14 +208,6 @@ func (a *Adapter) location(region string) string {
 }
 
 // unknown logs a word of the cloud's that we do not know, once.
-func (a *Adapter) unknown(what, word string) {
-	a.mu.Lock()
-	known := a.words[what+word] || len(a.words) > 1000
-	if !known {
-		a.words[what+word] = true
-	}
-	a.mu.Unlock()
-	if !known {
-		a.account.Log.Warn("the upstream has a status that is not known; the last one is kept", "provider", a.account.Slug, "of", what, "status", word)
-	}
+func (a *Adapter) unknown(ctx context.Context, what, word string) {
+	a.told.Warn(ctx, a.account.Log, "the upstream has a status that is not known; the last one is kept", "provider", a.account.Slug, "of", what, "status", word)
 }

@@ -33,8 +33,8 @@ type SSH struct {
 // tries is how many addresses are tried; others on this machine may have taken some.
 const tries = 50
 
-// ListenSSH starts one. user is who may log in, with any of the keys, which are lines of an authorized_keys file.
-func ListenSSH(user string, keys []string) (*SSH, error) {
+// listenSSH starts one. user is who may log in, with any of the keys, which are lines of an authorized_keys file.
+func listenSSH(user string, keys []string) (*SSH, error) {
 	config := &ssh.ServerConfig{PublicKeyCallback: func(c ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
 		for _, line := range keys {
 			if known, _, _, _, err := ssh.ParseAuthorizedKey([]byte(line)); err == nil && c.User() == user && string(known.Marshal()) == string(key.Marshal()) {
@@ -71,8 +71,8 @@ func ListenSSH(user string, keys []string) (*SSH, error) {
 	return s, nil
 }
 
-// Again starts the machine once more after Close: at the same address, with the same keys.
-func (s *SSH) Again() (*SSH, error) {
+// again starts the machine once more after Close: at the same address, with the same keys.
+func (s *SSH) again() (*SSH, error) {
 	l, err := net.Listen("tcp", net.JoinHostPort(s.Address, strconv.Itoa(s.Port)))
 	if err != nil {
 		return nil, err

@@ -99,7 +99,7 @@ func (c *Cloud) power(m *machine, now time.Time) {
 		m.close()
 	case m.nodes == nil && now.Sub(m.made) >= ready:
 		for range max(1, m.gpus/8) {
-			s, err := upstreamtest.ListenSSH(m.user(), m.keys)
+			s, err := c.Boot(m.user(), m.keys)
 			if err != nil {
 				c.t.Errorf("a machine's SSH: %v", err)
 				return
@@ -177,9 +177,9 @@ func (c *Cloud) postRental(w http.ResponseWriter, r *http.Request) {
 		invalid(w, "gpu_count", "must be a multiple of 8")
 	case b.Network != "ethernet" && b.Network != "infiniband":
 		invalid(w, "network_type", "Input should be 'ethernet' or 'infiniband'")
-	case c.poor:
+	case c.Poor:
 		refuse(w, http.StatusBadRequest, "Your balance is too low to deploy this rental")
-	case c.soldOut || *s.free(b.Network) < b.GPUs:
+	case c.Empty || *s.free(b.Network) < b.GPUs:
 		refuse(w, http.StatusBadRequest, "Not enough GPUs available at this location")
 	default:
 		*s.free(b.Network) -= b.GPUs
@@ -205,9 +205,9 @@ func (c *Cloud) postVM(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case i < 0 || !there:
 		refuse(w, http.StatusNotFound, "Preset not found")
-	case c.poor:
+	case c.Poor:
 		refuse(w, http.StatusPaymentRequired, "Payment required")
-	case c.soldOut || c.presets[i].stock[s.id] < 1:
+	case c.Empty || c.presets[i].stock[s.id] < 1:
 		refuse(w, http.StatusConflict, "This configuration is sold out")
 	default:
 		p := &c.presets[i]
