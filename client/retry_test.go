@@ -40,7 +40,10 @@ func answers(t *testing.T, change func(*client.Config), steps ...http.HandlerFun
 	t.Cleanup(s.Close)
 	w.url = s.URL
 	config := client.Config{
-		BaseURL: s.URL, APIKey: key, Now: func() time.Time { return w.now },
+		BaseURL: s.URL, APIKey: key,
+		// A connection that is used again is one on which net/http tries again by itself.
+		HTTPClient: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
+		Now:        func() time.Time { return w.now },
 		Sleep: func(ctx context.Context, d time.Duration) error {
 			w.slept, w.now = append(w.slept, d), w.now.Add(d)
 			return ctx.Err()

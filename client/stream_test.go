@@ -116,6 +116,7 @@ func TestAStreamEndsWithItsContextAndItsLoop(t *testing.T) {
 	}
 	<-left // the connection ends with the loop
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	var last error
 	for _, err := range w.Events.Stream(ctx, "", client.EventFilter{}) {
 		last = err
