@@ -286,6 +286,13 @@ func TestWhatAnErrorSays(t *testing.T) {
 	}
 }
 
+func TestAnAnswerThatIsTooLargeIsNotKept(t *testing.T) {
+	w := answers(t, nil, say(200, `{"success":true,"data":{}}`+strings.Repeat(" ", 32<<20)))
+	if _, err := w.Wallet.Get(t.Context()); err == nil || !strings.Contains(err.Error(), "too large") || len(w.asked) != 1 {
+		t.Errorf("%v after %d requests", err, len(w.asked))
+	}
+}
+
 func TestNoIdChangesThePath(t *testing.T) {
 	w := answers(t, nil, data(`{}`))
 	for _, id := range []string{"", ".", "..", "../wallet", "a/b", "dep_1?when=now", "dep_1#", "ü", strings.Repeat("x", 101)} {
