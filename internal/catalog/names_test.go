@@ -73,6 +73,15 @@ var spellings = map[string]spelling{
 	"NVIDIA A10G":                           {"NVIDIA A10G", 24},
 	"Gaudi2":                                {"Intel Gaudi 2", 96},
 
+	"8x H100 (80 GB SXM5)":       {"NVIDIA H100", 80},
+	"8x H100 BAREMETAL":          {"NVIDIA H100", 80},
+	"NVIDIA H100 SXM5 BAREMETAL": {"NVIDIA H100", 80},
+	"1 x H100":                   {"NVIDIA H100", 80},
+	"B200 (180 GB SXM6)":         {"NVIDIA B200", 180},
+	"1x GH200 (96 GB)":           {"NVIDIA GH200", 96},
+	"A100_80GB_PCIe_8x":          {"NVIDIA A100 PCIe", 80},
+	"RTX4090":                    {"NVIDIA RTX 4090", 24},
+
 	// What is not understood, or contradicts itself, stays as it is.
 	"TPU v5e":           {"TPU v5e", 0},
 	"AMD H100":          {"AMD H100", 0},
