@@ -270,7 +270,8 @@ func (s *DeploymentService) Get(ctx context.Context, id string, options ...CallO
 }
 
 // Create deploys. It answers as soon as the first hour's price is set aside; the machine comes in the background, see WaitForRunning. The errors
-// to expect are ErrInvalidRequest, ErrInsufficientBalance, ErrOfferUnavailable, ErrConflict (a price above MaxHourlyPrice) and ErrNotFound.
+// to expect are ErrInvalidRequest, ErrInsufficientBalance, ErrKeyLimitReached, ErrOfferUnavailable, ErrConflict (a price above MaxHourlyPrice)
+// and ErrNotFound.
 // Each try counts as a deploy, of which a key has 5 a minute.
 func (s *DeploymentService) Create(ctx context.Context, in CreateDeployment, options ...CallOption) (*Deployment, error) {
 	return one[Deployment](ctx, s.c, request{method: http.MethodPost, path: "/deployments", body: in}, options)

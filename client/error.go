@@ -40,6 +40,8 @@ const (
 	ErrSecondFactorRequired Code = "SECOND_FACTOR_REQUIRED"
 	// ErrInsufficientBalance is a deploy, volume or growth that the wallet does not cover.
 	ErrInsufficientBalance Code = "INSUFFICIENT_BALANCE"
+	// ErrKeyLimitReached is a deploy, or a later end, that the key's spending limits do not allow; Details has "limit", the limit's name.
+	ErrKeyLimitReached Code = "KEY_LIMIT_REACHED"
 	// ErrInsufficientScope is a key without the scope that the message names.
 	ErrInsufficientScope Code = "INSUFFICIENT_SCOPE"
 	// ErrNetworkNotAllowed is a key that may not be used from this address.
