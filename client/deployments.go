@@ -66,22 +66,25 @@ type Step struct {
 
 // Attempt is a candidate that failed, or was passed over.
 type Attempt struct {
+	// OfferID is the offer; Provider and Region are its slugs.
 	OfferID  string `json:"offerId"`
 	Provider string `json:"provider"`
 	Region   string `json:"region"`
 	// HourlyPrice is what it would have cost in an hour.
 	HourlyPrice Money `json:"hourlyPrice"`
 	// Cause is a stable word: no_capacity, rejected, timed_out, lost, or too_expensive. Reason says it in words.
-	Cause   string    `json:"cause"`
-	Reason  string    `json:"reason"`
+	Cause  string `json:"cause"`
+	Reason string `json:"reason"`
+	// EndedAt is when it was given up.
 	EndedAt time.Time `json:"endedAt"`
 }
 
 // SSHKeyReference is a public key that may log in.
 type SSHKeyReference struct {
 	// ID is of the saved key; nil for one that was only in the request.
-	ID   *string `json:"id"`
-	Name string  `json:"name"`
+	ID *string `json:"id"`
+	// Name is what the key is called.
+	Name string `json:"name"`
 	// Fingerprint is SHA256:…, as ssh-keygen -l shows it.
 	Fingerprint string `json:"fingerprint"`
 }
@@ -89,7 +92,8 @@ type SSHKeyReference struct {
 // Deployment is a machine of the account, from when it was asked for.
 type Deployment struct {
 	// ID is dep_…; empty for a dry run.
-	ID   string `json:"id"`
+	ID string `json:"id"`
+	// Name is what it is called, 1 to 64 characters.
 	Name string `json:"name"`
 	// Status is where it is in its life. StatusCause is why, as a stable word; StatusReason is the same in words, nil where there is no more to say.
 	Status       DeploymentStatus `json:"status"`
@@ -102,7 +106,7 @@ type Deployment struct {
 	// PendingAction is what the provider is still to do; nil where nothing is.
 	PendingAction *PendingAction `json:"pendingAction"`
 
-	// OfferID, Provider (a slug), Region (a slug) and what follows are of the machine.
+	// OfferID is the offer that it has now; Provider and Region are slugs. GPUType, GPUCount, InstanceType and OperatingSystem are the machine's.
 	OfferID         string       `json:"offerId"`
 	Provider        string       `json:"provider"`
 	Region          string       `json:"region"`
@@ -111,7 +115,8 @@ type Deployment struct {
 	InstanceType    InstanceType `json:"instanceType"`
 	OperatingSystem string       `json:"operatingSystem"`
 	// CloudInit tells whether it was given a cloud-config.
-	CloudInit bool      `json:"cloudInit"`
+	CloudInit bool `json:"cloudInit"`
+	// Abilities are what the provider can do with the machine.
 	Abilities Abilities `json:"abilities"`
 
 	// IPAddress, SSHPort, SSHUser and SSHCommand say how to log in; nil until SSH answers.
@@ -134,6 +139,7 @@ type Deployment struct {
 	// BilledUntil is to when it is paid for; nil before a terminate was accepted.
 	BilledUntil *time.Time `json:"billedUntil"`
 
+	// CreatedAt is when it was asked for.
 	CreatedAt time.Time `json:"createdAt"`
 	// StartedAt is when SSH first answered and the first hour began; nil before.
 	StartedAt *time.Time `json:"startedAt"`
@@ -151,6 +157,7 @@ type Deployment struct {
 
 // Candidate is an offer that would do.
 type Candidate struct {
+	// OfferID is off_….
 	OfferID string `json:"offerId"`
 	// OperatingSystem is one of this offer's, where it is another than the request's.
 	OperatingSystem string `json:"operatingSystem,omitempty"`
@@ -217,6 +224,7 @@ type ReinstallDeployment struct {
 
 // CanTerminate is whether a terminate would be accepted now.
 type CanTerminate struct {
+	// CanTerminate tells whether it would.
 	CanTerminate bool `json:"canTerminate"`
 	// Reason is what is in the way; nil where nothing is.
 	Reason *string `json:"reason"`

@@ -19,8 +19,9 @@ type Event struct {
 	// Subject is the id of what it happened to.
 	Subject string `json:"subject"`
 	// Data are the facts, a JSON object; which ones depends on the type. Unmarshal it into a struct of your own, amounts into Money.
-	Data      json.RawMessage `json:"data"`
-	CreatedAt time.Time       `json:"createdAt"`
+	Data json.RawMessage `json:"data"`
+	// CreatedAt is when it happened.
+	CreatedAt time.Time `json:"createdAt"`
 }
 
 // EventFilter narrows events. Zero values narrow nothing.

@@ -22,15 +22,16 @@ const (
 // Provider is a source of machines.
 type Provider struct {
 	// Slug is what queries and deploys call it, Name what people do.
-	Slug   string         `json:"slug"`
-	Name   string         `json:"name"`
+	Slug string `json:"slug"`
+	Name string `json:"name"`
+	// Status is whether it answers.
 	Status ProviderStatus `json:"status"`
 	// AsOf is when it last answered; nil for never.
 	AsOf *time.Time `json:"asOf"`
 	// Offers is how many offers there are, AvailableOffers how many of them can be had now.
 	Offers          int `json:"offers"`
 	AvailableOffers int `json:"availableOffers"`
-	// The lowest prices are of what can be had now; nil where there is nothing.
+	// LowestHourlyPrice and LowestHourlyPricePerGPU are of what can be had now; nil where there is nothing.
 	LowestHourlyPrice       *Money `json:"lowestHourlyPrice"`
 	LowestHourlyPricePerGPU *Money `json:"lowestHourlyPricePerGpu"`
 	// Volumes tells whether persistent volumes can be had now.
@@ -48,7 +49,7 @@ type Region struct {
 	// Offers is how many offers there are, AvailableOffers how many of them can be had now.
 	Offers          int `json:"offers"`
 	AvailableOffers int `json:"availableOffers"`
-	// The lowest prices are of what can be had now; nil where there is nothing.
+	// LowestHourlyPrice and LowestHourlyPricePerGPU are of what can be had now; nil where there is nothing.
 	LowestHourlyPrice       *Money `json:"lowestHourlyPrice"`
 	LowestHourlyPricePerGPU *Money `json:"lowestHourlyPricePerGpu"`
 	// Volumes tells whether persistent volumes can be had there now.
@@ -63,7 +64,7 @@ type GPUType struct {
 	// Offers is how many offers there are, AvailableOffers how many of them can be had now.
 	Offers          int `json:"offers"`
 	AvailableOffers int `json:"availableOffers"`
-	// The lowest prices are of what can be had now; nil where there is nothing.
+	// LowestHourlyPrice and LowestHourlyPricePerGPU are of what can be had now; nil where there is nothing.
 	LowestHourlyPrice       *Money `json:"lowestHourlyPrice"`
 	LowestHourlyPricePerGPU *Money `json:"lowestHourlyPricePerGpu"`
 	// Providers are the slugs of those who offer it.

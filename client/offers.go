@@ -70,16 +70,17 @@ type Offer struct {
 	Region     string  `json:"region"`
 	RegionName string  `json:"regionName"`
 	Country    *string `json:"country"`
-	// GPUType is such as NVIDIA B200; GPUMemoryGB is the memory of one GPU in decimal GB.
+	// GPUType is such as NVIDIA B200, GPUCount how many; GPUMemoryGB is the memory of one GPU in decimal GB.
 	GPUType     string `json:"gpuType"`
 	GPUCount    int    `json:"gpuCount"`
 	GPUMemoryGB int    `json:"gpuMemoryGb"`
-	// VCPUs are CPU cores, virtual or physical; memory and storage are in decimal GB. The storage ends with the machine.
+	// VCPUs are CPU cores, virtual or physical; MemoryGB and StorageGB are decimal. The storage ends with the machine.
 	VCPUs     int `json:"vcpus"`
 	MemoryGB  int `json:"memoryGb"`
 	StorageGB int `json:"storageGb"`
 	// Interconnect is what joins the GPUs or machines; nil where the provider does not say.
-	Interconnect *string      `json:"interconnect"`
+	Interconnect *string `json:"interconnect"`
+	// InstanceType is what kind of machine it is.
 	InstanceType InstanceType `json:"instanceType"`
 	// OperatingSystems are what can be installed; a deploy names one.
 	OperatingSystems []string `json:"operatingSystems"`
@@ -127,15 +128,18 @@ type OfferQuery struct {
 
 // PricePoint is what held of an offer from an instant until the next point's.
 type PricePoint struct {
-	At          time.Time `json:"at"`
-	HourlyPrice Money     `json:"hourlyPrice"`
-	Available   bool      `json:"available"`
+	// At is from when it held.
+	At time.Time `json:"at"`
+	// HourlyPrice is for the whole offer, Available whether it was to be had.
+	HourlyPrice Money `json:"hourlyPrice"`
+	Available   bool  `json:"available"`
 	// Stock is nil where the provider does not say.
 	Stock *int `json:"stock"`
 }
 
 // PriceHistory is what an offer has cost, and when it was to be had.
 type PriceHistory struct {
+	// OfferID is the offer.
 	OfferID string `json:"offerId"`
 	// From belongs to the interval, To does not.
 	From time.Time `json:"from"`
@@ -156,8 +160,9 @@ type CheckOffers struct {
 	// Count is how many machines, 1 to 10,000; 0 for one.
 	Count int `json:"count,omitempty"`
 	// GPUType is such as NVIDIA B200, GPUCount how many GPUs each machine has.
-	GPUType      string       `json:"gpuType,omitempty"`
-	GPUCount     int          `json:"gpuCount,omitempty"`
+	GPUType  string `json:"gpuType,omitempty"`
+	GPUCount int    `json:"gpuCount,omitempty"`
+	// InstanceType is what kind of machine.
 	InstanceType InstanceType `json:"instanceType,omitempty"`
 	// MaxHourlyPrice is the most that each machine may cost in an hour; nil for no limit.
 	MaxHourlyPrice *Money `json:"maxHourlyPrice,omitempty"`
@@ -168,6 +173,7 @@ type CheckOffers struct {
 
 // Share is how many machines of one offer.
 type Share struct {
+	// Offer is what can be had, Count how many of it.
 	Offer Offer `json:"offer"`
 	Count int   `json:"count"`
 }

@@ -10,13 +10,15 @@ import (
 type Quote struct {
 	// QuoteID is what CreateDeployment.QuoteID names, quo_….
 	QuoteID string `json:"quoteId"`
+	// OfferID is the offer whose price it is.
 	OfferID string `json:"offerId"`
 	// HourlyPrice is what an hour costs, whatever the provider asks by then.
 	HourlyPrice Money `json:"hourlyPrice"`
 	// Hold is what a deploy would set aside, Required what must be available for it, Available what is.
-	Hold      Money     `json:"hold"`
-	Required  Money     `json:"required"`
-	Available Money     `json:"available"`
+	Hold      Money `json:"hold"`
+	Required  Money `json:"required"`
+	Available Money `json:"available"`
+	// CreatedAt is when it was made.
 	CreatedAt time.Time `json:"createdAt"`
 	// ExpiresAt is until when it can be used.
 	ExpiresAt time.Time `json:"expiresAt"`

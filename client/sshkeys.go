@@ -17,8 +17,9 @@ type SSHKey struct {
 	PublicKey string `json:"publicKey"`
 	Type      string `json:"type"`
 	// Fingerprint is SHA256:…, as ssh-keygen -l shows it.
-	Fingerprint string    `json:"fingerprint"`
-	CreatedAt   time.Time `json:"createdAt"`
+	Fingerprint string `json:"fingerprint"`
+	// CreatedAt is when it was saved.
+	CreatedAt time.Time `json:"createdAt"`
 }
 
 // CreateSSHKey is a key to save.

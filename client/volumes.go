@@ -59,11 +59,12 @@ type Volume struct {
 	// provider says neither, and while it is not attached.
 	MountPath *string `json:"mountPath"`
 	// HourlyPrice is SizeGB times HourlyPricePerGB, which was agreed when it was created. CostToDate is what was charged so far, less refunds.
-	HourlyPrice      Money      `json:"hourlyPrice"`
-	HourlyPricePerGB Money      `json:"hourlyPricePerGb"`
-	CostToDate       Money      `json:"costToDate"`
-	CreatedAt        time.Time  `json:"createdAt"`
-	DeletedAt        *time.Time `json:"deletedAt"`
+	HourlyPrice      Money `json:"hourlyPrice"`
+	HourlyPricePerGB Money `json:"hourlyPricePerGb"`
+	CostToDate       Money `json:"costToDate"`
+	// CreatedAt is when it was asked for, DeletedAt when it was deleted; nil before.
+	CreatedAt time.Time  `json:"createdAt"`
+	DeletedAt *time.Time `json:"deletedAt"`
 }
 
 // CreateVolume is a volume to make. Every field is required.

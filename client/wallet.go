@@ -16,6 +16,7 @@ const USD Currency = "USD"
 
 // ActiveDeployment is a deployment that costs money now.
 type ActiveDeployment struct {
+	// ID is dep_…, Name what it is called.
 	ID   string `json:"id"`
 	Name string `json:"name"`
 	// HourlyPrice is what an hour costs, CostToDate what was charged so far, less refunds.
@@ -25,6 +26,7 @@ type ActiveDeployment struct {
 
 // BilledVolume is a volume that costs money now.
 type BilledVolume struct {
+	// ID is vol_…, Name what it is called.
 	ID   string `json:"id"`
 	Name string `json:"name"`
 	// HourlyPrice is what an hour costs.
@@ -33,6 +35,7 @@ type BilledVolume struct {
 
 // Wallet is the account's money.
 type Wallet struct {
+	// Currency is of every amount.
 	Currency Currency `json:"currency"`
 	// Balance is Available plus Held. Held is set aside for the first hour of what does not run yet. Available can be spent; below zero it is a debt.
 	Balance   Money `json:"balance"`
@@ -74,7 +77,8 @@ const (
 // Transaction is a line of the statement.
 type Transaction struct {
 	// ID is txn_….
-	ID   string          `json:"id"`
+	ID string `json:"id"`
+	// Type is what kind of line it is.
 	Type TransactionType `json:"type"`
 	// Amount changes what is available; negative takes money out.
 	Amount Money `json:"amount"`
@@ -94,7 +98,8 @@ type Transaction struct {
 	From        *time.Time `json:"from"`
 	To          *time.Time `json:"to"`
 	HourlyPrice *Money     `json:"hourlyPrice"`
-	CreatedAt   time.Time  `json:"createdAt"`
+	// CreatedAt is when the line was written.
+	CreatedAt time.Time `json:"createdAt"`
 }
 
 // TransactionQuery narrows the statement. Zero values narrow nothing.
@@ -147,8 +152,9 @@ type UsageCost struct {
 // Usage is what an interval cost.
 type Usage struct {
 	// From belongs to the interval, To does not; an hour counts where it began.
-	From    time.Time  `json:"from"`
-	To      time.Time  `json:"to"`
+	From time.Time `json:"from"`
+	To   time.Time `json:"to"`
+	// GroupBy is what the groups are.
 	GroupBy UsageGroup `json:"groupBy"`
 	// Groups are days in their order, or else the dearest first. What cost nothing is left out.
 	Groups []UsageCost `json:"groups"`
