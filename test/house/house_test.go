@@ -213,6 +213,25 @@ func TestOutsidePackagesStayInTheirRooms(t *testing.T) {
 	}
 }
 
+// Tenants build the client into their own programs: what it imports they have to take, too, and nothing of the server may be among it.
+func TestTheClientStandsAlone(t *testing.T) {
+	found := 0
+	for _, f := range files(t) {
+		if f.test || (f.dir != "client" && !strings.HasPrefix(f.dir, "client/")) {
+			continue
+		}
+		found++
+		for _, p := range imports(f) {
+			if host, _, _ := strings.Cut(p, "/"); strings.Contains(host, ".") {
+				t.Errorf("%s imports %s; the client has the standard library only", f.path, p)
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("there is no client")
+	}
+}
+
 var statement = regexp.MustCompile(`^\s*(SELECT\s|INSERT INTO\s|UPDATE\s+\w+\s+SET\s|DELETE FROM\s|WITH\s+\w+\s+AS\s|CREATE (TABLE|INDEX)\s)`)
 
 func TestSQLStandsInStoresOnly(t *testing.T) {

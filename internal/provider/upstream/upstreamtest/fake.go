@@ -131,7 +131,7 @@ func Harness[P provider.Provider](t testing.TB, f *Fake, build func(upstream.Acc
 // Boot starts a machine's SSH, which ends with the test. user is who may log in, with any of the keys, which are lines of an authorized_keys
 // file. Mu is held.
 func (f *Fake) Boot(user string, keys []string) (*SSH, error) {
-	s, err := listenSSH(user, keys)
+	s, err := ListenSSH(user, keys)
 	if err == nil {
 		f.booted = append(f.booted, s)
 	}

@@ -33,8 +33,8 @@ type SSH struct {
 // tries is how many addresses are tried; others on this machine may have taken some.
 const tries = 50
 
-// listenSSH starts one. user is who may log in, with any of the keys, which are lines of an authorized_keys file.
-func listenSSH(user string, keys []string) (*SSH, error) {
+// ListenSSH starts one. user is who may log in, with any of the keys, which are lines of an authorized_keys file.
+func ListenSSH(user string, keys []string) (*SSH, error) {
 	config := &ssh.ServerConfig{PublicKeyCallback: func(c ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
 		for _, line := range keys {
 			if known, _, _, _, err := ssh.ParseAuthorizedKey([]byte(line)); err == nil && c.User() == user && string(known.Marshal()) == string(key.Marshal()) {
