@@ -77,7 +77,6 @@ func TestAProviderCheckSaysWhatDiffers(t *testing.T) {
 	cloud.Stuff(1)
 	s := billetd.Prepare(t, t.TempDir())
 	s.RunWith(voltageparktest.Token, added(cloud.Account())...)
-	fake := cloud.Fake()
 	for name, c := range map[string]struct {
 		is, calm func()
 		want     checked // its detail is a part
@@ -88,7 +87,7 @@ func TestAProviderCheckSaysWhatDiffers(t *testing.T) {
 			checked{"failed", "offers can be listed", "an answer that cannot be understood"}, "machines can be listed",
 		},
 		"a key that was taken away": {
-			func() { fake.Revoke(true) }, func() { fake.Revoke(false) },
+			func() { cloud.Revoke(true) }, func() { cloud.Revoke(false) },
 			checked{"failed", "machines can be listed", "the key is refused"}, "offers can be listed",
 		},
 		"nothing to sell that is known": {
@@ -111,7 +110,7 @@ func TestAProviderCheckSaysWhatDiffers(t *testing.T) {
 			t.Errorf("%s: the key is told:\n%s", name, out)
 		}
 	}
-	fake.Revoke(true)
+	cloud.Revoke(true)
 	s.Restart()
 	await(t, "a complaint in the log", func() bool { return strings.Contains(s.Log(), "401") })
 	tellsNoKey(t, s, voltageparktest.Token)
