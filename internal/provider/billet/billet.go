@@ -150,10 +150,6 @@ func unavailable(format string, args ...any) error {
 	return &provider.Error{Kind: provider.KindUnavailable, Cause: fmt.Errorf(format, args...)}
 }
 
-func rejected(message string) error {
-	return &provider.Error{Kind: provider.KindRejected, Message: message}
-}
-
 func notFound(what string) error {
 	return &provider.Error{Kind: provider.KindNotFound, Cause: errors.New(what)}
 }

@@ -9,11 +9,6 @@ import (
 	"github.com/billetcloud/billet/internal/provider/upstream/upstreamtest"
 )
 
-func open(t *testing.T, c *spherontest.Cloud) *spheron.Adapter {
-	t.Helper()
-	return upstreamtest.Open(t, c.Account(), spheron.New)
-}
-
 func TestConformance(t *testing.T) {
 	providertest.Run(t, func(t *testing.T) providertest.Harness {
 		c := spherontest.Serve(t)
