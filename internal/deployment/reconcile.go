@@ -215,13 +215,14 @@ func (s *Service) underWay(asked time.Time) time.Duration {
 	return asked.Add(askLimit).Sub(s.c.Clock.Now())
 }
 
-// unsettled is for how long what a Launch has made, or may still make, need not be shown; 0 where it is.
-// The request may have waited for its turn as long as we wait for an answer, before it went out.
+// unsettled is for how long what a Launch has made, or may still make, need not be shown; 0 where it is. What was noted is when the Launch
+// began: the request may have waited for its turn as long as we wait for an answer, before it went out.
 func (s *Service) unsettled(p provider.Provider, x row) time.Duration {
-	if x.launchAsked == nil {
+	settle := p.Info().SettleTime
+	if x.launchAsked == nil || settle == 0 {
 		return 0
 	}
-	return max(0, x.launchAsked.Add(askLimit+p.Info().SettleTime).Sub(s.c.Clock.Now()))
+	return max(0, settle+s.underWay(*x.launchAsked))
 }
 
 // asked is how long the provider wants not to be asked again; 0 where it does not say.

@@ -3,8 +3,6 @@ package deployment
 import (
 	"context"
 	"errors"
-	"net"
-	"regexp"
 	"slices"
 	"time"
 
@@ -33,7 +31,7 @@ func look(ctx context.Context, p provider.Provider, reference id.ID) (provider.M
 // cleaned is the machine with texts that the database takes and a terminal can show, whatever the upstream has sent: else
 // the change that they belong to could never be written, and neither would the money that goes with it.
 func cleaned(m provider.Machine) provider.Machine {
-	if m.State == provider.MachineReady && m.Address != "" && !reachable(m) { // it would become a command that people paste
+	if m.State == provider.MachineReady && m.Address != "" && !m.Reachable() { // it would become a command that people paste
 		m.State, m.Detail = provider.MachineProvisioning, "waiting for an address"
 	}
 	m.SSHHostKeys = slices.Clone(m.SSHHostKeys)
@@ -42,16 +40,6 @@ func cleaned(m provider.Machine) provider.Machine {
 	}
 	m.ID, m.Detail, m.Address, m.SSHUser = provider.Plain(m.ID, maxDetail), provider.Plain(m.Detail, maxDetail), provider.Plain(m.Address, maxDetail), provider.Plain(m.SSHUser, maxDetail)
 	return m
-}
-
-var (
-	hostForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.-]{0,252}$`)
-	userForm = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]{0,63}$`)
-)
-
-// reachable tells whether the machine's address, user and port have the form of such.
-func reachable(m provider.Machine) bool {
-	return (net.ParseIP(m.Address) != nil || hostForm.MatchString(m.Address)) && userForm.MatchString(m.SSHUser) && m.SSHPort >= 1 && m.SSHPort <= 65535
 }
 
 // reasonOf is what the tenant may read of a provider's error.

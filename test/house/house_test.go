@@ -289,7 +289,7 @@ func TestEveryPackageSaysWhatItOwns(t *testing.T) {
 }
 
 // A second lifecycle in the hall, or more lines than one reads at a sitting, is time to split it by noun. Steps, cloud-config and what a
-// provider's texts may hold have left it; candidates, which are offers of one deployment, have come.
+// provider's texts and addresses may hold have left it; candidates, which are offers of one deployment, have come.
 func TestTheHallStaysSmall(t *testing.T) {
 	lines := 0
 	for _, f := range files(t) {
