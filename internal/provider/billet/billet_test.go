@@ -240,6 +240,27 @@ func TestActionsThatWait(t *testing.T) {
 	}
 }
 
+// An action that was asked for before may be done between our look and our request, which is refused then.
+func TestAnActionThatCameAboutMeanwhileIsASuccess(t *testing.T) {
+	for after, good := range map[string]bool{"stopped": true, "running": false} {
+		s, reference := serve(t), ids.New(id.Deployment)
+		d := running(reference)
+		s.answer = func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPost {
+				d["status"] = after
+				w.WriteHeader(http.StatusConflict)
+				_, _ = io.WriteString(w, `{"success":false,"error":{"code":"CONFLICT","message":"No."}}`)
+				return
+			}
+			_ = json.NewEncoder(w).Encode(map[string]any{"success": true, "data": []any{d}, "pagination": map[string]int{"page": 1, "limit": 100, "total": 1, "totalPages": 1}})
+		}
+		err := s.open(t).PowerOff(t.Context(), reference)
+		if good && err != nil || !good && provider.KindOf(err) != provider.KindRejected {
+			t.Errorf("%s afterwards: %v", after, err)
+		}
+	}
+}
+
 func TestTwoDeploymentsOfOneReference(t *testing.T) {
 	s, reference := serve(t), ids.New(id.Deployment)
 	a, b := running(reference), running(reference)

@@ -334,6 +334,11 @@ func (b *Adapter) act(ctx context.Context, reference id.ID, what, already string
 	}
 	_, err = send[deployment](ctx, b, http.MethodPost, "/deployments/"+url.PathEscape(d.ID)+"/"+what, "", body)
 	b.deployments.Forget(context.WithoutCancel(ctx))
+	if already != "" && provider.KindOf(err) == provider.KindRejected {
+		if now, looked := b.one(ctx, reference, 0); looked == nil && now.PendingAction == "" && now.Status == already { // it came about meanwhile
+			return nil
+		}
+	}
 	return err
 }
 
