@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -32,10 +33,14 @@ type world struct {
 func answers(t *testing.T, change func(*client.Config), steps ...http.HandlerFunc) *world {
 	t.Helper()
 	w := &world{now: time.Now()}
+	var mu sync.Mutex
 	s := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body)
+		mu.Lock() // a request that was given up may not have ended when the next one comes
 		w.asked, w.bodies = append(w.asked, r), append(w.bodies, string(b))
-		steps[min(len(w.asked), len(steps))-1](out, r)
+		step := steps[min(len(w.asked), len(steps))-1]
+		mu.Unlock()
+		step(out, r)
 	}))
 	t.Cleanup(s.Close)
 	w.url = s.URL
