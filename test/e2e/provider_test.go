@@ -84,7 +84,7 @@ func TestAProviderCheckSaysWhatDiffers(t *testing.T) {
 	}{
 		"a page instead of an answer": {
 			func() { cloud.Trouble(providertest.Trouble{Kind: providertest.Garbage, Times: 3}) }, cloud.Calm,
-			checked{"failed", "offers can be listed", "an answer that cannot be understood"}, "machines can be listed",
+			checked{"failed", "offers can be listed", "a page instead of an answer"}, "machines can be listed",
 		},
 		"a key that was taken away": {
 			func() { cloud.Revoke(true) }, func() { cloud.Revoke(false) },
