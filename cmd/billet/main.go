@@ -1,26 +1,21 @@
-// Command billet is the tenant's command line. For now it tells its version.
+// Command billet is the tenant's command line.
 package main
 
 import (
-	"fmt"
+	"context"
 	"os"
+	"os/signal"
+	"syscall"
 
-	"github.com/spf13/cobra"
+	"github.com/billetcloud/billet/internal/cli"
 )
 
 // release is set by the linker.
 var release = "dev"
 
 func main() {
-	root := &cobra.Command{
-		Use: "billet", Short: "Rent bare-metal GPUs from a Billet cloud", SilenceUsage: true, SilenceErrors: true,
-	}
-	root.AddCommand(&cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		_, err := fmt.Fprintln(cmd.OutOrStdout(), "billet", release)
-		return err
-	}})
-	if err := root.Execute(); err != nil {
-		fmt.Fprintln(os.Stderr, "billet:", err)
-		os.Exit(1)
-	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends at once who will not wait for the first
+	code := cli.Main(ctx, cli.System{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Environ(), Version: release}, os.Args[1:])
+	os.Exit(code)
 }

@@ -1,0 +1,86 @@
+package cli_test
+
+import (
+	"context"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/billetcloud/billet/internal/cli"
+	"github.com/billetcloud/billet/test/billetd"
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"billet": func() {
+			os.Exit(cli.Main(context.Background(), cli.System{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Environ(), Version: "test"}, os.Args[1:]))
+		},
+	})
+}
+
+// Each script is a session in a shell, with a server and an account with $5,000 of its own. BILLET_UPDATE=1 writes what they see into them.
+//
+// Beside testscript's own commands there are
+//
+//	advance 26m         lets simulated time go by
+//	mask stdout got     writes stdout, or stderr, into a file, with what differs from run to run made alike: ids, amounts, times and addresses
+//	signed-out          takes the key out of the environment, into the file key
+func TestScripts(t *testing.T) {
+	servers := map[string]*billetd.Server{}
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script", UpdateScripts: os.Getenv("BILLET_UPDATE") != "", RequireExplicitExec: true, RequireUniqueNames: true,
+		Setup: func(e *testscript.Env) error {
+			s := billetd.Start(e.T().(testing.TB), "--sim")
+			_, key := s.Key("5000")
+			servers[e.WorkDir] = s
+			e.Setenv("BILLET_URL", s.URL)
+			e.Setenv("BILLET_API_KEY", key)
+			e.Setenv("HOME", e.WorkDir)
+			e.Setenv("TZ", "UTC")
+			return nil
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"advance": func(ts *testscript.TestScript, neg bool, args []string) {
+				if neg || len(args) != 1 {
+					ts.Fatalf("usage: advance duration")
+				}
+				servers[ts.Getenv("WORK")].Advance(args[0])
+			},
+			"mask": func(ts *testscript.TestScript, neg bool, args []string) {
+				if neg || len(args) != 2 {
+					ts.Fatalf("usage: mask stdout|stderr file")
+				}
+				ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(masked(ts.ReadFile(args[0]), servers[ts.Getenv("WORK")].URL)), 0o600))
+			},
+			"signed-out": func(ts *testscript.TestScript, neg bool, args []string) {
+				if neg || len(args) != 0 {
+					ts.Fatalf("usage: signed-out")
+				}
+				ts.Check(os.WriteFile(ts.MkAbs("key"), []byte(ts.Getenv("BILLET_API_KEY")+"\n"), 0o600))
+				ts.Setenv("BILLET_API_KEY", "")
+			},
+		},
+	})
+}
+
+var masks = []struct {
+	what *regexp.Regexp
+	with func(string) string
+}{
+	{regexp.MustCompile(`\b([a-z]{3})_[0-9a-z]{26}\b`), func(s string) string { return s[:4] + strings.Repeat("x", 26) }},
+	{regexp.MustCompile(`\d{4}-\d\d-\d\dT[0-9:.]+Z`), func(string) string { return "TIME" }},
+	{regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d UTC`), func(string) string { return "0000-00-00 00:00 UTC" }},
+	{regexp.MustCompile(`127\.\d+\.\d+\.\d+`), func(string) string { return "127.x.x.x" }},
+	{regexp.MustCompile(`\$\d+\.\d+`), func(s string) string { return regexp.MustCompile(`\d`).ReplaceAllString(s, "0") }},
+}
+
+// masked makes alike what differs from run to run.
+func masked(text, url string) string {
+	text = strings.ReplaceAll(text, url, "http://SERVER")
+	for _, m := range masks {
+		text = m.what.ReplaceAllStringFunc(text, m.with)
+	}
+	return text
+}
