@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"sync"
 	"testing"
 	"time"
@@ -141,11 +140,16 @@ func TestNoEventIsLostWhateverDies(t *testing.T) {
 func TestTwoReplicasDeliverOnce(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
 		to := newReceiver(t)
-		other := w.newReplica(local(outbound.Config{}).Post)
-		hook, _ := w.create(ada, webhook.Request{URL: to.URL})
 		const each = 60
-		came := make(chan struct{}, 4*each)
-		to.answer = func(http.ResponseWriter, request) { came <- struct{}{} }
+		answered := make(chan struct{}, 4*each)
+		client := local(outbound.Config{})
+		send := func(ctx context.Context, url string, header map[string]string, body []byte) outbound.Response {
+			defer func() { answered <- struct{}{} }()
+			return client.Post(ctx, url, header, body)
+		}
+		w.replica = w.newReplica(send)
+		other := w.newReplica(send)
+		hook, _ := w.create(ada, webhook.Request{URL: to.URL})
 		ctx, stop := context.WithCancel(t.Context())
 		var working, writing sync.WaitGroup
 		for _, r := range []replica{w.replica, other} {
@@ -162,9 +166,9 @@ func TestTwoReplicasDeliverOnce(t *testing.T) {
 		late := time.After(time.Minute)
 		for n := range 2 * each {
 			select {
-			case <-came:
+			case <-answered:
 			case <-late:
-				t.Fatalf("%d of %d came", n, 2*each)
+				t.Fatalf("%d of %d answered", n, 2*each)
 			}
 		}
 		stop()

@@ -3,6 +3,7 @@ package webhook_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 	"sync"
@@ -445,6 +446,38 @@ func TestAnEndpointGetsWhatIsCommittedAfterIt(t *testing.T) {
 					t.Fatalf("%s: delivery %d of %d is event %d of %d", h, i, len(list), place[d.Event], len(all))
 				}
 			}
+		}
+	})
+}
+
+// A transaction that has appended looked for endpoints before it commits. One that is made meanwhile must wait for it: else that
+// event comes after the endpoint, and nobody has left a job behind for it.
+func TestAnEndpointIsMadeBehindWhatIsBeingWritten(t *testing.T) {
+	engines(t, func(t *testing.T, w *world) {
+		made := make(chan error, 1)
+		err := w.tx(func(ctx context.Context, tx *db.Tx) error {
+			if err := appendTo(ctx, tx, w.events, ada, "a.b"); err != nil {
+				return err
+			}
+			tx.BeforeCommit(func(context.Context) error {
+				go func() {
+					made <- w.tx(func(ctx context.Context, tx *db.Tx) error {
+						_, _, err := w.Create(ctx, tx, ada, webhook.Request{URL: "https://example.com"})
+						return err
+					})
+				}()
+				select { // one that does not wait is quick
+				case <-made:
+					t.Error("the endpoint was made in between")
+					made <- nil
+				case <-time.After(300 * time.Millisecond):
+				}
+				return nil
+			})
+			return nil
+		})
+		if err := errors.Join(err, <-made); err != nil {
+			t.Fatal(err)
 		}
 	})
 }
