@@ -30,7 +30,7 @@ type inbox struct {
 	status int
 	got    []arrival
 	came   chan arrival
-	hold   chan struct{} // nil to answer at once
+	hold   chan struct{} // keeps answers to deployment.created back; nil for none
 }
 
 func newInbox(t *testing.T) *inbox {
@@ -63,8 +63,11 @@ func newInbox(t *testing.T) *inbox {
 		b.got = append(b.got, a)
 		b.mu.Unlock()
 		b.came <- a
-		if hold != nil {
-			<-hold
+		if hold != nil && e.Type == "deployment.created" {
+			select {
+			case <-hold:
+			case <-r.Context().Done(): // the sender is gone
+			}
 		}
 		w.WriteHeader(status)
 	}))
@@ -171,7 +174,7 @@ func TestWebhooksTellALifeInOrder(t *testing.T) {
 		var life []string
 		first := b.got[0].subject
 		for _, a := range b.got {
-			if a.subject == first {
+			if a.subject == first && !strings.Contains("deployment.progress deployment.charged", a.kind) {
 				life = append(life, strings.TrimPrefix(a.kind, "deployment."))
 			}
 		}
@@ -204,8 +207,9 @@ func TestWebhooksTellALifeInOrder(t *testing.T) {
 
 		// And for longer than anybody waits.
 		b.set(500, nil)
-		s.Call(key, "PATCH", "/deployments/"+d, map[string]any{"name": "renamed"})
-		s.Call(key, "DELETE", "/deployments/"+d, nil)
+		for _, left := range s.Call(key, "GET", "/deployments?limit=100", nil).List { // else each hour has its events
+			s.Call(key, "DELETE", "/deployments/"+left.(map[string]any)["id"].(string), nil)
+		}
 		s.Advance("74h")
 		if hooked := s.Call(key, "GET", "/webhooks/"+hook, nil).Data; hooked["status"] != "paused" {
 			t.Errorf("%v", hooked)
