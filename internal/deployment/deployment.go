@@ -122,6 +122,7 @@ type row struct {
 	hostKeys       []string
 	minimumRuntime time.Duration
 	launchBy       time.Time
+	limitedKey     id.ID  // the API key whose allowance it counts for; "" for none
 	plans          []plan // what comes next where this offer fails before it runs
 	releasedAt     *time.Time
 	launchAsked    *time.Time // when Launch was last called without an answer, where the provider needs time to settle

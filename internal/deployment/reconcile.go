@@ -549,6 +549,16 @@ func (s *Service) changeIn(ctx context.Context, tx *db.Tx, x *row, cause Cause, 
 	if err := guarded(setState(ctx, tx, *x)); err != nil {
 		return err
 	}
+	switch {
+	case cause == CauseReady:
+		if err := x.spends(ctx, tx, ""); err != nil {
+			return err
+		}
+	case x.BilledUntil != nil:
+		if err := x.spent(ctx, tx, *x.BilledUntil); err != nil {
+			return err
+		}
+	}
 	x.finish()
 	data := map[string]any{"cause": cause, "from": from}
 	if reason != "" {

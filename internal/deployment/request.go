@@ -31,6 +31,8 @@ const (
 
 // CreateRequest asks for a deployment. OfferID decides; every other hardware field that is given must agree with that offer.
 type CreateRequest struct {
+	// Key is the API key that asks, whose allowance counts; "" for a person.
+	Key     id.ID
 	OfferID id.ID
 	// Candidates take the place of OfferID: the first that can be had counts, and the next where it fails before it runs.
 	Candidates []Candidate

@@ -100,6 +100,9 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, req Crea
 	for _, p := range plans { // whichever it comes to
 		hold = max(hold, p.HourlyPrice)
 	}
+	if err := s.begin(ctx, tx, &r, req, hold, plans); err != nil {
+		return Deployment{}, err
+	}
 	if req.DryRun {
 		w, err := s.c.Wallet.Get(ctx, tx, account)
 		if err != nil {
@@ -244,6 +247,8 @@ func (s *Service) complete(ctx context.Context, r db.Reader, page []Deployment) 
 
 // UpdateRequest changes what a tenant may change; nil leaves a field as it is.
 type UpdateRequest struct {
+	// Key is the API key that asks, whose allowance counts; "" for a person.
+	Key             id.ID
 	Name            *string
 	Tags            *[]string
 	AutoTerminateAt *time.Time
@@ -282,6 +287,12 @@ func (s *Service) Update(ctx context.Context, tx *db.Tx, account, deployment id.
 		return Deployment{}, fault.New(fault.Conflict, "This deployment is %s; only its name and tags can be changed.", x.Status)
 	}
 	if err := update(ctx, tx, x, u.Tags != nil); err != nil {
+		return Deployment{}, err
+	}
+	if err := s.mayLengthen(ctx, tx, x, u); err != nil {
+		return Deployment{}, err
+	}
+	if err := x.spends(ctx, tx, u.Key); err != nil {
 		return Deployment{}, err
 	}
 	if u.Name != nil && x.Status.Alive() { // the bill names what it is for, from the next hour on

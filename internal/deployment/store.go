@@ -15,7 +15,7 @@ import (
 
 const columns = `id, account_id, name, status, cause, reason, provider, region, offer_id, offer_key, gpu_type, gpu_count, instance_type,
 	operating_system, hourly_price, cost_price, abilities, authorized_keys, cloud_init, steps, action, action_argument, machine_id, address,
-	ssh_user, ssh_port, ssh_host_keys, minimum_runtime, auto_terminate_at, termination_protection, created_at, launch_by, started_at, ended_at, released_at, ending_since, launch_asked_at, plans, attempts`
+	ssh_user, ssh_port, ssh_host_keys, minimum_runtime, auto_terminate_at, termination_protection, created_at, launch_by, started_at, ended_at, released_at, ending_since, launch_asked_at, plans, attempts, allowance_key`
 
 func insert(ctx context.Context, tx *db.Tx, r row) error {
 	abilities, keys, steps, hostKeys, err := r.encode()
@@ -27,11 +27,11 @@ func insert(ctx context.Context, tx *db.Tx, r row) error {
 		return err
 	}
 	_, err = tx.Exec(ctx, `INSERT INTO deployment (`+columns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
-		$19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39)`,
+		$19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40)`,
 		r.ID, r.Account, r.Name, r.Status, r.StatusCause, r.reason(), r.Provider, r.Region, r.OfferID, r.offerKey, r.GPUType, r.GPUCount, r.InstanceType,
 		r.OperatingSystem, r.HourlyPrice, r.costPrice, abilities, keys, r.cloudInit, steps, r.action, r.actionArgument, r.machineID, r.address,
 		r.sshUser, r.sshPort, hostKeys, int64(r.minimumRuntime/time.Second), db.MicrosOrNull(r.AutoTerminateAt), flag(r.TerminationProtection),
-		db.Micros(r.CreatedAt), db.Micros(r.launchBy), db.MicrosOrNull(r.StartedAt), db.MicrosOrNull(r.BilledUntil), db.MicrosOrNull(r.releasedAt), db.MicrosOrNull(r.endingSince), db.MicrosOrNull(r.launchAsked), plans, attempts)
+		db.Micros(r.CreatedAt), db.Micros(r.launchBy), db.MicrosOrNull(r.StartedAt), db.MicrosOrNull(r.BilledUntil), db.MicrosOrNull(r.releasedAt), db.MicrosOrNull(r.endingSince), db.MicrosOrNull(r.launchAsked), plans, attempts, r.limitedKey)
 	if err != nil {
 		return fmt.Errorf("insert deployment: %w", err)
 	}
@@ -401,7 +401,7 @@ func scan(from db.Row) (row, error) {
 	var auto, started, ended, released, ending, asked sql.NullInt64
 	err := from.Scan(&r.ID, &r.Account, &r.Name, &r.Status, &r.StatusCause, &reason, &r.Provider, &r.Region, &r.OfferID, &r.offerKey, &r.GPUType, &r.GPUCount,
 		&r.InstanceType, &r.OperatingSystem, &r.HourlyPrice, &r.costPrice, &abilities, &keys, &r.cloudInit, &steps, &r.action, &r.actionArgument, &r.machineID,
-		&r.address, &r.sshUser, &r.sshPort, &hostKeys, &minimum, &auto, &protection, &created, &launchBy, &started, &ended, &released, &ending, &asked, &plans, &attempts)
+		&r.address, &r.sshUser, &r.sshPort, &hostKeys, &minimum, &auto, &protection, &created, &launchBy, &started, &ended, &released, &ending, &asked, &plans, &attempts, &r.limitedKey)
 	if err != nil {
 		return row{}, err
 	}

@@ -18,6 +18,7 @@ const (
 	RevokedAPIKey        Code = "REVOKED_API_KEY"
 	InsufficientBalance  Code = "INSUFFICIENT_BALANCE"
 	InsufficientScope    Code = "INSUFFICIENT_SCOPE"
+	KeyLimitReached      Code = "KEY_LIMIT_REACHED"
 	NetworkNotAllowed    Code = "NETWORK_NOT_ALLOWED"
 	SignInRequired       Code = "SIGN_IN_REQUIRED"
 	SignInFailed         Code = "SIGN_IN_FAILED"

@@ -6,9 +6,11 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/allowance"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/money"
 )
 
 type apiKeyPath struct {
@@ -21,6 +23,7 @@ type createAPIKey struct {
 		Scopes          []account.Scope `json:"scopes,omitempty" minItems:"1" maxItems:"10" enum:"offers:read,deployments:read,deployments:write,ssh-keys:read,ssh-keys:write,volumes:read,volumes:write,wallet:read,webhooks:read,webhooks:write" doc:"What the key may do; everything if left out."`
 		ExpiresAt       *time.Time      `json:"expiresAt,omitempty" doc:"In the future; never if left out."`
 		AllowedNetworks []string        `json:"allowedNetworks,omitempty" maxItems:"32" maxLength:"64" doc:"Addresses and CIDR networks from which the key works; anywhere if left out."`
+		Spending        *wantedSpending `json:"spending,omitempty" doc:"What the key may spend; whatever the account has if left out."`
 	}
 }
 
@@ -31,18 +34,76 @@ type updateAPIKey struct {
 		Scopes          *[]account.Scope     `json:"scopes,omitempty" minItems:"1" maxItems:"10" enum:"offers:read,deployments:read,deployments:write,ssh-keys:read,ssh-keys:write,volumes:read,volumes:write,wallet:read,webhooks:read,webhooks:write"`
 		ExpiresAt       setOrNull[time.Time] `json:"expiresAt,omitempty" doc:"null for never."`
 		AllowedNetworks *[]string            `json:"allowedNetworks,omitempty" maxItems:"32" maxLength:"64" doc:"An empty list for anywhere."`
+		Spending        *wantedSpending      `json:"spending,omitempty" doc:"Takes the place of all limits on what the key may spend; an empty object takes them away."`
 	}
 }
 
 func (in *updateAPIKey) check() []fault.Field {
 	b := &in.Body
-	return anything(b.Name != nil || b.Scopes != nil || b.ExpiresAt.Given || b.AllowedNetworks != nil)
+	return anything(b.Name != nil || b.Scopes != nil || b.ExpiresAt.Given || b.AllowedNetworks != nil || b.Spending != nil)
+}
+
+// wantedSpending are limits as a request gives them.
+type wantedSpending struct {
+	MaxHourlyPrice   *money.Micros `json:"maxHourlyPrice,omitempty" minimum:"0" doc:"US dollars an hour that one deployment may cost at most."`
+	MaxSpendPerDay   *money.Micros `json:"maxSpendPerDay,omitempty" minimum:"0" doc:"US dollars for hours that begin on one day (UTC). What is begun counts until its planned end, and without one for ever: a program with such a key gives each deploy an autoTerminateAt."`
+	MaxSpendPerMonth *money.Micros `json:"maxSpendPerMonth,omitempty" minimum:"0" doc:"US dollars for hours that begin in one month (UTC), counted alike."`
+	MaxDeployments   *int64        `json:"maxDeployments,omitempty" minimum:"0" maximum:"1000000" doc:"How many deployments of the key may be there at a time."`
+	GPUTypes         []string      `json:"gpuTypes,omitempty" maxItems:"50" maxLength:"100" doc:"Which GPU types it may deploy, such as NVIDIA B200; all if left out."`
+}
+
+func (s *wantedSpending) limits() allowance.SpendingLimits {
+	return allowance.SpendingLimits{MaxHourlyPrice: s.MaxHourlyPrice, MaxSpendPerDay: s.MaxSpendPerDay, MaxSpendPerMonth: s.MaxSpendPerMonth, MaxDeployments: s.MaxDeployments, GPUTypes: s.GPUTypes}
+}
+
+// APIKey is a key with what it may spend.
+type APIKey struct {
+	account.Key
+	Spending *allowance.SpendingLimits `json:"spending" doc:"What the key may spend; null where only the account's money bounds it."`
+}
+
+func (s *server) withSpending(ctx context.Context, r db.Reader, keys []account.Key) ([]APIKey, error) {
+	ids := make([]id.ID, len(keys))
+	for i, k := range keys {
+		ids[i] = k.ID
+	}
+	limits, err := allowance.Of(ctx, r, ids)
+	out := make([]APIKey, len(keys))
+	for i, k := range keys {
+		out[i].Key = k
+		if l, limited := limits[k.ID]; limited {
+			out[i].Spending = &l
+		}
+	}
+	return out, err
+}
+
+// spendingOf makes of a key and its error what is answered.
+func (s *server) spendingOf(ctx context.Context, r db.Reader, k account.Key, err error) (APIKey, error) {
+	if err != nil {
+		return APIKey{}, err
+	}
+	out, err := s.withSpending(ctx, r, []account.Key{k})
+	return out[0], err
+}
+
+// setSpending gives the key limits, where the request has any.
+func setSpending(ctx context.Context, tx *db.Tx, key id.ID, want *wantedSpending) error {
+	if want == nil {
+		return nil
+	}
+	l := want.limits()
+	if err := fault.Invalid(l.Check("spending")).OrNil(); err != nil {
+		return err
+	}
+	return allowance.Set(ctx, tx, key, l)
 }
 
 // newAPIKey is a key with its secret, which is shown this once.
 type newAPIKey struct {
 	account.Key
-	Secret string `json:"key" doc:"Send it as Authorization: Bearer. It is shown this once; keep it."`
+	Spending *allowance.SpendingLimits `json:"spending" doc:"What the key may spend; null where only the account's money bounds it."`
+	Secret   string                    `json:"key" doc:"Send it as Authorization: Bearer. It is shown this once; keep it."`
 }
 
 func (s *server) addAPIKeys() {
@@ -50,8 +111,13 @@ func (s *server) addAPIKeys() {
 	list(s, spec{
 		method: http.MethodGet, path: keys, id: "listApiKeys", tag: tagAccount, door: doorPerson, scope: account.ReadAPIKeys,
 		summary: "List API keys", text: "Newest first if no sort is given; revoked ones too, without their secrets.",
-	}, func(ctx context.Context, c *call, in *listQuery, p db.Page) ([]account.Key, int, error) {
-		return s.c.Accounts.ListKeys(ctx, s.c.DB, c.account, in.order(), p)
+	}, func(ctx context.Context, c *call, in *listQuery, p db.Page) ([]APIKey, int, error) {
+		keys, total, err := s.c.Accounts.ListKeys(ctx, s.c.DB, c.account, in.order(), p)
+		if err != nil {
+			return nil, 0, err
+		}
+		out, err := s.withSpending(ctx, s.c.DB, keys)
+		return out, total, err
 	})
 
 	write(s, spec{
@@ -64,30 +130,43 @@ func (s *server) addAPIKeys() {
 			Name: b.Name, Scopes: b.Scopes, ExpiresAt: b.ExpiresAt, AllowedNetworks: b.AllowedNetworks,
 			CreatedBy: &account.Creator{ID: c.person.ID, Email: c.person.Email},
 		})
+		if err != nil {
+			return newAPIKey{}, err
+		}
 		c.created(k.ID)
-		return newAPIKey{k, secret}, err
+		if err := setSpending(ctx, tx, k.ID, b.Spending); err != nil {
+			return newAPIKey{}, err
+		}
+		shown, err := s.spendingOf(ctx, tx, k, nil)
+		return newAPIKey{shown.Key, shown.Spending, secret}, err
 	})
 
 	read(s, spec{
 		method: http.MethodGet, path: keys + "/{id}", id: "getApiKey", tag: tagAccount, door: doorPerson, scope: account.ReadAPIKeys, summary: "Get an API key",
-	}, func(ctx context.Context, c *call, in *apiKeyPath) (account.Key, error) {
-		return s.c.Accounts.GetKey(ctx, s.c.DB, c.account, in.ID)
+	}, func(ctx context.Context, c *call, in *apiKeyPath) (APIKey, error) {
+		k, err := s.c.Accounts.GetKey(ctx, s.c.DB, c.account, in.ID)
+		return s.spendingOf(ctx, s.c.DB, k, err)
 	})
 
 	write(s, spec{
 		method: http.MethodPatch, path: keys + "/{id}", id: "updateApiKey", tag: tagAccount, door: doorPerson, scope: account.WriteAPIKeys,
 		summary: "Change an API key", text: "Its limits are the operator's to change.", errors: []fault.Code{fault.Conflict},
-	}, func(ctx context.Context, tx *db.Tx, c *call, in *updateAPIKey) (account.Key, error) {
+	}, func(ctx context.Context, tx *db.Tx, c *call, in *updateAPIKey) (APIKey, error) {
 		b := &in.Body
-		return s.c.Accounts.UpdateKey(ctx, tx, c.account, in.ID, account.KeyUpdate{
+		k, err := s.c.Accounts.UpdateKey(ctx, tx, c.account, in.ID, account.KeyUpdate{
 			Name: b.Name, Scopes: b.Scopes, AllowedNetworks: b.AllowedNetworks, SetExpiry: b.ExpiresAt.Given, ExpiresAt: b.ExpiresAt.Value,
 		})
+		if err == nil {
+			err = setSpending(ctx, tx, k.ID, b.Spending)
+		}
+		return s.spendingOf(ctx, tx, k, err)
 	})
 
 	write(s, spec{
 		method: http.MethodDelete, path: keys + "/{id}", id: "revokeApiKey", tag: tagAccount, door: doorPerson, scope: account.WriteAPIKeys,
 		summary: "Revoke an API key", text: "At once and for good. It stays in the list.",
-	}, func(ctx context.Context, tx *db.Tx, c *call, in *apiKeyPath) (account.Key, error) {
-		return s.c.Accounts.RevokeKey(ctx, tx, c.account, in.ID)
+	}, func(ctx context.Context, tx *db.Tx, c *call, in *apiKeyPath) (APIKey, error) {
+		k, err := s.c.Accounts.RevokeKey(ctx, tx, c.account, in.ID)
+		return s.spendingOf(ctx, tx, k, err)
 	})
 }

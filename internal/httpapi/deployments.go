@@ -143,9 +143,11 @@ func (s *server) addDeployments() {
 		status: http.StatusCreated, also: []int{http.StatusOK}, summary: "Deploy",
 		text: "Sets the first hour's price aside and answers at once; the machine comes in the background. Watch `status` and `steps`, or wait with GET …?waitFor=running. " +
 			"The money becomes a charge when SSH answers, and comes back if it never does. Needs $50.00 available, and at least the first hour's price.",
-		errors: []fault.Code{fault.InsufficientBalance, fault.NotFound, fault.OfferUnavailable, fault.Conflict, fault.Unsupported},
+		errors: []fault.Code{fault.InsufficientBalance, fault.KeyLimitReached, fault.NotFound, fault.OfferUnavailable, fault.Conflict, fault.Unsupported},
 	}, func(ctx context.Context, tx *db.Tx, c *call, in *createDeployment) (deployment.Deployment, error) {
-		d, err := s.c.Deployments.Create(ctx, tx, c.account, in.request())
+		r := in.request()
+		r.Key = c.keyID()
+		d, err := s.c.Deployments.Create(ctx, tx, c.account, r)
 		if in.Body.DryRun {
 			c.note.nothing = true
 			c.status = http.StatusOK
@@ -182,11 +184,11 @@ func (s *server) addDeployments() {
 
 	write(s, spec{
 		method: http.MethodPatch, path: at + "/{id}", id: "updateDeployment", tag: tagDeployments, scope: account.WriteDeployments,
-		summary: "Change a deployment", errors: []fault.Code{fault.Conflict},
+		summary: "Change a deployment", errors: []fault.Code{fault.Conflict, fault.KeyLimitReached},
 	}, func(ctx context.Context, tx *db.Tx, c *call, in *updateDeployment) (deployment.Deployment, error) {
 		b := &in.Body
 		return s.c.Deployments.Update(ctx, tx, c.account, in.ID, deployment.UpdateRequest{
-			Name: b.Name, Tags: b.Tags, TerminationProtection: b.TerminationProtection,
+			Key: c.keyID(), Name: b.Name, Tags: b.Tags, TerminationProtection: b.TerminationProtection,
 			AutoTerminateAt: b.AutoTerminateAt.Value, ClearAutoTerminateAt: b.AutoTerminateAt.Given && b.AutoTerminateAt.Value == nil,
 		})
 	})

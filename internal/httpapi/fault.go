@@ -30,6 +30,7 @@ var codes = []struct {
 	{fault.SignInFailed, http.StatusUnauthorized, "E-mail address and password do not match, or the passkey or identity provider was not accepted."},
 	{fault.SecondFactorRequired, http.StatusUnauthorized, "The password is right; a code is needed, too, and was missing or wrong. `details.methods` says what will do."},
 	{fault.InsufficientBalance, http.StatusPaymentRequired, "The wallet does not cover it."},
+	{fault.KeyLimitReached, http.StatusForbidden, "The API key may not spend that much, or not on this; details.limit names the limit."},
 	{fault.InsufficientScope, http.StatusForbidden, "The API key lacks the scope that the message names, or your role in the account does not allow it."},
 	{fault.NetworkNotAllowed, http.StatusForbidden, "The API key may not be used from this address, or the call came from another web site."},
 	{fault.NotFound, http.StatusNotFound, "It does not exist, or it belongs to somebody else: the two look alike."},

@@ -82,6 +82,14 @@ type call struct {
 	err error // what the call failed of, for the log
 }
 
+// keyID is the API key that calls; "" where a person does.
+func (c *call) keyID() id.ID {
+	if c.key == nil {
+		return ""
+	}
+	return c.key.ID
+}
+
 // page are the parameters of every list.
 type page struct {
 	Page    int  `query:"page" minimum:"1" maximum:"100000" doc:"Which page, from 1." default:"1"`

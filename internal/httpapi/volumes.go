@@ -73,7 +73,7 @@ func (s *server) addVolumes() {
 		errors: []fault.Code{fault.InsufficientBalance, fault.Conflict},
 	}, func(ctx context.Context, tx *db.Tx, c *call, in *createVolume) (volume.Volume, error) {
 		b := &in.Body
-		v, err := s.c.Volumes.Create(ctx, tx, c.account, volume.CreateRequest{Name: b.Name, SizeGB: b.SizeGB, Provider: b.Provider, Region: b.Region})
+		v, err := s.c.Volumes.Create(ctx, tx, c.account, volume.CreateRequest{Key: c.keyID(), Name: b.Name, SizeGB: b.SizeGB, Provider: b.Provider, Region: b.Region})
 		c.created(v.ID)
 		return v, err
 	})
@@ -88,7 +88,7 @@ func (s *server) addVolumes() {
 		method: http.MethodPatch, path: at + "/{id}", id: "updateVolume", tag: tagVolumes, scope: account.WriteVolumes,
 		summary: "Rename or grow a volume", errors: []fault.Code{fault.Conflict, fault.InsufficientBalance},
 	}, func(ctx context.Context, tx *db.Tx, c *call, in *updateVolume) (volume.Volume, error) {
-		return s.c.Volumes.Update(ctx, tx, c.account, in.ID, volume.UpdateRequest{Name: in.Body.Name, SizeGB: in.Body.SizeGB})
+		return s.c.Volumes.Update(ctx, tx, c.account, in.ID, volume.UpdateRequest{Key: c.keyID(), Name: in.Body.Name, SizeGB: in.Body.SizeGB})
 	})
 
 	write(s, spec{

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/billetcloud/billet/internal/allowance"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/fault"
@@ -19,6 +20,8 @@ import (
 
 // CreateRequest asks for a volume.
 type CreateRequest struct {
+	// Key is the API key that asks, whose allowance counts; "" for a person.
+	Key id.ID
 	// Name is 1 to 64 letters, digits, dots, hyphens and underscores, the first a letter or digit: machines mount it at a path of that name.
 	Name string
 	// SizeGB is in decimal GB.
@@ -48,6 +51,11 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, req Crea
 		return Volume{}, err
 	} else if !made {
 		return Volume{}, s.nameTaken(ctx, tx, account, req.Name)
+	}
+	if req.Key != "" {
+		if _, err := allowance.Begin(ctx, tx, req.Key, allowance.Use{Subject: r.id, HourlyPrice: r.hourly(), From: now}); err != nil {
+			return Volume{}, err
+		}
 	}
 	err := s.c.Wallet.Hold(ctx, tx, wallet.Hold{
 		Account: account, Subject: r.id, Amount: r.hourly(), Labels: r.labels(),

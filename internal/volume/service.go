@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/billetcloud/billet/internal/allowance"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/event"
 	"github.com/billetcloud/billet/internal/fault"
@@ -102,6 +103,8 @@ func (s *Service) volumes(ctx context.Context, r db.Reader, records []record) ([
 
 // UpdateRequest says what is to change; nil leaves it as it is.
 type UpdateRequest struct {
+	// Key is the API key that asks, whose allowance counts; "" for a person.
+	Key  id.ID
 	Name *string
 	// SizeGB is the whole new size, in decimal GB; never less than before.
 	SizeGB *int64
@@ -144,6 +147,9 @@ func (s *Service) Update(ctx context.Context, tx *db.Tx, account, volume id.ID, 
 		}
 		if w.Available < extra {
 			return Volume{}, insufficient(extra, w.Available, fmt.Sprintf("add %d GB (an hour at %s per GB)", *req.SizeGB-r.wantedGB, r.perGBHour))
+		}
+		if err := allowance.Reprice(ctx, tx, req.Key, r.id, r.perGBHour.Times(*req.SizeGB)); err != nil {
+			return Volume{}, err
 		}
 		r.wantedGB, r.reason = *req.SizeGB, ""
 		if err := s.c.Jobs.Enqueue(ctx, tx, KindVolume, r.id, tx.Now); err != nil {
@@ -349,6 +355,15 @@ func (s *Service) move(ctx context.Context, tx *db.Tx, r *record, to Status, rea
 	r.status, r.reason, r.since = to, reason, tx.Now
 	if err := save(ctx, tx, *r); err != nil {
 		return err
+	}
+	if to == StatusDeleting || to == StatusFailed { // it is not paid for any more
+		at := &tx.Now
+		if r.availableAt == nil {
+			at = nil
+		}
+		if err := allowance.End(ctx, tx, r.id, at); err != nil {
+			return err
+		}
 	}
 	return s.tell(ctx, tx, *r, string(to))
 }

@@ -27,14 +27,15 @@ var may = []struct {
 	below []string
 }{
 	{"app", []string{"*"}}, // the one room that knows every implementation
-	{"httpapi", []string{"operator", "deployment", "volume", "finding", "quote", "catalog", "meter", "wallet", "webhook", "sshkey", "account", "audit", "oidc", "event", "idempotency", "ratelimit", "provider", "db"}},
+	{"httpapi", []string{"operator", "allowance", "deployment", "volume", "finding", "quote", "catalog", "meter", "wallet", "webhook", "sshkey", "account", "audit", "oidc", "event", "idempotency", "ratelimit", "provider", "db"}},
 	{"dashboard", nil},
 	{"operator", []string{"meter", "wallet", "account", "job", "db"}},
 	{"arrears", []string{"deployment", "volume", "wallet", "event", "job", "db"}},
-	{"deployment", []string{"step", "cloudinit", "volume", "finding", "quote", "catalog", "meter", "wallet", "sshkey", "provider", "event", "job", "db"}},
+	{"deployment", []string{"allowance", "step", "cloudinit", "volume", "finding", "quote", "catalog", "meter", "wallet", "sshkey", "provider", "event", "job", "db"}},
 	{"step", nil},
 	{"cloudinit", nil},
-	{"volume", []string{"finding", "catalog", "meter", "wallet", "provider", "event", "job", "db"}},
+	{"volume", []string{"allowance", "finding", "catalog", "meter", "wallet", "provider", "event", "job", "db"}},
+	{"allowance", []string{"db"}},
 	{"finding", []string{"provider", "job", "db"}},
 	{"supply", []string{"secret", "provider/upstream", "provider", "db"}},
 	{"meter", []string{"wallet", "event", "job", "db"}},

@@ -15,6 +15,15 @@ interface Props {
   onMade: (key: NewAPIKey) => void;
 }
 
+// What a key may spend, as the API names it.
+const limits = [
+  ['maxHourlyPrice', 'An hour of a deployment', '$'],
+  ['maxSpendPerDay', 'A day, all together', '$'],
+  ['maxSpendPerMonth', 'A month, all together', '$'],
+  ['maxDeployments', 'Deployments at a time', ''],
+] as const;
+type Limit = (typeof limits)[number][0];
+
 const expiries: [string, number][] = [
   ['7 days', 7],
   ['30 days', 30],
@@ -27,6 +36,9 @@ export function KeyDialog({ of: k, onClose, onMade }: Props) {
   const [scopes, setScopes] = useState<Scope[]>(allScopes.filter((s) => !k || k.scopes.includes(s)));
   const [expiry, setExpiry] = useState(k ? 'keep' : 'never');
   const [networks, setNetworks] = useState<string[]>(k?.allowedNetworks ?? []);
+  const [spending, setSpending] = useState<Partial<Record<Limit, string>>>(() =>
+    Object.fromEntries(limits.flatMap(([l]) => (k?.spending?.[l] == null ? [] : [[l, String(k.spending[l])]]))),
+  );
   const create = useCreateApiKey();
   const update = useUpdateApiKey(k?.id ?? '');
   const busy = create.isPending || update.isPending;
@@ -37,7 +49,16 @@ export function KeyDialog({ of: k, onClose, onMade }: Props) {
 
   const expiresAt = () => new Date(serverNow() + Number(expiry) * 86_400_000).toISOString();
   const submit = () => {
-    const body = { name: name.trim(), scopes, allowedNetworks: networks };
+    const bounds = {
+      ...(k?.spending?.gpuTypes.length && { gpuTypes: k.spending.gpuTypes }),
+      ...Object.fromEntries(limits.flatMap(([l]) => (spending[l]?.trim() ? [[l, Number(spending[l])]] : []))),
+    };
+    const body = {
+      name: name.trim(),
+      scopes,
+      allowedNetworks: networks,
+      ...((k?.spending || Object.keys(bounds).length > 0) && { spending: bounds }),
+    };
     if (!k)
       return create.mutate({ ...body, ...(expiry !== 'never' && { expiresAt: expiresAt() }) }, { onSuccess: onMade });
     const when = expiry === 'keep' ? {} : { expiresAt: expiry === 'never' ? null : expiresAt() };
@@ -126,6 +147,30 @@ export function KeyDialog({ of: k, onClose, onMade }: Props) {
           clearable
           clearButtonProps={{ 'aria-label': 'Clear the networks' }}
         />
+        <details open={k?.spending != null}>
+          <summary>Spending limits</summary>
+          <div className="small dim" style={{ margin: '6px 0' }}>
+            For keys of programs that decide for themselves. What is begun counts until its planned end, and without one
+            for ever: with a limit of a day, such a program gives each deploy an end.
+          </div>
+          <div className="scope-grid">
+            {limits.map(([l, label, unit]) => (
+              <TextInput
+                key={l}
+                label={label}
+                placeholder="no limit"
+                inputMode="decimal"
+                leftSection={unit || undefined}
+                value={spending[l] ?? ''}
+                onChange={(e) => {
+                  const value = e.currentTarget.value;
+                  if (/^\d*([.]\d*)?$/.test(value)) setSpending((old) => ({ ...old, [l]: value }));
+                }}
+                error={fault(`spending.${l}`)}
+              />
+            ))}
+          </div>
+        </details>
         {thrown && (error?.fields.length ?? 0) === 0 && <ErrorBox error={thrown} />}
         <Group justify="flex-end">
           <Button variant="default" onClick={onClose}>

@@ -1,0 +1,82 @@
+package httpapi
+
+import (
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/db/dbtest"
+)
+
+// A key with limits deploys within them, says which one is in the way, and cannot have what others made cost more. A person can.
+func TestAKeySpendsNoMoreThanItMay(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		w := newWorldOn(t, d, c)
+		w.s.c.Limiter = allowAll{}
+		ada := w.signIn(w.ada)
+		made := w.by(201, ada, "POST", AccountBase+"/api-keys", map[string]any{"name": "agent", "spending": map[string]any{
+			"maxHourlyPrice": 30, "maxSpendPerDay": 100, "gpuTypes": []string{"NVIDIA B200"},
+		}}).data.(map[string]any)
+		same(t, "shown", made["spending"].(map[string]any)["maxSpendPerDay"], 100)
+		agent := w.ada
+		agent.secret = made["key"].(string)
+		limit := func(body map[string]any) any {
+			t.Helper()
+			return w.want(403, agent, "POST", Base+"/deployments", body).error["details"].(map[string]any)["limit"]
+		}
+		body := w.seedBody()
+		same(t, "without an end", limit(body), "maxSpendPerDay")
+		body["autoTerminateAt"] = w.clock.Now().Add(2 * time.Hour).UTC().Format(time.RFC3339)
+		dry := w.seedBody()
+		dry["autoTerminateAt"], dry["dryRun"] = body["autoTerminateAt"], true
+		w.want(200, agent, "POST", Base+"/deployments", dry)
+		first := w.want(201, agent, "POST", Base+"/deployments", body).data.(map[string]any)
+		w.want(201, agent, "POST", Base+"/deployments", body)
+		same(t, "a third", limit(body), "maxSpendPerDay") // 2 × 2 × 23.92 are committed
+		later := map[string]any{"autoTerminateAt": w.clock.Now().Add(9 * time.Hour).UTC().Format(time.RFC3339)}
+		at := Base + "/deployments/" + first["id"].(string)
+		same(t, "longer", w.want(403, agent, "PATCH", at, later).error["details"].(map[string]any)["limit"], "maxSpendPerDay")
+		w.by(200, ada, "PATCH", at, later)
+		theirs := w.want(201, w.ada, "POST", Base+"/deployments", body).data.(map[string]any)
+		w.want(403, agent, "PATCH", Base+"/deployments/"+theirs["id"].(string), later)
+		w.want(200, agent, "PATCH", Base+"/deployments/"+theirs["id"].(string), map[string]any{"name": "renamed"})
+		key := AccountBase + "/api-keys/" + made["id"].(string)
+		w.by(400, ada, "PATCH", key, map[string]any{"spending": map[string]any{"gpuTypes": []string{" "}}})
+		same(t, "taken away", w.by(200, ada, "PATCH", key, map[string]any{"spending": map[string]any{}}).data.(map[string]any)["spending"], nil)
+		w.want(201, agent, "POST", Base+"/deployments", body)
+	})
+}
+
+// Fifty at once with one key commit no more than it may.
+func TestFiftyDeploysAtOnceStayWithinAKeysLimit(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		w := newWorldOn(t, d, c)
+		w.s.c.Limiter = allowAll{}
+		ada := w.signIn(w.ada)
+		made := w.by(201, ada, "POST", AccountBase+"/api-keys", map[string]any{"name": "agent", "spending": map[string]any{"maxSpendPerDay": 100}}).data.(map[string]any)
+		agent, body := w.ada, w.seedBody()
+		agent.secret = made["key"].(string)
+		body["autoTerminateAt"] = w.clock.Now().Add(26 * time.Minute).UTC().Format(time.RFC3339)
+		var let, refused atomic.Int64
+		var wg sync.WaitGroup
+		for range 50 {
+			wg.Go(func() {
+				switch r := w.do(agent, "POST", Base+"/deployments", body); r.status {
+				case 201:
+					let.Add(1)
+				case 403:
+					refused.Add(1)
+				default:
+					t.Errorf("%d: %v", r.status, r.error)
+				}
+			})
+		}
+		wg.Wait()
+		if let.Load() != 4 || refused.Load() != 46 { // 4 × 23.92
+			t.Errorf("%d were let, %d refused", let.Load(), refused.Load())
+		}
+	})
+}
