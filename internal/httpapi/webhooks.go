@@ -17,7 +17,7 @@ type webhookPath struct {
 
 type createWebhook struct {
 	Body struct {
-		URL         string   `json:"url" minLength:"1" maxLength:"2000" example:"https://example.com/billet" doc:"Where events are sent: https, on a public address."`
+		URL         string   `json:"url" minLength:"1" maxLength:"2000" example:"https://hooks.example/billet" doc:"Where events are sent: https, on a public address."`
 		Description string   `json:"description,omitempty" maxLength:"200" example:"scheduler" doc:"What it is for."`
 		Types       []string `json:"types,omitempty" maxItems:"50" maxLength:"64" doc:"The types of events that are sent, such as deployment.running, or deployment.* for all that begin so; all if left out."`
 		Enabled     *bool    `json:"enabled,omitempty" doc:"true if left out. With false nothing is sent before it is enabled; then everything from now on."`
@@ -107,7 +107,7 @@ func (s *server) addWebhooks() {
 	})
 
 	write(s, spec{
-		method: http.MethodPost, path: one + "/test", id: "testWebhook", tag: tagWebhooks, scope: account.WriteWebhooks, status: http.StatusCreated,
+		method: http.MethodPost, path: one + "/test", id: "testWebhook", tag: tagWebhooks, scope: account.WriteWebhooks,
 		summary: "Send a test", text: "Sends an event of the type webhook.test at once, signed as all others, also where the webhook is not enabled. It is tried once. `GET …/deliveries` tells what came of it.",
 	}, func(ctx context.Context, tx *db.Tx, c *call, in *webhookPath) (webhook.Delivery, error) {
 		return s.c.Webhooks.Test(ctx, tx, c.account, in.ID)
