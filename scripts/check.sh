@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 echo "== format"
-unformatted=$(gofmt -l cmd internal test web/ssh)
+unformatted=$(gofmt -l client cmd internal test web/ssh)
 [ -z "$unformatted" ] || { echo "run gofmt -w on:"; echo "$unformatted"; exit 1; }
 echo "== vet"
 go vet ./...

@@ -25,7 +25,7 @@ func verb(use, short string, add func(*cobra.Command), run func(cmd *cobra.Comma
 // verbOn is a verb that takes one argument.
 func verbOn(use, short string, add func(*cobra.Command), run func(cmd *cobra.Command, on string, o *app.Operator, out *output) error) *cobra.Command {
 	h, out := &house{}, &output{}
-	cmd := &cobra.Command{Use: use, Short: short, Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
+	cmd := &cobra.Command{Use: use, Short: short, Args: oneArgument, RunE: func(cmd *cobra.Command, args []string) error {
 		o, err := app.OpenOperator(cmd.Context(), h.c)
 		if err != nil {
 			return err
@@ -35,6 +35,14 @@ func verbOn(use, short string, add func(*cobra.Command), run func(cmd *cobra.Com
 	out.flag(cmd)
 	add(cmd)
 	return h.flags(cmd)
+}
+
+// oneArgument takes exactly one, and shows how where that is not so.
+func oneArgument(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("one argument is needed: %s", cmd.UseLine())
+	}
+	return nil
 }
 
 // must marks flags as required.

@@ -71,7 +71,7 @@ func printProviders(cmd *cobra.Command, out *output, v any, all []supply.Provide
 		}
 		rows = append(rows, []any{p.Slug, p.Kind, p.Name, base, markup, strings.Join(settings, " "), p.KeyChangedAt.Format("2006-01-02")})
 	}
-	return out.print(cmd.OutOrStdout(), v, []any{"SLUG", "KIND", "NAME", "BASE URL", "MARKUP", "SETTINGS", "KEY OF"}, rows)
+	return out.print(cmd.OutOrStdout(), v, []any{"SLUG", "KIND", "NAME", "BASE URL", "MARKUP", "SETTINGS", "KEY SINCE"}, rows)
 }
 
 func providerKinds() *cobra.Command {
@@ -180,7 +180,7 @@ func providerMarkup() *cobra.Command {
 func providerCheck() *cobra.Command {
 	h, out := &house{}, &output{}
 	cmd := &cobra.Command{
-		Use: "check PROVIDER", Short: "Ask a cloud what changes nothing there, and say what is not as its adapter believes", Args: cobra.ExactArgs(1),
+		Use: "check PROVIDER", Short: "Ask a cloud what changes nothing there, and say what is not as its adapter believes", Args: oneArgument,
 		Long: `Ask a cloud what changes nothing there: its offers, twice; machines and volumes, also such as there are
 not. Each answer is compared with what the adapter believes, down to fields that it does not know. Nothing
 is launched, ended or paid for. It ends with 1 where an answer differs or did not come.`,
@@ -206,7 +206,7 @@ is launched, ended or paid for. It ends with 1 where an answer differs or did no
 			if err := out.print(cmd.OutOrStdout(), looks, []any{"VERDICT", "WHAT", "TOOK", "DETAIL"}, rows); err != nil || bad == 0 {
 				return err
 			}
-			return fmt.Errorf("%d of %d answers are not as the adapter believes", bad, len(looks))
+			return fmt.Errorf("%d of %d answers differ from what the adapter believes, or did not come", bad, len(looks))
 		},
 	}
 	out.flag(cmd)

@@ -125,7 +125,14 @@ func (a *App) build(ctx context.Context) error {
 		a.closers = append(a.closers, world.Close)
 		simulated = world.Providers()
 	}
-	set := provider.NewSet(together(simulated, configured)...)
+	all := together(simulated, configured)
+	if len(all) == 0 {
+		log.WarnContext(ctx, "there is no provider, so nothing is sold: connect a cloud with `billetd provider add`, or try --sim")
+	}
+	set := provider.NewSet(all...)
+	if err := a.tellForsaken(ctx, set); err != nil {
+		return err
+	}
 	limiter, err := a.limiter()
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
@@ -114,11 +115,17 @@ func (o *Operator) webhooks(c Config, log *slog.Logger, secrets *secret.Box) (*w
 // openSecrets takes the key that was given, which replicas must share, or else the one in the data directory.
 func openSecrets(ctx context.Context, c Config) (*secret.Box, error) {
 	key, from := c.SecretKey, "BILLET_SECRET_KEY"
-	if key == "" && c.SecretKeyCommand != "" {
+	if c.SecretKeyCommand != "" {
+		if key != "" {
+			return nil, errors.New("BILLET_SECRET_KEY and --secret-key-command are both given, and may be two keys; leave out one")
+		}
 		from = "--secret-key-command"
 		ctx, cancel := context.WithTimeout(ctx, keyTime)
 		defer cancel()
 		said, err := exec.CommandContext(ctx, "/bin/sh", "-c", c.SecretKeyCommand).Output()
+		if e := (*exec.ExitError)(nil); errors.As(err, &e) && len(e.Stderr) > 0 {
+			err = fmt.Errorf("%w: %s", err, strings.TrimSpace(string(e.Stderr)))
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", from, err)
 		}

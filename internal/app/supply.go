@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/billetcloud/billet/internal/db"
@@ -29,8 +31,14 @@ func kinds() []supply.Kind {
 			"vm-user":         "Who logs in to a virtual machine whose image does not say; user without this.",
 			"region-names":    "Slugs of your own for locations: <location id>=dallas-usa-5, with commas. Set it once: an offer is known by its region.",
 			"storage-regions": "Slugs of the regions whose machines reach the storage, with commas; all of them without this.",
+
+			"requests-per-minute": "How many requests the account may send; 54 without this.",
 		}},
-		{Word: "spheron", Name: "Spheron", Open: opened(spheron.New), Settings: map[string]string{"team": "Id of the team that pays; the current one of the key without this."}},
+		{Word: "spheron", Name: "Spheron", Open: opened(spheron.New), Settings: map[string]string{
+			"team":                    "Id of the team that pays; the current one of the key without this.",
+			"requests-per-15-minutes": "How many requests the cloud allows the account; 100 without this.",
+			"creates-per-15-minutes":  "How many new machines the cloud allows the account; 10 without this.",
+		}},
 		{Word: "shadeform", Name: "Shadeform", Open: opened(shadeform.New), Settings: map[string]string{"bare-metal-only": "true to leave virtual machines out."}},
 		{Word: "latitude", Name: "Latitude.sh", Open: opened(latitude.New), Settings: map[string]string{"project": "Id or slug of the project that machines are made in; required."}},
 		{Word: "lambda", Name: "Lambda", Open: opened(lambda.New), Settings: map[string]string{}},
@@ -56,6 +64,28 @@ func (a *App) suppliers(ctx context.Context) ([]supply.Opened, error) {
 		}
 	}
 	return all, errors.Join(errs...)
+}
+
+// tellForsaken has the log tell which providers still have something of ours and are not there any more: what is there is paid for, and nobody
+// looks after it or can end it.
+func (a *App) tellForsaken(ctx context.Context, set *provider.Set) error {
+	machines, err := deployment.CountByProvider(ctx, a.DB)
+	if err != nil {
+		return err
+	}
+	volumes, err := volume.CountByProvider(ctx, a.DB)
+	if err != nil {
+		return err
+	}
+	all := maps.Clone(machines)
+	maps.Copy(all, volumes)
+	for _, slug := range slices.Sorted(maps.Keys(all)) {
+		if _, known := set.Get(slug); !known {
+			a.c.Log.ErrorContext(ctx, "a provider is not configured any more, and something of ours is there, which nobody looks after or can end: add it again, by its slug",
+				"provider", slug, "deployments", machines[slug], "volumes", volumes[slug])
+		}
+	}
+	return nil
 }
 
 // together are the simulated providers and the configured ones, which take the place of a simulated one with their slug.
@@ -125,16 +155,16 @@ func (o *Operator) ChangeProviderMarkup(ctx context.Context, slug string, markup
 // RemoveProvider forgets an account at an upstream cloud. It refuses while something of ours may still be there: nobody could end it.
 func (o *Operator) RemoveProvider(ctx context.Context, slug string) error {
 	return o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		machines, err := deployment.CountAt(ctx, tx, slug)
+		machines, err := deployment.CountByProvider(ctx, tx)
 		if err != nil {
 			return err
 		}
-		volumes, err := volume.CountAt(ctx, tx, slug)
+		volumes, err := volume.CountByProvider(ctx, tx)
 		if err != nil {
 			return err
 		}
-		if machines+volumes > 0 {
-			return fmt.Errorf("%d deployments and %d volumes are still at %s; have them terminated and deleted first, or nobody could end them", machines, volumes, slug)
+		if machines[slug]+volumes[slug] > 0 {
+			return fmt.Errorf("%d deployments and %d volumes are still at %s; have them terminated and deleted first, or nobody could end them", machines[slug], volumes[slug], slug)
 		}
 		return o.Supply.Remove(ctx, tx, slug)
 	})
@@ -143,21 +173,28 @@ func (o *Operator) RemoveProvider(ctx context.Context, slug string) error {
 // CheckProvider puts the questions to a provider that change nothing there. It also tells which fields of the answers the adapter does not know.
 func (o *Operator) CheckProvider(ctx context.Context, c Config, slug string) (looks []supply.Look, err error) {
 	var unknown []string
-	all, err := o.Supply.Open(ctx, o.DB, c.ProvidersFile, supply.World{Now: o.Clock.Now, Version: c.Version, Unknown: func(what string) { unknown = append(unknown, what) }})
+	open := func() ([]supply.Opened, error) {
+		return o.Supply.Open(ctx, o.DB, c.ProvidersFile, supply.World{Now: o.Clock.Now, Version: c.Version, Unknown: func(what string) { unknown = append(unknown, what) }})
+	}
+	all, err := open()
+	if err != nil {
+		return nil, err
+	}
+	again, err := open()
 	if err != nil {
 		return nil, err
 	}
 	var slugs []string
-	for _, p := range all {
+	for i, p := range all {
 		slugs = append(slugs, p.Slug)
 		if p.Slug != slug {
 			continue
 		}
-		looks = supply.Check(ctx, p.Machines, func(k id.Kind) id.ID { return o.IDs.New(k) }, o.Clock.Now)
+		looks = supply.Check(ctx, p.Machines, again[i].Machines, func(k id.Kind) id.ID { return o.IDs.New(k) }, o.Clock.Now)
 		seen := map[string]bool{}
 		for _, what := range unknown {
 			if !seen[what] {
-				looks = append(looks, supply.Look{What: "the answers hold what we know", Verdict: supply.Differs, Detail: what})
+				looks = append(looks, supply.Look{What: "answers hold nothing that is new to us", Verdict: supply.Differs, Detail: what})
 			}
 			seen[what] = true
 		}

@@ -2,5 +2,7 @@
 //
 // It does not own what a cloud does with it, nor which offers can run one.
 //
-// Invariant: what Check takes is a mapping whose names are each given once, and what is wrong with another is told in one sentence for a tenant.
+// Invariants:
+//   - What Check takes is a mapping whose names are each given once, and what is wrong with another is told in one sentence for a tenant.
+//   - What Split takes apart is all there, or it is refused.
 package cloudinit

@@ -5,8 +5,11 @@ import (
 	"sync"
 )
 
-// maxDecoded is how many texts of a kind are remembered; a few megabytes in all.
-const maxDecoded = 5000
+const (
+	// maxDecoded is how many texts of a kind are remembered, and longestDecoded how many bytes one has at most: some megabytes in all.
+	maxDecoded     = 5000
+	longestDecoded = 4 << 10
+)
 
 // Decoded remembers what the JSON texts of rows mean: lists show the same rows again and again, and to decode them takes
 // longer than to read them from the database. Values are shared, so nobody changes what a slice of one holds.
@@ -25,6 +28,9 @@ func (d *Decoded[T]) Of(text string) (T, error) {
 	}
 	if err := json.Unmarshal([]byte(text), &v); err != nil {
 		return v, err
+	}
+	if len(text) > longestDecoded { // twenty keys of a tenant's, say
+		return v, nil
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -126,13 +126,16 @@ func (s *Service) giveUp(ctx context.Context, p provider.Provider, x row, cause 
 	if !known {
 		return s.fail(ctx, x, cause, reason)
 	}
-	if x.machineID != "" || cause == CauseTimedOut || cause == CauseLost {
+	if x.machineID != "" || x.launchAsked != nil || cause == CauseTimedOut || cause == CauseLost {
 		gone, again, err := s.remove(ctx, p, x)
 		if err != nil || (!gone && now.After(x.launchBy.Add(p.Info().LaunchLimit))) {
 			return s.fail(ctx, x, cause, reason) // which goes on asking for its end for ever
 		}
 		if !gone {
 			return again, nil
+		}
+		if x.launchAsked != nil && s.underWay(*x.launchAsked) > 0 {
+			return job.At(x.launchAsked.Add(askLimit)), nil
 		}
 	}
 	return job.At(now), s.replan(ctx, x, func(tx *db.Tx, x *row) map[string]any {
@@ -154,9 +157,15 @@ func (s *Service) replan(ctx context.Context, x row, change func(tx *db.Tx, x *r
 		if !found || fresh.Status != StatusDeploying || fresh.OfferID != x.OfferID || len(fresh.Attempts) != len(x.Attempts) {
 			return errMoved
 		}
+		if fresh.machineID != x.machineID || !same(fresh.launchAsked, x.launchAsked) { // another worker asks, or was told
+			return errMoved
+		}
 		failed := change(tx, &fresh)
-		if err := guarded(setPlan(ctx, tx, fresh, x.OfferID)); err != nil || failed == nil {
+		if err := guarded(setPlan(ctx, tx, fresh, x.OfferID)); err != nil {
 			return err
+		}
+		if failed == nil { // it has another machine from now on
+			return s.c.Volumes.AttachAnew(ctx, tx, x.ID)
 		}
 		if err := s.report(ctx, tx, &fresh, fresh.givenUp().Cause); err != nil {
 			return err
@@ -164,3 +173,5 @@ func (s *Service) replan(ctx context.Context, x row, change func(tx *db.Tx, x *r
 		return s.tell(ctx, tx, fresh, "attempt_failed", failed)
 	})
 }
+
+func same(a, b *time.Time) bool { return a == b || a != nil && b != nil && a.Equal(*b) }

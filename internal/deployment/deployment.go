@@ -125,7 +125,7 @@ type row struct {
 	limitedKey     id.ID  // the API key whose allowance it counts for; "" for none
 	plans          []plan // what comes next where this offer fails before it runs
 	releasedAt     *time.Time
-	launchAsked    *time.Time // when Launch was last called without an answer, where the provider needs time to settle
+	launchAsked    *time.Time // when Launch was last called, unless it was answered that there is no machine
 	endingSince    *time.Time // the machine is to end, and the provider has not confirmed it
 }
 

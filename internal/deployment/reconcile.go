@@ -138,26 +138,19 @@ func (s *Service) deploying(ctx context.Context, p provider.Provider, x row) (jo
 // machine asks for the machine, launching it where Launch was not answered yet. Launch is repeatable: after a lost
 // answer the same reference gives the same machine, once the first request cannot take effect any more.
 func (s *Service) machine(ctx context.Context, p provider.Provider, x *row) (provider.Machine, error) {
-	if x.machineID != "" {
-		return look(ctx, p, x.ID)
-	}
-	if wait := s.unsettled(p, *x); wait > 0 {
+	if wait := s.unsettled(p, *x); wait > 0 || x.machineID != "" {
 		m, err := look(ctx, p, x.ID)
 		switch {
-		case err == nil:
+		case err == nil && x.machineID == "":
 			return s.adopt(ctx, x, m)
-		case provider.KindOf(err) == provider.KindNotFound:
-			err = &provider.Error{Kind: provider.KindThrottled, RetryAfter: min(wait, p.Info().PollEvery), Cause: errors.New("the launch was not answered, and may still take effect")}
+		case err != nil && wait > 0 && provider.KindOf(err) == provider.KindNotFound:
+			err = &provider.Error{Kind: provider.KindThrottled, RetryAfter: min(wait, p.Info().PollEvery), Cause: errors.New("what was launched need not be shown yet")}
 		}
 		return m, err
 	}
-	if p.Info().SettleTime > 0 {
-		if err := s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-			x.launchAsked = &tx.Now
-			return setLaunchAsked(ctx, tx, x.ID, x.launchAsked)
-		}); err != nil {
-			return provider.Machine{}, err
-		}
+	before, err := s.beginLaunch(ctx, x)
+	if err != nil {
+		return provider.Machine{}, err
 	}
 	keys := make([]string, len(x.keys))
 	for i, k := range x.keys {
@@ -168,12 +161,13 @@ func (s *Service) machine(ctx context.Context, p provider.Provider, x *row) (pro
 	crashpoint.Reach(crashpoint.LaunchBeforeCall)
 	m, err := p.Launch(ask, provider.LaunchRequest{
 		Reference: x.ID, Name: x.Name, OfferKey: x.offerKey, Region: x.Region, OperatingSystem: x.OperatingSystem, AuthorizedKeys: keys, CloudInit: x.cloudInit,
+		Anew: slices.ContainsFunc(x.Attempts, func(a Attempt) bool { return a.Provider == x.Provider }),
 	})
 	if err != nil {
-		if x.launchAsked != nil && provider.KindOf(err) != provider.KindUnavailable { // nothing was made
-			return m, errors.Join(err, s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error { return setLaunchAsked(ctx, tx, x.ID, nil) }))
+		if provider.KindOf(err) == provider.KindUnavailable {
+			return m, err
 		}
-		return m, err
+		return m, errors.Join(err, s.endLaunch(ctx, x, before)) // this one made nothing, and of one before that was not answered nobody knows more
 	}
 	crashpoint.Reach(crashpoint.LaunchAfterCall)
 	return s.adopt(ctx, x, cleaned(m))
@@ -188,12 +182,47 @@ func (s *Service) adopt(ctx context.Context, x *row, m provider.Machine) (provid
 	})
 }
 
-// unsettled is for how long a Launch without an answer may still take effect unseen; 0 where none can.
+// beginLaunch writes down that Launch is asked for now, and returns when it was before, where that was not answered. It is errMoved where
+// a launch is not wanted any more.
+func (s *Service) beginLaunch(ctx context.Context, x *row) (before *time.Time, err error) {
+	err = s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		fresh, found, err := findAny(ctx, tx, x.ID)
+		if err != nil {
+			return err
+		}
+		if !found || fresh.Status != StatusDeploying || fresh.OfferID != x.OfferID || fresh.machineID != "" {
+			return errMoved
+		}
+		before = fresh.launchAsked
+		at := tx.Now.Truncate(time.Microsecond) // as the database keeps it
+		x.launchAsked = &at
+		return guarded(beginLaunch(ctx, tx, *x))
+	})
+	return before, err
+}
+
+// endLaunch writes down what is left to be known of launches once one was refused: when the one before was asked for, or nothing.
+func (s *Service) endLaunch(ctx context.Context, x *row, left *time.Time) error {
+	err := s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error { return endLaunch(ctx, tx, *x, left) })
+	if err == nil {
+		x.launchAsked = left
+	}
+	return err
+}
+
+// underWay is for how long a Launch that was asked for then may still be on its way to the provider, from a worker that lost its job, say.
+func (s *Service) underWay(asked time.Time) time.Duration {
+	return asked.Add(askLimit).Sub(s.c.Clock.Now())
+}
+
+// unsettled is for how long what a Launch has made, or may still make, need not be shown; 0 where it is. What was noted is when the Launch
+// began: the request may have waited for its turn as long as we wait for an answer, before it went out.
 func (s *Service) unsettled(p provider.Provider, x row) time.Duration {
-	if x.machineID != "" || x.launchAsked == nil {
+	settle := p.Info().SettleTime
+	if x.launchAsked == nil || settle == 0 {
 		return 0
 	}
-	return max(0, x.launchAsked.Add(p.Info().SettleTime).Sub(s.c.Clock.Now()))
+	return max(0, settle+s.underWay(*x.launchAsked))
 }
 
 // asked is how long the provider wants not to be asked again; 0 where it does not say.
@@ -307,6 +336,8 @@ func (s *Service) alive(ctx context.Context, p provider.Provider, x row) (job.Ou
 	}
 	moved := false
 	switch {
+	case err != nil && s.unsettled(p, x) > 0: // launched a moment ago, and SSH answered
+		return job.At(s.c.Clock.Now().Add(p.Info().PollEvery)), nil
 	case err != nil, m.State == provider.MachineGone:
 		return s.interrupt(ctx, x, cmp.Or(m.Detail, "The provider took the machine back."), true)
 	case m.State == provider.MachineLost, m.State == provider.MachineFailed:
@@ -500,7 +531,7 @@ func (s *Service) remove(ctx context.Context, p provider.Provider, x row) (gone 
 	case err != nil && provider.KindOf(err) != provider.KindNotFound:
 		return false, job.Outcome{}, err
 	case err != nil, m.State == provider.MachineGone:
-		if wait := s.unsettled(p, x); wait > 0 { // there is none yet
+		if wait := s.unsettled(p, x); wait > 0 && (err != nil || x.machineID == "") { // there is none yet
 			return false, job.At(s.c.Clock.Now().Add(min(wait, max(p.Info().PollEvery, time.Second)))), nil
 		}
 		return true, job.Outcome{}, nil
@@ -519,7 +550,7 @@ func (s *Service) change(ctx context.Context, x *row, cause Cause, reason string
 		if err != nil {
 			return err
 		}
-		if !found || fresh.Status != x.Status {
+		if !found || fresh.Status != x.Status || fresh.OfferID != x.OfferID {
 			return errMoved
 		}
 		return s.changeIn(ctx, tx, &fresh, cause, reason, more)

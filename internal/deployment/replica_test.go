@@ -58,6 +58,13 @@ func (u *unreliable) fails(ctx context.Context) (there, back bool) {
 
 var errLost = &provider.Error{Kind: provider.KindUnavailable, Cause: errors.New("connection reset")}
 
+// soldOut draws whether the last machine went to somebody else.
+func (u *unreliable) soldOut() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.on && u.rng.IntN(5) == 0
+}
+
 func (u *unreliable) do(ctx context.Context, f func(ctx context.Context) error) error {
 	there, back := u.fails(ctx)
 	if there {
@@ -71,6 +78,9 @@ func (u *unreliable) do(ctx context.Context, f func(ctx context.Context) error) 
 }
 
 func (u *unreliable) Launch(ctx context.Context, q provider.LaunchRequest) (m provider.Machine, err error) {
+	if u.soldOut() {
+		return m, &provider.Error{Kind: provider.KindNoCapacity}
+	}
 	err = u.do(ctx, func(ctx context.Context) (err error) { m, err = u.allOfIt.Launch(ctx, q); return err })
 	return m, err
 }
@@ -193,6 +203,9 @@ func (g *replicas) ask() func() {
 	if g.rng.IntN(3) == 0 {
 		req.AutoTerminateAt = &at
 	}
+	if others := g.first.elsewhere(2); g.rng.IntN(3) == 0 { // the dear first one fails more often than not
+		req = among(g.t, others...)
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	var d, v own
@@ -202,7 +215,7 @@ func (g *replicas) ask() func() {
 	if n := len(g.volumes); n > 0 {
 		v = g.volumes[g.rng.IntN(n)]
 	}
-	if v.account == account && g.rng.IntN(2) == 0 {
+	if v.account == account && req.OfferID != "" && g.rng.IntN(2) == 0 {
 		req.VolumeIDs = []id.ID{v.id}
 	}
 	if d.id == "" && op > 2 || v.id == "" && op > 15 {
@@ -325,8 +338,13 @@ func (g *replicas) settle() {
 		spent[v.account] += x.CostToDate
 	}
 	t.Logf("%d deployments: %v; %d volumes", len(g.deps), statuses, len(g.volumes))
-	if left := g.first.upstream(); len(left) != 0 {
-		t.Errorf("left upstream: %v", left)
+	for _, m := range g.first.world.Machines() {
+		t.Errorf("left upstream: %+v", m)
+		for _, d := range g.deps {
+			if d.id == m.Reference {
+				t.Logf("its deployment: %+v", g.first.get(d.account, d.id))
+			}
+		}
 	}
 	for _, a := range g.accounts {
 		if w := g.first.money(a); w.Held != 0 || w.Balance != money.Dollars(100_000)-spent[a] {

@@ -183,6 +183,8 @@ type rig struct {
 	runner      *job.Runner
 	ids         *id.Maker
 	probe       error
+	set         *provider.Set
+	asked       provider.Provider // takes the place of the provider of its slug for late workers
 	// debts has accounts below zero led through arrears; else nobody minds.
 	debts bool
 	// killable has a provider end the runs that ask it.
@@ -248,6 +250,7 @@ func (r *rig) build(park provider.Provider) {
 		providers = append(providers, p)
 	}
 	set, jobs := provider.NewSet(providers...), job.NewQueue(r.ids)
+	r.set = set
 	r.events = event.New(r.ids)
 	r.findings = finding.New(finding.Config{IDs: r.ids, Jobs: jobs, Log: log, Policy: finding.Policy{EndUnowned: true, Grace: time.Hour}})
 	r.wallet = wallet.New(wallet.Config{DB: d, IDs: r.ids, Turned: func(ctx context.Context, tx *db.Tx, account id.ID) error {
@@ -453,3 +456,36 @@ func (r *rig) quote(account, offer id.ID) (q quote.Quote) {
 	}))
 	return q
 }
+
+// late is a worker of another process on the same database and marketplace, with a probe of its own.
+func (r *rig) late(probe func(ctx context.Context, address string) error) *deployment.Service {
+	set := r.set
+	if r.asked != nil {
+		var all []provider.Provider
+		for _, p := range r.set.All() {
+			if p.Info().Slug == r.asked.Info().Slug {
+				p = r.asked
+			}
+			all = append(all, p)
+		}
+		set = provider.NewSet(all...)
+	}
+	return deployment.New(deployment.Config{
+		DB: r.db, IDs: r.ids, Clock: r.clock, Log: slog.New(slog.DiscardHandler), Catalog: r.catalog, SSHKeys: r.keys, Volumes: r.volumes, Wallet: r.wallet,
+		Meter: r.meter, Events: r.events, Findings: r.findings, Jobs: job.NewQueue(r.ids), Providers: set, Quotes: quote.New(r.ids), Probe: probe,
+	})
+}
+
+// volume makes a volume and waits until it is available.
+func (r *rig) volume(account id.ID, provider, region string) id.ID {
+	r.t.Helper()
+	var v volume.Volume
+	r.must(r.tx(func(ctx context.Context, tx *db.Tx) (err error) {
+		v, err = r.volumes.Create(ctx, tx, account, volume.CreateRequest{Name: "data", SizeGB: 100, Provider: provider, Region: region})
+		return err
+	}))
+	r.pass(time.Minute)
+	return v.ID
+}
+
+func query() catalog.Query { yes := true; return catalog.Query{Available: &yes, Page: everything} }

@@ -96,7 +96,7 @@ func setProgress(ctx context.Context, tx *db.Tx, r row) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return changed(tx.Exec(ctx, `UPDATE deployment SET steps = $3, machine_id = $4 WHERE id = $1 AND status = $2`, r.ID, r.Status, steps, r.machineID))
+	return changed(tx.Exec(ctx, `UPDATE deployment SET steps = $3, machine_id = $4 WHERE id = $1 AND status = $2 AND offer_id = $5`, r.ID, r.Status, steps, r.machineID, r.OfferID))
 }
 
 func setMachine(ctx context.Context, tx *db.Tx, r row) (bool, error) {
@@ -118,9 +118,14 @@ func clearAction(ctx context.Context, tx *db.Tx, r row) (bool, error) {
 	return changed(tx.Exec(ctx, `UPDATE deployment SET action = '', action_argument = '', operating_system = $3 WHERE id = $1 AND action = $2`, r.ID, r.action, r.OperatingSystem))
 }
 
-// setLaunchAsked writes down when the provider was asked to launch, or, with nil, that nothing came of it.
-func setLaunchAsked(ctx context.Context, tx *db.Tx, deployment id.ID, at *time.Time) error {
-	_, err := tx.Exec(ctx, `UPDATE deployment SET launch_asked_at = $2 WHERE id = $1`, deployment, db.MicrosOrNull(at))
+// beginLaunch writes down when the provider is asked to launch, if that offer is still to be launched.
+func beginLaunch(ctx context.Context, tx *db.Tx, r row) (bool, error) {
+	return changed(tx.Exec(ctx, `UPDATE deployment SET launch_asked_at = $4 WHERE id = $1 AND status = $2 AND offer_id = $3`, r.ID, StatusDeploying, r.OfferID, db.MicrosOrNull(r.launchAsked)))
+}
+
+// endLaunch writes down what is left to be known, unless another launch was begun since.
+func endLaunch(ctx context.Context, tx *db.Tx, r row, left *time.Time) error {
+	_, err := tx.Exec(ctx, `UPDATE deployment SET launch_asked_at = $4 WHERE id = $1 AND offer_id = $2 AND launch_asked_at = $3`, r.ID, r.OfferID, db.MicrosOrNull(r.launchAsked), db.MicrosOrNull(left))
 	return err
 }
 
@@ -447,8 +452,7 @@ func flag(b bool) int {
 	return 0
 }
 
-// CountAt returns how many deployments may still have a machine at that provider.
-func CountAt(ctx context.Context, r db.Reader, provider string) (n int, err error) {
-	err = r.QueryRow(ctx, `SELECT COUNT(*) FROM deployment WHERE provider = $1 AND released_at IS NULL`, provider).Scan(&n)
-	return n, err
+// CountByProvider returns how many deployments may still have a machine, by provider.
+func CountByProvider(ctx context.Context, r db.Reader) (map[string]int, error) {
+	return db.Counts(ctx, r, `SELECT provider, COUNT(*) FROM deployment WHERE released_at IS NULL GROUP BY provider`)
 }

@@ -3,6 +3,7 @@ package deployment
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/billetcloud/billet/internal/id"
@@ -15,6 +16,8 @@ const (
 	askLimit = time.Minute
 	// maxDetail is how much of a provider's text is kept, in characters.
 	maxDetail = 500
+	// maxHostKey is the same for one of its SSH keys.
+	maxHostKey = 4000
 )
 
 // look asks for the machine.
@@ -28,6 +31,13 @@ func look(ctx context.Context, p provider.Provider, reference id.ID) (provider.M
 // cleaned is the machine with texts that the database takes and a terminal can show, whatever the upstream has sent: else
 // the change that they belong to could never be written, and neither would the money that goes with it.
 func cleaned(m provider.Machine) provider.Machine {
+	if m.State == provider.MachineReady && m.Address != "" && !m.Reachable() { // it would become a command that people paste
+		m.State, m.Detail = provider.MachineProvisioning, "waiting for an address"
+	}
+	m.SSHHostKeys = slices.Clone(m.SSHHostKeys)
+	for i, k := range m.SSHHostKeys {
+		m.SSHHostKeys[i] = provider.Plain(k, maxHostKey)
+	}
 	m.ID, m.Detail, m.Address, m.SSHUser = provider.Plain(m.ID, maxDetail), provider.Plain(m.Detail, maxDetail), provider.Plain(m.Address, maxDetail), provider.Plain(m.SSHUser, maxDetail)
 	return m
 }

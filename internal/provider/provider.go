@@ -15,7 +15,7 @@ type Provider interface {
 	// Offers returns everything that the provider sells, sold out or not.
 	Offers(ctx context.Context) ([]Offer, error)
 	// Launch asks for a machine and returns without waiting for it to be ready. The
-	// same request.Reference always means the same machine.
+	// same request.Reference always means the same machine, unless that has ended and the request is Anew.
 	Launch(ctx context.Context, request LaunchRequest) (Machine, error)
 	// Machine returns the machine with that reference; KindNotFound where the provider has
 	// none, or has none any more.
@@ -80,8 +80,8 @@ type Info struct {
 	SyncEvery time.Duration
 	// PollEvery is how often a machine that is on its way should be asked about.
 	PollEvery time.Duration
-	// SettleTime is for how long a Launch or CreateVolume without an answer may still take effect unseen. Who asks again
-	// waits for it to pass, and looks first. 0 where the provider itself makes nothing twice of one reference.
+	// SettleTime is for how long a Launch or CreateVolume without an answer may still take effect unseen once its request has
+	// gone out. Who asks again waits for it to pass, and looks first. 0 where the provider itself makes nothing twice of one reference.
 	SettleTime time.Duration
 }
 
@@ -156,6 +156,9 @@ type LaunchRequest struct {
 	AuthorizedKeys []string
 	// CloudInit is a #cloud-config text, or "".
 	CloudInit string
+	// Anew tells that another offer of this provider was tried under the reference, and that the provider has confirmed the end of what came of it,
+	// if anything did: a machine that has ended is not meant. One that has not is, as ever.
+	Anew bool
 }
 
 // MachineState is where a machine is, in our words.

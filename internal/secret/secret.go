@@ -121,7 +121,7 @@ func (b *Box) Open(purpose, sealed string) ([]byte, error) {
 		return nil, errors.New("secret: this is nothing that was sealed")
 	}
 	if parts[1] != b.name {
-		return nil, fmt.Errorf("secret: this was sealed with the key %s, and the key here is %s; give the server its old %s or BILLET_SECRET_KEY", parts[1], b.name, File)
+		return nil, fmt.Errorf("secret: this was sealed with the key %s, and the key here is %s; give the server its old %s, BILLET_SECRET_KEY or --secret-key-command", parts[1], b.name, File)
 	}
 	raw, err := base64.RawURLEncoding.DecodeString(parts[2])
 	if err != nil || len(raw) < b.aead.NonceSize() {

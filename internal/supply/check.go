@@ -2,9 +2,12 @@ package supply
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/provider"
@@ -31,13 +34,14 @@ type Look struct {
 }
 
 // Check puts the questions to a provider that change nothing there, and tells of each whether the answer agrees with what its adapter
-// believes. nobody is an id that no machine and no volume has.
-func Check(ctx context.Context, p provider.Provider, nobody func(id.Kind) id.ID, now func() time.Time) []Look {
+// believes. again is the same provider, opened once more: adapters remember lists for a while, and one that was just opened has to ask.
+// nobody is an id that no machine and no volume has.
+func Check(ctx context.Context, p, again provider.Provider, nobody func(id.Kind) id.ID, now func() time.Time) []Look {
 	var looks []Look
 	ask := func(what string, f func() (Verdict, string)) {
 		began := now()
 		verdict, detail := f()
-		looks = append(looks, Look{what, verdict, detail, now().Sub(began).Milliseconds()})
+		looks = append(looks, Look{what, verdict, oneLine(detail), now().Sub(began).Milliseconds()})
 	}
 	var first []provider.Offer
 	ask("offers can be listed", func() (Verdict, string) {
@@ -58,7 +62,7 @@ func Check(ctx context.Context, p provider.Provider, nobody func(id.Kind) id.ID,
 	})
 	ask("offers have all that we need", func() (Verdict, string) { return complete(first) })
 	ask("offers are the same when asked again", func() (Verdict, string) {
-		second, err := p.Offers(ctx)
+		second, err := again.Offers(ctx)
 		if err != nil {
 			return failure(err)
 		}
@@ -118,14 +122,23 @@ func Check(ctx context.Context, p provider.Provider, nobody func(id.Kind) id.ID,
 	return looks
 }
 
+// oneLine is what a cloud said as one line without anything that a terminal would act on.
+func oneLine(text string) string {
+	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }), " ")
+}
+
 func failure(err error) (Verdict, string) {
+	said := err.Error()
+	if e := (*provider.Error)(nil); errors.As(err, &e) && e.Cause != nil {
+		said = e.Cause.Error()
+	}
 	switch provider.KindOf(err) {
 	case provider.KindCredentials:
-		return Failed, "the key is refused, or may not do this: " + err.Error()
+		return Failed, "the key is refused, or may not do this: " + said
 	case provider.KindThrottled:
-		return Failed, "asked too often: " + err.Error()
+		return Failed, "asked too often: " + said
 	}
-	return Failed, err.Error()
+	return Failed, said
 }
 
 func notFound(err error) (Verdict, string) {

@@ -47,7 +47,7 @@ func (b *Book) Open(ctx context.Context, r db.Reader, file string, w World) ([]O
 	for i := range all {
 		credential, err := b.secrets.Open(purpose(all[i].Slug), all[i].sealed)
 		if err != nil {
-			return nil, fmt.Errorf("the API key of provider %s cannot be read: it was encrypted with another BILLET_SECRET_KEY or secret.key: %w", all[i].Slug, err)
+			return nil, fmt.Errorf("the API key of provider %s cannot be read; where the old secret key is lost, give it anew with `billetd provider key %s`: %w", all[i].Slug, all[i].Slug, err)
 		}
 		all[i].credential = string(credential)
 	}

@@ -198,10 +198,21 @@ func TestACheckSaysWhatDiffers(t *testing.T) {
 	check := func(c cloud) map[string]supply.Verdict {
 		c.lists = new(int)
 		out := map[string]supply.Verdict{}
-		for _, l := range supply.Check(t.Context(), c, func(k id.Kind) id.ID { return ids.New(k) }, time.Now) {
+		for _, l := range supply.Check(t.Context(), c, c, func(k id.Kind) id.ID { return ids.New(k) }, time.Now) {
 			out[l.What] = l.Verdict
 		}
 		return out
+	}
+	rude := cloud{err: &provider.Error{Kind: provider.KindUnavailable, Cause: errors.New("<html>\n\x1b[2Jgone\u202e\n")}, lists: new(int)}
+	for _, l := range supply.Check(t.Context(), rude, rude, func(k id.Kind) id.ID { return ids.New(k) }, time.Now) {
+		if l.Verdict == supply.Failed && l.Detail != "<html> [2Jgone" {
+			t.Errorf("%s: what the cloud said reaches the terminal as %q", l.What, l.Detail)
+		}
+	}
+	// An adapter that remembers its list says nothing when asked again: another is.
+	first, second := cloud{offers: [][]provider.Offer{{one}}, lists: new(int)}, cloud{offers: [][]provider.Offer{{other}}, lists: new(int)}
+	if l := supply.Check(t.Context(), first, second, func(k id.Kind) id.ID { return ids.New(k) }, time.Now)[2]; l.Verdict != supply.Differs || *first.lists != 1 || *second.lists != 1 {
+		t.Errorf("%+v after asking %d times and %d times", l, *first.lists, *second.lists)
 	}
 	for name, c := range map[string]struct {
 		cloud

@@ -149,12 +149,13 @@ func (s *Service) made(ctx context.Context, k keeper, r record) (v provider.Volu
 	return v, false, err
 }
 
-// mayStillCome is for how long a create without an answer may still take effect unseen; 0 where none can.
+// mayStillCome is for how long a create without an answer may still take effect unseen; 0 where none can. What was noted is when it began: the
+// request may have waited for its turn as long as we wait for an answer, before it went out.
 func (s *Service) mayStillCome(k keeper, r record) time.Duration {
 	if r.availableAt != nil || r.createAsked == nil {
 		return 0
 	}
-	return max(0, r.createAsked.Add(k.info.SettleTime).Sub(s.c.Clock.Now()))
+	return max(0, r.createAsked.Add(askLimit+k.info.SettleTime).Sub(s.c.Clock.Now()))
 }
 
 // lookAgain is how long what may change at any moment is left alone.
@@ -199,6 +200,10 @@ func (s *Service) attach(ctx context.Context, k keeper, r record) (job.Outcome, 
 	case m.State == provider.MachineProvisioning, m.State == provider.MachineOff:
 		return s.await(ctx, k, r)
 	case m.State != provider.MachineReady:
+		// Ended, or about to: the deployment says so itself, or goes on to another offer and has another machine soon.
+		if waited < k.info.LaunchLimit+machineLimit {
+			return s.await(ctx, k, r)
+		}
 		return s.turnBack(ctx, r, "The deployment's machine has ended.")
 	}
 	if v.AttachedTo != r.deployment {

@@ -325,6 +325,30 @@ func (s *Service) DetachAll(ctx context.Context, tx *db.Tx, deployment id.ID) er
 	return nil
 }
 
+// AttachAnew has every volume that a deployment has, or is to have, attached to the machine that it has from now on.
+func (s *Service) AttachAnew(ctx context.Context, tx *db.Tx, deployment id.ID) error {
+	attached, err := attachedTo(ctx, tx, []id.ID{deployment})
+	if err != nil {
+		return err
+	}
+	for _, volume := range attached[deployment] {
+		r, found, err := lock(ctx, tx, volume)
+		if err != nil {
+			return err
+		}
+		if !found || r.deployment != deployment || (r.status != StatusAttaching && r.status != StatusAttached) {
+			continue
+		}
+		if err := s.move(ctx, tx, &r, StatusAttaching, ""); err != nil {
+			return err
+		}
+		if err := s.c.Jobs.Enqueue(ctx, tx, KindVolume, r.id, tx.Now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (s *Service) beginDetach(ctx context.Context, tx *db.Tx, r *record, reason string) error {
 	if err := s.move(ctx, tx, r, StatusDetaching, reason); err != nil {
 		return err

@@ -52,8 +52,8 @@ func TestACreateWithoutAnAnswerIsLookedForBeforeItIsAskedForAgain(t *testing.T) 
 	t.Run("it did not", func(t *testing.T) {
 		engines(t, func(t *testing.T, r *rig) {
 			v := begin(t, r, trouble{silent, false})
-			r.serve() // a restart forgets nothing
-			r.pass(58 * time.Second)
+			r.serve()                 // a restart forgets nothing
+			r.pass(118 * time.Second) // a minute in which the request may have waited to go out, and one in which it may take effect
 			if n := asked(r, "create"); n != 1 {
 				t.Errorf("asked for %d times while the first may still take effect", n)
 			}
@@ -94,7 +94,7 @@ func TestACreateWithoutAnAnswerIsLookedForBeforeItIsAskedForAgain(t *testing.T) 
 			if _, err := r.delete(v.ID); err != nil {
 				t.Fatal(err)
 			}
-			r.pass(50 * time.Second)
+			r.pass(110 * time.Second)
 			r.expect(v.ID, volume.StatusDeleting)
 			r.cloud.set(func(c *cloud) { c.volumes[v.ID] = provider.Volume{Reference: v.ID} }) // it lands after the first delete
 			r.pass(20 * time.Second)

@@ -235,9 +235,7 @@ func scanIDs(rows *sql.Rows, err error) ([]id.ID, error) {
 	return out, rows.Err()
 }
 
-// CountAt returns how many volumes may still be at that provider.
-func CountAt(ctx context.Context, r db.Reader, provider string) (n int, err error) {
-	err = r.QueryRow(ctx, `SELECT COUNT(*) FROM volume WHERE provider = $1 AND (status NOT IN ($2, $3) OR clean_until IS NOT NULL)`,
-		provider, StatusDeleted, StatusFailed).Scan(&n)
-	return n, err
+// CountByProvider returns how many volumes there may still be, by provider.
+func CountByProvider(ctx context.Context, r db.Reader) (map[string]int, error) {
+	return db.Counts(ctx, r, `SELECT provider, COUNT(*) FROM volume WHERE status NOT IN ($1, $2) OR clean_until IS NOT NULL GROUP BY provider`, StatusDeleted, StatusFailed)
 }

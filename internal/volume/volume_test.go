@@ -540,8 +540,8 @@ func TestAnAttachThatCannotBeEndsAvailable(t *testing.T) {
 		after  time.Duration
 		reason string
 	}{
-		"the machine ended":  {func(c *cloud) { c.machines[dep1] = provider.MachineTerminating }, time.Minute, "has ended"},
-		"the machine failed": {func(c *cloud) { c.machines[dep1] = provider.MachineFailed }, time.Minute, "has ended"},
+		"the machine ended":  {func(c *cloud) { c.machines[dep1] = provider.MachineTerminating }, 45 * time.Minute, "has ended"},
+		"the machine failed": {func(c *cloud) { c.machines[dep1] = provider.MachineFailed }, 45 * time.Minute, "has ended"},
 		"no machine came":    {func(*cloud) {}, 45 * time.Minute, "never came"},
 		"the cloud refused": {func(c *cloud) {
 			c.machines[dep1] = provider.MachineReady

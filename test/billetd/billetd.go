@@ -77,6 +77,14 @@ func Start(t testing.TB, args ...string) *Server {
 // StartIn is Start on that data directory.
 func StartIn(t testing.TB, dir string, args ...string) *Server {
 	t.Helper()
+	s := Prepare(t, dir, args...)
+	s.Restart()
+	return s
+}
+
+// Prepare is StartIn for a server that is set up with verbs first; Restart starts it.
+func Prepare(t testing.TB, dir string, args ...string) *Server {
+	t.Helper()
 	binary, err := build()
 	if err != nil {
 		t.Fatal(err)
@@ -86,7 +94,8 @@ func StartIn(t testing.TB, dir string, args ...string) *Server {
 		s.Kill()
 		s.endMachines()
 	})
-	s.Restart()
+	s.ended = make(chan struct{})
+	close(s.ended)
 	return s
 }
 

@@ -43,7 +43,7 @@ func (w *worker) deploy() {
 	if w.rng.IntN(100) < 70 { // most of them where the volumes are
 		var near []offer
 		for _, o := range w.h.offers {
-			if o.Provider == place.provider && o.Region == place.region {
+			if o.Provider == w.h.cloud.provider && o.Region == w.h.cloud.region {
 				near = append(near, o)
 			}
 		}
@@ -54,16 +54,13 @@ func (w *worker) deploy() {
 	if w.rng.IntN(4) == 0 {
 		i.body["autoTerminateAt"] = w.later()
 	}
-	if len(volumes) > 0 && o.Provider == place.provider && o.Region == place.region && w.rng.IntN(3) == 0 {
+	if len(volumes) > 0 && o.Provider == w.h.cloud.provider && o.Region == w.h.cloud.region && w.rng.IntN(3) == 0 {
 		i.body["volumeIds"] = []string{volumes[w.rng.IntN(len(volumes))].ID}
 	}
 	if _, answered := w.once(i); answered && i.id != "" {
 		w.seen(i.first)
 	}
 }
-
-// place is where the volumes are made.
-var place = struct{ provider, region string }{"voltage-park", "dallas-usa-5"}
 
 // later is an instant at which a deployment may end, in whole seconds.
 func (w *worker) later() time.Time {
@@ -170,7 +167,7 @@ func (w *worker) createVolume() {
 		return
 	}
 	i := w.sometimes(&intent{name: "v-" + w.name(), path: "/volumes"}, 70)
-	i.body = map[string]any{"name": i.name, "sizeGb": 10 + w.rng.IntN(500), "provider": place.provider, "region": place.region}
+	i.body = map[string]any{"name": i.name, "sizeGb": 10 + w.rng.IntN(500), "provider": w.h.cloud.provider, "region": w.h.cloud.region}
 	if _, answered := w.once(i); answered && i.id != "" {
 		w.seenVolume(i.first)
 	}
@@ -178,7 +175,7 @@ func (w *worker) createVolume() {
 
 func (w *worker) attach() {
 	v, found := w.someVolume(func(v apiVolume) bool { return v.Status == "available" || v.Status == "creating" })
-	d, runs := w.some(func(d apiDeployment) bool { return d.Provider == place.provider && d.Region == place.region })
+	d, runs := w.some(func(d apiDeployment) bool { return d.Provider == w.h.cloud.provider && d.Region == w.h.cloud.region })
 	if !found || !runs {
 		w.look()
 		return

@@ -223,6 +223,9 @@ func (s *sight) checkDeployments() {
 		if _, metered := s.meters[d.ID]; metered != (d.StartedAt != nil) || !metered && len(s.charges[d.ID]) > 0 {
 			h.fault("%s started at %v, metered: %t, %d hours", d.ID, d.StartedAt, metered, len(s.charges[d.ID]))
 		}
+		if d.Status == "interrupted" {
+			h.fault("%s was lost, and no cloud here takes a machine back: %+v", d.ID, d)
+		}
 		alive := d.Status == "running" || d.Status == "stopped"
 		if alive == (d.BilledUntil != nil) || d.Status == "failed" && d.StartedAt != nil {
 			h.fault("%s is %s, started %v, billed until %v", d.ID, d.Status, d.StartedAt, d.BilledUntil)
@@ -246,7 +249,7 @@ func (s *sight) checkDeployments() {
 				h.fault("%s was billed until %s and cost %s, the meter says %+v", d.ID, d.BilledUntil, d.CostToDate, m)
 			}
 		}
-		s.hoursOf(d.ID, d.StartedAt.UnixMicro(), until, func(n int64) bool { return n == 0 || d.Status == "interrupted" })
+		s.hoursOf(d.ID, d.StartedAt.UnixMicro(), until, func(n int64) bool { return n == 0 })
 		s.checkPlanned(d)
 	}
 }
@@ -283,11 +286,13 @@ func (s *sight) checkVolumes() {
 			h.fault("%s is %s and its meter stopped at %v", v.ID, v.Status, m.stopped)
 		case !metered && (!ended || len(s.charges[v.ID]) > 0):
 			h.fault("%s is %s and was never metered; %d hours are charged", v.ID, v.Status, len(s.charges[v.ID]))
+		case metered && v.Status == "failed":
+			h.fault("%s was lost, and no cloud here loses a volume: %+v", v.ID, v)
 		case metered:
 			if ended && int64(v.CostToDate) != m.cost {
 				h.fault("%s cost %s, its meter says %d", v.ID, v.CostToDate, m.cost)
 			}
-			s.hoursOf(v.ID, m.started, m.stopped, func(int64) bool { return v.Status == "failed" })
+			s.hoursOf(v.ID, m.started, m.stopped, func(int64) bool { return false })
 		}
 		if n := s.events[v.ID]["volume.created"]; n != 1 {
 			h.fault("%s was created %d times", v.ID, n)

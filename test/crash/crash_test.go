@@ -33,52 +33,76 @@ const (
 	tries = 3
 )
 
-// pass is a number of rounds that meets every step once.
-var pass = len(crashpoint.All) + random
+// plan is at which steps a run is to crash. One pass over it meets every step once.
+type plan struct {
+	steps  []string
+	random int
+}
+
+func (c cloud) plan() plan {
+	if *rounds == 0 && c.short != nil {
+		return plan{c.short, 2}
+	}
+	return plan{crashpoint.All, random}
+}
+
+func (p plan) pass() int { return len(p.steps) + p.random }
 
 func TestCrash(t *testing.T) {
 	base := *seed
 	if base == 0 {
 		base = uint64(time.Now().UnixMicro())
 	}
-	t.Run("sqlite", func(t *testing.T) {
-		histories(t, base, func(*testing.T) []string { return nil })
-	})
-	t.Run("postgres", func(t *testing.T) {
-		dbtest.PostgresURL(t) // skips where there is no server
-		histories(t, base, func(t *testing.T) []string { return []string{"--database-url", dbtest.PostgresURL(t)} })
-	})
+	for _, c := range clouds {
+		t.Run(c.name, func(t *testing.T) {
+			if c.serve != nil {
+				needsPort22(t)
+			}
+			t.Parallel()
+			t.Run("sqlite", func(t *testing.T) {
+				histories(t, c, base, func(*testing.T) []string { return nil })
+			})
+			t.Run("postgres", func(t *testing.T) {
+				dbtest.PostgresURL(t) // skips where there is no server
+				histories(t, c, base, func(t *testing.T) []string { return []string{"--database-url", dbtest.PostgresURL(t)} })
+			})
+		})
+	}
 }
 
 // histories goes through as many histories as the rounds need, each on a database of its own.
-func histories(t *testing.T, base uint64, database func(*testing.T) []string) {
+func histories(t *testing.T, c cloud, base uint64, database func(*testing.T) []string) {
 	t.Parallel()
-	all := *rounds
+	all, p := *rounds, c.plan()
 	if all == 0 {
-		all = pass
+		all = p.pass()
 	}
-	total := tally{hits: map[string]int{}, answers: map[string]int{}}
+	total := tally{steps: p.steps, hits: map[string]int{}, answers: map[string]int{}}
 	for done, n := 0, uint64(0); done < all && !t.Failed(); n++ {
 		some := min(perHistory, all-done)
 		t.Run(fmt.Sprintf("seed-%d", base+n), func(t *testing.T) {
-			h := begin(t, base+n, database(t))
+			h := begin(t, c, base+n, database(t))
 			defer func() { total.add(h.tally) }()
 			defer func() {
-				if t.Failed() {
+				switch {
+				case !t.Failed():
+				case *rounds == 0:
+					t.Logf("in round %d; to make the same decisions again: go test ./test/crash -run '%s' -seed %d", h.rounds-1, path.Dir(t.Name()), h.seed)
+				default:
 					t.Logf("in round %d of this history; to make the same decisions again: go test ./test/crash -run '%s' -seed %d -rounds %d -offset %d",
 						h.rounds-1, path.Dir(t.Name()), h.seed, some, *offset+done)
 				}
 			}()
 			for round := 0; round < some && !t.Failed(); round++ {
-				h.round(planned(*offset + done + round))
+				h.round(p.at(*offset + done + round))
 				if round == some-1 || round%perCheck == perCheck-1 {
 					h.check(round)
 				}
 			}
-			if done+some < all || all < pass {
+			if done+some < all || all < p.pass() {
 				return
 			}
-			for _, step := range crashpoint.All { // a busy machine may have kept the server from getting there
+			for _, step := range p.steps { // a busy machine may have kept the server from getting there
 				for try := 0; try < tries && total.hits[step]+h.hits[step] == 0 && !t.Failed(); try++ {
 					h.round(step)
 				}
@@ -90,8 +114,8 @@ func histories(t *testing.T, base uint64, database func(*testing.T) []string) {
 		done += some
 	}
 	t.Logf("%s", total)
-	for _, step := range crashpoint.All {
-		if total.hits[step] == 0 && all >= pass && !t.Failed() {
+	for _, step := range p.steps {
+		if total.hits[step] == 0 && all >= p.pass() && !t.Failed() {
 			t.Errorf("in %d rounds the server was never killed at %s", all, step)
 		}
 	}
@@ -99,9 +123,10 @@ func histories(t *testing.T, base uint64, database func(*testing.T) []string) {
 
 // tally counts what a run has met.
 type tally struct {
+	steps                                   []string // that are to be met
 	hits, answers                           map[string]int
 	rounds, kills, missed, checks           int
-	advances                                int
+	advances, troubles                      int
 	travel                                  time.Duration
 	asked, lost, retried, replayed          int64
 	deployments, volumes, machines, charges int
@@ -114,7 +139,7 @@ func (t *tally) add(o tally) {
 	for k, n := range o.answers {
 		t.answers[k] += n
 	}
-	t.advances, t.travel = t.advances+o.advances, t.travel+o.travel
+	t.advances, t.troubles, t.travel = t.advances+o.advances, t.troubles+o.troubles, t.travel+o.travel
 	t.rounds, t.kills, t.missed, t.checks = t.rounds+o.rounds, t.kills+o.kills, t.missed+o.missed, t.checks+o.checks
 	t.asked, t.lost, t.retried, t.replayed = t.asked+o.asked, t.lost+o.lost, t.retried+o.retried, t.replayed+o.replayed
 	t.deployments, t.volumes = t.deployments+o.deployments, t.volumes+o.volumes
@@ -126,8 +151,11 @@ func (t tally) String() string {
 	fmt.Fprintf(&b, "%d rounds: %d crashes at steps, %d at random moments, %d steps not reached in time; %d checks\n", t.rounds, t.hitCount(), t.kills, t.missed, t.checks)
 	fmt.Fprintf(&b, "%d requests, of which %d had no answer, %d were asked again after it, %d answers were compared with the first\n", t.asked, t.lost, t.retried, t.replayed)
 	fmt.Fprintf(&b, "at the last checks: %d deployments, %d of them with a machine, %d volumes, %d hours charged\n", t.deployments, t.machines, t.volumes, t.charges)
-	for _, step := range crashpoint.All {
+	for _, step := range t.steps {
 		fmt.Fprintf(&b, "  %-30s %d\n", step, t.hits[step])
+	}
+	if t.troubles > 0 {
+		fmt.Fprintf(&b, "the cloud had %d troubles\n", t.troubles)
 	}
 	fmt.Fprintf(&b, "the clock was moved %d times, which took %s; the answers:\n", t.advances, t.travel.Round(time.Millisecond))
 	for _, k := range slices.Sorted(maps.Keys(t.answers)) {
@@ -143,11 +171,12 @@ func (t tally) hitCount() (n int) {
 	return n
 }
 
-// planned is the step at which a round crashes, or "" for a moment at random. Every pass meets every step, in another order each time.
-func planned(round int) string {
+// at is the step at which a round crashes, or "" for a moment at random. Every pass meets every step, in another order each time.
+func (p plan) at(round int) string {
+	pass := p.pass()
 	order := rand.New(rand.NewPCG(uint64(round/pass), 1)).Perm(pass)
-	if i := order[round%pass]; i < len(crashpoint.All) {
-		return crashpoint.All[i]
+	if i := order[round%pass]; i < len(p.steps) {
+		return p.steps[i]
 	}
 	return ""
 }
@@ -181,6 +210,9 @@ func (h *history) round(step string) {
 			}
 		}
 		work.Go(func() { h.moveClock(round, dead) })
+		if h.fake != nil {
+			work.Go(func() { h.disturb(round, dead) })
+		}
 	}
 	wait := patience
 	if step == "" && killAfter == 0 {

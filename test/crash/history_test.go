@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,6 +24,8 @@ import (
 type history struct {
 	tally
 	t       *testing.T
+	cloud   cloud
+	fake    *fake // nil for the simulator
 	seed    uint64
 	server  *billetd.Server
 	tenants []*tenant
@@ -126,12 +129,17 @@ const window = 20 * time.Hour
 
 var final = map[string]bool{"terminated": true, "failed": true, "interrupted": true}
 
-func begin(t *testing.T, seed uint64, args []string) *history {
+func begin(t *testing.T, c cloud, seed uint64, args []string) *history {
 	h := &history{
-		tally: tally{hits: map[string]int{}, answers: map[string]int{}}, t: t, seed: seed,
+		tally: tally{hits: map[string]int{}, answers: map[string]int{}}, t: t, cloud: c, seed: seed,
 		names: map[string]*intent{}, deps: map[string]*deployment{}, vols: map[string]*volume{},
 	}
-	h.server = billetd.StartIn(t, directory(t), append(args, "--sim", "--sim-machines", "banner")...)
+	dir := directory(t)
+	if c.serve != nil {
+		h.fake = c.serve(t)
+		args = append(args, h.fake.configure(t, dir)...)
+	}
+	h.server = billetd.StartIn(t, dir, append(args, "--sim", "--sim-machines", "banner")...)
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("the end of the server's log:\n%s", tail(h.server.Log(), 12))
@@ -149,12 +157,16 @@ func begin(t *testing.T, seed uint64, args []string) *history {
 		}
 		h.tenants = append(h.tenants, tn)
 	}
-	a := h.server.Call(h.tenants[0].keys[0], "GET", "/offers?limit=100", nil)
-	if err := data(a, &h.offers); err != nil || len(h.offers) < 10 {
-		t.Fatalf("offers: %d %s %v", a.Status, a.Body, err)
-	}
 	if err := h.advance(time.Second); err != nil {
 		t.Fatal(err)
+	}
+	a := h.server.Call(h.tenants[0].keys[0], "GET", "/offers?limit=100", nil)
+	err := data(a, &h.offers)
+	if h.fake != nil {
+		h.offers = slices.DeleteFunc(h.offers, func(o offer) bool { return o.Provider != c.provider })
+	}
+	if err != nil || len(h.offers) < 5 {
+		t.Fatalf("offers: %d %s %v", a.Status, a.Body, err)
 	}
 	h.server.Kill()
 	return h
@@ -233,6 +245,9 @@ func (h *history) stayDown(d time.Duration) {
 	}
 	if err != nil {
 		h.t.Fatal(err)
+	}
+	if h.fake != nil {
+		h.fake.Clock.AdvanceTo(time.Now().Add(time.Duration(clock.OffsetNanoseconds)))
 	}
 }
 

@@ -55,6 +55,9 @@ func (h *history) check(round int) {
 	// What the clock showed lies between these two: it goes on while it is looked at.
 	s.earliest, s.latest = up.Now, up.Now.Add(time.Since(told)+2*time.Second)
 	s.readDatabase()
+	if h.fake != nil {
+		h.fake.ask(s)
+	}
 	s.readUpstream()
 	s.checkAcknowledged()
 	s.checkUpstream()
@@ -62,7 +65,7 @@ func (h *history) check(round int) {
 	s.checkVolumes()
 	s.checkMoney()
 	h.deployments, h.volumes = len(s.deps), len(s.vols)
-	h.machines, h.charges = len(up.Machines), 0
+	h.machines, h.charges = len(s.upstream.Machines), 0
 	for _, c := range s.charges {
 		h.charges += len(c)
 	}
@@ -99,6 +102,7 @@ func (h *history) rest() bool {
 // moving returns what has not come to its end, or "".
 func (h *history) moving() string {
 	var out []string
+	up := h.upstream()
 	for _, t := range h.tenants {
 		deps, vols := h.list(t)
 		status := map[string]string{}
@@ -106,6 +110,8 @@ func (h *history) moving() string {
 			status[d.ID] = d.Status
 			if d.PendingAction != nil && !final[d.Status] || !final[d.Status] && d.Status != "running" && d.Status != "stopped" {
 				out = append(out, d.ID+" is "+d.Status)
+			} else if final[d.Status] && up[d.ID] { // some clouds end no machine before it has run for a while
+				out = append(out, d.ID+" is "+d.Status+" and has a machine")
 			}
 		}
 		for _, v := range vols {

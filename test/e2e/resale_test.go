@@ -141,6 +141,7 @@ func await(t *testing.T, what string, there func() bool) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s never came", what)
 		}
+		<-time.After(5 * time.Millisecond) // whoever is waited for needs the processor, too
 	}
 }
 

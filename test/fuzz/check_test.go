@@ -293,6 +293,9 @@ func (f *fuzzer) learn(r *request, a reply, served *operation) {
 	f.armed = f.armed || served.ID == "addSimulatorFault"
 	if a.Header.Get("Location") != "" || a.StatusCode == http.StatusCreated {
 		id, _ := data["id"].(string)
+		if quoted, is := data["quoteId"].(string); is { // a quote calls its id as a deploy does
+			id = quoted
+		}
 		if where := a.Header.Get("Location"); id == "" || where != served.Path+"/"+id {
 			f.wrong(r, a, "Location is %q, and it made %q", where, id)
 		}

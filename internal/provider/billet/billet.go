@@ -37,7 +37,7 @@ type Adapter struct {
 	account upstream.Account
 	client  *upstream.Client
 	turns   upstream.Turns
-	keying  upstream.Turns
+	keys    upstream.Keys // several can be given to a deploy only by id
 
 	deployments *upstream.List[deployment]
 	// paged tells that the last list of deployments took several pages.
@@ -45,9 +45,10 @@ type Adapter struct {
 	volumes *upstream.List[volume]
 	pricing *upstream.List[volumePrice]
 
+	noted upstream.Once
+
 	mu     sync.Mutex
 	traces map[id.ID]trace
-	noted  map[string]bool
 }
 
 // trace is what is remembered of a machine; after a restart it is learned again from the list.
@@ -97,7 +98,8 @@ func New(a upstream.Account) (*Adapter, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Adapter{account: a, client: client, traces: map[id.ID]trace{}, noted: map[string]bool{}}
+	b := &Adapter{account: a, client: client, traces: map[id.ID]trace{}}
+	b.keys = upstream.Keys{Find: b.saved, Add: b.save}
 	b.deployments = upstream.NewList(a.Now, b.fetchDeployments)
 	b.volumes = upstream.NewList(a.Now, func(ctx context.Context) ([]volume, error) {
 		list, _, err := all[volume](ctx, b, "/volumes", nil)
@@ -121,18 +123,9 @@ func (b *Adapter) Info() provider.Info {
 	return provider.Info{Slug: b.account.Slug, Name: b.account.Name, LaunchLimit: launchLimit, SyncEvery: syncEvery, PollEvery: pollEvery}
 }
 
-// note logs a word that we do not know, once.
+// note logs a thing that the cloud says and we do not know, once.
 func (b *Adapter) note(ctx context.Context, what, word string) {
-	const most = 100 // words that are remembered
-	b.mu.Lock()
-	known := b.noted[what+word] || len(b.noted) >= most
-	if !known {
-		b.noted[what+word] = true
-	}
-	b.mu.Unlock()
-	if !known {
-		b.account.Log.WarnContext(ctx, "an upstream says what is not known of it", "provider", b.account.Slug, "what", what, "word", upstream.Line(word))
-	}
+	b.noted.Warn(ctx, b.account.Log, "an upstream says what is not known of it", "provider", b.account.Slug, "what", what, "word", upstream.Line(word))
 }
 
 func (b *Adapter) remembered(reference id.ID) trace {
@@ -155,10 +148,6 @@ func (b *Adapter) forget(reference id.ID) {
 
 func unavailable(format string, args ...any) error {
 	return &provider.Error{Kind: provider.KindUnavailable, Cause: fmt.Errorf(format, args...)}
-}
-
-func rejected(message string) error {
-	return &provider.Error{Kind: provider.KindRejected, Message: message}
 }
 
 func notFound(what string) error {

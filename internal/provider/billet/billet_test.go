@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -105,24 +104,6 @@ func running(reference id.ID) map[string]any {
 	}
 }
 
-func wantKind(t *testing.T, what string, err error, want provider.Kind) *provider.Error {
-	t.Helper()
-	var e *provider.Error
-	if !errors.As(err, &e) || e.Kind != want {
-		t.Fatalf("%s: %v, want %s", what, err, want)
-	}
-	return e
-}
-
-func wantState(t *testing.T, b *billet.Adapter, reference id.ID, want provider.MachineState) provider.Machine {
-	t.Helper()
-	m, err := b.Machine(t.Context(), reference)
-	if err != nil || m.State != want {
-		t.Fatalf("%+v, %v; want %s", m, err, want)
-	}
-	return m
-}
-
 func TestSettingsAreChecked(t *testing.T) {
 	good := serve(t).account()
 	for name, change := range map[string]func(a *upstream.Account){
@@ -145,7 +126,7 @@ func TestSettingsAreChecked(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = b.Machines(t.Context())
-	wantKind(t, "a list that is not there", err, provider.KindUnavailable)
+	providertest.WantKind(t, "a list that is not there", err, provider.KindUnavailable)
 }
 
 // The volumes of a region are one provider's, so another's offers there have none.
@@ -186,7 +167,7 @@ func TestHowADeploymentEndedIsTold(t *testing.T) {
 		d := running(reference)
 		s.page["/deployments"] = []map[string]any{d}
 		b := s.open(t)
-		if m := wantState(t, b, reference, provider.MachineReady); len(m.SSHHostKeys) != 1 || m.SSHHostKeys[0] != "ssh-ed25519 AAAA" {
+		if m := providertest.WantMachine(t, b, reference, provider.MachineReady); len(m.SSHHostKeys) != 1 || m.SSHHostKeys[0] != "ssh-ed25519 AAAA" {
 			t.Errorf("%+v", m)
 		}
 		s.change(func() {
@@ -194,17 +175,17 @@ func TestHowADeploymentEndedIsTold(t *testing.T) {
 			s.page["/deployments"], s.one["/deployments/"+d["id"].(string)] = nil, d
 		})
 		s.Advance(time.Minute)
-		if m := wantState(t, b, reference, want); m.Detail != "The floor was wet." {
+		if m := providertest.WantMachine(t, b, reference, want); m.Detail != "The floor was wet." {
 			t.Errorf("%+v", m)
 		}
 		if err := b.Terminate(t.Context(), reference); err != nil {
 			t.Error(err)
 		}
 		_, err := b.Machine(t.Context(), reference)
-		wantKind(t, "Machine after Terminate", err, provider.KindNotFound)
+		providertest.WantKind(t, "Machine after Terminate", err, provider.KindNotFound)
 		// A restarted server knows no id, and is told that there is none.
 		_, err = s.open(t).Machine(t.Context(), reference)
-		wantKind(t, "Machine after a restart", err, provider.KindNotFound)
+		providertest.WantKind(t, "Machine after a restart", err, provider.KindNotFound)
 	}
 }
 
@@ -228,7 +209,7 @@ func TestStatusesAreStatesAndAnUnknownOneKeepsTheLast(t *testing.T) {
 		})
 		s.Advance(time.Minute)
 		t.Log(c)
-		wantState(t, b, reference, c.want)
+		providertest.WantMachine(t, b, reference, c.want)
 	}
 	for _, broken := range []string{"ipAddress", "sshUser", "sshPort"} {
 		s.change(func() {
@@ -238,7 +219,7 @@ func TestStatusesAreStatesAndAnUnknownOneKeepsTheLast(t *testing.T) {
 		})
 		s.Advance(time.Minute)
 		t.Log(broken)
-		wantState(t, b, reference, provider.MachineProvisioning)
+		providertest.WantMachine(t, b, reference, provider.MachineProvisioning)
 	}
 }
 
@@ -248,13 +229,34 @@ func TestActionsThatWait(t *testing.T) {
 	d["pendingAction"] = "reboot"
 	s.page["/deployments"] = []map[string]any{d}
 	b := s.open(t)
-	wantKind(t, "PowerOff while it reboots", b.PowerOff(t.Context(), reference), provider.KindUnavailable)
+	providertest.WantKind(t, "PowerOff while it reboots", b.PowerOff(t.Context(), reference), provider.KindUnavailable)
 	if err := b.Reboot(t.Context(), reference); err != nil {
 		t.Errorf("Reboot again: %v", err)
 	}
 	for _, r := range s.Requests() {
 		if r.Method != http.MethodGet {
 			t.Errorf("%+v was sent", r)
+		}
+	}
+}
+
+// An action that was asked for before may be done between our look and our request, which is refused then.
+func TestAnActionThatCameAboutMeanwhileIsASuccess(t *testing.T) {
+	for after, good := range map[string]bool{"stopped": true, "running": false} {
+		s, reference := serve(t), ids.New(id.Deployment)
+		d := running(reference)
+		s.answer = func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPost {
+				d["status"] = after
+				w.WriteHeader(http.StatusConflict)
+				_, _ = io.WriteString(w, `{"success":false,"error":{"code":"CONFLICT","message":"No."}}`)
+				return
+			}
+			_ = json.NewEncoder(w).Encode(map[string]any{"success": true, "data": []any{d}, "pagination": map[string]int{"page": 1, "limit": 100, "total": 1, "totalPages": 1}})
+		}
+		err := s.open(t).PowerOff(t.Context(), reference)
+		if good && err != nil || !good && provider.KindOf(err) != provider.KindRejected {
+			t.Errorf("%s afterwards: %v", after, err)
 		}
 	}
 }
@@ -266,9 +268,9 @@ func TestTwoDeploymentsOfOneReference(t *testing.T) {
 	s.page["/deployments"] = []map[string]any{a, b}
 	l := s.open(t)
 	_, err := l.Machine(t.Context(), reference)
-	wantKind(t, "Machine", err, provider.KindUnavailable)
+	providertest.WantKind(t, "Machine", err, provider.KindUnavailable)
 	_, err = l.Launch(t.Context(), provider.LaunchRequest{Reference: reference, OfferKey: "up:off_1"})
-	wantKind(t, "Launch", err, provider.KindUnavailable)
+	providertest.WantKind(t, "Launch", err, provider.KindUnavailable)
 	if all, err := l.Machines(t.Context()); err != nil || len(all) != 2 || all[1].Reference != reference {
 		t.Errorf("%+v, %v", all, err)
 	}
@@ -285,13 +287,13 @@ func TestListsArePagedToTheEnd(t *testing.T) {
 	if all, err := b.Machines(t.Context()); err != nil || len(all) != 120 {
 		t.Fatalf("%d machines, %v", len(all), err)
 	}
-	wantState(t, b, references[119], provider.MachineReady)
+	providertest.WantMachine(t, b, references[119], provider.MachineReady)
 	_, err := b.Machine(t.Context(), ids.New(id.Deployment))
-	wantKind(t, "Machine of nothing", err, provider.KindNotFound)
+	providertest.WantKind(t, "Machine of nothing", err, provider.KindNotFound)
 	s.Advance(time.Hour)
 	s.Trouble(providertest.Trouble{Kind: providertest.Broken, After: 1})
 	_, err = b.Machine(t.Context(), ids.New(id.Deployment))
-	wantKind(t, "Machine of nothing with half a list", err, provider.KindUnavailable)
+	providertest.WantKind(t, "Machine of nothing with half a list", err, provider.KindUnavailable)
 }
 
 func TestGarbageIsNoStatement(t *testing.T) {
@@ -303,11 +305,11 @@ func TestGarbageIsNoStatement(t *testing.T) {
 		s.answer = func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) }
 		b := s.open(t)
 		_, err := b.Machine(t.Context(), ids.New(id.Deployment))
-		wantKind(t, body, err, provider.KindUnavailable)
-		wantKind(t, body, b.Terminate(t.Context(), ids.New(id.Deployment)), provider.KindUnavailable)
+		providertest.WantKind(t, body, err, provider.KindUnavailable)
+		providertest.WantKind(t, body, b.Terminate(t.Context(), ids.New(id.Deployment)), provider.KindUnavailable)
 		_, err = b.Volume(t.Context(), ids.New(id.Volume))
-		wantKind(t, body, err, provider.KindUnavailable)
-		wantKind(t, body, b.DeleteVolume(t.Context(), ids.New(id.Volume)), provider.KindUnavailable)
+		providertest.WantKind(t, body, err, provider.KindUnavailable)
+		providertest.WantKind(t, body, b.DeleteVolume(t.Context(), ids.New(id.Volume)), provider.KindUnavailable)
 	}
 }
 
@@ -337,7 +339,7 @@ func TestRefusalsHaveKinds(t *testing.T) {
 			_, _ = fmt.Fprintf(w, `{"success":false,"error":{"code":%q,"message":"m"}}`, x.code)
 		}
 		_, err := s.open(t).Launch(t.Context(), provider.LaunchRequest{Reference: ids.New(id.Deployment), OfferKey: "up:off_1", AuthorizedKeys: []string{"ssh-ed25519 AAAA"}})
-		if e := wantKind(t, fmt.Sprint(x), err, x.kind); e.RetryAfter != 41*time.Second {
+		if e := providertest.WantKind(t, fmt.Sprint(x), err, x.kind); e.RetryAfter != 41*time.Second {
 			t.Errorf("%+v: again after %s", x, e.RetryAfter)
 		}
 	}
@@ -350,7 +352,7 @@ func TestADeployTooManyHoldsUpNoLook(t *testing.T) {
 	b := s.open(t)
 	s.Trouble(providertest.Trouble{Kind: providertest.Throttled, Writes: true})
 	_, err := b.Launch(t.Context(), provider.LaunchRequest{Reference: ids.New(id.Deployment), OfferKey: "up:off_1", AuthorizedKeys: []string{"ssh-ed25519 AAAA"}})
-	wantKind(t, "Launch", err, provider.KindThrottled)
+	providertest.WantKind(t, "Launch", err, provider.KindThrottled)
 	if _, err := b.Machines(t.Context()); err != nil {
 		t.Error(err)
 	}
@@ -385,7 +387,7 @@ func TestAHundredMachinesStayInsideTheLimits(t *testing.T) {
 	poll, sync := b.Info().PollEvery, b.Info().SyncEvery
 	for at := time.Duration(0); at < 10*time.Minute; at += poll {
 		for _, r := range references {
-			wantState(t, b, r, provider.MachineReady)
+			providertest.WantMachine(t, b, r, provider.MachineReady)
 		}
 		count()
 		if at%time.Minute == 0 {

@@ -3,6 +3,7 @@ package billet
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -15,8 +16,6 @@ import (
 const (
 	pageSize = 100
 	maxPages = 1000
-	// listTries is how often a list that changes while it is read is begun.
-	listTries = 3
 )
 
 // answered is the envelope of an answer with one thing in it.
@@ -41,60 +40,19 @@ type pageOf[T any] struct {
 type thing interface{ key() string }
 
 // all returns the whole list at the path, and of how many pages it was.
-func all[T thing](ctx context.Context, b *Adapter, path string, query url.Values) ([]T, int, error) {
-	for range listTries {
-		list, pages, whole, err := read[T](ctx, b, path, query)
-		if err != nil {
-			if provider.KindOf(err) == provider.KindNotFound { // of the list itself, which says nothing of what should be in it
-				err = unavailable("the list is not there: %w", err)
-			}
-			return nil, 0, err
-		}
-		if whole {
-			return list, pages, nil
-		}
-	}
-	return nil, 0, unavailable("GET %s: the list changes while it is read", path)
-}
-
-func read[T thing](ctx context.Context, b *Adapter, path string, filter url.Values) (list []T, pages int, whole bool, err error) {
-	seen, total := map[string]bool{}, 0
-	for page := 1; page <= maxPages; page++ {
-		query := url.Values{"limit": {strconv.Itoa(pageSize)}, "page": {strconv.Itoa(page)}}
-		for name, values := range filter {
-			query[name] = values
-		}
+func all[T thing](ctx context.Context, b *Adapter, path string, filter url.Values) ([]T, int, error) {
+	return upstream.Pages[T]{What: "GET " + path, Most: maxPages, Key: T.key, Page: func(ctx context.Context, number int) ([]T, int, error) {
+		query := url.Values{"limit": {strconv.Itoa(pageSize)}, "page": {strconv.Itoa(number)}}
+		maps.Copy(query, filter)
 		var answer pageOf[T]
 		if err := b.client.Get(ctx, path, query, &answer); err != nil {
-			return nil, 0, false, err
+			return nil, 0, err
 		}
-		p := answer.Pagination
-		if answer.Data == nil || p == nil {
-			return nil, 0, false, unavailable("GET %s: an answer without data or pagination", path)
+		if answer.Data == nil || answer.Pagination == nil {
+			return nil, 0, unavailable("GET %s: an answer without data or pagination", path)
 		}
-		if page > 1 && p.Total != total {
-			return nil, 0, false, nil
-		}
-		total = p.Total
-		fresh := 0
-		for _, t := range *answer.Data {
-			if t.key() == "" {
-				return nil, 0, false, unavailable("GET %s: a thing without an id", path)
-			}
-			if !seen[t.key()] {
-				seen[t.key()] = true
-				list = append(list, t)
-				fresh++
-			}
-		}
-		if len(list) >= total {
-			return list, page, true, nil
-		}
-		if fresh == 0 {
-			return nil, 0, false, nil
-		}
-	}
-	return nil, 0, false, unavailable("GET %s: more than %d pages", path, maxPages)
+		return *answer.Data, answer.Pagination.Total, nil
+	}}.All(ctx)
 }
 
 // get asks for one thing.

@@ -10,6 +10,7 @@
 //     is made twice, so there is no SettleTime. It is looked for first nevertheless, by tag and name, which hold for ever.
 //   - A list is everything or an error. It shows what has not ended; what it does not show is asked for by id, which tells how it ended, and where it
 //     took several pages by tag, before it is said not to be there.
+//   - upstream.Fleet does not serve: it takes what one list leaves out for gone, and here that is asked for by id, which tells how it ended.
 //   - An offer's key is "up:" and the other Billet's id, so that it is never taken for an id of our own.
 //   - A refusal is known by its code in the envelope; where there is none, by its status.
 //

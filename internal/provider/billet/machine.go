@@ -246,11 +246,15 @@ func (b *Adapter) Launch(ctx context.Context, r provider.LaunchRequest) (provide
 		return provider.Machine{}, notFound("no offer of another Billet")
 	}
 	if keys := distinct(r.AuthorizedKeys); len(keys) == 1 {
-		c.SSHPublicKey = keys[0]
-	} else if c.SSHKeyIDs, err = b.keyIDs(ctx, keys); err != nil {
+		c.SSHPublicKey = upstream.BareKey(keys[0])
+	} else if c.SSHKeyIDs, err = b.keys.IDs(ctx, keys); err != nil {
 		return provider.Machine{}, err
 	}
-	d, err = send[deployment](ctx, b, http.MethodPost, "/deployments", string(r.Reference), c)
+	once := string(r.Reference)
+	if r.Anew { // what was answered for another offer does not count
+		once += "/" + c.OfferID
+	}
+	d, err = send[deployment](ctx, b, http.MethodPost, "/deployments", once, c)
 	b.deployments.Forget(context.WithoutCancel(ctx))
 	if err != nil {
 		return provider.Machine{}, err
@@ -330,6 +334,11 @@ func (b *Adapter) act(ctx context.Context, reference id.ID, what, already string
 	}
 	_, err = send[deployment](ctx, b, http.MethodPost, "/deployments/"+url.PathEscape(d.ID)+"/"+what, "", body)
 	b.deployments.Forget(context.WithoutCancel(ctx))
+	if already != "" && provider.KindOf(err) == provider.KindRejected {
+		if now, looked := b.one(ctx, reference, 0); looked == nil && now.PendingAction == "" && now.Status == already { // it came about meanwhile
+			return nil
+		}
+	}
 	return err
 }
 

@@ -1,8 +1,6 @@
 package billet_test
 
 import (
-	"crypto/ed25519"
-	"crypto/rand"
 	"fmt"
 	"net/http"
 	"strings"
@@ -11,22 +9,14 @@ import (
 
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/provider"
+	"github.com/billetcloud/billet/internal/provider/providertest"
 	"github.com/billetcloud/billet/internal/provider/upstream"
 	"github.com/billetcloud/billet/test/billetd"
-	"golang.org/x/crypto/ssh"
 )
 
 func keyLine(t *testing.T) string {
-	t.Helper()
-	public, _, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	k, err := ssh.NewPublicKey(public)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(k)))
+	_, line := providertest.NewKey(t)
+	return line
 }
 
 func TestAgainstARealServer(t *testing.T) {
@@ -101,16 +91,46 @@ func TestAgainstARealServer(t *testing.T) {
 		if _, err := b.Launch(t.Context(), r); err != nil {
 			t.Fatal(err)
 		}
-		e := wantKind(t, "Terminate", b.Terminate(t.Context(), r.Reference), provider.KindRejected)
+		e := providertest.WantKind(t, "Terminate", b.Terminate(t.Context(), r.Reference), provider.KindRejected)
 		if e.RetryAfter <= 0 || e.RetryAfter > 25*time.Minute {
 			t.Errorf("again after %s", e.RetryAfter)
+		}
+		end(o, r.Reference)
+	})
+	t.Run("another offer after one that came to nothing", func(t *testing.T) {
+		o := connect(t, server, "10000")
+		b, r := o.open(), request(o)
+		first, err := b.Launch(t.Context(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		end(o, r.Reference)
+		o.pass(time.Minute)
+		offers, err := b.Offers(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, other := range offers {
+			if other.Available && other.Key != r.OfferKey {
+				r.OfferKey, r.Region, r.OperatingSystem = other.Key, other.Region, other.OperatingSystems[0]
+				break
+			}
+		}
+		r.Anew = true
+		second, err := o.open().Launch(t.Context(), r)
+		if err != nil || second.ID == first.ID {
+			t.Fatalf("%+v, %v; the first was %+v", second, err, first)
+		}
+		again, err := o.open().Launch(t.Context(), r)
+		if err != nil || again.ID != second.ID {
+			t.Errorf("%+v, %v; was %+v", again, err, second)
 		}
 		end(o, r.Reference)
 	})
 	t.Run("an empty wallet", func(t *testing.T) {
 		o := connect(t, server, "0")
 		_, err := o.open().Launch(t.Context(), request(o))
-		wantKind(t, "Launch", err, provider.KindQuota)
+		providertest.WantKind(t, "Launch", err, provider.KindQuota)
 	})
 	t.Run("a key that may only read", func(t *testing.T) {
 		o := connect(t, server, "10000")
@@ -118,7 +138,7 @@ func TestAgainstARealServer(t *testing.T) {
 		o.key = server.KeyOf(account, "--scopes", "offers:read,deployments:read,volumes:read", "--read-limit", "1000")
 		r := request(o)
 		_, err := o.open().Launch(t.Context(), r)
-		wantKind(t, "Launch", err, provider.KindCredentials)
+		providertest.WantKind(t, "Launch", err, provider.KindCredentials)
 	})
 	// The Idempotency-Key holds where the look does not: under a name and tags that no list shows any more.
 	t.Run("a machine that was renamed", func(t *testing.T) {

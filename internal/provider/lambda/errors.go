@@ -2,7 +2,6 @@ package lambda
 
 import (
 	"encoding/json"
-	"errors"
 	"strings"
 
 	"github.com/billetcloud/billet/internal/provider"
@@ -42,12 +41,4 @@ func explain(status int, body []byte) *provider.Error {
 		return &provider.Error{Kind: kind}
 	}
 	return nil
-}
-
-// garbage is an answer without what it must hold.
-func garbage(what string, err error) error {
-	if err == nil {
-		err = errors.New("a part that must be there is missing")
-	}
-	return &provider.Error{Kind: provider.KindUnavailable, Cause: errors.Join(errors.New("the cloud's answer does not hold "+what), err)}
 }

@@ -34,6 +34,7 @@ type Adapter struct {
 	client  *upstream.Client
 	fleet   *upstream.Fleet
 	sold    *upstream.List[provider.Offer]
+	keys    upstream.Keys // known by their names
 	now     func() time.Time
 
 	mu         sync.Mutex
@@ -66,6 +67,7 @@ func New(a upstream.Account) (*Adapter, error) {
 	x.fleet = upstream.NewFleet(upstream.FleetConfig{
 		Account: a, PollEvery: pollEvery, SettleTime: settleTime, List: x.list, Get: x.get, End: x.end,
 	})
+	x.keys = upstream.Keys{Find: x.findKey, Add: x.addKey}
 	x.sold = upstream.NewList(a.Now, x.askOffers)
 	return x, nil
 }

@@ -44,15 +44,6 @@ func launch(t *testing.T, cloud *lambdatest.Cloud, a *lambda.Adapter, r provider
 	return m
 }
 
-func wantState(t *testing.T, a *lambda.Adapter, reference id.ID, want provider.MachineState) provider.Machine {
-	t.Helper()
-	m, err := a.Machine(t.Context(), reference)
-	if err != nil || m.State != want {
-		t.Errorf("%+v, %v; want it %s", m, err, want)
-	}
-	return m
-}
-
 func TestSettings(t *testing.T) {
 	for name, c := range map[string]struct {
 		account upstream.Account
@@ -158,7 +149,7 @@ func TestWhatTheCloudRefuses(t *testing.T) {
 		{200, `null`, provider.KindUnavailable},
 	} {
 		cloud.Advance(13 * time.Second)
-		cloud.RefuseLaunch(c.status, c.body)
+		cloud.RefuseNext(c.status, c.body)
 		if _, err := a.Launch(t.Context(), request()); provider.KindOf(err) != c.want {
 			t.Errorf("%d %s: %v, want %s", c.status, c.body, err, c.want)
 		}
@@ -268,12 +259,12 @@ func TestStates(t *testing.T) {
 	}
 	r := request()
 	m := launch(t, cloud, a, r)
-	wantState(t, a, r.Reference, provider.MachineProvisioning)
+	providertest.WantMachine(t, a, r.Reference, provider.MachineProvisioning)
 	cloud.Say(m.ID, "active") // before it has an address
 	cloud.Advance(20 * time.Second)
-	wantState(t, a, r.Reference, provider.MachineProvisioning)
+	providertest.WantMachine(t, a, r.Reference, provider.MachineProvisioning)
 	cloud.Advance(2 * time.Minute)
-	wantState(t, a, r.Reference, provider.MachineReady)
+	providertest.WantMachine(t, a, r.Reference, provider.MachineReady)
 	for _, s := range []struct {
 		word string
 		want provider.MachineState
@@ -283,7 +274,7 @@ func TestStates(t *testing.T) {
 	} {
 		cloud.Say(m.ID, s.word)
 		cloud.Advance(20 * time.Second)
-		got := wantState(t, a, r.Reference, s.want)
+		got := providertest.WantMachine(t, a, r.Reference, s.want)
 		if (s.word == "unhealthy" || s.word == "preempted") && got.Detail == "" {
 			t.Errorf("%s is not explained", s.word)
 		}

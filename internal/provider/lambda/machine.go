@@ -68,7 +68,7 @@ func (a *Adapter) Launch(ctx context.Context, r provider.LaunchRequest) (provide
 		if err := a.mayLaunch(false); err != nil { // before the key costs requests
 			return "", err
 		}
-		key, err := a.key(ctx, r.AuthorizedKeys[0])
+		key, err := a.keys.ID(ctx, r.AuthorizedKeys[0])
 		if err != nil {
 			return "", err
 		}
@@ -86,7 +86,7 @@ func (a *Adapter) Launch(ctx context.Context, r provider.LaunchRequest) (provide
 			return "", err
 		}
 		if len(made.Data.IDs) != 1 {
-			return "", garbage("the id of one machine", nil)
+			return "", upstream.Garbage("the id of one machine", nil)
 		}
 		return made.Data.IDs[0], nil
 	})
@@ -142,7 +142,7 @@ func (a *Adapter) Reboot(ctx context.Context, reference id.ID) error {
 		err := a.client.Do(ctx, upstream.Request{Method: http.MethodPost, Path: "/instance-operations/restart", Body: machines(m.ID), Into: &answer})
 		switch {
 		case err == nil && !named(answer.Data.Machines, m.ID):
-			return garbage("the machine that restarts", nil)
+			return upstream.Garbage("the machine that restarts", nil)
 		case err == nil || provider.KindOf(err) != provider.KindRejected:
 			return err
 		}
@@ -168,7 +168,7 @@ func (a *Adapter) end(ctx context.Context, machine string) error {
 	}
 	err := a.client.Do(ctx, upstream.Request{Method: http.MethodPost, Path: "/instance-operations/terminate", Body: machines(machine), Into: &answer})
 	if err == nil && !named(answer.Data.Machines, machine) {
-		return garbage("the machine that ends", nil)
+		return upstream.Garbage("the machine that ends", nil)
 	}
 	if e := (*provider.Error)(nil); errors.As(err, &e) && e.Kind == provider.KindRejected { // a conflict, with an action that passes
 		e.RetryAfter = max(e.RetryAfter, pollEvery)
@@ -194,12 +194,12 @@ func machinesOf(raw []byte) ([]upstream.Seen, error) {
 		Data *[]wireInstance `json:"data"`
 	}
 	if err := json.Unmarshal(raw, &answer); err != nil || answer.Data == nil {
-		return nil, garbage("the machines", err)
+		return nil, upstream.Garbage("the machines", err)
 	}
 	all := make([]upstream.Seen, len(*answer.Data))
 	for i, x := range *answer.Data {
 		if x.ID == "" || x.Status == "" {
-			return nil, garbage("each machine's id and status", nil)
+			return nil, upstream.Garbage("each machine's id and status", nil)
 		}
 		all[i] = x.seen()
 	}
@@ -214,7 +214,7 @@ func (a *Adapter) ask(ctx context.Context, machine string) (wireInstance, error)
 		return wireInstance{}, err
 	}
 	if answer.Data.ID == "" || answer.Data.Status == "" {
-		return wireInstance{}, garbage("the machine's id and status", nil)
+		return wireInstance{}, upstream.Garbage("the machine's id and status", nil)
 	}
 	return answer.Data, nil
 }

@@ -58,18 +58,7 @@ var gpuMemory = regexp.MustCompile(`\(([0-9]{1,5}) ?GB\b`)
 
 // Offers asks for everything that is sold, and keeps it for the launches to come.
 func (a *Adapter) Offers(ctx context.Context) ([]provider.Offer, error) {
-	if err := provider.CheckOutsideTx(ctx); err != nil {
-		return nil, err
-	}
-	all, err := a.sold.Fresh(ctx)
-	if err != nil {
-		return nil, err
-	}
-	all = slices.Clone(all)
-	for i := range all {
-		all[i].OperatingSystems = slices.Clone(all[i].OperatingSystems)
-	}
-	return all, nil
+	return upstream.Offers(ctx, a.sold, 0)
 }
 
 func (a *Adapter) askOffers(ctx context.Context) ([]provider.Offer, error) {
@@ -102,7 +91,7 @@ func systemsOf(raw []byte) (map[platform][]string, error) {
 		Data *[]wireImage `json:"data"`
 	}
 	if err := json.Unmarshal(raw, &answer); err != nil || answer.Data == nil {
-		return nil, garbage("the images", err)
+		return nil, upstream.Garbage("the images", err)
 	}
 	systems := map[platform][]string{}
 	for _, i := range *answer.Data {
@@ -123,7 +112,7 @@ func offersOf(raw []byte, systems map[platform][]string, seen map[string]map[str
 		Data *map[string]json.RawMessage `json:"data"`
 	}
 	if err := json.Unmarshal(raw, &answer); err != nil || answer.Data == nil {
-		return nil, 0, garbage("the types", err)
+		return nil, 0, upstream.Garbage("the types", err)
 	}
 	maps.DeleteFunc(seen, func(name string, _ map[string]wireRegion) bool { return (*answer.Data)[name] == nil }) // no longer sold
 	for _, name := range slices.Sorted(maps.Keys(*answer.Data)) {

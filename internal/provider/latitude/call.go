@@ -3,6 +3,7 @@ package latitude
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"math/big"
 	"net/http"
 	"net/url"
@@ -10,15 +11,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/upstream"
 )
 
 const (
 	pageSize = 100
 	maxPages = 500
-	// listTries is how often a list that changes while it is read is begun.
-	listTries = 3
 )
 
 // accept is what the API wants; without it some answers are 404 or 406.
@@ -65,76 +63,34 @@ func (l *Adapter) get(ctx context.Context, path string) (resource, error) {
 
 // all returns the whole list at the path, and of how many pages it was.
 func (l *Adapter) all(ctx context.Context, path string, filter url.Values) ([]resource, int, error) {
-	for range listTries {
-		list, pages, whole, err := l.read(ctx, path, filter)
-		if err != nil {
-			if provider.KindOf(err) == provider.KindNotFound { // of the list itself, which says nothing of what should be in it
-				err = unavailable("the list is not there: %w", err)
-			}
-			return nil, 0, err
-		}
-		if whole {
-			return list, pages, nil
-		}
-	}
-	return nil, 0, unavailable("GET %s: the list changes while it is read", path)
-}
-
-func (l *Adapter) read(ctx context.Context, path string, filter url.Values) (list []resource, pages int, whole bool, err error) {
-	seen := map[string]bool{}
-	total, counted := 0, false
-	for page := 1; page <= maxPages; page++ {
-		query := url.Values{"page[size]": {strconv.Itoa(pageSize)}, "page[number]": {strconv.Itoa(page)}, "stats[total]": {"count"}}
-		for name, values := range filter {
-			query[name] = values
-		}
+	return upstream.Pages[resource]{What: "GET " + path, Most: maxPages, Key: func(r resource) string { return r.ID }, Page: func(ctx context.Context, number int) ([]resource, int, error) {
+		query := url.Values{"page[size]": {strconv.Itoa(pageSize)}, "page[number]": {strconv.Itoa(number)}, "stats[total]": {"count"}}
+		maps.Copy(query, filter)
 		var answer struct {
 			Data *[]resource
 			Meta json.RawMessage
 		}
 		if err := l.client.Do(ctx, upstream.Request{Method: http.MethodGet, Path: path, Query: query, Header: accept, Into: &answer}); err != nil {
-			return nil, 0, false, err
+			return nil, 0, err
 		}
 		if answer.Data == nil {
-			return nil, 0, false, unavailable("GET %s: an answer without data", path)
+			return nil, 0, unavailable("GET %s: an answer without data", path)
 		}
-		n, says := count(answer.Meta)
-		if page > 1 && (says != counted || n != total) {
-			return nil, 0, false, nil
-		}
-		total, counted = n, says
-		fresh := 0
-		for _, r := range *answer.Data {
-			if r.ID == "" {
-				return nil, 0, false, unavailable("GET %s: a thing without an id", path)
-			}
-			if !seen[r.ID] {
-				seen[r.ID] = true
-				list = append(list, r)
-				fresh++
-			}
-		}
-		if counted && len(list) >= total {
-			return list, page, true, nil
-		}
-		if fresh == 0 {
-			return list, page, !counted, nil
-		}
-	}
-	return nil, 0, false, unavailable("GET %s: more than %d pages", path, maxPages)
+		return *answer.Data, count(answer.Meta), nil
+	}}.All(ctx)
 }
 
-// count is meta.stats.total.count.
-func count(meta json.RawMessage) (int, bool) {
+// count is meta.stats.total.count; -1 where there is none.
+func count(meta json.RawMessage) int {
 	var m struct {
 		Stats struct {
 			Total struct{ Count *int }
 		}
 	}
-	if json.Unmarshal(meta, &m) != nil || m.Stats.Total.Count == nil || *m.Stats.Total.Count < 0 {
-		return 0, false
+	if json.Unmarshal(meta, &m) != nil || m.Stats.Total.Count == nil {
+		return -1
 	}
-	return *m.Stats.Total.Count, true
+	return *m.Stats.Total.Count
 }
 
 // some returns what can be read of a list in which one thing that cannot must not hide the others.

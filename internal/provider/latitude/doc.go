@@ -10,6 +10,8 @@
 //   - A list is everything or an error: it is read until as many have come as the cloud has counted, or until a page brings nothing new, and a
 //     count that changes between two pages begins it anew. What a list of several pages does not show is asked for by its host name before it is
 //     said not to be there.
+//   - upstream.Fleet does not serve: it believes one list, where here a second look by host name is due, and a server that was deleted is listed for longer
+//     than a Fleet remembers.
 //   - One create is sent by each Launch, after a look; what came of one without an answer is known within SettleTime.
 //   - A server of another project of the same team is neither shown nor touched.
 //   - 60 reads and 20 writes a minute are kept to, with a tenth to spare.

@@ -62,55 +62,20 @@ func (l *Adapter) keyID(ctx context.Context, name string, fresh bool) (string, e
 	return "", nil
 }
 
-// keyIDs returns the ids of the keys, uploading those that the cloud does not have.
-func (l *Adapter) keyIDs(ctx context.Context, lines []string) ([]string, error) {
-	ids := make([]string, 0, len(lines))
-	for _, line := range lines {
-		k, err := l.upload(ctx, line)
-		if err != nil {
-			return nil, err
-		}
-		if !slices.Contains(ids, k) {
-			ids = append(ids, k)
-		}
-	}
-	return ids, nil
-}
-
-func (l *Adapter) upload(ctx context.Context, line string) (string, error) {
-	name := upstream.KeyName(line)
-	done, err := l.keying.Take(ctx, id.ID(name))
-	if err != nil {
-		return "", err
-	}
-	defer done()
-	for _, fresh := range []bool{false, true} {
-		if known, err := l.keyID(ctx, name, fresh); err != nil || known != "" {
-			return known, err
-		}
-	}
-	fields := strings.Fields(line) // the comment is the tenant's own
-	var answer struct{ Data resource }
-	err = l.send(ctx, http.MethodPost, "/ssh_keys", "ssh_keys", key{Name: name, PublicKey: strings.Join(fields[:min(len(fields), 2)], " ")}, &answer)
-	l.keys.Forget(context.WithoutCancel(ctx))
-	if err == nil && answer.Data.ID != "" {
-		return answer.Data.ID, nil
-	}
-	if err != nil && provider.KindOf(err) != provider.KindRejected {
-		return "", err
-	}
-	known, again := l.keyID(ctx, name, true) // a duplicate is refused
-	if again != nil {
-		return "", again
-	}
-	if known == "" {
-		if err == nil {
-			err = unavailable("an SSH key without an id was made")
-		} else {
-			err = rejected("The provider does not take this SSH key. Use another one.")
-		}
+// findKey returns the id of the key with that material; "" where the cloud has none.
+func (l *Adapter) findKey(ctx context.Context, line string) (string, error) {
+	known, err := l.keyID(ctx, upstream.KeyName(line), false)
+	if err == nil && known == "" {
+		known, err = l.keyID(ctx, upstream.KeyName(line), true)
 	}
 	return known, err
+}
+
+func (l *Adapter) addKey(ctx context.Context, name, public string) (string, error) {
+	var answer struct{ Data resource }
+	err := l.send(ctx, http.MethodPost, "/ssh_keys", "ssh_keys", key{Name: name, PublicKey: public}, &answer)
+	l.keys.Forget(context.WithoutCancel(ctx))
+	return answer.Data.ID, err
 }
 
 // keysNamed returns the ids of keys that were uploaded before.

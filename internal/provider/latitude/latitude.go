@@ -33,7 +33,7 @@ type Adapter struct {
 	project string
 	client  *upstream.Client
 	turns   upstream.Turns
-	keying  upstream.Turns
+	keying  upstream.Keys
 
 	servers *upstream.List[server]
 	// paged tells that the last list of servers took several pages.
@@ -43,9 +43,10 @@ type Adapter struct {
 	systems *upstream.List[system]
 	keys    *upstream.List[key]
 
+	noted upstream.Once
+
 	mu     sync.Mutex
 	traces map[id.ID]*trace
-	noted  map[string]bool
 }
 
 // trace is what is remembered of a machine. None of it is needed after a restart.
@@ -88,11 +89,12 @@ func New(a upstream.Account) (*Adapter, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Adapter{account: a, project: a.Settings["project"], client: client, traces: map[id.ID]*trace{}, noted: map[string]bool{}}
+	l := &Adapter{account: a, project: a.Settings["project"], client: client, traces: map[id.ID]*trace{}}
 	l.servers = upstream.NewList(a.Now, l.fetchServers)
 	l.plans = upstream.NewList(a.Now, func(ctx context.Context) ([]plan, error) { return some[plan](ctx, l, "/plans") })
 	l.regions = upstream.NewList(a.Now, func(ctx context.Context) ([]region, error) { return some[region](ctx, l, "/regions") })
 	l.systems = upstream.NewList(a.Now, func(ctx context.Context) ([]system, error) { return some[system](ctx, l, "/plans/operating_systems") })
+	l.keying = upstream.Keys{Find: l.findKey, Add: l.addKey}
 	l.keys = upstream.NewList(a.Now, l.fetchKeys)
 	return l, nil
 }
@@ -107,16 +109,7 @@ func (l *Adapter) Info() provider.Info {
 
 // note logs a thing that the cloud says and we do not know, once.
 func (l *Adapter) note(ctx context.Context, what, word string) {
-	const most = 100 // words that are remembered
-	l.mu.Lock()
-	known := l.noted[what+word] || len(l.noted) >= most
-	if !known {
-		l.noted[what+word] = true
-	}
-	l.mu.Unlock()
-	if !known {
-		l.account.Log.WarnContext(ctx, "an upstream says what is not known of it", "provider", l.account.Slug, "what", what, "word", upstream.Line(word))
-	}
+	l.noted.Warn(ctx, l.account.Log, "an upstream says what is not known of it", "provider", l.account.Slug, "what", what, "word", upstream.Line(word))
 }
 
 // recall has f see and change what is remembered of the machine.

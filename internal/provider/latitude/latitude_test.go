@@ -2,9 +2,7 @@ package latitude_test
 
 import (
 	"bytes"
-	"crypto/ed25519"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -23,22 +21,13 @@ import (
 	"github.com/billetcloud/billet/internal/provider/providertest"
 	"github.com/billetcloud/billet/internal/provider/upstream"
 	"github.com/billetcloud/billet/internal/provider/upstream/upstreamtest"
-	"golang.org/x/crypto/ssh"
 )
 
 var ids = id.NewMaker(clock.System{}, rand.Reader)
 
 func keyLine(t *testing.T) string {
-	t.Helper()
-	public, _, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	k, err := ssh.NewPublicKey(public)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(k)))
+	_, line := providertest.NewKey(t)
+	return line
 }
 
 func request(t *testing.T) provider.LaunchRequest {
@@ -53,24 +42,6 @@ func launch(t *testing.T, l *latitude.Adapter, r provider.LaunchRequest) provide
 	m, err := l.Launch(t.Context(), r)
 	if err != nil {
 		t.Fatal(err)
-	}
-	return m
-}
-
-func wantKind(t *testing.T, what string, err error, want provider.Kind) *provider.Error {
-	t.Helper()
-	var e *provider.Error
-	if !errors.As(err, &e) || e.Kind != want {
-		t.Fatalf("%s: %v, want %s", what, err, want)
-	}
-	return e
-}
-
-func wantState(t *testing.T, l *latitude.Adapter, reference id.ID, want provider.MachineState) provider.Machine {
-	t.Helper()
-	m, err := l.Machine(t.Context(), reference)
-	if err != nil || m.State != want {
-		t.Fatalf("%+v, %v; want %s", m, err, want)
 	}
 	return m
 }
@@ -150,7 +121,7 @@ func TestStatusesAreStatesAndAnUnknownOneKeepsTheLast(t *testing.T) {
 	} {
 		c.SetStatus(machine, s.status)
 		c.Advance(time.Minute)
-		wantState(t, l, reference, s.want)
+		providertest.WantMachine(t, l, reference, s.want)
 	}
 	if n := strings.Count(log.String(), "hibernating"); n != 1 || strings.Contains(log.String(), "word=unknown") {
 		t.Errorf("logged %d times:\n%s", n, log.String())
@@ -158,7 +129,7 @@ func TestStatusesAreStatesAndAnUnknownOneKeepsTheLast(t *testing.T) {
 	c.Vanish(machine)
 	c.Advance(time.Minute)
 	_, err = l.Machine(t.Context(), reference)
-	wantKind(t, "Machine", err, provider.KindNotFound)
+	providertest.WantKind(t, "Machine", err, provider.KindNotFound)
 }
 
 func TestAMachineWithoutAnAddressIsNotReady(t *testing.T) {
@@ -175,10 +146,10 @@ func TestAMachineWithoutAnAddressIsNotReady(t *testing.T) {
 			}
 		})
 		t.Log(name)
-		wantState(t, l, reference, provider.MachineProvisioning)
+		providertest.WantMachine(t, l, reference, provider.MachineProvisioning)
 		c.Reshape(nil)
 		c.Advance(time.Minute)
-		if m := wantState(t, l, reference, provider.MachineReady); m.Address != "192.0.2.1" || m.SSHUser != "ubuntu" || m.SSHPort != 22 {
+		if m := providertest.WantMachine(t, l, reference, provider.MachineReady); m.Address != "192.0.2.1" || m.SSHUser != "ubuntu" || m.SSHPort != 22 {
 			t.Errorf("%+v", m)
 		}
 	}
@@ -202,16 +173,16 @@ func TestListsArePagedToTheEnd(t *testing.T) {
 		if err != nil || len(all) != 120 {
 			t.Fatalf("%d machines, %v", len(all), err)
 		}
-		wantState(t, l, references[119], provider.MachineReady)
+		providertest.WantMachine(t, l, references[119], provider.MachineReady)
 		_, err = l.Machine(t.Context(), ids.New(id.Deployment))
-		wantKind(t, "Machine of nothing", err, provider.KindNotFound)
+		providertest.WantKind(t, "Machine of nothing", err, provider.KindNotFound)
 		// The second page does not come.
 		c.Advance(time.Hour)
 		c.Trouble(providertest.Trouble{Kind: providertest.Broken, After: 1})
 		_, err = l.Machine(t.Context(), references[119])
-		wantKind(t, "Machine with half a list", err, provider.KindUnavailable)
+		providertest.WantKind(t, "Machine with half a list", err, provider.KindUnavailable)
 		_, err = l.Machine(t.Context(), ids.New(id.Deployment))
-		wantKind(t, "Machine of nothing with half a list", err, provider.KindUnavailable)
+		providertest.WantKind(t, "Machine of nothing with half a list", err, provider.KindUnavailable)
 		c.Calm()
 	}
 }
@@ -230,7 +201,7 @@ func TestAListThatChangesWhileItIsReadIsNone(t *testing.T) {
 		}
 	})
 	_, err := l.Machines(t.Context())
-	wantKind(t, "Machines", err, provider.KindUnavailable)
+	providertest.WantKind(t, "Machines", err, provider.KindUnavailable)
 	c.Reshape(nil)
 	// One that slips from the second page to the first while they are read is asked for by its name.
 	slipped := ids.New(id.Deployment)
@@ -246,7 +217,7 @@ func TestAListThatChangesWhileItIsReadIsNone(t *testing.T) {
 	})
 	c.Uncount()
 	c.Advance(time.Minute)
-	wantState(t, l, slipped, provider.MachineReady)
+	providertest.WantMachine(t, l, slipped, provider.MachineReady)
 }
 
 // What is no list says nothing about machines.
@@ -269,8 +240,8 @@ func TestGarbageIsNoStatement(t *testing.T) {
 			}
 		})
 		_, err := l.Machine(t.Context(), ids.New(id.Deployment))
-		wantKind(t, name, err, provider.KindUnavailable)
-		wantKind(t, name, l.Terminate(t.Context(), ids.New(id.Deployment)), provider.KindUnavailable)
+		providertest.WantKind(t, name, err, provider.KindUnavailable)
+		providertest.WantKind(t, name, l.Terminate(t.Context(), ids.New(id.Deployment)), provider.KindUnavailable)
 	}
 }
 
@@ -284,7 +255,7 @@ func TestAListThatIsNotFoundIsNoStatement(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = l.Machine(t.Context(), ids.New(id.Deployment))
-	wantKind(t, "Machine", err, provider.KindUnavailable)
+	providertest.WantKind(t, "Machine", err, provider.KindUnavailable)
 }
 
 func TestAnotherProjectsServersAreLeftAlone(t *testing.T) {
@@ -297,7 +268,7 @@ func TestAnotherProjectsServersAreLeftAlone(t *testing.T) {
 		t.Errorf("%+v, %v", all, err)
 	}
 	_, err = l.Machine(t.Context(), reference)
-	wantKind(t, "Machine", err, provider.KindNotFound)
+	providertest.WantKind(t, "Machine", err, provider.KindNotFound)
 	if err := l.Terminate(t.Context(), reference); err != nil || len(c.MachineIDs()) != 2 {
 		t.Errorf("%v, left %v", err, c.MachineIDs())
 	}
@@ -310,9 +281,9 @@ func TestTwoServersOfOneReferenceAreSaidAndEndedTogether(t *testing.T) {
 		c.Stand(upstream.Mark(r.Reference), "on", latitudetest.ProjectID)
 	}
 	_, err := l.Machine(t.Context(), r.Reference)
-	wantKind(t, "Machine", err, provider.KindUnavailable)
+	providertest.WantKind(t, "Machine", err, provider.KindUnavailable)
 	_, err = l.Launch(t.Context(), r)
-	wantKind(t, "Launch", err, provider.KindUnavailable)
+	providertest.WantKind(t, "Launch", err, provider.KindUnavailable)
 	if all, err := l.Machines(t.Context()); err != nil || len(all) != 2 {
 		t.Errorf("%+v, %v", all, err)
 	}
@@ -331,7 +302,7 @@ func TestALockedServerRefuses(t *testing.T) {
 		"Terminate": l.Terminate(t.Context(), r.Reference), "Reboot": l.Reboot(t.Context(), r.Reference), "PowerOff": l.PowerOff(t.Context(), r.Reference),
 		"Reinstall": l.Reinstall(t.Context(), r.Reference, "Debian 12"),
 	} {
-		if e := wantKind(t, what, err, provider.KindRejected); !strings.Contains(e.Message, "locked") {
+		if e := providertest.WantKind(t, what, err, provider.KindRejected); !strings.Contains(e.Message, "locked") {
 			t.Errorf("%s: %+v", what, e)
 		}
 	}
@@ -361,14 +332,14 @@ func TestKeysAreUploadedOnceAndReinstalledAfterARestart(t *testing.T) {
 	c.Advance(time.Minute)
 	l = open(t, c)
 	for _, reference := range []id.ID{r.Reference, other.Reference} {
-		wantState(t, l, reference, provider.MachineReady)
+		providertest.WantMachine(t, l, reference, provider.MachineReady)
 		if err := l.Reinstall(t.Context(), reference, "Debian 12"); err != nil {
 			t.Fatal(err)
 		}
-		wantState(t, l, reference, provider.MachineProvisioning)
+		providertest.WantMachine(t, l, reference, provider.MachineProvisioning)
 	}
 	c.Advance(time.Minute)
-	if m := wantState(t, l, r.Reference, provider.MachineReady); m.SSHUser != "debian" {
+	if m := providertest.WantMachine(t, l, r.Reference, provider.MachineReady); m.SSHUser != "debian" {
 		t.Errorf("%+v", m)
 	}
 	keys, data := c.InstalledWith(r.Reference)
@@ -381,7 +352,7 @@ func TestKeysAreUploadedOnceAndReinstalledAfterARestart(t *testing.T) {
 	// Without its record it would be installed without keys.
 	stranger := ids.New(id.Deployment)
 	c.Stand(upstream.Mark(stranger), "on", latitudetest.ProjectID)
-	wantKind(t, "Reinstall", l.Reinstall(t.Context(), stranger, "Debian 12"), provider.KindRejected)
+	providertest.WantKind(t, "Reinstall", l.Reinstall(t.Context(), stranger, "Debian 12"), provider.KindRejected)
 }
 
 func TestTheRecordGoesWithItsMachine(t *testing.T) {
@@ -398,7 +369,7 @@ func TestTheRecordGoesWithItsMachine(t *testing.T) {
 	r = request(t)
 	r.Region = "fra"
 	_, err := l.Launch(t.Context(), r)
-	wantKind(t, "Launch", err, provider.KindNoCapacity)
+	providertest.WantKind(t, "Launch", err, provider.KindNoCapacity)
 	if len(c.UserData()) != 0 {
 		t.Errorf("left %v", c.UserData())
 	}
@@ -406,7 +377,7 @@ func TestTheRecordGoesWithItsMachine(t *testing.T) {
 	c.Trouble(providertest.Trouble{Kind: providertest.Broken, Writes: true, After: 2})
 	for range 3 {
 		_, err = l.Launch(t.Context(), r)
-		wantKind(t, "Launch", err, provider.KindUnavailable)
+		providertest.WantKind(t, "Launch", err, provider.KindUnavailable)
 	}
 	c.Calm()
 	records := 0
@@ -438,7 +409,7 @@ func TestALaunchIsCheckedBeforeItIsAsked(t *testing.T) {
 		x.change(&r)
 		_, err := l.Launch(t.Context(), r)
 		t.Log(name)
-		wantKind(t, name, err, x.kind)
+		providertest.WantKind(t, name, err, x.kind)
 	}
 	if n := len(c.MachineIDs()); n != 0 {
 		t.Errorf("%d machines were made", n)
@@ -451,7 +422,7 @@ func TestPowerActionsInFlight(t *testing.T) {
 	l, r := open(t, c), request(t)
 	launch(t, l, r)
 	c.Advance(time.Minute)
-	wantState(t, l, r.Reference, provider.MachineReady)
+	providertest.WantMachine(t, l, r.Reference, provider.MachineReady)
 	for _, act := range []func() error{
 		func() error { return l.PowerOff(t.Context(), r.Reference) }, func() error { return l.PowerOff(t.Context(), r.Reference) },
 		func() error { return l.PowerOn(t.Context(), r.Reference) }, func() error { return l.PowerOn(t.Context(), r.Reference) },
@@ -461,7 +432,7 @@ func TestPowerActionsInFlight(t *testing.T) {
 		}
 	}
 	c.Advance(time.Minute)
-	wantState(t, l, r.Reference, provider.MachineReady)
+	providertest.WantMachine(t, l, r.Reference, provider.MachineReady)
 	var actions int
 	for _, q := range c.Requests() {
 		if strings.HasSuffix(q.Path, "/actions") {
@@ -486,7 +457,7 @@ func TestAHundredMachinesStayInsideTheLimits(t *testing.T) {
 	began := c.Clock.Now()
 	for at := time.Duration(0); at < 10*time.Minute; at += poll {
 		for _, r := range references {
-			wantState(t, l, r, provider.MachineReady)
+			providertest.WantMachine(t, l, r, provider.MachineReady)
 		}
 		if at%time.Minute == 0 {
 			if _, err := l.Machines(t.Context()); err != nil {
@@ -543,7 +514,7 @@ func TestRefusalsHaveKinds(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = l.Machines(t.Context())
-		if got := wantKind(t, name, err, x.kind); got.RetryAfter != x.retry {
+		if got := providertest.WantKind(t, name, err, x.kind); got.RetryAfter != x.retry {
 			t.Errorf("%s: after %s, want %s", name, got.RetryAfter, x.retry)
 		}
 	}

@@ -267,7 +267,7 @@ func (l *Adapter) Launch(ctx context.Context, r provider.LaunchRequest) (provide
 	if err != nil {
 		return provider.Machine{}, err
 	}
-	if c.SSHKeys, err = l.keyIDs(ctx, r.AuthorizedKeys); err != nil {
+	if c.SSHKeys, err = l.keying.IDs(ctx, r.AuthorizedKeys); err != nil {
 		return provider.Machine{}, err
 	}
 	record := l.remembered(r.Reference).record // of a launch that did not get further

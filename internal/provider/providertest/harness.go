@@ -1,13 +1,12 @@
 package providertest
 
 import (
+	"cmp"
 	"context"
-	"crypto/ed25519"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
-	"strings"
 	"testing"
 	"time"
 
@@ -30,6 +29,9 @@ type Harness struct {
 	Settle func()
 	// Cloud is the fake behind an adapter; nil leaves out what needs one.
 	Cloud *Cloud
+	// Port returns where the SSH of the machine at that address really answers, for a cloud that does not say so; 0 is where the machine
+	// says. It is for fakes that may not listen at port 22. Nil where machines answer where they say.
+	Port func(address string) int
 	// OfferKey and Region name the offer to launch; empty for the cheapest that can be had.
 	OfferKey, Region string
 	// AuthorizedKey is the line of the key that machines are launched with; empty for one that nobody has.
@@ -82,7 +84,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 				t.Fatal("a harness needs Provider and Advance")
 			}
 			if h.AuthorizedKey == "" {
-				h.AuthorizedKey = keyOfNobody(t)
+				_, h.AuthorizedKey = NewKey(t)
 			}
 			c.test(&suite{T: t, Harness: h, ids: id.NewMaker(clock.System{}, rand.Reader)})
 		})
@@ -101,18 +103,6 @@ const step = time.Second
 
 // volumeLimit is how long a volume may take for anything.
 const volumeLimit = 5 * time.Minute
-
-func keyOfNobody(t *testing.T) string {
-	public, _, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := ssh.NewPublicKey(public)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
-}
 
 // until looks again and again, letting time pass between, until look says yes; it fails the test after limit.
 func (s *suite) until(what string, limit time.Duration, look func() (bool, string)) {
@@ -245,7 +235,7 @@ func (s *suite) reach(reference id.ID, want provider.MachineState) provider.Mach
 			}
 		}
 		s.until("answering SSH", s.Provider.Info().LaunchLimit, func() (bool, string) {
-			err := greeted(s.Context(), m)
+			err := s.greeted(s.Context(), m)
 			return err == nil, fmt.Sprint(err)
 		})
 	}
@@ -253,8 +243,12 @@ func (s *suite) reach(reference id.ID, want provider.MachineState) provider.Mach
 }
 
 // greeted tells whether an SSH server greets at the machine's address.
-func greeted(ctx context.Context, m provider.Machine) error {
-	return provider.ProbeSSH(ctx, net.JoinHostPort(m.Address, fmt.Sprint(m.SSHPort)))
+func (s *suite) greeted(ctx context.Context, m provider.Machine) error {
+	port := m.SSHPort
+	if s.Port != nil {
+		port = cmp.Or(s.Port(m.Address), port)
+	}
+	return provider.ProbeSSH(ctx, net.JoinHostPort(m.Address, fmt.Sprint(port)))
 }
 
 // untilGone waits until the machine is neither found nor listed.

@@ -175,7 +175,7 @@ func testTerminate(s *suite) {
 	}
 	s.untilGone(s.Context(), r.Reference)
 	s.must("Terminate of what is gone", s.Provider.Terminate(s.Context(), r.Reference))
-	if err := greeted(s.Context(), m); err == nil {
+	if err := s.greeted(s.Context(), m); err == nil {
 		s.Errorf("SSH still answers at %s:%d", m.Address, m.SSHPort)
 	}
 }
@@ -274,7 +274,7 @@ func testPower(s *suite) {
 	s.must("PowerOff again at once", p.PowerOff(s.Context(), r.Reference))
 	s.reach(r.Reference, provider.MachineOff)
 	s.must("PowerOff of what is off", p.PowerOff(s.Context(), r.Reference))
-	if err := greeted(s.Context(), m); err == nil {
+	if err := s.greeted(s.Context(), m); err == nil {
 		s.Error("SSH answers on a machine that is off")
 	}
 	s.Advance(time.Minute)

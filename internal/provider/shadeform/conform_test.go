@@ -3,27 +3,20 @@ package shadeform_test
 import (
 	"testing"
 
-	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/providertest"
 	"github.com/billetcloud/billet/internal/provider/shadeform"
 	"github.com/billetcloud/billet/internal/provider/shadeform/shadeformtest"
+	"github.com/billetcloud/billet/internal/provider/upstream/upstreamtest"
 )
 
 func open(t *testing.T, cloud *shadeformtest.Cloud) *shadeform.Adapter {
 	t.Helper()
-	a, err := shadeform.New(cloud.Account())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a
+	return upstreamtest.Open(t, cloud.Account(), shadeform.New)
 }
 
 func TestConformance(t *testing.T) {
 	providertest.Run(t, func(t *testing.T) providertest.Harness {
 		cloud := shadeformtest.Serve(t)
-		return providertest.Harness{
-			Provider: open(t, cloud), Advance: cloud.Advance, Settle: cloud.Settle, Cloud: cloud.Misbehaviour(),
-			Reopen: func() provider.Provider { return open(t, cloud) },
-		}
+		return upstreamtest.Harness(t, &cloud.Fake, shadeform.New)
 	})
 }

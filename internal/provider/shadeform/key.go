@@ -5,32 +5,15 @@ import (
 	"errors"
 	"net/http"
 
-	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/upstream"
 )
 
-// key returns the cloud's id of the tenant's key, which it uploads where the cloud does not have it.
-func (a *Adapter) key(ctx context.Context, line string) (string, error) {
-	found, err := a.findKey(ctx, line)
-	if err != nil || found != "" {
-		return found, err
-	}
+func (a *Adapter) addKey(ctx context.Context, name, public string) (string, error) {
 	var made struct {
 		ID string `json:"id"`
 	}
-	name := upstream.KeyName(line)
-	err = a.client.Do(ctx, upstream.Request{Method: http.MethodPost, Path: "/sshkeys/add", Body: map[string]string{"name": name, "public_key": upstream.BareKey(line)}, Into: &made})
-	if err == nil && made.ID == "" {
-		err = garbage("the key's id", nil)
-	}
-	if err == nil || provider.KindOf(err) != provider.KindRejected {
-		return made.ID, err
-	}
-	// "name must be unique": another launch has uploaded it in between. The name alone is not believed.
-	if found, again := a.findKey(ctx, line); again != nil || found != "" {
-		return found, again
-	}
-	return "", err
+	err := a.client.Do(ctx, upstream.Request{Method: http.MethodPost, Path: "/sshkeys/add", Body: map[string]string{"name": name, "public_key": public}, Into: &made})
+	return made.ID, err
 }
 
 // findKey returns the id of the key with that material, "" where there is none.
@@ -45,7 +28,7 @@ func (a *Adapter) findKey(ctx context.Context, line string) (string, error) {
 		return "", upstream.Looking(err)
 	}
 	if answer.Keys == nil {
-		return "", garbage("the keys", errors.New("no list"))
+		return "", upstream.Garbage("the keys", errors.New("no list"))
 	}
 	for _, k := range *answer.Keys {
 		if k.ID != "" && upstream.SameKey(k.PublicKey, line) {

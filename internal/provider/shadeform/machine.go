@@ -46,7 +46,7 @@ func (a *Adapter) Launch(ctx context.Context, r provider.LaunchRequest) (provide
 		if err != nil {
 			return "", err
 		}
-		if body.SSHKeyID, err = a.key(ctx, r.AuthorizedKeys[0]); err != nil {
+		if body.SSHKeyID, err = a.keys.ID(ctx, r.AuthorizedKeys[0]); err != nil {
 			return "", err
 		}
 		var made struct {
@@ -105,12 +105,12 @@ func machinesOf(raw []byte) ([]upstream.Seen, error) {
 		Instances *[]wireInstance `json:"instances"`
 	}
 	if err := json.Unmarshal(raw, &answer); err != nil || answer.Instances == nil {
-		return nil, garbage("the machines", err)
+		return nil, upstream.Garbage("the machines", err)
 	}
 	all := make([]upstream.Seen, len(*answer.Instances))
 	for i, x := range *answer.Instances {
 		if x.ID == "" || x.Status == "" {
-			return nil, garbage("each machine's id and status", nil)
+			return nil, upstream.Garbage("each machine's id and status", nil)
 		}
 		all[i] = x.seen()
 	}
@@ -123,7 +123,7 @@ func (a *Adapter) get(ctx context.Context, machine string) (upstream.Seen, error
 		return upstream.Seen{}, err
 	}
 	if x.ID == "" || x.Status == "" {
-		return upstream.Seen{}, garbage("the machine's id and status", nil)
+		return upstream.Seen{}, upstream.Garbage("the machine's id and status", nil)
 	}
 	return x.seen(), nil
 }

@@ -3,7 +3,6 @@ package shadeform
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"slices"
 	"strings"
 
@@ -46,18 +45,7 @@ type wireType struct {
 
 // Offers asks for everything that is sold, and keeps it for the launches to come.
 func (a *Adapter) Offers(ctx context.Context) ([]provider.Offer, error) {
-	if err := provider.CheckOutsideTx(ctx); err != nil {
-		return nil, err
-	}
-	all, err := a.types.Fresh(ctx)
-	if err != nil {
-		return nil, err
-	}
-	all = slices.Clone(all)
-	for i := range all {
-		all[i].OperatingSystems = slices.Clone(all[i].OperatingSystems)
-	}
-	return all, nil
+	return upstream.Offers(ctx, a.types, 0)
 }
 
 func (a *Adapter) askOffers(ctx context.Context) ([]provider.Offer, error) {
@@ -78,7 +66,7 @@ func offersOf(raw []byte, metalOnly bool) (offers []provider.Offer, left int, er
 		Types *[]json.RawMessage `json:"instance_types"`
 	}
 	if err := json.Unmarshal(raw, &answer); err != nil || answer.Types == nil {
-		return nil, 0, garbage("the types", err)
+		return nil, 0, upstream.Garbage("the types", err)
 	}
 	seen := map[string]int{} // by key
 	for _, one := range *answer.Types {
@@ -158,12 +146,4 @@ func cutKey(key string) (cloud, kind, region string, whole bool) {
 		return "", "", "", false
 	}
 	return parts[0], parts[1], parts[2], true
-}
-
-// garbage is an answer without what it must hold.
-func garbage(what string, err error) error {
-	if err == nil {
-		err = errors.New("a part that must be there is missing")
-	}
-	return &provider.Error{Kind: provider.KindUnavailable, Cause: errors.Join(errors.New("the cloud's answer does not hold "+what), err)}
 }

@@ -32,6 +32,7 @@ type Adapter struct {
 	client    *upstream.Client
 	fleet     *upstream.Fleet
 	types     *upstream.List[provider.Offer]
+	keys      upstream.Keys
 }
 
 // New returns the Adapter of the account. It makes no call; an error says which setting to mend.
@@ -63,6 +64,7 @@ func New(a upstream.Account) (*Adapter, error) {
 	x.fleet = upstream.NewFleet(upstream.FleetConfig{
 		Account: a, PollEvery: pollEvery, SettleTime: settleTime, List: x.list, Get: x.get, End: x.end,
 	})
+	x.keys = upstream.Keys{Find: x.findKey, Add: x.addKey}
 	x.types = upstream.NewList(a.Now, x.askOffers)
 	return x, nil
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/provider"
+	"github.com/billetcloud/billet/internal/provider/providertest"
 	"github.com/billetcloud/billet/internal/provider/shadeform"
 	"github.com/billetcloud/billet/internal/provider/shadeform/shadeformtest"
 	"github.com/billetcloud/billet/internal/provider/upstream"
@@ -43,13 +44,6 @@ func launch(t *testing.T, a *shadeform.Adapter, r provider.LaunchRequest) provid
 		t.Fatal(err)
 	}
 	return m
-}
-
-func wantState(t *testing.T, a *shadeform.Adapter, reference id.ID, want provider.MachineState) {
-	t.Helper()
-	if m, err := a.Machine(t.Context(), reference); err != nil || m.State != want {
-		t.Errorf("%+v, %v; want it %s", m, err, want)
-	}
 }
 
 func TestSettings(t *testing.T) {
@@ -138,7 +132,7 @@ func TestWhatTheCloudRefuses(t *testing.T) {
 		{200, `null`, provider.KindUnavailable},
 		{302, ``, provider.KindUnavailable},
 	} {
-		cloud.RefuseCreate(c.status, c.body)
+		cloud.RefuseNext(c.status, c.body)
 		if _, err := a.Launch(t.Context(), request()); provider.KindOf(err) != c.want {
 			t.Errorf("%d %s: %v, want %s", c.status, c.body, err, c.want)
 		}
@@ -171,14 +165,14 @@ func TestAWordThatIsNotKnownChangesNothing(t *testing.T) {
 	r, later := request(), request()
 	m := launch(t, a, r)
 	cloud.Advance(time.Minute)
-	wantState(t, a, r.Reference, provider.MachineReady)
+	providertest.WantMachine(t, a, r.Reference, provider.MachineReady)
 	n := launch(t, a, later)
 	cloud.Say(m.ID, "hibernating")
 	cloud.Say(n.ID, "hibernating")
 	for range 3 {
 		cloud.Advance(time.Minute)
-		wantState(t, a, r.Reference, provider.MachineReady)
-		wantState(t, a, later.Reference, provider.MachineProvisioning)
+		providertest.WantMachine(t, a, r.Reference, provider.MachineReady)
+		providertest.WantMachine(t, a, later.Reference, provider.MachineProvisioning)
 	}
 	if n := strings.Count(log.String(), "level=WARN"); n != 1 || !strings.Contains(log.String(), "hibernating") {
 		t.Errorf("%d warnings:\n%s", n, log.String())
@@ -191,18 +185,18 @@ func TestStates(t *testing.T) {
 	r := request()
 	m := launch(t, a, r)
 	cloud.Say(m.ID, "error")
-	wantState(t, a, r.Reference, provider.MachineFailed)
+	providertest.WantMachine(t, a, r.Reference, provider.MachineFailed)
 	cloud.Say(m.ID, "active") // before it has an address
 	cloud.Advance(10 * time.Second)
-	wantState(t, a, r.Reference, provider.MachineProvisioning)
+	providertest.WantMachine(t, a, r.Reference, provider.MachineProvisioning)
 	cloud.Advance(time.Minute)
-	wantState(t, a, r.Reference, provider.MachineReady)
+	providertest.WantMachine(t, a, r.Reference, provider.MachineReady)
 	cloud.Say(m.ID, "error")
 	cloud.Advance(10 * time.Second)
-	wantState(t, a, r.Reference, provider.MachineLost)
+	providertest.WantMachine(t, a, r.Reference, provider.MachineLost)
 	cloud.Say(m.ID, "deleting")
 	cloud.Advance(10 * time.Second)
-	wantState(t, a, r.Reference, provider.MachineTerminating)
+	providertest.WantMachine(t, a, r.Reference, provider.MachineTerminating)
 	if err := a.Terminate(t.Context(), r.Reference); err != nil || len(cloud.MachineIDs()) != 1 {
 		t.Errorf("%v", err)
 	}

@@ -33,7 +33,8 @@
 //   - A call that answered is not forgotten: its record was written to the file system, and with real machines
 //     synced, before it returned. A server killed at any instant finds the same machines when it opens the world again.
 //   - A reference means one machine for ever, per provider: a reference whose machine has ended is remembered for
-//     a week, and launching it again answers MachineGone instead of making a second machine.
+//     a week, and launching it again answers MachineGone instead of making a second machine,
+//     unless the request is Anew.
 //   - Machines outlive the process that opened the world (except with [ListenBanner]). A machine whose own process
 //     died, as when the host was restarted, is started again with its files.
 //   - An address belongs to one machine of a world at a time.

@@ -2,8 +2,6 @@ package sim_test
 
 import (
 	"context"
-	"crypto/ed25519"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -101,7 +99,7 @@ func TestConformsWithRealMachines(t *testing.T) {
 	if isolated, reason := node.Isolation(t.Context()); !isolated && os.Geteuid() == 0 {
 		t.Skipf("no real machines here: %v", reason)
 	}
-	signer, line := newKey(t)
+	signer, line := providertest.NewKey(t)
 	providertest.Run(t, func(t *testing.T) providertest.Harness {
 		h := harness(t, "voltage-park", sim.ListenSSH)
 		h.AuthorizedKey = line
@@ -122,7 +120,7 @@ func TestRealMachineOutlivesTheWorldAndTheHost(t *testing.T) {
 	}
 	dir, c := t.TempDir(), clock.NewFrozen(start)
 	w := reopen(t, dir, c, sim.ListenSSH)
-	signer, line := newKey(t)
+	signer, line := providertest.NewKey(t)
 	request := launch("dep_kept")
 	request.AuthorizedKeys = []string{line}
 	if _, err := w.Providers()[0].Launch(t.Context(), request); err != nil {
@@ -179,19 +177,6 @@ func TestRealMachineOutlivesTheWorldAndTheHost(t *testing.T) {
 		t.Errorf("the machine's files are left: %v", err)
 	}
 	shut(t, w)
-}
-
-func newKey(t *testing.T) (ssh.Signer, string) {
-	t.Helper()
-	_, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := ssh.NewSignerFromKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return signer, strings.TrimSpace(string(ssh.MarshalAuthorizedKey(signer.PublicKey())))
 }
 
 // run runs a command in the machine, whose host key must be the one that the provider told.

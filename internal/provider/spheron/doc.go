@@ -12,9 +12,10 @@
 //   - Ready is what the status says. The address is there long before.
 //   - The cloud's list of active deployments leaves out what has ended, and how. A machine that this process has seen and the list does
 //     not show is asked for by its id; one that it has never seen is looked for in the list of all. Only what is in neither is not found.
+//   - upstream.Fleet does not serve: it takes what one list leaves out for gone, and here the list of the active ones leaves out how a machine ended.
 //   - A machine that the provider took back is MachineLost, one that failed MachineFailed or MachineLost; once Terminate was
 //     asked for, neither is found any more. Neither costs anything.
-//   - In any 15 minutes at most 95 requests go out, and 9 creates of deployments.
+//   - In any 15 minutes at most 95 requests go out, and 9 creates of deployments, or as many per cent and one less of what the settings say.
 //
 // # Offers
 //
@@ -30,7 +31,9 @@
 //
 // # Settings
 //
-// "team" is the id of the team that pays; without it the account's current one does, as the cloud says. Set it where the account has several.
+//   - team: the id of the team that pays; without it the account's current one does, as the cloud says. Set it where the account has several.
+//   - requests-per-15-minutes, creates-per-15-minutes: what the cloud allows the account; 100 and 10 where they are missing. Raise them where it
+//     has granted you more.
 //
 // # Inferred
 //

@@ -29,9 +29,6 @@ type deploy struct {
 
 // Launch looks among all machines that there ever were, and deploys where none has the reference.
 func (a *Adapter) Launch(ctx context.Context, r provider.LaunchRequest) (provider.Machine, error) {
-	if err := provider.CheckOutsideTx(ctx); err != nil {
-		return provider.Machine{}, err
-	}
 	done, err := a.turns.Take(ctx, r.Reference)
 	if err != nil {
 		return provider.Machine{}, err
@@ -49,7 +46,7 @@ func (a *Adapter) Launch(ctx context.Context, r provider.LaunchRequest) (provide
 	if err != nil {
 		return provider.Machine{}, err
 	}
-	if found {
+	if found && !(r.Anew && d.ended()) {
 		return a.machine(ctx, r.Reference, d), nil
 	}
 	body, remembered, err := a.order(ctx, r)
@@ -105,7 +102,7 @@ func (a *Adapter) order(ctx context.Context, r provider.LaunchRequest) (body dep
 	}
 	return deploy{
 		Provider: o.at.provider, OfferID: o.offerID, GPUType: o.gpuType, GPUCount: o.GPUCount, Region: o.at.cluster, OperatingSystem: r.OperatingSystem,
-		InstanceType: o.instanceType, PublicKey: r.AuthorizedKeys[0], TeamID: team, Name: upstream.Mark(r.Reference), CloudInit: ci,
+		InstanceType: o.instanceType, PublicKey: upstream.BareKey(r.AuthorizedKeys[0]), TeamID: team, Name: upstream.Mark(r.Reference), CloudInit: ci,
 	}, remembered, nil
 }
 
@@ -114,10 +111,10 @@ func (a *Adapter) mayCreate() error {
 	now := a.now()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.creates = slices.DeleteFunc(a.creates, func(at time.Time) bool { return now.Sub(at) >= createWindow })
+	a.creates = slices.DeleteFunc(a.creates, func(at time.Time) bool { return now.Sub(at) >= window })
 	wait := a.noCreates.Sub(now)
-	if len(a.creates) >= createsAllowed {
-		wait = max(wait, a.creates[0].Add(createWindow).Sub(now))
+	if len(a.creates) >= a.most {
+		wait = max(wait, a.creates[0].Add(window).Sub(now))
 	}
 	if wait > 0 {
 		return &provider.Error{Kind: provider.KindThrottled, RetryAfter: wait, Cause: errors.New("as many deployments were made as the cloud allows for now")}

@@ -153,3 +153,64 @@ func value(b *bed, name string) string {
 	}
 	return fmt.Sprint(all[len(all)-1][name])
 }
+
+func TestAnotherOfferIsLaunchedAfterOneThatCameToNothing(t *testing.T) {
+	b := lay(t)
+	first := b.running(1)
+	b.cloud.Advance(30 * time.Minute)
+	if key := b.cloud.Deploys()[0]["ssh_public_key"]; key != upstream.BareKey(keyLine) {
+		t.Errorf("the cloud was given %q", key)
+	}
+	if err := b.Terminate(t.Context(), reference(1)); err != nil {
+		t.Fatal(err)
+	}
+	b.cloud.Advance(10 * time.Minute)
+	r := b.request(1)
+	for range 2 { // with what is remembered, and without
+		if m, err := b.Launch(t.Context(), r); err != nil || m.State != provider.MachineGone || m.ID != first.ID {
+			t.Errorf("the same launch again: %+v, %v", m, err)
+		}
+		b.restart()
+	}
+	r.Anew = true
+	second, err := b.Launch(t.Context(), r)
+	if err != nil || second.ID == first.ID || second.State != provider.MachineProvisioning {
+		t.Fatalf("%+v, %v; the first was %+v", second, err, first)
+	}
+	b.restart()
+	if again, err := b.Launch(t.Context(), r); err != nil || again.ID != second.ID {
+		t.Errorf("%+v, %v; was %+v", again, err, second)
+	}
+	b.cloud.Advance(2 * time.Minute)
+	if m, err := b.Machine(t.Context(), reference(1)); err != nil || m.ID != second.ID || m.State != provider.MachineReady {
+		t.Errorf("%+v, %v", m, err)
+	}
+}
+
+func TestGrantedLimitsAreUsed(t *testing.T) {
+	b := lay(t)
+	account := b.cloud.Account()
+	for _, wrong := range []string{"", "1", "many", "-5", "2000000"} {
+		account.Settings = map[string]string{"creates-per-15-minutes": wrong}
+		if _, err := spheron.New(account); err == nil {
+			t.Errorf("%q is taken", wrong)
+		}
+	}
+	account.Settings = map[string]string{"creates-per-15-minutes": "13", "requests-per-15-minutes": "400"}
+	a, err := spheron.New(account)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.cloud.Allow(400, 13)
+	before := b.cloud.Clock.Now()
+	for n := range 12 {
+		if _, err := a.Launch(t.Context(), b.request(n)); err != nil {
+			t.Fatalf("launch %d: %v", n, err)
+		}
+	}
+	_, err = a.Launch(t.Context(), b.request(12))
+	wantKind(t, "one create less than the cloud allows", err, provider.KindThrottled)
+	if took := b.cloud.Clock.Now().Sub(before); took > time.Second {
+		t.Errorf("a burst of a fifth of 400 requests took %s", took)
+	}
+}

@@ -23,9 +23,6 @@ const (
 
 // Machine returns the machine with that reference, from the list that all share.
 func (a *Adapter) Machine(ctx context.Context, reference id.ID) (provider.Machine, error) {
-	if err := provider.CheckOutsideTx(ctx); err != nil {
-		return provider.Machine{}, err
-	}
 	d, err := a.find(ctx, reference)
 	if err != nil {
 		return provider.Machine{}, err
@@ -39,9 +36,6 @@ func (a *Adapter) Machine(ctx context.Context, reference id.ID) (provider.Machin
 
 // Machines returns every machine that the cloud counts as active.
 func (a *Adapter) Machines(ctx context.Context) ([]provider.Machine, error) {
-	if err := provider.CheckOutsideTx(ctx); err != nil {
-		return nil, err
-	}
 	all, err := a.active.Recent(ctx, listAge)
 	if err != nil {
 		return nil, err
@@ -109,9 +103,6 @@ func (a *Adapter) machine(ctx context.Context, reference id.ID, d deployment) pr
 
 // Terminate ends the machine. One that has failed or was reclaimed is over already; from then on it is not found.
 func (a *Adapter) Terminate(ctx context.Context, reference id.ID) error {
-	if err := provider.CheckOutsideTx(ctx); err != nil {
-		return err
-	}
 	done, err := a.turns.Take(ctx, reference)
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 
@@ -18,13 +19,13 @@ import (
 const (
 	baseURL = "https://app.spheron.ai"
 
-	// The cloud allows 100 requests in 15 minutes. At most burst + 15 min/every = 95 leave this process in any 15 minutes, and
-	// what is asked for regularly is far fewer: see Inferred and the test that counts.
-	every = 12 * time.Second
-	burst = 20
-	// createsAllowed in createWindow is one less than the cloud allows.
-	createsAllowed = 9
-	createWindow   = 15 * time.Minute
+	// window is the time for which the cloud counts; requestsAllowed and createsAllowed are what it allows in that time, where the settings
+	// say nothing else. What is asked for regularly is far fewer: see Inferred and the test that counts.
+	window          = 15 * time.Minute
+	requestsAllowed = 100
+	createsAllowed  = 10
+	// mostAllowed is the most that the settings may say.
+	mostAllowed = 1_000_000
 	// requestLimit is for one request: a broker asks others before it answers.
 	requestLimit = 30 * time.Second
 
@@ -41,9 +42,17 @@ const (
 	placesAge = 15 * time.Minute
 )
 
+// The settings.
+const (
+	teamSetting     = "team"
+	requestsSetting = "requests-per-15-minutes"
+	createsSetting  = "creates-per-15-minutes"
+)
+
 // Adapter is an account at Spheron. It is safe for concurrent use.
 type Adapter struct {
 	account upstream.Account
+	most    int // creates of deployments within window
 	log     *slog.Logger
 	now     func() time.Time
 	client  *upstream.Client
@@ -54,29 +63,39 @@ type Adapter struct {
 	history *upstream.List[deployment] // all that there ever were
 	volumes *upstream.List[volume]
 	places  *upstream.List[place] // where volumes can be had
+	told    upstream.Once
 
 	mu        sync.Mutex
 	team      string             // that the cloud named; "" for not asked yet
-	creates   []time.Time        // of deployments, within createWindow
+	creates   []time.Time        // of deployments, within window
 	noCreates time.Time          // until then the cloud wants none
 	known     map[id.ID]*sight   // what we remember of our machines
-	told      map[string]bool    // what was logged once
 	homes     map[string]subsite // the region of each slug, by which no two are mixed up
 }
 
-// New returns an Adapter. The account's one setting is "team", the id of the team that pays; without it the account's current team does.
+// New returns an Adapter; doc.go has the settings. It fails where the account has no credential, or a setting is unknown or has no meaning.
 func New(a upstream.Account) (*Adapter, error) {
 	if a.Credential == "" {
 		return nil, fmt.Errorf("%s needs an API key of Spheron as its credential; make one in the dashboard's settings", a.Slug)
 	}
+	allowed := map[string]int{requestsSetting: requestsAllowed, createsSetting: createsAllowed}
 	for name, value := range a.Settings {
-		if name != "team" {
-			return nil, fmt.Errorf("%s has the unknown setting %q; the only one is team", a.Slug, name)
+		if _, limit := allowed[name]; limit {
+			n, err := strconv.Atoi(value)
+			if err != nil || n < 2 || n > mostAllowed {
+				return nil, fmt.Errorf("%s: %s must be a whole number from 2 to %d", a.Slug, name, mostAllowed)
+			}
+			allowed[name] = n
+			continue
+		}
+		if name != teamSetting {
+			return nil, fmt.Errorf("%s has the unknown setting %q; there are %s, %s and %s", a.Slug, name, teamSetting, requestsSetting, createsSetting)
 		}
 		if value == "" {
 			return nil, fmt.Errorf("%s has an empty team; give the team's id or leave the setting out", a.Slug)
 		}
 	}
+	every, burst := budget(allowed[requestsSetting])
 	client, err := upstream.NewClient(upstream.Config{
 		Account: a, BaseURL: baseURL, Every: every, Burst: burst, Timeout: requestLimit, Explain: explain,
 		Authorize: func(h http.Header, credential string) { h.Set("Authorization", "Bearer "+credential) },
@@ -85,8 +104,8 @@ func New(a upstream.Account) (*Adapter, error) {
 		return nil, err
 	}
 	s := &Adapter{
-		account: a, client: client, log: a.Log, now: a.Now,
-		known: map[id.ID]*sight{}, told: map[string]bool{}, homes: map[string]subsite{},
+		account: a, most: allowed[createsSetting] - 1, client: client, log: a.Log, now: a.Now,
+		known: map[id.ID]*sight{}, homes: map[string]subsite{},
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -102,6 +121,12 @@ func New(a upstream.Account) (*Adapter, error) {
 	return s, nil
 }
 
+// budget keeps a twentieth below what the cloud allows in any window: a burst, and the rest evenly. Of 100 it is 20, and one each 12 s.
+func budget(allowed int) (every time.Duration, burst int) {
+	burst = max(1, allowed/5)
+	return window / time.Duration(max(1, allowed*19/20-burst)), burst
+}
+
 // Info returns what does not change while the server runs. Regions are the offers' own, since they come and go.
 func (a *Adapter) Info() provider.Info {
 	return provider.Info{
@@ -112,7 +137,7 @@ func (a *Adapter) Info() provider.Info {
 
 // payer returns the id of the team that pays, and whether it is older than this call.
 func (a *Adapter) payer(ctx context.Context) (team string, remembered bool, err error) {
-	if team := a.account.Settings["team"]; team != "" {
+	if team := a.account.Settings[teamSetting]; team != "" {
 		return team, false, nil
 	}
 	a.mu.Lock()
@@ -165,15 +190,7 @@ func (a *Adapter) refused(err error, remembered bool) error {
 
 // once logs what is told the first time only.
 func (a *Adapter) once(ctx context.Context, message, key, value string) {
-	a.mu.Lock()
-	told := a.told[message+value] || len(a.told) >= 1000
-	if !told {
-		a.told[message+value] = true
-	}
-	a.mu.Unlock()
-	if !told {
-		a.log.WarnContext(ctx, message, "provider", a.account.Slug, key, value)
-	}
+	a.told.Warn(ctx, a.log, message, "provider", a.account.Slug, key, value)
 }
 
 // garbled is an answer that cannot be understood.

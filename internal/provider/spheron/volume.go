@@ -137,9 +137,6 @@ func (a *Adapter) fetchPlaces(ctx context.Context) ([]place, error) {
 
 // VolumePricing returns where volumes can be had.
 func (a *Adapter) VolumePricing(ctx context.Context) ([]provider.VolumePricing, error) {
-	if err := provider.CheckOutsideTx(ctx); err != nil {
-		return nil, err
-	}
 	all, err := a.places.Recent(ctx, placesAge)
 	if err != nil {
 		return nil, err
@@ -153,9 +150,6 @@ func (a *Adapter) VolumePricing(ctx context.Context) ([]provider.VolumePricing, 
 
 // Volume returns the volume with that reference.
 func (a *Adapter) Volume(ctx context.Context, reference id.ID) (provider.Volume, error) {
-	if err := provider.CheckOutsideTx(ctx); err != nil {
-		return provider.Volume{}, err
-	}
 	all, err := a.volumes.Recent(ctx, listAge)
 	if err != nil {
 		return provider.Volume{}, err
@@ -173,9 +167,6 @@ func (a *Adapter) Volume(ctx context.Context, reference id.ID) (provider.Volume,
 
 // Volumes returns every volume of the account that is not gone.
 func (a *Adapter) Volumes(ctx context.Context) ([]provider.Volume, error) {
-	if err := provider.CheckOutsideTx(ctx); err != nil {
-		return nil, err
-	}
 	all, err := a.volumes.Recent(ctx, listAge)
 	if err != nil {
 		return nil, err
@@ -241,9 +232,6 @@ func (a *Adapter) fresh(ctx context.Context, reference id.ID) (volume, error) {
 
 // turn returns the volume as it is now, and the turn to change it.
 func (a *Adapter) turn(ctx context.Context, reference id.ID) (v volume, done func(), err error) {
-	if err := provider.CheckOutsideTx(ctx); err != nil {
-		return volume{}, nil, err
-	}
 	if done, err = a.turns.Take(ctx, reference); err != nil {
 		return volume{}, nil, err
 	}
@@ -263,9 +251,6 @@ func (a *Adapter) change(ctx context.Context, r upstream.Request) error {
 
 // CreateVolume looks for the volume among all, and asks for it where there is none.
 func (a *Adapter) CreateVolume(ctx context.Context, r provider.VolumeRequest) (provider.Volume, error) {
-	if err := provider.CheckOutsideTx(ctx); err != nil {
-		return provider.Volume{}, err
-	}
 	done, err := a.turns.Take(ctx, r.Reference)
 	if err != nil {
 		return provider.Volume{}, err

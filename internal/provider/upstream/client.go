@@ -24,7 +24,7 @@ import (
 const (
 	// maxAnswer is the most bytes of an answer that are read.
 	maxAnswer = 16 << 20
-	// maxComplaint is the most bytes of an error's body that go to the log.
+	// maxComplaint is the most characters of an error's body that go to the log.
 	maxComplaint = 500
 	// readTries is how often a question that changes nothing is put.
 	readTries = 3
@@ -261,7 +261,11 @@ func (c *Client) once(ctx context.Context, r Request, content []byte) error {
 	if err != nil {
 		return unavailable(scrub(err))
 	}
-	if said = bytes.TrimSpace(said); r.Into == nil || len(said) == 0 || string(said) == "null" {
+	said = bytes.TrimSpace(said)
+	if bytes.HasPrefix(said, []byte("<")) { // a page of what stands before the API: nobody knows what became of the request, whether we read answers to it or not
+		return unavailable(fmt.Errorf("%s %s: a page instead of an answer", r.Method, r.Path))
+	}
+	if r.Into == nil || len(said) == 0 || string(said) == "null" {
 		return nil
 	}
 	if err := json.Unmarshal(said, r.Into); err != nil {
@@ -303,8 +307,8 @@ func (c *Client) refusal(r Request, answer *http.Response, body []byte) *provide
 		}
 		c.mu.Unlock()
 	}
-	text := strings.ToValidUTF8(string(body[:min(len(body), maxComplaint)]), "?")
-	e.Cause = fmt.Errorf("%s %s: %d: %s", r.Method, r.Path, status, c.hide(text))
+	text := strings.TrimSpace(c.hide(string(body))) // before it is cut: a part of the credential is too much
+	e.Cause = fmt.Errorf("%s %s: %d: %s", r.Method, r.Path, status, provider.Plain(text, maxComplaint))
 	return e
 }
 
@@ -346,10 +350,6 @@ func retryAfter(text string, now time.Time) time.Duration {
 		return at.Sub(now)
 	}
 	return 0
-}
-
-func unavailable(err error) *provider.Error {
-	return &provider.Error{Kind: provider.KindUnavailable, Cause: err}
 }
 
 // scrub leaves the URL out: what went wrong is worth a line, and where to is known.

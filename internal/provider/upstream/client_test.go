@@ -70,6 +70,17 @@ func TestReadingIsTriedAgainAndWritingIsNot(t *testing.T) {
 	}
 }
 
+func TestAPageIsNoSuccess(t *testing.T) {
+	c, server, _ := open(t, func(http.ResponseWriter, *http.Request) {}, nil)
+	if err := post(c, nil); err != nil {
+		t.Errorf("an empty answer: %v", err)
+	}
+	server.Trouble(providertest.Trouble{Kind: providertest.Garbage, Times: 1})
+	if err := post(c, nil); provider.KindOf(err) != provider.KindUnavailable {
+		t.Errorf("a page in place of the answer to what has none worth reading: %v", err)
+	}
+}
+
 func TestA429IsBelievedAndHeldByAll(t *testing.T) {
 	c, server, slept := open(t, func(w http.ResponseWriter, _ *http.Request) {}, nil)
 	server.Trouble(providertest.Trouble{Kind: providertest.Throttled, Times: 1})
@@ -216,4 +227,18 @@ func TestOneListServesManyAndAFailureIsNoList(t *testing.T) {
 		t.Error("a list where none could be made")
 	}
 	ask(4, 5, recent)
+}
+
+// What a cloud echoes goes to the log, the operator's terminal and the row of a job.
+func TestTheCredentialIsNotInWhatACloudEchoesHoweverItIsCut(t *testing.T) {
+	for n := 440; n < 520; n++ {
+		c, _, _ := open(t, func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusBadRequest)
+			fmt.Fprint(w, strings.Repeat("x", n)+r.Header.Get("Authorization")+"\x1b[2J")
+		}, nil)
+		err := post(c, nil)
+		if err == nil || strings.Contains(err.Error(), secret[:6]) || strings.Contains(err.Error(), "\x1b") {
+			t.Fatalf("after %d letters: %q", n, err)
+		}
+	}
 }

@@ -21,12 +21,12 @@ type Fleet struct {
 	now   func() time.Time
 	list  *List[provider.Machine]
 	turns Turns
+	told  Once
 
 	mu     sync.Mutex
 	made   map[id.ID]birth
 	ended  map[string]time.Time             // machines whose end the cloud has taken, and that a list may show as they were before
 	states map[string]provider.MachineState // the last that was understood, by machine id
-	warned map[string]bool                  // the words that were not
 }
 
 // FleetConfig is what an adapter says of its cloud's machines. All but Get is required.
@@ -67,7 +67,7 @@ func NewFleet(c FleetConfig) *Fleet {
 	if c.Account.Now == nil {
 		c.Account.Now = time.Now
 	}
-	f := &Fleet{c: c, now: c.Account.Now, made: map[id.ID]birth{}, ended: map[string]time.Time{}, states: map[string]provider.MachineState{}, warned: map[string]bool{}}
+	f := &Fleet{c: c, now: c.Account.Now, made: map[id.ID]birth{}, ended: map[string]time.Time{}, states: map[string]provider.MachineState{}}
 	f.list = NewList(c.Account.Now, f.fetch)
 	return f
 }
@@ -117,10 +117,7 @@ func (f *Fleet) grow() {
 func (f *Fleet) understood(ctx context.Context, seen Seen) provider.Machine {
 	m := seen.Machine
 	if m.State == "" {
-		if len(f.warned) < 100 && !f.warned[seen.Word] { // what a cloud says must not fill our memory
-			f.warned[seen.Word] = true
-			f.c.Account.Log.WarnContext(ctx, "the cloud says a word for a machine's state that is not known; the machine keeps the state that it had", "provider", f.c.Account.Slug, "word", fmt.Sprintf("%.80q", seen.Word))
-		}
+		f.told.Warn(ctx, f.c.Account.Log, "the cloud says a word for a machine's state that is not known; the machine keeps the state that it had", "provider", f.c.Account.Slug, "word", fmt.Sprintf("%.80q", seen.Word))
 		if m.State = f.states[m.ID]; m.State == "" {
 			m.State = provider.MachineProvisioning
 		}
@@ -147,19 +144,6 @@ func (f *Fleet) recent(ctx context.Context, age time.Duration) ([]provider.Machi
 		}
 	}
 	return all, nil
-}
-
-// Looking is the error of a question about machines, offers or keys as a whole: whatever the cloud refuses, it says nothing of any of them.
-func Looking(err error) error {
-	var e *provider.Error
-	if err == nil || !errors.As(err, &e) {
-		return err
-	}
-	switch e.Kind {
-	case provider.KindUnavailable, provider.KindThrottled, provider.KindCredentials:
-		return err
-	}
-	return &provider.Error{Kind: provider.KindUnavailable, Cause: err}
 }
 
 // of returns the one machine of the reference in the list: the one that is not ending, where others are.
@@ -213,9 +197,6 @@ func (f *Fleet) Machine(ctx context.Context, reference id.ID) (provider.Machine,
 }
 
 func (f *Fleet) find(ctx context.Context, reference id.ID, age time.Duration) (provider.Machine, error) {
-	if err := provider.CheckOutsideTx(ctx); err != nil {
-		return provider.Machine{}, err
-	}
 	all, err := f.recent(ctx, age)
 	if err != nil {
 		return provider.Machine{}, err
@@ -235,18 +216,12 @@ func (f *Fleet) find(ctx context.Context, reference id.ID, age time.Duration) (p
 
 // Machines answers as provider.Provider's.
 func (f *Fleet) Machines(ctx context.Context) ([]provider.Machine, error) {
-	if err := provider.CheckOutsideTx(ctx); err != nil {
-		return nil, err
-	}
 	return f.recent(ctx, 0)
 }
 
 // Launch returns the machine of the reference, made by create where there is none. create sends one request that makes a machine and
 // returns the cloud's id of it; what it asks before must make none.
 func (f *Fleet) Launch(ctx context.Context, reference id.ID, create func(ctx context.Context) (machine string, err error)) (provider.Machine, error) {
-	if err := provider.CheckOutsideTx(ctx); err != nil {
-		return provider.Machine{}, err
-	}
 	done, err := f.turns.Take(ctx, reference)
 	if err != nil {
 		return provider.Machine{}, err
@@ -282,9 +257,6 @@ func (f *Fleet) Do(ctx context.Context, reference id.ID, act func(ctx context.Co
 
 // Terminate answers as provider.Provider's, for every machine of the reference.
 func (f *Fleet) Terminate(ctx context.Context, reference id.ID) error {
-	if err := provider.CheckOutsideTx(ctx); err != nil {
-		return err
-	}
 	done, err := f.turns.Take(ctx, reference)
 	if err != nil {
 		return err

@@ -7,10 +7,11 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/provider"
 )
 
-// List shares one complete list of a cloud among all who ask, so that a hundred machines are looked at with one request. It is safe for
-// concurrent use.
+// List shares one complete list of a cloud among all who ask, so that a hundred machines are looked at with one request. It refuses
+// to answer inside a transaction, and is safe for concurrent use.
 type List[T any] struct {
 	fetch func(ctx context.Context) ([]T, error)
 	now   func() time.Time
@@ -45,6 +46,9 @@ func (l *List[T]) Fresh(ctx context.Context) ([]T, error) {
 func (l *List[T]) Forget(context.Context) { l.forgotten.Add(1) }
 
 func (l *List[T]) since(ctx context.Context, oldest time.Time) ([]T, error) {
+	if err := provider.CheckOutsideTx(ctx); err != nil { // also where memory has the answer, so that it is always found out
+		return nil, err
+	}
 	select {
 	case l.turn <- struct{}{}:
 	case <-ctx.Done():
@@ -70,8 +74,11 @@ type Turns struct {
 	taken map[id.ID]chan struct{}
 }
 
-// Take waits for the reference's turn, which done gives back. It fails, as KindUnavailable, where the context ends before.
+// Take waits for the reference's turn, which done gives back. It fails, as KindUnavailable, where the context ends before, and inside a transaction.
 func (t *Turns) Take(ctx context.Context, reference id.ID) (done func(), err error) {
+	if err := provider.CheckOutsideTx(ctx); err != nil {
+		return nil, err
+	}
 	for {
 		t.mu.Lock()
 		before, busy := t.taken[reference]

@@ -3,7 +3,6 @@ package voltagepark_test
 import (
 	"testing"
 
-	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/providertest"
 	"github.com/billetcloud/billet/internal/provider/upstream/upstreamtest"
 	"github.com/billetcloud/billet/internal/provider/voltagepark"
@@ -21,42 +20,20 @@ func open(t *testing.T) (*voltagepark.Adapter, *voltageparktest.Cloud) {
 
 func adapter(t *testing.T, c *voltageparktest.Cloud) *voltagepark.Adapter {
 	t.Helper()
-	a, err := voltagepark.New(c.Account())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a
-}
-
-func conform(t *testing.T, key string) {
-	providertest.Run(t, func(t *testing.T) providertest.Harness {
-		a, c := open(t)
-		return providertest.Harness{
-			Provider: a, Advance: c.Advance, Settle: c.Settle, Cloud: c.Fake(), OfferKey: key, Region: "dallas-usa-5",
-			Reopen: func() provider.Provider { return adapter(t, c) },
-		}
-	})
+	return upstreamtest.Open(t, c.Account(), voltagepark.New)
 }
 
 func TestConformance(t *testing.T) {
-	t.Run("vm", func(t *testing.T) { conform(t, smallVM) })
-	for name, key := range map[string]string{"bare metal": "ethernet/8", "cluster": "infiniband/16"} {
+	for name, key := range map[string]string{"vm": smallVM, "bare metal": "ethernet/8", "cluster": "infiniband/16"} {
 		t.Run(name, func(t *testing.T) {
-			needsPort22(t)
-			conform(t, key)
+			providertest.Run(t, func(t *testing.T) providertest.Harness {
+				c := voltageparktest.Serve(t)
+				h := upstreamtest.Harness(t, &c.Fake, voltagepark.New)
+				if h.OfferKey, h.Region = key, "dallas-usa-5"; key != smallVM { // of which alone the API has a port
+					h.Port = c.Port
+				}
+				return h
+			})
 		})
-	}
-}
-
-// needsPort22 skips where this process may not have that port: bare metal has no field for another.
-func needsPort22(t *testing.T) {
-	t.Helper()
-	s, err := upstreamtest.ListenSSH("root", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Close()
-	if s.Port != 22 {
-		t.Skip("port 22 is not for this process")
 	}
 }

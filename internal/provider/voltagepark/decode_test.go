@@ -381,6 +381,7 @@ func TestSettings(t *testing.T) {
 	}
 	for _, good := range [][2]string{
 		{"vm-user", "root"}, {"products", "vm"}, {"products", " bare-metal , vm "}, {"region-names", place1 + "=dallas-usa-5"}, {"region-names", ""}, {"storage-regions", "dallas-usa-5"},
+		{"requests-per-minute", "600"},
 	} {
 		if err := with(good[0], good[1]); err != nil {
 			t.Errorf("%q: %v", good, err)
@@ -389,6 +390,7 @@ func TestSettings(t *testing.T) {
 	for _, bad := range [][2]string{
 		{"vm-user", ""}, {"vm-user", "a b"}, {"products", ""}, {"products", "k8s"}, {"region-names", "x=y"}, {"region-names", place1 + "=Dallas"}, {"region-names", place1},
 		{"region-names", place1 + "=a," + thing1 + "=a"}, {"region-names", place1 + "=a," + place1 + "=b"}, {"region-names", place1 + "=" + thing1}, {"storage-regions", "A"}, {"team", "x"},
+		{"requests-per-minute", "0"}, {"requests-per-minute", "many"}, {"requests-per-minute", "1e9"},
 	} {
 		if err := with(bad[0], bad[1]); err == nil {
 			t.Errorf("%q is taken", bad)
@@ -471,7 +473,7 @@ func FuzzMachine(f *testing.F) {
 			}
 		}
 		var v volume
-		if json.Unmarshal([]byte(text), &v) == nil && a.check(v) == nil {
+		if json.Unmarshal([]byte(text), &v) == nil && a.check(t.Context(), v) == nil {
 			if out := v.answer(nil); strings.ContainsAny(out.MountPath, " ;$`'\"\n%") {
 				t.Errorf("%+v", out)
 			}

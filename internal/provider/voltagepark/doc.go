@@ -10,6 +10,8 @@
 //     reference; Info.SettleTime says for how long one without an answer may still come.
 //   - Complete means every page of rentals and of VMs. Pages overlap by one row, and the total must stay the same, so that a list that moved under our
 //     hands is read anew, and is never taken for one that lacks a machine.
+//   - upstream.Fleet does not serve: a machine is one of two kinds, under paths of its own, and one in its end is listed as Running for longer than a Fleet
+//     remembers.
 //   - The list is shared by all who look, and at most half of Info.PollEvery old: a hundred machines cost ten requests in fifteen seconds.
 //   - Whatever the setting products says, machines of both kinds are seen and ended; it is about what is offered.
 //   - Addresses, users and mount paths that reach a tenant have the form of one, whatever the cloud sent.
@@ -31,6 +33,8 @@
 //   - region-names: "<location id>=dallas-usa-5,…" gives locations a slug. Without, a location's slug is its id, which never changes, where its name may.
 //     Offers are known by region and key: a slug that is changed makes other offers.
 //   - storage-regions: the slugs, with commas, of the regions whose machines reach the storage; every bare-metal location where it is missing. The API does not tell.
+//   - requests-per-minute: how many requests the account may send, 10 of them at once; 54 where it is missing. The cloud publishes no limit: raise it where it has
+//     told you one.
 //
 // # Inferred
 //

@@ -41,9 +41,6 @@ type vmRequest struct {
 
 // Launch asks for a rental or a VM, unless there is one of the reference already.
 func (a *Adapter) Launch(ctx context.Context, r provider.LaunchRequest) (provider.Machine, error) {
-	if err := provider.CheckOutsideTx(ctx); err != nil {
-		return provider.Machine{}, err
-	}
 	done, err := a.turns.Take(ctx, r.Reference)
 	if err != nil {
 		return provider.Machine{}, err
@@ -90,10 +87,14 @@ func (a *Adapter) order(ctx context.Context, r provider.LaunchRequest) (path str
 	// The list of a Pending machine has its name and no tags, and a person may change the name.
 	mark := upstream.Mark(r.Reference)
 	location, nobody, tags := a.location(r.Region), access{"none"}, []string{mark}
-	if preset != "" {
-		return vmsPath + "instant", vmRequest{preset, location, mark, nobody, r.AuthorizedKeys, tags, config}, nil
+	keys := make([]string, len(r.AuthorizedKeys))
+	for i, line := range r.AuthorizedKeys {
+		keys[i] = upstream.BareKey(line)
 	}
-	return rentalsPath, rentalRequest{location, gpus, mark, network, nobody, r.AuthorizedKeys, tags, config}, nil
+	if preset != "" {
+		return vmsPath + "instant", vmRequest{preset, location, mark, nobody, keys, tags, config}, nil
+	}
+	return rentalsPath, rentalRequest{location, gpus, mark, network, nobody, keys, tags, config}, nil
 }
 
 // create sends the request, once.
@@ -126,9 +127,6 @@ func (a *Adapter) create(ctx context.Context, reference id.ID, path string, body
 
 // Terminate asks for the end of whatever machine the reference has.
 func (a *Adapter) Terminate(ctx context.Context, reference id.ID) error {
-	if err := provider.CheckOutsideTx(ctx); err != nil {
-		return err
-	}
 	done, err := a.turns.Take(ctx, reference)
 	if err != nil {
 		return err

@@ -182,7 +182,7 @@ func (a *Adapter) fetchMachines(ctx context.Context) ([]machine, error) {
 		}
 	}
 	for _, word := range unknown {
-		a.unknown("machine", word)
+		a.unknown(ctx, "machine", word)
 	}
 	return a.remember(all), nil
 }
@@ -251,9 +251,6 @@ func (a *Adapter) answer(m machine) provider.Machine {
 
 // Machines returns every rental and VM of the account.
 func (a *Adapter) Machines(ctx context.Context) ([]provider.Machine, error) {
-	if err := provider.CheckOutsideTx(ctx); err != nil {
-		return nil, err
-	}
 	all, err := a.machines.Recent(ctx, pollEvery/2)
 	if err != nil {
 		return nil, err
@@ -267,9 +264,6 @@ func (a *Adapter) Machines(ctx context.Context) ([]provider.Machine, error) {
 
 // Machine returns the machine of a reference.
 func (a *Adapter) Machine(ctx context.Context, reference id.ID) (provider.Machine, error) {
-	if err := provider.CheckOutsideTx(ctx); err != nil {
-		return provider.Machine{}, err
-	}
 	all, err := a.machines.Recent(ctx, pollEvery/2)
 	if err != nil {
 		return provider.Machine{}, err

@@ -87,21 +87,7 @@ type place struct{ name, country string }
 
 // Offers returns every rental and VM that the products have, sold out or not.
 func (a *Adapter) Offers(ctx context.Context) ([]provider.Offer, error) {
-	if err := provider.CheckOutsideTx(ctx); err != nil {
-		return nil, err
-	}
-	all, err := a.offers.Recent(ctx, syncEvery/2)
-	if err != nil {
-		return nil, err
-	}
-	out := slices.Clone(all)
-	for i := range out {
-		out[i].OperatingSystems = slices.Clone(out[i].OperatingSystems)
-		if out[i].Stock != nil {
-			out[i].Stock = new(*out[i].Stock)
-		}
-	}
-	return out, nil
+	return upstream.Offers(ctx, a.offers, syncEvery/2)
 }
 
 // offer returns the offer with that key in that region, as it was a minute ago at the most.

@@ -20,9 +20,6 @@ func (a *Adapter) PowerOff(ctx context.Context, reference id.ID) error {
 
 // fresh takes the reference's turn and finds its machine as it is now.
 func (a *Adapter) fresh(ctx context.Context, reference id.ID) (m machine, done func(), err error) {
-	if err := provider.CheckOutsideTx(ctx); err != nil {
-		return machine{}, nil, err
-	}
 	if done, err = a.turns.Take(ctx, reference); err != nil {
 		return machine{}, nil, err
 	}

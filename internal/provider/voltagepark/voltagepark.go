@@ -1,11 +1,13 @@
 package voltagepark
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -23,9 +25,11 @@ const (
 	settleTime = 90 * time.Second
 	// believed is for how long what we have asked for counts more than a list that does not show it yet.
 	believed = 2 * time.Minute
-	// every and burst are the request budget.
+	// every and burst are the request budget, where the setting requests-per-minute does not replace every.
 	every = 1100 * time.Millisecond
 	burst = 10
+	// mostRequests is the most that requests-per-minute may be.
+	mostRequests = 60_000
 )
 
 // The products, as the setting names them.
@@ -42,18 +46,19 @@ type Adapter struct {
 	products []string
 	regions  map[string]string // slugs by location id, as the operator has them
 	storing  []string          // the regions that reach the storage; none for all
+	every    time.Duration     // between two requests, on average
 
 	offers   *upstream.List[provider.Offer]
 	machines *upstream.List[machine]
 	storage  *upstream.List[volume]
 	turns    upstream.Turns
+	told     upstream.Once
 
 	mu     sync.Mutex
 	made   map[id.ID]birth                  // machines that the list has perhaps not shown yet
 	ending map[string]time.Time             // when the end of a machine was asked for
 	wishes map[string]wish                  // what was last asked of a machine's power
 	last   map[string]provider.MachineState // of the machines on the last list
-	words  map[string]bool                  // words that were not known
 	names  map[string]place                 // of locations
 	named  time.Time                        // when names was asked for; zero for never
 	hosts  map[string]bool                  // locations that have had VMs
@@ -89,9 +94,9 @@ func New(a upstream.Account) (*Adapter, error) {
 		a.Log = slog.New(slog.DiscardHandler)
 	}
 	v := &Adapter{
-		account: a, vmUser: "user", products: []string{productMetal, productVM}, regions: map[string]string{},
+		account: a, vmUser: "user", products: []string{productMetal, productVM}, regions: map[string]string{}, every: every,
 		made: map[id.ID]birth{}, ending: map[string]time.Time{}, wishes: map[string]wish{}, last: map[string]provider.MachineState{},
-		words: map[string]bool{}, names: map[string]place{}, hosts: map[string]bool{},
+		names: map[string]place{}, hosts: map[string]bool{},
 	}
 	for name, value := range a.Settings {
 		if err := v.set(name, strings.TrimSpace(value)); err != nil {
@@ -99,7 +104,7 @@ func New(a upstream.Account) (*Adapter, error) {
 		}
 	}
 	client, err := upstream.NewClient(upstream.Config{
-		Account: a, BaseURL: baseURL, Every: every, Burst: burst, Explain: explain,
+		Account: a, BaseURL: baseURL, Every: v.every, Burst: burst, Explain: explain,
 		Authorize: func(h http.Header, credential string) { h.Set("Authorization", "Bearer "+credential) },
 	})
 	if err != nil {
@@ -149,8 +154,14 @@ func (a *Adapter) set(name, value string) error {
 				return fmt.Errorf("%.80q is no region's slug", slug)
 			}
 		}
+	case "requests-per-minute":
+		n, err := strconv.Atoi(value)
+		if err != nil || n < 1 || n > mostRequests {
+			return fmt.Errorf("%.40q is no whole number from 1 to %d", value, mostRequests)
+		}
+		a.every = time.Minute / time.Duration(n)
 	default:
-		return fmt.Errorf("there is no such setting; there are vm-user, products, region-names and storage-regions")
+		return fmt.Errorf("there is no such setting; there are vm-user, products, region-names, storage-regions and requests-per-minute")
 	}
 	return nil
 }
@@ -197,14 +208,6 @@ func (a *Adapter) location(region string) string {
 }
 
 // unknown logs a word of the cloud's that we do not know, once.
-func (a *Adapter) unknown(what, word string) {
-	a.mu.Lock()
-	known := a.words[what+word] || len(a.words) > 1000
-	if !known {
-		a.words[what+word] = true
-	}
-	a.mu.Unlock()
-	if !known {
-		a.account.Log.Warn("the upstream has a status that is not known; the last one is kept", "provider", a.account.Slug, "of", what, "status", word)
-	}
+func (a *Adapter) unknown(ctx context.Context, what, word string) {
+	a.told.Warn(ctx, a.account.Log, "the upstream has a status that is not known; the last one is kept", "provider", a.account.Slug, "of", what, "status", word)
 }

@@ -3,7 +3,6 @@ package voltagepark_test
 import (
 	"bytes"
 	"context"
-	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
@@ -29,23 +28,9 @@ const region = "dallas-usa-5"
 
 var ids = id.NewMaker(clock.System{}, rand.Reader)
 
-// key is a key and its line.
-func key(t *testing.T) (ssh.Signer, string) {
-	t.Helper()
-	_, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := ssh.NewSignerFromKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return signer, strings.TrimSpace(string(ssh.MarshalAuthorizedKey(signer.PublicKey())))
-}
-
 func request(t *testing.T, offer string) provider.LaunchRequest {
 	t.Helper()
-	_, line := key(t)
+	_, line := providertest.NewKey(t)
 	r := provider.LaunchRequest{Reference: ids.New(id.Deployment), Name: "x", OfferKey: offer, Region: region, OperatingSystem: "Ubuntu 22.04", AuthorizedKeys: []string{line}}
 	if strings.HasPrefix(offer, "vm/") {
 		r.OperatingSystem = "TensorML 24 Everything"
@@ -99,7 +84,7 @@ func TestWhatIsSoldOutIsListed(t *testing.T) {
 	if o := all[region+" "+vmKey("3434")]; o.HourlyPrice != 3_830_000 || o.GPUCount != 2 || o.VCPUs != 52 || o.RegionName != "Dallas, Texas" || o.Country != "US" {
 		t.Errorf("%+v", o)
 	}
-	c.Fake().SoldOut(true)
+	c.SoldOut(true)
 	c.Advance(time.Minute)
 	for name, o := range offers(t, a) {
 		if _, before := all[name]; !before || o.Available || *o.Stock != 0 {
@@ -122,6 +107,29 @@ func TestALocationWithoutANameIsStillSold(t *testing.T) {
 	c.Advance(time.Minute)
 	if o := offers(t, a)[voltageparktest.Seattle+" ethernet/8"]; o.RegionName != "Seattle, Washington" {
 		t.Errorf("%+v", o)
+	}
+}
+
+func TestTheRequestBudgetIsTheOperatorsChoice(t *testing.T) {
+	for perMinute, want := range map[string]time.Duration{"": 55 * time.Second, "600": 5 * time.Second} {
+		c := voltageparktest.Serve(t)
+		account := c.Account()
+		if perMinute != "" {
+			account.Settings["requests-per-minute"] = perMinute
+		}
+		a, err := voltagepark.New(account)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := c.Clock.Now()
+		for range 60 { // 10 of them at once
+			if err := a.DeleteVolume(t.Context(), ids.New(id.Volume)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if took := c.Clock.Now().Sub(before); took < want-3*time.Second || took > want+3*time.Second {
+			t.Errorf("60 requests with %q a minute took %s, not %s", perMinute, took, want)
+		}
 	}
 }
 
@@ -280,7 +288,7 @@ func TestRefusedBeforeItIsSent(t *testing.T) {
 func TestCloudInitAndKeysReachTheMachine(t *testing.T) {
 	a, c := open(t)
 	for _, offer := range []string{smallVM, "ethernet/8"} {
-		signer, line := key(t)
+		signer, line := providertest.NewKey(t)
 		r := request(t, offer)
 		r.AuthorizedKeys, r.CloudInit = []string{line}, "#cloud-config\npackages: [git]\nruncmd: [echo hi]\nwrite_files: [{path: /a, content: b, permissions: '0600'}]\n"
 		launch(t, a, r)
@@ -292,10 +300,11 @@ func TestCloudInitAndKeysReachTheMachine(t *testing.T) {
 		if got := c.CloudInit(m.ID); got != `{"packages":["git"],"write_files":[{"path":"/a","content":"b","encoding":"","owner":"","permissions":"0600"}],"runcmd":["echo hi"]}` {
 			t.Errorf("%s: %s", offer, got)
 		}
-		if offer == "ethernet/8" {
-			needsPort22(t)
+		port := m.SSHPort
+		if offer == "ethernet/8" { // for which the API has none
+			port = c.Port(m.Address)
 		}
-		client, err := ssh.Dial("tcp", net.JoinHostPort(m.Address, fmt.Sprint(m.SSHPort)), &ssh.ClientConfig{
+		client, err := ssh.Dial("tcp", net.JoinHostPort(m.Address, fmt.Sprint(port)), &ssh.ClientConfig{
 			User: m.SSHUser, Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)}, HostKeyCallback: ssh.InsecureIgnoreHostKey(), Timeout: 10 * time.Second,
 		})
 		if err != nil {
@@ -330,7 +339,7 @@ func TestPowerIsAskedForOnce(t *testing.T) {
 	if err := adapter(t, c).PowerOff(t.Context(), r.Reference); err != nil || puts() != 3 {
 		t.Errorf("%v, %d requests", err, puts())
 	}
-	c.Fake().Trouble(providertest.Trouble{Kind: providertest.LostAnswer, Writes: true, Times: 1})
+	c.Trouble(providertest.Trouble{Kind: providertest.LostAnswer, Writes: true, Times: 1})
 	if err := a.PowerOn(t.Context(), r.Reference); provider.KindOf(err) != provider.KindUnavailable {
 		t.Error(err)
 	}

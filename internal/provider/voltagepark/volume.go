@@ -34,19 +34,19 @@ func (a *Adapter) fetchVolumes(ctx context.Context) ([]volume, error) {
 		return nil, err
 	}
 	for _, v := range all {
-		if err := a.check(v); err != nil {
+		if err := a.check(ctx, v); err != nil {
 			return nil, err
 		}
 	}
 	return all, nil
 }
 
-func (a *Adapter) check(v volume) error {
+func (a *Adapter) check(ctx context.Context, v volume) error {
 	if !uuidForm.MatchString(v.ID) || v.SizeGB == nil {
 		return unclear("a volume without an id or a size")
 	}
 	if v.Status != "active" && v.Status != "inactive" {
-		a.unknown("volume", v.Status)
+		a.unknown(ctx, "volume", v.Status)
 	}
 	return nil
 }
@@ -138,7 +138,7 @@ func named(all []volume, reference id.ID) (volume, error) {
 
 // CreateVolume makes a volume, unless there is one of the reference already.
 func (a *Adapter) CreateVolume(ctx context.Context, r provider.VolumeRequest) (provider.Volume, error) {
-	done, err := a.turn(ctx, r.Reference)
+	done, err := a.turns.Take(ctx, r.Reference)
 	if err != nil {
 		return provider.Volume{}, err
 	}
@@ -181,19 +181,8 @@ func (a *Adapter) CreateVolume(ctx context.Context, r provider.VolumeRequest) (p
 	return v.answer(nil), nil
 }
 
-// turn is the lock under which a volume is read, changed and written.
-func (a *Adapter) turn(ctx context.Context, reference id.ID) (func(), error) {
-	if err := provider.CheckOutsideTx(ctx); err != nil {
-		return nil, err
-	}
-	return a.turns.Take(ctx, reference)
-}
-
 // Volume returns the volume of a reference.
 func (a *Adapter) Volume(ctx context.Context, reference id.ID) (provider.Volume, error) {
-	if err := provider.CheckOutsideTx(ctx); err != nil {
-		return provider.Volume{}, err
-	}
 	all, err := a.storage.Recent(ctx, pollEvery/2)
 	if err != nil {
 		return provider.Volume{}, err
@@ -211,9 +200,6 @@ func (a *Adapter) Volume(ctx context.Context, reference id.ID) (provider.Volume,
 
 // Volumes returns every volume of the account.
 func (a *Adapter) Volumes(ctx context.Context) ([]provider.Volume, error) {
-	if err := provider.CheckOutsideTx(ctx); err != nil {
-		return nil, err
-	}
 	all, err := a.storage.Recent(ctx, pollEvery/2)
 	if err != nil {
 		return nil, err
@@ -258,7 +244,7 @@ func (a *Adapter) setOrders(ctx context.Context, v volume, orders ...string) err
 
 // GrowVolume makes a volume larger.
 func (a *Adapter) GrowVolume(ctx context.Context, reference id.ID, sizeGB int64) error {
-	done, err := a.turn(ctx, reference)
+	done, err := a.turns.Take(ctx, reference)
 	if err != nil {
 		return err
 	}
@@ -277,7 +263,7 @@ func (a *Adapter) GrowVolume(ctx context.Context, reference id.ID, sizeGB int64)
 
 // DeleteVolume deletes a volume that no machine has.
 func (a *Adapter) DeleteVolume(ctx context.Context, reference id.ID) error {
-	done, err := a.turn(ctx, reference)
+	done, err := a.turns.Take(ctx, reference)
 	if err != nil {
 		return err
 	}
@@ -311,7 +297,7 @@ func (a *Adapter) DeleteVolume(ctx context.Context, reference id.ID) error {
 
 // AttachVolume lets a rental mount the volume. Its tenant does.
 func (a *Adapter) AttachVolume(ctx context.Context, reference, deployment id.ID) error {
-	done, err := a.turn(ctx, reference)
+	done, err := a.turns.Take(ctx, reference)
 	if err != nil {
 		return err
 	}
@@ -342,7 +328,7 @@ func (a *Adapter) AttachVolume(ctx context.Context, reference, deployment id.ID)
 
 // DetachVolume takes the volume from whatever machine has it.
 func (a *Adapter) DetachVolume(ctx context.Context, reference id.ID) error {
-	done, err := a.turn(ctx, reference)
+	done, err := a.turns.Take(ctx, reference)
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,6 @@
 package lambdatest
 
 import (
-	"io"
 	"net/http"
 	"slices"
 	"time"
@@ -60,7 +59,7 @@ func (c *Cloud) walk() {
 		switch i.status(c.Clock.Now()) {
 		case "active":
 			if i.ssh == nil {
-				i.ssh, _ = upstreamtest.ListenSSH(user, []string{i.key.PublicKey})
+				i.ssh, _ = c.Boot(user, []string{i.key.PublicKey})
 			}
 		case "terminating", "terminated":
 			i.close()
@@ -90,10 +89,7 @@ func (c *Cloud) launch(w http.ResponseWriter, r *http.Request) {
 	if !read(w, r, &ask) {
 		return
 	}
-	if no := c.refusal; no != nil {
-		c.refusal = nil
-		w.WriteHeader(no.status)
-		_, _ = io.WriteString(w, no.body)
+	if c.Refused(w) {
 		return
 	}
 	k, is, available := sold(ask.Type, ask.Region)
@@ -112,9 +108,9 @@ func (c *Cloud) launch(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, "global/object-does-not-exist")
 	case ask.Image != nil && (ask.Image.ID != "" || !runs(family, ask.Region, ask.Type)):
 		refuse(w, http.StatusBadRequest, "global/invalid-parameters")
-	case c.overQuota:
+	case c.Poor:
 		refuse(w, http.StatusBadRequest, "global/quota-exceeded")
-	case !available || c.soldOut:
+	case !available || c.Empty:
 		refuse(w, http.StatusBadRequest, "instance-operations/launch/insufficient-capacity")
 	default:
 		i := &instance{id: c.id(), name: ask.Name, family: family, userData: ask.UserData, key: c.keys[key], tags: ask.Tags, kind: k, region: ask.Region, launchedAt: now}

@@ -47,7 +47,7 @@ func (c *Cloud) types(w http.ResponseWriter, _ *http.Request) {
 	for _, k := range kinds() {
 		there := []region{}
 		for _, name := range k.regions {
-			if !c.soldOut {
+			if !c.Empty {
 				there = append(there, regions[name])
 			}
 		}

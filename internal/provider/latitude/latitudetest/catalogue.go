@@ -46,7 +46,7 @@ var places = []struct {
 func (c *Cloud) plans() (out []map[string]any) {
 	for _, m := range models {
 		have := m.have
-		if c.soldOut {
+		if c.Empty {
 			have = nil
 		}
 		gpu := map[string]any{}
@@ -146,8 +146,8 @@ func (c *Cloud) deleteData(w http.ResponseWriter, r *http.Request) {
 
 // UserData returns the contents of the user data that is stored, by description.
 func (c *Cloud) UserData() map[string]string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.Mu.Lock()
+	defer c.Mu.Unlock()
 	out := map[string]string{}
 	for _, d := range c.data {
 		a := d["attributes"].(map[string]any)
@@ -159,15 +159,15 @@ func (c *Cloud) UserData() map[string]string {
 
 // Keys returns how many SSH keys the account has.
 func (c *Cloud) Keys() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.Mu.Lock()
+	defer c.Mu.Unlock()
 	return len(c.keys)
 }
 
 // InstalledWith returns the keys and the text of the user data that the machine of that reference was installed with last.
 func (c *Cloud) InstalledWith(reference id.ID) (keys []string, userData string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.Mu.Lock()
+	defer c.Mu.Unlock()
 	for _, s := range c.servers {
 		if s.hostname != upstream.Mark(reference) {
 			continue

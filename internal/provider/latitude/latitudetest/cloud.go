@@ -2,18 +2,15 @@ package latitudetest
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/billetcloud/billet/internal/provider/providertest"
 	"github.com/billetcloud/billet/internal/provider/upstream"
 	"github.com/billetcloud/billet/internal/provider/upstream/upstreamtest"
 )
@@ -33,16 +30,12 @@ const (
 
 // Cloud is the fake.
 type Cloud struct {
-	*upstreamtest.Server
+	upstreamtest.Fake
 
-	mu        sync.Mutex
 	next      int
 	servers   []*server
 	keys      []map[string]any
 	data      []map[string]any
-	soldOut   bool
-	overQuota bool
-	revoked   bool
 	uncounted bool
 	limitless bool
 	asked     map[string][]time.Time // of reads and of writes, in the last minute
@@ -64,82 +57,36 @@ func Serve(t testing.TB) *Cloud {
 	} {
 		mux.HandleFunc(pattern, h)
 	}
-	c.Server = upstreamtest.Serve(t, c.door(mux))
-	t.Cleanup(func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		for _, s := range c.servers {
-			s.shut()
-		}
+	c.Fake.Serve(t, upstreamtest.Config{
+		Account: upstream.Account{Slug: "latitude", Name: "Latitude.sh", Credential: Credential, Settings: map[string]string{"project": ProjectSlug}},
+		Handler: c.door(mux), Walk: c.walk, Machines: c.living,
 	})
 	return c
 }
 
-// Account is the account that an adapter needs. Its Sleep lets the cloud's time pass.
-func (c *Cloud) Account() upstream.Account {
-	return upstream.Account{
-		Slug: "latitude", Name: "Latitude.sh", BaseURL: c.URL, Credential: Credential, Settings: map[string]string{"project": ProjectSlug}, Version: "test",
-		Now: c.Clock.Now,
-		Sleep: func(ctx context.Context, d time.Duration) error {
-			c.Advance(d)
-			return ctx.Err()
-		},
-	}
-}
-
-// Advance moves the cloud's clock on, and does what is due by then.
-func (c *Cloud) Advance(d time.Duration) {
-	c.Server.Advance(d)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.walk()
-}
-
-// Behind is the cloud as the conformance suite wants it.
-func (c *Cloud) Behind() *providertest.Cloud {
-	return &providertest.Cloud{
-		Trouble: c.Trouble, Calm: c.Calm, Made: func() int { return len(c.MachineIDs()) },
-		SoldOut: c.setter(&c.soldOut), OverQuota: c.setter(&c.overQuota), Revoke: c.setter(&c.revoked),
-	}
-}
-
-func (c *Cloud) setter(b *bool) func(bool) {
-	return func(v bool) {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		*b = v
-	}
-}
-
 // Uncount has lists say no count, as if stats were not known.
-func (c *Cloud) Uncount() { c.setter(&c.uncounted)(true) }
+func (c *Cloud) Uncount() { c.Do(func() { c.uncounted = true }) }
 
 // Limitless has the cloud count no requests.
-func (c *Cloud) Limitless() { c.setter(&c.limitless)(true) }
+func (c *Cloud) Limitless() { c.Do(func() { c.limitless = true }) }
 
 // Reshape has f change the body of every answer.
 func (c *Cloud) Reshape(f func(path string, body map[string]any)) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.reshape = f
+	c.Do(func() { c.reshape = f })
 }
 
 // Throttled returns how many requests were more than the limits allow.
-func (c *Cloud) Throttled() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.throttled
+func (c *Cloud) Throttled() (n int) {
+	c.Do(func() { n = c.throttled })
+	return n
 }
 
-// door checks what every request has to have, and lets one in after the other.
+// door checks what every request has to have.
 func (c *Cloud) door(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.walk()
 		write := r.Method != http.MethodGet
 		switch {
-		case c.revoked || r.Header.Get("Authorization") != Credential:
+		case c.Shut || r.Header.Get("Authorization") != Credential:
 			refuse(w, http.StatusUnauthorized, "unauthorized", "Unauthorized", "The API key is not valid.")
 		case !c.admits(write):
 			c.throttled++
@@ -258,9 +205,7 @@ func read(w http.ResponseWriter, r *http.Request, kind string, attributes any) b
 			Attributes json.RawMessage `json:"attributes"`
 		} `json:"data"`
 	}
-	strict := json.NewDecoder(r.Body)
-	strict.DisallowUnknownFields()
-	if err := strict.Decode(&body); err != nil {
+	if err := upstreamtest.Read(r, &body); err != nil {
 		refuse(w, http.StatusBadRequest, "bad_request", "Bad request", err.Error())
 		return false
 	}
@@ -268,9 +213,7 @@ func read(w http.ResponseWriter, r *http.Request, kind string, attributes any) b
 		refuse(w, http.StatusUnprocessableEntity, "unprocessable", "Unprocessable entity", "type must be "+kind)
 		return false
 	}
-	strict = json.NewDecoder(bytes.NewReader(body.Data.Attributes))
-	strict.DisallowUnknownFields()
-	if err := strict.Decode(attributes); err != nil {
+	if err := upstreamtest.Strict(bytes.NewReader(body.Data.Attributes), attributes); err != nil {
 		refuse(w, http.StatusUnprocessableEntity, "unpermitted_parameter", "Unpermitted parameter", err.Error())
 		return false
 	}

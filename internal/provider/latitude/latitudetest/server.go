@@ -40,14 +40,14 @@ func (s *server) shut() {
 }
 
 // start has SSH answer; after a reinstallation, with another host key.
-func (s *server) start() {
+func (c *Cloud) start(s *server) {
 	var err error
 	switch {
 	case s.up:
 	case s.ssh == nil:
-		s.ssh, err = upstreamtest.ListenSSH(loginOf(s.os), s.keys)
+		s.ssh, err = c.Boot(loginOf(s.os), s.keys)
 	default:
-		s.ssh, err = s.ssh.Again()
+		s.ssh, err = c.BootAgain(s.ssh)
 	}
 	if err != nil {
 		panic(err)
@@ -66,7 +66,7 @@ func (c *Cloud) walk() {
 			case "deploying":
 				s.next, s.then = "on", s.then.Add(deployTime)
 			case "on":
-				s.start()
+				c.start(s)
 			case "off":
 				s.shut()
 			}
@@ -158,9 +158,9 @@ func (c *Cloud) createServer(w http.ResponseWriter, r *http.Request) {
 		wrong("hostname and billing must be right")
 	case a.UserData != "" && !c.hasData(a.UserData):
 		wrong("user_data is not known")
-	case c.overQuota:
+	case c.Poor:
 		refuse(w, http.StatusPaymentRequired, "payment_required", "Payment required", "Add a payment method.")
-	case c.soldOut || !slices.Contains(models[at].have, a.Site):
+	case c.Empty || !slices.Contains(models[at].have, a.Site):
 		refuse(w, http.StatusUnprocessableEntity, "server_out_of_stock", "Out of stock", "The plan is out of stock in this site.")
 	default:
 		now := c.Clock.Now()
@@ -258,11 +258,8 @@ func (c *Cloud) reinstall(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// MachineIDs returns the ids of the machines that are not ending.
-func (c *Cloud) MachineIDs() []string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var ids []string
+// living returns the ids of the machines that are not ending.
+func (c *Cloud) living() (ids []string) {
 	for _, s := range c.servers {
 		if s.endsAt.IsZero() {
 			ids = append(ids, s.id)
@@ -271,22 +268,10 @@ func (c *Cloud) MachineIDs() []string {
 	return ids
 }
 
-// Port returns where the SSH of the machine at that address answers: 22, but for where the process may not take that; 0 for no machine.
-func (c *Cloud) Port(address string) int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, s := range c.servers {
-		if s.address == address && s.ssh != nil {
-			return s.ssh.Port
-		}
-	}
-	return 0
-}
-
 // Stand puts a machine with that host name and status into that project, as if somebody had made it.
 func (c *Cloud) Stand(hostname, status, project string) string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.Mu.Lock()
+	defer c.Mu.Unlock()
 	s := &server{
 		id: c.id("sv"), hostname: hostname, plan: models[0].slug, site: "DAL", os: operatingSystems[0].slug, status: status, project: project,
 		created: c.Clock.Now(), address: "192.0.2.1",
@@ -309,8 +294,8 @@ func (c *Cloud) Vanish(id string) {
 }
 
 func (c *Cloud) set(id string, f func(s *server)) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.Mu.Lock()
+	defer c.Mu.Unlock()
 	for _, s := range c.servers {
 		if s.id == id {
 			f(s)

@@ -1,28 +1,21 @@
 package shadeformtest
 
 import (
-	"encoding/json"
-	"io"
 	"net/http"
+
+	"github.com/billetcloud/billet/internal/provider/upstream/upstreamtest"
 )
 
-func write(w http.ResponseWriter, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(v)
-}
+func write(w http.ResponseWriter, v any) { upstreamtest.Answer(w, http.StatusOK, v) }
 
 // refuse is the one structured form of an error.
 func refuse(w http.ResponseWriter, code, text string) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(http.StatusConflict)
-	_ = json.NewEncoder(w).Encode(map[string]string{"error_code": code, "error": text})
+	upstreamtest.Answer(w, http.StatusConflict, map[string]string{"error_code": code, "error": text})
 }
 
-// read reads a body strictly: a field that is not known, or of another type, or anything after, is refused.
+// read reads a body strictly, or refuses it.
 func read(w http.ResponseWriter, r *http.Request, into any) bool {
-	d := json.NewDecoder(io.LimitReader(r.Body, 1<<20))
-	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil || d.More() || r.Header.Get("Content-Type") != "application/json" {
+	if upstreamtest.Read(r, into) != nil {
 		http.Error(w, "invalid request body", http.StatusBadRequest)
 		return false
 	}

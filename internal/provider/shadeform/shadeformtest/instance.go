@@ -2,7 +2,6 @@ package shadeformtest
 
 import (
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"time"
@@ -62,7 +61,7 @@ func (c *Cloud) walk() {
 		switch i.status(c.Clock.Now()) {
 		case "active":
 			if i.ssh == nil {
-				i.ssh, _ = upstreamtest.ListenSSH(user, []string{i.public})
+				i.ssh, _ = c.Boot(user, []string{i.public})
 			}
 		case "deleting", "deleted":
 			i.close()
@@ -93,10 +92,7 @@ func (c *Cloud) create(w http.ResponseWriter, r *http.Request) {
 		refuse(w, "INVALID_REQUEST", "no cloud account is linked")
 		return
 	}
-	if no := c.refusal; no != nil {
-		c.refusal = nil
-		w.WriteHeader(no.status)
-		_, _ = io.WriteString(w, no.body)
+	if c.Refused(w) {
 		return
 	}
 	k, is, available := sold(*ask.Cloud, *ask.Type, *ask.Region)
@@ -108,9 +104,9 @@ func (c *Cloud) create(w http.ResponseWriter, r *http.Request) {
 		refuse(w, "INVALID_REQUEST", "ssh key not found")
 	case ask.OS != "" && !slices.Contains(k.Configuration.Systems, ask.OS):
 		refuse(w, "INVALID_REQUEST", "os not supported")
-	case c.overQuota:
+	case c.Poor:
 		refuse(w, "", "You have reached the instance quota of your account")
-	case !available || c.soldOut:
+	case !available || c.Empty:
 		refuse(w, "OUT_OF_STOCK", "The requested instance type is out of stock")
 	default:
 		i := &instance{

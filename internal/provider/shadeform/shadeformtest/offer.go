@@ -80,7 +80,7 @@ func (c *Cloud) types(w http.ResponseWriter, _ *http.Request) {
 	all := kinds()
 	for i := range all {
 		for j := range all[i].Availability {
-			all[i].Availability[j].Available = all[i].Availability[j].Available && !c.soldOut
+			all[i].Availability[j].Available = all[i].Availability[j].Available && !c.Empty
 		}
 	}
 	write(w, map[string]any{"instance_types": all})

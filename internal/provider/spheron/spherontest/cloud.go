@@ -1,17 +1,13 @@
 package spherontest
 
 import (
-	"context"
-	"encoding/json"
 	"fmt"
 	"math"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/billetcloud/billet/internal/provider/providertest"
 	"github.com/billetcloud/billet/internal/provider/upstream"
 	"github.com/billetcloud/billet/internal/provider/upstream/upstreamtest"
 )
@@ -23,19 +19,16 @@ const (
 	Team      = "team_1"
 	OtherTeam = "team_2"
 
-	window       = 15 * time.Minute
-	requestsMost = 100
-	createsMost  = 10
-	minimum      = 20 * time.Minute
+	window  = 15 * time.Minute
+	minimum = 20 * time.Minute
 	// boot is for how long a machine is deploying; its address is there after a second.
 	boot = 90 * time.Second
 )
 
 // Cloud is a fake of Spheron.
 type Cloud struct {
-	*upstreamtest.Server
+	upstreamtest.Fake
 
-	mu       sync.Mutex
 	offers   []Group
 	pageMost int
 	machines map[string]*machine
@@ -43,12 +36,11 @@ type Cloud struct {
 	made     int // machines ever
 	requests []time.Time
 	creates  []time.Time
-	team     string // the current one
-	soldOut  bool
-	poor     bool
-	revoked  bool
+	most     struct{ requests, creates int } // in any window
+	team     string                          // the current one
 	envelope string
 	lingers  time.Duration
+	lag      time.Duration
 	bodies   []map[string]any // of deploys that were taken
 }
 
@@ -56,6 +48,7 @@ type Cloud struct {
 func Serve(t testing.TB) *Cloud {
 	t.Helper()
 	c := &Cloud{offers: catalogue(), pageMost: 4, machines: map[string]*machine{}, volumes: map[string]*volume{}, team: Team}
+	c.most.requests, c.most.creates = 100, 10
 	mux := http.NewServeMux()
 	for pattern, h := range map[string]func(*http.Request) (int, any){
 		"GET /api/providers":            c.providers,
@@ -76,76 +69,46 @@ func Serve(t testing.TB) *Cloud {
 		"POST /api/volumes/{id}/detach": c.detachVolume,
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			c.mu.Lock()
-			defer c.mu.Unlock()
 			status, said := c.door(r)
 			if status == 0 {
-				c.tick()
 				status, said = h(r)
 			}
-			w.Header().Set("Content-Type", "application/json")
-			w.WriteHeader(status)
-			_ = json.NewEncoder(w).Encode(said)
+			upstreamtest.Answer(w, status, said)
 		})
 	}
-	c.Server = upstreamtest.Serve(t, mux)
-	t.Cleanup(func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		for _, m := range c.machines {
-			m.close()
-		}
+	c.Fake.Serve(t, upstreamtest.Config{
+		Account: upstream.Account{Slug: "spheron", Name: "Spheron", Credential: Key}, Handler: mux, Walk: c.tick, Machines: c.live,
 	})
 	return c
 }
 
-// Account is the account of an adapter that lives in the cloud's time.
-func (c *Cloud) Account() upstream.Account {
-	return upstream.Account{
-		Slug: "spheron", Name: "Spheron", BaseURL: c.URL, Credential: Key, Version: "test", Now: c.Clock.Now,
-		Sleep: func(ctx context.Context, d time.Duration) error { c.Advance(d); return ctx.Err() },
-	}
-}
-
-// Behind is what the conformance suite does to the cloud.
-func (c *Cloud) Behind() *providertest.Cloud {
-	return &providertest.Cloud{Trouble: c.Trouble, Calm: c.Calm, SoldOut: c.SoldOut, OverQuota: c.OverQuota, Revoke: c.Revoke, Made: c.Made}
-}
-
-// SoldOut takes all capacity away, or gives it back.
-func (c *Cloud) SoldOut(yes bool) { c.set(func() { c.soldOut = yes }) }
-
-// OverQuota takes the account's money away, or gives it back.
-func (c *Cloud) OverQuota(yes bool) { c.set(func() { c.poor = yes }) }
-
-// Revoke has the key refused.
-func (c *Cloud) Revoke(yes bool) { c.set(func() { c.revoked = yes }) }
-
 // CurrentTeam makes another team the account's only one.
-func (c *Cloud) CurrentTeam(team string) { c.set(func() { c.team = team }) }
+func (c *Cloud) CurrentTeam(team string) { c.Do(func() { c.team = team }) }
 
 // Envelope has lists of deployments come under that name; "" for the bare array.
-func (c *Cloud) Envelope(name string) { c.set(func() { c.envelope = name }) }
+func (c *Cloud) Envelope(name string) { c.Do(func() { c.envelope = name }) }
 
 // Lingers has machines go on for so long after their end was taken on.
-func (c *Cloud) Lingers(d time.Duration) { c.set(func() { c.lingers = d }) }
+func (c *Cloud) Lingers(d time.Duration) { c.Do(func() { c.lingers = d }) }
+
+// Lag has new machines appear only after that time, on the lists and by themselves.
+func (c *Cloud) Lag(d time.Duration) { c.Do(func() { c.lag = d }) }
 
 // PageMost is the most groups that a page has.
-func (c *Cloud) PageMost(n int) { c.set(func() { c.pageMost = n }) }
+func (c *Cloud) PageMost(n int) { c.Do(func() { c.pageMost = n }) }
 
 // SetOffers has the cloud sell these groups.
-func (c *Cloud) SetOffers(groups []Group) { c.set(func() { c.offers = groups }) }
+func (c *Cloud) SetOffers(groups []Group) { c.Do(func() { c.offers = groups }) }
+
+// Allow has the account's limits be so many requests and creates in 15 minutes, as the cloud grants some.
+func (c *Cloud) Allow(requests, creates int) {
+	c.Do(func() { c.most.requests, c.most.creates = requests, creates })
+}
 
 // Deploys returns the bodies of the deploys that were taken.
 func (c *Cloud) Deploys() (bodies []map[string]any) {
-	c.set(func() { bodies = append(bodies, c.bodies...) })
+	c.Do(func() { bodies = append(bodies, c.bodies...) })
 	return bodies
-}
-
-func (c *Cloud) set(f func()) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	f()
 }
 
 // door refuses what never gets to a handler. The limiter counts everything, as one that stands before the API does.
@@ -153,11 +116,11 @@ func (c *Cloud) door(r *http.Request) (int, any) {
 	if agent := r.UserAgent(); agent == "" || strings.HasPrefix(agent, "Go-http-client") || strings.HasPrefix(agent, "Python-urllib") {
 		return http.StatusForbidden, map[string]any{"error": "Forbidden"}
 	}
-	if wait := c.limit(&c.requests, requestsMost); wait > 0 {
+	if wait := c.limit(&c.requests, c.most.requests); wait > 0 {
 		return tooMany(wait)
 	}
 	open := r.Method == http.MethodGet && (r.URL.Path == "/api/providers" || r.URL.Path == "/api/gpu-offers")
-	if key := r.Header.Get("Authorization"); (key != "" || !open) && (key != "Bearer "+Key || c.revoked) {
+	if key := r.Header.Get("Authorization"); (key != "" || !open) && (key != "Bearer "+Key || c.Shut) {
 		return http.StatusUnauthorized, map[string]any{"error": map[string]any{"message": "Invalid API key"}}
 	}
 	return 0, nil
@@ -186,16 +149,9 @@ func refuse(status int, format string, args ...any) (int, any) {
 	return status, map[string]any{"error": fmt.Sprintf(format, args...)}
 }
 
-// read fills into with the body, and refuses what it has no field for.
-func read(r *http.Request, into any) error {
-	d := json.NewDecoder(r.Body)
-	d.DisallowUnknownFields()
-	return d.Decode(into)
-}
-
 func (c *Cloud) balance(*http.Request) (int, any) {
 	balance := 120.5
-	if c.poor {
+	if c.Poor {
 		balance = 0.4
 	}
 	return http.StatusOK, map[string]any{"currency": "USD", "teams": []map[string]any{

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/upstream/upstreamtest"
 	"golang.org/x/crypto/ssh"
 )
@@ -36,6 +37,9 @@ func (m *machine) over() bool {
 	return m.status == "terminated" || m.status == "failed" || m.status == "terminated-provider"
 }
 
+// hides tells that the machine is too new to be shown.
+func (c *Cloud) hides(m *machine) bool { return c.Clock.Now().Sub(m.created) < c.lag }
+
 // tick brings machines to where they are by now.
 func (c *Cloud) tick() {
 	for _, m := range c.machines {
@@ -46,7 +50,7 @@ func (c *Cloud) tick() {
 			continue
 		}
 		var err error
-		if m.ssh, err = upstreamtest.ListenSSH(cmp.Or(m.user, "ubuntu"), []string{m.key}); err != nil {
+		if m.ssh, err = c.Boot(cmp.Or(m.user, "ubuntu"), []string{m.key}); err != nil {
 			m.status = "failed"
 			continue
 		}
@@ -81,6 +85,9 @@ func (c *Cloud) listMachines(r *http.Request) (int, any) {
 	want, out := r.URL.Query().Get("status"), []any{}
 	for _, id := range c.ids() {
 		m := c.machines[id]
+		if c.hides(m) {
+			continue
+		}
 		if want == "" || want == m.status || want == "active" && m.active() || want == "inactive" && m.over() {
 			out = append(out, c.show(m))
 		}
@@ -101,7 +108,7 @@ func (c *Cloud) ids() (out []string) {
 
 func (c *Cloud) oneMachine(r *http.Request) (int, any) {
 	m, found := c.machines[r.PathValue("id")]
-	if !found {
+	if !found || c.hides(m) {
 		return refuse(http.StatusNotFound, "Deployment not found")
 	}
 	return http.StatusOK, c.show(m)
@@ -110,7 +117,7 @@ func (c *Cloud) oneMachine(r *http.Request) (int, any) {
 func (c *Cloud) rename(r *http.Request) (int, any) {
 	var body struct{ Name string }
 	m, found := c.machines[r.PathValue("id")]
-	if err := read(r, &body); err != nil || !found {
+	if err := upstreamtest.Read(r, &body); err != nil || !found {
 		return refuse(http.StatusBadRequest, "no such deployment, or more than a name: %v", err)
 	}
 	m.name = body.Name
@@ -147,11 +154,11 @@ type cloudInit struct {
 }
 
 func (c *Cloud) deploy(r *http.Request) (int, any) {
-	if wait := c.limit(&c.creates, createsMost); wait > 0 {
+	if wait := c.limit(&c.creates, c.most.creates); wait > 0 {
 		return tooMany(wait)
 	}
 	var d deployment
-	if err := read(r, &d); err != nil {
+	if err := upstreamtest.Read(r, &d); err != nil {
 		return refuse(http.StatusBadRequest, "Invalid request body: %v", err)
 	}
 	for name, value := range map[string]string{
@@ -180,10 +187,10 @@ func (c *Cloud) deploy(r *http.Request) (int, any) {
 	if d.CloudInit != nil && !offer.CloudInit {
 		return refuse(http.StatusBadRequest, "This offer does not support cloud-init")
 	}
-	if c.poor {
+	if c.Poor {
 		return http.StatusBadRequest, map[string]any{"message": "Insufficient balance. A minimum of $3 is needed to deploy."}
 	}
-	if c.soldOut || !offer.Available {
+	if c.Empty || !offer.Available {
 		return http.StatusBadRequest, map[string]any{"error_message": "The selected offer is no longer available"}
 	}
 	c.made++
@@ -194,7 +201,7 @@ func (c *Cloud) deploy(r *http.Request) (int, any) {
 		m.user = "spheron" // others are logged into as ubuntu, which is not said
 	}
 	c.machines[m.id] = m
-	body := map[string]any{"teamId": d.TeamID, "name": d.Name, "gpuType": d.GPUType, "instanceType": d.InstanceType, "cloudInit": d.CloudInit, "region": d.Region}
+	body := map[string]any{"teamId": d.TeamID, "name": d.Name, "gpuType": d.GPUType, "instanceType": d.InstanceType, "cloudInit": d.CloudInit, "region": d.Region, "ssh_public_key": d.PublicKey}
 	c.bodies = append(c.bodies, body)
 	return http.StatusCreated, c.show(m)
 }
@@ -255,7 +262,7 @@ func (c *Cloud) end(m *machine, word string) {
 
 // SetStatus has the cloud use that word for a machine, as when the provider takes it back or someone stops it in the dashboard.
 func (c *Cloud) SetStatus(id, word string) {
-	c.set(func() {
+	c.Do(func() {
 		if m := c.machines[id]; word == "running" || word == "deploying" || !strings.HasPrefix(word, "terminated") && word != "failed" {
 			m.status = word
 		} else {
@@ -265,33 +272,40 @@ func (c *Cloud) SetStatus(id, word string) {
 }
 
 // Rename gives a machine another name, as anybody can in the dashboard.
-func (c *Cloud) Rename(id, name string) { c.set(func() { c.machines[id].name = name }) }
+func (c *Cloud) Rename(id, name string) { c.Do(func() { c.machines[id].name = name }) }
 
 // Forget takes a machine out of all lists, and has the cloud not know its id either.
 func (c *Cloud) Forget(id string) {
-	c.set(func() { c.machines[id].close(); delete(c.machines, id) })
+	c.Do(func() { c.machines[id].close(); delete(c.machines, id) })
 }
 
-// Made returns how many machines there are that are not over.
-func (c *Cloud) Made() (n int) {
-	c.set(func() {
-		for _, m := range c.machines {
-			if !m.over() {
-				n++
-			}
+// live returns the ids of all that are not over.
+func (c *Cloud) live() (out []string) {
+	for _, id := range c.ids() {
+		if !c.machines[id].over() {
+			out = append(out, id)
 		}
-	})
-	return n
-}
-
-// MachineIDs returns the ids of all that are not over.
-func (c *Cloud) MachineIDs() (out []string) {
-	c.set(func() {
-		for _, id := range c.ids() {
-			if !c.machines[id].over() {
-				out = append(out, id)
-			}
-		}
-	})
+	}
 	return out
+}
+
+// Holding returns what there is, and every machine that there was.
+func (c *Cloud) Holding() (h upstreamtest.Holding) {
+	c.Do(func() {
+		c.tick()
+		for _, id := range c.ids() {
+			m := c.machines[id]
+			state := map[string]provider.MachineState{"deploying": provider.MachineProvisioning, "running": provider.MachineReady, "stopped": provider.MachineOff}[m.status]
+			if m.over() {
+				state = provider.MachineGone
+			}
+			h.Machines = append(h.Machines, upstreamtest.Machine{ID: m.id, Name: m.name, State: state, Made: m.created})
+		}
+		for i := range len(c.volumes) {
+			if v := c.volumes[volumeID(i)]; !v.deleted {
+				h.Volumes = append(h.Volumes, upstreamtest.Volume{ID: v.id, Name: v.name, SizeGB: v.size, Machines: slices.Clone(v.attached)})
+			}
+		}
+	})
+	return h
 }

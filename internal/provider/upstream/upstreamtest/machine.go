@@ -71,8 +71,8 @@ func ListenSSH(user string, keys []string) (*SSH, error) {
 	return s, nil
 }
 
-// Again starts the machine once more after Close: at the same address, with the same keys.
-func (s *SSH) Again() (*SSH, error) {
+// again starts the machine once more after Close: at the same address, with the same keys.
+func (s *SSH) again() (*SSH, error) {
 	l, err := net.Listen("tcp", net.JoinHostPort(s.Address, strconv.Itoa(s.Port)))
 	if err != nil {
 		return nil, err

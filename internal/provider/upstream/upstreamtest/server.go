@@ -28,6 +28,7 @@ type Server struct {
 	idle sync.Cond // on mu
 
 	mu       sync.Mutex
+	follows  func() (time.Time, bool)
 	open     map[net.Conn]bool // connections on which something is or may be under way
 	troubles []*providertest.Trouble
 	requests []Request
@@ -52,6 +53,26 @@ func Serve(t testing.TB, handler http.Handler) *Server {
 
 // Advance moves the cloud's clock on.
 func (s *Server) Advance(d time.Duration) { s.Clock.Advance(d) }
+
+// Follow has the clock follow that of who calls: before each request it is moved on to what now returns, where that is known. It is for a
+// caller in another process, whose clock goes its own way.
+func (s *Server) Follow(now func() (t time.Time, known bool)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.follows = now
+}
+
+func (s *Server) follow() {
+	s.mu.Lock()
+	now := s.follows
+	s.mu.Unlock()
+	if now == nil {
+		return
+	}
+	if t, known := now(); known {
+		s.Clock.AdvanceTo(t)
+	}
+}
 
 // Settle waits until nothing is under way.
 func (s *Server) Settle() {
@@ -122,6 +143,7 @@ func (s *Server) befalls(r *http.Request) providertest.TroubleKind {
 
 func (s *Server) guard(handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.follow()
 		switch s.befalls(r) {
 		case providertest.LostRequest:
 			panic(http.ErrAbortHandler)

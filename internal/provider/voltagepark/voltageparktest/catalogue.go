@@ -45,7 +45,7 @@ func (c *Cloud) getSpots(w http.ResponseWriter, r *http.Request) {
 	all := []any{}
 	for _, s := range c.spots {
 		e, i := s.ethernet, s.infiniband
-		if c.soldOut {
+		if c.Empty {
 			e, i = 0, 0
 		}
 		all = append(all, map[string]any{
@@ -89,7 +89,7 @@ func (c *Cloud) getVMSpots(w http.ResponseWriter, r *http.Request) {
 	for _, s := range c.spots {
 		var here []any
 		for _, p := range c.presets {
-			if n := p.stock[s.id]; n > 0 && !c.soldOut {
+			if n := p.stock[s.id]; n > 0 && !c.Empty {
 				body := p.body()
 				body["available_vms"] = n
 				here = append(here, body)
@@ -108,7 +108,7 @@ func (c *Cloud) getPresets(w http.ResponseWriter, _ *http.Request) {
 	for _, p := range c.presets {
 		where := []string{}
 		for location, n := range p.stock {
-			if n > 0 && !c.soldOut {
+			if n > 0 && !c.Empty {
 				where = append(where, location)
 			}
 		}

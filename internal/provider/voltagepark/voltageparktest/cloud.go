@@ -1,7 +1,7 @@
 package voltageparktest
 
 import (
-	"context"
+	"bytes"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
@@ -9,11 +9,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/billetcloud/billet/internal/provider/providertest"
 	"github.com/billetcloud/billet/internal/provider/upstream"
 	"github.com/billetcloud/billet/internal/provider/upstream/upstreamtest"
 )
@@ -29,17 +27,14 @@ const prefix = "/api/v1"
 
 // Cloud is the fake.
 type Cloud struct {
-	*upstreamtest.Server
+	upstreamtest.Fake
 	t testing.TB
 
-	mu       sync.Mutex
 	machines []*machine // those that are listed, or will be
+	gone     []upstreamtest.Machine
 	shares   []*share
 	spots    []*spot
 	presets  []preset
-	revoked  bool
-	soldOut  bool
-	poor     bool
 	nameless bool
 	lag      time.Duration
 	novelty  string
@@ -50,69 +45,28 @@ func Serve(t testing.TB) *Cloud {
 	t.Helper()
 	c := &Cloud{t: t}
 	c.stock()
-	c.Server = upstreamtest.Serve(t, c.routes())
-	t.Cleanup(func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		for _, m := range c.machines {
-			m.close()
-		}
+	c.Fake.Serve(t, upstreamtest.Config{
+		Account: upstream.Account{
+			Slug: "voltage-park", Name: "Voltage Park", BaseURL: prefix, Credential: Token, Settings: map[string]string{"region-names": Dallas + "=dallas-usa-5"},
+		},
+		Handler: c.routes(), Walk: c.pass, Machines: c.living,
 	})
 	return c
 }
 
-// Account is an account at the cloud, whose adapter lives in the cloud's time.
-func (c *Cloud) Account() upstream.Account {
-	return upstream.Account{
-		Slug: "voltage-park", Name: "Voltage Park", BaseURL: c.URL + prefix, Credential: Token, Version: "test", Now: c.Clock.Now,
-		Settings: map[string]string{"region-names": Dallas + "=dallas-usa-5"},
-		Sleep: func(ctx context.Context, d time.Duration) error {
-			c.Advance(d)
-			return ctx.Err()
-		},
-	}
-}
-
-// Fake is what the conformance suite does to the cloud.
-func (c *Cloud) Fake() *providertest.Cloud {
-	set := func(what *bool) func(bool) {
-		return func(on bool) {
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			*what = on
-		}
-	}
-	return &providertest.Cloud{
-		Trouble: c.Trouble, Calm: c.Calm, SoldOut: set(&c.soldOut), OverQuota: set(&c.poor), Revoke: set(&c.revoked),
-		Made: func() int { return len(c.MachineIDs()) },
-	}
-}
-
 // Nameless has the cloud refuse to tell what its locations are called.
-func (c *Cloud) Nameless(on bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.nameless = on
-}
+func (c *Cloud) Nameless(on bool) { c.Do(func() { c.nameless = on }) }
 
 // Lag has new machines appear only after that time, on the lists and by themselves.
-func (c *Cloud) Lag(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.lag = d
-}
+func (c *Cloud) Lag(d time.Duration) { c.Do(func() { c.lag = d }) }
 
 // Novelty has machines show a field that is new.
-func (c *Cloud) Novelty(field string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.novelty = field
-}
+func (c *Cloud) Novelty(field string) { c.Do(func() { c.novelty = field }) }
 
 // Stuff has the account have so many VMs more that nobody here has launched.
 func (c *Cloud) Stuff(n int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.Mu.Lock()
+	defer c.Mu.Unlock()
 	for i := range n {
 		c.launch(&machine{vm: true, name: fmt.Sprint("somebody's-", i), spot: c.spots[0], preset: &c.presets[0]})
 	}
@@ -120,8 +74,8 @@ func (c *Cloud) Stuff(n int) {
 
 // Vanish has a machine go without anybody asking for it.
 func (c *Cloud) Vanish(machine string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.Mu.Lock()
+	defer c.Mu.Unlock()
 	for _, m := range c.machines {
 		if m.id == machine {
 			m.ended = c.Clock.Now().Add(-endTakes)
@@ -131,8 +85,8 @@ func (c *Cloud) Vanish(machine string) {
 
 // CloudInit returns what a machine was given, as JSON.
 func (c *Cloud) CloudInit(machineID string) string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.Mu.Lock()
+	defer c.Mu.Unlock()
 	for _, m := range c.machines {
 		if m.id == machineID {
 			text, _ := json.Marshal(m.init)
@@ -142,15 +96,27 @@ func (c *Cloud) CloudInit(machineID string) string {
 	return ""
 }
 
-// MachineIDs returns the machines that there are.
-func (c *Cloud) MachineIDs() (ids []string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.pass()
+// living returns the ids of the machines that there are.
+func (c *Cloud) living() (ids []string) {
 	for _, m := range c.machines {
 		ids = append(ids, m.id)
 	}
 	return ids
+}
+
+// Holding returns what there is, and every machine that there was.
+func (c *Cloud) Holding() upstreamtest.Holding {
+	c.Mu.Lock()
+	defer c.Mu.Unlock()
+	c.pass()
+	h, now := upstreamtest.Holding{Machines: slices.Clone(c.gone)}, c.Clock.Now()
+	for _, m := range c.machines {
+		h.Machines = append(h.Machines, m.seen(m.state(now)))
+	}
+	for _, s := range c.shares {
+		h.Volumes = append(h.Volumes, upstreamtest.Volume{ID: s.id, Name: s.name, SizeGB: s.sizeGB, Machines: slices.Clone(s.orders)})
+	}
+	return h
 }
 
 // routes are the paths in exactly the form that the cloud answers without a detour.
@@ -165,13 +131,10 @@ func (c *Cloud) routes() http.Handler {
 			path += "{$}"
 		}
 		mux.HandleFunc(method+" "+prefix+path, func(w http.ResponseWriter, r *http.Request) {
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			if !public && (c.revoked || r.Header.Get("Authorization") != "Bearer "+Token) {
+			if !public && (c.Shut || r.Header.Get("Authorization") != "Bearer "+Token) {
 				refuse(w, http.StatusUnauthorized, "Not authenticated")
 				return
 			}
-			c.pass()
 			f(w, r)
 		})
 	}
@@ -211,9 +174,7 @@ func (c *Cloud) routes() http.Handler {
 }
 
 func reply(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body)
+	upstreamtest.Answer(w, status, body)
 }
 
 func refuse(w http.ResponseWriter, status int, detail string) {
@@ -266,9 +227,7 @@ func read(w http.ResponseWriter, r *http.Request, into any, fields ...string) bo
 			return false
 		}
 	}
-	d := json.NewDecoder(strings.NewReader(string(raw)))
-	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
+	if err := upstreamtest.Strict(bytes.NewReader(raw), into); err != nil {
 		invalid(w, "", err.Error())
 		return false
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/upstream/upstreamtest"
 )
 
@@ -49,6 +50,22 @@ func (m *machine) close() {
 	m.nodes = nil
 }
 
+func (m *machine) seen(state provider.MachineState) upstreamtest.Machine {
+	return upstreamtest.Machine{ID: m.id, Name: m.name, State: state, Made: m.made}
+}
+
+func (m *machine) state(now time.Time) provider.MachineState {
+	switch {
+	case !m.ended.IsZero():
+		return provider.MachineTerminating
+	case m.isOff(now):
+		return provider.MachineOff
+	case m.nodes == nil:
+		return provider.MachineProvisioning
+	}
+	return provider.MachineReady
+}
+
 // pass lets happen what time has brought. The mutex is held.
 func (c *Cloud) pass() {
 	now := c.Clock.Now()
@@ -66,6 +83,7 @@ func (c *Cloud) pass() {
 		} else {
 			*m.spot.free(m.network) += m.gpus
 		}
+		c.gone = append(c.gone, m.seen(provider.MachineGone))
 		return true
 	})
 }
@@ -81,7 +99,7 @@ func (c *Cloud) power(m *machine, now time.Time) {
 		m.close()
 	case m.nodes == nil && now.Sub(m.made) >= ready:
 		for range max(1, m.gpus/8) {
-			s, err := upstreamtest.ListenSSH(m.user(), m.keys)
+			s, err := c.Boot(m.user(), m.keys)
 			if err != nil {
 				c.t.Errorf("a machine's SSH: %v", err)
 				return
@@ -159,9 +177,9 @@ func (c *Cloud) postRental(w http.ResponseWriter, r *http.Request) {
 		invalid(w, "gpu_count", "must be a multiple of 8")
 	case b.Network != "ethernet" && b.Network != "infiniband":
 		invalid(w, "network_type", "Input should be 'ethernet' or 'infiniband'")
-	case c.poor:
+	case c.Poor:
 		refuse(w, http.StatusBadRequest, "Your balance is too low to deploy this rental")
-	case c.soldOut || *s.free(b.Network) < b.GPUs:
+	case c.Empty || *s.free(b.Network) < b.GPUs:
 		refuse(w, http.StatusBadRequest, "Not enough GPUs available at this location")
 	default:
 		*s.free(b.Network) -= b.GPUs
@@ -187,9 +205,9 @@ func (c *Cloud) postVM(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case i < 0 || !there:
 		refuse(w, http.StatusNotFound, "Preset not found")
-	case c.poor:
+	case c.Poor:
 		refuse(w, http.StatusPaymentRequired, "Payment required")
-	case c.soldOut || c.presets[i].stock[s.id] < 1:
+	case c.Empty || c.presets[i].stock[s.id] < 1:
 		refuse(w, http.StatusConflict, "This configuration is sold out")
 	default:
 		p := &c.presets[i]

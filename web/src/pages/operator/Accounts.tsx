@@ -29,17 +29,20 @@ export function Accounts() {
       Credit
     </Button>
   );
-  const markup = (a: OperatorAccount) => (
-    <Button
-      size="compact-sm"
-      variant="subtle"
-      color="gray"
-      onClick={() => setMarking(a)}
-      aria-label={`Markup of ${a.name}`}
-    >
-      {a.markupPercent === null ? 'usual' : `${a.markupPercent} %`}
-    </Button>
-  );
+  const markup = (a: OperatorAccount) => {
+    const shown = a.markupPercent === null ? 'usual' : `${a.markupPercent} %`;
+    return (
+      <Button
+        size="compact-sm"
+        variant="subtle"
+        color="gray"
+        onClick={() => setMarking(a)}
+        aria-label={`${shown}: markup of ${a.name}`}
+      >
+        {shown}
+      </Button>
+    );
+  };
   const columns: Column<OperatorAccount>[] = [
     {
       key: 'name',

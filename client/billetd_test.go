@@ -1,0 +1,315 @@
+package client_test
+
+import (
+	"context"
+	"encoding/csv"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/billetcloud/billet/client"
+	"github.com/billetcloud/billet/test/billetd"
+)
+
+const publicKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGZwpBijBd19lrp1GO7KtPM2MVlY6axv+5hGmH8ABvX8 sdk@example"
+
+// between stands between the client and the real server. It passes on what it gets, and loses so many answers to each kind of request.
+type between struct {
+	server *billetd.Server
+	mu     sync.Mutex
+	lose   map[string]int // by method
+	lost   map[string]int
+}
+
+func (b *between) ServeHTTP(out http.ResponseWriter, r *http.Request) {
+	q, err := http.NewRequestWithContext(r.Context(), r.Method, b.server.URL+r.URL.RequestURI(), r.Body)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	q.Header, q.ContentLength = r.Header.Clone(), r.ContentLength
+	resp, err := http.DefaultTransport.RoundTrip(q)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	b.mu.Lock()
+	lose := b.lose[r.Method] > 0
+	if lose {
+		b.lose[r.Method]--
+		b.lost[r.Method]++
+	}
+	b.mu.Unlock()
+	if lose { // the effect is there, the answer is not
+		_, _ = io.Copy(io.Discard, resp.Body)
+		panic(http.ErrAbortHandler)
+	}
+	for name, values := range resp.Header {
+		out.Header()[name] = values
+	}
+	out.WriteHeader(resp.StatusCode)
+	to := http.NewResponseController(out)
+	buffer := make([]byte, 32<<10)
+	for {
+		n, err := resp.Body.Read(buffer)
+		if _, failed := out.Write(buffer[:n]); failed != nil {
+			return
+		}
+		_ = to.Flush()
+		if err == io.EOF {
+			return
+		} else if err != nil {
+			panic(http.ErrAbortHandler)
+		}
+	}
+}
+
+func (b *between) loses(method string, answers int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.lose[method] = answers
+}
+
+// onSimulator is a running server, and a client whose waits let simulated time go by.
+func onSimulator(t *testing.T) (*client.Client, *billetd.Server, *between) {
+	t.Helper()
+	s := billetd.Start(t, "--sim")
+	_, key := s.Key("5000")
+	b := &between{server: s, lose: map[string]int{}, lost: map[string]int{}}
+	front := httptest.NewServer(b)
+	t.Cleanup(front.Close)
+	c, err := client.New(client.Config{
+		BaseURL: front.URL, APIKey: key, HTTPClient: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
+		Sleep: func(ctx context.Context, d time.Duration) error {
+			s.Advance(d.Round(time.Second).String())
+			return ctx.Err()
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, s, b
+}
+
+func must[T any](t *testing.T) func(T, error) T {
+	return func(v T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+// The whole life of a machine and a volume, against the real server.
+func TestTheLifeOfAMachine(t *testing.T) {
+	c, s, _ := onSimulator(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	machine, disk := must[*client.Deployment](t), must[*client.Volume](t)
+
+	if i := must[*client.Index](t)(c.Index(ctx)); i.OpenAPI == "" || len(i.Collections) == 0 {
+		t.Errorf("%+v", i)
+	}
+	k := must[*client.SSHKey](t)(c.SSHKeys.Create(ctx, client.CreateSSHKey{Name: "laptop", PublicKey: publicKey}))
+	var offers []client.Offer
+	for o, err := range c.Offers.All(ctx, client.OfferQuery{Search: "b200", Provider: "voltage-park", Available: new(true), MaxHourlyPrice: new(client.Dollars(1000))}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		offers = append(offers, o)
+	}
+	i := slices.IndexFunc(offers, func(o client.Offer) bool { return o.ID == "off_abc123" })
+	if i < 0 || offers[i].GPUType != "NVIDIA B200" || offers[i].GPUCount != 8 || offers[i].InstanceType != client.BareMetal || !offers[i].Abilities.Volumes {
+		t.Fatalf("%+v", offers)
+	}
+	if got := must[*client.Capacity](t)(c.Offers.Check(ctx, client.CheckOffers{GPUType: "NVIDIA B200", Count: 2})); !got.Enough || got.Found != 2 {
+		t.Errorf("%+v", got)
+	}
+	quote := must[*client.Quote](t)(c.Quotes.Create(ctx, "off_abc123"))
+	in := client.CreateDeployment{Name: "training", QuoteID: quote.QuoteID, SSHKeyID: k.ID, Tags: []string{"sdk"}, DryRun: true}
+	if d := machine(c.Deployments.Create(ctx, in)); !d.DryRun || d.ID != "" || d.HourlyPrice != quote.HourlyPrice {
+		t.Errorf("dry run: %+v", d)
+	}
+	in.DryRun = false
+	d := machine(c.Deployments.Create(ctx, in))
+	s.Advance("10s")
+	progress := 0
+	d = machine(c.Deployments.WaitForRunning(ctx, d.ID, func(*client.Deployment) { progress++ }))
+	if d.SSHCommand == nil || d.IPAddress == nil || len(d.SSHHostKeys) == 0 || d.StartedAt == nil || progress == 0 || *d.SSHKeys[0].ID != k.ID {
+		t.Errorf("running: %+v", d)
+	}
+
+	v := disk(c.Volumes.Create(ctx, client.CreateVolume{Name: "data", Provider: d.Provider, Region: d.Region, SizeGB: 100}))
+	disk(c.Volumes.Wait(ctx, v.ID, client.VolumeAvailable, nil))
+	disk(c.Volumes.Attach(ctx, v.ID, d.ID))
+	if v = disk(c.Volumes.Wait(ctx, v.ID, client.VolumeAttached, nil)); v.MountPath == nil || *v.AttachedTo != d.ID {
+		t.Errorf("attached: %+v", v)
+	}
+	if _, err := c.Volumes.Delete(ctx, v.ID); !errors.Is(err, client.ErrConflict) {
+		t.Errorf("deleted while attached: %v", err)
+	}
+	if _, err := c.Deployments.Reboot(ctx, d.ID); err != nil {
+		t.Fatal(err)
+	}
+	machine(c.Deployments.WaitForAction(ctx, d.ID))
+
+	_, err := c.Deployments.Terminate(ctx, d.ID)
+	var e *client.Error
+	if !errors.As(err, &e) || !errors.Is(err, client.ErrMinimumRuntimeNotMet) || e.RetryAfter < time.Minute || e.Details["terminableAt"] == nil {
+		t.Fatalf("too early: %v", err)
+	}
+	d = machine(c.Deployments.Update(ctx, d.ID, client.UpdateDeployment{TerminationProtection: new(true), Tags: []string{}, AutoTerminateAt: client.SetTo(d.TerminableAt.Add(time.Hour))}))
+	if !d.TerminationProtection || len(d.Tags) != 0 || d.AutoTerminateAt == nil {
+		t.Errorf("updated: %+v", d)
+	}
+	d = machine(c.Deployments.Update(ctx, d.ID, client.UpdateDeployment{TerminationProtection: new(false), AutoTerminateAt: client.Clear[time.Time]()}))
+	if d.TerminationProtection || d.AutoTerminateAt != nil || d.Name != "training" {
+		t.Errorf("updated again: %+v", d)
+	}
+	if d = machine(c.Deployments.TerminateEarliest(ctx, d.ID)); d.AutoTerminateAt == nil || !d.AutoTerminateAt.Equal(d.TerminableAt) {
+		t.Errorf("planned: %+v", d)
+	}
+	s.Advance("30m")
+	d = machine(c.Deployments.Wait(ctx, d.ID, client.DeploymentTerminated, nil))
+	if _, err := c.Deployments.WaitForRunning(ctx, d.ID, nil); !errors.As(err, new(*client.DeploymentEndedError)) {
+		t.Errorf("waited for what has ended: %v", err)
+	}
+	disk(c.Volumes.Wait(ctx, v.ID, client.VolumeAvailable, nil))
+	disk(c.Volumes.Delete(ctx, v.ID))
+	disk(c.Volumes.Wait(ctx, v.ID, client.VolumeDeleted, nil))
+
+	// The statement, page by page and as a table, adds up to what the wallet has.
+	w := must[*client.Wallet](t)(c.Wallet.Get(ctx))
+	sum, lines := client.Money(0), 0
+	for line, err := range c.Wallet.AllTransactions(ctx, client.TransactionQuery{Paging: client.Paging{Limit: 3}}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum, lines = sum+line.Amount, lines+1
+	}
+	if sum != w.Available || w.Held != 0 || w.Available >= client.Dollars(5000) || lines < 5 {
+		t.Errorf("%d lines add up to %s, and there is %s", lines, sum, w.Available)
+	}
+	table := must[io.ReadCloser](t)(c.Wallet.TransactionsCSV(ctx, client.TransactionQuery{}))
+	rows, err := csv.NewReader(table).ReadAll()
+	if err != nil || len(rows) != lines+1 || table.Close() != nil {
+		t.Errorf("the table has %d rows for %d lines: %v", len(rows), lines, err)
+	}
+	usage := must[*client.Usage](t)(c.Wallet.Usage(ctx, client.UsageQuery{From: d.CreatedAt.Add(-time.Hour), GroupBy: client.ByDeployment}))
+	if usage.Total != client.Dollars(5000)-w.Available || len(usage.Groups) != 2 {
+		t.Errorf("%+v", usage)
+	}
+	if h := must[*client.PriceHistory](t)(c.Offers.PriceHistory(ctx, "off_abc123", client.PriceHistoryQuery{})); len(h.Points) == 0 {
+		t.Errorf("%+v", h)
+	}
+	if err := c.SSHKeys.Delete(ctx, k.ID); err != nil {
+		t.Error(err)
+	}
+}
+
+// Whatever answers are lost, everything happens once.
+func TestALostAnswerHasOneEffect(t *testing.T) {
+	c, s, b := onSimulator(t)
+	ctx := t.Context()
+	var r client.Response
+	b.loses("POST", 3)
+	d, err := c.Deployments.Create(ctx, client.CreateDeployment{Name: "once", OfferID: "off_abc123", OperatingSystem: "Ubuntu 22.04", SSHPublicKey: publicKey}, client.WithResponse(&r))
+	if err != nil || r.Attempts != 4 || !r.Replayed || r.StatusCode != http.StatusCreated || r.Rate.Limit != 5 || r.Rate.Remaining != 1 || !strings.HasPrefix(r.RequestID, "req_") {
+		t.Fatalf("%v, %+v", err, r)
+	}
+	if p, err := c.Deployments.List(ctx, client.DeploymentQuery{}); err != nil || p.Total != 1 || p.Items[0].ID != d.ID {
+		t.Fatalf("%+v, %v", p, err)
+	}
+	if w, err := c.Wallet.Get(ctx); err != nil || w.Held != d.HourlyPrice {
+		t.Errorf("%s held for %s: %v", w.Held, d.HourlyPrice, err)
+	}
+	// Another process that knows the key gets the same deployment, after this one gave up.
+	b.loses("POST", 1)
+	again, err := client.New(client.Config{BaseURL: s.URL, APIKey: s.KeyOf(account(t, s)), MaxRetries: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o, err := again.Deployments.Create(ctx, client.CreateDeployment{Name: "once", OfferID: "off_abc123", OperatingSystem: "Ubuntu 22.04", SSHPublicKey: publicKey},
+		client.WithIdempotencyKey(r.IdempotencyKey)); err != nil || o.ID != d.ID {
+		t.Errorf("%v, %v", o, err)
+	}
+	if _, err := again.Deployments.Create(ctx, client.CreateDeployment{Name: "other", OfferID: "off_abc123", OperatingSystem: "Ubuntu 22.04", SSHPublicKey: publicKey},
+		client.WithIdempotencyKey(r.IdempotencyKey)); !errors.Is(err, client.ErrIdempotencyKeyReused) {
+		t.Error(err)
+	}
+
+	b.loses("POST", 1)
+	k, err := c.SSHKeys.Create(ctx, client.CreateSSHKey{Name: "once", PublicKey: publicKey})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.loses("PATCH", 1)
+	if k, err = c.SSHKeys.Rename(ctx, k.ID, "twice"); err != nil || k.Name != "twice" {
+		t.Error(k, err)
+	}
+	b.loses("DELETE", 1)
+	if err := c.SSHKeys.Delete(ctx, k.ID); err != nil {
+		t.Error(err)
+	}
+	if err := c.SSHKeys.Delete(ctx, k.ID); !errors.Is(err, client.ErrNotFound) {
+		t.Error(err)
+	}
+	if b.lost["POST"] != 4 || b.lost["PATCH"] != 1 || b.lost["DELETE"] != 1 {
+		t.Errorf("answers were lost: %v", b.lost)
+	}
+}
+
+// account is the server's one account.
+func account(t *testing.T, s *billetd.Server) string {
+	t.Helper()
+	for _, word := range strings.FieldsFunc(s.Run("account", "list", "-o", "json"), func(r rune) bool { return r == '"' || r == ' ' || r == '\n' }) {
+		if strings.HasPrefix(word, "acc_") {
+			return word
+		}
+	}
+	t.Fatal("there is no account")
+	return ""
+}
+
+// A stream misses nothing when the server is killed, and gives nothing twice.
+func TestAStreamOutlivesTheServer(t *testing.T) {
+	c, s, _ := onSimulator(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	d, err := c.Deployments.Create(ctx, client.CreateDeployment{Name: "a", OfferID: "off_abc123", OperatingSystem: "Ubuntu 22.04", SSHPublicKey: publicKey})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var seen []string
+	for e, err := range c.Events.Stream(ctx, client.BeginningOfEvents, client.EventFilter{Subject: d.ID}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seen = append(seen, e.ID); len(seen) == 1 {
+			s.Kill()
+			s.Restart()
+			s.Advance("10s")
+		}
+		if e.Type == "deployment.running" {
+			break
+		}
+	}
+	var history []string
+	for e, err := range c.Deployments.AllEvents(ctx, d.ID) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if history = append(history, e.ID); e.Type == "deployment.running" {
+			break
+		}
+	}
+	if len(seen) < 3 || !slices.Equal(seen, history) {
+		t.Errorf("streamed %v of %v", seen, history)
+	}
+}

@@ -1,0 +1,451 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"maps"
+	"net/http/httptest"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// exceptions are operations that an API key may call and that have no method, with the reason.
+var exceptions = map[string]string{
+	"openTerminal": "a WebSocket, which the standard library does not speak; who has a program has SSH, to the address that the deployment names",
+}
+
+// operators are for who runs the cloud: no tenant's key has their scopes.
+func operators(o operation) bool { return strings.HasPrefix(o.path, "/api/v1/operator/") }
+
+// spellings are parameters and fields that are another way to say what a method says already.
+var spellings = map[string]string{
+	"per_page": "limit", "sortBy": "sort", "sortOrder": "sort", "lastEventId": "the header Last-Event-ID", "sshPublicKey": "ssh_public_key",
+}
+
+// methods make each operation, together with everything that it can be given. They return what the server's answer became.
+var methods = map[string][]func(context.Context, *Client) (any, error){
+	"getIndex": {func(ctx context.Context, c *Client) (any, error) { return c.Index(ctx) }},
+
+	"listOffers":  {func(ctx context.Context, c *Client) (any, error) { return c.Offers.List(ctx, filled[OfferQuery]()) }},
+	"getOffer":    {func(ctx context.Context, c *Client) (any, error) { return c.Offers.Get(ctx, "off_1") }},
+	"checkOffers": {func(ctx context.Context, c *Client) (any, error) { return c.Offers.Check(ctx, filled[CheckOffers]()) }},
+	"getPriceHistory": {func(ctx context.Context, c *Client) (any, error) {
+		return c.Offers.PriceHistory(ctx, "off_1", filled[PriceHistoryQuery]())
+	}},
+	"listProviders": {func(ctx context.Context, c *Client) (any, error) { return c.Providers.List(ctx, filled[Paging]()) }},
+	"listRegions":   {func(ctx context.Context, c *Client) (any, error) { return c.Regions.List(ctx, filled[Paging]()) }},
+	"listGpuTypes":  {func(ctx context.Context, c *Client) (any, error) { return c.GPUTypes.List(ctx, filled[Paging]()) }},
+	"createQuote":   {func(ctx context.Context, c *Client) (any, error) { return c.Quotes.Create(ctx, "off_1") }},
+	"getQuote":      {func(ctx context.Context, c *Client) (any, error) { return c.Quotes.Get(ctx, "quo_1") }},
+
+	"listSshKeys": {func(ctx context.Context, c *Client) (any, error) { return c.SSHKeys.List(ctx, filled[SSHKeyQuery]()) }},
+	"getSshKey":   {func(ctx context.Context, c *Client) (any, error) { return c.SSHKeys.Get(ctx, "ssh_1") }},
+	"createSshKey": {func(ctx context.Context, c *Client) (any, error) {
+		return c.SSHKeys.Create(ctx, filled[CreateSSHKey]())
+	}},
+	"renameSshKey": {func(ctx context.Context, c *Client) (any, error) { return c.SSHKeys.Rename(ctx, "ssh_1", "x") }},
+	"deleteSshKey": {func(ctx context.Context, c *Client) (any, error) { return nil, c.SSHKeys.Delete(ctx, "ssh_1") }},
+
+	"listDeployments": {func(ctx context.Context, c *Client) (any, error) {
+		return c.Deployments.List(ctx, filled[DeploymentQuery]())
+	}},
+	"createDeployment": {func(ctx context.Context, c *Client) (any, error) {
+		return c.Deployments.Create(ctx, filled[CreateDeployment]())
+	}},
+	"getDeployment": {
+		func(ctx context.Context, c *Client) (any, error) { return c.Deployments.Get(ctx, "dep_1") },
+		func(ctx context.Context, c *Client) (any, error) {
+			return c.Deployments.Wait(ctx, "dep_1", DeploymentPending, nil) // what the made up answer says
+		},
+	},
+	"updateDeployment": {func(ctx context.Context, c *Client) (any, error) {
+		u := filled[UpdateDeployment]()
+		u.AutoTerminateAt = Clear[time.Time]()
+		return c.Deployments.Update(ctx, "dep_1", u)
+	}},
+	"terminateDeployment": {
+		func(ctx context.Context, c *Client) (any, error) { return c.Deployments.Terminate(ctx, "dep_1") },
+		func(ctx context.Context, c *Client) (any, error) {
+			return c.Deployments.TerminateEarliest(ctx, "dep_1")
+		},
+	},
+	"canTerminateDeployment": {func(ctx context.Context, c *Client) (any, error) { return c.Deployments.CanTerminate(ctx, "dep_1") }},
+	"listDeploymentEvents": {func(ctx context.Context, c *Client) (any, error) {
+		return c.Deployments.Events(ctx, "dep_1", filled[Paging]())
+	}},
+	"powerOffDeployment": {func(ctx context.Context, c *Client) (any, error) { return c.Deployments.PowerOff(ctx, "dep_1") }},
+	"powerOnDeployment":  {func(ctx context.Context, c *Client) (any, error) { return c.Deployments.PowerOn(ctx, "dep_1") }},
+	"rebootDeployment":   {func(ctx context.Context, c *Client) (any, error) { return c.Deployments.Reboot(ctx, "dep_1") }},
+	"reinstallDeployment": {func(ctx context.Context, c *Client) (any, error) {
+		return c.Deployments.Reinstall(ctx, "dep_1", filled[ReinstallDeployment]())
+	}},
+
+	"listVolumes": {func(ctx context.Context, c *Client) (any, error) { return c.Volumes.List(ctx, filled[VolumeQuery]()) }},
+	"getVolume":   {func(ctx context.Context, c *Client) (any, error) { return c.Volumes.Get(ctx, "vol_1") }},
+	"createVolume": {func(ctx context.Context, c *Client) (any, error) {
+		return c.Volumes.Create(ctx, filled[CreateVolume]())
+	}},
+	"updateVolume": {func(ctx context.Context, c *Client) (any, error) {
+		return c.Volumes.Update(ctx, "vol_1", filled[UpdateVolume]())
+	}},
+	"deleteVolume":      {func(ctx context.Context, c *Client) (any, error) { return c.Volumes.Delete(ctx, "vol_1") }},
+	"attachVolume":      {func(ctx context.Context, c *Client) (any, error) { return c.Volumes.Attach(ctx, "vol_1", "dep_1") }},
+	"detachVolume":      {func(ctx context.Context, c *Client) (any, error) { return c.Volumes.Detach(ctx, "vol_1", "dep_1") }},
+	"listVolumePricing": {func(ctx context.Context, c *Client) (any, error) { return c.Volumes.Pricing(ctx, filled[Paging]()) }},
+
+	"getWallet": {func(ctx context.Context, c *Client) (any, error) { return c.Wallet.Get(ctx) }},
+	"getUsage":  {func(ctx context.Context, c *Client) (any, error) { return c.Wallet.Usage(ctx, filled[UsageQuery]()) }},
+	"listTransactions": {
+		func(ctx context.Context, c *Client) (any, error) {
+			return c.Wallet.Transactions(ctx, filled[TransactionQuery]())
+		},
+		func(ctx context.Context, c *Client) (any, error) {
+			body, err := c.Wallet.TransactionsCSV(ctx, TransactionQuery{})
+			if err != nil {
+				return nil, err
+			}
+			_, err = io.Copy(io.Discard, body)
+			return nil, errors.Join(err, body.Close())
+		},
+	},
+
+	"listEvents": {
+		func(ctx context.Context, c *Client) (any, error) { return c.Events.List(ctx, filled[EventQuery]()) },
+		func(ctx context.Context, c *Client) (any, error) {
+			for _, err := range c.Events.Stream(ctx, "evt_1", filled[EventFilter]()) {
+				return nil, err
+			}
+			return nil, nil
+		},
+	},
+}
+
+// filled is a T whose every field has a value; a Change stays zero.
+func filled[T any]() T {
+	var v T
+	fill(reflect.ValueOf(&v).Elem())
+	return v
+}
+
+func fill(v reflect.Value) {
+	if v.Type() == reflect.TypeFor[time.Time]() {
+		v.Set(reflect.ValueOf(time.Date(2028, 2, 29, 12, 0, 0, 1000, time.UTC)))
+		return
+	}
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString("x")
+	case reflect.Int, reflect.Int64:
+		v.SetInt(7)
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fill(v.Elem())
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		fill(v.Index(0))
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() {
+				fill(v.Field(i))
+			}
+		}
+	default:
+		panic("no value for a " + v.Type().String())
+	}
+}
+
+// Every operation that an API key may call has its method or its reason, is called with everything that it takes, and
+// its answer is kept with nothing lost, whether all of it is there or everything is null that may be.
+func TestEveryOperationHasItsMethod(t *testing.T) {
+	d, ops := load(t)
+	for id, o := range ops {
+		_, has := methods[id]
+		_, but := exceptions[id]
+		if want := o.takesKeys() && !operators(o) && !but; want != has && id != "getIndex" {
+			t.Errorf("%s (%s %s): has a method: %t, should have: %t", id, o.method, o.path, has, want)
+		}
+	}
+	for id := range exceptions {
+		if o, has := ops[id]; !has || !o.takesKeys() {
+			t.Errorf("the exception %s is no operation of an API key", id)
+		}
+	}
+	for id, calls := range methods {
+		for _, bare := range []bool{false, true} {
+			w := &told{query: map[string]bool{}, body: map[string]bool{}}
+			server := httptest.NewServer(d.serve(ops, w, bare))
+			c, err := New(Config{BaseURL: server.URL, APIKey: "pk_live_test", MaxRetries: -1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, call := range calls {
+				w.sent = nil
+				got, err := call(t.Context(), c)
+				if err != nil {
+					t.Errorf("%s: %v", id, err)
+					continue
+				}
+				if w.op != id {
+					t.Errorf("the method of %s calls %s", id, w.op)
+				}
+				if got != nil {
+					same(t, fmt.Sprintf("%s/%d", id, i), w.sent[0], got)
+				}
+			}
+			server.Close()
+			for _, fault := range w.wrong {
+				t.Error(fault)
+			}
+			for _, p := range ops[id].Parameters {
+				if p.In == "query" && !w.query[p.Name] && spellings[p.Name] == "" {
+					t.Errorf("%s: the parameter %s cannot be given", id, p.Name)
+				}
+			}
+			if b := ops[id].RequestBody; b != nil {
+				for name := range d.Components.Schemas[filepath.Base(b.Content["application/json"].Schema.Ref)].Properties {
+					if !w.body[name] && spellings[name] == "" {
+						t.Errorf("%s: the field %s cannot be given", id, name)
+					}
+				}
+			}
+		}
+	}
+}
+
+// same compares an answer with what it became.
+func same(t *testing.T, name, sent string, got any) {
+	t.Helper()
+	v := reflect.ValueOf(got).Elem()
+	back := map[string]any{"success": true, "data": got}
+	if items := v.FieldByName("Items"); items.IsValid() {
+		back["data"], back["pagination"] = items.Interface(), v.FieldByName("Pagination").Interface()
+	}
+	again, err := json.Marshal(back)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, b := canonical(t, []byte(sent)), canonical(t, again); a != b {
+		t.Errorf("%s: the server said\n%s\nand the client kept\n%s", name, a, b)
+	}
+}
+
+func canonical(t *testing.T, b []byte) string {
+	t.Helper()
+	var v any
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.UseNumber()
+	if err := d.Decode(&v); err != nil {
+		t.Fatal(err)
+	}
+	out, _ := json.Marshal(v)
+	return string(out)
+}
+
+// types are the Go types of the document's schemas.
+var types = map[string]reflect.Type{
+	"Abilities": reflect.TypeFor[Abilities](), "AttachVolume": reflect.TypeFor[attachVolume](), "Attempt": reflect.TypeFor[Attempt](),
+	"CanTerminate": reflect.TypeFor[CanTerminate](), "Candidate": reflect.TypeFor[Candidate](), "Capacity": reflect.TypeFor[Capacity](),
+	"CheckOffers": reflect.TypeFor[CheckOffers](), "CreateDeployment": reflect.TypeFor[CreateDeployment](), "CreateQuote": reflect.TypeFor[createQuote](),
+	"CreateSSHKey": reflect.TypeFor[CreateSSHKey](), "CreateVolume": reflect.TypeFor[CreateVolume](), "Deployment": reflect.TypeFor[Deployment](),
+	"DetachVolume": reflect.TypeFor[detachVolume](), "Event": reflect.TypeFor[Event](), "GPUFacet": reflect.TypeFor[GPUType](), "Index": reflect.TypeFor[Index](),
+	"Offer": reflect.TypeFor[Offer](), "Pagination": reflect.TypeFor[Pagination](), "PriceHistory": reflect.TypeFor[PriceHistory](),
+	"PricePoint": reflect.TypeFor[PricePoint](), "ProviderFacet": reflect.TypeFor[Provider](), "RegionFacet": reflect.TypeFor[Region](),
+	"ReinstallDeployment": reflect.TypeFor[ReinstallDeployment](), "Reliability": reflect.TypeFor[Reliability](), "RenameSSHKey": reflect.TypeFor[renameSSHKey](),
+	"RunningView": reflect.TypeFor[ActiveDeployment](), "SSHKey": reflect.TypeFor[SSHKey](), "SSHKeyReference": reflect.TypeFor[SSHKeyReference](),
+	"Share": reflect.TypeFor[Share](), "Step": reflect.TypeFor[Step](), "Terms": reflect.TypeFor[Quote](), "Transaction": reflect.TypeFor[Transaction](),
+	"UpdateDeployment": reflect.TypeFor[UpdateDeployment](), "UpdateVolume": reflect.TypeFor[UpdateVolume](), "Usage": reflect.TypeFor[Usage](),
+	"UsageGroup": reflect.TypeFor[UsageCost](), "Volume": reflect.TypeFor[Volume](), "VolumeOnBill": reflect.TypeFor[BilledVolume](),
+	"VolumePrice": reflect.TypeFor[VolumePrice](), "Wallet": reflect.TypeFor[Wallet](),
+}
+
+// Every schema that a method sends or gets has its type, with the same fields, of the same kinds, null and left out where they may be.
+func TestEverySchemaHasItsType(t *testing.T) {
+	d, ops := load(t)
+	used := map[string]bool{}
+	var reach func(schema)
+	reach = func(s schema) {
+		if name := filepath.Base(s.Ref); s.Ref != "" && !used[name] {
+			used[name] = true
+			reach(d.Components.Schemas[name])
+		}
+		if s.Items != nil {
+			reach(*s.Items)
+		}
+		for _, p := range s.Properties {
+			reach(p)
+		}
+	}
+	for id := range methods {
+		o := ops[id]
+		if o.RequestBody != nil {
+			reach(o.RequestBody.Content["application/json"].Schema)
+		}
+		for status, r := range o.Responses {
+			if strings.HasPrefix(status, "2") {
+				reach(r.Content["application/json"].Schema)
+			}
+		}
+	}
+	if !maps.EqualFunc(used, types, func(bool, reflect.Type) bool { return true }) {
+		t.Errorf("schemas are %v, types %v", slices.Sorted(maps.Keys(used)), slices.Sorted(maps.Keys(types)))
+	}
+	words := constants(t)
+	for name, of := range types {
+		s := d.Components.Schemas[name]
+		fields := map[string]bool{}
+		for i := range of.NumField() {
+			f := of.Field(i)
+			tag, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+			p, known := s.Properties[tag]
+			if !known {
+				t.Errorf("%s.%s: %s has no field %q", of, f.Name, name, tag)
+				continue
+			}
+			fields[tag] = true
+			if may := options != ""; may == slices.Contains(s.Required, tag) {
+				t.Errorf("%s.%s: left out: %t", of, f.Name, may)
+			}
+			if fault := mismatch(p, f.Type, options != "", words); fault != "" {
+				t.Errorf("%s.%s is a %s: %s", of, f.Name, f.Type, fault)
+			}
+		}
+		for tag := range s.Properties {
+			if !fields[tag] && spellings[tag] == "" {
+				t.Errorf("%s has no field for %q of %s", of, tag, name)
+			}
+		}
+	}
+}
+
+// mismatch says why a field of that type cannot hold what the schema allows.
+func mismatch(s schema, f reflect.Type, leftOut bool, words map[string][]string) string {
+	kind, nullable := s.kind()
+	if strings.HasPrefix(f.Name(), "Change[") {
+		if v, _ := f.FieldByName("value"); nullable && leftOut {
+			return mismatch(schema{Type: kind, Format: s.Format}, v.Type.Elem(), false, words)
+		}
+		return "a Change is for what may be null and left out"
+	}
+	if f.Kind() == reflect.Pointer {
+		if !nullable && !leftOut {
+			return "it is never null"
+		}
+		f = f.Elem()
+	} else if nullable {
+		return "it may be null"
+	}
+	if s.Ref != "" {
+		if types[filepath.Base(s.Ref)] != f {
+			return "the schema is " + s.Ref
+		}
+		return ""
+	}
+	want := reflect.Kind(0)
+	switch {
+	case s.Format == "date-time":
+		if f != reflect.TypeFor[time.Time]() {
+			return "it is a time"
+		}
+		return ""
+	case s.Format == "decimal":
+		if f != reflect.TypeFor[Money]() {
+			return "it is money"
+		}
+		return ""
+	case kind == "array":
+		if f.Kind() != reflect.Slice {
+			return "it is a list"
+		}
+		return mismatch(*s.Items, f.Elem(), false, words)
+	case kind == "object":
+		if f != reflect.TypeFor[json.RawMessage]() {
+			return "it is free"
+		}
+		return ""
+	case kind == "string":
+		want = reflect.String
+	case kind == "integer":
+		want = reflect.Int
+	case kind == "number":
+		want = reflect.Float64
+	case kind == "boolean":
+		want = reflect.Bool
+	}
+	if f.Kind() != want {
+		return "it is a " + kind
+	}
+	var enum []string
+	for _, v := range s.Enum {
+		if text, is := v.(string); is {
+			enum = append(enum, text)
+		}
+	}
+	slices.Sort(enum)
+	if len(enum) > 0 && !slices.Equal(enum, words[f.Name()]) {
+		return fmt.Sprintf("it is one of %v; the constants are %v", enum, words[f.Name()])
+	}
+	if len(enum) == 0 && kind == "string" && f.Name() != "string" {
+		return "it is any text"
+	}
+	return ""
+}
+
+// constants are the package's constants of string types, sorted.
+func constants(t *testing.T) map[string][]string {
+	t.Helper()
+	out := map[string][]string{}
+	names, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		f, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			v, is := n.(*ast.ValueSpec)
+			if !is || len(v.Values) != 1 {
+				return true
+			}
+			of, typed := v.Type.(*ast.Ident)
+			text, literal := v.Values[0].(*ast.BasicLit)
+			if typed && literal && text.Kind == token.STRING {
+				s, _ := strconv.Unquote(text.Value)
+				out[of.Name] = append(out[of.Name], s)
+			}
+			return true
+		})
+	}
+	for _, values := range out {
+		slices.Sort(values)
+	}
+	return out
+}
+
+func TestEveryCodeHasItsError(t *testing.T) {
+	d, _ := load(t)
+	var documented []string
+	for _, m := range regexp.MustCompile("(?m)^\\| \\d+ \\| `([A-Z_]+)`").FindAllStringSubmatch(d.Info.Description, -1) {
+		documented = append(documented, m[1])
+	}
+	slices.Sort(documented)
+	if got := constants(t)["Code"]; len(got) < 20 || !slices.Equal(got, documented) {
+		t.Errorf("the document has the codes\n%v\nand the client\n%v", documented, got)
+	}
+}

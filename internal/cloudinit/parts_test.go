@@ -1,0 +1,34 @@
+package cloudinit_test
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/billetcloud/billet/internal/cloudinit"
+)
+
+func TestATextIsTakenApartWholeOrNotAtAll(t *testing.T) {
+	for text, want := range map[string]*cloudinit.Parts{
+		"": nil, "#cloud-config": nil, "#cloud-config\n# nothing\n": nil, "#cloud-config\npackages: []\n": nil, "#cloud-config\r\n{}\r\n": nil,
+		"#cloud-config\npackages: [git, 7zip]":                 {Packages: []string{"git", "7zip"}},
+		"#cloud-config\nruncmd:\n- echo hi\n- |\n  a\n  b\n":   {Commands: []string{"echo hi", "a\nb\n"}},
+		"#cloud-config\nwrite_files: [{path: /a, content: x}]": {Files: []cloudinit.File{{Path: "/a", Content: "x"}}},
+		"#cloud-config\nwrite_files:\n- {path: /a, content: eA==, permissions: 0600, owner: 'root:root', encoding: b64}\npackages: [a]": {
+			Packages: []string{"a"}, Files: []cloudinit.File{{Path: "/a", Content: "eA==", Permissions: "0600", Owner: "root:root", Encoding: "b64"}},
+		},
+	} {
+		if parts, wrong := cloudinit.Split(text); wrong != "" || !reflect.DeepEqual(parts, want) {
+			t.Errorf("%q is %+v, %q; want %+v", text, parts, wrong, want)
+		}
+	}
+	for _, text := range []string{
+		"#!/bin/sh\necho hi", "packages: [git]", "#cloud-config-archive\n- a", "#cloud-config\nusers: [x]", "#cloud-config\nwriteFiles: []", "#cloud-config\npackages: [[git, 1.0]]",
+		"#cloud-config\npackages: {a: b}", "#cloud-config\nruncmd: [[ls, -l]]", "#cloud-config\nwrite_files: [{path: /a, append: true}]", "#cloud-config\nwrite_files: [{content: x}]",
+		"#cloud-config\n- a", "#cloud-config\n\t{", "#cloud-config\npackages: [a]\n---\nruncmd: [b]", "#cloud-config\npackages: [a]\npackages: [b]",
+	} {
+		if parts, wrong := cloudinit.Split(text); parts != nil || !strings.HasSuffix(wrong, ".") {
+			t.Errorf("%q is %+v, %q", text, parts, wrong)
+		}
+	}
+}

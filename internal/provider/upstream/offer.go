@@ -1,0 +1,25 @@
+package upstream
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/billetcloud/billet/internal/provider"
+)
+
+// Offers answers as provider.Provider's, from a list that is at most so old: asked for now where age is 0. What it returns is the caller's.
+func Offers(ctx context.Context, list *List[provider.Offer], age time.Duration) ([]provider.Offer, error) {
+	all, err := list.Recent(ctx, age)
+	if err != nil {
+		return nil, err
+	}
+	all = slices.Clone(all)
+	for i := range all {
+		all[i].OperatingSystems = slices.Clone(all[i].OperatingSystems)
+		if all[i].Stock != nil {
+			all[i].Stock = new(*all[i].Stock)
+		}
+	}
+	return all, nil
+}

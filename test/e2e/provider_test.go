@@ -1,0 +1,272 @@
+package e2e_test
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"math/big"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/billetcloud/billet/internal/provider/lambda/lambdatest"
+	"github.com/billetcloud/billet/internal/provider/latitude/latitudetest"
+	"github.com/billetcloud/billet/internal/provider/providertest"
+	"github.com/billetcloud/billet/internal/provider/shadeform/shadeformtest"
+	"github.com/billetcloud/billet/internal/provider/spheron/spherontest"
+	cloud "github.com/billetcloud/billet/internal/provider/upstream"
+	"github.com/billetcloud/billet/internal/provider/voltagepark/voltageparktest"
+	"github.com/billetcloud/billet/test/billetd"
+)
+
+// added is the arguments that connect an account.
+func added(a cloud.Account, more ...string) []string {
+	args := append([]string{"provider", "add", a.Slug, "--api-key-stdin", "--base-url", a.BaseURL}, more...)
+	for name, value := range a.Settings {
+		args = append(args, "--setting", name+"="+value)
+	}
+	return args
+}
+
+// checked is one row of what `billetd provider check` prints.
+type checked struct{ verdict, what, detail string }
+
+// readTable reads the table by its header.
+func readTable(t *testing.T, out string) (rows []checked) {
+	t.Helper()
+	lines := strings.Split(strings.TrimRight(out, "\n"), "\n")
+	what, took, detail := strings.Index(lines[0], "WHAT"), strings.Index(lines[0], "TOOK"), strings.Index(lines[0], "DETAIL")
+	if !strings.HasPrefix(lines[0], "VERDICT") || what < 0 || took < what || detail < took {
+		t.Fatalf("no table:\n%s", out)
+	}
+	for _, l := range lines[1:] {
+		if strings.HasPrefix(l, "billetd: ") {
+			continue
+		}
+		if len(l) < detail {
+			l += strings.Repeat(" ", detail-len(l))
+		}
+		rows = append(rows, checked{strings.TrimSpace(l[:what]), strings.TrimSpace(l[what:took]), strings.TrimSpace(l[detail:])})
+	}
+	return rows
+}
+
+// A check agrees with every cloud that is as its adapter believes.
+func TestAProviderCheckAgreesWithEveryCloud(t *testing.T) {
+	s := billetd.Prepare(t, t.TempDir())
+	for _, a := range []cloud.Account{
+		voltageparktest.Serve(t).Account(), spherontest.Serve(t).Account(), shadeformtest.Serve(t).Account(), latitudetest.Serve(t).Account(), lambdatest.Serve(t).Account(),
+	} {
+		s.RunWith(a.Credential, added(a)...)
+		out, err := s.TryRun("provider", "check", a.Slug)
+		rows := readTable(t, out)
+		if err != nil || len(rows) < 6 || strings.Contains(out, a.Credential) {
+			t.Errorf("%s: %v\n%s", a.Slug, err, out)
+		}
+		for _, r := range rows {
+			if r.verdict != "agrees" && r != (checked{"skipped", "volumes", "this adapter has none"}) {
+				t.Errorf("%s: %+v", a.Slug, r)
+			}
+		}
+	}
+}
+
+// A check says what is not as the adapter believes, in the line that it is about, ends with 1, and never tells the key.
+func TestAProviderCheckSaysWhatDiffers(t *testing.T) {
+	cloud := voltageparktest.Serve(t)
+	cloud.Stuff(1)
+	s := billetd.Prepare(t, t.TempDir())
+	s.RunWith(voltageparktest.Token, added(cloud.Account())...)
+	for name, c := range map[string]struct {
+		is, calm func()
+		want     checked // its detail is a part
+		well     string  // a line that still agrees
+	}{
+		"a page instead of an answer": {
+			func() { cloud.Trouble(providertest.Trouble{Kind: providertest.Garbage, Times: 3}) }, cloud.Calm,
+			checked{"failed", "offers can be listed", "a page instead of an answer"}, "machines can be listed",
+		},
+		"a key that was taken away": {
+			func() { cloud.Revoke(true) }, func() { cloud.Revoke(false) },
+			checked{"failed", "machines can be listed", "the key is refused"}, "offers can be listed",
+		},
+		"nothing to sell that is known": {
+			func() { cloud.Nameless(true); cloud.Novelty("quantum_gpus") }, func() { cloud.Nameless(false); cloud.Novelty("") },
+			checked{"differs", "answers hold nothing that is new to us", `a VM has the unknown field "quantum_gpus"`}, "machines can be listed",
+		},
+	} {
+		c.is()
+		out, err := s.TryRun("provider", "check", "voltage-park")
+		c.calm()
+		found, well := false, false
+		for _, r := range readTable(t, out) {
+			found = found || r.verdict == c.want.verdict && r.what == c.want.what && strings.Contains(r.detail, c.want.detail)
+			well = well || r.verdict == "agrees" && r.what == c.well
+		}
+		if err == nil || err.Error() != "exit status 1" || !found || !well || !strings.Contains(out, "differ from what the adapter believes") {
+			t.Errorf("%s: %v\n%s", name, err, out)
+		}
+		if strings.Contains(out, voltageparktest.Token) {
+			t.Errorf("%s: the key is told:\n%s", name, out)
+		}
+	}
+	cloud.Revoke(true)
+	s.Restart()
+	await(t, "a complaint in the log", func() bool { return strings.Contains(s.Log(), "401") })
+	tellsNoKey(t, s, voltageparktest.Token)
+}
+
+func TestTheVerbsForProviders(t *testing.T) {
+	billetd.Engines(t, func(t *testing.T, args ...string) {
+		cloud := voltageparktest.Serve(t)
+		s := billetd.Prepare(t, t.TempDir(), append(args, "--sim")...)
+		_, key := s.Key("1000", "--read-limit", "100000", "--write-limit", "1000")
+		if out := s.Run("provider", "kinds"); !strings.Contains(out, "voltage-park") || !strings.Contains(out, "region-names") {
+			t.Errorf("kinds:\n%s", out)
+		}
+		if out := s.RunWith("not the key", added(cloud.Account(), "--slug", "park", "--markup", "0")...); !strings.Contains(out, "0.00 %") || strings.Contains(out, "not the key") {
+			t.Errorf("add:\n%s", out)
+		}
+		s.RunWith(voltageparktest.Token+"\n", "provider", "key", "park", "--api-key-stdin")
+		if out := s.Run("provider", "list"); !strings.Contains(out, "park") || !strings.Contains(out, cloud.Account().BaseURL) || strings.Contains(out, voltageparktest.Token) {
+			t.Errorf("list:\n%s", out)
+		}
+		if out, err := s.TryRun("provider", "check", "park"); err != nil {
+			t.Fatalf("with its new key: %v\n%s", err, out)
+		}
+		s.Restart()
+		offer := func() (o map[string]any) {
+			await(t, "the cloud's offers", func() bool {
+				list := s.Call(key, http.MethodGet, "/offers?provider=park&available=true&instanceType=VM&gpuCount=1&search=h100", nil).List
+				if len(list) > 0 {
+					o = list[0].(map[string]any)
+				}
+				return len(list) > 0
+			})
+			return o
+		}
+		if p := offer()["hourlyPrice"]; dollars(p).Cmp(big.NewRat(194, 100)) != 0 {
+			t.Errorf("without a markup it costs %v", p)
+		}
+
+		// A markup is of the next start.
+		if out := s.Run("provider", "markup", "park", "--percent", "12.5"); !strings.Contains(out, "12.50 %") {
+			t.Errorf("markup:\n%s", out)
+		}
+		s.Stop()
+		s.Restart()
+		dear := big.NewRat(194*9, 800)
+		await(t, "the new price", func() bool { return dollars(offer()["hourlyPrice"]).Cmp(dear) == 0 })
+
+		// While there is a machine, the account stays; nobody else could end it.
+		o := offer()
+		me := newIdentity(t)
+		a := s.Call(key, http.MethodPost, "/deployments", map[string]any{"offerId": o["id"], "operatingSystem": o["operatingSystems"].([]any)[0], "name": "kept", "ssh_public_key": me.public})
+		if a.Status != http.StatusCreated {
+			t.Fatalf("deploy: %d %s", a.Status, a.Body)
+		}
+		id := a.Data["id"].(string)
+		if out, err := s.TryRun("provider", "remove", "park"); err == nil || !strings.Contains(out, "1 deployments and 0 volumes are still at park") {
+			t.Errorf("removed with a deployment there: %v\n%s", err, out)
+		}
+		await(t, "the machine", func() bool { return len(cloud.MachineIDs()) == 1 })
+		if strings.Contains(s.Log(), "nobody looks after") {
+			t.Errorf("all is well, and the log says\n%s", s.Log())
+		}
+		forth := func(d time.Duration) {
+			cloud.Advance(d)
+			s.Advance(d.String())
+		}
+		forth(time.Minute)
+		s.Await(key, id, "running")
+		forth(26 * time.Minute)
+		if a := s.Call(key, http.MethodDelete, "/deployments/"+id, nil); a.Status != http.StatusOK {
+			t.Fatalf("terminate: %d %s", a.Status, a.Body)
+		}
+		await(t, "the end", func() bool {
+			forth(31 * time.Second)
+			return s.Call(key, http.MethodGet, "/deployments/"+id, nil).Data["status"] == "terminated"
+		})
+		if left := cloud.MachineIDs(); len(left) != 0 {
+			t.Errorf("left at the cloud: %v", left)
+		}
+		s.Run("provider", "remove", "park")
+		s.Stop()
+		s.Restart()
+		if list := s.Call(key, http.MethodGet, "/offers?provider=park", nil).List; len(list) != 0 {
+			t.Errorf("sold of a cloud that was removed: %v", list)
+		}
+		if a := s.Call(key, http.MethodPost, "/deployments", map[string]any{"offerId": o["id"], "operatingSystem": "TensorML 24 Everything", "name": "late", "ssh_public_key": me.public}); a.Status/100 != 4 {
+			t.Errorf("deployed at a cloud that was removed: %d %s", a.Status, a.Body)
+		}
+		if d := s.Call(key, http.MethodGet, "/deployments/"+id, nil); d.Data["status"] != "terminated" || d.Data["provider"] != "park" {
+			t.Errorf("what was there once: %d %s", d.Status, d.Body)
+		}
+		if out := s.Run("provider", "list"); strings.Contains(out, "park") {
+			t.Errorf("list:\n%s", out)
+		}
+		tellsNoKey(t, s, voltageparktest.Token)
+	})
+}
+
+// A clock that can be moved is nothing for a real cloud.
+func TestTheSimulatorRefusesARealCloud(t *testing.T) {
+	s := billetd.Prepare(t, t.TempDir(), "--sim")
+	s.RunWith("a key", "provider", "add", "lambda", "--api-key-stdin", "--base-url", "https://cloud.example.com/api/v1")
+	if s.TryRestart(0) || !strings.Contains(s.Log(), "provider lambda is a real cloud, and --sim has a clock that can be moved") {
+		t.Errorf("served, or said:\n%s", s.Log())
+	}
+}
+
+// Keys of clouds open with the secret key that sealed them, which a command may print; with another there is a sentence to act on.
+func TestTheSecretKeyMayComeFromACommand(t *testing.T) {
+	secret := func() string {
+		b := make([]byte, 32)
+		_, _ = rand.Read(b)
+		return base64.StdEncoding.EncodeToString(b)
+	}
+	cloud, ours, other := voltageparktest.Serve(t), secret(), secret()
+	by := func(key string) []string { return []string{"--secret-key-command", "echo " + key} }
+	s := billetd.Prepare(t, t.TempDir(), by(ours)...)
+	s.RunWith(voltageparktest.Token, append(added(cloud.Account()), by(ours)...)...)
+	check := func(args ...string) (string, error) {
+		return s.TryRun(append([]string{"provider", "check", "voltage-park"}, args...)...)
+	}
+	if out, err := check(by(ours)...); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	for name, c := range map[string]struct{ args, want []string }{
+		"another":      {by(other), []string{"voltage-park cannot be read", "billetd provider key voltage-park", "--secret-key-command"}},
+		"the file":     {nil, []string{"voltage-park cannot be read", "secret.key"}},
+		"no key":       {by("nonsense"), []string{"--secret-key-command", "32 bytes in base64"}},
+		"a refusal":    {[]string{"--secret-key-command", "echo access denied >&2; exit 3"}, []string{"--secret-key-command", "exit status 3", "access denied"}},
+		"no such tool": {[]string{"--secret-key-command", "no-such-tool-here"}, []string{"--secret-key-command", "no-such-tool-here"}},
+	} {
+		out, err := check(c.args...)
+		for _, want := range c.want {
+			if err == nil || !strings.Contains(out, want) {
+				t.Errorf("%s: %v, %q is not in\n%s", name, err, want, out)
+			}
+		}
+		if strings.Contains(out, ours) || strings.Contains(out, other) || strings.Contains(out, voltageparktest.Token) {
+			t.Errorf("%s: a key is told:\n%s", name, out)
+		}
+	}
+	s.Restart()
+	_, key := s.Key("100")
+	await(t, "offers", func() bool { return len(s.Call(key, http.MethodGet, "/offers?provider=voltage-park", nil).List) > 0 })
+	s.Stop()
+	s.Args = by(other)
+	if s.TryRestart(0) || !strings.Contains(s.Log(), "voltage-park cannot be read") {
+		t.Errorf("served with another secret key, or said:\n%s", s.Log())
+	}
+	s.RunWith(voltageparktest.Token, append([]string{"provider", "key", "voltage-park", "--api-key-stdin"}, by(other)...)...)
+	s.Restart()
+	for _, told := range []string{ours, other, voltageparktest.Token} {
+		tellsNoKey(t, s, told)
+	}
+	t.Setenv("BILLET_SECRET_KEY", ours)
+	if out, err := check(by(other)...); err == nil || !strings.Contains(out, "leave out one") {
+		t.Errorf("two secret keys: %v\n%s", err, out)
+	}
+}
