@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/billetcloud/billet/internal/crashpoint"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/event"
 	"github.com/billetcloud/billet/internal/id"
@@ -115,6 +116,7 @@ func (s *Service) attempt(ctx context.Context, w row, d delivery) (good bool, er
 		return false, err
 	}
 	r := s.c.Post(ctx, w.URL, header, []byte(d.body))
+	crashpoint.Reach(crashpoint.WebhookAfterCall)
 	if ctx.Err() != nil && r.Status == 0 { // the server stops, or another run has the endpoint: nobody knows what came of it
 		return false, ctx.Err()
 	}
