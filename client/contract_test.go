@@ -106,6 +106,22 @@ var methods = map[string][]func(context.Context, *Client) (any, error){
 	"detachVolume":      {func(ctx context.Context, c *Client) (any, error) { return c.Volumes.Detach(ctx, "vol_1", "dep_1") }},
 	"listVolumePricing": {func(ctx context.Context, c *Client) (any, error) { return c.Volumes.Pricing(ctx, filled[Paging]()) }},
 
+	"listWebhooks": {func(ctx context.Context, c *Client) (any, error) { return c.Webhooks.List(ctx, filled[Paging]()) }},
+	"getWebhook":   {func(ctx context.Context, c *Client) (any, error) { return c.Webhooks.Get(ctx, "whk_1") }},
+	"createWebhook": {func(ctx context.Context, c *Client) (any, error) {
+		return c.Webhooks.Create(ctx, filled[CreateWebhook]())
+	}},
+	"updateWebhook": {func(ctx context.Context, c *Client) (any, error) {
+		return c.Webhooks.Update(ctx, "whk_1", filled[UpdateWebhook]())
+	}},
+	"deleteWebhook":       {func(ctx context.Context, c *Client) (any, error) { return nil, c.Webhooks.Delete(ctx, "whk_1") }},
+	"rotateWebhookSecret": {func(ctx context.Context, c *Client) (any, error) { return c.Webhooks.RotateSecret(ctx, "whk_1") }},
+	"testWebhook":         {func(ctx context.Context, c *Client) (any, error) { return c.Webhooks.Test(ctx, "whk_1") }},
+	"listWebhookDeliveries": {func(ctx context.Context, c *Client) (any, error) {
+		return c.Webhooks.Deliveries(ctx, "whk_1", filled[WebhookDeliveryQuery]())
+	}},
+	"replayWebhookDelivery": {func(ctx context.Context, c *Client) (any, error) { return c.Webhooks.Replay(ctx, "whk_1", "whd_1") }},
+
 	"getWallet": {func(ctx context.Context, c *Client) (any, error) { return c.Wallet.Get(ctx) }},
 	"getUsage":  {func(ctx context.Context, c *Client) (any, error) { return c.Wallet.Usage(ctx, filled[UsageQuery]()) }},
 	"listTransactions": {
@@ -271,6 +287,8 @@ var types = map[string]reflect.Type{
 	"UpdateDeployment": reflect.TypeFor[UpdateDeployment](), "UpdateVolume": reflect.TypeFor[UpdateVolume](), "Usage": reflect.TypeFor[Usage](),
 	"UsageGroup": reflect.TypeFor[UsageCost](), "Volume": reflect.TypeFor[Volume](), "VolumeOnBill": reflect.TypeFor[BilledVolume](),
 	"VolumePrice": reflect.TypeFor[VolumePrice](), "Wallet": reflect.TypeFor[Wallet](),
+	"CreateWebhook": reflect.TypeFor[CreateWebhook](), "NewWebhook": reflect.TypeFor[NewWebhook](), "UpdateWebhook": reflect.TypeFor[UpdateWebhook](),
+	"Webhook": reflect.TypeFor[Webhook](), "WebhookAttempt": reflect.TypeFor[WebhookAttempt](), "WebhookDelivery": reflect.TypeFor[WebhookDelivery](),
 }
 
 // Every schema that a method sends or gets has its type, with the same fields, of the same kinds, null and left out where they may be.
@@ -308,8 +326,10 @@ func TestEverySchemaHasItsType(t *testing.T) {
 	for name, of := range types {
 		s := d.Components.Schemas[name]
 		fields := map[string]bool{}
-		for i := range of.NumField() {
-			f := of.Field(i)
+		for _, f := range reflect.VisibleFields(of) {
+			if f.Anonymous { // its fields come one by one
+				continue
+			}
 			tag, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 			p, known := s.Properties[tag]
 			if !known {

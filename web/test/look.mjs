@@ -38,6 +38,7 @@ try {
     'ssh-keys': '/ssh-keys',
     wallet: '/wallet',
     'api-keys': '/settings/api-keys',
+    webhooks: '/settings/webhooks',
     people: '/settings/people',
     profile: '/settings/profile',
     audit: '/settings/audit',

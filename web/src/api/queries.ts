@@ -15,6 +15,8 @@ export const key = {
   sshKeys: ['ssh-keys'],
   wallet: ['wallet'],
   apiKeys: ['api-keys'],
+  webhooks: ['webhooks'],
+  deliveries: ['deliveries'],
   people: ['people'],
   invitation: ['invitation'],
   invitations: ['invitations'],

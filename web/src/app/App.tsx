@@ -43,6 +43,9 @@ export function App() {
         <Route element={<Needs scope="api-keys:read" />}>
           <Route path="/settings/api-keys" element={<pages.apiKeys.Page />} />
         </Route>
+        <Route element={<Needs scope="webhooks:read" />}>
+          <Route path="/settings/webhooks" element={<pages.webhooks.Page />} />
+        </Route>
         <Route element={<Needs scope="people:read" />}>
           <Route path="/settings/people" element={<pages.people.Page />} />
         </Route>

@@ -20,6 +20,7 @@ export const pages = {
   sshKeys: page(() => import('../pages/ssh-keys/SshKeys')),
   wallet: page(() => import('../pages/wallet/Wallet')),
   apiKeys: page(() => import('../pages/settings/ApiKeys')),
+  webhooks: page(() => import('../pages/settings/Webhooks')),
   people: page(() => import('../pages/settings/People')),
   profile: page(() => import('../pages/settings/Profile')),
   audit: page(() => import('../pages/settings/Audit')),
