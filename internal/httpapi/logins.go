@@ -50,7 +50,7 @@ type claimedLogin struct {
 	Key     string          `json:"key,omitempty" doc:"The API key. Send it as Authorization: Bearer; keep it."`
 	KeyID   id.ID           `json:"keyId,omitempty" doc:"Id of the key, key_…"`
 	Name    string          `json:"name,omitempty" doc:"What the person called the key."`
-	Scopes  []account.Scope `json:"scopes,omitempty" doc:"What it may do."`
+	Scopes  []account.Scope `json:"scopes,omitempty" enum:"offers:read,deployments:read,deployments:write,ssh-keys:read,ssh-keys:write,volumes:read,volumes:write,wallet:read" doc:"What it may do."`
 	Expires *time.Time      `json:"expiresAt,omitempty" doc:"When the key ceases to work; left out for never."`
 	Account *loginAccount   `json:"account,omitempty" doc:"The account that it works in."`
 }
@@ -70,7 +70,7 @@ type loginCode struct {
 type waitingLogin struct {
 	Client    string          `json:"client" doc:"What the program calls itself, which nobody has checked."`
 	Address   string          `json:"address" doc:"From where it was begun."`
-	Scopes    []account.Scope `json:"scopes" doc:"What it would like to do; empty where it does not say."`
+	Scopes    []account.Scope `json:"scopes" enum:"offers:read,deployments:read,deployments:write,ssh-keys:read,ssh-keys:write,volumes:read,volumes:write,wallet:read" doc:"What it would like to do; empty where it does not say."`
 	CreatedAt time.Time       `json:"createdAt" doc:"When it was begun."`
 	ExpiresAt time.Time       `json:"expiresAt" doc:"Until when it can be allowed and claimed."`
 }
