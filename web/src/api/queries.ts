@@ -17,6 +17,7 @@ export const key = {
   apiKeys: ['api-keys'],
   people: ['people'],
   invitation: ['invitation'],
+  login: ['login'],
   invitations: ['invitations'],
   sessions: ['sessions'],
   passkeys: ['passkeys'],

@@ -20,6 +20,7 @@ export const pages = {
   sshKeys: page(() => import('../pages/ssh-keys/SshKeys')),
   wallet: page(() => import('../pages/wallet/Wallet')),
   apiKeys: page(() => import('../pages/settings/ApiKeys')),
+  loginCode: page(() => import('../pages/login-code/LoginCode')),
   people: page(() => import('../pages/settings/People')),
   profile: page(() => import('../pages/settings/Profile')),
   audit: page(() => import('../pages/settings/Audit')),
