@@ -171,14 +171,14 @@ try {
     await fresh.page.goto(login.verificationUrlComplete);
     await fresh.page.getByRole('heading', { name: 'Sign in' }).waitFor();
     await signIn(fresh.page);
-    await fresh.page.getByRole('heading', { name: 'Give billet on walk a key?' }).waitFor();
+    await fresh.page.getByRole('heading', { name: 'Give this program a key?' }).waitFor();
     await fresh.page.getByText(login.userCode).waitFor();
     await clean(fresh.page, 'a login on a phone');
     await fresh.page.getByLabel('Name').fill('walk-login');
     await fresh.page.getByText('Read only', { exact: true }).click();
     assert.equal((await claim(login)).data.status, 'pending');
     await fresh.page.getByRole('button', { name: 'Allow' }).click();
-    await fresh.page.getByRole('heading', { name: 'billet on walk is allowed' }).waitFor();
+    await fresh.page.getByRole('heading', { name: 'The program is allowed' }).waitFor();
     const { data } = await claim(login);
     const wallet = await fetch(`${server.url}/api/v1/inventory/wallet`, {
       headers: { Authorization: `Bearer ${data.key}` },
@@ -200,9 +200,9 @@ try {
     await page.getByText('No program waits for this code').waitFor();
     await page.getByLabel('Code').fill(typed.userCode.toLowerCase().replace('-', ' '));
     await page.getByRole('button', { name: 'Continue' }).click();
-    await page.getByRole('heading', { name: 'Give somebody a key?' }).waitFor();
+    await page.getByRole('heading', { name: 'Give this program a key?' }).waitFor();
     await page.getByRole('button', { name: 'Deny' }).click();
-    await page.getByRole('heading', { name: 'somebody is denied' }).waitFor();
+    await page.getByRole('heading', { name: 'The program is denied' }).waitFor();
     assert.equal((await claim(typed)).error.code, 'LOGIN_DENIED');
     allowed = expected;
   });

@@ -1,5 +1,5 @@
 import { Alert, Button, Group, TextInput } from '@mantine/core';
-import { type FormEvent, type ReactNode, useState } from 'react';
+import { type FormEvent, useState } from 'react';
 import { Link, useLocation, useNavigate } from 'react-router';
 import { ApiError } from '../../api/client';
 import { useAllowLogin, useDenyLogin, useLogin, type WaitingLogin } from '../../api/logins';
@@ -46,7 +46,7 @@ function Code({ given }: { given: string }) {
     else if (whole(code)) navigate(`#${code}`, { replace: true });
   };
 
-  if (done && login.data) return <Done allowed={done === 'allowed'} client={login.data.client} />;
+  if (done) return <Done allowed={done === 'allowed'} />;
   if (login.data) return <Decide code={given} login={login.data} onDone={setDone} />;
   return (
     <>
@@ -98,7 +98,7 @@ function Decide({ code, login, onDone }: DecideProps) {
   const atFields = allow.error instanceof ApiError && allow.error.fields.some((f) => !f.field.startsWith('userCode'));
   return (
     <>
-      <PageHead title={`Give ${login.client} a key?`}>
+      <PageHead title="Give this program a key?">
         It gets an API key of {me?.account.name}, and can do with it what you choose here.
       </PageHead>
       <form className="stack login-code" onSubmit={submit}>
@@ -112,7 +112,7 @@ function Decide({ code, login, onDone }: DecideProps) {
                 </b>,
               ],
               [
-                'Program',
+                'Calls itself',
                 <span key="client" className="login-code-client">
                   {login.client}
                 </span>,
@@ -124,13 +124,13 @@ function Decide({ code, login, onDone }: DecideProps) {
                 </span>,
               ],
               ['Begun', <Ago key="begun" at={login.createdAt} />],
-              ['Good until', <Ago key="ends" at={login.expiresAt} />],
+              ['Ends', <Ago key="ends" at={login.expiresAt} />],
               ['Account', me?.account.name],
             ]}
           />
         </section>
         <Alert color="amber" variant="outline" title="Only what you have started yourself">
-          Allow it only if you have just started this program, and it shows this very code. The name is what the program
+          Allow it only if you have just started this program, and it shows this very code. Nobody has checked what it
           calls itself. If somebody sent you the code or a link to this page, deny it: they would get the key.
         </Alert>
         <section className="panel panel-body stack" aria-label="The key">
@@ -159,13 +159,13 @@ function Decide({ code, login, onDone }: DecideProps) {
   );
 }
 
-function Done({ allowed, client }: { allowed: boolean; client: string }) {
-  const text: ReactNode = allowed
-    ? 'Go back to the program: it fetches its key now. You find the key among the others, and can revoke it there.'
+function Done({ allowed }: { allowed: boolean }) {
+  const text = allowed
+    ? 'Go back to it: it fetches its key now. You find the key among the others, and can revoke it there.'
     : 'It gets nothing, and is told so. If you did not start it, somebody else did: nothing more is to be done.';
   return (
     <>
-      <PageHead title={allowed ? `${client} is allowed` : `${client} is denied`}>{text}</PageHead>
+      <PageHead title={allowed ? 'The program is allowed' : 'The program is denied'}>{text}</PageHead>
       <Button component={Link} to="/settings/api-keys" variant="default">
         To the API keys
       </Button>
