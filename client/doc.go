@@ -22,6 +22,8 @@
 //
 //	if errors.Is(err, client.ErrInsufficientBalance) { … }
 //
+// A program without a key gets one by StartLogin, which a signed-in person allows in the dashboard.
+//
 // # What is always true
 //
 //   - A POST is sent again with the same key and the same bytes only.

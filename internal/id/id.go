@@ -37,6 +37,7 @@ const (
 	Quote       Kind = "quo"
 	Webhook     Kind = "whk"
 	Delivery    Kind = "whd"
+	Login       Kind = "lgn"
 )
 
 // MaxLength is the most characters that Valid accepts.

@@ -117,6 +117,7 @@ try {
       '/wallet',
       '/settings/api-keys',
       '/settings/webhooks',
+      '/login-code',
       '/settings/people',
       '/settings/profile',
       '/settings/audit',
@@ -204,6 +205,60 @@ try {
       address.closeAllConnections();
       address.close();
     }
+  });
+
+  await part('a program gets a key by its code', async () => {
+    const post = async (path, body) => {
+      const answer = await fetch(`${server.url}/api/v1/inventory/logins${path}`, {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json' },
+        body: JSON.stringify(body),
+      });
+      return { status: answer.status, ...(await answer.json()) };
+    };
+    const start = async (client) => (await post('', { client })).data;
+    const claim = ({ deviceCode }) => post('/claim', { deviceCode });
+
+    // Whoever is not signed in comes back with the code.
+    const login = await start('billet on walk');
+    const fresh = await open({ viewport: phone });
+    await fresh.page.goto(login.verificationUrlComplete);
+    await fresh.page.getByRole('heading', { name: 'Sign in' }).waitFor();
+    await signIn(fresh.page);
+    await fresh.page.getByRole('heading', { name: 'Give this program a key?' }).waitFor();
+    await fresh.page.getByText(login.userCode).waitFor();
+    await clean(fresh.page, 'a login on a phone');
+    await fresh.page.getByLabel('Name').fill('walk-login');
+    await fresh.page.getByText('Read only', { exact: true }).click();
+    assert.equal((await claim(login)).data.status, 'pending');
+    await fresh.page.getByRole('button', { name: 'Allow' }).click();
+    await fresh.page.getByRole('heading', { name: 'The program is allowed' }).waitFor();
+    const { data } = await claim(login);
+    const wallet = await fetch(`${server.url}/api/v1/inventory/wallet`, {
+      headers: { Authorization: `Bearer ${data.key}` },
+    });
+    assert.equal(wallet.status, 200);
+    assert.ok(!data.scopes.includes('deployments:write'), `${data.scopes}`);
+    await fresh.page.getByRole('link', { name: 'To the API keys' }).click();
+    await fresh.page.getByText('walk-login').first().waitFor();
+    assert.deepEqual(fresh.faults, []);
+    await fresh.context.close();
+
+    // Typed by hand; what leads nowhere says so.
+    const typed = await start('somebody');
+    allowed = [...expected, /logins\/look$/];
+    await page.getByRole('link', { name: 'API Keys' }).click();
+    await page.getByRole('link', { name: 'gets its key here' }).click();
+    await page.getByLabel('Code').fill('bbbbbbbb');
+    await page.getByRole('button', { name: 'Continue' }).click();
+    await page.getByText('No program waits for this code').waitFor();
+    await page.getByLabel('Code').fill(typed.userCode.toLowerCase().replace('-', ' '));
+    await page.getByRole('button', { name: 'Continue' }).click();
+    await page.getByRole('heading', { name: 'Give this program a key?' }).waitFor();
+    await page.getByRole('button', { name: 'Deny' }).click();
+    await page.getByRole('heading', { name: 'The program is denied' }).waitFor();
+    assert.equal((await claim(typed)).error.code, 'LOGIN_DENIED');
+    allowed = expected;
   });
 
   await part('an SSH key is added, and a private one is not taken', async () => {

@@ -19,6 +19,7 @@ export const key = {
   deliveries: ['deliveries'],
   people: ['people'],
   invitation: ['invitation'],
+  login: ['login'],
   invitations: ['invitations'],
   sessions: ['sessions'],
   passkeys: ['passkeys'],

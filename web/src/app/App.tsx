@@ -46,6 +46,9 @@ export function App() {
         <Route element={<Needs scope="webhooks:read" />}>
           <Route path="/settings/webhooks" element={<pages.webhooks.Page />} />
         </Route>
+        <Route element={<Needs scope="api-keys:write" />}>
+          <Route path="/login-code" element={<pages.loginCode.Page />} />
+        </Route>
         <Route element={<Needs scope="people:read" />}>
           <Route path="/settings/people" element={<pages.people.Page />} />
         </Route>

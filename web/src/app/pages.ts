@@ -21,6 +21,7 @@ export const pages = {
   wallet: page(() => import('../pages/wallet/Wallet')),
   apiKeys: page(() => import('../pages/settings/ApiKeys')),
   webhooks: page(() => import('../pages/settings/Webhooks')),
+  loginCode: page(() => import('../pages/login-code/LoginCode')),
   people: page(() => import('../pages/settings/People')),
   profile: page(() => import('../pages/settings/Profile')),
   audit: page(() => import('../pages/settings/Audit')),
