@@ -66,6 +66,7 @@ and NO_COLOR takes the colours away.`,
 	}{
 		{groupMachines, []*cobra.Command{t.offers(), t.ps()}},
 		{groupMoney, []*cobra.Command{}},
+		{groupSetup, []*cobra.Command{t.keys()}},
 		{groupSetup, []*cobra.Command{t.version()}},
 	} {
 		for _, v := range in.verbs {
