@@ -65,6 +65,7 @@ and NO_COLOR takes the colours away.`,
 		verbs []*cobra.Command
 	}{
 		{groupMachines, []*cobra.Command{t.offers(), t.ps()}},
+		{groupMachines, []*cobra.Command{t.volumes()}},
 		{groupMoney, []*cobra.Command{}},
 		{groupSetup, []*cobra.Command{t.keys()}},
 		{groupSetup, []*cobra.Command{t.version()}},
