@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/billetcloud/billet/client"
@@ -50,15 +49,12 @@ Only the public half of a key is ever sent.`,
 	return cmd
 }
 
-// ownKeys are the files that ssh itself tries, the best first.
-var ownKeys = []string{"id_ed25519.pub", "id_ecdsa.pub", "id_rsa.pub"}
-
 func (t *tool) keyAdd() *cobra.Command {
 	var name string
 	cmd := &cobra.Command{
 		Use: "add [file|-]", Short: "Save a public key", Args: cobra.MaximumNArgs(1),
-		Long: `Saves a public key: that of the file, or with - of standard input. Without a file it is the first there is of
-~/.ssh/id_ed25519.pub, id_ecdsa.pub and id_rsa.pub. A key that is saved already is left as it is.`,
+		Long: `Saves a public key: that of the file, or with - of standard input. Without a file it is the first there is in
+~/.ssh of id_ed25519.pub, id_ecdsa.pub, their forms for security keys, and id_rsa.pub. A key that is saved already is left as it is.`,
 		Example: `  billet keys add
   billet keys add ~/.ssh/work.pub --name work
   ssh-add -L | head -1 | billet keys add -`,
@@ -111,24 +107,19 @@ func (t *tool) publicKey(args []string) (text, from string, err error) {
 		}
 		return read(t.In, "standard input")
 	}
-	paths := args
-	if len(args) == 0 {
-		for _, name := range ownKeys {
-			paths = append(paths, filepath.Join(t.env("HOME"), ".ssh", name))
-		}
+	path := t.usualPublicKey()
+	if len(args) == 1 {
+		path = t.home(args[0])
 	}
-	for _, path := range paths {
-		f, err := os.Open(path)
-		if errors.Is(err, os.ErrNotExist) && len(args) == 0 {
-			continue
-		}
-		if err != nil {
-			return "", "", usage("%s", err)
-		}
-		defer func() { _ = f.Close() }()
-		return read(f, path)
+	if path == "" {
+		return "", "", usage("there is no public key in ~/.ssh. Name a file, or make a key with: ssh-keygen -t ed25519")
 	}
-	return "", "", usage("there is no %s in %s. Name a file, or make a key with: ssh-keygen -t ed25519", strings.Join(ownKeys, ", "), filepath.Join(t.env("HOME"), ".ssh"))
+	f, err := os.Open(path)
+	if err != nil {
+		return "", "", usage("%s", err)
+	}
+	defer func() { _ = f.Close() }()
+	return read(f, path)
 }
 
 // privateMarks are what files of private keys have in them, and public keys never.

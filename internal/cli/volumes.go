@@ -65,19 +65,12 @@ func (t *tool) volumes() *cobra.Command {
   billet volumes create --name datasets --size 500 --region dallas-usa-5
   billet volumes attach datasets my-machine --wait`,
 	}
-	var all bool
 	var q client.VolumeQuery
-	cmd.Flags().BoolVarP(&all, "all", "a", false, "those that were deleted or failed, too")
 	cmd.Flags().StringVar(&q.Sort, "sort", "", "createdAt or name; with a hyphen before it downwards")
 	t.verb(cmd, func(ctx context.Context, c *client.Client, _ []string) error {
-		var items []client.Volume
-		for v, err := range c.Volumes.All(ctx, q) {
-			if err != nil {
-				return err
-			}
-			if all || !v.Status.Final() {
-				items = append(items, v)
-			}
+		items, err := collect(c.Volumes.All(ctx, q))
+		if err != nil {
+			return err
 		}
 		return list(t, volumeListing, items)
 	})
@@ -105,14 +98,10 @@ func (t *tool) volumeShow() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		deleted := ""
-		if v.DeletedAt != nil {
-			deleted = when(*v.DeletedAt)
-		}
 		return show(t, v.ID, v, row{"Volume", v.ID}, row{"Name", v.Name}, row{"Status", string(v.Status)}, row{"Reason", or(v.StatusReason, "")},
 			row{"Size", volumeSize(*v)}, row{"Provider", v.Provider}, row{"Region", v.Region}, row{"Attached to", or(v.AttachedTo, "")}, row{"Files at", or(v.MountPath, "")},
 			row{"Price", fmt.Sprintf("%s, about %s a month", hourly(v.HourlyPrice), monthly(v.HourlyPrice))}, row{"Cost", v.CostToDate.String()},
-			row{"Created", when(v.CreatedAt)}, row{"Deleted", deleted})
+			row{"Created", when(v.CreatedAt)}, row{"Deleted", whenever(v.DeletedAt)})
 	})
 }
 
@@ -153,8 +142,11 @@ It can be attached to machines of the same provider and region only; 'billet vol
 		if err != nil {
 			return err
 		}
+		if in.SizeGB < price.MinSizeGB || in.SizeGB > price.MaxSizeGB {
+			return usage("--size: a volume of %s in %s has %d to %d GB.", price.Provider, price.Region, price.MinSizeGB, price.MaxSizeGB)
+		}
 		in.Provider = price.Provider
-		if !t.forPrograms() {
+		if t.forPeople() {
 			t.note("%d GB of %s in %s: %s. It is charged until it is deleted, attached or not.", in.SizeGB, price.Provider, clean(price.RegionName), hourAndMonth(price.HourlyPricePerGB, in.SizeGB))
 		}
 		if err := t.agree(ctx, yes, fmt.Sprintf("Create the volume %q?", in.Name)); err != nil {
@@ -220,7 +212,7 @@ func gigabytes(text string) (int, error) {
 func (t *tool) settled(ctx context.Context, c *client.Client, v *client.Volume, status client.VolumeStatus) (*client.Volume, error) {
 	var last client.VolumeStatus
 	return c.Volumes.Wait(ctx, v.ID, status, func(v *client.Volume) {
-		if v.Status != last && v.Status != status && !t.forPrograms() {
+		if v.Status != last && v.Status != status && t.forPeople() {
 			t.note("%s is %s…", clean(v.Name), v.Status)
 		}
 		last = v.Status
@@ -317,7 +309,7 @@ func (t *tool) volumeGrow() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if !t.forPrograms() {
+		if t.forPeople() {
 			t.note("%s has %d GB for %s. With %d GB it costs %s, and cannot be made smaller again.", clean(v.Name), v.SizeGB, hourly(v.HourlyPrice), gb, hourAndMonth(v.HourlyPricePerGB, gb))
 		}
 		if err := t.agree(ctx, yes, "Grow it?"); err != nil {
@@ -378,26 +370,6 @@ func (t *tool) volumeRemove() *cobra.Command {
 		}
 		return did(t, v.ID, v, "%s is being deleted, with its files.", v.Name)
 	})
-}
-
-// volume finds a volume by its id or name. Of several with the name the one that is still there is meant.
-func volume(ctx context.Context, c *client.Client, ref string) (*client.Volume, error) {
-	if strings.HasPrefix(ref, "vol_") {
-		return c.Volumes.Get(ctx, ref)
-	}
-	var live, ended []client.Volume
-	for v, err := range c.Volumes.All(ctx, client.VolumeQuery{}) {
-		switch {
-		case err != nil:
-			return nil, err
-		case v.Name != ref:
-		case v.Status.Final():
-			ended = append(ended, v)
-		default:
-			live = append(live, v)
-		}
-	}
-	return theOne("volume", ref, live, ended, func(v client.Volume) string { return v.ID })
 }
 
 func volumeNames(ctx context.Context, c *client.Client) ([]cobra.Completion, error) {
