@@ -190,7 +190,9 @@ func (c *Client) once(ctx context.Context, p *prepared, out *Response) (io.ReadC
 	for name, values := range p.header {
 		req.Header[name] = values
 	}
-	req.Header.Set("Authorization", "Bearer "+c.key)
+	if c.key != "" {
+		req.Header.Set("Authorization", "Bearer "+c.key)
+	}
 	req.Header.Set("User-Agent", c.agent)
 	req.Header.Set("Accept", "application/json")
 	if p.accept != "" {

@@ -51,7 +51,7 @@ const (
 	rereadEvery = 3 * time.Second
 	// lookEvery is how often another replica's events are looked for, for the streams of this one.
 	lookEvery = time.Second
-	// flushEvery is how often the last uses of API keys are written.
+	// flushEvery is how often the last uses of API keys are written, and logins that ended are forgotten.
 	flushEvery = 30 * time.Second
 	// firstAnswer is how long Run waits for a first provider before it listens.
 	firstAnswer = 500 * time.Millisecond
@@ -310,6 +310,7 @@ func (a *App) Run(ctx context.Context, started func(Started)) error {
 	wg.Go(func() { a.runner.Run(background) })
 	wg.Go(func() { every(background, rereadEvery, a.c.Log, "reread the catalogue", a.catalog.Load) })
 	wg.Go(func() { every(background, flushEvery, a.c.Log, "write last uses", a.Accounts.FlushLastUse) })
+	wg.Go(func() { every(background, flushEvery, a.c.Log, "forget logins", a.Accounts.ForgetLogins) })
 	if a.DB.Engine() == db.Postgres {
 		wg.Go(func() {
 			every(background, lookEvery, a.c.Log, "look for other replicas' events", func(ctx context.Context) error { return a.Events.Look(ctx, a.DB) })

@@ -136,6 +136,7 @@ func routed(c Config) *server {
 	s.addOIDC()
 	s.addPeople()
 	s.addAPIKeys()
+	s.addLogins()
 	s.addAudit()
 	s.addEvents()
 	s.addFindings()

@@ -35,6 +35,7 @@ const (
 	Request     Kind = "req"
 	Finding     Kind = "fnd"
 	Quote       Kind = "quo"
+	Login       Kind = "lgn"
 )
 
 // MaxLength is the most characters that Valid accepts.
