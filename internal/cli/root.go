@@ -66,7 +66,7 @@ and NO_COLOR takes the colours away.`,
 	}{
 		{groupMachines, []*cobra.Command{t.offers(), t.ps()}},
 		{groupMoney, []*cobra.Command{}},
-		{groupSetup, []*cobra.Command{t.version()}},
+		{groupSetup, []*cobra.Command{t.api(), t.version()}},
 	} {
 		for _, v := range in.verbs {
 			v.GroupID = in.group
