@@ -40,12 +40,13 @@ A refusal is printed, too, and the exit code is that of 'billet help exit-codes'
   billet api /deployments --paginate
   billet api PATCH /deployments/dep_… -f name=other -F terminationProtection=true
   billet api POST /deployments --input deploy.json
+  billet api POST /ssh-keys -f name=laptop -F publicKey=@$HOME/.ssh/id_ed25519.pub
   billet api -i /wallet`,
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	f := cmd.Flags()
 	f.StringArrayVarP(&r.texts, "field", "f", nil, "name=value, a text")
-	f.StringArrayVarP(&r.typed, "typed-field", "F", nil, "name=value, where true, false, null, numbers and JSON lists and objects are what they are")
+	f.StringArrayVarP(&r.typed, "typed-field", "F", nil, "name=value, where true, false, null, numbers and JSON lists and objects are what they are, and @file is the text in a file")
 	f.StringVar(&r.input, "input", "", "a file with the JSON body; - for standard input")
 	f.StringArrayVarP(&r.headers, "header", "H", nil, "'Name: value'")
 	f.BoolVarP(&r.include, "include", "i", false, "print the status and the headers first")
@@ -141,7 +142,7 @@ func (t *tool) request(r rawCall, args []string) (client.RawRequest, error) {
 // fieldsOf reads name=value.
 func fieldsOf(texts, typed []string) (map[string]any, error) {
 	fields := map[string]any{}
-	set := func(flag, field string, value func(string) any) error {
+	set := func(flag, field string, value func(string) (any, error)) (err error) {
 		name, text, is := strings.Cut(field, "=")
 		if !is || name == "" {
 			return usage("%s %q is not like name=value.", flag, field)
@@ -149,20 +150,27 @@ func fieldsOf(texts, typed []string) (map[string]any, error) {
 		if _, twice := fields[name]; twice {
 			return usage("the field %q is given twice.", name)
 		}
-		fields[name] = value(text)
-		return nil
+		fields[name], err = value(text)
+		return err
 	}
 	for _, f := range texts {
-		if err := set("--field", f, func(s string) any { return s }); err != nil {
+		if err := set("--field", f, func(s string) (any, error) { return s, nil }); err != nil {
 			return nil, err
 		}
 	}
 	for _, f := range typed {
-		if err := set("--typed-field", f, func(s string) any {
-			if json.Valid([]byte(s)) {
-				return json.RawMessage(s) // with every digit
+		if err := set("--typed-field", f, func(s string) (any, error) {
+			if name, is := strings.CutPrefix(s, "@"); is {
+				b, err := os.ReadFile(name)
+				if err != nil {
+					return nil, usage("%s", err)
+				}
+				return strings.TrimRight(string(b), "\r\n"), nil
 			}
-			return s
+			if json.Valid([]byte(s)) {
+				return json.RawMessage(s), nil // with every digit
+			}
+			return s, nil
 		}); err != nil {
 			return nil, err
 		}

@@ -64,7 +64,7 @@ and NO_COLOR takes the colours away.`,
 		group string
 		verbs []*cobra.Command
 	}{
-		{groupMachines, []*cobra.Command{t.offers(), t.ps()}},
+		{groupMachines, []*cobra.Command{t.offers(), t.ps(), t.ssh(), t.scp(), t.sshConfig()}},
 		{groupMoney, []*cobra.Command{}},
 		{groupSetup, []*cobra.Command{t.api(), t.version()}},
 	} {
