@@ -29,6 +29,7 @@ var may = []struct {
 	{"app", []string{"*"}}, // the one room that knows every implementation
 	{"httpapi", []string{"operator", "allowance", "deployment", "volume", "finding", "quote", "catalog", "meter", "wallet", "sshkey", "account", "audit", "oidc", "event", "idempotency", "ratelimit", "provider", "db"}},
 	{"dashboard", nil},
+	{"version", nil},
 	{"operator", []string{"meter", "wallet", "account", "job", "db"}},
 	{"arrears", []string{"deployment", "volume", "wallet", "event", "job", "db"}},
 	{"deployment", []string{"allowance", "step", "cloudinit", "volume", "finding", "quote", "catalog", "meter", "wallet", "sshkey", "provider", "event", "job", "db"}},
