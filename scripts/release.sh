@@ -63,14 +63,14 @@ for target in "$work"/bin/*; do
 done
 
 echo "== bills of materials" >&2
-go -C tools build -o "$work/tools/" tool
+go -C tools build -trimpath -buildvcs=false -o "$work/tools/" tool # each bill has the checksum of the tool that wrote it
 for program in "$work"/bin/*/*; do
   target=$(basename "$(dirname "$program")")
   "$work/tools/cyclonedx-gomod" bin -json -std -noserial -notimestamp -version "$version" -output "$out/${program##*/}_${name}_$target.cdx.json" "$program" 2>"$work/log" || { cat "$work/log" >&2; exit 1; }
 done
-(cd web && npm sbom --silent --omit=dev --sbom-format=cyclonedx) |
-  VERSION=$version node -e 'const b = JSON.parse(require("fs").readFileSync(0)); delete b.serialNumber; delete b.metadata.timestamp
-b.metadata.component.version = process.env.VERSION; console.log(JSON.stringify(b, null, 2))' >"$out/dashboard_$name.cdx.json"
+(cd web && npm pkg set --silent "version=$name" && npm sbom --silent --omit=dev --sbom-format=cyclonedx) |
+  node -e 'const b = JSON.parse(require("fs").readFileSync(0)); delete b.serialNumber; delete b.metadata.timestamp; console.log(JSON.stringify(b, null, 2))' \
+    >"$out/dashboard_$name.cdx.json"
 
 (cd "$out" && sha256sum -- * >"$work/SHA256SUMS" && mv "$work/SHA256SUMS" .)
 echo "$version is in $out" >&2

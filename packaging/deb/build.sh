@@ -19,7 +19,7 @@ put() { install -D -m "$1" "$2" "$root/$3"; } # mode, file, where
 put 755 "$from/billetd" usr/bin/billetd
 put 755 "$from/billet" usr/bin/billet
 put 755 "$here/systemd/billetd-operator" usr/sbin/billetd-operator
-put 644 "$here/systemd/billetd.service" lib/systemd/system/billetd.service
+put 644 "$here/systemd/billetd.service" usr/lib/systemd/system/billetd.service
 put 644 "$here/systemd/sysusers.conf" usr/lib/sysusers.d/billet.conf
 put 600 "$here/systemd/billetd.env" etc/billet/billetd.env
 put 644 "$here/deb/copyright" usr/share/doc/billet/copyright
@@ -32,7 +32,7 @@ gzip -9n "$root/usr/share/doc/billet/THIRD-PARTY.txt"
 gzip -9n >"$root/usr/share/doc/billet/changelog.gz" <<LOG
 billet ($debian) stable; urgency=medium
 
-  * Built from $version. What changed is in the notes of the release.
+  * What changed is in the notes of the release.
 
  -- The Billet authors <billetcloud@users.noreply.github.com>  $(LC_ALL=C date -u -R -d "@$SOURCE_DATE_EPOCH")
 LOG
@@ -42,5 +42,5 @@ mkdir "$root/DEBIAN"
 sed -e "s/@VERSION@/$debian/; s/@ARCH@/$arch/; s/@SIZE@/$size/" "$here/deb/control" >"$root/DEBIAN/control"
 echo /etc/billet/billetd.env >"$root/DEBIAN/conffiles"
 install -m 755 "$here"/deb/{postinst,prerm,postrm} "$root/DEBIAN/"
-(cd "$root" && find etc lib usr -type f -print0 | LC_ALL=C sort -z | xargs -0 md5sum) >"$root/DEBIAN/md5sums"
+(cd "$root" && find etc usr -type f -print0 | LC_ALL=C sort -z | xargs -0 md5sum) >"$root/DEBIAN/md5sums"
 dpkg-deb --root-owner-group --threads-max=1 -Z"${COMPRESSION:-xz}" --build "$root" "$file" >/dev/null

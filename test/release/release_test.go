@@ -105,7 +105,7 @@ func TestTheServiceFindsItsThings(t *testing.T) {
 			t.Errorf("the unit has no line %s", line)
 		}
 	}
-	for _, path := range []string{"usr/bin/billetd", "lib/systemd/system/billetd.service", "usr/lib/sysusers.d/billet.conf", "etc/billet/billetd.env"} {
+	for _, path := range []string{"usr/bin/billetd", "usr/lib/systemd/system/billetd.service", "usr/lib/sysusers.d/billet.conf", "etc/billet/billetd.env"} {
 		if !strings.Contains(build, " "+path+"\n") {
 			t.Errorf("the package has no %s", path)
 		}
