@@ -44,8 +44,11 @@ func ask(ctx context.Context, listen, path string) error {
 	if err != nil {
 		return fmt.Errorf("--listen: %w", err)
 	}
-	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
-		host = "localhost"
+	switch ip, err := netip.ParseAddr(host); { // no names: where nothing else is, nobody knows what localhost is
+	case host == "", err == nil && ip == netip.IPv4Unspecified():
+		host = "127.0.0.1"
+	case err == nil && ip == netip.IPv6Unspecified():
+		host = "::1"
 	}
 	ctx, cancel := context.WithTimeout(ctx, healthTime)
 	defer cancel()
