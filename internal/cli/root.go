@@ -104,6 +104,9 @@ func wordArguments(cmd *cobra.Command) {
 
 func (t *tool) version() *cobra.Command {
 	return &cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
+		if t.format == "json" || t.format == "yaml" {
+			return t.encode(t.Version)
+		}
 		_, err := fmt.Fprintln(t.Out, "billet", t.Version)
 		return err
 	}}
