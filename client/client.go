@@ -95,6 +95,8 @@ type Client struct {
 	Wallet *WalletService
 	// Events are what happened in the account.
 	Events *EventService
+	// Key is the API key itself.
+	Key *KeyService
 
 	base       string
 	key        string
@@ -159,6 +161,7 @@ func (config Config) client(base string) *Client {
 	c.Deployments, c.Offers, c.Quotes = &DeploymentService{c}, &OfferService{c}, &QuoteService{c}
 	c.Providers, c.Regions, c.GPUTypes = &ProviderService{c}, &RegionService{c}, &GPUTypeService{c}
 	c.SSHKeys, c.Volumes, c.Wallet, c.Events = &SSHKeyService{c}, &VolumeService{c}, &WalletService{c}, &EventService{c}
+	c.Key = &KeyService{c}
 	return c
 }
 

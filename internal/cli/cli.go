@@ -110,3 +110,18 @@ func (t *tool) verb(cmd *cobra.Command, run func(ctx context.Context, c *client.
 	}
 	return cmd
 }
+
+// sleep waits so long, or until the context ends.
+func (t *tool) sleep(ctx context.Context, d time.Duration) error {
+	if t.Sleep != nil {
+		return t.Sleep(ctx, d)
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -10,6 +10,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// live are the statuses of what has not ended.
+var live = []client.DeploymentStatus{client.DeploymentPending, client.DeploymentDeploying, client.DeploymentRunning, client.DeploymentStopped, client.DeploymentTerminating}
+
 func (t *tool) deploymentListing() listing[client.Deployment] {
 	return listing[client.Deployment]{
 		id: func(d client.Deployment) string { return d.ID },
@@ -63,7 +66,7 @@ func (t *tool) ps() *cobra.Command {
 				q.Statuses = append(q.Statuses, client.DeploymentStatus(s))
 			}
 		case !all:
-			q.Statuses = []client.DeploymentStatus{client.DeploymentPending, client.DeploymentDeploying, client.DeploymentRunning, client.DeploymentStopped, client.DeploymentTerminating}
+			q.Statuses = live
 		}
 		items, err := collect(c.Deployments.All(ctx, q))
 		if err != nil {

@@ -73,3 +73,24 @@ func theOne[T any](kind, ref string, live, ended []T, id func(T) string) (*T, er
 	}
 	return nil, usage("%d %ss have the name %q; say which by its id: %s.", len(found), kind, ref, strings.Join(ids, ", "))
 }
+
+// volume finds a volume by its id or name.
+func volume(ctx context.Context, c *client.Client, ref string) (*client.Volume, error) {
+	if strings.HasPrefix(ref, "vol_") {
+		return c.Volumes.Get(ctx, ref)
+	}
+	var live, ended []client.Volume
+	for v, err := range c.Volumes.All(ctx, client.VolumeQuery{}) {
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case v.Name != ref:
+		case v.Status.Final():
+			ended = append(ended, v)
+		default:
+			live = append(live, v)
+		}
+	}
+	return theOne("volume", ref, live, ended, func(v client.Volume) string { return v.ID })
+}

@@ -64,7 +64,7 @@ and NO_COLOR takes the colours away.`,
 		group string
 		verbs []*cobra.Command
 	}{
-		{groupMachines, []*cobra.Command{t.offers(), t.ps(), t.ssh(), t.scp(), t.sshConfig()}},
+		{groupMachines, []*cobra.Command{t.offers(), t.deploy(), t.ps(), t.show(), t.wait(), t.set(), t.terminate(), t.power("reboot"), t.power("power-off"), t.power("power-on"), t.reinstall(), t.events(), t.ssh(), t.scp(), t.sshConfig()}},
 		{groupMoney, []*cobra.Command{}},
 		{groupSetup, []*cobra.Command{t.api(), t.version()}},
 	} {

@@ -1,0 +1,181 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/billetcloud/billet/client"
+	"github.com/spf13/pflag"
+	"go.yaml.in/yaml/v3"
+)
+
+// spec is what to deploy, as flags and a YAML file say it. The file's words are the API's own; what only the command line has stands below.
+type spec struct {
+	Name            string   `yaml:"name"`
+	OfferID         string   `yaml:"offerId"`
+	QuoteID         string   `yaml:"quoteId"`
+	OperatingSystem string   `yaml:"operatingSystem"`
+	Provider        string   `yaml:"provider"`
+	GPUType         string   `yaml:"gpuType"`
+	GPUCount        int      `yaml:"gpuCount"`
+	Region          string   `yaml:"region"`
+	InstanceType    string   `yaml:"instanceType"`
+	SSHPublicKey    string   `yaml:"ssh_public_key"`
+	SSHKeys         []string `yaml:"sshKeys"`
+	Volumes         []string `yaml:"volumes"`
+	CloudInit       string   `yaml:"cloudInit"`
+	Tags            []string `yaml:"tags"`
+	MaxHourlyPrice  string   `yaml:"maxHourlyPrice"`
+	AutoTerminate   string   `yaml:"autoTerminate"`
+	Candidates      []string `yaml:"candidates"`
+
+	// Count is how many machines.
+	Count int `yaml:"count"`
+	// SSHPublicKeyFile and CloudInitFile are read here.
+	SSHPublicKeyFile string `yaml:"sshPublicKeyFile"`
+	CloudInitFile    string `yaml:"cloudInitFile"`
+}
+
+const specHelp = `A file for --file has these fields, all of which are flags, too:
+
+    name: training
+    offerId: off_abc123          # or candidates: [off_…, off_…], or quoteId, or what it must be:
+    gpuType: NVIDIA B200         #   then the cheapest offer that fits is taken
+    gpuCount: 8
+    provider: voltage-park
+    region: dallas-usa-5
+    instanceType: BARE_METAL
+    maxHourlyPrice: 40
+    operatingSystem: Ubuntu 22.04
+    sshKeys: [laptop]            # names or ids of saved keys; or sshPublicKeyFile: ~/.ssh/id_ed25519.pub
+    volumes: [datasets]          # names or ids
+    tags: [team-a]
+    autoTerminate: 8h            # or a time such as 2026-12-01T18:00:00Z
+    cloudInitFile: setup.yaml    # or cloudInit: the text itself
+    count: 1`
+
+func (s *spec) flags(f *pflag.FlagSet) {
+	f.StringVar(&s.Name, "name", s.Name, "what to call it; with --count a number is put after it")
+	f.StringVar(&s.OfferID, "offer", s.OfferID, "the offer, off_…, as 'billet offers' shows it")
+	f.StringSliceVar(&s.Candidates, "candidates", s.Candidates, "several offers that would do, in the order in which to try them; one machine comes of it")
+	f.StringVar(&s.QuoteID, "quote", s.QuoteID, "a quote, quo_…: its offer at its price")
+	f.StringVar(&s.GPUType, "gpu", s.GPUType, "the GPU's whole name, such as \"NVIDIA B200\"; without an offer the cheapest that fits is taken")
+	f.IntVar(&s.GPUCount, "gpus", s.GPUCount, "how many GPUs")
+	f.StringVar(&s.Provider, "provider", s.Provider, "a provider's slug")
+	f.StringVar(&s.Region, "region", s.Region, "a region's slug")
+	f.StringVar(&s.InstanceType, "type", s.InstanceType, "BARE_METAL, VM, SPOT or CLUSTER")
+	f.StringVar(&s.MaxHourlyPrice, "max-price", s.MaxHourlyPrice, "the most that it may cost in an hour, in US dollars")
+	f.StringVar(&s.OperatingSystem, "os", s.OperatingSystem, "one of the offer's operating systems; the first if left out")
+	f.StringSliceVar(&s.SSHKeys, "ssh-key", s.SSHKeys, "a saved key that may log in, by its name or id")
+	f.StringVar(&s.SSHPublicKeyFile, "ssh-public-key-file", s.SSHPublicKeyFile, "a public key that may log in; the usual one in ~/.ssh if no key is named")
+	f.StringSliceVar(&s.Volumes, "volume", s.Volumes, "a volume to attach, by its name or id")
+	f.StringVar(&s.CloudInitFile, "cloud-init", s.CloudInitFile, "a file with a cloud-config for the machine's first start")
+	f.StringSliceVar(&s.Tags, "tag", s.Tags, "a word of your own")
+	f.StringVar(&s.AutoTerminate, "auto-terminate", s.AutoTerminate, "end it by itself after this time, such as 8h, or at one, such as 2026-12-01T18:00:00Z")
+	f.IntVar(&s.Count, "count", s.Count, "how many machines")
+}
+
+// read takes a file's fields where no flag gave them.
+func (s *spec) read(t *tool, path string, given *pflag.FlagSet) error {
+	var in io.Reader = t.In
+	if path != "-" {
+		f, err := os.Open(path)
+		if err != nil {
+			return usage("--file: %s", err)
+		}
+		defer func() { _ = f.Close() }()
+		in = f
+	}
+	b, err := io.ReadAll(io.LimitReader(in, 1<<20))
+	if err != nil {
+		return err
+	}
+	from := spec{Count: 1}
+	d := yaml.NewDecoder(bytes.NewReader(b))
+	d.KnownFields(true)
+	if err := d.Decode(&from); err != nil && !errors.Is(err, io.EOF) {
+		return usage("%s: %s\nSee 'billet deploy --help' for its fields.", path, strings.TrimPrefix(strings.ReplaceAll(err.Error(), " in type cli.spec", ""), "yaml: "))
+	}
+	// The flags that were given are set again, on top of the file.
+	over := pflag.NewFlagSet("", pflag.ContinueOnError)
+	from.flags(over)
+	var failed error
+	given.Visit(func(f *pflag.Flag) {
+		to := over.Lookup(f.Name)
+		if to == nil {
+			return
+		}
+		if many, is := f.Value.(pflag.SliceValue); is {
+			failed = errors.Join(failed, to.Value.(pflag.SliceValue).Replace(many.GetSlice()))
+			return
+		}
+		failed = errors.Join(failed, over.Set(f.Name, f.Value.String()))
+	})
+	*s = from
+	return failed
+}
+
+// until reads a time to end at: a length of time from now, or an instant.
+func until(flag, text string, now time.Time) (time.Time, error) {
+	if d, err := time.ParseDuration(text); err == nil && d > 0 {
+		return now.Add(d).UTC().Truncate(time.Second), nil
+	}
+	for _, layout := range []string{time.RFC3339, "2006-01-02 15:04", "2006-01-02T15:04"} {
+		if at, err := time.ParseInLocation(layout, text, time.Local); err == nil {
+			return at.UTC(), nil
+		}
+	}
+	return time.Time{}, usage("%s %q is neither a length of time, such as 8h or 90m, nor a time, such as 2026-12-01T18:00:00Z.", flag, text)
+}
+
+// request makes of the spec what the API wants, but for keys and volumes, which have to be looked up.
+func (s *spec) request(now time.Time) (client.CreateDeployment, error) {
+	in := client.CreateDeployment{
+		Name: s.Name, OfferID: s.OfferID, QuoteID: s.QuoteID, OperatingSystem: s.OperatingSystem, Provider: s.Provider, GPUType: s.GPUType, GPUCount: s.GPUCount,
+		Region: s.Region, InstanceType: client.InstanceType(strings.ToUpper(s.InstanceType)), SSHPublicKey: s.SSHPublicKey, CloudInit: s.CloudInit, Tags: s.Tags,
+	}
+	for _, id := range s.Candidates {
+		in.Candidates = append(in.Candidates, client.Candidate{OfferID: id})
+	}
+	if s.AutoTerminate != "" {
+		at, err := until("--auto-terminate", s.AutoTerminate, now)
+		if err != nil {
+			return in, err
+		}
+		in.AutoTerminateAt = at
+	}
+	if s.MaxHourlyPrice != "" {
+		m, err := dollars("--max-price", s.MaxHourlyPrice)
+		if err != nil {
+			return in, err
+		}
+		in.MaxHourlyPrice = &m
+	}
+	if s.CloudInitFile != "" {
+		b, err := os.ReadFile(s.CloudInitFile)
+		if err != nil {
+			return in, usage("--cloud-init: %s", err)
+		}
+		in.CloudInit = string(b)
+	}
+	if s.Count < 1 || s.Count > 1000 {
+		return in, usage("--count must be from 1 to 1000.")
+	}
+	if s.Count > 1 && s.QuoteID != "" {
+		return in, usage("a quote is for one machine: leave out --count, or name the offer.")
+	}
+	return in, nil
+}
+
+// numbered is the name of one of several machines.
+func numbered(name string, i, count int) string {
+	if count == 1 {
+		return name
+	}
+	return fmt.Sprintf("%s-%0*d", name, len(fmt.Sprint(count)), i+1)
+}
