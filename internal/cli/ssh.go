@@ -137,13 +137,18 @@ func (t *tool) hand(ctx context.Context, print bool, command []string, to ...*re
 	if err != nil {
 		return &fault{exitOther, "NO_SSH", command[0] + " is not installed here: install OpenSSH's client."}
 	}
+	return t.become(ctx, path, command, t.envForOthers())
+}
+
+// envForOthers is the environment for other programs: without the API key.
+func (t *tool) envForOthers() []string {
 	var env []string
 	for _, v := range t.Env {
 		if !strings.HasPrefix(v, "BILLET_API_KEY=") {
 			env = append(env, v)
 		}
 	}
-	return t.become(ctx, path, command, env)
+	return env
 }
 
 // spawn runs a program as a child and ends with its exit code.
