@@ -65,10 +65,9 @@ and NO_COLOR takes the colours away.`,
 		verbs []*cobra.Command
 	}{
 		{groupMachines, []*cobra.Command{t.offers(), t.deploy(), t.ps(), t.show(), t.wait(), t.set(), t.terminate(), t.power("reboot"), t.power("power-off"), t.power("power-on"), t.reinstall(), t.events()}},
-		{groupMachines, []*cobra.Command{t.volumes(), t.quote(), t.check(), t.providers(), t.regions(), t.gpus()}},
-		{groupMoney, []*cobra.Command{}},
-		{groupMoney, []*cobra.Command{t.wallet(), t.usage()}},
-		{groupSetup, []*cobra.Command{t.keys()}},
+		{groupMachines, []*cobra.Command{t.volumes(), t.check(), t.providers(), t.regions(), t.gpus()}},
+		{groupMoney, []*cobra.Command{t.wallet(), t.usage(), t.quote()}},
+		{groupSetup, []*cobra.Command{t.keys(), t.webhooks()}},
 		{groupSetup, []*cobra.Command{t.version()}},
 	} {
 		for _, v := range in.verbs {
