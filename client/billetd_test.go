@@ -117,6 +117,9 @@ func TestTheLifeOfAMachine(t *testing.T) {
 	if i := must[*client.Index](t)(c.Index(ctx)); i.OpenAPI == "" || len(i.Collections) == 0 {
 		t.Errorf("%+v", i)
 	}
+	if k := must[*client.Key](t)(c.Key.Get(ctx)); k.Name != "test" || k.Account.Name != "test" || k.Spending != nil || !slices.Contains(k.Scopes, client.ScopeWriteDeployments) {
+		t.Errorf("%+v", k)
+	}
 	k := must[*client.SSHKey](t)(c.SSHKeys.Create(ctx, client.CreateSSHKey{Name: "laptop", PublicKey: publicKey}))
 	var offers []client.Offer
 	for o, err := range c.Offers.All(ctx, client.OfferQuery{Search: "b200", Provider: "voltage-park", Available: new(true), MaxHourlyPrice: new(client.Dollars(1000))}) {

@@ -97,6 +97,8 @@ type Client struct {
 	Events *EventService
 	// Webhooks are addresses to which events are sent.
 	Webhooks *WebhookService
+	// Key is the API key itself.
+	Key *KeyService
 
 	base       string
 	key        string
@@ -162,6 +164,7 @@ func (config Config) client(base string) *Client {
 	c.Providers, c.Regions, c.GPUTypes = &ProviderService{c}, &RegionService{c}, &GPUTypeService{c}
 	c.SSHKeys, c.Volumes, c.Wallet = &SSHKeyService{c}, &VolumeService{c}, &WalletService{c}
 	c.Events, c.Webhooks = &EventService{c}, &WebhookService{c}
+	c.Key = &KeyService{c}
 	return c
 }
 

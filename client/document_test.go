@@ -23,6 +23,7 @@ type schema struct {
 	Format     string            `json:"format"`
 	Enum       []any             `json:"enum"`
 	Items      *schema           `json:"items"`
+	OneOf      []schema          `json:"oneOf"` // only a reference and null
 	Properties map[string]schema `json:"properties"`
 	Required   []string          `json:"required"`
 }
@@ -90,9 +91,12 @@ func (d document) sample(s schema, bare bool) any {
 	if s.Ref != "" {
 		return d.sample(d.Components.Schemas[filepath.Base(s.Ref)], bare)
 	}
+	if len(s.OneOf) > 0 && !bare {
+		return d.sample(s.OneOf[0], bare)
+	}
 	kind, nullable := s.kind()
 	switch {
-	case nullable && bare:
+	case bare && (nullable || len(s.OneOf) > 0):
 		return nil
 	case len(s.Enum) > 0:
 		return s.Enum[0]

@@ -188,15 +188,44 @@ func End(ctx context.Context, tx *db.Tx, subject id.ID, at *time.Time) error {
 	return end(ctx, tx, subject, *at)
 }
 
+// Spent is what of its limits a key has used.
+type Spent struct {
+	CommittedToday     money.Micros `json:"committedToday" doc:"US dollars for hours that begin today (UTC), also those that are still to come until the planned ends."`
+	CommittedThisMonth money.Micros `json:"committedThisMonth" doc:"US dollars for hours that begin in this month (UTC), counted alike."`
+	Deployments        int64        `json:"deployments" doc:"How many deployments of the key are there now."`
+}
+
+// Used returns what of its limits the key has used by now. What it began while it had none does not count.
+func Used(ctx context.Context, r db.Reader, key id.ID, now time.Time) (Spent, error) {
+	today, month := starts(now)
+	all, err := uses(ctx, r, key, month)
+	var s Spent
+	for _, u := range all {
+		s.CommittedToday += u.cost(today, today.AddDate(0, 0, 1))
+		s.CommittedThisMonth += u.cost(month, month.AddDate(0, 1, 0))
+		if u.counts() {
+			s.Deployments++
+		}
+	}
+	return s, err
+}
+
+// starts are when the day and the month began.
+func starts(now time.Time) (today, month time.Time) {
+	now = now.UTC()
+	return time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, time.UTC), time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC)
+}
+
+// counts tells whether the use is a deployment that is there.
+func (u Use) counts() bool { return !u.Over && u.Subject.Kind() == id.Deployment }
+
 // check tells whether the use fits beside the others of its key.
 func check(ctx context.Context, tx *db.Tx, key id.ID, l SpendingLimits, u Use) error {
 	if l.MaxHourlyPrice != nil && u.HourlyPrice > *l.MaxHourlyPrice && u.Subject.Kind() == id.Deployment {
 		return reached("maxHourlyPrice", map[string]any{"maximum": *l.MaxHourlyPrice, "hourlyPrice": u.HourlyPrice},
 			"This API key may deploy for %s an hour at most, and this costs %s.", *l.MaxHourlyPrice, u.HourlyPrice)
 	}
-	now := tx.Now.UTC()
-	today := time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, time.UTC)
-	month := time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC)
+	today, month := starts(tx.Now)
 	others, err := uses(ctx, tx, key, month)
 	if err != nil {
 		return err
@@ -204,7 +233,7 @@ func check(ctx context.Context, tx *db.Tx, key id.ID, l SpendingLimits, u Use) e
 	others = slices.DeleteFunc(others, func(o Use) bool { return o.Subject == u.Subject })
 	there := int64(1)
 	for _, o := range others {
-		if !o.Over && o.Subject.Kind() == id.Deployment {
+		if o.counts() {
 			there++
 		}
 	}

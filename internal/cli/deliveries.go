@@ -16,11 +16,11 @@ var deliveryListing = listing[client.WebhookDelivery]{
 	id: func(d client.WebhookDelivery) string { return d.ID },
 	columns: []column[client.WebhookDelivery]{
 		{name: "id", head: "DELIVERY", text: func(d client.WebhookDelivery) string { return d.ID }},
-		{name: "createdAt", head: "WHEN", text: func(d client.WebhookDelivery) string { return when(d.CreatedAt) }, raw: func(d client.WebhookDelivery) string { return stamp(d.CreatedAt) }},
-		{name: "type", head: "EVENT", text: func(d client.WebhookDelivery) string { return d.Type }},
 		{name: "status", head: "STATUS", text: func(d client.WebhookDelivery) string { return string(d.Status) }},
-		{name: "attemptCount", head: "TRIES", right: true, text: func(d client.WebhookDelivery) string { return strconv.Itoa(d.AttemptCount) }},
 		{name: "lastAnswer", head: "LAST ANSWER", text: lastAnswer},
+		{name: "type", head: "EVENT", text: func(d client.WebhookDelivery) string { return d.Type }},
+		{name: "createdAt", head: "WHEN", text: func(d client.WebhookDelivery) string { return when(d.CreatedAt) }, raw: func(d client.WebhookDelivery) string { return stamp(d.CreatedAt) }},
+		{name: "attemptCount", head: "TRIES", right: true, text: func(d client.WebhookDelivery) string { return strconv.Itoa(d.AttemptCount) }},
 		{name: "nextAttemptAt", head: "NEXT TRY", text: func(d client.WebhookDelivery) string { return whenever(d.NextAttemptAt) }, raw: func(d client.WebhookDelivery) string { return stampOf(d.NextAttemptAt) }},
 		{name: "eventId", head: "EVENT ID", wide: true, text: func(d client.WebhookDelivery) string { return d.EventID }},
 	},
@@ -185,5 +185,5 @@ func (t *tool) showTry(w *client.Webhook, d *client.WebhookDelivery) error {
 	if d.Status == client.DeliveryDelivered {
 		outcome = "taken by "
 	}
-	return show(t, d.ID, d, row{"Test", outcome + w.URL}, row{"Answer", fmt.Sprintf("%s, after %s", answered(a), time.Duration(a.DurationMS)*time.Millisecond)}, row{"Text", strings.TrimSpace(a.Response)})
+	return show(t, d.ID, d, row{"Test", outcome + w.URL}, row{"Answer", fmt.Sprintf("%s, after %d ms", answered(a), a.DurationMS)}, row{"Text", strings.TrimSpace(a.Response)})
 }

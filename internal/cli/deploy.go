@@ -90,7 +90,7 @@ func (t *tool) runDeploy(ctx context.Context, c *client.Client, d *deploying) er
 	}
 	if in.Name == "" {
 		if in.Name = usualName(offer, t.Now()); t.asks() && !d.yes {
-			if in.Name, err = t.input(ctx, "Name", in.Name); err != nil {
+			if in.Name, err = t.line(ctx, "Name", in.Name); err != nil {
 				return err
 			}
 		}

@@ -106,7 +106,48 @@ type newAPIKey struct {
 	Secret   string                    `json:"key" doc:"Send it as Authorization: Bearer. It is shown this once; keep it."`
 }
 
+// callingKey is a key as its holder sees it: without what only people of the account need to know.
+type callingKey struct {
+	ID              id.ID                     `json:"id" doc:"Id of the key, key_…; not the secret."`
+	Name            string                    `json:"name" doc:"What it is called."`
+	Account         keyAccount                `json:"account" doc:"Whose key it is, and whose money it spends."`
+	Scopes          []account.Scope           `json:"scopes" doc:"What it may do."`
+	AllowedNetworks []string                  `json:"allowedNetworks" doc:"Addresses and CIDR networks from which it works; anywhere where there are none."`
+	ExpiresAt       *time.Time                `json:"expiresAt" doc:"When it ceases to work; null for never."`
+	CreatedAt       time.Time                 `json:"createdAt" doc:"When it was made."`
+	Spending        *allowance.SpendingLimits `json:"spending" doc:"What the key may spend; null where only the account's money bounds it."`
+	Spent           *allowance.Spent          `json:"spent" doc:"What of that is used; null for a key without limits, whose use is not counted."`
+}
+
+type keyAccount struct {
+	ID   id.ID  `json:"id" doc:"Id of the account, acc_…"`
+	Name string `json:"name" doc:"What it is called."`
+}
+
+func (s *server) callingKey(ctx context.Context, r db.Reader, k account.Key) (callingKey, error) {
+	out := callingKey{ID: k.ID, Name: k.Name, Scopes: k.Scopes, AllowedNetworks: k.AllowedNetworks, ExpiresAt: k.ExpiresAt, CreatedAt: k.CreatedAt}
+	a, err := s.c.Accounts.Get(ctx, r, k.Account)
+	if err != nil {
+		return out, err
+	}
+	out.Account = keyAccount{a.ID, a.Name}
+	limits, err := allowance.Of(ctx, r, []id.ID{k.ID})
+	if l, limited := limits[k.ID]; err == nil && limited {
+		var spent allowance.Spent
+		spent, err = allowance.Used(ctx, r, k.ID, s.c.Clock.Now())
+		out.Spending, out.Spent = &l, &spent
+	}
+	return out, err
+}
+
 func (s *server) addAPIKeys() {
+	read(s, spec{
+		method: http.MethodGet, path: Base + "/key", id: "getKey", tag: tagAccount, door: doorAnyKey, summary: "The API key that makes this call",
+		text: "What a program has to know of itself: what its key may do and spend, what of that is used, and whose it is. The secret is not shown.",
+	}, func(ctx context.Context, c *call, _ *none) (callingKey, error) {
+		return s.callingKey(ctx, s.c.DB, *c.key)
+	})
+
 	keys := AccountBase + "/api-keys"
 	list(s, spec{
 		method: http.MethodGet, path: keys, id: "listApiKeys", tag: tagAccount, door: doorPerson, scope: account.ReadAPIKeys,

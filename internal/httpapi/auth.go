@@ -56,7 +56,7 @@ func (s *server) mayCall(c *call) error {
 	if c.route.door == doorOperator && !c.key.Allows(c.route.scope) {
 		return lacksOperator(c.route.scope)
 	}
-	if !c.key.Allows(c.route.scope) {
+	if c.route.door != doorAnyKey && !c.key.Allows(c.route.scope) {
 		return &fault.Error{
 			Code:    fault.InsufficientScope,
 			Message: "This API key lacks the scope " + string(c.route.scope) + ". Use a key that has it, or add it under Settings → API Keys.",
@@ -100,14 +100,18 @@ func lacksOperator(scope account.Scope) error {
 	}
 }
 
-// admitKey takes an API key, or else a signed-in person: the dashboard uses the same calls.
+// admitKey takes an API key, or else, unless the route is for keys only, a signed-in person: the dashboard uses the same calls.
 func (s *server) admitKey(ctx context.Context, c *call) error {
 	secret, err := credential(c.request)
 	if err != nil {
 		return err
 	}
 	if secret == "" {
-		if _, err := c.request.Cookie(sessionCookie); err == nil {
+		_, err := c.request.Cookie(sessionCookie)
+		if err == nil && c.route.door == doorAnyKey {
+			return fault.New(fault.MissingAPIKey, "This call is for API keys, and a signed-in person made it. GET "+AccountBase+"/me tells who is signed in.")
+		}
+		if err == nil {
 			return s.admitPerson(ctx, c)
 		}
 		return fault.New(fault.MissingAPIKey, "No API key was sent. Send it as `Authorization: Bearer pk_live_…`; keys are made in the dashboard under Settings → API Keys.")

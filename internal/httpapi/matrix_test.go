@@ -23,6 +23,7 @@ const (
 	workers   = "owner admin member"
 	readers   = "owner admin member viewer"
 	operators = "operator" // whatever their role, and nobody else
+	keysOnly  = "-"        // no session will do, only an API key
 )
 
 var whoMay = map[string]string{
@@ -36,6 +37,7 @@ var whoMay = map[string]string{
 
 	"listPeople": managers, "updatePerson": managers, "removePerson": managers, "listInvitations": managers, "createInvitation": managers,
 	"revokeInvitation": managers, "listAudit": managers,
+	"getKey":      keysOnly,
 	"listApiKeys": workers, "createApiKey": workers, "getApiKey": workers, "updateApiKey": workers, "revokeApiKey": workers,
 
 	"listOffers": everyRole, "getOffer": everyRole, "getPriceHistory": everyRole, "checkOffers": everyRole, "createQuote": workers, "getQuote": everyRole, "listProviders": everyRole, "listRegions": everyRole, "listGpuTypes": everyRole,
@@ -97,6 +99,9 @@ func TestThePermissionMatrix(t *testing.T) {
 				if (roles == operators) != (rt.door == doorOperator) {
 					t.Errorf("%s: whoMay and the route differ about whether it is the operator's", rt.id)
 				}
+				if (roles == keysOnly) != (rt.door == doorAnyKey) {
+					t.Errorf("%s: whoMay and the route differ about whether a session will do", rt.id)
+				}
 				if roles == anybody || (role == operators && roles != operators) {
 					continue
 				}
@@ -109,6 +114,12 @@ func TestThePermissionMatrix(t *testing.T) {
 				may := slices.Contains(strings.Fields(roles), string(role))
 				if may && (r.status == http.StatusUnauthorized || r.status == http.StatusForbidden) {
 					t.Errorf("a %s may not %s: %d %s", role, rt.id, r.status, r.body)
+				}
+				if roles == keysOnly {
+					if r.code != "MISSING_API_KEY" || !strings.Contains(fmt.Sprint(r.error["message"]), AccountBase+"/me") {
+						t.Errorf("a %s may %s: %d %s", role, rt.id, r.status, r.body)
+					}
+					continue
 				}
 				told := "owner"
 				if roles == operators {

@@ -170,6 +170,8 @@ func (s *server) operation(rt *route) *huma.Operation {
 		Responses: map[string]*huma.Response{},
 	}
 	switch rt.door {
+	case doorAnyKey:
+		op.Security = []map[string][]string{{"bearer": {}}, {"apiKey": {}}}
 	case doorKey, doorOperator:
 		op.Security = []map[string][]string{{"bearer": {}}, {"apiKey": {}}, {"session": {}}}
 	case doorPerson:
@@ -282,6 +284,8 @@ func (rt *route) describe() string {
 		line("Scope: `%s`. Counts as a read.", rt.scope)
 	case rt.door == doorKey:
 		line("Scope: `%s`. Counts as a write.", rt.scope)
+	case rt.door == doorAnyKey:
+		line("For an API key, whatever its scopes; a signed-in person does not do. Counts as a read.")
 	case rt.door == doorPerson && rt.scope != "":
 		line("For a signed-in person only, whose role has `%s`: %s. An API key does not do.", rt.scope, strings.Join(texts(account.RolesWith(rt.scope)), ", "))
 	case rt.door == doorPerson:
@@ -299,6 +303,8 @@ func (rt *route) codes() []fault.Code {
 	switch rt.door {
 	case doorKey, doorOperator:
 		all = append(all, fault.MissingAPIKey, fault.InvalidAPIKey, fault.ExpiredAPIKey, fault.RevokedAPIKey, fault.SignInRequired, fault.InsufficientScope, fault.NetworkNotAllowed)
+	case doorAnyKey:
+		all = append(all, fault.MissingAPIKey, fault.InvalidAPIKey, fault.ExpiredAPIKey, fault.RevokedAPIKey, fault.NetworkNotAllowed)
 	case doorPerson:
 		all = append(all, fault.SignInRequired, fault.NetworkNotAllowed)
 		if rt.scope != "" {

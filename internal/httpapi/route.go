@@ -26,6 +26,7 @@ const (
 	doorPerson               // a signed-in person only
 	doorOpen                 // anybody; limited by address
 	doorProbe                // anybody, often; limited by address
+	doorAnyKey               // an API key, whatever its scopes, and no person
 	doorOperator             // an API key with an operator's scope, of whatever account, or a signed-in operator
 )
 

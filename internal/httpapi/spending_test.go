@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -27,6 +29,22 @@ func TestAKeySpendsNoMoreThanItMay(t *testing.T) {
 			t.Helper()
 			return w.want(403, agent, "POST", Base+"/deployments", body).error["details"].(map[string]any)["limit"]
 		}
+		told := func(who tenant) map[string]any {
+			t.Helper()
+			r := w.want(200, who, "GET", Base+"/key", nil)
+			if strings.Contains(string(r.body), who.secret) || strings.Contains(string(r.body), who.secret[:12]) {
+				t.Errorf("the secret is told: %s", r.body)
+			}
+			return r.data.(map[string]any)
+		}
+		mine := told(agent)
+		same(t, "the id", mine["id"], made["id"])
+		same(t, "the account", mine["account"].(map[string]any)["id"], string(w.ada.account))
+		same(t, "the limit", mine["spending"].(map[string]any)["maxSpendPerDay"], 100)
+		same(t, "nothing used", mine["spent"].(map[string]any)["committedToday"], 0)
+		if of := told(w.ada); of["spending"] != nil || of["spent"] != nil || len(of["scopes"].([]any)) == 0 {
+			t.Errorf("a key without limits: %v", of)
+		}
 		body := w.seedBody()
 		same(t, "without an end", limit(body), "maxSpendPerDay")
 		body["autoTerminateAt"] = w.clock.Now().Add(2 * time.Hour).UTC().Format(time.RFC3339)
@@ -35,6 +53,8 @@ func TestAKeySpendsNoMoreThanItMay(t *testing.T) {
 		w.want(200, agent, "POST", Base+"/deployments", dry)
 		first := w.want(201, agent, "POST", Base+"/deployments", body).data.(map[string]any)
 		w.want(201, agent, "POST", Base+"/deployments", body)
+		used := told(agent)["spent"].(map[string]any)
+		same(t, "used", fmt.Sprint(used["committedToday"], used["committedThisMonth"], used["deployments"]), "47.84 47.84 2") // it is a minute to midnight, and a month ends: of each the first hour begins today
 		same(t, "a third", limit(body), "maxSpendPerDay") // 2 × 2 × 23.92 are committed
 		later := map[string]any{"autoTerminateAt": w.clock.Now().Add(9 * time.Hour).UTC().Format(time.RFC3339)}
 		at := Base + "/deployments/" + first["id"].(string)

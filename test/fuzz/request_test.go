@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -45,6 +46,10 @@ func (r *request) drop(name string) {
 		}
 	}
 	r.headers = kept
+}
+
+func (r *request) has(name string) bool {
+	return slices.ContainsFunc(r.headers, func(h [2]string) bool { return strings.EqualFold(h[0], name) })
 }
 
 func (r *request) target() string {
