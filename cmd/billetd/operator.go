@@ -125,6 +125,7 @@ func keys() *cobra.Command {
 	var scopes, networks []string
 	var read, write, deploy int
 	var expires time.Duration
+	var may spending
 	cmd.AddCommand(verb("create", "Make an API key; it is shown once", func(cmd *cobra.Command) {
 		f := cmd.Flags()
 		f.StringVar(&of, "account", "", "whose key it is")
@@ -135,8 +136,13 @@ func keys() *cobra.Command {
 		f.IntVar(&read, "read-limit", account.DefaultLimits.Read, "reads a minute")
 		f.IntVar(&write, "write-limit", account.DefaultLimits.Write, "writes a minute")
 		f.IntVar(&deploy, "deploy-limit", account.DefaultLimits.Deploy, "deploys a minute")
+		may.flags(f)
 		must(cmd, "account", "name")
 	}, func(cmd *cobra.Command, o *app.Operator, out *output) error {
+		limits, err := may.limits(cmd.Flags())
+		if err != nil {
+			return err
+		}
 		r := account.KeyRequest{Name: name, Scopes: account.AllScopes(), AllowedNetworks: networks, Limits: account.LimitOverrides{Read: given(cmd, "read-limit", &read), Write: given(cmd, "write-limit", &write), Deploy: given(cmd, "deploy-limit", &deploy)}}
 		if len(scopes) > 0 {
 			r.Scopes = nil
@@ -148,11 +154,11 @@ func keys() *cobra.Command {
 			at := o.Clock.Now().Add(expires)
 			r.ExpiresAt = &at
 		}
-		k, secret, err := o.CreateKey(cmd.Context(), id.ID(of), r)
+		k, secret, err := o.CreateKey(cmd.Context(), id.ID(of), r, limits)
 		if err != nil {
 			return err
 		}
-		return out.print(cmd.OutOrStdout(), map[string]any{"id": k.ID, "key": secret, "name": k.Name, "scopes": k.Scopes, "limits": k.Limits},
+		return out.print(cmd.OutOrStdout(), map[string]any{"id": k.ID, "key": secret, "name": k.Name, "scopes": k.Scopes, "limits": k.Limits, "spending": orNone(limits)},
 			[]any{"ID", "KEY (shown only now)"}, [][]any{{k.ID, secret}})
 	}))
 	var p db.Page
@@ -165,11 +171,15 @@ func keys() *cobra.Command {
 			return err
 		}
 		list, _, err := o.Accounts.ListKeys(cmd.Context(), o.DB, id.ID(of), db.NewestFirst, p)
-		var rows [][]any
-		for _, k := range list {
-			rows = append(rows, []any{k.ID, k.Name, k.Prefix, when(k.ExpiresAt, "never"), when(k.RevokedAt, "no"), when(k.LastUsedAt, "never")})
+		if err != nil {
+			return err
 		}
-		return errors.Join(err, out.print(cmd.OutOrStdout(), list, []any{"ID", "NAME", "KEY", "EXPIRES", "REVOKED", "LAST USED"}, rows))
+		shown, err := withSpending(cmd.Context(), o.DB, list)
+		var rows [][]any
+		for _, k := range shown {
+			rows = append(rows, []any{k.ID, k.Name, k.Prefix, when(k.ExpiresAt, "never"), when(k.RevokedAt, "no"), when(k.LastUsedAt, "never"), inWords(k.Spending)})
+		}
+		return errors.Join(err, out.print(cmd.OutOrStdout(), shown, []any{"ID", "NAME", "KEY", "EXPIRES", "REVOKED", "LAST USED", "MAY SPEND"}, rows))
 	}))
 	cmd.AddCommand(verb("revoke", "Revoke an API key for ever; when this returns, no server takes it any more", func(cmd *cobra.Command) {
 		cmd.Flags().StringVar(&of, "account", "", "whose key it is")

@@ -2,8 +2,12 @@ package cli_test
 
 import (
 	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -28,13 +32,14 @@ func TestMain(m *testing.M) {
 //	advance 26m         lets simulated time go by
 //	allow file          waits until the file has a login's code, and allows it in the dashboard
 //	mask stdout got     writes stdout, or stderr, into a file, with what differs from run to run made alike: ids, amounts, times and addresses
+//	receiver 204 text   starts a server that answers so, at the address $RECEIVER
 //	signed-out          takes the key out of the environment, into the file key
 func TestScripts(t *testing.T) {
 	servers, accounts := map[string]*billetd.Server{}, map[string]string{}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script", UpdateScripts: os.Getenv("BILLET_UPDATE") != "", RequireExplicitExec: true, RequireUniqueNames: true,
 		Setup: func(e *testscript.Env) error {
-			s := billetd.Start(e.T().(testing.TB), "--sim")
+			s := billetd.Start(e.T().(testing.TB), "--sim", "--webhook-allow-http", "--webhook-allow-networks", "127.0.0.0/8")
 			account, key := s.Key("5000")
 			servers[e.WorkDir], accounts[e.WorkDir] = s, account
 			e.Setenv("BILLET_URL", s.URL)
@@ -61,6 +66,19 @@ func TestScripts(t *testing.T) {
 					ts.Fatalf("usage: mask stdout|stderr file")
 				}
 				ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(masked(strings.ReplaceAll(ts.ReadFile(args[0]), ts.Getenv("WORK"), "$WORK"), servers[ts.Getenv("WORK")].URL)), 0o600))
+			},
+			"receiver": func(ts *testscript.TestScript, neg bool, args []string) {
+				if neg || len(args) != 2 {
+					ts.Fatalf("usage: receiver status text")
+				}
+				status, err := strconv.Atoi(args[0])
+				ts.Check(err)
+				s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+					w.WriteHeader(status)
+					_, _ = io.WriteString(w, args[1])
+				}))
+				ts.Defer(s.Close)
+				ts.Setenv("RECEIVER", s.URL)
 			},
 			"signed-out": func(ts *testscript.TestScript, neg bool, args []string) {
 				if neg || len(args) != 0 {

@@ -160,7 +160,7 @@ func render(heads []string, rows [][]string, style func(row, column int) lipglos
 func wordStyle(word string) lipgloss.Style {
 	colour := ""
 	switch word {
-	case "running", "available", "attached", "up", "succeeded", "enabled":
+	case "running", "available", "attached", "up", "succeeded", "enabled", "delivered":
 		colour = "2"
 	case "pending", "deploying", "terminating", "stopped", "creating", "attaching", "detaching", "deleting", "degraded", "sold out":
 		colour = "3"

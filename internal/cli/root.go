@@ -69,7 +69,7 @@ and NO_COLOR takes the colours away.`,
 		{groupFind, []*cobra.Command{t.offers(), t.check(), t.quote(), t.gpus(), t.providers(), t.regions()}},
 		{groupMachines, []*cobra.Command{t.deploy(), t.ps(), t.show(), t.wait(), t.ssh(), t.scp(), t.sshConfig(), t.events(), t.set()}},
 		{groupMachines, []*cobra.Command{t.power("reboot"), t.power("power-off"), t.power("power-on"), t.reinstall(), t.terminate()}},
-		{groupAccount, []*cobra.Command{t.volumes(), t.keys(), t.wallet(), t.usage()}},
+		{groupAccount, []*cobra.Command{t.volumes(), t.keys(), t.wallet(), t.usage(), t.webhooks()}},
 		{groupSetup, []*cobra.Command{t.login(), t.logout(), t.whoami(), t.profiles(), t.api()}},
 		{groupSetup, []*cobra.Command{t.version()}},
 	} {

@@ -35,7 +35,9 @@ func (t *tool) statement() *cobra.Command {
 		Long: `Shows the lines of your account, newest first, with what was there after each. A hold sets money aside, a release gives it back; a charge
 is an hour that began, a refund the part of it that was not used.
 
-A table has the newest 50 lines unless --limit says otherwise; json, yaml, csv and id have all. ` + timesHelp,
+A table has the newest 50 lines unless --limit says otherwise; json, yaml, csv and id have all.
+
+` + timesHelp,
 		Example: `  billet wallet statement --from 7d
   billet wallet statement --type charge,refund --deployment my-machine
   billet wallet statement --from 2026-11-01 --to 2026-12-01 -o csv > november.csv`,
@@ -108,7 +110,7 @@ func (t *tool) statementCSV(ctx context.Context, c *client.Client, q client.Tran
 	return err
 }
 
-const timesHelp = "Times are lengths\nof time until now, such as 12h, 7d or 4w, or days in UTC, such as 2026-11-01, or instants, such as 2026-11-01T18:00:00Z."
+const timesHelp = "Times are lengths of time until now, such as 12h, 7d or 4w, or days in UTC, such as 2026-11-01, or instants, such as\n2026-11-01T18:00:00Z."
 
 // timeFlags adds --from and --to.
 func timeFlags(cmd *cobra.Command, from, to *string) {

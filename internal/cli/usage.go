@@ -19,7 +19,9 @@ func (t *tool) usage() *cobra.Command {
 		Use: "usage", Aliases: []string{"costs"}, Short: "What you spent, by day, machine, GPU or provider", Args: cobra.NoArgs,
 		Long: `Sums up what was charged, less refunds; an hour counts where it began. Without --from it is the last 30 days.
 
-A terminal that is wide enough shows a plot beside it. ` + timesHelp,
+A terminal that is wide enough shows a plot beside it, and so does -o wide.
+
+` + timesHelp,
 		Example: `  billet usage
   billet usage --by deployment --from 7d
   billet usage --by gpuType --from 2026-11-01 --to 2026-12-01 -o csv`,

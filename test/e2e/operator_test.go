@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -200,4 +201,53 @@ func TestTheDemoIsMadeOnceAndEveryFlagIsAVariable(t *testing.T) {
 	if a := s.Call(secret, "GET", "=/api/v1/account/api-keys", nil); a.Status != 401 && a.Status != 403 {
 		t.Errorf("an API key could list API keys: %d", a.Status)
 	}
+}
+
+func TestTheOperatorLimitsWhatAKeyMaySpend(t *testing.T) {
+	billetd.Engines(t, func(t *testing.T, args ...string) {
+		s := billetd.Start(t, append([]string{"--sim", "--sim-machines", "banner"}, args...)...)
+		account, free := s.Key("1000")
+		limited := s.KeyOf(account, "--max-hourly-price", "20", "--max-spend-per-day", "50.5", "--max-spend-per-month", "500", "--max-deployments", "0", "--gpu-type", "NVIDIA H100", "--gpu-type", "NVIDIA L40S")
+		var keys []struct {
+			Prefix   string
+			Spending *struct {
+				MaxHourlyPrice, MaxSpendPerDay, MaxSpendPerMonth float64
+				MaxDeployments                                   *int
+				GPUTypes                                         []string
+			}
+		}
+		if err := json.Unmarshal([]byte(s.Run("key", "list", "--account", account, "-o", "json")), &keys); err != nil || len(keys) != 2 {
+			t.Fatalf("%v: %+v", err, keys)
+		}
+		for _, k := range keys {
+			if strings.HasPrefix(free, strings.TrimSuffix(k.Prefix, "…")) {
+				if k.Spending != nil {
+					t.Errorf("the key without limits has %+v", *k.Spending)
+				}
+				continue
+			}
+			l := k.Spending
+			if l == nil || l.MaxHourlyPrice != 20 || l.MaxSpendPerDay != 50.5 || l.MaxSpendPerMonth != 500 || l.MaxDeployments == nil || *l.MaxDeployments != 0 || !slices.Equal(l.GPUTypes, []string{"NVIDIA H100", "NVIDIA L40S"}) {
+				t.Errorf("the key's limits are %+v", l)
+			}
+		}
+		if table := s.Run("key", "list", "--account", account); !strings.Contains(table, "$20.00 an hour each, $50.50 a day, $500.00 a month, 0 at a time, NVIDIA H100, NVIDIA L40S") || !strings.Contains(table, "everything") {
+			t.Errorf("the table says\n%s", table)
+		}
+		body := map[string]any{"offerId": "off_abc123", "name": "box", "operatingSystem": "Ubuntu 22.04", "ssh_public_key": newIdentity(t).public}
+		if a := s.Call(limited, "POST", "/deployments", body); a.Code() != "KEY_LIMIT_REACHED" {
+			t.Errorf("beyond its limits the key gets %d %s", a.Status, a.Body)
+		}
+		if a := s.Call(free, "POST", "/deployments", body); a.Status != http.StatusCreated {
+			t.Errorf("the key without limits gets %d %s", a.Status, a.Body)
+		}
+		for _, wrong := range [][]string{{"--max-hourly-price", "much"}, {"--max-spend-per-day", "-1"}, {"--max-spend-per-month", "2000000000"}, {"--max-deployments", "-1"}, {"--gpu-type", " "}} {
+			if out, err := s.TryRun(append([]string{"key", "create", "--account", account, "--name", "wrong"}, wrong...)...); err == nil || !strings.Contains(out, "must be") && !strings.Contains(out, "US dollars") && !strings.Contains(out, "GPU type") {
+				t.Errorf("%q: %v %s", wrong, err, out)
+			}
+		}
+		if list := s.Run("key", "list", "--account", account); strings.Contains(list, "wrong") {
+			t.Errorf("a key was made with limits that are wrong:\n%s", list)
+		}
+	})
 }
