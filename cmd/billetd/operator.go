@@ -125,6 +125,7 @@ func keys() *cobra.Command {
 	var scopes, networks []string
 	var read, write, deploy int
 	var expires time.Duration
+	var may spending
 	cmd.AddCommand(verb("create", "Make an API key; it is shown once", func(cmd *cobra.Command) {
 		f := cmd.Flags()
 		f.StringVar(&of, "account", "", "whose key it is")
@@ -132,6 +133,7 @@ func keys() *cobra.Command {
 		f.StringSliceVar(&scopes, "scopes", nil, "what it may do, comma-separated; everything without this")
 		f.StringSliceVar(&networks, "networks", nil, "from where it may be used, as addresses or CIDR; from everywhere without this")
 		f.DurationVar(&expires, "expires-in", 0, "how long it works; for ever without this")
+		may.flags(cmd)
 		f.IntVar(&read, "read-limit", account.DefaultLimits.Read, "reads a minute")
 		f.IntVar(&write, "write-limit", account.DefaultLimits.Write, "writes a minute")
 		f.IntVar(&deploy, "deploy-limit", account.DefaultLimits.Deploy, "deploys a minute")
@@ -148,7 +150,11 @@ func keys() *cobra.Command {
 			at := o.Clock.Now().Add(expires)
 			r.ExpiresAt = &at
 		}
-		k, secret, err := o.CreateKey(cmd.Context(), id.ID(of), r)
+		limits, err := may.limits(cmd)
+		if err != nil {
+			return err
+		}
+		k, secret, err := o.CreateKey(cmd.Context(), id.ID(of), r, limits)
 		if err != nil {
 			return err
 		}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/allowance"
 	"github.com/billetcloud/billet/internal/audit"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
@@ -20,6 +21,7 @@ import (
 	"github.com/billetcloud/billet/internal/db/postgres"
 	"github.com/billetcloud/billet/internal/db/sqlite"
 	"github.com/billetcloud/billet/internal/event"
+	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/job"
@@ -158,14 +160,20 @@ func (o *Operator) SetMarkup(ctx context.Context, of id.ID, basisPoints *int64) 
 	return a, err
 }
 
-// CreateKey makes an API key. The secret is shown here and never again.
-func (o *Operator) CreateKey(ctx context.Context, of id.ID, r account.KeyRequest) (key account.Key, secret string, err error) {
+// CreateKey makes an API key that may spend so much. The secret is shown here and never again.
+func (o *Operator) CreateKey(ctx context.Context, of id.ID, r account.KeyRequest, spending allowance.SpendingLimits) (key account.Key, secret string, err error) {
+	if err := fault.Invalid(spending.Check("spending")).OrNil(); err != nil {
+		return key, "", err
+	}
 	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		if _, err := o.Accounts.Get(ctx, tx, of); err != nil {
 			return err
 		}
 		r.ByOperator = true
 		if key, secret, err = o.Accounts.CreateKey(ctx, tx, of, r); err != nil {
+			return err
+		}
+		if err := allowance.Set(ctx, tx, key.ID, spending); err != nil {
 			return err
 		}
 		return o.done(ctx, tx, of, "createApiKey", key.ID)
