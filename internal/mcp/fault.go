@@ -36,7 +36,7 @@ func (r *refusal) Error() string {
 var cures = map[client.Code]string{
 	client.ErrInvalidRequest:        "Mend the named fields and call again.",
 	client.ErrMinimumRuntimeNotMet:  "Call terminate with earliest: true, which plans the end for as soon as it is possible.",
-	client.ErrInsufficientBalance:   "get_wallet shows what there is. Tell the user: only they can pay in. Or choose something cheaper.",
+	client.ErrInsufficientBalance:   "get_wallet shows what there is. Tell the user: only they can pay in. Or choose something cheaper. Then make a new quote.",
 	client.ErrKeyLimitReached:       "whoami shows the key's limits and what of them is used. Choose something cheaper or shorter, or terminate something. Only the user can raise the limit, in the dashboard under Settings → API keys.",
 	client.ErrInsufficientScope:     "This key may not do that. Ask the user for a key with that scope.",
 	client.ErrNotFound:              "Look the id up again with the list tool. Do not guess ids.",

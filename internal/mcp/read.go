@@ -175,7 +175,7 @@ type self struct {
 	Why      string     `json:"why,omitempty" jsonschema:"why they do not, and what to do"`
 }
 
-// longestWait is how long get_deployment waits at most: clients give up a tool after a minute.
+// longestWait is how long get_deployment waits at most, in seconds: less than patience.
 const longestWait = 50
 
 func (s *session) addReading(server *sdk.Server) {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"reflect"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/billetcloud/billet/client"
@@ -62,6 +63,9 @@ type about struct {
 	words map[string][]string
 }
 
+// patience is how long a tool goes on, retries of its calls included. Clients give a tool up after a minute, and would not hear what is wrong.
+const patience = 55 * time.Second
+
 // add offers a tool.
 func add[In, Out any](server *sdk.Server, a about, run func(ctx context.Context, in In) (Out, error)) {
 	t := &sdk.Tool{
@@ -69,6 +73,8 @@ func add[In, Out any](server *sdk.Server, a about, run func(ctx context.Context,
 		InputSchema: schemaOf[In](a.words), OutputSchema: schemaOf[Out](nil),
 	}
 	sdk.AddTool(server, t, func(ctx context.Context, _ *sdk.CallToolRequest, in In) (*sdk.CallToolResult, any, error) {
+		ctx, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
 		out, err := run(ctx, in)
 		if err != nil {
 			return nil, nil, told(err)
