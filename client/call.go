@@ -32,8 +32,11 @@ type request struct {
 	// path is below the base.
 	path  string
 	query url.Values
-	// body is sent as JSON; nil for none.
-	body any
+	// at is the whole address, where it is not the path below the base.
+	at string
+	// body is sent as JSON; nil for none. exact is sent as it is instead.
+	body  any
+	exact []byte
 	// accept is the media type; empty for JSON.
 	accept string
 	header http.Header
@@ -45,6 +48,8 @@ type request struct {
 	goneIsDone bool
 	// id is what stands in the path, with its field's name, to be checked before anything is sent.
 	id, field string
+	// raw is told the answer as it is, a refusal too; nil for nobody.
+	raw *RawAnswer
 }
 
 // prepared is a request that can be sent several times.
@@ -61,7 +66,10 @@ func (c *Client) prepare(r request, o callOptions) (*prepared, error) {
 			return nil, err
 		}
 	}
-	p := &prepared{request: r, url: c.base + r.path}
+	p := &prepared{request: r, url: c.base + r.path, sent: r.exact}
+	if r.at != "" {
+		p.url = r.at
+	}
 	if len(r.query) > 0 {
 		p.url += "?" + r.query.Encode()
 	}
@@ -190,7 +198,9 @@ func (c *Client) once(ctx context.Context, p *prepared, out *Response) (io.ReadC
 	for name, values := range p.header {
 		req.Header[name] = values
 	}
-	req.Header.Set("Authorization", "Bearer "+c.key)
+	if c.key != "" {
+		req.Header.Set("Authorization", "Bearer "+c.key)
+	}
 	req.Header.Set("User-Agent", c.agent)
 	req.Header.Set("Accept", "application/json")
 	if p.accept != "" {
@@ -201,6 +211,9 @@ func (c *Client) once(ctx context.Context, p *prepared, out *Response) (io.ReadC
 	}
 	if p.key != "" {
 		req.Header.Set("Idempotency-Key", p.key)
+	}
+	if p.raw != nil {
+		*p.raw = RawAnswer{} // what an earlier try got is over
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
@@ -222,6 +235,9 @@ func (c *Client) once(ctx context.Context, p *prepared, out *Response) (io.ReadC
 		most = maxRefusal
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, most+1))
+	if p.raw != nil {
+		*p.raw = RawAnswer{resp.StatusCode, resp.Header, body}
+	}
 	switch {
 	case !success:
 		timer.Stop()

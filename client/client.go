@@ -97,6 +97,8 @@ type Client struct {
 	Events *EventService
 	// Key is the API key itself.
 	Key *KeyService
+	// Webhooks are addresses to which events are sent.
+	Webhooks *WebhookService
 
 	base       string
 	key        string
@@ -123,6 +125,11 @@ func New(config Config) (*Client, error) {
 	if strings.ContainsFunc(config.APIKey, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return nil, errors.New("client: the API key has a space or another character that no key has")
 	}
+	return config.client(base), nil
+}
+
+// client makes a Client of a Config that was checked; without a key one for what needs none.
+func (config Config) client(base string) *Client {
 	c := &Client{
 		base: base, key: config.APIKey, agent: strings.TrimSpace(config.UserAgent + " billet-go/" + Version),
 		timeout: config.Timeout, maxRetries: config.MaxRetries, onRetry: config.OnRetry, now: config.Now, sleep: config.Sleep,
@@ -155,9 +162,10 @@ func New(config Config) (*Client, error) {
 
 	c.Deployments, c.Offers, c.Quotes = &DeploymentService{c}, &OfferService{c}, &QuoteService{c}
 	c.Providers, c.Regions, c.GPUTypes = &ProviderService{c}, &RegionService{c}, &GPUTypeService{c}
-	c.SSHKeys, c.Volumes, c.Wallet, c.Events = &SSHKeyService{c}, &VolumeService{c}, &WalletService{c}, &EventService{c}
+	c.SSHKeys, c.Volumes, c.Wallet = &SSHKeyService{c}, &VolumeService{c}, &WalletService{c}
+	c.Events, c.Webhooks = &EventService{c}, &WebhookService{c}
 	c.Key = &KeyService{c}
-	return c, nil
+	return c
 }
 
 func baseOf(text string) (string, error) {

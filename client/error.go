@@ -46,6 +46,12 @@ const (
 	ErrInsufficientScope Code = "INSUFFICIENT_SCOPE"
 	// ErrNetworkNotAllowed is a key that may not be used from this address.
 	ErrNetworkNotAllowed Code = "NETWORK_NOT_ALLOWED"
+	// ErrLoginDenied is a login that somebody denied in the dashboard.
+	ErrLoginDenied Code = "LOGIN_DENIED"
+	// ErrLoginExpired is a login that was not allowed and claimed in time.
+	ErrLoginExpired Code = "LOGIN_EXPIRED"
+	// ErrLoginClaimed is a login whose key was given out and used already.
+	ErrLoginClaimed Code = "LOGIN_CLAIMED"
 	// ErrNotFound is what does not exist, or belongs to somebody else.
 	ErrNotFound Code = "NOT_FOUND"
 	// ErrMethodNotAllowed is a method that the path does not have.

@@ -49,6 +49,8 @@ With --sim it sells simulated machines, each a real SSH endpoint on this machine
 	f.DurationVar(&h.c.UnownedGrace, "unowned-grace", h.c.UnownedGrace, "how long such machines are left alone before they are ended")
 	f.StringVar(&h.c.Markup, "markup", "", `percent above the provider's price: "10", or by provider "voltage-park=12.5,northgrid=8"`)
 	f.StringVar(&h.c.ProvidersFile, "providers-file", "", "YAML that names accounts at clouds, beside those of billetd provider add; see docs/providers.md")
+	f.StringVar(&h.c.WebhookAllowNetworks, "webhook-allow-networks", "", "networks that webhooks may be sent to although they are not public, comma-separated")
+	f.BoolVar(&h.c.WebhookAllowHTTP, "webhook-allow-http", false, "let webhooks go to http:// addresses")
 	f.StringVar(&h.c.TrustedProxies, "trusted-proxies", "", "networks whose X-Forwarded-For is believed, comma-separated")
 	f.StringVar(&h.c.PublicURL, "public-url", "", "where browsers reach the server, such as https://gpu.example.com; passkeys and invitations need it")
 	f.StringVar(&h.c.OIDCIssuer, "oidc-issuer", "", "URL of an identity provider that people may sign in with (OpenID Connect)")

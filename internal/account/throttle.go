@@ -14,7 +14,7 @@ const (
 	triesPerPair = 5
 	// triesPerAddress may fail from one address for all e-mail addresses together.
 	triesPerAddress = 30
-	// codesPerPerson may be wrong for one person within the window, wherever they come from: see takeCode.
+	// codesPerPerson may be wrong for one person within the window, wherever they come from: see takeCode and takeGuess.
 	codesPerPerson = 10
 	// maxThrottled bounds the memory: below 10 MB.
 	maxThrottled = 20_000
@@ -88,6 +88,26 @@ func (t *throttle) forgetCodes(person id.ID) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.tries, source{email: "code/" + string(person)})
+}
+
+// takeGuess counts a try of a login's code by the person who types it. A code that leads somewhere is given back, and takes back no other.
+func (t *throttle) takeGuess(now time.Time, person id.ID) time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c := t.at(now, source{email: "login/" + string(person)})
+	if c.n >= codesPerPerson {
+		return c.until.Sub(now)
+	}
+	c.n++
+	return 0
+}
+
+func (t *throttle) giveBackGuess(person id.ID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if c := t.tries[source{email: "login/" + string(person)}]; c != nil && c.n > 0 {
+		c.n--
+	}
 }
 
 // giveBack takes back a try that did not fail: all of the pair's when the sign-in succeeded.

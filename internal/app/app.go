@@ -35,6 +35,7 @@ import (
 	"github.com/billetcloud/billet/internal/ratelimit/redislimit"
 	"github.com/billetcloud/billet/internal/sshkey"
 	"github.com/billetcloud/billet/internal/volume"
+	"github.com/billetcloud/billet/internal/webhook"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -51,7 +52,7 @@ const (
 	rereadEvery = 3 * time.Second
 	// lookEvery is how often another replica's events are looked for, for the streams of this one.
 	lookEvery = time.Second
-	// flushEvery is how often the last uses of API keys are written.
+	// flushEvery is how often the last uses of API keys are written, and logins that ended are forgotten.
 	flushEvery = 30 * time.Second
 	// firstAnswer is how long Run waits for a first provider before it listens.
 	firstAnswer = 500 * time.Millisecond
@@ -175,7 +176,7 @@ func (a *App) build(ctx context.Context) error {
 	}
 	a.handler = httpapi.New(httpapi.Config{
 		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Real: time.Now, Log: log, Registry: a.metrics, Limiter: limiter, Accounts: a.Accounts, Audit: a.Audit, Catalog: a.catalog, SSHKeys: keys,
-		Wallet: a.Wallet, Meter: m, Volumes: volumes, Deployments: deployments, Quotes: quotes, Events: a.Events, Findings: a.Findings, Operator: a.Desk, Idempotency: answers, Version: c.Version, TrustedProxies: proxies,
+		Wallet: a.Wallet, Meter: m, Volumes: volumes, Deployments: deployments, Quotes: quotes, Events: a.Events, Webhooks: a.Webhooks, Findings: a.Findings, Operator: a.Desk, Idempotency: answers, Version: c.Version, TrustedProxies: proxies,
 		PublicURL: public, OIDC: identity, DemoEmail: func() string { return a.demoEmail },
 		Elsewhere: dashboard.New().Serve, Simulator: travel,
 	})
@@ -190,6 +191,8 @@ func (a *App) build(ctx context.Context) error {
 	a.runner.HandlePeriodic(volume.KindWatch, volumes.Watch)
 	a.runner.Handle(finding.KindEnd, finding.NewEnder(finding.EnderConfig{DB: a.DB, Clock: a.Clock, Findings: a.Findings, Providers: set}).End)
 	a.runner.HandlePeriodic(idempotency.KindPurge, answers.Purge)
+	a.runner.Handle(webhook.KindSend, a.Webhooks.Send)
+	a.runner.HandlePeriodic(webhook.KindPurge, a.Webhooks.Purge)
 	return a.catalog.Load(ctx)
 }
 
@@ -224,10 +227,13 @@ func (a *App) limiter() (ratelimit.Limiter, error) {
 	return l, nil
 }
 
-// startPurge has kept answers forgotten from now on when their time is over.
+// startPurge has kept answers, and deliveries of webhooks, forgotten from now on when their time is over.
 func (a *App) startPurge(ctx context.Context) error {
 	return a.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		return a.Jobs.Enqueue(ctx, tx, idempotency.KindPurge, idempotency.Fleet, tx.Now)
+		if err := a.Jobs.Enqueue(ctx, tx, idempotency.KindPurge, idempotency.Fleet, tx.Now); err != nil {
+			return err
+		}
+		return a.Jobs.Enqueue(ctx, tx, webhook.KindPurge, webhook.Fleet, tx.Now)
 	})
 }
 
@@ -310,6 +316,7 @@ func (a *App) Run(ctx context.Context, started func(Started)) error {
 	wg.Go(func() { a.runner.Run(background) })
 	wg.Go(func() { every(background, rereadEvery, a.c.Log, "reread the catalogue", a.catalog.Load) })
 	wg.Go(func() { every(background, flushEvery, a.c.Log, "write last uses", a.Accounts.FlushLastUse) })
+	wg.Go(func() { every(background, flushEvery, a.c.Log, "forget logins", a.Accounts.ForgetLogins) })
 	if a.DB.Engine() == db.Postgres {
 		wg.Go(func() {
 			every(background, lookEvery, a.c.Log, "look for other replicas' events", func(ctx context.Context) error { return a.Events.Look(ctx, a.DB) })

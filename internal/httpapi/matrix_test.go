@@ -29,6 +29,7 @@ const (
 var whoMay = map[string]string{
 	"getHealth": anybody, "getReadiness": anybody, "getIndex": anybody, "getSignIn": anybody, "signIn": anybody, "askForPasskey": anybody,
 	"signInWithPasskey": anybody, "startOidc": anybody, "finishOidc": anybody, "lookAtInvitation": anybody, "acceptInvitation": anybody,
+	"startLogin": anybody, "claimLogin": anybody, "lookAtLogin": workers, "allowLogin": workers, "denyLogin": workers,
 
 	"listSessions": everyRole, "signOut": everyRole, "endOtherSessions": everyRole, "endSession": everyRole, "getMe": everyRole, "updateMe": everyRole,
 	"switchAccount": everyRole, "changePassword": everyRole, "startTotp": everyRole, "confirmTotp": everyRole, "removeTotp": everyRole,
@@ -46,6 +47,8 @@ var whoMay = map[string]string{
 	"listSshKeys": readers, "getSshKey": readers, "createSshKey": workers, "renameSshKey": workers, "deleteSshKey": workers,
 	"listVolumes": everyRole, "getVolume": everyRole, "listVolumePricing": everyRole,
 	"createVolume": workers, "updateVolume": workers, "deleteVolume": workers, "attachVolume": workers, "detachVolume": workers,
+	"listWebhooks": readers, "getWebhook": readers, "listWebhookDeliveries": readers, "createWebhook": workers, "updateWebhook": workers, "deleteWebhook": workers,
+	"rotateWebhookSecret": workers, "testWebhook": workers, "replayWebhookDelivery": workers,
 	"listEvents": everyRole, "openTerminal": workers,
 	"listFindings": operators, "getFinding": operators, "endFinding": operators, "dismissFinding": operators, "listAccounts": operators, "createAccount": operators,
 	"getAccount": operators, "creditAccount": operators, "setMarkup": operators, "listSources": operators, "listJobs": operators, "getMargins": operators,

@@ -35,6 +35,9 @@ const (
 	Request     Kind = "req"
 	Finding     Kind = "fnd"
 	Quote       Kind = "quo"
+	Webhook     Kind = "whk"
+	Delivery    Kind = "whd"
+	Login       Kind = "lgn"
 )
 
 // MaxLength is the most characters that Valid accepts.

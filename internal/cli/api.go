@@ -1,0 +1,279 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/billetcloud/billet/client"
+	"github.com/spf13/cobra"
+)
+
+// rawCall is what the flags of `billet api` say.
+type rawCall struct {
+	texts, typed, headers []string
+	input, key            string
+	include, paginate     bool
+}
+
+func (t *tool) api() *cobra.Command {
+	var r rawCall
+	cmd := &cobra.Command{
+		Use: "api [METHOD] PATH", Short: "Call the API directly", Args: cobra.RangeArgs(1, 2),
+		Long: `Makes one call of the HTTP API with your login, and prints the answer's body as it comes; on a terminal it is indented.
+
+PATH is below the API, such as /deployments, or begins with /api/ or is a whole address of the same server: the key is sent to no other.
+METHOD is GET where none is given. The fields are the body, and the query of a GET.
+A POST has an Idempotency-Key, which is kept over its retries.
+
+A refusal is printed, too, and the exit code is that of 'billet help exit-codes'.`,
+		Example: `  billet api /offers -f gpuType="NVIDIA B200"
+  billet api /deployments --paginate
+  billet api PATCH /deployments/dep_… -f name=other -F terminationProtection=true
+  billet api POST /deployments --input deploy.json
+  billet api POST /ssh-keys -f name=laptop -F publicKey=@$HOME/.ssh/id_ed25519.pub
+  billet api -i /wallet`,
+		ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	f := cmd.Flags()
+	f.StringArrayVarP(&r.texts, "field", "f", nil, "name=value, a text")
+	f.StringArrayVarP(&r.typed, "typed-field", "F", nil, "name=value, where true, false, null, numbers and JSON lists and objects are what they are, and @file is the text in a file")
+	f.StringVar(&r.input, "input", "", "a file with the JSON body; - for standard input")
+	f.StringArrayVarP(&r.headers, "header", "H", nil, "'Name: value'")
+	f.BoolVarP(&r.include, "include", "i", false, "print the status and the headers first")
+	f.BoolVar(&r.paginate, "paginate", false, "walk all pages of a list, and print one array of their data")
+	f.StringVar(&r.key, "idempotency-key", "", "of a POST, instead of a random one")
+	return t.verb(cmd, func(ctx context.Context, c *client.Client, args []string) error {
+		if t.format == "csv" || t.format == "id" {
+			return usage("the API answers in JSON: -o %s is for the other verbs.", t.format)
+		}
+		in, err := t.request(r, args)
+		if err != nil {
+			return err
+		}
+		if r.paginate {
+			return t.pages(ctx, c, in)
+		}
+		var options []client.CallOption
+		if r.key != "" {
+			options = append(options, client.WithIdempotencyKey(r.key))
+		}
+		a, err := c.Raw(ctx, in, options...)
+		if a != nil {
+			if e := t.answered(a, r.include); e != nil {
+				return e
+			}
+		}
+		return err
+	})
+}
+
+// request makes of flags and arguments what to ask.
+func (t *tool) request(r rawCall, args []string) (client.RawRequest, error) {
+	in := client.RawRequest{Header: http.Header{}}
+	fields, err := fieldsOf(r.texts, r.typed)
+	if err != nil {
+		return in, err
+	}
+	if r.input != "" {
+		if len(fields) > 0 {
+			return in, usage("give the body by --input or by fields, not by both.")
+		}
+		if in.Body, err = t.input(r.input); err != nil {
+			return in, err
+		}
+		if !json.Valid(in.Body) {
+			return in, usage("what --input %s gives is not JSON.", r.input)
+		}
+	}
+	in.Path = args[len(args)-1]
+	if in.Method = http.MethodGet; len(args) == 2 {
+		in.Method = strings.ToUpper(args[0])
+	}
+	for _, h := range r.headers {
+		name, value, is := strings.Cut(h, ":")
+		if !is || strings.TrimSpace(name) == "" {
+			return in, usage("--header %q is not like 'Name: value'.", h)
+		}
+		in.Header.Add(strings.TrimSpace(name), strings.TrimSpace(value))
+	}
+	if strings.HasPrefix(in.Path, "/api/") { // as the API itself names paths
+		p, err := t.signedIn()
+		if err != nil {
+			return in, err
+		}
+		if u, err := url.Parse(p.URL); err == nil {
+			in.Path = u.Scheme + "://" + u.Host + in.Path
+		}
+	}
+	if len(fields) == 0 {
+		return in, nil
+	}
+	if in.Method != http.MethodGet {
+		in.Body, err = json.Marshal(fields)
+		return in, err
+	}
+	query := url.Values{}
+	for name, value := range fields {
+		if s, is := value.(string); is {
+			query.Set(name, s)
+		} else {
+			b, _ := json.Marshal(value) // it was JSON
+			query.Set(name, string(b))
+		}
+	}
+	joint := "?"
+	if strings.Contains(in.Path, "?") {
+		joint = "&"
+	}
+	in.Path += joint + query.Encode()
+	return in, nil
+}
+
+// fieldsOf reads name=value.
+func fieldsOf(texts, typed []string) (map[string]any, error) {
+	fields := map[string]any{}
+	set := func(flag, field string, value func(string) (any, error)) (err error) {
+		name, text, is := strings.Cut(field, "=")
+		if !is || name == "" {
+			return usage("%s %q is not like name=value.", flag, field)
+		}
+		if _, twice := fields[name]; twice {
+			return usage("the field %q is given twice.", name)
+		}
+		fields[name], err = value(text)
+		return err
+	}
+	for _, f := range texts {
+		if err := set("--field", f, func(s string) (any, error) { return s, nil }); err != nil {
+			return nil, err
+		}
+	}
+	for _, f := range typed {
+		if err := set("--typed-field", f, func(s string) (any, error) {
+			if name, is := strings.CutPrefix(s, "@"); is {
+				b, err := os.ReadFile(name)
+				if err != nil {
+					return nil, usage("%s", err)
+				}
+				return strings.TrimRight(string(b), "\r\n"), nil
+			}
+			if json.Valid([]byte(s)) {
+				return json.RawMessage(s), nil // with every digit
+			}
+			return s, nil
+		}); err != nil {
+			return nil, err
+		}
+	}
+	return fields, nil
+}
+
+// input reads a file, or standard input for "-".
+func (t *tool) input(name string) ([]byte, error) {
+	from := t.In
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, usage("%s", err)
+		}
+		defer func() { _ = f.Close() }()
+		from = f
+	}
+	return io.ReadAll(from)
+}
+
+// answered prints an answer.
+func (t *tool) answered(a *client.RawAnswer, include bool) error {
+	if include {
+		lines := []string{fmt.Sprintf("HTTP %d %s", a.StatusCode, http.StatusText(a.StatusCode))}
+		for _, name := range slices.Sorted(maps.Keys(a.Header)) {
+			for _, value := range a.Header[name] {
+				lines = append(lines, name+": "+value)
+			}
+		}
+		if _, err := fmt.Fprintln(t.Out, clean(strings.Join(lines, "\n"))+"\n"); err != nil {
+			return err
+		}
+	}
+	return t.body(a.Body)
+}
+
+// body prints JSON as it came, indented for who reads it, and what is no JSON, as it came.
+func (t *tool) body(b []byte) error {
+	if len(b) == 0 {
+		return nil
+	}
+	switch isJSON := json.Valid(b); {
+	case t.forPrograms() && isJSON:
+		return t.encode(json.RawMessage(b))
+	case terminal(t.Out):
+		if isJSON {
+			var indented bytes.Buffer
+			_ = json.Indent(&indented, b, "", "  ") // it is valid
+			b = indented.Bytes()
+		}
+		_, err := fmt.Fprintln(t.Out, strings.TrimRight(clean(string(b)), "\n"))
+		return err
+	}
+	_, err := t.Out.Write(b)
+	return err
+}
+
+// pages walks a list and prints its data as one array. Entries that move to a later page meanwhile are printed once.
+func (t *tool) pages(ctx context.Context, c *client.Client, in client.RawRequest) error {
+	if in.Method != http.MethodGet {
+		return usage("--paginate is for GET.")
+	}
+	path, text, _ := strings.Cut(in.Path, "?")
+	query, err := url.ParseQuery(text)
+	if err != nil {
+		return usage("the query of %q cannot be read.", in.Path)
+	}
+	if query.Get("limit") == "" {
+		query.Set("limit", strconv.Itoa(client.PageSize))
+	}
+	items, seen := []json.RawMessage{}, map[string]bool{}
+	for page := 1; ; page++ {
+		query.Set("page", strconv.Itoa(page))
+		in.Path = path + "?" + query.Encode()
+		a, err := c.Raw(ctx, in)
+		if err != nil {
+			return err
+		}
+		var list struct {
+			Data       []json.RawMessage `json:"data"`
+			Pagination *struct {
+				TotalPages int `json:"totalPages"`
+			} `json:"pagination"`
+		}
+		if json.Unmarshal(a.Body, &list) != nil || list.Pagination == nil {
+			return usage("%s is no list with pages; leave --paginate out.", path)
+		}
+		for _, item := range list.Data {
+			var known struct {
+				ID string `json:"id"`
+			}
+			if json.Unmarshal(item, &known) == nil && known.ID != "" {
+				if seen[known.ID] {
+					continue
+				}
+				seen[known.ID] = true
+			}
+			items = append(items, item)
+		}
+		if len(list.Data) == 0 || page >= list.Pagination.TotalPages {
+			break
+		}
+	}
+	return t.encode(items)
+}
