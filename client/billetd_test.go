@@ -117,7 +117,7 @@ func TestTheLifeOfAMachine(t *testing.T) {
 	if i := must[*client.Index](t)(c.Index(ctx)); i.OpenAPI == "" || len(i.Collections) == 0 {
 		t.Errorf("%+v", i)
 	}
-	if k := must[*client.Key](t)(c.Key.Get(ctx)); k.Name != "test" || k.Account.Name != "test" || k.Spending != nil || !slices.Contains(k.Scopes, client.WriteDeployments) {
+	if k := must[*client.Key](t)(c.Key.Get(ctx)); k.Name != "test" || k.Account.Name != "test" || k.Spending != nil || !slices.Contains(k.Scopes, client.ScopeWriteDeployments) {
 		t.Errorf("%+v", k)
 	}
 	k := must[*client.SSHKey](t)(c.SSHKeys.Create(ctx, client.CreateSSHKey{Name: "laptop", PublicKey: publicKey}))

@@ -95,10 +95,10 @@ type Client struct {
 	Wallet *WalletService
 	// Events are what happened in the account.
 	Events *EventService
-	// Key is the API key itself.
-	Key *KeyService
 	// Webhooks are addresses to which events are sent.
 	Webhooks *WebhookService
+	// Key is the API key itself.
+	Key *KeyService
 
 	base       string
 	key        string

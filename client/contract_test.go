@@ -30,6 +30,11 @@ var exceptions = map[string]string{
 // withoutKey are operations that need no key and have a method all the same.
 var withoutKey = []string{"getIndex", "startLogin", "claimLogin"}
 
+// narrower are types of which a field may allow some values only.
+var narrower = map[reflect.Type]bool{
+	reflect.TypeFor[Scope](): true, // a login asks for a tenant's scopes, a key tells an operator's, too
+}
+
 // operators are for who runs the cloud: no tenant's key has their scopes.
 func operators(o operation) bool { return strings.HasPrefix(o.path, "/api/v1/operator/") }
 
@@ -435,10 +440,16 @@ func mismatch(s schema, f reflect.Type, leftOut bool, words map[string][]string)
 		}
 	}
 	slices.Sort(enum)
-	if len(enum) > 0 && !slices.Equal(enum, words[f.Name()]) {
+	if narrower[f] && len(enum) > 0 {
+		for _, word := range enum {
+			if !slices.Contains(words[f.Name()], word) {
+				return fmt.Sprintf("it may be %s, for which there is no constant", word)
+			}
+		}
+	} else if len(enum) > 0 && !slices.Equal(enum, words[f.Name()]) {
 		return fmt.Sprintf("it is one of %v; the constants are %v", enum, words[f.Name()])
 	}
-	if len(enum) == 0 && kind == "string" && f.Name() != "string" && f != reflect.TypeFor[Scope]() { // an operator's key has scopes that are no tenant's
+	if len(enum) == 0 && kind == "string" && f.Name() != "string" {
 		return "it is any text"
 	}
 	return ""

@@ -6,6 +6,39 @@ import (
 	"time"
 )
 
+// Scope is something that an API key may do.
+type Scope string
+
+// The scopes. Those of people and operators are no tenant's key's.
+const (
+	// ScopeReadOffers sees what can be deployed.
+	ScopeReadOffers Scope = "offers:read"
+	// ScopeReadDeployments sees deployments, ScopeWriteDeployments makes, changes and ends them.
+	ScopeReadDeployments  Scope = "deployments:read"
+	ScopeWriteDeployments Scope = "deployments:write"
+	// ScopeReadSSHKeys sees SSH keys, ScopeWriteSSHKeys changes them.
+	ScopeReadSSHKeys  Scope = "ssh-keys:read"
+	ScopeWriteSSHKeys Scope = "ssh-keys:write"
+	// ScopeReadVolumes sees volumes, ScopeWriteVolumes makes, changes and deletes them.
+	ScopeReadVolumes  Scope = "volumes:read"
+	ScopeWriteVolumes Scope = "volumes:write"
+	// ScopeReadWallet sees the money, ScopeWriteWallet is a person's.
+	ScopeReadWallet  Scope = "wallet:read"
+	ScopeWriteWallet Scope = "wallet:write"
+	// ScopeReadWebhooks sees webhooks and their deliveries, ScopeWriteWebhooks makes, changes and deletes them.
+	ScopeReadWebhooks  Scope = "webhooks:read"
+	ScopeWriteWebhooks Scope = "webhooks:write"
+	// ScopeReadAPIKeys and ScopeWriteAPIKeys are a person's, as are those of people and of the audit.
+	ScopeReadAPIKeys  Scope = "api-keys:read"
+	ScopeWriteAPIKeys Scope = "api-keys:write"
+	ScopeReadPeople   Scope = "people:read"
+	ScopeWritePeople  Scope = "people:write"
+	ScopeReadAudit    Scope = "audit:read"
+	// ScopeReadOperator and ScopeWriteOperator are who runs the cloud.
+	ScopeReadOperator  Scope = "operator:read"
+	ScopeWriteOperator Scope = "operator:write"
+)
+
 // SpendingLimits are what an API key may spend. Nil is no limit. What is begun counts until its planned end, and without one for ever.
 type SpendingLimits struct {
 	// MaxHourlyPrice is what one deployment may cost in an hour.
@@ -42,7 +75,7 @@ type Key struct {
 	Name string `json:"name"`
 	// Account is whose money it spends.
 	Account KeyAccount `json:"account"`
-	// Scopes are what it may do; an operator's key has others than the constants.
+	// Scopes are what it may do.
 	Scopes []Scope `json:"scopes"`
 	// AllowedNetworks are addresses and CIDR networks from which it works; anywhere where there are none.
 	AllowedNetworks []string `json:"allowedNetworks"`

@@ -10,21 +10,6 @@ import (
 	"time"
 )
 
-// Scope is one thing that an API key may do.
-type Scope string
-
-// The scopes of a tenant's keys.
-const (
-	ReadOffers       Scope = "offers:read"
-	ReadDeployments  Scope = "deployments:read"
-	WriteDeployments Scope = "deployments:write"
-	ReadSSHKeys      Scope = "ssh-keys:read"
-	WriteSSHKeys     Scope = "ssh-keys:write"
-	ReadVolumes      Scope = "volumes:read"
-	WriteVolumes     Scope = "volumes:write"
-	ReadWallet       Scope = "wallet:read"
-)
-
 // LoginRequest says who asks for an API key.
 type LoginRequest struct {
 	// Client is what the person recognises the program by, such as "billet on my-laptop": 1 to 64 characters.

@@ -49,7 +49,7 @@ func TestALoginBringsAKey(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	l, err := client.StartLogin(ctx, config, client.LoginRequest{Client: "billet on laptop", Scopes: []client.Scope{client.ReadOffers, client.ReadWallet}})
+	l, err := client.StartLogin(ctx, config, client.LoginRequest{Client: "billet on laptop", Scopes: []client.Scope{client.ScopeReadOffers, client.ScopeReadWallet}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func TestALoginBringsAKey(t *testing.T) {
 	b.loses("POST", 1)
 	var r client.Response
 	k, err := l.Wait(ctx, client.WithResponse(&r))
-	if err != nil || r.Attempts != 2 || k.Name != "laptop" || k.Account.ID != account || k.ExpiresAt != nil || !slices.Equal(k.Scopes, []client.Scope{client.ReadOffers}) {
+	if err != nil || r.Attempts != 2 || k.Name != "laptop" || k.Account.ID != account || k.ExpiresAt != nil || !slices.Equal(k.Scopes, []client.Scope{client.ScopeReadOffers}) {
 		t.Fatalf("%+v %v, %+v", k, err, r)
 	}
 	if shown := fmt.Sprintf("%v %+v %#v %v %#v", k, k, k, l, l); strings.Contains(shown, k.Key) || strings.Contains(shown, "evice") {

@@ -111,7 +111,7 @@ type callingKey struct {
 	ID              id.ID                     `json:"id" doc:"Id of the key, key_…; not the secret."`
 	Name            string                    `json:"name" doc:"What it is called."`
 	Account         keyAccount                `json:"account" doc:"Whose key it is, and whose money it spends."`
-	Scopes          []string                  `json:"scopes" doc:"What it may do, such as deployments:write."` // any of them: operators ask, too
+	Scopes          []account.Scope           `json:"scopes" doc:"What it may do."`
 	AllowedNetworks []string                  `json:"allowedNetworks" doc:"Addresses and CIDR networks from which it works; anywhere where there are none."`
 	ExpiresAt       *time.Time                `json:"expiresAt" doc:"When it ceases to work; null for never."`
 	CreatedAt       time.Time                 `json:"createdAt" doc:"When it was made."`
@@ -125,7 +125,7 @@ type keyAccount struct {
 }
 
 func (s *server) callingKey(ctx context.Context, r db.Reader, k account.Key) (callingKey, error) {
-	out := callingKey{ID: k.ID, Name: k.Name, Scopes: texts(k.Scopes), AllowedNetworks: k.AllowedNetworks, ExpiresAt: k.ExpiresAt, CreatedAt: k.CreatedAt}
+	out := callingKey{ID: k.ID, Name: k.Name, Scopes: k.Scopes, AllowedNetworks: k.AllowedNetworks, ExpiresAt: k.ExpiresAt, CreatedAt: k.CreatedAt}
 	a, err := s.c.Accounts.Get(ctx, r, k.Account)
 	if err != nil {
 		return out, err

@@ -35,7 +35,7 @@ func refuse(k *client.Key) *refusal {
 				"Any of these will do: a limit of a day, of a month, or of an hour's price together with a number of deployments.",
 		}
 	}
-	if !slices.Contains(k.Scopes, client.WriteDeployments) {
+	if !slices.Contains(k.Scopes, client.ScopeWriteDeployments) {
 		return &refusal{Code: string(client.ErrInsufficientScope), Message: "This API key lacks the scope deployments:write.", WhatToDo: cures[client.ErrInsufficientScope]}
 	}
 	return nil

@@ -29,8 +29,9 @@ var may = []struct {
 	{"app", []string{"*"}}, // the one room that knows every implementation
 	{"httpapi", []string{"operator", "allowance", "deployment", "volume", "finding", "quote", "catalog", "meter", "wallet", "webhook", "sshkey", "account", "audit", "oidc", "event", "idempotency", "ratelimit", "provider", "db"}},
 	{"dashboard", nil},
-	{"cli", []string{"mcp", "client"}}, // it can do what every program with the public client can
-	{"mcp", []string{"client"}},        // and so can what programs are offered
+	{"cli", []string{"mcp", "client", "version"}}, // it can do what every program with the public client can
+	{"mcp", []string{"client"}},                   // and so can what programs are offered
+	{"version", nil},
 	{"operator", []string{"meter", "wallet", "account", "job", "db"}},
 	{"arrears", []string{"deployment", "volume", "wallet", "event", "job", "db"}},
 	{"deployment", []string{"allowance", "step", "cloudinit", "volume", "finding", "quote", "catalog", "meter", "wallet", "sshkey", "provider", "event", "job", "db"}},
