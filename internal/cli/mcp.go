@@ -27,6 +27,6 @@ spending limit, and only in two steps: a quote, and then a deploy of that quote.
 			t.note("billet: this waits for an agent's messages; its program is to start it. Ctrl-C ends it.")
 		}
 		log := slog.New(slog.NewTextHandler(t.Err, &slog.HandlerOptions{Level: slog.LevelWarn}))
-		return mcp.Serve(ctx, mcp.Config{Client: c, Version: t.Version, Now: t.Now, Log: log}, t.In, t.Out)
+		return mcp.Serve(ctx, mcp.Config{Client: c, Version: t.Version.Version, Now: t.Now, Log: log}, t.In, t.Out)
 	})
 }
