@@ -108,6 +108,11 @@ type ofOffer struct {
 	OfferID string `json:"offerId" jsonschema:"off_…, from list_offers"`
 }
 
+type history struct {
+	ofOffer
+	Days int `json:"days,omitempty" jsonschema:"how many days back, up to 90; 7 if left out"`
+}
+
 type capacityWanted struct {
 	Count          int           `json:"count,omitempty" jsonschema:"how many machines; 1 if left out"`
 	GPUType        string        `json:"gpuType,omitempty" jsonschema:"the whole name, such as NVIDIA B200"`
@@ -211,9 +216,12 @@ func (s *session) addReading(server *sdk.Server) {
 	})
 	add(server, about{name: "get_offer", title: "Get an offer", text: "Everything about one offer: processor, memory, storage, operating systems, minimum runtime, what its provider can do, and how reliably it starts. Use it before a quote."},
 		func(ctx context.Context, in ofOffer) (*client.Offer, error) { return c.Offers.Get(ctx, in.OfferID) })
-	add(server, about{name: "price_history", title: "Price history", text: "What an offer has cost, and when it could be had, in the last 30 days. Use it to judge whether now is a good time."},
-		func(ctx context.Context, in ofOffer) (*client.PriceHistory, error) {
-			return c.Offers.PriceHistory(ctx, in.OfferID, client.PriceHistoryQuery{})
+	add(server, about{name: "price_history", title: "Price history", text: "What an offer has cost, and when it could be had, in the last days. Use it to judge whether now is a good time."},
+		func(ctx context.Context, in history) (*client.PriceHistory, error) {
+			if in.Days <= 0 {
+				in.Days = 7
+			}
+			return c.Offers.PriceHistory(ctx, in.OfferID, client.PriceHistoryQuery{From: s.Now().AddDate(0, 0, -min(in.Days, 90))})
 		})
 	add(server, about{name: "check_capacity", title: "Check capacity", text: "Whether several machines of a kind can be had now, and what they would cost together. Nothing is kept back."},
 		func(ctx context.Context, in capacityWanted) (*capacity, error) {

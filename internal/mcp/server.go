@@ -18,7 +18,7 @@ type Config struct {
 	Client *client.Client
 	// Version is what the server says of itself.
 	Version string
-	// Now tells the time, for how long a token is good.
+	// Now tells the time: for how long a token is good, and since when history is asked for.
 	Now func() time.Time
 	// Log is told what goes wrong with the protocol.
 	Log *slog.Logger
