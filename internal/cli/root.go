@@ -71,7 +71,7 @@ and NO_COLOR takes the colours away.`,
 		{groupMachines, []*cobra.Command{t.power("reboot"), t.power("power-off"), t.power("power-on"), t.reinstall(), t.terminate()}},
 		{groupAccount, []*cobra.Command{t.volumes(), t.keys(), t.wallet(), t.usage(), t.webhooks()}},
 		{groupSetup, []*cobra.Command{t.login(), t.logout(), t.whoami(), t.profiles(), t.api()}},
-		{groupSetup, []*cobra.Command{t.version()}},
+		{groupSetup, []*cobra.Command{t.mcp(), t.version()}},
 	} {
 		for _, v := range in.verbs {
 			v.GroupID = in.group

@@ -147,6 +147,7 @@ func TestOperatorsVerbsWorkWhileTheServerRuns(t *testing.T) {
 		for _, verb := range [][]string{
 			{"account", "create", "--name", strings.Repeat("x", 65)}, {"account", "create", "--name", "a", "--credit", "1e3"},
 			{"key", "create", "--account", "acc_nosuch", "--name", "a"}, {"key", "create", "--account", account, "--name", "a", "--scopes", "everything"},
+			{"key", "create", "--account", account, "--name", "a", "--max-spend-per-day", "much"}, {"key", "create", "--account", account, "--name", "a", "--max-hourly-price", "-1"},
 			{"account", "markup", account, "1001"}, {"account", "markup", account, "much"}, {"account", "markup", account}, {"account", "markup", "acc_nosuch", "5"},
 			{"wallet", "credit", "--account", "acc_nosuch", "--amount", "1"}, {"wallet", "credit", "--account", account, "--amount", "0.0000001"},
 		} {

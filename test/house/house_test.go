@@ -29,7 +29,8 @@ var may = []struct {
 	{"app", []string{"*"}}, // the one room that knows every implementation
 	{"httpapi", []string{"operator", "allowance", "deployment", "volume", "finding", "quote", "catalog", "meter", "wallet", "webhook", "sshkey", "account", "audit", "oidc", "event", "idempotency", "ratelimit", "provider", "db"}},
 	{"dashboard", nil},
-	{"cli", []string{"client", "version"}}, // it can do what every program with the public client can
+	{"cli", []string{"mcp", "client", "version"}}, // it can do what every program with the public client can
+	{"mcp", []string{"client"}},                   // and so can what programs are offered
 	{"version", nil},
 	{"operator", []string{"meter", "wallet", "account", "job", "db"}},
 	{"arrears", []string{"deployment", "volume", "wallet", "event", "job", "db"}},
@@ -88,22 +89,24 @@ var only = map[string]struct {
 	rooms  []string
 	reason string
 }{
-	"github.com/redis/go-redis/v9":  {[]string{"ratelimit/redislimit"}, "Redis carries counters only; lose it and nothing is lost"},
-	"modernc.org/sqlite":            {[]string{"db/sqlite"}, "an engine is known by its own room"},
-	"github.com/jackc/pgx/v5":       {[]string{"db/postgres"}, "an engine is known by its own room"},
-	"github.com/danielgtaylor/huma": {[]string{"httpapi"}, "nouns know nothing of HTTP"},
-	"github.com/gliderlabs/ssh":     {[]string{"provider/sim/node"}, "Billet speaks SSH only as a simulated machine"},
-	"github.com/coder/websocket":    {[]string{"httpapi"}, "nouns know nothing of HTTP"},
-	"github.com/prometheus":         {[]string{"httpapi", "app"}, "rooms tell what happened; the edge counts it"},
-	"github.com/coreos/go-oidc":     {[]string{"oidc"}, "one room speaks with identity providers"},
-	"golang.org/x/oauth2":           {[]string{"oidc"}, "one room speaks with identity providers"},
-	"github.com/go-webauthn":        {[]string{"account"}, "who somebody is, is one room's business"},
-	"github.com/pquerna/otp":        {[]string{"account"}, "who somebody is, is one room's business"},
-	"net/http":                      {[]string{"httpapi", "app", "oidc", "dashboard", "cli", "provider/*", "webhook/outbound"}, "nouns know nothing of HTTP, adapters of clouds do, and what sends to tenants' addresses"},
-	"github.com/standard-webhooks":  {[]string{"webhook"}, "one room signs what is sent to tenants"},
-	"golang.org/x/time/rate":        {[]string{"provider/upstream"}, "how often we ask a cloud is kept in one place; how often we are asked, in ratelimit"},
-	"github.com/spf13/cobra":        {[]string{"cli"}, "flags are the commands' business"},
-	"github.com/pressly/goose":      {[]string{"db/migrate"}, "one room migrates"},
+	"github.com/redis/go-redis/v9":    {[]string{"ratelimit/redislimit"}, "Redis carries counters only; lose it and nothing is lost"},
+	"modernc.org/sqlite":              {[]string{"db/sqlite"}, "an engine is known by its own room"},
+	"github.com/jackc/pgx/v5":         {[]string{"db/postgres"}, "an engine is known by its own room"},
+	"github.com/danielgtaylor/huma":   {[]string{"httpapi"}, "nouns know nothing of HTTP"},
+	"github.com/gliderlabs/ssh":       {[]string{"provider/sim/node"}, "Billet speaks SSH only as a simulated machine"},
+	"github.com/coder/websocket":      {[]string{"httpapi"}, "nouns know nothing of HTTP"},
+	"github.com/prometheus":           {[]string{"httpapi", "app"}, "rooms tell what happened; the edge counts it"},
+	"github.com/coreos/go-oidc":       {[]string{"oidc"}, "one room speaks with identity providers"},
+	"golang.org/x/oauth2":             {[]string{"oidc"}, "one room speaks with identity providers"},
+	"github.com/go-webauthn":          {[]string{"account"}, "who somebody is, is one room's business"},
+	"github.com/pquerna/otp":          {[]string{"account"}, "who somebody is, is one room's business"},
+	"net/http":                        {[]string{"httpapi", "app", "oidc", "dashboard", "cli", "provider/*", "webhook/outbound"}, "nouns know nothing of HTTP, adapters of clouds do, and what sends to tenants' addresses"},
+	"github.com/standard-webhooks":    {[]string{"webhook"}, "one room signs what is sent to tenants"},
+	"golang.org/x/time/rate":          {[]string{"provider/upstream"}, "how often we ask a cloud is kept in one place; how often we are asked, in ratelimit"},
+	"github.com/spf13/cobra":          {[]string{"cli"}, "flags are the commands' business"},
+	"github.com/modelcontextprotocol": {[]string{"mcp"}, "one room speaks with agents"},
+	"github.com/google/jsonschema-go": {[]string{"mcp"}, "one room speaks with agents"},
+	"github.com/pressly/goose":        {[]string{"db/migrate"}, "one room migrates"},
 }
 
 type file struct {

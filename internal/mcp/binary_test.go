@@ -1,0 +1,59 @@
+package mcp_test
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"testing"
+
+	"github.com/billetcloud/billet/test/billetd"
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// `billet mcp`, as an agent's program starts it: nothing but the protocol on its output, and it ends when its input does.
+func TestTheBinaryServesOverPipes(t *testing.T) {
+	binary := filepath.Join(t.TempDir(), "billet")
+	_, here, _, _ := runtime.Caller(0)
+	build := exec.Command("go", "build", "-o", binary, "./cmd/billet")
+	build.Dir = filepath.Join(filepath.Dir(here), "..", "..")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	s := billetd.Start(t, "--sim")
+	account, _ := s.Key("5000")
+	key := s.KeyOf(account, "--max-spend-per-day", "5000")
+
+	var errs bytes.Buffer
+	cmd := exec.Command(binary, "mcp")
+	cmd.Env = append(os.Environ(), "BILLET_URL="+s.URL, "BILLET_API_KEY="+key, "HOME="+t.TempDir())
+	cmd.Stderr = &errs
+	session, err := sdk.NewClient(&sdk.Implementation{Name: "test", Version: "1"}, nil).Connect(t.Context(), &sdk.CommandTransport{Command: cmd}, nil)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, errs.String())
+	}
+	a := &agent{t, session, key}
+	if info := session.InitializeResult(); info.ServerInfo.Name != "billet" || info.Instructions == "" {
+		t.Errorf("%+v", info)
+	}
+	d := a.ok("deploy", map[string]any{"quoteId": a.ok("quote", wanted)["quoteId"]})["deployment"].(map[string]any)
+	can := a.ok("can_terminate", map[string]any{"deploymentId": d["id"]})
+	a.ok("terminate", map[string]any{"deploymentId": d["id"], "confirmToken": can["confirmToken"], "earliest": true})
+	if err := session.Close(); err != nil {
+		t.Error(err)
+	}
+	if errs.Len() > 0 || !cmd.ProcessState.Success() {
+		t.Errorf("%v:\n%s", cmd.ProcessState, errs.String())
+	}
+
+	// Whoever is not signed in is told so where programs do not look for messages.
+	var out bytes.Buffer
+	errs.Reset()
+	cmd = exec.Command(binary, "mcp")
+	cmd.Env = []string{"HOME=" + t.TempDir()}
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err == nil || cmd.ProcessState.ExitCode() != 3 || out.Len() > 0 || !bytes.Contains(errs.Bytes(), []byte("billet login")) {
+		t.Errorf("%v %q %q", err, out.String(), errs.String())
+	}
+}
