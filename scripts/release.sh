@@ -15,13 +15,13 @@ mkdir -p "$out"
 out=$(cd "$out" && pwd)
 [ -z "$(ls -A "$out")" ] || { echo "$out is not empty." >&2; exit 1; }
 
+umask 022 # before the clone, whose files go into the archives
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 git clone -q . "$work/billet"
 cd "$work/billet"
 
 # Whatever else could differ between two machines.
-umask 022
 export LC_ALL=C TZ=UTC CGO_ENABLED=0 GOFLAGS= GOEXPERIMENT= GOWORK=off GOAMD64=v1 GOARM64=v8.0
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH
