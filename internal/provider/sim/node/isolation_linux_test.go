@@ -30,7 +30,9 @@ func TestNothingOfTheHostIsReachable(t *testing.T) {
 	c := connect(t, e, l)
 	const neighbour = "424242"
 	o := started(t, testSpec(t, l))
-	must(t, connect(t, o, l), "touch /root/"+neighbour+"; (setsid sleep "+neighbour+" >/dev/null 2>&1 &)")
+	there := connect(t, o, l)
+	must(t, there, "touch /root/"+neighbour+"; (setsid sleep "+neighbour+" >/dev/null 2>&1 &)")
+	eventually(t, "the neighbour's process", func() bool { return run(t, there, "pgrep -f '^sleep "+neighbour+"$'").code == 0 })
 
 	// The same question is asked where the answer is known to be yes, so that none passes by a slip of the shell.
 	yes := map[string]string{
@@ -76,7 +78,7 @@ func TestNothingOfTheHostIsReachable(t *testing.T) {
 		"network interfaces":          "ip link set lo down",
 		"a way to the internet":       "awk 'NR > 1' /proc/net/route | grep .",
 		"a network of the host":       "awk 'NR > 2 && $1 != \"lo:\"' /proc/net/dev | grep .",
-		"another machine's process":   fmt.Sprintf("grep -l %s /proc/[0-9]*/cmdline", neighbour),
+		"another machine's process":   "pgrep -f '^sleep " + neighbour + "$'",
 		"another machine's files":     "ls /root/" + neighbour,
 		"another machine's SSH":       fmt.Sprintf("exec 3<>/dev/tcp/%s/%d", o.Address.Addr(), o.Address.Port()),
 		"renaming a mount of volumes": "mv /mnt /mnt2",
