@@ -1,11 +1,17 @@
 #!/usr/bin/env bash
 # Runs a command with a PostgreSQL and a Redis of its own, in a temporary folder, on free ports of the
-# loopback address, and ends both afterwards. Tests find them by BILLET_TEST_POSTGRES and BILLET_TEST_REDIS.
+# loopback address, and ends both afterwards. Tests find them by BILLET_TEST_POSTGRES and BILLET_TEST_REDIS, and
+# a folder for databases by BILLET_TEST_MEMORY.
 set -euo pipefail
 
 "$(dirname "$0")/need.sh"
 
-dir=$(mktemp -d)
+# Tests make and drop more than a thousand databases, and a disk takes many times as long for that as memory does.
+base=${TMPDIR:-/tmp}
+free=$(df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 { print $4 }')
+[ "${free:-0}" -lt $((2 << 20)) ] || base=/dev/shm
+dir=$(mktemp -d "$base/billet-test.XXXXXX")
+other=$(mktemp -d) # for what need not be in memory
 bin=$(dirname "$(compgen -G '/usr/lib/postgresql/*/bin/initdb' | sort -V | tail -n 1)")
 as_postgres=()
 if [ "$(id -u)" -eq 0 ]; then # PostgreSQL refuses to run as root
@@ -16,7 +22,7 @@ redis_pid=
 finish() {
   "${as_postgres[@]}" "$bin/pg_ctl" -D "$dir/pg" -m immediate -w stop >/dev/null 2>&1 || true
   [ -z "$redis_pid" ] || kill "$redis_pid" 2>/dev/null || true
-  rm -rf "$dir"
+  rm -rf "$dir" "$other"
 }
 trap finish EXIT
 
@@ -52,5 +58,7 @@ redis_pid=$!
 
 export BILLET_TEST_POSTGRES="postgres://postgres@127.0.0.1:$pg_port/postgres?sslmode=disable"
 export BILLET_TEST_REDIS="redis://127.0.0.1:$redis_port"
+mkdir "$dir/tests"
+export BILLET_TEST_MEMORY="$dir/tests" BILLET_TEST_DIR="$other"
 export BILLET_TEST_REQUIRE_POSTGRES=1 BILLET_TEST_REQUIRE_REDIS=1
 "$@"

@@ -6,7 +6,7 @@ import (
 )
 
 // CheapPasswords makes hashing quick, so that tests of sign-in need not wait for it.
-func (s *Service) CheapPasswords() { s.passwords.cost = cost{time: 1, memory: 64, threads: 1} }
+func (s *Service) CheapPasswords() { s.passwords.cost = cheapCost }
 
 // FillPasswordQueue takes every turn and returns what gives them back.
 func (s *Service) FillPasswordQueue() (release func()) {

@@ -119,10 +119,12 @@ func (a *App) build(ctx context.Context) error {
 			return fmt.Errorf("open the simulator: %w", err)
 		}
 		a.world = world
-		if isolated, reason := node.Isolation(ctx); !isolated && machines == sim.ListenSSH {
-			log.WarnContext(ctx, "simulated machines cannot be isolated here: they run with this user's rights, or not at all where that is root", "reason", reason)
-		}
 		a.closers = append(a.closers, world.Close)
+		if machines == sim.ListenSSH {
+			if isolated, reason := node.Isolation(ctx, filepath.Join(c.DataDir, "sim")); !isolated {
+				log.WarnContext(ctx, "simulated machines cannot be isolated here: they run with this user's rights, or not at all where that is root", "reason", reason)
+			}
+		}
 		simulated = world.Providers()
 	}
 	all := together(simulated, configured)

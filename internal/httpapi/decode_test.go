@@ -2,9 +2,12 @@ package httpapi
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/billetcloud/billet/internal/account"
 )
 
 func TestBodiesAreReadStrictly(t *testing.T) {
@@ -202,5 +205,54 @@ func TestNearest(t *testing.T) {
 		if got := nearest(given, known); got != want {
 			t.Errorf("nearest(%.20q) = %q, want %q", given, got, want)
 		}
+	}
+}
+
+// Whatever has a name is refused a bad one, whichever call gives it.
+func TestEveryNameIsChecked(t *testing.T) {
+	w := newWorld(t)
+	w.s.c.Limiter = allowAll{}
+	mine := w.owned(w.ada)
+	maps.Copy(mine, w.ownedByPeople(w.ada))
+	cookie := w.cookie("people." + string(w.ada.account) + "@example.com")
+	operator := w.keyWith(w.ada, account.WriteOperator)
+	paths, schemas := documented(t)
+	tried := 0
+	for path, item := range paths {
+		for method, o := range item {
+			if o.RequestBody == nil {
+				continue
+			}
+			schema := o.RequestBody.Content["application/json"].Schema
+			if ref, is := schema["$ref"].(string); is {
+				schema = schemas[ref[strings.LastIndexByte(ref, '/')+1:]]
+			}
+			if properties, _ := schema["properties"].(map[string]any); properties["name"] == nil {
+				continue
+			}
+			before, rest, some := strings.Cut(path, "/{")
+			target := path
+			if some {
+				_, after, _ := strings.Cut(rest, "}")
+				target = before + "/" + string(mine[before[strings.LastIndexByte(before, '/')+1:]]) + after
+			}
+			who, options := w.ada, []option{}
+			switch {
+			case strings.HasPrefix(path, AccountBase):
+				who, options = tenant{}, append(options, header("Cookie", cookie), header("Sec-Fetch-Site", "same-origin"))
+			case strings.HasPrefix(path, OperatorBase):
+				who = operator
+			}
+			tried++
+			for _, name := range []string{strings.Repeat("x", 65), "a\nb", "a\x00b", "\x1b[31m"} {
+				r := w.do(who, strings.ToUpper(method), target, map[string]any{"name": name}, options...)
+				if r.status != 400 || !slices.Contains(r.fields(), "name") {
+					t.Errorf("%s %s with the name %q: %d %s", method, path, name, r.status, r.body)
+				}
+			}
+		}
+	}
+	if tried < 8 {
+		t.Errorf("only %d calls tried", tried)
 	}
 }

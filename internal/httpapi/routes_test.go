@@ -32,7 +32,7 @@ type operation struct {
 	Security  []map[string]any
 }
 
-func documented(t *testing.T) (paths map[string]map[string]operation, schemas map[string]map[string]any) {
+func documented(t testing.TB) (paths map[string]map[string]operation, schemas map[string]map[string]any) {
 	t.Helper()
 	var d struct {
 		Paths      map[string]map[string]operation
@@ -139,7 +139,8 @@ func (w *world) owned(who tenant) map[string]id.ID {
 	key := id.ID(w.want(201, who, "POST", Base+"/ssh-keys", map[string]string{"name": "mine", "publicKey": publicKey(w.t)}).text("id"))
 	volume := id.ID(w.want(201, who, "POST", Base+"/volumes", map[string]any{"name": "mine", "sizeGb": 100, "provider": "voltage-park", "region": "dallas-usa-5"}).text("id"))
 	hook := id.ID(w.want(201, who, "POST", Base+"/webhooks", map[string]any{"url": "https://example.com/mine", "enabled": false}).text("id"))
-	return map[string]id.ID{"ssh-keys": key, "volumes": volume, "deployments": w.deploy(who), "webhooks": hook, "api-keys": who.key.ID}
+	quote := id.ID(w.want(201, who, "POST", Base+"/quotes", map[string]string{"offerId": "off_abc123"}).text("quoteId"))
+	return map[string]id.ID{"ssh-keys": key, "volumes": volume, "deployments": w.deploy(who), "api-keys": who.key.ID, "quotes": quote, "webhooks": hook}
 }
 
 // ownedByPeople makes one of everything that belongs to people of the tenant, in the same manner.
@@ -178,9 +179,9 @@ func TestAnotherTenantsThingsAreNotThere(t *testing.T) {
 	w.s.c.Limiter = allowAll{}
 	mine, his := w.owned(w.ada), w.owned(w.bob)
 	maps.Copy(mine, w.ownedByPeople(w.ada))
-	ghosts := map[string]id.ID{
-		"ssh-keys": "ssh_ghost", "volumes": "vol_ghost", "deployments": "dep_ghost", "api-keys": "key_ghost",
-		"webhooks": "whk_ghost", "people": "usr_ghost", "sessions": "ses_ghost", "invitations": "inv_ghost", "passkeys": "psk_ghost",
+	ghosts := map[string]id.ID{} // well formed, of the same kind, and of nothing
+	for noun, x := range mine {
+		ghosts[noun] = w.c.IDs.New(x.Kind())
 	}
 	session := w.signIn(w.bob)
 	bodies := map[string]any{
@@ -191,10 +192,11 @@ func TestAnotherTenantsThingsAreNotThere(t *testing.T) {
 	paths, _ := documented(t)
 	tried := 0
 	for path, item := range paths {
-		if !strings.Contains(path, "{id}") || strings.HasPrefix(path, OperatorBase) {
+		before, rest, some := strings.Cut(path, "/{")
+		if !some || strings.HasPrefix(path, OperatorBase) || before == Base+"/offers" { // offers are everybody's
 			continue
 		}
-		before, after, _ := strings.Cut(path, "/{id}")
+		_, after, _ := strings.Cut(rest, "}")
 		noun := before[strings.LastIndexByte(before, '/')+1:]
 		for method := range item {
 			method = strings.ToUpper(method)
@@ -219,6 +221,7 @@ func TestAnotherTenantsThingsAreNotThere(t *testing.T) {
 	if tried < 25 {
 		t.Errorf("only %d routes tried", tried)
 	}
+	w.listsShowNobodyElses(session, mine, ghosts)
 	for noun, x := range mine { // and nothing has happened to them
 		if noun == "api-keys" {
 			w.want(200, w.ada, "GET", Base+"/wallet", nil)
@@ -243,6 +246,48 @@ func TestAnotherTenantsThingsAreNotThere(t *testing.T) {
 	}
 }
 
+// listsShowNobodyElses asks as Bob for everything that can be asked for without an id in the path, and by every parameter that takes one.
+func (w *world) listsShowNobodyElses(session string, mine, ghosts map[string]id.ID) {
+	w.t.Helper()
+	paths, _ := documented(w.t)
+	lists, filters := 0, 0
+	for path, item := range paths {
+		get, has := item["get"]
+		if !has || strings.Contains(path, "{") || strings.HasPrefix(path, OperatorBase) {
+			continue
+		}
+		who, options := w.bob, []option{}
+		if strings.HasPrefix(path, AccountBase) {
+			who, options = tenant{}, append(options, header("Cookie", session), header("Sec-Fetch-Site", "same-origin"))
+		}
+		lists++
+		all := w.do(who, "GET", path, nil, options...)
+		if all.status >= 500 {
+			w.t.Errorf("GET %s: %d %s", path, all.status, all.body)
+		}
+		for _, x := range append(slices.Collect(maps.Values(mine)), w.ada.account) {
+			if strings.Contains(string(all.body), string(x)) {
+				w.t.Errorf("GET %s shows the other tenant's %s: %s", path, x, all.body)
+			}
+		}
+		for _, p := range get.Parameters {
+			noun, is := strings.CutSuffix(p.Name, "Id")
+			if p.In != "query" || !is || mine[noun+"s"] == "" {
+				continue
+			}
+			filters++
+			foreign := w.do(who, "GET", path+"?"+p.Name+"="+string(mine[noun+"s"]), nil, options...)
+			ghost := w.do(who, "GET", path+"?"+p.Name+"="+string(ghosts[noun+"s"]), nil, options...)
+			if foreign.status != ghost.status || shape(foreign.body, mine[noun+"s"]) != shape(ghost.body, ghosts[noun+"s"]) {
+				w.t.Errorf("GET %s by %s: %d %s, but by one that does not exist %d %s", path, p.Name, foreign.status, foreign.body, ghost.status, ghost.body)
+			}
+		}
+	}
+	if lists < 20 || filters < 2 {
+		w.t.Errorf("only %d lists and %d filters tried", lists, filters)
+	}
+}
+
 func TestAnotherTenantsThingsAreNotThereInsideBodies(t *testing.T) {
 	w := newWorld(t)
 	w.s.c.Limiter = allowAll{}
@@ -261,6 +306,9 @@ func TestAnotherTenantsThingsAreNotThereInsideBodies(t *testing.T) {
 		}},
 		{Base + "/deployments", "vol_ghost", mine["volumes"], func(x id.ID) any {
 			return map[string]any{"offerId": "off_abc123", "name": "n", "sshKeyId": his["ssh-keys"], "volumeIds": []id.ID{x}}
+		}},
+		{Base + "/deployments", w.c.IDs.New(id.Quote), mine["quotes"], func(x id.ID) any {
+			return map[string]any{"offerId": "off_abc123", "name": "n", "sshKeyId": his["ssh-keys"], "quoteId": x}
 		}},
 		{Base + "/volumes/" + string(his["volumes"]) + "/attach", "dep_ghost", mine["deployments"], func(x id.ID) any {
 			return map[string]any{"deploymentId": x}

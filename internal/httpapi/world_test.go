@@ -116,7 +116,7 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 	providers := provider.NewSet(w.cloud)
 	ledger := wallet.New(wallet.Config{DB: d, IDs: ids})
 	meters := meter.New(meter.Config{DB: d, Wallet: ledger, Events: events, Jobs: jobs})
-	accounts := account.New(account.Config{DB: d, IDs: ids, Rand: rand.Reader, Clock: c, Real: w.time.Now, Secrets: secrets})
+	accounts := account.New(account.Config{DB: d, IDs: ids, Rand: rand.Reader, Clock: c, Real: w.time.Now, Secrets: secrets, CheapPasswords: true})
 	offers := catalog.New(catalog.Config{DB: d, IDs: ids, Clock: c, Providers: providers, Jobs: jobs, Log: log, Markup: func(string) int64 { return 0 }, OwnMarkups: accounts.Markups})
 	keys := sshkey.New(sshkey.Config{DB: d, IDs: ids})
 	findings := finding.New(finding.Config{IDs: ids, Jobs: jobs, Log: log})

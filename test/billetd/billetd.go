@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -26,17 +27,41 @@ import (
 // patience is how long a test waits for something that has to come. It is never slept through.
 const patience = 30 * time.Second
 
-// build builds the binary once for a test program. BILLET_TEST_BINARY names one that is there already.
+// scratch is where the binary is built. Run makes and removes it.
+var scratch string
+
+// Run runs the tests of a package that starts servers, and then removes the binary that was built for them:
+//
+//	func TestMain(m *testing.M) { os.Exit(billetd.Run(m)) }
+func Run(m *testing.M) int {
+	var err error
+	if scratch, err = os.MkdirTemp("", "billetd-test"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer func() { _ = os.RemoveAll(scratch) }()
+	return m.Run()
+}
+
+// Binary is the path of billetd. It is built once for a test program; BILLET_TEST_BINARY names one that is there already.
+func Binary(t testing.TB) string {
+	t.Helper()
+	path, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 var build = sync.OnceValues(func() (string, error) {
 	if path := os.Getenv("BILLET_TEST_BINARY"); path != "" {
 		return path, nil
 	}
-	dir, err := os.MkdirTemp("", "billetd-test")
-	if err != nil {
-		return "", err
+	if scratch == "" {
+		return "", errors.New("this package's TestMain has to call billetd.Run, or the binary would be left behind")
 	}
 	_, here, _, _ := runtime.Caller(0)
-	path := filepath.Join(dir, "billetd")
+	path := filepath.Join(scratch, "billetd")
 	cmd := exec.Command("go", "build", "-o", path, "./cmd/billetd")
 	cmd.Dir = filepath.Join(filepath.Dir(here), "..", "..")
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -85,11 +110,7 @@ func StartIn(t testing.TB, dir string, args ...string) *Server {
 // Prepare is StartIn for a server that is set up with verbs first; Restart starts it.
 func Prepare(t testing.TB, dir string, args ...string) *Server {
 	t.Helper()
-	binary, err := build()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &Server{Dir: dir, Args: args, t: t, binary: binary, client: &http.Client{Timeout: 2 * time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
+	s := &Server{Dir: dir, Args: args, t: t, binary: Binary(t), client: &http.Client{Timeout: 2 * time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
 	t.Cleanup(func() {
 		s.Kill()
 		s.endMachines()

@@ -2,5 +2,5 @@
 // built binary, a fresh data directory, a free port.
 //
 // It owns processes and the one HTTP client of the end-to-end tests, and no expectation. A server that
-// it started has ended, with the simulated machines of its data directory, when its test has.
+// it started has ended, with the simulated machines of its data directory, when its test has, and the binary is gone when the tests of its package have run.
 package billetd

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/billetcloud/billet/test/billetd"
 )
 
 // long is how long the walk may take on a slow and busy machine.
@@ -41,18 +43,11 @@ func TestAWalkThroughTheDashboard(t *testing.T) {
 		missing("the pages are not built; `make build` builds them")
 	}
 
-	binary := filepath.Join(t.TempDir(), "billetd")
-	build := exec.Command("go", "build", "-o", binary, "./cmd/billetd")
-	build.Dir = root
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build billetd: %v\n%s", err, out)
-	}
-
 	ctx, cancel := context.WithTimeout(t.Context(), long)
 	defer cancel()
 	walk := exec.CommandContext(ctx, node, "test/walk.mjs")
 	walk.Dir = filepath.Join(root, "web")
-	walk.Env = append(os.Environ(), "BILLETD="+binary, "CHROMIUM="+chromium)
+	walk.Env = append(os.Environ(), "BILLETD="+billetd.Binary(t), "CHROMIUM="+chromium)
 	// Asked to end, it ends its server and its browser, too.
 	walk.Cancel = func() error { return walk.Process.Signal(os.Interrupt) }
 	walk.WaitDelay = 30 * time.Second

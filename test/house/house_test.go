@@ -316,6 +316,26 @@ func TestTheHallStaysSmall(t *testing.T) {
 	}
 }
 
+// Whoever set it outside a test would keep passwords that can be guessed from their hashes.
+func TestOnlyTestsHashPasswordsCheaply(t *testing.T) {
+	used := 0
+	for _, f := range files(t) {
+		ast.Inspect(f.syntax, func(n ast.Node) bool {
+			if name, is := n.(*ast.Ident); !is || name.Name != "CheapPasswords" {
+				return true
+			}
+			used++
+			if !f.test && f.path != "internal/account/account.go" {
+				t.Errorf("%s makes password hashes cheap; that is for tests", f.path)
+			}
+			return true
+		})
+	}
+	if used < 3 {
+		t.Errorf("CheapPasswords was met %d times; it has another name", used)
+	}
+}
+
 var promised = regexp.MustCompile("`([a-z0-9/]+)` ((?:Test|Fuzz)\\w+)")
 
 // A promise whose test was renamed or taken away is proved by nothing.

@@ -36,10 +36,15 @@ func Engines(t *testing.T, f func(t *testing.T, d *db.DB, c *clock.Simulated)) {
 	})
 }
 
-// SQLite returns a fresh, migrated database in a temporary folder.
+// SQLite returns a fresh, migrated database in a temporary folder, below BILLET_TEST_MEMORY where that is set.
 func SQLite(tb testing.TB, c clock.Clock) *db.DB {
 	tb.Helper()
-	path := filepath.Join(tb.TempDir(), "billet.db")
+	dir, err := os.MkdirTemp(os.Getenv("BILLET_TEST_MEMORY"), "billet-db")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = os.RemoveAll(dir) })
+	path := filepath.Join(dir, "billet.db")
 	image, err := sqliteImage()
 	if err != nil {
 		tb.Fatal(err)

@@ -13,6 +13,7 @@
 //	<dir>/volumes/<provider>/<reference>/volume.json     size, name, which machine has it
 //	<dir>/volumes/<provider>/<reference>/files/          the volume's files
 //	<dir>/trash/                                         what is being deleted
+//	<dir>/probe/                                         there while the server finds out whether machines can be isolated
 //	<dir>/faults.json                                    how the world misbehaves, and how often it did
 //
 // # Does not own

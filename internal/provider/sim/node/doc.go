@@ -12,6 +12,7 @@
 //	<dir>/lock          held while a machine is started, stopped or wiped
 //	<dir>/control.sock  attach and detach a volume; never visible inside the machine
 //	<dir>/machine.log   what the machine's own processes have to say
+//	<dir>/probe/        there while it is found out whether machines can be isolated here
 //	<dir>/disk/         root, home, opt, srv, var, usr-local: the machine's persistent files
 //
 // # Does not own

@@ -28,6 +28,11 @@ func TestNothingOfTheHostIsReachable(t *testing.T) {
 		t.Fatal("not isolated")
 	}
 	c := connect(t, e, l)
+	const neighbour = "424242"
+	o := started(t, testSpec(t, l))
+	there := connect(t, o, l)
+	must(t, there, "touch /root/"+neighbour+"; (setsid sleep "+neighbour+" >/dev/null 2>&1 &)")
+	eventually(t, "the neighbour's process", func() bool { return run(t, there, "pgrep -f '^sleep "+neighbour+"$'").code == 0 })
 
 	// The same question is asked where the answer is known to be yes, so that none passes by a slip of the shell.
 	yes := map[string]string{
@@ -35,6 +40,8 @@ func TestNothingOfTheHostIsReachable(t *testing.T) {
 		"a process of its own":        "kill -0 $$",
 		"a port of its own":           "test -d /proc/self/net",
 		"a directory for its volumes": "test -d /mnt",
+		"its list of routes":          "test -r /proc/net/route",
+		"its list of interfaces":      "grep -q lo: /proc/net/dev",
 	}
 	for name, command := range yes {
 		if r := run(t, c, command); r.code != 0 {
@@ -69,6 +76,11 @@ func TestNothingOfTheHostIsReachable(t *testing.T) {
 		"kernel settings":             "echo x > /proc/sys/kernel/domainname",
 		"a device":                    "mknod /root/disk b 254 0",
 		"network interfaces":          "ip link set lo down",
+		"a way to the internet":       "awk 'NR > 1' /proc/net/route | grep .",
+		"a network of the host":       "awk 'NR > 2 && $1 != \"lo:\"' /proc/net/dev | grep .",
+		"another machine's process":   "pgrep -f '^sleep " + neighbour + "$'",
+		"another machine's files":     "ls /root/" + neighbour,
+		"another machine's SSH":       fmt.Sprintf("exec 3<>/dev/tcp/%s/%d", o.Address.Addr(), o.Address.Port()),
 		"renaming a mount of volumes": "mv /mnt /mnt2",
 		"higher limits":               "ulimit -n 1000000",
 	}

@@ -231,14 +231,18 @@ var isolation struct {
 }
 
 // Isolation says whether machines can be isolated on this host, and if not, why. It finds out by building a
-// machine's file tree in new namespaces once, and remembers the answer as long as the process lives.
-func Isolation(ctx context.Context) (bool, error) {
+// machine's file tree in new namespaces once, and remembers the answer as long as the process lives. dir is a folder
+// that only this process uses: what was begun there by one that was killed meanwhile is removed.
+func Isolation(ctx context.Context, dir string) (bool, error) {
 	isolation.Lock()
 	defer isolation.Unlock()
 	if isolation.known {
 		return isolation.isolated, isolation.reason
 	}
-	err := probe(ctx)
+	dir, err := filepath.Abs(dir)
+	if err == nil {
+		err = probe(ctx, filepath.Join(dir, probeDir))
+	}
 	if ctx.Err() != nil {
 		return false, ctx.Err()
 	}
@@ -246,15 +250,17 @@ func Isolation(ctx context.Context) (bool, error) {
 	return isolation.isolated, isolation.reason
 }
 
-func probe(ctx context.Context) error {
+func probe(ctx context.Context, dir string) (err error) {
 	if !canIsolate {
 		return errors.New("only Linux has the namespaces that isolate a machine")
 	}
-	dir, err := os.MkdirTemp("", "billet-probe-")
-	if err != nil {
+	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
 	if err := prepareDisk(dir, true); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -364,5 +365,20 @@ func TestAsAnOrdinaryUser(t *testing.T) {
 	}
 	if n := strings.Count(string(out), "--- PASS"); n < 14 {
 		t.Errorf("only %d tests ran:\n%s", n, out)
+	}
+}
+
+// A server that was killed while it found out whether machines can be isolated leaves something behind; the next one does not.
+func TestTheProbeLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), probeDir)
+	if err := os.MkdirAll(filepath.Join(dir, diskDir, "root", "left"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := probe(t.Context(), dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("after the probe: %v", err)
 	}
 }

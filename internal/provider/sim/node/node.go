@@ -104,7 +104,7 @@ func Start(ctx context.Context, spec Spec) (Endpoint, error) {
 			endpoint = e
 			return nil
 		}
-		isolated, reason := Isolation(ctx)
+		isolated, reason := Isolation(ctx, dir)
 		if err := ctx.Err(); err != nil {
 			return err
 		}

@@ -26,6 +26,7 @@ const (
 	logFile     = "machine.log"
 	controlFile = "control.sock"
 	diskDir     = "disk"
+	probeDir    = "probe"
 )
 
 // idBase is the host id that root of every machine has when the server runs as root, and idCount how many ids
