@@ -66,7 +66,7 @@ and NO_COLOR takes the colours away.`,
 	}{
 		{groupMachines, []*cobra.Command{t.offers(), t.deploy(), t.ps(), t.show(), t.wait(), t.set(), t.terminate(), t.power("reboot"), t.power("power-off"), t.power("power-on"), t.reinstall(), t.events(), t.ssh(), t.scp(), t.sshConfig()}},
 		{groupMoney, []*cobra.Command{}},
-		{groupSetup, []*cobra.Command{t.login(), t.logout(), t.whoami(), t.profiles(), t.api(), t.completion(), t.man(), t.version()}},
+		{groupSetup, []*cobra.Command{t.login(), t.logout(), t.whoami(), t.profiles(), t.doctor(), t.api(), t.completion(), t.man(), t.version()}},
 	} {
 		for _, v := range in.verbs {
 			v.GroupID = in.group
