@@ -371,6 +371,8 @@ func (d *doctor) tell() error {
 	}
 	if count["failed"] > 0 {
 		return d.t.print("\n" + strconv.Itoa(count["failed"]) + " failed.")
+	} else if count["warning"] > 0 {
+		return d.t.print("\nNothing failed.")
 	}
 	return d.t.print("\nAll is well.")
 }

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -149,17 +148,6 @@ func (t *tool) envForOthers() []string {
 		}
 	}
 	return env
-}
-
-// spawn runs a program as a child and ends with its exit code.
-func (t *tool) spawn(path string, command, env []string) error {
-	child := exec.Command(path, command[1:]...) // it gets the terminal's signals by itself
-	child.Stdin, child.Stdout, child.Stderr, child.Env = t.In, t.Out, t.Err, env
-	err := child.Run()
-	if ended := (*exec.ExitError)(nil); errors.As(err, &ended) && ended.ExitCode() > 0 {
-		return exit(ended.ExitCode())
-	}
-	return err
 }
 
 // shellQuoted is a word as a POSIX shell reads it.
