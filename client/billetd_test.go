@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -76,9 +77,9 @@ func (b *between) loses(method string, answers int) {
 }
 
 // onSimulator is a running server, and a client whose waits let simulated time go by.
-func onSimulator(t *testing.T) (*client.Client, *billetd.Server, *between) {
+func onSimulator(t *testing.T, flags ...string) (*client.Client, *billetd.Server, *between) {
 	t.Helper()
-	s := billetd.Start(t, "--sim")
+	s := billetd.Start(t, append([]string{"--sim"}, flags...)...)
 	_, key := s.Key("5000")
 	b := &between{server: s, lose: map[string]int{}, lost: map[string]int{}}
 	front := httptest.NewServer(b)
@@ -314,5 +315,82 @@ func TestAStreamOutlivesTheServer(t *testing.T) {
 	}
 	if len(seen) < 3 || !slices.Equal(seen, history) {
 		t.Errorf("streamed %v of %v", seen, history)
+	}
+}
+
+// A webhook from its secret to its end, with an address that really answers.
+func TestTheLifeOfAWebhook(t *testing.T) {
+	c, s, b := onSimulator(t, "--webhook-allow-http", "--webhook-allow-networks", "127.0.0.0/8")
+	ctx, hook := t.Context(), must[*client.Webhook](t)
+	var status atomic.Int32
+	status.Store(http.StatusNoContent)
+	address := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, _ *http.Request) { out.WriteHeader(int(status.Load())) }))
+	t.Cleanup(address.Close)
+
+	b.loses("POST", 1)
+	made := must[*client.NewWebhook](t)(c.Webhooks.Create(ctx, client.CreateWebhook{URL: address.URL, Description: "scheduler", Types: []string{"deployment.*"}}))
+	if !strings.HasPrefix(made.Secret, "whsec_") || !made.Enabled || made.Status != client.WebhookEnabled {
+		t.Errorf("%+v", made.Webhook)
+	}
+	var all []client.Webhook
+	for w, err := range c.Webhooks.All(ctx) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, w)
+	}
+	if len(all) != 1 || all[0].ID != made.ID { // although the first answer got lost
+		t.Errorf("%+v", all)
+	}
+	w := hook(c.Webhooks.Update(ctx, made.ID, client.UpdateWebhook{Types: []string{}, Description: new("")}))
+	if len(w.Types) != 0 || w.Description != "" || w.URL != address.URL || !w.Enabled {
+		t.Errorf("%+v", w)
+	}
+	if again := must[*client.NewWebhook](t)(c.Webhooks.RotateSecret(ctx, made.ID)); again.Secret == made.Secret || again.OldSecretValidUntil == nil {
+		t.Errorf("%+v", again.Webhook)
+	}
+
+	test := must[*client.WebhookDelivery](t)(c.Webhooks.Test(ctx, made.ID))
+	if _, err := c.Deployments.Create(ctx, client.CreateDeployment{Name: "told", OfferID: "off_abc123", OperatingSystem: "Ubuntu 22.04", SSHPublicKey: publicKey}); err != nil {
+		t.Fatal(err)
+	}
+	s.Advance("10s")
+	var event client.WebhookDelivery
+	got := map[string]client.WebhookDelivery{}
+	for d, err := range c.Webhooks.AllDeliveries(ctx, made.ID, client.WebhookDeliveryQuery{Paging: client.Paging{Limit: 1}, Status: client.DeliveryDelivered}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got[d.ID] = d; d.Type == "deployment.created" {
+			event = d
+		}
+	}
+	if d := got[test.ID]; d.Type != "webhook.test" || len(d.Attempts) != 1 || d.Attempts[0].Status == nil || *d.Attempts[0].Status != http.StatusNoContent || event.ID == "" {
+		t.Errorf("%+v", got)
+	}
+	status.Store(http.StatusGone)
+	if d, err := c.Webhooks.Replay(ctx, made.ID, event.ID); err != nil || d.EventID != event.EventID || d.Status != client.DeliveryPending {
+		t.Errorf("%+v, %v", d, err)
+	}
+	if _, err := c.Webhooks.Replay(ctx, made.ID, test.ID); !errors.Is(err, client.ErrNotFound) {
+		t.Errorf("a test was sent again: %v", err)
+	}
+	if _, err := c.Webhooks.Replay(ctx, made.ID, "../test"); !errors.Is(err, client.ErrInvalidRequest) {
+		t.Errorf("another path: %v", err)
+	}
+
+	s.Advance("10s")
+	if w = hook(c.Webhooks.Get(ctx, made.ID)); w.Enabled || w.Status != client.WebhookDisabled || w.StatusReason == nil {
+		t.Errorf("gone: %+v", w)
+	}
+	if _, err := c.Webhooks.Replay(ctx, made.ID, event.ID); !errors.Is(err, client.ErrConflict) {
+		t.Errorf("sent to one that is disabled: %v", err)
+	}
+	b.loses("DELETE", 1)
+	if err := c.Webhooks.Delete(ctx, made.ID); err != nil {
+		t.Error(err)
+	}
+	if err := c.Webhooks.Delete(ctx, made.ID); !errors.Is(err, client.ErrNotFound) {
+		t.Error(err)
 	}
 }

@@ -95,6 +95,8 @@ type Client struct {
 	Wallet *WalletService
 	// Events are what happened in the account.
 	Events *EventService
+	// Webhooks are addresses to which events are sent.
+	Webhooks *WebhookService
 	// Key is the API key itself.
 	Key *KeyService
 
@@ -160,7 +162,8 @@ func (config Config) client(base string) *Client {
 
 	c.Deployments, c.Offers, c.Quotes = &DeploymentService{c}, &OfferService{c}, &QuoteService{c}
 	c.Providers, c.Regions, c.GPUTypes = &ProviderService{c}, &RegionService{c}, &GPUTypeService{c}
-	c.SSHKeys, c.Volumes, c.Wallet, c.Events = &SSHKeyService{c}, &VolumeService{c}, &WalletService{c}, &EventService{c}
+	c.SSHKeys, c.Volumes, c.Wallet = &SSHKeyService{c}, &VolumeService{c}, &WalletService{c}
+	c.Events, c.Webhooks = &EventService{c}, &WebhookService{c}
 	c.Key = &KeyService{c}
 	return c
 }

@@ -1,5 +1,5 @@
 // Package client is the Go client of Billet for tenants: browse offers, deploy machines, wait for them, manage SSH keys and
-// volumes, watch the wallet, and follow events. It needs the standard library only.
+// volumes, watch the wallet, follow events, and have them sent to webhooks. It needs the standard library only.
 //
 //	c, err := client.New(client.ConfigFromEnv()) // BILLET_URL and BILLET_API_KEY
 //	d, err := c.Deployments.Create(ctx, client.CreateDeployment{Name: "training", OfferID: "off_abc123", SSHKeyID: "ssh_…"})
@@ -21,6 +21,8 @@
 // WithIdempotencyKey gives the key of a POST. Errors of the API are *Error; errors.Is tells their codes apart:
 //
 //	if errors.Is(err, client.ErrInsufficientBalance) { … }
+//
+// A program without a key gets one by StartLogin, which a signed-in person allows in the dashboard.
 //
 // # What is always true
 //

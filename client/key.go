@@ -25,6 +25,9 @@ const (
 	// ScopeReadWallet sees the money, ScopeWriteWallet is a person's.
 	ScopeReadWallet  Scope = "wallet:read"
 	ScopeWriteWallet Scope = "wallet:write"
+	// ScopeReadWebhooks sees webhooks and their deliveries, ScopeWriteWebhooks makes, changes and deletes them.
+	ScopeReadWebhooks  Scope = "webhooks:read"
+	ScopeWriteWebhooks Scope = "webhooks:write"
 	// ScopeReadAPIKeys and ScopeWriteAPIKeys are a person's, as are those of people and of the audit.
 	ScopeReadAPIKeys  Scope = "api-keys:read"
 	ScopeWriteAPIKeys Scope = "api-keys:write"

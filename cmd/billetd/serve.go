@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"github.com/billetcloud/billet/internal/app"
+	"github.com/billetcloud/billet/internal/version"
 	"github.com/spf13/cobra"
 )
 
@@ -25,13 +26,16 @@ With --sim it sells simulated machines, each a real SSH endpoint on this machine
 			if h.c.Log, err = logger(level, format); err != nil {
 				return err
 			}
-			h.c.Version = versionText()
+			h.c.Version = version.Get().Version
 			a, err := app.Open(cmd.Context(), h.c)
 			if err != nil {
 				return err
 			}
 			defer func() { _ = a.Close() }()
-			return a.Run(cmd.Context(), func(s app.Started) { welcome(cmd.OutOrStdout(), s) })
+			return a.Run(cmd.Context(), func(s app.Started) {
+				welcome(cmd.OutOrStdout(), s)
+				tellReady(cmd.Context(), h.c.Log)
+			})
 		},
 	}
 	h.flags(cmd)
@@ -49,6 +53,8 @@ With --sim it sells simulated machines, each a real SSH endpoint on this machine
 	f.DurationVar(&h.c.UnownedGrace, "unowned-grace", h.c.UnownedGrace, "how long such machines are left alone before they are ended")
 	f.StringVar(&h.c.Markup, "markup", "", `percent above the provider's price: "10", or by provider "voltage-park=12.5,northgrid=8"`)
 	f.StringVar(&h.c.ProvidersFile, "providers-file", "", "YAML that names accounts at clouds, beside those of billetd provider add; see docs/providers.md")
+	f.StringVar(&h.c.WebhookAllowNetworks, "webhook-allow-networks", "", "networks that webhooks may be sent to although they are not public, comma-separated")
+	f.BoolVar(&h.c.WebhookAllowHTTP, "webhook-allow-http", false, "let webhooks go to http:// addresses")
 	f.StringVar(&h.c.TrustedProxies, "trusted-proxies", "", "networks whose X-Forwarded-For is believed, comma-separated")
 	f.StringVar(&h.c.PublicURL, "public-url", "", "where browsers reach the server, such as https://gpu.example.com; passkeys and invitations need it")
 	f.StringVar(&h.c.OIDCIssuer, "oidc-issuer", "", "URL of an identity provider that people may sign in with (OpenID Connect)")

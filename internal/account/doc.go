@@ -1,6 +1,7 @@
 // Package account owns who calls: accounts, the people who sign in, their roles in accounts, the
 // invitations that bring them there, their sessions, what they prove with who they are (passwords, codes of authenticator apps,
-// recovery codes, passkeys, what an identity provider says), and API keys with their scopes, networks, expiry and limits.
+// recovery codes, passkeys, what an identity provider says), API keys with their scopes, networks, expiry and limits, and the logins
+// by which a program gets one that a person allows by a code.
 //
 // It does not own what a scope allows on which route (httpapi), how calls are counted (ratelimit), the record of who
 // did what (audit), the talk with identity providers (oidc), an account's money (wallet), or what its markup does to prices (catalog).
@@ -24,5 +25,6 @@
 //   - An account has an owner. Only owners make and unmake owners.
 //   - A code, a recovery code, a challenge, an invitation and the state of a sign-in elsewhere work once, however many try at once.
 //     A challenge and a state are used up by the first answer, whatever comes of it.
+//   - A login is decided once and has one key at the most, of whose secrets the last that was told works. The secret is made when it is told.
 //   - At most two passwords are hashed at once, so that sign-ins cannot exhaust the memory.
 package account

@@ -36,6 +36,8 @@ const (
 	ReadVolumes      Scope = "volumes:read"
 	WriteVolumes     Scope = "volumes:write"
 	ReadWallet       Scope = "wallet:read"
+	ReadWebhooks     Scope = "webhooks:read"
+	WriteWebhooks    Scope = "webhooks:write"
 )
 
 // The operator's scopes: they reach across accounts, and only the operator gives them, never a tenant.
@@ -49,7 +51,7 @@ func OperatorScopes() []Scope { return []Scope{ReadOperator, WriteOperator} }
 
 // AllScopes returns every scope, in the order in which keys list theirs.
 func AllScopes() []Scope {
-	return []Scope{ReadOffers, ReadDeployments, WriteDeployments, ReadSSHKeys, WriteSSHKeys, ReadVolumes, WriteVolumes, ReadWallet}
+	return []Scope{ReadOffers, ReadDeployments, WriteDeployments, ReadSSHKeys, WriteSSHKeys, ReadVolumes, WriteVolumes, ReadWallet, ReadWebhooks, WriteWebhooks}
 }
 
 // Bounds of a key's settings.

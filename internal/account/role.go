@@ -41,7 +41,7 @@ func (r Role) Scopes() []Scope {
 	case Member:
 		return append(AllScopes(), ReadAPIKeys, WriteAPIKeys)
 	case Viewer:
-		return []Scope{ReadOffers, ReadDeployments, ReadSSHKeys, ReadVolumes, ReadWallet}
+		return []Scope{ReadOffers, ReadDeployments, ReadSSHKeys, ReadVolumes, ReadWallet, ReadWebhooks}
 	case Billing:
 		return []Scope{ReadOffers, ReadDeployments, ReadVolumes, ReadWallet, WriteWallet}
 	default:

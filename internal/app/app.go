@@ -35,6 +35,7 @@ import (
 	"github.com/billetcloud/billet/internal/ratelimit/redislimit"
 	"github.com/billetcloud/billet/internal/sshkey"
 	"github.com/billetcloud/billet/internal/volume"
+	"github.com/billetcloud/billet/internal/webhook"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -175,7 +176,7 @@ func (a *App) build(ctx context.Context) error {
 	}
 	a.handler = httpapi.New(httpapi.Config{
 		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Real: time.Now, Log: log, Registry: a.metrics, Limiter: limiter, Accounts: a.Accounts, Audit: a.Audit, Catalog: a.catalog, SSHKeys: keys,
-		Wallet: a.Wallet, Meter: m, Volumes: volumes, Deployments: deployments, Quotes: quotes, Events: a.Events, Findings: a.Findings, Operator: a.Desk, Idempotency: answers, Version: c.Version, TrustedProxies: proxies,
+		Wallet: a.Wallet, Meter: m, Volumes: volumes, Deployments: deployments, Quotes: quotes, Events: a.Events, Webhooks: a.Webhooks, Findings: a.Findings, Operator: a.Desk, Idempotency: answers, Version: c.Version, TrustedProxies: proxies,
 		PublicURL: public, OIDC: identity, DemoEmail: func() string { return a.demoEmail },
 		Elsewhere: dashboard.New().Serve, Simulator: travel,
 	})
@@ -190,6 +191,8 @@ func (a *App) build(ctx context.Context) error {
 	a.runner.HandlePeriodic(volume.KindWatch, volumes.Watch)
 	a.runner.Handle(finding.KindEnd, finding.NewEnder(finding.EnderConfig{DB: a.DB, Clock: a.Clock, Findings: a.Findings, Providers: set}).End)
 	a.runner.HandlePeriodic(idempotency.KindPurge, answers.Purge)
+	a.runner.Handle(webhook.KindSend, a.Webhooks.Send)
+	a.runner.HandlePeriodic(webhook.KindPurge, a.Webhooks.Purge)
 	return a.catalog.Load(ctx)
 }
 
@@ -224,10 +227,13 @@ func (a *App) limiter() (ratelimit.Limiter, error) {
 	return l, nil
 }
 
-// startPurge has kept answers forgotten from now on when their time is over.
+// startPurge has kept answers, and deliveries of webhooks, forgotten from now on when their time is over.
 func (a *App) startPurge(ctx context.Context) error {
 	return a.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		return a.Jobs.Enqueue(ctx, tx, idempotency.KindPurge, idempotency.Fleet, tx.Now)
+		if err := a.Jobs.Enqueue(ctx, tx, idempotency.KindPurge, idempotency.Fleet, tx.Now); err != nil {
+			return err
+		}
+		return a.Jobs.Enqueue(ctx, tx, webhook.KindPurge, webhook.Fleet, tx.Now)
 	})
 }
 

@@ -48,6 +48,10 @@ type Config struct {
 	// ProvidersFile names upstream clouds and the operator's accounts there, beside those that `billetd provider add` has put into the
 	// database; "" for none.
 	ProvidersFile string
+	// WebhookAllowNetworks are networks to which webhooks may be sent although they are not public, comma-separated; WebhookAllowHTTP
+	// lets them go to http:// addresses.
+	WebhookAllowNetworks string
+	WebhookAllowHTTP     bool
 	// TrustedProxies are the networks whose X-Forwarded-For is believed, comma-separated.
 	TrustedProxies string
 	// PublicURL is where browsers reach the server, such as https://gpu.example.com; "" where only each request tells.
@@ -110,6 +114,9 @@ func (c Config) check() error {
 	}
 	if _, err := parseNetworks(c.TrustedProxies); err != nil {
 		errs = append(errs, fmt.Errorf("--trusted-proxies: %w", err))
+	}
+	if _, err := parseNetworks(c.WebhookAllowNetworks); err != nil {
+		errs = append(errs, fmt.Errorf("--webhook-allow-networks: %w", err))
 	}
 	if _, err := parseMarkup(c.Markup); err != nil {
 		errs = append(errs, fmt.Errorf("--markup: %w", err))

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	mathrand "math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,6 +30,8 @@ import (
 	"github.com/billetcloud/billet/internal/secret"
 	"github.com/billetcloud/billet/internal/supply"
 	"github.com/billetcloud/billet/internal/wallet"
+	"github.com/billetcloud/billet/internal/webhook"
+	"github.com/billetcloud/billet/internal/webhook/outbound"
 )
 
 // keyTime is how long the command that prints the secret key may take.
@@ -47,6 +50,7 @@ type Operator struct {
 	Findings *finding.Service
 	Desk     *operator.Desk
 	Supply   *supply.Book
+	Webhooks *webhook.Service
 
 	simulated *clock.Simulated // nil where the clock is the system's
 }
@@ -75,21 +79,37 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 	if err := migrate.Up(ctx, o.DB); err != nil {
 		return nil, errors.Join(err, o.DB.Close())
 	}
+	log := c.Log
+	if log == nil { // a verb answers on its output alone
+		log = slog.New(slog.DiscardHandler)
+	}
 	o.IDs = id.NewMaker(o.Clock, rand.Reader)
 	o.Accounts = account.New(account.Config{DB: o.DB, IDs: o.IDs, Rand: rand.Reader, Clock: o.Clock, Real: time.Now, Secrets: secrets})
 	o.Supply = supply.New(secrets, kinds())
 	o.Audit = audit.New(o.IDs)
 	o.Jobs, o.Events = job.NewQueue(o.IDs), event.New(o.IDs)
+	if o.Webhooks, err = o.webhooks(c, log, secrets); err != nil {
+		return nil, errors.Join(err, o.DB.Close())
+	}
 	o.Wallet = wallet.New(wallet.Config{DB: o.DB, IDs: o.IDs, Turned: func(ctx context.Context, tx *db.Tx, of id.ID) error {
 		return o.Jobs.Enqueue(ctx, tx, meter.KindArrears, of, tx.Now) // whatever ended the debt, a credit, a refund or a release, is told at once
 	}})
 	o.Desk = operator.New(operator.Config{IDs: o.IDs, Accounts: o.Accounts, Wallet: o.Wallet, Jobs: o.Jobs})
-	log := c.Log
-	if log == nil { // a verb answers on its output alone
-		log = slog.New(slog.DiscardHandler)
-	}
 	o.Findings = finding.New(finding.Config{IDs: o.IDs, Jobs: o.Jobs, Log: log, Policy: finding.Policy{EndUnowned: c.UnownedMachines == "end", Grace: c.UnownedGrace}})
 	return o, nil
+}
+
+// webhooks is here and not in the server alone since what a verb changes may be told, too.
+func (o *Operator) webhooks(c Config, log *slog.Logger, secrets *secret.Box) (*webhook.Service, error) {
+	networks, err := parseNetworks(c.WebhookAllowNetworks)
+	if err != nil {
+		return nil, fmt.Errorf("--webhook-allow-networks: %w", err)
+	}
+	client := outbound.New(outbound.Config{Allow: networks, AllowHTTP: c.WebhookAllowHTTP})
+	return webhook.New(webhook.Config{
+		DB: o.DB, IDs: o.IDs, Clock: o.Clock, Real: time.Now, Log: log, Events: o.Events, Jobs: o.Jobs, Secrets: secrets,
+		Check: client.Check, Post: client.Post, Chance: mathrand.Float64,
+	}), nil
 }
 
 // openSecrets takes the key that was given, which replicas must share, or else the one in the data directory.

@@ -23,11 +23,14 @@ func (t *tool) act(cmd *cobra.Command, run func(ctx context.Context, c *client.C
 
 // did answers with what became of one thing: a line for people, the thing itself for programs.
 func did(t *tool, id string, v any, format string, args ...any) error {
-	if t.format == "table" || t.format == "wide" {
+	if t.forPeople() {
 		return t.print(clean(fmt.Sprintf(format, args...)))
 	}
 	return show(t, id, v)
 }
+
+// forPeople tells whether a person reads the answer.
+func (t *tool) forPeople() bool { return t.format == "table" || t.format == "wide" }
 
 // yesFlag adds --yes.
 func yesFlag(cmd *cobra.Command, yes *bool) {

@@ -28,8 +28,8 @@ func choose[T any](ctx context.Context, t *tool, title string, from []choice[T])
 	return from[picked].value, err
 }
 
-// input asks for a line of text.
-func (t *tool) input(ctx context.Context, title, usual string) (string, error) {
+// line asks for a line of text.
+func (t *tool) line(ctx context.Context, title, usual string) (string, error) {
 	text := usual
 	err := t.form(ctx, huh.NewInput().Title(title).Value(&text).Validate(huh.ValidateNotEmpty()))
 	return strings.TrimSpace(text), err

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/billetcloud/billet/internal/cli"
+	"github.com/billetcloud/billet/internal/version"
 	"github.com/billetcloud/billet/test/billetd"
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -15,7 +16,7 @@ import (
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"billet": func() {
-			os.Exit(cli.Main(context.Background(), cli.System{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Environ(), Version: "test"}, os.Args[1:]))
+			os.Exit(cli.Main(context.Background(), cli.System{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Environ(), Version: version.Info{Version: "test"}}, os.Args[1:]))
 		},
 	})
 }

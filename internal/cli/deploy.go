@@ -90,7 +90,7 @@ func (t *tool) runDeploy(ctx context.Context, c *client.Client, d *deploying) er
 	}
 	if in.Name == "" {
 		if in.Name = usualName(offer, t.Now()); t.asks() && !d.yes {
-			if in.Name, err = t.input(ctx, "Name", in.Name); err != nil {
+			if in.Name, err = t.line(ctx, "Name", in.Name); err != nil {
 				return err
 			}
 		}
@@ -200,8 +200,25 @@ func (t *tool) pickOffer(ctx context.Context, c *client.Client, d *deploying, in
 			return nil, err
 		}
 	}
+	if d.Count > 1 && !(t.asks() && !d.yes) { // one offer may not have so many: the next cheapest are for the rest
+		for _, o := range offers[:min(len(offers), maxCandidates)] {
+			in.Candidates = append(in.Candidates, client.Candidate{OfferID: o.ID, OperatingSystem: systemOf(o, in.OperatingSystem)})
+		}
+		return nil, nil
+	}
 	in.OfferID = picked.ID
 	return &picked, nil
+}
+
+// maxCandidates is how many offers one deploy may name.
+const maxCandidates = 10
+
+// systemOf is the operating system that is wanted, else the offer's first.
+func systemOf(o client.Offer, wanted string) string {
+	if wanted != "" || len(o.OperatingSystems) == 0 {
+		return wanted
+	}
+	return o.OperatingSystems[0]
 }
 
 // pickKeys decides who may log in: the keys that are named, else the usual one of this machine, else the only one that is saved.

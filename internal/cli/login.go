@@ -122,7 +122,7 @@ func (t *tool) loginURL(ctx context.Context, have credentials, args []string) (s
 			return "", usage("say which server to sign in to: billet login https://…")
 		}
 		var err error
-		if at, err = t.input(ctx, "Which server? Its address, such as https://billet.example", ""); err != nil {
+		if at, err = t.line(ctx, "Which server? Its address, such as https://billet.example", ""); err != nil {
 			return "", err
 		}
 	}

@@ -106,7 +106,7 @@ Words narrow it: all of them must occur in GPU type, provider, region or interco
 		}
 		return list(t, offerListing, items)
 	})
-	cmd.AddCommand(t.offerShow())
+	cmd.AddCommand(t.offerShow(), t.offerHistory())
 	return cmd
 }
 

@@ -35,7 +35,7 @@ func (t *tool) forPrograms() bool {
 
 // column is one of a table. T is what a row is of.
 type column[T any] struct {
-	// name is the API's name of the field, for CSV; head what people read above it.
+	// name is the API's name of the field, for CSV; empty for what only people see. head is what they read above it.
 	name, head string
 	// text is the cell for people; raw is it for programs, text where it is nil.
 	text, raw func(T) string
@@ -78,14 +78,15 @@ func list[T any](t *tool, l listing[T], items []T) error {
 }
 
 func (l listing[T]) csv(out io.Writer, items []T) error {
+	columns := slices.DeleteFunc(slices.Clone(l.columns), func(c column[T]) bool { return c.name == "" })
 	w := csv.NewWriter(out)
-	row := make([]string, len(l.columns))
-	for i, c := range l.columns {
+	row := make([]string, len(columns))
+	for i, c := range columns {
 		row[i] = c.name
 	}
 	_ = w.Write(row) // Flush keeps the error
 	for _, item := range items {
-		for i, c := range l.columns {
+		for i, c := range columns {
 			if row[i] = c.text(item); c.raw != nil {
 				row[i] = c.raw(item)
 			}

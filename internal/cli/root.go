@@ -9,12 +9,14 @@ import (
 )
 
 const (
+	groupFind     = "find"
 	groupMachines = "machines"
-	groupMoney    = "money"
+	groupAccount  = "account"
 	groupSetup    = "setup"
 )
 
 func (t *tool) root() *cobra.Command {
+	cobra.EnableCommandSorting = false // a group tells its verbs in the order in which they are used
 	root := &cobra.Command{
 		Use:   "billet",
 		Short: "Rent bare-metal GPUs by the hour from a Billet cloud",
@@ -49,7 +51,7 @@ and NO_COLOR takes the colours away.`,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return t.checkFormat() },
 	}
-	root.AddGroup(&cobra.Group{ID: groupMachines, Title: "Machines:"}, &cobra.Group{ID: groupMoney, Title: "Money:"}, &cobra.Group{ID: groupSetup, Title: "Setting up:"})
+	root.AddGroup(&cobra.Group{ID: groupFind, Title: "What there is:"}, &cobra.Group{ID: groupMachines, Title: "Machines:"}, &cobra.Group{ID: groupAccount, Title: "Storage, keys and money:"}, &cobra.Group{ID: groupSetup, Title: "Setting up:"})
 	root.SetHelpCommandGroupID(groupSetup)
 	root.SetCompletionCommandGroupID(groupSetup)
 	f := root.PersistentFlags()
@@ -64,9 +66,12 @@ and NO_COLOR takes the colours away.`,
 		group string
 		verbs []*cobra.Command
 	}{
-		{groupMachines, []*cobra.Command{t.offers(), t.deploy(), t.ps(), t.show(), t.wait(), t.set(), t.terminate(), t.power("reboot"), t.power("power-off"), t.power("power-on"), t.reinstall(), t.events(), t.ssh(), t.scp(), t.sshConfig()}},
-		{groupMoney, []*cobra.Command{}},
-		{groupSetup, []*cobra.Command{t.login(), t.logout(), t.whoami(), t.profiles(), t.doctor(), t.api(), t.completion(), t.man(), t.version()}},
+		{groupFind, []*cobra.Command{t.offers(), t.check(), t.quote(), t.gpus(), t.providers(), t.regions()}},
+		{groupMachines, []*cobra.Command{t.deploy(), t.ps(), t.show(), t.wait(), t.ssh(), t.scp(), t.sshConfig(), t.events(), t.set()}},
+		{groupMachines, []*cobra.Command{t.power("reboot"), t.power("power-off"), t.power("power-on"), t.reinstall(), t.terminate()}},
+		{groupAccount, []*cobra.Command{t.volumes(), t.keys(), t.wallet(), t.usage()}},
+		{groupSetup, []*cobra.Command{t.login(), t.logout(), t.whoami(), t.profiles(), t.doctor(), t.api()}},
+		{groupSetup, []*cobra.Command{t.completion(), t.man(), t.version()}},
 	} {
 		for _, v := range in.verbs {
 			v.GroupID = in.group
@@ -99,6 +104,9 @@ func wordArguments(cmd *cobra.Command) {
 
 func (t *tool) version() *cobra.Command {
 	return &cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
+		if t.format == "json" || t.format == "yaml" {
+			return t.encode(t.Version)
+		}
 		_, err := fmt.Fprintln(t.Out, "billet", t.Version)
 		return err
 	}}

@@ -13,7 +13,7 @@ import (
 // reached, "charge.before-commit:3" for the third.
 const Variable = "BILLET_CRASH_AT"
 
-// The steps. "Commit" is that of the change that the step belongs to, "call" that to the provider.
+// The steps. "Commit" is that of the change that the step belongs to, "call" that to the provider, or to a tenant's address.
 const (
 	CreateBeforeCommit = "create.before-commit" // the hold, the row and the job are written
 	CreateAfterCommit  = "create.after-commit"  // and committed; nobody was answered
@@ -40,6 +40,8 @@ const (
 	ReplayBeforeFinish = "replay.before-finish" // a request with an Idempotency-Key had its effect; its answer is not kept yet
 	ReplayAfterCommit  = "replay.after-commit"  // it is, and nobody was answered
 
+	WebhookAfterCall = "webhook.after-call" // the tenant's address has answered; it is not written down
+
 	JobBeforeFinish = "job.before-finish" // a job's handler has returned; the job is still there
 )
 
@@ -47,7 +49,7 @@ const (
 var All = []string{
 	CreateBeforeCommit, CreateAfterCommit, LaunchBeforeCall, LaunchAfterCall, RunningBeforeCommit, RunningAfterCommit,
 	ChargeBeforeCommit, ChargeAfterCommit, TerminateAfterCommit, TerminateBeforeCall, TerminateAfterCall, TerminateBeforeConfirming,
-	AttachBeforeCall, AttachAfterCall, DetachBeforeCall, DetachAfterCall, ReplayBeforeFinish, ReplayAfterCommit, JobBeforeFinish,
+	AttachBeforeCall, AttachAfterCall, DetachBeforeCall, DetachAfterCall, ReplayBeforeFinish, ReplayAfterCommit, WebhookAfterCall, JobBeforeFinish,
 }
 
 // armed is the step at which this process ends, and the time when it does.

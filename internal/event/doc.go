@@ -9,5 +9,6 @@
 //   - Each event has a place in its account's history, from 1, without gaps, in the order of commits: a reader that has seen
 //     a place has been able to see every one before it, also where replicas write at the same time.
 //   - Events are read in the order of their places, which for one subject is the order in which they were appended.
-//   - The counter that gives the places is the last row that a transaction locks, so it takes part in no deadlock.
+//   - The counter that gives the places is the last row that a transaction locks, so it takes part in no deadlock. Only what OnAppend was
+//     given locks rows after it, and nobody else locks those before it.
 package event

@@ -28,7 +28,8 @@ type Event struct {
 
 // Log appends and reads events.
 type Log struct {
-	ids *id.Maker
+	ids      *id.Maker
+	appended func(ctx context.Context, tx *db.Tx, accounts []id.ID) error
 
 	mu       sync.Mutex
 	watchers map[id.ID]map[chan struct{}]bool
@@ -44,6 +45,16 @@ func New(ids *id.Maker) *Log {
 	return &Log{ids: ids, watchers: map[id.ID]map[chan struct{}]bool{}, seen: map[id.ID]int64{}}
 }
 
+// OnAppend has f called as a part of each transaction that appends, once the events are written, with the accounts that they are
+// of, each once and in order. It is for who must leave a job behind for them: the events and the job are committed together.
+// f must lock nothing that others lock before an account's counter. It is set once, before the first Append.
+func (l *Log) OnAppend(f func(ctx context.Context, tx *db.Tx, accounts []id.ID) error) {
+	if l.appended != nil {
+		panic("event: OnAppend is set already")
+	}
+	l.appended = f
+}
+
 // Append adds events, giving them their IDs and CreatedAt, and wakes who watches their subjects and accounts once the change is
 // committed. They are written, and can be read, at the end of the transaction: the account's counter is the last row that it locks.
 func (l *Log) Append(_ context.Context, tx *db.Tx, events ...Event) error {
@@ -55,7 +66,15 @@ func (l *Log) Append(_ context.Context, tx *db.Tx, events ...Event) error {
 		for i := range events { // with the counter in hand, so the ids of one process rise as the places do
 			events[i].ID, events[i].CreatedAt = l.ids.New(id.Event), tx.Now
 		}
-		return insert(ctx, tx, events)
+		if err := insert(ctx, tx, events); err != nil || l.appended == nil {
+			return err
+		}
+		accounts := make([]id.ID, len(events))
+		for i, e := range events {
+			accounts[i] = e.Account
+		}
+		slices.Sort(accounts)
+		return l.appended(ctx, tx, slices.Compact(accounts))
 	})
 	tx.AfterCommit(func() { l.wake(events) })
 	return nil

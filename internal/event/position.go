@@ -27,6 +27,15 @@ func (l *Log) Now(ctx context.Context, r db.Reader, account id.ID) (Position, er
 	return Position{account, seq, e}, nil
 }
 
+// Hold is Now, and keeps others from appending to the account's history until the commit. It belongs into Tx.BeforeCommit: the
+// counter that it locks is the last row that a transaction locks.
+func (l *Log) Hold(ctx context.Context, tx *db.Tx, account id.ID) (Position, error) {
+	if err := hold(ctx, tx, account); err != nil {
+		return Position{}, err
+	}
+	return l.Now(ctx, tx, account)
+}
+
 // Behind is the position after that event; found is false where the account has no such event.
 func (l *Log) Behind(ctx context.Context, r db.Reader, account, event id.ID) (p Position, found bool, err error) {
 	if event == Beginning {

@@ -59,6 +59,14 @@ func number(ctx context.Context, tx *db.Tx, events []Event) error {
 	return nil
 }
 
+// hold locks the account's counter and leaves it as it is.
+func hold(ctx context.Context, tx *db.Tx, account id.ID) error {
+	if _, err := tx.Exec(ctx, `INSERT INTO event_counter (account_id, last) VALUES ($1, 0) ON CONFLICT (account_id) DO UPDATE SET last = event_counter.last`, account); err != nil {
+		return fmt.Errorf("hold the events' counter: %w", err)
+	}
+	return nil
+}
+
 func insert(ctx context.Context, tx *db.Tx, events []Event) error {
 	for chunk := range slices.Chunk(events, chunkRows) {
 		args := make([]any, 0, 7*len(chunk))

@@ -37,6 +37,11 @@ func CheckName(field, name string) []Field {
 	return nil
 }
 
+// Printable tells whether the text is UTF-8 without any character that changes what is displayed around it.
+func Printable(text string) bool {
+	return utf8.ValidString(text) && !strings.ContainsFunc(text, unprintable)
+}
+
 func unprintable(r rune) bool {
 	return unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control) || r == '\uFEFF'
 }

@@ -20,7 +20,7 @@ type apiKeyPath struct {
 type createAPIKey struct {
 	Body struct {
 		Name            string          `json:"name" minLength:"1" maxLength:"64" example:"ci"`
-		Scopes          []account.Scope `json:"scopes,omitempty" minItems:"1" maxItems:"8" enum:"offers:read,deployments:read,deployments:write,ssh-keys:read,ssh-keys:write,volumes:read,volumes:write,wallet:read" doc:"What the key may do; everything if left out."`
+		Scopes          []account.Scope `json:"scopes,omitempty" minItems:"1" maxItems:"10" enum:"offers:read,deployments:read,deployments:write,ssh-keys:read,ssh-keys:write,volumes:read,volumes:write,wallet:read,webhooks:read,webhooks:write" doc:"What the key may do; everything if left out."`
 		ExpiresAt       *time.Time      `json:"expiresAt,omitempty" doc:"In the future; never if left out."`
 		AllowedNetworks []string        `json:"allowedNetworks,omitempty" maxItems:"32" maxLength:"64" doc:"Addresses and CIDR networks from which the key works; anywhere if left out."`
 		Spending        *wantedSpending `json:"spending,omitempty" doc:"What the key may spend; whatever the account has if left out."`
@@ -31,7 +31,7 @@ type updateAPIKey struct {
 	apiKeyPath
 	Body struct {
 		Name            *string              `json:"name,omitempty" minLength:"1" maxLength:"64"`
-		Scopes          *[]account.Scope     `json:"scopes,omitempty" minItems:"1" maxItems:"8" enum:"offers:read,deployments:read,deployments:write,ssh-keys:read,ssh-keys:write,volumes:read,volumes:write,wallet:read"`
+		Scopes          *[]account.Scope     `json:"scopes,omitempty" minItems:"1" maxItems:"10" enum:"offers:read,deployments:read,deployments:write,ssh-keys:read,ssh-keys:write,volumes:read,volumes:write,wallet:read,webhooks:read,webhooks:write"`
 		ExpiresAt       setOrNull[time.Time] `json:"expiresAt,omitempty" doc:"null for never."`
 		AllowedNetworks *[]string            `json:"allowedNetworks,omitempty" maxItems:"32" maxLength:"64" doc:"An empty list for anywhere."`
 		Spending        *wantedSpending      `json:"spending,omitempty" doc:"Takes the place of all limits on what the key may spend; an empty object takes them away."`

@@ -23,7 +23,7 @@ const (
 type startLogin struct {
 	Body struct {
 		Client string          `json:"client" minLength:"1" maxLength:"64" example:"billet on my-laptop" doc:"What asks, for the person to recognise it by: the program and its host."`
-		Scopes []account.Scope `json:"scopes,omitempty" minItems:"1" maxItems:"8" enum:"offers:read,deployments:read,deployments:write,ssh-keys:read,ssh-keys:write,volumes:read,volumes:write,wallet:read" doc:"What it would like to do. The person decides; all is proposed to them if left out."`
+		Scopes []account.Scope `json:"scopes,omitempty" minItems:"1" maxItems:"10" enum:"offers:read,deployments:read,deployments:write,ssh-keys:read,ssh-keys:write,volumes:read,volumes:write,wallet:read,webhooks:read,webhooks:write" doc:"What it would like to do. The person decides; all is proposed to them if left out."`
 	}
 }
 
@@ -50,7 +50,7 @@ type claimedLogin struct {
 	Key     string          `json:"key,omitempty" doc:"The API key. Send it as Authorization: Bearer; keep it."`
 	KeyID   id.ID           `json:"keyId,omitempty" doc:"Id of the key, key_…"`
 	Name    string          `json:"name,omitempty" doc:"What the person called the key."`
-	Scopes  []account.Scope `json:"scopes,omitempty" enum:"offers:read,deployments:read,deployments:write,ssh-keys:read,ssh-keys:write,volumes:read,volumes:write,wallet:read" doc:"What it may do."`
+	Scopes  []account.Scope `json:"scopes,omitempty" enum:"offers:read,deployments:read,deployments:write,ssh-keys:read,ssh-keys:write,volumes:read,volumes:write,wallet:read,webhooks:read,webhooks:write" doc:"What it may do."`
 	Expires *time.Time      `json:"expiresAt,omitempty" doc:"When the key ceases to work; left out for never."`
 	Account *loginAccount   `json:"account,omitempty" doc:"The account that it works in."`
 }
@@ -70,7 +70,7 @@ type loginCode struct {
 type waitingLogin struct {
 	Client    string          `json:"client" doc:"What the program calls itself, which nobody has checked."`
 	Address   string          `json:"address" doc:"From where it was begun."`
-	Scopes    []account.Scope `json:"scopes" enum:"offers:read,deployments:read,deployments:write,ssh-keys:read,ssh-keys:write,volumes:read,volumes:write,wallet:read" doc:"What it would like to do; empty where it does not say."`
+	Scopes    []account.Scope `json:"scopes" enum:"offers:read,deployments:read,deployments:write,ssh-keys:read,ssh-keys:write,volumes:read,volumes:write,wallet:read,webhooks:read,webhooks:write" doc:"What it would like to do; empty where it does not say."`
 	CreatedAt time.Time       `json:"createdAt" doc:"When it was begun."`
 	ExpiresAt time.Time       `json:"expiresAt" doc:"Until when it can be allowed and claimed."`
 }
@@ -79,7 +79,7 @@ type allowLogin struct {
 	Body struct {
 		UserCode        string          `json:"userCode" minLength:"1" maxLength:"32" example:"BCDF-GHJK" doc:"What the program shows. Case, spaces and hyphens do not matter."`
 		Name            string          `json:"name" minLength:"1" maxLength:"64" doc:"Of the key."`
-		Scopes          []account.Scope `json:"scopes,omitempty" minItems:"1" maxItems:"8" enum:"offers:read,deployments:read,deployments:write,ssh-keys:read,ssh-keys:write,volumes:read,volumes:write,wallet:read" doc:"What the key may do; everything if left out, whatever the program asked for."`
+		Scopes          []account.Scope `json:"scopes,omitempty" minItems:"1" maxItems:"10" enum:"offers:read,deployments:read,deployments:write,ssh-keys:read,ssh-keys:write,volumes:read,volumes:write,wallet:read,webhooks:read,webhooks:write" doc:"What the key may do; everything if left out, whatever the program asked for."`
 		ExpiresAt       *time.Time      `json:"expiresAt,omitempty" doc:"Of the key, in the future; never if left out."`
 		AllowedNetworks []string        `json:"allowedNetworks,omitempty" maxItems:"32" maxLength:"64" doc:"Addresses and CIDR networks from which the key works; anywhere if left out."`
 		Spending        *wantedSpending `json:"spending,omitempty" doc:"What the key may spend; whatever the account has if left out."`

@@ -47,7 +47,7 @@ func worlds(t *testing.T, f func(t *testing.T, w *world)) {
 
 func TestAProgramGetsAKeyByACode(t *testing.T) {
 	worlds(t, func(t *testing.T, w *world) {
-		cookie := w.signIn(w.ada)
+		cookie, bob := w.signIn(w.ada), w.signIn(w.bob)
 		r := w.want(201, tenant{}, "POST", Base+"/logins", map[string]any{"client": "billet on laptop", "scopes": []string{"offers:read", "wallet:read"}}, from("198.51.100.7"))
 		a := asked{r.text("deviceCode"), r.text("userCode")}
 		if len(a.device) != 43 || len(a.user) != 9 || r.text("verificationUrl") != "http://example.com/login-code" || r.text("verificationUrlComplete") != "http://example.com/login-code#"+a.user {
@@ -69,10 +69,12 @@ func TestAProgramGetsAKeyByACode(t *testing.T) {
 		if made.text("prefix") != "pk_live_…" || !strings.Contains(string(made.body), `"maxSpendPerDay":50`) || strings.Contains(string(made.body), `"key":`) {
 			t.Errorf("%s", made.body)
 		}
-		// Nothing of it is left for who has the code as well.
+		// Nothing of it is left for who has the code as well, in the same account or another.
 		for _, path := range []string{"/logins/look", "/logins/deny"} {
 			same(t, path, w.by(404, cookie, "POST", AccountBase+path, map[string]string{"userCode": a.user}).code, "NOT_FOUND")
+			same(t, path, w.by(404, bob, "POST", AccountBase+path, map[string]string{"userCode": a.user}).code, "NOT_FOUND")
 		}
+		w.by(404, bob, "GET", AccountBase+"/api-keys/"+made.text("id"), nil)
 
 		got := w.claim(a)
 		if got.status != 200 || got.text("status") != "allowed" || got.text("keyId") != made.text("id") || got.text("name") != "laptop" ||
@@ -283,7 +285,7 @@ func TestCodesAreNotGuessed(t *testing.T) {
 				t.Errorf("%s: %v", path, r.header)
 			}
 		}
-		w.by(200, bob, "POST", AccountBase+"/logins/look", code) // the code is whose program it is who types it; the count is each person's
+		w.by(200, bob, "POST", AccountBase+"/logins/look", code) // each person's guesses count for themselves
 		w.clock.Advance(15 * time.Minute)
 		w.by(404, ada, "POST", AccountBase+"/logins/look", code)
 	})
@@ -373,12 +375,12 @@ func TestAClaimWaits(t *testing.T) {
 		if r := w.do(tenant{}, http.MethodPost, Base+"/logins/claim?waitSeconds=60", map[string]string{"deviceCode": a.device}, func(r *http.Request) { *r = *r.WithContext(ctx) }); r.status < 500 {
 			t.Errorf("%d %s", r.status, r.body)
 		}
-		same(t, "claimed", w.claimedAt(), 1)
+		same(t, "claimed", w.claimedLogins(), 1)
 	})
 }
 
-// claimedAt is how many logins were claimed.
-func (w *world) claimedAt() (n int) {
+// claimedLogins is how many logins were claimed.
+func (w *world) claimedLogins() (n int) {
 	w.t.Helper()
 	if err := w.d.QueryRow(w.t.Context(), `SELECT COUNT(*) FROM login WHERE claimed_at IS NOT NULL`).Scan(&n); err != nil {
 		w.t.Fatal(err)

@@ -47,6 +47,8 @@ var whoMay = map[string]string{
 	"listSshKeys": readers, "getSshKey": readers, "createSshKey": workers, "renameSshKey": workers, "deleteSshKey": workers,
 	"listVolumes": everyRole, "getVolume": everyRole, "listVolumePricing": everyRole,
 	"createVolume": workers, "updateVolume": workers, "deleteVolume": workers, "attachVolume": workers, "detachVolume": workers,
+	"listWebhooks": readers, "getWebhook": readers, "listWebhookDeliveries": readers, "createWebhook": workers, "updateWebhook": workers, "deleteWebhook": workers,
+	"rotateWebhookSecret": workers, "testWebhook": workers, "replayWebhookDelivery": workers,
 	"listEvents": everyRole, "openTerminal": workers,
 	"listFindings": operators, "getFinding": operators, "endFinding": operators, "dismissFinding": operators, "listAccounts": operators, "createAccount": operators,
 	"getAccount": operators, "creditAccount": operators, "setMarkup": operators, "listSources": operators, "listJobs": operators, "getMargins": operators,

@@ -33,6 +33,7 @@ const (
 	tagVolumes     = "Volumes"
 	tagWallet      = "Wallet"
 	tagEvents      = "Events"
+	tagWebhooks    = "Webhooks"
 	tagAccount     = "Account"
 	tagOperator    = "Operator"
 	tagService     = "Service"
@@ -83,6 +84,7 @@ func newDocument(version string) *huma.OpenAPI {
 			{Name: tagVolumes, Description: "Storage that outlives deployments."},
 			{Name: tagWallet, Description: "Money: balance, statement, usage."},
 			{Name: tagEvents, Description: "What happens to the account's things, as it happens."},
+			{Name: tagWebhooks, Description: "The same events, sent to an address of yours and signed; see docs/webhooks.md."},
 			{Name: tagAccount, Description: "Signing in, people and their roles, API keys, and the record of who did what. For people in a browser."},
 			{Name: tagOperator, Description: "For who runs this cloud: findings, accounts, providers, jobs, margins. For a signed-in operator, or a key with an operator's scope."},
 			{Name: tagService, Description: "Whether the server lives and is ready."},
@@ -96,6 +98,12 @@ func schemaName(t reflect.Type, hint string) string {
 		t = t.Elem()
 	}
 	switch t.PkgPath()[strings.LastIndexByte(t.PkgPath(), '/')+1:] + "." + t.Name() {
+	case "webhook.Endpoint":
+		return "Webhook"
+	case "webhook.Delivery":
+		return "WebhookDelivery"
+	case "webhook.Attempt":
+		return "WebhookAttempt"
 	case "sshkey.Key":
 		return "SSHKey"
 	case "account.Key":

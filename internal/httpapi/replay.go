@@ -99,10 +99,10 @@ func requestHash(c *call, d decoded) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// seal encrypts an answer to a signed-in person with a key that only the session's token gives. Such
-// an answer may show an API key's secret, of which the database must hold a hash only. Others are kept as they are.
+// seal encrypts an answer that may show a secret with a key that only the caller's session or API key gives: the database must not
+// hold in the clear what is hashed or sealed elsewhere. Others are kept as they are.
 func (c *call) seal(body []byte) []byte {
-	if c.route.door != doorPerson {
+	if !c.sealed() {
 		return body
 	}
 	a := c.cipher()
@@ -113,7 +113,7 @@ func (c *call) seal(body []byte) []byte {
 
 // open is the reverse of seal.
 func (c *call) open(kept []byte) ([]byte, error) {
-	if c.route.door != doorPerson {
+	if !c.sealed() {
 		return kept, nil
 	}
 	a := c.cipher()
@@ -122,11 +122,18 @@ func (c *call) open(kept []byte) ([]byte, error) {
 			return body, nil
 		}
 	}
-	return nil, fault.New(fault.Conflict, "This Idempotency-Key was used in another session. Its answer may hold a secret and is shown in that session only; use a new key.")
+	return nil, fault.New(fault.Conflict, "This Idempotency-Key was used in another session or with another API key. Its answer may hold a secret and is shown there only; use a new key.")
 }
 
+// sealed tells whether the call's answer may show a secret.
+func (c *call) sealed() bool { return c.route.door == doorPerson || c.route.secret }
+
 func (c *call) cipher() cipher.AEAD {
-	secret, err := hkdf.Key(sha256.New, []byte(c.token), nil, "billet: kept answer", 32)
+	token := c.token
+	if c.key != nil {
+		token, _ = credential(c.request) // it let the call in
+	}
+	secret, err := hkdf.Key(sha256.New, []byte(token), nil, "billet: kept answer", 32)
 	if err != nil {
 		panic(err) // the length is right
 	}

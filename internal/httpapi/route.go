@@ -41,6 +41,7 @@ type spec struct {
 	scope        account.Scope // needed of an API key, or of a signed-in person's role
 	alone        bool          // manages its own transactions, so that an Idempotency-Key means nothing to it
 	anyQuery     bool          // ignores query parameters that it does not know: others write them
+	secret       bool          // the answer shows what nobody may learn again
 	deploy       bool          // counts as a deploy
 	csv          bool          // success may be text/csv, too
 	stream       bool          // success may be text/event-stream, too

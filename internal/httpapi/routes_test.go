@@ -102,7 +102,12 @@ POST /volumes/{id}/detach
 GET /volumes/pricing
 GET /wallet
 GET /wallet/transactions
-GET /wallet/usage`, "\n")
+GET /wallet/usage
+GET /webhooks
+POST /webhooks
+GET /webhooks/{id}
+PATCH /webhooks/{id}
+DELETE /webhooks/{id}`, "\n")
 
 // What the documentation shows can be sent as it stands, and spends no money.
 func TestTheExamplesAreGood(t *testing.T) {
@@ -110,7 +115,7 @@ func TestTheExamplesAreGood(t *testing.T) {
 	for _, c := range []struct {
 		path   string
 		status int
-	}{{Base + "/deployments", 200}, {Base + "/ssh-keys", 201}, {Base + "/volumes", 201}} {
+	}{{Base + "/deployments", 200}, {Base + "/ssh-keys", 201}, {Base + "/volumes", 201}, {Base + "/webhooks", 201}} {
 		in := w.s.paths[c.path].routes["POST"].in
 		body := map[string]any{}
 		for name, p := range in.resolve(in.schema).Properties {
@@ -133,7 +138,8 @@ func (w *world) owned(who tenant) map[string]id.ID {
 	w.t.Helper()
 	key := id.ID(w.want(201, who, "POST", Base+"/ssh-keys", map[string]string{"name": "mine", "publicKey": publicKey(w.t)}).text("id"))
 	volume := id.ID(w.want(201, who, "POST", Base+"/volumes", map[string]any{"name": "mine", "sizeGb": 100, "provider": "voltage-park", "region": "dallas-usa-5"}).text("id"))
-	return map[string]id.ID{"ssh-keys": key, "volumes": volume, "deployments": w.deploy(who), "api-keys": who.key.ID}
+	hook := id.ID(w.want(201, who, "POST", Base+"/webhooks", map[string]any{"url": "https://example.com/mine", "enabled": false}).text("id"))
+	return map[string]id.ID{"ssh-keys": key, "volumes": volume, "deployments": w.deploy(who), "webhooks": hook, "api-keys": who.key.ID}
 }
 
 // ownedByPeople makes one of everything that belongs to people of the tenant, in the same manner.
@@ -174,12 +180,12 @@ func TestAnotherTenantsThingsAreNotThere(t *testing.T) {
 	maps.Copy(mine, w.ownedByPeople(w.ada))
 	ghosts := map[string]id.ID{
 		"ssh-keys": "ssh_ghost", "volumes": "vol_ghost", "deployments": "dep_ghost", "api-keys": "key_ghost",
-		"people": "usr_ghost", "sessions": "ses_ghost", "invitations": "inv_ghost", "passkeys": "psk_ghost",
+		"webhooks": "whk_ghost", "people": "usr_ghost", "sessions": "ses_ghost", "invitations": "inv_ghost", "passkeys": "psk_ghost",
 	}
 	session := w.signIn(w.bob)
 	bodies := map[string]any{
 		"PATCH /ssh-keys": `{"name":"his"}`, "PATCH /volumes": `{"name":"his"}`, "PATCH /deployments": `{"name":"his"}`, "PATCH /api-keys": `{"name":"his"}`,
-		"PATCH /people": `{"role":"viewer"}`, "PATCH /passkeys": `{"name":"his"}`,
+		"PATCH /webhooks": `{"description":"his"}`, "PATCH /people": `{"role":"viewer"}`, "PATCH /passkeys": `{"name":"his"}`,
 		"POST /volumes/attach": map[string]any{"deploymentId": his["deployments"]},
 	}
 	paths, _ := documented(t)

@@ -27,6 +27,7 @@ import (
 	"github.com/billetcloud/billet/internal/sshkey"
 	"github.com/billetcloud/billet/internal/volume"
 	"github.com/billetcloud/billet/internal/wallet"
+	"github.com/billetcloud/billet/internal/webhook"
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -63,6 +64,7 @@ type Config struct {
 	Deployments *deployment.Service
 	Quotes      *quote.Book
 	Events      *event.Log
+	Webhooks    *webhook.Service
 	Findings    *finding.Service
 	Operator    *operator.Desk
 	Idempotency *idempotency.Store
@@ -103,7 +105,7 @@ func New(c Config) http.Handler { return newServer(c) }
 func newServer(c Config) *server {
 	if c.DB == nil || c.IDs == nil || c.Clock == nil || c.Real == nil || c.Log == nil || c.Registry == nil || c.Limiter == nil ||
 		c.Accounts == nil || c.Audit == nil || c.Catalog == nil || c.SSHKeys == nil || c.Wallet == nil || c.Meter == nil || c.Volumes == nil ||
-		c.Deployments == nil || c.Quotes == nil || c.Events == nil || c.Findings == nil || c.Operator == nil || c.Idempotency == nil || c.Version == "" {
+		c.Deployments == nil || c.Quotes == nil || c.Events == nil || c.Webhooks == nil || c.Findings == nil || c.Operator == nil || c.Idempotency == nil || c.Version == "" {
 		panic("httpapi: New needs every field of its Config")
 	}
 	s := routed(c)
@@ -139,6 +141,7 @@ func routed(c Config) *server {
 	s.addLogins()
 	s.addAudit()
 	s.addEvents()
+	s.addWebhooks()
 	s.addFindings()
 	s.addOperator()
 	s.addTerminal()

@@ -49,7 +49,7 @@ func (s *server) addService() {
 	}, func(context.Context, *call, *none) (index, error) {
 		return index{
 			Name: s.doc.Info.Title, Version: s.c.Version, Documentation: "/docs", OpenAPI: "/openapi.json",
-			Collections: []string{Base + "/offers", Base + "/providers", Base + "/regions", Base + "/gpu-types", Base + "/deployments", Base + "/ssh-keys", Base + "/volumes", Base + "/wallet", Base + "/events"},
+			Collections: []string{Base + "/offers", Base + "/providers", Base + "/regions", Base + "/gpu-types", Base + "/deployments", Base + "/ssh-keys", Base + "/volumes", Base + "/wallet", Base + "/events", Base + "/webhooks"},
 		}, nil
 	})
 }

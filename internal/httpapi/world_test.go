@@ -40,6 +40,8 @@ import (
 	"github.com/billetcloud/billet/internal/sshkey"
 	"github.com/billetcloud/billet/internal/volume"
 	"github.com/billetcloud/billet/internal/wallet"
+	"github.com/billetcloud/billet/internal/webhook"
+	"github.com/billetcloud/billet/internal/webhook/outbound"
 	"github.com/pb33f/libopenapi"
 	validator "github.com/pb33f/libopenapi-validator"
 	"github.com/prometheus/client_golang/prometheus"
@@ -123,10 +125,17 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 		DB: d, IDs: ids, Clock: c, Log: log, Catalog: offers, SSHKeys: keys, Volumes: volumes, Wallet: ledger, Meter: meters, Events: events,
 		Findings: findings, Jobs: jobs, Providers: providers, Quotes: quote.New(ids), Probe: func(context.Context, string) error { return nil },
 	})
+	webhooks := webhook.New(webhook.Config{
+		DB: d, IDs: ids, Clock: c, Real: w.time.Now, Log: log, Events: events, Jobs: jobs, Secrets: secrets, Chance: func() float64 { return 0.5 },
+		Check: outbound.New(outbound.Config{}).Check, // and nothing leaves this process:
+		Post: func(context.Context, string, map[string]string, []byte) outbound.Response {
+			return outbound.Response{Status: 200, Body: "thank you"}
+		},
+	})
 	w.c = Config{
 		DB: d, IDs: ids, Clock: c, Real: w.time.Now, Log: log, Registry: prometheus.NewRegistry(), Limiter: ratelimit.NewMemory(w.time.Now),
 		Accounts: accounts, Audit: audit.New(ids), Catalog: offers, SSHKeys: keys, Wallet: ledger,
-		Meter: meters, Volumes: volumes, Deployments: deployments, Quotes: quote.New(ids), Events: events, Findings: findings,
+		Meter: meters, Volumes: volumes, Deployments: deployments, Quotes: quote.New(ids), Events: events, Webhooks: webhooks, Findings: findings,
 		Operator: operator.New(operator.Config{IDs: ids, Accounts: accounts, Wallet: ledger, Jobs: jobs}), Idempotency: idempotency.New(idempotency.Config{DB: d, Clock: c}), Version: "test",
 	}
 	w.s = newServer(w.c)

@@ -35,6 +35,8 @@ const (
 	Request     Kind = "req"
 	Finding     Kind = "fnd"
 	Quote       Kind = "quo"
+	Webhook     Kind = "whk"
+	Delivery    Kind = "whd"
 	Login       Kind = "lgn"
 )
 

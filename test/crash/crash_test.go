@@ -130,6 +130,7 @@ type tally struct {
 	travel                                  time.Duration
 	asked, lost, retried, replayed          int64
 	deployments, volumes, machines, charges int
+	told, toldAgain                         int
 }
 
 func (t *tally) add(o tally) {
@@ -144,6 +145,7 @@ func (t *tally) add(o tally) {
 	t.asked, t.lost, t.retried, t.replayed = t.asked+o.asked, t.lost+o.lost, t.retried+o.retried, t.replayed+o.replayed
 	t.deployments, t.volumes = t.deployments+o.deployments, t.volumes+o.volumes
 	t.machines, t.charges = t.machines+o.machines, t.charges+o.charges
+	t.told, t.toldAgain = t.told+o.told, t.toldAgain+o.toldAgain
 }
 
 func (t tally) String() string {
@@ -151,6 +153,7 @@ func (t tally) String() string {
 	fmt.Fprintf(&b, "%d rounds: %d crashes at steps, %d at random moments, %d steps not reached in time; %d checks\n", t.rounds, t.hitCount(), t.kills, t.missed, t.checks)
 	fmt.Fprintf(&b, "%d requests, of which %d had no answer, %d were asked again after it, %d answers were compared with the first\n", t.asked, t.lost, t.retried, t.replayed)
 	fmt.Fprintf(&b, "at the last checks: %d deployments, %d of them with a machine, %d volumes, %d hours charged\n", t.deployments, t.machines, t.volumes, t.charges)
+	fmt.Fprintf(&b, "%d events were told to webhooks, and %d times one again\n", t.told, t.toldAgain)
 	for _, step := range t.steps {
 		fmt.Fprintf(&b, "  %-30s %d\n", step, t.hits[step])
 	}
@@ -251,6 +254,8 @@ func times(step string) int {
 		most = 120
 	case crashpoint.ReplayBeforeFinish, crashpoint.ReplayAfterCommit:
 		most = 25
+	case crashpoint.WebhookAfterCall:
+		most = 60
 	case crashpoint.ChargeBeforeCommit, crashpoint.ChargeAfterCommit:
 		most = 2
 	}

@@ -1,5 +1,5 @@
 // Package crash kills the real server under random work, again and again, and then compares what it had acknowledged, what the
-// database has, what the upstream has and what was charged.
+// database has, what the upstream has, what was charged, and what the tenants' webhooks were told.
 //
 // A history is one data directory and one database. In each of its rounds the server is started, several tenants with several keys
 // work at random while the clock is moved, and the server is killed with SIGKILL: at a random moment, or at one of the

@@ -51,6 +51,7 @@ type tenant struct {
 	number int
 	id     string
 	keys   []string
+	inbox  *inbox
 
 	mu      sync.Mutex
 	pending []*intent // asked with a key, and not answered
@@ -139,7 +140,7 @@ func begin(t *testing.T, c cloud, seed uint64, args []string) *history {
 		h.fake = c.serve(t)
 		args = append(args, h.fake.configure(t, dir)...)
 	}
-	h.server = billetd.StartIn(t, dir, append(args, "--sim", "--sim-machines", "banner")...)
+	h.server = billetd.StartIn(t, dir, append(args, "--sim", "--sim-machines", "banner", "--webhook-allow-http", "--webhook-allow-networks", "127.0.0.0/8")...)
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("the end of the server's log:\n%s", tail(h.server.Log(), 12))
@@ -155,6 +156,7 @@ func begin(t *testing.T, c cloud, seed uint64, args []string) *history {
 		if i < 2 {
 			tn.keys = append(tn.keys, h.server.KeyOf(tn.id, limits...))
 		}
+		h.subscribe(tn)
 		h.tenants = append(h.tenants, tn)
 	}
 	if err := h.advance(time.Second); err != nil {

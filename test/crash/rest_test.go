@@ -37,6 +37,9 @@ func (h *history) check(round int) {
 	if !h.rest() {
 		return
 	}
+	for _, t := range h.tenants {
+		h.checkTold(t)
+	}
 	var up app.SimStatus
 	if err := json.Unmarshal([]byte(h.server.Run("sim", "status", "-o", "json")), &up); err != nil {
 		h.t.Fatal(err)
@@ -104,6 +107,9 @@ func (h *history) moving() string {
 	var out []string
 	up := h.upstream()
 	for _, t := range h.tenants {
+		if e := h.undelivered(t); e != "" {
+			out = append(out, e+" is not delivered to "+t.id)
+		}
 		deps, vols := h.list(t)
 		status := map[string]string{}
 		for _, d := range deps {

@@ -158,7 +158,7 @@ func (f *fuzzer) checkStatus(r *request, a reply, served *operation, methods []s
 				break
 			}
 		}
-	case a.StatusCode < 300:
+	case a.StatusCode < 300 || a.StatusCode == http.StatusNotModified && r.has("If-None-Match"):
 		if u, err := url.Parse(r.path); err != nil || u.Path == "/api" || strings.HasPrefix(u.Path, "/api/") { // all else may be a page
 			f.wrong(r, a, "the document has no such path")
 		}
@@ -179,6 +179,12 @@ func (f *fuzzer) checkBody(r *request, a reply, served *operation) {
 		return
 	}
 	media := a.Header.Get("Content-Type")
+	if a.StatusCode == http.StatusNotModified {
+		if len(a.body) > 0 {
+			f.wrong(r, a, "what has not changed has a body")
+		}
+		return
+	}
 	if served != nil && a.StatusCode/100 == 3 {
 		return // elsewhere it goes on
 	}

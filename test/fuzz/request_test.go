@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -45,6 +46,10 @@ func (r *request) drop(name string) {
 		}
 	}
 	r.headers = kept
+}
+
+func (r *request) has(name string) bool {
+	return slices.ContainsFunc(r.headers, func(h [2]string) bool { return strings.EqualFold(h[0], name) })
 }
 
 func (r *request) target() string {
@@ -242,7 +247,7 @@ func (f *fuzzer) identify(r *request) {
 }
 
 // kindAt are the kinds of ids in paths, by the segment before them.
-var kindAt = map[string]string{"offers": "off", "deployments": "dep", "ssh-keys": "ssh", "volumes": "vol", "api-keys": "key",
+var kindAt = map[string]string{"offers": "off", "deployments": "dep", "ssh-keys": "ssh", "volumes": "vol", "webhooks": "whk", "deliveries": "whd", "api-keys": "key",
 	"sessions": "ses", "invitations": "inv", "passkeys": "psk", "people": "usr", "accounts": "acc", "findings": "fnd"}
 
 func (f *fuzzer) fillPath(r *request) {

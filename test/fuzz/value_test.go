@@ -170,6 +170,10 @@ func (f *fuzzer) sensible(r *request, name string) any {
 		return "#cloud-config\npackages: [git]\n"
 	case "allowedNetworks":
 		return pick(f.dice, []string{"127.0.0.0/8", "0.0.0.0/0", "2001:db8::/32", "::1"})
+	case "url":
+		return f.inbox + "/" + strconv.Itoa(f.IntN(9))
+	case "types":
+		return pick(f.dice, []string{"deployment.running", "deployment.*", "volume.*", "account.*", "wallet.*"})
 	case "token":
 		return orNil(f.token)
 	case "email":

@@ -4,11 +4,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,6 +35,7 @@ type fuzzer struct {
 	chief   *caller // the operator
 	token   string  // of the newest invitation
 	offers  []map[string]any
+	inbox   string    // takes what webhooks are sent, mostly
 	now     time.Time // the server's, as it was told last
 
 	owner map[string]string              // of each id that was shown to a tenant, the account
@@ -66,7 +70,9 @@ func begin(t *testing.T, seed uint64, args []string) *fuzzer {
 	f := &fuzzer{
 		dice: dice{rand.New(rand.NewPCG(seed, 7))}, t: t, seed: seed, owner: map[string]string{}, pools: map[string]map[string][]string{}, ids: map[string]bool{}, statuses: map[string]int{},
 	}
-	f.server = billetd.StartIn(t, directory(t), append(args, "--sim", "--sim-machines", "banner", "--demo", "--trusted-proxies", "127.0.0.1")...)
+	f.server = billetd.StartIn(t, directory(t), append(args, "--sim", "--sim-machines", "banner", "--demo", "--trusted-proxies", "127.0.0.1",
+		"--webhook-allow-http", "--webhook-allow-networks", "127.0.0.0/8")...)
+	f.inbox = newInbox(t)
 	f.wire = &wire{address: strings.TrimPrefix(f.server.URL, "http://")}
 	t.Cleanup(f.wire.close)
 	f.doc = read(t, f.server.Call("", "GET", "=/openapi.json", nil).Body)
@@ -108,6 +114,21 @@ func begin(t *testing.T, seed uint64, args []string) *fuzzer {
 	}
 	f.travel(time.Second)
 	return f
+}
+
+// newInbox is an address to which webhooks may send.
+func newInbox(t *testing.T) string {
+	var n atomic.Uint64
+	s := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, _ *http.Request) {
+		switch n := n.Add(1); {
+		case n%300 == 0:
+			out.WriteHeader(http.StatusGone)
+		case n%10 == 0:
+			http.Error(out, "not now", http.StatusInternalServerError)
+		}
+	}))
+	t.Cleanup(s.Close)
+	return s.URL
 }
 
 // directory is a data directory in memory where the system has such: no run depends on how fast a disk is.
@@ -196,7 +217,7 @@ func (f *fuzzer) clear() {
 }
 
 // anID is an id of what belongs to one account alone, or of what only an operator sees.
-var anID = regexp.MustCompile(`^(dep|ssh|vol|key|txn|evt|ses|inv|psk|aud|acc|fnd)_[a-z0-9]{1,36}$`)
+var anID = regexp.MustCompile(`^(dep|ssh|vol|whk|whd|key|txn|evt|ses|inv|psk|aud|acc|fnd)_[a-z0-9]{1,36}$`)
 
 // remember keeps the ids of an answer, and finds those that are somebody else's.
 func (f *fuzzer) remember(account string, v any) (foreign []string) {

@@ -27,9 +27,10 @@ var may = []struct {
 	below []string
 }{
 	{"app", []string{"*"}}, // the one room that knows every implementation
-	{"httpapi", []string{"operator", "allowance", "deployment", "volume", "finding", "quote", "catalog", "meter", "wallet", "sshkey", "account", "audit", "oidc", "event", "idempotency", "ratelimit", "provider", "db"}},
+	{"httpapi", []string{"operator", "allowance", "deployment", "volume", "finding", "quote", "catalog", "meter", "wallet", "webhook", "sshkey", "account", "audit", "oidc", "event", "idempotency", "ratelimit", "provider", "db"}},
 	{"dashboard", nil},
-	{"cli", []string{"client"}}, // it can do what every program with the public client can
+	{"cli", []string{"client", "version"}}, // it can do what every program with the public client can
+	{"version", nil},
 	{"operator", []string{"meter", "wallet", "account", "job", "db"}},
 	{"arrears", []string{"deployment", "volume", "wallet", "event", "job", "db"}},
 	{"deployment", []string{"allowance", "step", "cloudinit", "volume", "finding", "quote", "catalog", "meter", "wallet", "sshkey", "provider", "event", "job", "db"}},
@@ -43,6 +44,8 @@ var may = []struct {
 	{"catalog", []string{"provider", "job", "db"}},
 	{"idempotency", []string{"job", "db"}},
 	{"wallet", []string{"db"}},
+	{"webhook", []string{"webhook/outbound", "secret", "event", "job", "db"}},
+	{"webhook/outbound", nil},
 	{"account", []string{"secret", "db"}},
 	{"secret", nil},
 	{"oidc", nil},
@@ -96,7 +99,8 @@ var only = map[string]struct {
 	"golang.org/x/oauth2":           {[]string{"oidc"}, "one room speaks with identity providers"},
 	"github.com/go-webauthn":        {[]string{"account"}, "who somebody is, is one room's business"},
 	"github.com/pquerna/otp":        {[]string{"account"}, "who somebody is, is one room's business"},
-	"net/http":                      {[]string{"httpapi", "app", "oidc", "dashboard", "cli", "provider/*"}, "nouns know nothing of HTTP, adapters of clouds do"},
+	"net/http":                      {[]string{"httpapi", "app", "oidc", "dashboard", "cli", "provider/*", "webhook/outbound"}, "nouns know nothing of HTTP, adapters of clouds do, and what sends to tenants' addresses"},
+	"github.com/standard-webhooks":  {[]string{"webhook"}, "one room signs what is sent to tenants"},
 	"golang.org/x/time/rate":        {[]string{"provider/upstream"}, "how often we ask a cloud is kept in one place; how often we are asked, in ratelimit"},
 	"github.com/spf13/cobra":        {[]string{"cli"}, "flags are the commands' business"},
 	"github.com/pressly/goose":      {[]string{"db/migrate"}, "one room migrates"},

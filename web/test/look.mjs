@@ -20,6 +20,12 @@ ending(
 let bad = 0;
 try {
   const made = await seed(server);
+  const login = await fetch(`${server.url}/api/v1/inventory/logins`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ client: 'billet on my-laptop' }),
+  });
+  const { userCode } = (await login.json()).data;
   const pages = {
     'sign-in': '/sign-in',
     offers: '/offers',
@@ -38,6 +44,9 @@ try {
     'ssh-keys': '/ssh-keys',
     wallet: '/wallet',
     'api-keys': '/settings/api-keys',
+    webhooks: '/settings/webhooks',
+    'login-code': '/login-code',
+    'login-code-given': `/login-code#${userCode}`,
     people: '/settings/people',
     profile: '/settings/profile',
     audit: '/settings/audit',

@@ -35,6 +35,12 @@ export async function seed(server) {
   const { publicKey } = makeKey();
   const key = await api('POST', `${base}/ssh-keys`, { name: 'my-laptop', publicKey });
   await api('POST', `${base}/ssh-keys`, { name: 'ci-runner', publicKey: makeKey().publicKey });
+  await api('POST', `${base}/webhooks`, {
+    url: 'https://example.com/billet',
+    description: 'scheduler',
+    types: ['deployment.*'],
+    enabled: false, // nothing leaves this machine
+  });
   const offers = await api('GET', `${base}/offers?limit=100&available=true`);
   const cheap = offers.find((o) => o.abilities.volumes && o.provider === 'northgrid');
   const deploy = (offer, name, more = {}) =>

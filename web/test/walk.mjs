@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { startBilletd } from './billetd.mjs';
@@ -13,7 +14,7 @@ import { makeKey } from './seed.mjs';
 const wide = { width: 1440, height: 900 };
 const phone = { width: 360, height: 740 };
 
-const server = await startBilletd();
+const server = await startBilletd(['--webhook-allow-http', '--webhook-allow-networks', '127.0.0.0/8']);
 const browser = await launch();
 ending(
   () => browser.close(),
@@ -115,6 +116,8 @@ try {
       '/ssh-keys',
       '/wallet',
       '/settings/api-keys',
+      '/settings/webhooks',
+      '/login-code',
       '/settings/people',
       '/settings/profile',
       '/settings/audit',
@@ -150,6 +153,112 @@ try {
     await shown.getByRole('button', { name: 'I have it' }).click();
     await page.getByRole('cell', { name: 'walk' }).first().waitFor();
     assert.ok(!(await page.content()).includes(secret), 'the key is still in the page');
+  });
+
+  await part('a webhook is made, its secret shown once, and a test arrives, signed', async () => {
+    let arrived;
+    const arrival = new Promise((done) => {
+      arrived = done;
+    });
+    const address = createServer((request, response) => {
+      let body = '';
+      request.on('data', (c) => {
+        body += c;
+      });
+      request.on('end', () => {
+        response.end('thank you');
+        arrived({ headers: request.headers, body });
+      });
+    });
+    await new Promise((done) => address.listen(0, '127.0.0.1', done));
+    try {
+      await page.getByRole('link', { name: 'Webhooks' }).click();
+      await page.getByRole('button', { name: 'Create a webhook' }).click();
+      const dialog = page.getByRole('dialog', { name: 'Create a webhook' });
+      await dialog.getByLabel('URL').fill(`http://127.0.0.1:${address.address().port}/hook`);
+      await dialog.getByLabel('Description').fill('walk');
+      assert.deepEqual(await axe(page), [], 'axe on the webhook dialogue');
+      await dialog.getByRole('button', { name: 'Create webhook' }).click();
+      const shown = page.getByRole('dialog', { name: 'The signing secret' });
+      await shown.getByRole('button', { name: 'Copy Signing secret' }).click();
+      const secret = await page.evaluate(() => navigator.clipboard.readText());
+      assert.match(secret, /^whsec_/);
+      await shown.getByRole('button', { name: 'I have it' }).click();
+      await clean(page, 'webhooks');
+      assert.ok(!(await page.content()).includes(secret), 'the secret is still in the page');
+      await page.getByRole('button', { name: 'Actions for walk' }).click();
+      await page.getByRole('menuitem', { name: 'Send a test' }).click();
+      const { headers, body } = await arrival;
+      const wanted = createHmac('sha256', Buffer.from(secret.slice('whsec_'.length), 'base64'))
+        .update(`${headers['webhook-id']}.${headers['webhook-timestamp']}.${body}`)
+        .digest('base64');
+      assert.equal(headers['webhook-signature'], `v1,${wanted}`);
+      const log = page.getByRole('dialog', { name: 'Deliveries' });
+      await log.getByText('thank you').waitFor();
+      assert.deepEqual(await axe(page), [], 'axe on the deliveries');
+      await page.keyboard.press('Escape');
+      await page.getByRole('button', { name: 'Actions for walk' }).click();
+      await page.getByRole('menuitem', { name: 'Delete' }).click();
+      await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
+      await page.getByRole('button', { name: 'Create a webhook' }).waitFor();
+    } finally {
+      address.closeAllConnections();
+      address.close();
+    }
+  });
+
+  await part('a program gets a key by its code', async () => {
+    const post = async (path, body) => {
+      const answer = await fetch(`${server.url}/api/v1/inventory/logins${path}`, {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json' },
+        body: JSON.stringify(body),
+      });
+      return { status: answer.status, ...(await answer.json()) };
+    };
+    const start = async (client) => (await post('', { client })).data;
+    const claim = ({ deviceCode }) => post('/claim', { deviceCode });
+
+    // Whoever is not signed in comes back with the code.
+    const login = await start('billet on walk');
+    const fresh = await open({ viewport: phone });
+    await fresh.page.goto(login.verificationUrlComplete);
+    await fresh.page.getByRole('heading', { name: 'Sign in' }).waitFor();
+    await signIn(fresh.page);
+    await fresh.page.getByRole('heading', { name: 'Give this program a key?' }).waitFor();
+    await fresh.page.getByText(login.userCode).waitFor();
+    await clean(fresh.page, 'a login on a phone');
+    await fresh.page.getByLabel('Name').fill('walk-login');
+    await fresh.page.getByText('Read only', { exact: true }).click();
+    assert.equal((await claim(login)).data.status, 'pending');
+    await fresh.page.getByRole('button', { name: 'Allow' }).click();
+    await fresh.page.getByRole('heading', { name: 'The program is allowed' }).waitFor();
+    const { data } = await claim(login);
+    const wallet = await fetch(`${server.url}/api/v1/inventory/wallet`, {
+      headers: { Authorization: `Bearer ${data.key}` },
+    });
+    assert.equal(wallet.status, 200);
+    assert.ok(!data.scopes.includes('deployments:write'), `${data.scopes}`);
+    await fresh.page.getByRole('link', { name: 'To the API keys' }).click();
+    await fresh.page.getByText('walk-login').first().waitFor();
+    assert.deepEqual(fresh.faults, []);
+    await fresh.context.close();
+
+    // Typed by hand; what leads nowhere says so.
+    const typed = await start('somebody');
+    allowed = [...expected, /logins\/look$/];
+    await page.getByRole('link', { name: 'API Keys' }).click();
+    await page.getByRole('link', { name: 'gets its key here' }).click();
+    await page.getByLabel('Code').fill('bbbbbbbb');
+    await page.getByRole('button', { name: 'Continue' }).click();
+    await page.getByText('No program waits for this code').waitFor();
+    await page.getByLabel('Code').fill(typed.userCode.toLowerCase().replace('-', ' '));
+    await page.getByRole('button', { name: 'Continue' }).click();
+    await page.getByRole('heading', { name: 'Give this program a key?' }).waitFor();
+    await page.getByRole('button', { name: 'Deny' }).click();
+    await page.getByRole('heading', { name: 'The program is denied' }).waitFor();
+    assert.equal((await claim(typed)).error.code, 'LOGIN_DENIED');
+    allowed = expected;
   });
 
   await part('an SSH key is added, and a private one is not taken', async () => {
@@ -398,6 +507,7 @@ try {
       '/volumes',
       '/wallet',
       '/settings/api-keys',
+      '/settings/webhooks',
       '/settings/people',
       '/settings/profile',
       '/operator',

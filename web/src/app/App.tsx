@@ -43,6 +43,12 @@ export function App() {
         <Route element={<Needs scope="api-keys:read" />}>
           <Route path="/settings/api-keys" element={<pages.apiKeys.Page />} />
         </Route>
+        <Route element={<Needs scope="webhooks:read" />}>
+          <Route path="/settings/webhooks" element={<pages.webhooks.Page />} />
+        </Route>
+        <Route element={<Needs scope="api-keys:write" />}>
+          <Route path="/login-code" element={<pages.loginCode.Page />} />
+        </Route>
         <Route element={<Needs scope="people:read" />}>
           <Route path="/settings/people" element={<pages.people.Page />} />
         </Route>

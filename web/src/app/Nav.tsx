@@ -13,6 +13,7 @@ import {
   ShieldIcon,
   VolumesIcon,
   WalletIcon,
+  WebhookIcon,
 } from './icons';
 import { pages } from './pages';
 
@@ -34,6 +35,7 @@ const main: Item[] = [
 
 const settings: Item[] = [
   { to: '/settings/api-keys', text: 'API Keys', icon: CodeIcon, page: 'apiKeys', scope: 'api-keys:read' },
+  { to: '/settings/webhooks', text: 'Webhooks', icon: WebhookIcon, page: 'webhooks', scope: 'webhooks:read' },
   { to: '/settings/people', text: 'People', icon: PeopleIcon, page: 'people', scope: 'people:read' },
   { to: '/settings/profile', text: 'Profile & security', icon: ShieldIcon, page: 'profile' },
   { to: '/settings/audit', text: 'Audit log', icon: LogIcon, page: 'audit', scope: 'audit:read' },

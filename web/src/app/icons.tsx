@@ -77,6 +77,11 @@ export const LogIcon = (p: P) => (
     <path d="M4 3.5h12v13H4zM7 7.5h6M7 10.5h6M7 13.5h3" />
   </Icon>
 );
+export const WebhookIcon = (p: P) => (
+  <Icon {...p}>
+    <path d="M3.5 10h9M9 6l4 4-4 4M16.5 4v12" />
+  </Icon>
+);
 export const OperatorIcon = (p: P) => (
   <Icon {...p}>
     <path d="M3 5.5h7M14 5.5h3M3 10h2M9 10h8M3 14.5h8M15 14.5h2" />

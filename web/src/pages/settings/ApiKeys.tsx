@@ -1,5 +1,6 @@
 import { ActionIcon, Button, Menu } from '@mantine/core';
 import { useState } from 'react';
+import { Link } from 'react-router';
 import { type APIKey, type NewAPIKey, useApiKeys, useRevokeApiKey } from '../../api/apiKeys';
 import { useNow } from '../../api/clock';
 import { useCan } from '../../api/session';
@@ -36,6 +37,12 @@ export default function ApiKeys() {
     <>
       <PageHead title="API Keys" actions={write && (keys.data?.length ?? 0) > 0 && create}>
         For programs: everything here can be done over the API too. A key is shown once, when it is made.
+        {write && (
+          <>
+            {' '}
+            A program that shows you a code <Link to="/login-code">gets its key here</Link>.
+          </>
+        )}
       </PageHead>
       {!keys.data ? (
         keys.isError ? (

@@ -9,6 +9,8 @@ export const allScopes: Scope[] = [
   'volumes:read',
   'volumes:write',
   'wallet:read',
+  'webhooks:read',
+  'webhooks:write',
 ];
 
 export const presets: { name: string; text: string; scopes: Scope[] }[] = [

@@ -1,0 +1,72 @@
+package cli_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/billetcloud/billet/internal/ratelimit"
+)
+
+// pageLimits stands between billet and a server whose own limits are far off, and has the page's, by the real limiter on a clock that the test moves: 100 deploys
+// take twenty minutes of it.
+type pageLimits struct {
+	*httptest.Server
+	mu      sync.Mutex
+	now     time.Time
+	refused int
+}
+
+func newPageLimits(t *testing.T, server string) *pageLimits {
+	to, err := url.Parse(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &pageLimits{now: time.Now()}
+	limiter := ratelimit.NewMemory(p.time)
+	pass := httputil.NewSingleHostReverseProxy(to)
+	p.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		bucket, limit := "read", 60
+		switch {
+		case r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/deployments"):
+			bucket, limit = "deploy", 5
+		case r.Method != http.MethodGet:
+			bucket, limit = "write", 20
+		}
+		d, err := limiter.Take(r.Context(), bucket, limit)
+		if err != nil {
+			t.Error(err)
+		}
+		if d.Allowed {
+			pass.ServeHTTP(w, r)
+			return
+		}
+		p.mu.Lock()
+		p.refused++
+		p.mu.Unlock()
+		w.Header().Set("Retry-After", strconv.Itoa(int(d.Reset.Sub(p.time()).Seconds())+1))
+		w.WriteHeader(http.StatusTooManyRequests)
+		_, _ = fmt.Fprint(w, `{"success":false,"error":{"code":"RATE_LIMIT_EXCEEDED","message":"Too many requests."}}`)
+	}))
+	t.Cleanup(p.Close)
+	return p
+}
+
+func (p *pageLimits) time() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.now
+}
+
+func (p *pageLimits) advance(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.now = p.now.Add(d)
+}

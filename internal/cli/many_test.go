@@ -1,0 +1,132 @@
+package cli_test
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/billetcloud/billet/client"
+	"github.com/billetcloud/billet/internal/cli"
+	"github.com/billetcloud/billet/internal/version"
+	"github.com/billetcloud/billet/test/billetd"
+)
+
+// shell runs billet in this process, with the page's limits. Its waits let simulated time go by.
+type shell struct {
+	t      *testing.T
+	server *billetd.Server
+	limits *pageLimits
+	env    []string
+}
+
+func newShell(t *testing.T, credit string) *shell {
+	s := billetd.Start(t, "--sim")
+	_, key := s.Key(credit, "--read-limit", "100000", "--write-limit", "100000", "--deploy-limit", "100000")
+	limits := newPageLimits(t, s.URL)
+	return &shell{t: t, server: s, limits: limits, env: []string{"HOME=" + t.TempDir(), "BILLET_URL=" + limits.URL, "BILLET_API_KEY=" + key}}
+}
+
+// run runs billet and returns what it printed and its exit code.
+func (s *shell) run(args ...string) (out, errors string, code int) {
+	s.t.Helper()
+	dir := s.t.TempDir()
+	open := func(name string) *os.File {
+		f, err := os.Create(filepath.Join(dir, name))
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		s.t.Cleanup(func() { _ = f.Close() })
+		return f
+	}
+	stdin, stdout, stderr := open("in"), open("out"), open("err")
+	code = cli.Main(s.t.Context(), cli.System{In: stdin, Out: stdout, Err: stderr, Env: s.env, Version: version.Info{Version: "test"}, Sleep: func(ctx context.Context, d time.Duration) error {
+		s.limits.advance(d)
+		s.server.Advance(d.Round(time.Second).String())
+		return ctx.Err()
+	}}, args)
+	read := func(f *os.File) string {
+		b, err := os.ReadFile(f.Name())
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		return string(b)
+	}
+	return read(stdout), read(stderr), code
+}
+
+// upstream is how many machines the simulated providers really have.
+func (s *shell) upstream() int {
+	return len(decoded[struct {
+		Machines []json.RawMessage `json:"machines"`
+	}](s.t, s.server.Run("sim", "status", "-o", "json")).Machines)
+}
+
+// publicKeyFile is a public key, as it lies in ~/.ssh.
+func publicKeyFile(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "id_ed25519.pub")
+	if err := os.WriteFile(path, []byte("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGZwpBijBd19lrp1GO7KtPM2MVlY6axv+5hGmH8ABvX8 cli@example\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func decoded[T any](t *testing.T, text string) T {
+	t.Helper()
+	var v T
+	if err := json.Unmarshal([]byte(text), &v); err != nil {
+		t.Fatalf("%s\n%s", err, text)
+	}
+	return v
+}
+
+// A hundred machines come up by one command, with a key that has the page's limits: 5 deploys, 20 writes and 60 reads a minute.
+func TestAHundredMachines(t *testing.T) {
+	const machines = 100
+	s := newShell(t, "5000")
+	out, errs, code := s.run("deploy", "--gpus", "1", "--max-price", "5", "--ssh-public-key-file", publicKeyFile(t), "--name", "fleet", "--count", strconv.Itoa(machines), "--yes", "-o", "json")
+	if code != 0 {
+		t.Fatalf("exit code %d\n%s", code, errs)
+	}
+	made := decoded[[]client.Deployment](t, out)
+	if len(made) != machines {
+		t.Fatalf("%d deployments", len(made))
+	}
+	names := map[string]bool{}
+	for _, d := range made {
+		if d.Status != client.DeploymentRunning || d.SSHCommand == nil {
+			t.Errorf("%s is %s", d.Name, d.Status)
+		}
+		names[d.Name] = true
+	}
+	if len(names) != machines || !names["fleet-001"] || !names["fleet-100"] {
+		t.Errorf("%d names: %v", len(names), names)
+	}
+	if s.limits.refused < machines/5-1 {
+		t.Errorf("%d refused: did nothing hold it back?", s.limits.refused)
+	}
+	if up := s.upstream(); up != machines {
+		t.Errorf("the simulated providers have %d machines", up)
+	}
+	// They end by one command, too.
+	ids, _, _ := s.run("ps", "-o", "id")
+	args := []string{"terminate", "--yes", "--when", "earliest", "-o", "json"}
+	for _, d := range made {
+		args = append(args, d.ID)
+	}
+	if n := strings.Count(ids, "\n"); n != machines {
+		t.Errorf("ps -o id has %d lines", n)
+	}
+	if _, errs, code := s.run(args...); code != 0 {
+		t.Fatalf("exit code %d\n%s", code, errs)
+	}
+	s.server.Advance("30m")
+	if up := s.upstream(); up != 0 {
+		t.Errorf("%d machines are left", up)
+	}
+}

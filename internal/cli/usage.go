@@ -1,0 +1,143 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"charm.land/lipgloss/v2"
+	"github.com/billetcloud/billet/client"
+	"github.com/spf13/cobra"
+)
+
+var usageHeads = map[client.UsageGroup]string{client.ByDay: "DAY (UTC)", client.ByDeployment: "NAME", client.ByGPUType: "GPU", client.ByProvider: "PROVIDER"}
+
+func (t *tool) usage() *cobra.Command {
+	var from, to, by string
+	cmd := &cobra.Command{
+		Use: "usage", Aliases: []string{"costs"}, Short: "What you spent, by day, machine, GPU or provider", Args: cobra.NoArgs,
+		Long: `Sums up what was charged, less refunds; an hour counts where it began. Without --from it is the last 30 days.
+
+A terminal that is wide enough shows a plot beside it. ` + timesHelp,
+		Example: `  billet usage
+  billet usage --by deployment --from 7d
+  billet usage --by gpuType --from 2026-11-01 --to 2026-12-01 -o csv`,
+	}
+	groups := []string{string(client.ByDay), string(client.ByDeployment), string(client.ByGPUType), string(client.ByProvider)}
+	timeFlags(cmd, &from, &to)
+	cmd.Flags().StringVar(&by, "by", string(client.ByDay), "day, deployment (volumes are there, too), gpuType or provider")
+	_ = cmd.RegisterFlagCompletionFunc("by", cobra.FixedCompletions(groups, cobra.ShellCompDirectiveNoFileComp))
+	return t.verb(cmd, func(ctx context.Context, c *client.Client, _ []string) error {
+		if !slices.Contains(groups, by) {
+			return usage("--by %q is none of day, deployment, gpuType and provider.", by)
+		}
+		q := client.UsageQuery{GroupBy: client.UsageGroup(by)}
+		var err error
+		if q.From, q.To, err = interval(from, to, t.Now()); err != nil {
+			return err
+		}
+		u, err := c.Wallet.Usage(ctx, q)
+		if err != nil {
+			return err
+		}
+		switch t.format {
+		case "json", "yaml":
+			return t.encode(u)
+		case "csv", "id":
+			return list(t, usageListing, u.Groups)
+		}
+		return t.usageTable(u)
+	})
+}
+
+var usageListing = listing[client.UsageCost]{
+	id: func(g client.UsageCost) string { return g.Key },
+	columns: []column[client.UsageCost]{
+		{name: "key", text: func(g client.UsageCost) string { return g.Key }},
+		{name: "name", text: func(g client.UsageCost) string { return or(g.Name, "") }},
+		{name: "cost", text: func(g client.UsageCost) string { return g.Cost.Decimal() }},
+	},
+}
+
+// usageTable shows costs to people, with a bar for each where there is place, and their sum.
+func (t *tool) usageTable(u *client.Usage) error {
+	if len(u.Groups) == 0 {
+		t.note("Nothing was charged from %s to %s.", when(u.From), when(u.To))
+		return nil
+	}
+	groups := u.Groups
+	if u.GroupBy == client.ByDay {
+		groups = everyDay(groups)
+	}
+	heads := []string{usageHeads[u.GroupBy], "COST", "SHARE"}
+	if u.GroupBy == client.ByDeployment {
+		heads = append(heads, "ID")
+	}
+	var rows [][]string
+	largest := client.Money(0)
+	for _, g := range groups {
+		largest = max(largest, g.Cost)
+		name := g.Key
+		if u.GroupBy == client.ByDeployment {
+			name = or(g.Name, g.Key)
+		}
+		if name == "" {
+			name = "others"
+		}
+		row := []string{clean(name), g.Cost.String(), share(g.Cost, u.Total)}
+		if u.GroupBy == client.ByDeployment {
+			row = append(row, g.Key)
+		}
+		rows = append(rows, row)
+	}
+	rows = append(rows, append([]string{"Total", u.Total.String(), ""}, make([]string, len(heads)-3)...))
+	style := func(_, column int) lipgloss.Style {
+		s := lipgloss.NewStyle()
+		if column == 1 || column == 2 {
+			s = s.Align(lipgloss.Right)
+		}
+		return s
+	}
+	if width := t.plotWidth(lipgloss.Width(render(heads, rows, style)) + 2); width > 0 {
+		heads = append(heads, "")
+		for i := range rows {
+			cell := ""
+			if i < len(groups) {
+				cell = bar(float64(groups[i].Cost), float64(largest), width)
+			}
+			rows[i] = append(rows[i], cell)
+		}
+	}
+	return t.table(heads, rows, style)
+}
+
+// share is a part in percent; nothing where there is no whole.
+func share(part, whole client.Money) string {
+	if whole <= 0 {
+		return ""
+	}
+	if part > 0 && part < whole/100 {
+		return "<1 %"
+	}
+	return fmt.Sprintf("%.0f %%", float64(part)/float64(whole)*100)
+}
+
+// everyDay puts the days that cost nothing between those that did.
+func everyDay(groups []client.UsageCost) []client.UsageCost {
+	var all []client.UsageCost
+	for _, g := range groups {
+		day, err := time.Parse(time.DateOnly, g.Key)
+		if err != nil {
+			return groups
+		}
+		if len(all) > 0 {
+			last, _ := time.Parse(time.DateOnly, all[len(all)-1].Key) // it was read before
+			for last = last.AddDate(0, 0, 1); last.Before(day); last = last.AddDate(0, 0, 1) {
+				all = append(all, client.UsageCost{Key: last.Format(time.DateOnly)})
+			}
+		}
+		all = append(all, g)
+	}
+	return all
+}

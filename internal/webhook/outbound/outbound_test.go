@@ -1,0 +1,298 @@
+package outbound_test
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/binary"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/billetcloud/billet/internal/webhook/outbound"
+)
+
+var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+
+func TestWhatIsPublic(t *testing.T) {
+	for _, yes := range []string{"1.1.1.1", "8.8.8.8", "100.63.255.255", "100.128.0.0", "172.15.0.1", "172.32.0.1", "192.167.0.1", "11.0.0.0", "126.255.255.255", "169.253.0.1",
+		"223.255.255.255", "2606:4700::1111", "2a00:1450::1", "::ffff:1.1.1.1", "64:ff9b::101:101"} {
+		if !outbound.Public(netip.MustParseAddr(yes)) {
+			t.Errorf("%s is public", yes)
+		}
+	}
+	for _, no := range []string{"0.0.0.0", "0.1.2.3", "10.0.0.1", "10.255.255.255", "100.64.0.1", "100.127.255.255", "127.0.0.1", "127.255.0.1", "169.254.169.254", "172.16.0.1", "172.31.255.255",
+		"192.0.0.1", "192.0.2.1", "192.168.1.1", "198.18.0.1", "198.19.255.255", "198.51.100.1", "203.0.113.1", "224.0.0.1", "239.1.1.1", "240.0.0.1", "255.255.255.255",
+		"::", "::1", "fe80::1", "fe80::1%eth0", "2606:4700::1111%eth0", "fc00::1", "fd12:3456::1", "ff02::1", "fec0::1", "2001:db8::1", "2001::1", "2002:a00:1::", "2002:101:101::", "3fff::1", "100::1", "5f00::1",
+		"::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:169.254.169.254", "::127.0.0.1", "::1.1.1.1", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "64:ff9b::a00:1", "64:ff9b:1::101:101", "4000::1"} {
+		if outbound.Public(netip.MustParseAddr(no)) {
+			t.Errorf("%s is not public", no)
+		}
+	}
+	if outbound.Public(netip.Addr{}) {
+		t.Error("no address is public")
+	}
+}
+
+// counting is a server that counts who gets through to it.
+func counting(t *testing.T, n *atomic.Int64) *httptest.Server {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { n.Add(1) }))
+	t.Cleanup(s.Close)
+	return s
+}
+
+func TestNothingPrivateIsConnectedTo(t *testing.T) {
+	var got atomic.Int64
+	s := counting(t, &got)
+	_, port, _ := net.SplitHostPort(s.Listener.Addr().String())
+	strict := outbound.New(outbound.Config{AllowHTTP: true, Resolver: resolver(t, func(name string) []netip.Addr {
+		switch name {
+		case "loopback.test.":
+			return addrs("127.0.0.1")
+		case "mapped.test.":
+			return addrs("::ffff:127.0.0.1")
+		case "two.test.":
+			return addrs("10.255.255.1", "127.0.0.1", "::1")
+		case "metadata.test.":
+			return addrs("169.254.169.254")
+		}
+		return nil
+	})})
+	for _, host := range []string{"127.0.0.1", "127.0.0.2", "[::1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[64:ff9b::7f00:1]", "0.0.0.0", "[::]", "10.0.0.1", "169.254.169.254", "192.168.0.1", "100.64.0.1",
+		"localhost", "loopback.test", "mapped.test", "two.test", "metadata.test", "2130706433", "0x7f000001", "127.1", "0177.0.0.1"} {
+		r := strict.Post(t.Context(), "http://"+host+":"+port, nil, []byte("{}"))
+		if r.Status != 0 || r.Problem == "" {
+			t.Errorf("%s: %+v", host, r)
+		}
+		if strings.ContainsAny(r.Problem, "0123456789") {
+			t.Errorf("%s: the problem tells an address: %s", host, r.Problem)
+		}
+	}
+	for _, host := range []string{"loopback.test", "two.test", "mapped.test"} {
+		if r := strict.Post(t.Context(), "http://"+host+":"+port, nil, nil); !strings.Contains(r.Problem, "public") {
+			t.Errorf("%s: %+v", host, r)
+		}
+	}
+	if n := got.Load(); n != 0 {
+		t.Fatalf("%d requests got through", n)
+	}
+}
+
+// A name that is public when it is looked at and private when it is used is judged by the address of the connection.
+func TestRebindingDoesNotHelp(t *testing.T) {
+	var got, asked atomic.Int64
+	s := counting(t, &got)
+	_, port, _ := net.SplitHostPort(s.Listener.Addr().String())
+	c := outbound.New(outbound.Config{AllowHTTP: true, Timeout: 2 * time.Second, Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.9/32")}, Resolver: resolver(t, func(string) []netip.Addr {
+		if asked.Add(1) <= 2 { // A and AAAA of the first look
+			return addrs("127.0.0.9") // allowed, and nobody listens there
+		}
+		return addrs("127.0.0.1")
+	})})
+	for range 3 {
+		if r := c.Post(t.Context(), "http://rebinds.test:"+port, nil, nil); r.Status != 0 {
+			t.Errorf("%+v", r)
+		}
+	}
+	if got.Load() != 0 || asked.Load() < 3 {
+		t.Errorf("%d requests got through, %d questions", got.Load(), asked.Load())
+	}
+}
+
+func TestWhatIsOpenedIsReached(t *testing.T) {
+	var got atomic.Int64
+	s := counting(t, &got)
+	_, port, _ := net.SplitHostPort(s.Listener.Addr().String())
+	c := outbound.New(outbound.Config{AllowHTTP: true, Allow: loopback, Resolver: resolver(t, func(string) []netip.Addr { return addrs("127.0.0.1") })})
+	for _, host := range []string{"127.0.0.1", "[::ffff:127.0.0.1]", "a.test"} {
+		if r := c.Post(t.Context(), "http://"+host+":"+port, nil, nil); r.Status != 200 || r.Problem != "" {
+			t.Errorf("%s: %+v", host, r)
+		}
+	}
+}
+
+func TestNoRedirectIsFollowedAndNoProxyUsed(t *testing.T) {
+	var elsewhere atomic.Int64
+	other := counting(t, &elsewhere)
+	t.Setenv("HTTP_PROXY", other.URL)
+	t.Setenv("http_proxy", other.URL)
+	t.Setenv("NO_PROXY", "")
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPost || r.Header.Get("Webhook-Id") != "evt_1" || r.Header.Get("Content-Type") != "application/json" {
+			t.Errorf("%s %v", r.Method, r.Header)
+		}
+		http.Redirect(w, r, other.URL, http.StatusTemporaryRedirect)
+	}))
+	t.Cleanup(s.Close)
+	c := outbound.New(outbound.Config{AllowHTTP: true, Allow: loopback, Resolver: resolver(t, func(string) []netip.Addr { return addrs("127.0.0.1") })})
+	_, port, _ := net.SplitHostPort(s.Listener.Addr().String())
+	if r := c.Post(t.Context(), "http://a.test:"+port, map[string]string{"webhook-id": "evt_1"}, []byte("{}")); r.Status != 307 {
+		t.Errorf("%+v", r)
+	}
+	if elsewhere.Load() != 0 {
+		t.Error("it went elsewhere")
+	}
+}
+
+func TestOnlyAValidCertificateWillDo(t *testing.T) {
+	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {}))
+	s.Config.ErrorLog = nil
+	t.Cleanup(s.Close)
+	pool := x509.NewCertPool()
+	pool.AddCert(s.Certificate())
+	if r := outbound.New(outbound.Config{Allow: loopback, Roots: pool}).Post(t.Context(), s.URL, nil, nil); r.Status != 200 {
+		t.Errorf("%+v", r)
+	}
+	if r := outbound.New(outbound.Config{Allow: loopback}).Post(t.Context(), s.URL, nil, nil); !strings.Contains(r.Problem, "certificate") {
+		t.Errorf("%+v", r)
+	}
+	if r := outbound.New(outbound.Config{Allow: loopback}).Post(t.Context(), strings.Replace(s.URL, "https", "http", 1), nil, nil); r.Status != 0 {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestNobodyKeepsItBusy(t *testing.T) {
+	end := make(chan struct{})
+	mux := http.NewServeMux()
+	mux.HandleFunc("/hangs", func(http.ResponseWriter, *http.Request) { <-end })
+	mux.HandleFunc("/endless", func(w http.ResponseWriter, _ *http.Request) {
+		for { // until the client leaves
+			if _, err := io.WriteString(w, strings.Repeat("é\x00\x1b[31m\n", 1000)); err != nil {
+				return
+			}
+		}
+	})
+	mux.HandleFunc("/drips", func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, "drop")
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	})
+	mux.HandleFunc("/headers", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X", strings.Repeat("x", 1<<20)) })
+	s := httptest.NewServer(mux)
+	t.Cleanup(s.Close)
+	t.Cleanup(func() { close(end) })
+	c := outbound.New(outbound.Config{AllowHTTP: true, Allow: loopback, Timeout: 300 * time.Millisecond})
+	if r := c.Post(t.Context(), s.URL+"/hangs", nil, nil); r.Status != 0 || !strings.Contains(r.Problem, "longer than 300ms") {
+		t.Errorf("%+v", r)
+	}
+	r := c.Post(t.Context(), s.URL+"/endless", nil, nil)
+	if r.Status != 200 || len([]rune(r.Body)) != outbound.MaxResponse || strings.ContainsAny(r.Body, "\x00\x1b\n") || !strings.HasPrefix(r.Body, "é[31m é") {
+		t.Errorf("%+v", r)
+	}
+	if r := c.Post(t.Context(), s.URL+"/drips", nil, nil); r.Status != 200 || r.Body != "drop" {
+		t.Errorf("%+v", r)
+	}
+	if r := c.Post(t.Context(), s.URL+"/headers", nil, nil); r.Status != 0 {
+		t.Errorf("%+v", r)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := l.Addr().String()
+	_ = l.Close()
+	if r := c.Post(t.Context(), "http://"+closed, nil, nil); !strings.Contains(r.Problem, "refused") {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestCheck(t *testing.T) {
+	strict, open := outbound.New(outbound.Config{}), outbound.New(outbound.Config{AllowHTTP: true, Allow: loopback})
+	for _, good := range []string{"https://example.com", "https://example.com:8443/a?b=c", "https://[2606:4700::1111]/", "https://1.1.1.1", "HTTPS://example.com"} {
+		if wrong := strict.Check(good); wrong != "" {
+			t.Errorf("%s: %s", good, wrong)
+		}
+	}
+	for _, bad := range []string{"", "x", "http://example.com", "ftp://example.com", "https://", "https:///a", "https://u:p@example.com", "https://u@example.com", "https://example.com#x", "https://example.com#", "https://example.com:0",
+		"https://example.com:70000", "https://127.0.0.1", "https://[::1]", "https://10.0.0.1:443", "https://169.254.169.254/latest", "https://[::ffff:10.0.0.1]", "https://exa mple.com", "https://example.com/\n",
+		"https://exämple.com", "https:example.com", "//example.com", "https://example.com/" + strings.Repeat("a", outbound.MaxURL)} {
+		if strict.Check(bad) == "" {
+			t.Errorf("%q is good", bad)
+		}
+	}
+	if wrong := open.Check("http://127.0.0.1:1/x"); wrong != "" {
+		t.Error(wrong)
+	}
+	if strict.Post(t.Context(), "http://example.invalid", nil, nil).Problem != "The URL must begin with https://." {
+		t.Error("http:// is used although it is not allowed")
+	}
+}
+
+func addrs(texts ...string) (out []netip.Addr) {
+	for _, t := range texts {
+		out = append(out, netip.MustParseAddr(t))
+	}
+	return out
+}
+
+// resolver asks a name server of the test's, on a loopback address, which answers as it is told.
+func resolver(t *testing.T, answer func(name string) []netip.Addr) *net.Resolver {
+	t.Helper()
+	l, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		buffer := make([]byte, 1500)
+		for {
+			n, from, err := l.ReadFrom(buffer)
+			if err != nil {
+				return
+			}
+			if reply, err := replyTo(buffer[:n], answer); err == nil {
+				_, _ = l.WriteTo(reply, from)
+			}
+		}
+	}()
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "udp", l.LocalAddr().String())
+	}}
+}
+
+// replyTo is the answer to one question (RFC 1035), for A and AAAA.
+func replyTo(q []byte, answer func(string) []netip.Addr) ([]byte, error) {
+	if len(q) < 12 {
+		return nil, io.ErrUnexpectedEOF
+	}
+	name, at := "", 12
+	for q[at] != 0 {
+		n := int(q[at])
+		name += string(q[at+1:at+1+n]) + "."
+		at += n + 1
+	}
+	kind := binary.BigEndian.Uint16(q[at+1:])
+	end := at + 5
+	var records []byte
+	count, answers := uint16(0), answer(name)
+	for _, a := range answers {
+		raw := a.AsSlice()
+		if (len(raw) == 4) != (kind == 1) || (kind != 1 && kind != 28) {
+			continue
+		}
+		records = append(records, 0xc0, 12)
+		records = binary.BigEndian.AppendUint16(records, kind)
+		records = binary.BigEndian.AppendUint16(records, 1)
+		records = binary.BigEndian.AppendUint32(records, 0)
+		records = binary.BigEndian.AppendUint16(records, uint16(len(raw)))
+		records = append(records, raw...)
+		count++
+	}
+	out := append([]byte{}, q[:2]...)
+	flags := uint16(0x8180)
+	if answers == nil {
+		flags |= 3 // there is no such name
+	}
+	out = binary.BigEndian.AppendUint16(out, flags)
+	out = binary.BigEndian.AppendUint16(out, 1)
+	out = binary.BigEndian.AppendUint16(out, count)
+	out = append(out, 0, 0, 0, 0)
+	out = append(out, q[12:end]...)
+	return append(out, records...), nil
+}

@@ -1,0 +1,232 @@
+package webhook
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/billetcloud/billet/internal/crashpoint"
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/event"
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/job"
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+)
+
+const (
+	// sending is how many endpoints one process sends to beside each other, sendingToFailing how many of them may be
+	// such as fail. Workers of jobs are shared with all else that the server does, and an endpoint can hold one for 15 seconds.
+	sending, sendingToFailing = 8, 3
+	// yieldAfter is how long a run goes on, in real time; then others have their turn.
+	yieldAfter = 5 * time.Second
+	// pace is how soon an endpoint that failed, or found no place, is looked at again.
+	pace = time.Second
+	// gone is the answer by which an address asks for nothing more.
+	gone = 410
+	// recordTime is how long writing an attempt down may take when the server stops meanwhile.
+	recordTime = 10 * time.Second
+)
+
+// waits are those between the attempts of a delivery; the last one is repeated until its time is over.
+var waits = []time.Duration{5 * time.Second, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour, 10 * time.Hour, 12 * time.Hour}
+
+// lanes are the places for runs of this process.
+type lanes struct{ all, failing chan struct{} }
+
+func newLanes() lanes {
+	return lanes{make(chan struct{}, sending), make(chan struct{}, sendingToFailing)}
+}
+
+// enter takes a place if there is one. leave gives it back.
+func (l lanes) enter(failing bool) (leave func(), entered bool) {
+	if failing {
+		select {
+		case l.failing <- struct{}{}:
+		default:
+			return nil, false
+		}
+	}
+	select {
+	case l.all <- struct{}{}:
+	default:
+		if failing {
+			<-l.failing
+		}
+		return nil, false
+	}
+	return func() {
+		<-l.all
+		if failing {
+			<-l.failing
+		}
+	}, true
+}
+
+// Send makes deliveries of new events and sends what is due. It is the handler of KindSend, whose subject is the endpoint. A run
+// ends at its first failure: the endpoint's other deliveries wait a second, and other endpoints need not wait for it.
+func (s *Service) Send(ctx context.Context, webhook id.ID) (job.Outcome, error) {
+	w, found, err := s.find(ctx, s.c.DB, webhook)
+	if err != nil || !found {
+		return job.Done(), err
+	}
+	if w.Status == Enabled {
+		if err := s.fanOut(ctx, w); err != nil {
+			return job.Outcome{}, err
+		}
+	}
+	leave, entered := s.lanes.enter(w.FailingSince != nil)
+	if !entered {
+		return job.At(s.c.Clock.Now().Add(pace)), nil
+	}
+	defer leave()
+	for began := s.c.Real(); s.c.Real().Sub(began) < yieldAfter; {
+		if w, found, err = s.find(ctx, s.c.DB, webhook); err != nil || !found { // it may be disabled by now, or have another secret
+			return job.Done(), err
+		}
+		d, found, err := due(ctx, s.c.DB, w, s.c.Clock.Now())
+		if err != nil {
+			return job.Outcome{}, err
+		}
+		if !found {
+			at, any, err := nextDue(ctx, s.c.DB, w)
+			if err != nil || !any {
+				return job.Done(), err
+			}
+			return job.At(at), nil
+		}
+		good, err := s.attempt(ctx, w, d)
+		if err != nil {
+			return job.Outcome{}, err
+		}
+		if !good {
+			return job.At(s.c.Clock.Now().Add(pace)), nil
+		}
+	}
+	return job.At(s.c.Clock.Now()), nil
+}
+
+// attempt sends a delivery once and writes down what came of it.
+func (s *Service) attempt(ctx context.Context, w row, d delivery) (good bool, err error) {
+	now := s.c.Clock.Now()
+	began := s.c.Real()
+	header, err := s.header(w, d, now, began)
+	if err != nil {
+		return false, err
+	}
+	r := s.c.Post(ctx, w.URL, header, []byte(d.body))
+	crashpoint.Reach(crashpoint.WebhookAfterCall)
+	if ctx.Err() != nil && r.Status == 0 { // the server stops, or another run has the endpoint: nobody knows what came of it
+		return false, ctx.Err()
+	}
+	a := Attempt{At: now, DurationMS: s.c.Real().Sub(began).Milliseconds(), Response: r.Body}
+	if r.Status != 0 {
+		status := int64(r.Status)
+		a.Status = &status
+	} else {
+		a.Problem = &r.Problem
+	}
+	// What was answered is written down also when the server stops.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTime)
+	defer cancel()
+	err = s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error { return s.record(ctx, tx, w, d, a) })
+	return r.Status/100 == 2, err
+}
+
+// header signs the body. The time is the machine's own, since that is what a receiver compares with its clock.
+func (s *Service) header(w row, d delivery, now, real time.Time) (map[string]string, error) {
+	secrets, err := s.secrets(w, now)
+	if err != nil {
+		return nil, err
+	}
+	var signatures []string
+	for _, secret := range secrets {
+		signer, err := standardwebhooks.NewWebhookRaw(secret)
+		if err != nil {
+			return nil, err
+		}
+		signature, err := signer.Sign(string(d.Event), real, []byte(d.body))
+		if err != nil {
+			return nil, err
+		}
+		signatures = append(signatures, signature)
+	}
+	return map[string]string{
+		standardwebhooks.HeaderWebhookID:        string(d.Event),
+		standardwebhooks.HeaderWebhookTimestamp: strconv.FormatInt(real.Unix(), 10),
+		standardwebhooks.HeaderWebhookSignature: strings.Join(signatures, " "),
+	}, nil
+}
+
+// record writes an attempt down, and what follows from it for the delivery and the endpoint.
+func (s *Service) record(ctx context.Context, tx *db.Tx, w row, d delivery, a Attempt) error {
+	status := int64(0)
+	if a.Status != nil {
+		status = *a.Status
+	}
+	good, test := status/100 == 2, d.Type == TypeTest
+	next, again := s.again(d, tx.Now)
+	state := Pending
+	switch {
+	case good:
+		state = Delivered
+	case !again || test || status == gone:
+		state = Failed
+	}
+	mine, err := finishAttempt(ctx, tx, d, state, next, a)
+	if err != nil || !mine || test {
+		return err
+	}
+	if good {
+		return succeeded(ctx, tx, w.ID, tx.Now)
+	}
+	if err := failed(ctx, tx, w.ID, tx.Now); err != nil {
+		return err
+	}
+	last := fmt.Sprintf("The last answer had the status %d.", status)
+	if a.Problem != nil {
+		last = *a.Problem
+	}
+	switch {
+	case status == gone:
+		return s.stop(ctx, tx, w, Disabled, "webhook.disabled", "The address answered 410 Gone.")
+	case !again:
+		idle, err := tookNothingSince(ctx, tx, w.ID, d.queued)
+		if err != nil || !idle {
+			return err
+		}
+		return s.stop(ctx, tx, w, Paused, "webhook.paused", "Nothing could be delivered for 72 hours. "+last)
+	}
+	return nil
+}
+
+// stop ends sending to the endpoint, once, and tells its owner.
+func (s *Service) stop(ctx context.Context, tx *db.Tx, w row, to Status, kind, reason string) error {
+	stopped, err := stop(ctx, tx, w.ID, to, reason)
+	if err != nil || !stopped {
+		return err
+	}
+	return s.c.Events.Append(ctx, tx, event.Event{
+		Account: w.Account, Subject: w.ID, Type: kind, Data: map[string]any{"description": w.Description, "reason": reason},
+	})
+}
+
+// again is when a delivery is tried next after an attempt that failed now; false where its time is over.
+func (s *Service) again(d delivery, now time.Time) (time.Time, bool) {
+	end := d.queued.Add(Patience)
+	if !now.Before(end) {
+		return end, false
+	}
+	wait := waits[min(int(d.tries), len(waits)-1)]
+	wait += time.Duration((s.c.Chance() - 0.5) * 0.2 * float64(wait)) // what failed together does not come back together
+	if at := now.Add(wait); at.Before(end) {
+		return at, true
+	}
+	return end, true // a last one, when its time is over
+}
+
+// errNoPlace is for an endpoint that remembers an event which its account has not: nothing that can happen, and nothing to guess about.
+func errNoPlace(w row) error {
+	return fmt.Errorf("webhook %s: its account has no event %s", w.ID, w.after)
+}
