@@ -25,7 +25,7 @@ They are the same each time: their date is SOURCE_DATE_EPOCH of the environment,
 				return err
 			}
 			if len(args) == 0 {
-				_, err := t.Out.WriteString(manPage(cmd.Root(), date, t.Version))
+				_, err := t.Out.WriteString(manPage(cmd.Root(), date, t.Version.Version))
 				return err
 			}
 			if err := os.MkdirAll(args[0], 0o755); err != nil {
@@ -33,7 +33,7 @@ They are the same each time: their date is SOURCE_DATE_EPOCH of the environment,
 			}
 			pages := documented(cmd.Root())
 			for _, of := range pages {
-				if err := os.WriteFile(filepath.Join(args[0], pageName(of)+".1"), []byte(manPage(of, date, t.Version)), 0o644); err != nil {
+				if err := os.WriteFile(filepath.Join(args[0], pageName(of)+".1"), []byte(manPage(of, date, t.Version.Version)), 0o644); err != nil {
 					return err
 				}
 			}

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/billetcloud/billet/internal/version"
 )
 
 func TestEveryVerbHasItsPage(t *testing.T) {
@@ -15,7 +17,7 @@ func TestEveryVerbHasItsPage(t *testing.T) {
 	}
 	defer func() { _ = out.Close() }()
 	run := func(args ...string) int {
-		return Main(t.Context(), System{In: out, Out: out, Err: out, Env: []string{"SOURCE_DATE_EPOCH=86400"}, Version: "1.0"}, args)
+		return Main(t.Context(), System{In: out, Out: out, Err: out, Env: []string{"SOURCE_DATE_EPOCH=86400"}, Version: version.Info{Version: "1.0"}}, args)
 	}
 	first, second := t.TempDir(), filepath.Join(t.TempDir(), "new")
 	if run("man", first) != exitOK || run("man", second) != exitOK {
