@@ -301,9 +301,9 @@ func (d *doctor) keys(ctx context.Context, c *client.Client, k *client.Key) {
 			return
 		}
 	}
-	cure := "save one in the dashboard, under SSH keys"
+	cure := "billet keys add"
 	if i := slices.IndexFunc(here, func(l localKey) bool { return l.file != "" }); i >= 0 {
-		cure = "billet api POST /ssh-keys -f name=" + shellQuoted(hostname()) + " -F publicKey=@" + shellQuoted(here[i].file+".pub")
+		cure = "billet keys add " + shellQuoted(here[i].file+".pub")
 	}
 	d.warn("SSH key", cure, "of the %d here none is saved at the server; a deploy has to name its file", len(here))
 }
@@ -388,12 +388,4 @@ func plain(err error) string {
 func firstLine(err error) string {
 	line, _, _ := strings.Cut(strings.TrimPrefix(err.Error(), "client: "), "\n")
 	return line
-}
-
-// hostname is what this machine is called.
-func hostname() string {
-	if name, err := os.Hostname(); err == nil && name != "" {
-		return name
-	}
-	return "mine"
 }
