@@ -18,7 +18,7 @@
 // are string types with constants; a server that is newer may send others, and new fields, which are left out.
 //
 // Every method takes a context, and call options last: WithResponse tells the rate limit and the request id of an answer,
-// WithIdempotencyKey gives the key of a POST. Errors of the API are *Error; errors.Is tells their codes apart:
+// WithIdempotencyKey gives the key of a POST. Client.Raw makes a call that has no method here. Errors of the API are *Error; errors.Is tells their codes apart:
 //
 //	if errors.Is(err, client.ErrInsufficientBalance) { … }
 //

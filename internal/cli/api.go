@@ -45,10 +45,10 @@ A refusal is printed, too, and the exit code is that of 'billet help exit-codes'
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	f := cmd.Flags()
-	f.StringArrayVarP(&r.texts, "field", "f", nil, "name=value, a text")
-	f.StringArrayVarP(&r.typed, "typed-field", "F", nil, "name=value, where true, false, null, numbers and JSON lists and objects are what they are, and @file is the text in a file")
-	f.StringVar(&r.input, "input", "", "a file with the JSON body; - for standard input")
-	f.StringArrayVarP(&r.headers, "header", "H", nil, "'Name: value'")
+	f.StringArrayVarP(&r.texts, "field", "f", nil, "`name=value`, a text")
+	f.StringArrayVarP(&r.typed, "typed-field", "F", nil, "`name=value`, where true, false, null, numbers and JSON lists and objects are what they are, and @file is the text in a file")
+	f.StringVar(&r.input, "input", "", "a `file` with the JSON body; - for standard input")
+	f.StringArrayVarP(&r.headers, "header", "H", nil, "a further header, `'Name: value'`")
 	f.BoolVarP(&r.include, "include", "i", false, "print the status and the headers first")
 	f.BoolVar(&r.paginate, "paginate", false, "walk all pages of a list, and print one array of their data")
 	f.StringVar(&r.key, "idempotency-key", "", "of a POST, instead of a random one")

@@ -99,6 +99,7 @@ var masks = []struct {
 	{regexp.MustCompile(`\d{4}-\d\d-\d\dT[0-9:.]+Z`), func(string) string { return "TIME" }},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d UTC`), func(string) string { return "0000-00-00 00:00 UTC" }},
 	{regexp.MustCompile(`127\.\d+\.\d+\.\d+(_\d+)?`), func(string) string { return "127.x.x.x" }},
+	{regexp.MustCompile(`port \d{4,5}\b`), func(string) string { return "port 00000" }},
 	{regexp.MustCompile(`\b[B-Z]{4}-[B-Z]{4}\b`), func(string) string { return "BCDF-GHJK" }},
 	{regexp.MustCompile(`\$\d+\.\d+`), func(s string) string { return regexp.MustCompile(`\d`).ReplaceAllString(s, "0") }},
 }

@@ -70,8 +70,8 @@ and NO_COLOR takes the colours away.`,
 		{groupMachines, []*cobra.Command{t.deploy(), t.ps(), t.show(), t.wait(), t.ssh(), t.scp(), t.sshConfig(), t.events(), t.set()}},
 		{groupMachines, []*cobra.Command{t.power("reboot"), t.power("power-off"), t.power("power-on"), t.reinstall(), t.terminate()}},
 		{groupAccount, []*cobra.Command{t.volumes(), t.keys(), t.wallet(), t.usage(), t.webhooks()}},
-		{groupSetup, []*cobra.Command{t.login(), t.logout(), t.whoami(), t.profiles(), t.api()}},
-		{groupSetup, []*cobra.Command{t.mcp(), t.version()}},
+		{groupSetup, []*cobra.Command{t.login(), t.logout(), t.whoami(), t.profiles(), t.doctor(), t.api(), t.mcp()}},
+		{groupSetup, []*cobra.Command{t.completion(), t.man(), t.version()}},
 	} {
 		for _, v := range in.verbs {
 			v.GroupID = in.group

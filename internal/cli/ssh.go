@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -20,8 +19,8 @@ type sshFlags struct {
 
 func (s *sshFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVarP(&s.identity, "identity", "i", "", "the file of the private key; ssh chooses by itself where it is not given")
-	f.StringArrayVar(&s.options, "ssh-option", nil, "an option of ssh, such as ServerAliveInterval=30")
+	f.StringVarP(&s.identity, "identity", "i", "", "the `file` of the private key; ssh chooses by itself where it is not given")
+	f.StringArrayVar(&s.options, "ssh-option", nil, "an `option` of ssh, such as ServerAliveInterval=30")
 	f.BoolVar(&s.noWait, "no-wait", false, "fail where the machine does not run yet, instead of waiting for it")
 	f.BoolVar(&s.print, "print", false, "print the command instead of running it")
 }
@@ -63,9 +62,9 @@ still being made is waited for. The exit code is ssh's, which is that of the com
 	f := cmd.Flags()
 	f.SetInterspersed(false) // what follows the command belongs to it
 	s.add(cmd)
-	f.StringArrayVarP(&local, "local-forward", "L", nil, "port:host:hostport, as ssh has it")
-	f.StringArrayVarP(&remote, "remote-forward", "R", nil, "port:host:hostport, as ssh has it")
-	f.StringArrayVarP(&dynamic, "dynamic-forward", "D", nil, "a port here for a SOCKS proxy there")
+	f.StringArrayVarP(&local, "local-forward", "L", nil, "`port:host:hostport`, as ssh has it")
+	f.StringArrayVarP(&remote, "remote-forward", "R", nil, "`port:host:hostport`, as ssh has it")
+	f.StringArrayVarP(&dynamic, "dynamic-forward", "D", nil, "a `port` here for a SOCKS proxy there")
 	f.BoolVarP(&tty, "tty", "t", false, "a terminal for the command, too")
 	f.BoolVarP(&nothing, "no-command", "N", false, "run nothing; for forwards")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -149,17 +148,6 @@ func (t *tool) envForOthers() []string {
 		}
 	}
 	return env
-}
-
-// spawn runs a program as a child and ends with its exit code.
-func (t *tool) spawn(path string, command, env []string) error {
-	child := exec.Command(path, command[1:]...) // it gets the terminal's signals by itself
-	child.Stdin, child.Stdout, child.Stderr, child.Env = t.In, t.Out, t.Err, env
-	err := child.Run()
-	if ended := (*exec.ExitError)(nil); errors.As(err, &ended) && ended.ExitCode() > 0 {
-		return exit(ended.ExitCode())
-	}
-	return err
 }
 
 // shellQuoted is a word as a POSIX shell reads it.

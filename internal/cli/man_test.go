@@ -1,0 +1,68 @@
+package cli
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/billetcloud/billet/internal/version"
+)
+
+func TestEveryVerbHasItsPage(t *testing.T) {
+	out, err := os.CreateTemp(t.TempDir(), "out")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = out.Close() }()
+	run := func(args ...string) int {
+		return Main(t.Context(), System{In: out, Out: out, Err: out, Env: []string{"SOURCE_DATE_EPOCH=86400"}, Version: version.Info{Version: "1.0"}}, args)
+	}
+	first, second := t.TempDir(), filepath.Join(t.TempDir(), "new")
+	if run("man", first) != exitOK || run("man", second) != exitOK {
+		t.Fatal("no pages")
+	}
+	verbs := documented((&tool{}).root())
+	if files, _ := os.ReadDir(first); len(files) != len(verbs) || len(verbs) < 20 {
+		t.Errorf("%d pages for %d verbs", len(files), len(verbs))
+	}
+	for _, v := range verbs {
+		page, err := os.ReadFile(filepath.Join(first, pageName(v)+".1"))
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		again, err := os.ReadFile(filepath.Join(second, pageName(v)+".1"))
+		if err != nil || string(again) != string(page) {
+			t.Errorf("%s is another one each time: %v", v.CommandPath(), err)
+		}
+		for _, want := range []string{`"1970\-01\-02" "billet 1.0"`, roff(v.Short), "\n.B " + roff(v.CommandPath())} {
+			if !strings.Contains(string(page), want) {
+				t.Errorf("the page of %s lacks %q", v.CommandPath(), want)
+			}
+		}
+	}
+
+	// A request of man(7) in a text is text.
+	var b strings.Builder
+	prose(&b, ".TH no\n\n    'so \\ it\n\nand - \"more\"")
+	if want := "\\&.TH no\n.PP\n.RS 4\n.EX\n\\&'so \\e it\n\n.EE\n.RE\n.PP\nand \\- \\(dqmore\\(dq\n"; b.String() != want {
+		t.Errorf("%q", b.String())
+	}
+
+	for _, shell := range shells {
+		if err := out.Truncate(0); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := out.Seek(0, io.SeekStart); err != nil {
+			t.Fatal(err)
+		}
+		if code := run("completion", shell); code != exitOK {
+			t.Errorf("%s: %d", shell, code)
+		}
+		if b, err := os.ReadFile(out.Name()); err != nil || !strings.Contains(string(b), "__complete") {
+			t.Errorf("%s: %v %s", shell, err, b)
+		}
+	}
+}

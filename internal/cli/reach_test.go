@@ -1,0 +1,114 @@
+package cli
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/billetcloud/billet/client"
+)
+
+// machine is one that runs, as an honest server tells of it.
+func machine() *client.Deployment {
+	address, user, port := "192.0.2.7", "ubuntu", 2222
+	return &client.Deployment{ID: "dep_1", Name: "training", Status: client.DeploymentRunning, IPAddress: &address, SSHUser: &user, SSHPort: &port,
+		SSHHostKeys: []string{"[192.0.2.7]:2222 ssh-ed25519 AAAA"}}
+}
+
+// Whatever a server says, ssh gets no option, no pattern and no second line of it.
+func TestAServersWordsAreNoOptionsOfSSH(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), `a "b" 100%`)
+	tool := &tool{System: System{Env: []string{"BILLET_CONFIG_DIR=" + dir, "BILLET_URL=https://billet.example:8443", "BILLET_API_KEY=x"}}}
+	r, err := tool.reach(machine())
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "ssh", "billet.example_8443", "dep_1.known_hosts")
+	if b, err := os.ReadFile(file); err != nil || string(b) != "dep_1 ssh-ed25519 AAAA\n" {
+		t.Errorf("%v %q", err, b)
+	}
+	if i, err := os.Stat(file); err != nil || i.Mode().Perm() != 0o600 {
+		t.Errorf("%v %v", err, i.Mode())
+	}
+	if block := r.block("x"); !strings.Contains(block, `UserKnownHostsFile "`+filepath.Dir(dir)+`/a \"b\" 100%%/ssh/billet.example_8443/dep_1.known_hosts"`) || r.unchecked() {
+		t.Error(block)
+	}
+	for _, address := range []string{"-oProxyCommand=touch x", "", "a b", "a\nProxyCommand x", "*", "x@y", "fe80::1%eth0", "a..", "[::1]", "$(x)"} {
+		d := machine()
+		d.IPAddress = &address
+		if _, err := tool.reach(d); err == nil {
+			t.Errorf("the address %q is taken", address)
+		}
+	}
+	for _, address := range []string{"2001:db8::1", "gpu.example", "10.0.0.1"} {
+		d := machine()
+		d.IPAddress = &address
+		if _, err := tool.reach(d); err != nil {
+			t.Errorf("the address %q: %v", address, err)
+		}
+	}
+	for _, user := range []string{"-lroot", "", "a b", "a\nb", "a@b", "%r"} {
+		d := machine()
+		d.SSHUser = &user
+		if _, err := tool.reach(d); err == nil {
+			t.Errorf("the user %q is taken", user)
+		}
+	}
+	for _, id := range []string{"../dep", "a b", "*", "", "a\nb", "-x"} {
+		d := machine()
+		d.ID = id
+		if _, err := tool.reach(d); err == nil {
+			t.Errorf("the id %q is taken", id)
+		}
+	}
+	for _, line := range []string{"", "ssh-ed25519 AAAA", "@cert-authority * AAAA", "h ssh-ed25519 AAAA more", "h ssh-ed25519 A A", "h -x AAAA", "h ssh-ed25519 !", "@revoked ssh-ed25519 AAAA"} {
+		d := machine()
+		d.SSHHostKeys = []string{line}
+		if _, err := tool.reach(d); err == nil {
+			t.Errorf("the host key %q is taken", line)
+		}
+	}
+}
+
+// A machine whose keys the server does not know is believed once, and the file with what was seen is left alone.
+func TestKeysThatTheServerDoesNotKnow(t *testing.T) {
+	tool := &tool{System: System{Env: []string{"BILLET_CONFIG_DIR=" + t.TempDir(), "BILLET_URL=https://billet.example", "BILLET_API_KEY=x"}}}
+	d := machine()
+	d.SSHHostKeys = nil
+	r, err := tool.reach(d)
+	if err != nil || !r.unchecked() || !strings.Contains(r.block("x"), `dep_1.first_seen"`) {
+		t.Errorf("%+v %v", r, err)
+	}
+}
+
+func TestAWordForAShell(t *testing.T) {
+	for word, want := range map[string]string{"": "''", "a-b=c": "a-b=c", "a b": "'a b'", "it's": `'it'\''s'`, "$x": "'$x'", "~": "'~'", "a;b": "'a;b'"} {
+		if got := shellQuoted(word); got != want {
+			t.Errorf("%q becomes %s", word, got)
+		}
+	}
+}
+
+func TestWhatIsInAMachine(t *testing.T) {
+	for arg, want := range map[string]string{"training:a": "training", "dep_1:": "dep_1", "./a:b": "", "a": "", ":x": "", "/x:y": "", "a/b:c": ""} {
+		ref, _, is := remote(arg)
+		if !is {
+			ref = ""
+		}
+		if ref != want {
+			t.Errorf("%q is in %q", arg, ref)
+		}
+	}
+}
+
+func TestAddressesThatShowTheKey(t *testing.T) {
+	for at, want := range map[string]bool{
+		"https://billet.example": false, "http://127.0.0.1:8080": false, "http://localhost": false, "http://[::1]:80": false, "HTTP://billet.example": true, "http://10.0.0.1": true,
+		"http://localhost.example": true,
+	} {
+		if exposed(at) != want {
+			t.Errorf("%s: %t", at, !want)
+		}
+	}
+}
