@@ -1,12 +1,10 @@
 # Two commands are enough: `make run` and `make test`. `make help` lists the rest.
 SHELL := /bin/bash
-VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-LDFLAGS := -s -w -X main.release=$(VERSION)
 
 .DEFAULT_GOAL := help
 .PHONY: help
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 .PHONY: run
 run: build ## Build, then serve with the simulator and a demo account
@@ -15,7 +13,21 @@ run: build ## Build, then serve with the simulator and a demo account
 .PHONY: build
 build: ## Build bin/billetd and bin/billet, with the web pages where Node.js is there
 	./scripts/web.sh
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/billetd ./cmd/billet
+	CGO_ENABLED=0 go build -trimpath -buildvcs=auto -ldflags '-s -w' -o bin/ ./cmd/billetd ./cmd/billet
+
+.PHONY: release
+release: ## Make a release of the commit that is checked out: programs, packages and checksums in dist/
+	./scripts/release.sh
+
+.PHONY: release-check
+release-check: ## Make it twice, the second time elsewhere and from nothing, and compare every byte
+	./scripts/release-check.sh
+
+.PHONY: image
+DOCKER ?= docker
+export DOCKER
+image: ## Build the container image out of the release in dist/; DOCKER=podman or buildah for another tool
+	./scripts/image.sh
 
 .PHONY: test
 test: ## Install what the tests need, and run all of them on SQLite and PostgreSQL
@@ -58,4 +70,4 @@ vuln: ## Look for known vulnerabilities (asks the Go vulnerability database)
 
 .PHONY: clean
 clean: ## Remove what was built; ./data stays
-	rm -rf bin internal/dashboard/dist
+	rm -rf bin dist internal/dashboard/dist

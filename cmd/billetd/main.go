@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/billetcloud/billet/internal/provider/sim/node"
+	_ "golang.org/x/crypto/x509roots/fallback" // clouds are asked over TLS also where the system has no certificates, as in an empty container
 )
 
 func main() {

@@ -31,7 +31,7 @@ share it. Without it the key is secret.key in the data directory.`,
 		SilenceUsage: true, SilenceErrors: true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd.Flags()) },
 	}
-	cmd.AddCommand(serve(), simulator(), accounts(), persons(), keys(), wallets(), findings(), providers(), openapi(), version())
+	cmd.AddCommand(serve(), simulator(), accounts(), persons(), keys(), wallets(), findings(), providers(), openapi(), health(), versionVerb())
 	return cmd
 }
 

@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"github.com/billetcloud/billet/internal/app"
+	"github.com/billetcloud/billet/internal/version"
 	"github.com/spf13/cobra"
 )
 
@@ -25,13 +26,16 @@ With --sim it sells simulated machines, each a real SSH endpoint on this machine
 			if h.c.Log, err = logger(level, format); err != nil {
 				return err
 			}
-			h.c.Version = versionText()
+			h.c.Version = version.Get().Version
 			a, err := app.Open(cmd.Context(), h.c)
 			if err != nil {
 				return err
 			}
 			defer func() { _ = a.Close() }()
-			return a.Run(cmd.Context(), func(s app.Started) { welcome(cmd.OutOrStdout(), s) })
+			return a.Run(cmd.Context(), func(s app.Started) {
+				welcome(cmd.OutOrStdout(), s)
+				tellReady(cmd.Context(), h.c.Log)
+			})
 		},
 	}
 	h.flags(cmd)

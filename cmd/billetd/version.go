@@ -3,35 +3,19 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
-	"runtime/debug"
 
 	"github.com/billetcloud/billet/internal/httpapi"
+	"github.com/billetcloud/billet/internal/version"
 	"github.com/spf13/cobra"
 )
 
-// release is set by the linker; a build without it is named after its commit.
-var release = ""
-
-func versionText() string {
-	if release != "" {
-		return release
-	}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" {
-				return "dev-" + s.Value[:min(12, len(s.Value))]
-			}
-		}
-	}
-	return "dev"
-}
-
-func version() *cobra.Command {
-	return &cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		_, err := fmt.Fprintln(cmd.OutOrStdout(), "billetd", versionText())
-		return err
+func versionVerb() *cobra.Command {
+	var format string
+	cmd := &cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		return version.Get().Write(cmd.OutOrStdout(), "billetd", format)
 	}}
+	cmd.Flags().StringVarP(&format, "output", "o", "text", "text or json")
+	return cmd
 }
 
 func openapi() *cobra.Command {

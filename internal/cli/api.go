@@ -88,7 +88,7 @@ func (t *tool) request(r rawCall, args []string) (client.RawRequest, error) {
 		if len(fields) > 0 {
 			return in, usage("give the body by --input or by fields, not by both.")
 		}
-		if in.Body, err = t.input(r.input); err != nil {
+		if in.Body, err = t.bodyFrom(r.input); err != nil {
 			return in, err
 		}
 		if !json.Valid(in.Body) {
@@ -178,8 +178,8 @@ func fieldsOf(texts, typed []string) (map[string]any, error) {
 	return fields, nil
 }
 
-// input reads a file, or standard input for "-".
-func (t *tool) input(name string) ([]byte, error) {
+// bodyFrom reads a file, or standard input for "-".
+func (t *tool) bodyFrom(name string) ([]byte, error) {
 	from := t.In
 	if name != "-" {
 		f, err := os.Open(name)

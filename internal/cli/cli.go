@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/client"
+	"github.com/billetcloud/billet/internal/version"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 )
@@ -18,8 +19,8 @@ type System struct {
 	In, Out, Err *os.File
 	// Env is the environment, as os.Environ gives it.
 	Env []string
-	// Version is what `billet version` and the User-Agent say.
-	Version string
+	// Version is what this program knows of itself.
+	Version version.Info
 	// Now tells the time; nil for time.Now.
 	Now func() time.Time
 	// Sleep waits so long, or until the context ends; nil for a real wait.
@@ -85,7 +86,7 @@ func (t *tool) client() (*client.Client, error) {
 
 func (t *tool) config(p profile) client.Config {
 	return client.Config{
-		BaseURL: p.URL, APIKey: p.APIKey, UserAgent: "billet/" + t.Version, Now: t.Now, Sleep: t.Sleep,
+		BaseURL: p.URL, APIKey: p.APIKey, UserAgent: "billet/" + t.Version.Version, Now: t.Now, Sleep: t.Sleep,
 		OnRetry: func(r client.Retry) {
 			why := "the server does not answer as it should"
 			var e *client.Error

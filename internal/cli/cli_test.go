@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/billetcloud/billet/internal/cli"
+	"github.com/billetcloud/billet/internal/version"
 	"github.com/billetcloud/billet/test/billetd"
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -19,7 +20,7 @@ import (
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"billet": func() {
-			os.Exit(cli.Main(context.Background(), cli.System{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Environ(), Version: "test"}, os.Args[1:]))
+			os.Exit(cli.Main(context.Background(), cli.System{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Environ(), Version: version.Info{Version: "test"}}, os.Args[1:]))
 		},
 	})
 }
@@ -29,17 +30,18 @@ func TestMain(m *testing.M) {
 // Beside testscript's own commands there are
 //
 //	advance 26m         lets simulated time go by
+//	allow file          waits until the file has a login's code, and allows it in the dashboard
 //	mask stdout got     writes stdout, or stderr, into a file, with what differs from run to run made alike: ids, amounts, times and addresses
 //	receiver 204 text   starts a server that answers so, at the address $RECEIVER
 //	signed-out          takes the key out of the environment, into the file key
 func TestScripts(t *testing.T) {
-	servers := map[string]*billetd.Server{}
+	servers, accounts := map[string]*billetd.Server{}, map[string]string{}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script", UpdateScripts: os.Getenv("BILLET_UPDATE") != "", RequireExplicitExec: true, RequireUniqueNames: true,
 		Setup: func(e *testscript.Env) error {
 			s := billetd.Start(e.T().(testing.TB), "--sim", "--webhook-allow-http", "--webhook-allow-networks", "127.0.0.0/8")
-			_, key := s.Key("5000")
-			servers[e.WorkDir] = s
+			account, key := s.Key("5000")
+			servers[e.WorkDir], accounts[e.WorkDir] = s, account
 			e.Setenv("BILLET_URL", s.URL)
 			e.Setenv("BILLET_API_KEY", key)
 			e.Setenv("HOME", e.WorkDir)
@@ -52,6 +54,12 @@ func TestScripts(t *testing.T) {
 					ts.Fatalf("usage: advance duration")
 				}
 				servers[ts.Getenv("WORK")].Advance(args[0])
+			},
+			"allow": func(ts *testscript.TestScript, neg bool, args []string) {
+				if neg || len(args) != 1 {
+					ts.Fatalf("usage: allow file")
+				}
+				ts.Check(allow(servers[ts.Getenv("WORK")], accounts[ts.Getenv("WORK")], ts.MkAbs(args[0])))
 			},
 			"mask": func(ts *testscript.TestScript, neg bool, args []string) {
 				if neg || len(args) != 2 {
@@ -91,6 +99,7 @@ var masks = []struct {
 	{regexp.MustCompile(`\d{4}-\d\d-\d\dT[0-9:.]+Z`), func(string) string { return "TIME" }},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d UTC`), func(string) string { return "0000-00-00 00:00 UTC" }},
 	{regexp.MustCompile(`127\.\d+\.\d+\.\d+(_\d+)?`), func(string) string { return "127.x.x.x" }},
+	{regexp.MustCompile(`\b[B-Z]{4}-[B-Z]{4}\b`), func(string) string { return "BCDF-GHJK" }},
 	{regexp.MustCompile(`\$\d+\.\d+`), func(s string) string { return regexp.MustCompile(`\d`).ReplaceAllString(s, "0") }},
 }
 

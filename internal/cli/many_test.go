@@ -12,6 +12,7 @@ import (
 
 	"github.com/billetcloud/billet/client"
 	"github.com/billetcloud/billet/internal/cli"
+	"github.com/billetcloud/billet/internal/version"
 	"github.com/billetcloud/billet/test/billetd"
 )
 
@@ -43,7 +44,7 @@ func (s *shell) run(args ...string) (out, errors string, code int) {
 		return f
 	}
 	stdin, stdout, stderr := open("in"), open("out"), open("err")
-	code = cli.Main(s.t.Context(), cli.System{In: stdin, Out: stdout, Err: stderr, Env: s.env, Version: "test", Sleep: func(ctx context.Context, d time.Duration) error {
+	code = cli.Main(s.t.Context(), cli.System{In: stdin, Out: stdout, Err: stderr, Env: s.env, Version: version.Info{Version: "test"}, Sleep: func(ctx context.Context, d time.Duration) error {
 		s.limits.advance(d)
 		s.server.Advance(d.Round(time.Second).String())
 		return ctx.Err()

@@ -19,6 +19,9 @@ type profile struct {
 	// URL is the server's address, APIKey the key.
 	URL    string `json:"url"`
 	APIKey string `json:"apiKey"`
+	// KeyID and Account say which key it is, and whose, where that was known.
+	KeyID   string `json:"keyId,omitempty"`
+	Account string `json:"account,omitempty"`
 }
 
 // credentials are all logins, as they are kept.

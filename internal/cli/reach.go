@@ -161,7 +161,7 @@ func (t *tool) running(ctx context.Context, c *client.Client, ref string, wait b
 			return nil, &fault{exitConflict, "NOT_RUNNING", fmt.Sprintf("%s is %s, and does not run yet.\nWithout --no-wait it is waited for.", d.Name, d.Status)}
 		}
 		t.note("billet: %s is %s; waiting until SSH answers. Ctrl-C ends the wait, and the deploy goes on.", clean(d.Name), d.Status)
-		return c.Deployments.WaitForRunning(ctx, d.ID, nil)
+		return t.waitForRunning(ctx, c, d, nil)
 	}
 	return nil, &client.DeploymentEndedError{Deployment: d, Wanted: client.DeploymentRunning}
 }

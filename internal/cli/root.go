@@ -70,7 +70,7 @@ and NO_COLOR takes the colours away.`,
 		{groupMachines, []*cobra.Command{t.deploy(), t.ps(), t.show(), t.wait(), t.ssh(), t.scp(), t.sshConfig(), t.events(), t.set()}},
 		{groupMachines, []*cobra.Command{t.power("reboot"), t.power("power-off"), t.power("power-on"), t.reinstall(), t.terminate()}},
 		{groupAccount, []*cobra.Command{t.volumes(), t.keys(), t.wallet(), t.usage(), t.webhooks()}},
-		{groupSetup, []*cobra.Command{t.api()}},
+		{groupSetup, []*cobra.Command{t.login(), t.logout(), t.whoami(), t.profiles(), t.api()}},
 		{groupSetup, []*cobra.Command{t.version()}},
 	} {
 		for _, v := range in.verbs {
@@ -104,6 +104,9 @@ func wordArguments(cmd *cobra.Command) {
 
 func (t *tool) version() *cobra.Command {
 	return &cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
+		if t.format == "json" || t.format == "yaml" {
+			return t.encode(t.Version)
+		}
 		_, err := fmt.Fprintln(t.Out, "billet", t.Version)
 		return err
 	}}

@@ -21,14 +21,16 @@ The machine's host keys come from the Billet server, as with 'billet ssh'. The e
 		Example: `  billet scp train.py training:
   billet scp -r training:runs/ .
   billet scp training:model.bin evaluation:`,
-		ValidArgsFunction: func(cmd *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
-			var names []string
-			for _, name := range t.machineNames(cmd.Context(), begun) {
-				word, about, _ := strings.Cut(name, "\t")
-				names = append(names, word+":\t"+about)
-			}
-			return names, cobra.ShellCompDirectiveDefault | cobra.ShellCompDirectiveNoSpace
-		},
+	}
+	t.suggestMachines(cmd)
+	names := cmd.ValidArgsFunction
+	cmd.ValidArgsFunction = func(cmd *cobra.Command, _ []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		found, _ := names(cmd, nil, begun)
+		for i, f := range found {
+			name, about, _ := strings.Cut(f, "\t")
+			found[i] = cobra.CompletionWithDesc(name+":", about)
+		}
+		return found, cobra.ShellCompDirectiveDefault | cobra.ShellCompDirectiveNoSpace
 	}
 	s.add(cmd)
 	f := cmd.Flags()

@@ -49,7 +49,7 @@ func (t *tool) ssh() *cobra.Command {
 	var local, remote, dynamic []string
 	var tty, nothing bool
 	cmd := &cobra.Command{
-		Use: "ssh <deployment> [flags] [--] [command…]", Short: "A prompt inside a machine, or a command there", Args: cobra.MinimumNArgs(1), DisableFlagsInUseLine: true,
+		Use: "ssh <machine> [flags] [--] [command…]", Short: "A prompt inside a machine, or a command there", Args: cobra.MinimumNArgs(1), DisableFlagsInUseLine: true,
 		Long: `Opens a prompt inside a machine with the ssh of this system, or runs a command there. Flags are read up to the command's first word.
 
 The machine's host keys come from the Billet server, so that ssh neither asks about a fingerprint nor takes another machine for it. A deployment that is
@@ -58,8 +58,8 @@ still being made is waited for. The exit code is ssh's, which is that of the com
   billet ssh training -- nvidia-smi -l 5
   billet ssh training -L 8888:localhost:8888
   billet ssh training -i ~/.ssh/work --ssh-option ServerAliveInterval=30`,
-		ValidArgsFunction: t.completeDeployment,
 	}
+	t.suggestMachines(cmd)
 	f := cmd.Flags()
 	f.SetInterspersed(false) // what follows the command belongs to it
 	s.add(cmd)
@@ -137,13 +137,18 @@ func (t *tool) hand(ctx context.Context, print bool, command []string, to ...*re
 	if err != nil {
 		return &fault{exitOther, "NO_SSH", command[0] + " is not installed here: install OpenSSH's client."}
 	}
+	return t.become(ctx, path, command, t.envForOthers())
+}
+
+// envForOthers is the environment for other programs: without the API key.
+func (t *tool) envForOthers() []string {
 	var env []string
 	for _, v := range t.Env {
 		if !strings.HasPrefix(v, "BILLET_API_KEY=") {
 			env = append(env, v)
 		}
 	}
-	return t.become(ctx, path, command, env)
+	return env
 }
 
 // spawn runs a program as a child and ends with its exit code.

@@ -55,7 +55,7 @@ func TestAKeySpendsNoMoreThanItMay(t *testing.T) {
 		w.want(201, agent, "POST", Base+"/deployments", body)
 		used := told(agent)["spent"].(map[string]any)
 		same(t, "used", fmt.Sprint(used["committedToday"], used["committedThisMonth"], used["deployments"]), "47.84 47.84 2") // it is a minute to midnight, and a month ends: of each the first hour begins today
-		same(t, "a third", limit(body), "maxSpendPerDay") // 2 × 2 × 23.92 are committed
+		same(t, "a third", limit(body), "maxSpendPerDay")                                                                     // 2 × 2 × 23.92 are committed
 		later := map[string]any{"autoTerminateAt": w.clock.Now().Add(9 * time.Hour).UTC().Format(time.RFC3339)}
 		at := Base + "/deployments/" + first["id"].(string)
 		same(t, "longer", w.want(403, agent, "PATCH", at, later).error["details"].(map[string]any)["limit"], "maxSpendPerDay")

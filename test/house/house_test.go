@@ -29,7 +29,8 @@ var may = []struct {
 	{"app", []string{"*"}}, // the one room that knows every implementation
 	{"httpapi", []string{"operator", "allowance", "deployment", "volume", "finding", "quote", "catalog", "meter", "wallet", "webhook", "sshkey", "account", "audit", "oidc", "event", "idempotency", "ratelimit", "provider", "db"}},
 	{"dashboard", nil},
-	{"cli", []string{"client"}}, // it can do what every program with the public client can
+	{"cli", []string{"client", "version"}}, // it can do what every program with the public client can
+	{"version", nil},
 	{"operator", []string{"meter", "wallet", "account", "job", "db"}},
 	{"arrears", []string{"deployment", "volume", "wallet", "event", "job", "db"}},
 	{"deployment", []string{"allowance", "step", "cloudinit", "volume", "finding", "quote", "catalog", "meter", "wallet", "sshkey", "provider", "event", "job", "db"}},

@@ -1,0 +1,53 @@
+package cli_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/billetcloud/billet/test/billetd"
+)
+
+// allow waits until billet, which writes to the file, has said its code, and allows it as an owner of the account.
+func allow(s *billetd.Server, account, file string) error {
+	said := regexp.MustCompile(`compare the code: (\S+)\n`)
+	var code string
+	for deadline := time.Now().Add(30 * time.Second); code == ""; {
+		b, err := os.ReadFile(file)
+		if err != nil && !os.IsNotExist(err) {
+			return err
+		}
+		if m := said.FindSubmatch(b); m != nil {
+			code = string(m[1])
+		} else if time.Now().After(deadline) {
+			return fmt.Errorf("no code came: %s", b)
+		} else {
+			time.Sleep(10 * time.Millisecond) // it is another process
+		}
+	}
+	var made struct{ Password, Email string }
+	if err := json.Unmarshal([]byte(s.Run("person", "create", "--account", account, "--email", "ada@example.com", "-o", "json")), &made); err != nil {
+		return err
+	}
+	cookie := ""
+	for _, call := range []struct {
+		path string
+		body any
+	}{
+		{"/sessions", map[string]string{"email": made.Email, "password": made.Password}},
+		{"/logins/allow", map[string]any{"userCode": code, "name": "laptop", "scopes": []string{"offers:read", "wallet:read"}}},
+	} {
+		a := s.Call("", "POST", "=/api/v1/account"+call.path, call.body, "Cookie", cookie, "Origin", s.URL)
+		if a.Status != http.StatusCreated && a.Status != http.StatusOK {
+			return fmt.Errorf("%s: %s", call.path, a.Body)
+		}
+		if set := a.Header.Get("Set-Cookie"); set != "" {
+			cookie, _, _ = strings.Cut(set, ";")
+		}
+	}
+	return nil
+}

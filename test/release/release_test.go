@@ -1,0 +1,226 @@
+package release_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/billetcloud/billet/test/billetd"
+)
+
+const top = "../.."
+
+func read(t *testing.T, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(top, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// program builds a command and returns where it is.
+func program(t *testing.T, name string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	cmd := exec.Command("go", "build", "-o", path, "./cmd/"+name)
+	cmd.Dir = top
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return path
+}
+
+func run(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	var complaint bytes.Buffer
+	cmd := exec.Command(name, args...)
+	cmd.Stderr = &complaint
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s", filepath.Base(name), strings.Join(args, " "), err, complaint.String())
+	}
+	return string(out)
+}
+
+func TestBothProgramsSayTheirVersion(t *testing.T) {
+	for _, name := range []string{"billetd", "billet"} {
+		path := program(t, name)
+		text := run(t, path, "version")
+		if !regexp.MustCompile(`^` + name + ` (dev|v\S+) \((commit [0-9a-f]{7}, \d{4}-\d\d-\d\d, (modified, )?)?go\S+ \S+/\S+\)\n$`).MatchString(text) {
+			t.Errorf("%q", text)
+		}
+		var i struct {
+			Version, Go, OS, Arch string
+			Commit, Date          *string
+			Modified              *bool
+		}
+		if err := json.Unmarshal([]byte(run(t, path, "version", "-o", "json")), &i); err != nil {
+			t.Fatal(err)
+		}
+		if i.Version == "" || i.Go != runtime.Version() || i.OS != runtime.GOOS || i.Arch != runtime.GOARCH || i.Commit == nil || i.Date == nil || i.Modified == nil {
+			t.Errorf("%s: %+v", name, i)
+		}
+		if !strings.HasPrefix(text, name+" "+i.Version+" ") {
+			t.Errorf("%q is another version than %q", text, i.Version)
+		}
+	}
+}
+
+// A setting that no flag reads would be believed and have no effect.
+func TestEverySettingIsAFlag(t *testing.T) {
+	help := run(t, program(t, "billetd"), "serve", "--help")
+	flags := map[string]bool{"BILLET_SECRET_KEY": true} // which is no flag, on purpose
+	for _, m := range regexp.MustCompile(`--([a-z-]+) `).FindAllStringSubmatch(help, -1) {
+		flags["BILLET_"+strings.ToUpper(strings.ReplaceAll(m[1], "-", "_"))] = true
+	}
+	for _, file := range []string{"packaging/systemd/billetd.service", "packaging/systemd/billetd.env", "packaging/systemd/billetd-operator", "packaging/container/Dockerfile", "docs/install.md"} {
+		names := regexp.MustCompile(`BILLET_[A-Z_]+`).FindAllString(read(t, file), -1)
+		if len(names) == 0 {
+			t.Errorf("%s sets nothing", file)
+		}
+		for _, name := range names {
+			if !flags[name] {
+				t.Errorf("%s sets %s, which the server does not read", file, name)
+			}
+		}
+	}
+}
+
+// The unit, the package and the container speak of the same places.
+func TestTheServiceFindsItsThings(t *testing.T) {
+	unit, build := read(t, "packaging/systemd/billetd.service"), read(t, "packaging/deb/build.sh")
+	for _, line := range []string{"Type=notify", "User=billet", "StateDirectory=billet", "Environment=BILLET_DATA_DIR=/var/lib/billet ", "EnvironmentFile=-/etc/billet/billetd.env", "ExecStart=/usr/bin/billetd serve", "NoNewPrivileges=yes", "ProtectSystem=strict"} {
+		if !strings.Contains(unit, "\n"+line) {
+			t.Errorf("the unit has no line %s", line)
+		}
+	}
+	for _, path := range []string{"usr/bin/billetd", "usr/lib/systemd/system/billetd.service", "usr/lib/sysusers.d/billet.conf", "etc/billet/billetd.env"} {
+		if !strings.Contains(build, " "+path+"\n") {
+			t.Errorf("the package has no %s", path)
+		}
+	}
+	for _, m := range regexp.MustCompile(`"\$here/(\S+)"`).FindAllStringSubmatch(build, -1) {
+		if _, err := os.Stat(filepath.Join(top, "packaging", m[1])); err != nil {
+			t.Error(err)
+		}
+	}
+	if !strings.Contains(read(t, "packaging/systemd/sysusers.conf"), "\nu billet ") {
+		t.Error("nobody makes the user of the unit")
+	}
+	image := read(t, "packaging/container/Dockerfile")
+	if !strings.Contains(image, "\nUSER 65532:65532\n") || !strings.Contains(image, "FROM scratch\n") {
+		t.Error("the container has more than it needs")
+	}
+}
+
+func TestAPackageIsTheSameTwice(t *testing.T) {
+	if _, err := exec.LookPath("dpkg-deb"); err != nil {
+		t.Skip("Debian's packages are built on Debian")
+	}
+	folder := t.TempDir()
+	for name, content := range map[string]string{"billetd": "a program", "billet": "another", "THIRD-PARTY.txt": "licences", "share/bash-completion/completions/billet": "complete", "share/man/man1/billet.1": "manual"} {
+		path := filepath.Join(folder, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	build := func(version string) (string, [32]byte) {
+		file := filepath.Join(t.TempDir(), "billet.deb")
+		cmd := exec.Command(filepath.Join(top, "packaging", "deb", "build.sh"), version, "arm64", folder, file)
+		cmd.Env = append(os.Environ(), "SOURCE_DATE_EPOCH=1764000000", "COMPRESSION=none")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return file, sha256.Sum256(b)
+	}
+	file, sum := build("v1.2.0-rc.1")
+	// Other times and modes on disk are no other package.
+	if err := filepath.WalkDir(folder, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		past := time.Unix(1_500_000_000, 0)
+		return os.Chtimes(path, past, past)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, again := build("v1.2.0-rc.1"); again != sum {
+		t.Error("two packages of the same folder differ")
+	}
+	if got := run(t, "dpkg-deb", "--field", file, "Version", "Architecture"); got != "Version: 1.2.0~rc.1\nArchitecture: arm64\n" {
+		t.Errorf("%q", got)
+	}
+	listed := run(t, "dpkg-deb", "--contents", file)
+	for _, line := range []string{
+		`-rwxr-xr-x root/root +\d+ \S+ \S+ ./usr/bin/billetd`, `-rw------- root/root +\d+ \S+ \S+ ./etc/billet/billetd.env`,
+		`-rw-r--r-- root/root +\d+ \S+ \S+ ./usr/share/man/man1/billet.1.gz`, `-rwxr-xr-x root/root +\d+ \S+ \S+ ./usr/sbin/billetd-operator`,
+	} {
+		if !regexp.MustCompile(`(?m)^` + line + `$`).MatchString(listed) {
+			t.Errorf("no line is %s:\n%s", line, listed)
+		}
+	}
+	if conf := run(t, "dpkg-deb", "--info", file, "conffiles"); conf != "/etc/billet/billetd.env\n" {
+		t.Errorf("%q", conf)
+	}
+}
+
+func TestTheServiceManagerIsToldAndTheServerIsWell(t *testing.T) {
+	// Not below TempDir, whose path may be longer than the name of a socket can be.
+	dir, err := os.MkdirTemp("", "billet")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	socket := filepath.Join(dir, "notify")
+	l, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	s := billetd.Prepare(t, t.TempDir())
+	if !s.TryRestart(0, "NOTIFY_SOCKET="+socket) {
+		t.Fatal("the server does not start")
+	}
+	if err := l.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	said := make([]byte, 64)
+	n, err := l.Read(said)
+	if err != nil || string(said[:n]) != "READY=1" {
+		t.Errorf("%q, %v", said[:n], err)
+	}
+
+	path := program(t, "billetd")
+	address := strings.TrimPrefix(s.URL, "http://")
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, listen := range []string{address, ":" + port, "0.0.0.0:" + port} {
+		run(t, path, "health", "--listen", listen)
+	}
+	s.Kill()
+	cmd := exec.Command(path, "health")
+	cmd.Env = append(os.Environ(), "BILLET_LISTEN="+address)
+	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), address) {
+		t.Errorf("a server that is gone is well: %v, %s", err, out)
+	}
+}
