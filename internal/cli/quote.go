@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/billetcloud/billet/client"
 	"github.com/spf13/cobra"
@@ -23,7 +24,7 @@ no machine back.`,
 		if err != nil {
 			return err
 		}
-		return t.showQuote(q)
+		return t.showQuote(q, q.CreatedAt)
 	})
 	cmd.AddCommand(t.verb(&cobra.Command{
 		Use: "show <quote>", Short: "A quote that was made, for a day", Args: cobra.ExactArgs(1), Example: "  billet quote show quo_01…",
@@ -32,14 +33,15 @@ no machine back.`,
 		if err != nil {
 			return err
 		}
-		return t.showQuote(q)
+		return t.showQuote(q, t.Now())
 	}))
 	return cmd
 }
 
-func (t *tool) showQuote(q *client.Quote) error {
+// showQuote shows a quote as it is at that time.
+func (t *tool) showQuote(q *client.Quote, now time.Time) error {
 	until := when(q.ExpiresAt)
-	left := q.ExpiresAt.Sub(t.Now())
+	left := q.ExpiresAt.Sub(now)
 	switch {
 	case q.UsedBy != nil:
 		until = "used"

@@ -84,7 +84,10 @@ func (t *tool) usageTable(u *client.Usage) error {
 		if u.GroupBy == client.ByDeployment {
 			name = or(g.Name, g.Key)
 		}
-		if name == "" {
+		switch {
+		case name == "" && u.GroupBy == client.ByGPUType:
+			name = "volumes"
+		case name == "":
 			name = "others"
 		}
 		row := []string{clean(name), g.Cost.String(), share(g.Cost, u.Total)}

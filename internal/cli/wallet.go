@@ -32,7 +32,7 @@ func (t *tool) wallet() *cobra.Command {
 			held += ", set aside for the first hour of what does not run yet"
 		}
 		if err := show(t, "", w, row{"Available", w.Available.String()}, row{"Held", held}, row{"Balance", w.Balance.String()},
-			row{"DEBT", t.debt(w)}, row{"Costs now", costsNow(w)}, row{"Lasts", t.lasts(w)}, row{"To deploy", w.MinimumToDeploy.String() + " must be available"}); err != nil || !t.forPeople() {
+			row{"DEBT", debt(w)}, row{"Costs now", costsNow(w)}, row{"Lasts", lasts(w)}, row{"To deploy", w.MinimumToDeploy.String() + " must be available"}); err != nil || !t.forPeople() {
 			return err
 		}
 		return t.costing(w)
@@ -42,13 +42,13 @@ func (t *tool) wallet() *cobra.Command {
 }
 
 // debt says what is owed; nothing where nothing is.
-func (t *tool) debt(w *client.Wallet) string {
+func debt(w *client.Wallet) string {
 	if w.Available >= 0 {
 		return ""
 	}
 	text := fmt.Sprintf("you owe %s", -w.Available)
 	if w.NegativeSince != nil {
-		text += fmt.Sprintf(" since %s, %s ago", when(*w.NegativeSince), since(t.Now().Sub(*w.NegativeSince)))
+		text += " since " + when(*w.NegativeSince)
 	}
 	return text + ". Nothing can be deployed; pay in soon, or what runs is ended."
 }
@@ -77,7 +77,7 @@ func plural(n int, word string) string {
 }
 
 // lasts is how long the money lasts, where anything costs some.
-func (t *tool) lasts(w *client.Wallet) string {
+func lasts(w *client.Wallet) string {
 	if w.HoursLeft == nil || w.Available <= 0 {
 		return ""
 	}
@@ -86,7 +86,7 @@ func (t *tool) lasts(w *client.Wallet) string {
 		return "more than 5 years at that"
 	}
 	left := time.Duration(*w.HoursLeft * float64(time.Hour))
-	return fmt.Sprintf("%s at that, until about %s", since(left), when(t.Now().Add(left)))
+	return since(left) + " at that"
 }
 
 // costing shows what is paid for now.
