@@ -17,8 +17,13 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
+// tests are the package's, after which the server that was built for them is removed.
+type tests struct{ *testing.M }
+
+func (t tests) Run() int { return billetd.Run(t.M) }
+
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
+	testscript.Main(tests{m}, map[string]func(){
 		"billet": func() {
 			os.Exit(cli.Main(context.Background(), cli.System{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Environ(), Version: version.Info{Version: "test"}}, os.Args[1:]))
 		},

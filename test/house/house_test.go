@@ -401,3 +401,32 @@ func TestEveryInferredFactIsInTheDocs(t *testing.T) {
 		t.Errorf("%d facts were found; the lists have another form", facts)
 	}
 }
+
+// A package that starts servers builds one where nobody has built it before, as a plain `go test` of it does.
+func TestWhoStartsServersRemovesTheirBinary(t *testing.T) {
+	starts, runs := map[string]bool{}, map[string]bool{}
+	for _, f := range files(t) {
+		if !f.test {
+			continue
+		}
+		dir := filepath.Dir(f.path)
+		for _, i := range f.syntax.Imports {
+			starts[dir] = starts[dir] || i.Path.Value == `"github.com/billetcloud/billet/test/billetd"`
+		}
+		ast.Inspect(f.syntax, func(n ast.Node) bool {
+			if s, is := n.(*ast.SelectorExpr); is && s.Sel.Name == "Run" {
+				x, is := s.X.(*ast.Ident)
+				runs[dir] = runs[dir] || is && x.Name == "billetd"
+			}
+			return true
+		})
+	}
+	for dir, does := range starts {
+		if does && !runs[dir] {
+			t.Errorf("%s starts servers, and its TestMain does not call billetd.Run", dir)
+		}
+	}
+	if len(starts) < 5 {
+		t.Errorf("%d packages with tests were met", len(starts))
+	}
+}
