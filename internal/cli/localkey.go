@@ -68,7 +68,9 @@ func (t *tool) agentKeys(ctx context.Context) []localKey {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, "ssh-add", "-L").Output()
+	list := exec.CommandContext(ctx, "ssh-add", "-L")
+	list.Env = t.envForOthers()
+	out, err := list.Output()
 	if err != nil {
 		return nil
 	}

@@ -112,3 +112,19 @@ func TestAddressesThatShowTheKey(t *testing.T) {
 		}
 	}
 }
+
+// ssh-add is another program, and a key of the environment is none of its business.
+func TestTheAgentIsAskedWithoutTheAPIKey(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "ssh-add"), []byte("#!/bin/sh\nenv >"+filepath.Join(dir, "env")+"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	t.Setenv("BILLET_API_KEY", "pk_live_x")
+	t.Setenv("SSH_AUTH_SOCK", "here")
+	tool := &tool{System: System{Env: os.Environ()}}
+	tool.agentKeys(t.Context())
+	if b, err := os.ReadFile(filepath.Join(dir, "env")); err != nil || strings.Contains(string(b), "pk_live_") || !strings.Contains(string(b), "SSH_AUTH_SOCK=here") {
+		t.Errorf("%v %s", err, b)
+	}
+}
