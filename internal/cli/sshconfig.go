@@ -33,7 +33,7 @@ to a file of billet's own. Write it into a file once, name this file in ~/.ssh/c
 machines come and go.
 
 A name that ssh cannot take, or that another running machine has too, is left out, as is one with a dot, which could pass for another
-host; the deployment's id always works.`,
+host, or one that begins as ids do; the deployment's id always works.`,
 		Example: `  billet ssh-config > ~/.ssh/billet.conf
   rsync -e 'ssh -F ~/.ssh/billet.conf' -r data/ training:data/
   billet ssh-config --prefix gpu-`,
@@ -57,7 +57,7 @@ host; the deployment's id always works.`,
 			}
 			h := sshHost{DeploymentID: d.ID, HostName: r.address, Port: r.port, User: r.user, IdentityFile: t.identityOf([]*client.Deployment{&machines[i]}), HostKeysKnown: !r.unchecked()}
 			twice := slices.ContainsFunc(machines, func(m client.Deployment) bool { return m.Name == d.Name && m.ID != d.ID })
-			if aliasForm.MatchString(d.Name) && !twice && !strings.EqualFold(prefix+d.Name, "localhost") {
+			if aliasForm.MatchString(d.Name) && !twice && !strings.HasPrefix(prefix+d.Name, "dep_") && !strings.EqualFold(prefix+d.Name, "localhost") {
 				h.Hosts = append(h.Hosts, prefix+d.Name)
 			}
 			if h.Hosts = append(h.Hosts, d.ID); h.IdentityFile != "" {
