@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 )
 
 // defaultProfile is the profile of a login that names none.
@@ -143,11 +144,18 @@ func (t *tool) signedIn() (profile, error) {
 		return p, &fault{exitSignIn, "NOT_SIGNED_IN", text}
 	}
 	// A key is sent to the server that it was made by, and to no other.
-	if t.url != "" && t.url != p.URL {
+	if t.url != "" && !sameServer(t.url, p.URL) {
 		return p, usage("the login %q is for %s; with --url give BILLET_API_KEY, or log in there with another --profile.", name, p.URL)
+	}
+	// Nor is a verb that was meant for the environment's server done at another.
+	if t.url == "" && t.profile == "" && env.URL != "" && !sameServer(env.URL, p.URL) {
+		return p, usage("the login %q is for %s; BILLET_URL is %s, and BILLET_API_KEY is not set. Set it, unset BILLET_URL, or say which login by --profile.", name, p.URL, env.URL)
 	}
 	return p, nil
 }
+
+// sameServer tells whether two addresses are one, as a login keeps them.
+func sameServer(a, b string) bool { return strings.TrimRight(a, "/") == strings.TrimRight(b, "/") }
 
 func (c credentials) names() []string {
 	names := make([]string, 0, len(c.Profiles))
