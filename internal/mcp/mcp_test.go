@@ -302,7 +302,7 @@ func TestTheLimitIsLookedAtEachTime(t *testing.T) {
 
 func TestNoTextOfOthersHidesAnything(t *testing.T) {
 	f := newFake(t)
-	f.name = `a\u001b[31m\u202eevil\u200b\ue000\nb`
+	f.name = `a\u001b[31m\u202eevil\u200b\ue000\nb\u034f\u115f\u3164\ufe01\udb40\udd21\u180b\u2065`
 	f.set(`null`)
 	if name := f.agent().ok("whoami", nil)["key"].(map[string]any)["name"]; name != "a[31mevil b" {
 		t.Errorf("%q", name)

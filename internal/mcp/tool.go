@@ -116,13 +116,14 @@ func walk(v any) any {
 	return v
 }
 
-// clean takes control, format and private characters out of a text; line ends become spaces.
+// clean takes control, format and private characters out of a text, and whatever else is drawn as nothing: a message can be spelled in variation
+// selectors, too. Line ends become spaces.
 func clean(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
-		case r == '\n' || r == '\t':
+		case r == '\n' || r == '\t' || unicode.In(r, unicode.Zl, unicode.Zp):
 			return ' '
-		case unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co):
+		case unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point):
 			return -1
 		}
 		return r
