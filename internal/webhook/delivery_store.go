@@ -221,9 +221,9 @@ func addAttempts(ctx context.Context, r db.Reader, to []Delivery) error {
 	return rows.Err()
 }
 
-// purge deletes up to so many deliveries that were made before that time, and returns how many.
+// purge deletes up to so many deliveries that were made before that time, and returns how many. What was sent anew since and is still tried stays.
 func purge(ctx context.Context, tx *db.Tx, before time.Time, limit int) (int64, error) {
-	old := `SELECT id FROM webhook_delivery WHERE created_at < $1 ORDER BY created_at, id LIMIT $2`
+	old := `SELECT id FROM webhook_delivery WHERE created_at < $1 AND (state <> 'pending' OR queued_at < $1) ORDER BY created_at, id LIMIT $2`
 	if _, err := tx.Exec(ctx, `DELETE FROM webhook_attempt WHERE delivery_id IN (`+old+`)`, db.Micros(before), limit); err != nil {
 		return 0, fmt.Errorf("purge webhook attempts: %w", err)
 	}

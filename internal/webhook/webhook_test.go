@@ -402,6 +402,37 @@ func TestDeliveriesAreForgottenAfterThirtyDaysAndWithTheirEndpoint(t *testing.T)
 	})
 }
 
+// What is sent again late is tried for its three days, however old it is.
+func TestWhatIsStillTriedIsNotForgotten(t *testing.T) {
+	engines(t, func(t *testing.T, w *world) {
+		to := newReceiver(t)
+		hook, _ := w.create(ada, webhook.Request{URL: to.URL})
+		w.happen(ada, "a.b")
+		w.drain()
+		w.clock.Advance(webhook.Kept - time.Hour)
+		to.answers(500, "")
+		old := w.deliveries(ada, hook.ID, webhook.Delivered)[0]
+		if err := w.tx(func(ctx context.Context, tx *db.Tx) error {
+			_, err := w.Replay(ctx, tx, ada, hook.ID, old.ID)
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		w.drain()
+		w.clock.Advance(2 * time.Hour)
+		if _, err := w.Purge(t.Context(), webhook.Fleet); err != nil {
+			t.Fatal(err)
+		}
+		to.answers(204, "")
+		w.pass(12 * time.Hour)
+		same(t, "delivered", len(w.deliveries(ada, hook.ID, webhook.Delivered)), 1)
+		if _, err := w.Purge(t.Context(), webhook.Fleet); err != nil {
+			t.Fatal(err)
+		}
+		same(t, "remembered", len(w.deliveries(ada, hook.ID, "")), 0)
+	})
+}
+
 // The lock that orders an account's events orders the making of an endpoint, too: whatever is committed later is sent to it.
 func TestAnEndpointGetsWhatIsCommittedAfterIt(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
