@@ -258,13 +258,15 @@ func TestEndpointsThatHangLeaveRoom(t *testing.T) {
 		release = make(chan struct{})
 		w.happen(ada, "c.d")
 		send(hooks[:4])
-		for range 3 { // of four, three find a place
+		for range 2 { // of four, two find a place
 			<-begun
 		}
-		select {
-		case <-ended: // and the fourth does not wait for one
-		case <-begun:
-			t.Error("more than three places were taken by endpoints that fail")
+		for range 2 {
+			select {
+			case <-ended: // and the others do not wait for one
+			case <-begun:
+				t.Error("more than two places were taken by endpoints of one account that fail")
+			}
 		}
 		good, _ := w.create(bob, webhook.Request{URL: "https://example.com/good"})
 		w.happen(bob, "a.b")
@@ -276,5 +278,50 @@ func TestEndpointsThatHangLeaveRoom(t *testing.T) {
 		}
 		close(release)
 		hanging.Wait()
+	})
+}
+
+// A tenant whose addresses take long for everything, and do answer, does not have all places of the process.
+func TestOneAccountLeavesRoomToOthers(t *testing.T) {
+	engines(t, func(t *testing.T, w *world) {
+		release, begun, waiting := make(chan struct{}), make(chan struct{}, 100), make(chan struct{}, 100)
+		w.replica = w.newReplica(func(_ context.Context, url string, _ map[string]string, _ []byte) outbound.Response {
+			if url == "https://example.com/slow" {
+				begun <- struct{}{}
+				<-release
+			}
+			return outbound.Response{Status: 200}
+		})
+		var slow sync.WaitGroup
+		var hooks []id.ID
+		for range webhook.MaxPerAccount {
+			h, _ := w.create(ada, webhook.Request{URL: "https://example.com/slow"})
+			hooks = append(hooks, h.ID)
+		}
+		w.happen(ada, "a.b")
+		for _, h := range hooks {
+			slow.Go(func() {
+				if _, err := w.Send(t.Context(), h); err != nil {
+					t.Error(err)
+				}
+				waiting <- struct{}{}
+			})
+		}
+		for range webhook.MaxPerAccount { // each is under way, or has found no place
+			select {
+			case <-begun:
+			case <-waiting:
+			}
+		}
+		quick, _ := w.create(bob, webhook.Request{URL: "https://example.com/quick"})
+		w.happen(bob, "a.b")
+		if _, err := w.Send(t.Context(), quick.ID); err != nil {
+			t.Error(err)
+		}
+		if d := w.deliveries(bob, quick.ID, webhook.Delivered); len(d) != 1 {
+			t.Error("another account's slow addresses have every place")
+		}
+		close(release)
+		slow.Wait()
 	})
 }

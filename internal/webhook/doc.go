@@ -12,6 +12,6 @@
 //     events. A crash may send the same again, with the same id and body; it leaves nothing out.
 //   - One run at a time sends for an endpoint: its job is leased. A run whose lease was lost changes nothing of what another has written.
 //   - Endpoints that do not answer cannot keep the workers from everything else: sending has a bounded part of them, and
-//     endpoints that fail a smaller one.
+//     endpoints that fail a smaller one. No account can have all of either.
 //   - Secrets are sealed in the database and shown once.
 package webhook

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/billetcloud/billet/internal/crashpoint"
@@ -19,6 +20,8 @@ const (
 	// sending is how many endpoints one process sends to beside each other, sendingToFailing how many of them may be
 	// such as fail. Workers of jobs are shared with all else that the server does, and an endpoint can hold one for 15 seconds.
 	sending, sendingToFailing = 8, 3
+	// sendingOfOne and failingOfOne are how many of those may be one account's: another's need not wait for its slow ones.
+	sendingOfOne, failingOfOne = 4, 2
 	// yieldAfter is how long a run goes on, in real time; then others have their turn.
 	yieldAfter = 5 * time.Second
 	// pace is how soon an endpoint that failed, or found no place, is looked at again.
@@ -33,34 +36,49 @@ const (
 var waits = []time.Duration{5 * time.Second, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour, 10 * time.Hour, 12 * time.Hour}
 
 // lanes are the places for runs of this process.
-type lanes struct{ all, failing chan struct{} }
-
-func newLanes() lanes {
-	return lanes{make(chan struct{}, sending), make(chan struct{}, sendingToFailing)}
+type lanes struct {
+	mu           sync.Mutex
+	all, failing taken
 }
 
-// enter takes a place if there is one. leave gives it back.
-func (l lanes) enter(failing bool) (leave func(), entered bool) {
-	if failing {
-		select {
-		case l.failing <- struct{}{}:
-		default:
-			return nil, false
-		}
+// taken counts places that are taken: all of them, and each account's.
+type taken struct {
+	n  int
+	of map[id.ID]int
+}
+
+func newLanes() *lanes {
+	return &lanes{all: taken{of: map[id.ID]int{}}, failing: taken{of: map[id.ID]int{}}}
+}
+
+func (t *taken) add(account id.ID, n int) {
+	t.n += n
+	if t.of[account] += n; t.of[account] == 0 {
+		delete(t.of, account)
 	}
-	select {
-	case l.all <- struct{}{}:
-	default:
-		if failing {
-			<-l.failing
-		}
+}
+
+// enter takes a place for the account if there is one. leave gives it back.
+func (l *lanes) enter(account id.ID, failing bool) (leave func(), entered bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.all.n == sending || l.all.of[account] == sendingOfOne {
 		return nil, false
 	}
-	return func() {
-		<-l.all
+	if failing && (l.failing.n == sendingToFailing || l.failing.of[account] == failingOfOne) {
+		return nil, false
+	}
+	change := func(by int) {
+		l.all.add(account, by)
 		if failing {
-			<-l.failing
+			l.failing.add(account, by)
 		}
+	}
+	change(1)
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		change(-1)
 	}, true
 }
 
@@ -76,7 +94,7 @@ func (s *Service) Send(ctx context.Context, webhook id.ID) (job.Outcome, error) 
 			return job.Outcome{}, err
 		}
 	}
-	leave, entered := s.lanes.enter(w.FailingSince != nil)
+	leave, entered := s.lanes.enter(w.Account, w.FailingSince != nil)
 	if !entered {
 		return job.At(s.c.Clock.Now().Add(pace)), nil
 	}

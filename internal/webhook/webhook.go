@@ -124,7 +124,7 @@ type Config struct {
 // Service keeps endpoints and sends to them.
 type Service struct {
 	c       Config
-	lanes   lanes
+	lanes   *lanes
 	decoded db.Decoded[[]string]
 }
 
