@@ -9,10 +9,11 @@ import (
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/id"
 )
 
 // Authenticate returns the key whose secret this is, used from that address, and
-// remembers the use for FlushLastUse. It answers INVALID_API_KEY, NETWORK_NOT_ALLOWED,
+// remembers the use for FlushLastUse; the first one of a young key it writes itself, so it is not for within a transaction. It answers INVALID_API_KEY, NETWORK_NOT_ALLOWED,
 // REVOKED_API_KEY or EXPIRED_API_KEY, in this order: what has not the form of a key costs no read, and
 // whoever holds a secret outside its networks does not learn whether it would still work. A key that another
 // process changes counts as it was for a tenth of a second more. Its slices are shared: read only.
@@ -36,8 +37,14 @@ func (s *Service) Authenticate(ctx context.Context, r db.Reader, secret string, 
 		return Key{}, fault.New(fault.ExpiredAPIKey, "This API key expired on %s. Make a new one in the dashboard under Settings → API Keys.", k.ExpiresAt.Format(time.RFC3339))
 	}
 	s.mu.Lock()
+	_, noticed := s.keysUsed[k.ID]
 	s.keysUsed[k.ID] = later(s.keysUsed[k.ID], now)
 	s.mu.Unlock()
+	if k.LastUsedAt == nil && !noticed && now.Sub(k.CreatedAt) < LoginLength {
+		// It may be a login's, which another server must not take for unused and tell to whoever claims it anew. Where this fails
+		// the call need not: FlushLastUse writes it, too.
+		_ = s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error { return touchKeys(ctx, tx, map[id.ID]time.Time{k.ID: now}) })
+	}
 	return k, nil
 }
 
