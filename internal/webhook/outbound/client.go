@@ -150,8 +150,8 @@ func (c *Client) problem(ctx context.Context, err error) string {
 	var record tls.RecordHeaderError
 	var timeout net.Error
 	switch {
-	case errors.Is(err, errNotPublic):
-		return "The host is not on a public address; nothing is sent to private networks."
+	case errors.Is(err, errNotPublic), errors.As(err, &dns) && dns.IsNotFound: // alike, or a tenant could list the names of a private network
+		return "The host is unknown, or not on a public address; nothing is sent to private networks."
 	case ctx.Err() != nil || errors.As(err, &timeout) && timeout.Timeout():
 		return "It took longer than " + c.timeout.String() + "."
 	case errors.As(err, &dns):

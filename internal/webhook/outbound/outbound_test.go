@@ -73,9 +73,10 @@ func TestNothingPrivateIsConnectedTo(t *testing.T) {
 			t.Errorf("%s: the problem tells an address: %s", host, r.Problem)
 		}
 	}
+	unknown := strict.Post(t.Context(), "http://unknown.test:"+port, nil, nil)
 	for _, host := range []string{"loopback.test", "two.test", "mapped.test"} {
-		if r := strict.Post(t.Context(), "http://"+host+":"+port, nil, nil); !strings.Contains(r.Problem, "public") {
-			t.Errorf("%s: %+v", host, r)
+		if r := strict.Post(t.Context(), "http://"+host+":"+port, nil, nil); !strings.Contains(r.Problem, "public") || r != unknown {
+			t.Errorf("%s: %+v, and a name that there is not: %+v", host, r, unknown)
 		}
 	}
 	if n := got.Load(); n != 0 {
