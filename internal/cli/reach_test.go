@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -126,5 +127,26 @@ func TestTheAgentIsAskedWithoutTheAPIKey(t *testing.T) {
 	tool.agentKeys(t.Context())
 	if b, err := os.ReadFile(filepath.Join(dir, "env")); err != nil || strings.Contains(string(b), "pk_live_") || !strings.Contains(string(b), "SSH_AUTH_SOCK=here") {
 		t.Errorf("%v %s", err, b)
+	}
+}
+
+// Files can come from as many machines as there are: what scp reads of them has a name that every system takes.
+func TestFilesOfManyMachines(t *testing.T) {
+	tool := &tool{System: System{Env: []string{"BILLET_CONFIG_DIR=" + t.TempDir(), "BILLET_URL=https://billet.example", "BILLET_API_KEY=x"}}}
+	var to []*reach
+	files := map[string]bool{}
+	for i := range 100 {
+		d := machine()
+		d.ID = fmt.Sprintf("dep_%026d", i)
+		r, err := tool.reach(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		to = append(to, r)
+		file, err := tool.copyConfig(to)
+		if err != nil || files[file] {
+			t.Fatalf("%d machines: %s %v", len(to), file, err)
+		}
+		files[file] = true
 	}
 }

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -108,6 +110,10 @@ func (t *tool) copyConfig(to []*reach) (string, error) {
 		name += r.id + "+"
 	}
 	text += "Match all\n    Include ~/.ssh/config\n    Include /etc/ssh/ssh_config\n"
-	file := filepath.Join(dir, strings.TrimSuffix(name, "+")+".config")
+	name = strings.TrimSuffix(name, "+")
+	if len(name) > 200 { // no file system takes names of more than 255 bytes
+		name = fmt.Sprintf("%s+%x", to[0].id, sha256.Sum256([]byte(name)))
+	}
+	file := filepath.Join(dir, name+".config")
 	return file, writePrivate(file, text)
 }
