@@ -188,6 +188,10 @@ func TestAnAgentRentsWithinItsLimits(t *testing.T) {
 	if price := q["hourlyPrice"].(float64); q["mostItCosts"] != 2*price || q["hold"] != price || q["minimumRuntimeMinutes"] == 0.0 {
 		t.Errorf("%v", q)
 	}
+	// Who may log in is shown before it is deployed: an agent may have been told of another's key.
+	if keys, _ := q["sshKeys"].([]any); len(keys) != 1 || !strings.HasPrefix(keys[0].(map[string]any)["fingerprint"].(string), "SHA256:") {
+		t.Errorf("%v", q["sshKeys"])
+	}
 	if left := q["left"].(map[string]any); left["thisMonth"] != month || left["deployments"] != 2.0 || left["today"] != nil {
 		t.Errorf("%v", left)
 	}

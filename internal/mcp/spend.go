@@ -96,21 +96,23 @@ type quoted struct {
 
 // terms are what a quote shows.
 type terms struct {
-	QuoteID               string       `json:"quoteId" jsonschema:"for deploy; good for one machine"`
-	ExpiresAt             time.Time    `json:"expiresAt"`
-	Offer                 offer        `json:"offer"`
-	Name                  string       `json:"name"`
-	OperatingSystem       string       `json:"operatingSystem"`
-	HourlyPrice           client.Money `json:"hourlyPrice" jsonschema:"US dollars, fixed for this quote"`
-	MostItCosts           client.Money `json:"mostItCosts" jsonschema:"US dollars if it runs until endsAt"`
-	EndsAt                time.Time    `json:"endsAt"`
-	MinimumRuntimeMinutes int          `json:"minimumRuntimeMinutes" jsonschema:"before that it cannot be terminated"`
-	Hold                  client.Money `json:"hold" jsonschema:"what a deploy sets aside until the machine runs"`
-	Required              client.Money `json:"required" jsonschema:"what must be available in the wallet"`
-	Available             client.Money `json:"available"`
-	Left                  left         `json:"left" jsonschema:"what the key's limits leave before this deploy; null is no limit"`
-	Billing               string       `json:"billing"`
-	NextStep              string       `json:"nextStep"`
+	QuoteID               string                   `json:"quoteId" jsonschema:"for deploy; good for one machine"`
+	ExpiresAt             time.Time                `json:"expiresAt"`
+	Offer                 offer                    `json:"offer"`
+	Name                  string                   `json:"name"`
+	OperatingSystem       string                   `json:"operatingSystem"`
+	SSHKeys               []client.SSHKeyReference `json:"sshKeys" jsonschema:"who may log in"`
+	VolumeIDs             []string                 `json:"volumeIds" jsonschema:"what is attached"`
+	HourlyPrice           client.Money             `json:"hourlyPrice" jsonschema:"US dollars, fixed for this quote"`
+	MostItCosts           client.Money             `json:"mostItCosts" jsonschema:"US dollars if it runs until endsAt"`
+	EndsAt                time.Time                `json:"endsAt"`
+	MinimumRuntimeMinutes int                      `json:"minimumRuntimeMinutes" jsonschema:"before that it cannot be terminated"`
+	Hold                  client.Money             `json:"hold" jsonschema:"what a deploy sets aside until the machine runs"`
+	Required              client.Money             `json:"required" jsonschema:"what must be available in the wallet"`
+	Available             client.Money             `json:"available"`
+	Left                  left                     `json:"left" jsonschema:"what the key's limits leave before this deploy; null is no limit"`
+	Billing               string                   `json:"billing"`
+	NextStep              string                   `json:"nextStep"`
 }
 
 const billing = "Paid by the hour, in advance, from when SSH first answers. A machine that never comes costs nothing. Terminated within its first hour, the unused part of that hour comes back, to the second; later hours are paid in full as they begin."
@@ -148,10 +150,10 @@ func (s *session) quote(ctx context.Context, in quoteWanted) (*terms, error) {
 	s.quotes[q.QuoteID] = &quoted{wanted: wanted}
 	s.mu.Unlock()
 	return &terms{
-		QuoteID: q.QuoteID, ExpiresAt: q.ExpiresAt, Offer: offerShown(*o), Name: d.Name, OperatingSystem: d.OperatingSystem, HourlyPrice: q.HourlyPrice,
+		QuoteID: q.QuoteID, ExpiresAt: q.ExpiresAt, Offer: offerShown(*o), Name: d.Name, OperatingSystem: d.OperatingSystem, SSHKeys: d.SSHKeys, VolumeIDs: append([]string{}, in.VolumeIDs...), HourlyPrice: q.HourlyPrice,
 		MostItCosts: q.HourlyPrice * client.Money(math.Ceil(in.Hours)), EndsAt: wanted.AutoTerminateAt, MinimumRuntimeMinutes: o.MinimumRuntimeMinutes,
 		Hold: q.Hold, Required: q.Required, Available: q.Available, Left: leftOf(k), Billing: billing,
-		NextStep: "Nothing is deployed or paid yet. Show the user hourlyPrice, mostItCosts and endsAt; then call deploy with the quoteId before expiresAt.",
+		NextStep: "Nothing is deployed or paid yet. Show the user hourlyPrice, mostItCosts, endsAt and sshKeys; then call deploy with the quoteId before expiresAt.",
 	}, nil
 }
 
