@@ -21,10 +21,12 @@ trap 'rm -rf "$work"' EXIT
 git clone -q . "$work/billet"
 cd "$work/billet"
 
-# Whatever else could differ between two machines.
-export LC_ALL=C TZ=UTC CGO_ENABLED=0 GOFLAGS= GOEXPERIMENT= GOWORK=off GOAMD64=v1 GOARM64=v8.0
+# Whatever else could differ between two machines. What is empty here `go env -w` would decide, so GOFLAGS has what holds without any.
+export LC_ALL=C TZ=UTC CGO_ENABLED=0 GOFLAGS=-mod=readonly GOEXPERIMENT= GOWORK=off GOAMD64=v1 GOARM64=v8.0
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH
+
+[ -z "$(go env GOEXPERIMENT)" ] || { echo "A release is built without experiments: go env -u GOEXPERIMENT" >&2; exit 1; }
 
 echo "== pages" >&2
 REQUIRE_PAGES=1 ./scripts/web.sh >&2
