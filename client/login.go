@@ -63,10 +63,10 @@ type Login struct {
 }
 
 // String names the page and the code, and not what the key is claimed with.
-func (l *Login) String() string { return "client.Login(" + l.VerificationURLComplete + ")" }
+func (l Login) String() string { return "client.Login(" + l.VerificationURLComplete + ")" }
 
 // GoString is String.
-func (l *Login) GoString() string { return l.String() }
+func (l Login) GoString() string { return l.String() }
 
 // LoginKey is the API key that a login brought.
 type LoginKey struct {
@@ -91,10 +91,10 @@ type LoginAccount struct {
 }
 
 // String names the key, and does not show it.
-func (k *LoginKey) String() string { return "client.LoginKey(" + k.ID + ")" }
+func (k LoginKey) String() string { return "client.LoginKey(" + k.ID + ")" }
 
 // GoString is String.
-func (k *LoginKey) GoString() string { return k.String() }
+func (k LoginKey) GoString() string { return k.String() }
 
 // StartLogin asks a server for an API key, without having one: a signed-in person types the login's code in the dashboard and allows it. Of the Config
 // the BaseURL is required, and the APIKey is not looked at. An answer that gets lost leaves a login behind that nobody claims, and that expires.

@@ -65,7 +65,7 @@ func TestALoginBringsAKey(t *testing.T) {
 	if err != nil || r.Attempts != 2 || k.Name != "laptop" || k.Account.ID != account || k.ExpiresAt != nil || !slices.Equal(k.Scopes, []client.Scope{client.ScopeReadOffers}) {
 		t.Fatalf("%+v %v, %+v", k, err, r)
 	}
-	if shown := fmt.Sprintf("%v %+v %#v %v %#v", k, k, k, l, l); strings.Contains(shown, k.Key) || strings.Contains(shown, "evice") {
+	if shown := fmt.Sprintf("%v %+v %#v %v %#v %v %+v %v %#v", k, k, k, l, l, *k, *k, *l, *l); strings.Contains(shown, k.Key) || strings.Contains(shown, "evice") {
 		t.Errorf("%s", shown)
 	}
 	config.APIKey = k.Key
