@@ -51,6 +51,7 @@ for command in billetd billet; do
   "$here/$command" completion zsh >"$work/share/zsh/vendor-completions/_$command"
   "$here/$command" completion fish >"$work/share/fish/vendor_completions.d/$command.fish"
 done
+"$here/billet" man "$work/share/man/man1" 2>/dev/null
 
 echo "== archives and packages" >&2
 for target in "$work"/bin/*; do

@@ -96,6 +96,11 @@ The quick start, ready to paste into another terminal:
   # 4. Connect via SSH, once the status is "running": sshCommand says how
   curl "$BILLET/deployments" -H "Authorization: Bearer $KEY"
 
+Or with the command line, which asks for everything:
+
+  billet login %s
+  billet deploy
+
 The 25-minute minimum runtime need not be waited for:  billetd sim advance 26m
-`, s.Demo.Email, s.DemoFile, s.URL, s.Demo.APIKey)
+`, s.Demo.Email, s.DemoFile, s.URL, s.Demo.APIKey, s.URL)
 }

@@ -17,8 +17,14 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
+// servers runs the tests of a package that starts servers.
+type servers struct{ m *testing.M }
+
+// Run runs them, and removes the server that was built for them.
+func (s servers) Run() int { return billetd.Run(s.m) }
+
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
+	testscript.Main(servers{m}, map[string]func(){
 		"billet": func() {
 			os.Exit(cli.Main(context.Background(), cli.System{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Environ(), Version: version.Info{Version: "test"}}, os.Args[1:]))
 		},
@@ -35,13 +41,12 @@ func TestMain(m *testing.M) {
 //	receiver 204 text   starts a server that answers so, at the address $RECEIVER
 //	signed-out          takes the key out of the environment, into the file key
 func TestScripts(t *testing.T) {
-	servers, accounts := map[string]*billetd.Server{}, map[string]string{}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script", UpdateScripts: os.Getenv("BILLET_UPDATE") != "", RequireExplicitExec: true, RequireUniqueNames: true,
 		Setup: func(e *testscript.Env) error {
 			s := billetd.Start(e.T().(testing.TB), "--sim", "--webhook-allow-http", "--webhook-allow-networks", "127.0.0.0/8")
-			account, key := s.Key("5000")
-			servers[e.WorkDir], accounts[e.WorkDir] = s, account
+			account, key := s.Key("5000", "--read-limit", "1000", "--write-limit", "1000", "--deploy-limit", "1000")
+			e.Values["server"], e.Values["account"] = s, account
 			e.Setenv("BILLET_URL", s.URL)
 			e.Setenv("BILLET_API_KEY", key)
 			e.Setenv("HOME", e.WorkDir)
@@ -53,19 +58,19 @@ func TestScripts(t *testing.T) {
 				if neg || len(args) != 1 {
 					ts.Fatalf("usage: advance duration")
 				}
-				servers[ts.Getenv("WORK")].Advance(args[0])
+				server(ts).Advance(args[0])
 			},
 			"allow": func(ts *testscript.TestScript, neg bool, args []string) {
 				if neg || len(args) != 1 {
 					ts.Fatalf("usage: allow file")
 				}
-				ts.Check(allow(servers[ts.Getenv("WORK")], accounts[ts.Getenv("WORK")], ts.MkAbs(args[0])))
+				ts.Check(allow(server(ts), ts.Value("account").(string), ts.MkAbs(args[0])))
 			},
 			"mask": func(ts *testscript.TestScript, neg bool, args []string) {
 				if neg || len(args) != 2 {
 					ts.Fatalf("usage: mask stdout|stderr file")
 				}
-				ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(masked(strings.ReplaceAll(ts.ReadFile(args[0]), ts.Getenv("WORK"), "$WORK"), servers[ts.Getenv("WORK")].URL)), 0o600))
+				ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(masked(strings.ReplaceAll(ts.ReadFile(args[0]), ts.Getenv("WORK"), "$WORK"), server(ts).URL)), 0o600))
 			},
 			"receiver": func(ts *testscript.TestScript, neg bool, args []string) {
 				if neg || len(args) != 2 {
@@ -91,6 +96,8 @@ func TestScripts(t *testing.T) {
 	})
 }
 
+func server(ts *testscript.TestScript) *billetd.Server { return ts.Value("server").(*billetd.Server) }
+
 var masks = []struct {
 	what *regexp.Regexp
 	with func(string) string
@@ -101,7 +108,10 @@ var masks = []struct {
 	{regexp.MustCompile(`127\.\d+\.\d+\.\d+(_\d+)?`), func(string) string { return "127.x.x.x" }},
 	{regexp.MustCompile(`port \d{4,5}\b`), func(string) string { return "port 00000" }},
 	{regexp.MustCompile(`\b[B-Z]{4}-[B-Z]{4}\b`), func(string) string { return "BCDF-GHJK" }},
-	{regexp.MustCompile(`\$\d+\.\d+`), func(s string) string { return regexp.MustCompile(`\d`).ReplaceAllString(s, "0") }},
+	{regexp.MustCompile(`SHA256:[A-Za-z0-9+/]{43}`), func(string) string { return "SHA256:FINGERPRINT" }},
+	{regexp.MustCompile(`\$[\d,]+\.\d+`), func(string) string { return "$0.00" }},
+	{regexp.MustCompile(`\b\d+[smhd](\d\dm)?\b`), func(string) string { return "0s" }},
+	{regexp.MustCompile(`   +`), func(string) string { return "  " }}, // how wide the columns are hangs on all of these
 }
 
 // masked makes alike what differs from run to run.

@@ -130,3 +130,16 @@ func TestAHundredMachines(t *testing.T) {
 		t.Errorf("%d machines are left", up)
 	}
 }
+
+// Where the money is enough for some only, they are made, and told with the error.
+func TestSomeOfManyMachines(t *testing.T) {
+	s := newShell(t, "60")
+	out, errs, code := s.run("deploy", "--offer", "off_abc123", "--ssh-public-key-file", publicKeyFile(t), "--name", "some", "--count", "3", "--yes", "-o", "json")
+	if code != 5 || !strings.Contains(errs, `"code":"INSUFFICIENT_BALANCE"`) {
+		t.Errorf("exit code %d\n%s", code, errs)
+	}
+	made := decoded[[]client.Deployment](t, out)
+	if len(made) != 1 || made[0].Name != "some-1" {
+		t.Errorf("%+v", made)
+	}
+}

@@ -118,6 +118,8 @@ func (t *tool) end(ctx context.Context, c *client.Client, d *client.Deployment, 
 		return ended, err
 	}
 	switch {
+	case d.Status == client.DeploymentTerminating:
+		return ended, t.print(clean(fmt.Sprintf("%s is ending already.", ended.Name)))
 	case d.Status.Final():
 		return ended, t.print(clean(fmt.Sprintf("%s has ended already.", ended.Name)))
 	case !ended.Status.Final() && ended.Status != client.DeploymentTerminating:
