@@ -35,6 +35,7 @@ type tool struct {
 	profile string
 	url     string
 	made    *client.Client
+	args    []string
 }
 
 // Main runs billet with these arguments, without the program's name, and returns its exit code.
@@ -44,6 +45,7 @@ func Main(ctx context.Context, system System, args []string) int {
 		t.Now = time.Now
 	}
 	root := t.root()
+	t.args = args
 	root.SetArgs(args)
 	root.SetIn(t.In)
 	root.SetOut(t.Out)
