@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/billetcloud/billet/client"
@@ -34,6 +35,7 @@ type tool struct {
 	profile string
 	url     string
 	made    *client.Client
+	args    []string
 }
 
 // Main runs billet with these arguments, without the program's name, and returns its exit code.
@@ -43,6 +45,7 @@ func Main(ctx context.Context, system System, args []string) int {
 		t.Now = time.Now
 	}
 	root := t.root()
+	t.args = args
 	root.SetArgs(args)
 	root.SetIn(t.In)
 	root.SetOut(t.Out)
@@ -80,8 +83,17 @@ func (t *tool) client() (*client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.made, err = client.New(t.config(p))
+	t.made, err = t.connect(p)
 	return t.made, err
+}
+
+// connect makes the client for a login; an address or a key that cannot be one is an error of who wrote it.
+func (t *tool) connect(p profile) (*client.Client, error) {
+	c, err := client.New(t.config(p))
+	if err != nil {
+		return nil, usage("%s.", strings.TrimPrefix(err.Error(), "client: "))
+	}
+	return c, nil
 }
 
 func (t *tool) config(p profile) client.Config {

@@ -59,9 +59,19 @@ What it costs never exceeds what was shown: a price that has risen meanwhile is 
 }
 
 func (t *tool) runDeploy(ctx context.Context, c *client.Client, d *deploying) error {
+	if d.timeout < 0 {
+		return usage("--timeout must not be negative.")
+	}
+	d.CloudInitFile = t.home(d.CloudInitFile)
 	in, err := d.request(t.Now())
 	if err != nil {
 		return err
+	}
+	questions := t.asks() && !d.yes
+	if questions { // nobody answers them only to learn that there is no key
+		if err := t.pickKeys(ctx, c, d, &in); err != nil {
+			return err
+		}
 	}
 	offer, err := t.pickOffer(ctx, c, d, &in)
 	if err != nil {
@@ -78,8 +88,10 @@ func (t *tool) runDeploy(ctx context.Context, c *client.Client, d *deploying) er
 			}
 		}
 	}
-	if err := t.pickKeys(ctx, c, d, &in); err != nil {
-		return err
+	if !questions {
+		if err := t.pickKeys(ctx, c, d, &in); err != nil {
+			return err
+		}
 	}
 	for _, ref := range d.Volumes {
 		v, err := volume(ctx, c, ref)
@@ -121,7 +133,9 @@ func (t *tool) runDeploy(ctx context.Context, c *client.Client, d *deploying) er
 		}
 	}
 	if err != nil && ctx.Err() != nil {
-		t.note("billet: the deploy goes on. 'billet ps' shows it, 'billet wait %s' waits again, 'billet terminate %s' ends it.", made[0].Name, made[0].Name)
+		if !t.forPrograms() {
+			t.note("billet: the deploy goes on. 'billet ps' shows it, 'billet wait %[1]s' waits again, 'billet terminate %[1]s' ends it.", word(made[0]))
+		}
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			err = &fault{exitEnded, "TIMED_OUT", fmt.Sprintf("it did not come to run within %s.", d.timeout)}
 		}
@@ -133,8 +147,9 @@ func (t *tool) runDeploy(ctx context.Context, c *client.Client, d *deploying) er
 func usualName(o *client.Offer, now time.Time) string {
 	gpu := "machine"
 	if o != nil {
-		words := strings.Fields(strings.ToLower(o.GPUType))
-		gpu = words[len(words)-1]
+		if words := strings.Fields(strings.ToLower(o.GPUType)); len(words) > 0 {
+			gpu = words[len(words)-1]
+		}
 	}
 	return gpu + now.Format("-0102-150405")
 }
@@ -224,24 +239,17 @@ func systemOf(o client.Offer, wanted string) string {
 // pickKeys decides who may log in: the keys that are named, else the usual one of this machine, else the only one that is saved.
 func (t *tool) pickKeys(ctx context.Context, c *client.Client, d *deploying, in *client.CreateDeployment) error {
 	if in.SSHPublicKey != "" {
-		return nil
+		var err error
+		in.SSHPublicKey, _, err = onePublicKey(in.SSHPublicKey, "ssh_public_key")
+		return err
 	}
 	if len(d.SSHKeys) > 0 {
-		saved, err := collect(c.SSHKeys.All(ctx, client.SSHKeyQuery{}))
-		if err != nil {
-			return err
-		}
 		for _, ref := range d.SSHKeys {
-			id := ""
-			for _, k := range saved {
-				if k.ID == ref || k.Name == ref {
-					id = k.ID
-				}
+			k, err := sshKey(ctx, c, ref)
+			if err != nil {
+				return err
 			}
-			if id == "" {
-				return &fault{exitNotFound, "NOT_FOUND", fmt.Sprintf("there is no saved SSH key %q. 'billet keys' shows them, 'billet keys add' saves one.", ref)}
-			}
-			in.SSHKeyIDs = append(in.SSHKeyIDs, id)
+			in.SSHKeyIDs = append(in.SSHKeyIDs, k.ID)
 		}
 		return nil
 	}
@@ -250,15 +258,12 @@ func (t *tool) pickKeys(ctx context.Context, c *client.Client, d *deploying, in 
 		path = t.usualPublicKey()
 	}
 	if path != "" {
-		b, err := os.ReadFile(t.home(path))
+		text, err := keyFile(t.home(path))
 		if err != nil {
-			return usage("--ssh-public-key-file: %s", err)
+			return err
 		}
-		if strings.Contains(string(b), "PRIVATE KEY") {
-			return usage("%s is a private key, which must stay where it is. Give the public one, mostly %s.pub.", path, path)
-		}
-		in.SSHPublicKey = strings.TrimSpace(string(b))
-		return nil
+		in.SSHPublicKey, _, err = onePublicKey(text, path)
+		return err
 	}
 	saved, err := collect(c.SSHKeys.All(ctx, client.SSHKeyQuery{}))
 	if err != nil {
@@ -373,7 +378,7 @@ func (t *tool) createAll(ctx context.Context, c *client.Client, d *deploying, in
 		}
 		one, err := c.Deployments.Create(ctx, in, options...)
 		if err != nil {
-			if len(made) > 0 {
+			if len(made) > 0 && !t.forPrograms() {
 				t.note("billet: %d of %d are on their way; then one was refused.", len(made), d.Count)
 			}
 			return made, err
@@ -406,11 +411,14 @@ func (t *tool) answerDeploy(d *deploying, made []client.Deployment, err error) e
 	}
 	switch {
 	case one.DryRun:
+		if d.Count > 1 {
+			return t.print(fmt.Sprintf("One of them would work; whether money and stock suffice for all %d was not checked. Nothing was deployed.", d.Count))
+		}
 		return t.print("It would work. Nothing was deployed.")
 	case one.Status == client.DeploymentRunning:
-		return t.print(clean(fmt.Sprintf("%s is running. Log in with:\n\n    billet ssh %s\n\nor without billet:  %s", one.Name, one.Name, or(one.SSHCommand, ""))))
+		return t.print(clean(fmt.Sprintf("%s is running. Log in with:\n\n    billet ssh %s\n\nor without billet:  %s", one.Name, word(one), or(one.SSHCommand, ""))))
 	}
-	return t.print(clean(fmt.Sprintf("%s is %s. 'billet wait %s' waits until SSH answers.", one.Name, one.Status, one.Name)))
+	return t.print(clean(fmt.Sprintf("%s is %s. 'billet wait %s' waits until SSH answers.", one.Name, one.Status, word(one))))
 }
 
 // waitForRunning waits for one machine, and shows how far it is.

@@ -235,7 +235,7 @@ func (d *doctor) billet(ctx context.Context, c *client.Client) bool {
 	// The date is to the second, and of some instant between the request and the answer.
 	switch {
 	case before.Sub(at.Add(time.Second)) > clockSkew:
-		d.warn("clock", "set this machine's clock", "it is %s before the server's time", since(before.Sub(at)))
+		d.warn("clock", "set this machine's clock", "it is %s ahead of the server's time", since(before.Sub(at)))
 	case at.Sub(after) > clockSkew:
 		d.warn("clock", "set this machine's clock", "it is %s behind the server's time", since(at.Sub(after)))
 	default:

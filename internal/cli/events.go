@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -153,12 +154,13 @@ func (t *tool) event(e client.Event) error {
 	return t.print(clean(fmt.Sprintf("%s  %-24s  %-30s  %s", e.CreatedAt.Local().Format("2006-01-02 15:04:05"), e.Type, e.Subject, facts(e.Data))))
 }
 
+// subjectForm is that of the ids to which something can happen.
+var subjectForm = regexp.MustCompile(`^(dep|vol|acc)_[0-9a-z]{26}$`)
+
 // subject is the id of what is meant: an id as it is, else the machine with that name.
 func subject(ctx context.Context, c *client.Client, ref string) (string, error) {
-	for _, prefix := range []string{"dep_", "vol_", "acc_"} {
-		if strings.HasPrefix(ref, prefix) {
-			return ref, nil
-		}
+	if subjectForm.MatchString(ref) {
+		return ref, nil
 	}
 	d, err := deployment(ctx, c, ref)
 	if err != nil {

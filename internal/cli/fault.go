@@ -42,7 +42,7 @@ func exitCodes() *cobra.Command {
   130    interrupted with Ctrl-C; what was begun goes on at the server
 
 'billet ssh' ends with the exit code of ssh, which is that of the command that it ran in the machine.
-With -o json, yaml or csv an error is one line of JSON on standard error:
+With -o json, yaml or csv an error is one line of JSON, the last on standard error:
 
     {"error":{"code":"NOT_FOUND","message":"…","exitCode":4,"requestId":"…"}}`}
 }
@@ -83,6 +83,7 @@ var exitOf = map[client.Code]int{
 	client.ErrMissingAPIKey: exitSignIn, client.ErrInvalidAPIKey: exitSignIn, client.ErrExpiredAPIKey: exitSignIn, client.ErrRevokedAPIKey: exitSignIn,
 	client.ErrSignInRequired: exitSignIn, client.ErrSignInFailed: exitSignIn, client.ErrSecondFactorRequired: exitSignIn,
 	client.ErrInsufficientScope: exitSignIn, client.ErrNetworkNotAllowed: exitSignIn,
+	client.ErrLoginDenied: exitSignIn, client.ErrLoginExpired: exitSignIn, client.ErrLoginClaimed: exitSignIn,
 	client.ErrInsufficientBalance: exitMoney, client.ErrKeyLimitReached: exitMoney,
 	client.ErrNotFound: exitNotFound, client.ErrMethodNotAllowed: exitUsage, client.ErrNotAcceptable: exitUsage, client.ErrRequestTimeout: exitUnavailable,
 	client.ErrConflict: exitConflict, client.ErrOfferUnavailable: exitConflict, client.ErrIdempotencyKeyReused: exitConflict,
@@ -97,6 +98,7 @@ var cures = map[client.Code]string{
 	client.ErrMinimumRuntimeNotMet: "'billet terminate --when earliest' ends it as soon as that is possible.",
 	client.ErrInsufficientBalance:  "'billet wallet' shows what there is.",
 	client.ErrOfferUnavailable:     "'billet offers' shows what there is now.",
+	client.ErrIdempotencyKeyReused: "An earlier run with it is not undone: 'billet ps' shows what there is. A run asks the same again as long as the price is the same, with --offer and --name, and with --auto-terminate as a time.",
 }
 
 // tell makes of an error what is said of it.

@@ -94,18 +94,12 @@ func (t *tool) keyAdd() *cobra.Command {
 
 // publicKey reads the text of the key and says where it came from.
 func (t *tool) publicKey(args []string) (text, from string, err error) {
-	read := func(f *os.File, from string) (string, string, error) {
-		b, err := io.ReadAll(io.LimitReader(f, 64<<10)) // a key is far below
-		if err != nil {
-			return "", "", fmt.Errorf("%s cannot be read: %w", from, err)
-		}
-		return string(b), from, nil
-	}
 	if len(args) == 1 && args[0] == "-" {
 		if t.asks() {
 			t.note("Paste the one line of the public key, and end with Ctrl-D.")
 		}
-		return read(t.In, "standard input")
+		text, err := keyText(t.In)
+		return text, "standard input", err
 	}
 	path := t.usualPublicKey()
 	if len(args) == 1 {
@@ -114,12 +108,26 @@ func (t *tool) publicKey(args []string) (text, from string, err error) {
 	if path == "" {
 		return "", "", usage("there is no public key in ~/.ssh. Name a file, or make a key with: ssh-keygen -t ed25519")
 	}
+	text, err = keyFile(path)
+	return text, path, err
+}
+
+// keyFile is the text of a file with a key.
+func keyFile(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return "", "", usage("%s", err)
+		return "", usage("%s", err)
 	}
 	defer func() { _ = f.Close() }()
-	return read(f, path)
+	return keyText(f)
+}
+
+func keyText(f *os.File) (string, error) {
+	b, err := io.ReadAll(io.LimitReader(f, 64<<10)) // a key is far below
+	if err != nil {
+		return "", usage("%s", err)
+	}
+	return string(b), nil
 }
 
 // privateMarks are what files of private keys have in them, and public keys never.
@@ -217,7 +225,9 @@ func (t *tool) keyRemove() *cobra.Command {
 // sshKey finds a saved key by its id or name.
 func sshKey(ctx context.Context, c *client.Client, ref string) (*client.SSHKey, error) {
 	if strings.HasPrefix(ref, "ssh_") {
-		return c.SSHKeys.Get(ctx, ref)
+		if k, err := c.SSHKeys.Get(ctx, ref); !noID(err) {
+			return k, err
+		}
 	}
 	var found []client.SSHKey
 	for k, err := range c.SSHKeys.All(ctx, client.SSHKeyQuery{}) {

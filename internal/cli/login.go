@@ -58,8 +58,8 @@ its host, and the last login is the one that is used.`,
 		if err != nil {
 			return err
 		}
-		if _, err := client.New(t.config(profile{URL: at, APIKey: "x"})); err != nil { // before anything is asked
-			return usage("%s.", strings.TrimPrefix(err.Error(), "client: "))
+		if _, err := t.connect(profile{URL: at, APIKey: "x"}); err != nil { // before anything is asked
+			return err
 		}
 		if exposed(at) {
 			t.note("billet: the connection to %s is not encrypted: whoever is in between can read the API key.", at)
@@ -73,9 +73,9 @@ its host, and the last login is the one that is used.`,
 		if err != nil {
 			return err
 		}
-		c, err := client.New(t.config(p))
+		c, err := t.connect(p)
 		if err != nil {
-			return usage("%s.", strings.TrimPrefix(err.Error(), "client: "))
+			return err
 		}
 		is, err := who(ctx, c)
 		if err != nil {

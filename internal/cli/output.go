@@ -28,6 +28,27 @@ func (t *tool) checkFormat() error {
 	return nil
 }
 
+// formatOf finds the format in a command line that could not be read to its end, so that a program can read even what is wrong with it.
+func formatOf(args []string, format string) string {
+	for i, arg := range args {
+		value := ""
+		switch {
+		case arg == "--":
+			return format
+		case (arg == "-o" || arg == "--output") && i+1 < len(args):
+			value = args[i+1]
+		case strings.HasPrefix(arg, "--output="):
+			value = strings.TrimPrefix(arg, "--output=")
+		case strings.HasPrefix(arg, "-o"):
+			value = strings.TrimPrefix(strings.TrimPrefix(arg, "-o"), "=")
+		}
+		if slices.Contains(formats, value) {
+			format = value
+		}
+	}
+	return format
+}
+
 // forPrograms tells whether a program reads the answer.
 func (t *tool) forPrograms() bool {
 	return t.format == "json" || t.format == "yaml" || t.format == "csv"
@@ -107,7 +128,7 @@ func (l listing[T]) table(t *tool, items []T) error {
 	for r, item := range items {
 		rows[r] = make([]string, len(columns))
 		for i, c := range columns {
-			rows[r][i] = clean(c.text(item))
+			rows[r][i] = strings.ReplaceAll(clean(c.text(item)), "\n", " ")
 		}
 	}
 	return t.table(heads, rows, func(row, i int) lipgloss.Style {
@@ -188,7 +209,7 @@ type row struct{ name, value string }
 func show(t *tool, id string, v any, rows ...row) error {
 	switch t.format {
 	case "id":
-		_, err := fmt.Fprintln(t.Out, id)
+		_, err := fmt.Fprintln(t.Out, clean(id))
 		return err
 	case "json", "yaml":
 		return t.encode(v)

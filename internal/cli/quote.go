@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/billetcloud/billet/client"
 	"github.com/spf13/cobra"
@@ -24,7 +23,7 @@ no machine back.`,
 		if err != nil {
 			return err
 		}
-		return t.showQuote(q, q.CreatedAt)
+		return t.showQuote(q, true)
 	})
 	cmd.AddCommand(t.verb(&cobra.Command{
 		Use: "show <quote>", Short: "A quote that was made, for a day", Args: cobra.ExactArgs(1), Example: "  billet quote show quo_01…",
@@ -33,31 +32,28 @@ no machine back.`,
 		if err != nil {
 			return err
 		}
-		return t.showQuote(q, t.Now())
+		return t.showQuote(q, false)
 	}))
 	return cmd
 }
 
-// showQuote shows a quote as it is at that time.
-func (t *tool) showQuote(q *client.Quote, now time.Time) error {
-	until := when(q.ExpiresAt)
-	left := q.ExpiresAt.Sub(now)
-	switch {
-	case q.UsedBy != nil:
+// showQuote shows a quote, which was made just now or some time ago. Whether that is over is not said then: it goes by the server's clock.
+func (t *tool) showQuote(q *client.Quote, fresh bool) error {
+	made, until := when(q.CreatedAt), when(q.ExpiresAt)
+	if fresh {
+		made, until = "", until+", for "+since(q.ExpiresAt.Sub(q.CreatedAt))
+	}
+	if q.UsedBy != nil {
 		until = "used"
-	case left <= 0:
-		until += ", which is over"
-	default:
-		until += fmt.Sprintf(", for %s", since(left))
 	}
 	enough := "which is enough"
 	if q.Available < q.Required {
 		enough = fmt.Sprintf("%s short", q.Required-q.Available)
 	}
-	err := show(t, q.QuoteID, q, row{"Quote", q.QuoteID}, row{"Offer", q.OfferID}, row{"Price", hourly(q.HourlyPrice)}, row{"Holds until", until},
+	err := show(t, q.QuoteID, q, row{"Quote", q.QuoteID}, row{"Offer", q.OfferID}, row{"Price", hourly(q.HourlyPrice)}, row{"Made", made}, row{"Holds until", until},
 		row{"Set aside", q.Hold.String() + " by a deploy"}, row{"Required", q.Required.String() + " must be available for it"},
 		row{"Available", q.Available.String() + ", " + enough}, row{"Used by", or(q.UsedBy, "")})
-	if err == nil && t.forPeople() && q.UsedBy == nil && left > 0 {
+	if err == nil && t.forPeople() && fresh {
 		t.note("'billet deploy --quote %s' takes it.", q.QuoteID)
 	}
 	return err

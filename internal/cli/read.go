@@ -2,8 +2,10 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
+	"regexp"
 	"strings"
 
 	"github.com/billetcloud/billet/client"
@@ -30,10 +32,28 @@ func dollars(flag, text string) (client.Money, error) {
 	return m, nil
 }
 
+// idLike is how ids begin.
+var idLike = regexp.MustCompile(`^(dep|vol|ssh|whk)_`)
+
+// word is what a deployment is called in a command that is there to be copied: its name, or its id where that would be taken for something else.
+func word(d client.Deployment) string {
+	if aliasForm.MatchString(d.Name) && !idLike.MatchString(d.Name) {
+		return d.Name
+	}
+	return d.ID
+}
+
+// noID tells from an error that what begins like an id is none that is known. It may be a name nevertheless.
+func noID(err error) bool {
+	return errors.Is(err, client.ErrNotFound) || errors.Is(err, client.ErrInvalidRequest)
+}
+
 // deployment finds a deployment by its id or name. Of several with the name the one that has not ended is meant.
 func deployment(ctx context.Context, c *client.Client, ref string) (*client.Deployment, error) {
 	if strings.HasPrefix(ref, "dep_") {
-		return c.Deployments.Get(ctx, ref)
+		if d, err := c.Deployments.Get(ctx, ref); !noID(err) {
+			return d, err
+		}
 	}
 	var live, ended []client.Deployment
 	for d, err := range c.Deployments.All(ctx, client.DeploymentQuery{Search: ref}) {
@@ -60,7 +80,7 @@ func theOne[T any](kind, ref string, live, ended []T, id func(T) string) (*T, er
 	}
 	switch len(found) {
 	case 0:
-		return nil, &fault{exitNotFound, "NOT_FOUND", fmt.Sprintf("there is no %s with the name %q.", kind, ref)}
+		return nil, &fault{exitNotFound, "NOT_FOUND", fmt.Sprintf("there is no %s with the %s %q.", kind, map[bool]string{true: "id or name", false: "name"}[idLike.MatchString(ref)], ref)}
 	case 1:
 		return &found[0], nil
 	}
@@ -77,7 +97,9 @@ func theOne[T any](kind, ref string, live, ended []T, id func(T) string) (*T, er
 // volume finds a volume by its id or name.
 func volume(ctx context.Context, c *client.Client, ref string) (*client.Volume, error) {
 	if strings.HasPrefix(ref, "vol_") {
-		return c.Volumes.Get(ctx, ref)
+		if v, err := c.Volumes.Get(ctx, ref); !noID(err) {
+			return v, err
+		}
 	}
 	var live, ended []client.Volume
 	for v, err := range c.Volumes.All(ctx, client.VolumeQuery{}) {

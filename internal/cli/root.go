@@ -60,6 +60,7 @@ and NO_COLOR takes the colours away.`,
 	f.StringVar(&t.url, "url", "", "which server to talk to, instead of the login's (BILLET_URL)")
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		t.format = formatOf(t.args, t.format)
 		return usage("%s\nSee '%s --help'.", err, cmd.CommandPath())
 	})
 	for _, in := range []struct {
@@ -104,8 +105,8 @@ func wordArguments(cmd *cobra.Command) {
 
 func (t *tool) version() *cobra.Command {
 	return &cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
-		if t.format == "json" || t.format == "yaml" {
-			return t.encode(t.Version)
+		if !t.forPeople() {
+			return show(t, t.Version.Version, t.Version)
 		}
 		_, err := fmt.Fprintln(t.Out, "billet", t.Version)
 		return err

@@ -113,6 +113,9 @@ func (t *tool) wait() *cobra.Command {
 	_ = cmd.RegisterFlagCompletionFunc("for", cobra.FixedCompletions([]cobra.Completion{"running", "stopped", "terminated"}, cobra.ShellCompDirectiveNoFileComp))
 	t.suggestMachines(cmd)
 	return t.act(cmd, func(ctx context.Context, c *client.Client, args []string) error {
+		if timeout < 0 {
+			return usage("--timeout must not be negative.")
+		}
 		d, err := deployment(ctx, c, args[0])
 		if err != nil {
 			return err

@@ -93,13 +93,16 @@ func (s *spec) read(t *tool, path string, given *pflag.FlagSet) error {
 	}
 	b, err := io.ReadAll(io.LimitReader(in, 1<<20))
 	if err != nil {
-		return err
+		return usage("--file: %s", err)
 	}
 	from := spec{Count: 1}
 	d := yaml.NewDecoder(bytes.NewReader(b))
 	d.KnownFields(true)
 	if err := d.Decode(&from); err != nil && !errors.Is(err, io.EOF) {
 		return usage("%s: %s\nSee 'billet deploy --help' for its fields.", path, strings.TrimPrefix(strings.ReplaceAll(err.Error(), " in type cli.spec", ""), "yaml: "))
+	}
+	if err := d.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
+		return usage("%s has more than one document; a file is for one deploy, of which --count makes more.", path)
 	}
 	// The flags that were given are set again, on top of the file.
 	over := pflag.NewFlagSet("", pflag.ContinueOnError)

@@ -123,6 +123,9 @@ func (t *tool) hand(ctx context.Context, print bool, command []string, to ...*re
 		}
 	}
 	if print {
+		if t.format == "csv" {
+			return usage("-o csv is for lists; take json or yaml for one thing.")
+		}
 		if t.forPrograms() {
 			return t.encode(map[string][]string{"command": command})
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/billetcloud/billet/client"
 	"github.com/spf13/cobra"
@@ -36,9 +37,11 @@ has not run for its minimum yet is refused, or, with --when earliest, ended as s
 		for _, ref := range args {
 			d, err := deployment(ctx, c, ref)
 			if err != nil {
-				return fmt.Errorf("%s: %w", clean(ref), err)
+				return err
 			}
-			all = append(all, *d)
+			if !slices.ContainsFunc(all, func(other client.Deployment) bool { return other.ID == d.ID }) {
+				all = append(all, *d)
+			}
 		}
 		earliest, err := t.agreeToEnd(ctx, c, all, yes, at == "earliest")
 		if err != nil {
@@ -49,7 +52,7 @@ has not run for its minimum yet is refused, or, with --when earliest, ended as s
 			d := &all[i]
 			ended, err := t.end(ctx, c, d, earliest)
 			if err != nil {
-				if len(all) > 1 {
+				if len(all) > 1 && !t.forPrograms() {
 					t.note("billet: %s: %s", clean(d.Name), clean(tell(ctx, err).Message))
 				}
 				if failed == nil || ctx.Err() != nil {
@@ -69,11 +72,11 @@ has not run for its minimum yet is refused, or, with --when earliest, ended as s
 			}
 		}
 		if t.forPrograms() || t.format == "id" {
-			if len(all) == 1 && failed == nil {
+			switch {
+			case len(all) > 1: // those that ended have ended, whatever became of the others
+				return errors.Join(failed, list(t, t.deploymentListing(), all))
+			case failed == nil:
 				return show(t, all[0].ID, all[0])
-			}
-			if failed == nil {
-				return list(t, t.deploymentListing(), all)
 			}
 		}
 		return failed

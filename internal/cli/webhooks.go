@@ -55,7 +55,9 @@ until one is taken. A webhook is named by its id, its address or its description
 // webhook finds a webhook by its id, address or description.
 func webhook(ctx context.Context, c *client.Client, ref string) (*client.Webhook, error) {
 	if strings.HasPrefix(ref, "whk_") {
-		return c.Webhooks.Get(ctx, ref)
+		if w, err := c.Webhooks.Get(ctx, ref); !noID(err) {
+			return w, err
+		}
 	}
 	var found []client.Webhook
 	for w, err := range c.Webhooks.All(ctx) {
