@@ -70,21 +70,10 @@ func (t *tool) webhookDeliveries() *cobra.Command {
 		if failed {
 			q.Status = client.DeliveryFailed
 		}
-		limited := most > 0 && (t.forPeople() || f.Changed("limit"))
-		var items []client.WebhookDelivery
-		for d, err := range c.Webhooks.AllDeliveries(ctx, w.ID, q) {
-			if err != nil {
-				return err
-			}
-			if limited && len(items) == most {
-				if t.forPeople() {
-					defer t.note("There are more; --limit 0 shows all.")
-				}
-				break
-			}
-			items = append(items, d)
+		if !t.forPeople() && !f.Changed("limit") {
+			most = 0 // programs get everything, unless they want less
 		}
-		return list(t, deliveryListing, items)
+		return listUpTo(t, deliveryListing, c.Webhooks.AllDeliveries(ctx, w.ID, q), most)
 	})
 }
 

@@ -23,6 +23,24 @@ func collect[T any](from iter.Seq2[T, error]) ([]T, error) {
 	return items, nil
 }
 
+// listUpTo answers with the first most of a list, all for 0, and tells people where there are more.
+func listUpTo[T any](t *tool, l listing[T], from iter.Seq2[T, error], most int) error {
+	var items []T
+	for item, err := range from {
+		if err != nil {
+			return err
+		}
+		if most > 0 && len(items) == most {
+			if t.forPeople() {
+				defer t.note("There are more; --limit 0 shows all.")
+			}
+			break
+		}
+		items = append(items, item)
+	}
+	return list(t, l, items)
+}
+
 // dollars reads an amount of a flag.
 func dollars(flag, text string) (client.Money, error) {
 	m, err := client.ParseMoney(strings.TrimPrefix(text, "$"))

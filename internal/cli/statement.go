@@ -82,20 +82,10 @@ A table has the newest 50 lines unless --limit says otherwise; json, yaml, csv a
 		if t.format == "csv" {
 			return usage("-o csv has all lines; narrow it with --from, and leave --limit out.")
 		}
-		var items []client.Transaction
-		for x, err := range c.Wallet.AllTransactions(ctx, q) {
-			if err != nil {
-				return err
-			}
-			if limited && len(items) == most {
-				if t.forPeople() {
-					defer t.note("There are more; --limit 0 shows all.")
-				}
-				break
-			}
-			items = append(items, x)
+		if !limited {
+			most = 0
 		}
-		return list(t, statementListing, items)
+		return listUpTo(t, statementListing, c.Wallet.AllTransactions(ctx, q), most)
 	})
 }
 
