@@ -3,9 +3,11 @@ package cli
 import (
 	"context"
 	"errors"
+	"io"
 	"strings"
 
 	"charm.land/huh/v2"
+	"github.com/charmbracelet/colorprofile"
 )
 
 // choice is one of several things that a person can choose.
@@ -37,10 +39,50 @@ func (t *tool) line(ctx context.Context, title, usual string) (string, error) {
 
 // form asks with a field. A terminal that cannot be drawn on, and ACCESSIBLE in the environment, get plain lines.
 func (t *tool) form(ctx context.Context, field huh.Field) error {
-	plain := t.env("ACCESSIBLE") != "" || t.env("TERM") == "dumb" || t.env("TERM") == ""
-	err := huh.NewForm(huh.NewGroup(field)).WithInput(t.In).WithOutput(t.Err).WithAccessible(plain).WithShowHelp(!plain).RunWithContext(ctx)
+	form := huh.NewForm(huh.NewGroup(field))
+	if t.env("ACCESSIBLE") != "" || t.env("TERM") == "dumb" || t.env("TERM") == "" {
+		return t.lines(ctx, form)
+	}
+	err := form.WithInput(t.In).WithOutput(t.Err).RunWithContext(ctx)
 	if errors.Is(err, huh.ErrUserAborted) {
-		return &fault{exitInterrupted, "INTERRUPTED", "nothing was done."}
+		return gaveUp()
 	}
 	return err
+}
+
+// lines asks line by line. Such a form knows neither Ctrl-C nor the end of the input, which it takes for the first answer.
+func (t *tool) lines(ctx context.Context, form *huh.Form) error {
+	in := &untilEnd{Reader: t.In}
+	answered := make(chan error, 1)
+	go func() {
+		err := form.WithAccessible(true).WithShowHelp(false).WithInput(in).WithOutput(colorprofile.NewWriter(t.Err, t.Env)).RunWithContext(ctx)
+		if in.ended {
+			err = huh.ErrUserAborted
+		}
+		answered <- err
+	}()
+	select {
+	case err := <-answered:
+		if !errors.Is(err, huh.ErrUserAborted) {
+			return err
+		}
+	case <-ctx.Done():
+	}
+	t.note("")
+	return gaveUp()
+}
+
+func gaveUp() error { return &fault{exitInterrupted, "INTERRUPTED", "nothing was done."} }
+
+// untilEnd remembers that what it reads has ended.
+type untilEnd struct {
+	io.Reader
+	ended bool
+}
+
+// Read reads.
+func (u *untilEnd) Read(b []byte) (int, error) {
+	n, err := u.Reader.Read(b)
+	u.ended = u.ended || err != nil
+	return n, err
 }

@@ -17,7 +17,7 @@ var powers = map[string]struct{ short, long, doing, done string }{
 func (t *tool) power(what string) *cobra.Command {
 	var yes, wait bool
 	say := powers[what]
-	cmd := &cobra.Command{Use: what + " <machine>", Short: say.short, Long: say.long, Args: cobra.ExactArgs(1)}
+	cmd := &cobra.Command{Use: what + " <machine>", Short: say.short, Long: say.long, Args: cobra.ExactArgs(1), Example: "  billet " + what + " training --wait"}
 	if what != "power-on" {
 		yesFlag(cmd, &yes)
 	}
@@ -62,7 +62,7 @@ func (t *tool) doing(ctx context.Context, c *client.Client, d *client.Deployment
 func (t *tool) reinstall() *cobra.Command {
 	var yes, wait bool
 	var system string
-	cmd := &cobra.Command{Use: "reinstall <machine>", Short: "Wipe a machine and install it anew", Args: cobra.ExactArgs(1),
+	cmd := &cobra.Command{Use: "reinstall <machine>", Short: "Wipe a machine and install it anew", Args: cobra.ExactArgs(1), Example: "  billet reinstall training --os \"Ubuntu 24.04\" --wait",
 		Long: "Wipes a machine's own disks and installs it anew with its SSH keys. Volumes stay. The bill goes on as before."}
 	yesFlag(cmd, &yes)
 	cmd.Flags().StringVar(&system, "os", "", "another one of the offer's operating systems; the present one if left out")

@@ -11,7 +11,7 @@ import (
 )
 
 func (t *tool) show() *cobra.Command {
-	cmd := &cobra.Command{Use: "show <machine>", Aliases: []string{"get"}, Short: "Everything about one machine", Args: cobra.ExactArgs(1),
+	cmd := &cobra.Command{Use: "show <machine>", Aliases: []string{"get"}, Short: "Everything about one machine", Args: cobra.ExactArgs(1), Example: "  billet show training\n  billet show training -o json | jq -r .ipAddress",
 		Long: "Shows everything about one of your machines: how to log in, what it costs, how its deploy went, and what ending it would bring back."}
 	t.suggestMachines(cmd)
 	return t.verb(cmd, func(ctx context.Context, c *client.Client, args []string) error {
