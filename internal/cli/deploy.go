@@ -47,7 +47,7 @@ What it costs never exceeds what was shown: a price that has risen meanwhile is 
 	f.BoolVar(&d.dry, "dry-run", false, "check everything, the money included, and deploy nothing")
 	f.BoolVar(&d.noWait, "no-wait", false, "do not wait until SSH answers")
 	f.DurationVar(&d.timeout, "timeout", 0, "how long to wait at most; the machine comes nevertheless")
-	f.StringVar(&d.key, "idempotency-key", "", "makes it safe to run the same command again within 24 hours: there will be one machine")
+	f.StringVar(&d.key, "idempotency-key", "", "makes it safe to run the same command again within 24 hours: there will be one machine. It wants all that would differ the next time: --name, --offer, --max-price")
 	return t.act(cmd, func(ctx context.Context, c *client.Client, _ []string) error {
 		if d.file != "" {
 			if err := d.read(t, d.file, f); err != nil {
@@ -64,6 +64,9 @@ func (t *tool) runDeploy(ctx context.Context, c *client.Client, d *deploying) er
 	}
 	d.CloudInitFile = t.home(d.CloudInitFile)
 	in, err := d.request(t.Now())
+	if err == nil {
+		err = d.sameNextTime()
+	}
 	if err != nil {
 		return err
 	}
@@ -141,6 +144,31 @@ func (t *tool) runDeploy(ctx context.Context, c *client.Client, d *deploying) er
 		}
 	}
 	return t.answerDeploy(d, made, err)
+}
+
+// sameNextTime refuses an idempotency key for what would be another request in a minute: the server would refuse the second one then, instead of
+// telling what became of the first.
+func (d *deploying) sameNextTime() error {
+	if d.key == "" {
+		return nil
+	}
+	var wanted []string
+	if d.Name == "" {
+		wanted = append(wanted, "--name")
+	}
+	if d.OfferID == "" && d.QuoteID == "" && len(d.Candidates) == 0 {
+		wanted = append(wanted, "--offer, --candidates or --quote")
+	}
+	if d.MaxHourlyPrice == "" && d.QuoteID == "" {
+		wanted = append(wanted, "--max-price, since prices move")
+	}
+	if _, err := time.ParseDuration(d.AutoTerminate); err == nil {
+		wanted = append(wanted, "a time for --auto-terminate, such as 2026-12-01T18:00:00Z")
+	}
+	if len(wanted) > 0 {
+		return usage("--idempotency-key is for a command that asks for the same whenever it is run: give %s.", strings.Join(wanted, "; "))
+	}
+	return nil
 }
 
 // usualName is a name for who gives none: the GPU and the time.
@@ -322,7 +350,7 @@ func (t *tool) offerPrice(ctx context.Context, c *client.Client, d *deploying, i
 	for _, o := range offers {
 		most = max(most, o.HourlyPrice)
 	}
-	if in.MaxHourlyPrice == nil || *in.MaxHourlyPrice > most {
+	if in.MaxHourlyPrice == nil || *in.MaxHourlyPrice > most && d.key == "" {
 		in.MaxHourlyPrice = &most
 	}
 	if !t.forPrograms() && t.format != "id" {
@@ -340,7 +368,10 @@ func (t *tool) explain(ctx context.Context, c *client.Client, d *deploying, in *
 		t.note("  %-9s %d × %s, %s, %s, %s", head, o.GPUCount, clean(o.GPUType), o.InstanceType, clean(o.Provider), clean(o.Region))
 		t.note("  %-9s %s, the same for as long as it runs", "Price", hourly(o.HourlyPrice))
 	}
-	hold, each := *in.MaxHourlyPrice, ""
+	hold, each := client.Money(0), ""
+	for _, o := range offers {
+		hold = max(hold, o.HourlyPrice)
+	}
 	if d.Count > 1 {
 		hold, each = hold*client.Money(d.Count), fmt.Sprintf(" for %d machines", d.Count)
 	}
