@@ -107,7 +107,7 @@ func (t *tool) config(p profile) client.Config {
 			} else if !errors.As(r.Err, &e) {
 				why = "the server cannot be reached"
 			}
-			t.note("billet: %s; trying again in %s", why, r.Wait.Round(time.Second))
+			t.note("billet: %s; trying again in %s", why, max(r.Wait.Round(time.Second), time.Second))
 		},
 	}
 }

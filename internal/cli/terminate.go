@@ -100,7 +100,11 @@ func (t *tool) agreeToEnd(ctx context.Context, c *client.Client, all []client.De
 		t.note("  %s (%s, %s): %s", clean(d.Name), d.Status, hourly(d.HourlyPrice), clean(ending(can)))
 	}
 	if early > 0 && !earliest {
-		if err := t.agree(ctx, false, fmt.Sprintf("For %d of %d it is too early. End each as soon as it is possible?", early, len(all))); err != nil {
+		question := "It is too early. End it as soon as that is possible?"
+		if len(all) > 1 {
+			question = fmt.Sprintf("For %d of %d it is too early. End each as soon as that is possible?", early, len(all))
+		}
+		if err := t.agree(ctx, false, question); err != nil {
 			return false, err
 		}
 		return true, nil
