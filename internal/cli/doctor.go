@@ -305,7 +305,7 @@ func (d *doctor) keys(ctx context.Context, c *client.Client, k *client.Key) {
 	if i := slices.IndexFunc(here, func(l localKey) bool { return l.file != "" }); i >= 0 {
 		cure = "billet keys add " + shellQuoted(here[i].file+".pub")
 	}
-	d.warn("SSH key", cure, "of the %d here none is saved at the server; a deploy has to name its file", len(here))
+	d.warn("SSH key", cure, "of the %d here none is saved at the server: billet deploy gives its own along, and who deploys by the API or the dashboard has to", len(here))
 }
 
 // wallet looks at the money.
