@@ -73,9 +73,13 @@ func (t *throttle) take(now time.Time, from netip.Addr, email string, mostPerPai
 // many addresses. Whoever gets here has given the right password, so no stranger can lock anybody out, and a recovery code
 // or a passkey still lets the person in.
 func (t *throttle) takeCode(now time.Time, person id.ID) time.Duration {
+	return t.takeOf(now, source{email: "code/" + string(person)})
+}
+
+func (t *throttle) takeOf(now time.Time, from source) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	c := t.at(now, source{email: "code/" + string(person)})
+	c := t.at(now, from)
 	if c.n >= codesPerPerson {
 		return c.until.Sub(now)
 	}
@@ -92,14 +96,7 @@ func (t *throttle) forgetCodes(person id.ID) {
 
 // takeGuess counts a try of a login's code by the person who types it. A code that leads somewhere is given back, and takes back no other.
 func (t *throttle) takeGuess(now time.Time, person id.ID) time.Duration {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	c := t.at(now, source{email: "login/" + string(person)})
-	if c.n >= codesPerPerson {
-		return c.until.Sub(now)
-	}
-	c.n++
-	return 0
+	return t.takeOf(now, source{email: "login/" + string(person)})
 }
 
 func (t *throttle) giveBackGuess(person id.ID) {
