@@ -81,7 +81,7 @@ func (t *tool) runDeploy(ctx context.Context, c *client.Client, d *deploying) er
 		return err
 	}
 	if in.OperatingSystem == "" && offer != nil && len(offer.OperatingSystems) > 0 {
-		if in.OperatingSystem = offer.OperatingSystems[0]; t.asks() && !d.yes {
+		if in.OperatingSystem = offer.OperatingSystems[0]; questions {
 			var systems []choice[string]
 			for _, s := range offer.OperatingSystems {
 				systems = append(systems, choice[string]{s, s})
@@ -104,7 +104,7 @@ func (t *tool) runDeploy(ctx context.Context, c *client.Client, d *deploying) er
 		in.VolumeIDs = append(in.VolumeIDs, v.ID)
 	}
 	if in.Name == "" {
-		if in.Name = usualName(offer, t.Now()); t.asks() && !d.yes {
+		if in.Name = usualName(offer, t.Now()); questions {
 			if in.Name, err = t.line(ctx, "Name", in.Name); err != nil {
 				return err
 			}
@@ -371,6 +371,9 @@ func (t *tool) explain(ctx context.Context, c *client.Client, d *deploying, in *
 	hold, each := client.Money(0), ""
 	for _, o := range offers {
 		hold = max(hold, o.HourlyPrice)
+	}
+	if *in.MaxHourlyPrice > hold { // the same each time, as an idempotency key wants it
+		t.note("  %-9s %s, should it rise before the deploy", "At most", hourly(*in.MaxHourlyPrice))
 	}
 	if d.Count > 1 {
 		hold, each = hold*client.Money(d.Count), fmt.Sprintf(" for %d machines", d.Count)

@@ -1,7 +1,9 @@
 package cli_test
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -22,6 +24,7 @@ type pageLimits struct {
 	mu      sync.Mutex
 	now     time.Time
 	refused int
+	deploys [][]byte // what was asked for
 }
 
 func newPageLimits(t *testing.T, server string) *pageLimits {
@@ -37,6 +40,14 @@ func newPageLimits(t *testing.T, server string) *pageLimits {
 		switch {
 		case r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/deployments"):
 			bucket, limit = "deploy", 5
+			body, err := io.ReadAll(r.Body)
+			if err != nil {
+				t.Error(err)
+			}
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			p.mu.Lock()
+			p.deploys = append(p.deploys, body)
+			p.mu.Unlock()
 		case r.Method != http.MethodGet:
 			bucket, limit = "write", 20
 		}

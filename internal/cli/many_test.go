@@ -3,6 +3,7 @@ package cli_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -141,5 +142,29 @@ func TestSomeOfManyMachines(t *testing.T) {
 	made := decoded[[]client.Deployment](t, out)
 	if len(made) != 1 || made[0].Name != "some-1" {
 		t.Errorf("%+v", made)
+	}
+}
+
+// A deploy pays no more than what was shown, whatever the price becomes in between: it says so in the request. With an idempotency key, whose request has to stay the same, that is
+// the price that the command names, which is shown, too.
+func TestNoMoreIsPaidThanWasShown(t *testing.T) {
+	s := newShell(t, "500")
+	key := publicKeyFile(t)
+	for _, c := range []struct {
+		more  []string
+		shown string
+	}{
+		{nil, "  Price     %s/h, the same for as long as it runs"},
+		{[]string{"--max-price", "99"}, "  Price     %s/h, the same for as long as it runs"},
+		{[]string{"--max-price", "99", "--idempotency-key", "k"}, "  At most   %s/h, should it rise before the deploy"},
+	} {
+		_, errs, code := s.run(append([]string{"deploy", "--offer", "off_abc123", "--name", "m", "--ssh-public-key-file", key, "--no-wait"}, c.more...)...)
+		if code != 0 {
+			t.Fatalf("%v: exit code %d\n%s", c.more, code, errs)
+		}
+		most := decoded[client.CreateDeployment](t, string(s.limits.deploys[len(s.limits.deploys)-1])).MaxHourlyPrice
+		if most == nil || !strings.Contains(errs, fmt.Sprintf(c.shown, *most)) {
+			t.Errorf("%v: at most %v is paid, and shown was\n%s", c.more, most, errs)
+		}
 	}
 }
