@@ -32,6 +32,7 @@ image: ## Build the container image out of the release in dist/; DOCKER=podman o
 .PHONY: test
 test: ## Install what the tests need, and run all of them on SQLite and PostgreSQL
 	./scripts/need.sh
+	./scripts/npm.sh
 	./scripts/web.sh
 	BILLET_TEST_REQUIRE_BROWSER=1 ./scripts/with-services.sh ./scripts/test.sh
 

@@ -132,7 +132,7 @@ func (c *checker) text(s *huma.Schema, text, path string) {
 			known[i] = fmt.Sprint(e)
 		}
 		message := "must be one of " + strings.Join(known, ", ") + "."
-		if near := nearest(text, known); near != "" {
+		if near := fault.Nearest(text, known); near != "" {
 			message += " Did you mean " + near + "?"
 		}
 		c.add(path, "%s", message)
@@ -231,49 +231,11 @@ func kind(v any) string {
 
 // unknown is the message for a name that means nothing here.
 func unknown(what, name string, known []string) string {
-	if near := nearest(name, known); near != "" {
+	if near := fault.Nearest(name, known); near != "" {
 		return fmt.Sprintf("is not a %s of this call; did you mean %s?", what, near)
 	}
 	if len(known) == 0 {
 		return fmt.Sprintf("is not a %s of this call, which takes none.", what)
 	}
 	return fmt.Sprintf("is not a %s of this call; it takes %s.", what, strings.Join(known, ", "))
-}
-
-// nearest returns the known word that was probably meant, or "".
-func nearest(name string, known []string) string {
-	if len(name) > 64 {
-		return ""
-	}
-	fold := func(s string) string { return strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(s)) }
-	best, least := "", 3 // at most two slips
-	for _, k := range known {
-		if d := distance(fold(name), fold(k)); d < least && d < len(k)/2+1 {
-			best, least = k, d
-		}
-	}
-	return best
-}
-
-// distance counts the letters to insert, drop, change or swap with the next one to make b of a.
-func distance(a, b string) int {
-	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range last {
-		last[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], before[j-2]+1)
-			}
-		}
-		before, last, row = last, row, before
-	}
-	return last[len(b)]
 }

@@ -197,17 +197,6 @@ func TestAPatchMustNameSomething(t *testing.T) {
 	same(t, "fields", r.fields(), []string{"name"})
 }
 
-func TestNearest(t *testing.T) {
-	known := []string{"gpuCount", "gpuType", "region", "name"}
-	for given, want := range map[string]string{
-		"gpuCuont": "gpuCount", "GPU_TYPE": "gpuType", "reigon": "region", "nmae": "name", "regionn": "region", "zzz": "", "": "", "n": "", strings.Repeat("x", 9999): "",
-	} {
-		if got := nearest(given, known); got != want {
-			t.Errorf("nearest(%.20q) = %q, want %q", given, got, want)
-		}
-	}
-}
-
 // Whatever has a name is refused a bad one, whichever call gives it.
 func TestEveryNameIsChecked(t *testing.T) {
 	w := newWorld(t)

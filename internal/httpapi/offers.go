@@ -35,7 +35,7 @@ func (q offersQuery) check() []fault.Field {
 	for field, value := range map[string]string{"query.sort": q.Sort, "query.sortBy": q.SortBy} {
 		if _, known := catalog.ParseSort(value); !known || (field == "query.sortBy" && strings.HasPrefix(value, "-")) {
 			message := "must be one of " + strings.Join(catalog.Sorts(), ", ") + "."
-			if near := nearest(strings.TrimPrefix(value, "-"), catalog.Sorts()); near != "" {
+			if near := fault.Nearest(strings.TrimPrefix(value, "-"), catalog.Sorts()); near != "" {
 				message += " Did you mean " + near + "?"
 			}
 			faults = append(faults, fault.Field{Field: field, Message: message})
