@@ -21,7 +21,7 @@ func one[T any](v T, err error) (T, bool, error) {
 }
 
 // all scans every row of a query into a list that is never nil.
-func all[T any](rows *sql.Rows, err error, scan func(scanner) (T, error)) ([]T, error) {
+func all[T any](rows *db.Rows, err error, scan func(scanner) (T, error)) ([]T, error) {
 	if err != nil {
 		return nil, err
 	}

@@ -13,8 +13,10 @@ import (
 
 	"github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/arrears"
+	"github.com/billetcloud/billet/internal/db/postgres"
 	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/provider"
+	"github.com/billetcloud/billet/internal/ratelimit/redislimit"
 	"github.com/billetcloud/billet/internal/supply"
 )
 
@@ -96,8 +98,13 @@ func (c Config) check() error {
 		}
 	}
 	if c.DatabaseURL != "" {
-		if u, err := url.Parse(c.DatabaseURL); err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
-			errs = append(errs, errors.New("--database-url must begin with postgres://; leave it out for SQLite"))
+		if err := postgres.CheckURL(c.DatabaseURL); err != nil {
+			errs = append(errs, fmt.Errorf("--database-url: %w; leave it out for SQLite", err))
+		}
+	}
+	if c.RedisURL != "" {
+		if err := redislimit.CheckURL(c.RedisURL); err != nil {
+			errs = append(errs, fmt.Errorf("--redis-url: %w", err))
 		}
 	}
 	if c.SimMachines != "ssh" && c.SimMachines != "banner" {
@@ -161,7 +168,8 @@ func parsePublicURL(s string) (*url.URL, error) {
 	}
 	u, err := url.Parse(strings.ToLower(strings.TrimSuffix(s, "/")))
 	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Hostname() == "" || u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-		return nil, fmt.Errorf("%q is not the address of a site without a path, such as https://gpu.example.com", s)
+		// The text is not shown: it may hold a password.
+		return nil, errors.New("must be the address of a site without a path, user or query, such as https://gpu.example.com")
 	}
 	return u, nil
 }

@@ -26,6 +26,29 @@ func TestEveryFaultOfTheConfigurationIsNamedAtOnce(t *testing.T) {
 	}
 }
 
+func TestNoPartOfAPasswordIsInAFaultOfTheConfiguration(t *testing.T) {
+	for _, password := range []string{"QZ@XX#wQZ", "QZ/ZQ", "QZ?ZQ", "QZ#ZQ", "QZ%ZQ", "QZ[ZQ", "QZ ZQ"} {
+		c := Default()
+		c.Log = slog.New(slog.DiscardHandler)
+		c.DatabaseURL, c.RedisURL, c.PublicURL = "postgres://u:"+password+"@h/d", "redis://u:"+password+"@h:6379/0", "https://u:"+password+"@h"
+		err := c.check()
+		if err == nil {
+			t.Errorf("%q was taken", password)
+			continue
+		}
+		for _, want := range []string{"--database-url", "--redis-url", "--public-url", "@ as %40"} {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%q: no %q in %v", password, want, err)
+			}
+		}
+		for _, part := range []string{"QZ", "ZQ", "XX"} {
+			if strings.Contains(err.Error(), part) {
+				t.Errorf("%q: %v", password, err)
+			}
+		}
+	}
+}
+
 func TestMarkup(t *testing.T) {
 	for text, want := range map[string]map[string]int64{
 		"": {}, "10": {"": 1000}, "12.5": {"": 1250}, "voltage-park=12.25, 8": {"voltage-park": 1225, "": 800}, "a=0": {"a": 0},

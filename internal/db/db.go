@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/billetcloud/billet/internal/clock"
@@ -32,20 +31,28 @@ type Config struct {
 	Engine Engine
 	// Write runs transactions, Read everything else; they may be the same pool.
 	Write, Read *sql.DB
-	Clock       clock.Clock
-	// TryAgain tells whether the error means that the whole transaction should be run again.
-	TryAgain func(error) bool
+	// Unbounded is for what may take as long as it takes, the migrations; nil where Write will do.
+	Unbounded *sql.DB
+	Clock     clock.Clock
+	// Trouble tells what an error of the engine means.
+	Trouble func(error) Trouble
 }
 
 // DB is an open database.
-type DB struct{ c Config }
+type DB struct {
+	c              Config
+	reads, written away
+}
 
 // New returns a DB over open pools. It panics when a field is missing.
 func New(c Config) *DB {
-	if c.Engine == "" || c.Write == nil || c.Read == nil || c.Clock == nil || c.TryAgain == nil {
+	if c.Engine == "" || c.Write == nil || c.Read == nil || c.Clock == nil || c.Trouble == nil {
 		panic("db: New needs every field of its Config")
 	}
-	return &DB{c}
+	if c.Unbounded == nil {
+		c.Unbounded = c.Write
+	}
+	return &DB{c: c}
 }
 
 // Close closes the pools.
@@ -54,14 +61,17 @@ func (d *DB) Close() error {
 	if d.c.Read != d.c.Write {
 		err = errors.Join(err, d.c.Read.Close())
 	}
+	if d.c.Unbounded != d.c.Write {
+		err = errors.Join(err, d.c.Unbounded.Close())
+	}
 	return err
 }
 
 // Engine tells which engine this is.
 func (d *DB) Engine() Engine { return d.c.Engine }
 
-// Handle returns the writing pool, for the migrations.
-func (d *DB) Handle() *sql.DB { return d.c.Write }
+// Handle returns a pool that writes and whose statements have no limit of time, for the migrations.
+func (d *DB) Handle() *sql.DB { return d.c.Unbounded }
 
 // Pools returns both pools, for measuring what the database does by itself.
 func (d *DB) Pools() (read, write *sql.DB) { return d.c.Read, d.c.Write }
@@ -70,35 +80,6 @@ func (d *DB) Pools() (read, write *sql.DB) { return d.c.Read, d.c.Write }
 func (d *DB) Ping(ctx context.Context) error {
 	return errors.Join(d.c.Write.PingContext(ctx), d.c.Read.PingContext(ctx))
 }
-
-// Reader is what a query needs: a *DB, each query on its own, or a *Tx.
-type Reader interface {
-	Query(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-	QueryRow(ctx context.Context, query string, args ...any) Row
-}
-
-// Row is the one row of a query.
-type Row interface{ Scan(dest ...any) error }
-
-// Query runs a query outside any transaction.
-func (d *DB) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	if InsideTx(ctx) {
-		return nil, ErrInsideTx
-	}
-	return d.c.Read.QueryContext(ctx, query, args...)
-}
-
-// QueryRow runs a query for one row outside any transaction.
-func (d *DB) QueryRow(ctx context.Context, query string, args ...any) Row {
-	if InsideTx(ctx) {
-		return failedRow{ErrInsideTx}
-	}
-	return d.c.Read.QueryRowContext(ctx, query, args...)
-}
-
-type failedRow struct{ err error }
-
-func (r failedRow) Scan(...any) error { return r.err }
 
 // Tx is one transaction.
 type Tx struct {
@@ -127,16 +108,6 @@ func (t *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error)
 	return r.RowsAffected()
 }
 
-// Query runs a query within the transaction.
-func (t *Tx) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	return t.tx.QueryContext(ctx, query, args...)
-}
-
-// QueryRow runs a query for one row within the transaction.
-func (t *Tx) QueryRow(ctx context.Context, query string, args ...any) Row {
-	return t.tx.QueryRowContext(ctx, query, args...)
-}
-
 // BeforeCommit has f called as a part of the transaction when all else in it is done, in the order in which they were given. It is
 // for what locks a row that everybody needs: taken last it is held for a moment only, and never while waiting for another.
 func (t *Tx) BeforeCommit(f func(ctx context.Context) error) {
@@ -152,28 +123,20 @@ type txMark struct{}
 // InsideTx tells whether the context belongs to a running transaction.
 func InsideTx(ctx context.Context) bool { return ctx.Value(txMark{}) != nil }
 
-// InTx runs f in a transaction that may write, and commits it when f returns nil.
-// It runs f again, from the start, when the database says that another transaction was in the way.
+// InTx runs f in a transaction that may write, and commits it when f returns nil. It runs f again, from the start, when the database says
+// that another transaction was in the way, and while the database is away for a moment. Where it stays away, and where nobody can
+// tell whether the commit was done, the error is an *UnavailableError.
 func (d *DB) InTx(ctx context.Context, f func(ctx context.Context, tx *Tx) error) error {
-	for try := 1; ; try++ {
-		err := d.once(ctx, d.c.Write, nil, f)
-		if err == nil || try == attempts || !d.c.TryAgain(err) || ctx.Err() != nil {
-			return err
-		}
-		// Apart by chance, so that two that met do not meet again. Real time: the database waits for no simulated clock.
-		if err := (clock.System{}).SleepUntil(ctx, time.Now().Add(rand.N(time.Duration(try)*5*time.Millisecond))); err != nil {
-			return err
-		}
-	}
+	return d.repeat(ctx, &d.written, txTime, func(ctx context.Context) error { return d.once(ctx, d.c.Write, nil, f) })
 }
 
-// View runs f in a transaction that only reads, so that several queries see one state.
+// View runs f in a transaction that only reads, so that several queries see one state. It may run f again as InTx does.
 func (d *DB) View(ctx context.Context, f func(ctx context.Context, tx *Tx) error) error {
 	o := &sql.TxOptions{ReadOnly: true}
 	if d.c.Engine == Postgres {
 		o.Isolation = sql.LevelRepeatableRead
 	}
-	return d.once(ctx, d.c.Read, o, f)
+	return d.repeat(ctx, &d.reads, txTime, func(ctx context.Context) error { return d.once(ctx, d.c.Read, o, f) })
 }
 
 func (d *DB) once(ctx context.Context, pool *sql.DB, o *sql.TxOptions, f func(ctx context.Context, tx *Tx) error) error {
@@ -202,7 +165,7 @@ func (d *DB) once(ctx context.Context, pool *sql.DB, o *sql.TxOptions, f func(ct
 	}
 	done = true
 	if err := raw.Commit(); err != nil {
-		return fmt.Errorf("commit: %w", err)
+		return errCommit{fmt.Errorf("commit: %w", err)}
 	}
 	for _, call := range tx.afterCommit {
 		call()

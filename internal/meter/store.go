@@ -27,7 +27,7 @@ func scan(row db.Row) (reading, error) {
 	return r, err
 }
 
-func scanAll(rows *sql.Rows) ([]reading, error) {
+func scanAll(rows *db.Rows) ([]reading, error) {
 	defer func() { _ = rows.Close() }()
 	var found []reading
 	for rows.Next() {

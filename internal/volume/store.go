@@ -219,7 +219,7 @@ func reopen(ctx context.Context, tx *db.Tx, provider string, volumes []id.ID) ([
 	return scanIDs(rows, err)
 }
 
-func scanIDs(rows *sql.Rows, err error) ([]id.ID, error) {
+func scanIDs(rows *db.Rows, err error) ([]id.ID, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list volumes: %w", err)
 	}

@@ -104,7 +104,7 @@ func (s *site) listen(name string, c clock.Clock) (*db.DB, *recorder, error) {
 	}
 	r := &recorder{Connector: base}
 	pool := sql.OpenDB(r)
-	return db.New(db.Config{Engine: s.engine, Write: pool, Read: pool, Clock: c, TryAgain: func(error) bool { return false }}), r, nil
+	return db.New(db.Config{Engine: s.engine, Write: pool, Read: pool, Clock: c, Trouble: func(error) db.Trouble { return db.NoTrouble }}), r, nil
 }
 
 // loose opens a database for filling it, with none of the care for its safety.

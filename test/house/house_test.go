@@ -72,14 +72,15 @@ var may = []struct {
 	{"provider/providertest", []string{"provider", "db", "db/dbtest"}},
 	{"cloudinit", nil},           // adapters take it apart for clouds that want no text
 	{"provider", []string{"db"}}, // to refuse a call inside a transaction
-	{"ratelimit/redislimit", []string{"ratelimit"}},
+	{"ratelimit/redislimit", []string{"ratelimit", "secreturl"}},
 	{"ratelimit/ratelimittest", []string{"ratelimit"}},
 	{"ratelimit", nil},
 	{"db/dbtest", []string{"db/migrate", "db/postgres", "db/sqlite", "db"}},
 	{"db/migrate", []string{"db"}},
-	{"db/postgres", []string{"db"}},
+	{"db/postgres", []string{"db", "secreturl"}},
 	{"db/sqlite", []string{"db"}},
 	{"db", nil},
+	{"secreturl", nil},
 	{"money", nil}, {"id", nil}, {"fault", nil}, {"clock", nil}, {"crashpoint", nil},
 	{"client", nil}, // public, beside internal/
 }

@@ -5,35 +5,100 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	_ "github.com/jackc/pgx/v5/stdlib" // the "pgx" driver
 )
 
-// connections is the most that one replica holds open; PostgreSQL's default allows 100 in all.
-const connections = 20
+const (
+	// connections is the most that one replica holds open; PostgreSQL's default allows 100 in all.
+	connections = 20
+	// silence is how long the server may owe an answer. It is longer than any statement may take.
+	silence = 35 * time.Second
+)
 
-// Open connects to the database at a postgres:// URL.
+// limits are what the server itself ends. What a client that vanished holds is free again soon.
+var limits = map[string]string{
+	"statement_timeout":                   "30s",
+	"lock_timeout":                        "15s",
+	"idle_in_transaction_session_timeout": "60s",
+}
+
+// serverKeepAlive has the server notice a client that vanished.
+var serverKeepAlive = map[string]string{
+	"tcp_keepalives_idle": "15", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3", "tcp_user_timeout": "30000",
+}
+
+// Open connects to the database at a postgres:// URL, directly or through a pooler such as PgBouncer, in any of its modes.
 func Open(ctx context.Context, url string, c clock.Clock) (*db.DB, error) {
-	pool, err := sql.Open("pgx", url)
-	if err != nil {
-		return nil, errors.New("the database URL is not a valid postgres:// URL") // the driver's text may hold the password
+	if err := CheckURL(url); err != nil {
+		return nil, err
 	}
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		return nil, errURL
+	}
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = connectTime
+	}
+	pooled, err := behindPooler(ctx, config.Copy())
+	if err != nil {
+		return nil, fmt.Errorf("connect to PostgreSQL: %w", err)
+	}
+	unbounded, local := config.Copy(), ""
+	if pooled {
+		// Statements are not kept by name: the next one may meet another connection of the server's, which does not know it, or
+		// knows another. Nor are settings: each transaction makes its own.
+		for _, each := range []*pgx.ConnConfig{config, unbounded} {
+			if each.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
+				each.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+			}
+		}
+		for _, name := range slices.Sorted(maps.Keys(limits)) {
+			local += "; set local " + name + " = '" + limits[name] + "'"
+		}
+	} else {
+		for name, value := range limits {
+			if _, set := config.RuntimeParams[name]; !set {
+				config.RuntimeParams[name] = value
+			}
+		}
+		maps.Copy(config.RuntimeParams, serverKeepAlive)
+	}
+	pool := sql.OpenDB(newConnector(config, silence, local))
 	pool.SetMaxOpenConns(connections)
 	pool.SetMaxIdleConns(connections)
 	pool.SetConnMaxIdleTime(5 * time.Minute)
-	d := db.New(db.Config{Engine: db.Postgres, Write: pool, Read: pool, Clock: c, TryAgain: tryAgain})
+	slow := sql.OpenDB(newConnector(unbounded, 0, "")) // no connection is opened before one is needed
+	slow.SetMaxIdleConns(1)
+	slow.SetConnMaxIdleTime(time.Minute)
+	d := db.New(db.Config{Engine: db.Postgres, Write: pool, Read: pool, Unbounded: slow, Clock: c, Trouble: trouble})
 	if err := d.Ping(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("connect to PostgreSQL: %w", err), d.Close())
 	}
 	return d, nil
 }
 
-func tryAgain(err error) bool {
-	var e *pgconn.PgError
-	// Serialization failure and deadlock.
-	return errors.As(err, &e) && (e.Code == "40001" || e.Code == "40P01")
+// behindPooler tells whether what we connect to hands our statements on to a server's connection that is not ours: then the process that
+// serves us is not the one that greeted us.
+func behindPooler(ctx context.Context, c *pgx.ConnConfig) (bool, error) {
+	l := &line{patience: silence, dial: dialer().DialContext, gone: func() {}}
+	c.DialFunc = l.open
+	conn, err := pgconn.ConnectConfig(ctx, &c.Config)
+	if err != nil {
+		return false, err
+	}
+	results, err := conn.Exec(ctx, "select pg_backend_pid()").ReadAll()
+	if err = errors.Join(err, conn.Close(ctx)); err != nil {
+		return false, err
+	}
+	if len(results) != 1 || len(results[0].Rows) != 1 {
+		return false, errors.New("the server does not say which process serves us")
+	}
+	return string(results[0].Rows[0][0]) != fmt.Sprint(conn.PID()), nil
 }

@@ -33,7 +33,7 @@ func Open(ctx context.Context, path string, c clock.Clock) (*db.DB, error) {
 	if err != nil {
 		return nil, errors.Join(err, write.Close())
 	}
-	d := db.New(db.Config{Engine: db.SQLite, Write: write, Read: read, Clock: c, TryAgain: tryAgain})
+	d := db.New(db.Config{Engine: db.SQLite, Write: write, Read: read, Clock: c, Trouble: trouble})
 	if err := d.Ping(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), d.Close())
 	}
@@ -58,7 +58,17 @@ func dsn(path, extra string) string {
 	return u.String()
 }
 
-func tryAgain(err error) bool {
+func trouble(err error) db.Trouble {
 	var e *sqlite.Error
-	return errors.As(err, &e) && (e.Code()&0xff == sqlite3.SQLITE_BUSY || e.Code()&0xff == sqlite3.SQLITE_LOCKED)
+	if !errors.As(err, &e) {
+		return db.NoTrouble
+	}
+	switch e.Code() & 0xff {
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
+		return db.Conflict
+	// The disk is full or fails, or the file may only be read: what failed was rolled back.
+	case sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PROTOCOL:
+		return db.Refused
+	}
+	return db.NoTrouble
 }

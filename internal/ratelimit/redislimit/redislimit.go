@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/ratelimit"
+	"github.com/billetcloud/billet/internal/secreturl"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -62,9 +63,12 @@ func New(c Config) (*Limiter, error) {
 	if c.Log == nil || c.Now == nil {
 		return nil, errors.New("redislimit: New needs every field of its Config")
 	}
+	if err := CheckURL(c.URL); err != nil {
+		return nil, err
+	}
 	o, err := redis.ParseURL(c.URL)
-	if err != nil {
-		return nil, errors.New("the Redis URL is not a valid redis:// URL") // the parser's text may hold the password
+	if err != nil { // the parser's text may hold the password
+		return nil, errors.New("the Redis URL has a setting that Redis's URLs do not have, or a value that it cannot have")
 	}
 	patience := c.Patience
 	if patience == 0 {
@@ -74,6 +78,14 @@ func New(c Config) (*Limiter, error) {
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = patience, patience, patience, patience
 	o.MaxRetries, o.DialerRetries, o.ContextTimeoutEnabled = -1, 1, true
 	return &Limiter{log: c.Log, now: c.Now, patience: patience, client: redis.NewClient(o), local: ratelimit.NewMemory(c.Now)}, nil
+}
+
+// CheckURL tells what is wrong with the form of a Redis URL, without any part of it.
+func CheckURL(url string) error {
+	if _, err := secreturl.Parse(url, "redis", "rediss", "unix"); err != nil {
+		return fmt.Errorf("the Redis URL %w", err)
+	}
+	return nil
 }
 
 // Close closes the connections.

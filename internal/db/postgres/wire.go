@@ -1,0 +1,88 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+var (
+	// errSilent is a server that owes an answer and says nothing: a firewall has forgotten the connection, or the host is gone.
+	errSilent = errors.New("postgres: the server has not answered in time, and the connection was given up")
+	// errCommitting keeps the driver from having a commit cancelled. The server would stop waiting for its standby and call the commit done.
+	errCommitting = errors.New("postgres: a commit is not cancelled")
+)
+
+// wire is the network below one connection. It bounds how long the server may be silent, whatever the driver waits for.
+type wire struct {
+	net.Conn
+	line *line
+
+	mu       sync.Mutex
+	explicit time.Time // the deadline that the driver has set; zero = none
+}
+
+// line is what a connection and its wire both know.
+type line struct {
+	patience   time.Duration // 0 = for ever
+	dial       func(ctx context.Context, network, address string) (net.Conn, error)
+	connected  atomic.Bool
+	committing atomic.Bool
+	gone       func() // somebody has waited in vain
+	wire       atomic.Pointer[wire]
+}
+
+// open is the driver's dial function. The driver also dials to have a statement cancelled.
+func (l *line) open(ctx context.Context, network, address string) (net.Conn, error) {
+	if l.committing.Load() {
+		return nil, errCommitting
+	}
+	raw, err := l.dial(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	w := &wire{Conn: raw, line: l}
+	if !l.connected.Load() {
+		l.wire.Store(w)
+	}
+	return w, nil
+}
+
+func (w *wire) Read(p []byte) (int, error) {
+	w.mu.Lock()
+	bounded := w.explicit.IsZero() && w.line.patience > 0
+	if bounded {
+		_ = w.Conn.SetReadDeadline(time.Now().Add(w.line.patience))
+	}
+	w.mu.Unlock()
+	n, err := w.Conn.Read(p)
+	if err == nil || !bounded {
+		return n, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() && w.explicit.IsZero() {
+		w.line.gone()
+		return n, errSilent
+	}
+	return n, err
+}
+
+// SetDeadline is the driver's way of ending what is under way.
+func (w *wire) SetDeadline(t time.Time) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.explicit = t
+	return w.Conn.SetDeadline(t)
+}
+
+// SetReadDeadline is SetDeadline for reads.
+func (w *wire) SetReadDeadline(t time.Time) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.explicit = t
+	return w.Conn.SetReadDeadline(t)
+}

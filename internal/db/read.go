@@ -1,0 +1,107 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+)
+
+// Reader is what a query needs: a *DB, each query on its own, or a *Tx.
+type Reader interface {
+	Query(ctx context.Context, query string, args ...any) (*Rows, error)
+	QueryRow(ctx context.Context, query string, args ...any) Row
+}
+
+// Row is the one row of a query.
+type Row interface{ Scan(dest ...any) error }
+
+// Rows are the rows of a query. They must be closed; to read them to their end closes them, too.
+type Rows struct {
+	*sql.Rows
+	db     *DB                // nil within a transaction, whose errors are looked at as a whole
+	cancel context.CancelFunc // gives the query's deadline back
+}
+
+// Next goes to the next row.
+func (r *Rows) Next() bool {
+	more := r.Rows.Next()
+	if !more && r.cancel != nil {
+		r.cancel()
+	}
+	return more
+}
+
+// Close ends the query.
+func (r *Rows) Close() error {
+	err := r.Rows.Close()
+	if r.cancel != nil {
+		r.cancel()
+	}
+	return err
+}
+
+// Err returns what ended the rows, nil where that was their end.
+func (r *Rows) Err() error {
+	err := r.Rows.Err()
+	if err != nil && r.db != nil {
+		return r.db.told(err)
+	}
+	return err
+}
+
+// Query runs a query outside any transaction.
+func (d *DB) Query(ctx context.Context, query string, args ...any) (*Rows, error) {
+	if InsideTx(ctx) {
+		return nil, ErrInsideTx
+	}
+	within, cancel := context.WithTimeout(ctx, queryTime)
+	var rows *sql.Rows
+	err := d.repeat(within, &d.reads, queryTime, func(context.Context) (err error) {
+		rows, err = d.c.Read.QueryContext(within, query, args...) // the rows live longer than this call
+		return err
+	})
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	return &Rows{rows, d, cancel}, nil
+}
+
+// QueryRow runs a query for one row outside any transaction.
+func (d *DB) QueryRow(ctx context.Context, query string, args ...any) Row {
+	if InsideTx(ctx) {
+		return failedRow{ErrInsideTx}
+	}
+	return oneRow{d, ctx, query, args}
+}
+
+type failedRow struct{ err error }
+
+func (r failedRow) Scan(...any) error { return r.err }
+
+// oneRow is asked for when it is scanned, so that it can be asked for again.
+type oneRow struct {
+	d     *DB
+	ctx   context.Context
+	query string
+	args  []any
+}
+
+func (r oneRow) Scan(dest ...any) error {
+	return r.d.repeat(r.ctx, &r.d.reads, queryTime, func(ctx context.Context) error {
+		return r.d.c.Read.QueryRowContext(ctx, r.query, r.args...).Scan(dest...)
+	})
+}
+
+// Query runs a query within the transaction.
+func (t *Tx) Query(ctx context.Context, query string, args ...any) (*Rows, error) {
+	rows, err := t.tx.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	return &Rows{Rows: rows}, nil
+}
+
+// QueryRow runs a query for one row within the transaction.
+func (t *Tx) QueryRow(ctx context.Context, query string, args ...any) Row {
+	return t.tx.QueryRowContext(ctx, query, args...)
+}
