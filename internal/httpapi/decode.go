@@ -31,8 +31,9 @@ type input struct {
 	queries  []string // names, for suggestions
 	body     []int    // index of Body, nil where the call takes none
 	schema   *huma.Schema
-	required bool // the body has a required field
-	anyQuery bool // parameters that are not known are ignored
+	required bool              // the body has a required field
+	aka      map[string]string // other names of the body's fields, and whose they are
+	anyQuery bool              // parameters that are not known are ignored
 }
 
 type param struct {
@@ -56,6 +57,7 @@ func newInput(registry huma.Registry, t reflect.Type) *input {
 			in.body, in.schema = f.Index, registry.Schema(f.Type, true, t.Name()) // an unnamed type: its input gives it the name
 			s := in.resolve(in.schema)
 			in.required = len(s.Required) > 0
+			in.readNames(f.Type, s)
 			continue
 		}
 		for _, where := range []string{"path", "query"} {
@@ -73,6 +75,41 @@ func newInput(registry huma.Registry, t reflect.Type) *input {
 	}
 	slices.Sort(in.queries)
 	return in
+}
+
+// readNames reads the other names that the tag `aka` gives to fields of the body. They are told in the field's description, and
+// are no properties of the schema: generators would make one identifier of ssh_public_key and sshPublicKey.
+func (in *input) readNames(t reflect.Type, s *huma.Schema) {
+	in.aka = map[string]string{}
+	for _, f := range reflect.VisibleFields(t) {
+		other := f.Tag.Get("aka")
+		if other == "" {
+			continue
+		}
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		in.aka[other] = name
+		p := s.Properties[name]
+		p.Description = strings.TrimSpace(p.Description + " May be called " + other + ", too.")
+	}
+}
+
+// rename gives the fields of a body the names that they have in the schema, and returns those that the client wrote.
+func (in *input) rename(object map[string]any) (wrote map[string]string, faults []fault.Field) {
+	wrote = map[string]string{}
+	for _, other := range slices.Sorted(mapKeys(in.aka)) {
+		value, given := object[other]
+		if !given {
+			continue
+		}
+		name := in.aka[other]
+		if _, both := object[name]; both {
+			faults = append(faults, fault.Field{Field: other, Message: "is another name of " + name + "; give one of them."})
+		} else {
+			object[name], wrote[name] = value, other
+		}
+		delete(object, other)
+	}
+	return wrote, faults
 }
 
 func (in *input) resolve(s *huma.Schema) *huma.Schema {
@@ -276,11 +313,16 @@ func (in *input) fillBody(body []byte, v reflect.Value, d *decoded) []fault.Fiel
 		c.check(&huma.Schema{Type: huma.TypeObject}, tree, "")
 		return c.faults
 	}
-	c.check(in.schema, tree, "")
 	object, _ := tree.(map[string]any)
+	wrote, twice := in.rename(object)
+	c.faults = append(c.faults, twice...)
+	c.check(in.schema, tree, "")
 	faulty := map[string]bool{}
-	for _, f := range c.faults {
+	for i, f := range c.faults {
 		faulty[root(f.Field)] = true
+		if other := wrote[root(f.Field)]; other != "" {
+			c.faults[i].Field = other + strings.TrimPrefix(f.Field, root(f.Field))
+		}
 	}
 	into := v.FieldByIndex(in.body).Addr().Interface()
 	properties := in.resolve(in.schema).Properties

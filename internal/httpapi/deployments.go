@@ -22,51 +22,36 @@ type deploymentPath struct {
 // createDeployment is the body of the specification's page, with its one field in snake case, and what came later.
 type createDeployment struct {
 	Body struct {
-		Provider          *string                `json:"provider,omitempty" maxLength:"100" example:"voltage-park" doc:"If given, must agree with the offer; so must gpuType, gpuCount, region and instanceType."`
-		OfferID           id.ID                  `json:"offerId,omitempty" minLength:"1" maxLength:"40" example:"off_abc123" doc:"What to launch; decides everything about the hardware. Give one of offerId, candidates and quoteId."`
-		GPUType           *string                `json:"gpuType,omitempty" maxLength:"100" example:"NVIDIA B200"`
-		GPUCount          *int                   `json:"gpuCount,omitempty" minimum:"0" maximum:"1000000" example:"8"`
-		Region            *string                `json:"region,omitempty" maxLength:"100" example:"dallas-usa-5"`
-		OperatingSystem   *string                `json:"operatingSystem,omitempty" maxLength:"100" example:"Ubuntu 22.04" doc:"One of the offer's; may be left out where it has one only."`
-		InstanceType      *string                `json:"instanceType,omitempty" enum:"BARE_METAL,VM,SPOT,CLUSTER" example:"BARE_METAL"`
-		SSHPublicKey      *string                `json:"ssh_public_key,omitempty" minLength:"1" maxLength:"20000" format:"multiline" example:"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGAo9RN5L/MCU9HN/cBddg6cUNHcS8P7NpuQoKnelK1a user@machine" doc:"Who may log in. Give one of ssh_public_key, sshKeyId and sshKeyIds."`
-		SSHPublicKeyAlias *string                `json:"sshPublicKey,omitempty" minLength:"1" maxLength:"20000" format:"multiline" doc:"Another name of ssh_public_key."`
-		SSHKeyID          *id.ID                 `json:"sshKeyId,omitempty" minLength:"1" maxLength:"40" doc:"A saved key."`
-		SSHKeyIDs         []id.ID                `json:"sshKeyIds,omitempty" minItems:"1" maxItems:"20" maxLength:"40" doc:"Saved keys."`
-		Name              string                 `json:"name" minLength:"1" maxLength:"64" example:"my-training-run"`
-		VolumeIDs         []id.ID                `json:"volumeIds,omitempty" maxItems:"8" maxLength:"40" doc:"Volumes to attach; they must be of the offer's provider and region."`
-		CloudInit         *string                `json:"cloudInit,omitempty" maxLength:"65536" format:"multiline" doc:"A cloud-config text, where the offer can run it."`
-		Tags              []string               `json:"tags,omitempty" maxItems:"20" doc:"Up to 20 words of yours."`
-		AutoTerminateAt   *time.Time             `json:"autoTerminateAt,omitempty" doc:"When to terminate by itself; after the minimum runtime."`
-		MaxHourlyPrice    *money.Micros          `json:"maxHourlyPrice,omitempty" doc:"Refuse where the offer has become dearer, in US dollars."`
-		QuoteID           id.ID                  `json:"quoteId,omitempty" minLength:"1" maxLength:"40" doc:"A quote: its offer, at its price."`
-		Candidates        []deployment.Candidate `json:"candidates,omitempty" minItems:"1" maxItems:"10" doc:"Offers that would do, in the order in which to try them: the next one is asked for where one fails before it runs. One machine comes of it, and the hold is that of the dearest."`
-		DryRun            bool                   `json:"dryRun,omitempty" example:"true" doc:"Check everything, money included, and make nothing: 200 with what would be."`
+		Provider        *string                `json:"provider,omitempty" maxLength:"100" example:"voltage-park" doc:"If given, must agree with the offer; so must gpuType, gpuCount, region and instanceType."`
+		OfferID         id.ID                  `json:"offerId,omitempty" minLength:"1" maxLength:"40" example:"off_abc123" doc:"What to launch; decides everything about the hardware. Give one of offerId, candidates and quoteId."`
+		GPUType         *string                `json:"gpuType,omitempty" maxLength:"100" example:"NVIDIA B200"`
+		GPUCount        *int                   `json:"gpuCount,omitempty" minimum:"0" maximum:"1000000" example:"8"`
+		Region          *string                `json:"region,omitempty" maxLength:"100" example:"dallas-usa-5"`
+		OperatingSystem *string                `json:"operatingSystem,omitempty" maxLength:"100" example:"Ubuntu 22.04" doc:"One of the offer's; may be left out where it has one only."`
+		InstanceType    *string                `json:"instanceType,omitempty" enum:"BARE_METAL,VM,SPOT,CLUSTER" example:"BARE_METAL"`
+		SSHPublicKey    *string                `json:"ssh_public_key,omitempty" minLength:"1" maxLength:"20000" format:"multiline" example:"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGAo9RN5L/MCU9HN/cBddg6cUNHcS8P7NpuQoKnelK1a user@machine" aka:"sshPublicKey" doc:"Who may log in. Give one of ssh_public_key, sshKeyId and sshKeyIds."`
+		SSHKeyID        *id.ID                 `json:"sshKeyId,omitempty" minLength:"1" maxLength:"40" doc:"A saved key."`
+		SSHKeyIDs       []id.ID                `json:"sshKeyIds,omitempty" minItems:"1" maxItems:"20" maxLength:"40" doc:"Saved keys."`
+		Name            string                 `json:"name" minLength:"1" maxLength:"64" example:"my-training-run"`
+		VolumeIDs       []id.ID                `json:"volumeIds,omitempty" maxItems:"8" maxLength:"40" doc:"Volumes to attach; they must be of the offer's provider and region."`
+		CloudInit       *string                `json:"cloudInit,omitempty" maxLength:"65536" format:"multiline" doc:"A cloud-config text, where the offer can run it."`
+		Tags            []string               `json:"tags,omitempty" maxItems:"20" doc:"Up to 20 words of yours."`
+		AutoTerminateAt *time.Time             `json:"autoTerminateAt,omitempty" doc:"When to terminate by itself; after the minimum runtime."`
+		MaxHourlyPrice  *money.Micros          `json:"maxHourlyPrice,omitempty" doc:"Refuse where the offer has become dearer, in US dollars."`
+		QuoteID         id.ID                  `json:"quoteId,omitempty" minLength:"1" maxLength:"40" doc:"A quote: its offer, at its price."`
+		Candidates      []deployment.Candidate `json:"candidates,omitempty" minItems:"1" maxItems:"10" doc:"Offers that would do, in the order in which to try them: the next one is asked for where one fails before it runs. One machine comes of it, and the hold is that of the dearest."`
+		DryRun          bool                   `json:"dryRun,omitempty" example:"true" doc:"Check everything, money included, and make nothing: 200 with what would be."`
 	}
 }
 
 // keyFields are the ways to say who may log in. The room speaks of the first where it finds none.
 var keyFields = []string{"ssh_public_key", "sshPublicKey", "sshKeyId", "sshKeyIds"}
 
-func (in *createDeployment) check() []fault.Field {
-	if in.Body.SSHPublicKeyAlias == nil {
-		return nil
-	}
-	if in.Body.SSHPublicKey != nil {
-		return []fault.Field{{Field: "sshPublicKey", Message: "is another name of ssh_public_key; give one of them."}}
-	}
-	return nil
-}
-
 func (in *createDeployment) request() deployment.CreateRequest {
 	b := &in.Body
-	key := b.SSHPublicKey
-	if key == nil {
-		key = b.SSHPublicKeyAlias
-	}
 	return deployment.CreateRequest{
 		OfferID: b.OfferID, Quote: b.QuoteID, Candidates: b.Candidates, Provider: b.Provider, GPUType: b.GPUType, GPUCount: b.GPUCount, Region: b.Region, InstanceType: b.InstanceType,
-		OperatingSystem: b.OperatingSystem, Name: b.Name, SSHPublicKey: key, SSHKeyID: b.SSHKeyID, SSHKeyIDs: b.SSHKeyIDs,
+		OperatingSystem: b.OperatingSystem, Name: b.Name, SSHPublicKey: b.SSHPublicKey, SSHKeyID: b.SSHKeyID, SSHKeyIDs: b.SSHKeyIDs,
 		VolumeIDs: b.VolumeIDs, CloudInit: b.CloudInit, Tags: b.Tags, AutoTerminateAt: b.AutoTerminateAt, MaxHourlyPrice: b.MaxHourlyPrice, DryRun: b.DryRun,
 	}
 }

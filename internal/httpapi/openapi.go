@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"reflect"
@@ -11,19 +10,19 @@ import (
 	"strings"
 
 	"github.com/billetcloud/billet/internal/account"
-	"github.com/billetcloud/billet/internal/audit"
-	"github.com/billetcloud/billet/internal/catalog"
-	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/fault"
-	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/money"
-	"github.com/billetcloud/billet/internal/provider"
-	"github.com/billetcloud/billet/internal/volume"
-	"github.com/billetcloud/billet/internal/wallet"
 	"github.com/danielgtaylor/huma/v2"
 )
 
 const prefix = "#/components/schemas/"
+
+// The names of the security schemes.
+const (
+	bearer        = "bearer"
+	apiKeyHeader  = "apiKeyHeader"
+	sessionScheme = "sessionCookie"
+)
 
 // The tags, in the order of the documentation.
 const (
@@ -58,13 +57,19 @@ func newDocument(version string) *huma.OpenAPI {
 	}
 	return &huma.OpenAPI{
 		OpenAPI: "3.1.0",
-		Info:    &huma.Info{Title: "Bare Metal GPU API", Version: version, Description: introduction()},
+		Info: &huma.Info{
+			Title: "Bare Metal GPU API", Version: version, Description: introduction(),
+			Contact: &huma.Contact{Name: "Billet", URL: "https://github.com/billetcloud/billet"},
+			License: &huma.License{Name: "Apache License 2.0", Identifier: "Apache-2.0"},
+		},
+		Servers: []*huma.Server{{URL: "/", Description: "The server that you got this document from, as GET /openapi.json."}},
 		Components: &huma.Components{
-			Schemas: registry, Responses: map[string]*huma.Response{},
+			Schemas: registry, Responses: failures(registry),
 			SecuritySchemes: map[string]*huma.SecurityScheme{
-				"bearer":  {Type: "http", Scheme: "bearer", Description: "An API key: `Authorization: Bearer pk_live_…`"},
-				"apiKey":  {Type: "apiKey", In: "header", Name: "X-API-Key", Description: "The same key in a header of its own."},
-				"session": {Type: "apiKey", In: "cookie", Name: sessionCookie, Description: "A signed-in person; see POST /api/v1/account/sessions."},
+				// No schema may be called like one of these: generators make a type of each.
+				bearer:        {Type: "http", Scheme: "bearer", Description: "An API key: `Authorization: Bearer pk_live_…`"},
+				apiKeyHeader:  {Type: "apiKey", In: "header", Name: "X-API-Key", Description: "The same key in a header of its own."},
+				sessionScheme: {Type: "apiKey", In: "cookie", Name: sessionCookie, Description: "A signed-in person; see POST /api/v1/account/sessions."},
 			},
 			Headers: map[string]*huma.Param{
 				"X-Request-Id":          header("Names this request in our log.", huma.TypeString),
@@ -74,7 +79,6 @@ func newDocument(version string) *huma.OpenAPI {
 				"Retry-After":           header("Seconds to wait before trying again.", huma.TypeInteger),
 				"Location":              header("Path of what was made.", huma.TypeString),
 				"Idempotent-Replayed":   header("`true` where this is the answer to an earlier request with the same Idempotency-Key.", huma.TypeString),
-				"Allow":                 header("The methods that are possible here.", huma.TypeString),
 			},
 		},
 		Tags: []*huma.Tag{
@@ -171,11 +175,11 @@ func (s *server) operation(rt *route) *huma.Operation {
 	}
 	switch rt.door {
 	case doorAnyKey:
-		op.Security = []map[string][]string{{"bearer": {}}, {"apiKey": {}}}
+		op.Security = []map[string][]string{{bearer: {}}, {apiKeyHeader: {}}}
 	case doorKey, doorOperator:
-		op.Security = []map[string][]string{{"bearer": {}}, {"apiKey": {}}, {"session": {}}}
+		op.Security = []map[string][]string{{bearer: {}}, {apiKeyHeader: {}}, {sessionScheme: {}}}
 	case doorPerson:
-		op.Security = []map[string][]string{{"session": {}}}
+		op.Security = []map[string][]string{{sessionScheme: {}}}
 	default:
 		op.Security = []map[string][]string{}
 	}
@@ -204,6 +208,7 @@ func (s *server) operation(rt *route) *huma.Operation {
 	if rt.upgrade { // which has no body
 		statuses = nil
 		op.Responses["101"] = &huma.Response{Description: http.StatusText(http.StatusSwitchingProtocols)}
+		op.Responses["200"] = &huma.Response{Description: "What 101 is in HTTP/2 and HTTP/3 (RFC 8441, RFC 9220), where a proxy before this server speaks them."}
 	}
 	for _, status := range statuses {
 		more := extra
@@ -218,11 +223,17 @@ func (s *server) operation(rt *route) *huma.Operation {
 	if rt.csv {
 		op.Responses["200"].Content["text/csv"] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
 	}
-	byStatus := map[int][]fault.Code{}
+	byStatus := map[string][]fault.Code{}
 	for _, c := range codes { // in the order of the table
 		if slices.Contains(rt.codes(), c.code) {
-			byStatus[c.status] = append(byStatus[c.status], c.code)
+			byStatus[strconv.Itoa(c.status)] = append(byStatus[strconv.Itoa(c.status)], c.code)
 		}
+	}
+	op.Extensions = map[string]any{"x-codes": byStatus}
+	op.Responses["4XX"] = &huma.Response{Ref: "#/components/responses/Refusal"}
+	op.Responses["5XX"] = &huma.Response{Ref: "#/components/responses/ServerFault"}
+	if rt.status >= http.StatusMultipleChoices { // there is no success to list beside the redirect
+		op.Responses["default"] = &huma.Response{Ref: "#/components/responses/Refusal"}
 	}
 	if rt.stream {
 		op.Responses["200"].Content["text/event-stream"] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
@@ -230,9 +241,6 @@ func (s *server) operation(rt *route) *huma.Operation {
 			Name: "Last-Event-ID", In: "header", Schema: &huma.Schema{Type: huma.TypeString},
 			Description: "Go on after this event. Browsers send it by themselves when they connect again.",
 		})
-	}
-	for status, list := range byStatus {
-		op.Responses[strconv.Itoa(status)] = &huma.Response{Ref: s.failureResponse(status, list)}
 	}
 	return op
 }
@@ -242,30 +250,19 @@ func (rt *route) replayed() bool {
 	return rt.method == http.MethodPost && rt.door != doorOpen && !rt.alone
 }
 
-// failureResponse returns a reference to the answer with any of these codes, which many routes share.
-func (s *server) failureResponse(status int, list []fault.Code) string {
-	var name, text []string
-	for _, c := range codes {
-		if slices.Contains(list, c.code) {
-			name, text = append(name, string(c.code)), append(text, "`"+string(c.code)+"`: "+c.meaning)
+// failures are the answers that every call may give instead of success. There are two of them, and not one for each status: they are alike but
+// for the code, and generators make a type, with a decoder, of each. The operation's x-codes says which codes it may answer.
+func failures(registry huma.Registry) map[string]*huma.Response {
+	of := func(text string, extra ...string) *huma.Response {
+		return &huma.Response{
+			Description: text + " `error.code` says which; the table of codes above tells what each means, and its status.", Headers: headers(append(extra, "Retry-After")...),
+			Content: map[string]*huma.MediaType{"application/json": {Schema: registry.Schema(reflect.TypeFor[failure](), true, "")}},
 		}
 	}
-	extra := []string{}
-	switch status {
-	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
-		extra = append(extra, "Retry-After")
-	case http.StatusPaymentRequired, http.StatusNotFound, http.StatusConflict:
-		extra = append(extra, "Idempotent-Replayed")
+	return map[string]*huma.Response{
+		"Refusal":     of("The request is refused.", "Idempotent-Replayed"),
+		"ServerFault": of("The server failed, or cannot serve now."),
 	}
-	if slices.Contains(list, fault.MinimumRuntimeNotMet) {
-		extra = append(extra, "Retry-After")
-	}
-	key := strings.Join(name, "-or-")
-	s.doc.Components.Responses[key] = &huma.Response{
-		Description: strings.Join(text, "\n\n"), Headers: headers(extra...),
-		Content: map[string]*huma.MediaType{"application/json": {Schema: s.doc.Components.Schemas.Schema(reflect.TypeFor[failure](), true, "")}},
-	}
-	return "#/components/responses/" + key
 }
 
 func (rt *route) describe() string {
@@ -290,6 +287,15 @@ func (rt *route) describe() string {
 		line("For a signed-in person only, whose role has `%s`: %s. An API key does not do.", rt.scope, strings.Join(texts(account.RolesWith(rt.scope)), ", "))
 	case rt.door == doorPerson:
 		line("For a signed-in person only, whatever their role; an API key does not do.")
+	}
+	if len(rt.errors) > 0 {
+		var list []string
+		for _, c := range codes {
+			if slices.Contains(rt.errors, c.code) {
+				list = append(list, "`"+string(c.code)+"`")
+			}
+		}
+		line("May also answer %s.", strings.Join(list, ", "))
 	}
 	return text
 }
@@ -329,110 +335,6 @@ func headers(more ...string) map[string]*huma.Param {
 	return out
 }
 
-func (s *server) successSchema(rt *route) *huma.Schema {
-	e := &huma.Schema{
-		Type: huma.TypeObject, Required: []string{"success", "data"}, AdditionalProperties: false,
-		Properties: map[string]*huma.Schema{"success": {Type: huma.TypeBoolean, Enum: []any{true}}, "data": rt.out},
-	}
-	if rt.list {
-		e.Properties["data"] = &huma.Schema{Type: huma.TypeArray, Items: rt.out}
-		e.Properties["pagination"] = s.doc.Components.Schemas.Schema(reflect.TypeFor[pagination](), true, "")
-		e.Required = append(e.Required, "pagination")
-	}
-	return e
-}
-
-// document finishes the schemas and writes everything down.
-func (s *server) document() []byte {
-	registry := s.doc.Components.Schemas
-	for name, schema := range registry.Map() {
-		t := registry.TypeFromRef(prefix + name)
-		if t == nil || t.Kind() != reflect.Struct {
-			continue
-		}
-		for _, f := range reflect.VisibleFields(t) {
-			name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
-			p := schema.Properties[name]
-			if p == nil {
-				continue
-			}
-			// The alias of money loses the pointer that says "may be null".
-			if f.Type == reflect.TypeFor[*money.Micros]() && !strings.Contains(options, "omitempty") {
-				p.Nullable = true
-			}
-			if p.Ref != "" && f.Type.Kind() == reflect.Pointer && !strings.Contains(options, "omitempty") { // a reference cannot say it by itself
-				schema.Properties[name] = &huma.Schema{Description: p.Description, OneOf: []*huma.Schema{{Ref: p.Ref}, {Type: "null"}}}
-			}
-			closed(p, f.Type)
-		}
-	}
-	if f := registry.Map()["FailureBody"]; f != nil {
-		f.Properties["code"].Enum = nil
-		for _, c := range codes {
-			f.Properties["code"].Enum = append(f.Properties["code"].Enum, string(c.code))
-		}
-	}
-	b, err := s.doc.MarshalJSON()
-	if err != nil {
-		panic("httpapi: " + err.Error())
-	}
-	var compact json.RawMessage = b
-	return encode(compact)
-}
-
-// words are the types that have a closed set of values, so that generated clients know them.
-var words = map[reflect.Type][]any{
-	reflect.TypeFor[deployment.Status]():        anys(deployment.Statuses),
-	reflect.TypeFor[deployment.Action]():        {"reboot", "power-on", "power-off", "reinstall"},
-	reflect.TypeFor[provider.InstanceType]():    {"BARE_METAL", "VM", "SPOT", "CLUSTER"},
-	reflect.TypeFor[volume.Status]():            {"creating", "available", "attaching", "attached", "detaching", "deleting", "deleted", "failed"},
-	reflect.TypeFor[catalog.Status]():           {"up", "degraded", "down"},
-	reflect.TypeFor[wallet.Type]():              anys(wallet.Types),
-	reflect.TypeFor[wallet.GroupBy]():           {"day", "deployment", "gpuType", "provider"},
-	reflect.TypeFor[account.Scope]():            anys(append(account.Owner.Scopes(), account.OperatorScopes()...)),
-	reflect.TypeFor[account.Role]():             anys(account.Roles),
-	reflect.TypeFor[account.InvitationStatus](): anys(account.InvitationStatuses),
-	reflect.TypeFor[audit.Kind]():               anys(audit.Kinds),
-	reflect.TypeFor[finding.Kind]():             anys(finding.Kinds),
-	reflect.TypeFor[finding.State]():            anys(finding.States),
-}
-
-func texts[T ~string](list []T) []string {
-	out := make([]string, len(list))
-	for i, v := range list {
-		out[i] = string(v)
-	}
-	return out
-}
-
-func anys[T ~string](list []T) []any {
-	out := make([]any, len(list))
-	for i, v := range list {
-		out[i] = string(v)
-	}
-	return out
-}
-
-// closed lists the values of a field whose type has a closed set of them.
-func closed(p *huma.Schema, t reflect.Type) {
-	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
-		t = t.Elem()
-	}
-	values := words[t]
-	if values == nil {
-		return
-	}
-	if p.Type == huma.TypeArray {
-		p = p.Items
-	}
-	if p.Enum == nil {
-		p.Enum = values
-		if p.Nullable {
-			p.Enum = append(slices.Clone(values), nil)
-		}
-	}
-}
-
 // introduction is the first page of the documentation.
 func introduction() string {
 	var b strings.Builder
@@ -452,8 +354,12 @@ Send an API key as ` + "`Authorization: Bearer pk_live_…`" + ` (or in ` + "`X-
 ## Answers
 
 Success is ` + "`{\"success\": true, \"data\": …}`" + `, lists add ` + "`pagination`" + `. Failure is ` + "`{\"success\": false, \"error\": {\"code\", \"message\", \"details\"}}`" + `, always. Branch on the code, show the message.
-INVALID_REQUEST names every fault at once in ` + "`details.fields`" + `. Unknown fields and parameters are refused. Times are RFC 3339 in UTC, money is a number of US dollars with at most six decimals.
+INVALID_REQUEST names every fault at once in ` + "`details.fields`" + `. Times are RFC 3339 in UTC, money is a number of US dollars with at most six decimals.
 Every answer has an ` + "`X-Request-Id`" + ` of our own making. A GET may be asked as HEAD. Other web sites' pages may not call the API (no CORS).
+
+## What may change
+
+Requests are closed: a field or parameter that is not listed is refused, so that a slip is found. Answers and events are open: they may get a new field, and a new event type may appear, at any time, so ignore what you do not know. A field that is there keeps its name, type and meaning.
 
 ## Limits
 

@@ -46,6 +46,7 @@ func (s *server) addService() {
 
 	read(s, spec{
 		method: http.MethodGet, path: Base, id: "getIndex", tag: tagService, door: doorOpen, summary: "Where things are",
+		text: "Names the documentation and the collections.",
 	}, func(context.Context, *call, *none) (index, error) {
 		return index{
 			Name: s.doc.Info.Title, Version: s.c.Version, Documentation: "/docs", OpenAPI: "/openapi.json",

@@ -41,6 +41,7 @@ func (s *server) addWaysIn() {
 	at := AccountBase + "/sessions"
 	read(s, spec{
 		method: http.MethodGet, path: AccountBase + "/sign-in", id: "getSignIn", tag: tagAccount, door: doorOpen, summary: "How people can sign in here",
+		text: "What the sign-in page offers; it may differ by the address that the page was opened at.",
 	}, func(_ context.Context, c *call, _ *none) (waysIn, error) {
 		_, passkeys := s.relyingParty(c.request)
 		w := waysIn{Password: true, Passkeys: passkeys}
@@ -77,7 +78,7 @@ func (s *server) addWaysIn() {
 
 	read(s, spec{
 		method: http.MethodPost, path: at + "/passkey/options", id: "askForPasskey", tag: tagAccount, door: doorOpen,
-		summary: "Begin to sign in with a passkey", errors: []fault.Code{fault.Conflict, fault.NetworkNotAllowed},
+		summary: "Begin to sign in with a passkey", text: "The answer's `options` are for navigator.credentials.get().", errors: []fault.Code{fault.Conflict, fault.NetworkNotAllowed},
 	}, func(ctx context.Context, c *call, _ *emptyBody) (o account.PasskeyOptions, err error) {
 		rp, err := s.passkeySite(c.request)
 		if err != nil {

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -26,6 +27,7 @@ import (
 	"github.com/billetcloud/billet/internal/db/dbtest"
 	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/event"
+	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/idempotency"
@@ -153,13 +155,44 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 
 // documentation checks answers against the OpenAPI document.
 var documentation = sync.OnceValues(func() (validator.Validator, error) {
-	document, err := libopenapi.NewDocument(Document("test"))
+	strict, err := closedAnswers(Document("test"))
+	if err != nil {
+		return nil, err
+	}
+	document, err := libopenapi.NewDocument(strict)
 	if err != nil {
 		return nil, err
 	}
 	v, faults := validator.NewValidator(document)
 	return v, errors.Join(faults...)
 })
+
+// closedAnswers is the document with schemas that allow nothing that they do not name: clients must let new fields pass, and
+// these tests must find a field that nobody has documented.
+func closedAnswers(document []byte) ([]byte, error) {
+	var tree any
+	if err := json.Unmarshal(document, &tree); err != nil {
+		return nil, err
+	}
+	var shut func(any)
+	shut = func(v any) {
+		switch v := v.(type) {
+		case []any:
+			for _, item := range v {
+				shut(item)
+			}
+		case map[string]any:
+			if _, has := v["properties"].(map[string]any); has && v["type"] == "object" {
+				v["additionalProperties"] = false
+			}
+			for _, item := range v {
+				shut(item)
+			}
+		}
+	}
+	shut(tree)
+	return json.Marshal(tree)
+}
 
 // Now returns the machine's time.
 func (m *machineTime) Now() time.Time {
@@ -327,7 +360,10 @@ func (w *world) examine(r *http.Request, resp *http.Response) reply {
 	out.data, out.error = envelope.Data, envelope.Error
 	out.list, _ = envelope.Data.([]any)
 	out.code, _ = envelope.Error["code"].(string)
-	if _, documented := w.s.paths[routePath(w.s, r)]; documented && resp.StatusCode != http.StatusMethodNotAllowed {
+	if served, documented := w.s.paths[routePath(w.s, r)]; documented && resp.StatusCode != http.StatusMethodNotAllowed {
+		if rt := served.routes[r.Method]; out.code != "" && !slices.Contains(rt.codes(), fault.Code(out.code)) {
+			w.t.Errorf("%s answers %s, which the document does not say of it", what, out.code)
+		}
 		resp.Body = io.NopCloser(bytes.NewReader(body))
 		if good, faults := w.check.ValidateHttpResponse(r, resp); !good {
 			for _, f := range faults {

@@ -191,7 +191,7 @@ func (f *fuzzer) mutateQuery(r *request) {
 }
 
 func (f *fuzzer) mutateHeaders(r *request) {
-	keyed := r.op.needs("bearer") || r.op.needs("session")
+	keyed := r.op.needs("bearer") || r.op.needs("sessionCookie")
 	switch f.IntN(16) {
 	case 0:
 		if len(r.body) > 0 {

@@ -206,7 +206,7 @@ func (f *fuzzer) asks(o *operation) *caller {
 			return f.person
 		}
 		return f.callers[0]
-	case o.needs("session"):
+	case o.needs("sessionCookie"):
 		if f.in(12) {
 			return pick(f.dice, append(f.callers[:3:3], nobody))
 		}
@@ -241,7 +241,7 @@ func (f *fuzzer) identify(r *request) {
 	if r.op.needs("bearer") && who.useless {
 		r.spoil("%s may do nothing", who.name)
 	}
-	if r.op.needs("session") && !r.op.needs("bearer") && who.cookie == "" {
+	if r.op.needs("sessionCookie") && !r.op.needs("bearer") && who.cookie == "" {
 		r.spoil("%s is not signed in", who.name)
 	}
 }

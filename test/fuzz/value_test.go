@@ -243,7 +243,11 @@ func (f *fuzzer) object(r *request, s *schema) map[string]any {
 			delete(out, k)
 		}
 		k := pick(f.dice, keys)
-		out[k] = f.valid(r, s.Properties[k], k)
+		of := s.Properties[k]
+		if of == nil { // another name, which the document tells in words
+			of = s.Properties[keys[0]]
+		}
+		out[k] = f.valid(r, of, k)
 		if out["volumeIds"] != nil && f.in(2) {
 			delete(out, "volumeIds")
 		}

@@ -170,8 +170,12 @@ function operation(path, method, op) {
     inside.append(el("h3", {}, "Answers"));
     for (const [status, r] of Object.entries(op.responses)) {
       const answer = resolve(r), json = answer.content && answer.content["application/json"];
-      inside.append(el("details", {}, el("summary", {}, el("strong", { class: status < 400 ? "good" : "bad" }, status)), prose(answer.description),
-        json && status < 400 ? fields(resolve(json.schema).properties.data || json.schema, 0) : null));
+      if (status === "4XX" || status === "5XX") continue; // their codes say it better
+      inside.append(el("details", {}, el("summary", {}, el("strong", { class: "good" }, status)), prose(answer.description),
+        json ? fields(resolve(json.schema).properties.data || json.schema, 0) : null));
+    }
+    for (const [status, codes] of Object.entries(op["x-codes"] || {})) {
+      inside.append(el("details", {}, el("summary", {}, el("strong", { class: "bad" }, status)), el("p", {}, codes.join(", "))));
     }
     inside.append(tryForm(path, method, op));
   });
