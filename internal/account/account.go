@@ -46,7 +46,7 @@ type Config struct {
 type Service struct {
 	c         Config
 	passwords *passwords
-	throttle  *throttle
+	throttle  throttle
 
 	remembered remembered
 	decisions  decisions
@@ -63,7 +63,7 @@ func New(c Config) *Service {
 		panic("account: New needs every field of its Config but CheapPasswords")
 	}
 	return &Service{
-		c: c, passwords: newPasswords(c.Rand, c.CheapPasswords), throttle: newThrottle(),
+		c: c, passwords: newPasswords(c.Rand, c.CheapPasswords), throttle: throttle{c.DB},
 		keysUsed: map[id.ID]time.Time{}, sessionsSeen: map[string]time.Time{},
 	}
 }

@@ -17,9 +17,11 @@
 //     wrong password and an unknown e-mail address take the same time and say the same.
 //   - A key is taken for what it was when it was read for at most a tenth of a second; what this process changes of
 //     any key counts from the commit on.
-//   - Failed sign-ins count against the address they come from, never against the person, so a stranger cannot lock anybody
-//     out. Wrong codes of an authenticator app count by person, too: only whoever has the password gets so far, and
-//     recovery codes and passkeys are not kept out by it.
+//   - Tries are counted in the database before they are made, so replicas count together and parallel tries do not pass a limit.
+//   - Failed sign-ins count by device where the person has signed in on it before, and whatever others do does not count there.
+//     Elsewhere they count by address and email address together, then by email address, and last by address, which many people may share.
+//   - Wrong codes of an authenticator app count by person: only whoever has the password gets so far, and
+//     recovery codes and passkeys are not kept out by it. An invitation's token and an email address are counted alike whether or not they exist.
 //   - A session works in one account, with the role that its person has there at each call. Whoever leaves an account has no
 //     session in it from that commit on, and no API key that they made.
 //   - An account has an owner. Only owners make and unmake owners.

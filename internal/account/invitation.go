@@ -151,23 +151,22 @@ type InvitationView struct {
 }
 
 // LookAtInvitation returns what an open invitation says, for whoever has its token. It answers NOT_FOUND alike for every token
-// that leads nowhere, and RATE_LIMIT_EXCEEDED after too many of those from the address.
+// that leads nowhere, and RATE_LIMIT_EXCEEDED after too many of those from the address. A token that is right always works:
+// nobody guesses one, and others' failures must not close the invitation. It must not be called inside a transaction.
 func (s *Service) LookAtInvitation(ctx context.Context, r db.Reader, token string, from netip.Addr) (InvitationView, error) {
-	if wait := s.throttle.take(s.now(), from, invitations, triesPerAddress); wait > 0 {
-		return InvitationView{}, tooMany("There were too many invitations from your address that do not exist. Wait, then try again.", wait)
-	}
 	i, v, inviter, found, err := openInvitation(ctx, r, token, s.now())
 	if err != nil || (found && inviter.mayGive(i.Role)) {
-		s.throttle.giveBack(from, invitations, false)
+		return v, err
 	}
-	if err == nil && (!found || !inviter.mayGive(i.Role)) {
-		err = errInvitation
+	wait, err := s.throttle.take(ctx, invitationLimits(from))
+	switch {
+	case err != nil:
+		return InvitationView{}, err
+	case wait > 0:
+		return InvitationView{}, tooMany("There were too many invitations from your address that do not exist. Wait, then try again.", wait)
 	}
-	return v, err
+	return InvitationView{}, errInvitation
 }
-
-// invitations is what takes the place of an e-mail address where tokens of invitations are counted.
-const invitations = "invitation"
 
 // take uses an invitation up, for the person with that e-mail address.
 func (s *Service) takeInvitation(ctx context.Context, tx *db.Tx, token string, person id.ID, email string) (Invitation, error) {

@@ -22,7 +22,7 @@ const (
 	// loginGrace is what lies between the end of a login and that of a key which nobody claimed, so that a claim in the last moment gets a key that lasts.
 	loginGrace = time.Minute
 	// loginsPerNetwork and maxLogins may be under way at once.
-	loginsPerNetwork, maxLogins = 20, 2000
+	loginsPerNetwork, maxLogins = 100, 2000
 
 	// codeLetters have no vowels, so that no code is a word, and nothing that looks like a digit.
 	codeLetters = "BCDFGHJKLMNPQRSTVWXZ"
@@ -141,29 +141,25 @@ func plainCode(typed string) string {
 // errUserCode is one error for every way in which a code leads nowhere.
 var errUserCode = fault.New(fault.NotFound, "No program waits for this code: it was mistyped, was allowed or denied already, or its ten minutes are over. Compare it with what the program shows, or begin there again.")
 
-// FindLogin returns the login that waits for this code, for the person who types it. It answers INVALID_REQUEST for what cannot be a code, NOT_FOUND
-// alike for every code that leads nowhere, and RATE_LIMIT_EXCEEDED after ten of those within 15 minutes.
-func (s *Service) FindLogin(ctx context.Context, r db.Reader, person id.ID, code string) (Login, error) {
+// FindLogin returns the login that waits for this code. It answers INVALID_REQUEST for what cannot be a code, and NOT_FOUND
+// alike for every code that leads nowhere. Who types one is counted by Guess, which goes before it, AllowLogin and DenyLogin.
+func (s *Service) FindLogin(ctx context.Context, r db.Reader, code string) (Login, error) {
 	plain := plainCode(code)
 	if plain == "" {
 		return Login{}, fault.Invalid([]fault.Field{{Field: "userCode", Message: "has 8 letters, such as BCDF-GHJK, without vowels and digits."}})
 	}
 	now := s.now()
-	if wait := s.throttle.takeGuess(now, person); wait > 0 {
-		return Login{}, tooMany("There were too many codes for which no program waits. Wait, then begin again at the program.", wait)
-	}
 	l, found, err := loginByUserHash(ctx, r, hashOf(plain))
 	if err == nil && (!found || l.at(now).Status != LoginPending) {
 		return Login{}, errUserCode
 	}
-	s.throttle.giveBackGuess(person)
 	return l.at(now), err
 }
 
 // AllowLogin makes the key that the program with this code will claim, in the account and by the person that req.CreatedBy names. Nobody knows the key's secret
 // before it is claimed. It answers as FindLogin and CreateKey do.
 func (s *Service) AllowLogin(ctx context.Context, tx *db.Tx, account id.ID, code string, req KeyRequest) (Key, error) {
-	l, err := s.FindLogin(ctx, tx, req.CreatedBy.ID, code)
+	l, err := s.FindLogin(ctx, tx, code)
 	if err != nil {
 		return Key{}, err
 	}
@@ -179,7 +175,7 @@ func (s *Service) AllowLogin(ctx context.Context, tx *db.Tx, account id.ID, code
 
 // DenyLogin has the program with this code get nothing. It answers as FindLogin does.
 func (s *Service) DenyLogin(ctx context.Context, tx *db.Tx, account, person id.ID, code string) (Login, error) {
-	l, err := s.FindLogin(ctx, tx, person, code)
+	l, err := s.FindLogin(ctx, tx, code)
 	if err != nil {
 		return Login{}, err
 	}
@@ -271,9 +267,13 @@ func (s *Service) ClaimLogin(ctx context.Context, tx *db.Tx, deviceCode string) 
 	return k, secret, setSecret(ctx, tx, k.ID, hashOf(secret), k.Prefix)
 }
 
-// ForgetLogins revokes the keys that nobody claimed in time, and deletes the logins that ended long ago.
+// ForgetLogins revokes the keys that nobody claimed in time, and deletes the logins that ended long ago
+// and the counts of tries whose window has passed.
 func (s *Service) ForgetLogins(ctx context.Context) error {
 	return s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if err := deleteTries(ctx, tx); err != nil {
+			return err
+		}
 		if err := revokeUnclaimed(ctx, tx, tx.Now.Add(-loginGrace)); err != nil {
 			return err
 		}

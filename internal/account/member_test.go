@@ -253,7 +253,7 @@ func TestANewSessionEndsTheOneThatTheBrowserHad(t *testing.T) {
 		w.as(w.mine, account.Owner, email)
 		before, err := w.signIn(email, password, here)
 		w.ok(err)
-		proof, err := w.s.Verify(w.Context(), email, password, "", here)
+		proof, err := w.s.Verify(w.Context(), email, password, "", account.Source{Address: here})
 		w.ok(err)
 		var after account.SignedIn
 		w.ok(w.tx(func(ctx context.Context, tx *db.Tx) error {

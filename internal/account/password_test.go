@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"testing"
 
+	"github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
@@ -37,7 +38,7 @@ func TestSignInInsideATransactionIsRefused(t *testing.T) {
 	engines(t, func(w world) {
 		w.person(email, password)
 		err := w.tx(func(ctx context.Context, _ *db.Tx) error {
-			_, err := w.s.Verify(ctx, email, password, "", here)
+			_, err := w.s.Verify(ctx, email, password, "", account.Source{Address: here})
 			return err
 		})
 		if err == nil {

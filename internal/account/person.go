@@ -2,7 +2,7 @@ package account
 
 import (
 	"context"
-	"net/netip"
+	"errors"
 	"strings"
 	"time"
 	"unicode"
@@ -141,18 +141,27 @@ func (s *Service) SetPassword(ctx context.Context, tx *db.Tx, person id.ID, p Pa
 }
 
 // ConfirmPassword tells whether a signed-in person, who does something that a stolen session must not, knows their
-// password: nil, or INVALID_REQUEST for that field, RATE_LIMIT_EXCEEDED after too many failures from the address, or
+// password: nil, or INVALID_REQUEST for that field, RATE_LIMIT_EXCEEDED after too many failures of this user, or
 // SERVICE_UNAVAILABLE. It must not be called inside a transaction.
-func (s *Service) ConfirmPassword(ctx context.Context, p Person, field, password string, from netip.Addr) error {
-	a, _, _, err := s.tryPassword(ctx, p.Email, password, from)
-	if err == nil {
-		a.succeeded()
-		return nil
+func (s *Service) ConfirmPassword(ctx context.Context, p Person, field, password string) error {
+	limits := confirmLimits(p.ID) // by user alone: only a signed-in user gets here
+	wait, err := s.throttle.take(ctx, limits)
+	if err == nil && wait > 0 {
+		err = tooMany("There were too many wrong passwords. Wait, then try again.", wait)
 	}
-	if fault.CodeOf(err) == fault.SignInFailed {
+	if err != nil {
+		return err
+	}
+	if _, _, err = s.passwordOf(ctx, p.Email, password); err != nil && fault.CodeOf(err) == fault.SignInFailed {
 		return fault.Invalid([]fault.Field{{Field: field, Message: "is not your password."}})
 	}
-	return err
+	if err != nil {
+		return errors.Join(err, s.throttle.giveBack(ctx, limits))
+	}
+	return s.c.DB.InTx(ctx, func(_ context.Context, tx *db.Tx) error {
+		succeeded(tx, limits)
+		return nil
+	})
 }
 
 // normalEmail returns the address in small letters without space around it, or what is wrong with

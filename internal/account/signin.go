@@ -2,7 +2,7 @@ package account
 
 import (
 	"context"
-	"net/netip"
+	"errors"
 	"time"
 
 	"github.com/billetcloud/billet/internal/db"
@@ -16,8 +16,8 @@ type Proof struct {
 	Person Person
 	// hold makes sure, in the transaction that begins the session, that the proof still holds, and uses up what works once.
 	hold func(ctx context.Context, tx *db.Tx) error
-	// succeeded is called when the session has begun.
-	succeeded func()
+	// limits are those that the try was counted against, which a session that begins takes back.
+	limits []limit
 }
 
 var errSignIn = fault.New(fault.SignInFailed, "The e-mail address or the password is wrong.")
@@ -25,21 +25,21 @@ var errSignIn = fault.New(fault.SignInFailed, "The e-mail address or the passwor
 // Verify checks what somebody signs in with. Where the person has an authenticator app, code is one of its codes or a recovery
 // code. It answers SIGN_IN_FAILED, alike and after the same time for a wrong password and an unknown e-mail address;
 // SECOND_FACTOR_REQUIRED, which only whoever has the password sees, for a code that is missing, wrong or used; RATE_LIMIT_EXCEEDED
-// after too many failures from the address, or too many wrong codes; SERVICE_UNAVAILABLE when too many sign in at
-// once. It must not be called inside a transaction.
-func (s *Service) Verify(ctx context.Context, email, password, code string, from netip.Addr) (Proof, error) {
-	try, p, hash, err := s.tryPassword(ctx, email, password, from)
+// after too many failures of the device, or for the email address, or last of the network address, or too many wrong codes;
+// SERVICE_UNAVAILABLE when too many sign in at once. It must not be called inside a transaction.
+func (s *Service) Verify(ctx context.Context, email, password, code string, from Source) (Proof, error) {
+	limits, p, hash, err := s.tryPassword(ctx, email, password, from)
 	if err != nil {
 		return Proof{Person: p}, err
 	}
 	use, err := s.secondFactor(ctx, p, code)
 	if err != nil {
 		if code == "" || fault.CodeOf(err) != fault.SecondFactorRequired {
-			try.giveBack()
+			err = errors.Join(err, s.throttle.giveBack(ctx, limits))
 		}
 		return Proof{Person: p}, err
 	}
-	return Proof{Person: p, succeeded: try.succeeded, hold: func(ctx context.Context, tx *db.Tx) error {
+	return Proof{Person: p, limits: limits, hold: func(ctx context.Context, tx *db.Tx) error {
 		same, err := holdPassword(ctx, tx, p.ID, hash)
 		if err == nil && !same { // changed since it was read
 			err = errSignIn
@@ -51,41 +51,49 @@ func (s *Service) Verify(ctx context.Context, email, password, code string, from
 	}}, nil
 }
 
-// try is one try of a password. It counts as failed unless it is said otherwise.
-type try struct {
-	throttle *throttle
-	from     netip.Addr
-	email    string
-}
-
-func (t try) giveBack()  { t.throttle.giveBack(t.from, t.email, false) }
-func (t try) succeeded() { t.throttle.giveBack(t.from, t.email, true) }
-
-// tryPassword returns the person whose password it is, and its hash. The person is set beside SIGN_IN_FAILED where one
-// has the address.
-func (s *Service) tryPassword(ctx context.Context, email, password string, from netip.Addr) (try, Person, string, error) {
+// tryPassword returns the person whose password it is, and its hash, and what the try was counted against. It
+// counts as failed unless that is given back. The person is set beside SIGN_IN_FAILED where one has the address.
+func (s *Service) tryPassword(ctx context.Context, email, password string, from Source) ([]limit, Person, string, error) {
 	normal, wrong := normalEmail(email)
 	if wrong != "" {
 		normal = "" // counts with all that is no address, and is looked for like any other
 	}
-	t := try{s.throttle, from, normal}
-	if wait := s.throttle.take(s.now(), from, normal, triesPerPair); wait > 0 {
-		return t, Person{}, "", tooMany("There were too many failed sign-ins from your address. Wait, then try again.", wait)
+	limits := s.passwordLimits(from, normal)
+	wait, err := s.throttle.take(ctx, limits)
+	if err == nil && wait > 0 {
+		err = tooMany("There were too many failed sign-ins. Wait, then try again; or sign in with a passkey or your identity provider, "+
+			"or in a browser in which you have signed in here before.", wait)
 	}
-	p, hash, _, err := personByEmail(ctx, s.c.DB, normal)
 	if err != nil {
-		t.giveBack()
-		return t, Person{}, "", err
+		return nil, Person{}, "", err
+	}
+	p, hash, err := s.passwordOf(ctx, normal, password)
+	if err != nil && fault.CodeOf(err) != fault.SignInFailed { // not a try: nothing was compared
+		err = errors.Join(err, s.throttle.giveBack(ctx, limits))
+	}
+	return limits, p, hash, err
+}
+
+// passwordOf compares a password, and answers SIGN_IN_FAILED.
+func (s *Service) passwordOf(ctx context.Context, email, password string) (Person, string, error) {
+	p, hash, _, err := personByEmail(ctx, s.c.DB, email)
+	if err != nil {
+		return Person{}, "", err
 	}
 	right, err := s.passwords.matches(ctx, hash, password)
-	if err != nil {
-		t.giveBack()
-		return t, Person{}, "", err
+	switch {
+	case err != nil:
+		return Person{}, "", err
+	case !right:
+		return p, "", errSignIn
 	}
-	if !right {
-		return t, p, "", errSignIn
-	}
-	return t, p, hash, nil
+	return p, hash, nil
+}
+
+// known tells whether the device is one on which the user with that email address has signed in.
+func (s *Service) known(device, email string) bool {
+	name, of := s.device(device)
+	return name != "" && of == email
 }
 
 func tooMany(message string, wait time.Duration) error {
@@ -94,9 +102,9 @@ func tooMany(message string, wait time.Duration) error {
 	return e
 }
 
-// Origin is where a session is used from, for the person to recognise it by.
+// Origin is where a session is used from, for the person to recognize it by.
 type Origin struct {
-	Address   netip.Addr
+	Source
 	UserAgent string
 }
 
@@ -105,6 +113,8 @@ type SignedIn struct {
 	Session
 	// Token is 43 characters, of which only a hash is kept.
 	Token string
+	// Device is what the browser is known by at later sign-ins of the same user: see Source.
+	Device string
 }
 
 // Begin begins a session in the account where the person worked last, or else in the first that they joined. previous is the token
@@ -144,8 +154,13 @@ func (s *Service) Begin(ctx context.Context, tx *db.Tx, p Proof, o Origin, previ
 	if err := s.SignOut(ctx, tx, previous); err != nil {
 		return SignedIn{}, err
 	}
-	if p.succeeded != nil {
-		tx.AfterCommit(p.succeeded)
+	if n.Device = o.Device; !s.known(o.Device, p.Person.Email) {
+		if n.Device, err = s.newDevice(p.Person.Email); err != nil {
+			return SignedIn{}, err
+		}
+	}
+	if len(p.limits) > 0 {
+		succeeded(tx, p.limits)
 	}
 	return n, deleteEndedSessions(ctx, tx) // after the person's row, as SetPassword does
 }

@@ -1,48 +1,52 @@
 package account
 
 import (
+	"cmp"
+	"context"
+	"errors"
 	"net/netip"
-	"sync"
+	"slices"
 	"time"
 
+	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
 )
 
+// How many tries may fail within a window. What is nearest to one person is counted first, and what
+// many people share is counted last, so that one of them cannot close sign-in for the others.
 const (
 	throttleWindow = 15 * time.Minute
-	// triesPerPair may fail from one address for one e-mail address within the window.
+	// triesPerDevice may fail on a device on which the person has signed in before, whatever happens elsewhere.
+	triesPerDevice = 10
+	// triesPerPair may fail from one address for one email address, on other devices.
 	triesPerPair = 5
-	// triesPerAddress may fail from one address for all e-mail addresses together.
-	triesPerAddress = 30
-	// codesPerPerson may be wrong for one person within the window, wherever they come from: see takeCode and takeGuess.
+	// triesPerEmail may fail for one email address on other devices, wherever they are: it bounds
+	// guessing from many addresses. NIST SP 800-63B asks for at most 100 in a row.
+	triesPerEmail = 100
+	// triesPerAddress may fail from one address for all email addresses together. An office or
+	// everybody behind a proxy can be one address.
+	triesPerAddress = 300
+	// confirmsPerPerson may fail for one signed-in user who confirms their password.
+	confirmsPerPerson = 5
+	// codesPerPerson may be wrong for one user: codes of authenticator apps, and codes of device logins.
 	codesPerPerson = 10
-	// maxThrottled bounds the memory: below 10 MB.
-	maxThrottled = 20_000
-	// sweepEvery keeps a flood from paying for a look through all of them at each try.
-	sweepEvery = time.Minute
 )
 
-// throttle counts sign-ins by where they come from. It counts by person alone only what whoever has the
-// password tries: a stranger who fails on purpose must not lock the owner out.
-type throttle struct {
-	mu    sync.Mutex
-	tries map[source]*tries
-	// sweepAt is when to look through all of them again, once there is no room.
-	sweepAt time.Time
+// Source is where a sign-in comes from.
+type Source struct {
+	Address netip.Addr
+	// Device is what SignedIn.Device gave the browser at an earlier sign-in; "" for none.
+	Device string
 }
 
-// source is an address and, for the count of the pair, an e-mail address.
-type source struct {
-	network netip.Prefix
-	email   string
+// limit is a bound on the tries of one source.
+type limit struct {
+	source string
+	most   int
 }
 
-type tries struct {
-	n     int
-	until time.Time
-}
-
-func newThrottle() *throttle { return &throttle{tries: map[source]*tries{}} }
+// throttle counts tries in the database, so that replicas count together.
+type throttle struct{ db *db.DB }
 
 // network returns what counts as one address: IPv4 as it is, IPv6 by /64, the least that anybody is given.
 func network(a netip.Addr) netip.Prefix {
@@ -52,104 +56,114 @@ func network(a netip.Addr) netip.Prefix {
 	return p
 }
 
-// take counts a try before it is made, so that no number of parallel tries exceeds the limits, of which mostPerPair is that of the
-// pair. It returns 0, or how long to wait.
-func (t *throttle) take(now time.Time, from netip.Addr, email string, mostPerPair int) time.Duration {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	address, pair := t.at(now, source{network: network(from)}), t.at(now, source{network(from), email})
-	switch {
-	case pair.n >= mostPerPair:
-		return pair.until.Sub(now)
-	case address.n >= triesPerAddress:
-		return address.until.Sub(now)
+// passwordLimits returns what a try of a password counts against, the nearest to the person first.
+// email is as it was typed, whether or not a user has it, so that nothing tells the two apart.
+func (s *Service) passwordLimits(from Source, email string) []limit {
+	if device, of := s.device(from.Device); device != "" && of == email && email != "" {
+		return []limit{{"device/" + device, triesPerDevice}}
 	}
-	address.n++
-	pair.n++
-	return 0
+	at := network(from.Address).String()
+	return []limit{{"pair/" + at + "/" + email, triesPerPair}, {"email/" + email, triesPerEmail}, {"address/" + at, triesPerAddress}}
 }
 
-// takeCode counts a try of a six-digit code by person, whatever its address: such codes are few enough to be guessed from
-// many addresses. Whoever gets here has given the right password, so no stranger can lock anybody out, and a recovery code
-// or a passkey still lets the person in.
-func (t *throttle) takeCode(now time.Time, person id.ID) time.Duration {
-	return t.takeOf(now, source{email: "code/" + string(person)})
+// codeLimits count a six-digit code by person, whatever its address: such codes are few enough to be guessed from many
+// addresses. Whoever gets here has given the right password, so no stranger can lock anybody out, and a recovery
+// code or a passkey still works.
+func codeLimits(person id.ID) []limit { return []limit{{"code/" + string(person), codesPerPerson}} }
+
+// guessLimits count the code of a device login by the person who types it.
+func guessLimits(person id.ID) []limit { return []limit{{"login/" + string(person), codesPerPerson}} }
+
+func confirmLimits(person id.ID) []limit {
+	return []limit{{"confirm/" + string(person), confirmsPerPerson}}
 }
 
-func (t *throttle) takeOf(now time.Time, from source) time.Duration {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	c := t.at(now, from)
-	if c.n >= codesPerPerson {
-		return c.until.Sub(now)
-	}
-	c.n++
-	return 0
+func invitationLimits(from netip.Addr) []limit {
+	return []limit{{"invitation/" + network(from).String(), triesPerAddress}}
 }
 
-// forgetCodes is for a code that was right.
-func (t *throttle) forgetCodes(person id.ID) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	delete(t.tries, source{email: "code/" + string(person)})
-}
+// errFull rolls back a try that is one too many.
+var errFull = errors.New("account: too many tries")
 
-// takeGuess counts a try of a login's code by the person who types it. A code that leads somewhere is given back, and takes back no other.
-func (t *throttle) takeGuess(now time.Time, person id.ID) time.Duration {
-	return t.takeOf(now, source{email: "login/" + string(person)})
-}
-
-func (t *throttle) giveBackGuess(person id.ID) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if c := t.tries[source{email: "login/" + string(person)}]; c != nil && c.n > 0 {
-		c.n--
-	}
-}
-
-// giveBack takes back a try that did not fail: all of the pair's when the sign-in succeeded.
-func (t *throttle) giveBack(from netip.Addr, email string, succeeded bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if address := t.tries[source{network: network(from)}]; address != nil && address.n > 0 {
-		address.n--
-	}
-	key := source{network(from), email}
-	if succeeded {
-		delete(t.tries, key)
-	} else if pair := t.tries[key]; pair != nil && pair.n > 0 {
-		pair.n--
-	}
-}
-
-// at returns the count of a source, a fresh one where there is none or its window has passed.
-func (t *throttle) at(now time.Time, s source) *tries {
-	c := t.tries[s]
-	if c == nil || !now.Before(c.until) {
-		if c == nil && len(t.tries) >= maxThrottled {
-			t.makeRoom(now)
-		}
-		c = &tries{until: now.Add(throttleWindow)}
-		t.tries[s] = c
-	}
-	return c
-}
-
-// makeRoom drops the windows that have passed or, where it looked for those a short while ago, any one. To push
-// a certain one out takes thousands of addresses, each good for few tries, and hashes run two at once anyway.
-func (t *throttle) makeRoom(now time.Time) {
-	if !now.Before(t.sweepAt) {
-		t.sweepAt = now.Add(sweepEvery)
-		for s, c := range t.tries {
-			if !now.Before(c.until) {
-				delete(t.tries, s)
+// take counts a try before it is made, so that no number of parallel tries exceeds the limits,
+// whichever replicas they reach. It returns 0, or how long to wait, having counted nothing.
+func (t throttle) take(ctx context.Context, limits []limit) (time.Duration, error) {
+	var wait time.Duration
+	err := t.db.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		wait = 0
+		for _, l := range inOrder(limits) {
+			counted, until, err := countTry(ctx, tx, hashOf(l.source), l.most, throttleWindow)
+			if err != nil {
+				return err
+			}
+			if !counted {
+				wait = max(until.Sub(tx.Now), time.Second)
+				return errFull
 			}
 		}
+		return nil
+	})
+	if errors.Is(err, errFull) {
+		err = nil
 	}
-	for s := range t.tries {
-		if len(t.tries) < maxThrottled {
-			return
+	return wait, err
+}
+
+// giveBack takes back a try that did not fail, or that was not made. The caller's context may have ended.
+func (t throttle) giveBack(ctx context.Context, limits []limit) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveBackTime)
+	defer cancel()
+	return t.db.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		for _, l := range inOrder(limits) {
+			if err := uncountTry(ctx, tx, hashOf(l.source)); err != nil {
+				return err
+			}
 		}
-		delete(t.tries, s)
+		return nil
+	})
+}
+
+// giveBackTime is how long giveBack may take.
+const giveBackTime = 5 * time.Second
+
+// succeeded takes back, at the end of the transaction, what a try that succeeded has counted: all
+// tries of the nearest source, and its own try of the others, where other people's failures count, too.
+func succeeded(tx *db.Tx, limits []limit) {
+	tx.BeforeCommit(func(ctx context.Context) error {
+		for _, l := range inOrder(limits) {
+			back := uncountTry
+			if l == limits[0] {
+				back = forgetTries
+			}
+			if err := back(ctx, tx, hashOf(l.source)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// inOrder returns the limits in the one order in which their rows are locked.
+func inOrder(limits []limit) []limit {
+	return slices.SortedFunc(slices.Values(limits), func(a, b limit) int { return cmp.Compare(hashOf(a.source), hashOf(b.source)) })
+}
+
+// Guess counts a try of a device login's code by the person who types it, before it is made. It answers
+// RATE_LIMIT_EXCEEDED after ten that led nowhere within 15 minutes. done is called with whether this one led
+// nowhere. It must not be called inside a transaction.
+func (s *Service) Guess(ctx context.Context, person id.ID) (done func(missed bool) error, err error) {
+	limits := guessLimits(person)
+	wait, err := s.throttle.take(ctx, limits)
+	if err == nil && wait > 0 {
+		err = tooMany("There were too many codes for which no program waits. Wait, then begin again at the program.", wait)
 	}
+	if err != nil {
+		return nil, err
+	}
+	return func(missed bool) error {
+		if missed {
+			return nil
+		}
+		return s.throttle.giveBack(ctx, limits)
+	}, nil
 }

@@ -138,8 +138,12 @@ func (s *Service) secondFactor(ctx context.Context, p Person, code string) (func
 	code = strings.ToLower(strings.NewReplacer(" ", "", "-", "").Replace(code))
 	switch len(code) {
 	case otp.DigitsSix.Length():
-		if wait := s.throttle.takeCode(s.now(), p.ID); wait > 0 {
-			return nil, tooMany("There were too many wrong codes. Wait, or use a recovery code or a passkey.", wait)
+		wait, err := s.throttle.take(ctx, codeLimits(p.ID))
+		if err == nil && wait > 0 {
+			err = tooMany("There were too many wrong codes. Wait, or use a recovery code or a passkey.", wait)
+		}
+		if err != nil {
+			return nil, err
 		}
 		step, right, err := s.matchTOTP(p.ID, row, code)
 		if err != nil {
@@ -153,7 +157,7 @@ func (s *Service) secondFactor(ctx context.Context, p Person, code string) (func
 			if err == nil && !used { // another sign-in was quicker
 				err = factorRequired(p, false)
 			}
-			tx.AfterCommit(func() { s.throttle.forgetCodes(p.ID) })
+			succeeded(tx, codeLimits(p.ID))
 			return err
 		}, nil
 	case recoveryLength:

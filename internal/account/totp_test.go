@@ -214,7 +214,7 @@ func TestAskingForTheCodeIsNoFailure(t *testing.T) {
 func TestTurningItOnEndsAHalfDoneSignIn(t *testing.T) {
 	engines(t, func(w world) {
 		p := w.as(w.mine, account.Owner, email)
-		proof, err := w.s.Verify(w.Context(), email, password, "", here)
+		proof, err := w.s.Verify(w.Context(), email, password, "", account.Source{Address: here})
 		w.ok(err)
 		secret, _, err := w.startTOTP(p)
 		w.ok(err)
@@ -228,13 +228,13 @@ func TestTurningItOnEndsAHalfDoneSignIn(t *testing.T) {
 func TestConfirmingThePasswordIsThrottled(t *testing.T) {
 	engines(t, func(w world) {
 		p := w.as(w.mine, account.Owner, email)
-		w.ok(w.s.ConfirmPassword(w.Context(), p, "currentPassword", password, here))
+		w.ok(w.s.ConfirmPassword(w.Context(), p, "currentPassword", password))
 		for range 5 {
-			err := w.s.ConfirmPassword(w.Context(), p, "currentPassword", "wrong password", here)
+			err := w.s.ConfirmPassword(w.Context(), p, "currentPassword", "wrong password")
 			if f := w.fails(err, fault.InvalidRequest).Fields(); f[0].Field != "currentPassword" {
 				t.Errorf("%v", f)
 			}
 		}
-		w.fails(w.s.ConfirmPassword(w.Context(), p, "currentPassword", password, here), fault.RateLimitExceeded)
+		w.fails(w.s.ConfirmPassword(w.Context(), p, "currentPassword", password), fault.RateLimitExceeded)
 	})
 }

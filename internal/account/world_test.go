@@ -130,7 +130,7 @@ func (w world) personAs(of id.ID, role account.Role, email, password string) (p 
 // begin begins a session with a proof.
 func (w world) begin(p account.Proof) (n account.SignedIn, err error) {
 	err = w.tx(func(ctx context.Context, tx *db.Tx) error {
-		n, err = w.s.Begin(ctx, tx, p, account.Origin{Address: here, UserAgent: "Test/1"}, "")
+		n, err = w.s.Begin(ctx, tx, p, account.Origin{Source: account.Source{Address: here}, UserAgent: "Test/1"}, "")
 		return err
 	})
 	return n, err

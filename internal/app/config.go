@@ -54,7 +54,7 @@ type Config struct {
 	// lets them go to http:// addresses.
 	WebhookAllowNetworks string
 	WebhookAllowHTTP     bool
-	// TrustedProxies are the networks whose X-Forwarded-For is believed, comma-separated.
+	// TrustedProxies are the networks whose X-Forwarded-For, X-Forwarded-Proto and Forwarded are believed, comma-separated.
 	TrustedProxies string
 	// PublicURL is where browsers reach the server, such as https://gpu.example.com; "" where only each request tells.
 	PublicURL string
@@ -170,6 +170,9 @@ func parsePublicURL(s string) (*url.URL, error) {
 	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Hostname() == "" || u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
 		// The text is not shown: it may hold a password.
 		return nil, errors.New("must be the address of a site without a path, user or query, such as https://gpu.example.com")
+	}
+	if port := u.Port(); (u.Scheme == "https" && port == "443") || (u.Scheme == "http" && port == "80") {
+		u.Host = strings.TrimSuffix(u.Host, ":"+port) // as browsers write it in Origin
 	}
 	return u, nil
 }

@@ -9,9 +9,6 @@ import (
 	"github.com/billetcloud/billet/internal/fault"
 )
 
-// sessionCookie holds the token of a signed-in person. No script can read it, and no other site's page can have it sent.
-const sessionCookie = "billet_session"
-
 // admit finds out who calls, counts the call, and tells whether they may make it. Every way out has counted it once.
 func (s *server) admit(ctx context.Context, w http.ResponseWriter, c *call) error {
 	var err error
@@ -28,7 +25,7 @@ func (s *server) admit(ctx context.Context, w http.ResponseWriter, c *call) erro
 	}
 	if err != nil {
 		// Whoever tries keys is slowed down by address. The limit hides whether the last one was right.
-		if limited := s.takeAddress(ctx, w, c.request, doorOpen); limited != nil {
+		if limited := s.takeRefused(ctx, w, c, err); limited != nil {
 			return limited
 		}
 		return err
@@ -107,11 +104,11 @@ func (s *server) admitKey(ctx context.Context, c *call) error {
 		return err
 	}
 	if secret == "" {
-		_, err := c.request.Cookie(sessionCookie)
-		if err == nil && c.route.door == doorAnyKey {
+		signedIn := s.hasCookie(c.request, sessionCookie)
+		if signedIn && c.route.door == doorAnyKey {
 			return fault.New(fault.MissingAPIKey, "This call is for API keys, and a signed-in person made it. GET "+AccountBase+"/me tells who is signed in.")
 		}
-		if err == nil {
+		if signedIn {
 			return s.admitPerson(ctx, c)
 		}
 		return fault.New(fault.MissingAPIKey, "No API key was sent. Send it as `Authorization: Bearer pk_live_…`; keys are made in the dashboard under Settings → API Keys.")
@@ -126,15 +123,15 @@ func (s *server) admitKey(ctx context.Context, c *call) error {
 
 // admitPerson takes the session of the cookie. What only the operator may do is asked of c.person.Operator.
 func (s *server) admitPerson(ctx context.Context, c *call) error {
-	cookie, err := c.request.Cookie(sessionCookie)
-	if err != nil || cookie.Value == "" {
+	token := s.cookie(c.request, sessionCookie)
+	if token == "" {
 		return fault.New(fault.SignInRequired, "Sign in first: this call takes no API key, only a session (POST /api/v1/account/sessions).")
 	}
-	n, err := s.c.Accounts.SessionOf(ctx, s.c.DB, cookie.Value)
+	n, err := s.c.Accounts.SessionOf(ctx, s.c.DB, token)
 	if err != nil {
 		return err
 	}
-	c.session, c.person, c.account, c.token = &n, &n.Person, n.Account, cookie.Value
+	c.session, c.person, c.account, c.token = &n, &n.Person, n.Account, token
 	return nil
 }
 
@@ -174,17 +171,6 @@ func (s *server) sameSite(r *http.Request) error {
 		return &fault.Error{Code: fault.NetworkNotAllowed, Message: "This request comes from another web site. Make it from this site's own pages, or with an API key.", Cause: err}
 	}
 	return nil
-}
-
-// secure tells whether the client speaks TLS, with us or with a proxy of ours.
-func (s *server) secure(r *http.Request) bool {
-	if r.TLS != nil {
-		return true
-	}
-	if !strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https") {
-		return false
-	}
-	return s.trusted(peer(r))
 }
 
 // roleAllows checks the route's scope against the person's role in the session's account, as a key's scopes are checked.

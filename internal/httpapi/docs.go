@@ -37,7 +37,7 @@ func (s *server) file(path, media string, content []byte) {
 			s.refuseMethod(w, r, c)
 			return
 		}
-		if err := s.takeAddress(r.Context(), w, r, doorOpen); err != nil {
+		if err := s.takePage(r.Context(), w, r); err != nil {
 			c.fail(err)
 			s.send(w, r, failed(err, c.id))
 			return

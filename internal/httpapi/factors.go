@@ -75,7 +75,7 @@ func (s *server) addFactors() {
 		method: http.MethodDelete, path: totp, id: "removeTotp", tag: tagAccount, door: doorPerson, alone: true,
 		summary: "Turn the authenticator app off", text: "Its recovery codes cease to work.",
 	}, func(ctx context.Context, c *call, in *removeTOTP) (changed, error) {
-		if err := s.c.Accounts.ConfirmPassword(ctx, *c.person, "password", in.Body.Password, s.address(c.request)); err != nil {
+		if err := s.c.Accounts.ConfirmPassword(ctx, *c.person, "password", in.Body.Password); err != nil {
 			return changed{}, err
 		}
 		return changed{true}, s.recorded(ctx, c, c.person.ID, func(ctx context.Context, tx *db.Tx) error {

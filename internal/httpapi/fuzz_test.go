@@ -344,14 +344,16 @@ func FuzzAddress(f *testing.F) {
 			return
 		}
 		// Everything behind the one that counts was written by proxies of ours.
-		hops := strings.Split(first+","+second, ",")
 		want := other
-		for _, hop := range slices.Backward(hops) {
-			a, err := netip.ParseAddr(strings.TrimSpace(hop))
-			if err != nil {
+		for _, hop := range slices.Backward(strings.Split(first+","+second, ",")) {
+			if strings.TrimSpace(hop) == "" {
+				continue
+			}
+			a, read := parseHop(strings.TrimSpace(hop))
+			if !read {
 				break
 			}
-			if want = a.Unmap().WithZone(""); !s.trusted(want) {
+			if want = a; !s.trusted(want) {
 				break
 			}
 		}

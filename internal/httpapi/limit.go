@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
@@ -17,8 +16,15 @@ import (
 const (
 	// addressLimit is for callers that are nobody yet: no key, a wrong key, a path that does not exist.
 	addressLimit = 60
+	// openLimit is for what people do before they are signed in. It is counted apart from addressLimit, so that a
+	// program with a wrong key cannot close sign-in for the office that it runs in.
+	openLimit = 300
+	// deviceLimit is for the same in a browser in which a user has signed in before, whatever others do at its address.
+	deviceLimit = 120
 	// probeLimit is for /healthz and /readyz, which several probes may ask each second.
 	probeLimit = 600
+	// pageLimit is for the dashboard's files, of which one page has many, and of which an office loads many pages.
+	pageLimit = 3000
 )
 
 // limitHeader is there once a request was counted.
@@ -64,10 +70,33 @@ func ceilUnix(t time.Time) int64 {
 // takeAddress counts the request for the caller's address.
 func (s *server) takeAddress(ctx context.Context, w http.ResponseWriter, r *http.Request, d door) error {
 	network := networkOf(s.address(r))
-	if d == doorProbe {
+	switch d {
+	case doorProbe:
 		return s.take(ctx, w, "probe/"+network, probeLimit)
+	case doorOpen:
+		if device := s.cookie(r, deviceCookie); device != "" {
+			if user := s.c.Accounts.DeviceUser(device); user != "" {
+				return s.take(ctx, w, "device/"+user, deviceLimit)
+			}
+		}
+		return s.take(ctx, w, "open/"+network, openLimit)
+	default:
+		return s.take(ctx, w, "address/"+network, addressLimit)
 	}
-	return s.take(ctx, w, "address/"+network, addressLimit)
+}
+
+// takeRefused counts a request whose caller was not admitted. One without a session is a person who has yet to sign in, and
+// is counted as such: a page that learns that its session has ended must learn it also beside a program that tries keys.
+func (s *server) takeRefused(ctx context.Context, w http.ResponseWriter, c *call, err error) error {
+	if fault.CodeOf(err) == fault.SignInRequired {
+		return s.takeAddress(ctx, w, c.request, doorOpen)
+	}
+	return s.takeAddress(ctx, w, c.request, doorKey)
+}
+
+// takePage counts a request for a file of the dashboard or of the documentation.
+func (s *server) takePage(ctx context.Context, w http.ResponseWriter, r *http.Request) error {
+	return s.take(ctx, w, "page/"+networkOf(s.address(r)), pageLimit)
 }
 
 // takeCaller counts the request for the key or session that made it.
@@ -86,42 +115,6 @@ func (s *server) takeCaller(ctx context.Context, w http.ResponseWriter, c *call)
 	default:
 		return s.take(ctx, w, bucket+"/write", limits.Write)
 	}
-}
-
-// address is where the request came from: the peer, or, where the peer is a proxy of ours, the last
-// address in X-Forwarded-For that is not. What stands left of that was written by the client and proves nothing.
-func (s *server) address(r *http.Request) netip.Addr {
-	at := peer(r)
-	if !s.trusted(at) {
-		return at
-	}
-	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for i := len(hops) - 1; i >= 0 && s.trusted(at); i-- {
-		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
-		if err != nil {
-			break
-		}
-		at = hop.Unmap().WithZone("")
-	}
-	return at
-}
-
-// peer is the other end of the connection.
-func peer(r *http.Request) netip.Addr {
-	p, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return p.Addr().Unmap().WithZone("")
-}
-
-func (s *server) trusted(a netip.Addr) bool {
-	for _, p := range s.c.TrustedProxies {
-		if p.Contains(a) {
-			return true
-		}
-	}
-	return false
 }
 
 // networkOf is what counts as one address: an IPv6 customer has a whole /64.

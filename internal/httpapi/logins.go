@@ -2,7 +2,10 @@ package httpapi
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
@@ -98,7 +101,7 @@ func (s *server) addLogins() {
 		method: http.MethodPost, path: at + "/look", id: "lookAtLogin", tag: tagAccount, door: doorPerson, scope: account.WriteAPIKeys, alone: true,
 		summary: "What asks with a code", text: "For whoever types the code that a program shows.", errors: []fault.Code{fault.NotFound},
 	}, func(ctx context.Context, c *call, in *loginCode) (waitingLogin, error) {
-		l, err := s.c.Accounts.FindLogin(ctx, s.c.DB, c.person.ID, in.Body.UserCode)
+		l, err := s.c.Accounts.FindLogin(ctx, s.c.DB, in.Body.UserCode)
 		if err != nil {
 			return waitingLogin{}, err
 		}
@@ -132,6 +135,40 @@ func (s *server) addLogins() {
 		c.note.subject = l.ID
 		return deniedLogin{true}, err
 	})
+	for _, path := range []string{"/look", "/allow", "/deny"} {
+		s.guessed(at + path)
+	}
+}
+
+// guessed has each call of the route count as a try of a login's code, before anything else is done.
+func (s *server) guessed(path string) {
+	rt := s.paths[path].routes[http.MethodPost]
+	serve := rt.serve
+	rt.serve = func(ctx context.Context, w http.ResponseWriter, c *call) (answer, error) {
+		done, err := s.c.Accounts.Guess(ctx, c.person.ID)
+		if err != nil {
+			return answer{}, err
+		}
+		a, err := serve(ctx, w, c)
+		if back := done(missed(a, err)); back != nil {
+			s.c.Log.WarnContext(ctx, "a code that was right counts as a wrong one", slog.String("error", back.Error()))
+		}
+		return a, err
+	}
+}
+
+// missed reports whether the call may have told that a code leads nowhere. What else is wrong with a request may be found
+// only where the code leads somewhere, so that it tells as much.
+func missed(a answer, err error) bool {
+	if err == nil {
+		return a.Status == http.StatusNotFound // an answer that was kept for an Idempotency-Key
+	}
+	var f *fault.Error
+	if !errors.As(err, &f) {
+		return false
+	}
+	mistyped := slices.ContainsFunc(f.Fields(), func(at fault.Field) bool { return at.Field == "userCode" })
+	return f.Code == fault.NotFound || (f.Code == fault.InvalidRequest && !mistyped)
 }
 
 // addLoginsOfPrograms adds what a program calls that has no key yet.

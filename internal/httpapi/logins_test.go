@@ -296,7 +296,7 @@ func TestLoginsUnderWayAreBounded(t *testing.T) {
 		cookie := w.signIn(w.ada)
 		body := map[string]string{"client": "billet"}
 		var last asked
-		for range 20 {
+		for range 100 {
 			last = w.startLogin(from("198.51.100.7"))
 		}
 		r := w.refused("RATE_LIMIT_EXCEEDED", tenant{}, "POST", Base+"/logins", body, from("198.51.100.7"))
@@ -320,7 +320,7 @@ func TestLoginsUnderWayAreBounded(t *testing.T) {
 
 func TestWhoStartsALoginIsLimitedByAddress(t *testing.T) {
 	w := newWorld(t)
-	for range addressLimit {
+	for range openLimit {
 		w.do(tenant{}, "POST", Base+"/logins/claim", map[string]string{"deviceCode": "x"}, from("198.51.100.7"))
 	}
 	w.refused("RATE_LIMIT_EXCEEDED", tenant{}, "POST", Base+"/logins", map[string]string{"client": "billet"}, from("198.51.100.7"))

@@ -89,7 +89,7 @@ func (s *server) addMe() {
 		method: http.MethodPut, path: at + "/password", id: "changePassword", tag: tagAccount, door: doorPerson, alone: true,
 		summary: "Change your password", text: "Ends all of your sessions but this one.",
 	}, func(ctx context.Context, c *call, in *changePassword) (changed, error) {
-		if err := s.c.Accounts.ConfirmPassword(ctx, *c.person, "currentPassword", in.Body.CurrentPassword, s.address(c.request)); err != nil {
+		if err := s.c.Accounts.ConfirmPassword(ctx, *c.person, "currentPassword", in.Body.CurrentPassword); err != nil {
 			return changed{}, err
 		}
 		p, err := s.c.Accounts.HashPassword(ctx, "newPassword", in.Body.NewPassword)

@@ -46,6 +46,9 @@ func (r *recorder) Write(b []byte) (int, error) {
 // Unwrap is for http.ResponseController.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
+// transportSecurity has browsers that know this site come over https only (RFC 6797), for a year.
+var transportSecurity = []string{"max-age=31536000"}
+
 type callKey struct{}
 
 // ServeHTTP answers a request.
@@ -59,6 +62,10 @@ func (s *server) handle(plain http.ResponseWriter, r *http.Request, find func(*r
 	h := w.Header()
 	values := []string{string(c.id), "nosniff", "no-store"}
 	h["X-Request-Id"], h["X-Content-Type-Options"], h["Cache-Control"] = values[:1:1], values[1:2:2], values[2:]
+	if s.publicTLS() {
+		h["Strict-Transport-Security"] = transportSecurity
+	}
+	s.noticeProxy(r.Context(), r)
 	s.metrics.inFlight.Inc()
 	defer func() {
 		s.metrics.inFlight.Dec()
@@ -98,13 +105,13 @@ func (s *server) dispatch(w *recorder, r *http.Request, c *call) {
 var pageRoute = route{spec: spec{method: http.MethodGet, path: "page"}}
 
 // elsewhere has a page or one of its files served. A page has many and is not paid for: they are not counted as calls,
-// only bounded as probes are.
+// only bounded.
 func (s *server) elsewhere(w *recorder, r *http.Request, c *call) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		s.refuseMethod(w, r, c)
 		return
 	}
-	err := s.takeAddress(r.Context(), w, r, doorProbe)
+	err := s.takePage(r.Context(), w, r)
 	if err == nil {
 		c.route = &pageRoute
 		if s.c.Elsewhere(w, r) {
@@ -120,7 +127,7 @@ func cleaned(p string) bool { return p == path.Clean(p) }
 
 // refuse answers a request that has no route. It is limited by address: whose it is does not matter.
 func (s *server) refuse(w *recorder, r *http.Request, c *call, err error) {
-	if limited := s.takeAddress(r.Context(), w, r, doorOpen); limited != nil {
+	if limited := s.takeAddress(r.Context(), w, r, doorKey); limited != nil {
 		err = limited
 	}
 	c.fail(err)
@@ -174,6 +181,11 @@ func (s *server) run(w *recorder, r *http.Request, c *call) {
 		}
 		a, err = c.route.serve(ctx, w, c)
 	}
+	if err == nil {
+		for _, cookie := range c.cookies {
+			w.Header().Add("Set-Cookie", cookie)
+		}
+	}
 	if err != nil {
 		if known := (*fault.Error)(nil); !errors.As(err, &known) && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			err = &fault.Error{Code: fault.ServiceUnavailable, Message: "The request took too long and was given up. Try again in a moment.", Cause: err}
@@ -194,7 +206,7 @@ func (s *server) send(w *recorder, r *http.Request, a answer) {
 	h := w.Header()
 	//lint:ignore SA1008 take spells it as the page does
 	if len(h[limitHeader]) == 0 { // something failed before it was counted
-		_ = s.takeAddress(r.Context(), w, r, doorOpen)
+		_ = s.takeAddress(r.Context(), w, r, doorKey)
 	}
 	values := []string{"application/json", strconv.Itoa(len(a.Body))}
 	h["Content-Type"], h["Content-Length"] = values[:1:1], values[1:]

@@ -17,8 +17,6 @@ const (
 	oidcStart = oidcBase + "/start"
 	// OIDCCallback is the path that the identity provider sends browsers back to.
 	OIDCCallback = oidcBase + "/callback"
-	// oidcCookie binds a sign-in to the browser that began it.
-	oidcCookie = "billet_oidc"
 )
 
 // redirected says in the body, too, where the browser is sent.
@@ -94,7 +92,7 @@ func (s *server) addOIDC() {
 				return redirected{}, err
 			}
 			c.fail(err) // for the log: the browser learns the code only
-			c.header = nil
+			c.header, c.cookies = nil, nil
 			s.setOIDCCookie(c, "", -1)
 			return c.redirect("/sign-in?error=" + string(fault.CodeOf(err))), nil
 		}
@@ -104,11 +102,7 @@ func (s *server) addOIDC() {
 
 // finishOIDC signs in who came back, and returns where they wanted to go.
 func (s *server) finishOIDC(ctx context.Context, c *call, in *finishOIDC) (string, error) {
-	cookie := ""
-	if k, err := c.request.Cookie(oidcCookie); err == nil {
-		cookie = k.Value
-	}
-	nonce, verifier, back, err := s.c.Accounts.AnswerExternal(ctx, in.State, cookie)
+	nonce, verifier, back, err := s.c.Accounts.AnswerExternal(ctx, in.State, s.cookie(c.request, oidcCookie))
 	if err != nil {
 		return "", err
 	}
@@ -126,18 +120,11 @@ func (s *server) finishOIDC(ctx context.Context, c *call, in *finishOIDC) (strin
 	if _, err := s.begin(ctx, c, proved(p)); err != nil {
 		return "", s.signInFailed(ctx, c, p.Person, err)
 	}
+	s.setOIDCCookie(c, "", -1)
 	return back, nil
 }
 
 func (c *call) redirect(to string) redirected {
 	c.setHeader("Location", to)
 	return redirected{to}
-}
-
-// setOIDCCookie sets the cookie that is sent when the provider's page sends the browser back, which a strict one would not be.
-func (s *server) setOIDCCookie(c *call, value string, age int) {
-	cookie := http.Cookie{
-		Name: oidcCookie, Value: value, Path: oidcBase, MaxAge: age, HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: s.secure(c.request),
-	}
-	c.setHeader("Set-Cookie", cookie.String())
 }

@@ -123,7 +123,7 @@ func (i *issuer) start(w *world, returnTo string) (state, cookie string) {
 		!strings.Contains(q.Get("scope"), "openid") || len(q.Get("state")) < 43 || len(q.Get("nonce")) < 43 {
 		i.t.Fatalf("%v", q)
 	}
-	if set := r.header.Get("Set-Cookie"); !strings.Contains(set, "HttpOnly") || !strings.Contains(set, "SameSite=Lax") || !strings.Contains(set, "Path="+oidcBase) || strings.Contains(set, q.Get("state")) {
+	if set := r.header.Get("Set-Cookie"); !strings.Contains(set, "HttpOnly") || !strings.Contains(set, "SameSite=Lax") || !strings.Contains(set, "__Host-"+oidcCookie) || !strings.Contains(set, "Path=/; ") || !strings.Contains(set, "Secure") || strings.Contains(set, q.Get("state")) {
 		i.t.Errorf("%s", set)
 	}
 	i.challenge, i.nonce = q.Get("code_challenge"), q.Get("nonce")
@@ -175,7 +175,7 @@ func TestSigningInWithAnIdentityProvider(t *testing.T) {
 		// The same subject with another address is still her.
 		i.claims = func(c map[string]any) { c["email"] = "countess@example.com" }
 		state, cookie = i.start(w, "")
-		if r := i.back(w, state, cookie, "&code=the-code"); r.header.Get("Location") != "/" || !strings.HasPrefix(cookieOf(r), sessionCookie+"=") {
+		if r := i.back(w, state, cookie, "&code=the-code"); r.header.Get("Location") != "/" || !strings.HasPrefix(cookieOf(r), "__Host-"+sessionCookie+"=") {
 			t.Errorf("%v", r.header)
 		}
 	})

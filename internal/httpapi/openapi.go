@@ -69,7 +69,7 @@ func newDocument(version string) *huma.OpenAPI {
 				// No schema may be called like one of these: generators make a type of each.
 				bearer:        {Type: "http", Scheme: "bearer", Description: "An API key: `Authorization: Bearer pk_live_…`"},
 				apiKeyHeader:  {Type: "apiKey", In: "header", Name: "X-API-Key", Description: "The same key in a header of its own."},
-				sessionScheme: {Type: "apiKey", In: "cookie", Name: sessionCookie, Description: "A signed-in person; see POST /api/v1/account/sessions."},
+				sessionScheme: {Type: "apiKey", In: "cookie", Name: sessionCookie, Description: "A signed-in person; see POST /api/v1/account/sessions. Over https the cookie is called __Host-" + sessionCookie + "."},
 			},
 			Headers: map[string]*huma.Param{
 				"X-Request-Id":          header("Names this request in our log.", huma.TypeString),
@@ -363,7 +363,7 @@ Requests are closed: a field or parameter that is not listed is refused, so that
 
 ## Limits
 
-Per key and minute: 60 reads, 20 writes, 5 deploys; a deploy uses no write, also as a dry run. Your key may have other limits; ` + "`X-RateLimit-Limit`, `-Remaining` and `-Reset`" + ` (Unix seconds) of each answer say. Requests without a valid key are counted by address, 60 a minute. A request that is answered with an error counts, too. A signed-in person's session has 600 reads, 120 writes and 5 deploys a minute.
+Per key and minute: 60 reads, 20 writes, 5 deploys; a deploy uses no write, also as a dry run. Your key may have other limits; ` + "`X-RateLimit-Limit`, `-Remaining` and `-Reset`" + ` (Unix seconds) of each answer say. Requests without a valid key are counted by address, 60 a minute; what people call before they are signed in has 300 of its own, or 120 for each user in a browser in which they have signed in before. A request that is answered with an error counts, too. A signed-in person's session has 600 reads, 120 writes and 5 deploys a minute.
 
 ## Repeating a request
 

@@ -139,7 +139,7 @@ func (s *server) accept(ctx context.Context, c *call, in *acceptInvitation) (ses
 		return session{}, err
 	}
 	if known {
-		p, err := s.c.Accounts.Verify(ctx, email, b.Password, b.Code, from)
+		p, err := s.c.Accounts.Verify(ctx, email, b.Password, b.Code, s.source(c.request))
 		if err != nil {
 			if b.Code == "" && fault.CodeOf(err) == fault.SecondFactorRequired {
 				return session{}, err

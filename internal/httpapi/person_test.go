@@ -1,9 +1,7 @@
 package httpapi
 
 import (
-	"crypto/tls"
 	"net/http"
-	"net/netip"
 	"regexp"
 	"strings"
 	"testing"
@@ -45,28 +43,6 @@ func TestAnotherSitesPageCanDoNothing(t *testing.T) {
 	}
 	// With an API key no cookie is at stake.
 	w.want(201, w.ada, "POST", Base+"/ssh-keys", body, header("Origin", "https://ci.example"))
-}
-
-func TestTheCookie(t *testing.T) {
-	w := newWorld(t)
-	w.signIn(w.ada)
-	w.s.c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
-	login := map[string]string{"email": string(w.ada.account) + "@example.com", "password": "a long enough password"}
-	for _, c := range []struct {
-		name   string
-		secure bool
-		how    []option
-	}{
-		{"in the clear", false, nil},
-		{"over TLS", true, []option{func(r *http.Request) { r.TLS = &tls.ConnectionState{} }}},
-		{"behind our proxy", true, []option{from("10.0.0.1"), header("X-Forwarded-Proto", "https")}},
-		{"who only says so", false, []option{from("203.0.113.1"), header("X-Forwarded-Proto", "https")}},
-	} {
-		got := w.want(201, tenant{}, "POST", AccountBase+"/sessions", login, c.how...).header.Get("Set-Cookie")
-		if !strings.Contains(got, "HttpOnly") || !strings.Contains(got, "SameSite=Strict") || strings.Contains(got, "Secure") != c.secure || !strings.Contains(got, "Path=/api/v1") {
-			t.Errorf("%s: %s", c.name, got)
-		}
-	}
 }
 
 func TestAPIKeys(t *testing.T) {
@@ -153,11 +129,11 @@ func TestElsewhere(t *testing.T) {
 		r := w.do(tenant{}, "GET", path, nil)
 		same(t, path, r.status, want)
 		if want == 418 { // not counted as calls are
-			same(t, path+": limit", r.header.Get("X-RateLimit-Limit"), probeLimit)
+			same(t, path+": limit", r.header.Get("X-RateLimit-Limit"), pageLimit)
 		}
 	}
 	w.refused("METHOD_NOT_ALLOWED", tenant{}, "POST", "/deployments/", nil)
-	for i := range probeLimit {
+	for i := range pageLimit {
 		if r := w.do(tenant{}, "GET", "/", nil, from("198.51.100.7")); r.status != 418 {
 			t.Fatalf("request %d: %d", i+1, r.status)
 		}

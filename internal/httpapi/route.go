@@ -77,6 +77,8 @@ type call struct {
 	// status and header may be set by a handler to change the answer.
 	status int
 	header map[string]string
+	// cookies are sent with an answer that is no failure.
+	cookies []string
 
 	note note // what the audit says of the change
 
@@ -251,7 +253,7 @@ func write[In, Out any](s *server, o spec, h func(ctx context.Context, tx *db.Tx
 			return answer{}, err
 		}
 		return s.change(ctx, c, d, func(ctx context.Context, tx *db.Tx) (answer, error) {
-			c.status, c.header, c.note = 0, nil, note{} // of an earlier run
+			c.status, c.header, c.cookies, c.note = 0, nil, nil, note{} // of an earlier run
 			out, err := h(ctx, tx, c, in)
 			if err == nil {
 				err = s.record(ctx, tx, c)

@@ -72,9 +72,10 @@ type Config struct {
 	// Version is that of the server, for the document and the index.
 	Version string
 
-	// TrustedProxies may say in X-Forwarded-For and X-Forwarded-Proto for whom they speak; none by default.
+	// TrustedProxies may say in X-Forwarded-For and X-Forwarded-Proto, or in Forwarded, for whom they speak; none by default.
 	TrustedProxies []netip.Prefix
-	// PublicURL is where browsers reach this server, without a path; nil where only the request tells. Passkeys and links are made for it.
+	// PublicURL is where browsers reach this server, without a path; nil where only the request tells. Passkeys and links are made for it,
+	// it is an allowed origin whatever Host a proxy writes, and an https one makes cookies Secure.
 	PublicURL *url.URL
 	// OIDC is the identity provider that people may sign in with; nil for none. It needs a PublicURL.
 	OIDC *oidc.Client
@@ -97,6 +98,7 @@ type server struct {
 	crossOrigin *http.CrossOriginProtection
 	timeout     time.Duration
 	streams     *streams
+	forgotten   forgotten
 }
 
 // New returns the handler of the whole API. It panics when a dependency is missing.
@@ -125,6 +127,12 @@ func routed(c Config) *server {
 		c: c, mux: http.NewServeMux(), paths: map[string]*methods{}, own: map[string]bool{},
 		doc: newDocument(c.Version), crossOrigin: http.NewCrossOriginProtection(), timeout: requestTimeout,
 		streams: newStreams(),
+	}
+	if c.PublicURL != nil {
+		// Proxies may rewrite Host, with which browsers' Origin is compared otherwise.
+		if err := s.crossOrigin.AddTrustedOrigin(c.PublicURL.Scheme + "://" + c.PublicURL.Host); err != nil {
+			panic("httpapi: " + err.Error())
+		}
 	}
 	s.addOffers()
 	s.addQuotes()

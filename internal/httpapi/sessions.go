@@ -49,10 +49,6 @@ type sessionPath struct {
 // begin begins a session for somebody who has proved who they are, in a transaction with what belongs to it, and gives the
 // browser its cookie. The session that the browser had ends: nobody can plant one that goes on as another person's.
 func (s *server) begin(ctx context.Context, c *call, prove func(ctx context.Context, tx *db.Tx) (account.Proof, error)) (session, error) {
-	previous := ""
-	if cookie, err := c.request.Cookie(sessionCookie); err == nil {
-		previous = cookie.Value
-	}
 	var n account.SignedIn
 	var a account.Account
 	err := s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
@@ -60,7 +56,7 @@ func (s *server) begin(ctx context.Context, c *call, prove func(ctx context.Cont
 		if err != nil {
 			return err
 		}
-		if n, err = s.c.Accounts.Begin(ctx, tx, proof, account.Origin{Address: s.address(c.request), UserAgent: c.request.UserAgent()}, previous); err != nil {
+		if n, err = s.c.Accounts.Begin(ctx, tx, proof, account.Origin{Source: s.source(c.request), UserAgent: c.request.UserAgent()}, s.cookie(c.request, sessionCookie)); err != nil {
 			return err
 		}
 		if a, err = s.c.Accounts.Get(ctx, tx, n.Account); err != nil {
@@ -73,7 +69,8 @@ func (s *server) begin(ctx context.Context, c *call, prove func(ctx context.Cont
 		return session{}, err
 	}
 	// The cookie's life is counted by the browser's clock, so it is told as a length.
-	s.setCookie(c, n.Token, int(n.ExpiresAt.Sub(s.c.Clock.Now())/time.Second))
+	s.setSessionCookie(c, n.Token, int(n.ExpiresAt.Sub(s.c.Clock.Now())/time.Second))
+	s.setDeviceCookie(c, n.Device)
 	return session{n.Person, a, n.Role, n.ExpiresAt}, nil
 }
 
@@ -101,7 +98,7 @@ func (s *server) addSessions() {
 	write(s, spec{
 		method: http.MethodDelete, path: at, id: "signOut", tag: tagAccount, door: doorPerson, summary: "Sign out",
 	}, func(ctx context.Context, tx *db.Tx, c *call, _ *none) (signedOut, error) {
-		s.setCookie(c, "", -1)
+		s.setSessionCookie(c, "", -1)
 		c.note.subject = c.session.ID
 		return signedOut{true}, s.c.Accounts.SignOut(ctx, tx, c.token)
 	})
@@ -118,13 +115,4 @@ func (s *server) addSessions() {
 	}, func(ctx context.Context, tx *db.Tx, c *call, in *sessionPath) (signedOut, error) {
 		return signedOut{true}, s.c.Accounts.EndSession(ctx, tx, c.person.ID, in.ID)
 	})
-}
-
-// setCookie sets the session's cookie, or with a negative age takes it back.
-func (s *server) setCookie(c *call, token string, age int) {
-	cookie := http.Cookie{
-		Name: sessionCookie, Value: token, Path: "/api/v1", MaxAge: age,
-		HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: s.secure(c.request),
-	}
-	c.setHeader("Set-Cookie", cookie.String())
 }

@@ -62,7 +62,7 @@ func (s *server) addWaysIn() {
 			"An Idempotency-Key has no meaning here: each call makes a session of its own.",
 		errors: []fault.Code{fault.SignInFailed, fault.SecondFactorRequired, fault.InsufficientScope, fault.NetworkNotAllowed},
 	}, func(ctx context.Context, c *call, in *signIn) (session, error) {
-		p, err := s.c.Accounts.Verify(ctx, in.Body.Email, in.Body.Password, in.Body.Code, s.address(c.request))
+		p, err := s.c.Accounts.Verify(ctx, in.Body.Email, in.Body.Password, in.Body.Code, s.source(c.request))
 		if err != nil {
 			if in.Body.Code == "" && fault.CodeOf(err) == fault.SecondFactorRequired {
 				return session{}, err // the first half of a sign-in, and no failure
