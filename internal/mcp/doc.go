@@ -12,5 +12,7 @@
 //   - Nothing is terminated without a token of this session's can_terminate for that machine.
 //   - An answer has no secret, and no text of others with control or invisible characters: what it says is data.
 //   - What the API refuses is a tool's error with the API's code, its message, and what to do.
-//   - Only messages of the protocol are written to the output.
+//   - Only messages of the protocol are written to the output. What is no message is answered as
+//     JSON-RPC 2.0 says, and ends nothing; a request that was read is answered before the session ends.
+//   - The schema of every answer has an object at its root and is open. A refusal names the tool's own inputs.
 package mcp

@@ -1,11 +1,12 @@
 package mcp
 
 import (
-	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/billetcloud/billet/client"
+	"github.com/google/jsonschema-go/jsonschema"
 )
 
 // refusal is an error as a client reads it: JSON, of one line.
@@ -21,20 +22,52 @@ type refusal struct {
 
 // Error is the refusal as JSON.
 func (r *refusal) Error() string {
-	v, err := cleaned(*r)
+	text, err := cleaned(*r)
 	if err != nil {
 		return r.Code
 	}
-	b, err := json.Marshal(v)
-	if err != nil {
-		return r.Code
+	return string(text)
+}
+
+// invalid is a refusal that names every field that is wrong.
+func invalid(fields []client.FieldError) *refusal {
+	r := &refusal{Code: string(client.ErrInvalidRequest), Fields: fields, WhatToDo: cures[client.ErrInvalidRequest]}
+	r.Message = fields[0].Field + ": " + fields[0].Message
+	if n := len(fields); n > 1 {
+		r.Message = fmt.Sprintf("%d fields are wrong. The first: %s", n, r.Message)
 	}
-	return string(b)
+	return r
+}
+
+// inTermsOf names the fields that the API refused as the tool's inputs, which are all that its
+// caller can correct.
+func (r *refusal) inTermsOf(a about, schema *jsonschema.Schema) *refusal {
+	if r.Code != string(client.ErrInvalidRequest) || len(r.Fields) == 0 {
+		return r
+	}
+	renamed := false
+	for i, f := range r.Fields {
+		name := strings.TrimPrefix(strings.TrimPrefix(f.Field, "query."), "path.")
+		root, rest := name, ""
+		if at := strings.IndexAny(name, ".["); at >= 0 {
+			root, rest = name[:at], name[at:]
+		}
+		if input, known := a.fields[root]; known && schema.Properties[root] == nil {
+			root, rest = input, ""
+		}
+		if root+rest != f.Field {
+			r.Fields[i].Field, renamed = root+rest, true
+		}
+	}
+	if renamed {
+		r.Message = invalid(r.Fields).Message
+	}
+	return r
 }
 
 // cures are what to do about a code of the API, where its message cannot know what tools there are.
 var cures = map[client.Code]string{
-	client.ErrInvalidRequest:        "Mend the named fields and call again.",
+	client.ErrInvalidRequest:        "Correct the named fields and call the tool again.",
 	client.ErrMinimumRuntimeNotMet:  "Call terminate with earliest: true, which plans the end for as soon as it is possible.",
 	client.ErrInsufficientBalance:   "get_wallet shows what there is. Tell the user: only they can pay in. Or choose something cheaper. Then make a new quote.",
 	client.ErrKeyLimitReached:       "whoami shows the key's limits and what of them is used. Choose something cheaper or shorter, or terminate something. Only the user can raise the limit, in the dashboard under Settings → API keys.",
@@ -52,7 +85,7 @@ var cures = map[client.Code]string{
 }
 
 // told makes of an error what a client is told.
-func told(err error) error {
+func told(err error) *refusal {
 	var own *refusal
 	if errors.As(err, &own) {
 		return own

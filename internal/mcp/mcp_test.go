@@ -58,7 +58,7 @@ func (a *agent) call(tool string, in map[string]any) (answer, refusal map[string
 	}
 	var v map[string]any
 	if err := json.Unmarshal([]byte(text), &v); err != nil {
-		v = map[string]any{"code": "INPUT", "message": text} // the protocol's own check of the input
+		a.t.Fatalf("%s answers what is not JSON: %s", tool, text)
 	}
 	if r.IsError {
 		return nil, v
@@ -81,7 +81,7 @@ func (a *agent) refused(code, tool string, in map[string]any) map[string]any {
 	if refused["code"] != code {
 		a.t.Fatalf("%s: %v, %v, want %s", tool, v, refused, code)
 	}
-	if text, _ := refused["whatToDo"].(string); code != "INPUT" && text == "" {
+	if text, _ := refused["whatToDo"].(string); text == "" {
 		a.t.Errorf("%s: nothing is said of what to do: %v", tool, refused)
 	}
 	return refused
@@ -227,8 +227,8 @@ func TestAnAgentRentsWithinItsLimits(t *testing.T) {
 	other.refused("UNKNOWN_QUOTE", "deploy", take)
 	foreign := s.Call(key, "POST", "/quotes", map[string]any{"offerId": "off_abc123"}).Data["quoteId"]
 	a.refused("UNKNOWN_QUOTE", "deploy", map[string]any{"quoteId": foreign})
-	a.refused("INPUT", "deploy", map[string]any{})
-	a.refused("INPUT", "deploy", map[string]any{"offerId": "off_abc123"})
+	a.refused("INVALID_REQUEST", "deploy", map[string]any{})
+	a.refused("INVALID_REQUEST", "deploy", map[string]any{"offerId": "off_abc123"})
 
 	// The limits hold, and say which one it was.
 	if r := a.refused("KEY_LIMIT_REACHED", "quote", with("hours", 400)); r["details"].(map[string]any)["limit"] != "maxSpendPerMonth" {
@@ -250,7 +250,7 @@ func TestAnAgentRentsWithinItsLimits(t *testing.T) {
 	}
 	a.refused("INVALID_REQUEST", "extend", map[string]any{"deploymentId": id, "endsAt": end.Add(-time.Hour).Format(time.RFC3339)})
 	a.refused("KEY_LIMIT_REACHED", "extend", map[string]any{"deploymentId": id, "endsAt": end.Add(100 * time.Hour).Format(time.RFC3339)})
-	a.refused("INPUT", "power", map[string]any{"deploymentId": id, "action": "explode"})
+	a.refused("INVALID_REQUEST", "power", map[string]any{"deploymentId": id, "action": "explode"})
 	if d := a.ok("power", map[string]any{"deploymentId": id, "action": "reboot"}); d["id"] != id {
 		t.Errorf("%v", d)
 	}
@@ -260,7 +260,7 @@ func TestAnAgentRentsWithinItsLimits(t *testing.T) {
 	confirm := can["confirmToken"]
 	a.refused("CONFIRMATION_REQUIRED", "terminate", map[string]any{"deploymentId": id, "confirmToken": "yes"})
 	a.refused("CONFIRMATION_REQUIRED", "terminate", map[string]any{"deploymentId": id, "confirmToken": ""})
-	a.refused("INPUT", "terminate", map[string]any{"deploymentId": id})
+	a.refused("INVALID_REQUEST", "terminate", map[string]any{"deploymentId": id})
 	a.refused("CONFIRMATION_REQUIRED", "terminate", map[string]any{"deploymentId": s.Deploy(s.KeyOf(account), "another", publicKey), "confirmToken": confirm})
 	other.refused("CONFIRMATION_REQUIRED", "terminate", map[string]any{"deploymentId": id, "confirmToken": confirm})
 	a.refused("MINIMUM_RUNTIME_NOT_MET", "terminate", map[string]any{"deploymentId": id, "confirmToken": confirm})

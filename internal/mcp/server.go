@@ -51,17 +51,12 @@ func New(c Config) *sdk.Server {
 	return server
 }
 
-// Serve speaks with one client until it goes away, which is no error, or the context ends. It closes in.
+// Serve speaks with one client until its input ends and every request of it is answered, which
+// is no error, or the context ends. It closes in.
 func Serve(ctx context.Context, c Config, in io.ReadCloser, out io.Writer) error {
-	err := New(c).Run(ctx, &sdk.IOTransport{Reader: in, Writer: open{out}})
+	err := New(c).Run(ctx, &stdio{in: in, out: out})
 	if errors.Is(err, io.EOF) || errors.Is(err, sdk.ErrConnectionClosed) {
 		return nil
 	}
 	return err
 }
-
-// open is a writer that is left open: standard output is not ours to close.
-type open struct{ io.Writer }
-
-// Close does nothing.
-func (open) Close() error { return nil }

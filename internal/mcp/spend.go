@@ -64,6 +64,26 @@ type quoteWanted struct {
 	Tags            []string `json:"tags,omitempty"`
 }
 
+// check returns what is wrong with the inputs that the API would name otherwise.
+func (in *quoteWanted) check() []client.FieldError {
+	var wrong []client.FieldError
+	if !(in.Hours > 0 && in.Hours <= maxHours) {
+		wrong = append(wrong, client.FieldError{
+			Field: "hours", Message: fmt.Sprintf("must be more than 0 and at most %d.", maxHours),
+		})
+	}
+	switch {
+	case len(in.SSHKeyIDs) == 0 && in.SSHPublicKey == "":
+		wrong = append(wrong, client.FieldError{
+			Field:   "sshKeyIds",
+			Message: "is required: ids from list_ssh_keys, or give sshPublicKey instead. Without a key nobody could log in.",
+		})
+	case len(in.SSHKeyIDs) > 0 && in.SSHPublicKey != "":
+		wrong = append(wrong, client.FieldError{Field: "sshPublicKey", Message: "must be left out where sshKeyIds is given."})
+	}
+	return wrong
+}
+
 // left is what the key's limits leave, before the deploy that is quoted. Null is no limit.
 type left struct {
 	Today       *client.Money `json:"today" jsonschema:"US dollars for hours that begin today (UTC)"`
@@ -123,9 +143,8 @@ func (s *session) quote(ctx context.Context, in quoteWanted) (*terms, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !(in.Hours > 0 && in.Hours <= maxHours) {
-		f := client.FieldError{Field: "hours", Message: fmt.Sprintf("must be more than 0 and at most %d.", maxHours)}
-		return nil, &refusal{Code: string(client.ErrInvalidRequest), Message: f.Field + ": " + f.Message, Fields: []client.FieldError{f}, WhatToDo: cures[client.ErrInvalidRequest]}
+	if wrong := in.check(); len(wrong) > 0 {
+		return nil, invalid(wrong)
 	}
 	o, err := s.Client.Offers.Get(ctx, in.OfferID)
 	if err != nil {
@@ -329,9 +348,11 @@ func (s *session) power(ctx context.Context, in powerWanted) (*machine, error) {
 }
 
 func (s *session) addSpending(server *sdk.Server) {
-	add(server, about{name: "quote", title: "Quote a machine", kind: makes, text: "First step of renting: fixes the price of an offer for ten minutes, checks the request, the money and the key's limits, and shows what a deploy would cost. Spends nothing. Needs a key with a spending limit."}, s.quote)
+	add(server, about{name: "quote", title: "Quote a machine", kind: makes, text: "First step of renting: fixes the price of an offer for ten minutes, checks the request, the money and the key's limits, and shows what a deploy would cost. Spends nothing. Needs a key with a spending limit.", fields: map[string]string{
+		"ssh_public_key": "sshPublicKey", "sshKeyId": "sshKeyIds", "quoteId": "offerId", "autoTerminateAt": "hours", "dryRun": "offerId",
+	}}, s.quote)
 	add(server, about{name: "deploy", title: "Deploy a quoted machine", kind: once, text: "Second step of renting: deploys exactly what a quote of this session showed, and sets its first hour aside. SPENDS MONEY. Calling it again with the same quoteId makes no second machine."}, s.deploy)
-	add(server, about{name: "extend", title: "Extend a machine", kind: once, text: "Moves the planned end of a machine to later. SPENDS MONEY: it is paid for until then, within the key's limits."}, s.extend)
+	add(server, about{name: "extend", title: "Extend a machine", kind: once, text: "Moves the planned end of a machine to later. SPENDS MONEY: it is paid for until then, within the key's limits.", fields: map[string]string{"autoTerminateAt": "endsAt"}}, s.extend)
 	add(server, about{name: "power", title: "Power of a machine", kind: disturbs, text: "Reboots a machine, or switches it off or on. What runs in it is interrupted. A machine that is off is kept, and still paid for.", words: map[string][]string{"action": {"reboot", "power-off", "power-on"}}}, s.power)
 	add(server, about{name: "terminate", title: "Terminate a machine", kind: destroys, text: "Ends a machine and its bill. DESTROYS what is on its own disks; volumes stay. Needs the confirmToken of can_terminate."}, s.terminate)
 }
