@@ -47,6 +47,7 @@ With --sim it sells simulated machines, each a real SSH endpoint on this machine
 	f.StringVar(&h.c.SimMachines, "sim-machines", h.c.SimMachines, "ssh: simulated machines that one can log in to; banner: simulated machines that only greet, for tests with many")
 	_ = f.MarkHidden("sim-machines")
 	f.BoolVar(&h.c.Demo, "demo", false, "make a demo account once, and write demo.json in the data directory")
+	f.DurationVar(&h.c.MaxClockSkew, "max-clock-skew", h.c.MaxClockSkew, "how far this machine's clock may differ from the database's; beyond it the server takes no jobs, and says so")
 	f.DurationVar(&h.c.ArrearsGrace, "arrears-grace", h.c.ArrearsGrace, "how long deployments go on when the money is used up")
 	f.DurationVar(&h.c.ArrearsKeepVolumes, "arrears-keep-volumes", h.c.ArrearsKeepVolumes, "how long volumes are kept then")
 	f.StringVar(&h.c.UnownedMachines, "unowned-machines", h.c.UnownedMachines, "end: machines with one of our ids that nobody here has are ended; report: an operator decides. Where two Billets share a provider's account, both need report")

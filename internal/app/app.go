@@ -18,6 +18,7 @@ import (
 	"github.com/billetcloud/billet/internal/arrears"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/crashpoint"
 	"github.com/billetcloud/billet/internal/dashboard"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/deployment"
@@ -100,6 +101,9 @@ func Open(ctx context.Context, c Config) (*App, error) {
 
 func (a *App) build(ctx context.Context) error {
 	c, log := a.c, a.c.Log
+	if by := crashpoint.Skew(); by != 0 {
+		log.WarnContext(ctx, "this server reads its machine's clock wrong on purpose, as its environment says; that is for tests only", crashpoint.SkewVariable, by)
+	}
 	a.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	configured, err := a.suppliers(ctx)
 	if err != nil {
@@ -170,7 +174,8 @@ func (a *App) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.runner = job.NewRunner(job.Config{DB: a.DB, Queue: a.Jobs, Clock: a.Clock, Real: time.Now, Log: log, Workers: workers})
+	a.runner = job.NewRunner(job.Config{DB: a.DB, Queue: a.Jobs, Clock: a.Clock, Real: db.Time, Log: log, Workers: workers})
+	a.runner.TakeOnlyWhile(a.skew.within)
 	var travel *httpapi.Simulator
 	if a.world != nil {
 		a.simulator = &simulator{dir: c.DataDir, clock: a.simulated, runner: a.runner, world: a.world}
@@ -182,7 +187,7 @@ func (a *App) build(ctx context.Context) error {
 		PublicURL: public, OIDC: identity, DemoEmail: func() string { return a.demoEmail },
 		Elsewhere: dashboard.New().Serve, Simulator: travel,
 	})
-	a.metrics.MustRegister(newGauges(a.DB, log, a.Findings, deployments))
+	a.metrics.MustRegister(a.skew.gauge(), newGauges(a.DB, log, a.Findings, deployments))
 	a.begin = []func(context.Context) error{a.catalog.Start, deployments.StartWatching, volumes.StartWatching, a.startPurge}
 	a.runner.Handle(deployment.KindReconcile, deployments.Reconcile)
 	a.runner.Handle(volume.KindVolume, volumes.Reconcile)
@@ -316,6 +321,7 @@ func (a *App) Run(ctx context.Context, started func(Started)) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
 	wg.Go(func() { a.runner.Run(background) })
+	wg.Go(func() { every(background, measureEvery, a.c.Log, "measure the clock's skew", a.skew.measure) })
 	wg.Go(func() { every(background, rereadEvery, a.c.Log, "reread the catalogue", a.catalog.Load) })
 	wg.Go(func() { every(background, flushEvery, a.c.Log, "write last uses", a.Accounts.FlushLastUse) })
 	wg.Go(func() { every(background, flushEvery, a.c.Log, "forget logins", a.Accounts.ForgetLogins) })
@@ -335,7 +341,7 @@ func (a *App) Run(ctx context.Context, started func(Started)) error {
 		})
 	}
 	debug.FreeOSMemory() // migrations and the demo account's password took much that is not needed again
-	a.c.Log.InfoContext(ctx, "serving", "url", s.URL, "database", a.DB.Engine(), "sim", a.c.Sim, "metrics", s.MetricsURL)
+	a.c.Log.InfoContext(ctx, "serving", "url", s.URL, "database", a.DB.Engine(), "sim", a.c.Sim, "metrics", s.MetricsURL, "clock_ahead", time.Duration(a.skew.ahead.Load()))
 	started(s)
 	select {
 	case <-ctx.Done():

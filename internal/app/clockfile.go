@@ -20,14 +20,14 @@ type clockState struct {
 	OffsetNanoseconds int64 `json:"offsetNanoseconds"`
 }
 
-// loadClock returns the server's clock: the simulated one where the data directory has known one, or sim is set.
-func loadClock(dir string, sim bool) (clock.Clock, *clock.Simulated, error) {
+// loadClock returns the server's clock: real, or the simulated one, ahead of real, where the data directory has known one, or sim is set.
+func loadClock(dir string, sim bool, real clock.Clock) (clock.Clock, *clock.Simulated, error) {
 	b, err := os.ReadFile(filepath.Join(dir, clockFile))
 	var s clockState
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if !sim {
-			return clock.System{}, nil, nil
+			return real, nil, nil
 		}
 	case err != nil:
 		return nil, nil, err
@@ -36,7 +36,7 @@ func loadClock(dir string, sim bool) (clock.Clock, *clock.Simulated, error) {
 			return nil, nil, fmt.Errorf("%s: %w", clockFile, err)
 		}
 	}
-	c := clock.NewSimulated(time.Duration(s.OffsetNanoseconds))
+	c := clock.NewSimulatedOn(real, time.Duration(s.OffsetNanoseconds))
 	return c, c, nil
 }
 

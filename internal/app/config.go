@@ -31,6 +31,8 @@ type Config struct {
 	DatabaseURL string
 	// RedisURL is a redis:// URL where several replicas share their rate limits, or "" to count in memory.
 	RedisURL string
+	// MaxClockSkew is how far this machine's clock may differ from the database's before the server takes no jobs.
+	MaxClockSkew time.Duration
 	// Sim adds the simulated providers, and a clock that `billetd sim advance` moves.
 	Sim bool
 	// SimMachines is what a simulated machine is made of: "ssh", processes of its own with an SSH server, or "banner", a listener in
@@ -70,10 +72,13 @@ type Config struct {
 	Log              *slog.Logger
 }
 
+// DefaultMaxClockSkew is far more than a clock that is kept by NTP is ever off.
+const DefaultMaxClockSkew = 5 * time.Second
+
 // Default returns the configuration that needs nothing set.
 func Default() Config {
 	return Config{
-		Listen: "127.0.0.1:8080", MetricsListen: "127.0.0.1:9464", DataDir: "./data", SimMachines: "ssh",
+		Listen: "127.0.0.1:8080", MetricsListen: "127.0.0.1:9464", DataDir: "./data", SimMachines: "ssh", MaxClockSkew: DefaultMaxClockSkew,
 		ArrearsGrace: arrears.DefaultGrace, ArrearsKeepVolumes: arrears.DefaultKeepVolumes,
 		UnownedMachines: "end", UnownedGrace: finding.DefaultGrace,
 	}
@@ -109,6 +114,9 @@ func (c Config) check() error {
 	}
 	if c.SimMachines != "ssh" && c.SimMachines != "banner" {
 		errs = append(errs, errors.New("--sim-machines must be ssh or banner"))
+	}
+	if c.MaxClockSkew < time.Second {
+		errs = append(errs, errors.New("--max-clock-skew must be at least 1s"))
 	}
 	if c.ArrearsGrace < 0 || c.ArrearsKeepVolumes < c.ArrearsGrace {
 		errs = append(errs, errors.New("--arrears-keep-volumes must not be shorter than --arrears-grace, which must not be negative"))

@@ -17,6 +17,7 @@ import (
 	"github.com/billetcloud/billet/internal/allowance"
 	"github.com/billetcloud/billet/internal/audit"
 	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/crashpoint"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/migrate"
 	"github.com/billetcloud/billet/internal/db/postgres"
@@ -54,6 +55,7 @@ type Operator struct {
 	Supply   *supply.Book
 	Webhooks *webhook.Service
 
+	skew      *skew
 	simulated *clock.Simulated // nil where the clock is the system's
 }
 
@@ -67,7 +69,8 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.Clock, o.simulated, err = loadClock(c.DataDir, c.Sim); err != nil {
+	real := clock.NewFollowed(crashpoint.Now)
+	if o.Clock, o.simulated, err = loadClock(c.DataDir, c.Sim, real); err != nil {
 		return nil, err
 	}
 	if c.DatabaseURL == "" {
@@ -78,19 +81,27 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := migrate.Up(ctx, o.DB); err != nil {
-		return nil, errors.Join(err, o.DB.Close())
-	}
 	log := c.Log
 	if log == nil { // a verb answers on its output alone
 		log = slog.New(slog.DiscardHandler)
 	}
+	measured := skewConfig{db: o.DB, machine: crashpoint.Now, log: log, bound: c.MaxClockSkew}
+	if o.DB.Engine() == db.Postgres { // SQLite's clock is this machine's
+		measured.followed = real
+	}
+	o.skew = newSkew(measured)
+	if err := o.skew.measure(ctx); err != nil {
+		return nil, errors.Join(err, o.DB.Close())
+	}
+	if err := migrate.Up(ctx, o.DB); err != nil {
+		return nil, errors.Join(err, o.DB.Close())
+	}
 	o.IDs = id.NewMaker(o.Clock, rand.Reader)
-	o.Accounts = account.New(account.Config{DB: o.DB, IDs: o.IDs, Rand: rand.Reader, Clock: o.Clock, Real: time.Now, Secrets: secrets})
+	o.Accounts = account.New(account.Config{DB: o.DB, IDs: o.IDs, Rand: rand.Reader, Clock: o.Clock, Real: real.Now, Secrets: secrets})
 	o.Supply = supply.New(secrets, kinds())
 	o.Audit = audit.New(o.IDs)
 	o.Jobs, o.Events = job.NewQueue(o.IDs), event.New(o.IDs)
-	if o.Webhooks, err = o.webhooks(c, log, secrets); err != nil {
+	if o.Webhooks, err = o.webhooks(c, log, secrets, real); err != nil {
 		return nil, errors.Join(err, o.DB.Close())
 	}
 	o.Wallet = wallet.New(wallet.Config{DB: o.DB, IDs: o.IDs, Turned: func(ctx context.Context, tx *db.Tx, of id.ID) error {
@@ -102,14 +113,14 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 }
 
 // webhooks is here and not in the server alone since what a verb changes may be told, too.
-func (o *Operator) webhooks(c Config, log *slog.Logger, secrets *secret.Box) (*webhook.Service, error) {
+func (o *Operator) webhooks(c Config, log *slog.Logger, secrets *secret.Box, real clock.Clock) (*webhook.Service, error) {
 	networks, err := parseNetworks(c.WebhookAllowNetworks)
 	if err != nil {
 		return nil, fmt.Errorf("--webhook-allow-networks: %w", err)
 	}
 	client := outbound.New(outbound.Config{Allow: networks, AllowHTTP: c.WebhookAllowHTTP})
 	return webhook.New(webhook.Config{
-		DB: o.DB, IDs: o.IDs, Clock: o.Clock, Real: time.Now, Log: log, Events: o.Events, Jobs: o.Jobs, Secrets: secrets,
+		DB: o.DB, IDs: o.IDs, Clock: o.Clock, Real: real.Now, Log: log, Events: o.Events, Jobs: o.Jobs, Secrets: secrets,
 		Check: client.Check, Post: client.Post, Chance: mathrand.Float64,
 	}), nil
 }

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"github.com/billetcloud/billet/internal/clock"
 	"log/slog"
 	"testing"
 	"time"
@@ -22,7 +23,7 @@ func TestTheClocksFileSaysWhereTheClockStands(t *testing.T) {
 	}()
 	same := func(after string) {
 		t.Helper()
-		_, kept, err := loadClock(c.DataDir, true)
+		_, kept, err := loadClock(c.DataDir, true, clock.System{})
 		if err != nil || kept.Offset() != a.simulated.Offset() {
 			t.Fatalf("after %s the file says %s, the clock %s, %v", after, kept.Offset(), a.simulated.Offset(), err)
 		}

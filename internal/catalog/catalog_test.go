@@ -586,7 +586,7 @@ func TestStartHasEveryProviderAsked(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		a, b := &seller{slug: "a", offers: []provider.Offer{offer("off_1")}}, &seller{slug: "b", offers: []provider.Offer{offer("off_2")}}
 		r := newRig(t, d, c, a, b)
-		n := job.NewRunner(job.Config{DB: d, Queue: r.queue, Clock: c, Real: time.Now, Log: slog.New(slog.DiscardHandler), Workers: 2})
+		n := job.NewRunner(job.Config{DB: d, Queue: r.queue, Clock: c, Real: db.Time, Log: slog.New(slog.DiscardHandler), Workers: 2})
 		n.Handle(catalog.KindSync, r.cat.Sync)
 		if err := r.cat.Start(t.Context()); err != nil {
 			t.Fatal(err)

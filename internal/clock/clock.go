@@ -44,8 +44,11 @@ type Simulated struct {
 }
 
 // NewSimulated returns a clock that runs as real time does, ahead of it by offset.
-func NewSimulated(offset time.Duration) *Simulated {
-	return &Simulated{base: System{}.Now, offset: offset, moved: make(chan struct{})}
+func NewSimulated(offset time.Duration) *Simulated { return NewSimulatedOn(System{}, offset) }
+
+// NewSimulatedOn returns a clock that runs as base does, ahead of it by offset.
+func NewSimulatedOn(base Clock, offset time.Duration) *Simulated {
+	return &Simulated{base: base.Now, offset: offset, moved: make(chan struct{})}
 }
 
 // NewFrozen returns a clock that stands at t until somebody moves it.

@@ -123,6 +123,15 @@ type txMark struct{}
 // InsideTx tells whether the context belongs to a running transaction.
 func InsideTx(ctx context.Context) bool { return ctx.Value(txMark{}) != nil }
 
+type guardMark struct{}
+
+// WithGuard returns a context with which every transaction that may write is checked by guard when all else in it is
+// done, and not committed where guard returns an error. It is for who may write only as long as a row says so: guard
+// locks that row, so that what it says is true until the commit.
+func WithGuard(ctx context.Context, guard func(ctx context.Context, tx *Tx) error) context.Context {
+	return context.WithValue(ctx, guardMark{}, guard)
+}
+
 // InTx runs f in a transaction that may write, and commits it when f returns nil. It runs f again, from the start, when the database says
 // that another transaction was in the way, and while the database is away for a moment. Where it stays away, and where nobody can
 // tell whether the commit was done, the error is an *UnavailableError.
@@ -157,6 +166,11 @@ func (d *DB) once(ctx context.Context, pool *sql.DB, o *sql.TxOptions, f func(ct
 	inside := context.WithValue(ctx, txMark{}, true)
 	if err := f(inside, tx); err != nil {
 		return err
+	}
+	if guard, guarded := ctx.Value(guardMark{}).(func(context.Context, *Tx) error); guarded && tx.writes {
+		if err := guard(inside, tx); err != nil {
+			return err
+		}
 	}
 	for _, call := range tx.beforeCommit {
 		if err := call(inside); err != nil {

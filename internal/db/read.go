@@ -7,6 +7,7 @@ import (
 
 // Reader is what a query needs: a *DB, each query on its own, or a *Tx.
 type Reader interface {
+	Engine() Engine
 	Query(ctx context.Context, query string, args ...any) (*Rows, error)
 	QueryRow(ctx context.Context, query string, args ...any) Row
 }

@@ -17,7 +17,8 @@
 //   - The tenant's time, and bill, end with the accepted terminate (or the planned instant, also when the server was down
 //     then and whoever ends the deployment first); the machine's end is pursued until the provider confirms it, however long that takes.
 //   - A provider has a minute for an answer, and nothing that it says can keep a change from being written.
-//   - Nothing is launched once the time for it is up.
+//   - Nothing is launched once the time for it is up, nor by a run that another was quicker than: what it saw of launches that were
+//     asked for must still be so when it writes down its own, and its job must still be its own when it asks.
 //   - A deployment that failed costs nothing, and its machine, if there is one, is ended like any other.
 //
 // The lifecycle; a test holds this drawing against the table in transition.go:

@@ -159,6 +159,9 @@ func (s *Service) machine(ctx context.Context, p provider.Provider, x *row) (pro
 	ask, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
 	crashpoint.Reach(crashpoint.LaunchBeforeCall)
+	if err := job.Holds(ctx); err != nil {
+		return provider.Machine{}, err
+	}
 	m, err := p.Launch(ask, provider.LaunchRequest{
 		Reference: x.ID, Name: x.Name, OfferKey: x.offerKey, Region: x.Region, OperatingSystem: x.OperatingSystem, AuthorizedKeys: keys, CloudInit: x.cloudInit,
 		Anew: slices.ContainsFunc(x.Attempts, func(a Attempt) bool { return a.Provider == x.Provider }),
@@ -183,15 +186,15 @@ func (s *Service) adopt(ctx context.Context, x *row, m provider.Machine) (provid
 }
 
 // beginLaunch writes down that Launch is asked for now, and returns when it was before, where that was not answered. It is errMoved where
-// a launch is not wanted any more.
+// a launch is not wanted any more, or was asked for since the look began.
 func (s *Service) beginLaunch(ctx context.Context, x *row) (before *time.Time, err error) {
 	err = s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		fresh, found, err := findAny(ctx, tx, x.ID)
 		if err != nil {
 			return err
 		}
-		if !found || fresh.Status != StatusDeploying || fresh.OfferID != x.OfferID || fresh.machineID != "" {
-			return errMoved
+		if !found || fresh.Status != StatusDeploying || fresh.OfferID != x.OfferID || fresh.machineID != "" || !same(fresh.launchAsked, x.launchAsked) {
+			return errMoved // the last one: another run asks already, and its machine need not be shown yet
 		}
 		before = fresh.launchAsked
 		at := tx.Now.Truncate(time.Microsecond) // as the database keeps it
@@ -369,7 +372,10 @@ func (s *Service) alive(ctx context.Context, p provider.Provider, x row) (job.Ou
 // carryOut asks the provider for the pending action and takes it off the list. A crash between the two asks twice:
 // a machine that reboots once more is the lesser evil.
 func (s *Service) carryOut(ctx context.Context, p provider.Provider, x *row) error {
-	var err error
+	err := job.Holds(ctx)
+	if err != nil {
+		return err
+	}
 	ask, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
 	switch x.action {
@@ -513,6 +519,9 @@ func (s *Service) remove(ctx context.Context, p provider.Provider, x row) (gone 
 	ask, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
 	crashpoint.Reach(crashpoint.TerminateBeforeCall)
+	if err := job.Holds(ctx); err != nil { // whoever has the job now may be at another offer, with a machine of the same name
+		return false, job.Outcome{}, err
+	}
 	err = p.Terminate(ask, x.ID)
 	crashpoint.Reach(crashpoint.TerminateAfterCall)
 	if err != nil {

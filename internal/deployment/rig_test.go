@@ -270,7 +270,7 @@ func (r *rig) build(park provider.Provider) {
 			return provider.ProbeSSH(ctx, address)
 		},
 	})
-	r.runner = job.NewRunner(job.Config{DB: d, Queue: jobs, Clock: c, Real: time.Now, Log: log, Workers: 4})
+	r.runner = job.NewRunner(job.Config{DB: d, Queue: jobs, Clock: c, Real: db.Time, Log: log, Workers: 4})
 	mortal := func(h job.Handler) job.Handler {
 		if !r.killable {
 			return h

@@ -105,6 +105,9 @@ func (e *Ender) beginByPolicy(ctx context.Context, f Finding) (begun bool, err e
 
 // end asks for the end and tells whether the provider has it no more.
 func (e *Ender) end(ctx context.Context, p provider.Provider, f Finding) (gone bool, err error) {
+	if err := job.Holds(ctx); err != nil {
+		return false, err
+	}
 	reference := id.ID(*f.Reference)
 	if f.Kind == UnownedVolume {
 		v, keeps := p.(provider.VolumeProvider)

@@ -107,7 +107,7 @@ func newRig(t *testing.T, d *db.DB, c *clock.Simulated, policy finding.Policy) *
 	ids, log := id.NewMaker(c, rand.Reader), slog.New(slog.NewTextHandler(r.log, nil))
 	jobs := job.NewQueue(ids)
 	r.Service = finding.New(finding.Config{IDs: ids, Jobs: jobs, Log: log, Policy: policy})
-	r.runner = job.NewRunner(job.Config{DB: d, Queue: jobs, Clock: c, Real: time.Now, Log: slog.New(slog.DiscardHandler), Workers: 2})
+	r.runner = job.NewRunner(job.Config{DB: d, Queue: jobs, Clock: c, Real: db.Time, Log: slog.New(slog.DiscardHandler), Workers: 2})
 	r.runner.Handle(finding.KindEnd, finding.NewEnder(finding.EnderConfig{DB: d, Clock: c, Findings: r.Service, Providers: provider.NewSet(r.cloud)}).End)
 	return r
 }

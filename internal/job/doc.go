@@ -7,8 +7,10 @@
 //
 // Invariants:
 //   - A job is claimed with a lease of real time (a hung handler hangs in real seconds,
-//     however far the simulated clock is moved) and a raised attempt; a worker whose
-//     attempt is no longer the row's changes nothing.
+//     however far the simulated clock is moved), by the database's clock and no replica's own, and
+//     a raised attempt; no transaction of a run whose attempt is no longer the row's is committed, and
+//     Holds tells the handler so before it does anything outside the database.
+//   - A run that cannot extend its lease is ended before the lease is over.
 //   - Enqueue during a run is never lost: it raises the generation, and a run that began
 //     before it does not delete the row.
 //   - An error is "could not ask" and is tried again, ever later, for ever: giving up is a decision for a handler.

@@ -32,10 +32,13 @@ func newRig(t *testing.T, d *db.DB, c *clock.Simulated) *rig {
 }
 
 func (r *rig) runner(h job.Handler) *job.Runner {
-	n := job.NewRunner(job.Config{DB: r.db, Queue: r.queue, Clock: r.clock, Real: r.real.Now, Log: slog.New(slog.DiscardHandler), Workers: 4})
+	n := job.NewRunner(job.Config{DB: r.db, Queue: r.queue, Clock: r.clock, Real: r.leases, Log: slog.New(slog.DiscardHandler), Workers: 4})
 	n.Handle(look, h)
 	return n
 }
+
+// leases tells the time that the rig's leases are counted in.
+func (r *rig) leases(context.Context, db.Reader) (time.Time, error) { return r.real.Now(), nil }
 
 func (r *rig) enqueue(subject id.ID, after time.Duration) {
 	r.t.Helper()
@@ -282,7 +285,7 @@ func TestRunStopsWhenAskedHoweverOften(t *testing.T) {
 	d := dbtest.SQLite(t, clock.System{})
 	q := job.NewQueue(id.NewMaker(clock.System{}, rand.Reader))
 	for range 50 {
-		n := job.NewRunner(job.Config{DB: d, Queue: q, Clock: clock.System{}, Real: time.Now, Log: slog.New(slog.DiscardHandler), Workers: 2})
+		n := job.NewRunner(job.Config{DB: d, Queue: q, Clock: clock.System{}, Real: db.Time, Log: slog.New(slog.DiscardHandler), Workers: 2})
 		ran := make(chan struct{}, 1)
 		n.Handle(look, func(context.Context, id.ID) (job.Outcome, error) {
 			select {
@@ -323,7 +326,7 @@ func TestWhatCannotBeClaimedIsNotAskedForWithoutPause(t *testing.T) {
 		t.Fatal(err)
 	}
 	var logged lines
-	n := job.NewRunner(job.Config{DB: d, Queue: q, Clock: clock.System{}, Real: time.Now, Log: slog.New(slog.NewTextHandler(&logged, nil)), Workers: 2})
+	n := job.NewRunner(job.Config{DB: d, Queue: q, Clock: clock.System{}, Real: db.Time, Log: slog.New(slog.NewTextHandler(&logged, nil)), Workers: 2})
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	n.Run(ctx)
@@ -335,7 +338,7 @@ func TestWhatCannotBeClaimedIsNotAskedForWithoutPause(t *testing.T) {
 func TestAJobThatIsDueAgainAtOnceDoesNotWaitForThePoll(t *testing.T) {
 	d := dbtest.SQLite(t, clock.System{})
 	q := job.NewQueue(id.NewMaker(clock.System{}, rand.Reader))
-	n := job.NewRunner(job.Config{DB: d, Queue: q, Clock: clock.System{}, Real: time.Now, Log: slog.New(slog.DiscardHandler), Workers: 2})
+	n := job.NewRunner(job.Config{DB: d, Queue: q, Clock: clock.System{}, Real: db.Time, Log: slog.New(slog.DiscardHandler), Workers: 2})
 	runs, done := 0, make(chan struct{})
 	n.Handle(look, func(context.Context, id.ID) (job.Outcome, error) {
 		if runs++; runs < 6 {

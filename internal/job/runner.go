@@ -33,9 +33,10 @@ const (
 type Config struct {
 	DB    *db.DB
 	Queue *Queue
-	// Clock decides what is due; leases use Real, which is the machine's own time outside tests.
+	// Clock decides what is due. Leases are counted in Real, which all that work on the database must read alike: outside
+	// tests db.Time, the database's own clock.
 	Clock clock.Clock
-	Real  func() time.Time
+	Real  func(ctx context.Context, r db.Reader) (time.Time, error)
 	Log   *slog.Logger
 	// Workers is how many jobs may run beside each other.
 	Workers int
@@ -46,6 +47,7 @@ type Runner struct {
 	c        Config
 	handlers map[Kind]Handler
 	periodic map[Kind]bool
+	may      func() bool
 
 	slots chan struct{} // one for each run of Run that is under way
 	wg    sync.WaitGroup
@@ -62,7 +64,7 @@ func NewRunner(c Config) *Runner {
 	if c.DB == nil || c.Queue == nil || c.Clock == nil || c.Real == nil || c.Log == nil || c.Workers < 1 {
 		panic("job: NewRunner needs every field of its Config")
 	}
-	r := &Runner{c: c, handlers: map[Kind]Handler{}, periodic: map[Kind]bool{}, slots: make(chan struct{}, c.Workers)}
+	r := &Runner{c: c, handlers: map[Kind]Handler{}, periodic: map[Kind]bool{}, may: func() bool { return true }, slots: make(chan struct{}, c.Workers)}
 	r.changed = sync.NewCond(&r.mu)
 	return r
 }
@@ -82,6 +84,9 @@ func (r *Runner) HandlePeriodic(kind Kind, h Handler) {
 	r.periodic[kind] = true
 }
 
+// TakeOnlyWhile has Run take no jobs while may is false, before Run. Those under way go on.
+func (r *Runner) TakeOnlyWhile(may func() bool) { r.may = may }
+
 // TakeOver ends the leases that an earlier process left when it was killed, so that its jobs need not wait for
 // them. It is only for who knows that no other process works on this database.
 func (r *Runner) TakeOver(ctx context.Context) error {
@@ -98,6 +103,10 @@ func (r *Runner) TakeOver(ctx context.Context) error {
 func (r *Runner) Run(ctx context.Context) {
 	defer r.wg.Wait()
 	for ctx.Err() == nil {
+		if !r.may() {
+			_ = clock.System{}.SleepUntil(ctx, time.Now().Add(poll))
+			continue
+		}
 		started, err := r.startDue(ctx)
 		switch {
 		case err != nil && ctx.Err() == nil: // the disk is full, the database is gone: asking at once, and for ever, helps nobody
@@ -114,7 +123,7 @@ func (r *Runner) Run(ctx context.Context) {
 func (r *Runner) wait(ctx context.Context, idle bool) {
 	ctx, cancel := context.WithTimeout(ctx, poll)
 	defer cancel()
-	next, any, err := nextDue(ctx, r.c.DB, r.c.Real(), nil)
+	next, any, err := r.nextDue(ctx, nil)
 	due := make(chan struct{})
 	if err == nil && any {
 		moment := time.Now().Add(held)
@@ -236,7 +245,7 @@ func (r *Runner) Travel(ctx context.Context, c *clock.Simulated, target time.Tim
 			return err
 		}
 		now := c.Now()
-		next, any, err := nextDue(ctx, r.c.DB, r.c.Real(), r.periodic)
+		next, any, err := r.nextDue(ctx, r.periodic)
 		if err != nil {
 			return err
 		}
@@ -257,7 +266,7 @@ func (r *Runner) Travel(ctx context.Context, c *clock.Simulated, target time.Tim
 // times, each time runs what was due when it looked, and leaves the rest to the next stop.
 func (r *Runner) stop(ctx context.Context, except map[Kind]bool, crowded func() bool) error {
 	for looks := 0; ; {
-		due, err := countDue(ctx, r.c.DB, r.c.Clock.Now(), r.c.Real(), except)
+		due, err := r.countDue(ctx, except)
 		if err != nil || due == 0 {
 			return errors.Join(err, ctx.Err())
 		}
@@ -300,16 +309,40 @@ func (r *Runner) runSome(ctx context.Context, limit int, except map[Kind]bool) (
 	return len(jobs), err
 }
 
+func (r *Runner) nextDue(ctx context.Context, except map[Kind]bool) (time.Time, bool, error) {
+	real, err := r.c.Real(ctx, r.c.DB)
+	if err != nil {
+		return time.Time{}, false, err
+	}
+	return nextDue(ctx, r.c.DB, real, except)
+}
+
+func (r *Runner) countDue(ctx context.Context, except map[Kind]bool) (int, error) {
+	real, err := r.c.Real(ctx, r.c.DB)
+	if err != nil {
+		return 0, err
+	}
+	return countDue(ctx, r.c.DB, r.c.Clock.Now(), real, except)
+}
+
 func (r *Runner) claim(ctx context.Context, limit int, except map[Kind]bool) (jobs []claimed, err error) {
 	// A glance before the write lock is taken: an idle server writes nothing.
-	next, any, err := nextDue(ctx, r.c.DB, r.c.Real(), except)
+	next, any, err := r.nextDue(ctx, except)
 	if err != nil || !any || next.After(r.c.Clock.Now()) {
 		return nil, err
 	}
+	began := time.Now()
 	err = r.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		jobs, err = claim(ctx, tx, tx.Now, r.c.Real(), lease, limit, except)
+		real, err := r.c.Real(ctx, tx)
+		if err != nil {
+			return err
+		}
+		jobs, err = claim(ctx, tx, tx.Now, real, lease, limit, except)
 		return err
 	})
+	for i := range jobs {
+		jobs[i].held = began.Add(lease)
+	}
 	return jobs, err
 }
 
@@ -324,7 +357,7 @@ func (r *Runner) run(ctx context.Context, c claimed) {
 		defer close(beat)
 		r.keepLease(handlerCtx, cancel, c)
 	}()
-	outcome, err := r.look(handlerCtx, c)
+	outcome, err := r.look(r.holding(handlerCtx, c), c)
 	crashpoint.Reach(crashpoint.JobBeforeFinish)
 	cancel()
 	<-beat
@@ -335,7 +368,7 @@ func (r *Runner) run(ctx context.Context, c claimed) {
 		failures, problem = c.failures+1, text(err)
 		at := r.c.Clock.Now().Add(backoff(failures))
 		again = &at
-		if !errors.Is(err, context.Canceled) {
+		if !errors.Is(err, context.Canceled) && !errors.Is(err, ErrLost) {
 			log.WarnContext(ctx, "job failed; it is tried again", "error", err, "failures", failures, "at", at)
 		}
 	} else if !outcome.again.IsZero() {
@@ -371,21 +404,41 @@ func (r *Runner) look(ctx context.Context, c claimed) (o Outcome, err error) {
 	return h(context.WithValue(ctx, inRun{}, true), c.subject)
 }
 
+// keepLease extends the lease while the handler runs. Where it is lost, or could not be extended for as long as it lasts, by
+// this process's own count, the handler is to stop: another may have the job by then.
 func (r *Runner) keepLease(ctx context.Context, lost context.CancelFunc, c claimed) {
-	for {
-		if (clock.System{}).SleepUntil(ctx, time.Now().Add(lease/3)) != nil {
+	held := c.held
+	for pause := lease / 3; ; {
+		if (clock.System{}).SleepUntil(ctx, time.Now().Add(pause)) != nil {
 			return
 		}
-		err := r.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-			kept, err := extend(ctx, tx, c, r.c.Real().Add(lease))
-			if err == nil && !kept {
-				lost()
+		began, kept := time.Now(), false
+		ask, cancel := context.WithTimeout(ctx, min(lease/3, time.Until(held)))
+		err := r.c.DB.InTx(ask, func(ctx context.Context, tx *db.Tx) error {
+			real, err := r.c.Real(ctx, tx)
+			if err != nil {
+				return err
 			}
+			kept, err = extend(ctx, tx, c, real.Add(lease))
 			return err
 		})
-		if err != nil && ctx.Err() == nil {
-			r.c.Log.WarnContext(ctx, "job's lease could not be extended", "job", c.kind, "subject", c.subject, "error", err)
+		cancel()
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err == nil && kept:
+			held, pause = began.Add(lease), lease/3
+			continue
+		case err == nil:
+			lost()
+			return
+		case time.Until(held) <= 0:
+			r.c.Log.ErrorContext(ctx, "job is given up, since its lease could not be extended", "job", c.kind, "subject", c.subject, "error", err)
+			lost()
+			return
 		}
+		r.c.Log.WarnContext(ctx, "job's lease could not be extended", "job", c.kind, "subject", c.subject, "error", err)
+		pause = min(poll, time.Until(held))
 	}
 }
 

@@ -17,6 +17,8 @@ type claimed struct {
 	generation int64
 	attempt    int64
 	failures   int64
+	// held is until when this process may count on the lease, by its own reckoning.
+	held time.Time
 }
 
 func insert(ctx context.Context, tx *db.Tx, row id.ID, kind Kind, subject id.ID, at time.Time) error {
@@ -87,6 +89,25 @@ func finish(ctx context.Context, tx *db.Tx, c claimed, again *time.Time, failure
 		}
 	}
 	n, err := tx.Exec(ctx, `UPDATE job SET lease_until = 0 WHERE id = $1 AND attempt = $2`, c.id, c.attempt)
+	return n == 1, err
+}
+
+// stillHeld tells in a transaction whether the run still has the job, and keeps others from taking it until the commit. Whoever
+// enqueues it meanwhile does not wait: on PostgreSQL the lock is one that only a claim, and the job's end, wait for or pass by.
+func stillHeld(ctx context.Context, tx *db.Tx, c claimed) (bool, error) {
+	query := `SELECT COUNT(*) FROM job WHERE id = $1 AND attempt = $2`
+	if tx.Engine() == db.Postgres {
+		query = `SELECT COUNT(*) FROM (SELECT 1 FROM job WHERE id = $1 AND attempt = $2 FOR KEY SHARE) AS held`
+	}
+	n := 0
+	err := tx.QueryRow(ctx, query, c.id, c.attempt).Scan(&n)
+	return n == 1, err
+}
+
+// leased tells whether the run has the job at real.
+func leased(ctx context.Context, r db.Reader, c claimed, real time.Time) (bool, error) {
+	n := 0
+	err := r.QueryRow(ctx, `SELECT COUNT(*) FROM job WHERE id = $1 AND attempt = $2 AND lease_until > $3`, c.id, c.attempt, db.Micros(real)).Scan(&n)
 	return n == 1, err
 }
 

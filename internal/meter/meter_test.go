@@ -432,7 +432,7 @@ func TestTheEventsTellOfTheMoney(t *testing.T) {
 func TestTheRunnerSweepsAndTellsOfArrears(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		r := newRig(t, d, c)
-		runner := job.NewRunner(job.Config{DB: d, Queue: r.jobs, Clock: c, Real: c.Now, Log: slog.New(slog.DiscardHandler), Workers: 2})
+		runner := job.NewRunner(job.Config{DB: d, Queue: r.jobs, Clock: c, Real: db.Time, Log: slog.New(slog.DiscardHandler), Workers: 2})
 		runner.Handle(meter.KindSweep, r.meter.Sweep)
 		var mu sync.Mutex
 		arrears := map[id.ID]int{}

@@ -30,13 +30,6 @@ const (
 	askLimit = time.Minute
 )
 
-// keeper is a provider with volumes.
-type keeper struct {
-	provider.VolumeProvider
-	machines provider.Provider
-	info     provider.Info
-}
-
 // Reconcile asks the provider about a volume and takes the next step towards what is wanted of it. It may be
 // ended at any point and repeated.
 func (s *Service) Reconcile(ctx context.Context, volume id.ID) (job.Outcome, error) {
@@ -52,7 +45,7 @@ func (s *Service) Reconcile(ctx context.Context, volume id.ID) (job.Outcome, err
 	if !configured || !keeps {
 		return job.Outcome{}, fmt.Errorf("volume %s is %s at %s, which is not configured or has no volumes any more", r.id, r.status, r.provider)
 	}
-	k := keeper{v, p, p.Info()}
+	k := keeper{v, p.Machine, p.Info()}
 	switch r.status {
 	case StatusCreating:
 		return s.create(ctx, k, r)
@@ -187,7 +180,7 @@ func (s *Service) attach(ctx context.Context, k keeper, r record) (job.Outcome, 
 	if err != nil {
 		return s.refusedOrLater(ctx, r, waited, err)
 	}
-	m, err := k.machines.Machine(ask, r.deployment)
+	m, err := k.machine(ask, r.deployment)
 	switch {
 	case err != nil && provider.KindOf(err) == provider.KindNotFound:
 		// Not launched yet, most likely. A deployment that ends says so itself (DetachAll); this is for one that cannot.

@@ -76,7 +76,7 @@ func (r *rig) serve() {
 	m := meter.New(meter.Config{DB: d, Wallet: r.wallet, Events: r.events, Jobs: queue})
 	r.findings = finding.New(finding.Config{IDs: ids, Jobs: queue, Log: log, Policy: finding.Policy{EndUnowned: true}})
 	r.volumes = volume.New(volume.Config{DB: d, IDs: ids, Clock: c, Log: log, Catalog: r.catalog, Meter: m, Wallet: r.wallet, Providers: set, Events: r.events, Findings: r.findings, Jobs: queue})
-	r.runner = job.NewRunner(job.Config{DB: d, Queue: queue, Clock: c, Real: time.Now, Log: log, Workers: 4})
+	r.runner = job.NewRunner(job.Config{DB: d, Queue: queue, Clock: c, Real: db.Time, Log: log, Workers: 4})
 	r.runner.Handle(finding.KindEnd, finding.NewEnder(finding.EnderConfig{DB: d, Clock: c, Findings: r.findings, Providers: set}).End)
 	r.runner.HandlePeriodic(volume.KindWatch, r.volumes.Watch)
 	r.runner.Handle(volume.KindVolume, r.volumes.Reconcile)

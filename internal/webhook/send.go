@@ -133,6 +133,9 @@ func (s *Service) attempt(ctx context.Context, w row, d delivery) (good bool, er
 	if err != nil {
 		return false, err
 	}
+	if err := job.Holds(ctx); err != nil {
+		return false, err
+	}
 	r := s.c.Post(ctx, w.URL, header, []byte(d.body))
 	crashpoint.Reach(crashpoint.WebhookAfterCall)
 	if ctx.Err() != nil && r.Status == 0 { // the server stops, or another run has the endpoint: nobody knows what came of it

@@ -69,7 +69,7 @@ func (w *world) newReplica(p post) replica {
 		DB: w.d, IDs: w.ids, Clock: w.clock, Real: time.Now, Log: slog.New(slog.DiscardHandler), Events: r.events, Jobs: r.jobs, Secrets: box,
 		Check: local(outbound.Config{}).Check, Post: p, Chance: func() float64 { return 0.5 },
 	})
-	r.runner = job.NewRunner(job.Config{DB: w.d, Queue: r.jobs, Clock: w.clock, Real: time.Now, Log: slog.New(slog.DiscardHandler), Workers: 8})
+	r.runner = job.NewRunner(job.Config{DB: w.d, Queue: r.jobs, Clock: w.clock, Real: db.Time, Log: slog.New(slog.DiscardHandler), Workers: 8})
 	r.runner.Handle(webhook.KindSend, r.Send)
 	r.runner.HandlePeriodic(webhook.KindPurge, r.Purge)
 	return r

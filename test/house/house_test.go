@@ -53,6 +53,7 @@ var may = []struct {
 	{"audit", []string{"db"}},
 	{"sshkey", []string{"db"}},
 	{"event", []string{"db"}},
+	{"job/jobtest", []string{"job", "db"}},
 	{"job", []string{"db"}},
 	{"provider/sim", []string{"provider", "provider/sim/node"}},
 	{"provider/sim/node", nil},

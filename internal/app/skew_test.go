@@ -1,0 +1,84 @@
+package app
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/db/dbtest"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// A machine's clock is ahead by two minutes and set right later. Rows bear the database's time all along; jobs are taken while the clock is
+// right, and what is wrong is said, in the log and as a metric.
+func TestAReplicaGoesByTheDatabasesClockAndSaysHowItsOwnDiffers(t *testing.T) {
+	wrong := 130 * time.Second
+	machine := func() time.Time { return time.Now().Add(wrong) }
+	followed := clock.NewFollowed(machine)
+	if got := time.Until(followed.Now()); got < 129*time.Second {
+		t.Fatalf("before anything was read it is the machine's, not %s ahead", got)
+	}
+	var log bytes.Buffer
+	d := dbtest.Postgres(t, followed)
+	s := newSkew(skewConfig{db: d, followed: followed, machine: machine, log: slog.New(slog.NewTextHandler(&log, nil)), bound: 5 * time.Second})
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(s.gauge())
+	shown := func() float64 {
+		all, err := registry.Gather()
+		if err != nil || len(all) != 1 || all[0].GetName() != "billet_clock_skew_seconds" {
+			t.Fatalf("%v %v", all, err)
+		}
+		return all[0].GetMetric()[0].GetGauge().GetValue()
+	}
+	near := func(what string) {
+		t.Helper()
+		theirs, err := db.Time(t.Context(), d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if off := followed.Now().Sub(theirs).Abs(); off > time.Second {
+			t.Errorf("%s: off by %s", what, off)
+		}
+	}
+	if err := s.measure(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := shown(); s.within() || got < 129 || got > 131 || !strings.Contains(log.String(), "takes no jobs") {
+		t.Errorf("within: %t, shown as %v s\n%s", s.within(), got, &log)
+	}
+	near("ahead")
+	wrong = 0
+	log.Reset()
+	if err := s.measure(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := shown(); !s.within() || got < -1 || got > 1 || !strings.Contains(log.String(), "takes jobs") {
+		t.Errorf("within: %t, shown as %v s\n%s", s.within(), got, &log)
+	}
+	near("set right")
+}
+
+// The whole server is built so: its clock is the database's, whatever its machine's says, and its jobs wait for that to be set right.
+func TestEverythingIsBuiltOnTheDatabasesClock(t *testing.T) {
+	c := Default()
+	c.DataDir, c.DatabaseURL, c.Version, c.Log = t.TempDir(), dbtest.PostgresURL(t), "test", slog.New(slog.DiscardHandler)
+	a, err := Open(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := a.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if f, is := a.Clock.(*clock.Followed); !is || !f.Followed() {
+		t.Errorf("the clock is %T, and was not read", a.Clock)
+	}
+	if a.skew.followed == nil || !a.skew.within() || a.skew.bound != DefaultMaxClockSkew {
+		t.Errorf("%+v", a.skew)
+	}
+}

@@ -1,0 +1,22 @@
+package crashpoint
+
+import (
+	"testing"
+	"time"
+)
+
+func TestTheClockIsRightUnlessItIsWrongOnPurpose(t *testing.T) {
+	if Skew() != 0 || time.Since(Now()).Abs() > time.Second {
+		t.Errorf("wrong by %s", Skew())
+	}
+	for s, want := range map[string]time.Duration{"": 0, "130s": 130 * time.Second, "-2m": -2 * time.Minute} {
+		if got, err := parseSkew(s); err != nil || got != want {
+			t.Errorf("%q is %s, %v", s, got, err)
+		}
+	}
+	for _, s := range []string{"130", "soon", "s"} {
+		if got, err := parseSkew(s); err == nil {
+			t.Errorf("%q is %s", s, got)
+		}
+	}
+}
