@@ -13,6 +13,8 @@ want redis-server redis-server
 want node nodejs # the pages, and the terminal's client outside a browser
 want npm npm
 want chromium chromium # the pages as people see them
+want /usr/sbin/nginx nginx-light # the proxies that docs/install.md describes
+want /usr/sbin/haproxy haproxy
 compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null || missing+=(postgresql)
 command -v gcc >/dev/null 2>&1 || missing+=(gcc libc6-dev) # for the race detector
 [ ${#missing[@]} -eq 0 ] && exit 0
