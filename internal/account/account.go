@@ -78,7 +78,7 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, name string) (Account, 
 }
 
 // List returns a page of all accounts, newest first, and how many there are. It is for the operator.
-func (s *Service) List(ctx context.Context, r db.Reader, p db.Page) ([]Account, int, error) {
+func (s *Service) List(ctx context.Context, r db.Reader, p db.Page) ([]Account, db.Listed, error) {
 	return listAccounts(ctx, r, p)
 }
 

@@ -117,7 +117,7 @@ func (s *Service) Invite(ctx context.Context, tx *db.Tx, account id.ID, by Perso
 }
 
 // ListInvitations returns a page of the account's invitations, newest first, whatever became of them, and how many there are.
-func (s *Service) ListInvitations(ctx context.Context, r db.Reader, account id.ID, p db.Page) ([]Invitation, int, error) {
+func (s *Service) ListInvitations(ctx context.Context, r db.Reader, account id.ID, p db.Page) ([]Invitation, db.Listed, error) {
 	list, total, err := listInvitations(ctx, r, account, p)
 	for k := range list {
 		list[k] = list[k].at(s.now())

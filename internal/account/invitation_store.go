@@ -40,15 +40,11 @@ func insertInvitation(ctx context.Context, tx *db.Tx, i Invitation, tokenHash st
 	return err
 }
 
-func listInvitations(ctx context.Context, r db.Reader, account id.ID, p db.Page) ([]Invitation, int, error) {
-	var total int
-	if err := r.QueryRow(ctx, `SELECT COUNT(*) FROM invitation WHERE account_id = $1`, account).Scan(&total); err != nil {
-		return nil, 0, err
-	}
-	rows, err := r.Query(ctx, `SELECT `+invitationColumns+` FROM invitation i JOIN person p ON p.id = i.created_by
-		WHERE i.account_id = $1 ORDER BY i.id DESC LIMIT $2 OFFSET $3`, account, p.Limit, p.Offset())
-	list, err := all(rows, err, scanInvitation)
-	return list, total, err
+func listInvitations(ctx context.Context, r db.Reader, account id.ID, p db.Page) ([]Invitation, db.Listed, error) {
+	return db.List[Invitation]{
+		Columns: invitationColumns, Table: `invitation i JOIN person p ON p.id = i.created_by`, Where: []db.Cond{db.Is(`i.account_id`, account)},
+		Order: []db.Key{{Column: `i.id`}}, Down: true, Scan: scanInvitation,
+	}.Page(ctx, r, p)
 }
 
 func invitationByID(ctx context.Context, r db.Reader, account, invitation id.ID) (Invitation, bool, error) {

@@ -77,11 +77,11 @@ func TestAnInvitationBringsANewPersonOnce(t *testing.T) {
 		if row == token {
 			t.Error("the token is in the database")
 		}
-		if list, total, err := w.s.ListInvitations(w.Context(), w.d, w.mine, db.Page{Number: 1, Limit: 10}); err != nil || total != 1 || list[0].Status != account.InvitationAccepted {
+		if list, total, err := w.s.ListInvitations(w.Context(), w.d, w.mine, db.Page{Number: 1, Limit: 10}); err != nil || total.Total != 1 || list[0].Status != account.InvitationAccepted {
 			t.Errorf("%+v %v", list, err)
 		}
-		if _, total, err := w.s.ListInvitations(w.Context(), w.d, w.theirs, db.Page{Number: 1, Limit: 10}); err != nil || total != 0 {
-			t.Errorf("%d, %v", total, err)
+		if _, total, err := w.s.ListInvitations(w.Context(), w.d, w.theirs, db.Page{Number: 1, Limit: 10}); err != nil || total.Total != 0 {
+			t.Errorf("%d, %v", total.Total, err)
 		}
 	})
 }
@@ -102,8 +102,8 @@ func TestManyWhoAcceptAtOnceAreOne(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if _, total, err := w.s.ListMembers(w.Context(), w.d, w.mine, db.Page{Number: 1, Limit: 10}); err != nil || in.Load() != 1 || total != 2 {
-			t.Errorf("%d came in, %d belong to the account, %v", in.Load(), total, err)
+		if _, total, err := w.s.ListMembers(w.Context(), w.d, w.mine, db.Page{Number: 1, Limit: 10}); err != nil || in.Load() != 1 || total.Total != 2 {
+			t.Errorf("%d came in, %d belong to the account, %v", in.Load(), total.Total, err)
 		}
 	})
 }

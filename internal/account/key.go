@@ -167,7 +167,7 @@ func mayMakeKeys(ctx context.Context, tx *db.Tx, account, person id.ID) error {
 }
 
 // ListKeys returns a page of the account's keys, revoked ones too, in that order, and how many there are.
-func (s *Service) ListKeys(ctx context.Context, r db.Reader, account id.ID, o db.Order, p db.Page) ([]Key, int, error) {
+func (s *Service) ListKeys(ctx context.Context, r db.Reader, account id.ID, o db.Order, p db.Page) ([]Key, db.Listed, error) {
 	return listKeys(ctx, r, account, o, p)
 }
 

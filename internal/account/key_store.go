@@ -57,22 +57,17 @@ func insertKey(ctx context.Context, tx *db.Tx, k Key, hash string, o LimitOverri
 		creator = sql.NullString{String: string(k.CreatedBy.ID), Valid: true}
 	}
 	_, err := tx.Exec(ctx, `INSERT INTO api_key (id, account_id, name, secret_hash, prefix, scopes, networks,
-		limit_read, limit_write, limit_deploy, expires_at, revoked_at, last_used_at, created_at, created_by)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, NULL, NULL, $12, $13)`,
+		limit_read, limit_write, limit_deploy, expires_at, revoked_at, last_used_at, created_at, created_by, name_key)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, NULL, NULL, $12, $13, $14)`,
 		k.ID, k.Account, k.Name, hash, k.Prefix, join(k.Scopes, " "), strings.Join(k.AllowedNetworks, " "),
-		orNull(o.Read), orNull(o.Write), orNull(o.Deploy), db.MicrosOrNull(k.ExpiresAt), db.Micros(k.CreatedAt), creator)
+		orNull(o.Read), orNull(o.Write), orNull(o.Deploy), db.MicrosOrNull(k.ExpiresAt), db.Micros(k.CreatedAt), creator, strings.ToLower(k.Name))
 	return err
 }
 
-func listKeys(ctx context.Context, r db.Reader, account id.ID, o db.Order, p db.Page) ([]Key, int, error) {
-	var total int
-	if err := r.QueryRow(ctx, `SELECT COUNT(*) FROM api_key WHERE account_id = $1`, account).Scan(&total); err != nil {
-		return nil, 0, err
-	}
-	rows, err := r.Query(ctx, `SELECT `+keyColumns+` FROM api_key WHERE account_id = $1 ORDER BY `+o.SQL()+` LIMIT $2 OFFSET $3`,
-		account, p.Limit, p.Offset())
-	keys, err := all(rows, err, scanKey)
-	return keys, total, err
+func listKeys(ctx context.Context, r db.Reader, account id.ID, o db.Order, p db.Page) ([]Key, db.Listed, error) {
+	l := db.List[Key]{Columns: keyColumns, Table: `api_key`, Where: []db.Cond{db.Is(`account_id`, account)}, Scan: scanKey}
+	l.Order, l.Down = o.Sorting()
+	return l.Page(ctx, r, p)
 }
 
 func keyByID(ctx context.Context, r db.Reader, account, key id.ID) (Key, bool, error) {
@@ -93,9 +88,10 @@ func updateKey(ctx context.Context, tx *db.Tx, account, key id.ID, u KeyUpdate) 
 	if !key.Valid(id.APIKey) {
 		return Key{}, false, nil
 	}
-	var name, scopes, networks sql.NullString
+	var name, nameKey, scopes, networks sql.NullString
 	if u.Name != nil {
 		name = sql.NullString{String: *u.Name, Valid: true}
+		nameKey = sql.NullString{String: strings.ToLower(*u.Name), Valid: true}
 	}
 	if u.Scopes != nil {
 		scopes = sql.NullString{String: join(*u.Scopes, " "), Valid: true}
@@ -108,9 +104,10 @@ func updateKey(ctx context.Context, tx *db.Tx, account, key id.ID, u KeyUpdate) 
 		setExpiry = 1
 	}
 	return one(scanKey(tx.QueryRow(ctx, `UPDATE api_key SET name = COALESCE($3, name), scopes = COALESCE($4, scopes),
-		networks = COALESCE($5, networks), expires_at = CASE WHEN CAST($6 AS BIGINT) = 1 THEN CAST($7 AS BIGINT) ELSE expires_at END
+		networks = COALESCE($5, networks), expires_at = CASE WHEN CAST($6 AS BIGINT) = 1 THEN CAST($7 AS BIGINT) ELSE expires_at END,
+		name_key = COALESCE($8, name_key)
 		WHERE account_id = $1 AND id = $2 AND revoked_at IS NULL RETURNING `+keyColumns,
-		account, key, name, scopes, networks, setExpiry, db.MicrosOrNull(u.ExpiresAt))))
+		account, key, name, scopes, networks, setExpiry, db.MicrosOrNull(u.ExpiresAt), nameKey)))
 }
 
 func revokeKey(ctx context.Context, tx *db.Tx, account, key id.ID) (Key, bool, error) {

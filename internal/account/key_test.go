@@ -20,8 +20,8 @@ import (
 func TestAccounts(t *testing.T) {
 	engines(t, func(w world) {
 		all, total, err := w.s.List(w.Context(), w.d, db.Page{Number: 1, Limit: 1})
-		if err != nil || total != 2 || len(all) != 1 || all[0].ID != w.theirs {
-			w.Fatalf("%+v of %d, %v", all, total, err)
+		if err != nil || total.Total != 2 || len(all) != 1 || all[0].ID != w.theirs {
+			w.Fatalf("%+v of %d, %v", all, total.Total, err)
 		}
 		if a, err := w.s.Get(w.Context(), w.d, w.mine); err != nil || a.Name != "mine" || !a.CreatedAt.Equal(w.c.Now()) {
 			w.Fatalf("%+v %v", a, err)
@@ -95,8 +95,8 @@ func TestAllFaultsOfAKeyAtOnce(t *testing.T) {
 				w.Errorf("%v", f)
 			}
 		}
-		if _, total, err := w.s.ListKeys(w.Context(), w.d, w.mine, db.NewestFirst, db.Page{Number: 1, Limit: 20}); err != nil || total != 0 {
-			w.Fatalf("%d keys, %v", total, err)
+		if _, total, err := w.s.ListKeys(w.Context(), w.d, w.mine, db.NewestFirst, db.Page{Number: 1, Limit: 20}); err != nil || total.Total != 0 {
+			w.Fatalf("%d keys, %v", total.Total, err)
 		}
 	})
 }
@@ -145,8 +145,8 @@ func TestKeysAreListedByAccountNewestFirst(t *testing.T) {
 			for _, k := range got {
 				ids = append(ids, k.ID)
 			}
-			if total != 5 || got == nil || !reflect.DeepEqual(ids, want) {
-				w.Errorf("page %d: %v of %d, want %v", page, ids, total, want)
+			if total.Total != 5 || got == nil || !reflect.DeepEqual(ids, want) {
+				w.Errorf("page %d: %v of %d, want %v", page, ids, total.Total, want)
 			}
 		}
 	})

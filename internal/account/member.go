@@ -34,7 +34,7 @@ func (s *Service) Memberships(ctx context.Context, r db.Reader, person id.ID) ([
 }
 
 // ListMembers returns a page of the account's people, in the order in which they joined, and how many there are.
-func (s *Service) ListMembers(ctx context.Context, r db.Reader, account id.ID, p db.Page) ([]MemberInfo, int, error) {
+func (s *Service) ListMembers(ctx context.Context, r db.Reader, account id.ID, p db.Page) ([]MemberInfo, db.Listed, error) {
 	return listMembers(ctx, r, account, p)
 }
 

@@ -44,7 +44,9 @@ func memberships(ctx context.Context, r db.Reader, person id.ID) ([]Membership, 
 }
 
 const memberColumns = `p.id, p.email, p.name, m.role, (SELECT COUNT(*) FROM totp t WHERE t.person_id = p.id AND t.confirmed_at IS NOT NULL),
-	m.seen_at, m.created_at FROM membership m JOIN person p ON p.id = m.person_id`
+	m.seen_at, m.created_at`
+
+const memberTables = `membership m JOIN person p ON p.id = m.person_id`
 
 func scanMember(row scanner) (MemberInfo, error) {
 	var m MemberInfo
@@ -55,18 +57,15 @@ func scanMember(row scanner) (MemberInfo, error) {
 	return m, err
 }
 
-func listMembers(ctx context.Context, r db.Reader, account id.ID, p db.Page) ([]MemberInfo, int, error) {
-	var total int
-	if err := r.QueryRow(ctx, `SELECT COUNT(*) FROM membership WHERE account_id = $1`, account).Scan(&total); err != nil {
-		return nil, 0, err
-	}
-	rows, err := r.Query(ctx, `SELECT `+memberColumns+` WHERE m.account_id = $1 ORDER BY m.created_at, p.id LIMIT $2 OFFSET $3`, account, p.Limit, p.Offset())
-	members, err := all(rows, err, scanMember)
-	return members, total, err
+func listMembers(ctx context.Context, r db.Reader, account id.ID, p db.Page) ([]MemberInfo, db.Listed, error) {
+	return db.List[MemberInfo]{
+		Columns: memberColumns, Table: memberTables, Where: []db.Cond{db.Is(`m.account_id`, account)},
+		Order: []db.Key{{Column: `m.created_at`, Number: true}, {Column: `m.person_id`}}, Scan: scanMember,
+	}.Page(ctx, r, p)
 }
 
 func memberByID(ctx context.Context, r db.Reader, account, person id.ID) (MemberInfo, bool, error) {
-	return one(scanMember(r.QueryRow(ctx, `SELECT `+memberColumns+` WHERE m.account_id = $1 AND m.person_id = $2`, account, person)))
+	return one(scanMember(r.QueryRow(ctx, `SELECT `+memberColumns+` FROM `+memberTables+` WHERE m.account_id = $1 AND m.person_id = $2`, account, person)))
 }
 
 func holdAccount(ctx context.Context, tx *db.Tx, account id.ID) error {

@@ -206,7 +206,7 @@ func TestAccountsOfAPerson(t *testing.T) {
 			}
 		}
 		list, total, err := w.s.ListMembers(w.Context(), w.d, w.theirs, db.Page{Number: 1, Limit: 10})
-		if err != nil || total != 1 || list[0].LastSeenAt == nil || list[0].Role != account.Admin || list[0].Email != email {
+		if err != nil || total.Total != 1 || list[0].LastSeenAt == nil || list[0].Role != account.Admin || list[0].Email != email {
 			t.Errorf("%+v %v", list, err)
 		}
 	})
@@ -233,8 +233,8 @@ func TestSessionsAreThePersonsOwn(t *testing.T) {
 		w.fails(end(p.ID, ids[0]), fault.NotFound)
 		_, err := w.s.SessionOf(w.Context(), w.d, tokens[0])
 		w.fails(err, fault.SignInRequired)
-		if list, total, err := w.s.ListSessions(w.Context(), w.d, p.ID, db.Page{Number: 1, Limit: 1}); err != nil || total != 2 || len(list) != 1 || list[0].Address != here.String() {
-			t.Errorf("%+v of %d, %v", list, total, err)
+		if list, total, err := w.s.ListSessions(w.Context(), w.d, p.ID, db.Page{Number: 1, Limit: 1}); err != nil || total.Total != 2 || len(list) != 1 || list[0].Address != here.String() {
+			t.Errorf("%+v of %d, %v", list, total.Total, err)
 		}
 		w.ok(w.tx(func(ctx context.Context, tx *db.Tx) error { return w.s.EndOtherSessions(ctx, tx, p.ID, ids[2]) }))
 		_, err = w.s.SessionOf(w.Context(), w.d, tokens[1])
@@ -242,8 +242,8 @@ func TestSessionsAreThePersonsOwn(t *testing.T) {
 		_, err = w.s.SessionOf(w.Context(), w.d, tokens[2])
 		w.ok(err)
 		w.c.Advance(account.SessionIdle)
-		if _, total, err := w.s.ListSessions(w.Context(), w.d, p.ID, db.Page{Number: 1, Limit: 10}); err != nil || total != 0 {
-			t.Errorf("%d sessions that have ended are listed, %v", total, err)
+		if _, total, err := w.s.ListSessions(w.Context(), w.d, p.ID, db.Page{Number: 1, Limit: 10}); err != nil || total.Total != 0 {
+			t.Errorf("%d sessions that have ended are listed, %v", total.Total, err)
 		}
 	})
 }

@@ -180,7 +180,7 @@ func (s *Service) AddPasskey(ctx context.Context, tx *db.Tx, n NewPasskey) (Pass
 func credentialID(raw []byte) string { return base64.RawURLEncoding.EncodeToString(raw) }
 
 // ListPasskeys returns a page of the person's passkeys, newest first, and how many there are.
-func (s *Service) ListPasskeys(ctx context.Context, r db.Reader, person id.ID, p db.Page) ([]Passkey, int, error) {
+func (s *Service) ListPasskeys(ctx context.Context, r db.Reader, person id.ID, p db.Page) ([]Passkey, db.Listed, error) {
 	return listPasskeys(ctx, r, person, p)
 }
 

@@ -27,14 +27,11 @@ func insertPasskey(ctx context.Context, tx *db.Tx, p Passkey, person id.ID, cred
 	return n == 1, err
 }
 
-func listPasskeys(ctx context.Context, r db.Reader, person id.ID, p db.Page) ([]Passkey, int, error) {
-	var total int
-	if err := r.QueryRow(ctx, `SELECT COUNT(*) FROM passkey WHERE person_id = $1`, person).Scan(&total); err != nil {
-		return nil, 0, err
-	}
-	rows, err := r.Query(ctx, `SELECT `+passkeyColumns+` FROM passkey WHERE person_id = $1 ORDER BY id DESC LIMIT $2 OFFSET $3`, person, p.Limit, p.Offset())
-	list, err := all(rows, err, scanPasskey)
-	return list, total, err
+func listPasskeys(ctx context.Context, r db.Reader, person id.ID, p db.Page) ([]Passkey, db.Listed, error) {
+	return db.List[Passkey]{
+		Columns: passkeyColumns, Table: `passkey`, Where: []db.Cond{db.Is(`person_id`, person)},
+		Order: []db.Key{{Column: `id`}}, Down: true, Scan: scanPasskey,
+	}.Page(ctx, r, p)
 }
 
 // passkeysOf returns the credentials as JSON.

@@ -76,7 +76,7 @@ func TestSigningInWithAPasskey(t *testing.T) {
 			}
 		}
 		list, total, err := w.s.ListPasskeys(w.Context(), w.d, p.ID, db.Page{Number: 1, Limit: 10})
-		if err != nil || total != 1 || list[0].LastUsedAt == nil {
+		if err != nil || total.Total != 1 || list[0].LastUsedAt == nil {
 			t.Fatalf("%+v %v", list, err)
 		}
 		o = w.offer(p)

@@ -97,7 +97,7 @@ func (s *Service) PersonByEmail(ctx context.Context, r db.Reader, email string) 
 }
 
 // ListPersons returns a page of all persons, newest first, and how many there are. It is for the operator.
-func (s *Service) ListPersons(ctx context.Context, r db.Reader, p db.Page) ([]Person, int, error) {
+func (s *Service) ListPersons(ctx context.Context, r db.Reader, p db.Page) ([]Person, db.Listed, error) {
 	return listPersons(ctx, r, p)
 }
 

@@ -57,14 +57,10 @@ func scanPerson(row scanner) (Person, error) {
 	return p.person(), err
 }
 
-func listPersons(ctx context.Context, r db.Reader, p db.Page) ([]Person, int, error) {
-	var total int
-	if err := r.QueryRow(ctx, `SELECT COUNT(*) FROM person`).Scan(&total); err != nil {
-		return nil, 0, err
-	}
-	rows, err := r.Query(ctx, `SELECT `+personColumns+` FROM person p ORDER BY p.id DESC LIMIT $1 OFFSET $2`, p.Limit, p.Offset())
-	persons, err := all(rows, err, scanPerson)
-	return persons, total, err
+func listPersons(ctx context.Context, r db.Reader, p db.Page) ([]Person, db.Listed, error) {
+	return db.List[Person]{
+		Columns: personColumns, Table: `person p`, Order: []db.Key{{Column: `p.id`}}, Down: true, Scan: scanPerson,
+	}.Page(ctx, r, p)
 }
 
 func renamePerson(ctx context.Context, tx *db.Tx, person id.ID, name string) error {

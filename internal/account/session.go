@@ -61,7 +61,7 @@ func (s *Service) SessionOf(ctx context.Context, r db.Reader, token string) (Ses
 }
 
 // ListSessions returns a page of the person's sessions that have not ended, newest first, and how many there are.
-func (s *Service) ListSessions(ctx context.Context, r db.Reader, person id.ID, p db.Page) ([]Session, int, error) {
+func (s *Service) ListSessions(ctx context.Context, r db.Reader, person id.ID, p db.Page) ([]Session, db.Listed, error) {
 	return listSessions(ctx, r, person, s.now(), p)
 }
 

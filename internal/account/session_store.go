@@ -10,8 +10,9 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 )
 
-const sessionColumns = `s.id, s.account_id, m.role, s.created_at, s.seen_at, s.expires_at, s.address, s.user_agent, ` + personColumns + `
-	FROM session s JOIN person p ON p.id = s.person_id JOIN membership m ON m.account_id = s.account_id AND m.person_id = s.person_id`
+const sessionColumns = `s.id, s.account_id, m.role, s.created_at, s.seen_at, s.expires_at, s.address, s.user_agent, ` + personColumns
+
+const sessionTables = `session s JOIN person p ON p.id = s.person_id JOIN membership m ON m.account_id = s.account_id AND m.person_id = s.person_id`
 
 func scanSession(row scanner) (Session, error) {
 	var n Session
@@ -25,20 +26,18 @@ func scanSession(row scanner) (Session, error) {
 // sessionByHash is the one query for a session that knows no person: the token is what tells who it is. A session in an
 // account to which the person does not belong is none.
 func sessionByHash(ctx context.Context, r db.Reader, tokenHash string) (Session, bool, error) {
-	return one(scanSession(r.QueryRow(ctx, `SELECT `+sessionColumns+` WHERE s.token_hash = $1`, tokenHash)))
+	return one(scanSession(r.QueryRow(ctx, `SELECT `+sessionColumns+` FROM `+sessionTables+` WHERE s.token_hash = $1`, tokenHash)))
 }
 
-func listSessions(ctx context.Context, r db.Reader, person id.ID, now time.Time, p db.Page) ([]Session, int, error) {
-	args := []any{person, db.Micros(now), db.Micros(now.Add(-SessionIdle))}
-	var total int
-	if err := r.QueryRow(ctx, `SELECT COUNT(*) FROM session s JOIN membership m ON m.account_id = s.account_id AND m.person_id = s.person_id
-		WHERE s.person_id = $1 AND s.expires_at > $2 AND s.seen_at > $3`, args...).Scan(&total); err != nil {
-		return nil, 0, err
-	}
-	rows, err := r.Query(ctx, `SELECT `+sessionColumns+` WHERE s.person_id = $1 AND s.expires_at > $2 AND s.seen_at > $3
-		ORDER BY s.created_at DESC, s.id DESC LIMIT $4 OFFSET $5`, append(args, p.Limit, p.Offset())...)
-	sessions, err := all(rows, err, scanSession)
-	return sessions, total, err
+func listSessions(ctx context.Context, r db.Reader, person id.ID, now time.Time, p db.Page) ([]Session, db.Listed, error) {
+	return db.List[Session]{
+		Columns: sessionColumns, Table: sessionTables, Order: []db.Key{{Column: `s.created_at`, Number: true}, {Column: `s.id`}}, Down: true,
+		Where: []db.Cond{
+			db.Is(`s.person_id`, person), {Text: `s.expires_at > ?`, Args: []any{db.Micros(now)}},
+			{Text: `s.seen_at > ?`, Args: []any{db.Micros(now.Add(-SessionIdle))}},
+		},
+		Scan: scanSession,
+	}.Page(ctx, r, p)
 }
 
 func insertSession(ctx context.Context, tx *db.Tx, n Session, tokenHash string) error {

@@ -9,7 +9,7 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 )
 
-type scanner interface{ Scan(...any) error }
+type scanner = db.Row
 
 // one turns "no such row" into found = false.
 func one[T any](v T, err error) (T, bool, error) {
@@ -56,14 +56,10 @@ func insertAccount(ctx context.Context, tx *db.Tx, a Account) error {
 	return err
 }
 
-func listAccounts(ctx context.Context, r db.Reader, p db.Page) ([]Account, int, error) {
-	var total int
-	if err := r.QueryRow(ctx, `SELECT COUNT(*) FROM account`).Scan(&total); err != nil {
-		return nil, 0, err
-	}
-	rows, err := r.Query(ctx, `SELECT `+accountColumns+` FROM account ORDER BY id DESC LIMIT $1 OFFSET $2`, p.Limit, p.Offset())
-	accounts, err := all(rows, err, scanAccount)
-	return accounts, total, err
+func listAccounts(ctx context.Context, r db.Reader, p db.Page) ([]Account, db.Listed, error) {
+	return db.List[Account]{
+		Columns: accountColumns, Table: `account`, Order: []db.Key{{Column: `id`}}, Down: true, Scan: scanAccount,
+	}.Page(ctx, r, p)
 }
 
 // accountByID does not ask for what cannot be an id: it may hold bytes that PostgreSQL refuses.

@@ -77,6 +77,6 @@ func (l *Log) Forget(ctx context.Context, tx *db.Tx) error {
 }
 
 // List returns a page of the account's entries that the filter lets through, newest first, and how many there are.
-func (l *Log) List(ctx context.Context, r db.Reader, account id.ID, f Filter, p db.Page) ([]Entry, int, error) {
+func (l *Log) List(ctx context.Context, r db.Reader, account id.ID, f Filter, p db.Page) ([]Entry, db.Listed, error) {
 	return list(ctx, r, account, f, p)
 }

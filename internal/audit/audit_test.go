@@ -50,13 +50,13 @@ func TestEntriesAreTheAccountsOwnAndCanBeFiltered(t *testing.T) {
 			for _, e := range got {
 				subjects += fmt.Sprintf(" %s", e.Subject)
 			}
-			if err != nil || total != len(got) || (subjects != "" && subjects[1:] != f.want) || (subjects == "" && f.want != "") {
-				t.Errorf("%+v: %q of %d, %v; want %q", f.filter, subjects, total, err, f.want)
+			if err != nil || total.Total != len(got) || (subjects != "" && subjects[1:] != f.want) || (subjects == "" && f.want != "") {
+				t.Errorf("%+v: %q of %d, %v; want %q", f.filter, subjects, total.Total, err, f.want)
 			}
 		}
 		got, total, err := l.List(t.Context(), d, "acc_1", audit.Filter{}, db.Page{Number: 3, Limit: 1})
-		if err != nil || total != 3 || len(got) != 1 || !got[0].At.Equal(start) || got[0].Actor != (audit.Actor{Kind: audit.Key, ID: "key_a", Name: "ci"}) || !got[0].ID.Valid(id.Audit) {
-			t.Errorf("%+v of %d, %v", got, total, err)
+		if err != nil || total.Total != 3 || len(got) != 1 || !got[0].At.Equal(start) || got[0].Actor != (audit.Actor{Kind: audit.Key, ID: "key_a", Name: "ci"}) || !got[0].ID.Valid(id.Audit) {
+			t.Errorf("%+v of %d, %v", got, total.Total, err)
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
 )
 
@@ -75,6 +76,21 @@ func ParseSort(s string) (string, bool) {
 
 // List returns a page of the offers that match, and how many match in all.
 func (m Market) List(q Query) (page []Offer, total int) {
+	page, total, _ = m.list(q)
+	return page, total
+}
+
+// Part is List with where the next page begins: after the offer that comes last, wherever that stands then.
+func (m Market) Part(q Query) ([]Offer, db.Listed) {
+	page, total, more := m.list(q)
+	of := db.All(total)
+	if more {
+		of.Next = q.Next([]any{string(page[len(page)-1].ID)}, len(page), of)
+	}
+	return page, of
+}
+
+func (m Market) list(q Query) (page []Offer, total int, more bool) {
 	s := m.s
 	order, known := ParseSort(q.Sort)
 	if !known {
@@ -99,9 +115,22 @@ func (m Market) List(q Query) (page []Offer, total int) {
 			total++
 		}
 	}
-	page = make([]Offer, 0, max(min(limit, total-from), 0))
-	skip := from
+	skip, passed, after := from, true, ""
+	if q.After != nil {
+		if after, _ = q.After.Keys[0].(string); after != "" {
+			_, there := s.byID[id.ID(after)]
+			skip, passed = 0, !there
+			if !there { // it is not sold any more: as many as came before are left out
+				skip = q.After.Rows
+			}
+		}
+	}
+	page = make([]Offer, 0, max(min(limit, total-skip), 0))
 	for _, i := range s.order[order] {
+		if !passed {
+			passed = string(s.offers[i].ID) == after
+			continue
+		}
 		if len(page) == cap(page) {
 			break
 		}
@@ -112,7 +141,11 @@ func (m Market) List(q Query) (page []Offer, total int) {
 			page = append(page, s.offer(i))
 		}
 	}
-	return page, total
+	rows := len(page) + from
+	if q.After != nil {
+		rows = len(page) + q.After.Rows
+	}
+	return page, total, len(page) > 0 && len(page) == limit && rows < total
 }
 
 type matcher struct {

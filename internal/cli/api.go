@@ -244,7 +244,6 @@ func (t *tool) pages(ctx context.Context, c *client.Client, in client.RawRequest
 	}
 	items, seen := []json.RawMessage{}, map[string]bool{}
 	for page := 1; ; page++ {
-		query.Set("page", strconv.Itoa(page))
 		in.Path = path + "?" + query.Encode()
 		a, err := c.Raw(ctx, in)
 		if err != nil {
@@ -253,7 +252,8 @@ func (t *tool) pages(ctx context.Context, c *client.Client, in client.RawRequest
 		var list struct {
 			Data       []json.RawMessage `json:"data"`
 			Pagination *struct {
-				TotalPages int `json:"totalPages"`
+				TotalPages int     `json:"totalPages"`
+				NextCursor *string `json:"nextCursor"`
 			} `json:"pagination"`
 		}
 		if json.Unmarshal(a.Body, &list) != nil || list.Pagination == nil {
@@ -271,9 +271,15 @@ func (t *tool) pages(ctx context.Context, c *client.Client, in client.RawRequest
 			}
 			items = append(items, item)
 		}
-		if len(list.Data) == 0 || page >= list.Pagination.TotalPages {
+		if next := list.Pagination.NextCursor; next != nil {
+			query.Del("page")
+			query.Set("cursor", *next)
+			continue
+		}
+		if query.Has("cursor") || len(list.Data) == 0 || page >= list.Pagination.TotalPages {
 			break
 		}
+		query.Set("page", strconv.Itoa(page+1)) // a server that has no cursors
 	}
 	return t.encode(items)
 }

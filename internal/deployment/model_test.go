@@ -224,7 +224,7 @@ func (m *model) events(l *life) {
 	for p := 1; ; p++ {
 		some, total, err := m.r.events.List(m.Context(), m.r.db, m.account, l.id, db.Page{Number: p, Limit: 100})
 		m.r.must(err)
-		if all = append(all, some...); len(all) >= total {
+		if all = append(all, some...); len(all) >= total.Total {
 			break
 		}
 	}

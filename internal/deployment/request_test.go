@@ -89,8 +89,8 @@ func TestOneFaultAtATime(t *testing.T) {
 				t.Errorf("%s: %v %v", name, err, e)
 			}
 		}
-		if _, total, err := r.deployments.List(t.Context(), r.db, a, deployment.Filter{}, db.Page{Number: 1, Limit: 10}); err != nil || total != 0 {
-			t.Fatalf("%d deployments made, %v", total, err)
+		if _, total, err := r.deployments.List(t.Context(), r.db, a, deployment.Filter{}, db.Page{Number: 1, Limit: 10}); err != nil || total.Total != 0 {
+			t.Fatalf("%d deployments made, %v", total.Total, err)
 		}
 	})
 }
@@ -151,8 +151,8 @@ func TestListsAndUpdatesAreTheAccountsOwn(t *testing.T) {
 		names := func(f deployment.Filter) string {
 			list, total, err := r.deployments.List(t.Context(), r.db, a, f, db.Page{Number: 1, Limit: 10})
 			r.must(err)
-			if total != len(list) {
-				t.Errorf("total %d of %d", total, len(list))
+			if total.Total != len(list) {
+				t.Errorf("total %d of %d", total.Total, len(list))
 			}
 			var out []string
 			for _, d := range list {
@@ -162,9 +162,9 @@ func TestListsAndUpdatesAreTheAccountsOwn(t *testing.T) {
 		}
 		for want, f := range map[string]deployment.Filter{
 			"gamma Alpha beta":  {},
-			"beta Alpha gamma":  {OldestFirst: true},
-			"Alpha beta gamma":  {SortByName: true, Tag: "all"},
-			"gamma beta Alpha":  {SortByName: true, SortDescended: true},
+			"beta Alpha gamma":  {Order: db.OldestFirst},
+			"Alpha beta gamma":  {Order: db.ByName, Tag: "all"},
+			"gamma beta Alpha":  {Order: db.ByNameDown},
 			"Alpha":             {Tag: "t1"},
 			"gamma Alpha beta ": {Statuses: []deployment.Status{deployment.StatusPending, deployment.StatusRunning}},
 			"":                  {Statuses: []deployment.Status{deployment.StatusRunning}},
@@ -176,8 +176,8 @@ func TestListsAndUpdatesAreTheAccountsOwn(t *testing.T) {
 			}
 		}
 		page, total, err := r.deployments.List(t.Context(), r.db, a, deployment.Filter{}, db.Page{Number: 2, Limit: 2})
-		if err != nil || total != 3 || len(page) != 1 || page[0].Name != "beta" || !slices.Equal(page[0].Tags, []string{"all", "t0"}) {
-			t.Fatalf("%+v of %d, %v", page, total, err)
+		if err != nil || total.Total != 3 || len(page) != 1 || page[0].Name != "beta" || !slices.Equal(page[0].Tags, []string{"all", "t0"}) {
+			t.Fatalf("%+v of %d, %v", page, total.Total, err)
 		}
 		update := func(account, d id.ID, u deployment.UpdateRequest) (x deployment.Deployment, err error) {
 			err = r.tx(func(ctx context.Context, tx *db.Tx) (err error) {

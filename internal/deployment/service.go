@@ -175,21 +175,19 @@ func (s *Service) Presences(ctx context.Context, r db.Reader) (map[string]Presen
 
 // Filter narrows a list; zero fields do not.
 type Filter struct {
-	Statuses      []Status
-	Provider      string
-	Region        string
-	Tag           string
-	Search        string // in the name, whatever the case
-	OldestFirst   bool
-	SortByName    bool
-	SortDescended bool // with SortByName
+	Statuses []Status
+	Provider string
+	Region   string
+	Tag      string
+	Search   string // in the name, whatever the case
+	Order    db.Order
 }
 
 // List returns a page of the account's deployments, newest first unless the filter says otherwise, and how many there are.
-func (s *Service) List(ctx context.Context, r db.Reader, account id.ID, f Filter, p db.Page) ([]Deployment, int, error) {
+func (s *Service) List(ctx context.Context, r db.Reader, account id.ID, f Filter, p db.Page) ([]Deployment, db.Listed, error) {
 	rows, total, err := list(ctx, r, account, f, p)
 	if err != nil {
-		return nil, 0, err
+		return nil, db.Listed{}, err
 	}
 	out := make([]Deployment, len(rows))
 	for i := range rows {

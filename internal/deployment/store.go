@@ -26,12 +26,12 @@ func insert(ctx context.Context, tx *db.Tx, r row) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO deployment (`+columns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
-		$19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40)`,
+	_, err = tx.Exec(ctx, `INSERT INTO deployment (`+columns+`, name_key) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+		$19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41)`,
 		r.ID, r.Account, r.Name, r.Status, r.StatusCause, r.reason(), r.Provider, r.Region, r.OfferID, r.offerKey, r.GPUType, r.GPUCount, r.InstanceType,
 		r.OperatingSystem, r.HourlyPrice, r.costPrice, abilities, keys, r.cloudInit, steps, r.action, r.actionArgument, r.machineID, r.address,
 		r.sshUser, r.sshPort, hostKeys, int64(r.minimumRuntime/time.Second), db.MicrosOrNull(r.AutoTerminateAt), flag(r.TerminationProtection),
-		db.Micros(r.CreatedAt), db.Micros(r.launchBy), db.MicrosOrNull(r.StartedAt), db.MicrosOrNull(r.BilledUntil), db.MicrosOrNull(r.releasedAt), db.MicrosOrNull(r.endingSince), db.MicrosOrNull(r.launchAsked), plans, attempts, r.limitedKey)
+		db.Micros(r.CreatedAt), db.Micros(r.launchBy), db.MicrosOrNull(r.StartedAt), db.MicrosOrNull(r.BilledUntil), db.MicrosOrNull(r.releasedAt), db.MicrosOrNull(r.endingSince), db.MicrosOrNull(r.launchAsked), plans, attempts, r.limitedKey, strings.ToLower(r.Name))
 	if err != nil {
 		return fmt.Errorf("insert deployment: %w", err)
 	}
@@ -42,12 +42,12 @@ func insertTags(ctx context.Context, tx *db.Tx, r row) error {
 	if len(r.Tags) == 0 {
 		return nil
 	}
-	values, args := []string{}, []any{r.ID}
+	values, args := []string{}, []any{r.ID, r.Account}
 	for i, t := range r.Tags {
 		args = append(args, i, t)
-		values = append(values, fmt.Sprintf("($1, $%d, $%d)", len(args)-1, len(args)))
+		values = append(values, fmt.Sprintf("($1, $%d, $%d, $2)", len(args)-1, len(args)))
 	}
-	if _, err := tx.Exec(ctx, `INSERT INTO deployment_tag (deployment_id, position, tag) VALUES `+strings.Join(values, ", "), args...); err != nil {
+	if _, err := tx.Exec(ctx, `INSERT INTO deployment_tag (deployment_id, position, tag, account_id) VALUES `+strings.Join(values, ", "), args...); err != nil {
 		return fmt.Errorf("insert tags: %w", err)
 	}
 	return nil
@@ -55,8 +55,8 @@ func insertTags(ctx context.Context, tx *db.Tx, r row) error {
 
 // update writes what a tenant may change.
 func update(ctx context.Context, tx *db.Tx, r row, tags bool) error {
-	_, err := tx.Exec(ctx, `UPDATE deployment SET name = $3, auto_terminate_at = $4, termination_protection = $5 WHERE id = $1 AND account_id = $2`,
-		r.ID, r.Account, r.Name, db.MicrosOrNull(r.AutoTerminateAt), flag(r.TerminationProtection))
+	_, err := tx.Exec(ctx, `UPDATE deployment SET name = $3, auto_terminate_at = $4, termination_protection = $5, name_key = $6 WHERE id = $1 AND account_id = $2`,
+		r.ID, r.Account, r.Name, db.MicrosOrNull(r.AutoTerminateAt), flag(r.TerminationProtection), strings.ToLower(r.Name))
 	if err != nil {
 		return fmt.Errorf("update deployment: %w", err)
 	}
@@ -213,47 +213,46 @@ func unended(ctx context.Context, tx *db.Tx, account id.ID) ([]row, error) {
 	return all(ctx, tx, query, account, StatusPending, StatusDeploying, StatusRunning, StatusStopped)
 }
 
-func list(ctx context.Context, r db.Reader, account id.ID, f Filter, p db.Page) ([]row, int, error) {
-	where, args := []string{`account_id = $1`}, []any{account}
-	and := func(clause string, value any) {
-		args = append(args, value)
-		where = append(where, fmt.Sprintf(clause, len(args)))
-	}
+func list(ctx context.Context, r db.Reader, account id.ID, f Filter, p db.Page) ([]row, db.Listed, error) {
+	l := db.List[row]{Columns: columns, Table: `deployment`, Where: []db.Cond{db.Is(`account_id`, account)}, Scan: scan}
+	l.Order, l.Down = f.Order.Sorting()
+	var filters []db.Cond // those that an index serves first
 	if len(f.Statuses) > 0 {
-		where = append(where, `status IN `+db.In(len(args)+1, len(f.Statuses)))
-		for _, s := range f.Statuses {
-			args = append(args, s)
-		}
+		filters = append(filters, db.IsOneOf(`status`, f.Statuses))
 	}
 	if f.Provider != "" {
-		and(`provider = $%d`, strings.ToLower(f.Provider))
+		filters = append(filters, db.Is(`provider`, strings.ToLower(f.Provider)))
 	}
 	if f.Region != "" {
-		and(`region = $%d`, strings.ToLower(f.Region))
-	}
-	if f.Tag != "" {
-		and(`id IN (SELECT deployment_id FROM deployment_tag WHERE tag = $%d)`, f.Tag)
+		filters = append(filters, db.Is(`region`, strings.ToLower(f.Region)))
 	}
 	if f.Search != "" {
-		and(`lower(name) LIKE $%d ESCAPE '\'`, db.Like(f.Search))
+		l.Rest = append(l.Rest, db.Cond{Text: `name_key LIKE ? ESCAPE '\'`, Args: []any{db.Like(f.Search)}})
 	}
-	condition := ` FROM deployment WHERE ` + strings.Join(where, ` AND `)
-	total := 0
-	if err := r.QueryRow(ctx, `SELECT COUNT(*)`+condition, args...).Scan(&total); err != nil {
-		return nil, 0, fmt.Errorf("count deployments: %w", err)
-	}
-	order := ` ORDER BY id DESC`
+	byID := len(l.Order) == 1
 	switch {
-	case f.SortByName && f.SortDescended:
-		order = ` ORDER BY lower(name) DESC, id DESC`
-	case f.SortByName:
-		order = ` ORDER BY lower(name), id`
-	case f.OldestFirst:
-		order = ` ORDER BY id`
+	case f.Tag != "" && byID:
+		l.Source, l.SourceID, l.Order = `deployment_tag`, `deployment_tag.deployment_id`, []db.Key{{Column: `deployment_tag.deployment_id`}}
+		l.Where = []db.Cond{db.Is(`deployment_tag.account_id`, account), db.Is(`tag`, f.Tag)}
+		l.Rest = append(l.Rest, filters...)
+	case f.Tag != "":
+		tag := db.Cond{
+			Text: `EXISTS (SELECT 1 FROM deployment_tag WHERE deployment_id = deployment.id AND tag = ?)`, Args: []any{f.Tag},
+		}
+		l.Rest = append(l.Rest, append(filters, tag)...)
+	case len(filters) > 0 && byID:
+		l.Each, l.Rest = &filters[0], append(l.Rest, filters[1:]...)
+	default:
+		l.Rest = append(l.Rest, filters...)
 	}
-	args = append(args, p.Limit, p.Offset())
-	out, err := all(ctx, r, `SELECT `+columns+condition+order+fmt.Sprintf(` LIMIT $%d OFFSET $%d`, len(args)-1, len(args)), args...)
-	return out, total, err
+	if l.Source != "" && len(l.Rest) > 0 {
+		l.Source += ` JOIN deployment ON deployment.id = deployment_tag.deployment_id`
+	}
+	out, of, err := l.Page(ctx, r, p)
+	if err != nil {
+		return nil, db.Listed{}, err
+	}
+	return out, of, tags(ctx, r, out)
 }
 
 func all(ctx context.Context, r db.Reader, query string, args ...any) ([]row, error) {

@@ -92,12 +92,12 @@ func (f Filter) Lets(e Event) bool {
 }
 
 // List returns a page of the subject's events, oldest first, and how many there are.
-func (l *Log) List(ctx context.Context, r db.Reader, account, subject id.ID, p db.Page) ([]Event, int, error) {
+func (l *Log) List(ctx context.Context, r db.Reader, account, subject id.ID, p db.Page) ([]Event, db.Listed, error) {
 	return list(ctx, r, account, Filter{Subject: subject}, false, p)
 }
 
 // History returns a page of the account's events, newest first, and how many there are.
-func (l *Log) History(ctx context.Context, r db.Reader, account id.ID, f Filter, p db.Page) ([]Event, int, error) {
+func (l *Log) History(ctx context.Context, r db.Reader, account id.ID, f Filter, p db.Page) ([]Event, db.Listed, error) {
 	return list(ctx, r, account, f, true, p)
 }
 

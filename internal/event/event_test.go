@@ -37,11 +37,11 @@ func TestEventsBelongToTheirChangeAndTheirAccount(t *testing.T) {
 		<-changed
 		add("deployment.running", nil)
 		got, total, err := l.List(t.Context(), d, "acc_1", "dep_1", db.Page{Number: 2, Limit: 1})
-		if err != nil || total != 2 || len(got) != 1 || got[0].Type != "deployment.running" || got[0].Data["n"] != "deployment.running" || !got[0].CreatedAt.Equal(c.Now()) {
-			t.Fatalf("%+v of %d, %v", got, total, err)
+		if err != nil || total.Total != 2 || len(got) != 1 || got[0].Type != "deployment.running" || got[0].Data["n"] != "deployment.running" || !got[0].CreatedAt.Equal(c.Now()) {
+			t.Fatalf("%+v of %d, %v", got, total.Total, err)
 		}
-		if got, total, err := l.List(t.Context(), d, "acc_2", "dep_1", db.Page{Number: 1, Limit: 10}); err != nil || total != 0 || len(got) != 0 {
-			t.Fatalf("another account sees %+v of %d, %v", got, total, err)
+		if got, total, err := l.List(t.Context(), d, "acc_2", "dep_1", db.Page{Number: 1, Limit: 10}); err != nil || total.Total != 0 || len(got) != 0 {
+			t.Fatalf("another account sees %+v of %d, %v", got, total.Total, err)
 		}
 	})
 }

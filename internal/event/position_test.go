@@ -106,8 +106,8 @@ func TestAReaderThatGoesOnMissesNothingAndSeesNothingTwice(t *testing.T) {
 				t.Errorf("after now there is %v, %v", events, err)
 			}
 			list, total, err := l.History(t.Context(), d, a, event.Filter{}, db.Page{Number: 1, Limit: 100})
-			if err != nil || total != perAccount[a] || len(list) != 100 || list[0].ID <= list[99].ID && d.Engine() == db.SQLite {
-				t.Errorf("%s: %d events of %d, %v", a, len(list), total, err)
+			if err != nil || total.Total != perAccount[a] || len(list) != 100 || list[0].ID <= list[99].ID && d.Engine() == db.SQLite {
+				t.Errorf("%s: %d events of %d, %v", a, len(list), total.Total, err)
 			}
 		}
 	})
@@ -142,8 +142,8 @@ func TestAPositionIsOfOneAccount(t *testing.T) {
 			want int
 		}{{event.Filter{}, 2}, {event.Filter{Subject: "vol_1"}, 1}, {event.Filter{Types: []string{"deployment.running", "x"}}, 1}, {event.Filter{Subject: "dep_2"}, 0}} {
 			got, total, err := l.History(t.Context(), d, "acc_1", f.Filter, db.Page{Number: 1, Limit: 10})
-			if err != nil || total != f.want || len(got) != f.want {
-				t.Errorf("%+v: %d of %d, %v", f.Filter, len(got), total, err)
+			if err != nil || total.Total != f.want || len(got) != f.want {
+				t.Errorf("%+v: %d of %d, %v", f.Filter, len(got), total.Total, err)
 			}
 			for _, e := range got {
 				if !f.Lets(e) {

@@ -89,34 +89,28 @@ func insert(ctx context.Context, tx *db.Tx, events []Event) error {
 
 const columns = `id, account_id, subject, type, data, created_at, seq`
 
-// list returns a page of the account's events that the filter lets through, and how many there are.
-func list(ctx context.Context, r db.Reader, account id.ID, f Filter, newestFirst bool, p db.Page) ([]Event, int, error) {
-	where, args := `account_id = $1`, []any{account}
-	if f.Subject != "" {
-		args = append(args, f.Subject)
-		where += fmt.Sprintf(` AND subject = $%d`, len(args))
+// list returns a page of the account's events that the filter lets through.
+func list(ctx context.Context, r db.Reader, account id.ID, f Filter, newestFirst bool, p db.Page) ([]Event, db.Listed, error) {
+	l := db.List[Event]{
+		Columns: columns, Table: `event`, Where: []db.Cond{db.Is(`account_id`, account)},
+		Order: []db.Key{{Column: `seq`, Number: true}}, Down: newestFirst, Scan: scan,
 	}
-	if len(f.Types) > 0 {
-		where += ` AND type IN ` + db.In(len(args)+1, len(f.Types))
-		for _, t := range f.Types {
-			args = append(args, t)
+	types := func() db.Cond { return db.IsOneOf(`type`, f.Types) }
+	switch {
+	case f.Subject != "":
+		l.Where = append(l.Where, db.Is(`subject`, f.Subject))
+		if len(f.Types) > 0 {
+			l.Rest = append(l.Rest, types())
 		}
+	case len(f.Types) > 0:
+		each := types()
+		l.Each = &each
+	default: // every place is taken
+		l.Known, l.Dense = &db.Cond{
+			Text: `SELECT CAST(COALESCE(MAX(last), 0) AS BIGINT) FROM event_counter WHERE account_id = ?`, Args: []any{account},
+		}, newestFirst
 	}
-	total := 0
-	count := `SELECT COUNT(*) FROM event WHERE ` + where
-	if len(args) == 1 { // every place is taken, and counting them would take the longer the older the account is
-		count = `SELECT CAST(COALESCE(MAX(last), 0) AS BIGINT) FROM event_counter WHERE account_id = $1`
-	}
-	if err := r.QueryRow(ctx, count, args...).Scan(&total); err != nil {
-		return nil, 0, fmt.Errorf("count events: %w", err)
-	}
-	order := ` ORDER BY seq`
-	if newestFirst {
-		order = ` ORDER BY seq DESC`
-	}
-	args = append(args, p.Limit, p.Offset())
-	out, err := all(ctx, r, `SELECT `+columns+` FROM event WHERE `+where+order+fmt.Sprintf(` LIMIT $%d OFFSET $%d`, len(args)-1, len(args)), args...)
-	return out, total, err
+	return l.Page(ctx, r, p)
 }
 
 // after returns the account's events that come after that place, in their order, at most limit of them.
@@ -178,17 +172,25 @@ func all(ctx context.Context, r db.Reader, query string, args ...any) ([]Event, 
 	defer func() { _ = rows.Close() }()
 	out := []Event{}
 	for rows.Next() {
-		var e Event
-		var data string
-		var at int64
-		if err := rows.Scan(&e.ID, &e.Account, &e.Subject, &e.Type, &data, &at, &e.seq); err != nil {
+		e, err := scan(rows)
+		if err != nil {
 			return nil, err
 		}
-		if err := json.Unmarshal([]byte(data), &e.Data); err != nil {
-			return nil, fmt.Errorf("event %s: %w", e.ID, err)
-		}
-		e.CreatedAt = db.At(at)
 		out = append(out, e)
 	}
 	return out, rows.Err()
+}
+
+func scan(row db.Row) (Event, error) {
+	var e Event
+	var data string
+	var at int64
+	if err := row.Scan(&e.ID, &e.Account, &e.Subject, &e.Type, &data, &at, &e.seq); err != nil {
+		return Event{}, err
+	}
+	if err := json.Unmarshal([]byte(data), &e.Data); err != nil {
+		return Event{}, fmt.Errorf("event %s: %w", e.ID, err)
+	}
+	e.CreatedAt = db.At(at)
+	return e, nil
 }

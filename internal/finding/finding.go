@@ -242,7 +242,7 @@ type Filter struct {
 }
 
 // List returns a page of the findings, newest first, and how many there are.
-func (s *Service) List(ctx context.Context, r db.Reader, f Filter, p db.Page) ([]Finding, int, error) {
+func (s *Service) List(ctx context.Context, r db.Reader, f Filter, p db.Page) ([]Finding, db.Listed, error) {
 	return list(ctx, r, f, p)
 }
 

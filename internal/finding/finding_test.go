@@ -142,8 +142,8 @@ func (r *rig) all() []finding.Finding {
 	r.t.Helper()
 	all, total, err := r.List(r.t.Context(), r.db, finding.Filter{}, db.Page{Number: 1, Limit: 100})
 	r.must(err)
-	if total != len(all) {
-		r.t.Fatalf("%d of %d", len(all), total)
+	if total.Total != len(all) {
+		r.t.Fatalf("%d of %d", len(all), total.Total)
 	}
 	slices.Reverse(all)
 	return all

@@ -233,34 +233,20 @@ func one(ctx context.Context, r db.Reader, finding id.ID) (Finding, bool, error)
 	return f, err == nil, err
 }
 
-func list(ctx context.Context, r db.Reader, f Filter, p db.Page) ([]Finding, int, error) {
-	where, args := []string{`1 = 1`}, []any{}
-	for _, c := range []struct{ column, value string }{{"state", string(f.State)}, {"kind", string(f.Kind)}, {"provider", strings.ToLower(f.Provider)}} {
+func list(ctx context.Context, r db.Reader, f Filter, p db.Page) ([]Finding, db.Listed, error) {
+	l := db.List[Finding]{Columns: columns, Table: `finding`, Order: []db.Key{{Column: `id`}}, Down: true, Scan: scan}
+	var filters []db.Cond // the first of them is served by an index
+	for _, c := range []struct{ column, value string }{
+		{`state`, string(f.State)}, {`kind`, string(f.Kind)}, {`provider`, strings.ToLower(f.Provider)},
+	} {
 		if c.value != "" {
-			args = append(args, c.value)
-			where = append(where, fmt.Sprintf("%s = $%d", c.column, len(args)))
+			filters = append(filters, db.Is(c.column, c.value))
 		}
 	}
-	from := ` FROM finding WHERE ` + strings.Join(where, ` AND `)
-	total := 0
-	if err := r.QueryRow(ctx, `SELECT COUNT(*)`+from, args...).Scan(&total); err != nil {
-		return nil, 0, fmt.Errorf("count findings: %w", err)
+	if len(filters) > 0 {
+		l.Each, l.Rest = &filters[0], filters[1:]
 	}
-	args = append(args, p.Limit, p.Offset())
-	rows, err := r.Query(ctx, `SELECT `+columns+from+fmt.Sprintf(` ORDER BY id DESC LIMIT $%d OFFSET $%d`, len(args)-1, len(args)), args...)
-	if err != nil {
-		return nil, 0, fmt.Errorf("list findings: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
-	out := []Finding{}
-	for rows.Next() {
-		one, err := scan(rows)
-		if err != nil {
-			return nil, 0, err
-		}
-		out = append(out, one)
-	}
-	return out, total, rows.Err()
+	return l.Page(ctx, r, p)
 }
 
 func counts(ctx context.Context, r db.Reader) ([]Count, error) {

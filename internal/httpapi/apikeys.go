@@ -152,10 +152,10 @@ func (s *server) addAPIKeys() {
 	list(s, spec{
 		method: http.MethodGet, path: keys, id: "listApiKeys", tag: tagAccount, door: doorPerson, scope: account.ReadAPIKeys,
 		summary: "List API keys", text: "Newest first if no sort is given; revoked ones too, without their secrets.",
-	}, func(ctx context.Context, c *call, in *listQuery, p db.Page) ([]APIKey, int, error) {
+	}, func(ctx context.Context, c *call, in *listQuery, p db.Page) ([]APIKey, db.Listed, error) {
 		keys, total, err := s.c.Accounts.ListKeys(ctx, s.c.DB, c.account, in.order(), p)
 		if err != nil {
-			return nil, 0, err
+			return nil, db.Listed{}, err
 		}
 		out, err := s.withSpending(ctx, s.c.DB, keys)
 		return out, total, err

@@ -94,7 +94,7 @@ func (s *server) addAudit() {
 		method: http.MethodGet, path: AccountBase + "/audit", id: "listAudit", tag: tagAccount, door: doorPerson, scope: account.ReadAudit,
 		summary: "Who did what",
 		text:    "Newest first: every successful change in this account, by people and by API keys, and sign-ins, also failed ones of its people. A failed sign-in has the person as its subject and nobody as its actor.",
-	}, func(ctx context.Context, c *call, in *auditQuery, p db.Page) ([]audit.Entry, int, error) {
+	}, func(ctx context.Context, c *call, in *auditQuery, p db.Page) ([]audit.Entry, db.Listed, error) {
 		return s.c.Audit.List(ctx, s.c.DB, c.account, audit.Filter{Actor: in.Actor, Action: in.Action, Subject: in.Subject, From: in.From, To: in.To}, p)
 	})
 }

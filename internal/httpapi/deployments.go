@@ -3,7 +3,6 @@ package httpapi
 import (
 	"context"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
@@ -145,11 +144,10 @@ func (s *server) addDeployments() {
 	list(s, spec{
 		method: http.MethodGet, path: at, id: "listDeployments", tag: tagDeployments, scope: account.ReadDeployments,
 		summary: "List deployments", text: "Your own, newest first, also those that have ended.",
-	}, func(ctx context.Context, c *call, in *deploymentsQuery, p db.Page) ([]deployment.Deployment, int, error) {
-		order := sorted(in.Sort, in.SortBy, in.SortOrder)
+	}, func(ctx context.Context, c *call, in *deploymentsQuery, p db.Page) ([]deployment.Deployment, db.Listed, error) {
 		return s.c.Deployments.List(ctx, s.c.DB, c.account, deployment.Filter{
 			Statuses: in.Status, Provider: in.Provider, Region: in.Region, Tag: in.Tag, Search: in.Search,
-			OldestFirst: order == "createdAt", SortByName: strings.HasSuffix(order, "name"), SortDescended: order == "-name",
+			Order: in.order(),
 		}, p)
 	})
 
@@ -206,9 +204,9 @@ func (s *server) addDeployments() {
 	list(s, spec{
 		method: http.MethodGet, path: at + "/{id}/events", id: "listDeploymentEvents", tag: tagDeployments, scope: account.ReadDeployments,
 		summary: "What happened to a deployment", text: "Every change of status and every charge, with time and cause, oldest first.",
-	}, func(ctx context.Context, c *call, in *eventsQuery, p db.Page) ([]event.Event, int, error) {
+	}, func(ctx context.Context, c *call, in *eventsQuery, p db.Page) ([]event.Event, db.Listed, error) {
 		if _, err := s.c.Deployments.Get(ctx, s.c.DB, c.account, in.ID); err != nil {
-			return nil, 0, err
+			return nil, db.Listed{}, err
 		}
 		return s.c.Events.List(ctx, s.c.DB, c.account, in.ID, p)
 	})

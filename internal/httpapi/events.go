@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/event"
 	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
@@ -55,7 +56,7 @@ func (s *server) events(ctx context.Context, w http.ResponseWriter, c *call) (an
 	switch {
 	case asList && in.LastEventID != "":
 		d.faults = append(d.faults, fault.Field{Field: "query.lastEventId", Message: "is for a stream; lists have pages."})
-	case !asList && (in.Page > 1 || in.Limit != nil || in.PerPage != nil):
+	case !asList && (in.Page > 1 || in.Limit != nil || in.PerPage != nil || in.Cursor != ""):
 		d.faults = append(d.faults, fault.Field{Field: "query.page", Message: "is for a list, which is asked for with the header Accept: application/json; a stream has no pages."})
 	}
 	if err := fault.Invalid(d.faults).OrNil(); err != nil {
@@ -66,12 +67,9 @@ func (s *server) events(ctx context.Context, w http.ResponseWriter, c *call) (an
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	p := in.of()
-	items, total, err := s.c.Events.History(ctx, s.c.DB, c.account, in.filter(), p)
-	if err != nil {
-		return answer{}, err
-	}
-	return c.success(listEnvelope{true, items, paginate(p, total)}), nil
+	return listed(c, in, func(p db.Page) ([]event.Event, db.Listed, error) {
+		return s.c.Events.History(ctx, s.c.DB, c.account, in.filter(), p)
+	})
 }
 
 // wantsJSON tells whether the request names JSON, and not a stream of events.

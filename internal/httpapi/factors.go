@@ -85,7 +85,7 @@ func (s *server) addFactors() {
 
 	list(s, spec{
 		method: http.MethodGet, path: passkeys, id: "listPasskeys", tag: tagAccount, door: doorPerson, summary: "List your passkeys", text: "Newest first.",
-	}, func(ctx context.Context, c *call, _ *page, p db.Page) ([]account.Passkey, int, error) {
+	}, func(ctx context.Context, c *call, _ *page, p db.Page) ([]account.Passkey, db.Listed, error) {
 		return s.c.Accounts.ListPasskeys(ctx, s.c.DB, c.person.ID, p)
 	})
 

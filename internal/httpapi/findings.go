@@ -34,7 +34,7 @@ func (s *server) addFindings() {
 	list(s, spec{
 		method: http.MethodGet, path: at, id: "listFindings", tag: tagOperator, door: doorOperator, scope: account.ReadOperator,
 		summary: "What providers have and nobody owns", text: "Newest first. Found by comparing each provider's lists with our records for ever.",
-	}, func(ctx context.Context, _ *call, in *findingsQuery, p db.Page) ([]finding.Finding, int, error) {
+	}, func(ctx context.Context, _ *call, in *findingsQuery, p db.Page) ([]finding.Finding, db.Listed, error) {
 		return s.c.Findings.List(ctx, s.c.DB, finding.Filter{State: finding.State(in.State), Kind: finding.Kind(in.Kind), Provider: in.Provider}, p)
 	})
 

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -99,16 +100,16 @@ func (s *server) addOffers() {
 	o := common
 	o.path, o.id, o.summary = Base+"/offers", "listOffers", "List GPU offers"
 	o.text = "What every provider sells, with prices and availability of the last minutes; `asOf` says when it was confirmed."
-	list(s, o, func(_ context.Context, c *call, in *offersQuery, p db.Page) ([]catalog.Offer, int, error) {
+	list(s, o, func(_ context.Context, c *call, in *offersQuery, p db.Page) ([]catalog.Offer, db.Listed, error) {
 		if !s.c.Catalog.Ready() {
-			return nil, 0, errNotReady
+			return nil, db.Listed{}, errNotReady
 		}
-		items, total := s.c.Catalog.For(c.account).List(catalog.Query{
+		items, of := s.c.Catalog.For(c.account).Part(catalog.Query{
 			Search: in.Search, Provider: in.Provider, GPUType: in.GPUType, Region: in.Region, InstanceType: in.InstanceType,
 			GPUCount: in.GPUCount, MinGPUCount: in.MinGPUCount, MaxHourlyPrice: in.MaxHourlyPrice, Available: in.Available,
 			Sort: sorted(in.Sort, in.SortBy, in.SortOrder), Page: p,
 		})
-		return items, total, nil
+		return items, of, nil
 	})
 	s.keep(o)
 
@@ -146,25 +147,19 @@ func (s *server) addOffers() {
 	o = common
 	o.path, o.id, o.summary = Base+"/providers", "listProviders", "List providers"
 	o.text = "With counts of offers and the lowest price of those that can be had now."
-	list(s, o, func(_ context.Context, c *call, _ *page, p db.Page) ([]catalog.ProviderFacet, int, error) {
-		return part(s.c.Catalog.For(c.account).Providers(), p)
+	list(s, o, func(_ context.Context, c *call, _ *page, p db.Page) ([]catalog.ProviderFacet, db.Listed, error) {
+		return part(s.c.Catalog.For(c.account).Providers(), func(f catalog.ProviderFacet) string { return f.Slug }, p)
 	})
 
 	o = common
 	o.path, o.id, o.summary = Base+"/regions", "listRegions", "List regions"
-	list(s, o, func(_ context.Context, c *call, _ *page, p db.Page) ([]catalog.RegionFacet, int, error) {
-		return part(s.c.Catalog.For(c.account).Regions(), p)
+	list(s, o, func(_ context.Context, c *call, _ *page, p db.Page) ([]catalog.RegionFacet, db.Listed, error) {
+		return part(s.c.Catalog.For(c.account).Regions(), func(f catalog.RegionFacet) string { return f.Provider + "/" + f.Slug }, p)
 	})
 
 	o = common
 	o.path, o.id, o.summary = Base+"/gpu-types", "listGpuTypes", "List GPU types"
-	list(s, o, func(_ context.Context, c *call, _ *page, p db.Page) ([]catalog.GPUFacet, int, error) {
-		return part(s.c.Catalog.For(c.account).GPUTypes(), p)
+	list(s, o, func(_ context.Context, c *call, _ *page, p db.Page) ([]catalog.GPUFacet, db.Listed, error) {
+		return part(s.c.Catalog.For(c.account).GPUTypes(), func(f catalog.GPUFacet) string { return fmt.Sprintf("%s/%d", f.GPUType, f.GPUMemoryGB) }, p)
 	})
-}
-
-// part is one page of a list that is in memory as a whole.
-func part[T any](all []T, p db.Page) ([]T, int, error) {
-	from := min(p.Offset(), len(all))
-	return all[from:min(from+p.Limit, len(all))], len(all), nil
 }

@@ -160,9 +160,9 @@ func (s *server) addOperator() {
 	list(s, spec{
 		method: http.MethodGet, path: accounts, id: "listAccounts", tag: tagOperator, door: doorOperator, scope: account.ReadOperator,
 		summary: "All accounts, with their money and what runs", text: "Newest first.",
-	}, func(ctx context.Context, _ *call, _ *page, p db.Page) ([]operatorAccount, int, error) {
+	}, func(ctx context.Context, _ *call, _ *page, p db.Page) ([]operatorAccount, db.Listed, error) {
 		var found []operator.Account
-		var total int
+		var total db.Listed
 		err := s.c.DB.View(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
 			found, total, err = s.c.Operator.Accounts(ctx, tx, p)
 			return err
@@ -226,7 +226,7 @@ func (s *server) addOperator() {
 	list(s, spec{
 		method: http.MethodGet, path: OperatorBase + "/jobs", id: "listJobs", tag: tagOperator, door: doorOperator, scope: account.ReadOperator,
 		summary: "Work that fails and is tried again", text: "Most failures first.",
-	}, func(ctx context.Context, _ *call, _ *jobsQuery, p db.Page) ([]operator.Job, int, error) {
+	}, func(ctx context.Context, _ *call, _ *jobsQuery, p db.Page) ([]operator.Job, db.Listed, error) {
 		return s.c.Operator.FailingJobs(ctx, s.c.DB, p)
 	})
 
@@ -236,14 +236,14 @@ func (s *server) addOperator() {
 	}, s.margins)
 }
 
-func (s *server) sources(ctx context.Context, _ *call, _ *page, p db.Page) ([]source, int, error) {
+func (s *server) sources(ctx context.Context, _ *call, _ *page, p db.Page) ([]source, db.Listed, error) {
 	facets := map[string]catalog.ProviderFacet{}
 	for _, f := range s.c.Catalog.Usual().Providers() {
 		facets[f.Slug] = f
 	}
 	present, err := s.c.Deployments.Presences(ctx, s.c.DB)
 	if err != nil {
-		return nil, 0, err
+		return nil, db.Listed{}, err
 	}
 	var all []source
 	for _, h := range s.c.Catalog.Health() {
@@ -257,7 +257,7 @@ func (s *server) sources(ctx context.Context, _ *call, _ *page, p db.Page) ([]so
 		}
 		all = append(all, one)
 	}
-	return part(all, p)
+	return part(all, func(o source) string { return o.Slug }, p)
 }
 
 func (s *server) margins(ctx context.Context, _ *call, in *marginsQuery) (margins, error) {

@@ -59,7 +59,7 @@ func (s *server) addPeople() {
 	list(s, spec{
 		method: http.MethodGet, path: people, id: "listPeople", tag: tagAccount, door: doorPerson, scope: account.ReadPeople,
 		summary: "List the account's people", text: "In the order in which they joined.",
-	}, func(ctx context.Context, c *call, _ *page, p db.Page) ([]account.MemberInfo, int, error) {
+	}, func(ctx context.Context, c *call, _ *page, p db.Page) ([]account.MemberInfo, db.Listed, error) {
 		return s.c.Accounts.ListMembers(ctx, s.c.DB, c.account, p)
 	})
 
@@ -82,7 +82,7 @@ func (s *server) addPeople() {
 	list(s, spec{
 		method: http.MethodGet, path: invitations, id: "listInvitations", tag: tagAccount, door: doorPerson, scope: account.ReadPeople,
 		summary: "List invitations", text: "Newest first, whatever became of them.",
-	}, func(ctx context.Context, c *call, _ *page, p db.Page) ([]account.Invitation, int, error) {
+	}, func(ctx context.Context, c *call, _ *page, p db.Page) ([]account.Invitation, db.Listed, error) {
 		return s.c.Accounts.ListInvitations(ctx, s.c.DB, c.account, p)
 	})
 

@@ -95,17 +95,24 @@ func (c *call) keyID() id.ID {
 
 // page are the parameters of every list.
 type page struct {
-	Page    int  `query:"page" minimum:"1" maximum:"100000" doc:"Which page, from 1." default:"1"`
-	Limit   *int `query:"limit" minimum:"1" maximum:"100" doc:"Entries on a page; 20 if left out."`
-	PerPage *int `query:"per_page" minimum:"1" maximum:"100" doc:"Another name of limit."`
+	Page    int    `query:"page" minimum:"1" maximum:"100000" doc:"Which page, from 1." default:"1"`
+	Limit   *int   `query:"limit" minimum:"1" maximum:"100" doc:"Entries on a page; 20 if left out."`
+	PerPage *int   `query:"per_page" minimum:"1" maximum:"100" doc:"Another name of limit."`
+	Cursor  string `query:"cursor" maxLength:"2000" doc:"The nextCursor of the page before, in place of page, with the same filters and sort: the page begins exactly after that one, also where entries have come or gone since, and costs the same however far it is."`
 }
 
 func (p page) check() []fault.Field {
+	var faults []fault.Field
 	if p.Limit != nil && p.PerPage != nil && *p.Limit != *p.PerPage {
-		return []fault.Field{{Field: "query.per_page", Message: "contradicts limit; give one of them."}}
+		faults = append(faults, fault.Field{Field: "query.per_page", Message: "contradicts limit; give one of them."})
 	}
-	return nil
+	if p.Cursor != "" && p.Page > 1 {
+		faults = append(faults, fault.Field{Field: "query.cursor", Message: "contradicts page; give one of them."})
+	}
+	return faults
 }
+
+func (p page) cursor() string { return p.Cursor }
 
 func (p page) of() db.Page {
 	out := db.Page{Number: max(p.Page, 1), Limit: 20}
@@ -170,18 +177,19 @@ func sorted(sort, by, order string) string {
 	}
 }
 
-type paged interface{ of() db.Page }
+type paged interface {
+	of() db.Page
+	cursor() string
+}
 
 // pagination is what a list says of itself.
 type pagination struct {
-	Page       int `json:"page" doc:"This page, from 1."`
-	Limit      int `json:"limit" doc:"Entries on a page."`
-	Total      int `json:"total" doc:"Entries on all pages."`
-	TotalPages int `json:"totalPages" doc:"How many pages there are."`
-}
-
-func paginate(p db.Page, total int) pagination {
-	return pagination{Page: p.Number, Limit: p.Limit, Total: total, TotalPages: (total + p.Limit - 1) / p.Limit}
+	Page         int     `json:"page" doc:"This page, from 1."`
+	Limit        int     `json:"limit" doc:"Entries on a page."`
+	Total        int     `json:"total" doc:"Entries on all pages, counted up to 10,000; totalIsExact tells whether there may be more. With a cursor it is what was counted for the first page."`
+	TotalPages   int     `json:"totalPages" doc:"How many pages there are, where totalIsExact; else at least so many."`
+	TotalIsExact bool    `json:"totalIsExact" doc:"False where there may be more entries than total."`
+	NextCursor   *string `json:"nextCursor" doc:"Give it as cursor for the page after this one; null on the last page. A page may have fewer entries than limit, or none, and yet a next one: a filter without an index looks through 10,000 entries at a time."`
 }
 
 type listEnvelope struct {
@@ -218,7 +226,7 @@ func read[In, Out any](s *server, o spec, h func(ctx context.Context, c *call, i
 }
 
 // list adds a route that answers a page of items and how many there are.
-func list[In paged, Item any](s *server, o spec, h func(ctx context.Context, c *call, in *In, p db.Page) ([]Item, int, error)) {
+func list[In paged, Item any](s *server, o spec, h func(ctx context.Context, c *call, in *In, p db.Page) ([]Item, db.Listed, error)) {
 	s.add(o, reflect.TypeFor[In](), reflect.TypeFor[Item](), true, func(ctx context.Context, w http.ResponseWriter, c *call) (answer, error) {
 		in := new(In)
 		d, err := c.route.in.decode(w, c.request, in)
@@ -228,15 +236,7 @@ func list[In paged, Item any](s *server, o spec, h func(ctx context.Context, c *
 		if err != nil {
 			return answer{}, err
 		}
-		p := (*in).of()
-		items, total, err := h(ctx, c, in, p)
-		if err != nil {
-			return answer{}, err
-		}
-		if items == nil {
-			items = []Item{}
-		}
-		return c.success(listEnvelope{true, items, paginate(p, total)}), nil
+		return listed(c, *in, func(p db.Page) ([]Item, db.Listed, error) { return h(ctx, c, in, p) })
 	})
 }
 

@@ -86,7 +86,7 @@ func (s *server) addSessions() {
 	list(s, spec{
 		method: http.MethodGet, path: at, id: "listSessions", tag: tagAccount, door: doorPerson,
 		summary: "List your own sessions", text: "Those that have not ended, newest first, in all accounts.",
-	}, func(ctx context.Context, c *call, _ *page, p db.Page) ([]sessionInfo, int, error) {
+	}, func(ctx context.Context, c *call, _ *page, p db.Page) ([]sessionInfo, db.Listed, error) {
 		sessions, total, err := s.c.Accounts.ListSessions(ctx, s.c.DB, c.person.ID, p)
 		out := []sessionInfo{}
 		for _, n := range sessions {

@@ -33,7 +33,7 @@ func (s *server) addSSHKeys() {
 	list(s, spec{
 		method: http.MethodGet, path: Base + "/ssh-keys", id: "listSshKeys", tag: tagSSHKeys, scope: account.ReadSSHKeys,
 		summary: "List SSH keys", text: "Newest first if no sort is given.",
-	}, func(ctx context.Context, c *call, in *listQuery, p db.Page) ([]sshkey.Key, int, error) {
+	}, func(ctx context.Context, c *call, in *listQuery, p db.Page) ([]sshkey.Key, db.Listed, error) {
 		return s.c.SSHKeys.List(ctx, s.c.DB, c.account, in.order(), p)
 	})
 

@@ -227,7 +227,7 @@ func TestOffers(t *testing.T) {
 	same(t, "available", names("available=true&minGpuCount=8&maxHourlyPrice=23.92"), []string{"off_abc123"})
 	same(t, "page", names("page=2&per_page=3"), []string{"off_dear"})
 	r := w.want(200, w.ada, "GET", Base+"/offers?page=9&limit=3", nil)
-	if !strings.Contains(string(r.body), `"data":[],"pagination":{"page":9,"limit":3,"total":4,"totalPages":2}`) {
+	if !strings.Contains(string(r.body), `"data":[],"pagination":{"page":9,"limit":3,"total":4,"totalPages":2,"totalIsExact":true,"nextCursor":null}`) {
 		t.Errorf("%s", r.body)
 	}
 	w.want(200, w.ada, "GET", Base+"/offers/off_abc123", nil)

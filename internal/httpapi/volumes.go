@@ -56,15 +56,15 @@ func (s *server) addVolumes() {
 	list(s, spec{
 		method: http.MethodGet, path: at, id: "listVolumes", tag: tagVolumes, scope: account.ReadVolumes,
 		summary: "List volumes", text: "Newest first if no sort is given.",
-	}, func(ctx context.Context, c *call, in *listQuery, p db.Page) ([]volume.Volume, int, error) {
+	}, func(ctx context.Context, c *call, in *listQuery, p db.Page) ([]volume.Volume, db.Listed, error) {
 		return s.c.Volumes.List(ctx, s.c.DB, c.account, in.order(), p)
 	})
 
 	list(s, spec{
 		method: http.MethodGet, path: at + "/pricing", id: "listVolumePricing", tag: tagVolumes, scope: account.ReadVolumes,
 		summary: "Where volumes can be had, and at what price per GB and hour",
-	}, func(_ context.Context, c *call, _ *page, p db.Page) ([]catalog.VolumePrice, int, error) {
-		return part(s.c.Catalog.For(c.account).VolumePricing(), p)
+	}, func(_ context.Context, c *call, _ *page, p db.Page) ([]catalog.VolumePrice, db.Listed, error) {
+		return part(s.c.Catalog.For(c.account).VolumePricing(), func(v catalog.VolumePrice) string { return v.Provider + "/" + v.Region }, p)
 	})
 
 	write(s, spec{

@@ -185,12 +185,9 @@ func (s *server) transactions(ctx context.Context, w http.ResponseWriter, c *cal
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	p := in.of()
-	items, total, err := s.c.Wallet.Transactions(ctx, s.c.DB, c.account, in.filter(), p)
-	if err != nil {
-		return answer{}, err
-	}
-	return c.success(listEnvelope{true, items, paginate(p, total)}), nil
+	return listed(c, in, func(p db.Page) ([]wallet.Transaction, db.Listed, error) {
+		return s.c.Wallet.Transactions(ctx, s.c.DB, c.account, in.filter(), p)
+	})
 }
 
 var statementHead = []string{

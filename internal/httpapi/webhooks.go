@@ -61,7 +61,7 @@ func (s *server) addWebhooks() {
 	one := at + "/{id}"
 	list(s, spec{
 		method: http.MethodGet, path: at, id: "listWebhooks", tag: tagWebhooks, scope: account.ReadWebhooks, summary: "List webhooks", text: "Newest first.",
-	}, func(ctx context.Context, c *call, in *page, p db.Page) ([]webhook.Endpoint, int, error) {
+	}, func(ctx context.Context, c *call, in *page, p db.Page) ([]webhook.Endpoint, db.Listed, error) {
 		return s.c.Webhooks.List(ctx, s.c.DB, c.account, p)
 	})
 
@@ -116,7 +116,7 @@ func (s *server) addWebhooks() {
 	list(s, spec{
 		method: http.MethodGet, path: one + "/deliveries", id: "listWebhookDeliveries", tag: tagWebhooks, scope: account.ReadWebhooks,
 		summary: "What was sent", text: "Newest first, each with its attempts. They are kept for 30 days.",
-	}, func(ctx context.Context, c *call, in *deliveriesQuery, p db.Page) ([]webhook.Delivery, int, error) {
+	}, func(ctx context.Context, c *call, in *deliveriesQuery, p db.Page) ([]webhook.Delivery, db.Listed, error) {
 		return s.c.Webhooks.Deliveries(ctx, s.c.DB, c.account, in.ID, in.Status, p)
 	})
 

@@ -162,28 +162,18 @@ type Failing struct {
 	NextAt    time.Time
 }
 
-// ListFailing returns a page of the jobs whose last run failed, most failures first, and how many there are.
-func ListFailing(ctx context.Context, r db.Reader, p db.Page) ([]Failing, int, error) {
-	total := 0
-	if err := r.QueryRow(ctx, `SELECT COUNT(*) FROM job WHERE failures > 0`).Scan(&total); err != nil {
-		return nil, 0, err
-	}
-	rows, err := r.Query(ctx, `SELECT kind, subject, failures, last_error, run_at FROM job WHERE failures > 0 ORDER BY failures DESC, id LIMIT $1 OFFSET $2`, p.Limit, p.Offset())
-	if err != nil {
-		return nil, 0, err
-	}
-	defer func() { _ = rows.Close() }()
-	out := []Failing{}
-	for rows.Next() {
-		var f Failing
-		var at int64
-		if err := rows.Scan(&f.Kind, &f.Subject, &f.Failures, &f.LastError, &at); err != nil {
-			return nil, 0, err
-		}
-		f.NextAt = db.At(at)
-		out = append(out, f)
-	}
-	return out, total, rows.Err()
+// ListFailing returns a page of the jobs whose last run failed, most failures first.
+func ListFailing(ctx context.Context, r db.Reader, p db.Page) ([]Failing, db.Listed, error) {
+	return db.List[Failing]{
+		Columns: `kind, subject, failures, last_error, run_at`, Table: `job`, Where: []db.Cond{{Text: `failures > 0`}},
+		Order: []db.Key{{Column: `failures`, Number: true}, {Column: `id`}}, Down: true,
+		Scan: func(row db.Row) (f Failing, err error) {
+			var at int64
+			err = row.Scan(&f.Kind, &f.Subject, &f.Failures, &f.LastError, &at)
+			f.NextAt = db.At(at)
+			return f, err
+		},
+	}.Page(ctx, r, p)
 }
 
 // CountFailing returns how many jobs of each kind failed when they last ran.

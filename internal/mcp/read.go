@@ -12,18 +12,23 @@ import (
 
 // paging is which page of a list is wanted.
 type paging struct {
-	Page  int `json:"page,omitempty" jsonschema:"which page, from 1; the first if left out"`
-	Limit int `json:"limit,omitempty" jsonschema:"entries on a page, 1 to 100; 20 if left out"`
+	Page   int    `json:"page,omitempty" jsonschema:"which page, from 1; the first if left out"`
+	Limit  int    `json:"limit,omitempty" jsonschema:"entries on a page, 1 to 100; 20 if left out"`
+	Cursor string `json:"cursor,omitempty" jsonschema:"nextCursor of the page before, in place of page, with the same filters"`
 }
 
-func (p paging) of() client.Paging { return client.Paging{Page: p.Page, Limit: p.Limit} }
+func (p paging) of() client.Paging {
+	return client.Paging{Page: p.Page, Limit: p.Limit, Cursor: p.Cursor}
+}
 
 // listed is a page of a list.
 type listed[T any] struct {
-	Items      []T `json:"items"`
-	Page       int `json:"page"`
-	TotalPages int `json:"totalPages"`
-	Total      int `json:"total"`
+	Items        []T     `json:"items"`
+	Page         int     `json:"page"`
+	TotalPages   int     `json:"totalPages"`
+	Total        int     `json:"total"`
+	TotalIsExact bool    `json:"totalIsExact" jsonschema:"false where there may be more entries than total"`
+	NextCursor   *string `json:"nextCursor" jsonschema:"for the next page; null on the last"`
 }
 
 // page makes of a page of the API what is shown of it.
@@ -31,7 +36,7 @@ func page[T, U any](p *client.Page[T], err error, show func(T) U) (*listed[U], e
 	if err != nil {
 		return nil, err
 	}
-	out := &listed[U]{Items: make([]U, len(p.Items)), Page: p.Page, TotalPages: p.TotalPages, Total: p.Total}
+	out := &listed[U]{Items: make([]U, len(p.Items)), Page: p.Page, TotalPages: p.TotalPages, Total: p.Total, TotalIsExact: p.TotalIsExact, NextCursor: p.NextCursor}
 	for i, item := range p.Items {
 		out.Items[i] = show(item)
 	}

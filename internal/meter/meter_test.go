@@ -410,8 +410,8 @@ func TestTheEventsTellOfTheMoney(t *testing.T) {
 			r.start(b200(account, subject, begin))
 			r.stop(subject, begin.Add(30*time.Minute), meter.FirstHour)
 			events, total, err := r.events.List(t.Context(), d, account, subject, db.Page{Number: 1, Limit: 10})
-			if err != nil || total != 2 {
-				t.Fatalf("%d events, %v", total, err)
+			if err != nil || total.Total != 2 {
+				t.Fatalf("%d events, %v", total.Total, err)
 			}
 			charged, refunded := events[0], events[1]
 			if charged.Type != word+".charged" || refunded.Type != word+".refunded" {

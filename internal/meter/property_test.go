@@ -67,13 +67,13 @@ func (l run) bill(now time.Time) money.Micros {
 }
 
 // hours is how many hours of the subject are on the statement.
-func (r *rig) hours(account, subject id.ID) (n int) {
+func (r *rig) hours(account, subject id.ID) int {
 	r.Helper()
-	_, n, err := r.ledger.Transactions(r.Context(), r.db, account, wallet.Filter{Types: []wallet.Type{wallet.TypeCharge}, Subject: subject}, db.Page{Number: 1, Limit: 1})
+	_, of, err := r.ledger.Transactions(r.Context(), r.db, account, wallet.Filter{Types: []wallet.Type{wallet.TypeCharge}, Subject: subject}, db.Page{Number: 1, Limit: 1})
 	if err != nil {
 		r.Fatal(err)
 	}
-	return n
+	return of.Total
 }
 
 // TestTheBillDependsOnTheLifeAlone starts, reprices, stops and sweeps at random times, each any number of

@@ -138,10 +138,10 @@ func (d *Desk) Account(ctx context.Context, r db.Reader, of id.ID) (Account, err
 }
 
 // Accounts returns a page of all accounts, newest first, and how many there are.
-func (d *Desk) Accounts(ctx context.Context, r db.Reader, p db.Page) ([]Account, int, error) {
+func (d *Desk) Accounts(ctx context.Context, r db.Reader, p db.Page) ([]Account, db.Listed, error) {
 	list, total, err := d.c.Accounts.List(ctx, r, p)
 	if err != nil {
-		return nil, 0, err
+		return nil, db.Listed{}, err
 	}
 	all, err := d.complete(ctx, r, list)
 	return all, total, err
@@ -182,7 +182,7 @@ type Job struct {
 }
 
 // FailingJobs returns a page of the jobs whose last run failed, most failures first, and how many there are.
-func (d *Desk) FailingJobs(ctx context.Context, r db.Reader, p db.Page) ([]Job, int, error) {
+func (d *Desk) FailingJobs(ctx context.Context, r db.Reader, p db.Page) ([]Job, db.Listed, error) {
 	failing, total, err := job.ListFailing(ctx, r, p)
 	out := make([]Job, len(failing))
 	for i, f := range failing {

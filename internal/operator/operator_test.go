@@ -69,8 +69,8 @@ func TestAccountsMoneyAndWhatRuns(t *testing.T) {
 		}
 		all, total, err := desk.Accounts(t.Context(), d, db.Page{Number: 1, Limit: 10})
 		must(err)
-		if total != 2 || len(all) != 2 || all[0].Name != "Bob" || all[1].RunningDeployments != 1 || all[1].HourlyCost != money.Dollars(4) || all[1].Available != money.Dollars(96) {
-			t.Errorf("%d: %+v", total, all)
+		if total.Total != 2 || len(all) != 2 || all[0].Name != "Bob" || all[1].RunningDeployments != 1 || all[1].HourlyCost != money.Dollars(4) || all[1].Available != money.Dollars(96) {
+			t.Errorf("%d: %+v", total.Total, all)
 		}
 		for name, refused := range map[fault.Code]func(ctx context.Context, tx *db.Tx) error{
 			fault.InvalidRequest: func(ctx context.Context, tx *db.Tx) error {
@@ -90,8 +90,8 @@ func TestAccountsMoneyAndWhatRuns(t *testing.T) {
 				t.Errorf("want %s: %v", name, err)
 			}
 		}
-		if failing, n, err := desk.FailingJobs(t.Context(), d, db.Page{Number: 1, Limit: 10}); err != nil || n != 0 || len(failing) != 0 {
-			t.Errorf("%v, %d, %v", failing, n, err)
+		if failing, n, err := desk.FailingJobs(t.Context(), d, db.Page{Number: 1, Limit: 10}); err != nil || n.Total != 0 || len(failing) != 0 {
+			t.Errorf("%v, %d, %v", failing, n.Total, err)
 		}
 	})
 }

@@ -75,7 +75,7 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, name, pu
 }
 
 // List returns a page of the account's keys in that order, and how many there are.
-func (s *Service) List(ctx context.Context, r db.Reader, account id.ID, o db.Order, p db.Page) ([]Key, int, error) {
+func (s *Service) List(ctx context.Context, r db.Reader, account id.ID, o db.Order, p db.Page) ([]Key, db.Listed, error) {
 	return list(ctx, r, account, o, p)
 }
 

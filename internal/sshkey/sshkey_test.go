@@ -71,8 +71,8 @@ func TestAllFaultsOfAKeyAtOnce(t *testing.T) {
 		if f := e.Fields(); len(f) != 2 || f[0].Field != "name" || f[1].Field != "publicKey" || !strings.Contains(f[1].Message, "example's placeholder") {
 			t.Fatalf("%+v", f)
 		}
-		if _, total, err := s.List(t.Context(), d, mine, db.NewestFirst, db.Page{Number: 1, Limit: 20}); err != nil || total != 0 {
-			t.Fatalf("%d keys, %v", total, err)
+		if _, total, err := s.List(t.Context(), d, mine, db.NewestFirst, db.Page{Number: 1, Limit: 20}); err != nil || total.Total != 0 {
+			t.Fatalf("%d keys, %v", total.Total, err)
 		}
 	})
 }
@@ -115,8 +115,8 @@ func TestParallelCreatesOfOneKeyMakeItOnce(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if _, total, err := s.List(t.Context(), d, mine, db.NewestFirst, db.Page{Number: 1, Limit: 20}); err != nil || total != 1 || len(made) != 1 {
-			t.Fatalf("%d made, %d there, %v", len(made), total, err)
+		if _, total, err := s.List(t.Context(), d, mine, db.NewestFirst, db.Page{Number: 1, Limit: 20}); err != nil || total.Total != 1 || len(made) != 1 {
+			t.Fatalf("%d made, %d there, %v", len(made), total.Total, err)
 		}
 	})
 }
@@ -139,8 +139,8 @@ func TestListIsNewestFirstByPage(t *testing.T) {
 			for _, k := range got {
 				names += k.Name
 			}
-			if err != nil || total != 5 || names != want || got == nil {
-				t.Errorf("page %d: %q of %d, %v; want %q", page, names, total, err, want)
+			if err != nil || total.Total != 5 || names != want || got == nil {
+				t.Errorf("page %d: %q of %d, %v; want %q", page, names, total.Total, err, want)
 			}
 		}
 	})

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
@@ -12,7 +13,7 @@ import (
 
 const columns = `id, name, public_key, fingerprint, type, created_at`
 
-func scan(row interface{ Scan(...any) error }) (Key, error) {
+func scan(row db.Row) (Key, error) {
 	var k Key
 	var created int64
 	err := row.Scan(&k.ID, &k.Name, &k.PublicKey, &k.Fingerprint, &k.Type, &created)
@@ -22,9 +23,9 @@ func scan(row interface{ Scan(...any) error }) (Key, error) {
 
 // insert tells whether it made the row; false means that the account has the key or the name.
 func insert(ctx context.Context, tx *db.Tx, account id.ID, k Key) (bool, error) {
-	n, err := tx.Exec(ctx, `INSERT INTO ssh_key (id, account_id, name, public_key, fingerprint, type, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`,
-		k.ID, account, k.Name, k.PublicKey, k.Fingerprint, k.Type, db.Micros(k.CreatedAt))
+	n, err := tx.Exec(ctx, `INSERT INTO ssh_key (id, account_id, name, public_key, fingerprint, type, created_at, name_key)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING`,
+		k.ID, account, k.Name, k.PublicKey, k.Fingerprint, k.Type, db.Micros(k.CreatedAt), strings.ToLower(k.Name))
 	return n == 1, err
 }
 
@@ -41,14 +42,10 @@ func clash(ctx context.Context, r db.Reader, account id.ID, k Key) (Key, error) 
 	return other, err
 }
 
-func list(ctx context.Context, r db.Reader, account id.ID, o db.Order, p db.Page) ([]Key, int, error) {
-	var total int
-	if err := r.QueryRow(ctx, `SELECT COUNT(*) FROM ssh_key WHERE account_id = $1`, account).Scan(&total); err != nil {
-		return nil, 0, err
-	}
-	keys, err := query(ctx, r, `SELECT `+columns+` FROM ssh_key WHERE account_id = $1 ORDER BY `+o.SQL()+` LIMIT $2 OFFSET $3`,
-		account, p.Limit, p.Offset())
-	return keys, total, err
+func list(ctx context.Context, r db.Reader, account id.ID, o db.Order, p db.Page) ([]Key, db.Listed, error) {
+	l := db.List[Key]{Columns: columns, Table: `ssh_key`, Where: []db.Cond{db.Is(`account_id`, account)}, Scan: scan}
+	l.Order, l.Down = o.Sorting()
+	return l.Page(ctx, r, p)
 }
 
 func query(ctx context.Context, r db.Reader, text string, args ...any) ([]Key, error) {
@@ -130,7 +127,7 @@ func rename(ctx context.Context, tx *db.Tx, account, key id.ID, name string) (bo
 	if _, err := tx.Exec(ctx, `SAVEPOINT rename`); err != nil {
 		return false, err
 	}
-	n, err := tx.Exec(ctx, `UPDATE ssh_key SET name = $1 WHERE account_id = $2 AND id = $3`, name, account, key)
+	n, err := tx.Exec(ctx, `UPDATE ssh_key SET name = $1, name_key = $4 WHERE account_id = $2 AND id = $3`, name, account, key, strings.ToLower(name))
 	if err != nil {
 		if _, undo := tx.Exec(ctx, `ROLLBACK TO SAVEPOINT rename`); undo != nil {
 			return false, err

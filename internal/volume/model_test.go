@@ -387,7 +387,7 @@ func (k *keeping) follow(b *box) {
 		if err != nil {
 			k.Fatal(err)
 		}
-		if all = append(all, some...); len(all) >= total {
+		if all = append(all, some...); len(all) >= total.Total {
 			break
 		}
 	}

@@ -14,10 +14,10 @@ import (
 )
 
 // List returns a page of the account's volumes that are not deleted, in that order, and how many there are.
-func (s *Service) List(ctx context.Context, r db.Reader, account id.ID, o db.Order, p db.Page) ([]Volume, int, error) {
+func (s *Service) List(ctx context.Context, r db.Reader, account id.ID, o db.Order, p db.Page) ([]Volume, db.Listed, error) {
 	records, total, err := list(ctx, r, account, o, p)
 	if err != nil {
-		return nil, 0, err
+		return nil, db.Listed{}, err
 	}
 	volumes, err := s.volumes(ctx, r, records)
 	return volumes, total, err

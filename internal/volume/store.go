@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/billetcloud/billet/internal/db"
@@ -27,10 +28,11 @@ func scan(row db.Row) (record, error) {
 
 // insert tells false, and does nothing, where the account has a volume of that name.
 func insert(ctx context.Context, tx *db.Tx, r record) (bool, error) {
-	n, err := tx.Exec(ctx, `INSERT INTO volume (`+columns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, 0)
+	n, err := tx.Exec(ctx, `INSERT INTO volume (`+columns+`, name_key)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, 0, $20)
 		ON CONFLICT DO NOTHING`,
 		r.id, r.account, r.name, r.sizeGB, r.wantedGB, r.provider, r.region, r.perGBHour, r.status, r.reason, r.deployment, r.mountPath,
-		db.Micros(r.createdAt), db.Micros(r.since), db.MicrosOrNull(r.availableAt), db.MicrosOrNull(r.deleted), db.MicrosOrNull(r.cleanUntil), r.costPerGB, db.MicrosOrNull(r.createAsked))
+		db.Micros(r.createdAt), db.Micros(r.since), db.MicrosOrNull(r.availableAt), db.MicrosOrNull(r.deleted), db.MicrosOrNull(r.cleanUntil), r.costPerGB, db.MicrosOrNull(r.createAsked), strings.ToLower(r.name))
 	if err != nil {
 		return false, fmt.Errorf("insert volume: %w", err)
 	}
@@ -82,7 +84,7 @@ func setName(ctx context.Context, tx *db.Tx, account, volume id.ID, name string)
 	if _, err := tx.Exec(ctx, `SAVEPOINT rename`); err != nil {
 		return false, err
 	}
-	_, err := tx.Exec(ctx, `UPDATE volume SET name = $3 WHERE id = $1 AND account_id = $2`, volume, account, name)
+	_, err := tx.Exec(ctx, `UPDATE volume SET name = $3, name_key = $4 WHERE id = $1 AND account_id = $2`, volume, account, name, strings.ToLower(name))
 	if err != nil {
 		if _, undo := tx.Exec(ctx, `ROLLBACK TO SAVEPOINT rename`); undo != nil {
 			return false, err
@@ -100,10 +102,10 @@ func setName(ctx context.Context, tx *db.Tx, account, volume id.ID, name string)
 func save(ctx context.Context, tx *db.Tx, r record) error {
 	n, err := tx.Exec(ctx, `
 		UPDATE volume SET name = $2, size_gb = $3, wanted_size_gb = $4, status = $5, reason = $6, deployment_id = $7, mount_path = $8,
-			status_since = $9, available_at = $10, deleted_at = $11, clean_until = $12
+			status_since = $9, available_at = $10, deleted_at = $11, clean_until = $12, name_key = $13
 		WHERE id = $1`,
 		r.id, r.name, r.sizeGB, r.wantedGB, r.status, r.reason, r.deployment, r.mountPath,
-		db.Micros(r.since), db.MicrosOrNull(r.availableAt), db.MicrosOrNull(r.deleted), db.MicrosOrNull(r.cleanUntil))
+		db.Micros(r.since), db.MicrosOrNull(r.availableAt), db.MicrosOrNull(r.deleted), db.MicrosOrNull(r.cleanUntil), strings.ToLower(r.name))
 	if err == nil && n != 1 {
 		err = errors.New("there is no such row")
 	}
@@ -130,13 +132,12 @@ func query(ctx context.Context, r db.Reader, rest string, args ...any) ([]record
 	return out, rows.Err()
 }
 
-func list(ctx context.Context, r db.Reader, account id.ID, o db.Order, p db.Page) ([]record, int, error) {
-	total := 0
-	if err := r.QueryRow(ctx, `SELECT COUNT(*) FROM volume WHERE account_id = $1 AND status <> 'deleted'`, account).Scan(&total); err != nil {
-		return nil, 0, fmt.Errorf("count volumes: %w", err)
+func list(ctx context.Context, r db.Reader, account id.ID, o db.Order, p db.Page) ([]record, db.Listed, error) {
+	l := db.List[record]{
+		Columns: columns, Table: `volume`, Where: []db.Cond{db.Is(`account_id`, account), {Text: `status <> 'deleted'`}}, Scan: scan,
 	}
-	out, err := query(ctx, r, `WHERE account_id = $1 AND status <> 'deleted' ORDER BY `+o.SQL()+` LIMIT $2 OFFSET $3`, account, p.Limit, p.Offset())
-	return out, total, err
+	l.Order, l.Down = o.Sorting()
+	return l.Page(ctx, r, p)
 }
 
 func find(ctx context.Context, r db.Reader, account id.ID, ids []id.ID) ([]record, error) {

@@ -328,8 +328,8 @@ func TestALifeWithHourlyCharges(t *testing.T) {
 			t.Fatalf("%+v %v", again, err)
 		}
 		all, total, err := r.volumes.List(t.Context(), r.db, acc, db.NewestFirst, db.Page{Number: 1, Limit: 10})
-		if err != nil || total != 0 || all == nil {
-			t.Fatalf("%v %d %v", all, total, err)
+		if err != nil || total.Total != 0 || all == nil {
+			t.Fatalf("%v %d %v", all, total.Total, err)
 		}
 		want := []string{"created", "available", "charged", "attaching", "attached", "charged", "charged", "detaching", "available", "deleting", "deleted"}
 		if got := r.history(v.ID); !slices.Equal(got, want) {
@@ -386,7 +386,7 @@ func TestCreateNamesEveryFaultAtOnce(t *testing.T) {
 		code(t, ask(good), fault.Conflict, `"a"`, "vol_")
 		good.Name, good.SizeGB = "b", 10_000
 		code(t, ask(good), fault.InsufficientBalance, "$1.10", "$0.989", "$0.00011 per GB")
-		if all, total, _ := r.volumes.List(t.Context(), r.db, acc, db.NewestFirst, db.Page{Number: 1, Limit: 10}); total != 1 {
+		if all, total, _ := r.volumes.List(t.Context(), r.db, acc, db.NewestFirst, db.Page{Number: 1, Limit: 10}); total.Total != 1 {
 			t.Errorf("refused volumes are there: %+v", all)
 		}
 	})
@@ -695,8 +695,8 @@ func TestNamesAndOwners(t *testing.T) {
 			t.Fatalf("%+v %v %v", found, missing, err)
 		}
 		page, total, err := r.volumes.List(t.Context(), r.db, acc, db.NewestFirst, db.Page{Number: 2, Limit: 1})
-		if err != nil || total != 2 || len(page) != 1 || page[0].ID != v {
-			t.Fatalf("%+v %d %v", page, total, err)
+		if err != nil || total.Total != 2 || len(page) != 1 || page[0].ID != v {
+			t.Fatalf("%+v %d %v", page, total.Total, err)
 		}
 		elsewhere := target1
 		elsewhere.Region = "oslo-1"
@@ -835,8 +835,8 @@ func TestParallelRenamesToOneNameGiveItOnce(t *testing.T) {
 			}
 		}
 		for o, want := range map[db.Order]int{db.OldestFirst: 0, db.NewestFirst: 5} {
-			if list, total, err := r.volumes.List(t.Context(), r.db, acc, o, db.Page{Number: 1, Limit: 1}); err != nil || total != 6 || list[0].ID != made[want] {
-				t.Errorf("order %d: %+v of %d, %v", o, list, total, err)
+			if list, total, err := r.volumes.List(t.Context(), r.db, acc, o, db.Page{Number: 1, Limit: 1}); err != nil || total.Total != 6 || list[0].ID != made[want] {
+				t.Errorf("order %d: %+v of %d, %v", o, list, total.Total, err)
 			}
 		}
 	})

@@ -47,18 +47,9 @@ type Filter struct {
 	From, To time.Time
 }
 
-// Transactions returns a page of the account's statement, newest first, and how many lines the filter lets through.
-func (l *Ledger) Transactions(ctx context.Context, r db.Reader, account id.ID, f Filter, p db.Page) ([]Transaction, int, error) {
-	total, err := countLines(ctx, r, account, f)
-	if err != nil {
-		return nil, 0, err
-	}
-	found := []Transaction{}
-	err = eachLine(ctx, r, account, f, nil, p.Limit, p.Offset(), func(t Transaction) error {
-		found = append(found, t)
-		return nil
-	})
-	return found, total, err
+// Transactions returns a page of the account's statement, newest first.
+func (l *Ledger) Transactions(ctx context.Context, r db.Reader, account id.ID, f Filter, p db.Page) ([]Transaction, db.Listed, error) {
+	return f.listed(account).Page(ctx, r, p)
 }
 
 // exportChunk is how many lines one query of Export reads.
@@ -68,13 +59,9 @@ const exportChunk = 1000
 // error, which Export returns. It reads in chunks and holds no query open while each
 // runs, so a slow reader holds nobody up. Lines are never changed: those written meanwhile are newer than the first and left out.
 func (l *Ledger) Export(ctx context.Context, r db.Reader, account id.ID, f Filter, each func(Transaction) error) error {
-	var before *int64
+	list, p := f.listed(account), db.Page{Number: 1, Limit: exportChunk}
 	for {
-		chunk := make([]Transaction, 0, exportChunk)
-		err := eachLine(ctx, r, account, f, before, exportChunk, 0, func(t Transaction) error {
-			chunk = append(chunk, t)
-			return nil
-		})
+		chunk, of, err := list.Page(ctx, r, p)
 		if err != nil {
 			return err
 		}
@@ -83,10 +70,10 @@ func (l *Ledger) Export(ctx context.Context, r db.Reader, account id.ID, f Filte
 				return err
 			}
 		}
-		if len(chunk) < exportChunk {
+		if of.Next == nil {
 			return nil
 		}
-		before = &chunk[len(chunk)-1].seq
+		p.After = of.Next
 	}
 }
 

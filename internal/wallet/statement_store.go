@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/billetcloud/billet/internal/db"
@@ -12,77 +11,57 @@ import (
 	"github.com/billetcloud/billet/internal/money"
 )
 
-// where turns the filter into a condition on wallet_transaction and its arguments.
-func (f Filter) where(account id.ID) (string, []any) {
-	conditions, args := []string{"account_id = $1"}, []any{account}
-	add := func(condition string, arg any) {
-		args = append(args, arg)
-		conditions = append(conditions, fmt.Sprintf("%s $%d", condition, len(args)))
+// listed is the list of the lines that the filter lets through, newest first. A filtered one is in the order of time, so that an
+// index serves an interval of it; lines of one wallet that were written at the same time by two replicas may differ from the order of seq.
+func (f Filter) listed(account id.ID) db.List[Transaction] {
+	l := db.List[Transaction]{
+		Columns: `id, seq, type, amount, balance_after, available_after, description, subject, from_at, to_at, hourly_price,
+			provider, region, gpu_type, created_at`,
+		Table: `wallet_transaction`, Where: []db.Cond{db.Is(`account_id`, account)}, Down: true, Scan: scanLine,
 	}
-	if len(f.Types) > 0 {
-		conditions = append(conditions, "type IN "+db.In(len(args)+1, len(f.Types)))
-		args = append(args, anySlice(f.Types)...)
+	if len(f.Types) == 0 && f.Subject == "" && f.From.IsZero() && f.To.IsZero() { // the wallet knows, without counting
+		l.Order, l.Dense = []db.Key{{Column: `seq`, Number: true}}, true
+		l.Known = &db.Cond{Text: `SELECT CAST(COALESCE(SUM(seq), 0) AS BIGINT) FROM wallet WHERE account_id = ?`, Args: []any{account}}
+		return l
 	}
-	if f.Subject != "" {
-		add("subject =", f.Subject)
-	}
+	l.Order = []db.Key{{Column: `created_at`, Number: true}, {Column: `seq`, Number: true}}
 	if !f.From.IsZero() {
-		add("created_at >=", db.Micros(f.From))
+		l.Where = append(l.Where, db.Cond{Text: `created_at >= ?`, Args: []any{db.Micros(f.From)}})
 	}
 	if !f.To.IsZero() {
-		add("created_at <", db.Micros(f.To))
+		l.Where = append(l.Where, db.Cond{Text: `created_at < ?`, Args: []any{db.Micros(f.To)}})
 	}
-	return strings.Join(conditions, " AND "), args
+	if f.Subject != "" {
+		l.Where = append(l.Where, db.Is(`subject`, f.Subject))
+	}
+	if len(f.Types) > 0 {
+		types := db.IsOneOf(`type`, f.Types)
+		if f.Subject != "" {
+			l.Rest = append(l.Rest, types)
+		} else {
+			l.Each = &types
+		}
+	}
+	return l
 }
 
-func countLines(ctx context.Context, r db.Reader, account id.ID, f Filter) (total int, err error) {
-	where, args := f.where(account)
-	query := `SELECT COUNT(*) FROM wallet_transaction WHERE ` + where
-	if len(args) == 1 { // nothing is filtered: the wallet knows, without counting
-		query = `SELECT CAST(COALESCE(SUM(seq), 0) AS BIGINT) FROM wallet WHERE ` + where
+func scanLine(row db.Row) (Transaction, error) {
+	var t Transaction
+	var subject sql.NullString
+	var from, to sql.NullInt64
+	var created int64
+	var provider, region, gpuType string
+	err := row.Scan(&t.ID, &t.seq, &t.Type, &t.Amount, &t.BalanceAfter, &t.AvailableAfter, &t.Description, &subject, &from, &to, &t.HourlyPrice,
+		&provider, &region, &gpuType, &created)
+	switch s := id.ID(subject.String); s.Kind() {
+	case id.Deployment:
+		t.DeploymentID = &s
+	case id.Volume:
+		t.VolumeID = &s
 	}
-	err = r.QueryRow(ctx, query, args...).Scan(&total)
-	return total, err
-}
-
-// eachLine calls each with up to limit lines from offset on, newest first; older than before, where it is given.
-func eachLine(ctx context.Context, r db.Reader, account id.ID, f Filter, before *int64, limit, offset int, each func(Transaction) error) error {
-	where, args := f.where(account)
-	if before != nil {
-		args = append(args, *before)
-		where += fmt.Sprintf(" AND seq < $%d", len(args))
-	}
-	args = append(args, limit, offset)
-	rows, err := r.Query(ctx, `SELECT id, seq, type, amount, balance_after, available_after, description, subject, from_at, to_at, hourly_price,
-		provider, region, gpu_type, created_at FROM wallet_transaction WHERE `+where+
-		fmt.Sprintf(` ORDER BY seq DESC LIMIT $%d OFFSET $%d`, len(args)-1, len(args)), args...)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		var t Transaction
-		var subject sql.NullString
-		var from, to sql.NullInt64
-		var created int64
-		var provider, region, gpuType string
-		if err := rows.Scan(&t.ID, &t.seq, &t.Type, &t.Amount, &t.BalanceAfter, &t.AvailableAfter, &t.Description, &subject, &from, &to, &t.HourlyPrice,
-			&provider, &region, &gpuType, &created); err != nil {
-			return err
-		}
-		switch s := id.ID(subject.String); s.Kind() {
-		case id.Deployment:
-			t.DeploymentID = &s
-		case id.Volume:
-			t.VolumeID = &s
-		}
-		t.From, t.To, t.CreatedAt = db.AtOrNil(from), db.AtOrNil(to), db.At(created)
-		t.Provider, t.Region, t.GPUType = orNil(provider), orNil(region), orNil(gpuType)
-		if err := each(t); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
+	t.From, t.To, t.CreatedAt = db.AtOrNil(from), db.AtOrNil(to), db.At(created)
+	t.Provider, t.Region, t.GPUType = orNil(provider), orNil(region), orNil(gpuType)
+	return t, err
 }
 
 func orNil(s string) *string {

@@ -55,8 +55,8 @@ func TestTheStatementIsFilteredAndPaged(t *testing.T) {
 			var paged []wallet.Transaction
 			for page := 1; page <= 7; page++ {
 				found, total, err := r.ledger.Transactions(t.Context(), d, account, k.f, db.Page{Number: page, Limit: 2})
-				if err != nil || total != k.want || found == nil {
-					t.Fatalf("%s: page %d: %v, total %d, %v", k.name, page, found, total, err)
+				if err != nil || total.Total != k.want || found == nil {
+					t.Fatalf("%s: page %d: %v, total %d, %v", k.name, page, found, total.Total, err)
 				}
 				paged = append(paged, found...)
 			}

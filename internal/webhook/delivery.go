@@ -78,19 +78,19 @@ func (s *Service) fanOut(ctx context.Context, w row) error {
 
 // Deliveries returns a page of what was and will be sent to the endpoint, newest first, those of one status where it is not "",
 // and how many there are; NOT_FOUND where there is no such endpoint.
-func (s *Service) Deliveries(ctx context.Context, r db.Reader, account, webhook id.ID, of DeliveryStatus, p db.Page) ([]Delivery, int, error) {
+func (s *Service) Deliveries(ctx context.Context, r db.Reader, account, webhook id.ID, of DeliveryStatus, p db.Page) ([]Delivery, db.Listed, error) {
 	if _, err := s.Get(ctx, r, account, webhook); err != nil {
-		return nil, 0, err
+		return nil, db.Listed{}, err
 	}
-	list, n, err := listDeliveries(ctx, r, webhook, of, p)
+	list, listed, err := listDeliveries(ctx, r, webhook, of, p)
 	if err != nil {
-		return nil, 0, err
+		return nil, db.Listed{}, err
 	}
 	out := make([]Delivery, len(list))
 	for i, d := range list {
 		out[i] = d.Delivery
 	}
-	return out, n, addAttempts(ctx, r, out)
+	return out, listed, addAttempts(ctx, r, out)
 }
 
 // Replay has a delivery sent again now, with the same id and body, and tried for three days anew. It answers NOT_FOUND, and CONFLICT

@@ -160,30 +160,15 @@ func requeue(ctx context.Context, tx *db.Tx, webhook id.ID, now time.Time) error
 	return err
 }
 
-func listDeliveries(ctx context.Context, r db.Reader, webhook id.ID, of DeliveryStatus, p db.Page) ([]delivery, int, error) {
-	where, args := `webhook_id = $1`, []any{webhook}
+func listDeliveries(ctx context.Context, r db.Reader, webhook id.ID, of DeliveryStatus, p db.Page) ([]delivery, db.Listed, error) {
+	l := db.List[delivery]{
+		Columns: deliveryColumns, Table: `webhook_delivery`, Where: []db.Cond{db.Is(`webhook_id`, webhook)},
+		Order: []db.Key{{Column: `place`, Number: true}}, Down: true, Scan: scanDelivery,
+	}
 	if of != "" {
-		where, args = where+` AND state = $2`, append(args, of)
+		l.Where = append(l.Where, db.Is(`state`, of))
 	}
-	n := 0
-	if err := r.QueryRow(ctx, `SELECT COUNT(*) FROM webhook_delivery WHERE `+where, args...).Scan(&n); err != nil {
-		return nil, 0, fmt.Errorf("count webhook deliveries: %w", err)
-	}
-	rows, err := r.Query(ctx, `SELECT `+deliveryColumns+` FROM webhook_delivery WHERE `+where+
-		fmt.Sprintf(` ORDER BY place DESC LIMIT $%d OFFSET $%d`, len(args)+1, len(args)+2), append(args, p.Limit, p.Offset())...)
-	if err != nil {
-		return nil, 0, fmt.Errorf("list webhook deliveries: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
-	var out []delivery
-	for rows.Next() {
-		d, err := scanDelivery(rows)
-		if err != nil {
-			return nil, 0, err
-		}
-		out = append(out, d)
-	}
-	return out, n, rows.Err()
+	return l.Page(ctx, r, p)
 }
 
 // addAttempts gives each delivery its attempts.

@@ -83,17 +83,13 @@ func (s *Service) Get(ctx context.Context, r db.Reader, account, webhook id.ID) 
 }
 
 // List returns a page of the account's endpoints, newest first, and how many there are.
-func (s *Service) List(ctx context.Context, r db.Reader, account id.ID, p db.Page) ([]Endpoint, int, error) {
-	n, err := countEndpoints(ctx, r, account)
-	if err != nil {
-		return nil, 0, err
-	}
-	rows, err := s.listEndpoints(ctx, r, account, p)
+func (s *Service) List(ctx context.Context, r db.Reader, account id.ID, p db.Page) ([]Endpoint, db.Listed, error) {
+	rows, of, err := s.listEndpoints(ctx, r, account, p)
 	out := make([]Endpoint, len(rows))
 	for i, row := range rows {
 		out[i] = row.shown(s.c.Clock.Now())
 	}
-	return out, n, err
+	return out, of, err
 }
 
 // Update changes an endpoint. Enabled anew it goes on where it stopped, with all that has happened meanwhile, and what is still

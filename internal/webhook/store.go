@@ -50,21 +50,11 @@ func (s *Service) find(ctx context.Context, r db.Reader, webhook id.ID) (row, bo
 	return w, true, nil
 }
 
-func (s *Service) listEndpoints(ctx context.Context, r db.Reader, account id.ID, p db.Page) ([]row, error) {
-	rows, err := r.Query(ctx, `SELECT `+columns+` FROM webhook WHERE account_id = $1 ORDER BY id DESC LIMIT $2 OFFSET $3`, account, p.Limit, p.Offset())
-	if err != nil {
-		return nil, fmt.Errorf("list webhooks: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
-	var out []row
-	for rows.Next() {
-		w, err := s.scan(rows)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, w)
-	}
-	return out, rows.Err()
+func (s *Service) listEndpoints(ctx context.Context, r db.Reader, account id.ID, p db.Page) ([]row, db.Listed, error) {
+	return db.List[row]{
+		Columns: columns, Table: `webhook`, Where: []db.Cond{db.Is(`account_id`, account)},
+		Order: []db.Key{{Column: `id`}}, Down: true, Scan: s.scan,
+	}.Page(ctx, r, p)
 }
 
 func countEndpoints(ctx context.Context, r db.Reader, account id.ID) (n int, err error) {

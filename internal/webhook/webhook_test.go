@@ -355,8 +355,8 @@ func TestBounds(t *testing.T) {
 		}
 		wg.Wait()
 		list, n, err := w.List(t.Context(), w.d, ada, db.Page{Number: 1, Limit: 100})
-		if err != nil || made != webhook.MaxPerAccount || n != made || len(list) != made {
-			t.Fatalf("%d made, %d listed, %v", made, n, err)
+		if err != nil || made != webhook.MaxPerAccount || n.Total != made || len(list) != made {
+			t.Fatalf("%d made, %d listed, %v", made, n.Total, err)
 		}
 		if err := w.tx(func(ctx context.Context, tx *db.Tx) error { _, err := w.Delete(ctx, tx, bob, list[0].ID); return err }); fault.CodeOf(err) != fault.NotFound {
 			t.Error(err)
