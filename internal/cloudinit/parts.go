@@ -1,55 +1,65 @@
 package cloudinit
 
-import (
-	"errors"
-	"io"
-	"strings"
-
-	"go.yaml.in/yaml/v3"
-)
-
-// Parts is a cloud-config text taken apart, for clouds that take packages, files and commands as an object, and no text.
+// Parts is a cloud-config taken apart, for clouds that take packages, files and commands as an
+// object, and no text.
 type Parts struct {
-	Packages []string `yaml:"packages"`
-	Files    []File   `yaml:"write_files"`
-	Commands []string `yaml:"runcmd"`
+	Packages []string
+	Files    []PartFile
+	Commands []string
 }
 
-// File is an entry of write_files. Its names in JSON are cloud-init's own. All but Path may be "".
-type File struct {
-	Path        string `json:"path" yaml:"path"`
-	Content     string `json:"content" yaml:"content"`
-	Encoding    string `json:"encoding,omitempty" yaml:"encoding"`
-	Owner       string `json:"owner,omitempty" yaml:"owner"`
-	Permissions string `json:"permissions,omitempty" yaml:"permissions"`
+// PartFile is an entry of write_files. Its names in JSON are cloud-init's own. All but Path may
+// be "".
+type PartFile struct {
+	Path        string `json:"path"`
+	Content     string `json:"content"`
+	Encoding    string `json:"encoding,omitempty"`
+	Owner       string `json:"owner,omitempty"`
+	Permissions string `json:"permissions,omitempty"`
 }
 
-// Split takes the text apart. Nothing of it may be lost on the way, since nobody would notice: where something is not one of the Parts, wrong
-// is a sentence for a tenant that says so. The Parts are nil where there is nothing in the text.
-func Split(text string) (parts *Parts, wrong string) {
-	if text == "" {
-		return nil, ""
+// Split takes the text apart. Nothing of it may be lost on the way, since nobody would notice:
+// what is not one of the Parts is a problem. The Parts are nil where there is nothing in the text.
+func Split(s string) (*Parts, []Problem) {
+	if s == "" {
+		return nil, nil
 	}
-	if strings.TrimSpace(firstLine(text)) != "#cloud-config" {
-		return nil, `The cloud-config text must begin with the line "#cloud-config".`
+	d, problems := Parse(s)
+	if problems != nil {
+		return nil, problems
 	}
-	parts = &Parts{}
-	d := yaml.NewDecoder(strings.NewReader(text))
-	d.KnownFields(true)
-	if err := d.Decode(parts); err != nil && !errors.Is(err, io.EOF) { // EOF: nothing but comments
-		return nil, "This provider takes only packages, write_files and runcmd of a cloud-config text: packages and runcmd as lists of texts, " +
-			"write_files with path, content, encoding, owner and permissions. Leave the rest out, or deploy without it and set it up over SSH."
+	refuse := func(line, column int, what string) {
+		problems = append(problems, Problem{line, column, what + " is not taken by this provider, which takes only packages, write_files and " +
+			"runcmd. Leave it out and set it up over SSH, or choose another provider."})
 	}
-	if err := d.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		return nil, "This provider takes a cloud-config text of one document only."
-	}
-	for _, f := range parts.Files {
-		if f.Path == "" {
-			return nil, "Each entry of write_files needs a path."
+	parts := &Parts{Packages: d.Packages}
+	for _, k := range d.Keys {
+		if k.Name != "packages" && k.Name != "write_files" && k.Name != "runcmd" {
+			refuse(k.Line, k.Column, k.Name)
 		}
 	}
-	if len(parts.Packages)+len(parts.Files)+len(parts.Commands) == 0 {
-		return nil, ""
+	for _, k := range d.Versions {
+		refuse(k.Line, k.Column, "a package with a version or for one package manager")
 	}
-	return parts, ""
+	for _, f := range d.Files {
+		switch {
+		case f.Source != "":
+			refuse(f.Line, f.Column, "source of a file")
+		case f.Append:
+			refuse(f.Line, f.Column, "append of a file")
+		case f.Defer:
+			refuse(f.Line, f.Column, "defer of a file")
+		}
+		parts.Files = append(parts.Files, PartFile{f.Path, f.Content, f.Encoding, f.Owner, f.Permissions})
+	}
+	for _, c := range d.Commands {
+		parts.Commands = append(parts.Commands, c.Script())
+	}
+	if problems != nil {
+		return nil, problems
+	}
+	if len(parts.Packages)+len(parts.Files)+len(parts.Commands) == 0 {
+		return nil, nil
+	}
+	return parts, nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/quote"
 	"github.com/billetcloud/billet/internal/sshkey"
 	"github.com/billetcloud/billet/internal/volume"
@@ -126,15 +127,8 @@ func (s *Service) check(ctx context.Context, r db.Reader, account id.ID, req Cre
 		return c, err
 	}
 	if req.CloudInit != nil && *req.CloudInit != "" {
-		c.cloud = *req.CloudInit
-		if wrong := cloudinit.Check(c.cloud); wrong != "" {
-			f.add("cloudInit", "%s", wrong)
-		}
-		for _, w := range c.wanted {
-			if !w.offer.Abilities.CloudInit {
-				f.add("cloudInit", "offer %s of %s cannot run cloud-init; leave it out or choose an offer with abilities.cloudInit.", w.offer.ID, w.offer.Provider)
-			}
-		}
+		c.cloud = cloudinit.Trim(*req.CloudInit)
+		s.checkCloudInit(f, *req.CloudInit, c.wanted)
 	}
 	c.tags = checkTags(f, req.Tags)
 	if req.AutoTerminateAt != nil {
@@ -148,6 +142,29 @@ func (s *Service) check(ctx context.Context, r db.Reader, account id.ID, req Cre
 		f.add("maxHourlyPrice", "must be more than 0 US dollars.")
 	}
 	return c, f.err()
+}
+
+// checkCloudInit holds the text against cloud-init's schema, and then against what the provider of
+// each offer carries out of it, so that nothing that is accepted fails later for its form.
+func (s *Service) checkCloudInit(f *faults, text string, wanted []wanted) {
+	problems := cloudinit.Check(text)
+	for _, p := range problems {
+		f.add("cloudInit", "%s", p)
+	}
+	seen := map[string]bool{}
+	for _, w := range wanted {
+		if !w.offer.Abilities.CloudInit {
+			f.add("cloudInit", "offer %s of %s cannot run cloud-init; leave it out or choose an offer with abilities.cloudInit.", w.offer.ID, w.offer.Provider)
+			continue
+		}
+		p, known := s.c.Providers.Get(w.offer.Provider)
+		if checker, checks := p.(provider.CloudInitChecker); known && checks && len(problems) == 0 && !seen[w.offer.Provider] {
+			seen[w.offer.Provider] = true
+			for _, wrong := range checker.CheckCloudInit(text) {
+				f.add("cloudInit", "%s", wrong)
+			}
+		}
+	}
 }
 
 // checkOffers finds what the request wants, and at what price.

@@ -44,6 +44,13 @@ type Reinstaller interface {
 	Reinstall(ctx context.Context, reference id.ID, operatingSystem string) error
 }
 
+// CloudInitChecker is a provider that carries out less than every cloud-config.
+type CloudInitChecker interface {
+	// CheckCloudInit returns what the provider does not carry out of a cloud-config that is valid,
+	// a sentence each, with its place in the text. It asks nobody, so that a request can call it.
+	CheckCloudInit(text string) []string
+}
+
 // VolumeProvider is a provider with persistent volumes.
 type VolumeProvider interface {
 	// VolumePricing returns where volumes can be had, at what price, within what sizes.

@@ -10,8 +10,10 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/billetcloud/billet/internal/cloudinit"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/provider"
+	"github.com/billetcloud/billet/internal/provider/sim/node"
 )
 
 // maxName is the longest name of a machine or volume, in characters.
@@ -244,11 +246,16 @@ func (b *basic) check(request provider.LaunchRequest) (*offer, error) {
 		return nil, refuse(provider.KindUnsupported, "This provider does not take a cloud-config.")
 	}
 	if request.CloudInit != "" {
-		if err := b.world.host.checkCloudInit(request.CloudInit); err != nil {
-			return nil, refuse(provider.KindRejected, "The cloud-config cannot be used: %s.", err)
+		if wrong := b.CheckCloudInit(request.CloudInit); len(wrong) > 0 {
+			return nil, refuse(provider.KindRejected, "The cloud-config cannot be used: %s", wrong[0])
 		}
 	}
 	return o, nil
+}
+
+// CheckCloudInit answers as provider.CloudInitChecker's.
+func (b *basic) CheckCloudInit(text string) []string {
+	return cloudinit.Sentences(node.CheckCloudInit(text))
 }
 
 // Machine returns the machine, after having made happen what was due.

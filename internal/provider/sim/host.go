@@ -23,8 +23,6 @@ type host interface {
 	remove(ctx context.Context, dir string) error
 	attach(ctx context.Context, dir, name, files string) error
 	detach(ctx context.Context, dir, name string) error
-	// checkCloudInit returns what is wrong with the text, for the tenant to read.
-	checkCloudInit(text string) error
 	// close lets go of the machines. Real ones go on running.
 	close()
 }
@@ -39,7 +37,6 @@ func (nodes) running(dir string) (node.Endpoint, bool)     { return node.Running
 func (nodes) stop(ctx context.Context, dir string) error   { return node.Stop(ctx, dir) }
 func (nodes) wipe(ctx context.Context, dir string) error   { return node.Wipe(ctx, dir) }
 func (nodes) remove(ctx context.Context, dir string) error { return node.Remove(ctx, dir) }
-func (nodes) checkCloudInit(text string) error             { return node.CheckCloudInit(text) }
 func (nodes) close()                                       {}
 func (nodes) attach(ctx context.Context, dir, name, files string) error {
 	return node.AttachVolume(ctx, dir, name, files)
@@ -143,7 +140,6 @@ func (b *banners) wipe(_ context.Context, dir string) error {
 func (b *banners) remove(ctx context.Context, dir string) error       { return b.stop(ctx, dir) }
 func (*banners) attach(context.Context, string, string, string) error { return nil }
 func (*banners) detach(context.Context, string, string) error         { return nil }
-func (*banners) checkCloudInit(string) error                          { return nil }
 
 func (b *banners) close() {
 	b.mu.Lock()

@@ -98,7 +98,7 @@ func TestCloudInitIsMappedOrRefused(t *testing.T) {
 		return err
 	}
 	for _, text := range []string{
-		"#cloud-config\nusers: [root]", "#cloud-config\npackages: [[git, 1.0]]", "#cloud-config\nruncmd:\n- [ls, -l]", "#cloud-config\nwrite_files:\n- path: /a\n  append: true",
+		"#cloud-config\nusers: [root]", "#cloud-config\npackages: [[git, 1.0]]", "#cloud-config\nruncmd:\n- {ls: -l}", "#cloud-config\nwrite_files:\n- path: /a\n  append: true",
 		"#cloud-config\nwrite_files:\n- content: a", "#cloud-config\nwrite_files:\n- path: /a\n  permissions: 'rw'", "#cloud-config\nwrite_files:\n- path: /a\n  encoding: rot13",
 		"#cloud-config\npackages: [git]\n---\npackages: [vim]", "#cloud-config\n- a", "#cloud-config\nwriteFiles: []",
 	} {

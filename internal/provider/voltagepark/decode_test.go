@@ -351,12 +351,13 @@ func TestKeysThatNameNothingAreRefused(t *testing.T) {
 
 func TestCloudInitIsTakenWholeOrNotAtAll(t *testing.T) {
 	for text, want := range map[string]string{
-		"":                               "null",
-		"#cloud-config\n":                "null",
-		"#cloud-config\npackages: [git]": `{"packages":["git"]}`,
-		"#cloud-config\nruncmd:\n  - echo hi\n  - |\n    a\n    b\n":                                                            `{"runcmd":["echo hi","a\nb\n"]}`,
-		"#cloud-config\nwrite_files:\n- {path: /a, content: x, permissions: '0644'}":                                            `{"write_files":[{"path":"/a","content":"x","permissions":"0644"}]}`,
-		"#cloud-config\nwrite_files:\n- {path: /a, content: x, permissions: 0600, owner: root, encoding: b64}\npackages: [a,b]": `{"packages":["a","b"],"write_files":[{"path":"/a","content":"x","encoding":"b64","owner":"root","permissions":"0600"}]}`,
+		"":                                  "null",
+		"#cloud-config\n":                   "null",
+		"#cloud-config\nruncmd: [[ls, -l]]": `{"runcmd":["'ls' '-l'"]}`,
+		"#cloud-config\npackages: [git]":    `{"packages":["git"]}`,
+		"#cloud-config\nruncmd:\n  - echo hi\n  - |\n    a\n    b\n":                                                               `{"runcmd":["echo hi","a\nb\n"]}`,
+		"#cloud-config\nwrite_files:\n- {path: /a, content: x, permissions: '0644'}":                                               `{"write_files":[{"path":"/a","content":"x","permissions":"0644"}]}`,
+		"#cloud-config\nwrite_files:\n- {path: /a, content: eA==, permissions: 0600, owner: root, encoding: b64}\npackages: [a,b]": `{"packages":["a","b"],"write_files":[{"path":"/a","content":"eA==","encoding":"b64","owner":"root","permissions":"0600"}]}`,
 	} {
 		c, err := cloudInit(text)
 		if got, _ := json.Marshal(c); err != nil || string(got) != want {
@@ -364,7 +365,7 @@ func TestCloudInitIsTakenWholeOrNotAtAll(t *testing.T) {
 		}
 	}
 	for _, text := range []string{
-		"#!/bin/sh\necho hi", "packages: [git]", "#cloud-config\nusers: [x]", "#cloud-config\npackages: [[git, 1.0]]", "#cloud-config\nruncmd: [[ls, -l]]",
+		"#!/bin/sh\necho hi", "packages: [git]", "#cloud-config\nusers: [x]", "#cloud-config\npackages: [[git, 1.0]]", "#cloud-config\nwrite_files: [{path: /a, defer: true}]",
 		"#cloud-config\nwrite_files: [{path: /a, append: true}]", "#cloud-config\nwrite_files: [{content: x}]", "#cloud-config\n- a", "#cloud-config\npackages: [a]\n---\nruncmd: [b]",
 		"#cloud-config\n\t{", "#cloud-config\npackages: {a: b}",
 	} {

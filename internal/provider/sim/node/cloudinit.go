@@ -1,180 +1,47 @@
 package node
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
-	"go.yaml.in/yaml/v3"
+	"github.com/billetcloud/billet/internal/cloudinit"
 )
 
 const (
 	cloudInitTimeout = 10 * time.Minute
-	cloudInitMost    = 64 << 10 // bytes of a cloud-config text
 
 	cloudInitDir = "/var/lib/cloud/instance"
 	cloudInitLog = "/var/log/cloud-init-output.log"
 )
 
-// cloudConfig is the part of cloud-config that a simulated machine carries out.
-type cloudConfig struct {
-	files       []cloudFile
-	commands    []string // lines of one shell script
-	unsupported []string // top-level keys, sorted
-}
-
-type cloudFile struct {
-	Path        string
-	Content     string
-	Encoding    string
-	Permissions yaml.Node
-	Owner       string
-	Append      bool
-	Defer       bool
-}
-
-// CheckCloudInit reports what is wrong with a cloud-config text: it must begin with a line "#cloud-config", be a
-// YAML mapping of at most 64 KiB, and write_files and runcmd must have their proper form. Other modules are
-// accepted and, in the machine, listed in its log as not supported.
-func CheckCloudInit(text string) error {
-	_, err := parseCloudInit(text)
-	return err
-}
-
-func parseCloudInit(text string) (cloudConfig, error) {
-	var cfg cloudConfig
-	if len(text) > cloudInitMost {
-		return cfg, fmt.Errorf("the cloud-config has %d bytes; at most %d are allowed", len(text), cloudInitMost)
+// CheckCloudInit returns what is wrong with a cloud-config, or cannot be done by a simulated
+// machine, which carries out write_files and runcmd. Other modules are accepted and, in the
+// machine, listed in its log as skipped.
+func CheckCloudInit(text string) []cloudinit.Problem {
+	d, problems := cloudinit.Parse(text)
+	if problems != nil {
+		return problems
 	}
-	first, _, _ := strings.Cut(text, "\n")
-	if strings.TrimSpace(first) != "#cloud-config" {
-		return cfg, errors.New(`the cloud-config must begin with the line "#cloud-config"`)
-	}
-	if strings.ContainsRune(text, 0) {
-		return cfg, errors.New("the cloud-config has a NUL character")
-	}
-	var doc yaml.Node
-	if err := yaml.Unmarshal([]byte(text), &doc); err != nil {
-		return cfg, fmt.Errorf("the cloud-config is not valid YAML: %w", err)
-	}
-	if len(doc.Content) == 0 {
-		return cfg, nil // comments only
-	}
-	if doc.Content[0].Kind != yaml.MappingNode {
-		return cfg, errors.New("the cloud-config must be a YAML mapping")
-	}
-	modules := map[string]yaml.Node{}
-	if err := doc.Decode(&modules); err != nil {
-		return cfg, fmt.Errorf("the cloud-config is not valid YAML: %w", err)
-	}
-	for _, name := range slices.Sorted(maps.Keys(modules)) {
-		node := modules[name]
-		var err error
-		switch name {
-		case "write_files":
-			if err = node.Decode(&cfg.files); err == nil {
-				err = cfg.checkFiles()
-			}
-		case "runcmd":
-			cfg.commands, err = shellLines(node)
-		default:
-			cfg.unsupported = append(cfg.unsupported, name)
-		}
-		if err != nil {
-			return cfg, fmt.Errorf("cloud-config: %s: %w", name, err)
+	for _, f := range d.Files {
+		if f.Source != "" {
+			problems = append(problems, cloudinit.Problem{
+				Line: f.Line, Column: f.Column,
+				Message: "source cannot be fetched, because a simulated machine has no network beyond this host; give content instead.",
+			})
 		}
 	}
-	return cfg, nil
-}
-
-func (c cloudConfig) checkFiles() error {
-	for i, f := range c.files {
-		if !filepath.IsAbs(f.Path) {
-			return fmt.Errorf("entry %d: path %q is not absolute", i+1, f.Path)
-		}
-		if _, err := f.bytes(); err != nil {
-			return fmt.Errorf("entry %d (%s): %w", i+1, f.Path, err)
-		}
-		if _, err := f.mode(); err != nil {
-			return fmt.Errorf("entry %d (%s): %w", i+1, f.Path, err)
-		}
-	}
-	return nil
-}
-
-func (f cloudFile) bytes() ([]byte, error) {
-	switch strings.ToLower(f.Encoding) {
-	case "", "text/plain":
-		return []byte(f.Content), nil
-	case "b64", "base64":
-		b, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(f.Content), ""))
-		if err != nil {
-			return nil, fmt.Errorf("content is not base64: %w", err)
-		}
-		return b, nil
-	default:
-		return nil, fmt.Errorf("encoding %q is not supported; there are text/plain and b64", f.Encoding)
-	}
-}
-
-// mode reads permissions, which people write as '0644' and as 0644.
-func (f cloudFile) mode() (fs.FileMode, error) {
-	if f.Permissions.IsZero() {
-		return 0o644, nil
-	}
-	n, err := strconv.ParseUint(strings.TrimPrefix(f.Permissions.Value, "0o"), 8, 32)
-	if f.Permissions.Kind != yaml.ScalarNode || err != nil || n > 0o7777 {
-		return 0, fmt.Errorf("permissions %q are not an octal number like '0644'", f.Permissions.Value)
-	}
-	mode := fs.FileMode(n & 0o777)
-	for bit, flag := range map[uint64]fs.FileMode{0o4000: fs.ModeSetuid, 0o2000: fs.ModeSetgid, 0o1000: fs.ModeSticky} {
-		if n&bit != 0 {
-			mode |= flag
-		}
-	}
-	return mode, nil
-}
-
-// shellLines makes lines of a shell script of runcmd's entries: a string is a line, a list is one command.
-func shellLines(node yaml.Node) ([]string, error) {
-	var entries []yaml.Node
-	if err := node.Decode(&entries); err != nil {
-		return nil, err
-	}
-	var lines []string
-	for i, e := range entries {
-		switch e.Kind {
-		case yaml.ScalarNode:
-			lines = append(lines, e.Value)
-		case yaml.SequenceNode:
-			var words []string
-			if err := e.Decode(&words); err != nil || len(words) == 0 {
-				return nil, fmt.Errorf("entry %d must be a list of words", i+1)
-			}
-			for j, w := range words {
-				words[j] = quote(w)
-			}
-			lines = append(lines, strings.Join(words, " "))
-		default:
-			return nil, fmt.Errorf("entry %d must be a string or a list of words", i+1)
-		}
-	}
-	return lines, nil
+	return problems
 }
 
 // runCloudInit applies the cloud-config on its standard input to this machine, once in the machine's life.
 func runCloudInit() error {
-	text, err := io.ReadAll(io.LimitReader(os.Stdin, cloudInitMost+1))
+	text, err := io.ReadAll(io.LimitReader(os.Stdin, cloudinit.MaxBytes+1))
 	if err != nil {
 		return err
 	}
@@ -207,32 +74,38 @@ func applyCloudInit(root, text string) error {
 	}
 	defer log.Close()
 	fmt.Fprintln(log, "cloud-init: simulated: write_files and runcmd are carried out, nothing else is.")
-	cfg, err := parseCloudInit(text)
-	if err != nil {
-		fmt.Fprintln(log, "cloud-init:", err)
+	if d, problems := cloudinit.Parse(text); problems != nil {
+		fmt.Fprintln(log, "cloud-init:", problems[0])
 	} else {
-		cfg.apply(at, log)
+		carryOut(d, at, log)
 	}
 	return os.WriteFile(at(cloudInitDir+"/boot-finished"), []byte("cloud-init: finished\n"), 0o644)
 }
 
-func (c cloudConfig) apply(at func(string) string, log *os.File) {
-	for _, name := range c.unsupported {
-		fmt.Fprintf(log, "cloud-init: %s: not supported, skipped\n", name)
+// carryOut does what the machine can of a cloud-config, and says in the log what it skips.
+func carryOut(d *cloudinit.Document, at func(string) string, log *os.File) {
+	for _, k := range d.Keys {
+		if k.Name != "write_files" && k.Name != "runcmd" {
+			fmt.Fprintf(log, "cloud-init: %s: not supported, skipped\n", k.Name)
+		}
 	}
-	for _, f := range c.files {
-		if err := f.write(at(f.Path)); err != nil {
+	for _, f := range d.Files {
+		if err := writeFile(f, at(f.Path)); err != nil {
 			fmt.Fprintln(log, "cloud-init: write_files:", err)
 		}
 		if f.Owner != "" {
 			fmt.Fprintf(log, "cloud-init: write_files: %s: owner is not supported, the file is root's\n", f.Path)
 		}
 	}
-	if len(c.commands) == 0 {
+	if len(d.Commands) == 0 {
 		return
 	}
+	lines := []string{"#!/bin/sh"}
+	for _, c := range d.Commands {
+		lines = append(lines, c.Script())
+	}
 	script := at(cloudInitDir + "/runcmd")
-	if err := os.WriteFile(script, []byte("#!/bin/sh\n"+strings.Join(c.commands, "\n")+"\n"), 0o700); err != nil {
+	if err := os.WriteFile(script, []byte(strings.Join(lines, "\n")+"\n"), 0o700); err != nil {
 		fmt.Fprintln(log, "cloud-init: runcmd:", err)
 		return
 	}
@@ -243,12 +116,15 @@ func (c cloudConfig) apply(at func(string) string, log *os.File) {
 	}
 }
 
-func (f cloudFile) write(path string) error {
-	content, err := f.bytes()
+func writeFile(f cloudinit.File, path string) error {
+	if f.Source != "" {
+		return fmt.Errorf("%s: source is not supported, skipped", f.Path)
+	}
+	content, err := f.Bytes()
 	if err != nil {
 		return err
 	}
-	mode, err := f.mode()
+	mode, err := f.Mode()
 	if err != nil {
 		return err
 	}

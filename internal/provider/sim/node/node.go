@@ -246,8 +246,8 @@ func (s Spec) check() error {
 		}
 	}
 	if s.CloudInit != "" {
-		if err := CheckCloudInit(s.CloudInit); err != nil {
-			errs = append(errs, err)
+		if wrong := CheckCloudInit(s.CloudInit); len(wrong) > 0 {
+			errs = append(errs, errors.New("cloud-init: "+wrong[0].String()))
 		}
 	}
 	return errors.Join(errs...)
