@@ -12,7 +12,6 @@ import (
 
 	"github.com/billetcloud/billet/internal/app"
 	"github.com/billetcloud/billet/internal/supply"
-	"github.com/billetcloud/billet/internal/version"
 	"github.com/spf13/cobra"
 )
 
@@ -186,7 +185,6 @@ func providerCheck() *cobra.Command {
 not. Each answer is compared with what the adapter believes, down to fields that it does not know. Nothing
 is launched, ended or paid for. It ends with 1 where an answer differs or did not come.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			h.c.Version = version.Get().Version
 			o, err := app.OpenOperator(cmd.Context(), h.c)
 			if err != nil {
 				return err

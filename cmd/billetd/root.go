@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/billetcloud/billet/internal/app"
+	"github.com/billetcloud/billet/internal/version"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -31,13 +32,13 @@ share it. Without it the key is secret.key in the data directory.`,
 		SilenceUsage: true, SilenceErrors: true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd.Flags()) },
 	}
-	cmd.AddCommand(serve(), simulator(), accounts(), persons(), keys(), wallets(), findings(), providers(), openapi(), health(), versionVerb())
+	cmd.AddCommand(serve(), simulator(), accounts(), persons(), keys(), wallets(), findings(), providers(), secretKeys(), openapi(), health(), versionVerb())
 	return cmd
 }
 
 func (h *house) flags(cmd *cobra.Command) *cobra.Command {
 	h.c = app.Default()
-	h.c.SecretKey = os.Getenv("BILLET_SECRET_KEY")
+	h.c.SecretKey, h.c.Version = os.Getenv("BILLET_SECRET_KEY"), version.Get().Version
 	cmd.Flags().StringVar(&h.c.DataDir, "data-dir", h.c.DataDir, "where the database, the simulator's machines and the operator's socket are")
 	cmd.Flags().StringVar(&h.c.SecretKeyCommand, "secret-key-command", "", "a command that prints the key of what is kept encrypted, in base64, as a key management service's client does")
 	cmd.Flags().StringVar(&h.c.DatabaseURL, "database-url", "", "a postgres:// URL; SQLite in the data directory without one")

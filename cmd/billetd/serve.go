@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"os"
+	"time"
 
 	"github.com/billetcloud/billet/internal/app"
-	"github.com/billetcloud/billet/internal/version"
 	"github.com/spf13/cobra"
 )
 
@@ -26,7 +28,11 @@ With --sim it sells simulated machines, each a real SSH endpoint on this machine
 			if h.c.Log, err = logger(level, format); err != nil {
 				return err
 			}
-			h.c.Version = version.Get().Version
+			context.AfterFunc(cmd.Context(), func() { // whatever hangs
+				time.Sleep(app.StopTime)
+				h.c.Log.ErrorContext(context.WithoutCancel(cmd.Context()), "stopping took too long; the process ends as it is", "after", app.StopTime)
+				os.Exit(1)
+			})
 			a, err := app.Open(cmd.Context(), h.c)
 			if err != nil {
 				return err

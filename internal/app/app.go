@@ -47,8 +47,12 @@ const (
 	workers = 16
 	// shutdownTime is how long requests may go on after the server was asked to stop.
 	shutdownTime = 10 * time.Second
+	// backgroundTime is how long the jobs that are under way may take to end then.
+	backgroundTime = 8 * time.Second
 	// flushTime is how long the last uses of API keys may take to be written then.
-	flushTime = 5 * time.Second
+	flushTime = 3 * time.Second
+	// StopTime is how long all that takes at most, whatever hangs. Service managers kill after half a minute or more.
+	StopTime = 25 * time.Second
 	// rereadEvery is how often the catalogue is compared with what other replicas wrote.
 	rereadEvery = 3 * time.Second
 	// lookEvery is how often another replica's events are looked for, for the streams of this one.
@@ -73,6 +77,8 @@ type App struct {
 	// demoEmail is set before the server answers; "" without a demo account.
 	demoEmail string
 	metrics   *prometheus.Registry
+	rounds    *rounds
+	claimLost chan error // that another server has the simulator's lease
 	closers   []func() error
 }
 
@@ -92,7 +98,7 @@ func Open(ctx context.Context, c Config) (*App, error) {
 	if err != nil {
 		return nil, errors.Join(err, unlock())
 	}
-	a := &App{Operator: o, c: c, metrics: prometheus.NewRegistry(), closers: []func() error{unlock, o.Close}}
+	a := &App{Operator: o, c: c, metrics: prometheus.NewRegistry(), rounds: newRounds(time.Now), claimLost: make(chan error, 1), closers: []func() error{unlock, o.Close}}
 	if err := a.build(ctx); err != nil {
 		return nil, errors.Join(err, a.Close())
 	}
@@ -185,9 +191,9 @@ func (a *App) build(ctx context.Context) error {
 		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Real: time.Now, Log: log, Registry: a.metrics, Limiter: limiter, Accounts: a.Accounts, Audit: a.Audit, Catalog: a.catalog, SSHKeys: keys,
 		Wallet: a.Wallet, Meter: m, Volumes: volumes, Deployments: deployments, Quotes: quotes, Events: a.Events, Webhooks: a.Webhooks, Findings: a.Findings, Operator: a.Desk, Idempotency: answers, Version: c.Version, TrustedProxies: proxies,
 		PublicURL: public, OIDC: identity, DemoEmail: func() string { return a.demoEmail },
-		Elsewhere: dashboard.New().Serve, Simulator: travel,
+		Elsewhere: dashboard.New().Serve, Simulator: travel, Serves: a.serves,
 	})
-	a.metrics.MustRegister(a.skew.gauge(), newGauges(a.DB, log, a.Findings, deployments))
+	a.metrics.MustRegister(a.skew.gauge(), newGauges(a.DB, log, a.Clock, a.rounds, a.Findings, deployments))
 	a.begin = []func(context.Context) error{a.catalog.Start, deployments.StartWatching, volumes.StartWatching, a.startPurge}
 	a.runner.Handle(deployment.KindReconcile, deployments.Reconcile)
 	a.runner.Handle(volume.KindVolume, volumes.Reconcile)
@@ -318,21 +324,12 @@ func (a *App) Run(ctx context.Context, started func(Started)) error {
 		}
 	}
 
+	failed := make(chan error, len(servers))
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
-	wg.Go(func() { a.runner.Run(background) })
-	wg.Go(func() { every(background, measureEvery, a.c.Log, "measure the clock's skew", a.skew.measure) })
-	wg.Go(func() { every(background, rereadEvery, a.c.Log, "reread the catalogue", a.catalog.Load) })
-	wg.Go(func() { every(background, flushEvery, a.c.Log, "write last uses", a.Accounts.FlushLastUse) })
-	wg.Go(func() { every(background, flushEvery, a.c.Log, "forget logins", a.Accounts.ForgetLogins) })
-	if a.DB.Engine() == db.Postgres {
-		wg.Go(func() {
-			every(background, lookEvery, a.c.Log, "look for other replicas' events", func(ctx context.Context) error { return a.Events.Look(ctx, a.DB) })
-		})
-	}
+	a.startLoops(background, &wg)
 	a.awaitOffers(ctx)
 
-	failed := make(chan error, len(servers))
 	for i, server := range servers {
 		wg.Go(func() {
 			if err := server.Serve(listeners[i]); !errors.Is(err, http.ErrServerClosed) {
@@ -346,6 +343,7 @@ func (a *App) Run(ctx context.Context, started func(Started)) error {
 	select {
 	case <-ctx.Done():
 	case err = <-failed:
+	case err = <-a.claimLost:
 	}
 	a.c.Log.InfoContext(ctx, "stopping")
 	a.Events.EndWatches() // who waits for a deployment is answered now
@@ -360,10 +358,44 @@ func (a *App) Run(ctx context.Context, started func(Started)) error {
 		err = errors.Join(err, e, server.Close())
 	}
 	stop()
-	wg.Wait()
+	a.await(ctx, &wg)
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTime) // the requests may have used up theirs
 	defer cancel()
 	return errors.Join(err, a.Accounts.FlushLastUse(last))
+}
+
+// startLoops starts what goes on in the background until the context ends.
+func (a *App) startLoops(ctx context.Context, wg *sync.WaitGroup) {
+	loop := func(d time.Duration, what string, f func(context.Context) error) {
+		a.rounds.begin(what, d, nil)
+		wg.Go(func() { a.rounds.every(ctx, d, a.c.Log, what, f) })
+	}
+	a.rounds.begin("run jobs", 0, a.runner.Alive)
+	wg.Go(func() { a.runner.Run(ctx) })
+	loop(measureEvery, "measure the clock's skew", a.skew.measure)
+	loop(rereadEvery, "reread the catalogue", a.catalog.Load)
+	loop(flushEvery, "write last uses", a.Accounts.FlushLastUse)
+	loop(flushEvery, "forget logins", a.Accounts.ForgetLogins)
+	if a.DB.Engine() == db.Postgres {
+		loop(lookEvery, "look for other replicas' events", func(ctx context.Context) error { return a.Events.Look(ctx, a.DB) })
+	}
+}
+
+// await waits for what goes on in the background to end, but not for ever: what hangs then hangs in something that does not know of its
+// end, and the process ends without it. Jobs go on elsewhere when their leases end.
+func (a *App) await(ctx context.Context, wg *sync.WaitGroup) {
+	ended := make(chan struct{})
+	go func() {
+		wg.Wait()
+		close(ended)
+	}()
+	patience := time.NewTimer(backgroundTime)
+	defer patience.Stop()
+	select {
+	case <-ended:
+	case <-patience.C:
+		a.c.Log.WarnContext(ctx, "background work that did not end was left behind", "after", backgroundTime)
+	}
 }
 
 // awaitOffers gives the providers a moment to answer, so that a server that says it serves has something to show.
@@ -400,14 +432,6 @@ func (a *App) server(h http.Handler) *http.Server {
 		DisableGeneralOptionsHandler: true,
 		MaxHeaderBytes:               64 << 10,
 		ErrorLog:                     slog.NewLogLogger(a.c.Log.Handler(), slog.LevelDebug), // noise of clients that break off
-	}
-}
-
-func every(ctx context.Context, d time.Duration, log *slog.Logger, what string, f func(context.Context) error) {
-	for (clock.System{}).SleepUntil(ctx, time.Now().Add(d)) == nil {
-		if err := f(ctx); err != nil && ctx.Err() == nil {
-			log.ErrorContext(ctx, what, "error", err)
-		}
 	}
 }
 

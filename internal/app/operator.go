@@ -8,9 +8,7 @@ import (
 	"log/slog"
 	mathrand "math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
@@ -19,7 +17,6 @@ import (
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/crashpoint"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/db/migrate"
 	"github.com/billetcloud/billet/internal/db/postgres"
 	"github.com/billetcloud/billet/internal/db/sqlite"
 	"github.com/billetcloud/billet/internal/event"
@@ -36,9 +33,6 @@ import (
 	"github.com/billetcloud/billet/internal/webhook"
 	"github.com/billetcloud/billet/internal/webhook/outbound"
 )
-
-// keyTime is how long the command that prints the secret key may take.
-const keyTime = 30 * time.Second
 
 // Operator is what the operator's verbs need of the house. It works on the database itself, so also while the server runs.
 type Operator struct {
@@ -59,28 +53,39 @@ type Operator struct {
 	simulated *clock.Simulated // nil where the clock is the system's
 }
 
-// OpenOperator opens the database, bringing it up to date. It must be closed.
-func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
+// base is an open database and the clocks that count for it.
+type base struct {
+	db    *db.DB
+	real  *clock.Followed
+	clock clock.Clock
+	// simulated is nil where clock is real.
+	simulated *clock.Simulated
+}
+
+// openDatabase opens the database, as it is, with the clock of the data directory.
+func openDatabase(ctx context.Context, c Config) (o base, err error) {
 	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
-		return nil, fmt.Errorf("make the data directory: %w", err)
+		return o, fmt.Errorf("make the data directory: %w", err)
 	}
-	o := &Operator{}
-	secrets, err := openSecrets(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	real := clock.NewFollowed(crashpoint.Now)
-	if o.Clock, o.simulated, err = loadClock(c.DataDir, c.Sim, real); err != nil {
-		return nil, err
+	o.real = clock.NewFollowed(crashpoint.Now)
+	if o.clock, o.simulated, err = loadClock(c.DataDir, c.Sim, o.real); err != nil {
+		return o, err
 	}
 	if c.DatabaseURL == "" {
-		o.DB, err = sqlite.Open(ctx, filepath.Join(c.DataDir, "billet.db"), o.Clock)
+		o.db, err = sqlite.Open(ctx, filepath.Join(c.DataDir, "billet.db"), o.clock)
 	} else {
-		o.DB, err = postgres.Open(ctx, c.DatabaseURL, o.Clock)
+		o.db, err = postgres.Open(ctx, c.DatabaseURL, o.clock)
 	}
+	return o, err
+}
+
+// OpenOperator opens the database, bringing it up to date. It must be closed.
+func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
+	at, err := openDatabase(ctx, c)
 	if err != nil {
 		return nil, err
 	}
+	real, o := at.real, &Operator{DB: at.db, Clock: at.clock, simulated: at.simulated}
 	log := c.Log
 	if log == nil { // a verb answers on its output alone
 		log = slog.New(slog.DiscardHandler)
@@ -93,7 +98,11 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 	if err := o.skew.measure(ctx); err != nil {
 		return nil, errors.Join(err, o.DB.Close())
 	}
-	if err := migrate.Up(ctx, o.DB); err != nil {
+	if err := upToDate(ctx, o.DB, c.Version); err != nil {
+		return nil, errors.Join(err, o.DB.Close())
+	}
+	secrets, err := openSecrets(ctx, c, o.DB)
+	if err != nil {
 		return nil, errors.Join(err, o.DB.Close())
 	}
 	o.IDs = id.NewMaker(o.Clock, rand.Reader)
@@ -123,35 +132,6 @@ func (o *Operator) webhooks(c Config, log *slog.Logger, secrets *secret.Box, rea
 		DB: o.DB, IDs: o.IDs, Clock: o.Clock, Real: real.Now, Log: log, Events: o.Events, Jobs: o.Jobs, Secrets: secrets,
 		Check: client.Check, Post: client.Post, Chance: mathrand.Float64,
 	}), nil
-}
-
-// openSecrets takes the key that was given, which replicas must share, or else the one in the data directory.
-func openSecrets(ctx context.Context, c Config) (*secret.Box, error) {
-	key, from := c.SecretKey, "BILLET_SECRET_KEY"
-	if c.SecretKeyCommand != "" {
-		if key != "" {
-			return nil, errors.New("BILLET_SECRET_KEY and --secret-key-command are both given, and may be two keys; leave out one")
-		}
-		from = "--secret-key-command"
-		ctx, cancel := context.WithTimeout(ctx, keyTime)
-		defer cancel()
-		said, err := exec.CommandContext(ctx, "/bin/sh", "-c", c.SecretKeyCommand).Output()
-		if e := (*exec.ExitError)(nil); errors.As(err, &e) && len(e.Stderr) > 0 {
-			err = fmt.Errorf("%w: %s", err, strings.TrimSpace(string(e.Stderr)))
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", from, err)
-		}
-		key = string(said)
-	}
-	if key == "" {
-		return secret.Open(c.DataDir)
-	}
-	b, err := secret.Parse(key)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", from, err)
-	}
-	return b, nil
 }
 
 // Close closes the database.

@@ -45,6 +45,9 @@ type Entry struct {
 // unownedKept is how long entries of no account are kept.
 const unownedKept = 24 * time.Hour
 
+// newest is how many entries are looked through for one that was just made.
+const newest = 1000
+
 // Filter says which entries are wanted; what is empty filters nothing.
 type Filter struct {
 	Actor   id.ID
@@ -74,6 +77,11 @@ func (l *Log) Append(ctx context.Context, tx *db.Tx, e Entry) error {
 // Forget deletes up to ten entries of no account that are older than a day. Nobody can read them, and anybody can have them written.
 func (l *Log) Forget(ctx context.Context, tx *db.Tx) error {
 	return forget(ctx, tx, tx.Now.Add(-unownedKept))
+}
+
+// Has tells whether the account's newest entries hold one of that request.
+func (l *Log) Has(ctx context.Context, r db.Reader, account, request id.ID) (bool, error) {
+	return has(ctx, r, account, request, newest)
 }
 
 // List returns a page of the account's entries that the filter lets through, newest first, and how many there are.

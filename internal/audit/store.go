@@ -37,6 +37,16 @@ func scan(row db.Row) (Entry, error) {
 	return e, err
 }
 
+func has(ctx context.Context, r db.Reader, account, request id.ID, newest int) (bool, error) {
+	n := 0
+	err := r.QueryRow(ctx, `SELECT COUNT(*) FROM (SELECT request_id FROM audit WHERE account_id = $1 ORDER BY created_at DESC, id DESC LIMIT $2) AS latest
+		WHERE request_id = $3`, account, newest, request).Scan(&n)
+	if err != nil {
+		return false, fmt.Errorf("look for a request in the audit: %w", err)
+	}
+	return n > 0, nil
+}
+
 func list(ctx context.Context, r db.Reader, account id.ID, f Filter, p db.Page) ([]Entry, db.Listed, error) {
 	l := db.List[Entry]{
 		Columns: columns, Table: `audit`, Where: []db.Cond{db.Is(`account_id`, account)},

@@ -58,6 +58,9 @@ var statusOf = func() map[fault.Code]int {
 	return m
 }()
 
+// noRetry is the RetryAfter of what must not be tried again unseen.
+const noRetry time.Duration = -1
+
 // retryAfter is what a 503 without a time of its own tells the client to wait.
 const retryAfter = 5 * time.Second
 
@@ -85,7 +88,7 @@ func failed(err error, request id.ID) answer {
 	}
 	a := answer{Status: statusOf[f.Code], Header: map[string]string{}}
 	wait := f.RetryAfter
-	if a.Status == http.StatusServiceUnavailable && wait <= 0 {
+	if a.Status == http.StatusServiceUnavailable && wait == 0 {
 		wait = retryAfter
 	}
 	if wait > 0 {

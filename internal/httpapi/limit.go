@@ -10,6 +10,7 @@ import (
 
 	"github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/ratelimit"
 )
 
 // Limits per minute where no API key says otherwise.
@@ -36,6 +37,20 @@ var sessionLimits = account.Limits{Read: 600, Write: 120, Deploy: 5}
 // take counts the request in a bucket and writes the three headers. The error is RATE_LIMIT_EXCEEDED when the bucket is
 // empty.
 func (s *server) take(ctx context.Context, w http.ResponseWriter, bucket string, limit int) error {
+	_, err := s.count(ctx, w, bucket, limit)
+	return err
+}
+
+// limitHeaders tells the client about its limit.
+func limitHeaders(w http.ResponseWriter, d ratelimit.Decision) {
+	h := w.Header()
+	// Spelled as on the page, not as Go spells headers: HTTP does not mind the case, but some who read it do.
+	values := []string{strconv.Itoa(d.Limit), strconv.Itoa(d.Remaining), strconv.FormatInt(ceilUnix(d.Reset), 10)}
+	h[limitHeader], h["X-RateLimit-Remaining"], h["X-RateLimit-Reset"] = values[:1:1], values[1:2:2], values[2:]
+}
+
+// count is take that also tells what was decided.
+func (s *server) count(ctx context.Context, w http.ResponseWriter, bucket string, limit int) (ratelimit.Decision, error) {
 	d, err := s.c.Limiter.Take(ctx, bucket, limit)
 	now := s.c.Real()
 	if err != nil {
@@ -43,15 +58,12 @@ func (s *server) take(ctx context.Context, w http.ResponseWriter, bucket string,
 		s.c.Log.WarnContext(ctx, "rate limiter failed", slog.String("error", err.Error()))
 		d.Allowed, d.Limit, d.Remaining, d.Reset = true, limit, 0, now.Add(time.Minute)
 	}
-	h := w.Header()
-	// Spelled as on the page, not as Go spells headers: HTTP does not mind the case, but some who read it do.
-	values := []string{strconv.Itoa(d.Limit), strconv.Itoa(d.Remaining), strconv.FormatInt(ceilUnix(d.Reset), 10)}
-	h[limitHeader], h["X-RateLimit-Remaining"], h["X-RateLimit-Reset"] = values[:1:1], values[1:2:2], values[2:]
+	limitHeaders(w, d)
 	if d.Allowed {
-		return nil
+		return d, nil
 	}
 	wait := max(d.Reset.Sub(now), time.Second)
-	return &fault.Error{
+	return d, &fault.Error{
 		Code:       fault.RateLimitExceeded,
 		Message:    "Too many requests: the limit is " + strconv.Itoa(d.Limit) + " a minute. Try again in " + seconds(wait) + " seconds.",
 		RetryAfter: wait,
@@ -87,7 +99,12 @@ func (s *server) takeAddress(ctx context.Context, w http.ResponseWriter, r *http
 
 // takeRefused counts a request whose caller was not admitted. One without a session is a person who has yet to sign in, and
 // is counted as such: a page that learns that its session has ended must learn it also beside a program that tries keys.
+//
+// Where the database could not say who calls, nobody has tried a wrong key: that is bounded, and is no failed attempt.
 func (s *server) takeRefused(ctx context.Context, w http.ResponseWriter, c *call, err error) error {
+	if code := fault.CodeOf(err); code == fault.Internal || code == fault.ServiceUnavailable {
+		return s.take(ctx, w, "unknown/"+networkOf(s.address(c.request)), unknownLimit)
+	}
 	if fault.CodeOf(err) == fault.SignInRequired {
 		return s.takeAddress(ctx, w, c.request, doorOpen)
 	}
@@ -109,7 +126,9 @@ func (s *server) takeCaller(ctx context.Context, w http.ResponseWriter, c *call)
 	}
 	switch {
 	case c.route.deploy:
-		return s.take(ctx, w, bucket+"/deploy", limits.Deploy)
+		d, err := s.count(ctx, w, bucket+"/deploy", limits.Deploy)
+		c.deploy = &taken{bucket + "/deploy", d}
+		return err
 	case c.route.method == http.MethodGet:
 		return s.take(ctx, w, bucket+"/read", limits.Read)
 	default:

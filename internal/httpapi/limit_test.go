@@ -18,6 +18,8 @@ import (
 // allowAll is for tests with more requests than the limits allow, which are about something else.
 type allowAll struct{}
 
+func (allowAll) Give(context.Context, string, ratelimit.Decision) {}
+
 func (allowAll) Take(_ context.Context, _ string, limit int) (ratelimit.Decision, error) {
 	return ratelimit.Decision{Allowed: true, Limit: limit, Remaining: limit, Reset: real.Add(time.Minute)}, nil
 }
@@ -124,7 +126,7 @@ func TestABrokenLimiterDoesNotRefuse(t *testing.T) {
 	w.want(200, w.ada, "GET", Base+"/offers", nil)
 }
 
-type broken struct{}
+type broken struct{ allowAll }
 
 func (broken) Take(context.Context, string, int) (ratelimit.Decision, error) {
 	return ratelimit.Decision{}, errors.New("no answer")

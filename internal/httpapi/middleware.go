@@ -187,11 +187,10 @@ func (s *server) run(w *recorder, r *http.Request, c *call) {
 		}
 	}
 	if err != nil {
-		if known := (*fault.Error)(nil); !errors.As(err, &known) && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			err = &fault.Error{Code: fault.ServiceUnavailable, Message: "The request took too long and was given up. Try again in a moment.", Cause: err}
-		}
+		err = known(ctx, c, err)
 		c.fail(err)
 		a = failed(err, c.id)
+		s.giveBack(ctx, w, c, a.Status)
 	}
 	if w.status == 0 {
 		s.send(w, r, a)

@@ -45,7 +45,7 @@ func (s *server) change(ctx context.Context, c *call, d decoded, effect func(con
 			a, err = effect(ctx, tx)
 			return err
 		})
-		return a, err
+		return a, s.settle(ctx, c, err)
 	}
 	key, hash := keys[0], requestHash(c, d)
 	replay := false
@@ -68,6 +68,12 @@ func (s *server) change(ctx context.Context, c *call, d decoded, effect func(con
 		})
 	}
 	err := once(effect)
+	// Where nobody knows whether it was committed, to repeat it tells: its answer is kept, or it is made now.
+	repeated := false
+	for try := 0; try < 3 && db.InDoubt(err) && ctx.Err() == nil; try++ {
+		repeated = true
+		err = once(effect)
+	}
 	if refused := (*fault.Error)(nil); errors.As(err, &refused) && final(refused) {
 		// The effect is rolled back, its refusal is kept. Where another request with the key came in between, its answer counts.
 		err = once(func(context.Context, *db.Tx) (answer, error) { return failed(refused, c.id), nil })
@@ -76,7 +82,7 @@ func (s *server) change(ctx context.Context, c *call, d decoded, effect func(con
 		return answer{}, err
 	}
 	crashpoint.Reach(crashpoint.ReplayAfterCommit)
-	if replay {
+	if replay && !repeated {
 		a.Header["Idempotent-Replayed"] = "true"
 	}
 	return a, nil

@@ -80,7 +80,8 @@ type call struct {
 	// cookies are sent with an answer that is no failure.
 	cookies []string
 
-	note note // what the audit says of the change
+	note   note   // what the audit says of the change
+	deploy *taken // the place that a deploy has taken among those of its minute
 
 	err error // what the call failed of, for the log
 }

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -84,6 +85,8 @@ type Config struct {
 	// Elsewhere serves GETs of paths that are neither below /api nor this package's own: the dashboard's. It returns false, having
 	// written nothing, for what it does not have, which is NOT_FOUND then; so is everything where it is nil.
 	Elsewhere func(http.ResponseWriter, *http.Request) bool
+	// Serves tells what keeps this server from serving, for /readyz; nil where only the database is asked whether it answers.
+	Serves func(context.Context) error
 	// Simulator is nil where the providers are real.
 	Simulator *Simulator
 }
@@ -98,6 +101,7 @@ type server struct {
 	crossOrigin *http.CrossOriginProtection
 	timeout     time.Duration
 	streams     *streams
+	ready       ready
 	forgotten   forgotten
 }
 

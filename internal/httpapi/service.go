@@ -20,7 +20,7 @@ type index struct {
 	Collections   []string `json:"collections"`
 }
 
-// pingTimeout is how long the database may take to answer /readyz.
+// pingTimeout is how long /readyz looks.
 const pingTimeout = 2 * time.Second
 
 func (s *server) addService() {
@@ -31,17 +31,9 @@ func (s *server) addService() {
 
 	read(s, spec{
 		method: http.MethodGet, path: "/readyz", id: "getReadiness", tag: tagService, door: doorProbe,
-		summary: "Can it serve", text: "503 where the database does not answer or no provider has answered yet; a failure means: send requests elsewhere. Limited as /healthz.",
+		summary: "Can it serve", text: "503 where nothing can be written to the database, a background task of the server stands still, or no provider has answered yet; a failure means: send requests elsewhere. Limited as /healthz.",
 	}, func(ctx context.Context, _ *call, _ *none) (health, error) {
-		ctx, cancel := context.WithTimeout(ctx, pingTimeout)
-		defer cancel()
-		if err := s.c.DB.Ping(ctx); err != nil {
-			return health{}, notReady("The database does not answer.", err)
-		}
-		if !s.c.Catalog.Ready() {
-			return health{}, errNotReady
-		}
-		return health{"ok"}, nil
+		return health{"ok"}, s.isReady(ctx)
 	})
 
 	read(s, spec{

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/billetcloud/billet/internal/clock"
@@ -23,6 +24,7 @@ const (
 	held      = 20 * time.Millisecond // how long to wait for what is due and cannot be claimed
 	firstWait = time.Second           // after a first failure; doubled by each further one
 	lastWait  = 5 * time.Minute
+	busy      = 4 * time.Minute // how long all workers may be at work and none end: handlers have deadlines of their own
 
 	// crowd is how many jobs others may enqueue during a journey before it stops waiting for them: from then on it makes at
 	// most crowdStops stops, and looks at most crowdLooks times at each for what has become due there.
@@ -50,6 +52,8 @@ type Runner struct {
 	may      func() bool
 
 	slots chan struct{} // one for each run of Run that is under way
+	alive atomic.Int64  // when Run last claimed, or a run ended: nanoseconds of the machine's own time
+	full  atomic.Bool   // Run waits for a worker
 	wg    sync.WaitGroup
 
 	travel  sync.Mutex // one traveller at a time
@@ -99,11 +103,32 @@ func (r *Runner) TakeOver(ctx context.Context) error {
 	})
 }
 
+// Alive returns when Run last asked for due jobs with success, or ended one; the time of now while a traveller holds it up. Where it lies
+// far back, Run stands still.
+func (r *Runner) Alive() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now, at := time.Now(), time.Unix(0, r.alive.Load())
+	if r.paused {
+		return now
+	}
+	if r.full.Load() {
+		at = at.Add(busy)
+	}
+	if at.After(now) {
+		return now
+	}
+	return at
+}
+
+func (r *Runner) lives() { r.alive.Store(time.Now().UnixNano()) }
+
 // Run runs due jobs until the context ends, then waits for those under way.
 func (r *Runner) Run(ctx context.Context) {
 	defer r.wg.Wait()
 	for ctx.Err() == nil {
 		if !r.may() {
+			r.lives()
 			_ = clock.System{}.SleepUntil(ctx, time.Now().Add(poll))
 			continue
 		}
@@ -113,7 +138,10 @@ func (r *Runner) Run(ctx context.Context) {
 			r.c.Log.ErrorContext(ctx, "claiming jobs failed", "error", err)
 			_ = clock.System{}.SleepUntil(ctx, time.Now().Add(poll))
 		case started < batch:
+			r.lives()
 			r.wait(ctx, started == 0)
+		default:
+			r.lives()
 		}
 	}
 }
@@ -156,6 +184,8 @@ func (r *Runner) startDue(ctx context.Context) (int, error) {
 		break
 	}
 	if free == 0 { // all at work: wait for one
+		r.full.Store(true)
+		defer r.full.Store(false)
 		select {
 		case r.slots <- struct{}{}:
 			free = 1
@@ -181,7 +211,7 @@ func (r *Runner) startDue(ctx context.Context) (int, error) {
 		free--
 		entered--
 		r.wg.Go(func() {
-			defer func() { <-r.slots; r.leave(1) }()
+			defer func() { <-r.slots; r.leave(1); r.lives() }()
 			r.run(ctx, c)
 		})
 	}

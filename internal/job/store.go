@@ -127,6 +127,15 @@ func nextDue(ctx context.Context, r db.Reader, real time.Time, except map[Kind]b
 	return db.At(us.Int64), us.Valid, nil
 }
 
+// OldestDue returns when the job is due that is due first and that nobody has; false where there is none. That may be in the future.
+func OldestDue(ctx context.Context, r db.Reader) (time.Time, bool, error) {
+	real, err := db.Time(ctx, r)
+	if err != nil {
+		return time.Time{}, false, err
+	}
+	return nextDue(ctx, r, real, nil)
+}
+
 // countDue returns how many jobs are due at now that are not leased at real and of none of the kinds in except.
 func countDue(ctx context.Context, r db.Reader, now, real time.Time, except map[Kind]bool) (n int, err error) {
 	other, args := notOf(except, []any{db.Micros(now), db.Micros(real)})

@@ -24,7 +24,7 @@ import (
 func TestAccountsMoneyAndWhatRuns(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		ids := id.NewMaker(c, rand.Reader)
-		secrets, err := secret.Open(t.TempDir())
+		secrets, err := secret.Open(t.TempDir(), true)
 		if err != nil {
 			t.Fatal(err)
 		}

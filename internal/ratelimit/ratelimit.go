@@ -25,6 +25,8 @@ type Decision struct {
 type Limiter interface {
 	// Take counts one request in the bucket, if it is within the limit, which is at least 1.
 	Take(ctx context.Context, bucket string, limit int) (Decision, error)
+	// Give takes back one request that Take has admitted with that decision, unless its window is over.
+	Give(ctx context.Context, bucket string, d Decision)
 }
 
 // Decide makes the decision on the request that found used others admitted in its window before it.
@@ -68,4 +70,13 @@ func (m *Memory) Take(_ context.Context, bucket string, limit int) (Decision, er
 		m.used[bucket]++
 	}
 	return d, nil
+}
+
+// Give takes back a request.
+func (m *Memory) Give(_ context.Context, bucket string, d Decision) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if d.Allowed && d.Reset.Equal(m.window.Add(Window)) && m.used[bucket] > 0 {
+		m.used[bucket]--
+	}
 }

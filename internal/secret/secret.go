@@ -56,11 +56,21 @@ func Parse(text string) (*Box, error) {
 	return New(key)
 }
 
-// Open returns the Box whose key is in the file of that folder. Where there is no file it makes a key and the file.
-func Open(dir string) (*Box, error) {
+// Name tells the key from others. It is no secret.
+func (b *Box) Name() string { return b.name }
+
+// ErrNoKey is a folder without a key file where no key may be made.
+var ErrNoKey = errors.New("there is no " + File)
+
+// Open returns the Box whose key is in the file of that folder. Where there is no file it makes a key and the file if make is true, and
+// returns ErrNoKey otherwise.
+func Open(dir string, make bool) (*Box, error) {
 	path := filepath.Join(dir, File)
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
+		if !make {
+			return nil, ErrNoKey
+		}
 		if err := create(dir, path); err != nil {
 			return nil, fmt.Errorf("make the secret key: %w", err)
 		}

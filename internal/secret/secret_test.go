@@ -3,6 +3,7 @@ package secret_test
 import (
 	"bytes"
 	"encoding/base64"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -49,12 +50,18 @@ func TestWhatIsSealedOpensForItsPurposeOnly(t *testing.T) {
 
 func TestTheKeyFile(t *testing.T) {
 	dir := t.TempDir()
+	if _, err := secret.Open(dir, false); !errors.Is(err, secret.ErrNoKey) {
+		t.Errorf("a key was made where none may be: %v", err)
+	}
+	if files, _ := os.ReadDir(dir); len(files) != 0 {
+		t.Errorf("%v is there", files)
+	}
 	boxes := make([]*secret.Box, 8)
 	var wg sync.WaitGroup
 	for i := range boxes {
 		wg.Go(func() {
 			var err error
-			if boxes[i], err = secret.Open(dir); err != nil {
+			if boxes[i], err = secret.Open(dir, true); err != nil {
 				t.Error(err)
 			}
 		})
@@ -91,14 +98,14 @@ func TestTheKeyFile(t *testing.T) {
 	if err := os.Chmod(path, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := secret.Open(dir); err == nil || !strings.Contains(err.Error(), "chmod 600") {
+	if _, err := secret.Open(dir, true); err == nil || !strings.Contains(err.Error(), "chmod 600") {
 		t.Errorf("a key that everybody may read: %v", err)
 	}
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	_ = os.Chmod(path, 0o600)
-	if _, err := secret.Open(dir); err == nil {
+	if _, err := secret.Open(dir, true); err == nil {
 		t.Error("an empty file is a key")
 	}
 	for _, no := range []string{"", "x", base64.StdEncoding.EncodeToString(make([]byte, 31))} {

@@ -51,6 +51,7 @@ var may = []struct {
 	{"secret", nil},
 	{"oidc", nil},
 	{"audit", []string{"db"}},
+	{"installation", []string{"db"}},
 	{"sshkey", []string{"db"}},
 	{"event", []string{"db"}},
 	{"job/jobtest", []string{"job", "db"}},

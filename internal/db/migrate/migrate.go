@@ -2,9 +2,12 @@ package migrate
 
 import (
 	"context"
+	"database/sql"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/pressly/goose/v3"
@@ -14,26 +17,91 @@ import (
 //go:embed sql/*.sql
 var files embed.FS
 
-// Up applies every migration that the database lacks.
+// NewerError says that a newer billetd has brought the database up to date than this one knows of.
+type NewerError struct {
+	// Database and Known are the numbers of the last migration that the database has, and that is known here.
+	Database, Known int64
+}
+
+// Error names both.
+func (e *NewerError) Error() string {
+	return fmt.Sprintf("the database has the migration %d of a newer billetd, and this one knows them up to %d", e.Database, e.Known)
+}
+
+// Up applies every migration that the database lacks. It is a *NewerError, and changes nothing, where the database has one that is not known here.
 func Up(ctx context.Context, d *db.DB) error {
+	if d.Engine() != db.Postgres {
+		return up(ctx, d, goose.DialectSQLite3)
+	}
+	err := locked(ctx, d, func() error { return up(ctx, d, goose.DialectPostgres) })
+	if err == nil || errors.As(err, new(*NewerError)) {
+		return err
+	}
+	return permission(ctx, d, err)
+}
+
+func up(ctx context.Context, d *db.DB, dialect goose.Dialect) error {
 	dir, err := fs.Sub(files, "sql")
 	if err != nil {
 		return err
 	}
-	dialect, options := goose.DialectSQLite3, []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
-	if d.Engine() == db.Postgres {
-		locker, err := lock.NewPostgresSessionLocker()
-		if err != nil {
-			return err
-		}
-		dialect, options = goose.DialectPostgres, append(options, goose.WithSessionLocker(locker))
-	}
-	p, err := goose.NewProvider(dialect, d.Handle(), dir, options...)
+	p, err := goose.NewProvider(dialect, d.Handle(), dir, goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return fmt.Errorf("read migrations: %w", err)
 	}
-	if _, err := p.Up(ctx); err != nil {
+	has, known, err := p.GetVersions(ctx)
+	if err == nil && has > known {
+		return &NewerError{Database: has, Known: known}
+	}
+	if err == nil {
+		_, err = p.Up(ctx)
+	}
+	if err != nil {
 		return fmt.Errorf("migrate the database: %w", err)
 	}
 	return nil
 }
+
+// locked runs f while no other server migrates. The lock is a transaction's, which stays on one connection behind a pooler, too, and it is the one
+// that earlier versions take for a session.
+func locked(ctx context.Context, d *db.DB, f func() error) error {
+	tx, err := d.Handle().BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("migrate the database: %w", err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	for _, text := range []string{`SET LOCAL statement_timeout = 0`, `SET LOCAL lock_timeout = 0`, `SET LOCAL idle_in_transaction_session_timeout = 0`} {
+		if _, err := tx.ExecContext(ctx, text); err != nil {
+			return fmt.Errorf("migrate the database: %w", err)
+		}
+	}
+	if _, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock($1)`, lock.DefaultLockID); err != nil {
+		return fmt.Errorf("wait for another server's migrations: %w", err)
+	}
+	return f()
+}
+
+// permission explains an error by what the role may not do, where that is its reason.
+func permission(ctx context.Context, d *db.DB, err error) error {
+	var role, base string
+	var schema sql.NullString
+	var creates sql.NullBool
+	asked := d.Handle().QueryRowContext(ctx, `SELECT current_user, current_database(), current_schema(), has_schema_privilege(current_schema(), 'USAGE, CREATE')`).
+		Scan(&role, &base, &schema, &creates)
+	switch {
+	case asked != nil:
+		return err
+	case !schema.Valid:
+		return fmt.Errorf("permission denied: the role %s may use no schema of the database %s. Let the owner of the schema run: GRANT USAGE, CREATE ON SCHEMA public TO %s; (%w)",
+			role, base, quoted(role), err)
+	case creates.Valid && !creates.Bool && !strings.Contains(err.Error(), "permission denied for table"):
+		return fmt.Errorf("permission denied: the role %s may not make tables in the schema %s of the database %s. Let the owner of the schema run: GRANT USAGE, CREATE ON SCHEMA %s TO %s; (%w)",
+			role, schema.String, base, quoted(schema.String), quoted(role), err)
+	case strings.Contains(err.Error(), "permission denied") || strings.Contains(err.Error(), "must be owner"):
+		return fmt.Errorf("permission denied: the tables in the schema %s belong to another role than %s. Connect as that role, or let it run: REASSIGN OWNED BY CURRENT_USER TO %s; (%w)",
+			schema.String, role, quoted(role), err)
+	}
+	return err
+}
+
+func quoted(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }

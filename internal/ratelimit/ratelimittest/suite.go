@@ -49,6 +49,29 @@ func Run(t *testing.T, open func(t *testing.T) (replicas []ratelimit.Limiter, no
 			t.Fatalf("%+v", d)
 		}
 	})
+	t.Run("WhatIsGivenBackCanBeTakenAgain", func(t *testing.T) {
+		replicas, now, advance := open(t)
+		l, other := replicas[0], replicas[len(replicas)-1]
+		first, second := take(t, l, "a", 2), take(t, l, "a", 2)
+		refused := take(t, other, "a", 2)
+		other.Give(t.Context(), "a", refused)
+		if d := take(t, l, "a", 2); d.Allowed {
+			t.Fatalf("a refused request was given back: %+v", d)
+		}
+		other.Give(t.Context(), "a", second)
+		if d := take(t, l, "a", 2); !d.Allowed || d.Remaining != 0 {
+			t.Fatalf("after one was given back: %+v", d)
+		}
+		if d := take(t, l, "a", 2); d.Allowed {
+			t.Fatalf("one that was given back counts twice: %+v", d)
+		}
+		advance(first.Reset.Sub(now()))
+		take(t, l, "a", 2)
+		l.Give(t.Context(), "a", first)
+		if d := take(t, l, "a", 2); !d.Allowed || d.Remaining != 0 {
+			t.Fatalf("a request of an earlier minute was given back: %+v", d)
+		}
+	})
 	t.Run("ExactUnderManyAtOnce", func(t *testing.T) {
 		replicas, _, _ := open(t)
 		var admitted atomic.Int32

@@ -35,6 +35,13 @@ end
 return {used, reset}
 `)
 
+// uncount takes one request of a window back, where the window is still there.
+var uncount = redis.NewScript(`
+local key = KEYS[1] .. '/' .. ARGV[1]
+if tonumber(redis.call('GET', key) or '0') > 0 then redis.call('DECR', key) end
+return 0
+`)
+
 // Config is what a Limiter needs. Every field but Patience is required.
 type Config struct {
 	// URL is redis:// or rediss://, with user, password and database as usual.
@@ -117,4 +124,21 @@ func (l *Limiter) Take(ctx context.Context, bucket string, limit int) (ratelimit
 	l.restUntil.Store(l.now().Add(rest).UnixNano())
 	l.log.WarnContext(ctx, "Redis does not answer; this replica counts requests for itself for a while", "error", err)
 	return l.local.Take(ctx, bucket, limit)
+}
+
+// Give takes back a request. Where Redis does not answer it stays counted, and passes with its minute.
+func (l *Limiter) Give(ctx context.Context, bucket string, d ratelimit.Decision) {
+	if !d.Allowed {
+		return
+	}
+	if l.now().UnixNano() < l.restUntil.Load() {
+		l.local.Give(ctx, bucket, d)
+		return
+	}
+	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.patience)
+	defer cancel()
+	window := d.Reset.Unix()/int64(ratelimit.Window/time.Second) - 1
+	if err := uncount.Run(within, l.client, []string{"billet/limit/" + bucket}, window).Err(); err != nil {
+		l.log.WarnContext(ctx, "Redis does not answer; a request stays counted", "error", err)
+	}
 }
