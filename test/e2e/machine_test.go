@@ -39,7 +39,7 @@ func (i identity) dial(d map[string]any) (*ssh.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return i.login(d, ssh.FixedHostKey(host))
+	return i.login(d, ssh.FixedHostKey(host), host.Type())
 }
 
 // dialUnknown is dial where no host key is known: some clouds tell none.
@@ -47,9 +47,9 @@ func (i identity) dialUnknown(d map[string]any) (*ssh.Client, error) {
 	return i.login(d, ssh.InsecureIgnoreHostKey())
 }
 
-func (i identity) login(d map[string]any, host ssh.HostKeyCallback) (*ssh.Client, error) {
+func (i identity) login(d map[string]any, host ssh.HostKeyCallback, kinds ...string) (*ssh.Client, error) {
 	return ssh.Dial("tcp", net.JoinHostPort(d["ipAddress"].(string), fmt.Sprint(d["sshPort"])), &ssh.ClientConfig{
-		User: d["sshUser"].(string), Auth: []ssh.AuthMethod{ssh.PublicKeys(i.signer)}, HostKeyCallback: host, Timeout: 10 * time.Second,
+		User: d["sshUser"].(string), Auth: []ssh.AuthMethod{ssh.PublicKeys(i.signer)}, HostKeyCallback: host, HostKeyAlgorithms: kinds, Timeout: 10 * time.Second,
 	})
 }
 

@@ -34,7 +34,7 @@ func (i identity) relayed(t *testing.T, s *billetd.Server, key string, d map[str
 		t.Fatal(err)
 	}
 	wire, channels, requests, err := ssh.NewClientConn(websocket.NetConn(ctx, ws, websocket.MessageBinary), "", &ssh.ClientConfig{
-		User: d["sshUser"].(string), Auth: []ssh.AuthMethod{ssh.PublicKeys(i.signer)}, HostKeyCallback: ssh.FixedHostKey(host),
+		User: d["sshUser"].(string), Auth: []ssh.AuthMethod{ssh.PublicKeys(i.signer)}, HostKeyCallback: ssh.FixedHostKey(host), HostKeyAlgorithms: []string{host.Type()},
 	})
 	if err != nil {
 		t.Fatal(err)

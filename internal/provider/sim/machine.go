@@ -72,9 +72,11 @@ type machineRecord struct {
 	Was        phase     `json:",omitempty"`
 
 	// Address is what the machine is to listen on; Endpoint is where it does.
-	Address   netip.Addr
-	Endpoint  netip.AddrPort
-	HostKey   string
+	Address  netip.Addr
+	Endpoint netip.AddrPort
+	HostKeys []string
+	// HostKey is the only one in a record that was written before machines had several.
+	HostKey   string `json:",omitempty"`
 	CreatedAt time.Time
 }
 
@@ -160,7 +162,7 @@ func (r machineRecord) view(now time.Time, down bool) provider.Machine {
 	}
 	if r.Endpoint.IsValid() && r.Phase != phaseGone {
 		m.Address, m.SSHPort, m.SSHUser = r.Endpoint.Addr().String(), int(r.Endpoint.Port()), node.User
-		if r.HostKey != "" {
+		if m.SSHHostKeys = r.HostKeys; m.SSHHostKeys == nil && r.HostKey != "" {
 			m.SSHHostKeys = []string{r.HostKey}
 		}
 	}
@@ -303,7 +305,7 @@ func (w *World) silence(ctx context.Context, m *machine) error {
 // start starts the machine's processes and makes it on. After startTries failures in a row it is given up.
 func (w *World) start(ctx context.Context, m *machine, r machineRecord) error {
 	if r.NoSSH {
-		return w.save(m, r.started(deaf(r.Address), "", w.clock.Now()))
+		return w.save(m, r.started(deaf(r.Address), nil, w.clock.Now()))
 	}
 	m.quiet = false
 	spec := w.spec(m, r)
@@ -326,7 +328,7 @@ func (w *World) start(ctx context.Context, m *machine, r machineRecord) error {
 	}
 	if err == nil {
 		m.tries = 0
-		return w.save(m, r.started(endpoint.Address, endpoint.HostKey, w.clock.Now()))
+		return w.save(m, r.started(endpoint.Address, endpoint.HostKeys, w.clock.Now()))
 	}
 	if ctx.Err() != nil {
 		return err
@@ -342,12 +344,12 @@ func (w *World) start(ctx context.Context, m *machine, r machineRecord) error {
 }
 
 // started returns the record of a machine that has just become ready.
-func (r machineRecord) started(at netip.AddrPort, hostKey string, now time.Time) machineRecord {
+func (r machineRecord) started(at netip.AddrPort, hostKeys []string, now time.Time) machineRecord {
 	if !r.WasReady {
 		r.WasReady, r.ReadyAt = true, now
 	}
 	r.Phase, r.Detail, r.Since, r.DueAt = phaseOn, "", time.Time{}, time.Time{}
-	r.Endpoint, r.HostKey = at, hostKey
+	r.Endpoint, r.HostKeys, r.HostKey = at, hostKeys, ""
 	return r
 }
 
@@ -392,7 +394,8 @@ func (w *World) bury(ctx context.Context, m *machine, r machineRecord) error {
 	}
 	return w.save(m, machineRecord{
 		ID: r.ID, Provider: r.Provider, Reference: r.Reference, Phase: phaseGone, CreatedAt: r.CreatedAt, Since: w.clock.Now(),
-		OfferKey: r.OfferKey, Was: r.Was, ReadyAt: r.ReadyAt, EndAskedAt: r.EndAskedAt, Endpoint: r.Endpoint, HostKey: r.HostKey, GhostOf: r.GhostOf,
+		OfferKey: r.OfferKey, Was: r.Was, ReadyAt: r.ReadyAt, EndAskedAt: r.EndAskedAt, Endpoint: r.Endpoint,
+		HostKeys: r.HostKeys, HostKey: r.HostKey, GhostOf: r.GhostOf,
 	})
 }
 

@@ -181,7 +181,7 @@ func TestRealMachineOutlivesTheWorldAndTheHost(t *testing.T) {
 
 // run runs a command in the machine, whose host key must be the one that the provider told.
 func run(m provider.Machine, signer ssh.Signer, command, stdin string) (string, error) {
-	if len(m.SSHHostKeys) != 1 {
+	if len(m.SSHHostKeys) != 3 {
 		return "", fmt.Errorf("host keys %q", m.SSHHostKeys)
 	}
 	host, _, _, _, err := ssh.ParseAuthorizedKey([]byte(m.SSHHostKeys[0]))
@@ -189,7 +189,7 @@ func run(m provider.Machine, signer ssh.Signer, command, stdin string) (string, 
 		return "", err
 	}
 	client, err := ssh.Dial("tcp", net.JoinHostPort(m.Address, fmt.Sprint(m.SSHPort)), &ssh.ClientConfig{
-		User: m.SSHUser, Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)}, HostKeyCallback: ssh.FixedHostKey(host), Timeout: 10 * time.Second,
+		User: m.SSHUser, Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)}, HostKeyCallback: ssh.FixedHostKey(host), HostKeyAlgorithms: []string{host.Type()}, Timeout: 10 * time.Second,
 	})
 	if err != nil {
 		return "", err

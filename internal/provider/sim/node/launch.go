@@ -25,6 +25,7 @@ const (
 	roleServe     = "serve"      // the SSH server
 	roleFiles     = "files"      // serves SFTP on its standard input and output
 	roleCloudInit = "cloud-init" // applies the cloud-config it reads from its standard input
+	roleSession   = "session"    // runs the user's ~/.ssh/rc and then the session's program
 	roleTree      = "tree"       // sends a mount of a host directory to the process that started it
 )
 
@@ -43,8 +44,9 @@ const replyOK = "ok"
 type config struct {
 	Dir        string // host path; of no meaning once the file tree is built
 	Hostname   string
-	Keys       []string
-	HostKey    string
+	Keys       []string // for the machine's authorized_keys, at its first start
+	HostKeys   []string // private
+	PublicKeys []string // the same keys' public halves
 	GPUs       GPUs
 	OS         string
 	Volumes    map[string]string
@@ -73,6 +75,8 @@ func Main() {
 		err = runFiles()
 	case roleCloudInit:
 		err = runCloudInit()
+	case roleSession:
+		err = runSession()
 	case roleTree:
 		err = runTree()
 	default:

@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -33,10 +35,10 @@ func TestPowerOffAndOn(t *testing.T) {
 	l := newLogin(t)
 	spec := testSpec(t, l)
 	first := started(t, spec)
-	if again, err := Start(ctx, spec); err != nil || again != first {
+	if again, err := Start(ctx, spec); err != nil || !reflect.DeepEqual(again, first) {
 		t.Errorf("starting a running machine: %+v, %v; want %+v", again, err, first)
 	}
-	if got, ok := Running(spec.Dir); !ok || got != first {
+	if got, ok := Running(spec.Dir); !ok || !reflect.DeepEqual(got, first) {
 		t.Errorf("running: %+v, %v", got, ok)
 	}
 	if err := Wipe(ctx, spec.Dir); !errors.Is(err, ErrRunning) {
@@ -68,7 +70,7 @@ func TestPowerOffAndOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if second.Address != first.Address || second.HostKey != first.HostKey || second.PID == first.PID {
+	if second.Address != first.Address || !slices.Equal(second.HostKeys, first.HostKeys) || second.PID == first.PID {
 		t.Errorf("after the restart %+v, before %+v", second, first)
 	}
 	if got := must(t, connect(t, second, l), "cat /root/file /usr/local/file /var/file"); got != "kept\nkept\nkept" {
@@ -85,7 +87,7 @@ func TestPowerOffAndOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if third.Address != first.Address || third.HostKey == first.HostKey {
+	if third.Address != first.Address || slices.ContainsFunc(third.HostKeys, func(k string) bool { return slices.Contains(first.HostKeys, k) }) {
 		t.Errorf("after the wipe %+v, before %+v", third, first)
 	}
 	if r := run(t, connect(t, third, l), "cat /root/file"); r.code == 0 {
@@ -248,7 +250,7 @@ func TestStartTwiceAtOnce(t *testing.T) {
 	}
 	both.Wait()
 	t.Cleanup(func() { _ = Remove(within(t), spec.Dir) })
-	if endpoints[0] != endpoints[1] {
+	if !reflect.DeepEqual(endpoints[0], endpoints[1]) {
 		t.Errorf("two machines: %+v", endpoints)
 	}
 }

@@ -101,11 +101,11 @@ func within(t *testing.T) context.Context {
 
 func clientConfig(t *testing.T, e Endpoint, auth ...gossh.AuthMethod) *gossh.ClientConfig {
 	t.Helper()
-	key, _, _, _, err := gossh.ParseAuthorizedKey([]byte(e.HostKey))
+	key, _, _, _, err := gossh.ParseAuthorizedKey([]byte(e.HostKeys[0]))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &gossh.ClientConfig{User: User, Auth: auth, HostKeyCallback: gossh.FixedHostKey(key), Timeout: patience}
+	return &gossh.ClientConfig{User: User, Auth: auth, HostKeyCallback: gossh.FixedHostKey(key), HostKeyAlgorithms: []string{key.Type()}, Timeout: patience}
 }
 
 func connect(t *testing.T, e Endpoint, l login) *gossh.Client {

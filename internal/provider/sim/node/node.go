@@ -51,7 +51,8 @@ type Spec struct {
 	// Address is the loopback address to listen on. Ports are tried in this order: the one it had last, 22,
 	// 2222, any. Where the address cannot be had (macOS has only 127.0.0.1), 127.0.0.1 with any port is used.
 	Address netip.Addr
-	// AuthorizedKeys are lines of an authorized_keys file without options; at least one.
+	// AuthorizedKeys are lines of an authorized_keys file without options; at least one. They are what the machine's own
+	// authorized_keys begins with at the first start after the directory was made or wiped; that file decides.
 	AuthorizedKeys []string
 	GPUs           GPUs
 	// OS is the name of the operating system that was ordered; it is only shown, the programs are the host's.
@@ -66,25 +67,29 @@ type Spec struct {
 // Endpoint says how to reach a running machine.
 type Endpoint struct {
 	Address netip.AddrPort
-	// HostKey is the public host key as in "ssh-ed25519 AAAA…".
-	HostKey string
+	// HostKeys are the public host keys, each as in "ssh-ed25519 AAAA…".
+	HostKeys []string
 	// Isolated is false for a plain machine; see the package comment.
 	Isolated bool
 	// PID is the machine's first process as the host sees it.
 	PID int
 }
 
-// KnownHosts returns the line of a known_hosts file for this machine.
+// KnownHosts returns the lines of a known_hosts file for this machine.
 func (e Endpoint) KnownHosts() string {
-	key, _, _, _, err := gossh.ParseAuthorizedKey([]byte(e.HostKey))
-	if err != nil {
-		return ""
+	var lines []string
+	for _, text := range e.HostKeys {
+		key, _, _, _, err := gossh.ParseAuthorizedKey([]byte(text))
+		if err != nil {
+			return ""
+		}
+		lines = append(lines, knownhosts.Line([]string{e.Address.String()}, key))
 	}
-	return knownhosts.Line([]string{e.Address.String()}, key)
+	return strings.Join(lines, "\n")
 }
 
 // Start starts the machine and returns when SSH answers. A machine that runs already is left as it is. The files
-// and the host key of an earlier start are kept, and the address too when it is still free. When ctx ends first,
+// and the host keys of an earlier start are kept, and the address too when it is still free. When ctx ends first,
 // nothing is left running.
 func Start(ctx context.Context, spec Spec) (Endpoint, error) {
 	if err := spec.check(); err != nil {
@@ -126,7 +131,7 @@ func start(ctx context.Context, spec Spec, isolated bool) (Endpoint, error) {
 			return Endpoint{}, fmt.Errorf("volume %s: %w", name, err)
 		}
 	}
-	private, public, err := hostKey(spec.Dir)
+	private, public, err := hostKeys(spec.Dir)
 	if err != nil {
 		return Endpoint{}, err
 	}
@@ -138,17 +143,18 @@ func start(ctx context.Context, spec Spec, isolated bool) (Endpoint, error) {
 	defer listener.Close()
 	address := listener.Addr().(*net.TCPAddr).AddrPort()
 	cfg := config{
-		Dir:       spec.Dir,
-		Hostname:  hostname(spec.Hostname),
-		Keys:      spec.AuthorizedKeys,
-		HostKey:   string(private),
-		GPUs:      spec.GPUs,
-		OS:        spec.OS,
-		Volumes:   spec.Volumes,
-		CloudInit: spec.CloudInit,
-		Isolated:  isolated,
+		Dir:        spec.Dir,
+		Hostname:   hostname(spec.Hostname),
+		Keys:       spec.AuthorizedKeys,
+		HostKeys:   private,
+		PublicKeys: public,
+		GPUs:       spec.GPUs,
+		OS:         spec.OS,
+		Volumes:    spec.Volumes,
+		CloudInit:  spec.CloudInit,
+		Isolated:   isolated,
 	}
-	s := state{Address: address, HostKey: public, Isolated: isolated}
+	s := state{Address: address, HostKeys: public, Isolated: isolated}
 	err = launch(ctx, cfg, listener, func(pid int) error {
 		// The machine waits for its configuration until this is written, so a server that dies here leaves
 		// no machine that nobody knows of.
@@ -196,7 +202,7 @@ func stop(ctx context.Context, dir string) error {
 	return writeState(dir, s)
 }
 
-// Wipe removes the files of a stopped machine, its host key and the memory of its first start, as a reinstall
+// Wipe removes the files of a stopped machine, its host keys and the memory of its first start, as a reinstall
 // does; the address is kept. It returns ErrRunning for a running machine.
 func Wipe(ctx context.Context, dir string) error {
 	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
@@ -209,12 +215,10 @@ func Wipe(ctx context.Context, dir string) error {
 		if err := removeTree(filepath.Join(dir, diskDir)); err != nil {
 			return err
 		}
-		for _, name := range []string{hostKeyFile, logFile} {
-			if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
-				return err
-			}
+		if err := os.Remove(filepath.Join(dir, logFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
 		}
-		return nil
+		return removeHostKeys(dir)
 	})
 }
 
@@ -234,7 +238,7 @@ func (s Spec) check() error {
 	if !s.Address.IsValid() || !s.Address.IsLoopback() {
 		errs = append(errs, fmt.Errorf("address %v is not a loopback address", s.Address))
 	}
-	if _, err := parseKeys(s.AuthorizedKeys); err != nil {
+	if err := parseKeys(s.AuthorizedKeys); err != nil {
 		errs = append(errs, err)
 	}
 	if s.GPUs.Count < 0 || s.GPUs.Count > 64 || s.GPUs.MemoryMB < 0 {

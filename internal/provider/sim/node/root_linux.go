@@ -331,7 +331,7 @@ func makeFiles(cfg config) error {
 			return err
 		}
 	}
-	for _, path := range []string{"/media", "/sys", "/run/lock", "/etc"} {
+	for _, path := range []string{"/media", "/sys", "/run/lock", "/etc/profile.d", "/etc/default", "/etc/skel", "/etc/ssh"} {
 		if err := os.MkdirAll(inNewRoot(path), 0o755); err != nil {
 			return err
 		}
@@ -344,8 +344,17 @@ func makeFiles(cfg config) error {
 		"nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
 		"resolv.conf":   "# A simulated machine has no network but its own loopback.\n",
 		"shells":        "/bin/sh\n/bin/bash\n",
-		"profile":       "PATH=" + guestPath + "\nexport PATH\n[ -n \"$BASH\" ] && PS1='\\u@\\h:\\w# '\n",
+		"profile":       profile,
 		"motd":          motd(cfg),
+		// Debian's PAM reads these two for each login; see environ.
+		"environment":    "",
+		"default/locale": "LANG=C.UTF-8\n",
+	}
+	for name, text := range homeFiles {
+		files["skel/"+name] = text
+	}
+	for i, key := range cfg.PublicKeys {
+		files["ssh/ssh_host_"+hostKeyKinds[i].name+"_key.pub"] = key + " root@" + cfg.Hostname + "\n"
 	}
 	for name, text := range files {
 		if err := os.WriteFile(inNewRoot("/etc/"+name), []byte(text), 0o644); err != nil {

@@ -12,8 +12,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/pkg/sftp"
-	gossh "golang.org/x/crypto/ssh"
+	"github.com/billetcloud/billet/internal/provider/sim/sftpserver"
 )
 
 // guestPath is the search path of a machine's processes.
@@ -27,7 +26,6 @@ type machine struct {
 	shell string
 	self  string // the running binary as this machine sees it
 	motd  string
-	keys  map[string]bool // public keys in wire form
 
 	mu       sync.Mutex
 	sessions map[int]bool // process groups of the running sessions
@@ -53,9 +51,11 @@ func newMachine(cfg config) (*machine, error) {
 			}
 		}
 	}
-	var err error
-	m.keys, err = parseKeys(cfg.Keys)
-	return m, err
+	if err := m.firstStart(); err != nil {
+		// What the user has put in its way is the user's wish.
+		fmt.Fprintln(os.Stderr, "machine: first start:", err)
+	}
+	return m, nil
 }
 
 // guestShell is the login shell: bash where the host has it, as on the machines this one stands for.
@@ -86,11 +86,11 @@ func runServe() error {
 	if m.cfg.CloudInit != "" {
 		go m.firstBoot()
 	}
-	signer, err := gossh.ParsePrivateKey([]byte(m.cfg.HostKey))
+	keys, err := signers(m.cfg.HostKeys)
 	if err != nil {
 		return err
 	}
-	return newServer(m, signer).serve(listener)
+	return newServer(m, keys).serve(listener)
 }
 
 func prepareServe() (net.Listener, *machine, error) {
@@ -103,6 +103,8 @@ func prepareServe() (net.Listener, *machine, error) {
 	if err := hideProcess(); err != nil {
 		return nil, nil, err
 	}
+	// Files of the machine are made as on a server, whatever the umask of the process that started it.
+	syscall.Umask(0o022)
 	f := os.NewFile(fdSSH, "listener")
 	listener, err := net.FileListener(f)
 	f.Close()
@@ -111,11 +113,6 @@ func prepareServe() (net.Listener, *machine, error) {
 	}
 	m, err := newMachine(cfg)
 	return listener, m, err
-}
-
-// environ is the environment of a session's processes: nothing of the server's own.
-func (m *machine) environ() []string {
-	return []string{"HOME=" + m.home, "USER=" + User, "LOGNAME=" + User, "SHELL=" + m.shell, "PATH=" + m.path, "LANG=C.UTF-8"}
 }
 
 // start starts a command of a session as the leader of a process group and remembers it until finish.
@@ -192,22 +189,8 @@ func (m *machine) firstBoot() {
 // runFiles serves SFTP for one session, in a process of its own: it opens whatever path the client names, and
 // what a path like /proc/self/fd leads to must be nothing but a session's.
 func runFiles() error {
-	home, err := os.UserHomeDir()
-	if err != nil {
-		return err
-	}
-	server, err := sftp.NewServer(stdio{}, sftp.WithServerWorkingDirectory(home))
-	if err != nil {
-		return err
-	}
-	return server.Serve()
+	return sftpserver.Serve(os.Stdin, os.Stdout)
 }
-
-type stdio struct{}
-
-func (stdio) Read(p []byte) (int, error)  { return os.Stdin.Read(p) }
-func (stdio) Write(p []byte) (int, error) { return os.Stdout.Write(p) }
-func (stdio) Close() error                { return os.Stdout.Close() }
 
 // handshakeTimeout bounds the time from connecting to being logged in.
 const handshakeTimeout = 20 * time.Second

@@ -4,16 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"syscall"
-	"time"
 
-	"github.com/creack/pty"
 	gossh "golang.org/x/crypto/ssh"
 	"golang.org/x/sys/unix"
 )
@@ -21,19 +19,20 @@ import (
 const (
 	maxEnv   = 64      // variables that a client may set
 	maxValue = 4 << 10 // bytes of one
-	// drainTime is how long a terminal is read after its shell has ended while a background process keeps it open.
-	drainTime = 50 * time.Millisecond
-	drainMost = 5 * time.Second
+	// internalSFTP is the name of the server's own SFTP service where a command is forced, as sshd has it.
+	internalSFTP = "internal-sftp"
 )
 
 // session is one session channel: at most one command, or shell, or SFTP.
 type session struct {
 	*client
-	ch   gossh.Channel
-	env  []string
-	term string // terminal type; a terminal was asked for when it is not empty
-	size unix.Winsize
-	gone chan struct{} // closed when the channel is
+	ch    gossh.Channel
+	env   []string
+	term  string // terminal type; a terminal was asked for when it is not empty
+	size  unix.Winsize
+	modes string        // of the client's terminal
+	gone  chan struct{} // closed when the channel is
+	deaf  chan struct{} // closed when the client reads no more output
 
 	mu      sync.Mutex
 	tty     *os.File // our end of the terminal while the command runs
@@ -46,30 +45,39 @@ func (c *client) session(nc gossh.NewChannel) {
 	if err != nil {
 		return
 	}
-	s := &session{client: c, ch: ch, gone: make(chan struct{})}
+	s := &session{client: c, ch: ch, gone: make(chan struct{}), deaf: make(chan struct{})}
 	var work sync.WaitGroup
-	started := false
+	started, deaf := false, false
 	for r := range requests {
 		ok := false
 		switch r.Type {
 		case "env":
-			ok = s.setenv(r.Payload)
+			ok = !started && s.setenv(r.Payload)
 		case "pty-req":
 			ok = !started && s.wantTerminal(r.Payload)
+		case "auth-agent-req@openssh.com":
+			ok = !started && s.forwardAgent()
 		case "window-change":
 			ok = s.resize(r.Payload)
 		case "signal":
 			ok = s.signal(r.Payload)
+		case "break":
+			ok = s.sendBreak()
+		case "eow@openssh.com":
+			if !deaf {
+				deaf = true
+				close(s.deaf)
+			}
 		case "shell", "exec", "subsystem":
 			if started {
 				break
 			}
-			var args []string
-			if args, ok = s.command(r); ok {
+			var p program
+			if p, ok = s.program(r); ok {
 				started = true
 				// The answer must go out before the first byte of output.
 				_ = r.Reply(true, nil)
-				work.Go(func() { s.run(args, r.Type == "shell") })
+				work.Go(func() { s.run(p) })
 				continue
 			}
 		}
@@ -82,64 +90,86 @@ func (c *client) session(nc gossh.NewChannel) {
 	ch.Close()
 }
 
-// command returns the arguments of what a shell, exec or subsystem request asks for.
-func (s *session) command(r *gossh.Request) ([]string, bool) {
-	var text struct{ Text string }
-	if r.Type != "shell" && gossh.Unmarshal(r.Payload, &text) != nil {
-		return nil, false
-	}
-	switch {
-	case r.Type == "shell":
-		return []string{s.m.shell, "-l"}, true
-	case r.Type == "exec":
-		return []string{s.m.shell, "-c", text.Text}, !strings.ContainsRune(text.Text, 0)
-	default:
-		return []string{s.m.self, InitArg, roleFiles}, text.Text == "sftp"
-	}
+// program is what a session runs.
+type program struct {
+	path  string
+	args  []string // with the name that it is called by
+	env   []string // beside that of the session
+	shell bool     // a login shell: nothing else was asked for
 }
 
-// setenv takes what ssh clients send for the user's comfort and nothing that changes what is executed.
+// program returns what a shell, exec or subsystem request asks for, or what the key forces instead.
+func (s *session) program(r *gossh.Request) (program, bool) {
+	var text struct{ Text string }
+	if r.Type != "shell" && (gossh.Unmarshal(r.Payload, &text) != nil || strings.ContainsRune(text.Text, 0)) {
+		return program{}, false
+	}
+	if r.Type == "subsystem" && text.Text != "sftp" {
+		return program{}, false
+	}
+	shell := s.m.account().shell
+	name := filepath.Base(shell)
+	var p program
+	command, sftp := text.Text, r.Type == "subsystem"
+	if s.grant.forced {
+		if sftp {
+			command = internalSFTP
+		}
+		if command != "" {
+			p.env = []string{"SSH_ORIGINAL_COMMAND=" + command}
+		}
+		command, sftp = s.grant.command, s.grant.command == internalSFTP
+	}
+	switch {
+	case sftp:
+		p.path, p.args = s.m.self, []string{s.m.self, InitArg, roleFiles}
+		return p, true
+	case command == "" && !s.grant.forced:
+		// The hyphen makes it a login shell.
+		p.path, p.args, p.shell = shell, []string{"-" + name}, true
+	default:
+		p.path, p.args = shell, []string{name, "-c", command}
+	}
+	if rc := s.rcFile(); rc != "" && r.Type != "subsystem" {
+		p.path, p.args = s.m.self, append([]string{s.m.self, InitArg, roleSession, rc, p.path}, p.args...)
+	}
+	return p, true
+}
+
+// rcFile is a script that is run before the session's program, or empty: the user's, else the machine's.
+func (s *session) rcFile() string {
+	path := filepath.Join(s.m.account().home, ".ssh/rc")
+	if _, err := os.Stat(path); err == nil && s.grant.rc {
+		return path
+	}
+	if _, err := os.Stat("/etc/ssh/sshrc"); err == nil && s.m.cfg.Isolated {
+		return "/etc/ssh/sshrc"
+	}
+	return ""
+}
+
+// runSession runs the script in the arguments, and then becomes the program that follows.
+func runSession() error {
+	if len(os.Args) < 6 {
+		return errors.New("want a script and a program")
+	}
+	script := exec.Command("/bin/sh", os.Args[3])
+	script.Stdout, script.Stderr = os.Stdout, os.Stderr
+	_ = script.Run() // as with sshd, it decides nothing
+	return syscall.Exec(os.Args[4], os.Args[5:], os.Environ())
+}
+
+// setenv takes the variables that Debian's sshd_config lets clients send.
 func (s *session) setenv(payload []byte) bool {
 	var v struct{ Name, Value string }
 	if gossh.Unmarshal(payload, &v) != nil || len(s.env) >= maxEnv || len(v.Value) > maxValue || strings.ContainsRune(v.Name+v.Value, 0) {
 		return false
 	}
-	if !slices.Contains([]string{"LANG", "COLORTERM", "NO_COLOR", "TZ"}, v.Name) && !strings.HasPrefix(v.Name, "LC_") || strings.Contains(v.Name, "=") {
+	if !slices.Contains([]string{"LANG", "COLORTERM", "NO_COLOR"}, v.Name) && !strings.HasPrefix(v.Name, "LC_") || strings.Contains(v.Name, "=") {
 		return false
 	}
 	s.env = append(s.env, v.Name+"="+v.Value)
 	return true
-}
-
-func (s *session) wantTerminal(payload []byte) bool {
-	var v struct {
-		Term                         string
-		Columns, Rows, Width, Height uint32
-		Modes                        string
-	}
-	if gossh.Unmarshal(payload, &v) != nil || strings.ContainsRune(v.Term, 0) || len(v.Term) > 64 {
-		return false
-	}
-	if s.term = v.Term; s.term == "" {
-		s.term = "dumb"
-	}
-	s.size = winsize(v.Columns, v.Rows, v.Width, v.Height)
-	return true
-}
-
-func winsize(columns, rows, width, height uint32) unix.Winsize {
-	return unix.Winsize{Col: uint16(columns), Row: uint16(rows), Xpixel: uint16(width), Ypixel: uint16(height)}
-}
-
-func (s *session) resize(payload []byte) bool {
-	var v struct{ Columns, Rows, Width, Height uint32 }
-	if gossh.Unmarshal(payload, &v) != nil {
-		return false
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.size = winsize(v.Columns, v.Rows, v.Width, v.Height)
-	return s.tty == nil || setSize(s.tty, &s.size) == nil
 }
 
 // signals are those that a client may send, by their names in the protocol.
@@ -167,24 +197,25 @@ func (s *session) kill(sig syscall.Signal) bool {
 
 // run runs the command, reports how it ended, and closes the channel. A command that still runs when the channel
 // closes is hung up, as by a modem; one that ignores that goes on without us.
-func (s *session) run(args []string, shell bool) {
+func (s *session) run(p program) {
 	defer s.ch.Close()
-	cmd := exec.Command(args[0], args[1:]...)
-	cmd.Dir = s.m.home
-	local, remote := s.conn.LocalAddr().(*net.TCPAddr), s.conn.RemoteAddr().(*net.TCPAddr)
-	cmd.Env = append(s.m.environ(), fmt.Sprintf("SSH_CONNECTION=%s %d %s %d", remote.IP, remote.Port, local.IP, local.Port))
-	cmd.Env = append(cmd.Env, s.env...)
+	cmd := &exec.Cmd{Path: p.path, Args: p.args, Dir: s.m.account().home}
+	cmd.Env = append(s.environ(), p.env...)
+	if _, err := os.Stat(cmd.Dir); err != nil {
+		fmt.Fprintf(s.ch.Stderr(), "Could not chdir to home directory %s: %v\r\n", cmd.Dir, errors.Unwrap(err))
+		cmd.Dir = "/"
+	}
 	var (
 		output func() // returns when all output has been sent or nobody wants it
 		err    error
 	)
 	if s.term != "" {
-		output, err = s.startTerminal(cmd, shell)
+		output, err = s.startTerminal(cmd, s.greeting(p))
 	} else {
 		output, err = s.startPipes(cmd)
 	}
 	if err != nil {
-		fmt.Fprintf(s.ch.Stderr(), "%s: %v\r\n", args[0], err)
+		fmt.Fprintf(s.ch.Stderr(), "%s: %v\r\n", p.path, err)
 		s.exit(127)
 		return
 	}
@@ -218,6 +249,19 @@ func (s *session) run(args []string, shell bool) {
 	}
 }
 
+// greeting is what a login shell on a terminal begins with, unless its user has silenced it.
+func (s *session) greeting(p program) string {
+	if _, err := os.Lstat(filepath.Join(s.m.account().home, ".hushlogin")); err == nil || !p.shell {
+		return ""
+	}
+	if s.m.cfg.Isolated {
+		if text, err := os.ReadFile("/etc/motd"); err == nil {
+			return string(text)
+		}
+	}
+	return s.m.motd
+}
+
 func (s *session) exit(code int) {
 	_, _ = s.ch.SendRequest("exit-status", false, gossh.Marshal(struct{ Code uint32 }{uint32(code)}))
 }
@@ -229,18 +273,18 @@ func (s *session) report(state *os.ProcessState) {
 		s.exit(state.ExitCode())
 		return
 	}
-	for name, sig := range signals {
+	name := "SIG@openssh.com" // one that the protocol has no name for
+	for known, sig := range signals {
 		if sig == status.Signal() {
-			_, _ = s.ch.SendRequest("exit-signal", false, gossh.Marshal(struct {
-				Name     string
-				Core     bool
-				Message  string
-				Language string
-			}{name, status.CoreDump(), sig.String(), ""}))
-			return
+			name = known
 		}
 	}
-	s.exit(128 + int(status.Signal()))
+	_, _ = s.ch.SendRequest("exit-signal", false, gossh.Marshal(struct {
+		Name     string
+		Core     bool
+		Message  string
+		Language string
+	}{name, status.CoreDump(), "", ""}))
 }
 
 // startPipes starts the command with input, output and errors as three streams.
@@ -269,10 +313,19 @@ func (s *session) startPipes(cmd *exec.Cmd) (output func(), err error) {
 	s.process = cmd.Process
 	s.mu.Unlock()
 	go func() {
-		_, _ = io.Copy(ours[0], s.ch)
+		if _, err := io.Copy(ours[0], s.ch); errors.Is(err, syscall.EPIPE) {
+			_, _ = s.ch.SendRequest("eow@openssh.com", false, nil) // the command reads no more
+		}
 		ours[0].Close()
 	}()
 	done := make(chan struct{})
+	go func() {
+		select {
+		case <-s.deaf:
+			ours[1].Close()
+		case <-done:
+		}
+	}()
 	var both sync.WaitGroup
 	both.Go(func() { _, _ = io.Copy(s.ch, ours[1]) })
 	both.Go(func() { _, _ = io.Copy(s.ch.Stderr(), ours[2]) })
@@ -295,112 +348,6 @@ func closeAll(files []*os.File) {
 	for _, f := range files {
 		if f != nil {
 			f.Close()
-		}
-	}
-}
-
-// startTerminal starts the command on a new terminal.
-func (s *session) startTerminal(cmd *exec.Cmd, shell bool) (output func(), err error) {
-	tty, theirs, err := openTerminal()
-	if err != nil {
-		return nil, err
-	}
-	defer theirs.Close()
-	_ = setSize(tty, &s.size)
-	cmd.Env = append(cmd.Env, "TERM="+s.term, "SSH_TTY="+theirs.Name())
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = theirs, theirs, theirs
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	if shell {
-		_, _ = io.WriteString(s.ch, strings.ReplaceAll(s.m.motd, "\n", "\r\n"))
-	}
-	if err := s.m.start(cmd); err != nil {
-		tty.Close()
-		return nil, err
-	}
-	s.mu.Lock()
-	s.tty, s.process = tty, cmd.Process
-	// The client may have changed the size since.
-	_ = setSize(tty, &s.size)
-	s.mu.Unlock()
-	go func() { _, _ = io.Copy(tty, s.ch) }()
-	done := make(chan struct{})
-	go func() {
-		copyTerminal(s.ch, tty)
-		close(done)
-	}()
-	return func() {
-		canStop := tty.SetReadDeadline(time.Now().Add(drainTime)) == nil
-		if canStop {
-			select {
-			case <-done:
-			case <-s.gone:
-			}
-		}
-		s.mu.Lock()
-		s.tty = nil
-		s.mu.Unlock()
-		tty.Close()
-		select {
-		case <-done:
-		case <-time.After(drainTime): // no deadlines on this system's terminals, and a process holds this one
-		}
-	}, nil
-}
-
-// openTerminal makes a terminal whose first end can be read with a deadline. The pty package leaves its file in a
-// mode where reads cannot be stopped, and puts it back there whenever it sets the size.
-func openTerminal() (ours, theirs *os.File, err error) {
-	blocking, theirs, err := pty.Open()
-	if err != nil {
-		return nil, nil, err
-	}
-	defer blocking.Close()
-	fd, err := unix.FcntlInt(blocking.Fd(), unix.F_DUPFD_CLOEXEC, 0)
-	if err == nil {
-		err = unix.SetNonblock(fd, true)
-	}
-	if err != nil {
-		theirs.Close()
-		return nil, nil, err
-	}
-	return os.NewFile(uintptr(fd), "terminal"), theirs, nil
-}
-
-func setSize(tty *os.File, size *unix.Winsize) error {
-	c, err := tty.SyscallConn()
-	if err != nil {
-		return err
-	}
-	failed := c.Control(func(fd uintptr) { err = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, size) })
-	return errors.Join(failed, err)
-}
-
-// copyTerminal copies a terminal's output to its end. Once a read deadline is set, because the shell has ended, it
-// also stops when nothing comes for drainTime, or after drainMost: a background process may keep the terminal.
-func copyTerminal(w io.Writer, tty *os.File) {
-	b := make([]byte, 32<<10)
-	var ended time.Time
-	idle := false
-	for {
-		n, err := tty.Read(b)
-		if n > 0 {
-			idle = false
-			if _, err := w.Write(b[:n]); err != nil {
-				return
-			}
-		}
-		switch {
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			now := time.Now()
-			if ended.IsZero() {
-				ended = now
-			}
-			if idle || now.Sub(ended) > drainMost || tty.SetReadDeadline(now.Add(drainTime)) != nil {
-				return
-			}
-			idle = true
-		case err != nil:
-			return
 		}
 	}
 }

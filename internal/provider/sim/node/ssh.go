@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"strings"
 	"sync"
 	"time"
 
@@ -21,53 +20,48 @@ const (
 	maxSessions    = 256
 )
 
-var errNotAllowed = errors.New("this key or user is not allowed")
-
-// parseKeys reads authorized_keys lines. A line with options is refused: the options are promises of
-// restrictions that this server does not keep.
-func parseKeys(lines []string) (map[string]bool, error) {
-	if len(lines) == 0 {
-		return nil, errors.New("a machine needs at least one SSH key")
-	}
-	keys := map[string]bool{}
-	for i, line := range lines {
-		key, _, options, rest, err := gossh.ParseAuthorizedKey([]byte(line))
-		switch {
-		case err != nil:
-			return nil, fmt.Errorf("SSH key %d: %w", i+1, err)
-		case len(options) > 0:
-			return nil, fmt.Errorf("SSH key %d has options, which are not supported", i+1)
-		case strings.TrimSpace(string(rest)) != "":
-			return nil, fmt.Errorf("SSH key %d has more than one line", i+1)
-		case strings.Contains(key.Type(), "-cert-"):
-			return nil, fmt.Errorf("SSH key %d is a certificate, which is not supported", i+1)
-		}
-		keys[string(key.Marshal())] = true
-	}
-	return keys, nil
-}
+// identification is what clients choose by. Several choose the order of SFTP's symlink arguments by the name OpenSSH,
+// some look for a version behind it; the rest says what this is.
+const identification = "SSH-2.0-OpenSSH_9.2 Billet-simulated"
 
 type server struct {
 	m        *machine
 	config   *gossh.ServerConfig
+	hostKeys []gossh.Signer
 	conns    chan struct{}
 	sessions chan struct{}
 }
 
-func newServer(m *machine, hostKey gossh.Signer) *server {
-	s := &server{m: m, conns: make(chan struct{}, maxConnections), sessions: make(chan struct{}, maxSessions)}
+// grantKey is where a login's grant lies in the permissions that it came with.
+type grantKey struct{}
+
+func newServer(m *machine, hostKeys []gossh.Signer) *server {
+	s := &server{m: m, hostKeys: hostKeys, conns: make(chan struct{}, maxConnections), sessions: make(chan struct{}, maxSessions)}
+	secure := gossh.SupportedAlgorithms()
 	s.config = &gossh.ServerConfig{
-		ServerVersion: "SSH-2.0-Billet_simulated",
+		Config:                  gossh.Config{KeyExchanges: secure.KeyExchanges, Ciphers: secure.Ciphers, MACs: secure.MACs},
+		PublicKeyAuthAlgorithms: secure.PublicKeyAuths,
+		ServerVersion:           identification,
 		// Agents offer every key they hold.
 		MaxAuthTries: 20,
 		PublicKeyCallback: func(meta gossh.ConnMetadata, key gossh.PublicKey) (*gossh.Permissions, error) {
-			if meta.User() == User && m.keys[string(key.Marshal())] {
-				return &gossh.Permissions{}, nil
+			if meta.User() != User {
+				return nil, errNotAllowed
 			}
-			return nil, errNotAllowed
+			g, err := m.authorize(key, meta.RemoteAddr(), time.Now())
+			if err != nil {
+				return nil, err
+			}
+			p := &gossh.Permissions{ExtraData: map[any]any{grantKey{}: g}}
+			if g.noTouch {
+				p.Extensions = map[string]string{"no-touch-required": ""}
+			}
+			return p, nil
 		},
 	}
-	s.config.AddHostKey(hostKey)
+	for _, key := range hostKeys {
+		s.config.AddHostKey(key)
+	}
 	return s
 }
 
@@ -100,12 +94,17 @@ func (s *server) serve(l net.Listener) error {
 type client struct {
 	*server
 	conn     *gossh.ServerConn
+	grant    *grant
 	ctx      context.Context // ends with the connection
 	channels chan struct{}
 
 	mu       sync.Mutex
-	forwards map[string]net.Listener // by the address as the client named it
+	forwards map[forward][]net.Listener
+	agent    string // the socket that leads to the client's agent, if it forwards one
 }
+
+// forward is where a client listens, as it named it.
+type forward struct{ network, address string }
 
 func (s *server) connection(c net.Conn) {
 	defer c.Close()
@@ -121,7 +120,11 @@ func (s *server) connection(c net.Conn) {
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	cl := &client{server: s, conn: conn, ctx: ctx, channels: make(chan struct{}, maxChannels), forwards: map[string]net.Listener{}}
+	cl := &client{
+		server: s, conn: conn, grant: conn.Permissions.ExtraData[grantKey{}].(*grant), ctx: ctx,
+		channels: make(chan struct{}, maxChannels), forwards: map[forward][]net.Listener{},
+	}
+	cl.announceHostKeys()
 	var work sync.WaitGroup
 	work.Go(func() { cl.requests(requests) })
 	for nc := range channels {
@@ -152,6 +155,8 @@ func (c *client) channel(nc gossh.NewChannel) {
 		}
 	case "direct-tcpip":
 		c.direct(nc)
+	case "direct-streamlocal@openssh.com":
+		c.directUnix(nc)
 	default:
 		_ = nc.Reject(gossh.UnknownChannelType, "not supported")
 	}

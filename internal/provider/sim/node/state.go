@@ -2,27 +2,20 @@ package node
 
 import (
 	"context"
-	"crypto/ed25519"
-	"crypto/rand"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
-
-	gossh "golang.org/x/crypto/ssh"
 )
 
 const (
 	stateFile   = "state.json"
 	lockFile    = "lock"
-	hostKeyFile = "host_key"
 	logFile     = "machine.log"
 	controlFile = "control.sock"
 	diskDir     = "disk"
@@ -43,12 +36,18 @@ type state struct {
 	Started  string // the process's start time: a number of this kernel that no other process with this PID has
 	Boot     string // which boot of the host
 	Address  netip.AddrPort
-	HostKey  string
+	HostKeys []string
+	// HostKey is the only one of a machine that was started before machines had several.
+	HostKey  string `json:",omitempty"`
 	Isolated bool
 }
 
 func (s state) endpoint() Endpoint {
-	return Endpoint{Address: s.Address, HostKey: s.HostKey, Isolated: s.Isolated, PID: s.PID}
+	e := Endpoint{Address: s.Address, HostKeys: s.HostKeys, Isolated: s.Isolated, PID: s.PID}
+	if len(e.HostKeys) == 0 && s.HostKey != "" {
+		e.HostKeys = []string{s.HostKey}
+	}
+	return e
 }
 
 func (s state) alive() bool {
@@ -147,33 +146,6 @@ func withLock(ctx context.Context, dir string, fn func() error) error {
 		return fmt.Errorf("lock the machine: %w", err)
 	}
 	return fn()
-}
-
-// hostKey returns the machine's private key (PEM) and public key (authorized_keys form), made on first use.
-func hostKey(dir string) ([]byte, string, error) {
-	path := filepath.Join(dir, hostKeyFile)
-	private, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		_, key, err := ed25519.GenerateKey(rand.Reader)
-		if err != nil {
-			return nil, "", err
-		}
-		block, err := gossh.MarshalPrivateKey(key, "")
-		if err != nil {
-			return nil, "", err
-		}
-		private = pem.EncodeToMemory(block)
-		if err := replaceFile(path, private); err != nil {
-			return nil, "", err
-		}
-	} else if err != nil {
-		return nil, "", err
-	}
-	signer, err := gossh.ParsePrivateKey(private)
-	if err != nil {
-		return nil, "", fmt.Errorf("%s: %w", path, err)
-	}
-	return private, strings.TrimSpace(string(gossh.MarshalAuthorizedKey(signer.PublicKey()))), nil
 }
 
 // diskParts are the persistent directories of a machine under <dir>/disk and where an isolated machine sees them.
