@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -185,7 +186,15 @@ func TestTheBrowsersTerminal(t *testing.T) {
 		t.Errorf("%+v", got.Phases)
 	}
 	first := p.run(options(map[string]any{"hostKeys": []string{}}), step{Close: true})
-	if first.Error.Code != "" || first.Phases[1].Known || first.Phases[1].Fingerprint != got.Phases[1].Fingerprint || first.End.ExitCode != nil {
+	var fingerprints []string
+	for _, line := range d["sshHostKeys"].([]any) {
+		_, _, key, _, _, err := ssh.ParseKnownHosts([]byte(line.(string)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		fingerprints = append(fingerprints, ssh.FingerprintSHA256(key))
+	}
+	if first.Error.Code != "" || first.Phases[1].Known || !slices.Contains(fingerprints, first.Phases[1].Fingerprint) || first.End.ExitCode != nil {
 		t.Errorf("at first sight: %+v", first)
 	}
 	stranger := p.run(nil)

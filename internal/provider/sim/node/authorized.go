@@ -86,14 +86,14 @@ func readRegular(f *os.File) ([]byte, error) {
 
 // authorize looks a key up in the machine's files at the time of the login. A line with a restriction that this
 // server cannot keep lets nobody in.
-func (m *machine) authorize(key gossh.PublicKey, from net.Addr, now time.Time) (*grant, error) {
+func (m *machine) authorize(a account, key gossh.PublicKey, from net.Addr, now time.Time) (*grant, error) {
 	address := netip.Addr{}
 	if tcp, ok := from.(*net.TCPAddr); ok {
 		address = tcp.AddrPort().Addr().Unmap()
 	}
 	wire := key.Marshal()
 	for _, name := range authorizedFiles {
-		text, err := m.readAuthorized(filepath.Join(m.home, name))
+		text, err := readAuthorized(a.home, name)
 		if errors.Is(err, os.ErrNotExist) {
 			continue
 		}
@@ -115,6 +115,7 @@ func (m *machine) authorize(key gossh.PublicKey, from net.Addr, now time.Time) (
 				err = g.admits(address, now)
 			}
 			if err == nil {
+				g.account = a
 				return g, nil
 			}
 			fmt.Fprintf(os.Stderr, "machine: log in: %s, line %d: %v\n", name, i+1, err)
@@ -123,9 +124,10 @@ func (m *machine) authorize(key gossh.PublicKey, from net.Addr, now time.Time) (
 	return nil, errNotAllowed
 }
 
-// readAuthorized reads a file that nobody but its user and root can have written, as sshd's StrictModes demands.
-func (m *machine) readAuthorized(path string) ([]byte, error) {
-	real, err := filepath.EvalSymlinks(path)
+// readAuthorized reads a file that nobody but its user and root can have written, as sshd's StrictModes demands. The
+// sshd of Debian also lets the user's own group write.
+func readAuthorized(home, name string) ([]byte, error) {
+	real, err := filepath.EvalSymlinks(filepath.Join(home, name))
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +151,7 @@ func (m *machine) readAuthorized(path string) ([]byte, error) {
 		if err := safe(dir, info); err != nil {
 			return nil, err
 		}
-		if dir == m.home || dir == filepath.Dir(dir) {
+		if dir == home || dir == filepath.Dir(dir) {
 			return readRegular(f)
 		}
 	}

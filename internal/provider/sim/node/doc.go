@@ -4,11 +4,11 @@
 //
 // # Owns
 //
-// The life of one machine in one directory: its files, its host key, its address, its processes. The directory
+// The life of one machine in one directory: its files, its host keys, its address, its processes. The directory
 // is the whole truth; a server that was restarted finds its machines again with [Running].
 //
-//	<dir>/state.json    process, its start time, address, public host key (0600)
-//	<dir>/host_key      private host key (0600), kept over power-off and power-on
+//	<dir>/state.json    process, its start time, address, public host keys (0600)
+//	<dir>/host_key      private host key (0600), kept over power-off and power-on; also host_key_rsa, host_key_ecdsa
 //	<dir>/lock          held while a machine is started, stopped or wiped
 //	<dir>/control.sock  attach and detach a volume; never visible inside the machine
 //	<dir>/machine.log   what the machine's own processes have to say
@@ -36,7 +36,10 @@
 // # Invariants
 //
 //   - At most one machine runs per directory; [Start] on a running one returns its endpoint unchanged.
-//   - Only the keys of the Spec get in, only as root; there are no passwords.
+//   - Only keys get in, only as root: those of the machine's own authorized_keys, which begins with the keys of the
+//     Spec and decides alone. A line with an option that is not supported lets nobody in.
+//   - What OpenSSH's sshd does over SSH, a machine does; what differs on purpose stands in docs/simulator.md, and a
+//     test holds that table to a real sshd.
 //   - Nothing that a session can open leads to a host file outside the machine's disk, its volumes and the
 //     read-only programs of the host.
 //   - A volume's files are written to its host directory and nowhere else; nothing of a volume stays reachable

@@ -38,9 +38,8 @@ func (m *machine) account() account {
 	return a
 }
 
-// environ is the environment of the machine's processes: nothing of the server's own.
-func (m *machine) environ() []string {
-	a := m.account()
+// environ is the environment of an account's processes: nothing of the server's own.
+func (m *machine) environ(a account) []string {
 	env := []string{
 		"USER=" + User, "LOGNAME=" + User, "HOME=" + a.home, "PATH=" + m.path, "SHELL=" + a.shell, "MAIL=/var/mail/" + User, "LANG=C.UTF-8",
 	}
@@ -76,7 +75,7 @@ func variables(text string) []string {
 
 // environ is the environment of the session's program.
 func (s *session) environ() []string {
-	env := append(s.m.environ(), s.env...)
+	env := append(s.m.environ(s.grant.account), s.env...)
 	local, remote := s.conn.LocalAddr().(*net.TCPAddr), s.conn.RemoteAddr().(*net.TCPAddr)
 	env = append(env,
 		// bash reads ~/.bashrc for `ssh machine command` where it finds this.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -67,7 +68,11 @@ func (c *client) dial(nc gossh.NewChannel, network, address string) {
 	dialer := net.Dialer{Timeout: dialTimeout, Resolver: resolver}
 	to, err := dialer.DialContext(c.ctx, network, address)
 	if err != nil {
-		_ = nc.Reject(gossh.ConnectionFailed, reasonOf(err))
+		reason := "open failed"
+		if network == "tcp" {
+			reason = reasonOf(err)
+		}
+		_ = nc.Reject(gossh.ConnectionFailed, reason)
 		return
 	}
 	ch, requests, err := nc.Accept()
@@ -79,8 +84,12 @@ func (c *client) dial(nc gossh.NewChannel, network, address string) {
 	join(ch, to.(stream))
 }
 
-// reasonOf says why a connection failed as sshd does: in the words of the system, without the address.
+// reasonOf says why something failed as sshd does: in the words of the system, without the path or address.
 func reasonOf(err error) string {
+	var dns *net.DNSError
+	if errors.As(err, &dns) {
+		return "Name or service not known"
+	}
 	var errno unix.Errno
 	if errors.As(err, &errno) {
 		text := errno.Error()
@@ -130,8 +139,8 @@ func (c *client) request(r *gossh.Request) (ok bool, payload []byte) {
 	return ok, payload
 }
 
-// listen opens a port of the machine for the client. It is opened on the loopback addresses whatever host was asked
-// for, as sshd does by default; one of them is enough.
+// listen opens a port of the machine for the client. As sshd does by default, it is opened on the loopback addresses
+// whatever host was asked for, unless that is one of them.
 func (c *client) listen(a forwardAddress) (uint32, bool) {
 	if a.Port > 65535 || !c.grant.mayListen(a.Host, a.Port) {
 		return 0, false
@@ -141,8 +150,12 @@ func (c *client) listen(a forwardAddress) (uint32, bool) {
 	if c.full() || c.forwards[forward{"tcp", a.String()}] != nil {
 		return 0, false
 	}
+	hosts := []string{"127.0.0.1", "::1"}
+	if slices.Contains(hosts, a.Host) {
+		hosts = []string{a.Host}
+	}
 	var listeners []net.Listener
-	for _, host := range []string{"127.0.0.1", "::1"} {
+	for _, host := range hosts {
 		l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(int(a.Port))))
 		if err != nil {
 			continue

@@ -13,6 +13,8 @@ import (
 
 // grant is what the options of a line in authorized_keys leave to those who log in with its key.
 type grant struct {
+	account account // as it was at the login
+
 	forced  bool
 	command string // what is run instead of what is asked for, where forced is set
 

@@ -134,10 +134,18 @@ func (c *client) prove(key []byte) (*gossh.Signature, error) {
 		if string(signer.PublicKey().Marshal()) != string(key) {
 			continue
 		}
-		return signer.Sign(rand.Reader, gossh.Marshal(struct {
+		algorithm := signer.PublicKey().Type()
+		if algorithm == gossh.KeyAlgoRSA {
+			// The client expects the algorithm of the key exchange, where that was an RSA key's.
+			algorithm = gossh.KeyAlgoRSASHA512
+			if m, ok := c.conn.Conn.(gossh.AlgorithmsConnMetadata); ok && m.Algorithms().HostKey == gossh.KeyAlgoRSASHA256 {
+				algorithm = gossh.KeyAlgoRSASHA256
+			}
+		}
+		return signer.(gossh.AlgorithmSigner).SignWithAlgorithm(rand.Reader, gossh.Marshal(struct {
 			Purpose      string
 			Session, Key []byte
-		}{"hostkeys-prove-00@openssh.com", c.conn.SessionID(), key}))
+		}{"hostkeys-prove-00@openssh.com", c.conn.SessionID(), key}), algorithm)
 	}
 	return nil, errors.New("no such host key")
 }

@@ -30,3 +30,6 @@ var (
 	controlModes = map[byte]uint64{92: unix.PARENB, 93: unix.PARODD}
 	sizeModes    = map[byte]uint64{90: unix.CS7, 91: unix.CS8}
 )
+
+// setSpeed sets the speed of the line, which is only shown.
+func setSpeed(t *unix.Termios, baud uint32) { t.Ispeed, t.Ospeed = uint64(baud), uint64(baud) }

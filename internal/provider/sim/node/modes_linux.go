@@ -29,3 +29,16 @@ var (
 	controlModes = map[byte]uint32{92: unix.PARENB, 93: unix.PARODD}
 	sizeModes    = map[byte]uint32{90: unix.CS7, 91: unix.CS8}
 )
+
+var speeds = map[uint32]uint32{
+	50: unix.B50, 75: unix.B75, 110: unix.B110, 134: unix.B134, 150: unix.B150, 200: unix.B200, 300: unix.B300, 600: unix.B600,
+	1200: unix.B1200, 1800: unix.B1800, 2400: unix.B2400, 4800: unix.B4800, 9600: unix.B9600, 19200: unix.B19200,
+	38400: unix.B38400, 57600: unix.B57600, 115200: unix.B115200, 230400: unix.B230400,
+}
+
+// setSpeed sets the speed of the line, which is only shown. Here both directions have one.
+func setSpeed(t *unix.Termios, baud uint32) {
+	if b, ok := speeds[baud]; ok {
+		t.Cflag = t.Cflag&^unix.CBAUD | b
+	}
+}

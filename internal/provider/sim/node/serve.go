@@ -162,7 +162,7 @@ func (m *machine) firstBoot() {
 	ctx, cancel := context.WithTimeout(context.Background(), cloudInitTimeout)
 	defer cancel()
 	cmd := exec.Command(m.self, InitArg, roleCloudInit)
-	cmd.Env, cmd.Dir = m.environ(), "/"
+	cmd.Env, cmd.Dir = m.environ(m.account()), "/"
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	in, err := cmd.StdinPipe()

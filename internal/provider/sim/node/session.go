@@ -26,13 +26,14 @@ const (
 // session is one session channel: at most one command, or shell, or SFTP.
 type session struct {
 	*client
-	ch    gossh.Channel
-	env   []string
-	term  string // terminal type; a terminal was asked for when it is not empty
-	size  unix.Winsize
-	modes string        // of the client's terminal
-	gone  chan struct{} // closed when the channel is
-	deaf  chan struct{} // closed when the client reads no more output
+	ch       gossh.Channel
+	env      []string
+	terminal bool   // one was asked for
+	term     string // its type
+	size     unix.Winsize
+	modes    string        // of the client's terminal
+	gone     chan struct{} // closed when the channel is
+	deaf     chan struct{} // closed when the client reads no more output
 
 	mu      sync.Mutex
 	tty     *os.File // our end of the terminal while the command runs
@@ -107,7 +108,7 @@ func (s *session) program(r *gossh.Request) (program, bool) {
 	if r.Type == "subsystem" && text.Text != "sftp" {
 		return program{}, false
 	}
-	shell := s.m.account().shell
+	shell := s.grant.account.shell
 	name := filepath.Base(shell)
 	var p program
 	command, sftp := text.Text, r.Type == "subsystem"
@@ -118,7 +119,11 @@ func (s *session) program(r *gossh.Request) (program, bool) {
 		if command != "" {
 			p.env = []string{"SSH_ORIGINAL_COMMAND=" + command}
 		}
-		command, sftp = s.grant.command, s.grant.command == internalSFTP
+		command = s.grant.command
+		if command == internalSFTP && !sftp {
+			return program{path: "/bin/sh", args: []string{"sh", "-c", "echo This service allows sftp connections only.; exit 1"}}, true
+		}
+		sftp = command == internalSFTP
 	}
 	switch {
 	case sftp:
@@ -138,7 +143,7 @@ func (s *session) program(r *gossh.Request) (program, bool) {
 
 // rcFile is a script that is run before the session's program, or empty: the user's, else the machine's.
 func (s *session) rcFile() string {
-	path := filepath.Join(s.m.account().home, ".ssh/rc")
+	path := filepath.Join(s.grant.account.home, ".ssh/rc")
 	if _, err := os.Stat(path); err == nil && s.grant.rc {
 		return path
 	}
@@ -199,17 +204,17 @@ func (s *session) kill(sig syscall.Signal) bool {
 // closes is hung up, as by a modem; one that ignores that goes on without us.
 func (s *session) run(p program) {
 	defer s.ch.Close()
-	cmd := &exec.Cmd{Path: p.path, Args: p.args, Dir: s.m.account().home}
+	cmd := &exec.Cmd{Path: p.path, Args: p.args, Dir: s.grant.account.home}
 	cmd.Env = append(s.environ(), p.env...)
 	if _, err := os.Stat(cmd.Dir); err != nil {
-		fmt.Fprintf(s.ch.Stderr(), "Could not chdir to home directory %s: %v\r\n", cmd.Dir, errors.Unwrap(err))
+		fmt.Fprintf(s.ch.Stderr(), "Could not chdir to home directory %s: %v\r\n", cmd.Dir, reasonOf(err))
 		cmd.Dir = "/"
 	}
 	var (
 		output func() // returns when all output has been sent or nobody wants it
 		err    error
 	)
-	if s.term != "" {
+	if s.terminal {
 		output, err = s.startTerminal(cmd, s.greeting(p))
 	} else {
 		output, err = s.startPipes(cmd)
@@ -251,7 +256,7 @@ func (s *session) run(p program) {
 
 // greeting is what a login shell on a terminal begins with, unless its user has silenced it.
 func (s *session) greeting(p program) string {
-	if _, err := os.Lstat(filepath.Join(s.m.account().home, ".hushlogin")); err == nil || !p.shell {
+	if _, err := os.Lstat(filepath.Join(s.grant.account.home, ".hushlogin")); err == nil || !p.shell {
 		return ""
 	}
 	if s.m.cfg.Isolated {

@@ -48,7 +48,7 @@ func newServer(m *machine, hostKeys []gossh.Signer) *server {
 			if meta.User() != User {
 				return nil, errNotAllowed
 			}
-			g, err := m.authorize(key, meta.RemoteAddr(), time.Now())
+			g, err := m.authorize(m.account(), key, meta.RemoteAddr(), time.Now())
 			if err != nil {
 				return nil, err
 			}

@@ -27,13 +27,11 @@ func (s *session) wantTerminal(payload []byte) bool {
 		Columns, Rows, Width, Height uint32
 		Modes                        string
 	}
-	if !s.grant.terminal || s.term != "" || gossh.Unmarshal(payload, &v) != nil || strings.ContainsRune(v.Term, 0) || len(v.Term) > 64 {
+	if !s.grant.terminal || s.terminal || gossh.Unmarshal(payload, &v) != nil || strings.ContainsRune(v.Term, 0) || len(v.Term) > 64 {
 		return false
 	}
-	if s.term = v.Term; s.term == "" {
-		s.term = "dumb"
-	}
-	s.size, s.modes = winsize(v.Columns, v.Rows, v.Width, v.Height), v.Modes
+	s.terminal, s.term, s.modes = true, v.Term, v.Modes
+	s.size = winsize(v.Columns, v.Rows, v.Width, v.Height)
 	return true
 }
 
@@ -72,7 +70,10 @@ func (s *session) startTerminal(cmd *exec.Cmd, greeting string) (output func(), 
 	_ = os.Chown(theirs.Name(), os.Geteuid(), ttyGroup) // where the machine has that group
 	_ = setModes(int(theirs.Fd()), s.modes)
 	_ = setSize(tty, &s.size)
-	cmd.Env = append(cmd.Env, "TERM="+s.term, "SSH_TTY="+theirs.Name())
+	cmd.Env = append(cmd.Env, "SSH_TTY="+theirs.Name())
+	if s.term != "" {
+		cmd.Env = append(cmd.Env, "TERM="+s.term)
+	}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = theirs, theirs, theirs
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if greeting != "" {
@@ -196,7 +197,8 @@ func setModes(fd int, modes string) error {
 	for b := []byte(modes); len(b) >= 5 && b[0] != modeEnd && b[0] <= modeLast; b = b[5:] {
 		code, value := b[0], binary.BigEndian.Uint32(b[1:])
 		switch {
-		case code == modeInputBaud || code == modeOutputBaud: // a terminal without a line has no speed
+		case code == modeInputBaud || code == modeOutputBaud:
+			setSpeed(t, value)
 		default:
 			applyMode(t, code, value)
 		}

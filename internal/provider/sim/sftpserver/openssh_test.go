@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -45,6 +46,9 @@ type peer struct {
 // umask is unusual, so that a mode that is not masked, or masked twice, shows.
 const umask = 0o027
 
+// masking is held while the umask, which belongs to the whole process, is that of the server to be started.
+var masking sync.Mutex
+
 func startPeer(t *testing.T, name string, args ...string) *peer {
 	t.Helper()
 	dir, err := filepath.EvalSymlinks(t.TempDir())
@@ -60,9 +64,14 @@ func startPeer(t *testing.T, name string, args ...string) *peer {
 	if p.out, err = cmd.StdoutPipe(); err != nil {
 		t.Fatal(err)
 	}
+	if err = os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	masking.Lock()
 	before := syscall.Umask(umask)
 	err = cmd.Start()
 	syscall.Umask(before)
+	masking.Unlock()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -412,7 +421,7 @@ func steps(t *testing.T) []step {
 		t.Fatal(err)
 	}
 	if os.Getenv("HOME") == me.HomeDir {
-		for _, path := range []string{"~" + me.Username, "~" + me.Username + "/", "~" + me.Username + "/missing", "~nobody-of-that-name", "~nobody-of-that-name/x", "~" + me.Username + "//missing"} {
+		for _, path := range []string{"~", "~/", "~/missing", "~" + me.Username, "~" + me.Username + "/", "~" + me.Username + "/missing", "~nobody-of-that-name", "~nobody-of-that-name/x", "~" + me.Username + "//missing"} {
 			ext("expand-path@openssh.com", path)
 		}
 	}
@@ -515,6 +524,9 @@ func steps(t *testing.T) []step {
 	want("status 2")
 	add("rmdir of nothing", typeRmdir, "missing")
 	add("rmdir of what is not empty", typeRmdir, "dir")
+	add("remove what the kernel keeps", typeRemove, "/proc/version")
+	add("mkdir where the kernel allows none", typeMkdir, "/proc/x", none)
+	add("setstat what the kernel keeps", typeSetstat, "/proc/version", mode(0o600))
 	ext("statvfs@openssh.com", "missing")
 	ext("no-such-extension@example.com", "x")
 	want("status 8")
