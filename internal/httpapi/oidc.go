@@ -113,7 +113,10 @@ func (s *server) finishOIDC(ctx context.Context, c *call, in *finishOIDC) (strin
 	if err != nil {
 		return "", account.RefuseExternal(err)
 	}
-	p, err := s.c.Accounts.VerifyExternal(ctx, account.External(said))
+	p, err := s.c.Accounts.VerifyExternal(ctx, account.External{Issuer: said.Issuer, Subject: said.Subject, Email: said.Email, EmailVerified: said.EmailVerified})
+	if err != nil && said.UserInfoError != nil { // the log is to say why there was no address
+		err = errors.Join(err, said.UserInfoError)
+	}
 	if err != nil {
 		return "", err
 	}

@@ -200,7 +200,7 @@ func TestHostileIdentityProviders(t *testing.T) {
 			"no nonce":                 func() { i.claims = func(c map[string]any) { delete(c, "nonce") } },
 			"another client's token":   func() { i.claims = func(c map[string]any) { c["aud"] = "another" } },
 			"another issuer's token":   func() { i.claims = func(c map[string]any) { c["iss"] = "https://evil.example" } },
-			"an expired token":         func() { i.claims = func(c map[string]any) { c["exp"] = real.Add(-time.Minute).Unix() } },
+			"an expired token":         func() { i.claims = func(c map[string]any) { c["exp"] = real.Add(-3 * time.Minute).Unix() } },
 			"an unverified address":    func() { i.claims = func(c map[string]any) { c["email_verified"] = false } },
 			"verified is not said":     func() { i.claims = func(c map[string]any) { delete(c, "email_verified") } },
 			"somebody who is not here": func() { i.claims = func(c map[string]any) { c["email"] = "eve@example.com" } },
