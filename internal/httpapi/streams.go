@@ -25,13 +25,16 @@ type streams struct {
 	patience time.Duration
 	// idle is how long a terminal may be silent.
 	idle time.Duration
+	// heartbeat is how often both ends of a terminal are told that the connection lives, and pong how long the
+	// client may take to answer that it does.
+	heartbeat, pong time.Duration
 
 	mu   sync.Mutex
 	open map[string]int
 }
 
 func newStreams() *streams {
-	return &streams{beat: 15 * time.Second, recheck: 2 * time.Second, patience: 10 * time.Second, idle: terminalIdle, open: map[string]int{}}
+	return &streams{beat: 15 * time.Second, recheck: 2 * time.Second, patience: 10 * time.Second, idle: terminalIdle, heartbeat: terminalHeartbeat, pong: terminalPong, open: map[string]int{}}
 }
 
 // enter counts one more of that kind for the account, until leave is called. It answers RATE_LIMIT_EXCEEDED where there are most already.

@@ -28,8 +28,13 @@ const (
 	terminalIdle = 30 * time.Minute
 	// terminalDial is how long the machine may take to accept the connection and to greet.
 	terminalDial = 10 * time.Second
-	// terminalPong is how long the other end may take to answer that it is there.
-	terminalPong = time.Minute
+	// terminalHeartbeat is how often each end of a terminal is told that the connection lives. The dashboard calls a
+	// connection lost after 12 seconds without a message, so this is well below it.
+	terminalHeartbeat = 4 * time.Second
+	// terminalPong is how long the client may take to answer a ping while nothing is delivered to it, and
+	// terminalPongBusy how long while output is: on a slow line the ping waits behind that.
+	terminalPong     = 10 * time.Second
+	terminalPongBusy = time.Minute
 	// greeting is what every SSH server says first (RFC 4253, 4.2). What says something else is not relayed.
 	greeting = "SSH-"
 )
@@ -40,7 +45,8 @@ func (s *server) addTerminal() {
 		upgrade: true, long: terminalLife, summary: "Relay to the machine’s SSH",
 		text: "A WebSocket whose binary messages are the bytes of a connection to the deployment’s own SSH address and port, both ways, and to nothing else. It speaks no SSH itself: " +
 			"the client at the other end does, with its own key, and checks `sshHostKeys`; what is said stays between it and the machine. Open while the deployment runs; " +
-			"ends after 12 hours, 30 minutes without a byte, or with the key or session that opened it. An account may have 16 at once.",
+			"ends after 12 hours, 30 minutes without a byte, or with the key or session that opened it. An account may have 16 at once. " +
+			"The server sends an empty message every 4 seconds, by which the client can tell that the connection lives, and a ping, which the client has 10 seconds to answer.",
 		errors: []fault.Code{fault.Conflict},
 	}, reflect.TypeFor[deploymentPath](), nil, false, s.terminal)
 }
@@ -138,7 +144,11 @@ func (g *greeted) Read(p []byte) (int, error) { return g.first.Read(p) }
 func dialSSH(ctx context.Context, address string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, terminalDial)
 	defer cancel()
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+	// A machine that vanishes without a word is noticed within seconds, not after the minutes that TCP allows.
+	dialer := net.Dialer{Control: giveUpUnacknowledged, KeepAliveConfig: net.KeepAliveConfig{
+		Enable: true, Idle: terminalHeartbeat, Interval: terminalHeartbeat, Count: 2,
+	}}
+	conn, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
 	}
@@ -169,13 +179,25 @@ type terminal struct {
 	ws         *websocket.Conn
 	machine    net.Conn
 
-	relayed atomic.Int64
+	relayed, delivered atomic.Int64
 }
 
 // counted counts what is read, so that it can be seen whether anything still is.
 type counted struct {
 	io.Reader
 	n *atomic.Int64
+}
+
+// countedWriter counts what has been written.
+type countedWriter struct {
+	io.Writer
+	n *atomic.Int64
+}
+
+func (w countedWriter) Write(p []byte) (int, error) {
+	n, err := w.Writer.Write(p)
+	w.n.Add(int64(n))
+	return n, err
 }
 
 func (r counted) Read(p []byte) (int, error) {
@@ -196,26 +218,12 @@ func (t *terminal) run(ctx, until context.Context) (websocket.StatusCode, string
 		close(left)
 	}()
 	go func() {
-		_, _ = io.Copy(browser, counted{t.machine, &t.relayed})
+		_, _ = io.Copy(countedWriter{browser, &t.delivered}, counted{t.machine, &t.relayed})
 		close(closed)
 	}()
 	go func() {
 		defer close(silent)
-		for tick := time.NewTicker(t.s.streams.beat); ; {
-			select {
-			case <-tick.C:
-			case <-until.Done():
-				tick.Stop()
-				return
-			}
-			answered, cancel := context.WithTimeout(until, terminalPong)
-			err := t.ws.Ping(answered)
-			cancel()
-			if err != nil {
-				tick.Stop()
-				return
-			}
-		}
+		t.beat(until)
 	}()
 	look := time.NewTicker(t.s.streams.recheck)
 	defer look.Stop()
@@ -244,6 +252,35 @@ func (t *terminal) run(ctx, until context.Context) (websocket.StatusCode, string
 		} else if time.Since(since) > t.s.streams.idle {
 			return websocket.StatusGoingAway, "Nothing was said for 30 minutes. Open the terminal again."
 		}
+	}
+}
+
+// beat tells both ends again and again that the connection lives, and returns once the client is gone.
+func (t *terminal) beat(until context.Context) {
+	tick := time.NewTicker(t.s.streams.heartbeat)
+	defer tick.Stop()
+	heard, delivered := time.Now(), t.delivered.Load()
+	for {
+		select {
+		case <-tick.C:
+		case <-until.Done():
+			return
+		}
+		answered, cancel := context.WithTimeout(until, t.s.streams.pong)
+		// Empty, so that it adds nothing to what SSH says. A page cannot see pings; it sees this.
+		err := t.ws.Write(answered, websocket.MessageBinary, nil)
+		if err == nil {
+			err = t.ws.Ping(answered)
+		}
+		cancel()
+		now := t.delivered.Load()
+		switch {
+		case err == nil:
+			heard = time.Now()
+		case until.Err() != nil, now == delivered, time.Since(heard) > terminalPongBusy:
+			return
+		}
+		delivered = now
 	}
 }
 

@@ -25,6 +25,8 @@ type machine struct {
 	net.Listener
 	mu    sync.Mutex
 	conns []net.Conn
+	// left gets a value for each connection that the other end has closed.
+	left chan struct{}
 }
 
 func newMachine(t *testing.T, greeting string) *machine {
@@ -33,7 +35,7 @@ func newMachine(t *testing.T, greeting string) *machine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &machine{Listener: l}
+	m := &machine{Listener: l, left: make(chan struct{}, 100)}
 	t.Cleanup(m.hangUp)
 	go func() {
 		for {
@@ -50,6 +52,7 @@ func newMachine(t *testing.T, greeting string) *machine {
 					line, err := lines.ReadString('\n')
 					if err != nil {
 						_ = c.Close()
+						m.left <- struct{}{}
 						return
 					}
 					_, _ = io.WriteString(c, "you said "+line)
@@ -299,6 +302,41 @@ func TestATerminalEndsInSilence(t *testing.T) {
 	if code, reason := closes(t, ws); code != websocket.StatusGoingAway || !strings.Contains(reason, "30 minutes") {
 		t.Errorf("%d %s", code, reason)
 	}
+}
+
+// A network that drops everything tells neither end that the other is gone.
+func TestTerminalOfAClientThatIsGoneEnds(t *testing.T) {
+	w := newWorld(t)
+	site := w.live()
+	w.s.streams.heartbeat, w.s.streams.pong = 5*time.Millisecond, 50*time.Millisecond
+	m := newMachine(t, "SSH-2.0-mine\r\n")
+	w.onMachine(m)
+	d := w.running(w.ada)
+	// This client answers pings only while it reads, which it never does.
+	dialled(t, site, w.ada, d)
+	select {
+	case <-m.left:
+	case <-time.After(patience):
+		t.Fatal("the machine's connection is still open")
+	}
+}
+
+func TestTerminalTellsThatTheConnectionLives(t *testing.T) {
+	w := newWorld(t)
+	site := w.live()
+	w.s.streams.heartbeat = 5 * time.Millisecond
+	w.onMachine(newMachine(t, "SSH-2.0-mine\r\n"))
+	ws := dialled(t, site, w.ada, w.running(w.ada))
+	hear(t, ws, "SSH-2.0-mine\r\n")
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for range 20 {
+		if kind, b, err := ws.Read(ctx); err != nil || kind != websocket.MessageBinary || len(b) != 0 {
+			t.Fatalf("%v %q %v", kind, b, err)
+		}
+	}
+	say(t, ws, "hello\n")
+	hear(t, ws, "you said hello\n")
 }
 
 func TestManyTerminalsButNotAnyNumber(t *testing.T) {

@@ -20,7 +20,9 @@
 //	  cols, rows, term,               // of the terminal; 80, 24 and xterm-256color if left out
 //	  onData(bytes),                  // Uint8Array of what the machine says
 //	  onStatus({phase, fingerprint, known}), // "connecting", "hostKey", "signingIn", "open"
-//	  onClose({message, exitCode}),   // once, after connect has succeeded; exitCode is null where the shell did not tell one
+//	  onClose({message, exitCode, closeCode}), // once, after connect has succeeded; exitCode is null where the shell did not
+//	                                  // tell one; closeCode is the WebSocket's, 1006 where the connection broke off or nothing
+//	                                  // arrived for 12 seconds
 //	})                                // → {write(Uint8Array or string), resize(cols, rows), close()}
 //
 // connect rejects with an Error that has a code: UNREACHABLE, HOST_KEY_MISMATCH, KEY_INVALID, PASSPHRASE_MISSING,

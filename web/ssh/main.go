@@ -93,7 +93,7 @@ func open(o js.Value) (js.Value, error) {
 	go func() {
 		exit, exited := session.Wait()
 		do.end()
-		end := map[string]any{"message": conn.Reason(), "exitCode": nil}
+		end := map[string]any{"message": conn.Reason(), "exitCode": nil, "closeCode": conn.Code()}
 		if exited {
 			end["exitCode"] = exit
 		}

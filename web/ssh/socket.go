@@ -11,6 +11,19 @@ import (
 	"time"
 )
 
+const (
+	// openTime is how long the connection may take to open; the relay itself waits 10 seconds for the machine.
+	openTime = 20 * time.Second
+	// silentTime is how long nothing may arrive before the connection counts as lost. The relay sends an empty message
+	// every 4 seconds.
+	silentTime = 12 * time.Second
+	// checkTime is how often that is checked.
+	checkTime = time.Second
+)
+
+// The codes of Code that are not the relay's own: RFC 6455 reserves 1006 for a connection that broke off.
+const brokeOff = 1006
+
 // socket is a WebSocket as a net.Conn. What has arrived is kept until it is read; how much that can be is bounded by SSH's own
 // windows. Its deadlines do nothing: whoever waits too long closes it.
 type socket struct {
@@ -21,8 +34,11 @@ type socket struct {
 	changed *sync.Cond
 	arrived []byte
 	ended   bool
-	// reason is what the relay said when it closed.
+	// code and reason are what the relay said when it closed; see Code.
+	code   int
 	reason string
+	// heard is when a message arrived last.
+	heard time.Time
 }
 
 // dial opens a WebSocket and waits until it is open.
@@ -36,6 +52,7 @@ func dial(url string) (*socket, error) {
 	s.ws = ws
 	s.ws.Set("binaryType", "arraybuffer")
 	opened := make(chan bool, 1)
+	s.heard = time.Now()
 	settle := func(is bool) {
 		select {
 		case opened <- is:
@@ -44,7 +61,7 @@ func dial(url string) (*socket, error) {
 	}
 	s.on("open", func(js.Value) { settle(true) })
 	s.on("error", func(js.Value) { // what broke tells no reason, and not everywhere that it closed
-		s.end("")
+		s.end(brokeOff, "")
 		settle(false)
 	})
 	s.on("message", func(e js.Value) {
@@ -53,17 +70,44 @@ func dial(url string) (*socket, error) {
 		js.CopyBytesToGo(b, data)
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.arrived = append(s.arrived, b...)
+		s.arrived, s.heard = append(s.arrived, b...), time.Now()
 		s.changed.Broadcast()
 	})
 	s.on("close", func(e js.Value) {
-		s.end(e.Get("reason").String())
+		s.end(e.Get("code").Int(), e.Get("reason").String())
 		settle(false)
 	})
+	late := time.AfterFunc(openTime, func() { settle(false) })
+	defer late.Stop()
 	if !<-opened {
-		return nil, errors.New("the terminal could not be opened; does the deployment run, and are you signed in")
+		s.close(brokeOff)
+		return nil, errors.New("The terminal could not be opened. Check that the deployment is running and that you are signed in.")
 	}
+	go s.watch()
 	return s, nil
+}
+
+// watch ends the socket once nothing has arrived for too long: a network that drops everything tells nobody.
+func (s *socket) watch() {
+	last := time.Now()
+	for tick := time.NewTicker(checkTime); ; {
+		now := <-tick.C
+		s.mu.Lock()
+		if now.Sub(last) > 3*checkTime {
+			// The page itself stood still: what has arrived meanwhile is not delivered yet.
+			s.heard = now
+		}
+		last = now
+		ended, silent := s.ended, now.Sub(s.heard) > silentTime
+		s.mu.Unlock()
+		if silent && !ended {
+			s.close(brokeOff)
+		}
+		if silent || ended {
+			tick.Stop()
+			return
+		}
+	}
 }
 
 // construct makes a WebSocket of an address, which may be a path of this site.
@@ -98,11 +142,12 @@ func (s *socket) on(event string, f func(e js.Value)) {
 	s.ws.Call("addEventListener", event, handler)
 }
 
-func (s *socket) end(reason string) {
+func (s *socket) end(code int, reason string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.ended {
-		s.ended, s.reason = true, reason
+	// Browsers tell that a connection broke off twice: as an error, and as its close with the code.
+	if !s.ended || s.code == brokeOff && reason != "" {
+		s.ended, s.code, s.reason = true, code, reason
 	}
 	s.changed.Broadcast()
 }
@@ -112,6 +157,14 @@ func (s *socket) Reason() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.reason
+}
+
+// Code is the WebSocket's close code: the relay's own, 1006 where the connection broke off or fell silent, and 0 where this
+// end closed it.
+func (s *socket) Code() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.code
 }
 
 // Read waits for something to arrive.
@@ -147,9 +200,13 @@ func (s *socket) Write(p []byte) (int, error) {
 
 // Close closes the WebSocket. The listeners are let go when it has told so, or never where it does not.
 func (s *socket) Close() error {
-	s.end("")
-	s.ws.Call("close")
+	s.close(0)
 	return nil
+}
+
+func (s *socket) close(code int) {
+	s.end(code, "")
+	s.ws.Call("close")
 }
 
 func (s *socket) LocalAddr() net.Addr              { return here{} }
