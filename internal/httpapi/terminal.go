@@ -29,7 +29,7 @@ const (
 	// terminalDial is how long the machine may take to accept the connection and to greet.
 	terminalDial = 10 * time.Second
 	// terminalHeartbeat is how often each end of a terminal is told that the connection lives. The dashboard calls a
-	// connection lost after 12 seconds without a message, so this is well below it.
+	// connection lost after 10 seconds without a message, so this is well below it.
 	terminalHeartbeat = 4 * time.Second
 	// terminalPong is how long the client may take to answer a ping while nothing is delivered to it, and
 	// terminalPongBusy how long while output is: on a slow line the ping waits behind that.
@@ -96,6 +96,7 @@ func (s *server) terminal(ctx context.Context, w http.ResponseWriter, c *call) (
 	t := &terminal{s: s, c: c, deployment: in.ID, address: address, ws: ws, machine: machine}
 	code, reason := t.run(ctx, until)
 	w.(*recorder).bytes = t.relayed.Load()
+	_ = machine.Close() // before the goodbye, for which a client that is gone lets one wait
 	_ = ws.Close(code, reason)
 	return answer{}, nil
 }

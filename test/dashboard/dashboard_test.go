@@ -11,12 +11,13 @@ import (
 	"github.com/billetcloud/billet/test/billetd"
 )
 
-// long is how long the walk may take on a slow and busy machine.
+// long is how long one script may take on a slow and busy machine.
 const long = 10 * time.Minute
 
-// TestAWalkThroughTheDashboard needs the built pages, a browser, and what the pages are built with. `make test` sees to
-// all three and allows no skipping.
-func TestAWalkThroughTheDashboard(t *testing.T) {
+// tools returns the repository's root and where Node.js and the browser are. `make test` sees to all of them and allows
+// no skipping.
+func tools(t *testing.T, browser bool) (root, node, chromium string) {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("takes a minute and a browser")
 	}
@@ -31,31 +32,51 @@ func TestAWalkThroughTheDashboard(t *testing.T) {
 		}
 		t.Skip(what)
 	}
-	chromium := os.Getenv("CHROMIUM")
-	if chromium == "" {
+	if chromium = os.Getenv("CHROMIUM"); chromium == "" {
 		chromium, _ = exec.LookPath("chromium")
 	}
-	node, _ := exec.LookPath("node")
+	node, _ = exec.LookPath("node")
 	switch {
-	case node == "" || chromium == "":
+	case node == "" || browser && chromium == "":
 		missing("node or chromium is not there; `make test` installs both")
 	case !exists(root, "internal/dashboard/dist/index.html") || !exists(root, "web/node_modules/playwright-core"):
 		missing("the pages are not built; `make build` builds them")
 	}
+	return root, node, chromium
+}
 
+// run runs a script of web/ and shows what it says.
+func run(t *testing.T, root, node string, args []string, env ...string) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), long)
 	defer cancel()
-	walk := exec.CommandContext(ctx, node, "test/walk.mjs")
-	walk.Dir = filepath.Join(root, "web")
-	walk.Env = append(os.Environ(), "BILLETD="+billetd.Binary(t), "CHROMIUM="+chromium)
+	script := exec.CommandContext(ctx, node, args...)
+	script.Dir = filepath.Join(root, "web")
+	script.Env = append(os.Environ(), env...)
 	// Asked to end, it ends its server and its browser, too.
-	walk.Cancel = func() error { return walk.Process.Signal(os.Interrupt) }
-	walk.WaitDelay = 30 * time.Second
-	out, err := walk.CombinedOutput()
+	script.Cancel = func() error { return script.Process.Signal(os.Interrupt) }
+	script.WaitDelay = 30 * time.Second
+	out, err := script.CombinedOutput()
 	t.Logf("%s", out)
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestDashboard runs each script of web/test in a real browser, against the real server with its built pages.
+func TestDashboard(t *testing.T) {
+	root, node, chromium := tools(t, true)
+	for _, name := range []string{"walk", "terminal"} {
+		t.Run(name, func(t *testing.T) {
+			run(t, root, node, []string{"test/" + name + ".mjs"}, "BILLETD="+billetd.Binary(t), "CHROMIUM="+chromium)
+		})
+	}
+}
+
+// TestDashboardUnits runs the tests of the pages' modules that need no browser.
+func TestDashboardUnits(t *testing.T) {
+	root, node, _ := tools(t, false)
+	run(t, root, node, []string{"node_modules/vitest/vitest.mjs", "run"})
 }
 
 func exists(root, path string) bool {

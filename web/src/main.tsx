@@ -6,10 +6,11 @@ import { Notifications } from '@mantine/notifications';
 import { QueryClientProvider } from '@tanstack/react-query';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
-import { BrowserRouter } from 'react-router';
 import { onSignInRequired } from './api/client';
 import { key, queryClient } from './api/queries';
 import { App } from './app/App';
+import { Leave } from './app/Leave';
+import { GuardedRouter } from './app/Router';
 import { cssVariables, theme } from './app/theme';
 
 // A session that ended is nobody's: the guard in App shows the sign-in page and comes back afterwards.
@@ -30,9 +31,10 @@ if (root)
       >
         <Notifications position="bottom-right" />
         <QueryClientProvider client={queryClient}>
-          <BrowserRouter>
+          <GuardedRouter>
             <App />
-          </BrowserRouter>
+            <Leave />
+          </GuardedRouter>
         </QueryClientProvider>
       </MantineProvider>
     </StrictMode>,

@@ -22,7 +22,7 @@
 //	  onStatus({phase, fingerprint, known}), // "connecting", "hostKey", "signingIn", "open"
 //	  onClose({message, exitCode, closeCode}), // once, after connect has succeeded; exitCode is null where the shell did not
 //	                                  // tell one; closeCode is the WebSocket's, 1006 where the connection broke off or nothing
-//	                                  // arrived for 12 seconds
+//	                                  // arrived for 10 seconds
 //	})                                // → {write(Uint8Array or string), resize(cols, rows), close()}
 //
 // connect rejects with an Error that has a code: UNREACHABLE, HOST_KEY_MISMATCH, KEY_INVALID, PASSPHRASE_MISSING,

@@ -16,7 +16,7 @@ const (
 	openTime = 20 * time.Second
 	// silentTime is how long nothing may arrive before the connection counts as lost. The relay sends an empty message
 	// every 4 seconds.
-	silentTime = 12 * time.Second
+	silentTime = 10 * time.Second
 	// checkTime is how often that is checked.
 	checkTime = time.Second
 )

@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { setTimeout as pause } from 'node:timers/promises';
 import { chromium } from 'playwright-core';
 
 const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -48,6 +49,15 @@ export function watch(page, host, { allow = () => false } = {}) {
 
 /** What axe-core finds on the page as it is now: one line for each finding and element. */
 export async function axe(page) {
+  const found = await findings(page);
+  if (found.length === 0) return found;
+  // A page that is being drawn is neither what it was nor what it will be; what stays counts.
+  await pause(500);
+  const again = await findings(page);
+  return found.filter((f) => again.includes(f));
+}
+
+async function findings(page) {
   // Evaluated by the debugger, so that the page's own policy on scripts stays as it is.
   await page.evaluate(axeSource);
   const { violations } = await page.evaluate(() =>

@@ -8,10 +8,10 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { startBilletd } from './billetd.mjs';
-import { axe, ending, launch, watch } from './browser.mjs';
+import { axe, ending, launch } from './browser.mjs';
 import { makeKey } from './seed.mjs';
+import { clean, expected, part, visitorsOf } from './visit.mjs';
 
-const wide = { width: 1440, height: 900 };
 const phone = { width: 360, height: 740 };
 
 const server = await startBilletd(['--webhook-allow-http', '--webhook-allow-networks', '127.0.0.0/8']);
@@ -20,26 +20,9 @@ ending(
   () => browser.close(),
   () => server.stop(),
 );
-const host = new URL(server.url).host;
 const key = makeKey();
-
-// A call that tells that nobody is signed in, or that a role may not, is an answer; the browser logs it all the same.
-const expected = [/\/account\/me$/];
-let allowed = expected;
-const allow = (_text, url) => allowed.some((pattern) => pattern.test(new URL(url, server.url).pathname));
-
-async function open(options = {}) {
-  const context = await browser.newContext({
-    baseURL: server.url,
-    viewport: wide,
-    reducedMotion: 'reduce',
-    ...options,
-  });
-  await context.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: server.url });
-  const page = await context.newPage();
-  page.setDefaultTimeout(20_000);
-  return { page, context, faults: watch(page, host, { allow }) };
-}
+const visitors = visitorsOf(browser, server);
+const { open } = visitors;
 
 /** What an authenticator app shows for the secret now (RFC 6238). */
 function code(secret) {
@@ -52,23 +35,6 @@ function code(secret) {
   const digest = createHmac('sha1', bytes).update(counter).digest();
   const at = (digest.at(-1) ?? 0) & 15;
   return String((digest.readUInt32BE(at) & 0x7fffffff) % 1_000_000).padStart(6, '0');
-}
-
-async function part(name, act) {
-  const began = Date.now();
-  await act();
-  console.log(`ok ${name} (${((Date.now() - began) / 1000).toFixed(1)} s)`);
-}
-
-/** The page is at rest, and axe has nothing to say about it. */
-async function clean(page, where) {
-  await page.locator('h1').first().waitFor();
-  await page.waitForFunction(() => !document.querySelector('[aria-busy=true]'));
-  assert.deepEqual(await axe(page), [], `axe on ${where}`);
-  const sideways = await page.evaluate(
-    () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
-  );
-  assert.equal(sideways, 0, `${where} scrolls sideways`);
 }
 
 async function signIn(page, email = server.demo.email, password = server.demo.password) {
@@ -246,7 +212,7 @@ try {
 
     // Typed by hand; what leads nowhere says so.
     const typed = await start('somebody');
-    allowed = [...expected, /logins\/look$/];
+    visitors.allowed = [...expected, /logins\/look$/];
     await page.getByRole('link', { name: 'API Keys' }).click();
     await page.getByRole('link', { name: 'gets its key here' }).click();
     await page.getByLabel('Code').fill('bbbbbbbb');
@@ -258,7 +224,7 @@ try {
     await page.getByRole('button', { name: 'Deny' }).click();
     await page.getByRole('heading', { name: 'The program is denied' }).waitFor();
     assert.equal((await claim(typed)).error.code, 'LOGIN_DENIED');
-    allowed = expected;
+    visitors.allowed = expected;
   });
 
   await part('an SSH key is added, and a private one is not taken', async () => {
@@ -271,7 +237,7 @@ try {
     await dialog.getByText('That is a private key').waitFor();
     assert.equal(await dialog.getByLabel('Public key').inputValue(), '');
     assert.ok(!sent.some((body) => body.includes('PRIVATE KEY')), 'a private key was sent');
-    allowed = [...expected, /ssh-keys$/];
+    visitors.allowed = [...expected, /ssh-keys$/];
     await dialog.getByLabel('Public key').fill('ssh-ed25519 nonsense me');
     await dialog.getByRole('button', { name: 'Add key' }).click();
     await dialog.getByRole('alert').or(dialog.locator('[class*=error]')).first().waitFor();
@@ -280,7 +246,7 @@ try {
     await dialog.getByRole('button', { name: 'Add key' }).click();
     await dialog.waitFor({ state: 'hidden' });
     await page.getByText('walk-laptop').first().waitFor();
-    allowed = expected;
+    visitors.allowed = expected;
   });
 
   await part('a volume is created', async () => {
@@ -345,10 +311,10 @@ try {
     await page.getByRole('textbox', { name: 'Private key' }).fill(key.privateKey);
     await page.getByRole('button', { name: 'Open the terminal' }).click();
     await page.getByRole('status').filter({ hasText: 'Connected' }).waitFor({ timeout: 60_000 });
-    await page.locator('.terminal-screen textarea').focus();
+    await page.locator('.console-rows textarea').focus();
     await page.keyboard.type('nvidia-smi\n');
     await page.waitForFunction(
-      () => document.querySelector('.terminal-screen .xterm-accessibility')?.textContent?.includes('B200'),
+      () => document.querySelector('.console-rows .xterm-accessibility')?.textContent?.includes('B200'),
       null,
       { timeout: 30_000 },
     );
@@ -376,7 +342,11 @@ try {
     const dialog = page.getByRole('dialog', { name: 'Terminate walk-run?' });
     const timer = dialog.getByRole('timer');
     await timer.waitFor();
-    assert.match((await timer.textContent()) ?? '', /^2[34]:\d\d/);
+    assert.match((await timer.textContent()) ?? '', /^2[34] min/);
+    assert.match(
+      (await dialog.getByRole('button', { name: /^Terminate in / }).textContent()) ?? '',
+      /^Terminate in 2[345] min$/,
+    );
     assert.deepEqual(await axe(page), [], 'axe on the terminate dialogue');
     assert.equal(await dialog.getByRole('button', { name: 'Terminate now' }).count(), 0);
     await dialog.getByRole('button', { name: 'Keep it' }).click();
@@ -419,7 +389,7 @@ try {
     await page.getByLabel('Name').fill('kept-name');
     const cookies = await context.cookies();
     await context.clearCookies();
-    allowed = [/^\/api\//];
+    visitors.allowed = [/^\/api\//];
     assert.ok(cookies.length > 0);
     await page.getByText('4 h', { exact: true }).click();
     await page.getByRole('button', { name: 'Deploy', exact: true }).click();
@@ -427,13 +397,13 @@ try {
     await signIn(page);
     await page.getByRole('heading', { name: 'Deploy 8 × NVIDIA B200' }).waitFor();
     assert.equal(await page.getByLabel('Name').inputValue(), 'kept-name');
-    allowed = expected;
+    visitors.allowed = expected;
   });
 
   await part('the API fails, and what was there stays', async () => {
     await page.goto('/deployments');
     await page.getByText('walk-run').first().waitFor();
-    allowed = [/^\/api\//];
+    visitors.allowed = [/^\/api\//];
     await server.end();
     const banner = page.getByRole('alert').filter({ hasText: 'The API is not answering' });
     await banner.waitFor({ timeout: 60_000 });
@@ -445,7 +415,7 @@ try {
       .click({ timeout: 5000 })
       .catch(() => {});
     await banner.waitFor({ state: 'hidden' });
-    allowed = expected;
+    visitors.allowed = expected;
   });
 
   await part('a viewer is offered nothing to change, and is refused', async () => {
@@ -479,7 +449,7 @@ try {
     await other.page.goto('/deploy/off_abc123');
     await other.page.getByRole('heading', { name: 'Your role does not open this page' }).waitFor();
     await clean(other.page, 'a page that a role does not open');
-    allowed = [...expected, /ssh-keys/];
+    visitors.allowed = [...expected, /ssh-keys/];
     const refused = await other.page.request.post('/api/v1/inventory/ssh-keys', {
       data: { name: 'no', publicKey: key.publicKey },
       headers: { 'Sec-Fetch-Site': 'same-origin' },
@@ -552,7 +522,7 @@ try {
       await page.getByRole('heading', { name: 'Sign in' }).waitFor();
       assert.equal(new URL(page.url()).search, '', 'who leaves does not want to come back here');
     };
-    allowed = [...expected, /\/account\/sessions$/];
+    visitors.allowed = [...expected, /\/account\/sessions$/];
     await leave();
     await signIn(page);
     await page.getByRole('textbox', { name: 'Code' }).fill('000000');
@@ -565,7 +535,7 @@ try {
     await leave();
     await page.getByRole('button', { name: 'Sign in with a passkey' }).click();
     await page.getByRole('navigation', { name: 'Main' }).waitFor();
-    allowed = expected;
+    visitors.allowed = expected;
   });
 
   await part('a price that changes is marked', async () => {

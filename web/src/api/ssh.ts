@@ -23,7 +23,8 @@ export interface Connect {
   rows: number;
   onData: (bytes: Uint8Array) => void;
   onStatus: (status: Phase) => void;
-  onClose: (end: { message: string; exitCode: number | null }) => void;
+  /** Once. `closeCode` is the WebSocket's; 1006 where the connection broke off or fell silent. */
+  onClose: (end: { message: string; exitCode: number | null; closeCode: number }) => void;
 }
 
 export interface SSH {

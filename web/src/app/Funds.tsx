@@ -2,6 +2,7 @@ import { Link } from 'react-router';
 import { useWallet } from '../api/wallet';
 import { Money } from '../parts/Money';
 import { micro } from '../parts/money';
+import { runway } from '../parts/time';
 
 /** Available money and how long it lasts, always in sight. */
 export function Funds({ short = false }: { short?: boolean }) {
@@ -20,16 +21,9 @@ export function Funds({ short = false }: { short?: boolean }) {
       </div>
       {!short && wallet && (
         <span className="small dim">
-          {wallet.hoursLeft === null ? 'Nothing runs' : `Lasts ${runway(wallet.hoursLeft)}`}
+          {wallet.hoursLeft === null ? 'Nothing is running' : `${runway(wallet.hoursLeft)} of runway`}
         </span>
       )}
     </Link>
   );
-}
-
-/** Hours in words: minutes below two hours, days from two days on. */
-export function runway(hours: number): string {
-  if (hours < 2) return `${Math.floor(hours * 60)} min`;
-  if (hours < 48) return `${Math.floor(hours)} h`;
-  return `${Math.floor(hours / 24).toLocaleString('en-US')} days`;
 }

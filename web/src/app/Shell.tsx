@@ -49,7 +49,7 @@ export function Shell({ children }: { children: ReactNode }) {
             <Who />
           </div>
         </aside>
-        <section className="top" aria-label="Top bar">
+        <section className="top-bar" aria-label="Top bar">
           <Burger opened={menu} onClick={toggle} size="sm" aria-label={menu ? 'Close the menu' : 'Open the menu'} />
           <Logo />
           {can('wallet:read') && <Funds short />}

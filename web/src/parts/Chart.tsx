@@ -1,7 +1,9 @@
 // Two small charts in SVG. A chart library would be heavier than every page here together.
 
+import { useElementSize } from '@mantine/hooks';
 import { useId, useState } from 'react';
 import './chart.css';
+import { labelled } from './fit';
 import { formatMoney, type Micro } from './money';
 
 export interface Bar {
@@ -9,6 +11,9 @@ export interface Bar {
   label: string;
   value: Micro;
 }
+
+/** The width that a label such as "Nov 23" needs, with the space to the next. */
+const labelWidth = 54;
 
 /** Amounts by day (or another order), with a readable table for those who do not see bars. */
 export function Bars({ bars, title, height = 180 }: { bars: Bar[]; title: string; height?: number }) {
@@ -19,7 +24,8 @@ export function Bars({ bars, title, height = 180 }: { bars: Bar[]; title: string
   const top = Math.ceil(most / tick) * tick;
   const ticks = Array.from({ length: Math.round(top / tick) + 1 }, (_, i) => (i * tick) as Micro);
   const shown = at === null ? undefined : bars[at];
-  const every = Math.max(1, Math.ceil(bars.length / 8));
+  const plot = useElementSize();
+  const hasLabel = labelled(bars.length, plot.width, labelWidth);
   return (
     <figure className="chart" aria-labelledby={id}>
       <figcaption id={id} className="chart-head">
@@ -42,7 +48,7 @@ export function Bars({ bars, title, height = 180 }: { bars: Bar[]; title: string
             </span>
           ))}
         </div>
-        <div className="chart-plot" onPointerLeave={() => setAt(null)}>
+        <div ref={plot.ref} className="chart-plot" onPointerLeave={() => setAt(null)}>
           {ticks.map((t) => (
             <i key={t} style={{ bottom: `${(t / top) * 100}%` }} />
           ))}
@@ -52,7 +58,7 @@ export function Bars({ bars, title, height = 180 }: { bars: Bar[]; title: string
                 className="chart-bar"
                 style={{ height: `${Math.max(b.value > 0 ? 0.6 : 0, (b.value / top) * 100)}%` }}
               />
-              {i % every === 0 && <span className="chart-label">{b.label}</span>}
+              {hasLabel(i) && <span className="chart-label">{b.label}</span>}
             </div>
           ))}
         </div>

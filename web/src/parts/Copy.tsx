@@ -1,22 +1,28 @@
 import { ActionIcon, Tooltip, VisuallyHidden } from '@mantine/core';
-import { useClipboard } from '@mantine/hooks';
+import { useEffect, useState } from 'react';
 import { CheckIcon, CopyIcon } from '../app/icons';
+import { copyText } from './clipboard';
 import './copy.css';
 
 /** A button that copies, and says that it has. */
 export function CopyButton({ value, label }: { value: string; label: string }) {
-  const clipboard = useClipboard({ timeout: 1600 });
+  const [copied, setCopied] = useState<'yes' | 'no' | null>(null);
+  useEffect(() => {
+    if (!copied) return;
+    const timer = setTimeout(() => setCopied(null), 1600);
+    return () => clearTimeout(timer);
+  }, [copied]);
+  const copy = () =>
+    copyText(value).then(
+      () => setCopied('yes'),
+      () => setCopied('no'),
+    );
+  const said = copied === 'yes' ? 'Copied' : copied === 'no' ? 'Copying failed: select the text instead' : null;
   return (
-    <Tooltip label={clipboard.copied ? 'Copied' : `Copy ${label}`}>
-      <ActionIcon
-        variant="subtle"
-        color="gray"
-        size="md"
-        aria-label={`Copy ${label}`}
-        onClick={() => clipboard.copy(value)}
-      >
-        {clipboard.copied ? <CheckIcon /> : <CopyIcon />}
-        <VisuallyHidden aria-live="polite">{clipboard.copied ? `${label} copied` : ''}</VisuallyHidden>
+    <Tooltip label={said ?? `Copy ${label}`}>
+      <ActionIcon variant="subtle" color="gray" size="md" aria-label={`Copy ${label}`} onClick={() => void copy()}>
+        {copied === 'yes' ? <CheckIcon /> : <CopyIcon />}
+        <VisuallyHidden aria-live="polite">{copied === 'yes' ? `${label} copied` : (said ?? '')}</VisuallyHidden>
       </ActionIcon>
     </Tooltip>
   );

@@ -1,6 +1,8 @@
 // Money is an integer of micro-dollars everywhere in here: the API's numbers have at most six decimals, so that
 // rounding once on the way in is exact up to nine billion dollars, and sums and products of integers stay exact.
 
+import { formatNumber } from './locale';
+
 declare const unit: unique symbol;
 /** An integer of millionths of a US dollar. */
 export type Micro = number & { readonly [unit]: 'micro-dollars' };
@@ -40,7 +42,7 @@ export function formatMoney(amount: Micro, least = 2, most = 6): string {
   let cents = String(whole % 1_000_000).padStart(6, '0');
   while (cents.length > least && cents.endsWith('0')) cents = cents.slice(0, -1);
   const sign = amount < 0 && whole > 0 ? '−' : '';
-  return `${sign}$${dollars.toLocaleString('en-US')}${cents ? `.${cents}` : ''}`;
+  return `${sign}$${formatNumber(dollars, 0)}${cents ? `.${cents}` : ''}`;
 }
 
 /** What a person typed as dollars ("12.5", "$1,000"), or null where it is not an amount. */

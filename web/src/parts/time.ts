@@ -1,17 +1,13 @@
-// Times and durations in words.
+// Times and durations in words. A duration always has its units: "in 20 min", never "20:20", which reads as a time of day.
 
-const dateTime = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' });
-const dateTimeSeconds = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
-const timeOnly = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' });
-const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+import { dateFormat, formatNumber, zone } from './locale';
 
-/** In the reader's own zone: "23 Nov 2026, 20:48". */
+const dateTime = dateFormat({ dateStyle: 'medium', timeStyle: 'short' });
+const dateTimeSeconds = dateFormat({ dateStyle: 'medium', timeStyle: 'medium' });
+
+/** In the reader's own zone: "Nov 23, 2026, 8:48 PM". */
 export function localTime(at: string | number, seconds = false): string {
-  return (seconds ? dateTimeSeconds : dateTime).format(new Date(at));
-}
-
-export function clockTime(at: string | number): string {
-  return timeOnly.format(new Date(at));
+  return (seconds ? dateTimeSeconds : dateTime)(at);
 }
 
 /** "2026-11-23 19:48:02 UTC". */
@@ -42,13 +38,15 @@ export function duration(milliseconds: number): string {
     .join(' ');
 }
 
-/** "24:52" or "1:04:10", for countdowns. */
-export function countdown(milliseconds: number): string {
-  const total = Math.max(0, Math.ceil(milliseconds / 1000));
-  const two = (n: number) => String(n).padStart(2, '0');
-  const hours = Math.floor(total / 3600);
-  const rest = `${two(Math.floor(total / 60) % 60)}:${two(total % 60)}`;
-  return hours > 0 ? `${hours}:${rest}` : rest;
+/** What is left, to the second and rounded up, so that it ends at nothing and not before: "24 min 52 s". */
+export function remaining(milliseconds: number): string {
+  return duration(Math.ceil(milliseconds / 1000) * 1000);
+}
+
+/** What is left, for a button or a sentence: "45 s", "25 min", "1 h 5 min"; whole minutes from one minute on. */
+export function roughly(milliseconds: number): string {
+  const minute = 60_000;
+  return milliseconds <= minute ? remaining(milliseconds) : duration(Math.ceil(milliseconds / minute) * minute);
 }
 
 /** "3 min ago", "in 2 h". */
@@ -58,4 +56,11 @@ export function ago(at: string | number, now: number): string {
   // One part is enough at a distance.
   const text = duration(Math.abs(difference)).split(' ').slice(0, 2).join(' ');
   return difference > 0 ? `${text} ago` : `in ${text}`;
+}
+
+/** Hours of a rate: minutes below two hours, days from two days on. */
+export function runway(hours: number): string {
+  if (hours < 2) return `${Math.floor(hours * 60)} min`;
+  if (hours < 48) return `${Math.floor(hours)} h`;
+  return `${formatNumber(Math.floor(hours / 24))} days`;
 }

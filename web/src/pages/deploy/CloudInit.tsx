@@ -1,4 +1,5 @@
 import { Button, FileButton, Group, Textarea } from '@mantine/core';
+import { formatNumber } from '../../parts/locale';
 
 interface Props {
   text: string;
@@ -30,7 +31,7 @@ export function CloudInit({ text, onChange, error }: Props) {
             </Button>
           )}
         </FileButton>
-        {text && <span className="small dim">{new Blob([text]).size.toLocaleString('en-US')} of 65,536 bytes</span>}
+        {text && <span className="small dim">{formatNumber(new Blob([text]).size)} of 65,536 bytes</span>}
       </Group>
     </div>
   );

@@ -7,6 +7,7 @@ import { useDeploy } from '../../api/deployments';
 import type { Offer } from '../../api/offers';
 import type { SSHKey } from '../../api/sshKeys';
 import { ErrorBox } from '../../parts/ErrorBox';
+import { sentence } from '../../parts/text';
 import { toast } from '../../parts/toast';
 import { bodyOf, suggestName } from './body';
 import { CloudInit } from './CloudInit';
@@ -188,8 +189,4 @@ export function DeployForm({ offer: o, keys, keysError }: Props) {
 
 function bare(field: string): string {
   return field.replace(/\[.*$/, '');
-}
-
-function sentence(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -5,12 +5,12 @@ import type { Offer } from '../../api/offers';
 import { useCan } from '../../api/session';
 import { useVolumes } from '../../api/volumes';
 import { useWallet } from '../../api/wallet';
-import { runway } from '../../app/Funds';
 import { CodeBlock } from '../../parts/Copy';
 import { curl } from '../../parts/curl';
 import { Facts } from '../../parts/Facts';
 import { Money } from '../../parts/Money';
 import { formatMoney, type Micro, micro, minus, sum } from '../../parts/money';
+import { runway } from '../../parts/time';
 
 /** What it costs, what is set aside, what comes back; the button; the same with curl. */
 export function Summary({ offer: o, body, busy }: { offer: Offer; body: CreateDeployment; busy: boolean }) {
@@ -41,7 +41,7 @@ export function Summary({ offer: o, body, busy }: { offer: Offer; body: CreateDe
               ['Held now', <Money key="hold" amount={price} />],
               ['Available', available === null ? undefined : <Money key="a" amount={available} />],
               ['Left after', available === null ? undefined : <Money key="l" amount={minus(available, price)} />],
-              ['Lasts', available === null || available <= 0 ? undefined : runway(available / hourly)],
+              ['Runway', available === null || available <= 0 ? undefined : runway(available / hourly)],
               ['Runs at least', `${o.minimumRuntimeMinutes} min`],
               ['Volumes', chosen.length ? chosen.map((v) => v.name).join(', ') : undefined],
             ]}

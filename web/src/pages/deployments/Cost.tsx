@@ -4,7 +4,7 @@ import { type Deployment, ended } from '../../api/deployments';
 import { Facts } from '../../parts/Facts';
 import { Money } from '../../parts/Money';
 import { formatMoney, micro, share } from '../../parts/money';
-import { countdown } from '../../parts/time';
+import { remaining } from '../../parts/time';
 
 const hour = 3_600_000;
 
@@ -42,7 +42,7 @@ export function Cost({ of: d }: { of: Deployment }) {
             ['Price', <Money key="p" amount={price} per="/h, agreed" />],
             ['Charged', <Money key="c" usd={d.costToDate} />],
             ['Held', started === null && !ended(d) ? <Money key="h" amount={price} /> : undefined],
-            ['Next hour in', running ? countdown(hour - (elapsed % hour)) : undefined],
+            ['Next charge', running ? `in ${remaining(hour - (elapsed % hour))}` : undefined],
           ]}
         />
       </div>

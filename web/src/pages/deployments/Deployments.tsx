@@ -178,6 +178,12 @@ function First() {
   );
 }
 
+/** How long it has run; nothing where it never did. */
+function Runtime({ of: d }: { of: Deployment }) {
+  if (!d.startedAt) return <span className="dim">–</span>;
+  return <Elapsed since={d.startedAt} until={d.billedUntil ?? d.terminatedAt} />;
+}
+
 function Region({ slug }: { slug: string }) {
   return <>{useRegionName()(slug)}</>;
 }
@@ -228,14 +234,20 @@ const columns: Column<Deployment>[] = [
   },
   { key: 'address', head: 'Address', from: 820, cell: (d) => <Address of={d} /> },
   {
-    key: 'age',
-    head: 'Ran for',
+    key: 'created',
+    head: 'Created',
     sort: 'createdAt',
+    width: '132px',
+    from: 980,
+    cell: (d) => <Ago at={d.createdAt} />,
+  },
+  {
+    key: 'runtime',
+    head: 'Runtime',
     width: '116px',
     from: 720,
     end: true,
-    cell: (d) =>
-      d.startedAt ? <Elapsed since={d.startedAt} until={d.billedUntil ?? d.terminatedAt} /> : <Ago at={d.createdAt} />,
+    cell: (d) => <Runtime of={d} />,
   },
   { key: 'price', head: '$ / h', width: '96px', end: true, cell: (d) => <Money usd={d.hourlyPrice} /> },
   {

@@ -6,6 +6,7 @@ import { curl } from '../../parts/curl';
 import { Facts } from '../../parts/Facts';
 import { Chip } from '../../parts/Status';
 import { Time } from '../../parts/Time';
+import { sentence } from '../../parts/text';
 import { Attached } from './Attached';
 import { Cost } from './Cost';
 import { Steps } from './Steps';
@@ -22,12 +23,13 @@ export function Overview({ of: d }: { of: Deployment }) {
       <div className="stack">
         {bad[d.status] && (
           <Alert color="red" variant="outline" title={bad[d.status]}>
-            {d.statusReason ?? d.statusCause}. {d.status === 'failed' ? 'It cost nothing: what was held is back.' : ''}
+            {sentence(d.statusReason ?? d.statusCause ?? '')}{' '}
+            {d.status === 'failed' && d.costToDate === 0 && 'You were not charged, and the hold was released.'}
           </Alert>
         )}
         {d.statusReason && !bad[d.status] && (
           <Alert color="amber" variant="outline">
-            {d.statusReason}
+            {sentence(d.statusReason)}
           </Alert>
         )}
         {d.pendingAction && (

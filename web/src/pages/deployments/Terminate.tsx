@@ -9,7 +9,7 @@ import { Money } from '../../parts/Money';
 import { type Micro, micro, share } from '../../parts/money';
 import { PageSkeleton } from '../../parts/Skeletons';
 import { Time } from '../../parts/Time';
-import { countdown } from '../../parts/time';
+import { remaining as left, roughly } from '../../parts/time';
 import { toast } from '../../parts/toast';
 
 /** Ends a deployment: now where that is allowed, else with a countdown to when it is, and the offer to queue it. */
@@ -43,8 +43,9 @@ export function Terminate({ of: d, onClose }: { of: Deployment; onClose: () => v
         {answer && queued && (
           <>
             <p style={{ margin: 0 }} role="status">
-              Queued. It ends at <Time at={answer.terminableAt} />, as soon as its minimum runtime is met, whether this
-              page is open or not. Settings → Ends by itself takes that back.
+              Scheduled: {d.name} is terminated in {roughly(remaining)} (<Time at={answer.terminableAt} />
+              ), as soon as its minimum runtime is met, whether this page is open or not. To cancel, remove the end
+              under Settings.
             </p>
             <Button onClick={onClose}>Close</Button>
           </>
@@ -56,9 +57,9 @@ export function Terminate({ of: d, onClose }: { of: Deployment; onClose: () => v
             </p>
             {early && (
               <div role="timer" aria-label="Until it can be terminated">
-                <div className="clock">{countdown(remaining)}</div>
+                <div className="clock">{left(remaining)}</div>
                 <div className="small dim">
-                  until its minimum runtime is met, at <Time at={answer.terminableAt} />
+                  until the minimum runtime is met (<Time at={answer.terminableAt} />)
                 </div>
               </div>
             )}
@@ -85,7 +86,7 @@ export function Terminate({ of: d, onClose }: { of: Deployment; onClose: () => v
               </Button>
               {early ? (
                 <Button color="red.8" loading={terminate.isPending} disabled={barred} onClick={() => end('earliest')}>
-                  Terminate at {countdown(remaining)}
+                  Terminate in {roughly(remaining)}
                 </Button>
               ) : (
                 <Button color="red.8" loading={terminate.isPending} disabled={barred} onClick={() => end('now')}>

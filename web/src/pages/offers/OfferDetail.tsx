@@ -7,6 +7,7 @@ import { CodeBlock } from '../../parts/Copy';
 import { curl } from '../../parts/curl';
 import { ErrorBox } from '../../parts/ErrorBox';
 import { Facts, Figure } from '../../parts/Facts';
+import { formatNumber, formatPercent } from '../../parts/locale';
 import { Money } from '../../parts/Money';
 import { PageHead } from '../../parts/PageHead';
 import { PageSkeleton } from '../../parts/Skeletons';
@@ -116,7 +117,7 @@ function Launches({ offer: o }: { offer: Offer }) {
         'None in the last 30 days'
       ) : (
         <>
-          {Math.round(r.reachedSsh * 1000) / 10} % of {r.deployments.toLocaleString('en-US')} came to run
+          {formatPercent(r.reachedSsh * 100)} of {formatNumber(r.deployments)} reached running
           {r.medianSecondsToSsh !== null && `, half of them within ${duration(r.medianSecondsToSsh * 1000)}`}
           {r.basis === 'instanceType' && <span className="dim"> (all of this type at {o.provider})</span>}
         </>

@@ -6,6 +6,7 @@ import { useCan } from '../../api/session';
 import { type Column, DataTable } from '../../parts/DataTable';
 import { EmptyState } from '../../parts/EmptyState';
 import { ErrorBox } from '../../parts/ErrorBox';
+import { formatNumber } from '../../parts/locale';
 import { Money } from '../../parts/Money';
 import { PageHead } from '../../parts/PageHead';
 import { usePagedRows } from '../../parts/pages';
@@ -31,7 +32,7 @@ export default function Offers() {
       <PageHead title="Offers">
         {list.total > 0 && (
           <>
-            {list.total.toLocaleString('en-US')} {list.total === 1 ? 'offer' : 'offers'}
+            {formatNumber(list.total)} {list.total === 1 ? 'offer' : 'offers'}
             {filters.available === 'all' ? '' : ' to be had now'}, price and stock live
             {newest && (
               <>
@@ -71,7 +72,7 @@ export default function Offers() {
           rowKey={(o) => o.id}
           onRange={list.onRange}
           card={(o) => <Card offer={o} {...pick} />}
-          cardHeight={132}
+          cardHeight={152}
           sort={filters.sort ?? 'price'}
           onSort={(sort) => set({ sort: sort === 'price' ? null : sort })}
           quiet={(o) => !o.available}
@@ -222,18 +223,23 @@ function Card({ offer: o, ...pick }: { offer: Offer } & Pick) {
         <Link to={`/offers/${o.id}`} className="plain-link truncate">
           {o.gpuCount} × {o.gpuType}
         </Link>
-        <Price offer={o} change={pick.changeOf(o.id)} />
+        <Price offer={o} change={pick.changeOf(o.id)} per="/h" />
       </div>
       <div className="card-row small dim">
         <span className="truncate">
           {o.regionName} · {o.provider} <Stale offer={o} />
         </span>
         <span>
-          <Money usd={o.hourlyPricePerGpu} most={4} /> / GPU
+          <Money usd={o.hourlyPricePerGpu} most={4} per="/h per GPU" />
         </span>
       </div>
-      <div className="small dim truncate">
-        {o.gpuMemoryGb} GB · {o.vcpus} vCPU · {size(o.memoryGb)} · {size(o.storageGb)}
+      <div className="small dim">
+        <div className="truncate">
+          {size(o.gpuMemoryGb)} GPU memory each · {o.vcpus} vCPUs
+        </div>
+        <div className="truncate">
+          {size(o.memoryGb)} memory · {size(o.storageGb)} storage
+        </div>
       </div>
       <div className="card-row">
         <span style={{ display: 'flex', gap: 10, alignItems: 'center' }} className="small">

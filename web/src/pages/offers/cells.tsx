@@ -1,5 +1,6 @@
 import { Link } from 'react-router';
 import type { Offer } from '../../api/offers';
+import { formatNumber } from '../../parts/locale';
 import { Money } from '../../parts/Money';
 import { formatMoney, micro } from '../../parts/money';
 import { Chip } from '../../parts/Status';
@@ -34,13 +35,13 @@ export function OfferName({ offer: o }: { offer: Offer }) {
   );
 }
 
-export function Price({ offer: o, change }: { offer: Offer; change?: Change }) {
+export function Price({ offer: o, change, per }: { offer: Offer; change?: Change; per?: string }) {
   const before = change?.priceBefore;
   const up = before !== undefined && o.hourlyPrice > before;
   return (
     <span className={before === undefined ? undefined : up ? 'flash flash-up' : 'flash flash-down'}>
       <b>
-        <Money usd={o.hourlyPrice} />
+        <Money usd={o.hourlyPrice} per={per} />
       </b>
       {before !== undefined && (
         <span className="flash-note" title={`was ${formatMoney(micro(before))}`}>
@@ -74,6 +75,6 @@ export function Stock({ offer: o, change }: { offer: Offer; change?: Change }) {
 
 /** 2,048 GB as "2.05 TB"; decimal, as everything here. */
 export function size(gb: number): string {
-  if (gb < 1000) return `${gb.toLocaleString('en-US')} GB`;
-  return `${(gb / 1000).toLocaleString('en-US', { maximumFractionDigits: 2 })} TB`;
+  if (gb < 1000) return `${formatNumber(gb)} GB`;
+  return `${formatNumber(gb / 1000, 2)} TB`;
 }

@@ -4,6 +4,7 @@ import { ApiError } from '../../api/client';
 import { type OperatorAccount, useCreateAccount, useCredit, useOperatorAccounts } from '../../api/operator';
 import { type Column, DataTable } from '../../parts/DataTable';
 import { ErrorBox } from '../../parts/ErrorBox';
+import { formatNumber, formatPercent } from '../../parts/locale';
 import { Money } from '../../parts/Money';
 import { dollars, formatMoney, parseMoney } from '../../parts/money';
 import { PageSkeleton } from '../../parts/Skeletons';
@@ -30,7 +31,7 @@ export function Accounts() {
     </Button>
   );
   const markup = (a: OperatorAccount) => {
-    const shown = a.markupPercent === null ? 'usual' : `${a.markupPercent} %`;
+    const shown = a.markupPercent === null ? 'usual' : formatPercent(a.markupPercent);
     return (
       <Button
         size="compact-sm"
@@ -81,7 +82,7 @@ export function Accounts() {
     <>
       <Group justify="space-between" mb="sm">
         <span className="dim">
-          {rows.length.toLocaleString('en-US')} {rows.length === 1 ? 'account' : 'accounts'}
+          {formatNumber(rows.length)} {rows.length === 1 ? 'account' : 'accounts'}
         </span>
         <Button variant="default" onClick={() => setCreating(true)}>
           Create an account

@@ -4,6 +4,7 @@ import type { Schema } from '../../api/client';
 import { useNow } from '../../api/clock';
 import { type MarginsBy, useMargins, useOperatorAccounts } from '../../api/operator';
 import { ErrorBox } from '../../parts/ErrorBox';
+import { formatNumber } from '../../parts/locale';
 import { Money } from '../../parts/Money';
 import { PageSkeleton } from '../../parts/Skeletons';
 import '../../parts/table.css';
@@ -69,7 +70,7 @@ export function Margins() {
                   Margin
                 </th>
                 <th scope="col" data-end>
-                  %
+                  Margin, %
                 </th>
               </tr>
             </thead>
@@ -94,7 +95,7 @@ function Row({ of: r, name }: { of: Schema['MarginRow']; name: string }) {
       <th scope="row" className="row-name">
         {name}
       </th>
-      <td data-end>{r.hours?.toLocaleString('en-US') ?? '–'}</td>
+      <td data-end>{r.hours === null ? '–' : formatNumber(r.hours)}</td>
       <td data-end>
         <Money usd={r.revenue} />
       </td>
@@ -104,7 +105,7 @@ function Row({ of: r, name }: { of: Schema['MarginRow']; name: string }) {
       <td data-end>
         <Money usd={r.margin} />
       </td>
-      <td data-end>{r.marginPercent === null ? '–' : r.marginPercent.toLocaleString('en-US')}</td>
+      <td data-end>{r.marginPercent === null ? '–' : formatNumber(r.marginPercent, 1)}</td>
     </tr>
   );
 }

@@ -2,6 +2,7 @@ import { Button, Group, Modal, TextInput } from '@mantine/core';
 import { useState } from 'react';
 import { type OperatorAccount, useSetMarkup } from '../../api/operator';
 import { ErrorBox } from '../../parts/ErrorBox';
+import { formatPercent } from '../../parts/locale';
 import { toast } from '../../parts/toast';
 
 /** What an account pays above the providers' own prices; empty for what the others pay. */
@@ -20,7 +21,11 @@ export function Markup({ of: a, onClose }: { of: OperatorAccount; onClose: () =>
           if (percent === undefined || set.isPending) return;
           set.mutate(percent, {
             onSuccess: () => {
-              toast(percent === null ? `${a.name} pays what others do` : `${a.name} pays ${percent} % above cost`);
+              toast(
+                percent === null
+                  ? `${a.name} pays what others do`
+                  : `${a.name} pays ${formatPercent(percent)} above cost`,
+              );
               onClose();
             },
           });

@@ -1,5 +1,6 @@
 import { useOperatorProviders } from '../../api/operator';
 import { ErrorBox } from '../../parts/ErrorBox';
+import { formatPercent } from '../../parts/locale';
 import { PageSkeleton } from '../../parts/Skeletons';
 import { Status } from '../../parts/Status';
 import '../../parts/table.css';
@@ -60,7 +61,7 @@ export function Providers() {
               </td>
               <td data-end>{p.machines}</td>
               <td data-end>{p.deployments}</td>
-              <td data-end>{p.markupPercent === null ? '–' : `${p.markupPercent} %`}</td>
+              <td data-end>{p.markupPercent === null ? '–' : formatPercent(p.markupPercent)}</td>
             </tr>
           ))}
         </tbody>

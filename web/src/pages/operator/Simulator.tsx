@@ -4,6 +4,7 @@ import type { Schema } from '../../api/client';
 import { useNow } from '../../api/clock';
 import { useAddFault, useAdvance, useClearFaults, useOperatorProviders, useSimulatorFaults } from '../../api/operator';
 import { ErrorBox } from '../../parts/ErrorBox';
+import { formatPercent } from '../../parts/locale';
 import { bothTimes, localTime } from '../../parts/time';
 import { toast } from '../../parts/toast';
 
@@ -85,7 +86,7 @@ function Faults() {
                   f.offer,
                   f.value,
                   f.seconds && `${f.seconds} s`,
-                  f.percent > 0 && `${f.percent} %`,
+                  f.percent > 0 && formatPercent(f.percent),
                 ]
                   .filter(Boolean)
                   .join(' · ')}{' '}

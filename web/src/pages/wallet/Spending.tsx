@@ -1,14 +1,16 @@
-import { SegmentedControl, Skeleton } from '@mantine/core';
+import { Button, SegmentedControl, Skeleton } from '@mantine/core';
 import { useState } from 'react';
 import { Link } from 'react-router';
 import { useNow } from '../../api/clock';
 import { type GroupBy, useUsage } from '../../api/wallet';
 import { type Bar, Bars } from '../../parts/Chart';
 import { ErrorBox } from '../../parts/ErrorBox';
-import { formatMoney, type Micro, micro } from '../../parts/money';
+import { largest } from '../../parts/fit';
+import { dateFormat, formatNumber } from '../../parts/locale';
+import { formatMoney, type Micro, micro, sum } from '../../parts/money';
 
 const day = 86_400_000;
-const short = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short', timeZone: 'UTC' });
+const short = dateFormat({ day: 'numeric', month: 'short', timeZone: 'UTC' });
 
 /** What was spent: by day as a chart, else as shares. Days are UTC days, as the bill's are. */
 export function Spending() {
@@ -31,7 +33,7 @@ export function Spending() {
             aria-label="Days"
             value={days}
             onChange={setDays}
-            data={['7', '30', '90'].map((d) => ({ value: d, label: `${d} d` }))}
+            data={['7', '30', '90'].map((d) => ({ value: d, label: `${d} days` }))}
           />
           <SegmentedControl
             size="xs"
@@ -72,9 +74,12 @@ function everyDay(groups: { key: string; cost: number }[], today: number, days: 
   return Array.from({ length: days }, (_, i) => {
     const at = today - (days - 1 - i) * day;
     const key = new Date(at).toISOString().slice(0, 10);
-    return { key, label: short.format(at), value: cost.get(key) ?? (0 as Micro) };
+    return { key, label: short(at), value: cost.get(key) ?? (0 as Micro) };
   });
 }
+
+/** So many rows are shown at first; what is left is one row more. */
+const most = 10;
 
 function Shares({
   groups,
@@ -85,31 +90,46 @@ function Shares({
   total: Micro;
   by: GroupBy;
 }) {
+  const [all, setAll] = useState(false);
+  const { shown, rest } = largest(groups, (g) => g.cost, all ? groups.length : most);
   return (
-    <ul className="shares">
-      {groups.map((g) => {
-        const cost = micro(g.cost);
-        const name = g.name ?? (g.key || 'without GPUs');
-        return (
-          <li key={g.key}>
-            <div className="card-row">
-              <span className="truncate">
-                {by === 'deployment' && g.key.startsWith('dep_') ? (
-                  <Link to={`/deployments/${g.key}`} className="plain-link">
-                    {name}
-                  </Link>
-                ) : (
-                  name
-                )}
-              </span>
-              <span>{formatMoney(cost)}</span>
-            </div>
-            <div className="meter" aria-hidden="true">
-              <span style={{ width: `${total > 0 ? Math.max(1, (cost / total) * 100) : 0}%` }} />
-            </div>
+    <>
+      <ul className="shares" aria-label="Cost" tabIndex={all ? 0 : undefined} data-all={all || undefined}>
+        {shown.map((g) => {
+          const cost = micro(g.cost);
+          const name = g.name ?? (g.key || 'without GPUs');
+          return (
+            <li key={g.key}>
+              <div className="card-row">
+                <span className="truncate">
+                  {by === 'deployment' && g.key.startsWith('dep_') ? (
+                    <Link to={`/deployments/${g.key}`} className="plain-link">
+                      {name}
+                    </Link>
+                  ) : (
+                    name
+                  )}
+                </span>
+                <span>{formatMoney(cost)}</span>
+              </div>
+              <div className="meter" aria-hidden="true">
+                <span style={{ width: `${total > 0 ? Math.max(1, (cost / total) * 100) : 0}%` }} />
+              </div>
+            </li>
+          );
+        })}
+        {rest.length > 0 && (
+          <li className="card-row dim">
+            <span>{formatNumber(rest.length)} others</span>
+            <span>{formatMoney(sum(...rest.map((g) => micro(g.cost))))}</span>
           </li>
-        );
-      })}
-    </ul>
+        )}
+      </ul>
+      {(rest.length > 0 || all) && (
+        <Button variant="subtle" color="gray" size="compact-sm" mt="sm" onClick={() => setAll(!all)}>
+          {all ? `Show the ${most} largest` : `Show all ${formatNumber(groups.length)}`}
+        </Button>
+      )}
+    </>
   );
 }

@@ -115,7 +115,9 @@ export function Statement() {
               <div className="small truncate">{t.description}</div>
               <div className="card-row small dim">
                 <Time at={t.createdAt} />
-                <Money usd={t.availableAfter} />
+                <span>
+                  Available: <Money usd={t.availableAfter} />
+                </span>
               </div>
             </div>
           )}

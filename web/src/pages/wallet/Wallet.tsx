@@ -1,12 +1,12 @@
 import { Alert } from '@mantine/core';
 import { useMe } from '../../api/session';
 import { useWallet } from '../../api/wallet';
-import { runway } from '../../app/Funds';
 import { ErrorBox } from '../../parts/ErrorBox';
 import { Figure } from '../../parts/Facts';
 import { Money } from '../../parts/Money';
 import { PageHead } from '../../parts/PageHead';
 import { PageSkeleton } from '../../parts/Skeletons';
+import { runway } from '../../parts/time';
 import { Running } from './Running';
 import { Spending } from './Spending';
 import { Statement } from './Statement';

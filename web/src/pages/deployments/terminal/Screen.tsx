@@ -5,6 +5,10 @@ import { Terminal as XTerm } from '@xterm/xterm';
 import { useEffect, useRef, useState } from 'react';
 import type { Deployment } from '../../../api/deployments';
 import { loadSSH, type Phase, type Session } from '../../../api/ssh';
+import { copyText } from '../../../parts/clipboard';
+import { useLeaveGuard } from '../../../parts/leave';
+import { keyAction, platformOf } from './keys';
+import { atPrompt, endText, lost, pauseBefore } from './session';
 import './terminal.css';
 
 interface Props {
@@ -17,6 +21,9 @@ interface Props {
 
 const keyFaults = new Set(['KEY_INVALID', 'PASSPHRASE_MISSING', 'PASSPHRASE_WRONG', 'SIGN_IN_REFUSED']);
 
+/** A session that has lasted this long counts as a success: the next failure is the first one again. */
+const stable = 30_000;
+
 const words: Record<Phase['phase'] | 'loading', string> = {
   loading: 'Loading the terminal…',
   connecting: 'Connecting…',
@@ -25,27 +32,36 @@ const words: Record<Phase['phase'] | 'loading', string> = {
   open: 'Connected',
 };
 
+/** Leaves whatever screen the program before was in: full screen, mouse, paste mode, hidden cursor, colors. */
+const reset = '\x1b[?1049l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?1l\x1b>\x1b[?25h\x1b[0m';
+const newShell = `${reset}\r\n\x1b[2mConnected again. This is a new shell: what ran in the old one has ended, except under tmux or screen.\x1b[0m\r\n`;
+
 export function Screen({ of: d, secret, onOpen, onRefused }: Props) {
   const box = useRef<HTMLDivElement>(null);
-  const [state, setState] = useState<Phase['phase'] | 'loading' | 'closed'>('loading');
+  const terminal = useRef<XTerm | null>(null);
+  const session = useRef<Session | null>(null);
+  const failures = useRef(0);
+  const [state, setState] = useState<Phase['phase'] | 'loading' | 'lost' | 'closed'>('loading');
   const [end, setEnd] = useState('');
   const [seen, setSeen] = useState<{ fingerprint: string; known: boolean } | null>(null);
   const [attempt, setAttempt] = useState(0);
-  // The effect below must not begin anew because a parent rendered.
+  // The effects below must not begin anew because a parent rendered.
   const told = useRef({ onOpen, onRefused });
   told.current = { onOpen, onRefused };
   const { id, sshUser, sshHostKeys } = d;
   const target = useRef({ sshUser, sshHostKeys });
   target.current = { sshUser, sshHostKeys };
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another attempt opens another session
+  useLeaveGuard({
+    needed: () => session.current !== null && terminal.current !== null && busy(terminal.current),
+    title: 'Leave the terminal?',
+    text: `Something is running in the terminal on ${d.name}. Leaving closes the terminal, and what runs in it ends.`,
+    action: 'Leave',
+  });
+
   useEffect(() => {
     const element = box.current;
     if (!element) return;
-    let gone = false;
-    let session: Session | undefined;
-    setState('loading');
-    setEnd('');
     const term = new XTerm({
       fontFamily: getComputedStyle(document.body).getPropertyValue('--mantine-font-family-monospace'),
       fontSize: 14,
@@ -58,19 +74,54 @@ export function Screen({ of: d, secret, onOpen, onRefused }: Props) {
     term.loadAddon(fit);
     term.open(element);
     fit.fit();
+    terminal.current = term;
     const observer = new ResizeObserver(() => {
       fit.fit();
-      session?.resize(term.cols, term.rows);
+      session.current?.resize(term.cols, term.rows);
     });
     observer.observe(element);
-    // Tab belongs to the shell, so that there must be another way out by keyboard.
+    const platform = platformOf(navigator.userAgent);
     term.attachCustomKeyEventHandler((e) => {
-      if (!(e.ctrlKey && e.shiftKey && e.key.toLowerCase() === 'x')) return true;
+      const action = keyAction(e, term.hasSelection(), platform);
+      if (action === 'shell') return true;
+      // The browser pastes by itself, and xterm hears of it.
+      if (action === 'paste') return false;
       e.preventDefault();
-      if (e.type === 'keydown') document.querySelector<HTMLElement>('[role="tab"][aria-selected="true"]')?.focus();
+      if (e.type !== 'keydown') return false;
+      // Tab belongs to the shell, so that there must be another way out by keyboard.
+      if (action === 'leave') document.querySelector<HTMLElement>('[role="tab"][aria-selected="true"]')?.focus();
+      else if (term.hasSelection()) {
+        copyText(term.getSelection()).catch(() => {});
+        // The next Ctrl+C interrupts again.
+        term.clearSelection();
+      }
       return false;
     });
-    term.onData((data) => session?.write(data));
+    term.onData((data) => session.current?.write(data));
+    return () => {
+      observer.disconnect();
+      terminal.current = null;
+      term.dispose();
+    };
+  }, []);
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another attempt opens another session
+  useEffect(() => {
+    const term = terminal.current;
+    if (!term) return;
+    let gone = false;
+    let openedAt = 0;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const again = failures.current > 0;
+    setState('loading');
+    setEnd('');
+
+    const tryLater = () => {
+      if (openedAt && Date.now() - openedAt > stable) failures.current = 0;
+      failures.current++;
+      setState('lost');
+      timer = setTimeout(() => setAttempt((n) => n + 1), pauseBefore(failures.current));
+    };
 
     const run = async () => {
       const ssh = await loadSSH();
@@ -82,24 +133,31 @@ export function Screen({ of: d, secret, onOpen, onRefused }: Props) {
         ...secret,
         cols: term.cols,
         rows: term.rows,
-        onData: (bytes) => term.write(bytes),
+        onData: (bytes) => {
+          if (!gone) term.write(bytes);
+        },
         onStatus: (s) => {
           if (gone) return;
+          // Before the new shell says anything.
+          if (s.phase === 'open' && again) term.write(newShell);
           setState(s.phase);
           if (s.phase === 'hostKey') setSeen({ fingerprint: s.fingerprint, known: s.known });
         },
-        onClose: ({ message, exitCode }) => {
-          session = undefined;
+        onClose: (how) => {
+          session.current = null;
           if (gone) return;
+          if (lost(how)) return tryLater();
+          failures.current = 0;
           setState('closed');
-          setEnd(exitCode === null ? message : `The shell ended${exitCode ? ` with code ${exitCode}` : ''}.`);
+          setEnd(endText(how));
         },
       });
       if (gone) return opened.close();
-      session = opened;
-      session.resize(term.cols, term.rows);
+      session.current = opened;
+      openedAt = Date.now();
+      opened.resize(term.cols, term.rows);
       told.current.onOpen();
-      term.focus();
+      if (!again) term.focus();
     };
     run().catch((thrown: unknown) => {
       if (gone) return;
@@ -107,36 +165,60 @@ export function Screen({ of: d, secret, onOpen, onRefused }: Props) {
       const code = error.code ?? 'FAILED';
       const message = error.message ?? 'The terminal could not be opened.';
       if (keyFaults.has(code)) told.current.onRefused({ code, message });
+      else if (again && code === 'UNREACHABLE') tryLater();
       else {
+        failures.current = 0;
         setState('closed');
         setEnd(`${message} (${code})`);
       }
     });
+    const online = () => {
+      if (!timer) return;
+      clearTimeout(timer);
+      setAttempt((n) => n + 1);
+    };
+    window.addEventListener('online', online);
     return () => {
       gone = true;
-      observer.disconnect();
-      session?.close();
-      term.dispose();
+      clearTimeout(timer);
+      window.removeEventListener('online', online);
+      session.current?.close();
+      session.current = null;
     };
   }, [id, secret, attempt]);
 
+  const retrying = failures.current > 0 && state !== 'open' && state !== 'closed';
   return (
-    <section className="terminal" aria-label={`Terminal on ${d.name}`}>
-      <div className="terminal-head">
-        <span role="status">{state === 'closed' ? end : words[state]}</span>
-        {seen && (
+    <section className="console" aria-label={`Terminal on ${d.name}`}>
+      <div className="console-head">
+        <span role="status">
+          {state === 'closed' ? end : retrying || state === 'lost' ? 'Connection lost. Reconnecting…' : words[state]}
+        </span>
+        {seen && !retrying && (
           <span className="small mono truncate" title={seen.fingerprint}>
             {seen.known ? 'known machine key' : 'machine key at first sight'} {seen.fingerprint}
           </span>
         )}
-        {state === 'closed' && (
+        {(state === 'closed' || state === 'lost') && (
           <Button size="compact-sm" variant="default" onClick={() => setAttempt(attempt + 1)}>
-            Connect again
+            {state === 'closed' ? 'Connect again' : 'Reconnect now'}
           </Button>
         )}
       </div>
-      <div ref={box} className="terminal-screen" />
-      <p className="small dim">Ctrl+Shift+X leaves the terminal by keyboard.</p>
+      <div className="console-box">
+        <div ref={box} className="console-rows" />
+      </div>
+      <p className="small dim">
+        Copy: Ctrl+Shift+C, or Ctrl+C with a selection (⌘C). Paste: Ctrl+Shift+V (⌘V). Leave the terminal by keyboard:
+        Ctrl+Shift+X.
+      </p>
     </section>
   );
+}
+
+/** Whether a program may be running: anything but an empty prompt counts. */
+function busy(term: XTerm): boolean {
+  const screen = term.buffer.active;
+  const line = screen.getLine(screen.baseY + screen.cursorY)?.translateToString(false, 0, screen.cursorX) ?? '';
+  return !atPrompt(screen.type === 'alternate', line);
 }

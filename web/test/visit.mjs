@@ -1,0 +1,56 @@
+// What the browser tests share: a visitor with a page that is watched, signing in, and a page at rest that axe accepts.
+
+import assert from 'node:assert/strict';
+import { axe, watch } from './browser.mjs';
+
+export const wide = { width: 1440, height: 900 };
+export const phone = { width: 390, height: 844 };
+
+// A call that tells that nobody is signed in, or that a role may not, is an answer; the browser logs it all the same.
+export const expected = [/\/account\/me$/];
+
+export function visitorsOf(browser, server, url = server.url) {
+  const visitors = {
+    /** Addresses whose refusal is no fault just now. */
+    allowed: expected,
+    open: async (options = {}) => {
+      const context = await browser.newContext({ baseURL: url, viewport: wide, reducedMotion: 'reduce', ...options });
+      await context.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: url });
+      const page = await context.newPage();
+      page.setDefaultTimeout(20_000);
+      const allow = (_text, at) => visitors.allowed.some((pattern) => pattern.test(new URL(at, url).pathname));
+      return { page, context, faults: watch(page, new URL(url).host, { allow }) };
+    },
+    /** Signs the context in without its page, as the demo account's owner. */
+    signedIn: async (context) => {
+      const { email, password } = server.demo;
+      const answer = await context.request.post('/api/v1/account/sessions', {
+        data: { email, password },
+        headers: { 'Sec-Fetch-Site': 'same-origin' },
+      });
+      assert.equal(answer.status(), 201, await answer.text());
+    },
+  };
+  return visitors;
+}
+
+export async function part(name, act) {
+  const began = Date.now();
+  await act();
+  console.log(`ok ${name} (${((Date.now() - began) / 1000).toFixed(1)} s)`);
+}
+
+export async function atRest(page) {
+  await page.locator('h1').first().waitFor();
+  await page.waitForFunction(() => !document.querySelector('[aria-busy=true]'));
+}
+
+/** The page is at rest, axe has nothing to say about it, and it does not scroll sideways. */
+export async function clean(page, where) {
+  await atRest(page);
+  assert.deepEqual(await axe(page), [], `axe on ${where}`);
+  const sideways = await page.evaluate(
+    () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+  );
+  assert.equal(sideways, 0, `${where} scrolls sideways`);
+}
