@@ -297,7 +297,7 @@ var types = map[string]reflect.Type{
 	"StartLogin": reflect.TypeFor[LoginRequest](), "StartedLogin": reflect.TypeFor[startedLogin](),
 	"CreateSSHKey": reflect.TypeFor[CreateSSHKey](), "CreateVolume": reflect.TypeFor[CreateVolume](), "Deployment": reflect.TypeFor[Deployment](),
 	"DetachVolume": reflect.TypeFor[detachVolume](), "Event": reflect.TypeFor[Event](), "GPUFacet": reflect.TypeFor[GPUType](), "Index": reflect.TypeFor[Index](),
-	"Offer": reflect.TypeFor[Offer](), "Pagination": reflect.TypeFor[Pagination](), "PriceHistory": reflect.TypeFor[PriceHistory](),
+	"Offer": reflect.TypeFor[Offer](), "Pagination": reflect.TypeFor[Pagination](), "PastDue": reflect.TypeFor[PastDue](), "PriceHistory": reflect.TypeFor[PriceHistory](),
 	"PricePoint": reflect.TypeFor[PricePoint](), "ProviderFacet": reflect.TypeFor[Provider](), "RegionFacet": reflect.TypeFor[Region](),
 	"ReinstallDeployment": reflect.TypeFor[ReinstallDeployment](), "Reliability": reflect.TypeFor[Reliability](), "RenameSSHKey": reflect.TypeFor[renameSSHKey](),
 	"RunningView": reflect.TypeFor[ActiveDeployment](), "SSHKey": reflect.TypeFor[SSHKey](), "SSHKeyReference": reflect.TypeFor[SSHKeyReference](),

@@ -33,6 +33,15 @@ type BilledVolume struct {
 	HourlyPrice Money `json:"hourlyPrice"`
 }
 
+// PastDue is what happens to an account whose available money is below zero, unless that ends.
+type PastDue struct {
+	// Since is when Available fell below zero.
+	Since time.Time `json:"since"`
+	// DeploymentsEndAt is when all deployments are terminated, VolumesDeletedAt when all volumes are deleted; in the past once they were.
+	DeploymentsEndAt time.Time `json:"deploymentsEndAt"`
+	VolumesDeletedAt time.Time `json:"volumesDeletedAt"`
+}
+
 // Wallet is the account's money.
 type Wallet struct {
 	// Currency is of every amount.
@@ -43,6 +52,8 @@ type Wallet struct {
 	Available Money `json:"available"`
 	// NegativeSince is since when Available is below zero; nil where it is not.
 	NegativeSince *time.Time `json:"negativeSince"`
+	// PastDue is what happens when while Available is below zero; nil where it is not.
+	PastDue *PastDue `json:"pastDue"`
 	// HourlyCost is what everything that runs now costs in an hour; HoursLeft how many hours Available lasts at that, nil while nothing runs.
 	HourlyCost Money    `json:"hourlyCost"`
 	HoursLeft  *float64 `json:"hoursLeft"`

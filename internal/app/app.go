@@ -168,9 +168,8 @@ func (a *App) build(ctx context.Context) error {
 		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Log: log, Catalog: a.catalog, SSHKeys: keys, Volumes: volumes, Wallet: a.Wallet, Meter: m,
 		Events: a.Events, Findings: a.Findings, Jobs: a.Jobs, Providers: set, Quotes: quotes, Probe: provider.ProbeSSH,
 	})
-	debts := arrears.New(arrears.Config{
-		DB: a.DB, Wallet: a.Wallet, Deployments: deployments, Volumes: volumes, Events: a.Events, Grace: c.ArrearsGrace, KeepVolumes: c.ArrearsKeepVolumes,
-	})
+	terms := arrears.Terms{Grace: c.ArrearsGrace, KeepVolumes: c.ArrearsKeepVolumes}
+	debts := arrears.New(arrears.Config{DB: a.DB, Wallet: a.Wallet, Deployments: deployments, Volumes: volumes, Events: a.Events, Terms: terms})
 	answers := idempotency.New(idempotency.Config{DB: a.DB, Clock: a.Clock})
 	public, err := parsePublicURL(c.PublicURL)
 	if err != nil {
@@ -191,7 +190,7 @@ func (a *App) build(ctx context.Context) error {
 		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Real: time.Now, Log: log, Registry: a.metrics, Limiter: limiter, Accounts: a.Accounts, Audit: a.Audit, Catalog: a.catalog, SSHKeys: keys,
 		Wallet: a.Wallet, Meter: m, Volumes: volumes, Deployments: deployments, Quotes: quotes, Events: a.Events, Webhooks: a.Webhooks, Findings: a.Findings, Operator: a.Desk, Idempotency: answers, Version: c.Version, TrustedProxies: proxies,
 		PublicURL: public, OIDC: identity, DemoEmail: func() string { return a.demoEmail },
-		Elsewhere: dashboard.New().Serve, Simulator: travel, Serves: a.serves,
+		Elsewhere: dashboard.New().Serve, Simulator: travel, Serves: a.serves, PastDueTerms: terms,
 	})
 	a.metrics.MustRegister(a.skew.gauge(), newGauges(a.DB, log, a.Clock, a.rounds, a.Findings, deployments))
 	a.begin = []func(context.Context) error{a.catalog.Start, deployments.StartWatching, volumes.StartWatching, a.startPurge}

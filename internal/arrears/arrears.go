@@ -19,16 +19,35 @@ const (
 	DefaultKeepVolumes = 7 * 24 * time.Hour
 )
 
-// Config is what a Service needs. Every field but the two durations is required.
+// Config is what a Service needs. Every field but the terms is required.
 type Config struct {
 	DB          *db.DB
 	Wallet      *wallet.Ledger
 	Deployments *deployment.Service
 	Volumes     *volume.Service
 	Events      *event.Log
-	// Grace is how long deployments go on below zero, KeepVolumes how long volumes are kept; both count from
-	// the instant at which the available money fell below zero.
+	Terms       Terms
+}
+
+// Terms are what the operator has set. Both durations count from the instant at which the available money fell below zero.
+type Terms struct {
+	// Grace is how long deployments go on below zero, KeepVolumes how long volumes are kept.
 	Grace, KeepVolumes time.Duration
+}
+
+// PastDue is since when an account is below zero, and what happens when while that lasts.
+type PastDue struct {
+	Since            time.Time `json:"since" doc:"Since when available is below zero."`
+	DeploymentsEndAt time.Time `json:"deploymentsEndAt" doc:"When all deployments are terminated, unless available is zero or more by then; in the past once they were."`
+	VolumesDeletedAt time.Time `json:"volumesDeletedAt" doc:"When all volumes are deleted, unless available is zero or more by then; in the past once they were."`
+}
+
+// PastDue returns the deadlines of an account that is below zero since then, and nil where it is not.
+func (t Terms) PastDue(since *time.Time) *PastDue {
+	if since == nil {
+		return nil
+	}
+	return &PastDue{Since: *since, DeploymentsEndAt: since.Add(t.Grace), VolumesDeletedAt: since.Add(t.KeepVolumes)}
 }
 
 // Service leads accounts through arrears.
@@ -80,8 +99,9 @@ func (s *Service) Look(ctx context.Context, account id.ID) (job.Outcome, error) 
 			if err := begin(ctx, tx, now, tx.Now); err != nil {
 				return err
 			}
+			due := s.c.Terms.PastDue(&now.since)
 			if err := s.tell(ctx, tx, account, "account.arrears", map[string]any{
-				"available": w.Available, "since": now.since, "deploymentsEndAt": now.since.Add(s.c.Grace), "volumesDeletedAt": now.since.Add(s.c.KeepVolumes),
+				"available": w.Available, "since": due.Since, "deploymentsEndAt": due.DeploymentsEndAt, "volumesDeletedAt": due.VolumesDeletedAt,
 			}); err != nil {
 				return err
 			}
@@ -93,7 +113,7 @@ func (s *Service) Look(ctx context.Context, account id.ID) (job.Outcome, error) 
 }
 
 func (s *Service) stage(ctx context.Context, tx *db.Tx, a state) (job.Outcome, error) {
-	if end := a.since.Add(s.c.Grace); a.endedAt == nil {
+	if end := s.c.Terms.PastDue(&a.since).DeploymentsEndAt; a.endedAt == nil {
 		if tx.Now.Before(end) {
 			return job.At(end), nil
 		}
@@ -111,7 +131,7 @@ func (s *Service) stage(ctx context.Context, tx *db.Tx, a state) (job.Outcome, e
 	if a.deletedAt != nil {
 		return job.Done(), nil
 	}
-	remove := a.since.Add(s.c.KeepVolumes)
+	remove := s.c.Terms.PastDue(&a.since).VolumesDeletedAt
 	if tx.Now.Before(remove) {
 		return job.At(remove), nil
 	}

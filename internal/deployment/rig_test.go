@@ -288,7 +288,7 @@ func (r *rig) build(park provider.Provider) {
 	look := func(context.Context, id.ID) (job.Outcome, error) { return job.Done(), nil }
 	if r.debts {
 		look = arrears.New(arrears.Config{
-			DB: d, Wallet: r.wallet, Deployments: r.deployments, Volumes: r.volumes, Events: r.events, Grace: arrears.DefaultGrace, KeepVolumes: arrears.DefaultKeepVolumes,
+			DB: d, Wallet: r.wallet, Deployments: r.deployments, Volumes: r.volumes, Events: r.events, Terms: arrears.Terms{Grace: arrears.DefaultGrace, KeepVolumes: arrears.DefaultKeepVolumes},
 		}).Look
 	}
 	r.runner.Handle(meter.KindArrears, look)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/arrears"
 	"github.com/billetcloud/billet/internal/audit"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/clock"
@@ -87,6 +88,8 @@ type Config struct {
 	Elsewhere func(http.ResponseWriter, *http.Request) bool
 	// Serves tells what keeps this server from serving, for /readyz; nil where only the database is asked whether it answers.
 	Serves func(context.Context) error
+	// PastDueTerms are how long deployments and volumes outlast the money.
+	PastDueTerms arrears.Terms
 	// Simulator is nil where the providers are real.
 	Simulator *Simulator
 }

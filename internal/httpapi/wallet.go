@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/arrears"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/fault"
@@ -26,6 +27,8 @@ type walletView struct {
 	Held          money.Micros `json:"held" doc:"Set aside for the first hour of what does not run yet."`
 	Available     money.Micros `json:"available" doc:"What can be spent; below zero it is a debt."`
 	NegativeSince *time.Time   `json:"negativeSince" doc:"Since when available is below zero."`
+	// PastDue is nil where available is not below zero.
+	PastDue *arrears.PastDue `json:"pastDue" doc:"What happens when while available is below zero; null while it is not."`
 	// HourlyCost is what everything that runs costs together.
 	HourlyCost        money.Micros   `json:"hourlyCost" doc:"What everything that runs now costs in an hour."`
 	HoursLeft         *hours         `json:"hoursLeft" doc:"How many hours available lasts at hourlyCost, rounded down to hundredths; null while nothing runs."`
@@ -131,6 +134,7 @@ func (s *server) addWallet() {
 				return err
 			}
 			v.Balance, v.Held, v.Available, v.NegativeSince = w.Balance, w.Held, w.Available, w.NegativeSince
+			v.PastDue = s.c.PastDueTerms.PastDue(w.NegativeSince)
 			runs, err := s.c.Meter.Rates(ctx, tx, c.account)
 			if err != nil {
 				return err

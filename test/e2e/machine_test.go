@@ -248,6 +248,18 @@ func TestArrears(t *testing.T) {
 		if w["balance"].(float64) >= 0 || s.Await(key, id, "running")["status"] != "running" {
 			t.Fatalf("%v", w)
 		}
+		due, _ := w["pastDue"].(map[string]any)
+		at := func(name string) time.Time {
+			text, _ := due[name].(string)
+			found, err := time.Parse(time.RFC3339, text)
+			if err != nil {
+				t.Errorf("%s of %v: %v", name, due, err)
+			}
+			return found
+		}
+		if since := at("since"); at("deploymentsEndAt") != since.Add(time.Hour) || at("volumesDeletedAt") != since.Add(7*24*time.Hour) {
+			t.Errorf("%v", due)
+		}
 		for path, body := range map[string]any{
 			"/deployments": map[string]any{"offerId": "off_abc123", "operatingSystem": "Ubuntu 22.04", "name": "more", "ssh_public_key": newIdentity(t).public},
 			"/volumes":     map[string]any{"name": "more", "sizeGb": 10, "provider": "voltage-park", "region": "dallas-usa-5"},
@@ -262,6 +274,9 @@ func TestArrears(t *testing.T) {
 			t.Fatalf("the volume went with the machine: %v", v)
 		}
 		s.Run("wallet", "credit", "--account", account, "--amount", "500")
+		if due, there := s.Call(key, "GET", "/wallet", nil).Data["pastDue"]; due != nil || !there {
+			t.Errorf("past due although it is paid: %v", due)
+		}
 		s.Advance("8d") // paid in time: nothing more happens
 		if v := s.Call(key, "GET", "/volumes/"+v, nil).Data; v["status"] != "available" {
 			t.Fatalf("%v", v)

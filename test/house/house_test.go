@@ -27,7 +27,7 @@ var may = []struct {
 	below []string
 }{
 	{"app", []string{"*"}}, // the one room that knows every implementation
-	{"httpapi", []string{"operator", "allowance", "deployment", "volume", "finding", "quote", "catalog", "meter", "wallet", "webhook", "sshkey", "account", "audit", "oidc", "event", "idempotency", "ratelimit", "provider", "db"}},
+	{"httpapi", []string{"operator", "arrears", "allowance", "deployment", "volume", "finding", "quote", "catalog", "meter", "wallet", "webhook", "sshkey", "account", "audit", "oidc", "event", "idempotency", "ratelimit", "provider", "db"}},
 	{"dashboard", nil},
 	{"cli", []string{"mcp", "client", "version"}}, // it can do what every program with the public client can
 	{"mcp", []string{"client"}},                   // and so can what programs are offered

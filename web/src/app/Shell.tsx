@@ -5,11 +5,11 @@ import { useLocation } from 'react-router';
 import { useEventStream } from '../api/events';
 import { retryFailing, useOutage } from '../api/health';
 import { useCan } from '../api/session';
-import { useServerClock, useWallet } from '../api/wallet';
-import { Ago } from '../parts/Time';
+import { useServerClock } from '../api/wallet';
 import { Funds } from './Funds';
 import { Logo } from './Logo';
 import { Nav } from './Nav';
+import { PastDue } from './PastDue';
 import { Shortcuts } from './Shortcuts';
 import './shell.css';
 import { Who } from './Who';
@@ -56,7 +56,7 @@ export function Shell({ children }: { children: ReactNode }) {
         </section>
         <div style={{ minWidth: 0 }}>
           <Outage />
-          <Arrears />
+          <PastDue />
           <main id="main" className="page" ref={main} tabIndex={-1}>
             {children}
           </main>
@@ -86,20 +86,6 @@ function Outage() {
       <Button size="compact-sm" variant="default" onClick={retryFailing}>
         Try again
       </Button>
-    </div>
-  );
-}
-
-function Arrears() {
-  const can = useCan();
-  const since = useWallet(can('wallet:read')).data?.negativeSince;
-  if (!since) return null;
-  return (
-    <div className="banner" role="alert">
-      <span>
-        <b>The wallet is overdrawn</b> (<Ago at={since} />
-        ). Nothing new can be deployed, and what runs will be terminated unless money comes in.
-      </span>
     </div>
   );
 }

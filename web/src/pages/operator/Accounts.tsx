@@ -69,7 +69,7 @@ export function Accounts() {
           <Money usd={a.available} />
           {a.negativeSince && (
             <span className="cell-sub">
-              <Chip tone="bad">overdrawn</Chip> <Ago at={a.negativeSince} />
+              <Chip tone="bad">past due</Chip> <Ago at={a.negativeSince} />
             </span>
           )}
         </>

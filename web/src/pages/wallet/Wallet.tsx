@@ -1,4 +1,5 @@
 import { Alert } from '@mantine/core';
+import { Link } from 'react-router';
 import { useMe } from '../../api/session';
 import { useWallet } from '../../api/wallet';
 import { ErrorBox } from '../../parts/ErrorBox';
@@ -11,6 +12,10 @@ import { Running } from './Running';
 import { Spending } from './Spending';
 import { Statement } from './Statement';
 import './wallet.css';
+
+function count(volumes: number): string {
+  return volumes === 1 ? '1 volume' : `${volumes} volumes`;
+}
 
 export default function Wallet() {
   const wallet = useWallet();
@@ -32,26 +37,27 @@ export default function Wallet() {
         >
           <Money usd={w.available} />
         </Figure>
-        <Figure name="Held" note="first hours of what comes up">
+        <Figure name="On hold" note="first hours of starting deployments">
           <Money usd={w.held} />
         </Figure>
-        <Figure name="Balance" note="available and held">
+        <Figure name="Balance" note="available and on hold">
           <Money usd={w.balance} />
         </Figure>
-        <Figure name="Costs now" note={`${w.activeDeployments.length} running, ${w.volumes.length} volumes`}>
+        <Figure name="Hourly spend" note={`${w.activeDeployments.length} running, ${count(w.volumes.length)}`}>
           <Money usd={w.hourlyCost} per="/h" />
         </Figure>
-        <Figure name="Lasts" note="at what it costs now">
+        <Figure name="Runway" note="at the current hourly spend">
           {w.hoursLeft === null ? '–' : runway(w.hoursLeft)}
         </Figure>
       </div>
-      {w.available < w.minimumToDeploy && (
-        <Alert color="amber" variant="outline" mt="md" title="Too little to deploy">
-          <Money usd={w.minimumToDeploy} /> must be available. Ask whoever runs this cloud for credit; they give it with{' '}
-          <code className="mono">
-            billetd wallet credit --account {me?.account.id} --amount {w.minimumToDeploy}
-          </code>{' '}
-          or under Operator → Accounts.
+      {w.available < w.minimumToDeploy && !w.pastDue && (
+        <Alert color="amber" variant="outline" mt="md" title="Not enough available to deploy">
+          A deployment needs at least <Money usd={w.minimumToDeploy} /> available.{' '}
+          {me?.person.operator ? (
+            <Link to="/operator">Add credit under Operator → Accounts</Link>
+          ) : (
+            'Ask the operator of this cloud to add credit.'
+          )}
         </Alert>
       )}
       <div className="wallet-two">

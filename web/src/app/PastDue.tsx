@@ -1,0 +1,27 @@
+import { Link } from 'react-router';
+import { useNow } from '../api/clock';
+import { useCan, useMe } from '../api/session';
+import { useWallet } from '../api/wallet';
+import { pastDueNotice } from './pastDue';
+
+/** Says that the account is past due, what happens when, and what to do. */
+export function PastDue() {
+  const can = useCan();
+  const operator = useMe().data?.person.operator;
+  const wallet = useWallet(can('wallet:read')).data;
+  const now = useNow(5000);
+  const notice = wallet && pastDueNotice(wallet, now);
+  if (!notice) return null;
+  return (
+    <div className="banner" role="alert">
+      <span>
+        <b>This account is past due.</b> {notice.facts.join(' ')} {notice.advice}{' '}
+        {operator ? (
+          <Link to="/operator">Add credit under Operator → Accounts</Link>
+        ) : (
+          'Ask the operator of this cloud to add credit.'
+        )}
+      </span>
+    </div>
+  );
+}
