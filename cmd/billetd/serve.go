@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"io"
 	"os"
 	"time"
 
@@ -39,7 +37,7 @@ With --sim it sells simulated machines, each a real SSH endpoint on this machine
 			}
 			defer func() { _ = a.Close() }()
 			return a.Run(cmd.Context(), func(s app.Started) {
-				welcome(cmd.OutOrStdout(), s)
+				welcome(cmd.OutOrStdout(), s, h.c)
 				tellReady(cmd.Context(), h.c.Log)
 			})
 		},
@@ -71,43 +69,4 @@ With --sim it sells simulated machines, each a real SSH endpoint on this machine
 	f.StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&format, "log-format", "text", "text or json")
 	return cmd
-}
-
-// welcome tells a person what to open and what to type.
-func welcome(w io.Writer, s app.Started) {
-	fmt.Fprintf(w, "Billet serves at %s\n  read and try the API: %s/docs\n", s.URL, s.URL)
-	if s.Demo == nil {
-		return
-	}
-	fmt.Fprintf(w, `  demo account:         %s (password and API key also in %s)
-                        passkeys work at http://localhost, not at 127.0.0.1
-
-The quick start, ready to paste into another terminal:
-
-  export BILLET=%s/api/v1/inventory KEY=%s
-  [ -f ~/.ssh/id_ed25519 ] || ssh-keygen -t ed25519 -N "" -f ~/.ssh/id_ed25519
-
-  # 1. Add your SSH key
-  curl -X POST $BILLET/ssh-keys -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" \
-    -d "{\"name\": \"my-laptop\", \"publicKey\": \"$(cat ~/.ssh/id_ed25519.pub)\"}"
-
-  # 2. Browse available GPUs
-  curl "$BILLET/offers?search=b200" -H "Authorization: Bearer $KEY"
-
-  # 3. Deploy
-  curl -X POST $BILLET/deployments -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" -d "{
-    \"provider\": \"voltage-park\", \"offerId\": \"off_abc123\", \"gpuType\": \"NVIDIA B200\", \"gpuCount\": 8,
-    \"region\": \"dallas-usa-5\", \"operatingSystem\": \"Ubuntu 22.04\", \"instanceType\": \"BARE_METAL\",
-    \"ssh_public_key\": \"$(cat ~/.ssh/id_ed25519.pub)\", \"name\": \"my-training-run\"}"
-
-  # 4. Connect via SSH, once the status is "running": sshCommand says how
-  curl "$BILLET/deployments" -H "Authorization: Bearer $KEY"
-
-Or with the command line, which asks for everything:
-
-  billet login %s
-  billet deploy
-
-The 25-minute minimum runtime need not be waited for:  billetd sim advance 26m
-`, s.Demo.Email, s.DemoFile, s.URL, s.Demo.APIKey, s.URL)
 }

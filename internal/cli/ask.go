@@ -26,23 +26,29 @@ func choose[T any](ctx context.Context, t *tool, title string, from []choice[T])
 		options[i] = huh.NewOption(clean(c.label), i)
 	}
 	picked := 0
-	err := t.form(ctx, huh.NewSelect[int]().Title(title).Options(options...).Height(min(len(from)+2, 16)).Value(&picked))
+	question := huh.NewSelect[int]().Title(title).Options(options...).Height(min(len(from)+2, 16)).Value(&picked)
+	// What is typed narrows the list down. The line for it takes the place of the field's title.
+	err := t.form(ctx, title+" Type to filter, arrows to move, Enter to choose.", question, func() { question.Filtering(true) })
 	return from[picked].value, err
 }
 
 // line asks for a line of text.
 func (t *tool) line(ctx context.Context, title, usual string) (string, error) {
 	text := usual
-	err := t.form(ctx, huh.NewInput().Title(title).Value(&text).Validate(huh.ValidateNotEmpty()))
+	err := t.form(ctx, "", huh.NewInput().Title(title).Value(&text).Validate(huh.ValidateNotEmpty()), func() {})
 	return strings.TrimSpace(text), err
 }
 
-// form asks with a field. A terminal that cannot be drawn on, and ACCESSIBLE in the environment, get plain lines.
-func (t *tool) form(ctx context.Context, field huh.Field) error {
-	form := huh.NewForm(huh.NewGroup(field))
+// form asks with a field. A terminal that cannot be drawn on, and ACCESSIBLE in the environment, get plain lines; others
+// get the title above it, and the field as draw makes it.
+func (t *tool) form(ctx context.Context, title string, field huh.Field, draw func()) error {
+	group := huh.NewGroup(field)
+	form := huh.NewForm(group)
 	if t.env("ACCESSIBLE") != "" || t.env("TERM") == "dumb" || t.env("TERM") == "" {
 		return t.lines(ctx, form)
 	}
+	group.Title(title)
+	draw()
 	err := form.WithInput(t.In).WithOutput(t.Err).RunWithContext(ctx)
 	if errors.Is(err, huh.ErrUserAborted) {
 		return gaveUp()

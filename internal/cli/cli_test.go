@@ -85,6 +85,7 @@ func TestScripts(t *testing.T) {
 				ts.Defer(s.Close)
 				ts.Setenv("RECEIVER", s.URL)
 			},
+			"typed": typed,
 			"signed-out": func(ts *testscript.TestScript, neg bool, args []string) {
 				if neg || len(args) != 0 {
 					ts.Fatalf("usage: signed-out")

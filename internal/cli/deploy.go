@@ -378,7 +378,7 @@ func (t *tool) explain(ctx context.Context, c *client.Client, d *deploying, in *
 	if d.Count > 1 {
 		hold, each = hold*client.Money(d.Count), fmt.Sprintf(" for %d machines", d.Count)
 	}
-	t.note("  %-9s %s now%s: the first hour, which comes back whole if it does not come to run", "Set aside", hold, each)
+	t.note("  %-9s %s now%s: the first hour, which comes back whole if it does not come to run", "Set aside", total(hold), each)
 	t.note("  %-9s %s", "Billing", "begins when SSH answers, by the hour; what is ended in its first hour gets the rest of it back, to the second")
 	shortest := 0
 	for _, o := range offers {
@@ -396,7 +396,7 @@ func (t *tool) explain(ctx context.Context, c *client.Client, d *deploying, in *
 		if cost := hold + w.HourlyCost; cost > 0 && w.Available > 0 {
 			lasts = fmt.Sprintf(", which lasts for %s with all that runs", since(time.Duration(float64(w.Available)/float64(cost)*float64(time.Hour))))
 		}
-		t.note("  %-9s %s available%s", "Wallet", w.Available, lasts)
+		t.note("  %-9s %s available%s", "Wallet", total(w.Available), lasts)
 	}
 }
 

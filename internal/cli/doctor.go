@@ -318,11 +318,11 @@ func (d *doctor) wallet(ctx context.Context, c *client.Client, k *client.Key) {
 	case err != nil:
 		d.failed("wallet", "", "%s", plain(err))
 	case w.NegativeSince != nil:
-		d.failed("wallet", "top it up: machines of a wallet that stays below zero are ended", "it is below zero since %s: %s", when(*w.NegativeSince), w.Balance)
+		d.failed("wallet", "top it up: machines of a wallet that stays below zero are ended", "it is below zero since %s: %s", when(*w.NegativeSince), total(w.Balance))
 	case w.Available < w.MinimumToDeploy || w.Available <= 0:
-		d.warn("wallet", "top it up in the dashboard, under Wallet", "%s are available; a deploy needs %s at least", w.Available, w.MinimumToDeploy)
+		d.warn("wallet", "top it up in the dashboard, under Wallet", "%s are available; a deploy needs %s at least", total(w.Available), total(w.MinimumToDeploy))
 	default:
-		d.ok("wallet", "%s are available", w.Available)
+		d.ok("wallet", "%s are available", total(w.Available))
 	}
 }
 

@@ -133,6 +133,12 @@ func keyText(f *os.File) (string, error) {
 // privateMarks are what files of private keys have in them, and public keys never.
 var privateMarks = []string{"PRIVATE KEY", "b3BlbnNzaC1rZXktdjE", "PuTTY-User-Key-File", "AGE-SECRET-KEY-"}
 
+// publicForms are how other forms of public keys begin, which can be sent without harm.
+var publicForms = []string{
+	"---- BEGIN SSH2 PUBLIC KEY", "-----BEGIN RSA PUBLIC KEY", "-----BEGIN PUBLIC KEY", "-----BEGIN CERTIFICATE", "SHA256:", "MD5:",
+	"256 SHA256:", "-----BEGIN SSH SIGNATURE", "-----BEGIN PGP PUBLIC KEY",
+}
+
 // onePublicKey takes the one public key in a text. What does not look like one is never sent.
 func onePublicKey(text, from string) (line, comment string, err error) {
 	for _, mark := range privateMarks {
@@ -142,6 +148,11 @@ func onePublicKey(text, from string) (line, comment string, err error) {
 				beside = "Its public half is " + from + ".pub: give that"
 			}
 			return "", "", usage("%s has a private key. It was not sent, and should never be.\n%s; 'ssh-keygen -y -f <private key>' prints it, too.", from, beside)
+		}
+	}
+	for _, form := range publicForms {
+		if strings.HasPrefix(strings.TrimSpace(text), form) {
+			return strings.TrimSpace(text), "", nil // the server says what it is, and how to convert it
 		}
 	}
 	var lines []string

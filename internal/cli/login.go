@@ -305,7 +305,7 @@ func (t *tool) showWho(is signedInAs) error {
 			row{"From", strings.Join(k.AllowedNetworks, "\n")}, row{"Expires", expires}, row{"Limits", limits(k)})
 	}
 	if is.Available != nil {
-		rows = append(rows, row{"Available", is.Available.String()})
+		rows = append(rows, row{"Available", total(*is.Available)})
 	}
 	return show(t, id, is, rows...)
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -20,7 +21,7 @@ var offerListing = listing[client.Offer]{
 		{name: "gpuMemoryGb", head: "GPU MEMORY", wide: true, right: true, text: func(o client.Offer) string { return fmt.Sprintf("%d GB", o.GPUMemoryGB) },
 			raw: func(o client.Offer) string { return strconv.Itoa(o.GPUMemoryGB) }},
 		{name: "hourlyPrice", head: "PRICE", right: true, text: func(o client.Offer) string { return hourly(o.HourlyPrice) }, raw: func(o client.Offer) string { return o.HourlyPrice.Decimal() }},
-		{name: "hourlyPricePerGpu", head: "PER GPU", right: true, text: func(o client.Offer) string { return hourly(o.HourlyPricePerGPU) }, raw: func(o client.Offer) string { return o.HourlyPricePerGPU.Decimal() }},
+		{name: "hourlyPricePerGpu", head: "PER GPU", right: true, text: func(o client.Offer) string { return perGPU(o.HourlyPricePerGPU) }, raw: func(o client.Offer) string { return o.HourlyPricePerGPU.Decimal() }},
 		{name: "stock", head: "STOCK", right: true, text: offerStock, raw: func(o client.Offer) string {
 			if o.Stock == nil {
 				return ""
@@ -61,7 +62,7 @@ func typical(o client.Offer) string {
 	if s := o.Reliability.MedianSecondsToSSH; s != nil {
 		return "~" + since(time.Duration(*s)*time.Second)
 	}
-	return "?"
+	return ""
 }
 
 func (t *tool) offers() *cobra.Command {
@@ -122,7 +123,7 @@ func (t *tool) offerShow() *cobra.Command {
 		}
 		reached := ""
 		if r := o.Reliability.ReachedSSH; r != nil {
-			reached = fmt.Sprintf("%.0f %% of %d deploys in 30 days came to run; typical time to SSH %s", *r*100, o.Reliability.Deployments, typical(*o))
+			reached = fmt.Sprintf("%.0f %% of %d deploys in 30 days came to run; typical time to SSH %s", *r*100, o.Reliability.Deployments, cmp.Or(typical(*o), "unknown"))
 		}
 		return show(t, o.ID, o,
 			row{"Offer", o.ID}, row{"GPUs", fmt.Sprintf("%d × %s, %d GB each", o.GPUCount, o.GPUType, o.GPUMemoryGB)},

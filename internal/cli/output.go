@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -111,6 +112,7 @@ func (l listing[T]) csv(out io.Writer, items []T) error {
 			if row[i] = c.text(item); c.raw != nil {
 				row[i] = c.raw(item)
 			}
+			row[i] = noFormula(row[i])
 		}
 		_ = w.Write(row)
 	}
@@ -118,8 +120,27 @@ func (l listing[T]) csv(out io.Writer, items []T) error {
 	return w.Error()
 }
 
+// noFormula keeps spreadsheets from taking a text for a formula. Numbers stay as they are.
+func noFormula(cell string) string {
+	if cell == "" || !strings.ContainsRune("=+-@\t\r\n", rune(cell[0])) {
+		return cell
+	}
+	if _, err := strconv.ParseFloat(cell, 64); err == nil {
+		return cell
+	}
+	return "'" + cell
+}
+
+// shown are the columns of a table: without those for -o wide, and without those that have nothing
+// to say of any row.
+func (l listing[T]) shown(items []T, wide bool) []column[T] {
+	return slices.DeleteFunc(slices.Clone(l.columns), func(c column[T]) bool {
+		return c.wide && !wide || !slices.ContainsFunc(items, func(item T) bool { return c.text(item) != "" })
+	})
+}
+
 func (l listing[T]) table(t *tool, items []T) error {
-	columns := slices.DeleteFunc(slices.Clone(l.columns), func(c column[T]) bool { return c.wide && t.format != "wide" })
+	columns := l.shown(items, t.format == "wide")
 	heads := make([]string, len(columns))
 	for i, c := range columns {
 		heads[i] = c.head
@@ -281,6 +302,32 @@ func clean(s string) string {
 
 // hourly is a price for people.
 func hourly(m client.Money) string { return m.String() + "/h" }
+
+// perGPU is a price by the hour that was divided, and so is rounded to the cent where it is not
+// smaller than a dime.
+func perGPU(m client.Money) string {
+	if m >= 10*client.Cent {
+		m = (m + client.Cent/2) / client.Cent * client.Cent
+	}
+	return hourly(m)
+}
+
+// total is an amount for people: cents, and commas between thousands. Programs get every decimal.
+func total(m client.Money) string {
+	sign := ""
+	if m < 0 {
+		sign, m = "-", -m
+	}
+	if m > 0 && m < client.Cent/2 {
+		return sign + "<$0.01"
+	}
+	cents := (m + client.Cent/2) / client.Cent
+	whole := strconv.FormatInt(int64(cents/100), 10)
+	for at := len(whole) - 3; at > 0; at -= 3 {
+		whole = whole[:at] + "," + whole[at:]
+	}
+	return fmt.Sprintf("%s$%s.%02d", sign, whole, int64(cents%100))
+}
 
 // when is a time for people, in their zone.
 func when(at time.Time) string { return at.Local().Format("2006-01-02 15:04 MST") }

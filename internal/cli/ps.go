@@ -22,7 +22,7 @@ func (t *tool) deploymentListing() listing[client.Deployment] {
 			{name: "status", head: "STATUS", text: func(d client.Deployment) string { return string(d.Status) }},
 			{name: "gpus", head: "GPUS", text: func(d client.Deployment) string { return fmt.Sprintf("%d × %s", d.GPUCount, d.GPUType) }},
 			{name: "hourlyPrice", head: "PRICE", right: true, text: func(d client.Deployment) string { return hourly(d.HourlyPrice) }, raw: func(d client.Deployment) string { return d.HourlyPrice.Decimal() }},
-			{name: "costToDate", head: "COST", right: true, text: func(d client.Deployment) string { return d.CostToDate.String() }, raw: func(d client.Deployment) string { return d.CostToDate.Decimal() }},
+			{name: "costToDate", head: "COST", right: true, text: func(d client.Deployment) string { return total(d.CostToDate) }, raw: func(d client.Deployment) string { return d.CostToDate.Decimal() }},
 			{name: "createdAt", head: "AGE", right: true, text: func(d client.Deployment) string { return since(t.Now().Sub(d.CreatedAt)) }, raw: func(d client.Deployment) string { return stamp(d.CreatedAt) }},
 			{name: "ipAddress", head: "ADDRESS", text: func(d client.Deployment) string { return or(d.IPAddress, "") }},
 			{name: "sshPort", head: "PORT", wide: true, right: true, text: func(d client.Deployment) string {

@@ -48,11 +48,11 @@ func (t *tool) showQuote(q *client.Quote, fresh bool) error {
 	}
 	enough := "which is enough"
 	if q.Available < q.Required {
-		enough = fmt.Sprintf("%s short", q.Required-q.Available)
+		enough = fmt.Sprintf("%s short", total(q.Required-q.Available))
 	}
 	err := show(t, q.QuoteID, q, row{"Quote", q.QuoteID}, row{"Offer", q.OfferID}, row{"Price", hourly(q.HourlyPrice)}, row{"Made", made}, row{"Holds until", until},
-		row{"Set aside", q.Hold.String() + " by a deploy"}, row{"Required", q.Required.String() + " must be available for it"},
-		row{"Available", q.Available.String() + ", " + enough}, row{"Used by", or(q.UsedBy, "")})
+		row{"Set aside", total(q.Hold) + " by a deploy"}, row{"Required", total(q.Required) + " must be available for it"},
+		row{"Available", total(q.Available) + ", " + enough}, row{"Used by", or(q.UsedBy, "")})
 	if err == nil && t.forPeople() && fresh {
 		t.note("'billet deploy --quote %s' takes it.", q.QuoteID)
 	}

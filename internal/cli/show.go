@@ -23,7 +23,7 @@ func (t *tool) show() *cobra.Command {
 			{"Machine", d.ID}, {"Name", d.Name}, {"Status", string(d.Status)}, {"Reason", or(d.StatusReason, "")}, {"Doing", string(or(d.PendingAction, ""))},
 			{"GPUs", fmt.Sprintf("%d × %s", d.GPUCount, d.GPUType)}, {"Where", d.Provider + ", " + d.Region}, {"Offer", d.OfferID}, {"Type", string(d.InstanceType)}, {"System", d.OperatingSystem},
 			{"Log in", or(d.SSHCommand, "")}, {"SSH keys", keysOf(d)}, {"Volumes", strings.Join(d.VolumeIDs, ", ")}, {"Tags", strings.Join(d.Tags, " ")},
-			{"Price", hourly(d.HourlyPrice)}, {"Cost so far", d.CostToDate.String()}, {"Created", when(d.CreatedAt)}, {"Started", whenever(d.StartedAt)},
+			{"Price", hourly(d.HourlyPrice)}, {"Cost so far", total(d.CostToDate)}, {"Created", when(d.CreatedAt)}, {"Started", whenever(d.StartedAt)},
 			{"Ends by itself", whenever(d.AutoTerminateAt)}, {"Ended", whenever(d.TerminatedAt)}, {"Protected", map[bool]string{true: "yes: 'billet set --protect=false' lets it end"}[d.TerminationProtection]},
 		}
 		for _, a := range d.Attempts {
@@ -72,9 +72,9 @@ func ending(e *client.CanTerminate) string {
 func back(refund, release client.Money) string {
 	switch {
 	case release > 0:
-		return fmt.Sprintf("all %s that are set aside come back", release)
+		return fmt.Sprintf("all %s that are set aside come back", total(release))
 	case refund > 0:
-		return fmt.Sprintf("%s of the first hour come back", refund)
+		return fmt.Sprintf("%s of the first hour come back", total(refund))
 	}
 	return "nothing comes back: the hour that has begun is paid"
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,7 +33,7 @@ func (t *tool) sshConfig() *cobra.Command {
 to a file of billet's own. Write it into a file once, name this file in ~/.ssh/config, before the first Host, by a line "Include billet.conf", and write it anew when
 machines come and go.
 
-A name that ssh cannot take, or that another running machine has too, is left out, as is one with a dot, which could pass for another
+A name that ssh cannot take is left out, and so is one that several running machines share, which is said, as is one with a dot, which could pass for another
 host, or one that begins as ids do; the deployment's id always works.`,
 		Example: `  billet ssh-config > ~/.ssh/billet.conf
   rsync -e 'ssh -F ~/.ssh/billet.conf' -r data/ training:data/
@@ -48,7 +49,7 @@ host, or one that begins as ids do; the deployment's id always works.`,
 		if err != nil {
 			return err
 		}
-		hosts := []sshHost{}
+		hosts, shared := []sshHost{}, map[string][]string{}
 		for i, d := range machines {
 			r, err := t.reach(&machines[i])
 			if err != nil { // the others are still reached
@@ -57,6 +58,9 @@ host, or one that begins as ids do; the deployment's id always works.`,
 			}
 			h := sshHost{DeploymentID: d.ID, HostName: r.address, Port: r.port, User: r.user, IdentityFile: t.identityOf([]*client.Deployment{&machines[i]}), HostKeysKnown: !r.unchecked()}
 			twice := slices.ContainsFunc(machines, func(m client.Deployment) bool { return m.Name == d.Name && m.ID != d.ID })
+			if twice {
+				shared[d.Name] = append(shared[d.Name], d.ID)
+			}
 			if aliasForm.MatchString(d.Name) && !twice && !strings.HasPrefix(prefix+d.Name, "dep_") && !strings.EqualFold(prefix+d.Name, "localhost") {
 				h.Hosts = append(h.Hosts, prefix+d.Name)
 			}
@@ -64,7 +68,13 @@ host, or one that begins as ids do; the deployment's id always works.`,
 				r.options = append(r.options, option{"IdentityFile", configQuoted(h.IdentityFile)})
 			}
 			h.text = r.block(h.Hosts...)
+			if twice { // by the id alone nobody knows it
+				h.text = "# " + clean(d.Name) + "\n" + h.text
+			}
 			hosts = append(hosts, h)
+		}
+		for _, name := range slices.Sorted(maps.Keys(shared)) {
+			t.note("billet: %d running machines are named %s; reach them by id: %s.", len(shared[name]), clean(name), strings.Join(shared[name], ", "))
 		}
 		if t.format != "table" && t.format != "wide" {
 			return list(t, sshHostListing, hosts)

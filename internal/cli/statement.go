@@ -16,9 +16,9 @@ var statementListing = listing[client.Transaction]{
 	columns: []column[client.Transaction]{
 		{head: "WHEN", text: func(x client.Transaction) string { return when(x.CreatedAt) }},
 		{head: "TYPE", text: func(x client.Transaction) string { return string(x.Type) }},
-		{head: "AMOUNT", right: true, text: func(x client.Transaction) string { return x.Amount.String() }},
-		{head: "AVAILABLE", right: true, text: func(x client.Transaction) string { return x.AvailableAfter.String() }},
-		{head: "BALANCE", right: true, text: func(x client.Transaction) string { return x.BalanceAfter.String() }},
+		{head: "AMOUNT", right: true, text: func(x client.Transaction) string { return total(x.Amount) }},
+		{head: "AVAILABLE", right: true, text: func(x client.Transaction) string { return total(x.AvailableAfter) }},
+		{head: "BALANCE", right: true, text: func(x client.Transaction) string { return total(x.BalanceAfter) }},
 		{head: "WHAT", text: func(x client.Transaction) string { return x.Description }},
 		{head: "OF", wide: true, text: func(x client.Transaction) string { return or(x.DeploymentID, or(x.VolumeID, "")) }},
 		{head: "TRANSACTION", wide: true, text: func(x client.Transaction) string { return x.ID }},

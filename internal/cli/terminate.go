@@ -132,9 +132,9 @@ func (t *tool) end(ctx context.Context, c *client.Client, d *client.Deployment, 
 	case !ended.Status.Final() && ended.Status != client.DeploymentTerminating:
 		return ended, t.print(clean(fmt.Sprintf("%s ends at %s.", ended.Name, whenever(ended.AutoTerminateAt))))
 	}
-	text := fmt.Sprintf("%s is %s; it cost %s.", ended.Name, ended.Status, ended.CostToDate)
+	text := fmt.Sprintf("%s is %s; it cost %s.", ended.Name, ended.Status, total(ended.CostToDate))
 	if returned, known := t.returned(ctx, c, d.ID); known {
-		text = fmt.Sprintf("%s is %s; it cost %s, and %s.", ended.Name, ended.Status, ended.CostToDate, returned)
+		text = fmt.Sprintf("%s is %s; it cost %s, and %s.", ended.Name, ended.Status, total(ended.CostToDate), returned)
 	}
 	return ended, t.print(clean(text))
 }

@@ -90,13 +90,13 @@ func (t *tool) usageTable(u *client.Usage) error {
 		case name == "":
 			name = "others"
 		}
-		row := []string{clean(name), g.Cost.String(), share(g.Cost, u.Total)}
+		row := []string{clean(name), total(g.Cost), share(g.Cost, u.Total)}
 		if u.GroupBy == client.ByDeployment {
 			row = append(row, g.Key)
 		}
 		rows = append(rows, row)
 	}
-	rows = append(rows, append([]string{"Total", u.Total.String(), ""}, make([]string, len(heads)-3)...))
+	rows = append(rows, append([]string{"Total", total(u.Total), ""}, make([]string, len(heads)-3)...))
 	style := func(_, column int) lipgloss.Style {
 		s := lipgloss.NewStyle()
 		if column == 1 || column == 2 {

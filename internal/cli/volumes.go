@@ -18,7 +18,7 @@ var volumeListing = listing[client.Volume]{
 		{name: "status", head: "STATUS", text: func(v client.Volume) string { return string(v.Status) }},
 		{name: "sizeGb", head: "SIZE", right: true, text: volumeSize, raw: func(v client.Volume) string { return strconv.Itoa(v.SizeGB) }},
 		{name: "hourlyPrice", head: "PRICE", right: true, text: func(v client.Volume) string { return hourly(v.HourlyPrice) }, raw: func(v client.Volume) string { return v.HourlyPrice.Decimal() }},
-		{name: "costToDate", head: "COST", right: true, text: func(v client.Volume) string { return v.CostToDate.String() }, raw: func(v client.Volume) string { return v.CostToDate.Decimal() }},
+		{name: "costToDate", head: "COST", right: true, text: func(v client.Volume) string { return total(v.CostToDate) }, raw: func(v client.Volume) string { return v.CostToDate.Decimal() }},
 		{name: "provider", head: "PROVIDER", text: func(v client.Volume) string { return v.Provider }},
 		{name: "region", head: "REGION", text: func(v client.Volume) string { return v.Region }},
 		{name: "attachedTo", head: "ATTACHED TO", text: func(v client.Volume) string { return or(v.AttachedTo, "") }},
@@ -54,7 +54,7 @@ var volumePriceListing = listing[client.VolumePrice]{
 // monthly is what 730 hours, a twelfth of a year, cost at that price, to the cent.
 func monthly(hour client.Money) string {
 	month := hour * 730
-	return (month + client.Cent/2 - (month+client.Cent/2)%client.Cent).String()
+	return total(month)
 }
 
 func (t *tool) volumes() *cobra.Command {
@@ -100,7 +100,7 @@ func (t *tool) volumeShow() *cobra.Command {
 		}
 		return show(t, v.ID, v, row{"Volume", v.ID}, row{"Name", v.Name}, row{"Status", string(v.Status)}, row{"Reason", or(v.StatusReason, "")},
 			row{"Size", volumeSize(*v)}, row{"Provider", v.Provider}, row{"Region", v.Region}, row{"Attached to", or(v.AttachedTo, "")}, row{"Files at", or(v.MountPath, "")},
-			row{"Price", fmt.Sprintf("%s, about %s a month", hourly(v.HourlyPrice), monthly(v.HourlyPrice))}, row{"Cost", v.CostToDate.String()},
+			row{"Price", fmt.Sprintf("%s, about %s a month", hourly(v.HourlyPrice), monthly(v.HourlyPrice))}, row{"Cost", total(v.CostToDate)},
 			row{"Created", when(v.CreatedAt)}, row{"Deleted", whenever(v.DeletedAt)})
 	})
 }
@@ -366,7 +366,7 @@ func (t *tool) volumeRemove() *cobra.Command {
 			return err
 		}
 		if v.Status == client.VolumeDeleted {
-			return did(t, v.ID, v, "%s is deleted, with its files. It cost %s.", v.Name, v.CostToDate)
+			return did(t, v.ID, v, "%s is deleted, with its files. It cost %s.", v.Name, total(v.CostToDate))
 		}
 		return did(t, v.ID, v, "%s is being deleted, with its files.", v.Name)
 	})

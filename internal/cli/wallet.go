@@ -27,12 +27,12 @@ func (t *tool) wallet() *cobra.Command {
 		if t.format == "id" {
 			return usage("a wallet has no id; take json or yaml.")
 		}
-		held := w.Held.String()
+		held := total(w.Held)
 		if w.Held > 0 {
 			held += ", set aside for the first hour of what does not run yet"
 		}
-		if err := show(t, "", w, row{"Available", w.Available.String()}, row{"Held", held}, row{"Balance", w.Balance.String()},
-			row{"DEBT", debt(w)}, row{"Costs now", costsNow(w)}, row{"Lasts", lasts(w)}, row{"To deploy", w.MinimumToDeploy.String() + " must be available"}); err != nil || !t.forPeople() {
+		if err := show(t, "", w, row{"Available", total(w.Available)}, row{"Held", held}, row{"Balance", total(w.Balance)},
+			row{"DEBT", debt(w)}, row{"Costs now", costsNow(w)}, row{"Lasts", lasts(w)}, row{"To deploy", total(w.MinimumToDeploy) + " must be available"}); err != nil || !t.forPeople() {
 			return err
 		}
 		return t.costing(w)
@@ -46,7 +46,7 @@ func debt(w *client.Wallet) string {
 	if w.Available >= 0 {
 		return ""
 	}
-	text := fmt.Sprintf("you owe %s", -w.Available)
+	text := fmt.Sprintf("you owe %s", total(-w.Available))
 	if w.NegativeSince != nil {
 		text += " since " + when(*w.NegativeSince)
 	}
@@ -93,7 +93,7 @@ func lasts(w *client.Wallet) string {
 func (t *tool) costing(w *client.Wallet) error {
 	var rows [][]string
 	for _, d := range w.ActiveDeployments {
-		rows = append(rows, []string{clean(d.Name), hourly(d.HourlyPrice), d.CostToDate.String(), d.ID})
+		rows = append(rows, []string{clean(d.Name), hourly(d.HourlyPrice), total(d.CostToDate), d.ID})
 	}
 	for _, v := range w.Volumes {
 		rows = append(rows, []string{clean(v.Name), hourly(v.HourlyPrice), "", v.ID})

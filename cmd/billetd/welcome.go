@@ -1,0 +1,112 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/billetcloud/billet/internal/app"
+)
+
+// welcome prints what to open and what to type. All of it works when it is pasted into a terminal
+// in any directory, so that programs that are not on the PATH are named by their path.
+func welcome(w io.Writer, s app.Started, c app.Config) {
+	fmt.Fprintf(w, "Billet serves at %s\n  read and try the API: %s/docs\n", s.URL, s.URL)
+	if s.Demo == nil {
+		return
+	}
+	fmt.Fprintf(w, `  demo account:         %s (password and API key also in %s)
+                        passkeys work at http://localhost, not at 127.0.0.1
+
+The quick start, ready to paste into another terminal:
+
+  export BILLET=%s/api/v1/inventory KEY=%s
+  [ -f ~/.ssh/id_ed25519 ] || ssh-keygen -t ed25519 -N "" -f ~/.ssh/id_ed25519
+
+  # 1. Add your SSH key
+  curl -X POST $BILLET/ssh-keys -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" \
+    -d "{\"name\": \"my-laptop\", \"publicKey\": \"$(cat ~/.ssh/id_ed25519.pub)\"}"
+
+  # 2. Browse available GPUs
+  curl "$BILLET/offers?search=b200" -H "Authorization: Bearer $KEY"
+
+  # 3. Deploy
+  curl -X POST $BILLET/deployments -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" -d "{
+    \"provider\": \"voltage-park\", \"offerId\": \"off_abc123\", \"gpuType\": \"NVIDIA B200\", \"gpuCount\": 8,
+    \"region\": \"dallas-usa-5\", \"operatingSystem\": \"Ubuntu 22.04\", \"instanceType\": \"BARE_METAL\",
+    \"ssh_public_key\": \"$(cat ~/.ssh/id_ed25519.pub)\", \"name\": \"my-training-run\"}"
+
+  # 4. Connect via SSH, once the status is "running": type what the deployment's sshCommand says, or paste this
+  $(curl -s "$BILLET/deployments?status=running&limit=1" -H "Authorization: Bearer $KEY" | sed -n 's/.*"sshCommand":"\([^"]*\)".*/\1/p')
+%s
+Or with the command line, which asks for everything:
+
+  %s login %s
+  %s deploy
+
+You need not wait for the minimum runtime of 25 minutes:
+
+  %s sim advance 26m --data-dir %s
+`, s.Demo.Email, s.DemoFile, s.URL, s.Demo.APIKey, sshPorts(c.Sim), program("billet"), s.URL, program("billet"),
+		program("billetd"), quoted(absolute(filepath.Dir(s.DemoFile))))
+}
+
+// program is how to call one of our programs: by its name where that finds the one beside this
+// program, else by its path.
+func program(name string) string {
+	self, err := os.Executable()
+	if err != nil {
+		return name
+	}
+	path := filepath.Join(filepath.Dir(self), name)
+	there, err := os.Stat(path)
+	if err != nil { // it is installed elsewhere, if at all
+		return name
+	}
+	if found, err := exec.LookPath(name); err == nil {
+		if known, err := os.Stat(found); err == nil && os.SameFile(known, there) {
+			return name
+		}
+	}
+	return quoted(path)
+}
+
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
+}
+
+// quoted is the path as one word of a shell.
+func quoted(path string) string {
+	if strings.Trim(path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+") == "" {
+		return path
+	}
+	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+}
+
+// sshPorts says where simulated machines listen if this user may not listen on port 22, so that
+// the specification's own "ssh root@…" is not tried in vain.
+func sshPorts(simulated bool) string {
+	if !simulated {
+		return ""
+	}
+	l, err := net.Listen("tcp", "127.255.255.254:22")
+	if err == nil {
+		_ = l.Close()
+	}
+	if !errors.Is(err, syscall.EACCES) {
+		return ""
+	}
+	return `
+     This user may not listen on port 22, so simulated machines listen on 2222, as sshCommand says. For port 22, run
+       sudo setcap cap_net_bind_service=+ep ` + program("billetd") + `
+`
+}
