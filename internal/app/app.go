@@ -71,9 +71,12 @@ type App struct {
 	// simulator is nil without Sim.
 	simulator *simulator
 	catalog   *catalog.Catalog
-	begin     []func(context.Context) error // leave the jobs behind that look round for ever
-	runner    *job.Runner
-	handler   http.Handler
+	// deployments and meter are for Deployments and Meter.
+	deployments *deployment.Service
+	meter       *meter.Meter
+	begin       []func(context.Context) error // leave the jobs behind that look round for ever
+	runner      *job.Runner
+	handler     http.Handler
 	// demoEmail is set before the server answers; "" without a demo account.
 	demoEmail string
 	metrics   *prometheus.Registry
@@ -137,7 +140,7 @@ func (a *App) build(ctx context.Context) error {
 		}
 		simulated = world.Providers()
 	}
-	all := together(simulated, configured)
+	all := together(append(simulated, c.Providers...), configured)
 	if len(all) == 0 {
 		log.WarnContext(ctx, "there is no provider, so nothing is sold: connect a cloud with `billetd provider add`, or try --sim")
 	}
@@ -164,10 +167,15 @@ func (a *App) build(ctx context.Context) error {
 		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Log: log, Catalog: a.catalog, Meter: m, Wallet: a.Wallet, Providers: set, Events: a.Events, Findings: a.Findings, Jobs: a.Jobs,
 	})
 	quotes := quote.New(a.IDs)
+	probe := c.Probe
+	if probe == nil {
+		probe = provider.ProbeSSH
+	}
 	deployments := deployment.New(deployment.Config{
 		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Log: log, Catalog: a.catalog, SSHKeys: keys, Volumes: volumes, Wallet: a.Wallet, Meter: m,
-		Events: a.Events, Findings: a.Findings, Jobs: a.Jobs, Providers: set, Quotes: quotes, Probe: provider.ProbeSSH,
+		Events: a.Events, Findings: a.Findings, Jobs: a.Jobs, Providers: set, Quotes: quotes, Probe: probe,
 	})
+	a.deployments, a.meter = deployments, m
 	terms := arrears.Terms{Grace: c.ArrearsGrace, KeepVolumes: c.ArrearsKeepVolumes}
 	debts := arrears.New(arrears.Config{DB: a.DB, Wallet: a.Wallet, Deployments: deployments, Volumes: volumes, Events: a.Events, Terms: terms})
 	answers := idempotency.New(idempotency.Config{DB: a.DB, Clock: a.Clock})

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/arrears"
+	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/postgres"
 	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/provider"
@@ -70,6 +72,12 @@ type Config struct {
 	SecretKeyCommand string
 	Version          string
 	Log              *slog.Logger
+	// Database, where it is given, is an open database in place of the one that DatabaseURL or DataDir names, Providers are beside
+	// the configured ones, and Probe takes the place of knocking at a machine's SSH port. They are for programs that build the server
+	// around what they measure.
+	Database  *db.DB
+	Providers []provider.Provider
+	Probe     func(ctx context.Context, address string) error
 }
 
 // DefaultMaxClockSkew is far more than a clock that is kept by NTP is ever off.

@@ -71,9 +71,12 @@ func openDatabase(ctx context.Context, c Config) (o base, err error) {
 	if o.clock, o.simulated, err = loadClock(c.DataDir, c.Sim, o.real); err != nil {
 		return o, err
 	}
-	if c.DatabaseURL == "" {
+	switch {
+	case c.Database != nil:
+		o.db = c.Database
+	case c.DatabaseURL == "":
 		o.db, err = sqlite.Open(ctx, filepath.Join(c.DataDir, "billet.db"), o.clock)
-	} else {
+	default:
 		o.db, err = postgres.Open(ctx, c.DatabaseURL, o.clock)
 	}
 	return o, err

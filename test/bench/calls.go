@@ -52,7 +52,6 @@ func calls(ctx context.Context, s *site, o options, t *table) (err error) {
 		if err != nil {
 			return err
 		}
-		defer func() { _ = d.Close() }()
 		settings, err := s.settings(ctx, d)
 		if err != nil {
 			return err
@@ -61,7 +60,11 @@ func calls(ctx context.Context, s *site, o options, t *table) (err error) {
 		if err := s.hurry(ctx, d); err != nil {
 			return err
 		}
-		h := build(m, d, log)
+		h, err := build(ctx, m, d, log)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = h.Close() }()
 		if err := h.sync(ctx); err != nil {
 			return err
 		}
@@ -102,8 +105,11 @@ func calls(ctx context.Context, s *site, o options, t *table) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, d.Close()) }()
-	h := build(m, d, log)
+	h, err := build(ctx, m, d, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, h.Close()) }()
 	if err := h.sync(ctx); err != nil {
 		return err
 	}
@@ -123,7 +129,7 @@ func calls(ctx context.Context, s *site, o options, t *table) (err error) {
 		for tick := time.NewTicker(3 * time.Second); ; {
 			select {
 			case <-tick.C:
-				if _, err := h.catalog.Sync(asking, asked); err != nil && asking.Err() == nil {
+				if _, err := h.Catalog().Sync(asking, asked); err != nil && asking.Err() == nil {
 					log.ErrorContext(ctx, "ask a provider", "error", err)
 				}
 			case <-asking.Done():
@@ -132,7 +138,7 @@ func calls(ctx context.Context, s *site, o options, t *table) (err error) {
 			}
 		}
 	}()
-	address, stop, err := serve(h.handler)
+	address, stop, err := serve(h.Handler())
 	if err != nil {
 		return err
 	}
@@ -226,6 +232,7 @@ func (b *bench) beside(ctx context.Context, what string, who tenant, bareAim, st
 	if err := compare(ctx, b.o.turns, b.o.turn, sides...); err != nil {
 		return err
 	}
+	b.t.tellLost(what, b.s.engine, ours, theirs)
 	b.t.add(what, b.s.engine, ours, theirs, "bare handler", bareAim)
 	b.addStatements(what, ours, sides[2:], count(steps), statementsAim)
 	return nil
@@ -292,12 +299,15 @@ func (b *bench) recorded(ctx context.Context, before []byte, r func() []byte, st
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, d.Close()) }()
-	h := build(b.m, d, slog.New(slog.DiscardHandler))
-	if err := h.catalog.Load(ctx); err != nil {
+	h, err := build(ctx, b.m, d, slog.New(slog.DiscardHandler))
+	if err != nil {
 		return nil, err
 	}
-	address, stop, err := serve(h.handler)
+	defer func() { err = errors.Join(err, h.Close()) }()
+	if err := h.Catalog().Load(ctx); err != nil {
+		return nil, err
+	}
+	address, stop, err := serve(h.Handler())
 	if err != nil {
 		return nil, err
 	}
@@ -354,7 +364,7 @@ func (b *bench) deploy(ctx context.Context, who []tenant) error {
 		ours, recorded := &side{}, [][]step{}
 		for _, t := range who {
 			r := request("POST", httpapi.Base+"/deployments", t.secret, body, headers...)
-			fresh := func() []byte { return bytes.Replace(r, []byte(mark), []byte(b.h.ids.New("bench")), 1) }
+			fresh := func() []byte { return bytes.Replace(r, []byte(mark), []byte(b.h.IDs.New("bench")), 1) }
 			steps, err := b.recorded(ctx, request("GET", httpapi.Base+"/wallet", t.secret, ""), fresh, "201")
 			if err != nil {
 				return err
@@ -374,11 +384,12 @@ func (b *bench) deploy(ctx context.Context, who []tenant) error {
 			recorded = append(recorded, steps)
 		}
 		sides := b.statements(func(worker int) []step {
-			return renewed(recorded[worker], func(k id.Kind) id.ID { return b.h.ids.New(k) })
+			return renewed(recorded[worker], func(k id.Kind) id.ID { return b.h.IDs.New(k) })
 		})
 		if err := compare(ctx, b.o.turns, b.o.turn, append([]*side{ours}, sides...)...); err != nil {
 			return err
 		}
+		b.t.tellLost(what, b.s.engine, ours)
 		b.addStatements(what, ours, sides, count(recorded[0]), 0.4)
 	}
 	return nil

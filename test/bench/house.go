@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,42 +16,34 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
-	"github.com/billetcloud/billet/internal/audit"
+	"github.com/billetcloud/billet/internal/app"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/deployment"
-	"github.com/billetcloud/billet/internal/event"
-	"github.com/billetcloud/billet/internal/finding"
-	"github.com/billetcloud/billet/internal/httpapi"
 	"github.com/billetcloud/billet/internal/id"
-	"github.com/billetcloud/billet/internal/idempotency"
 	"github.com/billetcloud/billet/internal/job"
-	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/money"
-	"github.com/billetcloud/billet/internal/operator"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/sim"
-	"github.com/billetcloud/billet/internal/quote"
-	"github.com/billetcloud/billet/internal/ratelimit"
-	"github.com/billetcloud/billet/internal/secret"
-	"github.com/billetcloud/billet/internal/sshkey"
-	"github.com/billetcloud/billet/internal/volume"
 	"github.com/billetcloud/billet/internal/wallet"
-	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/crypto/ssh"
 )
 
 // market is what the houses of one run have in common: the simulator and the warehouse.
 type market struct {
+	dir       string
 	clock     *clock.Simulated
 	world     *sim.World
 	providers *provider.Set
 }
 
 func openMarket(ctx context.Context, dir string, offers int) (*market, error) {
-	m := &market{clock: clock.NewSimulated(0)}
-	var err error
+	m := &market{dir: dir, clock: clock.NewSimulated(0)}
+	err := os.MkdirAll(dir, 0o700)
+	if err != nil {
+		return nil, err
+	}
 	if m.world, err = sim.Open(ctx, sim.Config{Dir: filepath.Join(dir, "sim"), Clock: m.clock, Log: slog.New(slog.DiscardHandler), Listen: sim.ListenBanner}); err != nil {
 		return nil, err
 	}
@@ -58,46 +51,28 @@ func openMarket(ctx context.Context, dir string, offers int) (*market, error) {
 	return m, nil
 }
 
-// house is the rooms over one database, as the server builds them.
+// house is the server over one database, as `billetd serve` builds it.
 type house struct {
-	m           *market
-	d           *db.DB
-	ids         *id.Maker
-	accounts    *account.Service
-	wallet      *wallet.Ledger
-	meter       *meter.Meter
-	catalog     *catalog.Catalog
-	deployments *deployment.Service
-	handler     http.Handler
+	*app.App
+	m *market
+	d *db.DB
 }
 
-func build(m *market, d *db.DB, log *slog.Logger) *house {
-	h := &house{m: m, d: d, ids: id.NewMaker(m.clock, rand.Reader)}
-	jobs, events := job.NewQueue(h.ids), event.New(h.ids)
-	secrets, err := secret.New(make([]byte, 32))
+// build builds the server over an open database, which it closes with itself.
+func build(ctx context.Context, m *market, d *db.DB, log *slog.Logger) (*house, error) {
+	dir, err := os.MkdirTemp(m.dir, "server")
 	if err != nil {
-		panic(err) // the length is right
+		return nil, errors.Join(err, d.Close())
 	}
-	h.accounts = account.New(account.Config{DB: d, IDs: h.ids, Rand: rand.Reader, Clock: m.clock, Real: time.Now, Secrets: secrets})
-	h.wallet = wallet.New(wallet.Config{DB: d, IDs: h.ids})
-	h.meter = meter.New(meter.Config{DB: d, Wallet: h.wallet, Events: events, Jobs: jobs})
-	h.catalog = catalog.New(catalog.Config{DB: d, IDs: h.ids, Clock: m.clock, Providers: m.providers, Jobs: jobs, Log: log, Markup: func(string) int64 { return 1000 }})
-	keys := sshkey.New(sshkey.Config{DB: d, IDs: h.ids})
-	findings := finding.New(finding.Config{IDs: h.ids, Jobs: jobs, Log: log})
-	volumes := volume.New(volume.Config{
-		DB: d, IDs: h.ids, Clock: m.clock, Log: log, Catalog: h.catalog, Meter: h.meter, Wallet: h.wallet, Providers: m.providers, Events: events, Findings: findings, Jobs: jobs,
-	})
-	h.deployments = deployment.New(deployment.Config{
-		DB: d, IDs: h.ids, Clock: m.clock, Log: log, Catalog: h.catalog, SSHKeys: keys, Volumes: volumes, Wallet: h.wallet, Meter: h.meter,
-		Events: events, Findings: findings, Jobs: jobs, Providers: m.providers, Quotes: quote.New(h.ids), Probe: func(context.Context, string) error { return nil },
-	})
-	h.handler = httpapi.New(httpapi.Config{
-		DB: d, IDs: h.ids, Clock: m.clock, Real: time.Now, Log: log, Registry: prometheus.NewRegistry(), Limiter: ratelimit.NewMemory(time.Now),
-		Accounts: h.accounts, Audit: audit.New(h.ids), Catalog: h.catalog, SSHKeys: keys, Wallet: h.wallet, Meter: h.meter, Volumes: volumes, Deployments: h.deployments, Quotes: quote.New(h.ids),
-		Events: events, Findings: findings, Operator: operator.New(operator.Config{IDs: h.ids, Accounts: h.accounts, Wallet: h.wallet, Jobs: jobs}),
-		Idempotency: idempotency.New(idempotency.Config{DB: d, Clock: m.clock}), Version: "bench",
-	})
-	return h
+	c := app.Default()
+	c.DataDir, c.Database, c.Providers, c.Log, c.Markup, c.Version = dir, d, m.providers.All(), log, "10", "bench"
+	c.SecretKey = base64.StdEncoding.EncodeToString(make([]byte, 32)) // several servers open one database in turn
+	c.Probe = func(context.Context, string) error { return nil }      // the warehouse has no machines
+	a, err := app.Open(ctx, c)
+	if err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return &house{App: a, m: m, d: d}, nil
 }
 
 // requestLog is the server's log at its usual level, written to where nothing is kept: what it costs counts.
@@ -112,11 +87,11 @@ func requestLog() (*slog.Logger, func() error, error) {
 // sync has every provider asked once.
 func (h *house) sync(ctx context.Context) error {
 	for _, p := range h.m.providers.All() {
-		if _, err := h.catalog.Sync(ctx, job.Subject("provider", p.Info().Slug)); err != nil {
+		if _, err := h.Catalog().Sync(ctx, job.Subject("provider", p.Info().Slug)); err != nil {
 			return err
 		}
 	}
-	return h.catalog.Load(ctx)
+	return h.Catalog().Load(ctx)
 }
 
 // tenant is an account with money and a key that hardly any limit holds back.
@@ -127,16 +102,16 @@ type tenant struct {
 
 func (h *house) tenant(ctx context.Context, name string, credit money.Micros) (t tenant, err error) {
 	err = h.d.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		a, err := h.accounts.Create(ctx, tx, name)
+		a, err := h.Accounts.Create(ctx, tx, name)
 		if err != nil {
 			return err
 		}
 		t.account = a.ID
-		if err := h.wallet.Open(ctx, tx, a.ID); err != nil {
+		if err := h.Wallet.Open(ctx, tx, a.ID); err != nil {
 			return err
 		}
 		most := account.MaxLimit
-		_, t.secret, err = h.accounts.CreateKey(ctx, tx, a.ID, account.KeyRequest{Name: name, Limits: account.LimitOverrides{Read: &most, Write: &most, Deploy: &most}})
+		_, t.secret, err = h.Accounts.CreateKey(ctx, tx, a.ID, account.KeyRequest{Name: name, Limits: account.LimitOverrides{Read: &most, Write: &most, Deploy: &most}})
 		return err
 	})
 	if err == nil && credit > 0 {
@@ -147,7 +122,7 @@ func (h *house) tenant(ctx context.Context, name string, credit money.Micros) (t
 
 func (h *house) credit(ctx context.Context, t tenant, amount money.Micros) error {
 	return h.d.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		_, err := h.wallet.Credit(ctx, tx, wallet.Credit{Account: t.account, Type: wallet.TypeTopUp, Amount: amount, Description: "paid in", Dedupe: "bench/" + string(t.account)})
+		_, err := h.Wallet.Credit(ctx, tx, wallet.Credit{Account: t.account, Type: wallet.TypeTopUp, Amount: amount, Description: "paid in", Dedupe: "bench/" + string(t.account)})
 		return err
 	})
 }
@@ -167,7 +142,7 @@ func newPublicKey() (string, error) {
 
 // run makes n running deployments at the warehouse, through the rooms.
 func (h *house) run(ctx context.Context, t tenant, n int) error {
-	offers, _ := h.catalog.Usual().List(catalog.Query{Provider: depot, Available: new(true)})
+	offers, _ := h.Catalog().Usual().List(catalog.Query{Provider: depot, Available: new(true)})
 	if len(offers) == 0 {
 		return errors.New("the warehouse is empty")
 	}
@@ -179,7 +154,7 @@ func (h *house) run(ctx context.Context, t tenant, n int) error {
 	for i := range n {
 		var d deployment.Deployment
 		err := h.d.InTx(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
-			d, err = h.deployments.Create(ctx, tx, t.account, deployment.CreateRequest{
+			d, err = h.Deployments().Create(ctx, tx, t.account, deployment.CreateRequest{
 				OfferID: offers[i*13%len(offers)].ID, Name: fmt.Sprintf("training-run-%04d", i), SSHPublicKey: &key, OperatingSystem: &system,
 				Tags: []string{"bench", fmt.Sprintf("team-%d", i%7)},
 			})
@@ -192,10 +167,10 @@ func (h *house) run(ctx context.Context, t tenant, n int) error {
 			if try == 5 {
 				return fmt.Errorf("deployment %s is still %s", d.ID, d.Status)
 			}
-			if _, err := h.deployments.Reconcile(ctx, d.ID); err != nil {
+			if _, err := h.Deployments().Reconcile(ctx, d.ID); err != nil {
 				return err
 			}
-			if d, err = h.deployments.Get(ctx, h.d, t.account, d.ID); err != nil {
+			if d, err = h.Deployments().Get(ctx, h.d, t.account, d.ID); err != nil {
 				return err
 			}
 		}

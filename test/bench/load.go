@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -51,21 +52,33 @@ type worker func(ctx context.Context) error
 type side struct {
 	workers []worker
 	sample
+	// lost is how many connections were reset or closed under a call, and made anew.
+	lost int
 }
+
+// errLost means that the call got no answer since its connection was lost; the worker has another one.
+var errLost = errors.New("the connection was lost")
 
 // turn has all workers work for so long, and counts.
 func (s *side) turn(ctx context.Context, length time.Duration, count bool) error {
-	took := make([][]time.Duration, len(s.workers))
+	took, lost := make([][]time.Duration, len(s.workers)), make([]int, len(s.workers))
 	errs := make([]error, len(s.workers))
 	start, cpu := time.Now(), processorTime()
 	var wg sync.WaitGroup
 	for i, work := range s.workers {
 		wg.Go(func() {
 			for at := time.Now(); at.Sub(start) < length; {
-				if errs[i] = work(ctx); errs[i] != nil {
+				err := work(ctx)
+				now := time.Now()
+				if errors.Is(err, errLost) { // a busy machine resets some: they are counted, and the run goes on
+					lost[i]++
+					at = now
+					continue
+				}
+				if err != nil {
+					errs[i] = err
 					return
 				}
-				now := time.Now()
 				took[i] = append(took[i], now.Sub(at))
 				at = now
 			}
@@ -76,6 +89,9 @@ func (s *side) turn(ctx context.Context, length time.Duration, count bool) error
 		if err != nil {
 			return err
 		}
+	}
+	for _, n := range lost {
+		s.lost += n
 	}
 	if count {
 		s.spent += time.Since(start)
@@ -102,8 +118,9 @@ func compare(ctx context.Context, turns int, length time.Duration, sides ...*sid
 // caller is a client that costs little: it writes requests that are ready, and reads of an answer its status and length. A
 // dearer one would take its time from the server, on the same machine, and hide what the server costs.
 type caller struct {
-	conn net.Conn
-	in   *bufio.Reader
+	address string
+	conn    net.Conn
+	in      *bufio.Reader
 }
 
 func dial(address string) (*caller, error) {
@@ -111,7 +128,22 @@ func dial(address string) (*caller, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &caller{conn: conn, in: bufio.NewReaderSize(conn, 64<<10)}, nil
+	return &caller{address: address, conn: conn, in: bufio.NewReaderSize(conn, 64<<10)}, nil
+}
+
+// again makes the connection anew after what was said on it failed for that.
+func (c *caller) again(failed error) error {
+	var network net.Error
+	if !errors.Is(failed, io.EOF) && !errors.Is(failed, io.ErrUnexpectedEOF) && !errors.As(failed, &network) {
+		return failed
+	}
+	_ = c.conn.Close()
+	fresh, err := dial(c.address)
+	if err != nil {
+		return errors.Join(failed, err)
+	}
+	c.conn, c.in = fresh.conn, fresh.in
+	return fmt.Errorf("%w: %w", errLost, failed)
 }
 
 var (
@@ -119,8 +151,18 @@ var (
 	emptyLine    = []byte("\r\n")
 )
 
-// call sends a request and returns the answer's body where keep is set, else only reads past it.
+// call sends a request and returns the answer's body where keep is set, else only reads past it. Where the connection is lost it fails with
+// errLost and has made another.
 func (c *caller) call(request []byte, status string, keep bool) ([]byte, error) {
+	body, err := c.ask(request, status, keep)
+	if err != nil {
+		return nil, c.again(err)
+	}
+	return body, nil
+}
+
+// ask sends a request and returns the answer's body where keep is set, else only reads past it.
+func (c *caller) ask(request []byte, status string, keep bool) ([]byte, error) {
 	if _, err := c.conn.Write(request); err != nil {
 		return nil, err
 	}
@@ -181,10 +223,10 @@ func request(method, target, secret, body string, headers ...string) []byte {
 // callers are n connections that each send what next gives for their n-th request; the answers must have that status.
 func callers(n int, address, status string, next func(n int) []byte) (s *side, hangUp func(), err error) {
 	s = &side{}
-	var open []net.Conn
+	var open []*caller
 	hangUp = func() {
 		for _, c := range open {
-			_ = c.Close()
+			_ = c.conn.Close()
 		}
 	}
 	for i := range n {
@@ -193,7 +235,7 @@ func callers(n int, address, status string, next func(n int) []byte) (s *side, h
 			hangUp()
 			return nil, nil, err
 		}
-		open = append(open, c.conn)
+		open = append(open, c)
 		at := i
 		s.workers = append(s.workers, func(context.Context) error {
 			_, err := c.call(next(at), status, false)

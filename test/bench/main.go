@@ -5,11 +5,13 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"runtime"
 	"runtime/pprof"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -29,12 +31,13 @@ type options struct {
 	entries     int
 	running     int
 	profile     string
+	growth      []int
 	quick       bool
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, parse())
+	err := run(ctx, parse(), os.Stdout)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -45,7 +48,7 @@ func main() {
 func parse() options {
 	var o options
 	flag.StringVar(&o.engines, "engines", "sqlite,postgres", "what to measure on")
-	flag.StringVar(&o.only, "only", "offers,deployments,wallet,deploy,sweep", "what to measure")
+	flag.StringVar(&o.only, "only", "offers,deployments,wallet,deploy,sweep,growth", "what to measure")
 	flag.IntVar(&o.connections, "connections", 8, "connections beside each other")
 	flag.IntVar(&o.turns, "turns", 20, "turns of each side")
 	flag.DurationVar(&o.turn, "turn", 200*time.Millisecond, "length of a turn")
@@ -53,11 +56,21 @@ func parse() options {
 	flag.IntVar(&o.deployments, "deployments", 1000, "deployments of the account whose list is asked for")
 	flag.IntVar(&o.entries, "entries", 10_000_000, "entries behind the wallet that is asked for")
 	flag.IntVar(&o.running, "running", 100_000, "running deployments that the sweep charges")
+	growth := flag.String("growth", "1000,1000000", "how many deployments, lines, events and charges others, and one large account, have while lists are asked for")
 	flag.StringVar(&o.profile, "cpuprofile", "", "write a CPU profile of all that is measured to this file")
 	flag.BoolVar(&o.quick, "quick", false, "a hundredth of the entries, a tenth of the sweep, and a third of the turns: for a look, not for figures")
 	flag.Parse()
+	for text := range strings.SplitSeq(*growth, ",") {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 10 {
+			fmt.Fprintln(os.Stderr, "bench: -growth needs numbers from 10 on, apart by commas")
+			os.Exit(2)
+		}
+		o.growth = append(o.growth, n)
+	}
 	if o.quick {
 		o.turns, o.entries, o.running = o.turns/3+1, o.entries/100, o.running/10
+		o.growth = []int{1000, 100_000}
 	}
 	o.running = o.running / 2000 * 2000 // whole transactions, of whole statements, also in a quarter
 	return o
@@ -65,7 +78,7 @@ func parse() options {
 
 func (o options) wants(what string) bool { return slices.Contains(strings.Split(o.only, ","), what) }
 
-func run(ctx context.Context, o options) (err error) {
+func run(ctx context.Context, o options, out io.Writer) (err error) {
 	app.SetMemory() // as the server does; it counts for both sides
 	dir, err := os.MkdirTemp("", "billet-bench")
 	if err != nil {
@@ -92,7 +105,7 @@ func run(ctx context.Context, o options) (err error) {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	t.print(os.Stdout)
+	t.print(out)
 	return nil
 }
 
@@ -108,7 +121,12 @@ func measure(ctx context.Context, engine db.Engine, dir string, o options, t *ta
 		}
 	}
 	if o.wants("sweep") {
-		return sweeps(ctx, s, o, t)
+		if err := sweeps(ctx, s, o, t); err != nil {
+			return err
+		}
+	}
+	if o.wants("growth") {
+		return grown(ctx, s, o, t)
 	}
 	return nil
 }

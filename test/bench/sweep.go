@@ -3,21 +3,18 @@ package main
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/event"
-	"github.com/billetcloud/billet/internal/id"
-	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/meter"
-	"github.com/billetcloud/billet/internal/wallet"
 )
 
 // hoursATurn is how many hours one transaction of the bare loop books; the sweep's are as long.
@@ -36,17 +33,14 @@ var sweepTables = []struct {
 }
 
 // sweep runs Sweep over a database full of meters that are due, and returns how long it took.
-func sweep(ctx context.Context, d *db.DB, c clock.Clock, want int) (time.Duration, error) {
-	ids := id.NewMaker(c, rand.Reader)
-	ledger := wallet.New(wallet.Config{DB: d, IDs: ids})
-	m := meter.New(meter.Config{DB: d, Wallet: ledger, Events: event.New(ids), Jobs: job.NewQueue(ids)})
+func sweep(ctx context.Context, h *house, want int) (time.Duration, error) {
 	start := time.Now()
-	if _, err := m.Sweep(ctx, meter.Fleet); err != nil {
+	if _, err := h.Meter().Sweep(ctx, meter.Fleet); err != nil {
 		return 0, err
 	}
 	took := time.Since(start)
 	var booked int
-	if err := d.QueryRow(ctx, `SELECT COUNT(*) FROM wallet_charge`).Scan(&booked); err != nil || booked != want {
+	if err := h.d.QueryRow(ctx, `SELECT COUNT(*) FROM wallet_charge`).Scan(&booked); err != nil || booked != want {
 		return 0, errors.Join(err, fmt.Errorf("the sweep booked %d hours of %d", booked, want))
 	}
 	return took, nil
@@ -139,8 +133,13 @@ const repeats = 3
 
 // sweeps measures the sweep over all meters beside the bare loop of the same rows over a copy of the same database, in
 // turns. Over a quarter of them it measures whether the sweep is linear, and which of the two bare loops is the faster one.
-func sweeps(ctx context.Context, s *site, o options, t *table) error {
+func sweeps(ctx context.Context, s *site, o options, t *table) (err error) {
 	frozen := clock.NewFrozen(time.Now().Truncate(time.Second))
+	m, err := openMarket(ctx, filepath.Join(s.dir, string(s.engine)+"-sweep"), 0)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, m.world.Close()) }()
 	fill := func(name string, n int) error {
 		if err := s.make(ctx, name, frozen); err != nil {
 			return err
@@ -167,8 +166,13 @@ func sweeps(ctx context.Context, s *site, o options, t *table) error {
 	}
 	swept := func(of string, n int) (c cost, rows [][][]any, err error) {
 		err = with(of, func(d *db.DB) (err error) {
+			h, err := build(ctx, m, d, slog.New(slog.DiscardHandler))
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, h.Close()) }()
 			cpu := processorTime()
-			if c.took, err = sweep(ctx, d, frozen, n); err != nil {
+			if c.took, err = sweep(ctx, h, n); err != nil {
 				return err
 			}
 			c.cpu = processorTime() - cpu

@@ -21,6 +21,16 @@ func (t *table) note(format string, args ...any) {
 	t.notes = append(t.notes, n)
 }
 
+// tellLost notes how many connections were lost, where any were.
+func (t *table) tellLost(what string, engine db.Engine, sides ...*side) {
+	for i, s := range sides {
+		if s.lost > 0 {
+			t.note("%s on %s: %d connections of %s were reset or closed under a call and made anew, beside %d answers.",
+				what, engine, s.lost, []string{"the server", "the bare handler"}[i], len(s.took))
+		}
+	}
+}
+
 func milli(d time.Duration) string { return fmt.Sprintf("%.2f ms", float64(d.Nanoseconds())/1e6) }
 func micro(d time.Duration) string { return fmt.Sprintf("%.0f µs", float64(d.Nanoseconds())/1e3) }
 
