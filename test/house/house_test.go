@@ -95,8 +95,8 @@ var only = map[string]struct {
 	reason string
 }{
 	"github.com/redis/go-redis/v9":    {[]string{"ratelimit/redislimit"}, "Redis carries counters only; lose it and nothing is lost"},
-	"modernc.org/sqlite":              {[]string{"db/sqlite"}, "an engine is known by its own room"},
-	"github.com/jackc/pgx/v5":         {[]string{"db/postgres"}, "an engine is known by its own room"},
+	"modernc.org/sqlite":              {[]string{"db/sqlite", "db/dbtest"}, "an engine is known by its own room"},
+	"github.com/jackc/pgx/v5":         {[]string{"db/postgres", "db/dbtest"}, "an engine is known by its own room"},
 	"github.com/danielgtaylor/huma":   {[]string{"httpapi"}, "nouns know nothing of HTTP"},
 	"github.com/gliderlabs/ssh":       {[]string{"provider/sim/node"}, "Billet speaks SSH only as a simulated machine"},
 	"github.com/coder/websocket":      {[]string{"httpapi"}, "nouns know nothing of HTTP"},
