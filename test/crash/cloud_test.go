@@ -84,8 +84,8 @@ func needsPort22(t *testing.T) {
 	}
 }
 
-// configure writes down the account at the fake, and returns with what arguments the server finds it.
-func (f *fake) configure(t *testing.T, dir string) []string {
+// write writes down the account at the fake, and returns with what arguments the server finds it.
+func (f *fake) write(t *testing.T, dir string) []string {
 	t.Helper()
 	var b strings.Builder
 	fmt.Fprintf(&b, "providers:\n  - kind: %s\n    baseUrl: %s\n    apiKeyFile: cloud.key\n    settings:\n", f.account.Slug, f.account.BaseURL)
@@ -98,13 +98,20 @@ func (f *fake) configure(t *testing.T, dir string) []string {
 			t.Fatal(err)
 		}
 	}
+	return []string{"--providers-file", path}
+}
+
+// configure writes down the account, and has the fake's clock follow that of the server in dir.
+func (f *fake) configure(t *testing.T, dir string) []string {
+	t.Helper()
+	args := f.write(t, dir)
 	f.Follow(func() (time.Time, bool) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		s, err := app.AskSimStatus(ctx, dir)
 		return s.Now, err == nil
 	})
-	return []string{"--providers-file", path}
+	return args
 }
 
 // disturb has troubles befall the requests to the fake for as long as the server lives.

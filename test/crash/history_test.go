@@ -63,6 +63,7 @@ type tenant struct {
 // offer is what the driver knows of an offer.
 type offer struct {
 	ID, Provider, Region string
+	InstanceType         string
 	OperatingSystems     []string
 	HourlyPrice          money.Micros
 	Abilities            struct{ Volumes, Power, Reboot bool }
