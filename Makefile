@@ -38,8 +38,8 @@ test: ## Install what the tests need, and run all of them on SQLite and PostgreS
 
 .PHONY: crash
 ROUNDS ?= 500
-crash: ## Kill the server ROUNDS times on each engine and cloud and audit what is left; CLOUD=sim, voltage-park or spheron for one
-	./scripts/with-services.sh go test ./test/crash -run '^TestCrash$$/$(if $(CLOUD),^$(CLOUD)$$)' -count=1 -v -timeout 9h -rounds $(ROUNDS)
+crash: ## Kill the server ROUNDS times on each engine and cloud and audit what is left; CLOUD=sim, voltage-park, spheron or replicas for one
+	./scripts/with-services.sh go test ./test/crash -run '^Test(Crash|Replicas)$$/$(if $(CLOUD),^$(CLOUD)$$)' -count=1 -v -timeout 9h -rounds $(ROUNDS)
 
 .PHONY: properties
 CHECKS ?= 1000

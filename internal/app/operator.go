@@ -117,7 +117,7 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 		return nil, errors.Join(err, o.DB.Close())
 	}
 	o.Wallet = wallet.New(wallet.Config{DB: o.DB, IDs: o.IDs, Turned: func(ctx context.Context, tx *db.Tx, of id.ID) error {
-		return o.Jobs.Enqueue(ctx, tx, meter.KindArrears, of, tx.Now) // whatever ended the debt, a credit, a refund or a release, is told at once
+		return o.Jobs.Enqueue(ctx, tx, of, meter.KindArrears, of, tx.Now) // whatever ended the debt, a credit, a refund or a release, is told at once
 	}})
 	o.Desk = operator.New(operator.Config{IDs: o.IDs, Accounts: o.Accounts, Wallet: o.Wallet, Jobs: o.Jobs})
 	o.Findings = finding.New(finding.Config{IDs: o.IDs, Jobs: o.Jobs, Log: log, Policy: finding.Policy{EndUnowned: c.UnownedMachines == "end", Grace: c.UnownedGrace}})

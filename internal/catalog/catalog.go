@@ -75,7 +75,7 @@ func New(c Config) *Catalog {
 func (c *Catalog) Start(ctx context.Context) error {
 	return c.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		for _, p := range c.c.Providers.All() {
-			if err := c.c.Jobs.Enqueue(ctx, tx, KindSync, job.Subject("provider", p.Info().Slug), tx.Now); err != nil {
+			if err := c.c.Jobs.Enqueue(ctx, tx, job.Nobody, KindSync, job.Subject("provider", p.Info().Slug), tx.Now); err != nil {
 				return err
 			}
 		}

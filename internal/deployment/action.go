@@ -79,7 +79,7 @@ func (s *Service) act(ctx context.Context, tx *db.Tx, account, deployment id.ID,
 	if err != nil {
 		return Deployment{}, err
 	}
-	return d, s.c.Jobs.Enqueue(ctx, tx, KindReconcile, x.ID, tx.Now)
+	return d, s.c.Jobs.Enqueue(ctx, tx, x.Account, KindReconcile, x.ID, tx.Now)
 }
 
 // AttachVolume has a volume attached to the deployment in the background. It answers NOT_FOUND for either,

@@ -479,7 +479,7 @@ func (s *Service) beginEnd(ctx context.Context, tx *db.Tx, x *row, cause Cause, 
 	}); err != nil {
 		return err
 	}
-	return s.c.Jobs.Enqueue(ctx, tx, KindReconcile, x.ID, tx.Now)
+	return s.c.Jobs.Enqueue(ctx, tx, x.Account, KindReconcile, x.ID, tx.Now)
 }
 
 func (s *Service) terminating(ctx context.Context, p provider.Provider, x row) (job.Outcome, error) {

@@ -254,7 +254,7 @@ func (r *rig) build(park provider.Provider) {
 	r.events = event.New(r.ids)
 	r.findings = finding.New(finding.Config{IDs: r.ids, Jobs: jobs, Log: log, Policy: finding.Policy{EndUnowned: true, Grace: time.Hour}})
 	r.wallet = wallet.New(wallet.Config{DB: d, IDs: r.ids, Turned: func(ctx context.Context, tx *db.Tx, account id.ID) error {
-		return jobs.Enqueue(ctx, tx, meter.KindArrears, account, tx.Now)
+		return jobs.Enqueue(ctx, tx, account, meter.KindArrears, account, tx.Now)
 	}})
 	r.meter = meter.New(meter.Config{DB: d, Wallet: r.wallet, Events: r.events, Jobs: jobs})
 	r.catalog = catalog.New(catalog.Config{DB: d, IDs: r.ids, Clock: c, Providers: set, Jobs: jobs, Log: log, Markup: func(string) int64 { return 0 }})

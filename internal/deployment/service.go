@@ -144,7 +144,7 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, req Crea
 	r.finish()
 	crashpoint.Reach(crashpoint.CreateBeforeCommit)
 	tx.AfterCommit(func() { crashpoint.Reach(crashpoint.CreateAfterCommit) })
-	return r.Deployment, s.c.Jobs.Enqueue(ctx, tx, KindReconcile, r.ID, tx.Now)
+	return r.Deployment, s.c.Jobs.Enqueue(ctx, tx, r.Account, KindReconcile, r.ID, tx.Now)
 }
 
 func insufficient(hour, available money.Micros) error {
@@ -302,7 +302,7 @@ func (s *Service) Update(ctx context.Context, tx *db.Tx, account, deployment id.
 		return Deployment{}, err
 	}
 	if due, planned := x.terminateDue(); planned && !ended {
-		if err := s.c.Jobs.Enqueue(ctx, tx, KindReconcile, x.ID, due); err != nil {
+		if err := s.c.Jobs.Enqueue(ctx, tx, x.Account, KindReconcile, x.ID, due); err != nil {
 			return Deployment{}, err
 		}
 	}
@@ -335,7 +335,7 @@ func (s *Service) Terminate(ctx context.Context, tx *db.Tx, account, deployment 
 		if err := s.tell(ctx, tx, x, "termination_queued", map[string]any{"at": x.TerminableAt}); err != nil {
 			return Deployment{}, false, err
 		}
-		if err := s.c.Jobs.Enqueue(ctx, tx, KindReconcile, x.ID, x.TerminableAt); err != nil {
+		if err := s.c.Jobs.Enqueue(ctx, tx, x.Account, KindReconcile, x.ID, x.TerminableAt); err != nil {
 			return Deployment{}, false, err
 		}
 		d, err = s.completed(ctx, tx, x)

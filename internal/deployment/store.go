@@ -151,8 +151,8 @@ func setReleased(ctx context.Context, tx *db.Tx, r row) (bool, error) {
 	return changed(tx.Exec(ctx, `UPDATE deployment SET released_at = $3 WHERE id = $1 AND status = $2`, r.ID, r.Status, db.MicrosOrNull(r.releasedAt)))
 }
 
-// reopen marks ended deployments as not clean upstream, and returns those that there are.
-func reopen(ctx context.Context, tx *db.Tx, provider string, deployments []id.ID) ([]id.ID, error) {
+// reopen marks ended deployments as not clean upstream, and returns the accounts of those that there are.
+func reopen(ctx context.Context, tx *db.Tx, provider string, deployments []id.ID) (map[id.ID]id.ID, error) {
 	if len(deployments) == 0 {
 		return nil, nil
 	}
@@ -161,18 +161,18 @@ func reopen(ctx context.Context, tx *db.Tx, provider string, deployments []id.ID
 		args = append(args, d)
 	}
 	rows, err := tx.Query(ctx, `UPDATE deployment SET released_at = NULL, ending_since = $1
-		WHERE provider = $2 AND status IN ($3, $4, $5) AND released_at IS NOT NULL AND id IN `+db.In(6, len(deployments))+` RETURNING id`, args...)
+		WHERE provider = $2 AND status IN ($3, $4, $5) AND released_at IS NOT NULL AND id IN `+db.In(6, len(deployments))+` RETURNING id, account_id`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("reopen deployments: %w", err)
 	}
 	defer func() { _ = rows.Close() }()
-	var out []id.ID
+	out := map[id.ID]id.ID{}
 	for rows.Next() {
-		var d id.ID
-		if err := rows.Scan(&d); err != nil {
+		var d, account id.ID
+		if err := rows.Scan(&d, &account); err != nil {
 			return nil, err
 		}
-		out = append(out, d)
+		out[d] = account
 	}
 	return out, rows.Err()
 }
@@ -303,7 +303,7 @@ func tags(ctx context.Context, r db.Reader, rows []row) error {
 
 // sight is what the watch needs of a deployment.
 type sight struct {
-	id          id.ID
+	id, account id.ID
 	status      Status
 	machineID   string
 	address     string
@@ -313,7 +313,7 @@ type sight struct {
 
 // seen returns the provider's deployments that have, or may have, a machine: all but those whose end the provider has confirmed.
 func seen(ctx context.Context, r db.Reader, provider string) ([]sight, error) {
-	rows, err := r.Query(ctx, `SELECT id, status, machine_id, address, ssh_port, COALESCE(ending_since, ended_at) FROM deployment WHERE provider = $1 AND released_at IS NULL`, provider)
+	rows, err := r.Query(ctx, `SELECT id, account_id, status, machine_id, address, ssh_port, COALESCE(ending_since, ended_at) FROM deployment WHERE provider = $1 AND released_at IS NULL`, provider)
 	if err != nil {
 		return nil, fmt.Errorf("list deployments of %s: %w", provider, err)
 	}
@@ -322,7 +322,7 @@ func seen(ctx context.Context, r db.Reader, provider string) ([]sight, error) {
 	for rows.Next() {
 		var s sight
 		var ending sql.NullInt64
-		if err := rows.Scan(&s.id, &s.status, &s.machineID, &s.address, &s.sshPort, &ending); err != nil {
+		if err := rows.Scan(&s.id, &s.account, &s.status, &s.machineID, &s.address, &s.sshPort, &ending); err != nil {
 			return nil, err
 		}
 		s.endingSince = db.AtOrNil(ending)

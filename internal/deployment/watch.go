@@ -3,6 +3,8 @@ package deployment
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,7 +28,7 @@ const (
 func (s *Service) StartWatching(ctx context.Context) error {
 	return s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		for _, p := range s.c.Providers.All() {
-			if err := s.c.Jobs.Enqueue(ctx, tx, KindWatch, job.Subject("provider", p.Info().Slug), tx.Now); err != nil {
+			if err := s.c.Jobs.Enqueue(ctx, tx, job.Nobody, KindWatch, job.Subject("provider", p.Info().Slug), tx.Now); err != nil {
 				return err
 			}
 		}
@@ -60,10 +62,10 @@ func (s *Service) Watch(ctx context.Context, subject id.ID) (job.Outcome, error)
 		owners[i] = finding.Owner{Deployment: o.id, MachineID: o.machineID, EndingSince: o.endingSince, Ended: o.status.Final()}
 	}
 	sorted := finding.SortMachines(machines, owners, s.c.Clock.Now())
-	var differ []id.ID
+	differ := map[id.ID]id.ID{} // and their accounts
 	for _, o := range ours {
 		if m, there := sorted.Own[o.id]; o.status.Alive() && (!there || differs(o, m)) {
-			differ = append(differ, o.id)
+			differ[o.id] = o.account
 		}
 	}
 	at, err := providersOf(ctx, s.c.DB, sorted.Strays)
@@ -83,14 +85,16 @@ func (s *Service) Watch(ctx context.Context, subject id.ID) (job.Outcome, error)
 		if err != nil {
 			return err
 		}
-		if err := s.c.Meter.CostGoesOn(ctx, tx, reopened); err != nil {
+		again := slices.Sorted(maps.Keys(reopened))
+		if err := s.c.Meter.CostGoesOn(ctx, tx, again); err != nil {
 			return err
 		}
-		if err := s.c.Findings.Report(ctx, tx, slug, finding.MachineKinds, sorted.With(reopened)); err != nil {
+		if err := s.c.Findings.Report(ctx, tx, slug, finding.MachineKinds, sorted.With(again)); err != nil {
 			return err
 		}
-		for _, d := range append(reopened, differ...) {
-			if err := s.c.Jobs.Enqueue(ctx, tx, KindReconcile, d, tx.Now); err != nil {
+		maps.Copy(differ, reopened)
+		for _, d := range slices.Sorted(maps.Keys(differ)) {
+			if err := s.c.Jobs.Enqueue(ctx, tx, differ[d], KindReconcile, d, tx.Now); err != nil {
 				return err
 			}
 		}

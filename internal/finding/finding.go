@@ -55,6 +55,9 @@ var States = []State{StateOpen, StateEnded, StateDismissed, StateSettled}
 // KindEnd is the job that ends what one finding is about; its subject is the finding's id.
 const KindEnd job.Kind = "finding-end"
 
+// Cleaner is whose work it is: all findings take turns with the accounts as one.
+const Cleaner id.ID = "findings"
+
 const (
 	// BreakerLimit is how many unowned machines may be open at one provider for policy to end them.
 	BreakerLimit = 5
@@ -155,7 +158,7 @@ func (s *Service) Report(ctx context.Context, tx *db.Tx, provider string, watche
 		return err
 	}
 	for _, f := range again { // said to be gone, and still listed
-		if err := s.c.Jobs.Enqueue(ctx, tx, KindEnd, f, tx.Now); err != nil {
+		if err := s.c.Jobs.Enqueue(ctx, tx, Cleaner, KindEnd, f, tx.Now); err != nil {
 			return err
 		}
 	}
@@ -227,7 +230,7 @@ func (s *Service) plan(ctx context.Context, tx *db.Tx, provider string) error {
 		return err
 	}
 	for _, f := range fresh { // at most BreakerLimit
-		if err := s.c.Jobs.Enqueue(ctx, tx, KindEnd, f, at); err != nil {
+		if err := s.c.Jobs.Enqueue(ctx, tx, Cleaner, KindEnd, f, at); err != nil {
 			return err
 		}
 	}
@@ -271,7 +274,7 @@ func (s *Service) End(ctx context.Context, tx *db.Tx, finding id.ID) (Finding, e
 	if changed, err := begin(ctx, tx, finding); err != nil || !changed {
 		return f, orMoved(err)
 	}
-	if err := s.c.Jobs.Enqueue(ctx, tx, KindEnd, finding, tx.Now); err != nil {
+	if err := s.c.Jobs.Enqueue(ctx, tx, Cleaner, KindEnd, finding, tx.Now); err != nil {
 		return f, err
 	}
 	return s.Get(ctx, tx, finding)

@@ -11,6 +11,8 @@
 //     a raised attempt; no transaction of a run whose attempt is no longer the row's is committed, and
 //     Holds tells the handler so before it does anything outside the database.
 //   - A run that cannot extend its lease is ended before the lease is over.
+//   - What is due is claimed in turns of its owners, the accounts: of each the first before any one's second. A quarter of
+//     the workers is kept for owners that have none at work. However much one account has due, another's job is among the next claimed.
 //   - Enqueue during a run is never lost: it raises the generation, and a run that began
 //     before it does not delete the row.
 //   - An error is "could not ask" and is tried again, ever later, for ever: giving up is a decision for a handler.

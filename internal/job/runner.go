@@ -18,13 +18,17 @@ import (
 )
 
 const (
-	lease     = 30 * time.Second      // of real time; extended while the handler runs
-	batch     = 32                    // jobs claimed at once
-	poll      = time.Second           // how long a job enqueued by another process may wait
-	held      = 20 * time.Millisecond // how long to wait for what is due and cannot be claimed
-	firstWait = time.Second           // after a first failure; doubled by each further one
+	lease     = 30 * time.Second       // of real time; extended while the handler runs
+	batch     = 32                     // jobs claimed at once
+	poll      = time.Second            // how long a job enqueued by another process may wait
+	turnsFor  = 250 * time.Millisecond // how long the order of turns counts that was read
+	held      = 20 * time.Millisecond  // how long to wait for what is due and cannot be claimed
+	firstWait = time.Second            // after a first failure; doubled by each further one
 	lastWait  = 5 * time.Minute
 	busy      = 4 * time.Minute // how long all workers may be at work and none end: handlers have deadlines of their own
+
+	// keptPart is which part of the workers is kept for owners that have nothing at work: one in so many.
+	keptPart = 4
 
 	// crowd is how many jobs others may enqueue during a journey before it stops waiting for them: from then on it makes at
 	// most crowdStops stops, and looks at most crowdLooks times at each for what has become due there.
@@ -54,6 +58,7 @@ type Runner struct {
 	slots chan struct{} // one for each run of Run that is under way
 	alive atomic.Int64  // when Run last claimed, or a run ended: nanoseconds of the machine's own time
 	full  atomic.Bool   // Run waits for a worker
+	queue turnList      // Run's alone
 	wg    sync.WaitGroup
 
 	travel  sync.Mutex // one traveller at a time
@@ -203,17 +208,23 @@ func (r *Runner) startDue(ctx context.Context) (int, error) {
 	}
 	entered := free
 	defer func() { r.leave(entered) }()
-	jobs, err := r.claim(ctx, free, nil)
-	if err != nil {
-		return 0, err
-	}
+	jobs, err := r.claimInTurn(ctx, free)
 	for _, c := range jobs {
 		free--
 		entered--
 		r.wg.Go(func() {
-			defer func() { <-r.slots; r.leave(1); r.lives() }()
+			defer func() {
+				r.queue.add(c.owner, -1)
+				<-r.slots
+				r.leave(1)
+				r.lives()
+				r.c.Queue.nudge() // its owner may have a worker again
+			}()
 			r.run(ctx, c)
 		})
+	}
+	if err != nil {
+		return 0, err
 	}
 	return len(jobs), nil
 }
@@ -355,19 +366,33 @@ func (r *Runner) countDue(ctx context.Context, except map[Kind]bool) (int, error
 	return countDue(ctx, r.c.DB, r.c.Clock.Now(), real, except)
 }
 
-func (r *Runner) claim(ctx context.Context, limit int, except map[Kind]bool) (jobs []claimed, err error) {
+// claim claims up to limit jobs that are due, of none of the kinds in except, in turns of their owners.
+func (r *Runner) claim(ctx context.Context, limit int, except map[Kind]bool) ([]claimed, error) {
 	// A glance before the write lock is taken: an idle server writes nothing.
-	next, any, err := r.nextDue(ctx, except)
-	if err != nil || !any || next.After(r.c.Clock.Now()) {
+	some, err := r.turns(ctx, limit, except)
+	if err != nil || len(some) == 0 {
 		return nil, err
 	}
+	return r.take(ctx, some)
+}
+
+func (r *Runner) turns(ctx context.Context, limit int, except map[Kind]bool) ([]turn, error) {
+	real, err := r.c.Real(ctx, r.c.DB)
+	if err != nil {
+		return nil, err
+	}
+	return turns(ctx, r.c.DB, r.c.Clock.Now(), real, limit, except)
+}
+
+// take claims those of the jobs that are still to be had.
+func (r *Runner) take(ctx context.Context, some []turn) (jobs []claimed, err error) {
 	began := time.Now()
 	err = r.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		real, err := r.c.Real(ctx, tx)
 		if err != nil {
 			return err
 		}
-		jobs, err = claim(ctx, tx, tx.Now, real, lease, limit, except)
+		jobs, err = claim(ctx, tx, tx.Now, real, lease, some)
 		return err
 	})
 	for i := range jobs {

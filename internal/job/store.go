@@ -1,9 +1,11 @@
 package job
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/billetcloud/billet/internal/db"
@@ -11,7 +13,7 @@ import (
 )
 
 type claimed struct {
-	id         id.ID
+	id, owner  id.ID
 	kind       Kind
 	subject    id.ID
 	generation int64
@@ -21,15 +23,16 @@ type claimed struct {
 	held time.Time
 }
 
-func insert(ctx context.Context, tx *db.Tx, row id.ID, kind Kind, subject id.ID, at time.Time) error {
+func insert(ctx context.Context, tx *db.Tx, row, owner id.ID, kind Kind, subject id.ID, at time.Time) error {
 	_, err := tx.Exec(ctx, `
-		INSERT INTO job (id, kind, subject, run_at, generation, attempt, failures, lease_until, last_error)
-		VALUES ($1, $2, $3, $4, 1, 0, 0, 0, '')
+		INSERT INTO job (id, kind, subject, run_at, generation, attempt, failures, lease_until, last_error, owner)
+		VALUES ($1, $2, $3, $4, 1, 0, 0, 0, '', $5)
 		ON CONFLICT (kind, subject) DO UPDATE SET
 			generation = job.generation + 1,
 			failures = 0,
+			owner = excluded.owner,
 			run_at = CASE WHEN excluded.run_at < job.run_at THEN excluded.run_at ELSE job.run_at END`,
-		row, kind, subject, db.Micros(at))
+		row, kind, subject, db.Micros(at), owner)
 	if err != nil {
 		return fmt.Errorf("enqueue %s for %s: %w", kind, subject, err)
 	}
@@ -43,12 +46,84 @@ func remove(ctx context.Context, tx *db.Tx, kind Kind, subject id.ID) error {
 	return nil
 }
 
-// claim takes up to limit jobs that are due at now and that nobody has at real,
-// until real+lease. While a job is leased its run_at stands: whoever enqueues it again lowers it.
-func claim(ctx context.Context, tx *db.Tx, now, real time.Time, lease time.Duration, limit int, except map[Kind]bool) ([]claimed, error) {
-	args := []any{db.Micros(now), db.Micros(real), db.Micros(real.Add(lease)), limit}
-	other, args := notOf(except, args)
-	pick := `SELECT id FROM job WHERE run_at <= $1 AND lease_until <= $2` + other + ` ORDER BY run_at, id LIMIT $4`
+// turn is a job whose turn it is, and whose.
+type turn struct {
+	id, owner id.ID
+	at        int64
+}
+
+// skips is how many crowds of owners are passed over by reading on; what lies behind more is put in order by the database,
+// which costs several times as much for each job that is due.
+const skips = 4
+
+// turns returns up to limit jobs that are due at now and that nobody has at real, of none of the kinds in except, in the order
+// in which they are to be claimed: the first of each owner, then the second of each, and so on.
+func turns(ctx context.Context, r db.Reader, now, real time.Time, limit int, except map[Kind]bool) ([]turn, error) {
+	var all []turn
+	seen := map[id.ID]bool{}
+	for skip := 0; ; skip++ {
+		more, err := dueBeside(ctx, r, now, real, limit, except, seen, skip == skips)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, more...)
+		if len(more) < limit || skip == skips {
+			break
+		}
+		for _, t := range more { // in order of time: whoever is among them has his first there
+			seen[t.owner] = true
+		}
+	}
+	place, places := map[id.ID]int{}, map[id.ID]int{}
+	for _, t := range all { // of each owner they are in order
+		places[t.id] = place[t.owner]
+		place[t.owner]++
+	}
+	slices.SortFunc(all, func(a, b turn) int {
+		return cmp.Or(cmp.Compare(places[a.id], places[b.id]), cmp.Compare(a.at, b.at), cmp.Compare(a.id, b.id))
+	})
+	return all[:min(limit, len(all))], nil
+}
+
+// dueBeside returns the first jobs that are due, none of those owners': in order of time, or each owner's first before any second.
+func dueBeside(ctx context.Context, r db.Reader, now, real time.Time, limit int, except map[Kind]bool, seen map[id.ID]bool, inTurn bool) ([]turn, error) {
+	other, args := notOf(except, []any{db.Micros(now), db.Micros(real), limit})
+	due := ` FROM job WHERE run_at <= $1 AND lease_until <= $2` + other
+	if len(seen) > 0 {
+		due += ` AND owner NOT IN ` + db.In(len(args)+1, len(seen))
+		for owner := range seen {
+			args = append(args, owner)
+		}
+	}
+	query := `SELECT id, owner, run_at` + due + ` ORDER BY run_at, id LIMIT $3`
+	if inTurn {
+		query = `SELECT id, owner, run_at FROM (SELECT id, owner, run_at, ROW_NUMBER() OVER (PARTITION BY owner ORDER BY run_at, id) AS place` + due + `) AS due
+			ORDER BY place, run_at, id LIMIT $3`
+	}
+	rows, err := r.Query(ctx, query, args...)
+	if err != nil {
+		return nil, fmt.Errorf("find jobs that are due: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	var out []turn
+	for rows.Next() {
+		var t turn
+		if err := rows.Scan(&t.id, &t.owner, &t.at); err != nil {
+			return nil, err
+		}
+		out = append(out, t)
+	}
+	return out, rows.Err()
+}
+
+// claim takes those of the jobs that are due at now and that nobody has at real, until real+lease. While
+// a job is leased its run_at stands: whoever enqueues it again lowers it.
+func claim(ctx context.Context, tx *db.Tx, now, real time.Time, lease time.Duration, some []turn) ([]claimed, error) {
+	args := []any{db.Micros(now), db.Micros(real), db.Micros(real.Add(lease))}
+	pick := `SELECT id FROM job WHERE run_at <= $1 AND lease_until <= $2 AND id IN ` + db.In(len(args)+1, len(some))
+	for _, t := range some {
+		args = append(args, t.id)
+	}
 	if tx.Engine() == db.Postgres {
 		pick += ` FOR UPDATE SKIP LOCKED` // replicas pass by each other's rows instead of waiting; the outer WHERE alone keeps it correct
 	}
@@ -56,7 +131,7 @@ func claim(ctx context.Context, tx *db.Tx, now, real time.Time, lease time.Durat
 		WITH pick AS MATERIALIZED (`+pick+`)
 		UPDATE job SET attempt = attempt + 1, lease_until = $3
 		WHERE id IN (SELECT id FROM pick) AND lease_until <= $2
-		RETURNING id, kind, subject, generation, attempt, failures`, args...)
+		RETURNING id, owner, kind, subject, generation, attempt, failures`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("claim jobs: %w", err)
 	}
@@ -64,7 +139,7 @@ func claim(ctx context.Context, tx *db.Tx, now, real time.Time, lease time.Durat
 	var out []claimed
 	for rows.Next() {
 		var c claimed
-		if err := rows.Scan(&c.id, &c.kind, &c.subject, &c.generation, &c.attempt, &c.failures); err != nil {
+		if err := rows.Scan(&c.id, &c.owner, &c.kind, &c.subject, &c.generation, &c.attempt, &c.failures); err != nil {
 			return nil, err
 		}
 		out = append(out, c)

@@ -79,7 +79,7 @@ func (m *Meter) Start(ctx context.Context, tx *db.Tx, s Start) error {
 	if err := m.bookUpTo(ctx, tx, &r, 1); err != nil {
 		return err
 	}
-	return m.c.Jobs.Enqueue(ctx, tx, KindSweep, Fleet, r.begin(r.hours))
+	return m.c.Jobs.Enqueue(ctx, tx, job.Nobody, KindSweep, Fleet, r.begin(r.hours))
 }
 
 // Reprice changes the price of the hours that begin from now on, and what their lines say. Hours that began
@@ -183,7 +183,7 @@ func (m *Meter) charge(ctx context.Context, tx *db.Tx, charges []wallet.Charge) 
 	for _, c := range made {
 		if c.Wallet.Available < 0 && !warned[c.Account] {
 			warned[c.Account] = true
-			if err := m.c.Jobs.Enqueue(ctx, tx, KindArrears, c.Account, tx.Now); err != nil {
+			if err := m.c.Jobs.Enqueue(ctx, tx, c.Account, KindArrears, c.Account, tx.Now); err != nil {
 				return err
 			}
 		}

@@ -109,7 +109,7 @@ func (d *Desk) Credit(ctx context.Context, tx *db.Tx, of id.ID, amount money.Mic
 		return Account{}, false, err
 	}
 	// Arrears looks at once: money that came in time stops what it had planned, money taken out may begin it.
-	if err := d.c.Jobs.Enqueue(ctx, tx, meter.KindArrears, of, tx.Now); err != nil {
+	if err := d.c.Jobs.Enqueue(ctx, tx, of, meter.KindArrears, of, tx.Now); err != nil {
 		return Account{}, false, err
 	}
 	a, err = d.Account(ctx, tx, of)

@@ -69,7 +69,7 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, req Crea
 	if err := s.tell(ctx, tx, r, "created"); err != nil {
 		return Volume{}, err
 	}
-	return r.volume(0), s.c.Jobs.Enqueue(ctx, tx, KindVolume, r.id, tx.Now)
+	return r.volume(0), s.c.Jobs.Enqueue(ctx, tx, r.account, KindVolume, r.id, tx.Now)
 }
 
 // checkPlace finds the price of the volume, or every fault in provider, region and size.

@@ -152,7 +152,7 @@ func (s *Service) Update(ctx context.Context, tx *db.Tx, account, volume id.ID, 
 			return Volume{}, err
 		}
 		r.wantedGB, r.reason = *req.SizeGB, ""
-		if err := s.c.Jobs.Enqueue(ctx, tx, KindVolume, r.id, tx.Now); err != nil {
+		if err := s.c.Jobs.Enqueue(ctx, tx, r.account, KindVolume, r.id, tx.Now); err != nil {
 			return Volume{}, err
 		}
 	}
@@ -254,7 +254,7 @@ func (s *Service) beginDelete(ctx context.Context, tx *db.Tx, r *record, reason 
 	if err := s.move(ctx, tx, r, StatusDeleting, reason); err != nil {
 		return err
 	}
-	return s.c.Jobs.Enqueue(ctx, tx, KindVolume, r.id, tx.Now)
+	return s.c.Jobs.Enqueue(ctx, tx, r.account, KindVolume, r.id, tx.Now)
 }
 
 // Attach has the volume attached to a deployment, as soon as its machine is ready. Repeated for the same
@@ -280,7 +280,7 @@ func (s *Service) Attach(ctx context.Context, tx *db.Tx, account, volume id.ID, 
 	if err := s.move(ctx, tx, &r, StatusAttaching, ""); err != nil {
 		return Volume{}, err
 	}
-	if err := s.c.Jobs.Enqueue(ctx, tx, KindVolume, r.id, tx.Now); err != nil {
+	if err := s.c.Jobs.Enqueue(ctx, tx, r.account, KindVolume, r.id, tx.Now); err != nil {
 		return Volume{}, err
 	}
 	return s.one(ctx, tx, r)
@@ -342,7 +342,7 @@ func (s *Service) AttachAnew(ctx context.Context, tx *db.Tx, deployment id.ID) e
 		if err := s.move(ctx, tx, &r, StatusAttaching, ""); err != nil {
 			return err
 		}
-		if err := s.c.Jobs.Enqueue(ctx, tx, KindVolume, r.id, tx.Now); err != nil {
+		if err := s.c.Jobs.Enqueue(ctx, tx, r.account, KindVolume, r.id, tx.Now); err != nil {
 			return err
 		}
 	}
@@ -353,7 +353,7 @@ func (s *Service) beginDetach(ctx context.Context, tx *db.Tx, r *record, reason 
 	if err := s.move(ctx, tx, r, StatusDetaching, reason); err != nil {
 		return err
 	}
-	return s.c.Jobs.Enqueue(ctx, tx, KindVolume, r.id, tx.Now)
+	return s.c.Jobs.Enqueue(ctx, tx, r.account, KindVolume, r.id, tx.Now)
 }
 
 // lock returns the account's volume for a change, or NOT_FOUND.

@@ -1,10 +1,12 @@
 package volume
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -206,8 +208,11 @@ func byID(ctx context.Context, r db.Reader, volumes []id.ID) (map[id.ID]record, 
 	return out, nil
 }
 
-// reopen has ended volumes deleted upstream once more, and returns those that there are.
-func reopen(ctx context.Context, tx *db.Tx, provider string, volumes []id.ID) ([]id.ID, error) {
+// owned is a volume and whose it is.
+type owned struct{ id, account id.ID }
+
+// reopen has ended volumes deleted upstream once more, and returns those that there are, in the order of ids.
+func reopen(ctx context.Context, tx *db.Tx, provider string, volumes []id.ID) ([]owned, error) {
 	if len(volumes) == 0 {
 		return nil, nil
 	}
@@ -216,8 +221,21 @@ func reopen(ctx context.Context, tx *db.Tx, provider string, volumes []id.ID) ([
 		args = append(args, v)
 	}
 	rows, err := tx.Query(ctx, `UPDATE volume SET clean_until = $1, changes = changes + 1
-		WHERE provider = $2 AND status IN ('failed', 'deleted') AND clean_until IS NULL AND id IN `+db.In(3, len(volumes))+` RETURNING id`, args...)
-	return scanIDs(rows, err)
+		WHERE provider = $2 AND status IN ('failed', 'deleted') AND clean_until IS NULL AND id IN `+db.In(3, len(volumes))+` RETURNING id, account_id`, args...)
+	if err != nil {
+		return nil, fmt.Errorf("reopen volumes: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	var out []owned
+	for rows.Next() {
+		var v owned
+		if err := rows.Scan(&v.id, &v.account); err != nil {
+			return nil, err
+		}
+		out = append(out, v)
+	}
+	slices.SortFunc(out, func(a, b owned) int { return cmp.Compare(a.id, b.id) })
+	return out, rows.Err()
 }
 
 func scanIDs(rows *db.Rows, err error) ([]id.ID, error) {

@@ -34,7 +34,7 @@ func (s *Service) StartWatching(ctx context.Context) error {
 			if _, keeps := p.(provider.VolumeProvider); !keeps {
 				continue
 			}
-			if err := s.c.Jobs.Enqueue(ctx, tx, KindWatch, job.Subject("provider", p.Info().Slug), tx.Now); err != nil {
+			if err := s.c.Jobs.Enqueue(ctx, tx, job.Nobody, KindWatch, job.Subject("provider", p.Info().Slug), tx.Now); err != nil {
 				return err
 			}
 		}
@@ -82,8 +82,8 @@ func (s *Service) Watch(ctx context.Context, subject id.ID) (job.Outcome, error)
 		}
 		all := slices.Clone(found)
 		for _, volume := range reopened {
-			all = append(all, finding.Sighting{Kind: finding.UnownedVolume, Reference: volume, Volume: volume, Detail: "The volume is there although it was deleted; it is deleted again."})
-			if err := s.c.Jobs.Enqueue(ctx, tx, KindVolume, volume, tx.Now); err != nil {
+			all = append(all, finding.Sighting{Kind: finding.UnownedVolume, Reference: volume.id, Volume: volume.id, Detail: "The volume is there although it was deleted; it is deleted again."})
+			if err := s.c.Jobs.Enqueue(ctx, tx, volume.account, KindVolume, volume.id, tx.Now); err != nil {
 				return err
 			}
 		}

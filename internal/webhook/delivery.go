@@ -113,7 +113,7 @@ func (s *Service) Replay(ctx context.Context, tx *db.Tx, account, webhook, deliv
 	if err := replay(ctx, tx, delivery, tx.Now); err != nil {
 		return Delivery{}, err
 	}
-	if err := s.c.Jobs.Enqueue(ctx, tx, KindSend, webhook, tx.Now); err != nil {
+	if err := s.c.Jobs.Enqueue(ctx, tx, account, KindSend, webhook, tx.Now); err != nil {
 		return Delivery{}, err
 	}
 	return s.delivery(ctx, tx, delivery)
@@ -135,7 +135,7 @@ func (s *Service) Test(ctx context.Context, tx *db.Tx, account, webhook id.ID) (
 	if err := addDelivery(ctx, tx, d, tx.Now); err != nil {
 		return Delivery{}, err
 	}
-	if err := s.c.Jobs.Enqueue(ctx, tx, KindSend, w.ID, tx.Now); err != nil {
+	if err := s.c.Jobs.Enqueue(ctx, tx, account, KindSend, w.ID, tx.Now); err != nil {
 		return Delivery{}, err
 	}
 	return s.delivery(ctx, tx, d.id)

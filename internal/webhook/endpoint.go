@@ -130,7 +130,7 @@ func (s *Service) Update(ctx context.Context, tx *db.Tx, account, webhook id.ID,
 			if _, err := s.c.Events.Hold(ctx, tx, account); err != nil {
 				return err
 			}
-			return s.c.Jobs.Enqueue(ctx, tx, KindSend, w.ID, tx.Now)
+			return s.c.Jobs.Enqueue(ctx, tx, account, KindSend, w.ID, tx.Now)
 		})
 	default:
 		if err := setState(ctx, tx, w.ID, Disabled, ""); err != nil {

@@ -62,21 +62,24 @@ func countEndpoints(ctx context.Context, r db.Reader, account id.ID) (n int, err
 	return n, err
 }
 
+// owned is an endpoint and whose it is.
+type owned struct{ id, account id.ID }
+
 // enabledOf returns the enabled endpoints of the accounts, in one order that is the same for all.
-func enabledOf(ctx context.Context, r db.Reader, accounts []id.ID) ([]id.ID, error) {
-	var out []id.ID
+func enabledOf(ctx context.Context, r db.Reader, accounts []id.ID) ([]owned, error) {
+	var out []owned
 	for chunk := range slices.Chunk(accounts, chunk) {
 		args := make([]any, len(chunk))
 		for i, a := range chunk {
 			args[i] = a
 		}
-		rows, err := r.Query(ctx, `SELECT id FROM webhook WHERE account_id IN `+db.In(1, len(chunk))+` AND state = 'enabled'`, args...)
+		rows, err := r.Query(ctx, `SELECT id, account_id FROM webhook WHERE account_id IN `+db.In(1, len(chunk))+` AND state = 'enabled'`, args...)
 		if err != nil {
 			return nil, fmt.Errorf("find webhooks of accounts: %w", err)
 		}
 		for rows.Next() {
-			var w id.ID
-			if err := rows.Scan(&w); err != nil {
+			var w owned
+			if err := rows.Scan(&w.id, &w.account); err != nil {
 				return nil, errors.Join(err, rows.Close())
 			}
 			out = append(out, w)
@@ -85,7 +88,7 @@ func enabledOf(ctx context.Context, r db.Reader, accounts []id.ID) ([]id.ID, err
 			return nil, fmt.Errorf("find webhooks of accounts: %w", err)
 		}
 	}
-	slices.Sort(out)
+	slices.SortFunc(out, func(a, b owned) int { return cmp.Compare(a.id, b.id) })
 	return out, nil
 }
 

@@ -146,7 +146,7 @@ func (s *Service) appended(ctx context.Context, tx *db.Tx, accounts []id.ID) err
 		return err
 	}
 	for _, w := range of {
-		if err := s.c.Jobs.Enqueue(ctx, tx, KindSend, w, tx.Now); err != nil {
+		if err := s.c.Jobs.Enqueue(ctx, tx, w.account, KindSend, w.id, tx.Now); err != nil {
 			return err
 		}
 	}

@@ -11,9 +11,13 @@
 // What it really has is asked of the fake itself. Its account has high limits, by the adapter's settings, so that work waits for the clock that is moved
 // and not for real time. The short form meets, on a fake, the steps at which a cloud is asked; a long run meets all.
 //
+// TestReplicas has three servers on one PostgreSQL database instead, and real time: one machine's clock is wrong, the cloud is slow, and servers are
+// killed, crash at steps, or are stopped for longer than a lease. After each round the machines that every deployment ever had are counted.
+//
 //	go test ./test/crash                      a short form, on each cloud and engine
 //	make crash ROUNDS=500                     as many on each cloud and engine
 //	make crash ROUNDS=100 CLOUD=spheron
+//	make crash ROUNDS=500 CLOUD=replicas
 //	go test ./test/crash -run TestCrash/sim/sqlite -seed 7 -rounds 25
 //
 // All decisions come from one seed, which a failure prints. The same seed makes the same decisions; what the server had done

@@ -222,6 +222,7 @@ func (m *member) up() bool {
 func (f *fleet) round() {
 	f.t.Helper()
 	f.Rounds++
+	f.cloud.Restock(100)
 	for _, m := range f.servers {
 		f.revive(m)
 	}

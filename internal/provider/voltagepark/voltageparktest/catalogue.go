@@ -41,6 +41,17 @@ func (c *Cloud) stock() {
 	}
 }
 
+// Restock has so many VMs of each preset to be had where there are any of it at all.
+func (c *Cloud) Restock(n int) {
+	c.Do(func() {
+		for _, p := range c.presets {
+			for location := range p.stock {
+				p.stock[location] = n
+			}
+		}
+	})
+}
+
 func (c *Cloud) getSpots(w http.ResponseWriter, r *http.Request) {
 	all := []any{}
 	for _, s := range c.spots {
