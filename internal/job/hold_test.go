@@ -173,7 +173,9 @@ func bubble(t *testing.T, real func() (time.Time, error), h func(ctx context.Con
 			}
 			return h(ctx, d, subject)
 		})
-		if err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error { return q.Enqueue(ctx, tx, job.Nobody, look, "dep_1", tx.Now) }); err != nil {
+		if err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+			return q.Enqueue(ctx, tx, job.Nobody, look, "dep_1", tx.Now)
+		}); err != nil {
 			t.Fatal(err)
 		}
 		if err := n.Drain(t.Context()); err != nil {
@@ -248,7 +250,9 @@ func TestAReplicaThatMayNotTakesNoJobs(t *testing.T) {
 		var runs atomic.Int32
 		n.TakeOnlyWhile(may.Load)
 		n.Handle(look, func(context.Context, id.ID) (job.Outcome, error) { runs.Add(1); return job.Done(), nil })
-		if err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error { return q.Enqueue(ctx, tx, job.Nobody, look, "dep_1", tx.Now) }); err != nil {
+		if err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+			return q.Enqueue(ctx, tx, job.Nobody, look, "dep_1", tx.Now)
+		}); err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())

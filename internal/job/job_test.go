@@ -318,7 +318,9 @@ func (l *lines) Write(p []byte) (int, error) { l.n.Add(1); return len(p), nil }
 func TestWhatCannotBeClaimedIsNotAskedForWithoutPause(t *testing.T) {
 	d := dbtest.SQLite(t, clock.System{})
 	q := job.NewQueue(id.NewMaker(clock.System{}, rand.Reader))
-	err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error { return q.Enqueue(ctx, tx, job.Nobody, look, "dep_1", tx.Now) })
+	err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+		return q.Enqueue(ctx, tx, job.Nobody, look, "dep_1", tx.Now)
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -347,7 +349,9 @@ func TestAJobThatIsDueAgainAtOnceDoesNotWaitForThePoll(t *testing.T) {
 		close(done)
 		return job.Done(), nil
 	})
-	err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error { return q.Enqueue(ctx, tx, job.Nobody, look, "dep_1", tx.Now) })
+	err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+		return q.Enqueue(ctx, tx, job.Nobody, look, "dep_1", tx.Now)
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
