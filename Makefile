@@ -34,7 +34,7 @@ test: ## Install what the tests need, and run all of them on SQLite and PostgreS
 	./scripts/need.sh
 	./scripts/npm.sh
 	./scripts/web.sh
-	BILLET_TEST_REQUIRE_BROWSER=1 ./scripts/with-services.sh ./scripts/test.sh
+	BILLET_TEST_REQUIRE_BROWSER=1 BILLET_TEST_REQUIRE_CLIENTS=1 ./scripts/with-services.sh ./scripts/test.sh
 
 .PHONY: crash
 ROUNDS ?= 500

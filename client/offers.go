@@ -65,6 +65,8 @@ type Reliability struct {
 type Offer struct {
 	// ID is what CreateDeployment.OfferID names, off_….
 	ID string `json:"id"`
+	// OfferID is the same as ID.
+	OfferID string `json:"offerId"`
 	// Provider and Region are slugs; RegionName is the region in words, Country an ISO 3166-1 alpha-2 code, nil where it is not known.
 	Provider   string  `json:"provider"`
 	Region     string  `json:"region"`

@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// longPoll is how long the server is asked to wait; it allows 60 seconds.
-	longPoll = 55 * time.Second
+	// longPoll is how long the server is asked to wait; it allows 50 seconds, and proxies in between 60, many of them 30 to 60 without a byte.
+	longPoll = 45 * time.Second
 	// progressPoll is the same where somebody watches the steps.
 	progressPoll = 5 * time.Second
 	// pollEvery is how often is looked where the server does not wait: 20 of a key's 60 reads a minute.

@@ -32,7 +32,7 @@ func TestAWaitGoesOnUntilItRuns(t *testing.T) {
 
 func TestAWaitWithoutProgressAsksOnceAMinute(t *testing.T) {
 	w := answers(t, nil, data(status("running")))
-	if _, err := w.Deployments.WaitForRunning(t.Context(), "dep_1", nil); err != nil || w.asked[0].URL.Query().Get("timeoutSeconds") != "55" {
+	if _, err := w.Deployments.WaitForRunning(t.Context(), "dep_1", nil); err != nil || w.asked[0].URL.Query().Get("timeoutSeconds") != "45" {
 		t.Errorf("%v, %s", err, w.asked[0].URL)
 	}
 }

@@ -19,17 +19,24 @@ compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null || missing+=(postgresql
 command -v gcc >/dev/null 2>&1 || missing+=(gcc libc6-dev) # for the race detector
 # What simulated machines are compared with; its sftp-server comes with it.
 [ -x /usr/sbin/sshd ] || missing+=(openssh-server)
-[ ${#missing[@]} -eq 0 ] && exit 0
-
-command -v apt-get >/dev/null 2>&1 || { echo "please install: ${missing[*]}" >&2; exit 1; }
-as_root=()
-[ "$(id -u)" -eq 0 ] || as_root=(sudo)
-echo "installing for the tests: ${missing[*]}" >&2
-export DEBIAN_FRONTEND=noninteractive
-if [[ " ${missing[*]} " == *" openssh-server "* ]]; then
-  # The tests start an sshd of their own: installing it must not open this machine to others.
-  "${as_root[@]}" mkdir -p /etc/ssh
-  "${as_root[@]}" touch /etc/ssh/sshd_not_to_be_run
+if [ ${#missing[@]} -gt 0 ]; then
+  command -v apt-get >/dev/null 2>&1 || { echo "please install: ${missing[*]}" >&2; exit 1; }
+  as_root=()
+  [ "$(id -u)" -eq 0 ] || as_root=(sudo)
+  echo "installing for the tests: ${missing[*]}" >&2
+  export DEBIAN_FRONTEND=noninteractive
+  if [[ " ${missing[*]} " == *" openssh-server "* ]]; then
+    # The tests start an sshd of their own: installing it must not open this machine to others.
+    "${as_root[@]}" mkdir -p /etc/ssh
+    "${as_root[@]}" touch /etc/ssh/sshd_not_to_be_run
+  fi
+  "${as_root[@]}" apt-get update -q >&2
+  "${as_root[@]}" apt-get install -qy --no-install-recommends "${missing[@]}" >&2
 fi
-"${as_root[@]}" apt-get update -q >&2
-"${as_root[@]}" apt-get install -qy --no-install-recommends "${missing[@]}" >&2
+
+# What makes clients of docs/openapi.json and checks it: the tests themselves fetch nothing. npm leaves its file behind when all is there.
+clients=$(dirname "$0")/../test/clients
+if [ ! "$clients/node_modules/.package-lock.json" -nt "$clients/package-lock.json" ]; then
+  (cd "$clients" && npm ci --ignore-scripts --no-audit --no-fund >&2)
+fi
+(cd "$clients/go" && go mod download)

@@ -14,6 +14,7 @@ const MinimumRuntime = 25 * time.Minute
 // Offer is what may be launched, in one region, at a price now. Its slices and pointers are shared: read only.
 type Offer struct {
 	ID           id.ID                 `json:"id" doc:"Id of the offer, off_…; what offerId in a deploy names."`
+	OfferID      id.ID                 `json:"offerId" doc:"The same as id, by the name that a deploy has for it."`
 	Provider     string                `json:"provider" doc:"Slug of the provider."`
 	GPUType      string                `json:"gpuType" doc:"GPU type, such as NVIDIA B200."`
 	GPUCount     int                   `json:"gpuCount" doc:"GPUs in the machine."`

@@ -152,7 +152,7 @@ func (s *snapshot) regionName(slug, region string) (name string, country *string
 
 func (r record) offer() Offer {
 	o := Offer{
-		ID: r.id, Provider: r.provider, GPUType: r.gpuType, GPUCount: r.gpuCount, GPUMemoryGB: r.gpuMemoryGB, VCPUs: r.vcpus,
+		ID: r.id, OfferID: r.id, Provider: r.provider, GPUType: r.gpuType, GPUCount: r.gpuCount, GPUMemoryGB: r.gpuMemoryGB, VCPUs: r.vcpus,
 		MemoryGB: r.memoryGB, StorageGB: r.storageGB, Interconnect: textOrNil(r.interconnect), InstanceType: r.instanceType, Region: r.region,
 		OperatingSystems: []string{}, HourlyPrice: money.Micros(r.price), HourlyPricePerGPU: perGPU(money.Micros(r.price), r.gpuCount),
 		Available: r.available, Abilities: r.abilities, Key: r.key, CostPrice: money.Micros(r.cost),

@@ -31,15 +31,17 @@ type input struct {
 	queries  []string // names, for suggestions
 	body     []int    // index of Body, nil where the call takes none
 	schema   *huma.Schema
-	required bool              // the body has a required field
-	aka      map[string]string // other names of the body's fields, and whose they are
-	anyQuery bool              // parameters that are not known are ignored
+	required bool                         // the body has a required field
+	aka      map[string]string            // other names of the body's fields, and whose they are
+	means    map[string]map[string]string // of the body's fields, other words for values
+	anyQuery bool                         // parameters that are not known are ignored
 }
 
 type param struct {
 	in, name string
 	index    []int
 	schema   *huma.Schema
+	means    map[string]string // other words for values
 }
 
 // checked is an input with rules that span several fields. They are asked even when
@@ -67,6 +69,7 @@ func newInput(registry huma.Registry, t reflect.Type) *input {
 			}
 			p := param{in: where, name: name, index: f.Index, schema: huma.SchemaFromField(registry, f, "")}
 			p.schema.Nullable = false // a pointer means "may be left out"
+			p.means = readWords(f, p.schema)
 			in.params = append(in.params, p)
 			if where == "query" {
 				in.queries = append(in.queries, name)
@@ -80,17 +83,31 @@ func newInput(registry huma.Registry, t reflect.Type) *input {
 // readNames reads the other names that the tag `aka` gives to fields of the body. They are told in the field's description, and
 // are no properties of the schema: generators would make one identifier of ssh_public_key and sshPublicKey.
 func (in *input) readNames(t reflect.Type, s *huma.Schema) {
-	in.aka = map[string]string{}
+	in.aka, in.means = map[string]string{}, map[string]map[string]string{}
 	for _, f := range reflect.VisibleFields(t) {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if words := readWords(f, s.Properties[name]); words != nil {
+			in.means[name] = words
+		}
 		other := f.Tag.Get("aka")
 		if other == "" {
 			continue
 		}
-		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		in.aka[other] = name
 		p := s.Properties[name]
 		p.Description = strings.TrimSpace(p.Description + " May be called " + other + ", too.")
 	}
+}
+
+// readWords reads the tag `means`, such as DEDICATED=VM: another word for one of the field's values. It is told in the description, and
+// is no value of the schema: nothing is ever answered with it.
+func readWords(f reflect.StructField, s *huma.Schema) map[string]string {
+	word, value, is := strings.Cut(f.Tag.Get("means"), "=")
+	if !is {
+		return nil
+	}
+	s.Description = strings.TrimSpace(s.Description + " " + word + " means " + value + ".")
+	return map[string]string{word: value}
 }
 
 // rename gives the fields of a body the names that they have in the schema, and returns those that the client wrote.
@@ -109,6 +126,11 @@ func (in *input) rename(object map[string]any) (wrote map[string]string, faults 
 		}
 		delete(object, other)
 	}
+	for name, words := range in.means {
+		if text, is := object[name].(string); is && words[text] != "" {
+			object[name] = words[text]
+		}
+	}
 	return wrote, faults
 }
 
@@ -124,6 +146,8 @@ var idForm = regexp.MustCompile(`^[a-z0-9_]{1,40}$`)
 // decoded is what could be understood of a request.
 type decoded struct {
 	faults []fault.Field
+	// wrote are the names that the client gave to fields of the body which have another name.
+	wrote map[string]string
 	// canonical is the body with sorted names and without spaces, for comparing requests.
 	canonical []byte
 }
@@ -152,6 +176,26 @@ func (in *input) decode(w http.ResponseWriter, r *http.Request, into any) (decod
 		}
 	}
 	return d, nil
+}
+
+// asWritten gives fields the names that the client wrote.
+func (d *decoded) asWritten(faults []fault.Field) {
+	for i, f := range faults {
+		if other := d.wrote[root(f.Field)]; other != "" {
+			faults[i].Field = other + strings.TrimPrefix(f.Field, root(f.Field))
+		}
+	}
+}
+
+// told is what a room found wrong with a request, in the words that the client wrote.
+func (d *decoded) told(err error) error {
+	var f *fault.Error
+	if len(d.wrote) == 0 || !errors.As(err, &f) || f.Code != fault.InvalidRequest || len(f.Fields()) == 0 {
+		return err
+	}
+	fields := slices.Clone(f.Fields())
+	d.asWritten(fields)
+	return fault.Invalid(fields).OrNil()
 }
 
 // inBody tells whether a fault is one of the body's.
@@ -202,7 +246,7 @@ func (in *input) query(r *http.Request, v reflect.Value) []fault.Field {
 				continue
 			}
 			c.add("query."+shown(name), "%s", unknown("query parameter", name, in.queries))
-		} else if n := len(values[name]); n > 1 {
+		} else if n := len(values[name]); n > 1 && !in.lists(name) {
 			c.add("query."+name, "is given %d times; give it once.", n)
 			delete(values, name)
 		}
@@ -216,8 +260,8 @@ func (in *input) query(r *http.Request, v reflect.Value) []fault.Field {
 			}
 			continue
 		}
-		if list := values[p.name]; len(list) == 1 {
-			text, given = list[0], true
+		if list := values[p.name]; len(list) > 0 {
+			text, given = strings.Join(list, ","), true // a list may come with commas, as several parameters, or as both
 		}
 		// An empty text filter filters nothing, as forms send it.
 		if !given || (text == "" && p.schema.Type == huma.TypeString && p.schema.Enum == nil && p.schema.Format != "date-time") {
@@ -228,6 +272,13 @@ func (in *input) query(r *http.Request, v reflect.Value) []fault.Field {
 		}
 	}
 	return c.faults
+}
+
+// lists tells whether a query parameter takes a list of values.
+func (in *input) lists(name string) bool {
+	return slices.ContainsFunc(in.params, func(p param) bool {
+		return p.in == "query" && p.name == name && p.schema.Type == huma.TypeArray
+	})
 }
 
 // setParam checks a parameter's text as if it stood in a JSON body, and sets the field.
@@ -264,12 +315,20 @@ func setParam(c *checker, p param, field reflect.Value, text string) error {
 			c.add(path, "must be a time such as 2027-01-31T18:30:00Z; write the plus sign of an offset as %%2B.")
 			return nil
 		}
+		for word, means := range p.means {
+			if strings.EqualFold(word, text) {
+				text = means
+			}
+		}
 		value = spelled(p.schema, text)
 		raw = string(encode(value))
 	}
 	before := len(c.faults)
 	if c.check(p.schema, value, path); len(c.faults) > before {
 		return nil
+	}
+	if t, is := instant(text); is && p.schema.Format == "date-time" {
+		raw = string(encode(t))
 	}
 	if err := json.Unmarshal([]byte(raw), field.Addr().Interface()); err != nil {
 		return errors.New("has a value that this call cannot take.") //nolint:staticcheck // a sentence for the client
@@ -314,23 +373,22 @@ func (in *input) fillBody(body []byte, v reflect.Value, d *decoded) []fault.Fiel
 		return c.faults
 	}
 	object, _ := tree.(map[string]any)
-	wrote, twice := in.rename(object)
+	var twice []fault.Field
+	d.wrote, twice = in.rename(object)
 	c.faults = append(c.faults, twice...)
 	c.check(in.schema, tree, "")
 	faulty := map[string]bool{}
-	for i, f := range c.faults {
+	for _, f := range c.faults {
 		faulty[root(f.Field)] = true
-		if other := wrote[root(f.Field)]; other != "" {
-			c.faults[i].Field = other + strings.TrimPrefix(f.Field, root(f.Field))
-		}
 	}
+	d.asWritten(c.faults)
 	into := v.FieldByIndex(in.body).Addr().Interface()
 	properties := in.resolve(in.schema).Properties
 	for name, value := range object {
 		if faulty[name] || properties[name] == nil {
 			continue
 		}
-		if err := json.Unmarshal(encode(map[string]any{name: value}), into); err != nil {
+		if err := json.Unmarshal(encode(map[string]any{name: in.settled(properties[name], value)}), into); err != nil {
 			message := "has a value that this call cannot take."
 			if errors.Is(err, money.ErrFormat) {
 				message = "must be an amount in US dollars with at most six decimals."

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/billetcloud/billet/internal/account"
 )
@@ -46,6 +47,15 @@ func TestBodiesAreReadStrictly(t *testing.T) {
 		{"money with an exponent", deployments, deploy(`,"maxHourlyPrice":1e2`), []string{"maxHourlyPrice"}, "six decimals"},
 		{"not a time", deployments, deploy(`,"autoTerminateAt":"tomorrow"`), []string{"autoTerminateAt"}, "RFC 3339"},
 		{"a time without zone", deployments, deploy(`,"autoTerminateAt":"2030-01-01T00:00:00"`), []string{"autoTerminateAt"}, "RFC 3339"},
+		{"a time with a comma", deployments, deploy(`,"autoTerminateAt":"2030-01-01T00:00:00,5Z"`), []string{"autoTerminateAt"}, "RFC 3339"},
+		{"a zone of a day", deployments, deploy(`,"autoTerminateAt":"2030-01-01T00:00:00+24:00"`), []string{"autoTerminateAt"}, "RFC 3339"},
+		{"a time in small letters", deployments, deploy(`,"autoTerminateAt":"2030-01-01t00:00:00.25z"`), nil, ""},
+		{"a size by another name", Base + "/volumes", `{"name":"v","sizeInGb":100,"provider":"voltage-park","region":"dallas-usa-5"}`, nil, ""},
+		{"two sizes", Base + "/volumes", `{"name":"v","sizeGb":100,"sizeInGb":100,"provider":"voltage-park","region":"dallas-usa-5"}`, []string{"sizeInGb"}, "another name of sizeGb"},
+		{"a size by another name, of a wrong type", Base + "/volumes", `{"name":"v","sizeInGb":"100","provider":"voltage-park","region":"dallas-usa-5"}`, []string{"sizeInGb"}, "must be a number"},
+		{"another word for VM", Base + "/offers/check", `{"instanceType":"DEDICATED"}`, nil, ""},
+		{"another word for VM, of an offer that is none", deployments, deploy(`,"instanceType":"DEDICATED"`), []string{"instanceType"}, ""},
+		{"a team", deployments, deploy(`,"teamId":"team_1"`), []string{"teamId"}, "an API key belongs to one account"},
 		{"a NUL", keys, `{"name":"a\u0000b","publicKey":"` + key + `"}`, []string{"name"}, "control characters"},
 		{"an escape character", keys, `{"name":"a\u001b[31m","publicKey":"` + key + `"}`, []string{"name"}, "U+001B"},
 		{"empty", keys, `{"name":"","publicKey":"` + key + `"}`, []string{"name"}, "must not be empty"},
@@ -106,6 +116,8 @@ func TestQueriesAreReadStrictly(t *testing.T) {
 		{offers + "?limit=5&per_page=6", []string{"query.per_page"}, "contradicts limit"},
 		{offers + "?available=yes", []string{"query.available"}, "true or false"},
 		{offers + "?available=True&instanceType=bare_metal&provider=VOLTAGE-PARK&sortBy=price&sortOrder=DESC", nil, ""},
+		{offers + "?instanceType=DEDICATED", nil, ""},
+		{offers + "?instanceType=dedicated&gpuCount=1", nil, ""},
 		{offers + "?available=1", []string{"query.available"}, "true or false"},
 		{offers + "?maxHourlyPrice=-1", []string{"query.maxHourlyPrice"}, "at least 0"},
 		{offers + "?maxHourlyPrice=1.0000001", []string{"query.maxHourlyPrice"}, "six decimals"},
@@ -124,6 +136,21 @@ func TestQueriesAreReadStrictly(t *testing.T) {
 		{deployments + "/dep_x?waitFor=running&timeoutSeconds=61", []string{"query.timeoutSeconds"}, "between 1 and 60"},
 		{deployments + "/dep_x?expand=all", []string{"query.expand"}, "waitFor"},
 		{transactions + "?type=charge,refund&from=2028-01-01T00:00:00Z&to=2028-02-01T00:00:00%2B01:00", nil, ""},
+		{deployments + "?status=running&status=stopped", nil, ""},
+		{deployments + "?status=running&status=stopped,failed&status=pending", nil, ""},
+		{deployments + "?status=running&status=runing", []string{"query.status[1]"}, "Did you mean running?"},
+		{transactions + "?type=charge&type=refund", nil, ""},
+		{Base + "/events?type=deployment.running&type=deployment.failed,deployment.created", nil, ""},
+		{deployments + "?tag=a&tag=b", []string{"query.tag"}, "given 2 times"},
+		{transactions + "?from=2028-01-01t00:00:00z", nil, ""},
+		{transactions + "?from=2028-01-01T00:00:00.5Z&to=2028-01-02T00:00:00%2B23:59", nil, ""},
+		{transactions + "?from=2016-12-31T23:59:60Z", nil, ""},
+		{transactions + "?from=2016-12-31T22:59:60Z", []string{"query.from"}, "RFC 3339"},
+		{transactions + "?from=2028-01-01T00:00:00,5Z", []string{"query.from"}, "RFC 3339"},
+		{transactions + "?from=2028-01-01T00:00:00%2B24:00", []string{"query.from"}, "RFC 3339"},
+		{transactions + "?from=2028-01-01T0:00:00Z", []string{"query.from"}, "RFC 3339"},
+		{transactions + "?from=2028-02-30T00:00:00Z", []string{"query.from"}, "RFC 3339"},
+		{Base + "/wallet/usage?to=2028-01-01T00:00:00,5Z", []string{"query.to"}, "RFC 3339"},
 		{transactions + "?from=2028-01-01", []string{"query.from"}, "RFC 3339"},
 		{transactions + "?from=2028-01-01T00:00:00+01:00", []string{"query.from"}, "%2B"},
 		{transactions + "?from=2028-01-02T00:00:00Z&to=2028-01-01T00:00:00Z", []string{"query.to"}, "later than from"},
@@ -243,5 +270,15 @@ func TestEveryNameIsChecked(t *testing.T) {
 	}
 	if tried < 8 {
 		t.Errorf("only %d calls tried", tried)
+	}
+}
+
+// Proxies give up after a minute without a byte, many after half of one.
+func TestLongPollsEndBeforeProxiesGiveUp(t *testing.T) {
+	for seconds, want := range map[int]time.Duration{1: time.Second, 50: 50 * time.Second, 51: 50 * time.Second, 60: 50 * time.Second} {
+		same(t, fmt.Sprint("a wait of ", seconds), waitOf(seconds), want)
+	}
+	if defaultWait > 25*time.Second || longestWait > 50*time.Second {
+		t.Errorf("%s and %s", defaultWait, longestWait)
 	}
 }

@@ -27,7 +27,7 @@ type createDeployment struct {
 		GPUCount        *int                   `json:"gpuCount,omitempty" minimum:"0" maximum:"1000000" example:"8"`
 		Region          *string                `json:"region,omitempty" maxLength:"100" example:"dallas-usa-5"`
 		OperatingSystem *string                `json:"operatingSystem,omitempty" maxLength:"100" example:"Ubuntu 22.04" doc:"One of the offer's; may be left out where it has one only."`
-		InstanceType    *string                `json:"instanceType,omitempty" enum:"BARE_METAL,VM,SPOT,CLUSTER" example:"BARE_METAL"`
+		InstanceType    *string                `json:"instanceType,omitempty" enum:"BARE_METAL,VM,SPOT,CLUSTER" means:"DEDICATED=VM" example:"BARE_METAL"`
 		SSHPublicKey    *string                `json:"ssh_public_key,omitempty" minLength:"1" maxLength:"20000" format:"multiline" example:"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGAo9RN5L/MCU9HN/cBddg6cUNHcS8P7NpuQoKnelK1a user@machine" aka:"sshPublicKey" doc:"Who may log in. Give one of ssh_public_key, sshKeyId and sshKeyIds."`
 		SSHKeyID        *id.ID                 `json:"sshKeyId,omitempty" minLength:"1" maxLength:"40" doc:"A saved key."`
 		SSHKeyIDs       []id.ID                `json:"sshKeyIds,omitempty" minItems:"1" maxItems:"20" maxLength:"40" doc:"Saved keys."`
@@ -58,7 +58,7 @@ func (in *createDeployment) request() deployment.CreateRequest {
 type deploymentsQuery struct {
 	page
 	sorting
-	Status   []deployment.Status `query:"status" doc:"One or more, with commas." enum:"pending,deploying,running,stopped,terminating,terminated,failed,interrupted"`
+	Status   []deployment.Status `query:"status" doc:"One or more statuses." enum:"pending,deploying,running,stopped,terminating,terminated,failed,interrupted"`
 	Provider string              `query:"provider" maxLength:"100" doc:"Slug of the provider."`
 	Region   string              `query:"region" maxLength:"100" doc:"Slug of the region."`
 	Tag      string              `query:"tag" maxLength:"64" doc:"One tag that the deployment has."`
@@ -70,7 +70,7 @@ func (q deploymentsQuery) check() []fault.Field { return append(q.page.check(), 
 type getDeployment struct {
 	deploymentPath
 	WaitFor        string `query:"waitFor" enum:"pending,deploying,running,stopped,terminating,terminated,failed,interrupted" doc:"Answer when the deployment has this status, or a final one, or when the time is over; whichever is first."`
-	TimeoutSeconds *int   `query:"timeoutSeconds" minimum:"1" maximum:"60" doc:"How long waitFor may wait; 30 if left out."`
+	TimeoutSeconds *int   `query:"timeoutSeconds" minimum:"1" maximum:"60" doc:"How long waitFor may wait; 25 if left out. It waits 50 at the most: proxies give up after 60."`
 }
 
 func (in getDeployment) check() []fault.Field {
@@ -115,10 +115,16 @@ type reinstallDeployment struct {
 	}
 }
 
+// Long polls end before the proxies between give up on them: 30 and 60 seconds are what those have unless they are told otherwise.
 const (
-	defaultWait = 30 * time.Second
-	longestWait = time.Minute
+	defaultWait = 25 * time.Second
+	longestWait = 50 * time.Second
 )
+
+// waitOf is how long a long poll waits that was asked to wait for so many seconds.
+func waitOf(seconds int) time.Duration {
+	return min(time.Duration(seconds)*time.Second, longestWait)
+}
 
 func (s *server) addDeployments() {
 	at := Base + "/deployments"
@@ -160,7 +166,7 @@ func (s *server) addDeployments() {
 		}
 		wait := defaultWait
 		if in.TimeoutSeconds != nil {
-			wait = time.Duration(*in.TimeoutSeconds) * time.Second
+			wait = waitOf(*in.TimeoutSeconds)
 		}
 		return s.c.Deployments.Wait(ctx, c.account, in.ID, deployment.Status(in.WaitFor), wait)
 	})

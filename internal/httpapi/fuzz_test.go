@@ -211,7 +211,7 @@ var queries = []func() any{
 func FuzzQuery(f *testing.F) {
 	for _, s := range []string{
 		"page=1&limit=20", "page=0", "page=100001", "limit=101", "limit=5&per_page=5", "limit=5&per_page=6", "sort=-price", "sort=price&sortBy=price", "sortBy=price&sortOrder=desc", "sortOrder=asc", "sortBy=-price", "Page=1", "page=1&page=1",
-		"available=True", "available=yes", "maxHourlyPrice=23.92", "maxHourlyPrice=-1", "maxHourlyPrice=1e3", "status=running,STOPPED", "status=", "status=,", "from=2027-01-31T18:30:00Z&to=2027-01-31T18:30:00Z", "from=2027-01-31T18:30:00+01:00",
+		"available=True", "available=yes", "maxHourlyPrice=23.92", "maxHourlyPrice=-1", "maxHourlyPrice=1e3", "status=running,STOPPED", "status=running&status=STOPPED,failed", "status=", "status=,", "from=2027-01-31T18:30:00Z&to=2027-01-31T18:30:00Z", "from=2027-01-31T18:30:00+01:00",
 		"from=2027-01-31T18:30:00%2B01:00", "search=%ff", "search=%00", "search=", "%zz", "a;b", "format=CSV", "format=csv&page=2", "waitFor=running", "timeoutSeconds=5", "type=charge,refund", "gpuCount=٣", "=1", "&&", "page", "page=%201",
 	} {
 		for i := range queries {
@@ -250,7 +250,7 @@ func FuzzQuery(f *testing.F) {
 			t.Errorf("%q is no query, and that is not said: %v", text, faults)
 		}
 		for name, list := range values {
-			if bad := !slices.Contains(in.queries, name) || len(list) > 1 || !utf8.ValidString(list[0]); bad && !named["query."+shown(name)] {
+			if bad := !slices.Contains(in.queries, name) || len(list) > 1 && !in.lists(name) || !utf8.ValidString(list[0]); bad && !named["query."+shown(name)] {
 				t.Errorf("%q: %q is not named: %v", text, name, faults)
 			}
 		}

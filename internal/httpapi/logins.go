@@ -41,7 +41,7 @@ type startedLogin struct {
 }
 
 type claimLogin struct {
-	WaitSeconds int `query:"waitSeconds" minimum:"1" maximum:"60" doc:"Answer when the login is decided, or after so many seconds; at once if left out."`
+	WaitSeconds int `query:"waitSeconds" minimum:"1" maximum:"60" doc:"Answer when the login is decided, or after so many seconds, 50 at the most; at once if left out."`
 	Body        struct {
 		DeviceCode string `json:"deviceCode" minLength:"1" maxLength:"128" doc:"As startLogin gave it."`
 	}
@@ -200,7 +200,7 @@ func (s *server) addLoginsOfPrograms() {
 			"each makes a new secret, and the one before ceases to work. NOT_FOUND is a device code that is unknown, or expired more than an hour ago. An Idempotency-Key has no meaning here.",
 		errors: []fault.Code{fault.NotFound, fault.LoginDenied, fault.LoginExpired, fault.LoginClaimed, fault.Conflict, fault.NetworkNotAllowed},
 	}, func(ctx context.Context, c *call, in *claimLogin) (claimedLogin, error) {
-		l, err := s.awaitLogin(ctx, in.Body.DeviceCode, time.Duration(in.WaitSeconds)*time.Second)
+		l, err := s.awaitLogin(ctx, in.Body.DeviceCode, waitOf(in.WaitSeconds))
 		if err == nil && l.Status == account.LoginPending {
 			c.status = http.StatusAccepted
 			return claimedLogin{Status: string(l.Status)}, nil

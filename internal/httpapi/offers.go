@@ -21,7 +21,7 @@ type offersQuery struct {
 	Provider       string        `query:"provider" maxLength:"100" doc:"Slug of the provider."`
 	GPUType        string        `query:"gpuType" maxLength:"100" doc:"Such as NVIDIA B200."`
 	Region         string        `query:"region" maxLength:"100" doc:"Slug of the region."`
-	InstanceType   string        `query:"instanceType" enum:"BARE_METAL,VM,SPOT,CLUSTER"`
+	InstanceType   string        `query:"instanceType" enum:"BARE_METAL,VM,SPOT,CLUSTER" means:"DEDICATED=VM"`
 	GPUCount       *int          `query:"gpuCount" minimum:"0" maximum:"1000000" doc:"Exactly so many GPUs."`
 	MinGPUCount    *int          `query:"minGpuCount" minimum:"0" maximum:"1000000" doc:"At least so many GPUs."`
 	MaxHourlyPrice *money.Micros `query:"maxHourlyPrice" minimum:"0" doc:"At most so many US dollars an hour for the whole offer."`

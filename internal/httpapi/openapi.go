@@ -185,8 +185,10 @@ func (s *server) operation(rt *route) *huma.Operation {
 	}
 	for _, p := range rt.in.params {
 		param := &huma.Param{Name: p.name, In: p.in, Required: p.in == "path", Description: p.schema.Description, Schema: p.schema}
-		if p.schema.Type == huma.TypeArray { // a,b and not ?x=a&x=b
-			param.Style, param.Explode = "form", new(bool)
+		if p.schema.Type == huma.TypeArray {
+			exploded := true
+			param.Style, param.Explode = "form", &exploded
+			param.Description += " Give several as several parameters, or with commas."
 		}
 		op.Parameters = append(op.Parameters, param)
 	}
@@ -354,7 +356,7 @@ Send an API key as ` + "`Authorization: Bearer pk_live_…`" + ` (or in ` + "`X-
 ## Answers
 
 Success is ` + "`{\"success\": true, \"data\": …}`" + `, lists add ` + "`pagination`" + `. Failure is ` + "`{\"success\": false, \"error\": {\"code\", \"message\", \"details\"}}`" + `, always. Branch on the code, show the message.
-INVALID_REQUEST names every fault at once in ` + "`details.fields`" + `. Times are RFC 3339 in UTC, money is a number of US dollars with at most six decimals.
+INVALID_REQUEST names every fault at once in ` + "`details.fields`" + `. A query parameter that takes a list may be repeated, or have its values with commas. Times are RFC 3339 in UTC, money is a number of US dollars with at most six decimals.
 Every answer has an ` + "`X-Request-Id`" + ` of our own making. A GET may be asked as HEAD. Other web sites' pages may not call the API (no CORS).
 
 ## What may change

@@ -21,7 +21,7 @@ type checkOffers struct {
 		GPUCount       *int          `json:"gpuCount,omitempty" minimum:"1" maximum:"1000000" example:"8" doc:"GPUs in each machine."`
 		Regions        []string      `json:"regions,omitempty" maxItems:"100" maxLength:"100" doc:"Slugs of regions, any of which will do."`
 		Provider       string        `json:"provider,omitempty" maxLength:"100" doc:"Slug of the provider."`
-		InstanceType   string        `json:"instanceType,omitempty" enum:"BARE_METAL,VM,SPOT,CLUSTER"`
+		InstanceType   string        `json:"instanceType,omitempty" enum:"BARE_METAL,VM,SPOT,CLUSTER" means:"DEDICATED=VM"`
 		MaxHourlyPrice *money.Micros `json:"maxHourlyPrice,omitempty" doc:"At most so many US dollars an hour for each machine."`
 	}
 }

@@ -26,6 +26,11 @@ var errRehearsed = errors.New("httpapi: rehearsal")
 // A request with faults in its form has no effect. Its effect is still tried and rolled back, with what could be
 // understood, so that the client learns of the room's faults in the same answer.
 func (s *server) change(ctx context.Context, c *call, d decoded, effect func(context.Context, *db.Tx) (answer, error)) (answer, error) {
+	try := effect
+	effect = func(ctx context.Context, tx *db.Tx) (answer, error) {
+		a, err := try(ctx, tx)
+		return a, d.told(err)
+	}
 	keys := c.request.Header.Values("Idempotency-Key")
 	if len(keys) > 1 || (len(keys) == 1 && !idempotency.ValidKey(keys[0])) {
 		d.faults = append(d.faults, fault.Field{Field: "header.Idempotency-Key", Message: "must be given once, with 1 to 255 visible ASCII characters."})

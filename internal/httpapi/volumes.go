@@ -19,7 +19,7 @@ type volumePath struct {
 type createVolume struct {
 	Body struct {
 		Name     string `json:"name" minLength:"1" maxLength:"64" example:"datasets"`
-		SizeGB   int64  `json:"sizeGb" minimum:"1" maximum:"1000000000" example:"500" doc:"Decimal GB; GET /volumes/pricing has the limits."`
+		SizeGB   int64  `json:"sizeGb" minimum:"1" maximum:"1000000000" example:"500" aka:"sizeInGb" doc:"Decimal GB; GET /volumes/pricing has the limits."`
 		Provider string `json:"provider" minLength:"1" maxLength:"100" example:"voltage-park"`
 		Region   string `json:"region" minLength:"1" maxLength:"100" example:"dallas-usa-5"`
 	}
@@ -29,7 +29,7 @@ type updateVolume struct {
 	volumePath
 	Body struct {
 		Name   *string `json:"name,omitempty" minLength:"1" maxLength:"64"`
-		SizeGB *int64  `json:"sizeGb,omitempty" minimum:"1" maximum:"1000000000" doc:"Larger than before: a volume grows and never shrinks."`
+		SizeGB *int64  `json:"sizeGb,omitempty" minimum:"1" maximum:"1000000000" aka:"sizeInGb" doc:"Larger than before: a volume grows and never shrinks."`
 	}
 }
 

@@ -81,7 +81,7 @@ func hoursLeft(available, hourly money.Micros) *hours {
 type transactionsQuery struct {
 	page
 	interval
-	Type         []wallet.Type `query:"type" enum:"top_up,credit,hold,release,charge,refund,adjustment" doc:"One or more kinds of lines, with commas."`
+	Type         []wallet.Type `query:"type" enum:"top_up,credit,hold,release,charge,refund,adjustment" doc:"One or more kinds of lines."`
 	DeploymentID id.ID         `query:"deploymentId" maxLength:"40" doc:"Only lines of this deployment."`
 	VolumeID     id.ID         `query:"volumeId" maxLength:"40" doc:"Only lines of this volume."`
 	Format       string        `query:"format" enum:"json,csv" doc:"csv: the whole statement as a table, without pages."`

@@ -182,7 +182,9 @@ func (f *fuzzer) mutateQuery(r *request) {
 		value := f.queryValid(r, p)
 		without(p.Name)
 		r.query = append(r.query, p.Name+"="+value, p.Name+"="+value)
-		r.spoil("%s is there twice", p.Name)
+		if p.Schema.kind() != "array" {
+			r.spoil("%s is there twice", p.Name)
+		}
 	default:
 		p := pick(f.dice, mine)
 		without(p.Name)

@@ -6,11 +6,7 @@ export type Schema = components['schemas'];
 export type Pagination = Schema['Pagination'];
 
 /** The typed client of docs/openapi.json; same origin, with the session's cookie. */
-export const api = createClient<paths>({
-  baseUrl: '',
-  // Lists in a query are one parameter with commas.
-  querySerializer: { array: { style: 'form', explode: false } },
-});
+export const api = createClient<paths>({ baseUrl: '' });
 
 interface Answer<T> {
   data?: T;
