@@ -1,4 +1,3 @@
-// Command oapi rents a machine with a client that oapi-codegen has made of docs/openapi.json.
 package main
 
 import (

@@ -1,0 +1,2 @@
+// Command oapi rents a machine with a client that oapi-codegen has made of docs/openapi.json.
+package main
