@@ -148,6 +148,8 @@ type Offer struct {
 	Abilities Abilities
 	// MinimumRuntime is this offer's own minimum, where it is longer than Info.MinimumRuntime.
 	MinimumRuntime time.Duration
+	// LaunchLimit is this offer's own limit, where it is shorter than Info.LaunchLimit; 0 where it is not.
+	LaunchLimit time.Duration
 }
 
 // LaunchRequest asks for a machine.
@@ -195,9 +197,29 @@ type Machine struct {
 	Address string
 	SSHUser string
 	SSHPort int
-	// SSHHostKeys are known_hosts lines without the host part ("ssh-ed25519 AAAA…"), where they can be learned safely.
+	// SSHHostKeys are known_hosts lines without the host part ("ssh-ed25519 AAAA…"), where the
+	// provider states them.
 	SSHHostKeys []string
-	CreatedAt   time.Time
+	// Nodes are the servers of a machine that has several, in the provider's order; nil for a
+	// machine of one server. The first is the one that Address and SSHPort name.
+	Nodes []Node
+	// Unhealthy reports that the provider calls a ready machine broken for now. It is not waited
+	// for long where it never ran, and left alone where it did.
+	Unhealthy bool
+	// HourlyCost is what the provider states that this machine costs an hour, before the operator's
+	// markup; 0 where it does not say.
+	HourlyCost money.Micros
+	CreatedAt  time.Time
+}
+
+// Node is one server of a machine that has several.
+type Node struct {
+	Address string
+	// PrivateAddress is its address on the network that the nodes share; "" where that is not known.
+	PrivateAddress string
+	SSHPort        int
+	// SSHHostKeys are as those of Machine.
+	SSHHostKeys []string
 }
 
 // VolumePricing is where volumes can be had and what they cost.

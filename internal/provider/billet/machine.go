@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/upstream"
 )
@@ -23,20 +24,27 @@ const active = "pending,deploying,running,stopped,terminating"
 
 // deployment is a machine as the other Billet has it.
 type deployment struct {
-	ID            string   `json:"id"`
-	Name          string   `json:"name"`
-	Status        string   `json:"status"`
-	StatusReason  string   `json:"statusReason"`
-	Provider      string   `json:"provider"`
-	Region        string   `json:"region"`
-	IPAddress     string   `json:"ipAddress"`
-	SSHUser       string   `json:"sshUser"`
-	SSHPort       int      `json:"sshPort"`
-	SSHHostKeys   []string `json:"sshHostKeys"`
-	Tags          []string `json:"tags"`
-	PendingAction string   `json:"pendingAction"`
-	CreatedAt     string   `json:"createdAt"`
-	Steps         []struct {
+	ID            string                 `json:"id"`
+	Name          string                 `json:"name"`
+	Status        string                 `json:"status"`
+	StatusReason  string                 `json:"statusReason"`
+	Provider      string                 `json:"provider"`
+	Region        string                 `json:"region"`
+	IPAddress     string                 `json:"ipAddress"`
+	SSHUser       string                 `json:"sshUser"`
+	SSHPort       int                    `json:"sshPort"`
+	SSHHostKeys   []string               `json:"sshHostKeys"`
+	Tags          []string               `json:"tags"`
+	PendingAction string                 `json:"pendingAction"`
+	CreatedAt     string                 `json:"createdAt"`
+	HourlyPrice   upstream.StatedDollars `json:"hourlyPrice"`
+	Nodes         []struct {
+		IPAddress        string   `json:"ipAddress"`
+		PrivateIPAddress string   `json:"privateIpAddress"`
+		SSHPort          int      `json:"sshPort"`
+		SSHHostKeys      []string `json:"sshHostKeys"`
+	} `json:"nodes"`
+	Steps []struct {
 		Status string `json:"status"`
 		Detail string `json:"detail"`
 	} `json:"steps"`
@@ -148,7 +156,7 @@ func (b *Adapter) Machines(ctx context.Context) ([]provider.Machine, error) {
 
 // machine is the deployment in our words.
 func (b *Adapter) machine(ctx context.Context, d deployment) provider.Machine {
-	m := provider.Machine{ID: d.ID, Reference: d.reference()}
+	m := provider.Machine{ID: d.ID, Reference: d.reference(), HourlyCost: money.Micros(d.HourlyPrice)}
 	if at, err := time.Parse(time.RFC3339Nano, d.CreatedAt); err == nil {
 		m.CreatedAt = at.UTC()
 	}
@@ -189,6 +197,13 @@ func (b *Adapter) machine(ctx context.Context, d deployment) provider.Machine {
 			m.State, m.Detail = provider.MachineProvisioning, "waiting for an address"
 		} else {
 			m.Address, m.SSHUser, m.SSHPort, m.SSHHostKeys = d.IPAddress, upstream.Line(d.SSHUser), d.SSHPort, hostKeys(d.SSHHostKeys)
+			if len(d.Nodes) > 1 {
+				for _, n := range d.Nodes {
+					m.Nodes = append(m.Nodes, provider.Node{
+						Address: n.IPAddress, PrivateAddress: n.PrivateIPAddress, SSHPort: n.SSHPort, SSHHostKeys: hostKeys(n.SSHHostKeys),
+					})
+				}
+			}
 		}
 	}
 	if m.Reference != "" {

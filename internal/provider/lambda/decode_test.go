@@ -1,6 +1,7 @@
 package lambda
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -115,4 +116,28 @@ func FuzzAnswers(f *testing.F) {
 		}
 		explain(409, types)
 	})
+}
+
+func TestArchitectureIsWhatTheCatalogueSays(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"name":"gpu_1x_new","architecture":"arm64"}`:    "arm64",
+		`{"name":"gpu_1x_gh200","architecture":"x86_64"}`: "x86_64",
+		`{"name":"gpu_1x_gh200"}`:                         "arm64",
+		`{"name":"gpu_1x_a10","architecture":null}`:       "x86_64",
+	} {
+		var one wireType
+		if err := json.Unmarshal([]byte(`{"instance_type":`+text+`}`), &one); err != nil || one.architecture() != want {
+			t.Errorf("%s runs on %s, %v; want %s", text, one.architecture(), err, want)
+		}
+	}
+}
+
+func TestStatedPriceOfAMachine(t *testing.T) {
+	all, err := machinesOf([]byte(`{"data":[
+		{"id":"1","status":"active","instance_type":{"name":"gpu_1x_a10","price_cents_per_hour":129}},
+		{"id":"2","status":"active","instance_type":{"price_cents_per_hour":"dear"}},
+		{"id":"3","status":"unhealthy"}]}`))
+	if err != nil || len(all) != 3 || all[0].HourlyCost != 1_290_000 || all[1].HourlyCost != 0 || all[2].HourlyCost != 0 || !all[2].Unhealthy || all[0].Unhealthy {
+		t.Errorf("%+v, %v", all, err)
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/upstream"
 )
@@ -26,11 +27,14 @@ const (
 
 // wireInstance is a machine, as far as we read it: what opens its notebook is left out on purpose.
 type wireInstance struct {
-	ID      string    `json:"id"`
-	Name    string    `json:"name"`
-	Tags    []wireTag `json:"tags"`
-	Status  string    `json:"status"`
-	IP      string    `json:"ip"`
+	ID     string    `json:"id"`
+	Name   string    `json:"name"`
+	Tags   []wireTag `json:"tags"`
+	Status string    `json:"status"`
+	IP     string    `json:"ip"`
+	Type   struct {
+		Price upstream.StatedCents `json:"price_cents_per_hour"`
+	} `json:"instance_type"`
 	Actions struct {
 		Restart struct {
 			Reason string `json:"reason_code"`
@@ -229,7 +233,8 @@ func (a *Adapter) get(ctx context.Context, machine string) (upstream.Seen, error
 
 // seen puts the machine into our words.
 func (x wireInstance) seen() upstream.Seen {
-	s := upstream.Seen{Word: x.Status, Machine: provider.Machine{ID: x.ID, Reference: x.reference(), Address: x.IP, SSHUser: "ubuntu", SSHPort: 22}}
+	s := upstream.Seen{Word: x.Status, Machine: provider.Machine{ID: x.ID, Reference: x.reference(), Address: x.IP, SSHUser: "ubuntu", SSHPort: 22,
+		HourlyCost: money.Micros(x.Type.Price)}}
 	if seconds, err := strconv.ParseInt(x.tag(tagLaunched), 10, 64); err == nil && seconds > 0 && seconds < 1<<40 && s.Reference != "" {
 		s.CreatedAt = time.Unix(seconds, 0).UTC()
 	}
@@ -239,7 +244,7 @@ func (x wireInstance) seen() upstream.Seen {
 	case "active":
 		s.State = provider.MachineReady
 	case "unhealthy":
-		s.State, s.Detail = provider.MachineReady, "the cloud finds the machine unhealthy"
+		s.State, s.Unhealthy, s.Detail = provider.MachineReady, true, "the cloud finds the machine unhealthy"
 	case "terminating":
 		s.State = provider.MachineTerminating
 	case "terminated":

@@ -29,6 +29,7 @@ const (
 type wireType struct {
 	Type struct {
 		Name           string         `json:"name"`
+		Architecture   string         `json:"architecture"`
 		GPUDescription string         `json:"gpu_description"`
 		Price          upstream.Cents `json:"price_cents_per_hour"`
 		Specs          struct {
@@ -142,7 +143,7 @@ func offersOf(raw []byte, systems map[platform][]string, seen map[string]map[str
 			if text := seen[name][region].Description; upstream.Plain(text) {
 				o.RegionName = text
 			}
-			o.OperatingSystems = append([]string{DefaultSystem}, systems[platform{region, architecture(name)}]...)
+			o.OperatingSystems = append([]string{DefaultSystem}, systems[platform{region, t.architecture()}]...)
 			offers = append(offers, o)
 		}
 	}
@@ -168,10 +169,13 @@ func (t wireType) offer() (provider.Offer, bool) {
 // decimal is the size in GB, rounded down.
 func decimal(gib int64) int { return int(gib << 30 / 1_000_000_000) }
 
-// architecture is that of the type's processor.
-func architecture(name string) string {
+// architecture is that of the type's processor: what the catalogue says, else by the name.
+func (t wireType) architecture() string {
+	if said := t.Type.Architecture; said != "" {
+		return said
+	}
 	for _, grace := range []string{"gh200", "gb200", "gb300"} {
-		if strings.Contains(name, grace) {
+		if strings.Contains(t.Type.Name, grace) {
 			return "arm64"
 		}
 	}

@@ -123,5 +123,13 @@ func (l *Adapter) Reinstall(ctx context.Context, reference id.ID, operatingSyste
 	}
 	err = l.send(ctx, http.MethodPost, "/servers/"+url.PathEscape(s.ID)+"/reinstall", "reinstalls", with, nil)
 	l.servers.Forget(context.WithoutCancel(ctx))
+	if err == nil {
+		l.recall(reference, func(t *trace) {
+			if t.id != s.ID {
+				*t = trace{id: s.ID, record: t.record}
+			}
+			t.wiped, t.moved = l.account.Now(), false
+		})
+	}
 	return err
 }

@@ -23,6 +23,8 @@ const (
 	settleTime = 2 * time.Minute
 	// launchLimit is far beyond the minutes of a site that deploys instantly: others erase drives first.
 	launchLimit = time.Hour
+	// staleFor is for how long the word "on" may be that of before an installation.
+	staleFor = time.Minute
 	// shelfLife is how long what hardly ever changes is kept: sites and operating systems.
 	shelfLife = time.Hour
 )
@@ -56,7 +58,9 @@ type trace struct {
 	made   time.Time // when its create was answered
 	ended  time.Time // when its delete was answered
 	state  provider.MachineState
-	wish   string // a power action that has not shown yet
+	wiped  time.Time // when its reinstallation was answered
+	moved  bool      // another word than "on" was seen since it was made or wiped
+	wish   string    // a power action that has not shown yet
 	wished time.Time
 }
 

@@ -118,6 +118,8 @@ func TestStatusesAreStatesAndAnUnknownOneKeepsTheLast(t *testing.T) {
 		{"unknown", provider.MachineProvisioning}, {"deploying", provider.MachineProvisioning}, {"disk_erasing", provider.MachineProvisioning}, {"on", provider.MachineReady},
 		{"unknown", provider.MachineReady}, {"rescue_mode", provider.MachineReady}, {"off", provider.MachineOff}, {"hibernating", provider.MachineOff}, {"hibernating", provider.MachineOff},
 		{"", provider.MachineOff}, {"failed_deployment", provider.MachineFailed},
+		{"starting_deploy", provider.MachineProvisioning}, {"on", provider.MachineReady}, {"disk_erasing", provider.MachineProvisioning},
+		{"failed_disk_erasing", provider.MachineFailed},
 	} {
 		c.SetStatus(machine, s.status)
 		c.Advance(time.Minute)
@@ -518,4 +520,32 @@ func TestRefusalsHaveKinds(t *testing.T) {
 			t.Errorf("%s: after %s, want %s", name, got.RetryAfter, x.retry)
 		}
 	}
+}
+
+func TestServerThatSaysOnBeforeItDeploysIsNotReady(t *testing.T) {
+	c := latitudetest.Serve(t)
+	c.Eager()
+	l, r := open(t, c), request(t)
+	if m := launch(t, l, r); m.State != provider.MachineProvisioning || m.Address != "" {
+		t.Errorf("the create says %+v", m)
+	}
+	providertest.WantMachine(t, open(t, c), r.Reference, provider.MachineProvisioning) // after a restart
+	c.Advance(2 * time.Second)
+	providertest.WantMachine(t, l, r.Reference, provider.MachineProvisioning)
+	c.Advance(20 * time.Second)
+	providertest.WantMachine(t, l, r.Reference, provider.MachineProvisioning)
+	c.Advance(time.Minute)
+	m := providertest.WantMachine(t, l, r.Reference, provider.MachineReady)
+	if m.HourlyCost != 2_780_000 {
+		t.Errorf("the cloud states $2.78, we read %s", m.HourlyCost)
+	}
+	if err := l.Reinstall(t.Context(), r.Reference, "Debian 12"); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 { // the first answers still say "on"
+		providertest.WantMachine(t, l, r.Reference, provider.MachineProvisioning)
+		c.Advance(2 * time.Second)
+	}
+	c.Advance(time.Minute)
+	providertest.WantMachine(t, l, r.Reference, provider.MachineReady)
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/upstream"
 )
@@ -20,6 +21,7 @@ type server struct {
 	Status          string
 	PrimaryIPv4     string `json:"primary_ipv4"`
 	CreatedAt       string `json:"created_at"`
+	Price           upstream.StatedDollars
 	Plan            struct{ Slug string }
 	OperatingSystem struct{ Slug string } `json:"operating_system"`
 	Project         struct{ ID, Slug string }
@@ -170,22 +172,27 @@ func (l *Adapter) prune(list []server) {
 
 // machine is the server in our words.
 func (l *Adapter) machine(ctx context.Context, s server) (provider.Machine, error) {
-	m := provider.Machine{ID: s.ID, Reference: s.reference(), CreatedAt: moment(s.CreatedAt)}
+	m := provider.Machine{ID: s.ID, Reference: s.reference(), CreatedAt: moment(s.CreatedAt), HourlyCost: money.Micros(s.Price)}
 	t := l.remembered(m.Reference)
 	if t.id != s.ID {
 		t = trace{}
 	}
 	switch s.Status {
-	case "deploying":
+	case "starting_deploy", "deploying":
 		m.State, m.Detail = provider.MachineProvisioning, "installing the operating system"
 	case "disk_erasing":
 		m.State, m.Detail = provider.MachineProvisioning, "erasing the drives"
 	case "on", "rescue_mode":
 		m.State = provider.MachineReady
+		if l.stale(m, t) {
+			m.State, m.Detail = provider.MachineProvisioning, "installing the operating system"
+		}
 	case "off":
 		m.State = provider.MachineOff
 	case "failed_deployment":
 		m.State, m.Detail = provider.MachineFailed, "The provider could not install this machine."
+	case "failed_disk_erasing":
+		m.State, m.Detail = provider.MachineFailed, "The provider could not erase the drives of this machine."
 	default:
 		if m.State = t.state; m.State == "" {
 			m.State = provider.MachineProvisioning
@@ -213,12 +220,25 @@ func (l *Adapter) machine(ctx context.Context, s server) (provider.Machine, erro
 			if t.id != s.ID {
 				*t = trace{id: s.ID, record: t.record}
 			}
+			if s.Status != "on" && s.Status != "unknown" {
+				t.moved = true
+			}
 			if t.state = m.State; t.wish == powerOff && m.State == provider.MachineOff || t.wish == powerOn && m.State == provider.MachineReady {
 				t.wish = ""
 			}
 		})
 	}
 	return m, nil
+}
+
+// stale reports whether the word "on" may be that of before the installation: the cloud says it of
+// a server that was just made or is just reinstalled, and half a minute later that it deploys.
+func (l *Adapter) stale(m provider.Machine, t trace) bool {
+	if t.moved {
+		return false
+	}
+	now := l.account.Now()
+	return now.Sub(m.CreatedAt) < staleFor || now.Sub(t.made) < staleFor || now.Sub(t.wiped) < staleFor
 }
 
 const sshPort = 22
@@ -303,7 +323,11 @@ func (l *Adapter) Launch(ctx context.Context, r provider.LaunchRequest) (provide
 	if s, err = readServer(answer.Data); err != nil || s.reference() != r.Reference { // it is made, whatever the answer says of it
 		return provider.Machine{ID: answer.Data.ID, Reference: r.Reference, State: provider.MachineProvisioning}, nil
 	}
-	return l.machine(ctx, s)
+	m, err := l.machine(ctx, s)
+	if m.State == provider.MachineReady { // a later look decides
+		m.State, m.Address, m.SSHUser, m.SSHPort = provider.MachineProvisioning, "", "", 0
+	}
+	return m, err
 }
 
 // plan returns what the request asks for in the cloud's words, without keys and user data.

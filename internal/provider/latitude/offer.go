@@ -27,6 +27,7 @@ type plan struct {
 	Features   []string
 	Specs      struct {
 		CPU struct {
+			Type         string
 			Cores, Count whole
 		}
 		Memory struct{ Total whole }
@@ -82,17 +83,13 @@ func (p plan) offer() (provider.Offer, bool) {
 	s := p.Specs
 	o := provider.Offer{
 		Key: p.Slug, GPUType: upstream.Line(s.GPU.Type), GPUCount: int(s.GPU.Count), GPUMemoryGB: int(s.GPU.VRAM),
-		VCPUs: cores(s.CPU.Cores, s.CPU.Count), MemoryGB: int(s.Memory.Total), InstanceType: provider.BareMetal,
+		VCPUs: vcpus(s.CPU.Type, int(s.CPU.Cores), int(s.CPU.Count)), MemoryGB: int(s.Memory.Total), InstanceType: provider.BareMetal,
 		Abilities: provider.Abilities{Reboot: true, Power: true, Reinstall: true, CloudInit: slices.Contains(p.Features, "user_data")},
 	}
 	for _, d := range s.Drives {
 		o.StorageGB = min(o.StorageGB+min(int(d.Count), maxCount)*int(d.Size), mostGB)
 	}
 	return o, o.Key != "" && o.Key == upstream.Line(p.Slug) && o.GPUType != "" && o.GPUCount > 0 && o.GPUCount <= maxCount
-}
-
-func cores(each, sockets whole) int {
-	return min(int(each)*max(1, min(int(sockets), maxCount)), mostGB)
 }
 
 // mostGB bounds every size, as the catalogue does.

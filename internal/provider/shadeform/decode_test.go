@@ -3,7 +3,9 @@ package shadeform
 import (
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/upstream/upstreamtest"
 )
@@ -104,4 +106,61 @@ func FuzzAnswers(f *testing.F) {
 		}
 		explain(409, b)
 	})
+}
+
+func TestOnlyOnDemandRowsAreOffered(t *testing.T) {
+	for name, c := range map[string]struct {
+		rows      string
+		offers    int
+		available bool
+	}{
+		"on demand is sold out, spot is not": {
+			`{"region":"fi-1","available":false,"rental_type":"on_demand"},{"region":"fi-1","available":true,"rental_type":"spot"}`, 1, false,
+		},
+		"the other order": {`{"region":"fi-1","available":true,"rental_type":"spot"},{"region":"fi-1","available":false,"rental_type":"on_demand"}`, 1, false},
+		"spot alone":      {`{"region":"fi-1","available":true,"rental_type":"spot"}`, 0, false},
+		"reserved alone":  {`{"region":"fi-1","available":true,"rental_type":"reserved"}`, 0, false},
+		"without a type":  {`{"region":"fi-1","available":true}`, 1, true},
+		"on demand":       {`{"region":"fi-1","available":true,"rental_type":"on_demand"}`, 1, true},
+	} {
+		text := strings.Replace(typeText, `{"region":"r","available":true}`, c.rows, 1)
+		offers, _, err := offersOf([]byte(`{"instance_types":[`+text+`]}`), false)
+		if err != nil || len(offers) != c.offers || len(offers) > 0 && (offers[0].Available != c.available || offers[0].InstanceType != provider.VM) {
+			t.Errorf("%s: %+v, %v", name, offers, err)
+		}
+	}
+}
+
+func TestLaunchLimitFollowsTheStatedBootTime(t *testing.T) {
+	for boot, want := range map[string]time.Duration{
+		``: 0, `"boot_time":null,`: 0, `"boot_time":{"max_boot_in_sec":0},`: 0, `"boot_time":{"max_boot_in_sec":-1},`: 0,
+		`"boot_time":{"min_boot_in_sec":60,"max_boot_in_sec":120},`:      15 * time.Minute,
+		`"boot_time":{"min_boot_in_sec":180,"max_boot_in_sec":600},`:     25 * time.Minute,
+		`"boot_time":{"min_boot_in_sec":900,"max_boot_in_sec":2400},`:    70 * time.Minute,
+		`"boot_time":{"min_boot_in_sec":14400,"max_boot_in_sec":20820},`: -1, // slower than any launch may be
+		`"boot_time":{"max_boot_in_sec":9007199254740991},`:              -1,
+	} {
+		text := strings.Replace(typeText, `"deployment_type"`, boot+`"deployment_type"`, 1)
+		offers, left, err := offersOf([]byte(`{"instance_types":[`+text+`]}`), false)
+		if err != nil || (want < 0) != (len(offers) == 0) || (want < 0) != (left == 1) || len(offers) > 0 && offers[0].LaunchLimit != want {
+			t.Errorf("%s: %+v, %d, %v; want %s", boot, offers, left, err, want)
+		}
+	}
+}
+
+func TestStatedPriceOfAMachine(t *testing.T) {
+	all, err := machinesOf([]byte(`{"instances":[
+		{"id":"1","status":"active","hourly_price":331},
+		{"id":"2","status":"active","hourly_price":331,"rental_terms":{"hourly_price":2.01}},
+		{"id":"3","status":"active","hourly_price":331,"rental_terms":{"hourly_price":"2.015"}},
+		{"id":"4","status":"active","hourly_price":"dear","rental_terms":null},
+		{"id":"5","status":"active"}]}`))
+	if err != nil || len(all) != 5 {
+		t.Fatal(all, err)
+	}
+	for i, want := range []money.Micros{3_310_000, 2_010_000, 2_015_000, 0, 0} {
+		if all[i].HourlyCost != want {
+			t.Errorf("machine %d costs %s, want %s", i+1, all[i].HourlyCost, want)
+		}
+	}
 }

@@ -1,6 +1,7 @@
 package shadeform
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/upstream"
 )
@@ -25,6 +27,16 @@ type wireInstance struct {
 	SSHPort   int      `json:"ssh_port"`
 	CreatedAt string   `json:"created_at"`
 	ActiveAt  string   `json:"active_at"`
+	// HourlyPrice is in cents; the terms, where they are given, are in dollars and count.
+	HourlyPrice upstream.StatedCents `json:"hourly_price"`
+	Terms       struct {
+		HourlyPrice upstream.StatedDollars `json:"hourly_price"`
+	} `json:"rental_terms"`
+}
+
+// cost is the price of an hour that the cloud states for the machine; 0 where it states none.
+func (x wireInstance) cost() money.Micros {
+	return cmp.Or(money.Micros(x.Terms.HourlyPrice), money.Micros(x.HourlyPrice))
 }
 
 // createBody asks for a machine.
@@ -134,7 +146,7 @@ func (a *Adapter) end(ctx context.Context, machine string) error {
 
 // seen puts the machine into our words.
 func (x wireInstance) seen() upstream.Seen {
-	s := upstream.Seen{Word: x.Status, Machine: provider.Machine{ID: x.ID, Reference: x.reference()}}
+	s := upstream.Seen{Word: x.Status, Machine: provider.Machine{ID: x.ID, Reference: x.reference(), HourlyCost: x.cost()}}
 	s.CreatedAt, _ = time.Parse(time.RFC3339, x.CreatedAt)
 	switch x.Status {
 	case "creating":

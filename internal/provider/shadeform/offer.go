@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
@@ -18,6 +19,9 @@ const (
 	maxPrice = 100_000 * money.USD
 	// maxSystems is how many operating systems of a type are offered.
 	maxSystems = 64
+	// bootMargin is added to one and a half times the longest boot that the cloud states.
+	bootMargin    = 10 * time.Minute
+	shortestLimit = 15 * time.Minute
 )
 
 // wireType is a type of machine, as far as we read it.
@@ -37,10 +41,32 @@ type wireType struct {
 		Systems      []string `json:"os_options"`
 	} `json:"configuration"`
 	Availability []struct {
-		Region    string `json:"region"`
-		Available bool   `json:"available"`
-		Display   string `json:"display_name"`
+		Region     string `json:"region"`
+		Available  bool   `json:"available"`
+		Display    string `json:"display_name"`
+		RentalType string `json:"rental_type"`
 	} `json:"availability"`
+	BootTime struct {
+		Max int `json:"max_boot_in_sec"`
+	} `json:"boot_time"`
+}
+
+// onDemand is the rental type that is sold; a row without one is of that type. The price of the
+// others is not stated, and a machine of theirs may be taken back at any time.
+const onDemand = "on_demand"
+
+// launchLimit is how long a machine of the type may take until it answers; 0 for the adapter's own
+// limit. Types that are slower than that are not offered.
+func (t wireType) launchLimit() (limit time.Duration, quick bool) {
+	if t.BootTime.Max <= 0 {
+		return 0, true
+	}
+	if t.BootTime.Max > int(launchLimit/time.Second) {
+		return 0, false
+	}
+	boot := time.Duration(t.BootTime.Max) * time.Second
+	limit = max(shortestLimit, boot+boot/2+bootMargin)
+	return limit, limit <= launchLimit
 }
 
 // Offers asks for everything that is sold, and keeps it for the launches to come.
@@ -87,11 +113,15 @@ func offersOf(raw []byte, metalOnly bool) (offers []provider.Offer, left int, er
 			continue
 		}
 		o, good := t.offer(kind)
-		if !good {
+		limit, quick := t.launchLimit()
+		if o.LaunchLimit = limit; !good || !quick {
 			left++
 			continue
 		}
 		for _, in := range t.Availability {
+			if in.RentalType != "" && in.RentalType != onDemand {
+				continue
+			}
 			o.Key, o.Region = t.Cloud+"/"+t.Type+"/"+in.Region, upstream.Slug(t.Cloud+"-"+in.Region)
 			if _, _, _, whole := cutKey(o.Key); !whole || !upstream.Plain(o.Key) || !upstream.Plain(in.Region) || !provider.ValidSlug(o.Region) {
 				left++

@@ -21,6 +21,8 @@ const (
 	pollEvery = 10 * time.Second
 	// settleTime is for how long a create without an answer may still show up.
 	settleTime = 2 * time.Minute
+	// launchLimit is for types that state no boot time; those that state one have their own.
+	launchLimit = 90 * time.Minute
 	// offersAge is how old the types may be that a launch is checked against.
 	offersAge = 5 * time.Minute
 )
@@ -73,7 +75,7 @@ func New(a upstream.Account) (*Adapter, error) {
 func (a *Adapter) Info() provider.Info {
 	return provider.Info{
 		Slug: a.account.Slug, Name: a.account.Name,
-		LaunchLimit: 90 * time.Minute, SyncEvery: 5 * time.Minute, PollEvery: pollEvery, SettleTime: settleTime,
+		LaunchLimit: launchLimit, SyncEvery: 5 * time.Minute, PollEvery: pollEvery, SettleTime: settleTime,
 	}
 }
 

@@ -40,6 +40,8 @@ type deployment struct {
 	User      string    `json:"user"`
 	SSHPort   whole     `json:"sshPort"`
 	CreatedAt timestamp `json:"createdAt"`
+	// HourlyRate is after discounts.
+	HourlyRate upstream.StatedDollars `json:"hourlyRate"`
 }
 
 // ended tells that the machine is no more and costs nothing. An unknown word does not say so.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/upstream"
 )
@@ -55,7 +56,7 @@ func (a *Adapter) machine(ctx context.Context, reference id.ID, d deployment) pr
 	if s.id != d.ID { // what is remembered is another's
 		s = sight{}
 	}
-	m := provider.Machine{ID: d.ID, Reference: reference, CreatedAt: d.CreatedAt.Time}
+	m := provider.Machine{ID: d.ID, Reference: reference, CreatedAt: d.CreatedAt.Time, HourlyCost: money.Micros(d.HourlyRate)}
 	switch {
 	case slices.Contains(starting, d.Status):
 		m.State = provider.MachineProvisioning

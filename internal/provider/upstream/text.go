@@ -117,3 +117,33 @@ func amount(b []byte, unit int64) (money.Micros, bool, error) {
 	}
 	return money.Micros(n.Int64()), true, nil
 }
+
+// maxStated is the largest price of an hour of one machine that is taken for one.
+const maxStated = 1_000_000 * money.USD
+
+// StatedDollars is what a cloud states that a machine costs an hour, in US dollars as Dollars reads
+// them. It is 0 where nothing, or nothing that can be a price, is stated: a price that cannot be
+// read must not hide the machine.
+type StatedDollars money.Micros
+
+// StatedCents is the same in US cents.
+type StatedCents money.Micros
+
+// UnmarshalJSON reads the amount.
+func (d *StatedDollars) UnmarshalJSON(b []byte) error {
+	*d = StatedDollars(stated(b, int64(money.USD)))
+	return nil
+}
+
+// UnmarshalJSON reads the amount.
+func (c *StatedCents) UnmarshalJSON(b []byte) error {
+	*c = StatedCents(stated(b, int64(money.USD)/100))
+	return nil
+}
+
+func stated(b []byte, unit int64) money.Micros {
+	if n, known, err := amount(b, unit); err == nil && known && n > 0 && n <= maxStated {
+		return n
+	}
+	return 0
+}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/upstream"
 )
@@ -27,10 +28,23 @@ type machine struct {
 	vm        bool
 	reference id.ID // "" for one that is not ours
 	state     provider.MachineState
-	addresses []string // public ones, of each node
+	nodes     []node // those that have a public address
+	cost      money.Micros
 	user      string
 	port      int
 	created   time.Time
+}
+
+// node is one server of a machine, by its addresses.
+type node struct{ public, private string }
+
+// addresses are the public ones of each node.
+func (m machine) addresses() []string {
+	out := make([]string, len(m.nodes))
+	for i, n := range m.nodes {
+		out[i] = n.public
+	}
+	return out
 }
 
 func (m machine) path() string {
@@ -49,19 +63,31 @@ type rental struct {
 	Power   string   `json:"power_status"`
 	User    string   `json:"username"`
 	Tags    []string `json:"tags"`
-	Nodes   []struct {
+	// Rate is of the whole rental.
+	Rate  upstream.StatedDollars `json:"rate_hourly"`
+	Count int                    `json:"node_count"`
+	Nodes []struct {
 		Address string `json:"public_ip"`
+		Private string `json:"private_ip"`
 	} `json:"node_networking"`
+}
+
+// whole reports whether every node of the rental has its public address.
+func (r rental) whole(nodes []node) bool {
+	return len(nodes) == len(r.Nodes) && len(nodes) >= max(1, r.Count)
 }
 
 // instance is an instant VM.
 type instance struct {
-	ID       string   `json:"id"`
-	Name     string   `json:"name"`
-	Created  string   `json:"timestamp_creation"`
-	Status   *string  `json:"status"`
-	Address  string   `json:"public_ip"`
-	Tags     []string `json:"tags"`
+	ID      string   `json:"id"`
+	Name    string   `json:"name"`
+	Created string   `json:"timestamp_creation"`
+	Status  *string  `json:"status"`
+	Address string   `json:"public_ip"`
+	Tags    []string `json:"tags"`
+	Pricing struct {
+		Running upstream.StatedDollars `json:"total_associated_per_hr"`
+	} `json:"pricing"`
 	Forwards []struct {
 		Internal int `json:"internal_port"`
 		External int `json:"external_port"`
@@ -92,13 +118,13 @@ func (r rental) machine() (machine, error) {
 	if !uuidForm.MatchString(r.ID) || r.Status == nil {
 		return machine{}, unclear("a rental without an id or a status")
 	}
-	m := machine{id: r.ID, reference: referenceOf(r.Name, r.Tags), user: "ubuntu", port: sshPort, created: instant(r.Created)}
+	m := machine{id: r.ID, reference: referenceOf(r.Name, r.Tags), user: "ubuntu", port: sshPort, created: instant(r.Created), cost: money.Micros(r.Rate)}
 	if userForm.MatchString(r.User) {
 		m.user = r.User
 	}
 	for _, n := range r.Nodes {
 		if ip := address(n.Address); ip != "" {
-			m.addresses = append(m.addresses, ip)
+			m.nodes = append(m.nodes, node{ip, address(n.Private)})
 		}
 	}
 	switch *r.Status {
@@ -113,7 +139,7 @@ func (r rental) machine() (machine, error) {
 		case r.Power == "Stopped":
 			m.state = provider.MachineOff
 		case r.Power != "Running" && r.Power != "": // a word that is not known
-		case len(m.addresses) == 0 || len(r.Nodes) > 0 && address(r.Nodes[0].Address) == "":
+		case !r.whole(m.nodes):
 			m.state = provider.MachineProvisioning
 		default:
 			m.state = provider.MachineReady
@@ -126,9 +152,9 @@ func (v instance) machine(user string) (machine, error) {
 	if !uuidForm.MatchString(v.ID) || v.Status == nil {
 		return machine{}, unclear("a VM without an id or a status")
 	}
-	m := machine{id: v.ID, vm: true, reference: referenceOf(v.Name, v.Tags), user: user, port: sshPort, created: instant(v.Created)}
+	m := machine{id: v.ID, vm: true, reference: referenceOf(v.Name, v.Tags), user: user, port: sshPort, created: instant(v.Created), cost: money.Micros(v.Pricing.Running)}
 	if ip := address(v.Address); ip != "" {
-		m.addresses = []string{ip}
+		m.nodes = []node{{public: ip}}
 	}
 	for _, f := range v.Forwards {
 		if f.Internal == sshPort && f.External >= 1 && f.External <= 65535 {
@@ -138,7 +164,7 @@ func (v instance) machine(user string) (machine, error) {
 	switch *v.Status {
 	case "Running":
 		m.state = provider.MachineReady
-		if len(m.addresses) == 0 {
+		if len(m.nodes) == 0 {
 			m.state = provider.MachineProvisioning
 		}
 	case "Relocating":
@@ -201,7 +227,7 @@ func (a *Adapter) remember(all []machine) []machine {
 			if m.state = a.last[m.id]; m.state == "" {
 				m.state = provider.MachineProvisioning
 			}
-			if m.state == provider.MachineReady && len(m.addresses) == 0 {
+			if m.state == provider.MachineReady && len(m.nodes) == 0 {
 				m.state = provider.MachineProvisioning
 			}
 		}
@@ -231,7 +257,7 @@ func (a *Adapter) remember(all []machine) []machine {
 
 // answer is the machine as the rooms know one.
 func (a *Adapter) answer(m machine) provider.Machine {
-	out := provider.Machine{ID: m.id, Reference: m.reference, State: m.state, CreatedAt: m.created}
+	out := provider.Machine{ID: m.id, Reference: m.reference, State: m.state, CreatedAt: m.created, HourlyCost: m.cost}
 	a.mu.Lock()
 	if _, ending := a.ending[m.id]; ending {
 		out.State = provider.MachineTerminating
@@ -239,7 +265,12 @@ func (a *Adapter) answer(m machine) provider.Machine {
 	a.mu.Unlock()
 	switch out.State {
 	case provider.MachineReady:
-		out.Address, out.SSHUser, out.SSHPort = m.addresses[0], m.user, m.port
+		out.Address, out.SSHUser, out.SSHPort = m.nodes[0].public, m.user, m.port
+		if len(m.nodes) > 1 {
+			for _, n := range m.nodes {
+				out.Nodes = append(out.Nodes, provider.Node{Address: n.public, PrivateAddress: n.private, SSHPort: m.port})
+			}
+		}
 	case provider.MachineProvisioning:
 		out.Detail = "waiting for the machine to be prepared"
 		if m.vm {

@@ -88,8 +88,8 @@ func (a *Adapter) Reboot(ctx context.Context, reference id.ID) error {
 	switch {
 	case m.vm:
 		return &provider.Error{Kind: provider.KindUnsupported, Message: "VMs of this provider cannot be rebooted; switch it off and on again, or reboot from inside."}
-	case len(m.addresses) == 0:
+	case len(m.nodes) == 0:
 		return refuse("The machine has no address yet; try again when it runs.")
 	}
-	return a.change(ctx, http.MethodPost, m.path()+"/reboot", map[string][]string{"public_ips": m.addresses})
+	return a.change(ctx, http.MethodPost, m.path()+"/reboot", map[string][]string{"public_ips": m.addresses()})
 }

@@ -12,6 +12,7 @@ type kind struct {
 	GPUDescription string `json:"gpu_description"`
 	Price          int    `json:"price_cents_per_hour"`
 	Specs          specs  `json:"specs"`
+	Architecture   string `json:"architecture,omitempty"`
 	regions        []string
 }
 
@@ -34,11 +35,11 @@ var regions = map[string]region{
 // kinds is what the cloud sells, with the regions where it can be had now: one can be had nowhere, and one has no GPU.
 func kinds() []kind {
 	return []kind{
-		{"gpu_1x_a10", "1x A10 (24 GB PCIe)", "A10 (24 GB PCIe)", 75, specs{30, 200, 1400, 1}, []string{"us-east-1", "us-south-2"}},
-		{"gpu_8x_h100_sxm5gdr", "8x H100 (80 GB SXM5)", "H100 (80 GB SXM5)", 2392, specs{208, 1800, 22528, 8}, []string{"us-south-2"}},
-		{"gpu_1x_gh200", "1x GH200 (96 GB)", "GH200 (96 GB)", 149, specs{64, 432, 4096, 1}, []string{"us-east-3"}},
-		{"gpu_8x_b200_sxm6", "8x B200 (180 GB SXM6)", "B200 (180 GB SXM6)", 3992, specs{208, 2900, 22528, 8}, nil},
-		{"cpu_4x_general", "4x General Purpose", "N/A", 12, specs{4, 16, 512, 0}, []string{"us-east-1"}},
+		{"gpu_1x_a10", "1x A10 (24 GB PCIe)", "A10 (24 GB PCIe)", 75, specs{30, 200, 1400, 1}, "x86_64", []string{"us-east-1", "us-south-2"}},
+		{"gpu_8x_h100_sxm5gdr", "8x H100 (80 GB SXM5)", "H100 (80 GB SXM5)", 2392, specs{208, 1800, 22528, 8}, "x86_64", []string{"us-south-2"}},
+		{"gpu_1x_gh200", "1x GH200 (96 GB)", "GH200 (96 GB)", 149, specs{64, 432, 4096, 1}, "arm64", []string{"us-east-3"}},
+		{"gpu_8x_b200_sxm6", "8x B200 (180 GB SXM6)", "B200 (180 GB SXM6)", 3992, specs{208, 2900, 22528, 8}, "", nil},
+		{"cpu_4x_general", "4x General Purpose", "N/A", 12, specs{4, 16, 512, 0}, "x86_64", []string{"us-east-1"}},
 	}
 }
 

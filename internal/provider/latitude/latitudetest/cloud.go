@@ -38,6 +38,7 @@ type Cloud struct {
 	data      []map[string]any
 	uncounted bool
 	limitless bool
+	eager     bool
 	asked     map[string][]time.Time // of reads and of writes, in the last minute
 	throttled int
 	reshape   func(path string, body map[string]any)
@@ -69,6 +70,9 @@ func (c *Cloud) Uncount() { c.Do(func() { c.uncounted = true }) }
 
 // Limitless has the cloud count no requests.
 func (c *Cloud) Limitless() { c.Do(func() { c.limitless = true }) }
+
+// Eager has the answer to a create, and reads in the first seconds, say that the server is on.
+func (c *Cloud) Eager() { c.Do(func() { c.eager = true }) }
 
 // Reshape has f change the body of every answer.
 func (c *Cloud) Reshape(f func(path string, body map[string]any)) {

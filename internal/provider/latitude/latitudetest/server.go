@@ -9,6 +9,8 @@ import (
 )
 
 const (
+	// beginTime is for how long a server that is to be installed says what it said before.
+	beginTime  = 5 * time.Second
 	deployTime = 25 * time.Second
 	eraseTime  = 10 * time.Second
 	actionTime = 4 * time.Second
@@ -63,6 +65,8 @@ func (c *Cloud) walk() {
 		for s.next != "" && !now.Before(s.then) && s.endsAt.IsZero() {
 			s.status, s.next = s.next, ""
 			switch s.status {
+			case "disk_erasing":
+				s.next, s.then = "deploying", s.then.Add(eraseTime)
 			case "deploying":
 				s.next, s.then = "on", s.then.Add(deployTime)
 			case "on":
@@ -72,6 +76,15 @@ func (c *Cloud) walk() {
 			}
 		}
 	}
+}
+
+func priceOf(plan string) float64 {
+	for _, m := range models {
+		if m.slug == plan {
+			return m.hour
+		}
+	}
+	return 0
 }
 
 func loginOf(os string) string {
@@ -89,7 +102,7 @@ func (s *server) resource() map[string]any {
 		address = s.address
 	}
 	return resource("servers", s.id, map[string]any{
-		"hostname": s.hostname, "label": "", "price": 2.78, "status": s.status, "ipmi_status": "Normal", "role": "Bare Metal", "site": s.site, "locked": s.locked,
+		"hostname": s.hostname, "label": "", "price": priceOf(s.plan), "status": s.status, "ipmi_status": "Normal", "role": "Bare Metal", "site": s.site, "locked": s.locked,
 		"rescue_allowed": true, "primary_ipv4": address, "primary_ipv6": nil, "created_at": s.created.Format("2006-01-02T15:04:05-07:00"), "scheduled_deletion_at": nil,
 		"plan":             map[string]any{"id": "plan_" + s.plan, "name": s.plan, "slug": s.plan, "billing": "hourly"},
 		"operating_system": map[string]any{"name": s.os, "slug": s.os, "version": "1", "features": map[string]any{"raid": true}},
@@ -165,8 +178,11 @@ func (c *Cloud) createServer(w http.ResponseWriter, r *http.Request) {
 	default:
 		now := c.Clock.Now()
 		s := &server{
-			id: c.id("sv"), hostname: a.Hostname, plan: a.Plan, site: a.Site, os: a.OperatingSystem, project: ProjectID, status: "deploying", next: "on", then: now.Add(deployTime),
+			id: c.id("sv"), hostname: a.Hostname, plan: a.Plan, site: a.Site, os: a.OperatingSystem, project: ProjectID, status: "starting_deploy", next: "deploying", then: now.Add(beginTime),
 			keys: keys, userData: a.UserData, created: now,
+		}
+		if c.eager {
+			s.status, s.address = "on", "192.0.2.9"
 		}
 		c.servers = append(c.servers, s)
 		answer(w, http.StatusCreated, map[string]any{"data": s.resource()})
@@ -247,15 +263,15 @@ func (c *Cloud) reinstall(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	keys, known := c.lines(a.SSHKeys)
-	if !known || loginOf(a.OperatingSystem) == "" || a.UserData != "" && !c.hasData(a.UserData) || s.status == "deploying" {
+	if !known || loginOf(a.OperatingSystem) == "" || a.UserData != "" && !c.hasData(a.UserData) || s.status != "on" && s.status != "off" || s.next == "disk_erasing" {
 		refuse(w, http.StatusUnprocessableEntity, "unprocessable_entity", "Unprocessable entity", "ssh_keys, operating_system or user_data is not known")
 		return
 	}
 	s.shut()
 	s.ssh = nil
 	s.hostname, s.os, s.keys, s.userData = a.Hostname, a.OperatingSystem, keys, a.UserData
-	s.status, s.next, s.then = "disk_erasing", "deploying", c.Clock.Now().Add(eraseTime)
-	w.WriteHeader(http.StatusNoContent)
+	s.next, s.then = "disk_erasing", c.Clock.Now().Add(beginTime)
+	w.WriteHeader(http.StatusCreated) // with an empty body
 }
 
 // living returns the ids of the machines that are not ending.
@@ -268,13 +284,13 @@ func (c *Cloud) living() (ids []string) {
 	return ids
 }
 
-// Stand puts a machine with that host name and status into that project, as if somebody had made it.
+// Stand puts a machine with that host name and status into that project, as if somebody had made it an hour ago.
 func (c *Cloud) Stand(hostname, status, project string) string {
 	c.Mu.Lock()
 	defer c.Mu.Unlock()
 	s := &server{
 		id: c.id("sv"), hostname: hostname, plan: models[0].slug, site: "DAL", os: operatingSystems[0].slug, status: status, project: project,
-		created: c.Clock.Now(), address: "192.0.2.1",
+		created: c.Clock.Now().Add(-time.Hour), address: "192.0.2.1",
 	}
 	c.servers = append(c.servers, s)
 	return s.id

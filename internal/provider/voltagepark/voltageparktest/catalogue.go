@@ -1,6 +1,7 @@
 package voltageparktest
 
 import (
+	"math/big"
 	"net/http"
 	"slices"
 )
@@ -19,11 +20,28 @@ func (s *spot) free(network string) *int {
 	return &s.ethernet
 }
 
+// rate is what a rental of so many GPUs costs an hour.
+func (s *spot) rate(network string, gpus int) string {
+	price := s.priceE
+	if network == "infiniband" {
+		price = s.priceI
+	}
+	r, _ := new(big.Rat).SetString(price)
+	return r.Mul(r, big.NewRat(int64(gpus), 1)).FloatString(6)
+}
+
 // preset is a VM that is sold.
 type preset struct {
 	id, model, system, compute, storage string
 	gpus                                int
 	stock                               map[string]int // by location
+}
+
+// total is what a VM costs an hour while it runs.
+func (p *preset) total() string {
+	compute, _ := new(big.Rat).SetString(p.compute)
+	storage, _ := new(big.Rat).SetString(p.storage)
+	return compute.Add(compute, storage).FloatString(6)
 }
 
 func (c *Cloud) stock() {

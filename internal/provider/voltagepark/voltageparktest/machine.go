@@ -1,6 +1,7 @@
 package voltageparktest
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -183,7 +184,7 @@ func (c *Cloud) postRental(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, "Not enough GPUs available at this location")
 	default:
 		*s.free(b.Network) -= b.GPUs
-		m := &machine{name: b.Name, network: b.Network, rate: "15.920000", spot: s, gpus: b.GPUs, tags: b.Tags, keys: b.Keys, init: b.Init}
+		m := &machine{name: b.Name, network: b.Network, rate: s.rate(b.Network, b.GPUs), spot: s, gpus: b.GPUs, tags: b.Tags, keys: b.Keys, init: b.Init}
 		c.launch(m)
 		reply(w, http.StatusAccepted, map[string]any{"rental_id": m.id, "warning": nil})
 	}
@@ -229,7 +230,7 @@ func (m *machine) body(now time.Time) map[string]any {
 	}
 	var nodes []any
 	for _, n := range m.nodes {
-		nodes = append(nodes, map[string]any{"public_ip": n.Address, "private_ip": "10.0.0.10"})
+		nodes = append(nodes, map[string]any{"public_ip": n.Address, "private_ip": fmt.Sprintf("10.0.0.%d", 10+len(nodes))})
 	}
 	power := "Running"
 	if m.isOff(now) {
@@ -249,7 +250,7 @@ func (m *machine) vmBody(now time.Time) map[string]any {
 		"id": m.id, "hostnode_id": m.spot.id, "type": "ondem", "status": "Running", "name": m.name, "resources": m.preset.resources(),
 		"operating_system": m.preset.system, "public_ip": nil, "internal_ip": "10.0.0.11", "port_forwards": []any{},
 		"timestamp_creation": m.made.UTC().Format("2006-01-02T15:04:05.999999"), "tags": m.tags,
-		"pricing": map[string]string{"total_associated_per_hr": m.preset.compute, "total_disassociated_per_hr": m.preset.storage},
+		"pricing": map[string]string{"total_associated_per_hr": m.preset.total(), "total_disassociated_per_hr": m.preset.storage},
 	}
 	if m.isOff(now) {
 		out["status"] = "Stopped"
