@@ -299,7 +299,7 @@ var types = map[string]reflect.Type{
 	"DetachVolume": reflect.TypeFor[detachVolume](), "Event": reflect.TypeFor[Event](), "GPUFacet": reflect.TypeFor[GPUType](), "Index": reflect.TypeFor[Index](),
 	"Offer": reflect.TypeFor[Offer](), "Pagination": reflect.TypeFor[Pagination](), "PastDue": reflect.TypeFor[PastDue](), "PriceHistory": reflect.TypeFor[PriceHistory](),
 	"PricePoint": reflect.TypeFor[PricePoint](), "ProviderFacet": reflect.TypeFor[Provider](), "RegionFacet": reflect.TypeFor[Region](),
-	"ReinstallDeployment": reflect.TypeFor[ReinstallDeployment](), "Reliability": reflect.TypeFor[Reliability](), "RenameSSHKey": reflect.TypeFor[renameSSHKey](),
+	"Node": reflect.TypeFor[Node](), "ReinstallDeployment": reflect.TypeFor[ReinstallDeployment](), "Reliability": reflect.TypeFor[Reliability](), "RenameSSHKey": reflect.TypeFor[renameSSHKey](),
 	"RunningView": reflect.TypeFor[ActiveDeployment](), "SSHKey": reflect.TypeFor[SSHKey](), "SSHKeyReference": reflect.TypeFor[SSHKeyReference](),
 	"Share": reflect.TypeFor[Share](), "Step": reflect.TypeFor[Step](), "Terms": reflect.TypeFor[Quote](), "Transaction": reflect.TypeFor[Transaction](),
 	"UpdateDeployment": reflect.TypeFor[UpdateDeployment](), "UpdateVolume": reflect.TypeFor[UpdateVolume](), "Usage": reflect.TypeFor[Usage](),

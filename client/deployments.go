@@ -89,6 +89,30 @@ type SSHKeyReference struct {
 	Fingerprint string `json:"fingerprint"`
 }
 
+// Node is one server of a deployment's machine.
+type Node struct {
+	// Index is the place of the server in the deployment, from 0.
+	Index int `json:"index"`
+	// IPAddress and SSHPort are where its SSH answers.
+	IPAddress string `json:"ipAddress"`
+	SSHPort   int    `json:"sshPort"`
+	// PrivateIPAddress is its address on the network that the nodes share; nil where the provider does
+	// not state one.
+	PrivateIPAddress *string `json:"privateIpAddress"`
+	// SSHHostKeys are its host keys, as known_hosts lines.
+	SSHHostKeys []string `json:"sshHostKeys"`
+}
+
+// How a deployment's host keys came to be known, as its SSHHostKeySource says it.
+const (
+	// HostKeysStated are those that the provider states.
+	HostKeysStated = "provider"
+	// HostKeysIssued were made by Billet, given to the machine, and shown by it.
+	HostKeysIssued = "issued"
+	// HostKeysLearned are what the machine showed when Billet first connected to it.
+	HostKeysLearned = "first_connection"
+)
+
 // Deployment is a machine of the account, from when it was asked for.
 type Deployment struct {
 	// ID is dep_…; empty for a dry run.
@@ -124,8 +148,13 @@ type Deployment struct {
 	SSHPort    *int    `json:"sshPort"`
 	SSHUser    *string `json:"sshUser"`
 	SSHCommand *string `json:"sshCommand"`
-	// SSHHostKeys are the machine's own keys, as known_hosts lines.
-	SSHHostKeys []string `json:"sshHostKeys"`
+	// SSHHostKeys are the machine's own keys, as known_hosts lines; of a deployment with several nodes
+	// those of the first. SSHHostKeySource is how they came to be known, nil where there are none.
+	SSHHostKeys      []string `json:"sshHostKeys"`
+	SSHHostKeySource *string  `json:"sshHostKeySource"`
+	// Nodes are the servers of the machine, empty until SSH answers. A CLUSTER has several; the first
+	// is the one that IPAddress and SSHPort name.
+	Nodes []Node `json:"nodes"`
 	// SSHKeys are the public keys that may log in.
 	SSHKeys []SSHKeyReference `json:"sshKeys"`
 	// VolumeIDs are volumes that are attached, or on their way to or from it.

@@ -173,7 +173,7 @@ func (a *App) build(ctx context.Context) error {
 	}
 	deployments := deployment.New(deployment.Config{
 		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Log: log, Catalog: a.catalog, SSHKeys: keys, Volumes: volumes, Wallet: a.Wallet, Meter: m,
-		Events: a.Events, Findings: a.Findings, Jobs: a.Jobs, Providers: set, Quotes: quotes, Probe: probe,
+		Events: a.Events, Findings: a.Findings, Jobs: a.Jobs, Providers: set, Quotes: quotes, Probe: probe, Secrets: a.secrets,
 	})
 	a.deployments, a.meter = deployments, m
 	terms := arrears.Terms{Grace: c.ArrearsGrace, KeepVolumes: c.ArrearsKeepVolumes}

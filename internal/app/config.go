@@ -77,7 +77,7 @@ type Config struct {
 	// around what they measure.
 	Database  *db.DB
 	Providers []provider.Provider
-	Probe     func(ctx context.Context, address string) error
+	Probe     func(ctx context.Context, at provider.Endpoint) (hostKey string, err error)
 }
 
 // DefaultMaxClockSkew is far more than a clock that is kept by NTP is ever off.

@@ -50,6 +50,7 @@ type Operator struct {
 	Webhooks *webhook.Service
 
 	skew      *skew
+	secrets   *secret.Box
 	simulated *clock.Simulated // nil where the clock is the system's
 }
 
@@ -108,6 +109,7 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 	if err != nil {
 		return nil, errors.Join(err, o.DB.Close())
 	}
+	o.secrets = secrets
 	o.IDs = id.NewMaker(o.Clock, rand.Reader)
 	o.Accounts = account.New(account.Config{DB: o.DB, IDs: o.IDs, Rand: rand.Reader, Clock: o.Clock, Real: real.Now, Secrets: secrets})
 	o.Supply = supply.New(secrets, kinds())

@@ -71,6 +71,9 @@ func checkOffer(o provider.Offer) error {
 	if o.MinimumRuntime < 0 || o.MinimumRuntime > maxMinimum {
 		return fmt.Errorf("minimum runtime of %s", o.MinimumRuntime)
 	}
+	if o.LaunchLimit < 0 || o.LaunchLimit > maxMinimum {
+		return fmt.Errorf("launch limit of %s", o.LaunchLimit)
+	}
 	if o.HourlyPrice <= 0 || o.HourlyPrice > maxHourlyPrice {
 		return fmt.Errorf("hourly price of %s", o.HourlyPrice)
 	}

@@ -50,6 +50,8 @@ type Offer struct {
 	Key string `json:"-"`
 	// CostPrice is what the provider asks, before the markup.
 	CostPrice money.Micros `json:"-"`
+	// LaunchLimit is how long a launch may take, where that is shorter than the provider's own; else 0.
+	LaunchLimit time.Duration `json:"-"`
 }
 
 // PricePoint is what an offer cost, and whether it was to be had, from At until the next point.

@@ -57,6 +57,9 @@ func (c *Catalog) build(version int64, records []record, volumes []VolumePrice) 
 		o := r.offer()
 		o.RegionName, o.Country = s.regionName(r.provider, r.region)
 		o.MinimumRuntimeMinutes = int((max(MinimumRuntime, info.MinimumRuntime, time.Duration(r.minimumRuntime)*time.Second) + time.Minute - 1) / time.Minute)
+		if limit := time.Duration(r.launchLimit) * time.Second; limit < info.LaunchLimit {
+			o.LaunchLimit = limit
+		}
 		s.byID[o.ID] = len(s.offers)
 		s.offers = append(s.offers, o)
 		w := words{

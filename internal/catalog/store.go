@@ -86,7 +86,7 @@ func readRecords(ctx context.Context, r db.Reader, slug string, listed bool) ([]
 	query, args := `
 		SELECT id, provider, region, offer_key, gpu_type, gpu_count, gpu_memory_gb, vcpus, memory_gb, storage_gb,
 			interconnect, instance_type, operating_systems, abilities, cost_price, hourly_price, available, stock, withdrawn_at,
-			region_name, country, minimum_runtime
+			region_name, country, minimum_runtime, launch_limit
 		FROM catalog_offer WHERE 1 = 1`, []any{}
 	if slug != "" {
 		query, args = query+` AND provider = $1`, append(args, slug)
@@ -106,7 +106,7 @@ func readRecords(ctx context.Context, r db.Reader, slug string, listed bool) ([]
 		var available int64
 		var stock, withdrawn sql.NullInt64
 		if err := rows.Scan(&o.id, &o.provider, &o.region, &o.key, &o.gpuType, &o.gpuCount, &o.gpuMemoryGB, &o.vcpus, &o.memoryGB, &o.storageGB,
-			&o.interconnect, &o.instanceType, &o.systems, &abilities, &o.cost, &o.price, &available, &stock, &withdrawn, &o.regionName, &o.country, &o.minimumRuntime); err != nil {
+			&o.interconnect, &o.instanceType, &o.systems, &abilities, &o.cost, &o.price, &available, &stock, &withdrawn, &o.regionName, &o.country, &o.minimumRuntime, &o.launchLimit); err != nil {
 			return nil, err
 		}
 		if err := json.Unmarshal([]byte(abilities), &o.abilities); err != nil {
@@ -163,7 +163,7 @@ func values(n, columns int) string {
 }
 
 func upsertRecords(ctx context.Context, tx *db.Tx, records []record) error {
-	const columns = 22
+	const columns = 23
 	for len(records) > 0 {
 		n := min(len(records), chunk)
 		args := make([]any, 0, n*columns)
@@ -175,20 +175,21 @@ func upsertRecords(ctx context.Context, tx *db.Tx, records []record) error {
 			withdrawn := sql.NullInt64{Int64: db.Micros(tx.Now), Valid: o.withdrawn}
 			args = append(args, o.id, o.provider, o.region, o.key, o.gpuType, o.gpuCount, o.gpuMemoryGB, o.vcpus, o.memoryGB, o.storageGB,
 				o.interconnect, o.instanceType, o.systems, string(abilities), o.cost, o.price, bit(o.available), stockOrNull(o.stock), withdrawn,
-				o.regionName, o.country, o.minimumRuntime)
+				o.regionName, o.country, o.minimumRuntime, o.launchLimit)
 		}
 		// A row keeps its place for ever: an id that stands for another one is not overwritten.
 		written, err := tx.Exec(ctx, `
 			INSERT INTO catalog_offer (id, provider, region, offer_key, gpu_type, gpu_count, gpu_memory_gb, vcpus, memory_gb, storage_gb,
 				interconnect, instance_type, operating_systems, abilities, cost_price, hourly_price, available, stock, withdrawn_at,
-				region_name, country, minimum_runtime)
+				region_name, country, minimum_runtime, launch_limit)
 			VALUES `+values(n, columns)+`
 			ON CONFLICT (id) DO UPDATE SET gpu_type = excluded.gpu_type, gpu_count = excluded.gpu_count, gpu_memory_gb = excluded.gpu_memory_gb,
 				vcpus = excluded.vcpus, memory_gb = excluded.memory_gb, storage_gb = excluded.storage_gb, interconnect = excluded.interconnect,
 				instance_type = excluded.instance_type, operating_systems = excluded.operating_systems, abilities = excluded.abilities,
 				cost_price = excluded.cost_price, hourly_price = excluded.hourly_price, available = excluded.available,
 				stock = excluded.stock, withdrawn_at = excluded.withdrawn_at,
-				region_name = excluded.region_name, country = excluded.country, minimum_runtime = excluded.minimum_runtime
+				region_name = excluded.region_name, country = excluded.country, minimum_runtime = excluded.minimum_runtime,
+				launch_limit = excluded.launch_limit
 			WHERE catalog_offer.provider = excluded.provider AND catalog_offer.region = excluded.region AND catalog_offer.offer_key = excluded.offer_key`, args...)
 		if err != nil {
 			return fmt.Errorf("write offers: %w", err)

@@ -116,7 +116,7 @@ type record struct {
 	stock                                             int64 // -1 where the provider does not say
 	withdrawn                                         bool
 	regionName, country                               string // where the provider says them with the offer
-	minimumRuntime                                    int64  // seconds
+	minimumRuntime, launchLimit                       int64  // seconds
 }
 
 // gone is the record once the offer cannot be had any more.
@@ -133,6 +133,7 @@ func (c *Catalog) record(p provider.Provider, slug string, o provider.Offer) (re
 		systems: string(systems), abilities: able(p, o.Abilities),
 		cost: int64(o.HourlyPrice), price: int64(o.HourlyPrice.Percent(c.c.Markup(slug))),
 		available: o.Available, stock: -1, country: countryCode(o.Country), minimumRuntime: int64((o.MinimumRuntime + time.Second - 1) / time.Second),
+		launchLimit: int64(o.LaunchLimit / time.Second),
 	}
 	if checkText(o.RegionName) == nil { // a region without a name is no reason to sell nothing there
 		r.regionName = o.RegionName

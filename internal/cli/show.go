@@ -26,6 +26,8 @@ func (t *tool) show() *cobra.Command {
 			{"Price", hourly(d.HourlyPrice)}, {"Cost so far", total(d.CostToDate)}, {"Created", when(d.CreatedAt)}, {"Started", whenever(d.StartedAt)},
 			{"Ends by itself", whenever(d.AutoTerminateAt)}, {"Ended", whenever(d.TerminatedAt)}, {"Protected", map[bool]string{true: "yes: 'billet set --protect=false' lets it end"}[d.TerminationProtection]},
 		}
+		rows = append(rows, nodeRows(d)...)
+		rows = append(rows, row{"Host keys", hostKeysOf(d)})
 		for _, a := range d.Attempts {
 			rows = append(rows, row{"Tried before", fmt.Sprintf("%s, %s (%s): %s", a.Provider, a.Region, a.OfferID, a.Reason)})
 		}

@@ -47,6 +47,7 @@ func (t *tool) ssh() *cobra.Command {
 	var s sshFlags
 	var local, remote, dynamic []string
 	var tty, nothing bool
+	var node int
 	cmd := &cobra.Command{
 		Use: "ssh <machine> [flags] [--] [command…]", Short: "A prompt inside a machine, or a command there", Args: cobra.MinimumNArgs(1), DisableFlagsInUseLine: true,
 		Long: `Opens a prompt inside a machine with the ssh of this system, or runs a command there. Flags are read up to the command's first word.
@@ -56,6 +57,7 @@ still being made is waited for. The exit code is ssh's, which is that of the com
 		Example: `  billet ssh training
   billet ssh training -- nvidia-smi -l 5
   billet ssh training -L 8888:localhost:8888
+  billet ssh cluster --node 2
   billet ssh training -i ~/.ssh/work --ssh-option ServerAliveInterval=30`,
 	}
 	t.suggestMachines(cmd)
@@ -65,6 +67,7 @@ still being made is waited for. The exit code is ssh's, which is that of the com
 	f.StringArrayVarP(&local, "local-forward", "L", nil, "`port:host:hostport`, as ssh has it")
 	f.StringArrayVarP(&remote, "remote-forward", "R", nil, "`port:host:hostport`, as ssh has it")
 	f.StringArrayVarP(&dynamic, "dynamic-forward", "D", nil, "a `port` here for a SOCKS proxy there")
+	f.IntVar(&node, "node", 0, "the `index` of a cluster's node; billet show lists them")
 	f.BoolVarP(&tty, "tty", "t", false, "a terminal for the command, too")
 	f.BoolVarP(&nothing, "no-command", "N", false, "run nothing; for forwards")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -85,6 +88,9 @@ still being made is waited for. The exit code is ssh's, which is that of the com
 		command := f.Args()
 		d, err := t.running(cmd.Context(), c, ref, !s.noWait)
 		if err != nil {
+			return err
+		}
+		if d, err = atNode(d, node); err != nil {
 			return err
 		}
 		r, err := t.reach(d)

@@ -29,7 +29,7 @@ func (t *tool) sshConfig() *cobra.Command {
 	var prefix string
 	cmd := &cobra.Command{
 		Use: "ssh-config", Short: "Your running machines for ssh's configuration", Args: cobra.NoArgs,
-		Long: `Prints a Host block for each machine that runs, so that ssh, rsync, Ansible or an editor reach it by its name. Its host keys are written
+		Long: `Prints a Host block for each machine that runs, and for each further node of a cluster by name-node1, name-node2, …, so that ssh, rsync, Ansible or an editor reach it by its name. Its host keys are written
 to a file of billet's own. Write it into a file once, name this file in ~/.ssh/config, before the first Host, by a line "Include billet.conf", and write it anew when
 machines come and go.
 
@@ -50,6 +50,7 @@ host, or one that begins as ids do; the deployment's id always works.`,
 			return err
 		}
 		hosts, shared := []sshHost{}, map[string][]string{}
+		machines = withNodes(machines)
 		for i, d := range machines {
 			r, err := t.reach(&machines[i])
 			if err != nil { // the others are still reached

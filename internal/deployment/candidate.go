@@ -53,12 +53,24 @@ type plan struct {
 	HourlyPrice     money.Micros          `json:"hourlyPrice"`
 	CostPrice       money.Micros          `json:"costPrice"`
 	MinimumMinutes  int                   `json:"minimumMinutes"`
+	// LaunchSeconds is the offer's own limit; 0 where the provider's counts.
+	LaunchSeconds int64 `json:"launchSeconds,omitempty"`
+}
+
+// launchLimit is how long a launch of the offer may take.
+func (p plan) launchLimit(at provider.Provider) time.Duration {
+	limit := at.Info().LaunchLimit
+	if own := time.Duration(p.LaunchSeconds) * time.Second; own > 0 {
+		limit = min(limit, own)
+	}
+	return limit
 }
 
 func planOf(o catalog.Offer, system string, price money.Micros) plan {
 	return plan{
 		OfferID: o.ID, OfferKey: o.Key, Provider: o.Provider, GPUType: o.GPUType, GPUCount: o.GPUCount, Region: o.Region, OperatingSystem: system, InstanceType: o.InstanceType,
 		Abilities: o.Abilities, HourlyPrice: price, CostPrice: o.CostPrice, MinimumMinutes: o.MinimumRuntimeMinutes,
+		LaunchSeconds: int64(o.LaunchLimit / time.Second),
 	}
 }
 
@@ -141,7 +153,8 @@ func (s *Service) giveUp(ctx context.Context, p provider.Provider, x row, cause 
 	return job.At(now), s.replan(ctx, x, func(tx *db.Tx, x *row) map[string]any {
 		now := tx.Now.Truncate(time.Second)
 		x.take(x.plans[0])
-		x.plans, x.machineID, x.launchAsked, x.launchBy = x.plans[1:], "", nil, now.Add(next.Info().LaunchLimit)
+		x.launchBy = now.Add(x.plans[0].launchLimit(next))
+		x.plans, x.machineID, x.launchAsked = x.plans[1:], "", nil
 		x.Steps = step.Begin(step.New(now), step.Launching, "", now)
 		return nil
 	})
@@ -165,6 +178,9 @@ func (s *Service) replan(ctx context.Context, x row, change func(tx *db.Tx, x *r
 			return err
 		}
 		if failed == nil { // it has another machine from now on
+			if err := forgetHostKey(ctx, tx, x.ID, true); err != nil {
+				return err
+			}
 			return s.c.Volumes.AttachAnew(ctx, tx, x.ID)
 		}
 		if err := s.report(ctx, tx, &fresh, fresh.givenUp().Cause); err != nil {

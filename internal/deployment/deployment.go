@@ -2,8 +2,6 @@ package deployment
 
 import (
 	"fmt"
-	"net"
-	"strconv"
 	"time"
 
 	"github.com/billetcloud/billet/internal/id"
@@ -46,11 +44,14 @@ type Deployment struct {
 	SSHPort    *int    `json:"sshPort" doc:"Port of SSH."`
 	SSHCommand *string `json:"sshCommand" doc:"What to type to log in."`
 	// SSHHostKeys are known_hosts lines.
-	SSHHostKeys []string    `json:"sshHostKeys" doc:"The machine’s own keys, as known_hosts lines."`
-	SSHKeys     []KeyRef    `json:"sshKeys" doc:"The public keys that may log in."`
-	VolumeIDs   []id.ID     `json:"volumeIds" doc:"Volumes that are attached, or on their way to or from it."`
-	Tags        []string    `json:"tags" doc:"Words of yours."`
-	Steps       []step.Step `json:"steps" doc:"How far deploying has come."`
+	SSHHostKeys []string `json:"sshHostKeys" doc:"The machine’s own keys, as known_hosts lines; of a deployment with several nodes those of the first."`
+	// SSHHostKeySource tells how far SSHHostKeys can be trusted.
+	SSHHostKeySource *HostKeySource `json:"sshHostKeySource" doc:"How the host keys came to be known: provider (stated by it), issued (made by Billet, given to the machine, and shown by it) or first_connection (shown by the machine when Billet first connected to it); null where there are none."`
+	Nodes            []Node         `json:"nodes" doc:"The servers of the machine, in the provider’s order; empty until SSH answers. The first is the one that ipAddress and sshPort name; a CLUSTER has several."`
+	SSHKeys          []KeyRef       `json:"sshKeys" doc:"The public keys that may log in."`
+	VolumeIDs        []id.ID        `json:"volumeIds" doc:"Volumes that are attached, or on their way to or from it."`
+	Tags             []string       `json:"tags" doc:"Words of yours."`
+	Steps            []step.Step    `json:"steps" doc:"How far deploying has come."`
 	// Attempts are the candidates before the one that it has now, oldest first.
 	Attempts  []Attempt `json:"attempts" doc:"Candidates that failed, or were passed over, before the offer that it has now; oldest first."`
 	CloudInit bool      `json:"cloudInit" doc:"Whether it was given a cloud-config."`
@@ -120,6 +121,12 @@ type row struct {
 	sshUser        string
 	sshPort        int
 	hostKeys       []string
+	hostKeySource  HostKeySource
+	hostKeyPublic  string     // the host key that the machine was given, "" for none
+	hostKeySealed  string     // its private part, until the machine has shown a key
+	hostKeyBy      *time.Time // until when the key of a reinstalled machine is looked for
+	nodes          []storedNode
+	machineCost    money.Micros // what the provider states that the machine costs an hour; 0 where it does not
 	minimumRuntime time.Duration
 	launchBy       time.Time
 	limitedKey     id.ID  // the API key whose allowance it counts for; "" for none
@@ -153,25 +160,23 @@ func (r *row) finish() {
 	for i, k := range r.keys {
 		d.SSHKeys[i] = k.KeyRef
 	}
-	d.SSHHostKeys = []string{}
+	d.SSHHostKeys, d.SSHHostKeySource, d.Nodes = []string{}, nil, []Node{}
 	if r.address == "" || d.Status.Final() { // an address that was given back may be somebody else's by now
 		return
 	}
 	d.IPAddress, d.SSHUser, d.SSHPort = &r.address, &r.sshUser, &r.sshPort
-	command, host := "ssh "+r.sshUser+"@"+r.address, r.address
+	command := "ssh " + r.sshUser + "@" + r.address
 	if r.sshPort != 22 {
 		command = fmt.Sprintf("ssh -p %d %s@%s", r.sshPort, r.sshUser, r.address)
-		host = "[" + r.address + "]:" + strconv.Itoa(r.sshPort)
 	}
 	d.SSHCommand = &command
 	for _, k := range r.hostKeys {
-		d.SSHHostKeys = append(d.SSHHostKeys, host+" "+k)
+		d.SSHHostKeys = append(d.SSHHostKeys, knownHost(r.address, r.sshPort)+" "+k)
 	}
-}
-
-// sshAddress is where the machine's SSH should answer.
-func sshAddress(m provider.Machine) string {
-	return net.JoinHostPort(m.Address, strconv.Itoa(m.SSHPort))
+	if len(d.SSHHostKeys) > 0 && r.hostKeySource != "" {
+		d.SSHHostKeySource = &r.hostKeySource
+	}
+	r.showNodes()
 }
 
 // terminateDue returns the instant at which the deployment is to end by itself: autoTerminateAt, or the

@@ -98,15 +98,15 @@ func TestALateWorkerDoesNotBringTheFormerCandidateBack(t *testing.T) {
 			t.Fatalf("%+v", x)
 		}
 		// The late worker: its probe takes until the next candidate's turn has come.
-		late := r.late(func(context.Context, string) error {
+		late := r.late(func(context.Context, provider.Endpoint) (string, error) {
 			for range 60 {
 				r.pass(time.Minute)
 				if r.get(a, d.ID).OfferID == next.ID {
-					return nil
+					return "", nil
 				}
 			}
 			t.Fatal("the next candidate's turn does not come")
-			return nil
+			return "", nil
 		})
 		if _, err := late.Reconcile(t.Context(), d.ID); err != nil {
 			t.Error(err)

@@ -115,10 +115,18 @@ func (s *Service) deploying(ctx context.Context, p provider.Provider, x row) (jo
 		return s.giveUp(ctx, p, x, CauseRejected, cmp.Or(m.Detail, "The provider could not make this machine."))
 	case m.State == provider.MachineLost, m.State == provider.MachineGone, m.State == provider.MachineTerminating:
 		return s.giveUp(ctx, p, x, CauseLost, "The provider lost the machine while it was being made.")
+	case m.State == provider.MachineReady && m.Unhealthy:
+		if x.launchAsked == nil || s.c.Clock.Now().Sub(*x.launchAsked) >= unhealthyGrace {
+			return s.giveUp(ctx, p, x, CauseRejected, "The provider calls the machine broken, and it never ran.")
+		}
+		return s.progress(ctx, p, x, step.Provisioning, m.Detail)
 	case m.State == provider.MachineReady && m.Address != "":
-		refused := s.c.Probe(ctx, sshAddress(m))
+		keys, refused := s.prove(ctx, p, m)
+		if refused == nil && !late && s.awaitsKey(x, keys) {
+			return s.progress(ctx, p, x, step.Connecting, "waiting for the machine to take its host key")
+		}
 		if refused == nil {
-			return s.start(ctx, x, m)
+			return s.start(ctx, x, m, keys)
 		}
 		if ctx.Err() != nil {
 			return job.Outcome{}, ctx.Err()
@@ -127,7 +135,7 @@ func (s *Service) deploying(ctx context.Context, p provider.Provider, x row) (jo
 			return s.giveUp(ctx, p, x, CauseTimedOut, "The machine was made, but its SSH did not answer within the time that it may take.")
 		}
 		s.c.Log.DebugContext(ctx, "SSH does not answer yet", "deployment", x.ID, "error", refused)
-		return s.progress(ctx, p, x, step.Connecting, "waiting for SSH to answer")
+		return s.progress(ctx, p, x, step.Connecting, connecting(refused))
 	case late:
 		return s.giveUp(ctx, p, x, CauseTimedOut, "The machine was not ready within the time that it may take.")
 	default:
@@ -148,6 +156,10 @@ func (s *Service) machine(ctx context.Context, p provider.Provider, x *row) (pro
 		}
 		return m, err
 	}
+	hostKey, err := s.hostKey(ctx, p, x)
+	if err != nil {
+		return provider.Machine{}, err
+	}
 	before, err := s.beginLaunch(ctx, x)
 	if err != nil {
 		return provider.Machine{}, err
@@ -163,7 +175,7 @@ func (s *Service) machine(ctx context.Context, p provider.Provider, x *row) (pro
 		return provider.Machine{}, err
 	}
 	m, err := p.Launch(ask, provider.LaunchRequest{
-		Reference: x.ID, Name: x.Name, OfferKey: x.offerKey, Region: x.Region, OperatingSystem: x.OperatingSystem, AuthorizedKeys: keys, CloudInit: x.cloudInit,
+		Reference: x.ID, Name: x.Name, OfferKey: x.offerKey, Region: x.Region, OperatingSystem: x.OperatingSystem, AuthorizedKeys: keys, CloudInit: x.cloudInit, HostKey: hostKey,
 		Anew: slices.ContainsFunc(x.Attempts, func(a Attempt) bool { return a.Provider == x.Provider }),
 	})
 	if err != nil {
@@ -173,7 +185,7 @@ func (s *Service) machine(ctx context.Context, p provider.Provider, x *row) (pro
 		return m, errors.Join(err, s.endLaunch(ctx, x, before)) // this one made nothing, and of one before that was not answered nobody knows more
 	}
 	crashpoint.Reach(crashpoint.LaunchAfterCall)
-	return s.adopt(ctx, x, cleaned(m))
+	return s.adopt(ctx, x, cleaned(p, m))
 }
 
 // adopt writes down which machine the deployment has.
@@ -267,27 +279,27 @@ func text(s *string) string {
 }
 
 // start makes the deployment running: the hold becomes the first hour's charge and the clock starts, in one change.
-func (s *Service) start(ctx context.Context, x row, m provider.Machine) (job.Outcome, error) {
+func (s *Service) start(ctx context.Context, x row, m provider.Machine, hostKeys []string) (job.Outcome, error) {
 	err := s.change(ctx, &x, CauseReady, "", func(ctx context.Context, tx *db.Tx, x *row) error {
 		now := tx.Now.Truncate(time.Second)
 		x.StartedAt = &now
 		x.Steps = step.End(x.Steps, false, "", now)
 		x.setMachine(m)
+		x.learn(hostKeys)
+		if err := setMachineFacts(ctx, tx, *x); err != nil {
+			return err
+		}
 		if err := s.report(ctx, tx, x, CauseReady); err != nil {
 			return err
 		}
 		err := s.c.Meter.Start(ctx, tx, meter.Start{
-			Subject: x.ID, Account: x.Account, HourlyPrice: x.HourlyPrice, HourlyCost: x.costPrice, At: now, Description: x.hardware(), Labels: x.labels(),
+			Subject: x.ID, Account: x.Account, HourlyPrice: x.HourlyPrice, HourlyCost: cmp.Or(x.machineCost, x.costPrice), At: now, Description: x.hardware(), Labels: x.labels(),
 		})
 		crashpoint.Reach(crashpoint.RunningBeforeCommit)
 		tx.AfterCommit(func() { crashpoint.Reach(crashpoint.RunningAfterCommit) })
 		return err
 	})
 	return job.At(s.c.Clock.Now()), err
-}
-
-func (r *row) setMachine(m provider.Machine) {
-	r.machineID, r.address, r.sshUser, r.sshPort, r.hostKeys = m.ID, m.Address, m.SSHUser, m.SSHPort, m.SSHHostKeys
 }
 
 // fail gives the hold back and leaves the clean-up behind: a failed deploy costs nothing, and nothing stays upstream.
@@ -348,15 +360,16 @@ func (s *Service) alive(ctx context.Context, p provider.Provider, x row) (job.Ou
 	case m.State == provider.MachineOff && x.Status == StatusRunning:
 		moved, err = true, s.change(ctx, &x, CauseSwitchedOff, "", func(context.Context, *db.Tx, *row) error { return nil })
 	case m.State == provider.MachineReady && x.Status == StatusStopped:
-		moved, err = true, s.change(ctx, &x, CauseSwitchedOn, "", func(_ context.Context, _ *db.Tx, x *row) error { x.setMachine(m); return nil })
-	case m.State == provider.MachineReady && (m.Address != x.address || m.SSHPort != x.sshPort || m.SSHUser != x.sshUser || !slices.Equal(m.SSHHostKeys, x.hostKeys)):
-		x.setMachine(m)
-		err = s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-			if err := guarded(setMachine(ctx, tx, x)); err != nil {
-				return err
-			}
-			return s.tell(ctx, tx, x, "address_changed", map[string]any{"ipAddress": x.address, "sshPort": x.sshPort})
+		moved, err = true, s.change(ctx, &x, CauseSwitchedOn, "", func(ctx context.Context, tx *db.Tx, x *row) error {
+			x.setMachine(m)
+			return setMachineFacts(ctx, tx, *x)
 		})
+	case m.State == provider.MachineReady && x.stale(m):
+		err = s.renew(ctx, x, m)
+	case m.State == provider.MachineReady && x.hostKeyBy != nil && s.c.Clock.Now().Before(*x.hostKeyBy):
+		if refused := s.relearn(ctx, p, x, m); refused != nil {
+			return job.At(s.c.Clock.Now().Add(p.Info().PollEvery)), nil
+		}
 	case m.State == provider.MachineProvisioning, m.State == provider.MachineTerminating:
 		return job.At(s.c.Clock.Now().Add(p.Info().PollEvery)), nil // on its way to one of the above
 	}
@@ -404,12 +417,18 @@ func (s *Service) carryOut(ctx context.Context, p provider.Provider, x *row) err
 		what, data["reason"] = "action_failed", reasonOf(err, "The provider refused.")
 	} else if x.action == ActionReinstall {
 		x.OperatingSystem = x.actionArgument
+		x.forgetKeys(s.c.Clock.Now())
 	}
 	return s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		done := *x
 		done.action, done.actionArgument = "", ""
 		if err := guarded(clearAction(ctx, tx, *x)); err != nil {
 			return err
+		}
+		if err == nil && x.action == ActionReinstall {
+			if err := s.forgottenKeys(ctx, tx, done); err != nil {
+				return err
+			}
 		}
 		if err := s.tell(ctx, tx, done, what, data); err != nil {
 			return err
@@ -596,6 +615,11 @@ func (s *Service) changeIn(ctx context.Context, tx *db.Tx, x *row, cause Cause, 
 		}
 	case x.BilledUntil != nil:
 		if err := x.spent(ctx, tx, *x.BilledUntil); err != nil {
+			return err
+		}
+	}
+	if to != StatusDeploying {
+		if err := forgetHostKey(ctx, tx, x.ID, false); err != nil {
 			return err
 		}
 	}

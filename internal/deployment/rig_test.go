@@ -27,6 +27,7 @@ import (
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/sim"
 	"github.com/billetcloud/billet/internal/quote"
+	"github.com/billetcloud/billet/internal/secret"
 	"github.com/billetcloud/billet/internal/sshkey"
 	"github.com/billetcloud/billet/internal/volume"
 	"github.com/billetcloud/billet/internal/wallet"
@@ -44,14 +45,17 @@ type trouble struct {
 	// terminate is what Terminate answers instead of terminating.
 	terminate error
 	// further are on the list of machines beside those that there are; beforeList is called once, before the list is made.
-	further    []provider.Machine
-	beforeList func(ctx context.Context)
-	prices     money.Micros
-	launched   func(reference id.ID) // is told of every launch that is asked for
-	settle     time.Duration         // for how long a launch without an answer may still take effect, as it says
-	poll       time.Duration         // what it wants between two looks at a machine, where that is not its own
-	calls      map[string]int
-	unbounded  map[string]bool // calls that came without a time limit
+	further      []provider.Machine
+	beforeList   func(ctx context.Context)
+	prices       money.Micros
+	takesHostKey bool
+	info         func(*provider.Info)   // changes what Info says
+	asked        provider.LaunchRequest // the last that Launch was called with
+	launched     func(reference id.ID)  // is told of every launch that is asked for
+	settle       time.Duration          // for how long a launch without an answer may still take effect, as it says
+	poll         time.Duration          // what it wants between two looks at a machine, where that is not its own
+	calls        map[string]int
+	unbounded    map[string]bool // calls that came without a time limit
 }
 
 // allOfIt is every interface that the simulated Voltage Park has.
@@ -78,8 +82,13 @@ func (p *trouble) Info() provider.Info {
 		i.PollEvery = p.poll
 	}
 	i.SettleTime = p.settle
+	if p.info != nil {
+		p.info(&i)
+	}
 	return i
 }
+
+func (p *trouble) TakesHostKey(string) bool { return p.takesHostKey }
 
 func (p *trouble) Offers(ctx context.Context) ([]provider.Offer, error) {
 	out, err := p.allOfIt.Offers(ctx)
@@ -97,6 +106,7 @@ func (p *trouble) Launch(ctx context.Context, r provider.LaunchRequest) (provide
 	p.count(ctx, "launch")
 	p.mu.Lock()
 	before, after := p.launch, p.afterwards
+	p.asked = r
 	if p.launched != nil {
 		p.launched(r.Reference)
 	}
@@ -183,6 +193,9 @@ type rig struct {
 	runner      *job.Runner
 	ids         *id.Maker
 	probe       error
+	shown       func(at provider.Endpoint) string // the host key that a machine shows
+	probed      func(at provider.Endpoint) error
+	secrets     *secret.Box
 	set         *provider.Set
 	asked       provider.Provider // takes the place of the provider of its slug for late workers
 	// debts has accounts below zero led through arrears; else nobody minds.
@@ -253,6 +266,9 @@ func (r *rig) build(park provider.Provider) {
 	r.set = set
 	r.events = event.New(r.ids)
 	r.findings = finding.New(finding.Config{IDs: r.ids, Jobs: jobs, Log: log, Policy: finding.Policy{EndUnowned: true, Grace: time.Hour}})
+	secrets, err := secret.New(make([]byte, 32))
+	r.must(err)
+	r.secrets = secrets
 	r.wallet = wallet.New(wallet.Config{DB: d, IDs: r.ids, Turned: func(ctx context.Context, tx *db.Tx, account id.ID) error {
 		return jobs.Enqueue(ctx, tx, account, meter.KindArrears, account, tx.Now)
 	}})
@@ -263,12 +279,21 @@ func (r *rig) build(park provider.Provider) {
 	r.deployments = deployment.New(deployment.Config{
 		DB: d, IDs: r.ids, Clock: c, Log: log, Catalog: r.catalog, SSHKeys: r.keys, Volumes: r.volumes, Wallet: r.wallet, Meter: r.meter,
 		Events: r.events, Findings: r.findings, Jobs: jobs, Providers: set, Quotes: quote.New(r.ids),
-		Probe: func(ctx context.Context, address string) error {
+		Probe: func(ctx context.Context, at provider.Endpoint) (string, error) {
 			if r.probe != nil {
-				return r.probe
+				return "", r.probe
 			}
-			return provider.ProbeSSH(ctx, address)
+			if r.probed != nil {
+				if err := r.probed(at); err != nil {
+					return "", err
+				}
+			}
+			if r.shown != nil {
+				return r.shown(at), nil
+			}
+			return provider.ProbeSSH(ctx, at)
 		},
+		Secrets: r.secrets,
 	})
 	r.runner = job.NewRunner(job.Config{DB: d, Queue: jobs, Clock: c, Real: db.Time, Log: log, Workers: 4})
 	mortal := func(h job.Handler) job.Handler {
@@ -458,7 +483,7 @@ func (r *rig) quote(account, offer id.ID) (q quote.Quote) {
 }
 
 // late is a worker of another process on the same database and marketplace, with a probe of its own.
-func (r *rig) late(probe func(ctx context.Context, address string) error) *deployment.Service {
+func (r *rig) late(probe func(ctx context.Context, at provider.Endpoint) (string, error)) *deployment.Service {
 	set := r.set
 	if r.asked != nil {
 		var all []provider.Provider
@@ -472,7 +497,7 @@ func (r *rig) late(probe func(ctx context.Context, address string) error) *deplo
 	}
 	return deployment.New(deployment.Config{
 		DB: r.db, IDs: r.ids, Clock: r.clock, Log: slog.New(slog.DiscardHandler), Catalog: r.catalog, SSHKeys: r.keys, Volumes: r.volumes, Wallet: r.wallet,
-		Meter: r.meter, Events: r.events, Findings: r.findings, Jobs: job.NewQueue(r.ids), Providers: set, Quotes: quote.New(r.ids), Probe: probe,
+		Meter: r.meter, Events: r.events, Findings: r.findings, Jobs: job.NewQueue(r.ids), Providers: set, Quotes: quote.New(r.ids), Probe: probe, Secrets: r.secrets,
 	})
 }
 

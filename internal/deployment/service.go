@@ -22,6 +22,7 @@ import (
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/quote"
+	"github.com/billetcloud/billet/internal/secret"
 	"github.com/billetcloud/billet/internal/sshkey"
 	"github.com/billetcloud/billet/internal/step"
 	"github.com/billetcloud/billet/internal/volume"
@@ -51,8 +52,10 @@ type Config struct {
 	Jobs      *job.Queue
 	Providers *provider.Set
 	Quotes    *quote.Book
-	// Probe tells whether SSH answers at host:port; provider.ProbeSSH outside tests.
-	Probe func(ctx context.Context, address string) error
+	// Probe reports whether SSH answers, and with which host key; provider.ProbeSSH outside tests.
+	Probe func(ctx context.Context, at provider.Endpoint) (hostKey string, err error)
+	// Secrets seals the host keys that machines are given.
+	Secrets *secret.Box
 }
 
 // Service owns the deployments.
@@ -61,7 +64,7 @@ type Service struct{ c Config }
 // New returns a Service. It panics when a field is missing.
 func New(c Config) *Service {
 	if c.DB == nil || c.IDs == nil || c.Clock == nil || c.Log == nil || c.Catalog == nil || c.SSHKeys == nil || c.Volumes == nil ||
-		c.Wallet == nil || c.Meter == nil || c.Events == nil || c.Findings == nil || c.Jobs == nil || c.Providers == nil || c.Quotes == nil || c.Probe == nil {
+		c.Wallet == nil || c.Meter == nil || c.Events == nil || c.Findings == nil || c.Jobs == nil || c.Providers == nil || c.Quotes == nil || c.Probe == nil || c.Secrets == nil {
 		panic("deployment: New needs every field of its Config")
 	}
 	return &Service{c}
@@ -93,7 +96,7 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, req Crea
 			ID: s.c.IDs.New(id.Deployment), Account: account, Name: req.Name, Status: StatusPending, StatusCause: CauseCreated, VolumeIDs: []id.ID{}, Tags: c.tags,
 			Steps: step.New(now), Attempts: append([]Attempt{}, passed...), AutoTerminateAt: c.auto, CreatedAt: now,
 		},
-		keys: c.keys, cloudInit: c.cloud, hostKeys: []string{}, launchBy: now.Add(p.Info().LaunchLimit), plans: plans[1:],
+		keys: c.keys, cloudInit: c.cloud, hostKeys: []string{}, launchBy: now.Add(plans[0].launchLimit(p)), plans: plans[1:],
 	}
 	r.take(plans[0])
 	hold := r.HourlyPrice

@@ -11,6 +11,7 @@ import (
 
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/money"
 )
 
 const columns = `id, account_id, name, status, cause, reason, provider, region, offer_id, offer_key, gpu_type, gpu_count, instance_type,
@@ -187,7 +188,7 @@ func findAny(ctx context.Context, r db.Reader, deployment id.ID) (row, bool, err
 }
 
 func one(ctx context.Context, r db.Reader, where string, args ...any) (row, bool, error) {
-	query := `SELECT ` + columns + ` FROM deployment ` + where
+	query := `SELECT ` + columns + machineColumns + ` FROM deployment ` + where
 	if tx, in := r.(*db.Tx); in && tx.Engine() == db.Postgres && tx.Writes() {
 		query += ` FOR UPDATE` // what is decided from the row stays true until the commit; SQLite has one writer anyway
 	}
@@ -206,7 +207,7 @@ func one(ctx context.Context, r db.Reader, where string, args ...any) (row, bool
 // unended returns the account's deployments that are neither final nor terminating. On PostgreSQL their rows are locked, all
 // before any money moves: one after the other, each with its money, would meet a request that has one and waits for the wallet.
 func unended(ctx context.Context, tx *db.Tx, account id.ID) ([]row, error) {
-	query := `SELECT ` + columns + ` FROM deployment WHERE account_id = $1 AND status IN ($2, $3, $4, $5) ORDER BY id`
+	query := `SELECT ` + columns + machineColumns + ` FROM deployment WHERE account_id = $1 AND status IN ($2, $3, $4, $5) ORDER BY id`
 	if tx.Engine() == db.Postgres {
 		query += ` FOR UPDATE`
 	}
@@ -214,7 +215,7 @@ func unended(ctx context.Context, tx *db.Tx, account id.ID) ([]row, error) {
 }
 
 func list(ctx context.Context, r db.Reader, account id.ID, f Filter, p db.Page) ([]row, db.Listed, error) {
-	l := db.List[row]{Columns: columns, Table: `deployment`, Where: []db.Cond{db.Is(`account_id`, account)}, Scan: scan}
+	l := db.List[row]{Columns: columns + machineColumns, Table: `deployment`, Where: []db.Cond{db.Is(`account_id`, account)}, Scan: scan}
 	l.Order, l.Down = f.Order.Sorting()
 	var filters []db.Cond // those that an index serves first
 	if len(f.Statuses) > 0 {
@@ -309,11 +310,13 @@ type sight struct {
 	address     string
 	sshPort     int
 	endingSince *time.Time
+	agreedCost  money.Micros // what the provider asked when the deployment was made
+	machineCost money.Micros // what it states for the machine; 0 where it does not
 }
 
 // seen returns the provider's deployments that have, or may have, a machine: all but those whose end the provider has confirmed.
 func seen(ctx context.Context, r db.Reader, provider string) ([]sight, error) {
-	rows, err := r.Query(ctx, `SELECT id, account_id, status, machine_id, address, ssh_port, COALESCE(ending_since, ended_at) FROM deployment WHERE provider = $1 AND released_at IS NULL`, provider)
+	rows, err := r.Query(ctx, `SELECT id, account_id, status, machine_id, address, ssh_port, COALESCE(ending_since, ended_at), cost_price, machine_cost FROM deployment WHERE provider = $1 AND released_at IS NULL`, provider)
 	if err != nil {
 		return nil, fmt.Errorf("list deployments of %s: %w", provider, err)
 	}
@@ -322,7 +325,7 @@ func seen(ctx context.Context, r db.Reader, provider string) ([]sight, error) {
 	for rows.Next() {
 		var s sight
 		var ending sql.NullInt64
-		if err := rows.Scan(&s.id, &s.account, &s.status, &s.machineID, &s.address, &s.sshPort, &ending); err != nil {
+		if err := rows.Scan(&s.id, &s.account, &s.status, &s.machineID, &s.address, &s.sshPort, &ending, &s.agreedCost, &s.machineCost); err != nil {
 			return nil, err
 		}
 		s.endingSince = db.AtOrNil(ending)
@@ -403,13 +406,14 @@ func scan(from db.Row) (row, error) {
 	var reason, abilities, keys, steps, hostKeys, plans, attempts string
 	var minimum, protection, created, launchBy int64
 	var auto, started, ended, released, ending, asked sql.NullInt64
-	err := from.Scan(&r.ID, &r.Account, &r.Name, &r.Status, &r.StatusCause, &reason, &r.Provider, &r.Region, &r.OfferID, &r.offerKey, &r.GPUType, &r.GPUCount,
+	var facts machineFacts
+	err := from.Scan(append([]any{&r.ID, &r.Account, &r.Name, &r.Status, &r.StatusCause, &reason, &r.Provider, &r.Region, &r.OfferID, &r.offerKey, &r.GPUType, &r.GPUCount,
 		&r.InstanceType, &r.OperatingSystem, &r.HourlyPrice, &r.costPrice, &abilities, &keys, &r.cloudInit, &steps, &r.action, &r.actionArgument, &r.machineID,
-		&r.address, &r.sshUser, &r.sshPort, &hostKeys, &minimum, &auto, &protection, &created, &launchBy, &started, &ended, &released, &ending, &asked, &plans, &attempts, &r.limitedKey)
+		&r.address, &r.sshUser, &r.sshPort, &hostKeys, &minimum, &auto, &protection, &created, &launchBy, &started, &ended, &released, &ending, &asked, &plans, &attempts, &r.limitedKey}, facts.into(&r)...)...)
 	if err != nil {
 		return row{}, err
 	}
-	err = r.decode(abilities, keys, steps, hostKeys, plans, attempts)
+	err = errors.Join(r.decode(abilities, keys, steps, hostKeys, plans, attempts), facts.decode(&r))
 	if reason != "" {
 		r.StatusReason = &reason
 	}

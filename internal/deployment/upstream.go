@@ -8,6 +8,7 @@ import (
 
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/provider"
+	"github.com/billetcloud/billet/internal/wallet"
 )
 
 const (
@@ -25,14 +26,27 @@ func look(ctx context.Context, p provider.Provider, reference id.ID) (provider.M
 	ask, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
 	m, err := p.Machine(ask, reference)
-	return cleaned(m), err
+	return cleaned(p, m), err
 }
 
 // cleaned is the machine with texts that the database takes and a terminal can show, whatever the upstream has sent: else
 // the change that they belong to could never be written, and neither would the money that goes with it.
-func cleaned(m provider.Machine) provider.Machine {
+func cleaned(p provider.Provider, m provider.Machine) provider.Machine {
 	if m.State == provider.MachineReady && m.Address != "" && !m.Reachable() { // it would become a command that people paste
 		m.State, m.Detail = provider.MachineProvisioning, "waiting for an address"
+	}
+	if m.State == provider.MachineReady && m.Address != "" && !p.Info().PrivateAddresses && !m.Public() {
+		m.State, m.Detail, m.Address, m.Nodes = provider.MachineProvisioning, notPublic, "", nil
+	}
+	m.HourlyCost = max(0, min(m.HourlyCost, wallet.MaxAmount))
+	m.Nodes = slices.Clone(m.Nodes)
+	for i := range m.Nodes {
+		n := &m.Nodes[i]
+		n.Address, n.PrivateAddress = provider.Plain(n.Address, maxDetail), provider.Plain(n.PrivateAddress, maxDetail)
+		n.SSHHostKeys = slices.Clone(n.SSHHostKeys)
+		for j, k := range n.SSHHostKeys {
+			n.SSHHostKeys[j] = provider.Plain(k, maxHostKey)
+		}
 	}
 	m.SSHHostKeys = slices.Clone(m.SSHHostKeys)
 	for i, k := range m.SSHHostKeys {

@@ -59,9 +59,12 @@ func (s *Service) Watch(ctx context.Context, subject id.ID) (job.Outcome, error)
 	}
 	owners := make([]finding.Owner, len(ours))
 	for i, o := range ours {
-		owners[i] = finding.Owner{Deployment: o.id, MachineID: o.machineID, EndingSince: o.endingSince, Ended: o.status.Final()}
+		owners[i] = finding.Owner{Deployment: o.id, MachineID: o.machineID, EndingSince: o.endingSince, Ended: o.status.Final(), AgreedCost: o.agreedCost}
 	}
 	sorted := finding.SortMachines(machines, owners, s.c.Clock.Now())
+	if !p.Info().PrivateAddresses {
+		sorted.RefusePrivate()
+	}
 	differ := map[id.ID]id.ID{} // and their accounts
 	for _, o := range ours {
 		if m, there := sorted.Own[o.id]; o.status.Alive() && (!there || differs(o, m)) {
@@ -114,6 +117,9 @@ func (s *Service) verify(ctx context.Context, p provider.Provider, outlived []id
 }
 
 func differs(o sight, m provider.Machine) bool {
+	if m.HourlyCost > 0 && m.HourlyCost != o.machineCost {
+		return true
+	}
 	switch o.status {
 	case StatusRunning:
 		return m.State != provider.MachineReady || m.Address != o.address || m.SSHPort != o.sshPort

@@ -33,10 +33,14 @@ const (
 	StuckTerminate Kind = "stuck_terminate"
 	// UnownedVolume is a volume that nobody here has, or has any more.
 	UnownedVolume Kind = "unowned_volume"
+	// PriceDifference is a machine for which the provider states another price than its offer had.
+	PriceDifference Kind = "price_difference"
+	// PrivateAddress is a machine whose address is not on the Internet, at a provider where it must be.
+	PrivateAddress Kind = "private_address"
 )
 
 // Kinds are all kinds.
-var Kinds = []Kind{UnownedMachine, OutlivedMachine, DoubleMachine, ForeignMachine, LostMachine, StuckTerminate, UnownedVolume}
+var Kinds = []Kind{UnownedMachine, OutlivedMachine, DoubleMachine, ForeignMachine, LostMachine, StuckTerminate, UnownedVolume, PriceDifference, PrivateAddress}
 
 // State is what became of a finding.
 type State string
@@ -317,6 +321,10 @@ func why(f Finding) string {
 	switch f.Kind {
 	case OutlivedMachine, StuckTerminate:
 		return "Billet is ending this machine already, and asks the provider again until it is gone."
+	case PriceDifference:
+		return "This machine belongs to a running deployment; only its price is another than agreed. Compare the offer with the provider's bill, or dismiss this."
+	case PrivateAddress:
+		return "This machine belongs to a deployment. Allow private addresses for this provider account if its machines have them, or ask the provider."
 	case LostMachine:
 		return "There is no machine left to end."
 	case DoubleMachine:

@@ -1,10 +1,13 @@
 package finding
 
 import (
+	"fmt"
+	"maps"
 	"slices"
 	"time"
 
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
 )
 
@@ -16,7 +19,7 @@ const (
 )
 
 // MachineKinds are the kinds of findings about machines.
-var MachineKinds = []Kind{UnownedMachine, OutlivedMachine, DoubleMachine, ForeignMachine, LostMachine, StuckTerminate}
+var MachineKinds = []Kind{UnownedMachine, OutlivedMachine, DoubleMachine, ForeignMachine, LostMachine, StuckTerminate, PriceDifference, PrivateAddress}
 
 // Owner is a deployment that has, or may have, a machine.
 type Owner struct {
@@ -26,6 +29,8 @@ type Owner struct {
 	// EndingSince is set once the machine is to end, and Ended once its deployment has.
 	EndingSince *time.Time
 	Ended       bool
+	// AgreedCost is what the provider asked for an hour when the deployment was made.
+	AgreedCost money.Micros
 }
 
 // Machines are a provider's machines, sorted by whom they belong to.
@@ -90,11 +95,42 @@ func (s *Machines) own(o Owner, now time.Time) {
 		}
 		return // Terminate, with their reference, ends one after the other
 	}
+	if len(there) > 0 {
+		s.price(o, there[own])
+	}
 	for i, m := range there {
 		if i != own {
 			s.Found = append(s.Found, Sighting{
 				Kind: DoubleMachine, UpstreamID: m.ID, Reference: o.Deployment, Deployment: o.Deployment,
 				Detail: "The provider has a second machine under the reference of a deployment. Billet cannot end it alone: Terminate takes the reference, which is the tenant's machine's too.",
+			})
+		}
+	}
+}
+
+// rounding is how far two prices of an hour may be apart that are the same: some providers state
+// whole cents for the one and fractions for the other.
+const rounding = money.USD / 200
+
+// price compares what the provider states for the machine with what its offer cost.
+func (s *Machines) price(o Owner, m provider.Machine) {
+	difference := m.HourlyCost - o.AgreedCost
+	if m.HourlyCost <= 0 || o.AgreedCost <= 0 || difference > -rounding && difference < rounding {
+		return
+	}
+	s.Found = append(s.Found, Sighting{
+		Kind: PriceDifference, UpstreamID: m.ID, Reference: o.Deployment, Deployment: o.Deployment,
+		Detail: fmt.Sprintf("The provider states %s/h for this machine; its offer had %s/h when the deployment was made. Costs and margins count what it states.", m.HourlyCost, o.AgreedCost),
+	})
+}
+
+// RefusePrivate adds the owners' machines whose addresses are not on the Internet.
+func (s *Machines) RefusePrivate() {
+	for _, d := range slices.Sorted(maps.Keys(s.Own)) {
+		if m := s.Own[d]; m.Address != "" && !m.Public() {
+			s.Found = append(s.Found, Sighting{
+				Kind: PrivateAddress, UpstreamID: m.ID, Reference: d, Deployment: d,
+				Detail: "The provider states an address for this machine that is loopback, private or of another special network. Billet does not connect to it, and no tenant is told of it.",
 			})
 		}
 	}

@@ -29,7 +29,7 @@ func newCloud() *cloud {
 func (c *cloud) Info() provider.Info {
 	return provider.Info{
 		Slug: "voltage-park", Name: "Voltage Park", Regions: []provider.Region{{Slug: "dallas-usa-5", Name: "Dallas 5", Country: "US"}},
-		LaunchLimit: time.Hour, SyncEvery: time.Minute, PollEvery: time.Second,
+		LaunchLimit: time.Hour, SyncEvery: time.Minute, PollEvery: time.Second, PrivateAddresses: true,
 	}
 }
 

@@ -3,22 +3,20 @@ package httpapi
 import (
 	"context"
 	"encoding/base64"
-	"errors"
 	"io"
 	"net"
 	"net/http"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/provider"
 	"github.com/coder/websocket"
 )
 
@@ -35,9 +33,13 @@ const (
 	// terminalPongBusy how long while output is: on a slow line the ping waits behind that.
 	terminalPong     = 10 * time.Second
 	terminalPongBusy = time.Minute
-	// greeting is what every SSH server says first (RFC 4253, 4.2). What says something else is not relayed.
-	greeting = "SSH-"
 )
+
+// openTerminal names the machine, and which of its nodes.
+type openTerminal struct {
+	deploymentPath
+	Node int `query:"node" minimum:"0" doc:"Index of the node; 0 if left out."`
+}
 
 func (s *server) addTerminal() {
 	s.add(spec{
@@ -48,11 +50,11 @@ func (s *server) addTerminal() {
 			"ends after 12 hours, 30 minutes without a byte, or with the key or session that opened it. An account may have 16 at once. " +
 			"The server sends an empty message every 4 seconds, by which the client can tell that the connection lives, and a ping, which the client has 10 seconds to answer.",
 		errors: []fault.Code{fault.Conflict},
-	}, reflect.TypeFor[deploymentPath](), nil, false, s.terminal)
+	}, reflect.TypeFor[openTerminal](), nil, false, s.terminal)
 }
 
 func (s *server) terminal(ctx context.Context, w http.ResponseWriter, c *call) (answer, error) {
-	in := new(deploymentPath)
+	in := new(openTerminal)
 	d, err := c.route.in.decode(w, c.request, in)
 	if err != nil {
 		return answer{}, err
@@ -65,7 +67,7 @@ func (s *server) terminal(ctx context.Context, w http.ResponseWriter, c *call) (
 			return answer{}, err
 		}
 	}
-	address, err := s.sshAddress(ctx, c.account, in.ID)
+	at, err := s.c.Deployments.SSHEndpoint(ctx, s.c.DB, c.account, in.ID, in.Node)
 	if err != nil {
 		return answer{}, err
 	}
@@ -77,7 +79,7 @@ func (s *server) terminal(ctx context.Context, w http.ResponseWriter, c *call) (
 		return answer{}, err
 	}
 	defer leave()
-	machine, err := dialSSH(ctx, address)
+	machine, err := dialSSH(ctx, at)
 	if err != nil {
 		return answer{}, notReady("The machine’s SSH does not answer at the moment; try again in a little while.", err)
 	}
@@ -93,25 +95,12 @@ func (s *server) terminal(ctx context.Context, w http.ResponseWriter, c *call) (
 	// To end what reads from a WebSocket is to break it off. That comes after the other end was told why.
 	until, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	t := &terminal{s: s, c: c, deployment: in.ID, address: address, ws: ws, machine: machine}
+	t := &terminal{s: s, c: c, deployment: in.ID, node: in.Node, address: at.Address, ws: ws, machine: machine}
 	code, reason := t.run(ctx, until)
 	w.(*recorder).bytes = t.relayed.Load()
 	_ = machine.Close() // before the goodbye, for which a client that is gone lets one wait
 	_ = ws.Close(code, reason)
 	return answer{}, nil
-}
-
-// sshAddress is host:port where the machine of a running deployment answers, from the deployment's row. It answers NOT_FOUND,
-// or CONFLICT where the deployment does not run.
-func (s *server) sshAddress(ctx context.Context, owner, which id.ID) (string, error) {
-	d, err := s.c.Deployments.Get(ctx, s.c.DB, owner, which)
-	if err != nil {
-		return "", err
-	}
-	if d.Status != deployment.StatusRunning || d.IPAddress == nil || d.SSHPort == nil {
-		return "", fault.New(fault.Conflict, "This deployment is %s; its machine can be reached while it is running.", d.Status)
-	}
-	return net.JoinHostPort(*d.IPAddress, strconv.Itoa(*d.SSHPort)), nil
 }
 
 // checkUpgrade finds what keeps the request from becoming a WebSocket.
@@ -133,42 +122,14 @@ func checkUpgrade(r *http.Request) []fault.Field {
 	return nil
 }
 
-// greeted is a connection of which the greeting was read already.
-type greeted struct {
-	net.Conn
-	first io.Reader
-}
-
-func (g *greeted) Read(p []byte) (int, error) { return g.first.Read(p) }
-
 // dialSSH connects to a machine and makes sure that SSH is what answers.
-func dialSSH(ctx context.Context, address string) (net.Conn, error) {
+func dialSSH(ctx context.Context, at provider.Endpoint) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, terminalDial)
 	defer cancel()
 	// A machine that vanishes without a word is noticed within seconds, not after the minutes that TCP allows.
-	dialer := net.Dialer{Control: giveUpUnacknowledged, KeepAliveConfig: net.KeepAliveConfig{
+	return provider.DialSSH(ctx, at, net.Dialer{Control: giveUpUnacknowledged, KeepAliveConfig: net.KeepAliveConfig{
 		Enable: true, Idle: terminalHeartbeat, Interval: terminalHeartbeat, Count: 2,
-	}}
-	conn, err := dialer.DialContext(ctx, "tcp", address)
-	if err != nil {
-		return nil, err
-	}
-	first := make([]byte, len(greeting))
-	deadline, _ := ctx.Deadline()
-	err = conn.SetReadDeadline(deadline)
-	if err == nil {
-		_, err = io.ReadFull(conn, first)
-	}
-	if err == nil && string(first) != greeting {
-		err = errors.New("something other than SSH answers")
-	}
-	if err == nil {
-		err = conn.SetReadDeadline(time.Time{})
-	}
-	if err != nil {
-		return nil, errors.Join(err, conn.Close())
-	}
-	return &greeted{conn, io.MultiReader(strings.NewReader(greeting), conn)}, nil
+	}})
 }
 
 // terminal is one relay under way.
@@ -176,6 +137,7 @@ type terminal struct {
 	s          *server
 	c          *call
 	deployment id.ID
+	node       int
 	address    string
 	ws         *websocket.Conn
 	machine    net.Conn
@@ -294,11 +256,11 @@ func (t *terminal) mayGoOn(ctx context.Context) (websocket.StatusCode, string) {
 		}
 		return 0, "" // the database did not answer; it is asked again
 	}
-	address, err := t.s.sshAddress(ctx, t.c.account, t.deployment)
+	at, err := t.s.c.Deployments.SSHEndpoint(ctx, t.s.c.DB, t.c.account, t.deployment, t.node)
 	switch {
 	case err != nil && fault.CodeOf(err) == fault.Internal:
 		return 0, ""
-	case err != nil || address != t.address:
+	case err != nil || at.Address != t.address:
 		return websocket.StatusNormalClosure, "The deployment does not run any more."
 	}
 	return 0, ""

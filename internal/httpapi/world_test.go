@@ -125,7 +125,7 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 	volumes := volume.New(volume.Config{DB: d, IDs: ids, Clock: c, Log: log, Catalog: offers, Meter: meters, Wallet: ledger, Providers: providers, Events: events, Findings: findings, Jobs: jobs})
 	deployments := deployment.New(deployment.Config{
 		DB: d, IDs: ids, Clock: c, Log: log, Catalog: offers, SSHKeys: keys, Volumes: volumes, Wallet: ledger, Meter: meters, Events: events,
-		Findings: findings, Jobs: jobs, Providers: providers, Quotes: quote.New(ids), Probe: func(context.Context, string) error { return nil },
+		Findings: findings, Jobs: jobs, Providers: providers, Quotes: quote.New(ids), Probe: func(context.Context, provider.Endpoint) (string, error) { return "", nil }, Secrets: secrets,
 	})
 	webhooks := webhook.New(webhook.Config{
 		DB: d, IDs: ids, Clock: c, Real: w.time.Now, Log: log, Events: events, Jobs: jobs, Secrets: secrets, Chance: func() float64 { return 0.5 },

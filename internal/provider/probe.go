@@ -1,38 +1,127 @@
 package provider
 
 import (
-	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/netip"
 	"strings"
+	"syscall"
 	"time"
+
+	"github.com/billetcloud/billet/internal/ipaddr"
+	"golang.org/x/crypto/ssh"
 )
 
-// probeTimeout is how long a machine has to show that SSH answers.
-const probeTimeout = 5 * time.Second
+const (
+	// probeTimeout is how long a machine has to show that SSH answers.
+	probeTimeout = 5 * time.Second
+	// greeting is what every SSH server says first (RFC 4253, 4.2).
+	greeting = "SSH-"
+)
 
-// ProbeSSH connects to host:port and reads the first line that the other side sends, which for SSH begins
-// with "SSH-" (RFC 4253, 4.2). "running" means that this succeeded.
-func ProbeSSH(ctx context.Context, address string) error {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-	defer cancel()
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+// ErrPrivateAddress is the error of a connection to an address that is not on the Internet, at a
+// provider whose machines must be.
+var ErrPrivateAddress = errors.New("the address is loopback, private or of another special network")
+
+// Endpoint is where a machine's SSH should answer.
+type Endpoint struct {
+	// Address is host:port.
+	Address string
+	// Private allows addresses that are not on the Internet.
+	Private bool
+	// WantKey asks for the host key that the machine shows.
+	WantKey bool
+}
+
+// DialSSH connects to a machine, and makes sure that SSH is what answers. The address that is
+// connected to is checked, whatever name stands for it; the dialer says the rest. What was read of the greeting is read again
+// from the connection.
+func DialSSH(ctx context.Context, at Endpoint, dialer net.Dialer) (net.Conn, error) {
+	if more := dialer.Control; !at.Private {
+		dialer.Control = func(network, address string, c syscall.RawConn) error {
+			if err := onlyPublic(address); err != nil || more == nil {
+				return err
+			}
+			return more(network, address, c)
+		}
+	}
+	conn, err := dialer.DialContext(ctx, "tcp", at.Address)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer func() { _ = conn.Close() }()
-	deadline, _ := ctx.Deadline()
-	if err := conn.SetDeadline(deadline); err != nil {
-		return err
+	if deadline, limited := ctx.Deadline(); limited {
+		err = conn.SetReadDeadline(deadline)
 	}
-	line, err := bufio.NewReaderSize(conn, 256).ReadSlice('\n')
-	if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
-		return fmt.Errorf("no SSH banner: %w", err)
+	first := make([]byte, len(greeting))
+	if err == nil {
+		_, err = io.ReadFull(conn, first)
 	}
-	if !strings.HasPrefix(string(line), "SSH-") {
-		return errors.New("something other than SSH answers")
+	switch {
+	case err != nil:
+		err = fmt.Errorf("no SSH banner: %w", err)
+	case string(first) != greeting:
+		err = errors.New("something other than SSH answers")
+	default:
+		err = conn.SetReadDeadline(time.Time{})
+	}
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return &greeted{conn, io.MultiReader(bytes.NewReader(first), conn)}, nil
+}
+
+// greeted is a connection of which the greeting was read already.
+type greeted struct {
+	net.Conn
+	first io.Reader
+}
+
+func (g *greeted) Read(p []byte) (int, error) { return g.first.Read(p) }
+
+func onlyPublic(address string) error {
+	at, err := netip.ParseAddrPort(address)
+	if err != nil || !ipaddr.Public(at.Addr()) {
+		return ErrPrivateAddress
 	}
 	return nil
+}
+
+// ProbeSSH reports whether SSH answers: a machine is running once it returns no error. It returns
+// the host key that the machine has shown and proven to hold, as a line without the host part; ""
+// where none was asked for, or none could be agreed on.
+func ProbeSSH(ctx context.Context, at Endpoint) (hostKey string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	conn, err := DialSSH(ctx, at, net.Dialer{})
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = conn.Close() }()
+	if !at.WantKey {
+		return "", nil
+	}
+	deadline, _ := ctx.Deadline()
+	if err := conn.SetDeadline(deadline); err != nil {
+		return "", err
+	}
+	// The callback is called once the server has signed the exchange with the key.
+	var shown ssh.PublicKey
+	enough := errors.New("the key is known")
+	_, _, _, _ = ssh.NewClientConn(conn, at.Address, &ssh.ClientConfig{
+		User: "root", HostKeyAlgorithms: hostKeyAlgorithms,
+		HostKeyCallback: func(_ string, _ net.Addr, key ssh.PublicKey) error { shown = key; return enough },
+	})
+	if shown == nil {
+		return "", nil
+	}
+	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(shown))), nil
+}
+
+// hostKeyAlgorithms are those that clients prefer, best first.
+var hostKeyAlgorithms = []string{
+	ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521, ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256,
 }

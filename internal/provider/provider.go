@@ -51,6 +51,13 @@ type CloudInitChecker interface {
 	CheckCloudInit(text string) []string
 }
 
+// HostKeyTaker is a provider whose machines can be given an SSH host key.
+type HostKeyTaker interface {
+	// TakesHostKey reports whether a LaunchRequest.HostKey reaches machines of that offer, where it
+	// takes cloud-init.
+	TakesHostKey(offerKey string) bool
+}
+
 // VolumeProvider is a provider with persistent volumes.
 type VolumeProvider interface {
 	// VolumePricing returns where volumes can be had, at what price, within what sizes.
@@ -90,6 +97,9 @@ type Info struct {
 	// SettleTime is for how long a Launch or CreateVolume without an answer may still take effect unseen once its request has
 	// gone out. Who asks again waits for it to pass, and looks first. 0 where the provider itself makes nothing twice of one reference.
 	SettleTime time.Duration
+	// PrivateAddresses allows machines whose addresses are not on the Internet: loopback, private
+	// and other special networks. It is the operator's choice for each account at a real cloud.
+	PrivateAddresses bool
 }
 
 // Region is a place of a provider.
@@ -165,6 +175,8 @@ type LaunchRequest struct {
 	AuthorizedKeys []string
 	// CloudInit is a #cloud-config text, or "".
 	CloudInit string
+	// HostKey is what the machine is to show as its SSH host key, at a HostKeyTaker; zero for none.
+	HostKey HostKey
 	// Anew tells that another offer of this provider was tried under the reference, and that the provider has confirmed the end of what came of it,
 	// if anything did: a machine that has ended is not meant. One that has not is, as ever.
 	Anew bool

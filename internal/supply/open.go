@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"time"
@@ -33,8 +34,11 @@ type Opened struct {
 }
 
 func (p Provider) account(w World) upstream.Account {
+	private, _ := p.privateAddresses() // what cannot be read was refused when the account was added
+	settings := maps.Clone(p.Settings)
+	maps.DeleteFunc(settings, func(name, _ string) bool { _, common := Common[name]; return common })
 	return upstream.Account{
-		Slug: p.Slug, Name: p.Name, BaseURL: p.BaseURL, Credential: p.credential, Settings: p.Settings, Version: w.Version, Log: w.Log, Now: w.Now, Unknown: w.Unknown,
+		Slug: p.Slug, Name: p.Name, BaseURL: p.BaseURL, Credential: p.credential, Settings: settings, PrivateAddresses: private, Version: w.Version, Log: w.Log, Now: w.Now, Unknown: w.Unknown,
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -55,6 +56,27 @@ type Provider struct {
 
 	credential string // as it goes to the cloud
 	sealed     string
+}
+
+// PrivateAddresses is the setting that lets an account's machines have addresses that are not on the Internet.
+const PrivateAddresses = "private-addresses"
+
+// Common are the settings that accounts of every kind may have, each with a sentence on it.
+var Common = map[string]string{
+	PrivateAddresses: "true to let machines have loopback, private and other special addresses; without this they are refused.",
+}
+
+// privateAddresses reads the setting.
+func (p Provider) privateAddresses() (bool, error) {
+	text, set := p.Settings[PrivateAddresses]
+	if !set {
+		return false, nil
+	}
+	allowed, err := strconv.ParseBool(text)
+	if err != nil {
+		return false, fmt.Errorf("the setting %s is %.40q; make it true or false", PrivateAddresses, text)
+	}
+	return allowed, nil
 }
 
 // Book is the list of the providers.
@@ -138,11 +160,16 @@ func (b *Book) complete(p Provider, credential string) (Provider, error) {
 		errs = append(errs, errors.New("the markup is not between 0 and 1000 per cent"))
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Settings)) {
-		if _, known := kind.Settings[name]; !known {
-			errs = append(errs, fmt.Errorf("%s has no setting %.80q; it has: %s", kind.Word, name, strings.Join(slices.Sorted(maps.Keys(kind.Settings)), ", ")))
+		_, own := kind.Settings[name]
+		if _, common := Common[name]; !own && !common {
+			has := append(slices.Sorted(maps.Keys(kind.Settings)), slices.Sorted(maps.Keys(Common))...)
+			errs = append(errs, fmt.Errorf("%s has no setting %.80q; it has: %s", kind.Word, name, strings.Join(has, ", ")))
 		} else if len(p.Settings[name]) > maxText {
 			errs = append(errs, fmt.Errorf("the setting %s is too long", name))
 		}
+	}
+	if _, err := p.privateAddresses(); err != nil {
+		errs = append(errs, err)
 	}
 	if len(errs) > 0 {
 		return p, errors.Join(errs...)

@@ -66,8 +66,8 @@ func build(ctx context.Context, m *market, d *db.DB, log *slog.Logger) (*house, 
 	}
 	c := app.Default()
 	c.DataDir, c.Database, c.Providers, c.Log, c.Markup, c.Version = dir, d, m.providers.All(), log, "10", "bench"
-	c.SecretKey = base64.StdEncoding.EncodeToString(make([]byte, 32)) // several servers open one database in turn
-	c.Probe = func(context.Context, string) error { return nil }      // the warehouse has no machines
+	c.SecretKey = base64.StdEncoding.EncodeToString(make([]byte, 32))                     // several servers open one database in turn
+	c.Probe = func(context.Context, provider.Endpoint) (string, error) { return "", nil } // the warehouse has no machines
 	a, err := app.Open(ctx, c)
 	if err != nil {
 		return nil, errors.Join(err, d.Close())

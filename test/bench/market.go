@@ -27,7 +27,7 @@ var (
 )
 
 func (w *warehouse) Info() provider.Info {
-	info := provider.Info{Slug: depot, Name: "Warehouse", LaunchLimit: time.Hour, SyncEvery: time.Hour, PollEvery: time.Minute}
+	info := provider.Info{Slug: depot, Name: "Warehouse", LaunchLimit: time.Hour, SyncEvery: time.Hour, PollEvery: time.Minute, PrivateAddresses: true}
 	for _, r := range regions {
 		info.Regions = append(info.Regions, provider.Region{Slug: r, Name: "Hall " + r, Country: "US"})
 	}

@@ -74,7 +74,7 @@ var clouds = []cloud{
 // needsPort22 skips where this process may not have that port: bare metal of Voltage Park answers at no other.
 func needsPort22(t *testing.T) {
 	t.Helper()
-	s, err := upstreamtest.ListenSSH("root", nil)
+	s, err := upstreamtest.ListenSSH("root", nil, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +88,7 @@ func needsPort22(t *testing.T) {
 func (f *fake) write(t *testing.T, dir string) []string {
 	t.Helper()
 	var b strings.Builder
-	fmt.Fprintf(&b, "providers:\n  - kind: %s\n    baseUrl: %s\n    apiKeyFile: cloud.key\n    settings:\n", f.account.Slug, f.account.BaseURL)
+	fmt.Fprintf(&b, "providers:\n  - kind: %s\n    baseUrl: %s\n    apiKeyFile: cloud.key\n    settings:\n      private-addresses: \"true\"\n", f.account.Slug, f.account.BaseURL)
 	for name, value := range f.account.Settings {
 		fmt.Fprintf(&b, "      %s: %q\n", name, value)
 	}

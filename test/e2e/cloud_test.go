@@ -56,7 +56,7 @@ const names = voltageparktest.Seattle + "=dallas-usa-5"
 
 func byVerb(t *testing.T, cloud *voltageparktest.Cloud, args ...string) *billetd.Server {
 	s := billetd.Prepare(t, t.TempDir(), args...)
-	s.RunWith(voltageparktest.Token+"\n", "provider", "add", "voltage-park", "--api-key-stdin", "--base-url", cloud.Account().BaseURL, "--setting", "region-names="+names, "--markup", "10")
+	s.RunWith(voltageparktest.Token+"\n", "provider", "add", "voltage-park", "--api-key-stdin", "--base-url", cloud.Account().BaseURL, "--setting", "region-names="+names, "--setting", "private-addresses=true", "--markup", "10")
 	return s
 }
 
@@ -69,7 +69,7 @@ func byFile(t *testing.T, cloud *voltageparktest.Cloud, args ...string) *billetd
     apiKeyFile: voltage-park.key
     baseUrl: ` + cloud.Account().BaseURL + `
     markupPercent: "10"
-    settings: {region-names: "` + names + `"}
+    settings: {region-names: "` + names + `", private-addresses: "true"}
 `} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -255,7 +255,7 @@ func awaitRunning(t *testing.T, s *billetd.Server, key, id string) (d map[string
 
 func mayListenAt22(t *testing.T) bool {
 	t.Helper()
-	m, err := upstreamtest.ListenSSH("nobody", nil)
+	m, err := upstreamtest.ListenSSH("nobody", nil, "")
 	if err != nil {
 		t.Fatal(err)
 	}

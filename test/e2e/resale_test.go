@@ -33,7 +33,7 @@ func TestOneBilletResellsAnother(t *testing.T) {
     baseUrl: %s
     apiKeyFile: source.key
     markupPercent: "25"
-    settings: {reads-per-minute: "100000", writes-per-minute: "100000"}
+    settings: {private-addresses: "true", reads-per-minute: "100000", writes-per-minute: "100000"}
 `, source.URL)))
 	_, shopKey := shop.Key("1000", "--read-limit", "100000")
 

@@ -120,7 +120,10 @@ func budget(limit int) (every time.Duration, burst int) {
 
 // Info returns what does not change. The regions are named by the offers.
 func (b *Adapter) Info() provider.Info {
-	return provider.Info{Slug: b.account.Slug, Name: b.account.Name, LaunchLimit: launchLimit, SyncEvery: syncEvery, PollEvery: pollEvery}
+	return provider.Info{
+		Slug: b.account.Slug, Name: b.account.Name, LaunchLimit: launchLimit, SyncEvery: syncEvery, PollEvery: pollEvery,
+		PrivateAddresses: b.account.PrivateAddresses,
+	}
 }
 
 // note logs a thing that the cloud says and we do not know, once.

@@ -54,7 +54,7 @@ func (o *other) pass(d time.Duration) {
 
 func (o *other) account() upstream.Account {
 	return upstream.Account{
-		Slug: "other", Name: "The other Billet", BaseURL: o.URL, Credential: o.key, Version: "test", Now: o.Clock.Now,
+		Slug: "other", Name: "The other Billet", BaseURL: o.URL, Credential: o.key, Version: "test", Now: o.Clock.Now, PrivateAddresses: true,
 		Settings: map[string]string{"reads-per-minute": "100000", "writes-per-minute": "100000"},
 		Sleep: func(ctx context.Context, d time.Duration) error {
 			o.Advance(d)

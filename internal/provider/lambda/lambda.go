@@ -75,10 +75,15 @@ func New(a upstream.Account) (*Adapter, error) {
 // Info returns what does not change.
 func (a *Adapter) Info() provider.Info {
 	return provider.Info{
+		PrivateAddresses: a.account.PrivateAddresses,
+
 		Slug: a.account.Slug, Name: a.account.Name,
 		LaunchLimit: 45 * time.Minute, SyncEvery: 5 * time.Minute, PollEvery: pollEvery, SettleTime: settleTime,
 	}
 }
+
+// TakesHostKey reports true: a host key goes with the user data.
+func (a *Adapter) TakesHostKey(string) bool { return true }
 
 // Machine answers as provider.Provider's.
 func (a *Adapter) Machine(ctx context.Context, reference id.ID) (provider.Machine, error) {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/billetcloud/billet/internal/cloudinit"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
@@ -124,6 +125,9 @@ func (a *Adapter) check(ctx context.Context, r provider.LaunchRequest) (launchBo
 		return body, &provider.Error{Kind: provider.KindRejected, Message: "This offer does not have that operating system; choose one that it names."}
 	}
 	body = launchBody{Region: region, Type: kind, Name: upstream.Mark(r.Reference), UserData: r.CloudInit}
+	if r.HostKey.Public != "" {
+		body.UserData = cloudinit.WithHostKey(r.CloudInit, r.HostKey.Private, r.HostKey.Public)
+	}
 	if r.OperatingSystem != DefaultSystem {
 		body.Image = &wireFamily{r.OperatingSystem}
 	}

@@ -106,10 +106,15 @@ func New(a upstream.Account) (*Adapter, error) {
 // Info returns what does not change. The regions are named by the offers.
 func (l *Adapter) Info() provider.Info {
 	return provider.Info{
+		PrivateAddresses: l.account.PrivateAddresses,
+
 		Slug: l.account.Slug, Name: l.account.Name,
 		LaunchLimit: launchLimit, SyncEvery: syncEvery, PollEvery: pollEvery, SettleTime: settleTime,
 	}
 }
+
+// TakesHostKey reports true: a host key goes with the user data.
+func (l *Adapter) TakesHostKey(string) bool { return true }
 
 // note logs a thing that the cloud says and we do not know, once.
 func (l *Adapter) note(ctx context.Context, what, word string) {

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/billetcloud/billet/internal/cloudinit"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
@@ -283,9 +284,12 @@ func (l *Adapter) Launch(ctx context.Context, r provider.LaunchRequest) (provide
 	if provider.KindOf(err) != provider.KindNotFound {
 		return provider.Machine{}, err
 	}
-	c, err := l.plan(ctx, r)
+	c, runs, err := l.plan(ctx, r)
 	if err != nil {
 		return provider.Machine{}, err
+	}
+	if runs && r.HostKey.Public != "" {
+		r.CloudInit = cloudinit.WithHostKey(r.CloudInit, r.HostKey.Private, r.HostKey.Public)
 	}
 	if c.SSHKeys, err = l.keying.IDs(ctx, r.AuthorizedKeys); err != nil {
 		return provider.Machine{}, err
@@ -330,27 +334,27 @@ func (l *Adapter) Launch(ctx context.Context, r provider.LaunchRequest) (provide
 	return m, err
 }
 
-// plan returns what the request asks for in the cloud's words, without keys and user data.
-func (l *Adapter) plan(ctx context.Context, r provider.LaunchRequest) (create, error) {
-	c := create{Project: l.project, Plan: r.OfferKey, Hostname: upstream.Mark(r.Reference), Billing: "hourly"}
+// plan returns what the request asks for in the cloud's words, without keys and user data, and
+// whether the plan runs cloud-init.
+func (l *Adapter) plan(ctx context.Context, r provider.LaunchRequest) (c create, features bool, err error) {
+	c = create{Project: l.project, Plan: r.OfferKey, Hostname: upstream.Mark(r.Reference), Billing: "hourly"}
 	plans, err := l.plans.Recent(ctx, 2*syncEvery)
 	if err != nil {
-		return c, err
+		return c, false, err
 	}
-	features := false
 	for _, p := range plans {
 		if o, is := p.offer(); is && p.Slug == r.OfferKey && c.Site == "" {
 			c.Site, features = p.sites()[r.Region].name, o.Abilities.CloudInit
 		}
 	}
 	if c.Site == "" {
-		return c, &provider.Error{Kind: provider.KindNotFound}
+		return c, false, &provider.Error{Kind: provider.KindNotFound}
 	}
 	if r.CloudInit != "" && !features {
-		return c, rejected("This offer cannot run cloud-init. Leave it out or choose another offer.")
+		return c, false, rejected("This offer cannot run cloud-init. Leave it out or choose another offer.")
 	}
 	c.OperatingSystem, err = l.system(ctx, c.Plan, r.OperatingSystem)
-	return c, err
+	return c, features, err
 }
 
 // system returns the slug of that operating system on that plan.

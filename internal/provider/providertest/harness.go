@@ -65,6 +65,8 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"Reboot", testReboot},
 		{"Power", testPower},
 		{"Reinstall", testReinstall},
+		{"HostKeyOfTheLaunch", testHostKey},
+		{"EveryNodeOfACluster", testCluster},
 		{"VolumeLife", testVolumeLife},
 		{"VolumeCreateAgainIsTheSameVolume", testVolumeCreateAgain},
 		{"VolumesOfSeveral", testVolumesOfSeveral},
@@ -248,7 +250,8 @@ func (s *suite) greeted(ctx context.Context, m provider.Machine) error {
 	if s.Port != nil {
 		port = cmp.Or(s.Port(m.Address), port)
 	}
-	return provider.ProbeSSH(ctx, net.JoinHostPort(m.Address, fmt.Sprint(port)))
+	_, err := provider.ProbeSSH(ctx, provider.Endpoint{Address: net.JoinHostPort(m.Address, fmt.Sprint(port)), Private: true})
+	return err
 }
 
 // untilGone waits until the machine is neither found nor listed.

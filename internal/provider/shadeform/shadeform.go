@@ -74,6 +74,8 @@ func New(a upstream.Account) (*Adapter, error) {
 // Info returns what does not change.
 func (a *Adapter) Info() provider.Info {
 	return provider.Info{
+		PrivateAddresses: a.account.PrivateAddresses,
+
 		Slug: a.account.Slug, Name: a.account.Name,
 		LaunchLimit: launchLimit, SyncEvery: 5 * time.Minute, PollEvery: pollEvery, SettleTime: settleTime,
 	}

@@ -191,13 +191,17 @@ func (b *basic) register(request provider.LaunchRequest) (m *machine, isNew bool
 	if err != nil {
 		return nil, false, err
 	}
+	others, err := w.reserveOthers(k, o)
+	if err != nil {
+		return nil, false, err
+	}
 	m = newMachine(filepath.Join(w.dir, "machines", k.provider, string(k.reference)))
 	m.record = machineRecord{
 		ID: machineID(k.provider, k.reference), Provider: k.provider, Reference: k.reference, Name: request.Name,
 		OfferKey: o.Key, Region: o.Region, OperatingSystem: request.OperatingSystem,
 		AuthorizedKeys: slices.Clone(request.AuthorizedKeys), CloudInit: request.CloudInit,
 		Phase: phaseInstalling, Since: now, DueAt: now.Add(w.installTakes(k, o.Key, "launch", now)),
-		Address: address, CreatedAt: now,
+		Address: address, Others: others, CreatedAt: now,
 	}
 	w.doom(&m.record, now)
 	m.quiet = true
@@ -221,7 +225,9 @@ func (w *World) establish(m *machine) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.machines, key{m.record.Provider, m.record.Reference})
-	delete(w.used, m.record.Address)
+	for _, a := range m.record.addresses() {
+		delete(w.used, a)
+	}
 	// A record that was written but could not be synced would come back as a machine when the world is next opened.
 	return errors.Join(err, os.RemoveAll(m.folder))
 }

@@ -148,6 +148,8 @@ func (s *source) info() provider.Info {
 		MinimumRuntime: time.Duration(s.MinimumRuntimeMinutes) * time.Minute,
 		SyncEvery:      time.Duration(s.SyncEverySeconds) * time.Second,
 		PollEvery:      time.Duration(s.PollEverySeconds) * time.Second,
+
+		PrivateAddresses: true,
 	}
 }
 

@@ -76,7 +76,9 @@ type machineRecord struct {
 	Endpoint netip.AddrPort
 	HostKeys []string
 	// HostKey is the only one in a record that was written before machines had several.
-	HostKey   string `json:",omitempty"`
+	HostKey string `json:",omitempty"`
+	// Others are the servers of a cluster beside the first.
+	Others    []server `json:",omitempty"`
 	CreatedAt time.Time
 }
 
@@ -165,6 +167,7 @@ func (r machineRecord) view(now time.Time, down bool) provider.Machine {
 		if m.SSHHostKeys = r.HostKeys; m.SSHHostKeys == nil && r.HostKey != "" {
 			m.SSHHostKeys = []string{r.HostKey}
 		}
+		m.Nodes = r.shownNodes(m)
 	}
 	return m
 }
@@ -228,10 +231,12 @@ func (w *World) save(m *machine, r machineRecord) error {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if old := m.record.Address; old != r.Address || r.Phase == phaseGone {
-		delete(w.used, old)
-		if r.Phase != phaseGone {
-			w.used[r.Address] = true
+	for _, a := range m.record.addresses() {
+		delete(w.used, a)
+	}
+	if r.Phase != phaseGone {
+		for _, a := range r.addresses() {
+			w.used[a] = true
 		}
 	}
 	m.record, m.down = r, false
@@ -256,7 +261,7 @@ func (w *World) settle(ctx context.Context, m *machine) {
 			if !due {
 				return nil
 			}
-			if err := w.host.wipe(ctx, m.node()); err != nil {
+			if err := w.each(ctx, m, w.host.wipe); err != nil {
 				return err
 			}
 			return w.start(ctx, m, r)
@@ -269,7 +274,7 @@ func (w *World) settle(ctx context.Context, m *machine) {
 			if r.NoSSH {
 				return w.silence(ctx, m)
 			}
-			if _, runs := w.host.running(m.node()); runs {
+			if w.runs(m) {
 				return nil
 			}
 			return w.start(ctx, m, r)
@@ -295,7 +300,7 @@ func (w *World) silence(ctx context.Context, m *machine) error {
 	if m.quiet {
 		return nil
 	}
-	if err := w.host.stop(ctx, m.node()); err != nil {
+	if err := w.each(ctx, m, w.host.stop); err != nil {
 		return err
 	}
 	m.quiet = true
@@ -305,27 +310,13 @@ func (w *World) silence(ctx context.Context, m *machine) error {
 // start starts the machine's processes and makes it on. After startTries failures in a row it is given up.
 func (w *World) start(ctx context.Context, m *machine, r machineRecord) error {
 	if r.NoSSH {
-		return w.save(m, r.started(deaf(r.Address), nil, w.clock.Now()))
+		return w.save(m, r.deafen().started(deaf(r.Address), nil, w.clock.Now()))
 	}
 	m.quiet = false
-	spec := w.spec(m, r)
 	w.mu.Lock()
 	m.down = true // until the record says otherwise
 	w.mu.Unlock()
-	endpoint, err := w.host.start(ctx, spec)
-	for range addressTries {
-		if !isTaken(err) {
-			break
-		}
-		w.mu.Lock()
-		spec.Address, err = w.reserve(key{r.Provider, r.Reference})
-		w.mu.Unlock()
-		if err != nil {
-			break
-		}
-		r.Address = spec.Address
-		endpoint, err = w.host.start(ctx, spec)
-	}
+	r, endpoint, err := w.startAll(ctx, m, r)
 	if err == nil {
 		m.tries = 0
 		return w.save(m, r.started(endpoint.Address, endpoint.HostKeys, w.clock.Now()))
@@ -363,7 +354,7 @@ func (w *World) spec(m *machine, r machineRecord) node.Spec {
 			continue
 		}
 		if o := s.offer(r.OfferKey); o != nil { // nil: a newer catalogue sells it no more
-			spec.GPUs = node.GPUs{Model: o.GPUType, Count: o.GPUCount, MemoryMB: int64(o.GPUMemoryGB) * 1024}
+			spec.GPUs = node.GPUs{Model: o.GPUType, Count: o.GPUCount / o.nodes(), MemoryMB: int64(o.GPUMemoryGB) * 1024}
 		}
 	}
 	w.mu.Lock()
@@ -389,13 +380,13 @@ func (w *World) reserve(k key) (netip.Addr, error) {
 
 // bury deletes the machine's files and keeps its reference, and what a list that is stale may still tell.
 func (w *World) bury(ctx context.Context, m *machine, r machineRecord) error {
-	if err := w.host.remove(ctx, m.node()); err != nil {
+	if err := w.each(ctx, m, w.host.remove); err != nil {
 		return err
 	}
 	return w.save(m, machineRecord{
 		ID: r.ID, Provider: r.Provider, Reference: r.Reference, Phase: phaseGone, CreatedAt: r.CreatedAt, Since: w.clock.Now(),
 		OfferKey: r.OfferKey, Was: r.Was, ReadyAt: r.ReadyAt, EndAskedAt: r.EndAskedAt, Endpoint: r.Endpoint,
-		HostKeys: r.HostKeys, HostKey: r.HostKey, GhostOf: r.GhostOf,
+		HostKeys: r.HostKeys, HostKey: r.HostKey, Others: r.Others, GhostOf: r.GhostOf,
 	})
 }
 

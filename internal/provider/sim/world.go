@@ -148,7 +148,9 @@ func (w *World) load() error {
 		close(m.known)
 		w.machines[key{m.record.Provider, m.record.Reference}] = m
 		if m.record.Phase != phaseGone {
-			w.used[m.record.Address] = true
+			for _, a := range m.record.addresses() {
+				w.used[a] = true
+			}
 		}
 		return nil
 	})

@@ -2,6 +2,7 @@ package spheron
 
 import (
 	"github.com/billetcloud/billet/internal/cloudinit"
+	"github.com/billetcloud/billet/internal/provider"
 )
 
 // cloudInit is what the cloud takes of cloud-init.
@@ -17,12 +18,15 @@ var encodings = map[string]string{
 	"gz+b64": "gz+b64", "gz+base64": "gz+b64", "gzip+b64": "gz+b64", "gzip+base64": "gz+b64",
 }
 
-// readCloudInit maps a cloud-config text. What the cloud has no word for is refused rather than
+// readCloudInit maps the request's cloud-config text, and adds its host key. What the cloud has no word for is refused rather than
 // left out, since nobody would notice.
-func readCloudInit(text string) (*cloudInit, error) {
-	parts, wrong := cloudinit.Split(text)
+func readCloudInit(r provider.LaunchRequest) (*cloudInit, error) {
+	parts, wrong := cloudinit.Split(r.CloudInit)
 	if wrong != nil {
 		return nil, rejected("The cloud-config cannot be used: " + wrong[0].String())
+	}
+	if r.HostKey.Public != "" {
+		parts = parts.AddHostKey(r.HostKey.Private, r.HostKey.Public)
 	}
 	if parts == nil {
 		return nil, nil

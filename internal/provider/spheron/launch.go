@@ -92,7 +92,7 @@ func (a *Adapter) order(ctx context.Context, r provider.LaunchRequest) (body dep
 	if r.CloudInit != "" && !o.Abilities.CloudInit {
 		return deploy{}, false, rejected("This offer cannot run cloud-init.")
 	}
-	ci, err := readCloudInit(r.CloudInit)
+	ci, err := readCloudInit(r)
 	if err != nil {
 		return deploy{}, false, err
 	}

@@ -130,10 +130,15 @@ func budget(allowed int) (every time.Duration, burst int) {
 // Info returns what does not change while the server runs. Regions are the offers' own, since they come and go.
 func (a *Adapter) Info() provider.Info {
 	return provider.Info{
+		PrivateAddresses: a.account.PrivateAddresses,
+
 		Slug: a.account.Slug, Name: a.account.Name, LaunchLimit: launchLimit, MinimumRuntime: minimumRuntime,
 		SyncEvery: syncEvery, PollEvery: pollEvery, SettleTime: settleTime,
 	}
 }
+
+// TakesHostKey reports true: a host key goes with cloud-init.
+func (a *Adapter) TakesHostKey(string) bool { return true }
 
 // payer returns the id of the team that pays, and whether it is older than this call.
 func (a *Adapter) payer(ctx context.Context) (team string, remembered bool, err error) {

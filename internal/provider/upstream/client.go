@@ -46,6 +46,8 @@ type Account struct {
 	Credential string
 	// Settings are the adapter's own, by name: a team, a project.
 	Settings map[string]string
+	// PrivateAddresses lets machines have addresses that are not on the Internet.
+	PrivateAddresses bool
 	// Version is Billet's, for the User-Agent.
 	Version string
 	Log     *slog.Logger
@@ -312,8 +314,12 @@ func (c *Client) refusal(r Request, answer *http.Response, body []byte) *provide
 	return e
 }
 
-// hide takes the credential out of what a cloud echoes.
+// hide takes the credential out of what a cloud echoes, and all of an echo of a request that held a
+// private key.
 func (c *Client) hide(text string) string {
+	if strings.Contains(text, "PRIVATE KEY") {
+		return "(an answer that repeats a private key is not shown)"
+	}
 	if c.c.Account.Credential == "" {
 		return text
 	}

@@ -1,6 +1,9 @@
 package voltagepark
 
-import "github.com/billetcloud/billet/internal/cloudinit"
+import (
+	"github.com/billetcloud/billet/internal/cloudinit"
+	"github.com/billetcloud/billet/internal/provider"
+)
 
 // cloudConfig is what the cloud takes of a cloud-config text.
 type cloudConfig struct {
@@ -9,11 +12,14 @@ type cloudConfig struct {
 	Commands []string             `json:"runcmd,omitempty"`
 }
 
-// cloudInit reads the text. What the cloud has no place for is refused.
-func cloudInit(text string) (*cloudConfig, error) {
-	parts, wrong := cloudinit.Split(text)
+// cloudInit reads the request's text, and adds its host key. What the cloud has no place for is refused.
+func cloudInit(r provider.LaunchRequest) (*cloudConfig, error) {
+	parts, wrong := cloudinit.Split(r.CloudInit)
 	if wrong != nil {
 		return nil, refuse("The cloud-config cannot be used: " + wrong[0].String())
+	}
+	if r.HostKey.Public != "" {
+		parts = parts.AddHostKey(r.HostKey.Private, r.HostKey.Public)
 	}
 	return (*cloudConfig)(parts), nil
 }

@@ -359,7 +359,7 @@ func TestCloudInitIsTakenWholeOrNotAtAll(t *testing.T) {
 		"#cloud-config\nwrite_files:\n- {path: /a, content: x, permissions: '0644'}":                                               `{"write_files":[{"path":"/a","content":"x","permissions":"0644"}]}`,
 		"#cloud-config\nwrite_files:\n- {path: /a, content: eA==, permissions: 0600, owner: root, encoding: b64}\npackages: [a,b]": `{"packages":["a","b"],"write_files":[{"path":"/a","content":"eA==","encoding":"b64","owner":"root","permissions":"0600"}]}`,
 	} {
-		c, err := cloudInit(text)
+		c, err := cloudInit(provider.LaunchRequest{CloudInit: text})
 		if got, _ := json.Marshal(c); err != nil || string(got) != want {
 			t.Errorf("%q is %s, %v; want %s", text, got, err, want)
 		}
@@ -369,7 +369,7 @@ func TestCloudInitIsTakenWholeOrNotAtAll(t *testing.T) {
 		"#cloud-config\nwrite_files: [{path: /a, append: true}]", "#cloud-config\nwrite_files: [{content: x}]", "#cloud-config\n- a", "#cloud-config\npackages: [a]\n---\nruncmd: [b]",
 		"#cloud-config\n\t{", "#cloud-config\npackages: {a: b}",
 	} {
-		if c, err := cloudInit(text); err == nil || provider.KindOf(err) != provider.KindRejected || err.(*provider.Error).Message == "" {
+		if c, err := cloudInit(provider.LaunchRequest{CloudInit: text}); err == nil || provider.KindOf(err) != provider.KindRejected || err.(*provider.Error).Message == "" {
 			t.Errorf("%q is taken as %+v, %v", text, c, err)
 		}
 	}

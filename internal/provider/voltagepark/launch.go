@@ -61,7 +61,7 @@ func (a *Adapter) Launch(ctx context.Context, r provider.LaunchRequest) (provide
 	if err != nil {
 		return provider.Machine{}, err
 	}
-	return a.create(ctx, r.Reference, path, body)
+	return a.create(ctx, r, path, body)
 }
 
 // order checks the request and writes it as the cloud reads it.
@@ -80,7 +80,7 @@ func (a *Adapter) order(ctx context.Context, r provider.LaunchRequest) (path str
 	if len(r.AuthorizedKeys) == 0 { // the cloud would make a machine that nobody can enter
 		return "", nil, refuse("A machine of this provider needs at least one SSH key.")
 	}
-	config, err := cloudInit(r.CloudInit)
+	config, err := cloudInit(r)
 	if err != nil {
 		return "", nil, err
 	}
@@ -98,7 +98,8 @@ func (a *Adapter) order(ctx context.Context, r provider.LaunchRequest) (path str
 }
 
 // create sends the request, once.
-func (a *Adapter) create(ctx context.Context, reference id.ID, path string, body any) (provider.Machine, error) {
+func (a *Adapter) create(ctx context.Context, r provider.LaunchRequest, path string, body any) (provider.Machine, error) {
+	reference := r.Reference
 	var answer struct {
 		Rental  string `json:"rental_id"`
 		VM      string `json:"vm_id"`

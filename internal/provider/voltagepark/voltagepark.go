@@ -179,10 +179,16 @@ func words(list string) (out []string) {
 // Info returns the cloud's limits. Its regions stand on its offers.
 func (a *Adapter) Info() provider.Info {
 	return provider.Info{
+		PrivateAddresses: a.account.PrivateAddresses,
+
 		Slug: a.account.Slug, Name: a.account.Name, LaunchLimit: 45 * time.Minute,
 		SyncEvery: syncEvery, PollEvery: pollEvery, SettleTime: settleTime,
 	}
 }
+
+// TakesHostKey reports true for VMs. The field of bare metal that takes cloud-init is not certain, and a
+// deploy without a cloud-init text of the tenant's must not depend on it.
+func (a *Adapter) TakesHostKey(offerKey string) bool { return strings.HasPrefix(offerKey, "vm/") }
 
 func (a *Adapter) sells(product string) bool { return slices.Contains(a.products, product) }
 

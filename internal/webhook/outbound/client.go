@@ -17,6 +17,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/billetcloud/billet/internal/ipaddr"
 )
 
 const (
@@ -183,4 +185,14 @@ func plain(b []byte) string {
 		}
 	}
 	return string(out)
+}
+
+// may tells whether the client may connect to the address.
+func (c *Client) may(a netip.Addr) bool {
+	for _, p := range c.allow {
+		if p.Contains(a.Unmap()) {
+			return true
+		}
+	}
+	return ipaddr.Public(a)
 }

@@ -59,7 +59,7 @@ func (c *Cloud) walk() {
 		switch i.status(c.Clock.Now()) {
 		case "active":
 			if i.ssh == nil {
-				i.ssh, _ = c.Boot(user, []string{i.key.PublicKey})
+				i.ssh, _ = c.Boot(user, []string{i.key.PublicKey}, upstreamtest.HostKeyOf(i.userData))
 			}
 		case "terminating", "terminated":
 			i.close()

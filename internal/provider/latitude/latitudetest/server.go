@@ -1,6 +1,8 @@
 package latitudetest
 
 import (
+	"encoding/base64"
+	"fmt"
 	"net/http"
 	"slices"
 	"time"
@@ -47,7 +49,7 @@ func (c *Cloud) start(s *server) {
 	switch {
 	case s.up:
 	case s.ssh == nil:
-		s.ssh, err = c.Boot(loginOf(s.os), s.keys)
+		s.ssh, err = c.Boot(loginOf(s.os), s.keys, upstreamtest.HostKeyOf(c.content(s.userData)))
 	default:
 		s.ssh, err = c.BootAgain(s.ssh)
 	}
@@ -198,6 +200,17 @@ func (c *Cloud) lines(ids []string) (lines []string, known bool) {
 		lines = append(lines, c.keys[i]["attributes"].(map[string]any)["public_key"].(string))
 	}
 	return lines, true
+}
+
+// content is the text of an object of user data; "" where there is none.
+func (c *Cloud) content(id string) string {
+	for _, d := range c.data {
+		if d["id"] == id {
+			text, _ := base64.StdEncoding.DecodeString(fmt.Sprint(d["attributes"].(map[string]any)["content"]))
+			return string(text)
+		}
+	}
+	return ""
 }
 
 func (c *Cloud) hasData(id string) bool {

@@ -61,7 +61,7 @@ func (c *Cloud) walk() {
 		switch i.status(c.Clock.Now()) {
 		case "active":
 			if i.ssh == nil {
-				i.ssh, _ = c.Boot(user, []string{i.public})
+				i.ssh, _ = c.Boot(user, []string{i.public}, "")
 			}
 		case "deleting", "deleted":
 			i.close()

@@ -21,6 +21,7 @@ type machine struct {
 	created                     time.Time
 	ends                        time.Time // when it is over, where its end was asked for and takes its time
 	ssh                         *upstreamtest.SSH
+	init                        *cloudInit
 }
 
 func (m *machine) close() {
@@ -50,7 +51,7 @@ func (c *Cloud) tick() {
 			continue
 		}
 		var err error
-		if m.ssh, err = c.Boot(cmp.Or(m.user, "ubuntu"), []string{m.key}); err != nil {
+		if m.ssh, err = c.Boot(cmp.Or(m.user, "ubuntu"), []string{m.key}, m.init.hostKey()); err != nil {
 			m.status = "failed"
 			continue
 		}
@@ -153,6 +154,23 @@ type cloudInit struct {
 	} `json:"writeFiles"`
 }
 
+// hostKey is the private host key that sshd is configured with; "" for its own.
+func (i *cloudInit) hostKey() string {
+	if i == nil {
+		return ""
+	}
+	content := map[string]string{}
+	for _, f := range i.WriteFiles {
+		content[f.Path] = f.Content
+	}
+	for path, text := range content {
+		if key, is := strings.CutPrefix(text, "HostKey "); is && strings.HasPrefix(path, "/etc/ssh/sshd_config.d/") {
+			return content[strings.TrimSpace(key)]
+		}
+	}
+	return ""
+}
+
 func (c *Cloud) deploy(r *http.Request) (int, any) {
 	if wait := c.limit(&c.creates, c.most.creates); wait > 0 {
 		return tooMany(wait)
@@ -195,7 +213,7 @@ func (c *Cloud) deploy(r *http.Request) (int, any) {
 	}
 	c.made++
 	m := &machine{
-		id: fmt.Sprintf("6711f0%06d", c.made), name: d.Name, status: "deploying", key: d.PublicKey, offer: offer, region: d.Region, created: c.Clock.Now(),
+		id: fmt.Sprintf("6711f0%06d", c.made), name: d.Name, status: "deploying", key: d.PublicKey, init: d.CloudInit, offer: offer, region: d.Region, created: c.Clock.Now(),
 	}
 	if c.made%2 == 0 {
 		m.user = "spheron" // others are logged into as ubuntu, which is not said

@@ -74,7 +74,7 @@ func (f *Fake) Do(what func()) {
 // Account is the account of an adapter that lives in the fake's time: its Sleep lets that pass.
 func (f *Fake) Account() upstream.Account {
 	a := f.c.Account
-	a.BaseURL, a.Version, a.Now = f.URL+a.BaseURL, "test", f.Clock.Now
+	a.BaseURL, a.Version, a.Now, a.PrivateAddresses = f.URL+a.BaseURL, "test", f.Clock.Now, true
 	a.Sleep = func(ctx context.Context, d time.Duration) error {
 		f.Advance(d)
 		return ctx.Err()
@@ -128,10 +128,10 @@ func Harness[P provider.Provider](t testing.TB, f *Fake, build func(upstream.Acc
 	}
 }
 
-// Boot starts a machine's SSH, which ends with the test. user is who may log in, with any of the keys, which are lines of an authorized_keys
-// file. Mu is held.
-func (f *Fake) Boot(user string, keys []string) (*SSH, error) {
-	s, err := ListenSSH(user, keys)
+// Boot starts a machine's SSH, which ends with the test. user is who may log in, with any of the
+// keys, which are lines of an authorized_keys file. hostKey is as of ListenSSH. Mu is held.
+func (f *Fake) Boot(user string, keys []string, hostKey string) (*SSH, error) {
+	s, err := ListenSSH(user, keys, hostKey)
 	if err == nil {
 		f.booted = append(f.booted, s)
 	}

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"sync"
 
+	"go.yaml.in/yaml/v3"
 	"golang.org/x/crypto/ssh"
 )
 
@@ -33,8 +34,9 @@ type SSH struct {
 // tries is how many addresses are tried; others on this machine may have taken some.
 const tries = 50
 
-// ListenSSH starts one. user is who may log in, with any of the keys, which are lines of an authorized_keys file.
-func ListenSSH(user string, keys []string) (*SSH, error) {
+// ListenSSH starts one. user is who may log in, with any of the keys, which are lines of an
+// authorized_keys file. hostKey is the private key that it shows, in OpenSSH's form; "" for one of its own.
+func ListenSSH(user string, keys []string, hostKey string) (*SSH, error) {
 	config := &ssh.ServerConfig{PublicKeyCallback: func(c ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
 		for _, line := range keys {
 			if known, _, _, _, err := ssh.ParseAuthorizedKey([]byte(line)); err == nil && c.User() == user && string(known.Marshal()) == string(key.Marshal()) {
@@ -43,11 +45,7 @@ func ListenSSH(user string, keys []string) (*SSH, error) {
 		}
 		return nil, errors.New("not this key")
 	}}
-	_, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		return nil, err
-	}
-	host, err := ssh.NewSignerFromKey(private)
+	host, err := signer(hostKey)
 	if err != nil {
 		return nil, err
 	}
@@ -69,6 +67,30 @@ func ListenSSH(user string, keys []string) (*SSH, error) {
 	s.Port = s.l.Addr().(*net.TCPAddr).Port
 	go s.serve(config)
 	return s, nil
+}
+
+func signer(hostKey string) (ssh.Signer, error) {
+	if hostKey != "" {
+		return ssh.ParsePrivateKey([]byte(hostKey))
+	}
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	return ssh.NewSignerFromKey(private)
+}
+
+// HostKeyOf is the host key that a cloud-config text gives a machine by its ssh_keys; "" for none.
+func HostKeyOf(text string) string {
+	var config struct {
+		Keys struct {
+			Private string `yaml:"ed25519_private"`
+		} `yaml:"ssh_keys"`
+	}
+	if yaml.Unmarshal([]byte(text), &config) != nil {
+		return ""
+	}
+	return config.Keys.Private
 }
 
 // again starts the machine once more after Close: at the same address, with the same keys.

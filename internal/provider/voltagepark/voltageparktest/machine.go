@@ -100,7 +100,7 @@ func (c *Cloud) power(m *machine, now time.Time) {
 		m.close()
 	case m.nodes == nil && now.Sub(m.made) >= ready:
 		for range max(1, m.gpus/8) {
-			s, err := c.Boot(m.user(), m.keys)
+			s, err := c.Boot(m.user(), m.keys, m.init.hostKey())
 			if err != nil {
 				c.t.Errorf("a machine's SSH: %v", err)
 				return
@@ -131,6 +131,23 @@ type cloudInit struct {
 		Permissions string `json:"permissions"`
 	} `json:"write_files"`
 	Commands []string `json:"runcmd"`
+}
+
+// hostKey is the private host key that sshd is configured with; "" for its own.
+func (i *cloudInit) hostKey() string {
+	if i == nil {
+		return ""
+	}
+	content := map[string]string{}
+	for _, f := range i.Files {
+		content[f.Path] = f.Content
+	}
+	for path, text := range content {
+		if key, is := strings.CutPrefix(text, "HostKey "); is && strings.HasPrefix(path, "/etc/ssh/sshd_config.d/") {
+			return content[strings.TrimSpace(key)]
+		}
+	}
+	return ""
 }
 
 // common is what both kinds of machines are asked for with.

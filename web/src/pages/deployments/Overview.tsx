@@ -77,20 +77,74 @@ function Connect({ of: d }: { of: Deployment }) {
                 ['Lets in', d.sshKeys.map((k) => k.name).join(', ')],
               ]}
             />
-            {d.sshHostKeys.length > 0 && (
-              <details>
-                <summary className="small">The machine’s own keys, for your known_hosts</summary>
-                <div style={{ marginTop: 8 }}>
-                  <CodeBlock value={d.sshHostKeys.join('\n')} label="host keys" />
-                </div>
-              </details>
-            )}
+            <Nodes of={d} />
+            <HostKeys of={d} />
           </>
         ) : (
           <span className="dim">The address appears once SSH answers.</span>
         )}
       </div>
     </section>
+  );
+}
+
+/** The servers of a cluster. A machine of one server has no list. */
+function Nodes({ of: d }: { of: Deployment }) {
+  if (d.nodes.length < 2) return null;
+  return (
+    <div style={{ overflowX: 'auto' }}>
+      <table className="plain-table" aria-label="Nodes">
+        <thead>
+          <tr>
+            <th scope="col">Node</th>
+            <th scope="col">SSH command</th>
+            <th scope="col">Private address</th>
+            <th scope="col">Terminal</th>
+          </tr>
+        </thead>
+        <tbody>
+          {d.nodes.map((n) => (
+            <tr key={n.index}>
+              <td>{n.index}</td>
+              <td>
+                <CopyField
+                  value={`ssh ${n.sshPort === 22 ? '' : `-p ${n.sshPort} `}${d.sshUser}@${n.ipAddress}`}
+                  label={`SSH command of node ${n.index}`}
+                />
+              </td>
+              <td>{n.privateIpAddress ?? '–'}</td>
+              <td>
+                {d.status === 'running' && (
+                  <Link to={`/deployments/${d.id}/terminal?node=${n.index}`} className="link small">
+                    Open
+                  </Link>
+                )}
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+const sources: Record<NonNullable<Deployment['sshHostKeySource']>, string> = {
+  provider: 'The provider states them.',
+  issued: 'Billet made the key, gave it to the machine, and saw the machine show it.',
+  first_connection: 'The machine showed them when Billet first connected to it. Nobody else confirms them.',
+};
+
+function HostKeys({ of: d }: { of: Deployment }) {
+  const lines = d.nodes.flatMap((n) => n.sshHostKeys);
+  if (lines.length === 0) return null;
+  return (
+    <details>
+      <summary className="small">SSH host keys</summary>
+      <div style={{ marginTop: 8 }}>
+        {d.sshHostKeySource && <p className="small dim">{sources[d.sshHostKeySource]}</p>}
+        <CodeBlock value={lines.join('\n')} label="host keys" />
+      </div>
+    </details>
   );
 }
 

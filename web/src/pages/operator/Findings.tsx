@@ -18,6 +18,8 @@ const kinds: Record<Finding['kind'], string> = {
   lost_machine: 'A machine that is gone upstream',
   stuck_terminate: 'An end that the provider does not confirm',
   unowned_volume: 'A volume that nobody owns',
+  price_difference: 'Price differs from the offer',
+  private_address: 'Address is not on the Internet',
 };
 
 type State = Finding['state'];

@@ -3,6 +3,7 @@ import { Button } from '@mantine/core';
 import { FitAddon } from '@xterm/addon-fit';
 import { Terminal as XTerm } from '@xterm/xterm';
 import { useEffect, useRef, useState } from 'react';
+import { useSearchParams } from 'react-router';
 import type { Deployment } from '../../../api/deployments';
 import { loadSSH, type Phase, type Session } from '../../../api/ssh';
 import { copyText } from '../../../parts/clipboard';
@@ -48,7 +49,10 @@ export function Screen({ of: d, secret, onOpen, onRefused }: Props) {
   // The effects below must not begin anew because a parent rendered.
   const told = useRef({ onOpen, onRefused });
   told.current = { onOpen, onRefused };
-  const { id, sshUser, sshHostKeys } = d;
+  const { id, sshUser } = d;
+  const node = d.nodes[Number(useSearchParams()[0].get('node') ?? 0)] ?? d.nodes[0];
+  const index = node?.index ?? 0;
+  const sshHostKeys = node?.sshHostKeys ?? d.sshHostKeys;
   const target = useRef({ sshUser, sshHostKeys });
   target.current = { sshUser, sshHostKeys };
 
@@ -127,7 +131,7 @@ export function Screen({ of: d, secret, onOpen, onRefused }: Props) {
       const ssh = await loadSSH();
       if (gone) return;
       const opened = await ssh.connect({
-        url: `/api/v1/inventory/deployments/${id}/terminal`,
+        url: `/api/v1/inventory/deployments/${id}/terminal${index ? `?node=${index}` : ''}`,
         user: target.current.sshUser ?? 'root',
         hostKeys: target.current.sshHostKeys,
         ...secret,

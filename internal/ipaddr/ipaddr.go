@@ -1,4 +1,4 @@
-package outbound
+package ipaddr
 
 import "net/netip"
 
@@ -44,14 +44,4 @@ func Public(a netip.Addr) bool {
 		}
 	}
 	return true
-}
-
-// may tells whether the client may connect to the address.
-func (c *Client) may(a netip.Addr) bool {
-	for _, p := range c.allow {
-		if p.Contains(a.Unmap()) {
-			return true
-		}
-	}
-	return Public(a)
 }
