@@ -1,17 +1,21 @@
 package node
 
 import (
-	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
+	"time"
+
+	"github.com/billetcloud/billet/internal/provider/sim/nvidiasmi"
 )
 
 // simulatedNote stands in everything that speaks of GPUs.
-const simulatedNote = "SIMULATED by Billet: no GPU is attached to this machine."
+const simulatedNote = nvidiasmi.Note
 
 var amdModel = regexp.MustCompile(`(?i)\b(amd|radeon|instinct|mi[0-9]{2,3}x?)\b`)
 
@@ -22,17 +26,14 @@ func (g GPUs) nvidia() bool { return g.Count > 0 && !g.amd() }
 // name is the model as the tools print it: never without saying what it is.
 func (g GPUs) name() string { return printable(g.Model) + " (simulated)" }
 
-// gpuID is a number for GPU i of a machine that stays the same over restarts.
-func gpuID(machine string, i int) string {
-	h := fmt.Sprintf("%x", sha256.Sum256(fmt.Appendf(nil, "%s/%d", machine, i)))
-	return fmt.Sprintf("GPU-%s-%s-%s-%s-%s", h[:8], h[8:12], h[12:16], h[16:20], h[20:32])
-}
-
-// writeGPUTools writes nvidia-smi and rocm-smi as shell scripts, so that they need nothing but a shell.
-func writeGPUTools(dir, machine string, g GPUs) error {
+// writeGPUTools writes nvidia-smi and rocm-smi as shell scripts. program is the running binary as the machine sees it.
+func writeGPUTools(dir, program, machine string, g GPUs) error {
 	nvidia, rocm := noTool("nvidia-smi", "NVIDIA"), noTool("rocm-smi", "AMD")
 	if g.nvidia() {
-		nvidia = nvidiaTool(machine, g)
+		var err error
+		if nvidia, err = nvidiaTool(program, machine, g); err != nil {
+			return err
+		}
 	}
 	if g.amd() {
 		rocm = rocmTool(g)
@@ -73,107 +74,27 @@ func (g GPUs) table(title string) string {
 	return b.String()
 }
 
-func nvidiaTool(machine string, g GPUs) string {
-	var list strings.Builder
-	var uuids []string
-	for i := range g.Count {
-		fmt.Fprintf(&list, "GPU %d: %s (UUID: %s)\n", i, g.name(), gpuID(machine, i))
-		uuids = append(uuids, gpuID(machine, i))
+// nvidiaTool is a script that calls the running binary, which prints what nvidia-smi would.
+func nvidiaTool(program, machine string, g GPUs) (string, error) {
+	system, err := json.Marshal(nvidiasmi.System{Machine: machine, Model: printable(g.Model), Count: g.Count, MemoryMiB: g.MemoryMB, CPUs: runtime.NumCPU()})
+	if err != nil {
+		return "", err
 	}
-	return fmt.Sprintf(`#!/bin/sh
-# %s
-name=%s
-memory=%d
-uuids=%s
-count=%d
-
-note() { printf '%%s\n' 'nvidia-smi: the GPUs are simulated' >&2; }
-
-# value FIELD INDEX UUID: one field of one GPU, with its unit.
-value() {
-	mib=' MiB' percent=' %%' watt=' W'
-	[ -n "$nounits" ] && mib='' percent='' watt=''
-	case $1 in
-	name | gpu_name) printf '%%s' "$name" ;;
-	index) printf '%%s' "$2" ;;
-	uuid | gpu_uuid) printf '%%s' "$3" ;;
-	count) printf '%%s' "$count" ;;
-	memory.total | memory.free) printf '%%s%%s' "$memory" "$mib" ;;
-	memory.used) printf '0%%s' "$mib" ;;
-	utilization.gpu | utilization.memory) printf '0%%s' "$percent" ;;
-	power.draw) printf '0.00%%s' "$watt" ;;
-	driver_version) printf 'simulated' ;;
-	*) return 1 ;;
-	esac
+	return fmt.Sprintf("#!/bin/sh\n# %s\nexec %s %s %s %s \"$@\"\n", simulatedNote, quote(program), InitArg, roleNvidiaSMI, quote(string(system))), nil
 }
 
-query() {
-	fields=$(printf '%%s' "$1" | tr ',' ' ')
-	for field in $fields; do
-		value "$field" 0 x >/dev/null || { printf 'nvidia-smi (simulated): field "%%s" is not a known field.\n' "$field" >&2; exit 2; }
-	done
-	note
-	if [ -z "$noheader" ]; then
-		sep=
-		for field in $fields; do
-			case $field in
-			memory.*) unit=' [MiB]' ;;
-			utilization.*) unit=' [%%]' ;;
-			power.*) unit=' [W]' ;;
-			*) unit= ;;
-			esac
-			printf '%%s%%s%%s' "$sep" "$field" "$unit"
-			sep=', '
-		done
-		printf '\n'
-	fi
-	i=0
-	for uuid in $uuids; do
-		if [ -z "$only" ] || [ "$only" = "$i" ] || [ "$only" = "$uuid" ]; then
-			sep=
-			for field in $fields; do
-				printf '%%s' "$sep"
-				value "$field" "$i" "$uuid"
-				sep=', '
-			done
-			printf '\n'
-		fi
-		i=$((i + 1))
-	done
-}
-
-list= fields= csv= noheader= nounits= only=
-while [ $# -gt 0 ]; do
-	case $1 in
-	-L | --list-gpus) list=1 ;;
-	--query-gpu=*) fields=${1#*=} ;;
-	--format=*)
-		for word in $(printf '%%s' "${1#*=}" | tr ',' ' '); do
-			case $word in
-			csv) csv=1 ;;
-			noheader) noheader=1 ;;
-			nounits) nounits=1 ;;
-			*) printf 'nvidia-smi (simulated): format "%%s" is not supported.\n' "$word" >&2; exit 2 ;;
-			esac
-		done
-		;;
-	-i) shift; only=$1 ;;
-	--id=*) only=${1#*=} ;;
-	*) printf 'nvidia-smi (simulated): option "%%s" is not supported; there are -L, -i, --query-gpu= and --format=csv[,noheader][,nounits].\n' "$1" >&2; exit 2 ;;
-	esac
-	shift
-done
-if [ -n "$list" ]; then
-	note
-	printf '%%s' %s
-elif [ -n "$fields" ]; then
-	[ -n "$csv" ] || { printf 'nvidia-smi (simulated): --query-gpu needs --format=csv.\n' >&2; exit 2; }
-	query "$fields"
-else
-	printf '%%s' %s
-fi
-`, simulatedNote, quote(g.name()), g.MemoryMB, quote(strings.Join(uuids, " ")), g.Count,
-		quote(list.String()), quote(g.table("nvidia-smi (simulated)")))
+// runNvidiaSMI is nvidia-smi: its first argument is the machine, the others are the user's.
+func runNvidiaSMI() error {
+	if len(os.Args) < 4 {
+		return errors.New("want a machine")
+	}
+	var system nvidiasmi.System
+	if err := json.Unmarshal([]byte(os.Args[3]), &system); err != nil {
+		return err
+	}
+	system.Now = time.Now
+	os.Exit(system.Run(os.Args[4:], os.Stdout, os.Stderr, func(d time.Duration) bool { time.Sleep(d); return true }))
+	return nil
 }
 
 func rocmTool(g GPUs) string {

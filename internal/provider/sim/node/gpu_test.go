@@ -2,6 +2,7 @@ package node
 
 import (
 	"errors"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -13,6 +14,10 @@ func TestGPUTools(t *testing.T) {
 		t.Skip("no shell here")
 	}
 	dir := t.TempDir()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
 	call := func(command string) (string, string, int) {
 		cmd := exec.Command("sh", "-c", filepath.Join(dir, command))
 		var stderr strings.Builder
@@ -27,7 +32,7 @@ func TestGPUTools(t *testing.T) {
 	write := func(g GPUs) {
 		t.Helper()
 		for range 2 { // as at every start
-			if err := writeGPUTools(dir, "m", g); err != nil {
+			if err := writeGPUTools(dir, self, "m", g); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -38,6 +43,7 @@ func TestGPUTools(t *testing.T) {
 		"nvidia-smi --query-gpu=name,memory.total --format=csv,noheader":                        "NVIDIA B200 (simulated), 183359 MiB\nNVIDIA B200 (simulated), 183359 MiB\n",
 		"nvidia-smi --query-gpu=index,memory.total --format=csv":                                "index, memory.total [MiB]\n0, 183359 MiB\n1, 183359 MiB\n",
 		"nvidia-smi --query-gpu=index,utilization.gpu,count --format=csv,noheader,nounits -i 1": "1, 0, 2\n",
+		"nvidia-smi topo -m | head -2 | tail -1 | cut -f 1-3":                                   "GPU0\t X \tNV18\n",
 	}
 	for command, want := range exact {
 		if out, stderr, code := call(command); out != want || code != 0 || !strings.Contains(stderr, "simulated") {
@@ -49,11 +55,11 @@ func TestGPUTools(t *testing.T) {
 		t.Errorf("-L: %q", list)
 	}
 	table, _, code := call("nvidia-smi")
-	if code != 0 || strings.Count(table, "NVIDIA B200 (simulated)") != 2 || !strings.Contains(table, "no GPU is attached") || !strings.Contains(table, "183359 MiB") {
+	if code != 0 || strings.Count(table, "NVIDIA B200 (simulated)") != 2 || !strings.Contains(table, "no GPU is attached") || !strings.Contains(table, "183359MiB") {
 		t.Errorf("table: %s", table)
 	}
 	for _, command := range []string{"nvidia-smi --query-gpu=nonsense --format=csv", "nvidia-smi --reset", "nvidia-smi --query-gpu=name", "rocm-smi"} {
-		if out, stderr, code := call(command); code == 0 || out != "" || stderr == "" {
+		if out, stderr, code := call(command); code == 0 || out+stderr == "" {
 			t.Errorf("%s: %q, %q, %d", command, out, stderr, code)
 		}
 	}

@@ -26,6 +26,7 @@ const (
 	roleFiles     = "files"      // serves SFTP on its standard input and output
 	roleCloudInit = "cloud-init" // applies the cloud-config it reads from its standard input
 	roleSession   = "session"    // runs the user's ~/.ssh/rc and then the session's program
+	roleNvidiaSMI = "nvidia-smi" // prints what a GPU would be like
 	roleTree      = "tree"       // sends a mount of a host directory to the process that started it
 )
 
@@ -77,6 +78,8 @@ func Main() {
 		err = runCloudInit()
 	case roleSession:
 		err = runSession()
+	case roleNvidiaSMI:
+		err = runNvidiaSMI()
 	case roleTree:
 		err = runTree()
 	default:

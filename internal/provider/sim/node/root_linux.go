@@ -380,7 +380,7 @@ func furnish(cfg config) {
 	if _, err := os.Lstat("/var/run"); errors.Is(err, os.ErrNotExist) {
 		note(os.Symlink("/run", "/var/run"))
 	}
-	note(writeGPUTools("/usr/local/bin", cfg.Hostname, cfg.GPUs))
+	note(writeGPUTools("/usr/local/bin", ownFile, cfg.Hostname, cfg.GPUs))
 }
 
 func loopbackUp() error {

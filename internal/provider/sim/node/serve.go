@@ -42,7 +42,7 @@ func newMachine(cfg config) (*machine, error) {
 		if err := os.MkdirAll(tools, 0o755); err != nil {
 			return nil, err
 		}
-		if err := writeGPUTools(tools, cfg.Hostname, cfg.GPUs); err != nil {
+		if err := writeGPUTools(tools, m.self, cfg.Hostname, cfg.GPUs); err != nil {
 			return nil, err
 		}
 		for name, hostDir := range cfg.Volumes {
