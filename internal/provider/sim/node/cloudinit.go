@@ -1,6 +1,7 @@
 package node
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,8 @@ const (
 
 	cloudInitDir = "/var/lib/cloud/instance"
 	cloudInitLog = "/var/log/cloud-init-output.log"
+	// cloudInitResultFile has the errors, in cloud-init's own form.
+	cloudInitResultFile = "/var/lib/cloud/data/result.json"
 )
 
 // CheckCloudInit returns what is wrong with a cloud-config, or cannot be done by a simulated
@@ -52,7 +55,7 @@ func runCloudInit() error {
 // keeps its own: a user who removes it and restarts gets another first boot.
 func applyCloudInit(root, text string) error {
 	at := func(path string) string { return filepath.Join(root, path) }
-	for _, dir := range []string{cloudInitDir, filepath.Dir(cloudInitLog)} {
+	for _, dir := range []string{cloudInitDir, filepath.Dir(cloudInitResultFile), filepath.Dir(cloudInitLog)} {
 		if err := os.MkdirAll(at(dir), 0o755); err != nil {
 			return err
 		}
@@ -74,16 +77,29 @@ func applyCloudInit(root, text string) error {
 	}
 	defer log.Close()
 	fmt.Fprintln(log, "cloud-init: simulated: write_files and runcmd are carried out, nothing else is.")
+	var result cloudInitResult
+	result.V1.Datasource = "DataSourceNoCloud"
 	if d, problems := cloudinit.Parse(text); problems != nil {
+		result.V1.Errors = cloudinit.Sentences(problems)
 		fmt.Fprintln(log, "cloud-init:", problems[0])
 	} else {
-		carryOut(d, at, log)
+		result.V1.Errors = carryOut(d, at, log)
+	}
+	if b, err := json.Marshal(result); err == nil {
+		if err := os.WriteFile(at(cloudInitResultFile), append(b, '\n'), 0o644); err != nil {
+			return err
+		}
 	}
 	return os.WriteFile(at(cloudInitDir+"/boot-finished"), []byte("cloud-init: finished\n"), 0o644)
 }
 
-// carryOut does what the machine can of a cloud-config, and says in the log what it skips.
-func carryOut(d *cloudinit.Document, at func(string) string, log *os.File) {
+// carryOut does what the machine can of a cloud-config, says in the log what it skips, and returns what went wrong.
+func carryOut(d *cloudinit.Document, at func(string) string, log *os.File) []string {
+	errs := []string{}
+	failed := func(module string, err error) {
+		errs = append(errs, module+": "+err.Error())
+		fmt.Fprintf(log, "cloud-init: %s: %v\n", module, err)
+	}
 	for _, k := range d.Keys {
 		if k.Name != "write_files" && k.Name != "runcmd" {
 			fmt.Fprintf(log, "cloud-init: %s: not supported, skipped\n", k.Name)
@@ -91,14 +107,14 @@ func carryOut(d *cloudinit.Document, at func(string) string, log *os.File) {
 	}
 	for _, f := range d.Files {
 		if err := writeFile(f, at(f.Path)); err != nil {
-			fmt.Fprintln(log, "cloud-init: write_files:", err)
+			failed("write_files", err)
 		}
 		if f.Owner != "" {
 			fmt.Fprintf(log, "cloud-init: write_files: %s: owner is not supported, the file is root's\n", f.Path)
 		}
 	}
 	if len(d.Commands) == 0 {
-		return
+		return errs
 	}
 	lines := []string{"#!/bin/sh"}
 	for _, c := range d.Commands {
@@ -106,14 +122,15 @@ func carryOut(d *cloudinit.Document, at func(string) string, log *os.File) {
 	}
 	script := at(cloudInitDir + "/runcmd")
 	if err := os.WriteFile(script, []byte(strings.Join(lines, "\n")+"\n"), 0o700); err != nil {
-		fmt.Fprintln(log, "cloud-init: runcmd:", err)
-		return
+		failed("runcmd", err)
+		return errs
 	}
 	cmd := exec.Command("/bin/sh", script)
 	cmd.Stdout, cmd.Stderr, cmd.Dir = log, log, at("/")
 	if err := cmd.Run(); err != nil {
-		fmt.Fprintln(log, "cloud-init: runcmd:", err)
+		failed("runcmd", err)
 	}
+	return errs
 }
 
 func writeFile(f cloudinit.File, path string) error {

@@ -39,16 +39,19 @@ func writeGPUTools(dir, program, machine string, g GPUs) error {
 		rocm = rocmTool(g)
 	}
 	for name, text := range map[string]string{"nvidia-smi": nvidia, "rocm-smi": rocm} {
-		path := filepath.Join(dir, name)
-		// Not written through: the user may have put a link there.
-		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-		if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
+		if err := replaceProgram(filepath.Join(dir, name), text); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// replaceProgram writes a script. It is not written through: the user may have put a link there.
+func replaceProgram(path, text string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return os.WriteFile(path, []byte(text), 0o755)
 }
 
 // quote makes one word of the shell from any text.

@@ -20,14 +20,15 @@ const InitArg = "__machine"
 
 // What a process is to be; the argument after InitArg.
 const (
-	roleInit      = "init"       // PID 1 of an isolated machine
-	roleRestrict  = "restrict"   // gives up privileges, then becomes roleServe
-	roleServe     = "serve"      // the SSH server
-	roleFiles     = "files"      // serves SFTP on its standard input and output
-	roleCloudInit = "cloud-init" // applies the cloud-config it reads from its standard input
-	roleSession   = "session"    // runs the user's ~/.ssh/rc and then the session's program
-	roleNvidiaSMI = "nvidia-smi" // prints what a GPU would be like
-	roleTree      = "tree"       // sends a mount of a host directory to the process that started it
+	roleInit             = "init"               // PID 1 of an isolated machine
+	roleRestrict         = "restrict"           // gives up privileges, then becomes roleServe
+	roleServe            = "serve"              // the SSH server
+	roleFiles            = "files"              // serves SFTP on its standard input and output
+	roleCloudInit        = "cloud-init"         // applies the cloud-config it reads from its standard input
+	roleSession          = "session"            // runs the user's ~/.ssh/rc and then the session's program
+	roleCloudInitCommand = "cloud-init-command" // cloud-init as a user calls it
+	roleNvidiaSMI        = "nvidia-smi"         // prints what a GPU would be like
+	roleTree             = "tree"               // sends a mount of a host directory to the process that started it
 )
 
 // File descriptors given to roleInit, roleRestrict and roleServe.
@@ -78,6 +79,8 @@ func Main() {
 		err = runCloudInit()
 	case roleSession:
 		err = runSession()
+	case roleCloudInitCommand:
+		err = runCloudInitCommand()
 	case roleNvidiaSMI:
 		err = runNvidiaSMI()
 	case roleTree:

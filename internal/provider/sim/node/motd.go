@@ -21,6 +21,9 @@ func motd(cfg config) string {
 	if cfg.GPUs.Count > 0 {
 		fmt.Fprintf(&b, "  GPUs: %d x %s, %d MiB each, simulated: none is attached.\n", cfg.GPUs.Count, printable(cfg.GPUs.Model), cfg.GPUs.MemoryMB)
 	}
+	if missing := missingPrograms(); len(missing) > 0 {
+		fmt.Fprintf(&b, "  Not on this host, and so not here: %s.\n", strings.Join(missing, ", "))
+	}
 	if cfg.Isolated {
 		b.WriteString("  No internet, no package manager, no real hardware. What you put under /root, /home, /opt,\n" +
 			"  /srv, /var and /usr/local is kept over power-off; volumes are under /mnt.\n\n")

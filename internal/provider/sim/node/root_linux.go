@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -29,7 +30,8 @@ var (
 	hostPrograms = []string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"}
 	hostSettings = []string{
 		"/etc/alternatives", "/etc/ssl/certs", "/etc/ld.so.cache", "/etc/terminfo", "/etc/localtime", "/etc/os-release",
-		"/etc/bash.bashrc", "/etc/inputrc", "/etc/mime.types",
+		"/etc/bash.bashrc", "/etc/inputrc", "/etc/mime.types", "/etc/protocols", "/etc/services", "/etc/debian_version", "/etc/login.defs",
+		"/etc/nanorc", "/etc/vim", "/etc/manpath.config", "/etc/magic", "/etc/screenrc",
 	}
 	hostDevices = []string{"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty"}
 )
@@ -331,19 +333,16 @@ func makeFiles(cfg config) error {
 			return err
 		}
 	}
-	for _, path := range []string{"/media", "/sys", "/run/lock", "/etc/profile.d", "/etc/default", "/etc/skel", "/etc/ssh"} {
+	for _, path := range []string{"/media", "/sys", "/run/lock", "/etc/profile.d", "/etc/default", "/etc/skel", "/etc/ssh", "/etc/pam.d"} {
 		if err := os.MkdirAll(inNewRoot(path), 0o755); err != nil {
 			return err
 		}
 	}
 	files := map[string]string{
-		"passwd":        "root:x:0:0:root:/root:" + guestShell() + "\nnobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n",
-		"group":         "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n",
 		"hostname":      cfg.Hostname + "\n",
 		"hosts":         "127.0.0.1 localhost\n127.0.1.1 " + cfg.Hostname + "\n::1 localhost\n",
 		"nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
 		"resolv.conf":   "# A simulated machine has no network but its own loopback.\n",
-		"shells":        "/bin/sh\n/bin/bash\n",
 		"profile":       profile,
 		"motd":          motd(cfg),
 		// Debian's PAM reads these two for each login; see environ.
@@ -353,15 +352,27 @@ func makeFiles(cfg config) error {
 	for name, text := range homeFiles {
 		files["skel/"+name] = text
 	}
+	maps.Copy(files, etcFiles())
 	for i, key := range cfg.PublicKeys {
 		files["ssh/ssh_host_"+hostKeyKinds[i].name+"_key.pub"] = key + " root@" + cfg.Hostname + "\n"
 	}
 	for name, text := range files {
-		if err := os.WriteFile(inNewRoot("/etc/"+name), []byte(text), 0o644); err != nil {
+		mode := os.FileMode(0o644)
+		switch name {
+		case "sudoers", "shadow", "gshadow":
+			mode = 0o440
+		}
+		if err := os.WriteFile(inNewRoot("/etc/"+name), []byte(text), mode); err != nil {
 			return err
 		}
 	}
-	return nil
+	if cfg.CloudInit == "" {
+		return nil
+	}
+	if err := os.MkdirAll(inNewRoot(filepath.Dir(cloudInitPending)), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(inNewRoot(cloudInitPending), nil, 0o644)
 }
 
 // furnish fills in the persistent directories, once the host is out of reach. What the user has put in its way
@@ -380,6 +391,7 @@ func furnish(cfg config) {
 	if _, err := os.Lstat("/var/run"); errors.Is(err, os.ErrNotExist) {
 		note(os.Symlink("/run", "/var/run"))
 	}
+	note(writePrograms("/usr/local/bin", ownFile))
 	note(writeGPUTools("/usr/local/bin", ownFile, cfg.Hostname, cfg.GPUs))
 }
 
