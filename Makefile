@@ -8,7 +8,7 @@ help: ## Show this list
 
 .PHONY: run
 run: build ## Build, then serve with the simulator and a demo account
-	./bin/billetd serve --sim --demo
+	./bin/billetd serve --sim --demo $(if $(filter Darwin,$(shell uname -s)),--sim-unisolated)
 
 .PHONY: build
 build: ## Build bin/billetd and bin/billet, with the web pages where Node.js is there

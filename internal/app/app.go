@@ -30,7 +30,6 @@ import (
 	"github.com/billetcloud/billet/internal/oidc"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/sim"
-	"github.com/billetcloud/billet/internal/provider/sim/node"
 	"github.com/billetcloud/billet/internal/quote"
 	"github.com/billetcloud/billet/internal/ratelimit"
 	"github.com/billetcloud/billet/internal/ratelimit/redislimit"
@@ -68,6 +67,8 @@ type App struct {
 	*Operator
 	c     Config
 	world *sim.World // nil without Sim
+	// unisolated tells that its machines are not isolated from this computer.
+	unisolated bool
 	// simulator is nil without Sim.
 	simulator *simulator
 	catalog   *catalog.Catalog
@@ -127,17 +128,19 @@ func (a *App) build(ctx context.Context) error {
 		if c.SimMachines == "banner" {
 			machines = sim.ListenBanner
 		}
-		world, err := sim.Open(ctx, sim.Config{Dir: filepath.Join(c.DataDir, "sim"), Clock: a.Clock, Log: log, Listen: machines})
+		if machines == sim.ListenSSH {
+			if a.unisolated, err = unisolated(ctx, c); err != nil {
+				return err
+			}
+		}
+		world, err := sim.Open(ctx, sim.Config{
+			Dir: filepath.Join(c.DataDir, "sim"), Clock: a.Clock, Log: log, Listen: machines, Unisolated: a.unisolated,
+		})
 		if err != nil {
 			return fmt.Errorf("open the simulator: %w", err)
 		}
 		a.world = world
 		a.closers = append(a.closers, world.Close)
-		if machines == sim.ListenSSH {
-			if isolated, reason := node.Isolation(ctx, filepath.Join(c.DataDir, "sim")); !isolated {
-				log.WarnContext(ctx, "simulated machines cannot be isolated here: they run with this user's rights, or not at all where that is root", "reason", reason)
-			}
-		}
 		simulated = world.Providers()
 	}
 	all := together(append(simulated, c.Providers...), configured)
@@ -272,6 +275,8 @@ type Started struct {
 	URL string
 	// MetricsURL is where the metrics are, or "".
 	MetricsURL string
+	// Unisolated tells that simulated machines are not isolated from this computer.
+	Unisolated bool
 	// Demo is how to use the demo account; nil without Config.Demo.
 	Demo *Demo
 	// DemoFile is where that stands.
@@ -286,7 +291,7 @@ func (a *App) Run(ctx context.Context, started func(Started)) error {
 		return fmt.Errorf("listen: %w; is another server running? Choose another --listen", err)
 	}
 	defer func() { _ = l.Close() }()
-	s := Started{URL: "http://" + reachable(l.Addr())}
+	s := Started{URL: "http://" + reachable(l.Addr()), Unisolated: a.unisolated}
 	servers := []*http.Server{a.server(a.handler)}
 	listeners := []net.Listener{httpapi.Guard(servers[0], l)}
 	if a.c.MetricsListen != "" {

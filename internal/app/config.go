@@ -40,6 +40,8 @@ type Config struct {
 	// SimMachines is what a simulated machine is made of: "ssh", processes of its own with an SSH server, or "banner", a listener in
 	// this process that only greets, for tests with many.
 	SimMachines string
+	// SimUnisolated lets simulated machines be started where they cannot be isolated: with all rights of the server's user.
+	SimUnisolated bool
 	// Demo makes a demo account once and writes how to use it to DataDir/demo.json.
 	Demo bool
 	// ArrearsGrace and ArrearsKeepVolumes say how long deployments and volumes outlast the money.

@@ -133,7 +133,7 @@ func (s *Server) Restart() {
 func (s *Server) TryRestart(killAfter time.Duration, env ...string) bool {
 	s.t.Helper()
 	s.cmd = exec.Command(s.binary, append([]string{"serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--data-dir", s.Dir}, s.Args...)...)
-	s.cmd.Env = append(append(os.Environ(), "NO_PROXY=127.0.0.1"), env...)
+	s.cmd.Env = append(append(os.Environ(), "NO_PROXY=127.0.0.1", "BILLET_SIM_UNISOLATED=true"), env...)
 	s.log = &safeBuffer{}
 	s.cmd.Stderr = s.log
 	out, err := s.cmd.StdoutPipe()

@@ -153,6 +153,15 @@ func (s *source) info() provider.Info {
 	}
 }
 
+// markUnisolated says it wherever the provider or one of its offers is shown.
+func (s *source) markUnisolated() {
+	const mark = " (not isolated)"
+	s.Name += mark
+	for i := range s.Regions {
+		s.Regions[i].Name += mark
+	}
+}
+
 // offer returns the offer with that key, or nil.
 func (s *source) offer(key string) *offer {
 	for _, o := range s.Offers {

@@ -28,9 +28,12 @@ type host interface {
 }
 
 // nodes are real machines: processes with an SSH server, which outlive this one.
-type nodes struct{}
+type nodes struct {
+	unisolated bool // accept machines that are not isolated
+}
 
-func (nodes) start(ctx context.Context, spec node.Spec) (node.Endpoint, error) {
+func (n nodes) start(ctx context.Context, spec node.Spec) (node.Endpoint, error) {
+	spec.Unisolated = n.unisolated
 	return node.Start(ctx, spec)
 }
 func (nodes) running(dir string) (node.Endpoint, bool)     { return node.Running(dir) }

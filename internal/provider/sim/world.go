@@ -40,6 +40,9 @@ type Config struct {
 	Seed   uint64
 	Log    *slog.Logger
 	Listen Listen
+	// Unisolated starts real machines also where they cannot be isolated from this computer, and says so in the names of
+	// providers and regions. Without it such machines are not started.
+	Unisolated bool
 	// Faults are added to those that the folder keeps, except what it has already.
 	Faults []Fault
 	// Real is the time in which slow calls are slow; the computer's own where it is nil.
@@ -99,8 +102,13 @@ func Open(ctx context.Context, c Config) (*World, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.Unisolated {
+		for _, s := range sources {
+			s.markUnisolated()
+		}
+	}
 	w := &World{
-		dir: dir, clock: c.Clock, seed: c.Seed, log: c.Log, host: nodes{}, synced: true, sources: sources,
+		dir: dir, clock: c.Clock, seed: c.Seed, log: c.Log, host: nodes{c.Unisolated}, synced: true, sources: sources,
 		real: c.Real, machines: map[key]*machine{}, volumes: map[key]*volume{}, used: map[netip.Addr]bool{},
 	}
 	if w.real == nil {

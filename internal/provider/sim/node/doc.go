@@ -46,8 +46,8 @@
 //     after [DetachVolume] returned nil.
 //   - All machines of a root server use the same range of host ids, so a volume can move between them.
 //   - Output that speaks of GPUs says that they are simulated.
-//   - Without namespaces a machine is started only for an ordinary user, and says loudly that it is not isolated;
-//     as root [Start] refuses ([ErrUnisolatedRoot]), since the "machine's root" would be the host's.
+//   - Without namespaces a machine is started only where the Spec accepts that ([ErrUnisolated]), and says loudly that
+//     it is not isolated; as root [Start] refuses ([ErrUnisolatedRoot]), since the "machine's root" would be the host's.
 //
 // # What a session can reach
 //

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -46,6 +47,22 @@ func ownUsers(cmd *exec.Cmd) {
 	}
 	attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}}
 	attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}}
+}
+
+// Remedy is the command that lets ordinary users make user namespaces on this host, or "" where no setting of the
+// kernel forbids it, as in a container.
+func Remedy() string {
+	for _, setting := range []struct{ name, forbids, allows string }{
+		{"user.max_user_namespaces", "0", "15000"},
+		{"kernel.apparmor_restrict_unprivileged_userns", "1", "0"}, // Ubuntu since 23.10
+		{"kernel.unprivileged_userns_clone", "0", "1"},             // Debian until 10
+	} {
+		b, err := os.ReadFile("/proc/sys/" + strings.ReplaceAll(setting.name, ".", "/"))
+		if err == nil && string(bytes.TrimSpace(b)) == setting.forbids {
+			return "sudo sysctl -w " + setting.name + "=" + setting.allows
+		}
+	}
+	return ""
 }
 
 // bootID tells this boot of the host from every other.

@@ -306,6 +306,10 @@ func TestPlain(t *testing.T) {
 		}
 		return
 	}
+	if _, err := Start(within(t), spec); !errors.Is(err, ErrUnisolated) || !strings.Contains(err.Error(), "forbidden by the test") {
+		t.Fatalf("without being asked for: %v", err)
+	}
+	spec.Unisolated = true
 	e := started(t, spec)
 	if e.Isolated {
 		t.Error("says it is isolated")

@@ -23,8 +23,10 @@ var (
 	ErrNotRunning = errors.New("the machine is not running")
 	// ErrRunning says that the machine must be stopped first.
 	ErrRunning = errors.New("the machine is running")
-	// ErrUnisolatedRoot says that namespaces are unavailable and that the server runs as root. The wrapped
+	// ErrUnisolated says that namespaces are unavailable and that the Spec does not accept a plain machine. The wrapped
 	// error holds the reason.
+	ErrUnisolated = errors.New("machines cannot be isolated here, so whoever logs in would have all rights of the server's user")
+	// ErrUnisolatedRoot says the same of a server that runs as root, where no Spec accepts it.
 	ErrUnisolatedRoot = errors.New("machines cannot be isolated here and the server runs as root, so whoever logs in would be root of this host; " +
 		"run the server as an ordinary user, or allow it to make user namespaces")
 	// ErrVolumeBusy says that a volume could not be unmounted although the processes using it were killed.
@@ -62,6 +64,8 @@ type Spec struct {
 	// CloudInit is empty or a cloud-config text; it is applied at the first start after the directory was made
 	// or wiped. See [CheckCloudInit].
 	CloudInit string
+	// Unisolated accepts a plain machine where none can be isolated; see the package comment.
+	Unisolated bool
 }
 
 // Endpoint says how to reach a running machine.
@@ -115,6 +119,9 @@ func Start(ctx context.Context, spec Spec) (Endpoint, error) {
 		}
 		if !isolated && os.Geteuid() == 0 {
 			return fmt.Errorf("%w: %w", ErrUnisolatedRoot, reason)
+		}
+		if !isolated && !spec.Unisolated {
+			return fmt.Errorf("%w: %w", ErrUnisolated, reason)
 		}
 		endpoint, err = start(ctx, spec, isolated)
 		return err
