@@ -171,13 +171,15 @@ func normalEmail(email string) (normal, wrong string) {
 	email = strings.ToLower(strings.TrimSpace(email))
 	name, domain, _ := strings.Cut(email, "@")
 	bad := func(r rune) bool {
-		return unicode.IsControl(r) || unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) || strings.ContainsRune(`@<>()[],;:\"`, r)
+		return unicode.IsSpace(r) || strings.ContainsRune(`@<>()[],;:\"`, r)
 	}
 	switch {
 	case email == "":
 		return "", "is missing."
 	case len(email) > 254 || len(name) > 64:
 		return "", "is longer than an e-mail address can be."
+	case valid && fault.Hidden(email) != "":
+		return "", fault.Hidden(email)
 	case !valid, name == "", strings.ContainsFunc(name, bad),
 		strings.ContainsFunc(domain, bad), strings.Contains("."+domain+".", ".."):
 		return "", "is not an e-mail address such as name@example.com."

@@ -108,12 +108,7 @@ func isToken(token string) bool { return len(token) == randomLength && isBase62(
 
 // shortened makes what a browser says of itself fit to be kept and shown.
 func shortened(agent string) string {
-	clean := strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r == unicode.ReplacementChar || unicode.In(r, unicode.Bidi_Control) {
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(agent, ""))
+	clean := strings.ReplaceAll(fault.Visible(agent), string(unicode.ReplacementChar), "")
 	if r := []rune(clean); len(r) > maxUserAgent {
 		return string(r[:maxUserAgent])
 	}

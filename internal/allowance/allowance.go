@@ -48,7 +48,7 @@ func (l SpendingLimits) Check(field string) (faults []fault.Field) {
 		faults = append(faults, fault.Field{Field: field + ".gpuTypes", Message: fmt.Sprintf("names %d types; at most %d are allowed.", len(l.GPUTypes), MaxGPUTypes)})
 	}
 	for i, t := range l.GPUTypes {
-		if strings.TrimSpace(t) != t || t == "" || len(t) > 100 {
+		if strings.TrimSpace(t) != t || t == "" || len(t) > 100 || !fault.Printable(t) {
 			faults = append(faults, fault.Field{Field: fmt.Sprintf("%s.gpuTypes[%d]", field, i), Message: "is no GPU type, such as NVIDIA B200."})
 		}
 	}

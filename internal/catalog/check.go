@@ -5,9 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
+	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
 )
@@ -100,7 +99,7 @@ func checkText(s string) error {
 		return fmt.Errorf("%.80q begins or ends with a space", s)
 	case len(s) > maxText:
 		return fmt.Errorf("is %d bytes long", len(s))
-	case !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl):
+	case !fault.Printable(s):
 		return fmt.Errorf("%.80q is not plain text", s)
 	}
 	return nil

@@ -19,7 +19,7 @@ func FuzzCheckName(f *testing.F) {
 		if len(faults) == 0 {
 			if !utf8.ValidString(name) || name == "" || utf8.RuneCountInString(name) > fault.MaxNameLength || strings.TrimSpace(name) != name ||
 				strings.ContainsFunc(name, func(r rune) bool {
-					return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029' || r == '\ufeff'
+					return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Co, unicode.Cs) || (unicode.Is(unicode.Cf, r) && r != '\u200c' && r != '\u200d')
 				}) {
 				t.Errorf("%q is taken", name)
 			}

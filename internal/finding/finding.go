@@ -2,7 +2,6 @@ package finding
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"slices"
 	"time"
@@ -285,10 +284,10 @@ func (s *Service) End(ctx context.Context, tx *db.Tx, finding id.ID) (Finding, e
 }
 
 // Dismiss says that the thing is all right: it is not raised again while it is there. It answers INVALID_REQUEST for a note that is too
-// long, NOT_FOUND, or CONFLICT where the thing is gone or being ended.
+// long or has hidden characters, NOT_FOUND, or CONFLICT where the thing is gone or being ended.
 func (s *Service) Dismiss(ctx context.Context, tx *db.Tx, finding id.ID, note string) (Finding, error) {
-	if n := len([]rune(note)); n > maxNote {
-		return Finding{}, fault.Invalid([]fault.Field{{Field: "note", Message: fmt.Sprintf("has %d characters; at most %d are allowed.", n, maxNote)}})
+	if err := fault.Invalid(fault.CheckText("note", note, maxNote)).OrNil(); err != nil {
+		return Finding{}, err
 	}
 	f, err := s.Get(ctx, tx, finding)
 	switch {

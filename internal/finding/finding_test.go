@@ -263,7 +263,7 @@ func TestUnownedMachinesAreEndedAfterTheGrace(t *testing.T) {
 		r.report(unowned(1))
 		r.cloud.refusal = &provider.Error{Kind: provider.KindRejected, Message: "Not\x00 yet."}
 		r.pass(time.Hour)
-		if f := r.only(); f.State != finding.StateOpen || f.EndingSince == nil || f.Problem == nil || *f.Problem != "Not  yet." || r.cloud.asked < 3 {
+		if f := r.only(); f.State != finding.StateOpen || f.EndingSince == nil || f.Problem == nil || *f.Problem != "Not yet." || r.cloud.asked < 3 {
 			t.Fatalf("asked %d times: %+v", r.cloud.asked, f)
 		}
 		r.cloud.refusal = nil
@@ -400,9 +400,12 @@ func TestAnOperatorEndsAndDismisses(t *testing.T) {
 			t.Fatal("policy ended a volume")
 		}
 		all := r.all()
-		dismissed, err := r.dismiss(all[0].ID, "the old\x1b cluster")
+		if _, err := r.dismiss(all[0].ID, "the old\u200b cluster"); fault.CodeOf(err) != fault.InvalidRequest {
+			t.Error(err)
+		}
+		dismissed, err := r.dismiss(all[0].ID, "the old cluster")
 		r.must(err)
-		if dismissed.State != finding.StateDismissed || *dismissed.Note != "the old  cluster" {
+		if dismissed.State != finding.StateDismissed || *dismissed.Note != "the old cluster" {
 			t.Errorf("%+v", dismissed)
 		}
 		if _, err := r.dismiss(all[0].ID, strings.Repeat("x", 501)); fault.CodeOf(err) != fault.InvalidRequest {

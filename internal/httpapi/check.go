@@ -120,9 +120,11 @@ func mapKeys[V any](m map[string]V) func(func(string) bool) {
 }
 
 func (c *checker) text(s *huma.Schema, text, path string) {
+	at := 0
 	for _, r := range text {
+		at++
 		if (r < ' ' || r == 0x7f) && (s.Format != multiline || (r != '\n' && r != '\r' && r != '\t')) {
-			c.add(path, "must not contain control characters (found U+%04X).", r)
+			c.add(path, "has a control character in it, U+%04X at position %d; remove it.", r, at)
 			return
 		}
 	}

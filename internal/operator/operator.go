@@ -84,9 +84,7 @@ func (d *Desk) Credit(ctx context.Context, tx *db.Tx, of id.ID, amount money.Mic
 		field, value string
 		most         int
 	}{{"note", note, maxNote}, {"reference", reference, maxReference}} {
-		if n := len([]rune(text.value)); n > text.most {
-			faults = append(faults, fault.Field{Field: text.field, Message: fmt.Sprintf("has %d characters; at most %d are allowed.", n, text.most)})
-		}
+		faults = append(faults, fault.CheckText(text.field, text.value, text.most)...)
 	}
 	if err := fault.Invalid(faults).OrNil(); err != nil {
 		return Account{}, false, err

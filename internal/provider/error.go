@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/billetcloud/billet/internal/fault"
 )
 
 // Kind says what an error means for whoever asked.
@@ -78,12 +80,9 @@ func Decided(err error) bool {
 // Plain is a text of a cloud's as it may be kept and shown: at most so many characters, in UTF-8, without control characters.
 func Plain(s string, most int) string {
 	out := make([]rune, 0, min(len(s), most))
-	for _, c := range s {
+	for _, c := range fault.Visible(s) {
 		if len(out) == most {
 			break
-		}
-		if c < ' ' || c == 0x7f {
-			c = ' '
 		}
 		out = append(out, c)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/billetcloud/billet/internal/fault"
 	"golang.org/x/crypto/ssh"
 )
 
@@ -268,7 +269,7 @@ func checkComment(comment string) string {
 	switch n := len([]rune(comment)); {
 	case n > MaxComment:
 		return "The comment after the key has more than 256 characters; shorten or remove it."
-	case strings.ContainsFunc(comment, func(r rune) bool { return !unicode.IsPrint(r) || unicode.Is(unicode.Bidi_Control, r) }):
+	case !fault.Printable(comment):
 		return "The comment after the key has a tab or another character that does not print; remove it."
 	}
 	return ""

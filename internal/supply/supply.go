@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/upstream"
 	"github.com/billetcloud/billet/internal/secret"
@@ -149,6 +150,9 @@ func (b *Book) complete(p Provider, credential string) (Provider, error) {
 	}
 	if p.credential == "" || len(p.credential) > maxText || strings.ContainsAny(p.credential, "\r\n\x00") {
 		errs = append(errs, errors.New("the API key is missing, or is not one line of text"))
+	}
+	if !fault.Printable(p.Name) {
+		errs = append(errs, errors.New("the name has a control character or another that people do not see"))
 	}
 	if len(p.Name) > 128 || len(p.BaseURL) > maxText || len(p.Settings) > maxSettings {
 		errs = append(errs, errors.New("the name, the base URL or the settings are too long"))

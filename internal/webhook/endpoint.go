@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/fault"
@@ -192,13 +191,7 @@ func (c *checker) url(u string) {
 }
 
 func (c *checker) description(d string) {
-	switch n := utf8.RuneCountInString(d); {
-	case d == "":
-	case n > MaxDescription:
-		c.fault("description", "has %d characters; at most %d are allowed.", n, MaxDescription)
-	case !fault.Printable(d):
-		c.fault("description", "has a control character, a line break or a mark of text direction in it; remove it.")
-	}
+	c.faults = append(c.faults, fault.CheckText("description", d, MaxDescription)...)
 }
 
 // typeForm is a type of events, or the beginning of some with a star.

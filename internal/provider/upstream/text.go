@@ -8,8 +8,8 @@ import (
 	"math/big"
 	"regexp"
 	"strings"
-	"unicode"
 
+	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
 )
@@ -45,12 +45,7 @@ const maxLine = 128
 
 // Line is the text as the catalogue takes one: UTF-8 in one line, without spaces around it. It is "" where the text is too long or nothing remains of it.
 func Line(text string) string {
-	text = strings.TrimSpace(strings.Map(func(c rune) rune {
-		if unicode.IsControl(c) {
-			return ' '
-		}
-		return c
-	}, strings.ToValidUTF8(text, "")))
+	text = strings.TrimSpace(fault.Visible(text))
 	if len(text) > maxLine {
 		return ""
 	}

@@ -1,0 +1,175 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// hiddenIn are what people do not see in a name, and how a refusal calls it.
+var hiddenIn = map[string]string{
+	"safe\u200b": "U+200B at position 5", "safe\U000E0041": "U+E0041 at position 5", "\u202Esafe": "U+202E at position 1", "sa\u2060fe": "U+2060 at position 3",
+	"sa\ue000fe": "U+E000 at position 3", "safe\u0378": "U+0378 at position 5", "sa\x1bfe": "U+001B at position 3",
+}
+
+// Every text of a request that others read, by field and operation, is in one of these lists, and so must be a new one.
+var (
+	shownTexts = []string{"name", "tags", "description", "note", "reference", "client", "email"}
+	// otherTexts are compared with what is known, have a form of their own, or are shown to nobody.
+	otherTexts = []string{
+		"accountId", "allowedNetworks", "challengeId", "cloudInit", "code", "credential", "currentPassword", "deploymentId", "deviceCode", "gpuType", "gpuTypes", "kind", "newPassword",
+		"offer", "offerId", "operatingSystem", "operation", "password", "provider", "publicKey", "quoteId", "region", "regions", "seconds", "sshKeyId", "sshKeyIds", "ssh_public_key",
+		"token", "types", "url", "userCode", "value", "volumeIds",
+	}
+)
+
+// textsOfRequests returns the fields of bodies that take any text, as "operation.field".
+func textsOfRequests(t *testing.T) map[string]bool {
+	t.Helper()
+	var document map[string]any
+	if err := json.Unmarshal(Document("test"), &document); err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]bool{}
+	resolve := func(v map[string]any) map[string]any {
+		for v["$ref"] != nil {
+			v = dig(document, strings.Split(strings.TrimPrefix(v["$ref"].(string), "#/"), "/")...).(map[string]any)
+		}
+		return v
+	}
+	var walk func(schema map[string]any, operation, field string)
+	walk = func(schema map[string]any, operation, field string) {
+		schema = resolve(schema)
+		for _, of := range []string{"anyOf", "oneOf", "allOf"} {
+			list, _ := schema[of].([]any)
+			for _, one := range list {
+				walk(one.(map[string]any), operation, field)
+			}
+		}
+		if properties, is := schema["properties"].(map[string]any); is {
+			for name, p := range properties {
+				walk(p.(map[string]any), operation, name)
+			}
+		}
+		if items, is := schema["items"].(map[string]any); is {
+			walk(items, operation, field)
+		}
+		text := schema["type"] == "string"
+		if list, is := schema["type"].([]any); is {
+			text = slices.Contains(list, any("string"))
+		}
+		if text && schema["enum"] == nil && schema["format"] != "date-time" {
+			found[operation+"."+field] = true
+		}
+	}
+	for _, item := range document["paths"].(map[string]any) {
+		for _, operation := range item.(map[string]any) {
+			o, is := operation.(map[string]any)
+			if !is || o["requestBody"] == nil {
+				continue
+			}
+			for _, content := range resolve(o["requestBody"].(map[string]any))["content"].(map[string]any) {
+				walk(content.(map[string]any)["schema"].(map[string]any), o["operationId"].(string), "")
+			}
+		}
+	}
+	return found
+}
+
+func TestNoTextThatOthersReadHasHiddenCharacters(t *testing.T) {
+	w := newWorld(t)
+	w.s.c.Limiter = allowAll{}
+	cookie := header("Cookie", w.signIn(w.ada))
+	site := header("Sec-Fetch-Site", "same-origin")
+	operator := w.operator()
+	deployment := string(w.deploy(w.ada))
+	webhook := w.want(201, w.ada, "POST", Base+"/webhooks", map[string]any{"url": "https://hooks.example/x"}).text("id")
+	local := func(r *http.Request) { r.Host = "localhost:8080" } // where passkeys work
+	invitation := w.want(201, tenant{}, "POST", AccountBase+"/invitations", map[string]string{"role": "member"}, cookie, site)
+	_, token, _ := strings.Cut(invitation.text("url"), "#")
+	login := w.startLogin()
+	with := func(body map[string]any, field string, text any) map[string]any {
+		body = maps.Clone(body)
+		body[field] = text
+		return body
+	}
+	volume := map[string]any{"name": "v", "sizeGb": 100, "provider": "voltage-park", "region": "dallas-usa-5"}
+	made := w.want(201, w.ada, "POST", Base+"/volumes", volume).text("id")
+	type body = map[string]any
+	calls := map[string]struct {
+		who    tenant
+		method string
+		path   string
+		body   body
+		field  string // "" for the name of the operation's field
+	}{
+		"createDeployment.name":     {w.ada, "POST", Base + "/deployments", w.seedBody(), ""},
+		"createDeployment.tags":     {w.ada, "POST", Base + "/deployments", w.seedBody(), "tags[0]"},
+		"updateDeployment.name":     {w.ada, "PATCH", Base + "/deployments/" + deployment, body{}, ""},
+		"updateDeployment.tags":     {w.ada, "PATCH", Base + "/deployments/" + deployment, body{}, "tags[0]"},
+		"createSshKey.name":         {w.ada, "POST", Base + "/ssh-keys", body{"publicKey": publicKey(t)}, ""},
+		"renameSshKey.name":         {w.ada, "PATCH", Base + "/ssh-keys/ssh_none", body{}, ""},
+		"createVolume.name":         {w.ada, "POST", Base + "/volumes", volume, ""},
+		"updateVolume.name":         {w.ada, "PATCH", Base + "/volumes/" + made, body{}, ""},
+		"createWebhook.description": {w.ada, "POST", Base + "/webhooks", body{"url": "https://hooks.example/x"}, ""},
+		"updateWebhook.description": {w.ada, "PATCH", Base + "/webhooks/" + webhook, body{}, ""},
+		"createApiKey.name":         {tenant{}, "POST", AccountBase + "/api-keys", body{}, ""},
+		"updateApiKey.name":         {tenant{}, "PATCH", AccountBase + "/api-keys/key_none", body{}, ""},
+		"updateMe.name":             {tenant{}, "PATCH", AccountBase + "/me", body{}, ""},
+		"addPasskey.name":           {tenant{}, "POST", AccountBase + "/me/passkeys", body{"challengeId": "chl_none", "credential": body{"id": "x"}}, ""},
+		"renamePasskey.name":        {tenant{}, "PATCH", AccountBase + "/me/passkeys/psk_none", body{}, ""},
+		"createInvitation.email":    {tenant{}, "POST", AccountBase + "/invitations", body{"role": "member"}, ""},
+		"acceptInvitation.name":     {tenant{}, "POST", AccountBase + "/invitations/accept", body{"token": token, "email": "eve@example.com", "password": goodPassword}, ""},
+		"acceptInvitation.email":    {tenant{}, "POST", AccountBase + "/invitations/accept", body{"token": token, "name": "Eve", "password": goodPassword}, ""},
+		"startLogin.client":         {tenant{}, "POST", Base + "/logins", body{}, ""},
+		"allowLogin.name":           {tenant{}, "POST", AccountBase + "/logins/allow", body{"userCode": login.user}, ""},
+		"createAccount.name":        {operator, "POST", OperatorBase + "/accounts", body{}, ""},
+		"creditAccount.note":        {operator, "POST", OperatorBase + "/accounts/" + string(w.ada.account) + "/credit", body{"amount": 1}, ""},
+		"creditAccount.reference":   {operator, "POST", OperatorBase + "/accounts/" + string(w.ada.account) + "/credit", body{"amount": 1}, ""},
+		"dismissFinding.note":       {operator, "POST", OperatorBase + "/findings/fnd_none/dismiss", body{}, ""},
+	}
+	for where := range textsOfRequests(t) {
+		_, field, _ := strings.Cut(where, ".")
+		if where == "signIn.email" || slices.Contains(otherTexts, field) {
+			continue
+		}
+		c, tested := calls[where]
+		if !tested || !slices.Contains(shownTexts, field) {
+			t.Errorf("%s is a text that this test does not know", where)
+			continue
+		}
+		fault := field
+		if c.field != "" {
+			fault = c.field
+		}
+		for text, want := range hiddenIn {
+			var value any = text
+			if c.field != "" {
+				value = []string{text}
+			}
+			if field == "email" {
+				value = text + "@example.com"
+			}
+			options := []option{}
+			if c.who.secret == "" && where != "startLogin.client" && !strings.HasPrefix(where, "acceptInvitation") {
+				options = []option{cookie, site, local}
+			}
+			r := w.do(c.who, c.method, c.path, with(c.body, field, value), options...)
+			if r.status != http.StatusBadRequest || !slices.Contains(r.fields(), fault) || !strings.Contains(string(r.body), want) {
+				t.Errorf("%s with %q: %d %s, want %q for %s", where, text, r.status, r.body, want, fault)
+			}
+		}
+	}
+	// What people see is taken.
+	for _, name := range []string{"训练 🤖", "می‌خواهم", "👩🏽‍🔬 ❤️"} {
+		w.want(201, w.ada, "POST", Base+"/ssh-keys", map[string]any{"name": name, "publicKey": publicKey(t)})
+	}
+	// A comment of an SSH key is shown, too.
+	for text := range hiddenIn {
+		r := w.refused("INVALID_REQUEST", w.ada, "POST", Base+"/ssh-keys", map[string]any{"name": "c", "publicKey": strings.TrimSuffix(publicKey(t), "user@machine") + text})
+		same(t, "fields", r.fields(), []string{"publicKey"})
+	}
+}
