@@ -313,6 +313,17 @@ func (s *Server) Call(key, method, path string, body any, headers ...string) Ans
 
 // TryCall is Call for goroutines, which must not end the test.
 func (s *Server) TryCall(key, method, path string, body any, headers ...string) (Answer, error) {
+	return s.call(context.Background(), key, method, path, body, headers...)
+}
+
+// CallWithin is TryCall for a client that gives up after that time.
+func (s *Server) CallWithin(limit time.Duration, key, method, path string, body any, headers ...string) (Answer, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	return s.call(ctx, key, method, path, body, headers...)
+}
+
+func (s *Server) call(ctx context.Context, key, method, path string, body any, headers ...string) (Answer, error) {
 	var sent io.Reader
 	switch b := body.(type) {
 	case nil:
@@ -331,7 +342,7 @@ func (s *Server) TryCall(key, method, path string, body any, headers ...string) 
 	if whole, is := strings.CutPrefix(path, "="); is {
 		target = s.URL + whole
 	}
-	r, err := http.NewRequest(method, target, sent)
+	r, err := http.NewRequestWithContext(ctx, method, target, sent)
 	if err != nil {
 		return Answer{}, err
 	}

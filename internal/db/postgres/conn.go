@@ -30,29 +30,41 @@ const (
 // connector makes connections that know when the pool they belong to was found dead.
 type connector struct {
 	driver.Connector
-	patience time.Duration
-	local    string // what is set in each transaction, behind a pooler, which keeps no settings of a session; ""
+	bounded bool   // the server may not be silent for ever
+	local   string // what is set in each transaction, behind a pooler, which keeps no settings of a session; ""
 	// age counts how often a connection was found dead. One that is older than the last of these is not used again: what ended one
 	// of them, a failover or a firewall, has most probably ended all.
 	age *atomic.Int64
+	// dead is when the last of these was, in nanoseconds of the machine's clock.
+	dead *atomic.Int64
+}
+
+// outlived makes all connections of that age, or an earlier one, too old.
+func (c *connector) outlived(age int64) {
+	if c.age.CompareAndSwap(age, age+1) {
+		c.dead.Store(time.Now().UnixNano())
+	}
 }
 
 type lineKey struct{}
 
-func newConnector(c *pgx.ConnConfig, patience time.Duration, local string) *connector {
+func newConnector(c *pgx.ConnConfig, bounded bool, local string) *connector {
 	o := stdlib.OptionBeforeConnect(func(ctx context.Context, c *pgx.ConnConfig) error {
 		if l, is := ctx.Value(lineKey{}).(*line); is {
 			c.DialFunc = l.open
 		}
 		return nil
 	})
-	return &connector{stdlib.GetConnector(*c, o), patience, local, &atomic.Int64{}}
+	return &connector{stdlib.GetConnector(*c, o), bounded, local, &atomic.Int64{}, &atomic.Int64{}}
 }
 
 // Connect opens a connection.
 func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	age := c.age.Load()
-	l := &line{patience: c.patience, dial: dialer().DialContext, gone: func() { c.age.CompareAndSwap(age, age+1) }}
+	l := &line{bounded: c.bounded, dial: dialer().DialContext, gone: func() { c.outlived(age) }}
+	if now := time.Now(); now.Sub(time.Unix(0, c.dead.Load())) < fresh {
+		l.opened = now
+	}
 	raw, err := c.Connector.Connect(context.WithValue(ctx, lineKey{}, l))
 	if err != nil {
 		return nil, err
@@ -112,7 +124,7 @@ func (c *conn) Ping(ctx context.Context) error {
 func (c *conn) found(err error) {
 	switch t := trouble(err); {
 	case t == db.Lost, t == db.Down, t == db.ReadOnly, errors.Is(err, context.DeadlineExceeded):
-		c.c.age.CompareAndSwap(c.age, c.age+1)
+		c.c.outlived(c.age)
 	}
 }
 

@@ -18,14 +18,12 @@ import (
 const (
 	// connections is the most that one replica holds open; PostgreSQL's default allows 100 in all.
 	connections = 20
-	// silence is how long the server may owe an answer. It is longer than any statement may take.
-	silence = 35 * time.Second
 )
 
 // limits are what the server itself ends. What a client that vanished holds is free again soon.
 var limits = map[string]string{
 	"statement_timeout":                   "30s",
-	"lock_timeout":                        "15s",
+	"lock_timeout":                        "8s", // shorter than silence
 	"idle_in_transaction_session_timeout": "60s",
 }
 
@@ -70,11 +68,11 @@ func Open(ctx context.Context, url string, c clock.Clock) (*db.DB, error) {
 		}
 		maps.Copy(config.RuntimeParams, serverKeepAlive)
 	}
-	pool := sql.OpenDB(newConnector(config, silence, local))
+	pool := sql.OpenDB(newConnector(config, true, local))
 	pool.SetMaxOpenConns(connections)
 	pool.SetMaxIdleConns(connections)
 	pool.SetConnMaxIdleTime(5 * time.Minute)
-	slow := sql.OpenDB(newConnector(unbounded, 0, "")) // no connection is opened before one is needed
+	slow := sql.OpenDB(newConnector(unbounded, false, "")) // no connection is opened before one is needed
 	slow.SetMaxIdleConns(1)
 	slow.SetConnMaxIdleTime(time.Minute)
 	d := db.New(db.Config{Engine: db.Postgres, Write: pool, Read: pool, Unbounded: slow, Clock: c, Trouble: trouble})
@@ -87,7 +85,7 @@ func Open(ctx context.Context, url string, c clock.Clock) (*db.DB, error) {
 // behindPooler tells whether what we connect to hands our statements on to a server's connection that is not ours: then the process that
 // serves us is not the one that greeted us.
 func behindPooler(ctx context.Context, c *pgx.ConnConfig) (bool, error) {
-	l := &line{patience: silence, dial: dialer().DialContext, gone: func() {}}
+	l := &line{bounded: true, dial: dialer().DialContext, gone: func() {}}
 	c.DialFunc = l.open
 	conn, err := pgconn.ConnectConfig(ctx, &c.Config)
 	if err != nil {

@@ -16,6 +16,13 @@ var (
 	errCommitting = errors.New("postgres: a commit is not cancelled")
 )
 
+const (
+	// silence is how long the server may owe an answer: then it is more probable that the connection is dead than that a statement
+	// takes so long. What is repeated then has a new connection, and on one that was opened since, and is not older
+	// than fresh, the server may take freshSilence, which is longer than any statement may take.
+	silence, freshSilence, fresh = 10 * time.Second, 35 * time.Second, 3 * time.Second
+)
+
 // wire is the network below one connection. It bounds how long the server may be silent, whatever the driver waits for.
 type wire struct {
 	net.Conn
@@ -27,7 +34,8 @@ type wire struct {
 
 // line is what a connection and its wire both know.
 type line struct {
-	patience   time.Duration // 0 = for ever
+	bounded    bool      // the server may not be silent for ever
+	opened     time.Time // when it was opened after others were found dead; zero where none was
 	dial       func(ctx context.Context, network, address string) (net.Conn, error)
 	connected  atomic.Bool
 	committing atomic.Bool
@@ -53,9 +61,13 @@ func (l *line) open(ctx context.Context, network, address string) (net.Conn, err
 
 func (w *wire) Read(p []byte) (int, error) {
 	w.mu.Lock()
-	bounded := w.explicit.IsZero() && w.line.patience > 0
+	bounded := w.explicit.IsZero() && w.line.bounded
 	if bounded {
-		_ = w.Conn.SetReadDeadline(time.Now().Add(w.line.patience))
+		now, patience := time.Now(), silence
+		if now.Sub(w.line.opened) < fresh {
+			patience = freshSilence
+		}
+		_ = w.Conn.SetReadDeadline(now.Add(patience))
 	}
 	w.mu.Unlock()
 	n, err := w.Conn.Read(p)

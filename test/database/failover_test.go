@@ -1,0 +1,182 @@
+package database
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/billetcloud/billet/internal/db/dbtest"
+	"github.com/billetcloud/billet/test/billetd"
+)
+
+// outcomes counts what a load was answered.
+type outcomes struct {
+	mu    sync.Mutex
+	count map[string]int
+	wrong []string
+}
+
+func (o *outcomes) note(a billetd.Answer, what string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.count[fmt.Sprintf("%s %d %s", what, a.Status, a.Code())]++
+	if a.Status >= 200 && a.Status < 300 {
+		return
+	}
+	// What must not be repeated unseen has no Retry-After.
+	if a.Status != http.StatusServiceUnavailable || a.Code() != "SERVICE_UNAVAILABLE" || a.Header.Get("Retry-After") == "" && what != "delete" {
+		o.wrong = append(o.wrong, fmt.Sprintf("%s: %d %s", what, a.Status, a.Body))
+	}
+}
+
+// A database that is killed, fails over or comes back late makes 503 with Retry-After, never 500 nor 429, and what is sent again with its key is
+// made once.
+func TestADatabaseThatIsKilledIsNeverAnInternalError(t *testing.T) {
+	t.Parallel()
+	p := startPrivate(t)
+	s := billetd.Start(t, "--sim", "--sim-machines", "banner", "--database-url", p.url("postgres"))
+	account, _ := s.Key("1000")
+	key := s.KeyOf(account, "--write-limit", "10000", "--read-limit", "10000")
+	seen := &outcomes{count: map[string]int{}}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var load sync.WaitGroup
+	for i := range 4 {
+		public := publicKey(t)
+		load.Go(func() {
+			// Make a key and delete it, each as often as it takes.
+			pace := time.NewTicker(10 * time.Millisecond)
+			defer pace.Stop()
+			made := ""
+			for n := 0; ctx.Err() == nil || made != ""; <-pace.C {
+				var a billetd.Answer
+				var err error
+				if made == "" {
+					name := fmt.Sprintf("key-%d-%d", i, n)
+					if a, err = s.TryCall(key, "POST", "/ssh-keys", map[string]any{"name": name, "publicKey": public}, "Idempotency-Key", name); err == nil {
+						seen.note(a, "write")
+						made, _ = a.Data["id"].(string)
+					}
+				} else if a, err = s.TryCall(key, "DELETE", "/ssh-keys/"+made, nil); err == nil {
+					if a.Status != http.StatusNotFound {
+						seen.note(a, "delete")
+					}
+					if a.Status != http.StatusServiceUnavailable {
+						made = ""
+						n++
+					}
+				}
+				if a, err := s.TryCall(key, "GET", "/ssh-keys", nil); err == nil {
+					seen.note(a, "read")
+				}
+			}
+		})
+	}
+	status := func() int { return s.Call("", "GET", "=/readyz", nil).Status }
+	for range 5 {
+		p.do(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'`)
+	}
+	for _, how := range []string{"fast", "immediate"} {
+		p.stop(how)
+		within(t, 10*time.Second, "not being ready", func() bool { return status() == http.StatusServiceUnavailable })
+		p.start()
+		within(t, 30*time.Second, "readiness", func() bool { return status() == http.StatusOK })
+	}
+	stop()
+	load.Wait()
+	t.Logf("%v", seen.count)
+	for _, text := range seen.wrong {
+		t.Error(text)
+	}
+	if left := s.Call(key, "GET", "/ssh-keys", nil); len(left.List) != 0 {
+		t.Errorf("made twice: %s", left.Body)
+	}
+	if seen.count["write 201 "] == 0 || seen.count["read 200 "] == 0 {
+		t.Error("the load did not work at all")
+	}
+	if strings.Contains(s.Log(), "INTERNAL_ERROR") || strings.Contains(s.Log(), "panic") {
+		t.Error(s.Log())
+	}
+}
+
+// A connection that is lost while it commits leaves open whether the change was made: it is looked for, and answered as it was made.
+func TestACommitInDoubtIsSettledByLooking(t *testing.T) {
+	t.Parallel()
+	database := dbtest.PostgresURL(t)
+	p := newProxy(t, host(t, database))
+	s := billetd.Start(t, "--database-url", p.through(t, database))
+	_, key := s.Key("1000")
+	for name, headers := range map[string][]string{"with a key": {"Idempotency-Key", "once"}, "without": nil} {
+		t.Run(name, func(t *testing.T) {
+			lost := p.loseCommit(`INSERT INTO ssh_key`)
+			a := s.Call(key, "POST", "/ssh-keys", map[string]string{"name": name, "publicKey": publicKey(t)}, headers...)
+			if !lost() {
+				t.Fatal("no commit was lost")
+			}
+			if a.Status != http.StatusCreated {
+				t.Fatalf("%d %s", a.Status, a.Body)
+			}
+			n := 0
+			for _, each := range s.Call(key, "GET", "/ssh-keys", nil).List {
+				if each.(map[string]any)["name"] == name {
+					n++
+				}
+			}
+			if n != 1 {
+				t.Errorf("%d keys were made", n)
+			}
+		})
+	}
+}
+
+// A commit that waits for a standby is not called off when the client gives up: it would be done without the standby.
+func TestACommitThatWaitsForAStandbyIsNotCancelled(t *testing.T) {
+	t.Parallel()
+	p := startPrivate(t)
+	s := billetd.Start(t, "--database-url", p.url("postgres"))
+	_, key := s.Key("1000")
+	admin := p.open("postgres")
+	defer func() { _ = admin.Close() }()
+	keys := func() (n int) {
+		t.Helper()
+		if err := admin.QueryRow(`SELECT COUNT(*) FROM ssh_key`).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	p.do(`ALTER SYSTEM SET synchronous_standby_names = 'nobody'`, `SELECT pg_reload_conf()`)
+	body := map[string]string{"name": "waits", "publicKey": publicKey(t)}
+	ask := func(patience time.Duration) (int, error) {
+		a, err := s.CallWithin(patience, key, "POST", "/ssh-keys", body, "Idempotency-Key", "waits")
+		return a.Status, err
+	}
+	waits := func() (n int) {
+		t.Helper()
+		if err := admin.QueryRow(`SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'`).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	if status, err := ask(time.Second); err == nil {
+		t.Fatalf("answered %d without a standby", status)
+	}
+	within(t, 10*time.Second, "a commit that waits", func() bool { return waits() > 0 })
+	if status, err := ask(2 * time.Second); err == nil && status != http.StatusServiceUnavailable {
+		t.Errorf("the same key was answered %d, and no standby has it", status)
+	}
+	if n := keys(); n != 0 || waits() == 0 {
+		t.Errorf("%d keys can be seen, and no standby has them", n)
+	}
+	p.do(`ALTER SYSTEM RESET synchronous_standby_names`, `SELECT pg_reload_conf()`)
+	within(t, 30*time.Second, "the answer", func() bool {
+		status, err := ask(20 * time.Second)
+		return err == nil && status == http.StatusCreated
+	})
+	if n := keys(); n != 1 {
+		t.Errorf("%d keys were made", n)
+	}
+}

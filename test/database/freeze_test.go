@@ -1,0 +1,117 @@
+package database
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/billetcloud/billet/internal/db/dbtest"
+	"github.com/billetcloud/billet/test/billetd"
+	"golang.org/x/crypto/ssh"
+)
+
+func publicKey(t *testing.T) string {
+	t.Helper()
+	public, _, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := ssh.NewPublicKey(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(ssh.MarshalAuthorizedKey(key))
+}
+
+// within waits for something that has to come in that time, and returns how long it took.
+func within(t *testing.T, limit time.Duration, what string, there func() bool) time.Duration {
+	t.Helper()
+	began := time.Now()
+	for tick := time.NewTicker(100 * time.Millisecond); !there(); <-tick.C {
+		if time.Since(began) > limit {
+			t.Fatalf("%s did not come within %s", what, limit)
+		}
+	}
+	took := time.Since(began)
+	t.Logf("%s after %s", what, took.Round(time.Millisecond))
+	return took
+}
+
+// A firewall that forgets connections, or a host that vanishes, stops neither requests nor what goes on in the background for more
+// than a minute, and never the end of the server.
+func TestAServerRecoversFromConnectionsThatAreForgotten(t *testing.T) {
+	t.Parallel()
+	database := dbtest.PostgresURL(t)
+	p := newProxy(t, host(t, database))
+	s := billetd.Start(t, "--sim", "--sim-machines", "banner", "--database-url", p.through(t, database))
+	_, key := s.Key("100000")
+	public := publicKey(t)
+	s.Running(key, s.Deploy(key, "before", public))
+	within(t, 10*time.Second, "readiness", func() bool { return s.Call("", "GET", "=/readyz", nil).Status == http.StatusOK })
+
+	// Under load, so that many connections are open, and some in the middle of a transaction.
+	load := make(chan struct{})
+	for i := range 8 {
+		go func() {
+			for n := 0; ; n++ {
+				select {
+				case <-load:
+					return
+				default:
+					_, _ = s.TryCall(key, "POST", "/ssh-keys", map[string]string{"name": fmt.Sprintf("k%d-%d", i, n), "publicKey": public})
+					_, _ = s.TryCall(key, "GET", "/deployments", nil)
+				}
+			}
+		}()
+	}
+	within(t, 10*time.Second, "several connections", func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return len(p.open) >= 8
+	})
+	t.Logf("%d connections are forgotten", p.freeze())
+	frozen := time.Now()
+	close(load)
+	left := func() time.Duration { return time.Minute - time.Since(frozen) }
+	within(t, left(), "an answer", func() bool {
+		a, err := s.TryCall(key, "GET", "/deployments", nil)
+		return err == nil && a.Status == http.StatusOK
+	})
+	var id string
+	within(t, left(), "a deployment", func() bool {
+		a, err := s.TryCall(key, "POST", "/deployments", map[string]any{
+			"offerId": "off_abc123", "operatingSystem": "Ubuntu 22.04", "ssh_public_key": public, "name": "after",
+		}, "Idempotency-Key", "after")
+		if err != nil || a.Status != http.StatusCreated {
+			return false
+		}
+		id, _ = a.Data["id"].(string)
+		return true
+	})
+	// Jobs, events and the catalogue go on: the machine of the new deployment runs.
+	within(t, left(), "its machine", func() bool {
+		_, _ = s.TryRun("sim", "advance", "5s")
+		a, err := s.TryCall(key, "GET", "/deployments/"+id, nil)
+		return err == nil && a.Data["status"] == "running"
+	})
+	within(t, left(), "readiness again", func() bool {
+		a, err := s.TryCall("", "GET", "=/readyz", nil)
+		return err == nil && a.Status == http.StatusOK
+	})
+
+	p.freeze()
+	began := time.Now()
+	s.Stop()
+	if took := time.Since(began); took > 26*time.Second {
+		t.Errorf("the end took %s", took)
+	} else {
+		t.Logf("the end took %s", took.Round(time.Millisecond))
+	}
+	if strings.Contains(s.Log(), "panic") {
+		t.Error(s.Log())
+	}
+}
