@@ -10,6 +10,7 @@ want curl curl
 want ssh openssh-client
 want git git
 want redis-server redis-server
+[ -x /usr/sbin/pgbouncer ] || missing+=(pgbouncer) # not on everybody's PATH
 want node nodejs # the pages, and the terminal's client outside a browser
 want npm npm
 want chromium chromium # the pages as people see them
