@@ -302,7 +302,7 @@ func (a *App) Run(ctx context.Context, started func(Started)) error {
 		defer func() { _ = ml.Close() }()
 		mux := http.NewServeMux()
 		mux.Handle("GET /metrics", promhttp.HandlerFor(a.metrics, promhttp.HandlerOpts{}))
-		servers, listeners = append(servers, a.server(mux)), append(listeners, ml)
+		servers, listeners = append(servers, a.server(forLoopback(mux))), append(listeners, ml)
 		s.MetricsURL = "http://" + ml.Addr().String() + "/metrics"
 	}
 	if a.world != nil {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 
@@ -17,13 +18,18 @@ import (
 // readers is how many queries may run beside each other and beside a write.
 const readers = 8
 
-// Open opens the database file, making it (mode 0600) where there is none.
+// Open opens the database file, making it where there is none. It and the files beside it can be read by their owner only, whatever their mode was.
 func Open(ctx context.Context, path string, c clock.Clock) (*db.DB, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open database file: %w", err)
 	}
 	_ = f.Close()
+	for _, name := range []string{path, path + "-wal", path + "-shm"} { // SQLite makes the others with the mode of the first
+		if err := tighten(name); err != nil {
+			return nil, err
+		}
+	}
 	// A sweep writes all over its indexes: with the usual 2 MB and 1000 pages most of them would be read and written several times.
 	write, err := pool(path, "BEGIN IMMEDIATE", "_pragma=cache_size(-65536)&_pragma=wal_autocheckpoint(4000)", 1)
 	if err != nil {
@@ -38,6 +44,21 @@ func Open(ctx context.Context, path string, c clock.Clock) (*db.DB, error) {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), d.Close())
 	}
 	return d, nil
+}
+
+// tighten takes the rights of others away from a file that holds everything.
+func tighten(path string) error {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil && info.Mode().Perm()&0o077 != 0 {
+		err = os.Chmod(path, info.Mode().Perm()&^0o077)
+	}
+	if err != nil {
+		return fmt.Errorf("the database file can be read by others; run chmod 600 on it: %w", err)
+	}
+	return nil
 }
 
 func pool(path, begin, extra string, connections int) (*sql.DB, error) {
