@@ -3,6 +3,7 @@ package meter
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/billetcloud/billet/internal/db"
@@ -55,55 +56,70 @@ func resumeCost(ctx context.Context, tx *db.Tx, subjects []id.ID) error {
 
 const dayMicros = int64(24 * time.Hour / time.Microsecond)
 
-// costKeys are what costs are grouped by; part.a is the beginning of the day.
+// costKeys are what costs are grouped by; days are cut afterwards.
 var costKeys = map[wallet.GroupBy]string{
-	wallet.ByAccount: "c.account_id", wallet.ByProvider: "c.provider", wallet.ByGPUType: "c.gpu_type", wallet.ByDay: "CAST(part.a / 86400000000 AS TEXT)",
+	wallet.ByAccount: "account_id", wallet.ByProvider: "provider", wallet.ByGPUType: "gpu_type", wallet.ByDay: "''",
 }
 
-// selectCost cuts each cost at the ends of the interval, and of its days where they are asked for. The cost up to a second, counted from
-// the beginning, is rate × seconds / 3600, rounded half-up; a part costs the difference of two such. So parts always add up to the whole.
+// upTo is the cost up to that second, counted from the beginning: rate × seconds / 3600, rounded half-up. A part costs the difference of two
+// such, so parts always add up to the whole.
+func upTo(rate money.Micros, second int64) money.Micros {
+	return rate*money.Micros(second/3600) + (rate*money.Micros(second%3600)+1800)/3600
+}
+
+// selectCost cuts each cost at the ends of the interval, and of its days where they are asked for. Each row that the interval touches is read once:
+// those that end in it or later, by an index of ends, and those that go on.
 func selectCost(ctx context.Context, r db.Reader, from, to, now time.Time, by wallet.GroupBy) ([]Margin, error) {
 	key, known := costKeys[by]
 	if !known {
 		return nil, fmt.Errorf("meter: costs cannot be grouped by %q", by)
 	}
 	a, b := db.Micros(from), db.Micros(to)
-	first := b
-	if by == wallet.ByDay {
-		first = min(b, a-a%dayMicros+dayMicros)
-	}
-	upTo := func(seconds string) string {
-		return `(rate * (` + seconds + ` / 3600) + (rate * (` + seconds + ` % 3600) + 1800) / 3600)`
-	}
+	// The + keeps SQLite, which may know nothing of how many there are, from the index of beginnings.
 	rows, err := r.Query(ctx, `
-		WITH RECURSIVE part (a, b) AS (
-			SELECT CAST($1 AS BIGINT), CAST($2 AS BIGINT)
-			UNION ALL
-			SELECT b, CASE WHEN b + 86400000000 < CAST($3 AS BIGINT) THEN b + 86400000000 ELSE CAST($3 AS BIGINT) END FROM part WHERE b < CAST($3 AS BIGINT)
-		), piece AS (
-			SELECT `+key+` AS k, c.hourly_cost AS rate, c.from_at AS origin,
-				CASE WHEN part.a > c.from_at THEN part.a ELSE c.from_at END AS lo,
-				CASE WHEN COALESCE(c.to_at, CAST($4 AS BIGINT)) < part.b THEN COALESCE(c.to_at, CAST($4 AS BIGINT)) ELSE part.b END AS hi
-			FROM part JOIN meter_cost c ON c.from_at < part.b AND (c.to_at IS NULL OR c.to_at > part.a)
-		), counted AS (
-			SELECT k, rate, (lo - origin + 999999) / 1000000 AS s, (hi - origin + 999999) / 1000000 AS e FROM piece WHERE hi > lo
-		)
-		SELECT k, CAST(SUM(`+upTo("e")+` - `+upTo("s")+`) AS BIGINT), CAST(SUM(e - s) AS BIGINT) FROM counted GROUP BY k`,
-		a, first, b, db.Micros(now))
+		SELECT `+key+`, hourly_cost, from_at, to_at FROM meter_cost WHERE to_at > $1 AND +from_at < $2
+		UNION ALL SELECT `+key+`, hourly_cost, from_at, CAST($3 AS BIGINT) FROM meter_cost WHERE to_at IS NULL AND from_at < $2`,
+		a, b, db.Micros(now))
 	if err != nil {
 		return nil, fmt.Errorf("sum costs: %w", err)
 	}
 	defer func() { _ = rows.Close() }()
-	out := []Margin{}
+	found, days := map[string]*Margin{}, map[int64]*Margin{}
+	add := func(m *Margin, rate money.Micros, origin, lo, hi int64) {
+		s, e := (lo-origin+999999)/1000000, (hi-origin+999999)/1000000
+		m.Cost, m.Seconds = m.Cost+upTo(rate, e)-upTo(rate, s), m.Seconds+e-s
+	}
 	for rows.Next() {
-		var m Margin
-		if err := rows.Scan(&m.Key, &m.Cost, &m.Seconds); err != nil {
+		var k string
+		var rate money.Micros
+		var origin, end int64
+		if err := rows.Scan(&k, &rate, &origin, &end); err != nil {
 			return nil, err
 		}
-		if by == wallet.ByDay {
-			m.Key = wallet.Day(m.Key)
+		lo, hi := max(a, origin), min(b, end)
+		if by != wallet.ByDay {
+			if hi > lo {
+				if found[k] == nil {
+					found[k] = &Margin{Key: k}
+				}
+				add(found[k], rate, origin, lo, hi)
+			}
+			continue
 		}
-		out = append(out, m)
+		for ; lo < hi; lo = (lo/dayMicros + 1) * dayMicros {
+			day := lo / dayMicros
+			if days[day] == nil {
+				days[day] = &Margin{Key: wallet.Day(strconv.FormatInt(day, 10))}
+			}
+			add(days[day], rate, origin, lo, min(hi, (day+1)*dayMicros))
+		}
+	}
+	out := []Margin{}
+	for _, m := range found {
+		out = append(out, *m)
+	}
+	for _, m := range days {
+		out = append(out, *m)
 	}
 	return out, rows.Err()
 }

@@ -93,6 +93,13 @@ func (l *Ledger) ChargeAll(ctx context.Context, tx *db.Tx, charges []Charge) ([]
 	if err != nil {
 		return nil, err
 	}
+	days := make([]booked, len(made))
+	for i, c := range made {
+		days[i] = booked{c.Account, c.Subject, db.Micros(c.From), c.Provider, c.GPUType, c.Name, c.Amount}
+	}
+	if err := book(ctx, tx, days); err != nil {
+		return nil, err
+	}
 	for i := range made {
 		made[i].Transaction, made[i].Wallet = own[i].id, wallets[made[i].Account]
 	}
@@ -149,12 +156,16 @@ func (l *Ledger) Refund(ctx context.Context, tx *db.Tx, f Refund) (made bool, er
 	if f.Amount < 0 || !f.From.Before(f.To) {
 		return false, fmt.Errorf("wallet: a refund of %s for hour %d of %q is out of bounds", f.Amount, f.Hour, f.Subject)
 	}
-	if claimed, err := claimRefund(ctx, tx, f); err != nil || !claimed {
+	of, claimed, err := claimRefund(ctx, tx, f)
+	if err != nil || !claimed {
 		return false, err
 	}
 	_, err = l.post(ctx, tx, []*line{{
 		account: f.Account, kind: TypeRefund, amount: f.Amount, description: f.Description, subject: f.Subject,
 		hour: &f.Hour, from: &f.From, to: &f.To, hourlyPrice: &f.HourlyPrice, labels: f.Labels,
 	}}, anyAmount)
+	if err == nil {
+		err = book(ctx, tx, []booked{of})
+	}
 	return err == nil, err
 }

@@ -3,12 +3,9 @@ package wallet
 import (
 	"context"
 	"database/sql"
-	"fmt"
-	"time"
 
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
-	"github.com/billetcloud/billet/internal/money"
 )
 
 // listed is the list of the lines that the filter lets through, newest first. A filtered one is in the order of time, so that an
@@ -71,75 +68,6 @@ func orNil(s string) *string {
 	return &s
 }
 
-// usageKeys are what wallet_charge is grouped by. A day is counted in whole days since 1970 in
-// UTC: both engines divide integers alike, and agree on no function of dates.
-var usageKeys = map[GroupBy]string{
-	ByDay:        "from_at / 86400000000",
-	ByDeployment: "subject",
-	ByGPUType:    "gpu_type",
-	ByProvider:   "provider",
-}
-
-func selectUsage(ctx context.Context, r db.Reader, account id.ID, from, to time.Time, by GroupBy, key string) ([]UsageGroup, error) {
-	order := "cost DESC, " + key
-	if by == ByDay {
-		order = key
-	}
-	rows, err := r.Query(ctx, `SELECT `+key+`, MAX(name), CAST(SUM(amount - refunded) AS BIGINT) AS cost FROM wallet_charge
-		WHERE account_id = $1 AND from_at >= $2 AND from_at < $3 GROUP BY `+key+` ORDER BY `+order, account, db.Micros(from), db.Micros(to))
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
-	groups := []UsageGroup{}
-	for rows.Next() {
-		var g UsageGroup
-		var day int64
-		var name string
-		keyTo := any(&g.Key)
-		if by == ByDay {
-			keyTo = &day
-		}
-		if err := rows.Scan(keyTo, &name, &g.Cost); err != nil {
-			return nil, err
-		}
-		switch by {
-		case ByDay:
-			g.Key = time.Unix(day*86400, 0).UTC().Format(time.DateOnly)
-		case ByDeployment:
-			g.Name = &name
-		}
-		groups = append(groups, g)
-	}
-	return groups, rows.Err()
-}
-
-var revenueKeys = map[GroupBy]string{
-	ByDay: "CAST(from_at / 86400000000 AS TEXT)", ByGPUType: "gpu_type", ByProvider: "provider", ByAccount: "account_id",
-}
-
-func selectRevenue(ctx context.Context, r db.Reader, from, to time.Time, by GroupBy, key string) (map[string]money.Micros, error) {
-	rows, err := r.Query(ctx, `SELECT `+key+` AS k, CAST(SUM(amount - refunded) AS BIGINT) FROM wallet_charge WHERE from_at >= $1 AND from_at < $2 GROUP BY `+key,
-		db.Micros(from), db.Micros(to))
-	if err != nil {
-		return nil, fmt.Errorf("sum revenue: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
-	out := map[string]money.Micros{}
-	for rows.Next() {
-		var k string
-		var earned money.Micros
-		if err := rows.Scan(&k, &earned); err != nil {
-			return nil, err
-		}
-		if by == ByDay {
-			k = Day(k)
-		}
-		out[k] = earned
-	}
-	return out, rows.Err()
-}
-
 func selectWallets(ctx context.Context, r db.Reader, accounts []id.ID) (map[id.ID]Wallet, error) {
 	rows, err := r.Query(ctx, `SELECT `+walletColumns+` FROM wallet WHERE account_id IN `+db.In(1, len(accounts)), anySlice(accounts)...)
 	if err != nil {
@@ -186,6 +114,16 @@ var audits = []struct{ fault, query string }{
 			SUM(CASE WHEN type = 'refund' THEN amount ELSE 0 END) AS refunded, SUM(CASE WHEN type = 'charge' THEN 1 ELSE 0 END) AS charges
 			FROM wallet_transaction WHERE hour IS NOT NULL GROUP BY subject, hour) t ON t.subject = c.subject AND t.hour = c.hour
 		WHERE t.charges IS NULL OR t.charges <> 1 OR t.charged <> c.amount OR t.refunded <> c.refunded OR c.refunded > c.amount`},
+	{"a day of an account that disagrees with its hours", `
+		SELECT account_id || '/' || CAST(day AS TEXT) FROM (
+			SELECT account_id, day, provider, gpu_type, cost FROM wallet_day
+			UNION ALL SELECT account_id, from_at / 86400000000 AS day, provider, gpu_type, refunded - amount FROM wallet_charge) AS t
+		GROUP BY account_id, day, provider, gpu_type HAVING SUM(cost) <> 0`},
+	{"a day of a subject that disagrees with its hours", `
+		SELECT subject || '/' || CAST(day AS TEXT) FROM (
+			SELECT account_id, day, subject, cost FROM wallet_day_subject
+			UNION ALL SELECT account_id, from_at / 86400000000 AS day, subject, refunded - amount FROM wallet_charge) AS t
+		GROUP BY account_id, day, subject HAVING SUM(cost) <> 0`},
 	{"a wallet whose held money is not that of its open holds", `
 		SELECT w.account_id FROM wallet w
 		LEFT JOIN (SELECT account_id, SUM(amount) AS amount FROM wallet_hold WHERE settled_at IS NULL GROUP BY account_id) h ON h.account_id = w.account_id

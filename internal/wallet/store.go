@@ -227,24 +227,25 @@ func claimCharges(ctx context.Context, tx *db.Tx, charges []Charge) (map[hourKey
 	return fresh, nil
 }
 
-// claimRefund marks the hour as refunded, and refuses what the hour's charge does not cover.
-func claimRefund(ctx context.Context, tx *db.Tx, f Refund) (bool, error) {
-	n, err := tx.Exec(ctx, `UPDATE wallet_charge SET refunded = $1, refunded_at = $2
-		WHERE subject = $3 AND hour = $4 AND account_id = $5 AND refunded_at IS NULL AND amount >= $1`,
-		f.Amount, db.Micros(tx.Now), f.Subject, f.Hour, f.Account)
-	if err != nil || n == 1 {
-		return n == 1, err
+// claimRefund marks the hour as refunded, and refuses what the hour's charge does not cover. It returns what that changes of the hour's day.
+func claimRefund(ctx context.Context, tx *db.Tx, f Refund) (booked, bool, error) {
+	of := booked{account: f.Account, subject: f.Subject, cost: -f.Amount}
+	err := tx.QueryRow(ctx, `UPDATE wallet_charge SET refunded = $1, refunded_at = $2
+		WHERE subject = $3 AND hour = $4 AND account_id = $5 AND refunded_at IS NULL AND amount >= $1 RETURNING from_at, provider, gpu_type, name`,
+		f.Amount, db.Micros(tx.Now), f.Subject, f.Hour, f.Account).Scan(&of.from, &of.provider, &of.gpuType, &of.name)
+	if !errors.Is(err, sql.ErrNoRows) {
+		return of, err == nil, err
 	}
 	var again bool
 	err = tx.QueryRow(ctx, `SELECT refunded_at IS NOT NULL FROM wallet_charge WHERE subject = $1 AND hour = $2 AND account_id = $3`,
 		f.Subject, f.Hour, f.Account).Scan(&again)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return false, fmt.Errorf("wallet: hour %d of %s was not charged to %s, so nothing can be refunded", f.Hour, f.Subject, f.Account)
+		return of, false, fmt.Errorf("wallet: hour %d of %s was not charged to %s, so nothing can be refunded", f.Hour, f.Subject, f.Account)
 	case err == nil && !again:
-		return false, fmt.Errorf("wallet: a refund of %s is more than hour %d of %s was charged", f.Amount, f.Hour, f.Subject)
+		return of, false, fmt.Errorf("wallet: a refund of %s is more than hour %d of %s was charged", f.Amount, f.Hour, f.Subject)
 	}
-	return false, err
+	return of, false, err
 }
 
 func selectPaid(ctx context.Context, r db.Reader, subject id.ID, from int64) ([]Paid, error) {

@@ -467,6 +467,9 @@ func TestAuditSeesWhatIsWrong(t *testing.T) {
 			`UPDATE wallet_charge SET refunded = 1`,
 			`UPDATE wallet_charge SET amount = 51`,
 			`UPDATE wallet_hold SET settled_at = 1`,
+			`UPDATE wallet_day SET cost = cost - 1`,
+			`DELETE FROM wallet_day`,
+			`UPDATE wallet_day_subject SET day = day + 1`,
 		} {
 			undone := errors.New("undo")
 			err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
