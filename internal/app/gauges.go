@@ -17,16 +17,16 @@ import (
 // what the process says of itself is wanted most of all when the database is slow.
 const scrapeTime = 2 * time.Second
 
-// gauges tell what the database says when somebody looks: one query for each, the same on every replica.
+// gauges tell what the database says, the same on every replica. What grows with all that there ever was is kept for a while.
 type gauges struct {
 	db          *db.DB
 	log         *slog.Logger
 	clock       clock.Clock
 	rounds      *rounds
-	findings    *finding.Service
-	deployments *deployment.Service
+	findings    kept[[]finding.Count]
+	deployments kept[map[deployment.Status]int64]
 
-	open, ended, byStatus, failing, oldest, round *prometheus.Desc
+	open, ended, byStatus, failing, oldest, round, age *prometheus.Desc
 }
 
 func newGauges(d *db.DB, log *slog.Logger, c clock.Clock, r *rounds, findings *finding.Service, deployments *deployment.Service) *gauges {
@@ -34,7 +34,14 @@ func newGauges(d *db.DB, log *slog.Logger, c clock.Clock, r *rounds, findings *f
 		return prometheus.NewDesc(name, help, labels, nil)
 	}
 	return &gauges{
-		db: d, log: log, clock: c, rounds: r, findings: findings, deployments: deployments,
+		db: d, log: log, clock: c, rounds: r,
+		findings: kept[[]finding.Count]{now: time.Now, ask: func(ctx context.Context) ([]finding.Count, error) {
+			return findings.Counts(ctx, d)
+		}},
+		deployments: kept[map[deployment.Status]int64]{now: time.Now, ask: func(ctx context.Context) (map[deployment.Status]int64, error) {
+			return deployments.CountByStatus(ctx, d)
+		}},
+		age:      desc("billet_counts_age_seconds", "How long ago billet_deployments and billet_findings were counted: a hundred times as long as that took, at most, and a scrape.", "what"),
 		open:     desc("billet_findings", "Open findings: what providers have and nobody owns, and the like. The same on every replica.", "provider", "kind"),
 		ended:    desc("billet_findings_ended_total", "Findings that Billet has ended. The same on every replica.", "provider", "kind"),
 		byStatus: desc("billet_deployments", "Deployments by status, those that have ended too. The same on every replica.", "status"),
@@ -52,6 +59,7 @@ func (g *gauges) Describe(to chan<- *prometheus.Desc) {
 	to <- g.failing
 	to <- g.oldest
 	to <- g.round
+	to <- g.age
 }
 
 // Collect asks the database. What it does not say in time is left out, and logged.
@@ -62,8 +70,11 @@ func (g *gauges) Collect(to chan<- prometheus.Metric) {
 	for loop, age := range ages {
 		to <- prometheus.MustNewConstMetric(g.round, prometheus.GaugeValue, age.Seconds(), loop)
 	}
-	found, err := g.findings.Counts(ctx, g.db)
+	found, age, err := g.findings.get(ctx)
 	g.missing(ctx, "findings", err)
+	if err == nil {
+		to <- prometheus.MustNewConstMetric(g.age, prometheus.GaugeValue, age.Seconds(), "findings")
+	}
 	for _, c := range found {
 		if c.State == finding.StateOpen {
 			to <- prometheus.MustNewConstMetric(g.open, prometheus.GaugeValue, float64(c.Findings), c.Provider, string(c.Kind))
@@ -71,8 +82,11 @@ func (g *gauges) Collect(to chan<- prometheus.Metric) {
 			to <- prometheus.MustNewConstMetric(g.ended, prometheus.CounterValue, float64(c.Findings), c.Provider, string(c.Kind))
 		}
 	}
-	deployments, err := g.deployments.CountByStatus(ctx, g.db)
+	deployments, age, err := g.deployments.get(ctx)
 	g.missing(ctx, "deployments", err)
+	if err == nil {
+		to <- prometheus.MustNewConstMetric(g.age, prometheus.GaugeValue, age.Seconds(), "deployments")
+	}
 	for status, n := range deployments {
 		to <- prometheus.MustNewConstMetric(g.byStatus, prometheus.GaugeValue, float64(n), string(status))
 	}
