@@ -82,6 +82,38 @@ func keyByHash(ctx context.Context, r db.Reader, hash string) (Key, bool, error)
 	return one(scanKey(r.QueryRow(ctx, `SELECT `+keyColumns+` FROM api_key WHERE secret_hash = $1`, hash)))
 }
 
+// keysByHashes is keyByHash for many, by hash.
+func keysByHashes(ctx context.Context, r db.Reader, hashes []string) (map[string]Key, error) {
+	args := make([]any, len(hashes))
+	for i, h := range hashes {
+		args[i] = h
+	}
+	rows, err := r.Query(ctx, `SELECT `+keyColumns+`, secret_hash FROM api_key WHERE secret_hash IN `+db.In(1, len(args)), args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	out := map[string]Key{}
+	for rows.Next() {
+		var hash string
+		k, err := scanKey(behind{rows, &hash})
+		if err != nil {
+			return nil, err
+		}
+		out[hash] = k
+	}
+	return out, rows.Err()
+}
+
+// behind is a row with one column more.
+type behind struct {
+	row  scanner
+	last any
+}
+
+// Scan reads that one, too.
+func (b behind) Scan(dest ...any) error { return b.row.Scan(append(dest, b.last)...) }
+
 // updateKey changes only the columns that are given, so that two updates of different ones lose
 // nothing; it changes no revoked key.
 func updateKey(ctx context.Context, tx *db.Tx, account, key id.ID, u KeyUpdate) (Key, bool, error) {

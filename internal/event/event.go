@@ -34,6 +34,7 @@ type Log struct {
 	mu       sync.Mutex
 	watchers map[id.ID]map[chan struct{}]bool
 	seen     map[id.ID]int64 // the newest place that Look has found, of accounts that are watched
+	tails    map[id.ID]*tail // of accounts that are followed
 	ended    bool
 }
 
@@ -42,7 +43,7 @@ func New(ids *id.Maker) *Log {
 	if ids == nil {
 		panic("event: New needs a maker of ids")
 	}
-	return &Log{ids: ids, watchers: map[id.ID]map[chan struct{}]bool{}, seen: map[id.ID]int64{}}
+	return &Log{ids: ids, watchers: map[id.ID]map[chan struct{}]bool{}, seen: map[id.ID]int64{}, tails: map[id.ID]*tail{}}
 }
 
 // OnAppend has f called as a part of each transaction that appends, once the events are written, with the accounts that they are
@@ -153,6 +154,9 @@ func (l *Log) wake(events []Event) {
 
 // signal is called with mu held.
 func (l *Log) signal(watched id.ID) {
+	if t := l.tails[watched]; t != nil {
+		t.commits++
+	}
 	for c := range l.watchers[watched] {
 		select {
 		case c <- struct{}{}:

@@ -50,9 +50,8 @@ func (l *Log) Behind(ctx context.Context, r db.Reader, account, event id.ID) (p 
 // committed before one that stands before it.
 func (l *Log) Next(ctx context.Context, r db.Reader, p Position, limit int) ([]Event, Position, error) {
 	events, err := after(ctx, r, p.account, p.seq, limit)
-	if err == nil && len(events) > 0 {
-		e := events[len(events)-1]
-		p.seq, p.Event = e.seq, e.ID
+	if err != nil {
+		return events, p, err
 	}
-	return events, p, err
+	return events, behind(p, events), nil
 }

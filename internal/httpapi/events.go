@@ -98,7 +98,9 @@ func (s *server) stream(ctx context.Context, w http.ResponseWriter, c *call, in 
 		return err
 	}
 	defer leave()
-	changed, stop := s.c.Events.Watch(c.account)
+	follower := s.c.Events.Follow(c.account)
+	defer follower.Stop()
+	look, stop := s.streams.recheckOf(c, s.rereadKeys)
 	defer stop()
 
 	h := w.Header()
@@ -118,14 +120,13 @@ func (s *server) stream(ctx context.Context, w http.ResponseWriter, c *call, in 
 	if !send([]byte("retry: " + milliseconds(streamRetry) + "\nid: " + string(at.Event) + "\n\n")) {
 		return nil
 	}
-	beat, look := time.NewTicker(s.streams.beat), time.NewTicker(s.streams.recheck)
+	beat := time.NewTicker(s.streams.beat)
 	defer beat.Stop()
-	defer look.Stop()
 	filter := in.filter()
 	for {
 		for more := true; more; {
 			var events []event.Event
-			if events, at, err = s.c.Events.Next(ctx, s.c.DB, at, streamChunk); err != nil {
+			if events, at, err = follower.Next(ctx, s.c.DB, at, streamChunk); err != nil {
 				return err
 			}
 			more = len(events) == streamChunk
@@ -134,7 +135,7 @@ func (s *server) stream(ctx context.Context, w http.ResponseWriter, c *call, in 
 			}
 		}
 		select {
-		case _, open := <-changed:
+		case _, open := <-follower.Changed:
 			if !open { // the server stops
 				return nil
 			}
@@ -142,7 +143,7 @@ func (s *server) stream(ctx context.Context, w http.ResponseWriter, c *call, in 
 			if !send([]byte(": still here\n\n")) {
 				return nil
 			}
-		case <-look.C:
+		case <-look:
 			if err := s.still(ctx, c); err != nil {
 				return err
 			}
