@@ -189,7 +189,7 @@ func TestListsArePagedToTheEnd(t *testing.T) {
 	}
 }
 
-func TestAListThatChangesWhileItIsReadIsNone(t *testing.T) {
+func TestListThatIsCountedAsMoreThanItHasIsNone(t *testing.T) {
 	c := latitudetest.Serve(t)
 	c.Limitless()
 	for range 60 {

@@ -7,7 +7,7 @@ import (
 	"github.com/billetcloud/billet/internal/provider"
 )
 
-// pageTries is how often a list that changes while it is read is begun.
+// pageTries is how often a list is read that lacks what the cloud counts.
 const pageTries = 3
 
 // Pages is a list that a cloud gives in pages by their number. All is required.
@@ -22,53 +22,84 @@ type Pages[T any] struct {
 	Key func(thing T) string
 }
 
-// All returns the whole list, and of how many pages it was: everything that the cloud has counted, or an error. Where the cloud counts
-// nothing, a page that brings nothing new is the end. A list whose count changes while it is read is begun anew.
+// All returns the whole list, and of how many pages it was: everything that was on it from the first
+// request to the last, or an error. Things may come and go meanwhile: what was read stays read, and
+// where the cloud's count changes between two pages, the one before is read again, to which things may
+// have slipped. Where the cloud counts nothing, a page that brings nothing new is the end.
 func (p Pages[T]) All(ctx context.Context) (list []T, pages int, err error) {
+	r := pagesRead[T]{p: p, at: map[string]int{}}
 	for range pageTries {
-		list, pages, whole, err := p.read(ctx)
-		if err != nil {
+		if err := r.pass(ctx); err != nil {
 			if provider.KindOf(err) == provider.KindNotFound { // of the list itself, which says nothing of what should be in it
 				err = unavailable(fmt.Errorf("the list is not there: %w", err))
 			}
 			return nil, 0, err
 		}
-		if whole {
-			return list, pages, nil
+		if len(r.list) >= r.least {
+			return r.list, r.pages, nil
 		}
 	}
-	return nil, 0, unavailable(fmt.Errorf("%s: the list changes while it is read", p.What))
+	return nil, 0, unavailable(fmt.Errorf("%s: the list has %d things and is counted as %d", p.What, len(r.list), r.least))
 }
 
-func (p Pages[T]) read(ctx context.Context) (list []T, pages int, whole bool, err error) {
-	seen, counted := map[string]bool{}, 0
-	for number := 1; number <= p.Most; number++ {
-		things, total, err := p.Page(ctx, number)
-		if err != nil {
-			return nil, 0, false, err
+// pagesRead is a list while it is read.
+type pagesRead[T any] struct {
+	p     Pages[T]
+	list  []T            // each once, as it was seen last
+	at    map[string]int // where in list, by key
+	least int            // the fewest that the cloud counted in this pass; less than 0 where it counts none
+	pages int
+}
+
+// page reads one page, and returns how many things it has and how many of them are new.
+func (r *pagesRead[T]) page(ctx context.Context, number int) (things, fresh, total int, err error) {
+	all, total, err := r.p.Page(ctx, number)
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	for _, t := range all {
+		key := r.p.Key(t)
+		if key == "" {
+			return 0, 0, 0, unavailable(fmt.Errorf("%s: a thing without an id", r.p.What))
 		}
-		if total = max(total, -1); number > 1 && total != counted {
-			return nil, 0, false, nil
+		if at, known := r.at[key]; known {
+			r.list[at] = t
+			continue
+		}
+		r.at[key] = len(r.list)
+		r.list = append(r.list, t)
+		fresh++
+	}
+	if total = max(total, -1); number == 1 && r.pages == 0 || total < r.least {
+		r.least = total
+	}
+	return len(all), fresh, total, nil
+}
+
+// pass reads the list from its first page to its last.
+func (r *pagesRead[T]) pass(ctx context.Context) error {
+	r.pages = 0
+	size, counted := 0, 0
+	for number := 1; number <= r.p.Most; number++ {
+		things, fresh, total, err := r.page(ctx, number)
+		if err != nil {
+			return err
+		}
+		r.pages = number
+		if number == 1 {
+			size = things
+		} else if total != counted && total >= 0 {
+			_, more, again, err := r.page(ctx, number-1)
+			if err != nil {
+				return err
+			}
+			fresh, total = fresh+more, again
 		}
 		counted = total
-		fresh := 0
-		for _, t := range things {
-			key := p.Key(t)
-			if key == "" {
-				return nil, 0, false, unavailable(fmt.Errorf("%s: a thing without an id", p.What))
-			}
-			if !seen[key] {
-				seen[key] = true
-				list = append(list, t)
-				fresh++
-			}
-		}
-		if counted >= 0 && len(list) >= counted {
-			return list, number, true, nil
-		}
-		if fresh == 0 {
-			return list, number, counted < 0, nil
+		read := (number-1)*size + things
+		if counted >= 0 && read >= counted && (len(r.list) >= counted || fresh == 0) || fresh == 0 && (counted < 0 || things == 0) {
+			return nil
 		}
 	}
-	return nil, 0, false, unavailable(fmt.Errorf("%s: more than %d pages", p.What, p.Most))
+	return unavailable(fmt.Errorf("%s: more than %d pages", r.p.What, r.p.Most))
 }

@@ -28,11 +28,13 @@ func TestAListOfPagesIsWholeOrAnError(t *testing.T) {
 		"none":                        {reading{{0, ""}}, nil, "", 1, ""},
 		"one page":                    {reading{{2, "a b"}}, nil, "a b", 1, ""},
 		"three, of which two overlap": {reading{{4, "a b"}, {4, "b c"}, {4, "d"}}, nil, "a b c d", 3, ""},
-		"begun anew, then whole":      {reading{{3, "a b"}, {4, "c d"}, {4, "a b"}, {4, "c d"}}, nil, "a b c d", 2, ""},
-		"one gone between two pages":  {reading{{3, "a b"}, {3, ""}, {2, "a b"}}, nil, "a b", 1, ""},
+		"one more, meanwhile":         {reading{{3, "a b"}, {4, "c d"}, {4, "a b"}}, nil, "a b c d", 2, ""},
+		"one slips back meanwhile":    {reading{{5, "a b"}, {4, "d e"}, {4, "b c"}}, nil, "a b d e c", 2, ""},
+		"one gone between two pages":  {reading{{3, "a b"}, {2, ""}, {2, "a b"}}, nil, "a b", 2, ""},
+		"one is missing, then there":  {reading{{3, "a b"}, {3, ""}, {3, "a b"}, {3, "c"}}, nil, "a b c", 2, ""},
 		"uncounted":                   {reading{{-1, "a b"}, {-7, "c"}, {-1, "c"}}, nil, "a b c", 3, ""},
-		"counted no more":             {reading{{3, "a b"}, {-1, "c"}, {3, "a b c"}}, nil, "a b c", 1, ""},
-		"never the same":              {reading{{3, "a"}, {4, "b"}, {3, "a"}, {4, "b"}, {3, "a"}, {4, "b"}}, nil, "", 0, provider.KindUnavailable},
+		"counted no more":             {reading{{3, "a b"}, {-1, "c"}, {-1, ""}}, nil, "a b c", 3, ""},
+		"always one is missing":       {reading{{2, "a"}, {2, ""}, {2, "a"}, {2, ""}, {2, "a"}, {2, ""}}, nil, "", 0, provider.KindUnavailable},
 		"without an id":               {reading{{2, "a ?"}}, nil, "", 0, provider.KindUnavailable},
 		"no end":                      {reading{{9, "a"}, {9, "b"}, {9, "c"}, {9, "d"}}, nil, "", 0, provider.KindUnavailable},
 		"a page that fails":           {reading{{3, "a b"}}, failed, "", 0, provider.KindThrottled},
@@ -42,7 +44,7 @@ func TestAListOfPagesIsWholeOrAnError(t *testing.T) {
 		p := upstream.Pages[string]{
 			What: "GET /things", Most: 4, Key: func(s string) string { return strings.Trim(s, "?") },
 			Page: func(_ context.Context, n int) ([]string, int, error) {
-				if n != 1 && n != number+1 {
+				if n != 1 && n != number+1 && n != number-1 {
 					t.Errorf("%s: page %d after %d", name, n, number)
 				}
 				if number = n; asked >= len(c.pages) {

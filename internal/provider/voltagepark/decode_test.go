@@ -87,14 +87,14 @@ func TestOnlyAWholeListIsBelieved(t *testing.T) {
 			if asked == 1 {
 				return paged(20, true, rowsFrom(0, 15)...)
 			}
-			return paged(19, offset+15 < 19, rowsFrom(offset+1, min(offset+16, 20))...) // row 0 is gone
-		}, 19},
+			return paged(19, offset+15 < 19, rowsFrom(offset+1, min(offset+16, 20))...) // row 0 is gone, and was seen
+		}, 20},
 		"one ended and another came between two pages": {func(asked, offset int) string {
 			if asked == 1 {
 				return paged(20, true, rowsFrom(0, 15)...)
 			}
 			return paged(20, offset+15 < 20, rowsFrom(offset+1, min(offset+16, 21))...)
-		}, 20},
+		}, 21},
 		"one comes between any two pages": {func(asked, offset int) string {
 			return paged(20+asked, true, rowsFrom(offset, offset+15)...)
 		}, -1},

@@ -13,8 +13,12 @@ import (
 const (
 	pageSize = 15 // the most that the cloud gives; it gives 3 to who does not ask
 	maxRows  = 10_000
-	// readings is how often a list that moves under our hands is read anew.
+	// readings is how often a list is read that lacks what the cloud counts.
 	readings = 3
+	// churned is by how many rows pages overlap once rows were seen to go.
+	churned = 3
+	// maxRequests bounds one list: the rows, and as much again where rows come and go.
+	maxRequests = 3 * maxRows / (pageSize - 1)
 )
 
 // page is the envelope of every list. The pointers tell a list from what is none.
@@ -25,66 +29,98 @@ type page struct {
 	Before  bool               `json:"has_previous"`
 }
 
-// all returns every row of a list, or an error.
-func (a *Adapter) all(ctx context.Context, path string) ([]json.RawMessage, error) {
-	for range readings {
-		rows, whole, err := a.read(ctx, path)
-		if err != nil || whole {
-			return rows, err
-		}
-	}
-	return nil, unclear("GET %s: the list changes faster than it can be read", path)
+// reading is a list while it is read.
+type reading struct {
+	path  string
+	rows  []json.RawMessage // each once, as it was seen last
+	at    map[string]int    // where in rows, by id
+	least int               // the fewest rows that the cloud has counted; less than 0 where it counts none
+	asked int               // requests
 }
 
-// read reads the list once. Each page begins with the last row of the one before: where it does not, rows have come or gone in between, and one
-// may have slipped from a page that is not read yet to one that has been.
-func (a *Adapter) read(ctx context.Context, path string) (rows []json.RawMessage, whole bool, err error) {
-	seen, last, total := map[string]bool{}, "", -1
+// all returns every row that was on the list from the first to the last request, or an error. Rows
+// may come and go meanwhile: the place where they did is read again, and what was read stays read.
+func (a *Adapter) all(ctx context.Context, path string) ([]json.RawMessage, error) {
+	r := &reading{path: path, at: map[string]int{}}
+	for range readings {
+		r.least = -1
+		if err := a.read(ctx, r); err != nil {
+			return nil, err
+		}
+		if len(r.rows) >= r.least {
+			return r.rows, nil
+		}
+	}
+	return nil, unclear("GET %s: the list has %d rows and is counted as %d", path, len(r.rows), r.least)
+}
+
+// read reads the list from its beginning to its end. Each page begins within the one before. Where
+// its first row is not known, rows have gone in between, and one may have slipped from a page that is
+// not read yet to one that has been: it is begun further back, until its first row is known.
+func (a *Adapter) read(ctx context.Context, r *reading) error {
+	known := map[string]bool{} // without a gap from the beginning of the list
+	offset, back, overlap := 0, 1, 1
 	for {
-		var p page
-		offset := max(0, len(rows)-1)
-		query := url.Values{"limit": {strconv.Itoa(pageSize)}, "offset": {strconv.Itoa(offset)}}
-		if err := a.client.Get(ctx, path, query, &p); err != nil {
-			return nil, false, err
+		if r.asked++; r.asked > maxRequests {
+			return unclear("GET %s: more than %d requests", r.path, maxRequests)
 		}
-		if p.Results == nil || p.HasNext == nil {
-			return nil, false, unclear("GET %s: the answer is no page of a list", path)
+		p, ids, err := a.page(ctx, r.path, offset)
+		if err != nil {
+			return err
 		}
-		if p.Total != nil {
-			if total >= 0 && *p.Total != total {
-				return nil, false, nil
-			}
-			total = *p.Total
+		if p.Total != nil && (r.least < 0 || *p.Total < r.least) {
+			r.least = *p.Total
 		}
-		before := len(rows)
-		for i, row := range *p.Results {
-			var head struct {
-				ID string `json:"id"`
-			}
-			if err := json.Unmarshal(row, &head); err != nil || head.ID == "" {
-				return nil, false, unclear("GET %s: a row without an id", path)
-			}
-			if i == 0 && before > 0 {
-				if head.ID != last {
-					return nil, false, nil
-				}
+		if len(ids) > 0 && offset > 0 && !known[ids[0]] || len(ids) == 0 && offset > 0 {
+			back, overlap = 2*back, churned // rows go between any two requests, it seems
+			offset = max(0, offset-back)
+			continue
+		}
+		for i, id := range ids {
+			known[id] = true
+			if at, again := r.at[id]; again {
+				r.rows[at] = (*p.Results)[i]
 				continue
 			}
-			if seen[head.ID] {
-				return nil, false, nil
-			}
-			seen[head.ID], last = true, head.ID
-			rows = append(rows, row)
+			r.at[id] = len(r.rows)
+			r.rows = append(r.rows, (*p.Results)[i])
 		}
 		switch {
 		case !*p.HasNext:
-			return rows, total < 0 || total == len(rows), nil
-		case len(rows) == before:
-			return nil, false, nil
-		case len(rows) > maxRows:
-			return nil, false, unclear("GET %s: more than %d rows", path, maxRows)
+			return nil
+		case len(ids) < 2:
+			return unclear("GET %s: a page of %d rows that is not the last", r.path, len(ids))
+		case len(r.rows) > maxRows:
+			return unclear("GET %s: more than %d rows", r.path, maxRows)
 		}
+		offset, back = offset+len(ids)-min(overlap, len(ids)-1), 1
 	}
+}
+
+// page asks for the rows from that one on, and returns their ids beside them.
+func (a *Adapter) page(ctx context.Context, path string, offset int) (p page, ids []string, err error) {
+	query := url.Values{"limit": {strconv.Itoa(pageSize)}, "offset": {strconv.Itoa(offset)}}
+	if err := a.client.Get(ctx, path, query, &p); err != nil {
+		return p, nil, err
+	}
+	if p.Results == nil || p.HasNext == nil {
+		return p, nil, unclear("GET %s: the answer is no page of a list", path)
+	}
+	seen := map[string]bool{}
+	for _, row := range *p.Results {
+		var head struct {
+			ID string `json:"id"`
+		}
+		if err := json.Unmarshal(row, &head); err != nil || head.ID == "" {
+			return p, nil, unclear("GET %s: a row without an id", path)
+		}
+		if seen[head.ID] {
+			return p, nil, unclear("GET %s: a page with one row twice", path)
+		}
+		seen[head.ID] = true
+		ids = append(ids, head.ID)
+	}
+	return p, ids, nil
 }
 
 // rows returns every row of a list, or fails: what must not lack a machine cannot leave one out.

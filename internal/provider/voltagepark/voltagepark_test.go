@@ -513,3 +513,55 @@ func TestTheFakeRefusesWhatTheCloudRefuses(t *testing.T) {
 		t.Errorf("a page without a limit: %v", said)
 	}
 }
+
+// With each request for a page one machine goes and another comes. Every machine that is there all the
+// time is on the list, and launches go on.
+func TestListOfFiveThousandMachinesConvergesWhileMachinesComeAndGo(t *testing.T) {
+	c := voltageparktest.Serve(t)
+	account := c.Account()
+	account.Settings = map[string]string{"region-names": voltageparktest.Dallas + "=dallas-usa-5", "requests-per-minute": "60000"}
+	a, err := voltagepark.New(account)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kept []id.ID
+	_, line := providertest.NewKey(t)
+	launch := func() {
+		o := offers(t, a)[region+" "+vmKey("3333")]
+		r := provider.LaunchRequest{
+			Reference: ids.New(id.Deployment), Name: "kept", OfferKey: o.Key, Region: o.Region, OperatingSystem: o.OperatingSystems[0], AuthorizedKeys: []string{line},
+		}
+		if _, err := a.Launch(t.Context(), r); err != nil {
+			t.Fatalf("launch %d: %v", len(kept), err)
+		}
+		kept = append(kept, r.Reference)
+	}
+	c.Stuff(2500)
+	launch()
+	c.Stuff(2500)
+	launch()
+	c.Churn()
+	for range 2 {
+		launch()
+		before := len(c.Requests())
+		all, err := a.Machines(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		listed := map[id.ID]int{}
+		for _, m := range all {
+			listed[m.Reference]++
+		}
+		for i, reference := range kept {
+			if listed[reference] != 1 {
+				t.Errorf("machine %d is listed %d times", i, listed[reference])
+			}
+		}
+		if asked := len(c.Requests()) - before; asked > 600 {
+			t.Errorf("%d requests for a list of 5,000", asked)
+		} else {
+			t.Logf("%d machines in %d requests", len(all), asked)
+		}
+		c.Advance(time.Minute)
+	}
+}

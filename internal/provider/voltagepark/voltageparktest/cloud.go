@@ -38,6 +38,7 @@ type Cloud struct {
 	nameless bool
 	lag      time.Duration
 	novelty  string
+	churn    func() // before each answer of a list of machines
 }
 
 // Serve starts a cloud that ends with the test.
@@ -70,6 +71,23 @@ func (c *Cloud) Stuff(n int) {
 	for i := range n {
 		c.launch(&machine{vm: true, name: fmt.Sprint("somebody's-", i), spot: c.spots[0], preset: &c.presets[0]})
 	}
+}
+
+// Churn has, with each request for a page of machines, the oldest machine of nobody here go and another
+// one come, at the other end of the list.
+func (c *Cloud) Churn() {
+	c.Do(func() {
+		n := 0
+		c.churn = func() {
+			i := slices.IndexFunc(c.machines, func(m *machine) bool { return strings.HasPrefix(m.name, "somebody's-") })
+			if i < 0 {
+				return
+			}
+			c.machines = slices.Delete(c.machines, i, i+1)
+			n++
+			c.launch(&machine{vm: true, name: fmt.Sprint("somebody's-new-", n), spot: c.spots[0], preset: &c.presets[0]})
+		}
+	})
 }
 
 // Vanish has a machine go without anybody asking for it.
@@ -188,6 +206,11 @@ func invalid(w http.ResponseWriter, field, message string) {
 
 // list answers with a page: 3 rows for who asks for no number, at most 15.
 func list(w http.ResponseWriter, r *http.Request, all []any) {
+	pageOf(w, r, len(all), func(i int) any { return all[i] })
+}
+
+// pageOf answers with the page that is asked for of so many rows.
+func pageOf(w http.ResponseWriter, r *http.Request, rows int, row func(i int) any) {
 	number := func(name string, otherwise, least, most int) (int, bool) {
 		text := r.URL.Query().Get(name)
 		if text == "" {
@@ -202,10 +225,14 @@ func list(w http.ResponseWriter, r *http.Request, all []any) {
 		invalid(w, "limit", "Input should be less than or equal to 15")
 		return
 	}
-	from := min(offset, len(all))
-	to := min(from+limit, len(all))
+	from := min(offset, rows)
+	to := min(from+limit, rows)
+	page := []any{}
+	for i := from; i < to; i++ {
+		page = append(page, row(i))
+	}
 	reply(w, http.StatusOK, map[string]any{
-		"results": append([]any{}, all[from:to]...), "total_result_count": len(all), "has_previous": from > 0, "has_next": to < len(all),
+		"results": page, "total_result_count": rows, "has_previous": from > 0, "has_next": to < rows,
 	})
 }
 

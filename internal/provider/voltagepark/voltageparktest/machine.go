@@ -281,17 +281,23 @@ func (m *machine) vmBody(now time.Time) map[string]any {
 
 func (c *Cloud) getMachines(vm bool) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		all, now := []any{}, c.Clock.Now()
+		if c.churn != nil {
+			c.churn()
+		}
+		now := c.Clock.Now()
+		var all []*machine
 		for _, m := range c.machines {
 			if m.vm == vm && !now.Before(m.shown) {
-				body := m.body(now)
-				if c.novelty != "" {
-					body[c.novelty] = "new"
-				}
-				all = append(all, body)
+				all = append(all, m)
 			}
 		}
-		list(w, r, all)
+		pageOf(w, r, len(all), func(i int) any {
+			body := all[i].body(now)
+			if c.novelty != "" {
+				body[c.novelty] = "new"
+			}
+			return body
+		})
 	}
 }
 
