@@ -51,6 +51,12 @@ type CloudInitChecker interface {
 	CheckCloudInit(text string) []string
 }
 
+// Examiner is a provider that can look at its account for what would have launches refused.
+type Examiner interface {
+	// Examine returns what is in the way, a sentence each; none where nothing is. It changes nothing.
+	Examine(ctx context.Context) ([]string, error)
+}
+
 // HostKeyTaker is a provider whose machines can be given an SSH host key.
 type HostKeyTaker interface {
 	// TakesHostKey reports whether a LaunchRequest.HostKey reaches machines of that offer, where it

@@ -91,6 +91,18 @@ func Check(ctx context.Context, p, again provider.Provider, nobody func(id.Kind)
 		_, err := p.Machine(ctx, nobody(id.Deployment))
 		return notFound(err)
 	})
+	if e, can := p.(provider.Examiner); can {
+		ask("the account lets machines be launched", func() (Verdict, string) {
+			concerns, err := e.Examine(ctx)
+			if err != nil {
+				return failure(err)
+			}
+			if len(concerns) > 0 {
+				return Differs, strings.Join(concerns, " ")
+			}
+			return Agrees, ""
+		})
+	}
 	v, volumes := p.(provider.VolumeProvider)
 	if !volumes {
 		looks = append(looks, Look{What: "volumes", Verdict: Skipped, Detail: "this adapter has none"})

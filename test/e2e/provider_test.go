@@ -21,7 +21,7 @@ import (
 
 // added is the arguments that connect an account.
 func added(a cloud.Account, more ...string) []string {
-	args := append([]string{"provider", "add", a.Slug, "--api-key-stdin", "--base-url", a.BaseURL}, more...)
+	args := append([]string{"provider", "add", a.Slug, "--api-key-stdin", "--base-url", a.BaseURL, "--setting", "private-addresses=true"}, more...)
 	for name, value := range a.Settings {
 		args = append(args, "--setting", name+"="+value)
 	}

@@ -18,14 +18,23 @@
 // # Inferred
 //
 //   - memory_gib and storage_gib are 2^30 bytes; we list decimal GB, rounded down.
-//   - A type whose name holds gh200, gb200 or gb300 has an arm64 processor, any other an x86_64 one: of the families of images, only those with
-//     an image of that kind in the region are offered, beside the cloud's own default, "Lambda Stack".
 //   - A type whose description does not say the GPU's memory is not offered.
-//   - unhealthy is a machine that runs, is billed and may recover: ready, with a warning. preempted is lost.
-//   - The SSH user is ubuntu, at port 22.
 //   - The list holds a machine from its launch to its end; one that it leaves out is gone.
 //   - When a machine was launched, the cloud does not say: it stands in a tag of ours.
-//   - A restart that is refused while another action is in progress is a success: the machine comes up after it.
+//   - A restart that is refused while another action is in progress is a success: the machine
+//     comes up after it.
+//   - A type's architecture is what the catalogue says; where it says nothing, one whose name
+//     holds gh200, gb200 or gb300 has an arm64 processor, any other an x86_64 one. Of the families
+//     of images, only those with an image of that kind in the region are offered, beside the
+//     cloud's own default, "Lambda Stack".
+//   - unhealthy is a machine that is billed and may recover. One that ran is left alone; one that
+//     never did is given up ten minutes after its launch. preempted is lost.
+//   - price_cents_per_hour of a machine's type is what the machine costs.
+//
+// # Confirmed
+//
+// No capacity as a 400 with its code, GPU memory in the text, the user ubuntu at port 22, one
+// request a second and a launch in 12 seconds, and a 429 that is HTML: notes of live runs.
 //
 // Source of the facts: the cloud's public API documents, read in 2026; no live call was made.
 package lambda

@@ -7,9 +7,10 @@
 // which is the mark of its deployment.
 //
 // Invariants:
-//   - A list is everything or an error: it is read until as many have come as the cloud has counted, or until a page brings nothing new, and a
-//     count that changes between two pages begins it anew. What a list of several pages does not show is asked for by its host name before it is
-//     said not to be there.
+//   - A list is everything or an error: it is read until as many have come as the cloud has counted, or
+//     until a page brings nothing new. Where the count changes between two pages, the one before is
+//     read again. What a list of several pages does not show is asked for by its host name before it
+//     is said not to be there.
 //   - upstream.Fleet does not serve: it believes one list, where here a second look by host name is due, and a server that was deleted is listed for longer
 //     than a Fleet remembers.
 //   - One create is sent by each Launch, after a look; what came of one without an answer is known within SettleTime.
@@ -27,19 +28,33 @@
 // # Inferred
 //
 // Where the documents are silent, this is assumed:
-//   - Authorization: the credential is sent as it is configured, without "Bearer".
-//   - Lists: meta.stats.total.count counts them where stats[total]=count is asked; without it, a page that brings nothing new is the end.
-//     page[size] may be cut by the cloud.
-//   - A server names its project by id and slug; one that names neither counts as ours if its host name does.
-//   - GET /regions: attributes name, slug and country, a text or an object with a name; countries are known by their English names.
-//   - GPU memory of a plan is per GPU; a plan's vCPUs are its cores; drives are text such as "3.8 TB".
-//   - Out of stock is a 409 or 422 that speaks of stock or capacity; at the limit, one that speaks of a limit or quota. A refusal that speaks of a
-//     lock is KindRejected, whatever its status: somebody locked the server in the dashboard, and only they should unlock it.
-//   - POST /servers/{id}/reinstall: type reinstalls, with operating_system, hostname, ssh_keys and user_data as at create.
-//   - /user_data: type user_data, with description and content in base64, GET, POST and DELETE. An object that could not be deleted with
-//     its server stays behind and does no harm.
+//   - Lists: meta.stats.total.count counts them where stats[total]=count is asked; without it, a
+//     page that brings nothing new is the end. page[size] may be cut by the cloud.
+//   - POST /servers/{id}/reinstall: type reinstalls, with operating_system, hostname, ssh_keys and
+//     user_data as at create.
+//   - /user_data: type user_data, with description and content in base64, GET, POST and DELETE. An
+//     object that could not be deleted with its server stays behind and does no harm.
 //   - A deleted server is listed for a while in any status; a server that is off is billed on.
 //   - Windows and iPXE are not offered: nobody could log in over SSH.
+//   - At the limit is a 409 or 422 that speaks of a limit or quota. A refusal that speaks of a
+//     lock is KindRejected, whatever its status: somebody locked the server in the dashboard, and
+//     only they should unlock it.
+//   - A plan's cores are those of one processor or of all: a table of processors decides, and for
+//     one that is not in it the number counts once.
+//   - The word "on" is not believed in the first minute after a server was made or reinstalled,
+//     unless another word was seen since.
+//   - failed_disk_erasing is as final as failed_deployment.
+//   - Billing is asked for by the hour with every create; what the cloud does without is not
+//     certain. A project that wants yearly billing says so in provisioning_type.
+//
+// # Confirmed
+//
+// Recorded answers: the credential without "Bearer" (which is taken, too), projects by id and
+// slug, country as an object with a name, GPU memory per GPU, drives as text ("3.8 TB", "480GB",
+// "480"), out of stock as 422 SERVERS_OUT_OF_STOCK, creates answered with starting_deploy, a
+// reinstallation with 201 and an empty body, a deleted server with 404 two seconds later, and
+// price by the hour. A DELETE while a server deploys may be answered with 204 and do nothing; it
+// is sent again.
 //
 // The facts are from the cloud's public API documents, read in 2026; no live call was made.
 package latitude

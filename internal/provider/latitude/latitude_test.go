@@ -549,3 +549,23 @@ func TestServerThatSaysOnBeforeItDeploysIsNotReady(t *testing.T) {
 	c.Advance(time.Minute)
 	providertest.WantMachine(t, l, r.Reference, provider.MachineReady)
 }
+
+func TestProjectThatCannotBeBilledByTheHourIsReported(t *testing.T) {
+	c := latitudetest.Serve(t)
+	if concerns, err := open(t, c).Examine(t.Context()); err != nil || len(concerns) != 0 {
+		t.Errorf("%q, %v", concerns, err)
+	}
+	c.Reserve()
+	if concerns, err := open(t, c).Examine(t.Context()); err != nil || len(concerns) != 1 || !strings.Contains(concerns[0], "reserved") {
+		t.Errorf("%q, %v", concerns, err)
+	}
+	a := c.Account()
+	a.Settings = map[string]string{"project": "gone"}
+	l, err := latitude.New(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if concerns, err := l.Examine(t.Context()); err != nil || len(concerns) != 1 || !strings.Contains(concerns[0], "no project gone") {
+		t.Errorf("%q, %v", concerns, err)
+	}
+}

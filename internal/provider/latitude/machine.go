@@ -45,6 +45,14 @@ func readServer(r resource) (server, error) {
 	return s, nil
 }
 
+func readProject(r resource) (project, error) {
+	var p project
+	if err := json.Unmarshal(r.Attributes, &p); err != nil {
+		return p, unavailable("project %.80q cannot be read: %w", r.ID, err)
+	}
+	return p, nil
+}
+
 func (l *Adapter) fetchServers(ctx context.Context) ([]server, error) {
 	list, pages, err := l.all(ctx, "/servers", nil)
 	if err != nil {

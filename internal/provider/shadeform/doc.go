@@ -15,12 +15,26 @@
 // # Inferred
 //
 //   - No request limit is published: we keep to two a second.
-//   - An id that is not known is answered with 404; a machine that is not there is a success for who ends it.
-//   - A capacity refusal is 409 with the code OUT_OF_STOCK; other refusals are free text, of which words of a quota or of money are KindQuota.
 //   - An instance in error that has once been active is lost; one that never was has failed.
-//   - A type without operating systems to choose from is not offered, since a tenant is told what will run.
-//   - The interconnect of a type is among its own GPUs (SXM5, PCIe), and completes the name of the GPU.
+//   - A type without operating systems to choose from is not offered, since a tenant is told what
+//     will run.
+//   - The interconnect of a type is among its own GPUs (SXM5, PCIe), and completes the name of the
+//     GPU.
 //   - memory_in_gb, storage_in_gb and vram_per_gpu_in_gb are decimal GB.
+//   - A refusal's free text is searched for words of a quota or of money, which are KindQuota.
+//   - A row of availability without a rental_type is on demand. Rows of other types are not sold:
+//     their price is not stated.
+//   - boot_time is how long a machine takes. A launch is given up after one and a half times
+//     max_boot_in_sec and ten minutes; types for which that is more than 90 minutes are not
+//     offered, and those that state none have 90 minutes.
+//   - rental_terms.hourly_price, in dollars, is what a machine costs; without it hourly_price, in
+//     cents, is.
+//
+// # Confirmed
+//
+// 409 with OUT_OF_STOCK also for what is listed as available, 404 for an id that is not known,
+// deletion by POST (DELETE is 405) and shown 9 seconds later or more, and that an instance in
+// error may cost: notes of live runs.
 //
 // Source of the facts: the cloud's public API documents, read in 2026; no live call was made.
 package shadeform

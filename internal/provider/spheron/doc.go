@@ -37,23 +37,35 @@
 //
 // # Inferred
 //
-//   - 100 requests in 15 minutes are allowed, not 250: the lower figure is kept. Only creates of deployments count among the 10 creates.
-//   - Lists without teamId have every team's deployments and volumes that the key may see. None is sent, so that another team's becoming
-//     current hides nothing.
-//   - The list of deployments without a status has those that are over too. It grows for ever, and past 16 MiB no launch gets through: the
-//     operator should have the account cleaned, or another one, before some ten thousand deployments.
-//   - price is what is charged, whatever spot_price and discountedPrice say.
+//   - 100 requests in 15 minutes are allowed, not 250: the lower figure is kept. Only creates of
+//     deployments count among the 10 creates.
+//   - Lists without teamId have every team's deployments and volumes that the key may see. None is
+//     sent, so that another team's becoming current hides nothing.
+//   - The list of deployments without a status has those that are over too. It grows for ever, and
+//     past 16 MiB no launch gets through: the operator should have the account cleaned, or another
+//     one, before some ten thousand deployments.
 //   - CLUSTER, or "baremetal" in the type of GPU or the offer's name, is bare metal.
-//   - A row is told from others by sub-provider, type of GPU, instance type, number of GPUs, id and cluster; of two such the cheaper
-//     that can be had counts.
-//   - A refusal with "team id" or "team not found" is about the team; with "balance" or "credit" about money; with words like "no longer available"
-//     or "capacity" about stock.
+//   - A row is told from others by sub-provider, type of GPU, instance type, number of GPUs, id
+//     and cluster; of two such the cheaper that can be had counts.
+//   - A refusal with "team id" or "team not found" is about the team; with "balance" or "credit"
+//     about money; with words like "no longer available" or "capacity" about stock.
 //   - Machines that have failed or were reclaimed are over, and need no DELETE.
 //   - A 404 for a machine within 90 seconds of its making says nothing.
-//   - Regions of volumes and clusters of offers have the same ids. Voltage Park is not told the region where it has but one.
+//   - Regions of volumes and clusters of offers have the same ids. Voltage Park is not told the
+//     region where it has but one.
 //   - Paths of volumes take id, not volumeId. teamId goes with the making of a volume.
-//   - Volumes of Sesterce need the id of a cloud that no list tells: they are left out. verda is data-crunch under a new name.
-//   - The volume's rate is per GB. A volume's size is not checked against its region's when it grows; the cloud does that.
+//   - Volumes of Sesterce need the id of a cloud that no list tells: they are left out. verda is
+//     data-crunch under a new name.
+//   - The volume's rate is per GB. A volume's size is not checked against its region's when it
+//     grows; the cloud does that.
+//   - price is what an offer costs, whatever spot_price and discountedPrice say; sources differ on
+//     what SPOT is charged. hourlyRate is what a deployment costs, and an operator sees where the
+//     two differ.
+//
+// # Confirmed
+//
+// teamId is required, offers have no top-level region, the instanceType filter works on groups,
+// and user may be missing: measured by programs that run.
 //
 // Source of facts: the cloud's public API documents, read in 2026; no live call was made.
 package spheron

@@ -8,8 +8,9 @@
 //     name, which the cloud keeps unique, so that no create makes a second one.
 //   - The cloud makes two machines of two equal requests. A create is sent once, after a complete list that was asked for then shows no machine of the
 //     reference; Info.SettleTime says for how long one without an answer may still come.
-//   - Complete means every page of rentals and of VMs. Pages overlap by one row, and the total must stay the same, so that a list that moved under our
-//     hands is read anew, and is never taken for one that lacks a machine.
+//   - Complete means every page of rentals and of VMs. Pages overlap: where the first row of one is
+//     not known, rows went meanwhile, and that place is read again. A list that moves while it is read
+//     is never taken for one that lacks a machine.
 //   - upstream.Fleet does not serve: a machine is one of two kinds, under paths of its own, and one in its end is listed as Running for longer than a Fleet
 //     remembers.
 //   - The list is shared by all who look, and at most half of Info.PollEvery old: a hundred machines cost ten requests in fifteen seconds.
@@ -22,7 +23,6 @@
 //   - A machine that is off costs as much as one that is on. VMs are switched off keeping their GPUs.
 //   - Storage is an NFS share, for bare metal only. Nobody but the tenant can mount it: Volume.MountPath is what to mount, "10.9.0.5:/vol-…", not where.
 //     It is attached once the machine runs; storage_id, which attaches one at boot, is not used.
-//   - Of a rental of several nodes the tenant is told the first one's address. The others are on its private network.
 //   - There is no balance to be read, and no stock of storage.
 //   - VMs with Windows are left out: they open with a password.
 //
@@ -39,21 +39,44 @@
 // # Inferred
 //
 // What the documents leave open, and what we do about it:
-//   - Offers: upstream has none; they are location × network × 1, 2 or 4 nodes, with the key "<network>/<gpus>", and location × preset, with the key "vm/<preset>".
-//   - Stock is the sum of the free GPUs of a location; whether four free nodes are in one cluster is not promised, and a refusal is KindNoCapacity.
-//   - The operating system of bare metal is named nowhere: "Ubuntu 22.04", and the user "ubuntu" where the rental names none.
-//   - Bare metal takes cloud-init as cloudinit_script, VMs as cloud_init, both as an object: a text with anything but packages, write_files and runcmd is
-//     refused, and so are forms of these that the object may not take.
-//   - location_id is sent with a VM: one document has it, and without it nobody knows where the VM is.
-//   - Whether the ids of /locations/ are those of bare-metal locations; where they are not, a region has no name but its slug.
-//   - A preset without stock is listed, sold out, in each location that has had VMs, or in every bare-metal location where none is known to.
-//   - Power in the same state is refused with a detail, with 400 or with 200: we look before and after.
-//   - A rental in its end stays on the list a while and is Running there: we remember that we ended it, for two minutes, then end it again.
-//   - order_ids is replaced by a PATCH as a whole; we read it back. Orders that are on no list of rentals count as gone. One volume goes to one machine.
+//   - Offers: upstream has none; they are location × network × 1, 2 or 4 nodes, with the key
+//     "<network>/<gpus>", and location × preset, with the key "vm/<preset>".
+//   - Stock is the sum of the free GPUs of a location; whether four free nodes are in one cluster
+//     is not promised, and a refusal is KindNoCapacity.
+//   - The operating system of bare metal is named nowhere: "Ubuntu 22.04", and the user "ubuntu"
+//     where the rental names none.
+//   - Bare metal takes cloud-init as cloudinit_script, VMs as cloud_init, both as an object: a
+//     text with anything but packages, write_files and runcmd is refused, and so are forms of
+//     these that the object may not take.
+//   - location_id is sent with a VM: one document has it, and without it nobody knows where the VM
+//     is.
+//   - Whether the ids of /locations/ are those of bare-metal locations; where they are not, a
+//     region has no name but its slug.
+//   - A preset without stock is listed, sold out, in each location that has had VMs, or in every
+//     bare-metal location where none is known to.
+//   - Power in the same state is refused with a detail, with 400 or with 200: we look before and
+//     after.
+//   - A rental in its end stays on the list a while and is Running there: we remember that we
+//     ended it, for two minutes, then end it again.
+//   - order_ids is replaced by a PATCH as a whole; we read it back. Orders that are on no list of
+//     rentals count as gone. One volume goes to one machine.
 //   - A volume with the status inactive cannot be attached yet.
 //   - The path of an NFS export is documented nowhere: "/" and the volume's name.
 //   - The request budget is ours, 1 in 1.1 s: none is published.
-//   - A create without an answer comes within 90 s or not at all; a rental is ready within 45 minutes.
+//   - A create without an answer comes within 90 s or not at all; a rental is ready within 45
+//     minutes.
+//   - rate_hourly is of the whole rental, total_associated_per_hr of a VM that runs: that is what
+//     they cost.
+//   - A rental of several nodes is ready once node_count of them have a public address. All answer
+//     at port 22.
+//   - Bare metal is given no SSH host key: it would go with the cloud-init field, which is not
+//     certain. VMs are.
+//
+// # Confirmed
+//
+// List envelope, prices as text or number, $1.99 and $2.49 a GPU and hour of bare metal, VMs at
+// compute plus storage, stock that may be 0, and cloud_init of VMs as an object: published
+// catalogues and programs that run.
 //
 // The facts are those of the cloud's public API documents and of programs that use it, read in 2026. No live call was made.
 package voltagepark

@@ -1,6 +1,7 @@
 package lambdatest
 
 import (
+	"io"
 	"net/http"
 	"slices"
 	"time"
@@ -71,7 +72,9 @@ func (c *Cloud) launch(w http.ResponseWriter, r *http.Request) {
 	now := c.Clock.Now()
 	early := now.Sub(c.lastLaunch) < betweenLaunch
 	if c.lastLaunch = now; early {
-		http.Error(w, "Too many requests", http.StatusTooManyRequests)
+		w.Header().Set("Content-Type", "text/html") // it comes from what stands before the cloud
+		w.WriteHeader(http.StatusTooManyRequests)
+		_, _ = io.WriteString(w, "<html><head><title>Rate limited</title></head><body>Error 1015</body></html>")
 		return
 	}
 	var ask struct {

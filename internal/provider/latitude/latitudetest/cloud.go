@@ -39,6 +39,7 @@ type Cloud struct {
 	uncounted bool
 	limitless bool
 	eager     bool
+	reserved  bool
 	asked     map[string][]time.Time // of reads and of writes, in the last minute
 	throttled int
 	reshape   func(path string, body map[string]any)
@@ -51,7 +52,8 @@ func Serve(t testing.TB) *Cloud {
 	mux := http.NewServeMux()
 	for pattern, h := range map[string]func(w http.ResponseWriter, r *http.Request){
 		"GET /plans": c.list(c.plans), "GET /plans/operating_systems": c.list(c.systems), "GET /regions": c.list(c.regions),
-		"GET /servers": c.list(c.listServers, "hostname", "project", "status"), "GET /servers/{id}": c.getServer, "POST /servers": c.createServer, "DELETE /servers/{id}": c.deleteServer,
+		"GET /projects": c.list(c.projects),
+		"GET /servers":  c.list(c.listServers, "hostname", "project", "status"), "GET /servers/{id}": c.getServer, "POST /servers": c.createServer, "DELETE /servers/{id}": c.deleteServer,
 		"POST /servers/{id}/actions": c.act, "POST /servers/{id}/reinstall": c.reinstall,
 		"GET /ssh_keys": c.list(func() []map[string]any { return c.keys }), "POST /ssh_keys": c.createKey,
 		"GET /user_data": c.list(func() []map[string]any { return c.data }), "POST /user_data": c.createData, "DELETE /user_data/{id}": c.deleteData,
@@ -70,6 +72,20 @@ func (c *Cloud) Uncount() { c.Do(func() { c.uncounted = true }) }
 
 // Limitless has the cloud count no requests.
 func (c *Cloud) Limitless() { c.Do(func() { c.limitless = true }) }
+
+// Reserve has the project be one of reserved machines, which are billed by the year.
+func (c *Cloud) Reserve() { c.Do(func() { c.reserved = true }) }
+
+func (c *Cloud) projects() []map[string]any {
+	kind := "on_demand"
+	if c.reserved {
+		kind = "reserved"
+	}
+	return []map[string]any{
+		resource("projects", "proj_other", map[string]any{"name": "Other", "slug": "other", "provisioning_type": "reserved"}),
+		resource("projects", ProjectID, map[string]any{"name": "Billet", "slug": ProjectSlug, "provisioning_type": kind}),
+	}
+}
 
 // Eager has the answer to a create, and reads in the first seconds, say that the server is on.
 func (c *Cloud) Eager() { c.Do(func() { c.eager = true }) }
