@@ -308,3 +308,27 @@ func TestHostKeyIsLearnedWhereItIsNotTaken(t *testing.T) {
 		}
 	})
 }
+
+// An offer that boots fast is given up sooner than its provider's others, and one that says too much is not waited for longer.
+func TestLaunchLimitOfTheOfferCounts(t *testing.T) {
+	for limit, want := range map[time.Duration]time.Duration{4 * time.Minute: 4 * time.Minute, 0: 15 * time.Minute, 24 * time.Hour: 15 * time.Minute} {
+		t.Run(limit.String(), func(t *testing.T) {
+			each(t, func(t *testing.T, r *rig) {
+				a := r.account(money.Dollars(1000))
+				r.park.set(func() { r.park.launchLimit = limit })
+				r.must(r.catalog.Start(t.Context()))
+				r.pass(2 * time.Minute)
+				r.probe = errNobody
+				d := r.deploy(a)
+				r.pass(want - time.Minute)
+				if x := r.get(a, d.ID); x.Status != deployment.StatusDeploying {
+					t.Fatalf("given up before %s: %+v", want, x)
+				}
+				r.pass(2 * time.Minute)
+				if x := r.get(a, d.ID); x.Status != deployment.StatusFailed || x.StatusCause != deployment.CauseTimedOut {
+					t.Fatalf("not given up after %s: %+v", want, x)
+				}
+			})
+		})
+	}
+}

@@ -49,6 +49,7 @@ type trouble struct {
 	beforeList   func(ctx context.Context)
 	prices       money.Micros
 	takesHostKey bool
+	launchLimit  time.Duration          // of every offer, 0 for none of its own
 	info         func(*provider.Info)   // changes what Info says
 	asked        provider.LaunchRequest // the last that Launch was called with
 	launched     func(reference id.ID)  // is told of every launch that is asked for
@@ -98,6 +99,7 @@ func (p *trouble) Offers(ctx context.Context) ([]provider.Offer, error) {
 		if p.prices != 0 {
 			out[i].HourlyPrice = p.prices
 		}
+		out[i].LaunchLimit = p.launchLimit
 	}
 	return out, err
 }
