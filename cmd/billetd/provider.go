@@ -83,6 +83,10 @@ func providerKinds() *cobra.Command {
 				rows = append(rows, []any{"", "", name + ": " + k.Settings[name]})
 			}
 		}
+		rows = append(rows, []any{"", "every kind", ""})
+		for _, name := range slices.Sorted(maps.Keys(supply.Common)) {
+			rows = append(rows, []any{"", "", name + ": " + supply.Common[name]})
+		}
 		return out.print(cmd.OutOrStdout(), o.Supply.Kinds(), []any{"KIND", "NAME", "SETTINGS"}, rows)
 	})
 }

@@ -34,11 +34,12 @@ type Opened struct {
 }
 
 func (p Provider) account(w World) upstream.Account {
+	excluded, _ := p.excluded()
 	private, _ := p.privateAddresses() // what cannot be read was refused when the account was added
 	settings := maps.Clone(p.Settings)
 	maps.DeleteFunc(settings, func(name, _ string) bool { _, common := Common[name]; return common })
 	return upstream.Account{
-		Slug: p.Slug, Name: p.Name, BaseURL: p.BaseURL, Credential: p.credential, Settings: settings, PrivateAddresses: private, Version: w.Version, Log: w.Log, Now: w.Now, Unknown: w.Unknown,
+		Slug: p.Slug, Name: p.Name, BaseURL: p.BaseURL, Credential: p.credential, Settings: settings, PrivateAddresses: private, Exclude: excluded, Version: w.Version, Log: w.Log, Now: w.Now, Unknown: w.Unknown,
 	}
 }
 

@@ -59,11 +59,31 @@ type Provider struct {
 	sealed     string
 }
 
+// Exclude is the setting that leaves regions out.
+const Exclude = "exclude-regions"
+
+// excluded reads the setting.
+func (p Provider) excluded() (patterns []string, err error) {
+	for _, pattern := range strings.Split(p.Settings[Exclude], ",") {
+		pattern = strings.TrimSpace(pattern)
+		plain := strings.TrimSuffix(pattern, "*")
+		if pattern == "" && p.Settings[Exclude] == "" {
+			continue
+		}
+		if !provider.ValidSlug(strings.TrimSuffix(plain, "-")) {
+			return nil, fmt.Errorf("the setting %s has %.80q, which is no region's slug; give slugs with commas, or the beginning of some and a *", Exclude, pattern)
+		}
+		patterns = append(patterns, pattern)
+	}
+	return patterns, nil
+}
+
 // PrivateAddresses is the setting that lets an account's machines have addresses that are not on the Internet.
 const PrivateAddresses = "private-addresses"
 
 // Common are the settings that accounts of every kind may have, each with a sentence on it.
 var Common = map[string]string{
+	Exclude:          "Slugs of regions that are not sold, with commas; hyperstack-* is all that begin so, such as a broker's sub-cloud.",
 	PrivateAddresses: "true to let machines have loopback, private and other special addresses; without this they are refused.",
 }
 
@@ -172,7 +192,9 @@ func (b *Book) complete(p Provider, credential string) (Provider, error) {
 			errs = append(errs, fmt.Errorf("the setting %s is too long", name))
 		}
 	}
-	if _, err := p.privateAddresses(); err != nil {
+	_, wrong := p.privateAddresses()
+	_, also := p.excluded()
+	if err := errors.Join(wrong, also); err != nil {
 		errs = append(errs, err)
 	}
 	if len(errs) > 0 {

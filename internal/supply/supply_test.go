@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -138,6 +139,8 @@ func TestWhatCannotBeAddedSaysWhy(t *testing.T) {
 		"no setting":          {Kind: "iron-park", Settings: map[string]string{"colour": "red"}},
 		"is nobody":           {Kind: "iron-park", Settings: map[string]string{"team": "nobody"}},
 		"markup":              {Kind: "iron-park", Markup: &far},
+		"make it true":        {Kind: "iron-park", Settings: map[string]string{supply.PrivateAddresses: "perhaps"}},
+		"no region's slug":    {Kind: "iron-park", Settings: map[string]string{supply.Exclude: "a, B C"}},
 	} {
 		if _, err := add(t.Context(), d, b, p, key); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), key) {
 			t.Errorf("%+v: %v, want %q", p, err, want)
@@ -230,5 +233,21 @@ func TestACheckSaysWhatDiffers(t *testing.T) {
 		if got := check(c.cloud)[c.what]; got != c.want {
 			t.Errorf("%s: %q is %q, want %q", name, c.what, got, c.want)
 		}
+	}
+}
+
+func TestCommonSettingsReachTheAccountAndNoAdapter(t *testing.T) {
+	d, b := dbtest.SQLite(t, clock.System{}), book(t, 'a')
+	settings := map[string]string{supply.PrivateAddresses: "true", supply.Exclude: "hyperstack-*, dallas-usa-5", "team": "red"}
+	if _, err := add(t.Context(), d, b, supply.Provider{Kind: "iron-park", Settings: settings}, key); err != nil {
+		t.Fatal(err)
+	}
+	opened, err := b.Open(t.Context(), d, "", supply.World{})
+	if err != nil || len(opened) != 1 {
+		t.Fatal(opened, err)
+	}
+	a := opened[0].Machines.(cloud).account
+	if !a.PrivateAddresses || !slices.Equal(a.Exclude, []string{"hyperstack-*", "dallas-usa-5"}) || len(a.Settings) != 1 || a.Settings["team"] != "red" {
+		t.Errorf("%+v", a)
 	}
 }

@@ -100,7 +100,7 @@ func (b *Adapter) Offers(ctx context.Context) ([]provider.Offer, error) {
 		}
 		out = append(out, sold)
 	}
-	return out, nil
+	return b.account.Sold(out), nil
 }
 
 // offerID is the other Billet's id of the offer with that key of ours.

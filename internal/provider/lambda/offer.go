@@ -59,7 +59,8 @@ var gpuMemory = regexp.MustCompile(`\(([0-9]{1,5}) ?GB\b`)
 
 // Offers asks for everything that is sold, and keeps it for the launches to come.
 func (a *Adapter) Offers(ctx context.Context) ([]provider.Offer, error) {
-	return upstream.Offers(ctx, a.sold, 0)
+	all, err := upstream.Offers(ctx, a.sold, 0)
+	return a.account.Sold(all), err
 }
 
 func (a *Adapter) askOffers(ctx context.Context) ([]provider.Offer, error) {

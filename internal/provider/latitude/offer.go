@@ -200,7 +200,7 @@ func (l *Adapter) Offers(ctx context.Context) ([]provider.Offer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return offers(plans, systems, regions), nil
+	return l.account.Sold(offers(plans, systems, regions)), nil
 }
 
 func offers(plans []plan, systems []system, regions []region) []provider.Offer {

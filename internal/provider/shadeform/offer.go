@@ -71,7 +71,8 @@ func (t wireType) launchLimit() (limit time.Duration, quick bool) {
 
 // Offers asks for everything that is sold, and keeps it for the launches to come.
 func (a *Adapter) Offers(ctx context.Context) ([]provider.Offer, error) {
-	return upstream.Offers(ctx, a.types, 0)
+	all, err := upstream.Offers(ctx, a.types, 0)
+	return a.account.Sold(all), err
 }
 
 func (a *Adapter) askOffers(ctx context.Context) ([]provider.Offer, error) {

@@ -118,7 +118,7 @@ func (a *Adapter) Offers(ctx context.Context) ([]provider.Offer, error) {
 		out[i] = o.Offer
 		out[i].OperatingSystems = slices.Clone(o.OperatingSystems)
 	}
-	return out, nil
+	return a.account.Sold(out), nil
 }
 
 // offer returns what is sold under the key in the region now.

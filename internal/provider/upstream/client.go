@@ -46,6 +46,8 @@ type Account struct {
 	Credential string
 	// Settings are the adapter's own, by name: a team, a project.
 	Settings map[string]string
+	// Exclude are slugs of regions that are not sold; one that ends in * stands for all that begin so.
+	Exclude []string
 	// PrivateAddresses lets machines have addresses that are not on the Internet.
 	PrivateAddresses bool
 	// Version is Billet's, for the User-Agent.

@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/billetcloud/billet/internal/provider"
@@ -22,4 +23,16 @@ func Offers(ctx context.Context, list *List[provider.Offer], age time.Duration) 
 		}
 	}
 	return all, nil
+}
+
+// Sold returns the offers without those of excluded regions.
+func (a Account) Sold(offers []provider.Offer) []provider.Offer {
+	return slices.DeleteFunc(offers, func(o provider.Offer) bool {
+		return slices.ContainsFunc(a.Exclude, func(pattern string) bool {
+			if prefix, some := strings.CutSuffix(pattern, "*"); some {
+				return strings.HasPrefix(o.Region, prefix)
+			}
+			return o.Region == pattern
+		})
+	})
 }

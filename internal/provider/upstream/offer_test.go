@@ -2,6 +2,7 @@ package upstream_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -25,5 +26,16 @@ func TestOffersAreTheCallers(t *testing.T) {
 			t.Fatalf("%d: %+v, %v, asked %d times", i, offers, err, asked)
 		}
 		offers[0].Key, offers[0].OperatingSystems[0], *offers[0].Stock = "b", "other", 0
+	}
+}
+
+func TestExcludedRegionsAreNotSold(t *testing.T) {
+	a := upstream.Account{Exclude: []string{"hyperstack-*", "dallas-usa-5"}}
+	var sold []string
+	for _, o := range a.Sold([]provider.Offer{{Region: "hyperstack-canada-1"}, {Region: "hyper"}, {Region: "dallas-usa-5"}, {Region: "dallas-usa-55"}, {Region: "denvr-x"}}) {
+		sold = append(sold, o.Region)
+	}
+	if !slices.Equal(sold, []string{"hyper", "dallas-usa-55", "denvr-x"}) {
+		t.Errorf("%q", sold)
 	}
 }

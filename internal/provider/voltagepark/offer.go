@@ -87,7 +87,8 @@ type place struct{ name, country string }
 
 // Offers returns every rental and VM that the products have, sold out or not.
 func (a *Adapter) Offers(ctx context.Context) ([]provider.Offer, error) {
-	return upstream.Offers(ctx, a.offers, syncEvery/2)
+	all, err := upstream.Offers(ctx, a.offers, syncEvery/2)
+	return a.account.Sold(all), err
 }
 
 // offer returns the offer with that key in that region, as it was a minute ago at the most.
