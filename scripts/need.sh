@@ -18,8 +18,9 @@ want /usr/sbin/nginx nginx-light # the proxies that docs/install.md describes
 want /usr/sbin/haproxy haproxy
 compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null || missing+=(postgresql)
 command -v gcc >/dev/null 2>&1 || missing+=(gcc libc6-dev) # for the race detector
-# What simulated machines are compared with; its sftp-server comes with it.
+# What simulated machines are compared with; its sftp-server comes with it. And clients that speak SSH in their own way.
 [ -x /usr/sbin/sshd ] || missing+=(openssh-server)
+/usr/bin/python3 -c 'import asyncssh, paramiko' 2>/dev/null || missing+=(python3-asyncssh python3-paramiko)
 if [ ${#missing[@]} -gt 0 ]; then
   command -v apt-get >/dev/null 2>&1 || { echo "please install: ${missing[*]}" >&2; exit 1; }
   as_root=()

@@ -18,21 +18,25 @@ import (
 	"github.com/billetcloud/billet/test/billetd"
 )
 
-// withoutNamespaces returns a command that runs billetd where no user namespaces can be made, as on a hardened host, and
-// as another user than the test's.
+// withoutNamespaces returns a command that runs billetd where no user namespaces can be made, as on
+// a hardened host, and as another user than the test's.
 func withoutNamespaces(t *testing.T, binary, dir string, user string, args ...string) *exec.Cmd {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
-	script := `echo 0 > /proc/sys/user/max_user_namespaces && exec setpriv --reuid "$0" --regid "$0" --clear-groups -- "$@"`
-	all := append([]string{"-c", script, user, binary, "serve", "--listen", "127.0.0.1:0", "--metrics-listen", "", "--data-dir", dir, "--sim", "--demo"}, args...)
+	script := `echo 0 > /proc/sys/user/max_user_namespaces &&
+		exec setpriv --reuid "$0" --regid "$0" --clear-groups -- "$@"`
+	all := append([]string{"-c", script, user, binary, "serve", "--listen", "127.0.0.1:0", "--metrics-listen", "",
+		"--data-dir", dir, "--sim", "--demo"}, args...)
 	cmd := exec.CommandContext(ctx, "/bin/sh", all...)
 	same := []syscall.SysProcIDMap{{ContainerID: 0, HostID: 0, Size: 65536}}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER, UidMappings: same, GidMappings: same, GidMappingsEnableSetgroups: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER, UidMappings: same, GidMappings: same,
+		GidMappingsEnableSetgroups: true}
 	return cmd
 }
 
-// TestMachinesThatAreNotIsolatedAreSoldOnlyOnDemand starts a server where machines cannot be isolated.
+// TestMachinesThatAreNotIsolatedAreSoldOnlyOnDemand starts a server where machines cannot be
+// isolated.
 func TestMachinesThatAreNotIsolatedAreSoldOnlyOnDemand(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can start a server as another user; CI is")
@@ -69,7 +73,8 @@ func TestMachinesThatAreNotIsolatedAreSoldOnlyOnDemand(t *testing.T) {
 		args []string
 		want []string
 	}{
-		"an ordinary user":      {"1000", 1000, nil, []string{"all rights of the server's user", "sudo sysctl -w user.max_user_namespaces=15000", "--sim-unisolated"}},
+		"an ordinary user": {"1000", 1000, nil, []string{"all rights of the server's user",
+			"sudo sysctl -w user.max_user_namespaces=15000", "--sim-unisolated"}},
 		"root":                  {"0", 0, nil, []string{"root of this host", "as an ordinary user", "sysctl"}},
 		"root that accepts it":  {"0", 0, []string{"--sim-unisolated"}, []string{"root of this host"}},
 		"a variable that is no": {"1000", 1000, []string{"--sim-unisolated=false"}, []string{"--sim-unisolated"}},

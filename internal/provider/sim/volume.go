@@ -158,7 +158,11 @@ func (w *World) mountName(k key, name string) string {
 
 func (w *World) establishVolume(v *volume) error {
 	defer close(v.known)
-	err := os.MkdirAll(v.files(), 0o700)
+	err := os.MkdirAll(v.files(), 0o755)
+	if err == nil {
+		// As on a new file system: all users of a machine may enter. On the host, the directories above are closed.
+		err = os.Chmod(v.files(), 0o755)
+	}
 	if err == nil {
 		err = writeRecord(filepath.Join(v.folder, volumeFile), v.record, w.synced)
 	}

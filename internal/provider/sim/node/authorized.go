@@ -17,15 +17,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// authorizedFiles are the files below the home directory that decide who gets in, as sshd reads them.
+// authorizedFiles are the files below the home directory that decide who gets in, as sshd reads
+// them.
 var authorizedFiles = []string{".ssh/authorized_keys", ".ssh/authorized_keys2"}
 
 const maxAuthorized = 1 << 20 // bytes of one file
 
 var errNotAllowed = errors.New("this key or user is not allowed")
 
-// parseKeys reads the keys that a machine is ordered with. They are plain lines: options belong into the machine's
-// own authorized_keys.
+// parseKeys reads the keys that a machine is ordered with. They are plain lines: options belong
+// into the machine's own authorized_keys.
 func parseKeys(lines []string) error {
 	if len(lines) == 0 {
 		return errors.New("a machine needs at least one SSH key")
@@ -84,8 +85,8 @@ func readRegular(f *os.File) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, maxAuthorized))
 }
 
-// authorize looks a key up in the machine's files at the time of the login. A line with a restriction that this
-// server cannot keep lets nobody in.
+// authorize looks a key up in the machine's files at the time of the login. A line with a
+// restriction that this server cannot keep lets nobody in.
 func (m *machine) authorize(a account, key gossh.PublicKey, from net.Addr, now time.Time) (*grant, error) {
 	address := netip.Addr{}
 	if tcp, ok := from.(*net.TCPAddr); ok {
@@ -124,8 +125,8 @@ func (m *machine) authorize(a account, key gossh.PublicKey, from net.Addr, now t
 	return nil, errNotAllowed
 }
 
-// readAuthorized reads a file that nobody but its user and root can have written, as sshd's StrictModes demands. The
-// sshd of Debian also lets the user's own group write.
+// readAuthorized reads a file that nobody but its user and root can have written, as sshd's
+// StrictModes demands. The sshd of Debian also lets the user's own group write.
 func readAuthorized(home, name string) ([]byte, error) {
 	real, err := filepath.EvalSymlinks(filepath.Join(home, name))
 	if err != nil {

@@ -41,10 +41,11 @@ func (m *machine) account() account {
 // environ is the environment of an account's processes: nothing of the server's own.
 func (m *machine) environ(a account) []string {
 	env := []string{
-		"USER=" + User, "LOGNAME=" + User, "HOME=" + a.home, "PATH=" + m.path, "SHELL=" + a.shell, "MAIL=/var/mail/" + User, "LANG=C.UTF-8",
+		"USER=" + User, "LOGNAME=" + User, "HOME=" + a.home, "PATH=" + m.path, "SHELL=" + a.shell, "MAIL=/var/mail/" +
+			User,
 	}
 	if !m.cfg.Isolated {
-		return env
+		return append(env, "LANG=C.UTF-8")
 	}
 	// On Debian, PAM reads these for each login.
 	for _, path := range []string{"/etc/environment", "/etc/default/locale"} {
@@ -113,8 +114,9 @@ done
 unset file
 `
 
-// firstStart fills the home directory, once in the life of the machine's disk: the files of a Debian server, and the
-// order's keys as cloud-init writes them. From then on authorized_keys alone decides, whatever its user makes of it.
+// firstStart fills the home directory, once in the life of the machine's disk: the files of a
+// Debian server, and the order's keys as cloud-init writes them. From then on authorized_keys alone
+// decides, whatever its user makes of it.
 func (m *machine) firstStart() error {
 	done := "/var/lib/cloud/instance/sem/config_ssh"
 	if !m.cfg.Isolated {

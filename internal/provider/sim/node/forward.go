@@ -27,7 +27,8 @@ type stream interface {
 	CloseWrite() error
 }
 
-// direct serves local and dynamic forwarding: the client asks to be connected to an address as seen from inside.
+// direct serves local and dynamic forwarding: the client asks to be connected to an address as seen
+// from inside.
 func (c *client) direct(nc gossh.NewChannel) {
 	var want struct {
 		Host       string
@@ -84,7 +85,8 @@ func (c *client) dial(nc gossh.NewChannel, network, address string) {
 	join(ch, to.(stream))
 }
 
-// reasonOf says why something failed as sshd does: in the words of the system, without the path or address.
+// reasonOf says why something failed as sshd does: in the words of the system, without the path or
+// address.
 func reasonOf(err error) string {
 	var dns *net.DNSError
 	if errors.As(err, &dns) {
@@ -98,7 +100,8 @@ func reasonOf(err error) string {
 	return err.Error()
 }
 
-// forwardAddress is what a client asks to listen on, and what it is told when somebody connects there.
+// forwardAddress is what a client asks to listen on, and what it is told when somebody connects
+// there.
 type forwardAddress struct {
 	Host string
 	Port uint32
@@ -139,8 +142,8 @@ func (c *client) request(r *gossh.Request) (ok bool, payload []byte) {
 	return ok, payload
 }
 
-// listen opens a port of the machine for the client. As sshd does by default, it is opened on the loopback addresses
-// whatever host was asked for, unless that is one of them.
+// listen opens a port of the machine for the client. As sshd does by default, it is opened on the
+// loopback addresses whatever host was asked for, unless that is one of them.
 func (c *client) listen(a forwardAddress) (uint32, bool) {
 	if a.Port > 65535 || !c.grant.mayListen(a.Host, a.Port) {
 		return 0, false
@@ -178,8 +181,8 @@ func (c *client) listen(a forwardAddress) (uint32, bool) {
 	return a.Port, true
 }
 
-// listenUnix opens a socket in the machine's file tree for the client. As with sshd, one that exists is not replaced,
-// and it stays behind as a file when the connection ends.
+// listenUnix opens a socket in the machine's file tree for the client. As with sshd, one that
+// exists is not replaced, and it stays behind as a file when the connection ends.
 func (c *client) listenUnix(path string) bool {
 	if !filepath.IsAbs(path) || !c.grant.mayForwardSockets() {
 		return false
@@ -215,7 +218,8 @@ func listenSocket(path string) (*net.UnixListener, error) {
 // full says, under the lock, that this connection gets no more listeners.
 func (c *client) full() bool { return c.ctx.Err() != nil || len(c.forwards) >= maxForwards }
 
-// keep remembers listeners, under the lock, and offers the client each connection that is made there.
+// keep remembers listeners, under the lock, and offers the client each connection that is made
+// there.
 func (c *client) keep(f forward, listeners []net.Listener, offer func(net.Conn) (kind string, payload []byte)) {
 	c.forwards[f] = listeners
 	for _, l := range listeners {
@@ -280,7 +284,8 @@ func (c *client) forwarded(from stream, kind string, payload []byte) {
 	join(ch, from)
 }
 
-// forwardAgent makes a socket in the machine that leads to the client's SSH agent. A connection has one.
+// forwardAgent makes a socket in the machine that leads to the client's SSH agent. A connection has
+// one.
 func (c *client) forwardAgent() bool {
 	if !c.grant.agent {
 		return false
@@ -303,11 +308,15 @@ func (c *client) forwardAgent() bool {
 		return false
 	}
 	c.agent = path
-	c.keep(forward{"agent", path}, []net.Listener{l}, func(net.Conn) (string, []byte) { return "auth-agent@openssh.com", nil })
+	c.keep(forward{"agent", path}, []net.Listener{l}, func(net.Conn) (string,
+		[]byte) {
+		return "auth-agent@openssh.com", nil
+	})
 	return true
 }
 
-// join copies both ways until both ends have said all they want, and passes on each end's last word.
+// join copies both ways until both ends have said all they want, and passes on each end's last
+// word.
 func join(ch gossh.Channel, c stream) {
 	var both sync.WaitGroup
 	both.Go(func() {

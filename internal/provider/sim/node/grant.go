@@ -27,11 +27,12 @@ type grant struct {
 	expires time.Time // zero for never
 }
 
-// parseOptions reads the options of a line. One that is unknown or not supported makes the line useless: the
-// restriction that it means would not be kept.
+// parseOptions reads the options of a line. One that is unknown or not supported makes the line
+// useless: the restriction that it means would not be kept.
 func parseOptions(options []string) (*grant, error) {
 	g := &grant{agent: true, ports: true, terminal: true, rc: true}
-	flags := map[string]*bool{"agent-forwarding": &g.agent, "port-forwarding": &g.ports, "pty": &g.terminal, "user-rc": &g.rc}
+	flags := map[string]*bool{"agent-forwarding": &g.agent, "port-forwarding": &g.ports, "pty": &g.terminal,
+		"user-rc": &g.rc}
 	for _, option := range options {
 		name, quoted, hasValue := strings.Cut(option, "=")
 		name = strings.ToLower(name)
@@ -97,7 +98,8 @@ func (g *grant) set(name, value string) (err error) {
 		err = checkTarget(value)
 		g.listen = append(g.listen, value)
 	case "environment", "tunnel":
-		// sshd ignores the first unless it is told otherwise, and neither it nor this server opens tunnels.
+		// sshd ignores the first unless it is told otherwise, and neither it nor this server opens
+		// tunnels.
 	default:
 		err = errors.New("it is not supported")
 	}
@@ -214,5 +216,6 @@ func (g *grant) mayListen(host string, at uint32) bool {
 	}))
 }
 
-// mayForwardSockets is false, too, where only some ports may be forwarded: a socket is none of them.
+// mayForwardSockets is false, too, where only some ports may be forwarded: a socket is none of
+// them.
 func (g *grant) mayForwardSockets() bool { return g.ports && g.open == nil && g.listen == nil }

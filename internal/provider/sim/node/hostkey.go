@@ -17,8 +17,8 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 )
 
-// hostKeyKinds are the kinds of host key that a Debian server has, in the order in which they are told. The first
-// file is named as it was when there was only one.
+// hostKeyKinds are the kinds of host key that a Debian server has, in the order in which they are
+// told. The first file is named as it was when there was only one.
 var hostKeyKinds = []struct {
 	file string // in the machine's directory
 	name string // of the public key in /etc/ssh, as in ssh_host_<name>_key.pub
@@ -29,14 +29,18 @@ var hostKeyKinds = []struct {
 		return key, err
 	}},
 	{"host_key_rsa", "rsa", func() (crypto.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, rsaBits) }},
-	{"host_key_ecdsa", "ecdsa", func() (crypto.PrivateKey, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) }},
+	{"host_key_ecdsa", "ecdsa", func() (crypto.PrivateKey, error) {
+		return ecdsa.GenerateKey(elliptic.P256(),
+			rand.Reader)
+	}},
 }
 
-// rsaBits is less than ssh-keygen's 3072: making such a key takes a machine's start half a second of processor time.
+// rsaBits is less than ssh-keygen's 3072: making such a key takes a machine's start half a second
+// of processor time.
 const rsaBits = 2048
 
-// hostKeys returns the machine's private keys (PEM) and public keys (authorized_keys form). Those that are missing
-// are made: the machine may be new, or older than the kind of key.
+// hostKeys returns the machine's private keys (PEM) and public keys (authorized_keys form). Those
+// that are missing are made: the machine may be new, or older than the kind of key.
 func hostKeys(dir string) (private, public []string, err error) {
 	for _, kind := range hostKeyKinds {
 		path := filepath.Join(dir, kind.file)
@@ -80,7 +84,8 @@ func removeHostKeys(dir string) error {
 	return nil
 }
 
-// signers returns host keys for the SSH server. An RSA key signs with SHA-2 only, as OpenSSH's server does.
+// signers returns host keys for the SSH server. An RSA key signs with SHA-2 only, as OpenSSH's
+// server does.
 func signers(private []string) ([]gossh.Signer, error) {
 	var all []gossh.Signer
 	for _, text := range private {
@@ -89,7 +94,8 @@ func signers(private []string) ([]gossh.Signer, error) {
 			return nil, err
 		}
 		if signer.PublicKey().Type() == gossh.KeyAlgoRSA {
-			signer, err = gossh.NewSignerWithAlgorithms(signer.(gossh.AlgorithmSigner), []string{gossh.KeyAlgoRSASHA512, gossh.KeyAlgoRSASHA256})
+			signer, err = gossh.NewSignerWithAlgorithms(signer.(gossh.AlgorithmSigner),
+				[]string{gossh.KeyAlgoRSASHA512, gossh.KeyAlgoRSASHA256})
 			if err != nil {
 				return nil, err
 			}
@@ -99,7 +105,8 @@ func signers(private []string) ([]gossh.Signer, error) {
 	return all, nil
 }
 
-// announceHostKeys tells a client all host keys, so that it can learn those that it does not know yet.
+// announceHostKeys tells a client all host keys, so that it can learn those that it does not know
+// yet.
 func (c *client) announceHostKeys() {
 	var payload []byte
 	for _, signer := range c.hostKeys {
@@ -108,7 +115,8 @@ func (c *client) announceHostKeys() {
 	_, _, _ = c.conn.SendRequest("hostkeys-00@openssh.com", false, payload)
 }
 
-// proveHostKeys answers a client that wants proof of the keys it was told: a signature by each for this connection.
+// proveHostKeys answers a client that wants proof of the keys it was told: a signature by each for
+// this connection.
 func (c *client) proveHostKeys(payload []byte) ([]byte, bool) {
 	var proofs []byte
 	for len(payload) > 0 {
@@ -138,7 +146,8 @@ func (c *client) prove(key []byte) (*gossh.Signature, error) {
 		if algorithm == gossh.KeyAlgoRSA {
 			// The client expects the algorithm of the key exchange, where that was an RSA key's.
 			algorithm = gossh.KeyAlgoRSASHA512
-			if m, ok := c.conn.Conn.(gossh.AlgorithmsConnMetadata); ok && m.Algorithms().HostKey == gossh.KeyAlgoRSASHA256 {
+			if m, ok := c.conn.Conn.(gossh.AlgorithmsConnMetadata); ok &&
+				m.Algorithms().HostKey == gossh.KeyAlgoRSASHA256 {
 				algorithm = gossh.KeyAlgoRSASHA256
 			}
 		}

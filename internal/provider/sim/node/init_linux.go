@@ -21,6 +21,7 @@ func runInit() error {
 	if err != nil {
 		return err
 	}
+	syscall.Umask(guestUmask)
 	// When memory runs out, the machine goes before the server does. Raising this needs no right.
 	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("300"), 0)
 	if err := enter(cfg); err != nil {

@@ -12,12 +12,15 @@ const (
 // The codes of RFC 4254, section 8, and what they are here.
 var (
 	specialCharacters = map[byte]int{
-		1: unix.VINTR, 2: unix.VQUIT, 3: unix.VERASE, 4: unix.VKILL, 5: unix.VEOF, 6: unix.VEOL, 7: unix.VEOL2, 8: unix.VSTART,
-		9: unix.VSTOP, 10: unix.VSUSP, 11: unix.VDSUSP, 12: unix.VREPRINT, 13: unix.VWERASE, 14: unix.VLNEXT, 17: unix.VSTATUS,
+		1: unix.VINTR, 2: unix.VQUIT, 3: unix.VERASE, 4: unix.VKILL, 5: unix.VEOF, 6: unix.VEOL, 7: unix.VEOL2,
+		8: unix.VSTART,
+		9: unix.VSTOP, 10: unix.VSUSP, 11: unix.VDSUSP, 12: unix.VREPRINT, 13: unix.VWERASE, 14: unix.VLNEXT,
+		17: unix.VSTATUS,
 		18: unix.VDISCARD,
 	}
 	inputModes = map[byte]uint64{
-		30: unix.IGNPAR, 31: unix.PARMRK, 32: unix.INPCK, 33: unix.ISTRIP, 34: unix.INLCR, 35: unix.IGNCR, 36: unix.ICRNL,
+		30: unix.IGNPAR, 31: unix.PARMRK, 32: unix.INPCK, 33: unix.ISTRIP, 34: unix.INLCR, 35: unix.IGNCR,
+		36: unix.ICRNL,
 		38: unix.IXON, 39: unix.IXANY, 40: unix.IXOFF, 41: unix.IMAXBEL, 42: unix.IUTF8,
 	}
 	localModes = map[byte]uint64{

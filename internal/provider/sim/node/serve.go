@@ -18,6 +18,10 @@ import (
 // guestPath is the search path of a machine's processes.
 const guestPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+// guestUmask is that of a server, whatever that of the process is which started the machine: the files of /etc are
+// for all users of the machine, and so are those that its sessions make, unless they say otherwise.
+const guestUmask = 0o022
+
 // machine is what the SSH server knows about the machine it serves.
 type machine struct {
 	cfg   config
@@ -103,8 +107,7 @@ func prepareServe() (net.Listener, *machine, error) {
 	if err := hideProcess(); err != nil {
 		return nil, nil, err
 	}
-	// Files of the machine are made as on a server, whatever the umask of the process that started it.
-	syscall.Umask(0o022)
+	syscall.Umask(guestUmask)
 	f := os.NewFile(fdSSH, "listener")
 	listener, err := net.FileListener(f)
 	f.Close()

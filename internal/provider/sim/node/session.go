@@ -19,7 +19,8 @@ import (
 const (
 	maxEnv   = 64      // variables that a client may set
 	maxValue = 4 << 10 // bytes of one
-	// internalSFTP is the name of the server's own SFTP service where a command is forced, as sshd has it.
+	// internalSFTP is the name of the server's own SFTP service where a command is forced, as sshd
+	// has it.
 	internalSFTP = "internal-sftp"
 )
 
@@ -40,7 +41,8 @@ type session struct {
 	process *os.Process
 }
 
-// session serves the channel's requests and returns when the channel and its command's output are done with.
+// session serves the channel's requests and returns when the channel and its command's output are
+// done with.
 func (c *client) session(nc gossh.NewChannel) {
 	ch, requests, err := nc.Accept()
 	if err != nil {
@@ -121,7 +123,8 @@ func (s *session) program(r *gossh.Request) (program, bool) {
 		}
 		command = s.grant.command
 		if command == internalSFTP && !sftp {
-			return program{path: "/bin/sh", args: []string{"sh", "-c", "echo This service allows sftp connections only.; exit 1"}}, true
+			return program{path: "/bin/sh", args: []string{"sh", "-c",
+				"echo This service allows sftp connections only.; exit 1"}}, true
 		}
 		sftp = command == internalSFTP
 	}
@@ -141,7 +144,8 @@ func (s *session) program(r *gossh.Request) (program, bool) {
 	return p, true
 }
 
-// rcFile is a script that is run before the session's program, or empty: the user's, else the machine's.
+// rcFile is a script that is run before the session's program, or empty: the user's, else the
+// machine's.
 func (s *session) rcFile() string {
 	path := filepath.Join(s.grant.account.home, ".ssh/rc")
 	if _, err := os.Stat(path); err == nil && s.grant.rc {
@@ -167,10 +171,12 @@ func runSession() error {
 // setenv takes the variables that Debian's sshd_config lets clients send.
 func (s *session) setenv(payload []byte) bool {
 	var v struct{ Name, Value string }
-	if gossh.Unmarshal(payload, &v) != nil || len(s.env) >= maxEnv || len(v.Value) > maxValue || strings.ContainsRune(v.Name+v.Value, 0) {
+	if gossh.Unmarshal(payload, &v) != nil || len(s.env) >= maxEnv || len(v.Value) > maxValue ||
+		strings.ContainsRune(v.Name+v.Value, 0) {
 		return false
 	}
-	if !slices.Contains([]string{"LANG", "COLORTERM", "NO_COLOR"}, v.Name) && !strings.HasPrefix(v.Name, "LC_") || strings.Contains(v.Name, "=") {
+	if !slices.Contains([]string{"LANG", "COLORTERM", "NO_COLOR"}, v.Name) && !strings.HasPrefix(v.Name, "LC_") ||
+		strings.Contains(v.Name, "=") {
 		return false
 	}
 	s.env = append(s.env, v.Name+"="+v.Value)
@@ -179,8 +185,10 @@ func (s *session) setenv(payload []byte) bool {
 
 // signals are those that a client may send, by their names in the protocol.
 var signals = map[string]syscall.Signal{
-	"ABRT": syscall.SIGABRT, "ALRM": syscall.SIGALRM, "FPE": syscall.SIGFPE, "HUP": syscall.SIGHUP, "ILL": syscall.SIGILL,
-	"INT": syscall.SIGINT, "KILL": syscall.SIGKILL, "PIPE": syscall.SIGPIPE, "QUIT": syscall.SIGQUIT, "SEGV": syscall.SIGSEGV,
+	"ABRT": syscall.SIGABRT, "ALRM": syscall.SIGALRM, "FPE": syscall.SIGFPE, "HUP": syscall.SIGHUP,
+	"ILL": syscall.SIGILL,
+	"INT": syscall.SIGINT, "KILL": syscall.SIGKILL, "PIPE": syscall.SIGPIPE, "QUIT": syscall.SIGQUIT,
+	"SEGV": syscall.SIGSEGV,
 	"TERM": syscall.SIGTERM, "USR1": syscall.SIGUSR1, "USR2": syscall.SIGUSR2,
 }
 
@@ -200,8 +208,8 @@ func (s *session) kill(sig syscall.Signal) bool {
 	return s.process != nil && syscall.Kill(-s.process.Pid, sig) == nil
 }
 
-// run runs the command, reports how it ended, and closes the channel. A command that still runs when the channel
-// closes is hung up, as by a modem; one that ignores that goes on without us.
+// run runs the command, reports how it ended, and closes the channel. A command that still runs
+// when the channel closes is hung up, as by a modem; one that ignores that goes on without us.
 func (s *session) run(p program) {
 	defer s.ch.Close()
 	cmd := &exec.Cmd{Path: p.path, Args: p.args, Dir: s.grant.account.home}
@@ -339,7 +347,8 @@ func (s *session) startPipes(cmd *exec.Cmd) (output func(), err error) {
 		close(done)
 	}()
 	return func() {
-		// A process left in the background keeps these open; its output is wanted as long as the client is there.
+		// A process left in the background keeps these open; its output is wanted as long as the
+		// client is there.
 		select {
 		case <-done:
 		case <-s.gone:

@@ -15,8 +15,8 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 )
 
-// judge is a real sshd inside the machine: it has the same files, programs and users as the machine's own server, so
-// whatever differs is the server's doing.
+// judge is a real sshd inside the machine: it has the same files, programs and users as the
+// machine's own server, so whatever differs is the server's doing.
 const judge = `set -e
 mkdir -p /run/sshd /run/judge
 echo 'sshd:x:100:65534::/run/sshd:/usr/sbin/nologin' >> /etc/passwd
@@ -54,7 +54,8 @@ type place struct {
 
 // places starts a machine with both servers.
 func places(t *testing.T) (sshd, machine place) {
-	for _, program := range []string{"ssh", "scp", "sftp", "ssh-copy-id", "ssh-keyscan", "ssh-agent", "/usr/sbin/sshd"} {
+	for _, program := range []string{"ssh", "scp", "sftp", "ssh-copy-id", "ssh-keyscan", "ssh-agent",
+		"/usr/sbin/sshd"} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Fatalf("no %s here; scripts/need.sh installs it", program)
 		}
@@ -125,12 +126,14 @@ func startAgent(t *testing.T, key string) string {
 
 func (p place) options() []string {
 	return []string{
-		"-F", "/dev/null", "-i", p.login.file, "-o", "UserKnownHostsFile=/dev/null", "-o", "StrictHostKeyChecking=no", "-o", "BatchMode=yes",
+		"-F", "/dev/null", "-i", p.login.file, "-o", "UserKnownHostsFile=/dev/null", "-o", "StrictHostKeyChecking=no",
+		"-o", "BatchMode=yes",
 		"-o", "IdentitiesOnly=yes", "-o", "LogLevel=ERROR",
 	}
 }
 
-// call runs a client's program and returns its exit status and what it printed, without what differs by place and run.
+// call runs a client's program and returns its exit status and what it printed, without what
+// differs by place and run.
 func (p place) call(stdin, program string, args ...string) string {
 	p.t.Helper()
 	cmd := exec.CommandContext(within(p.t), program, args...)
@@ -152,14 +155,19 @@ func (p place) call(stdin, program string, args ...string) string {
 }
 
 var changing = []*regexp.Regexp{
-	regexp.MustCompile(`127\.0\.0\.1 [0-9]+ 127\.0\.0\.1 [0-9]+`), regexp.MustCompile(`127\.0\.0\.1 [0-9]+ 127\.77\.[0-9.]+ [0-9]+`),
-	regexp.MustCompile(`(127\.0\.0\.1|127\.77\.[0-9.]+)( port|:)? [0-9]+( [0-9]+)?`), regexp.MustCompile(`/tmp/ssh-[A-Za-z0-9]+/agent\.[0-9]+`),
+	regexp.MustCompile(`127\.0\.0\.1 [0-9]+ 127\.0\.0\.1 [0-9]+`),
+	regexp.MustCompile(`127\.0\.0\.1 [0-9]+ 127\.77\.[0-9.]+ [0-9]+`),
+	regexp.MustCompile(`(127\.0\.0\.1|127\.77\.[0-9.]+)( port|:)? [0-9]+( [0-9]+)?`),
+	regexp.MustCompile(`/tmp/ssh-[A-Za-z0-9]+/agent\.[0-9]+`),
 	regexp.MustCompile(`/dev/pts/[0-9]+`), regexp.MustCompile(`[A-Z][a-z][a-z] +[0-9]+ [0-9][0-9]:[0-9][0-9]`),
 }
 
 func (p place) plain(text string) string {
 	for _, expression := range changing {
-		text = expression.ReplaceAllStringFunc(text, func(found string) string { return strings.Repeat("~", len(strings.Fields(found))) })
+		text = expression.ReplaceAllStringFunc(text, func(found string) string {
+			return strings.Repeat("~",
+				len(strings.Fields(found)))
+		})
 	}
 	for _, own := range []string{p.dir, p.host} {
 		text = strings.ReplaceAll(text, own, "~")
@@ -181,7 +189,8 @@ func (p place) sshWith(options []string, args ...string) string {
 // client logs in with Go's client, for what the program ssh does only on a terminal of its own.
 func (p place) client(l login) (*gossh.Client, error) {
 	return gossh.Dial("tcp", net.JoinHostPort(p.host, p.port), &gossh.ClientConfig{
-		User: User, Auth: []gossh.AuthMethod{gossh.PublicKeys(l.signer)}, HostKeyCallback: gossh.InsecureIgnoreHostKey(), Timeout: patience,
+		User: User, Auth: []gossh.AuthMethod{gossh.PublicKeys(l.signer)},
+		HostKeyCallback: gossh.InsecureIgnoreHostKey(), Timeout: patience,
 	})
 }
 
@@ -191,7 +200,8 @@ func (p place) prepare(command string) {
 	must(p.t, p.inside, command)
 }
 
-// comparison is a row of the table in docs/simulator.md: what is done at both places, and whether the same comes back.
+// comparison is a row of the table in docs/simulator.md: what is done at both places, and whether
+// the same comes back.
 type comparison struct {
 	what   string // the row's first column
 	differ bool   // on purpose; the row says why
@@ -199,8 +209,8 @@ type comparison struct {
 	want   string // must be in what comes back from the machine, so that two empty answers are not taken for a success
 }
 
-// TestAMachineAnswersAsSSHDDoes does each thing at a real sshd and at the machine's own server, and holds the table in
-// docs/simulator.md to the result.
+// TestAMachineAnswersAsSSHDDoes does each thing at a real sshd and at the machine's own server, and
+// holds the table in docs/simulator.md to the result.
 func TestAMachineAnswersAsSSHDDoes(t *testing.T) {
 	t.Parallel()
 	rows := documented(t)
@@ -250,7 +260,8 @@ func differences(sshd, machine string) string {
 	return b.String()
 }
 
-// documented returns the rows of the table in docs/simulator.md: what, and how the second column begins.
+// documented returns the rows of the table in docs/simulator.md: what, and how the second column
+// begins.
 func documented(t *testing.T) map[string]string {
 	t.Helper()
 	text, err := os.ReadFile("../../../../docs/simulator.md")

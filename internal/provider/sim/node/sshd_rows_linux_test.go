@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,7 +17,8 @@ import (
 // comparisons are in the order of the table in docs/simulator.md.
 var comparisons = []comparison{
 	{what: "Input, output, errors, exit status", want: "exit 7", do: func(p place) string {
-		return p.ssh("hello\n", "cat; echo out; echo err >&2; exit 7") + p.ssh("", "exec 0<&-; true") + p.ssh("", "no-such-command") +
+		return p.ssh("hello\n", "cat; echo out; echo err >&2; exit 7") + p.ssh("", "exec 0<&-; true") + p.ssh("",
+			"no-such-command") +
 			p.ssh("", "readlink /proc/self/fd/[012] | cut -d: -f1; cat /proc/self/limits | grep -i core")
 	}},
 	{what: "A command that a signal ends", want: "", do: func(p place) string {
@@ -36,7 +36,7 @@ var comparisons = []comparison{
 	}},
 	{what: "Signals that a client sends", differ: true, want: "got USR1", do: func(p place) string {
 		return p.interact(func(s *gossh.Session, in io.Writer, out io.Reader) string {
-			if err := s.Start("trap 'echo got USR1; exit 3' USR1; echo ready; while :; do read -t 0.1 x </dev/zero; done"); err != nil {
+			if err := s.Start("trap 'echo got USR1; exit 3' USR1; echo ready; " + waiting); err != nil {
 				return err.Error()
 			}
 			readUntil(p.t, out, "ready")
@@ -51,7 +51,8 @@ var comparisons = []comparison{
 		return p.call("", "sh", "-c", quoted+" 'yes; echo $? >&2' | head -1")
 	}},
 	{what: "A process in the background that holds the output", want: "late", do: func(p place) string {
-		return p.ssh("", "(sleep 0.3; echo late) & echo early") + p.ssh("", "sleep 1000 >/dev/null 2>&1 </dev/null & echo not waited for")
+		return p.ssh("", "(sleep 0.3; echo late) & echo early") + p.ssh("",
+			"sleep 1000 >/dev/null 2>&1 </dev/null & echo not waited for")
 	}},
 	{what: "Environment, directory, umask of a command", want: "SSH_CLIENT=", do: func(p place) string {
 		return p.ssh("", "env | grep -v '^LANG=' | sort; pwd; umask; echo $0 $-; cat /proc/$$/cmdline | tr '\\0' ' '")
@@ -60,18 +61,22 @@ var comparisons = []comparison{
 		return p.ssh("env | grep -v '^LANG=' | sort; pwd; umask; echo $0; shopt login_shell; exit 4\n", "-T")
 	}},
 	{what: "The same on a terminal", want: "SSH_TTY=", do: func(p place) string {
-		return p.sshWith([]string{"-tt"}, "env | grep -v '^LANG=' | sort; tty; stat -c '%U %G %a' $(tty); [ -t 0 ] && [ -t 2 ] && ps -o tty= -p $$ | grep -c pts")
+		return p.sshWith([]string{"-tt"},
+			"env | grep -v '^LANG=' | sort; tty; stat -c '%U %G %a' $(tty); "+
+				"[ -t 0 ] && [ -t 2 ] && ps -o tty= -p $$ | grep -c pts")
 	}},
 	{what: "`~/.bashrc` for commands", want: "rc 3", do: func(p place) string {
 		p.prepare("cp ~/.bashrc /tmp/bashrc; echo 'export MARK=rc' >> ~/.bashrc")
 		defer p.prepare("mv /tmp/bashrc ~/.bashrc")
 		return p.ssh("", `echo $MARK $(echo $SSH_CLIENT | wc -w)`)
 	}},
-	{what: "`/etc/profile`, `/etc/profile.d`, `~/.profile` and `~/.bashrc` for login shells", want: "d rc 3 4", do: func(p place) string {
-		p.prepare("cp ~/.bashrc /tmp/bashrc; echo 'MARK=rc' >> ~/.bashrc; echo 'PROFILE=d' > /etc/profile.d/x.sh")
-		defer p.prepare("mv /tmp/bashrc ~/.bashrc; rm /etc/profile.d/x.sh")
-		return p.ssh("echo $PROFILE $MARK $(echo $SSH_CLIENT | wc -w) $(echo $SSH_CONNECTION | wc -w)\n", "-T") + p.ssh("", "echo none: $PROFILE")
-	}},
+	{what: "`/etc/profile`, `/etc/profile.d`, `~/.profile` and `~/.bashrc` for login shells", want: "d rc 3 4",
+		do: func(p place) string {
+			p.prepare("cp ~/.bashrc /tmp/bashrc; echo 'MARK=rc' >> ~/.bashrc; echo 'PROFILE=d' > /etc/profile.d/x.sh")
+			defer p.prepare("mv /tmp/bashrc ~/.bashrc; rm /etc/profile.d/x.sh")
+			return p.ssh("echo $PROFILE $MARK $(echo $SSH_CLIENT | wc -w) $(echo $SSH_CONNECTION | wc -w)\n", "-T") +
+				p.ssh("", "echo none: $PROFILE")
+		}},
 	{what: "`~/.ssh/rc`, `/etc/ssh/sshrc`", want: "from rc\n-bash", do: func(p place) string {
 		p.prepare("echo 'echo system rc' > /etc/ssh/sshrc")
 		text := p.ssh("", "echo $0")
@@ -93,7 +98,8 @@ var comparisons = []comparison{
 		return text + greeted()
 	}},
 	{what: "A changed shell, a missing home directory", want: "Could not chdir", do: func(p place) string {
-		p.prepare("cp /etc/passwd /tmp/passwd; sed -i 's,^root:.*,root:x:0:0::/nowhere:/bin/sh,' /etc/passwd; mkdir /nowhere /nowhere/.ssh; " +
+		p.prepare("cp /etc/passwd /tmp/passwd; sed -i 's,^root:.*,root:x:0:0::/nowhere:/bin/sh,' /etc/passwd; " +
+			"mkdir /nowhere /nowhere/.ssh; " +
 			"cp ~/.ssh/authorized_keys /nowhere/.ssh")
 		text := p.ssh("", "pwd; echo $0 $HOME $SHELL")
 		c, err := p.client(p.login)
@@ -106,19 +112,23 @@ var comparisons = []comparison{
 		return text + r.out + strings.ReplaceAll(r.err, "\r", "")
 	}},
 	{what: "Variables that a client sends", want: "LC_TIME=C", do: func(p place) string {
-		return p.sshWith([]string{"-o", "SetEnv=LC_TIME=C COLORTERM=truecolor NO_COLOR=1 TZ=Asia/Tokyo FOO=1 LD_PRELOAD=/x.so PATH=/x LANG=de_DE.UTF-8"},
+		return p.sshWith([]string{"-o", "SetEnv=LC_TIME=C COLORTERM=truecolor NO_COLOR=1 " +
+			"TZ=Asia/Tokyo FOO=1 LD_PRELOAD=/x.so PATH=/x LANG=de_DE.UTF-8"},
 			"env | grep -E '^(LC|COLOR|NO_|TZ|FOO|LD|PATH|LANG)' | sort")
 	}},
-	{what: "`/etc/environment`, `/etc/default/locale`", differ: true, want: "EVERYWHERE=yes C.UTF-8", do: func(p place) string {
-		p.prepare(`echo 'export EVERYWHERE="yes" # really' > /etc/environment`)
-		defer p.prepare(": > /etc/environment")
-		return p.ssh("", "echo EVERYWHERE=$EVERYWHERE $LANG")
-	}},
+	{what: "`/etc/environment`, `/etc/default/locale`", differ: true, want: "EVERYWHERE=yes C.UTF-8",
+		do: func(p place) string {
+			p.prepare(`echo 'export EVERYWHERE="yes" # really' > /etc/environment`)
+			defer p.prepare(": > /etc/environment")
+			return p.ssh("", "echo EVERYWHERE=$EVERYWHERE $LANG")
+		}},
 	{what: "Terminal modes", want: "erase = ^H", do: func(p place) string {
 		modes := gossh.TerminalModes{
-			gossh.VERASE: 8, gossh.VINTR: 24, gossh.VQUIT: 255, gossh.VEOL: 7, gossh.VWERASE: 1, gossh.ECHO: 0, gossh.IUTF8: 1, gossh.IXON: 0,
-			gossh.ICRNL: 0, gossh.ONLCR: 1, gossh.OCRNL: 1, gossh.ISIG: 0, gossh.ICANON: 0, gossh.TTY_OP_ISPEED: 9600, gossh.TTY_OP_OSPEED: 9600,
-			gossh.PARENB: 1, gossh.CS7: 1, gossh.CS8: 0, gossh.ECHOCTL: 0, gossh.IMAXBEL: 1,
+			gossh.VERASE: 8, gossh.VINTR: 24, gossh.VQUIT: 255, gossh.VEOL: 7, gossh.VWERASE: 1, gossh.ECHO: 0,
+			gossh.IUTF8: 1, gossh.IXON: 0,
+			gossh.ICRNL: 0, gossh.ONLCR: 1, gossh.OCRNL: 1, gossh.ISIG: 0, gossh.ICANON: 0, gossh.TTY_OP_ISPEED: 9600,
+			gossh.TTY_OP_OSPEED: 9600,
+			gossh.PARENB:        1, gossh.CS7: 1, gossh.CS8: 0, gossh.ECHOCTL: 0, gossh.IMAXBEL: 1,
 		}
 		return p.interact(func(s *gossh.Session, in io.Writer, out io.Reader) string {
 			if err := s.RequestPty("xterm-256color", 40, 100, modes); err != nil {
@@ -133,7 +143,7 @@ var comparisons = []comparison{
 			if err := s.RequestPty("xterm", 24, 80, nil); err != nil {
 				return err.Error()
 			}
-			if err := s.Start("trap 'stty size; exit' WINCH; stty size; while :; do read -t 0.1 x </dev/zero; done"); err != nil {
+			if err := s.Start("trap 'stty size; exit' WINCH; stty size; " + waiting); err != nil {
 				return err.Error()
 			}
 			text := readUntil(p.t, out, "24 80")
@@ -145,7 +155,8 @@ var comparisons = []comparison{
 	}},
 	{what: "Local and dynamic forwarding (`-L`, `-D`, `-W`, `-J`)", want: "from inside", do: func(p place) string {
 		defer p.serveInside("tcp", "127.0.0.1:7001")()
-		text := p.call("hello", "ssh", append(p.options(), "-p", p.port, "-W", "localhost:7001", "root@"+p.host)...) + p.dialed("tcp", "127.0.0.1:7001")
+		text := p.call("hello", "ssh", append(p.options(), "-p", p.port, "-W", "localhost:7001", "root@"+p.host)...) +
+			p.dialed("tcp", "127.0.0.1:7001")
 		return text + p.dialed("tcp", "127.0.0.1:7999") + p.dialed("tcp", "no-such-host.invalid:1")
 	}},
 	{what: "Remote forwarding (`-R`)", want: "reached", do: func(p place) string {
@@ -153,15 +164,20 @@ var comparisons = []comparison{
 			_, port, _ := net.SplitHostPort(address)
 			return p.reach("/dev/tcp/127.0.0.1/"+port) + p.reach("/dev/tcp/::1/"+port)
 		})
-		for _, address := range []string{"0.0.0.0:7002", "127.0.0.1:2200", "localhost:2200", "[::1]:7002", "127.0.0.1:7002"} {
-			text += p.listened("tcp", address, func(string) string { return p.reach("/dev/tcp/127.0.0.1/7002") + p.reach("/dev/tcp/::1/7002") })
+		for _, address := range []string{"0.0.0.0:7002", "127.0.0.1:2200", "localhost:2200", "[::1]:7002",
+			"127.0.0.1:7002"} {
+			text += p.listened("tcp", address, func(string) string {
+				return p.reach("/dev/tcp/127.0.0.1/7002") +
+					p.reach("/dev/tcp/::1/7002")
+			})
 		}
 		return text
 	}},
 	{what: "Unix sockets forwarded to the machine (`-L`)", want: "from inside", do: func(p place) string {
 		defer p.prepare("rm /tmp/inside")
 		defer p.serveInside("unix", "/tmp/inside")()
-		return p.dialed("unix", "/tmp/inside") + p.dialed("unix", "/tmp/no-such-socket") + p.dialed("unix", "/etc/passwd")
+		return p.dialed("unix", "/tmp/inside") + p.dialed("unix", "/tmp/no-such-socket") + p.dialed("unix",
+			"/etc/passwd")
 	}},
 	{what: "Unix sockets forwarded from the machine (`-R`)", want: "reached", do: func(p place) string {
 		path := "/tmp/" + p.name + ".sock"
@@ -179,7 +195,8 @@ var comparisons = []comparison{
 			p.listened("unix", "/no/such/directory", func(string) string { return "listens" }), p.name, "place")
 	}},
 	{what: "Agent forwarding (`-A`)", want: "ED25519", do: func(p place) string {
-		text := p.sshWith([]string{"-A"}, "ssh-add -l; stat -c %A $SSH_AUTH_SOCK $(dirname $SSH_AUTH_SOCK); env | grep SSH_AUTH") +
+		text := p.sshWith([]string{"-A"},
+			"ssh-add -l; stat -c %A $SSH_AUTH_SOCK $(dirname $SSH_AUTH_SOCK); env | grep SSH_AUTH") +
 			p.ssh("", "echo none: $SSH_AUTH_SOCK; ls -d /tmp/ssh-* | wc -l")
 		text, _, _ = strings.Cut(text, "errors: ")
 		return strings.ReplaceAll(text, "srwxr-xr-x", "srw-------")
@@ -199,15 +216,19 @@ var comparisons = []comparison{
 			p.t.Fatal(err)
 		}
 		batch := strings.Join([]string{
-			"cd " + p.name, "pwd", "mkdir a", "mkdir a/b", "chmod 700 a", "put local a/f", "put -p local a/g", "symlink ../x a/b/rel", "ln -s f a/l", "ln a/f a/h",
-			"rename a/f a/i", "chmod 4711 a/i", "get a/i back", "!cat back", "rm a/h", "mkdir empty", "rmdir empty", "copy a/i a/j", "ls -ln a", "-put local /no/such",
+			"cd " + p.name, "pwd", "mkdir a", "mkdir a/b", "chmod 700 a", "put local a/f", "put -p local a/g",
+			"symlink ../x a/b/rel", "ln -s f a/l", "ln a/f a/h",
+			"rename a/f a/i", "chmod 4711 a/i", "get a/i back", "!cat back", "rm a/h", "mkdir empty", "rmdir empty",
+			"copy a/i a/j", "ls -ln a", "-put local /no/such",
 			"-rename a/i a/j", "-rm a/b", "-rmdir a/i", "-get missing", "-mkdir a", "ls -1 a/*", "lpwd",
 		}, "\n")
 		remote := "root@" + p.host + ":"
 		text := p.call(batch, "sftp", append(p.options(), "-P", p.port, "-b", "-", "root@"+p.host)...)
 		for _, args := range [][]string{
-			{local, remote + "~/" + p.name + "/c1"}, {local, remote + "~root/" + p.name + "/c2"}, {"-O", local, remote + home + "/c3"},
-			{"-p", local, remote + home + "/c4"}, {"-r", p.dir, remote + home + "/c5"}, {remote + "~root/missing", local}, {local, remote + "~no-such-user/x"},
+			{local, remote + "~/" + p.name + "/c1"}, {local, remote + "~root/" + p.name + "/c2"}, {"-O", local,
+				remote + home + "/c3"},
+			{"-p", local, remote + home + "/c4"}, {"-r", p.dir, remote + home + "/c5"}, {remote + "~root/missing",
+				local}, {local, remote + "~no-such-user/x"},
 			{remote + home + "/c[12]", p.dir},
 		} {
 			text += p.call("", "scp", append(append(p.options(), "-P", p.port), args...)...)
@@ -215,6 +236,15 @@ var comparisons = []comparison{
 		text += p.ssh("", "cd "+home+"; find . -printf '%P %M %s %l\\n' | sort; stat -c %y c4 | cut -c 1-4")
 		return strings.ReplaceAll(text, p.name, "place")
 	}},
+	{what: "SFTP of other clients: asyncssh, paramiko", want: "/a/b/rel lrwxrwxrwx 4 -> ../x",
+		do: func(p place) string {
+			home := "/root/" + p.name + "-py"
+			p.prepare("mkdir " + home)
+			defer p.prepare("rm -r " + home)
+			out := p.call(pythonClients, "/usr/bin/python3", "-W", "ignore", "-", p.host, p.port, p.login.file, home)
+			return strings.ReplaceAll(out+p.ssh("", "cd "+home+"; find . -printf '/%P %M %s -> %l\\n' | sort"), p.name,
+				"place")
+		}},
 	{what: "Another subsystem", do: func(p place) string { return p.sshWith([]string{"-s"}, "no-such-subsystem") }},
 	{what: "A `~/.bashrc` that prints, and SFTP", differ: true, do: func(p place) string {
 		p.prepare("cp ~/.bashrc /tmp/bashrc; echo 'echo hello from bashrc' >> ~/.bashrc")
@@ -223,23 +253,32 @@ var comparisons = []comparison{
 	}},
 	{what: "Passwords, other users, no key", want: "Permission denied", do: func(p place) string {
 		text := p.sshWith([]string{"-o", "PreferredAuthentications=password,keyboard-interactive"}, "true")
-		text += p.sshWith([]string{"-o", "PubkeyAuthentication=no"}, "true") + p.sshWith([]string{"-l", "ubuntu"}, "true")
+		text += p.sshWith([]string{"-o", "PubkeyAuthentication=no"}, "true") + p.sshWith([]string{"-l", "ubuntu"},
+			"true")
 		for _, user := range []string{"ubuntu", "nobody", ""} {
 			text += p.call("", "ssh", append(p.options(), "-p", p.port, "-o", "User="+user+"x", p.host, "true")...)
 		}
 		return text
 	}},
-	{what: "`authorized_keys` decides: `ssh-copy-id`, removing, modes, owners, links", want: "new key: yes", do: func(p place) string { return p.authorizedKeys() }},
-	{what: "Options: `command`, `from`, `expiry-time`, `restrict`, `no-…`, `permitopen`, `permitlisten`, `environment`", want: "forced", do: func(p place) string {
-		return p.keyOptions([]string{
-			`command="echo forced $SSH_ORIGINAL_COMMAND"`, `command="echo \"quoted\""`, `command="internal-sftp"`, `command="exit 5",no-pty`, `command="a",command="b"`,
-			`from="127.*"`, `from="10.0.0.0/8"`, `from="127.0.0.0/8,!127.0.0.1"`, `from="127.0.0.0/8"`, `from="127.0.0.1/8"`, `from="1?7.0.0.1"`,
-			`expiry-time="20200101"`, `expiry-time="20990101Z"`, `expiry-time="209901011200"`, `expiry-time="tomorrow"`,
-			`restrict`, `restrict,pty`, `restrict,port-forwarding`, `no-port-forwarding`, `no-pty`, `no-agent-forwarding`, `no-user-rc`, `no-x11-forwarding,pty`, `NO-PTY`,
-			`permitopen="127.0.0.1:2200"`, `permitopen="*:22"`, `permitopen="localhost"`, `permitlisten="7003"`, `permitlisten="localhost:7004"`,
-			`environment="A=b"`, `tunnel="0"`, `no-touch-required`, `unknown-option`, `unknown="x"`, `command=unquoted`, `principals="root"`,
-		})
-	}},
+	{what: "`authorized_keys` decides: `ssh-copy-id`, removing, modes, owners, links", want: "new key: yes",
+		do: func(p place) string { return p.authorizedKeys() }},
+	{what: "Options: `command`, `from`, `expiry-time`, `restrict`, `no-…`, `permitopen`, `permitlisten`, `environment`", want: "forced",
+		do: func(p place) string {
+			return p.keyOptions([]string{
+				`command="echo forced $SSH_ORIGINAL_COMMAND"`, `command="echo \"quoted\""`, `command="internal-sftp"`,
+				`command="exit 5",no-pty`, `command="a",command="b"`,
+				`from="127.*"`, `from="10.0.0.0/8"`, `from="127.0.0.0/8,!127.0.0.1"`, `from="127.0.0.0/8"`,
+				`from="127.0.0.1/8"`, `from="1?7.0.0.1"`,
+				`expiry-time="20200101"`, `expiry-time="20990101Z"`, `expiry-time="209901011200"`,
+				`expiry-time="tomorrow"`,
+				`restrict`, `restrict,pty`, `restrict,port-forwarding`, `no-port-forwarding`, `no-pty`,
+				`no-agent-forwarding`, `no-user-rc`, `no-x11-forwarding,pty`, `NO-PTY`,
+				`permitopen="127.0.0.1:2200"`, `permitopen="*:22"`, `permitopen="localhost"`, `permitlisten="7003"`,
+				`permitlisten="localhost:7004"`,
+				`environment="A=b"`, `tunnel="0"`, `no-touch-required`, `unknown-option`, `unknown="x"`,
+				`command=unquoted`, `principals="root"`,
+			})
+		}},
 	{what: "Options `cert-authority`, `verify-required`", differ: true, want: "no", do: func(p place) string {
 		return p.keyOptions([]string{`cert-authority`, `verify-required`})
 	}},
@@ -253,19 +292,24 @@ var comparisons = []comparison{
 		}
 		slices.Sort(kinds)
 		text := strings.Join(slices.Compact(kinds), " ")
-		for _, algorithm := range []string{"ssh-rsa", "rsa-sha2-256", "rsa-sha2-512", "ecdsa-sha2-nistp256", "ssh-ed25519"} {
-			text += algorithm + p.sshWith([]string{"-o", "HostKeyAlgorithms=" + algorithm, "-o", "LogLevel=QUIET"}, "true")
+		for _, algorithm := range []string{"ssh-rsa", "rsa-sha2-256", "rsa-sha2-512", "ecdsa-sha2-nistp256",
+			"ssh-ed25519"} {
+			text += algorithm + p.sshWith([]string{"-o", "HostKeyAlgorithms=" + algorithm, "-o", "LogLevel=QUIET"},
+				"true")
 		}
 		return text
 	}},
 	{what: "New host keys are told to clients (`UpdateHostKeys`)", want: "exit 0\n3", do: func(p place) string {
 		known := filepath.Join(p.dir, "known_hosts")
 		connect := func(algorithms string) string {
-			return p.call("", "ssh", "-F", "/dev/null", "-i", p.login.file, "-o", "UserKnownHostsFile="+known, "-o", "StrictHostKeyChecking=accept-new", "-o", "BatchMode=yes",
-				"-o", "UpdateHostKeys=yes", "-o", "HostKeyAlgorithms="+algorithms, "-o", "LogLevel=ERROR", "-p", p.port, "root@"+p.host, "sleep 0.2; true")
+			return p.call("", "ssh", "-F", "/dev/null", "-i", p.login.file, "-o", "UserKnownHostsFile="+known, "-o",
+				"StrictHostKeyChecking=accept-new", "-o", "BatchMode=yes",
+				"-o", "UpdateHostKeys=yes", "-o", "HostKeyAlgorithms="+algorithms, "-o", "LogLevel=ERROR",
+				"-p", p.port, "root@"+p.host, "sleep 0.2; true")
 		}
 		text := ""
-		for _, algorithms := range []string{"ssh-ed25519,ecdsa-sha2-nistp256,rsa-sha2-512", "rsa-sha2-256,ssh-ed25519,ecdsa-sha2-nistp256"} {
+		for _, algorithms := range []string{"ssh-ed25519,ecdsa-sha2-nistp256,rsa-sha2-512",
+			"rsa-sha2-256,ssh-ed25519,ecdsa-sha2-nistp256"} {
 			_ = os.Remove(known)
 			text += connect(algorithms) + connect(algorithms) // only a host that is known is asked for more keys
 			b, _ := os.ReadFile(known)
@@ -287,21 +331,23 @@ var comparisons = []comparison{
 		}
 		return fmt.Sprint(n)
 	}},
-	{what: "More than ten sessions, keys tried at one login", differ: true, want: "more than ten", do: func(p place) string {
-		c, err := p.client(p.login)
-		if err != nil {
-			return err.Error()
-		}
-		defer c.Close()
-		for range 11 {
-			if _, err := c.NewSession(); err != nil {
-				return "ten"
+	{what: "More than ten sessions, keys tried at one login", differ: true, want: "more than ten",
+		do: func(p place) string {
+			c, err := p.client(p.login)
+			if err != nil {
+				return err.Error()
 			}
-		}
-		return "more than ten"
-	}},
+			defer c.Close()
+			for range 11 {
+				if _, err := c.NewSession(); err != nil {
+					return "ten"
+				}
+			}
+			return "more than ten"
+		}},
 	{what: "Compression (`-C`)", differ: true, want: "compression: none", do: func(p place) string {
-		out := p.call("", "ssh", append(p.options()[:len(p.options())-1], "LogLevel=DEBUG", "-C", "-p", p.port, "root@"+p.host, "true")...)
+		out := p.call("", "ssh", append(p.options()[:len(p.options())-1], "LogLevel=DEBUG", "-C", "-p", p.port,
+			"root@"+p.host, "true")...)
 		for line := range strings.Lines(out) {
 			if _, after, ok := strings.Cut(line, "compression: "); ok {
 				return "compression: " + after
@@ -311,7 +357,8 @@ var comparisons = []comparison{
 	}},
 }
 
-// serveInside listens inside the machine and answers once for each connection, until it is told to end.
+// serveInside listens inside the machine and answers once for each connection, until it is told to
+// end.
 func (p place) serveInside(network, address string) (end func()) {
 	var l net.Listener
 	var err error
@@ -422,102 +469,5 @@ func (p place) reach(device string) string {
 	return fmt.Sprintf("%d %s\n", r.code, r.out)
 }
 
-// authorizedKeys changes who may log in, and tries.
-func (p place) authorizedKeys() string {
-	p.prepare("cp -a ~/.ssh /tmp/ssh-before")
-	defer p.prepare("rm -r ~/.ssh /tmp/elsewhere; mv /tmp/ssh-before ~/.ssh")
-	second := newLogin(p.t)
-	public := filepath.Join(p.dir, "second.pub")
-	if err := os.WriteFile(public, []byte(second.line+" second\n"), 0o600); err != nil {
-		p.t.Fatal(err)
-	}
-	try := func() string {
-		c, err := p.client(second)
-		if err != nil {
-			return "no\n"
-		}
-		c.Close()
-		return "yes\n"
-	}
-	text := "before: " + try()
-	if err := os.MkdirAll(filepath.Join(p.dir, ".ssh"), 0o700); err != nil {
-		p.t.Fatal(err)
-	}
-	cmd := exec.CommandContext(within(p.t), "ssh-copy-id", "-f", "-i", public, "-p", p.port, "-o", "IdentityFile="+p.login.file, "-o", "UserKnownHostsFile=/dev/null",
-		"-o", "StrictHostKeyChecking=no", "-o", "BatchMode=yes", "-o", "LogLevel=ERROR", "root@"+p.host)
-	cmd.Env = append(os.Environ(), "HOME="+p.dir, "SSH_AUTH_SOCK="+p.agent)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		p.t.Errorf("ssh-copy-id: %v: %s", err, out)
-	}
-	text += "new key: " + try()
-	text += p.ssh("", "stat -c '%A %U' ~/.ssh ~/.ssh/authorized_keys")
-	for _, step := range []string{
-		"chmod 666 ~/.ssh/authorized_keys", "chmod 640 ~/.ssh/authorized_keys", "chmod 777 ~/.ssh", "chmod 755 ~/.ssh", "chmod 757 ~", "chmod 700 ~",
-		"chown nobody ~/.ssh/authorized_keys", "chown root ~/.ssh/authorized_keys",
-		"mkdir /tmp/elsewhere; chmod 755 /tmp/elsewhere; mv ~/.ssh/authorized_keys /tmp/elsewhere/k; ln -s /tmp/elsewhere/k ~/.ssh/authorized_keys",
-		"rm ~/.ssh/authorized_keys; mkfifo ~/.ssh/authorized_keys", "rm ~/.ssh/authorized_keys; cp /tmp/elsewhere/k ~/.ssh/authorized_keys2",
-		"mv ~/.ssh/authorized_keys2 ~/.ssh/authorized_keys; sed -i '1i not a key\\n\\n# a comment' ~/.ssh/authorized_keys", "sed -i '/second/d' ~/.ssh/authorized_keys",
-		"printf 'ssh-ed25519 AAAA broken\\n  " + second.line + " indented\\r\\n' > ~/.ssh/authorized_keys", "rm -r ~/.ssh; mkdir ~/.ssh",
-	} {
-		p.prepare(step)
-		text += step[:min(40, len(step))] + ": " + try()
-	}
-	return strings.ReplaceAll(text, second.line, "KEY")
-}
-
-// keyOptions says for each list of options what a key with it can do.
-func (p place) keyOptions(lists []string) string {
-	p.prepare("mkdir -p ~/.ssh; printf 'echo rc ran >&2\n' > ~/.ssh/rc")
-	defer p.prepare("rm -f ~/.ssh/authorized_keys2 ~/.ssh/rc")
-	l := newLogin(p.t)
-	text := ""
-	for _, options := range lists {
-		p.prepare("cat > ~/.ssh/authorized_keys2 <<'X'\n" + options + " " + l.line + "\nX")
-		text += options + ": " + p.allowed(l) + "\n"
-	}
-	return text
-}
-
-func (p place) allowed(l login) string {
-	c, err := p.client(l)
-	if err != nil {
-		return "no"
-	}
-	defer c.Close()
-	r := run(p.t, c, "echo ran A=$A")
-	text := fmt.Sprintf("%q %q %d", r.out, r.err, r.code)
-	if s, err := c.NewSession(); err == nil {
-		text += fmt.Sprint(" terminal: ", s.RequestPty("xterm", 24, 80, nil) == nil)
-		ok, err := s.SendRequest("auth-agent-req@openssh.com", true, nil)
-		text += fmt.Sprint(" agent: ", ok, err)
-		s.Close()
-	}
-	if s, err := c.NewSession(); err == nil {
-		out, _ := s.StdoutPipe()
-		in, _ := s.StdinPipe()
-		if s.RequestSubsystem("sftp") == nil {
-			b := make([]byte, 5)
-			done := time.AfterFunc(patience, func() { c.Close() })
-			_, _ = in.Write([]byte{0, 0, 0, 5, 1, 0, 0, 0, 3})
-			_, _ = io.ReadFull(out, b)
-			done.Stop()
-			text += fmt.Sprintf(" sftp: %q", b[4:])
-		}
-		s.Close()
-	}
-	for _, address := range []string{"127.0.0.1:2200", "127.0.0.1:22", "localhost:2200"} {
-		to, err := c.Dial("tcp", address)
-		if err == nil {
-			to.Close()
-		}
-		text += fmt.Sprint(" open ", address, ": ", err)
-	}
-	for _, address := range []string{"localhost:7003", "localhost:7004"} {
-		at, err := c.Listen("tcp", address)
-		if err == nil {
-			at.Close()
-		}
-		text += fmt.Sprint(" listen ", address, ": ", err == nil)
-	}
-	return text
-}
+// waiting is a command that waits for a signal without a process of its own.
+const waiting = "while :; do read -t 0.1 x </dev/zero; done"

@@ -160,7 +160,7 @@ func prepareDisk(dir string, isolated bool) error {
 	}
 	for part := range diskParts {
 		path := filepath.Join(dir, diskDir, part)
-		if err := os.MkdirAll(path, 0o755); err != nil {
+		if err := makeShared(path); err != nil {
 			return err
 		}
 		if err := giveToMachine(path, isolated); err != nil {
@@ -168,6 +168,18 @@ func prepareDisk(dir string, isolated bool) error {
 		}
 	}
 	return nil
+}
+
+// makeShared makes a directory that all users of the machine may enter, whatever the server's umask. One that is there
+// keeps the mode that the machine gave it.
+func makeShared(path string) error {
+	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if err := os.MkdirAll(path, 0o755); err != nil {
+		return err
+	}
+	return os.Chmod(path, 0o755)
 }
 
 // prepareVolume checks that the volume's directory is there and gives it to the machines' root.

@@ -16,7 +16,8 @@ import (
 )
 
 const (
-	// drainTime is how long a terminal is read after its shell has ended while a background process keeps it open.
+	// drainTime is how long a terminal is read after its shell has ended while a background process
+	// keeps it open.
 	drainTime = 50 * time.Millisecond
 	drainMost = 5 * time.Second
 )
@@ -27,7 +28,8 @@ func (s *session) wantTerminal(payload []byte) bool {
 		Columns, Rows, Width, Height uint32
 		Modes                        string
 	}
-	if !s.grant.terminal || s.terminal || gossh.Unmarshal(payload, &v) != nil || strings.ContainsRune(v.Term, 0) || len(v.Term) > 64 {
+	if !s.grant.terminal || s.terminal || gossh.Unmarshal(payload, &v) != nil || strings.ContainsRune(v.Term, 0) ||
+		len(v.Term) > 64 {
 		return false
 	}
 	s.terminal, s.term, s.modes = true, v.Term, v.Modes
@@ -116,8 +118,9 @@ func (s *session) startTerminal(cmd *exec.Cmd, greeting string) (output func(), 
 // ttyGroup is the group of terminals on Debian.
 const ttyGroup = 5
 
-// openTerminal makes a terminal whose first end can be read with a deadline. The pty package leaves its file in a
-// mode where reads cannot be stopped, and puts it back there whenever it sets the size.
+// openTerminal makes a terminal whose first end can be read with a deadline. The pty package leaves
+// its file in a mode where reads cannot be stopped, and puts it back there whenever it sets the
+// size.
 func openTerminal() (ours, theirs *os.File, err error) {
 	blocking, theirs, err := pty.Open()
 	if err != nil {
@@ -149,8 +152,9 @@ func control(f *os.File, fn func(fd int) error) error {
 	return errors.Join(failed, err)
 }
 
-// copyTerminal copies a terminal's output to its end. Once a read deadline is set, because the shell has ended, it
-// also stops when nothing comes for drainTime, or after drainMost: a background process may keep the terminal.
+// copyTerminal copies a terminal's output to its end. Once a read deadline is set, because the
+// shell has ended, it also stops when nothing comes for drainTime, or after drainMost: a background
+// process may keep the terminal.
 func copyTerminal(w io.Writer, tty *os.File) {
 	b := make([]byte, 32<<10)
 	var ended time.Time
@@ -187,8 +191,8 @@ const (
 	modeOutputBaud = 129
 )
 
-// setModes gives a terminal the modes of the client's own: its special characters, whether it echoes, and so on.
-// What this system does not have is left as it is.
+// setModes gives a terminal the modes of the client's own: its special characters, whether it
+// echoes, and so on. What this system does not have is left as it is.
 func setModes(fd int, modes string) error {
 	t, err := unix.IoctlGetTermios(fd, getTermios)
 	if err != nil {

@@ -161,7 +161,8 @@ func nameOfGroup(id string) string {
 	return g.Name
 }
 
-// copyData copies a part of one open file into another; length 0 means to its end, and so does one beyond it.
+// copyData copies a part of one open file into another; length 0 means to its end, and so does one
+// beyond it.
 func (s *server) copyData(_ uint32, m *message) (packet, error) {
 	from, offset, length, to, at := s.file(m.bytes()), m.u64(), m.u64(), s.file(m.bytes()), m.u64()
 	if m.bad {
@@ -224,7 +225,8 @@ func fileSystem(id uint32, ask func(*unix.Statfs_t) error) (packet, error) {
 	v := statvfsOf(&st)
 	p := reply(typeExtendedReply, id)
 	for _, n := range []uint64{
-		v.blockSize, v.fragmentSize, v.blocks, v.free, v.available, v.files, v.filesFree, v.filesFree, v.id, v.flags, v.nameMax,
+		v.blockSize, v.fragmentSize, v.blocks, v.free, v.available, v.files, v.filesFree, v.filesFree, v.id, v.flags,
+		v.nameMax,
 	} {
 		p.u64(n)
 	}

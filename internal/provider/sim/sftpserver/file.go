@@ -47,8 +47,8 @@ func (s *server) handle(name []byte) *handle {
 	return s.handles[binary.BigEndian.Uint32(name)]
 }
 
-// file returns the open file of a handle, or nil for a directory's and for none. OpenSSH's server, too, changes and
-// synchronizes no directory by its handle.
+// file returns the open file of a handle, or nil for a directory's and for none. OpenSSH's server,
+// too, changes and synchronizes no directory by its handle.
 func (s *server) file(name []byte) *handle {
 	if h := s.handle(name); h != nil && h.dir == nil {
 		return h
@@ -74,7 +74,8 @@ func openFlags(flags uint32) int {
 	case flags&openWrite != 0:
 		to = unix.O_WRONLY
 	}
-	for flag, bit := range map[uint32]int{openAppend: unix.O_APPEND, openCreate: unix.O_CREAT, openTrunc: unix.O_TRUNC, openExcl: unix.O_EXCL} {
+	for flag, bit := range map[uint32]int{openAppend: unix.O_APPEND, openCreate: unix.O_CREAT,
+		openTrunc: unix.O_TRUNC, openExcl: unix.O_EXCL} {
 		if flags&flag != 0 {
 			to |= bit
 		}
@@ -205,7 +206,8 @@ func (s *server) fstat(id uint32, m *message) (packet, error) {
 	return attributesReply(id, &st, err)
 }
 
-// apply makes all changes that are asked for, even after one that failed, and returns the last failure.
+// apply makes all changes that are asked for, even after one that failed, and returns the last
+// failure.
 func (a attributes) apply(truncate, chmod, times, chown func() error) error {
 	var failed error
 	for _, c := range []struct {
@@ -344,7 +346,8 @@ func (s *server) rename(_ uint32, m *message) (packet, error) {
 			}
 			return nil, err
 		}
-		if !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.ENOSYS) && !errors.Is(err, unix.EXDEV) && !errors.Is(err, unix.EPERM) {
+		if !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.ENOSYS) && !errors.Is(err, unix.EXDEV) &&
+			!errors.Is(err, unix.EPERM) {
 			return nil, err
 		}
 	}
@@ -367,8 +370,9 @@ func (s *server) readlink(id uint32, m *message) (packet, error) {
 	return nameReply(id, string(b[:n])), nil
 }
 
-// symlink takes the target first and the link second, as OpenSSH's server does and its clients expect, and not in the
-// order of the protocol's draft. Clients that know both choose by the name in the SSH server's identification.
+// symlink takes the target first and the link second, as OpenSSH's server does and its clients
+// expect, and not in the order of the protocol's draft. Clients that know both choose by the name
+// in the SSH server's identification.
 func (s *server) symlink(_ uint32, m *message) (packet, error) {
 	target, link := m.string(), m.string()
 	if m.bad {

@@ -18,7 +18,8 @@ import (
 	"time"
 )
 
-// serveArg makes the test's own program this package's server, so that it has a working directory and a umask of its own.
+// serveArg makes the test's own program this package's server, so that it has a working directory
+// and a umask of its own.
 const serveArg = "__sftp"
 
 func TestMain(m *testing.M) {
@@ -46,7 +47,8 @@ type peer struct {
 // umask is unusual, so that a mode that is not masked, or masked twice, shows.
 const umask = 0o027
 
-// masking is held while the umask, which belongs to the whole process, is that of the server to be started.
+// masking is held while the umask, which belongs to the whole process, is that of the server to be
+// started.
 var masking sync.Mutex
 
 func startPeer(t *testing.T, name string, args ...string) *peer {
@@ -190,7 +192,8 @@ func (p *peer) describe(keep string, kind byte, m *message) string {
 		for range m.u32() {
 			name, long := m.string(), m.string()
 			if strings.Contains(long, " ") {
-				// The time of a file made by this test differs, and so does the number of links to "..".
+				// The time of a file made by this test differs, and so does the number of links to
+				// "..".
 				f := strings.Fields(long)
 				long = strings.Join(append(f[:5:5], f[8:]...), " ")
 			}
@@ -259,7 +262,8 @@ func (p *peer) tree() string {
 
 func openSSHServer(t *testing.T) string {
 	t.Helper()
-	for _, path := range []string{"/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server", "/usr/libexec/sftp-server", "/usr/lib/ssh/sftp-server"} {
+	for _, path := range []string{"/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server",
+		"/usr/libexec/sftp-server", "/usr/lib/ssh/sftp-server"} {
 		if _, err := os.Stat(path); err == nil {
 			return path
 		}
@@ -295,8 +299,8 @@ func TestAnswersAsOpenSSHDoes(t *testing.T) {
 	}
 }
 
-// step is a request. keep names the handle that the answer holds; want is how the answer begins where the comparison
-// alone would not show that the step does anything.
+// step is a request. keep names the handle that the answer holds; want is how the answer begins
+// where the comparison alone would not show that the step does anything.
 type step struct {
 	name   string
 	kind   byte
@@ -322,7 +326,8 @@ func steps(t *testing.T) []step {
 	for _, m := range []uint32{0o700, 0o777, 0o755, 0o1777, 0o2775, 0o4755, 0o40700, 0} {
 		add(fmt.Sprintf("mkdir %o", m), typeMkdir, fmt.Sprintf("dir-%o", m), mode(m))
 		want(ok)
-		keep(fmt.Sprint("m", m), fmt.Sprintf("open a new file %o", m), typeOpen, fmt.Sprintf("file-%o", m), openWrite|openCreate, mode(m))
+		keep(fmt.Sprint("m", m), fmt.Sprintf("open a new file %o", m), typeOpen, fmt.Sprintf("file-%o", m),
+			openWrite|openCreate, mode(m))
 		add("close", typeClose, h(fmt.Sprint("m", m)))
 		want(ok)
 	}
@@ -330,7 +335,8 @@ func steps(t *testing.T) []step {
 	add("mkdir again", typeMkdir, "dir", none)
 	add("mkdir below nothing", typeMkdir, "no/dir", none)
 	add("mkdir empty", typeMkdir, "", none)
-	add("mkdir with a size and an owner", typeMkdir, "dir-2", attributes{flags: attrSize | attrOwner | attrMode, size: 7, uid: 1, gid: 1, mode: 0o711})
+	add("mkdir with a size and an owner", typeMkdir, "dir-2", attributes{flags: attrSize | attrOwner | attrMode,
+		size: 7, uid: 1, gid: 1, mode: 0o711})
 	keep("f", "open without a mode", typeOpen, "file", openRead|openWrite|openCreate|openTrunc, none)
 	add("write", typeWrite, h("f"), uint64(0), "hello world")
 	want(ok)
@@ -346,7 +352,8 @@ func steps(t *testing.T) []step {
 	add("read before the beginning", typeRead, h("f"), uint64(1<<63), 5)
 	add("fstat", typeFstat, h("f"))
 	want("flags f size 16")
-	add("fsetstat", typeFsetstat, h("f"), attributes{flags: attrSize | attrMode | attrTimes | attrOwner, size: 5, uid: uint32(os.Getuid()), gid: uint32(os.Getgid()), mode: 0o4711, atime: 1e9, mtime: 1e9 + 1})
+	add("fsetstat", typeFsetstat, h("f"), attributes{flags: attrSize | attrMode | attrTimes | attrOwner, size: 5,
+		uid: uint32(os.Getuid()), gid: uint32(os.Getgid()), mode: 0o4711, atime: 1e9, mtime: 1e9 + 1})
 	want(ok)
 	add("fstat after it", typeFstat, h("f"))
 	ext("fsync@openssh.com", h("f"))
@@ -355,7 +362,8 @@ func steps(t *testing.T) []step {
 	add("readdir of a file", typeReaddir, h("f"))
 	add("close", typeClose, h("f"))
 	add("close again", typeClose, h("f"))
-	for name, kind := range map[string]byte{"read": typeRead, "fstat": typeFstat, "close": typeClose, "readdir": typeReaddir} {
+	for name, kind := range map[string]byte{"read": typeRead, "fstat": typeFstat, "close": typeClose,
+		"readdir": typeReaddir} {
 		fields := []any{"nope"}
 		if kind == typeRead {
 			fields = append(fields, uint64(0), 5)
@@ -403,14 +411,16 @@ func steps(t *testing.T) []step {
 	add("readlink of an absolute one", typeReadlink, "absolute")
 	add("readlink of a file", typeReadlink, "file")
 	add("readlink of nothing", typeReadlink, "missing")
-	for _, path := range []string{"file", "dir", "absolute", "to-dir", "dir/link", "loop", "missing", "file/x", "dir/", "file/", ""} {
+	for _, path := range []string{"file", "dir", "absolute", "to-dir", "dir/link", "loop", "missing", "file/x",
+		"dir/", "file/", ""} {
 		add("stat "+path, typeStat, path)
 		add("lstat "+path, typeLstat, path)
 		add("realpath "+path, typeRealpath, path)
 		ext("expand-path@openssh.com", path)
 	}
 	for _, path := range []string{
-		".", "..", "/", "//", "/.", "/..", "dir/..", "dir/../file", "to-dir/link", "to-dir/../file", "missing/x", "file/..", "file/.", "dir//link", "./dir/./",
+		".", "..", "/", "//", "/.", "/..", "dir/..", "dir/../file", "to-dir/link", "to-dir/../file", "missing/x",
+		"file/..", "file/.", "dir//link", "./dir/./",
 		"loop/x", "absolute/x", "missing/", "missing/..",
 	} {
 		add("realpath "+path, typeRealpath, path)
@@ -421,7 +431,9 @@ func steps(t *testing.T) []step {
 		t.Fatal(err)
 	}
 	if os.Getenv("HOME") == me.HomeDir {
-		for _, path := range []string{"~", "~/", "~/missing", "~" + me.Username, "~" + me.Username + "/", "~" + me.Username + "/missing", "~nobody-of-that-name", "~nobody-of-that-name/x", "~" + me.Username + "//missing"} {
+		for _, path := range []string{"~", "~/", "~/missing", "~" + me.Username, "~" + me.Username + "/", "~" +
+			me.Username + "/missing", "~nobody-of-that-name", "~nobody-of-that-name/x", "~" + me.Username +
+			"//missing"} {
 			ext("expand-path@openssh.com", path)
 		}
 	}
@@ -431,17 +443,20 @@ func steps(t *testing.T) []step {
 	ext("users-groups-by-id@openssh.com", string([]byte{0, 0, 0, 0, 0, 1, 0xe2, 0x40}), string([]byte{0, 0, 0, 0}))
 	ext("users-groups-by-id@openssh.com", "", "")
 
-	add("setstat", typeSetstat, "exclusive", attributes{flags: attrSize | attrMode | attrTimes, size: 3, mode: 0o104640, atime: 1e9, mtime: 1e9 + 7})
+	add("setstat", typeSetstat, "exclusive", attributes{flags: attrSize | attrMode | attrTimes, size: 3,
+		mode: 0o104640, atime: 1e9, mtime: 1e9 + 7})
 	want(ok)
 	add("setstat of nothing", typeSetstat, "missing", mode(0o600))
 	add("setstat without attributes", typeSetstat, "exclusive", none)
 	add("setstat without attributes of nothing", typeSetstat, "missing", none)
 	add("setstat through a link", typeSetstat, "absolute", attributes{flags: attrTimes, atime: 1e9, mtime: 1e9 + 8})
-	add("setstat the size of a directory", typeSetstat, "dir", attributes{flags: attrSize | attrMode, size: 3, mode: 0o711})
+	add("setstat the size of a directory", typeSetstat, "dir", attributes{flags: attrSize | attrMode, size: 3,
+		mode: 0o711})
 	add("setstat the sticky bit of a directory", typeSetstat, "dir", mode(0o1755))
 	ext("lsetstat@openssh.com", "absolute", attributes{flags: attrTimes, atime: 1e9, mtime: 1e9 + 9})
 	want(ok)
-	ext("lsetstat@openssh.com", "absolute", attributes{flags: attrOwner, uid: uint32(os.Getuid()), gid: uint32(os.Getgid())})
+	ext("lsetstat@openssh.com", "absolute", attributes{flags: attrOwner, uid: uint32(os.Getuid()),
+		gid: uint32(os.Getgid())})
 	ext("lsetstat@openssh.com", "absolute", mode(0o600))
 	ext("lsetstat@openssh.com", "absolute", attributes{flags: attrSize, size: 1})
 	ext("lsetstat@openssh.com", "exclusive", mode(0o611))
@@ -534,7 +549,8 @@ func steps(t *testing.T) []step {
 	return all
 }
 
-// TestLimitsAreOpenSSHs compares what a client plans its packets by; the number of handles is this server's own.
+// TestLimitsAreOpenSSHs compares what a client plans its packets by; the number of handles is this
+// server's own.
 func TestLimitsAreOpenSSHs(t *testing.T) {
 	t.Parallel()
 	self, err := os.Executable()
@@ -602,7 +618,8 @@ func TestBadPacketsEndTheSession(t *testing.T) {
 		}
 	}
 	var out bytes.Buffer
-	if err := Serve(strings.NewReader("\x00\x00\x00\x05\x63\x00\x00\x00\x01"), &out); err != nil || out.Bytes()[4] != typeStatus {
+	if err := Serve(strings.NewReader("\x00\x00\x00\x05\x63\x00\x00\x00\x01"), &out); err != nil ||
+		out.Bytes()[4] != typeStatus {
 		t.Errorf("an unknown request: %v, %q", err, out.String())
 	}
 }

@@ -14,7 +14,8 @@ import (
 
 const maxLinks = 32
 
-// canonical returns the absolute path without links, dots and double slashes. The last element need not exist.
+// canonical returns the absolute path without links, dots and double slashes. The last element need
+// not exist.
 func canonical(path string) (string, error) {
 	resolved := ""
 	if !strings.HasPrefix(path, "/") {
@@ -93,7 +94,8 @@ func longName(name string, st *unix.Stat_t) string {
 	if now := time.Now(); when.After(now) || when.Before(now.Add(-365*24*time.Hour/2)) {
 		form = "Jan _2  2006"
 	}
-	return fmt.Sprintf("%s %3d %-8s %-8s %8d %s %s", modeText(uint32(st.Mode)), st.Nlink, userName(st.Uid), groupName(st.Gid),
+	return fmt.Sprintf("%s %3d %-8s %-8s %8d %s %s", modeText(uint32(st.Mode)), st.Nlink, userName(st.Uid),
+		groupName(st.Gid),
 		st.Size, when.Format(form), name)
 }
 
@@ -117,7 +119,8 @@ func groupName(id uint32) string {
 // modeText writes a mode as `ls -l` does, with its type.
 func modeText(mode uint32) string {
 	kinds := map[uint32]byte{
-		unix.S_IFDIR: 'd', unix.S_IFCHR: 'c', unix.S_IFBLK: 'b', unix.S_IFREG: '-', unix.S_IFLNK: 'l', unix.S_IFSOCK: 's', unix.S_IFIFO: 'p',
+		unix.S_IFDIR: 'd', unix.S_IFCHR: 'c', unix.S_IFBLK: 'b', unix.S_IFREG: '-', unix.S_IFLNK: 'l',
+		unix.S_IFSOCK: 's', unix.S_IFIFO: 'p',
 	}
 	text := []byte("?rwxrwxrwx ")
 	if kind, ok := kinds[mode&unix.S_IFMT]; ok {

@@ -27,11 +27,12 @@ type server struct {
 	limit   int // of handles
 }
 
-// Serve answers the requests that come in until the stream ends. Files and directories are opened with the rights, the
-// working directory and the umask of this process.
+// Serve answers the requests that come in until the stream ends. Files and directories are opened
+// with the rights, the working directory and the umask of this process.
 func Serve(in io.Reader, out io.Writer) error {
 	s := &server{
-		in: bufio.NewReaderSize(in, maxPacket), out: bufio.NewWriterSize(out, 64<<10), handles: map[uint32]*handle{}, limit: maxHandles,
+		in: bufio.NewReaderSize(in, maxPacket), out: bufio.NewWriterSize(out, 64<<10), handles: map[uint32]*handle{},
+		limit: maxHandles,
 	}
 	var files unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err == nil && files.Cur > 32 {
@@ -108,7 +109,8 @@ func statusReply(id uint32, code status, text string) packet {
 	return p
 }
 
-// operations answer requests. They return a packet, or an error that is sent as a status; both nil is success.
+// operations answer requests. They return a packet, or an error that is sent as a status; both nil
+// is success.
 var operations = map[byte]func(*server, uint32, *message) (packet, error){
 	typeOpen: (*server).open, typeClose: (*server).close, typeRead: (*server).read, typeWrite: (*server).write,
 	typeLstat: (*server).lstat, typeFstat: (*server).fstat, typeStat: (*server).stat,

@@ -85,7 +85,8 @@ func statusOf(err error) status {
 	}
 }
 
-// message reads the fields of a request. After the first field that is not there, bad is set and all fields are zero.
+// message reads the fields of a request. After the first field that is not there, bad is set and
+// all fields are zero.
 type message struct {
 	b   []byte
 	bad bool
