@@ -52,6 +52,7 @@ const (
 	ErrLoginExpired Code = "LOGIN_EXPIRED"
 	// ErrLoginClaimed is a login whose key was given out and used already.
 	ErrLoginClaimed Code = "LOGIN_CLAIMED"
+	ErrLimitReached Code = "LIMIT_REACHED"
 	// ErrNotFound is what does not exist, or belongs to somebody else.
 	ErrNotFound Code = "NOT_FOUND"
 	// ErrMethodNotAllowed is a method that the path does not have.

@@ -65,7 +65,7 @@ var errInvitation = fault.New(fault.NotFound, "This invitation does not work: th
 
 // Invite writes an invitation and returns its token, which nobody can learn again. It answers INVALID_REQUEST with all faults at
 // once, INSUFFICIENT_SCOPE where somebody else than an owner invites an owner, and CONFLICT for somebody who belongs to
-// the account already, or with too many open invitations.
+// the account already, and LIMIT_REACHED with too many open invitations.
 func (s *Service) Invite(ctx context.Context, tx *db.Tx, account id.ID, by Person, role Role, email string) (Invitation, string, error) {
 	none := func(err error) (Invitation, string, error) { return Invitation{}, "", err }
 	faults := checkRole(role)
@@ -100,7 +100,7 @@ func (s *Service) Invite(ctx context.Context, tx *db.Tx, account id.ID, by Perso
 	}
 	open, err := countOpenInvitations(ctx, tx, account)
 	if err == nil && open >= maxInvitations {
-		err = fault.New(fault.Conflict, "There are %d open invitations. Withdraw some first.", open)
+		err = fault.Full("invitations", maxInvitations, "There are %d open invitations, which is the most. Withdraw some first.", open)
 	}
 	if err != nil {
 		return none(err)

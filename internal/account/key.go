@@ -58,6 +58,8 @@ func AllScopes() []Scope {
 const (
 	// MaxNetworks is the most allowed networks of one key.
 	MaxNetworks = 32
+	// MaxKeys is how many API keys that can still be used its users may make in an account.
+	MaxKeys = 100
 	// MaxLimit is the most calls per minute that a key can be given.
 	MaxLimit = 1_000_000
 )
@@ -122,7 +124,7 @@ type KeyUpdate struct {
 }
 
 // CreateKey makes a key and returns its secret, which nobody can learn again. It answers INVALID_REQUEST with all faults at
-// once, and INSUFFICIENT_SCOPE where CreatedBy may make none in the account, or not any more.
+// once, INSUFFICIENT_SCOPE where CreatedBy may make none in the account, or not any more, and LIMIT_REACHED where CreatedBy would make more than MaxKeys.
 func (s *Service) CreateKey(ctx context.Context, tx *db.Tx, account id.ID, req KeyRequest) (Key, string, error) {
 	var c checker
 	c.add(fault.CheckName("name", req.Name))
@@ -138,7 +140,14 @@ func (s *Service) CreateKey(ctx context.Context, tx *db.Tx, account id.ID, req K
 		return Key{}, "", err
 	}
 	if req.CreatedBy != nil {
-		if err := mayMakeKeys(ctx, tx, account, req.CreatedBy.ID); err != nil {
+		if err := mayMakeKeys(ctx, tx, account, req.CreatedBy.ID); err != nil { // which holds the account, so that of two at once both are counted
+			return Key{}, "", err
+		}
+		n, err := countKeys(ctx, tx, account)
+		if err == nil && n >= MaxKeys {
+			err = fault.Full("apiKeys", MaxKeys, "This account has %d API keys, and %d is the most. Revoke one that is not needed first.", n, MaxKeys)
+		}
+		if err != nil {
 			return Key{}, "", err
 		}
 	}

@@ -44,6 +44,13 @@ func scanKey(row scanner) (Key, error) {
 	return k, nil
 }
 
+// countKeys counts the account's keys that can still be used.
+func countKeys(ctx context.Context, tx *db.Tx, account id.ID) (n int, err error) {
+	err = tx.QueryRow(ctx, `SELECT COUNT(*) FROM api_key WHERE account_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)`,
+		account, db.Micros(tx.Now)).Scan(&n)
+	return n, err
+}
+
 func orNull(n *int) sql.NullInt64 {
 	if n == nil {
 		return sql.NullInt64{}

@@ -81,7 +81,9 @@ func (s *Service) StartLogin(ctx context.Context, tx *db.Tx, client string, scop
 	case err != nil:
 		return NewLogin{}, err
 	case mine >= loginsPerNetwork:
-		return NewLogin{}, tooMany("Too many logins from your address wait to be allowed. Allow or deny one in the dashboard, or wait until they expire.", time.Minute)
+		e := fault.New(fault.RateLimitExceeded, "Too many logins from your address wait to be allowed. Allow or deny one in the dashboard, or wait until they expire.")
+		e.RetryAfter, e.Details = time.Minute, map[string]any{"limit": loginsPerNetwork, "of": "logins"}
+		return NewLogin{}, e
 	case all >= maxLogins:
 		e := fault.New(fault.ServiceUnavailable, "Too many logins wait to be allowed. Try again in a minute, or make an API key in the dashboard.")
 		e.RetryAfter = time.Minute

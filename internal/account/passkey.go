@@ -66,7 +66,7 @@ func (r RelyingParty) library() (*webauthn.WebAuthn, error) {
 	})
 }
 
-// OfferPasskey begins to make a passkey for the person. It answers CONFLICT where they have too many.
+// OfferPasskey begins to make a passkey for the person. It answers LIMIT_REACHED where they have too many.
 func (s *Service) OfferPasskey(ctx context.Context, tx *db.Tx, r RelyingParty, p Person) (PasskeyOptions, error) {
 	w, err := r.library()
 	if err != nil {
@@ -77,7 +77,7 @@ func (s *Service) OfferPasskey(ctx context.Context, tx *db.Tx, r RelyingParty, p
 		return PasskeyOptions{}, err
 	}
 	if len(u.credentials) >= maxPasskeys {
-		return PasskeyOptions{}, fault.New(fault.Conflict, "You have %d passkeys. Remove one first.", len(u.credentials))
+		return PasskeyOptions{}, fault.Full("passkeys", maxPasskeys, "You have %d passkeys, which is the most. Remove one first.", len(u.credentials))
 	}
 	options, session, err := w.BeginRegistration(u, webauthn.WithExclusions(webauthn.Credentials(u.credentials).CredentialDescriptors()))
 	if err != nil {

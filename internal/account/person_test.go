@@ -351,3 +351,25 @@ func TestADamagedHashIsAnErrorAndNoMatch(t *testing.T) {
 		}
 	})
 }
+
+func TestUsersOldestSessionsEnd(t *testing.T) {
+	engines(t, func(w world) {
+		p := w.person(email, password)
+		var tokens []string
+		for range account.MaxSessions + 2 {
+			token, err := w.signIn(email, password, here)
+			w.ok(err)
+			tokens = append(tokens, token)
+			w.c.Advance(time.Second)
+		}
+		for i, token := range tokens {
+			_, err := w.s.SessionOf(w.Context(), w.d, token)
+			if (err == nil) != (i >= 2) {
+				t.Errorf("session %d: %v", i, err)
+			}
+		}
+		if _, n, err := w.s.ListSessions(w.Context(), w.d, p.ID, db.Page{Number: 1, Limit: 10}); err != nil || n.Total != account.MaxSessions {
+			t.Errorf("%d sessions, %v", n.Total, err)
+		}
+	})
+}

@@ -19,6 +19,9 @@ const (
 	SessionLength = 7 * 24 * time.Hour
 	// seenEvery is how exactly a session's last use is kept: finer would be a write at every call.
 	seenEvery = time.Minute
+	// MaxSessions is how many sessions a user may have: the oldest end when another begins. To refuse the new one would let whoever
+	// has the password keep its owner out.
+	MaxSessions = 50
 	// maxUserAgent is how many characters of what a browser calls itself are kept.
 	maxUserAgent = 200
 )

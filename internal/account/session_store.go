@@ -47,6 +47,13 @@ func insertSession(ctx context.Context, tx *db.Tx, n Session, tokenHash string) 
 	return err
 }
 
+// deleteOldSessions ends all but the newest of a user's sessions.
+func deleteOldSessions(ctx context.Context, tx *db.Tx, person id.ID, most int) error {
+	_, err := tx.Exec(ctx, `DELETE FROM session WHERE person_id = $1 AND id NOT IN
+		(SELECT id FROM session WHERE person_id = $1 ORDER BY created_at DESC, id DESC LIMIT $2)`, person, most)
+	return err
+}
+
 // moveSession also says where the person's next session begins.
 func moveSession(ctx context.Context, tx *db.Tx, n Session) error {
 	if _, err := tx.Exec(ctx, `UPDATE person SET account_id = $1 WHERE id = $2`, n.Account, n.Person.ID); err != nil {

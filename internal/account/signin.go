@@ -148,6 +148,9 @@ func (s *Service) Begin(ctx context.Context, tx *db.Tx, p Proof, o Origin, previ
 	if err := insertSession(ctx, tx, n.Session, hashOf(token)); err != nil {
 		return SignedIn{}, err
 	}
+	if err := deleteOldSessions(ctx, tx, p.Person.ID, MaxSessions); err != nil {
+		return SignedIn{}, err
+	}
 	if err := seeMember(ctx, tx, account, p.Person.ID); err != nil {
 		return SignedIn{}, err
 	}

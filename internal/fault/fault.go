@@ -26,6 +26,7 @@ const (
 	LoginDenied          Code = "LOGIN_DENIED"
 	LoginExpired         Code = "LOGIN_EXPIRED"
 	LoginClaimed         Code = "LOGIN_CLAIMED"
+	LimitReached         Code = "LIMIT_REACHED"
 	NotFound             Code = "NOT_FOUND"
 	MethodNotAllowed     Code = "METHOD_NOT_ALLOWED"
 	Conflict             Code = "CONFLICT"
@@ -75,6 +76,11 @@ func (e *Error) Unwrap() error { return e.Cause }
 // New returns an error with that code and a message made as by fmt.Sprintf.
 func New(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+// Full returns LIMIT_REACHED: whose has most of what already, which is the name in details, and the message says what to do.
+func Full(what string, most int, format string, args ...any) *Error {
+	return &Error{Code: LimitReached, Message: fmt.Sprintf(format, args...), Details: map[string]any{"limit": most, "of": what}}
 }
 
 // CodeOf returns the code of the first fault.Error in err's chain, or Internal

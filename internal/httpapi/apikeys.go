@@ -164,7 +164,7 @@ func (s *server) addAPIKeys() {
 	write(s, spec{
 		method: http.MethodPost, path: keys, id: "createApiKey", tag: tagAccount, door: doorPerson, scope: account.WriteAPIKeys, status: http.StatusCreated,
 		summary: "Make an API key", text: "The answer has the secret, which nobody can learn again. Repeated with its Idempotency-Key in the same session it shows it again within 24 hours; in another session it is a CONFLICT.",
-		errors: []fault.Code{fault.Conflict},
+		errors: []fault.Code{fault.Conflict, fault.LimitReached},
 	}, func(ctx context.Context, tx *db.Tx, c *call, in *createAPIKey) (newAPIKey, error) {
 		b := &in.Body
 		k, secret, err := s.c.Accounts.CreateKey(ctx, tx, c.account, account.KeyRequest{

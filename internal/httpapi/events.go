@@ -42,7 +42,7 @@ func (s *server) addEvents() {
 		summary: "What happens, as a stream or a list",
 		text: "With `Accept: application/json` a list, newest first. Otherwise server-sent events, from now on, as they are committed: `id` is the event's, `event` its type, " +
 			"`data` the event. The stream first names the newest event there is. Connect again with `Last-Event-ID` and it goes on exactly after that one, with nothing lost and nothing twice. " +
-			"A comment comes every 15 seconds. A stream counts as one read, lasts up to an hour, and ends when the key is revoked or the session over. An account may have 32 at once.",
+			"A comment comes every 15 seconds. A stream counts as one read, lasts up to an hour, and ends when the key is revoked or the session over. An account may have 64 at once, and one key or person 16.",
 	}, reflect.TypeFor[accountEventsQuery](), reflect.TypeFor[event.Event](), true, s.events)
 }
 
@@ -93,7 +93,7 @@ func (s *server) stream(ctx context.Context, w http.ResponseWriter, c *call, in 
 	if err != nil {
 		return err
 	}
-	leave, err := s.streams.enter("streams of events", c.account, maxEventStreams)
+	leave, err := s.streams.enter("streams of events", c, maxEventStreams)
 	if err != nil {
 		return err
 	}

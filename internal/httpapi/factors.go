@@ -91,7 +91,7 @@ func (s *server) addFactors() {
 
 	read(s, spec{
 		method: http.MethodPost, path: passkeys + "/options", id: "offerPasskey", tag: tagAccount, door: doorPerson, alone: true,
-		summary: "Begin to add a passkey", errors: []fault.Code{fault.Conflict},
+		summary: "Begin to add a passkey", errors: []fault.Code{fault.Conflict, fault.LimitReached},
 	}, func(ctx context.Context, c *call, _ *emptyBody) (o account.PasskeyOptions, err error) {
 		rp, err := s.passkeySite(c.request)
 		if err != nil {

@@ -41,6 +41,7 @@ var codes = []struct {
 	{fault.Conflict, http.StatusConflict, "The present state does not allow it: a name that is taken, termination protection, a price above `maxHourlyPrice`."},
 	{fault.LoginExpired, http.StatusConflict, "Nobody allowed it in time."},
 	{fault.LoginClaimed, http.StatusConflict, "The key of this login was given out and used already."},
+	{fault.LimitReached, http.StatusConflict, "There are as many of these as there may be; `details.of` says of what, `details.limit` how many."},
 	{fault.OfferUnavailable, http.StatusConflict, "The offer cannot be had now."},
 	{fault.IdempotencyKeyReused, http.StatusConflict, "The Idempotency-Key was used for another request."},
 	{fault.RequestTooLarge, http.StatusRequestEntityTooLarge, "The body is larger than 1 MiB, or the headers are larger than 64 KiB."},

@@ -112,7 +112,7 @@ func (s *server) addLogins() {
 		method: http.MethodPost, path: at + "/allow", id: "allowLogin", tag: tagAccount, door: doorPerson, scope: account.WriteAPIKeys,
 		summary: "Give the program with a code an API key",
 		text:    "Makes the key in the account that you work in. Its secret is made when the program claims it and told to it alone; a key that is not claimed in time is revoked.",
-		errors:  []fault.Code{fault.NotFound},
+		errors:  []fault.Code{fault.NotFound, fault.LimitReached},
 	}, func(ctx context.Context, tx *db.Tx, c *call, in *allowLogin) (APIKey, error) {
 		b := &in.Body
 		k, err := s.c.Accounts.AllowLogin(ctx, tx, c.account, b.UserCode, account.KeyRequest{

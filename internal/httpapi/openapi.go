@@ -367,6 +367,8 @@ Requests are closed: a field or parameter that is not listed is refused, so that
 
 Per key and minute: 60 reads, 20 writes, 5 deploys; a deploy uses no write, also as a dry run. Your key may have other limits; ` + "`X-RateLimit-Limit`, `-Remaining` and `-Reset`" + ` (Unix seconds) of each answer say. Requests without a valid key are counted by address, 60 a minute; what people call before they are signed in has 300 of its own, or 120 for each user in a browser in which they have signed in before. A request that is answered with an error counts, too. A signed-in person's session has 600 reads, 120 writes and 5 deploys a minute.
 
+An account may have 100 API keys that can be used, 200 SSH keys, 10 webhooks, 100 open quotes and 100 open invitations; a person 20 passkeys, and 50 sessions, of which the oldest ends when another begins. One more is LIMIT_REACHED; ` + "`details`" + ` says of what and how many. At once an account may have 64 streams of events and 32 terminals, of which one key or person has 16 and 8 at most; one more is RATE_LIMIT_EXCEEDED. 100 logins may wait at one address. None of these can be set.
+
 ## Repeating a request
 
 Send an ` + "`Idempotency-Key`" + ` of your own (1–255 visible ASCII characters) with any POST. The same key and body within 24 hours get the first answer again, byte for byte, with ` + "`Idempotent-Replayed: true`" + `, and no second effect, also while the first is under way and after a crash.

@@ -89,7 +89,7 @@ func (s *server) addPeople() {
 	write(s, spec{
 		method: http.MethodPost, path: invitations, id: "createInvitation", tag: tagAccount, door: doorPerson, scope: account.WritePeople, status: http.StatusCreated,
 		summary: "Invite somebody", text: "Send them the link yourself; no mail is sent. It works once, for seven days, and only while you may invite to that role.",
-		errors: []fault.Code{fault.Conflict},
+		errors: []fault.Code{fault.Conflict, fault.LimitReached},
 	}, func(ctx context.Context, tx *db.Tx, c *call, in *invite) (newInvitation, error) {
 		i, token, err := s.c.Accounts.Invite(ctx, tx, c.account, *c.person, in.Body.Role, in.Body.Email)
 		link := *s.public(c.request)

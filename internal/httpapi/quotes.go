@@ -69,7 +69,7 @@ func (s *server) addQuotes() {
 		method: http.MethodPost, path: Base + "/quotes", id: "createQuote", tag: tagOffers, scope: account.WriteDeployments, status: http.StatusCreated,
 		summary: "Fix an offer's price for ten minutes",
 		text:    "Name the `quoteId` in POST /deployments within ten minutes, and the deployment costs this price, whatever the provider asks by then. It is good for one deployment, and keeps no machine back.",
-		errors:  []fault.Code{fault.NotFound, fault.OfferUnavailable},
+		errors:  []fault.Code{fault.NotFound, fault.OfferUnavailable, fault.LimitReached},
 	}, func(ctx context.Context, tx *db.Tx, c *call, in *createQuote) (terms, error) {
 		if !s.c.Catalog.Ready() {
 			return terms{}, errNotReady

@@ -98,7 +98,7 @@ func (s *server) change(ctx context.Context, c *call, d decoded, effect func(con
 func final(f *fault.Error) bool {
 	switch statusOf[f.Code] {
 	case http.StatusPaymentRequired, http.StatusNotFound, http.StatusConflict:
-		return f.Code != fault.IdempotencyKeyReused
+		return f.Code != fault.IdempotencyKeyReused && f.Code != fault.LimitReached // which passes where something is removed
 	}
 	return false
 }

@@ -39,7 +39,7 @@ func (s *server) addSSHKeys() {
 
 	write(s, spec{
 		method: http.MethodPost, path: Base + "/ssh-keys", id: "createSshKey", tag: tagSSHKeys, scope: account.WriteSSHKeys,
-		summary: "Save an SSH key", status: http.StatusCreated, errors: []fault.Code{fault.Conflict},
+		summary: "Save an SSH key", status: http.StatusCreated, errors: []fault.Code{fault.Conflict, fault.LimitReached},
 	}, func(ctx context.Context, tx *db.Tx, c *call, in *createSSHKey) (sshkey.Key, error) {
 		k, err := s.c.SSHKeys.Create(ctx, tx, c.account, in.Body.Name, in.Body.PublicKey)
 		c.created(k.ID)

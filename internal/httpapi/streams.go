@@ -9,13 +9,15 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/fault"
-	"github.com/billetcloud/billet/internal/id"
 )
 
-// How many calls that go on for long an account may have at once, in each process.
-const (
-	maxEventStreams = 32
-	maxTerminals    = 16
+// share is how many calls that go on for long may be open at once, in each process: of an account, and of one API key or user of it, so that one
+// key cannot shut out the others.
+type share struct{ account, one int }
+
+var (
+	maxEventStreams = share{64, 16}
+	maxTerminals    = share{32, 8}
 )
 
 // streams are the calls that go on for long: how many each account has, and how they are looked after, in real time.
@@ -43,22 +45,40 @@ func newStreams() *streams {
 	return &streams{beat: 15 * time.Second, recheck: 2 * time.Second, patience: 10 * time.Second, idle: terminalIdle, heartbeat: terminalHeartbeat, pong: terminalPong, open: map[string]int{}, waiting: map[chan struct{}]string{}}
 }
 
-// enter counts one more of that kind for the account, until leave is called. It answers RATE_LIMIT_EXCEEDED where there are most already.
-func (s *streams) enter(kind string, account id.ID, most int) (leave func(), err error) {
-	key := kind + "/" + string(account)
+// enter counts one more of that kind for the caller, until leave is called. It answers RATE_LIMIT_EXCEEDED where the caller or the
+// account has most already.
+func (s *streams) enter(kind string, c *call, most share) (leave func(), err error) {
+	mine, whose := kind+"/"+string(c.keyID()), "This API key"
+	if c.key == nil {
+		mine, whose = kind+"/"+string(c.account)+"/"+string(c.person.ID), "You"
+	}
+	all := kind + "/" + string(c.account)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.open[key] >= most {
-		e := fault.New(fault.RateLimitExceeded, "This account has %d %s open, which is the most at once. Close one, then try again.", most, kind)
-		e.RetryAfter = 5 * time.Second
-		return nil, e
+	full := func(who, of string, limit int) error {
+		has := " has "
+		if who == "You" {
+			has = " have "
+		}
+		e := fault.New(fault.RateLimitExceeded, "%s%s%d %s open, which is the most at once. Close one, then try again.", who, has, limit, kind)
+		e.RetryAfter, e.Details = 5*time.Second, map[string]any{"limit": limit, "of": of}
+		return e
 	}
-	s.open[key]++
+	switch {
+	case s.open[mine] >= most.one:
+		return nil, full(whose, "caller", most.one)
+	case s.open[all] >= most.account:
+		return nil, full("This account", "account", most.account)
+	}
+	s.open[mine]++
+	s.open[all]++
 	return func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if s.open[key]--; s.open[key] == 0 {
-			delete(s.open, key)
+		for _, key := range []string{mine, all} {
+			if s.open[key]--; s.open[key] == 0 {
+				delete(s.open, key)
+			}
 		}
 	}, nil
 }

@@ -47,7 +47,7 @@ func (s *server) addTerminal() {
 		upgrade: true, long: terminalLife, summary: "Relay to the machine’s SSH",
 		text: "A WebSocket whose binary messages are the bytes of a connection to the deployment’s own SSH address and port, both ways, and to nothing else. It speaks no SSH itself: " +
 			"the client at the other end does, with its own key, and checks `sshHostKeys`; what is said stays between it and the machine. Open while the deployment runs; " +
-			"ends after 12 hours, 30 minutes without a byte, or with the key or session that opened it. An account may have 16 at once. " +
+			"ends after 12 hours, 30 minutes without a byte, or with the key or session that opened it. An account may have 32 at once, and one key or person 8. " +
 			"The server sends an empty message every 4 seconds, by which the client can tell that the connection lives, and a ping, which the client has 10 seconds to answer.",
 		errors: []fault.Code{fault.Conflict},
 	}, reflect.TypeFor[openTerminal](), nil, false, s.terminal)
@@ -74,7 +74,7 @@ func (s *server) terminal(ctx context.Context, w http.ResponseWriter, c *call) (
 	if err := fault.Invalid(append(d.faults, checkUpgrade(c.request)...)).OrNil(); err != nil {
 		return answer{}, err
 	}
-	leave, err := s.streams.enter("terminals", c.account, maxTerminals)
+	leave, err := s.streams.enter("terminals", c, maxTerminals)
 	if err != nil {
 		return answer{}, err
 	}

@@ -346,13 +346,13 @@ func TestManyTerminalsButNotAnyNumber(t *testing.T) {
 	w.onMachine(m)
 	d := w.running(w.ada)
 	var all []*websocket.Conn
-	for range maxTerminals {
+	for range maxTerminals.one {
 		all = append(all, dialled(t, site, w.ada, d))
 	}
-	if _, status, text := terminalOf(t, site, w.ada, d); status != 429 || !strings.Contains(text, fmt.Sprint(maxTerminals)) {
+	if _, status, text := terminalOf(t, site, w.ada, d); status != 429 || !strings.Contains(text, fmt.Sprint(maxTerminals.one)) {
 		t.Errorf("one more: %d %s", status, text)
 	}
-	same(t, "connections to the machine", m.connections(), maxTerminals)
+	same(t, "connections to the machine", m.connections(), maxTerminals.one)
 	if err := all[0].Close(websocket.StatusNormalClosure, ""); err != nil {
 		t.Fatal(err)
 	}

@@ -69,7 +69,7 @@ func (s *server) addWebhooks() {
 		method: http.MethodPost, path: at, id: "createWebhook", tag: tagWebhooks, scope: account.WriteWebhooks, status: http.StatusCreated, secret: true, summary: "Make a webhook",
 		text: "From now on the account's events, as `GET /events` has them, are sent to the address, signed by the Standard Webhooks specification: at least once, first attempts in order, for 72 hours until " +
 			"one is answered with 2xx. The answer has the secret, which nobody can learn again. An account may have 10.",
-		errors: []fault.Code{fault.Conflict},
+		errors: []fault.Code{fault.Conflict, fault.LimitReached},
 	}, func(ctx context.Context, tx *db.Tx, c *call, in *createWebhook) (newWebhook, error) {
 		b := &in.Body
 		w, secret, err := s.c.Webhooks.Create(ctx, tx, c.account, webhook.Request{URL: b.URL, Description: b.Description, Types: b.Types, Disabled: b.Enabled != nil && !*b.Enabled})

@@ -14,6 +14,9 @@ import (
 // Lasts is for how long a price is promised.
 const Lasts = 10 * time.Minute
 
+// MaxOpen is how many quotes of an account can be used at a time. Several that are made in the same instant may exceed it by their number.
+const MaxOpen = 100
+
 // Quote is a price that holds until it expires, for one deployment.
 type Quote struct {
 	ID      id.ID `json:"quoteId" doc:"Id of the quote, quo_…; what quoteId in a deploy names."`
@@ -37,13 +40,21 @@ func New(ids *id.Maker) *Book {
 	return &Book{ids}
 }
 
-// Make promises the offer's price of now. It is OFFER_UNAVAILABLE where the offer is sold out.
+// Make promises the offer's price of now. It is OFFER_UNAVAILABLE where the offer is sold out, and
+// LIMIT_REACHED where the account has MaxOpen quotes that it can use.
 func (b *Book) Make(ctx context.Context, tx *db.Tx, account id.ID, o catalog.Offer) (Quote, error) {
 	if !o.Available {
 		return Quote{}, fault.New(fault.OfferUnavailable, "Offer %s is sold out at the moment; choose another from GET /offers?available=true.", o.ID)
 	}
 	now := tx.Now.Truncate(time.Second)
 	q := Quote{ID: b.ids.New(id.Quote), OfferID: o.ID, HourlyPrice: o.HourlyPrice, CreatedAt: now, ExpiresAt: now.Add(Lasts)}
+	n, err := countOpen(ctx, tx, account)
+	if err == nil && n >= MaxOpen {
+		err = fault.Full("quotes", MaxOpen, "This account has %d open quotes, and %d is the most. Use one, or wait until some expire: they last %d minutes.", n, MaxOpen, Lasts/time.Minute)
+	}
+	if err != nil {
+		return Quote{}, err
+	}
 	if err := forget(ctx, tx, now.Add(-24*time.Hour)); err != nil { // long enough for whoever wonders why
 		return Quote{}, err
 	}

@@ -20,6 +20,11 @@ func insert(ctx context.Context, tx *db.Tx, account id.ID, q Quote) error {
 	return nil
 }
 
+func countOpen(ctx context.Context, tx *db.Tx, account id.ID) (n int, err error) {
+	err = tx.QueryRow(ctx, `SELECT COUNT(*) FROM quote WHERE account_id = $1 AND used_by IS NULL AND expires_at > $2`, account, db.Micros(tx.Now)).Scan(&n)
+	return n, err
+}
+
 func find(ctx context.Context, r db.Reader, account, quote id.ID) (q Quote, found bool, err error) {
 	var created, expires int64
 	var used sql.NullString

@@ -29,6 +29,9 @@ type Config struct {
 // Service keeps the accounts' public keys.
 type Service struct{ c Config }
 
+// MaxPerAccount is how many keys an account may have. Several that are saved in the same instant may exceed it by their number.
+const MaxPerAccount = 200
+
 // New returns a Service. It panics when a field is missing.
 func New(c Config) *Service {
 	if c.DB == nil || c.IDs == nil {
@@ -50,10 +53,17 @@ func Check(name, publicKey string) (PublicKey, []fault.Field) {
 
 // Create saves a public key under a name. It answers INVALID_REQUEST with all
 // faults at once, and CONFLICT, with the other key's id in the details, when the account
-// has this key or this name already.
+// has this key or this name already, and LIMIT_REACHED where it has MaxPerAccount.
 func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, name, publicKey string) (Key, error) {
 	parsed, faults := Check(name, publicKey)
 	if err := fault.Invalid(faults).OrNil(); err != nil {
+		return Key{}, err
+	}
+	n, err := count(ctx, tx, account)
+	if err == nil && n >= MaxPerAccount {
+		err = fault.Full("sshKeys", MaxPerAccount, "This account has %d SSH keys, and %d is the most. Delete one first.", n, MaxPerAccount)
+	}
+	if err != nil {
 		return Key{}, err
 	}
 	k := Key{

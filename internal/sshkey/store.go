@@ -148,3 +148,8 @@ func remove(ctx context.Context, tx *db.Tx, account, key id.ID) (bool, error) {
 	n, err := tx.Exec(ctx, `DELETE FROM ssh_key WHERE account_id = $1 AND id = $2`, account, key)
 	return n == 1, err
 }
+
+func count(ctx context.Context, tx *db.Tx, account id.ID) (n int, err error) {
+	err = tx.QueryRow(ctx, `SELECT COUNT(*) FROM ssh_key WHERE account_id = $1`, account).Scan(&n)
+	return n, err
+}

@@ -62,7 +62,7 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, req Requ
 			return err
 		}
 		if n > MaxPerAccount {
-			return fault.New(fault.Conflict, "The account has %d webhooks, which is the most. Delete one first, or send more to one of them.", MaxPerAccount)
+			return fault.Full("webhooks", MaxPerAccount, "The account has %d webhooks, which is the most. Delete one first, or send more to one of them.", MaxPerAccount)
 		}
 		return setCursor(ctx, tx, w.ID, from.Event)
 	})

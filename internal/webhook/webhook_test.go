@@ -348,7 +348,7 @@ func TestBounds(t *testing.T) {
 				defer mu.Unlock()
 				if err == nil {
 					made++
-				} else if fault.CodeOf(err) != fault.Conflict {
+				} else if fault.CodeOf(err) != fault.LimitReached {
 					t.Error(err)
 				}
 			})
