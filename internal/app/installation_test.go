@@ -2,8 +2,10 @@ package app
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/base64"
 	"log/slog"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -105,4 +107,54 @@ func TestADatabaseKeepsItsSecretKey(t *testing.T) {
 			t.Error("the key that was replaced opens it")
 		}
 	})
+}
+
+func TestARoleWithoutRightsIsToldWhatToGrant(t *testing.T) {
+	c := Default()
+	c.Version, c.Log, c.DatabaseURL, c.DataDir = "v1.2.3", slog.New(slog.DiscardHandler), dbtest.PostgresURL(t), t.TempDir()
+	o, err := OpenOperator(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = o.Close() }()
+	role := strings.ToLower("billet_" + rand.Text())
+	run := func(text string) {
+		t.Helper()
+		if _, err := o.DB.Handle().ExecContext(t.Context(), text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(`CREATE ROLE ` + role + ` LOGIN`)
+	defer func() { run(`DROP OWNED BY ` + role); run(`DROP ROLE ` + role) }()
+	u, err := url.Parse(c.DatabaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.User(role)
+	with := c
+	with.DatabaseURL = u.String()
+	refused := func(what string, wants ...string) {
+		t.Helper()
+		err := opens(t, with)
+		if err == nil {
+			t.Errorf("%s: it works", what)
+			return
+		}
+		for _, want := range append(wants, "permission denied", role) {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: no %q in %v", what, want, err)
+			}
+		}
+	}
+	refused("tables of another role", "belong to another role")
+	run(`DROP SCHEMA public CASCADE`)
+	run(`CREATE SCHEMA public`) // nobody else has rights on it
+	refused("no schema", "GRANT USAGE, CREATE ON SCHEMA public TO")
+	run(`GRANT USAGE ON SCHEMA public TO ` + role)
+	refused("no right to create", `GRANT USAGE, CREATE ON SCHEMA "public" TO`)
+	run(`GRANT CREATE ON SCHEMA public TO ` + role)
+	with.DataDir = t.TempDir()
+	if err := opens(t, with); err != nil {
+		t.Errorf("after it was granted: %v", err)
+	}
 }

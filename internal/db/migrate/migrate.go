@@ -86,7 +86,7 @@ func permission(ctx context.Context, d *db.DB, err error) error {
 	var role, base string
 	var schema sql.NullString
 	var creates sql.NullBool
-	asked := d.Handle().QueryRowContext(ctx, `SELECT current_user, current_database(), current_schema(), has_schema_privilege(current_schema(), 'USAGE, CREATE')`).
+	asked := d.Handle().QueryRowContext(ctx, `SELECT current_user, current_database(), current_schema(), has_schema_privilege(current_schema(), 'CREATE')`).
 		Scan(&role, &base, &schema, &creates)
 	switch {
 	case asked != nil:
