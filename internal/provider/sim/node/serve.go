@@ -46,7 +46,8 @@ func newMachine(cfg config) (*machine, error) {
 		if err := os.MkdirAll(tools, 0o755); err != nil {
 			return nil, err
 		}
-		if err := writeGPUTools(tools, m.self, cfg.Hostname, cfg.GPUs); err != nil {
+		// A script needs the binary's own path: m.self would be the shell that reads the script.
+		if err := writeGPUTools(tools, cfg.Executable, cfg.Hostname, cfg.GPUs); err != nil {
 			return nil, err
 		}
 		for name, hostDir := range cfg.Volumes {
