@@ -57,9 +57,12 @@ function boot(): Plugin {
           styles.push(link);
           return '';
         });
-        return rest
-          .replace('<!-- boot -->', () => `<script>${code.trim()}</script>`)
-          .replace('</body>', () => `${styles.join('')}\n  </body>`);
+        return (
+          rest
+            .replace('<!-- boot -->', () => `<script>${code.trim()}</script>`)
+            // Behind the skeleton, and before what the theme adds to them.
+            .replace('<!-- styles -->', () => styles.join(''))
+        );
       },
     },
   };

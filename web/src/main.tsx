@@ -2,7 +2,7 @@ import './app/mantine';
 import './app/global.css';
 import { localStorageColorSchemeManager, MantineProvider } from '@mantine/core';
 import { QueryClientProvider } from '@tanstack/react-query';
-import { StrictMode } from 'react';
+import { StrictMode, useLayoutEffect } from 'react';
 import { createRoot } from 'react-dom/client';
 import { onSignInRequired } from './api/client';
 import { key, queryClient } from './api/queries';
@@ -16,6 +16,12 @@ onSignInRequired(() => queryClient.setQueryData(key.me, null));
 // The key is boot.js's, too.
 const colorScheme = localStorageColorSchemeManager({ key: 'billet-color-scheme' });
 
+/** Takes index.html's skeleton away in the moment in which there is something else. */
+function Ready() {
+  useLayoutEffect(() => document.getElementById('boot')?.remove(), []);
+  return null;
+}
+
 const root = document.getElementById('root');
 if (root)
   createRoot(root).render(
@@ -26,6 +32,7 @@ if (root)
         colorSchemeManager={colorScheme}
         cssVariablesResolver={cssVariables}
       >
+        <Ready />
         <QueryClientProvider client={queryClient}>
           <GuardedRouter>
             <App />

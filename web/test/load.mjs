@@ -104,6 +104,12 @@ try {
     // what happened before that was not told.
     const twice = seen.filter((u, i) => seen.indexOf(u) !== i && !u.endsWith('.css') && !u.endsWith('/wallet'));
     assert.deepEqual(twice, []);
+    // The theme's colors come after the styles of the components.
+    const dimmed = await page.evaluate(() =>
+      getComputedStyle(document.documentElement).getPropertyValue('--mantine-color-dimmed'),
+    );
+    assert.equal(dimmed.trim(), '#56616d');
+    assert.equal(await page.locator('#boot').count(), 0);
     for (const early of [
       '/api/v1/account/me',
       '/api/v1/inventory/wallet',
