@@ -20,5 +20,5 @@ if [ ! web/node_modules/.package-lock.json -nt web/package-lock.json ]; then
 fi
 (cd web && npm run build)
 ./web/ssh/build.sh "$dist/ssh"
-find "$dist" -type f \( -name '*.html' -o -name '*.js' -o -name '*.css' -o -name '*.svg' -o -name '*.json' -o -name '*.map' \) -size +1k -exec gzip -9nk {} +
+node web/compress.mjs "$dist"
 touch "$dist/built"

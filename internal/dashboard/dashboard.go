@@ -10,6 +10,7 @@ import (
 	"mime"
 	"net/http"
 	"path"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -25,9 +26,10 @@ const (
 	unbuilt = "dist-unbuilt.html"
 )
 
-// policy lets the pages load what this server has and nothing else. The terminal's client is WebAssembly, which counts as
-// a script that is made up on the spot; the pages' components set styles on elements.
-const policy = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
+// policy lets the pages load what this server has and nothing else; %s are the hashes of the scripts that index.html itself
+// holds. The terminal's client is WebAssembly, which counts as a script that is made up on the spot; the pages' components
+// set styles on elements.
+const policy = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'%s; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
 	"connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 
 // permissions closes to the pages what of the device they never use. Passkeys and the clipboard stay as browsers have them.
@@ -54,8 +56,9 @@ type file struct {
 
 // Pages serve the built pages.
 type Pages struct {
-	files map[string]*file
-	home  *file
+	files  map[string]*file
+	home   *file
+	policy string
 }
 
 // New returns the pages that were built into the program, or one that says how to build them. It panics where
@@ -113,7 +116,21 @@ func pages(from fs.FS) (*Pages, error) {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 	}
+	p.policy = fmt.Sprintf(policy, hashes(p.home.forms[""]))
 	return p, p.home.finish()
+}
+
+// inline is a script that stands in a page itself.
+var inline = regexp.MustCompile(`(?s)<script>(.*?)</script>`)
+
+// hashes names the scripts that stand in the page as a content security policy does, each after a space.
+func hashes(page []byte) string {
+	var out strings.Builder
+	for _, script := range inline.FindAllSubmatch(page, -1) {
+		sum := sha256.Sum256(script[1])
+		out.WriteString(" 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'")
+	}
+	return out.String()
 }
 
 func newFile(name string) *file {
@@ -150,16 +167,17 @@ func (p *Pages) Serve(w http.ResponseWriter, r *http.Request) bool {
 		f = p.home
 	}
 	h := w.Header()
-	h.Set("Content-Security-Policy", policy)
-	h.Set("Permissions-Policy", permissions)
-	h.Set("Referrer-Policy", "same-origin")
 	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Vary", "Accept-Encoding")
-	h.Set("Cache-Control", "no-cache")
-	if asset {
+	if asset { // scripts and styles, to which the page's own headers apply: there are many, and headers are not compressed
 		h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	} else {
+		h.Set("Cache-Control", "no-cache")
+		h.Set("Content-Security-Policy", p.policy)
+		h.Set("Permissions-Policy", permissions)
+		h.Set("Referrer-Policy", "same-origin")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	}
 	encoding := f.choose(r.Header.Values("Accept-Encoding"))
 	etag := `"` + f.etag + encoding + `"`

@@ -127,6 +127,19 @@ func TestNothingIsLoadedFromElsewhereAndNobodyFramesThePages(t *testing.T) {
 	}
 }
 
+func TestScriptsOfThePageItselfAreAllowedByTheirHash(t *testing.T) {
+	page := "<html><script>let a = 1</script><script type=\"module\" src=\"/assets/x.js\"></script><script>\nb()</script></html>"
+	p, err := pages(fstest.MapFS{"dist/index.html": {Data: []byte(page)}, "dist/favicon.svg": {Data: []byte("<svg/>")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// echo -n 'let a = 1' | openssl dgst -sha256 -binary | base64, and so on
+	want := "script-src 'self' 'wasm-unsafe-eval' 'sha256-LAfYd7pbFUgwfQu8b4q135PeTG2z+/coPEUYCd74eCQ=' 'sha256-w3yLWLUkl5XPuPEx8bjPobiVq2wTDUiBrthwgSQlwXE=';"
+	if csp := get(p, "GET", "/").Header.Get("Content-Security-Policy"); !strings.Contains(csp, want) {
+		t.Errorf("%s", csp)
+	}
+}
+
 // A fresh checkout has no built pages, and is to say so.
 func TestWithoutABuildThePageSaysHow(t *testing.T) {
 	p := site(t)

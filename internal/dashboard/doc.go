@@ -10,5 +10,6 @@
 //   - Only files that were built in are served; a request's path is looked up by name and never reaches a file system.
 //   - What lies below /assets has a hash of its content in its name, never changes, and may be kept for ever; everything
 //     else is asked for anew and compared by ETag.
-//   - No page loads a script, style, font or picture from another host, and none can be framed.
+//   - No page loads a script, style, font or picture from another host, and none can be framed. A script that stands in
+//     index.html itself is allowed by its hash and by nothing else.
 package dashboard

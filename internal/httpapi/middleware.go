@@ -193,6 +193,9 @@ func (s *server) run(w *recorder, r *http.Request, c *call) {
 		s.giveBack(ctx, w, c, a.Status)
 	}
 	if w.status == 0 {
+		if err == nil && c.key == nil {
+			a = compressed(r, a)
+		}
 		s.send(w, r, a)
 	}
 }

@@ -1,23 +1,26 @@
-import '@mantine/core/styles.css';
-import '@mantine/notifications/styles.css';
+import './app/mantine';
 import './app/global.css';
 import { localStorageColorSchemeManager, MantineProvider } from '@mantine/core';
-import { Notifications } from '@mantine/notifications';
 import { QueryClientProvider } from '@tanstack/react-query';
-import { StrictMode } from 'react';
+import { StrictMode, useLayoutEffect } from 'react';
 import { createRoot } from 'react-dom/client';
 import { onSignInRequired } from './api/client';
 import { key, queryClient } from './api/queries';
 import { App } from './app/App';
-import { Leave } from './app/Leave';
 import { GuardedRouter } from './app/Router';
 import { cssVariables, theme } from './app/theme';
 
 // A session that ended is nobody's: the guard in App shows the sign-in page and comes back afterwards.
 onSignInRequired(() => queryClient.setQueryData(key.me, null));
 
-// The key is public/scheme.js's too.
+// The key is boot.js's, too.
 const colorScheme = localStorageColorSchemeManager({ key: 'billet-color-scheme' });
+
+/** Takes index.html's skeleton away in the moment in which there is something else. */
+function Ready() {
+  useLayoutEffect(() => document.getElementById('boot')?.remove(), []);
+  return null;
+}
 
 const root = document.getElementById('root');
 if (root)
@@ -29,11 +32,10 @@ if (root)
         colorSchemeManager={colorScheme}
         cssVariablesResolver={cssVariables}
       >
-        <Notifications position="bottom-right" />
+        <Ready />
         <QueryClientProvider client={queryClient}>
           <GuardedRouter>
             <App />
-            <Leave />
           </GuardedRouter>
         </QueryClientProvider>
       </MantineProvider>

@@ -5,8 +5,22 @@ import type { components, paths } from './schema';
 export type Schema = components['schemas'];
 export type Pagination = Schema['Pagination'];
 
+/** What boot.js has asked for already, by path and query; each answer serves one call, and soon. */
+const early = (globalThis as { billetEarly?: Record<string, Promise<Response>> }).billetEarly ?? {};
+setTimeout(() => {
+  for (const url of Object.keys(early)) delete early[url];
+}, 20_000);
+
+function fetchOnce(request: Request): Promise<Response> {
+  const { pathname, search } = new URL(request.url);
+  const begun = request.method === 'GET' ? early[pathname + search] : undefined;
+  if (!begun) return fetch(request);
+  delete early[pathname + search];
+  return begun.catch(() => fetch(request));
+}
+
 /** The typed client of docs/openapi.json; same origin, with the session's cookie. */
-export const api = createClient<paths>({ baseUrl: '' });
+export const api = createClient<paths>({ baseUrl: '', fetch: fetchOnce });
 
 interface Answer<T> {
   data?: T;

@@ -39,16 +39,28 @@ export function usePriceHistory(offerId: string) {
   });
 }
 
+export type ProviderHealth = Schema['ProviderFacet'];
+
+/** Every provider, and whether it answers. */
+export function useProviders(enabled = true) {
+  return useQuery({
+    queryKey: key.providers,
+    queryFn: () =>
+      everything((n) => api.GET('/api/v1/inventory/providers', { params: { query: { page: n, limit: 100 } } })),
+    refetchInterval: livePrices,
+    enabled,
+  });
+}
+
 export function useFacets() {
   return useQuery({
     queryKey: key.facets,
     queryFn: async () => {
-      const [gpuTypes, regions, providers] = await Promise.all([
+      const [gpuTypes, regions] = await Promise.all([
         everything((n) => api.GET('/api/v1/inventory/gpu-types', { params: { query: { page: n, limit: 100 } } })),
         everything((n) => api.GET('/api/v1/inventory/regions', { params: { query: { page: n, limit: 100 } } })),
-        everything((n) => api.GET('/api/v1/inventory/providers', { params: { query: { page: n, limit: 100 } } })),
       ]);
-      return { gpuTypes, regions, providers };
+      return { gpuTypes, regions };
     },
     staleTime: 60_000,
   });

@@ -9,6 +9,7 @@ export const key = {
   signIn: ['sign-in'],
   offers: ['offers'],
   facets: ['facets'],
+  providers: ['providers'],
   deployments: ['deployments'],
   volumes: ['volumes'],
   volumePricing: ['volume-pricing'],

@@ -10,6 +10,16 @@ export type Scope = Me['scopes'][number];
 
 let left = false;
 
+/** Keeps for boot.js whether somebody is signed in: without a session it asks for nothing. */
+function remember(signedIn: boolean) {
+  try {
+    if (signedIn) localStorage.setItem('billet-signed-in', '1');
+    else localStorage.removeItem('billet-signed-in');
+  } catch {
+    // Storage may be forbidden; then nothing is asked for early.
+  }
+}
+
 /** Who is signed in; null for nobody. */
 export function useMe() {
   return useQuery({
@@ -18,10 +28,12 @@ export function useMe() {
       try {
         const me = await data(api.GET('/api/v1/account/me'));
         left = false;
+        remember(true);
         return me;
       } catch (thrown) {
-        if (asApiError(thrown).status === 401) return null;
-        throw thrown;
+        if (asApiError(thrown).status !== 401) throw thrown;
+        remember(false);
+        return null;
       }
     },
     staleTime: 60_000,
@@ -57,6 +69,7 @@ export async function signOut() {
   closeEvents();
   await data(api.DELETE('/api/v1/account/sessions'));
   left = true;
+  remember(false);
   queryClient.setQueryData(key.me, null);
   // The pages unmount first; then nothing of them is asked again.
   setTimeout(() => queryClient.removeQueries({ type: 'inactive' }));

@@ -4,6 +4,7 @@ import { leftOnPurpose, type Scope, useCan, useMe } from '../api/session';
 import { useWallet } from '../api/wallet';
 import { ErrorBox } from '../parts/ErrorBox';
 import { PageSkeleton } from '../parts/Skeletons';
+import { Boot } from './Boot';
 import { Boundary } from './Boundary';
 import { NoScope, NotFound } from './NoPage';
 import { pages } from './pages';
@@ -66,7 +67,7 @@ export function App() {
 
 function Plain({ of: Page }: { of: ComponentType }) {
   return (
-    <Suspense fallback={null}>
+    <Suspense fallback={<Boot />}>
       <Page />
     </Suspense>
   );
@@ -86,7 +87,7 @@ function SignedIn() {
     );
   }
   if (!me.data) {
-    if (!me.isError) return null;
+    if (!me.isError) return <Boot />;
     return (
       <main style={{ maxWidth: 520, margin: '15vh auto', padding: 16 }}>
         <ErrorBox error={me.error} retry={() => void me.refetch()} />

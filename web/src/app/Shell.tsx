@@ -1,6 +1,6 @@
-import { Burger, Button, Drawer } from '@mantine/core';
+import { Burger, Button } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
-import { type ReactNode, useEffect, useRef } from 'react';
+import { lazy, type ReactNode, Suspense, useEffect, useRef } from 'react';
 import { useLocation } from 'react-router';
 import { useEventStream } from '../api/events';
 import { retryFailing, useOutage } from '../api/health';
@@ -10,9 +10,12 @@ import { Funds } from './Funds';
 import { Logo } from './Logo';
 import { Nav } from './Nav';
 import { PastDue } from './PastDue';
-import { Shortcuts } from './Shortcuts';
 import './shell.css';
-import { Who } from './Who';
+
+// Menus, dialogs and messages come after what the page is about: on a slow line they would come before it.
+const Who = lazy(async () => ({ default: (await import('./Who')).Who }));
+const Extras = lazy(() => import('./Extras'));
+const Menu = lazy(() => import('./Menu'));
 
 export function Shell({ children }: { children: ReactNode }) {
   const [menu, { toggle, close }] = useDisclosure(false);
@@ -46,7 +49,9 @@ export function Shell({ children }: { children: ReactNode }) {
           <Nav />
           <div className="side-foot">
             {can('wallet:read') && <Funds />}
-            <Who />
+            <Suspense fallback={<div className="who" />}>
+              <Who />
+            </Suspense>
           </div>
         </aside>
         <section className="top-bar" aria-label="Top bar">
@@ -62,13 +67,10 @@ export function Shell({ children }: { children: ReactNode }) {
           </main>
         </div>
       </div>
-      <Drawer opened={menu} onClose={close} size={280} title={<Logo />} padding="sm">
-        <div className="drawer-side">
-          <Nav onChoose={close} />
-          <Who />
-        </div>
-      </Drawer>
-      <Shortcuts />
+      <Suspense fallback={null}>
+        {menu && <Menu onClose={close} />}
+        <Extras />
+      </Suspense>
     </>
   );
 }

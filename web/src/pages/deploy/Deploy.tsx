@@ -4,6 +4,7 @@ import { useSshKeys } from '../../api/sshKeys';
 import { BackIcon } from '../../app/icons';
 import { ErrorBox } from '../../parts/ErrorBox';
 import { PageHead } from '../../parts/PageHead';
+import { ProviderNotice } from '../../parts/ProviderNotice';
 import { PageSkeleton } from '../../parts/Skeletons';
 import './deploy.css';
 import { DeployForm } from './Form';
@@ -40,6 +41,10 @@ export default function Deploy() {
       >
         {where(o)}
       </PageHead>
+      <ProviderNotice
+        of={[o.provider]}
+        meaning="Price and stock are as they were then. A deployment may fail; a failed deployment costs nothing."
+      />
       <DeployForm key={o.id} offer={o} keys={keys.data ?? []} keysError={keys.error} />
     </>
   );

@@ -12,6 +12,7 @@ import { EmptyState } from '../../parts/EmptyState';
 import { ErrorBox } from '../../parts/ErrorBox';
 import { Money } from '../../parts/Money';
 import { PageHead } from '../../parts/PageHead';
+import { ProviderNotice } from '../../parts/ProviderNotice';
 import { usePagedRows } from '../../parts/pages';
 import { PageSkeleton } from '../../parts/Skeletons';
 import { Chip, Status } from '../../parts/Status';
@@ -96,6 +97,10 @@ export default function Deployments() {
           )}
         </search>
       )}
+      <ProviderNotice
+        of={[...new Set(list.rows.filter((d) => !ended(d)).map((d) => d.provider))]}
+        meaning="Deployments there may be working: try SSH. Their status may be out of date, and changes to them wait until the provider answers."
+      />
       {list.error ? (
         <ErrorBox error={list.error} retry={list.retry} />
       ) : list.loading && list.total === 0 ? (
@@ -103,7 +108,7 @@ export default function Deployments() {
       ) : list.total === 0 ? (
         filtered ? (
           <EmptyState
-            title="Nothing matches"
+            title="No deployments match"
             action={
               <Button variant="default" onClick={() => setParams({}, { replace: true })}>
                 Show all

@@ -7,6 +7,7 @@ import { useCan } from '../../api/session';
 import { BackIcon } from '../../app/icons';
 import { ErrorBox } from '../../parts/ErrorBox';
 import { PageHead } from '../../parts/PageHead';
+import { ProviderNotice } from '../../parts/ProviderNotice';
 import { PageSkeleton } from '../../parts/Skeletons';
 import { Status } from '../../parts/Status';
 import { Actions } from './Actions';
@@ -47,6 +48,7 @@ export default function Detail() {
       >
         <Status value={d.status} live /> <Subtitle of={d} />
       </PageHead>
+      {!ended(d) && <ProviderNotice of={[d.provider]} meaning={outage(d)} />}
       <Tabs
         value={tab}
         onChange={(t) =>
@@ -83,6 +85,19 @@ export default function Detail() {
       </Tabs>
     </>
   );
+}
+
+/** What it means for a deployment that its provider does not answer. */
+function outage(d: Deployment): string {
+  switch (d.status) {
+    case 'pending':
+    case 'deploying':
+      return 'Deploying goes on once it answers. You are not charged until SSH answers.';
+    case 'terminating':
+      return 'The termination is confirmed once it answers. You are not charged for the wait.';
+    default:
+      return 'The machine itself may be working: try SSH. Its status may be out of date, and a reboot or termination takes effect once the provider answers.';
+  }
 }
 
 function Subtitle({ of: d }: { of: Deployment }) {

@@ -1,7 +1,7 @@
 import { Button, Checkbox, CloseButton, Select, TextInput } from '@mantine/core';
 import { useMediaQuery } from '@mantine/hooks';
 import { useState } from 'react';
-import { useFacets } from '../../api/offers';
+import { useFacets, useProviders } from '../../api/offers';
 import { SearchIcon } from '../../app/icons';
 import { formatMoney, micro } from '../../parts/money';
 import { useTyped } from '../../parts/typed';
@@ -14,6 +14,7 @@ interface Props {
 
 export function FilterBar({ filters, set }: Props) {
   const facets = useFacets().data;
+  const providers = useProviders().data;
   const narrow = useMediaQuery('(max-width: 47.99em)', undefined, { getInitialValueInEffect: false });
   const [open, setOpen] = useState(false);
   const from = (price: number | null) => (price === null ? 'none now' : `from ${formatMoney(micro(price), 2, 2)}`);
@@ -99,9 +100,9 @@ export function FilterBar({ filters, set }: Props) {
             clearable
             value={filters.provider ?? null}
             onChange={(provider) => set({ provider })}
-            data={(facets?.providers ?? []).map((r) => ({ value: r.slug, label: r.name }))}
+            data={(providers ?? []).map((r) => ({ value: r.slug, label: r.name }))}
             renderOption={({ option }) => {
-              const r = facets?.providers.find((x) => x.slug === option.value);
+              const r = providers?.find((x) => x.slug === option.value);
               return (
                 <Choice
                   name={option.label}

@@ -10,6 +10,7 @@ import { Facts, Figure } from '../../parts/Facts';
 import { formatNumber, formatPercent } from '../../parts/locale';
 import { Money } from '../../parts/Money';
 import { PageHead } from '../../parts/PageHead';
+import { ProviderNotice } from '../../parts/ProviderNotice';
 import { PageSkeleton } from '../../parts/Skeletons';
 import { Ago } from '../../parts/Time';
 import { duration } from '../../parts/time';
@@ -45,6 +46,10 @@ export default function OfferDetail() {
         {o.regionName}
         {o.country && `, ${o.country}`} · {o.provider} · <TypeChip type={o.instanceType} />
       </PageHead>
+      <ProviderNotice
+        of={[o.provider]}
+        meaning="Price and stock are as they were then. They cannot be confirmed now, and deploying may fail."
+      />
       <div className="figures" style={{ marginBottom: 16 }}>
         <Figure name="Price">
           <Money usd={o.hourlyPrice} per="/h" />

@@ -1,22 +1,25 @@
 import { Button, Checkbox } from '@mantine/core';
-import { useMemo } from 'react';
+import { lazy, Suspense, useMemo } from 'react';
 import { Link } from 'react-router';
 import { type Offer, offersPage } from '../../api/offers';
 import { useCan } from '../../api/session';
 import { type Column, DataTable } from '../../parts/DataTable';
-import { EmptyState } from '../../parts/EmptyState';
 import { ErrorBox } from '../../parts/ErrorBox';
 import { formatNumber } from '../../parts/locale';
 import { Money } from '../../parts/Money';
 import { PageHead } from '../../parts/PageHead';
+import { ProviderNotice, useSilentProviders } from '../../parts/ProviderNotice';
 import { usePagedRows } from '../../parts/pages';
 import { PageSkeleton } from '../../parts/Skeletons';
 import { Ago } from '../../parts/Time';
 import { OfferName, Price, Stale, Stock, size, TypeChip } from './cells';
 import { type Change, useChanges } from './changes';
-import { FilterBar } from './FilterBar';
 import { compareMost, queryOf, useFilters } from './filters';
 import './offers.css';
+
+// The list comes first: the fields that narrow it down are as many bytes again.
+const FilterBar = lazy(async () => ({ default: (await import('./FilterBar')).FilterBar }));
+const EmptyState = lazy(async () => ({ default: (await import('../../parts/EmptyState')).EmptyState }));
 
 export default function Offers() {
   const { filters, compare, set, toggle } = useFilters();
@@ -33,7 +36,7 @@ export default function Offers() {
         {list.total > 0 && (
           <>
             {formatNumber(list.total)} {list.total === 1 ? 'offer' : 'offers'}
-            {filters.available === 'all' ? '' : ' to be had now'}, price and stock live
+            {filters.available === 'all' ? '' : ' available'}, live prices and stock
             {newest && (
               <>
                 , confirmed <Ago at={newest} />
@@ -42,27 +45,36 @@ export default function Offers() {
           </>
         )}
       </PageHead>
-      <FilterBar filters={filters} set={set} />
+      <Suspense fallback={<div className="filters filters-space" />}>
+        <FilterBar filters={filters} set={set} />
+      </Suspense>
+      <ProviderNotice
+        of={filters.provider ? [filters.provider] : undefined}
+        meaning="Its offers are as they were then. They cannot be confirmed now, and deploying one may fail."
+      />
       {list.error ? (
         <ErrorBox error={list.error} retry={list.retry} />
       ) : list.loading && list.total === 0 ? (
         <PageSkeleton />
       ) : list.total === 0 ? (
-        <Nothing
-          filtered={Object.keys(filters).length > 0}
-          clear={() =>
-            set({
-              search: null,
-              provider: null,
-              gpuType: null,
-              region: null,
-              instanceType: null,
-              gpuCount: null,
-              maxHourlyPrice: null,
-              available: 'all',
-            })
-          }
-        />
+        <Suspense fallback={<PageSkeleton />}>
+          <Nothing
+            of={filters.provider ? [filters.provider] : undefined}
+            filtered={Object.keys(filters).length > 0}
+            clear={() =>
+              set({
+                search: null,
+                provider: null,
+                gpuType: null,
+                region: null,
+                instanceType: null,
+                gpuCount: null,
+                maxHourlyPrice: null,
+                available: 'all',
+              })
+            }
+          />
+        </Suspense>
       ) : (
         <DataTable
           label="Offers"
@@ -168,7 +180,7 @@ function columns(pick: Pick): Column<Offer>[] {
       cell: (o) => (
         <>
           <span className="cell-main">
-            {o.vcpus} vCPU · {size(o.memoryGb)}
+            {o.vcpus} vCPUs · {size(o.memoryGb)} memory
           </span>
           <span className="cell-sub">{size(o.storageGb)} storage</span>
         </>
@@ -245,7 +257,7 @@ function Card({ offer: o, ...pick }: { offer: Offer } & Pick) {
         <span style={{ display: 'flex', gap: 10, alignItems: 'center' }} className="small">
           <CompareBox offer={o} {...pick} />
           <TypeChip type={o.instanceType} />
-          <Stock offer={o} change={pick.changeOf(o.id)} />
+          <Stock offer={o} change={pick.changeOf(o.id)} words />
         </span>
         {pick.deploy && <DeployButton offer={o} />}
       </div>
@@ -253,24 +265,29 @@ function Card({ offer: o, ...pick }: { offer: Offer } & Pick) {
   );
 }
 
-function Nothing({ filtered, clear }: { filtered: boolean; clear: () => void }) {
+function Nothing({ of, filtered, clear }: { of?: string[]; filtered: boolean; clear: () => void }) {
+  const silent = useSilentProviders(of);
   if (!filtered)
     return (
       <EmptyState title="No offers yet" api={{ path: '/api/v1/inventory/offers' }}>
-        Offers appear here as soon as a provider's catalogue has been read. The operator sees under Operator → Providers
+        Offers appear here as soon as a provider's catalog has been read. The operator sees under Operator → Providers
         whether one answers.
       </EmptyState>
     );
   return (
     <EmptyState
-      title="Nothing matches"
+      title={
+        silent.length > 0
+          ? `No offers match while ${silent.map((p) => p.name).join(' and ')} ${silent.length === 1 ? 'is' : 'are'} not answering`
+          : 'No offers match'
+      }
       action={
         <Button variant="default" onClick={clear}>
-          Show everything, also sold out
+          Show all offers, including sold out
         </Button>
       }
     >
-      No machine that can be had now fits all of these filters. Sold-out offers come back as others give theirs up.
+      No available machine matches all of these filters. Sold-out offers become available again as others end theirs.
     </EmptyState>
   );
 }

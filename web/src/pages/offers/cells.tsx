@@ -53,7 +53,8 @@ export function Price({ offer: o, change, per }: { offer: Offer; change?: Change
   );
 }
 
-export function Stock({ offer: o, change }: { offer: Offer; change?: Change }) {
+/** How many there are; `words` says what the number is, where no heading does. */
+export function Stock({ offer: o, change, words }: { offer: Offer; change?: Change; words?: boolean }) {
   const changed = change && (change.stockBefore !== undefined || change.availableBefore !== undefined);
   return (
     <span className={changed ? 'flash flash-stock' : undefined}>
@@ -64,7 +65,10 @@ export function Stock({ offer: o, change }: { offer: Offer; change?: Change }) {
       ) : o.stock <= 3 ? (
         <span className="low">{o.stock} left</span>
       ) : (
-        <span>{o.stock}</span>
+        <span>
+          {formatNumber(o.stock)}
+          {words && ' available'}
+        </span>
       )}
       {change?.stockBefore !== undefined && change.stockBefore !== null && (
         <span className="sr"> was {change.stockBefore}</span>

@@ -100,7 +100,9 @@ export function Accounts() {
           <div style={{ display: 'grid', gap: 6 }}>
             <div className="card-row">
               <span className="strong truncate">{a.name}</span>
-              <Money usd={a.available} />
+              <span className="nowrap">
+                <Money usd={a.available} most={2} /> available
+              </span>
             </div>
             <div className="card-row small dim">
               <span>

@@ -11,6 +11,7 @@ import { EmptyState } from '../../parts/EmptyState';
 import { ErrorBox } from '../../parts/ErrorBox';
 import { Money } from '../../parts/Money';
 import { PageHead } from '../../parts/PageHead';
+import { ProviderNotice } from '../../parts/ProviderNotice';
 import { PageSkeleton } from '../../parts/Skeletons';
 import { Status } from '../../parts/Status';
 import { size } from '../offers/cells';
@@ -42,6 +43,10 @@ export default function Volumes() {
       <PageHead title="Volumes" actions={write && rows.length > 0 && create}>
         Storage that outlives the machines it is attached to. Billed by the GB and hour, attached or not.
       </PageHead>
+      <ProviderNotice
+        of={[...new Set(rows.map((v) => v.provider))]}
+        meaning="Volumes there keep their data. Their status may be out of date, and changes to them wait until the provider answers."
+      />
       {!volumes.data ? (
         volumes.isError ? (
           <ErrorBox error={volumes.error} retry={() => void volumes.refetch()} />

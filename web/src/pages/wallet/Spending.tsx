@@ -20,7 +20,7 @@ export function Spending() {
   const today = Math.floor(now / day) * day;
   const from = new Date(today - (Number(days) - 1) * day).toISOString();
   const usage = useUsage(by, from);
-  const total = usage.data ? formatMoney(micro(usage.data.total)) : '…';
+  const total = usage.data ? formatMoney(micro(usage.data.total), 2, 2) : '…';
   return (
     <section className="panel" aria-labelledby="spending">
       <div className="panel-head">

@@ -35,13 +35,13 @@ export default function Wallet() {
             </>
           }
         >
-          <Money usd={w.available} />
+          <Money usd={w.available} most={2} />
         </Figure>
         <Figure name="On hold" note="first hours of starting deployments">
-          <Money usd={w.held} />
+          <Money usd={w.held} most={2} />
         </Figure>
         <Figure name="Balance" note="available and on hold">
-          <Money usd={w.balance} />
+          <Money usd={w.balance} most={2} />
         </Figure>
         <Figure name="Hourly spend" note={`${w.activeDeployments.length} running, ${count(w.volumes.length)}`}>
           <Money usd={w.hourlyCost} per="/h" />

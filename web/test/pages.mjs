@@ -1,0 +1,262 @@
+// What the pages say, at 390 and at 1440 pixels, in a browser that prefers German: durations, dates, figures with units,
+// long lists, a provider that is down, and an account that is past due.
+
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { startBilletd } from './billetd.mjs';
+import { ending, launch } from './browser.mjs';
+import { apiOf, seed } from './seed.mjs';
+import { atRest, clean, part, phone, visitorsOf, wide } from './visit.mjs';
+
+const server = await startBilletd();
+const browser = await launch();
+ending(
+  () => browser.close(),
+  () => server.stop(),
+);
+const visitors = visitorsOf(browser, server);
+const { page, context, faults } = await visitors.open({ locale: 'de-DE', timezoneId: 'Europe/Berlin' });
+const api = apiOf(server);
+const shots = process.env.WALK_SHOTS;
+const shot = async (name) =>
+  shots && page.screenshot({ path: join(shots, `${name}-${page.viewportSize().width}.png`), fullPage: true });
+const banner = page.locator('.banner');
+const notice = page.locator('.notice');
+
+/** What reads wrongly in a page's text: clock times without AM or PM, doubled marks, other locales' dates. */
+async function misread() {
+  const text = await page.evaluate(() => {
+    const copy = document.querySelector('#root').cloneNode(true);
+    for (const e of copy.querySelectorAll('code, pre, input, textarea, .mono')) e.remove();
+    const box = document.createElement('div');
+    box.append(copy);
+    document.body.append(box);
+    const seen = box.innerText;
+    box.remove();
+    return seen;
+  });
+  const found = [];
+  for (const [what, pattern] of [
+    ['a duration like a clock time', /(?<![\d:])\d{1,3}:\d\d(?!\d|:\d|\s?[AP]M|\sUTC)/g],
+    ['doubled punctuation', /[^.]\.\.(?!\.)|[!?,;:]\.|\.,/g],
+    [
+      'a German date or number',
+      /(?<![\d.])\d{1,2}\.(?:\d{1,2}\.\d{4}| ?(?:Jan|Feb|Mär|Apr|Mai|Jun|Jul|Aug|Sep|Okt|Nov|Dez))|\d,\d\d\s?[$€]/g,
+    ],
+    ['a value that is none', /\bundefined\b|\bNaN\b|\[object/g],
+  ])
+    for (const m of text.matchAll(pattern))
+      found.push(`${what}: …${text.slice(Math.max(0, m.index - 30), m.index + 20)}…`);
+  return found;
+}
+
+try {
+  const made = await seed(server);
+  await server.run('sim', 'fault', 'add', 'no-capacity', '--offer', 'off_abc123', '--percent', '100');
+  const soldOut = await api('POST', '/api/v1/inventory/deployments', {
+    offerId: 'off_abc123',
+    name: 'never-ran',
+    operatingSystem: 'Ubuntu 22.04',
+    ssh_public_key: made.publicKey,
+  });
+  await api('GET', `/api/v1/inventory/deployments/${soldOut.id}?waitFor=failed&timeoutSeconds=60`).catch(() => {});
+  await server.run('sim', 'fault', 'clear');
+  await visitors.signedIn(context);
+
+  await part('every page reads well at 390 and at 1440 pixels', async () => {
+    const pages = {
+      offers: '/offers',
+      'offers-all': '/offers?available=all',
+      offer: '/offers/off_abc123',
+      compare: `/offers/compare?ids=${made.offers.join(',')}`,
+      deploy: '/deploy/off_abc123',
+      deployments: '/deployments',
+      detail: `/deployments/${made.running}`,
+      events: `/deployments/${made.running}/events`,
+      settings: `/deployments/${made.running}/settings`,
+      failed: `/deployments/${soldOut.id}`,
+      ended: `/deployments/${made.ended}`,
+      volumes: '/volumes',
+      'ssh-keys': '/ssh-keys',
+      wallet: '/wallet',
+      'api-keys': '/settings/api-keys',
+      webhooks: '/settings/webhooks',
+      people: '/settings/people',
+      profile: '/settings/profile',
+      audit: '/settings/audit',
+      operator: '/operator',
+      providers: '/operator/providers',
+      margins: '/operator/margins',
+      simulator: '/operator/simulator',
+    };
+    for (const viewport of [phone, wide]) {
+      await page.setViewportSize(viewport);
+      for (const [name, path] of Object.entries(pages)) {
+        await page.goto(path);
+        await atRest(page);
+        assert.deepEqual(await misread(), [], `${name} at ${viewport.width}`);
+        const sideways = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        assert.ok(sideways <= 0, `${name} at ${viewport.width} scrolls sideways by ${sideways}`);
+        await shot(name);
+      }
+    }
+  });
+
+  await part('a deployment that never ran has no runtime, and its end one full stop', async () => {
+    await page.setViewportSize(wide);
+    await page.goto('/deployments');
+    const row = page.getByRole('row').filter({ hasText: 'never-ran' });
+    await row.getByText('failed').waitFor();
+    const heads = await page.getByRole('columnheader').allTextContents();
+    const cells = await row.getByRole('cell').allTextContents();
+    assert.equal(cells[heads.findIndex((h) => h.startsWith('Runtime'))], '–');
+    await page.goto(`/deployments/${soldOut.id}`);
+    const alert = page.getByRole('alert').first();
+    assert.match((await alert.textContent()) ?? '', /[^.]\. You were not charged/);
+  });
+
+  await part('durations have units', async () => {
+    await page.goto(`/deployments/${made.running}`);
+    await page.getByText(/^in \d+ min( \d+ s)?$/).waitFor();
+    const [cheap] = await api('GET', '/api/v1/inventory/offers?limit=1&available=true&sort=price');
+    const young = await api('POST', '/api/v1/inventory/deployments', {
+      offerId: cheap.id,
+      name: 'young',
+      operatingSystem: cheap.operatingSystems[0],
+      ssh_public_key: made.publicKey,
+    });
+    await api('GET', `/api/v1/inventory/deployments/${young.id}?waitFor=running&timeoutSeconds=60`);
+    await page.goto(`/deployments/${young.id}`);
+    await page.getByRole('button', { name: 'Terminate', exact: true }).click();
+    await page.getByRole('button', { name: /^Terminate in 2\d min$/ }).waitFor();
+    assert.deepEqual(await misread(), []);
+    await page.getByRole('button', { name: 'Keep it' }).click();
+  });
+
+  await part('phone cards name their figures', async () => {
+    await page.setViewportSize(phone);
+    await page.goto('/offers');
+    const card = page.getByRole('list', { name: 'Offers' }).getByRole('listitem').first();
+    const text = ((await card.innerText()) ?? '').replaceAll('\u00a0', ' ');
+    assert.match(text, /\$[\d,.]+ \/h\n/);
+    for (const figure of [/\/h per GPU/, /GB GPU memory/, /vCPUs/, /[GT]B memory/, /[GT]B storage/])
+      assert.match(text, figure);
+    const cut = await card.evaluate(
+      (e) => [...e.querySelectorAll('.truncate')].filter((t) => t.scrollWidth > t.clientWidth).length,
+    );
+    assert.equal(cut, 0, `${cut} lines of the card are cut off`);
+    await page.goto('/wallet');
+    await page.getByRole('list', { name: 'Statement' }).getByText('Available:').first().waitFor();
+  });
+
+  await part('what was spent by deployment stays short, and labels under the chart do not overlap', async () => {
+    await page.route('**/wallet/usage?*groupBy=deployment*', async (route) => {
+      const answer = await (await route.fetch()).json();
+      answer.data.groups = Array.from({ length: 122 }, (_, i) => ({
+        ...answer.data.groups[0],
+        key: `dep_${i}`,
+        name: `run-${i}`,
+        cost: i + 1,
+      }));
+      await route.fulfill({ json: answer });
+    });
+    for (const viewport of [phone, wide]) {
+      await page.setViewportSize(viewport);
+      await page.goto('/wallet');
+      const chart = page.locator('.chart');
+      await chart.waitFor();
+      await page.waitForFunction(() => document.querySelectorAll('.chart-label').length > 1);
+      const overlaps = await chart.evaluate((e) => {
+        const boxes = [...e.querySelectorAll('.chart-label')].map((l) => l.getBoundingClientRect());
+        const plot = e.getBoundingClientRect();
+        return boxes.filter((b, i) => (i > 0 && b.left < boxes[i - 1].right) || b.right > plot.right + 1).length;
+      });
+      assert.equal(overlaps, 0, `at ${viewport.width}`);
+      await page.getByText('Deployment', { exact: true }).click();
+      await page.getByText('112 others').waitFor();
+      const spending = page.getByRole('region', { name: /^Spent in/ });
+      assert.ok(((await spending.boundingBox())?.height ?? 9999) < 900, `at ${viewport.width}`);
+      await shot('wallet-by-deployment');
+      await page.getByRole('button', { name: 'Show all 122' }).click();
+      assert.ok(((await spending.boundingBox())?.height ?? 9999) < 900, `all, at ${viewport.width}`);
+      await clean(page, 'the wallet by deployment');
+    }
+    await page.unroute('**/wallet/usage?*groupBy=deployment*');
+  });
+
+  await part('a provider that is down is told where it matters', async () => {
+    await server.run('sim', 'fault', 'add', 'unavailable', '--provider', 'northgrid');
+    await server.run('sim', 'advance', '30m');
+    await page.goto('/offers');
+    await notice.filter({ hasText: 'is not answering' }).waitFor({ timeout: 60_000 });
+    await clean(page, 'an outage on the offers');
+    await shot('outage-offers');
+    await page.goto('/offers?provider=northgrid');
+    await notice.waitFor();
+    await page.goto('/offers?provider=northgrid&search=nothing-like-it');
+    await notice.waitFor();
+    await page.getByRole('heading', { name: /No offers match while .* is not answering/ }).waitFor();
+    await shot('outage-none');
+    await page.goto('/offers?provider=voltage-park');
+    await page.getByRole('table', { name: 'Offers' }).waitFor();
+    await pause(300);
+    assert.equal(await notice.count(), 0, 'a notice where it does not matter');
+    await page.goto('/deployments');
+    await notice.filter({ hasText: 'Deployments there' }).waitFor();
+    await shot('outage-deployments');
+    await page.getByRole('link', { name: 'notebook' }).click();
+    await notice.filter({ hasText: 'The machine itself may be working' }).waitFor();
+    await clean(page, 'an outage on a deployment');
+    await shot('outage-detail');
+    await page.goto(`/deployments/${made.running}`);
+    await page.getByRole('tab', { name: 'Overview' }).waitFor();
+    await pause(300);
+    assert.equal(await notice.count(), 0, 'a notice on another provider’s deployment');
+    await server.run('sim', 'fault', 'clear');
+    await server.run('sim', 'advance', '5m');
+  });
+
+  await part('a past-due account is told what is true, at each moment', async () => {
+    // The demo account's owner runs the cloud as well; a tenant does not.
+    await page.route('**/api/v1/account/me', async (route) => {
+      const answer = await (await route.fetch()).json();
+      answer.data.person.operator = false;
+      await route.fulfill({ json: answer });
+    });
+    const { account } = (await (await context.request.get('/api/v1/account/me')).json()).data;
+    await server.run('wallet', 'credit', '--account', account.id, '--amount', '-5000', '--note', 'charged back');
+    await page.goto('/wallet');
+    await banner
+      .filter({ hasText: /deployments will be terminated in \d+ min \(.*volumes will be deleted in 6 d/ })
+      .waitFor({ timeout: 60_000 });
+    const said = (await page.locator('#root').textContent()) ?? '';
+    assert.match(said, /Ask the operator of this cloud to add credit/);
+    assert.doesNotMatch(said, /billetd /, 'an operator’s command is shown to a tenant');
+    await clean(page, 'past due');
+    await shot('past-due');
+    await server.run('sim', 'advance', '2h');
+    await api('GET', `/api/v1/inventory/deployments/${made.running}?waitFor=terminated&timeoutSeconds=60`);
+    await page.reload();
+    await banner
+      .filter({ hasText: /All deployments were terminated on .* volumes will be deleted in/ })
+      .waitFor({ timeout: 60_000 });
+    assert.doesNotMatch((await banner.textContent()) ?? '', /will be terminated/);
+    await server.run('sim', 'advance', '8d');
+    await page.reload();
+    await banner.filter({ hasText: /All volumes were deleted on .*To deploy again/ }).waitFor({ timeout: 60_000 });
+    assert.doesNotMatch((await banner.textContent()) ?? '', /will be/);
+    await shot('past-due-over');
+    await server.run('wallet', 'credit', '--account', account.id, '--amount', '9000');
+    await banner.waitFor({ state: 'hidden', timeout: 60_000 });
+  });
+  assert.deepEqual(faults, []);
+} catch (error) {
+  await page.screenshot({ path: join(shots ?? server.data, 'pages-failed.png') }).catch(() => {});
+  console.error(`at ${page.url()}`);
+  if (faults.length) console.error(`faults:\n  ${faults.join('\n  ')}`);
+  throw error;
+} finally {
+  await browser.close();
+  await server.stop();
+}
