@@ -30,7 +30,7 @@ import (
 const (
 	// perFleet is how many rounds one database goes through; shortFleet how many the short form has.
 	perFleet, shortFleet = 25, 4
-	// slowest is up to how long the upstream takes for an answer, quick the same in the short form: a launch is several requests.
+	// slowest is up to how long the upstream takes for a fourth of its answers, quick the same in the short form: a launch is several requests.
 	slowest, quick = 5 * time.Second, time.Second
 	// lease is that of a job, as package job has it: who is stopped for longer has lost what it was at work on.
 	lease = 30 * time.Second
@@ -172,7 +172,10 @@ func (f *fleet) slow(target string, seed uint64) string {
 	rng := rand.New(rand.NewPCG(seed, 8))
 	pause := func(r *http.Request) {
 		mu.Lock()
-		d := time.Duration(rng.Int64N(int64(most / 2)))
+		d := time.Duration(rng.Int64N(int64(100 * time.Millisecond)))
+		if rng.IntN(4) == 0 {
+			d = time.Duration(rng.Int64N(int64(most / 2)))
+		}
 		mu.Unlock()
 		select {
 		case <-time.After(d):
@@ -227,7 +230,7 @@ func (f *fleet) round() {
 		f.revive(m)
 	}
 	var work sync.WaitGroup
-	for i := range 6 {
+	for i := range 10 {
 		work.Go(f.deploy(fmt.Sprintf("r%d-%d", f.Rounds, i)))
 	}
 	for range f.rng.IntN(4) {
