@@ -38,7 +38,7 @@ const (
 	// fast is how much faster than real time the fake's machines come up and end.
 	fast = 4
 	// restTime is how long everything may take to come to its end: a launch without an answer is waited for.
-	restTime = 6 * time.Minute
+	restTime = 15 * time.Minute
 )
 
 // TestReplicas has three servers on one PostgreSQL database, the machine's clock of one of them wrong by more than four leases, and a cloud that
