@@ -146,15 +146,15 @@ func (s *Service) giveUp(ctx context.Context, p provider.Provider, x row, cause 
 		if !gone {
 			return again, nil
 		}
-		if x.launchAsked != nil && s.underWay(*x.launchAsked) > 0 {
-			return job.At(x.launchAsked.Add(askLimit)), nil
+		if x.launchOpen != nil && s.underWay(*x.launchOpen) > 0 { // it may make another machine, after this one's end
+			return job.At(x.launchOpen.Add(askLimit)), nil
 		}
 	}
 	return job.At(now), s.replan(ctx, x, func(tx *db.Tx, x *row) map[string]any {
 		now := tx.Now.Truncate(time.Second)
 		x.take(x.plans[0])
 		x.launchBy = now.Add(x.plans[0].launchLimit(next))
-		x.plans, x.machineID, x.launchAsked = x.plans[1:], "", nil
+		x.plans, x.machineID, x.launchAsked, x.launchOpen = x.plans[1:], "", nil, nil
 		x.Steps = step.Begin(step.New(now), step.Launching, "", now)
 		return nil
 	})

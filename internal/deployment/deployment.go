@@ -133,6 +133,7 @@ type row struct {
 	plans          []plan // what comes next where this offer fails before it runs
 	releasedAt     *time.Time
 	launchAsked    *time.Time // when Launch was last called, unless it was answered that there is no machine
+	launchOpen     *time.Time // when Launch was last called without an answer
 	endingSince    *time.Time // the machine is to end, and the provider has not confirmed it
 }
 

@@ -86,6 +86,48 @@ func TestAMachineThatIsNotListedYetIsNotLost(t *testing.T) {
 	})
 }
 
+// The first candidate's provider answered the launch and cannot make the machine: the next one is asked as soon as it has confirmed the end. Only a
+// launch without an answer, which may still be on its way, is waited for.
+func TestAnAnsweredLaunchIsNotWaitedFor(t *testing.T) {
+	for name, c := range map[string]struct {
+		lost    bool // is the first answer
+		atLeast time.Duration
+		atMost  time.Duration
+	}{
+		"answered":               {false, 0, 10 * time.Second},
+		"answered the next time": {true, 55 * time.Second, 75 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			each(t, func(t *testing.T, r *rig) {
+				a, next := r.account(money.Dollars(1000)), r.elsewhere(1)[0]
+				r.park.set(func() {
+					if c.lost {
+						r.park.launch = &provider.Error{Kind: provider.KindUnavailable}
+						r.park.launched = func(id.ID) { r.park.launch = nil } // from the next one on
+					}
+					r.park.machine = func(m provider.Machine) (provider.Machine, error) {
+						m.State = provider.MachineFailed
+						return m, nil
+					}
+				})
+				d, err := r.create(a, among(t, next))
+				r.must(err)
+				began := r.clock.Now()
+				for r.get(a, d.ID).OfferID != next.ID && r.clock.Now().Sub(began) < 5*time.Minute {
+					r.pass(time.Second)
+				}
+				if took := r.clock.Now().Sub(began); took < c.atLeast || took > c.atMost {
+					t.Errorf("the next candidate had its turn after %s", took)
+				}
+				r.await(a, d.ID, deployment.StatusRunning)
+				if up := r.upstream(); len(up) != 1 {
+					t.Errorf("upstream: %v", up)
+				}
+			})
+		})
+	}
+}
+
 // A worker that lost its job long ago hears that SSH answers at the first candidate's machine, which has been ended since.
 func TestALateWorkerDoesNotBringTheFormerCandidateBack(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {

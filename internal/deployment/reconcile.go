@@ -160,7 +160,7 @@ func (s *Service) machine(ctx context.Context, p provider.Provider, x *row) (pro
 	if err != nil {
 		return provider.Machine{}, err
 	}
-	before, err := s.beginLaunch(ctx, x)
+	before, open, err := s.beginLaunch(ctx, x)
 	if err != nil {
 		return provider.Machine{}, err
 	}
@@ -182,9 +182,10 @@ func (s *Service) machine(ctx context.Context, p provider.Provider, x *row) (pro
 		if provider.KindOf(err) == provider.KindUnavailable {
 			return m, err
 		}
-		return m, errors.Join(err, s.endLaunch(ctx, x, before)) // this one made nothing, and of one before that was not answered nobody knows more
+		return m, errors.Join(err, s.endLaunch(ctx, x, before, open)) // this one made nothing, and of one before that was not answered nobody knows more
 	}
 	crashpoint.Reach(crashpoint.LaunchAfterCall)
+	x.launchOpen = open
 	return s.adopt(ctx, x, cleaned(p, m))
 }
 
@@ -197,9 +198,10 @@ func (s *Service) adopt(ctx context.Context, x *row, m provider.Machine) (provid
 	})
 }
 
-// beginLaunch writes down that Launch is asked for now, and returns when it was before, where that was not answered. It is errMoved where
+// beginLaunch writes down that Launch is asked for now, and returns when it was before, where that is not known to have made nothing, and
+// where that was not answered. It is errMoved where
 // a launch is not wanted any more, or was asked for since the look began.
-func (s *Service) beginLaunch(ctx context.Context, x *row) (before *time.Time, err error) {
+func (s *Service) beginLaunch(ctx context.Context, x *row) (before, open *time.Time, err error) {
 	err = s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		fresh, found, err := findAny(ctx, tx, x.ID)
 		if err != nil {
@@ -208,19 +210,19 @@ func (s *Service) beginLaunch(ctx context.Context, x *row) (before *time.Time, e
 		if !found || fresh.Status != StatusDeploying || fresh.OfferID != x.OfferID || fresh.machineID != "" || !same(fresh.launchAsked, x.launchAsked) {
 			return errMoved // the last one: another run asks already, and its machine need not be shown yet
 		}
-		before = fresh.launchAsked
+		before, open = fresh.launchAsked, fresh.launchOpen
 		at := tx.Now.Truncate(time.Microsecond) // as the database keeps it
-		x.launchAsked = &at
+		x.launchAsked, x.launchOpen = &at, &at
 		return guarded(beginLaunch(ctx, tx, *x))
 	})
-	return before, err
+	return before, open, err
 }
 
 // endLaunch writes down what is left to be known of launches once one was refused: when the one before was asked for, or nothing.
-func (s *Service) endLaunch(ctx context.Context, x *row, left *time.Time) error {
-	err := s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error { return endLaunch(ctx, tx, *x, left) })
+func (s *Service) endLaunch(ctx context.Context, x *row, left, open *time.Time) error {
+	err := s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error { return endLaunch(ctx, tx, *x, left, open) })
 	if err == nil {
-		x.launchAsked = left
+		x.launchAsked, x.launchOpen = left, open
 	}
 	return err
 }

@@ -16,7 +16,7 @@ import (
 
 const columns = `id, account_id, name, status, cause, reason, provider, region, offer_id, offer_key, gpu_type, gpu_count, instance_type,
 	operating_system, hourly_price, cost_price, abilities, authorized_keys, cloud_init, steps, action, action_argument, machine_id, address,
-	ssh_user, ssh_port, ssh_host_keys, minimum_runtime, auto_terminate_at, termination_protection, created_at, launch_by, started_at, ended_at, released_at, ending_since, launch_asked_at, plans, attempts, allowance_key`
+	ssh_user, ssh_port, ssh_host_keys, minimum_runtime, auto_terminate_at, termination_protection, created_at, launch_by, started_at, ended_at, released_at, ending_since, launch_asked_at, plans, attempts, allowance_key, launch_open_at`
 
 func insert(ctx context.Context, tx *db.Tx, r row) error {
 	abilities, keys, steps, hostKeys, err := r.encode()
@@ -28,11 +28,11 @@ func insert(ctx context.Context, tx *db.Tx, r row) error {
 		return err
 	}
 	_, err = tx.Exec(ctx, `INSERT INTO deployment (`+columns+`, name_key) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
-		$19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41)`,
+		$19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42)`,
 		r.ID, r.Account, r.Name, r.Status, r.StatusCause, r.reason(), r.Provider, r.Region, r.OfferID, r.offerKey, r.GPUType, r.GPUCount, r.InstanceType,
 		r.OperatingSystem, r.HourlyPrice, r.costPrice, abilities, keys, r.cloudInit, steps, r.action, r.actionArgument, r.machineID, r.address,
 		r.sshUser, r.sshPort, hostKeys, int64(r.minimumRuntime/time.Second), db.MicrosOrNull(r.AutoTerminateAt), flag(r.TerminationProtection),
-		db.Micros(r.CreatedAt), db.Micros(r.launchBy), db.MicrosOrNull(r.StartedAt), db.MicrosOrNull(r.BilledUntil), db.MicrosOrNull(r.releasedAt), db.MicrosOrNull(r.endingSince), db.MicrosOrNull(r.launchAsked), plans, attempts, r.limitedKey, strings.ToLower(r.Name))
+		db.Micros(r.CreatedAt), db.Micros(r.launchBy), db.MicrosOrNull(r.StartedAt), db.MicrosOrNull(r.BilledUntil), db.MicrosOrNull(r.releasedAt), db.MicrosOrNull(r.endingSince), db.MicrosOrNull(r.launchAsked), plans, attempts, r.limitedKey, db.MicrosOrNull(r.launchOpen), strings.ToLower(r.Name))
 	if err != nil {
 		return fmt.Errorf("insert deployment: %w", err)
 	}
@@ -97,7 +97,8 @@ func setProgress(ctx context.Context, tx *db.Tx, r row) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return changed(tx.Exec(ctx, `UPDATE deployment SET steps = $3, machine_id = $4 WHERE id = $1 AND status = $2 AND offer_id = $5`, r.ID, r.Status, steps, r.machineID, r.OfferID))
+	return changed(tx.Exec(ctx, `UPDATE deployment SET steps = $3, machine_id = $4, launch_open_at = $6 WHERE id = $1 AND status = $2 AND offer_id = $5`,
+		r.ID, r.Status, steps, r.machineID, r.OfferID, db.MicrosOrNull(r.launchOpen)))
 }
 
 func setMachine(ctx context.Context, tx *db.Tx, r row) (bool, error) {
@@ -121,12 +122,13 @@ func clearAction(ctx context.Context, tx *db.Tx, r row) (bool, error) {
 
 // beginLaunch writes down when the provider is asked to launch, if that offer is still to be launched.
 func beginLaunch(ctx context.Context, tx *db.Tx, r row) (bool, error) {
-	return changed(tx.Exec(ctx, `UPDATE deployment SET launch_asked_at = $4 WHERE id = $1 AND status = $2 AND offer_id = $3`, r.ID, StatusDeploying, r.OfferID, db.MicrosOrNull(r.launchAsked)))
+	return changed(tx.Exec(ctx, `UPDATE deployment SET launch_asked_at = $4, launch_open_at = $4 WHERE id = $1 AND status = $2 AND offer_id = $3`, r.ID, StatusDeploying, r.OfferID, db.MicrosOrNull(r.launchAsked)))
 }
 
 // endLaunch writes down what is left to be known, unless another launch was begun since.
-func endLaunch(ctx context.Context, tx *db.Tx, r row, left *time.Time) error {
-	_, err := tx.Exec(ctx, `UPDATE deployment SET launch_asked_at = $4 WHERE id = $1 AND offer_id = $2 AND launch_asked_at = $3`, r.ID, r.OfferID, db.MicrosOrNull(r.launchAsked), db.MicrosOrNull(left))
+func endLaunch(ctx context.Context, tx *db.Tx, r row, left, open *time.Time) error {
+	_, err := tx.Exec(ctx, `UPDATE deployment SET launch_asked_at = $4, launch_open_at = $5 WHERE id = $1 AND offer_id = $2 AND launch_asked_at = $3`,
+		r.ID, r.OfferID, db.MicrosOrNull(r.launchAsked), db.MicrosOrNull(left), db.MicrosOrNull(open))
 	return err
 }
 
@@ -142,10 +144,10 @@ func setPlan(ctx context.Context, tx *db.Tx, r row, from id.ID) (bool, error) {
 	}
 	return changed(tx.Exec(ctx, `
 		UPDATE deployment SET offer_id = $4, offer_key = $5, provider = $6, gpu_type = $7, gpu_count = $8, region = $9, operating_system = $10, instance_type = $11, abilities = $12,
-			hourly_price = $13, cost_price = $14, minimum_runtime = $15, launch_by = $16, steps = $17, plans = $18, attempts = $19, machine_id = $20, launch_asked_at = $21
+			hourly_price = $13, cost_price = $14, minimum_runtime = $15, launch_by = $16, steps = $17, plans = $18, attempts = $19, machine_id = $20, launch_asked_at = $21, launch_open_at = $22
 		WHERE id = $1 AND status = $2 AND offer_id = $3`,
 		r.ID, StatusDeploying, from, r.OfferID, r.offerKey, r.Provider, r.GPUType, r.GPUCount, r.Region, r.OperatingSystem, r.InstanceType, abilities,
-		r.HourlyPrice, r.costPrice, int64(r.minimumRuntime/time.Second), db.Micros(r.launchBy), steps, plans, attempts, r.machineID, db.MicrosOrNull(r.launchAsked)))
+		r.HourlyPrice, r.costPrice, int64(r.minimumRuntime/time.Second), db.Micros(r.launchBy), steps, plans, attempts, r.machineID, db.MicrosOrNull(r.launchAsked), db.MicrosOrNull(r.launchOpen)))
 }
 
 func setReleased(ctx context.Context, tx *db.Tx, r row) (bool, error) {
@@ -405,11 +407,11 @@ func scan(from db.Row) (row, error) {
 	var r row
 	var reason, abilities, keys, steps, hostKeys, plans, attempts string
 	var minimum, protection, created, launchBy int64
-	var auto, started, ended, released, ending, asked sql.NullInt64
+	var auto, started, ended, released, ending, asked, open sql.NullInt64
 	var facts machineFacts
 	err := from.Scan(append([]any{&r.ID, &r.Account, &r.Name, &r.Status, &r.StatusCause, &reason, &r.Provider, &r.Region, &r.OfferID, &r.offerKey, &r.GPUType, &r.GPUCount,
 		&r.InstanceType, &r.OperatingSystem, &r.HourlyPrice, &r.costPrice, &abilities, &keys, &r.cloudInit, &steps, &r.action, &r.actionArgument, &r.machineID,
-		&r.address, &r.sshUser, &r.sshPort, &hostKeys, &minimum, &auto, &protection, &created, &launchBy, &started, &ended, &released, &ending, &asked, &plans, &attempts, &r.limitedKey}, facts.into(&r)...)...)
+		&r.address, &r.sshUser, &r.sshPort, &hostKeys, &minimum, &auto, &protection, &created, &launchBy, &started, &ended, &released, &ending, &asked, &plans, &attempts, &r.limitedKey, &open}, facts.into(&r)...)...)
 	if err != nil {
 		return row{}, err
 	}
@@ -421,7 +423,7 @@ func scan(from db.Row) (row, error) {
 	r.TerminationProtection = protection == 1
 	r.CreatedAt, r.launchBy = db.At(created), db.At(launchBy)
 	r.AutoTerminateAt, r.StartedAt, r.BilledUntil, r.releasedAt = db.AtOrNil(auto), db.AtOrNil(started), db.AtOrNil(ended), db.AtOrNil(released)
-	r.endingSince, r.launchAsked = db.AtOrNil(ending), db.AtOrNil(asked)
+	r.endingSince, r.launchAsked, r.launchOpen = db.AtOrNil(ending), db.AtOrNil(asked), db.AtOrNil(open)
 	r.VolumeIDs, r.Tags = []id.ID{}, []string{}
 	r.finish()
 	return r, err

@@ -18,12 +18,12 @@ import (
 )
 
 const (
-	lease     = 30 * time.Second       // of real time; extended while the handler runs
-	batch     = 32                     // jobs claimed at once
-	poll      = time.Second            // how long a job enqueued by another process may wait
-	turnsFor  = 250 * time.Millisecond // how long the order of turns counts that was read
-	held      = 20 * time.Millisecond  // how long to wait for what is due and cannot be claimed
-	firstWait = time.Second            // after a first failure; doubled by each further one
+	lease     = 30 * time.Second      // of real time; extended while the handler runs
+	batch     = 32                    // jobs claimed at once
+	poll      = time.Second           // how long a job enqueued by another process may wait
+	turnsFor  = 20 * time.Millisecond // how long the order of turns counts that was read, at least
+	held      = 20 * time.Millisecond // how long to wait for what is due and cannot be claimed
+	firstWait = time.Second           // after a first failure; doubled by each further one
 	lastWait  = 5 * time.Minute
 	busy      = 4 * time.Minute // how long all workers may be at work and none end: handlers have deadlines of their own
 

@@ -78,7 +78,7 @@ func (r *Runner) claimInTurn(ctx context.Context, limit int) (jobs []claimed, er
 		if r.queue.next, err = r.turns(ctx, batch, nil); err != nil || len(r.queue.next) == 0 {
 			return jobs, err
 		}
-		// An order that took long to read counts longer: most of the time is for the work.
+		// What took long to read counts longer: most of the time is for the work.
 		now := time.Now()
 		fresh, r.queue.until = true, now.Add(min(max(turnsFor, 10*now.Sub(began)), poll))
 	}

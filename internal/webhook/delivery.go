@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"time"
@@ -110,7 +111,7 @@ func (s *Service) Replay(ctx context.Context, tx *db.Tx, account, webhook, deliv
 	if !w.Enabled {
 		return Delivery{}, fault.New(fault.Conflict, "This webhook is %s, so nothing is sent. Enable it first; what is pending is sent then.", w.Status)
 	}
-	if err := replay(ctx, tx, delivery, tx.Now); err != nil {
+	if err := cmp.Or(replay(ctx, tx, delivery, tx.Now), wake(ctx, tx, webhook)); err != nil {
 		return Delivery{}, err
 	}
 	if err := s.c.Jobs.Enqueue(ctx, tx, account, KindSend, webhook, tx.Now); err != nil {

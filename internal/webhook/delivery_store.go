@@ -96,15 +96,15 @@ func insertDeliveries(ctx context.Context, tx *db.Tx, all []outgoing, first int6
 }
 
 // due returns what is to be sent next: of the first delivery that was never tried, and the one whose time to be tried again is longest over, that
-// which has waited longer. An endpoint that is not enabled is sent tests only.
+// which has waited longer. An endpoint that is not enabled, or rests, is sent tests only.
 func due(ctx context.Context, r db.Reader, w row, now time.Time) (delivery, bool, error) {
-	tests := ``
-	if w.Status != Enabled {
+	tests, only := ``, w.Status != Enabled || w.resting(now)
+	if only {
 		tests = ` AND type = '` + TypeTest + `'`
 	}
 	first, found, err := oneDelivery(r.QueryRow(ctx, `SELECT `+deliveryColumns+` FROM webhook_delivery
 		WHERE webhook_id = $1 AND state = 'pending' AND attempts = 0`+tests+` ORDER BY place LIMIT 1`, w.ID))
-	if err != nil || w.Status != Enabled {
+	if err != nil || only {
 		return first, found, err
 	}
 	again, waiting, err := oneDelivery(r.QueryRow(ctx, `SELECT `+deliveryColumns+` FROM webhook_delivery

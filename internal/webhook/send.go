@@ -17,9 +17,17 @@ import (
 )
 
 const (
-	// sending is how many endpoints one process sends to beside each other, sendingToFailing how many of them may be
-	// such as fail. Workers of jobs are shared with all else that the server does, and an endpoint can hold one for 15 seconds.
+	// sending is how many endpoints one process sends to beside each other, sendingToFailing how many of them may be such as
+	// fail or are slow. Workers of jobs are shared with all else that the server does, and an endpoint can hold one for 15 seconds.
 	sending, sendingToFailing = 8, 3
+	// kept and keptFailing are how many of those are kept for accounts that have none.
+	kept, keptFailing = 2, 1
+	// slowAfter is how long an answer may take until the endpoint counts as slow. It does until it answers sooner.
+	slowAfter = time.Second
+	// manySlow is how many slow endpoints are remembered.
+	manySlow = 10_000
+	// longestRest is the longest that an address's Retry-After is believed: as long as the longest wait between two attempts.
+	longestRest = 12 * time.Hour
 	// sendingOfOne and failingOfOne are how many of those may be one account's: another's need not wait for its slow ones.
 	sendingOfOne, failingOfOne = 4, 2
 	// yieldAfter is how long a run goes on, in real time; then others have their turn.
@@ -35,10 +43,14 @@ const (
 // waits are those between the attempts of a delivery; the last one is repeated until its time is over.
 var waits = []time.Duration{5 * time.Second, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour, 10 * time.Hour, 12 * time.Hour}
 
+// resting tells whether the address wants no requests now.
+func (r *row) resting(now time.Time) bool { return r.rest != nil && now.Before(*r.rest) }
+
 // lanes are the places for runs of this process.
 type lanes struct {
 	mu           sync.Mutex
 	all, failing taken
+	slow         map[id.ID]bool // endpoints whose last answer took long
 }
 
 // taken counts places that are taken: all of them, and each account's.
@@ -48,7 +60,7 @@ type taken struct {
 }
 
 func newLanes() *lanes {
-	return &lanes{all: taken{of: map[id.ID]int{}}, failing: taken{of: map[id.ID]int{}}}
+	return &lanes{all: taken{of: map[id.ID]int{}}, failing: taken{of: map[id.ID]int{}}, slow: map[id.ID]bool{}}
 }
 
 func (t *taken) add(account id.ID, n int) {
@@ -58,14 +70,36 @@ func (t *taken) add(account id.ID, n int) {
 	}
 }
 
-// enter takes a place for the account if there is one. leave gives it back.
+// free tells whether the account may have one more of so many places, of which it may have some and others are kept for who has none.
+func (t *taken) free(account id.ID, places, ofOne, kept int) bool {
+	if t.of[account] > 0 {
+		return t.n < places-kept && t.of[account] < ofOne
+	}
+	return t.n < places
+}
+
+// took remembers whether the endpoint is slow.
+func (l *lanes) took(endpoint id.ID, d time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if d < slowAfter {
+		delete(l.slow, endpoint)
+	} else if len(l.slow) < manySlow {
+		l.slow[endpoint] = true
+	}
+}
+
+func (l *lanes) isSlow(endpoint id.ID) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.slow[endpoint]
+}
+
+// enter takes a place for the account if there is one, of those for failing and slow endpoints where it is such a one. leave gives it back.
 func (l *lanes) enter(account id.ID, failing bool) (leave func(), entered bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.all.n == sending || l.all.of[account] == sendingOfOne {
-		return nil, false
-	}
-	if failing && (l.failing.n == sendingToFailing || l.failing.of[account] == failingOfOne) {
+	if !l.all.free(account, sending, sendingOfOne, kept) || failing && !l.failing.free(account, sendingToFailing, failingOfOne, keptFailing) {
 		return nil, false
 	}
 	change := func(by int) {
@@ -94,7 +128,8 @@ func (s *Service) Send(ctx context.Context, webhook id.ID) (job.Outcome, error) 
 			return job.Outcome{}, err
 		}
 	}
-	leave, entered := s.lanes.enter(w.Account, w.FailingSince != nil)
+	slow := s.lanes.isSlow(w.ID)
+	leave, entered := s.lanes.enter(w.Account, slow || w.FailingSince != nil)
 	if !entered {
 		return job.At(s.c.Clock.Now().Add(pace)), nil
 	}
@@ -106,6 +141,9 @@ func (s *Service) Send(ctx context.Context, webhook id.ID) (job.Outcome, error) 
 		d, found, err := due(ctx, s.c.DB, w, s.c.Clock.Now())
 		if err != nil {
 			return job.Outcome{}, err
+		}
+		if !found && w.resting(s.c.Clock.Now()) {
+			return job.At(*w.rest), nil
 		}
 		if !found {
 			at, any, err := nextDue(ctx, s.c.DB, w)
@@ -120,6 +158,9 @@ func (s *Service) Send(ctx context.Context, webhook id.ID) (job.Outcome, error) 
 		}
 		if !good {
 			return job.At(s.c.Clock.Now().Add(pace)), nil
+		}
+		if !slow && s.lanes.isSlow(w.ID) { // it goes on in a place for such
+			break
 		}
 	}
 	return job.At(s.c.Clock.Now()), nil
@@ -137,11 +178,13 @@ func (s *Service) attempt(ctx context.Context, w row, d delivery) (good bool, er
 		return false, err
 	}
 	r := s.c.Post(ctx, w.URL, header, []byte(d.body))
+	took := s.c.Real().Sub(began)
+	s.lanes.took(w.ID, took)
 	crashpoint.Reach(crashpoint.WebhookAfterCall)
 	if ctx.Err() != nil && r.Status == 0 { // the server stops, or another run has the endpoint: nobody knows what came of it
 		return false, ctx.Err()
 	}
-	a := Attempt{At: now, DurationMS: s.c.Real().Sub(began).Milliseconds(), Response: r.Body}
+	a := Attempt{At: now, DurationMS: took.Milliseconds(), Response: r.Body}
 	if r.Status != 0 {
 		status := int64(r.Status)
 		a.Status = &status
@@ -151,7 +194,9 @@ func (s *Service) attempt(ctx context.Context, w row, d delivery) (good bool, er
 	// What was answered is written down also when the server stops.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTime)
 	defer cancel()
-	err = s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error { return s.record(ctx, tx, w, d, a) })
+	err = s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		return s.record(ctx, tx, w, d, a, min(r.RetryAfter, longestRest))
+	})
 	return r.Status/100 == 2, err
 }
 
@@ -180,14 +225,14 @@ func (s *Service) header(w row, d delivery, now, real time.Time) (map[string]str
 	}, nil
 }
 
-// record writes an attempt down, and what follows from it for the delivery and the endpoint.
-func (s *Service) record(ctx context.Context, tx *db.Tx, w row, d delivery, a Attempt) error {
+// record writes an attempt down, and what follows from it for the delivery and the endpoint, which wants no requests for so long.
+func (s *Service) record(ctx context.Context, tx *db.Tx, w row, d delivery, a Attempt, rest time.Duration) error {
 	status := int64(0)
 	if a.Status != nil {
 		status = *a.Status
 	}
 	good, test := status/100 == 2, d.Type == TypeTest
-	next, again := s.again(d, tx.Now)
+	next, again := s.again(d, tx.Now, rest)
 	state := Pending
 	switch {
 	case good:
@@ -202,7 +247,12 @@ func (s *Service) record(ctx context.Context, tx *db.Tx, w row, d delivery, a At
 	if good {
 		return succeeded(ctx, tx, w.ID, tx.Now)
 	}
-	if err := failed(ctx, tx, w.ID, tx.Now); err != nil {
+	var until *time.Time
+	if rest > 0 {
+		at := tx.Now.Add(rest)
+		until = &at
+	}
+	if err := failed(ctx, tx, w.ID, tx.Now, until); err != nil {
 		return err
 	}
 	last := fmt.Sprintf("The last answer had the status %d.", status)
@@ -233,15 +283,16 @@ func (s *Service) stop(ctx context.Context, tx *db.Tx, w row, to Status, kind, r
 	})
 }
 
-// again is when a delivery is tried next after an attempt that failed now; false where its time is over.
-func (s *Service) again(d delivery, now time.Time) (time.Time, bool) {
+// again is when a delivery is tried next after an attempt that failed now, not before the rest is over that the address wants; false
+// where the delivery's time is over.
+func (s *Service) again(d delivery, now time.Time, rest time.Duration) (time.Time, bool) {
 	end := d.queued.Add(Patience)
 	if !now.Before(end) {
 		return end, false
 	}
 	wait := waits[min(int(d.tries), len(waits)-1)]
 	wait += time.Duration((s.c.Chance() - 0.5) * 0.2 * float64(wait)) // what failed together does not come back together
-	if at := now.Add(wait); at.Before(end) {
+	if at := now.Add(max(wait, rest)); at.Before(end) {
 		return at, true
 	}
 	return end, true // a last one, when its time is over

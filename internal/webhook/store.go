@@ -18,16 +18,17 @@ import (
 type row struct {
 	Endpoint
 	secret, oldSecret string
-	after             id.ID // the newest event that was seen to
+	after             id.ID      // the newest event that was seen to
+	rest              *time.Time // until then the address wants no requests
 }
 
-const columns = `id, account_id, url, description, types, state, reason, secret, old_secret, old_until, after_event, failing_since, delivered_at, created_at`
+const columns = `id, account_id, url, description, types, state, reason, secret, old_secret, old_until, after_event, failing_since, delivered_at, created_at, rest_until`
 
 func (s *Service) scan(from db.Row) (r row, err error) {
 	var types, reason string
-	var old, failing, delivered sql.NullInt64
+	var old, failing, delivered, rest sql.NullInt64
 	var created int64
-	err = from.Scan(&r.ID, &r.Account, &r.URL, &r.Description, &types, &r.Status, &reason, &r.secret, &r.oldSecret, &old, &r.after, &failing, &delivered, &created)
+	err = from.Scan(&r.ID, &r.Account, &r.URL, &r.Description, &types, &r.Status, &reason, &r.secret, &r.oldSecret, &old, &r.after, &failing, &delivered, &created, &rest)
 	if err != nil {
 		return row{}, err
 	}
@@ -35,6 +36,7 @@ func (s *Service) scan(from db.Row) (r row, err error) {
 		r.StatusReason = &reason
 	}
 	r.OldSecretUntil, r.FailingSince, r.LastDeliveredAt, r.CreatedAt = db.AtOrNil(old), db.AtOrNil(failing), db.AtOrNil(delivered), db.At(created)
+	r.rest = db.AtOrNil(rest)
 	r.Types, err = s.decoded.Of(types)
 	return r, err
 }
@@ -117,12 +119,12 @@ func updateEndpoint(ctx context.Context, tx *db.Tx, w Endpoint) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, `UPDATE webhook SET url = $2, description = $3, types = $4 WHERE id = $1`, w.ID, w.URL, w.Description, string(types))
+	_, err = tx.Exec(ctx, `UPDATE webhook SET url = $2, description = $3, types = $4, rest_until = NULL WHERE id = $1`, w.ID, w.URL, w.Description, string(types))
 	return err
 }
 
 func setState(ctx context.Context, tx *db.Tx, webhook id.ID, to Status, reason string) error {
-	_, err := tx.Exec(ctx, `UPDATE webhook SET state = $2, reason = $3 WHERE id = $1`, webhook, to, reason)
+	_, err := tx.Exec(ctx, `UPDATE webhook SET state = $2, reason = $3, rest_until = NULL WHERE id = $1`, webhook, to, reason)
 	return err
 }
 
@@ -152,12 +154,19 @@ func deleteEndpoint(ctx context.Context, tx *db.Tx, webhook id.ID) error {
 }
 
 func succeeded(ctx context.Context, tx *db.Tx, webhook id.ID, now time.Time) error {
-	_, err := tx.Exec(ctx, `UPDATE webhook SET failing_since = NULL, delivered_at = $2 WHERE id = $1`, webhook, db.Micros(now))
+	_, err := tx.Exec(ctx, `UPDATE webhook SET failing_since = NULL, rest_until = NULL, delivered_at = $2 WHERE id = $1`, webhook, db.Micros(now))
 	return err
 }
 
-func failed(ctx context.Context, tx *db.Tx, webhook id.ID, now time.Time) error {
-	_, err := tx.Exec(ctx, `UPDATE webhook SET failing_since = $2 WHERE id = $1 AND failing_since IS NULL`, webhook, db.Micros(now))
+// failed remembers since when the endpoint fails, and until when it wants no requests, where it said so.
+func failed(ctx context.Context, tx *db.Tx, webhook id.ID, now time.Time, rest *time.Time) error {
+	_, err := tx.Exec(ctx, `UPDATE webhook SET failing_since = COALESCE(failing_since, $2), rest_until = $3 WHERE id = $1`, webhook, db.Micros(now), db.MicrosOrNull(rest))
+	return err
+}
+
+// wake ends the endpoint's rest: its tenant wants something sent now.
+func wake(ctx context.Context, tx *db.Tx, webhook id.ID) error {
+	_, err := tx.Exec(ctx, `UPDATE webhook SET rest_until = NULL WHERE id = $1`, webhook)
 	return err
 }
 

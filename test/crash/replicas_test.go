@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -30,18 +31,18 @@ import (
 const (
 	// perFleet is how many rounds one database goes through; shortFleet how many the short form has.
 	perFleet, shortFleet = 25, 4
-	// slowest is up to how long the upstream takes for an answer, quick the same in the short form: a launch is several requests.
+	// slowest is up to how long the upstream takes for a fourth of its answers, quick the same for half of the fleets: a launch is several requests.
 	slowest, quick = 5 * time.Second, time.Second
 	// lease is that of a job, as package job has it: who is stopped for longer has lost what it was at work on.
 	lease = 30 * time.Second
 	// fast is how much faster than real time the fake's machines come up and end.
 	fast = 4
 	// restTime is how long everything may take to come to its end: a launch without an answer is waited for.
-	restTime = 6 * time.Minute
+	restTime = 15 * time.Minute
 )
 
 // TestReplicas has three servers on one PostgreSQL database, the machine's clock of one of them wrong by more than four leases, and a cloud that
-// takes up to five seconds for each answer. Servers are killed, and stopped for longer than a lease. However that goes, no deployment
+// takes up to five seconds for an answer. Servers are killed, and stopped for longer than a lease. However that goes, no deployment
 // ever has two machines. It goes in real time: nothing but the fake's machines is sped up.
 func TestReplicas(t *testing.T) {
 	base := *seed
@@ -97,6 +98,10 @@ type fleet struct {
 	servers []*member
 	key     string
 	offers  []offer
+	// each is how many deployments each round asks for.
+	each int
+	// most is up to how long the cloud takes for a fourth of its answers.
+	most atomic.Int64
 
 	mu    sync.Mutex
 	alive []string // deployments whose end nobody asked for
@@ -112,6 +117,12 @@ type member struct {
 func beginFleet(t *testing.T, seed uint64) *fleet {
 	f := &fleet{t: t, rng: rand.New(rand.NewPCG(seed, 7)), cloud: voltageparktest.Serve(t)}
 	f.cloud.Lag(lag)
+	f.each = 20 // many at once, for what goes wrong within milliseconds
+	f.most.Store(int64(quick))
+	if *rounds > 0 && seed%2 == 0 { // and some that take long, for what goes wrong meanwhile
+		f.each = 6
+		f.most.Store(int64(slowest))
+	}
 	began := time.Now()
 	f.cloud.Follow(func() (time.Time, bool) { return began.Add(fast * time.Since(began)), true })
 	account := f.cloud.Account()
@@ -164,15 +175,14 @@ func (f *fleet) slow(target string, seed uint64) string {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	most := slowest
-	if *rounds == 0 {
-		most = quick
-	}
 	var mu sync.Mutex
 	rng := rand.New(rand.NewPCG(seed, 8))
 	pause := func(r *http.Request) {
 		mu.Lock()
-		d := time.Duration(rng.Int64N(int64(most / 2)))
+		d := time.Duration(rng.Int64N(int64(100 * time.Millisecond)))
+		if rng.IntN(4) == 0 {
+			d = time.Duration(rng.Int64N(max(1, f.most.Load()/2)))
+		}
 		mu.Unlock()
 		select {
 		case <-time.After(d):
@@ -227,7 +237,7 @@ func (f *fleet) round() {
 		f.revive(m)
 	}
 	var work sync.WaitGroup
-	for i := range 6 {
+	for i := range f.each {
 		work.Go(f.deploy(fmt.Sprintf("r%d-%d", f.Rounds, i)))
 	}
 	for range f.rng.IntN(4) {
@@ -351,6 +361,7 @@ func (f *fleet) audit() {
 // rest lets everything come to its end, and looks what is left.
 func (f *fleet) rest() {
 	f.t.Helper()
+	f.most.Store(int64(quick / 10))
 	for _, m := range f.servers {
 		m.stopped = time.Now().Add(-time.Second)
 		_ = syscall.Kill(m.PID(), syscall.SIGCONT)

@@ -116,6 +116,8 @@ type Response struct {
 	Status int
 	// Body is the beginning of the answer, at most MaxResponse characters without any that cannot be printed.
 	Body string
+	// RetryAfter is how long the address wants no requests, where it answered 429 or 503 with that header; else 0.
+	RetryAfter time.Duration
 	// Problem is why there was no answer, as a sentence for the tenant; "" where there was one.
 	Problem string
 }
@@ -142,7 +144,11 @@ func (c *Client) Post(ctx context.Context, address string, header map[string]str
 	}
 	defer func() { _ = resp.Body.Close() }()
 	read, _ := io.ReadAll(io.LimitReader(resp.Body, maxRead)) // the status has come, and is the answer
-	return Response{Status: resp.StatusCode, Body: plain(read)}
+	out := Response{Status: resp.StatusCode, Body: plain(read)}
+	if out.Status == http.StatusTooManyRequests || out.Status == http.StatusServiceUnavailable {
+		out.RetryAfter = retryAfter(resp.Header, time.Now())
+	}
+	return out
 }
 
 // problem says what went wrong without an address in it.
@@ -195,4 +201,20 @@ func (c *Client) may(a netip.Addr) bool {
 		}
 	}
 	return ipaddr.Public(a)
+}
+
+// retryAfter reads seconds or a date, which is compared with the answer's own where that has one: clocks differ. What is no such thing is 0.
+func retryAfter(h http.Header, now time.Time) time.Duration {
+	text := h.Get("Retry-After")
+	if seconds, err := strconv.ParseUint(text, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	at, err := http.ParseTime(text)
+	if err != nil {
+		return 0
+	}
+	if said, err := http.ParseTime(h.Get("Date")); err == nil {
+		now = said
+	}
+	return max(0, at.Sub(now))
 }

@@ -277,3 +277,33 @@ func replyTo(q []byte, answer func(string) []netip.Addr) ([]byte, error) {
 	out = append(out, q[12:end]...)
 	return append(out, records...), nil
 }
+
+func TestRetryAfterIsReadAsSecondsAndAsADate(t *testing.T) {
+	now := time.Now()
+	date := func(d time.Duration) string { return now.Add(d).UTC().Format(http.TimeFormat) }
+	for _, k := range []struct {
+		status           int
+		header, answered string
+		want             time.Duration
+	}{
+		{429, "3600", "", time.Hour}, {503, "7", "", 7 * time.Second}, {500, "3600", "", 0}, {200, "3600", "", 0}, {429, "", "", 0},
+		{429, "-5", "", 0}, {429, "soon", "", 0}, {429, "99999999999999", "", 0}, {429, "1.5", "", 0},
+		{429, date(2 * time.Hour), date(0), 2 * time.Hour}, {503, date(-time.Hour), date(0), 0},
+		{429, date(2 * time.Hour), date(time.Hour), time.Hour}, // its clock is ahead
+	} {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if k.header != "" {
+				w.Header().Set("Retry-After", k.header)
+			}
+			if k.answered != "" {
+				w.Header().Set("Date", k.answered)
+			}
+			w.WriteHeader(k.status)
+		}))
+		c := outbound.New(outbound.Config{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, AllowHTTP: true})
+		if got := c.Post(t.Context(), s.URL, nil, nil); got.Status != k.status || got.RetryAfter != k.want {
+			t.Errorf("%d with %q at %q: %+v, want %s", k.status, k.header, k.answered, got, k.want)
+		}
+		s.Close()
+	}
+}
