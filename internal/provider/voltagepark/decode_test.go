@@ -481,3 +481,33 @@ func FuzzMachine(f *testing.F) {
 		}
 	})
 }
+
+func TestEveryNodeOfARentalIsRead(t *testing.T) {
+	node := func(public, private string) string {
+		return `{"public_ip":` + public + `,"private_ip":` + private + `}`
+	}
+	one, two := node(`"192.0.2.10"`, `"10.0.0.10"`), node(`"192.0.2.11"`, `"10.0.0.11"`)
+	for nodes, want := range map[string]provider.MachineState{
+		one + "," + two:                         provider.MachineReady,
+		one:                                     provider.MachineProvisioning, // the other comes
+		one + "," + node(`null`, `"10.0.0.11"`): provider.MachineProvisioning,
+		node(`null`, `"10.0.0.10"`) + "," + two: provider.MachineProvisioning,
+		one + "," + node(`"192.0.2.11"`, `"nowhere"`): provider.MachineReady,
+	} {
+		var r rental
+		text := `{"id":"` + thing1 + `","name":"` + mark1 + `","rate_hourly":"31.840000","status":"Running","power_status":"Running","node_count":2,"username":"ubuntu","node_networking":[` + nodes + `]}`
+		if err := json.Unmarshal([]byte(text), &r); err != nil {
+			t.Fatal(err)
+		}
+		m, err := r.machine()
+		if err != nil || m.state != want || m.cost != 31_840_000 {
+			t.Errorf("%s: %+v, %v; want %s", nodes, m, err, want)
+			continue
+		}
+		a, _ := against(t, nil)
+		if got := a.answer(m); want == provider.MachineReady && (len(got.Nodes) != 2 || got.Nodes[0].Address != got.Address || got.Nodes[1].Address != "192.0.2.11" ||
+			got.Nodes[0].PrivateAddress != "10.0.0.10" || got.Nodes[1].SSHPort != 22 || got.HourlyCost != 31_840_000) {
+			t.Errorf("%s: %+v", nodes, got)
+		}
+	}
+}
