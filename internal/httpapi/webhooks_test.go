@@ -70,7 +70,7 @@ func TestWebhooksOverTheAPI(t *testing.T) {
 		for range 9 {
 			w.want(201, w.ada, "POST", at, body)
 		}
-		w.refused("CONFLICT", w.ada, "POST", at, body, header("Idempotency-Key", "too-many"))
+		w.refused("LIMIT_REACHED", w.ada, "POST", at, body, header("Idempotency-Key", "too-many"))
 		same(t, "webhooks", len(w.want(200, w.ada, "GET", at, nil).list), 10)
 		w.want(200, w.ada, "DELETE", at+"/"+hook, nil)
 		w.refused("NOT_FOUND", w.ada, "GET", at+"/"+hook, nil)

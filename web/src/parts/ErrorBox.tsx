@@ -10,6 +10,7 @@ const titles: Record<string, string> = {
   SIGN_IN_FAILED: 'That did not open the door',
   NOT_FOUND: 'Not found',
   CONFLICT: 'Not possible just now',
+  LIMIT_REACHED: 'Limit reached',
   OFFER_UNAVAILABLE: 'This offer is gone',
   MINIMUM_RUNTIME_NOT_MET: 'Too early',
   RATE_LIMIT_EXCEEDED: 'Too many requests',
