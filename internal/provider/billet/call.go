@@ -43,10 +43,10 @@ type thing interface{ key() string }
 
 // all returns the whole list at the path, and of how many pages it was.
 func all[T thing](ctx context.Context, b *Adapter, path string, filter url.Values) ([]T, int, error) {
-	var next *string // page numbers reach the first 10,000 entries only
+	read, next := 0, (*string)(nil) // page numbers reach the first 10,000 entries only
 	return upstream.Pages[T]{What: "GET " + path, Most: maxPages, Key: T.key, Page: func(ctx context.Context, number int) ([]T, int, error) {
 		query := url.Values{"limit": {strconv.Itoa(pageSize)}, "page": {strconv.Itoa(number)}}
-		if number > 1 && next != nil {
+		if number > 1 && number == read+1 && next != nil {
 			query = url.Values{"limit": {strconv.Itoa(pageSize)}, "cursor": {*next}}
 		}
 		maps.Copy(query, filter)
@@ -57,7 +57,7 @@ func all[T thing](ctx context.Context, b *Adapter, path string, filter url.Value
 		if answer.Data == nil || answer.Pagination == nil {
 			return nil, 0, unavailable("GET %s: an answer without data or pagination", path)
 		}
-		next = answer.Pagination.NextCursor
+		read, next = number, answer.Pagination.NextCursor
 		return *answer.Data, answer.Pagination.Total, nil
 	}}.All(ctx)
 }
