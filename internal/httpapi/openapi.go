@@ -355,7 +355,7 @@ Send an API key as ` + "`Authorization: Bearer pk_live_…`" + ` (or in ` + "`X-
 
 ## Answers
 
-Success is ` + "`{\"success\": true, \"data\": …}`" + `, lists add ` + "`pagination`" + `. Failure is ` + "`{\"success\": false, \"error\": {\"code\", \"message\", \"details\"}}`" + `, always. Branch on the code, show the message.
+Success is ` + "`{\"success\": true, \"data\": …}`" + `, lists add ` + "`pagination`" + `: go on with its ` + "`nextCursor`" + ` as ` + "`cursor`" + `, or by page numbers, which reach the first 10,000 entries of a long list. Failure is ` + "`{\"success\": false, \"error\": {\"code\", \"message\", \"details\"}}`" + `, always. Branch on the code, show the message.
 INVALID_REQUEST names every fault at once in ` + "`details.fields`" + `. A query parameter that takes a list may be repeated, or have its values with commas. Times are RFC 3339 in UTC, money is a number of US dollars with at most six decimals.
 Every answer has an ` + "`X-Request-Id`" + ` of our own making. A GET may be asked as HEAD. Other web sites' pages may not call the API (no CORS).
 

@@ -236,29 +236,36 @@ func fillGrowth(ctx context.Context, engine db.Engine, pool *sql.DB, small, larg
 	return err
 }
 
-// fillTable makes so many rows. A column that is not named is empty, or 0.
+// fillTable makes so many rows. A column that is not named has its default, or is empty, or 0.
 func fillTable(ctx context.Context, engine db.Engine, pool *sql.DB, table string, n int, with map[string]string) error {
-	rows, err := pool.QueryContext(ctx, `SELECT * FROM `+table+` LIMIT 0`)
+	columns := `SELECT name, type FROM pragma_table_info($1) WHERE "notnull" = 1 AND dflt_value IS NULL`
+	if engine == db.Postgres {
+		columns = `SELECT column_name, data_type FROM information_schema.columns WHERE table_name = $1 AND is_nullable = 'NO' AND column_default IS NULL`
+	}
+	rows, err := pool.QueryContext(ctx, columns, table)
 	if err != nil {
 		return err
 	}
-	types, err := rows.ColumnTypes()
-	if err = errors.Join(err, rows.Close()); err != nil {
-		return err
-	}
 	var names, values []string
-	for _, c := range types {
-		value, given := with[c.Name()]
-		switch {
-		case given:
-		case strings.EqualFold(c.DatabaseTypeName(), "TEXT"):
-			value = `''`
-		case strings.HasSuffix(c.Name(), "_at") && c.Name() != "created_at":
-			continue // 0 is an instant; the columns that must have one are named
-		default:
-			value = `0`
+	for name, value := range with {
+		names, values = append(names, name), append(values, value)
+	}
+	for rows.Next() {
+		var name, kind string
+		if err := rows.Scan(&name, &kind); err != nil {
+			return errors.Join(err, rows.Close())
 		}
-		names, values = append(names, c.Name()), append(values, value)
+		if _, given := with[name]; given {
+			continue
+		}
+		value := `0`
+		if strings.EqualFold(kind, "TEXT") {
+			value = `''`
+		}
+		names, values = append(names, name), append(values, value)
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return err
 	}
 	return withoutIndexes(ctx, engine, pool, table, func() error {
 		_, err := pool.ExecContext(ctx, series(engine)+` INSERT INTO `+table+` (`+strings.Join(names, ", ")+`) SELECT `+strings.Join(values, ", ")+` FROM n`, n)

@@ -198,10 +198,14 @@ func (f *fuzzer) checkBody(r *request, a reply, served *operation) {
 		f.wrong(r, a, "Content-Type is %q, Cache-Control is %q", media, a.Header.Get("Cache-Control"))
 	}
 	var e struct {
-		Success    *bool                                         `json:"success"`
-		Data       *json.RawMessage                              `json:"data"`
-		Pagination *struct{ Page, Limit, Total, TotalPages int } `json:"pagination"`
-		Error      *struct {
+		Success    *bool            `json:"success"`
+		Data       *json.RawMessage `json:"data"`
+		Pagination *struct {
+			Page, Limit, Total, TotalPages int
+			TotalIsExact                   bool
+			NextCursor                     *string
+		} `json:"pagination"`
+		Error *struct {
 			Code    string         `json:"code"`
 			Message string         `json:"message"`
 			Details map[string]any `json:"details"`

@@ -33,6 +33,8 @@ type pageOf[T any] struct {
 		Limit      int `json:"limit"`
 		Total      int `json:"total"`
 		TotalPages int `json:"totalPages"`
+		// NextCursor is missing in the answers of a Billet that has no cursors.
+		NextCursor *string `json:"nextCursor"`
 	} `json:"pagination"`
 }
 
@@ -41,8 +43,12 @@ type thing interface{ key() string }
 
 // all returns the whole list at the path, and of how many pages it was.
 func all[T thing](ctx context.Context, b *Adapter, path string, filter url.Values) ([]T, int, error) {
+	read, next := 0, (*string)(nil) // page numbers reach the first 10,000 entries only
 	return upstream.Pages[T]{What: "GET " + path, Most: maxPages, Key: T.key, Page: func(ctx context.Context, number int) ([]T, int, error) {
 		query := url.Values{"limit": {strconv.Itoa(pageSize)}, "page": {strconv.Itoa(number)}}
+		if number > 1 && number == read+1 && next != nil {
+			query = url.Values{"limit": {strconv.Itoa(pageSize)}, "cursor": {*next}}
+		}
 		maps.Copy(query, filter)
 		var answer pageOf[T]
 		if err := b.client.Get(ctx, path, query, &answer); err != nil {
@@ -51,6 +57,7 @@ func all[T thing](ctx context.Context, b *Adapter, path string, filter url.Value
 		if answer.Data == nil || answer.Pagination == nil {
 			return nil, 0, unavailable("GET %s: an answer without data or pagination", path)
 		}
+		read, next = number, answer.Pagination.NextCursor
 		return *answer.Data, answer.Pagination.Total, nil
 	}}.All(ctx)
 }
