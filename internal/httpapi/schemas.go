@@ -137,6 +137,7 @@ var words = map[reflect.Type][]any{
 	reflect.TypeFor[provider.InstanceType]():    {"BARE_METAL", "VM", "SPOT", "CLUSTER"},
 	reflect.TypeFor[volume.Status]():            {"creating", "available", "attaching", "attached", "detaching", "deleting", "deleted", "failed"},
 	reflect.TypeFor[catalog.Status]():           {"up", "degraded", "down"},
+	reflect.TypeFor[catalog.Reason]():           anys(catalog.Reasons),
 	reflect.TypeFor[wallet.Type]():              anys(wallet.Types),
 	reflect.TypeFor[wallet.GroupBy]():           {"day", "deployment", "gpuType", "provider"},
 	reflect.TypeFor[account.Scope]():            anys(append(account.Owner.Scopes(), account.OperatorScopes()...)),
