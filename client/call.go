@@ -79,8 +79,10 @@ func (c *Client) prepare(r request, o callOptions) (*prepared, error) {
 			return nil, fmt.Errorf("client: %s %s: %w", r.method, r.path, err)
 		}
 	}
-	if r.method == http.MethodPost {
-		if p.key = o.key; p.key == "" {
+	if p.key = o.key; r.method == http.MethodGet || r.method == http.MethodHead {
+		p.key = ""
+	} else {
+		if p.key == "" && r.method == http.MethodPost { // the others have the same effect when they are repeated
 			p.key = rand.Text()
 		} else if len(p.key) > 255 || strings.ContainsFunc(p.key, func(r rune) bool { return r <= ' ' || r > '~' }) {
 			return nil, invalid("header.Idempotency-Key", "must have 1 to 255 visible ASCII characters.")

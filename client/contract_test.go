@@ -301,7 +301,7 @@ var types = map[string]reflect.Type{
 	"PricePoint": reflect.TypeFor[PricePoint](), "ProviderFacet": reflect.TypeFor[Provider](), "RegionFacet": reflect.TypeFor[Region](),
 	"Node": reflect.TypeFor[Node](), "ReinstallDeployment": reflect.TypeFor[ReinstallDeployment](), "Reliability": reflect.TypeFor[Reliability](), "RenameSSHKey": reflect.TypeFor[renameSSHKey](),
 	"RunningView": reflect.TypeFor[ActiveDeployment](), "SSHKey": reflect.TypeFor[SSHKey](), "SSHKeyReference": reflect.TypeFor[SSHKeyReference](),
-	"Share": reflect.TypeFor[Share](), "Step": reflect.TypeFor[Step](), "Terms": reflect.TypeFor[Quote](), "Transaction": reflect.TypeFor[Transaction](),
+	"Share": reflect.TypeFor[Share](), "Shortfall": reflect.TypeFor[Shortfall](), "Step": reflect.TypeFor[Step](), "Terms": reflect.TypeFor[Quote](), "Transaction": reflect.TypeFor[Transaction](),
 	"UpdateDeployment": reflect.TypeFor[UpdateDeployment](), "UpdateVolume": reflect.TypeFor[UpdateVolume](), "Usage": reflect.TypeFor[Usage](),
 	"UsageGroup": reflect.TypeFor[UsageCost](), "Volume": reflect.TypeFor[Volume](), "VolumeOnBill": reflect.TypeFor[BilledVolume](),
 	"VolumePrice": reflect.TypeFor[VolumePrice](), "Wallet": reflect.TypeFor[Wallet](),

@@ -247,6 +247,8 @@ type UpdateDeployment struct {
 
 // ReinstallDeployment is what to install.
 type ReinstallDeployment struct {
+	// EraseLocalDisks must be true: everything on the machine's own disks is erased. Volumes are kept.
+	EraseLocalDisks bool `json:"eraseLocalDisks,omitempty"`
 	// OperatingSystem is another one of the offer's; the present one if empty.
 	OperatingSystem string `json:"operatingSystem,omitempty"`
 }

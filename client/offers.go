@@ -194,7 +194,34 @@ type Capacity struct {
 	TotalHourlyPrice Money `json:"totalHourlyPrice"`
 	// AsOf is when the oldest of these offers was confirmed; nil where there is none.
 	AsOf *time.Time `json:"asOf"`
+	// Shortfalls are what each region lacks, those that were named or else all, where there are not enough.
+	Shortfalls []Shortfall `json:"shortfalls"`
 }
+
+// Shortfall is why a region does not have so many machines.
+type Shortfall struct {
+	// Region is the region's slug, Found how many it has.
+	Region string `json:"region"`
+	Found  int    `json:"found"`
+	// Reason is what is in the way.
+	Reason ShortfallReason `json:"reason"`
+	// LowestHourlyPrice is of the cheapest that is of the kind and can be had now; nil where there is none.
+	LowestHourlyPrice *Money `json:"lowestHourlyPrice"`
+}
+
+// ShortfallReason is what a region lacks.
+type ShortfallReason string
+
+const (
+	// ShortfallNoOffer is where nothing is of the kind.
+	ShortfallNoOffer ShortfallReason = "no_offer"
+	// ShortfallSoldOut is where none can be had now.
+	ShortfallSoldOut ShortfallReason = "sold_out"
+	// ShortfallTooExpensive is where each costs more than was allowed.
+	ShortfallTooExpensive ShortfallReason = "too_expensive"
+	// ShortfallTooFew is where there are some, and not enough.
+	ShortfallTooFew ShortfallReason = "too_few"
+)
 
 // OfferService asks for offers. Its calls need the scope offers:read.
 type OfferService struct{ c *Client }

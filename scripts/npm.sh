@@ -7,6 +7,6 @@ for lock in test/*/package-lock.json; do
   dir=$(dirname "$lock")
   # npm leaves this file behind when all that the lock names is there.
   if [ ! "$dir/node_modules/.package-lock.json" -nt "$lock" ]; then
-    (cd "$dir" && npm ci --no-audit --no-fund --silent)
+    (cd "$dir" && npm ci --ignore-scripts --no-audit --no-fund --silent)
   fi
 done

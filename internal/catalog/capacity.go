@@ -30,7 +30,33 @@ type Capacity struct {
 	TotalHourlyPrice money.Micros `json:"totalHourlyPrice" doc:"US dollars an hour for those that were found, all together."`
 	// AsOf is when the oldest of these offers was confirmed.
 	AsOf *time.Time `json:"asOf" doc:"When the oldest of these offers was confirmed; null where there is none."`
+	// Shortfalls say why there are not enough.
+	Shortfalls []Shortfall `json:"shortfalls" doc:"Where there are not enough: what each region lacks, those that were named or else all. Empty where there are enough."`
 }
+
+// Shortfall is why a region does not have so many machines.
+type Shortfall struct {
+	Region string `json:"region" doc:"Slug of the region."`
+	// Found is how many it has.
+	Found  int    `json:"found" doc:"How many it has, counted up to count."`
+	Reason Reason `json:"reason" doc:"no_offer: nothing there is of this kind; sold_out; too_expensive: what can be had now costs more than maxHourlyPrice; too_few."`
+	// LowestHourlyPrice is that of what is of the kind and can be had now.
+	LowestHourlyPrice *money.Micros `json:"lowestHourlyPrice" doc:"US dollars an hour for the cheapest that is of the kind and can be had now; null where there is none."`
+}
+
+// Reason is what a region lacks.
+type Reason string
+
+// The reasons, each of which is looked for where the ones before are not it.
+const (
+	NoOffer      Reason = "no_offer"
+	SoldOut      Reason = "sold_out"
+	TooExpensive Reason = "too_expensive"
+	TooFew       Reason = "too_few"
+)
+
+// Reasons are all of them.
+var Reasons = []Reason{NoOffer, SoldOut, TooExpensive, TooFew}
 
 // Share is how many machines of an offer.
 type Share struct {
@@ -40,7 +66,7 @@ type Share struct {
 
 // Capacity tells whether so many machines can be had, from what the providers said last: nobody keeps them back.
 func (m Market) Capacity(q CapacityQuery) Capacity {
-	out, available := Capacity{Count: q.Count, Certain: true, Offers: []Share{}}, true
+	out, available := Capacity{Count: q.Count, Certain: true, Offers: []Share{}, Shortfalls: []Shortfall{}}, true
 	q.Available, q.Sort = &available, "price"
 	for p := 1; out.Found < out.Count; p++ {
 		q.Page = db.Page{Number: p, Limit: 100}
@@ -72,6 +98,49 @@ func (m Market) Capacity(q CapacityQuery) Capacity {
 			break
 		}
 	}
-	out.Enough = out.Found >= out.Count
+	if out.Enough = out.Found >= out.Count; !out.Enough {
+		out.Shortfalls = m.shortfalls(q)
+	}
+	return out
+}
+
+// shortfalls tells what each region lacks for the query.
+func (m Market) shortfalls(q CapacityQuery) []Shortfall {
+	regions := q.Regions
+	if len(regions) == 0 {
+		for _, r := range m.Regions() {
+			if !slices.Contains(regions, r.Slug) { // two providers may call a region alike
+				regions = append(regions, r.Slug)
+			}
+		}
+	}
+	out := make([]Shortfall, len(regions))
+	for i, region := range regions {
+		kind := q.Query
+		kind.Region, kind.Available, kind.MaxHourlyPrice, kind.Page = region, nil, nil, db.Page{}
+		offers, _ := m.List(kind) // the cheapest first
+		s := Shortfall{Region: region, Reason: NoOffer}
+		for _, o := range offers {
+			if s.Reason == NoOffer {
+				s.Reason = SoldOut
+			}
+			if !o.Available {
+				continue
+			}
+			if s.LowestHourlyPrice == nil {
+				price := o.HourlyPrice
+				s.LowestHourlyPrice, s.Reason = &price, TooExpensive
+			}
+			if q.MaxHourlyPrice != nil && o.HourlyPrice > *q.MaxHourlyPrice {
+				break
+			}
+			n := 1
+			if o.Stock != nil {
+				n = *o.Stock
+			}
+			s.Found, s.Reason = min(s.Found+n, q.Count), TooFew
+		}
+		out[i] = s
+	}
 	return out
 }

@@ -65,6 +65,22 @@ It ends with exit code 6 where there are not enough, so that a script can wait f
 	})
 }
 
+// lacking says what each region lacks that has anything of the kind.
+func lacking(c *client.Capacity) string {
+	var b strings.Builder
+	for _, s := range c.Shortfalls {
+		switch {
+		case s.Reason == client.ShortfallSoldOut:
+			_, _ = fmt.Fprintf(&b, "  %s: sold out\n", s.Region)
+		case s.Reason == client.ShortfallTooExpensive && s.LowestHourlyPrice != nil:
+			_, _ = fmt.Fprintf(&b, "  %s: the cheapest costs %s\n", s.Region, hourly(*s.LowestHourlyPrice))
+		case s.Reason == client.ShortfallTooFew:
+			_, _ = fmt.Fprintf(&b, "  %s: only %d\n", s.Region, s.Found)
+		}
+	}
+	return b.String()
+}
+
 func (t *tool) showCapacity(c *client.Capacity) error {
 	switch {
 	case t.format == "json" || t.format == "yaml":
@@ -79,7 +95,7 @@ func (t *tool) showCapacity(c *client.Capacity) error {
 	case c.Enough:
 		text = fmt.Sprintf("Yes: %d machines can be had now", c.Count)
 	case c.Found == 0:
-		return t.print("No: there is none now.")
+		return t.print("No: there is none now.\n" + lacking(c))
 	}
 	text += fmt.Sprintf(", for %s", hourly(c.TotalHourlyPrice))
 	if c.Found > 1 {

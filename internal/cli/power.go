@@ -76,7 +76,7 @@ func (t *tool) reinstall() *cobra.Command {
 		if err := t.agreeToLoss(ctx, yes, "Everything on the own disks of "+d.Name+" is lost. Reinstall?"); err != nil {
 			return err
 		}
-		if d, err = c.Deployments.Reinstall(ctx, d.ID, client.ReinstallDeployment{OperatingSystem: system}); err != nil {
+		if d, err = c.Deployments.Reinstall(ctx, d.ID, client.ReinstallDeployment{EraseLocalDisks: true, OperatingSystem: system}); err != nil {
 			return err
 		}
 		return t.doing(ctx, c, d, wait, "is being installed anew", "was installed anew")

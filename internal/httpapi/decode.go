@@ -70,6 +70,7 @@ func newInput(registry huma.Registry, t reflect.Type) *input {
 			p := param{in: where, name: name, index: f.Index, schema: huma.SchemaFromField(registry, f, "")}
 			p.schema.Nullable = false // a pointer means "may be left out"
 			p.means = readWords(f, p.schema)
+			closed(p.schema, f.Type)
 			in.params = append(in.params, p)
 			if where == "query" {
 				in.queries = append(in.queries, name)

@@ -141,6 +141,8 @@ func TestQueriesAreReadStrictly(t *testing.T) {
 		{deployments + "?status=running&status=runing", []string{"query.status[1]"}, "Did you mean running?"},
 		{transactions + "?type=charge&type=refund", nil, ""},
 		{Base + "/events?type=deployment.running&type=deployment.failed,deployment.created", nil, ""},
+		{Base + "/events?type=deployment.runing", []string{"query.type[0]"}, "Did you mean deployment.running?"},
+		{Base + "/events?type=deployment.running,volume.grwon", []string{"query.type[1]"}, "Did you mean volume.grown?"},
 		{deployments + "?tag=a&tag=b", []string{"query.tag"}, "given 2 times"},
 		{transactions + "?from=2028-01-01t00:00:00z", nil, ""},
 		{transactions + "?from=2028-01-01T00:00:00.5Z&to=2028-01-02T00:00:00%2B23:59", nil, ""},

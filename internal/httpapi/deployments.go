@@ -112,7 +112,15 @@ type reinstallDeployment struct {
 	deploymentPath
 	Body struct {
 		OperatingSystem *string `json:"operatingSystem,omitempty" minLength:"1" maxLength:"100" example:"Ubuntu 22.04" doc:"Another one of the offer's; the present one if left out."`
+		EraseLocalDisks bool    `json:"eraseLocalDisks,omitempty" example:"true" doc:"Must be true: says that everything on the machine's own disks may be erased. Volumes are kept."`
 	}
+}
+
+func (in *reinstallDeployment) check() []fault.Field {
+	if in.Body.EraseLocalDisks {
+		return nil
+	}
+	return []fault.Field{{Field: "eraseLocalDisks", Message: "must be true: a reinstall erases everything on the machine's own disks. Volumes are kept."}}
 }
 
 // Long polls end before the proxies between give up on them: 30 and 60 seconds are what those have unless they are told otherwise.

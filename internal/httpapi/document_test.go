@@ -3,9 +3,14 @@ package httpapi
 import (
 	"encoding/json"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/billetcloud/billet/internal/deployment"
+	"github.com/billetcloud/billet/internal/event"
+	"github.com/billetcloud/billet/internal/volume"
 )
 
 // A client that exists must go on working when an answer gets a field, and a request with a slip must be refused.
@@ -110,6 +115,43 @@ func TestNoTwoNamesOfTheDocumentBecomeOneIdentifier(t *testing.T) {
 		}
 	}
 	once("operations", ids...)
+}
+
+// The document lists each event type as a webhook, with the data that the table of events gives it, and every status that has an event.
+func TestTheDocumentListsEveryEventType(t *testing.T) {
+	var d struct {
+		Webhooks map[string]struct{ Post operation }
+	}
+	if err := json.Unmarshal(Document("test"), &d); err != nil {
+		t.Fatal(err)
+	}
+	_, schemas := documented(t)
+	for _, k := range event.Kinds {
+		op := d.Webhooks[string(k.Type)].Post
+		if op.RequestBody == nil {
+			t.Errorf("%s is not in the document", k.Type)
+			continue
+		}
+		ref, _ := op.RequestBody.Content["application/json"].Schema["$ref"].(string)
+		properties, _ := schemas[strings.TrimPrefix(ref, prefix)]["properties"].(map[string]any)
+		data, _ := properties["data"].(map[string]any)
+		if got, _ := data["$ref"].(string); got != prefix+reflect.TypeOf(k.Data).Name() {
+			t.Errorf("%s has data %v", k.Type, data)
+		}
+	}
+	if len(d.Webhooks) != len(event.Kinds) {
+		t.Errorf("%d webhooks, and %d types of events", len(d.Webhooks), len(event.Kinds))
+	}
+	for kind, of := range map[string]reflect.Type{"deployment": reflect.TypeFor[deployment.Status](), "volume": reflect.TypeFor[volume.Status]()} {
+		for _, status := range words[of] {
+			if status == "pending" || status == "creating" { // which is called created
+				continue
+			}
+			if problem := event.Mistyped(kind+"."+status.(string), false); problem != "" {
+				t.Errorf("%s.%s %s", kind, status, problem)
+			}
+		}
+	}
 }
 
 func components(t *testing.T) map[string]map[string]any {

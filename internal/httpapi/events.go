@@ -18,13 +18,13 @@ import (
 
 type accountEventsQuery struct {
 	page
-	Subject     id.ID    `query:"subject" maxLength:"40" doc:"Only events of this deployment, volume or account."`
-	Type        []string `query:"type" maxItems:"20" maxLength:"64" doc:"One or more types, such as deployment.running."`
-	LastEventID id.ID    `query:"lastEventId" maxLength:"40" doc:"Of a stream: go on after this event; evt_0 is the very beginning. The header Last-Event-ID counts where both are sent."`
+	Subject     id.ID        `query:"subject" maxLength:"40" doc:"Only events of this deployment, volume or account."`
+	Type        []event.Type `query:"type" maxItems:"50" doc:"One or more types of events."`
+	LastEventID id.ID        `query:"lastEventId" maxLength:"40" doc:"Of a stream: go on after this event; evt_0 is the very beginning. The header Last-Event-ID counts where both are sent."`
 }
 
 func (q accountEventsQuery) filter() event.Filter {
-	return event.Filter{Subject: q.Subject, Types: q.Type}
+	return event.Filter{Subject: q.Subject, Types: texts(q.Type)}
 }
 
 const (

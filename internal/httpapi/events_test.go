@@ -144,7 +144,7 @@ func (w *world) happen(l *event.Log, who tenant, texts ...string) {
 	w.t.Helper()
 	w.tx(func(ctx context.Context, tx *db.Tx) error {
 		for _, text := range texts {
-			if err := l.Append(ctx, tx, event.Event{Account: who.account, Subject: "dep_1", Type: "test.happened", Data: map[string]any{"text": text}}); err != nil {
+			if err := l.Append(ctx, tx, event.Event{Account: who.account, Subject: "dep_1", Type: "account.deployments_ended", Data: map[string]any{"deployments": 1, "text": text}}); err != nil {
 				return err
 			}
 		}
@@ -231,7 +231,7 @@ func TestAStreamBeginsNowAndSaysWhere(t *testing.T) {
 	second := begun(t, site, w.ada, "")
 	same(t, "it says the newest", second.last, first.last)
 	onlyThat := begun(t, site, w.ada, "?subject=dep_2")
-	onlyOthers := begun(t, site, w.ada, "?type=test.happened,x&subject=dep_1")
+	onlyOthers := begun(t, site, w.ada, "?type=account.deployments_ended,webhook.test&subject=dep_1")
 	d := w.deploy(w.ada)
 	e := second.next()
 	same(t, "the deploy's event", e.kind, "deployment.created")

@@ -249,7 +249,7 @@ func (s *server) operation(rt *route) *huma.Operation {
 
 // replayed tells whether an Idempotency-Key means something to the route.
 func (rt *route) replayed() bool {
-	return rt.method == http.MethodPost && rt.door != doorOpen && !rt.alone
+	return rt.method != http.MethodGet && rt.door != doorOpen && !rt.alone
 }
 
 // failures are the answers that every call may give instead of success. There are two of them, and not one for each status: they are alike but
@@ -371,7 +371,7 @@ An account may have 100 API keys that can be used, 200 SSH keys, 10 webhooks, 10
 
 ## Repeating a request
 
-Send an ` + "`Idempotency-Key`" + ` of your own (1–255 visible ASCII characters) with any POST. The same key and body within 24 hours get the first answer again, byte for byte, with ` + "`Idempotent-Replayed: true`" + `, and no second effect, also while the first is under way and after a crash.
+Send an ` + "`Idempotency-Key`" + ` of your own (1–255 visible ASCII characters) with any POST, PATCH, PUT or DELETE. The same key and body within 24 hours get the first answer again, byte for byte, with ` + "`Idempotent-Replayed: true`" + `, and no second effect, also while the first is under way and after a crash.
 Answers 2xx, 402, 404 and 409 are kept; after any other answer the key is free, for you may mend the request. Another body under the same key is IDEMPOTENCY_KEY_REUSED.
 
 ## Codes

@@ -2,7 +2,10 @@ package httpapi
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/catalog"
@@ -24,6 +27,36 @@ type checkOffers struct {
 		InstanceType   string        `json:"instanceType,omitempty" enum:"BARE_METAL,VM,SPOT,CLUSTER" means:"DEDICATED=VM"`
 		MaxHourlyPrice *money.Micros `json:"maxHourlyPrice,omitempty" doc:"At most so many US dollars an hour for each machine."`
 	}
+}
+
+// inMarket finds names of providers and regions that nobody has; the others it gives their own spelling.
+func inMarket(market catalog.Market, provider string, regions []string) error {
+	var providers, places []string
+	for _, p := range market.Providers() {
+		providers = append(providers, p.Slug)
+	}
+	for _, r := range market.Regions() {
+		places = append(places, r.Slug)
+	}
+	var faults []fault.Field
+	known := func(field, name, list string, all []string) string {
+		if i := slices.IndexFunc(all, func(x string) bool { return strings.EqualFold(x, name) }); i >= 0 {
+			return all[i]
+		}
+		message := "names none that there is; " + list + " lists them."
+		if near := fault.Nearest(name, all); near != "" {
+			message += " Did you mean " + near + "?"
+		}
+		faults = append(faults, fault.Field{Field: field, Message: message})
+		return name
+	}
+	if provider != "" {
+		known("provider", provider, "GET /providers", providers)
+	}
+	for i, r := range regions {
+		regions[i] = known(fmt.Sprintf("regions[%d]", i), r, "GET /regions", places)
+	}
+	return fault.Invalid(faults).OrNil()
 }
 
 type createQuote struct {
@@ -52,14 +85,17 @@ func (s *server) terms(ctx context.Context, r db.Reader, of id.ID, q quote.Quote
 func (s *server) addQuotes() {
 	write(s, spec{
 		method: http.MethodPost, path: Base + "/offers/check", id: "checkOffers", tag: tagOffers, scope: account.ReadOffers, status: http.StatusOK,
-		summary: "Is there capacity for that many machines", text: "From what the providers said last, cheapest first. Nothing is kept back: a deploy may still find an offer sold out.",
+		summary: "Is there capacity for that many machines", text: "From what the providers said last, cheapest first; where there are not enough, `shortfalls` says what each region lacks. Nothing is kept back: a deploy may still find an offer sold out.",
 	}, func(_ context.Context, _ *db.Tx, c *call, in *checkOffers) (catalog.Capacity, error) {
 		c.note.nothing = true
 		if !s.c.Catalog.Ready() {
 			return catalog.Capacity{}, errNotReady
 		}
-		b := &in.Body
-		return s.c.Catalog.For(c.account).Capacity(catalog.CapacityQuery{
+		b, market := &in.Body, s.c.Catalog.For(c.account)
+		if err := inMarket(market, b.Provider, b.Regions); err != nil {
+			return catalog.Capacity{}, err
+		}
+		return market.Capacity(catalog.CapacityQuery{
 			Query:   catalog.Query{Provider: b.Provider, GPUType: b.GPUType, InstanceType: b.InstanceType, GPUCount: b.GPUCount, MaxHourlyPrice: b.MaxHourlyPrice},
 			Regions: b.Regions, Count: max(b.Count, 1),
 		}), nil

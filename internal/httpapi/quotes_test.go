@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -31,8 +33,32 @@ func TestWhetherThereIsCapacity(t *testing.T) {
 		if found := many["found"].(float64); found < 1 || found >= 10_000 {
 			t.Errorf("found %v of ten thousand", found)
 		}
-		elsewhere := ask(map[string]any{"regions": []string{"nowhere-1"}})
-		same(t, "enough in a region that there is not", elsewhere["enough"], false)
+		elsewhere := w.want(400, w.ada, "POST", Base+"/offers/check", map[string]any{"regions": []string{"DALLAS-usa-5", "nowhere-1", "dallas-usa-4"}, "provider": "voltage-prak"})
+		same(t, "names of nothing", elsewhere.fields(), []string{"provider", "regions[1]", "regions[2]"})
+		if said := string(elsewhere.body); !strings.Contains(said, "Did you mean voltage-park?") || !strings.Contains(said, "Did you mean dallas-usa-5?") {
+			t.Errorf("%s", said)
+		}
+		lacking := func(body map[string]any) (reasons []string) {
+			t.Helper()
+			for _, s := range ask(body)["shortfalls"].([]any) {
+				s := s.(map[string]any)
+				reasons = append(reasons, fmt.Sprint(s["region"], " ", s["reason"], " ", s["found"]))
+			}
+			return reasons
+		}
+		b200 := map[string]any{"gpuType": "NVIDIA B200", "gpuCount": 8, "regions": []string{"dallas-usa-5"}, "count": 300}
+		if got := lacking(b200); len(got) != 1 || !strings.HasPrefix(got[0], "dallas-usa-5 too_few ") {
+			t.Errorf("too many: %v", got)
+		}
+		b200["maxHourlyPrice"] = 20
+		same(t, "at that price", lacking(b200), []string{"dallas-usa-5 too_expensive 0"})
+		b200["gpuType"] = "NVIDIA NOTHING"
+		same(t, "of nothing", lacking(b200), []string{"dallas-usa-5 no_offer 0"})
+		same(t, "where there are enough", lacking(map[string]any{}), []string(nil))
+		delete(b200, "regions")
+		if got := lacking(b200); len(got) != len(w.want(200, w.ada, "GET", Base+"/regions?limit=100", nil).list) {
+			t.Errorf("of all regions: %v", got)
+		}
 		w.want(400, w.ada, "POST", Base+"/offers/check", map[string]any{"count": 0})
 	})
 }

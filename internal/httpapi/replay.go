@@ -45,7 +45,7 @@ func (s *server) change(ctx context.Context, c *call, d decoded, effect func(con
 		return answer{}, merged(d.faults, err)
 	}
 	var a answer
-	if len(keys) == 0 || c.request.Method != http.MethodPost {
+	if len(keys) == 0 {
 		err := s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
 			a, err = effect(ctx, tx)
 			return err

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -75,6 +76,39 @@ func TestAReplayIsOfTheSameRequestOnly(t *testing.T) {
 	}
 	w.clock.Advance(24 * time.Hour)
 	w.refused("CONFLICT", w.ada, "POST", at, `{"name":"a","publicKey":"`+key+`"}`, with) // it counts anew: the name is taken
+}
+
+// Whatever changes something honors the key, whichever its method is.
+func TestEveryWriteHonorsItsKey(t *testing.T) {
+	w := newWorld(t)
+	w.s.c.Limiter = allowAll{}
+	at := Base + "/ssh-keys"
+	one := at + "/" + w.want(201, w.ada, "POST", at, map[string]string{"name": "a", "publicKey": publicKey(t)}).text("id")
+	with := header("Idempotency-Key", "k1")
+	first := w.want(200, w.ada, "PATCH", one, `{"name":"b"}`, with)
+	w.want(200, w.ada, "PATCH", one, `{"name":"c"}`)
+	again := w.want(200, w.ada, "PATCH", one, `{"name":"b"}`, with)
+	if string(again.body) != string(first.body) || again.header.Get("Idempotent-Replayed") != "true" {
+		t.Errorf("%v %s", again.header, again.body)
+	}
+	same(t, "the name after the second effect that there must not be", w.want(200, w.ada, "GET", one, nil).text("name"), "c")
+	w.refused("IDEMPOTENCY_KEY_REUSED", w.ada, "PATCH", one, `{"name":"d"}`, with)
+	w.refused("IDEMPOTENCY_KEY_REUSED", w.ada, "DELETE", one, nil, with)
+	w.want(200, w.ada, "DELETE", one, nil, header("Idempotency-Key", "k2"))
+	if r := w.want(200, w.ada, "DELETE", one, nil, header("Idempotency-Key", "k2")); r.header.Get("Idempotent-Replayed") != "true" {
+		t.Errorf("%v %s", r.header, r.body)
+	}
+	w.refused("NOT_FOUND", w.ada, "DELETE", one, nil)
+	paths, _ := documented(t)
+	for path, item := range paths {
+		for method, op := range item {
+			rt := w.s.paths[path].routes[strings.ToUpper(method)]
+			takes := slices.ContainsFunc(op.Parameters, func(p struct{ Name, In string }) bool { return p.Name == "Idempotency-Key" })
+			if want := method != "get" && rt.door != doorOpen && !rt.alone; takes != want {
+				t.Errorf("%s %s: the document has an Idempotency-Key: %v", method, path, takes)
+			}
+		}
+	}
 }
 
 func TestWhichAnswersAreKept(t *testing.T) {

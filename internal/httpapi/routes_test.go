@@ -187,7 +187,8 @@ func TestAnotherTenantsThingsAreNotThere(t *testing.T) {
 	bodies := map[string]any{
 		"PATCH /ssh-keys": `{"name":"his"}`, "PATCH /volumes": `{"name":"his"}`, "PATCH /deployments": `{"name":"his"}`, "PATCH /api-keys": `{"name":"his"}`,
 		"PATCH /webhooks": `{"description":"his"}`, "PATCH /people": `{"role":"viewer"}`, "PATCH /passkeys": `{"name":"his"}`,
-		"POST /volumes/attach": map[string]any{"deploymentId": his["deployments"]},
+		"POST /deployments/reinstall": `{"eraseLocalDisks":true}`,
+		"POST /volumes/attach":        map[string]any{"deploymentId": his["deployments"]},
 	}
 	paths, _ := documented(t)
 	tried := 0

@@ -10,6 +10,7 @@ import (
 	"github.com/billetcloud/billet/internal/audit"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/deployment"
+	"github.com/billetcloud/billet/internal/event"
 	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
@@ -94,6 +95,7 @@ func reach(all map[string]*huma.Schema, s *huma.Schema, names map[string]bool) {
 // document finishes the schemas and writes everything down.
 func (s *server) document() []byte {
 	registry := s.doc.Components.Schemas
+	s.addEventTypes()
 	for name, schema := range registry.Map() {
 		t := registry.TypeFromRef(prefix + name)
 		if t == nil || t.Kind() != reflect.Struct {
@@ -137,6 +139,8 @@ var words = map[reflect.Type][]any{
 	reflect.TypeFor[provider.InstanceType]():    {"BARE_METAL", "VM", "SPOT", "CLUSTER"},
 	reflect.TypeFor[volume.Status]():            {"creating", "available", "attaching", "attached", "detaching", "deleting", "deleted", "failed"},
 	reflect.TypeFor[catalog.Status]():           {"up", "degraded", "down"},
+	reflect.TypeFor[event.Type]():               anys(event.Types()),
+	reflect.TypeFor[catalog.Reason]():           anys(catalog.Reasons),
 	reflect.TypeFor[wallet.Type]():              anys(wallet.Types),
 	reflect.TypeFor[wallet.GroupBy]():           {"day", "deployment", "gpuType", "provider"},
 	reflect.TypeFor[account.Scope]():            anys(append(account.Owner.Scopes(), account.OperatorScopes()...)),

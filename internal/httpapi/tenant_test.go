@@ -61,8 +61,12 @@ func TestALifeOfADeployment(t *testing.T) {
 	w.want(202, w.ada, "POST", one+"/reboot", nil)
 	w.refused("CONFLICT", w.ada, "POST", one+"/power-off", nil) // the reboot is under way
 	w.settle(d)
-	w.want(202, w.ada, "POST", one+"/reinstall", map[string]string{"operatingSystem": "Ubuntu 22.04"})
-	w.refused("INVALID_REQUEST", w.ada, "POST", one+"/reinstall", map[string]string{"operatingSystem": "Windows 3.11"})
+	for _, nothing := range []any{nil, "{}", map[string]any{"eraseLocalDisks": false}, map[string]any{"operatingSystem": "Ubuntu 22.04"}} { // nobody wipes a machine by accident
+		r := w.refused("INVALID_REQUEST", w.ada, "POST", one+"/reinstall", nothing)
+		same(t, "what is missing", r.fields(), []string{"eraseLocalDisks"})
+	}
+	w.want(202, w.ada, "POST", one+"/reinstall", map[string]any{"operatingSystem": "Ubuntu 22.04", "eraseLocalDisks": true})
+	w.refused("INVALID_REQUEST", w.ada, "POST", one+"/reinstall", map[string]any{"operatingSystem": "Windows 3.11", "eraseLocalDisks": true})
 	w.settle(d)
 	w.want(200, w.ada, "PATCH", one, map[string]any{"name": "renamed", "tags": []string{"a", "b"}, "terminationProtection": true})
 	if r := w.want(200, w.ada, "GET", at+"?tag=a&status=running,stopped&search=NAME&sort=name", nil); len(r.list) != 1 {
@@ -112,7 +116,11 @@ func TestUnsupportedActions(t *testing.T) {
 	d := id.ID(w.want(201, w.ada, "POST", Base+"/deployments", map[string]any{"offerId": "off_plain", "operatingSystem": "ubuntu 24.04", "name": "n", "ssh_public_key": publicKey(t)}).text("id"))
 	w.settle(d)
 	for _, action := range []string{"reboot", "power-on", "power-off", "reinstall"} {
-		if r := w.refused("UNSUPPORTED_BY_PROVIDER", w.ada, "POST", Base+"/deployments/"+string(d)+"/"+action, nil); r.status != 400 {
+		var body any
+		if action == "reinstall" {
+			body = map[string]bool{"eraseLocalDisks": true}
+		}
+		if r := w.refused("UNSUPPORTED_BY_PROVIDER", w.ada, "POST", Base+"/deployments/"+string(d)+"/"+action, body); r.status != 400 {
 			t.Errorf("%d", r.status)
 		}
 	}

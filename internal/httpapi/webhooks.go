@@ -19,7 +19,7 @@ type createWebhook struct {
 	Body struct {
 		URL         string   `json:"url" minLength:"1" maxLength:"2000" example:"https://hooks.example/billet" doc:"Where events are sent: https, on a public address."`
 		Description string   `json:"description,omitempty" maxLength:"200" example:"scheduler" doc:"What it is for."`
-		Types       []string `json:"types,omitempty" maxItems:"50" maxLength:"64" doc:"The types of events that are sent, such as deployment.running, or deployment.* for all that begin so; all if left out."`
+		Types       []string `json:"types,omitempty" maxItems:"50" maxLength:"64" doc:"The types of events that are sent, such as deployment.running, or deployment.* for all that begin so; all if left out. The document's webhooks list them."`
 		Enabled     *bool    `json:"enabled,omitempty" doc:"true if left out. With false nothing is sent before it is enabled; then everything from now on."`
 	}
 }
@@ -122,7 +122,7 @@ func (s *server) addWebhooks() {
 
 	write(s, spec{
 		method: http.MethodPost, path: one + "/deliveries/{deliveryId}/replay", id: "replayWebhookDelivery", tag: tagWebhooks, scope: account.WriteWebhooks,
-		summary: "Send a delivery again", text: "Now, with the same id and body, and then for 72 hours until it is answered with 2xx. A test is not sent again: send a new one.",
+		summary: "Send a delivery again", text: "Now, with the same id and body, and then for 72 hours until it is answered with 2xx; a test once.",
 		errors: []fault.Code{fault.Conflict},
 	}, func(ctx context.Context, tx *db.Tx, c *call, in *deliveryPath) (webhook.Delivery, error) {
 		return s.c.Webhooks.Replay(ctx, tx, c.account, in.ID, in.Delivery)

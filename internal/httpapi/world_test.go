@@ -150,7 +150,26 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 		t.Fatal(err)
 	}
 	w.check = check
+	t.Cleanup(w.checkEvents)
 	return w
+}
+
+// checkEvents finds events that are not as the table of event types says, whatever the test was about.
+func (w *world) checkEvents() {
+	for _, who := range []tenant{w.ada, w.bob} {
+		events, _, err := w.c.Events.History(context.Background(), w.d, who.account, event.Filter{}, db.Page{Number: 1, Limit: 1000})
+		if err != nil {
+			return // the test has broken its database
+		}
+		for _, e := range events {
+			if e.Data["text"] != nil { // a test's own
+				continue
+			}
+			if err := event.Check(e); err != nil {
+				w.t.Error(err)
+			}
+		}
+	}
 }
 
 // documentation checks answers against the OpenAPI document.

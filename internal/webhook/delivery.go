@@ -94,7 +94,7 @@ func (s *Service) Deliveries(ctx context.Context, r db.Reader, account, webhook 
 	return out, listed, addAttempts(ctx, r, out)
 }
 
-// Replay has a delivery sent again now, with the same id and body, and tried for three days anew. It answers NOT_FOUND, and CONFLICT
+// Replay has a delivery sent again now, with the same id and body, and tried for three days anew; a test is tried once. It answers NOT_FOUND, and CONFLICT
 // where the endpoint is not enabled.
 func (s *Service) Replay(ctx context.Context, tx *db.Tx, account, webhook, delivery id.ID) (Delivery, error) {
 	w, err := s.Get(ctx, tx, account, webhook)
@@ -105,7 +105,7 @@ func (s *Service) Replay(ctx context.Context, tx *db.Tx, account, webhook, deliv
 	if err != nil {
 		return Delivery{}, err
 	}
-	if !found || d.Webhook != webhook || d.Type == TypeTest {
+	if !found || d.Webhook != webhook {
 		return Delivery{}, missing("delivery")
 	}
 	if !w.Enabled {

@@ -5,12 +5,12 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/event"
 	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 )
@@ -194,9 +194,6 @@ func (c *checker) description(d string) {
 	c.faults = append(c.faults, fault.CheckText("description", d, MaxDescription)...)
 }
 
-// typeForm is a type of events, or the beginning of some with a star.
-var typeForm = regexp.MustCompile(`^[a-z][a-z_]*(\.[a-z_]+)*(\.\*)?$`)
-
 // types returns each type once.
 func (c *checker) types(given []string) []string {
 	out := []string{}
@@ -206,8 +203,8 @@ func (c *checker) types(given []string) []string {
 	}
 	for i, t := range given {
 		switch {
-		case len(t) > 64 || !typeForm.MatchString(t):
-			c.fault(fmt.Sprintf("types[%d]", i), "is not a type of events, such as deployment.running, nor the beginning of some, such as deployment.*.")
+		case event.Mistyped(t, true) != "":
+			c.fault(fmt.Sprintf("types[%d]", i), "%s", event.Mistyped(t, true))
 		case !slices.Contains(out, t):
 			out = append(out, t)
 		}

@@ -36,7 +36,7 @@ const (
 	// Kept is how long deliveries are remembered.
 	Kept = 30 * 24 * time.Hour
 	// TypeTest is the type of what Test sends. It is no event of the account's log.
-	TypeTest = "webhook.test"
+	TypeTest = string(event.TypeTest)
 )
 
 // Status tells whether an endpoint gets anything.

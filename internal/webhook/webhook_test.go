@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -303,6 +304,15 @@ func TestReplayAndTest(t *testing.T) {
 			t.Fatalf("%+v", q)
 		}
 		same(t, "events in the log", len(w.history(ada)), 1)
+		// What is listed can be sent again, a test, too.
+		to.take()
+		if again, err := replay(ada, hook.ID, made.ID); err != nil || again.Status != webhook.Pending {
+			t.Errorf("%+v, %v", again, err)
+		}
+		w.drain()
+		if q := to.take(); len(q) != 1 || q[0].kind != webhook.TypeTest || q[0].id != string(made.Event) {
+			t.Errorf("a test again: %+v", q)
+		}
 
 		no := false
 		w.update(ada, hook.ID, webhook.Update{Enabled: &no})
@@ -316,7 +326,7 @@ func TestReplayAndTest(t *testing.T) {
 		if _, err := replay(ada, hook.ID, d.ID); fault.CodeOf(err) != fault.Conflict {
 			t.Error(err)
 		}
-		for _, wrong := range [][3]id.ID{{bob, hook.ID, d.ID}, {ada, "whk_x", d.ID}, {ada, hook.ID, "whd_x"}, {ada, hook.ID, made.ID}} {
+		for _, wrong := range [][3]id.ID{{bob, hook.ID, d.ID}, {ada, "whk_x", d.ID}, {ada, hook.ID, "whd_x"}} {
 			if _, err := replay(wrong[0], wrong[1], wrong[2]); err == nil || fault.CodeOf(err) != fault.NotFound {
 				t.Errorf("%v: %v", wrong, err)
 			}
@@ -332,12 +342,13 @@ func TestBounds(t *testing.T) {
 				return err
 			})
 		}
-		err := create(webhook.Request{URL: "ftp://x", Description: "a\nb", Types: []string{"a.b", "A", "*", "a.*.b"}})
+		err := create(webhook.Request{URL: "ftp://x", Description: "a\nb", Types: []string{"deployment.running", "deployment.*", "A", "*", "deployment.*.running", "deployment.runing", "deploiment.*"}})
 		var fields []string
 		for _, f := range err.(*fault.Error).Fields() {
 			fields = append(fields, f.Field)
 		}
-		same(t, "fields", fields, []string{"url", "description", "types[1]", "types[2]", "types[3]"})
+		same(t, "fields", fields, []string{"url", "description", "types[2]", "types[3]", "types[4]", "types[5]", "types[6]"})
+		same(t, "what may be meant", strings.Contains(fmt.Sprint(err.(*fault.Error).Fields()), "Did you mean deployment.running?"), true)
 		var wg sync.WaitGroup
 		var mu sync.Mutex
 		made := 0

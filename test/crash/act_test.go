@@ -269,6 +269,9 @@ func (w *worker) operate() {
 	}
 	i := w.sometimes(&intent{path: "/deployments/" + d.ID + "/" + what}, 40)
 	i.body = map[string]any{}
+	if what == "reinstall" {
+		i.body["eraseLocalDisks"] = true
+	}
 	if a, answered := w.once(i); answered && a.Status < 300 {
 		w.seen(a)
 	}

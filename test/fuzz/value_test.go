@@ -173,7 +173,7 @@ func (f *fuzzer) sensible(r *request, name string) any {
 	case "url":
 		return f.inbox + "/" + strconv.Itoa(f.IntN(9))
 	case "types":
-		return pick(f.dice, []string{"deployment.running", "deployment.*", "volume.*", "account.*", "wallet.*"})
+		return pick(f.dice, []string{"deployment.running", "deployment.*", "volume.*", "account.*", "webhook.*"})
 	case "token":
 		return orNil(f.token)
 	case "email":

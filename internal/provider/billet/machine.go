@@ -328,7 +328,7 @@ func (b *Adapter) PowerOff(ctx context.Context, reference id.ID) error {
 
 // Reinstall wipes the machine and installs the operating system, with the keys of its launch, which the other Billet has.
 func (b *Adapter) Reinstall(ctx context.Context, reference id.ID, operatingSystem string) error {
-	return b.act(ctx, reference, reinstall, "", map[string]string{"operatingSystem": operatingSystem})
+	return b.act(ctx, reference, reinstall, "", map[string]any{"operatingSystem": operatingSystem, "eraseLocalDisks": true})
 }
 
 // act has something done to the machine. already is the status in which there is nothing to do.

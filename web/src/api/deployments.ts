@@ -119,7 +119,7 @@ export function useAction(id: string) {
         case 'power-off':
           return data(api.POST(`${path}/power-off`, { params }));
         case 'reinstall':
-          return data(api.POST(`${path}/reinstall`, { params, body: { operatingSystem } }));
+          return data(api.POST(`${path}/reinstall`, { params, body: { operatingSystem, eraseLocalDisks: true } }));
       }
     },
     onSuccess: deploymentsChanged,

@@ -1,4 +1,5 @@
 import { type Event, useDeploymentEvents } from '../../api/deployments';
+import { eventLabels } from '../../api/eventTypes';
 import { ErrorBox } from '../../parts/ErrorBox';
 import { Money } from '../../parts/Money';
 import { PageSkeleton } from '../../parts/Skeletons';
@@ -30,24 +31,8 @@ export function Events({ id }: { id: string }) {
   );
 }
 
-const words: Record<string, string> = {
-  'deployment.created': 'Asked for',
-  'deployment.deploying': 'Deploying',
-  'deployment.progress': 'Progress',
-  'deployment.running': 'Running: SSH answers',
-  'deployment.stopped': 'Stopped',
-  'deployment.terminating': 'Terminating',
-  'deployment.terminated': 'Terminated',
-  'deployment.failed': 'Failed',
-  'deployment.interrupted': 'Interrupted by the provider',
-  'deployment.charged': 'Charged',
-  'deployment.refunded': 'Refunded',
-  'deployment.released': 'Hold released',
-  'deployment.updated': 'Changed',
-};
-
 function describe(e: Event): string {
-  const known = words[e.type];
+  const known = (eventLabels as Record<string, string>)[e.type];
   if (known) return known;
   // A type that this page does not know yet still reads as words.
   const text = (e.type.split('.').at(-1) ?? e.type).replaceAll(/[-_]/g, ' ');

@@ -67,7 +67,7 @@ export function Deliveries({ of: w, onClose }: { of: Webhook; onClose: () => voi
                       <Last of={d} />
                     </td>
                     <td data-end>
-                      {write && w.enabled && d.type !== 'webhook.test' && (
+                      {write && w.enabled && (
                         <Button
                           variant="default"
                           size="compact-sm"

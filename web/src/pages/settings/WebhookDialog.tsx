@@ -1,6 +1,7 @@
 import { Alert, Button, Group, Modal, TagsInput, TextInput } from '@mantine/core';
 import { useState } from 'react';
 import { ApiError } from '../../api/client';
+import { webhookTypes } from '../../api/eventTypes';
 import { type NewWebhook, useCreateWebhook, useUpdateWebhook, type Webhook } from '../../api/webhooks';
 import { CopyField } from '../../parts/Copy';
 import { ErrorBox } from '../../parts/ErrorBox';
@@ -12,19 +13,6 @@ interface Props {
   onClose: () => void;
   onMade: (w: NewWebhook) => void;
 }
-
-// What is offered; anything of the form may be typed.
-const types = [
-  'deployment.*',
-  'deployment.created',
-  'deployment.running',
-  'deployment.terminated',
-  'deployment.failed',
-  'volume.*',
-  'account.*',
-  'account.arrears',
-  'webhook.*',
-];
 
 export function WebhookDialog({ of: w, onClose, onMade }: Props) {
   const [url, setUrl] = useState(w?.url ?? '');
@@ -84,7 +72,7 @@ export function WebhookDialog({ of: w, onClose, onMade }: Props) {
           label="Event types"
           description="Such as deployment.running, or deployment.* for all that begin so; everything where there are none"
           placeholder={wanted.length ? undefined : 'everything'}
-          data={types}
+          data={webhookTypes}
           value={wanted}
           onChange={setWanted}
           maxTags={50}
