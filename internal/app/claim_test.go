@@ -17,6 +17,7 @@ import (
 func simulatorOn(t *testing.T) (open func(dir string) (*App, error)) {
 	c := Default()
 	c.DatabaseURL, c.Sim, c.Version, c.Log = dbtest.PostgresURL(t), true, "test", slog.New(slog.DiscardHandler)
+	c.SimMachines = "banner" // this test program is no machine
 	c.SecretKey = base64.StdEncoding.EncodeToString(make([]byte, 32))
 	return func(dir string) (*App, error) {
 		c.DataDir = dir

@@ -12,6 +12,7 @@ import (
 func TestTheClocksFileSaysWhereTheClockStands(t *testing.T) {
 	c := Default()
 	c.DataDir, c.Sim, c.Version, c.Log = t.TempDir(), true, "test", slog.New(slog.DiscardHandler)
+	c.SimMachines = "banner" // this test program is no machine
 	a, err := Open(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)

@@ -21,6 +21,7 @@ import (
 func TestStoppingAnswersWhoWaitsAndIsNoError(t *testing.T) {
 	c := Default()
 	c.Listen, c.MetricsListen, c.DataDir, c.Sim, c.Demo, c.Version, c.Log = "127.0.0.1:0", "", t.TempDir(), true, true, "test", slog.New(slog.DiscardHandler)
+	c.SimMachines = "banner" // this test program is no machine
 	a, err := Open(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
