@@ -200,8 +200,8 @@ func (s *WebhookService) AllDeliveries(ctx context.Context, id string, q Webhook
 	}, func(d WebhookDelivery) string { return d.ID })
 }
 
-// Replay sends a delivery again, with the same id and body, and tries it for 72 hours anew. ErrConflict where the webhook is not
-// enabled; a test is not sent again, and is ErrNotFound.
+// Replay sends a delivery again, with the same id and body, and tries it for 72 hours again, also a test. ErrConflict where the
+// webhook is not enabled.
 func (s *WebhookService) Replay(ctx context.Context, id, deliveryID string, options ...CallOption) (*WebhookDelivery, error) {
 	if err := checkID("path.deliveryId", deliveryID); err != nil {
 		return nil, err
