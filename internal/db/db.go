@@ -179,7 +179,10 @@ func (d *DB) once(ctx context.Context, pool *sql.DB, o *sql.TxOptions, f func(ct
 	}
 	done = true
 	if err := raw.Commit(); err != nil {
-		return errCommit{fmt.Errorf("commit: %w", err)}
+		if err = fmt.Errorf("commit: %w", err); tx.writes {
+			err = errCommit{err}
+		}
+		return err
 	}
 	for _, call := range tx.afterCommit {
 		call()

@@ -56,7 +56,7 @@ func (d *DB) Query(ctx context.Context, query string, args ...any) (*Rows, error
 	}
 	within, cancel := context.WithTimeout(ctx, queryTime)
 	var rows *sql.Rows
-	err := d.repeat(within, &d.reads, queryTime, func(context.Context) (err error) {
+	err := d.repeat(ctx, &d.reads, queryTime, func(context.Context) (err error) {
 		rows, err = d.c.Read.QueryContext(within, query, args...) // the rows live longer than this call
 		return err
 	})

@@ -182,6 +182,8 @@ func (r *row) learn(keys []string) {
 func (s *Service) renew(ctx context.Context, x row, m provider.Machine) error {
 	before := x
 	x.setMachine(m)
+	costs := x.machineCost != before.machineCost
+	before.machineCost = x.machineCost
 	return s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		if err := guarded(setMachine(ctx, tx, x)); err != nil {
 			return err
@@ -189,12 +191,11 @@ func (s *Service) renew(ctx context.Context, x row, m provider.Machine) error {
 		if err := setMachineFacts(ctx, tx, x); err != nil {
 			return err
 		}
-		if x.machineCost != before.machineCost {
+		if costs {
 			if err := s.c.Meter.CostChanges(ctx, tx, x.ID, x.machineCost); err != nil {
 				return err
 			}
 		}
-		before.machineCost = x.machineCost
 		if !before.stale(m) {
 			return nil // nothing that a tenant sees
 		}

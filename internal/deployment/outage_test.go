@@ -112,8 +112,8 @@ func TestAProvidersTextCannotKeepAChangeFromBeingWritten(t *testing.T) {
 		})
 		d := r.deploy(a)
 		r.pass(10 * time.Second)
-		if x := r.get(a, d.ID); x.Status != deployment.StatusFailed || *x.StatusReason != "quota  \uFFFDreached " || r.money(a).Held != 0 {
-			t.Fatalf("%+v, %s held", x, r.money(a).Held)
+		if x := r.get(a, d.ID); x.Status != deployment.StatusFailed || *x.StatusReason != "quota reached " || r.money(a).Held != 0 {
+			t.Fatalf("%q, %s held: %+v", *x.StatusReason, r.money(a).Held, x)
 		}
 		r.park.set(func() { r.park.launch = nil })
 		d = r.running(a)

@@ -387,12 +387,12 @@ func (s *Service) alive(ctx context.Context, p provider.Provider, x row) (job.Ou
 // carryOut asks the provider for the pending action and takes it off the list. A crash between the two asks twice:
 // a machine that reboots once more is the lesser evil.
 func (s *Service) carryOut(ctx context.Context, p provider.Provider, x *row) error {
-	err := job.Holds(ctx)
+	ask, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	err := job.Holds(ctx) // after the limit has begun, so that a process that stalls in between asks nothing late
 	if err != nil {
 		return err
 	}
-	ask, cancel := context.WithTimeout(ctx, askLimit)
-	defer cancel()
 	switch x.action {
 	case ActionReboot:
 		if q, can := p.(provider.Rebooter); can {

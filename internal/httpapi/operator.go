@@ -277,6 +277,7 @@ func (s *server) margins(ctx context.Context, _ *call, in *marginsQuery) (margin
 	sum := meter.Margin{}
 	err = s.c.DB.View(ctx, func(ctx context.Context, tx *db.Tx) error {
 		rows, err := s.c.Meter.Margins(ctx, tx, from, to, now, by)
+		sum, out.Rows = meter.Margin{}, []marginRow{} // a view may run twice
 		for _, m := range rows {
 			sum.Revenue, sum.Cost, sum.Seconds = sum.Revenue+m.Revenue, sum.Cost+m.Cost, sum.Seconds+m.Seconds
 			if by == wallet.ByGPUType && m.Key == "" {

@@ -97,15 +97,30 @@ func elements(lines []string) []string {
 	return out
 }
 
-// forwardedHops reads Forwarded headers.
+// forwardedHops reads Forwarded headers, each line by itself: a quotation mark that a client leaves open must not swallow
+// what a proxy has written after it.
 func forwardedHops(lines []string) []hop {
 	var hops []hop
-	for _, element := range quotedSplit(strings.Join(lines, ","), ',') {
+	for _, line := range lines {
+		hops = append(hops, forwardedLine(line)...)
+	}
+	return hops
+}
+
+// forwardedLine reads one line. A line that ends within quotation marks is one hop of which nothing is known.
+func forwardedLine(line string) []hop {
+	elements, closed := quotedSplit(line, ',')
+	if !closed {
+		return []hop{{}}
+	}
+	var hops []hop
+	for _, element := range elements {
 		if strings.TrimSpace(element) == "" {
 			continue
 		}
 		var at hop
-		for _, pair := range quotedSplit(element, ';') {
+		pairs, _ := quotedSplit(element, ';')
+		for _, pair := range pairs {
 			name, value, _ := strings.Cut(pair, "=")
 			if value = strings.TrimSpace(value); len(value) > 1 && value[0] == '"' && value[len(value)-1] == '"' {
 				value = strings.ReplaceAll(value[1:len(value)-1], `\`, "")
@@ -122,9 +137,8 @@ func forwardedHops(lines []string) []hop {
 	return hops
 }
 
-// quotedSplit splits at separators that are not within quotation marks.
-func quotedSplit(text string, separator byte) []string {
-	var out []string
+// quotedSplit splits at separators that are not within quotation marks. closed is false where the text ends within them.
+func quotedSplit(text string, separator byte) (out []string, closed bool) {
 	quoted, start := false, 0
 	for i := 0; i < len(text); i++ {
 		switch {
@@ -137,7 +151,7 @@ func quotedSplit(text string, separator byte) []string {
 			start = i + 1
 		}
 	}
-	return append(out, text[start:])
+	return append(out, text[start:]), !quoted
 }
 
 // parseHop reads an address as proxies write it: alone, with a port, in brackets, with a zone. It returns false for "unknown",

@@ -45,6 +45,10 @@ func TestTheClientIsFoundInWhatProxiesWrite(t *testing.T) {
 		{"HAProxy, option forwarded, IPv6 and ports", "10.0.0.1", `Forwarded: proto=https;by="[fd00::1]:443";for="[2001:db8::5]:51044"`, "2001:db8::5", true},
 		{"HAProxy, option forwarded behind another", "10.0.0.1", "Forwarded: for=6.6.6.6;proto=http\nForwarded: for=198.51.100.1;proto=https, for=10.0.0.2;proto=http", "198.51.100.1", true},
 
+		// A client that leaves a quotation mark open hides nothing of what the proxy writes.
+		{"an open quotation mark before the proxy's line", "10.0.0.1", "Forwarded: for=192.0.2.99;x=\"\nForwarded: proto=https;for=198.51.100.1", "198.51.100.1", true},
+		{"an open quotation mark in the proxy's line", "10.0.0.1", "Forwarded: for=192.0.2.99;x=\", for=198.51.100.1;proto=https", "10.0.0.1", false},
+
 		// Caddy, reverse_proxy: drops what comes from peers it does not trust, and sets all three.
 		{"Caddy", "10.0.0.1", "X-Forwarded-For: 198.51.100.1\nX-Forwarded-Proto: https\nX-Forwarded-Host: gpu.example.com", "198.51.100.1", true},
 

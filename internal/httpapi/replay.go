@@ -74,14 +74,17 @@ func (s *server) change(ctx context.Context, c *call, d decoded, effect func(con
 	}
 	err := once(effect)
 	// Where nobody knows whether it was committed, to repeat it tells: its answer is kept, or it is made now.
-	repeated := false
+	repeated, doubt := false, error(nil)
 	for try := 0; try < 3 && db.InDoubt(err) && ctx.Err() == nil; try++ {
-		repeated = true
+		repeated, doubt = true, err
 		err = once(effect)
 	}
 	if refused := (*fault.Error)(nil); errors.As(err, &refused) && final(refused) {
 		// The effect is rolled back, its refusal is kept. Where another request with the key came in between, its answer counts.
 		err = once(func(context.Context, *db.Tx) (answer, error) { return failed(refused, c.id), nil })
+	}
+	if err != nil && doubt != nil && !errors.As(err, new(*fault.Error)) {
+		return answer{}, doubt // what came of the repetition does not tell whether the first was committed
 	}
 	if err != nil {
 		return answer{}, err

@@ -139,6 +139,7 @@ func (s *server) addWallet() {
 			if err != nil {
 				return err
 			}
+			v.HourlyCost, v.ActiveDeployments, v.Volumes = 0, []runningView{}, []volumeOnBill{} // a view may run twice
 			for _, r := range runs {
 				v.HourlyCost += r.HourlyPrice
 				if r.Subject.Kind() == id.Volume {

@@ -274,3 +274,23 @@ func TestAReplicaThatMayNotTakesNoJobs(t *testing.T) {
 		}
 	})
 }
+
+// What was claimed in a transaction that was not committed is not run: its row may be claimed again with the same attempt.
+func TestAClaimThatWasNotCommittedIsNotRun(t *testing.T) {
+	ahead(t, 0, func(t *testing.T, one, _ *rig) {
+		ran := 0
+		n := one.onDatabaseTime(func(context.Context, id.ID) (job.Outcome, error) { ran++; return job.Done(), nil })
+		one.enqueue("dep_1", 0)
+		refused := errors.New("not committed")
+		if err := n.Drain(db.WithGuard(t.Context(), func(context.Context, *db.Tx) error { return refused })); !errors.Is(err, refused) {
+			t.Errorf("%v", err)
+		}
+		if ran != 0 {
+			t.Errorf("%d runs of a claim that was rolled back", ran)
+		}
+		one.drain(n)
+		if ran != 1 {
+			t.Errorf("%d runs after all", ran)
+		}
+	})
+}

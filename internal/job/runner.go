@@ -395,10 +395,14 @@ func (r *Runner) take(ctx context.Context, some []turn) (jobs []claimed, err err
 		jobs, err = claim(ctx, tx, tx.Now, real, lease, some)
 		return err
 	})
+	if err != nil {
+		// Not even where it may have been committed: two runs would hold one attempt. Its lease ends by itself.
+		return nil, err
+	}
 	for i := range jobs {
 		jobs[i].held = began.Add(lease)
 	}
-	return jobs, err
+	return jobs, nil
 }
 
 // run runs one job, keeping its lease, and writes down what came of it. The end of the server does

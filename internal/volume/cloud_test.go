@@ -41,7 +41,7 @@ type trouble struct {
 
 var (
 	silent   = &provider.Error{Kind: provider.KindUnavailable, Cause: errors.New("time-out")}
-	rejected = &provider.Error{Kind: provider.KindRejected, Message: "Computer says\x00no."}
+	rejected = &provider.Error{Kind: provider.KindRejected, Message: "Computer says\x00 no."}
 )
 
 func newCloud() *cloud {

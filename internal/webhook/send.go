@@ -84,9 +84,12 @@ func (l *lanes) took(endpoint id.ID, d time.Duration) {
 	defer l.mu.Unlock()
 	if d < slowAfter {
 		delete(l.slow, endpoint)
-	} else if len(l.slow) < manySlow {
-		l.slow[endpoint] = true
+		return
 	}
+	if len(l.slow) >= manySlow { // most of them are deleted by now; who is still slow comes back
+		clear(l.slow)
+	}
+	l.slow[endpoint] = true
 }
 
 func (l *lanes) isSlow(endpoint id.ID) bool {
