@@ -99,6 +99,15 @@ func quoted(path string) string {
 	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }
 
+// self is the path of this program.
+func self() string {
+	path, err := os.Executable()
+	if err != nil {
+		return "<the path of billetd>"
+	}
+	return quoted(path)
+}
+
 // sshPorts says where simulated machines listen if this user may not listen on port 22, so that
 // the specification's own "ssh root@…" is not tried in vain.
 func sshPorts(simulated bool) string {
@@ -114,6 +123,6 @@ func sshPorts(simulated bool) string {
 	}
 	return `
      This user may not listen on port 22, so simulated machines listen on 2222, as sshCommand says. For port 22, run
-       sudo setcap cap_net_bind_service=+ep ` + program("billetd") + `
+       sudo setcap cap_net_bind_service=+ep ` + self() + `
 `
 }

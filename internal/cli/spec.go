@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/client"
+	"github.com/billetcloud/billet/internal/clock"
 	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v3"
 )
@@ -128,7 +129,10 @@ func until(flag, text string, now time.Time) (time.Time, error) {
 	if d, err := time.ParseDuration(text); err == nil && d > 0 {
 		return now.Add(d).UTC().Truncate(time.Second), nil
 	}
-	for _, layout := range []string{time.RFC3339, "2006-01-02 15:04", "2006-01-02T15:04"} {
+	if at, is := clock.ParseRFC3339(text); is {
+		return at.UTC(), nil
+	}
+	for _, layout := range []string{"2006-01-02 15:04", "2006-01-02T15:04"} {
 		if at, err := time.ParseInLocation(layout, text, time.Local); err == nil {
 			return at.UTC(), nil
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/client"
+	"github.com/billetcloud/billet/internal/clock"
 	"github.com/spf13/cobra"
 )
 
@@ -126,10 +127,11 @@ func instant(flag, text string, now time.Time) (time.Time, error) {
 	if d, is := ago(text); is {
 		return now.Add(-d), nil
 	}
-	for _, layout := range []string{time.DateOnly, time.RFC3339} {
-		if at, err := time.Parse(layout, text); err == nil {
-			return at, nil
-		}
+	if at, is := clock.ParseRFC3339(text); is {
+		return at, nil
+	}
+	if at, err := time.Parse(time.DateOnly, text); err == nil {
+		return at, nil
 	}
 	return time.Time{}, usage("%s %q is no time such as 12h, 7d, 2026-11-01 or 2026-11-01T18:00:00Z.", flag, text)
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/danielgtaylor/huma/v2"
@@ -151,7 +152,7 @@ func (c *checker) text(s *huma.Schema, text, path string) {
 	case s.Pattern != "" && !pattern(s.Pattern).MatchString(text):
 		c.add(path, "must be %s.", s.PatternDescription)
 	case s.Format == "date-time":
-		if t, is := instant(text); !is {
+		if t, is := clock.ParseRFC3339(text); !is {
 			c.add(path, "must be a time such as 2027-01-31T18:30:00Z (RFC 3339).")
 		} else if year := t.UTC().Year(); year < 1970 || year > 9999 { // in UTC, as we answer: the offset may push it into the year 10000, which JSON cannot say
 			c.add(path, "must lie between the years 1970 and 9999.")
@@ -159,38 +160,12 @@ func (c *checker) text(s *huma.Schema, text, path string) {
 	}
 }
 
-// RFC 3339, 5.6: its letters in either case, its numbers of two digits, and a zone within a day. time.Parse takes commas, single digits and +24:00, too.
-var timeForm = regexp.MustCompile(`^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
-
-// instant reads a time as RFC 3339 writes it. A leap second is the beginning of the next one, as clocks of computers have it.
-func instant(text string) (time.Time, bool) {
-	if !timeForm.MatchString(text) {
-		return time.Time{}, false
-	}
-	text = strings.ToUpper(text)
-	leap := text[17:19] == "60"
-	if leap {
-		text = text[:17] + "59" + text[19:]
-	}
-	t, err := time.Parse(time.RFC3339, text)
-	if err != nil {
-		return time.Time{}, false
-	}
-	if leap {
-		if u := t.UTC(); u.Hour() != 23 || u.Minute() != 59 { // it is put in at the end of a day only
-			return time.Time{}, false
-		}
-		t = t.Truncate(time.Second).Add(time.Second)
-	}
-	return t, true
-}
-
 // settled returns a value that was found good, with its times as encoding/json reads them.
 func (in *input) settled(s *huma.Schema, v any) any {
 	s = in.resolve(s)
 	switch v := v.(type) {
 	case string:
-		if t, is := instant(v); is && s.Format == "date-time" {
+		if t, is := clock.ParseRFC3339(v); is && s.Format == "date-time" {
 			return t.Format(time.RFC3339Nano)
 		}
 	case []any:

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/danielgtaylor/huma/v2"
@@ -328,7 +329,7 @@ func setParam(c *checker, p param, field reflect.Value, text string) error {
 	if c.check(p.schema, value, path); len(c.faults) > before {
 		return nil
 	}
-	if t, is := instant(text); is && p.schema.Format == "date-time" {
+	if t, is := clock.ParseRFC3339(text); is && p.schema.Format == "date-time" {
 		raw = string(encode(t))
 	}
 	if err := json.Unmarshal([]byte(raw), field.Addr().Interface()); err != nil {

@@ -136,7 +136,7 @@ func (s *server) refuse(w *recorder, r *http.Request, c *call, err error) {
 
 // refuseMethod is the answer where something can be read and nothing else.
 func (s *server) refuseMethod(w *recorder, r *http.Request, c *call) {
-	err := fault.New(fault.MethodNotAllowed, "%s is not possible here; GET, HEAD is.", shown(r.Method))
+	err := fault.New(fault.MethodNotAllowed, "%s is not possible here. Use GET or HEAD.", shown(r.Method))
 	err.Details = map[string]any{"allow": "GET, HEAD"}
 	s.refuse(w, r, c, err)
 }
@@ -156,7 +156,7 @@ func (m *methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	rt := m.routes[method]
 	if rt == nil {
-		err := fault.New(fault.MethodNotAllowed, "%s is not possible here; %s is.", shown(r.Method), m.allow)
+		err := fault.New(fault.MethodNotAllowed, "%s is not possible here. Use one of %s.", shown(r.Method), m.allow)
 		err.Details = map[string]any{"allow": m.allow}
 		m.s.refuse(w.(*recorder), r, c, err)
 		return

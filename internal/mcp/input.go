@@ -6,9 +6,12 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/billetcloud/billet/client"
+	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/fault"
 	"github.com/google/jsonschema-go/jsonschema"
 )
@@ -39,6 +42,16 @@ func decode[In any](tool string, schema *jsonschema.Schema, arguments json.RawMe
 		if message := mismatch(p, given[name]); message != "" {
 			add(name, message)
 			continue
+		}
+		if p.Format == "date-time" { // which encoding/json reads in other forms, too
+			var text string
+			_ = json.Unmarshal(given[name], &text) // it is a string: see mismatch
+			at, is := clock.ParseRFC3339(text)
+			if !is {
+				add(name, unreadable(p))
+				continue
+			}
+			given[name] = json.RawMessage(strconv.Quote(at.Format(time.RFC3339Nano)))
 		}
 		// What the schema cannot say: a time, an amount with too many decimals, a number too large.
 		one, err := json.Marshal(map[string]json.RawMessage{name: given[name]})

@@ -134,6 +134,8 @@ type capacity struct {
 	Certain          bool         `json:"certain" jsonschema:"false where a provider does not say how many it has"`
 	TotalHourlyPrice client.Money `json:"totalHourlyPrice"`
 	Offers           []share      `json:"offers"`
+	// Shortfalls say why there are not enough.
+	Shortfalls []client.Shortfall `json:"shortfalls" jsonschema:"what each region lacks, where there are not enough"`
 }
 
 type share struct {
@@ -191,7 +193,7 @@ const longestWait = 50
 func (s *session) addReading(server *sdk.Server) {
 	c := s.Client
 	statuses := []string{"pending", "deploying", "running", "stopped", "terminating", "terminated", "failed", "interrupted"}
-	instanceTypes := []string{"BARE_METAL", "VM", "SPOT", "CLUSTER"}
+	instanceTypes := []string{"BARE_METAL", "VM", "SPOT", "CLUSTER", "DEDICATED"} // the last is VM, by another name
 
 	add(server, about{name: "whoami", title: "Who am I", text: "The API key in use: its account, scopes, spending limits, what of them is used, and whether tools that spend work with it. Call it first, and after KEY_LIMIT_REACHED."},
 		func(ctx context.Context, _ nothing) (*self, error) {
@@ -234,7 +236,7 @@ func (s *session) addReading(server *sdk.Server) {
 			if err != nil {
 				return nil, err
 			}
-			out := &capacity{Enough: got.Enough, Found: got.Found, Certain: got.Certain, TotalHourlyPrice: got.TotalHourlyPrice, Offers: make([]share, len(got.Offers))}
+			out := &capacity{Enough: got.Enough, Found: got.Found, Certain: got.Certain, TotalHourlyPrice: got.TotalHourlyPrice, Offers: make([]share, len(got.Offers)), Shortfalls: append([]client.Shortfall{}, got.Shortfalls...)}
 			for i, o := range got.Offers {
 				out.Offers[i] = share{offerShown(o.Offer), o.Count}
 			}

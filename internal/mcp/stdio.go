@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"strings"
 	"sync"
 	"unicode/utf8"
 
@@ -78,13 +79,17 @@ func (c *connection) Write(ctx context.Context, m jsonrpc.Message) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	r, answer := m.(*jsonrpc.Response)
+	if answer && r.Error != nil {
+		r = &jsonrpc.Response{ID: r.ID, Error: plain(r.Error)}
+		m = r
+	}
 	text, err := jsonrpc.EncodeMessage(m)
 	if err != nil {
 		return err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	r, answer := m.(*jsonrpc.Response)
 	if !answer {
 		return c.send(text)
 	}
@@ -98,6 +103,23 @@ func (c *connection) Write(ctx context.Context, m jsonrpc.Message) error {
 	b.open--
 	b.answers = append(b.answers, text)
 	return c.sendBatch(b)
+}
+
+// plain is an error of the SDK as a client may read it: one of JSON-RPC's codes, and no word of Go.
+func plain(err error) error {
+	e := jsonrpc.Error{Code: 0, Message: err.Error()}
+	if wire := (*jsonrpc.Error)(nil); errors.As(err, &wire) {
+		e.Code, e.Data = wire.Code, wire.Data
+	}
+	switch {
+	case strings.Contains(e.Message, "during session initialization"):
+		e.Code, e.Message = jsonrpc.CodeInvalidRequest, "The session has not begun: call initialize first."
+	case strings.Contains(e.Message, "json:") || strings.Contains(e.Message, "unmarshal"):
+		e.Code, e.Message = jsonrpc.CodeInvalidParams, "Invalid params: a value has another type than the method takes."
+	case e.Code == 0:
+		e.Code = jsonrpc.CodeInternalError
+	}
+	return &e
 }
 
 // Close ends the session. It closes the input.

@@ -62,6 +62,11 @@ func (r *raw) expect(parts ...string) string {
 	if !json.Valid([]byte(line)) {
 		r.t.Fatalf("not JSON: %q", line)
 	}
+	for _, inner := range []string{"json:", "*mcp.", "unmarshal", "Go struct", `"code":0`} {
+		if strings.Contains(line, inner) {
+			r.t.Errorf("%.300s\nspeaks of Go", line)
+		}
+	}
 	for _, p := range parts {
 		if !strings.Contains(line, p) {
 			r.t.Errorf("%.300s\nlacks %s", line, p)
@@ -120,6 +125,9 @@ func TestWhatIsNoMessageIsAnsweredAndTheSessionGoesOn(t *testing.T) {
 		{"   \r", nil},
 		{strings.Repeat("x", 5<<20), []string{invalid, null}},
 		{`{"jsonrpc":"2.0","id":7,"method":"initialize"}`, []string{`"id":7`, `"error"`}},
+		{`{"jsonrpc":"2.0","id":7,"method":"initialize","params":{"protocolVersion":5}}`, []string{`"id":7`, `"code":-32602`}},
+		{`{"jsonrpc":"2.0","id":7,"method":"tools/list","params":{"cursor":5}}`, []string{`"id":7`, `"code":-32602`}},
+		{`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"get_wallet","_meta":5}}`, []string{`"id":7`, `"code":-32602`}},
 	} {
 		r.say(c.line)
 		if c.want != nil {

@@ -98,8 +98,8 @@ func permission(ctx context.Context, d *db.DB, err error) error {
 		return fmt.Errorf("permission denied: the role %s may not make tables in the schema %s of the database %s. Let the owner of the schema run: GRANT USAGE, CREATE ON SCHEMA %s TO %s; (%w)",
 			role, schema.String, base, quoted(schema.String), quoted(role), err)
 	case strings.Contains(err.Error(), "permission denied") || strings.Contains(err.Error(), "must be owner"):
-		return fmt.Errorf("permission denied: the tables in the schema %s belong to another role than %s. Connect as that role, or let it run: REASSIGN OWNED BY CURRENT_USER TO %s; (%w)",
-			schema.String, role, quoted(role), err)
+		return fmt.Errorf("permission denied: the tables in the schema %s belong to another role than %s. Connect as the role that owns them. (%w)",
+			schema.String, role, err)
 	}
 	return err
 }

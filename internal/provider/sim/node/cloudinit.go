@@ -77,20 +77,35 @@ func applyCloudInit(root, text string) error {
 	}
 	defer log.Close()
 	fmt.Fprintln(log, "cloud-init: simulated: write_files and runcmd are carried out, nothing else is.")
-	var result cloudInitResult
-	result.V1.Datasource = "DataSourceNoCloud"
+	var errs []string
 	if d, problems := cloudinit.Parse(text); problems != nil {
-		result.V1.Errors = cloudinit.Sentences(problems)
+		errs = cloudinit.Sentences(problems)
 		fmt.Fprintln(log, "cloud-init:", problems[0])
 	} else {
-		result.V1.Errors = carryOut(d, at, log)
+		errs = carryOut(d, at, log)
 	}
-	if b, err := json.Marshal(result); err == nil {
-		if err := os.WriteFile(at(cloudInitResultFile), append(b, '\n'), 0o644); err != nil {
+	return finishCloudInit(root, errs)
+}
+
+// finishCloudInit leaves the files by which scripts see that the first boot is over. A machine without a cloud-config has
+// them, too; there, those of an earlier start stay.
+func finishCloudInit(root string, errs []string) error {
+	at := func(path string) string { return filepath.Join(root, path) }
+	var result cloudInitResult
+	result.V1.Datasource, result.V1.Errors = "DataSourceNoCloud", append([]string{}, errs...)
+	b, err := json.Marshal(result)
+	if err != nil {
+		return err
+	}
+	for path, text := range map[string][]byte{cloudInitResultFile: append(b, '\n'), cloudInitDir + "/boot-finished": []byte("cloud-init: finished\n")} {
+		if _, err := os.Lstat(at(path)); err == nil && len(errs) == 0 {
+			continue
+		}
+		if err := errors.Join(os.MkdirAll(filepath.Dir(at(path)), 0o755), os.WriteFile(at(path), text, 0o644)); err != nil {
 			return err
 		}
 	}
-	return os.WriteFile(at(cloudInitDir+"/boot-finished"), []byte("cloud-init: finished\n"), 0o644)
+	return nil
 }
 
 // carryOut does what the machine can of a cloud-config, says in the log what it skips, and returns what went wrong.

@@ -392,6 +392,9 @@ func furnish(cfg config) {
 		note(os.Symlink("/run", "/var/run"))
 	}
 	note(writePrograms("/usr/local/bin", ownFile))
+	if cfg.CloudInit == "" {
+		note(finishCloudInit("/", nil))
+	}
 	note(writeGPUTools("/usr/local/bin", ownFile, cfg.Hostname, cfg.GPUs))
 }
 

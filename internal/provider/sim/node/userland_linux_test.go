@@ -82,6 +82,7 @@ func TestCloudInitReports(t *testing.T) {
 	if got := must(t, plain, "cloud-init status --wait --long | head -2"); got != "status: done\nextended_status: done" {
 		t.Errorf("without a cloud-config: %q", got)
 	}
+	must(t, plain, "test -e /var/lib/cloud/instance/boot-finished && grep -q '\"errors\":\\[\\]' /var/lib/cloud/data/result.json")
 }
 
 func TestCloudInitStatusRefusesWhatItDoesNotKnow(t *testing.T) {
