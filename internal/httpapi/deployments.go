@@ -70,7 +70,7 @@ func (q deploymentsQuery) check() []fault.Field { return append(q.page.check(), 
 type getDeployment struct {
 	deploymentPath
 	WaitFor        string `query:"waitFor" enum:"pending,deploying,running,stopped,terminating,terminated,failed,interrupted" doc:"Answer when the deployment has this status, or a final one, or when the time is over; whichever is first."`
-	TimeoutSeconds *int   `query:"timeoutSeconds" minimum:"1" maximum:"60" doc:"How long waitFor may wait; 25 if left out. It waits 50 at the most: proxies give up after 60."`
+	TimeoutSeconds *int   `query:"timeoutSeconds" minimum:"1" maximum:"60" doc:"How long waitFor may wait; 25 if left out. More than 50 counts as 50, since proxies give up after 60."`
 }
 
 func (in getDeployment) check() []fault.Field {

@@ -41,7 +41,7 @@ type startedLogin struct {
 }
 
 type claimLogin struct {
-	WaitSeconds int `query:"waitSeconds" minimum:"1" maximum:"60" doc:"Answer when the login is decided, or after so many seconds, 50 at the most; at once if left out."`
+	WaitSeconds int `query:"waitSeconds" minimum:"1" maximum:"60" doc:"Answer when the login is decided, or after so many seconds; at once if left out. More than 50 counts as 50."`
 	Body        struct {
 		DeviceCode string `json:"deviceCode" minLength:"1" maxLength:"128" doc:"As startLogin gave it."`
 	}
