@@ -133,6 +133,29 @@ func TestACommitInDoubtIsSettledByLooking(t *testing.T) {
 	}
 }
 
+// Where the database stays away after a commit whose answer was lost, nobody is told that nothing was changed, whatever the
+// repetition of the request meets.
+func TestACommitInDoubtStaysInDoubtWhileTheDatabaseIsAway(t *testing.T) {
+	t.Parallel()
+	database := dbtest.PostgresURL(t)
+	p := newProxy(t, host(t, database))
+	s := billetd.Start(t, "--database-url", p.through(t, database))
+	_, key := s.Key("1000")
+	s.Call(key, "GET", "/ssh-keys", nil)
+	p.mu.Lock()
+	p.gone = true
+	p.mu.Unlock()
+	lost := p.loseCommit(`INSERT INTO ssh_key`)
+	a := s.Call(key, "POST", "/ssh-keys", map[string]string{"name": "doubt", "publicKey": publicKey(t)}, "Idempotency-Key", "doubt")
+	if !lost() {
+		t.Fatal("no commit was lost")
+	}
+	details, _ := a.Error["details"].(map[string]any)
+	if a.Status != http.StatusServiceUnavailable || details["outcome"] != "unknown" || a.Header.Get("Retry-After") == "" {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+}
+
 // A commit that waits for a standby is not called off when the client gives up: it would be done without the standby.
 func TestACommitThatWaitsForAStandbyIsNotCancelled(t *testing.T) {
 	t.Parallel()

@@ -20,6 +20,7 @@ type proxy struct {
 	open []*forwarded
 	lose string // where a connection has sent this, its next commit goes through and is not answered; "" = none
 	lost bool
+	gone bool // with that commit every other connection ends, and no new one works
 }
 
 type forwarded struct {
@@ -103,6 +104,14 @@ func (p *proxy) watch(f *forwarded) func([]byte) bool {
 		if sent && bytes.Contains(b, []byte("commit\x00")) {
 			p.lost = true
 			f.deaf.Store(true)
+			if p.gone {
+				_ = p.l.Close()
+				for _, other := range p.open {
+					if other != f {
+						other.close()
+					}
+				}
+			}
 		}
 		return true
 	}
