@@ -17,7 +17,7 @@ func secretKeys() *cobra.Command {
 makes the key in the data directory, or the one that is given by BILLET_SECRET_KEY or --secret-key-command, the database's. Stop all servers first.
 
 What was sealed with the lost key stays unreadable: people set up their authenticator apps again, webhooks get new secrets, and providers
-their API keys (billetd provider set-key).`,
+their API keys (billetd provider key).`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !yes {
 				return errors.New("what is sealed with the database's present key can never be read again; add --yes if that key is lost for good")

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -241,7 +242,7 @@ func (s *Server) TryRun(args ...string) (string, error) { return s.tryRun("", ar
 func (s *Server) tryRun(input string, args ...string) (string, error) {
 	all := append(append([]string{}, args...), "--data-dir", s.Dir)
 	for i, a := range s.Args {
-		if a == "--database-url" && args[0] != "sim" {
+		if (a == "--database-url" || a == "--secret-key-command" && !slices.Contains(args, a)) && args[0] != "sim" {
 			all = append(all, a, s.Args[i+1])
 		}
 	}

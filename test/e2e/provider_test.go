@@ -3,8 +3,12 @@ package e2e_test
 import (
 	"crypto/rand"
 	"encoding/base64"
+	"errors"
+	"io/fs"
 	"math/big"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +20,7 @@ import (
 	"github.com/billetcloud/billet/internal/provider/spheron/spherontest"
 	cloud "github.com/billetcloud/billet/internal/provider/upstream"
 	"github.com/billetcloud/billet/internal/provider/voltagepark/voltageparktest"
+	"github.com/billetcloud/billet/internal/secret"
 	"github.com/billetcloud/billet/test/billetd"
 )
 
@@ -218,55 +223,130 @@ func TestTheSimulatorRefusesARealCloud(t *testing.T) {
 	}
 }
 
-// Keys of clouds open with the secret key that sealed them, which a command may print; with another there is a sentence to act on.
+// The database belongs to the secret key that sealed the keys of clouds, which a command may print; with another, or with none, there is a
+// sentence to act on, which names keys by their fingerprints and tells none.
 func TestTheSecretKeyMayComeFromACommand(t *testing.T) {
-	secret := func() string {
+	key := func() (text, name string) {
 		b := make([]byte, 32)
 		_, _ = rand.Read(b)
-		return base64.StdEncoding.EncodeToString(b)
+		text = base64.StdEncoding.EncodeToString(b)
+		box, err := secret.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text, box.Name()
 	}
-	cloud, ours, other := voltageparktest.Serve(t), secret(), secret()
+	cloud := voltageparktest.Serve(t)
+	ours, ourName := key()
+	other, otherName := key()
 	by := func(key string) []string { return []string{"--secret-key-command", "echo " + key} }
 	s := billetd.Prepare(t, t.TempDir(), by(ours)...)
-	s.RunWith(voltageparktest.Token, append(added(cloud.Account()), by(ours)...)...)
+	s.RunWith(voltageparktest.Token, added(cloud.Account())...)
 	check := func(args ...string) (string, error) {
 		return s.TryRun(append([]string{"provider", "check", "voltage-park"}, args...)...)
+	}
+	told := func(what, out string) {
+		t.Helper()
+		for _, key := range []string{ours, other, voltageparktest.Token} {
+			if strings.Contains(out, key) {
+				t.Errorf("%s: a key is told:\n%s", what, out)
+			}
+		}
+	}
+	refused := func(what, out string, err error, wants ...string) {
+		t.Helper()
+		for _, want := range wants {
+			if err == nil || !strings.Contains(out, want) {
+				t.Errorf("%s: %v, %q is not in\n%s", what, err, want, out)
+			}
+		}
+		told(what, out)
 	}
 	if out, err := check(by(ours)...); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
+	file := filepath.Join(s.Dir, secret.File)
+	wayOn := []string{"Copy the secret.key that was beside the database to " + file + ", or give that key by BILLET_SECRET_KEY or --secret-key-command", "`billetd secret-key replace`"}
+	notTheOther := append([]string{"the database belongs to the secret key " + ourName + ", and the key given here is " + otherName + "."}, wayOn...)
 	for name, c := range map[string]struct{ args, want []string }{
-		"another":      {by(other), []string{"voltage-park cannot be read", "billetd provider key voltage-park", "--secret-key-command"}},
-		"the file":     {nil, []string{"voltage-park cannot be read", "secret.key"}},
+		"another":      {by(other), notTheOther},
 		"no key":       {by("nonsense"), []string{"--secret-key-command", "32 bytes in base64"}},
 		"a refusal":    {[]string{"--secret-key-command", "echo access denied >&2; exit 3"}, []string{"--secret-key-command", "exit status 3", "access denied"}},
 		"no such tool": {[]string{"--secret-key-command", "no-such-tool-here"}, []string{"--secret-key-command", "no-such-tool-here"}},
 	} {
 		out, err := check(c.args...)
-		for _, want := range c.want {
-			if err == nil || !strings.Contains(out, want) {
-				t.Errorf("%s: %v, %q is not in\n%s", name, err, want, out)
-			}
-		}
-		if strings.Contains(out, ours) || strings.Contains(out, other) || strings.Contains(out, voltageparktest.Token) {
-			t.Errorf("%s: a key is told:\n%s", name, out)
-		}
+		refused(name, out, err, c.want...)
+		out, err = s.TryRun(append([]string{"account", "create", "--name", "nobody"}, c.args...)...) // nor does a verb that needs no key of a cloud
+		refused(name+", an account", out, err, c.want...)
 	}
 	s.Restart()
-	_, key := s.Key("100")
-	await(t, "offers", func() bool { return len(s.Call(key, http.MethodGet, "/offers?provider=voltage-park", nil).List) > 0 })
+	_, tenant := s.Key("100")
+	await(t, "offers", func() bool {
+		return len(s.Call(tenant, http.MethodGet, "/offers?provider=voltage-park", nil).List) > 0
+	})
 	s.Stop()
-	s.Args = by(other)
-	if s.TryRestart(0) || !strings.Contains(s.Log(), "voltage-park cannot be read") {
-		t.Errorf("served with another secret key, or said:\n%s", s.Log())
+	told("served with its own", s.Log())
+
+	serve := func() error {
+		t.Helper()
+		if s.TryRestart(0) {
+			s.Stop()
+			return nil
+		}
+		return errors.New("it ended")
 	}
-	s.RunWith(voltageparktest.Token, append([]string{"provider", "key", "voltage-park", "--api-key-stdin"}, by(other)...)...)
+	s.Args = nil
+	noFile := append([]string{"the database belongs to the secret key " + ourName + ", and there is no secret.key in " + s.Dir + "."}, wayOn...)
+	out, err := check()
+	refused("no file", out, err, noFile...)
+	err = serve()
+	refused("served without a file", s.Log(), err, noFile...)
+	if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a key was made for a database that has one: %v", err)
+	}
+	write := func(key string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(key+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(other)
+	out, err = check()
+	refused("another in the file", out, err, notTheOther...)
+	write(ours)
+	if out, err := check(); err != nil {
+		t.Errorf("with its key in the file: %v\n%s", err, out)
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+
+	s.Args = by(other)
+	err = serve()
+	refused("served with another", s.Log(), err, notTheOther...)
+	out, err = s.TryRun("secret-key", "replace")
+	refused("replaced without a yes", out, err, "--yes")
+	out, err = check()
+	refused("after no yes", out, err, notTheOther...)
+	if out = s.Run("secret-key", "replace", "--yes"); out != "The database's secret key is now "+otherName+"; it was "+ourName+".\n" {
+		t.Errorf("replaced: %q", out)
+	}
+	out, err = check(by(ours)...)
+	refused("the one before", out, err, "the database belongs to the secret key "+otherName+", and the key given here is "+ourName+".")
+	lost := []string{"voltage-park cannot be read", "`billetd provider key voltage-park`", "--secret-key-command"}
+	out, err = check()
+	refused("what the one before sealed", out, err, lost...)
+	err = serve()
+	refused("served with what the one before sealed", s.Log(), err, lost[0], lost[1])
+	s.RunWith(voltageparktest.Token, "provider", "key", "voltage-park", "--api-key-stdin")
+	if out, err := check(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
 	s.Restart()
-	for _, told := range []string{ours, other, voltageparktest.Token} {
-		tellsNoKey(t, s, told)
+	for _, key := range []string{ours, other, voltageparktest.Token} {
+		tellsNoKey(t, s, key)
 	}
 	t.Setenv("BILLET_SECRET_KEY", ours)
-	if out, err := check(by(other)...); err == nil || !strings.Contains(out, "leave out one") {
-		t.Errorf("two secret keys: %v\n%s", err, out)
-	}
+	out, err = check()
+	refused("two secret keys", out, err, "leave out one")
 }

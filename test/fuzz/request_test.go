@@ -248,7 +248,7 @@ func (f *fuzzer) identify(r *request) {
 
 // kindAt are the kinds of ids in paths, by the segment before them.
 var kindAt = map[string]string{"offers": "off", "deployments": "dep", "ssh-keys": "ssh", "volumes": "vol", "webhooks": "whk", "deliveries": "whd", "api-keys": "key",
-	"sessions": "ses", "invitations": "inv", "passkeys": "psk", "people": "usr", "accounts": "acc", "findings": "fnd"}
+	"sessions": "ses", "invitations": "inv", "passkeys": "psk", "people": "usr", "accounts": "acc", "findings": "fnd", "quotes": "quo"}
 
 func (f *fuzzer) fillPath(r *request) {
 	segments := strings.Split(r.op.Path, "/")

@@ -160,6 +160,8 @@ func (f *fuzzer) sensible(r *request, name string) any {
 		return orNil(f.known(r, "vol"))
 	case "deploymentId":
 		return orNil(f.known(r, "dep"))
+	case "quoteId":
+		return orNil(f.known(r, "quo"))
 	case "autoTerminateAt", "expiresAt":
 		return f.now.Add(30*time.Minute + time.Duration(f.Int64N(int64(72*time.Hour)))).UTC().Format(time.RFC3339)
 	case "maxHourlyPrice":
@@ -256,7 +258,31 @@ func (f *fuzzer) object(r *request, s *schema) map[string]any {
 		}
 		out["operatingSystem"] = f.sensible(r, "operatingSystem")
 	}
+	if s.Properties["offerId"] != nil && s.Properties["candidates"] != nil && !f.in(12) {
+		f.chooseOffer(r, s, out)
+	}
 	return out
+}
+
+// chooseOffer has the body of a deploy name what to launch in one of the ways that there are.
+func (f *fuzzer) chooseOffer(r *request, s *schema, out map[string]any) {
+	for _, k := range []string{"offerId", "candidates", "quoteId"} {
+		delete(out, k)
+	}
+	if quote := f.known(r, "quo"); quote != "" && s.Properties["quoteId"] != nil && f.in(4) {
+		out["quoteId"] = quote
+		for _, k := range []string{"provider", "gpuType", "gpuCount", "region", "instanceType", "operatingSystem"} { // the quote's offer has its own
+			if !slices.Contains(s.Required, k) && !f.in(8) {
+				delete(out, k)
+			}
+		}
+		return
+	}
+	if f.in(4) {
+		out["candidates"] = f.valid(r, s.Properties["candidates"], "candidates")
+		return
+	}
+	out["offerId"] = f.valid(r, s.Properties["offerId"], "offerId")
 }
 
 func sortedKeys[V any](m map[string]V) []string {

@@ -217,7 +217,7 @@ func (f *fuzzer) clear() {
 }
 
 // anID is an id of what belongs to one account alone, or of what only an operator sees.
-var anID = regexp.MustCompile(`^(dep|ssh|vol|whk|whd|key|txn|evt|ses|inv|psk|aud|acc|fnd)_[a-z0-9]{1,36}$`)
+var anID = regexp.MustCompile(`^(dep|ssh|vol|whk|whd|key|txn|evt|ses|inv|psk|aud|acc|fnd|quo)_[a-z0-9]{1,36}$`)
 
 // remember keeps the ids of an answer, and finds those that are somebody else's.
 func (f *fuzzer) remember(account string, v any) (foreign []string) {

@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 
 export const binary = process.env.BILLETD ?? new URL('../../bin/billetd', import.meta.url).pathname;
@@ -20,19 +20,28 @@ function freePort() {
   });
 }
 
-// Simulated machines outlive their server on purpose; a test's must not outlive the test.
+// Simulated machines outlive their server on purpose; a test's must not outlive the test. Their records lie at one depth,
+// machines/PROVIDER/DEPLOYMENT/node*/state.json. Nothing below is looked into: a machine's disk has links that lead to
+// the host's own directories.
 function endMachines(data) {
-  const all = join(data, 'sim', 'machines');
-  if (!existsSync(all)) return;
-  for (const name of readdirSync(all, { recursive: true })) {
-    if (!name.endsWith(join('node', 'state.json'))) continue;
-    const { PID: pid } = JSON.parse(readFileSync(join(all, name), 'utf8'));
-    try {
-      if (pid > 0) process.kill(pid, 'SIGKILL');
-    } catch {
-      // It has ended already.
-    }
-  }
+  const folders = (path) =>
+    existsSync(path)
+      ? readdirSync(path, { withFileTypes: true })
+          .filter((e) => e.isDirectory())
+          .map((e) => join(path, e.name))
+      : [];
+  for (const provider of folders(join(data, 'sim', 'machines')))
+    for (const deployment of folders(provider))
+      for (const node of folders(deployment)) {
+        const state = join(node, 'state.json');
+        if (!/^node(-\d+)?$/.test(basename(node)) || !existsSync(state)) continue;
+        const { PID: pid } = JSON.parse(readFileSync(state, 'utf8'));
+        try {
+          if (pid > 0) process.kill(pid, 'SIGKILL');
+        } catch {
+          // It has ended already.
+        }
+      }
 }
 
 export async function startBilletd(flags = []) {

@@ -227,6 +227,10 @@ try {
     const { account } = (await (await context.request.get('/api/v1/account/me')).json()).data;
     await server.run('wallet', 'credit', '--account', account.id, '--amount', '-5000', '--note', 'charged back');
     await page.goto('/wallet');
+    await banner.filter({ hasText: /deployments will be terminated in / }).waitFor({ timeout: 60_000 });
+    // The hour is whole at first, and so are the seven days.
+    await server.run('sim', 'advance', '5m');
+    await page.reload();
     await banner
       .filter({ hasText: /deployments will be terminated in \d+ min \(.*volumes will be deleted in 6 d/ })
       .waitFor({ timeout: 60_000 });

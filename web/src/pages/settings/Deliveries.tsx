@@ -71,7 +71,7 @@ export function Deliveries({ of: w, onClose }: { of: Webhook; onClose: () => voi
                         <Button
                           variant="default"
                           size="compact-sm"
-                          aria-label={`Send ${d.type} again`}
+                          aria-label={`Replay ${d.type}`}
                           loading={replay.isPending && replay.variables === d.id}
                           onClick={() => replay.mutate(d.id, { onSuccess: () => toast('It is sent again') })}
                         >
