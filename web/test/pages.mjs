@@ -220,9 +220,10 @@ try {
   await part('a past-due account is told what is true, at each moment', async () => {
     // The demo account's owner runs the cloud as well; a tenant does not.
     await page.route('**/api/v1/account/me', async (route) => {
-      const answer = await (await route.fetch()).json();
-      answer.data.person.operator = false;
-      await route.fulfill({ json: answer });
+      const response = await route.fetch();
+      const answer = await response.json();
+      if (answer.success) answer.data.person.operator = false;
+      await route.fulfill({ response, json: answer });
     });
     const { account } = (await (await context.request.get('/api/v1/account/me')).json()).data;
     await server.run('wallet', 'credit', '--account', account.id, '--amount', '-5000', '--note', 'charged back');
@@ -246,8 +247,11 @@ try {
       .filter({ hasText: /All deployments were terminated on .* volumes will be deleted in/ })
       .waitFor({ timeout: 60_000 });
     assert.doesNotMatch((await banner.textContent()) ?? '', /will be terminated/);
+    // The session ends on the way, and no open page is to meet that.
+    await page.goto('about:blank');
     await server.run('sim', 'advance', '8d');
-    await page.reload();
+    await visitors.signedIn(context);
+    await page.goto('/wallet');
     await banner.filter({ hasText: /All volumes were deleted on .*To deploy again/ }).waitFor({ timeout: 60_000 });
     assert.doesNotMatch((await banner.textContent()) ?? '', /will be/);
     await shot('past-due-over');
