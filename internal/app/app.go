@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -58,8 +59,9 @@ const (
 	lookEvery = time.Second
 	// flushEvery is how often the last uses of API keys are written, and logins that ended are forgotten.
 	flushEvery = 30 * time.Second
-	// firstAnswer is how long Run waits for a first provider before it listens.
-	firstAnswer = 500 * time.Millisecond
+	// firstAnswer is how long Run waits for the providers before it listens; simulated ones answer from memory, so that
+	// only a machine with much else to do takes firstSimulated.
+	firstAnswer, firstSimulated = 500 * time.Millisecond, 5 * time.Second
 )
 
 // App is the built house, not started yet.
@@ -410,11 +412,17 @@ func (a *App) await(ctx context.Context, wg *sync.WaitGroup) {
 	}
 }
 
-// awaitOffers gives the providers a moment to answer, so that a server that says it serves has something to show.
+// awaitOffers gives the providers a moment to answer, so that a server that says it serves has something to show: all of them
+// have answered or failed once, or the time is over.
 func (a *App) awaitOffers(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, firstAnswer)
+	limit := firstAnswer
+	if a.world != nil {
+		limit = firstSimulated
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	for !a.catalog.Ready() {
+	unheard := func(h catalog.Health) bool { return h.LastSuccessAt == nil && h.LastFailureAt == nil }
+	for slices.ContainsFunc(a.catalog.Health(), unheard) {
 		if (clock.System{}).SleepUntil(ctx, time.Now().Add(5*time.Millisecond)) != nil {
 			return
 		}
