@@ -48,7 +48,7 @@ With --sim it sells simulated machines, each a real SSH endpoint on this machine
 	f.StringVar(&h.c.MetricsListen, "metrics-listen", h.c.MetricsListen, `loopback address of the Prometheus metrics, "" for none`)
 	f.StringVar(&h.c.RedisURL, "redis-url", "", "a redis:// URL, so that replicas share their rate limits")
 	f.BoolVar(&h.c.Sim, "sim", false, "add the simulated providers, and a clock that can be moved")
-	f.BoolVar(&h.c.SimUnisolated, "sim-unisolated", false, "start simulated machines also where they cannot be isolated: whoever logs in to one has all rights of the server's user")
+	f.BoolVar(&h.c.SimUnisolated, "sim-unisolated", false, "start simulated machines also where they cannot be isolated: anyone who logs in to one has all rights of the server's user")
 	f.StringVar(&h.c.SimMachines, "sim-machines", h.c.SimMachines, "ssh: simulated machines that one can log in to; banner: simulated machines that only greet, for tests with many")
 	_ = f.MarkHidden("sim-machines")
 	f.BoolVar(&h.c.Demo, "demo", false, "make a demo account once, and write demo.json in the data directory")

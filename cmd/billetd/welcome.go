@@ -20,7 +20,7 @@ func welcome(w io.Writer, s app.Started, c app.Config) {
 	fmt.Fprintf(w, "Billet serves at %s\n  read and try the API: %s/docs\n", s.URL, s.URL)
 	if s.Unisolated {
 		fmt.Fprint(w, `
-  !! SIMULATED MACHINES ARE NOT ISOLATED HERE, as --sim-unisolated accepts: whoever logs in
+  !! SIMULATED MACHINES ARE NOT ISOLATED HERE, as --sim-unisolated accepts: anyone who logs in
   !! to one has all rights of the user who runs this server, and reads its secret.key.
 
 `)
