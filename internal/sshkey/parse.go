@@ -115,15 +115,19 @@ func isBase64(r rune) bool {
 // brokenBySpaces finds a key whose + signs became spaces, as in a form that was decoded once too
 // often, or whose line was wrapped with spaces. It returns "" where neither explains the fault.
 func brokenBySpaces(kind, rest string) string {
-	words := strings.Fields(rest)
-	// The comment may follow, so any number of words may belong to the key; a key has few.
-	for n := 2; n <= min(len(words), 64); n++ {
-		for join, message := range map[string]string{
-			"+": "The + signs of this key have become spaces on their way (URL decoding does that). Send it as JSON, or write each + as %2B.",
-			"":  "There are spaces within the key's base64 part, as a wrapped line leaves them. Remove them, or paste the .pub file's line afresh.",
-		} {
-			if blob, m := decode(kind, strings.Join(words[:n], join)); m == "" && whole(kind, blob) {
-				return message
+	// Two + signs in a row leave two spaces, and one at the end leaves one before the comment's: no space may be
+	// dropped. A wrapped line leaves any number of them.
+	for _, c := range []struct {
+		words         []string
+		join, message string
+	}{
+		{strings.Split(strings.TrimLeft(rest, " "), " "), "+", "The + signs of this key have become spaces on their way (URL decoding does that). Send it as JSON, or write each + as %2B."},
+		{strings.Fields(rest), "", "There are spaces within the key's base64 part, as a wrapped line leaves them. Remove them, or paste the line of the .pub file again."},
+	} {
+		// The comment may follow, so any number of words may belong to the key; a key has few.
+		for n := 2; n <= min(len(c.words), 64); n++ {
+			if blob, m := decode(kind, strings.Join(c.words[:n], c.join)); m == "" && whole(kind, blob) {
+				return c.message
 			}
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"math/big"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -283,6 +284,9 @@ func badInputs() []badInput {
 		{"placeholder for the body", "ssh-ed25519 <base64> me", "placeholder stands where"},
 		{"URL-encoded", strings.ReplaceAll(p.ed, "+", "%2B"), "URL-encoded"},
 		{"plus became space", strings.ReplaceAll(p.ed, "+", " ") + " me", "+ signs"},
+		{"pluses in a row became spaces", strings.ReplaceAll(keyWith(`\+\+.*[^+]$`), "+", " ") + " me", "+ signs"},
+		{"last plus became a space", strings.ReplaceAll(keyWith(`\+$`), "+", " ") + " me", "+ signs"},
+		{"pluses became spaces, no comment", strings.ReplaceAll(keyWith(`\+.*[^+]$`), "+", " "), "+ signs"},
 		{"wrapped by spaces", p.ed[:40] + " " + p.ed[40:] + " me", "spaces within"},
 		{"fingerprint after the type", "ssh-ed25519 SHA256:uNiVztksCsDhcc0u9e8BrrQXVUpKZIDTMczCvj3tD2s", "fingerprint stands where"},
 		{"type twice", "ssh-ed25519 " + p.ed, "twice. Remove one"},
@@ -353,6 +357,19 @@ func badInputs() []badInput {
 		{"WireGuard", "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=", "WireGuard"},
 		{"address", "me@laptop", "address or the comment"},
 		{"one word", "hello", "does not look like"},
+	}
+}
+
+// keyWith returns the line of a key of which a part is written as that pattern says.
+func keyWith(pattern string) string {
+	for re := regexp.MustCompile(pattern); ; {
+		raw, _, err := ed25519.GenerateKey(rand.Reader)
+		if err != nil {
+			panic(err)
+		}
+		if line := publicLine(raw); re.MatchString(line) {
+			return line
+		}
 	}
 }
 
