@@ -15,14 +15,14 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/client"
-	"github.com/billetcloud/billet/test/billetd"
+	"github.com/billetcloud/billet/test/servertest"
 )
 
 const publicKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGZwpBijBd19lrp1GO7KtPM2MVlY6axv+5hGmH8ABvX8 sdk@example"
 
 // between stands between the client and the real server. It passes on what it gets, and loses so many answers to each kind of request.
 type between struct {
-	server *billetd.Server
+	server *servertest.Server
 	mu     sync.Mutex
 	lose   map[string]int // by method
 	lost   map[string]int
@@ -77,9 +77,9 @@ func (b *between) loses(method string, answers int) {
 }
 
 // onSimulator is a running server, and a client whose waits let simulated time go by.
-func onSimulator(t *testing.T, flags ...string) (*client.Client, *billetd.Server, *between) {
+func onSimulator(t *testing.T, flags ...string) (*client.Client, *servertest.Server, *between) {
 	t.Helper()
-	s := billetd.Start(t, append([]string{"--sim"}, flags...)...)
+	s := servertest.Start(t, append([]string{"--sim"}, flags...)...)
 	_, key := s.Key("5000")
 	b := &between{server: s, lose: map[string]int{}, lost: map[string]int{}}
 	front := httptest.NewServer(b)
@@ -270,7 +270,7 @@ func TestALostAnswerHasOneEffect(t *testing.T) {
 }
 
 // account is the server's one account.
-func account(t *testing.T, s *billetd.Server) string {
+func account(t *testing.T, s *servertest.Server) string {
 	t.Helper()
 	for _, word := range strings.FieldsFunc(s.Run("account", "list", "-o", "json"), func(r rune) bool { return r == '"' || r == ' ' || r == '\n' }) {
 		if strings.HasPrefix(word, "acc_") {

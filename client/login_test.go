@@ -13,18 +13,18 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/client"
-	"github.com/billetcloud/billet/test/billetd"
+	"github.com/billetcloud/billet/test/servertest"
 )
 
 // person signs a new owner of the account in and returns how they call the API of the dashboard.
-func person(t *testing.T, s *billetd.Server, account string) func(path string, body any) billetd.Answer {
+func person(t *testing.T, s *servertest.Server, account string) func(path string, body any) servertest.Answer {
 	t.Helper()
 	var made struct{ Password, Email string }
 	if err := json.Unmarshal([]byte(s.Run("person", "create", "--account", account, "--email", "ada@example.com", "-o", "json")), &made); err != nil {
 		t.Fatal(err)
 	}
 	cookie := ""
-	post := func(path string, body any) billetd.Answer {
+	post := func(path string, body any) servertest.Answer {
 		return s.Call("", "POST", "=/api/v1/account"+path, body, "Cookie", cookie, "Origin", s.URL)
 	}
 	in := post("/sessions", map[string]string{"email": made.Email, "password": made.Password})
@@ -37,7 +37,7 @@ func person(t *testing.T, s *billetd.Server, account string) func(path string, b
 
 // A program without a key gets one, although the answer that had it is lost.
 func TestALoginBringsAKey(t *testing.T) {
-	s := billetd.Start(t, "--sim")
+	s := servertest.Start(t, "--sim")
 	account, _ := s.Key("100")
 	ada := person(t, s, account)
 	b := &between{server: s, lose: map[string]int{}, lost: map[string]int{}}

@@ -8,14 +8,14 @@ import (
 
 	"github.com/billetcloud/billet/internal/app"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/issue"
 	"github.com/spf13/cobra"
 )
 
 func findings() *cobra.Command {
 	cmd := &cobra.Command{Use: "finding", Short: "See what providers have and nobody owns, and decide about it"}
-	var f finding.Filter
+	var f issue.Filter
 	var p db.Page
 	var state, kind string
 	cmd.AddCommand(verb("list", "List the findings, newest first", func(cmd *cobra.Command) {
@@ -24,12 +24,12 @@ func findings() *cobra.Command {
 		cmd.Flags().StringVar(&f.Provider, "provider", "", "the provider's slug; all of them without it")
 		page(cmd, &p)
 	}, func(cmd *cobra.Command, o *app.Operator, out *output) error {
-		f.State, f.Kind = finding.State(state), finding.Kind(kind)
+		f.State, f.Kind = issue.State(state), issue.Kind(kind)
 		if err := checkPage(p); err != nil {
 			return err
 		}
-		if f.State != "" && !slices.Contains(finding.States, f.State) || f.Kind != "" && !slices.Contains(finding.Kinds, f.Kind) {
-			return fmt.Errorf("--state is one of %v, and --kind one of %v", finding.States, finding.Kinds)
+		if f.State != "" && !slices.Contains(issue.States, f.State) || f.Kind != "" && !slices.Contains(issue.Kinds, f.Kind) {
+			return fmt.Errorf("--state is one of %v, and --kind one of %v", issue.States, issue.Kinds)
 		}
 		all, _, err := o.Findings.List(cmd.Context(), o.DB, f, p)
 		if err != nil {
@@ -38,8 +38,8 @@ func findings() *cobra.Command {
 		return printFindings(cmd, out, all, all)
 	}))
 	var one, note string
-	decide := func(cmd *cobra.Command, o *app.Operator, out *output, how func(ctx context.Context, tx *db.Tx) (finding.Finding, error)) error {
-		var f finding.Finding
+	decide := func(cmd *cobra.Command, o *app.Operator, out *output, how func(ctx context.Context, tx *db.Tx) (issue.Finding, error)) error {
+		var f issue.Finding
 		err := o.DB.InTx(cmd.Context(), func(ctx context.Context, tx *db.Tx) (err error) {
 			f, err = how(ctx, tx)
 			return err
@@ -47,13 +47,13 @@ func findings() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return printFindings(cmd, out, f, []finding.Finding{f})
+		return printFindings(cmd, out, f, []issue.Finding{f})
 	}
 	cmd.AddCommand(verb("end", "Have a machine or volume ended; the server asks the provider until it is gone", func(cmd *cobra.Command) {
 		cmd.Flags().StringVar(&one, "finding", "", "the finding's id")
 		must(cmd, "finding")
 	}, func(cmd *cobra.Command, o *app.Operator, out *output) error {
-		return decide(cmd, o, out, func(ctx context.Context, tx *db.Tx) (finding.Finding, error) {
+		return decide(cmd, o, out, func(ctx context.Context, tx *db.Tx) (issue.Finding, error) {
 			return o.Findings.End(ctx, tx, id.ID(one))
 		})
 	}))
@@ -62,14 +62,14 @@ func findings() *cobra.Command {
 		cmd.Flags().StringVar(&note, "note", "", "why it is all right")
 		must(cmd, "finding")
 	}, func(cmd *cobra.Command, o *app.Operator, out *output) error {
-		return decide(cmd, o, out, func(ctx context.Context, tx *db.Tx) (finding.Finding, error) {
+		return decide(cmd, o, out, func(ctx context.Context, tx *db.Tx) (issue.Finding, error) {
 			return o.Findings.Dismiss(ctx, tx, id.ID(one), note)
 		})
 	}))
 	return cmd
 }
 
-func printFindings(cmd *cobra.Command, out *output, v any, all []finding.Finding) error {
+func printFindings(cmd *cobra.Command, out *output, v any, all []issue.Finding) error {
 	var rows [][]any
 	for _, f := range all {
 		after := when(f.EndAfter, "an operator decides")

@@ -11,7 +11,7 @@ import (
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
-	"github.com/billetcloud/billet/internal/supply"
+	"github.com/billetcloud/billet/internal/provideraccount"
 	"github.com/spf13/cobra"
 )
 
@@ -102,7 +102,7 @@ func accounts() *cobra.Command {
 			of, percent := id.ID(cmd.Flags().Arg(0)), cmd.Flags().Arg(1)
 			var own *int64
 			if percent != "default" {
-				bp, err := supply.ParseMarkup(percent)
+				bp, err := provideraccount.ParseMarkup(percent)
 				if err != nil {
 					return fmt.Errorf("%w, nor default", err)
 				}

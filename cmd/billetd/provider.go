@@ -11,7 +11,7 @@ import (
 	"strings"
 
 	"github.com/billetcloud/billet/internal/app"
-	"github.com/billetcloud/billet/internal/supply"
+	"github.com/billetcloud/billet/internal/provideraccount"
 	"github.com/spf13/cobra"
 )
 
@@ -54,7 +54,7 @@ func (k *secretIn) read(in io.Reader) (string, error) {
 	return string(text), err
 }
 
-func printProviders(cmd *cobra.Command, out *output, v any, all []supply.Provider) error {
+func printProviders(cmd *cobra.Command, out *output, v any, all []provideraccount.Provider) error {
 	var rows [][]any
 	for _, p := range all {
 		markup := "the server's"
@@ -84,15 +84,15 @@ func providerKinds() *cobra.Command {
 			}
 		}
 		rows = append(rows, []any{"", "every kind", ""})
-		for _, name := range slices.Sorted(maps.Keys(supply.Common)) {
-			rows = append(rows, []any{"", "", name + ": " + supply.Common[name]})
+		for _, name := range slices.Sorted(maps.Keys(provideraccount.Common)) {
+			rows = append(rows, []any{"", "", name + ": " + provideraccount.Common[name]})
 		}
 		return out.print(cmd.OutOrStdout(), o.Supply.Kinds(), []any{"KIND", "NAME", "SETTINGS"}, rows)
 	})
 }
 
 func providerAdd() *cobra.Command {
-	var p supply.Provider
+	var p provideraccount.Provider
 	var k secretIn
 	var markup string
 	var settings []string
@@ -111,7 +111,7 @@ func providerAdd() *cobra.Command {
 			p.Settings[strings.TrimSpace(name)] = strings.TrimSpace(value)
 		}
 		if markup != "" {
-			bp, err := supply.ParseMarkup(markup)
+			bp, err := provideraccount.ParseMarkup(markup)
 			if err != nil {
 				return fmt.Errorf("--markup: %w", err)
 			}
@@ -126,7 +126,7 @@ func providerAdd() *cobra.Command {
 			return err
 		}
 		fmt.Fprintf(cmd.ErrOrStderr(), "Try the key with `billetd provider check %s`. %s\n", added.Slug, restart)
-		return printProviders(cmd, out, added, []supply.Provider{added})
+		return printProviders(cmd, out, added, []provideraccount.Provider{added})
 	})
 }
 
@@ -154,7 +154,7 @@ func providerKey() *cobra.Command {
 			return err
 		}
 		fmt.Fprintln(cmd.ErrOrStderr(), restart)
-		return printProviders(cmd, out, p, []supply.Provider{p})
+		return printProviders(cmd, out, p, []provideraccount.Provider{p})
 	})
 }
 
@@ -166,7 +166,7 @@ func providerMarkup() *cobra.Command {
 	}, func(cmd *cobra.Command, on string, o *app.Operator, out *output) error {
 		var markup *int64
 		if percent != "default" {
-			bp, err := supply.ParseMarkup(percent)
+			bp, err := provideraccount.ParseMarkup(percent)
 			if err != nil {
 				return fmt.Errorf("--percent: %w", err)
 			}
@@ -177,7 +177,7 @@ func providerMarkup() *cobra.Command {
 			return err
 		}
 		fmt.Fprintln(cmd.ErrOrStderr(), restart)
-		return printProviders(cmd, out, p, []supply.Provider{p})
+		return printProviders(cmd, out, p, []provideraccount.Provider{p})
 	})
 }
 
@@ -202,7 +202,7 @@ is launched, ended or paid for. It ends with 1 where an answer differs or did no
 			bad := 0
 			for _, l := range looks {
 				rows = append(rows, []any{l.Verdict, l.What, fmt.Sprintf("%d ms", l.Took), l.Detail})
-				if l.Verdict == supply.Differs || l.Verdict == supply.Failed {
+				if l.Verdict == provideraccount.Differs || l.Verdict == provideraccount.Failed {
 					bad++
 				}
 			}

@@ -6,10 +6,10 @@ import (
 	"strings"
 
 	"github.com/billetcloud/billet/internal/account"
-	"github.com/billetcloud/billet/internal/allowance"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/spendlimit"
 	"github.com/spf13/pflag"
 )
 
@@ -29,8 +29,8 @@ func (s *spending) flags(f *pflag.FlagSet) {
 }
 
 // limits are those of the flags that were given: 0 is a limit, too.
-func (s *spending) limits(f *pflag.FlagSet) (allowance.SpendingLimits, error) {
-	l := allowance.SpendingLimits{GPUTypes: s.gpuTypes}
+func (s *spending) limits(f *pflag.FlagSet) (spendlimit.SpendingLimits, error) {
+	l := spendlimit.SpendingLimits{GPUTypes: s.gpuTypes}
 	for _, amount := range []struct {
 		flag, text string
 		limit      **money.Micros
@@ -53,7 +53,7 @@ func (s *spending) limits(f *pflag.FlagSet) (allowance.SpendingLimits, error) {
 // apiKey is a key with what it may spend; nil where only the account's money bounds it.
 type apiKey struct {
 	account.Key
-	Spending *allowance.SpendingLimits `json:"spending"`
+	Spending *spendlimit.SpendingLimits `json:"spending"`
 }
 
 func withSpending(ctx context.Context, r db.Reader, keys []account.Key) ([]apiKey, error) {
@@ -61,7 +61,7 @@ func withSpending(ctx context.Context, r db.Reader, keys []account.Key) ([]apiKe
 	for i, k := range keys {
 		ids[i] = k.ID
 	}
-	limits, err := allowance.Of(ctx, r, ids)
+	limits, err := spendlimit.Of(ctx, r, ids)
 	out := make([]apiKey, len(keys))
 	for i, k := range keys {
 		out[i] = apiKey{k, orNone(limits[k.ID])}
@@ -70,7 +70,7 @@ func withSpending(ctx context.Context, r db.Reader, keys []account.Key) ([]apiKe
 }
 
 // orNone is nil for limits that limit nothing.
-func orNone(l allowance.SpendingLimits) *allowance.SpendingLimits {
+func orNone(l spendlimit.SpendingLimits) *spendlimit.SpendingLimits {
 	if !l.Any() {
 		return nil
 	}
@@ -78,7 +78,7 @@ func orNone(l allowance.SpendingLimits) *allowance.SpendingLimits {
 }
 
 // inWords says what a key may spend.
-func inWords(l *allowance.SpendingLimits) string {
+func inWords(l *spendlimit.SpendingLimits) string {
 	if l == nil {
 		return "everything"
 	}

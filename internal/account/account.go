@@ -7,9 +7,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/secret"
 )
@@ -37,7 +37,7 @@ type Config struct {
 	Real func() time.Time
 	// Secrets seals what must be read again.
 	Secrets *secret.Box
-	// CheapPasswords makes hashing quick and worthless, for tests that are about something else; test/house sees to it that
+	// CheapPasswords makes hashing quick and worthless, for tests that are about something else; test/architecture sees to it that
 	// nothing else sets it.
 	CheapPasswords bool
 }
@@ -68,9 +68,9 @@ func New(c Config) *Service {
 	}
 }
 
-// Create makes an account. It answers INVALID_REQUEST for a name that fault.CheckName refuses.
+// Create makes an account. It answers INVALID_REQUEST for a name that apierr.CheckName refuses.
 func (s *Service) Create(ctx context.Context, tx *db.Tx, name string) (Account, error) {
-	if err := fault.Invalid(fault.CheckName("name", name)).OrNil(); err != nil {
+	if err := apierr.Invalid(apierr.CheckName("name", name)).OrNil(); err != nil {
 		return Account{}, err
 	}
 	a := Account{ID: s.c.IDs.New(id.Account), Name: name, CreatedAt: tx.Now}
@@ -86,7 +86,7 @@ func (s *Service) List(ctx context.Context, r db.Reader, p db.Page) ([]Account, 
 func (s *Service) Get(ctx context.Context, r db.Reader, account id.ID) (Account, error) {
 	a, found, err := accountByID(ctx, r, account)
 	if err == nil && !found {
-		err = fault.New(fault.NotFound, "There is no account with this id.")
+		err = apierr.New(apierr.NotFound, "There is no account with this id.")
 	}
 	return a, err
 }
@@ -95,7 +95,7 @@ func (s *Service) Get(ctx context.Context, r db.Reader, account id.ID) (Account,
 // agreed for it. It answers INVALID_REQUEST or NOT_FOUND.
 func (s *Service) SetMarkup(ctx context.Context, tx *db.Tx, account id.ID, basisPoints *int64) (Account, error) {
 	if basisPoints != nil && (*basisPoints < 0 || *basisPoints > MaxMarkup) {
-		return Account{}, fault.Invalid([]fault.Field{{Field: "percent", Message: fmt.Sprintf("must be from 0 to %d.", MaxMarkup/100)}})
+		return Account{}, apierr.Invalid([]apierr.Field{{Field: "percent", Message: fmt.Sprintf("must be from 0 to %d.", MaxMarkup/100)}})
 	}
 	a, err := s.Get(ctx, tx, account)
 	if err != nil {

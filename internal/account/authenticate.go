@@ -7,9 +7,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 )
 
@@ -29,13 +29,13 @@ func (s *Service) Authenticate(ctx context.Context, r db.Reader, secret string, 
 	now := s.now()
 	switch {
 	case !found:
-		return Key{}, fault.New(fault.InvalidAPIKey, "This API key is not known here. Look in the dashboard under Settings → API Keys, or make a new one there.")
+		return Key{}, apierr.New(apierr.InvalidAPIKey, "This API key is not known here. Look in the dashboard under Settings → API Keys, or make a new one there.")
 	case !k.allowsFrom(from):
-		return Key{}, fault.New(fault.NetworkNotAllowed, "This API key may not be used from your address. Use it from one of its allowed networks, or change them in the dashboard.")
+		return Key{}, apierr.New(apierr.NetworkNotAllowed, "This API key may not be used from your address. Use it from one of its allowed networks, or change them in the dashboard.")
 	case k.RevokedAt != nil:
-		return Key{}, fault.New(fault.RevokedAPIKey, "This API key was revoked on %s. Make a new one in the dashboard under Settings → API Keys.", k.RevokedAt.Format(time.RFC3339))
+		return Key{}, apierr.New(apierr.RevokedAPIKey, "This API key was revoked on %s. Make a new one in the dashboard under Settings → API Keys.", k.RevokedAt.Format(time.RFC3339))
 	case k.ExpiresAt != nil && !now.Before(*k.ExpiresAt):
-		return Key{}, fault.New(fault.ExpiredAPIKey, "This API key expired on %s. Make a new one in the dashboard under Settings → API Keys.", k.ExpiresAt.Format(time.RFC3339))
+		return Key{}, apierr.New(apierr.ExpiredAPIKey, "This API key expired on %s. Make a new one in the dashboard under Settings → API Keys.", k.ExpiresAt.Format(time.RFC3339))
 	}
 	s.mu.Lock()
 	_, noticed := s.keysUsed[k.ID]
@@ -74,7 +74,7 @@ func malformed(secret string) error {
 	case !strings.HasPrefix(secret, SecretPrefix):
 		m = "This is not an API key: a key begins with " + SecretPrefix + ". Make one in the dashboard under Settings → API Keys."
 	}
-	return fault.New(fault.InvalidAPIKey, "%s", m)
+	return apierr.New(apierr.InvalidAPIKey, "%s", m)
 }
 
 func (k Key) allowsFrom(from netip.Addr) bool {

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 )
 
@@ -77,7 +77,7 @@ func (s *Service) AnswerExternal(ctx context.Context, state, cookie string) (non
 
 // RefuseExternal is SIGN_IN_FAILED for all that can be wrong with a sign-in at an identity provider.
 func RefuseExternal(cause error) error {
-	return &fault.Error{Code: fault.SignInFailed, Message: "Signing in with your identity provider did not work. Try again, or sign in another way.", Cause: cause}
+	return &apierr.Error{Code: apierr.SignInFailed, Message: "Signing in with your identity provider did not work. Try again, or sign in another way.", Cause: cause}
 }
 
 // VerifyExternal proves the person whom an identity provider names. Whoever has signed in with it before is known by the provider's

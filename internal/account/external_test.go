@@ -5,8 +5,8 @@ import (
 	"testing"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 )
 
 func (w world) external(e account.External) (account.Person, error) {
@@ -26,7 +26,7 @@ func TestWhomAnIdentityProviderNames(t *testing.T) {
 		}
 		refused := func(name, subject, email string, verified bool) {
 			t.Helper()
-			if p, err := says(subject, email, verified); err == nil || fault.CodeOf(err) != fault.SignInFailed {
+			if p, err := says(subject, email, verified); err == nil || apierr.CodeOf(err) != apierr.SignInFailed {
 				t.Errorf("%s: %+v %v", name, p, err)
 			}
 		}
@@ -62,7 +62,7 @@ func TestWhomAnIdentityProviderNames(t *testing.T) {
 		_, err = w.begin(first)
 		w.ok(err)
 		_, err = w.begin(second)
-		w.fails(err, fault.SignInFailed)
+		w.fails(err, apierr.SignInFailed)
 	})
 }
 
@@ -86,12 +86,12 @@ func TestAStateIsAnsweredOnceByTheBrowserThatBegan(t *testing.T) {
 		for name, try := range map[string][2]string{
 			"again": {a.State, a.Cookie}, "another browser": {d.State, e.Cookie}, "no browser": {e.State, ""}, "too late": {b.State, b.Cookie}, "unknown": {"x", c.Cookie}, "nothing": {"", ""},
 		} {
-			if _, _, _, err := w.s.AnswerExternal(w.Context(), try[0], try[1]); fault.CodeOf(err) != fault.SignInFailed {
+			if _, _, _, err := w.s.AnswerExternal(w.Context(), try[0], try[1]); apierr.CodeOf(err) != apierr.SignInFailed {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
 		_, _, _, err = w.s.AnswerExternal(w.Context(), d.State, d.Cookie) // another browser's try has used it up
-		w.fails(err, fault.SignInFailed)
+		w.fails(err, apierr.SignInFailed)
 	})
 }
 
@@ -111,13 +111,13 @@ func TestWhoOnlySaidThatAnAddressIsTheirsGoesWhenItsOwnerComes(t *testing.T) {
 			t.Fatalf("%+v %v", p, err)
 		}
 		_, err = w.signIn(email, password, here)
-		w.fails(err, fault.SignInFailed)
+		w.fails(err, apierr.SignInFailed)
 		_, err = w.signIn(email, "", here)
-		w.fails(err, fault.SignInFailed)
+		w.fails(err, apierr.SignInFailed)
 		_, err = w.s.SessionOf(w.Context(), w.d, planted.Token)
-		w.fails(err, fault.SignInRequired)
+		w.fails(err, apierr.SignInRequired)
 		_, err = w.s.Authenticate(w.Context(), w.d, secret, here)
-		w.fails(err, fault.RevokedAPIKey)
+		w.fails(err, apierr.RevokedAPIKey)
 
 		// From then on the person is its owner's, and so is one whom the operator made.
 		w.ok(w.tx(func(ctx context.Context, tx *db.Tx) error {

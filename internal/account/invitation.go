@@ -5,8 +5,8 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 )
 
@@ -61,7 +61,7 @@ func (i Invitation) at(now time.Time) Invitation {
 }
 
 // errInvitation is one error for every way in which a token leads nowhere.
-var errInvitation = fault.New(fault.NotFound, "This invitation does not work: the link is incomplete, or it was used, has expired or was withdrawn. Ask for a new one.")
+var errInvitation = apierr.New(apierr.NotFound, "This invitation does not work: the link is incomplete, or it was used, has expired or was withdrawn. Ask for a new one.")
 
 // Invite writes an invitation and returns its token, which nobody can learn again. It answers INVALID_REQUEST with all faults at
 // once, INSUFFICIENT_SCOPE where somebody else than an owner invites an owner, and CONFLICT for somebody who belongs to
@@ -73,10 +73,10 @@ func (s *Service) Invite(ctx context.Context, tx *db.Tx, account id.ID, by Perso
 	if email != "" {
 		var wrong string
 		if normal, wrong = normalEmail(email); wrong != "" {
-			faults = append(faults, fault.Field{Field: "email", Message: wrong})
+			faults = append(faults, apierr.Field{Field: "email", Message: wrong})
 		}
 	}
-	if err := fault.Invalid(faults).OrNil(); err != nil {
+	if err := apierr.Invalid(faults).OrNil(); err != nil {
 		return none(err)
 	}
 	if err := holdAccount(ctx, tx, account); err != nil { // or parallel ones would pass the bound
@@ -92,7 +92,7 @@ func (s *Service) Invite(ctx context.Context, tx *db.Tx, account id.ID, by Perso
 	if normal != "" {
 		member, err := isMember(ctx, tx, account, normal)
 		if err == nil && member {
-			err = fault.New(fault.Conflict, "Somebody with this e-mail address belongs to the account already.")
+			err = apierr.New(apierr.Conflict, "Somebody with this e-mail address belongs to the account already.")
 		}
 		if err != nil {
 			return none(err)
@@ -100,7 +100,7 @@ func (s *Service) Invite(ctx context.Context, tx *db.Tx, account id.ID, by Perso
 	}
 	open, err := countOpenInvitations(ctx, tx, account)
 	if err == nil && open >= maxInvitations {
-		err = fault.Full("invitations", maxInvitations, "There are %d open invitations, which is the most. Withdraw some first.", open)
+		err = apierr.Full("invitations", maxInvitations, "There are %d open invitations, which is the most. Withdraw some first.", open)
 	}
 	if err != nil {
 		return none(err)
@@ -134,9 +134,9 @@ func (s *Service) RevokeInvitation(ctx context.Context, tx *db.Tx, account, invi
 	i, found, err := invitationByID(ctx, tx, account, invitation)
 	switch {
 	case err == nil && !found:
-		err = fault.New(fault.NotFound, "There is no invitation with this id.")
+		err = apierr.New(apierr.NotFound, "There is no invitation with this id.")
 	case err == nil && i.acceptedAt != nil:
-		err = fault.New(fault.Conflict, "This invitation was accepted already. Remove the person instead.")
+		err = apierr.New(apierr.Conflict, "This invitation was accepted already. Remove the person instead.")
 	}
 	return i.at(tx.Now), err
 }
@@ -178,7 +178,7 @@ func (s *Service) takeInvitation(ctx context.Context, tx *db.Tx, token string, p
 		return Invitation{}, err
 	}
 	if i.Email != "" && i.Email != email {
-		return Invitation{}, fault.New(fault.Conflict, "This invitation is for %s. Sign in with that address, or ask for an invitation of your own.", i.Email)
+		return Invitation{}, apierr.New(apierr.Conflict, "This invitation is for %s. Sign in with that address, or ask for an invitation of your own.", i.Email)
 	}
 	taken, err := acceptInvitation(ctx, tx, i.ID, person)
 	if err == nil && !taken { // another one was quicker
@@ -197,7 +197,7 @@ func (s *Service) Accept(ctx context.Context, tx *db.Tx, token string, p Person)
 	}
 	made, err := insertMembership(ctx, tx, i.Account, p.ID, i.Role)
 	if err == nil && !made {
-		err = fault.New(fault.Conflict, "You belong to this account already.")
+		err = apierr.New(apierr.Conflict, "You belong to this account already.")
 	}
 	if err != nil {
 		return "", err
@@ -210,7 +210,7 @@ func (s *Service) AcceptAsNew(ctx context.Context, tx *db.Tx, token string, n Ne
 	n.operator = false // no invitation makes an operator
 	found, err := emailTaken(ctx, tx, n.email)
 	if err == nil && found { // before the token is used up, so that they can sign in and come back with it
-		err = fault.New(fault.Conflict, "Somebody with this e-mail address is known here already. Accept with that person's password, or sign in first.")
+		err = apierr.New(apierr.Conflict, "Somebody with this e-mail address is known here already. Accept with that person's password, or sign in first.")
 	}
 	if err != nil {
 		return Proof{}, "", err

@@ -10,8 +10,8 @@ import (
 	"testing"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 )
 
@@ -59,7 +59,7 @@ func TestAnInvitationBringsANewPersonOnce(t *testing.T) {
 			t.Fatalf("%+v %v", view, err)
 		}
 		_, _, err = w.acceptAsNew(token, owner.Email)
-		w.fails(err, fault.Conflict) // and the invitation is not used up
+		w.fails(err, apierr.Conflict) // and the invitation is not used up
 		proof, joined, err := w.acceptAsNew(token, email)
 		if err != nil || joined != w.mine || proof.Person.Operator {
 			t.Fatalf("%+v %s %v", proof.Person, joined, err)
@@ -69,9 +69,9 @@ func TestAnInvitationBringsANewPersonOnce(t *testing.T) {
 			t.Fatalf("%+v %v", n, err)
 		}
 		_, _, err = w.acceptAsNew(token, "eve@example.com")
-		w.fails(err, fault.NotFound)
+		w.fails(err, apierr.NotFound)
 		_, err = w.s.LookAtInvitation(w.Context(), w.d, token, here)
-		w.fails(err, fault.NotFound)
+		w.fails(err, apierr.NotFound)
 		var row string
 		w.ok(w.d.QueryRow(w.Context(), `SELECT token_hash FROM invitation`).Scan(&row))
 		if row == token {
@@ -96,7 +96,7 @@ func TestManyWhoAcceptAtOnceAreOne(t *testing.T) {
 				_, _, err := w.acceptAsNew(token, fmt.Sprintf("p%d@example.com", i))
 				if err == nil {
 					in.Add(1)
-				} else if fault.CodeOf(err) != fault.NotFound {
+				} else if apierr.CodeOf(err) != apierr.NotFound {
 					w.Error(err)
 				}
 			})
@@ -114,9 +114,9 @@ func TestAnInvitationForSomebodyIsTheirs(t *testing.T) {
 		token := w.invite(w.mine, owner, account.Billing, " ADA@example.com")
 		eve := w.as(w.theirs, account.Owner, "eve@example.com")
 		_, err := w.accept(token, eve)
-		w.fails(err, fault.Conflict)
+		w.fails(err, apierr.Conflict)
 		_, _, err = w.acceptAsNew(token, "mallory@example.com")
-		w.fails(err, fault.Conflict)
+		w.fails(err, apierr.Conflict)
 		if found, err := w.s.EmailKnown(w.Context(), w.d, "mallory@example.com"); err != nil || found {
 			t.Errorf("a refused person was made: %v", err)
 		}
@@ -125,10 +125,10 @@ func TestAnInvitationForSomebodyIsTheirs(t *testing.T) {
 			t.Fatal(joined, err)
 		}
 		_, _, err = w.tryInvite(w.mine, owner, account.Member, email)
-		w.fails(err, fault.Conflict) // she belongs here already
+		w.fails(err, apierr.Conflict) // she belongs here already
 		again := w.invite(w.mine, owner, account.Admin, "")
 		_, err = w.accept(again, ada)
-		w.fails(err, fault.Conflict)
+		w.fails(err, apierr.Conflict)
 		if _, err = w.s.LookAtInvitation(w.Context(), w.d, again, here); err != nil {
 			t.Errorf("it was used up: %v", err)
 		}
@@ -143,13 +143,13 @@ func TestInvitationsThatDoNotWork(t *testing.T) {
 		owner, admin := w.as(w.mine, account.Owner, "owner@example.com"), w.as(w.mine, account.Admin, "admin@example.com")
 		member := w.as(w.mine, account.Member, "member@example.com")
 		_, _, err := w.tryInvite(w.mine, admin, account.Owner, "")
-		w.fails(err, fault.InsufficientScope)
+		w.fails(err, apierr.InsufficientScope)
 		_, _, err = w.tryInvite(w.mine, member, account.Viewer, "")
-		w.fails(err, fault.InsufficientScope)
+		w.fails(err, apierr.InsufficientScope)
 		_, _, err = w.tryInvite(w.theirs, owner, account.Viewer, "")
-		w.fails(err, fault.InsufficientScope)
+		w.fails(err, apierr.InsufficientScope)
 		_, _, err = w.tryInvite(w.mine, owner, "root", "nobody")
-		if f := w.fails(err, fault.InvalidRequest).Fields(); len(f) != 2 {
+		if f := w.fails(err, apierr.InvalidRequest).Fields(); len(f) != 2 {
 			t.Errorf("%v", f)
 		}
 
@@ -158,8 +158,8 @@ func TestInvitationsThatDoNotWork(t *testing.T) {
 		}
 		i, revoked, err := w.tryInvite(w.mine, owner, account.Member, "")
 		w.ok(err)
-		w.fails(revoke(w.theirs, i.ID), fault.NotFound)
-		w.fails(revoke(w.mine, "inv_\x00"), fault.NotFound)
+		w.fails(revoke(w.theirs, i.ID), apierr.NotFound)
+		w.fails(revoke(w.mine, "inv_\x00"), apierr.NotFound)
 		for range 2 {
 			w.ok(revoke(w.mine, i.ID))
 		}
@@ -167,7 +167,7 @@ func TestInvitationsThatDoNotWork(t *testing.T) {
 		w.ok(err)
 		_, _, err = w.acceptAsNew(accepted, "p@example.com")
 		w.ok(err)
-		w.fails(revoke(w.mine, used.ID), fault.Conflict)
+		w.fails(revoke(w.mine, used.ID), apierr.Conflict)
 		demoted := w.invite(w.mine, admin, account.Member, "")
 		_, err = w.setRole(w.mine, owner.ID, admin.ID, account.Member)
 		w.ok(err)
@@ -180,15 +180,15 @@ func TestInvitationsThatDoNotWork(t *testing.T) {
 		var first string
 		for name, token := range map[string]string{"revoked": revoked, "accepted": accepted, "whoever wrote it may no longer": demoted, "expired": expired, "unknown": revoked[1:] + "0", "empty": "", "NUL": "\x00"} {
 			_, err := w.s.LookAtInvitation(w.Context(), w.d, token, here)
-			if e := w.fails(err, fault.NotFound); first != "" && e.Message != first {
+			if e := w.fails(err, apierr.NotFound); first != "" && e.Message != first {
 				t.Errorf("%s is told apart: %s", name, e.Message)
 			} else {
 				first = e.Message
 			}
 			_, _, err = w.acceptAsNew(token, "q@example.com")
-			w.fails(err, fault.NotFound)
+			w.fails(err, apierr.NotFound)
 			_, err = w.accept(token, member)
-			w.fails(err, fault.NotFound)
+			w.fails(err, apierr.NotFound)
 		}
 	})
 }
@@ -199,7 +199,7 @@ func TestTokensOfInvitationsCannotBeTriedForEver(t *testing.T) {
 		stranger := netip.MustParseAddr("192.0.2.7")
 		refused := 0
 		for range account.TriesPerAddress + 10 {
-			if _, err := w.s.LookAtInvitation(w.Context(), w.d, "wrong", stranger); fault.CodeOf(err) == fault.RateLimitExceeded {
+			if _, err := w.s.LookAtInvitation(w.Context(), w.d, "wrong", stranger); apierr.CodeOf(err) == apierr.RateLimitExceeded {
 				refused++
 			}
 		}

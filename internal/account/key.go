@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 )
 
@@ -127,7 +127,7 @@ type KeyUpdate struct {
 // once, INSUFFICIENT_SCOPE where CreatedBy may make none in the account, or not any more, and LIMIT_REACHED where CreatedBy would make more than MaxKeys.
 func (s *Service) CreateKey(ctx context.Context, tx *db.Tx, account id.ID, req KeyRequest) (Key, string, error) {
 	var c checker
-	c.add(fault.CheckName("name", req.Name))
+	c.add(apierr.CheckName("name", req.Name))
 	if req.Scopes == nil {
 		req.Scopes = AllScopes()
 	}
@@ -136,7 +136,7 @@ func (s *Service) CreateKey(ctx context.Context, tx *db.Tx, account id.ID, req K
 		ExpiresAt: c.expiry(req.ExpiresAt, tx.Now), Limits: c.limits(req.Limits), CreatedAt: tx.Now,
 		CreatedBy: req.CreatedBy,
 	}
-	if err := fault.Invalid(c.faults).OrNil(); err != nil {
+	if err := apierr.Invalid(c.faults).OrNil(); err != nil {
 		return Key{}, "", err
 	}
 	if req.CreatedBy != nil {
@@ -145,7 +145,7 @@ func (s *Service) CreateKey(ctx context.Context, tx *db.Tx, account id.ID, req K
 		}
 		n, err := countKeys(ctx, tx, account)
 		if err == nil && n >= MaxKeys {
-			err = fault.Full("apiKeys", MaxKeys, "This account has %d API keys, and %d is the most. Revoke one that is not needed first.", n, MaxKeys)
+			err = apierr.Full("apiKeys", MaxKeys, "This account has %d API keys, and %d is the most. Revoke one that is not needed first.", n, MaxKeys)
 		}
 		if err != nil {
 			return Key{}, "", err
@@ -170,7 +170,7 @@ func mayMakeKeys(ctx context.Context, tx *db.Tx, account, person id.ID) error {
 	}
 	role, _, err := roleIn(ctx, tx, account, person)
 	if err == nil && !role.Allows(WriteAPIKeys) {
-		err = fault.New(fault.InsufficientScope, "You may not make API keys in this account. Ask an owner or admin of the account.")
+		err = apierr.New(apierr.InsufficientScope, "You may not make API keys in this account. Ask an owner or admin of the account.")
 	}
 	return err
 }
@@ -190,7 +190,7 @@ func (s *Service) GetKey(ctx context.Context, r db.Reader, account, key id.ID) (
 func (s *Service) UpdateKey(ctx context.Context, tx *db.Tx, account, key id.ID, u KeyUpdate) (Key, error) {
 	var c checker
 	if u.Name != nil {
-		c.add(fault.CheckName("name", *u.Name))
+		c.add(apierr.CheckName("name", *u.Name))
 	}
 	if u.Scopes != nil {
 		checked := c.scopes(*u.Scopes, false)
@@ -201,7 +201,7 @@ func (s *Service) UpdateKey(ctx context.Context, tx *db.Tx, account, key id.ID, 
 		u.AllowedNetworks = &checked
 	}
 	u.ExpiresAt = c.expiry(u.ExpiresAt, tx.Now)
-	if err := fault.Invalid(c.faults).OrNil(); err != nil {
+	if err := apierr.Invalid(c.faults).OrNil(); err != nil {
 		return Key{}, err
 	}
 	tx.AfterCommit(s.remembered.forget)
@@ -212,7 +212,7 @@ func (s *Service) UpdateKey(ctx context.Context, tx *db.Tx, account, key id.ID, 
 	if _, err := s.GetKey(ctx, tx, account, key); err != nil {
 		return Key{}, err
 	}
-	return Key{}, fault.New(fault.Conflict, "This API key is revoked for good and cannot be changed. Make a new one.")
+	return Key{}, apierr.New(apierr.Conflict, "This API key is revoked for good and cannot be changed. Make a new one.")
 }
 
 // RevokeKey ends a key for good and returns it. To revoke it again succeeds and keeps the first
@@ -227,7 +227,7 @@ func (s *Service) RevokeKey(ctx context.Context, tx *db.Tx, account, key id.ID) 
 func (s *Service) SetLimits(ctx context.Context, tx *db.Tx, account, key id.ID, o LimitOverrides) (Key, error) {
 	var c checker
 	c.limits(o)
-	if err := fault.Invalid(c.faults).OrNil(); err != nil {
+	if err := apierr.Invalid(c.faults).OrNil(); err != nil {
 		return Key{}, err
 	}
 	tx.AfterCommit(s.remembered.forget)
@@ -236,18 +236,18 @@ func (s *Service) SetLimits(ctx context.Context, tx *db.Tx, account, key id.ID, 
 
 func foundKey(k Key, found bool, err error) (Key, error) {
 	if err == nil && !found {
-		err = fault.New(fault.NotFound, "There is no API key with this id.")
+		err = apierr.New(apierr.NotFound, "There is no API key with this id.")
 	}
 	return k, err
 }
 
 // checker collects every fault of a request while it makes the values canonical.
-type checker struct{ faults []fault.Field }
+type checker struct{ faults []apierr.Field }
 
-func (c *checker) add(f []fault.Field) { c.faults = append(c.faults, f...) }
+func (c *checker) add(f []apierr.Field) { c.faults = append(c.faults, f...) }
 
 func (c *checker) fault(field, format string, args ...any) {
-	c.faults = append(c.faults, fault.Field{Field: field, Message: fmt.Sprintf(format, args...)})
+	c.faults = append(c.faults, apierr.Field{Field: field, Message: fmt.Sprintf(format, args...)})
 }
 
 // scopes returns each scope once, in the order of AllScopes and then OperatorScopes.

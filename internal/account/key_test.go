@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 )
 
@@ -28,9 +28,9 @@ func TestAccounts(t *testing.T) {
 		}
 		for _, none := range []id.ID{"acc_none", "", "acc_\x00"} {
 			_, err := w.s.Get(w.Context(), w.d, none)
-			w.fails(err, fault.NotFound)
+			w.fails(err, apierr.NotFound)
 		}
-		w.fails(w.tx(func(ctx context.Context, tx *db.Tx) error { _, err := w.s.Create(ctx, tx, " "); return err }), fault.InvalidRequest)
+		w.fails(w.tx(func(ctx context.Context, tx *db.Tx) error { _, err := w.s.Create(ctx, tx, " "); return err }), apierr.InvalidRequest)
 	})
 }
 
@@ -78,7 +78,7 @@ func TestAllFaultsOfAKeyAtOnce(t *testing.T) {
 			Limits:          account.LimitOverrides{Read: &zero, Deploy: &much},
 		})
 		var got []string
-		for _, f := range w.fails(err, fault.InvalidRequest).Fields() {
+		for _, f := range w.fails(err, apierr.InvalidRequest).Fields() {
 			got = append(got, f.Field)
 		}
 		want := "name scopes[1] scopes[2] allowedNetworks[1] allowedNetworks[2] allowedNetworks[3] allowedNetworks[4] allowedNetworks[5] expiresAt limits.read limits.deploy"
@@ -91,7 +91,7 @@ func TestAllFaultsOfAKeyAtOnce(t *testing.T) {
 			{Name: "x", AllowedNetworks: make([]string, 33)},
 		} {
 			_, _, err := w.makeKey(w.mine, req)
-			if f := w.fails(err, fault.InvalidRequest).Fields(); len(f) != 1 {
+			if f := w.fails(err, apierr.InvalidRequest).Fields(); len(f) != 1 {
 				w.Errorf("%v", f)
 			}
 		}
@@ -165,7 +165,7 @@ func TestAnothersKeyIsNotThere(t *testing.T) {
 				return err
 			})
 			for _, err := range []error{get, update, revoke, limits} {
-				if e := w.fails(err, fault.NotFound); e.Message != "There is no API key with this id." || e.Details != nil {
+				if e := w.fails(err, apierr.NotFound); e.Message != "There is no API key with this id." || e.Details != nil {
 					w.Errorf("%q: %+v", i, e)
 				}
 			}
@@ -201,13 +201,13 @@ func TestUpdateChangesWhatIsGiven(t *testing.T) {
 		}
 		bad, empty, past := "", []account.Scope{}, w.c.Now()
 		_, err = w.update(w.mine, k.ID, account.KeyUpdate{Name: &bad, Scopes: &empty, SetExpiry: true, ExpiresAt: &past})
-		if f := w.fails(err, fault.InvalidRequest).Fields(); len(f) != 3 {
+		if f := w.fails(err, apierr.InvalidRequest).Fields(); len(f) != 3 {
 			w.Fatalf("%v", f)
 		}
 		_, err = w.revoke(w.mine, k.ID)
 		w.ok(err)
 		_, err = w.update(w.mine, k.ID, account.KeyUpdate{Name: &name})
-		w.fails(err, fault.Conflict)
+		w.fails(err, apierr.Conflict)
 	})
 }
 
@@ -226,7 +226,7 @@ func TestTheOperatorSetsLimitsAndTakesThemBack(t *testing.T) {
 			w.Fatalf("%+v %v", got, err)
 		}
 		_, err := set(account.LimitOverrides{Read: &zero})
-		w.fails(err, fault.InvalidRequest)
+		w.fails(err, apierr.InvalidRequest)
 		if got, err := set(account.LimitOverrides{}); err != nil || got.Limits != account.DefaultLimits {
 			w.Fatalf("%+v %v", got, err)
 		}
@@ -246,7 +246,7 @@ func TestRevokingIsForGoodAndKeepsTheFirstTime(t *testing.T) {
 			w.Fatalf("%+v %v", again, err)
 		}
 		_, err = w.s.Authenticate(w.Context(), w.d, secret, here)
-		w.fails(err, fault.RevokedAPIKey)
+		w.fails(err, apierr.RevokedAPIKey)
 	})
 }
 
@@ -273,7 +273,7 @@ func TestAChangeOfAKeyCountsFromTheNextCall(t *testing.T) {
 		_, err = w.revoke(w.mine, k.ID)
 		w.ok(err)
 		_, err = use()
-		w.fails(err, fault.RevokedAPIKey)
+		w.fails(err, apierr.RevokedAPIKey)
 	})
 }
 
@@ -308,7 +308,7 @@ func TestWhatIsNoKeyCostsNoRead(t *testing.T) {
 				continue
 			}
 			_, err := w.s.Authenticate(w.Context(), noReads{}, text, here)
-			if e := w.fails(err, fault.InvalidAPIKey); !strings.Contains(e.Message, says) || strings.Contains(e.Error(), secret[12:20]) {
+			if e := w.fails(err, apierr.InvalidAPIKey); !strings.Contains(e.Message, says) || strings.Contains(e.Error(), secret[12:20]) {
 				w.Errorf("%q: %q, want %q", text, e, says)
 			}
 		}
@@ -316,7 +316,7 @@ func TestWhatIsNoKeyCostsNoRead(t *testing.T) {
 		forged := "pk_live_" + strings.Repeat("A", 43)
 		forged += account.Checksum(forged)
 		_, err := w.s.Authenticate(w.Context(), w.d, forged, here)
-		w.fails(err, fault.InvalidAPIKey)
+		w.fails(err, apierr.InvalidAPIKey)
 	})
 }
 
@@ -331,7 +331,7 @@ func TestExpiryIsAtItsInstant(t *testing.T) {
 		}
 		w.c.Advance(time.Microsecond)
 		_, err = w.s.Authenticate(w.Context(), w.d, secret, here)
-		w.fails(err, fault.ExpiredAPIKey)
+		w.fails(err, apierr.ExpiredAPIKey)
 	})
 }
 
@@ -351,16 +351,16 @@ func TestNetworks(t *testing.T) {
 			if allowed {
 				w.ok(err)
 			} else {
-				w.fails(err, fault.NetworkNotAllowed)
+				w.fails(err, apierr.NetworkNotAllowed)
 			}
 		}
 		// A thief elsewhere does not learn that the key has been revoked.
 		_, err = w.revoke(w.mine, k.ID)
 		w.ok(err)
 		_, err = w.s.Authenticate(w.Context(), w.d, secret, netip.MustParseAddr("192.0.2.1"))
-		w.fails(err, fault.NetworkNotAllowed)
+		w.fails(err, apierr.NetworkNotAllowed)
 		_, err = w.s.Authenticate(w.Context(), w.d, secret, netip.MustParseAddr("203.0.113.1"))
-		w.fails(err, fault.RevokedAPIKey)
+		w.fails(err, apierr.RevokedAPIKey)
 	})
 }
 

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 )
 
@@ -68,11 +68,11 @@ type NewLogin struct {
 // too many from the address, or SERVICE_UNAVAILABLE where too many at all, are under way.
 func (s *Service) StartLogin(ctx context.Context, tx *db.Tx, client string, scopes []Scope, from netip.Addr) (NewLogin, error) {
 	var c checker
-	c.add(fault.CheckName("client", client))
+	c.add(apierr.CheckName("client", client))
 	if scopes != nil {
 		scopes = c.scopes(scopes, false)
 	}
-	if err := fault.Invalid(c.faults).OrNil(); err != nil {
+	if err := apierr.Invalid(c.faults).OrNil(); err != nil {
 		return NewLogin{}, err
 	}
 	at := network(from).String()
@@ -81,11 +81,11 @@ func (s *Service) StartLogin(ctx context.Context, tx *db.Tx, client string, scop
 	case err != nil:
 		return NewLogin{}, err
 	case mine >= loginsPerNetwork:
-		e := fault.New(fault.RateLimitExceeded, "Too many logins from your address wait to be allowed. Allow or deny one in the dashboard, or wait until they expire.")
+		e := apierr.New(apierr.RateLimitExceeded, "Too many logins from your address wait to be allowed. Allow or deny one in the dashboard, or wait until they expire.")
 		e.RetryAfter, e.Details = time.Minute, map[string]any{"limit": loginsPerNetwork, "of": "logins"}
 		return NewLogin{}, e
 	case all >= maxLogins:
-		e := fault.New(fault.ServiceUnavailable, "Too many logins wait to be allowed. Try again in a minute, or make an API key in the dashboard.")
+		e := apierr.New(apierr.ServiceUnavailable, "Too many logins wait to be allowed. Try again in a minute, or make an API key in the dashboard.")
 		e.RetryAfter = time.Minute
 		return NewLogin{}, e
 	}
@@ -141,14 +141,14 @@ func plainCode(typed string) string {
 }
 
 // errUserCode is one error for every way in which a code leads nowhere.
-var errUserCode = fault.New(fault.NotFound, "No program waits for this code: it was mistyped, was allowed or denied already, or its ten minutes are over. Compare it with what the program shows, or begin there again.")
+var errUserCode = apierr.New(apierr.NotFound, "No program waits for this code: it was mistyped, was allowed or denied already, or its ten minutes are over. Compare it with what the program shows, or begin there again.")
 
 // FindLogin returns the login that waits for this code. It answers INVALID_REQUEST for what cannot be a code, and NOT_FOUND
 // alike for every code that leads nowhere. Who types one is counted by Guess, which goes before it, AllowLogin and DenyLogin.
 func (s *Service) FindLogin(ctx context.Context, r db.Reader, code string) (Login, error) {
 	plain := plainCode(code)
 	if plain == "" {
-		return Login{}, fault.Invalid([]fault.Field{{Field: "userCode", Message: "has 8 letters, such as BCDF-GHJK, without vowels and digits."}})
+		return Login{}, apierr.Invalid([]apierr.Field{{Field: "userCode", Message: "has 8 letters, such as BCDF-GHJK, without vowels and digits."}})
 	}
 	now := s.now()
 	l, found, err := loginByUserHash(ctx, r, hashOf(plain))
@@ -210,14 +210,14 @@ func (s *Service) LoginOf(ctx context.Context, r db.Reader, deviceCode string) (
 	return l, l.Status.err()
 }
 
-var errDeviceCode = fault.New(fault.NotFound, "There is no login with this device code. Begin another.")
+var errDeviceCode = apierr.New(apierr.NotFound, "There is no login with this device code. Begin another.")
 
 func (s LoginStatus) err() error {
 	switch s {
 	case LoginDenied:
-		return fault.New(fault.LoginDenied, "The login was denied in the dashboard.")
+		return apierr.New(apierr.LoginDenied, "The login was denied in the dashboard.")
 	case LoginExpired:
-		return fault.New(fault.LoginExpired, "The login was not allowed and claimed within %d minutes. Begin another.", LoginLength/time.Minute)
+		return apierr.New(apierr.LoginExpired, "The login was not allowed and claimed within %d minutes. Begin another.", LoginLength/time.Minute)
 	}
 	return nil
 }
@@ -242,7 +242,7 @@ func (s *Service) ClaimLogin(ctx context.Context, tx *db.Tx, deviceCode string) 
 		return none(err)
 	}
 	if l.Status != LoginAllowed {
-		return none(fault.New(fault.Conflict, "The login is still pending."))
+		return none(apierr.New(apierr.Conflict, "The login is still pending."))
 	}
 	if err := claimLogin(ctx, tx, l.ID); err != nil { // holds the row: claims at once follow each other
 		return none(err)
@@ -256,9 +256,9 @@ func (s *Service) ClaimLogin(ctx context.Context, tx *db.Tx, deviceCode string) 
 	s.mu.Unlock()
 	switch {
 	case k.RevokedAt != nil:
-		return none(fault.New(fault.Conflict, "The key of this login was revoked before it was claimed. Begin another login."))
+		return none(apierr.New(apierr.Conflict, "The key of this login was revoked before it was claimed. Begin another login."))
 	case used || k.LastUsedAt != nil:
-		return none(fault.New(fault.LoginClaimed, "The key of this login was claimed and used already. If that was not you, revoke it in the dashboard under Settings → API Keys."))
+		return none(apierr.New(apierr.LoginClaimed, "The key of this login was claimed and used already. If that was not you, revoke it in the dashboard under Settings → API Keys."))
 	}
 	secret, err := newSecret(s.c.Rand)
 	if err != nil {

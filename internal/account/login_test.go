@@ -6,8 +6,8 @@ import (
 	"testing"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 )
 
 // A key that was used is not given out anew, whichever server it was used at and however short ago: whoever comes to know the device code later gets nothing.
@@ -35,7 +35,7 @@ func TestAKeyThatWasUsedElsewhereIsNotClaimedAgain(t *testing.T) {
 		mine := secret
 		_, err := other.Authenticate(w.Context(), w.d, mine, here)
 		w.ok(err)
-		w.fails(claim(), fault.LoginClaimed)
+		w.fails(claim(), apierr.LoginClaimed)
 		_, err = other.Authenticate(w.Context(), w.d, mine, here)
 		w.ok(err)
 	})

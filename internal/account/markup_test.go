@@ -8,8 +8,8 @@ import (
 	"testing"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 )
 
@@ -38,9 +38,9 @@ func TestAMarkupIsSetAndTakenBackAndNotForTenants(t *testing.T) {
 		w.ok(set(w.mine, nil))
 		all(map[id.ID]int64{w.theirs: 0})
 		for _, wrong := range []int64{-1, account.MaxMarkup + 1} {
-			w.fails(set(w.mine, &wrong), fault.InvalidRequest)
+			w.fails(set(w.mine, &wrong), apierr.InvalidRequest)
 		}
-		w.fails(set("acc_none", nil), fault.NotFound)
+		w.fails(set("acc_none", nil), apierr.NotFound)
 		all(map[id.ID]int64{w.theirs: 0})
 	})
 }

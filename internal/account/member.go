@@ -4,8 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 )
 
@@ -39,8 +39,8 @@ func (s *Service) ListMembers(ctx context.Context, r db.Reader, account id.ID, p
 }
 
 var (
-	errNoMember  = fault.New(fault.NotFound, "There is no person with this id in this account.")
-	errLastOwner = fault.New(fault.Conflict, "This is the last owner. An account must have one: make somebody else an owner first.")
+	errNoMember  = apierr.New(apierr.NotFound, "There is no person with this id in this account.")
+	errLastOwner = apierr.New(apierr.Conflict, "This is the last owner. An account must have one: make somebody else an owner first.")
 )
 
 // change holds the account, so that changes of its people come one after the other and the last two owners cannot
@@ -76,7 +76,7 @@ func notLastOwner(ctx context.Context, tx *db.Tx, account id.ID, was Role) error
 // they made in the account are revoked. It answers INVALID_REQUEST, NOT_FOUND,
 // INSUFFICIENT_SCOPE where somebody else than an owner would make or unmake an owner, and CONFLICT for the last owner.
 func (s *Service) SetRole(ctx context.Context, tx *db.Tx, account, by, person id.ID, role Role) (MemberInfo, error) {
-	if err := fault.Invalid(checkRole(role)).OrNil(); err != nil {
+	if err := apierr.Invalid(checkRole(role)).OrNil(); err != nil {
 		return MemberInfo{}, err
 	}
 	mine, was, err := change(ctx, tx, account, by, person)
@@ -129,12 +129,12 @@ func (s *Service) RemoveMember(ctx context.Context, tx *db.Tx, account, by, pers
 // AddMember makes a person who exists belong to an account with that role. It is for the operator. It answers
 // INVALID_REQUEST, and CONFLICT for one who does already.
 func (s *Service) AddMember(ctx context.Context, tx *db.Tx, account, person id.ID, role Role) error {
-	if err := fault.Invalid(checkRole(role)).OrNil(); err != nil {
+	if err := apierr.Invalid(checkRole(role)).OrNil(); err != nil {
 		return err
 	}
 	made, err := insertMembership(ctx, tx, account, person, role)
 	if err == nil && !made {
-		err = fault.New(fault.Conflict, "This person belongs to the account already.")
+		err = apierr.New(apierr.Conflict, "This person belongs to the account already.")
 	}
 	return err
 }

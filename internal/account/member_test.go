@@ -8,8 +8,8 @@ import (
 	"testing"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 )
 
@@ -74,18 +74,18 @@ func TestOnlyOwnersMakeAndUnmakeOwners(t *testing.T) {
 			"a member removes a member": w.remove(w.mine, member.ID, admin.ID),
 			"a stranger":                w.remove(w.mine, stranger.ID, member.ID),
 		} {
-			if err == nil || fault.CodeOf(err) != fault.InsufficientScope {
+			if err == nil || apierr.CodeOf(err) != apierr.InsufficientScope {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
 		for _, err := range []error{w.remove(w.mine, owner.ID, stranger.ID), w.remove(w.mine, owner.ID, "usr_none"), w.remove(w.mine, owner.ID, "usr_\x00")} {
-			w.fails(err, fault.NotFound)
+			w.fails(err, apierr.NotFound)
 		}
 		_, err := w.setRole(w.mine, owner.ID, member.ID, "root")
-		w.fails(err, fault.InvalidRequest)
-		w.fails(w.remove(w.mine, owner.ID, owner.ID), fault.Conflict)
+		w.fails(err, apierr.InvalidRequest)
+		w.fails(w.remove(w.mine, owner.ID, owner.ID), apierr.Conflict)
 		_, err = w.setRole(w.mine, owner.ID, owner.ID, account.Admin)
-		w.fails(err, fault.Conflict)
+		w.fails(err, apierr.Conflict)
 		m, err := w.setRole(w.mine, owner.ID, admin.ID, account.Owner)
 		if err != nil || m.Role != account.Owner || m.Email != admin.Email {
 			t.Fatalf("%+v %v", m, err)
@@ -93,7 +93,7 @@ func TestOnlyOwnersMakeAndUnmakeOwners(t *testing.T) {
 		_, err = w.setRole(w.mine, owner.ID, owner.ID, account.Viewer) // now that there is another one
 		w.ok(err)
 		_, err = w.setRole(w.mine, owner.ID, member.ID, account.Viewer)
-		w.fails(err, fault.InsufficientScope) // the role counts as it is now
+		w.fails(err, apierr.InsufficientScope) // the role counts as it is now
 	})
 }
 
@@ -108,7 +108,7 @@ func TestTwoOwnersCannotBothGo(t *testing.T) {
 				wg.Go(func() {
 					if err := w.remove(of, p.ID, p.ID); err == nil {
 						gone.Add(1)
-					} else if fault.CodeOf(err) != fault.Conflict {
+					} else if apierr.CodeOf(err) != apierr.Conflict {
 						w.Error(err)
 					}
 				})
@@ -147,17 +147,17 @@ func TestWhoLeavesLosesSessionsKeysAndInvitationsThere(t *testing.T) {
 
 		w.ok(w.remove(w.mine, owner.ID, p.ID))
 		_, err = w.s.SessionOf(w.Context(), w.d, here1)
-		w.fails(err, fault.SignInRequired)
+		w.fails(err, apierr.SignInRequired)
 		_, err = w.s.SessionOf(w.Context(), w.d, there)
 		w.ok(err)
 		_, err = w.s.Authenticate(w.Context(), w.d, mineKey, here)
-		w.fails(err, fault.RevokedAPIKey)
+		w.fails(err, apierr.RevokedAPIKey)
 		for _, k := range []string{theirKey, otherKey} {
 			_, err = w.s.Authenticate(w.Context(), w.d, k, here)
 			w.ok(err)
 		}
 		_, err = w.s.LookAtInvitation(w.Context(), w.d, token, here)
-		w.fails(err, fault.NotFound)
+		w.fails(err, apierr.NotFound)
 		if home, found, err := w.s.HomeOf(w.Context(), w.d, p.ID); err != nil || !found || home != w.theirs {
 			t.Errorf("%s %t %v", home, found, err)
 		}
@@ -166,9 +166,9 @@ func TestWhoLeavesLosesSessionsKeysAndInvitationsThere(t *testing.T) {
 		w.join(w.theirs, owner.ID, account.Owner)
 		w.ok(w.remove(w.theirs, owner.ID, p.ID))
 		_, err = w.signIn(email, password, here)
-		w.fails(err, fault.InsufficientScope)
+		w.fails(err, apierr.InsufficientScope)
 		_, err = w.signIn(email, "wrong password", here)
-		w.fails(err, fault.SignInFailed)
+		w.fails(err, apierr.SignInFailed)
 	})
 }
 
@@ -179,7 +179,7 @@ func TestAccountsOfAPerson(t *testing.T) {
 		w.join(w.theirs, p.ID, account.Admin)
 		w.fails(w.tx(func(ctx context.Context, tx *db.Tx) error {
 			return w.s.AddMember(ctx, tx, w.theirs, p.ID, account.Owner)
-		}), fault.Conflict)
+		}), apierr.Conflict)
 		token, err := w.signIn(email, password, here)
 		w.ok(err)
 		n, err := w.s.SessionOf(w.Context(), w.d, token)
@@ -197,7 +197,7 @@ func TestAccountsOfAPerson(t *testing.T) {
 			})
 		}
 		for _, no := range []id.ID{other, "acc_none", "acc_\x00", ""} {
-			w.fails(move(no), fault.NotFound)
+			w.fails(move(no), apierr.NotFound)
 		}
 		w.ok(move(w.theirs))
 		for _, s := range []string{token, func() string { s, err := w.signIn(email, password, here); w.ok(err); return s }()} { // the next one begins there, too
@@ -227,18 +227,18 @@ func TestSessionsAreThePersonsOwn(t *testing.T) {
 		end := func(who, session id.ID) error {
 			return w.tx(func(ctx context.Context, tx *db.Tx) error { return w.s.EndSession(ctx, tx, who, session) })
 		}
-		w.fails(end(stranger.ID, ids[0]), fault.NotFound)
-		w.fails(end(p.ID, "ses_\x00"), fault.NotFound)
+		w.fails(end(stranger.ID, ids[0]), apierr.NotFound)
+		w.fails(end(p.ID, "ses_\x00"), apierr.NotFound)
 		w.ok(end(p.ID, ids[0]))
-		w.fails(end(p.ID, ids[0]), fault.NotFound)
+		w.fails(end(p.ID, ids[0]), apierr.NotFound)
 		_, err := w.s.SessionOf(w.Context(), w.d, tokens[0])
-		w.fails(err, fault.SignInRequired)
+		w.fails(err, apierr.SignInRequired)
 		if list, total, err := w.s.ListSessions(w.Context(), w.d, p.ID, db.Page{Number: 1, Limit: 1}); err != nil || total.Total != 2 || len(list) != 1 || list[0].Address != here.String() {
 			t.Errorf("%+v of %d, %v", list, total.Total, err)
 		}
 		w.ok(w.tx(func(ctx context.Context, tx *db.Tx) error { return w.s.EndOtherSessions(ctx, tx, p.ID, ids[2]) }))
 		_, err = w.s.SessionOf(w.Context(), w.d, tokens[1])
-		w.fails(err, fault.SignInRequired)
+		w.fails(err, apierr.SignInRequired)
 		_, err = w.s.SessionOf(w.Context(), w.d, tokens[2])
 		w.ok(err)
 		w.c.Advance(account.SessionIdle)
@@ -261,11 +261,11 @@ func TestANewSessionEndsTheOneThatTheBrowserHad(t *testing.T) {
 			return err
 		}))
 		_, err = w.s.SessionOf(w.Context(), w.d, before)
-		w.fails(err, fault.SignInRequired)
+		w.fails(err, apierr.SignInRequired)
 		if n, err := w.s.SessionOf(w.Context(), w.d, after.Token); err != nil || n.UserAgent != "ab" || after.Token == before {
 			t.Errorf("%q %v", n.UserAgent, err)
 		}
-		if _, err := w.begin(account.Proof{}); fault.CodeOf(err) != fault.SignInFailed {
+		if _, err := w.begin(account.Proof{}); apierr.CodeOf(err) != apierr.SignInFailed {
 			t.Errorf("a proof of nothing: %v", err)
 		}
 	})
@@ -288,11 +288,11 @@ func TestARoleWithoutKeysHasNone(t *testing.T) {
 		_, err = w.setRole(w.mine, owner.ID, p.ID, account.Viewer)
 		w.ok(err)
 		_, err = w.s.Authenticate(w.Context(), w.d, secret, here)
-		w.fails(err, fault.RevokedAPIKey)
+		w.fails(err, apierr.RevokedAPIKey)
 		_, err = w.s.Authenticate(w.Context(), w.d, elsewhere, here)
 		w.ok(err)
 		_, _, err = w.makeKey(w.mine, account.KeyRequest{Name: "late", CreatedBy: by})
-		w.fails(err, fault.InsufficientScope)
+		w.fails(err, apierr.InsufficientScope)
 
 		for n := range 5 {
 			p := w.as(w.mine, account.Member, string(rune('a'+n))+"@example.com")
@@ -309,11 +309,11 @@ func TestARoleWithoutKeysHasNone(t *testing.T) {
 			})
 			wg.Wait()
 			if refused != nil {
-				w.fails(refused, fault.InsufficientScope)
+				w.fails(refused, apierr.InsufficientScope)
 				continue
 			}
 			_, err = w.s.Authenticate(w.Context(), w.d, late, here)
-			w.fails(err, fault.RevokedAPIKey)
+			w.fails(err, apierr.RevokedAPIKey)
 		}
 	})
 }

@@ -8,8 +8,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/go-webauthn/webauthn/protocol"
 	"github.com/go-webauthn/webauthn/webauthn"
@@ -77,7 +77,7 @@ func (s *Service) OfferPasskey(ctx context.Context, tx *db.Tx, r RelyingParty, p
 		return PasskeyOptions{}, err
 	}
 	if len(u.credentials) >= maxPasskeys {
-		return PasskeyOptions{}, fault.Full("passkeys", maxPasskeys, "You have %d passkeys, which is the most. Remove one first.", len(u.credentials))
+		return PasskeyOptions{}, apierr.Full("passkeys", maxPasskeys, "You have %d passkeys, which is the most. Remove one first.", len(u.credentials))
 	}
 	options, session, err := w.BeginRegistration(u, webauthn.WithExclusions(webauthn.Credentials(u.credentials).CredentialDescriptors()))
 	if err != nil {
@@ -119,11 +119,11 @@ type NewPasskey struct {
 // VerifyPasskey checks what the browser answers to OfferPasskey, RegistrationResponseJSON of WebAuthn Level 3. It answers
 // INVALID_REQUEST with all faults at once. It must not be called inside a transaction.
 func (s *Service) VerifyPasskey(ctx context.Context, r RelyingParty, p Person, challenge, name string, credential []byte) (NewPasskey, error) {
-	if err := fault.Invalid(fault.CheckName("name", name)).OrNil(); err != nil {
+	if err := apierr.Invalid(apierr.CheckName("name", name)).OrNil(); err != nil {
 		return NewPasskey{}, err
 	}
 	refused := func(cause error) (NewPasskey, error) {
-		e := fault.Invalid([]fault.Field{{Field: "credential", Message: "is not a good answer to this challenge. Begin again."}})
+		e := apierr.Invalid([]apierr.Field{{Field: "credential", Message: "is not a good answer to this challenge. Begin again."}})
 		e.Cause = reason(cause)
 		return NewPasskey{}, e
 	}
@@ -132,7 +132,7 @@ func (s *Service) VerifyPasskey(ctx context.Context, r RelyingParty, p Person, c
 		return NewPasskey{}, err
 	}
 	if !found {
-		return NewPasskey{}, fault.Invalid([]fault.Field{{Field: "challengeId", Message: "names no challenge: it was answered, or its five minutes have passed. Begin again."}})
+		return NewPasskey{}, apierr.Invalid([]apierr.Field{{Field: "challengeId", Message: "names no challenge: it was answered, or its five minutes have passed. Begin again."}})
 	}
 	w, err := r.library()
 	if err != nil {
@@ -172,7 +172,7 @@ func (s *Service) AddPasskey(ctx context.Context, tx *db.Tx, n NewPasskey) (Pass
 	p := Passkey{ID: s.c.IDs.New(id.Passkey), Name: n.name, CreatedAt: tx.Now}
 	made, err := insertPasskey(ctx, tx, p, n.person, credentialID(n.credential.ID), string(data))
 	if err == nil && !made {
-		err = fault.New(fault.Conflict, "This passkey is known already.")
+		err = apierr.New(apierr.Conflict, "This passkey is known already.")
 	}
 	return p, err
 }
@@ -186,7 +186,7 @@ func (s *Service) ListPasskeys(ctx context.Context, r db.Reader, person id.ID, p
 
 // RenamePasskey gives one of the person's passkeys another name. It answers INVALID_REQUEST and NOT_FOUND.
 func (s *Service) RenamePasskey(ctx context.Context, tx *db.Tx, person, passkey id.ID, name string) (Passkey, error) {
-	if err := fault.Invalid(fault.CheckName("name", name)).OrNil(); err != nil {
+	if err := apierr.Invalid(apierr.CheckName("name", name)).OrNil(); err != nil {
 		return Passkey{}, err
 	}
 	return foundPasskey(renamePasskey(ctx, tx, person, passkey, name))
@@ -208,7 +208,7 @@ func (s *Service) RemoveFactors(ctx context.Context, tx *db.Tx, person id.ID) er
 
 func foundPasskey(p Passkey, found bool, err error) (Passkey, error) {
 	if err == nil && !found {
-		err = fault.New(fault.NotFound, "You have no passkey with this id.")
+		err = apierr.New(apierr.NotFound, "You have no passkey with this id.")
 	}
 	return p, err
 }
@@ -246,7 +246,7 @@ func (s *Service) AskForPasskey(ctx context.Context, tx *db.Tx, r RelyingParty) 
 func (s *Service) VerifyWithPasskey(ctx context.Context, r RelyingParty, challenge string, credential []byte) (Proof, error) {
 	known := Person{} // who has the passkey, if somebody has
 	refused := func(cause error) (Proof, error) {
-		return Proof{Person: known}, &fault.Error{Code: fault.SignInFailed, Message: "This passkey was not accepted, or the sign-in took too long. Try again, or sign in another way.", Cause: reason(cause)}
+		return Proof{Person: known}, &apierr.Error{Code: apierr.SignInFailed, Message: "This passkey was not accepted, or the sign-in took too long. Try again, or sign in another way.", Cause: reason(cause)}
 	}
 	session, found, err := s.answered(ctx, challenge, kindSignIn, "")
 	if err != nil {

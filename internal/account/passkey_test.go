@@ -6,16 +6,16 @@ import (
 	"testing"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
-	"github.com/billetcloud/billet/test/authenticator"
+	"github.com/billetcloud/billet/test/webauthntest"
 )
 
 var site = account.RelyingParty{ID: "gpu.example.com", Origin: "https://gpu.example.com"}
 
-func (w world) device() *authenticator.Device {
-	return authenticator.New(w.T, site.Origin, site.ID)
+func (w world) device() *webauthntest.Device {
+	return webauthntest.New(w.T, site.Origin, site.ID)
 }
 
 func (w world) offer(p account.Person) (o account.PasskeyOptions) {
@@ -63,7 +63,7 @@ func TestSigningInWithAPasskey(t *testing.T) {
 			t.Fatalf("%+v %v", k, err)
 		}
 		_, err = w.signIn(email, password, here)
-		if e := w.fails(err, fault.SecondFactorRequired); len(e.Details["methods"].([]string)) != 3 {
+		if e := w.fails(err, apierr.SecondFactorRequired); len(e.Details["methods"].([]string)) != 3 {
 			t.Errorf("%v", e.Details)
 		}
 		for range 2 {
@@ -81,7 +81,7 @@ func TestSigningInWithAPasskey(t *testing.T) {
 		}
 		o = w.offer(p)
 		_, err = w.register(p, o.ChallengeID, d.Register(o.Options))
-		w.fails(err, fault.Conflict) // it is known already
+		w.fails(err, apierr.Conflict) // it is known already
 	})
 }
 
@@ -92,30 +92,30 @@ func TestPasskeysThatAreRefused(t *testing.T) {
 		o := w.offer(p)
 		_, err := w.register(p, o.ChallengeID, d.Register(o.Options))
 		w.ok(err)
-		refused := func(name string, wrong func(d *authenticator.Device)) {
+		refused := func(name string, wrong func(d *webauthntest.Device)) {
 			t.Helper()
 			o, other := w.ask(), *d
 			wrong(&other)
 			_, err := w.answer(o.ChallengeID, other.SignIn(o.Options))
-			if err == nil || fault.CodeOf(err) != fault.SignInFailed {
+			if err == nil || apierr.CodeOf(err) != apierr.SignInFailed {
 				t.Errorf("%s: %v", name, err)
 			}
 			_, err = w.answer(o.ChallengeID, d.SignIn(o.Options)) // the first answer has used the challenge up
-			w.fails(err, fault.SignInFailed)
+			w.fails(err, apierr.SignInFailed)
 		}
-		refused("another site", func(d *authenticator.Device) { d.Origin = "https://evil.example" })
-		refused("another site's passkey", func(d *authenticator.Device) { d.RPID = "evil.example" })
-		refused("nobody's consent", func(d *authenticator.Device) { d.Unverified = true })
-		refused("another key", func(d *authenticator.Device) { d.Forge = true })
-		refused("another challenge", func(d *authenticator.Device) { d.Challenge = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA" })
-		refused("a copy", func(d *authenticator.Device) { d.Counter = 0 })
+		refused("another site", func(d *webauthntest.Device) { d.Origin = "https://evil.example" })
+		refused("another site's passkey", func(d *webauthntest.Device) { d.RPID = "evil.example" })
+		refused("nobody's consent", func(d *webauthntest.Device) { d.Unverified = true })
+		refused("another key", func(d *webauthntest.Device) { d.Forge = true })
+		refused("another challenge", func(d *webauthntest.Device) { d.Challenge = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA" })
+		refused("a copy", func(d *webauthntest.Device) { d.Counter = 0 })
 		o = w.ask()
 		for name, answer := range map[string]map[string]any{"empty": {}, "unknown": w.unknownDevice(eve).SignIn(o.Options), "stranger's handle": func() map[string]any {
 			a := d.SignIn(o.Options)
 			a["response"].(map[string]any)["userHandle"] = "AA"
 			return a
 		}()} {
-			if _, err := w.answer(w.ask().ChallengeID, answer); fault.CodeOf(err) != fault.SignInFailed {
+			if _, err := w.answer(w.ask().ChallengeID, answer); apierr.CodeOf(err) != apierr.SignInFailed {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
@@ -124,7 +124,7 @@ func TestPasskeysThatAreRefused(t *testing.T) {
 		answer := d.SignIn(o.Options)
 		w.c.Advance(account.PasskeyTime)
 		_, err = w.answer(o.ChallengeID, answer)
-		w.fails(err, fault.SignInFailed) // too late
+		w.fails(err, apierr.SignInFailed) // too late
 		for _, no := range []id.ID{"", "chl_none", "chl_\x00"} {
 			_, err = w.answer(no, answer)
 			if err == nil {
@@ -135,18 +135,18 @@ func TestPasskeysThatAreRefused(t *testing.T) {
 		// A registration's challenge is its person's, and no sign-in's.
 		o = w.offer(p)
 		_, err = w.register(eve, o.ChallengeID, w.device().Register(o.Options))
-		w.fails(err, fault.InvalidRequest)
+		w.fails(err, apierr.InvalidRequest)
 		_, err = w.answer(o.ChallengeID, d.SignIn(o.Options))
-		w.fails(err, fault.SignInFailed)
+		w.fails(err, apierr.SignInFailed)
 		_, err = w.register(p, o.ChallengeID, map[string]any{})
-		w.fails(err, fault.InvalidRequest)
+		w.fails(err, apierr.InvalidRequest)
 		_, err = w.register(p, o.ChallengeID, w.device().Register(o.Options))
-		w.fails(err, fault.InvalidRequest) // used up by the one before
+		w.fails(err, apierr.InvalidRequest) // used up by the one before
 		unverified := w.device()
 		unverified.Unverified = true
 		o = w.offer(p)
 		_, err = w.register(p, o.ChallengeID, unverified.Register(o.Options))
-		w.fails(err, fault.InvalidRequest)
+		w.fails(err, apierr.InvalidRequest)
 
 		// One that was removed while somebody signed in with it does not let them in any more.
 		o = w.ask()
@@ -160,15 +160,15 @@ func TestPasskeysThatAreRefused(t *testing.T) {
 				return err
 			})
 		}
-		w.fails(remove(eve.ID), fault.NotFound)
+		w.fails(remove(eve.ID), apierr.NotFound)
 		w.ok(remove(p.ID))
 		_, err = w.begin(proof)
-		w.fails(err, fault.SignInFailed)
+		w.fails(err, apierr.SignInFailed)
 	})
 }
 
 // unknownDevice has a passkey for the person that was never kept.
-func (w world) unknownDevice(p account.Person) *authenticator.Device {
+func (w world) unknownDevice(p account.Person) *webauthntest.Device {
 	d := w.device()
 	d.Register(w.offer(p).Options)
 	return d

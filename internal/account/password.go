@@ -11,7 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/apierr"
 	"golang.org/x/crypto/argon2"
 )
 
@@ -58,7 +58,7 @@ func (p *passwords) turn(ctx context.Context) (done func(), err error) {
 	select {
 	case p.waiting <- struct{}{}:
 	default:
-		e := fault.New(fault.ServiceUnavailable, "Too many people are signing in at this moment. Try again in a few seconds.")
+		e := apierr.New(apierr.ServiceUnavailable, "Too many people are signing in at this moment. Try again in a few seconds.")
 		e.RetryAfter = 5 * time.Second
 		return nil, e
 	}
@@ -136,9 +136,9 @@ func decode(hash string) (c cost, salt, digest []byte, err error) {
 }
 
 // checkPassword returns what is wrong with a password that somebody chooses.
-func checkPassword(field, password string) []fault.Field {
-	one := func(format string, args ...any) []fault.Field {
-		return []fault.Field{{Field: field, Message: fmt.Sprintf(format, args...)}}
+func checkPassword(field, password string) []apierr.Field {
+	one := func(format string, args ...any) []apierr.Field {
+		return []apierr.Field{{Field: field, Message: fmt.Sprintf(format, args...)}}
 	}
 	switch n := utf8.RuneCountInString(password); {
 	case !utf8.ValidString(password):

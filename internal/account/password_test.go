@@ -6,10 +6,10 @@ import (
 	"testing"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
-	"github.com/billetcloud/billet/internal/fault"
 )
 
 // Once at the real cost: the tests above hash cheaply.
@@ -31,7 +31,7 @@ func TestTheRealCost(t *testing.T) {
 	_, err = w.signIn(email, password, here)
 	w.ok(err)
 	_, err = w.signIn(email, password+" ", here)
-	w.fails(err, fault.SignInFailed)
+	w.fails(err, apierr.SignInFailed)
 }
 
 func TestSignInInsideATransactionIsRefused(t *testing.T) {

@@ -8,8 +8,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 )
 
@@ -53,15 +53,15 @@ type NewPerson struct {
 // SERVICE_UNAVAILABLE when too many passwords are being hashed.
 func (s *Service) Prepare(ctx context.Context, r PersonRequest) (NewPerson, error) {
 	normal, wrong := normalEmail(r.Email)
-	var faults []fault.Field
+	var faults []apierr.Field
 	if wrong != "" {
-		faults = append(faults, fault.Field{Field: "email", Message: wrong})
+		faults = append(faults, apierr.Field{Field: "email", Message: wrong})
 	}
 	if r.Name != "" {
-		faults = append(faults, fault.CheckName("name", r.Name)...)
+		faults = append(faults, apierr.CheckName("name", r.Name)...)
 	}
 	faults = append(faults, checkPassword("password", r.Password)...)
-	if err := fault.Invalid(faults).OrNil(); err != nil {
+	if err := apierr.Invalid(faults).OrNil(); err != nil {
 		return NewPerson{}, err
 	}
 	hash, err := s.passwords.hash(ctx, r.Password)
@@ -71,13 +71,13 @@ func (s *Service) Prepare(ctx context.Context, r PersonRequest) (NewPerson, erro
 // CreatePerson makes a person with that role in the account. It answers INVALID_REQUEST for what is no role, and CONFLICT
 // where the e-mail address is taken.
 func (s *Service) CreatePerson(ctx context.Context, tx *db.Tx, n NewPerson, account id.ID, role Role) (Person, error) {
-	if err := fault.Invalid(checkRole(role)).OrNil(); err != nil {
+	if err := apierr.Invalid(checkRole(role)).OrNil(); err != nil {
 		return Person{}, err
 	}
 	p := Person{ID: s.c.IDs.New(id.Person), Email: n.email, Name: n.name, Operator: n.operator, CreatedAt: tx.Now}
 	made, err := insertPerson(ctx, tx, p, account, n.hash)
 	if err == nil && !made {
-		err = fault.New(fault.Conflict, "Somebody with this e-mail address is known here already. Sign in, or use another address.")
+		err = apierr.New(apierr.Conflict, "Somebody with this e-mail address is known here already. Sign in, or use another address.")
 	}
 	if err != nil {
 		return Person{}, err
@@ -91,7 +91,7 @@ func (s *Service) PersonByEmail(ctx context.Context, r db.Reader, email string) 
 	normal, _ := normalEmail(email)
 	p, _, found, err := personByEmail(ctx, r, normal)
 	if err == nil && !found {
-		err = fault.New(fault.NotFound, "There is no person with this e-mail address.")
+		err = apierr.New(apierr.NotFound, "There is no person with this e-mail address.")
 	}
 	return p, err
 }
@@ -103,7 +103,7 @@ func (s *Service) ListPersons(ctx context.Context, r db.Reader, p db.Page) ([]Pe
 
 // Rename gives a person another name. It answers INVALID_REQUEST.
 func (s *Service) Rename(ctx context.Context, tx *db.Tx, person id.ID, name string) error {
-	if err := fault.Invalid(fault.CheckName("name", name)).OrNil(); err != nil {
+	if err := apierr.Invalid(apierr.CheckName("name", name)).OrNil(); err != nil {
 		return err
 	}
 	return renamePerson(ctx, tx, person, name)
@@ -120,7 +120,7 @@ type Password struct{ hash string }
 // HashPassword checks and hashes a password that somebody chose, told in that field of a request. It must not be
 // called inside a transaction. It answers INVALID_REQUEST and SERVICE_UNAVAILABLE as Prepare does.
 func (s *Service) HashPassword(ctx context.Context, field, password string) (Password, error) {
-	if err := fault.Invalid(checkPassword(field, password)).OrNil(); err != nil {
+	if err := apierr.Invalid(checkPassword(field, password)).OrNil(); err != nil {
 		return Password{}, err
 	}
 	hash, err := s.passwords.hash(ctx, password)
@@ -132,7 +132,7 @@ func (s *Service) HashPassword(ctx context.Context, field, password string) (Pas
 func (s *Service) SetPassword(ctx context.Context, tx *db.Tx, person id.ID, p Password, spare id.ID) error {
 	found, err := setPassword(ctx, tx, person, p.hash)
 	if err == nil && !found {
-		err = fault.New(fault.NotFound, "There is no person with this id.")
+		err = apierr.New(apierr.NotFound, "There is no person with this id.")
 	}
 	if err != nil {
 		return err
@@ -152,8 +152,8 @@ func (s *Service) ConfirmPassword(ctx context.Context, p Person, field, password
 	if err != nil {
 		return err
 	}
-	if _, _, err = s.passwordOf(ctx, p.Email, password); err != nil && fault.CodeOf(err) == fault.SignInFailed {
-		return fault.Invalid([]fault.Field{{Field: field, Message: "is not your password."}})
+	if _, _, err = s.passwordOf(ctx, p.Email, password); err != nil && apierr.CodeOf(err) == apierr.SignInFailed {
+		return apierr.Invalid([]apierr.Field{{Field: field, Message: "is not your password."}})
 	}
 	if err != nil {
 		return errors.Join(err, s.throttle.giveBack(ctx, limits))
@@ -178,8 +178,8 @@ func normalEmail(email string) (normal, wrong string) {
 		return "", "is missing."
 	case len(email) > 254 || len(name) > 64:
 		return "", "is longer than an e-mail address can be."
-	case valid && fault.Hidden(email) != "":
-		return "", fault.Hidden(email)
+	case valid && apierr.Hidden(email) != "":
+		return "", apierr.Hidden(email)
 	case !valid, name == "", strings.ContainsFunc(name, bad),
 		strings.ContainsFunc(domain, bad), strings.Contains("."+domain+".", ".."):
 		return "", "is not an e-mail address such as name@example.com."

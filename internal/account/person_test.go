@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 )
 
@@ -56,13 +56,13 @@ func TestSigningInAndOut(t *testing.T) {
 			w.ok(w.tx(func(ctx context.Context, tx *db.Tx) error { return w.s.SignOut(ctx, tx, token) }))
 		}
 		_, err = w.s.SessionOf(w.Context(), w.d, token)
-		w.fails(err, fault.SignInRequired)
+		w.fails(err, apierr.SignInRequired)
 		if _, err := w.s.SessionOf(w.Context(), w.d, other); err != nil {
 			w.Errorf("the other session ended too: %v", err)
 		}
 		for _, no := range []string{"", "x", strings.Repeat("A", 43), strings.Repeat("-", 43), token + "A", strings.Repeat("\x00", 43)} {
 			_, err := w.s.SessionOf(w.Context(), w.d, no)
-			w.fails(err, fault.SignInRequired)
+			w.fails(err, apierr.SignInRequired)
 			w.ok(w.tx(func(ctx context.Context, tx *db.Tx) error { return w.s.SignOut(ctx, tx, no) }))
 		}
 	})
@@ -84,16 +84,16 @@ func TestNoPasswordOrTokenIsInTheDatabase(t *testing.T) {
 func TestFaultsOfAPerson(t *testing.T) {
 	engines(t, func(w world) {
 		_, err := w.newPerson(w.mine, "ada", "short")
-		if f := w.fails(err, fault.InvalidRequest).Fields(); len(f) != 2 || f[0].Field != "email" || f[1].Field != "password" {
+		if f := w.fails(err, apierr.InvalidRequest).Fields(); len(f) != 2 || f[0].Field != "email" || f[1].Field != "password" {
 			w.Fatalf("%v", f)
 		}
 		for _, bad := range []string{strings.Repeat("x", 257), "longenough\xff"} {
 			_, err = w.newPerson(w.mine, email, bad)
-			w.fails(err, fault.InvalidRequest)
+			w.fails(err, apierr.InvalidRequest)
 		}
 		w.person(email, password)
 		_, err = w.newPerson(w.theirs, "ADA@example.com", password)
-		w.fails(err, fault.Conflict)
+		w.fails(err, apierr.Conflict)
 	})
 }
 
@@ -106,7 +106,7 @@ func TestParallelCreatesOfOnePersonMakeOne(t *testing.T) {
 				_, err := w.newPerson(w.mine, email, password)
 				if err == nil {
 					made.Add(1)
-				} else if fault.CodeOf(err) != fault.Conflict {
+				} else if apierr.CodeOf(err) != apierr.Conflict {
 					w.Error(err)
 				}
 			})
@@ -125,7 +125,7 @@ func TestAnUnknownPersonAndAWrongPasswordAreAlike(t *testing.T) {
 		_, unknown := w.signIn("eve@example.com", password, here)
 		_, malformed := w.signIn("\x00", password, here)
 		for _, err := range []error{wrong, unknown, malformed} {
-			if e := w.fails(err, fault.SignInFailed); e.Error() != wrong.Error() || e.RetryAfter != 0 || e.Details != nil {
+			if e := w.fails(err, apierr.SignInFailed); e.Error() != wrong.Error() || e.RetryAfter != 0 || e.Details != nil {
 				w.Errorf("%+v", e)
 			}
 		}
@@ -141,7 +141,7 @@ func TestAnUnknownPersonCostsAHashToo(t *testing.T) {
 		for range 10 { // and being sent away is no failure: it must not count
 			for _, who := range []string{email, "eve@example.com"} {
 				_, err := w.signIn(who, password, here)
-				if e := w.fails(err, fault.ServiceUnavailable); e.RetryAfter <= 0 {
+				if e := w.fails(err, apierr.ServiceUnavailable); e.RetryAfter <= 0 {
 					w.Errorf("%+v", e)
 				}
 			}
@@ -159,7 +159,7 @@ func TestASessionEndsWhenUnusedAndAtItsEnd(t *testing.T) {
 			w.Helper()
 			_, err := w.s.SessionOf(w.Context(), w.d, token)
 			if err != nil {
-				w.fails(err, fault.SignInRequired)
+				w.fails(err, apierr.SignInRequired)
 			}
 			return err == nil
 		}
@@ -213,8 +213,8 @@ func TestANewPasswordEndsEverySession(t *testing.T) {
 			}
 			return w.tx(func(ctx context.Context, tx *db.Tx) error { return w.s.SetPassword(ctx, tx, person, hash, spare) })
 		}
-		w.fails(set("usr_\x00", "another password", ""), fault.NotFound)
-		if f := w.fails(set(p.ID, "short", ""), fault.InvalidRequest).Fields(); f[0].Field != "newPassword" {
+		w.fails(set("usr_\x00", "another password", ""), apierr.NotFound)
+		if f := w.fails(set(p.ID, "short", ""), apierr.InvalidRequest).Fields(); f[0].Field != "newPassword" {
 			w.Errorf("%v", f)
 		}
 		if _, err := w.s.SessionOf(w.Context(), w.d, token); err != nil {
@@ -225,11 +225,11 @@ func TestANewPasswordEndsEverySession(t *testing.T) {
 		w.ok(err)
 		w.ok(set(p.ID, "another password", ""))
 		_, err = w.begin(proof)
-		w.fails(err, fault.SignInFailed)
+		w.fails(err, apierr.SignInFailed)
 		_, err = w.s.SessionOf(w.Context(), w.d, token)
-		w.fails(err, fault.SignInRequired)
+		w.fails(err, apierr.SignInRequired)
 		_, err = w.signIn(email, password, here)
-		w.fails(err, fault.SignInFailed)
+		w.fails(err, apierr.SignInFailed)
 		token, err = w.signIn(email, "another password", here)
 		w.ok(err)
 		other, err := w.signIn(email, "another password", here)
@@ -240,7 +240,7 @@ func TestANewPasswordEndsEverySession(t *testing.T) {
 		_, err = w.s.SessionOf(w.Context(), w.d, token)
 		w.ok(err) // who changes it stays signed in
 		_, err = w.s.SessionOf(w.Context(), w.d, other)
-		w.fails(err, fault.SignInRequired)
+		w.fails(err, apierr.SignInRequired)
 	})
 }
 
@@ -254,9 +254,9 @@ func TestAStrangersFailuresDoNotLockTheOwnerOut(t *testing.T) {
 			from := netip.AddrFrom16([16]byte{0x20, 0x01, 0x0d, 0xb8, 15: byte(i)})
 			_, err := w.signIn(email, "wrong password", from)
 			if i < 5 {
-				w.fails(err, fault.SignInFailed)
+				w.fails(err, apierr.SignInFailed)
 			} else {
-				wait = w.fails(err, fault.RateLimitExceeded).RetryAfter
+				wait = w.fails(err, apierr.RateLimitExceeded).RetryAfter
 			}
 		}
 		if wait <= 0 || wait > 15*time.Minute {
@@ -264,7 +264,7 @@ func TestAStrangersFailuresDoNotLockTheOwnerOut(t *testing.T) {
 		}
 		// Even with the right password, or the limit would tell that it was right.
 		_, err := w.signIn(email, password, stranger)
-		w.fails(err, fault.RateLimitExceeded)
+		w.fails(err, apierr.RateLimitExceeded)
 		_, err = w.signIn(email, password, here)
 		w.ok(err)
 		w.c.Advance(wait)
@@ -279,7 +279,7 @@ func TestSuccessesDoNotCount(t *testing.T) {
 		for range 7 { // 28 failures from the address, and never five in a row for the pair
 			for range 4 {
 				_, err := w.signIn(email, "wrong password", here)
-				w.fails(err, fault.SignInFailed)
+				w.fails(err, apierr.SignInFailed)
 			}
 			_, err := w.signIn(email, password, here)
 			w.ok(err)
@@ -295,10 +295,10 @@ func TestParallelTriesDoNotPassTheLimit(t *testing.T) {
 		for range 20 {
 			wg.Go(func() {
 				_, err := w.signIn(email, "wrong password", here)
-				switch fault.CodeOf(err) {
-				case fault.SignInFailed:
+				switch apierr.CodeOf(err) {
+				case apierr.SignInFailed:
 					tried.Add(1)
-				case fault.RateLimitExceeded:
+				case apierr.RateLimitExceeded:
 				default:
 					w.Error(err)
 				}
@@ -345,7 +345,7 @@ func TestADamagedHashIsAnErrorAndNoMatch(t *testing.T) {
 			return err
 		}))
 		_, err := w.signIn(email, password, here)
-		var e *fault.Error
+		var e *apierr.Error
 		if err == nil || errors.As(err, &e) {
 			w.Fatalf("%v: a damaged row is not the caller's fault", err)
 		}

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/apierr"
 )
 
 // Role is what a person may do in one account.
@@ -57,7 +57,7 @@ func RolesWith(s Scope) []Role {
 	return slices.DeleteFunc(slices.Clone(Roles), func(r Role) bool { return !r.Allows(s) })
 }
 
-func checkRole(r Role) []fault.Field {
+func checkRole(r Role) []apierr.Field {
 	if slices.Contains(Roles, r) {
 		return nil
 	}
@@ -65,7 +65,7 @@ func checkRole(r Role) []fault.Field {
 	for _, known := range Roles {
 		words = append(words, string(known))
 	}
-	return []fault.Field{{Field: "role", Message: "is not a role. The roles are: " + strings.Join(words, ", ") + "."}}
+	return []apierr.Field{{Field: "role", Message: "is not a role. The roles are: " + strings.Join(words, ", ") + "."}}
 }
 
 // mayGive tells whether a person with the role may make somebody, or somebody who was, the other role.
@@ -73,7 +73,7 @@ func (r Role) mayGive(roles ...Role) bool {
 	return r == Owner || (r.Allows(WritePeople) && !slices.Contains(roles, Owner))
 }
 
-var errOwnersOnly = &fault.Error{
-	Code: fault.InsufficientScope, Message: "Only an owner can make or remove owners. Ask an owner of this account.",
+var errOwnersOnly = &apierr.Error{
+	Code: apierr.InsufficientScope, Message: "Only an owner can make or remove owners. Ask an owner of this account.",
 	Details: map[string]any{"roles": []Role{Owner}},
 }

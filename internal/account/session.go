@@ -6,8 +6,8 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 )
 
@@ -41,7 +41,7 @@ type Session struct {
 // SessionOf returns the session of this token, and remembers its use for FlushLastUse. It answers SIGN_IN_REQUIRED where there is
 // none, it has ended, or the person no longer belongs to its account.
 func (s *Service) SessionOf(ctx context.Context, r db.Reader, token string) (Session, error) {
-	required := fault.New(fault.SignInRequired, "You are not signed in, or your session has ended. Sign in again.")
+	required := apierr.New(apierr.SignInRequired, "You are not signed in, or your session has ended. Sign in again.")
 	if !isToken(token) {
 		return Session{}, required
 	}
@@ -80,7 +80,7 @@ func (s *Service) SignOut(ctx context.Context, tx *db.Tx, token string) error {
 func (s *Service) EndSession(ctx context.Context, tx *db.Tx, person, session id.ID) error {
 	found, err := deleteSessionByID(ctx, tx, person, session)
 	if err == nil && !found {
-		err = fault.New(fault.NotFound, "You have no session with this id.")
+		err = apierr.New(apierr.NotFound, "You have no session with this id.")
 	}
 	return err
 }
@@ -95,7 +95,7 @@ func (s *Service) EndOtherSessions(ctx context.Context, tx *db.Tx, person, spare
 func (s *Service) SwitchAccount(ctx context.Context, tx *db.Tx, n Session, to id.ID) (Session, error) {
 	role, found, err := roleIn(ctx, tx, to, n.Person.ID)
 	if err == nil && !found {
-		err = fault.New(fault.NotFound, "You belong to no account with this id.")
+		err = apierr.New(apierr.NotFound, "You belong to no account with this id.")
 	}
 	if err != nil {
 		return Session{}, err
@@ -111,7 +111,7 @@ func isToken(token string) bool { return len(token) == randomLength && isBase62(
 
 // shortened makes what a browser says of itself fit to be kept and shown.
 func shortened(agent string) string {
-	clean := strings.ReplaceAll(fault.Visible(agent), string(unicode.ReplacementChar), "")
+	clean := strings.ReplaceAll(apierr.Visible(agent), string(unicode.ReplacementChar), "")
 	if r := []rune(clean); len(r) > maxUserAgent {
 		return string(r[:maxUserAgent])
 	}

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 )
 
@@ -20,7 +20,7 @@ type Proof struct {
 	limits []limit
 }
 
-var errSignIn = fault.New(fault.SignInFailed, "The e-mail address or the password is wrong.")
+var errSignIn = apierr.New(apierr.SignInFailed, "The e-mail address or the password is wrong.")
 
 // Verify checks what somebody signs in with. Where the person has an authenticator app, code is one of its codes or a recovery
 // code. It answers SIGN_IN_FAILED, alike and after the same time for a wrong password and an unknown e-mail address;
@@ -34,7 +34,7 @@ func (s *Service) Verify(ctx context.Context, email, password, code string, from
 	}
 	use, err := s.secondFactor(ctx, p, code)
 	if err != nil {
-		if code == "" || fault.CodeOf(err) != fault.SecondFactorRequired {
+		if code == "" || apierr.CodeOf(err) != apierr.SecondFactorRequired {
 			err = errors.Join(err, s.throttle.giveBack(ctx, limits))
 		}
 		return Proof{Person: p}, err
@@ -68,7 +68,7 @@ func (s *Service) tryPassword(ctx context.Context, email, password string, from 
 		return nil, Person{}, "", err
 	}
 	p, hash, err := s.passwordOf(ctx, normal, password)
-	if err != nil && fault.CodeOf(err) != fault.SignInFailed { // not a try: nothing was compared
+	if err != nil && apierr.CodeOf(err) != apierr.SignInFailed { // not a try: nothing was compared
 		err = errors.Join(err, s.throttle.giveBack(ctx, limits))
 	}
 	return limits, p, hash, err
@@ -97,7 +97,7 @@ func (s *Service) known(device, email string) bool {
 }
 
 func tooMany(message string, wait time.Duration) error {
-	e := fault.New(fault.RateLimitExceeded, "%s", message)
+	e := apierr.New(apierr.RateLimitExceeded, "%s", message)
 	e.RetryAfter = wait
 	return e
 }
@@ -129,7 +129,7 @@ func (s *Service) Begin(ctx context.Context, tx *db.Tx, p Proof, o Origin, previ
 	}
 	account, role, found, err := homeOf(ctx, tx, p.Person.ID)
 	if err == nil && !found {
-		err = fault.New(fault.InsufficientScope, "You belong to no account any more. Ask somebody to invite you, and open the link.")
+		err = apierr.New(apierr.InsufficientScope, "You belong to no account any more. Ask somebody to invite you, and open the link.")
 	}
 	if err != nil {
 		return SignedIn{}, err

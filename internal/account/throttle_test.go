@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 )
 
 // signInOn signs in from an address in a browser that is known by device, and returns what it is known by from now on.
@@ -34,7 +34,7 @@ func (w world) failAll(from netip.Addr) {
 	w.Helper()
 	for i := range account.TriesPerAddress {
 		_, err := w.signIn(fmt.Sprintf("p%d@example.com", i), "wrong password", from)
-		w.fails(err, fault.SignInFailed)
+		w.fails(err, apierr.SignInFailed)
 	}
 }
 
@@ -44,7 +44,7 @@ func TestOnePersonsFailuresDoNotCloseSignInForAnOffice(t *testing.T) {
 		for i := range 100 { // one tries passwords of one address, and another all addresses that come to mind
 			_, _ = w.signIn("eve@example.com", "wrong password", here)
 			_, err := w.signIn(fmt.Sprintf("p%d@example.com", i), "wrong password", here)
-			w.fails(err, fault.SignInFailed)
+			w.fails(err, apierr.SignInFailed)
 		}
 		_, err := w.signIn(email, password, here)
 		w.ok(err)
@@ -56,9 +56,9 @@ func TestOneAddressCannotTryEverybody(t *testing.T) {
 		w.person(email, password)
 		w.failAll(here)
 		_, err := w.signIn("one.more@example.com", "wrong password", here)
-		unknown := w.fails(err, fault.RateLimitExceeded)
+		unknown := w.fails(err, apierr.RateLimitExceeded)
 		_, err = w.signIn(email, password, here)
-		if known := w.fails(err, fault.RateLimitExceeded); known.Message != unknown.Message || known.RetryAfter != unknown.RetryAfter {
+		if known := w.fails(err, apierr.RateLimitExceeded); known.Message != unknown.Message || known.RetryAfter != unknown.RetryAfter {
 			t.Errorf("%v, and for an address that nobody has %v", known, unknown)
 		}
 	})
@@ -71,7 +71,7 @@ func TestManyAddressesCannotGuessOnePassword(t *testing.T) {
 		for _, whose := range []string{email, "nobody@example.com"} { // both alike, or it would tell who has an account
 			for i := range account.TriesPerEmail + 10 {
 				_, err := w.signIn(whose, "wrong password", netip.AddrFrom4([4]byte{198, 51, 100, byte(i)}))
-				if fault.CodeOf(err) == fault.SignInFailed {
+				if apierr.CodeOf(err) == apierr.SignInFailed {
 					tried[whose]++
 				}
 			}
@@ -93,7 +93,7 @@ func TestABrowserThatSignedInBeforeIsNotKeptOutByOthers(t *testing.T) {
 			_, _ = w.signIn(email, "wrong password", netip.AddrFrom4([4]byte{198, 51, 100, byte(i)}))
 		}
 		_, err = w.signInOn(w.s, email, password, "", netip.MustParseAddr("192.0.2.200"))
-		w.fails(err, fault.RateLimitExceeded)
+		w.fails(err, apierr.RateLimitExceeded)
 		again, err := w.signInOn(w.s, email, password, device, here)
 		w.ok(err)
 		if again != device {
@@ -101,13 +101,13 @@ func TestABrowserThatSignedInBeforeIsNotKeptOutByOthers(t *testing.T) {
 		}
 		// It is known for one user only, and has a bound of its own.
 		_, err = w.signInOn(w.s, "bob@example.com", password, device, here)
-		w.fails(err, fault.RateLimitExceeded)
+		w.fails(err, apierr.RateLimitExceeded)
 		for range account.TriesPerDevice {
 			_, err = w.signInOn(w.s, email, "wrong password", device, here)
-			w.fails(err, fault.SignInFailed)
+			w.fails(err, apierr.SignInFailed)
 		}
 		_, err = w.signInOn(w.s, email, password, device, here)
-		w.fails(err, fault.RateLimitExceeded)
+		w.fails(err, apierr.RateLimitExceeded)
 		w.c.Advance(15 * time.Minute)
 		_, err = w.signInOn(w.s, email, password, device, here)
 		w.ok(err)
@@ -141,10 +141,10 @@ func TestReplicasCountTriesTogether(t *testing.T) {
 			s := []*account.Service{w.s, other}[i%2]
 			wg.Go(func() {
 				_, err := w.signInOn(s, email, "wrong password", "", here)
-				switch fault.CodeOf(err) {
-				case fault.SignInFailed:
+				switch apierr.CodeOf(err) {
+				case apierr.SignInFailed:
 					tried.Add(1)
-				case fault.RateLimitExceeded:
+				case apierr.RateLimitExceeded:
 				default:
 					w.Error(err)
 				}
@@ -155,7 +155,7 @@ func TestReplicasCountTriesTogether(t *testing.T) {
 			t.Errorf("%d passwords were tried at two replicas, want 5", tried.Load())
 		}
 		_, err := w.signInOn(other, email, password, "", here)
-		w.fails(err, fault.RateLimitExceeded)
+		w.fails(err, apierr.RateLimitExceeded)
 	})
 }
 
@@ -170,7 +170,7 @@ func TestCodesOfDeviceLoginsAreCountedByPersonAtAllReplicas(t *testing.T) {
 		}
 		for _, s := range []*account.Service{w.s, other} {
 			_, err := s.Guess(w.Context(), p.ID)
-			w.fails(err, fault.RateLimitExceeded)
+			w.fails(err, apierr.RateLimitExceeded)
 		}
 		w.c.Advance(15 * time.Minute)
 		for range 20 {
@@ -188,7 +188,7 @@ func TestNothingOfATryIsKeptBeyondItsWindow(t *testing.T) {
 			return n
 		}
 		_, err := w.signIn(email, "wrong password", here)
-		w.fails(err, fault.SignInFailed)
+		w.fails(err, apierr.SignInFailed)
 		w.ok(w.s.ForgetLogins(w.Context()))
 		if n := count(); n != 3 {
 			t.Errorf("%d rows, want those of the pair, the email address and the address", n)

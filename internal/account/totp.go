@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/pquerna/otp"
 	"github.com/pquerna/otp/hotp"
@@ -50,7 +50,7 @@ func (s *Service) StartTOTP(ctx context.Context, tx *db.Tx, p Person) (secret, u
 	}
 	made, err := putTOTP(ctx, tx, p.ID, s.c.Secrets.Seal(totpPurpose(p.ID), []byte(k.Secret())))
 	if err == nil && !made {
-		err = fault.New(fault.Conflict, "You have an authenticator app already. Turn it off first.")
+		err = apierr.New(apierr.Conflict, "You have an authenticator app already. Turn it off first.")
 	}
 	return k.Secret(), k.URL(), err
 }
@@ -67,14 +67,14 @@ func (s *Service) ConfirmTOTP(ctx context.Context, tx *db.Tx, p Person, code str
 		return nil, err
 	}
 	if !found || row.confirmed {
-		return nil, fault.New(fault.Conflict, "There is no authenticator app to confirm. Start with POST /api/v1/account/me/totp.")
+		return nil, apierr.New(apierr.Conflict, "There is no authenticator app to confirm. Start with POST /api/v1/account/me/totp.")
 	}
 	step, right, err := s.matchTOTP(p.ID, row, code)
 	if err != nil {
 		return nil, err
 	}
 	if !right {
-		return nil, fault.Invalid([]fault.Field{{Field: "code", Message: "is not the app's present code. Check that the clock of your phone is right, and try the next code."}})
+		return nil, apierr.Invalid([]apierr.Field{{Field: "code", Message: "is not the app's present code. Check that the clock of your phone is right, and try the next code."}})
 	}
 	codes, hashes := make([]string, RecoveryCodes), make([]string, RecoveryCodes)
 	for i := range codes {
@@ -190,5 +190,5 @@ func factorRequired(p Person, missing bool) error {
 	if p.Passkeys > 0 {
 		methods = append(methods, "passkey")
 	}
-	return &fault.Error{Code: fault.SecondFactorRequired, Message: message, Details: map[string]any{"methods": append(methods, "recovery")}}
+	return &apierr.Error{Code: apierr.SecondFactorRequired, Message: message, Details: map[string]any{"methods": append(methods, "recovery")}}
 }

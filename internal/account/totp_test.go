@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/pquerna/otp/totp"
 )
 
@@ -57,7 +57,7 @@ func TestAnAuthenticatorAppCountsOnceConfirmed(t *testing.T) {
 	engines(t, func(w world) {
 		p := w.as(w.mine, account.Owner, email)
 		_, err := w.confirmTOTP(p, "123456")
-		w.fails(err, fault.Conflict)
+		w.fails(err, apierr.Conflict)
 		first, _, err := w.startTOTP(p)
 		w.ok(err)
 		secret, link, err := w.startTOTP(p) // another secret takes the place of one that was not confirmed
@@ -70,14 +70,14 @@ func TestAnAuthenticatorAppCountsOnceConfirmed(t *testing.T) {
 		w.ok(err)
 		for _, wrong := range []string{"", "000000", w.code(first), w.code(secret) + "0"} {
 			_, err = w.confirmTOTP(p, wrong)
-			w.fails(err, fault.InvalidRequest)
+			w.fails(err, apierr.InvalidRequest)
 		}
 		codes, err := w.confirmTOTP(p, w.code(secret))
 		if err != nil || len(codes) != account.RecoveryCodes {
 			t.Fatalf("%v %v", codes, err)
 		}
 		_, _, err = w.startTOTP(p)
-		w.fails(err, fault.Conflict)
+		w.fails(err, apierr.Conflict)
 		var row string
 		w.ok(w.d.QueryRow(w.Context(), `SELECT t.secret || r.code_hash FROM totp t JOIN recovery_code r ON r.person_id = t.person_id LIMIT 1`).Scan(&row))
 		for _, hidden := range append(codes, secret) {
@@ -86,7 +86,7 @@ func TestAnAuthenticatorAppCountsOnceConfirmed(t *testing.T) {
 			}
 		}
 		_, err = w.signIn(email, password, here)
-		if e := w.fails(err, fault.SecondFactorRequired); fmt.Sprint(e.Details["methods"]) != "[totp recovery]" {
+		if e := w.fails(err, apierr.SecondFactorRequired); fmt.Sprint(e.Details["methods"]) != "[totp recovery]" {
 			t.Errorf("%v", e.Details)
 		}
 		got, err := w.s.PersonByEmail(w.Context(), w.d, email)
@@ -104,24 +104,24 @@ func TestACodeWorksOnce(t *testing.T) {
 		_, secret, _ := w.withTOTP()
 		code := w.code(secret)
 		_, err := w.signInWith(email, "wrong password", code, here)
-		w.fails(err, fault.SignInFailed) // a wrong password is told first, and uses nothing up
+		w.fails(err, apierr.SignInFailed) // a wrong password is told first, and uses nothing up
 		spaced := code[:3] + " " + code[3:]
 		_, err = w.signInWith(email, password, spaced, here)
 		w.ok(err)
 		_, err = w.signInWith(email, password, code, here)
-		w.fails(err, fault.SecondFactorRequired)
+		w.fails(err, apierr.SecondFactorRequired)
 		before := w.code(secret)
 		w.c.Advance(30 * time.Second)
 		next := w.code(secret)
 		_, err = w.signInWith(email, password, next, here)
 		w.ok(err)
 		_, err = w.signInWith(email, password, before, here) // an earlier one is used up with it, though its time is not over
-		w.fails(err, fault.SecondFactorRequired)
+		w.fails(err, apierr.SecondFactorRequired)
 		w.c.Advance(30 * time.Second)
 		late := w.code(secret)
 		w.c.Advance(time.Minute)
 		_, err = w.signInWith(email, password, late, here)
-		w.fails(err, fault.SecondFactorRequired)
+		w.fails(err, apierr.SecondFactorRequired)
 	})
 }
 
@@ -136,7 +136,7 @@ func TestOneCodeInManySignInsLetsOneIn(t *testing.T) {
 					_, err := w.signInWith(email, password, code, netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}))
 					if err == nil {
 						in.Add(1)
-					} else if fault.CodeOf(err) != fault.SecondFactorRequired {
+					} else if apierr.CodeOf(err) != apierr.SecondFactorRequired {
 						w.Error(err)
 					}
 				})
@@ -158,11 +158,11 @@ func TestRecoveryCodes(t *testing.T) {
 		_, err = w.confirmTOTP(other, w.code(otherSecret))
 		w.ok(err)
 		_, err = w.signInWith("other@example.com", password, recovery[0], here)
-		w.fails(err, fault.SecondFactorRequired) // each has their own
+		w.fails(err, apierr.SecondFactorRequired) // each has their own
 		_, err = w.signInWith(email, password, strings.ToUpper(strings.ReplaceAll(recovery[0], "-", " ")), here)
 		w.ok(err)
 		_, err = w.signInWith(email, password, recovery[0], here)
-		w.fails(err, fault.SecondFactorRequired)
+		w.fails(err, apierr.SecondFactorRequired)
 		_, err = w.signInWith(email, password, recovery[1], here)
 		w.ok(err)
 		_, err = w.signInWith(email, password, w.code(secret), here)
@@ -179,7 +179,7 @@ func TestCodesAreCountedByPerson(t *testing.T) {
 			from := netip.AddrFrom4([4]byte{198, 51, 100, byte(i)})
 			for _, wrong := range []string{"wrong password", password} {
 				_, err := w.signInWith(email, wrong, "000000", from)
-				if fault.CodeOf(err) == fault.RateLimitExceeded {
+				if apierr.CodeOf(err) == apierr.RateLimitExceeded {
 					limited++
 				}
 			}
@@ -188,7 +188,7 @@ func TestCodesAreCountedByPerson(t *testing.T) {
 			t.Errorf("%d were limited, want 10", limited)
 		}
 		_, err := w.signInWith(email, password, w.code(secret), here)
-		if e := w.fails(err, fault.RateLimitExceeded); e.RetryAfter <= 0 {
+		if e := w.fails(err, apierr.RateLimitExceeded); e.RetryAfter <= 0 {
 			t.Errorf("%+v", e)
 		}
 		_, err = w.signInWith(email, password, recovery[0], here)
@@ -204,7 +204,7 @@ func TestAskingForTheCodeIsNoFailure(t *testing.T) {
 		_, secret, _ := w.withTOTP()
 		for range 20 {
 			_, err := w.signIn(email, password, here)
-			w.fails(err, fault.SecondFactorRequired)
+			w.fails(err, apierr.SecondFactorRequired)
 		}
 		_, err := w.signInWith(email, password, w.code(secret), here)
 		w.ok(err)
@@ -221,7 +221,7 @@ func TestTurningItOnEndsAHalfDoneSignIn(t *testing.T) {
 		_, err = w.confirmTOTP(p, w.code(secret))
 		w.ok(err)
 		_, err = w.begin(proof)
-		w.fails(err, fault.SecondFactorRequired)
+		w.fails(err, apierr.SecondFactorRequired)
 	})
 }
 
@@ -231,10 +231,10 @@ func TestConfirmingThePasswordIsThrottled(t *testing.T) {
 		w.ok(w.s.ConfirmPassword(w.Context(), p, "currentPassword", password))
 		for range 5 {
 			err := w.s.ConfirmPassword(w.Context(), p, "currentPassword", "wrong password")
-			if f := w.fails(err, fault.InvalidRequest).Fields(); f[0].Field != "currentPassword" {
+			if f := w.fails(err, apierr.InvalidRequest).Fields(); f[0].Field != "currentPassword" {
 				t.Errorf("%v", f)
 			}
 		}
-		w.fails(w.s.ConfirmPassword(w.Context(), p, "currentPassword", password), fault.RateLimitExceeded)
+		w.fails(w.s.ConfirmPassword(w.Context(), p, "currentPassword", password), apierr.RateLimitExceeded)
 	})
 }

@@ -9,10 +9,10 @@ import (
 	"testing"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/secret"
 )
@@ -64,9 +64,9 @@ func (w world) ok(err error) {
 	}
 }
 
-func (w world) fails(err error, code fault.Code) *fault.Error {
+func (w world) fails(err error, code apierr.Code) *apierr.Error {
 	w.Helper()
-	var e *fault.Error
+	var e *apierr.Error
 	if !errors.As(err, &e) || e.Code != code {
 		w.Fatalf("error %v, want %s", err, code)
 	}

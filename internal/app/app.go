@@ -16,19 +16,19 @@ import (
 	"sync"
 	"time"
 
-	"github.com/billetcloud/billet/internal/arrears"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/crashpoint"
 	"github.com/billetcloud/billet/internal/dashboard"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/deployment"
-	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/httpapi"
 	"github.com/billetcloud/billet/internal/idempotency"
+	"github.com/billetcloud/billet/internal/issue"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/oidc"
+	"github.com/billetcloud/billet/internal/pastdue"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/sim"
 	"github.com/billetcloud/billet/internal/quote"
@@ -181,8 +181,8 @@ func (a *App) build(ctx context.Context) error {
 		Events: a.Events, Findings: a.Findings, Jobs: a.Jobs, Providers: set, Quotes: quotes, Probe: probe, Secrets: a.secrets,
 	})
 	a.deployments, a.meter = deployments, m
-	terms := arrears.Terms{Grace: c.ArrearsGrace, KeepVolumes: c.ArrearsKeepVolumes}
-	debts := arrears.New(arrears.Config{DB: a.DB, Wallet: a.Wallet, Deployments: deployments, Volumes: volumes, Events: a.Events, Terms: terms})
+	terms := pastdue.Terms{Grace: c.ArrearsGrace, KeepVolumes: c.ArrearsKeepVolumes}
+	debts := pastdue.New(pastdue.Config{DB: a.DB, Wallet: a.Wallet, Deployments: deployments, Volumes: volumes, Events: a.Events, Terms: terms})
 	answers := idempotency.New(idempotency.Config{DB: a.DB, Clock: a.Clock})
 	public, err := parsePublicURL(c.PublicURL)
 	if err != nil {
@@ -214,7 +214,7 @@ func (a *App) build(ctx context.Context) error {
 	a.runner.HandlePeriodic(catalog.KindSync, a.catalog.Sync)
 	a.runner.HandlePeriodic(deployment.KindWatch, deployments.Watch)
 	a.runner.HandlePeriodic(volume.KindWatch, volumes.Watch)
-	a.runner.Handle(finding.KindEnd, finding.NewEnder(finding.EnderConfig{DB: a.DB, Clock: a.Clock, Findings: a.Findings, Providers: set}).End)
+	a.runner.Handle(issue.KindEnd, issue.NewEnder(issue.EnderConfig{DB: a.DB, Clock: a.Clock, Findings: a.Findings, Providers: set}).End)
 	a.runner.HandlePeriodic(idempotency.KindPurge, answers.Purge)
 	a.runner.Handle(webhook.KindSend, a.Webhooks.Send)
 	a.runner.HandlePeriodic(webhook.KindPurge, a.Webhooks.Purge)

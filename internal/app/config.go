@@ -13,13 +13,13 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
-	"github.com/billetcloud/billet/internal/arrears"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/postgres"
-	"github.com/billetcloud/billet/internal/finding"
+	"github.com/billetcloud/billet/internal/issue"
+	"github.com/billetcloud/billet/internal/pastdue"
 	"github.com/billetcloud/billet/internal/provider"
+	"github.com/billetcloud/billet/internal/provideraccount"
 	"github.com/billetcloud/billet/internal/ratelimit/redislimit"
-	"github.com/billetcloud/billet/internal/supply"
 )
 
 // Config is everything that an operator can set. Each field is a flag and an environment variable of billetd.
@@ -89,8 +89,8 @@ const DefaultMaxClockSkew = 5 * time.Second
 func Default() Config {
 	return Config{
 		Listen: "127.0.0.1:8080", MetricsListen: "127.0.0.1:9464", DataDir: "./data", SimMachines: "ssh", MaxClockSkew: DefaultMaxClockSkew,
-		ArrearsGrace: arrears.DefaultGrace, ArrearsKeepVolumes: arrears.DefaultKeepVolumes,
-		UnownedMachines: "end", UnownedGrace: finding.DefaultGrace,
+		ArrearsGrace: pastdue.DefaultGrace, ArrearsKeepVolumes: pastdue.DefaultKeepVolumes,
+		UnownedMachines: "end", UnownedGrace: issue.DefaultGrace,
 	}
 }
 
@@ -167,7 +167,7 @@ func parseMarkup(s string) (map[string]int64, error) {
 		if !named {
 			slug, percent = "", slug
 		}
-		bp, err := supply.ParseMarkup(percent)
+		bp, err := provideraccount.ParseMarkup(percent)
 		if err != nil || (named && !provider.ValidSlug(slug)) {
 			return nil, fmt.Errorf("%q is not a percentage from 0 to 1000 with at most two decimals, alone or as provider=percentage", part)
 		}

@@ -8,7 +8,7 @@ import (
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/deployment"
-	"github.com/billetcloud/billet/internal/finding"
+	"github.com/billetcloud/billet/internal/issue"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -23,19 +23,19 @@ type gauges struct {
 	log         *slog.Logger
 	clock       clock.Clock
 	rounds      *rounds
-	findings    kept[[]finding.Count]
+	findings    kept[[]issue.Count]
 	deployments kept[map[deployment.Status]int64]
 
 	open, ended, byStatus, failing, oldest, round, age *prometheus.Desc
 }
 
-func newGauges(d *db.DB, log *slog.Logger, c clock.Clock, r *rounds, findings *finding.Service, deployments *deployment.Service) *gauges {
+func newGauges(d *db.DB, log *slog.Logger, c clock.Clock, r *rounds, findings *issue.Service, deployments *deployment.Service) *gauges {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc(name, help, labels, nil)
 	}
 	return &gauges{
 		db: d, log: log, clock: c, rounds: r,
-		findings: kept[[]finding.Count]{now: time.Now, ask: func(ctx context.Context) ([]finding.Count, error) {
+		findings: kept[[]issue.Count]{now: time.Now, ask: func(ctx context.Context) ([]issue.Count, error) {
 			return findings.Counts(ctx, d)
 		}},
 		deployments: kept[map[deployment.Status]int64]{now: time.Now, ask: func(ctx context.Context) (map[deployment.Status]int64, error) {
@@ -76,7 +76,7 @@ func (g *gauges) Collect(to chan<- prometheus.Metric) {
 		to <- prometheus.MustNewConstMetric(g.age, prometheus.GaugeValue, age.Seconds(), "findings")
 	}
 	for _, c := range found {
-		if c.State == finding.StateOpen {
+		if c.State == issue.StateOpen {
 			to <- prometheus.MustNewConstMetric(g.open, prometheus.GaugeValue, float64(c.Findings), c.Provider, string(c.Kind))
 		} else {
 			to <- prometheus.MustNewConstMetric(g.ended, prometheus.CounterValue, float64(c.Findings), c.Provider, string(c.Kind))

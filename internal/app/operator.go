@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
-	"github.com/billetcloud/billet/internal/allowance"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/audit"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/crashpoint"
@@ -20,15 +20,15 @@ import (
 	"github.com/billetcloud/billet/internal/db/postgres"
 	"github.com/billetcloud/billet/internal/db/sqlite"
 	"github.com/billetcloud/billet/internal/event"
-	"github.com/billetcloud/billet/internal/fault"
-	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/issue"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/operator"
+	"github.com/billetcloud/billet/internal/provideraccount"
 	"github.com/billetcloud/billet/internal/secret"
-	"github.com/billetcloud/billet/internal/supply"
+	"github.com/billetcloud/billet/internal/spendlimit"
 	"github.com/billetcloud/billet/internal/wallet"
 	"github.com/billetcloud/billet/internal/webhook"
 	"github.com/billetcloud/billet/internal/webhook/outbound"
@@ -44,9 +44,9 @@ type Operator struct {
 	Wallet   *wallet.Ledger
 	Jobs     *job.Queue
 	Events   *event.Log
-	Findings *finding.Service
+	Findings *issue.Service
 	Desk     *operator.Desk
-	Supply   *supply.Book
+	Supply   *provideraccount.Book
 	Webhooks *webhook.Service
 
 	skew      *skew
@@ -112,7 +112,7 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 	o.secrets = secrets
 	o.IDs = id.NewMaker(o.Clock, rand.Reader)
 	o.Accounts = account.New(account.Config{DB: o.DB, IDs: o.IDs, Rand: rand.Reader, Clock: o.Clock, Real: real.Now, Secrets: secrets})
-	o.Supply = supply.New(secrets, kinds())
+	o.Supply = provideraccount.New(secrets, kinds())
 	o.Audit = audit.New(o.IDs)
 	o.Jobs, o.Events = job.NewQueue(o.IDs), event.New(o.IDs)
 	if o.Webhooks, err = o.webhooks(c, log, secrets, real); err != nil {
@@ -122,7 +122,7 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 		return o.Jobs.Enqueue(ctx, tx, of, meter.KindArrears, of, tx.Now) // whatever ended the debt, a credit, a refund or a release, is told at once
 	}})
 	o.Desk = operator.New(operator.Config{IDs: o.IDs, Accounts: o.Accounts, Wallet: o.Wallet, Jobs: o.Jobs})
-	o.Findings = finding.New(finding.Config{IDs: o.IDs, Jobs: o.Jobs, Log: log, Policy: finding.Policy{EndUnowned: c.UnownedMachines == "end", Grace: c.UnownedGrace}})
+	o.Findings = issue.New(issue.Config{IDs: o.IDs, Jobs: o.Jobs, Log: log, Policy: issue.Policy{EndUnowned: c.UnownedMachines == "end", Grace: c.UnownedGrace}})
 	return o, nil
 }
 
@@ -177,8 +177,8 @@ func (o *Operator) SetMarkup(ctx context.Context, of id.ID, basisPoints *int64) 
 }
 
 // CreateKey makes an API key that may spend so much. The secret is shown here and never again.
-func (o *Operator) CreateKey(ctx context.Context, of id.ID, r account.KeyRequest, spending allowance.SpendingLimits) (key account.Key, secret string, err error) {
-	if err := fault.Invalid(spending.Check("spending")).OrNil(); err != nil {
+func (o *Operator) CreateKey(ctx context.Context, of id.ID, r account.KeyRequest, spending spendlimit.SpendingLimits) (key account.Key, secret string, err error) {
+	if err := apierr.Invalid(spending.Check("spending")).OrNil(); err != nil {
 		return key, "", err
 	}
 	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
@@ -189,7 +189,7 @@ func (o *Operator) CreateKey(ctx context.Context, of id.ID, r account.KeyRequest
 		if key, secret, err = o.Accounts.CreateKey(ctx, tx, of, r); err != nil {
 			return err
 		}
-		if err := allowance.Set(ctx, tx, key.ID, spending); err != nil {
+		if err := spendlimit.Set(ctx, tx, key.ID, spending); err != nil {
 			return err
 		}
 		return o.done(ctx, tx, of, "createApiKey", key.ID)

@@ -8,8 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/clock"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/installation"
 )
 
@@ -100,5 +100,5 @@ func (a *App) serves(ctx context.Context) error {
 }
 
 func unready(message string, cause error) error {
-	return &fault.Error{Code: fault.ServiceUnavailable, Message: message, RetryAfter: 15 * time.Second, Cause: cause}
+	return &apierr.Error{Code: apierr.ServiceUnavailable, Message: message, RetryAfter: 15 * time.Second, Cause: cause}
 }

@@ -19,13 +19,13 @@ import (
 	"github.com/billetcloud/billet/internal/provider/spheron"
 	"github.com/billetcloud/billet/internal/provider/upstream"
 	"github.com/billetcloud/billet/internal/provider/voltagepark"
-	"github.com/billetcloud/billet/internal/supply"
+	"github.com/billetcloud/billet/internal/provideraccount"
 	"github.com/billetcloud/billet/internal/volume"
 )
 
 // kinds are the clouds that there are adapters for. An adapter becomes known to the server and to `billetd provider` here, and nowhere else.
-func kinds() []supply.Kind {
-	return []supply.Kind{
+func kinds() []provideraccount.Kind {
+	return []provideraccount.Kind{
 		{Word: "voltage-park", Name: "Voltage Park", Open: opened(voltagepark.New), Settings: map[string]string{
 			"products":        "What to sell, with commas: bare-metal, vm. Both without this.",
 			"vm-user":         "Who logs in to a virtual machine whose image does not say; user without this.",
@@ -52,8 +52,8 @@ func opened[P provider.Provider](open func(upstream.Account) (P, error)) func(up
 }
 
 // suppliers opens the configured clouds.
-func (a *App) suppliers(ctx context.Context) ([]supply.Opened, error) {
-	all, err := a.Supply.Open(ctx, a.DB, a.c.ProvidersFile, supply.World{Log: a.c.Log, Now: a.Clock.Now, Version: a.c.Version})
+func (a *App) suppliers(ctx context.Context) ([]provideraccount.Opened, error) {
+	all, err := a.Supply.Open(ctx, a.DB, a.c.ProvidersFile, provideraccount.World{Log: a.c.Log, Now: a.Clock.Now, Version: a.c.Version})
 	if err != nil || !a.c.Sim {
 		return all, err
 	}
@@ -89,7 +89,7 @@ func (a *App) tellForsaken(ctx context.Context, set *provider.Set) error {
 }
 
 // together are the simulated providers and the configured ones, which take the place of a simulated one with their slug.
-func together(simulated []provider.Provider, configured []supply.Opened) []provider.Provider {
+func together(simulated []provider.Provider, configured []provideraccount.Opened) []provider.Provider {
 	taken := map[string]bool{}
 	for _, p := range configured {
 		taken[p.Slug] = true
@@ -107,7 +107,7 @@ func together(simulated []provider.Provider, configured []supply.Opened) []provi
 }
 
 // markups returns what tenants pay above a provider's price, in basis points: what the provider is set to, or else --markup.
-func markups(flag map[string]int64, configured []supply.Opened) func(slug string) int64 {
+func markups(flag map[string]int64, configured []provideraccount.Opened) func(slug string) int64 {
 	own := map[string]int64{}
 	for _, p := range configured {
 		if p.Markup != nil {
@@ -126,7 +126,7 @@ func markups(flag map[string]int64, configured []supply.Opened) func(slug string
 }
 
 // AddProvider writes down an account at an upstream cloud. A server that runs sells from it once it is started again.
-func (o *Operator) AddProvider(ctx context.Context, p supply.Provider, key string) (added supply.Provider, err error) {
+func (o *Operator) AddProvider(ctx context.Context, p provideraccount.Provider, key string) (added provideraccount.Provider, err error) {
 	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		added, err = o.Supply.Add(ctx, tx, p, key)
 		return err
@@ -135,7 +135,7 @@ func (o *Operator) AddProvider(ctx context.Context, p supply.Provider, key strin
 }
 
 // ChangeProviderKey replaces the API key of an account at an upstream cloud.
-func (o *Operator) ChangeProviderKey(ctx context.Context, slug, key string) (p supply.Provider, err error) {
+func (o *Operator) ChangeProviderKey(ctx context.Context, slug, key string) (p provideraccount.Provider, err error) {
 	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		p, err = o.Supply.ChangeKey(ctx, tx, slug, key)
 		return err
@@ -144,7 +144,7 @@ func (o *Operator) ChangeProviderKey(ctx context.Context, slug, key string) (p s
 }
 
 // ChangeProviderMarkup sets what tenants pay above a provider's prices; nil for what the server is set to.
-func (o *Operator) ChangeProviderMarkup(ctx context.Context, slug string, markup *int64) (p supply.Provider, err error) {
+func (o *Operator) ChangeProviderMarkup(ctx context.Context, slug string, markup *int64) (p provideraccount.Provider, err error) {
 	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		p, err = o.Supply.ChangeMarkup(ctx, tx, slug, markup)
 		return err
@@ -171,10 +171,10 @@ func (o *Operator) RemoveProvider(ctx context.Context, slug string) error {
 }
 
 // CheckProvider puts the questions to a provider that change nothing there. It also tells which fields of the answers the adapter does not know.
-func (o *Operator) CheckProvider(ctx context.Context, c Config, slug string) (looks []supply.Look, err error) {
+func (o *Operator) CheckProvider(ctx context.Context, c Config, slug string) (looks []provideraccount.Look, err error) {
 	var unknown []string
-	open := func() ([]supply.Opened, error) {
-		return o.Supply.Open(ctx, o.DB, c.ProvidersFile, supply.World{Now: o.Clock.Now, Version: c.Version, Unknown: func(what string) { unknown = append(unknown, what) }})
+	open := func() ([]provideraccount.Opened, error) {
+		return o.Supply.Open(ctx, o.DB, c.ProvidersFile, provideraccount.World{Now: o.Clock.Now, Version: c.Version, Unknown: func(what string) { unknown = append(unknown, what) }})
 	}
 	all, err := open()
 	if err != nil {
@@ -190,11 +190,11 @@ func (o *Operator) CheckProvider(ctx context.Context, c Config, slug string) (lo
 		if p.Slug != slug {
 			continue
 		}
-		looks = supply.Check(ctx, p.Machines, again[i].Machines, func(k id.Kind) id.ID { return o.IDs.New(k) }, o.Clock.Now)
+		looks = provideraccount.Check(ctx, p.Machines, again[i].Machines, func(k id.Kind) id.ID { return o.IDs.New(k) }, o.Clock.Now)
 		seen := map[string]bool{}
 		for _, what := range unknown {
 			if !seen[what] {
-				looks = append(looks, supply.Look{What: "answers hold nothing that is new to us", Verdict: supply.Differs, Detail: what})
+				looks = append(looks, provideraccount.Look{What: "answers hold nothing that is new to us", Verdict: provideraccount.Differs, Detail: what})
 			}
 			seen[what] = true
 		}

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
 )
@@ -99,7 +99,7 @@ func checkText(s string) error {
 		return fmt.Errorf("%.80q begins or ends with a space", s)
 	case len(s) > maxText:
 		return fmt.Errorf("is %d bytes long", len(s))
-	case !fault.Printable(s):
+	case !apierr.Printable(s):
 		return fmt.Errorf("%.80q is not plain text", s)
 	}
 	return nil

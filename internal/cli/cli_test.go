@@ -13,7 +13,7 @@ import (
 
 	"github.com/billetcloud/billet/internal/cli"
 	"github.com/billetcloud/billet/internal/version"
-	"github.com/billetcloud/billet/test/billetd"
+	"github.com/billetcloud/billet/test/servertest"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -21,7 +21,7 @@ import (
 type servers struct{ m *testing.M }
 
 // Run runs them, and removes the server that was built for them.
-func (s servers) Run() int { return billetd.Run(s.m) }
+func (s servers) Run() int { return servertest.Run(s.m) }
 
 func TestMain(m *testing.M) {
 	testscript.Main(servers{m}, map[string]func(){
@@ -44,7 +44,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script", UpdateScripts: os.Getenv("BILLET_UPDATE") != "", RequireExplicitExec: true, RequireUniqueNames: true,
 		Setup: func(e *testscript.Env) error {
-			s := billetd.Start(e.T().(testing.TB), "--sim", "--webhook-allow-http", "--webhook-allow-networks", "127.0.0.0/8")
+			s := servertest.Start(e.T().(testing.TB), "--sim", "--webhook-allow-http", "--webhook-allow-networks", "127.0.0.0/8")
 			account, key := s.Key("5000", "--read-limit", "1000", "--write-limit", "1000", "--deploy-limit", "1000")
 			e.Values["server"], e.Values["account"] = s, account
 			e.Setenv("BILLET_URL", s.URL)
@@ -97,7 +97,9 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-func server(ts *testscript.TestScript) *billetd.Server { return ts.Value("server").(*billetd.Server) }
+func server(ts *testscript.TestScript) *servertest.Server {
+	return ts.Value("server").(*servertest.Server)
+}
 
 var masks = []struct {
 	what *regexp.Regexp

@@ -9,11 +9,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/billetcloud/billet/test/billetd"
+	"github.com/billetcloud/billet/test/servertest"
 )
 
 // allow waits until billet, which writes to the file, has said its code, and allows it as an owner of the account.
-func allow(s *billetd.Server, account, file string) error {
+func allow(s *servertest.Server, account, file string) error {
 	said := regexp.MustCompile(`compare the code: (\S+)\n`)
 	var code string
 	for deadline := time.Now().Add(30 * time.Second); code == ""; {

@@ -14,19 +14,19 @@ import (
 	"github.com/billetcloud/billet/client"
 	"github.com/billetcloud/billet/internal/cli"
 	"github.com/billetcloud/billet/internal/version"
-	"github.com/billetcloud/billet/test/billetd"
+	"github.com/billetcloud/billet/test/servertest"
 )
 
 // shell runs billet in this process, with the page's limits. Its waits let simulated time go by.
 type shell struct {
 	t      *testing.T
-	server *billetd.Server
+	server *servertest.Server
 	limits *pageLimits
 	env    []string
 }
 
 func newShell(t *testing.T, credit string) *shell {
-	s := billetd.Start(t, "--sim")
+	s := servertest.Start(t, "--sim")
 	_, key := s.Key(credit, "--read-limit", "100000", "--write-limit", "100000", "--deploy-limit", "100000")
 	limits := newPageLimits(t, s.URL)
 	return &shell{t: t, server: s, limits: limits, env: []string{"HOME=" + t.TempDir(), "BILLET_URL=" + limits.URL, "BILLET_API_KEY=" + key}}

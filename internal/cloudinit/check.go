@@ -11,7 +11,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/apierr"
 	"go.yaml.in/yaml/v4"
 )
 
@@ -257,7 +257,7 @@ func unknown(path, key, parent string, s *shape) string {
 		where = parent
 	}
 	message := printable(path) + " is not a key of " + where + "."
-	if near := fault.Nearest(key, known); near != "" {
+	if near := apierr.Nearest(key, known); near != "" {
 		return message + " Did you mean " + near + "?"
 	}
 	if parent != "" && len(known) <= 10 {

@@ -5,8 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/volume"
@@ -59,13 +59,13 @@ func (s *Service) act(ctx context.Context, tx *db.Tx, account, deployment id.ID,
 	case err != nil:
 		return Deployment{}, err
 	case !able(x.Abilities):
-		return Deployment{}, fault.New(fault.Unsupported, "%s cannot %s machines of this offer; its abilities are listed with the offer.", x.Provider, strings.ReplaceAll(string(a), "-", " "))
+		return Deployment{}, apierr.New(apierr.Unsupported, "%s cannot %s machines of this offer; its abilities are listed with the offer.", x.Provider, strings.ReplaceAll(string(a), "-", " "))
 	case x.action == a && x.actionArgument == argument:
 		return s.completed(ctx, tx, x)
 	case x.action != "":
-		return Deployment{}, fault.New(fault.Conflict, "A %s is still under way; wait until pendingAction is null.", x.action)
+		return Deployment{}, apierr.New(apierr.Conflict, "A %s is still under way; wait until pendingAction is null.", x.action)
 	case x.Status != from:
-		return Deployment{}, fault.New(fault.Conflict, "The deployment is %s; %s needs one that is %s.", x.Status, a, from)
+		return Deployment{}, apierr.New(apierr.Conflict, "The deployment is %s; %s needs one that is %s.", x.Status, a, from)
 	}
 	x.action, x.actionArgument = a, argument
 	if err := setAction(ctx, tx, x); err != nil {
@@ -90,9 +90,9 @@ func (s *Service) AttachVolume(ctx context.Context, tx *db.Tx, account, volumeID
 	case err != nil:
 		return volume.Volume{}, err
 	case !x.Abilities.Volumes:
-		return volume.Volume{}, fault.New(fault.Unsupported, "%s cannot attach volumes to machines of this offer.", x.Provider)
+		return volume.Volume{}, apierr.New(apierr.Unsupported, "%s cannot attach volumes to machines of this offer.", x.Provider)
 	case x.Status.Final() || x.Status == StatusTerminating:
-		return volume.Volume{}, fault.New(fault.Conflict, "The deployment is %s; a volume can be attached only to one that has not ended.", x.Status)
+		return volume.Volume{}, apierr.New(apierr.Conflict, "The deployment is %s; a volume can be attached only to one that has not ended.", x.Status)
 	}
 	return s.c.Volumes.Attach(ctx, tx, account, volumeID, volume.Target{Deployment: x.ID, Provider: x.Provider, Region: x.Region})
 }
@@ -109,7 +109,7 @@ func (s *Service) DetachVolume(ctx context.Context, tx *db.Tx, account, volumeID
 			return volume.Volume{}, err
 		}
 		if v.AttachedTo != nil && *v.AttachedTo != *deployment {
-			return volume.Volume{}, fault.New(fault.Conflict, "The volume is attached to %s, not to %s.", *v.AttachedTo, *deployment)
+			return volume.Volume{}, apierr.New(apierr.Conflict, "The volume is attached to %s, not to %s.", *v.AttachedTo, *deployment)
 		}
 	}
 	return s.c.Volumes.Detach(ctx, tx, account, volumeID)

@@ -4,10 +4,10 @@ import (
 	"context"
 	"time"
 
-	"github.com/billetcloud/billet/internal/allowance"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/spendlimit"
 )
 
 // begin asks whether the key may spend what the dearest plan costs. A dry run asks too, and leaves nothing behind.
@@ -19,14 +19,14 @@ func (s *Service) begin(ctx context.Context, tx *db.Tx, r *row, req CreateReques
 	for i, p := range plans {
 		types[i] = p.GPUType
 	}
-	kept, err := allowance.Begin(ctx, tx, req.Key, allowance.Use{Subject: r.ID, HourlyPrice: price, From: r.CreatedAt, Until: r.AutoTerminateAt}, types...)
+	kept, err := spendlimit.Begin(ctx, tx, req.Key, spendlimit.Use{Subject: r.ID, HourlyPrice: price, From: r.CreatedAt, Until: r.AutoTerminateAt}, types...)
 	if kept {
 		r.limitedKey = req.Key
 	}
 	if err != nil || !kept || !req.DryRun {
 		return err
 	}
-	return allowance.End(ctx, tx, r.ID, nil)
+	return spendlimit.End(ctx, tx, r.ID, nil)
 }
 
 // spends tells the allowance of the deployment's key, where that has one, what it spends from now on. key is whoever changes it; only the limited key itself is refused.
@@ -37,7 +37,7 @@ func (r *row) spends(ctx context.Context, tx *db.Tx, key id.ID) error {
 	if key != r.limitedKey {
 		key = ""
 	}
-	u := allowance.Use{Subject: r.ID, HourlyPrice: r.HourlyPrice, From: r.CreatedAt}
+	u := spendlimit.Use{Subject: r.ID, HourlyPrice: r.HourlyPrice, From: r.CreatedAt}
 	for _, p := range r.plans {
 		u.HourlyPrice = max(u.HourlyPrice, p.HourlyPrice)
 	}
@@ -48,7 +48,7 @@ func (r *row) spends(ctx context.Context, tx *db.Tx, key id.ID) error {
 	if due, planned := r.terminateDue(); planned {
 		u.Until = &due
 	}
-	return allowance.Change(ctx, tx, key, u)
+	return spendlimit.Change(ctx, tx, key, u)
 }
 
 // mayLengthen refuses a limited key the end of what another has begun.
@@ -56,7 +56,7 @@ func (s *Service) mayLengthen(ctx context.Context, tx *db.Tx, x row, u UpdateReq
 	if u.Key == "" || u.Key == x.limitedKey || (u.AutoTerminateAt == nil && !u.ClearAutoTerminateAt) {
 		return nil
 	}
-	return allowance.Foreign(ctx, tx, u.Key)
+	return spendlimit.Foreign(ctx, tx, u.Key)
 }
 
 // spent tells the allowance that nothing is spent any more after that instant.
@@ -65,7 +65,7 @@ func (r *row) spent(ctx context.Context, tx *db.Tx, at time.Time) error {
 		return nil
 	}
 	if r.StartedAt == nil {
-		return allowance.End(ctx, tx, r.ID, nil)
+		return spendlimit.End(ctx, tx, r.ID, nil)
 	}
-	return allowance.End(ctx, tx, r.ID, &at)
+	return spendlimit.End(ctx, tx, r.ID, &at)
 }

@@ -5,9 +5,9 @@ import (
 	"context"
 	"time"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/money"
@@ -88,11 +88,11 @@ func choose(c checked, most *money.Micros, now time.Time) (plans []plan, passed 
 		switch {
 		case !w.offer.Available:
 			a.Cause = CauseNoCapacity
-			e := fault.New(fault.OfferUnavailable, "Offer %s is sold out at the moment; choose another from GET /offers?available=true.", w.offer.ID)
+			e := apierr.New(apierr.OfferUnavailable, "Offer %s is sold out at the moment; choose another from GET /offers?available=true.", w.offer.ID)
 			a.Reason, err = e.Message, cmp.Or[error](err, e)
 		case most != nil && w.price > *most:
 			a.Cause = causeTooExpensive
-			e := fault.New(fault.Conflict, "Offer %s costs %s/h now, which is above the maxHourlyPrice of %s/h.", w.offer.ID, w.price, *most)
+			e := apierr.New(apierr.Conflict, "Offer %s costs %s/h now, which is above the maxHourlyPrice of %s/h.", w.offer.ID, w.price, *most)
 			e.Details = map[string]any{"hourlyPrice": w.price, "maxHourlyPrice": *most}
 			a.Reason, err = e.Message, cmp.Or[error](err, e)
 		default:
@@ -105,7 +105,7 @@ func choose(c checked, most *money.Micros, now time.Time) (plans []plan, passed 
 	case len(plans) > 0:
 		return plans, passed, nil
 	case len(passed) > 1:
-		e := fault.New(fault.OfferUnavailable, "None of the %d candidates can be had now under these conditions; details.attempts says why of each.", len(passed))
+		e := apierr.New(apierr.OfferUnavailable, "None of the %d candidates can be had now under these conditions; details.attempts says why of each.", len(passed))
 		e.Details = map[string]any{"attempts": passed}
 		return nil, nil, e
 	}

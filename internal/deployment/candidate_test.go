@@ -4,9 +4,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/deployment"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
 )
@@ -160,7 +160,7 @@ func TestCandidatesThatCannotBeHadArePassedOver(t *testing.T) {
 		}
 		least := money.Micros(1)
 		req.MaxHourlyPrice = &least
-		if _, err := r.create(a, req); r.code(err) != fault.OfferUnavailable {
+		if _, err := r.create(a, req); r.code(err) != apierr.OfferUnavailable {
 			t.Errorf("none can be had: %v", err)
 		}
 	})
@@ -183,13 +183,13 @@ func TestCandidatesThatContradictThemselvesAreRefused(t *testing.T) {
 		} {
 			req := among(t, other)
 			change(&req)
-			if _, err := r.create(a, req); r.code(err) != fault.InvalidRequest {
+			if _, err := r.create(a, req); r.code(err) != apierr.InvalidRequest {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
 		req := among(t, other)
 		req.Candidates[1].OfferID = "off_nowhere"
-		if _, err := r.create(a, req); r.code(err) != fault.NotFound {
+		if _, err := r.create(a, req); r.code(err) != apierr.NotFound {
 			t.Errorf("an offer that there is not: %v", err)
 		}
 	})
@@ -206,7 +206,7 @@ func TestAQuoteHoldsThePriceForOneDeployment(t *testing.T) {
 		}
 		req := request(t)
 		req.Quote = q.ID
-		if _, err := r.create(b, req); r.code(err) != fault.NotFound {
+		if _, err := r.create(b, req); r.code(err) != apierr.NotFound {
 			t.Errorf("somebody else's quote: %v", err)
 		}
 		most := q.HourlyPrice
@@ -217,13 +217,13 @@ func TestAQuoteHoldsThePriceForOneDeployment(t *testing.T) {
 		if d.HourlyPrice != q.HourlyPrice || d.CostToDate != q.HourlyPrice {
 			t.Errorf("quoted at %s, and costs %s, %s so far", q.HourlyPrice, d.HourlyPrice, d.CostToDate)
 		}
-		if _, err := r.create(a, req); r.code(err) != fault.InvalidRequest {
+		if _, err := r.create(a, req); r.code(err) != apierr.InvalidRequest {
 			t.Errorf("the same quote again: %v", err)
 		}
 		late := r.quote(a, "off_abc123")
 		r.pass(11 * time.Minute)
 		req.Quote, req.MaxHourlyPrice, req.OfferID = late.ID, nil, ""
-		if _, err := r.create(a, req); r.code(err) != fault.InvalidRequest {
+		if _, err := r.create(a, req); r.code(err) != apierr.InvalidRequest {
 			t.Errorf("an expired quote: %v", err)
 		}
 		r.audit()

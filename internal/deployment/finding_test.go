@@ -8,17 +8,17 @@ import (
 
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/deployment"
-	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/issue"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/sim"
 )
 
 // found are all findings, oldest first.
-func (r *rig) found() []finding.Finding {
+func (r *rig) found() []issue.Finding {
 	r.t.Helper()
-	all, _, err := r.findings.List(r.t.Context(), r.db, finding.Filter{}, db.Page{Number: 1, Limit: 100})
+	all, _, err := r.findings.List(r.t.Context(), r.db, issue.Filter{}, db.Page{Number: 1, Limit: 100})
 	r.must(err)
 	slices.Reverse(all)
 	return all
@@ -40,12 +40,12 @@ func TestMachinesWithoutAnOwnerAreFound(t *testing.T) {
 		r.fault(sim.Fault{Kind: sim.FaultGhost, Provider: "voltage-park"})
 		r.fault(sim.Fault{Kind: sim.FaultGhost, Provider: "voltage-park", Value: "dep_nobodys"})
 		r.pass(2 * time.Minute)
-		if all := r.found(); len(all) != 1 || all[0].Kind != finding.UnownedMachine || *all[0].Reference != "dep_nobodys" || all[0].DeploymentID != nil {
+		if all := r.found(); len(all) != 1 || all[0].Kind != issue.UnownedMachine || *all[0].Reference != "dep_nobodys" || all[0].DeploymentID != nil {
 			t.Fatalf("a machine that is minutes old and has no reference may get one yet: %+v", all)
 		}
 		r.pass(5 * time.Minute)
 		all := r.found()
-		if len(all) != 2 || all[1].Kind != finding.ForeignMachine || all[1].Reference != nil || all[1].EndAfter != nil {
+		if len(all) != 2 || all[1].Kind != issue.ForeignMachine || all[1].Reference != nil || all[1].EndAfter != nil {
 			t.Fatalf("%+v", all)
 		}
 		r.pass(2 * time.Hour)
@@ -53,7 +53,7 @@ func TestMachinesWithoutAnOwnerAreFound(t *testing.T) {
 			t.Fatalf("upstream: %q", left)
 		}
 		r.pass(10 * time.Minute)
-		if all = r.found(); len(all) != 2 || all[0].State != finding.StateEnded || all[1].State != finding.StateOpen {
+		if all = r.found(); len(all) != 2 || all[0].State != issue.StateEnded || all[1].State != issue.StateOpen {
 			t.Fatalf("%+v", all)
 		}
 		if x := r.get(a, d.ID); x.Status != deployment.StatusRunning {
@@ -68,7 +68,7 @@ func TestAnotherProvidersReferenceIsNotEndedByPolicy(t *testing.T) {
 		r.fault(sim.Fault{Kind: sim.FaultGhost, Provider: "northgrid", Value: string(d.ID)})
 		r.pass(2 * time.Minute)
 		all := r.found()
-		if len(all) != 1 || all[0].Provider != "northgrid" || all[0].Kind != finding.UnownedMachine || all[0].Endable || all[0].DeploymentID == nil || *all[0].DeploymentID != d.ID {
+		if len(all) != 1 || all[0].Provider != "northgrid" || all[0].Kind != issue.UnownedMachine || all[0].Endable || all[0].DeploymentID == nil || *all[0].DeploymentID != d.ID {
 			t.Fatalf("%+v", all)
 		}
 		r.pass(5 * time.Hour)
@@ -85,7 +85,7 @@ func TestTwoMachinesUnderOneReferenceAreFoundAndLeftAlone(t *testing.T) {
 		r.park.also(provider.Machine{ID: "vo-second", Reference: d.ID, State: provider.MachineReady, Address: "192.0.2.1", SSHPort: 22})
 		r.pass(2 * time.Minute)
 		all := r.found()
-		if len(all) != 1 || all[0].Kind != finding.DoubleMachine || *all[0].UpstreamID != "vo-second" || all[0].Endable {
+		if len(all) != 1 || all[0].Kind != issue.DoubleMachine || *all[0].UpstreamID != "vo-second" || all[0].Endable {
 			t.Fatalf("%+v", all)
 		}
 		if x := r.get(a, d.ID); x.Status != deployment.StatusRunning || r.park.calls["terminate"] != 0 {
@@ -93,7 +93,7 @@ func TestTwoMachinesUnderOneReferenceAreFoundAndLeftAlone(t *testing.T) {
 		}
 		r.park.also()
 		r.pass(6 * time.Minute)
-		if all := r.found(); len(all) != 1 || all[0].State != finding.StateSettled {
+		if all := r.found(); len(all) != 1 || all[0].State != issue.StateSettled {
 			t.Fatalf("%+v", all)
 		}
 	})
@@ -106,11 +106,11 @@ func TestAMachineThatIsNotKnownAnyMoreIsFound(t *testing.T) {
 		r.must(r.park.allOfIt.Terminate(t.Context(), d.ID)) // somebody ends it at the provider
 		r.pass(2 * time.Minute)
 		r.await(a, d.ID, deployment.StatusInterrupted)
-		if all := r.found(); len(all) != 1 || all[0].Kind != finding.LostMachine || *all[0].DeploymentID != d.ID {
+		if all := r.found(); len(all) != 1 || all[0].Kind != issue.LostMachine || *all[0].DeploymentID != d.ID {
 			t.Fatalf("%+v", all)
 		}
 		r.pass(10 * time.Minute)
-		if all := r.found(); len(all) != 1 || all[0].State != finding.StateSettled {
+		if all := r.found(); len(all) != 1 || all[0].State != issue.StateSettled {
 			t.Fatalf("%+v", all)
 		}
 	})
@@ -129,14 +129,14 @@ func TestAnEndThatDoesNotComeIsFound(t *testing.T) {
 			t.Fatalf("%+v", all)
 		}
 		r.pass(5 * time.Minute)
-		if all := r.found(); len(all) != 1 || all[0].Kind != finding.StuckTerminate || *all[0].DeploymentID != d.ID || all[0].State != finding.StateOpen {
+		if all := r.found(); len(all) != 1 || all[0].Kind != issue.StuckTerminate || *all[0].DeploymentID != d.ID || all[0].State != issue.StateOpen {
 			t.Fatalf("%+v", all)
 		}
 		r.park.set(func() { r.park.terminate = nil })
 		r.pass(30 * time.Minute) // whoever refuses is asked ever more seldom
 		r.await(a, d.ID, deployment.StatusTerminated)
 		r.pass(10 * time.Minute)
-		if all := r.found(); len(all) != 1 || all[0].State != finding.StateEnded {
+		if all := r.found(); len(all) != 1 || all[0].State != issue.StateEnded {
 			t.Fatalf("%+v", all)
 		}
 	})
@@ -159,14 +159,14 @@ func TestAMachineThatOutlivesItsDeploymentIsFound(t *testing.T) {
 		r.park.set(func() { r.park.machine, r.park.terminate = nil, &provider.Error{Kind: provider.KindRejected} })
 		for range 4 { // the provider refuses: the finding stays
 			r.pass(3 * time.Minute)
-			if all := r.found(); len(all) != 1 || all[0].Kind != finding.OutlivedMachine || all[0].State != finding.StateOpen {
+			if all := r.found(); len(all) != 1 || all[0].Kind != issue.OutlivedMachine || all[0].State != issue.StateOpen {
 				t.Fatalf("%+v", all)
 			}
 		}
 		r.park.set(func() { r.park.terminate = nil })
 		r.pass(3 * time.Minute)
 		r.pass(6 * time.Minute)
-		if all := r.found(); len(all) != 1 || all[0].State != finding.StateEnded || len(r.upstream()) != 0 {
+		if all := r.found(); len(all) != 1 || all[0].State != issue.StateEnded || len(r.upstream()) != 0 {
 			t.Fatalf("%+v, upstream %q", all, r.upstream())
 		}
 	})

@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/deployment"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
@@ -43,8 +43,8 @@ func TestALifeFromDeployToRefund(t *testing.T) {
 		r.clock.AdvanceTo(d.StartedAt.Add(25*time.Minute - time.Second))
 		r.drain()
 		_, _, err := r.terminate(a, d.ID, false)
-		e := (*fault.Error)(nil)
-		if !errors.As(err, &e) || e.Code != fault.MinimumRuntimeNotMet || e.Details["remainingSeconds"] != int64(1) || !strings.Contains(e.Message, "1 minute") {
+		e := (*apierr.Error)(nil)
+		if !errors.As(err, &e) || e.Code != apierr.MinimumRuntimeNotMet || e.Details["remainingSeconds"] != int64(1) || !strings.Contains(e.Message, "1 minute") {
 			t.Fatalf("a second early: %v", err)
 		}
 		can, err := r.deployments.CanTerminate(t.Context(), r.db, a, d.ID)
@@ -358,7 +358,7 @@ func TestActions(t *testing.T) {
 			err = r.tx(func(ctx context.Context, tx *db.Tx) (err error) { x, err = f(ctx, tx, a, d.ID); return err })
 			return x, err
 		}
-		if _, err := act(r.deployments.PowerOn); r.code(err) != fault.Conflict {
+		if _, err := act(r.deployments.PowerOn); r.code(err) != apierr.Conflict {
 			t.Fatalf("switched on what is on: %v", err)
 		}
 		for range 2 { // asked twice, done once
@@ -366,7 +366,7 @@ func TestActions(t *testing.T) {
 				t.Fatalf("%+v %v", x, err)
 			}
 		}
-		if _, err := act(r.deployments.PowerOff); r.code(err) != fault.Conflict {
+		if _, err := act(r.deployments.PowerOff); r.code(err) != apierr.Conflict {
 			t.Fatalf("two actions at once: %v", err)
 		}
 		r.pass(10 * time.Second)
@@ -387,7 +387,7 @@ func TestActions(t *testing.T) {
 			other := "Plan 9"
 			return r.deployments.Reinstall(ctx, tx, a, d, &other)
 		})
-		if r.code(err) != fault.InvalidRequest {
+		if r.code(err) != apierr.InvalidRequest {
 			t.Fatal(err)
 		}
 		_, err = act(func(ctx context.Context, tx *db.Tx, a, d id.ID) (deployment.Deployment, error) {
@@ -406,7 +406,7 @@ func TestMoneyForSevenMakesSeven(t *testing.T) {
 		o, _ := r.catalog.Usual().Get(pageOffer)
 		a := r.account(o.HourlyPrice.Times(6) + max(o.HourlyPrice, deployment.MinimumBalance))
 		var mu sync.Mutex
-		codes, wg := map[fault.Code]int{}, sync.WaitGroup{}
+		codes, wg := map[apierr.Code]int{}, sync.WaitGroup{}
 		for range 100 {
 			req := request(t)
 			wg.Go(func() {
@@ -416,12 +416,12 @@ func TestMoneyForSevenMakesSeven(t *testing.T) {
 				if err == nil {
 					codes[""]++
 				} else {
-					codes[fault.CodeOf(err)]++
+					codes[apierr.CodeOf(err)]++
 				}
 			})
 		}
 		wg.Wait()
-		if codes[""] != 7 || codes[fault.InsufficientBalance] != 93 {
+		if codes[""] != 7 || codes[apierr.InsufficientBalance] != 93 {
 			t.Fatalf("%v", codes)
 		}
 		r.pass(time.Minute)

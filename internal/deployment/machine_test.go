@@ -11,8 +11,8 @@ import (
 
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/deployment"
-	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/issue"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
 )
@@ -29,9 +29,9 @@ func (p *trouble) changes(change func(m *provider.Machine)) {
 	})
 }
 
-func (r *rig) kinds() (kinds []finding.Kind) {
+func (r *rig) kinds() (kinds []issue.Kind) {
 	for _, f := range r.found() {
-		if f.State == finding.StateOpen {
+		if f.State == issue.StateOpen {
 			kinds = append(kinds, f.Kind)
 		}
 	}
@@ -114,7 +114,7 @@ func TestStatedPriceIsTheCost(t *testing.T) {
 		}
 		r.pass(2 * time.Minute)
 		all := r.found()
-		if len(all) != 1 || all[0].Kind != finding.PriceDifference || *all[0].DeploymentID != d.ID || !strings.Contains(all[0].Detail, "$2.01/h") || all[0].EndAfter != nil {
+		if len(all) != 1 || all[0].Kind != issue.PriceDifference || *all[0].DeploymentID != d.ID || !strings.Contains(all[0].Detail, "$2.01/h") || all[0].EndAfter != nil {
 			t.Fatalf("%+v", all)
 		}
 		if err := r.tx(func(ctx context.Context, tx *db.Tx) error { _, err := r.findings.End(ctx, tx, all[0].ID); return err }); r.code(err) != "CONFLICT" {
@@ -184,7 +184,7 @@ func TestAddressThatIsNotOnTheInternetIsRefused(t *testing.T) {
 				if x := r.get(a, before.ID); x.Status != deployment.StatusRunning || *x.IPAddress != "8.8.8.8" || len(x.Nodes) != 1 {
 					t.Fatalf("%s at %s: %+v", name, address, x)
 				}
-				if kinds := r.kinds(); !slices.Contains(kinds, finding.PrivateAddress) {
+				if kinds := r.kinds(); !slices.Contains(kinds, issue.PrivateAddress) {
 					t.Errorf("%s at %s: the operator sees %q", name, address, kinds)
 				}
 			}

@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/billetcloud/billet/internal/arrears"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
@@ -19,6 +18,7 @@ import (
 	"github.com/billetcloud/billet/internal/event"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/pastdue"
 	"github.com/billetcloud/billet/internal/provider/sim"
 	"github.com/billetcloud/billet/internal/wallet"
 	"pgregory.net/rapid"
@@ -408,7 +408,7 @@ func (m *model) debts(w wallet.Wallet, now time.Time) {
 	if (last == "account.recovered") == (w.Available < 0) {
 		m.Fatalf("the last that was told is %s, with %s available", last, w.Available)
 	}
-	if w.NegativeSince != nil && !now.Before(w.NegativeSince.Add(arrears.DefaultGrace)) {
+	if w.NegativeSince != nil && !now.Before(w.NegativeSince.Add(pastdue.DefaultGrace)) {
 		for _, l := range m.lives {
 			if !l.over() {
 				m.Fatalf("%s is %s after a debt since %s", l.id, l.status, w.NegativeSince)

@@ -8,9 +8,9 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/cloudinit"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/step"
@@ -274,10 +274,10 @@ func (s *Service) SSHEndpoint(ctx context.Context, r db.Reader, account, deploym
 		return provider.Endpoint{}, err
 	}
 	if d.Status != StatusRunning || len(d.Nodes) == 0 {
-		return provider.Endpoint{}, fault.New(fault.Conflict, "This deployment is %s; its machine can be reached while it is running.", d.Status)
+		return provider.Endpoint{}, apierr.New(apierr.Conflict, "This deployment is %s; its machine can be reached while it is running.", d.Status)
 	}
 	if node < 0 || node >= len(d.Nodes) {
-		return provider.Endpoint{}, fault.Invalid([]fault.Field{{
+		return provider.Endpoint{}, apierr.Invalid([]apierr.Field{{
 			Field: "query.node", Message: fmt.Sprintf("must be from 0 to %d, the nodes of this deployment.", len(d.Nodes)-1),
 		}})
 	}

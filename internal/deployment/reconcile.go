@@ -11,8 +11,8 @@ import (
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/crashpoint"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/issue"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/provider"
@@ -450,7 +450,7 @@ func (s *Service) interrupt(ctx context.Context, x row, reason string, unknown b
 			return err
 		}
 		if unknown {
-			if err := s.c.Findings.Raise(ctx, tx, x.Provider, finding.Lost(x.ID, x.machineID)); err != nil {
+			if err := s.c.Findings.Raise(ctx, tx, x.Provider, issue.Lost(x.ID, x.machineID)); err != nil {
 				return err
 			}
 		}

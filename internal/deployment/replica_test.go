@@ -11,12 +11,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
 	"github.com/billetcloud/billet/internal/db/postgres"
 	"github.com/billetcloud/billet/internal/deployment"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/meter"
@@ -188,7 +188,7 @@ type replicas struct {
 }
 
 func (g *replicas) note(what string, err error) {
-	if err == nil || errors.As(err, new(*fault.Error)) {
+	if err == nil || errors.As(err, new(*apierr.Error)) {
 		return
 	}
 	g.mu.Lock()

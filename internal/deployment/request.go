@@ -9,10 +9,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/cloudinit"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
@@ -81,24 +81,24 @@ type wanted struct {
 // faults collects what is wrong with a request: fields that are wrong in themselves, and
 // ids of things that do not exist or belong to somebody else, which are told apart by nobody.
 type faults struct {
-	fields  []fault.Field
-	missing []fault.Field
+	fields  []apierr.Field
+	missing []apierr.Field
 }
 
 func (f *faults) add(field, format string, args ...any) {
-	f.fields = append(f.fields, fault.Field{Field: field, Message: fmt.Sprintf(format, args...)})
+	f.fields = append(f.fields, apierr.Field{Field: field, Message: fmt.Sprintf(format, args...)})
 }
 
 func (f *faults) notFound(field, format string, args ...any) {
-	f.missing = append(f.missing, fault.Field{Field: field, Message: fmt.Sprintf(format, args...)})
+	f.missing = append(f.missing, apierr.Field{Field: field, Message: fmt.Sprintf(format, args...)})
 }
 
 // err is NOT_FOUND where nothing is wrong but ids that lead nowhere, else INVALID_REQUEST with every fault.
 func (f *faults) err() error {
 	if len(f.fields) == 0 && len(f.missing) > 0 {
-		return &fault.Error{Code: fault.NotFound, Message: f.missing[0].Field + ": " + f.missing[0].Message, Details: map[string]any{"fields": f.missing}}
+		return &apierr.Error{Code: apierr.NotFound, Message: f.missing[0].Field + ": " + f.missing[0].Message, Details: map[string]any{"fields": f.missing}}
 	}
-	return fault.Invalid(append(f.fields, f.missing...)).OrNil()
+	return apierr.Invalid(append(f.fields, f.missing...)).OrNil()
 }
 
 // Check returns what is wrong with a request, every fault at once, without making anything. It is
@@ -113,7 +113,7 @@ func (s *Service) check(ctx context.Context, r db.Reader, account id.ID, req Cre
 	if err := s.checkOffers(ctx, r, account, req, now, f, &c); err != nil {
 		return c, err
 	}
-	f.fields = append(f.fields, fault.CheckName("name", req.Name)...)
+	f.fields = append(f.fields, apierr.CheckName("name", req.Name)...)
 	var err error
 	if c.keys, err = s.checkKeys(ctx, r, account, req, f); err != nil {
 		return c, err
@@ -172,7 +172,7 @@ func (s *Service) checkOffers(ctx context.Context, r db.Reader, account id.ID, r
 	var fixed *quote.Quote
 	if req.Quote != "" {
 		q, err := s.c.Quotes.Get(ctx, r, account, req.Quote)
-		if e := (*fault.Error)(nil); errors.As(err, &e) {
+		if e := (*apierr.Error)(nil); errors.As(err, &e) {
 			f.notFound("quoteId", "there is no quote with this id; POST /quotes makes one.")
 			return nil
 		} else if err != nil {
@@ -354,7 +354,7 @@ func checkTags(f *faults, tags []string) []string {
 	out := []string{}
 	for i, t := range tags {
 		field := fmt.Sprintf("tags[%d]", i)
-		f.fields = append(f.fields, fault.CheckName(field, t)...)
+		f.fields = append(f.fields, apierr.CheckName(field, t)...)
 		if slices.Contains(tags[:i], t) {
 			f.add(field, "repeats the tag %q; name it once.", t)
 		}

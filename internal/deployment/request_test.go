@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/deployment"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/wallet"
@@ -27,8 +27,8 @@ func TestEveryFaultOfARequestIsNamedAtOnce(t *testing.T) {
 			Tags: []string{"a", "a", "b\n"}, AutoTerminateAt: of(r.clock.Now()), MaxHourlyPrice: of(money.Micros(0)), VolumeIDs: []id.ID{"vol_x", "vol_x"},
 		}
 		_, err := r.create(a, req)
-		e := (*fault.Error)(nil)
-		if !errors.As(err, &e) || e.Code != fault.InvalidRequest {
+		e := (*apierr.Error)(nil)
+		if !errors.As(err, &e) || e.Code != apierr.InvalidRequest {
 			t.Fatal(err)
 		}
 		var fields []string
@@ -60,31 +60,31 @@ func TestOneFaultAtATime(t *testing.T) {
 		}))
 		for name, c := range map[string]struct {
 			change func(q *deployment.CreateRequest)
-			code   fault.Code
+			code   apierr.Code
 			field  string
 		}{
-			"no offer":               {func(q *deployment.CreateRequest) { q.OfferID = "" }, fault.InvalidRequest, "offerId"},
-			"unknown offer":          {func(q *deployment.CreateRequest) { q.OfferID = "off_nosuch" }, fault.NotFound, "offerId"},
-			"no name":                {func(q *deployment.CreateRequest) { q.Name = "" }, fault.InvalidRequest, "name"},
-			"no key":                 {func(q *deployment.CreateRequest) { q.SSHPublicKey = nil }, fault.InvalidRequest, "ssh_public_key"},
-			"two keys":               {func(q *deployment.CreateRequest) { q.SSHKeyID = of(foreign) }, fault.InvalidRequest, "ssh_public_key"},
-			"unknown key":            {func(q *deployment.CreateRequest) { q.SSHPublicKey, q.SSHKeyID = nil, of(id.ID("ssh_nosuch")) }, fault.NotFound, "sshKeyId"},
-			"somebody else's key":    {func(q *deployment.CreateRequest) { q.SSHPublicKey, q.SSHKeyIDs = nil, []id.ID{foreign} }, fault.NotFound, "sshKeyIds"},
-			"a key twice":            {func(q *deployment.CreateRequest) { q.SSHPublicKey, q.SSHKeyIDs = nil, []id.ID{foreign, foreign} }, fault.InvalidRequest, "sshKeyIds[1]"},
-			"unknown volume":         {func(q *deployment.CreateRequest) { q.VolumeIDs = []id.ID{"vol_nosuch"} }, fault.NotFound, "volumeIds"},
-			"too many volumes":       {func(q *deployment.CreateRequest) { q.VolumeIDs = make([]id.ID, 9) }, fault.InvalidRequest, "volumeIds"},
-			"too many tags":          {func(q *deployment.CreateRequest) { q.Tags = make([]string, 21) }, fault.InvalidRequest, "tags"},
-			"too long a cloud-init":  {func(q *deployment.CreateRequest) { q.CloudInit = of("#cloud-config\n" + strings.Repeat("#", 64<<10)) }, fault.InvalidRequest, "cloudInit"},
-			"no YAML in cloud-init":  {func(q *deployment.CreateRequest) { q.CloudInit = of("#cloud-config\n- a\n- b") }, fault.InvalidRequest, "cloudInit"},
-			"NUL in cloud-init":      {func(q *deployment.CreateRequest) { q.CloudInit = of("#cloud-config\na: \"\x00\"") }, fault.InvalidRequest, "cloudInit"},
-			"ends before it may":     {func(q *deployment.CreateRequest) { q.AutoTerminateAt = of(r.clock.Now().Add(24 * time.Minute)) }, fault.InvalidRequest, "autoTerminateAt"},
-			"ends in the far future": {func(q *deployment.CreateRequest) { q.AutoTerminateAt = of(r.clock.Now().AddDate(6, 0, 0)) }, fault.InvalidRequest, "autoTerminateAt"},
-			"the price has risen":    {func(q *deployment.CreateRequest) { q.MaxHourlyPrice = of(money.Dollars(1)) }, fault.Conflict, ""},
+			"no offer":               {func(q *deployment.CreateRequest) { q.OfferID = "" }, apierr.InvalidRequest, "offerId"},
+			"unknown offer":          {func(q *deployment.CreateRequest) { q.OfferID = "off_nosuch" }, apierr.NotFound, "offerId"},
+			"no name":                {func(q *deployment.CreateRequest) { q.Name = "" }, apierr.InvalidRequest, "name"},
+			"no key":                 {func(q *deployment.CreateRequest) { q.SSHPublicKey = nil }, apierr.InvalidRequest, "ssh_public_key"},
+			"two keys":               {func(q *deployment.CreateRequest) { q.SSHKeyID = of(foreign) }, apierr.InvalidRequest, "ssh_public_key"},
+			"unknown key":            {func(q *deployment.CreateRequest) { q.SSHPublicKey, q.SSHKeyID = nil, of(id.ID("ssh_nosuch")) }, apierr.NotFound, "sshKeyId"},
+			"somebody else's key":    {func(q *deployment.CreateRequest) { q.SSHPublicKey, q.SSHKeyIDs = nil, []id.ID{foreign} }, apierr.NotFound, "sshKeyIds"},
+			"a key twice":            {func(q *deployment.CreateRequest) { q.SSHPublicKey, q.SSHKeyIDs = nil, []id.ID{foreign, foreign} }, apierr.InvalidRequest, "sshKeyIds[1]"},
+			"unknown volume":         {func(q *deployment.CreateRequest) { q.VolumeIDs = []id.ID{"vol_nosuch"} }, apierr.NotFound, "volumeIds"},
+			"too many volumes":       {func(q *deployment.CreateRequest) { q.VolumeIDs = make([]id.ID, 9) }, apierr.InvalidRequest, "volumeIds"},
+			"too many tags":          {func(q *deployment.CreateRequest) { q.Tags = make([]string, 21) }, apierr.InvalidRequest, "tags"},
+			"too long a cloud-init":  {func(q *deployment.CreateRequest) { q.CloudInit = of("#cloud-config\n" + strings.Repeat("#", 64<<10)) }, apierr.InvalidRequest, "cloudInit"},
+			"no YAML in cloud-init":  {func(q *deployment.CreateRequest) { q.CloudInit = of("#cloud-config\n- a\n- b") }, apierr.InvalidRequest, "cloudInit"},
+			"NUL in cloud-init":      {func(q *deployment.CreateRequest) { q.CloudInit = of("#cloud-config\na: \"\x00\"") }, apierr.InvalidRequest, "cloudInit"},
+			"ends before it may":     {func(q *deployment.CreateRequest) { q.AutoTerminateAt = of(r.clock.Now().Add(24 * time.Minute)) }, apierr.InvalidRequest, "autoTerminateAt"},
+			"ends in the far future": {func(q *deployment.CreateRequest) { q.AutoTerminateAt = of(r.clock.Now().AddDate(6, 0, 0)) }, apierr.InvalidRequest, "autoTerminateAt"},
+			"the price has risen":    {func(q *deployment.CreateRequest) { q.MaxHourlyPrice = of(money.Dollars(1)) }, apierr.Conflict, ""},
 		} {
 			req := request(t)
 			c.change(&req)
 			_, err := r.create(a, req)
-			e := (*fault.Error)(nil)
+			e := (*apierr.Error)(nil)
 			if !errors.As(err, &e) || e.Code != c.code || (c.field != "" && (len(e.Fields()) != 1 || e.Fields()[0].Field != c.field)) {
 				t.Errorf("%s: %v %v", name, err, e)
 			}
@@ -113,7 +113,7 @@ func TestMoneyIsAskedForBeforeAnythingIsMade(t *testing.T) {
 			for _, dry := range []bool{true, false} {
 				req.DryRun = dry
 				_, err := r.create(a, req)
-				if r.code(err) != fault.InsufficientBalance || !strings.Contains(err.Error(), c.says) {
+				if r.code(err) != apierr.InsufficientBalance || !strings.Contains(err.Error(), c.says) {
 					t.Errorf("dry run %t: %v", dry, err)
 				}
 			}
@@ -191,7 +191,7 @@ func TestListsAndUpdatesAreTheAccountsOwn(t *testing.T) {
 			t.Fatalf("%+v %v", x, err)
 		}
 		r.pass(26 * time.Minute)
-		if _, _, err := r.terminate(a, ids[0], false); r.code(err) != fault.Conflict {
+		if _, _, err := r.terminate(a, ids[0], false); r.code(err) != apierr.Conflict {
 			t.Errorf("terminated although protected: %v", err)
 		}
 		for what, err := range map[string]error{
@@ -204,7 +204,7 @@ func TestListsAndUpdatesAreTheAccountsOwn(t *testing.T) {
 				return err
 			}(),
 		} {
-			if r.code(err) != fault.NotFound {
+			if r.code(err) != apierr.NotFound {
 				t.Errorf("%s of somebody else's deployment: %v", what, err)
 			}
 		}

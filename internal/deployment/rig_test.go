@@ -11,19 +11,19 @@ import (
 	"testing"
 	"time"
 
-	"github.com/billetcloud/billet/internal/arrears"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
 	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/event"
-	"github.com/billetcloud/billet/internal/fault"
-	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/issue"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/pastdue"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/sim"
 	"github.com/billetcloud/billet/internal/quote"
@@ -190,7 +190,7 @@ type rig struct {
 	keys        *sshkey.Service
 	volumes     *volume.Service
 	events      *event.Log
-	findings    *finding.Service
+	findings    *issue.Service
 	deployments *deployment.Service
 	runner      *job.Runner
 	ids         *id.Maker
@@ -267,7 +267,7 @@ func (r *rig) build(park provider.Provider) {
 	set, jobs := provider.NewSet(providers...), job.NewQueue(r.ids)
 	r.set = set
 	r.events = event.New(r.ids)
-	r.findings = finding.New(finding.Config{IDs: r.ids, Jobs: jobs, Log: log, Policy: finding.Policy{EndUnowned: true, Grace: time.Hour}})
+	r.findings = issue.New(issue.Config{IDs: r.ids, Jobs: jobs, Log: log, Policy: issue.Policy{EndUnowned: true, Grace: time.Hour}})
 	secrets, err := secret.New(make([]byte, 32))
 	r.must(err)
 	r.secrets = secrets
@@ -311,11 +311,11 @@ func (r *rig) build(park provider.Provider) {
 	r.runner.Handle(deployment.KindReconcile, mortal(r.deployments.Reconcile))
 	r.runner.Handle(volume.KindVolume, mortal(r.volumes.Reconcile))
 	r.runner.Handle(meter.KindSweep, r.meter.Sweep)
-	r.runner.Handle(finding.KindEnd, finding.NewEnder(finding.EnderConfig{DB: d, Clock: c, Findings: r.findings, Providers: set}).End)
+	r.runner.Handle(issue.KindEnd, issue.NewEnder(issue.EnderConfig{DB: d, Clock: c, Findings: r.findings, Providers: set}).End)
 	look := func(context.Context, id.ID) (job.Outcome, error) { return job.Done(), nil }
 	if r.debts {
-		look = arrears.New(arrears.Config{
-			DB: d, Wallet: r.wallet, Deployments: r.deployments, Volumes: r.volumes, Events: r.events, Terms: arrears.Terms{Grace: arrears.DefaultGrace, KeepVolumes: arrears.DefaultKeepVolumes},
+		look = pastdue.New(pastdue.Config{
+			DB: d, Wallet: r.wallet, Deployments: r.deployments, Volumes: r.volumes, Events: r.events, Terms: pastdue.Terms{Grace: pastdue.DefaultGrace, KeepVolumes: pastdue.DefaultKeepVolumes},
 		}).Look
 	}
 	r.runner.Handle(meter.KindArrears, look)
@@ -446,12 +446,12 @@ func (r *rig) upstream() []id.ID {
 	return out
 }
 
-func (r *rig) code(err error) fault.Code {
+func (r *rig) code(err error) apierr.Code {
 	r.t.Helper()
 	if err == nil {
 		return ""
 	}
-	return fault.CodeOf(err)
+	return apierr.CodeOf(err)
 }
 
 // audit is called at the end of a test about money.

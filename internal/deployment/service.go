@@ -9,14 +9,14 @@ import (
 	"slices"
 	"time"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/crashpoint"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/event"
-	"github.com/billetcloud/billet/internal/fault"
-	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/issue"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/money"
@@ -48,7 +48,7 @@ type Config struct {
 	Wallet    *wallet.Ledger
 	Meter     *meter.Meter
 	Events    *event.Log
-	Findings  *finding.Service
+	Findings  *issue.Service
 	Jobs      *job.Queue
 	Providers *provider.Set
 	Quotes    *quote.Book
@@ -76,7 +76,7 @@ func New(c Config) *Service {
 // maxHourlyPrice), INSUFFICIENT_BALANCE or SERVICE_UNAVAILABLE.
 func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, req CreateRequest) (Deployment, error) {
 	if !s.c.Catalog.Ready() {
-		return Deployment{}, &fault.Error{Code: fault.ServiceUnavailable, Message: "The GPU marketplace does not answer at the moment; try again in a little while.", RetryAfter: 30 * time.Second}
+		return Deployment{}, &apierr.Error{Code: apierr.ServiceUnavailable, Message: "The GPU marketplace does not answer at the moment; try again in a little while.", RetryAfter: 30 * time.Second}
 	}
 	c, err := s.check(ctx, tx, account, req, tx.Now)
 	if err != nil {
@@ -151,7 +151,7 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, req Crea
 }
 
 func insufficient(hour, available money.Micros) error {
-	e := &fault.Error{Code: fault.InsufficientBalance, Details: map[string]any{"available": available, "required": max(hour, MinimumBalance)}}
+	e := &apierr.Error{Code: apierr.InsufficientBalance, Details: map[string]any{"available": available, "required": max(hour, MinimumBalance)}}
 	if available < MinimumBalance {
 		e.Message = fmt.Sprintf("Insufficient balance. You need at least %s to deploy.", MinimumBalance)
 	} else {
@@ -211,7 +211,7 @@ func (s *Service) Get(ctx context.Context, r db.Reader, account, deployment id.I
 func (s *Service) get(ctx context.Context, r db.Reader, account, deployment id.ID) (row, error) {
 	x, found, err := find(ctx, r, account, deployment)
 	if err == nil && !found {
-		err = fault.New(fault.NotFound, "There is no deployment with this id; GET /deployments lists yours.")
+		err = apierr.New(apierr.NotFound, "There is no deployment with this id; GET /deployments lists yours.")
 	}
 	return x, err
 }
@@ -266,7 +266,7 @@ func (s *Service) Update(ctx context.Context, tx *db.Tx, account, deployment id.
 	}
 	f := &faults{}
 	if u.Name != nil {
-		f.fields = append(f.fields, fault.CheckName("name", *u.Name)...)
+		f.fields = append(f.fields, apierr.CheckName("name", *u.Name)...)
 		x.Name = *u.Name
 	}
 	if u.Tags != nil {
@@ -285,7 +285,7 @@ func (s *Service) Update(ctx context.Context, tx *db.Tx, account, deployment id.
 	}
 	ended := x.Status.Final() || x.Status == StatusTerminating
 	if ended && (u.AutoTerminateAt != nil || u.TerminationProtection != nil) {
-		return Deployment{}, fault.New(fault.Conflict, "This deployment is %s; only its name and tags can be changed.", x.Status)
+		return Deployment{}, apierr.New(apierr.Conflict, "This deployment is %s; only its name and tags can be changed.", x.Status)
 	}
 	if err := update(ctx, tx, x, u.Tags != nil); err != nil {
 		return Deployment{}, err
@@ -325,7 +325,7 @@ func (s *Service) Terminate(ctx context.Context, tx *db.Tx, account, deployment 
 		return d, false, err
 	}
 	if x.TerminationProtection {
-		return Deployment{}, false, fault.New(fault.Conflict, "This deployment is protected from termination; PATCH it with terminationProtection false first.")
+		return Deployment{}, false, apierr.New(apierr.Conflict, "This deployment is protected from termination; PATCH it with terminationProtection false first.")
 	}
 	if wait := x.TerminableAt.Sub(tx.Now); wait > 0 {
 		if !earliest {
@@ -358,8 +358,8 @@ func tooEarly(x row, wait time.Duration) error {
 	if minutes == 1 {
 		unit = "minute"
 	}
-	return &fault.Error{
-		Code: fault.MinimumRuntimeNotMet, RetryAfter: wait,
+	return &apierr.Error{
+		Code: apierr.MinimumRuntimeNotMet, RetryAfter: wait,
 		Message: fmt.Sprintf("Deployments run for at least %d minutes. You can terminate this one in %d %s, or queue that now with DELETE ?when=earliest.", int(x.minimumRuntime.Minutes()), minutes, unit),
 		Details: map[string]any{"remainingSeconds": seconds(wait), "terminableAt": x.TerminableAt},
 	}

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/issue"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/provider"
 )
@@ -57,11 +57,11 @@ func (s *Service) Watch(ctx context.Context, subject id.ID) (job.Outcome, error)
 	if err != nil {
 		return job.Outcome{}, err
 	}
-	owners := make([]finding.Owner, len(ours))
+	owners := make([]issue.Owner, len(ours))
 	for i, o := range ours {
-		owners[i] = finding.Owner{Deployment: o.id, MachineID: o.machineID, EndingSince: o.endingSince, Ended: o.status.Final(), AgreedCost: o.agreedCost}
+		owners[i] = issue.Owner{Deployment: o.id, MachineID: o.machineID, EndingSince: o.endingSince, Ended: o.status.Final(), AgreedCost: o.agreedCost}
 	}
-	sorted := finding.SortMachines(machines, owners, s.c.Clock.Now())
+	sorted := issue.SortMachines(machines, owners, s.c.Clock.Now())
 	if !p.Info().PrivateAddresses {
 		sorted.RefusePrivate()
 	}
@@ -78,7 +78,7 @@ func (s *Service) Watch(ctx context.Context, subject id.ID) (job.Outcome, error)
 	outlived := s.verify(ctx, p, sorted.Resolve(slug, at))
 	again := job.At(s.c.Clock.Now().Add(watchEvery))
 	if len(differ)+len(outlived)+len(sorted.Found) == 0 {
-		live, err := s.c.Findings.Live(ctx, s.c.DB, slug, finding.MachineKinds)
+		live, err := s.c.Findings.Live(ctx, s.c.DB, slug, issue.MachineKinds)
 		if err != nil || !live {
 			return again, err
 		}
@@ -92,7 +92,7 @@ func (s *Service) Watch(ctx context.Context, subject id.ID) (job.Outcome, error)
 		if err := s.c.Meter.CostGoesOn(ctx, tx, again); err != nil {
 			return err
 		}
-		if err := s.c.Findings.Report(ctx, tx, slug, finding.MachineKinds, sorted.With(again)); err != nil {
+		if err := s.c.Findings.Report(ctx, tx, slug, issue.MachineKinds, sorted.With(again)); err != nil {
 			return err
 		}
 		maps.Copy(differ, reopened)

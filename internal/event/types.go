@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
 )
@@ -227,7 +227,7 @@ func Mistyped(text string, beginnings bool) string {
 	if beginnings {
 		message += ", nor the beginning of some, such as deployment.*"
 	}
-	if near := fault.Nearest(text, known); near != "" {
+	if near := apierr.Nearest(text, known); near != "" {
 		return message + ". Did you mean " + near + "?"
 	}
 	return message + "; docs/webhooks.md and `webhooks` in the OpenAPI document list them."

@@ -39,7 +39,7 @@ func TestEveryTypeInTheSourcesIsInTheTable(t *testing.T) {
 		{regexp.MustCompile(`"((?:account|webhook)\.[a-z_]+)"`), "="},
 	}
 	seen := map[string]bool{}
-	for _, dir := range []string{"deployment", "volume", "arrears", "meter", "webhook"} {
+	for _, dir := range []string{"deployment", "volume", "pastdue", "meter", "webhook"} {
 		files, err := filepath.Glob(filepath.Join("..", dir, "*.go"))
 		if err != nil || len(files) == 0 {
 			t.Fatalf("%v %v", files, err)

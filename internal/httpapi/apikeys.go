@@ -6,11 +6,11 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
-	"github.com/billetcloud/billet/internal/allowance"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/spendlimit"
 )
 
 type apiKeyPath struct {
@@ -38,7 +38,7 @@ type updateAPIKey struct {
 	}
 }
 
-func (in *updateAPIKey) check() []fault.Field {
+func (in *updateAPIKey) check() []apierr.Field {
 	b := &in.Body
 	return anything(b.Name != nil || b.Scopes != nil || b.ExpiresAt.Given || b.AllowedNetworks != nil || b.Spending != nil)
 }
@@ -52,14 +52,14 @@ type wantedSpending struct {
 	GPUTypes         []string      `json:"gpuTypes,omitempty" maxItems:"50" maxLength:"100" doc:"Which GPU types it may deploy, such as NVIDIA B200; all if left out."`
 }
 
-func (s *wantedSpending) limits() allowance.SpendingLimits {
-	return allowance.SpendingLimits{MaxHourlyPrice: s.MaxHourlyPrice, MaxSpendPerDay: s.MaxSpendPerDay, MaxSpendPerMonth: s.MaxSpendPerMonth, MaxDeployments: s.MaxDeployments, GPUTypes: s.GPUTypes}
+func (s *wantedSpending) limits() spendlimit.SpendingLimits {
+	return spendlimit.SpendingLimits{MaxHourlyPrice: s.MaxHourlyPrice, MaxSpendPerDay: s.MaxSpendPerDay, MaxSpendPerMonth: s.MaxSpendPerMonth, MaxDeployments: s.MaxDeployments, GPUTypes: s.GPUTypes}
 }
 
 // APIKey is a key with what it may spend.
 type APIKey struct {
 	account.Key
-	Spending *allowance.SpendingLimits `json:"spending" doc:"What the key may spend; null where only the account's money bounds it."`
+	Spending *spendlimit.SpendingLimits `json:"spending" doc:"What the key may spend; null where only the account's money bounds it."`
 }
 
 func (s *server) withSpending(ctx context.Context, r db.Reader, keys []account.Key) ([]APIKey, error) {
@@ -67,7 +67,7 @@ func (s *server) withSpending(ctx context.Context, r db.Reader, keys []account.K
 	for i, k := range keys {
 		ids[i] = k.ID
 	}
-	limits, err := allowance.Of(ctx, r, ids)
+	limits, err := spendlimit.Of(ctx, r, ids)
 	out := make([]APIKey, len(keys))
 	for i, k := range keys {
 		out[i].Key = k
@@ -93,30 +93,30 @@ func setSpending(ctx context.Context, tx *db.Tx, key id.ID, want *wantedSpending
 		return nil
 	}
 	l := want.limits()
-	if err := fault.Invalid(l.Check("spending")).OrNil(); err != nil {
+	if err := apierr.Invalid(l.Check("spending")).OrNil(); err != nil {
 		return err
 	}
-	return allowance.Set(ctx, tx, key, l)
+	return spendlimit.Set(ctx, tx, key, l)
 }
 
 // newAPIKey is a key with its secret, which is shown this once.
 type newAPIKey struct {
 	account.Key
-	Spending *allowance.SpendingLimits `json:"spending" doc:"What the key may spend; null where only the account's money bounds it."`
-	Secret   string                    `json:"key" doc:"Send it as Authorization: Bearer. It is shown this once; keep it."`
+	Spending *spendlimit.SpendingLimits `json:"spending" doc:"What the key may spend; null where only the account's money bounds it."`
+	Secret   string                     `json:"key" doc:"Send it as Authorization: Bearer. It is shown this once; keep it."`
 }
 
 // callingKey is a key as its holder sees it: without what only people of the account need to know.
 type callingKey struct {
-	ID              id.ID                     `json:"id" doc:"Id of the key, key_…; not the secret."`
-	Name            string                    `json:"name" doc:"What it is called."`
-	Account         keyAccount                `json:"account" doc:"Whose key it is, and whose money it spends."`
-	Scopes          []account.Scope           `json:"scopes" doc:"What it may do."`
-	AllowedNetworks []string                  `json:"allowedNetworks" doc:"Addresses and CIDR networks from which it works; anywhere where there are none."`
-	ExpiresAt       *time.Time                `json:"expiresAt" doc:"When it ceases to work; null for never."`
-	CreatedAt       time.Time                 `json:"createdAt" doc:"When it was made."`
-	Spending        *allowance.SpendingLimits `json:"spending" doc:"What the key may spend; null where only the account's money bounds it."`
-	Spent           *allowance.Spent          `json:"spent" doc:"What of that is used; null for a key without limits, whose use is not counted."`
+	ID              id.ID                      `json:"id" doc:"Id of the key, key_…; not the secret."`
+	Name            string                     `json:"name" doc:"What it is called."`
+	Account         keyAccount                 `json:"account" doc:"Whose key it is, and whose money it spends."`
+	Scopes          []account.Scope            `json:"scopes" doc:"What it may do."`
+	AllowedNetworks []string                   `json:"allowedNetworks" doc:"Addresses and CIDR networks from which it works; anywhere where there are none."`
+	ExpiresAt       *time.Time                 `json:"expiresAt" doc:"When it ceases to work; null for never."`
+	CreatedAt       time.Time                  `json:"createdAt" doc:"When it was made."`
+	Spending        *spendlimit.SpendingLimits `json:"spending" doc:"What the key may spend; null where only the account's money bounds it."`
+	Spent           *spendlimit.Spent          `json:"spent" doc:"What of that is used; null for a key without limits, whose use is not counted."`
 }
 
 type keyAccount struct {
@@ -131,10 +131,10 @@ func (s *server) callingKey(ctx context.Context, r db.Reader, k account.Key) (ca
 		return out, err
 	}
 	out.Account = keyAccount{a.ID, a.Name}
-	limits, err := allowance.Of(ctx, r, []id.ID{k.ID})
+	limits, err := spendlimit.Of(ctx, r, []id.ID{k.ID})
 	if l, limited := limits[k.ID]; err == nil && limited {
-		var spent allowance.Spent
-		spent, err = allowance.Used(ctx, r, k.ID, s.c.Clock.Now())
+		var spent spendlimit.Spent
+		spent, err = spendlimit.Used(ctx, r, k.ID, s.c.Clock.Now())
 		out.Spending, out.Spent = &l, &spent
 	}
 	return out, err
@@ -164,7 +164,7 @@ func (s *server) addAPIKeys() {
 	write(s, spec{
 		method: http.MethodPost, path: keys, id: "createApiKey", tag: tagAccount, door: doorPerson, scope: account.WriteAPIKeys, status: http.StatusCreated,
 		summary: "Make an API key", text: "The answer has the secret, which nobody can learn again. Repeated with its Idempotency-Key in the same session it shows it again within 24 hours; in another session it is a CONFLICT.",
-		errors: []fault.Code{fault.Conflict, fault.LimitReached},
+		errors: []apierr.Code{apierr.Conflict, apierr.LimitReached},
 	}, func(ctx context.Context, tx *db.Tx, c *call, in *createAPIKey) (newAPIKey, error) {
 		b := &in.Body
 		k, secret, err := s.c.Accounts.CreateKey(ctx, tx, c.account, account.KeyRequest{
@@ -191,7 +191,7 @@ func (s *server) addAPIKeys() {
 
 	write(s, spec{
 		method: http.MethodPatch, path: keys + "/{id}", id: "updateApiKey", tag: tagAccount, door: doorPerson, scope: account.WriteAPIKeys,
-		summary: "Change an API key", text: "Its limits are the operator's to change.", errors: []fault.Code{fault.Conflict},
+		summary: "Change an API key", text: "Its limits are the operator's to change.", errors: []apierr.Code{apierr.Conflict},
 	}, func(ctx context.Context, tx *db.Tx, c *call, in *updateAPIKey) (APIKey, error) {
 		b := &in.Body
 		k, err := s.c.Accounts.UpdateKey(ctx, tx, c.account, in.ID, account.KeyUpdate{

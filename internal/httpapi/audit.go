@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/audit"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 )
 
@@ -57,8 +57,8 @@ func (c *call) actor() audit.Actor {
 // signInFailed writes down that somebody did not get in as this person, and returns the error. A person whom nobody has is
 // written down, too, under no account: whoever measures the time must not learn the difference.
 func (s *server) signInFailed(ctx context.Context, c *call, p account.Person, err error) error {
-	switch fault.CodeOf(err) {
-	case fault.SignInFailed, fault.SecondFactorRequired:
+	switch apierr.CodeOf(err) {
+	case apierr.SignInFailed, apierr.SecondFactorRequired:
 	default:
 		return err
 	}

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/billetcloud/billet/internal/account"
-	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/apierr"
 )
 
 // admit finds out who calls, counts the call, and tells whether they may make it. Every way out has counted it once.
@@ -54,8 +54,8 @@ func (s *server) mayCall(c *call) error {
 		return lacksOperator(c.route.scope)
 	}
 	if c.route.door != doorAnyKey && !c.key.Allows(c.route.scope) {
-		return &fault.Error{
-			Code:    fault.InsufficientScope,
+		return &apierr.Error{
+			Code:    apierr.InsufficientScope,
 			Message: "This API key lacks the scope " + string(c.route.scope) + ". Use a key that has it, or add it under Settings → API Keys.",
 			Details: map[string]any{"requiredScope": c.route.scope},
 		}
@@ -75,7 +75,7 @@ func (s *server) still(ctx context.Context, c *call) error {
 		return err
 	}
 	if again.account != c.account {
-		return fault.New(fault.SignInRequired, "The session has been turned to another account.")
+		return apierr.New(apierr.SignInRequired, "The session has been turned to another account.")
 	}
 	return s.mayCall(again)
 }
@@ -90,8 +90,8 @@ func (s *server) stillAfterBody(ctx context.Context, c *call) error {
 }
 
 func lacksOperator(scope account.Scope) error {
-	return &fault.Error{
-		Code:    fault.InsufficientScope,
+	return &apierr.Error{
+		Code:    apierr.InsufficientScope,
 		Message: "This call is the operator's. It takes a signed-in operator, or a key with the scope " + string(scope) + ", which only `billetd key create --scopes " + string(scope) + "` makes.",
 		Details: map[string]any{"requiredScope": scope},
 	}
@@ -106,12 +106,12 @@ func (s *server) admitKey(ctx context.Context, c *call) error {
 	if secret == "" {
 		signedIn := s.hasCookie(c.request, sessionCookie)
 		if signedIn && c.route.door == doorAnyKey {
-			return fault.New(fault.MissingAPIKey, "This call is for API keys, and a signed-in person made it. GET "+AccountBase+"/me tells who is signed in.")
+			return apierr.New(apierr.MissingAPIKey, "This call is for API keys, and a signed-in person made it. GET "+AccountBase+"/me tells who is signed in.")
 		}
 		if signedIn {
 			return s.admitPerson(ctx, c)
 		}
-		return fault.New(fault.MissingAPIKey, "No API key was sent. Send it as `Authorization: Bearer pk_live_…`; keys are made in the dashboard under Settings → API Keys.")
+		return apierr.New(apierr.MissingAPIKey, "No API key was sent. Send it as `Authorization: Bearer pk_live_…`; keys are made in the dashboard under Settings → API Keys.")
 	}
 	key, err := s.c.Accounts.Authenticate(ctx, s.c.DB, secret, s.address(c.request))
 	if err != nil {
@@ -125,7 +125,7 @@ func (s *server) admitKey(ctx context.Context, c *call) error {
 func (s *server) admitPerson(ctx context.Context, c *call) error {
 	token := s.cookie(c.request, sessionCookie)
 	if token == "" {
-		return fault.New(fault.SignInRequired, "Sign in first: this call takes no API key, only a session (POST /api/v1/account/sessions).")
+		return apierr.New(apierr.SignInRequired, "Sign in first: this call takes no API key, only a session (POST /api/v1/account/sessions).")
 	}
 	n, err := s.c.Accounts.SessionOf(ctx, s.c.DB, token)
 	if err != nil {
@@ -139,7 +139,7 @@ func (s *server) admitPerson(ctx context.Context, c *call) error {
 func credential(r *http.Request) (string, error) {
 	bearers, plain := r.Header.Values("Authorization"), r.Header.Values("X-API-Key")
 	bad := func(header, message string) error {
-		return fault.Invalid([]fault.Field{{Field: "header." + header, Message: message}})
+		return apierr.Invalid([]apierr.Field{{Field: "header." + header, Message: message}})
 	}
 	if len(bearers) > 1 {
 		return "", bad("Authorization", "is given more than once; give it once.")
@@ -151,7 +151,7 @@ func credential(r *http.Request) (string, error) {
 	if len(bearers) == 1 {
 		scheme, token, _ := strings.Cut(bearers[0], " ")
 		if secret = strings.TrimSpace(token); !strings.EqualFold(scheme, "Bearer") || secret == "" {
-			return "", fault.New(fault.InvalidAPIKey, "The Authorization header must read `Bearer pk_live_…`.")
+			return "", apierr.New(apierr.InvalidAPIKey, "The Authorization header must read `Bearer pk_live_…`.")
 		}
 	}
 	if len(plain) == 1 {
@@ -159,7 +159,7 @@ func credential(r *http.Request) (string, error) {
 			return "", bad("X-API-Key", "differs from the key in Authorization; send one of the two headers.")
 		}
 		if secret = plain[0]; secret == "" {
-			return "", fault.New(fault.InvalidAPIKey, "The X-API-Key header is empty.")
+			return "", apierr.New(apierr.InvalidAPIKey, "The X-API-Key header is empty.")
 		}
 	}
 	return secret, nil
@@ -168,7 +168,7 @@ func credential(r *http.Request) (string, error) {
 // sameSite refuses a change that another web site's page makes with the person's cookie.
 func (s *server) sameSite(r *http.Request) error {
 	if err := s.crossOrigin.Check(r); err != nil {
-		return &fault.Error{Code: fault.NetworkNotAllowed, Message: "This request comes from another web site. Make it from this site's own pages, or with an API key.", Cause: err}
+		return &apierr.Error{Code: apierr.NetworkNotAllowed, Message: "This request comes from another web site. Make it from this site's own pages, or with an API key.", Cause: err}
 	}
 	return nil
 }
@@ -179,8 +179,8 @@ func (c *call) roleAllows() error {
 		return nil
 	}
 	with := account.RolesWith(c.route.scope)
-	return &fault.Error{
-		Code:    fault.InsufficientScope,
+	return &apierr.Error{
+		Code:    apierr.InsufficientScope,
 		Message: "Your role in this account is " + string(c.session.Role) + ". This needs one of: " + strings.Join(texts(with), ", ") + ". Ask an owner or admin of the account.",
 		Details: map[string]any{"requiredScope": c.route.scope, "role": c.session.Role, "roles": with},
 	}

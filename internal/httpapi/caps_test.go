@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 )
 
 // another is the same account with another key.
@@ -28,7 +28,7 @@ func TestCaps(t *testing.T) {
 		cookie := w.signIn(w.ada)
 		full := func(r reply, of string, limit int) {
 			t.Helper()
-			if r.status != 409 || r.code != string(fault.LimitReached) || dig(r.error, "details", "of") != of || dig(r.error, "details", "limit") != float64(limit) {
+			if r.status != 409 || r.code != string(apierr.LimitReached) || dig(r.error, "details", "of") != of || dig(r.error, "details", "limit") != float64(limit) {
 				t.Errorf("%s: %d %s", of, r.status, r.body)
 			}
 		}

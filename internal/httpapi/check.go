@@ -11,8 +11,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/clock"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/danielgtaylor/huma/v2"
 )
@@ -26,14 +26,14 @@ const dollars = "decimal"
 // checker compares values with schemas and gathers every difference.
 type checker struct {
 	registry huma.Registry
-	faults   []fault.Field
+	faults   []apierr.Field
 }
 
 func (c *checker) add(path, format string, args ...any) {
 	if path == "" {
 		path = "body"
 	}
-	c.faults = append(c.faults, fault.Field{Field: path, Message: fmt.Sprintf(format, args...)})
+	c.faults = append(c.faults, apierr.Field{Field: path, Message: fmt.Sprintf(format, args...)})
 }
 
 // check compares v, as parse made it, with the schema.
@@ -135,7 +135,7 @@ func (c *checker) text(s *huma.Schema, text, path string) {
 			known[i] = fmt.Sprint(e)
 		}
 		message := "must be one of " + strings.Join(known, ", ") + "."
-		if near := fault.Nearest(text, known); near != "" {
+		if near := apierr.Nearest(text, known); near != "" {
 			message += " Did you mean " + near + "?"
 		}
 		c.add(path, "%s", message)
@@ -267,7 +267,7 @@ func unknown(what, name string, known []string) string {
 	if why := elsewhere[name]; why != "" && !slices.Contains(known, name) {
 		return fmt.Sprintf("is not a %s of this call; %s.", what, why)
 	}
-	if near := fault.Nearest(name, known); near != "" {
+	if near := apierr.Nearest(name, known); near != "" {
 		return fmt.Sprintf("is not a %s of this call; did you mean %s?", what, near)
 	}
 	if len(known) == 0 {

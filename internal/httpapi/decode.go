@@ -15,8 +15,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/clock"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/danielgtaylor/huma/v2"
 )
@@ -47,7 +47,7 @@ type param struct {
 
 // checked is an input with rules that span several fields. They are asked even when
 // other fields are faulty.
-type checked interface{ check() []fault.Field }
+type checked interface{ check() []apierr.Field }
 
 // newInput reads the tags of t, which must be a struct, once, when the route is made.
 func newInput(registry huma.Registry, t reflect.Type) *input {
@@ -113,7 +113,7 @@ func readWords(f reflect.StructField, s *huma.Schema) map[string]string {
 }
 
 // rename gives the fields of a body the names that they have in the schema, and returns those that the client wrote.
-func (in *input) rename(object map[string]any) (wrote map[string]string, faults []fault.Field) {
+func (in *input) rename(object map[string]any) (wrote map[string]string, faults []apierr.Field) {
 	wrote = map[string]string{}
 	for _, other := range slices.Sorted(mapKeys(in.aka)) {
 		value, given := object[other]
@@ -122,7 +122,7 @@ func (in *input) rename(object map[string]any) (wrote map[string]string, faults 
 		}
 		name := in.aka[other]
 		if _, both := object[name]; both {
-			faults = append(faults, fault.Field{Field: other, Message: "is another name of " + name + "; give one of them."})
+			faults = append(faults, apierr.Field{Field: other, Message: "is another name of " + name + "; give one of them."})
 		} else {
 			object[name], wrote[name] = value, other
 		}
@@ -147,7 +147,7 @@ var idForm = regexp.MustCompile(`^[a-z0-9_]{1,40}$`)
 
 // decoded is what could be understood of a request.
 type decoded struct {
-	faults []fault.Field
+	faults []apierr.Field
 	// wrote are the names that the client gave to fields of the body which have another name.
 	wrote map[string]string
 	// canonical is the body with sorted names and without spaces, for comparing requests.
@@ -168,12 +168,12 @@ func (in *input) decode(w http.ResponseWriter, r *http.Request, into any) (decod
 	d.faults = append(d.faults, found...)
 	if c, ok := into.(checked); ok {
 		more := c.check()
-		if slices.ContainsFunc(d.faults, func(at fault.Field) bool { return inBody(at.Field) }) {
+		if slices.ContainsFunc(d.faults, func(at apierr.Field) bool { return inBody(at.Field) }) {
 			// What is faulty was left out of the struct. That is no reason to say that it was not sent.
-			more = slices.DeleteFunc(more, func(at fault.Field) bool { return at.Field == "body" })
+			more = slices.DeleteFunc(more, func(at apierr.Field) bool { return at.Field == "body" })
 		}
-		var f *fault.Error
-		if errors.As(merged(d.faults, fault.Invalid(more).OrNil()), &f) {
+		var f *apierr.Error
+		if errors.As(merged(d.faults, apierr.Invalid(more).OrNil()), &f) {
 			d.faults = f.Fields()
 		}
 	}
@@ -181,7 +181,7 @@ func (in *input) decode(w http.ResponseWriter, r *http.Request, into any) (decod
 }
 
 // asWritten gives fields the names that the client wrote.
-func (d *decoded) asWritten(faults []fault.Field) {
+func (d *decoded) asWritten(faults []apierr.Field) {
 	for i, f := range faults {
 		if other := d.wrote[root(f.Field)]; other != "" {
 			faults[i].Field = other + strings.TrimPrefix(f.Field, root(f.Field))
@@ -191,13 +191,13 @@ func (d *decoded) asWritten(faults []fault.Field) {
 
 // told is what a room found wrong with a request, in the words that the client wrote.
 func (d *decoded) told(err error) error {
-	var f *fault.Error
-	if len(d.wrote) == 0 || !errors.As(err, &f) || f.Code != fault.InvalidRequest || len(f.Fields()) == 0 {
+	var f *apierr.Error
+	if len(d.wrote) == 0 || !errors.As(err, &f) || f.Code != apierr.InvalidRequest || len(f.Fields()) == 0 {
 		return err
 	}
 	fields := slices.Clone(f.Fields())
 	d.asWritten(fields)
-	return fault.Invalid(fields).OrNil()
+	return apierr.Invalid(fields).OrNil()
 }
 
 // inBody tells whether a fault is one of the body's.
@@ -214,29 +214,29 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
-		return nil, fault.New(fault.RequestTooLarge, "The request body is larger than 1 MiB (1,048,576 bytes).")
+		return nil, apierr.New(apierr.RequestTooLarge, "The request body is larger than 1 MiB (1,048,576 bytes).")
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return nil, fault.New(fault.RequestTimeout, "The request body did not arrive in time. Send it again.")
+		return nil, apierr.New(apierr.RequestTimeout, "The request body did not arrive in time. Send it again.")
 	case err != nil:
-		return nil, &fault.Error{Code: fault.InvalidRequest, Message: "body: could not be read to its end.", Cause: err,
-			Details: map[string]any{"fields": []fault.Field{{Field: "body", Message: "could not be read to its end."}}}}
+		return nil, &apierr.Error{Code: apierr.InvalidRequest, Message: "body: could not be read to its end.", Cause: err,
+			Details: map[string]any{"fields": []apierr.Field{{Field: "body", Message: "could not be read to its end."}}}}
 	case len(body) == 0:
 		return nil, nil
 	}
 	if e := r.Header.Get("Content-Encoding"); e != "" && e != "identity" {
-		return nil, fault.New(fault.UnsupportedMediaType, "Send the body without Content-Encoding.")
+		return nil, apierr.New(apierr.UnsupportedMediaType, "Send the body without Content-Encoding.")
 	}
 	// A missing type is taken as JSON; form posts, which browsers send across sites, always have one.
 	if given := r.Header.Get("Content-Type"); given != "" {
 		media, params, err := mime.ParseMediaType(given)
 		if charset, has := params["charset"]; err != nil || media != "application/json" || (has && !strings.EqualFold(charset, "utf-8")) {
-			return nil, fault.New(fault.UnsupportedMediaType, "Send the body as UTF-8 JSON with the header Content-Type: application/json.")
+			return nil, apierr.New(apierr.UnsupportedMediaType, "Send the body as UTF-8 JSON with the header Content-Type: application/json.")
 		}
 	}
 	return body, nil
 }
 
-func (in *input) query(r *http.Request, v reflect.Value) []fault.Field {
+func (in *input) query(r *http.Request, v reflect.Value) []apierr.Field {
 	c := checker{registry: in.registry}
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -357,10 +357,10 @@ func isNumber(s string) bool {
 }
 
 // fillBody checks the whole body and sets every top-level field in which nothing is at fault.
-func (in *input) fillBody(body []byte, v reflect.Value, d *decoded) []fault.Field {
+func (in *input) fillBody(body []byte, v reflect.Value, d *decoded) []apierr.Field {
 	if len(body) == 0 {
 		if in.required {
-			return []fault.Field{{Field: "body", Message: "is missing; send a JSON object."}}
+			return []apierr.Field{{Field: "body", Message: "is missing; send a JSON object."}}
 		}
 		return nil
 	}
@@ -375,7 +375,7 @@ func (in *input) fillBody(body []byte, v reflect.Value, d *decoded) []fault.Fiel
 		return c.faults
 	}
 	object, _ := tree.(map[string]any)
-	var twice []fault.Field
+	var twice []apierr.Field
 	d.wrote, twice = in.rename(object)
 	c.faults = append(c.faults, twice...)
 	c.check(in.schema, tree, "")

@@ -6,10 +6,10 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/event"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
 )
@@ -65,7 +65,7 @@ type deploymentsQuery struct {
 	Search   string              `query:"search" maxLength:"64" doc:"Part of the name, whatever the case."`
 }
 
-func (q deploymentsQuery) check() []fault.Field { return append(q.page.check(), q.sorting.check()...) }
+func (q deploymentsQuery) check() []apierr.Field { return append(q.page.check(), q.sorting.check()...) }
 
 type getDeployment struct {
 	deploymentPath
@@ -73,9 +73,9 @@ type getDeployment struct {
 	TimeoutSeconds *int   `query:"timeoutSeconds" minimum:"1" maximum:"60" doc:"How long waitFor may wait; 25 if left out. More than 50 counts as 50, since proxies give up after 60."`
 }
 
-func (in getDeployment) check() []fault.Field {
+func (in getDeployment) check() []apierr.Field {
 	if in.TimeoutSeconds != nil && in.WaitFor == "" {
-		return []fault.Field{{Field: "query.timeoutSeconds", Message: "needs waitFor."}}
+		return []apierr.Field{{Field: "query.timeoutSeconds", Message: "needs waitFor."}}
 	}
 	return nil
 }
@@ -90,17 +90,17 @@ type updateDeployment struct {
 	}
 }
 
-func (in *updateDeployment) check() []fault.Field {
+func (in *updateDeployment) check() []apierr.Field {
 	b := &in.Body
 	return anything(b.Name != nil || b.Tags != nil || b.AutoTerminateAt.Given || b.TerminationProtection != nil)
 }
 
 // anything is a fault where a PATCH changes nothing.
-func anything(given bool) []fault.Field {
+func anything(given bool) []apierr.Field {
 	if given {
 		return nil
 	}
-	return []fault.Field{{Field: "body", Message: "names nothing to change."}}
+	return []apierr.Field{{Field: "body", Message: "names nothing to change."}}
 }
 
 type deleteDeployment struct {
@@ -116,11 +116,11 @@ type reinstallDeployment struct {
 	}
 }
 
-func (in *reinstallDeployment) check() []fault.Field {
+func (in *reinstallDeployment) check() []apierr.Field {
 	if in.Body.EraseLocalDisks {
 		return nil
 	}
-	return []fault.Field{{Field: "eraseLocalDisks", Message: "must be true: a reinstall erases everything on the machine's own disks. Volumes are kept."}}
+	return []apierr.Field{{Field: "eraseLocalDisks", Message: "must be true: a reinstall erases everything on the machine's own disks. Volumes are kept."}}
 }
 
 // Long polls end before the proxies between give up on them: 30 and 60 seconds are what those have unless they are told otherwise.
@@ -141,7 +141,7 @@ func (s *server) addDeployments() {
 		status: http.StatusCreated, also: []int{http.StatusOK}, summary: "Deploy",
 		text: "Sets the first hour's price aside and answers at once; the machine comes in the background. Watch `status` and `steps`, or wait with GET …?waitFor=running. " +
 			"The money becomes a charge when SSH answers, and comes back if it never does. Needs $50.00 available, and at least the first hour's price.",
-		errors: []fault.Code{fault.InsufficientBalance, fault.KeyLimitReached, fault.NotFound, fault.OfferUnavailable, fault.Conflict, fault.Unsupported},
+		errors: []apierr.Code{apierr.InsufficientBalance, apierr.KeyLimitReached, apierr.NotFound, apierr.OfferUnavailable, apierr.Conflict, apierr.Unsupported},
 	}, func(ctx context.Context, tx *db.Tx, c *call, in *createDeployment) (deployment.Deployment, error) {
 		r := in.request()
 		r.Key = c.keyID()
@@ -181,7 +181,7 @@ func (s *server) addDeployments() {
 
 	write(s, spec{
 		method: http.MethodPatch, path: at + "/{id}", id: "updateDeployment", tag: tagDeployments, scope: account.WriteDeployments,
-		summary: "Change a deployment", errors: []fault.Code{fault.Conflict, fault.KeyLimitReached},
+		summary: "Change a deployment", errors: []apierr.Code{apierr.Conflict, apierr.KeyLimitReached},
 	}, func(ctx context.Context, tx *db.Tx, c *call, in *updateDeployment) (deployment.Deployment, error) {
 		b := &in.Body
 		return s.c.Deployments.Update(ctx, tx, c.account, in.ID, deployment.UpdateRequest{
@@ -195,7 +195,7 @@ func (s *server) addDeployments() {
 		also: []int{http.StatusAccepted}, summary: "Terminate a deployment",
 		text: "The bill ends with the answer, the machine in the background. Within the first hour its unused seconds are refunded. " +
 			"What has ended already succeeds again and changes nothing. Before the minimum runtime it is refused, or queued with `?when=earliest` (202).",
-		errors: []fault.Code{fault.MinimumRuntimeNotMet, fault.Conflict},
+		errors: []apierr.Code{apierr.MinimumRuntimeNotMet, apierr.Conflict},
 	}, func(ctx context.Context, tx *db.Tx, c *call, in *deleteDeployment) (deployment.Deployment, error) {
 		d, queued, err := s.c.Deployments.Terminate(ctx, tx, c.account, in.ID, in.When == "earliest")
 		if queued {
@@ -251,6 +251,6 @@ func (s *server) actionSpec(name, id, summary string) spec {
 	return spec{
 		method: http.MethodPost, path: Base + "/deployments/{id}/" + name, id: id, tag: tagDeployments, scope: account.WriteDeployments,
 		status: http.StatusAccepted, summary: summary, text: "Answers 202 at once; `pendingAction` is null again when it is done.",
-		errors: []fault.Code{fault.Unsupported, fault.Conflict},
+		errors: []apierr.Code{apierr.Unsupported, apierr.Conflict},
 	}
 }

@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
-	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -42,7 +42,7 @@ func TestEveryCodeHasAStatusAndIsDocumented(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s := statusOf[fault.Code(code)]; s < 400 || s > 599 {
+		if s := statusOf[apierr.Code(code)]; s < 400 || s > 599 {
 			t.Errorf("%s has status %d", code, s)
 		}
 		if !strings.Contains(document, "`"+code+"`") {
@@ -63,30 +63,30 @@ func TestEveryFailureIsAnEnvelope(t *testing.T) {
 		body                 any
 		options              []option
 		status               int
-		code                 fault.Code
+		code                 apierr.Code
 	}{
-		{name: "unknown route", method: "GET", target: Base + "/nothing", status: 404, code: fault.NotFound},
-		{name: "unknown prefix", method: "GET", target: "/api/v9", status: 404, code: fault.NotFound},
-		{name: "root", method: "GET", target: "/", status: 404, code: fault.NotFound},
-		{name: "slash at the end", method: "GET", target: Base + "/offers/", status: 404, code: fault.NotFound},
-		{name: "double slash", method: "GET", target: Base + "//offers", status: 404, code: fault.NotFound},
-		{name: "dots", method: "GET", target: Base + "/x/../offers", status: 404, code: fault.NotFound},
-		{name: "encoded slash", method: "GET", target: Base + "/offers/a%2Fb", status: 404, code: fault.NotFound},
-		{name: "NUL in an id", method: "GET", target: keys + "/ssh_%00", status: 404, code: fault.NotFound},
-		{name: "broken UTF-8 in an id", method: "GET", target: keys + "/%ff", status: 404, code: fault.NotFound},
-		{name: "wrong method", method: "PUT", target: keys, body: "{}", status: 405, code: fault.MethodNotAllowed},
-		{name: "strange method", method: "BREW", target: keys, status: 405, code: fault.MethodNotAllowed},
-		{name: "options", method: "OPTIONS", target: keys, status: 405, code: fault.MethodNotAllowed},
-		{name: "post to the page", method: "POST", target: "/docs", body: "{}", status: 405, code: fault.MethodNotAllowed},
-		{name: "bad JSON", method: "POST", target: keys, body: `{"name":`, status: 400, code: fault.InvalidRequest},
-		{name: "no body", method: "POST", target: keys, status: 400, code: fault.InvalidRequest},
-		{name: "form", method: "POST", target: keys, body: "name=x", options: []option{header("Content-Type", "application/x-www-form-urlencoded")}, status: 415, code: fault.UnsupportedMediaType},
-		{name: "latin-1", method: "POST", target: keys, body: "{}", options: []option{header("Content-Type", "application/json; charset=latin1")}, status: 415, code: fault.UnsupportedMediaType},
-		{name: "gzip", method: "POST", target: keys, body: "{}", options: []option{header("Content-Encoding", "gzip")}, status: 415, code: fault.UnsupportedMediaType},
-		{name: "ten megabytes", method: "POST", target: keys, body: `{"name":"` + strings.Repeat("x", 10<<20) + `"}`, status: 413, code: fault.RequestTooLarge},
-		{name: "one byte too many", method: "POST", target: keys, body: strings.Repeat(" ", maxBody+1), status: 413, code: fault.RequestTooLarge},
-		{name: "just not too large", method: "POST", target: keys, body: strings.Repeat(" ", maxBody), status: 400, code: fault.InvalidRequest},
-		{name: "large body where none is taken", method: "DELETE", target: keys + "/ssh_a", body: strings.Repeat(" ", maxBody+1), status: 413, code: fault.RequestTooLarge},
+		{name: "unknown route", method: "GET", target: Base + "/nothing", status: 404, code: apierr.NotFound},
+		{name: "unknown prefix", method: "GET", target: "/api/v9", status: 404, code: apierr.NotFound},
+		{name: "root", method: "GET", target: "/", status: 404, code: apierr.NotFound},
+		{name: "slash at the end", method: "GET", target: Base + "/offers/", status: 404, code: apierr.NotFound},
+		{name: "double slash", method: "GET", target: Base + "//offers", status: 404, code: apierr.NotFound},
+		{name: "dots", method: "GET", target: Base + "/x/../offers", status: 404, code: apierr.NotFound},
+		{name: "encoded slash", method: "GET", target: Base + "/offers/a%2Fb", status: 404, code: apierr.NotFound},
+		{name: "NUL in an id", method: "GET", target: keys + "/ssh_%00", status: 404, code: apierr.NotFound},
+		{name: "broken UTF-8 in an id", method: "GET", target: keys + "/%ff", status: 404, code: apierr.NotFound},
+		{name: "wrong method", method: "PUT", target: keys, body: "{}", status: 405, code: apierr.MethodNotAllowed},
+		{name: "strange method", method: "BREW", target: keys, status: 405, code: apierr.MethodNotAllowed},
+		{name: "options", method: "OPTIONS", target: keys, status: 405, code: apierr.MethodNotAllowed},
+		{name: "post to the page", method: "POST", target: "/docs", body: "{}", status: 405, code: apierr.MethodNotAllowed},
+		{name: "bad JSON", method: "POST", target: keys, body: `{"name":`, status: 400, code: apierr.InvalidRequest},
+		{name: "no body", method: "POST", target: keys, status: 400, code: apierr.InvalidRequest},
+		{name: "form", method: "POST", target: keys, body: "name=x", options: []option{header("Content-Type", "application/x-www-form-urlencoded")}, status: 415, code: apierr.UnsupportedMediaType},
+		{name: "latin-1", method: "POST", target: keys, body: "{}", options: []option{header("Content-Type", "application/json; charset=latin1")}, status: 415, code: apierr.UnsupportedMediaType},
+		{name: "gzip", method: "POST", target: keys, body: "{}", options: []option{header("Content-Encoding", "gzip")}, status: 415, code: apierr.UnsupportedMediaType},
+		{name: "ten megabytes", method: "POST", target: keys, body: `{"name":"` + strings.Repeat("x", 10<<20) + `"}`, status: 413, code: apierr.RequestTooLarge},
+		{name: "one byte too many", method: "POST", target: keys, body: strings.Repeat(" ", maxBody+1), status: 413, code: apierr.RequestTooLarge},
+		{name: "just not too large", method: "POST", target: keys, body: strings.Repeat(" ", maxBody), status: 400, code: apierr.InvalidRequest},
+		{name: "large body where none is taken", method: "DELETE", target: keys + "/ssh_a", body: strings.Repeat(" ", maxBody+1), status: 413, code: apierr.RequestTooLarge},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := *w

@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/event"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 )
 
@@ -55,11 +55,11 @@ func (s *server) events(ctx context.Context, w http.ResponseWriter, c *call) (an
 	asList := wantsJSON(c.request)
 	switch {
 	case asList && in.LastEventID != "":
-		d.faults = append(d.faults, fault.Field{Field: "query.lastEventId", Message: "is for a stream; lists have pages."})
+		d.faults = append(d.faults, apierr.Field{Field: "query.lastEventId", Message: "is for a stream; lists have pages."})
 	case !asList && (in.Page > 1 || in.Limit != nil || in.PerPage != nil || in.Cursor != ""):
-		d.faults = append(d.faults, fault.Field{Field: "query.page", Message: "is for a list, which is asked for with the header Accept: application/json; a stream has no pages."})
+		d.faults = append(d.faults, apierr.Field{Field: "query.page", Message: "is for a list, which is asked for with the header Accept: application/json; a stream has no pages."})
 	}
-	if err := fault.Invalid(d.faults).OrNil(); err != nil {
+	if err := apierr.Invalid(d.faults).OrNil(); err != nil {
 		return answer{}, err
 	}
 	if !asList {
@@ -171,7 +171,7 @@ func (s *server) position(ctx context.Context, c *call, given id.ID) (event.Posi
 			return at, err
 		}
 	}
-	return event.Position{}, fault.Invalid([]fault.Field{{Field: field, Message: "is no event of this account. Send the id of the last event that you have read, " +
+	return event.Position{}, apierr.Invalid([]apierr.Field{{Field: field, Message: "is no event of this account. Send the id of the last event that you have read, " +
 		string(event.Beginning) + " for everything from the beginning, or nothing for what happens from now on."}})
 }
 

@@ -5,8 +5,8 @@ import (
 	"net/http"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 )
 
@@ -55,7 +55,7 @@ func (s *server) addFactors() {
 	totp, passkeys := AccountBase+"/me/totp", AccountBase+"/me/passkeys"
 	write(s, spec{
 		method: http.MethodPost, path: totp, id: "startTotp", tag: tagAccount, door: doorPerson,
-		summary: "Add an authenticator app", text: "It counts once a code of it has been confirmed. To start again makes another secret.", errors: []fault.Code{fault.Conflict},
+		summary: "Add an authenticator app", text: "It counts once a code of it has been confirmed. To start again makes another secret.", errors: []apierr.Code{apierr.Conflict},
 	}, func(ctx context.Context, tx *db.Tx, c *call, _ *emptyBody) (newTOTP, error) {
 		c.note.subject = c.person.ID
 		secret, url, err := s.c.Accounts.StartTOTP(ctx, tx, *c.person)
@@ -64,7 +64,7 @@ func (s *server) addFactors() {
 
 	write(s, spec{
 		method: http.MethodPost, path: totp + "/confirm", id: "confirmTotp", tag: tagAccount, door: doorPerson,
-		summary: "Turn the authenticator app on", text: "From now on signing in with the password needs a code, too.", errors: []fault.Code{fault.Conflict},
+		summary: "Turn the authenticator app on", text: "From now on signing in with the password needs a code, too.", errors: []apierr.Code{apierr.Conflict},
 	}, func(ctx context.Context, tx *db.Tx, c *call, in *confirmTOTP) (recoveryCodes, error) {
 		c.note.subject = c.person.ID
 		codes, err := s.c.Accounts.ConfirmTOTP(ctx, tx, *c.person, in.Body.Code)
@@ -91,7 +91,7 @@ func (s *server) addFactors() {
 
 	read(s, spec{
 		method: http.MethodPost, path: passkeys + "/options", id: "offerPasskey", tag: tagAccount, door: doorPerson, alone: true,
-		summary: "Begin to add a passkey", errors: []fault.Code{fault.Conflict, fault.LimitReached},
+		summary: "Begin to add a passkey", errors: []apierr.Code{apierr.Conflict, apierr.LimitReached},
 	}, func(ctx context.Context, c *call, _ *emptyBody) (o account.PasskeyOptions, err error) {
 		rp, err := s.passkeySite(c.request)
 		if err != nil {
@@ -107,7 +107,7 @@ func (s *server) addFactors() {
 	// A challenge is used up by its first answer, also by a wrong one, which rolls nothing back.
 	read(s, spec{
 		method: http.MethodPost, path: passkeys, id: "addPasskey", tag: tagAccount, door: doorPerson, alone: true, status: http.StatusCreated,
-		summary: "Add a passkey", text: "A challenge is used up by the first answer, whatever comes of it.", errors: []fault.Code{fault.Conflict},
+		summary: "Add a passkey", text: "A challenge is used up by the first answer, whatever comes of it.", errors: []apierr.Code{apierr.Conflict},
 	}, func(ctx context.Context, c *call, in *addPasskey) (p account.Passkey, err error) {
 		rp, err := s.passkeySite(c.request)
 		if err != nil {

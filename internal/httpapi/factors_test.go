@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/billetcloud/billet/test/authenticator"
+	"github.com/billetcloud/billet/test/webauthntest"
 	"github.com/pquerna/otp/totp"
 )
 
@@ -81,7 +81,7 @@ func (m *machineTime) pass(d time.Duration) {
 func TestPasskeysOverTheAPI(t *testing.T) {
 	on(t, func(t *testing.T, w *world) {
 		cookie := w.signIn(w.ada)
-		d := authenticator.New(t, "http://localhost:8080", "localhost")
+		d := webauthntest.New(t, "http://localhost:8080", "localhost")
 		local := at("localhost:8080")
 		keys, sessions := AccountBase+"/me/passkeys", AccountBase+"/sessions/passkey"
 		offer := w.by(200, cookie, "POST", keys+"/options", map[string]any{}, local).data

@@ -9,50 +9,50 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/id"
 )
 
 // codes is the one table from code to status, in the order of the documentation.
 var codes = []struct {
-	code    fault.Code
+	code    apierr.Code
 	status  int
 	meaning string
 }{
-	{fault.InvalidRequest, http.StatusBadRequest, "The request is malformed; `details.fields` names every fault at once."},
-	{fault.MinimumRuntimeNotMet, http.StatusBadRequest, "The deployment has not run for its minimum time; `details.remainingSeconds` and `details.terminableAt` say how long to wait."},
-	{fault.Unsupported, http.StatusBadRequest, "The provider of this machine cannot do that."},
-	{fault.MissingAPIKey, http.StatusUnauthorized, "No API key was sent."},
-	{fault.InvalidAPIKey, http.StatusUnauthorized, "The API key is not one of ours."},
-	{fault.ExpiredAPIKey, http.StatusUnauthorized, "The API key has expired."},
-	{fault.RevokedAPIKey, http.StatusUnauthorized, "The API key was revoked."},
-	{fault.SignInRequired, http.StatusUnauthorized, "This call needs a signed-in person."},
-	{fault.SignInFailed, http.StatusUnauthorized, "E-mail address and password do not match, or the passkey or identity provider was not accepted."},
-	{fault.SecondFactorRequired, http.StatusUnauthorized, "The password is right; a code is needed, too, and was missing or wrong. `details.methods` says what will do."},
-	{fault.InsufficientBalance, http.StatusPaymentRequired, "The wallet does not cover it."},
-	{fault.KeyLimitReached, http.StatusForbidden, "The API key may not spend that much, or not on this; details.limit names the limit."},
-	{fault.InsufficientScope, http.StatusForbidden, "The API key lacks the scope that the message names, or your role in the account does not allow it."},
-	{fault.NetworkNotAllowed, http.StatusForbidden, "The API key may not be used from this address, or the call came from another web site."},
-	{fault.LoginDenied, http.StatusForbidden, "Somebody signed in has denied what was asked with this code."},
-	{fault.NotFound, http.StatusNotFound, "It does not exist, or it belongs to somebody else: the two look alike."},
-	{fault.MethodNotAllowed, http.StatusMethodNotAllowed, "The path exists, the method does not; see `Allow`."},
-	{fault.NotAcceptable, http.StatusNotAcceptable, "No such representation."},
-	{fault.RequestTimeout, http.StatusRequestTimeout, "The body did not arrive in time."},
-	{fault.Conflict, http.StatusConflict, "The present state does not allow it: a name that is taken, termination protection, a price above `maxHourlyPrice`."},
-	{fault.LoginExpired, http.StatusConflict, "Nobody allowed it in time."},
-	{fault.LoginClaimed, http.StatusConflict, "The key of this login was given out and used already."},
-	{fault.LimitReached, http.StatusConflict, "There are as many of these as there may be; `details.of` says of what, `details.limit` how many."},
-	{fault.OfferUnavailable, http.StatusConflict, "The offer cannot be had now."},
-	{fault.IdempotencyKeyReused, http.StatusConflict, "The Idempotency-Key was used for another request."},
-	{fault.RequestTooLarge, http.StatusRequestEntityTooLarge, "The body is larger than 1 MiB, or the headers are larger than 64 KiB."},
-	{fault.UnsupportedMediaType, http.StatusUnsupportedMediaType, "The body is not `application/json`."},
-	{fault.RateLimitExceeded, http.StatusTooManyRequests, "Too many requests in this minute; see `Retry-After`."},
-	{fault.Internal, http.StatusInternalServerError, "A fault of ours; `details.requestId` names it in our log."},
-	{fault.ServiceUnavailable, http.StatusServiceUnavailable, "The marketplace is down or too slow; see `Retry-After`."},
+	{apierr.InvalidRequest, http.StatusBadRequest, "The request is malformed; `details.fields` names every fault at once."},
+	{apierr.MinimumRuntimeNotMet, http.StatusBadRequest, "The deployment has not run for its minimum time; `details.remainingSeconds` and `details.terminableAt` say how long to wait."},
+	{apierr.Unsupported, http.StatusBadRequest, "The provider of this machine cannot do that."},
+	{apierr.MissingAPIKey, http.StatusUnauthorized, "No API key was sent."},
+	{apierr.InvalidAPIKey, http.StatusUnauthorized, "The API key is not one of ours."},
+	{apierr.ExpiredAPIKey, http.StatusUnauthorized, "The API key has expired."},
+	{apierr.RevokedAPIKey, http.StatusUnauthorized, "The API key was revoked."},
+	{apierr.SignInRequired, http.StatusUnauthorized, "This call needs a signed-in person."},
+	{apierr.SignInFailed, http.StatusUnauthorized, "E-mail address and password do not match, or the passkey or identity provider was not accepted."},
+	{apierr.SecondFactorRequired, http.StatusUnauthorized, "The password is right; a code is needed, too, and was missing or wrong. `details.methods` says what will do."},
+	{apierr.InsufficientBalance, http.StatusPaymentRequired, "The wallet does not cover it."},
+	{apierr.KeyLimitReached, http.StatusForbidden, "The API key may not spend that much, or not on this; details.limit names the limit."},
+	{apierr.InsufficientScope, http.StatusForbidden, "The API key lacks the scope that the message names, or your role in the account does not allow it."},
+	{apierr.NetworkNotAllowed, http.StatusForbidden, "The API key may not be used from this address, or the call came from another web site."},
+	{apierr.LoginDenied, http.StatusForbidden, "Somebody signed in has denied what was asked with this code."},
+	{apierr.NotFound, http.StatusNotFound, "It does not exist, or it belongs to somebody else: the two look alike."},
+	{apierr.MethodNotAllowed, http.StatusMethodNotAllowed, "The path exists, the method does not; see `Allow`."},
+	{apierr.NotAcceptable, http.StatusNotAcceptable, "No such representation."},
+	{apierr.RequestTimeout, http.StatusRequestTimeout, "The body did not arrive in time."},
+	{apierr.Conflict, http.StatusConflict, "The present state does not allow it: a name that is taken, termination protection, a price above `maxHourlyPrice`."},
+	{apierr.LoginExpired, http.StatusConflict, "Nobody allowed it in time."},
+	{apierr.LoginClaimed, http.StatusConflict, "The key of this login was given out and used already."},
+	{apierr.LimitReached, http.StatusConflict, "There are as many of these as there may be; `details.of` says of what, `details.limit` how many."},
+	{apierr.OfferUnavailable, http.StatusConflict, "The offer cannot be had now."},
+	{apierr.IdempotencyKeyReused, http.StatusConflict, "The Idempotency-Key was used for another request."},
+	{apierr.RequestTooLarge, http.StatusRequestEntityTooLarge, "The body is larger than 1 MiB, or the headers are larger than 64 KiB."},
+	{apierr.UnsupportedMediaType, http.StatusUnsupportedMediaType, "The body is not `application/json`."},
+	{apierr.RateLimitExceeded, http.StatusTooManyRequests, "Too many requests in this minute; see `Retry-After`."},
+	{apierr.Internal, http.StatusInternalServerError, "A fault of ours; `details.requestId` names it in our log."},
+	{apierr.ServiceUnavailable, http.StatusServiceUnavailable, "The marketplace is down or too slow; see `Retry-After`."},
 }
 
-var statusOf = func() map[fault.Code]int {
-	m := map[fault.Code]int{}
+var statusOf = func() map[apierr.Code]int {
+	m := map[apierr.Code]int{}
 	for _, c := range codes {
 		m[c.code] = c.status
 	}
@@ -72,17 +72,17 @@ type failure struct {
 }
 
 type failureBody struct {
-	Code    fault.Code     `json:"code" doc:"A stable word; see the table of codes."`
+	Code    apierr.Code    `json:"code" doc:"A stable word; see the table of codes."`
 	Message string         `json:"message" doc:"What is wrong and what to do, for people."`
 	Details map[string]any `json:"details,omitempty" doc:"Facts by name. INVALID_REQUEST: fields, a list of {field, message}."`
 }
 
 // failed makes the answer to an error.
 func failed(err error, request id.ID) answer {
-	var f *fault.Error
-	if !errors.As(err, &f) || statusOf[f.Code] == 0 || f.Code == fault.Internal {
-		f = &fault.Error{
-			Code:    fault.Internal,
+	var f *apierr.Error
+	if !errors.As(err, &f) || statusOf[f.Code] == 0 || f.Code == apierr.Internal {
+		f = &apierr.Error{
+			Code:    apierr.Internal,
 			Message: "Something went wrong on our side. Try again; if it goes on, tell support the request id " + string(request) + ".",
 			Details: map[string]any{"requestId": request},
 		}
@@ -98,7 +98,7 @@ func failed(err error, request id.ID) answer {
 	if a.Status == http.StatusUnauthorized {
 		a.Header["WWW-Authenticate"] = `Bearer realm="billet"`
 	}
-	if f.Code == fault.MethodNotAllowed {
+	if f.Code == apierr.MethodNotAllowed {
 		if allow, ok := f.Details["allow"].(string); ok {
 			a.Header["Allow"] = allow
 		}
@@ -114,10 +114,10 @@ func seconds(d time.Duration) string {
 
 // merged is INVALID_REQUEST with the faults found in the request itself and, for fields that are not
 // named yet, those that a room found in what could be understood of it.
-func merged(found []fault.Field, err error) error {
-	var f *fault.Error
+func merged(found []apierr.Field, err error) error {
+	var f *apierr.Error
 	// Of a body that could not be read as a whole nothing follows.
-	unread := slices.ContainsFunc(found, func(at fault.Field) bool { return at.Field == "body" })
+	unread := slices.ContainsFunc(found, func(at apierr.Field) bool { return at.Field == "body" })
 	if !unread && errors.As(err, &f) { // a NOT_FOUND of ids in the body names its fields too
 		named := map[string]bool{}
 		for _, at := range found {
@@ -132,7 +132,7 @@ func merged(found []fault.Field, err error) error {
 			}
 		}
 	}
-	return fault.Invalid(found).OrNil()
+	return apierr.Invalid(found).OrNil()
 }
 
 // root is the top-level field that a path such as "tags[2]" lies in.
@@ -150,7 +150,7 @@ func logged(err error) []slog.Attr {
 	if err == nil {
 		return nil
 	}
-	var f *fault.Error
+	var f *apierr.Error
 	if errors.As(err, &f) {
 		attrs := []slog.Attr{slog.String("code", string(f.Code))}
 		if f.Cause != nil {
@@ -158,5 +158,5 @@ func logged(err error) []slog.Attr {
 		}
 		return attrs
 	}
-	return []slog.Attr{slog.String("code", string(fault.Internal)), slog.String("error", err.Error())}
+	return []slog.Attr{slog.String("code", string(apierr.Internal)), slog.String("error", err.Error())}
 }

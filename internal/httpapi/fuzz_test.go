@@ -17,14 +17,14 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/catalog"
-	"github.com/billetcloud/billet/internal/fault"
 )
 
 // tellable checks that faults can be shown: each has a field and a sentence, is there once, and is safe in a log and on a screen.
-func tellable(t *testing.T, of string, faults []fault.Field) {
+func tellable(t *testing.T, of string, faults []apierr.Field) {
 	t.Helper()
-	seen := map[fault.Field]bool{}
+	seen := map[apierr.Field]bool{}
 	for _, f := range faults {
 		text := f.Field + f.Message
 		if f.Field == "" || !strings.HasSuffix(f.Message, ".") && !strings.HasSuffix(f.Message, "?") || seen[f] || !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }) {
@@ -225,7 +225,7 @@ func FuzzQuery(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string, which uint8) {
 		i := int(which) % len(queries)
 		in := inputs[i]
-		decode := func(text string) (any, []fault.Field) {
+		decode := func(text string) (any, []apierr.Field) {
 			into := queries[i]()
 			d, err := in.decode(httptest.NewRecorder(), &http.Request{Method: "GET", URL: &url.URL{Path: "/", RawQuery: text}, Header: http.Header{}}, into)
 			if err != nil {
@@ -314,7 +314,7 @@ func FuzzCredential(f *testing.F) {
 		case good != (err == nil):
 			t.Errorf("%q: %q, %v", r.Header, secret, err)
 		case err != nil:
-			if code := fault.CodeOf(err); secret != "" || code != fault.InvalidAPIKey && code != fault.InvalidRequest {
+			if code := apierr.CodeOf(err); secret != "" || code != apierr.InvalidAPIKey && code != apierr.InvalidRequest {
 				t.Errorf("%q: %q, %v", r.Header, secret, err)
 			}
 		case secret == "" != (bearers+plains == 0), bearers == 1 && secret != token, plains == 1 && secret != plain:

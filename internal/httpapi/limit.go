@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
-	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/ratelimit"
 )
 
@@ -63,8 +63,8 @@ func (s *server) count(ctx context.Context, w http.ResponseWriter, bucket string
 		return d, nil
 	}
 	wait := max(d.Reset.Sub(now), time.Second)
-	return d, &fault.Error{
-		Code:       fault.RateLimitExceeded,
+	return d, &apierr.Error{
+		Code:       apierr.RateLimitExceeded,
 		Message:    "Too many requests: the limit is " + strconv.Itoa(d.Limit) + " a minute. Try again in " + seconds(wait) + " seconds.",
 		RetryAfter: wait,
 		Details:    map[string]any{"limit": d.Limit, "resetAt": time.Unix(ceilUnix(d.Reset), 0).UTC()},
@@ -102,10 +102,10 @@ func (s *server) takeAddress(ctx context.Context, w http.ResponseWriter, r *http
 //
 // Where the database could not say who calls, nobody has tried a wrong key: that is bounded, and is no failed attempt.
 func (s *server) takeRefused(ctx context.Context, w http.ResponseWriter, c *call, err error) error {
-	if code := fault.CodeOf(err); code == fault.Internal || code == fault.ServiceUnavailable {
+	if code := apierr.CodeOf(err); code == apierr.Internal || code == apierr.ServiceUnavailable {
 		return s.take(ctx, w, "unknown/"+networkOf(s.address(c.request)), unknownLimit)
 	}
-	if fault.CodeOf(err) == fault.SignInRequired {
+	if apierr.CodeOf(err) == apierr.SignInRequired {
 		return s.takeAddress(ctx, w, c.request, doorOpen)
 	}
 	return s.takeAddress(ctx, w, c.request, doorKey)

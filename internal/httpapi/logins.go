@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 )
 
@@ -99,7 +99,7 @@ func (s *server) addLogins() {
 	at := AccountBase + "/logins"
 	read(s, spec{
 		method: http.MethodPost, path: at + "/look", id: "lookAtLogin", tag: tagAccount, door: doorPerson, scope: account.WriteAPIKeys, alone: true,
-		summary: "What asks with a code", text: "For whoever types the code that a program shows.", errors: []fault.Code{fault.NotFound},
+		summary: "What asks with a code", text: "For whoever types the code that a program shows.", errors: []apierr.Code{apierr.NotFound},
 	}, func(ctx context.Context, c *call, in *loginCode) (waitingLogin, error) {
 		l, err := s.c.Accounts.FindLogin(ctx, s.c.DB, in.Body.UserCode)
 		if err != nil {
@@ -112,7 +112,7 @@ func (s *server) addLogins() {
 		method: http.MethodPost, path: at + "/allow", id: "allowLogin", tag: tagAccount, door: doorPerson, scope: account.WriteAPIKeys,
 		summary: "Give the program with a code an API key",
 		text:    "Makes the key in the account that you work in. Its secret is made when the program claims it and told to it alone; a key that is not claimed in time is revoked.",
-		errors:  []fault.Code{fault.NotFound, fault.LimitReached},
+		errors:  []apierr.Code{apierr.NotFound, apierr.LimitReached},
 	}, func(ctx context.Context, tx *db.Tx, c *call, in *allowLogin) (APIKey, error) {
 		b := &in.Body
 		k, err := s.c.Accounts.AllowLogin(ctx, tx, c.account, b.UserCode, account.KeyRequest{
@@ -129,7 +129,7 @@ func (s *server) addLogins() {
 
 	write(s, spec{
 		method: http.MethodPost, path: at + "/deny", id: "denyLogin", tag: tagAccount, door: doorPerson, scope: account.WriteAPIKeys,
-		summary: "Refuse the program with a code", errors: []fault.Code{fault.NotFound},
+		summary: "Refuse the program with a code", errors: []apierr.Code{apierr.NotFound},
 	}, func(ctx context.Context, tx *db.Tx, c *call, in *loginCode) (deniedLogin, error) {
 		l, err := s.c.Accounts.DenyLogin(ctx, tx, c.account, c.person.ID, in.Body.UserCode)
 		c.note.subject = l.ID
@@ -163,12 +163,12 @@ func missed(a answer, err error) bool {
 	if err == nil {
 		return a.Status == http.StatusNotFound // an answer that was kept for an Idempotency-Key
 	}
-	var f *fault.Error
+	var f *apierr.Error
 	if !errors.As(err, &f) {
 		return false
 	}
-	mistyped := slices.ContainsFunc(f.Fields(), func(at fault.Field) bool { return at.Field == "userCode" })
-	return f.Code == fault.NotFound || (f.Code == fault.InvalidRequest && !mistyped)
+	mistyped := slices.ContainsFunc(f.Fields(), func(at apierr.Field) bool { return at.Field == "userCode" })
+	return f.Code == apierr.NotFound || (f.Code == apierr.InvalidRequest && !mistyped)
 }
 
 // addLoginsOfPrograms adds what a program calls that has no key yet.
@@ -179,7 +179,7 @@ func (s *server) addLoginsOfPrograms() {
 		summary: "Ask for an API key with a code",
 		text: "For programs at a terminal. Show the person `userCode` and `verificationUrl`; they sign in to the dashboard and allow it there. Meanwhile claim it with `deviceCode`. " +
 			"Nothing is made before that. An Idempotency-Key has no meaning here: each call begins another login.",
-		errors: []fault.Code{fault.NetworkNotAllowed},
+		errors: []apierr.Code{apierr.NetworkNotAllowed},
 	}, func(ctx context.Context, c *call, in *startLogin) (startedLogin, error) {
 		var n account.NewLogin
 		err := s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
@@ -198,7 +198,7 @@ func (s *server) addLoginsOfPrograms() {
 		summary: "Claim the API key of a login",
 		text: "202 while nobody has decided: claim again, best with `waitSeconds`. 200 has the key. A claim whose answer was lost may be repeated while the login lasts and the key was not used; " +
 			"each makes a new secret, and the one before ceases to work. NOT_FOUND is a device code that is unknown, or expired more than an hour ago. An Idempotency-Key has no meaning here.",
-		errors: []fault.Code{fault.NotFound, fault.LoginDenied, fault.LoginExpired, fault.LoginClaimed, fault.Conflict, fault.NetworkNotAllowed},
+		errors: []apierr.Code{apierr.NotFound, apierr.LoginDenied, apierr.LoginExpired, apierr.LoginClaimed, apierr.Conflict, apierr.NetworkNotAllowed},
 	}, func(ctx context.Context, c *call, in *claimLogin) (claimedLogin, error) {
 		l, err := s.awaitLogin(ctx, in.Body.DeviceCode, waitOf(in.WaitSeconds))
 		if err == nil && l.Status == account.LoginPending {

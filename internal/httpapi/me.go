@@ -5,8 +5,8 @@ import (
 	"net/http"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 )
 
@@ -74,7 +74,7 @@ func (s *server) addMe() {
 
 	write(s, spec{
 		method: http.MethodPut, path: at + "/account", id: "switchAccount", tag: tagAccount, door: doorPerson,
-		summary: "Work in another of your accounts", text: "Moves this session, and has your next one begin there.", errors: []fault.Code{fault.NotFound},
+		summary: "Work in another of your accounts", text: "Moves this session, and has your next one begin there.", errors: []apierr.Code{apierr.NotFound},
 	}, func(ctx context.Context, tx *db.Tx, c *call, in *switchAccount) (me, error) {
 		n, err := s.c.Accounts.SwitchAccount(ctx, tx, *c.session, in.Body.AccountID)
 		if err != nil {

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -95,7 +95,7 @@ func (s *server) dispatch(w *recorder, r *http.Request, c *call) {
 	case r.URL.Path == "" || r.URL.Path[0] != '/':
 		s.refuse(w, r, c, errNothing)
 	case !cleaned(r.URL.Path):
-		s.refuse(w, r, c, fault.New(fault.NotFound, "The path has empty or dotted segments, or a slash at its end. Did you mean %s?", shown(path.Clean(r.URL.Path))))
+		s.refuse(w, r, c, apierr.New(apierr.NotFound, "The path has empty or dotted segments, or a slash at its end. Did you mean %s?", shown(path.Clean(r.URL.Path))))
 	default:
 		s.mux.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callKey{}, c)))
 	}
@@ -136,7 +136,7 @@ func (s *server) refuse(w *recorder, r *http.Request, c *call, err error) {
 
 // refuseMethod is the answer where something can be read and nothing else.
 func (s *server) refuseMethod(w *recorder, r *http.Request, c *call) {
-	err := fault.New(fault.MethodNotAllowed, "%s is not possible here. Use GET or HEAD.", shown(r.Method))
+	err := apierr.New(apierr.MethodNotAllowed, "%s is not possible here. Use GET or HEAD.", shown(r.Method))
 	err.Details = map[string]any{"allow": "GET, HEAD"}
 	s.refuse(w, r, c, err)
 }
@@ -156,7 +156,7 @@ func (m *methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	rt := m.routes[method]
 	if rt == nil {
-		err := fault.New(fault.MethodNotAllowed, "%s is not possible here. Use one of %s.", shown(r.Method), m.allow)
+		err := apierr.New(apierr.MethodNotAllowed, "%s is not possible here. Use one of %s.", shown(r.Method), m.allow)
 		err.Details = map[string]any{"allow": m.allow}
 		m.s.refuse(w.(*recorder), r, c, err)
 		return

@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
 )
@@ -31,15 +31,15 @@ type offersQuery struct {
 	SortOrder      string        `query:"sortOrder" enum:"asc,desc" doc:"For sortBy; asc if left out."`
 }
 
-func (q offersQuery) check() []fault.Field {
+func (q offersQuery) check() []apierr.Field {
 	faults := append(q.page.check(), checkSort(q.Sort, q.SortBy, q.SortOrder)...)
 	for field, value := range map[string]string{"query.sort": q.Sort, "query.sortBy": q.SortBy} {
 		if _, known := catalog.ParseSort(value); !known || (field == "query.sortBy" && strings.HasPrefix(value, "-")) {
 			message := "must be one of " + strings.Join(catalog.Sorts(), ", ") + "."
-			if near := fault.Nearest(strings.TrimPrefix(value, "-"), catalog.Sorts()); near != "" {
+			if near := apierr.Nearest(strings.TrimPrefix(value, "-"), catalog.Sorts()); near != "" {
 				message += " Did you mean " + near + "?"
 			}
-			faults = append(faults, fault.Field{Field: field, Message: message})
+			faults = append(faults, apierr.Field{Field: field, Message: message})
 		}
 	}
 	return faults
@@ -55,9 +55,9 @@ type interval struct {
 	To   *time.Time `query:"to" doc:"Before this instant."`
 }
 
-func (i interval) check() []fault.Field {
+func (i interval) check() []apierr.Field {
 	if i.From != nil && i.To != nil && !i.From.Before(*i.To) {
-		return []fault.Field{{Field: "query.to", Message: "must be later than from."}}
+		return []apierr.Field{{Field: "query.to", Message: "must be later than from."}}
 	}
 	return nil
 }
@@ -73,7 +73,7 @@ func (i interval) within(now time.Time, length time.Duration) (from, to time.Tim
 		from = i.From.UTC()
 	}
 	if !from.Before(to) {
-		err = fault.Invalid([]fault.Field{{Field: "query.from", Message: "must be earlier than now, which is what to means where it is left out."}})
+		err = apierr.Invalid([]apierr.Field{{Field: "query.from", Message: "must be earlier than now, which is what to means where it is left out."}})
 	}
 	return from, to, err
 }

@@ -8,8 +8,8 @@ import (
 	"strings"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 )
 
 const (
@@ -28,9 +28,9 @@ type startOIDC struct {
 	ReturnTo string `query:"returnTo" maxLength:"512" doc:"Path in the dashboard to come back to; / if left out."`
 }
 
-func (in *startOIDC) check() []fault.Field {
+func (in *startOIDC) check() []apierr.Field {
 	if in.ReturnTo != "" && !isOwnPath(in.ReturnTo) {
-		return []fault.Field{{Field: "query.returnTo", Message: "must be a path of this site, such as /deployments."}}
+		return []apierr.Field{{Field: "query.returnTo", Message: "must be a path of this site, such as /deployments."}}
 	}
 	return nil
 }
@@ -53,7 +53,7 @@ func (s *server) addOIDC() {
 	read(s, spec{
 		method: http.MethodGet, path: oidcStart, id: "startOidc", tag: tagAccount, door: doorOpen, status: http.StatusFound,
 		summary: "Sign in with the identity provider", text: "For a browser to open, not for scripts. NOT_FOUND where the operator has set up none.",
-		errors: []fault.Code{fault.NotFound},
+		errors: []apierr.Code{apierr.NotFound},
 	}, func(ctx context.Context, c *call, in *startOIDC) (redirected, error) {
 		if s.c.OIDC == nil {
 			return redirected{}, missing("identity provider")
@@ -81,20 +81,20 @@ func (s *server) addOIDC() {
 		method: http.MethodGet, path: OIDCCallback, id: "finishOidc", tag: tagAccount, door: doorOpen, status: http.StatusFound, anyQuery: true,
 		summary: "Come back from the identity provider",
 		text:    "Sends the browser on to where it wanted to go, signed in; or else to /sign-in?error=…, with one of the codes below. Only people who exist here can sign in, with the provider's verified e-mail address.",
-		errors:  []fault.Code{fault.NotFound},
+		errors:  []apierr.Code{apierr.NotFound},
 	}, func(ctx context.Context, c *call, in *finishOIDC) (redirected, error) {
 		if s.c.OIDC == nil {
 			return redirected{}, missing("identity provider")
 		}
 		back, err := s.finishOIDC(ctx, c, in)
 		if err != nil {
-			if known := (*fault.Error)(nil); !errors.As(err, &known) {
+			if known := (*apierr.Error)(nil); !errors.As(err, &known) {
 				return redirected{}, err
 			}
 			c.fail(err) // for the log: the browser learns the code only
 			c.header, c.cookies = nil, nil
 			s.setOIDCCookie(c, "", -1)
-			return c.redirect("/sign-in?error=" + string(fault.CodeOf(err))), nil
+			return c.redirect("/sign-in?error=" + string(apierr.CodeOf(err))), nil
 		}
 		return c.redirect(back), nil
 	})

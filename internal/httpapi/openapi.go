@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/billetcloud/billet/internal/account"
-	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/danielgtaylor/huma/v2"
 )
@@ -225,7 +225,7 @@ func (s *server) operation(rt *route) *huma.Operation {
 	if rt.csv {
 		op.Responses["200"].Content["text/csv"] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
 	}
-	byStatus := map[string][]fault.Code{}
+	byStatus := map[string][]apierr.Code{}
 	for _, c := range codes { // in the order of the table
 		if slices.Contains(rt.codes(), c.code) {
 			byStatus[strconv.Itoa(c.status)] = append(byStatus[strconv.Itoa(c.status)], c.code)
@@ -303,27 +303,27 @@ func (rt *route) describe() string {
 }
 
 // codes are all codes that the route can answer.
-func (rt *route) codes() []fault.Code {
-	all := []fault.Code{
-		fault.InvalidRequest, fault.RequestTooLarge, fault.UnsupportedMediaType, fault.RequestTimeout,
-		fault.RateLimitExceeded, fault.Internal, fault.ServiceUnavailable,
+func (rt *route) codes() []apierr.Code {
+	all := []apierr.Code{
+		apierr.InvalidRequest, apierr.RequestTooLarge, apierr.UnsupportedMediaType, apierr.RequestTimeout,
+		apierr.RateLimitExceeded, apierr.Internal, apierr.ServiceUnavailable,
 	}
 	switch rt.door {
 	case doorKey, doorOperator:
-		all = append(all, fault.MissingAPIKey, fault.InvalidAPIKey, fault.ExpiredAPIKey, fault.RevokedAPIKey, fault.SignInRequired, fault.InsufficientScope, fault.NetworkNotAllowed)
+		all = append(all, apierr.MissingAPIKey, apierr.InvalidAPIKey, apierr.ExpiredAPIKey, apierr.RevokedAPIKey, apierr.SignInRequired, apierr.InsufficientScope, apierr.NetworkNotAllowed)
 	case doorAnyKey:
-		all = append(all, fault.MissingAPIKey, fault.InvalidAPIKey, fault.ExpiredAPIKey, fault.RevokedAPIKey, fault.NetworkNotAllowed)
+		all = append(all, apierr.MissingAPIKey, apierr.InvalidAPIKey, apierr.ExpiredAPIKey, apierr.RevokedAPIKey, apierr.NetworkNotAllowed)
 	case doorPerson:
-		all = append(all, fault.SignInRequired, fault.NetworkNotAllowed)
+		all = append(all, apierr.SignInRequired, apierr.NetworkNotAllowed)
 		if rt.scope != "" {
-			all = append(all, fault.InsufficientScope)
+			all = append(all, apierr.InsufficientScope)
 		}
 	}
 	if rt.replayed() {
-		all = append(all, fault.IdempotencyKeyReused)
+		all = append(all, apierr.IdempotencyKeyReused)
 	}
 	if strings.Contains(rt.path, "{") {
-		all = append(all, fault.NotFound)
+		all = append(all, apierr.NotFound)
 	}
 	return append(all, rt.errors...)
 }

@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/money"
@@ -201,7 +201,7 @@ func (s *server) addOperator() {
 
 	write(s, spec{
 		method: http.MethodPost, path: accounts + "/{id}/credit", id: "creditAccount", tag: tagOperator, door: doorOperator, scope: account.WriteOperator,
-		summary: "Put money into a wallet, or take some out", errors: []fault.Code{fault.Conflict},
+		summary: "Put money into a wallet, or take some out", errors: []apierr.Code{apierr.Conflict},
 	}, func(ctx context.Context, tx *db.Tx, c *call, in *creditAccount) (credited, error) {
 		a, made, err := s.c.Operator.Credit(ctx, tx, in.ID, in.Body.Amount, in.Body.Note, in.Body.Reference)
 		c.note.account, c.note.nothing = in.ID, !made
@@ -267,7 +267,7 @@ func (s *server) margins(ctx context.Context, _ *call, in *marginsQuery) (margin
 		return margins{}, err
 	}
 	if to.Sub(from) > longestMargins {
-		return margins{}, fault.Invalid([]fault.Field{{Field: "query.from", Message: "lies more than 366 days before to; ask for less at once."}})
+		return margins{}, apierr.Invalid([]apierr.Field{{Field: "query.from", Message: "lies more than 366 days before to; ask for less at once."}})
 	}
 	by := wallet.ByProvider
 	if in.By != "" {

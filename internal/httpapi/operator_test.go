@@ -11,8 +11,8 @@ import (
 
 	"github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/issue"
 	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/wallet"
@@ -23,10 +23,10 @@ func (w *world) operator() tenant {
 	return w.keyWith(w.bob, account.ReadOperator, account.WriteOperator)
 }
 
-func (w *world) raise(kind finding.Kind, upstream string, reference id.ID, endable bool) {
+func (w *world) raise(kind issue.Kind, upstream string, reference id.ID, endable bool) {
 	w.t.Helper()
 	w.tx(func(ctx context.Context, tx *db.Tx) error {
-		return w.c.Findings.Raise(ctx, tx, "voltage-park", finding.Sighting{Kind: kind, UpstreamID: upstream, Reference: reference, Endable: endable, Detail: "test"})
+		return w.c.Findings.Raise(ctx, tx, "voltage-park", issue.Sighting{Kind: kind, UpstreamID: upstream, Reference: reference, Endable: endable, Detail: "test"})
 	})
 }
 
@@ -89,9 +89,9 @@ func TestFindingsOverTheAPI(t *testing.T) {
 	if r := w.want(200, op, "GET", at, nil); len(r.list) != 0 {
 		t.Fatalf("%v", r.list)
 	}
-	w.raise(finding.ForeignMachine, "vp-foreign", "", false)
-	w.raise(finding.UnownedMachine, "vp-ghost", "dep_ghost", true)
-	w.raise(finding.UnownedVolume, "vp-volume", "vol_ghost", true)
+	w.raise(issue.ForeignMachine, "vp-foreign", "", false)
+	w.raise(issue.UnownedMachine, "vp-ghost", "dep_ghost", true)
+	w.raise(issue.UnownedVolume, "vp-volume", "vol_ghost", true)
 	ids := map[string]string{}
 	for _, f := range w.want(200, op, "GET", at+"?state=open&provider=voltage-park", nil).list {
 		one := f.(map[string]any)

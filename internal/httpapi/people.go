@@ -5,8 +5,8 @@ import (
 	"net/http"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 )
 
@@ -66,7 +66,7 @@ func (s *server) addPeople() {
 	write(s, spec{
 		method: http.MethodPatch, path: people + "/{id}", id: "updatePerson", tag: tagAccount, door: doorPerson, scope: account.WritePeople,
 		summary: "Give a person another role", text: "Only an owner makes or unmakes owners, and the last owner stays one. It counts from their next call on. A role that may make no API keys has those revoked that they made in the account.",
-		errors: []fault.Code{fault.Conflict},
+		errors: []apierr.Code{apierr.Conflict},
 	}, func(ctx context.Context, tx *db.Tx, c *call, in *updatePerson) (account.MemberInfo, error) {
 		return s.c.Accounts.SetRole(ctx, tx, c.account, c.person.ID, in.ID, in.Body.Role)
 	})
@@ -74,7 +74,7 @@ func (s *server) addPeople() {
 	write(s, spec{
 		method: http.MethodDelete, path: people + "/{id}", id: "removePerson", tag: tagAccount, door: doorPerson, scope: account.WritePeople,
 		summary: "Remove a person from the account", text: "Their sessions in this account end at once, API keys that they made in it and invitations that they wrote are revoked. Only an owner removes an owner, and the last one stays.",
-		errors: []fault.Code{fault.Conflict},
+		errors: []apierr.Code{apierr.Conflict},
 	}, func(ctx context.Context, tx *db.Tx, c *call, in *personPath) (account.MemberInfo, error) {
 		return s.c.Accounts.RemoveMember(ctx, tx, c.account, c.person.ID, in.ID)
 	})
@@ -89,7 +89,7 @@ func (s *server) addPeople() {
 	write(s, spec{
 		method: http.MethodPost, path: invitations, id: "createInvitation", tag: tagAccount, door: doorPerson, scope: account.WritePeople, status: http.StatusCreated,
 		summary: "Invite somebody", text: "Send them the link yourself; no mail is sent. It works once, for seven days, and only while you may invite to that role.",
-		errors: []fault.Code{fault.Conflict, fault.LimitReached},
+		errors: []apierr.Code{apierr.Conflict, apierr.LimitReached},
 	}, func(ctx context.Context, tx *db.Tx, c *call, in *invite) (newInvitation, error) {
 		i, token, err := s.c.Accounts.Invite(ctx, tx, c.account, *c.person, in.Body.Role, in.Body.Email)
 		link := *s.public(c.request)
@@ -100,14 +100,14 @@ func (s *server) addPeople() {
 
 	write(s, spec{
 		method: http.MethodDelete, path: invitations + "/{id}", id: "revokeInvitation", tag: tagAccount, door: doorPerson, scope: account.WritePeople,
-		summary: "Withdraw an invitation", errors: []fault.Code{fault.Conflict},
+		summary: "Withdraw an invitation", errors: []apierr.Code{apierr.Conflict},
 	}, func(ctx context.Context, tx *db.Tx, c *call, in *invitationPath) (account.Invitation, error) {
 		return s.c.Accounts.RevokeInvitation(ctx, tx, c.account, in.ID)
 	})
 
 	read(s, spec{
 		method: http.MethodPost, path: invitations + "/look", id: "lookAtInvitation", tag: tagAccount, door: doorOpen,
-		summary: "What an invitation says", text: "For whoever has its link.", errors: []fault.Code{fault.NotFound, fault.NetworkNotAllowed},
+		summary: "What an invitation says", text: "For whoever has its link.", errors: []apierr.Code{apierr.NotFound, apierr.NetworkNotAllowed},
 	}, func(ctx context.Context, c *call, in *invitationToken) (account.InvitationView, error) {
 		return s.c.Accounts.LookAtInvitation(ctx, s.c.DB, in.Body.Token, s.address(c.request))
 	})
@@ -117,7 +117,7 @@ func (s *server) addPeople() {
 		summary: "Accept an invitation",
 		text: "Without a password the person who is signed in joins the account, and the session moves there. With one, whoever has the e-mail address signs in with it and joins; " +
 			"where nobody has it, a new person is made. The invitation is used up only when all went well.",
-		errors: []fault.Code{fault.NotFound, fault.Conflict, fault.SignInRequired, fault.SignInFailed, fault.SecondFactorRequired, fault.NetworkNotAllowed},
+		errors: []apierr.Code{apierr.NotFound, apierr.Conflict, apierr.SignInRequired, apierr.SignInFailed, apierr.SecondFactorRequired, apierr.NetworkNotAllowed},
 	}, s.accept)
 }
 
@@ -141,7 +141,7 @@ func (s *server) accept(ctx context.Context, c *call, in *acceptInvitation) (ses
 	if known {
 		p, err := s.c.Accounts.Verify(ctx, email, b.Password, b.Code, s.source(c.request))
 		if err != nil {
-			if b.Code == "" && fault.CodeOf(err) == fault.SecondFactorRequired {
+			if b.Code == "" && apierr.CodeOf(err) == apierr.SecondFactorRequired {
 				return session{}, err
 			}
 			return session{}, s.signInFailed(ctx, c, p.Person, err)

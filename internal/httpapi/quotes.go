@@ -8,10 +8,10 @@ import (
 	"strings"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/deployment"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/quote"
@@ -38,16 +38,16 @@ func inMarket(market catalog.Market, provider string, regions []string) error {
 	for _, r := range market.Regions() {
 		places = append(places, r.Slug)
 	}
-	var faults []fault.Field
+	var faults []apierr.Field
 	known := func(field, name, list string, all []string) string {
 		if i := slices.IndexFunc(all, func(x string) bool { return strings.EqualFold(x, name) }); i >= 0 {
 			return all[i]
 		}
 		message := "names none that there is; " + list + " lists them."
-		if near := fault.Nearest(name, all); near != "" {
+		if near := apierr.Nearest(name, all); near != "" {
 			message += " Did you mean " + near + "?"
 		}
-		faults = append(faults, fault.Field{Field: field, Message: message})
+		faults = append(faults, apierr.Field{Field: field, Message: message})
 		return name
 	}
 	if provider != "" {
@@ -56,7 +56,7 @@ func inMarket(market catalog.Market, provider string, regions []string) error {
 	for i, r := range regions {
 		regions[i] = known(fmt.Sprintf("regions[%d]", i), r, "GET /regions", places)
 	}
-	return fault.Invalid(faults).OrNil()
+	return apierr.Invalid(faults).OrNil()
 }
 
 type createQuote struct {
@@ -105,7 +105,7 @@ func (s *server) addQuotes() {
 		method: http.MethodPost, path: Base + "/quotes", id: "createQuote", tag: tagOffers, scope: account.WriteDeployments, status: http.StatusCreated,
 		summary: "Fix an offer's price for ten minutes",
 		text:    "Name the `quoteId` in POST /deployments within ten minutes, and the deployment costs this price, whatever the provider asks by then. It is good for one deployment, and keeps no machine back.",
-		errors:  []fault.Code{fault.NotFound, fault.OfferUnavailable, fault.LimitReached},
+		errors:  []apierr.Code{apierr.NotFound, apierr.OfferUnavailable, apierr.LimitReached},
 	}, func(ctx context.Context, tx *db.Tx, c *call, in *createQuote) (terms, error) {
 		if !s.c.Catalog.Ready() {
 			return terms{}, errNotReady
@@ -124,7 +124,7 @@ func (s *server) addQuotes() {
 
 	read(s, spec{
 		method: http.MethodGet, path: Base + "/quotes/{quoteId}", id: "getQuote", tag: tagOffers, scope: account.ReadDeployments, summary: "Get a quote",
-		text: "Also one that was used or has expired, for a day.", errors: []fault.Code{fault.NotFound},
+		text: "Also one that was used or has expired, for a day.", errors: []apierr.Code{apierr.NotFound},
 	}, func(ctx context.Context, c *call, in *quotePath) (terms, error) {
 		q, err := s.c.Quotes.Get(ctx, s.c.DB, c.account, in.QuoteID)
 		if err != nil {

@@ -12,9 +12,9 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/crashpoint"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/idempotency"
 )
 
@@ -33,7 +33,7 @@ func (s *server) change(ctx context.Context, c *call, d decoded, effect func(con
 	}
 	keys := c.request.Header.Values("Idempotency-Key")
 	if len(keys) > 1 || (len(keys) == 1 && !idempotency.ValidKey(keys[0])) {
-		d.faults = append(d.faults, fault.Field{Field: "header.Idempotency-Key", Message: "must be given once, with 1 to 255 visible ASCII characters."})
+		d.faults = append(d.faults, apierr.Field{Field: "header.Idempotency-Key", Message: "must be given once, with 1 to 255 visible ASCII characters."})
 	}
 	if len(d.faults) > 0 {
 		err := s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
@@ -79,11 +79,11 @@ func (s *server) change(ctx context.Context, c *call, d decoded, effect func(con
 		repeated, doubt = true, err
 		err = once(effect)
 	}
-	if refused := (*fault.Error)(nil); errors.As(err, &refused) && final(refused) {
+	if refused := (*apierr.Error)(nil); errors.As(err, &refused) && final(refused) {
 		// The effect is rolled back, its refusal is kept. Where another request with the key came in between, its answer counts.
 		err = once(func(context.Context, *db.Tx) (answer, error) { return failed(refused, c.id), nil })
 	}
-	if err != nil && doubt != nil && !errors.As(err, new(*fault.Error)) {
+	if err != nil && doubt != nil && !errors.As(err, new(*apierr.Error)) {
 		return answer{}, doubt // what came of the repetition does not tell whether the first was committed
 	}
 	if err != nil {
@@ -98,10 +98,10 @@ func (s *server) change(ctx context.Context, c *call, d decoded, effect func(con
 
 // final tells whether a refusal is the answer to the request for good. What the client can
 // mend in the request, and what passes by itself, may be tried again with the same key.
-func final(f *fault.Error) bool {
+func final(f *apierr.Error) bool {
 	switch statusOf[f.Code] {
 	case http.StatusPaymentRequired, http.StatusNotFound, http.StatusConflict:
-		return f.Code != fault.IdempotencyKeyReused && f.Code != fault.LimitReached // which passes where something is removed
+		return f.Code != apierr.IdempotencyKeyReused && f.Code != apierr.LimitReached // which passes where something is removed
 	}
 	return false
 }
@@ -136,7 +136,7 @@ func (c *call) open(kept []byte) ([]byte, error) {
 			return body, nil
 		}
 	}
-	return nil, fault.New(fault.Conflict, "This Idempotency-Key was used in another session or with another API key. Its answer may hold a secret and is shown there only; use a new key.")
+	return nil, apierr.New(apierr.Conflict, "This Idempotency-Key was used in another session or with another API key. Its answer may hold a secret and is shown there only; use a new key.")
 }
 
 // sealed tells whether the call's answer may show a secret.

@@ -12,10 +12,10 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
-	"github.com/billetcloud/billet/internal/fault"
 )
 
 func TestParallelDeploysWithOneKeyAreOne(t *testing.T) {
@@ -199,12 +199,12 @@ func TestARehearsalHasNoEffect(t *testing.T) {
 }
 
 func TestFinal(t *testing.T) {
-	for code, want := range map[fault.Code]bool{
-		fault.InsufficientBalance: true, fault.NotFound: true, fault.Conflict: true, fault.OfferUnavailable: true,
-		fault.IdempotencyKeyReused: false, fault.InvalidRequest: false, fault.InvalidAPIKey: false, fault.InsufficientScope: false,
-		fault.RateLimitExceeded: false, fault.Internal: false, fault.ServiceUnavailable: false,
+	for code, want := range map[apierr.Code]bool{
+		apierr.InsufficientBalance: true, apierr.NotFound: true, apierr.Conflict: true, apierr.OfferUnavailable: true,
+		apierr.IdempotencyKeyReused: false, apierr.InvalidRequest: false, apierr.InvalidAPIKey: false, apierr.InsufficientScope: false,
+		apierr.RateLimitExceeded: false, apierr.Internal: false, apierr.ServiceUnavailable: false,
 	} {
-		if final(&fault.Error{Code: code}) != want {
+		if final(&apierr.Error{Code: code}) != want {
 			t.Errorf("%s is final: %t", code, !want)
 		}
 	}

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/idempotency"
 	"github.com/danielgtaylor/huma/v2"
@@ -49,7 +49,7 @@ type spec struct {
 	status       int           // of success; 200 where it is 0
 	also         []int         // further statuses of success
 	// errors are the codes beyond those that every route of its kind can answer.
-	errors []fault.Code
+	errors []apierr.Code
 	// long is how much longer than requestTime the call may take.
 	long time.Duration
 }
@@ -102,13 +102,13 @@ type page struct {
 	Cursor  string `query:"cursor" maxLength:"2000" doc:"The nextCursor of the page before, in place of page, with the same filters and sort: the page begins exactly after that one, also where entries have come or gone since, and costs the same however far it is."`
 }
 
-func (p page) check() []fault.Field {
-	var faults []fault.Field
+func (p page) check() []apierr.Field {
+	var faults []apierr.Field
 	if p.Limit != nil && p.PerPage != nil && *p.Limit != *p.PerPage {
-		faults = append(faults, fault.Field{Field: "query.per_page", Message: "contradicts limit; give one of them."})
+		faults = append(faults, apierr.Field{Field: "query.per_page", Message: "contradicts limit; give one of them."})
 	}
 	if p.Cursor != "" && p.Page > 1 {
-		faults = append(faults, fault.Field{Field: "query.cursor", Message: "contradicts page; give one of them."})
+		faults = append(faults, apierr.Field{Field: "query.cursor", Message: "contradicts page; give one of them."})
 	}
 	return faults
 }
@@ -132,7 +132,7 @@ type sorting struct {
 	SortOrder string `query:"sortOrder" enum:"asc,desc" doc:"For sortBy; asc if left out."`
 }
 
-func (q sorting) check() []fault.Field { return checkSort(q.Sort, q.SortBy, q.SortOrder) }
+func (q sorting) check() []apierr.Field { return checkSort(q.Sort, q.SortBy, q.SortOrder) }
 
 // order is how the rooms call what was asked for.
 func (q sorting) order() db.Order {
@@ -154,14 +154,14 @@ type listQuery struct {
 	sorting
 }
 
-func (q listQuery) check() []fault.Field { return append(q.page.check(), q.sorting.check()...) }
+func (q listQuery) check() []apierr.Field { return append(q.page.check(), q.sorting.check()...) }
 
-func checkSort(sort, by, order string) (faults []fault.Field) {
+func checkSort(sort, by, order string) (faults []apierr.Field) {
 	if sort != "" && by != "" {
-		faults = append(faults, fault.Field{Field: "query.sortBy", Message: "contradicts sort; give one of them."})
+		faults = append(faults, apierr.Field{Field: "query.sortBy", Message: "contradicts sort; give one of them."})
 	}
 	if order != "" && by == "" {
-		faults = append(faults, fault.Field{Field: "query.sortOrder", Message: "needs sortBy; or give sort with a leading hyphen for downwards."})
+		faults = append(faults, apierr.Field{Field: "query.sortOrder", Message: "needs sortBy; or give sort with a leading hyphen for downwards."})
 	}
 	return faults
 }
@@ -210,7 +210,7 @@ func read[In, Out any](s *server, o spec, h func(ctx context.Context, c *call, i
 		in := new(In)
 		d, err := c.route.in.decode(w, c.request, in)
 		if err == nil {
-			err = fault.Invalid(d.faults).OrNil()
+			err = apierr.Invalid(d.faults).OrNil()
 		}
 		if err == nil {
 			err = s.stillAfterBody(ctx, c)
@@ -232,7 +232,7 @@ func list[In paged, Item any](s *server, o spec, h func(ctx context.Context, c *
 		in := new(In)
 		d, err := c.route.in.decode(w, c.request, in)
 		if err == nil {
-			err = fault.Invalid(d.faults).OrNil()
+			err = apierr.Invalid(d.faults).OrNil()
 		}
 		if err != nil {
 			return answer{}, err

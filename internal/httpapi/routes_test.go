@@ -14,7 +14,7 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/wallet"
-	"github.com/billetcloud/billet/test/authenticator"
+	"github.com/billetcloud/billet/test/webauthntest"
 )
 
 // holdAll sets aside a tenant's thousand dollars.
@@ -155,7 +155,7 @@ func (w *world) ownedByPeople(who tenant) map[string]id.ID {
 	local := func(r *http.Request) { r.Host = "localhost:8080" }
 	options := w.by(200, cookie, "POST", at+"/options", nil, local).data.(map[string]any)
 	passkey := w.by(201, cookie, "POST", at, map[string]any{
-		"challengeId": options["challengeId"], "name": "mine", "credential": authenticator.New(w.t, "http://localhost:8080", "localhost").Register(options["options"]),
+		"challengeId": options["challengeId"], "name": "mine", "credential": webauthntest.New(w.t, "http://localhost:8080", "localhost").Register(options["options"]),
 	}, local).text("id")
 	return map[string]id.ID{"people": p.ID, "sessions": id.ID(session), "invitations": id.ID(invitation), "passkeys": id.ID(passkey)}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/event"
-	"github.com/billetcloud/billet/internal/finding"
+	"github.com/billetcloud/billet/internal/issue"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/volume"
@@ -147,8 +147,8 @@ var words = map[reflect.Type][]any{
 	reflect.TypeFor[account.Role]():             anys(account.Roles),
 	reflect.TypeFor[account.InvitationStatus](): anys(account.InvitationStatuses),
 	reflect.TypeFor[audit.Kind]():               anys(audit.Kinds),
-	reflect.TypeFor[finding.Kind]():             anys(finding.Kinds),
-	reflect.TypeFor[finding.State]():            anys(finding.States),
+	reflect.TypeFor[issue.Kind]():               anys(issue.Kinds),
+	reflect.TypeFor[issue.State]():              anys(issue.States),
 }
 
 func texts[T ~string](list []T) []string {

@@ -10,20 +10,20 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
-	"github.com/billetcloud/billet/internal/arrears"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/audit"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/event"
-	"github.com/billetcloud/billet/internal/fault"
-	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/idempotency"
+	"github.com/billetcloud/billet/internal/issue"
 	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/oidc"
 	"github.com/billetcloud/billet/internal/operator"
+	"github.com/billetcloud/billet/internal/pastdue"
 	"github.com/billetcloud/billet/internal/quote"
 	"github.com/billetcloud/billet/internal/ratelimit"
 	"github.com/billetcloud/billet/internal/sshkey"
@@ -67,7 +67,7 @@ type Config struct {
 	Quotes      *quote.Book
 	Events      *event.Log
 	Webhooks    *webhook.Service
-	Findings    *finding.Service
+	Findings    *issue.Service
 	Operator    *operator.Desk
 	Idempotency *idempotency.Store
 
@@ -89,7 +89,7 @@ type Config struct {
 	// Serves tells what keeps this server from serving, for /readyz; nil where only the database is asked whether it answers.
 	Serves func(context.Context) error
 	// PastDueTerms are how long deployments and volumes outlast the money.
-	PastDueTerms arrears.Terms
+	PastDueTerms pastdue.Terms
 	// Simulator is nil where the providers are real.
 	Simulator *Simulator
 }
@@ -171,16 +171,16 @@ func (s *server) nothing(w http.ResponseWriter, r *http.Request) {
 	s.refuse(w.(*recorder), r, c, errNothing)
 }
 
-var errNothing = fault.New(fault.NotFound, "There is nothing at this address; see /docs for what there is.")
+var errNothing = apierr.New(apierr.NotFound, "There is nothing at this address; see /docs for what there is.")
 
 // missing is the answer for what is not there or belongs to somebody else.
 func missing(what string) error {
-	return fault.New(fault.NotFound, "There is no such %s.", what)
+	return apierr.New(apierr.NotFound, "There is no such %s.", what)
 }
 
 // notReady is SERVICE_UNAVAILABLE for a part that does not answer.
-func notReady(message string, cause error) *fault.Error {
-	return &fault.Error{Code: fault.ServiceUnavailable, Message: message, RetryAfter: 15 * time.Second, Cause: cause}
+func notReady(message string, cause error) *apierr.Error {
+	return &apierr.Error{Code: apierr.ServiceUnavailable, Message: message, RetryAfter: 15 * time.Second, Cause: cause}
 }
 
 var errNotReady = notReady("The GPU marketplace does not answer at the moment; try again in a little while.", errors.New("no provider has answered"))

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 )
 
@@ -22,7 +22,7 @@ type Simulator struct {
 	// Faults are those that were added and not cleared.
 	Faults func() []SimulatorFault
 	// AddFault returns the fault as it is kept. wrong is everything that is wrong with it; then it was not added.
-	AddFault func(ctx context.Context, f SimulatorFault) (kept SimulatorFault, wrong []fault.Field, err error)
+	AddFault func(ctx context.Context, f SimulatorFault) (kept SimulatorFault, wrong []apierr.Field, err error)
 	// ClearFault takes back one fault that there is, ClearFaults all.
 	ClearFault  func(ctx context.Context, fault string) error
 	ClearFaults func(ctx context.Context) error
@@ -111,11 +111,11 @@ const simulatorNote = " Only where the server runs with --sim; NOT_FOUND elsewhe
 func (s *server) addSimulator() {
 	at := OperatorBase + "/simulator"
 	look := func(path, id, summary string) spec {
-		return spec{method: http.MethodGet, path: path, id: id, tag: tagOperator, door: doorOperator, scope: account.ReadOperator, summary: summary, text: simulatorNote, errors: []fault.Code{fault.NotFound}}
+		return spec{method: http.MethodGet, path: path, id: id, tag: tagOperator, door: doorOperator, scope: account.ReadOperator, summary: summary, text: simulatorNote, errors: []apierr.Code{apierr.NotFound}}
 	}
 	act := func(method, path, id, summary, text string) spec {
 		return spec{method: method, path: path, id: id, tag: tagOperator, door: doorOperator, scope: account.WriteOperator, alone: true,
-			summary: summary, text: strings.TrimSpace(text + simulatorNote), errors: []fault.Code{fault.NotFound}}
+			summary: summary, text: strings.TrimSpace(text + simulatorNote), errors: []apierr.Code{apierr.NotFound}}
 	}
 	read(s, look(at, "getSimulator", "The simulated marketplace as it is"), func(context.Context, *call, *none) (SimulatorState, error) {
 		if err := s.simulated(); err != nil {
@@ -156,7 +156,7 @@ func (s *server) addSimulator() {
 			Value: b.Value, ForSeconds: b.ForSeconds, Seed: b.Seed,
 		})
 		if err == nil {
-			err = fault.Invalid(wrong).OrNil()
+			err = apierr.Invalid(wrong).OrNil()
 		}
 		if err != nil {
 			return SimulatorFault{}, err
@@ -193,7 +193,7 @@ func (s *server) addSimulator() {
 
 func (s *server) simulated() error {
 	if s.c.Simulator == nil {
-		return fault.New(fault.NotFound, "This server has no simulator; start it with --sim.")
+		return apierr.New(apierr.NotFound, "This server has no simulator; start it with --sim.")
 	}
 	return nil
 }

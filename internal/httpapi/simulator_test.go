@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 )
 
 // simulated gives the world a simulator that knows one fault.
@@ -28,9 +28,9 @@ func (w *world) simulated() (advanced *time.Duration) {
 			return nil
 		},
 		Faults: func() []SimulatorFault { return faults },
-		AddFault: func(_ context.Context, f SimulatorFault) (SimulatorFault, []fault.Field, error) {
+		AddFault: func(_ context.Context, f SimulatorFault) (SimulatorFault, []apierr.Field, error) {
 			if f.Kind == "nonsense" {
-				return f, []fault.Field{{Field: "seconds", Message: "are none."}, {Field: "kind", Message: "nonsense is no kind of fault."}}, nil
+				return f, []apierr.Field{{Field: "seconds", Message: "are none."}, {Field: "kind", Message: "nonsense is no kind of fault."}}, nil
 			}
 			f.ID, f.Since = "f2", w.clock.Now()
 			faults = append(faults, f)

@@ -5,8 +5,8 @@ import (
 	"net/http"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/sshkey"
 )
@@ -39,7 +39,7 @@ func (s *server) addSSHKeys() {
 
 	write(s, spec{
 		method: http.MethodPost, path: Base + "/ssh-keys", id: "createSshKey", tag: tagSSHKeys, scope: account.WriteSSHKeys,
-		summary: "Save an SSH key", status: http.StatusCreated, errors: []fault.Code{fault.Conflict, fault.LimitReached},
+		summary: "Save an SSH key", status: http.StatusCreated, errors: []apierr.Code{apierr.Conflict, apierr.LimitReached},
 	}, func(ctx context.Context, tx *db.Tx, c *call, in *createSSHKey) (sshkey.Key, error) {
 		k, err := s.c.SSHKeys.Create(ctx, tx, c.account, in.Body.Name, in.Body.PublicKey)
 		c.created(k.ID)
@@ -55,7 +55,7 @@ func (s *server) addSSHKeys() {
 
 	write(s, spec{
 		method: http.MethodPatch, path: Base + "/ssh-keys/{id}", id: "renameSshKey", tag: tagSSHKeys, scope: account.WriteSSHKeys,
-		summary: "Rename an SSH key", errors: []fault.Code{fault.Conflict},
+		summary: "Rename an SSH key", errors: []apierr.Code{apierr.Conflict},
 	}, func(ctx context.Context, tx *db.Tx, c *call, in *renameSSHKey) (sshkey.Key, error) {
 		return s.c.SSHKeys.Rename(ctx, tx, c.account, in.ID, in.Body.Name)
 	})

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/apierr"
 )
 
 // share is how many calls that go on for long may be open at once, in each process: of an account, and of one API key or user of it, so that one
@@ -60,7 +60,7 @@ func (s *streams) enter(kind string, c *call, most share) (leave func(), err err
 		if who == "You" {
 			has = " have "
 		}
-		e := fault.New(fault.RateLimitExceeded, "%s%s%d %s open, which is the most at once. Close one, then try again.", who, has, limit, kind)
+		e := apierr.New(apierr.RateLimitExceeded, "%s%s%d %s open, which is the most at once. Close one, then try again.", who, has, limit, kind)
 		e.RetryAfter, e.Details = 5*time.Second, map[string]any{"limit": limit, "of": of}
 		return e
 	}

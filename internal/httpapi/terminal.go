@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/coder/websocket"
@@ -49,7 +49,7 @@ func (s *server) addTerminal() {
 			"the client at the other end does, with its own key, and checks `sshHostKeys`; what is said stays between it and the machine. Open while the deployment runs; " +
 			"ends after 12 hours, 30 minutes without a byte, or with the key or session that opened it. An account may have 32 at once, and one key or person 8. " +
 			"The server sends an empty message every 4 seconds, by which the client can tell that the connection lives, and a ping, which the client has 10 seconds to answer.",
-		errors: []fault.Code{fault.Conflict},
+		errors: []apierr.Code{apierr.Conflict},
 	}, reflect.TypeFor[openTerminal](), nil, false, s.terminal)
 }
 
@@ -71,7 +71,7 @@ func (s *server) terminal(ctx context.Context, w http.ResponseWriter, c *call) (
 	if err != nil {
 		return answer{}, err
 	}
-	if err := fault.Invalid(append(d.faults, checkUpgrade(c.request)...)).OrNil(); err != nil {
+	if err := apierr.Invalid(append(d.faults, checkUpgrade(c.request)...)).OrNil(); err != nil {
 		return answer{}, err
 	}
 	leave, err := s.streams.enter("terminals", c, maxTerminals)
@@ -104,7 +104,7 @@ func (s *server) terminal(ctx context.Context, w http.ResponseWriter, c *call) (
 }
 
 // checkUpgrade finds what keeps the request from becoming a WebSocket.
-func checkUpgrade(r *http.Request) []fault.Field {
+func checkUpgrade(r *http.Request) []apierr.Field {
 	has := func(header, token string) bool {
 		return slices.ContainsFunc(strings.Split(strings.Join(r.Header.Values(header), ","), ","), func(part string) bool {
 			return strings.EqualFold(strings.TrimSpace(part), token)
@@ -113,11 +113,11 @@ func checkUpgrade(r *http.Request) []fault.Field {
 	key, err := base64.StdEncoding.DecodeString(r.Header.Get("Sec-WebSocket-Key"))
 	switch {
 	case r.Method != http.MethodGet || !r.ProtoAtLeast(1, 1) || !has("Connection", "Upgrade") || !has("Upgrade", "websocket"):
-		return []fault.Field{{Field: "header.Upgrade", Message: "must be websocket: this address is for WebSockets only."}}
+		return []apierr.Field{{Field: "header.Upgrade", Message: "must be websocket: this address is for WebSockets only."}}
 	case r.Header.Get("Sec-WebSocket-Version") != "13":
-		return []fault.Field{{Field: "header.Sec-WebSocket-Version", Message: "must be 13."}}
+		return []apierr.Field{{Field: "header.Sec-WebSocket-Version", Message: "must be 13."}}
 	case err != nil || len(key) != 16 || len(r.Header.Values("Sec-WebSocket-Key")) != 1:
-		return []fault.Field{{Field: "header.Sec-WebSocket-Key", Message: "must be 16 bytes in base64."}}
+		return []apierr.Field{{Field: "header.Sec-WebSocket-Key", Message: "must be 16 bytes in base64."}}
 	}
 	return nil
 }
@@ -251,14 +251,14 @@ func (t *terminal) beat(until context.Context) {
 func (t *terminal) mayGoOn(ctx context.Context) (websocket.StatusCode, string) {
 	err := t.s.still(ctx, t.c)
 	if err != nil {
-		if fault.CodeOf(err) != fault.Internal {
+		if apierr.CodeOf(err) != apierr.Internal {
 			return websocket.StatusPolicyViolation, "The key or session that opened the terminal is not valid any more."
 		}
 		return 0, "" // the database did not answer; it is asked again
 	}
 	at, err := t.s.c.Deployments.SSHEndpoint(ctx, t.s.c.DB, t.c.account, t.deployment, t.node)
 	switch {
-	case err != nil && fault.CodeOf(err) == fault.Internal:
+	case err != nil && apierr.CodeOf(err) == apierr.Internal:
 		return 0, ""
 	case err != nil || at.Address != t.address:
 		return websocket.StatusNormalClosure, "The deployment does not run any more."

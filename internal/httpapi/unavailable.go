@@ -8,9 +8,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/ratelimit"
 )
 
@@ -26,24 +26,24 @@ const (
 // known makes what has a plain reason, but no words of its own yet, an error that clients may read: the database that
 // cannot serve, and the time that has run out.
 func known(ctx context.Context, c *call, err error) error {
-	if f := (*fault.Error)(nil); errors.As(err, &f) {
+	if f := (*apierr.Error)(nil); errors.As(err, &f) {
 		return err
 	}
 	switch {
 	case db.InDoubt(err):
 		return inDoubt(c, err)
 	case db.Unavailable(err):
-		return &fault.Error{Code: fault.ServiceUnavailable, Message: "The database cannot be used at the moment. Nothing was changed; try again in a moment.", Cause: err}
+		return &apierr.Error{Code: apierr.ServiceUnavailable, Message: "The database cannot be used at the moment. Nothing was changed; try again in a moment.", Cause: err}
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return &fault.Error{Code: fault.ServiceUnavailable, Message: "The request took too long and was given up. Try again in a moment.", Cause: err}
+		return &apierr.Error{Code: apierr.ServiceUnavailable, Message: "The request took too long and was given up. Try again in a moment.", Cause: err}
 	}
 	return err
 }
 
 // inDoubt is the honest answer where nobody can say whether a change was made. Only with an Idempotency-Key the client is told to try again.
 func inDoubt(c *call, err error) error {
-	f := &fault.Error{
-		Code: fault.ServiceUnavailable, Cause: err, Details: map[string]any{"outcome": "unknown"},
+	f := &apierr.Error{
+		Code: apierr.ServiceUnavailable, Cause: err, Details: map[string]any{"outcome": "unknown"},
 		Message: "The database was lost while the change was being written down, and it is not known whether it was made. Repeat the request with the same Idempotency-Key: it is made once.",
 	}
 	if c.request.Header.Get("Idempotency-Key") == "" {

@@ -11,7 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/apierr"
 )
 
 // net/http refuses some requests before any handler sees them: a malformed request line, too many headers, a bad Host, a
@@ -124,14 +124,14 @@ func refusalOf(words []byte) error {
 	line, rest, _ := strings.Cut(string(words), "\r\n")
 	_, text, _ := strings.Cut(rest, "\r\n\r\n")
 	invalid := func(field, message string) error {
-		return fault.Invalid([]fault.Field{{Field: field, Message: message}})
+		return apierr.Invalid([]apierr.Field{{Field: field, Message: message}})
 	}
 	_, status, _ := strings.Cut(line, " ")
 	switch status, _, _ = strings.Cut(status, " "); status {
 	case "417":
 		return invalid("header.Expect", "is nothing but 100-continue here; leave it out.")
 	case "431":
-		return fault.New(fault.RequestTooLarge, "The request line and the headers are larger than 64 KiB (65,536 bytes) together.")
+		return apierr.New(apierr.RequestTooLarge, "The request line and the headers are larger than 64 KiB (65,536 bytes) together.")
 	case "501":
 		return invalid("header.Transfer-Encoding", "is nothing but chunked here; or send Content-Length in its place.")
 	case "505":

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
-	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/apierr"
 )
 
 // guardedServer serves the world as the real server does, and returns its address.
@@ -102,32 +102,32 @@ func TestWhatCannotBeReadIsAnsweredAsEverythingElse(t *testing.T) {
 	for name, c := range map[string]struct {
 		text   string
 		status int
-		code   fault.Code
+		code   apierr.Code
 		field  string
 	}{
-		"no request at all":            {"hello\r\n\r\n", 400, fault.InvalidRequest, "request"},
-		"TLS":                          {"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400, fault.InvalidRequest, "request"},
-		"a space in the target":        {"GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", 400, fault.InvalidRequest, "request"},
-		"a bad escape":                 {"GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n", 400, fault.InvalidRequest, "request"},
-		"a method with a bracket":      {"G(T / HTTP/1.1\r\nHost: a\r\n\r\n", 400, fault.InvalidRequest, "request"},
-		"no version":                   {"GET /\r\n\r\n", 400, fault.InvalidRequest, "request"},
-		"a header without a colon":     {head + "nothing\r\n\r\n", 400, fault.InvalidRequest, "request"},
-		"a folded first header":        {"GET / HTTP/1.1\r\n Host: a\r\n\r\n", 400, fault.InvalidRequest, "request"},
-		"a space in a header's name":   {head + "X Y: z\r\n\r\n", 400, fault.InvalidRequest, "header"},
-		"NUL in a header":              {head + "X-Y: \x00\r\n\r\n", 400, fault.InvalidRequest, "request"},
-		"a bell in a header":           {head + "X-Y: \x07\r\n\r\n", 400, fault.InvalidRequest, "request"},
-		"no Host":                      {"GET / HTTP/1.1\r\n\r\n", 400, fault.InvalidRequest, "header.Host"},
-		"two Hosts":                    {head + "Host: b\r\n\r\n", 400, fault.InvalidRequest, "request"},
-		"a bad Host":                   {"GET / HTTP/1.1\r\nHost: a/b c\r\n\r\n", 400, fault.InvalidRequest, "header.Host"},
-		"a length that is none":        {head + "Content-Length: ten\r\n\r\n", 400, fault.InvalidRequest, "request"},
-		"two lengths":                  {head + "Content-Length: 1\r\nContent-Length: 2\r\n\r\n", 400, fault.InvalidRequest, "request"},
-		"an unknown transfer coding":   {head + "Transfer-Encoding: gzip, chunked\r\n\r\n", 400, fault.InvalidRequest, "header.Transfer-Encoding"},
-		"an unknown expectation":       {head + "Expect: miracles\r\n\r\n", 400, fault.InvalidRequest, "header.Expect"},
-		"HTTP/3.0 in plain text":       {"GET / HTTP/3.0\r\nHost: a\r\n\r\n", 400, fault.InvalidRequest, "request"},
-		"many headers":                 {head + strings.Repeat("X-Y: "+strings.Repeat("z", 1000)+"\r\n", 100) + "\r\n", 413, fault.RequestTooLarge, ""},
-		"one header that never ends":   {head + "X-Y: " + strings.Repeat("z", 900_000), 413, fault.RequestTooLarge, ""},
-		"a target that never ends":     {"GET /" + strings.Repeat("z", 900_000), 413, fault.RequestTooLarge, ""},
-		"much after what is malformed": {"hello\r\n\r\n" + strings.Repeat("z", 500_000), 400, fault.InvalidRequest, "request"},
+		"no request at all":            {"hello\r\n\r\n", 400, apierr.InvalidRequest, "request"},
+		"TLS":                          {"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400, apierr.InvalidRequest, "request"},
+		"a space in the target":        {"GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", 400, apierr.InvalidRequest, "request"},
+		"a bad escape":                 {"GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n", 400, apierr.InvalidRequest, "request"},
+		"a method with a bracket":      {"G(T / HTTP/1.1\r\nHost: a\r\n\r\n", 400, apierr.InvalidRequest, "request"},
+		"no version":                   {"GET /\r\n\r\n", 400, apierr.InvalidRequest, "request"},
+		"a header without a colon":     {head + "nothing\r\n\r\n", 400, apierr.InvalidRequest, "request"},
+		"a folded first header":        {"GET / HTTP/1.1\r\n Host: a\r\n\r\n", 400, apierr.InvalidRequest, "request"},
+		"a space in a header's name":   {head + "X Y: z\r\n\r\n", 400, apierr.InvalidRequest, "header"},
+		"NUL in a header":              {head + "X-Y: \x00\r\n\r\n", 400, apierr.InvalidRequest, "request"},
+		"a bell in a header":           {head + "X-Y: \x07\r\n\r\n", 400, apierr.InvalidRequest, "request"},
+		"no Host":                      {"GET / HTTP/1.1\r\n\r\n", 400, apierr.InvalidRequest, "header.Host"},
+		"two Hosts":                    {head + "Host: b\r\n\r\n", 400, apierr.InvalidRequest, "request"},
+		"a bad Host":                   {"GET / HTTP/1.1\r\nHost: a/b c\r\n\r\n", 400, apierr.InvalidRequest, "header.Host"},
+		"a length that is none":        {head + "Content-Length: ten\r\n\r\n", 400, apierr.InvalidRequest, "request"},
+		"two lengths":                  {head + "Content-Length: 1\r\nContent-Length: 2\r\n\r\n", 400, apierr.InvalidRequest, "request"},
+		"an unknown transfer coding":   {head + "Transfer-Encoding: gzip, chunked\r\n\r\n", 400, apierr.InvalidRequest, "header.Transfer-Encoding"},
+		"an unknown expectation":       {head + "Expect: miracles\r\n\r\n", 400, apierr.InvalidRequest, "header.Expect"},
+		"HTTP/3.0 in plain text":       {"GET / HTTP/3.0\r\nHost: a\r\n\r\n", 400, apierr.InvalidRequest, "request"},
+		"many headers":                 {head + strings.Repeat("X-Y: "+strings.Repeat("z", 1000)+"\r\n", 100) + "\r\n", 413, apierr.RequestTooLarge, ""},
+		"one header that never ends":   {head + "X-Y: " + strings.Repeat("z", 900_000), 413, apierr.RequestTooLarge, ""},
+		"a target that never ends":     {"GET /" + strings.Repeat("z", 900_000), 413, apierr.RequestTooLarge, ""},
+		"much after what is malformed": {"hello\r\n\r\n" + strings.Repeat("z", 500_000), 400, apierr.InvalidRequest, "request"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := *w
@@ -200,7 +200,7 @@ func TestAnAnswerThatLooksLikeARefusalIsLeftAlone(t *testing.T) {
 			t.Fatalf("%d %q", got.status, got.body)
 		}
 	}
-	if got := r.say(canned).hear("/"); got.status != 400 || got.code != string(fault.InvalidRequest) {
+	if got := r.say(canned).hear("/"); got.status != 400 || got.code != string(apierr.InvalidRequest) {
 		t.Errorf("%d %s", got.status, got.body)
 	}
 	r.ended()

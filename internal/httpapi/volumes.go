@@ -5,9 +5,9 @@ import (
 	"net/http"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/volume"
 )
@@ -33,7 +33,7 @@ type updateVolume struct {
 	}
 }
 
-func (in *updateVolume) check() []fault.Field {
+func (in *updateVolume) check() []apierr.Field {
 	return anything(in.Body.Name != nil || in.Body.SizeGB != nil)
 }
 
@@ -70,7 +70,7 @@ func (s *server) addVolumes() {
 	write(s, spec{
 		method: http.MethodPost, path: at, id: "createVolume", tag: tagVolumes, scope: account.WriteVolumes, status: http.StatusCreated,
 		summary: "Create a volume", text: "Charged by the hour once it is `available`, attached or not. A create that fails costs nothing.",
-		errors: []fault.Code{fault.InsufficientBalance, fault.Conflict},
+		errors: []apierr.Code{apierr.InsufficientBalance, apierr.Conflict},
 	}, func(ctx context.Context, tx *db.Tx, c *call, in *createVolume) (volume.Volume, error) {
 		b := &in.Body
 		v, err := s.c.Volumes.Create(ctx, tx, c.account, volume.CreateRequest{Key: c.keyID(), Name: b.Name, SizeGB: b.SizeGB, Provider: b.Provider, Region: b.Region})
@@ -86,7 +86,7 @@ func (s *server) addVolumes() {
 
 	write(s, spec{
 		method: http.MethodPatch, path: at + "/{id}", id: "updateVolume", tag: tagVolumes, scope: account.WriteVolumes,
-		summary: "Rename or grow a volume", errors: []fault.Code{fault.Conflict, fault.InsufficientBalance},
+		summary: "Rename or grow a volume", errors: []apierr.Code{apierr.Conflict, apierr.InsufficientBalance},
 	}, func(ctx context.Context, tx *db.Tx, c *call, in *updateVolume) (volume.Volume, error) {
 		return s.c.Volumes.Update(ctx, tx, c.account, in.ID, volume.UpdateRequest{Key: c.keyID(), Name: in.Body.Name, SizeGB: in.Body.SizeGB})
 	})
@@ -94,7 +94,7 @@ func (s *server) addVolumes() {
 	write(s, spec{
 		method: http.MethodDelete, path: at + "/{id}", id: "deleteVolume", tag: tagVolumes, scope: account.WriteVolumes,
 		summary: "Delete a volume and its files", text: "A volume that is attached is a CONFLICT; detach it first. What is deleted already succeeds again.",
-		errors: []fault.Code{fault.Conflict},
+		errors: []apierr.Code{apierr.Conflict},
 	}, func(ctx context.Context, tx *db.Tx, c *call, in *volumePath) (volume.Volume, error) {
 		return s.c.Volumes.Delete(ctx, tx, c.account, in.ID)
 	})
@@ -103,7 +103,7 @@ func (s *server) addVolumes() {
 		method: http.MethodPost, path: at + "/{id}/attach", id: "attachVolume", tag: tagVolumes, scope: account.WriteVolumes,
 		status: http.StatusAccepted, summary: "Attach a volume to a deployment",
 		text:   "Answers 202 at once; `status` is attached when it is done, and `mountPath` says where the files are. Provider and region must agree.",
-		errors: []fault.Code{fault.Conflict, fault.Unsupported},
+		errors: []apierr.Code{apierr.Conflict, apierr.Unsupported},
 	}, func(ctx context.Context, tx *db.Tx, c *call, in *attachVolume) (volume.Volume, error) {
 		return s.c.Deployments.AttachVolume(ctx, tx, c.account, in.ID, in.Body.DeploymentID)
 	})
@@ -111,7 +111,7 @@ func (s *server) addVolumes() {
 	write(s, spec{
 		method: http.MethodPost, path: at + "/{id}/detach", id: "detachVolume", tag: tagVolumes, scope: account.WriteVolumes,
 		status: http.StatusAccepted, summary: "Detach a volume", text: "Answers 202 at once; `status` is available when it is done.",
-		errors: []fault.Code{fault.Conflict, fault.Unsupported},
+		errors: []apierr.Code{apierr.Conflict, apierr.Unsupported},
 	}, func(ctx context.Context, tx *db.Tx, c *call, in *detachVolume) (volume.Volume, error) {
 		return s.c.Deployments.DetachVolume(ctx, tx, c.account, in.ID, in.Body.DeploymentID)
 	})

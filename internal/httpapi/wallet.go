@@ -10,12 +10,12 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
-	"github.com/billetcloud/billet/internal/arrears"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/deployment"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/pastdue"
 	"github.com/billetcloud/billet/internal/wallet"
 	"github.com/danielgtaylor/huma/v2"
 )
@@ -28,7 +28,7 @@ type walletView struct {
 	Available     money.Micros `json:"available" doc:"What can be spent; below zero it is a debt."`
 	NegativeSince *time.Time   `json:"negativeSince" doc:"Since when available is below zero."`
 	// PastDue is nil where available is not below zero.
-	PastDue *arrears.PastDue `json:"pastDue" doc:"What happens when while available is below zero; null while it is not."`
+	PastDue *pastdue.PastDue `json:"pastDue" doc:"What happens when while available is below zero; null while it is not."`
 	// HourlyCost is what everything that runs costs together.
 	HourlyCost        money.Micros   `json:"hourlyCost" doc:"What everything that runs now costs in an hour."`
 	HoursLeft         *hours         `json:"hoursLeft" doc:"How many hours available lasts at hourlyCost, rounded down to hundredths; null while nothing runs."`
@@ -87,13 +87,13 @@ type transactionsQuery struct {
 	Format       string        `query:"format" enum:"json,csv" doc:"csv: the whole statement as a table, without pages."`
 }
 
-func (q transactionsQuery) check() []fault.Field {
+func (q transactionsQuery) check() []apierr.Field {
 	faults := append(q.page.check(), q.interval.check()...)
 	if q.DeploymentID != "" && q.VolumeID != "" {
-		faults = append(faults, fault.Field{Field: "query.volumeId", Message: "contradicts deploymentId; give one of them."})
+		faults = append(faults, apierr.Field{Field: "query.volumeId", Message: "contradicts deploymentId; give one of them."})
 	}
 	if q.Format == "csv" && (q.Page > 1 || q.Limit != nil || q.PerPage != nil) {
-		faults = append(faults, fault.Field{Field: "query.format", Message: "csv has no pages; leave page and limit out."})
+		faults = append(faults, apierr.Field{Field: "query.format", Message: "csv has no pages; leave page and limit out."})
 	}
 	return faults
 }
@@ -180,7 +180,7 @@ func (s *server) transactions(ctx context.Context, w http.ResponseWriter, c *cal
 	in := new(transactionsQuery)
 	d, err := c.route.in.decode(w, c.request, in)
 	if err == nil {
-		err = fault.Invalid(d.faults).OrNil()
+		err = apierr.Invalid(d.faults).OrNil()
 	}
 	if err != nil {
 		return answer{}, err

@@ -8,8 +8,8 @@ import (
 	"strings"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 )
 
@@ -60,11 +60,11 @@ func (s *server) addWaysIn() {
 		method: http.MethodPost, path: at, id: "signIn", tag: tagAccount, door: doorOpen, status: http.StatusCreated,
 		summary: "Sign in", text: "Sets a cookie that scripts cannot read. The session works in the account where the person worked last. " +
 			"An Idempotency-Key has no meaning here: each call makes a session of its own.",
-		errors: []fault.Code{fault.SignInFailed, fault.SecondFactorRequired, fault.InsufficientScope, fault.NetworkNotAllowed},
+		errors: []apierr.Code{apierr.SignInFailed, apierr.SecondFactorRequired, apierr.InsufficientScope, apierr.NetworkNotAllowed},
 	}, func(ctx context.Context, c *call, in *signIn) (session, error) {
 		p, err := s.c.Accounts.Verify(ctx, in.Body.Email, in.Body.Password, in.Body.Code, s.source(c.request))
 		if err != nil {
-			if in.Body.Code == "" && fault.CodeOf(err) == fault.SecondFactorRequired {
+			if in.Body.Code == "" && apierr.CodeOf(err) == apierr.SecondFactorRequired {
 				return session{}, err // the first half of a sign-in, and no failure
 			}
 			return session{}, s.signInFailed(ctx, c, p.Person, err)
@@ -78,7 +78,7 @@ func (s *server) addWaysIn() {
 
 	read(s, spec{
 		method: http.MethodPost, path: at + "/passkey/options", id: "askForPasskey", tag: tagAccount, door: doorOpen,
-		summary: "Begin to sign in with a passkey", text: "The answer's `options` are for navigator.credentials.get().", errors: []fault.Code{fault.Conflict, fault.NetworkNotAllowed},
+		summary: "Begin to sign in with a passkey", text: "The answer's `options` are for navigator.credentials.get().", errors: []apierr.Code{apierr.Conflict, apierr.NetworkNotAllowed},
 	}, func(ctx context.Context, c *call, _ *emptyBody) (o account.PasskeyOptions, err error) {
 		rp, err := s.passkeySite(c.request)
 		if err != nil {
@@ -94,7 +94,7 @@ func (s *server) addWaysIn() {
 	read(s, spec{
 		method: http.MethodPost, path: at + "/passkey", id: "signInWithPasskey", tag: tagAccount, door: doorOpen, status: http.StatusCreated,
 		summary: "Sign in with a passkey", text: "A passkey counts as both factors. A challenge is used up by the first answer, whatever comes of it.",
-		errors: []fault.Code{fault.SignInFailed, fault.InsufficientScope, fault.Conflict, fault.NetworkNotAllowed},
+		errors: []apierr.Code{apierr.SignInFailed, apierr.InsufficientScope, apierr.Conflict, apierr.NetworkNotAllowed},
 	}, func(ctx context.Context, c *call, in *passkeyAnswer) (session, error) {
 		rp, err := s.passkeySite(c.request)
 		if err != nil {
@@ -137,7 +137,7 @@ func isLocalhost(host string) bool {
 func (s *server) passkeySite(r *http.Request) (account.RelyingParty, error) {
 	rp, can := s.relyingParty(r)
 	if !can {
-		return rp, fault.New(fault.Conflict, "Passkeys do not work at this address: browsers want https and a name, or localhost. Open the page by its name, or ask the operator to set --public-url.")
+		return rp, apierr.New(apierr.Conflict, "Passkeys do not work at this address: browsers want https and a name, or localhost. Open the page by its name, or ask the operator to set --public-url.")
 	}
 	return rp, nil
 }

@@ -5,8 +5,8 @@ import (
 	"net/http"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/webhook"
 )
@@ -34,7 +34,7 @@ type updateWebhook struct {
 	}
 }
 
-func (in *updateWebhook) check() []fault.Field {
+func (in *updateWebhook) check() []apierr.Field {
 	b := &in.Body
 	return anything(b.URL != nil || b.Description != nil || b.Types != nil || b.Enabled != nil)
 }
@@ -69,7 +69,7 @@ func (s *server) addWebhooks() {
 		method: http.MethodPost, path: at, id: "createWebhook", tag: tagWebhooks, scope: account.WriteWebhooks, status: http.StatusCreated, secret: true, summary: "Make a webhook",
 		text: "From now on the account's events, as `GET /events` has them, are sent to the address, signed by the Standard Webhooks specification: at least once, first attempts in order, for 72 hours until " +
 			"one is answered with 2xx. The answer has the secret, which nobody can learn again. An account may have 10.",
-		errors: []fault.Code{fault.Conflict, fault.LimitReached},
+		errors: []apierr.Code{apierr.Conflict, apierr.LimitReached},
 	}, func(ctx context.Context, tx *db.Tx, c *call, in *createWebhook) (newWebhook, error) {
 		b := &in.Body
 		w, secret, err := s.c.Webhooks.Create(ctx, tx, c.account, webhook.Request{URL: b.URL, Description: b.Description, Types: b.Types, Disabled: b.Enabled != nil && !*b.Enabled})
@@ -123,7 +123,7 @@ func (s *server) addWebhooks() {
 	write(s, spec{
 		method: http.MethodPost, path: one + "/deliveries/{deliveryId}/replay", id: "replayWebhookDelivery", tag: tagWebhooks, scope: account.WriteWebhooks,
 		summary: "Send a delivery again", text: "Now, with the same id and body, and then for 72 hours until it is answered with 2xx; a test once.",
-		errors: []fault.Code{fault.Conflict},
+		errors: []apierr.Code{apierr.Conflict},
 	}, func(ctx context.Context, tx *db.Tx, c *call, in *deliveryPath) (webhook.Delivery, error) {
 		return s.c.Webhooks.Replay(ctx, tx, c.account, in.ID, in.Delivery)
 	})

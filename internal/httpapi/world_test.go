@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/audit"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/clock"
@@ -27,10 +28,9 @@ import (
 	"github.com/billetcloud/billet/internal/db/dbtest"
 	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/event"
-	"github.com/billetcloud/billet/internal/fault"
-	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/idempotency"
+	"github.com/billetcloud/billet/internal/issue"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/money"
@@ -121,7 +121,7 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 	accounts := account.New(account.Config{DB: d, IDs: ids, Rand: rand.Reader, Clock: c, Real: w.time.Now, Secrets: secrets, CheapPasswords: true})
 	offers := catalog.New(catalog.Config{DB: d, IDs: ids, Clock: c, Providers: providers, Jobs: jobs, Log: log, Markup: func(string) int64 { return 0 }, OwnMarkups: accounts.Markups})
 	keys := sshkey.New(sshkey.Config{DB: d, IDs: ids})
-	findings := finding.New(finding.Config{IDs: ids, Jobs: jobs, Log: log})
+	findings := issue.New(issue.Config{IDs: ids, Jobs: jobs, Log: log})
 	volumes := volume.New(volume.Config{DB: d, IDs: ids, Clock: c, Log: log, Catalog: offers, Meter: meters, Wallet: ledger, Providers: providers, Events: events, Findings: findings, Jobs: jobs})
 	deployments := deployment.New(deployment.Config{
 		DB: d, IDs: ids, Clock: c, Log: log, Catalog: offers, SSHKeys: keys, Volumes: volumes, Wallet: ledger, Meter: meters, Events: events,
@@ -380,7 +380,7 @@ func (w *world) examine(r *http.Request, resp *http.Response) reply {
 	out.list, _ = envelope.Data.([]any)
 	out.code, _ = envelope.Error["code"].(string)
 	if served, documented := w.s.paths[routePath(w.s, r)]; documented && resp.StatusCode != http.StatusMethodNotAllowed {
-		if rt := served.routes[r.Method]; out.code != "" && !slices.Contains(rt.codes(), fault.Code(out.code)) {
+		if rt := served.routes[r.Method]; out.code != "" && !slices.Contains(rt.codes(), apierr.Code(out.code)) {
 			w.t.Errorf("%s answers %s, which the document does not say of it", what, out.code)
 		}
 		resp.Body = io.NopCloser(bytes.NewReader(body))

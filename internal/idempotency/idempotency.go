@@ -4,9 +4,9 @@ import (
 	"context"
 	"time"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/job"
 )
@@ -82,7 +82,7 @@ func (s *Store) Begin(ctx context.Context, tx *db.Tx, account id.ID, key, hash s
 		return Answer{}, false, err
 	}
 	if kept != hash {
-		return Answer{}, false, fault.New(fault.IdempotencyKeyReused,
+		return Answer{}, false, apierr.New(apierr.IdempotencyKeyReused,
 			"This Idempotency-Key was used for another request within the last 24 hours. Use a new key for a new request, or repeat the first request unchanged.")
 	}
 	return answer, true, nil

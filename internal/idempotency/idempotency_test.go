@@ -11,10 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/idempotency"
 	"github.com/billetcloud/billet/internal/job"
@@ -51,7 +51,7 @@ func TestTheSameRequestGetsTheSameAnswer(t *testing.T) {
 		if err != nil || !replay || !reflect.DeepEqual(a, first) {
 			t.Fatalf("%+v %t %v", a, replay, err)
 		}
-		if _, _, err := run(t.Context(), d, c, "acc_a", "k", "other", nothing); err == nil || fault.CodeOf(err) != fault.IdempotencyKeyReused {
+		if _, _, err := run(t.Context(), d, c, "acc_a", "k", "other", nothing); err == nil || apierr.CodeOf(err) != apierr.IdempotencyKeyReused {
 			t.Fatalf("another request under the same key: %v", err)
 		}
 		if _, replay, err := run(t.Context(), d, c, "acc_b", "k", "other", nothing); replay || err != nil {

@@ -8,7 +8,7 @@ import (
 	"runtime"
 	"testing"
 
-	"github.com/billetcloud/billet/test/billetd"
+	"github.com/billetcloud/billet/test/servertest"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
@@ -21,7 +21,7 @@ func TestTheBinaryServesOverPipes(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	s := billetd.Start(t, "--sim")
+	s := servertest.Start(t, "--sim")
 	account, _ := s.Key("5000")
 	key := s.KeyOf(account, "--max-spend-per-day", "5000")
 

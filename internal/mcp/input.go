@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/client"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/clock"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/google/jsonschema-go/jsonschema"
 )
 
@@ -83,7 +83,7 @@ func unreadable(s *jsonschema.Schema) string {
 
 // unknownInput is the message for a field that the tool does not have.
 func unknownInput(tool, name string, known []string) string {
-	if near := fault.Nearest(name, known); near != "" {
+	if near := apierr.Nearest(name, known); near != "" {
 		return fmt.Sprintf("is not an input of %s. Did you mean %s?", tool, near)
 	}
 	if len(known) == 0 {
@@ -105,7 +105,7 @@ func mismatch(s *jsonschema.Schema, raw json.RawMessage) string {
 	if len(s.Enum) > 0 && !slices.ContainsFunc(s.Enum, func(e any) bool { return reflect.DeepEqual(e, v) }) {
 		message := "must be " + wanted(s) + "."
 		if text, is := v.(string); is {
-			if near := fault.Nearest(text, wordsOf(s)); near != "" {
+			if near := apierr.Nearest(text, wordsOf(s)); near != "" {
 				message += " Did you mean " + near + "?"
 			}
 		}

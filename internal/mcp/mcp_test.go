@@ -18,7 +18,7 @@ import (
 
 	"github.com/billetcloud/billet/client"
 	"github.com/billetcloud/billet/internal/mcp"
-	"github.com/billetcloud/billet/test/billetd"
+	"github.com/billetcloud/billet/test/servertest"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
@@ -32,7 +32,7 @@ type agent struct {
 }
 
 // start makes an agent with that key. now is what the server takes for the time.
-func start(t *testing.T, s *billetd.Server, key string, now func() time.Time) *agent {
+func start(t *testing.T, s *servertest.Server, key string, now func() time.Time) *agent {
 	t.Helper()
 	url := "http://127.0.0.1:1"
 	if s != nil {
@@ -100,7 +100,7 @@ func with(name string, v any) map[string]any {
 
 // Every tool that reads answers with any key, in the form that it says, and none that spends works with a key that may spend without limit.
 func TestAnyKeyReadsAndAKeyWithoutLimitsSpendsNothing(t *testing.T) {
-	s := billetd.Start(t, "--sim")
+	s := servertest.Start(t, "--sim")
 	account, key := s.Key("5000")
 	a := start(t, s, key, time.Now)
 	id := s.Deploy(key, "theirs", publicKey)
@@ -177,7 +177,7 @@ func TestAnyKeyReadsAndAKeyWithoutLimitsSpendsNothing(t *testing.T) {
 
 // From a quote to the end, with a key that has limits.
 func TestAnAgentRentsWithinItsLimits(t *testing.T) {
-	s := billetd.Start(t, "--sim")
+	s := servertest.Start(t, "--sim")
 	account, whole := s.Key("5000")
 	price, _ := s.Call(whole, "GET", "/offers/off_abc123", nil).Data["hourlyPrice"].(float64)
 	month := math.Ceil(5 * price) // which is for two machines of two hours
@@ -278,7 +278,7 @@ func TestAnAgentRentsWithinItsLimits(t *testing.T) {
 }
 
 func TestAConfirmTokenIsGoodForTenMinutes(t *testing.T) {
-	s := billetd.Start(t, "--sim")
+	s := servertest.Start(t, "--sim")
 	account, _ := s.Key("5000")
 	key := s.KeyOf(account, "--max-spend-per-month", "5000")
 	var mu sync.Mutex

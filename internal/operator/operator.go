@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/meter"
@@ -50,11 +50,11 @@ type Account struct {
 
 // CreateAccount makes an account with a wallet and, where credit is more than zero, that much in it. It answers INVALID_REQUEST.
 func (d *Desk) CreateAccount(ctx context.Context, tx *db.Tx, name string, credit money.Micros) (Account, error) {
-	faults := fault.CheckName("name", name)
+	faults := apierr.CheckName("name", name)
 	if credit < 0 || credit > wallet.MaxAmount {
-		faults = append(faults, fault.Field{Field: "credit", Message: fmt.Sprintf("must be from 0 to %s.", wallet.MaxAmount)})
+		faults = append(faults, apierr.Field{Field: "credit", Message: fmt.Sprintf("must be from 0 to %s.", wallet.MaxAmount)})
 	}
-	if err := fault.Invalid(faults).OrNil(); err != nil {
+	if err := apierr.Invalid(faults).OrNil(); err != nil {
 		return Account{}, err
 	}
 	a, err := d.c.Accounts.Create(ctx, tx, name)
@@ -76,17 +76,17 @@ func (d *Desk) CreateAccount(ctx context.Context, tx *db.Tx, name string, credit
 // accounts, whatever is retried; "" makes one. It answers INVALID_REQUEST, NOT_FOUND, or CONFLICT for a reference that stands for
 // another credit; made is false where the reference was used before.
 func (d *Desk) Credit(ctx context.Context, tx *db.Tx, of id.ID, amount money.Micros, note, reference string) (a Account, made bool, err error) {
-	var faults []fault.Field
+	var faults []apierr.Field
 	if amount == 0 || amount > wallet.MaxAmount || amount < -wallet.MaxAmount {
-		faults = append(faults, fault.Field{Field: "amount", Message: fmt.Sprintf("must not be 0, and at most %s either way.", wallet.MaxAmount)})
+		faults = append(faults, apierr.Field{Field: "amount", Message: fmt.Sprintf("must not be 0, and at most %s either way.", wallet.MaxAmount)})
 	}
 	for _, text := range []struct {
 		field, value string
 		most         int
 	}{{"note", note, maxNote}, {"reference", reference, maxReference}} {
-		faults = append(faults, fault.CheckText(text.field, text.value, text.most)...)
+		faults = append(faults, apierr.CheckText(text.field, text.value, text.most)...)
 	}
-	if err := fault.Invalid(faults).OrNil(); err != nil {
+	if err := apierr.Invalid(faults).OrNil(); err != nil {
 		return Account{}, false, err
 	}
 	if _, err := d.c.Accounts.Get(ctx, tx, of); err != nil {

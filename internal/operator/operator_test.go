@@ -7,11 +7,11 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
 	"github.com/billetcloud/billet/internal/event"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/meter"
@@ -72,21 +72,21 @@ func TestAccountsMoneyAndWhatRuns(t *testing.T) {
 		if total.Total != 2 || len(all) != 2 || all[0].Name != "Bob" || all[1].RunningDeployments != 1 || all[1].HourlyCost != money.Dollars(4) || all[1].Available != money.Dollars(96) {
 			t.Errorf("%d: %+v", total.Total, all)
 		}
-		for name, refused := range map[fault.Code]func(ctx context.Context, tx *db.Tx) error{
-			fault.InvalidRequest: func(ctx context.Context, tx *db.Tx) error {
+		for name, refused := range map[apierr.Code]func(ctx context.Context, tx *db.Tx) error{
+			apierr.InvalidRequest: func(ctx context.Context, tx *db.Tx) error {
 				_, err := desk.CreateAccount(ctx, tx, "", -1)
 				return err
 			},
-			fault.NotFound: func(ctx context.Context, tx *db.Tx) error {
+			apierr.NotFound: func(ctx context.Context, tx *db.Tx) error {
 				_, _, err := desk.Credit(ctx, tx, "acc_none", 1, "", "")
 				return err
 			},
-			fault.Conflict: func(ctx context.Context, tx *db.Tx) error {
+			apierr.Conflict: func(ctx context.Context, tx *db.Tx) error {
 				_, _, err := desk.Credit(ctx, tx, ada.ID, 1, "", "once")
 				return err
 			},
 		} {
-			if err := tx(refused); err == nil || fault.CodeOf(err) != name {
+			if err := tx(refused); err == nil || apierr.CodeOf(err) != name {
 				t.Errorf("want %s: %v", name, err)
 			}
 		}

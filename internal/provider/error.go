@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/apierr"
 )
 
 // Kind says what an error means for whoever asked.
@@ -80,7 +80,7 @@ func Decided(err error) bool {
 // Plain is a text of a cloud's as it may be kept and shown: at most so many characters, in UTF-8, without control characters.
 func Plain(s string, most int) string {
 	out := make([]rune, 0, min(len(s), most))
-	for _, c := range fault.Visible(s) {
+	for _, c := range apierr.Visible(s) {
 		if len(out) == most {
 			break
 		}

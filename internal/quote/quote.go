@@ -4,9 +4,9 @@ import (
 	"context"
 	"time"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
 )
@@ -44,13 +44,13 @@ func New(ids *id.Maker) *Book {
 // LIMIT_REACHED where the account has MaxOpen quotes that it can use.
 func (b *Book) Make(ctx context.Context, tx *db.Tx, account id.ID, o catalog.Offer) (Quote, error) {
 	if !o.Available {
-		return Quote{}, fault.New(fault.OfferUnavailable, "Offer %s is sold out at the moment; choose another from GET /offers?available=true.", o.ID)
+		return Quote{}, apierr.New(apierr.OfferUnavailable, "Offer %s is sold out at the moment; choose another from GET /offers?available=true.", o.ID)
 	}
 	now := tx.Now.Truncate(time.Second)
 	q := Quote{ID: b.ids.New(id.Quote), OfferID: o.ID, HourlyPrice: o.HourlyPrice, CreatedAt: now, ExpiresAt: now.Add(Lasts)}
 	n, err := countOpen(ctx, tx, account)
 	if err == nil && n >= MaxOpen {
-		err = fault.Full("quotes", MaxOpen, "This account has %d open quotes, and %d is the most. Use one, or wait until some expire: they last %d minutes.", n, MaxOpen, Lasts/time.Minute)
+		err = apierr.Full("quotes", MaxOpen, "This account has %d open quotes, and %d is the most. Use one, or wait until some expire: they last %d minutes.", n, MaxOpen, Lasts/time.Minute)
 	}
 	if err != nil {
 		return Quote{}, err
@@ -65,7 +65,7 @@ func (b *Book) Make(ctx context.Context, tx *db.Tx, account id.ID, o catalog.Off
 func (b *Book) Get(ctx context.Context, r db.Reader, account, quote id.ID) (Quote, error) {
 	q, found, err := find(ctx, r, account, quote)
 	if err == nil && !found {
-		err = fault.New(fault.NotFound, "There is no quote with this id; POST /quotes makes one.")
+		err = apierr.New(apierr.NotFound, "There is no quote with this id; POST /quotes makes one.")
 	}
 	return q, err
 }
@@ -74,7 +74,7 @@ func (b *Book) Get(ctx context.Context, r db.Reader, account, quote id.ID) (Quot
 func (b *Book) Use(ctx context.Context, tx *db.Tx, account, quote, deployment id.ID) error {
 	taken, err := use(ctx, tx, account, quote, deployment)
 	if err == nil && !taken {
-		err = fault.New(fault.Conflict, "Quote %s was used, or has expired; ask for a new one with POST /quotes.", quote)
+		err = apierr.New(apierr.Conflict, "Quote %s was used, or has expired; ask for a new one with POST /quotes.", quote)
 	}
 	return err
 }

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/apierr"
 	"golang.org/x/crypto/ssh"
 )
 
@@ -273,7 +273,7 @@ func checkComment(comment string) string {
 	switch n := len([]rune(comment)); {
 	case n > MaxComment:
 		return "The comment after the key has more than 256 characters; shorten or remove it."
-	case !fault.Printable(comment):
+	case !apierr.Printable(comment):
 		return "The comment after the key has a tab or another character that does not print; remove it."
 	}
 	return ""

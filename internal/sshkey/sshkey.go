@@ -5,8 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 )
 
@@ -42,11 +42,11 @@ func New(c Config) *Service {
 
 // Check returns the faults of a name and a public key, all at once, and the key as parsed. The
 // fields are "name" and "publicKey".
-func Check(name, publicKey string) (PublicKey, []fault.Field) {
-	faults := fault.CheckName("name", name)
+func Check(name, publicKey string) (PublicKey, []apierr.Field) {
+	faults := apierr.CheckName("name", name)
 	key, err := Parse(publicKey)
 	if err != nil {
-		faults = append(faults, fault.Field{Field: "publicKey", Message: err.Error()})
+		faults = append(faults, apierr.Field{Field: "publicKey", Message: err.Error()})
 	}
 	return key, faults
 }
@@ -56,12 +56,12 @@ func Check(name, publicKey string) (PublicKey, []fault.Field) {
 // has this key or this name already, and LIMIT_REACHED where it has MaxPerAccount.
 func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, name, publicKey string) (Key, error) {
 	parsed, faults := Check(name, publicKey)
-	if err := fault.Invalid(faults).OrNil(); err != nil {
+	if err := apierr.Invalid(faults).OrNil(); err != nil {
 		return Key{}, err
 	}
 	n, err := count(ctx, tx, account)
 	if err == nil && n >= MaxPerAccount {
-		err = fault.Full("sshKeys", MaxPerAccount, "This account has %d SSH keys, and %d is the most. Delete one first.", n, MaxPerAccount)
+		err = apierr.Full("sshKeys", MaxPerAccount, "This account has %d SSH keys, and %d is the most. Delete one first.", n, MaxPerAccount)
 	}
 	if err != nil {
 		return Key{}, err
@@ -104,7 +104,7 @@ func (s *Service) Get(ctx context.Context, r db.Reader, account, key id.ID) (Key
 
 // Rename gives a key another name. It answers INVALID_REQUEST, NOT_FOUND or CONFLICT as Create and Get do.
 func (s *Service) Rename(ctx context.Context, tx *db.Tx, account, key id.ID, name string) (Key, error) {
-	if err := fault.Invalid(fault.CheckName("name", name)).OrNil(); err != nil {
+	if err := apierr.Invalid(apierr.CheckName("name", name)).OrNil(); err != nil {
 		return Key{}, err
 	}
 	k, err := s.Get(ctx, tx, account, key)
@@ -167,7 +167,7 @@ func (s *Service) ByFingerprint(ctx context.Context, r db.Reader, account id.ID,
 }
 
 func notFound() error {
-	return fault.New(fault.NotFound, "There is no SSH key with this id.")
+	return apierr.New(apierr.NotFound, "There is no SSH key with this id.")
 }
 
 func nameTaken(other id.ID) error {
@@ -175,7 +175,7 @@ func nameTaken(other id.ID) error {
 }
 
 func conflict(other id.ID, format string, args ...any) error {
-	e := fault.New(fault.Conflict, format, args...)
+	e := apierr.New(apierr.Conflict, format, args...)
 	e.Details = map[string]any{"id": other}
 	return e
 }

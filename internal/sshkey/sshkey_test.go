@@ -10,10 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/sshkey"
 )
@@ -36,9 +36,9 @@ func create(ctx context.Context, d *db.DB, s *sshkey.Service, account id.ID, nam
 	return k, err
 }
 
-func wantCode(t *testing.T, err error, code fault.Code) *fault.Error {
+func wantCode(t *testing.T, err error, code apierr.Code) *apierr.Error {
 	t.Helper()
-	var e *fault.Error
+	var e *apierr.Error
 	if !errors.As(err, &e) || e.Code != code {
 		t.Fatalf("error %v, want %s", err, code)
 	}
@@ -67,7 +67,7 @@ func TestAllFaultsOfAKeyAtOnce(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		s := open(t, d, c)
 		_, err := create(t.Context(), d, s, mine, "", "ssh-ed25519 AAAA... user@machine")
-		e := wantCode(t, err, fault.InvalidRequest)
+		e := wantCode(t, err, apierr.InvalidRequest)
 		if f := e.Fields(); len(f) != 2 || f[0].Field != "name" || f[1].Field != "publicKey" || !strings.Contains(f[1].Message, "example's placeholder") {
 			t.Fatalf("%+v", f)
 		}
@@ -85,11 +85,11 @@ func TestAnAccountHasEachKeyAndEachNameOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = create(ctx, d, s, mine, "other", keys().ed+" another comment")
-		if e := wantCode(t, err, fault.Conflict); e.Details["id"] != first.ID || !strings.Contains(e.Message, string(first.ID)) || !strings.Contains(e.Message, "public key") {
+		if e := wantCode(t, err, apierr.Conflict); e.Details["id"] != first.ID || !strings.Contains(e.Message, string(first.ID)) || !strings.Contains(e.Message, "public key") {
 			t.Fatalf("%+v", e)
 		}
 		_, err = create(ctx, d, s, mine, "laptop", keys().ed2)
-		if e := wantCode(t, err, fault.Conflict); e.Details["id"] != first.ID || !strings.Contains(e.Message, "name") {
+		if e := wantCode(t, err, apierr.Conflict); e.Details["id"] != first.ID || !strings.Contains(e.Message, "name") {
 			t.Fatalf("%+v", e)
 		}
 		// Another account may have both; that the first has them is not to be seen.
@@ -109,7 +109,7 @@ func TestParallelCreatesOfOneKeyMakeItOnce(t *testing.T) {
 				k, err := create(t.Context(), d, s, mine, "laptop", keys().ed)
 				if err == nil {
 					made <- k.ID
-				} else if fault.CodeOf(err) != fault.Conflict {
+				} else if apierr.CodeOf(err) != apierr.Conflict {
 					t.Error(err)
 				}
 			})
@@ -186,7 +186,7 @@ func TestWhatIsAnothersIsNotThere(t *testing.T) {
 			}))
 			for _, err := range errs {
 				// Alike to the letter, or the two could be told apart.
-				if e := wantCode(t, err, fault.NotFound); e.Message != "There is no SSH key with this id." || e.Details != nil {
+				if e := wantCode(t, err, apierr.NotFound); e.Message != "There is no SSH key with this id." || e.Details != nil {
 					t.Errorf("%q: %+v", i, e)
 				}
 			}
@@ -255,11 +255,11 @@ func TestRenameAndDelete(t *testing.T) {
 			t.Fatalf("%+v %v", k, err)
 		}
 		_, err = rename("b")
-		if e := wantCode(t, err, fault.Conflict); e.Details["id"] != b.ID {
+		if e := wantCode(t, err, apierr.Conflict); e.Details["id"] != b.ID {
 			t.Fatalf("%+v", e)
 		}
 		_, err = rename(" c")
-		wantCode(t, err, fault.InvalidRequest)
+		wantCode(t, err, apierr.InvalidRequest)
 		if k, err := rename("c"); err != nil || k.Name != "c" {
 			t.Fatalf("%+v %v", k, err)
 		}
@@ -269,7 +269,7 @@ func TestRenameAndDelete(t *testing.T) {
 		if err := remove(); err != nil {
 			t.Fatal(err)
 		}
-		wantCode(t, remove(), fault.NotFound)
+		wantCode(t, remove(), apierr.NotFound)
 		// Key and name are free again.
 		if _, err := create(ctx, d, s, mine, "c", keys().ed); err != nil {
 			t.Fatal(err)
@@ -290,7 +290,7 @@ func TestARefusedRenameLeavesTheTransactionUsable(t *testing.T) {
 		}
 		err = d.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 			_, err := s.Rename(ctx, tx, mine, a.ID, "b")
-			wantCode(t, err, fault.Conflict)
+			wantCode(t, err, apierr.Conflict)
 			_, err = s.Rename(ctx, tx, mine, a.ID, "c")
 			return err
 		})
@@ -324,7 +324,7 @@ func TestParallelRenamesToOneNameGiveItOnce(t *testing.T) {
 				})
 				if err == nil {
 					won <- k
-				} else if fault.CodeOf(err) != fault.Conflict {
+				} else if apierr.CodeOf(err) != apierr.Conflict {
 					t.Error(err)
 				}
 			})

@@ -8,13 +8,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/billetcloud/billet/internal/allowance"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
+	"github.com/billetcloud/billet/internal/spendlimit"
 	"github.com/billetcloud/billet/internal/wallet"
 )
 
@@ -34,12 +34,12 @@ type CreateRequest struct {
 // where less than the first hour is available, SERVICE_UNAVAILABLE while no provider answers.
 func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, req CreateRequest) (Volume, error) {
 	if !s.c.Catalog.Ready() {
-		return Volume{}, &fault.Error{Code: fault.ServiceUnavailable, Message: "No provider answers at the moment. Try again in a minute.", RetryAfter: time.Minute}
+		return Volume{}, &apierr.Error{Code: apierr.ServiceUnavailable, Message: "No provider answers at the moment. Try again in a minute.", RetryAfter: time.Minute}
 	}
 	req.Provider, req.Region = strings.ToLower(req.Provider), strings.ToLower(req.Region) // as every slug is, and as filters take them
 	price, faults := s.checkPlace(account, req)
 	faults = append(checkName(req.Name), faults...)
-	if err := fault.Invalid(faults).OrNil(); err != nil {
+	if err := apierr.Invalid(faults).OrNil(); err != nil {
 		return Volume{}, err
 	}
 	now := tx.Now.Truncate(time.Second)
@@ -53,7 +53,7 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, req Crea
 		return Volume{}, s.nameTaken(ctx, tx, account, req.Name)
 	}
 	if req.Key != "" {
-		if _, err := allowance.Begin(ctx, tx, req.Key, allowance.Use{Subject: r.id, HourlyPrice: r.hourly(), From: now}); err != nil {
+		if _, err := spendlimit.Begin(ctx, tx, req.Key, spendlimit.Use{Subject: r.id, HourlyPrice: r.hourly(), From: now}); err != nil {
 			return Volume{}, err
 		}
 	}
@@ -73,7 +73,7 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, req Crea
 }
 
 // checkPlace finds the price of the volume, or every fault in provider, region and size.
-func (s *Service) checkPlace(account id.ID, req CreateRequest) (catalog.VolumePrice, []fault.Field) {
+func (s *Service) checkPlace(account id.ID, req CreateRequest) (catalog.VolumePrice, []apierr.Field) {
 	var places, regions []string
 	var price catalog.VolumePrice
 	for _, p := range s.c.Catalog.For(account).VolumePricing() {
@@ -87,9 +87,9 @@ func (s *Service) checkPlace(account id.ID, req CreateRequest) (catalog.VolumePr
 			}
 		}
 	}
-	var faults []fault.Field
+	var faults []apierr.Field
 	add := func(field, format string, args ...any) {
-		faults = append(faults, fault.Field{Field: field, Message: fmt.Sprintf(format, args...)})
+		faults = append(faults, apierr.Field{Field: field, Message: fmt.Sprintf(format, args...)})
 	}
 	p, known := s.c.Providers.Get(req.Provider)
 	_, keeps := p.(provider.VolumeProvider)
@@ -131,15 +131,15 @@ func regionsHint(slug string, regions []string) string {
 }
 
 // checkName is the rule for all names, and that a volume's name can be a folder of a machine.
-func checkName(name string) []fault.Field {
-	if faults := fault.CheckName("name", name); faults != nil {
+func checkName(name string) []apierr.Field {
+	if faults := apierr.CheckName("name", name); faults != nil {
 		return faults
 	}
 	for i := range len(name) {
 		c := name[i]
 		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
 		if !letter && (i == 0 || c != '.' && c != '_' && c != '-') {
-			return []fault.Field{{Field: "name", Message: "may have letters a to z, digits, dots, hyphens and underscores, the first a letter or a digit: a machine mounts the volume at a path of that name."}}
+			return []apierr.Field{{Field: "name", Message: "may have letters a to z, digits, dots, hyphens and underscores, the first a letter or a digit: a machine mounts the volume at a path of that name."}}
 		}
 	}
 	return nil
@@ -150,13 +150,13 @@ func (s *Service) nameTaken(ctx context.Context, tx *db.Tx, account id.ID, name 
 	if err != nil {
 		return err
 	}
-	return &fault.Error{Code: fault.Conflict, Message: fmt.Sprintf("You have a volume with the name %q already: %s. Choose another name.", name, other),
+	return &apierr.Error{Code: apierr.Conflict, Message: fmt.Sprintf("You have a volume with the name %q already: %s. Choose another name.", name, other),
 		Details: map[string]any{"volumeId": other}}
 }
 
 func insufficient(required, available money.Micros, to string) error {
-	return &fault.Error{
-		Code:    fault.InsufficientBalance,
+	return &apierr.Error{
+		Code:    apierr.InsufficientBalance,
 		Message: fmt.Sprintf("Insufficient balance. You need at least %s available to %s; you have %s.", required, to, available),
 		Details: map[string]any{"required": required, "available": available},
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
-	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/issue"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/money"
@@ -31,9 +31,9 @@ func (r *rig) watch() {
 }
 
 // found are all findings, oldest first.
-func (r *rig) found() []finding.Finding {
+func (r *rig) found() []issue.Finding {
 	r.t.Helper()
-	all, _, err := r.findings.List(r.t.Context(), r.db, finding.Filter{}, db.Page{Number: 1, Limit: 100})
+	all, _, err := r.findings.List(r.t.Context(), r.db, issue.Filter{}, db.Page{Number: 1, Limit: 100})
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func TestVolumesWithoutAnOwnerAreFoundAndKept(t *testing.T) {
 			t.Fatalf("%+v", all)
 		}
 		for _, f := range all {
-			if f.Kind != finding.UnownedVolume || f.State != finding.StateOpen || f.EndAfter != nil || f.Endable != (f.Reference != nil) {
+			if f.Kind != issue.UnownedVolume || f.State != issue.StateOpen || f.EndAfter != nil || f.Endable != (f.Reference != nil) {
 				t.Errorf("%+v", f)
 			}
 		}
@@ -102,7 +102,7 @@ func TestAVolumeThatOutlivesItsEndIsDeletedAgain(t *testing.T) {
 		}
 		c.Advance(6 * time.Minute)
 		r.watch()
-		if got = r.found(); len(got) != 1 || got[0].State != finding.StateEnded {
+		if got = r.found(); len(got) != 1 || got[0].State != issue.StateEnded {
 			t.Fatalf("%+v", got)
 		}
 		// A list that is older than the end of the volume finds nothing.
@@ -144,7 +144,7 @@ func TestAVolumeThatComesBackIsNotDeleted(t *testing.T) {
 		r.watch()
 		c.Advance(24 * time.Hour)
 		r.watch()
-		if got := r.found(); len(r.cloud.volumes) != 1 || len(got) != 1 || got[0].State != finding.StateOpen || !got[0].Endable || got[0].VolumeID == nil {
+		if got := r.found(); len(r.cloud.volumes) != 1 || len(got) != 1 || got[0].State != issue.StateOpen || !got[0].Endable || got[0].VolumeID == nil {
 			t.Fatalf("%+v", got)
 		}
 	})

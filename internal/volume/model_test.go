@@ -9,11 +9,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
 	"github.com/billetcloud/billet/internal/event"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
@@ -145,11 +145,11 @@ func (k *keeping) one() *box {
 }
 
 // answers fails unless the error has that code; "" is success.
-func (k *keeping) answers(what string, err error, want fault.Code) {
+func (k *keeping) answers(what string, err error, want apierr.Code) {
 	k.Helper()
-	got := fault.Code("")
+	got := apierr.Code("")
 	if err != nil {
-		got = fault.CodeOf(err)
+		got = apierr.CodeOf(err)
 	}
 	if got != want {
 		k.Fatalf("%s: %q (%v), the model says %q", what, got, err, want)
@@ -161,14 +161,14 @@ func (k *keeping) create() {
 	if len(k.boxes) > 4 {
 		k.Skip("enough")
 	}
-	name, size, want := pick(k, "name", "a", "b", "c"), pick[int64](k, "size", 10, 100, 5000), fault.Code("")
+	name, size, want := pick(k, "name", "a", "b", "c"), pick[int64](k, "size", 10, 100, 5000), apierr.Code("")
 	for _, b := range k.boxes {
 		if b.name == name && b.status != "deleted" && b.status != "failed" {
-			want = fault.Conflict
+			want = apierr.Conflict
 		}
 	}
 	if price := k.perGB * money.Micros(size); want == "" && k.r.money().Available < price {
-		want = fault.InsufficientBalance
+		want = apierr.InsufficientBalance
 	}
 	v, err := k.r.create(acc, name, size)
 	k.answers("create", err, want)
@@ -182,7 +182,7 @@ func (k *keeping) attach() {
 	if k.ended[to.Deployment] {
 		k.Skip("package deployment refuses that")
 	}
-	want := fault.Conflict
+	want := apierr.Conflict
 	if b.status == "available" || (b.status == "attaching" || b.status == "attached") && b.owner == to.Deployment {
 		want = ""
 	}
@@ -194,18 +194,18 @@ func (k *keeping) attach() {
 }
 
 func (k *keeping) detach() {
-	b, want := k.one(), fault.Code("")
+	b, want := k.one(), apierr.Code("")
 	if !b.held() && b.status != "available" {
-		want = fault.Conflict
+		want = apierr.Conflict
 	}
 	_, err := k.r.detach(b.id)
 	k.answers("detach", err, want)
 }
 
 func (k *keeping) delete() {
-	b, want := k.one(), fault.Code("")
+	b, want := k.one(), apierr.Code("")
 	if b.held() {
-		want = fault.Conflict
+		want = apierr.Conflict
 	}
 	_, err := k.r.delete(b.id)
 	k.answers("delete", err, want)
@@ -218,14 +218,14 @@ func (k *keeping) grow() {
 	if now.GrowingToGB != nil {
 		from = *now.GrowingToGB
 	}
-	size, want := from+by, fault.Code("")
+	size, want := from+by, apierr.Code("")
 	switch {
 	case by < 0 || size > 10_000:
-		want = fault.InvalidRequest
+		want = apierr.InvalidRequest
 	case b.status == "creating" || b.status == "deleting" || b.status == "deleted" || b.status == "failed":
-		want = fault.Conflict
+		want = apierr.Conflict
 	case k.r.money().Available < b.perGB*money.Micros(by):
-		want = fault.InsufficientBalance
+		want = apierr.InsufficientBalance
 	}
 	_, err := k.r.update(b.id, volume.UpdateRequest{SizeGB: &size})
 	k.answers("grow", err, want)

@@ -7,10 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
@@ -83,7 +83,7 @@ func agree(t *rapid.T, r *rig) {
 		case "delete all":
 			r.ok(func(ctx context.Context, tx *db.Tx) error { return r.volumes.DeleteAll(ctx, tx, acc) })
 		}
-		if code := fault.Conflict; err != nil && fault.CodeOf(err) != code && fault.CodeOf(err) != fault.InvalidRequest {
+		if code := apierr.Conflict; err != nil && apierr.CodeOf(err) != code && apierr.CodeOf(err) != apierr.InvalidRequest {
 			t.Fatal(err)
 		}
 	}

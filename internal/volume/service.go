@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/billetcloud/billet/internal/allowance"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/event"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/meter"
+	"github.com/billetcloud/billet/internal/spendlimit"
 )
 
 // List returns a page of the account's volumes that are not deleted, in that order, and how many there are.
@@ -121,23 +121,23 @@ func (s *Service) Update(ctx context.Context, tx *db.Tx, account, volume id.ID, 
 	}
 	rename := req.Name != nil && *req.Name != r.name
 	grow := req.SizeGB != nil && *req.SizeGB != r.wantedGB
-	var faults []fault.Field
+	var faults []apierr.Field
 	if rename {
 		faults = checkName(*req.Name)
 	}
 	if grow {
 		faults = append(faults, s.checkGrowth(r, *req.SizeGB)...)
 	}
-	if err := fault.Invalid(faults).OrNil(); err != nil {
+	if err := apierr.Invalid(faults).OrNil(); err != nil {
 		return Volume{}, err
 	}
 	switch {
 	case !rename && !grow:
 		return s.one(ctx, tx, r)
 	case r.status == StatusDeleting || r.status == StatusDeleted || r.status == StatusFailed:
-		return Volume{}, fault.New(fault.Conflict, "The volume is %s and cannot be changed any more.", r.status)
+		return Volume{}, apierr.New(apierr.Conflict, "The volume is %s and cannot be changed any more.", r.status)
 	case grow && r.status == StatusCreating:
-		return Volume{}, fault.New(fault.Conflict, "The volume is still being created; it can grow once it is available.")
+		return Volume{}, apierr.New(apierr.Conflict, "The volume is still being created; it can grow once it is available.")
 	}
 	if grow {
 		extra := r.perGBHour.Times(*req.SizeGB - r.wantedGB)
@@ -148,7 +148,7 @@ func (s *Service) Update(ctx context.Context, tx *db.Tx, account, volume id.ID, 
 		if w.Available < extra {
 			return Volume{}, insufficient(extra, w.Available, fmt.Sprintf("add %d GB (an hour at %s per GB)", *req.SizeGB-r.wantedGB, r.perGBHour))
 		}
-		if err := allowance.Reprice(ctx, tx, req.Key, r.id, r.perGBHour.Times(*req.SizeGB)); err != nil {
+		if err := spendlimit.Reprice(ctx, tx, req.Key, r.id, r.perGBHour.Times(*req.SizeGB)); err != nil {
 			return Volume{}, err
 		}
 		r.wantedGB, r.reason = *req.SizeGB, ""
@@ -178,9 +178,9 @@ func (s *Service) Update(ctx context.Context, tx *db.Tx, account, volume id.ID, 
 	return s.one(ctx, tx, r)
 }
 
-func (s *Service) checkGrowth(r record, sizeGB int64) []fault.Field {
-	one := func(format string, args ...any) []fault.Field {
-		return []fault.Field{{Field: "sizeGb", Message: fmt.Sprintf(format, args...)}}
+func (s *Service) checkGrowth(r record, sizeGB int64) []apierr.Field {
+	one := func(format string, args ...any) []apierr.Field {
+		return []apierr.Field{{Field: "sizeGb", Message: fmt.Sprintf(format, args...)}}
 	}
 	price, sold := s.c.Catalog.For(r.account).VolumePrice(r.provider, r.region)
 	switch {
@@ -203,7 +203,7 @@ func (s *Service) Delete(ctx context.Context, tx *db.Tx, account, volume id.ID) 
 	}
 	switch {
 	case r.held():
-		return Volume{}, &fault.Error{Code: fault.Conflict, Details: map[string]any{"deploymentId": r.deployment},
+		return Volume{}, &apierr.Error{Code: apierr.Conflict, Details: map[string]any{"deploymentId": r.deployment},
 			Message: fmt.Sprintf("The volume is %s (%s). Detach it, wait until it is available, then delete it.", r.status, r.deployment)}
 	case r.status == StatusDeleting || r.status == StatusDeleted:
 		return s.one(ctx, tx, r)
@@ -268,12 +268,12 @@ func (s *Service) Attach(ctx context.Context, tx *db.Tx, account, volume id.ID, 
 	case r.deployment == to.Deployment && (r.status == StatusAttaching || r.status == StatusAttached):
 		return s.one(ctx, tx, r)
 	case r.held():
-		return Volume{}, &fault.Error{Code: fault.Conflict, Details: map[string]any{"deploymentId": r.deployment},
+		return Volume{}, &apierr.Error{Code: apierr.Conflict, Details: map[string]any{"deploymentId": r.deployment},
 			Message: fmt.Sprintf("The volume is %s (%s). Detach it first, and wait until it is available.", r.status, r.deployment)}
 	case r.status != StatusAvailable:
-		return Volume{}, fault.New(fault.Conflict, "The volume is %s; only an available volume can be attached.", r.status)
+		return Volume{}, apierr.New(apierr.Conflict, "The volume is %s; only an available volume can be attached.", r.status)
 	case r.provider != to.Provider || r.region != to.Region:
-		return Volume{}, fault.Invalid([]fault.Field{{Field: "deploymentId", Message: fmt.Sprintf(
+		return Volume{}, apierr.Invalid([]apierr.Field{{Field: "deploymentId", Message: fmt.Sprintf(
 			"the volume is at %s in %s, but the deployment is at %s in %s; a volume can be attached only where it is.", r.provider, r.region, to.Provider, to.Region)}})
 	}
 	r.deployment = to.Deployment
@@ -299,7 +299,7 @@ func (s *Service) Detach(ctx context.Context, tx *db.Tx, account, volume id.ID) 
 			return Volume{}, err
 		}
 	default:
-		return Volume{}, fault.New(fault.Conflict, "The volume is %s; there is nothing to detach it from.", r.status)
+		return Volume{}, apierr.New(apierr.Conflict, "The volume is %s; there is nothing to detach it from.", r.status)
 	}
 	return s.one(ctx, tx, r)
 }
@@ -385,7 +385,7 @@ func (s *Service) move(ctx context.Context, tx *db.Tx, r *record, to Status, rea
 		if r.availableAt == nil {
 			at = nil
 		}
-		if err := allowance.End(ctx, tx, r.id, at); err != nil {
+		if err := spendlimit.End(ctx, tx, r.id, at); err != nil {
 			return err
 		}
 	}

@@ -4,13 +4,13 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/event"
-	"github.com/billetcloud/billet/internal/fault"
-	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/issue"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/money"
@@ -78,7 +78,7 @@ type Config struct {
 	Wallet    *wallet.Ledger
 	Providers *provider.Set
 	Events    *event.Log
-	Findings  *finding.Service
+	Findings  *issue.Service
 	Jobs      *job.Queue
 }
 
@@ -147,5 +147,5 @@ func (r *record) volume(cost money.Micros) Volume {
 }
 
 func notFound(volume id.ID) error {
-	return fault.New(fault.NotFound, "There is no volume %.40q; GET /volumes lists yours.", volume)
+	return apierr.New(apierr.NotFound, "There is no volume %.40q; GET /volumes lists yours.", volume)
 }

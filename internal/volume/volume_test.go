@@ -13,14 +13,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
 	"github.com/billetcloud/billet/internal/event"
-	"github.com/billetcloud/billet/internal/fault"
-	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/issue"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/money"
@@ -57,7 +57,7 @@ type rig struct {
 	runner  *job.Runner
 	volumes *volume.Service
 
-	findings *finding.Service
+	findings *issue.Service
 }
 
 func newRig(t tester, d *db.DB, c *clock.Simulated) *rig {
@@ -74,10 +74,10 @@ func (r *rig) serve() {
 	queue, set := job.NewQueue(ids), provider.NewSet(r.cloud, plainCloud{r.cloud})
 	r.catalog = catalog.New(catalog.Config{DB: d, IDs: ids, Clock: c, Providers: set, Jobs: queue, Log: log, Markup: func(string) int64 { return 1_000 }})
 	m := meter.New(meter.Config{DB: d, Wallet: r.wallet, Events: r.events, Jobs: queue})
-	r.findings = finding.New(finding.Config{IDs: ids, Jobs: queue, Log: log, Policy: finding.Policy{EndUnowned: true}})
+	r.findings = issue.New(issue.Config{IDs: ids, Jobs: queue, Log: log, Policy: issue.Policy{EndUnowned: true}})
 	r.volumes = volume.New(volume.Config{DB: d, IDs: ids, Clock: c, Log: log, Catalog: r.catalog, Meter: m, Wallet: r.wallet, Providers: set, Events: r.events, Findings: r.findings, Jobs: queue})
 	r.runner = job.NewRunner(job.Config{DB: d, Queue: queue, Clock: c, Real: db.Time, Log: log, Workers: 4})
-	r.runner.Handle(finding.KindEnd, finding.NewEnder(finding.EnderConfig{DB: d, Clock: c, Findings: r.findings, Providers: set}).End)
+	r.runner.Handle(issue.KindEnd, issue.NewEnder(issue.EnderConfig{DB: d, Clock: c, Findings: r.findings, Providers: set}).End)
 	r.runner.HandlePeriodic(volume.KindWatch, r.volumes.Watch)
 	r.runner.Handle(volume.KindVolume, r.volumes.Reconcile)
 	r.runner.Handle(meter.KindSweep, m.Sweep)
@@ -221,9 +221,9 @@ func (r *rig) history(v id.ID) (out []string) {
 	return out
 }
 
-func code(t tester, err error, want fault.Code, words ...string) {
+func code(t tester, err error, want apierr.Code, words ...string) {
 	t.Helper()
-	var e *fault.Error
+	var e *apierr.Error
 	if !errors.As(err, &e) || e.Code != want {
 		t.Fatalf("%v, expected %s", err, want)
 	}
@@ -346,7 +346,7 @@ func TestCreateNamesEveryFaultAtOnce(t *testing.T) {
 			})
 			return err
 		}
-		code(t, ask(volume.CreateRequest{}), fault.ServiceUnavailable)
+		code(t, ask(volume.CreateRequest{}), apierr.ServiceUnavailable)
 		r.open(acc, money.Dollars(1))
 		good := volume.CreateRequest{Name: "a", SizeGB: 100, Provider: "voltage-park", Region: "dallas-usa-5"}
 		for name, c := range map[string]struct {
@@ -368,8 +368,8 @@ func TestCreateNamesEveryFaultAtOnce(t *testing.T) {
 			req := good
 			c.spoil(&req)
 			err := ask(req)
-			code(t, err, fault.InvalidRequest)
-			var e *fault.Error
+			code(t, err, apierr.InvalidRequest)
+			var e *apierr.Error
 			errors.As(err, &e)
 			if len(e.Fields()) != len(c.want) {
 				t.Errorf("%s: %+v", name, e.Fields())
@@ -383,9 +383,9 @@ func TestCreateNamesEveryFaultAtOnce(t *testing.T) {
 		if err := ask(good); err != nil {
 			t.Fatal(err)
 		}
-		code(t, ask(good), fault.Conflict, `"a"`, "vol_")
+		code(t, ask(good), apierr.Conflict, `"a"`, "vol_")
 		good.Name, good.SizeGB = "b", 10_000
-		code(t, ask(good), fault.InsufficientBalance, "$1.10", "$0.989", "$0.00011 per GB")
+		code(t, ask(good), apierr.InsufficientBalance, "$1.10", "$0.989", "$0.00011 per GB")
 		if all, total, _ := r.volumes.List(t.Context(), r.db, acc, db.NewestFirst, db.Page{Number: 1, Limit: 10}); total.Total != 1 {
 			t.Errorf("refused volumes are there: %+v", all)
 		}
@@ -598,7 +598,7 @@ func TestTheEndOfADeploymentFreesItsVolumes(t *testing.T) {
 			t.Fatalf("%v %v", of, err)
 		}
 		_, err = r.delete(v)
-		code(t, err, fault.Conflict, "dep_1", "Detach")
+		code(t, err, apierr.Conflict, "dep_1", "Detach")
 		r.ok(func(ctx context.Context, tx *db.Tx) error { return r.volumes.DetachAll(ctx, tx, dep1) })
 		r.ok(func(ctx context.Context, tx *db.Tx) error { return r.volumes.DetachAll(ctx, tx, dep1) })
 		r.drain()
@@ -615,9 +615,9 @@ func TestGrowthKeepsThePricePerGB(t *testing.T) {
 		r.sync()
 		size := func(n int64) volume.UpdateRequest { return volume.UpdateRequest{SizeGB: &n} }
 		_, err := r.update(v, size(50))
-		code(t, err, fault.InvalidRequest, "never shrinks")
+		code(t, err, apierr.InvalidRequest, "never shrinks")
 		_, err = r.update(v, size(10_001))
-		code(t, err, fault.InvalidRequest, "at most 10000 GB")
+		code(t, err, apierr.InvalidRequest, "at most 10000 GB")
 		got, err := r.update(v, size(1_000))
 		if err != nil || got.SizeGB != 100 || *got.GrowingToGB != 1_000 || got.HourlyPrice != 11_000 {
 			t.Fatalf("%+v %v", got, err)
@@ -653,9 +653,9 @@ func TestGrowthKeepsThePricePerGB(t *testing.T) {
 			return err
 		})
 		_, err = r.update(v, size(2_000))
-		code(t, err, fault.InsufficientBalance, "$0.11", "1000 GB")
+		code(t, err, apierr.InsufficientBalance, "$0.11", "1000 GB")
 		_, err = r.create(acc, "another", 10)
-		code(t, err, fault.InsufficientBalance, "-$10.")
+		code(t, err, apierr.InsufficientBalance, "-$10.")
 	})
 }
 
@@ -674,21 +674,21 @@ func TestNamesAndOwners(t *testing.T) {
 		}
 		taken, bad := "datasets", "a/b"
 		_, err = r.update(mine.ID, volume.UpdateRequest{Name: &taken})
-		code(t, err, fault.Conflict, string(v))
+		code(t, err, apierr.Conflict, string(v))
 		small := int64(1)
 		_, err = r.update(v, volume.UpdateRequest{Name: &bad, SizeGB: &small})
-		var e *fault.Error
+		var e *apierr.Error
 		if !errors.As(err, &e) || len(e.Fields()) != 2 {
 			t.Fatalf("not every fault at once: %v", err)
 		}
 		_, err = r.volumes.Get(t.Context(), r.db, acc, theirs.ID)
-		code(t, err, fault.NotFound)
+		code(t, err, apierr.NotFound)
 		for _, f := range []func(id.ID) (volume.Volume, error){r.detach, r.delete,
 			func(v id.ID) (volume.Volume, error) { return r.attach(v, target1) },
 			func(v id.ID) (volume.Volume, error) { return r.update(v, volume.UpdateRequest{Name: &bad}) },
 		} {
 			_, err := f(theirs.ID)
-			code(t, err, fault.NotFound)
+			code(t, err, apierr.NotFound)
 		}
 		found, missing, err := r.volumes.Find(t.Context(), r.db, acc, []id.ID{mine.ID, theirs.ID, v})
 		if err != nil || len(found) != 2 || found[0].ID != mine.ID || found[1].CostToDate != 11_000 || !slices.Equal(missing, []id.ID{theirs.ID}) {
@@ -701,7 +701,7 @@ func TestNamesAndOwners(t *testing.T) {
 		elsewhere := target1
 		elsewhere.Region = "oslo-1"
 		_, err = r.attach(v, elsewhere)
-		code(t, err, fault.InvalidRequest, "dallas-usa-5", "oslo-1")
+		code(t, err, apierr.InvalidRequest, "dallas-usa-5", "oslo-1")
 	})
 }
 
@@ -779,7 +779,7 @@ func TestOneVolumeGoesToOneOfManyDeployments(t *testing.T) {
 				_, err := r.attach(v, to)
 				if err == nil {
 					won.Add(1)
-				} else if fault.CodeOf(err) != fault.Conflict {
+				} else if apierr.CodeOf(err) != apierr.Conflict {
 					t.Error(err)
 				}
 			})
@@ -794,7 +794,7 @@ func TestOneVolumeGoesToOneOfManyDeployments(t *testing.T) {
 			names.Go(func() {
 				if _, err := r.create(acc, "one-name", 10); err == nil {
 					made.Add(1)
-				} else if fault.CodeOf(err) != fault.Conflict {
+				} else if apierr.CodeOf(err) != apierr.Conflict {
 					t.Error(err)
 				}
 			})
@@ -824,7 +824,7 @@ func TestParallelRenamesToOneNameGiveItOnce(t *testing.T) {
 				wg.Go(func() {
 					if _, err := r.update(v, volume.UpdateRequest{Name: &wanted}); err == nil {
 						won.Add(1)
-					} else if fault.CodeOf(err) != fault.Conflict {
+					} else if apierr.CodeOf(err) != apierr.Conflict {
 						t.Error(err)
 					}
 				})
@@ -869,7 +869,7 @@ func TestAnothersVolumeIsNotEvenLocked(t *testing.T) {
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
-		code(t, err, fault.NotFound) // and not a wait for a lock that it should never ask for
+		code(t, err, apierr.NotFound) // and not a wait for a lock that it should never ask for
 	})
 }
 

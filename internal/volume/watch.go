@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/finding"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/issue"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/provider"
 )
@@ -25,7 +25,7 @@ const (
 )
 
 // watched are the kinds of findings that Watch reports.
-var watched = []finding.Kind{finding.UnownedVolume}
+var watched = []issue.Kind{issue.UnownedVolume}
 
 // StartWatching leaves a job behind for each provider with volumes that compares them with ours for ever.
 func (s *Service) StartWatching(ctx context.Context) error {
@@ -82,7 +82,7 @@ func (s *Service) Watch(ctx context.Context, subject id.ID) (job.Outcome, error)
 		}
 		all := slices.Clone(found)
 		for _, volume := range reopened {
-			all = append(all, finding.Sighting{Kind: finding.UnownedVolume, Reference: volume.id, Volume: volume.id, Detail: "The volume is there although it was deleted; it is deleted again."})
+			all = append(all, issue.Sighting{Kind: issue.UnownedVolume, Reference: volume.id, Volume: volume.id, Detail: "The volume is there although it was deleted; it is deleted again."})
 			if err := s.c.Jobs.Enqueue(ctx, tx, volume.account, KindVolume, volume.id, tx.Now); err != nil {
 				return err
 			}
@@ -92,15 +92,15 @@ func (s *Service) Watch(ctx context.Context, subject id.ID) (job.Outcome, error)
 }
 
 // compare returns what nobody owns, and those that were deleted here and are on the list.
-func (s *Service) compare(ctx context.Context, slug string, listed []provider.Volume) (found []finding.Sighting, deleted []id.ID, err error) {
+func (s *Service) compare(ctx context.Context, slug string, listed []provider.Volume) (found []issue.Sighting, deleted []id.ID, err error) {
 	upstream := map[id.ID]string{}
 	for _, v := range listed {
 		if v.Reference.Valid(id.Volume) {
 			upstream[v.Reference] = v.ID
 			continue
 		}
-		found = append(found, finding.Sighting{
-			Kind: finding.UnownedVolume, UpstreamID: v.ID, Reference: v.Reference,
+		found = append(found, issue.Sighting{
+			Kind: issue.UnownedVolume, UpstreamID: v.ID, Reference: v.Reference,
 			Detail: "The provider has a volume that Billet did not make. It may be somebody else's in the same account, and is left alone.",
 		})
 	}
@@ -121,7 +121,7 @@ func (s *Service) compare(ctx context.Context, slug string, listed []provider.Vo
 		return nil, nil, err
 	}
 	for _, reference := range strays {
-		o := finding.Sighting{Kind: finding.UnownedVolume, UpstreamID: upstream[reference], Reference: reference, Volume: reference}
+		o := issue.Sighting{Kind: issue.UnownedVolume, UpstreamID: upstream[reference], Reference: reference, Volume: reference}
 		switch r, exists := known[reference]; {
 		case !exists:
 			o.Volume, o.Endable, o.Detail = "", true, "The volume has a reference like ours, and there is no such volume here. It may hold data."

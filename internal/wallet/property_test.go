@@ -7,10 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/wallet"
@@ -103,7 +103,7 @@ func TestTheLedgerAgreesWithAFewLinesOfObviousCode(t *testing.T) {
 					}
 					often(func(ctx context.Context, tx *db.Tx) error {
 						_, err := r.ledger.Credit(ctx, tx, k)
-						if differs := before && first != k.Amount; differs != (fault.CodeOf(err) == fault.Conflict && err != nil) {
+						if differs := before && first != k.Amount; differs != (apierr.CodeOf(err) == apierr.Conflict && err != nil) {
 							t.Fatalf("a credit of %s under the key of one of %s: %v", k.Amount, first, err)
 						} else if differs {
 							return nil

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
 )
@@ -139,8 +139,8 @@ func (l *Ledger) Credit(ctx context.Context, tx *db.Tx, c Credit) (made bool, er
 	case err != nil:
 		return false, err
 	case !claimed && (first.Account != c.Account || first.Amount != c.Amount):
-		return false, &fault.Error{
-			Code: fault.Conflict, Message: "This reference was used before, for another amount or another account. Use a new reference for a new credit.",
+		return false, &apierr.Error{
+			Code: apierr.Conflict, Message: "This reference was used before, for another amount or another account. Use a new reference for a new credit.",
 			Details: map[string]any{"account": first.Account, "amount": first.Amount},
 		}
 	case !claimed:

@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/wallet"
@@ -237,7 +237,7 @@ func TestEverythingHappensOnce(t *testing.T) {
 		} {
 			before := [2]wallet.Wallet{r.get(account), r.get(other)}
 			err := r.db.InTx(r.Context(), func(ctx context.Context, tx *db.Tx) error { _, err := r.ledger.Credit(ctx, tx, c); return err })
-			if fault.CodeOf(err) != fault.Conflict || [2]wallet.Wallet{r.get(account), r.get(other)} != before {
+			if apierr.CodeOf(err) != apierr.Conflict || [2]wallet.Wallet{r.get(account), r.get(other)} != before {
 				t.Errorf("a reference was used for two credits: %v", err)
 			}
 		}

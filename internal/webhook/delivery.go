@@ -7,9 +7,9 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/event"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/job"
 )
@@ -109,7 +109,7 @@ func (s *Service) Replay(ctx context.Context, tx *db.Tx, account, webhook, deliv
 		return Delivery{}, missing("delivery")
 	}
 	if !w.Enabled {
-		return Delivery{}, fault.New(fault.Conflict, "This webhook is %s, so nothing is sent. Enable it first; what is pending is sent then.", w.Status)
+		return Delivery{}, apierr.New(apierr.Conflict, "This webhook is %s, so nothing is sent. Enable it first; what is pending is sent then.", w.Status)
 	}
 	if err := cmp.Or(replay(ctx, tx, delivery, tx.Now), wake(ctx, tx, webhook)); err != nil {
 		return Delivery{}, err

@@ -9,9 +9,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/event"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 )
 
@@ -38,7 +38,7 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, req Requ
 	c.url(req.URL)
 	c.description(req.Description)
 	types := c.types(req.Types)
-	if err := fault.Invalid(c.faults).OrNil(); err != nil {
+	if err := apierr.Invalid(c.faults).OrNil(); err != nil {
 		return Endpoint{}, "", err
 	}
 	w := Endpoint{
@@ -62,7 +62,7 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, req Requ
 			return err
 		}
 		if n > MaxPerAccount {
-			return fault.Full("webhooks", MaxPerAccount, "The account has %d webhooks, which is the most. Delete one first, or send more to one of them.", MaxPerAccount)
+			return apierr.Full("webhooks", MaxPerAccount, "The account has %d webhooks, which is the most. Delete one first, or send more to one of them.", MaxPerAccount)
 		}
 		return setCursor(ctx, tx, w.ID, from.Event)
 	})
@@ -110,7 +110,7 @@ func (s *Service) Update(ctx context.Context, tx *db.Tx, account, webhook id.ID,
 	if u.Types != nil {
 		w.Types = c.types(*u.Types)
 	}
-	if err := fault.Invalid(c.faults).OrNil(); err != nil {
+	if err := apierr.Invalid(c.faults).OrNil(); err != nil {
 		return Endpoint{}, err
 	}
 	if err := updateEndpoint(ctx, tx, w); err != nil {
@@ -177,11 +177,11 @@ func purpose(of id.ID) string { return "webhook/" + string(of) }
 // checker gathers what is wrong.
 type checker struct {
 	s      *Service
-	faults []fault.Field
+	faults []apierr.Field
 }
 
 func (c *checker) fault(field, format string, args ...any) {
-	c.faults = append(c.faults, fault.Field{Field: field, Message: fmt.Sprintf(format, args...)})
+	c.faults = append(c.faults, apierr.Field{Field: field, Message: fmt.Sprintf(format, args...)})
 }
 
 func (c *checker) url(u string) {
@@ -191,7 +191,7 @@ func (c *checker) url(u string) {
 }
 
 func (c *checker) description(d string) {
-	c.faults = append(c.faults, fault.CheckText("description", d, MaxDescription)...)
+	c.faults = append(c.faults, apierr.CheckText("description", d, MaxDescription)...)
 }
 
 // types returns each type once.

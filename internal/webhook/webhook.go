@@ -5,10 +5,10 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/event"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/secret"
@@ -154,4 +154,4 @@ func (s *Service) appended(ctx context.Context, tx *db.Tx, accounts []id.ID) err
 }
 
 // missing is for what is not there, or another account's.
-func missing(what string) error { return fault.New(fault.NotFound, "There is no such %s.", what) }
+func missing(what string) error { return apierr.New(apierr.NotFound, "There is no such %s.", what) }

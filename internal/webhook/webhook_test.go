@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/fault"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/webhook"
 )
@@ -323,11 +323,11 @@ func TestReplayAndTest(t *testing.T) {
 		if e := w.get(ada, hook.ID); e.FailingSince != nil {
 			t.Errorf("a test counted: %+v", e)
 		}
-		if _, err := replay(ada, hook.ID, d.ID); fault.CodeOf(err) != fault.Conflict {
+		if _, err := replay(ada, hook.ID, d.ID); apierr.CodeOf(err) != apierr.Conflict {
 			t.Error(err)
 		}
 		for _, wrong := range [][3]id.ID{{bob, hook.ID, d.ID}, {ada, "whk_x", d.ID}, {ada, hook.ID, "whd_x"}} {
-			if _, err := replay(wrong[0], wrong[1], wrong[2]); err == nil || fault.CodeOf(err) != fault.NotFound {
+			if _, err := replay(wrong[0], wrong[1], wrong[2]); err == nil || apierr.CodeOf(err) != apierr.NotFound {
 				t.Errorf("%v: %v", wrong, err)
 			}
 		}
@@ -344,11 +344,11 @@ func TestBounds(t *testing.T) {
 		}
 		err := create(webhook.Request{URL: "ftp://x", Description: "a\nb", Types: []string{"deployment.running", "deployment.*", "A", "*", "deployment.*.running", "deployment.runing", "deploiment.*"}})
 		var fields []string
-		for _, f := range err.(*fault.Error).Fields() {
+		for _, f := range err.(*apierr.Error).Fields() {
 			fields = append(fields, f.Field)
 		}
 		same(t, "fields", fields, []string{"url", "description", "types[2]", "types[3]", "types[4]", "types[5]", "types[6]"})
-		same(t, "what may be meant", strings.Contains(fmt.Sprint(err.(*fault.Error).Fields()), "Did you mean deployment.running?"), true)
+		same(t, "what may be meant", strings.Contains(fmt.Sprint(err.(*apierr.Error).Fields()), "Did you mean deployment.running?"), true)
 		var wg sync.WaitGroup
 		var mu sync.Mutex
 		made := 0
@@ -359,7 +359,7 @@ func TestBounds(t *testing.T) {
 				defer mu.Unlock()
 				if err == nil {
 					made++
-				} else if fault.CodeOf(err) != fault.LimitReached {
+				} else if apierr.CodeOf(err) != apierr.LimitReached {
 					t.Error(err)
 				}
 			})
@@ -369,7 +369,7 @@ func TestBounds(t *testing.T) {
 		if err != nil || made != webhook.MaxPerAccount || n.Total != made || len(list) != made {
 			t.Fatalf("%d made, %d listed, %v", made, n.Total, err)
 		}
-		if err := w.tx(func(ctx context.Context, tx *db.Tx) error { _, err := w.Delete(ctx, tx, bob, list[0].ID); return err }); fault.CodeOf(err) != fault.NotFound {
+		if err := w.tx(func(ctx context.Context, tx *db.Tx) error { _, err := w.Delete(ctx, tx, bob, list[0].ID); return err }); apierr.CodeOf(err) != apierr.NotFound {
 			t.Error(err)
 		}
 		if err := w.tx(func(ctx context.Context, tx *db.Tx) error { _, err := w.Delete(ctx, tx, ada, list[0].ID); return err }); err != nil {

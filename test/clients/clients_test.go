@@ -22,7 +22,7 @@ import (
 	"github.com/billetcloud/billet/client"
 	"github.com/billetcloud/billet/internal/cli"
 	"github.com/billetcloud/billet/internal/version"
-	"github.com/billetcloud/billet/test/billetd"
+	"github.com/billetcloud/billet/test/servertest"
 )
 
 const publicKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGZwpBijBd19lrp1GO7KtPM2MVlY6axv+5hGmH8ABvX8 clients@example"
@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 			In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Environ(), Version: version.Info{Version: "test"},
 		}, os.Args[1:]))
 	}
-	os.Exit(billetd.Run(m))
+	os.Exit(servertest.Run(m))
 }
 
 // tool is the path of a program that npm has installed here.
@@ -108,7 +108,7 @@ func TestLintersFindNothing(t *testing.T) {
 
 // tomorrow is a server of a later version: it adds a field that no client knows to every object of every answer.
 type tomorrow struct {
-	server *billetd.Server
+	server *servertest.Server
 	added  atomic.Int64
 }
 
@@ -183,7 +183,7 @@ func (p *tomorrow) add(body []byte) []byte {
 
 // world is a real server behind one of tomorrow, and what a client's program needs to find it.
 type world struct {
-	server *billetd.Server
+	server *servertest.Server
 	proxy  *tomorrow
 	url    string
 	key    string
@@ -191,7 +191,7 @@ type world struct {
 
 func newWorld(t *testing.T) world {
 	t.Helper()
-	s := billetd.Start(t, "--sim")
+	s := servertest.Start(t, "--sim")
 	_, key := s.Key("5000", "--read-limit", "1000", "--write-limit", "1000", "--deploy-limit", "1000")
 	p := &tomorrow{server: s}
 	front := httptest.NewServer(p)

@@ -17,7 +17,7 @@ import (
 
 	"github.com/billetcloud/billet/internal/app"
 	"github.com/billetcloud/billet/internal/money"
-	"github.com/billetcloud/billet/test/billetd"
+	"github.com/billetcloud/billet/test/servertest"
 )
 
 // history is a data directory through many crashes, and everything that its server has acknowledged.
@@ -27,7 +27,7 @@ type history struct {
 	cloud   cloud
 	fake    *fake // nil for the simulator
 	seed    uint64
-	server  *billetd.Server
+	server  *servertest.Server
 	tenants []*tenant
 	offers  []offer
 
@@ -122,7 +122,7 @@ type intent struct {
 	since    int64 // elapsed, at the first attempt
 	lost     bool  // an attempt had no answer
 	answered bool
-	first    billetd.Answer
+	first    servertest.Answer
 	id       string // of what it made
 }
 
@@ -141,7 +141,7 @@ func begin(t *testing.T, c cloud, seed uint64, args []string) *history {
 		h.fake = c.serve(t)
 		args = append(args, h.fake.configure(t, dir)...)
 	}
-	h.server = billetd.StartIn(t, dir, append(args, "--sim", "--sim-machines", "banner", "--webhook-allow-http", "--webhook-allow-networks", "127.0.0.0/8")...)
+	h.server = servertest.StartIn(t, dir, append(args, "--sim", "--sim-machines", "banner", "--webhook-allow-http", "--webhook-allow-networks", "127.0.0.0/8")...)
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("the end of the server's log:\n%s", tail(h.server.Log(), 12))
@@ -192,7 +192,7 @@ func directory(t *testing.T) string {
 }
 
 // data reads the data of an answer.
-func data(a billetd.Answer, into any) error {
+func data(a servertest.Answer, into any) error {
 	e := struct{ Data any }{into}
 	return json.Unmarshal(a.Body, &e)
 }

@@ -25,7 +25,7 @@ import (
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/upstream"
 	"github.com/billetcloud/billet/internal/provider/voltagepark/voltageparktest"
-	"github.com/billetcloud/billet/test/billetd"
+	"github.com/billetcloud/billet/test/servertest"
 )
 
 const (
@@ -109,7 +109,7 @@ type fleet struct {
 
 // member is one of the servers.
 type member struct {
-	*billetd.Server
+	*servertest.Server
 	env     []string
 	stopped time.Time // until when it is stopped
 }
@@ -146,7 +146,7 @@ func beginFleet(t *testing.T, seed uint64) *fleet {
 			m.env = []string{crashpoint.SkewVariable + "=" + skew}
 		}
 		args := append((&fake{account: account}).write(t, dir), "--database-url", database, "--max-clock-skew", "2h")
-		m.Server = billetd.Prepare(t, dir, args...)
+		m.Server = servertest.Prepare(t, dir, args...)
 		f.servers = append(f.servers, m)
 		f.start(m, "")
 	}
@@ -289,7 +289,7 @@ func (f *fleet) befall(m *member) {
 }
 
 // ask asks servers, one after the other, until one answers.
-func (f *fleet) ask(first int, method, path string, body any, headers ...string) billetd.Answer {
+func (f *fleet) ask(first int, method, path string, body any, headers ...string) servertest.Answer {
 	for try := first; try < first+30; try++ {
 		m := f.servers[try%len(f.servers)]
 		if !m.up() {
@@ -304,7 +304,7 @@ func (f *fleet) ask(first int, method, path string, body any, headers ...string)
 		f.mu.Unlock()
 		<-time.After(200 * time.Millisecond)
 	}
-	return billetd.Answer{}
+	return servertest.Answer{}
 }
 
 func (f *fleet) deploy(name string) func() {

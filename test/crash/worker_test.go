@@ -11,7 +11,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/billetcloud/billet/test/billetd"
+	"github.com/billetcloud/billet/test/servertest"
 )
 
 // worker is one key of a tenant at work for one round.
@@ -101,7 +101,7 @@ func (w *worker) act() {
 }
 
 // ask sends a request. answered is false when the server died before the whole answer was there.
-func (w *worker) ask(method, path string, body any, headers ...string) (a billetd.Answer, answered bool) {
+func (w *worker) ask(method, path string, body any, headers ...string) (a servertest.Answer, answered bool) {
 	w.h.mu.Lock()
 	w.h.asked++
 	w.h.mu.Unlock()
@@ -133,7 +133,7 @@ func (w *worker) ask(method, path string, body any, headers ...string) (a billet
 var pathless = regexp.MustCompile(`(dep|vol)_[0-9a-z]+|[?].*`)
 
 // once asks for what has an effect, remembers what is acknowledged, and what has to be asked again.
-func (w *worker) once(i *intent) (a billetd.Answer, answered bool) {
+func (w *worker) once(i *intent) (a servertest.Answer, answered bool) {
 	h := w.h
 	var headers []string
 	if i.key != "" {
@@ -171,7 +171,7 @@ func (w *worker) once(i *intent) (a billetd.Answer, answered bool) {
 }
 
 // settle keeps the first answer, or compares this one with it. The caller holds the tenant's mu.
-func (i *intent) settle(h *history, a billetd.Answer) {
+func (i *intent) settle(h *history, a servertest.Answer) {
 	if a.Code() == "IDEMPOTENCY_KEY_REUSED" {
 		h.fault("key %s was sent with one body only: %s", i.key, a.Body)
 	}
@@ -249,7 +249,7 @@ func (w *worker) look() {
 }
 
 // seen takes notice of the deployment in an answer.
-func (w *worker) seen(a billetd.Answer) apiDeployment {
+func (w *worker) seen(a servertest.Answer) apiDeployment {
 	var d apiDeployment
 	if err := data(a, &d); err != nil || d.ID == "" {
 		w.h.fault("no deployment in %s: %v", a.Body, err)
@@ -266,7 +266,7 @@ func (w *worker) seen(a billetd.Answer) apiDeployment {
 	return d
 }
 
-func (w *worker) seenVolume(a billetd.Answer) {
+func (w *worker) seenVolume(a servertest.Answer) {
 	var v apiVolume
 	if err := data(a, &v); err != nil || v.ID == "" {
 		w.h.fault("no volume in %s: %v", a.Body, err)

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/billetcloud/billet/test/billetd"
+	"github.com/billetcloud/billet/test/servertest"
 )
 
 // long is how long one script may take on a slow and busy machine.
@@ -68,7 +68,7 @@ func TestDashboard(t *testing.T) {
 	root, node, chromium := tools(t, true)
 	for _, name := range []string{"walk", "terminal", "pages", "load"} {
 		t.Run(name, func(t *testing.T) {
-			run(t, root, node, []string{"test/" + name + ".mjs"}, "BILLETD="+billetd.Binary(t), "CHROMIUM="+chromium)
+			run(t, root, node, []string{"test/" + name + ".mjs"}, "BILLETD="+servertest.Binary(t), "CHROMIUM="+chromium)
 		})
 	}
 }

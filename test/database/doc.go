@@ -2,5 +2,5 @@
 // primary that is killed and comes back, a pooler in between, another version's or another key's database.
 //
 // It owns the programs that it needs for that, a TCP proxy, a private PostgreSQL and a PgBouncer, all on the loopback
-// address, and ends them. It starts servers through test/billetd.
+// address, and ends them. It starts servers through test/servertest.
 package database

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/db/dbtest"
-	"github.com/billetcloud/billet/test/billetd"
+	"github.com/billetcloud/billet/test/servertest"
 )
 
 // outcomes counts what a load was answered.
@@ -20,7 +20,7 @@ type outcomes struct {
 	wrong []string
 }
 
-func (o *outcomes) note(a billetd.Answer, what string) {
+func (o *outcomes) note(a servertest.Answer, what string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.count[fmt.Sprintf("%s %d %s", what, a.Status, a.Code())]++
@@ -38,7 +38,7 @@ func (o *outcomes) note(a billetd.Answer, what string) {
 func TestADatabaseThatIsKilledIsNeverAnInternalError(t *testing.T) {
 	t.Parallel()
 	p := startPrivate(t)
-	s := billetd.Start(t, "--sim", "--sim-machines", "banner", "--database-url", p.url("postgres"))
+	s := servertest.Start(t, "--sim", "--sim-machines", "banner", "--database-url", p.url("postgres"))
 	account, _ := s.Key("1000")
 	key := s.KeyOf(account, "--write-limit", "10000", "--read-limit", "10000")
 	seen := &outcomes{count: map[string]int{}}
@@ -53,7 +53,7 @@ func TestADatabaseThatIsKilledIsNeverAnInternalError(t *testing.T) {
 			defer pace.Stop()
 			made := ""
 			for n := 0; ctx.Err() == nil || made != ""; <-pace.C {
-				var a billetd.Answer
+				var a servertest.Answer
 				var err error
 				if made == "" {
 					name := fmt.Sprintf("key-%d-%d", i, n)
@@ -108,7 +108,7 @@ func TestACommitInDoubtIsSettledByLooking(t *testing.T) {
 	t.Parallel()
 	database := dbtest.PostgresURL(t)
 	p := newProxy(t, host(t, database))
-	s := billetd.Start(t, "--database-url", p.through(t, database))
+	s := servertest.Start(t, "--database-url", p.through(t, database))
 	_, key := s.Key("1000")
 	for name, headers := range map[string][]string{"with a key": {"Idempotency-Key", "once"}, "without": nil} {
 		t.Run(name, func(t *testing.T) {
@@ -139,7 +139,7 @@ func TestACommitInDoubtStaysInDoubtWhileTheDatabaseIsAway(t *testing.T) {
 	t.Parallel()
 	database := dbtest.PostgresURL(t)
 	p := newProxy(t, host(t, database))
-	s := billetd.Start(t, "--database-url", p.through(t, database))
+	s := servertest.Start(t, "--database-url", p.through(t, database))
 	_, key := s.Key("1000")
 	s.Call(key, "GET", "/ssh-keys", nil)
 	p.mu.Lock()
@@ -160,7 +160,7 @@ func TestACommitInDoubtStaysInDoubtWhileTheDatabaseIsAway(t *testing.T) {
 func TestACommitThatWaitsForAStandbyIsNotCancelled(t *testing.T) {
 	t.Parallel()
 	p := startPrivate(t)
-	s := billetd.Start(t, "--database-url", p.url("postgres"))
+	s := servertest.Start(t, "--database-url", p.url("postgres"))
 	_, key := s.Key("1000")
 	admin := p.open("postgres")
 	defer func() { _ = admin.Close() }()

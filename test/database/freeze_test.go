@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/db/dbtest"
-	"github.com/billetcloud/billet/test/billetd"
+	"github.com/billetcloud/billet/test/servertest"
 	"golang.org/x/crypto/ssh"
 )
 
@@ -47,7 +47,7 @@ func TestAServerRecoversFromConnectionsThatAreForgotten(t *testing.T) {
 	t.Parallel()
 	database := dbtest.PostgresURL(t)
 	p := newProxy(t, host(t, database))
-	s := billetd.Start(t, "--sim", "--sim-machines", "banner", "--database-url", p.through(t, database))
+	s := servertest.Start(t, "--sim", "--sim-machines", "banner", "--database-url", p.through(t, database))
 	_, key := s.Key("100000")
 	public := publicKey(t)
 	s.Running(key, s.Deploy(key, "before", public))

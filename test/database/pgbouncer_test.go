@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/db/dbtest"
-	"github.com/billetcloud/billet/test/billetd"
+	"github.com/billetcloud/billet/test/servertest"
 )
 
 // startPgBouncer starts a PgBouncer in front of the database, which gives a connection to a client for one transaction, and returns the
@@ -77,13 +77,13 @@ func exists(path string) bool {
 func TestEverythingWorksBehindPgBouncer(t *testing.T) {
 	database := startPgBouncer(t, dbtest.PostgresURL(t))
 	t.Setenv("BILLET_SECRET_KEY", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=")
-	s := billetd.Start(t, "--sim", "--sim-machines", "banner", "--database-url", database)
+	s := servertest.Start(t, "--sim", "--sim-machines", "banner", "--database-url", database)
 	account, _ := s.Key("100000")
 	key := s.KeyOf(account, "--write-limit", "10000", "--read-limit", "10000", "--deploy-limit", "1000")
 
 	var load sync.WaitGroup
 	answers := make(chan string, 10_000)
-	call := func(want int, method, path string, body any, headers ...string) billetd.Answer {
+	call := func(want int, method, path string, body any, headers ...string) servertest.Answer {
 		a, err := s.TryCall(key, method, path, body, headers...)
 		if err != nil || a.Status != want {
 			answers <- fmt.Sprintf("%s %s: %d %s %v", method, path, a.Status, a.Body, err)
@@ -130,7 +130,7 @@ func TestEverythingWorksBehindPgBouncer(t *testing.T) {
 	within(t, 5*time.Second, "readiness", func() bool { return s.Call("", "GET", "=/readyz", nil).Status == http.StatusOK })
 
 	// The lock of the one server with a simulator is the data directory's, whoever has the session.
-	other := billetd.Prepare(t, t.TempDir(), s.Args...)
+	other := servertest.Prepare(t, t.TempDir(), s.Args...)
 	if other.TryRestart(0) || !strings.Contains(other.Log(), "--sim") {
 		t.Errorf("a second simulator on the database: %s", other.Log())
 	}

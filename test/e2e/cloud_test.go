@@ -14,7 +14,7 @@ import (
 	"github.com/billetcloud/billet/internal/provider/providertest"
 	"github.com/billetcloud/billet/internal/provider/upstream/upstreamtest"
 	"github.com/billetcloud/billet/internal/provider/voltagepark/voltageparktest"
-	"github.com/billetcloud/billet/test/billetd"
+	"github.com/billetcloud/billet/test/servertest"
 )
 
 // The quick start with a cloud of the operator's instead of the simulator: nothing but the configuration is another. The server lives in
@@ -22,7 +22,7 @@ import (
 func TestTheQuickStartSellsFromARealCloud(t *testing.T) {
 	t.Run("by a verb", func(t *testing.T) {
 		t.Parallel() // most of it is waiting
-		billetd.Engines(t, func(t *testing.T, args ...string) {
+		servertest.Engines(t, func(t *testing.T, args ...string) {
 			t.Parallel()
 			cloud := voltageparktest.Serve(t)
 			b := quickStart(t, cloud, byVerb(t, cloud, args...))
@@ -31,7 +31,7 @@ func TestTheQuickStartSellsFromARealCloud(t *testing.T) {
 	})
 	t.Run("by a file", func(t *testing.T) {
 		t.Parallel()
-		billetd.Engines(t, func(t *testing.T, args ...string) {
+		servertest.Engines(t, func(t *testing.T, args ...string) {
 			t.Parallel()
 			cloud := voltageparktest.Serve(t)
 			b := quickStart(t, cloud, byFile(t, cloud, args...))
@@ -47,20 +47,20 @@ func TestTheQuickStartSellsFromARealCloud(t *testing.T) {
 // bought is what the quick start ended with: a deployment that runs and is to end as soon as it may. The server has stopped.
 type bought struct {
 	cloud      *voltageparktest.Cloud
-	server     *billetd.Server
+	server     *servertest.Server
 	key        string
 	deployment map[string]any
 }
 
 const names = voltageparktest.Seattle + "=dallas-usa-5"
 
-func byVerb(t *testing.T, cloud *voltageparktest.Cloud, args ...string) *billetd.Server {
-	s := billetd.Prepare(t, t.TempDir(), args...)
+func byVerb(t *testing.T, cloud *voltageparktest.Cloud, args ...string) *servertest.Server {
+	s := servertest.Prepare(t, t.TempDir(), args...)
 	s.RunWith(voltageparktest.Token+"\n", "provider", "add", "voltage-park", "--api-key-stdin", "--base-url", cloud.Account().BaseURL, "--setting", "region-names="+names, "--setting", "private-addresses=true", "--markup", "10")
 	return s
 }
 
-func byFile(t *testing.T, cloud *voltageparktest.Cloud, args ...string) *billetd.Server {
+func byFile(t *testing.T, cloud *voltageparktest.Cloud, args ...string) *servertest.Server {
 	dir := t.TempDir()
 	for name, text := range map[string]string{
 		"voltage-park.key": voltageparktest.Token + "\n",
@@ -75,10 +75,10 @@ func byFile(t *testing.T, cloud *voltageparktest.Cloud, args ...string) *billetd
 			t.Fatal(err)
 		}
 	}
-	return billetd.Prepare(t, t.TempDir(), append(args, "--providers-file", filepath.Join(dir, "providers.yaml"))...)
+	return servertest.Prepare(t, t.TempDir(), append(args, "--providers-file", filepath.Join(dir, "providers.yaml"))...)
 }
 
-func quickStart(t *testing.T, cloud *voltageparktest.Cloud, s *billetd.Server) bought {
+func quickStart(t *testing.T, cloud *voltageparktest.Cloud, s *servertest.Server) bought {
 	t.Helper()
 	_, key := s.Key("1000", "--read-limit", "100000", "--write-limit", "1000")
 	s.Restart()
@@ -244,7 +244,7 @@ func (b bought) theRest(t *testing.T) {
 }
 
 // awaitRunning is a long poll, as a tenant would wait.
-func awaitRunning(t *testing.T, s *billetd.Server, key, id string) (d map[string]any) {
+func awaitRunning(t *testing.T, s *servertest.Server, key, id string) (d map[string]any) {
 	t.Helper()
 	await(t, "a deployment that runs", func() bool {
 		d = s.Call(key, http.MethodGet, "/deployments/"+id+"?waitFor=running&timeoutSeconds=20", nil).Data
@@ -264,7 +264,7 @@ func mayListenAt22(t *testing.T) bool {
 }
 
 // tellsNoKey looks for an API key in everything that the server has written: its log, and every file of its data directory.
-func tellsNoKey(t *testing.T, s *billetd.Server, key string) {
+func tellsNoKey(t *testing.T, s *servertest.Server, key string) {
 	t.Helper()
 	if strings.Contains(s.Log(), key) {
 		t.Errorf("the log tells the key:\n%s", s.Log())

@@ -5,13 +5,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/billetcloud/billet/test/billetd"
+	"github.com/billetcloud/billet/test/servertest"
 )
 
 // A cloud-config that cannot be carried out is refused at the dry run and at the create alike,
 // with every problem and its place, before any money moves.
 func TestCloudInitIsCheckedBeforeMoneyMoves(t *testing.T) {
-	s := billetd.Start(t, "--sim")
+	s := servertest.Start(t, "--sim")
 	_, key := s.Key("5000", "--read-limit", "1000", "--write-limit", "1000", "--deploy-limit", "1000")
 	user := newIdentity(t)
 	body := func(text string, dry bool) map[string]any {

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/billetcloud/billet/test/billetd"
+	"github.com/billetcloud/billet/test/servertest"
 )
 
 // fault is what `billetd sim fault` tells of a fault.
@@ -19,7 +19,7 @@ type fault struct {
 	Until         time.Time
 }
 
-func addFault(t *testing.T, s *billetd.Server, args ...string) fault {
+func addFault(t *testing.T, s *servertest.Server, args ...string) fault {
 	t.Helper()
 	var f fault
 	if err := json.Unmarshal([]byte(s.Run(append([]string{"sim", "fault", "add", "-o", "json"}, args...)...)), &f); err != nil {
@@ -28,7 +28,7 @@ func addFault(t *testing.T, s *billetd.Server, args ...string) fault {
 	return f
 }
 
-func listFaults(t *testing.T, s *billetd.Server) []fault {
+func listFaults(t *testing.T, s *servertest.Server) []fault {
 	t.Helper()
 	var list struct {
 		Now    time.Time
@@ -41,7 +41,7 @@ func listFaults(t *testing.T, s *billetd.Server) []fault {
 }
 
 // settled is the wallet without anything held: its balance.
-func settled(t *testing.T, s *billetd.Server, key string) float64 {
+func settled(t *testing.T, s *servertest.Server, key string) float64 {
 	t.Helper()
 	w := s.Call(key, "GET", "/wallet", nil).Data
 	if w["held"] != 0.0 || w["hourlyCost"] != 0.0 {
@@ -51,8 +51,8 @@ func settled(t *testing.T, s *billetd.Server, key string) float64 {
 }
 
 func TestLostAnswerAtLaunchIsOneMachine(t *testing.T) {
-	billetd.Engines(t, func(t *testing.T, args ...string) {
-		s := billetd.Start(t, append(args, "--sim")...)
+	servertest.Engines(t, func(t *testing.T, args ...string) {
+		s := servertest.Start(t, append(args, "--sim")...)
 		_, key := s.Key("1000", "--read-limit", "10000")
 		addFault(t, s, "lost-answer", "--operation", "launch", "--count", "3")
 		s.Kill() // the faults are kept
@@ -70,8 +70,8 @@ func TestLostAnswerAtLaunchIsOneMachine(t *testing.T) {
 }
 
 func TestMachineThatNeverOpensSSHCostsNothing(t *testing.T) {
-	billetd.Engines(t, func(t *testing.T, args ...string) {
-		s := billetd.Start(t, append(args, "--sim")...)
+	servertest.Engines(t, func(t *testing.T, args ...string) {
+		s := servertest.Start(t, append(args, "--sim")...)
 		_, key := s.Key("1000", "--read-limit", "10000")
 		f := addFault(t, s, "no-ssh", "--provider", "voltage-park")
 		id := s.Deploy(key, "deaf", newIdentity(t).public)
@@ -97,8 +97,8 @@ func TestMachineThatNeverOpensSSHCostsNothing(t *testing.T) {
 }
 
 func TestEndsRefusedForADayCostTheTenantNothing(t *testing.T) {
-	billetd.Engines(t, func(t *testing.T, args ...string) {
-		s := billetd.Start(t, append(args, "--sim")...)
+	servertest.Engines(t, func(t *testing.T, args ...string) {
+		s := servertest.Start(t, append(args, "--sim")...)
 		_, key := s.Key("1000", "--read-limit", "10000")
 		id := s.Running(key, s.Deploy(key, "sticky", newIdentity(t).public))["id"].(string)
 		s.Advance("26m")
@@ -135,8 +135,8 @@ func TestEndsRefusedForADayCostTheTenantNothing(t *testing.T) {
 }
 
 func TestGhostsAreShownAndGoWithTheirFault(t *testing.T) {
-	billetd.Engines(t, func(t *testing.T, args ...string) {
-		s := billetd.Start(t, append(args, "--sim", "--unowned-machines", "report")...)
+	servertest.Engines(t, func(t *testing.T, args ...string) {
+		s := servertest.Start(t, append(args, "--sim", "--unowned-machines", "report")...)
 		addFault(t, s, "ghost", "--provider", "northgrid")
 		addFault(t, s, "ghost", "--provider", "basalt", "--value", "dep_somebodyelses")
 		for range 2 {
@@ -161,7 +161,7 @@ func TestExamplesOfFaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := billetd.Start(t, "--sim")
+	s := servertest.Start(t, "--sim")
 	kinds := map[string]bool{}
 	for _, m := range regexp.MustCompile("`billetd (sim fault add [^`]+)`").FindAllStringSubmatch(string(page), -1) {
 		words := strings.Fields(m[1])
@@ -181,7 +181,7 @@ func TestExamplesOfFaults(t *testing.T) {
 }
 
 func TestFaultVerbsTeach(t *testing.T) {
-	s := billetd.Start(t, "--sim")
+	s := servertest.Start(t, "--sim")
 	for want, verb := range map[string][]string{
 		"lost-answer, unavailable": {"explode"},
 		"the kinds are":            {},
@@ -210,7 +210,7 @@ func TestFaultVerbsTeach(t *testing.T) {
 	if out := s.Run("sim", "fault", "add", "--help"); !strings.Contains(out, "billetd sim fault add refuse-terminate --for 24h") {
 		t.Errorf("no example:\n%s", out)
 	}
-	without := billetd.Start(t)
+	without := servertest.Start(t)
 	if out, err := without.TryRun("sim", "fault", "list"); err == nil || !strings.Contains(out, "--sim") {
 		t.Errorf("%v %s", err, out)
 	}
@@ -218,8 +218,8 @@ func TestFaultVerbsTeach(t *testing.T) {
 
 // Whatever the upstream does, in the end every deployment is over, nothing is left that somebody pays for, and the books agree.
 func TestABadWeek(t *testing.T) {
-	billetd.Engines(t, func(t *testing.T, args ...string) {
-		s := billetd.Start(t, append(args, "--sim")...)
+	servertest.Engines(t, func(t *testing.T, args ...string) {
+		s := servertest.Start(t, append(args, "--sim")...)
 		_, key := s.Key("100000", "--read-limit", "100000", "--write-limit", "10000", "--deploy-limit", "1000")
 		for _, f := range [][]string{
 			{"lost-answer", "--percent", "20", "--seed", "1"}, {"unavailable", "--percent", "10", "--seed", "2"}, {"garbage", "--percent", "10", "--seed", "3"},
@@ -281,8 +281,8 @@ func TestABadWeek(t *testing.T) {
 
 // Texts that no database takes and no terminal should see stop nothing.
 func TestGarbledAnswers(t *testing.T) {
-	billetd.Engines(t, func(t *testing.T, args ...string) {
-		s := billetd.Start(t, append(args, "--sim")...)
+	servertest.Engines(t, func(t *testing.T, args ...string) {
+		s := servertest.Start(t, append(args, "--sim")...)
 		_, key := s.Key("1000", "--read-limit", "10000")
 		addFault(t, s, "garbled")
 		addFault(t, s, "fail-provisioning", "--count", "1")

@@ -9,11 +9,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/billetcloud/billet/test/billetd"
+	"github.com/billetcloud/billet/test/servertest"
 )
 
 // scrape reads the server's metrics, where its log says that they are.
-func scrape(t *testing.T, s *billetd.Server) string {
+func scrape(t *testing.T, s *servertest.Server) string {
 	t.Helper()
 	m := regexp.MustCompile(`(?:metrics=|"metrics":")(http://127\.0\.0\.1:\d+/metrics)`).FindStringSubmatch(s.Log())
 	if m == nil {
@@ -32,7 +32,7 @@ func scrape(t *testing.T, s *billetd.Server) string {
 }
 
 // foundBy are the findings of that kind, as the operator's API tells them.
-func foundBy(t *testing.T, s *billetd.Server, key, kind string) []map[string]any {
+func foundBy(t *testing.T, s *servertest.Server, key, kind string) []map[string]any {
 	t.Helper()
 	a := s.Call(key, "GET", "=/api/v1/operator/findings?limit=100&kind="+kind, nil)
 	if a.Status != 200 {
@@ -48,8 +48,8 @@ func foundBy(t *testing.T, s *billetd.Server, key, kind string) []map[string]any
 const operatorScopes = "operator:read,operator:write"
 
 func TestGhostsBecomeFindings(t *testing.T) {
-	billetd.Engines(t, func(t *testing.T, args ...string) {
-		s := billetd.Start(t, append(args, "--sim")...)
+	servertest.Engines(t, func(t *testing.T, args ...string) {
+		s := servertest.Start(t, append(args, "--sim")...)
 		account, tenant := s.Key("1000", "--read-limit", "10000")
 		operator := s.KeyOf(account, "--scopes", operatorScopes, "--read-limit", "10000")
 		runs := s.Running(tenant, s.Deploy(tenant, "bystander", newIdentity(t).public))["id"].(string)
@@ -116,8 +116,8 @@ func sorted(s []string) []string {
 }
 
 func TestManyGhostsAtOnceAreLeftToTheOperator(t *testing.T) {
-	billetd.Engines(t, func(t *testing.T, args ...string) {
-		s := billetd.Start(t, append(args, "--sim")...)
+	servertest.Engines(t, func(t *testing.T, args ...string) {
+		s := servertest.Start(t, append(args, "--sim")...)
 		account, _ := s.Key("0")
 		operator := s.KeyOf(account, "--scopes", operatorScopes, "--read-limit", "10000")
 		for i := range 6 {
@@ -145,7 +145,7 @@ func TestManyGhostsAtOnceAreLeftToTheOperator(t *testing.T) {
 }
 
 func TestReportEndsNothing(t *testing.T) {
-	s := billetd.Start(t, "--sim", "--unowned-machines", "report")
+	s := servertest.Start(t, "--sim", "--unowned-machines", "report")
 	addFault(t, s, "ghost", "--provider", "basalt", "--value", "dep_ofanother")
 	s.Advance("1m")
 	s.Advance("48h")
@@ -159,8 +159,8 @@ func TestReportEndsNothing(t *testing.T) {
 
 // A tenant pays a quarter above the provider's price at deploy time, which is what it costs.
 func TestMarginsOfADay(t *testing.T) {
-	billetd.Engines(t, func(t *testing.T, args ...string) {
-		s := billetd.Start(t, append(args, "--sim", "--markup", "25")...)
+	servertest.Engines(t, func(t *testing.T, args ...string) {
+		s := servertest.Start(t, append(args, "--sim", "--markup", "25")...)
 		account, tenant := s.Key("10000", "--read-limit", "10000")
 		operator := s.KeyOf(account, "--scopes", "operator:read")
 		addFault(t, s, "price", "--provider", "voltage-park", "--value", "16.00")

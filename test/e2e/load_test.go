@@ -7,15 +7,15 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/billetcloud/billet/test/billetd"
+	"github.com/billetcloud/billet/test/servertest"
 )
 
 // storm sends n requests beside each other and counts the statuses and codes.
-func storm(t *testing.T, n int, send func(i int) (billetd.Answer, error)) (map[string]int, []billetd.Answer) {
+func storm(t *testing.T, n int, send func(i int) (servertest.Answer, error)) (map[string]int, []servertest.Answer) {
 	t.Helper()
 	var mu sync.Mutex
 	var wg sync.WaitGroup
-	counts, answers := map[string]int{}, []billetd.Answer{}
+	counts, answers := map[string]int{}, []servertest.Answer{}
 	for i := range n {
 		wg.Go(func() {
 			a, err := send(i)
@@ -41,13 +41,13 @@ func deployBody(t *testing.T, name string) map[string]any {
 }
 
 func TestMoneyForSevenMakesSeven(t *testing.T) {
-	billetd.Engines(t, func(t *testing.T, args ...string) {
-		s := billetd.Start(t, append(args, "--sim")...)
+	servertest.Engines(t, func(t *testing.T, args ...string) {
+		s := servertest.Start(t, append(args, "--sim")...)
 		_, reader := s.Key("0")
 		price := s.Call(reader, "GET", "/offers/off_abc123", nil).Data["hourlyPrice"].(float64)
 		_, key := s.Key(strconv.FormatFloat(6*price+max(price, 50), 'f', 6, 64), "--deploy-limit", "1000", "--read-limit", "10000")
 		body := deployBody(t, "one-of-seven")
-		counts, _ := storm(t, 100, func(int) (billetd.Answer, error) { return s.TryCall(key, "POST", "/deployments", body) })
+		counts, _ := storm(t, 100, func(int) (servertest.Answer, error) { return s.TryCall(key, "POST", "/deployments", body) })
 		if counts["201 "] != 7 || counts["402 INSUFFICIENT_BALANCE"] != 93 {
 			t.Fatalf("%v", counts)
 		}
@@ -63,11 +63,11 @@ func TestMoneyForSevenMakesSeven(t *testing.T) {
 }
 
 func TestOneKeyMakesOneDeployment(t *testing.T) {
-	billetd.Engines(t, func(t *testing.T, args ...string) {
-		s := billetd.Start(t, append(args, "--sim")...)
+	servertest.Engines(t, func(t *testing.T, args ...string) {
+		s := servertest.Start(t, append(args, "--sim")...)
 		_, key := s.Key("1000", "--deploy-limit", "1000", "--read-limit", "10000")
 		body := deployBody(t, "once")
-		counts, answers := storm(t, 50, func(int) (billetd.Answer, error) {
+		counts, answers := storm(t, 50, func(int) (servertest.Answer, error) {
 			return s.TryCall(key, "POST", "/deployments", body, "Idempotency-Key", "one-and-the-same")
 		})
 		if counts["201 "] != 50 {
@@ -97,21 +97,21 @@ func TestOneKeyMakesOneDeployment(t *testing.T) {
 // The page's limits, exact under 200 requests at once. A window that ends in the middle of a storm admits a second
 // portion, so a storm is only counted when all of its answers were of one window.
 func TestLimitsAreExact(t *testing.T) {
-	s := billetd.Start(t, "--sim")
+	s := servertest.Start(t, "--sim")
 	for _, c := range []struct {
 		what  string
 		limit int
-		send  func(key string) func(int) (billetd.Answer, error)
+		send  func(key string) func(int) (servertest.Answer, error)
 	}{
-		{"reads", 60, func(key string) func(int) (billetd.Answer, error) {
-			return func(int) (billetd.Answer, error) { return s.TryCall(key, "GET", "/offers", nil) }
+		{"reads", 60, func(key string) func(int) (servertest.Answer, error) {
+			return func(int) (servertest.Answer, error) { return s.TryCall(key, "GET", "/offers", nil) }
 		}},
-		{"writes", 20, func(key string) func(int) (billetd.Answer, error) {
-			return func(int) (billetd.Answer, error) { return s.TryCall(key, "DELETE", "/ssh-keys/ssh_none", nil) }
+		{"writes", 20, func(key string) func(int) (servertest.Answer, error) {
+			return func(int) (servertest.Answer, error) { return s.TryCall(key, "DELETE", "/ssh-keys/ssh_none", nil) }
 		}},
-		{"deploys", 5, func(key string) func(int) (billetd.Answer, error) {
+		{"deploys", 5, func(key string) func(int) (servertest.Answer, error) {
 			body := deployBody(t, "limited")
-			return func(int) (billetd.Answer, error) { return s.TryCall(key, "POST", "/deployments", body) }
+			return func(int) (servertest.Answer, error) { return s.TryCall(key, "POST", "/deployments", body) }
 		}},
 	} {
 		t.Run(c.what, func(t *testing.T) {

@@ -7,13 +7,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/billetcloud/billet/test/billetd"
+	"github.com/billetcloud/billet/test/servertest"
 )
 
 // A program on a machine without a browser gets the demo person's key by a code.
 func TestLoginWithACode(t *testing.T) {
-	billetd.Engines(t, func(t *testing.T, args ...string) {
-		s := billetd.Start(t, append(args, "--sim", "--demo")...)
+	servertest.Engines(t, func(t *testing.T, args ...string) {
+		s := servertest.Start(t, append(args, "--sim", "--demo")...)
 		var demo struct{ Email, Password string }
 		file, err := os.ReadFile(filepath.Join(s.Dir, "demo.json"))
 		if err == nil {
@@ -27,10 +27,10 @@ func TestLoginWithACode(t *testing.T) {
 			t.Fatalf("%s", login.Body)
 		}
 		device, user := text(login.Data, "deviceCode"), text(login.Data, "userCode")
-		claim := func() billetd.Answer {
+		claim := func() servertest.Answer {
 			return s.Call("", "POST", "/logins/claim?waitSeconds=60", map[string]string{"deviceCode": device})
 		}
-		answer := make(chan billetd.Answer)
+		answer := make(chan servertest.Answer)
 		go func() { answer <- claim() }()
 
 		person := &browser{t: t, s: s}

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/billetcloud/billet/test/billetd"
+	"github.com/billetcloud/billet/test/servertest"
 	"golang.org/x/crypto/ssh"
 )
 
@@ -78,7 +78,7 @@ func (i identity) runBy(t testing.TB, dial func(map[string]any) (*ssh.Client, er
 }
 
 // upstream returns the references of what the simulated marketplace really has.
-func upstream(t testing.TB, s *billetd.Server) []string {
+func upstream(t testing.TB, s *servertest.Server) []string {
 	t.Helper()
 	var status struct {
 		Now      time.Time
@@ -98,7 +98,7 @@ func upstream(t testing.TB, s *billetd.Server) []string {
 }
 
 // awaitVolume waits until a volume has that status.
-func awaitVolume(t testing.TB, s *billetd.Server, key, id, status string) map[string]any {
+func awaitVolume(t testing.TB, s *servertest.Server, key, id, status string) map[string]any {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
 		a := s.Call(key, "GET", "/volumes/"+id, nil)
@@ -113,8 +113,8 @@ func awaitVolume(t testing.TB, s *billetd.Server, key, id, status string) map[st
 
 // A machine is the tenant's alone, keeps its files when the server is killed, and its volume's files outlive it.
 func TestMachinesAndVolumesOutliveTheServer(t *testing.T) {
-	billetd.Engines(t, func(t *testing.T, args ...string) {
-		s := billetd.Start(t, append(args, "--sim")...)
+	servertest.Engines(t, func(t *testing.T, args ...string) {
+		s := servertest.Start(t, append(args, "--sim")...)
 		_, key := s.Key("1000", "--read-limit", "10000", "--write-limit", "1000")
 		me, other := newIdentity(t), newIdentity(t)
 		a := s.Call(key, "POST", "/volumes", map[string]any{"name": "datasets", "sizeGb": 100, "provider": "voltage-park", "region": "dallas-usa-5"})
@@ -180,8 +180,8 @@ func TestMachinesAndVolumesOutliveTheServer(t *testing.T) {
 }
 
 func TestTheBillCanBeRecomputed(t *testing.T) {
-	billetd.Engines(t, func(t *testing.T, args ...string) {
-		s := billetd.Start(t, append(args, "--sim")...)
+	servertest.Engines(t, func(t *testing.T, args ...string) {
+		s := servertest.Start(t, append(args, "--sim")...)
 		_, key := s.Key("1000", "--read-limit", "10000")
 		d := s.Running(key, s.Deploy(key, "billed", newIdentity(t).public))
 		id := d["id"].(string)
@@ -232,8 +232,8 @@ func TestTheBillCanBeRecomputed(t *testing.T) {
 
 // An account whose money is used up is warned, loses its deployments after an hour, and its volumes after a week.
 func TestArrears(t *testing.T) {
-	billetd.Engines(t, func(t *testing.T, args ...string) {
-		s := billetd.Start(t, append(args, "--sim")...)
+	servertest.Engines(t, func(t *testing.T, args ...string) {
+		s := servertest.Start(t, append(args, "--sim")...)
 		account, key := s.Key("80", "--read-limit", "10000")
 		a := s.Call(key, "POST", "/volumes", map[string]any{"name": "kept", "sizeGb": 10, "provider": "voltage-park", "region": "dallas-usa-5"})
 		if a.Status != 201 {

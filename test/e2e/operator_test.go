@@ -11,11 +11,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/billetcloud/billet/test/billetd"
+	"github.com/billetcloud/billet/test/servertest"
 )
 
 func TestProbesMetricsAndTheLog(t *testing.T) {
-	s := billetd.Start(t, "--sim", "--log-format", "json")
+	s := servertest.Start(t, "--sim", "--log-format", "json")
 	for _, path := range []string{"=/healthz", "=/readyz"} {
 		if a := s.Call("", "GET", path, nil); a.Status != 200 || a.Header.Get("X-Request-Id") == "" {
 			t.Errorf("%s: %d %s", path, a.Status, a.Body)
@@ -57,7 +57,7 @@ func TestProbesMetricsAndTheLog(t *testing.T) {
 }
 
 func TestOnlyTheSimulatorHasASocketAndItIsTheOperatorsAlone(t *testing.T) {
-	with := billetd.Start(t, "--sim")
+	with := servertest.Start(t, "--sim")
 	info, err := os.Stat(filepath.Join(with.Dir, "billetd.sock"))
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Fatalf("%v %v", info, err)
@@ -80,7 +80,7 @@ func TestOnlyTheSimulatorHasASocketAndItIsTheOperatorsAlone(t *testing.T) {
 		t.Errorf("the socket is left: %v", err)
 	}
 
-	without := billetd.Start(t)
+	without := servertest.Start(t)
 	for _, verb := range [][]string{{"sim", "advance", "1m"}, {"sim", "status"}} {
 		if out, err := without.TryRun(verb...); err == nil || !strings.Contains(out, "--sim") {
 			t.Errorf("%v without the simulator: %v %s", verb, err, out)
@@ -93,8 +93,8 @@ func TestOnlyTheSimulatorHasASocketAndItIsTheOperatorsAlone(t *testing.T) {
 }
 
 func TestOperatorsVerbsWorkWhileTheServerRuns(t *testing.T) {
-	billetd.Engines(t, func(t *testing.T, args ...string) {
-		s := billetd.Start(t, append(args, "--sim")...)
+	servertest.Engines(t, func(t *testing.T, args ...string) {
+		s := servertest.Start(t, append(args, "--sim")...)
 		s.Advance("3h")
 		account, key := s.Key("49.99")
 		if out := s.Run("account", "list"); !strings.Contains(out, account) {
@@ -161,7 +161,7 @@ func TestOperatorsVerbsWorkWhileTheServerRuns(t *testing.T) {
 func TestTheDemoIsMadeOnceAndEveryFlagIsAVariable(t *testing.T) {
 	t.Setenv("BILLET_SIM", "true")
 	t.Setenv("BILLET_DEMO", "true")
-	s := billetd.Start(t)
+	s := servertest.Start(t)
 	read := func() (d struct{ URL, Email, Password, APIKey string }) {
 		b, err := os.ReadFile(filepath.Join(s.Dir, "demo.json"))
 		if err != nil {
@@ -205,8 +205,8 @@ func TestTheDemoIsMadeOnceAndEveryFlagIsAVariable(t *testing.T) {
 }
 
 func TestTheOperatorLimitsWhatAKeyMaySpend(t *testing.T) {
-	billetd.Engines(t, func(t *testing.T, args ...string) {
-		s := billetd.Start(t, append([]string{"--sim", "--sim-machines", "banner"}, args...)...)
+	servertest.Engines(t, func(t *testing.T, args ...string) {
+		s := servertest.Start(t, append([]string{"--sim", "--sim-machines", "banner"}, args...)...)
 		account, free := s.Key("1000")
 		limited := s.KeyOf(account, "--max-hourly-price", "20", "--max-spend-per-day", "50.5", "--max-spend-per-month", "500", "--max-deployments", "0", "--gpu-type", "NVIDIA H100", "--gpu-type", "NVIDIA L40S")
 		var keys []struct {

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/billetcloud/billet/test/authenticator"
-	"github.com/billetcloud/billet/test/billetd"
+	"github.com/billetcloud/billet/test/servertest"
+	"github.com/billetcloud/billet/test/webauthntest"
 	"github.com/pquerna/otp/totp"
 )
 
@@ -19,12 +19,12 @@ const accountBase = "=/api/v1/account"
 // browser is a person at a browser: what it knows is a cookie.
 type browser struct {
 	t      *testing.T
-	s      *billetd.Server
+	s      *servertest.Server
 	cookie string
 }
 
 // call makes a request and fails the test where the status is another. It keeps the cookie that it is given.
-func (b *browser) call(status int, method, path string, body any) billetd.Answer {
+func (b *browser) call(status int, method, path string, body any) servertest.Answer {
 	b.t.Helper()
 	a := b.s.Call("", method, accountBase+path, body, "Cookie", b.cookie, "Origin", b.s.URL)
 	if a.Status != status {
@@ -42,8 +42,8 @@ func text(m map[string]any, name string) string {
 }
 
 func TestPeople(t *testing.T) {
-	billetd.Engines(t, func(t *testing.T, args ...string) {
-		s := billetd.Start(t, append(args, "--sim")...)
+	servertest.Engines(t, func(t *testing.T, args ...string) {
+		s := servertest.Start(t, append(args, "--sim")...)
 		account, key := s.Key("100")
 		var made struct{ Password, Email string }
 		out := s.Run("person", "create", "--account", account, "--email", "Ada@example.com", "--name", "Ada", "--operator", "-o", "json")
@@ -154,7 +154,7 @@ func TestPeople(t *testing.T) {
 }
 
 func TestPasskeysAtLocalhost(t *testing.T) {
-	s := billetd.Start(t, "--sim", "--demo")
+	s := servertest.Start(t, "--sim", "--demo")
 	var demo struct{ Email, Password string }
 	file, err := os.ReadFile(filepath.Join(s.Dir, "demo.json"))
 	if err == nil {
@@ -176,7 +176,7 @@ func TestPasskeysAtLocalhost(t *testing.T) {
 	if me["role"] != "owner" || me["person"].(map[string]any)["operator"] != true {
 		t.Errorf("%v", me)
 	}
-	d := authenticator.New(t, s.URL, "localhost")
+	d := webauthntest.New(t, s.URL, "localhost")
 	offer := b.call(200, "POST", "/me/passkeys/options", nil).Data
 	b.call(201, "POST", "/me/passkeys", map[string]any{"challengeId": offer["challengeId"], "name": "laptop", "credential": d.Register(offer["options"])})
 	again := &browser{t: t, s: s}

@@ -21,7 +21,7 @@ import (
 	cloud "github.com/billetcloud/billet/internal/provider/upstream"
 	"github.com/billetcloud/billet/internal/provider/voltagepark/voltageparktest"
 	"github.com/billetcloud/billet/internal/secret"
-	"github.com/billetcloud/billet/test/billetd"
+	"github.com/billetcloud/billet/test/servertest"
 )
 
 // added is the arguments that connect an account.
@@ -58,7 +58,7 @@ func readTable(t *testing.T, out string) (rows []checked) {
 
 // A check agrees with every cloud that is as its adapter believes.
 func TestAProviderCheckAgreesWithEveryCloud(t *testing.T) {
-	s := billetd.Prepare(t, t.TempDir())
+	s := servertest.Prepare(t, t.TempDir())
 	for _, a := range []cloud.Account{
 		voltageparktest.Serve(t).Account(), spherontest.Serve(t).Account(), shadeformtest.Serve(t).Account(), latitudetest.Serve(t).Account(), lambdatest.Serve(t).Account(),
 	} {
@@ -80,7 +80,7 @@ func TestAProviderCheckAgreesWithEveryCloud(t *testing.T) {
 func TestAProviderCheckSaysWhatDiffers(t *testing.T) {
 	cloud := voltageparktest.Serve(t)
 	cloud.Stuff(1)
-	s := billetd.Prepare(t, t.TempDir())
+	s := servertest.Prepare(t, t.TempDir())
 	s.RunWith(voltageparktest.Token, added(cloud.Account())...)
 	for name, c := range map[string]struct {
 		is, calm func()
@@ -122,9 +122,9 @@ func TestAProviderCheckSaysWhatDiffers(t *testing.T) {
 }
 
 func TestTheVerbsForProviders(t *testing.T) {
-	billetd.Engines(t, func(t *testing.T, args ...string) {
+	servertest.Engines(t, func(t *testing.T, args ...string) {
 		cloud := voltageparktest.Serve(t)
-		s := billetd.Prepare(t, t.TempDir(), append(args, "--sim")...)
+		s := servertest.Prepare(t, t.TempDir(), append(args, "--sim")...)
 		_, key := s.Key("1000", "--read-limit", "100000", "--write-limit", "1000")
 		if out := s.Run("provider", "kinds"); !strings.Contains(out, "voltage-park") || !strings.Contains(out, "region-names") {
 			t.Errorf("kinds:\n%s", out)
@@ -216,7 +216,7 @@ func TestTheVerbsForProviders(t *testing.T) {
 
 // A clock that can be moved is nothing for a real cloud.
 func TestTheSimulatorRefusesARealCloud(t *testing.T) {
-	s := billetd.Prepare(t, t.TempDir(), "--sim")
+	s := servertest.Prepare(t, t.TempDir(), "--sim")
 	s.RunWith("a key", "provider", "add", "lambda", "--api-key-stdin", "--base-url", "https://cloud.example.com/api/v1")
 	if s.TryRestart(0) || !strings.Contains(s.Log(), "provider lambda is a real cloud, and --sim has a clock that can be moved") {
 		t.Errorf("served, or said:\n%s", s.Log())
@@ -240,7 +240,7 @@ func TestTheSecretKeyMayComeFromACommand(t *testing.T) {
 	ours, ourName := key()
 	other, otherName := key()
 	by := func(key string) []string { return []string{"--secret-key-command", "echo " + key} }
-	s := billetd.Prepare(t, t.TempDir(), by(ours)...)
+	s := servertest.Prepare(t, t.TempDir(), by(ours)...)
 	s.RunWith(voltageparktest.Token, added(cloud.Account())...)
 	check := func(args ...string) (string, error) {
 		return s.TryRun(append([]string{"provider", "check", "voltage-park"}, args...)...)

@@ -26,7 +26,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/billetcloud/billet/test/billetd"
+	"github.com/billetcloud/billet/test/servertest"
 	"github.com/coder/websocket"
 )
 
@@ -113,14 +113,14 @@ func bare(example string) string {
 }
 
 // fit puts this test's ports and files into an example.
-func (e *edge) fit(s *billetd.Server, example string) string {
+func (e *edge) fit(s *servertest.Server, example string) string {
 	return strings.NewReplacer(
 		"127.0.0.1:8080", strings.TrimPrefix(s.URL, "http://"), "listen 443", "listen 127.0.0.1:"+e.port, "bind :443", "bind 127.0.0.1:"+e.port,
 		"/etc/ssl/gpu.example.com", e.dir, "/etc/haproxy/gpu.example.com.pem", filepath.Join(e.dir, "both.pem"),
 	).Replace(example)
 }
 
-func (e *edge) nginx(s *billetd.Server, example string) {
+func (e *edge) nginx(s *servertest.Server, example string) {
 	e.t.Helper()
 	user := ""
 	if os.Getuid() == 0 {
@@ -135,7 +135,7 @@ func (e *edge) nginx(s *billetd.Server, example string) {
 	e.start("/usr/sbin/nginx", "-p", e.dir, "-e", "stderr", "-c", file)
 }
 
-func (e *edge) haproxy(s *billetd.Server, example string) {
+func (e *edge) haproxy(s *servertest.Server, example string) {
 	e.t.Helper()
 	file := e.write("haproxy.cfg", e.fit(s, example))
 	e.start("/usr/sbin/haproxy", "-db", "-q", "-f", file)
@@ -254,7 +254,7 @@ func (v visitor) want(status int, method, path string, body any, headers ...stri
 }
 
 // people make an account with a user, and return what to sign in with, and an API key.
-func people(t *testing.T, s *billetd.Server) (login map[string]string, key string) {
+func people(t *testing.T, s *servertest.Server) (login map[string]string, key string) {
 	t.Helper()
 	account, key := s.Key("1000")
 	var made struct{ Password, Email string }
@@ -266,7 +266,7 @@ func people(t *testing.T, s *billetd.Server) (login map[string]string, key strin
 
 func TestBehindRealProxies(t *testing.T) {
 	e := newEdge(t)
-	s := billetd.Start(t, "--sim", "--sim-machines", "banner", "--public-url", e.origin, "--trusted-proxies", "127.0.0.1")
+	s := servertest.Start(t, "--sim", "--sim-machines", "banner", "--public-url", e.origin, "--trusted-proxies", "127.0.0.1")
 	login, key := people(t, s)
 	machine := s.Running(key, s.Deploy(key, "one", newIdentity(t).public))["id"].(string)
 	for i, c := range []struct {
@@ -315,7 +315,7 @@ func TestBehindRealProxies(t *testing.T) {
 }
 
 // streams does all that a proxy must neither hold back nor cut off.
-func (v visitor) streams(s *billetd.Server, key, machine string, n int) {
+func (v visitor) streams(s *servertest.Server, key, machine string, n int) {
 	v.t.Helper()
 	const inventory = "/api/v1/inventory"
 	// A stream of events: the first line at once, and an event when it happens.
@@ -357,7 +357,7 @@ func (v visitor) streams(s *billetd.Server, key, machine string, n int) {
 // A proxy that the operator did not name is one address for everybody behind it.
 func TestBehindAForgottenProxy(t *testing.T) {
 	e := newEdge(t)
-	s := billetd.Start(t, "--sim", "--sim-machines", "banner", "--public-url", e.origin)
+	s := servertest.Start(t, "--sim", "--sim-machines", "banner", "--public-url", e.origin)
 	login, _ := people(t, s)
 	e.nginx(s, documented(t, "nginx"))
 	eve, ada := e.visitor(t), e.visitor(t)

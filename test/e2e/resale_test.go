@@ -10,12 +10,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/billetcloud/billet/test/billetd"
+	"github.com/billetcloud/billet/test/servertest"
 )
 
 // One server sells what another sells: a tenant of the first logs in to a machine of the second, and both bills are right.
 func TestOneBilletResellsAnother(t *testing.T) {
-	source := billetd.Start(t, "--sim")
+	source := servertest.Start(t, "--sim")
 	_, sourceKey := source.Key("1000", "--read-limit", "100000", "--write-limit", "100000", "--deploy-limit", "1000")
 	dir := t.TempDir()
 	write := func(name, text string) string {
@@ -27,7 +27,7 @@ func TestOneBilletResellsAnother(t *testing.T) {
 		return path
 	}
 	write("source.key", sourceKey+"\n")
-	shop := billetd.Start(t, "--sim", "--providers-file", write("providers.yaml", fmt.Sprintf(`providers:
+	shop := servertest.Start(t, "--sim", "--providers-file", write("providers.yaml", fmt.Sprintf(`providers:
   - slug: source
     kind: billet
     baseUrl: %s
@@ -92,7 +92,7 @@ func TestOneBilletResellsAnother(t *testing.T) {
 		t.Errorf("the shop's own simulator has %v", got)
 	}
 
-	for _, s := range []*billetd.Server{source, shop} {
+	for _, s := range []*servertest.Server{source, shop} {
 		s.Advance("26m")
 	}
 	if a := shop.Call(shopKey, http.MethodDelete, "/deployments/"+mine, nil); a.Status != http.StatusOK {
@@ -116,7 +116,7 @@ func TestOneBilletResellsAnother(t *testing.T) {
 	// Each side's wallet has paid what its deployment cost: the time that it ran, at its own price.
 	for _, side := range []struct {
 		name string
-		s    *billetd.Server
+		s    *servertest.Server
 		key  string
 		d    map[string]any
 	}{{"source", source, sourceKey, theirs}, {"shop", shop, shopKey, d}} {

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/billetcloud/billet/test/billetd"
+	"github.com/billetcloud/billet/test/servertest"
 )
 
 const (
@@ -24,7 +24,7 @@ func TestTheFirstAnswerComesSoon(t *testing.T) {
 	for try := 0; try < 10 && best > limit; try++ {
 		t.Run(fmt.Sprint("start-", try), func(t *testing.T) {
 			began := time.Now()
-			s := billetd.Start(t, "--sim", "--demo")
+			s := servertest.Start(t, "--sim", "--demo")
 			if a := s.Call("", "GET", "=/api/v1/inventory", nil); a.Status != 200 {
 				t.Fatalf("%d %s", a.Status, a.Body)
 			}
@@ -52,7 +52,7 @@ func TestAServerAtRestIsSmall(t *testing.T) {
 	if _, err := os.Stat("/proc/self/status"); err != nil {
 		t.Skip("only Linux tells what a process keeps in this way")
 	}
-	s := billetd.Start(t, "--sim", "--demo")
+	s := servertest.Start(t, "--sim", "--demo")
 	_, key := s.Key("1000")
 	for _, path := range []string{"/offers?limit=100", "/gpu-types", "/wallet", "=/openapi.json", "=/docs"} {
 		if a := s.Call(key, "GET", path, nil); a.Status != 200 {

@@ -4,12 +4,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/billetcloud/billet/test/billetd"
+	"github.com/billetcloud/billet/test/servertest"
 )
 
 // The operator's API moves the same clock and breaks the same marketplace as the verbs on the machine do.
 func TestTheSimulatorOverTheAPI(t *testing.T) {
-	s := billetd.Start(t, "--sim", "--sim-machines", "banner")
+	s := servertest.Start(t, "--sim", "--sim-machines", "banner")
 	account, key := s.Key("1000")
 	operator := s.KeyOf(account, "--scopes", "operator:read,operator:write")
 	const at = "=/api/v1/operator/simulator"
@@ -41,7 +41,7 @@ func TestTheSimulatorOverTheAPI(t *testing.T) {
 	if a := s.Call(key, "GET", at, nil); a.Status != 403 {
 		t.Errorf("a tenant: %d %s", a.Status, a.Body)
 	}
-	if a := billetd.Start(t).Call("", "GET", at, nil); a.Status != 401 {
+	if a := servertest.Start(t).Call("", "GET", at, nil); a.Status != 401 {
 		t.Errorf("nobody: %d %s", a.Status, a.Body)
 	}
 }

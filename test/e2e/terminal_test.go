@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/billetcloud/billet/test/billetd"
+	"github.com/billetcloud/billet/test/servertest"
 	"github.com/coder/websocket"
 	"golang.org/x/crypto/ssh"
 )
@@ -21,7 +21,7 @@ import (
 const terminalTime = time.Minute
 
 // relayed logs in to a deployment over its terminal.
-func (i identity) relayed(t *testing.T, s *billetd.Server, key string, d map[string]any) *ssh.Client {
+func (i identity) relayed(t *testing.T, s *servertest.Server, key string, d map[string]any) *ssh.Client {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), terminalTime)
 	t.Cleanup(cancel)
@@ -47,7 +47,7 @@ func (i identity) relayed(t *testing.T, s *billetd.Server, key string, d map[str
 
 // Over the relay one is in the machine itself, and no longer than it is one's own.
 func TestATerminalLogsInToTheMachineUntilItEnds(t *testing.T) {
-	s := billetd.Start(t, "--sim")
+	s := servertest.Start(t, "--sim")
 	_, key := s.Key("1000")
 	me := newIdentity(t)
 	mine, other := s.Running(key, s.Deploy(key, "mine", me.public)), s.Running(key, s.Deploy(key, "other", me.public))
@@ -94,7 +94,7 @@ type page struct {
 	url, key  string
 }
 
-func newPage(t *testing.T, s *billetd.Server, key string) page {
+func newPage(t *testing.T, s *servertest.Server, key string) page {
 	t.Helper()
 	node, err := exec.LookPath("node")
 	if err != nil {
@@ -155,7 +155,7 @@ func (p page) run(connect map[string]any, script ...step) seen {
 
 // The client as a browser runs it, through the relay, to a machine.
 func TestTheBrowsersTerminal(t *testing.T) {
-	s := billetd.Start(t, "--sim")
+	s := servertest.Start(t, "--sim")
 	_, key := s.Key("1000")
 	p := newPage(t, s, key)
 	made := p.run(nil)

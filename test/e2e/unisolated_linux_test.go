@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/billetcloud/billet/test/billetd"
+	"github.com/billetcloud/billet/test/servertest"
 )
 
 // withoutNamespaces returns a command that runs billetd where no user namespaces can be made, as on
@@ -47,7 +47,7 @@ func TestMachinesThatAreNotIsolatedAreSoldOnlyOnDemand(t *testing.T) {
 	}
 	t.Cleanup(func() { os.RemoveAll(base) })
 	binary := filepath.Join(base, "billetd")
-	content, err := os.ReadFile(billetd.Binary(t))
+	content, err := os.ReadFile(servertest.Binary(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/billetcloud/billet/test/billetd"
+	"github.com/billetcloud/billet/test/servertest"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 )
 
@@ -98,7 +98,7 @@ func (b *inbox) await(t *testing.T, kind string) arrival {
 }
 
 // hook makes a webhook to the inbox.
-func (b *inbox) hook(t *testing.T, s *billetd.Server, key string) string {
+func (b *inbox) hook(t *testing.T, s *servertest.Server, key string) string {
 	t.Helper()
 	a := s.Call(key, "POST", "/webhooks", map[string]any{"url": b.URL})
 	if a.Status != 201 {
@@ -111,7 +111,7 @@ func (b *inbox) hook(t *testing.T, s *billetd.Server, key string) string {
 }
 
 // eventsOf are the ids of all events of the account, oldest first.
-func eventsOf(t *testing.T, s *billetd.Server, key string) (ids []string, kinds map[string]string) {
+func eventsOf(t *testing.T, s *servertest.Server, key string) (ids []string, kinds map[string]string) {
 	t.Helper()
 	kinds = map[string]string{}
 	for page := 1; ; page++ {
@@ -147,8 +147,8 @@ func (b *inbox) firsts() []string {
 var toLoopback = []string{"--sim", "--sim-machines", "banner", "--webhook-allow-http", "--webhook-allow-networks", "127.0.0.0/8"}
 
 func TestWebhooksTellALifeInOrder(t *testing.T) {
-	billetd.Engines(t, func(t *testing.T, args ...string) {
-		s := billetd.Start(t, append(args, toLoopback...)...)
+	servertest.Engines(t, func(t *testing.T, args ...string) {
+		s := servertest.Start(t, append(args, toLoopback...)...)
 		_, key := s.Key("100000", "--read-limit", "100000", "--write-limit", "100000", "--deploy-limit", "1000")
 		b := newInbox(t)
 		hook := b.hook(t, s, key)
@@ -223,8 +223,8 @@ func TestWebhooksTellALifeInOrder(t *testing.T) {
 
 // The server is killed while the address has a request in hand, and events are committed that nobody could send.
 func TestAKilledServerSendsAgainAndLosesNothing(t *testing.T) {
-	billetd.Engines(t, func(t *testing.T, args ...string) {
-		s := billetd.Start(t, append(args, toLoopback...)...)
+	servertest.Engines(t, func(t *testing.T, args ...string) {
+		s := servertest.Start(t, append(args, toLoopback...)...)
 		_, key := s.Key("100000", "--read-limit", "100000", "--write-limit", "100000", "--deploy-limit", "1000")
 		b := newInbox(t)
 		hook := b.hook(t, s, key)
@@ -256,7 +256,7 @@ func TestAKilledServerSendsAgainAndLosesNothing(t *testing.T) {
 
 // Without the operator's leave nothing is sent to where the server itself is.
 func TestWebhooksReachNothingPrivate(t *testing.T) {
-	s := billetd.Start(t, "--sim", "--sim-machines", "banner", "--webhook-allow-http")
+	s := servertest.Start(t, "--sim", "--sim-machines", "banner", "--webhook-allow-http")
 	_, key := s.Key("100")
 	b := newInbox(t)
 	if a := s.Call(key, "POST", "/webhooks", map[string]any{"url": b.URL}); a.Status != 400 {

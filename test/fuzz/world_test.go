@@ -17,7 +17,7 @@ import (
 
 	"github.com/billetcloud/billet/internal/app"
 	"github.com/billetcloud/billet/internal/provider/sim"
-	"github.com/billetcloud/billet/test/billetd"
+	"github.com/billetcloud/billet/test/servertest"
 )
 
 // fuzzer is one run.
@@ -25,7 +25,7 @@ type fuzzer struct {
 	dice
 	t      *testing.T
 	seed   uint64
-	server *billetd.Server
+	server *servertest.Server
 	wire   *wire
 	doc    *document
 
@@ -70,7 +70,7 @@ func begin(t *testing.T, seed uint64, args []string) *fuzzer {
 	f := &fuzzer{
 		dice: dice{rand.New(rand.NewPCG(seed, 7))}, t: t, seed: seed, owner: map[string]string{}, pools: map[string]map[string][]string{}, ids: map[string]bool{}, statuses: map[string]int{},
 	}
-	f.server = billetd.StartIn(t, directory(t), append(args, "--sim", "--sim-machines", "banner", "--demo", "--trusted-proxies", "127.0.0.1",
+	f.server = servertest.StartIn(t, directory(t), append(args, "--sim", "--sim-machines", "banner", "--demo", "--trusted-proxies", "127.0.0.1",
 		"--webhook-allow-http", "--webhook-allow-networks", "127.0.0.0/8")...)
 	f.inbox = newInbox(t)
 	f.wire = &wire{address: strings.TrimPrefix(f.server.URL, "http://")}

@@ -13,15 +13,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/billetcloud/billet/test/billetd"
+	"github.com/billetcloud/billet/test/servertest"
 )
 
 const publicKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGZwpBijBd19lrp1GO7KtPM2MVlY6axv+5hGmH8ABvX8 agent@example"
 
-func TestMain(m *testing.M) { os.Exit(billetd.Run(m)) }
+func TestMain(m *testing.M) { os.Exit(servertest.Run(m)) }
 
 // setup builds billet and returns its path, a server, and the environment that leads to it.
-func setup(t *testing.T) (billet string, s *billetd.Server, env []string) {
+func setup(t *testing.T) (billet string, s *servertest.Server, env []string) {
 	t.Helper()
 	if _, err := os.Stat(filepath.Join("node_modules", ".package-lock.json")); err != nil {
 		t.Fatal("the npm packages of this test are missing: run scripts/npm.sh")
@@ -32,7 +32,7 @@ func setup(t *testing.T) (billet string, s *billetd.Server, env []string) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	s = billetd.Start(t, "--sim")
+	s = servertest.Start(t, "--sim")
 	account, _ := s.Key("5000")
 	key := s.KeyOf(account, "--max-spend-per-day", "5000", "--read-limit", "1000")
 	return billet, s, append(os.Environ(), "BILLET_URL="+s.URL, "BILLET_API_KEY="+key, "HOME="+t.TempDir(), "KEY="+key)

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/billetcloud/billet/test/billetd"
+	"github.com/billetcloud/billet/test/servertest"
 )
 
 // The command line's quick start, as it stands in the README, in a folder as `make run` leaves it. Only the server's address and the home directory are others.
@@ -31,7 +31,7 @@ func TestTheReadmesCommandLine(t *testing.T) {
 	}
 	script := strings.TrimPrefix(blocks[3], "sh\n")
 
-	s := billetd.Start(t, "--sim", "--demo")
+	s := servertest.Start(t, "--sim", "--demo")
 	dir := t.TempDir()
 	build := exec.Command("go", "build", "-o", filepath.Join(dir, "bin", "billet"), "./cmd/billet")
 	build.Dir = top

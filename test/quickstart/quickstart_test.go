@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/billetcloud/billet/test/billetd"
+	"github.com/billetcloud/billet/test/servertest"
 )
 
 // The four steps, as the page has them. In the first three only what is in capitals is replaced.
@@ -45,8 +45,8 @@ func TestThePagesFourSteps(t *testing.T) {
 			t.Fatalf("%s is needed: %v", tool, err)
 		}
 	}
-	billetd.Engines(t, func(t *testing.T, args ...string) {
-		s := billetd.Start(t, append(args, "--sim", "--demo")...)
+	servertest.Engines(t, func(t *testing.T, args ...string) {
+		s := servertest.Start(t, append(args, "--sim", "--demo")...)
 		var demo struct{ URL, Email, Password, APIKey string }
 		b, err := os.ReadFile(filepath.Join(s.Dir, "demo.json"))
 		if err != nil {

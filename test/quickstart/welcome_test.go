@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/billetcloud/billet/test/billetd"
+	"github.com/billetcloud/billet/test/servertest"
 )
 
 // What `billetd serve --sim --demo` prints works when it is pasted into a terminal in another
@@ -28,7 +28,7 @@ func TestWhatTheServerPrintsCanBePasted(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	// A copy: a link would lead back to where billet is not.
-	sh(t, dir, "cp "+billetd.Binary(t)+" bin/billetd")
+	sh(t, dir, "cp "+servertest.Binary(t)+" bin/billetd")
 
 	ctx, stop := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer stop()

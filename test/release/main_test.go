@@ -4,7 +4,7 @@ import (
 	"os"
 	"testing"
 
-	"github.com/billetcloud/billet/test/billetd"
+	"github.com/billetcloud/billet/test/servertest"
 )
 
-func TestMain(m *testing.M) { os.Exit(billetd.Run(m)) }
+func TestMain(m *testing.M) { os.Exit(servertest.Run(m)) }

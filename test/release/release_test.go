@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/billetcloud/billet/test/billetd"
+	"github.com/billetcloud/billet/test/servertest"
 )
 
 const top = "../.."
@@ -195,7 +195,7 @@ func TestTheServiceManagerIsToldAndTheServerIsWell(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = l.Close() })
-	s := billetd.Prepare(t, t.TempDir())
+	s := servertest.Prepare(t, t.TempDir())
 	if !s.TryRestart(0, "NOTIFY_SOCKET="+socket) {
 		t.Fatal("the server does not start")
 	}

@@ -8,7 +8,7 @@ import (
 	"net/url"
 	"strconv"
 
-	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/upstream"
 )
@@ -95,20 +95,20 @@ func send[T thing](ctx context.Context, b *Adapter, method, path, key string, bo
 }
 
 // kinds are the codes of refusals. What stands for an answer that is not known is left to the status.
-var kinds = map[fault.Code]provider.Kind{
-	fault.InvalidRequest: provider.KindRejected, fault.MinimumRuntimeNotMet: provider.KindRejected, fault.Conflict: provider.KindRejected,
-	fault.RequestTooLarge: provider.KindRejected, fault.Unsupported: provider.KindUnsupported, fault.OfferUnavailable: provider.KindNoCapacity,
-	fault.InsufficientBalance: provider.KindQuota, fault.NotFound: provider.KindNotFound, fault.RateLimitExceeded: provider.KindThrottled,
-	fault.MissingAPIKey: provider.KindCredentials, fault.InvalidAPIKey: provider.KindCredentials, fault.ExpiredAPIKey: provider.KindCredentials,
-	fault.RevokedAPIKey: provider.KindCredentials, fault.InsufficientScope: provider.KindCredentials, fault.NetworkNotAllowed: provider.KindCredentials,
+var kinds = map[apierr.Code]provider.Kind{
+	apierr.InvalidRequest: provider.KindRejected, apierr.MinimumRuntimeNotMet: provider.KindRejected, apierr.Conflict: provider.KindRejected,
+	apierr.RequestTooLarge: provider.KindRejected, apierr.Unsupported: provider.KindUnsupported, apierr.OfferUnavailable: provider.KindNoCapacity,
+	apierr.InsufficientBalance: provider.KindQuota, apierr.NotFound: provider.KindNotFound, apierr.RateLimitExceeded: provider.KindThrottled,
+	apierr.MissingAPIKey: provider.KindCredentials, apierr.InvalidAPIKey: provider.KindCredentials, apierr.ExpiredAPIKey: provider.KindCredentials,
+	apierr.RevokedAPIKey: provider.KindCredentials, apierr.InsufficientScope: provider.KindCredentials, apierr.NetworkNotAllowed: provider.KindCredentials,
 	// Under our key there is another request, so something was made: the next look finds it.
-	fault.IdempotencyKeyReused: provider.KindUnavailable, fault.RequestTimeout: provider.KindUnavailable,
+	apierr.IdempotencyKeyReused: provider.KindUnavailable, apierr.RequestTimeout: provider.KindUnavailable,
 }
 
 // explain reads the code of a refusal.
 func explain(status int, body []byte) *provider.Error {
 	var said struct {
-		Error struct{ Code fault.Code }
+		Error struct{ Code apierr.Code }
 	}
 	if status/100 != 4 || json.Unmarshal(body, &said) != nil {
 		return nil

@@ -16,20 +16,20 @@ import (
 	"github.com/billetcloud/billet/internal/provider/providertest"
 	"github.com/billetcloud/billet/internal/provider/upstream"
 	"github.com/billetcloud/billet/internal/provider/upstream/upstreamtest"
-	"github.com/billetcloud/billet/test/billetd"
+	"github.com/billetcloud/billet/test/servertest"
 )
 
 // other is an account at a real server, reached through a door at which requests can go astray.
 type other struct {
 	*upstreamtest.Server
 	t       *testing.T
-	server  *billetd.Server
+	server  *servertest.Server
 	key     string
 	revoked atomic.Bool
 }
 
 // connect makes a new account at the server.
-func connect(t *testing.T, server *billetd.Server, credit string) *other {
+func connect(t *testing.T, server *servertest.Server, credit string) *other {
 	t.Helper()
 	to, err := url.Parse(server.URL)
 	if err != nil {
@@ -116,7 +116,7 @@ func (p patient) Terminate(ctx context.Context, reference id.ID) error {
 }
 
 func TestConforms(t *testing.T) {
-	server := billetd.Start(t, "--sim", "--sim-machines", "banner")
+	server := servertest.Start(t, "--sim", "--sim-machines", "banner")
 	providertest.Run(t, func(t *testing.T) providertest.Harness {
 		o := connect(t, server, "100000")
 		t.Cleanup(func() {

@@ -11,7 +11,7 @@ import (
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/providertest"
 	"github.com/billetcloud/billet/internal/provider/upstream"
-	"github.com/billetcloud/billet/test/billetd"
+	"github.com/billetcloud/billet/test/servertest"
 )
 
 func keyLine(t *testing.T) string {
@@ -20,7 +20,7 @@ func keyLine(t *testing.T) string {
 }
 
 func TestAgainstARealServer(t *testing.T) {
-	server := billetd.Start(t, "--sim", "--sim-machines", "banner")
+	server := servertest.Start(t, "--sim", "--sim-machines", "banner")
 	able := provider.Abilities{Reboot: true, Power: true, Reinstall: true, Volumes: true, CloudInit: true}
 	request := func(o *other) provider.LaunchRequest {
 		sold := o.offer(able)

@@ -15,7 +15,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/upstream"
@@ -287,7 +287,7 @@ func letAs(gpuType string, e entry) (provider.InstanceType, bool) {
 
 // clean is the text as the catalogue takes it: plain, bounded, without spaces around it. It is the same text where there was nothing to mend.
 func clean(text string) string {
-	text = fault.Visible(text)
+	text = apierr.Visible(text)
 	if len(text) > maxText {
 		text = text[:maxText]
 		for !utf8.ValidString(text) {

@@ -9,7 +9,7 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/billetcloud/billet/internal/fault"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
 )
@@ -45,7 +45,7 @@ const maxLine = 128
 
 // Line is the text as the catalogue takes one: UTF-8 in one line, without spaces around it. It is "" where the text is too long or nothing remains of it.
 func Line(text string) string {
-	text = strings.TrimSpace(fault.Visible(text))
+	text = strings.TrimSpace(apierr.Visible(text))
 	if len(text) > maxLine {
 		return ""
 	}

@@ -1,0 +1,34 @@
+package apierr_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/billetcloud/billet/internal/apierr"
+)
+
+func TestInvalidNamesEveryFault(t *testing.T) {
+	if err := apierr.Invalid(nil).OrNil(); err != nil {
+		t.Fatalf("no fields gave %v", err)
+	}
+	err := apierr.Invalid([]apierr.Field{{"name", "is too long."}, {"region", "is unknown."}})
+	if err.Code != apierr.InvalidRequest || len(err.Fields()) != 2 || !strings.Contains(err.Message, "2 faults") {
+		t.Fatalf("%+v", err)
+	}
+}
+
+func TestCodeOfLooksThroughWrapping(t *testing.T) {
+	inner := apierr.New(apierr.NotFound, "No such deployment.")
+	if got := apierr.CodeOf(fmt.Errorf("get: %w", inner)); got != apierr.NotFound {
+		t.Errorf("code %s", got)
+	}
+	if got := apierr.CodeOf(errors.New("boom")); got != apierr.Internal {
+		t.Errorf("code %s", got)
+	}
+	cause := errors.New("disk full")
+	if e := (&apierr.Error{Code: apierr.Internal, Cause: cause}); !errors.Is(e, cause) {
+		t.Error("the cause is lost")
+	}
+}

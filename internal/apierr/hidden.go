@@ -1,0 +1,123 @@
+package apierr
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Characters that choose the form of the one before them: of an emoji, the colored and the plain one.
+const variationEmoji, variationPlain = '\uFE0F', '\uFE0E'
+
+// Joiners of letters and emoji, which are drawn as nothing.
+const nonJoiner, joiner = '\u200C', '\u200D'
+
+// joined are the scripts that are written with joiners.
+var joined = []*unicode.RangeTable{
+	unicode.Arabic, unicode.Syriac, unicode.Mongolian, unicode.Nko, unicode.Devanagari, unicode.Bengali, unicode.Gurmukhi, unicode.Gujarati, unicode.Oriya,
+	unicode.Tamil, unicode.Telugu, unicode.Kannada, unicode.Malayalam, unicode.Sinhala, unicode.Khmer, unicode.Myanmar, unicode.Tibetan,
+}
+
+// hidden returns what a character is that people do not see, or that changes what they see around it, as a noun with its article; ""
+// for one that they see. before and after are its neighbors, 0 where there is none.
+func hidden(before, r, after rune) string {
+	switch {
+	case r == '\n' || r == '\r' || unicode.In(r, unicode.Zl, unicode.Zp):
+		return "a line break"
+	case unicode.IsControl(r):
+		return "a control character"
+	case unicode.Is(unicode.Bidi_Control, r):
+		return "a mark of text direction"
+	case r >= 0xE0000 && r <= 0xE007F:
+		return "an invisible tag character"
+	case unicode.Is(unicode.Co, r):
+		return "a private-use character"
+	case r == variationEmoji || r == variationPlain:
+		if before != 0 && (unicode.In(before, unicode.S, unicode.Nd, unicode.P) || r == variationEmoji && before == joiner) && !unicode.IsSpace(before) {
+			return ""
+		}
+		return "an invisible character"
+	case r == joiner || r == nonJoiner:
+		if unicode.In(before, joined...) && unicode.In(after, joined...) {
+			return ""
+		}
+		if r == joiner && unicode.In(before, unicode.So, unicode.Sk, unicode.Variation_Selector) && unicode.Is(unicode.So, after) {
+			return "" // one emoji of several
+		}
+		return "an invisible character"
+	case unicode.In(r, unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point), r == '\u2800':
+		return "an invisible character"
+	case !unicode.In(r, unicode.L, unicode.M, unicode.N, unicode.P, unicode.S, unicode.Zs):
+		return "an unassigned character"
+	}
+	return ""
+}
+
+// findHidden returns the first hidden character of a text, where it is, counted from 1, and what it is; "" where there is none.
+func findHidden(text string) (r rune, at int, what string) {
+	runes := []rune(text)
+	neighbor := func(i int) rune {
+		if i < 0 || i >= len(runes) {
+			return 0
+		}
+		return runes[i]
+	}
+	for i, r := range runes {
+		if what := hidden(neighbor(i-1), r, neighbor(i+1)); what != "" {
+			return r, i + 1, what
+		}
+	}
+	return 0, 0, ""
+}
+
+// Hidden returns what is wrong with the characters of a text as the end of a sentence; "" for a good one.
+func Hidden(text string) string {
+	if !utf8.ValidString(text) {
+		return "is not valid UTF-8 text."
+	}
+	if r, at, what := findHidden(text); what != "" {
+		return fmt.Sprintf("has %s in it, U+%04X at position %d; remove it.", what, r, at)
+	}
+	return ""
+}
+
+// CheckText returns what is wrong with a text that people or agents read beside others and that may be empty, such as a description or
+// a note, as faults of that field: more than most characters, or one that is hidden or breaks the line.
+func CheckText(field, text string, most int) []Field {
+	wrong := Hidden(text)
+	if n := utf8.RuneCountInString(text); n > most {
+		wrong = fmt.Sprintf("has %d characters; at most %d are allowed.", n, most)
+	}
+	if wrong == "" {
+		return nil
+	}
+	return []Field{{Field: field, Message: wrong}}
+}
+
+// Printable reports whether the text is UTF-8 in one line without any character that people do not see or that changes
+// what is displayed around it.
+func Printable(text string) bool { return Hidden(text) == "" }
+
+// Visible is the text without what people do not see, for texts that come from outside and are taken as they come. A line break is
+// a space in it.
+func Visible(text string) string {
+	runes := []rune(strings.ToValidUTF8(text, ""))
+	var out strings.Builder
+	for i, r := range runes {
+		before, after := rune(0), rune(0)
+		if i > 0 {
+			before = runes[i-1]
+		}
+		if i+1 < len(runes) {
+			after = runes[i+1]
+		}
+		switch what := hidden(before, r, after); {
+		case what == "":
+			out.WriteRune(r)
+		case r == '\n' || r == '\t' || unicode.In(r, unicode.Zl, unicode.Zp):
+			out.WriteByte(' ')
+		}
+	}
+	return out.String()
+}

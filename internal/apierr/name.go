@@ -1,0 +1,41 @@
+package apierr
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// MaxNameLength is the most characters that CheckName accepts.
+const MaxNameLength = 64
+
+// CheckName returns what is wrong with the name of anything that a tenant names, as faults of that field, and nil for a good
+// one: 1 to 64 characters of UTF-8 that people see, with no space at either end. Names are shown in tables and terminals and read by
+// agents: a name must not change what is displayed around it, nor say to a program what people do not see. So control, format,
+// tag, private-use and unassigned characters are refused, with the character and its place; so are marks at the beginning, which would be drawn
+// on what stands before the name. Joiners count as seen within the scripts and emoji that are written with them.
+func CheckName(field, name string) []Field {
+	one := func(format string, args ...any) []Field {
+		return []Field{{Field: field, Message: fmt.Sprintf(format, args...)}}
+	}
+	if name == "" {
+		return one("is missing; give 1 to %d characters.", MaxNameLength)
+	}
+	if n := utf8.RuneCountInString(name); utf8.ValidString(name) && n > MaxNameLength {
+		return one("has %d characters; at most %d are allowed.", n, MaxNameLength)
+	}
+	if wrong := Hidden(name); wrong != "" {
+		return one("%s", wrong)
+	}
+	first, _ := utf8.DecodeRuneInString(name)
+	switch {
+	case strings.TrimFunc(name, unicode.IsSpace) == "":
+		return one("has nothing but spaces; give 1 to %d characters that can be seen.", MaxNameLength)
+	case strings.TrimFunc(name, unicode.IsSpace) != name:
+		return one("begins or ends with a space; remove it.")
+	case unicode.Is(unicode.M, first):
+		return one("begins with U+%04X, a mark that would be drawn on what stands before it; remove it.", first)
+	}
+	return nil
+}

@@ -1,0 +1,30 @@
+package issue_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/billetcloud/billet/internal/issue"
+	"github.com/billetcloud/billet/internal/job"
+	"github.com/billetcloud/billet/internal/job/jobtest"
+	"github.com/billetcloud/billet/internal/provider"
+)
+
+func TestARunThatLostItsJobEndsNothing(t *testing.T) {
+	each(t, func(t *testing.T, r *rig) {
+		s := unowned(1)
+		r.cloud.machines[s.Reference] = true
+		r.report(s)
+		_, err := r.end(r.only().ID)
+		r.must(err)
+		end := issue.NewEnder(issue.EnderConfig{DB: r.db, Clock: r.clock, Findings: r.Service, Providers: provider.NewSet(r.cloud)}).End
+		jobtest.Lose(t, r.db, r.clock, map[job.Kind]job.Handler{issue.KindEnd: end})
+		if r.cloud.asked != 0 || r.only().State != issue.StateOpen {
+			t.Fatalf("asked %d times by a run that had lost its job: %+v", r.cloud.asked, r.only())
+		}
+		r.pass(time.Minute)
+		if len(r.cloud.machines) != 0 {
+			t.Error("whoever took the job does not end it")
+		}
+	})
+}

@@ -1,0 +1,162 @@
+package provideraccount
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/provider"
+	"github.com/billetcloud/billet/internal/provider/upstream"
+	"go.yaml.in/yaml/v3"
+)
+
+// World is what an opened provider lives in.
+type World struct {
+	Log     *slog.Logger
+	Now     func() time.Time
+	Version string
+	// Unknown is told of fields in a cloud's answers that the adapter does not know; nil where nobody wants to hear of them.
+	Unknown func(what string)
+}
+
+// Opened is a provider that can be asked.
+type Opened struct {
+	Provider
+	Machines provider.Provider
+}
+
+func (p Provider) account(w World) upstream.Account {
+	excluded, _ := p.excluded()
+	private, _ := p.privateAddresses() // what cannot be read was refused when the account was added
+	settings := maps.Clone(p.Settings)
+	maps.DeleteFunc(settings, func(name, _ string) bool { _, common := Common[name]; return common })
+	return upstream.Account{
+		Slug: p.Slug, Name: p.Name, BaseURL: p.BaseURL, Credential: p.credential, Settings: settings, PrivateAddresses: private, Exclude: excluded, Version: w.Version, Log: w.Log, Now: w.Now, Unknown: w.Unknown,
+	}
+}
+
+// Open returns the providers of the database, by slug, and then those of the file, in its order; "" for no file.
+func (b *Book) Open(ctx context.Context, r db.Reader, file string, w World) ([]Opened, error) {
+	all, err := list(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	for i := range all {
+		credential, err := b.secrets.Open(purpose(all[i].Slug), all[i].sealed)
+		if err != nil {
+			return nil, fmt.Errorf("the API key of provider %s cannot be read; where the old secret key is lost, give it anew with `billetd provider key %s`: %w", all[i].Slug, all[i].Slug, err)
+		}
+		all[i].credential = string(credential)
+	}
+	written, err := b.read(file)
+	if err != nil {
+		return nil, err
+	}
+	taken, out := map[string]bool{}, []Opened{}
+	for _, p := range append(all, written...) {
+		if taken[p.Slug] {
+			return nil, fmt.Errorf("there are two providers %s; give one of them another slug", p.Slug)
+		}
+		taken[p.Slug] = true
+		kind, err := b.kind(p.Kind)
+		if err != nil {
+			return nil, fmt.Errorf("provider %s: %w", p.Slug, err)
+		}
+		opened, err := kind.Open(p.account(w))
+		if err != nil {
+			return nil, fmt.Errorf("provider %s: %w", p.Slug, err)
+		}
+		out = append(out, Opened{p, opened})
+	}
+	return out, nil
+}
+
+// written is a provider as the file has it.
+type written struct {
+	Slug       string            `yaml:"slug"`
+	Kind       string            `yaml:"kind"`
+	Name       string            `yaml:"name"`
+	BaseURL    string            `yaml:"baseUrl"`
+	Settings   map[string]string `yaml:"settings"`
+	APIKeyFile string            `yaml:"apiKeyFile"`
+	APIKeyEnv  string            `yaml:"apiKeyEnv"`
+	Markup     *string           `yaml:"markupPercent"`
+}
+
+// read returns the providers of a file. Keys stand in files or environment variables of their own.
+func (b *Book) read(file string) ([]Provider, error) {
+	if file == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("--providers-file: %w", err)
+	}
+	var content struct {
+		Providers []written `yaml:"providers"`
+	}
+	d := yaml.NewDecoder(bytes.NewReader(text))
+	d.KnownFields(true)
+	if err := d.Decode(&content); err != nil {
+		return nil, fmt.Errorf("--providers-file: %w", err)
+	}
+	var out []Provider
+	var errs []error
+	for i, entry := range content.Providers {
+		p, err := b.entry(file, entry)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("--providers-file: provider %d (%s): %w", i+1, entry.Slug, err))
+			continue
+		}
+		out = append(out, p)
+	}
+	return out, errors.Join(errs...)
+}
+
+func (b *Book) entry(file string, e written) (Provider, error) {
+	p := Provider{Slug: e.Slug, Kind: e.Kind, Name: e.Name, BaseURL: e.BaseURL, Settings: e.Settings, File: file}
+	var key string
+	switch {
+	case (e.APIKeyFile == "") == (e.APIKeyEnv == ""):
+		return p, errors.New("give exactly one of apiKeyFile and apiKeyEnv: a key does not stand in the file itself")
+	case e.APIKeyFile != "":
+		path := e.APIKeyFile
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(filepath.Dir(file), path)
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return p, err
+		}
+		key = string(text)
+	default:
+		if key = os.Getenv(e.APIKeyEnv); key == "" {
+			return p, fmt.Errorf("the environment variable %s is empty", e.APIKeyEnv)
+		}
+	}
+	if e.Markup != nil {
+		bp, err := ParseMarkup(*e.Markup)
+		if err != nil {
+			return p, err
+		}
+		p.Markup = &bp
+	}
+	return b.complete(p, key)
+}
+
+// ParseMarkup reads per cent, such as "12.5", as basis points.
+func ParseMarkup(percent string) (int64, error) {
+	m, err := money.Parse(percent) // a decimal like any other: a hundredth of a per cent is 10,000 millionths
+	if err != nil || m%10_000 != 0 || m < 0 || m/10_000 > MaxMarkup {
+		return 0, fmt.Errorf("%.40q is not a percentage from 0 to 1000 with at most two decimals", percent)
+	}
+	return int64(m / 10_000), nil
+}
