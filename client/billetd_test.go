@@ -129,7 +129,7 @@ func TestTheLifeOfAMachine(t *testing.T) {
 		offers = append(offers, o)
 	}
 	i := slices.IndexFunc(offers, func(o client.Offer) bool { return o.ID == "off_abc123" })
-	if i < 0 || offers[i].GPUType != "NVIDIA B200" || offers[i].GPUCount != 8 || offers[i].InstanceType != client.BareMetal || !offers[i].Abilities.Volumes {
+	if i < 0 || offers[i].GPUType != "NVIDIA B200" || offers[i].GPUCount != 8 || offers[i].InstanceType != client.BareMetal || !offers[i].Capabilities.Volumes {
 		t.Fatalf("%+v", offers)
 	}
 	if got := must[*client.Capacity](t)(c.Offers.Check(ctx, client.CheckOffers{GPUType: "NVIDIA B200", Count: 2})); !got.Enough || got.Found != 2 {

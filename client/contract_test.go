@@ -289,7 +289,7 @@ func canonical(t *testing.T, b []byte) string {
 
 // types are the Go types of the document's schemas.
 var types = map[string]reflect.Type{
-	"Abilities": reflect.TypeFor[Abilities](), "AttachVolume": reflect.TypeFor[attachVolume](), "Attempt": reflect.TypeFor[Attempt](),
+	"Capabilities": reflect.TypeFor[Capabilities](), "AttachVolume": reflect.TypeFor[attachVolume](), "Attempt": reflect.TypeFor[Attempt](),
 	"CallingKey": reflect.TypeFor[Key](), "KeyAccount": reflect.TypeFor[KeyAccount](), "SpendingLimits": reflect.TypeFor[SpendingLimits](), "Spent": reflect.TypeFor[Spent](),
 	"CanTerminate": reflect.TypeFor[CanTerminate](), "Candidate": reflect.TypeFor[Candidate](), "Capacity": reflect.TypeFor[Capacity](),
 	"CheckOffers": reflect.TypeFor[CheckOffers](), "CreateDeployment": reflect.TypeFor[CreateDeployment](), "CreateQuote": reflect.TypeFor[createQuote](),

@@ -140,8 +140,8 @@ type Deployment struct {
 	OperatingSystem string       `json:"operatingSystem"`
 	// CloudInit tells whether it was given a cloud-config.
 	CloudInit bool `json:"cloudInit"`
-	// Abilities are what the provider can do with the machine.
-	Abilities Abilities `json:"abilities"`
+	// Capabilities are what the provider can do with the machine.
+	Capabilities Capabilities `json:"capabilities"`
 
 	// IPAddress, SSHPort, SSHUser and SSHCommand say how to log in; nil until SSH answers.
 	IPAddress  *string `json:"ipAddress"`

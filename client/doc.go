@@ -8,7 +8,7 @@
 //
 // It owns how a call is made: one Idempotency-Key for each POST, kept over its retries, so that an answer that gets lost
 // makes nothing twice; which failures are tried again and when; errors that a program can branch on; pages; long polls; and the
-// stream of events, which goes on where it broke off. It does not own the calls that need a signed-in person (API keys, people,
+// stream of events, which goes on where it broke off. It does not own the calls that need a signed-in user (API keys, people,
 // sessions), those of who runs the cloud, and the WebSocket of the terminal: an API key of a tenant may not make them, or
 // a machine's SSH address does better.
 //
@@ -22,7 +22,7 @@
 //
 //	if errors.Is(err, client.ErrInsufficientBalance) { … }
 //
-// A program without a key gets one by StartLogin, which a signed-in person allows in the dashboard.
+// A program without a key gets one by StartLogin, which a signed-in user allows in the dashboard.
 //
 // # What is always true
 //

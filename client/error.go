@@ -22,7 +22,7 @@ const (
 	ErrInvalidRequest Code = "INVALID_REQUEST"
 	// ErrMinimumRuntimeNotMet is a terminate that comes too early; Error.RetryAfter says how long to wait, or use Deployments.TerminateEarliest.
 	ErrMinimumRuntimeNotMet Code = "MINIMUM_RUNTIME_NOT_MET"
-	// ErrUnsupportedByProvider is what the provider of the machine cannot do; its Abilities say what it can.
+	// ErrUnsupportedByProvider is what the provider of the machine cannot do; its Capabilities say what it can.
 	ErrUnsupportedByProvider Code = "UNSUPPORTED_BY_PROVIDER"
 	// ErrMissingAPIKey is a request without a key: a proxy may have taken it away.
 	ErrMissingAPIKey Code = "MISSING_API_KEY"
@@ -32,7 +32,7 @@ const (
 	ErrExpiredAPIKey Code = "EXPIRED_API_KEY"
 	// ErrRevokedAPIKey is a key that was taken back.
 	ErrRevokedAPIKey Code = "REVOKED_API_KEY"
-	// ErrSignInRequired is a call for which a person must be signed in.
+	// ErrSignInRequired is a call for which a user must be signed in.
 	ErrSignInRequired Code = "SIGN_IN_REQUIRED"
 	// ErrSignInFailed is a sign-in that was not accepted.
 	ErrSignInFailed Code = "SIGN_IN_FAILED"

@@ -22,13 +22,13 @@ const (
 	// ScopeReadVolumes sees volumes, ScopeWriteVolumes makes, changes and deletes them.
 	ScopeReadVolumes  Scope = "volumes:read"
 	ScopeWriteVolumes Scope = "volumes:write"
-	// ScopeReadWallet sees the money, ScopeWriteWallet is a person's.
+	// ScopeReadWallet sees the money, ScopeWriteWallet is a user's.
 	ScopeReadWallet  Scope = "wallet:read"
 	ScopeWriteWallet Scope = "wallet:write"
 	// ScopeReadWebhooks sees webhooks and their deliveries, ScopeWriteWebhooks makes, changes and deletes them.
 	ScopeReadWebhooks  Scope = "webhooks:read"
 	ScopeWriteWebhooks Scope = "webhooks:write"
-	// ScopeReadAPIKeys and ScopeWriteAPIKeys are a person's, as are those of people and of the audit.
+	// ScopeReadAPIKeys and ScopeWriteAPIKeys are a user's, as are those of people and of the audit.
 	ScopeReadAPIKeys  Scope = "api-keys:read"
 	ScopeWriteAPIKeys Scope = "api-keys:write"
 	ScopeReadPeople   Scope = "people:read"
@@ -84,7 +84,7 @@ type Key struct {
 	// CreatedAt is when it was made.
 	CreatedAt time.Time `json:"createdAt"`
 	// Spending is what it may spend, Spent what of that is used; both are nil where only the account's money bounds it.
-	Spending *SpendingLimits `json:"spending"`
+	Spending *SpendingLimits `json:"spendingLimits"`
 	Spent    *Spent          `json:"spent"`
 }
 

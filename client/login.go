@@ -12,9 +12,9 @@ import (
 
 // LoginRequest says who asks for an API key.
 type LoginRequest struct {
-	// Client is what the person recognises the program by, such as "billet on my-laptop": 1 to 64 characters.
+	// Client is what the user recognises the program by, such as "billet on my-laptop": 1 to 64 characters.
 	Client string `json:"client"`
-	// Scopes is what the program would like to do; nil for everything. The person decides.
+	// Scopes is what the program would like to do; nil for everything. The user decides.
 	Scopes []Scope `json:"scopes,omitempty"`
 }
 
@@ -48,9 +48,9 @@ type claimedLogin struct {
 	Account   *LoginAccount `json:"account,omitempty"`
 }
 
-// Login is a program's wait for an API key that a person allows in the dashboard.
+// Login is a program's wait for an API key that a user allows in the dashboard.
 type Login struct {
-	// UserCode is what the person types, such as BCDF-GHJK. Show it, so that they can compare it with the page.
+	// UserCode is what the user types, such as BCDF-GHJK. Show it, so that they can compare it with the page.
 	UserCode string
 	// VerificationURL is the page where they type it; VerificationURLComplete has it filled in. Both are http or https.
 	VerificationURL, VerificationURLComplete string
@@ -72,7 +72,7 @@ func (l Login) GoString() string { return l.String() }
 type LoginKey struct {
 	// Key is the key, for Config.APIKey. It is told this once.
 	Key string
-	// ID is key_…, and Name what the person called it.
+	// ID is key_…, and Name what the user called it.
 	ID, Name string
 	// Scopes are what it may do.
 	Scopes []Scope
@@ -96,7 +96,7 @@ func (k LoginKey) String() string { return "client.LoginKey(" + k.ID + ")" }
 // GoString is String.
 func (k LoginKey) GoString() string { return k.String() }
 
-// StartLogin asks a server for an API key, without having one: a signed-in person types the login's code in the dashboard and allows it. Of the Config
+// StartLogin asks a server for an API key, without having one: a signed-in user types the login's code in the dashboard and allows it. Of the Config
 // the BaseURL is required, and the APIKey is not looked at. An answer that gets lost leaves a login behind that nobody claims, and that expires.
 //
 //	l, err := client.StartLogin(ctx, client.Config{BaseURL: "https://billet.example"}, client.LoginRequest{Client: "billet on my-laptop"})

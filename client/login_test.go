@@ -16,11 +16,11 @@ import (
 	"github.com/billetcloud/billet/test/servertest"
 )
 
-// person signs a new owner of the account in and returns how they call the API of the dashboard.
-func person(t *testing.T, s *servertest.Server, account string) func(path string, body any) servertest.Answer {
+// user signs a new owner of the account in and returns how they call the API of the dashboard.
+func user(t *testing.T, s *servertest.Server, account string) func(path string, body any) servertest.Answer {
 	t.Helper()
 	var made struct{ Password, Email string }
-	if err := json.Unmarshal([]byte(s.Run("person", "create", "--account", account, "--email", "ada@example.com", "-o", "json")), &made); err != nil {
+	if err := json.Unmarshal([]byte(s.Run("user", "create", "--account", account, "--email", "ada@example.com", "-o", "json")), &made); err != nil {
 		t.Fatal(err)
 	}
 	cookie := ""
@@ -39,7 +39,7 @@ func person(t *testing.T, s *servertest.Server, account string) func(path string
 func TestALoginBringsAKey(t *testing.T) {
 	s := servertest.Start(t, "--sim")
 	account, _ := s.Key("100")
-	ada := person(t, s, account)
+	ada := user(t, s, account)
 	b := &between{server: s, lose: map[string]int{}, lost: map[string]int{}}
 	front := httptest.NewServer(b)
 	defer front.Close()

@@ -22,8 +22,8 @@ const (
 	Cluster InstanceType = "CLUSTER"
 )
 
-// Abilities are what the provider can do with a machine.
-type Abilities struct {
+// Capabilities are what the provider can do with a machine.
+type Capabilities struct {
 	// CloudInit tells whether a cloud-init text can be given at the deploy.
 	CloudInit bool `json:"cloudInit"`
 	// Power tells whether machines can be switched off and on again.
@@ -94,8 +94,8 @@ type Offer struct {
 	Stock     *int `json:"stock"`
 	// MinimumRuntimeMinutes is for how long a deployment must run before it can be terminated.
 	MinimumRuntimeMinutes int `json:"minimumRuntimeMinutes"`
-	// Abilities are what the provider can do with the machine.
-	Abilities Abilities `json:"abilities"`
+	// Capabilities are what the provider can do with the machine.
+	Capabilities Capabilities `json:"capabilities"`
 	// Reliability is how deployments of it went.
 	Reliability Reliability `json:"reliability"`
 	// LastNoCapacityAt is when a deploy last failed since the provider had none left; nil where none did in the last 24 hours.

@@ -158,7 +158,7 @@ func keys() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return out.print(cmd.OutOrStdout(), map[string]any{"id": k.ID, "key": secret, "name": k.Name, "scopes": k.Scopes, "limits": k.Limits, "spending": orNone(limits)},
+		return out.print(cmd.OutOrStdout(), map[string]any{"id": k.ID, "key": secret, "name": k.Name, "scopes": k.Scopes, "limits": k.Limits, "spendingLimits": orNone(limits)},
 			[]any{"ID", "KEY (shown only now)"}, [][]any{{k.ID, secret}})
 	}))
 	var p db.Page

@@ -18,7 +18,7 @@ type house struct{ c app.Config }
 func root() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "billetd",
-		Short: "The bare-metal GPU cloud that one person can run",
+		Short: "The bare-metal GPU cloud that one user can run",
 		Long: `billetd puts many sources of GPU machines behind one API: browse offers, deploy
 bare metal, SSH in, attach storage, pay from a prepaid wallet by the hour.
 
@@ -32,7 +32,7 @@ share it. Without it the key is secret.key in the data directory.`,
 		SilenceUsage: true, SilenceErrors: true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd.Flags()) },
 	}
-	cmd.AddCommand(serve(), simulator(), accounts(), persons(), keys(), wallets(), findings(), providers(), secretKeys(), openapi(), health(), versionVerb())
+	cmd.AddCommand(serve(), simulator(), accounts(), persons(), keys(), wallets(), issues(), providers(), secretKeys(), openapi(), health(), versionVerb())
 	return cmd
 }
 

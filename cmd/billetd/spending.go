@@ -53,7 +53,7 @@ func (s *spending) limits(f *pflag.FlagSet) (spendlimit.SpendingLimits, error) {
 // apiKey is a key with what it may spend; nil where only the account's money bounds it.
 type apiKey struct {
 	account.Key
-	Spending *spendlimit.SpendingLimits `json:"spending"`
+	Spending *spendlimit.SpendingLimits `json:"spendingLimits"`
 }
 
 func withSpending(ctx context.Context, r db.Reader, keys []account.Key) ([]apiKey, error) {

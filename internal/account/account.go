@@ -95,7 +95,7 @@ func (s *Service) Get(ctx context.Context, r db.Reader, account id.ID) (Account,
 // agreed for it. It answers INVALID_REQUEST or NOT_FOUND.
 func (s *Service) SetMarkup(ctx context.Context, tx *db.Tx, account id.ID, basisPoints *int64) (Account, error) {
 	if basisPoints != nil && (*basisPoints < 0 || *basisPoints > MaxMarkup) {
-		return Account{}, apierr.Invalid([]apierr.Field{{Field: "percent", Message: fmt.Sprintf("must be from 0 to %d.", MaxMarkup/100)}})
+		return Account{}, apierr.Invalid([]apierr.FieldError{{Field: "percent", Message: fmt.Sprintf("must be from 0 to %d.", MaxMarkup/100)}})
 	}
 	a, err := s.Get(ctx, tx, account)
 	if err != nil {

@@ -80,15 +80,15 @@ func RefuseExternal(cause error) error {
 	return &apierr.Error{Code: apierr.SignInFailed, Message: "Signing in with your identity provider did not work. Try again, or sign in another way.", Cause: cause}
 }
 
-// VerifyExternal proves the person whom an identity provider names. Whoever has signed in with it before is known by the provider's
-// subject, whatever e-mail address it tells now. Otherwise a verified address of a person whom the provider has not
+// VerifyExternal proves the user whom an identity provider names. Whoever has signed in with it before is known by the provider's
+// subject, whatever e-mail address it tells now. Otherwise a verified address of a user whom the provider has not
 // named before links the two. It answers SIGN_IN_FAILED: nobody signs up in this way, and an address that the provider gave to
-// somebody else does not take a person over.
+// somebody else does not take a user over.
 func (s *Service) VerifyExternal(ctx context.Context, e External) (Proof, error) {
 	if e.Issuer == "" || e.Subject == "" || len(e.Subject) > 255 || strings.ContainsRune(e.Subject, 0) { // 255 is what OpenID Connect allows
 		return Proof{}, RefuseExternal(errors.New("the provider names nobody"))
 	}
-	p, found, err := personBySubject(ctx, s.c.DB, e.Issuer, e.Subject)
+	p, found, err := userBySubject(ctx, s.c.DB, e.Issuer, e.Subject)
 	if err != nil {
 		return Proof{}, err
 	}
@@ -98,15 +98,15 @@ func (s *Service) VerifyExternal(ctx context.Context, e External) (Proof, error)
 			return Proof{}, RefuseExternal(errors.New("the provider names no verified e-mail address"))
 		}
 		known := false
-		if p, _, known, err = personByEmail(ctx, s.c.DB, normal); err != nil {
+		if p, _, known, err = userByEmail(ctx, s.c.DB, normal); err != nil {
 			return Proof{}, err
 		}
 		if !known {
 			return Proof{}, RefuseExternal(errors.New("nobody here has this e-mail address"))
 		}
 	}
-	return Proof{Person: p, hold: func(ctx context.Context, tx *db.Tx) error {
-		if err := holdPerson(ctx, tx, p.ID); err != nil {
+	return Proof{User: p, hold: func(ctx context.Context, tx *db.Tx) error {
+		if err := holdUser(ctx, tx, p.ID); err != nil {
 			return err
 		}
 		if !found {
@@ -116,28 +116,28 @@ func (s *Service) VerifyExternal(ctx context.Context, e External) (Proof, error)
 		}
 		linked, err := linkSubject(ctx, tx, e.Issuer, e.Subject, p.ID)
 		if err == nil && !linked {
-			err = RefuseExternal(errors.New("the person is linked with another subject of this provider, or the subject with another person"))
+			err = RefuseExternal(errors.New("the user is linked with another subject of this provider, or the subject with another user"))
 		}
 		return err
 	}}, nil
 }
 
-// claim is for the first time that a provider proves somebody's address. Who made this person from an invitation only said that the
+// claim is for the first time that a provider proves somebody's address. Who made this user from an invitation only said that the
 // address is theirs: it may have been anybody, who waits for the owner to come. So what they sign in with ceases to work.
-func (s *Service) claim(ctx context.Context, tx *db.Tx, person id.ID) error {
-	unproved, err := onlySaidSo(ctx, tx, person)
+func (s *Service) claim(ctx context.Context, tx *db.Tx, user id.ID) error {
+	unproved, err := onlySaidSo(ctx, tx, user)
 	if err != nil || !unproved {
 		return err
 	}
-	if _, err := setPassword(ctx, tx, person, ""); err != nil { // which no password matches
+	if _, err := setPassword(ctx, tx, user, ""); err != nil { // which no password matches
 		return err
 	}
-	if err := s.RemoveFactors(ctx, tx, person); err != nil {
+	if err := s.RemoveFactors(ctx, tx, user); err != nil {
 		return err
 	}
 	tx.AfterCommit(s.remembered.forget)
-	if err := revokeAllKeysBy(ctx, tx, person); err != nil {
+	if err := revokeAllKeysBy(ctx, tx, user); err != nil {
 		return err
 	}
-	return deleteSessions(ctx, tx, person, "")
+	return deleteSessions(ctx, tx, user, "")
 }

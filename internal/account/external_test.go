@@ -9,19 +9,19 @@ import (
 	"github.com/billetcloud/billet/internal/db"
 )
 
-func (w world) external(e account.External) (account.Person, error) {
+func (w world) external(e account.External) (account.User, error) {
 	proof, err := w.s.VerifyExternal(w.Context(), e)
 	if err != nil {
-		return account.Person{}, err
+		return account.User{}, err
 	}
 	n, err := w.begin(proof)
-	return n.Person, err
+	return n.User, err
 }
 
 func TestWhomAnIdentityProviderNames(t *testing.T) {
 	engines(t, func(w world) {
 		ada, bob := w.as(w.mine, account.Owner, email), w.as(w.mine, account.Owner, "bob@example.com")
-		says := func(subject, email string, verified bool) (account.Person, error) {
+		says := func(subject, email string, verified bool) (account.User, error) {
 			return w.external(account.External{Issuer: "https://id.example", Subject: subject, Email: email, EmailVerified: verified})
 		}
 		refused := func(name, subject, email string, verified bool) {
@@ -41,7 +41,7 @@ func TestWhomAnIdentityProviderNames(t *testing.T) {
 		for name, c := range map[string]struct {
 			email    string
 			verified bool
-		}{"again": {email, true}, "another address": {"countess@example.com", true}, "none": {"", false}, "another person's": {bob.Email, true}} {
+		}{"again": {email, true}, "another address": {"countess@example.com", true}, "none": {"", false}, "another user's": {bob.Email, true}} {
 			if p, err := says("s1", c.email, c.verified); err != nil || p.ID != ada.ID {
 				t.Errorf("%s: %+v %v", name, p, err)
 			}
@@ -95,7 +95,7 @@ func TestAStateIsAnsweredOnceByTheBrowserThatBegan(t *testing.T) {
 	})
 }
 
-// Whoever makes a person with somebody else's address does not get in any more once its owner has come.
+// Whoever makes a user with somebody else's address does not get in any more once its owner has come.
 func TestWhoOnlySaidThatAnAddressIsTheirsGoesWhenItsOwnerComes(t *testing.T) {
 	engines(t, func(w world) {
 		mallory := w.as(w.theirs, account.Owner, "mallory@example.com")
@@ -103,11 +103,11 @@ func TestWhoOnlySaidThatAnAddressIsTheirsGoesWhenItsOwnerComes(t *testing.T) {
 		w.ok(err)
 		planted, err := w.begin(proof)
 		w.ok(err)
-		_, secret, err := w.makeKey(w.theirs, account.KeyRequest{Name: "planted", CreatedBy: &account.Creator{ID: proof.Person.ID, Email: email}})
+		_, secret, err := w.makeKey(w.theirs, account.KeyRequest{Name: "planted", CreatedBy: &account.Creator{ID: proof.User.ID, Email: email}})
 		w.ok(err)
 		says := account.External{Issuer: "https://id.example", Subject: "ada", Email: email, EmailVerified: true}
 		p, err := w.external(says)
-		if err != nil || p.ID != proof.Person.ID {
+		if err != nil || p.ID != proof.User.ID {
 			t.Fatalf("%+v %v", p, err)
 		}
 		_, err = w.signIn(email, password, here)
@@ -119,7 +119,7 @@ func TestWhoOnlySaidThatAnAddressIsTheirsGoesWhenItsOwnerComes(t *testing.T) {
 		_, err = w.s.Authenticate(w.Context(), w.d, secret, here)
 		w.fails(err, apierr.RevokedAPIKey)
 
-		// From then on the person is its owner's, and so is one whom the operator made.
+		// From then on the user is its owner's, and so is one whom the operator made.
 		w.ok(w.tx(func(ctx context.Context, tx *db.Tx) error {
 			hash, err := w.s.HashPassword(context.Background(), "password", password)
 			w.ok(err)

@@ -35,7 +35,7 @@ var InvitationStatuses = []InvitationStatus{InvitationOpen, InvitationAccepted, 
 type Invitation struct {
 	ID      id.ID `json:"id" doc:"Id of the invitation, inv_…; not its token."`
 	Account id.ID `json:"-"`
-	Role    Role  `json:"role" doc:"What the invited person may do."`
+	Role    Role  `json:"role" doc:"What the invited user may do."`
 	// Email is "" for whoever has the link.
 	Email     string           `json:"email" doc:"Whom it is for; empty for whoever has the link."`
 	Status    InvitationStatus `json:"status" doc:"What became of it."`
@@ -66,14 +66,14 @@ var errInvitation = apierr.New(apierr.NotFound, "This invitation does not work: 
 // Invite writes an invitation and returns its token, which nobody can learn again. It answers INVALID_REQUEST with all faults at
 // once, INSUFFICIENT_SCOPE where somebody else than an owner invites an owner, and CONFLICT for somebody who belongs to
 // the account already, and LIMIT_REACHED with too many open invitations.
-func (s *Service) Invite(ctx context.Context, tx *db.Tx, account id.ID, by Person, role Role, email string) (Invitation, string, error) {
+func (s *Service) Invite(ctx context.Context, tx *db.Tx, account id.ID, by User, role Role, email string) (Invitation, string, error) {
 	none := func(err error) (Invitation, string, error) { return Invitation{}, "", err }
 	faults := checkRole(role)
 	normal := ""
 	if email != "" {
 		var wrong string
 		if normal, wrong = normalEmail(email); wrong != "" {
-			faults = append(faults, apierr.Field{Field: "email", Message: wrong})
+			faults = append(faults, apierr.FieldError{Field: "email", Message: wrong})
 		}
 	}
 	if err := apierr.Invalid(faults).OrNil(); err != nil {
@@ -136,7 +136,7 @@ func (s *Service) RevokeInvitation(ctx context.Context, tx *db.Tx, account, invi
 	case err == nil && !found:
 		err = apierr.New(apierr.NotFound, "There is no invitation with this id.")
 	case err == nil && i.acceptedAt != nil:
-		err = apierr.New(apierr.Conflict, "This invitation was accepted already. Remove the person instead.")
+		err = apierr.New(apierr.Conflict, "This invitation was accepted already. Remove the user instead.")
 	}
 	return i.at(tx.Now), err
 }
@@ -144,7 +144,7 @@ func (s *Service) RevokeInvitation(ctx context.Context, tx *db.Tx, account, invi
 // InvitationView is what whoever has the link may know before they accept.
 type InvitationView struct {
 	AccountName string    `json:"accountName" doc:"What the account is called."`
-	Role        Role      `json:"role" doc:"What the invited person may do."`
+	Role        Role      `json:"role" doc:"What the invited user may do."`
 	Email       string    `json:"email" doc:"Whom it is for; empty for whoever has the link."`
 	InvitedBy   string    `json:"invitedBy" doc:"Who wrote it: their name, or e-mail address."`
 	ExpiresAt   time.Time `json:"expiresAt" doc:"Until when it can be accepted."`
@@ -168,8 +168,8 @@ func (s *Service) LookAtInvitation(ctx context.Context, r db.Reader, token strin
 	return InvitationView{}, errInvitation
 }
 
-// take uses an invitation up, for the person with that e-mail address.
-func (s *Service) takeInvitation(ctx context.Context, tx *db.Tx, token string, person id.ID, email string) (Invitation, error) {
+// take uses an invitation up, for the user with that e-mail address.
+func (s *Service) takeInvitation(ctx context.Context, tx *db.Tx, token string, user id.ID, email string) (Invitation, error) {
 	i, _, inviter, found, err := openInvitation(ctx, tx, token, tx.Now)
 	if err == nil && (!found || !inviter.mayGive(i.Role)) { // whoever wrote it may no longer do so
 		err = errInvitation
@@ -180,17 +180,17 @@ func (s *Service) takeInvitation(ctx context.Context, tx *db.Tx, token string, p
 	if i.Email != "" && i.Email != email {
 		return Invitation{}, apierr.New(apierr.Conflict, "This invitation is for %s. Sign in with that address, or ask for an invitation of your own.", i.Email)
 	}
-	taken, err := acceptInvitation(ctx, tx, i.ID, person)
+	taken, err := acceptInvitation(ctx, tx, i.ID, user)
 	if err == nil && !taken { // another one was quicker
 		err = errInvitation
 	}
 	return i, err
 }
 
-// Accept makes a person who exists belong to the account that invites them, where their next session begins. It returns
+// Accept makes a user who exists belong to the account that invites them, where their next session begins. It returns
 // that account, and answers NOT_FOUND for a token that leads nowhere, and CONFLICT where the invitation is for somebody else or
 // they belong to the account already; the invitation is not used up then.
-func (s *Service) Accept(ctx context.Context, tx *db.Tx, token string, p Person) (id.ID, error) {
+func (s *Service) Accept(ctx context.Context, tx *db.Tx, token string, p User) (id.ID, error) {
 	i, err := s.takeInvitation(ctx, tx, token, p.ID, p.Email)
 	if err != nil {
 		return "", err
@@ -205,12 +205,12 @@ func (s *Service) Accept(ctx context.Context, tx *db.Tx, token string, p Person)
 	return i.Account, setHome(ctx, tx, p.ID, i.Account)
 }
 
-// AcceptAsNew makes the person whom an invitation brings, and proves who they are. It answers as Accept and CreatePerson do.
-func (s *Service) AcceptAsNew(ctx context.Context, tx *db.Tx, token string, n NewPerson) (Proof, id.ID, error) {
+// AcceptAsNew makes the user whom an invitation brings, and proves who they are. It answers as Accept and CreateUser do.
+func (s *Service) AcceptAsNew(ctx context.Context, tx *db.Tx, token string, n NewUser) (Proof, id.ID, error) {
 	n.operator = false // no invitation makes an operator
 	found, err := emailTaken(ctx, tx, n.email)
 	if err == nil && found { // before the token is used up, so that they can sign in and come back with it
-		err = apierr.New(apierr.Conflict, "Somebody with this e-mail address is known here already. Accept with that person's password, or sign in first.")
+		err = apierr.New(apierr.Conflict, "Somebody with this e-mail address is known here already. Accept with that user's password, or sign in first.")
 	}
 	if err != nil {
 		return Proof{}, "", err
@@ -222,17 +222,17 @@ func (s *Service) AcceptAsNew(ctx context.Context, tx *db.Tx, token string, n Ne
 	if err != nil {
 		return Proof{}, "", err
 	}
-	p, err := s.CreatePerson(ctx, tx, n, view.Account, view.Role)
+	p, err := s.CreateUser(ctx, tx, n, view.Account, view.Role)
 	if err != nil {
 		return Proof{}, "", err
 	}
 	if _, err := s.takeInvitation(ctx, tx, token, p.ID, p.Email); err != nil {
 		return Proof{}, "", err
 	}
-	return Proof{Person: p, hold: func(context.Context, *db.Tx) error { return nil }}, view.Account, nil
+	return Proof{User: p, hold: func(context.Context, *db.Tx) error { return nil }}, view.Account, nil
 }
 
-// EmailKnown tells whether a person has that e-mail address. It is for whoever holds an open invitation, and nobody else.
+// EmailKnown tells whether a user has that e-mail address. It is for whoever holds an open invitation, and nobody else.
 func (s *Service) EmailKnown(ctx context.Context, r db.Reader, email string) (bool, error) {
 	normal, _ := normalEmail(email)
 	return emailTaken(ctx, r, normal)

@@ -42,7 +42,7 @@ func insertInvitation(ctx context.Context, tx *db.Tx, i Invitation, tokenHash st
 
 func listInvitations(ctx context.Context, r db.Reader, account id.ID, p db.Page) ([]Invitation, db.Listed, error) {
 	return db.List[Invitation]{
-		Columns: invitationColumns, Table: `invitation i JOIN person p ON p.id = i.created_by`, Where: []db.Cond{db.Is(`i.account_id`, account)},
+		Columns: invitationColumns, Table: `invitation i JOIN users p ON p.id = i.created_by`, Where: []db.Cond{db.Is(`i.account_id`, account)},
 		Order: []db.Key{{Column: `i.id`}}, Down: true, Scan: scanInvitation,
 	}.Page(ctx, r, p)
 }
@@ -51,7 +51,7 @@ func invitationByID(ctx context.Context, r db.Reader, account, invitation id.ID)
 	if !invitation.Valid(id.Invitation) {
 		return Invitation{}, false, nil
 	}
-	return one(scanInvitation(r.QueryRow(ctx, `SELECT `+invitationColumns+` FROM invitation i JOIN person p ON p.id = i.created_by
+	return one(scanInvitation(r.QueryRow(ctx, `SELECT `+invitationColumns+` FROM invitation i JOIN users p ON p.id = i.created_by
 		WHERE i.account_id = $1 AND i.id = $2`, account, invitation)))
 }
 
@@ -63,8 +63,8 @@ func openInvitation(ctx context.Context, r db.Reader, token string, now time.Tim
 	}
 	var row invitationRow
 	err = r.QueryRow(ctx, `SELECT `+invitationColumns+`, a.name, CASE WHEN p.name = '' THEN p.email ELSE p.name END, COALESCE(m.role, '')
-		FROM invitation i JOIN person p ON p.id = i.created_by JOIN account a ON a.id = i.account_id
-		LEFT JOIN membership m ON m.account_id = i.account_id AND m.person_id = i.created_by
+		FROM invitation i JOIN users p ON p.id = i.created_by JOIN account a ON a.id = i.account_id
+		LEFT JOIN membership m ON m.account_id = i.account_id AND m.user_id = i.created_by
 		WHERE i.token_hash = $1 AND i.accepted_at IS NULL AND i.revoked_at IS NULL AND i.expires_at > $2`, hashOf(token), db.Micros(now)).
 		Scan(append(row.to(), &v.AccountName, &v.InvitedBy, &inviter)...)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -76,9 +76,9 @@ func openInvitation(ctx context.Context, r db.Reader, token string, now time.Tim
 }
 
 // acceptInvitation tells whether this is who accepted it: one is, however many try at once.
-func acceptInvitation(ctx context.Context, tx *db.Tx, invitation, person id.ID) (bool, error) {
+func acceptInvitation(ctx context.Context, tx *db.Tx, invitation, user id.ID) (bool, error) {
 	n, err := tx.Exec(ctx, `UPDATE invitation SET accepted_at = $1, accepted_by = $2
-		WHERE id = $3 AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > $1`, db.Micros(tx.Now), person, invitation)
+		WHERE id = $3 AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > $1`, db.Micros(tx.Now), user, invitation)
 	return n == 1, err
 }
 
@@ -99,17 +99,17 @@ func countOpenInvitations(ctx context.Context, tx *db.Tx, account id.ID) (n int,
 
 func isMember(ctx context.Context, tx *db.Tx, account id.ID, email string) (bool, error) {
 	var n int
-	err := tx.QueryRow(ctx, `SELECT COUNT(*) FROM membership m JOIN person p ON p.id = m.person_id WHERE m.account_id = $1 AND p.email = $2`, account, email).Scan(&n)
+	err := tx.QueryRow(ctx, `SELECT COUNT(*) FROM membership m JOIN users p ON p.id = m.user_id WHERE m.account_id = $1 AND p.email = $2`, account, email).Scan(&n)
 	return n > 0, err
 }
 
 func emailTaken(ctx context.Context, r db.Reader, email string) (bool, error) {
 	var n int
-	err := r.QueryRow(ctx, `SELECT COUNT(*) FROM person WHERE email = $1`, email).Scan(&n)
+	err := r.QueryRow(ctx, `SELECT COUNT(*) FROM users WHERE email = $1`, email).Scan(&n)
 	return n > 0, err
 }
 
-func setHome(ctx context.Context, tx *db.Tx, person, account id.ID) error {
-	_, err := tx.Exec(ctx, `UPDATE person SET account_id = $1 WHERE id = $2`, account, person)
+func setHome(ctx context.Context, tx *db.Tx, user, account id.ID) error {
+	_, err := tx.Exec(ctx, `UPDATE users SET account_id = $1 WHERE id = $2`, account, user)
 	return err
 }

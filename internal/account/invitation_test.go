@@ -15,7 +15,7 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 )
 
-func (w world) tryInvite(of id.ID, by account.Person, role account.Role, email string) (i account.Invitation, token string, err error) {
+func (w world) tryInvite(of id.ID, by account.User, role account.Role, email string) (i account.Invitation, token string, err error) {
 	err = w.tx(func(ctx context.Context, tx *db.Tx) error {
 		i, token, err = w.s.Invite(ctx, tx, of, by, role, email)
 		return err
@@ -23,14 +23,14 @@ func (w world) tryInvite(of id.ID, by account.Person, role account.Role, email s
 	return i, token, err
 }
 
-func (w world) invite(of id.ID, by account.Person, role account.Role, email string) string {
+func (w world) invite(of id.ID, by account.User, role account.Role, email string) string {
 	w.Helper()
 	_, token, err := w.tryInvite(of, by, role, email)
 	w.ok(err)
 	return token
 }
 
-func (w world) accept(token string, p account.Person) (joined id.ID, err error) {
+func (w world) accept(token string, p account.User) (joined id.ID, err error) {
 	err = w.tx(func(ctx context.Context, tx *db.Tx) error {
 		joined, err = w.s.Accept(ctx, tx, token, p)
 		return err
@@ -39,7 +39,7 @@ func (w world) accept(token string, p account.Person) (joined id.ID, err error) 
 }
 
 func (w world) acceptAsNew(token, email string) (p account.Proof, joined id.ID, err error) {
-	n, err := w.s.Prepare(w.Context(), account.PersonRequest{Email: email, Password: password, Operator: true})
+	n, err := w.s.Prepare(w.Context(), account.UserRequest{Email: email, Password: password, Operator: true})
 	if err != nil {
 		return p, "", err
 	}
@@ -50,7 +50,7 @@ func (w world) acceptAsNew(token, email string) (p account.Proof, joined id.ID, 
 	return p, joined, err
 }
 
-func TestAnInvitationBringsANewPersonOnce(t *testing.T) {
+func TestAnInvitationBringsANewUserOnce(t *testing.T) {
 	engines(t, func(w world) {
 		owner := w.as(w.mine, account.Owner, "owner@example.com")
 		token := w.invite(w.mine, owner, account.Member, "")
@@ -61,8 +61,8 @@ func TestAnInvitationBringsANewPersonOnce(t *testing.T) {
 		_, _, err = w.acceptAsNew(token, owner.Email)
 		w.fails(err, apierr.Conflict) // and the invitation is not used up
 		proof, joined, err := w.acceptAsNew(token, email)
-		if err != nil || joined != w.mine || proof.Person.Operator {
-			t.Fatalf("%+v %s %v", proof.Person, joined, err)
+		if err != nil || joined != w.mine || proof.User.Operator {
+			t.Fatalf("%+v %s %v", proof.User, joined, err)
 		}
 		n, err := w.begin(proof)
 		if err != nil || n.Role != account.Member || n.Account != w.mine {
@@ -118,7 +118,7 @@ func TestAnInvitationForSomebodyIsTheirs(t *testing.T) {
 		_, _, err = w.acceptAsNew(token, "mallory@example.com")
 		w.fails(err, apierr.Conflict)
 		if found, err := w.s.EmailKnown(w.Context(), w.d, "mallory@example.com"); err != nil || found {
-			t.Errorf("a refused person was made: %v", err)
+			t.Errorf("a refused user was made: %v", err)
 		}
 		joined, err := w.accept(token, ada)
 		if err != nil || joined != w.mine {

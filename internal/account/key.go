@@ -81,12 +81,12 @@ type Key struct {
 	LastUsedAt *time.Time `json:"lastUsedAt" doc:"When it was last used, up to a minute behind; null for never."`
 	CreatedAt  time.Time  `json:"createdAt" doc:"When it was made."`
 	// CreatedBy is nil for a key that the operator made.
-	CreatedBy *Creator `json:"createdBy" doc:"Who made it; null for the operator. When that person leaves the account, or may make no keys there any more, the key is revoked."`
+	CreatedBy *Creator `json:"createdBy" doc:"Who made it; null for the operator. When that user leaves the account, or may make no keys there any more, the key is revoked."`
 }
 
-// Creator is the person who made something.
+// Creator is the user who made something.
 type Creator struct {
-	ID    id.ID  `json:"id" doc:"Id of the person, usr_…"`
+	ID    id.ID  `json:"id" doc:"Id of the user, usr_…"`
 	Email string `json:"email" doc:"Their e-mail address."`
 }
 
@@ -164,11 +164,11 @@ func (s *Service) CreateKey(ctx context.Context, tx *db.Tx, account id.ID, req K
 
 // mayMakeKeys holds the account, as every change of its people does: a key comes either before its maker has to go, and is
 // revoked with the others, or not at all.
-func mayMakeKeys(ctx context.Context, tx *db.Tx, account, person id.ID) error {
+func mayMakeKeys(ctx context.Context, tx *db.Tx, account, user id.ID) error {
 	if err := holdAccount(ctx, tx, account); err != nil {
 		return err
 	}
-	role, _, err := roleIn(ctx, tx, account, person)
+	role, _, err := roleIn(ctx, tx, account, user)
 	if err == nil && !role.Allows(WriteAPIKeys) {
 		err = apierr.New(apierr.InsufficientScope, "You may not make API keys in this account. Ask an owner or admin of the account.")
 	}
@@ -242,12 +242,12 @@ func foundKey(k Key, found bool, err error) (Key, error) {
 }
 
 // checker collects every fault of a request while it makes the values canonical.
-type checker struct{ faults []apierr.Field }
+type checker struct{ faults []apierr.FieldError }
 
-func (c *checker) add(f []apierr.Field) { c.faults = append(c.faults, f...) }
+func (c *checker) add(f []apierr.FieldError) { c.faults = append(c.faults, f...) }
 
 func (c *checker) fault(field, format string, args ...any) {
-	c.faults = append(c.faults, apierr.Field{Field: field, Message: fmt.Sprintf(format, args...)})
+	c.faults = append(c.faults, apierr.FieldError{Field: field, Message: fmt.Sprintf(format, args...)})
 }
 
 // scopes returns each scope once, in the order of AllScopes and then OperatorScopes.

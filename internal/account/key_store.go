@@ -13,7 +13,7 @@ import (
 )
 
 const keyColumns = `id, account_id, name, prefix, scopes, networks, limit_read, limit_write, limit_deploy,
-	expires_at, revoked_at, last_used_at, created_at, created_by, (SELECT p.email FROM person p WHERE p.id = api_key.created_by)`
+	expires_at, revoked_at, last_used_at, created_at, created_by, (SELECT p.email FROM users p WHERE p.id = api_key.created_by)`
 
 func scanKey(row scanner) (Key, error) {
 	var k Key

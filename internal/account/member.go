@@ -9,16 +9,16 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 )
 
-// Membership is a person's place in one account, as the person sees it.
+// Membership is a user's place in one account, as the user sees it.
 type Membership struct {
 	ID   id.ID  `json:"id" doc:"Id of the account, acc_…"`
 	Name string `json:"name" doc:"What the account is called."`
-	Role Role   `json:"role" doc:"What the person may do in it."`
+	Role Role   `json:"role" doc:"What the user may do in it."`
 }
 
-// MemberInfo is a person's place in one account, as the account's people see it.
+// MemberInfo is a user's place in one account, as the account's people see it.
 type MemberInfo struct {
-	ID    id.ID  `json:"id" doc:"Id of the person, usr_…"`
+	ID    id.ID  `json:"id" doc:"Id of the user, usr_…"`
 	Email string `json:"email" doc:"E-mail address."`
 	Name  string `json:"name" doc:"What they are called; empty while they have not said."`
 	Role  Role   `json:"role" doc:"What they may do in this account."`
@@ -28,9 +28,9 @@ type MemberInfo struct {
 	JoinedAt   time.Time  `json:"joinedAt" doc:"When they came into this account."`
 }
 
-// Memberships returns the accounts that the person belongs to, in the order in which they joined.
-func (s *Service) Memberships(ctx context.Context, r db.Reader, person id.ID) ([]Membership, error) {
-	return memberships(ctx, r, person)
+// Memberships returns the accounts that the user belongs to, in the order in which they joined.
+func (s *Service) Memberships(ctx context.Context, r db.Reader, user id.ID) ([]Membership, error) {
+	return memberships(ctx, r, user)
 }
 
 // ListMembers returns a page of the account's people, in the order in which they joined, and how many there are.
@@ -39,13 +39,13 @@ func (s *Service) ListMembers(ctx context.Context, r db.Reader, account id.ID, p
 }
 
 var (
-	errNoMember  = apierr.New(apierr.NotFound, "There is no person with this id in this account.")
+	errNoMember  = apierr.New(apierr.NotFound, "There is no user with this id in this account.")
 	errLastOwner = apierr.New(apierr.Conflict, "This is the last owner. An account must have one: make somebody else an owner first.")
 )
 
 // change holds the account, so that changes of its people come one after the other and the last two owners cannot
 // each be the one who goes, and returns the two persons' roles as they are now.
-func change(ctx context.Context, tx *db.Tx, account, by, person id.ID) (mine, theirs Role, err error) {
+func change(ctx context.Context, tx *db.Tx, account, by, user id.ID) (mine, theirs Role, err error) {
 	if err := holdAccount(ctx, tx, account); err != nil {
 		return "", "", err
 	}
@@ -53,7 +53,7 @@ func change(ctx context.Context, tx *db.Tx, account, by, person id.ID) (mine, th
 	if err != nil {
 		return "", "", err
 	}
-	theirs, found, err := roleIn(ctx, tx, account, person)
+	theirs, found, err := roleIn(ctx, tx, account, user)
 	if err == nil && !found {
 		err = errNoMember
 	}
@@ -72,14 +72,14 @@ func notLastOwner(ctx context.Context, tx *db.Tx, account id.ID, was Role) error
 	return err
 }
 
-// SetRole gives a person another role in the account, on behalf of another one. Where the role may make no API keys, those that
+// SetRole gives a user another role in the account, on behalf of another one. Where the role may make no API keys, those that
 // they made in the account are revoked. It answers INVALID_REQUEST, NOT_FOUND,
 // INSUFFICIENT_SCOPE where somebody else than an owner would make or unmake an owner, and CONFLICT for the last owner.
-func (s *Service) SetRole(ctx context.Context, tx *db.Tx, account, by, person id.ID, role Role) (MemberInfo, error) {
+func (s *Service) SetRole(ctx context.Context, tx *db.Tx, account, by, user id.ID, role Role) (MemberInfo, error) {
 	if err := apierr.Invalid(checkRole(role)).OrNil(); err != nil {
 		return MemberInfo{}, err
 	}
-	mine, was, err := change(ctx, tx, account, by, person)
+	mine, was, err := change(ctx, tx, account, by, user)
 	if err != nil {
 		return MemberInfo{}, err
 	}
@@ -91,24 +91,24 @@ func (s *Service) SetRole(ctx context.Context, tx *db.Tx, account, by, person id
 			return MemberInfo{}, err
 		}
 	}
-	if err := setRole(ctx, tx, account, person, role); err != nil {
+	if err := setRole(ctx, tx, account, user, role); err != nil {
 		return MemberInfo{}, err
 	}
 	if !role.Allows(WriteAPIKeys) { // or they would go on by their keys with what their role denies
 		tx.AfterCommit(s.remembered.forget)
-		if err := revokeKeysBy(ctx, tx, account, person); err != nil {
+		if err := revokeKeysBy(ctx, tx, account, user); err != nil {
 			return MemberInfo{}, err
 		}
 	}
-	m, _, err := memberByID(ctx, tx, account, person)
+	m, _, err := memberByID(ctx, tx, account, user)
 	return m, err
 }
 
-// RemoveMember takes a person out of the account, on behalf of another one or of themselves: their sessions in it end, the API keys
+// RemoveMember takes a user out of the account, on behalf of another one or of themselves: their sessions in it end, the API keys
 // that they made in it and the invitations that they wrote are revoked. It returns what they were, and answers
 // NOT_FOUND, INSUFFICIENT_SCOPE and CONFLICT as SetRole does.
-func (s *Service) RemoveMember(ctx context.Context, tx *db.Tx, account, by, person id.ID) (MemberInfo, error) {
-	mine, was, err := change(ctx, tx, account, by, person)
+func (s *Service) RemoveMember(ctx context.Context, tx *db.Tx, account, by, user id.ID) (MemberInfo, error) {
+	mine, was, err := change(ctx, tx, account, by, user)
 	if err != nil {
 		return MemberInfo{}, err
 	}
@@ -118,23 +118,23 @@ func (s *Service) RemoveMember(ctx context.Context, tx *db.Tx, account, by, pers
 	if err := notLastOwner(ctx, tx, account, was); err != nil {
 		return MemberInfo{}, err
 	}
-	m, _, err := memberByID(ctx, tx, account, person)
+	m, _, err := memberByID(ctx, tx, account, user)
 	if err != nil {
 		return MemberInfo{}, err
 	}
 	tx.AfterCommit(s.remembered.forget)
-	return m, removeMember(ctx, tx, account, person)
+	return m, removeMember(ctx, tx, account, user)
 }
 
-// AddMember makes a person who exists belong to an account with that role. It is for the operator. It answers
+// AddMember makes a user who exists belong to an account with that role. It is for the operator. It answers
 // INVALID_REQUEST, and CONFLICT for one who does already.
-func (s *Service) AddMember(ctx context.Context, tx *db.Tx, account, person id.ID, role Role) error {
+func (s *Service) AddMember(ctx context.Context, tx *db.Tx, account, user id.ID, role Role) error {
 	if err := apierr.Invalid(checkRole(role)).OrNil(); err != nil {
 		return err
 	}
-	made, err := insertMembership(ctx, tx, account, person, role)
+	made, err := insertMembership(ctx, tx, account, user, role)
 	if err == nil && !made {
-		err = apierr.New(apierr.Conflict, "This person belongs to the account already.")
+		err = apierr.New(apierr.Conflict, "This user belongs to the account already.")
 	}
 	return err
 }

@@ -9,44 +9,44 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 )
 
-// insertMembership tells whether it made the row; false means that the person belonged to the account already.
-func insertMembership(ctx context.Context, tx *db.Tx, account, person id.ID, role Role) (bool, error) {
-	n, err := tx.Exec(ctx, `INSERT INTO membership (account_id, person_id, role, created_at) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (account_id, person_id) DO NOTHING`, account, person, string(role), db.Micros(tx.Now))
+// insertMembership tells whether it made the row; false means that the user belonged to the account already.
+func insertMembership(ctx context.Context, tx *db.Tx, account, user id.ID, role Role) (bool, error) {
+	n, err := tx.Exec(ctx, `INSERT INTO membership (account_id, user_id, role, created_at) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (account_id, user_id) DO NOTHING`, account, user, string(role), db.Micros(tx.Now))
 	return n == 1, err
 }
 
-func roleIn(ctx context.Context, r db.Reader, account, person id.ID) (Role, bool, error) {
-	if !account.Valid(id.Account) || !person.Valid(id.Person) {
+func roleIn(ctx context.Context, r db.Reader, account, user id.ID) (Role, bool, error) {
+	if !account.Valid(id.Account) || !user.Valid(id.User) {
 		return "", false, nil
 	}
 	var role Role
-	return one(role, r.QueryRow(ctx, `SELECT role FROM membership WHERE account_id = $1 AND person_id = $2`, account, person).Scan(&role))
+	return one(role, r.QueryRow(ctx, `SELECT role FROM membership WHERE account_id = $1 AND user_id = $2`, account, user).Scan(&role))
 }
 
-// homeOf returns the account where the person worked last, if they belong to it still, or else the first that they joined.
-func homeOf(ctx context.Context, r db.Reader, person id.ID) (account id.ID, role Role, found bool, err error) {
-	err = r.QueryRow(ctx, `SELECT m.account_id, m.role FROM membership m JOIN person p ON p.id = m.person_id WHERE m.person_id = $1
-		ORDER BY CASE WHEN m.account_id = p.account_id THEN 0 ELSE 1 END, m.created_at, m.account_id LIMIT 1`, person).Scan(&account, &role)
+// homeOf returns the account where the user worked last, if they belong to it still, or else the first that they joined.
+func homeOf(ctx context.Context, r db.Reader, user id.ID) (account id.ID, role Role, found bool, err error) {
+	err = r.QueryRow(ctx, `SELECT m.account_id, m.role FROM membership m JOIN users p ON p.id = m.user_id WHERE m.user_id = $1
+		ORDER BY CASE WHEN m.account_id = p.account_id THEN 0 ELSE 1 END, m.created_at, m.account_id LIMIT 1`, user).Scan(&account, &role)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", "", false, nil
 	}
 	return account, role, err == nil, err
 }
 
-func memberships(ctx context.Context, r db.Reader, person id.ID) ([]Membership, error) {
+func memberships(ctx context.Context, r db.Reader, user id.ID) ([]Membership, error) {
 	rows, err := r.Query(ctx, `SELECT a.id, a.name, m.role FROM membership m JOIN account a ON a.id = m.account_id
-		WHERE m.person_id = $1 ORDER BY m.created_at, a.id`, person)
+		WHERE m.user_id = $1 ORDER BY m.created_at, a.id`, user)
 	return all(rows, err, func(row scanner) (m Membership, err error) {
 		err = row.Scan(&m.ID, &m.Name, &m.Role)
 		return m, err
 	})
 }
 
-const memberColumns = `p.id, p.email, p.name, m.role, (SELECT COUNT(*) FROM totp t WHERE t.person_id = p.id AND t.confirmed_at IS NOT NULL),
+const memberColumns = `p.id, p.email, p.name, m.role, (SELECT COUNT(*) FROM totp t WHERE t.user_id = p.id AND t.confirmed_at IS NOT NULL),
 	m.seen_at, m.created_at`
 
-const memberTables = `membership m JOIN person p ON p.id = m.person_id`
+const memberTables = `membership m JOIN users p ON p.id = m.user_id`
 
 func scanMember(row scanner) (MemberInfo, error) {
 	var m MemberInfo
@@ -60,12 +60,12 @@ func scanMember(row scanner) (MemberInfo, error) {
 func listMembers(ctx context.Context, r db.Reader, account id.ID, p db.Page) ([]MemberInfo, db.Listed, error) {
 	return db.List[MemberInfo]{
 		Columns: memberColumns, Table: memberTables, Where: []db.Cond{db.Is(`m.account_id`, account)},
-		Order: []db.Key{{Column: `m.created_at`, Number: true}, {Column: `m.person_id`}}, Scan: scanMember,
+		Order: []db.Key{{Column: `m.created_at`, Number: true}, {Column: `m.user_id`}}, Scan: scanMember,
 	}.Page(ctx, r, p)
 }
 
-func memberByID(ctx context.Context, r db.Reader, account, person id.ID) (MemberInfo, bool, error) {
-	return one(scanMember(r.QueryRow(ctx, `SELECT `+memberColumns+` FROM `+memberTables+` WHERE m.account_id = $1 AND m.person_id = $2`, account, person)))
+func memberByID(ctx context.Context, r db.Reader, account, user id.ID) (MemberInfo, bool, error) {
+	return one(scanMember(r.QueryRow(ctx, `SELECT `+memberColumns+` FROM `+memberTables+` WHERE m.account_id = $1 AND m.user_id = $2`, account, user)))
 }
 
 func holdAccount(ctx context.Context, tx *db.Tx, account id.ID) error {
@@ -78,40 +78,40 @@ func countOwners(ctx context.Context, tx *db.Tx, account id.ID) (n int, err erro
 	return n, err
 }
 
-func setRole(ctx context.Context, tx *db.Tx, account, person id.ID, role Role) error {
-	_, err := tx.Exec(ctx, `UPDATE membership SET role = $1 WHERE account_id = $2 AND person_id = $3`, string(role), account, person)
+func setRole(ctx context.Context, tx *db.Tx, account, user id.ID, role Role) error {
+	_, err := tx.Exec(ctx, `UPDATE membership SET role = $1 WHERE account_id = $2 AND user_id = $3`, string(role), account, user)
 	return err
 }
 
-func seeMember(ctx context.Context, tx *db.Tx, account, person id.ID) error {
-	_, err := tx.Exec(ctx, `UPDATE membership SET seen_at = $1 WHERE account_id = $2 AND person_id = $3`, db.Micros(tx.Now), account, person)
+func seeMember(ctx context.Context, tx *db.Tx, account, user id.ID) error {
+	_, err := tx.Exec(ctx, `UPDATE membership SET seen_at = $1 WHERE account_id = $2 AND user_id = $3`, db.Micros(tx.Now), account, user)
 	return err
 }
 
-func removeMember(ctx context.Context, tx *db.Tx, account, person id.ID) error {
-	if _, err := tx.Exec(ctx, `DELETE FROM membership WHERE account_id = $1 AND person_id = $2`, account, person); err != nil {
+func removeMember(ctx context.Context, tx *db.Tx, account, user id.ID) error {
+	if _, err := tx.Exec(ctx, `DELETE FROM membership WHERE account_id = $1 AND user_id = $2`, account, user); err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, `DELETE FROM session WHERE account_id = $1 AND person_id = $2`, account, person); err != nil {
+	if _, err := tx.Exec(ctx, `DELETE FROM session WHERE account_id = $1 AND user_id = $2`, account, user); err != nil {
 		return err
 	}
-	if err := revokeKeysBy(ctx, tx, account, person); err != nil {
+	if err := revokeKeysBy(ctx, tx, account, user); err != nil {
 		return err
 	}
 	_, err := tx.Exec(ctx, `UPDATE invitation SET revoked_at = $1 WHERE account_id = $2 AND created_by = $3 AND revoked_at IS NULL AND accepted_at IS NULL`,
-		db.Micros(tx.Now), account, person)
+		db.Micros(tx.Now), account, user)
 	return err
 }
 
-// revokeKeysBy revokes all keys of the account that the person made.
-func revokeKeysBy(ctx context.Context, tx *db.Tx, account, person id.ID) error {
+// revokeKeysBy revokes all keys of the account that the user made.
+func revokeKeysBy(ctx context.Context, tx *db.Tx, account, user id.ID) error {
 	_, err := tx.Exec(ctx, `UPDATE api_key SET revoked_at = $1 WHERE account_id = $2 AND created_by = $3 AND revoked_at IS NULL`,
-		db.Micros(tx.Now), account, person)
+		db.Micros(tx.Now), account, user)
 	return err
 }
 
-// revokeAllKeysBy revokes the keys that the person made in whatever account.
-func revokeAllKeysBy(ctx context.Context, tx *db.Tx, person id.ID) error {
-	_, err := tx.Exec(ctx, `UPDATE api_key SET revoked_at = $1 WHERE created_by = $2 AND revoked_at IS NULL`, db.Micros(tx.Now), person)
+// revokeAllKeysBy revokes the keys that the user made in whatever account.
+func revokeAllKeysBy(ctx context.Context, tx *db.Tx, user id.ID) error {
+	_, err := tx.Exec(ctx, `UPDATE api_key SET revoked_at = $1 WHERE created_by = $2 AND revoked_at IS NULL`, db.Micros(tx.Now), user)
 	return err
 }

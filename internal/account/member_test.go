@@ -13,31 +13,31 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 )
 
-func (w world) as(of id.ID, role account.Role, email string) account.Person {
+func (w world) as(of id.ID, role account.Role, email string) account.User {
 	w.Helper()
-	p, err := w.personAs(of, role, email, password)
+	p, err := w.userAs(of, role, email, password)
 	w.ok(err)
 	return p
 }
 
-func (w world) setRole(account_, by, person id.ID, role account.Role) (m account.MemberInfo, err error) {
+func (w world) setRole(account_, by, user id.ID, role account.Role) (m account.MemberInfo, err error) {
 	err = w.tx(func(ctx context.Context, tx *db.Tx) error {
-		m, err = w.s.SetRole(ctx, tx, account_, by, person, role)
+		m, err = w.s.SetRole(ctx, tx, account_, by, user, role)
 		return err
 	})
 	return m, err
 }
 
-func (w world) remove(account_, by, person id.ID) error {
+func (w world) remove(account_, by, user id.ID) error {
 	return w.tx(func(ctx context.Context, tx *db.Tx) error {
-		_, err := w.s.RemoveMember(ctx, tx, account_, by, person)
+		_, err := w.s.RemoveMember(ctx, tx, account_, by, user)
 		return err
 	})
 }
 
-func (w world) join(account_, person id.ID, role account.Role) {
+func (w world) join(account_, user id.ID, role account.Role) {
 	w.Helper()
-	w.ok(w.tx(func(ctx context.Context, tx *db.Tx) error { return w.s.AddMember(ctx, tx, account_, person, role) }))
+	w.ok(w.tx(func(ctx context.Context, tx *db.Tx) error { return w.s.AddMember(ctx, tx, account_, user, role) }))
 }
 
 // Nobody gets by an API key what their role denies, and no key has what is for people only.
@@ -104,7 +104,7 @@ func TestTwoOwnersCannotBothGo(t *testing.T) {
 			a, b := w.as(of, account.Owner, string(of)+"a@example.com"), w.as(of, account.Owner, string(of)+"b@example.com")
 			var gone atomic.Int32
 			var wg sync.WaitGroup
-			for _, p := range []account.Person{a, b} {
+			for _, p := range []account.User{a, b} {
 				wg.Go(func() {
 					if err := w.remove(of, p.ID, p.ID); err == nil {
 						gone.Add(1)

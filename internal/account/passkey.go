@@ -18,7 +18,7 @@ import (
 const (
 	// PasskeyTime is how long a challenge can be answered.
 	PasskeyTime = 5 * time.Minute
-	// maxPasskeys of one person.
+	// maxPasskeys of one user.
 	maxPasskeys = 20
 
 	kindRegister = "passkey.register"
@@ -33,7 +33,7 @@ type RelyingParty struct {
 	Origin string
 }
 
-// Passkey is a key pair of a person, whose private half their device never gives away.
+// Passkey is a key pair of a user, whose private half their device never gives away.
 type Passkey struct {
 	ID         id.ID      `json:"id" doc:"Id of the passkey, psk_…"`
 	Name       string     `json:"name" doc:"What it is called."`
@@ -48,9 +48,9 @@ type PasskeyOptions struct {
 	Options any `json:"options" doc:"For PublicKeyCredential.parseCreationOptionsFromJSON or parseRequestOptionsFromJSON."`
 }
 
-// passkeyUser is a person as the library wants to see one.
+// passkeyUser is a user as the library wants to see one.
 type passkeyUser struct {
-	Person
+	User
 	credentials []webauthn.Credential
 }
 
@@ -66,8 +66,8 @@ func (r RelyingParty) library() (*webauthn.WebAuthn, error) {
 	})
 }
 
-// OfferPasskey begins to make a passkey for the person. It answers LIMIT_REACHED where they have too many.
-func (s *Service) OfferPasskey(ctx context.Context, tx *db.Tx, r RelyingParty, p Person) (PasskeyOptions, error) {
+// OfferPasskey begins to make a passkey for the user. It answers LIMIT_REACHED where they have too many.
+func (s *Service) OfferPasskey(ctx context.Context, tx *db.Tx, r RelyingParty, p User) (PasskeyOptions, error) {
 	w, err := r.library()
 	if err != nil {
 		return PasskeyOptions{}, err
@@ -87,20 +87,20 @@ func (s *Service) OfferPasskey(ctx context.Context, tx *db.Tx, r RelyingParty, p
 }
 
 // challenge keeps what the answer will be compared with.
-func (s *Service) challenge(ctx context.Context, tx *db.Tx, kind string, person id.ID, session *webauthn.SessionData, options any) (PasskeyOptions, error) {
+func (s *Service) challenge(ctx context.Context, tx *db.Tx, kind string, user id.ID, session *webauthn.SessionData, options any) (PasskeyOptions, error) {
 	data, err := json.Marshal(session)
 	if err != nil {
 		return PasskeyOptions{}, err
 	}
 	o := PasskeyOptions{s.c.IDs.New(id.Challenge), options}
-	return o, insertChallenge(ctx, tx, string(o.ChallengeID), kind, person, string(data), tx.Now.Add(PasskeyTime))
+	return o, insertChallenge(ctx, tx, string(o.ChallengeID), kind, user, string(data), tx.Now.Add(PasskeyTime))
 }
 
 // answered uses a challenge up, whatever becomes of the answer.
-func (s *Service) answered(ctx context.Context, challenge, kind string, person id.ID) (session webauthn.SessionData, found bool, err error) {
+func (s *Service) answered(ctx context.Context, challenge, kind string, user id.ID) (session webauthn.SessionData, found bool, err error) {
 	var data string
 	err = s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
-		data, found, err = takeChallenge(ctx, tx, challenge, kind, person)
+		data, found, err = takeChallenge(ctx, tx, challenge, kind, user)
 		return err
 	})
 	if err != nil || !found {
@@ -111,19 +111,19 @@ func (s *Service) answered(ctx context.Context, challenge, kind string, person i
 
 // NewPasskey is a passkey that has been checked and is not kept yet.
 type NewPasskey struct {
-	person     id.ID
+	user       id.ID
 	name       string
 	credential webauthn.Credential
 }
 
 // VerifyPasskey checks what the browser answers to OfferPasskey, RegistrationResponseJSON of WebAuthn Level 3. It answers
 // INVALID_REQUEST with all faults at once. It must not be called inside a transaction.
-func (s *Service) VerifyPasskey(ctx context.Context, r RelyingParty, p Person, challenge, name string, credential []byte) (NewPasskey, error) {
+func (s *Service) VerifyPasskey(ctx context.Context, r RelyingParty, p User, challenge, name string, credential []byte) (NewPasskey, error) {
 	if err := apierr.Invalid(apierr.CheckName("name", name)).OrNil(); err != nil {
 		return NewPasskey{}, err
 	}
 	refused := func(cause error) (NewPasskey, error) {
-		e := apierr.Invalid([]apierr.Field{{Field: "credential", Message: "is not a good answer to this challenge. Begin again."}})
+		e := apierr.Invalid([]apierr.FieldError{{Field: "credential", Message: "is not a good answer to this challenge. Begin again."}})
 		e.Cause = reason(cause)
 		return NewPasskey{}, e
 	}
@@ -132,7 +132,7 @@ func (s *Service) VerifyPasskey(ctx context.Context, r RelyingParty, p Person, c
 		return NewPasskey{}, err
 	}
 	if !found {
-		return NewPasskey{}, apierr.Invalid([]apierr.Field{{Field: "challengeId", Message: "names no challenge: it was answered, or its five minutes have passed. Begin again."}})
+		return NewPasskey{}, apierr.Invalid([]apierr.FieldError{{Field: "challengeId", Message: "names no challenge: it was answered, or its five minutes have passed. Begin again."}})
 	}
 	w, err := r.library()
 	if err != nil {
@@ -170,7 +170,7 @@ func (s *Service) AddPasskey(ctx context.Context, tx *db.Tx, n NewPasskey) (Pass
 		return Passkey{}, err
 	}
 	p := Passkey{ID: s.c.IDs.New(id.Passkey), Name: n.name, CreatedAt: tx.Now}
-	made, err := insertPasskey(ctx, tx, p, n.person, credentialID(n.credential.ID), string(data))
+	made, err := insertPasskey(ctx, tx, p, n.user, credentialID(n.credential.ID), string(data))
 	if err == nil && !made {
 		err = apierr.New(apierr.Conflict, "This passkey is known already.")
 	}
@@ -179,31 +179,31 @@ func (s *Service) AddPasskey(ctx context.Context, tx *db.Tx, n NewPasskey) (Pass
 
 func credentialID(raw []byte) string { return base64.RawURLEncoding.EncodeToString(raw) }
 
-// ListPasskeys returns a page of the person's passkeys, newest first, and how many there are.
-func (s *Service) ListPasskeys(ctx context.Context, r db.Reader, person id.ID, p db.Page) ([]Passkey, db.Listed, error) {
-	return listPasskeys(ctx, r, person, p)
+// ListPasskeys returns a page of the user's passkeys, newest first, and how many there are.
+func (s *Service) ListPasskeys(ctx context.Context, r db.Reader, user id.ID, p db.Page) ([]Passkey, db.Listed, error) {
+	return listPasskeys(ctx, r, user, p)
 }
 
-// RenamePasskey gives one of the person's passkeys another name. It answers INVALID_REQUEST and NOT_FOUND.
-func (s *Service) RenamePasskey(ctx context.Context, tx *db.Tx, person, passkey id.ID, name string) (Passkey, error) {
+// RenamePasskey gives one of the user's passkeys another name. It answers INVALID_REQUEST and NOT_FOUND.
+func (s *Service) RenamePasskey(ctx context.Context, tx *db.Tx, user, passkey id.ID, name string) (Passkey, error) {
 	if err := apierr.Invalid(apierr.CheckName("name", name)).OrNil(); err != nil {
 		return Passkey{}, err
 	}
-	return foundPasskey(renamePasskey(ctx, tx, person, passkey, name))
+	return foundPasskey(renamePasskey(ctx, tx, user, passkey, name))
 }
 
-// RemovePasskey removes one of the person's passkeys for good and returns it. It answers NOT_FOUND.
-func (s *Service) RemovePasskey(ctx context.Context, tx *db.Tx, person, passkey id.ID) (Passkey, error) {
-	return foundPasskey(deletePasskey(ctx, tx, person, passkey))
+// RemovePasskey removes one of the user's passkeys for good and returns it. It answers NOT_FOUND.
+func (s *Service) RemovePasskey(ctx context.Context, tx *db.Tx, user, passkey id.ID) (Passkey, error) {
+	return foundPasskey(deletePasskey(ctx, tx, user, passkey))
 }
 
-// RemoveFactors takes away all of a person's passkeys and their authenticator app. It is for the operator, for somebody who has
+// RemoveFactors takes away all of a user's passkeys and their authenticator app. It is for the operator, for somebody who has
 // lost them.
-func (s *Service) RemoveFactors(ctx context.Context, tx *db.Tx, person id.ID) error {
-	if err := removeTOTP(ctx, tx, person); err != nil {
+func (s *Service) RemoveFactors(ctx context.Context, tx *db.Tx, user id.ID) error {
+	if err := removeTOTP(ctx, tx, user); err != nil {
 		return err
 	}
-	return deletePasskeys(ctx, tx, person)
+	return deletePasskeys(ctx, tx, user)
 }
 
 func foundPasskey(p Passkey, found bool, err error) (Passkey, error) {
@@ -213,10 +213,10 @@ func foundPasskey(p Passkey, found bool, err error) (Passkey, error) {
 	return p, err
 }
 
-// passkeyUser reads a person's passkeys.
-func (s *Service) passkeyUser(ctx context.Context, r db.Reader, p Person) (passkeyUser, error) {
+// passkeyUser reads a user's passkeys.
+func (s *Service) passkeyUser(ctx context.Context, r db.Reader, p User) (passkeyUser, error) {
 	rows, err := passkeysOf(ctx, r, p.ID)
-	u := passkeyUser{Person: p}
+	u := passkeyUser{User: p}
 	for _, text := range rows {
 		var c webauthn.Credential
 		if err := json.Unmarshal([]byte(text), &c); err != nil {
@@ -244,9 +244,9 @@ func (s *Service) AskForPasskey(ctx context.Context, tx *db.Tx, r RelyingParty) 
 // has verified its user, so this counts as both factors. It answers SIGN_IN_FAILED, alike for all that can be wrong. It
 // must not be called inside a transaction.
 func (s *Service) VerifyWithPasskey(ctx context.Context, r RelyingParty, challenge string, credential []byte) (Proof, error) {
-	known := Person{} // who has the passkey, if somebody has
+	known := User{} // who has the passkey, if somebody has
 	refused := func(cause error) (Proof, error) {
-		return Proof{Person: known}, &apierr.Error{Code: apierr.SignInFailed, Message: "This passkey was not accepted, or the sign-in took too long. Try again, or sign in another way.", Cause: reason(cause)}
+		return Proof{User: known}, &apierr.Error{Code: apierr.SignInFailed, Message: "This passkey was not accepted, or the sign-in took too long. Try again, or sign in another way.", Cause: reason(cause)}
 	}
 	session, found, err := s.answered(ctx, challenge, kindSignIn, "")
 	if err != nil {
@@ -265,13 +265,13 @@ func (s *Service) VerifyWithPasskey(ctx context.Context, r RelyingParty, challen
 	}
 	var broken error // what is our fault, which the library would wrap as the caller's
 	_, c, err := w.ValidatePasskeyLogin(func(raw, handle []byte) (webauthn.User, error) {
-		if !id.ID(handle).Valid(id.Person) {
+		if !id.ID(handle).Valid(id.User) {
 			return nil, errors.New("the user handle is none of ours")
 		}
-		p, found, err := personByID(ctx, s.c.DB, id.ID(handle))
+		p, found, err := userByID(ctx, s.c.DB, id.ID(handle))
 		if err != nil || !found {
 			broken = err
-			return nil, errors.New("no such person")
+			return nil, errors.New("no such user")
 		}
 		u, err := s.passkeyUser(ctx, s.c.DB, p)
 		broken, known = err, p
@@ -289,7 +289,7 @@ func (s *Service) VerifyWithPasskey(ctx context.Context, r RelyingParty, challen
 	if err != nil {
 		return Proof{}, err
 	}
-	return Proof{Person: known, hold: func(ctx context.Context, tx *db.Tx) error {
+	return Proof{User: known, hold: func(ctx context.Context, tx *db.Tx) error {
 		there, err := usePasskey(ctx, tx, known.ID, credentialID(c.ID), string(data))
 		if err == nil && !there { // removed since it was read
 			_, err = refused(errors.New("the passkey was removed"))

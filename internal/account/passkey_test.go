@@ -18,7 +18,7 @@ func (w world) device() *webauthntest.Device {
 	return webauthntest.New(w.T, site.Origin, site.ID)
 }
 
-func (w world) offer(p account.Person) (o account.PasskeyOptions) {
+func (w world) offer(p account.User) (o account.PasskeyOptions) {
 	w.Helper()
 	w.ok(w.tx(func(ctx context.Context, tx *db.Tx) (err error) {
 		o, err = w.s.OfferPasskey(ctx, tx, site, p)
@@ -27,7 +27,7 @@ func (w world) offer(p account.Person) (o account.PasskeyOptions) {
 	return o
 }
 
-func (w world) register(p account.Person, challenge id.ID, answer map[string]any) (k account.Passkey, err error) {
+func (w world) register(p account.User, challenge id.ID, answer map[string]any) (k account.Passkey, err error) {
 	text, err := json.Marshal(answer)
 	w.ok(err)
 	n, err := w.s.VerifyPasskey(w.Context(), site, p, string(challenge), "laptop", text)
@@ -71,7 +71,7 @@ func TestSigningInWithAPasskey(t *testing.T) {
 			proof, err := w.answer(o.ChallengeID, d.SignIn(o.Options))
 			w.ok(err)
 			n, err := w.begin(proof)
-			if err != nil || n.Person.ID != p.ID || n.Account != w.mine || n.Person.Passkeys != 1 {
+			if err != nil || n.User.ID != p.ID || n.Account != w.mine || n.User.Passkeys != 1 {
 				t.Fatalf("%+v %v", n, err)
 			}
 		}
@@ -132,7 +132,7 @@ func TestPasskeysThatAreRefused(t *testing.T) {
 			}
 		}
 
-		// A registration's challenge is its person's, and no sign-in's.
+		// A registration's challenge is its user's, and no sign-in's.
 		o = w.offer(p)
 		_, err = w.register(eve, o.ChallengeID, w.device().Register(o.Options))
 		w.fails(err, apierr.InvalidRequest)
@@ -167,8 +167,8 @@ func TestPasskeysThatAreRefused(t *testing.T) {
 	})
 }
 
-// unknownDevice has a passkey for the person that was never kept.
-func (w world) unknownDevice(p account.Person) *webauthntest.Device {
+// unknownDevice has a passkey for the user that was never kept.
+func (w world) unknownDevice(p account.User) *webauthntest.Device {
 	d := w.device()
 	d.Register(w.offer(p).Options)
 	return d

@@ -85,7 +85,7 @@ func (p *passwords) hash(ctx context.Context, password string) (string, error) {
 	return encode(p.cost, salt, argon2.IDKey([]byte(password), salt, p.cost.time, p.cost.memory, p.cost.threads, digestLength)), nil
 }
 
-// matches tells whether the password has the hash. An empty hash stands for a person who does not
+// matches tells whether the password has the hash. An empty hash stands for a user who does not
 // exist: it takes as long and matches nothing.
 func (p *passwords) matches(ctx context.Context, hash, password string) (bool, error) {
 	c, salt, digest := p.cost, make([]byte, saltLength), make([]byte, digestLength)
@@ -136,9 +136,9 @@ func decode(hash string) (c cost, salt, digest []byte, err error) {
 }
 
 // checkPassword returns what is wrong with a password that somebody chooses.
-func checkPassword(field, password string) []apierr.Field {
-	one := func(format string, args ...any) []apierr.Field {
-		return []apierr.Field{{Field: field, Message: fmt.Sprintf(format, args...)}}
+func checkPassword(field, password string) []apierr.FieldError {
+	one := func(format string, args ...any) []apierr.FieldError {
+		return []apierr.FieldError{{Field: field, Message: fmt.Sprintf(format, args...)}}
 	}
 	switch n := utf8.RuneCountInString(password); {
 	case !utf8.ValidString(password):

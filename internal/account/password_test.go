@@ -18,9 +18,9 @@ func TestTheRealCost(t *testing.T) {
 	d := dbtest.SQLite(t, c)
 	w := world{T: t, d: d, c: c, s: service(t, d, c, rand.Reader)}
 	w.mine = w.account("mine")
-	w.person(email, password)
+	w.user(email, password)
 	var hash string
-	w.ok(d.QueryRow(t.Context(), `SELECT SUBSTR(password_hash, 1, 31) FROM person`).Scan(&hash))
+	w.ok(d.QueryRow(t.Context(), `SELECT SUBSTR(password_hash, 1, 31) FROM users`).Scan(&hash))
 	if hash != "$argon2id$v=19$m=65536,t=2,p=1$" {
 		t.Errorf("parameters %s", hash)
 	}
@@ -36,7 +36,7 @@ func TestTheRealCost(t *testing.T) {
 
 func TestSignInInsideATransactionIsRefused(t *testing.T) {
 	engines(t, func(w world) {
-		w.person(email, password)
+		w.user(email, password)
 		err := w.tx(func(ctx context.Context, _ *db.Tx) error {
 			_, err := w.s.Verify(ctx, email, password, "", account.Source{Address: here})
 			return err

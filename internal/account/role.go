@@ -7,7 +7,7 @@ import (
 	"github.com/billetcloud/billet/internal/apierr"
 )
 
-// Role is what a person may do in one account.
+// Role is what a user may do in one account.
 type Role string
 
 // The roles.
@@ -57,7 +57,7 @@ func RolesWith(s Scope) []Role {
 	return slices.DeleteFunc(slices.Clone(Roles), func(r Role) bool { return !r.Allows(s) })
 }
 
-func checkRole(r Role) []apierr.Field {
+func checkRole(r Role) []apierr.FieldError {
 	if slices.Contains(Roles, r) {
 		return nil
 	}
@@ -65,10 +65,10 @@ func checkRole(r Role) []apierr.Field {
 	for _, known := range Roles {
 		words = append(words, string(known))
 	}
-	return []apierr.Field{{Field: "role", Message: "is not a role. The roles are: " + strings.Join(words, ", ") + "."}}
+	return []apierr.FieldError{{Field: "role", Message: "is not a role. The roles are: " + strings.Join(words, ", ") + "."}}
 }
 
-// mayGive tells whether a person with the role may make somebody, or somebody who was, the other role.
+// mayGive tells whether a user with the role may make somebody, or somebody who was, the other role.
 func (r Role) mayGive(roles ...Role) bool {
 	return r == Owner || (r.Allows(WritePeople) && !slices.Contains(roles, Owner))
 }

@@ -26,12 +26,12 @@ const (
 	maxUserAgent = 200
 )
 
-// Session is a person who is signed in, in one account at a time.
+// Session is a user who is signed in, in one account at a time.
 type Session struct {
 	ID      id.ID
-	Person  Person
+	User    User
 	Account id.ID
-	// Role is the person's in that account.
+	// Role is the user's in that account.
 	Role                         Role
 	CreatedAt, SeenAt, ExpiresAt time.Time
 	// Address and UserAgent are those that it began with.
@@ -39,7 +39,7 @@ type Session struct {
 }
 
 // SessionOf returns the session of this token, and remembers its use for FlushLastUse. It answers SIGN_IN_REQUIRED where there is
-// none, it has ended, or the person no longer belongs to its account.
+// none, it has ended, or the user no longer belongs to its account.
 func (s *Service) SessionOf(ctx context.Context, r db.Reader, token string) (Session, error) {
 	required := apierr.New(apierr.SignInRequired, "You are not signed in, or your session has ended. Sign in again.")
 	if !isToken(token) {
@@ -63,9 +63,9 @@ func (s *Service) SessionOf(ctx context.Context, r db.Reader, token string) (Ses
 	return n, nil
 }
 
-// ListSessions returns a page of the person's sessions that have not ended, newest first, and how many there are.
-func (s *Service) ListSessions(ctx context.Context, r db.Reader, person id.ID, p db.Page) ([]Session, db.Listed, error) {
-	return listSessions(ctx, r, person, s.now(), p)
+// ListSessions returns a page of the user's sessions that have not ended, newest first, and how many there are.
+func (s *Service) ListSessions(ctx context.Context, r db.Reader, user id.ID, p db.Page) ([]Session, db.Listed, error) {
+	return listSessions(ctx, r, user, s.now(), p)
 }
 
 // SignOut ends the session of the token. To end one that has ended succeeds.
@@ -76,24 +76,24 @@ func (s *Service) SignOut(ctx context.Context, tx *db.Tx, token string) error {
 	return deleteSession(ctx, tx, hashOf(token))
 }
 
-// EndSession ends one of the person's sessions. It answers NOT_FOUND, also for another person's.
-func (s *Service) EndSession(ctx context.Context, tx *db.Tx, person, session id.ID) error {
-	found, err := deleteSessionByID(ctx, tx, person, session)
+// EndSession ends one of the user's sessions. It answers NOT_FOUND, also for another user's.
+func (s *Service) EndSession(ctx context.Context, tx *db.Tx, user, session id.ID) error {
+	found, err := deleteSessionByID(ctx, tx, user, session)
 	if err == nil && !found {
 		err = apierr.New(apierr.NotFound, "You have no session with this id.")
 	}
 	return err
 }
 
-// EndOtherSessions ends all of the person's sessions but that one.
-func (s *Service) EndOtherSessions(ctx context.Context, tx *db.Tx, person, spare id.ID) error {
-	return deleteSessions(ctx, tx, person, spare)
+// EndOtherSessions ends all of the user's sessions but that one.
+func (s *Service) EndOtherSessions(ctx context.Context, tx *db.Tx, user, spare id.ID) error {
+	return deleteSessions(ctx, tx, user, spare)
 }
 
-// SwitchAccount moves a session to another of the person's accounts, in which their next one will begin, too. It answers
+// SwitchAccount moves a session to another of the user's accounts, in which their next one will begin, too. It answers
 // NOT_FOUND for an account that they do not belong to.
 func (s *Service) SwitchAccount(ctx context.Context, tx *db.Tx, n Session, to id.ID) (Session, error) {
-	role, found, err := roleIn(ctx, tx, to, n.Person.ID)
+	role, found, err := roleIn(ctx, tx, to, n.User.ID)
 	if err == nil && !found {
 		err = apierr.New(apierr.NotFound, "You belong to no account with this id.")
 	}
@@ -104,7 +104,7 @@ func (s *Service) SwitchAccount(ctx context.Context, tx *db.Tx, n Session, to id
 	if err := moveSession(ctx, tx, n); err != nil {
 		return Session{}, err
 	}
-	return n, seeMember(ctx, tx, to, n.Person.ID)
+	return n, seeMember(ctx, tx, to, n.User.ID)
 }
 
 func isToken(token string) bool { return len(token) == randomLength && isBase62(token) }

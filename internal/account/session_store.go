@@ -10,30 +10,30 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 )
 
-const sessionColumns = `s.id, s.account_id, m.role, s.created_at, s.seen_at, s.expires_at, s.address, s.user_agent, ` + personColumns
+const sessionColumns = `s.id, s.account_id, m.role, s.created_at, s.seen_at, s.expires_at, s.address, s.user_agent, ` + userColumns
 
-const sessionTables = `session s JOIN person p ON p.id = s.person_id JOIN membership m ON m.account_id = s.account_id AND m.person_id = s.person_id`
+const sessionTables = `session s JOIN users p ON p.id = s.user_id JOIN membership m ON m.account_id = s.account_id AND m.user_id = s.user_id`
 
 func scanSession(row scanner) (Session, error) {
 	var n Session
-	var p personRow
+	var p userRow
 	var created, seen, expires int64
 	err := row.Scan(append([]any{&n.ID, &n.Account, &n.Role, &created, &seen, &expires, &n.Address, &n.UserAgent}, p.to()...)...)
-	n.Person, n.CreatedAt, n.SeenAt, n.ExpiresAt = p.person(), db.At(created), db.At(seen), db.At(expires)
+	n.User, n.CreatedAt, n.SeenAt, n.ExpiresAt = p.user(), db.At(created), db.At(seen), db.At(expires)
 	return n, err
 }
 
-// sessionByHash is the one query for a session that knows no person: the token is what tells who it is. A session in an
-// account to which the person does not belong is none.
+// sessionByHash is the one query for a session that knows no user: the token is what tells who it is. A session in an
+// account to which the user does not belong is none.
 func sessionByHash(ctx context.Context, r db.Reader, tokenHash string) (Session, bool, error) {
 	return one(scanSession(r.QueryRow(ctx, `SELECT `+sessionColumns+` FROM `+sessionTables+` WHERE s.token_hash = $1`, tokenHash)))
 }
 
-func listSessions(ctx context.Context, r db.Reader, person id.ID, now time.Time, p db.Page) ([]Session, db.Listed, error) {
+func listSessions(ctx context.Context, r db.Reader, user id.ID, now time.Time, p db.Page) ([]Session, db.Listed, error) {
 	return db.List[Session]{
 		Columns: sessionColumns, Table: sessionTables, Order: []db.Key{{Column: `s.created_at`, Number: true}, {Column: `s.id`}}, Down: true,
 		Where: []db.Cond{
-			db.Is(`s.person_id`, person), {Text: `s.expires_at > ?`, Args: []any{db.Micros(now)}},
+			db.Is(`s.user_id`, user), {Text: `s.expires_at > ?`, Args: []any{db.Micros(now)}},
 			{Text: `s.seen_at > ?`, Args: []any{db.Micros(now.Add(-SessionIdle))}},
 		},
 		Scan: scanSession,
@@ -41,25 +41,25 @@ func listSessions(ctx context.Context, r db.Reader, person id.ID, now time.Time,
 }
 
 func insertSession(ctx context.Context, tx *db.Tx, n Session, tokenHash string) error {
-	_, err := tx.Exec(ctx, `INSERT INTO session (token_hash, id, person_id, account_id, address, user_agent, created_at, seen_at, expires_at)
+	_, err := tx.Exec(ctx, `INSERT INTO session (token_hash, id, user_id, account_id, address, user_agent, created_at, seen_at, expires_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-		tokenHash, n.ID, n.Person.ID, n.Account, n.Address, n.UserAgent, db.Micros(n.CreatedAt), db.Micros(n.SeenAt), db.Micros(n.ExpiresAt))
+		tokenHash, n.ID, n.User.ID, n.Account, n.Address, n.UserAgent, db.Micros(n.CreatedAt), db.Micros(n.SeenAt), db.Micros(n.ExpiresAt))
 	return err
 }
 
 // deleteOldSessions ends all but the newest of a user's sessions.
-func deleteOldSessions(ctx context.Context, tx *db.Tx, person id.ID, most int) error {
-	_, err := tx.Exec(ctx, `DELETE FROM session WHERE person_id = $1 AND id NOT IN
-		(SELECT id FROM session WHERE person_id = $1 ORDER BY created_at DESC, id DESC LIMIT $2)`, person, most)
+func deleteOldSessions(ctx context.Context, tx *db.Tx, user id.ID, most int) error {
+	_, err := tx.Exec(ctx, `DELETE FROM session WHERE user_id = $1 AND id NOT IN
+		(SELECT id FROM session WHERE user_id = $1 ORDER BY created_at DESC, id DESC LIMIT $2)`, user, most)
 	return err
 }
 
-// moveSession also says where the person's next session begins.
+// moveSession also says where the user's next session begins.
 func moveSession(ctx context.Context, tx *db.Tx, n Session) error {
-	if _, err := tx.Exec(ctx, `UPDATE person SET account_id = $1 WHERE id = $2`, n.Account, n.Person.ID); err != nil {
+	if _, err := tx.Exec(ctx, `UPDATE users SET account_id = $1 WHERE id = $2`, n.Account, n.User.ID); err != nil {
 		return err
 	}
-	_, err := tx.Exec(ctx, `UPDATE session SET account_id = $1 WHERE id = $2 AND person_id = $3`, n.Account, n.ID, n.Person.ID)
+	_, err := tx.Exec(ctx, `UPDATE session SET account_id = $1 WHERE id = $2 AND user_id = $3`, n.Account, n.ID, n.User.ID)
 	return err
 }
 
@@ -68,16 +68,16 @@ func deleteSession(ctx context.Context, tx *db.Tx, tokenHash string) error {
 	return err
 }
 
-func deleteSessionByID(ctx context.Context, tx *db.Tx, person, session id.ID) (bool, error) {
+func deleteSessionByID(ctx context.Context, tx *db.Tx, user, session id.ID) (bool, error) {
 	if !session.Valid(id.Session) {
 		return false, nil
 	}
-	n, err := tx.Exec(ctx, `DELETE FROM session WHERE person_id = $1 AND id = $2`, person, session)
+	n, err := tx.Exec(ctx, `DELETE FROM session WHERE user_id = $1 AND id = $2`, user, session)
 	return n == 1, err
 }
 
-func deleteSessions(ctx context.Context, tx *db.Tx, person, spare id.ID) error {
-	_, err := tx.Exec(ctx, `DELETE FROM session WHERE person_id = $1 AND id <> $2`, person, spare)
+func deleteSessions(ctx context.Context, tx *db.Tx, user, spare id.ID) error {
+	_, err := tx.Exec(ctx, `DELETE FROM session WHERE user_id = $1 AND id <> $2`, user, spare)
 	return err
 }
 
@@ -95,7 +95,7 @@ func touchSessions(ctx context.Context, tx *db.Tx, seen map[string]time.Time) er
 			return err
 		}
 		if _, err := tx.Exec(ctx, `UPDATE membership SET seen_at = $1 WHERE (seen_at IS NULL OR seen_at < $1) AND EXISTS (
-			SELECT 1 FROM session s WHERE s.token_hash = $2 AND s.account_id = membership.account_id AND s.person_id = membership.person_id)`, at, hash); err != nil {
+			SELECT 1 FROM session s WHERE s.token_hash = $2 AND s.account_id = membership.account_id AND s.user_id = membership.user_id)`, at, hash); err != nil {
 			return err
 		}
 	}

@@ -10,10 +10,10 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 )
 
-// Proof is that somebody is a person. Only this package makes one, and it begins one session at the most.
+// Proof is that somebody is a user. Only this package makes one, and it begins one session at the most.
 type Proof struct {
-	// Person is who it is about. It is set beside an error, too, where the person who could not be proved is known.
-	Person Person
+	// User is who it is about. It is set beside an error, too, where the user who could not be proved is known.
+	User User
 	// hold makes sure, in the transaction that begins the session, that the proof still holds, and uses up what works once.
 	hold func(ctx context.Context, tx *db.Tx) error
 	// limits are those that the try was counted against, which a session that begins takes back.
@@ -22,7 +22,7 @@ type Proof struct {
 
 var errSignIn = apierr.New(apierr.SignInFailed, "The e-mail address or the password is wrong.")
 
-// Verify checks what somebody signs in with. Where the person has an authenticator app, code is one of its codes or a recovery
+// Verify checks what somebody signs in with. Where the user has an authenticator app, code is one of its codes or a recovery
 // code. It answers SIGN_IN_FAILED, alike and after the same time for a wrong password and an unknown e-mail address;
 // SECOND_FACTOR_REQUIRED, which only whoever has the password sees, for a code that is missing, wrong or used; RATE_LIMIT_EXCEEDED
 // after too many failures of the device, or for the email address, or last of the network address, or too many wrong codes;
@@ -30,16 +30,16 @@ var errSignIn = apierr.New(apierr.SignInFailed, "The e-mail address or the passw
 func (s *Service) Verify(ctx context.Context, email, password, code string, from Source) (Proof, error) {
 	limits, p, hash, err := s.tryPassword(ctx, email, password, from)
 	if err != nil {
-		return Proof{Person: p}, err
+		return Proof{User: p}, err
 	}
 	use, err := s.secondFactor(ctx, p, code)
 	if err != nil {
 		if code == "" || apierr.CodeOf(err) != apierr.SecondFactorRequired {
 			err = errors.Join(err, s.throttle.giveBack(ctx, limits))
 		}
-		return Proof{Person: p}, err
+		return Proof{User: p}, err
 	}
-	return Proof{Person: p, limits: limits, hold: func(ctx context.Context, tx *db.Tx) error {
+	return Proof{User: p, limits: limits, hold: func(ctx context.Context, tx *db.Tx) error {
 		same, err := holdPassword(ctx, tx, p.ID, hash)
 		if err == nil && !same { // changed since it was read
 			err = errSignIn
@@ -51,9 +51,9 @@ func (s *Service) Verify(ctx context.Context, email, password, code string, from
 	}}, nil
 }
 
-// tryPassword returns the person whose password it is, and its hash, and what the try was counted against. It
-// counts as failed unless that is given back. The person is set beside SIGN_IN_FAILED where one has the address.
-func (s *Service) tryPassword(ctx context.Context, email, password string, from Source) ([]limit, Person, string, error) {
+// tryPassword returns the user whose password it is, and its hash, and what the try was counted against. It
+// counts as failed unless that is given back. The user is set beside SIGN_IN_FAILED where one has the address.
+func (s *Service) tryPassword(ctx context.Context, email, password string, from Source) ([]limit, User, string, error) {
 	normal, wrong := normalEmail(email)
 	if wrong != "" {
 		normal = "" // counts with all that is no address, and is looked for like any other
@@ -65,7 +65,7 @@ func (s *Service) tryPassword(ctx context.Context, email, password string, from 
 			"or in a browser in which you have signed in here before.", wait)
 	}
 	if err != nil {
-		return nil, Person{}, "", err
+		return nil, User{}, "", err
 	}
 	p, hash, err := s.passwordOf(ctx, normal, password)
 	if err != nil && apierr.CodeOf(err) != apierr.SignInFailed { // not a try: nothing was compared
@@ -75,15 +75,15 @@ func (s *Service) tryPassword(ctx context.Context, email, password string, from 
 }
 
 // passwordOf compares a password, and answers SIGN_IN_FAILED.
-func (s *Service) passwordOf(ctx context.Context, email, password string) (Person, string, error) {
-	p, hash, _, err := personByEmail(ctx, s.c.DB, email)
+func (s *Service) passwordOf(ctx context.Context, email, password string) (User, string, error) {
+	p, hash, _, err := userByEmail(ctx, s.c.DB, email)
 	if err != nil {
-		return Person{}, "", err
+		return User{}, "", err
 	}
 	right, err := s.passwords.matches(ctx, hash, password)
 	switch {
 	case err != nil:
-		return Person{}, "", err
+		return User{}, "", err
 	case !right:
 		return p, "", errSignIn
 	}
@@ -102,7 +102,7 @@ func tooMany(message string, wait time.Duration) error {
 	return e
 }
 
-// Origin is where a session is used from, for the person to recognize it by.
+// Origin is where a session is used from, for the user to recognize it by.
 type Origin struct {
 	Source
 	UserAgent string
@@ -117,9 +117,9 @@ type SignedIn struct {
 	Device string
 }
 
-// Begin begins a session in the account where the person worked last, or else in the first that they joined. previous is the token
+// Begin begins a session in the account where the user worked last, or else in the first that they joined. previous is the token
 // of the session that the browser had until now, which ends; "" for none. It answers SIGN_IN_FAILED or
-// SECOND_FACTOR_REQUIRED where the proof no longer holds, and INSUFFICIENT_SCOPE for a person who belongs to no account.
+// SECOND_FACTOR_REQUIRED where the proof no longer holds, and INSUFFICIENT_SCOPE for a user who belongs to no account.
 func (s *Service) Begin(ctx context.Context, tx *db.Tx, p Proof, o Origin, previous string) (SignedIn, error) {
 	if p.hold == nil {
 		return SignedIn{}, errSignIn // a proof that failed
@@ -127,7 +127,7 @@ func (s *Service) Begin(ctx context.Context, tx *db.Tx, p Proof, o Origin, previ
 	if err := p.hold(ctx, tx); err != nil {
 		return SignedIn{}, err
 	}
-	account, role, found, err := homeOf(ctx, tx, p.Person.ID)
+	account, role, found, err := homeOf(ctx, tx, p.User.ID)
 	if err == nil && !found {
 		err = apierr.New(apierr.InsufficientScope, "You belong to no account any more. Ask somebody to invite you, and open the link.")
 	}
@@ -139,7 +139,7 @@ func (s *Service) Begin(ctx context.Context, tx *db.Tx, p Proof, o Origin, previ
 		return SignedIn{}, err
 	}
 	n := SignedIn{Token: token, Session: Session{
-		ID: s.c.IDs.New(id.Session), Person: p.Person, Account: account, Role: role, CreatedAt: tx.Now, SeenAt: tx.Now, ExpiresAt: tx.Now.Add(SessionLength),
+		ID: s.c.IDs.New(id.Session), User: p.User, Account: account, Role: role, CreatedAt: tx.Now, SeenAt: tx.Now, ExpiresAt: tx.Now.Add(SessionLength),
 		UserAgent: shortened(o.UserAgent),
 	}}
 	if o.Address.IsValid() {
@@ -148,28 +148,28 @@ func (s *Service) Begin(ctx context.Context, tx *db.Tx, p Proof, o Origin, previ
 	if err := insertSession(ctx, tx, n.Session, hashOf(token)); err != nil {
 		return SignedIn{}, err
 	}
-	if err := deleteOldSessions(ctx, tx, p.Person.ID, MaxSessions); err != nil {
+	if err := deleteOldSessions(ctx, tx, p.User.ID, MaxSessions); err != nil {
 		return SignedIn{}, err
 	}
-	if err := seeMember(ctx, tx, account, p.Person.ID); err != nil {
+	if err := seeMember(ctx, tx, account, p.User.ID); err != nil {
 		return SignedIn{}, err
 	}
 	if err := s.SignOut(ctx, tx, previous); err != nil {
 		return SignedIn{}, err
 	}
-	if n.Device = o.Device; !s.known(o.Device, p.Person.Email) {
-		if n.Device, err = s.newDevice(p.Person.Email); err != nil {
+	if n.Device = o.Device; !s.known(o.Device, p.User.Email) {
+		if n.Device, err = s.newDevice(p.User.Email); err != nil {
 			return SignedIn{}, err
 		}
 	}
 	if len(p.limits) > 0 {
 		succeeded(tx, p.limits)
 	}
-	return n, deleteEndedSessions(ctx, tx) // after the person's row, as SetPassword does
+	return n, deleteEndedSessions(ctx, tx) // after the user's row, as SetPassword does
 }
 
-// HomeOf returns the account in which the person's next session would begin; found is false for a person who belongs to none.
-func (s *Service) HomeOf(ctx context.Context, r db.Reader, person id.ID) (account id.ID, found bool, err error) {
-	account, _, found, err = homeOf(ctx, r, person)
+// HomeOf returns the account in which the user's next session would begin; found is false for a user who belongs to none.
+func (s *Service) HomeOf(ctx context.Context, r db.Reader, user id.ID) (account id.ID, found bool, err error) {
+	account, _, found, err = homeOf(ctx, r, user)
 	return account, found, err
 }

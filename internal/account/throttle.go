@@ -12,11 +12,11 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 )
 
-// How many tries may fail within a window. What is nearest to one person is counted first, and what
+// How many tries may fail within a window. What is nearest to one user is counted first, and what
 // many people share is counted last, so that one of them cannot close sign-in for the others.
 const (
 	throttleWindow = 15 * time.Minute
-	// triesPerDevice may fail on a device on which the person has signed in before, whatever happens elsewhere.
+	// triesPerDevice may fail on a device on which the user has signed in before, whatever happens elsewhere.
 	triesPerDevice = 10
 	// triesPerPair may fail from one address for one email address, on other devices.
 	triesPerPair = 5
@@ -26,10 +26,10 @@ const (
 	// triesPerAddress may fail from one address for all email addresses together. An office or
 	// everybody behind a proxy can be one address.
 	triesPerAddress = 300
-	// confirmsPerPerson may fail for one signed-in user who confirms their password.
-	confirmsPerPerson = 5
-	// codesPerPerson may be wrong for one user: codes of authenticator apps, and codes of device logins.
-	codesPerPerson = 10
+	// confirmsPerUser may fail for one signed-in user who confirms their password.
+	confirmsPerUser = 5
+	// codesPerUser may be wrong for one user: codes of authenticator apps, and codes of device logins.
+	codesPerUser = 10
 )
 
 // Source is where a sign-in comes from.
@@ -56,7 +56,7 @@ func network(a netip.Addr) netip.Prefix {
 	return p
 }
 
-// passwordLimits returns what a try of a password counts against, the nearest to the person first.
+// passwordLimits returns what a try of a password counts against, the nearest to the user first.
 // email is as it was typed, whether or not a user has it, so that nothing tells the two apart.
 func (s *Service) passwordLimits(from Source, email string) []limit {
 	if device, of := s.device(from.Device); device != "" && of == email && email != "" {
@@ -66,16 +66,16 @@ func (s *Service) passwordLimits(from Source, email string) []limit {
 	return []limit{{"pair/" + at + "/" + email, triesPerPair}, {"email/" + email, triesPerEmail}, {"address/" + at, triesPerAddress}}
 }
 
-// codeLimits count a six-digit code by person, whatever its address: such codes are few enough to be guessed from many
+// codeLimits count a six-digit code by user, whatever its address: such codes are few enough to be guessed from many
 // addresses. Whoever gets here has given the right password, so no stranger can lock anybody out, and a recovery
 // code or a passkey still works.
-func codeLimits(person id.ID) []limit { return []limit{{"code/" + string(person), codesPerPerson}} }
+func codeLimits(user id.ID) []limit { return []limit{{"code/" + string(user), codesPerUser}} }
 
-// guessLimits count the code of a device login by the person who types it.
-func guessLimits(person id.ID) []limit { return []limit{{"login/" + string(person), codesPerPerson}} }
+// guessLimits count the code of a device login by the user who types it.
+func guessLimits(user id.ID) []limit { return []limit{{"login/" + string(user), codesPerUser}} }
 
-func confirmLimits(person id.ID) []limit {
-	return []limit{{"confirm/" + string(person), confirmsPerPerson}}
+func confirmLimits(user id.ID) []limit {
+	return []limit{{"confirm/" + string(user), confirmsPerUser}}
 }
 
 func invitationLimits(from netip.Addr) []limit {
@@ -148,11 +148,11 @@ func inOrder(limits []limit) []limit {
 	return slices.SortedFunc(slices.Values(limits), func(a, b limit) int { return cmp.Compare(hashOf(a.source), hashOf(b.source)) })
 }
 
-// Guess counts a try of a device login's code by the person who types it, before it is made. It answers
+// Guess counts a try of a device login's code by the user who types it, before it is made. It answers
 // RATE_LIMIT_EXCEEDED after ten that led nowhere within 15 minutes. done is called with whether this one led
 // nowhere. It must not be called inside a transaction.
-func (s *Service) Guess(ctx context.Context, person id.ID) (done func(missed bool) error, err error) {
-	limits := guessLimits(person)
+func (s *Service) Guess(ctx context.Context, user id.ID) (done func(missed bool) error, err error) {
+	limits := guessLimits(user)
 	wait, err := s.throttle.take(ctx, limits)
 	if err == nil && wait > 0 {
 		err = tooMany("There were too many codes for which no program waits. Wait, then begin again at the program.", wait)

@@ -40,7 +40,7 @@ func (w world) failAll(from netip.Addr) {
 
 func TestOnePersonsFailuresDoNotCloseSignInForAnOffice(t *testing.T) {
 	engines(t, func(w world) {
-		w.person(email, password)
+		w.user(email, password)
 		for i := range 100 { // one tries passwords of one address, and another all addresses that come to mind
 			_, _ = w.signIn("eve@example.com", "wrong password", here)
 			_, err := w.signIn(fmt.Sprintf("p%d@example.com", i), "wrong password", here)
@@ -53,7 +53,7 @@ func TestOnePersonsFailuresDoNotCloseSignInForAnOffice(t *testing.T) {
 
 func TestOneAddressCannotTryEverybody(t *testing.T) {
 	engines(t, func(w world) {
-		w.person(email, password)
+		w.user(email, password)
 		w.failAll(here)
 		_, err := w.signIn("one.more@example.com", "wrong password", here)
 		unknown := w.fails(err, apierr.RateLimitExceeded)
@@ -66,7 +66,7 @@ func TestOneAddressCannotTryEverybody(t *testing.T) {
 
 func TestManyAddressesCannotGuessOnePassword(t *testing.T) {
 	engines(t, func(w world) {
-		w.person(email, password)
+		w.user(email, password)
 		tried := map[string]int{}
 		for _, whose := range []string{email, "nobody@example.com"} { // both alike, or it would tell who has an account
 			for i := range account.TriesPerEmail + 10 {
@@ -84,8 +84,8 @@ func TestManyAddressesCannotGuessOnePassword(t *testing.T) {
 
 func TestABrowserThatSignedInBeforeIsNotKeptOutByOthers(t *testing.T) {
 	engines(t, func(w world) {
-		w.person(email, password)
-		w.person("bob@example.com", password)
+		w.user(email, password)
+		w.user("bob@example.com", password)
 		device, err := w.signInOn(w.s, email, password, "", here)
 		w.ok(err)
 		w.failAll(here)
@@ -116,7 +116,7 @@ func TestABrowserThatSignedInBeforeIsNotKeptOutByOthers(t *testing.T) {
 
 func TestNobodyMakesADeviceUp(t *testing.T) {
 	engines(t, func(w world) {
-		w.person(email, password)
+		w.user(email, password)
 		device, err := w.signInOn(w.s, email, password, "", here)
 		w.ok(err)
 		for _, forged := range []string{"x", device[:len(device)-2] + "AA", device + device, email} {
@@ -132,7 +132,7 @@ func TestNobodyMakesADeviceUp(t *testing.T) {
 
 func TestReplicasCountTriesTogether(t *testing.T) {
 	engines(t, func(w world) {
-		w.person(email, password)
+		w.user(email, password)
 		other := service(w.T, w.d, w.c, rand.Reader)
 		other.CheapPasswords()
 		var tried atomic.Int32
@@ -159,9 +159,9 @@ func TestReplicasCountTriesTogether(t *testing.T) {
 	})
 }
 
-func TestCodesOfDeviceLoginsAreCountedByPersonAtAllReplicas(t *testing.T) {
+func TestCodesOfDeviceLoginsAreCountedByUserAtAllReplicas(t *testing.T) {
 	engines(t, func(w world) {
-		p := w.person(email, password)
+		p := w.user(email, password)
 		other := service(w.T, w.d, w.c, rand.Reader)
 		for i := range 10 {
 			done, err := []*account.Service{w.s, other}[i%2].Guess(w.Context(), p.ID)
@@ -189,7 +189,7 @@ func TestNothingOfATryIsKeptBeyondItsWindow(t *testing.T) {
 		}
 		_, err := w.signIn(email, "wrong password", here)
 		w.fails(err, apierr.SignInFailed)
-		w.ok(w.s.ForgetLogins(w.Context()))
+		w.ok(w.s.ForgetDeviceAuthorizations(w.Context()))
 		if n := count(); n != 3 {
 			t.Errorf("%d rows, want those of the pair, the email address and the address", n)
 		}
@@ -199,7 +199,7 @@ func TestNothingOfATryIsKeptBeyondItsWindow(t *testing.T) {
 			t.Error("an address or email address is readable")
 		}
 		w.c.Advance(15 * time.Minute)
-		w.ok(w.s.ForgetLogins(w.Context()))
+		w.ok(w.s.ForgetDeviceAuthorizations(w.Context()))
 		if n := count(); n != 0 {
 			t.Errorf("%d rows are left", n)
 		}

@@ -24,7 +24,7 @@ const (
 	totpSkew = 1
 	// totpLength is that of the secret, in bytes.
 	totpLength = 20
-	// RecoveryCodes is how many of them a person gets.
+	// RecoveryCodes is how many of them a user gets.
 	RecoveryCodes = 10
 	// recoveryLength characters of base32 are 80 random bits, which nobody guesses and no slow hash need protect.
 	recoveryLength = 16
@@ -32,11 +32,11 @@ const (
 
 var totpOptions = hotp.ValidateOpts{Digits: otp.DigitsSix, Algorithm: otp.AlgorithmSHA1} // what every app can do
 
-func totpPurpose(person id.ID) string { return "totp/" + string(person) }
+func totpPurpose(user id.ID) string { return "totp/" + string(user) }
 
-// StartTOTP makes a secret for the person's authenticator app and returns it, as text and as the URL that apps read from a QR
-// code. It counts once ConfirmTOTP has seen a code. It answers CONFLICT where the person has an app already.
-func (s *Service) StartTOTP(ctx context.Context, tx *db.Tx, p Person) (secret, url string, err error) {
+// StartTOTP makes a secret for the user's authenticator app and returns it, as text and as the URL that apps read from a QR
+// code. It counts once ConfirmTOTP has seen a code. It answers CONFLICT where the user has an app already.
+func (s *Service) StartTOTP(ctx context.Context, tx *db.Tx, p User) (secret, url string, err error) {
 	raw := make([]byte, totpLength)
 	if _, err := io.ReadFull(s.c.Rand, raw); err != nil {
 		return "", "", fmt.Errorf("no randomness: %w", err)
@@ -45,7 +45,7 @@ func (s *Service) StartTOTP(ctx context.Context, tx *db.Tx, p Person) (secret, u
 	if err != nil {
 		return "", "", err
 	}
-	if err := holdPerson(ctx, tx, p.ID); err != nil {
+	if err := holdUser(ctx, tx, p.ID); err != nil {
 		return "", "", err
 	}
 	made, err := putTOTP(ctx, tx, p.ID, s.c.Secrets.Seal(totpPurpose(p.ID), []byte(k.Secret())))
@@ -55,11 +55,11 @@ func (s *Service) StartTOTP(ctx context.Context, tx *db.Tx, p Person) (secret, u
 	return k.Secret(), k.URL(), err
 }
 
-// ConfirmTOTP turns the authenticator app on, now that the person has shown one of its codes, and returns recovery codes, which
+// ConfirmTOTP turns the authenticator app on, now that the user has shown one of its codes, and returns recovery codes, which
 // nobody can learn again. It answers INVALID_REQUEST for a wrong code, and CONFLICT where nothing was started or
 // the app is on already.
-func (s *Service) ConfirmTOTP(ctx context.Context, tx *db.Tx, p Person, code string) ([]string, error) {
-	if err := holdPerson(ctx, tx, p.ID); err != nil {
+func (s *Service) ConfirmTOTP(ctx context.Context, tx *db.Tx, p User, code string) ([]string, error) {
+	if err := holdUser(ctx, tx, p.ID); err != nil {
 		return nil, err
 	}
 	row, found, err := totpOf(ctx, tx, p.ID)
@@ -74,7 +74,7 @@ func (s *Service) ConfirmTOTP(ctx context.Context, tx *db.Tx, p Person, code str
 		return nil, err
 	}
 	if !right {
-		return nil, apierr.Invalid([]apierr.Field{{Field: "code", Message: "is not the app's present code. Check that the clock of your phone is right, and try the next code."}})
+		return nil, apierr.Invalid([]apierr.FieldError{{Field: "code", Message: "is not the app's present code. Check that the clock of your phone is right, and try the next code."}})
 	}
 	codes, hashes := make([]string, RecoveryCodes), make([]string, RecoveryCodes)
 	for i := range codes {
@@ -89,11 +89,11 @@ func (s *Service) ConfirmTOTP(ctx context.Context, tx *db.Tx, p Person, code str
 }
 
 // RemoveTOTP turns the authenticator app off, with its recovery codes. Where there is none it succeeds.
-func (s *Service) RemoveTOTP(ctx context.Context, tx *db.Tx, person id.ID) error {
-	return removeTOTP(ctx, tx, person)
+func (s *Service) RemoveTOTP(ctx context.Context, tx *db.Tx, user id.ID) error {
+	return removeTOTP(ctx, tx, user)
 }
 
-// totpRow is a person's authenticator app.
+// totpRow is a user's authenticator app.
 type totpRow struct {
 	sealed    string
 	lastStep  int64
@@ -101,8 +101,8 @@ type totpRow struct {
 }
 
 // matchTOTP returns the step whose code this is, among those that are taken now and were not used.
-func (s *Service) matchTOTP(person id.ID, row totpRow, code string) (step int64, right bool, err error) {
-	secret, err := s.c.Secrets.Open(totpPurpose(person), row.sealed)
+func (s *Service) matchTOTP(user id.ID, row totpRow, code string) (step int64, right bool, err error) {
+	secret, err := s.c.Secrets.Open(totpPurpose(user), row.sealed)
 	if err != nil {
 		return 0, false, err
 	}
@@ -119,9 +119,9 @@ func (s *Service) matchTOTP(person id.ID, row totpRow, code string) (step int64,
 	return step, right, nil
 }
 
-// secondFactor checks the code of a person whose password was right, and returns what uses it up in the transaction that begins
+// secondFactor checks the code of a user whose password was right, and returns what uses it up in the transaction that begins
 // the session. It answers SECOND_FACTOR_REQUIRED, or RATE_LIMIT_EXCEEDED.
-func (s *Service) secondFactor(ctx context.Context, p Person, code string) (func(context.Context, *db.Tx) error, error) {
+func (s *Service) secondFactor(ctx context.Context, p User, code string) (func(context.Context, *db.Tx) error, error) {
 	row, found, err := totpOf(ctx, s.c.DB, p.ID)
 	if err != nil {
 		return nil, err
@@ -180,8 +180,8 @@ func (s *Service) secondFactor(ctx context.Context, p Person, code string) (func
 	return nil, factorRequired(p, code == "")
 }
 
-// factorRequired says which ways the person has to prove who they are.
-func factorRequired(p Person, missing bool) error {
+// factorRequired says which ways the user has to prove who they are.
+func factorRequired(p User, missing bool) error {
 	message := "This code is wrong or was used before. Give the authenticator app's next code, or a recovery code."
 	if missing {
 		message = "Give the code that your authenticator app shows now, or a recovery code."

@@ -9,57 +9,57 @@ import (
 )
 
 // putTOTP tells whether it kept the secret; false means that there is an app that is turned on.
-func putTOTP(ctx context.Context, tx *db.Tx, person id.ID, sealed string) (bool, error) {
-	n, err := tx.Exec(ctx, `INSERT INTO totp (person_id, secret, last_step, confirmed_at, created_at) VALUES ($1, $2, 0, NULL, $3)
-		ON CONFLICT (person_id) DO UPDATE SET secret = excluded.secret, last_step = 0, created_at = excluded.created_at WHERE totp.confirmed_at IS NULL`,
-		person, sealed, db.Micros(tx.Now))
+func putTOTP(ctx context.Context, tx *db.Tx, user id.ID, sealed string) (bool, error) {
+	n, err := tx.Exec(ctx, `INSERT INTO totp (user_id, secret, last_step, confirmed_at, created_at) VALUES ($1, $2, 0, NULL, $3)
+		ON CONFLICT (user_id) DO UPDATE SET secret = excluded.secret, last_step = 0, created_at = excluded.created_at WHERE totp.confirmed_at IS NULL`,
+		user, sealed, db.Micros(tx.Now))
 	return n == 1, err
 }
 
-func totpOf(ctx context.Context, r db.Reader, person id.ID) (totpRow, bool, error) {
+func totpOf(ctx context.Context, r db.Reader, user id.ID) (totpRow, bool, error) {
 	var row totpRow
 	var confirmed sql.NullInt64
-	err := r.QueryRow(ctx, `SELECT secret, last_step, confirmed_at FROM totp WHERE person_id = $1`, person).Scan(&row.sealed, &row.lastStep, &confirmed)
+	err := r.QueryRow(ctx, `SELECT secret, last_step, confirmed_at FROM totp WHERE user_id = $1`, user).Scan(&row.sealed, &row.lastStep, &confirmed)
 	row.confirmed = confirmed.Valid
 	return one(row, err)
 }
 
-func confirmTOTP(ctx context.Context, tx *db.Tx, person id.ID, step int64, recoveryHashes []string) error {
-	if _, err := tx.Exec(ctx, `UPDATE totp SET confirmed_at = $1, last_step = $2 WHERE person_id = $3`, db.Micros(tx.Now), step, person); err != nil {
+func confirmTOTP(ctx context.Context, tx *db.Tx, user id.ID, step int64, recoveryHashes []string) error {
+	if _, err := tx.Exec(ctx, `UPDATE totp SET confirmed_at = $1, last_step = $2 WHERE user_id = $3`, db.Micros(tx.Now), step, user); err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, `DELETE FROM recovery_code WHERE person_id = $1`, person); err != nil {
+	if _, err := tx.Exec(ctx, `DELETE FROM recovery_code WHERE user_id = $1`, user); err != nil {
 		return err
 	}
 	args := []any{}
 	for _, h := range recoveryHashes {
-		args = append(args, person, h)
+		args = append(args, user, h)
 	}
-	_, err := tx.Exec(ctx, `INSERT INTO recovery_code (person_id, code_hash) VALUES `+db.Tuples(1, len(recoveryHashes), 2), args...)
+	_, err := tx.Exec(ctx, `INSERT INTO recovery_code (user_id, code_hash) VALUES `+db.Tuples(1, len(recoveryHashes), 2), args...)
 	return err
 }
 
-func removeTOTP(ctx context.Context, tx *db.Tx, person id.ID) error {
-	if _, err := tx.Exec(ctx, `DELETE FROM totp WHERE person_id = $1`, person); err != nil {
+func removeTOTP(ctx context.Context, tx *db.Tx, user id.ID) error {
+	if _, err := tx.Exec(ctx, `DELETE FROM totp WHERE user_id = $1`, user); err != nil {
 		return err
 	}
-	_, err := tx.Exec(ctx, `DELETE FROM recovery_code WHERE person_id = $1`, person)
+	_, err := tx.Exec(ctx, `DELETE FROM recovery_code WHERE user_id = $1`, user)
 	return err
 }
 
 // useStep tells whether the step's code was not used yet, nor a later one.
-func useStep(ctx context.Context, tx *db.Tx, person id.ID, step int64) (bool, error) {
-	n, err := tx.Exec(ctx, `UPDATE totp SET last_step = $1 WHERE person_id = $2 AND last_step < $1 AND confirmed_at IS NOT NULL`, step, person)
+func useStep(ctx context.Context, tx *db.Tx, user id.ID, step int64) (bool, error) {
+	n, err := tx.Exec(ctx, `UPDATE totp SET last_step = $1 WHERE user_id = $2 AND last_step < $1 AND confirmed_at IS NOT NULL`, step, user)
 	return n == 1, err
 }
 
-func hasRecoveryCode(ctx context.Context, r db.Reader, person id.ID, hash string) (bool, error) {
+func hasRecoveryCode(ctx context.Context, r db.Reader, user id.ID, hash string) (bool, error) {
 	var n int
-	err := r.QueryRow(ctx, `SELECT COUNT(*) FROM recovery_code WHERE person_id = $1 AND code_hash = $2`, person, hash).Scan(&n)
+	err := r.QueryRow(ctx, `SELECT COUNT(*) FROM recovery_code WHERE user_id = $1 AND code_hash = $2`, user, hash).Scan(&n)
 	return n == 1, err
 }
 
-func useRecoveryCode(ctx context.Context, tx *db.Tx, person id.ID, hash string) (bool, error) {
-	n, err := tx.Exec(ctx, `DELETE FROM recovery_code WHERE person_id = $1 AND code_hash = $2`, person, hash)
+func useRecoveryCode(ctx context.Context, tx *db.Tx, user id.ID, hash string) (bool, error) {
+	n, err := tx.Exec(ctx, `DELETE FROM recovery_code WHERE user_id = $1 AND code_hash = $2`, user, hash)
 	return n == 1, err
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/pquerna/otp/totp"
 )
 
-func (w world) startTOTP(p account.Person) (secret, link string, err error) {
+func (w world) startTOTP(p account.User) (secret, link string, err error) {
 	err = w.tx(func(ctx context.Context, tx *db.Tx) error {
 		secret, link, err = w.s.StartTOTP(ctx, tx, p)
 		return err
@@ -25,7 +25,7 @@ func (w world) startTOTP(p account.Person) (secret, link string, err error) {
 	return secret, link, err
 }
 
-func (w world) confirmTOTP(p account.Person, code string) (codes []string, err error) {
+func (w world) confirmTOTP(p account.User, code string) (codes []string, err error) {
 	err = w.tx(func(ctx context.Context, tx *db.Tx) error {
 		codes, err = w.s.ConfirmTOTP(ctx, tx, p, code)
 		return err
@@ -41,8 +41,8 @@ func (w world) code(secret string) string {
 	return c
 }
 
-// withTOTP is a person with an authenticator app.
-func (w world) withTOTP() (p account.Person, secret string, recovery []string) {
+// withTOTP is a user with an authenticator app.
+func (w world) withTOTP() (p account.User, secret string, recovery []string) {
 	w.Helper()
 	p = w.as(w.mine, account.Owner, email)
 	secret, _, err := w.startTOTP(p)
@@ -79,7 +79,7 @@ func TestAnAuthenticatorAppCountsOnceConfirmed(t *testing.T) {
 		_, _, err = w.startTOTP(p)
 		w.fails(err, apierr.Conflict)
 		var row string
-		w.ok(w.d.QueryRow(w.Context(), `SELECT t.secret || r.code_hash FROM totp t JOIN recovery_code r ON r.person_id = t.person_id LIMIT 1`).Scan(&row))
+		w.ok(w.d.QueryRow(w.Context(), `SELECT t.secret || r.code_hash FROM totp t JOIN recovery_code r ON r.user_id = t.user_id LIMIT 1`).Scan(&row))
 		for _, hidden := range append(codes, secret) {
 			if strings.Contains(row, hidden) || strings.Contains(row, strings.ReplaceAll(hidden, "-", "")) {
 				t.Errorf("%s is in the database", hidden)
@@ -89,7 +89,7 @@ func TestAnAuthenticatorAppCountsOnceConfirmed(t *testing.T) {
 		if e := w.fails(err, apierr.SecondFactorRequired); fmt.Sprint(e.Details["methods"]) != "[totp recovery]" {
 			t.Errorf("%v", e.Details)
 		}
-		got, err := w.s.PersonByEmail(w.Context(), w.d, email)
+		got, err := w.s.UserByEmail(w.Context(), w.d, email)
 		if err != nil || !got.TOTP {
 			t.Errorf("%+v %v", got, err)
 		}
@@ -170,8 +170,8 @@ func TestRecoveryCodes(t *testing.T) {
 	})
 }
 
-// Six digits can be guessed from many addresses by whoever has the password; nobody else can keep the person out.
-func TestCodesAreCountedByPerson(t *testing.T) {
+// Six digits can be guessed from many addresses by whoever has the password; nobody else can keep the user out.
+func TestCodesAreCountedByUser(t *testing.T) {
 	engines(t, func(w world) {
 		_, secret, recovery := w.withTOTP()
 		limited := 0

@@ -104,24 +104,24 @@ func (w world) revoke(account, key id.ID) (k account.Key, err error) {
 	return k, err
 }
 
-func (w world) person(email, password string) account.Person {
+func (w world) user(email, password string) account.User {
 	w.Helper()
-	p, err := w.newPerson(w.mine, email, password)
+	p, err := w.newUser(w.mine, email, password)
 	w.ok(err)
 	return p
 }
 
-func (w world) newPerson(of id.ID, email, password string) (p account.Person, err error) {
-	return w.personAs(of, account.Owner, email, password)
+func (w world) newUser(of id.ID, email, password string) (p account.User, err error) {
+	return w.userAs(of, account.Owner, email, password)
 }
 
-func (w world) personAs(of id.ID, role account.Role, email, password string) (p account.Person, err error) {
-	n, err := w.s.Prepare(w.Context(), account.PersonRequest{Email: email, Password: password})
+func (w world) userAs(of id.ID, role account.Role, email, password string) (p account.User, err error) {
+	n, err := w.s.Prepare(w.Context(), account.UserRequest{Email: email, Password: password})
 	if err != nil {
 		return p, err
 	}
 	err = w.tx(func(ctx context.Context, tx *db.Tx) error {
-		p, err = w.s.CreatePerson(ctx, tx, n, of, role)
+		p, err = w.s.CreateUser(ctx, tx, n, of, role)
 		return err
 	})
 	return p, err

@@ -43,9 +43,9 @@ const (
 	ServiceUnavailable   Code = "SERVICE_UNAVAILABLE"
 )
 
-// Field is one fault in a request: where it is, as the client wrote it
+// FieldError is one fault in a request: where it is, as the client wrote it
 // ("gpuCount", "tags[2]", "query.limit"), and what to do about it.
-type Field struct {
+type FieldError struct {
 	Field   string `json:"field"`
 	Message string `json:"message"`
 }
@@ -95,7 +95,7 @@ func CodeOf(err error) Code {
 
 // Invalid returns an INVALID_REQUEST that names every given field, or nil
 // where there are none, so that a check can end in `return fault.Invalid(faults).OrNil()`.
-func Invalid(fields []Field) *Error {
+func Invalid(fields []FieldError) *Error {
 	if len(fields) == 0 {
 		return nil
 	}
@@ -115,7 +115,7 @@ func (e *Error) OrNil() error {
 }
 
 // Fields returns the faulty fields that an INVALID_REQUEST names.
-func (e *Error) Fields() []Field {
-	fields, _ := e.Details["fields"].([]Field)
+func (e *Error) Fields() []FieldError {
+	fields, _ := e.Details["fields"].([]FieldError)
 	return fields
 }

@@ -13,7 +13,7 @@ func TestInvalidNamesEveryFault(t *testing.T) {
 	if err := apierr.Invalid(nil).OrNil(); err != nil {
 		t.Fatalf("no fields gave %v", err)
 	}
-	err := apierr.Invalid([]apierr.Field{{"name", "is too long."}, {"region", "is unknown."}})
+	err := apierr.Invalid([]apierr.FieldError{{"name", "is too long."}, {"region", "is unknown."}})
 	if err.Code != apierr.InvalidRequest || len(err.Fields()) != 2 || !strings.Contains(err.Message, "2 faults") {
 		t.Fatalf("%+v", err)
 	}

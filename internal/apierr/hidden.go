@@ -84,7 +84,7 @@ func Hidden(text string) string {
 
 // CheckText returns what is wrong with a text that people or agents read beside others and that may be empty, such as a description or
 // a note, as faults of that field: more than most characters, or one that is hidden or breaks the line.
-func CheckText(field, text string, most int) []Field {
+func CheckText(field, text string, most int) []FieldError {
 	wrong := Hidden(text)
 	if n := utf8.RuneCountInString(text); n > most {
 		wrong = fmt.Sprintf("has %d characters; at most %d are allowed.", n, most)
@@ -92,7 +92,7 @@ func CheckText(field, text string, most int) []Field {
 	if wrong == "" {
 		return nil
 	}
-	return []Field{{Field: field, Message: wrong}}
+	return []FieldError{{Field: field, Message: wrong}}
 }
 
 // Printable reports whether the text is UTF-8 in one line without any character that people do not see or that changes

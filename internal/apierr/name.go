@@ -15,9 +15,9 @@ const MaxNameLength = 64
 // agents: a name must not change what is displayed around it, nor say to a program what people do not see. So control, format,
 // tag, private-use and unassigned characters are refused, with the character and its place; so are marks at the beginning, which would be drawn
 // on what stands before the name. Joiners count as seen within the scripts and emoji that are written with them.
-func CheckName(field, name string) []Field {
-	one := func(format string, args ...any) []Field {
-		return []Field{{Field: field, Message: fmt.Sprintf(format, args...)}}
+func CheckName(field, name string) []FieldError {
+	one := func(format string, args ...any) []FieldError {
+		return []FieldError{{Field: field, Message: fmt.Sprintf(format, args...)}}
 	}
 	if name == "" {
 		return one("is missing; give 1 to %d characters.", MaxNameLength)

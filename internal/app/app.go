@@ -76,7 +76,7 @@ type App struct {
 	catalog   *catalog.Catalog
 	// deployments and meter are for Deployments and Meter.
 	deployments *deployment.Service
-	meter       *meter.Meter
+	meter       *meter.Service
 	begin       []func(context.Context) error // leave the jobs behind that look round for ever
 	runner      *job.Runner
 	handler     http.Handler
@@ -169,7 +169,7 @@ func (a *App) build(ctx context.Context) error {
 	a.catalog = catalog.New(catalog.Config{DB: a.DB, IDs: a.IDs, Clock: a.Clock, Providers: set, Jobs: a.Jobs, Log: log, Markup: markups(markup, configured), OwnMarkups: a.Accounts.Markups})
 	keys := sshkey.New(sshkey.Config{DB: a.DB, IDs: a.IDs})
 	volumes := volume.New(volume.Config{
-		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Log: log, Catalog: a.catalog, Meter: m, Wallet: a.Wallet, Providers: set, Events: a.Events, Findings: a.Findings, Jobs: a.Jobs,
+		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Log: log, Catalog: a.catalog, Meter: m, Wallet: a.Wallet, Providers: set, Events: a.Events, Issues: a.Issues, Jobs: a.Jobs,
 	})
 	quotes := quote.New(a.IDs)
 	probe := c.Probe
@@ -178,10 +178,10 @@ func (a *App) build(ctx context.Context) error {
 	}
 	deployments := deployment.New(deployment.Config{
 		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Log: log, Catalog: a.catalog, SSHKeys: keys, Volumes: volumes, Wallet: a.Wallet, Meter: m,
-		Events: a.Events, Findings: a.Findings, Jobs: a.Jobs, Providers: set, Quotes: quotes, Probe: probe, Secrets: a.secrets,
+		Events: a.Events, Issues: a.Issues, Jobs: a.Jobs, Providers: set, Quotes: quotes, Probe: probe, Secrets: a.secrets,
 	})
 	a.deployments, a.meter = deployments, m
-	terms := pastdue.Terms{Grace: c.ArrearsGrace, KeepVolumes: c.ArrearsKeepVolumes}
+	terms := pastdue.Terms{Grace: c.PastDueGrace, KeepVolumes: c.PastDueKeepVolumes}
 	debts := pastdue.New(pastdue.Config{DB: a.DB, Wallet: a.Wallet, Deployments: deployments, Volumes: volumes, Events: a.Events, Terms: terms})
 	answers := idempotency.New(idempotency.Config{DB: a.DB, Clock: a.Clock})
 	public, err := parsePublicURL(c.PublicURL)
@@ -201,20 +201,20 @@ func (a *App) build(ctx context.Context) error {
 	}
 	a.handler = httpapi.New(httpapi.Config{
 		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Real: time.Now, Log: log, Registry: a.metrics, Limiter: limiter, Accounts: a.Accounts, Audit: a.Audit, Catalog: a.catalog, SSHKeys: keys,
-		Wallet: a.Wallet, Meter: m, Volumes: volumes, Deployments: deployments, Quotes: quotes, Events: a.Events, Webhooks: a.Webhooks, Findings: a.Findings, Operator: a.Desk, Idempotency: answers, Version: c.Version, TrustedProxies: proxies,
+		Wallet: a.Wallet, Meter: m, Volumes: volumes, Deployments: deployments, Quotes: quotes, Events: a.Events, Webhooks: a.Webhooks, Issues: a.Issues, Operator: a.Desk, Idempotency: answers, Version: c.Version, TrustedProxies: proxies,
 		PublicURL: public, OIDC: identity, DemoEmail: func() string { return a.demoEmail },
 		Elsewhere: dashboard.New().Serve, Simulator: travel, Serves: a.serves, PastDueTerms: terms,
 	})
-	a.metrics.MustRegister(a.skew.gauge(), newGauges(a.DB, log, a.Clock, a.rounds, a.Findings, deployments))
+	a.metrics.MustRegister(a.skew.gauge(), newGauges(a.DB, log, a.Clock, a.rounds, a.Issues, deployments))
 	a.begin = []func(context.Context) error{a.catalog.Start, deployments.StartWatching, volumes.StartWatching, a.startPurge}
 	a.runner.Handle(deployment.KindReconcile, deployments.Reconcile)
 	a.runner.Handle(volume.KindVolume, volumes.Reconcile)
 	a.runner.Handle(meter.KindSweep, m.Sweep)
-	a.runner.Handle(meter.KindArrears, debts.Look)
+	a.runner.Handle(meter.KindPastDue, debts.Look)
 	a.runner.HandlePeriodic(catalog.KindSync, a.catalog.Sync)
 	a.runner.HandlePeriodic(deployment.KindWatch, deployments.Watch)
 	a.runner.HandlePeriodic(volume.KindWatch, volumes.Watch)
-	a.runner.Handle(issue.KindEnd, issue.NewEnder(issue.EnderConfig{DB: a.DB, Clock: a.Clock, Findings: a.Findings, Providers: set}).End)
+	a.runner.Handle(issue.KindEnd, issue.NewRemover(issue.RemoverConfig{DB: a.DB, Clock: a.Clock, Issues: a.Issues, Providers: set}).End)
 	a.runner.HandlePeriodic(idempotency.KindPurge, answers.Purge)
 	a.runner.Handle(webhook.KindSend, a.Webhooks.Send)
 	a.runner.HandlePeriodic(webhook.KindPurge, a.Webhooks.Purge)
@@ -389,7 +389,7 @@ func (a *App) startLoops(ctx context.Context, wg *sync.WaitGroup) {
 	loop(measureEvery, "measure the clock's skew", a.skew.measure)
 	loop(rereadEvery, "reread the catalogue", a.catalog.Load)
 	loop(flushEvery, "write last uses", a.Accounts.FlushLastUse)
-	loop(flushEvery, "forget logins", a.Accounts.ForgetLogins)
+	loop(flushEvery, "forget logins", a.Accounts.ForgetDeviceAuthorizations)
 	if a.DB.Engine() == db.Postgres {
 		loop(lookEvery, "look for other replicas' events", func(ctx context.Context) error { return a.Events.Look(ctx, a.DB) })
 	}

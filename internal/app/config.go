@@ -44,8 +44,8 @@ type Config struct {
 	SimUnisolated bool
 	// Demo makes a demo account once and writes how to use it to DataDir/demo.json.
 	Demo bool
-	// ArrearsGrace and ArrearsKeepVolumes say how long deployments and volumes outlast the money.
-	ArrearsGrace, ArrearsKeepVolumes time.Duration
+	// PastDueGrace and PastDueKeepVolumes say how long deployments and volumes outlast the money.
+	PastDueGrace, PastDueKeepVolumes time.Duration
 	// UnownedMachines says what becomes of machines with one of our ids that nobody here has: "end" or "report"; UnownedGrace is how
 	// long they are left alone before they are ended.
 	UnownedMachines string
@@ -89,7 +89,7 @@ const DefaultMaxClockSkew = 5 * time.Second
 func Default() Config {
 	return Config{
 		Listen: "127.0.0.1:8080", MetricsListen: "127.0.0.1:9464", DataDir: "./data", SimMachines: "ssh", MaxClockSkew: DefaultMaxClockSkew,
-		ArrearsGrace: pastdue.DefaultGrace, ArrearsKeepVolumes: pastdue.DefaultKeepVolumes,
+		PastDueGrace: pastdue.DefaultGrace, PastDueKeepVolumes: pastdue.DefaultKeepVolumes,
 		UnownedMachines: "end", UnownedGrace: issue.DefaultGrace,
 	}
 }
@@ -128,11 +128,11 @@ func (c Config) check() error {
 	if c.MaxClockSkew < time.Second {
 		errs = append(errs, errors.New("--max-clock-skew must be at least 1s"))
 	}
-	if c.ArrearsGrace < 0 || c.ArrearsKeepVolumes < c.ArrearsGrace {
-		errs = append(errs, errors.New("--arrears-keep-volumes must not be shorter than --arrears-grace, which must not be negative"))
+	if c.PastDueGrace < 0 || c.PastDueKeepVolumes < c.PastDueGrace {
+		errs = append(errs, errors.New("--past-due-keep-volumes must not be shorter than --past-due-grace, which must not be negative"))
 	}
 	if c.UnownedMachines != "end" && c.UnownedMachines != "report" {
-		errs = append(errs, errors.New("--unowned-machines must be end or report"))
+		errs = append(errs, errors.New("--orphaned-machines must be end or report"))
 	}
 	if c.UnownedGrace < 0 {
 		errs = append(errs, errors.New("--unowned-grace must not be negative"))

@@ -13,13 +13,13 @@ func TestEveryFaultOfTheConfigurationIsNamedAtOnce(t *testing.T) {
 		t.Fatalf("the default: %v", err)
 	}
 	bad := good
-	bad.Listen, bad.MetricsListen, bad.DatabaseURL, bad.Markup, bad.TrustedProxies, bad.ArrearsGrace = "8080", "0.0.0.0:9464", "mysql://x", "abc", "10.0.0.0/99", -1
+	bad.Listen, bad.MetricsListen, bad.DatabaseURL, bad.Markup, bad.TrustedProxies, bad.PastDueGrace = "8080", "0.0.0.0:9464", "mysql://x", "abc", "10.0.0.0/99", -1
 	bad.SimMachines = "paper"
 	err := bad.check()
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	for _, flag := range []string{"--listen", "--metrics-listen", "--database-url", "--markup", "--trusted-proxies", "--arrears-grace", "--sim-machines"} {
+	for _, flag := range []string{"--listen", "--metrics-listen", "--database-url", "--markup", "--trusted-proxies", "--past-due-grace", "--sim-machines"} {
 		if !strings.Contains(err.Error(), flag) {
 			t.Errorf("%s is not named in: %v", flag, err)
 		}

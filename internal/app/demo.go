@@ -42,7 +42,7 @@ func ensureDemo(ctx context.Context, o *Operator, dir, url string) (Demo, error)
 	}
 	if err == nil {
 		if _, err := o.Accounts.Authenticate(ctx, o.DB, d.APIKey, netip.IPv6Loopback()); err == nil {
-			if p, err := o.Accounts.PersonByEmail(ctx, o.DB, d.Email); err == nil && !p.Operator { // made before there were operators
+			if p, err := o.Accounts.UserByEmail(ctx, o.DB, d.Email); err == nil && !p.Operator { // made before there were operators
 				if _, err := o.SetOperator(ctx, d.Email, true); err != nil {
 					return d, err
 				}
@@ -57,10 +57,10 @@ func ensureDemo(ctx context.Context, o *Operator, dir, url string) (Demo, error)
 		return d, fmt.Errorf("%s: %w", demoFile, err)
 	}
 	d = Demo{URL: url, Password: rand.Text(), Email: "demo@billet.test"}
-	if _, err := o.Accounts.PersonByEmail(ctx, o.DB, d.Email); err == nil { // of an earlier demo account whose file was deleted
+	if _, err := o.Accounts.UserByEmail(ctx, o.DB, d.Email); err == nil { // of an earlier demo account whose file was deleted
 		d.Email = "demo+" + strings.ToLower(rand.Text()[:8]) + "@billet.test"
 	}
-	n, err := o.Accounts.Prepare(ctx, account.PersonRequest{Email: d.Email, Name: "Demo", Password: d.Password, Operator: true})
+	n, err := o.Accounts.Prepare(ctx, account.UserRequest{Email: d.Email, Name: "Demo", Password: d.Password, Operator: true})
 	if err != nil {
 		return d, err
 	}
@@ -69,7 +69,7 @@ func ensureDemo(ctx context.Context, o *Operator, dir, url string) (Demo, error)
 		if err != nil {
 			return err
 		}
-		if _, err := o.Accounts.CreatePerson(ctx, tx, n, a.ID, account.Owner); err != nil {
+		if _, err := o.Accounts.CreateUser(ctx, tx, n, a.ID, account.Owner); err != nil {
 			return err
 		}
 		if _, d.APIKey, err = o.Accounts.CreateKey(ctx, tx, a.ID, account.KeyRequest{Name: "demo", Scopes: account.AllScopes()}); err != nil {

@@ -23,27 +23,27 @@ type gauges struct {
 	log         *slog.Logger
 	clock       clock.Clock
 	rounds      *rounds
-	findings    kept[[]issue.Count]
+	issues      kept[[]issue.Count]
 	deployments kept[map[deployment.Status]int64]
 
 	open, ended, byStatus, failing, oldest, round, age *prometheus.Desc
 }
 
-func newGauges(d *db.DB, log *slog.Logger, c clock.Clock, r *rounds, findings *issue.Service, deployments *deployment.Service) *gauges {
+func newGauges(d *db.DB, log *slog.Logger, c clock.Clock, r *rounds, issues *issue.Service, deployments *deployment.Service) *gauges {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc(name, help, labels, nil)
 	}
 	return &gauges{
 		db: d, log: log, clock: c, rounds: r,
-		findings: kept[[]issue.Count]{now: time.Now, ask: func(ctx context.Context) ([]issue.Count, error) {
-			return findings.Counts(ctx, d)
+		issues: kept[[]issue.Count]{now: time.Now, ask: func(ctx context.Context) ([]issue.Count, error) {
+			return issues.Counts(ctx, d)
 		}},
 		deployments: kept[map[deployment.Status]int64]{now: time.Now, ask: func(ctx context.Context) (map[deployment.Status]int64, error) {
 			return deployments.CountByStatus(ctx, d)
 		}},
-		age:      desc("billet_counts_age_seconds", "How long ago billet_deployments and billet_findings were counted: a hundred times as long as that took, at most, and a scrape.", "what"),
-		open:     desc("billet_findings", "Open findings: what providers have and nobody owns, and the like. The same on every replica.", "provider", "kind"),
-		ended:    desc("billet_findings_ended_total", "Findings that Billet has ended. The same on every replica.", "provider", "kind"),
+		age:      desc("billet_counts_age_seconds", "How long ago billet_deployments and billet_issues were counted: a hundred times as long as that took, at most, and a scrape.", "what"),
+		open:     desc("billet_issues", "Open issues: what providers have and nobody owns, and the like. The same on every replica.", "provider", "kind"),
+		ended:    desc("billet_issues_ended_total", "Issues that Billet has ended. The same on every replica.", "provider", "kind"),
 		byStatus: desc("billet_deployments", "Deployments by status, those that have ended too. The same on every replica.", "status"),
 		failing:  desc("billet_jobs_failing", "Jobs that failed when they last ran, and are tried again. The same on every replica.", "kind"),
 		oldest:   desc("billet_jobs_oldest_due_seconds", "How long the job has been due that waits for longest and that nobody runs; 0 where none waits. The same on every replica."),
@@ -70,16 +70,16 @@ func (g *gauges) Collect(to chan<- prometheus.Metric) {
 	for loop, age := range ages {
 		to <- prometheus.MustNewConstMetric(g.round, prometheus.GaugeValue, age.Seconds(), loop)
 	}
-	found, age, err := g.findings.get(ctx)
-	g.missing(ctx, "findings", err)
+	found, age, err := g.issues.get(ctx)
+	g.missing(ctx, "issues", err)
 	if err == nil {
-		to <- prometheus.MustNewConstMetric(g.age, prometheus.GaugeValue, age.Seconds(), "findings")
+		to <- prometheus.MustNewConstMetric(g.age, prometheus.GaugeValue, age.Seconds(), "issues")
 	}
 	for _, c := range found {
 		if c.State == issue.StateOpen {
-			to <- prometheus.MustNewConstMetric(g.open, prometheus.GaugeValue, float64(c.Findings), c.Provider, string(c.Kind))
+			to <- prometheus.MustNewConstMetric(g.open, prometheus.GaugeValue, float64(c.Issues), c.Provider, string(c.Kind))
 		} else {
-			to <- prometheus.MustNewConstMetric(g.ended, prometheus.CounterValue, float64(c.Findings), c.Provider, string(c.Kind))
+			to <- prometheus.MustNewConstMetric(g.ended, prometheus.CounterValue, float64(c.Issues), c.Provider, string(c.Kind))
 		}
 	}
 	deployments, age, err := g.deployments.get(ctx)

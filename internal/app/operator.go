@@ -40,13 +40,13 @@ type Operator struct {
 	IDs      *id.Maker
 	Clock    clock.Clock
 	Accounts *account.Service
-	Audit    *audit.Log
+	Audit    *audit.Service
 	Wallet   *wallet.Ledger
 	Jobs     *job.Queue
-	Events   *event.Log
-	Findings *issue.Service
-	Desk     *operator.Desk
-	Supply   *provideraccount.Book
+	Events   *event.Service
+	Issues   *issue.Service
+	Desk     *operator.Service
+	Supply   *provideraccount.Service
 	Webhooks *webhook.Service
 
 	skew      *skew
@@ -119,10 +119,10 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 		return nil, errors.Join(err, o.DB.Close())
 	}
 	o.Wallet = wallet.New(wallet.Config{DB: o.DB, IDs: o.IDs, Turned: func(ctx context.Context, tx *db.Tx, of id.ID) error {
-		return o.Jobs.Enqueue(ctx, tx, of, meter.KindArrears, of, tx.Now) // whatever ended the debt, a credit, a refund or a release, is told at once
+		return o.Jobs.Enqueue(ctx, tx, of, meter.KindPastDue, of, tx.Now) // whatever ended the debt, a credit, a refund or a release, is told at once
 	}})
 	o.Desk = operator.New(operator.Config{IDs: o.IDs, Accounts: o.Accounts, Wallet: o.Wallet, Jobs: o.Jobs})
-	o.Findings = issue.New(issue.Config{IDs: o.IDs, Jobs: o.Jobs, Log: log, Policy: issue.Policy{EndUnowned: c.UnownedMachines == "end", Grace: c.UnownedGrace}})
+	o.Issues = issue.New(issue.Config{IDs: o.IDs, Jobs: o.Jobs, Log: log, Policy: issue.Policy{EndUnowned: c.UnownedMachines == "end", Grace: c.UnownedGrace}})
 	return o, nil
 }
 
@@ -178,7 +178,7 @@ func (o *Operator) SetMarkup(ctx context.Context, of id.ID, basisPoints *int64) 
 
 // CreateKey makes an API key that may spend so much. The secret is shown here and never again.
 func (o *Operator) CreateKey(ctx context.Context, of id.ID, r account.KeyRequest, spending spendlimit.SpendingLimits) (key account.Key, secret string, err error) {
-	if err := apierr.Invalid(spending.Check("spending")).OrNil(); err != nil {
+	if err := apierr.Invalid(spending.Check("spendingLimits")).OrNil(); err != nil {
 		return key, "", err
 	}
 	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
@@ -224,7 +224,7 @@ func (o *Operator) Wallets(ctx context.Context, p db.Page) ([]Wallet, error) {
 		return nil, err
 	}
 	out := []Wallet{}
-	for _, a := range list { // at most a hundred, for one person at a terminal
+	for _, a := range list { // at most a hundred, for one user at a terminal
 		w, err := o.Wallet.Get(ctx, o.DB, a.ID)
 		if err != nil {
 			return nil, err

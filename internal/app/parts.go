@@ -22,4 +22,4 @@ func (a *App) Catalog() *catalog.Catalog { return a.catalog }
 func (a *App) Deployments() *deployment.Service { return a.deployments }
 
 // Meter is like Catalog.
-func (a *App) Meter() *meter.Meter { return a.meter }
+func (a *App) Meter() *meter.Service { return a.meter }

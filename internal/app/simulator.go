@@ -70,19 +70,19 @@ func (s *simulator) forAPI() *httpapi.Simulator {
 	return out
 }
 
-func (s *simulator) addFault(ctx context.Context, f httpapi.SimulatorFault) (kept httpapi.SimulatorFault, wrong []apierr.Field, err error) {
+func (s *simulator) addFault(ctx context.Context, f httpapi.SimulatorFault) (kept httpapi.SimulatorFault, wrong []apierr.FieldError, err error) {
 	asked := sim.Fault{
 		Kind: sim.FaultKind(f.Kind), Provider: f.Provider, Operation: f.Operation, Offer: f.Offer, Percent: f.Percent, Count: f.Count,
 		Value: f.Value, ForSeconds: f.ForSeconds, Seed: uint64(f.Seed),
 	}
 	if f.Seconds != "" {
 		if asked.Seconds, err = sim.ParseSpan(f.Seconds); err != nil {
-			wrong = append(wrong, apierr.Field{Field: "seconds", Message: "cannot be so: " + err.Error() + "."})
+			wrong = append(wrong, apierr.FieldError{Field: "seconds", Message: "cannot be so: " + err.Error() + "."})
 		}
 	}
 	if err := s.world.CheckFault(asked); err != nil {
 		for line := range strings.SplitSeq(err.Error(), "\n") { // everything that is wrong, on a line of its own
-			wrong = append(wrong, apierr.Field{Field: "kind", Message: "cannot be so: " + line + "."})
+			wrong = append(wrong, apierr.FieldError{Field: "kind", Message: "cannot be so: " + line + "."})
 		}
 	}
 	if len(wrong) > 0 {

@@ -13,19 +13,19 @@ type Kind string
 
 // The kinds of actors.
 const (
-	Person   Kind = "person"
+	User     Kind = "user"
 	Key      Kind = "key"
 	Operator Kind = "operator"
 	System   Kind = "system"
 )
 
 // Kinds are all of them.
-var Kinds = []Kind{Person, Key, Operator, System}
+var Kinds = []Kind{User, Key, Operator, System}
 
 // Actor is who did it.
 type Actor struct {
-	Kind Kind   `json:"kind" doc:"A person, an API key, the operator, or the system itself."`
-	ID   id.ID  `json:"id" doc:"Id of the person or API key; empty where it is neither."`
+	Kind Kind   `json:"kind" doc:"A user, an API key, the operator, or the system itself."`
+	ID   id.ID  `json:"id" doc:"Id of the user or API key; empty where it is neither."`
 	Name string `json:"name" doc:"What they were called then."`
 }
 
@@ -57,34 +57,34 @@ type Filter struct {
 	From, To *time.Time
 }
 
-// Log keeps the record.
-type Log struct{ ids *id.Maker }
+// Service keeps the record.
+type Service struct{ ids *id.Maker }
 
 // New returns a Log. It panics without a maker of ids.
-func New(ids *id.Maker) *Log {
+func New(ids *id.Maker) *Service {
 	if ids == nil {
 		panic("audit: New needs a maker of ids")
 	}
-	return &Log{ids}
+	return &Service{ids}
 }
 
 // Append adds an entry to the account's record, at the time of the change. It gives it its id and time.
-func (l *Log) Append(ctx context.Context, tx *db.Tx, e Entry) error {
+func (l *Service) Append(ctx context.Context, tx *db.Tx, e Entry) error {
 	e.ID, e.At = l.ids.New(id.Audit), tx.Now
 	return insert(ctx, tx, e)
 }
 
 // Forget deletes up to ten entries of no account that are older than a day. Nobody can read them, and anybody can have them written.
-func (l *Log) Forget(ctx context.Context, tx *db.Tx) error {
+func (l *Service) Forget(ctx context.Context, tx *db.Tx) error {
 	return forget(ctx, tx, tx.Now.Add(-unownedKept))
 }
 
 // Has tells whether the account's newest entries hold one of that request.
-func (l *Log) Has(ctx context.Context, r db.Reader, account, request id.ID) (bool, error) {
+func (l *Service) Has(ctx context.Context, r db.Reader, account, request id.ID) (bool, error) {
 	return has(ctx, r, account, request, newest)
 }
 
 // List returns a page of the account's entries that the filter lets through, newest first, and how many there are.
-func (l *Log) List(ctx context.Context, r db.Reader, account id.ID, f Filter, p db.Page) ([]Entry, db.Listed, error) {
+func (l *Service) List(ctx context.Context, r db.Reader, account id.ID, f Filter, p db.Page) ([]Entry, db.Listed, error) {
 	return list(ctx, r, account, f, p)
 }

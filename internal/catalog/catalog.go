@@ -24,7 +24,7 @@ type Config struct {
 	DB        *db.DB
 	IDs       *id.Maker
 	Clock     clock.Clock
-	Providers *provider.Set
+	Providers *provider.Registry
 	Jobs      *job.Queue
 	Log       *slog.Logger
 	// Markup returns by how many basis points a tenant's price is above the provider's: 1,000 are ten per cent.

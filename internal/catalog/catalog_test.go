@@ -105,7 +105,7 @@ func whole(n int) *int { return &n }
 func offer(key string) provider.Offer {
 	return provider.Offer{Key: key, Region: "dallas-usa-5", GPUType: "NVIDIA B200", GPUCount: 8, GPUMemoryGB: 180, VCPUs: 192, MemoryGB: 2048,
 		StorageGB: 30000, Interconnect: "InfiniBand 3.2 Tbps", InstanceType: provider.BareMetal, OperatingSystems: []string{"Ubuntu 22.04", "Ubuntu 24.04"},
-		HourlyPrice: money.Dollars(20), Available: true, Stock: whole(3), Abilities: provider.Abilities{Reboot: true, CloudInit: true, Volumes: true}}
+		HourlyPrice: money.Dollars(20), Available: true, Stock: whole(3), Capabilities: provider.Capabilities{Reboot: true, CloudInit: true, Volumes: true}}
 }
 
 type rig struct {
@@ -183,8 +183,8 @@ func TestAnOfferIsShownAtTheTenantsPrice(t *testing.T) {
 		if got.RegionName != "Dallas" || *got.Country != "US" || got.MinimumRuntimeMinutes != 26 || *got.Stock != 3 || !got.Available || !got.AsOf.Equal(c.Now()) {
 			t.Errorf("%+v", got)
 		}
-		if got.Abilities != (provider.Abilities{CloudInit: true}) {
-			t.Errorf("abilities that the provider lacks: %+v", got.Abilities)
+		if got.Capabilities != (provider.Capabilities{CloudInit: true}) {
+			t.Errorf("capabilities that the provider lacks: %+v", got.Capabilities)
 		}
 		if same, found := r.cat.Usual().Get(got.ID); !found || same.HourlyPrice != got.HourlyPrice || !same.AsOf.Equal(c.Now()) {
 			t.Errorf("Get: %+v", same)
@@ -525,7 +525,7 @@ func TestANewMarkupChangesPricesAtTheNextSync(t *testing.T) {
 		r.sync("a")
 		r.markup["a"] = 1_000
 		r.sync("a")
-		if got := r.only(); got.HourlyPrice != money.Dollars(22) || !got.Abilities.Volumes {
+		if got := r.only(); got.HourlyPrice != money.Dollars(22) || !got.Capabilities.Volumes {
 			t.Errorf("%+v", got)
 		}
 		want := []catalog.VolumePrice{{Provider: "a", Region: "oslo-1", RegionName: "Oslo", PerGBHour: 116, MinSizeGB: 10, MaxSizeGB: 100, CostPrice: 105}}

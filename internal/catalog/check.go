@@ -146,8 +146,8 @@ func believeVolumes(prices []provider.VolumePricing) (good map[string]provider.V
 	return good, dropped, first
 }
 
-// able returns the abilities that the provider really has: an offer may promise what the code behind it cannot do.
-func able(p provider.Provider, a provider.Abilities) provider.Abilities {
+// able returns the capabilities that the provider really has: an offer may promise what the code behind it cannot do.
+func able(p provider.Provider, a provider.Capabilities) provider.Capabilities {
 	if _, ok := p.(provider.Rebooter); !ok {
 		a.Reboot = false
 	}

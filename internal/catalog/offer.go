@@ -35,9 +35,9 @@ type Offer struct {
 	HourlyPricePerGPU money.Micros `json:"hourlyPricePerGpu" doc:"US dollars an hour by GPU, rounded half-up to six decimals: for comparing, never charged."`
 	Available         bool         `json:"available" doc:"Whether it can be had now."`
 	// Stock is how many can be had now; nil where the provider does not say.
-	Stock                 *int               `json:"stock" doc:"How many can be had now; null where the provider does not say."`
-	MinimumRuntimeMinutes int                `json:"minimumRuntimeMinutes" doc:"For how many minutes a deployment must run before it can be terminated."`
-	Abilities             provider.Abilities `json:"abilities" doc:"What the provider can do with the machine."`
+	Stock                 *int                  `json:"stock" doc:"How many can be had now; null where the provider does not say."`
+	MinimumRuntimeMinutes int                   `json:"minimumRuntimeMinutes" doc:"For how many minutes a deployment must run before it can be terminated."`
+	Capabilities          provider.Capabilities `json:"capabilities" doc:"What the provider can do with the machine."`
 	// AsOf is when the provider last confirmed the offer.
 	AsOf time.Time `json:"asOf" doc:"When the provider last confirmed all this."`
 	// Stale is true from the first question that the provider did not answer until it answers one.

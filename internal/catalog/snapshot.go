@@ -158,7 +158,7 @@ func (r record) offer() Offer {
 		ID: r.id, OfferID: r.id, Provider: r.provider, GPUType: r.gpuType, GPUCount: r.gpuCount, GPUMemoryGB: r.gpuMemoryGB, VCPUs: r.vcpus,
 		MemoryGB: r.memoryGB, StorageGB: r.storageGB, Interconnect: textOrNil(r.interconnect), InstanceType: r.instanceType, Region: r.region,
 		OperatingSystems: []string{}, HourlyPrice: money.Micros(r.price), HourlyPricePerGPU: perGPU(money.Micros(r.price), r.gpuCount),
-		Available: r.available, Abilities: r.abilities, Key: r.key, CostPrice: money.Micros(r.cost),
+		Available: r.available, Capabilities: r.capabilities, Key: r.key, CostPrice: money.Micros(r.cost),
 	}
 	if r.stock >= 0 {
 		n := int(r.stock)

@@ -85,7 +85,7 @@ func writeFailure(ctx context.Context, tx *db.Tx, slug string, asked time.Time, 
 func readRecords(ctx context.Context, r db.Reader, slug string, listed bool) ([]record, error) {
 	query, args := `
 		SELECT id, provider, region, offer_key, gpu_type, gpu_count, gpu_memory_gb, vcpus, memory_gb, storage_gb,
-			interconnect, instance_type, operating_systems, abilities, cost_price, hourly_price, available, stock, withdrawn_at,
+			interconnect, instance_type, operating_systems, capabilities, cost_price, hourly_price, available, stock, withdrawn_at,
 			region_name, country, minimum_runtime, launch_limit
 		FROM catalog_offer WHERE 1 = 1`, []any{}
 	if slug != "" {
@@ -102,14 +102,14 @@ func readRecords(ctx context.Context, r db.Reader, slug string, listed bool) ([]
 	var out []record
 	for rows.Next() {
 		var o record
-		var abilities string
+		var capabilities string
 		var available int64
 		var stock, withdrawn sql.NullInt64
 		if err := rows.Scan(&o.id, &o.provider, &o.region, &o.key, &o.gpuType, &o.gpuCount, &o.gpuMemoryGB, &o.vcpus, &o.memoryGB, &o.storageGB,
-			&o.interconnect, &o.instanceType, &o.systems, &abilities, &o.cost, &o.price, &available, &stock, &withdrawn, &o.regionName, &o.country, &o.minimumRuntime, &o.launchLimit); err != nil {
+			&o.interconnect, &o.instanceType, &o.systems, &capabilities, &o.cost, &o.price, &available, &stock, &withdrawn, &o.regionName, &o.country, &o.minimumRuntime, &o.launchLimit); err != nil {
 			return nil, err
 		}
-		if err := json.Unmarshal([]byte(abilities), &o.abilities); err != nil {
+		if err := json.Unmarshal([]byte(capabilities), &o.capabilities); err != nil {
 			return nil, fmt.Errorf("offer %s: %w", o.id, err)
 		}
 		o.available, o.stock, o.withdrawn = available == 1, -1, withdrawn.Valid
@@ -168,24 +168,24 @@ func upsertRecords(ctx context.Context, tx *db.Tx, records []record) error {
 		n := min(len(records), chunk)
 		args := make([]any, 0, n*columns)
 		for _, o := range records[:n] {
-			abilities, err := json.Marshal(o.abilities)
+			capabilities, err := json.Marshal(o.capabilities)
 			if err != nil {
 				return err
 			}
 			withdrawn := sql.NullInt64{Int64: db.Micros(tx.Now), Valid: o.withdrawn}
 			args = append(args, o.id, o.provider, o.region, o.key, o.gpuType, o.gpuCount, o.gpuMemoryGB, o.vcpus, o.memoryGB, o.storageGB,
-				o.interconnect, o.instanceType, o.systems, string(abilities), o.cost, o.price, bit(o.available), stockOrNull(o.stock), withdrawn,
+				o.interconnect, o.instanceType, o.systems, string(capabilities), o.cost, o.price, bit(o.available), stockOrNull(o.stock), withdrawn,
 				o.regionName, o.country, o.minimumRuntime, o.launchLimit)
 		}
 		// A row keeps its place for ever: an id that stands for another one is not overwritten.
 		written, err := tx.Exec(ctx, `
 			INSERT INTO catalog_offer (id, provider, region, offer_key, gpu_type, gpu_count, gpu_memory_gb, vcpus, memory_gb, storage_gb,
-				interconnect, instance_type, operating_systems, abilities, cost_price, hourly_price, available, stock, withdrawn_at,
+				interconnect, instance_type, operating_systems, capabilities, cost_price, hourly_price, available, stock, withdrawn_at,
 				region_name, country, minimum_runtime, launch_limit)
 			VALUES `+values(n, columns)+`
 			ON CONFLICT (id) DO UPDATE SET gpu_type = excluded.gpu_type, gpu_count = excluded.gpu_count, gpu_memory_gb = excluded.gpu_memory_gb,
 				vcpus = excluded.vcpus, memory_gb = excluded.memory_gb, storage_gb = excluded.storage_gb, interconnect = excluded.interconnect,
-				instance_type = excluded.instance_type, operating_systems = excluded.operating_systems, abilities = excluded.abilities,
+				instance_type = excluded.instance_type, operating_systems = excluded.operating_systems, capabilities = excluded.capabilities,
 				cost_price = excluded.cost_price, hourly_price = excluded.hourly_price, available = excluded.available,
 				stock = excluded.stock, withdrawn_at = excluded.withdrawn_at,
 				region_name = excluded.region_name, country = excluded.country, minimum_runtime = excluded.minimum_runtime,

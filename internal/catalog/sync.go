@@ -110,7 +110,7 @@ type record struct {
 	interconnect                                      string
 	instanceType                                      provider.InstanceType
 	systems                                           string // JSON
-	abilities                                         provider.Abilities
+	capabilities                                      provider.Capabilities
 	cost, price                                       int64 // micro-dollars
 	available                                         bool
 	stock                                             int64 // -1 where the provider does not say
@@ -130,7 +130,7 @@ func (c *Catalog) record(p provider.Provider, slug string, o provider.Offer) (re
 	r := record{
 		provider: slug, region: o.Region, key: o.Key, gpuType: o.GPUType, gpuCount: o.GPUCount, gpuMemoryGB: o.GPUMemoryGB,
 		vcpus: o.VCPUs, memoryGB: o.MemoryGB, storageGB: o.StorageGB, interconnect: o.Interconnect, instanceType: o.InstanceType,
-		systems: string(systems), abilities: able(p, o.Abilities),
+		systems: string(systems), capabilities: able(p, o.Capabilities),
 		cost: int64(o.HourlyPrice), price: int64(o.HourlyPrice.Percent(c.c.Markup(slug))),
 		available: o.Available, stock: -1, country: countryCode(o.Country), minimumRuntime: int64((o.MinimumRuntime + time.Second - 1) / time.Second),
 		launchLimit: int64(o.LaunchLimit / time.Second),

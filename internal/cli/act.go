@@ -29,7 +29,7 @@ func did(t *tool, id string, v any, format string, args ...any) error {
 	return show(t, id, v)
 }
 
-// forPeople tells whether a person reads the answer.
+// forPeople tells whether a user reads the answer.
 func (t *tool) forPeople() bool { return t.format == "table" || t.format == "wide" }
 
 // yesFlag adds --yes.

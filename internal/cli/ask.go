@@ -10,7 +10,7 @@ import (
 	"github.com/charmbracelet/colorprofile"
 )
 
-// choice is one of several things that a person can choose.
+// choice is one of several things that a user can choose.
 type choice[T any] struct {
 	label string
 	value T

@@ -1,7 +1,7 @@
 // Package cli is the tenant's command line, `billet`: one file for each verb, on the public client.
 //
 // It owns how people and scripts talk to a Billet server from a shell: the verbs and their help, profiles and where credentials
-// are kept, tables and the formats for programs, what is asked of a person before money is spent, progress while waiting, and exit codes.
+// are kept, tables and the formats for programs, what is asked of a user before money is spent, progress while waiting, and exit codes.
 //
 // It does not own the calls themselves: retries, idempotency, pages and long polls are client's. It knows nothing of the server's rooms: what
 // `billet` can do, every program with the client can.

@@ -30,8 +30,8 @@ const (
 	checkPatience = 10 * time.Second
 )
 
-// finding is what one look of the doctor found.
-type finding struct {
+// diagnosis is what one look of the doctor found.
+type diagnosis struct {
 	Check string `json:"check"`
 	// Status is ok, warning or failed.
 	Status  string `json:"status"`
@@ -44,19 +44,19 @@ type finding struct {
 type doctor struct {
 	t     *tool
 	fix   bool
-	found []finding
+	found []diagnosis
 }
 
 func (d *doctor) ok(check, format string, args ...any) {
-	d.found = append(d.found, finding{check, "ok", fmt.Sprintf(format, args...), ""})
+	d.found = append(d.found, diagnosis{check, "ok", fmt.Sprintf(format, args...), ""})
 }
 
 func (d *doctor) warn(check, cure, format string, args ...any) {
-	d.found = append(d.found, finding{check, "warning", fmt.Sprintf(format, args...), cure})
+	d.found = append(d.found, diagnosis{check, "warning", fmt.Sprintf(format, args...), cure})
 }
 
 func (d *doctor) failed(check, cure, format string, args ...any) {
-	d.found = append(d.found, finding{check, "failed", fmt.Sprintf(format, args...), cure})
+	d.found = append(d.found, diagnosis{check, "failed", fmt.Sprintf(format, args...), cure})
 }
 
 func (t *tool) doctor() *cobra.Command {
@@ -89,7 +89,7 @@ left of the requests of this minute. The exit code is 1 where something failed.`
 		if err := d.tell(); err != nil {
 			return err
 		}
-		if slices.ContainsFunc(d.found, func(f finding) bool { return f.Status == "failed" }) {
+		if slices.ContainsFunc(d.found, func(f diagnosis) bool { return f.Status == "failed" }) {
 			return exit(exitOther)
 		}
 		return nil
@@ -337,20 +337,20 @@ func (d *doctor) programs() {
 	}
 }
 
-var findingListing = listing[finding]{
-	id: func(f finding) string { return f.Check + " " + f.Status },
-	columns: []column[finding]{
-		{name: "check", text: func(f finding) string { return f.Check }},
-		{name: "status", text: func(f finding) string { return f.Status }},
-		{name: "message", text: func(f finding) string { return f.Message }},
-		{name: "cure", text: func(f finding) string { return f.Cure }},
+var diagnosisListing = listing[diagnosis]{
+	id: func(f diagnosis) string { return f.Check + " " + f.Status },
+	columns: []column[diagnosis]{
+		{name: "check", text: func(f diagnosis) string { return f.Check }},
+		{name: "status", text: func(f diagnosis) string { return f.Status }},
+		{name: "message", text: func(f diagnosis) string { return f.Message }},
+		{name: "cure", text: func(f diagnosis) string { return f.Cure }},
 	},
 }
 
 // tell answers with what was found.
 func (d *doctor) tell() error {
 	if d.t.format != "table" && d.t.format != "wide" {
-		return list(d.t, findingListing, d.found)
+		return list(d.t, diagnosisListing, d.found)
 	}
 	marks := map[string]string{
 		"ok":      lipgloss.NewStyle().Foreground(lipgloss.Color("2")).Render("✓"),

@@ -246,7 +246,7 @@ func (t *tool) askDashboard(ctx context.Context, p profile, browser bool) (profi
 	return p, nil
 }
 
-// browse opens a page where there is somewhere to see it. Where that fails the person has the address.
+// browse opens a page where there is somewhere to see it. Where that fails the user has the address.
 func (t *tool) browse(page string) {
 	program := "xdg-open"
 	switch {
@@ -434,7 +434,7 @@ func unknown(id string) string {
 	return id
 }
 
-// keysPage is where a person revokes keys.
+// keysPage is where a user revokes keys.
 func keysPage(at string) string {
 	u, err := url.Parse(at)
 	if err != nil {

@@ -30,7 +30,7 @@ func allow(s *servertest.Server, account, file string) error {
 		}
 	}
 	var made struct{ Password, Email string }
-	if err := json.Unmarshal([]byte(s.Run("person", "create", "--account", account, "--email", "ada@example.com", "-o", "json")), &made); err != nil {
+	if err := json.Unmarshal([]byte(s.Run("user", "create", "--account", account, "--email", "ada@example.com", "-o", "json")), &made); err != nil {
 		return err
 	}
 	cookie := ""

@@ -15,17 +15,17 @@ import (
 // Reboot has the machine rebooted in the background. It answers NOT_FOUND, UNSUPPORTED_BY_PROVIDER, or CONFLICT
 // where the deployment does not run or another action is pending; the same action twice is one.
 func (s *Service) Reboot(ctx context.Context, tx *db.Tx, account, deployment id.ID) (Deployment, error) {
-	return s.act(ctx, tx, account, deployment, ActionReboot, "", StatusRunning, func(a provider.Abilities) bool { return a.Reboot })
+	return s.act(ctx, tx, account, deployment, ActionReboot, "", StatusRunning, func(a provider.Capabilities) bool { return a.Reboot })
 }
 
 // PowerOff has the machine switched off in the background; it is kept, and paid for. Errors as for Reboot.
 func (s *Service) PowerOff(ctx context.Context, tx *db.Tx, account, deployment id.ID) (Deployment, error) {
-	return s.act(ctx, tx, account, deployment, ActionPowerOff, "", StatusRunning, func(a provider.Abilities) bool { return a.Power })
+	return s.act(ctx, tx, account, deployment, ActionPowerOff, "", StatusRunning, func(a provider.Capabilities) bool { return a.Power })
 }
 
 // PowerOn has a stopped machine switched on in the background. Errors as for Reboot.
 func (s *Service) PowerOn(ctx context.Context, tx *db.Tx, account, deployment id.ID) (Deployment, error) {
-	return s.act(ctx, tx, account, deployment, ActionPowerOn, "", StatusStopped, func(a provider.Abilities) bool { return a.Power })
+	return s.act(ctx, tx, account, deployment, ActionPowerOn, "", StatusStopped, func(a provider.Capabilities) bool { return a.Power })
 }
 
 // Reinstall has the machine wiped and installed anew in the background, with its keys. With an operating system other
@@ -49,17 +49,17 @@ func (s *Service) Reinstall(ctx context.Context, tx *db.Tx, account, deployment 
 		}
 		choice = has[i]
 	}
-	return s.act(ctx, tx, account, deployment, ActionReinstall, choice, StatusRunning, func(a provider.Abilities) bool { return a.Reinstall })
+	return s.act(ctx, tx, account, deployment, ActionReinstall, choice, StatusRunning, func(a provider.Capabilities) bool { return a.Reinstall })
 }
 
 // act writes down what the provider is to be asked for; reconcile asks.
-func (s *Service) act(ctx context.Context, tx *db.Tx, account, deployment id.ID, a Action, argument string, from Status, able func(provider.Abilities) bool) (Deployment, error) {
+func (s *Service) act(ctx context.Context, tx *db.Tx, account, deployment id.ID, a Action, argument string, from Status, able func(provider.Capabilities) bool) (Deployment, error) {
 	x, err := s.get(ctx, tx, account, deployment)
 	switch {
 	case err != nil:
 		return Deployment{}, err
-	case !able(x.Abilities):
-		return Deployment{}, apierr.New(apierr.Unsupported, "%s cannot %s machines of this offer; its abilities are listed with the offer.", x.Provider, strings.ReplaceAll(string(a), "-", " "))
+	case !able(x.Capabilities):
+		return Deployment{}, apierr.New(apierr.Unsupported, "%s cannot %s machines of this offer; its capabilities are listed with the offer.", x.Provider, strings.ReplaceAll(string(a), "-", " "))
 	case x.action == a && x.actionArgument == argument:
 		return s.completed(ctx, tx, x)
 	case x.action != "":
@@ -89,7 +89,7 @@ func (s *Service) AttachVolume(ctx context.Context, tx *db.Tx, account, volumeID
 	switch {
 	case err != nil:
 		return volume.Volume{}, err
-	case !x.Abilities.Volumes:
+	case !x.Capabilities.Volumes:
 		return volume.Volume{}, apierr.New(apierr.Unsupported, "%s cannot attach volumes to machines of this offer.", x.Provider)
 	case x.Status.Final() || x.Status == StatusTerminating:
 		return volume.Volume{}, apierr.New(apierr.Conflict, "The deployment is %s; a volume can be attached only to one that has not ended.", x.Status)

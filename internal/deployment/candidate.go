@@ -49,7 +49,7 @@ type plan struct {
 	Region          string                `json:"region"`
 	OperatingSystem string                `json:"operatingSystem"`
 	InstanceType    provider.InstanceType `json:"instanceType"`
-	Abilities       provider.Abilities    `json:"abilities"`
+	Capabilities    provider.Capabilities `json:"capabilities"`
 	HourlyPrice     money.Micros          `json:"hourlyPrice"`
 	CostPrice       money.Micros          `json:"costPrice"`
 	MinimumMinutes  int                   `json:"minimumMinutes"`
@@ -69,7 +69,7 @@ func (p plan) launchLimit(at provider.Provider) time.Duration {
 func planOf(o catalog.Offer, system string, price money.Micros) plan {
 	return plan{
 		OfferID: o.ID, OfferKey: o.Key, Provider: o.Provider, GPUType: o.GPUType, GPUCount: o.GPUCount, Region: o.Region, OperatingSystem: system, InstanceType: o.InstanceType,
-		Abilities: o.Abilities, HourlyPrice: price, CostPrice: o.CostPrice, MinimumMinutes: o.MinimumRuntimeMinutes,
+		Capabilities: o.Capabilities, HourlyPrice: price, CostPrice: o.CostPrice, MinimumMinutes: o.MinimumRuntimeMinutes,
 		LaunchSeconds: int64(o.LaunchLimit / time.Second),
 	}
 }
@@ -77,7 +77,7 @@ func planOf(o catalog.Offer, system string, price money.Micros) plan {
 // take makes the plan what the deployment is about.
 func (r *row) take(p plan) {
 	r.OfferID, r.offerKey, r.Provider, r.GPUType, r.GPUCount, r.Region, r.OperatingSystem = p.OfferID, p.OfferKey, p.Provider, p.GPUType, p.GPUCount, p.Region, p.OperatingSystem
-	r.InstanceType, r.Abilities, r.HourlyPrice, r.costPrice, r.minimumRuntime = p.InstanceType, p.Abilities, p.HourlyPrice, p.CostPrice, time.Duration(p.MinimumMinutes)*time.Minute
+	r.InstanceType, r.Capabilities, r.HourlyPrice, r.costPrice, r.minimumRuntime = p.InstanceType, p.Capabilities, p.HourlyPrice, p.CostPrice, time.Duration(p.MinimumMinutes)*time.Minute
 }
 
 // choose parts the wanted offers into those to try, in their order, and those that cannot be had now. Where nothing is left it answers what the

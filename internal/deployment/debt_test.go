@@ -29,7 +29,7 @@ func TestARefundThatEndsADebtIsToldAtOnce(t *testing.T) {
 			}
 			return last
 		}
-		if w := r.money(a); w.Available != -1 || told() != "account.arrears" {
+		if w := r.money(a); w.Available != -1 || told() != "account.past_due" {
 			t.Fatalf("%+v, told %s", w, told())
 		}
 		r.must(r.park.allOfIt.Terminate(t.Context(), x.ID))

@@ -8,7 +8,7 @@ import (
 
 // What the columns with JSON hold.
 var (
-	someAbilities db.Decoded[provider.Abilities]
+	someAbilities db.Decoded[provider.Capabilities]
 	someKeys      db.Decoded[[]authorizedKey]
 	someSteps     db.Decoded[[]step.Step]
 	someHostKeys  db.Decoded[[]string]
@@ -17,14 +17,14 @@ var (
 )
 
 // decode sets what the row keeps as JSON.
-func (r *row) decode(abilities, keys, steps, hostKeys, plans, attempts string) (err error) {
+func (r *row) decode(capabilities, keys, steps, hostKeys, plans, attempts string) (err error) {
 	if r.plans, err = somePlans.Of(plans); err != nil {
 		return err
 	}
 	if r.Attempts, err = someAttempts.Of(attempts); err != nil {
 		return err
 	}
-	if r.Abilities, err = someAbilities.Of(abilities); err != nil {
+	if r.Capabilities, err = someAbilities.Of(capabilities); err != nil {
 		return err
 	}
 	if r.keys, err = someKeys.Of(keys); err != nil {

@@ -34,7 +34,7 @@ type Deployment struct {
 	Region          string                `json:"region" doc:"Slug of the region."`
 	OperatingSystem string                `json:"operatingSystem" doc:"What is installed."`
 	InstanceType    provider.InstanceType `json:"instanceType" doc:"A whole machine, a virtual one, one that may be taken back, or several."`
-	Abilities       provider.Abilities    `json:"abilities" doc:"What the provider can do with the machine."`
+	Capabilities    provider.Capabilities `json:"capabilities" doc:"What the provider can do with the machine."`
 	// HourlyPrice is what an hour costs, agreed when the deployment was created.
 	HourlyPrice money.Micros `json:"hourlyPrice" doc:"US dollars an hour, agreed when it was created."`
 

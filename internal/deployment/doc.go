@@ -26,7 +26,7 @@
 //	pending     -- launching       --> deploying
 //	pending     -- requested       --> terminating
 //	pending     -- scheduled       --> terminating
-//	pending     -- arrears         --> terminating
+//	pending     -- past_due        --> terminating
 //	deploying   -- ready           --> running
 //	deploying   -- no_capacity     --> failed
 //	deploying   -- rejected        --> failed
@@ -34,20 +34,20 @@
 //	deploying   -- lost            --> failed
 //	deploying   -- requested       --> terminating
 //	deploying   -- scheduled       --> terminating
-//	deploying   -- arrears         --> terminating
+//	deploying   -- past_due        --> terminating
 //	running     -- switched_off    --> stopped
 //	running     -- lost            --> interrupted
 //	running     -- requested       --> terminating
 //	running     -- scheduled       --> terminating
-//	running     -- arrears         --> terminating
+//	running     -- past_due        --> terminating
 //	stopped     -- switched_on     --> running
 //	stopped     -- lost            --> interrupted
 //	stopped     -- requested       --> terminating
 //	stopped     -- scheduled       --> terminating
-//	stopped     -- arrears         --> terminating
+//	stopped     -- past_due        --> terminating
 //	terminating -- confirmed_ended --> terminated
 //
 // What is decided where the specification is silent: a stopped deployment is paid for, since the machine is kept;
-// termination protection refuses DELETE, but neither a planned end nor arrears; an action (reboot, …) that was
+// termination protection refuses DELETE, but neither a planned end nor past_due; an action (reboot, …) that was
 // under way when the server crashed may be carried out once more.
 package deployment

@@ -235,7 +235,7 @@ func testVolumesOfCandidates(t *testing.T, r *rig, arrange func(r *rig)) {
 	var other *deployment.Candidate
 	all, _ := r.catalog.Usual().List(query())
 	for _, o := range all {
-		if o.Provider == page.Provider && o.Region == page.Region && o.ID != page.ID && o.Available && o.Abilities.Volumes {
+		if o.Provider == page.Provider && o.Region == page.Region && o.ID != page.ID && o.Available && o.Capabilities.Volumes {
 			other = &deployment.Candidate{OfferID: o.ID, OperatingSystem: &o.OperatingSystems[0]}
 		}
 	}

@@ -114,10 +114,10 @@ func TestStatedPriceIsTheCost(t *testing.T) {
 		}
 		r.pass(2 * time.Minute)
 		all := r.found()
-		if len(all) != 1 || all[0].Kind != issue.PriceDifference || *all[0].DeploymentID != d.ID || !strings.Contains(all[0].Detail, "$2.01/h") || all[0].EndAfter != nil {
+		if len(all) != 1 || all[0].Kind != issue.PriceMismatch || *all[0].DeploymentID != d.ID || !strings.Contains(all[0].Detail, "$2.01/h") || all[0].EndAfter != nil {
 			t.Fatalf("%+v", all)
 		}
-		if err := r.tx(func(ctx context.Context, tx *db.Tx) error { _, err := r.findings.End(ctx, tx, all[0].ID); return err }); r.code(err) != "CONFLICT" {
+		if err := r.tx(func(ctx context.Context, tx *db.Tx) error { _, err := r.issues.End(ctx, tx, all[0].ID); return err }); r.code(err) != "CONFLICT" {
 			t.Errorf("a machine that runs can be ended for its price: %v", err)
 		}
 		stated = 2_500_000 // it was raised while the machine runs

@@ -281,7 +281,7 @@ func (m *model) change(l *life, e event.Event) {
 	case deployment.CauseScheduled:
 		due = due.Truncate(time.Second)
 		allowed, end = planned && !due.Before(l.terminable()), &due
-	case deployment.CauseArrears:
+	case deployment.CausePastDue:
 		allowed = !planned && !l.protected || l.protected // protection does not help against a debt; debts are checked with the wallet
 	default:
 		allowed = false
@@ -414,7 +414,7 @@ func (m *model) debts(w wallet.Wallet, now time.Time) {
 				m.Fatalf("%s is %s after a debt since %s", l.id, l.status, w.NegativeSince)
 			}
 		}
-	} else if m.met[deployment.CauseArrears] > 0 && last == "account.arrears" && w.Available >= 0 {
+	} else if m.met[deployment.CausePastDue] > 0 && last == "account.past_due" && w.Available >= 0 {
 		m.Fatal("ended for a debt that is none")
 	}
 }

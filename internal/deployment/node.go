@@ -251,7 +251,7 @@ func hostKeyPurpose(deployment id.ID) string { return "host-key/" + string(deplo
 // first call; none where it cannot reach the machine. A launch that is repeated gives the same.
 func (s *Service) hostKey(ctx context.Context, p provider.Provider, x *row) (provider.HostKey, error) {
 	taker, can := p.(provider.HostKeyTaker)
-	if !can || !taker.TakesHostKey(x.offerKey) || !x.Abilities.CloudInit || !cloudinit.TakesHostKey(x.cloudInit) {
+	if !can || !taker.TakesHostKey(x.offerKey) || !x.Capabilities.CloudInit || !cloudinit.TakesHostKey(x.cloudInit) {
 		return provider.HostKey{}, nil
 	}
 	if x.hostKeyPublic != "" {
@@ -277,7 +277,7 @@ func (s *Service) SSHEndpoint(ctx context.Context, r db.Reader, account, deploym
 		return provider.Endpoint{}, apierr.New(apierr.Conflict, "This deployment is %s; its machine can be reached while it is running.", d.Status)
 	}
 	if node < 0 || node >= len(d.Nodes) {
-		return provider.Endpoint{}, apierr.Invalid([]apierr.Field{{
+		return provider.Endpoint{}, apierr.Invalid([]apierr.FieldError{{
 			Field: "query.node", Message: fmt.Sprintf("must be from 0 to %d, the nodes of this deployment.", len(d.Nodes)-1),
 		}})
 	}

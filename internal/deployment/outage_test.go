@@ -22,7 +22,7 @@ func TestAMissedPlannedEndIsWhatIsPaidWhoeverEndsTheDeployment(t *testing.T) {
 		"the tenant": func(r *rig, a, d id.ID) error { _, _, err := r.terminate(a, d, false); return err },
 		"arrears": func(r *rig, a, _ id.ID) error {
 			return r.tx(func(ctx context.Context, tx *db.Tx) error {
-				_, err := r.deployments.EndForArrears(ctx, tx, a)
+				_, err := r.deployments.EndForPastDue(ctx, tx, a)
 				return err
 			})
 		},
@@ -158,7 +158,7 @@ func TestAPlannedEndNeedsNoProvider(t *testing.T) {
 		r.must(err)
 		without := deployment.New(deployment.Config{
 			DB: r.db, IDs: r.ids, Clock: r.clock, Log: slog.New(slog.DiscardHandler), Catalog: r.catalog, SSHKeys: r.keys, Volumes: r.volumes, Wallet: r.wallet,
-			Meter: r.meter, Events: r.events, Findings: r.findings, Jobs: job.NewQueue(r.ids), Providers: provider.NewSet(), Quotes: quote.New(r.ids), Probe: provider.ProbeSSH, Secrets: r.secrets,
+			Meter: r.meter, Events: r.events, Issues: r.issues, Jobs: job.NewQueue(r.ids), Providers: provider.NewSet(), Quotes: quote.New(r.ids), Probe: provider.ProbeSSH, Secrets: r.secrets,
 		})
 		r.clock.Advance(30 * time.Minute)
 		if _, err := without.Reconcile(t.Context(), d.ID); err != nil {
@@ -194,7 +194,7 @@ func TestNobodyWaitsForAServerThatStops(t *testing.T) {
 	})
 }
 
-func TestArrearsEndsWhatTenantsEndAtTheSameTime(t *testing.T) {
+func TestPastDueEndsWhatTenantsEndAtTheSameTime(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		a := r.account(money.Dollars(10_000))
 		for range 3 {
@@ -216,7 +216,7 @@ func TestArrearsEndsWhatTenantsEndAtTheSameTime(t *testing.T) {
 			}
 			wg.Go(func() {
 				err := r.tx(func(ctx context.Context, tx *db.Tx) error {
-					_, err := r.deployments.EndForArrears(ctx, tx, a)
+					_, err := r.deployments.EndForPastDue(ctx, tx, a)
 					return err
 				})
 				if err != nil {

@@ -450,7 +450,7 @@ func (s *Service) interrupt(ctx context.Context, x row, reason string, unknown b
 			return err
 		}
 		if unknown {
-			if err := s.c.Findings.Raise(ctx, tx, x.Provider, issue.Lost(x.ID, x.machineID)); err != nil {
+			if err := s.c.Issues.Raise(ctx, tx, x.Provider, issue.Lost(x.ID, x.machineID)); err != nil {
 				return err
 			}
 		}

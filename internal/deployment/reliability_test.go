@@ -39,7 +39,7 @@ func TestOffersTellHowTheirLaunchesWent(t *testing.T) {
 		called := r.deploy(poor)
 		r.pass(time.Minute)
 		r.must(r.tx(func(ctx context.Context, tx *db.Tx) error {
-			_, err := r.deployments.EndForArrears(ctx, tx, poor)
+			_, err := r.deployments.EndForPastDue(ctx, tx, poor)
 			return err
 		}))
 		r.park.set(func() { r.park.machine = nil })

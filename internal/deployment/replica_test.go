@@ -288,7 +288,7 @@ func (g *replicas) ask() func() {
 			})
 		case 15:
 			tx("arrears", func(ctx context.Context, tx *db.Tx) error {
-				_, err := r.deployments.EndForArrears(ctx, tx, account)
+				_, err := r.deployments.EndForPastDue(ctx, tx, account)
 				return err
 			})
 		case 16:

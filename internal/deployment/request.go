@@ -32,7 +32,7 @@ const (
 
 // CreateRequest asks for a deployment. OfferID decides; every other hardware field that is given must agree with that offer.
 type CreateRequest struct {
-	// Key is the API key that asks, whose allowance counts; "" for a person.
+	// Key is the API key that asks, whose allowance counts; "" for a user.
 	Key     id.ID
 	OfferID id.ID
 	// Candidates take the place of OfferID: the first that can be had counts, and the next where it fails before it runs.
@@ -81,16 +81,16 @@ type wanted struct {
 // faults collects what is wrong with a request: fields that are wrong in themselves, and
 // ids of things that do not exist or belong to somebody else, which are told apart by nobody.
 type faults struct {
-	fields  []apierr.Field
-	missing []apierr.Field
+	fields  []apierr.FieldError
+	missing []apierr.FieldError
 }
 
 func (f *faults) add(field, format string, args ...any) {
-	f.fields = append(f.fields, apierr.Field{Field: field, Message: fmt.Sprintf(format, args...)})
+	f.fields = append(f.fields, apierr.FieldError{Field: field, Message: fmt.Sprintf(format, args...)})
 }
 
 func (f *faults) notFound(field, format string, args ...any) {
-	f.missing = append(f.missing, apierr.Field{Field: field, Message: fmt.Sprintf(format, args...)})
+	f.missing = append(f.missing, apierr.FieldError{Field: field, Message: fmt.Sprintf(format, args...)})
 }
 
 // err is NOT_FOUND where nothing is wrong but ids that lead nowhere, else INVALID_REQUEST with every fault.
@@ -119,8 +119,8 @@ func (s *Service) check(ctx context.Context, r db.Reader, account id.ID, req Cre
 		return c, err
 	}
 	for _, w := range c.wanted {
-		if w.offer.Abilities.SingleKey && len(c.keys) > 1 {
-			f.add("sshKeyIds", "offer %s of %s takes exactly one SSH key; name one, or choose an offer without abilities.singleKey.", w.offer.ID, w.offer.Provider)
+		if w.offer.Capabilities.SingleKey && len(c.keys) > 1 {
+			f.add("sshKeyIds", "offer %s of %s takes exactly one SSH key; name one, or choose an offer without capabilities.singleKey.", w.offer.ID, w.offer.Provider)
 		}
 	}
 	if c.volumes, err = s.checkVolumes(ctx, r, account, req.VolumeIDs, c.wanted, f); err != nil {
@@ -153,8 +153,8 @@ func (s *Service) checkCloudInit(f *faults, text string, wanted []wanted) {
 	}
 	seen := map[string]bool{}
 	for _, w := range wanted {
-		if !w.offer.Abilities.CloudInit {
-			f.add("cloudInit", "offer %s of %s cannot run cloud-init; leave it out or choose an offer with abilities.cloudInit.", w.offer.ID, w.offer.Provider)
+		if !w.offer.Capabilities.CloudInit {
+			f.add("cloudInit", "offer %s of %s cannot run cloud-init; leave it out or choose an offer with capabilities.cloudInit.", w.offer.ID, w.offer.Provider)
 			continue
 		}
 		p, known := s.c.Providers.Get(w.offer.Provider)
@@ -305,8 +305,8 @@ func (s *Service) checkVolumes(ctx context.Context, r db.Reader, account id.ID, 
 		return nil, nil
 	}
 	for _, w := range offers {
-		if !w.offer.Abilities.Volumes {
-			f.add("volumeIds", "offer %s of %s cannot attach volumes; leave them out or choose an offer with abilities.volumes.", w.offer.ID, w.offer.Provider)
+		if !w.offer.Capabilities.Volumes {
+			f.add("volumeIds", "offer %s of %s cannot attach volumes; leave them out or choose an offer with capabilities.volumes.", w.offer.ID, w.offer.Provider)
 			return nil, nil
 		}
 	}

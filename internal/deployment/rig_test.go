@@ -185,12 +185,12 @@ type rig struct {
 	world       *sim.World
 	park        *trouble
 	wallet      *wallet.Ledger
-	meter       *meter.Meter
+	meter       *meter.Service
 	catalog     *catalog.Catalog
 	keys        *sshkey.Service
 	volumes     *volume.Service
-	events      *event.Log
-	findings    *issue.Service
+	events      *event.Service
+	issues      *issue.Service
 	deployments *deployment.Service
 	runner      *job.Runner
 	ids         *id.Maker
@@ -198,9 +198,9 @@ type rig struct {
 	shown       func(at provider.Endpoint) string // the host key that a machine shows
 	probed      func(at provider.Endpoint) error
 	secrets     *secret.Box
-	set         *provider.Set
+	set         *provider.Registry
 	asked       provider.Provider // takes the place of the provider of its slug for late workers
-	// debts has accounts below zero led through arrears; else nobody minds.
+	// debts has accounts below zero led through past due; else nobody minds.
 	debts bool
 	// killable has a provider end the runs that ask it.
 	killable bool
@@ -267,20 +267,20 @@ func (r *rig) build(park provider.Provider) {
 	set, jobs := provider.NewSet(providers...), job.NewQueue(r.ids)
 	r.set = set
 	r.events = event.New(r.ids)
-	r.findings = issue.New(issue.Config{IDs: r.ids, Jobs: jobs, Log: log, Policy: issue.Policy{EndUnowned: true, Grace: time.Hour}})
+	r.issues = issue.New(issue.Config{IDs: r.ids, Jobs: jobs, Log: log, Policy: issue.Policy{EndUnowned: true, Grace: time.Hour}})
 	secrets, err := secret.New(make([]byte, 32))
 	r.must(err)
 	r.secrets = secrets
 	r.wallet = wallet.New(wallet.Config{DB: d, IDs: r.ids, Turned: func(ctx context.Context, tx *db.Tx, account id.ID) error {
-		return jobs.Enqueue(ctx, tx, account, meter.KindArrears, account, tx.Now)
+		return jobs.Enqueue(ctx, tx, account, meter.KindPastDue, account, tx.Now)
 	}})
 	r.meter = meter.New(meter.Config{DB: d, Wallet: r.wallet, Events: r.events, Jobs: jobs})
 	r.catalog = catalog.New(catalog.Config{DB: d, IDs: r.ids, Clock: c, Providers: set, Jobs: jobs, Log: log, Markup: func(string) int64 { return 0 }})
 	r.keys = sshkey.New(sshkey.Config{DB: d, IDs: r.ids})
-	r.volumes = volume.New(volume.Config{DB: d, IDs: r.ids, Clock: c, Log: log, Catalog: r.catalog, Meter: r.meter, Wallet: r.wallet, Providers: set, Events: r.events, Findings: r.findings, Jobs: jobs})
+	r.volumes = volume.New(volume.Config{DB: d, IDs: r.ids, Clock: c, Log: log, Catalog: r.catalog, Meter: r.meter, Wallet: r.wallet, Providers: set, Events: r.events, Issues: r.issues, Jobs: jobs})
 	r.deployments = deployment.New(deployment.Config{
 		DB: d, IDs: r.ids, Clock: c, Log: log, Catalog: r.catalog, SSHKeys: r.keys, Volumes: r.volumes, Wallet: r.wallet, Meter: r.meter,
-		Events: r.events, Findings: r.findings, Jobs: jobs, Providers: set, Quotes: quote.New(r.ids),
+		Events: r.events, Issues: r.issues, Jobs: jobs, Providers: set, Quotes: quote.New(r.ids),
 		Probe: func(ctx context.Context, at provider.Endpoint) (string, error) {
 			if r.probe != nil {
 				return "", r.probe
@@ -311,14 +311,14 @@ func (r *rig) build(park provider.Provider) {
 	r.runner.Handle(deployment.KindReconcile, mortal(r.deployments.Reconcile))
 	r.runner.Handle(volume.KindVolume, mortal(r.volumes.Reconcile))
 	r.runner.Handle(meter.KindSweep, r.meter.Sweep)
-	r.runner.Handle(issue.KindEnd, issue.NewEnder(issue.EnderConfig{DB: d, Clock: c, Findings: r.findings, Providers: set}).End)
+	r.runner.Handle(issue.KindEnd, issue.NewRemover(issue.RemoverConfig{DB: d, Clock: c, Issues: r.issues, Providers: set}).End)
 	look := func(context.Context, id.ID) (job.Outcome, error) { return job.Done(), nil }
 	if r.debts {
 		look = pastdue.New(pastdue.Config{
 			DB: d, Wallet: r.wallet, Deployments: r.deployments, Volumes: r.volumes, Events: r.events, Terms: pastdue.Terms{Grace: pastdue.DefaultGrace, KeepVolumes: pastdue.DefaultKeepVolumes},
 		}).Look
 	}
-	r.runner.Handle(meter.KindArrears, look)
+	r.runner.Handle(meter.KindPastDue, look)
 	r.runner.HandlePeriodic(catalog.KindSync, r.catalog.Sync)
 	r.runner.HandlePeriodic(deployment.KindWatch, r.deployments.Watch)
 }
@@ -499,7 +499,7 @@ func (r *rig) late(probe func(ctx context.Context, at provider.Endpoint) (string
 	}
 	return deployment.New(deployment.Config{
 		DB: r.db, IDs: r.ids, Clock: r.clock, Log: slog.New(slog.DiscardHandler), Catalog: r.catalog, SSHKeys: r.keys, Volumes: r.volumes, Wallet: r.wallet,
-		Meter: r.meter, Events: r.events, Findings: r.findings, Jobs: job.NewQueue(r.ids), Providers: set, Quotes: quote.New(r.ids), Probe: probe, Secrets: r.secrets,
+		Meter: r.meter, Events: r.events, Issues: r.issues, Jobs: job.NewQueue(r.ids), Providers: set, Quotes: quote.New(r.ids), Probe: probe, Secrets: r.secrets,
 	})
 }
 

@@ -46,12 +46,12 @@ type Config struct {
 	SSHKeys   *sshkey.Service
 	Volumes   *volume.Service
 	Wallet    *wallet.Ledger
-	Meter     *meter.Meter
-	Events    *event.Log
-	Findings  *issue.Service
+	Meter     *meter.Service
+	Events    *event.Service
+	Issues    *issue.Service
 	Jobs      *job.Queue
-	Providers *provider.Set
-	Quotes    *quote.Book
+	Providers *provider.Registry
+	Quotes    *quote.Service
 	// Probe reports whether SSH answers, and with which host key; provider.ProbeSSH outside tests.
 	Probe func(ctx context.Context, at provider.Endpoint) (hostKey string, err error)
 	// Secrets seals the host keys that machines are given.
@@ -64,7 +64,7 @@ type Service struct{ c Config }
 // New returns a Service. It panics when a field is missing.
 func New(c Config) *Service {
 	if c.DB == nil || c.IDs == nil || c.Clock == nil || c.Log == nil || c.Catalog == nil || c.SSHKeys == nil || c.Volumes == nil ||
-		c.Wallet == nil || c.Meter == nil || c.Events == nil || c.Findings == nil || c.Jobs == nil || c.Providers == nil || c.Quotes == nil || c.Probe == nil || c.Secrets == nil {
+		c.Wallet == nil || c.Meter == nil || c.Events == nil || c.Issues == nil || c.Jobs == nil || c.Providers == nil || c.Quotes == nil || c.Probe == nil || c.Secrets == nil {
 		panic("deployment: New needs every field of its Config")
 	}
 	return &Service{c}
@@ -248,7 +248,7 @@ func (s *Service) complete(ctx context.Context, r db.Reader, page []Deployment) 
 
 // UpdateRequest changes what a tenant may change; nil leaves a field as it is.
 type UpdateRequest struct {
-	// Key is the API key that asks, whose allowance counts; "" for a person.
+	// Key is the API key that asks, whose allowance counts; "" for a user.
 	Key             id.ID
 	Name            *string
 	Tags            *[]string
@@ -367,15 +367,15 @@ func tooEarly(x row, wait time.Duration) error {
 
 func seconds(d time.Duration) int64 { return int64(math.Ceil(d.Seconds())) }
 
-// EndForArrears ends every deployment of the account that has not ended yet, whatever its
+// EndForPastDue ends every deployment of the account that has not ended yet, whatever its
 // minimum runtime or protection. It returns how many.
-func (s *Service) EndForArrears(ctx context.Context, tx *db.Tx, account id.ID) (int, error) {
+func (s *Service) EndForPastDue(ctx context.Context, tx *db.Tx, account id.ID) (int, error) {
 	rows, err := unended(ctx, tx, account)
 	if err != nil {
 		return 0, err
 	}
 	for i := range rows {
-		if err := s.beginEnd(ctx, tx, &rows[i], CauseArrears, "The account's balance stayed below zero for longer than the grace period.", tx.Now); err != nil {
+		if err := s.beginEnd(ctx, tx, &rows[i], CausePastDue, "The account's balance stayed below zero for longer than the grace period.", tx.Now); err != nil {
 			return 0, err
 		}
 	}

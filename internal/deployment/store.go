@@ -15,11 +15,11 @@ import (
 )
 
 const columns = `id, account_id, name, status, cause, reason, provider, region, offer_id, offer_key, gpu_type, gpu_count, instance_type,
-	operating_system, hourly_price, cost_price, abilities, authorized_keys, cloud_init, steps, action, action_argument, machine_id, address,
-	ssh_user, ssh_port, ssh_host_keys, minimum_runtime, auto_terminate_at, termination_protection, created_at, launch_by, started_at, ended_at, released_at, ending_since, launch_asked_at, plans, attempts, allowance_key, launch_open_at`
+	operating_system, hourly_price, cost_price, capabilities, authorized_keys, cloud_init, steps, action, action_argument, machine_id, address,
+	ssh_user, ssh_port, ssh_host_keys, minimum_runtime, auto_terminate_at, termination_protection, created_at, launch_by, started_at, ended_at, released_at, ending_since, launch_asked_at, plans, attempts, spending_key_id, launch_open_at`
 
 func insert(ctx context.Context, tx *db.Tx, r row) error {
-	abilities, keys, steps, hostKeys, err := r.encode()
+	capabilities, keys, steps, hostKeys, err := r.encode()
 	if err != nil {
 		return err
 	}
@@ -30,7 +30,7 @@ func insert(ctx context.Context, tx *db.Tx, r row) error {
 	_, err = tx.Exec(ctx, `INSERT INTO deployment (`+columns+`, name_key) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
 		$19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42)`,
 		r.ID, r.Account, r.Name, r.Status, r.StatusCause, r.reason(), r.Provider, r.Region, r.OfferID, r.offerKey, r.GPUType, r.GPUCount, r.InstanceType,
-		r.OperatingSystem, r.HourlyPrice, r.costPrice, abilities, keys, r.cloudInit, steps, r.action, r.actionArgument, r.machineID, r.address,
+		r.OperatingSystem, r.HourlyPrice, r.costPrice, capabilities, keys, r.cloudInit, steps, r.action, r.actionArgument, r.machineID, r.address,
 		r.sshUser, r.sshPort, hostKeys, int64(r.minimumRuntime/time.Second), db.MicrosOrNull(r.AutoTerminateAt), flag(r.TerminationProtection),
 		db.Micros(r.CreatedAt), db.Micros(r.launchBy), db.MicrosOrNull(r.StartedAt), db.MicrosOrNull(r.BilledUntil), db.MicrosOrNull(r.releasedAt), db.MicrosOrNull(r.endingSince), db.MicrosOrNull(r.launchAsked), plans, attempts, r.limitedKey, db.MicrosOrNull(r.launchOpen), strings.ToLower(r.Name))
 	if err != nil {
@@ -134,7 +134,7 @@ func endLaunch(ctx context.Context, tx *db.Tx, r row, left, open *time.Time) err
 
 // setPlan writes what the deployment is about from now on, if it still stands at that offer.
 func setPlan(ctx context.Context, tx *db.Tx, r row, from id.ID) (bool, error) {
-	abilities, _, steps, _, err := r.encode()
+	capabilities, _, steps, _, err := r.encode()
 	if err != nil {
 		return false, err
 	}
@@ -143,10 +143,10 @@ func setPlan(ctx context.Context, tx *db.Tx, r row, from id.ID) (bool, error) {
 		return false, err
 	}
 	return changed(tx.Exec(ctx, `
-		UPDATE deployment SET offer_id = $4, offer_key = $5, provider = $6, gpu_type = $7, gpu_count = $8, region = $9, operating_system = $10, instance_type = $11, abilities = $12,
+		UPDATE deployment SET offer_id = $4, offer_key = $5, provider = $6, gpu_type = $7, gpu_count = $8, region = $9, operating_system = $10, instance_type = $11, capabilities = $12,
 			hourly_price = $13, cost_price = $14, minimum_runtime = $15, launch_by = $16, steps = $17, plans = $18, attempts = $19, machine_id = $20, launch_asked_at = $21, launch_open_at = $22
 		WHERE id = $1 AND status = $2 AND offer_id = $3`,
-		r.ID, StatusDeploying, from, r.OfferID, r.offerKey, r.Provider, r.GPUType, r.GPUCount, r.Region, r.OperatingSystem, r.InstanceType, abilities,
+		r.ID, StatusDeploying, from, r.OfferID, r.offerKey, r.Provider, r.GPUType, r.GPUCount, r.Region, r.OperatingSystem, r.InstanceType, capabilities,
 		r.HourlyPrice, r.costPrice, int64(r.minimumRuntime/time.Second), db.Micros(r.launchBy), steps, plans, attempts, r.machineID, db.MicrosOrNull(r.launchAsked), db.MicrosOrNull(r.launchOpen)))
 }
 
@@ -405,17 +405,17 @@ func countByStatus(ctx context.Context, r db.Reader) (map[Status]int64, error) {
 
 func scan(from db.Row) (row, error) {
 	var r row
-	var reason, abilities, keys, steps, hostKeys, plans, attempts string
+	var reason, capabilities, keys, steps, hostKeys, plans, attempts string
 	var minimum, protection, created, launchBy int64
 	var auto, started, ended, released, ending, asked, open sql.NullInt64
 	var facts machineFacts
 	err := from.Scan(append([]any{&r.ID, &r.Account, &r.Name, &r.Status, &r.StatusCause, &reason, &r.Provider, &r.Region, &r.OfferID, &r.offerKey, &r.GPUType, &r.GPUCount,
-		&r.InstanceType, &r.OperatingSystem, &r.HourlyPrice, &r.costPrice, &abilities, &keys, &r.cloudInit, &steps, &r.action, &r.actionArgument, &r.machineID,
+		&r.InstanceType, &r.OperatingSystem, &r.HourlyPrice, &r.costPrice, &capabilities, &keys, &r.cloudInit, &steps, &r.action, &r.actionArgument, &r.machineID,
 		&r.address, &r.sshUser, &r.sshPort, &hostKeys, &minimum, &auto, &protection, &created, &launchBy, &started, &ended, &released, &ending, &asked, &plans, &attempts, &r.limitedKey, &open}, facts.into(&r)...)...)
 	if err != nil {
 		return row{}, err
 	}
-	err = errors.Join(r.decode(abilities, keys, steps, hostKeys, plans, attempts), facts.decode(&r))
+	err = errors.Join(r.decode(capabilities, keys, steps, hostKeys, plans, attempts), facts.decode(&r))
 	if reason != "" {
 		r.StatusReason = &reason
 	}
@@ -429,9 +429,9 @@ func scan(from db.Row) (row, error) {
 	return r, err
 }
 
-func (r *row) encode() (abilities, keys, steps, hostKeys string, err error) {
+func (r *row) encode() (capabilities, keys, steps, hostKeys string, err error) {
 	parts := make([]string, 4)
-	for i, v := range []any{r.Abilities, r.keys, r.Steps, append([]string{}, r.hostKeys...)} {
+	for i, v := range []any{r.Capabilities, r.keys, r.Steps, append([]string{}, r.hostKeys...)} {
 		b, e := json.Marshal(v)
 		if e != nil {
 			return "", "", "", "", e

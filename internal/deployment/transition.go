@@ -44,7 +44,7 @@ const (
 	CauseSwitchedOn   Cause = "switched_on"     // the machine is on again
 	CauseRequested    Cause = "requested"       // the tenant asked for the end
 	CauseScheduled    Cause = "scheduled"       // autoTerminateAt has come
-	CauseArrears      Cause = "arrears"         // the account was below zero for longer than the grace period
+	CausePastDue      Cause = "past_due"        // the account was below zero for longer than the grace period
 	CauseConfirmedEnd Cause = "confirmed_ended" // the provider confirmed that the machine is gone
 )
 
@@ -59,7 +59,7 @@ var transitions = []transition{
 	{StatusPending, CauseLaunching, StatusDeploying},
 	{StatusPending, CauseRequested, StatusTerminating},
 	{StatusPending, CauseScheduled, StatusTerminating},
-	{StatusPending, CauseArrears, StatusTerminating},
+	{StatusPending, CausePastDue, StatusTerminating},
 
 	{StatusDeploying, CauseReady, StatusRunning},
 	{StatusDeploying, CauseNoCapacity, StatusFailed},
@@ -68,19 +68,19 @@ var transitions = []transition{
 	{StatusDeploying, CauseLost, StatusFailed},
 	{StatusDeploying, CauseRequested, StatusTerminating},
 	{StatusDeploying, CauseScheduled, StatusTerminating},
-	{StatusDeploying, CauseArrears, StatusTerminating},
+	{StatusDeploying, CausePastDue, StatusTerminating},
 
 	{StatusRunning, CauseSwitchedOff, StatusStopped},
 	{StatusRunning, CauseLost, StatusInterrupted},
 	{StatusRunning, CauseRequested, StatusTerminating},
 	{StatusRunning, CauseScheduled, StatusTerminating},
-	{StatusRunning, CauseArrears, StatusTerminating},
+	{StatusRunning, CausePastDue, StatusTerminating},
 
 	{StatusStopped, CauseSwitchedOn, StatusRunning},
 	{StatusStopped, CauseLost, StatusInterrupted},
 	{StatusStopped, CauseRequested, StatusTerminating},
 	{StatusStopped, CauseScheduled, StatusTerminating},
-	{StatusStopped, CauseArrears, StatusTerminating},
+	{StatusStopped, CausePastDue, StatusTerminating},
 
 	{StatusTerminating, CauseConfirmedEnd, StatusTerminated},
 }

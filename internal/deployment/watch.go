@@ -38,7 +38,7 @@ func (s *Service) StartWatching(ctx context.Context) error {
 
 // Watch compares the machines that a provider has with the deployments that should have one, in one call
 // upstream however many there are. What differs is looked at: a machine that is gone, was switched off or on, or outlived its
-// deployment. What nobody owns becomes a finding.
+// deployment. What nobody owns becomes a issue.
 //
 // Our records are read after the list: an intent is committed before its launch, so whatever is on the list is in them.
 func (s *Service) Watch(ctx context.Context, subject id.ID) (job.Outcome, error) {
@@ -78,7 +78,7 @@ func (s *Service) Watch(ctx context.Context, subject id.ID) (job.Outcome, error)
 	outlived := s.verify(ctx, p, sorted.Resolve(slug, at))
 	again := job.At(s.c.Clock.Now().Add(watchEvery))
 	if len(differ)+len(outlived)+len(sorted.Found) == 0 {
-		live, err := s.c.Findings.Live(ctx, s.c.DB, slug, issue.MachineKinds)
+		live, err := s.c.Issues.Live(ctx, s.c.DB, slug, issue.MachineKinds)
 		if err != nil || !live {
 			return again, err
 		}
@@ -92,7 +92,7 @@ func (s *Service) Watch(ctx context.Context, subject id.ID) (job.Outcome, error)
 		if err := s.c.Meter.CostGoesOn(ctx, tx, again); err != nil {
 			return err
 		}
-		if err := s.c.Findings.Report(ctx, tx, slug, issue.MachineKinds, sorted.With(again)); err != nil {
+		if err := s.c.Issues.Report(ctx, tx, slug, issue.MachineKinds, sorted.With(again)); err != nil {
 			return err
 		}
 		maps.Copy(differ, reopened)

@@ -26,8 +26,8 @@ type Event struct {
 	seq int64 // its place in the account's history, from 1, without gaps
 }
 
-// Log appends and reads events.
-type Log struct {
+// Service appends and reads events.
+type Service struct {
 	ids      *id.Maker
 	appended func(ctx context.Context, tx *db.Tx, accounts []id.ID) error
 
@@ -39,17 +39,17 @@ type Log struct {
 }
 
 // New returns a Log that takes ids for its events from ids.
-func New(ids *id.Maker) *Log {
+func New(ids *id.Maker) *Service {
 	if ids == nil {
 		panic("event: New needs a maker of ids")
 	}
-	return &Log{ids: ids, watchers: map[id.ID]map[chan struct{}]bool{}, seen: map[id.ID]int64{}, tails: map[id.ID]*tail{}}
+	return &Service{ids: ids, watchers: map[id.ID]map[chan struct{}]bool{}, seen: map[id.ID]int64{}, tails: map[id.ID]*tail{}}
 }
 
 // OnAppend has f called as a part of each transaction that appends, once the events are written, with the accounts that they are
 // of, each once and in order. It is for who must leave a job behind for them: the events and the job are committed together.
 // f must lock nothing that others lock before an account's counter. It is set once, before the first Append.
-func (l *Log) OnAppend(f func(ctx context.Context, tx *db.Tx, accounts []id.ID) error) {
+func (l *Service) OnAppend(f func(ctx context.Context, tx *db.Tx, accounts []id.ID) error) {
 	if l.appended != nil {
 		panic("event: OnAppend is set already")
 	}
@@ -58,7 +58,7 @@ func (l *Log) OnAppend(f func(ctx context.Context, tx *db.Tx, accounts []id.ID) 
 
 // Append adds events, giving them their IDs and CreatedAt, and wakes who watches their subjects and accounts once the change is
 // committed. They are written, and can be read, at the end of the transaction: the account's counter is the last row that it locks.
-func (l *Log) Append(_ context.Context, tx *db.Tx, events ...Event) error {
+func (l *Service) Append(_ context.Context, tx *db.Tx, events ...Event) error {
 	events = slices.Clone(events)
 	tx.BeforeCommit(func(ctx context.Context) error {
 		if err := number(ctx, tx, events); err != nil {
@@ -93,19 +93,19 @@ func (f Filter) Lets(e Event) bool {
 }
 
 // List returns a page of the subject's events, oldest first, and how many there are.
-func (l *Log) List(ctx context.Context, r db.Reader, account, subject id.ID, p db.Page) ([]Event, db.Listed, error) {
+func (l *Service) List(ctx context.Context, r db.Reader, account, subject id.ID, p db.Page) ([]Event, db.Listed, error) {
 	return list(ctx, r, account, Filter{Subject: subject}, false, p)
 }
 
 // History returns a page of the account's events, newest first, and how many there are.
-func (l *Log) History(ctx context.Context, r db.Reader, account id.ID, f Filter, p db.Page) ([]Event, db.Listed, error) {
+func (l *Service) History(ctx context.Context, r db.Reader, account id.ID, f Filter, p db.Page) ([]Event, db.Listed, error) {
 	return list(ctx, r, account, f, true, p)
 }
 
 // Watch returns a channel that holds a token after each commit in this process that appended for the subject, or for the
 // account where it is an account's id, and after each Look that found such a commit of another replica. It is a hint to look
 // again. The channel is closed when the server stops, and waiting ends. cancel must be called.
-func (l *Log) Watch(subject id.ID) (changed <-chan struct{}, cancel func()) {
+func (l *Service) Watch(subject id.ID) (changed <-chan struct{}, cancel func()) {
 	c := make(chan struct{}, 1)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -129,7 +129,7 @@ func (l *Log) Watch(subject id.ID) (changed <-chan struct{}, cancel func()) {
 
 // EndWatches ends every watch, and those that begin later at once: the server stops, and nobody may hold
 // it up by waiting for something to happen. Events are appended and read as before.
-func (l *Log) EndWatches() {
+func (l *Service) EndWatches() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.ended = true
@@ -141,7 +141,7 @@ func (l *Log) EndWatches() {
 	clear(l.watchers)
 }
 
-func (l *Log) wake(events []Event) {
+func (l *Service) wake(events []Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, e := range events {
@@ -153,7 +153,7 @@ func (l *Log) wake(events []Event) {
 }
 
 // signal is called with mu held.
-func (l *Log) signal(watched id.ID) {
+func (l *Service) signal(watched id.ID) {
 	if t := l.tails[watched]; t != nil {
 		t.commits++
 	}
@@ -166,7 +166,7 @@ func (l *Log) signal(watched id.ID) {
 }
 
 // Look wakes who watches an account for which another replica has appended since the last Look.
-func (l *Log) Look(ctx context.Context, r db.Reader) error {
+func (l *Service) Look(ctx context.Context, r db.Reader) error {
 	l.mu.Lock()
 	var accounts []id.ID
 	for watched := range l.watchers {

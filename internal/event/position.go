@@ -19,7 +19,7 @@ type Position struct {
 }
 
 // Now is the position after the account's newest event.
-func (l *Log) Now(ctx context.Context, r db.Reader, account id.ID) (Position, error) {
+func (l *Service) Now(ctx context.Context, r db.Reader, account id.ID) (Position, error) {
 	e, seq, found, err := last(ctx, r, account)
 	if err != nil || !found {
 		return Position{account: account, Event: Beginning}, err
@@ -29,7 +29,7 @@ func (l *Log) Now(ctx context.Context, r db.Reader, account id.ID) (Position, er
 
 // Hold is Now, and keeps others from appending to the account's history until the commit. It belongs into Tx.BeforeCommit: the
 // counter that it locks is the last row that a transaction locks.
-func (l *Log) Hold(ctx context.Context, tx *db.Tx, account id.ID) (Position, error) {
+func (l *Service) Hold(ctx context.Context, tx *db.Tx, account id.ID) (Position, error) {
 	if err := hold(ctx, tx, account); err != nil {
 		return Position{}, err
 	}
@@ -37,7 +37,7 @@ func (l *Log) Hold(ctx context.Context, tx *db.Tx, account id.ID) (Position, err
 }
 
 // Behind is the position after that event; found is false where the account has no such event.
-func (l *Log) Behind(ctx context.Context, r db.Reader, account, event id.ID) (p Position, found bool, err error) {
+func (l *Service) Behind(ctx context.Context, r db.Reader, account, event id.ID) (p Position, found bool, err error) {
 	if event == Beginning {
 		return Position{account: account, Event: Beginning}, true, nil
 	}
@@ -48,7 +48,7 @@ func (l *Log) Behind(ctx context.Context, r db.Reader, account, event id.ID) (p 
 // Next returns up to limit events that come after the position, in their order, and the position after them. Nothing is
 // left out and nothing comes twice, however many are appended at the same time: an event is never
 // committed before one that stands before it.
-func (l *Log) Next(ctx context.Context, r db.Reader, p Position, limit int) ([]Event, Position, error) {
+func (l *Service) Next(ctx context.Context, r db.Reader, p Position, limit int) ([]Event, Position, error) {
 	events, err := after(ctx, r, p.account, p.seq, limit)
 	if err != nil {
 		return events, p, err

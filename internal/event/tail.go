@@ -25,7 +25,7 @@ func (t *tail) to() int64 { return t.from + int64(len(t.events)) }
 
 // Follower reads an account's events as they come. However many follow an account in a process, an event is read once.
 type Follower struct {
-	l       *Log
+	l       *Service
 	account id.ID
 	// Changed is what Watch returns for the account.
 	Changed <-chan struct{}
@@ -33,7 +33,7 @@ type Follower struct {
 }
 
 // Follow begins to follow the account. Stop must be called.
-func (l *Log) Follow(account id.ID) *Follower {
+func (l *Service) Follow(account id.ID) *Follower {
 	changed, cancel := l.Watch(account)
 	l.mu.Lock()
 	defer l.mu.Unlock()

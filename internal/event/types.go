@@ -125,8 +125,8 @@ type VolumeData struct {
 	MountPath   string `json:"mountPath,omitempty" doc:"Where its files are in the machine; left out where it is not attached."`
 }
 
-// ArrearsData is that of account.arrears.
-type ArrearsData struct {
+// PastDueData is that of account.past_due.
+type PastDueData struct {
 	Available        money.Micros `json:"available" doc:"US dollars; below zero."`
 	Since            time.Time    `json:"since" doc:"Since when it is below zero."`
 	DeploymentsEndAt time.Time    `json:"deploymentsEndAt" doc:"When deployments are ended, unless money comes before."`
@@ -189,7 +189,7 @@ var Kinds = []Kind{
 	{"volume.deleting", "It is being deleted. The bill has ended.", VolumeData{}},
 	{"volume.deleted", "The provider has confirmed it.", VolumeData{}},
 	{"volume.failed", "It could not be made, and costs nothing.", VolumeData{}},
-	{"account.arrears", "The money is used up.", ArrearsData{}},
+	{"account.past_due", "The money is used up.", PastDueData{}},
 	{"account.recovered", "There is money again.", RecoveredData{}},
 	{"account.deployments_ended", "Deployments were ended, since no money came.", DeploymentsEndedData{}},
 	{"account.volumes_deleted", "Volumes were deleted, since no money came.", VolumesDeletedData{}},

@@ -23,7 +23,7 @@ type createAPIKey struct {
 		Scopes          []account.Scope `json:"scopes,omitempty" minItems:"1" maxItems:"10" enum:"offers:read,deployments:read,deployments:write,ssh-keys:read,ssh-keys:write,volumes:read,volumes:write,wallet:read,webhooks:read,webhooks:write" doc:"What the key may do; everything if left out."`
 		ExpiresAt       *time.Time      `json:"expiresAt,omitempty" doc:"In the future; never if left out."`
 		AllowedNetworks []string        `json:"allowedNetworks,omitempty" maxItems:"32" maxLength:"64" doc:"Addresses and CIDR networks from which the key works; anywhere if left out."`
-		Spending        *wantedSpending `json:"spending,omitempty" doc:"What the key may spend; whatever the account has if left out."`
+		Spending        *wantedSpending `json:"spendingLimits,omitempty" doc:"What the key may spend; whatever the account has if left out."`
 	}
 }
 
@@ -34,11 +34,11 @@ type updateAPIKey struct {
 		Scopes          *[]account.Scope     `json:"scopes,omitempty" minItems:"1" maxItems:"10" enum:"offers:read,deployments:read,deployments:write,ssh-keys:read,ssh-keys:write,volumes:read,volumes:write,wallet:read,webhooks:read,webhooks:write"`
 		ExpiresAt       setOrNull[time.Time] `json:"expiresAt,omitempty" doc:"null for never."`
 		AllowedNetworks *[]string            `json:"allowedNetworks,omitempty" maxItems:"32" maxLength:"64" doc:"An empty list for anywhere."`
-		Spending        *wantedSpending      `json:"spending,omitempty" doc:"Takes the place of all limits on what the key may spend; an empty object takes them away."`
+		Spending        *wantedSpending      `json:"spendingLimits,omitempty" doc:"Takes the place of all limits on what the key may spend; an empty object takes them away."`
 	}
 }
 
-func (in *updateAPIKey) check() []apierr.Field {
+func (in *updateAPIKey) check() []apierr.FieldError {
 	b := &in.Body
 	return anything(b.Name != nil || b.Scopes != nil || b.ExpiresAt.Given || b.AllowedNetworks != nil || b.Spending != nil)
 }
@@ -59,7 +59,7 @@ func (s *wantedSpending) limits() spendlimit.SpendingLimits {
 // APIKey is a key with what it may spend.
 type APIKey struct {
 	account.Key
-	Spending *spendlimit.SpendingLimits `json:"spending" doc:"What the key may spend; null where only the account's money bounds it."`
+	Spending *spendlimit.SpendingLimits `json:"spendingLimits" doc:"What the key may spend; null where only the account's money bounds it."`
 }
 
 func (s *server) withSpending(ctx context.Context, r db.Reader, keys []account.Key) ([]APIKey, error) {
@@ -93,7 +93,7 @@ func setSpending(ctx context.Context, tx *db.Tx, key id.ID, want *wantedSpending
 		return nil
 	}
 	l := want.limits()
-	if err := apierr.Invalid(l.Check("spending")).OrNil(); err != nil {
+	if err := apierr.Invalid(l.Check("spendingLimits")).OrNil(); err != nil {
 		return err
 	}
 	return spendlimit.Set(ctx, tx, key, l)
@@ -102,21 +102,21 @@ func setSpending(ctx context.Context, tx *db.Tx, key id.ID, want *wantedSpending
 // newAPIKey is a key with its secret, which is shown this once.
 type newAPIKey struct {
 	account.Key
-	Spending *spendlimit.SpendingLimits `json:"spending" doc:"What the key may spend; null where only the account's money bounds it."`
-	Secret   string                     `json:"key" doc:"Send it as Authorization: Bearer. It is shown this once; keep it."`
+	Spending *spendlimit.SpendingLimits `json:"spendingLimits" doc:"What the key may spend; null where only the account's money bounds it."`
+	Secret   string             `json:"key" doc:"Send it as Authorization: Bearer. It is shown this once; keep it."`
 }
 
 // callingKey is a key as its holder sees it: without what only people of the account need to know.
 type callingKey struct {
-	ID              id.ID                      `json:"id" doc:"Id of the key, key_…; not the secret."`
-	Name            string                     `json:"name" doc:"What it is called."`
-	Account         keyAccount                 `json:"account" doc:"Whose key it is, and whose money it spends."`
-	Scopes          []account.Scope            `json:"scopes" doc:"What it may do."`
-	AllowedNetworks []string                   `json:"allowedNetworks" doc:"Addresses and CIDR networks from which it works; anywhere where there are none."`
-	ExpiresAt       *time.Time                 `json:"expiresAt" doc:"When it ceases to work; null for never."`
-	CreatedAt       time.Time                  `json:"createdAt" doc:"When it was made."`
-	Spending        *spendlimit.SpendingLimits `json:"spending" doc:"What the key may spend; null where only the account's money bounds it."`
-	Spent           *spendlimit.Spent          `json:"spent" doc:"What of that is used; null for a key without limits, whose use is not counted."`
+	ID              id.ID              `json:"id" doc:"Id of the key, key_…; not the secret."`
+	Name            string             `json:"name" doc:"What it is called."`
+	Account         keyAccount         `json:"account" doc:"Whose key it is, and whose money it spends."`
+	Scopes          []account.Scope    `json:"scopes" doc:"What it may do."`
+	AllowedNetworks []string           `json:"allowedNetworks" doc:"Addresses and CIDR networks from which it works; anywhere where there are none."`
+	ExpiresAt       *time.Time         `json:"expiresAt" doc:"When it ceases to work; null for never."`
+	CreatedAt       time.Time          `json:"createdAt" doc:"When it was made."`
+	Spending        *spendlimit.SpendingLimits `json:"spendingLimits" doc:"What the key may spend; null where only the account's money bounds it."`
+	Spent           *spendlimit.Spent  `json:"spent" doc:"What of that is used; null for a key without limits, whose use is not counted."`
 }
 
 type keyAccount struct {
@@ -150,7 +150,7 @@ func (s *server) addAPIKeys() {
 
 	keys := AccountBase + "/api-keys"
 	list(s, spec{
-		method: http.MethodGet, path: keys, id: "listApiKeys", tag: tagAccount, door: doorPerson, scope: account.ReadAPIKeys,
+		method: http.MethodGet, path: keys, id: "listApiKeys", tag: tagAccount, door: doorUser, scope: account.ReadAPIKeys,
 		summary: "List API keys", text: "Newest first if no sort is given; revoked ones too, without their secrets.",
 	}, func(ctx context.Context, c *call, in *listQuery, p db.Page) ([]APIKey, db.Listed, error) {
 		keys, total, err := s.c.Accounts.ListKeys(ctx, s.c.DB, c.account, in.order(), p)
@@ -162,14 +162,14 @@ func (s *server) addAPIKeys() {
 	})
 
 	write(s, spec{
-		method: http.MethodPost, path: keys, id: "createApiKey", tag: tagAccount, door: doorPerson, scope: account.WriteAPIKeys, status: http.StatusCreated,
+		method: http.MethodPost, path: keys, id: "createApiKey", tag: tagAccount, door: doorUser, scope: account.WriteAPIKeys, status: http.StatusCreated,
 		summary: "Make an API key", text: "The answer has the secret, which nobody can learn again. Repeated with its Idempotency-Key in the same session it shows it again within 24 hours; in another session it is a CONFLICT.",
 		errors: []apierr.Code{apierr.Conflict, apierr.LimitReached},
 	}, func(ctx context.Context, tx *db.Tx, c *call, in *createAPIKey) (newAPIKey, error) {
 		b := &in.Body
 		k, secret, err := s.c.Accounts.CreateKey(ctx, tx, c.account, account.KeyRequest{
 			Name: b.Name, Scopes: b.Scopes, ExpiresAt: b.ExpiresAt, AllowedNetworks: b.AllowedNetworks,
-			CreatedBy: &account.Creator{ID: c.person.ID, Email: c.person.Email},
+			CreatedBy: &account.Creator{ID: c.user.ID, Email: c.user.Email},
 		})
 		if err != nil {
 			return newAPIKey{}, err
@@ -183,14 +183,14 @@ func (s *server) addAPIKeys() {
 	})
 
 	read(s, spec{
-		method: http.MethodGet, path: keys + "/{id}", id: "getApiKey", tag: tagAccount, door: doorPerson, scope: account.ReadAPIKeys, summary: "Get an API key",
+		method: http.MethodGet, path: keys + "/{id}", id: "getApiKey", tag: tagAccount, door: doorUser, scope: account.ReadAPIKeys, summary: "Get an API key",
 	}, func(ctx context.Context, c *call, in *apiKeyPath) (APIKey, error) {
 		k, err := s.c.Accounts.GetKey(ctx, s.c.DB, c.account, in.ID)
 		return s.spendingOf(ctx, s.c.DB, k, err)
 	})
 
 	write(s, spec{
-		method: http.MethodPatch, path: keys + "/{id}", id: "updateApiKey", tag: tagAccount, door: doorPerson, scope: account.WriteAPIKeys,
+		method: http.MethodPatch, path: keys + "/{id}", id: "updateApiKey", tag: tagAccount, door: doorUser, scope: account.WriteAPIKeys,
 		summary: "Change an API key", text: "Its limits are the operator's to change.", errors: []apierr.Code{apierr.Conflict},
 	}, func(ctx context.Context, tx *db.Tx, c *call, in *updateAPIKey) (APIKey, error) {
 		b := &in.Body
@@ -204,7 +204,7 @@ func (s *server) addAPIKeys() {
 	})
 
 	write(s, spec{
-		method: http.MethodDelete, path: keys + "/{id}", id: "revokeApiKey", tag: tagAccount, door: doorPerson, scope: account.WriteAPIKeys,
+		method: http.MethodDelete, path: keys + "/{id}", id: "revokeApiKey", tag: tagAccount, door: doorUser, scope: account.WriteAPIKeys,
 		summary: "Revoke an API key", text: "At once and for good. It stays in the list.",
 	}, func(ctx context.Context, tx *db.Tx, c *call, in *apiKeyPath) (APIKey, error) {
 		k, err := s.c.Accounts.RevokeKey(ctx, tx, c.account, in.ID)

@@ -44,19 +44,19 @@ func (c *call) actor() audit.Actor {
 	case c.route.door == doorOperator && c.key != nil: // tenants read it, too: the id leads the operator to who it was
 		return audit.Actor{Kind: audit.Operator, ID: c.key.ID, Name: "operator"}
 	case c.route.door == doorOperator:
-		return audit.Actor{Kind: audit.Operator, ID: c.person.ID, Name: "operator"}
+		return audit.Actor{Kind: audit.Operator, ID: c.user.ID, Name: "operator"}
 	case c.key != nil:
 		return audit.Actor{Kind: audit.Key, ID: c.key.ID, Name: c.key.Name}
-	case c.person != nil:
-		return audit.Actor{Kind: audit.Person, ID: c.person.ID, Name: c.person.Called()}
+	case c.user != nil:
+		return audit.Actor{Kind: audit.User, ID: c.user.ID, Name: c.user.Called()}
 	default:
 		return audit.Actor{Kind: audit.System}
 	}
 }
 
-// signInFailed writes down that somebody did not get in as this person, and returns the error. A person whom nobody has is
+// signInFailed writes down that somebody did not get in as this user, and returns the error. A user whom nobody has is
 // written down, too, under no account: whoever measures the time must not learn the difference.
-func (s *server) signInFailed(ctx context.Context, c *call, p account.Person, err error) error {
+func (s *server) signInFailed(ctx context.Context, c *call, p account.User, err error) error {
 	switch apierr.CodeOf(err) {
 	case apierr.SignInFailed, apierr.SecondFactorRequired:
 	default:
@@ -82,7 +82,7 @@ func (s *server) signInFailed(ctx context.Context, c *call, p account.Person, er
 
 type auditQuery struct {
 	page
-	Actor   id.ID      `query:"actor" maxLength:"40" doc:"Id of the person or API key who did it."`
+	Actor   id.ID      `query:"actor" maxLength:"40" doc:"Id of the user or API key who did it."`
 	Action  string     `query:"action" maxLength:"64" doc:"The operationId of the call, such as createDeployment; or signInFailed."`
 	Subject id.ID      `query:"subject" maxLength:"40" doc:"Id of what it was done to."`
 	From    *time.Time `query:"from" doc:"Not before this time."`
@@ -91,9 +91,9 @@ type auditQuery struct {
 
 func (s *server) addAudit() {
 	list(s, spec{
-		method: http.MethodGet, path: AccountBase + "/audit", id: "listAudit", tag: tagAccount, door: doorPerson, scope: account.ReadAudit,
+		method: http.MethodGet, path: AccountBase + "/audit", id: "listAudit", tag: tagAccount, door: doorUser, scope: account.ReadAudit,
 		summary: "Who did what",
-		text:    "Newest first: every successful change in this account, by people and by API keys, and sign-ins, also failed ones of its people. A failed sign-in has the person as its subject and nobody as its actor.",
+		text:    "Newest first: every successful change in this account, by people and by API keys, and sign-ins, also failed ones of its people. A failed sign-in has the user as its subject and nobody as its actor.",
 	}, func(ctx context.Context, c *call, in *auditQuery, p db.Page) ([]audit.Entry, db.Listed, error) {
 		return s.c.Audit.List(ctx, s.c.DB, c.account, audit.Filter{Actor: in.Actor, Action: in.Action, Subject: in.Subject, From: in.From, To: in.To}, p)
 	})

@@ -18,8 +18,8 @@ func (s *server) admit(ctx context.Context, w http.ResponseWriter, c *call) erro
 			return err
 		}
 		return s.sameSite(c.request)
-	case doorPerson:
-		err = s.admitPerson(ctx, c)
+	case doorUser:
+		err = s.admitUser(ctx, c)
 	default:
 		err = s.admitKey(ctx, c)
 	}
@@ -43,7 +43,7 @@ func (s *server) mayCall(c *call) error {
 			return err
 		}
 		if c.route.door == doorOperator {
-			if !c.person.Operator {
+			if !c.user.Operator {
 				return lacksOperator(c.route.scope)
 			}
 			return nil
@@ -69,7 +69,7 @@ func (s *server) still(ctx context.Context, c *call) error {
 	again := &call{request: c.request, route: c.route, id: c.id}
 	admit := s.admitKey
 	if c.key == nil {
-		admit = s.admitPerson
+		admit = s.admitUser
 	}
 	if err := admit(ctx, again); err != nil {
 		return err
@@ -97,7 +97,7 @@ func lacksOperator(scope account.Scope) error {
 	}
 }
 
-// admitKey takes an API key, or else, unless the route is for keys only, a signed-in person: the dashboard uses the same calls.
+// admitKey takes an API key, or else, unless the route is for keys only, a signed-in user: the dashboard uses the same calls.
 func (s *server) admitKey(ctx context.Context, c *call) error {
 	secret, err := credential(c.request)
 	if err != nil {
@@ -106,10 +106,10 @@ func (s *server) admitKey(ctx context.Context, c *call) error {
 	if secret == "" {
 		signedIn := s.hasCookie(c.request, sessionCookie)
 		if signedIn && c.route.door == doorAnyKey {
-			return apierr.New(apierr.MissingAPIKey, "This call is for API keys, and a signed-in person made it. GET "+AccountBase+"/me tells who is signed in.")
+			return apierr.New(apierr.MissingAPIKey, "This call is for API keys, and a signed-in user made it. GET "+AccountBase+"/me tells who is signed in.")
 		}
 		if signedIn {
-			return s.admitPerson(ctx, c)
+			return s.admitUser(ctx, c)
 		}
 		return apierr.New(apierr.MissingAPIKey, "No API key was sent. Send it as `Authorization: Bearer pk_live_…`; keys are made in the dashboard under Settings → API Keys.")
 	}
@@ -121,8 +121,8 @@ func (s *server) admitKey(ctx context.Context, c *call) error {
 	return nil
 }
 
-// admitPerson takes the session of the cookie. What only the operator may do is asked of c.person.Operator.
-func (s *server) admitPerson(ctx context.Context, c *call) error {
+// admitUser takes the session of the cookie. What only the operator may do is asked of c.user.Operator.
+func (s *server) admitUser(ctx context.Context, c *call) error {
 	token := s.cookie(c.request, sessionCookie)
 	if token == "" {
 		return apierr.New(apierr.SignInRequired, "Sign in first: this call takes no API key, only a session (POST /api/v1/account/sessions).")
@@ -131,7 +131,7 @@ func (s *server) admitPerson(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	c.session, c.person, c.account, c.token = &n, &n.Person, n.Account, token
+	c.session, c.user, c.account, c.token = &n, &n.User, n.Account, token
 	return nil
 }
 
@@ -139,7 +139,7 @@ func (s *server) admitPerson(ctx context.Context, c *call) error {
 func credential(r *http.Request) (string, error) {
 	bearers, plain := r.Header.Values("Authorization"), r.Header.Values("X-API-Key")
 	bad := func(header, message string) error {
-		return apierr.Invalid([]apierr.Field{{Field: "header." + header, Message: message}})
+		return apierr.Invalid([]apierr.FieldError{{Field: "header." + header, Message: message}})
 	}
 	if len(bearers) > 1 {
 		return "", bad("Authorization", "is given more than once; give it once.")
@@ -165,7 +165,7 @@ func credential(r *http.Request) (string, error) {
 	return secret, nil
 }
 
-// sameSite refuses a change that another web site's page makes with the person's cookie.
+// sameSite refuses a change that another web site's page makes with the user's cookie.
 func (s *server) sameSite(r *http.Request) error {
 	if err := s.crossOrigin.Check(r); err != nil {
 		return &apierr.Error{Code: apierr.NetworkNotAllowed, Message: "This request comes from another web site. Make it from this site's own pages, or with an API key.", Cause: err}
@@ -173,7 +173,7 @@ func (s *server) sameSite(r *http.Request) error {
 	return nil
 }
 
-// roleAllows checks the route's scope against the person's role in the session's account, as a key's scopes are checked.
+// roleAllows checks the route's scope against the user's role in the session's account, as a key's scopes are checked.
 func (c *call) roleAllows() error {
 	if c.route.scope == "" || c.session.Role.Allows(c.route.scope) {
 		return nil

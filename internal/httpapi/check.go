@@ -26,14 +26,14 @@ const dollars = "decimal"
 // checker compares values with schemas and gathers every difference.
 type checker struct {
 	registry huma.Registry
-	faults   []apierr.Field
+	faults   []apierr.FieldError
 }
 
 func (c *checker) add(path, format string, args ...any) {
 	if path == "" {
 		path = "body"
 	}
-	c.faults = append(c.faults, apierr.Field{Field: path, Message: fmt.Sprintf(format, args...)})
+	c.faults = append(c.faults, apierr.FieldError{Field: path, Message: fmt.Sprintf(format, args...)})
 }
 
 // check compares v, as parse made it, with the schema.

@@ -38,16 +38,16 @@ func (c *cloud) Offers(context.Context) ([]provider.Offer, error) {
 		return nil, &provider.Error{Kind: provider.KindUnavailable}
 	}
 	stock := 3
-	offer := func(key, gpu string, count int, price money.Micros, available bool, can provider.Abilities, systems ...string) provider.Offer {
+	offer := func(key, gpu string, count int, price money.Micros, available bool, can provider.Capabilities, systems ...string) provider.Offer {
 		return provider.Offer{
 			Key: key, Region: "dallas-usa-5", GPUType: gpu, GPUCount: count, GPUMemoryGB: 180, VCPUs: 128, MemoryGB: 2000, StorageGB: 8000, Interconnect: "3.2 Tb/s InfiniBand",
-			InstanceType: provider.BareMetal, OperatingSystems: systems, HourlyPrice: price, Available: available, Stock: &stock, Abilities: can,
+			InstanceType: provider.BareMetal, OperatingSystems: systems, HourlyPrice: price, Available: available, Stock: &stock, Capabilities: can,
 		}
 	}
-	all := provider.Abilities{Reboot: true, Power: true, Reinstall: true, Volumes: true, CloudInit: true}
+	all := provider.Capabilities{Reboot: true, Power: true, Reinstall: true, Volumes: true, CloudInit: true}
 	return []provider.Offer{
 		offer("off_abc123", "NVIDIA B200", 8, 23_920_000, true, all, "Ubuntu 22.04"),
-		offer("off_plain", "NVIDIA H100", 1, 1_990_000, true, provider.Abilities{}, "Ubuntu 22.04", "Ubuntu 24.04"),
+		offer("off_plain", "NVIDIA H100", 1, 1_990_000, true, provider.Capabilities{}, "Ubuntu 22.04", "Ubuntu 24.04"),
 		offer("off_sold", "NVIDIA H200", 8, 20_000_000, false, all, "Ubuntu 22.04"),
 		offer("off_dear", "NVIDIA GB300", 72, 2_000_000_000, true, all, "Ubuntu 22.04"),
 	}, nil

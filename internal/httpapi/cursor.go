@@ -29,7 +29,7 @@ func listed[Item any](c *call, in paged, read func(p db.Page) ([]Item, db.Listed
 	case errors.Is(err, db.ErrCursor):
 		return answer{}, errCursor
 	case errors.Is(err, db.ErrReach):
-		return answer{}, apierr.Invalid([]apierr.Field{{Field: "query.page", Message: fmt.Sprintf(
+		return answer{}, apierr.Invalid([]apierr.FieldError{{Field: "query.page", Message: fmt.Sprintf(
 			"is too far: pages go by their number up to entry %d of so long a list. Go on with the nextCursor of a page as cursor.", db.Reach,
 		)}})
 	case err != nil:
@@ -48,7 +48,7 @@ func listed[Item any](c *call, in paged, read func(p db.Page) ([]Item, db.Listed
 	return c.success(listEnvelope{true, items, out}), nil
 }
 
-var errCursor = apierr.Invalid([]apierr.Field{{
+var errCursor = apierr.Invalid([]apierr.FieldError{{
 	Field: "query.cursor", Message: "is no cursor of this list with these filters and this sort; give nextCursor as it was, or leave it out for the first page.",
 }})
 

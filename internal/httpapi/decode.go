@@ -47,7 +47,7 @@ type param struct {
 
 // checked is an input with rules that span several fields. They are asked even when
 // other fields are faulty.
-type checked interface{ check() []apierr.Field }
+type checked interface{ check() []apierr.FieldError }
 
 // newInput reads the tags of t, which must be a struct, once, when the route is made.
 func newInput(registry huma.Registry, t reflect.Type) *input {
@@ -113,7 +113,7 @@ func readWords(f reflect.StructField, s *huma.Schema) map[string]string {
 }
 
 // rename gives the fields of a body the names that they have in the schema, and returns those that the client wrote.
-func (in *input) rename(object map[string]any) (wrote map[string]string, faults []apierr.Field) {
+func (in *input) rename(object map[string]any) (wrote map[string]string, faults []apierr.FieldError) {
 	wrote = map[string]string{}
 	for _, other := range slices.Sorted(mapKeys(in.aka)) {
 		value, given := object[other]
@@ -122,7 +122,7 @@ func (in *input) rename(object map[string]any) (wrote map[string]string, faults 
 		}
 		name := in.aka[other]
 		if _, both := object[name]; both {
-			faults = append(faults, apierr.Field{Field: other, Message: "is another name of " + name + "; give one of them."})
+			faults = append(faults, apierr.FieldError{Field: other, Message: "is another name of " + name + "; give one of them."})
 		} else {
 			object[name], wrote[name] = value, other
 		}
@@ -147,7 +147,7 @@ var idForm = regexp.MustCompile(`^[a-z0-9_]{1,40}$`)
 
 // decoded is what could be understood of a request.
 type decoded struct {
-	faults []apierr.Field
+	faults []apierr.FieldError
 	// wrote are the names that the client gave to fields of the body which have another name.
 	wrote map[string]string
 	// canonical is the body with sorted names and without spaces, for comparing requests.
@@ -168,9 +168,9 @@ func (in *input) decode(w http.ResponseWriter, r *http.Request, into any) (decod
 	d.faults = append(d.faults, found...)
 	if c, ok := into.(checked); ok {
 		more := c.check()
-		if slices.ContainsFunc(d.faults, func(at apierr.Field) bool { return inBody(at.Field) }) {
+		if slices.ContainsFunc(d.faults, func(at apierr.FieldError) bool { return inBody(at.Field) }) {
 			// What is faulty was left out of the struct. That is no reason to say that it was not sent.
-			more = slices.DeleteFunc(more, func(at apierr.Field) bool { return at.Field == "body" })
+			more = slices.DeleteFunc(more, func(at apierr.FieldError) bool { return at.Field == "body" })
 		}
 		var f *apierr.Error
 		if errors.As(merged(d.faults, apierr.Invalid(more).OrNil()), &f) {
@@ -181,7 +181,7 @@ func (in *input) decode(w http.ResponseWriter, r *http.Request, into any) (decod
 }
 
 // asWritten gives fields the names that the client wrote.
-func (d *decoded) asWritten(faults []apierr.Field) {
+func (d *decoded) asWritten(faults []apierr.FieldError) {
 	for i, f := range faults {
 		if other := d.wrote[root(f.Field)]; other != "" {
 			faults[i].Field = other + strings.TrimPrefix(f.Field, root(f.Field))
@@ -219,7 +219,7 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		return nil, apierr.New(apierr.RequestTimeout, "The request body did not arrive in time. Send it again.")
 	case err != nil:
 		return nil, &apierr.Error{Code: apierr.InvalidRequest, Message: "body: could not be read to its end.", Cause: err,
-			Details: map[string]any{"fields": []apierr.Field{{Field: "body", Message: "could not be read to its end."}}}}
+			Details: map[string]any{"fields": []apierr.FieldError{{Field: "body", Message: "could not be read to its end."}}}}
 	case len(body) == 0:
 		return nil, nil
 	}
@@ -236,7 +236,7 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	return body, nil
 }
 
-func (in *input) query(r *http.Request, v reflect.Value) []apierr.Field {
+func (in *input) query(r *http.Request, v reflect.Value) []apierr.FieldError {
 	c := checker{registry: in.registry}
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -357,10 +357,10 @@ func isNumber(s string) bool {
 }
 
 // fillBody checks the whole body and sets every top-level field in which nothing is at fault.
-func (in *input) fillBody(body []byte, v reflect.Value, d *decoded) []apierr.Field {
+func (in *input) fillBody(body []byte, v reflect.Value, d *decoded) []apierr.FieldError {
 	if len(body) == 0 {
 		if in.required {
-			return []apierr.Field{{Field: "body", Message: "is missing; send a JSON object."}}
+			return []apierr.FieldError{{Field: "body", Message: "is missing; send a JSON object."}}
 		}
 		return nil
 	}
@@ -375,7 +375,7 @@ func (in *input) fillBody(body []byte, v reflect.Value, d *decoded) []apierr.Fie
 		return c.faults
 	}
 	object, _ := tree.(map[string]any)
-	var twice []apierr.Field
+	var twice []apierr.FieldError
 	d.wrote, twice = in.rename(object)
 	c.faults = append(c.faults, twice...)
 	c.check(in.schema, tree, "")

@@ -65,7 +65,9 @@ type deploymentsQuery struct {
 	Search   string              `query:"search" maxLength:"64" doc:"Part of the name, whatever the case."`
 }
 
-func (q deploymentsQuery) check() []apierr.Field { return append(q.page.check(), q.sorting.check()...) }
+func (q deploymentsQuery) check() []apierr.FieldError {
+	return append(q.page.check(), q.sorting.check()...)
+}
 
 type getDeployment struct {
 	deploymentPath
@@ -73,9 +75,9 @@ type getDeployment struct {
 	TimeoutSeconds *int   `query:"timeoutSeconds" minimum:"1" maximum:"60" doc:"How long waitFor may wait; 25 if left out. More than 50 counts as 50, since proxies give up after 60."`
 }
 
-func (in getDeployment) check() []apierr.Field {
+func (in getDeployment) check() []apierr.FieldError {
 	if in.TimeoutSeconds != nil && in.WaitFor == "" {
-		return []apierr.Field{{Field: "query.timeoutSeconds", Message: "needs waitFor."}}
+		return []apierr.FieldError{{Field: "query.timeoutSeconds", Message: "needs waitFor."}}
 	}
 	return nil
 }
@@ -90,17 +92,17 @@ type updateDeployment struct {
 	}
 }
 
-func (in *updateDeployment) check() []apierr.Field {
+func (in *updateDeployment) check() []apierr.FieldError {
 	b := &in.Body
 	return anything(b.Name != nil || b.Tags != nil || b.AutoTerminateAt.Given || b.TerminationProtection != nil)
 }
 
 // anything is a fault where a PATCH changes nothing.
-func anything(given bool) []apierr.Field {
+func anything(given bool) []apierr.FieldError {
 	if given {
 		return nil
 	}
-	return []apierr.Field{{Field: "body", Message: "names nothing to change."}}
+	return []apierr.FieldError{{Field: "body", Message: "names nothing to change."}}
 }
 
 type deleteDeployment struct {
@@ -116,11 +118,11 @@ type reinstallDeployment struct {
 	}
 }
 
-func (in *reinstallDeployment) check() []apierr.Field {
+func (in *reinstallDeployment) check() []apierr.FieldError {
 	if in.Body.EraseLocalDisks {
 		return nil
 	}
-	return []apierr.Field{{Field: "eraseLocalDisks", Message: "must be true: a reinstall erases everything on the machine's own disks. Volumes are kept."}}
+	return []apierr.FieldError{{Field: "eraseLocalDisks", Message: "must be true: a reinstall erases everything on the machine's own disks. Volumes are kept."}}
 }
 
 // Long polls end before the proxies between give up on them: 30 and 60 seconds are what those have unless they are told otherwise.

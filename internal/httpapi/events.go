@@ -42,7 +42,7 @@ func (s *server) addEvents() {
 		summary: "What happens, as a stream or a list",
 		text: "With `Accept: application/json` a list, newest first. Otherwise server-sent events, from now on, as they are committed: `id` is the event's, `event` its type, " +
 			"`data` the event. The stream first names the newest event there is. Connect again with `Last-Event-ID` and it goes on exactly after that one, with nothing lost and nothing twice. " +
-			"A comment comes every 15 seconds. A stream counts as one read, lasts up to an hour, and ends when the key is revoked or the session over. An account may have 64 at once, and one key or person 16.",
+			"A comment comes every 15 seconds. A stream counts as one read, lasts up to an hour, and ends when the key is revoked or the session over. An account may have 64 at once, and one key or user 16.",
 	}, reflect.TypeFor[accountEventsQuery](), reflect.TypeFor[event.Event](), true, s.events)
 }
 
@@ -55,9 +55,9 @@ func (s *server) events(ctx context.Context, w http.ResponseWriter, c *call) (an
 	asList := wantsJSON(c.request)
 	switch {
 	case asList && in.LastEventID != "":
-		d.faults = append(d.faults, apierr.Field{Field: "query.lastEventId", Message: "is for a stream; lists have pages."})
+		d.faults = append(d.faults, apierr.FieldError{Field: "query.lastEventId", Message: "is for a stream; lists have pages."})
 	case !asList && (in.Page > 1 || in.Limit != nil || in.PerPage != nil || in.Cursor != ""):
-		d.faults = append(d.faults, apierr.Field{Field: "query.page", Message: "is for a list, which is asked for with the header Accept: application/json; a stream has no pages."})
+		d.faults = append(d.faults, apierr.FieldError{Field: "query.page", Message: "is for a list, which is asked for with the header Accept: application/json; a stream has no pages."})
 	}
 	if err := apierr.Invalid(d.faults).OrNil(); err != nil {
 		return answer{}, err
@@ -171,7 +171,7 @@ func (s *server) position(ctx context.Context, c *call, given id.ID) (event.Posi
 			return at, err
 		}
 	}
-	return event.Position{}, apierr.Invalid([]apierr.Field{{Field: field, Message: "is no event of this account. Send the id of the last event that you have read, " +
+	return event.Position{}, apierr.Invalid([]apierr.FieldError{{Field: field, Message: "is no event of this account. Send the id of the last event that you have read, " +
 		string(event.Beginning) + " for everything from the beginning, or nothing for what happens from now on."}})
 }
 

@@ -140,7 +140,7 @@ func (s *stream) ends(why string) {
 }
 
 // happen appends an event of the tenant with that text.
-func (w *world) happen(l *event.Log, who tenant, texts ...string) {
+func (w *world) happen(l *event.Service, who tenant, texts ...string) {
 	w.t.Helper()
 	w.tx(func(ctx context.Context, tx *db.Tx) error {
 		for _, text := range texts {

@@ -54,43 +54,43 @@ type renamePasskey struct {
 func (s *server) addFactors() {
 	totp, passkeys := AccountBase+"/me/totp", AccountBase+"/me/passkeys"
 	write(s, spec{
-		method: http.MethodPost, path: totp, id: "startTotp", tag: tagAccount, door: doorPerson,
+		method: http.MethodPost, path: totp, id: "startTotp", tag: tagAccount, door: doorUser,
 		summary: "Add an authenticator app", text: "It counts once a code of it has been confirmed. To start again makes another secret.", errors: []apierr.Code{apierr.Conflict},
 	}, func(ctx context.Context, tx *db.Tx, c *call, _ *emptyBody) (newTOTP, error) {
-		c.note.subject = c.person.ID
-		secret, url, err := s.c.Accounts.StartTOTP(ctx, tx, *c.person)
+		c.note.subject = c.user.ID
+		secret, url, err := s.c.Accounts.StartTOTP(ctx, tx, *c.user)
 		return newTOTP{secret, url}, err
 	})
 
 	write(s, spec{
-		method: http.MethodPost, path: totp + "/confirm", id: "confirmTotp", tag: tagAccount, door: doorPerson,
+		method: http.MethodPost, path: totp + "/confirm", id: "confirmTotp", tag: tagAccount, door: doorUser,
 		summary: "Turn the authenticator app on", text: "From now on signing in with the password needs a code, too.", errors: []apierr.Code{apierr.Conflict},
 	}, func(ctx context.Context, tx *db.Tx, c *call, in *confirmTOTP) (recoveryCodes, error) {
-		c.note.subject = c.person.ID
-		codes, err := s.c.Accounts.ConfirmTOTP(ctx, tx, *c.person, in.Body.Code)
+		c.note.subject = c.user.ID
+		codes, err := s.c.Accounts.ConfirmTOTP(ctx, tx, *c.user, in.Body.Code)
 		return recoveryCodes{codes}, err
 	})
 
 	read(s, spec{
-		method: http.MethodDelete, path: totp, id: "removeTotp", tag: tagAccount, door: doorPerson, alone: true,
+		method: http.MethodDelete, path: totp, id: "removeTotp", tag: tagAccount, door: doorUser, alone: true,
 		summary: "Turn the authenticator app off", text: "Its recovery codes cease to work.",
 	}, func(ctx context.Context, c *call, in *removeTOTP) (changed, error) {
-		if err := s.c.Accounts.ConfirmPassword(ctx, *c.person, "password", in.Body.Password); err != nil {
+		if err := s.c.Accounts.ConfirmPassword(ctx, *c.user, "password", in.Body.Password); err != nil {
 			return changed{}, err
 		}
-		return changed{true}, s.recorded(ctx, c, c.person.ID, func(ctx context.Context, tx *db.Tx) error {
-			return s.c.Accounts.RemoveTOTP(ctx, tx, c.person.ID)
+		return changed{true}, s.recorded(ctx, c, c.user.ID, func(ctx context.Context, tx *db.Tx) error {
+			return s.c.Accounts.RemoveTOTP(ctx, tx, c.user.ID)
 		})
 	})
 
 	list(s, spec{
-		method: http.MethodGet, path: passkeys, id: "listPasskeys", tag: tagAccount, door: doorPerson, summary: "List your passkeys", text: "Newest first.",
+		method: http.MethodGet, path: passkeys, id: "listPasskeys", tag: tagAccount, door: doorUser, summary: "List your passkeys", text: "Newest first.",
 	}, func(ctx context.Context, c *call, _ *page, p db.Page) ([]account.Passkey, db.Listed, error) {
-		return s.c.Accounts.ListPasskeys(ctx, s.c.DB, c.person.ID, p)
+		return s.c.Accounts.ListPasskeys(ctx, s.c.DB, c.user.ID, p)
 	})
 
 	read(s, spec{
-		method: http.MethodPost, path: passkeys + "/options", id: "offerPasskey", tag: tagAccount, door: doorPerson, alone: true,
+		method: http.MethodPost, path: passkeys + "/options", id: "offerPasskey", tag: tagAccount, door: doorUser, alone: true,
 		summary: "Begin to add a passkey", errors: []apierr.Code{apierr.Conflict, apierr.LimitReached},
 	}, func(ctx context.Context, c *call, _ *emptyBody) (o account.PasskeyOptions, err error) {
 		rp, err := s.passkeySite(c.request)
@@ -98,7 +98,7 @@ func (s *server) addFactors() {
 			return o, err
 		}
 		err = s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-			o, err = s.c.Accounts.OfferPasskey(ctx, tx, rp, *c.person)
+			o, err = s.c.Accounts.OfferPasskey(ctx, tx, rp, *c.user)
 			return err
 		})
 		return o, err
@@ -106,14 +106,14 @@ func (s *server) addFactors() {
 
 	// A challenge is used up by its first answer, also by a wrong one, which rolls nothing back.
 	read(s, spec{
-		method: http.MethodPost, path: passkeys, id: "addPasskey", tag: tagAccount, door: doorPerson, alone: true, status: http.StatusCreated,
+		method: http.MethodPost, path: passkeys, id: "addPasskey", tag: tagAccount, door: doorUser, alone: true, status: http.StatusCreated,
 		summary: "Add a passkey", text: "A challenge is used up by the first answer, whatever comes of it.", errors: []apierr.Code{apierr.Conflict},
 	}, func(ctx context.Context, c *call, in *addPasskey) (p account.Passkey, err error) {
 		rp, err := s.passkeySite(c.request)
 		if err != nil {
 			return p, err
 		}
-		n, err := s.c.Accounts.VerifyPasskey(ctx, rp, *c.person, string(in.Body.ChallengeID), in.Body.Name, encode(in.Body.Credential))
+		n, err := s.c.Accounts.VerifyPasskey(ctx, rp, *c.user, string(in.Body.ChallengeID), in.Body.Name, encode(in.Body.Credential))
 		if err != nil {
 			return p, err
 		}
@@ -129,14 +129,14 @@ func (s *server) addFactors() {
 	})
 
 	write(s, spec{
-		method: http.MethodPatch, path: passkeys + "/{id}", id: "renamePasskey", tag: tagAccount, door: doorPerson, summary: "Rename a passkey",
+		method: http.MethodPatch, path: passkeys + "/{id}", id: "renamePasskey", tag: tagAccount, door: doorUser, summary: "Rename a passkey",
 	}, func(ctx context.Context, tx *db.Tx, c *call, in *renamePasskey) (account.Passkey, error) {
-		return s.c.Accounts.RenamePasskey(ctx, tx, c.person.ID, in.ID, in.Body.Name)
+		return s.c.Accounts.RenamePasskey(ctx, tx, c.user.ID, in.ID, in.Body.Name)
 	})
 
 	write(s, spec{
-		method: http.MethodDelete, path: passkeys + "/{id}", id: "removePasskey", tag: tagAccount, door: doorPerson, summary: "Remove a passkey",
+		method: http.MethodDelete, path: passkeys + "/{id}", id: "removePasskey", tag: tagAccount, door: doorUser, summary: "Remove a passkey",
 	}, func(ctx context.Context, tx *db.Tx, c *call, in *passkeyPath) (account.Passkey, error) {
-		return s.c.Accounts.RemovePasskey(ctx, tx, c.person.ID, in.ID)
+		return s.c.Accounts.RemovePasskey(ctx, tx, c.user.ID, in.ID)
 	})
 }

@@ -58,7 +58,7 @@ func TestAnAuthenticatorAppOverTheAPI(t *testing.T) {
 		w.want(201, tenant{}, "POST", AccountBase+"/sessions", login(code()))
 		w.want(201, tenant{}, "POST", AccountBase+"/sessions", login(recovery[3].(string)))
 		w.refused("SECOND_FACTOR_REQUIRED", tenant{}, "POST", AccountBase+"/sessions", login(recovery[3].(string)))
-		if people := w.by(200, cookie, "GET", AccountBase+"/people", nil); dig(people.list[0], "totp") != true {
+		if people := w.by(200, cookie, "GET", AccountBase+"/members", nil); dig(people.list[0], "totp") != true {
 			t.Errorf("%s", people.body)
 		}
 		// The first half of a sign-in is no failure, a wrong code is one.
@@ -99,7 +99,7 @@ func TestPasskeysOverTheAPI(t *testing.T) {
 		challenge, options := ask()
 		answer := map[string]any{"challengeId": challenge, "credential": d.SignIn(options)}
 		r := w.want(201, tenant{}, "POST", sessions, answer, local)
-		if dig(r.data, "person", "email") != string(w.ada.account)+"@example.com" || dig(r.data, "role") != "owner" {
+		if dig(r.data, "user", "email") != string(w.ada.account)+"@example.com" || dig(r.data, "role") != "owner" {
 			t.Errorf("%s", r.body)
 		}
 		w.by(200, cookieOf(r), "GET", AccountBase+"/me", nil)

@@ -26,7 +26,7 @@ var codes = []struct {
 	{apierr.InvalidAPIKey, http.StatusUnauthorized, "The API key is not one of ours."},
 	{apierr.ExpiredAPIKey, http.StatusUnauthorized, "The API key has expired."},
 	{apierr.RevokedAPIKey, http.StatusUnauthorized, "The API key was revoked."},
-	{apierr.SignInRequired, http.StatusUnauthorized, "This call needs a signed-in person."},
+	{apierr.SignInRequired, http.StatusUnauthorized, "This call needs a signed-in user."},
 	{apierr.SignInFailed, http.StatusUnauthorized, "E-mail address and password do not match, or the passkey or identity provider was not accepted."},
 	{apierr.SecondFactorRequired, http.StatusUnauthorized, "The password is right; a code is needed, too, and was missing or wrong. `details.methods` says what will do."},
 	{apierr.InsufficientBalance, http.StatusPaymentRequired, "The wallet does not cover it."},
@@ -114,10 +114,10 @@ func seconds(d time.Duration) string {
 
 // merged is INVALID_REQUEST with the faults found in the request itself and, for fields that are not
 // named yet, those that a room found in what could be understood of it.
-func merged(found []apierr.Field, err error) error {
+func merged(found []apierr.FieldError, err error) error {
 	var f *apierr.Error
 	// Of a body that could not be read as a whole nothing follows.
-	unread := slices.ContainsFunc(found, func(at apierr.Field) bool { return at.Field == "body" })
+	unread := slices.ContainsFunc(found, func(at apierr.FieldError) bool { return at.Field == "body" })
 	if !unread && errors.As(err, &f) { // a NOT_FOUND of ids in the body names its fields too
 		named := map[string]bool{}
 		for _, at := range found {

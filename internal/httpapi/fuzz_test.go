@@ -22,9 +22,9 @@ import (
 )
 
 // tellable checks that faults can be shown: each has a field and a sentence, is there once, and is safe in a log and on a screen.
-func tellable(t *testing.T, of string, faults []apierr.Field) {
+func tellable(t *testing.T, of string, faults []apierr.FieldError) {
 	t.Helper()
-	seen := map[apierr.Field]bool{}
+	seen := map[apierr.FieldError]bool{}
 	for _, f := range faults {
 		text := f.Field + f.Message
 		if f.Field == "" || !strings.HasSuffix(f.Message, ".") && !strings.HasSuffix(f.Message, "?") || seen[f] || !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }) {
@@ -225,7 +225,7 @@ func FuzzQuery(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string, which uint8) {
 		i := int(which) % len(queries)
 		in := inputs[i]
-		decode := func(text string) (any, []apierr.Field) {
+		decode := func(text string) (any, []apierr.FieldError) {
 			into := queries[i]()
 			d, err := in.decode(httptest.NewRecorder(), &http.Request{Method: "GET", URL: &url.URL{Path: "/", RawQuery: text}, Header: http.Header{}}, into)
 			if err != nil {

@@ -129,7 +129,7 @@ func TestNoTextThatOthersReadHasHiddenCharacters(t *testing.T) {
 		"createAccount.name":        {operator, "POST", OperatorBase + "/accounts", body{}, ""},
 		"creditAccount.note":        {operator, "POST", OperatorBase + "/accounts/" + string(w.ada.account) + "/credit", body{"amount": 1}, ""},
 		"creditAccount.reference":   {operator, "POST", OperatorBase + "/accounts/" + string(w.ada.account) + "/credit", body{"amount": 1}, ""},
-		"dismissFinding.note":       {operator, "POST", OperatorBase + "/findings/fnd_none/dismiss", body{}, ""},
+		"dismissIssue.note":         {operator, "POST", OperatorBase + "/issues/iss_none/dismiss", body{}, ""},
 	}
 	for where := range textsOfRequests(t) {
 		_, field, _ := strings.Cut(where, ".")

@@ -29,9 +29,9 @@ func encode(v any) []byte {
 // parse reads one JSON value strictly: objects become map[string]any, numbers stay json.Number. What encoding/json lets
 // pass is a fault here: invalid UTF-8, a name given twice (which of the two was meant?), anything after the value.
 // A syntax error is the only fault there is; otherwise the value is usable beside the faults.
-func parse(body []byte) (any, []apierr.Field) {
+func parse(body []byte) (any, []apierr.FieldError) {
 	if !utf8.Valid(body) {
-		return nil, []apierr.Field{{Field: "body", Message: "is not valid UTF-8."}}
+		return nil, []apierr.FieldError{{Field: "body", Message: "is not valid UTF-8."}}
 	}
 	var probe json.RawMessage
 	if err := json.Unmarshal(body, &probe); err != nil {
@@ -43,20 +43,20 @@ func parse(body []byte) (any, []apierr.Field) {
 			line := 1 + bytes.Count(body[:min(int(syntax.Offset), len(body))], []byte("\n"))
 			message = fmt.Sprintf("is not valid JSON: %s (line %d, byte %d).", syntax.Error(), line, syntax.Offset)
 		}
-		return nil, []apierr.Field{{Field: "body", Message: message}}
+		return nil, []apierr.FieldError{{Field: "body", Message: message}}
 	}
 	p := reader{d: json.NewDecoder(bytes.NewReader(body))}
 	p.d.UseNumber()
 	v, err := p.value("", 0)
 	if err != nil {
-		return nil, []apierr.Field{{Field: "body", Message: err.Error()}}
+		return nil, []apierr.FieldError{{Field: "body", Message: err.Error()}}
 	}
 	return v, p.faults
 }
 
 type reader struct {
 	d      *json.Decoder
-	faults []apierr.Field
+	faults []apierr.FieldError
 }
 
 var errDepth = fmt.Errorf("is nested more than %d levels deep.", maxDepth) //nolint:staticcheck // a sentence for the client
@@ -98,7 +98,7 @@ func (p *reader) value(path string, depth int) (any, error) {
 			return nil, err
 		}
 		if _, twice := object[name]; twice {
-			p.faults = append(p.faults, apierr.Field{Field: shown(at), Message: "is given more than once; give it once."})
+			p.faults = append(p.faults, apierr.FieldError{Field: shown(at), Message: "is given more than once; give it once."})
 		}
 		object[name] = v
 	}

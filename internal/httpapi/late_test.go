@@ -32,7 +32,7 @@ func TestAKeyIsNotMadeBySomebodyWhoHasJustLeft(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			owner := w.signIn(w.ada)
-			p := w.person(w.ada, account.Member, "member@example.com")
+			p := w.user(w.ada, account.Member, "member@example.com")
 			cookie := w.cookie(p.Email)
 			r := w.by(0, cookie, "POST", AccountBase+"/api-keys", map[string]string{"name": "late"}, func(r *http.Request) {
 				r.Body = &lateBody{strings.NewReader(`{"name":"late"}`), func() {
@@ -40,7 +40,7 @@ func TestAKeyIsNotMadeBySomebodyWhoHasJustLeft(t *testing.T) {
 					if method == "PATCH" {
 						body = map[string]string{"role": "viewer"}
 					}
-					w.by(200, owner, method, AccountBase+"/people/"+string(p.ID), body)
+					w.by(200, owner, method, AccountBase+"/members/"+string(p.ID), body)
 				}}
 			})
 			if r.status != 403 && r.status != 401 {
@@ -80,7 +80,7 @@ func TestABodyThatComesTooLateDoesNothing(t *testing.T) {
 func TestFailedSignInsOfNobodyAreForgotten(t *testing.T) {
 	w := newWorld(t)
 	w.s.c.Limiter = allowAll{}
-	ada := w.person(w.ada, account.Owner, "ada@example.com")
+	ada := w.user(w.ada, account.Owner, "ada@example.com")
 	fail := func() {
 		for _, email := range []string{"nobody@example.com", ada.Email} {
 			w.refused("SIGN_IN_FAILED", tenant{}, "POST", AccountBase+"/sessions", map[string]string{"email": email, "password": "not the password"})

@@ -97,7 +97,7 @@ func (s *server) takeAddress(ctx context.Context, w http.ResponseWriter, r *http
 	}
 }
 
-// takeRefused counts a request whose caller was not admitted. One without a session is a person who has yet to sign in, and
+// takeRefused counts a request whose caller was not admitted. One without a session is a user who has yet to sign in, and
 // is counted as such: a page that learns that its session has ended must learn it also beside a program that tries keys.
 //
 // Where the database could not say who calls, nobody has tried a wrong key: that is bounded, and is no failed attempt.

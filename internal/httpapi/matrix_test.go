@@ -35,7 +35,7 @@ var whoMay = map[string]string{
 	"switchAccount": everyRole, "changePassword": everyRole, "startTotp": everyRole, "confirmTotp": everyRole, "removeTotp": everyRole,
 	"listPasskeys": everyRole, "offerPasskey": everyRole, "addPasskey": everyRole, "renamePasskey": everyRole, "removePasskey": everyRole,
 
-	"listPeople": managers, "updatePerson": managers, "removePerson": managers, "listInvitations": managers, "createInvitation": managers,
+	"listMembers": managers, "updateMember": managers, "removeMember": managers, "listInvitations": managers, "createInvitation": managers,
 	"revokeInvitation": managers, "listAudit": managers,
 	"getKey":      keysOnly,
 	"listApiKeys": workers, "createApiKey": workers, "getApiKey": workers, "updateApiKey": workers, "revokeApiKey": workers,
@@ -50,7 +50,7 @@ var whoMay = map[string]string{
 	"listWebhooks": readers, "getWebhook": readers, "listWebhookDeliveries": readers, "createWebhook": workers, "updateWebhook": workers, "deleteWebhook": workers,
 	"rotateWebhookSecret": workers, "testWebhook": workers, "replayWebhookDelivery": workers,
 	"listEvents": everyRole, "openTerminal": workers,
-	"listFindings": operators, "getFinding": operators, "endFinding": operators, "dismissFinding": operators, "listAccounts": operators, "createAccount": operators,
+	"listIssues": operators, "getIssue": operators, "endIssue": operators, "dismissIssue": operators, "listAccounts": operators, "createAccount": operators,
 	"getAccount": operators, "creditAccount": operators, "setMarkup": operators, "listSources": operators, "listJobs": operators, "getMargins": operators,
 	"getSimulator": operators, "advanceSimulator": operators, "listSimulatorFaults": operators, "addSimulatorFault": operators,
 	"clearSimulatorFaults": operators, "clearSimulatorFault": operators,
@@ -81,9 +81,9 @@ func TestThePermissionMatrix(t *testing.T) {
 		for _, role := range append(slices.Clone(account.Roles), operators) {
 			email := string(role) + "@example.com"
 			if role == operators { // with the least of roles beside it
-				w.newPerson(w.ada, account.Billing, account.PersonRequest{Email: email, Password: goodPassword, Operator: true})
+				w.newUser(w.ada, account.Billing, account.UserRequest{Email: email, Password: goodPassword, Operator: true})
 			} else {
-				w.person(w.ada, role, email)
+				w.user(w.ada, role, email)
 			}
 			cookie := w.cookie(email)
 			for _, rt := range routes {
@@ -141,17 +141,17 @@ func TestThePermissionMatrix(t *testing.T) {
 func TestARoleCountsFromTheNextCallOn(t *testing.T) {
 	w := newWorld(t)
 	owner := w.signIn(w.ada)
-	p := w.person(w.ada, account.Member, "member@example.com")
+	p := w.user(w.ada, account.Member, "member@example.com")
 	cookie := w.cookie(p.Email)
 	key := map[string]string{"name": "a", "publicKey": publicKey(t)}
 	w.by(201, cookie, "POST", Base+"/ssh-keys", key)
-	w.by(200, owner, "PATCH", AccountBase+"/people/"+string(p.ID), map[string]string{"role": "viewer"})
+	w.by(200, owner, "PATCH", AccountBase+"/members/"+string(p.ID), map[string]string{"role": "viewer"})
 	r := w.by(403, cookie, "POST", Base+"/ssh-keys", key)
 	if details := r.error["details"].(map[string]any); details["requiredScope"] != "ssh-keys:write" || details["role"] != "viewer" {
 		t.Errorf("%s", r.body)
 	}
 	w.by(200, cookie, "GET", Base+"/ssh-keys", nil)
-	w.by(200, owner, "DELETE", AccountBase+"/people/"+string(p.ID), nil)
+	w.by(200, owner, "DELETE", AccountBase+"/members/"+string(p.ID), nil)
 	w.by(401, cookie, "GET", Base+"/ssh-keys", nil)
 }
 

@@ -12,11 +12,11 @@ import (
 
 // me is who is signed in, and where.
 type me struct {
-	Person   account.Person       `json:"person"`
+	User     account.User         `json:"user"`
 	Account  account.Account      `json:"account" doc:"The account that the session works in."`
-	Role     account.Role         `json:"role" doc:"What the person may do in it."`
+	Role     account.Role         `json:"role" doc:"What the user may do in it."`
 	Scopes   []account.Scope      `json:"scopes" doc:"What that role allows."`
-	Accounts []account.Membership `json:"accounts" doc:"All accounts that the person belongs to."`
+	Accounts []account.Membership `json:"accounts" doc:"All accounts that the user belongs to."`
 }
 
 type updateMe struct {
@@ -48,32 +48,32 @@ func (s *server) meOf(ctx context.Context, r db.Reader, n account.Session) (me, 
 	if err != nil {
 		return me{}, err
 	}
-	all, err := s.c.Accounts.Memberships(ctx, r, n.Person.ID)
-	return me{n.Person, a, n.Role, n.Role.Scopes(), all}, err
+	all, err := s.c.Accounts.Memberships(ctx, r, n.User.ID)
+	return me{n.User, a, n.Role, n.Role.Scopes(), all}, err
 }
 
 func (s *server) addMe() {
 	at := AccountBase + "/me"
 	read(s, spec{
-		method: http.MethodGet, path: at, id: "getMe", tag: tagAccount, door: doorPerson, summary: "Who is signed in, and where",
+		method: http.MethodGet, path: at, id: "getMe", tag: tagAccount, door: doorUser, summary: "Who is signed in, and where",
 	}, func(ctx context.Context, c *call, _ *none) (me, error) {
 		return s.meOf(ctx, s.c.DB, *c.session)
 	})
 
 	write(s, spec{
-		method: http.MethodPatch, path: at, id: "updateMe", tag: tagAccount, door: doorPerson, summary: "Change your name",
+		method: http.MethodPatch, path: at, id: "updateMe", tag: tagAccount, door: doorUser, summary: "Change your name",
 	}, func(ctx context.Context, tx *db.Tx, c *call, in *updateMe) (me, error) {
-		c.note.subject = c.person.ID
-		if err := s.c.Accounts.Rename(ctx, tx, c.person.ID, in.Body.Name); err != nil {
+		c.note.subject = c.user.ID
+		if err := s.c.Accounts.Rename(ctx, tx, c.user.ID, in.Body.Name); err != nil {
 			return me{}, err
 		}
 		n := *c.session
-		n.Person.Name = in.Body.Name
+		n.User.Name = in.Body.Name
 		return s.meOf(ctx, tx, n)
 	})
 
 	write(s, spec{
-		method: http.MethodPut, path: at + "/account", id: "switchAccount", tag: tagAccount, door: doorPerson,
+		method: http.MethodPut, path: at + "/account", id: "switchAccount", tag: tagAccount, door: doorUser,
 		summary: "Work in another of your accounts", text: "Moves this session, and has your next one begin there.", errors: []apierr.Code{apierr.NotFound},
 	}, func(ctx context.Context, tx *db.Tx, c *call, in *switchAccount) (me, error) {
 		n, err := s.c.Accounts.SwitchAccount(ctx, tx, *c.session, in.Body.AccountID)
@@ -86,18 +86,18 @@ func (s *server) addMe() {
 
 	// The passwords are hashed before the transaction, which would keep all others waiting.
 	read(s, spec{
-		method: http.MethodPut, path: at + "/password", id: "changePassword", tag: tagAccount, door: doorPerson, alone: true,
+		method: http.MethodPut, path: at + "/password", id: "changePassword", tag: tagAccount, door: doorUser, alone: true,
 		summary: "Change your password", text: "Ends all of your sessions but this one.",
 	}, func(ctx context.Context, c *call, in *changePassword) (changed, error) {
-		if err := s.c.Accounts.ConfirmPassword(ctx, *c.person, "currentPassword", in.Body.CurrentPassword); err != nil {
+		if err := s.c.Accounts.ConfirmPassword(ctx, *c.user, "currentPassword", in.Body.CurrentPassword); err != nil {
 			return changed{}, err
 		}
 		p, err := s.c.Accounts.HashPassword(ctx, "newPassword", in.Body.NewPassword)
 		if err != nil {
 			return changed{}, err
 		}
-		return changed{true}, s.recorded(ctx, c, c.person.ID, func(ctx context.Context, tx *db.Tx) error {
-			return s.c.Accounts.SetPassword(ctx, tx, c.person.ID, p, c.session.ID)
+		return changed{true}, s.recorded(ctx, c, c.user.ID, func(ctx context.Context, tx *db.Tx) error {
+			return s.c.Accounts.SetPassword(ctx, tx, c.user.ID, p, c.session.ID)
 		})
 	})
 }

@@ -31,7 +31,7 @@ type offersQuery struct {
 	SortOrder      string        `query:"sortOrder" enum:"asc,desc" doc:"For sortBy; asc if left out."`
 }
 
-func (q offersQuery) check() []apierr.Field {
+func (q offersQuery) check() []apierr.FieldError {
 	faults := append(q.page.check(), checkSort(q.Sort, q.SortBy, q.SortOrder)...)
 	for field, value := range map[string]string{"query.sort": q.Sort, "query.sortBy": q.SortBy} {
 		if _, known := catalog.ParseSort(value); !known || (field == "query.sortBy" && strings.HasPrefix(value, "-")) {
@@ -39,7 +39,7 @@ func (q offersQuery) check() []apierr.Field {
 			if near := apierr.Nearest(strings.TrimPrefix(value, "-"), catalog.Sorts()); near != "" {
 				message += " Did you mean " + near + "?"
 			}
-			faults = append(faults, apierr.Field{Field: field, Message: message})
+			faults = append(faults, apierr.FieldError{Field: field, Message: message})
 		}
 	}
 	return faults
@@ -55,9 +55,9 @@ type interval struct {
 	To   *time.Time `query:"to" doc:"Before this instant."`
 }
 
-func (i interval) check() []apierr.Field {
+func (i interval) check() []apierr.FieldError {
 	if i.From != nil && i.To != nil && !i.From.Before(*i.To) {
-		return []apierr.Field{{Field: "query.to", Message: "must be later than from."}}
+		return []apierr.FieldError{{Field: "query.to", Message: "must be later than from."}}
 	}
 	return nil
 }
@@ -73,7 +73,7 @@ func (i interval) within(now time.Time, length time.Duration) (from, to time.Tim
 		from = i.From.UTC()
 	}
 	if !from.Before(to) {
-		err = apierr.Invalid([]apierr.Field{{Field: "query.from", Message: "must be earlier than now, which is what to means where it is left out."}})
+		err = apierr.Invalid([]apierr.FieldError{{Field: "query.from", Message: "must be earlier than now, which is what to means where it is left out."}})
 	}
 	return from, to, err
 }

@@ -28,9 +28,9 @@ type startOIDC struct {
 	ReturnTo string `query:"returnTo" maxLength:"512" doc:"Path in the dashboard to come back to; / if left out."`
 }
 
-func (in *startOIDC) check() []apierr.Field {
+func (in *startOIDC) check() []apierr.FieldError {
 	if in.ReturnTo != "" && !isOwnPath(in.ReturnTo) {
-		return []apierr.Field{{Field: "query.returnTo", Message: "must be a path of this site, such as /deployments."}}
+		return []apierr.FieldError{{Field: "query.returnTo", Message: "must be a path of this site, such as /deployments."}}
 	}
 	return nil
 }
@@ -121,7 +121,7 @@ func (s *server) finishOIDC(ctx context.Context, c *call, in *finishOIDC) (strin
 		return "", err
 	}
 	if _, err := s.begin(ctx, c, proved(p)); err != nil {
-		return "", s.signInFailed(ctx, c, p.Person, err)
+		return "", s.signInFailed(ctx, c, p.User, err)
 	}
 	s.setOIDCCookie(c, "", -1)
 	return back, nil

@@ -153,7 +153,7 @@ func TestSigningInWithAnIdentityProvider(t *testing.T) {
 		w.refused("NOT_FOUND", tenant{}, "GET", oidcStart, nil)
 		w.refused("NOT_FOUND", tenant{}, "GET", OIDCCallback, nil)
 		i := withIssuer(t, w)
-		ada := w.person(w.ada, account.Owner, "ada@example.com")
+		ada := w.user(w.ada, account.Owner, "ada@example.com")
 		if r := w.want(200, tenant{}, "GET", AccountBase+"/sign-in", nil); dig(r.data, "oidc", "name") != "Example ID" || dig(r.data, "oidc", "startUrl") != oidcStart {
 			t.Errorf("%s", r.body)
 		}
@@ -163,7 +163,7 @@ func TestSigningInWithAnIdentityProvider(t *testing.T) {
 			t.Fatalf("%v", r.header)
 		}
 		me := w.by(200, cookieOf(r), "GET", AccountBase+"/me", nil)
-		if dig(me.data, "person", "id") != string(ada.ID) {
+		if dig(me.data, "user", "id") != string(ada.ID) {
 			t.Errorf("%s", me.body)
 		}
 		if set := r.header.Get("Set-Cookie"); !strings.Contains(set, "SameSite=Strict") || !strings.Contains(set, "HttpOnly") {
@@ -184,7 +184,7 @@ func TestSigningInWithAnIdentityProvider(t *testing.T) {
 func TestHostileIdentityProviders(t *testing.T) {
 	on(t, func(t *testing.T, w *world) {
 		i := withIssuer(t, w)
-		w.person(w.ada, account.Owner, "ada@example.com")
+		w.user(w.ada, account.Owner, "ada@example.com")
 		other, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 		if err != nil {
 			t.Fatal(err)
@@ -232,7 +232,7 @@ func TestHostileIdentityProviders(t *testing.T) {
 		refused("a wrong code", i.back(w, state, cookie, "&code=guessed"))
 		refused("the state again", i.back(w, state, cookie, "&code=the-code"))
 		state, cookie = i.start(w, "")
-		refused("the person said no", i.back(w, state, cookie, "&error=access_denied"))
+		refused("the user said no", i.back(w, state, cookie, "&error=access_denied"))
 		state, cookie = i.start(w, "")
 		w.clock.Advance(account.ExternalTime)
 		refused("too late", i.back(w, state, cookie, "&code=the-code"))

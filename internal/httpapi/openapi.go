@@ -69,7 +69,7 @@ func newDocument(version string) *huma.OpenAPI {
 				// No schema may be called like one of these: generators make a type of each.
 				bearer:        {Type: "http", Scheme: "bearer", Description: "An API key: `Authorization: Bearer pk_live_…`"},
 				apiKeyHeader:  {Type: "apiKey", In: "header", Name: "X-API-Key", Description: "The same key in a header of its own."},
-				sessionScheme: {Type: "apiKey", In: "cookie", Name: sessionCookie, Description: "A signed-in person; see POST /api/v1/account/sessions. Over https the cookie is called __Host-" + sessionCookie + "."},
+				sessionScheme: {Type: "apiKey", In: "cookie", Name: sessionCookie, Description: "A signed-in user; see POST /api/v1/account/sessions. Over https the cookie is called __Host-" + sessionCookie + "."},
 			},
 			Headers: map[string]*huma.Param{
 				"X-Request-Id":          header("Names this request in our log.", huma.TypeString),
@@ -90,7 +90,7 @@ func newDocument(version string) *huma.OpenAPI {
 			{Name: tagEvents, Description: "What happens to the account's things, as it happens."},
 			{Name: tagWebhooks, Description: "The same events, sent to an address of yours and signed; see docs/webhooks.md."},
 			{Name: tagAccount, Description: "Signing in, people and their roles, API keys, and the record of who did what. For people in a browser."},
-			{Name: tagOperator, Description: "For who runs this cloud: findings, accounts, providers, jobs, margins. For a signed-in operator, or a key with an operator's scope."},
+			{Name: tagOperator, Description: "For who runs this cloud: issues, accounts, providers, jobs, margins. For a signed-in operator, or a key with an operator's scope."},
 			{Name: tagService, Description: "Whether the server lives and is ready."},
 		},
 	}
@@ -115,7 +115,7 @@ func schemaName(t reflect.Type, hint string) string {
 	case "account.MemberInfo":
 		return "Member"
 	case "account.Creator":
-		return "PersonReference"
+		return "UserReference"
 	case "account.InvitationView":
 		return "InvitationText"
 	case "audit.Entry":
@@ -178,7 +178,7 @@ func (s *server) operation(rt *route) *huma.Operation {
 		op.Security = []map[string][]string{{bearer: {}}, {apiKeyHeader: {}}}
 	case doorKey, doorOperator:
 		op.Security = []map[string][]string{{bearer: {}}, {apiKeyHeader: {}}, {sessionScheme: {}}}
-	case doorPerson:
+	case doorUser:
 		op.Security = []map[string][]string{{sessionScheme: {}}}
 	default:
 		op.Security = []map[string][]string{}
@@ -284,11 +284,11 @@ func (rt *route) describe() string {
 	case rt.door == doorKey:
 		line("Scope: `%s`. Counts as a write.", rt.scope)
 	case rt.door == doorAnyKey:
-		line("For an API key, whatever its scopes; a signed-in person does not do. Counts as a read.")
-	case rt.door == doorPerson && rt.scope != "":
-		line("For a signed-in person only, whose role has `%s`: %s. An API key does not do.", rt.scope, strings.Join(texts(account.RolesWith(rt.scope)), ", "))
-	case rt.door == doorPerson:
-		line("For a signed-in person only, whatever their role; an API key does not do.")
+		line("For an API key, whatever its scopes; a signed-in user does not do. Counts as a read.")
+	case rt.door == doorUser && rt.scope != "":
+		line("For a signed-in user only, whose role has `%s`: %s. An API key does not do.", rt.scope, strings.Join(texts(account.RolesWith(rt.scope)), ", "))
+	case rt.door == doorUser:
+		line("For a signed-in user only, whatever their role; an API key does not do.")
 	}
 	if len(rt.errors) > 0 {
 		var list []string
@@ -313,7 +313,7 @@ func (rt *route) codes() []apierr.Code {
 		all = append(all, apierr.MissingAPIKey, apierr.InvalidAPIKey, apierr.ExpiredAPIKey, apierr.RevokedAPIKey, apierr.SignInRequired, apierr.InsufficientScope, apierr.NetworkNotAllowed)
 	case doorAnyKey:
 		all = append(all, apierr.MissingAPIKey, apierr.InvalidAPIKey, apierr.ExpiredAPIKey, apierr.RevokedAPIKey, apierr.NetworkNotAllowed)
-	case doorPerson:
+	case doorUser:
 		all = append(all, apierr.SignInRequired, apierr.NetworkNotAllowed)
 		if rt.scope != "" {
 			all = append(all, apierr.InsufficientScope)
@@ -351,7 +351,7 @@ const introductionText = `Browse GPU offers, deploy bare metal machines, manage 
 
 ## Authentication
 
-Send an API key as ` + "`Authorization: Bearer pk_live_…`" + ` (or in ` + "`X-API-Key`" + `). Keys are made in the dashboard under Settings → API Keys. A key has scopes; the call's text names the one it needs. A signed-in person can make the same calls: their role in the account is a set of scopes.
+Send an API key as ` + "`Authorization: Bearer pk_live_…`" + ` (or in ` + "`X-API-Key`" + `). Keys are made in the dashboard under Settings → API Keys. A key has scopes; the call's text names the one it needs. A signed-in user can make the same calls: their role in the account is a set of scopes.
 
 ## Answers
 
@@ -365,9 +365,9 @@ Requests are closed: a field or parameter that is not listed is refused, so that
 
 ## Limits
 
-Per key and minute: 60 reads, 20 writes, 5 deploys; a deploy uses no write, also as a dry run. Your key may have other limits; ` + "`X-RateLimit-Limit`, `-Remaining` and `-Reset`" + ` (Unix seconds) of each answer say. Requests without a valid key are counted by address, 60 a minute; what people call before they are signed in has 300 of its own, or 120 for each user in a browser in which they have signed in before. A request that is answered with an error counts, too. A signed-in person's session has 600 reads, 120 writes and 5 deploys a minute.
+Per key and minute: 60 reads, 20 writes, 5 deploys; a deploy uses no write, also as a dry run. Your key may have other limits; ` + "`X-RateLimit-Limit`, `-Remaining` and `-Reset`" + ` (Unix seconds) of each answer say. Requests without a valid key are counted by address, 60 a minute; what people call before they are signed in has 300 of its own, or 120 for each user in a browser in which they have signed in before. A request that is answered with an error counts, too. A signed-in user's session has 600 reads, 120 writes and 5 deploys a minute.
 
-An account may have 100 API keys that can be used, 200 SSH keys, 10 webhooks, 100 open quotes and 100 open invitations; a person 20 passkeys, and 50 sessions, of which the oldest ends when another begins. One more is LIMIT_REACHED; ` + "`details`" + ` says of what and how many. At once an account may have 64 streams of events and 32 terminals, of which one key or person has 16 and 8 at most; one more is RATE_LIMIT_EXCEEDED. 100 logins may wait at one address. None of these can be set.
+An account may have 100 API keys that can be used, 200 SSH keys, 10 webhooks, 100 open quotes and 100 open invitations; a user 20 passkeys, and 50 sessions, of which the oldest ends when another begins. One more is LIMIT_REACHED; ` + "`details`" + ` says of what and how many. At once an account may have 64 streams of events and 32 terminals, of which one key or user has 16 and 8 at most; one more is RATE_LIMIT_EXCEEDED. 100 logins may wait at one address. None of these can be set.
 
 ## Repeating a request
 

@@ -267,7 +267,7 @@ func (s *server) margins(ctx context.Context, _ *call, in *marginsQuery) (margin
 		return margins{}, err
 	}
 	if to.Sub(from) > longestMargins {
-		return margins{}, apierr.Invalid([]apierr.Field{{Field: "query.from", Message: "lies more than 366 days before to; ask for less at once."}})
+		return margins{}, apierr.Invalid([]apierr.FieldError{{Field: "query.from", Message: "lies more than 366 days before to; ask for less at once."}})
 	}
 	by := wallet.ByProvider
 	if in.By != "" {

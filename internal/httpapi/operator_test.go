@@ -26,7 +26,7 @@ func (w *world) operator() tenant {
 func (w *world) raise(kind issue.Kind, upstream string, reference id.ID, endable bool) {
 	w.t.Helper()
 	w.tx(func(ctx context.Context, tx *db.Tx) error {
-		return w.c.Findings.Raise(ctx, tx, "voltage-park", issue.Sighting{Kind: kind, UpstreamID: upstream, Reference: reference, Endable: endable, Detail: "test"})
+		return w.c.Issues.Raise(ctx, tx, "voltage-park", issue.Sighting{Kind: kind, UpstreamID: upstream, Reference: reference, Endable: endable, Detail: "test"})
 	})
 }
 
@@ -52,7 +52,7 @@ func TestTheOperatorsCallsTakeTheOperatorsKeysAlone(t *testing.T) {
 				t.Errorf("%s %s: %d", method, path, r.status)
 			}
 			if r := w.refused("INSUFFICIENT_SCOPE", tenant{}, method, target, nil, cookie, header("Sec-Fetch-Site", "same-origin")); r.status != 403 {
-				t.Errorf("%s %s as a person: %d", method, path, r.status)
+				t.Errorf("%s %s as a user: %d", method, path, r.status)
 			}
 		}
 	}
@@ -83,15 +83,15 @@ func TestNoTenantGivesOperatorScopes(t *testing.T) {
 	w.refused("INSUFFICIENT_SCOPE", operator, "GET", Base+"/wallet", nil)
 }
 
-func TestFindingsOverTheAPI(t *testing.T) {
+func TestIssuesOverTheAPI(t *testing.T) {
 	w := newWorld(t)
-	op, at := w.operator(), OperatorBase+"/findings"
+	op, at := w.operator(), OperatorBase+"/issues"
 	if r := w.want(200, op, "GET", at, nil); len(r.list) != 0 {
 		t.Fatalf("%v", r.list)
 	}
-	w.raise(issue.ForeignMachine, "vp-foreign", "", false)
-	w.raise(issue.UnownedMachine, "vp-ghost", "dep_ghost", true)
-	w.raise(issue.UnownedVolume, "vp-volume", "vol_ghost", true)
+	w.raise(issue.UnmanagedMachine, "vp-foreign", "", false)
+	w.raise(issue.OrphanedMachine, "vp-ghost", "dep_ghost", true)
+	w.raise(issue.OrphanedVolume, "vp-volume", "vol_ghost", true)
 	ids := map[string]string{}
 	for _, f := range w.want(200, op, "GET", at+"?state=open&provider=voltage-park", nil).list {
 		one := f.(map[string]any)
@@ -100,11 +100,11 @@ func TestFindingsOverTheAPI(t *testing.T) {
 	if len(ids) != 3 {
 		t.Fatalf("%v", ids)
 	}
-	if r := w.want(200, op, "GET", at+"?kind=unowned_volume", nil); len(r.list) != 1 {
+	if r := w.want(200, op, "GET", at+"?kind=orphaned_volume", nil); len(r.list) != 1 {
 		t.Errorf("%v", r.list)
 	}
 	w.refused("INVALID_REQUEST", op, "GET", at+"?kind=ghost", nil)
-	foreign, ghost := at+"/"+ids["foreign_machine"], at+"/"+ids["unowned_machine"]
+	foreign, ghost := at+"/"+ids["unmanaged_machine"], at+"/"+ids["orphaned_machine"]
 	if r := w.refused("CONFLICT", op, "POST", foreign+"/end", nil); !strings.Contains(string(r.body), "somebody else") {
 		t.Errorf("%s", r.body)
 	}
@@ -118,9 +118,9 @@ func TestFindingsOverTheAPI(t *testing.T) {
 	if r := w.want(200, op, "GET", ghost, nil); r.text("reference") != "dep_ghost" || r.text("state") != "open" {
 		t.Errorf("%s", r.body)
 	}
-	w.refused("NOT_FOUND", op, "GET", at+"/fnd_none", nil)
-	w.refused("NOT_FOUND", op, "POST", at+"/fnd_none/end", nil)
-	w.refused("NOT_FOUND", op, "POST", at+"/fnd_none/dismiss", map[string]any{})
+	w.refused("NOT_FOUND", op, "GET", at+"/iss_none", nil)
+	w.refused("NOT_FOUND", op, "POST", at+"/iss_none/end", nil)
+	w.refused("NOT_FOUND", op, "POST", at+"/iss_none/dismiss", map[string]any{})
 	w.refused("INSUFFICIENT_SCOPE", w.keyWith(w.bob, account.ReadOperator), "POST", ghost+"/end", nil)
 }
 
@@ -314,16 +314,16 @@ func TestNoTenantSeesACost(t *testing.T) {
 // A signed-in operator needs no role for it, and what he does to an account is in that account's audit, as the operator's.
 func TestASignedInOperatorMakesTheOperatorsCalls(t *testing.T) {
 	w := newWorld(t)
-	n, err := w.c.Accounts.Prepare(t.Context(), account.PersonRequest{Email: "op@example.com", Password: goodPassword, Operator: true})
+	n, err := w.c.Accounts.Prepare(t.Context(), account.UserRequest{Email: "op@example.com", Password: goodPassword, Operator: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.tx(func(ctx context.Context, tx *db.Tx) error {
-		_, err := w.c.Accounts.CreatePerson(ctx, tx, n, w.bob.account, account.Viewer)
+		_, err := w.c.Accounts.CreateUser(ctx, tx, n, w.bob.account, account.Viewer)
 		return err
 	})
 	cookie, site := header("Cookie", w.cookie("op@example.com")), header("Sec-Fetch-Site", "same-origin")
-	w.want(200, tenant{}, "GET", OperatorBase+"/findings", nil, cookie)
+	w.want(200, tenant{}, "GET", OperatorBase+"/issues", nil, cookie)
 	w.want(200, tenant{}, "POST", OperatorBase+"/accounts/"+string(w.ada.account)+"/credit", map[string]any{"amount": 5}, cookie, site)
 	w.refused("NETWORK_NOT_ALLOWED", tenant{}, "POST", OperatorBase+"/accounts/"+string(w.ada.account)+"/credit", map[string]any{"amount": 5}, cookie, header("Sec-Fetch-Site", "cross-site"))
 	r := w.want(200, tenant{}, "GET", AccountBase+"/audit?action=creditAccount", nil, header("Cookie", w.signIn(w.ada)))

@@ -22,22 +22,22 @@ var growing = map[string]struct {
 	with map[string]string
 }{
 	"account": {6000, map[string]string{"id": `'acc_' || CAST(i AS TEXT)`, "markup": `NULL`}},
-	"person": {6000, map[string]string{
+	"user": {6000, map[string]string{
 		"id": `'per_' || CAST(i AS TEXT)`, "account_id": `'acc_' || CAST(i AS TEXT)`, "email": `CAST(i AS TEXT) || '@example.net'`, "operator": `FALSE`,
 	}},
-	"membership": {6000, map[string]string{"person_id": `'per_' || CAST(i AS TEXT)`, "account_id": `'acc_' || CAST(i AS TEXT)`}},
+	"membership": {6000, map[string]string{"user_id": `'per_' || CAST(i AS TEXT)`, "account_id": `'acc_' || CAST(i AS TEXT)`}},
 	"session": {6000, map[string]string{
-		"token_hash": `CAST(i AS TEXT)`, "id": `'ses_' || CAST(i AS TEXT)`, "person_id": `'per_' || CAST(i % 3000 + 1 AS TEXT)`,
+		"token_hash": `CAST(i AS TEXT)`, "id": `'ses_' || CAST(i AS TEXT)`, "user_id": `'per_' || CAST(i % 3000 + 1 AS TEXT)`,
 		"account_id": `'acc_' || CAST(i % 3000 + 1 AS TEXT)`, "expires_at": `9000000000000000`, "seen_at": `9000000000000000`,
 	}},
 	"invitation": {3000, map[string]string{
 		"token_hash": `CAST(i AS TEXT)`, "account_id": `'acc_' || CAST(i % 300 + 1 AS TEXT)`, "created_by": `'per_' || CAST(i % 300 + 1 AS TEXT)`,
 	}},
-	"passkey":          {3000, map[string]string{"person_id": `'per_' || CAST(i % 300 + 1 AS TEXT)`, "credential_id": `CAST(i AS TEXT)`}},
+	"passkey":          {3000, map[string]string{"user_id": `'per_' || CAST(i % 300 + 1 AS TEXT)`, "credential_id": `CAST(i AS TEXT)`}},
 	"api_key":          {6000, map[string]string{"secret_hash": `CAST(i AS TEXT)`, "account_id": `'acc_' || CAST(i % 300 + 1 AS TEXT)`}},
 	"ssh_key":          {6000, map[string]string{"fingerprint": `CAST(i AS TEXT)`, "name": `CAST(i AS TEXT)`}},
 	"volume":           {6000, map[string]string{"name": `CAST(i AS TEXT)`, "status": `'available'`, "provider": `'voltage-park'`}},
-	"deployment":       {20000, map[string]string{"status": `CASE i % 9 WHEN 0 THEN 'running' ELSE 'terminated' END`, "provider": `'p' || CAST(i % 9 AS TEXT)`, "region": `'r' || CAST(i % 9 AS TEXT)`, "released_at": `1`, "allowance_key": `''`}},
+	"deployment":       {20000, map[string]string{"status": `CASE i % 9 WHEN 0 THEN 'running' ELSE 'terminated' END`, "provider": `'p' || CAST(i % 9 AS TEXT)`, "region": `'r' || CAST(i % 9 AS TEXT)`, "released_at": `1`, "spending_key_id": `''`}},
 	"deployment_tag":   {40000, map[string]string{"deployment_id": `'dep_' || CAST(i / 2 AS TEXT)`, "tag": `'t' || CAST(i % 2 AS TEXT)`}},
 	"event":            {30000, map[string]string{"type": `'deployment.' || CAST(i % 9 AS TEXT)`, "subject": `'dep_' || CAST(i / 3 AS TEXT)`, "seq": `i`}},
 	"event_counter":    {8000, map[string]string{"account_id": `'acc_' || CAST(i AS TEXT)`}},
@@ -47,7 +47,7 @@ var growing = map[string]struct {
 	"meter":            {10000, map[string]string{"subject": `'dep_' || CAST(i AS TEXT)`, "next_at": `CASE WHEN i % 4 = 0 THEN i END`}},
 	"meter_cost":       {20000, map[string]string{"subject": `'dep_' || CAST(i AS TEXT)`, "from_at": `CAST(i AS BIGINT) * 1000000`, "to_at": `CAST(i AS BIGINT) * 1000000 + 1`}},
 	"job":              {20000, map[string]string{"kind": `'reconcile'`, "subject": `'dep_' || CAST(i AS TEXT)`, "failures": `CASE WHEN i % 200 = 0 THEN 1 ELSE 0 END`}},
-	"finding":          {10000, map[string]string{"state": `CASE i % 90 WHEN 0 THEN 'open' ELSE 'settled' END`, "kind": `'k' || CAST(i % 5 AS TEXT)`, "provider": `'p' || CAST(i % 9 AS TEXT)`, "subject": `CAST(i AS TEXT)`, "closed_at": `1`}},
+	"issue":            {10000, map[string]string{"state": `CASE i % 90 WHEN 0 THEN 'open' ELSE 'settled' END`, "kind": `'k' || CAST(i % 5 AS TEXT)`, "provider": `'p' || CAST(i % 9 AS TEXT)`, "subject": `CAST(i AS TEXT)`, "closed_at": `1`}},
 	"webhook":          {8000, nil},
 	"webhook_delivery": {20000, map[string]string{"webhook_id": `'whk_' || CAST(i % 300 AS TEXT)`, "event_id": `CAST(i AS TEXT)`, "place": `i`, "state": `'delivered'`}},
 	"webhook_attempt":  {20000, map[string]string{"delivery_id": `CAST(i AS TEXT)`, "number": `1`}},
@@ -59,7 +59,7 @@ var growing = map[string]struct {
 // ordered are the plans that read an index in its order and stop at the page's end, or count no further than db.Reach: lists of the operator
 // that no filter narrows. A list of one tenant is never among them.
 var ordered = map[string][]string{
-	"listAccounts": {"account"}, "listFindings": {"finding"}, "listJobs": {"job USING INDEX job_failing", "job USING COVERING INDEX job_failing"},
+	"listAccounts": {"account"}, "listIssues": {"issue"}, "listJobs": {"job USING INDEX job_failing", "job USING COVERING INDEX job_failing"},
 	"listSources": {"deployment"}, // those that may have a machine, by an index that holds no others
 }
 
@@ -70,16 +70,16 @@ var filterValues = map[string][]string{
 	"gpuType": nil, "instanceType": nil, "gpuCount": nil, "minGpuCount": nil, "maxHourlyPrice": nil, "available": nil,
 	"tag": {"t1"}, "status": {"running", "running,failed"}, "type": {"charge", "hold,charge"}, "subject": {"dep_00000000000000000000000001"},
 	"deploymentId": {"dep_00000000000000000000000001"}, "volumeId": nil, "actor": {"key_1"}, "action": {"createDeployment"},
-	"from": {"2028-02-01T00:00:00Z"}, "to": {"2028-02-28T00:00:00Z"}, "state": {"open"}, "kind": {"stuck_terminate"},
+	"from": {"2028-02-01T00:00:00Z"}, "to": {"2028-02-28T00:00:00Z"}, "state": {"open"}, "kind": {"stuck_termination"},
 }
 
 func fillGrowing(t *testing.T, d *db.DB) {
 	t.Helper()
-	for _, table := range []string{"account", "person", "membership"} { // others point to them
+	for _, table := range []string{"account", "user", "membership"} { // others point to them
 		fillTable(t, d, table)
 	}
 	for _, table := range slices.Sorted(maps.Keys(growing)) {
-		if table != "account" && table != "person" && table != "membership" {
+		if table != "account" && table != "user" && table != "membership" {
 			fillTable(t, d, table)
 		}
 	}
@@ -132,14 +132,14 @@ func fillTable(t *testing.T, d *db.DB, table string) {
 // table that grows. What is asked of the database is noted below database/sql, so a list, a filter or a subquery that comes later is judged, too.
 func TestNoListReadsAWholeTable(t *testing.T) {
 	tables := slices.Sorted(maps.Keys(growing))
-	aliases := map[string]string{"p": "person", "m": "membership", "s": "session", "i": "invitation", "t": "totp", "k": "passkey"}
+	aliases := map[string]string{"p": "user", "m": "membership", "s": "session", "i": "invitation", "t": "totp", "k": "passkey"}
 	for _, engine := range []db.Engine{db.SQLite, db.Postgres} {
 		t.Run(string(engine), func(t *testing.T) {
 			c := clock.NewFrozen(dbtest.Start)
 			d, recorder := dbtest.Recorded(t, engine, c)
 			w := newWorldOn(t, d, c)
 			w.s.c.Limiter = allowAll{}
-			w.newPerson(w.ada, account.Owner, account.PersonRequest{Email: "ada@example.com", Password: goodPassword, Operator: true})
+			w.newUser(w.ada, account.Owner, account.UserRequest{Email: "ada@example.com", Password: goodPassword, Operator: true})
 			cookie := w.cookie("ada@example.com")
 			machine := w.deploy(w.ada)
 			hook := w.want(201, w.ada, "POST", Base+"/webhooks", map[string]any{"url": "https://example.com/hook"})

@@ -242,7 +242,7 @@ func TestAFloodFromAnOfficeClosesNothingForTheOthers(t *testing.T) {
 	w.want(201, tenant{}, "POST", AccountBase+"/sessions", login, office)
 	w.refused("SIGN_IN_REQUIRED", tenant{}, "GET", AccountBase+"/me", nil, office)
 	w.want(200, w.ada, "GET", Base+"/offers", nil, office)
-	for i := range 30 { // one person who does not know their password
+	for i := range 30 { // one user who does not know their password
 		w.refused("SIGN_IN_FAILED", tenant{}, "POST", AccountBase+"/sessions", map[string]string{"email": fmt.Sprintf("eve%d@example.com", i), "password": "wrong password"}, office)
 	}
 	w.want(201, tenant{}, "POST", AccountBase+"/sessions", login, office)

@@ -38,7 +38,7 @@ func inMarket(market catalog.Market, provider string, regions []string) error {
 	for _, r := range market.Regions() {
 		places = append(places, r.Slug)
 	}
-	var faults []apierr.Field
+	var faults []apierr.FieldError
 	known := func(field, name, list string, all []string) string {
 		if i := slices.IndexFunc(all, func(x string) bool { return strings.EqualFold(x, name) }); i >= 0 {
 			return all[i]
@@ -47,7 +47,7 @@ func inMarket(market catalog.Market, provider string, regions []string) error {
 		if near := apierr.Nearest(name, all); near != "" {
 			message += " Did you mean " + near + "?"
 		}
-		faults = append(faults, apierr.Field{Field: field, Message: message})
+		faults = append(faults, apierr.FieldError{Field: field, Message: message})
 		return name
 	}
 	if provider != "" {

@@ -33,7 +33,7 @@ func (s *server) change(ctx context.Context, c *call, d decoded, effect func(con
 	}
 	keys := c.request.Header.Values("Idempotency-Key")
 	if len(keys) > 1 || (len(keys) == 1 && !idempotency.ValidKey(keys[0])) {
-		d.faults = append(d.faults, apierr.Field{Field: "header.Idempotency-Key", Message: "must be given once, with 1 to 255 visible ASCII characters."})
+		d.faults = append(d.faults, apierr.FieldError{Field: "header.Idempotency-Key", Message: "must be given once, with 1 to 255 visible ASCII characters."})
 	}
 	if len(d.faults) > 0 {
 		err := s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
@@ -140,7 +140,7 @@ func (c *call) open(kept []byte) ([]byte, error) {
 }
 
 // sealed tells whether the call's answer may show a secret.
-func (c *call) sealed() bool { return c.route.door == doorPerson || c.route.secret }
+func (c *call) sealed() bool { return c.route.door == doorUser || c.route.secret }
 
 func (c *call) cipher() cipher.AEAD {
 	token := c.token

@@ -22,11 +22,11 @@ type answer = idempotency.Answer
 type door int
 
 const (
-	doorKey      door = iota // an API key, or a signed-in person
-	doorPerson               // a signed-in person only
+	doorKey      door = iota // an API key, or a signed-in user
+	doorUser                 // a signed-in user only
 	doorOpen                 // anybody; limited by address
 	doorProbe                // anybody, often; limited by address
-	doorAnyKey               // an API key, whatever its scopes, and no person
+	doorAnyKey               // an API key, whatever its scopes, and no user
 	doorOperator             // an API key with an operator's scope, of whatever account, or a signed-in operator
 )
 
@@ -38,7 +38,7 @@ type spec struct {
 	summary      string
 	text         string
 	door         door
-	scope        account.Scope // needed of an API key, or of a signed-in person's role
+	scope        account.Scope // needed of an API key, or of a signed-in user's role
 	alone        bool          // manages its own transactions, so that an Idempotency-Key means nothing to it
 	anyQuery     bool          // ignores query parameters that it does not know: others write them
 	secret       bool          // the answer shows what nobody may learn again
@@ -69,9 +69,9 @@ type call struct {
 	route   *route
 	id      id.ID
 	account id.ID
-	key     *account.Key     // nil for a signed-in person
-	person  *account.Person  // nil for an API key
-	session *account.Session // of the person
+	key     *account.Key     // nil for a signed-in user
+	user    *account.User    // nil for an API key
+	session *account.Session // of the user
 	token   string           // of the session
 
 	// status and header may be set by a handler to change the answer.
@@ -86,7 +86,7 @@ type call struct {
 	err error // what the call failed of, for the log
 }
 
-// keyID is the API key that calls; "" where a person does.
+// keyID is the API key that calls; "" where a user does.
 func (c *call) keyID() id.ID {
 	if c.key == nil {
 		return ""
@@ -102,13 +102,13 @@ type page struct {
 	Cursor  string `query:"cursor" maxLength:"2000" doc:"The nextCursor of the page before, in place of page, with the same filters and sort: the page begins exactly after that one, also where entries have come or gone since, and costs the same however far it is."`
 }
 
-func (p page) check() []apierr.Field {
-	var faults []apierr.Field
+func (p page) check() []apierr.FieldError {
+	var faults []apierr.FieldError
 	if p.Limit != nil && p.PerPage != nil && *p.Limit != *p.PerPage {
-		faults = append(faults, apierr.Field{Field: "query.per_page", Message: "contradicts limit; give one of them."})
+		faults = append(faults, apierr.FieldError{Field: "query.per_page", Message: "contradicts limit; give one of them."})
 	}
 	if p.Cursor != "" && p.Page > 1 {
-		faults = append(faults, apierr.Field{Field: "query.cursor", Message: "contradicts page; give one of them."})
+		faults = append(faults, apierr.FieldError{Field: "query.cursor", Message: "contradicts page; give one of them."})
 	}
 	return faults
 }
@@ -132,7 +132,7 @@ type sorting struct {
 	SortOrder string `query:"sortOrder" enum:"asc,desc" doc:"For sortBy; asc if left out."`
 }
 
-func (q sorting) check() []apierr.Field { return checkSort(q.Sort, q.SortBy, q.SortOrder) }
+func (q sorting) check() []apierr.FieldError { return checkSort(q.Sort, q.SortBy, q.SortOrder) }
 
 // order is how the rooms call what was asked for.
 func (q sorting) order() db.Order {
@@ -154,14 +154,14 @@ type listQuery struct {
 	sorting
 }
 
-func (q listQuery) check() []apierr.Field { return append(q.page.check(), q.sorting.check()...) }
+func (q listQuery) check() []apierr.FieldError { return append(q.page.check(), q.sorting.check()...) }
 
-func checkSort(sort, by, order string) (faults []apierr.Field) {
+func checkSort(sort, by, order string) (faults []apierr.FieldError) {
 	if sort != "" && by != "" {
-		faults = append(faults, apierr.Field{Field: "query.sortBy", Message: "contradicts sort; give one of them."})
+		faults = append(faults, apierr.FieldError{Field: "query.sortBy", Message: "contradicts sort; give one of them."})
 	}
 	if order != "" && by == "" {
-		faults = append(faults, apierr.Field{Field: "query.sortOrder", Message: "needs sortBy; or give sort with a leading hyphen for downwards."})
+		faults = append(faults, apierr.FieldError{Field: "query.sortOrder", Message: "needs sortBy; or give sort with a leading hyphen for downwards."})
 	}
 	return faults
 }

@@ -147,7 +147,7 @@ func (w *world) owned(who tenant) map[string]id.ID {
 func (w *world) ownedByPeople(who tenant) map[string]id.ID {
 	w.t.Helper()
 	email := "people." + string(who.account) + "@example.com"
-	p := w.person(who, account.Owner, email)
+	p := w.user(who, account.Owner, email)
 	cookie := w.cookie(email)
 	session := w.by(200, cookie, "GET", AccountBase+"/sessions", nil).list[0].(map[string]any)["id"].(string)
 	invitation := w.by(201, cookie, "POST", AccountBase+"/invitations", map[string]string{"role": "member"}).text("id")
@@ -186,7 +186,7 @@ func TestAnotherTenantsThingsAreNotThere(t *testing.T) {
 	session := w.signIn(w.bob)
 	bodies := map[string]any{
 		"PATCH /ssh-keys": `{"name":"his"}`, "PATCH /volumes": `{"name":"his"}`, "PATCH /deployments": `{"name":"his"}`, "PATCH /api-keys": `{"name":"his"}`,
-		"PATCH /webhooks": `{"description":"his"}`, "PATCH /people": `{"role":"viewer"}`, "PATCH /passkeys": `{"name":"his"}`,
+		"PATCH /webhooks": `{"description":"his"}`, "PATCH /members": `{"role":"viewer"}`, "PATCH /passkeys": `{"name":"his"}`,
 		"POST /deployments/reinstall": `{"eraseLocalDisks":true}`,
 		"POST /volumes/attach":        map[string]any{"deploymentId": his["deployments"]},
 	}
@@ -236,7 +236,7 @@ func TestAnotherTenantsThingsAreNotThere(t *testing.T) {
 		}
 	}
 	again := w.cookie("people." + string(w.ada.account) + "@example.com")
-	if r := w.by(200, again, "GET", AccountBase+"/me", nil); r.data.(map[string]any)["role"] != "owner" || r.data.(map[string]any)["person"].(map[string]any)["passkeys"] != 1.0 {
+	if r := w.by(200, again, "GET", AccountBase+"/me", nil); r.data.(map[string]any)["role"] != "owner" || r.data.(map[string]any)["user"].(map[string]any)["passkeys"] != 1.0 {
 		t.Errorf("%s", r.body)
 	}
 	if r := w.by(200, again, "GET", AccountBase+"/sessions", nil); len(r.list) != 2 {
@@ -339,7 +339,7 @@ func TestEveryRouteNeedsItsScope(t *testing.T) {
 			switch rt.door {
 			case doorOpen, doorProbe:
 				continue
-			case doorPerson:
+			case doorUser:
 				w.refused("SIGN_IN_REQUIRED", w.ada, method, target, nil)
 				continue
 			}
@@ -376,33 +376,33 @@ func (w *world) keyWith(who tenant, scopes ...account.Scope) tenant {
 func (w *world) signIn(who tenant) string {
 	w.t.Helper()
 	email := string(who.account) + "@example.com"
-	w.person(who, account.Owner, email)
+	w.user(who, account.Owner, email)
 	return w.cookie(email)
 }
 
 const goodPassword = "a long enough password"
 
-// person makes a person with that role in the tenant's account.
-func (w *world) person(who tenant, role account.Role, email string) account.Person {
+// user makes a user with that role in the tenant's account.
+func (w *world) user(who tenant, role account.Role, email string) account.User {
 	w.t.Helper()
-	return w.newPerson(who, role, account.PersonRequest{Email: email, Password: goodPassword})
+	return w.newUser(who, role, account.UserRequest{Email: email, Password: goodPassword})
 }
 
-func (w *world) newPerson(who tenant, role account.Role, r account.PersonRequest) account.Person {
+func (w *world) newUser(who tenant, role account.Role, r account.UserRequest) account.User {
 	w.t.Helper()
 	n, err := w.c.Accounts.Prepare(w.t.Context(), r)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	var p account.Person
+	var p account.User
 	w.tx(func(ctx context.Context, tx *db.Tx) (err error) {
-		p, err = w.c.Accounts.CreatePerson(ctx, tx, n, who.account, role)
+		p, err = w.c.Accounts.CreateUser(ctx, tx, n, who.account, role)
 		return err
 	})
 	return p
 }
 
-// cookie signs a person in.
+// cookie signs a user in.
 func (w *world) cookie(email string) string {
 	w.t.Helper()
 	return cookieOf(w.want(http.StatusCreated, tenant{}, "POST", AccountBase+"/sessions", map[string]string{"email": email, "password": goodPassword}))

@@ -57,19 +57,19 @@ type Config struct {
 	Limiter  ratelimit.Limiter
 
 	Accounts    *account.Service
-	Audit       *audit.Log
+	Audit       *audit.Service
 	Catalog     *catalog.Catalog
 	SSHKeys     *sshkey.Service
 	Wallet      *wallet.Ledger
-	Meter       *meter.Meter
+	Meter       *meter.Service
 	Volumes     *volume.Service
 	Deployments *deployment.Service
-	Quotes      *quote.Book
-	Events      *event.Log
+	Quotes      *quote.Service
+	Events      *event.Service
 	Webhooks    *webhook.Service
-	Findings    *issue.Service
-	Operator    *operator.Desk
-	Idempotency *idempotency.Store
+	Issues      *issue.Service
+	Operator    *operator.Service
+	Idempotency *idempotency.Service
 
 	// Version is that of the server, for the document and the index.
 	Version string
@@ -114,7 +114,7 @@ func New(c Config) http.Handler { return newServer(c) }
 func newServer(c Config) *server {
 	if c.DB == nil || c.IDs == nil || c.Clock == nil || c.Real == nil || c.Log == nil || c.Registry == nil || c.Limiter == nil ||
 		c.Accounts == nil || c.Audit == nil || c.Catalog == nil || c.SSHKeys == nil || c.Wallet == nil || c.Meter == nil || c.Volumes == nil ||
-		c.Deployments == nil || c.Quotes == nil || c.Events == nil || c.Webhooks == nil || c.Findings == nil || c.Operator == nil || c.Idempotency == nil || c.Version == "" {
+		c.Deployments == nil || c.Quotes == nil || c.Events == nil || c.Webhooks == nil || c.Issues == nil || c.Operator == nil || c.Idempotency == nil || c.Version == "" {
 		panic("httpapi: New needs every field of its Config")
 	}
 	s := routed(c)
@@ -157,7 +157,7 @@ func routed(c Config) *server {
 	s.addAudit()
 	s.addEvents()
 	s.addWebhooks()
-	s.addFindings()
+	s.addIssues()
 	s.addOperator()
 	s.addTerminal()
 	s.addSimulator()

@@ -18,15 +18,15 @@ type signIn struct {
 	}
 }
 
-// session is a signed-in person, where, and until when.
+// session is a signed-in user, where, and until when.
 type session struct {
-	Person    account.Person  `json:"person"`
+	User      account.User    `json:"user"`
 	Account   account.Account `json:"account" doc:"The account that the session works in."`
-	Role      account.Role    `json:"role" doc:"What the person may do in it."`
+	Role      account.Role    `json:"role" doc:"What the user may do in it."`
 	ExpiresAt time.Time       `json:"expiresAt"`
 }
 
-// sessionInfo is one of a person's sessions, in their list.
+// sessionInfo is one of a user's sessions, in their list.
 type sessionInfo struct {
 	ID         id.ID     `json:"id" doc:"Id of the session, ses_…"`
 	CreatedAt  time.Time `json:"createdAt" doc:"When it began."`
@@ -47,7 +47,7 @@ type sessionPath struct {
 }
 
 // begin begins a session for somebody who has proved who they are, in a transaction with what belongs to it, and gives the
-// browser its cookie. The session that the browser had ends: nobody can plant one that goes on as another person's.
+// browser its cookie. The session that the browser had ends: nobody can plant one that goes on as another user's.
 func (s *server) begin(ctx context.Context, c *call, prove func(ctx context.Context, tx *db.Tx) (account.Proof, error)) (session, error) {
 	var n account.SignedIn
 	var a account.Account
@@ -62,7 +62,7 @@ func (s *server) begin(ctx context.Context, c *call, prove func(ctx context.Cont
 		if a, err = s.c.Accounts.Get(ctx, tx, n.Account); err != nil {
 			return err
 		}
-		c.person, c.account, c.note = &n.Person, n.Account, note{subject: n.ID}
+		c.user, c.account, c.note = &n.User, n.Account, note{subject: n.ID}
 		return s.record(ctx, tx, c)
 	})
 	if err != nil {
@@ -71,7 +71,7 @@ func (s *server) begin(ctx context.Context, c *call, prove func(ctx context.Cont
 	// The cookie's life is counted by the browser's clock, so it is told as a length.
 	s.setSessionCookie(c, n.Token, int(n.ExpiresAt.Sub(s.c.Clock.Now())/time.Second))
 	s.setDeviceCookie(c, n.Device)
-	return session{n.Person, a, n.Role, n.ExpiresAt}, nil
+	return session{n.User, a, n.Role, n.ExpiresAt}, nil
 }
 
 // proved is a proof that was made before the transaction.
@@ -84,10 +84,10 @@ func (s *server) addSessions() {
 	s.addWaysIn()
 
 	list(s, spec{
-		method: http.MethodGet, path: at, id: "listSessions", tag: tagAccount, door: doorPerson,
+		method: http.MethodGet, path: at, id: "listSessions", tag: tagAccount, door: doorUser,
 		summary: "List your own sessions", text: "Those that have not ended, newest first, in all accounts.",
 	}, func(ctx context.Context, c *call, _ *page, p db.Page) ([]sessionInfo, db.Listed, error) {
-		sessions, total, err := s.c.Accounts.ListSessions(ctx, s.c.DB, c.person.ID, p)
+		sessions, total, err := s.c.Accounts.ListSessions(ctx, s.c.DB, c.user.ID, p)
 		out := []sessionInfo{}
 		for _, n := range sessions {
 			out = append(out, sessionInfo{n.ID, n.CreatedAt, n.SeenAt, n.ExpiresAt, n.Address, n.UserAgent, n.ID == c.session.ID})
@@ -96,7 +96,7 @@ func (s *server) addSessions() {
 	})
 
 	write(s, spec{
-		method: http.MethodDelete, path: at, id: "signOut", tag: tagAccount, door: doorPerson, summary: "Sign out",
+		method: http.MethodDelete, path: at, id: "signOut", tag: tagAccount, door: doorUser, summary: "Sign out",
 	}, func(ctx context.Context, tx *db.Tx, c *call, _ *none) (signedOut, error) {
 		s.setSessionCookie(c, "", -1)
 		c.note.subject = c.session.ID
@@ -104,15 +104,15 @@ func (s *server) addSessions() {
 	})
 
 	write(s, spec{
-		method: http.MethodDelete, path: at + "/others", id: "endOtherSessions", tag: tagAccount, door: doorPerson, summary: "End all of your sessions but this one",
+		method: http.MethodDelete, path: at + "/others", id: "endOtherSessions", tag: tagAccount, door: doorUser, summary: "End all of your sessions but this one",
 	}, func(ctx context.Context, tx *db.Tx, c *call, _ *none) (signedOut, error) {
-		c.note.subject = c.person.ID
-		return signedOut{true}, s.c.Accounts.EndOtherSessions(ctx, tx, c.person.ID, c.session.ID)
+		c.note.subject = c.user.ID
+		return signedOut{true}, s.c.Accounts.EndOtherSessions(ctx, tx, c.user.ID, c.session.ID)
 	})
 
 	write(s, spec{
-		method: http.MethodDelete, path: at + "/{id}", id: "endSession", tag: tagAccount, door: doorPerson, summary: "End one of your sessions",
+		method: http.MethodDelete, path: at + "/{id}", id: "endSession", tag: tagAccount, door: doorUser, summary: "End one of your sessions",
 	}, func(ctx context.Context, tx *db.Tx, c *call, in *sessionPath) (signedOut, error) {
-		return signedOut{true}, s.c.Accounts.EndSession(ctx, tx, c.person.ID, in.ID)
+		return signedOut{true}, s.c.Accounts.EndSession(ctx, tx, c.user.ID, in.ID)
 	})
 }

@@ -22,7 +22,7 @@ type Simulator struct {
 	// Faults are those that were added and not cleared.
 	Faults func() []SimulatorFault
 	// AddFault returns the fault as it is kept. wrong is everything that is wrong with it; then it was not added.
-	AddFault func(ctx context.Context, f SimulatorFault) (kept SimulatorFault, wrong []apierr.Field, err error)
+	AddFault func(ctx context.Context, f SimulatorFault) (kept SimulatorFault, wrong []apierr.FieldError, err error)
 	// ClearFault takes back one fault that there is, ClearFaults all.
 	ClearFault  func(ctx context.Context, fault string) error
 	ClearFaults func(ctx context.Context) error

@@ -28,9 +28,9 @@ func (w *world) simulated() (advanced *time.Duration) {
 			return nil
 		},
 		Faults: func() []SimulatorFault { return faults },
-		AddFault: func(_ context.Context, f SimulatorFault) (SimulatorFault, []apierr.Field, error) {
+		AddFault: func(_ context.Context, f SimulatorFault) (SimulatorFault, []apierr.FieldError, error) {
 			if f.Kind == "nonsense" {
-				return f, []apierr.Field{{Field: "seconds", Message: "are none."}, {Field: "kind", Message: "nonsense is no kind of fault."}}, nil
+				return f, []apierr.FieldError{{Field: "seconds", Message: "are none."}, {Field: "kind", Message: "nonsense is no kind of fault."}}, nil
 			}
 			f.ID, f.Since = "f2", w.clock.Now()
 			faults = append(faults, f)

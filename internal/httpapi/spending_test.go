@@ -13,16 +13,16 @@ import (
 	"github.com/billetcloud/billet/internal/db/dbtest"
 )
 
-// A key with limits deploys within them, says which one is in the way, and cannot have what others made cost more. A person can.
+// A key with limits deploys within them, says which one is in the way, and cannot have what others made cost more. A user can.
 func TestAKeySpendsNoMoreThanItMay(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		w := newWorldOn(t, d, c)
 		w.s.c.Limiter = allowAll{}
 		ada := w.signIn(w.ada)
-		made := w.by(201, ada, "POST", AccountBase+"/api-keys", map[string]any{"name": "agent", "spending": map[string]any{
+		made := w.by(201, ada, "POST", AccountBase+"/api-keys", map[string]any{"name": "agent", "spendingLimits": map[string]any{
 			"maxHourlyPrice": 30, "maxSpendPerDay": 100, "gpuTypes": []string{"NVIDIA B200"},
 		}}).data.(map[string]any)
-		same(t, "shown", made["spending"].(map[string]any)["maxSpendPerDay"], 100)
+		same(t, "shown", made["spendingLimits"].(map[string]any)["maxSpendPerDay"], 100)
 		agent := w.ada
 		agent.secret = made["key"].(string)
 		limit := func(body map[string]any) any {
@@ -40,9 +40,9 @@ func TestAKeySpendsNoMoreThanItMay(t *testing.T) {
 		mine := told(agent)
 		same(t, "the id", mine["id"], made["id"])
 		same(t, "the account", mine["account"].(map[string]any)["id"], string(w.ada.account))
-		same(t, "the limit", mine["spending"].(map[string]any)["maxSpendPerDay"], 100)
+		same(t, "the limit", mine["spendingLimits"].(map[string]any)["maxSpendPerDay"], 100)
 		same(t, "nothing used", mine["spent"].(map[string]any)["committedToday"], 0)
-		if of := told(w.ada); of["spending"] != nil || of["spent"] != nil || len(of["scopes"].([]any)) == 0 {
+		if of := told(w.ada); of["spendingLimits"] != nil || of["spent"] != nil || len(of["scopes"].([]any)) == 0 {
 			t.Errorf("a key without limits: %v", of)
 		}
 		body := w.seedBody()
@@ -64,8 +64,8 @@ func TestAKeySpendsNoMoreThanItMay(t *testing.T) {
 		w.want(403, agent, "PATCH", Base+"/deployments/"+theirs["id"].(string), later)
 		w.want(200, agent, "PATCH", Base+"/deployments/"+theirs["id"].(string), map[string]any{"name": "renamed"})
 		key := AccountBase + "/api-keys/" + made["id"].(string)
-		w.by(400, ada, "PATCH", key, map[string]any{"spending": map[string]any{"gpuTypes": []string{" "}}})
-		same(t, "taken away", w.by(200, ada, "PATCH", key, map[string]any{"spending": map[string]any{}}).data.(map[string]any)["spending"], nil)
+		w.by(400, ada, "PATCH", key, map[string]any{"spendingLimits": map[string]any{"gpuTypes": []string{" "}}})
+		same(t, "taken away", w.by(200, ada, "PATCH", key, map[string]any{"spendingLimits": map[string]any{}}).data.(map[string]any)["spendingLimits"], nil)
 		w.want(201, agent, "POST", Base+"/deployments", body)
 	})
 }
@@ -76,7 +76,7 @@ func TestFiftyDeploysAtOnceStayWithinAKeysLimit(t *testing.T) {
 		w := newWorldOn(t, d, c)
 		w.s.c.Limiter = allowAll{}
 		ada := w.signIn(w.ada)
-		made := w.by(201, ada, "POST", AccountBase+"/api-keys", map[string]any{"name": "agent", "spending": map[string]any{"maxSpendPerDay": 100}}).data.(map[string]any)
+		made := w.by(201, ada, "POST", AccountBase+"/api-keys", map[string]any{"name": "agent", "spendingLimits": map[string]any{"maxSpendPerDay": 100}}).data.(map[string]any)
 		agent, body := w.ada, w.seedBody()
 		agent.secret = made["key"].(string)
 		body["autoTerminateAt"] = w.clock.Now().Add(26 * time.Minute).UTC().Format(time.RFC3339)

@@ -36,7 +36,7 @@ type streams struct {
 
 	mu   sync.Mutex
 	open map[string]int
-	// waiting are the streams whose callers are asked for again together, with the secrets of their keys; "" for a person's.
+	// waiting are the streams whose callers are asked for again together, with the secrets of their keys; "" for a user's.
 	waiting    map[chan struct{}]string
 	rechecking bool // whether somebody looks after them
 }
@@ -50,7 +50,7 @@ func newStreams() *streams {
 func (s *streams) enter(kind string, c *call, most share) (leave func(), err error) {
 	mine, whose := kind+"/"+string(c.keyID()), "This API key"
 	if c.key == nil {
-		mine, whose = kind+"/"+string(c.account)+"/"+string(c.person.ID), "You"
+		mine, whose = kind+"/"+string(c.account)+"/"+string(c.user.ID), "You"
 	}
 	all := kind + "/" + string(c.account)
 	s.mu.Lock()

@@ -27,7 +27,7 @@ func TestStreamsAskForTheirCallersTogether(t *testing.T) {
 			t.Fatal(err)
 		}
 		if secret == "" {
-			return &call{request: r, person: &account.Person{}}
+			return &call{request: r, user: &account.User{}}
 		}
 		r.Header.Set("Authorization", "Bearer "+secret)
 		return &call{request: r, key: &account.Key{}}

@@ -47,7 +47,7 @@ func (s *server) addTerminal() {
 		upgrade: true, long: terminalLife, summary: "Relay to the machine’s SSH",
 		text: "A WebSocket whose binary messages are the bytes of a connection to the deployment’s own SSH address and port, both ways, and to nothing else. It speaks no SSH itself: " +
 			"the client at the other end does, with its own key, and checks `sshHostKeys`; what is said stays between it and the machine. Open while the deployment runs; " +
-			"ends after 12 hours, 30 minutes without a byte, or with the key or session that opened it. An account may have 32 at once, and one key or person 8. " +
+			"ends after 12 hours, 30 minutes without a byte, or with the key or session that opened it. An account may have 32 at once, and one key or user 8. " +
 			"The server sends an empty message every 4 seconds, by which the client can tell that the connection lives, and a ping, which the client has 10 seconds to answer.",
 		errors: []apierr.Code{apierr.Conflict},
 	}, reflect.TypeFor[openTerminal](), nil, false, s.terminal)
@@ -104,7 +104,7 @@ func (s *server) terminal(ctx context.Context, w http.ResponseWriter, c *call) (
 }
 
 // checkUpgrade finds what keeps the request from becoming a WebSocket.
-func checkUpgrade(r *http.Request) []apierr.Field {
+func checkUpgrade(r *http.Request) []apierr.FieldError {
 	has := func(header, token string) bool {
 		return slices.ContainsFunc(strings.Split(strings.Join(r.Header.Values(header), ","), ","), func(part string) bool {
 			return strings.EqualFold(strings.TrimSpace(part), token)
@@ -113,11 +113,11 @@ func checkUpgrade(r *http.Request) []apierr.Field {
 	key, err := base64.StdEncoding.DecodeString(r.Header.Get("Sec-WebSocket-Key"))
 	switch {
 	case r.Method != http.MethodGet || !r.ProtoAtLeast(1, 1) || !has("Connection", "Upgrade") || !has("Upgrade", "websocket"):
-		return []apierr.Field{{Field: "header.Upgrade", Message: "must be websocket: this address is for WebSockets only."}}
+		return []apierr.FieldError{{Field: "header.Upgrade", Message: "must be websocket: this address is for WebSockets only."}}
 	case r.Header.Get("Sec-WebSocket-Version") != "13":
-		return []apierr.Field{{Field: "header.Sec-WebSocket-Version", Message: "must be 13."}}
+		return []apierr.FieldError{{Field: "header.Sec-WebSocket-Version", Message: "must be 13."}}
 	case err != nil || len(key) != 16 || len(r.Header.Values("Sec-WebSocket-Key")) != 1:
-		return []apierr.Field{{Field: "header.Sec-WebSocket-Key", Message: "must be 16 bytes in base64."}}
+		return []apierr.FieldError{{Field: "header.Sec-WebSocket-Key", Message: "must be 16 bytes in base64."}}
 	}
 	return nil
 }

@@ -124,7 +124,7 @@ func refusalOf(words []byte) error {
 	line, rest, _ := strings.Cut(string(words), "\r\n")
 	_, text, _ := strings.Cut(rest, "\r\n\r\n")
 	invalid := func(field, message string) error {
-		return apierr.Invalid([]apierr.Field{{Field: field, Message: message}})
+		return apierr.Invalid([]apierr.FieldError{{Field: field, Message: message}})
 	}
 	_, status, _ := strings.Cut(line, " ")
 	switch status, _, _ = strings.Cut(status, " "); status {

@@ -33,7 +33,7 @@ type updateVolume struct {
 	}
 }
 
-func (in *updateVolume) check() []apierr.Field {
+func (in *updateVolume) check() []apierr.FieldError {
 	return anything(in.Body.Name != nil || in.Body.SizeGB != nil)
 }
 

@@ -28,7 +28,7 @@ type walletView struct {
 	Available     money.Micros `json:"available" doc:"What can be spent; below zero it is a debt."`
 	NegativeSince *time.Time   `json:"negativeSince" doc:"Since when available is below zero."`
 	// PastDue is nil where available is not below zero.
-	PastDue *pastdue.PastDue `json:"pastDue" doc:"What happens when while available is below zero; null while it is not."`
+	PastDue *pastdue.State `json:"pastDue" doc:"What happens when while available is below zero; null while it is not."`
 	// HourlyCost is what everything that runs costs together.
 	HourlyCost        money.Micros   `json:"hourlyCost" doc:"What everything that runs now costs in an hour."`
 	HoursLeft         *hours         `json:"hoursLeft" doc:"How many hours available lasts at hourlyCost, rounded down to hundredths; null while nothing runs."`
@@ -87,13 +87,13 @@ type transactionsQuery struct {
 	Format       string        `query:"format" enum:"json,csv" doc:"csv: the whole statement as a table, without pages."`
 }
 
-func (q transactionsQuery) check() []apierr.Field {
+func (q transactionsQuery) check() []apierr.FieldError {
 	faults := append(q.page.check(), q.interval.check()...)
 	if q.DeploymentID != "" && q.VolumeID != "" {
-		faults = append(faults, apierr.Field{Field: "query.volumeId", Message: "contradicts deploymentId; give one of them."})
+		faults = append(faults, apierr.FieldError{Field: "query.volumeId", Message: "contradicts deploymentId; give one of them."})
 	}
 	if q.Format == "csv" && (q.Page > 1 || q.Limit != nil || q.PerPage != nil) {
-		faults = append(faults, apierr.Field{Field: "query.format", Message: "csv has no pages; leave page and limit out."})
+		faults = append(faults, apierr.FieldError{Field: "query.format", Message: "csv has no pages; leave page and limit out."})
 	}
 	return faults
 }

@@ -58,7 +58,7 @@ func (s *server) addWaysIn() {
 
 	read(s, spec{
 		method: http.MethodPost, path: at, id: "signIn", tag: tagAccount, door: doorOpen, status: http.StatusCreated,
-		summary: "Sign in", text: "Sets a cookie that scripts cannot read. The session works in the account where the person worked last. " +
+		summary: "Sign in", text: "Sets a cookie that scripts cannot read. The session works in the account where the user worked last. " +
 			"An Idempotency-Key has no meaning here: each call makes a session of its own.",
 		errors: []apierr.Code{apierr.SignInFailed, apierr.SecondFactorRequired, apierr.InsufficientScope, apierr.NetworkNotAllowed},
 	}, func(ctx context.Context, c *call, in *signIn) (session, error) {
@@ -67,11 +67,11 @@ func (s *server) addWaysIn() {
 			if in.Body.Code == "" && apierr.CodeOf(err) == apierr.SecondFactorRequired {
 				return session{}, err // the first half of a sign-in, and no failure
 			}
-			return session{}, s.signInFailed(ctx, c, p.Person, err)
+			return session{}, s.signInFailed(ctx, c, p.User, err)
 		}
 		n, err := s.begin(ctx, c, proved(p))
 		if err != nil {
-			return session{}, s.signInFailed(ctx, c, p.Person, err)
+			return session{}, s.signInFailed(ctx, c, p.User, err)
 		}
 		return n, nil
 	})
@@ -102,7 +102,7 @@ func (s *server) addWaysIn() {
 		}
 		p, err := s.c.Accounts.VerifyWithPasskey(ctx, rp, string(in.Body.ChallengeID), encode(in.Body.Credential))
 		if err != nil {
-			return session{}, s.signInFailed(ctx, c, p.Person, err)
+			return session{}, s.signInFailed(ctx, c, p.User, err)
 		}
 		return s.begin(ctx, c, proved(p))
 	})

@@ -34,7 +34,7 @@ type updateWebhook struct {
 	}
 }
 
-func (in *updateWebhook) check() []apierr.Field {
+func (in *updateWebhook) check() []apierr.FieldError {
 	b := &in.Body
 	return anything(b.URL != nil || b.Description != nil || b.Types != nil || b.Enabled != nil)
 }

@@ -121,11 +121,11 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 	accounts := account.New(account.Config{DB: d, IDs: ids, Rand: rand.Reader, Clock: c, Real: w.time.Now, Secrets: secrets, CheapPasswords: true})
 	offers := catalog.New(catalog.Config{DB: d, IDs: ids, Clock: c, Providers: providers, Jobs: jobs, Log: log, Markup: func(string) int64 { return 0 }, OwnMarkups: accounts.Markups})
 	keys := sshkey.New(sshkey.Config{DB: d, IDs: ids})
-	findings := issue.New(issue.Config{IDs: ids, Jobs: jobs, Log: log})
-	volumes := volume.New(volume.Config{DB: d, IDs: ids, Clock: c, Log: log, Catalog: offers, Meter: meters, Wallet: ledger, Providers: providers, Events: events, Findings: findings, Jobs: jobs})
+	issues := issue.New(issue.Config{IDs: ids, Jobs: jobs, Log: log})
+	volumes := volume.New(volume.Config{DB: d, IDs: ids, Clock: c, Log: log, Catalog: offers, Meter: meters, Wallet: ledger, Providers: providers, Events: events, Issues: issues, Jobs: jobs})
 	deployments := deployment.New(deployment.Config{
 		DB: d, IDs: ids, Clock: c, Log: log, Catalog: offers, SSHKeys: keys, Volumes: volumes, Wallet: ledger, Meter: meters, Events: events,
-		Findings: findings, Jobs: jobs, Providers: providers, Quotes: quote.New(ids), Probe: func(context.Context, provider.Endpoint) (string, error) { return "", nil }, Secrets: secrets,
+		Issues: issues, Jobs: jobs, Providers: providers, Quotes: quote.New(ids), Probe: func(context.Context, provider.Endpoint) (string, error) { return "", nil }, Secrets: secrets,
 	})
 	webhooks := webhook.New(webhook.Config{
 		DB: d, IDs: ids, Clock: c, Real: w.time.Now, Log: log, Events: events, Jobs: jobs, Secrets: secrets, Chance: func() float64 { return 0.5 },
@@ -137,7 +137,7 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 	w.c = Config{
 		DB: d, IDs: ids, Clock: c, Real: w.time.Now, Log: log, Registry: prometheus.NewRegistry(), Limiter: ratelimit.NewMemory(w.time.Now),
 		Accounts: accounts, Audit: audit.New(ids), Catalog: offers, SSHKeys: keys, Wallet: ledger,
-		Meter: meters, Volumes: volumes, Deployments: deployments, Quotes: quote.New(ids), Events: events, Webhooks: webhooks, Findings: findings,
+		Meter: meters, Volumes: volumes, Deployments: deployments, Quotes: quote.New(ids), Events: events, Webhooks: webhooks, Issues: issues,
 		Operator: operator.New(operator.Config{IDs: ids, Accounts: accounts, Wallet: ledger, Jobs: jobs}), Idempotency: idempotency.New(idempotency.Config{DB: d, Clock: c}), Version: "test",
 	}
 	w.s = newServer(w.c)

@@ -42,15 +42,15 @@ type Config struct {
 	Clock clock.Clock
 }
 
-// Store keeps answers.
-type Store struct{ c Config }
+// Service keeps answers.
+type Service struct{ c Config }
 
 // New returns a Store. It panics when a field is missing.
-func New(c Config) *Store {
+func New(c Config) *Service {
 	if c.DB == nil || c.Clock == nil {
 		panic("idempotency: New needs every field of its Config")
 	}
-	return &Store{c}
+	return &Service{c}
 }
 
 // ValidKey tells whether a key has 1 to 255 visible ASCII characters.
@@ -69,7 +69,7 @@ func ValidKey(key string) bool {
 // Begin claims the key for the transaction, or returns the answer that it got before: then replay is true
 // and there is nothing to do. It waits while another transaction has the key. hash stands for the whole request; the key
 // with another hash is IDEMPOTENCY_KEY_REUSED. A claim without Finish must not be committed.
-func (s *Store) Begin(ctx context.Context, tx *db.Tx, account id.ID, key, hash string) (answer Answer, replay bool, err error) {
+func (s *Service) Begin(ctx context.Context, tx *db.Tx, account id.ID, key, hash string) (answer Answer, replay bool, err error) {
 	if err := forget(ctx, tx, account, key, tx.Now.Add(-Window)); err != nil {
 		return Answer{}, false, err
 	}
@@ -89,12 +89,12 @@ func (s *Store) Begin(ctx context.Context, tx *db.Tx, account id.ID, key, hash s
 }
 
 // Finish keeps the answer under the key that the transaction began with.
-func (s *Store) Finish(ctx context.Context, tx *db.Tx, account id.ID, key string, a Answer) error {
+func (s *Service) Finish(ctx context.Context, tx *db.Tx, account id.ID, key string, a Answer) error {
 	return finish(ctx, tx, account, key, a)
 }
 
 // Purge deletes answers older than Window, and comes back each hour.
-func (s *Store) Purge(ctx context.Context, _ id.ID) (job.Outcome, error) {
+func (s *Service) Purge(ctx context.Context, _ id.ID) (job.Outcome, error) {
 	now := s.c.Clock.Now()
 	for {
 		var n int64

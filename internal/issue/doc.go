@@ -6,9 +6,9 @@
 // owner, or had one: the room of that owner does. The end of a machine or volume without any is its own.
 //
 // Invariants:
-//   - One live finding for each provider, kind and subject, held by a unique index. A watch writes all that it saw in
+//   - One live issue for each provider, kind and subject, held by a unique index. A watch writes all that it saw in
 //     a number of statements that does not depend on how much that is.
-//   - A finding closes by itself once no list has shown it for [settleAfter]: one list that is stale, or left it out,
+//   - A issue closes by itself once no list has shown it for [settleAfter]: one list that is stale, or left it out,
 //     neither closes it nor makes a second one of it. It closes as ended where Billet had it ended, else as settled; a
 //     dismissed one stays dismissed, and is not raised again while it is there.
 //   - Policy ends unowned machines only, whose reference has the form of one of our own ids; after the grace, and only while at

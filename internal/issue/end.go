@@ -20,35 +20,35 @@ const (
 	slowest = 10 * time.Minute
 )
 
-// EnderConfig is what an Ender needs. Every field is required.
-type EnderConfig struct {
+// RemoverConfig is what an Remover needs. Every field is required.
+type RemoverConfig struct {
 	DB        *db.DB
 	Clock     clock.Clock
-	Findings  *Service
-	Providers *provider.Set
+	Issues    *Service
+	Providers *provider.Registry
 }
 
-// Ender asks providers to end what was found.
-type Ender struct{ c EnderConfig }
+// Remover asks providers to end what was found.
+type Remover struct{ c RemoverConfig }
 
-// NewEnder returns an Ender. It panics when a field is missing.
-func NewEnder(c EnderConfig) *Ender {
-	if c.DB == nil || c.Clock == nil || c.Findings == nil || c.Providers == nil {
-		panic("finding: NewEnder needs every field of its Config")
+// NewRemover returns an Remover. It panics when a field is missing.
+func NewRemover(c RemoverConfig) *Remover {
+	if c.DB == nil || c.Clock == nil || c.Issues == nil || c.Providers == nil {
+		panic("issue: NewRemover needs every field of its Config")
 	}
-	return &Ender{c}
+	return &Remover{c}
 }
 
 // End is the handler of KindEnd: it ends what an operator, or policy, wants to be ended, and asks again until the provider
 // says that it is gone. It may be ended at any point and repeated.
-func (e *Ender) End(ctx context.Context, finding id.ID) (job.Outcome, error) {
-	f, found, err := one(ctx, e.c.DB, finding)
+func (e *Remover) End(ctx context.Context, issue id.ID) (job.Outcome, error) {
+	f, found, err := one(ctx, e.c.DB, issue)
 	if err != nil || !found || f.State != StateOpen || !f.Endable || f.Reference == nil {
 		return job.Done(), err
 	}
 	p, configured := e.c.Providers.Get(f.Provider)
 	if !configured {
-		return job.Outcome{}, fmt.Errorf("provider %s is not configured any more, and finding %s is open", f.Provider, f.ID)
+		return job.Outcome{}, fmt.Errorf("provider %s is not configured any more, and issue %s is open", f.Provider, f.ID)
 	}
 	if f.EndingSince == nil {
 		begun, err := e.beginByPolicy(ctx, f)
@@ -86,15 +86,15 @@ func (e *Ender) End(ctx context.Context, finding id.ID) (job.Outcome, error) {
 		return answered(ctx, tx, f.ID, problem, confirmed)
 	})
 	if err != nil || gone {
-		return job.Done(), err // the watch closes the finding, or has it ended again where it is still listed
+		return job.Done(), err // the watch closes the issue, or has it ended again where it is still listed
 	}
 	return job.At(now.Add(again)), nil
 }
 
 // beginByPolicy commits to ending an unowned machine whose grace is over.
-func (e *Ender) beginByPolicy(ctx context.Context, f Finding) (begun bool, err error) {
+func (e *Remover) beginByPolicy(ctx context.Context, f Issue) (begun bool, err error) {
 	err = e.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		if !e.c.Findings.c.Policy.EndUnowned { // it was started with another policy meanwhile
+		if !e.c.Issues.c.Policy.EndUnowned { // it was started with another policy meanwhile
 			return unschedule(ctx, tx, f.ID)
 		}
 		begun, err = beginByPolicy(ctx, tx, f.Provider, f.ID)
@@ -104,12 +104,12 @@ func (e *Ender) beginByPolicy(ctx context.Context, f Finding) (begun bool, err e
 }
 
 // end asks for the end and tells whether the provider has it no more.
-func (e *Ender) end(ctx context.Context, p provider.Provider, f Finding) (gone bool, err error) {
+func (e *Remover) end(ctx context.Context, p provider.Provider, f Issue) (gone bool, err error) {
 	if err := job.Holds(ctx); err != nil {
 		return false, err
 	}
 	reference := id.ID(*f.Reference)
-	if f.Kind == UnownedVolume {
+	if f.Kind == OrphanedVolume {
 		v, keeps := p.(provider.VolumeProvider)
 		if !keeps {
 			return false, fmt.Errorf("provider %s has no volumes any more", f.Provider)

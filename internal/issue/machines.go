@@ -18,8 +18,8 @@ const (
 	stuckAfter = time.Hour
 )
 
-// MachineKinds are the kinds of findings about machines.
-var MachineKinds = []Kind{UnownedMachine, OutlivedMachine, DoubleMachine, ForeignMachine, LostMachine, StuckTerminate, PriceDifference, PrivateAddress}
+// MachineKinds are the kinds of issues about machines.
+var MachineKinds = []Kind{OrphanedMachine, UndeadMachine, DuplicateMachine, UnmanagedMachine, LostMachine, StuckTermination, PriceMismatch, PrivateAddress}
 
 // Owner is a deployment that has, or may have, a machine.
 type Owner struct {
@@ -54,7 +54,7 @@ func SortMachines(list []provider.Machine, owners []Owner, now time.Time) *Machi
 		case !m.Reference.Valid(id.Deployment):
 			if m.CreatedAt.IsZero() || now.Sub(m.CreatedAt) >= young {
 				s.Found = append(s.Found, Sighting{
-					Kind: ForeignMachine, UpstreamID: m.ID, Reference: m.Reference,
+					Kind: UnmanagedMachine, UpstreamID: m.ID, Reference: m.Reference,
 					Detail: "The provider has a machine that Billet did not make. It may be somebody else's in the same account, and is left alone.",
 				})
 			}
@@ -83,13 +83,13 @@ func (s *Machines) own(o Owner, now time.Time) {
 	if len(there) > 0 {
 		s.Own[o.Deployment] = there[own]
 	}
-	if o.Ended && len(there) > 0 { // reopened, or not ended yet: a finding that there is goes on
-		s.Found = append(s.Found, Sighting{Kind: OutlivedMachine, UpstreamID: there[own].ID, Reference: o.Deployment, Known: true})
+	if o.Ended && len(there) > 0 { // reopened, or not ended yet: a issue that there is goes on
+		s.Found = append(s.Found, Sighting{Kind: UndeadMachine, UpstreamID: there[own].ID, Reference: o.Deployment, Known: true})
 	}
 	if o.EndingSince != nil {
 		if now.Sub(*o.EndingSince) > stuckAfter {
 			s.Found = append(s.Found, Sighting{
-				Kind: StuckTerminate, UpstreamID: o.MachineID, Reference: o.Deployment, Deployment: o.Deployment,
+				Kind: StuckTermination, UpstreamID: o.MachineID, Reference: o.Deployment, Deployment: o.Deployment,
 				Detail: "The provider has refused to end the machine, or not confirmed its end, since " + o.EndingSince.Truncate(time.Second).Format(time.RFC3339) + ". It is asked again; the tenant does not pay for it.",
 			})
 		}
@@ -101,7 +101,7 @@ func (s *Machines) own(o Owner, now time.Time) {
 	for i, m := range there {
 		if i != own {
 			s.Found = append(s.Found, Sighting{
-				Kind: DoubleMachine, UpstreamID: m.ID, Reference: o.Deployment, Deployment: o.Deployment,
+				Kind: DuplicateMachine, UpstreamID: m.ID, Reference: o.Deployment, Deployment: o.Deployment,
 				Detail: "The provider has a second machine under the reference of a deployment. Billet cannot end it alone: Terminate takes the reference, which is the tenant's machine's too.",
 			})
 		}
@@ -119,7 +119,7 @@ func (s *Machines) price(o Owner, m provider.Machine) {
 		return
 	}
 	s.Found = append(s.Found, Sighting{
-		Kind: PriceDifference, UpstreamID: m.ID, Reference: o.Deployment, Deployment: o.Deployment,
+		Kind: PriceMismatch, UpstreamID: m.ID, Reference: o.Deployment, Deployment: o.Deployment,
 		Detail: fmt.Sprintf("The provider states %s/h for this machine; its offer had %s/h when the deployment was made. Costs and margins count what it states.", m.HourlyCost, o.AgreedCost),
 	})
 }
@@ -140,7 +140,7 @@ func (s *Machines) RefusePrivate() {
 // this one: their machine had ended.
 func (s *Machines) Resolve(slug string, at map[id.ID]string) (outlived []id.ID) {
 	for _, reference := range s.Strays {
-		o := Sighting{Kind: UnownedMachine, UpstreamID: s.upstream[reference][0].ID, Reference: reference}
+		o := Sighting{Kind: OrphanedMachine, UpstreamID: s.upstream[reference][0].ID, Reference: reference}
 		switch other, exists := at[reference]; {
 		case exists && other == slug:
 			outlived = append(outlived, reference)
@@ -160,7 +160,7 @@ func (s *Machines) With(outlived []id.ID) []Sighting {
 	all := slices.Clone(s.Found)
 	for _, d := range outlived {
 		all = append(all, Sighting{
-			Kind: OutlivedMachine, UpstreamID: s.upstream[d][0].ID, Reference: d, Deployment: d,
+			Kind: UndeadMachine, UpstreamID: s.upstream[d][0].ID, Reference: d, Deployment: d,
 			Detail: "The machine is there although the provider had confirmed the end of its deployment's; it is ended again.",
 		})
 	}

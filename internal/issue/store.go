@@ -18,8 +18,8 @@ const chunkRows = 20
 const columns = `id, kind, provider, upstream_id, reference, deployment_id, volume_id, detail, endable, state, note, problem,
 	first_seen_at, last_seen_at, end_after, held, ending_since, closed_at`
 
-func scan(row db.Row) (Finding, error) {
-	var f Finding
+func scan(row db.Row) (Issue, error) {
+	var f Issue
 	var upstream, reference, deployment, volume, note, problem string
 	var endable, held, first, last int64
 	var after, ending, closed sql.NullInt64
@@ -57,11 +57,11 @@ func kindsAsArgs(args []any, kinds []Kind) []any {
 
 func live(ctx context.Context, r db.Reader, provider string, kinds []Kind) (bool, error) {
 	n := 0
-	err := r.QueryRow(ctx, `SELECT COUNT(*) FROM finding WHERE closed_at IS NULL AND provider = $1 AND kind IN `+db.In(2, len(kinds)), kindsAsArgs([]any{provider}, kinds)...).Scan(&n)
+	err := r.QueryRow(ctx, `SELECT COUNT(*) FROM issue WHERE closed_at IS NULL AND provider = $1 AND kind IN `+db.In(2, len(kinds)), kindsAsArgs([]any{provider}, kinds)...).Scan(&n)
 	return n > 0, err
 }
 
-// upsert makes findings of what is new, marks the others as seen, and returns the new ones.
+// upsert makes issues of what is new, marks the others as seen, and returns the new ones.
 func (s *Service) upsert(ctx context.Context, tx *db.Tx, provider string, seen []Sighting) (made []Sighting, err error) {
 	const width = 13
 	for len(seen) > 0 {
@@ -69,20 +69,20 @@ func (s *Service) upsert(ctx context.Context, tx *db.Tx, provider string, seen [
 		seen = seen[len(chunk):]
 		args, mine := make([]any, 0, width*len(chunk)), map[id.ID]Sighting{}
 		for _, o := range chunk {
-			f := s.c.IDs.New(id.Finding)
+			f := s.c.IDs.New(id.Issue)
 			mine[f] = o
 			args = append(args, f, o.Kind, provider, o.subject(), Plain(o.UpstreamID), Plain(string(o.Reference)), o.Deployment, o.Volume, Plain(o.Detail), bit(o.Endable),
 				db.Micros(tx.Now), db.Micros(tx.Now), 0)
 		}
 		rows, err := tx.Query(ctx, `
 			WITH seen (id, kind, provider, subject, upstream_id, reference, deployment_id, volume_id, detail, endable, first_seen_at, last_seen_at, held) AS (VALUES `+typed(width, len(chunk))+`)
-			INSERT INTO finding (id, kind, provider, subject, upstream_id, reference, deployment_id, volume_id, detail, endable, first_seen_at, last_seen_at, held, state, note, problem)
+			INSERT INTO issue (id, kind, provider, subject, upstream_id, reference, deployment_id, volume_id, detail, endable, first_seen_at, last_seen_at, held, state, note, problem)
 			SELECT seen.*, 'open', '', '' FROM seen WHERE 1 = 1
 			ON CONFLICT (provider, kind, subject) WHERE closed_at IS NULL DO UPDATE SET last_seen_at = excluded.last_seen_at, upstream_id = excluded.upstream_id,
 				deployment_id = excluded.deployment_id, volume_id = excluded.volume_id, detail = excluded.detail, endable = excluded.endable
 			RETURNING id`, args...)
 		if err != nil {
-			return nil, fmt.Errorf("write findings: %w", err)
+			return nil, fmt.Errorf("write issues: %w", err)
 		}
 		for rows.Next() {
 			var f id.ID
@@ -120,7 +120,7 @@ func typed(width, n int) string {
 	return first
 }
 
-// touch marks findings as seen that are live, and makes none.
+// touch marks issues as seen that are live, and makes none.
 func touch(ctx context.Context, tx *db.Tx, provider string, seen []Sighting) error {
 	for len(seen) > 0 {
 		chunk := seen[:min(chunkRows, len(seen))]
@@ -130,8 +130,8 @@ func touch(ctx context.Context, tx *db.Tx, provider string, seen []Sighting) err
 			args = append(args, o.Kind, o.subject())
 			match = append(match, fmt.Sprintf("(kind = $%d AND subject = $%d)", len(args)-1, len(args)))
 		}
-		if _, err := tx.Exec(ctx, `UPDATE finding SET last_seen_at = $1 WHERE provider = $2 AND closed_at IS NULL AND (`+strings.Join(match, " OR ")+`)`, args...); err != nil {
-			return fmt.Errorf("touch findings: %w", err)
+		if _, err := tx.Exec(ctx, `UPDATE issue SET last_seen_at = $1 WHERE provider = $2 AND closed_at IS NULL AND (`+strings.Join(match, " OR ")+`)`, args...); err != nil {
+			return fmt.Errorf("touch issues: %w", err)
 		}
 	}
 	return nil
@@ -140,13 +140,13 @@ func touch(ctx context.Context, tx *db.Tx, provider string, seen []Sighting) err
 // closeUnseen closes what was last seen then or before. What has an owner who ended it, or was asked to be ended, was ended.
 func closeUnseen(ctx context.Context, tx *db.Tx, provider string, kinds []Kind, before time.Time) error {
 	_, err := tx.Exec(ctx, `
-		UPDATE finding SET closed_at = $1, end_after = NULL, state = CASE
+		UPDATE issue SET closed_at = $1, end_after = NULL, state = CASE
 			WHEN state = 'dismissed' THEN 'dismissed'
-			WHEN ending_since IS NOT NULL OR kind IN ('outlived_machine', 'stuck_terminate') OR volume_id <> '' AND endable = 0 THEN 'ended'
+			WHEN ending_since IS NOT NULL OR kind IN ('undead_machine', 'stuck_termination') OR volume_id <> '' AND endable = 0 THEN 'ended'
 			ELSE 'settled' END
 		WHERE closed_at IS NULL AND last_seen_at <= $2 AND provider = $3 AND kind IN `+db.In(4, len(kinds)), kindsAsArgs([]any{db.Micros(tx.Now), db.Micros(before), provider}, kinds)...)
 	if err != nil {
-		return fmt.Errorf("close findings: %w", err)
+		return fmt.Errorf("close issues: %w", err)
 	}
 	return nil
 }
@@ -170,71 +170,71 @@ func ids(ctx context.Context, tx *db.Tx, query string, args ...any) ([]id.ID, er
 
 // unconfirm returns what the provider said was gone then or before, and lists at this moment.
 func unconfirm(ctx context.Context, tx *db.Tx, provider string, kinds []Kind, before time.Time) ([]id.ID, error) {
-	return ids(ctx, tx, `UPDATE finding SET confirmed_at = NULL
+	return ids(ctx, tx, `UPDATE issue SET confirmed_at = NULL
 		WHERE closed_at IS NULL AND confirmed_at <= $1 AND last_seen_at >= $2 AND provider = $3 AND kind IN `+db.In(4, len(kinds))+` RETURNING id`,
 		kindsAsArgs([]any{db.Micros(before), db.Micros(tx.Now), provider}, kinds)...)
 }
 
 // Policy is for machines whose reference no deployment has, at whatever provider.
-const unowned = ` provider = $1 AND kind = 'unowned_machine' AND state = 'open' AND endable = 1`
+const unowned = ` provider = $1 AND kind = 'orphaned_machine' AND state = 'open' AND endable = 1`
 
 func countUnowned(ctx context.Context, r db.Reader, provider string) (open, held int, err error) {
-	err = r.QueryRow(ctx, `SELECT COUNT(*), CAST(COALESCE(SUM(held), 0) AS BIGINT) FROM finding WHERE`+unowned, provider).Scan(&open, &held)
+	err = r.QueryRow(ctx, `SELECT COUNT(*), CAST(COALESCE(SUM(held), 0) AS BIGINT) FROM issue WHERE`+unowned, provider).Scan(&open, &held)
 	return open, held, err
 }
 
 func hold(ctx context.Context, tx *db.Tx, provider string) (int64, error) {
-	return tx.Exec(ctx, `UPDATE finding SET held = 1, end_after = NULL WHERE`+unowned+` AND held = 0 AND ending_since IS NULL`, provider)
+	return tx.Exec(ctx, `UPDATE issue SET held = 1, end_after = NULL WHERE`+unowned+` AND held = 0 AND ending_since IS NULL`, provider)
 }
 
 // schedule has policy end what it has not decided about yet, and returns it.
 func schedule(ctx context.Context, tx *db.Tx, provider string, at time.Time) ([]id.ID, error) {
-	return ids(ctx, tx, `UPDATE finding SET end_after = $2 WHERE`+unowned+` AND held = 0 AND end_after IS NULL AND ending_since IS NULL RETURNING id`, provider, db.Micros(at))
+	return ids(ctx, tx, `UPDATE issue SET end_after = $2 WHERE`+unowned+` AND held = 0 AND end_after IS NULL AND ending_since IS NULL RETURNING id`, provider, db.Micros(at))
 }
 
 // unschedule takes back what another policy planned.
-func unschedule(ctx context.Context, tx *db.Tx, finding id.ID) error {
-	_, err := tx.Exec(ctx, `UPDATE finding SET end_after = NULL WHERE id = $1 AND ending_since IS NULL`, finding)
+func unschedule(ctx context.Context, tx *db.Tx, issue id.ID) error {
+	_, err := tx.Exec(ctx, `UPDATE issue SET end_after = NULL WHERE id = $1 AND ending_since IS NULL`, issue)
 	return err
 }
 
 // beginByPolicy commits to ending it, if its time has come and there are few enough.
-func beginByPolicy(ctx context.Context, tx *db.Tx, provider string, finding id.ID) (bool, error) {
-	n, err := tx.Exec(ctx, `UPDATE finding SET ending_since = $3 WHERE`+unowned+` AND id = $2 AND held = 0 AND end_after <= $3 AND ending_since IS NULL
-		AND (SELECT COUNT(*) FROM finding WHERE`+unowned+`) <= $4`, provider, finding, db.Micros(tx.Now), BreakerLimit)
+func beginByPolicy(ctx context.Context, tx *db.Tx, provider string, issue id.ID) (bool, error) {
+	n, err := tx.Exec(ctx, `UPDATE issue SET ending_since = $3 WHERE`+unowned+` AND id = $2 AND held = 0 AND end_after <= $3 AND ending_since IS NULL
+		AND (SELECT COUNT(*) FROM issue WHERE`+unowned+`) <= $4`, provider, issue, db.Micros(tx.Now), BreakerLimit)
 	return n == 1, err
 }
 
-func begin(ctx context.Context, tx *db.Tx, finding id.ID) (bool, error) {
-	n, err := tx.Exec(ctx, `UPDATE finding SET state = 'open', ending_since = COALESCE(ending_since, $2), confirmed_at = NULL WHERE id = $1 AND closed_at IS NULL AND endable = 1`,
-		finding, db.Micros(tx.Now))
+func begin(ctx context.Context, tx *db.Tx, issue id.ID) (bool, error) {
+	n, err := tx.Exec(ctx, `UPDATE issue SET state = 'open', ending_since = COALESCE(ending_since, $2), confirmed_at = NULL WHERE id = $1 AND closed_at IS NULL AND endable = 1`,
+		issue, db.Micros(tx.Now))
 	return n == 1, err
 }
 
-func dismiss(ctx context.Context, tx *db.Tx, finding id.ID, note string) (bool, error) {
-	n, err := tx.Exec(ctx, `UPDATE finding SET state = 'dismissed', note = $2, end_after = NULL WHERE id = $1 AND closed_at IS NULL AND ending_since IS NULL`, finding, note)
+func dismiss(ctx context.Context, tx *db.Tx, issue id.ID, note string) (bool, error) {
+	n, err := tx.Exec(ctx, `UPDATE issue SET state = 'dismissed', note = $2, end_after = NULL WHERE id = $1 AND closed_at IS NULL AND ending_since IS NULL`, issue, note)
 	return n == 1, err
 }
 
 // answered keeps what the provider said to ending it: a problem, or that it is gone.
-func answered(ctx context.Context, tx *db.Tx, finding id.ID, problem string, confirmed *time.Time) error {
-	_, err := tx.Exec(ctx, `UPDATE finding SET problem = $2, confirmed_at = $3 WHERE id = $1 AND closed_at IS NULL`, finding, problem, db.MicrosOrNull(confirmed))
+func answered(ctx context.Context, tx *db.Tx, issue id.ID, problem string, confirmed *time.Time) error {
+	_, err := tx.Exec(ctx, `UPDATE issue SET problem = $2, confirmed_at = $3 WHERE id = $1 AND closed_at IS NULL`, issue, problem, db.MicrosOrNull(confirmed))
 	return err
 }
 
-func one(ctx context.Context, r db.Reader, finding id.ID) (Finding, bool, error) {
-	if !finding.Valid(id.Finding) {
-		return Finding{}, false, nil
+func one(ctx context.Context, r db.Reader, issue id.ID) (Issue, bool, error) {
+	if !issue.Valid(id.Issue) {
+		return Issue{}, false, nil
 	}
-	f, err := scan(r.QueryRow(ctx, `SELECT `+columns+` FROM finding WHERE id = $1`, finding))
+	f, err := scan(r.QueryRow(ctx, `SELECT `+columns+` FROM issue WHERE id = $1`, issue))
 	if errors.Is(err, sql.ErrNoRows) {
-		return Finding{}, false, nil
+		return Issue{}, false, nil
 	}
 	return f, err == nil, err
 }
 
-func list(ctx context.Context, r db.Reader, f Filter, p db.Page) ([]Finding, db.Listed, error) {
-	l := db.List[Finding]{Columns: columns, Table: `finding`, Order: []db.Key{{Column: `id`}}, Down: true, Scan: scan}
+func list(ctx context.Context, r db.Reader, f Filter, p db.Page) ([]Issue, db.Listed, error) {
+	l := db.List[Issue]{Columns: columns, Table: `issue`, Order: []db.Key{{Column: `id`}}, Down: true, Scan: scan}
 	var filters []db.Cond // the first of them is served by an index
 	for _, c := range []struct{ column, value string }{
 		{`state`, string(f.State)}, {`kind`, string(f.Kind)}, {`provider`, strings.ToLower(f.Provider)},
@@ -250,7 +250,7 @@ func list(ctx context.Context, r db.Reader, f Filter, p db.Page) ([]Finding, db.
 }
 
 func counts(ctx context.Context, r db.Reader) ([]Count, error) {
-	rows, err := r.Query(ctx, `SELECT provider, kind, state, COUNT(*) FROM finding WHERE state IN ('open', 'ended') GROUP BY provider, kind, state`)
+	rows, err := r.Query(ctx, `SELECT provider, kind, state, COUNT(*) FROM issue WHERE state IN ('open', 'ended') GROUP BY provider, kind, state`)
 	if err != nil {
 		return nil, err
 	}
@@ -258,7 +258,7 @@ func counts(ctx context.Context, r db.Reader) ([]Count, error) {
 	var out []Count
 	for rows.Next() {
 		var c Count
-		if err := rows.Scan(&c.Provider, &c.Kind, &c.State, &c.Findings); err != nil {
+		if err := rows.Scan(&c.Provider, &c.Kind, &c.State, &c.Issues); err != nil {
 			return nil, err
 		}
 		out = append(out, c)

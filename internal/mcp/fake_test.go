@@ -31,7 +31,7 @@ func newFake(t *testing.T) *fake {
 		defer f.mu.Unlock()
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = fmt.Fprintf(w, `{"success":true,"data":{"id":"key_1","name":"%s","account":{"id":"acc_1","name":"a"},"scopes":["deployments:write"],"allowedNetworks":[],
-			"expiresAt":null,"createdAt":"2028-02-29T12:00:00Z","spending":%s,"spent":null}}`, f.name, f.spending)
+			"expiresAt":null,"createdAt":"2028-02-29T12:00:00Z","spendingLimits":%s,"spent":null}}`, f.name, f.spending)
 	}))
 	t.Cleanup(s.Close)
 	f.url = s.URL

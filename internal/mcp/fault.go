@@ -75,7 +75,7 @@ var cures = map[client.Code]string{
 	client.ErrNotFound:              "Look the id up again with the list tool. Do not guess ids.",
 	client.ErrOfferUnavailable:      "list_offers shows what there is now; then make a new quote.",
 	client.ErrConflict:              "Look at the thing again with its get tool; for a deploy, make a new quote.",
-	client.ErrUnsupportedByProvider: "The provider of this machine cannot do that; its abilities in get_deployment say what it can.",
+	client.ErrUnsupportedByProvider: "The provider of this machine cannot do that; its capabilities in get_deployment say what it can.",
 	client.ErrRateLimitExceeded:     "Wait for retryAfterSeconds, then call again.",
 	client.ErrInvalidAPIKey:         "Ask the user to sign in again with 'billet login', or to give another BILLET_API_KEY.",
 	client.ErrExpiredAPIKey:         "Ask the user to sign in again with 'billet login', or to give another BILLET_API_KEY.",

@@ -3,7 +3,7 @@
 //
 // It does not know what runs (a subject is any id of a deployment or a volume, with a
 // price and words for the bill), who may start or stop it, or what a debt leads to: it enqueues
-// KindArrears for the account and goes on. Money itself moves in package wallet.
+// KindPastDue for the account and goes on. Money itself moves in package wallet.
 //
 // # Hours
 //

@@ -29,7 +29,7 @@ func (m Margin) Margin() money.Micros { return m.Revenue - m.Cost }
 // Margins returns, by key, what the hours that began at or after from and before to have earned, net of refunds whenever these were
 // made, and what the same interval has cost so far. Groups in which neither is known are left out. Groups of any kind have the same
 // sums, to the micro-dollar. It should be given a transaction, so that both are of one instant.
-func (m *Meter) Margins(ctx context.Context, r db.Reader, from, to, now time.Time, by wallet.GroupBy) ([]Margin, error) {
+func (m *Service) Margins(ctx context.Context, r db.Reader, from, to, now time.Time, by wallet.GroupBy) ([]Margin, error) {
 	revenue, err := m.c.Wallet.Revenue(ctx, r, from, to, by)
 	if err != nil {
 		return nil, err
@@ -55,7 +55,7 @@ func (m *Meter) Margins(ctx context.Context, r db.Reader, from, to, now time.Tim
 }
 
 // CostChanges says that the subject costs something else at its provider from now on. One that costs nothing is left as it is.
-func (m *Meter) CostChanges(ctx context.Context, tx *db.Tx, subject id.ID, hourly money.Micros) error {
+func (m *Service) CostChanges(ctx context.Context, tx *db.Tx, subject id.ID, hourly money.Micros) error {
 	if hourly < 0 || hourly > wallet.MaxAmount {
 		return fmt.Errorf("meter: a cost of %s an hour is out of bounds", hourly)
 	}
@@ -63,12 +63,12 @@ func (m *Meter) CostChanges(ctx context.Context, tx *db.Tx, subject id.ID, hourl
 }
 
 // CostEnds says that the subject costs nothing any more: its provider has confirmed its end. To say it again changes nothing.
-func (m *Meter) CostEnds(ctx context.Context, tx *db.Tx, subject id.ID, at time.Time) error {
+func (m *Service) CostEnds(ctx context.Context, tx *db.Tx, subject id.ID, at time.Time) error {
 	return endCost(ctx, tx, subject, at)
 }
 
 // CostGoesOn says that the subjects' costs have not ended after all.
-func (m *Meter) CostGoesOn(ctx context.Context, tx *db.Tx, subjects []id.ID) error {
+func (m *Service) CostGoesOn(ctx context.Context, tx *db.Tx, subjects []id.ID) error {
 	if len(subjects) == 0 {
 		return nil
 	}

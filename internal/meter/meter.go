@@ -18,8 +18,8 @@ const (
 	KindSweep job.Kind = "meter-sweep"
 	// Fleet is the subject of KindSweep: all meters.
 	Fleet id.ID = "fleet"
-	// KindArrears is the job that the meter enqueues for an account whose charge leaves less than nothing available.
-	KindArrears job.Kind = "arrears"
+	// KindPastDue is the job that the meter enqueues for an account whose charge leaves less than nothing available.
+	KindPastDue job.Kind = "past-due"
 )
 
 // Hour is how long a billed hour lasts.
@@ -29,19 +29,19 @@ const Hour = money.HourSeconds * time.Second
 type Config struct {
 	DB     *db.DB
 	Wallet *wallet.Ledger
-	Events *event.Log
+	Events *event.Service
 	Jobs   *job.Queue
 }
 
-// Meter charges hours. It is safe for concurrent use.
-type Meter struct{ c Config }
+// Service charges hours. It is safe for concurrent use.
+type Service struct{ c Config }
 
 // New returns a Meter. It panics when a dependency is missing.
-func New(c Config) *Meter {
+func New(c Config) *Service {
 	if c.DB == nil || c.Wallet == nil || c.Events == nil || c.Jobs == nil {
 		panic("meter: New needs every field of its Config")
 	}
-	return &Meter{c}
+	return &Service{c}
 }
 
 // Start is a subject that begins to cost money.
@@ -62,7 +62,7 @@ type Start struct {
 
 // Start charges hour 0, capturing the subject's hold, and has the further hours charged as they begin. A
 // repetition, also after the stop, changes nothing.
-func (m *Meter) Start(ctx context.Context, tx *db.Tx, s Start) error {
+func (m *Service) Start(ctx context.Context, tx *db.Tx, s Start) error {
 	if s.Account == "" || words[s.Subject.Kind()] == "" || s.HourlyPrice < 0 || s.HourlyPrice > wallet.MaxAmount || s.HourlyCost < 0 || s.HourlyCost > wallet.MaxAmount {
 		return fmt.Errorf("meter: cannot charge %q %s an hour for %q", s.Account, s.HourlyPrice, s.Subject)
 	}
@@ -84,7 +84,7 @@ func (m *Meter) Start(ctx context.Context, tx *db.Tx, s Start) error {
 
 // Reprice changes the price of the hours that begin from now on, and what their lines say. Hours that began
 // before and are not booked yet are booked first, as agreed before. A subject that is not metered, or has stopped, is left as it is.
-func (m *Meter) Reprice(ctx context.Context, tx *db.Tx, subject id.ID, hourly money.Micros, labels wallet.Labels, description string) error {
+func (m *Service) Reprice(ctx context.Context, tx *db.Tx, subject id.ID, hourly money.Micros, labels wallet.Labels, description string) error {
 	if hourly < 0 || hourly > wallet.MaxAmount {
 		return fmt.Errorf("meter: a price of %s an hour is out of bounds", hourly)
 	}
@@ -99,7 +99,7 @@ func (m *Meter) Reprice(ctx context.Context, tx *db.Tx, subject id.ID, hourly mo
 }
 
 // Costs returns what each subject has cost, charges less refunds; a subject without a meter is left out.
-func (m *Meter) Costs(ctx context.Context, r db.Reader, subjects []id.ID) (map[id.ID]money.Micros, error) {
+func (m *Service) Costs(ctx context.Context, r db.Reader, subjects []id.ID) (map[id.ID]money.Micros, error) {
 	return selectCosts(ctx, r, subjects)
 }
 
@@ -114,7 +114,7 @@ type Running struct {
 }
 
 // Rates returns what runs now on the account, in the order of ids.
-func (m *Meter) Rates(ctx context.Context, r db.Reader, account id.ID) ([]Running, error) {
+func (m *Service) Rates(ctx context.Context, r db.Reader, account id.ID) ([]Running, error) {
 	return selectRunning(ctx, r, account)
 }
 
@@ -150,7 +150,7 @@ func (r *reading) charge(n int64) wallet.Charge {
 }
 
 // bookUpTo charges the hours that are not booked yet up to n in all.
-func (m *Meter) bookUpTo(ctx context.Context, tx *db.Tx, r *reading, n int64) error {
+func (m *Service) bookUpTo(ctx context.Context, tx *db.Tx, r *reading, n int64) error {
 	if n <= r.hours {
 		return nil
 	}
@@ -167,7 +167,7 @@ func (m *Meter) bookUpTo(ctx context.Context, tx *db.Tx, r *reading, n int64) er
 
 // charge pays hours that this transaction has raised the meters for, and tells of them. An hour that the
 // wallet has been charged before stays charged once.
-func (m *Meter) charge(ctx context.Context, tx *db.Tx, charges []wallet.Charge) error {
+func (m *Service) charge(ctx context.Context, tx *db.Tx, charges []wallet.Charge) error {
 	made, err := m.c.Wallet.ChargeAll(ctx, tx, charges)
 	if err != nil {
 		return err
@@ -183,7 +183,7 @@ func (m *Meter) charge(ctx context.Context, tx *db.Tx, charges []wallet.Charge) 
 	for _, c := range made {
 		if c.Wallet.Available < 0 && !warned[c.Account] {
 			warned[c.Account] = true
-			if err := m.c.Jobs.Enqueue(ctx, tx, c.Account, KindArrears, c.Account, tx.Now); err != nil {
+			if err := m.c.Jobs.Enqueue(ctx, tx, c.Account, KindPastDue, c.Account, tx.Now); err != nil {
 				return err
 			}
 		}

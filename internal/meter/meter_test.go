@@ -35,9 +35,9 @@ type rig struct {
 	clock  *clock.Simulated
 	ids    *id.Maker
 	ledger *wallet.Ledger
-	events *event.Log
+	events *event.Service
 	jobs   *job.Queue
-	meter  *meter.Meter
+	meter  *meter.Service
 }
 
 func newRig(t *testing.T, d *db.DB, c *clock.Simulated) *rig {
@@ -428,15 +428,15 @@ func TestTheEventsTellOfTheMoney(t *testing.T) {
 	})
 }
 
-// TestTheRunnerSweepsAndTellsOfArrears drives the meter by nothing but the jobs that it enqueues.
-func TestTheRunnerSweepsAndTellsOfArrears(t *testing.T) {
+// TestTheRunnerSweepsAndTellsOfPastDue drives the meter by nothing but the jobs that it enqueues.
+func TestTheRunnerSweepsAndTellsOfPastDue(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		r := newRig(t, d, c)
 		runner := job.NewRunner(job.Config{DB: d, Queue: r.jobs, Clock: c, Real: db.Time, Log: slog.New(slog.DiscardHandler), Workers: 2})
 		runner.Handle(meter.KindSweep, r.meter.Sweep)
 		var mu sync.Mutex
 		arrears := map[id.ID]int{}
-		runner.Handle(meter.KindArrears, func(_ context.Context, account id.ID) (job.Outcome, error) {
+		runner.Handle(meter.KindPastDue, func(_ context.Context, account id.ID) (job.Outcome, error) {
 			mu.Lock()
 			defer mu.Unlock()
 			arrears[account]++

@@ -39,7 +39,7 @@ func (r *reading) unused(n int64, at time.Time, rule Rule) int64 {
 
 // Stop ends a meter at an instant that has come, cut to the second, and returns what was refunded. A
 // subject that is not metered, or has stopped before, is left as it is.
-func (m *Meter) Stop(ctx context.Context, tx *db.Tx, subject id.ID, at time.Time, rule Rule) (refunded money.Micros, err error) {
+func (m *Service) Stop(ctx context.Context, tx *db.Tx, subject id.ID, at time.Time, rule Rule) (refunded money.Micros, err error) {
 	at = at.UTC().Truncate(time.Second)
 	r, found, err := lock(ctx, tx, subject)
 	if err != nil || !found || r.stopped {
@@ -86,7 +86,7 @@ func (r *reading) refund(p wallet.Paid, at time.Time, rule Rule) wallet.Refund {
 }
 
 // Preview returns what Stop would refund.
-func (m *Meter) Preview(ctx context.Context, r db.Reader, subject id.ID, at time.Time, rule Rule) (money.Micros, error) {
+func (m *Service) Preview(ctx context.Context, r db.Reader, subject id.ID, at time.Time, rule Rule) (money.Micros, error) {
 	at = at.UTC().Truncate(time.Second)
 	now, found, err := get(ctx, r, subject)
 	if err != nil || !found || now.stopped {

@@ -19,7 +19,7 @@ const batch = 500
 // Sweep is the handler of KindSweep: it charges every hour that has begun and is looked at again when the
 // next one begins. A meter that is hours behind is caught up hour by hour. It may run
 // several times at once and be ended at any point.
-func (m *Meter) Sweep(ctx context.Context, _ id.ID) (job.Outcome, error) {
+func (m *Service) Sweep(ctx context.Context, _ id.ID) (job.Outcome, error) {
 	for {
 		booked := 0
 		err := m.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {

@@ -18,7 +18,7 @@ import (
 // maxNote and maxReference are how long the operator's texts may be, in characters.
 const maxNote, maxReference = 200, 100
 
-// Config is what a Desk needs. Every field is required.
+// Config is what a Service needs. Every field is required.
 type Config struct {
 	IDs      *id.Maker
 	Accounts *account.Service
@@ -26,15 +26,15 @@ type Config struct {
 	Jobs     *job.Queue
 }
 
-// Desk is where the operator works. It is safe for concurrent use.
-type Desk struct{ c Config }
+// Service is where the operator works. It is safe for concurrent use.
+type Service struct{ c Config }
 
-// New returns a Desk. It panics when a field is missing.
-func New(c Config) *Desk {
+// New returns a Service. It panics when a field is missing.
+func New(c Config) *Service {
 	if c.IDs == nil || c.Accounts == nil || c.Wallet == nil || c.Jobs == nil {
 		panic("operator: New needs every field of its Config")
 	}
-	return &Desk{c}
+	return &Service{c}
 }
 
 // Account is an account with its money and what runs on it.
@@ -49,10 +49,10 @@ type Account struct {
 }
 
 // CreateAccount makes an account with a wallet and, where credit is more than zero, that much in it. It answers INVALID_REQUEST.
-func (d *Desk) CreateAccount(ctx context.Context, tx *db.Tx, name string, credit money.Micros) (Account, error) {
+func (d *Service) CreateAccount(ctx context.Context, tx *db.Tx, name string, credit money.Micros) (Account, error) {
 	faults := apierr.CheckName("name", name)
 	if credit < 0 || credit > wallet.MaxAmount {
-		faults = append(faults, apierr.Field{Field: "credit", Message: fmt.Sprintf("must be from 0 to %s.", wallet.MaxAmount)})
+		faults = append(faults, apierr.FieldError{Field: "credit", Message: fmt.Sprintf("must be from 0 to %s.", wallet.MaxAmount)})
 	}
 	if err := apierr.Invalid(faults).OrNil(); err != nil {
 		return Account{}, err
@@ -75,10 +75,10 @@ func (d *Desk) CreateAccount(ctx context.Context, tx *db.Tx, name string, credit
 // Credit puts money into an account's wallet, or takes some out with an amount below zero. The same reference works once among all
 // accounts, whatever is retried; "" makes one. It answers INVALID_REQUEST, NOT_FOUND, or CONFLICT for a reference that stands for
 // another credit; made is false where the reference was used before.
-func (d *Desk) Credit(ctx context.Context, tx *db.Tx, of id.ID, amount money.Micros, note, reference string) (a Account, made bool, err error) {
-	var faults []apierr.Field
+func (d *Service) Credit(ctx context.Context, tx *db.Tx, of id.ID, amount money.Micros, note, reference string) (a Account, made bool, err error) {
+	var faults []apierr.FieldError
 	if amount == 0 || amount > wallet.MaxAmount || amount < -wallet.MaxAmount {
-		faults = append(faults, apierr.Field{Field: "amount", Message: fmt.Sprintf("must not be 0, and at most %s either way.", wallet.MaxAmount)})
+		faults = append(faults, apierr.FieldError{Field: "amount", Message: fmt.Sprintf("must not be 0, and at most %s either way.", wallet.MaxAmount)})
 	}
 	for _, text := range []struct {
 		field, value string
@@ -107,7 +107,7 @@ func (d *Desk) Credit(ctx context.Context, tx *db.Tx, of id.ID, amount money.Mic
 		return Account{}, false, err
 	}
 	// Arrears looks at once: money that came in time stops what it had planned, money taken out may begin it.
-	if err := d.c.Jobs.Enqueue(ctx, tx, of, meter.KindArrears, of, tx.Now); err != nil {
+	if err := d.c.Jobs.Enqueue(ctx, tx, of, meter.KindPastDue, of, tx.Now); err != nil {
 		return Account{}, false, err
 	}
 	a, err = d.Account(ctx, tx, of)
@@ -115,7 +115,7 @@ func (d *Desk) Credit(ctx context.Context, tx *db.Tx, of id.ID, amount money.Mic
 }
 
 // SetMarkup gives an account a markup of its own, in basis points, or with nil the usual ones. It answers INVALID_REQUEST or NOT_FOUND.
-func (d *Desk) SetMarkup(ctx context.Context, tx *db.Tx, of id.ID, basisPoints *int64) (Account, error) {
+func (d *Service) SetMarkup(ctx context.Context, tx *db.Tx, of id.ID, basisPoints *int64) (Account, error) {
 	if _, err := d.c.Accounts.SetMarkup(ctx, tx, of, basisPoints); err != nil {
 		return Account{}, err
 	}
@@ -123,7 +123,7 @@ func (d *Desk) SetMarkup(ctx context.Context, tx *db.Tx, of id.ID, basisPoints *
 }
 
 // Account returns one account, or NOT_FOUND.
-func (d *Desk) Account(ctx context.Context, r db.Reader, of id.ID) (Account, error) {
+func (d *Service) Account(ctx context.Context, r db.Reader, of id.ID) (Account, error) {
 	a, err := d.c.Accounts.Get(ctx, r, of)
 	if err != nil {
 		return Account{}, err
@@ -136,7 +136,7 @@ func (d *Desk) Account(ctx context.Context, r db.Reader, of id.ID) (Account, err
 }
 
 // Accounts returns a page of all accounts, newest first, and how many there are.
-func (d *Desk) Accounts(ctx context.Context, r db.Reader, p db.Page) ([]Account, db.Listed, error) {
+func (d *Service) Accounts(ctx context.Context, r db.Reader, p db.Page) ([]Account, db.Listed, error) {
 	list, total, err := d.c.Accounts.List(ctx, r, p)
 	if err != nil {
 		return nil, db.Listed{}, err
@@ -146,7 +146,7 @@ func (d *Desk) Accounts(ctx context.Context, r db.Reader, p db.Page) ([]Account,
 }
 
 // complete adds the money and what runs, with one query each.
-func (d *Desk) complete(ctx context.Context, r db.Reader, list []account.Account) ([]Account, error) {
+func (d *Service) complete(ctx context.Context, r db.Reader, list []account.Account) ([]Account, error) {
 	ids := make([]id.ID, len(list))
 	for i, a := range list {
 		ids[i] = a.ID
@@ -180,7 +180,7 @@ type Job struct {
 }
 
 // FailingJobs returns a page of the jobs whose last run failed, most failures first, and how many there are.
-func (d *Desk) FailingJobs(ctx context.Context, r db.Reader, p db.Page) ([]Job, db.Listed, error) {
+func (d *Service) FailingJobs(ctx context.Context, r db.Reader, p db.Page) ([]Job, db.Listed, error) {
 	failing, total, err := job.ListFailing(ctx, r, p)
 	out := make([]Job, len(failing))
 	for i, f := range failing {

@@ -1,5 +1,5 @@
 // Package provider owns the seam to the sources of machines: the interface that
-// an upstream cloud or an operator's rack implements, its optional abilities, and
+// an upstream cloud or an operator's rack implements, its optional capabilities, and
 // the kinds of its errors.
 //
 // It does not own offers as tenants see them (catalog), deployments, money, or

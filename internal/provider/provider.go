@@ -126,8 +126,8 @@ const (
 	Cluster   InstanceType = "CLUSTER"
 )
 
-// Abilities is what a provider can do with machines of an offer. Each true value needs the interface of that ability.
-type Abilities struct {
+// Capabilities is what a provider can do with machines of an offer. Each true value needs the interface of that ability.
+type Capabilities struct {
 	Reboot    bool `json:"reboot" doc:"Whether its machines can be rebooted."`
 	Power     bool `json:"power" doc:"Whether its machines can be switched off and on again."`
 	Reinstall bool `json:"reinstall" doc:"Whether its machines can be given an operating system anew."`
@@ -160,8 +160,8 @@ type Offer struct {
 	HourlyPrice money.Micros
 	Available   bool
 	// Stock is how many can be had now; nil where the provider does not say.
-	Stock     *int
-	Abilities Abilities
+	Stock        *int
+	Capabilities Capabilities
 	// MinimumRuntime is this offer's own minimum, where it is longer than Info.MinimumRuntime.
 	MinimumRuntime time.Duration
 	// LaunchLimit is this offer's own limit, where it is shorter than Info.LaunchLimit; 0 where it is not.

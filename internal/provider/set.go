@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// Set is the providers of a running server, by slug, in the order of its configuration.
-type Set struct {
+// Registry is the providers of a running server, by slug, in the order of its configuration.
+type Registry struct {
 	order  []Provider
 	bySlug map[string]Provider
 }
@@ -14,8 +14,8 @@ type Set struct {
 // NewSet returns a set of those providers. It panics when a slug is missing,
 // malformed or given twice: offers and machines are kept under it, so two
 // providers of one slug would own each other's.
-func NewSet(providers ...Provider) *Set {
-	s := &Set{order: slices.Clone(providers), bySlug: make(map[string]Provider, len(providers))}
+func NewSet(providers ...Provider) *Registry {
+	s := &Registry{order: slices.Clone(providers), bySlug: make(map[string]Provider, len(providers))}
 	for _, p := range providers {
 		slug := p.Info().Slug
 		if !ValidSlug(slug) {
@@ -30,13 +30,13 @@ func NewSet(providers ...Provider) *Set {
 }
 
 // Get returns the provider with that slug.
-func (s *Set) Get(slug string) (Provider, bool) {
+func (s *Registry) Get(slug string) (Provider, bool) {
 	p, found := s.bySlug[slug]
 	return p, found
 }
 
 // All returns every provider, in the order of NewSet's arguments. The slice is the caller's.
-func (s *Set) All() []Provider { return slices.Clone(s.order) }
+func (s *Registry) All() []Provider { return slices.Clone(s.order) }
 
 // ValidSlug tells whether the text may name a provider or a region: 1 to 64
 // lower-case letters, digits and hyphens, neither first nor last of which is a hyphen.

@@ -44,7 +44,7 @@ func (p Provider) account(w World) upstream.Account {
 }
 
 // Open returns the providers of the database, by slug, and then those of the file, in its order; "" for no file.
-func (b *Book) Open(ctx context.Context, r db.Reader, file string, w World) ([]Opened, error) {
+func (b *Service) Open(ctx context.Context, r db.Reader, file string, w World) ([]Opened, error) {
 	all, err := list(ctx, r)
 	if err != nil {
 		return nil, err
@@ -92,7 +92,7 @@ type written struct {
 }
 
 // read returns the providers of a file. Keys stand in files or environment variables of their own.
-func (b *Book) read(file string) ([]Provider, error) {
+func (b *Service) read(file string) ([]Provider, error) {
 	if file == "" {
 		return nil, nil
 	}
@@ -121,7 +121,7 @@ func (b *Book) read(file string) ([]Provider, error) {
 	return out, errors.Join(errs...)
 }
 
-func (b *Book) entry(file string, e written) (Provider, error) {
+func (b *Service) entry(file string, e written) (Provider, error) {
 	p := Provider{Slug: e.Slug, Kind: e.Kind, Name: e.Name, BaseURL: e.BaseURL, Settings: e.Settings, File: file}
 	var key string
 	switch {

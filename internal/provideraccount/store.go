@@ -15,7 +15,7 @@ func insert(ctx context.Context, tx *db.Tx, p Provider) (added bool, err error) 
 		return false, err
 	}
 	n, err := tx.Exec(ctx, `
-		INSERT INTO supply_provider (slug, kind, name, base_url, settings, credential, markup, created_at, key_changed_at)
+		INSERT INTO provider_account (slug, kind, name, base_url, settings, credential, markup, created_at, key_changed_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (slug) DO NOTHING`,
 		p.Slug, p.Kind, p.Name, p.BaseURL, string(settings), p.sealed, orNull(p.Markup), db.Micros(p.CreatedAt), db.Micros(p.KeyChangedAt))
 	if err != nil {
@@ -25,18 +25,18 @@ func insert(ctx context.Context, tx *db.Tx, p Provider) (added bool, err error) 
 }
 
 func update(ctx context.Context, tx *db.Tx, p Provider) error {
-	_, err := tx.Exec(ctx, `UPDATE supply_provider SET credential = $2, markup = $3, key_changed_at = $4 WHERE slug = $1`,
+	_, err := tx.Exec(ctx, `UPDATE provider_account SET credential = $2, markup = $3, key_changed_at = $4 WHERE slug = $1`,
 		p.Slug, p.sealed, orNull(p.Markup), db.Micros(p.KeyChangedAt))
 	return err
 }
 
 func remove(ctx context.Context, tx *db.Tx, slug string) error {
-	_, err := tx.Exec(ctx, `DELETE FROM supply_provider WHERE slug = $1`, slug)
+	_, err := tx.Exec(ctx, `DELETE FROM provider_account WHERE slug = $1`, slug)
 	return err
 }
 
 func list(ctx context.Context, r db.Reader) ([]Provider, error) {
-	rows, err := r.Query(ctx, `SELECT slug, kind, name, base_url, settings, credential, markup, created_at, key_changed_at FROM supply_provider ORDER BY slug`)
+	rows, err := r.Query(ctx, `SELECT slug, kind, name, base_url, settings, credential, markup, created_at, key_changed_at FROM provider_account ORDER BY slug`)
 	if err != nil {
 		return nil, fmt.Errorf("list providers: %w", err)
 	}

@@ -29,20 +29,20 @@ type Quote struct {
 	UsedBy *id.ID `json:"usedBy" doc:"The deployment that took it; null while none has."`
 }
 
-// Book makes quotes and gives them out.
-type Book struct{ ids *id.Maker }
+// Service makes quotes and gives them out.
+type Service struct{ ids *id.Maker }
 
 // New returns a Book. It panics without a maker of ids.
-func New(ids *id.Maker) *Book {
+func New(ids *id.Maker) *Service {
 	if ids == nil {
 		panic("quote: New needs a maker of ids")
 	}
-	return &Book{ids}
+	return &Service{ids}
 }
 
 // Make promises the offer's price of now. It is OFFER_UNAVAILABLE where the offer is sold out, and
 // LIMIT_REACHED where the account has MaxOpen quotes that it can use.
-func (b *Book) Make(ctx context.Context, tx *db.Tx, account id.ID, o catalog.Offer) (Quote, error) {
+func (b *Service) Make(ctx context.Context, tx *db.Tx, account id.ID, o catalog.Offer) (Quote, error) {
 	if !o.Available {
 		return Quote{}, apierr.New(apierr.OfferUnavailable, "Offer %s is sold out at the moment; choose another from GET /offers?available=true.", o.ID)
 	}
@@ -62,7 +62,7 @@ func (b *Book) Make(ctx context.Context, tx *db.Tx, account id.ID, o catalog.Off
 }
 
 // Get returns the account's quote, expired or used ones too; NOT_FOUND where it has none with that id.
-func (b *Book) Get(ctx context.Context, r db.Reader, account, quote id.ID) (Quote, error) {
+func (b *Service) Get(ctx context.Context, r db.Reader, account, quote id.ID) (Quote, error) {
 	q, found, err := find(ctx, r, account, quote)
 	if err == nil && !found {
 		err = apierr.New(apierr.NotFound, "There is no quote with this id; POST /quotes makes one.")
@@ -71,7 +71,7 @@ func (b *Book) Get(ctx context.Context, r db.Reader, account, quote id.ID) (Quot
 }
 
 // Use gives the quote to the deployment, once: CONFLICT where it was taken or has expired meanwhile.
-func (b *Book) Use(ctx context.Context, tx *db.Tx, account, quote, deployment id.ID) error {
+func (b *Service) Use(ctx context.Context, tx *db.Tx, account, quote, deployment id.ID) error {
 	taken, err := use(ctx, tx, account, quote, deployment)
 	if err == nil && !taken {
 		err = apierr.New(apierr.Conflict, "Quote %s was used, or has expired; ask for a new one with POST /quotes.", quote)

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// escapes says what a person has to do.
+// escapes says what a user has to do.
 const escapes = "in its user and password write % as %25, @ as %40, # as %23, / as %2F, ? as %3F, : as %3A, [ as %5B, ] as %5D and a space as %20"
 
 var errUnreadable = errors.New("cannot be read as a URL; " + escapes)

@@ -16,11 +16,11 @@ import (
 
 func TestTheLargestAmountIsALimitAndOneMoreIsNone(t *testing.T) {
 	most := 1_000_000_000 * money.USD
-	if f := (spendlimit.SpendingLimits{MaxSpendPerDay: &most}).Check("spending"); len(f) != 0 {
+	if f := (spendlimit.SpendingLimits{MaxSpendPerDay: &most}).Check("spendingLimits"); len(f) != 0 {
 		t.Errorf("%v", f)
 	}
 	more := most + 1
-	if f := (spendlimit.SpendingLimits{MaxSpendPerDay: &more}).Check("spending"); len(f) != 1 {
+	if f := (spendlimit.SpendingLimits{MaxSpendPerDay: &more}).Check("spendingLimits"); len(f) != 1 {
 		t.Errorf("%v", f)
 	}
 }

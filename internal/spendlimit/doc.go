@@ -8,5 +8,5 @@
 //   - What is begun counts before it is paid: an hour counts for the day and the month in which it begins, until the planned end; without one for ever. So a key
 //     that stays inside its limits when it begins something cannot leave them by letting it run.
 //   - Whoever spends with one key does so one after the other: the check and what it lets through are one change.
-//   - What a signed-in person does to a deployment of a key is counted, and not refused.
+//   - What a signed-in user does to a deployment of a key is counted, and not refused.
 package spendlimit

@@ -19,7 +19,7 @@ func put(ctx context.Context, tx *db.Tx, key id.ID, l SpendingLimits) error {
 		return err
 	}
 	_, err = tx.Exec(ctx, `
-		INSERT INTO allowance (key_id, max_hourly_price, max_per_day, max_per_month, max_deployments, gpu_types) VALUES ($1, $2, $3, $4, $5, $6)
+		INSERT INTO spending_limit (key_id, max_hourly_price, max_per_day, max_per_month, max_deployments, gpu_types) VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (key_id) DO UPDATE SET max_hourly_price = excluded.max_hourly_price, max_per_day = excluded.max_per_day, max_per_month = excluded.max_per_month,
 			max_deployments = excluded.max_deployments, gpu_types = excluded.gpu_types`,
 		key, orNull(l.MaxHourlyPrice), orNull(l.MaxSpendPerDay), orNull(l.MaxSpendPerMonth), orNull(l.MaxDeployments), string(types))
@@ -27,7 +27,7 @@ func put(ctx context.Context, tx *db.Tx, key id.ID, l SpendingLimits) error {
 }
 
 func remove(ctx context.Context, tx *db.Tx, key id.ID) error {
-	_, err := tx.Exec(ctx, `DELETE FROM allowance WHERE key_id = $1`, key)
+	_, err := tx.Exec(ctx, `DELETE FROM spending_limit WHERE key_id = $1`, key)
 	return err
 }
 
@@ -35,7 +35,7 @@ const limitColumns = `key_id, max_hourly_price, max_per_day, max_per_month, max_
 
 // lock returns the key's limits, and has everybody else who spends with it wait until the transaction is over.
 func lock(ctx context.Context, tx *db.Tx, key id.ID) (l SpendingLimits, found bool, err error) {
-	_, l, err = scanLimits(tx.QueryRow(ctx, `UPDATE allowance SET turns = turns + 1 WHERE key_id = $1 RETURNING `+limitColumns, key))
+	_, l, err = scanLimits(tx.QueryRow(ctx, `UPDATE spending_limit SET turns = turns + 1 WHERE key_id = $1 RETURNING `+limitColumns, key))
 	if errors.Is(err, sql.ErrNoRows) {
 		return l, false, nil
 	}
@@ -47,7 +47,7 @@ func limits(ctx context.Context, r db.Reader, keys []id.ID) (map[id.ID]SpendingL
 	for i, k := range keys {
 		args[i] = k
 	}
-	rows, err := r.Query(ctx, `SELECT `+limitColumns+` FROM allowance WHERE key_id IN `+db.In(1, len(keys)), args...)
+	rows, err := r.Query(ctx, `SELECT `+limitColumns+` FROM spending_limit WHERE key_id IN `+db.In(1, len(keys)), args...)
 	if err != nil {
 		return nil, fmt.Errorf("read allowances: %w", err)
 	}
@@ -77,30 +77,30 @@ func scanLimits(row db.Row) (key id.ID, l SpendingLimits, err error) {
 }
 
 func insert(ctx context.Context, tx *db.Tx, key id.ID, u Use) error {
-	_, err := tx.Exec(ctx, `INSERT INTO allowance_use (subject, key_id, hourly_price, from_at, until_at, started) VALUES ($1, $2, $3, $4, $5, $6)`,
+	_, err := tx.Exec(ctx, `INSERT INTO spending_use (subject, key_id, hourly_price, from_at, until_at, started) VALUES ($1, $2, $3, $4, $5, $6)`,
 		u.Subject, key, u.HourlyPrice, db.Micros(u.From), db.MicrosOrNull(u.Until), bit(u.Started))
 	return err
 }
 
 func update(ctx context.Context, tx *db.Tx, u Use) error {
-	_, err := tx.Exec(ctx, `UPDATE allowance_use SET hourly_price = $2, from_at = $3, until_at = $4, started = $5 WHERE subject = $1 AND over = 0`,
+	_, err := tx.Exec(ctx, `UPDATE spending_use SET hourly_price = $2, from_at = $3, until_at = $4, started = $5 WHERE subject = $1 AND over = 0`,
 		u.Subject, u.HourlyPrice, db.Micros(u.From), db.MicrosOrNull(u.Until), bit(u.Started))
 	return err
 }
 
 func end(ctx context.Context, tx *db.Tx, subject id.ID, at time.Time) error {
-	_, err := tx.Exec(ctx, `UPDATE allowance_use SET until_at = $2, over = 1 WHERE subject = $1 AND over = 0`, subject, db.Micros(at))
+	_, err := tx.Exec(ctx, `UPDATE spending_use SET until_at = $2, over = 1 WHERE subject = $1 AND over = 0`, subject, db.Micros(at))
 	return err
 }
 
 func forget(ctx context.Context, tx *db.Tx, subject id.ID) error {
-	_, err := tx.Exec(ctx, `DELETE FROM allowance_use WHERE subject = $1`, subject)
+	_, err := tx.Exec(ctx, `DELETE FROM spending_use WHERE subject = $1`, subject)
 	return err
 }
 
 // uses returns what the key pays for after that instant.
 func uses(ctx context.Context, r db.Reader, key id.ID, after time.Time) ([]Use, error) {
-	rows, err := r.Query(ctx, `SELECT subject, hourly_price, from_at, until_at, started, over FROM allowance_use WHERE key_id = $1 AND (until_at IS NULL OR until_at > $2 OR over = 0)`, key, db.Micros(after))
+	rows, err := r.Query(ctx, `SELECT subject, hourly_price, from_at, until_at, started, over FROM spending_use WHERE key_id = $1 AND (until_at IS NULL OR until_at > $2 OR over = 0)`, key, db.Micros(after))
 	if err != nil {
 		return nil, fmt.Errorf("read what a key pays for: %w", err)
 	}
@@ -122,7 +122,7 @@ func uses(ctx context.Context, r db.Reader, key id.ID, after time.Time) ([]Use, 
 func one(ctx context.Context, r db.Reader, subject id.ID) (u Use, key id.ID, found bool, err error) {
 	var from, started, over int64
 	var until sql.NullInt64
-	err = r.QueryRow(ctx, `SELECT subject, key_id, hourly_price, from_at, until_at, started, over FROM allowance_use WHERE subject = $1`, subject).
+	err = r.QueryRow(ctx, `SELECT subject, key_id, hourly_price, from_at, until_at, started, over FROM spending_use WHERE subject = $1`, subject).
 		Scan(&u.Subject, &key, &u.HourlyPrice, &from, &until, &started, &over)
 	if errors.Is(err, sql.ErrNoRows) {
 		return u, "", false, nil

@@ -47,7 +47,7 @@ var kinds = map[string]int{
 }
 
 // Parse reads one public key as ssh-keygen writes it into a .pub file. Spaces
-// and line breaks around it are dropped. The error's text is one for the person
+// and line breaks around it are dropped. The error's text is one for the user
 // who pasted it: what the text seems to be, and what to do. It never repeats the text.
 func Parse(text string) (PublicKey, error) {
 	if m := unlikeText(text); m != "" {

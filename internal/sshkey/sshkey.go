@@ -42,11 +42,11 @@ func New(c Config) *Service {
 
 // Check returns the faults of a name and a public key, all at once, and the key as parsed. The
 // fields are "name" and "publicKey".
-func Check(name, publicKey string) (PublicKey, []apierr.Field) {
+func Check(name, publicKey string) (PublicKey, []apierr.FieldError) {
 	faults := apierr.CheckName("name", name)
 	key, err := Parse(publicKey)
 	if err != nil {
-		faults = append(faults, apierr.Field{Field: "publicKey", Message: err.Error()})
+		faults = append(faults, apierr.FieldError{Field: "publicKey", Message: err.Error()})
 	}
 	return key, faults
 }

@@ -20,7 +20,7 @@ import (
 
 // CreateRequest asks for a volume.
 type CreateRequest struct {
-	// Key is the API key that asks, whose allowance counts; "" for a person.
+	// Key is the API key that asks, whose allowance counts; "" for a user.
 	Key id.ID
 	// Name is 1 to 64 letters, digits, dots, hyphens and underscores, the first a letter or digit: machines mount it at a path of that name.
 	Name string
@@ -73,7 +73,7 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, req Crea
 }
 
 // checkPlace finds the price of the volume, or every fault in provider, region and size.
-func (s *Service) checkPlace(account id.ID, req CreateRequest) (catalog.VolumePrice, []apierr.Field) {
+func (s *Service) checkPlace(account id.ID, req CreateRequest) (catalog.VolumePrice, []apierr.FieldError) {
 	var places, regions []string
 	var price catalog.VolumePrice
 	for _, p := range s.c.Catalog.For(account).VolumePricing() {
@@ -87,9 +87,9 @@ func (s *Service) checkPlace(account id.ID, req CreateRequest) (catalog.VolumePr
 			}
 		}
 	}
-	var faults []apierr.Field
+	var faults []apierr.FieldError
 	add := func(field, format string, args ...any) {
-		faults = append(faults, apierr.Field{Field: field, Message: fmt.Sprintf(format, args...)})
+		faults = append(faults, apierr.FieldError{Field: field, Message: fmt.Sprintf(format, args...)})
 	}
 	p, known := s.c.Providers.Get(req.Provider)
 	_, keeps := p.(provider.VolumeProvider)
@@ -131,7 +131,7 @@ func regionsHint(slug string, regions []string) string {
 }
 
 // checkName is the rule for all names, and that a volume's name can be a folder of a machine.
-func checkName(name string) []apierr.Field {
+func checkName(name string) []apierr.FieldError {
 	if faults := apierr.CheckName("name", name); faults != nil {
 		return faults
 	}
@@ -139,7 +139,7 @@ func checkName(name string) []apierr.Field {
 		c := name[i]
 		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
 		if !letter && (i == 0 || c != '.' && c != '_' && c != '-') {
-			return []apierr.Field{{Field: "name", Message: "may have letters a to z, digits, dots, hyphens and underscores, the first a letter or a digit: a machine mounts the volume at a path of that name."}}
+			return []apierr.FieldError{{Field: "name", Message: "may have letters a to z, digits, dots, hyphens and underscores, the first a letter or a digit: a machine mounts the volume at a path of that name."}}
 		}
 	}
 	return nil

@@ -123,7 +123,7 @@ func keep(t *rapid.T, r *rig) {
 	k.create()
 	acts := map[string]func(*rapid.T){"": func(*rapid.T) { k.check() }}
 	for name, f := range map[string]func(){
-		"create": k.create, "attach": k.attach, "attach again": k.attach, "detach": k.detach, "grow": k.grow, "delete": k.delete, "arrears": k.arrears,
+		"create": k.create, "attach": k.attach, "attach again": k.attach, "detach": k.detach, "grow": k.grow, "delete": k.delete, "past due": k.pastDue,
 		"machine": k.machine, "machine again": k.machine, "fault": k.fault, "calm": k.calm, "restart": k.restart, "time": k.time, "time again": k.time, "drain": k.drain,
 		"price": k.price, "credit": k.credit,
 	} {
@@ -234,8 +234,8 @@ func (k *keeping) grow() {
 	}
 }
 
-// arrears is what package arrears does in the end.
-func (k *keeping) arrears() {
+// pastDue is what package pastdue does in the end.
+func (k *keeping) pastDue() {
 	if k.r.money().Available >= 0 {
 		k.Skip("there is no debt")
 	}

@@ -72,8 +72,8 @@ func (s *Service) AttachedTo(ctx context.Context, r db.Reader, deployments []id.
 	return attachedTo(ctx, r, deployments)
 }
 
-// ListForArrears returns every volume of the account that exists or is coming into being, for a warning that they will be deleted.
-func (s *Service) ListForArrears(ctx context.Context, r db.Reader, account id.ID) ([]Volume, error) {
+// ListForPastDue returns every volume of the account that exists or is coming into being, for a warning that they will be deleted.
+func (s *Service) ListForPastDue(ctx context.Context, r db.Reader, account id.ID) ([]Volume, error) {
 	records, err := live(ctx, r, account)
 	if err != nil {
 		return nil, err
@@ -103,7 +103,7 @@ func (s *Service) volumes(ctx context.Context, r db.Reader, records []record) ([
 
 // UpdateRequest says what is to change; nil leaves it as it is.
 type UpdateRequest struct {
-	// Key is the API key that asks, whose allowance counts; "" for a person.
+	// Key is the API key that asks, whose allowance counts; "" for a user.
 	Key  id.ID
 	Name *string
 	// SizeGB is the whole new size, in decimal GB; never less than before.
@@ -121,7 +121,7 @@ func (s *Service) Update(ctx context.Context, tx *db.Tx, account, volume id.ID, 
 	}
 	rename := req.Name != nil && *req.Name != r.name
 	grow := req.SizeGB != nil && *req.SizeGB != r.wantedGB
-	var faults []apierr.Field
+	var faults []apierr.FieldError
 	if rename {
 		faults = checkName(*req.Name)
 	}
@@ -178,9 +178,9 @@ func (s *Service) Update(ctx context.Context, tx *db.Tx, account, volume id.ID, 
 	return s.one(ctx, tx, r)
 }
 
-func (s *Service) checkGrowth(r record, sizeGB int64) []apierr.Field {
-	one := func(format string, args ...any) []apierr.Field {
-		return []apierr.Field{{Field: "sizeGb", Message: fmt.Sprintf(format, args...)}}
+func (s *Service) checkGrowth(r record, sizeGB int64) []apierr.FieldError {
+	one := func(format string, args ...any) []apierr.FieldError {
+		return []apierr.FieldError{{Field: "sizeGb", Message: fmt.Sprintf(format, args...)}}
 	}
 	price, sold := s.c.Catalog.For(r.account).VolumePrice(r.provider, r.region)
 	switch {
@@ -273,7 +273,7 @@ func (s *Service) Attach(ctx context.Context, tx *db.Tx, account, volume id.ID, 
 	case r.status != StatusAvailable:
 		return Volume{}, apierr.New(apierr.Conflict, "The volume is %s; only an available volume can be attached.", r.status)
 	case r.provider != to.Provider || r.region != to.Region:
-		return Volume{}, apierr.Invalid([]apierr.Field{{Field: "deploymentId", Message: fmt.Sprintf(
+		return Volume{}, apierr.Invalid([]apierr.FieldError{{Field: "deploymentId", Message: fmt.Sprintf(
 			"the volume is at %s in %s, but the deployment is at %s in %s; a volume can be attached only where it is.", r.provider, r.region, to.Provider, to.Region)}})
 	}
 	r.deployment = to.Deployment

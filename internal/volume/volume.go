@@ -74,11 +74,11 @@ type Config struct {
 	Clock     clock.Clock
 	Log       *slog.Logger
 	Catalog   *catalog.Catalog
-	Meter     *meter.Meter
+	Meter     *meter.Service
 	Wallet    *wallet.Ledger
-	Providers *provider.Set
-	Events    *event.Log
-	Findings  *issue.Service
+	Providers *provider.Registry
+	Events    *event.Service
+	Issues    *issue.Service
 	Jobs      *job.Queue
 }
 
@@ -88,7 +88,7 @@ type Service struct{ c Config }
 // New returns a Service. It panics when a field is missing.
 func New(c Config) *Service {
 	if c.DB == nil || c.IDs == nil || c.Clock == nil || c.Log == nil || c.Catalog == nil || c.Meter == nil || c.Wallet == nil ||
-		c.Providers == nil || c.Events == nil || c.Findings == nil || c.Jobs == nil {
+		c.Providers == nil || c.Events == nil || c.Issues == nil || c.Jobs == nil {
 		panic("volume: New needs every field of its Config")
 	}
 	return &Service{c}

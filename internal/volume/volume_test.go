@@ -53,11 +53,11 @@ type rig struct {
 	cloud   *cloud
 	catalog *catalog.Catalog
 	wallet  *wallet.Ledger
-	events  *event.Log
+	events  *event.Service
 	runner  *job.Runner
 	volumes *volume.Service
 
-	findings *issue.Service
+	issues *issue.Service
 }
 
 func newRig(t tester, d *db.DB, c *clock.Simulated) *rig {
@@ -74,14 +74,14 @@ func (r *rig) serve() {
 	queue, set := job.NewQueue(ids), provider.NewSet(r.cloud, plainCloud{r.cloud})
 	r.catalog = catalog.New(catalog.Config{DB: d, IDs: ids, Clock: c, Providers: set, Jobs: queue, Log: log, Markup: func(string) int64 { return 1_000 }})
 	m := meter.New(meter.Config{DB: d, Wallet: r.wallet, Events: r.events, Jobs: queue})
-	r.findings = issue.New(issue.Config{IDs: ids, Jobs: queue, Log: log, Policy: issue.Policy{EndUnowned: true}})
-	r.volumes = volume.New(volume.Config{DB: d, IDs: ids, Clock: c, Log: log, Catalog: r.catalog, Meter: m, Wallet: r.wallet, Providers: set, Events: r.events, Findings: r.findings, Jobs: queue})
+	r.issues = issue.New(issue.Config{IDs: ids, Jobs: queue, Log: log, Policy: issue.Policy{EndUnowned: true}})
+	r.volumes = volume.New(volume.Config{DB: d, IDs: ids, Clock: c, Log: log, Catalog: r.catalog, Meter: m, Wallet: r.wallet, Providers: set, Events: r.events, Issues: r.issues, Jobs: queue})
 	r.runner = job.NewRunner(job.Config{DB: d, Queue: queue, Clock: c, Real: db.Time, Log: log, Workers: 4})
-	r.runner.Handle(issue.KindEnd, issue.NewEnder(issue.EnderConfig{DB: d, Clock: c, Findings: r.findings, Providers: set}).End)
+	r.runner.Handle(issue.KindEnd, issue.NewRemover(issue.RemoverConfig{DB: d, Clock: c, Issues: r.issues, Providers: set}).End)
 	r.runner.HandlePeriodic(volume.KindWatch, r.volumes.Watch)
 	r.runner.Handle(volume.KindVolume, r.volumes.Reconcile)
 	r.runner.Handle(meter.KindSweep, m.Sweep)
-	r.runner.Handle(meter.KindArrears, func(context.Context, id.ID) (job.Outcome, error) { return job.Done(), nil })
+	r.runner.Handle(meter.KindPastDue, func(context.Context, id.ID) (job.Outcome, error) { return job.Done(), nil })
 }
 
 // open gives an account money and syncs the catalogue.
@@ -746,7 +746,7 @@ func TestDeleteAllTakesVolumesFromTheirMachines(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.drain()
-		if all, err := r.volumes.ListForArrears(t.Context(), r.db, acc); err != nil || len(all) != 2 {
+		if all, err := r.volumes.ListForPastDue(t.Context(), r.db, acc); err != nil || len(all) != 2 {
 			t.Fatalf("%+v %v", all, err)
 		}
 		r.clock.Advance(time.Minute)
@@ -757,7 +757,7 @@ func TestDeleteAllTakesVolumesFromTheirMachines(t *testing.T) {
 		if got := r.expect(v, volume.StatusDeleted); got.CostToDate != 11_000 || len(r.cloud.volumes) != 0 {
 			t.Fatalf("%+v, upstream %v", got, r.cloud.volumes)
 		}
-		if all, err := r.volumes.ListForArrears(t.Context(), r.db, acc); err != nil || len(all) != 0 {
+		if all, err := r.volumes.ListForPastDue(t.Context(), r.db, acc); err != nil || len(all) != 0 {
 			t.Fatalf("%+v %v", all, err)
 		}
 		r.pass(2 * time.Hour)

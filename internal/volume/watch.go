@@ -24,8 +24,8 @@ const (
 	verified = 20
 )
 
-// watched are the kinds of findings that Watch reports.
-var watched = []issue.Kind{issue.UnownedVolume}
+// watched are the kinds of issues that Watch reports.
+var watched = []issue.Kind{issue.OrphanedVolume}
 
 // StartWatching leaves a job behind for each provider with volumes that compares them with ours for ever.
 func (s *Service) StartWatching(ctx context.Context) error {
@@ -43,7 +43,7 @@ func (s *Service) StartWatching(ctx context.Context) error {
 }
 
 // Watch compares the volumes that a provider has with ours. One that was deleted, or given up while it was made, and is
-// there all the same is deleted again. One that nobody here ever had holds somebody's data: it becomes a finding, and only an
+// there all the same is deleted again. One that nobody here ever had holds somebody's data: it becomes a issue, and only an
 // operator has it deleted.
 //
 // Our records are read after the list: a volume's row is committed before the provider is asked for it.
@@ -70,7 +70,7 @@ func (s *Service) Watch(ctx context.Context, subject id.ID) (job.Outcome, error)
 		return err != nil
 	})
 	if len(found)+len(deleted) == 0 {
-		live, err := s.c.Findings.Live(ctx, s.c.DB, slug, watched)
+		live, err := s.c.Issues.Live(ctx, s.c.DB, slug, watched)
 		if err != nil || !live {
 			return again, err
 		}
@@ -82,12 +82,12 @@ func (s *Service) Watch(ctx context.Context, subject id.ID) (job.Outcome, error)
 		}
 		all := slices.Clone(found)
 		for _, volume := range reopened {
-			all = append(all, issue.Sighting{Kind: issue.UnownedVolume, Reference: volume.id, Volume: volume.id, Detail: "The volume is there although it was deleted; it is deleted again."})
+			all = append(all, issue.Sighting{Kind: issue.OrphanedVolume, Reference: volume.id, Volume: volume.id, Detail: "The volume is there although it was deleted; it is deleted again."})
 			if err := s.c.Jobs.Enqueue(ctx, tx, volume.account, KindVolume, volume.id, tx.Now); err != nil {
 				return err
 			}
 		}
-		return s.c.Findings.Report(ctx, tx, slug, watched, all)
+		return s.c.Issues.Report(ctx, tx, slug, watched, all)
 	})
 }
 
@@ -100,7 +100,7 @@ func (s *Service) compare(ctx context.Context, slug string, listed []provider.Vo
 			continue
 		}
 		found = append(found, issue.Sighting{
-			Kind: issue.UnownedVolume, UpstreamID: v.ID, Reference: v.Reference,
+			Kind: issue.OrphanedVolume, UpstreamID: v.ID, Reference: v.Reference,
 			Detail: "The provider has a volume that Billet did not make. It may be somebody else's in the same account, and is left alone.",
 		})
 	}
@@ -121,7 +121,7 @@ func (s *Service) compare(ctx context.Context, slug string, listed []provider.Vo
 		return nil, nil, err
 	}
 	for _, reference := range strays {
-		o := issue.Sighting{Kind: issue.UnownedVolume, UpstreamID: upstream[reference], Reference: reference, Volume: reference}
+		o := issue.Sighting{Kind: issue.OrphanedVolume, UpstreamID: upstream[reference], Reference: reference, Volume: reference}
 		switch r, exists := known[reference]; {
 		case !exists:
 			o.Volume, o.Endable, o.Detail = "", true, "The volume has a reference like ours, and there is no such volume here. It may hold data."

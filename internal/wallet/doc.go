@@ -2,7 +2,7 @@
 // the statement that a tenant reads, and usage.
 //
 // It does not know what a deployment or a volume is, when an hour begins or what it costs
-// (package meter does), nor what follows from a debt (package arrears does). It bills a
+// (package meter does), nor what follows from a debt (package pastdue does). It bills a
 // subject, which is any id.
 //
 // # The books

@@ -177,11 +177,11 @@ func purpose(of id.ID) string { return "webhook/" + string(of) }
 // checker gathers what is wrong.
 type checker struct {
 	s      *Service
-	faults []apierr.Field
+	faults []apierr.FieldError
 }
 
 func (c *checker) fault(field, format string, args ...any) {
-	c.faults = append(c.faults, apierr.Field{Field: field, Message: fmt.Sprintf(format, args...)})
+	c.faults = append(c.faults, apierr.FieldError{Field: field, Message: fmt.Sprintf(format, args...)})
 }
 
 func (c *checker) url(u string) {

@@ -111,7 +111,7 @@ type Config struct {
 	Clock   clock.Clock
 	Real    func() time.Time
 	Log     *slog.Logger
-	Events  *event.Log
+	Events  *event.Service
 	Jobs    *job.Queue
 	Secrets *secret.Box
 	// Check says what is wrong with a URL, "" for nothing; Post sends. They are outbound.Client's.

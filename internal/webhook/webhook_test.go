@@ -71,14 +71,14 @@ func TestTypesNarrowWhatIsSent(t *testing.T) {
 		to := newReceiver(t)
 		hook, _ := w.create(ada, webhook.Request{URL: to.URL, Types: []string{"deployment.*", "volume.created", "volume.created"}})
 		same(t, "types", hook.Types, []string{"deployment.*", "volume.created"})
-		w.happen(ada, "deployment.running", "volume.created", "volume.deleted", "deploymentx.y", "account.arrears", "deployment.terminated")
+		w.happen(ada, "deployment.running", "volume.created", "volume.deleted", "deploymentx.y", "account.past_due", "deployment.terminated")
 		w.drain()
 		same(t, "sent", to.kinds(), []string{"deployment.running", "volume.created", "deployment.terminated"})
 		none := []string{}
 		w.update(ada, hook.ID, webhook.Update{Types: &none})
-		w.happen(ada, "account.arrears")
+		w.happen(ada, "account.past_due")
 		w.drain()
-		same(t, "sent", to.kinds(), []string{"account.arrears"})
+		same(t, "sent", to.kinds(), []string{"account.past_due"})
 	})
 }
 

@@ -29,7 +29,7 @@ import (
 // replica is a server's worth of this room: its log, its queue, its runner.
 type replica struct {
 	*webhook.Service
-	events *event.Log
+	events *event.Service
 	jobs   *job.Queue
 	runner *job.Runner
 }
@@ -112,7 +112,7 @@ func (w *world) happen(account id.ID, kinds ...string) {
 	}
 }
 
-func appendTo(ctx context.Context, tx *db.Tx, l *event.Log, account id.ID, kinds ...string) error {
+func appendTo(ctx context.Context, tx *db.Tx, l *event.Service, account id.ID, kinds ...string) error {
 	var all []event.Event
 	for _, k := range kinds {
 		all = append(all, event.Event{Account: account, Subject: "dep_1", Type: k, Data: map[string]any{"n": "<" + k + ">"}})

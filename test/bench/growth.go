@@ -183,7 +183,7 @@ func fillGrowth(ctx context.Context, engine db.Engine, pool *sql.DB, small, larg
 		return map[string]string{
 			"id": `'dep_` + kind + `' || ` + wide("i"), "account_id": account, "name": `'training-run-' || CAST(i AS TEXT)`, "name_key": `'training-run-' || CAST(i AS TEXT)`,
 			"status": `CASE WHEN i % 10 = 0 THEN 'running' ELSE 'terminated' END`, "provider": `'warehouse'`, "region": `'dallas-usa-5'`,
-			"abilities": `'{}'`, "authorized_keys": `'[]'`, "steps": `'[]'`, "ssh_host_keys": `'[]'`, "plans": `'[]'`, "attempts": `'[]'`,
+			"capabilities": `'{}'`, "authorized_keys": `'[]'`, "steps": `'[]'`, "ssh_host_keys": `'[]'`, "plans": `'[]'`, "attempts": `'[]'`,
 			"started_at": fmt.Sprint(us), "released_at": `CASE WHEN i % 10 = 0 THEN NULL ELSE ` + fmt.Sprint(us) + ` END`, "created_at": fmt.Sprint(us),
 		}
 	}

@@ -35,7 +35,7 @@ type market struct {
 	dir       string
 	clock     *clock.Simulated
 	world     *sim.World
-	providers *provider.Set
+	providers *provider.Registry
 }
 
 func openMarket(ctx context.Context, dir string, offers int) (*market, error) {

@@ -43,7 +43,7 @@ func (w *warehouse) Offers(context.Context) ([]provider.Offer, error) {
 			Key: fmt.Sprintf("off_warehouse%06d", i), Region: regions[i%len(regions)], GPUType: gpus[i%len(gpus)], GPUCount: count, GPUMemoryGB: 80 + 16*(i%8),
 			VCPUs: 16 * count, MemoryGB: 256 * count, StorageGB: 1000 * count, Interconnect: "3.2 Tb/s InfiniBand", InstanceType: provider.BareMetal,
 			OperatingSystems: []string{"Ubuntu 22.04", "Ubuntu 24.04"}, HourlyPrice: money.Micros(1_000_000+1000*(i*7919%9000)) * money.Micros(count),
-			Available: stock > 0, Stock: &stock, Abilities: provider.Abilities{CloudInit: true},
+			Available: stock > 0, Stock: &stock, Capabilities: provider.Capabilities{CloudInit: true},
 		}
 	}
 	return out, nil

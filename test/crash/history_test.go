@@ -66,7 +66,7 @@ type offer struct {
 	InstanceType         string
 	OperatingSystems     []string
 	HourlyPrice          money.Micros
-	Abilities            struct{ Volumes, Power, Reboot bool }
+	Capabilities         struct{ Volumes, Power, Reboot bool }
 }
 
 type apiDeployment struct {
@@ -76,7 +76,7 @@ type apiDeployment struct {
 	CreatedAt, TerminableAt                 time.Time
 	StartedAt, BilledUntil, AutoTerminateAt *time.Time
 	Tags, VolumeIDs                         []string
-	Abilities                               struct{ Volumes, Power, Reboot bool }
+	Capabilities                            struct{ Volumes, Power, Reboot bool }
 }
 
 type apiVolume struct {
@@ -148,7 +148,7 @@ func begin(t *testing.T, c cloud, seed uint64, args []string) *history {
 		}
 	})
 	limits := []string{"--read-limit", "1000000", "--write-limit", "1000000", "--deploy-limit", "1000000"}
-	// The last one runs out of money, so that the ways of arrears are crashed on as well.
+	// The last one runs out of money, so that the ways of past due are crashed on as well.
 	for i, credit := range []string{"10000000", "5000", "250"} {
 		tn := &tenant{number: i, deps: map[string]apiDeployment{}, vols: map[string]apiVolume{}}
 		var key string

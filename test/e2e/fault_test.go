@@ -136,7 +136,7 @@ func TestEndsRefusedForADayCostTheTenantNothing(t *testing.T) {
 
 func TestGhostsAreShownAndGoWithTheirFault(t *testing.T) {
 	servertest.Engines(t, func(t *testing.T, args ...string) {
-		s := servertest.Start(t, append(args, "--sim", "--unowned-machines", "report")...)
+		s := servertest.Start(t, append(args, "--sim", "--orphaned-machines", "report")...)
 		addFault(t, s, "ghost", "--provider", "northgrid")
 		addFault(t, s, "ghost", "--provider", "basalt", "--value", "dep_somebodyelses")
 		for range 2 {

@@ -10,7 +10,7 @@ import (
 	"github.com/billetcloud/billet/test/servertest"
 )
 
-// A program on a machine without a browser gets the demo person's key by a code.
+// A program on a machine without a browser gets the demo user's key by a code.
 func TestLoginWithACode(t *testing.T) {
 	servertest.Engines(t, func(t *testing.T, args ...string) {
 		s := servertest.Start(t, append(args, "--sim", "--demo")...)
@@ -26,20 +26,20 @@ func TestLoginWithACode(t *testing.T) {
 		if login.Status != 201 || text(login.Data, "verificationUrl") != s.URL+"/login-code" {
 			t.Fatalf("%s", login.Body)
 		}
-		device, user := text(login.Data, "deviceCode"), text(login.Data, "userCode")
+		device, code := text(login.Data, "deviceCode"), text(login.Data, "userCode")
 		claim := func() servertest.Answer {
 			return s.Call("", "POST", "/logins/claim?waitSeconds=60", map[string]string{"deviceCode": device})
 		}
 		answer := make(chan servertest.Answer)
 		go func() { answer <- claim() }()
 
-		person := &browser{t: t, s: s}
-		person.call(201, "POST", "/sessions", map[string]string{"email": demo.Email, "password": demo.Password})
-		look := person.call(200, "POST", "/logins/look", map[string]string{"userCode": user})
+		user := &browser{t: t, s: s}
+		user.call(201, "POST", "/sessions", map[string]string{"email": demo.Email, "password": demo.Password})
+		look := user.call(200, "POST", "/logins/look", map[string]string{"userCode": code})
 		if text(look.Data, "client") != "billet on somewhere" || text(look.Data, "address") != "127.0.0.1" {
 			t.Errorf("%s", look.Body)
 		}
-		allowed := person.call(200, "POST", "/logins/allow", map[string]any{"userCode": user, "name": "somewhere", "spending": map[string]any{"maxDeployments": 0}})
+		allowed := user.call(200, "POST", "/logins/allow", map[string]any{"userCode": user, "name": "somewhere", "spendingLimits": map[string]any{"maxDeployments": 0}})
 		got := <-answer
 		key := text(got.Data, "key")
 		if got.Status != 200 || key == "" || text(got.Data, "keyId") != text(allowed.Data, "id") {
@@ -58,7 +58,7 @@ func TestLoginWithACode(t *testing.T) {
 		if again := claim(); again.Code() != "LOGIN_CLAIMED" {
 			t.Errorf("%d %s", again.Status, again.Body)
 		}
-		for _, secret := range []string{key, device, user} {
+		for _, secret := range []string{key, device, code} {
 			if strings.Contains(s.Log(), secret) {
 				t.Errorf("%s is in the log", secret)
 			}

@@ -231,7 +231,7 @@ func TestTheBillCanBeRecomputed(t *testing.T) {
 }
 
 // An account whose money is used up is warned, loses its deployments after an hour, and its volumes after a week.
-func TestArrears(t *testing.T) {
+func TestPastDue(t *testing.T) {
 	servertest.Engines(t, func(t *testing.T, args ...string) {
 		s := servertest.Start(t, append(args, "--sim")...)
 		account, key := s.Key("80", "--read-limit", "10000")
@@ -265,7 +265,7 @@ func TestArrears(t *testing.T) {
 			"/volumes":     map[string]any{"name": "more", "sizeGb": 10, "provider": "voltage-park", "region": "dallas-usa-5"},
 		} {
 			if a := s.Call(key, "POST", path, body); a.Status != 402 || a.Code() != "INSUFFICIENT_BALANCE" {
-				t.Errorf("%s in arrears: %d %s", path, a.Status, a.Body)
+				t.Errorf("%s in past due: %d %s", path, a.Status, a.Body)
 			}
 		}
 		s.Advance("40m") // an hour after the third hour began

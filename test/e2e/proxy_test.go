@@ -258,7 +258,7 @@ func people(t *testing.T, s *servertest.Server) (login map[string]string, key st
 	t.Helper()
 	account, key := s.Key("1000")
 	var made struct{ Password, Email string }
-	if err := json.Unmarshal([]byte(s.Run("person", "create", "--account", account, "--email", "ada@example.com", "-o", "json")), &made); err != nil {
+	if err := json.Unmarshal([]byte(s.Run("user", "create", "--account", account, "--email", "ada@example.com", "-o", "json")), &made); err != nil {
 		t.Fatal(err)
 	}
 	return map[string]string{"email": made.Email, "password": made.Password}, key

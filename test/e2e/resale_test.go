@@ -42,7 +42,7 @@ func TestOneBilletResellsAnother(t *testing.T) {
 	await(t, "offers of the source in the shop", func() bool {
 		for _, o := range shop.Call(shopKey, http.MethodGet, "/offers?provider=source&available=true&limit=100", nil).List {
 			o := o.(map[string]any)
-			if can := o["abilities"].(map[string]any); can["reinstall"] == true && can["volumes"] == true && can["cloudInit"] == true {
+			if can := o["capabilities"].(map[string]any); can["reinstall"] == true && can["volumes"] == true && can["cloudInit"] == true {
 				sold = o
 				return true
 			}

@@ -107,7 +107,7 @@ func newPage(t *testing.T, s *servertest.Server, key string) page {
 	return p
 }
 
-// step is one thing that the person before the page does.
+// step is one thing that the user before the page does.
 type step struct {
 	Write  string `json:"write,omitempty"`
 	Bytes  bool   `json:"bytes,omitempty"`

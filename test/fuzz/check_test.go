@@ -79,7 +79,7 @@ func (f *fuzzer) send(r *request) (a reply, served *operation, good bool) {
 	if served != nil && a.StatusCode < 300 {
 		f.learn(r, a, served)
 	}
-	if a.StatusCode == 401 && r.who == f.person && served != nil {
+	if a.StatusCode == 401 && r.who == f.user && served != nil {
 		f.signIn() // it was signed out, or the clock has ended the session
 	}
 	return a, served, f.faults == before
@@ -327,7 +327,7 @@ func (f *fuzzer) learn(r *request, a reply, served *operation) {
 	}
 	data, _ := v["data"].(map[string]any)
 	if secret, is := data["key"].(string); is && served.ID == "createApiKey" && f.in(4) {
-		f.callers = append(f.callers[:min(len(f.callers), 16)], &caller{name: "a key that a person made", account: account, key: secret})
+		f.callers = append(f.callers[:min(len(f.callers), 16)], &caller{name: "a key that a user made", account: account, key: secret})
 	}
 	if u, is := data["url"].(string); is && served.ID == "createInvitation" {
 		_, f.token, _ = strings.Cut(u, "#")

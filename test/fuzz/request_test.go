@@ -191,7 +191,7 @@ func (f *fuzzer) asks(o *operation) *caller {
 		case 0:
 			return pick(f.dice, append(f.callers[:3:3], nobody))
 		case 1:
-			return f.person
+			return f.user
 		}
 		return f.chief
 	case o.needs("bearer"):
@@ -203,14 +203,14 @@ func (f *fuzzer) asks(o *operation) *caller {
 		case 4, 5:
 			return f.callers[1]
 		case 6:
-			return f.person
+			return f.user
 		}
 		return f.callers[0]
 	case o.needs("sessionCookie"):
 		if f.in(12) {
 			return pick(f.dice, append(f.callers[:3:3], nobody))
 		}
-		return f.person
+		return f.user
 	}
 	if f.in(2) {
 		return pick(f.dice, f.callers)
@@ -235,7 +235,7 @@ func (f *fuzzer) identify(r *request) {
 	default:
 		r.set("Authorization", "Bearer "+who.key)
 	}
-	if forOperators(r.op) && who != f.chief && who != f.person {
+	if forOperators(r.op) && who != f.chief && who != f.user {
 		r.spoil("%s is no operator", who.name)
 	}
 	if r.op.needs("bearer") && who.useless {
@@ -248,7 +248,7 @@ func (f *fuzzer) identify(r *request) {
 
 // kindAt are the kinds of ids in paths, by the segment before them.
 var kindAt = map[string]string{"offers": "off", "deployments": "dep", "ssh-keys": "ssh", "volumes": "vol", "webhooks": "whk", "deliveries": "whd", "api-keys": "key",
-	"sessions": "ses", "invitations": "inv", "passkeys": "psk", "people": "usr", "accounts": "acc", "findings": "fnd", "quotes": "quo"}
+	"sessions": "ses", "invitations": "inv", "passkeys": "psk", "people": "usr", "accounts": "acc", "issues": "iss", "quotes": "quo"}
 
 func (f *fuzzer) fillPath(r *request) {
 	segments := strings.Split(r.op.Path, "/")

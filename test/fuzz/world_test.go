@@ -31,7 +31,7 @@ type fuzzer struct {
 
 	callers []*caller // the first ones are asked most
 	demo    app.Demo
-	person  *caller
+	user    *caller
 	chief   *caller // the operator
 	token   string  // of the newest invitation
 	offers  []map[string]any
@@ -100,8 +100,8 @@ func begin(t *testing.T, seed uint64, args []string) *fuzzer {
 	add("a mistyped key", "", key[:len(key)-1]+"_", true)
 	add("a key that never was", "", "pk_live_"+strings.Repeat("a", 49), true)
 	f.chief = &caller{name: "the operator", account: operators, key: f.server.KeyOf(ada, append(limits, "--scopes", "operator:read,operator:write")...)}
-	f.person = &caller{name: "the person of the demo"}
-	f.callers = append(f.callers, f.person)
+	f.user = &caller{name: "the user of the demo"}
+	f.callers = append(f.callers, f.user)
 	f.signIn()
 	f.offers = f.list("/offers?available=true&limit=100")
 	for i, o := range f.offers { // the first has everything
@@ -159,21 +159,21 @@ func (f *fuzzer) list(path string) (out []map[string]any) {
 	return out
 }
 
-// signIn gives the person a session.
+// signIn gives the user a session.
 func (f *fuzzer) signIn() {
 	f.t.Helper()
 	body := map[string]string{"email": f.demo.Email, "password": f.demo.Password}
 	a := f.server.Call("", "POST", "=/api/v1/account/sessions", body, "X-Forwarded-For", f.address())
-	f.person.cookie, _, _ = strings.Cut(a.Header.Get("Set-Cookie"), ";")
+	f.user.cookie, _, _ = strings.Cut(a.Header.Get("Set-Cookie"), ";")
 	if a.Status != 201 {
 		f.t.Fatalf("sign in: %d %s", a.Status, a.Body)
 	}
-	if f.person.account != "" {
+	if f.user.account != "" {
 		return
 	}
-	a = f.server.Call("", "GET", "=/api/v1/account/me", nil, "Cookie", f.person.cookie)
+	a = f.server.Call("", "GET", "=/api/v1/account/me", nil, "Cookie", f.user.cookie)
 	mine, _ := a.Data["account"].(map[string]any)
-	if f.person.account, _ = mine["id"].(string); f.person.account == "" {
+	if f.user.account, _ = mine["id"].(string); f.user.account == "" {
 		f.t.Fatalf("who is signed in: %d %s", a.Status, a.Body)
 	}
 }
@@ -232,7 +232,7 @@ func (f *fuzzer) remember(account string, v any) (foreign []string) {
 		}
 	case string:
 		m := anID.FindStringSubmatch(v)
-		if all := account == operators; m == nil || all != (m[1] == "acc" || m[1] == "fnd") {
+		if all := account == operators; m == nil || all != (m[1] == "acc" || m[1] == "iss") {
 			return nil
 		} else if all {
 			if slices.Contains(f.pools[account][m[1]], v) {

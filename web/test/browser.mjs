@@ -47,17 +47,17 @@ export function watch(page, host, { allow = () => false } = {}) {
   return faults;
 }
 
-/** What axe-core finds on the page as it is now: one line for each finding and element. */
+/** What axe-core finds on the page as it is now: one line for each issue and element. */
 export async function axe(page) {
-  const found = await findings(page);
+  const found = await issues(page);
   if (found.length === 0) return found;
   // A page that is being drawn is neither what it was nor what it will be; what stays counts.
   await pause(500);
-  const again = await findings(page);
+  const again = await issues(page);
   return found.filter((f) => again.includes(f));
 }
 
-async function findings(page) {
+async function issues(page) {
   // Evaluated by the debugger, so that the page's own policy on scripts stays as it is.
   await page.evaluate(axeSource);
   const { violations } = await page.evaluate(() =>

@@ -82,7 +82,7 @@ try {
       wallet: '/wallet',
       'api-keys': '/settings/api-keys',
       webhooks: '/settings/webhooks',
-      people: '/settings/people',
+      people: '/settings/members',
       profile: '/settings/profile',
       audit: '/settings/audit',
       operator: '/operator',
@@ -222,7 +222,7 @@ try {
     await page.route('**/api/v1/account/me', async (route) => {
       const response = await route.fetch();
       const answer = await response.json();
-      if (answer.success) answer.data.person.operator = false;
+      if (answer.success) answer.data.user.operator = false;
       await route.fulfill({ response, json: answer });
     });
     const { account } = (await (await context.request.get('/api/v1/account/me')).json()).data;

@@ -42,7 +42,7 @@ export async function seed(server) {
     enabled: false, // nothing leaves this machine
   });
   const offers = await api('GET', `${base}/offers?limit=100&available=true`);
-  const cheap = offers.find((o) => o.abilities.volumes && o.provider === 'northgrid');
+  const cheap = offers.find((o) => o.capabilities.volumes && o.provider === 'northgrid');
   const deploy = (offer, name, more = {}) =>
     api('POST', `${base}/deployments`, {
       offerId: offer.id,

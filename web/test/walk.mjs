@@ -84,12 +84,12 @@ try {
       '/settings/api-keys',
       '/settings/webhooks',
       '/login-code',
-      '/settings/people',
+      '/settings/members',
       '/settings/profile',
       '/settings/audit',
       '/operator',
       '/operator/providers',
-      '/operator/findings',
+      '/operator/issues',
       '/operator/jobs',
       '/operator/margins',
       '/operator/simulator',
@@ -419,7 +419,7 @@ try {
   });
 
   await part('a viewer is offered nothing to change, and is refused', async () => {
-    await page.goto('/settings/people');
+    await page.goto('/settings/members');
     await page.getByRole('button', { name: 'Invite somebody' }).click();
     const dialog = page.getByRole('dialog', { name: 'Invite somebody' });
     await dialog.getByLabel('E-mail').fill('viewer@billet.test');
@@ -478,7 +478,7 @@ try {
       '/wallet',
       '/settings/api-keys',
       '/settings/webhooks',
-      '/settings/people',
+      '/settings/members',
       '/settings/profile',
       '/operator',
     ]) {

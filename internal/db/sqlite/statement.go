@@ -24,15 +24,15 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	able, is := raw.(abilities)
+	able, is := raw.(capabilities)
 	if !is {
 		return nil, errors.Join(errors.New("sqlite: the driver's connections have changed"), raw.Close())
 	}
-	return &conn{abilities: able, begin: c.begin, kept: map[string]*statement{}}, nil
+	return &conn{capabilities: able, begin: c.begin, kept: map[string]*statement{}}, nil
 }
 
-// abilities are those of the driver's connections, all of which go on being had.
-type abilities interface {
+// capabilities are those of the driver's connections, all of which go on being had.
+type capabilities interface {
 	driver.Conn
 	driver.ConnBeginTx
 	driver.ConnPrepareContext
@@ -45,7 +45,7 @@ type abilities interface {
 
 // conn is one connection. database/sql sees to it that nobody else uses it meanwhile.
 type conn struct {
-	abilities
+	capabilities
 	begin string
 	kept  map[string]*statement
 	calls int64
@@ -65,7 +65,7 @@ func (c *conn) take(ctx context.Context, text string) (*statement, error) {
 		s.busy, s.last = true, c.calls
 		return s, nil
 	}
-	raw, err := c.abilities.PrepareContext(ctx, unnumbered(text))
+	raw, err := c.capabilities.PrepareContext(ctx, unnumbered(text))
 	if err != nil {
 		return nil, err
 	}
@@ -198,7 +198,7 @@ func (c *conn) Close() error {
 		errs = append(errs, s.Close())
 	}
 	clear(c.kept)
-	return errors.Join(append(errs, c.abilities.Close())...)
+	return errors.Join(append(errs, c.capabilities.Close())...)
 }
 
 type rows struct {

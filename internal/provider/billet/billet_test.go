@@ -135,7 +135,7 @@ func TestVolumesAreThoseOfOneProviderInEachRegion(t *testing.T) {
 	sold := func(id, by, region string) map[string]any {
 		return map[string]any{
 			"id": id, "provider": by, "gpuType": "NVIDIA H100", "gpuCount": 1, "instanceType": "VM", "region": region, "regionName": region, "operatingSystems": []string{"Ubuntu"},
-			"hourlyPrice": json.Number("1.234567"), "available": true, "stock": 0, "minimumRuntimeMinutes": 40, "abilities": map[string]any{"volumes": true, "singleKey": true},
+			"hourlyPrice": json.Number("1.234567"), "available": true, "stock": 0, "minimumRuntimeMinutes": 40, "capabilities": map[string]any{"volumes": true, "singleKey": true},
 		}
 	}
 	price := func(by, region string, perGB float64) map[string]any {
@@ -150,7 +150,7 @@ func TestVolumesAreThoseOfOneProviderInEachRegion(t *testing.T) {
 	}
 	for i, want := range []bool{false, true, false} {
 		o := offers[i]
-		if o.Abilities.Volumes != want || !o.Abilities.SingleKey || o.HourlyPrice != 1_234_567 || o.Stock != nil || !o.Available || o.MinimumRuntime != 40*time.Minute || !strings.HasPrefix(o.Key, "up:off_") {
+		if o.Capabilities.Volumes != want || !o.Capabilities.SingleKey || o.HourlyPrice != 1_234_567 || o.Stock != nil || !o.Available || o.MinimumRuntime != 40*time.Minute || !strings.HasPrefix(o.Key, "up:off_") {
 			t.Errorf("%+v", o)
 		}
 	}

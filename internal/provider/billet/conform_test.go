@@ -72,15 +72,15 @@ func (o *other) open() *billet.Adapter {
 	return b
 }
 
-// offer returns one with those abilities of which several can be had.
-func (o *other) offer(can provider.Abilities) provider.Offer {
+// offer returns one with those capabilities of which several can be had.
+func (o *other) offer(can provider.Capabilities) provider.Offer {
 	o.t.Helper()
 	all, err := o.open().Offers(o.t.Context())
 	if err != nil {
 		o.t.Fatal(err)
 	}
 	for _, one := range all {
-		if one.Abilities == can && one.Available && (one.Stock == nil || *one.Stock > 2) {
+		if one.Capabilities == can && one.Available && (one.Stock == nil || *one.Stock > 2) {
 			return one
 		}
 	}
@@ -124,7 +124,7 @@ func TestConforms(t *testing.T) {
 				t.Errorf("%d deployments are left", n)
 			}
 		})
-		everything := o.offer(provider.Abilities{Reboot: true, Power: true, Reinstall: true, Volumes: true, CloudInit: true})
+		everything := o.offer(provider.Capabilities{Reboot: true, Power: true, Reinstall: true, Volumes: true, CloudInit: true})
 		open := func() provider.Provider { return patient{o.open(), o.pass} }
 		return providertest.Harness{
 			Provider: open(), Advance: o.pass, Reopen: open, Settle: o.Settle, OfferKey: everything.Key, Region: everything.Region,

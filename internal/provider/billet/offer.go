@@ -45,7 +45,7 @@ type offer struct {
 	Available        bool                  `json:"available"`
 	Stock            *int                  `json:"stock"`
 	MinimumMinutes   int                   `json:"minimumRuntimeMinutes"`
-	Abilities        provider.Abilities    `json:"abilities"`
+	Capabilities     provider.Capabilities `json:"capabilities"`
 	AsOf             string                `json:"asOf"`
 }
 
@@ -58,10 +58,10 @@ func (o offer) ours(volumes bool) (out provider.Offer, ok bool) {
 	out = provider.Offer{
 		Key: prefix + o.ID, Region: o.Region, RegionName: upstream.Line(o.RegionName), GPUType: o.GPUType, GPUCount: o.GPUCount, GPUMemoryGB: o.GPUMemoryGB,
 		VCPUs: o.VCPUs, MemoryGB: o.MemoryGB, StorageGB: o.StorageGB, Interconnect: upstream.Line(o.Interconnect), InstanceType: o.InstanceType,
-		HourlyPrice: o.HourlyPrice.Amount, Available: o.Available, Stock: o.Stock, Abilities: o.Abilities,
+		HourlyPrice: o.HourlyPrice.Amount, Available: o.Available, Stock: o.Stock, Capabilities: o.Capabilities,
 		MinimumRuntime: time.Duration(min(max(o.MinimumMinutes, 0), maxRuntime)) * time.Minute,
 	}
-	out.Abilities.Volumes = out.Abilities.Volumes && volumes
+	out.Capabilities.Volumes = out.Capabilities.Volumes && volumes
 	if alpha2.MatchString(o.Country) {
 		out.Country = o.Country
 	}

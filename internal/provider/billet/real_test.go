@@ -21,7 +21,7 @@ func keyLine(t *testing.T) string {
 
 func TestAgainstARealServer(t *testing.T) {
 	server := servertest.Start(t, "--sim", "--sim-machines", "banner")
-	able := provider.Abilities{Reboot: true, Power: true, Reinstall: true, Volumes: true, CloudInit: true}
+	able := provider.Capabilities{Reboot: true, Power: true, Reinstall: true, Volumes: true, CloudInit: true}
 	request := func(o *other) provider.LaunchRequest {
 		sold := o.offer(able)
 		return provider.LaunchRequest{

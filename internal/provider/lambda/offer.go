@@ -163,7 +163,7 @@ func (t wireType) offer() (provider.Offer, bool) {
 	vram, err := strconv.Atoi(memory[1])
 	return provider.Offer{
 		GPUType: x.GPUDescription, GPUCount: specs.GPUs, GPUMemoryGB: vram, VCPUs: specs.VCPUs, MemoryGB: decimal(specs.MemoryGiB), StorageGB: decimal(specs.StorageGiB),
-		InstanceType: provider.VM, HourlyPrice: x.Price.Amount, Abilities: provider.Abilities{Reboot: true, CloudInit: true, SingleKey: true},
+		InstanceType: provider.VM, HourlyPrice: x.Price.Amount, Capabilities: provider.Capabilities{Reboot: true, CloudInit: true, SingleKey: true},
 	}, err == nil
 }
 

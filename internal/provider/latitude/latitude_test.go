@@ -91,11 +91,11 @@ func TestOffersAreWhatTheCloudSells(t *testing.T) {
 	if !reflect.DeepEqual(o, provider.Offer{
 		GPUType: "NVIDIA H100", GPUCount: 8, GPUMemoryGB: 80, VCPUs: 64, MemoryGB: 768, StorageGB: 8560, InstanceType: provider.BareMetal, Available: true,
 		OperatingSystems: []string{"Debian 12", "Ubuntu 24.04 LTS", "Ubuntu 24.04 LTS (ubuntu_24_04_x64_lts)"},
-		Abilities:        provider.Abilities{Reboot: true, Power: true, Reinstall: true, CloudInit: true},
+		Capabilities:     provider.Capabilities{Reboot: true, Power: true, Reinstall: true, CloudInit: true},
 	}) {
 		t.Errorf("%+v", o)
 	}
-	if all[0].Abilities.CloudInit {
+	if all[0].Capabilities.CloudInit {
 		t.Error("a plan without user_data runs cloud-init")
 	}
 }

@@ -352,7 +352,7 @@ func (l *Adapter) plan(ctx context.Context, r provider.LaunchRequest) (c create,
 	}
 	for _, p := range plans {
 		if o, is := p.offer(); is && p.Slug == r.OfferKey && c.Site == "" {
-			c.Site, features = p.sites()[r.Region].name, o.Abilities.CloudInit
+			c.Site, features = p.sites()[r.Region].name, o.Capabilities.CloudInit
 		}
 	}
 	if c.Site == "" {

@@ -84,7 +84,7 @@ func (p plan) offer() (provider.Offer, bool) {
 	o := provider.Offer{
 		Key: p.Slug, GPUType: upstream.Line(s.GPU.Type), GPUCount: int(s.GPU.Count), GPUMemoryGB: int(s.GPU.VRAM),
 		VCPUs: vcpus(s.CPU.Type, int(s.CPU.Cores), int(s.CPU.Count)), MemoryGB: int(s.Memory.Total), InstanceType: provider.BareMetal,
-		Abilities: provider.Abilities{Reboot: true, Power: true, Reinstall: true, CloudInit: slices.Contains(p.Features, "user_data")},
+		Capabilities: provider.Capabilities{Reboot: true, Power: true, Reinstall: true, CloudInit: slices.Contains(p.Features, "user_data")},
 	}
 	for _, d := range s.Drives {
 		o.StorageGB = min(o.StorageGB+min(int(d.Count), maxCount)*int(d.Size), mostGB)

@@ -239,7 +239,7 @@ func testReboot(s *suite) {
 	}
 	o := s.offer()
 	r := s.request(o)
-	if !o.Abilities.Reboot {
+	if !o.Capabilities.Reboot {
 		s.launch(r)
 		s.wantKind("Reboot of what cannot be", p.Reboot(s.Context(), r.Reference), provider.KindUnsupported)
 		return
@@ -261,7 +261,7 @@ func testPower(s *suite) {
 		s.Skip("the provider has no PowerOn and PowerOff")
 	}
 	o := s.offer()
-	if !o.Abilities.Power {
+	if !o.Capabilities.Power {
 		s.Skip("the offer has no PowerOn and PowerOff")
 	}
 	r := s.request(o)
@@ -295,7 +295,7 @@ func testReinstall(s *suite) {
 		s.Skip("the provider has no Reinstall")
 	}
 	o := s.offer()
-	if !o.Abilities.Reinstall {
+	if !o.Capabilities.Reinstall {
 		s.Skip("the offer has no Reinstall")
 	}
 	r := s.request(o)

@@ -43,7 +43,7 @@ var mutants = map[string]struct {
 	"terminating the unknown fails":        {"UnknownReferences", func(p able) provider.Provider { return strict{p} }},
 	"the unknown is unavailable":           {"UnknownReferences", func(p able) provider.Provider { return vague{p} }},
 	"called inside a transaction":          {"RefusesInsideATransaction", func(p able) provider.Provider { return unguarded{p} }},
-	"abilities without interfaces":         {"AbilitiesAgreeWithInterfaces", func(p able) provider.Provider { return struct{ provider.Provider }{p} }},
+	"capabilities without interfaces":      {"AbilitiesAgreeWithInterfaces", func(p able) provider.Provider { return struct{ provider.Provider }{p} }},
 	"machines are not listed":              {"LaunchBecomesReady", func(p able) provider.Provider { return secretive{p} }},
 	"any operating system will do":         {"LaunchOfWhatIsNotSold", func(p able) provider.Provider { return obliging{p} }},
 	"ready too early":                      {"LaunchBecomesReady", func(p able) provider.Provider { return hasty{p} }},

@@ -19,7 +19,7 @@ func testHostKey(s *suite) {
 		s.Fatalf("Offers: %v", err)
 	}
 	for _, o := range offers {
-		if !o.Available || !o.Abilities.CloudInit || !p.TakesHostKey(o.Key) {
+		if !o.Available || !o.Capabilities.CloudInit || !p.TakesHostKey(o.Key) {
 			continue
 		}
 		for _, cloudInit := range []string{"", "#cloud-config\npackages: [git]\n"} {

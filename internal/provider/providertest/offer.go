@@ -99,7 +99,7 @@ func testAbilities(s *suite) {
 	_, canPower := s.Provider.(provider.Powerer)
 	_, canReinstall := s.Provider.(provider.Reinstaller)
 	volumes, canVolumes := s.Provider.(provider.VolumeProvider)
-	var said provider.Abilities
+	var said provider.Capabilities
 	regions := map[string]bool{}
 	for _, r := range s.Provider.Info().Regions {
 		regions[r.Slug] = true
@@ -110,19 +110,19 @@ func testAbilities(s *suite) {
 			name       string
 			says, does bool
 		}{
-			{"reboot", o.Abilities.Reboot, canReboot}, {"power", o.Abilities.Power, canPower},
-			{"reinstall", o.Abilities.Reinstall, canReinstall}, {"volumes", o.Abilities.Volumes, canVolumes},
+			{"reboot", o.Capabilities.Reboot, canReboot}, {"power", o.Capabilities.Power, canPower},
+			{"reinstall", o.Capabilities.Reinstall, canReinstall}, {"volumes", o.Capabilities.Volumes, canVolumes},
 		} {
 			if c.says && !c.does {
 				s.Errorf("offer %s says %s, and the provider does not implement it", o.Key, c.name)
 			}
 		}
-		said.Reboot = said.Reboot || o.Abilities.Reboot
-		said.Power = said.Power || o.Abilities.Power
-		said.Reinstall = said.Reinstall || o.Abilities.Reinstall
-		said.Volumes = said.Volumes || o.Abilities.Volumes
+		said.Reboot = said.Reboot || o.Capabilities.Reboot
+		said.Power = said.Power || o.Capabilities.Power
+		said.Reinstall = said.Reinstall || o.Capabilities.Reinstall
+		said.Volumes = said.Volumes || o.Capabilities.Volumes
 	}
-	if have := (provider.Abilities{Reboot: canReboot, Power: canPower, Reinstall: canReinstall, Volumes: canVolumes}); have != said {
+	if have := (provider.Capabilities{Reboot: canReboot, Power: canPower, Reinstall: canReinstall, Volumes: canVolumes}); have != said {
 		s.Errorf("implemented: %+v; said of any offer: %+v", have, said)
 	}
 	if !canVolumes {
@@ -132,7 +132,7 @@ func testAbilities(s *suite) {
 	s.must("VolumePricing", err)
 	priced := map[string]bool{}
 	for _, p := range pricing {
-		usable := slices.ContainsFunc(offers, func(o provider.Offer) bool { return o.Region == p.Region && o.Abilities.Volumes })
+		usable := slices.ContainsFunc(offers, func(o provider.Offer) bool { return o.Region == p.Region && o.Capabilities.Volumes })
 		// Where Info names no regions, there may be volumes in one that has no offers now.
 		if !usable && (len(s.Provider.Info().Regions) > 0 || !provider.ValidSlug(p.Region)) || priced[p.Region] {
 			s.Errorf("volume pricing for region %q, unknown or there twice", p.Region)

@@ -23,7 +23,7 @@ func (s *suite) volumes() (provider.VolumeProvider, provider.Offer, provider.Vol
 	s.must("VolumePricing", err)
 	offers, err := s.Provider.Offers(s.Context())
 	s.must("Offers", err)
-	if s.OfferKey != "" && !s.offer().Abilities.Volumes {
+	if s.OfferKey != "" && !s.offer().Capabilities.Volumes {
 		s.Skip("the offer has no volumes")
 	}
 	for _, in := range pricing {
@@ -32,7 +32,7 @@ func (s *suite) volumes() (provider.VolumeProvider, provider.Offer, provider.Vol
 			if s.OfferKey != "" {
 				fits = o.Key == s.OfferKey && o.Region == s.Region
 			}
-			if fits && o.Region == in.Region && o.Abilities.Volumes {
+			if fits && o.Region == in.Region && o.Capabilities.Volumes {
 				return p, o, in
 			}
 		}

@@ -149,7 +149,7 @@ func (t wireType) offer(kind provider.InstanceType) (provider.Offer, bool) {
 	c := t.Configuration
 	o := provider.Offer{
 		GPUType: gpuName(c.GPUType, c.Interconnect), GPUCount: c.GPUs, GPUMemoryGB: c.VRAMGB, VCPUs: c.VCPUs, MemoryGB: c.MemoryGB, StorageGB: c.StorageGB,
-		InstanceType: kind, HourlyPrice: t.HourlyPrice.Amount, Abilities: provider.Abilities{Reboot: true, SingleKey: true},
+		InstanceType: kind, HourlyPrice: t.HourlyPrice.Amount, Capabilities: provider.Capabilities{Reboot: true, SingleKey: true},
 	}
 	for _, s := range c.Systems {
 		if upstream.Plain(s) && !slices.Contains(o.OperatingSystems, s) && len(o.OperatingSystems) < maxSystems {

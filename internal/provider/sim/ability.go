@@ -10,34 +10,34 @@ import (
 )
 
 // compose returns a provider that has the methods of what it can do and no others, so that a type assertion tells the
-// truth. A catalogue with another set of abilities needs another line here; its absence is found when the world is opened.
+// truth. A catalogue with another set of capabilities needs another line here; its absence is found when the world is opened.
 func compose(b *basic) provider.Provider {
 	r, p, i, v := rebooter{b}, powerer{b}, reinstaller{b}, volumeKeeper{b}
-	can := b.source.Abilities
+	can := b.source.Capabilities
 	can.CloudInit = false // a matter of Launch, without methods of its own
 	switch can {
-	case provider.Abilities{}:
+	case provider.Capabilities{}:
 		return b
-	case provider.Abilities{Reboot: true, Power: true}:
+	case provider.Capabilities{Reboot: true, Power: true}:
 		return struct {
 			*basic
 			rebooter
 			powerer
 		}{b, r, p}
-	case provider.Abilities{Reboot: true, Reinstall: true}:
+	case provider.Capabilities{Reboot: true, Reinstall: true}:
 		return struct {
 			*basic
 			rebooter
 			reinstaller
 		}{b, r, i}
-	case provider.Abilities{Reboot: true, Power: true, Volumes: true}:
+	case provider.Capabilities{Reboot: true, Power: true, Volumes: true}:
 		return struct {
 			*basic
 			rebooter
 			powerer
 			volumeKeeper
 		}{b, r, p, v}
-	case provider.Abilities{Reboot: true, Power: true, Reinstall: true, Volumes: true}:
+	case provider.Capabilities{Reboot: true, Power: true, Reinstall: true, Volumes: true}:
 		return struct {
 			*basic
 			rebooter

@@ -112,7 +112,7 @@ func (b *basic) Offers(ctx context.Context) ([]provider.Offer, error) {
 				Key: o.Key, Region: o.Region, GPUType: o.GPUType, GPUCount: o.GPUCount, GPUMemoryGB: o.GPUMemoryGB,
 				VCPUs: o.VCPUs, MemoryGB: o.MemoryGB, StorageGB: o.StorageGB, Interconnect: o.Interconnect,
 				InstanceType: o.InstanceType, OperatingSystems: slices.Clone(o.OperatingSystems),
-				HourlyPrice: w.price(s.Slug, o, then), Available: stock > 0, Stock: &stock, Abilities: s.Abilities,
+				HourlyPrice: w.price(s.Slug, o, then), Available: stock > 0, Stock: &stock, Capabilities: s.Capabilities,
 			}
 			if s.HidesStock {
 				offers[i].Stock = nil
@@ -248,7 +248,7 @@ func (b *basic) check(request provider.LaunchRequest) (*offer, error) {
 		return nil, refuse(provider.KindRejected, "Without an SSH key nobody could log in.")
 	case request.Name == "" || utf8.RuneCountInString(request.Name) > maxName:
 		return nil, refuse(provider.KindRejected, "The name must have 1 to %d characters.", maxName)
-	case request.CloudInit != "" && !b.source.Abilities.CloudInit:
+	case request.CloudInit != "" && !b.source.Capabilities.CloudInit:
 		return nil, refuse(provider.KindUnsupported, "This provider does not take a cloud-config.")
 	}
 	if request.CloudInit != "" {

@@ -19,13 +19,13 @@ var catalogueJSON []byte
 
 // source is one simulated provider as the catalogue describes it.
 type source struct {
-	Slug                  string             `json:"slug"`
-	Name                  string             `json:"name"`
-	Abilities             provider.Abilities `json:"abilities"`
-	LaunchLimitMinutes    int                `json:"launchLimitMinutes"`
-	MinimumRuntimeMinutes int                `json:"minimumRuntimeMinutes"`
-	SyncEverySeconds      int                `json:"syncEverySeconds"`
-	PollEverySeconds      int                `json:"pollEverySeconds"`
+	Slug                  string                `json:"slug"`
+	Name                  string                `json:"name"`
+	Capabilities          provider.Capabilities `json:"capabilities"`
+	LaunchLimitMinutes    int                   `json:"launchLimitMinutes"`
+	MinimumRuntimeMinutes int                   `json:"minimumRuntimeMinutes"`
+	SyncEverySeconds      int                   `json:"syncEverySeconds"`
+	PollEverySeconds      int                   `json:"pollEverySeconds"`
 	// HidesStock makes the provider tell only whether an offer can be had, not how many.
 	HidesStock bool          `json:"hidesStock"`
 	Regions    []place       `json:"regions"`
@@ -111,7 +111,7 @@ func (s *source) faults() []string {
 		}
 		regions[r.Slug] = true
 	}
-	if s.Abilities.Volumes != (len(s.Volumes) > 0) {
+	if s.Capabilities.Volumes != (len(s.Volumes) > 0) {
 		fault("the ability to have volumes and their prices disagree")
 	}
 	for _, v := range s.Volumes {

@@ -172,7 +172,7 @@ func (r machineRecord) view(now time.Time, down bool) provider.Machine {
 	return m
 }
 
-// stage says what an installation is at: a fifth of the time goes to finding the hardware, a quarter to the first boot.
+// stage says what an installation is at: a fifth of the time goes to issue the hardware, a quarter to the first boot.
 func (r machineRecord) stage(now time.Time) string {
 	done, all := now.Sub(r.Since), r.DueAt.Sub(r.Since)
 	switch {

@@ -148,7 +148,7 @@ func TestCatalogue(t *testing.T) {
 	}
 	if quick.GPUType != "NVIDIA B200" || quick.GPUCount != 8 || quick.Region != "dallas-usa-5" || quick.InstanceType != provider.BareMetal ||
 		!slices.Contains(quick.OperatingSystems, "Ubuntu 22.04") || *quick.Stock != 64 ||
-		quick.Abilities != (provider.Abilities{Reboot: true, Power: true, Reinstall: true, Volumes: true, CloudInit: true}) {
+		quick.Capabilities != (provider.Capabilities{Reboot: true, Power: true, Reinstall: true, Volumes: true, CloudInit: true}) {
 		t.Errorf("the quick start's offer is %+v", *quick)
 	}
 }

@@ -119,7 +119,7 @@ func Open(ctx context.Context, c Config) (*World, error) {
 	}
 	for i, p := range w.Providers() {
 		if p == nil {
-			return nil, fmt.Errorf("sim: no composition of types has the abilities of %s", sources[i].Slug)
+			return nil, fmt.Errorf("sim: no composition of types has the capabilities of %s", sources[i].Slug)
 		}
 	}
 	if w.lock, err = lockDir(dir); err != nil {

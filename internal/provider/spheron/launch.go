@@ -89,7 +89,7 @@ func (a *Adapter) order(ctx context.Context, r provider.LaunchRequest) (body dep
 	if !slices.Contains(o.OperatingSystems, r.OperatingSystem) {
 		return deploy{}, false, rejected("The provider does not have this operating system for the offer any more.")
 	}
-	if r.CloudInit != "" && !o.Abilities.CloudInit {
+	if r.CloudInit != "" && !o.Capabilities.CloudInit {
 		return deploy{}, false, rejected("This offer cannot run cloud-init.")
 	}
 	ci, err := readCloudInit(r)

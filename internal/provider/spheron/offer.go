@@ -212,7 +212,7 @@ func (a *Adapter) regions(ctx context.Context, g group, e entry) []offer {
 	o.Interconnect = clean(e.Interconnect)
 	o.HourlyPrice, o.Available = e.Price.Amount, e.Available
 	o.MinimumRuntime = max(minimumRuntime, time.Duration(min(e.MinMinutes, 60*24*365))*time.Minute)
-	o.Abilities = provider.Abilities{CloudInit: e.CloudInit, SingleKey: true, Volumes: volumeKeepers[e.Provider]}
+	o.Capabilities = provider.Capabilities{CloudInit: e.CloudInit, SingleKey: true, Volumes: volumeKeepers[e.Provider]}
 	for _, s := range e.Systems {
 		if s == clean(s) && s != "" && len(o.OperatingSystems) < maxSystems && !slices.Contains(o.OperatingSystems, s) {
 			o.OperatingSystems = append(o.OperatingSystems, s)

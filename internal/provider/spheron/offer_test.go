@@ -20,8 +20,8 @@ func TestOffersAsTheySell(t *testing.T) {
 	var got []string
 	for _, o := range offers {
 		got = append(got, fmt.Sprintf("%s %s %s %dx%s %s %t ci=%t vol=%t %s", o.Region, o.Key, o.InstanceType, o.GPUCount, o.GPUType, o.HourlyPrice.Decimal(), o.Available,
-			o.Abilities.CloudInit, o.Abilities.Volumes, o.MinimumRuntime))
-		if !o.Abilities.SingleKey || o.Abilities.Reboot || o.Abilities.Power || o.Abilities.Reinstall || o.RegionName == "" {
+			o.Capabilities.CloudInit, o.Capabilities.Volumes, o.MinimumRuntime))
+		if !o.Capabilities.SingleKey || o.Capabilities.Reboot || o.Capabilities.Power || o.Capabilities.Reinstall || o.RegionName == "" {
 			t.Errorf("%+v", o)
 		}
 	}

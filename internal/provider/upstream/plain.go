@@ -12,7 +12,7 @@ func Plain(text string) bool {
 	return text != "" && len(text) <= 128 && text == strings.TrimSpace(text) && apierr.Printable(text)
 }
 
-// BareKey is a line of an authorized_keys file without its comment, which often is a person's address and no cloud's business.
+// BareKey is a line of an authorized_keys file without its comment, which often is a user's address and no cloud's business.
 func BareKey(line string) string {
 	fields := strings.Fields(line)
 	return strings.Join(fields[:min(len(fields), 2)], " ")

@@ -84,7 +84,7 @@ func (a *Adapter) order(ctx context.Context, r provider.LaunchRequest) (path str
 	if err != nil {
 		return "", nil, err
 	}
-	// The list of a Pending machine has its name and no tags, and a person may change the name.
+	// The list of a Pending machine has its name and no tags, and a user may change the name.
 	mark := upstream.Mark(r.Reference)
 	location, nobody, tags := a.location(r.Region), access{"none"}, []string{mark}
 	keys := make([]string, len(r.AuthorizedKeys))

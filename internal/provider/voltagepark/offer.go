@@ -163,7 +163,7 @@ func metalOffers(l location) (out []provider.Offer) {
 				Key: n.name + "/" + strconv.Itoa(gpus), Region: l.ID, GPUType: l.Node.Model, GPUCount: gpus, GPUMemoryGB: memory,
 				VCPUs: nodes * l.Node.CPUs, MemoryGB: nodes * l.Node.MemoryGB, StorageGB: nodes * l.Node.StorageGB,
 				Interconnect: n.words, InstanceType: provider.BareMetal, OperatingSystems: []string{metalSystem},
-				Abilities: provider.Abilities{Reboot: true, Power: true, Volumes: true, CloudInit: true},
+				Capabilities: provider.Capabilities{Reboot: true, Power: true, Volumes: true, CloudInit: true},
 			}
 			if nodes > 1 {
 				o.InstanceType = provider.Cluster
@@ -263,7 +263,7 @@ func vmOffer(p preset) (provider.Offer, bool) {
 	}
 	o := provider.Offer{
 		Key: "vm/" + p.ID, Region: p.ID, VCPUs: p.Resources.VCPUs, MemoryGB: p.Resources.MemoryGB, StorageGB: p.Resources.StorageGB,
-		InstanceType: provider.VM, OperatingSystems: []string{p.System}, Abilities: provider.Abilities{Power: true, CloudInit: true},
+		InstanceType: provider.VM, OperatingSystems: []string{p.System}, Capabilities: provider.Capabilities{Power: true, CloudInit: true},
 	}
 	known := false
 	for model, n := range p.Resources.GPUs {

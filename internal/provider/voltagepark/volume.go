@@ -111,7 +111,7 @@ func (a *Adapter) storageRegions(ctx context.Context) (out []string, err error) 
 	}
 	for _, o := range offers {
 		reaches := len(a.storing) == 0 || slices.Contains(a.storing, o.Region)
-		if o.Abilities.Volumes && reaches && !slices.Contains(out, o.Region) {
+		if o.Capabilities.Volumes && reaches && !slices.Contains(out, o.Region) {
 			out = append(out, o.Region)
 		}
 	}

@@ -32,7 +32,7 @@ export const eventLabels: Record<keyof webhooks, string> = {
   'volume.deleting': 'Deleting',
   'volume.deleted': 'Deleted',
   'volume.failed': 'Failed',
-  'account.arrears': 'Balance used up',
+  'account.past_due': 'Balance used up',
   'account.recovered': 'Balance recovered',
   'account.deployments_ended': 'Deployments ended',
   'account.volumes_deleted': 'Volumes deleted',

@@ -7,35 +7,33 @@ import { asApiError } from './error';
 import { key, queryClient } from './queries';
 import type { paths } from './schema';
 
-export type Finding = Schema['Finding'];
-export type FindingQuery = NonNullable<paths['/api/v1/operator/findings']['get']['parameters']['query']>;
+export type Issue = Schema['Issue'];
+export type IssueQuery = NonNullable<paths['/api/v1/operator/issues']['get']['parameters']['query']>;
 export type OperatorAccount = Schema['OperatorAccount'];
 export type MarginsBy = Schema['Margins']['by'];
 
 const all = (n: number) => ({ params: { query: { page: n, limit: 100 } } });
 const again = () => queryClient.invalidateQueries({ queryKey: key.operator });
 
-export function useFindings(query: FindingQuery) {
+export function useIssues(query: IssueQuery) {
   return useQuery({
-    queryKey: [...key.operator, 'findings', query],
-    queryFn: () => page(api.GET('/api/v1/operator/findings', { params: { query: { ...query, limit: 100 } } })),
+    queryKey: [...key.operator, 'issues', query],
+    queryFn: () => page(api.GET('/api/v1/operator/issues', { params: { query: { ...query, limit: 100 } } })),
     refetchInterval: 20_000,
   });
 }
 
-export function useEndFinding() {
+export function useEndIssue() {
   return useMutation({
-    mutationFn: (id: string) => data(api.POST('/api/v1/operator/findings/{id}/end', { params: { path: { id } } })),
+    mutationFn: (id: string) => data(api.POST('/api/v1/operator/issues/{id}/end', { params: { path: { id } } })),
     onSuccess: again,
   });
 }
 
-export function useDismissFinding() {
+export function useDismissIssue() {
   return useMutation({
     mutationFn: ({ id, note }: { id: string; note: string }) =>
-      data(
-        api.POST('/api/v1/operator/findings/{id}/dismiss', { params: { path: { id } }, body: note ? { note } : {} }),
-      ),
+      data(api.POST('/api/v1/operator/issues/{id}/dismiss', { params: { path: { id } }, body: note ? { note } : {} })),
     onSuccess: again,
   });
 }

@@ -51,7 +51,7 @@ export const queryClient = new QueryClient({
 // What belongs to nobody in particular, and what says who it is.
 const anybodys = new Set<unknown>([key.me[0], key.signIn[0], key.invitation[0]]);
 
-/** After another person or account came in: nothing of the one before may stay in sight. */
+/** After another user or account came in: nothing of the one before may stay in sight. */
 export async function startOver() {
   const others = { predicate: (q: { queryKey: readonly unknown[] }) => !anybodys.has(q.queryKey[0]) };
   queryClient.removeQueries({ ...others, type: 'inactive' });

@@ -40,7 +40,7 @@ export function useMe() {
   });
 }
 
-/** What the signed-in person may do here. The server decides; this only keeps from offering what it would refuse. */
+/** What the signed-in user may do here. The server decides; this only keeps from offering what it would refuse. */
 export function useCan(): (scope: Scope) => boolean {
   const me = useMe().data;
   return (scope) => !!me?.scopes.includes(scope);

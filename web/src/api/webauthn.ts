@@ -24,7 +24,7 @@ function json(credential: Credential | null) {
   return (credential as PublicKeyCredential).toJSON() as Record<string, unknown>;
 }
 
-/** Makes a passkey for the signed-in person. */
+/** Makes a passkey for the signed-in user. */
 export async function addPasskey(name: string) {
   const { challengeId, options } = await data(api.POST('/api/v1/account/me/passkeys/options', { body: {} }));
   const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(inner(options));

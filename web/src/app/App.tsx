@@ -51,7 +51,7 @@ export function App() {
           <Route path="/login-code" element={<pages.loginCode.Page />} />
         </Route>
         <Route element={<Needs scope="people:read" />}>
-          <Route path="/settings/people" element={<pages.people.Page />} />
+          <Route path="/settings/members" element={<pages.people.Page />} />
         </Route>
         <Route element={<Needs scope="audit:read" />}>
           <Route path="/settings/audit" element={<pages.audit.Page />} />
@@ -120,5 +120,5 @@ function Needs({ scope }: { scope: Scope }) {
 }
 
 function NeedsOperator() {
-  return useMe().data?.person.operator ? <Outlet /> : <NotFound />;
+  return useMe().data?.user.operator ? <Outlet /> : <NotFound />;
 }

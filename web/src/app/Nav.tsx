@@ -36,14 +36,14 @@ const main: Item[] = [
 const settings: Item[] = [
   { to: '/settings/api-keys', text: 'API Keys', icon: CodeIcon, page: 'apiKeys', scope: 'api-keys:read' },
   { to: '/settings/webhooks', text: 'Webhooks', icon: WebhookIcon, page: 'webhooks', scope: 'webhooks:read' },
-  { to: '/settings/people', text: 'People', icon: PeopleIcon, page: 'people', scope: 'people:read' },
+  { to: '/settings/members', text: 'People', icon: PeopleIcon, page: 'people', scope: 'people:read' },
   { to: '/settings/profile', text: 'Profile & security', icon: ShieldIcon, page: 'profile' },
   { to: '/settings/audit', text: 'Audit log', icon: LogIcon, page: 'audit', scope: 'audit:read' },
 ];
 
 const operator: Item[] = [{ to: '/operator', text: 'Operator', icon: OperatorIcon, page: 'operator' }];
 
-/** Offers what the person's role opens, and nothing else. */
+/** Offers what the user's role opens, and nothing else. */
 export function Nav({ onChoose }: { onChoose?: () => void }) {
   const can = useCan();
   const me = useMe().data;
@@ -79,7 +79,7 @@ export function Nav({ onChoose }: { onChoose?: () => void }) {
       {list(main)}
       <div className="nav-group">Settings</div>
       {list(settings)}
-      {me?.person.operator && (
+      {me?.user.operator && (
         <>
           <div className="nav-group">This cloud</div>
           {list(operator)}

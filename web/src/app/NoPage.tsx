@@ -16,7 +16,7 @@ export function NotFound() {
   );
 }
 
-/** A page that the person's role does not open: says which role they have, and who can change that. */
+/** A page that the user's role does not open: says which role they have, and who can change that. */
 export function NoScope({ scope }: { scope: string }) {
   const me = useMe().data;
   return (

@@ -7,7 +7,7 @@ import { pastDueNotice } from './pastDue';
 /** Says that the account is past due, what happens when, and what to do. */
 export function PastDue() {
   const can = useCan();
-  const operator = useMe().data?.person.operator;
+  const operator = useMe().data?.user.operator;
   const wallet = useWallet(can('wallet:read')).data;
   const now = useNow(5000);
   const notice = wallet && pastDueNotice(wallet, now);

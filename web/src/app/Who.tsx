@@ -1,6 +1,6 @@
 import { Menu, useMantineColorScheme } from '@mantine/core';
 import { useNavigate } from 'react-router';
-import { useSwitchAccount } from '../api/people';
+import { useSwitchAccount } from '../api/members';
 import { signOut, useMe } from '../api/session';
 import { toast } from '../parts/toast';
 import { CheckIcon, DownIcon } from './icons';
@@ -26,7 +26,7 @@ export function Who() {
         <button type="button" className="who">
           <span className="who-text">
             <span className="cell-main strong">{me.account.name}</span>
-            <span className="cell-sub">{me.person.name || me.person.email}</span>
+            <span className="cell-sub">{me.user.name || me.user.email}</span>
           </span>
           <DownIcon />
           <span className="sr">: menu</span>

@@ -45,7 +45,7 @@ export function formatMoney(amount: Micro, least = 2, most = 6): string {
   return `${sign}$${formatNumber(dollars, 0)}${cents ? `.${cents}` : ''}`;
 }
 
-/** What a person typed as dollars ("12.5", "$1,000"), or null where it is not an amount. */
+/** What a user typed as dollars ("12.5", "$1,000"), or null where it is not an amount. */
 export function parseMoney(text: string): Micro | null {
   const match = /^\$?\s*(\d+|\d{1,3}(?:,\d{3})+)(?:\.(\d{1,6}))?$/.exec(text.trim());
   if (!match) return null;

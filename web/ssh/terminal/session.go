@@ -25,7 +25,7 @@ const (
 	Failed            Code = "FAILED"
 )
 
-// Error is what went wrong, for the page and for the person before it.
+// Error is what went wrong, for the page and for the user before it.
 type Error struct {
 	Code    Code
 	Message string

@@ -36,7 +36,7 @@ export function DeployForm({ offer: o, keys, keysError }: Props) {
   const { draft, change, forget } = useDraft(o.id, {
     name: suggestName(o),
     operatingSystem: o.operatingSystems[0] ?? '',
-    // One key is nobody's question; of several, the choice is the person's.
+    // One key is nobody's question; of several, the choice is the user's.
     sshKeyIds: keys.length === 1 ? keys.map((k) => k.id) : [],
     volumeIds: [],
     cloudInit: '',
@@ -150,7 +150,7 @@ export function DeployForm({ offer: o, keys, keysError }: Props) {
           }}
           error={faults.sshKeyIds}
         />
-        {o.abilities.volumes && (
+        {o.capabilities.volumes && (
           <VolumePicks
             offer={o}
             chosen={draft.volumeIds}
@@ -171,7 +171,7 @@ export function DeployForm({ offer: o, keys, keysError }: Props) {
             clearable
             clearButtonProps={{ 'aria-label': 'Clear the tags' }}
           />
-          {o.abilities.cloudInit ? (
+          {o.capabilities.cloudInit ? (
             <CloudInit
               text={draft.cloudInit}
               onChange={(cloudInit) => change({ cloudInit })}

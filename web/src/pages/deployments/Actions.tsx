@@ -22,18 +22,18 @@ const words: Record<Action, { title: string; text: string; done: string }> = {
   },
 };
 
-/** What can be done with the machine at present, by its provider's abilities. */
+/** What can be done with the machine at present, by its provider's capabilities. */
 export function Actions({ of: d }: { of: Deployment }) {
   const [asked, setAsked] = useState<Action | null>(null);
   const [ending, setEnding] = useState(false);
   const settled = d.pendingAction === null;
   const possible: Action[] = [];
   if (d.status === 'running' && settled) {
-    if (d.abilities.reboot) possible.push('reboot');
-    if (d.abilities.power) possible.push('power-off');
-    if (d.abilities.reinstall) possible.push('reinstall');
+    if (d.capabilities.reboot) possible.push('reboot');
+    if (d.capabilities.power) possible.push('power-off');
+    if (d.capabilities.reinstall) possible.push('reinstall');
   }
-  if (d.status === 'stopped' && settled && d.abilities.power) possible.push('power-on');
+  if (d.status === 'stopped' && settled && d.capabilities.power) possible.push('power-on');
   return (
     <>
       {possible.length > 0 && (

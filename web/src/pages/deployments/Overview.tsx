@@ -39,7 +39,7 @@ export function Overview({ of: d }: { of: Deployment }) {
         )}
         {(coming || d.status === 'failed') && <Steps of={d} />}
         {!coming && !ended(d) && <Connect of={d} />}
-        {!ended(d) && d.abilities.volumes && <Attached of={d} />}
+        {!ended(d) && d.capabilities.volumes && <Attached of={d} />}
         <Machine of={d} />
       </div>
       <div className="stack">

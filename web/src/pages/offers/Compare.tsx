@@ -14,7 +14,7 @@ import { PageSkeleton } from '../../parts/Skeletons';
 import { Stock, size, TypeChip } from './cells';
 import { compareMost } from './filters';
 import { History } from './History';
-import { abilities } from './OfferDetail';
+import { capabilities } from './OfferDetail';
 import './offers.css';
 
 interface Line {
@@ -46,7 +46,7 @@ const lines: Line[] = [
   { name: 'Storage', show: (o) => size(o.storageGb), more: (o) => o.storageGb },
   { name: 'Interconnect', show: (o) => o.interconnect ?? '–' },
   { name: 'Systems', show: (o) => o.operatingSystems.join(', ') },
-  { name: 'Can', show: abilities },
+  { name: 'Can', show: capabilities },
   { name: 'Runs at least', show: (o) => `${o.minimumRuntimeMinutes} min`, less: (o) => o.minimumRuntimeMinutes },
   { name: 'Price, 30 days', show: (o) => <History offerId={o.id} height={44} /> },
 ];

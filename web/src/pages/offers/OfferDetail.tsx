@@ -100,7 +100,7 @@ export default function OfferDetail() {
   );
 }
 
-const abilityNames: [keyof Offer['abilities'], string][] = [
+const abilityNames: [keyof Offer['capabilities'], string][] = [
   ['reboot', 'reboot'],
   ['power', 'power on and off'],
   ['reinstall', 'reinstall'],
@@ -108,8 +108,8 @@ const abilityNames: [keyof Offer['abilities'], string][] = [
   ['cloudInit', 'cloud-init'],
 ];
 
-export function abilities(o: Offer): string {
-  const names = abilityNames.filter(([a]) => o.abilities[a]).map(([, name]) => name);
+export function capabilities(o: Offer): string {
+  const names = abilityNames.filter(([a]) => o.capabilities[a]).map(([, name]) => name);
   return names.length ? names.join(', ') : 'none';
 }
 
@@ -145,7 +145,7 @@ export function specs(o: Offer): [string, React.ReactNode][] {
     ['Storage', `${size(o.storageGb)}, ends with the machine`],
     ['Interconnect', o.interconnect],
     ['Operating systems', o.operatingSystems.join(', ')],
-    ['Can', abilities(o)],
+    ['Can', capabilities(o)],
     ['Launches', <Launches key="launches" offer={o} />],
     [
       'Offer',

@@ -162,7 +162,7 @@ function Create({ onClose }: { onClose: () => void }) {
           error={wrong ? 'Not an amount, such as 250 or 12.50.' : undefined}
         />
         <div className="small dim">
-          People get in with: <code className="mono">billetd person create --account ID --email …</code>
+          People get in with: <code className="mono">billetd user create --account ID --email …</code>
         </div>
         <ErrorBox error={create.error} />
         <Group justify="flex-end">

@@ -1,9 +1,9 @@
 import { Tabs } from '@mantine/core';
 import { useNavigate, useParams } from 'react-router';
-import { useFindings, useSimulator } from '../../api/operator';
+import { useIssues, useSimulator } from '../../api/operator';
 import { PageHead } from '../../parts/PageHead';
 import { Accounts } from './Accounts';
-import { Findings } from './Findings';
+import { Issues } from './Issues';
 import { Jobs } from './Jobs';
 import { Margins } from './Margins';
 import { Providers } from './Providers';
@@ -13,7 +13,7 @@ export default function Operator() {
   const { tab = 'accounts' } = useParams();
   const navigate = useNavigate();
   const simulator = useSimulator();
-  const open = useFindings({ state: 'open' }).data?.pagination.total ?? 0;
+  const open = useIssues({ state: 'open' }).data?.pagination.total ?? 0;
   return (
     <>
       <PageHead title="Operator">
@@ -27,7 +27,7 @@ export default function Operator() {
         <Tabs.List>
           <Tabs.Tab value="accounts">Accounts</Tabs.Tab>
           <Tabs.Tab value="providers">Providers</Tabs.Tab>
-          <Tabs.Tab value="findings">Findings{open > 0 ? ` (${open})` : ''}</Tabs.Tab>
+          <Tabs.Tab value="issues">Issues{open > 0 ? ` (${open})` : ''}</Tabs.Tab>
           <Tabs.Tab value="jobs">Failing jobs</Tabs.Tab>
           <Tabs.Tab value="margins">Margins</Tabs.Tab>
           {simulator.data && <Tabs.Tab value="simulator">Simulator</Tabs.Tab>}
@@ -39,8 +39,8 @@ export default function Operator() {
           <Tabs.Panel value="providers">
             <Providers />
           </Tabs.Panel>
-          <Tabs.Panel value="findings">
-            <Findings />
+          <Tabs.Panel value="issues">
+            <Issues />
           </Tabs.Panel>
           <Tabs.Panel value="jobs">
             <Jobs />

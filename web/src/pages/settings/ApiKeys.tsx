@@ -91,7 +91,7 @@ export default function ApiKeys() {
                         {k.allowedNetworks.length > 2 && ` and ${k.allowedNetworks.length - 2} more`}
                       </span>
                     )}
-                    {k.spending && <span className="cell-sub">with spending limits</span>}
+                    {k.spendingLimits && <span className="cell-sub">with spending limits</span>}
                   </td>
                   <td className="wide">
                     <Ago at={k.lastUsedAt} never="never" />

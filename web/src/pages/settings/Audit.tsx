@@ -2,7 +2,7 @@ import { Button, TextInput } from '@mantine/core';
 import { useDebouncedValue } from '@mantine/hooks';
 import { useMemo } from 'react';
 import { useSearchParams } from 'react-router';
-import { type AuditEntry, type AuditFilter, useAudit } from '../../api/people';
+import { type AuditEntry, type AuditFilter, useAudit } from '../../api/members';
 import { ErrorBox } from '../../parts/ErrorBox';
 import { PageHead } from '../../parts/PageHead';
 import { PageSkeleton } from '../../parts/Skeletons';
@@ -42,7 +42,7 @@ export default function Audit() {
       <search className="filters-row audit-filters">
         <TextInput
           type="search"
-          aria-label="Who: id of a person or key"
+          aria-label="Who: id of a user or key"
           placeholder="Who (id)"
           value={params.get('actor') ?? ''}
           onChange={(e) => set('actor', e.currentTarget.value)}
@@ -115,7 +115,7 @@ function Row({ of: e, set }: { of: AuditEntry; set: (name: string, value: string
         <button type="button" className="bare" onClick={() => set('actor', e.actor.id)} title={`Only ${e.actor.id}`}>
           {e.actor.name || e.actor.id || e.actor.kind}
         </button>{' '}
-        {e.actor.kind !== 'person' && <Chip>{e.actor.kind}</Chip>}
+        {e.actor.kind !== 'user' && <Chip>{e.actor.kind}</Chip>}
       </td>
       <td>
         <button type="button" className="bare" onClick={() => set('action', e.action)} title={`Only ${e.action}`}>

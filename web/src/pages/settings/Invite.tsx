@@ -1,7 +1,7 @@
 import { Alert, Button, Group, Modal, Radio, TextInput } from '@mantine/core';
 import { useState } from 'react';
 import { ApiError } from '../../api/client';
-import { useInvite } from '../../api/people';
+import { useInvite } from '../../api/members';
 import type { Role } from '../../api/session';
 import { CopyField } from '../../parts/Copy';
 import { ErrorBox } from '../../parts/ErrorBox';
@@ -42,7 +42,7 @@ export function InviteDialog({ roles: choices, onClose }: { roles: typeof roles;
       >
         <TextInput
           label="E-mail"
-          description="Only this person can accept then; left empty, whoever has the link"
+          description="Only this user can accept then; left empty, whoever has the link"
           type="email"
           value={email}
           onChange={(e) => setEmail(e.currentTarget.value)}

@@ -32,19 +32,21 @@ export function useKeyForm(k: APIKey | null, proposed: { name?: string; scopes?:
   const [expiry, setExpiry] = useState(k ? 'keep' : 'never');
   const [networks, setNetworks] = useState<string[]>(k?.allowedNetworks ?? []);
   const [spending, setSpending] = useState<Partial<Record<Limit, string>>>(() =>
-    Object.fromEntries(limits.flatMap(([l]) => (k?.spending?.[l] == null ? [] : [[l, String(k.spending[l])]]))),
+    Object.fromEntries(
+      limits.flatMap(([l]) => (k?.spendingLimits?.[l] == null ? [] : [[l, String(k.spendingLimits[l])]])),
+    ),
   );
   const expiresAt = () => new Date(serverNow() + Number(expiry) * 86_400_000).toISOString();
   const settings = () => {
     const bounds = {
-      ...(k?.spending?.gpuTypes.length && { gpuTypes: k.spending.gpuTypes }),
+      ...(k?.spendingLimits?.gpuTypes.length && { gpuTypes: k.spendingLimits.gpuTypes }),
       ...Object.fromEntries(limits.flatMap(([l]) => (spending[l]?.trim() ? [[l, Number(spending[l])]] : []))),
     };
     return {
       name: name.trim(),
       scopes,
       allowedNetworks: networks,
-      ...((k?.spending || Object.keys(bounds).length > 0) && { spending: bounds }),
+      ...((k?.spendingLimits || Object.keys(bounds).length > 0) && { spendingLimits: bounds }),
     };
   };
   return {
@@ -145,7 +147,7 @@ export function KeyFields({ form: f, error }: { form: KeyForm; error: unknown })
         clearable
         clearButtonProps={{ 'aria-label': 'Clear the networks' }}
       />
-      <details open={k?.spending != null}>
+      <details open={k?.spendingLimits != null}>
         <summary>Spending limits</summary>
         <div className="small dim" style={{ margin: '6px 0' }}>
           For keys of programs that decide for themselves. What is begun counts until its planned end, and without one
@@ -164,7 +166,7 @@ export function KeyFields({ form: f, error }: { form: KeyForm; error: unknown })
                 const value = e.currentTarget.value;
                 if (/^\d*([.]\d*)?$/.test(value)) f.setSpending((old) => ({ ...old, [l]: value }));
               }}
-              error={fault(`spending.${l}`)}
+              error={fault(`spendingLimits.${l}`)}
             />
           ))}
         </div>

@@ -1,7 +1,7 @@
 import { Button, Group, Modal, TextInput } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 import { useState } from 'react';
-import { type Passkey, usePasskeys, useRemovePasskey, useRenamePasskey } from '../../api/people';
+import { type Passkey, usePasskeys, useRemovePasskey, useRenamePasskey } from '../../api/members';
 import { useWaysIn } from '../../api/session';
 import { addPasskey, dismissed, passkeysPossible } from '../../api/webauthn';
 import { Confirm } from '../../parts/Confirm';

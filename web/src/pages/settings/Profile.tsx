@@ -1,7 +1,7 @@
 import { Button, PasswordInput, TextInput } from '@mantine/core';
 import { useState } from 'react';
 import { ApiError } from '../../api/client';
-import { useChangePassword, useRename } from '../../api/people';
+import { useChangePassword, useRename } from '../../api/members';
 import { useMe } from '../../api/session';
 import { ErrorBox } from '../../parts/ErrorBox';
 import { PageHead } from '../../parts/PageHead';
@@ -17,12 +17,12 @@ export default function Profile() {
   return (
     <>
       <PageHead title="Profile & security">
-        {me.person.email}, {me.role} of {me.account.name}
+        {me.user.email}, {me.role} of {me.account.name}
       </PageHead>
       <div className="stack profile">
-        <Name name={me.person.name} />
+        <Name name={me.user.name} />
         <Password />
-        <Totp on={me.person.totp} email={me.person.email} />
+        <Totp on={me.user.totp} email={me.user.email} />
         <Passkeys />
         <Sessions />
       </div>

@@ -1,5 +1,5 @@
 import { Button } from '@mantine/core';
-import { useEndOtherSessions, useEndSession, useSessions } from '../../api/people';
+import { useEndOtherSessions, useEndSession, useSessions } from '../../api/members';
 import { ErrorBox } from '../../parts/ErrorBox';
 import { Chip } from '../../parts/Status';
 import { Ago } from '../../parts/Time';

@@ -1,7 +1,7 @@
 import { Alert, Button, Group, PasswordInput, TextInput } from '@mantine/core';
 import { useMemo, useState } from 'react';
 import { encode } from 'uqr';
-import { useConfirmTotp, useRemoveTotp, useStartTotp } from '../../api/people';
+import { useConfirmTotp, useRemoveTotp, useStartTotp } from '../../api/members';
 import { Confirm } from '../../parts/Confirm';
 import { CodeBlock, CopyField } from '../../parts/Copy';
 import { download } from '../../parts/download';

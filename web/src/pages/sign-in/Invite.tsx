@@ -1,7 +1,7 @@
 import { Button, PasswordInput, TextInput } from '@mantine/core';
 import { useEffect, useState } from 'react';
 import { Link, useLocation, useNavigate } from 'react-router';
-import { useAcceptInvitation, useInvitation } from '../../api/people';
+import { useAcceptInvitation, useInvitation } from '../../api/members';
 import { useMe } from '../../api/session';
 import { ErrorBox } from '../../parts/ErrorBox';
 import { Door } from './Door';
@@ -55,7 +55,7 @@ export default function Invite() {
       >
         {me ? (
           <p style={{ margin: 0 }}>
-            You are signed in as <b>{me.person.email}</b>; this account joins those you have.
+            You are signed in as <b>{me.user.email}</b>; this account joins those you have.
           </p>
         ) : (
           <>

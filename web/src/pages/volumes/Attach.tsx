@@ -13,7 +13,7 @@ export function Attach({ of: v, onClose }: { of: Volume; onClose: () => void }) 
   );
   const attach = useAttach();
   const [pick, setPick] = useState<string | null>(null);
-  const machines = near.data?.rows.filter((d) => d.abilities.volumes) ?? [];
+  const machines = near.data?.rows.filter((d) => d.capabilities.volumes) ?? [];
   return (
     <Modal opened onClose={onClose} title={`Attach ${v.name}`}>
       <form

@@ -53,7 +53,7 @@ export default function Wallet() {
       {w.available < w.minimumToDeploy && !w.pastDue && (
         <Alert color="amber" variant="outline" mt="md" title="Not enough available to deploy">
           A deployment needs at least <Money usd={w.minimumToDeploy} /> available.{' '}
-          {me?.person.operator ? (
+          {me?.user.operator ? (
             <Link to="/operator">Add credit under Operator → Accounts</Link>
           ) : (
             'Ask the operator of this cloud to add credit.'

@@ -1,0 +1,78 @@
+package app
+
+import (
+	"context"
+
+	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/audit"
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/id"
+)
+
+// done writes into an account's audit what the operator did at the shell.
+func (o *Operator) done(ctx context.Context, tx *db.Tx, of id.ID, action string, subject id.ID) error {
+	return o.Audit.Append(ctx, tx, audit.Entry{Account: of, Actor: audit.Actor{Kind: audit.Operator, Name: "operator"}, Action: action, Subject: subject})
+}
+
+// CreateUser makes a user with that role in an account.
+func (o *Operator) CreateUser(ctx context.Context, of id.ID, role account.Role, r account.UserRequest) (account.User, error) {
+	var p account.User
+	n, err := o.Accounts.Prepare(ctx, r)
+	if err != nil {
+		return p, err
+	}
+	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if _, err := o.Accounts.Get(ctx, tx, of); err != nil {
+			return err
+		}
+		if p, err = o.Accounts.CreateUser(ctx, tx, n, of, role); err != nil {
+			return err
+		}
+		return o.done(ctx, tx, of, "createUser", p.ID)
+	})
+	return p, err
+}
+
+// SetPassword gives a user another password and ends all their sessions.
+func (o *Operator) SetPassword(ctx context.Context, email, password string) (account.User, error) {
+	hash, err := o.Accounts.HashPassword(ctx, "password", password)
+	if err != nil {
+		return account.User{}, err
+	}
+	return o.changeUser(ctx, email, "setPassword", func(ctx context.Context, tx *db.Tx, p account.User) error {
+		return o.Accounts.SetPassword(ctx, tx, p.ID, hash, "")
+	})
+}
+
+// ResetFactors takes away a user's authenticator app and passkeys, which they have lost.
+func (o *Operator) ResetFactors(ctx context.Context, email string) (account.User, error) {
+	return o.changeUser(ctx, email, "resetFactors", func(ctx context.Context, tx *db.Tx, p account.User) error {
+		return o.Accounts.RemoveFactors(ctx, tx, p.ID)
+	})
+}
+
+// SetOperator makes a user one who runs the server, or no longer.
+func (o *Operator) SetOperator(ctx context.Context, email string, operator bool) (account.User, error) {
+	p, err := o.changeUser(ctx, email, "setOperator", func(ctx context.Context, tx *db.Tx, p account.User) error {
+		return o.Accounts.SetOperator(ctx, tx, p.ID, operator)
+	})
+	p.Operator = operator
+	return p, err
+}
+
+func (o *Operator) changeUser(ctx context.Context, email, action string, change func(ctx context.Context, tx *db.Tx, p account.User) error) (p account.User, err error) {
+	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if p, err = o.Accounts.UserByEmail(ctx, tx, email); err != nil {
+			return err
+		}
+		if err := change(ctx, tx, p); err != nil {
+			return err
+		}
+		home, _, err := o.Accounts.HomeOf(ctx, tx, p.ID)
+		if err != nil {
+			return err
+		}
+		return o.done(ctx, tx, home, action, p.ID)
+	})
+	return p, err
+}

@@ -1,0 +1,736 @@
+-- +goose Up
+
+CREATE TABLE account (
+    id         TEXT   PRIMARY KEY,
+    name       TEXT   NOT NULL,
+    created_at BIGINT NOT NULL,
+    markup     BIGINT CHECK (markup BETWEEN 0 AND 100000)
+);
+CREATE INDEX account_markup ON account (id) WHERE markup IS NOT NULL;
+
+CREATE TABLE api_key (
+    id           TEXT   PRIMARY KEY,
+    account_id   TEXT   NOT NULL REFERENCES account (id),
+    name         TEXT   NOT NULL,
+    secret_hash  TEXT   NOT NULL UNIQUE,       -- SHA-256 of the whole secret, in hex; the secret itself is nowhere
+    prefix       TEXT   NOT NULL,              -- the secret's first characters, to recognize it by
+    scopes       TEXT   NOT NULL,              -- apart by spaces
+    networks     TEXT   NOT NULL,              -- canonical, apart by spaces; '' = from anywhere
+    limit_read   BIGINT,                       -- per minute; NULL = the default, also a later one
+    limit_write  BIGINT,
+    limit_deploy BIGINT,
+    expires_at   BIGINT,
+    revoked_at   BIGINT,
+    last_used_at BIGINT,
+    created_at   BIGINT NOT NULL,
+    created_by   TEXT   REFERENCES users (id),
+    name_key     TEXT   NOT NULL DEFAULT ''
+);
+CREATE INDEX api_key_account ON api_key (account_id, id);
+CREATE INDEX api_key_created_by ON api_key (created_by, account_id);
+CREATE INDEX api_key_by_name ON api_key (account_id, name_key, id);
+
+-- Not user, which SQL reserves. account_id is where the user's next session begins; who belongs where is in membership.
+CREATE TABLE users (
+    id            TEXT   PRIMARY KEY,
+    account_id    TEXT   NOT NULL REFERENCES account (id),
+    email         TEXT   NOT NULL UNIQUE,      -- normalized
+    password_hash TEXT   NOT NULL,             -- argon2id with its parameters and salt
+    created_at    BIGINT NOT NULL,
+    name          TEXT   NOT NULL DEFAULT '',
+    operator      BOOLEAN NOT NULL DEFAULT FALSE
+);
+CREATE INDEX users_account ON users (account_id, id);
+
+CREATE TABLE session (
+    token_hash TEXT   PRIMARY KEY,             -- SHA-256 of the token, in hex
+    user_id    TEXT   NOT NULL REFERENCES users (id),
+    created_at BIGINT NOT NULL,
+    seen_at    BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL,                -- at the latest, however much it is used
+    id         TEXT   NOT NULL DEFAULT '',
+    account_id TEXT   REFERENCES account (id),
+    address    TEXT   NOT NULL DEFAULT '',
+    user_agent TEXT   NOT NULL DEFAULT ''
+);
+CREATE INDEX session_expires ON session (expires_at);
+CREATE UNIQUE INDEX session_id ON session (id);
+CREATE INDEX session_user ON session (user_id, created_at, id);
+
+CREATE TABLE wallet (
+    account_id     TEXT   PRIMARY KEY,
+    available      BIGINT NOT NULL CHECK (available = CAST(available AS BIGINT)), -- micro-dollars; below 0 is a debt
+    held           BIGINT NOT NULL CHECK (held >= 0 AND held = CAST(held AS BIGINT)),
+    seq            BIGINT NOT NULL,            -- of the newest line, which is the number of lines
+    negative_since BIGINT                      -- NULL while available >= 0
+);
+CREATE INDEX wallet_negative ON wallet (negative_since, account_id) WHERE negative_since IS NOT NULL;
+
+CREATE TABLE wallet_transaction (
+    id              TEXT   PRIMARY KEY,
+    account_id      TEXT   NOT NULL,
+    seq             BIGINT NOT NULL,           -- 1, 2, 3, … for each account, without gaps
+    type            TEXT   NOT NULL,
+    amount          BIGINT NOT NULL,           -- the change of the available money
+    balance_after   BIGINT NOT NULL,
+    available_after BIGINT NOT NULL,
+    description     TEXT   NOT NULL,
+    subject         TEXT,                      -- what was billed; NULL for money that came in
+    hour            BIGINT,                    -- of a charge and its refund, from 0
+    from_at         BIGINT,
+    to_at           BIGINT,
+    hourly_price    BIGINT,
+    provider        TEXT   NOT NULL,
+    region          TEXT   NOT NULL,
+    gpu_type        TEXT   NOT NULL,
+    created_at      BIGINT NOT NULL,
+    UNIQUE (account_id, seq)
+);
+CREATE INDEX wallet_transaction_type ON wallet_transaction (account_id, type, created_at, seq);
+CREATE INDEX wallet_transaction_subject ON wallet_transaction (account_id, subject, created_at, seq);
+CREATE INDEX wallet_transaction_created ON wallet_transaction (account_id, created_at, seq);
+
+CREATE TABLE wallet_entry (
+    transaction_id TEXT   NOT NULL,
+    book           TEXT   NOT NULL,            -- wallet/<account>, hold/<account>, revenue, funding
+    amount         BIGINT NOT NULL,
+    PRIMARY KEY (transaction_id, book)
+);
+
+CREATE TABLE wallet_credit (
+    dedupe     TEXT   PRIMARY KEY,
+    account_id TEXT   NOT NULL,
+    amount     BIGINT NOT NULL,
+    created_at BIGINT NOT NULL
+);
+
+CREATE TABLE wallet_hold (
+    subject     TEXT   PRIMARY KEY,
+    account_id  TEXT   NOT NULL,
+    amount      BIGINT NOT NULL,
+    description TEXT   NOT NULL,
+    provider    TEXT   NOT NULL,
+    region      TEXT   NOT NULL,
+    gpu_type    TEXT   NOT NULL,
+    created_at  BIGINT NOT NULL,
+    settled_at  BIGINT                         -- NULL while the money is set aside
+);
+
+CREATE TABLE wallet_charge (
+    subject      TEXT   NOT NULL,
+    hour         BIGINT NOT NULL,
+    account_id   TEXT   NOT NULL,
+    amount       BIGINT NOT NULL,
+    hourly_price BIGINT NOT NULL,
+    from_at      BIGINT NOT NULL,
+    refunded     BIGINT NOT NULL CHECK (refunded >= 0 AND refunded <= amount),
+    refunded_at  BIGINT,                       -- NULL until the one refund
+    provider     TEXT   NOT NULL,
+    region       TEXT   NOT NULL,
+    gpu_type     TEXT   NOT NULL,
+    name         TEXT   NOT NULL,
+    PRIMARY KEY (subject, hour)
+);
+CREATE INDEX wallet_charge_usage ON wallet_charge (account_id, from_at);
+CREATE INDEX wallet_charge_from ON wallet_charge (from_at);
+
+CREATE TABLE meter (
+    subject      TEXT   PRIMARY KEY,
+    account_id   TEXT   NOT NULL,
+    description  TEXT   NOT NULL,              -- what an hour is of: "8 × NVIDIA B200"
+    name         TEXT   NOT NULL,
+    provider     TEXT   NOT NULL,
+    region       TEXT   NOT NULL,
+    gpu_type     TEXT   NOT NULL,
+    hourly_price BIGINT NOT NULL,              -- of hours not yet booked
+    started_at   BIGINT NOT NULL,              -- whole seconds
+    hours        BIGINT NOT NULL,              -- booked so far: 0 to hours - 1
+    next_at      BIGINT,                       -- when the next hour begins: started_at + hours · 3600 s; NULL once stopped
+    cost         BIGINT NOT NULL,              -- charges less refunds
+    stopped_at   BIGINT                        -- NULL while it runs
+);
+CREATE INDEX meter_due ON meter (next_at, subject) WHERE next_at IS NOT NULL;
+CREATE INDEX meter_running ON meter (account_id, subject) WHERE next_at IS NOT NULL;
+
+CREATE TABLE job (
+    id          TEXT   PRIMARY KEY,
+    kind        TEXT   NOT NULL,
+    subject     TEXT   NOT NULL,
+    run_at      BIGINT NOT NULL,               -- microseconds on the server's clock: not before
+    generation  BIGINT NOT NULL,               -- raised by every Enqueue, so that a run which began before it does not count for it
+    attempt     BIGINT NOT NULL,               -- raised by every claim; completing needs the same
+    failures    BIGINT NOT NULL,               -- in a row
+    lease_until BIGINT NOT NULL,               -- microseconds of real time; 0 while nobody has it
+    last_error  TEXT   NOT NULL,
+    owner       TEXT   NOT NULL DEFAULT '',
+    UNIQUE (kind, subject)
+);
+CREATE INDEX job_due ON job (run_at);
+CREATE INDEX job_failing ON job (failures, id) WHERE failures > 0;
+
+CREATE TABLE event (
+    id         TEXT   PRIMARY KEY,
+    account_id TEXT   NOT NULL,
+    subject    TEXT   NOT NULL,
+    type       TEXT   NOT NULL,
+    data       TEXT   NOT NULL,                -- JSON object
+    created_at BIGINT NOT NULL,
+    seq        BIGINT NOT NULL DEFAULT 0
+);
+CREATE UNIQUE INDEX event_account ON event (account_id, seq);
+CREATE INDEX event_subject ON event (account_id, subject, seq);
+CREATE INDEX event_type ON event (account_id, type, seq);
+
+CREATE TABLE idempotency (
+    account_id   TEXT   NOT NULL,
+    key          TEXT   NOT NULL,              -- the client's Idempotency-Key, 1 to 255 visible characters
+    request_hash TEXT   NOT NULL,              -- of method, path and canonical body
+    status       BIGINT NOT NULL,              -- HTTP status of the answer; 0 inside the transaction that is issue it
+    header       TEXT   NOT NULL,              -- JSON object of strings
+    body         TEXT   NOT NULL,              -- base64 of the bytes that were sent
+    created_at   BIGINT NOT NULL,
+    PRIMARY KEY (account_id, key)
+);
+CREATE INDEX idempotency_created ON idempotency (created_at);
+
+CREATE TABLE catalog_version (
+    id      BIGINT PRIMARY KEY CHECK (id = 1),
+    version BIGINT NOT NULL                    -- raised in every transaction that changes an offer or a volume price
+);
+INSERT INTO catalog_version (id, version) VALUES (1, 1);
+
+CREATE TABLE catalog_provider (
+    provider        TEXT   PRIMARY KEY,
+    asked_at        BIGINT NOT NULL,           -- when the answer that was written last was asked for
+    last_success_at BIGINT,
+    last_failure_at BIGINT,
+    last_error      TEXT   NOT NULL,           -- for the operator, of last_failure_at
+    failing_since   BIGINT,
+    failures        BIGINT NOT NULL DEFAULT 0
+);
+
+CREATE TABLE catalog_offer (
+    id                TEXT   PRIMARY KEY,
+    provider          TEXT   NOT NULL,
+    region            TEXT   NOT NULL,
+    offer_key         TEXT   NOT NULL,
+    gpu_type          TEXT   NOT NULL,
+    gpu_count         BIGINT NOT NULL,
+    gpu_memory_gb     BIGINT NOT NULL,
+    vcpus             BIGINT NOT NULL,
+    memory_gb         BIGINT NOT NULL,
+    storage_gb        BIGINT NOT NULL,
+    interconnect      TEXT   NOT NULL,
+    instance_type     TEXT   NOT NULL,
+    operating_systems TEXT   NOT NULL,         -- JSON array of text
+    capabilities      TEXT   NOT NULL,         -- JSON object
+    cost_price        BIGINT NOT NULL,         -- what the provider asks
+    hourly_price      BIGINT NOT NULL,         -- what a tenant pays
+    available         BIGINT NOT NULL CHECK (available IN (0, 1)),
+    stock             BIGINT,
+    withdrawn_at      BIGINT,                  -- set while the provider does not list it
+    region_name       TEXT   NOT NULL DEFAULT '',
+    country           TEXT   NOT NULL DEFAULT '',
+    minimum_runtime   BIGINT NOT NULL DEFAULT 0,
+    launch_limit      BIGINT NOT NULL DEFAULT 0, -- seconds a launch may take, where less than at its provider otherwise; 0 where it is not
+    UNIQUE (provider, region, offer_key)
+);
+
+CREATE TABLE catalog_price_point (
+    offer_id     TEXT   NOT NULL,
+    at           BIGINT NOT NULL,
+    hourly_price BIGINT NOT NULL,
+    available    BIGINT NOT NULL CHECK (available IN (0, 1)),
+    stock        BIGINT,
+    PRIMARY KEY (offer_id, at)
+);
+CREATE INDEX catalog_price_point_at ON catalog_price_point (at);
+
+CREATE TABLE catalog_volume_price (
+    provider    TEXT   NOT NULL,
+    region      TEXT   NOT NULL,
+    cost_price  BIGINT NOT NULL,               -- of a GB for an hour, what the provider asks
+    per_gb_hour BIGINT NOT NULL,               -- what a tenant pays
+    min_size_gb BIGINT NOT NULL,
+    max_size_gb BIGINT NOT NULL,
+    PRIMARY KEY (provider, region)
+);
+
+CREATE TABLE ssh_key (
+    id          TEXT   PRIMARY KEY,
+    account_id  TEXT   NOT NULL,
+    name        TEXT   NOT NULL,
+    public_key  TEXT   NOT NULL,               -- one canonical line: type, base64, comment
+    fingerprint TEXT   NOT NULL,               -- SHA256:…, of the key alone
+    type        TEXT   NOT NULL,
+    created_at  BIGINT NOT NULL,
+    name_key    TEXT   NOT NULL DEFAULT '',
+    UNIQUE (account_id, fingerprint),
+    UNIQUE (account_id, name)
+);
+CREATE INDEX ssh_key_account ON ssh_key (account_id, id);
+CREATE INDEX ssh_key_by_name ON ssh_key (account_id, name_key, id);
+
+CREATE TABLE volume (
+    id               TEXT   PRIMARY KEY,
+    account_id       TEXT   NOT NULL,
+    name             TEXT   NOT NULL,
+    size_gb          BIGINT NOT NULL,          -- what there is and is paid for
+    wanted_size_gb   BIGINT NOT NULL,          -- more than size_gb while it grows
+    provider         TEXT   NOT NULL,
+    region           TEXT   NOT NULL,
+    per_gb_hour      BIGINT NOT NULL,          -- what the tenant pays, fixed at creation
+    status           TEXT   NOT NULL,
+    reason           TEXT   NOT NULL,          -- why, for the tenant to read, where something went wrong
+    deployment_id    TEXT   NOT NULL,          -- while it is attached or on its way there or back; else ''
+    mount_path       TEXT   NOT NULL,
+    created_at       BIGINT NOT NULL,
+    status_since     BIGINT NOT NULL,
+    available_at     BIGINT,                   -- when it first was, and the meter started
+    deleted_at       BIGINT,
+    clean_until      BIGINT,                   -- until then it is deleted upstream again and again, in case a late create lands
+    changes          BIGINT NOT NULL,          -- raised by each transaction that locks the row to change it
+    cost_per_gb_hour BIGINT NOT NULL DEFAULT 0,
+    create_asked_at  BIGINT,
+    name_key         TEXT   NOT NULL DEFAULT ''
+);
+CREATE UNIQUE INDEX volume_name ON volume (account_id, name) WHERE status NOT IN ('failed', 'deleted');
+CREATE INDEX volume_deployment ON volume (deployment_id) WHERE deployment_id <> '';
+CREATE INDEX volume_live ON volume (provider) WHERE status NOT IN ('failed', 'deleted');
+CREATE INDEX volume_account ON volume (account_id, id) WHERE status <> 'deleted';
+CREATE INDEX volume_by_name ON volume (account_id, name_key, id) WHERE status <> 'deleted';
+
+CREATE TABLE deployment (
+    id                     TEXT   PRIMARY KEY,
+    account_id             TEXT   NOT NULL,
+    name                   TEXT   NOT NULL,
+    status                 TEXT   NOT NULL,
+    cause                  TEXT   NOT NULL,    -- of the last change of status
+    reason                 TEXT   NOT NULL,    -- the same in words, for people
+    provider               TEXT   NOT NULL,
+    region                 TEXT   NOT NULL,
+    offer_id               TEXT   NOT NULL,
+    offer_key              TEXT   NOT NULL,    -- the provider's name of the offer
+    gpu_type               TEXT   NOT NULL,
+    gpu_count              BIGINT NOT NULL,
+    instance_type          TEXT   NOT NULL,
+    operating_system       TEXT   NOT NULL,
+    hourly_price           BIGINT NOT NULL,    -- agreed at deploy time
+    cost_price             BIGINT NOT NULL,    -- what the provider asked at that time
+    capabilities           TEXT   NOT NULL,    -- JSON
+    authorized_keys        TEXT   NOT NULL,    -- JSON: id, name, fingerprint, line
+    cloud_init             TEXT   NOT NULL,
+    steps                  TEXT   NOT NULL,    -- JSON
+    action                 TEXT   NOT NULL,    -- what the provider is still to be asked for: reboot, …; '' for nothing
+    action_argument        TEXT   NOT NULL,
+    machine_id             TEXT   NOT NULL,    -- the provider's name of the machine; '' until Launch was answered
+    address                TEXT   NOT NULL,
+    ssh_user               TEXT   NOT NULL,
+    ssh_port               BIGINT NOT NULL,
+    ssh_host_keys          TEXT   NOT NULL,    -- JSON
+    minimum_runtime        BIGINT NOT NULL,    -- seconds
+    auto_terminate_at      BIGINT,
+    termination_protection BIGINT NOT NULL,    -- 0 or 1
+    created_at             BIGINT NOT NULL,    -- this and the next three: whole seconds
+    launch_by              BIGINT NOT NULL,    -- given up when not running by then
+    started_at             BIGINT,             -- the meter's first instant
+    ended_at               BIGINT,             -- the instant to which the tenant pays
+    released_at            BIGINT,             -- the provider confirmed that no machine is left
+    ending_since           BIGINT,             -- since when the machine is to be ended, so that an end that takes too long is noticed
+    launch_asked_at        BIGINT,             -- when the provider was last asked to launch without an answer: until its settle time has passed, a machine may still come of it
+    plans                  TEXT   NOT NULL DEFAULT '[]',
+    attempts               TEXT   NOT NULL DEFAULT '[]',
+    spending_key_id        TEXT   NOT NULL DEFAULT '', -- the API key whose spending limits it counts for
+    launch_open_at         BIGINT,
+    name_key               TEXT   NOT NULL DEFAULT '',
+    nodes                  TEXT   NOT NULL DEFAULT '[]', -- JSON: the servers of a machine that has several
+    machine_cost           BIGINT NOT NULL DEFAULT 0, -- what the provider states that the machine costs an hour; 0 where it does not
+    host_key_source        TEXT   NOT NULL DEFAULT '', -- how the host keys are known: provider, issued, first_connection, ''
+    host_key_public        TEXT   NOT NULL DEFAULT '',
+    host_key_sealed        TEXT   NOT NULL DEFAULT '', -- the private part of the key that the machine was given, sealed, until it has shown it
+    host_key_by            BIGINT,             -- until when a new host key is to be learned, after a reinstall
+    UNIQUE (account_id, id)
+);
+CREATE INDEX deployment_account ON deployment (account_id, status, id);
+CREATE INDEX deployment_provider ON deployment (provider, status);
+CREATE INDEX deployment_unreleased ON deployment (provider) WHERE released_at IS NULL;
+CREATE INDEX deployment_by_name ON deployment (account_id, name_key, id);
+CREATE INDEX deployment_by_provider ON deployment (account_id, provider, id);
+CREATE INDEX deployment_by_region ON deployment (account_id, region, id);
+
+CREATE TABLE deployment_tag (
+    deployment_id TEXT   NOT NULL,
+    position      BIGINT NOT NULL,
+    tag           TEXT   NOT NULL,
+    account_id    TEXT   NOT NULL DEFAULT '',
+    PRIMARY KEY (deployment_id, tag)
+);
+CREATE INDEX deployment_tag_account ON deployment_tag (account_id, tag, deployment_id);
+
+CREATE TABLE past_due (
+    account_id TEXT   PRIMARY KEY,
+    since      BIGINT NOT NULL,                -- the stretch below zero that the rest is about
+    warned_at  BIGINT NOT NULL,
+    ended_at   BIGINT,                         -- the deployments were ended
+    deleted_at BIGINT                          -- the volumes were deleted
+);
+
+CREATE TABLE issue (
+    id            TEXT   PRIMARY KEY,
+    kind          TEXT   NOT NULL,
+    provider      TEXT   NOT NULL,
+    subject       TEXT   NOT NULL,             -- what it is unique by: the reference, or the provider's own name
+    upstream_id   TEXT   NOT NULL,             -- the provider's own name, or ''
+    reference     TEXT   NOT NULL,             -- as the provider tells it, or ''
+    deployment_id TEXT   NOT NULL,             -- where there is one, or ''
+    volume_id     TEXT   NOT NULL,
+    detail        TEXT   NOT NULL,
+    endable       BIGINT NOT NULL CHECK (endable IN (0, 1)), -- Billet can end it without touching anything that is owned
+    state         TEXT   NOT NULL,             -- open, ended, dismissed, settled
+    note          TEXT   NOT NULL,             -- the operator's
+    problem       TEXT   NOT NULL,             -- what the provider said last to ending it
+    first_seen_at BIGINT NOT NULL,
+    last_seen_at  BIGINT NOT NULL,
+    end_after     BIGINT,                      -- when policy ends it; NULL where it does not
+    held          BIGINT NOT NULL CHECK (held IN (0, 1)), -- too many were open at once: no policy ends it any more
+    ending_since  BIGINT,                      -- the provider is being asked to end it
+    confirmed_at  BIGINT,                      -- the provider says that it is gone; its list is to agree
+    closed_at     BIGINT                       -- NULL while it is there
+);
+CREATE UNIQUE INDEX issue_live ON issue (provider, kind, subject) WHERE closed_at IS NULL;
+CREATE INDEX issue_state ON issue (state, provider, kind);
+CREATE INDEX issue_by_state ON issue (state, id);
+CREATE INDEX issue_by_kind ON issue (kind, id);
+CREATE INDEX issue_by_provider ON issue (provider, id);
+
+CREATE TABLE membership (
+    account_id TEXT   NOT NULL REFERENCES account (id),
+    user_id    TEXT   NOT NULL REFERENCES users (id),
+    role       TEXT   NOT NULL,
+    created_at BIGINT NOT NULL,
+    seen_at    BIGINT,                         -- last seen in this account; NULL = never
+    PRIMARY KEY (account_id, user_id)
+);
+CREATE INDEX membership_user ON membership (user_id, created_at, account_id);
+CREATE INDEX membership_account ON membership (account_id, created_at, user_id);
+
+CREATE TABLE invitation (
+    id          TEXT   PRIMARY KEY,
+    account_id  TEXT   NOT NULL REFERENCES account (id),
+    role        TEXT   NOT NULL,
+    email       TEXT   NOT NULL,               -- normalized; '' = anyone who has the link
+    token_hash  TEXT   NOT NULL UNIQUE,        -- SHA-256 of the token, in hex
+    created_by  TEXT   NOT NULL REFERENCES users (id),
+    created_at  BIGINT NOT NULL,
+    expires_at  BIGINT NOT NULL,
+    accepted_at BIGINT,
+    accepted_by TEXT   REFERENCES users (id),
+    revoked_at  BIGINT
+);
+CREATE INDEX invitation_account ON invitation (account_id, id);
+
+CREATE TABLE audit (
+    id         TEXT   PRIMARY KEY,
+    account_id TEXT   NOT NULL,                -- '' = no account's: a sign-in with an address that nobody has
+    actor_kind TEXT   NOT NULL,                -- users, key, operator, system
+    actor_id   TEXT   NOT NULL,
+    actor_name TEXT   NOT NULL,                -- as it was then
+    action     TEXT   NOT NULL,
+    subject    TEXT   NOT NULL,
+    address    TEXT   NOT NULL,
+    request_id TEXT   NOT NULL,
+    created_at BIGINT NOT NULL
+);
+CREATE INDEX audit_account ON audit (account_id, created_at, id);
+CREATE INDEX audit_actor ON audit (account_id, actor_id, created_at, id);
+CREATE INDEX audit_action ON audit (account_id, action, created_at, id);
+CREATE INDEX audit_subject ON audit (account_id, subject, created_at, id);
+
+CREATE TABLE totp (
+    user_id      TEXT   PRIMARY KEY REFERENCES users (id),
+    secret       TEXT   NOT NULL,              -- sealed
+    last_step    BIGINT NOT NULL,              -- of the last code that was used: none up to here works again
+    confirmed_at BIGINT,                       -- NULL = shown, and not yet proved to be in an app
+    created_at   BIGINT NOT NULL
+);
+
+CREATE TABLE recovery_code (
+    user_id   TEXT   NOT NULL REFERENCES users (id),
+    code_hash TEXT   NOT NULL,                 -- SHA-256 in hex; the row goes when the code is used
+    PRIMARY KEY (user_id, code_hash)
+);
+
+CREATE TABLE passkey (
+    id            TEXT   PRIMARY KEY,
+    user_id       TEXT   NOT NULL REFERENCES users (id),
+    credential_id TEXT   NOT NULL UNIQUE,      -- base64url
+    name          TEXT   NOT NULL,
+    credential    TEXT   NOT NULL,             -- public key, counter and flags as JSON
+    created_at    BIGINT NOT NULL,
+    used_at       BIGINT
+);
+CREATE INDEX passkey_user ON passkey (user_id, id);
+
+CREATE TABLE challenge (
+    id         TEXT   PRIMARY KEY,
+    kind       TEXT   NOT NULL,
+    user_id    TEXT   NOT NULL,                -- '' = anyone who answers it
+    data       TEXT   NOT NULL,
+    expires_at BIGINT NOT NULL
+);
+CREATE INDEX challenge_expires ON challenge (expires_at);
+
+-- The user whom an identity provider names by this subject, whatever email address it sends later.
+CREATE TABLE identity (
+    issuer     TEXT   NOT NULL,
+    subject    TEXT   NOT NULL,
+    user_id    TEXT   NOT NULL REFERENCES users (id),
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (issuer, subject)
+);
+CREATE INDEX identity_user ON identity (user_id);
+
+CREATE TABLE event_counter (
+    account_id TEXT   PRIMARY KEY,
+    last       BIGINT NOT NULL                 -- seq of the account's newest event
+);
+
+CREATE TABLE meter_cost (
+    subject     TEXT   NOT NULL,
+    from_at     BIGINT NOT NULL,               -- whole seconds
+    to_at       BIGINT,                        -- NULL while it costs
+    account_id  TEXT   NOT NULL,
+    provider    TEXT   NOT NULL,
+    gpu_type    TEXT   NOT NULL,
+    hourly_cost BIGINT NOT NULL CHECK (hourly_cost >= 0),
+    PRIMARY KEY (subject, from_at)
+);
+CREATE INDEX meter_cost_from ON meter_cost (from_at);
+CREATE INDEX meter_cost_to ON meter_cost (to_at) WHERE to_at IS NOT NULL;
+CREATE INDEX meter_cost_running ON meter_cost (from_at) WHERE to_at IS NULL;
+
+CREATE TABLE catalog_attempt (
+    deployment_id TEXT   NOT NULL,
+    offer_id      TEXT   NOT NULL,
+    provider      TEXT   NOT NULL,
+    instance_type TEXT   NOT NULL,
+    at            BIGINT NOT NULL,             -- when it was known
+    outcome       TEXT   NOT NULL,             -- ssh, no_capacity or failed
+    seconds       BIGINT NOT NULL,             -- from the accepted deploy, or the end of the candidate before, until then
+    PRIMARY KEY (deployment_id, offer_id)      -- so that each counts once
+);
+CREATE INDEX catalog_attempt_at ON catalog_attempt (at);
+
+CREATE TABLE provider_account (
+    slug           TEXT   NOT NULL PRIMARY KEY,
+    kind           TEXT   NOT NULL,            -- which adapter
+    name           TEXT   NOT NULL,
+    base_url       TEXT   NOT NULL,            -- '' for the cloud's own
+    settings       TEXT   NOT NULL,            -- JSON, name to value
+    credential     TEXT   NOT NULL,            -- sealed
+    markup         BIGINT,                     -- basis points; NULL for the server's
+    created_at     BIGINT NOT NULL,
+    key_changed_at BIGINT NOT NULL
+);
+
+CREATE TABLE quote (
+    id           TEXT   NOT NULL PRIMARY KEY,
+    account_id   TEXT   NOT NULL,
+    offer_id     TEXT   NOT NULL,
+    hourly_price BIGINT NOT NULL,
+    created_at   BIGINT NOT NULL,
+    expires_at   BIGINT NOT NULL,
+    used_by      TEXT                          -- the deployment that took it
+);
+CREATE INDEX quote_expires ON quote (expires_at);
+
+CREATE TABLE spending_limit (
+    key_id           TEXT   NOT NULL PRIMARY KEY,
+    max_hourly_price BIGINT,
+    max_per_day      BIGINT,
+    max_per_month    BIGINT,
+    max_deployments  BIGINT,
+    gpu_types        TEXT   NOT NULL,          -- JSON list; empty for all
+    turns            BIGINT NOT NULL DEFAULT 0
+);
+
+CREATE TABLE spending_use (
+    subject      TEXT   NOT NULL PRIMARY KEY,
+    key_id       TEXT   NOT NULL,
+    hourly_price BIGINT NOT NULL,
+    from_at      BIGINT NOT NULL,
+    until_at     BIGINT,                       -- NULL where no end is planned
+    started      BIGINT NOT NULL DEFAULT 0,    -- 1 once from_at is when the first hour began
+    over         BIGINT NOT NULL DEFAULT 0     -- 1 once until_at is when it ended
+);
+CREATE INDEX spending_use_key ON spending_use (key_id, until_at);
+
+CREATE TABLE webhook (
+    id            TEXT   NOT NULL PRIMARY KEY,
+    account_id    TEXT   NOT NULL,
+    url           TEXT   NOT NULL,
+    description   TEXT   NOT NULL,
+    types         TEXT   NOT NULL,             -- JSON list; [] for all
+    state         TEXT   NOT NULL,             -- enabled, disabled, paused
+    reason        TEXT   NOT NULL,             -- why it is not enabled, where nobody asked for that
+    secret        TEXT   NOT NULL,             -- sealed
+    old_secret    TEXT   NOT NULL DEFAULT '',  -- sealed; the one before
+    old_until     BIGINT,                      -- until when that one signs, too
+    after_event   TEXT   NOT NULL,             -- the newest event that became a delivery, or was not wanted
+    last          BIGINT NOT NULL DEFAULT 0,   -- place of its newest delivery
+    failing_since BIGINT,                      -- first failure after the last success
+    delivered_at  BIGINT,                      -- last success
+    created_at    BIGINT NOT NULL,
+    rest_until    BIGINT
+);
+CREATE INDEX webhook_account ON webhook (account_id, id);
+
+CREATE TABLE webhook_delivery (
+    id         TEXT   NOT NULL PRIMARY KEY,
+    webhook_id TEXT   NOT NULL,
+    place      BIGINT NOT NULL,                -- first attempts are made in this order
+    event_id   TEXT   NOT NULL,
+    type       TEXT   NOT NULL,
+    body       TEXT   NOT NULL,
+    state      TEXT   NOT NULL,                -- pending, delivered, failed
+    attempts   BIGINT NOT NULL,                -- in all
+    tries      BIGINT NOT NULL,                -- since it was queued
+    queued_at  BIGINT NOT NULL,                -- when it was made, or sent again
+    next_at    BIGINT NOT NULL,                -- of a pending one that was tried: not before
+    created_at BIGINT NOT NULL
+);
+CREATE UNIQUE INDEX webhook_delivery_event ON webhook_delivery (webhook_id, event_id);
+CREATE UNIQUE INDEX webhook_delivery_place ON webhook_delivery (webhook_id, place);
+CREATE INDEX webhook_delivery_first ON webhook_delivery (webhook_id, place) WHERE state = 'pending' AND attempts = 0;
+CREATE INDEX webhook_delivery_again ON webhook_delivery (webhook_id, next_at, place) WHERE state = 'pending' AND attempts > 0;
+CREATE INDEX webhook_delivery_created ON webhook_delivery (created_at);
+CREATE INDEX webhook_delivery_state ON webhook_delivery (webhook_id, state, place);
+
+CREATE TABLE webhook_attempt (
+    delivery_id TEXT   NOT NULL,
+    number      BIGINT NOT NULL,               -- from 1
+    at          BIGINT NOT NULL,
+    status      BIGINT NOT NULL,               -- of the answer; 0 for none
+    duration_ms BIGINT NOT NULL,
+    problem     TEXT   NOT NULL,
+    response    TEXT   NOT NULL,
+    PRIMARY KEY (delivery_id, number)
+);
+
+-- Programs that ask for an API key by a code, which a signed-in user types. Neither code is here, only its hash.
+CREATE TABLE device_authorization (
+    id          TEXT   PRIMARY KEY,
+    device_hash TEXT   NOT NULL UNIQUE,        -- SHA-256 in hex of what the program keeps
+    user_hash   TEXT   NOT NULL UNIQUE,        -- SHA-256 in hex of what the users types
+    client      TEXT   NOT NULL,               -- what the program calls itself
+    scopes      TEXT   NOT NULL,               -- that it asks for, apart by spaces; '' = it does not say
+    address     TEXT   NOT NULL,               -- from where it was begun
+    network     TEXT   NOT NULL,               -- what counts as one address
+    created_at  BIGINT NOT NULL,
+    expires_at  BIGINT NOT NULL,
+    decided_at  BIGINT,                        -- NULL = nobody has allowed or denied it
+    decided_by  TEXT   REFERENCES users (id),
+    account_id  TEXT   REFERENCES account (id), -- in which it was decided
+    key_id      TEXT   REFERENCES api_key (id), -- NULL = denied, once it is decided
+    claimed_at  BIGINT                         -- when the key's secret was first told
+);
+CREATE INDEX device_authorization_expires ON device_authorization (expires_at);
+
+-- What the database knows of the servers that use it, by name: the name of the secret key, the version of billetd.
+CREATE TABLE installation (
+    name  TEXT   PRIMARY KEY,
+    value TEXT   NOT NULL
+);
+
+-- Which one server does something that only one may do, and until when by the database's clock.
+CREATE TABLE server_lease (
+    name     TEXT   PRIMARY KEY,
+    holder   TEXT   NOT NULL,
+    until_at BIGINT NOT NULL
+);
+
+-- Rows are written here and deleted in the same transaction, to see whether anything can be written.
+CREATE TABLE write_try (
+    id     TEXT   PRIMARY KEY,
+    filler TEXT   NOT NULL
+);
+
+CREATE TABLE wallet_day (
+    account_id TEXT   NOT NULL,
+    day        BIGINT NOT NULL,
+    provider   TEXT   NOT NULL,
+    gpu_type   TEXT   NOT NULL,
+    cost       BIGINT NOT NULL,
+    PRIMARY KEY (account_id, day, provider, gpu_type)
+);
+CREATE INDEX wallet_day_day ON wallet_day (day);
+
+CREATE TABLE wallet_day_subject (
+    account_id TEXT   NOT NULL,
+    day        BIGINT NOT NULL,
+    subject    TEXT   NOT NULL,
+    name       TEXT   NOT NULL,                -- the last one by the alphabet, where it had several
+    cost       BIGINT NOT NULL,
+    PRIMARY KEY (account_id, day, subject)
+);
+
+-- How often something that can be guessed was tried within a window. Replicas share it.
+-- A row is deleted when its window has passed.
+CREATE TABLE throttle (
+    source TEXT   PRIMARY KEY,                 -- SHA-256 in hex of what is counted: no address, email or mistyped password is kept
+    tries  BIGINT NOT NULL,
+    until  BIGINT NOT NULL                     -- when the window ends
+);
+CREATE INDEX throttle_until ON throttle (until);
+
+-- +goose Down
+DROP TABLE throttle;
+DROP TABLE wallet_day_subject;
+DROP TABLE wallet_day;
+DROP TABLE write_try;
+DROP TABLE server_lease;
+DROP TABLE installation;
+DROP TABLE device_authorization;
+DROP TABLE webhook_attempt;
+DROP TABLE webhook_delivery;
+DROP TABLE webhook;
+DROP TABLE spending_use;
+DROP TABLE spending_limit;
+DROP TABLE quote;
+DROP TABLE provider_account;
+DROP TABLE catalog_attempt;
+DROP TABLE meter_cost;
+DROP TABLE event_counter;
+DROP TABLE identity;
+DROP TABLE challenge;
+DROP TABLE passkey;
+DROP TABLE recovery_code;
+DROP TABLE totp;
+DROP TABLE audit;
+DROP TABLE invitation;
+DROP TABLE membership;
+DROP TABLE issue;
+DROP TABLE past_due;
+DROP TABLE deployment_tag;
+DROP TABLE deployment;
+DROP TABLE volume;
+DROP TABLE ssh_key;
+DROP TABLE catalog_volume_price;
+DROP TABLE catalog_price_point;
+DROP TABLE catalog_offer;
+DROP TABLE catalog_provider;
+DROP TABLE catalog_version;
+DROP TABLE idempotency;
+DROP TABLE event;
+DROP TABLE job;
+DROP TABLE meter;
+DROP TABLE wallet_charge;
+DROP TABLE wallet_hold;
+DROP TABLE wallet_credit;
+DROP TABLE wallet_entry;
+DROP TABLE wallet_transaction;
+DROP TABLE wallet;
+DROP TABLE session;
+DROP TABLE users;
+DROP TABLE api_key;
+DROP TABLE account;

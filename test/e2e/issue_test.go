@@ -1,0 +1,192 @@
+package e2e_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/billetcloud/billet/test/servertest"
+)
+
+// scrape reads the server's metrics, where its log says that they are.
+func scrape(t *testing.T, s *servertest.Server) string {
+	t.Helper()
+	m := regexp.MustCompile(`(?:metrics=|"metrics":")(http://127\.0\.0\.1:\d+/metrics)`).FindStringSubmatch(s.Log())
+	if m == nil {
+		t.Fatalf("the log does not say where the metrics are:\n%s", s.Log())
+	}
+	resp, err := http.Get(m[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// foundBy are the issues of that kind, as the operator's API tells them.
+func foundBy(t *testing.T, s *servertest.Server, key, kind string) []map[string]any {
+	t.Helper()
+	a := s.Call(key, "GET", "=/api/v1/operator/issues?limit=100&kind="+kind, nil)
+	if a.Status != 200 {
+		t.Fatalf("%d %s", a.Status, a.Body)
+	}
+	var out []map[string]any
+	for _, f := range a.List {
+		out = append(out, f.(map[string]any))
+	}
+	return out
+}
+
+const operatorScopes = "operator:read,operator:write"
+
+func TestGhostsBecomeIssues(t *testing.T) {
+	servertest.Engines(t, func(t *testing.T, args ...string) {
+		s := servertest.Start(t, append(args, "--sim")...)
+		account, tenant := s.Key("1000", "--read-limit", "10000")
+		operator := s.KeyOf(account, "--scopes", operatorScopes, "--read-limit", "10000")
+		runs := s.Running(tenant, s.Deploy(tenant, "bystander", newIdentity(t).public))["id"].(string)
+		addFault(t, s, "ghost", "--provider", "northgrid")
+		addFault(t, s, "ghost", "--provider", "basalt", "--value", "dep_somebodyelses")
+		s.Advance("6m") // the watches see them; a machine without a reference has had its time to get one
+
+		unowned, foreign := foundBy(t, s, operator, "orphaned_machine"), foundBy(t, s, operator, "unmanaged_machine")
+		if len(unowned) != 1 || unowned[0]["reference"] != "dep_somebodyelses" || unowned[0]["provider"] != "basalt" || unowned[0]["state"] != "open" || unowned[0]["endAfter"] == nil {
+			t.Fatalf("%v", unowned)
+		}
+		if len(foreign) != 1 || foreign[0]["reference"] != nil || foreign[0]["provider"] != "northgrid" || foreign[0]["endAfter"] != nil {
+			t.Fatalf("%v", foreign)
+		}
+		metrics := scrape(t, s)
+		for _, want := range []string{
+			`billet_issues{kind="orphaned_machine",provider="basalt"} 1`, `billet_issues{kind="unmanaged_machine",provider="northgrid"} 1`, `billet_deployments{status="running"} 1`,
+		} {
+			if !strings.Contains(metrics, want) {
+				t.Errorf("no %s in the metrics", want)
+			}
+		}
+		for _, path := range []string{"/issues", "/issues/" + foreign[0]["id"].(string), "/accounts", "/providers", "/jobs", "/margins"} {
+			if a := s.Call(tenant, "GET", "=/api/v1/operator"+path, nil); a.Status != 403 || a.Code() != "INSUFFICIENT_SCOPE" {
+				t.Errorf("%s with a tenant's key: %d %s", path, a.Status, a.Body)
+			}
+		}
+
+		s.Kill() // what is to be ended is not forgotten
+		s.Restart()
+		s.Advance("2h")
+		if got := upstream(t, s); strings.Join(sorted(got), " ") != " "+runs {
+			t.Fatalf("upstream %q, want the foreign machine and %s", got, runs)
+		}
+		s.Advance("10m")
+		if unowned = foundBy(t, s, operator, "orphaned_machine"); len(unowned) != 1 || unowned[0]["state"] != "ended" {
+			t.Errorf("%v", unowned)
+		}
+		at := "=/api/v1/operator/issues/" + foreign[0]["id"].(string)
+		if a := s.Call(operator, "POST", at+"/end", nil); a.Status != 409 {
+			t.Errorf("%d %s", a.Status, a.Body)
+		}
+		if out := s.Run("issue", "list"); !strings.Contains(out, foreign[0]["id"].(string)) || strings.Contains(out, "dep_somebodyelses") {
+			t.Errorf("issue list:\n%s", out)
+		}
+		if a := s.Call(operator, "POST", at+"/dismiss", map[string]any{"note": "the old cluster"}); a.Status != 200 {
+			t.Errorf("%d %s", a.Status, a.Body)
+		}
+		s.Advance("30m")
+		if foreign = foundBy(t, s, operator, "unmanaged_machine"); len(foreign) != 1 || foreign[0]["state"] != "dismissed" || foreign[0]["note"] != "the old cluster" {
+			t.Errorf("%v", foreign)
+		}
+		metrics = scrape(t, s)
+		if strings.Contains(metrics, "billet_issues{") || !strings.Contains(metrics, `billet_issues_ended_total{kind="orphaned_machine",provider="basalt"} 1`) {
+			t.Errorf("the metrics still have issues, or miss what was ended")
+		}
+		s.Await(tenant, runs, "running")
+	})
+}
+
+func sorted(s []string) []string {
+	slices.Sort(s)
+	return s
+}
+
+func TestManyGhostsAtOnceAreLeftToTheOperator(t *testing.T) {
+	servertest.Engines(t, func(t *testing.T, args ...string) {
+		s := servertest.Start(t, append(args, "--sim")...)
+		account, _ := s.Key("0")
+		operator := s.KeyOf(account, "--scopes", operatorScopes, "--read-limit", "10000")
+		for i := range 6 {
+			addFault(t, s, "ghost", "--provider", "basalt", "--value", fmt.Sprintf("dep_ghost%d", i))
+		}
+		s.Advance("1m")
+		s.Advance("5h")
+		s.Advance("10m")
+		all := foundBy(t, s, operator, "orphaned_machine")
+		if len(all) != 6 || len(upstream(t, s)) != 6 {
+			t.Fatalf("%d issues, upstream %q", len(all), upstream(t, s))
+		}
+		for _, f := range all {
+			if f["held"] != true || f["endAfter"] != nil || f["state"] != "open" {
+				t.Errorf("%v", f)
+			}
+		}
+		s.Run("issue", "end", "--issue", all[0]["id"].(string))
+		s.Run("issue", "dismiss", "--issue", all[1]["id"].(string), "--note", "of the backup")
+		s.Advance("5h")
+		if got := upstream(t, s); len(got) != 5 || slices.Contains(got, all[0]["reference"].(string)) {
+			t.Errorf("upstream %q; the operator ended %v and nothing else", got, all[0]["reference"])
+		}
+	})
+}
+
+func TestReportEndsNothing(t *testing.T) {
+	s := servertest.Start(t, "--sim", "--orphaned-machines", "report")
+	addFault(t, s, "ghost", "--provider", "basalt", "--value", "dep_ofanother")
+	s.Advance("1m")
+	s.Advance("48h")
+	if got := upstream(t, s); len(got) != 1 {
+		t.Errorf("upstream %q", got)
+	}
+	if out := s.Run("issue", "list"); !strings.Contains(out, "dep_ofanother") || !strings.Contains(out, "an operator decides") {
+		t.Errorf("issue list:\n%s", out)
+	}
+}
+
+// A tenant pays a quarter above the provider's price at deploy time, which is what it costs.
+func TestMarginsOfADay(t *testing.T) {
+	servertest.Engines(t, func(t *testing.T, args ...string) {
+		s := servertest.Start(t, append(args, "--sim", "--markup", "25")...)
+		account, tenant := s.Key("10000", "--read-limit", "10000")
+		operator := s.KeyOf(account, "--scopes", "operator:read")
+		addFault(t, s, "price", "--provider", "voltage-park", "--value", "16.00")
+		s.Advance("30m") // the catalogue learns the price
+		d := s.Running(tenant, s.Deploy(tenant, "sold", newIdentity(t).public))
+		if d["hourlyPrice"] != 20.0 {
+			t.Fatalf("%v", d["hourlyPrice"])
+		}
+		addFault(t, s, "price", "--provider", "voltage-park", "--value", "99.00") // what it asks later touches nothing
+		s.Advance("2h30m")
+		if a := s.Call(tenant, "DELETE", "/deployments/"+d["id"].(string), nil); a.Status != 200 {
+			t.Fatalf("%d %s", a.Status, a.Body)
+		}
+		s.Advance("1h")
+		s.Await(tenant, d["id"].(string), "terminated")
+		a := s.Call(operator, "GET", "=/api/v1/operator/margins?by=account", nil)
+		total, _ := a.Data["total"].(map[string]any)
+		revenue, cost, margin := total["revenue"].(float64), total["cost"].(float64), total["margin"].(float64)
+		// Three hours were begun and charged; the provider is paid two and a half, and some seconds until it confirmed the end.
+		if revenue != 60 || cost < 40 || cost > 40.2 || fmt.Sprintf("%.6f", revenue-cost) != fmt.Sprintf("%.6f", margin) || len(a.Data["rows"].([]any)) != 1 {
+			t.Errorf("%s", a.Body)
+		}
+		for _, path := range []string{"/deployments", "/deployments/" + d["id"].(string), "/deployments/" + d["id"].(string) + "/events", "/wallet", "/wallet/transactions", "/wallet/usage"} {
+			if a := s.Call(tenant, "GET", path, nil); a.Status != 200 || regexp.MustCompile(`[:"$]16(\.00|/h|[,}])`).Match(a.Body) {
+				t.Errorf("%s shows what the provider asks: %s", path, a.Body)
+			}
+		}
+	})
+}
