@@ -177,7 +177,7 @@ func foreign(upstream string) issue.Sighting {
 	return issue.Sighting{Kind: issue.UnmanagedMachine, UpstreamID: upstream, Detail: "somebody's"}
 }
 
-func TestAFindingIsMadeOnceAndSettlesByItself(t *testing.T) {
+func TestAnIssueIsMadeOnceAndSettlesByItself(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		first := r.clock.Now()
 		r.report(foreign("a"), foreign("a"), foreign("b"), unowned(1)) // a list that names one twice

@@ -422,7 +422,7 @@ func TestWhoStartsServersRemovesTheirBinary(t *testing.T) {
 		ast.Inspect(f.syntax, func(n ast.Node) bool {
 			if s, is := n.(*ast.SelectorExpr); is && s.Sel.Name == "Run" {
 				x, is := s.X.(*ast.Ident)
-				runs[dir] = runs[dir] || is && x.Name == "billetd"
+				runs[dir] = runs[dir] || is && x.Name == "servertest"
 			}
 			return true
 		})

@@ -172,18 +172,26 @@ func TestACommitThatWaitsForAStandbyIsNotCancelled(t *testing.T) {
 		return n
 	}
 	s.Call(key, "GET", "/ssh-keys", nil) // the first use of a key is written down by itself
-	p.do(`ALTER SYSTEM SET synchronous_standby_names = 'nobody'`, `SELECT pg_reload_conf()`)
-	body := map[string]string{"name": "waits", "publicKey": publicKey(t)}
-	ask := func(patience time.Duration) (int, error) {
-		a, err := s.CallWithin(patience, key, "POST", "/ssh-keys", body, "Idempotency-Key", "waits")
-		return a.Status, err
-	}
 	waits := func() (n int) {
 		t.Helper()
 		if err := admin.QueryRow(`SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'`).Scan(&n); err != nil {
 			t.Fatal(err)
 		}
 		return n
+	}
+	p.do(`CREATE TABLE probe (n INT)`, `ALTER SYSTEM SET synchronous_standby_names = 'nobody'`, `SELECT pg_reload_conf()`)
+	// PostgreSQL takes the setting up when it gets to it: commits wait once one was seen to. That one is called off.
+	within(t, 30*time.Second, "commits that wait for a standby", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		_, err := admin.ExecContext(ctx, `INSERT INTO probe VALUES (1)`)
+		return err != nil
+	})
+	within(t, 30*time.Second, "the end of that one", func() bool { return waits() == 0 })
+	body := map[string]string{"name": "waits", "publicKey": publicKey(t)}
+	ask := func(patience time.Duration) (int, error) {
+		a, err := s.CallWithin(patience, key, "POST", "/ssh-keys", body, "Idempotency-Key", "waits")
+		return a.Status, err
 	}
 	if status, err := ask(3 * time.Second); err == nil {
 		t.Fatalf("answered %d without a standby", status)

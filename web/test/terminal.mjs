@@ -119,7 +119,7 @@ try {
           return rows.length > 0 && rows.at(-1)?.textContent?.startsWith(`LAST-${rows.length}`);
         },
         null,
-        { timeout: 10_000 },
+        { timeout: 60_000 },
       );
       await page.locator('.console-box').evaluate((e) => e.scrollIntoView({ block: 'end' }));
       const seen = await page.evaluate(() => {

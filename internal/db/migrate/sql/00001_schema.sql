@@ -8,6 +8,18 @@ CREATE TABLE account (
 );
 CREATE INDEX account_markup ON account (id) WHERE markup IS NOT NULL;
 
+-- Not user, which SQL reserves. account_id is where the user's next session begins; who belongs where is in membership.
+CREATE TABLE users (
+    id            TEXT   PRIMARY KEY,
+    account_id    TEXT   NOT NULL REFERENCES account (id),
+    email         TEXT   NOT NULL UNIQUE,      -- normalized
+    password_hash TEXT   NOT NULL,             -- argon2id with its parameters and salt
+    created_at    BIGINT NOT NULL,
+    name          TEXT   NOT NULL DEFAULT '',
+    operator      BOOLEAN NOT NULL DEFAULT FALSE
+);
+CREATE INDEX users_account ON users (account_id, id);
+
 CREATE TABLE api_key (
     id           TEXT   PRIMARY KEY,
     account_id   TEXT   NOT NULL REFERENCES account (id),
@@ -30,18 +42,6 @@ CREATE INDEX api_key_account ON api_key (account_id, id);
 CREATE INDEX api_key_created_by ON api_key (created_by, account_id);
 CREATE INDEX api_key_by_name ON api_key (account_id, name_key, id);
 
--- Not user, which SQL reserves. account_id is where the user's next session begins; who belongs where is in membership.
-CREATE TABLE users (
-    id            TEXT   PRIMARY KEY,
-    account_id    TEXT   NOT NULL REFERENCES account (id),
-    email         TEXT   NOT NULL UNIQUE,      -- normalized
-    password_hash TEXT   NOT NULL,             -- argon2id with its parameters and salt
-    created_at    BIGINT NOT NULL,
-    name          TEXT   NOT NULL DEFAULT '',
-    operator      BOOLEAN NOT NULL DEFAULT FALSE
-);
-CREATE INDEX users_account ON users (account_id, id);
-
 CREATE TABLE session (
     token_hash TEXT   PRIMARY KEY,             -- SHA-256 of the token, in hex
     user_id    TEXT   NOT NULL REFERENCES users (id),
@@ -55,7 +55,7 @@ CREATE TABLE session (
 );
 CREATE INDEX session_expires ON session (expires_at);
 CREATE UNIQUE INDEX session_id ON session (id);
-CREATE INDEX session_user ON session (user_id, created_at, id);
+CREATE INDEX session_by_user ON session (user_id, created_at, id);
 
 CREATE TABLE wallet (
     account_id     TEXT   PRIMARY KEY,
@@ -411,7 +411,7 @@ CREATE TABLE membership (
     seen_at    BIGINT,                         -- last seen in this account; NULL = never
     PRIMARY KEY (account_id, user_id)
 );
-CREATE INDEX membership_user ON membership (user_id, created_at, account_id);
+CREATE INDEX membership_by_user ON membership (user_id, created_at, account_id);
 CREATE INDEX membership_account ON membership (account_id, created_at, user_id);
 
 CREATE TABLE invitation (
@@ -469,7 +469,7 @@ CREATE TABLE passkey (
     created_at    BIGINT NOT NULL,
     used_at       BIGINT
 );
-CREATE INDEX passkey_user ON passkey (user_id, id);
+CREATE INDEX passkey_by_user ON passkey (user_id, id);
 
 CREATE TABLE challenge (
     id         TEXT   PRIMARY KEY,
@@ -488,7 +488,7 @@ CREATE TABLE identity (
     created_at BIGINT NOT NULL,
     PRIMARY KEY (issuer, subject)
 );
-CREATE INDEX identity_user ON identity (user_id);
+CREATE INDEX identity_by_user ON identity (user_id);
 
 CREATE TABLE event_counter (
     account_id TEXT   PRIMARY KEY,
@@ -731,6 +731,6 @@ DROP TABLE wallet_entry;
 DROP TABLE wallet_transaction;
 DROP TABLE wallet;
 DROP TABLE session;
-DROP TABLE users;
 DROP TABLE api_key;
+DROP TABLE users;
 DROP TABLE account;
