@@ -28,7 +28,7 @@ type walletView struct {
 	Available     money.Micros `json:"available" doc:"What can be spent; below zero it is a debt."`
 	NegativeSince *time.Time   `json:"negativeSince" doc:"Since when available is below zero."`
 	// PastDue is nil where available is not below zero.
-	PastDue *pastdue.State `json:"pastDue" doc:"What happens when while available is below zero; null while it is not."`
+	PastDue *pastdue.PastDue `json:"pastDue" doc:"What happens when while available is below zero; null while it is not."`
 	// HourlyCost is what everything that runs costs together.
 	HourlyCost        money.Micros   `json:"hourlyCost" doc:"What everything that runs now costs in an hour."`
 	HoursLeft         *hours         `json:"hoursLeft" doc:"How many hours available lasts at hourlyCost, rounded down to hundredths; null while nothing runs."`

@@ -35,19 +35,19 @@ type Terms struct {
 	Grace, KeepVolumes time.Duration
 }
 
-// State is since when an account is below zero, and what happens when while that lasts.
-type State struct {
+// PastDue is since when an account is below zero, and what happens when while that lasts.
+type PastDue struct {
 	Since            time.Time `json:"since" doc:"Since when available is below zero."`
 	DeploymentsEndAt time.Time `json:"deploymentsEndAt" doc:"When all deployments are terminated, unless available is zero or more by then; in the past once they were."`
 	VolumesDeletedAt time.Time `json:"volumesDeletedAt" doc:"When all volumes are deleted, unless available is zero or more by then; in the past once they were."`
 }
 
-// State returns the deadlines of an account that is below zero since then, and nil where it is not.
-func (t Terms) PastDue(since *time.Time) *State {
+// PastDue returns the deadlines of an account that is below zero since then, and nil where it is not.
+func (t Terms) PastDue(since *time.Time) *PastDue {
 	if since == nil {
 		return nil
 	}
-	return &State{Since: *since, DeploymentsEndAt: since.Add(t.Grace), VolumesDeletedAt: since.Add(t.KeepVolumes)}
+	return &PastDue{Since: *since, DeploymentsEndAt: since.Add(t.Grace), VolumesDeletedAt: since.Add(t.KeepVolumes)}
 }
 
 // Service leads accounts through past due.
