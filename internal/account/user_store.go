@@ -59,7 +59,7 @@ func scanUser(row scanner) (User, error) {
 
 func listPersons(ctx context.Context, r db.Reader, p db.Page) ([]User, db.Listed, error) {
 	return db.List[User]{
-		Columns: userColumns, Table: `user p`, Order: []db.Key{{Column: `p.id`}}, Down: true, Scan: scanUser,
+		Columns: userColumns, Table: `users p`, Order: []db.Key{{Column: `p.id`}}, Down: true, Scan: scanUser,
 	}.Page(ctx, r, p)
 }
 

@@ -23,7 +23,7 @@ import (
 )
 
 func TestEveryCodeHasAStatusAndIsDocumented(t *testing.T) {
-	file, err := parser.ParseFile(token.NewFileSet(), "../fault/fault.go", nil, 0)
+	file, err := parser.ParseFile(token.NewFileSet(), "../apierr/fault.go", nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,7 @@ var growing = map[string]struct {
 	with map[string]string
 }{
 	"account": {6000, map[string]string{"id": `'acc_' || CAST(i AS TEXT)`, "markup": `NULL`}},
-	"user": {6000, map[string]string{
+	"users": {6000, map[string]string{
 		"id": `'per_' || CAST(i AS TEXT)`, "account_id": `'acc_' || CAST(i AS TEXT)`, "email": `CAST(i AS TEXT) || '@example.net'`, "operator": `FALSE`,
 	}},
 	"membership": {6000, map[string]string{"user_id": `'per_' || CAST(i AS TEXT)`, "account_id": `'acc_' || CAST(i AS TEXT)`}},
@@ -75,11 +75,11 @@ var filterValues = map[string][]string{
 
 func fillGrowing(t *testing.T, d *db.DB) {
 	t.Helper()
-	for _, table := range []string{"account", "user", "membership"} { // others point to them
+	for _, table := range []string{"account", "users", "membership"} { // others point to them
 		fillTable(t, d, table)
 	}
 	for _, table := range slices.Sorted(maps.Keys(growing)) {
-		if table != "account" && table != "user" && table != "membership" {
+		if table != "account" && table != "users" && table != "membership" {
 			fillTable(t, d, table)
 		}
 	}
@@ -132,7 +132,7 @@ func fillTable(t *testing.T, d *db.DB, table string) {
 // table that grows. What is asked of the database is noted below database/sql, so a list, a filter or a subquery that comes later is judged, too.
 func TestNoListReadsAWholeTable(t *testing.T) {
 	tables := slices.Sorted(maps.Keys(growing))
-	aliases := map[string]string{"p": "user", "m": "membership", "s": "session", "i": "invitation", "t": "totp", "k": "passkey"}
+	aliases := map[string]string{"p": "users", "m": "membership", "s": "session", "i": "invitation", "t": "totp", "k": "passkey"}
 	for _, engine := range []db.Engine{db.SQLite, db.Postgres} {
 		t.Run(string(engine), func(t *testing.T) {
 			c := clock.NewFrozen(dbtest.Start)

@@ -157,7 +157,7 @@ func (w *world) ownedByPeople(who tenant) map[string]id.ID {
 	passkey := w.by(201, cookie, "POST", at, map[string]any{
 		"challengeId": options["challengeId"], "name": "mine", "credential": webauthntest.New(w.t, "http://localhost:8080", "localhost").Register(options["options"]),
 	}, local).text("id")
-	return map[string]id.ID{"people": p.ID, "sessions": id.ID(session), "invitations": id.ID(invitation), "passkeys": id.ID(passkey)}
+	return map[string]id.ID{"members": p.ID, "sessions": id.ID(session), "invitations": id.ID(invitation), "passkeys": id.ID(passkey)}
 }
 
 // by makes a request with a session, as the dashboard does, and fails the test where the status is another; any will do for 0.

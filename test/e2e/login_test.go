@@ -39,7 +39,7 @@ func TestLoginWithACode(t *testing.T) {
 		if text(look.Data, "client") != "billet on somewhere" || text(look.Data, "address") != "127.0.0.1" {
 			t.Errorf("%s", look.Body)
 		}
-		allowed := user.call(200, "POST", "/logins/allow", map[string]any{"userCode": user, "name": "somewhere", "spendingLimits": map[string]any{"maxDeployments": 0}})
+		allowed := user.call(200, "POST", "/logins/allow", map[string]any{"userCode": code, "name": "somewhere", "spendingLimits": map[string]any{"maxDeployments": 0}})
 		got := <-answer
 		key := text(got.Data, "key")
 		if got.Status != 200 || key == "" || text(got.Data, "keyId") != text(allowed.Data, "id") {

@@ -211,7 +211,7 @@ func TestTheOperatorLimitsWhatAKeyMaySpend(t *testing.T) {
 		limited := s.KeyOf(account, "--max-hourly-price", "20", "--max-spend-per-day", "50.5", "--max-spend-per-month", "500", "--max-deployments", "0", "--gpu-type", "NVIDIA H100", "--gpu-type", "NVIDIA L40S")
 		var keys []struct {
 			Prefix   string
-			Spending *struct {
+			SpendingLimits *struct {
 				MaxHourlyPrice, MaxSpendPerDay, MaxSpendPerMonth float64
 				MaxDeployments                                   *int
 				GPUTypes                                         []string
@@ -222,12 +222,12 @@ func TestTheOperatorLimitsWhatAKeyMaySpend(t *testing.T) {
 		}
 		for _, k := range keys {
 			if strings.HasPrefix(free, strings.TrimSuffix(k.Prefix, "…")) {
-				if k.Spending != nil {
-					t.Errorf("the key without limits has %+v", *k.Spending)
+				if k.SpendingLimits != nil {
+					t.Errorf("the key without limits has %+v", *k.SpendingLimits)
 				}
 				continue
 			}
-			l := k.Spending
+			l := k.SpendingLimits
 			if l == nil || l.MaxHourlyPrice != 20 || l.MaxSpendPerDay != 50.5 || l.MaxSpendPerMonth != 500 || l.MaxDeployments == nil || *l.MaxDeployments != 0 || !slices.Equal(l.GPUTypes, []string{"NVIDIA H100", "NVIDIA L40S"}) {
 				t.Errorf("the key's limits are %+v", l)
 			}
