@@ -101,7 +101,7 @@ func (t *Tx) Writes() bool { return t.writes }
 
 // Exec runs a statement and returns how many rows it changed.
 func (t *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
-	r, err := t.tx.ExecContext(ctx, query, args...)
+	r, err := t.tx.ExecContext(ctx, query, values(args)...)
 	if err != nil {
 		return 0, err
 	}

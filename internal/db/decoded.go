@@ -2,23 +2,24 @@ package db
 
 import (
 	"encoding/json"
+	"reflect"
 	"sync"
 )
 
 const (
-	// maxDecoded is how many texts of a kind are remembered, and longestDecoded how many bytes one has at most: some megabytes in all.
+	// maxDecoded is how many texts of a type are remembered, and longestDecoded how many bytes one has at most: some
+	// megabytes in all.
 	maxDecoded     = 5000
 	longestDecoded = 4 << 10
 )
 
-// Decoded remembers what the JSON texts of rows mean: lists show the same rows again and again, and to decode them takes
-// longer than to read them from the database. Values are shared, so nobody changes what a slice of one holds.
+// Decoded remembers the values of JSON texts, for SharedJSON.
 type Decoded[T any] struct {
 	mu    sync.Mutex
 	known map[string]T
 }
 
-// Of returns what the text means.
+// Of returns the value of the text.
 func (d *Decoded[T]) Of(text string) (T, error) {
 	d.mu.Lock()
 	v, found := d.known[text]
@@ -29,7 +30,7 @@ func (d *Decoded[T]) Of(text string) (T, error) {
 	if err := json.Unmarshal([]byte(text), &v); err != nil {
 		return v, err
 	}
-	if len(text) > longestDecoded { // twenty keys of a tenant's, say
+	if len(text) > longestDecoded { // such as twenty SSH keys of a tenant
 		return v, nil
 	}
 	d.mu.Lock()
@@ -39,4 +40,16 @@ func (d *Decoded[T]) Of(text string) (T, error) {
 	}
 	d.known[text] = v
 	return v, nil
+}
+
+// allDecoded holds a *Decoded[T] for each type.
+var allDecoded sync.Map
+
+func decodedOf[T any]() *Decoded[T] {
+	key := reflect.TypeFor[T]()
+	d, found := allDecoded.Load(key)
+	if !found {
+		d, _ = allDecoded.LoadOrStore(key, new(Decoded[T]))
+	}
+	return d.(*Decoded[T])
 }

@@ -31,6 +31,9 @@ func (r *Rows) Next() bool {
 	return more
 }
 
+// Scan reads the row. A time is read from microseconds, a boolean from 0 or 1.
+func (r *Rows) Scan(dest ...any) error { return r.Rows.Scan(destinations(dest)...) }
+
 // Close ends the query.
 func (r *Rows) Close() error {
 	err := r.Rows.Close()
@@ -54,6 +57,7 @@ func (d *DB) Query(ctx context.Context, query string, args ...any) (*Rows, error
 	if InsideTx(ctx) {
 		return nil, ErrInsideTx
 	}
+	args = values(args)
 	within, cancel := context.WithTimeout(ctx, queryTime)
 	var rows *sql.Rows
 	err := d.repeat(ctx, &d.reads, queryTime, func(context.Context) (err error) {
@@ -72,7 +76,7 @@ func (d *DB) QueryRow(ctx context.Context, query string, args ...any) Row {
 	if InsideTx(ctx) {
 		return failedRow{ErrInsideTx}
 	}
-	return oneRow{d, ctx, query, args}
+	return oneRow{d, ctx, query, values(args)}
 }
 
 type failedRow struct{ err error }
@@ -88,6 +92,7 @@ type oneRow struct {
 }
 
 func (r oneRow) Scan(dest ...any) error {
+	dest = destinations(dest)
 	return r.d.repeat(r.ctx, &r.d.reads, queryTime, func(ctx context.Context) error {
 		return r.d.c.Read.QueryRowContext(ctx, r.query, r.args...).Scan(dest...)
 	})
@@ -95,7 +100,7 @@ func (r oneRow) Scan(dest ...any) error {
 
 // Query runs a query within the transaction.
 func (t *Tx) Query(ctx context.Context, query string, args ...any) (*Rows, error) {
-	rows, err := t.tx.QueryContext(ctx, query, args...)
+	rows, err := t.tx.QueryContext(ctx, query, values(args)...)
 	if err != nil {
 		return nil, err
 	}
@@ -104,5 +109,9 @@ func (t *Tx) Query(ctx context.Context, query string, args ...any) (*Rows, error
 
 // QueryRow runs a query for one row within the transaction.
 func (t *Tx) QueryRow(ctx context.Context, query string, args ...any) Row {
-	return t.tx.QueryRowContext(ctx, query, args...)
+	return txRow{t.tx.QueryRowContext(ctx, query, values(args)...)}
 }
+
+type txRow struct{ row *sql.Row }
+
+func (r txRow) Scan(dest ...any) error { return r.row.Scan(destinations(dest)...) }

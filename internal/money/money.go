@@ -1,6 +1,7 @@
 package money
 
 import (
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"math/bits"
@@ -105,6 +106,19 @@ func (m *Micros) UnmarshalJSON(b []byte) error {
 		return err
 	}
 	*m = v
+	return nil
+}
+
+// Value gives the database the amount in micro-dollars.
+func (m Micros) Value() (driver.Value, error) { return int64(m), nil }
+
+// Scan reads an amount in micro-dollars from the database.
+func (m *Micros) Scan(src any) error {
+	n, is := src.(int64)
+	if !is {
+		return fmt.Errorf("an amount must be an integer of micro-dollars, not %T", src)
+	}
+	*m = Micros(n)
 	return nil
 }
 

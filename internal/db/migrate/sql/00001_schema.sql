@@ -16,7 +16,7 @@ CREATE TABLE users (
     password_hash TEXT   NOT NULL,             -- argon2id with its parameters and salt
     created_at    BIGINT NOT NULL,
     name          TEXT   NOT NULL DEFAULT '',
-    operator      BOOLEAN NOT NULL DEFAULT FALSE
+    operator      BIGINT NOT NULL DEFAULT 0
 );
 CREATE INDEX users_account ON users (account_id, id);
 
