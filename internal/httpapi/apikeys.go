@@ -103,20 +103,20 @@ func setSpending(ctx context.Context, tx *db.Tx, key id.ID, want *wantedSpending
 type newAPIKey struct {
 	account.Key
 	Spending *spendlimit.SpendingLimits `json:"spendingLimits" doc:"What the key may spend; null where only the account's money bounds it."`
-	Secret   string             `json:"key" doc:"Send it as Authorization: Bearer. It is shown this once; keep it."`
+	Secret   string                     `json:"key" doc:"Send it as Authorization: Bearer. It is shown this once; keep it."`
 }
 
 // callingKey is a key as its holder sees it: without what only people of the account need to know.
 type callingKey struct {
-	ID              id.ID              `json:"id" doc:"Id of the key, key_…; not the secret."`
-	Name            string             `json:"name" doc:"What it is called."`
-	Account         keyAccount         `json:"account" doc:"Whose key it is, and whose money it spends."`
-	Scopes          []account.Scope    `json:"scopes" doc:"What it may do."`
-	AllowedNetworks []string           `json:"allowedNetworks" doc:"Addresses and CIDR networks from which it works; anywhere where there are none."`
-	ExpiresAt       *time.Time         `json:"expiresAt" doc:"When it ceases to work; null for never."`
-	CreatedAt       time.Time          `json:"createdAt" doc:"When it was made."`
+	ID              id.ID                      `json:"id" doc:"Id of the key, key_…; not the secret."`
+	Name            string                     `json:"name" doc:"What it is called."`
+	Account         keyAccount                 `json:"account" doc:"Whose key it is, and whose money it spends."`
+	Scopes          []account.Scope            `json:"scopes" doc:"What it may do."`
+	AllowedNetworks []string                   `json:"allowedNetworks" doc:"Addresses and CIDR networks from which it works; anywhere where there are none."`
+	ExpiresAt       *time.Time                 `json:"expiresAt" doc:"When it ceases to work; null for never."`
+	CreatedAt       time.Time                  `json:"createdAt" doc:"When it was made."`
 	Spending        *spendlimit.SpendingLimits `json:"spendingLimits" doc:"What the key may spend; null where only the account's money bounds it."`
-	Spent           *spendlimit.Spent  `json:"spent" doc:"What of that is used; null for a key without limits, whose use is not counted."`
+	Spent           *spendlimit.Spent          `json:"spent" doc:"What of that is used; null for a key without limits, whose use is not counted."`
 }
 
 type keyAccount struct {

@@ -210,7 +210,7 @@ func TestTheOperatorLimitsWhatAKeyMaySpend(t *testing.T) {
 		account, free := s.Key("1000")
 		limited := s.KeyOf(account, "--max-hourly-price", "20", "--max-spend-per-day", "50.5", "--max-spend-per-month", "500", "--max-deployments", "0", "--gpu-type", "NVIDIA H100", "--gpu-type", "NVIDIA L40S")
 		var keys []struct {
-			Prefix   string
+			Prefix         string
 			SpendingLimits *struct {
 				MaxHourlyPrice, MaxSpendPerDay, MaxSpendPerMonth float64
 				MaxDeployments                                   *int
