@@ -1,0 +1,151 @@
+package architecture_test
+
+import (
+	"fmt"
+	"path"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// banned are the words of docs/glossary.md that no text and no name may use, where they are
+// unambiguous. A name is read as its words: lookEvery is "look Every".
+var banned = []struct{ words, instead string }{
+	{`rooms?`, "package"},
+	{`halls?`, "core"},
+	{`houses?`, "server, packages, repository"},
+	{`ground`, "foundation packages"},
+	{`doors?`, "auth mode"},
+	{`desks?`, "Service"},
+	{`sheds?`, "package"},
+	{`lanes?`, "queue, worker"},
+	{`crowds?`, "limit, batch"},
+	{`verbs?`, "command"},
+	{`findings|(?:a|an|the|each|this|that|one|every|its|no|new|open|kind of) finding|finding[A-Z]\w*`, "issue, orphan"},
+	{`unowned|ghosts?|forsaken|(?-i:give Up)`, "orphan, abandon"},
+	{`persons?|people`, "user, member"},
+	{`whoever|somebody|nobody`, "name who it is: the user, the operator, the caller"},
+	{`he|she|him|his|her|hers|himself|herself`, "the user, the client, they, it"},
+	{`anew`, "again"},
+	{`amiss`, "wrong"},
+	{`to be had`, "available"},
+	{`for ever`, "forever, indefinitely"},
+	{`ever later`, "with backoff"},
+	{`mend(?:s|ed|ing)?`, "fix"},
+	{`(?:come|comes|came|coming) back`, "is released, returns"},
+	{`set aside|sets aside|held back|kept back`, "hold, held"},
+	{`overdrawn|arrears`, "past due"},
+	{`(?:tell|tells|told|say|says|telling) whether`, "reports whether"},
+	{`looks?|looked|looking`, "poll, reconcile, check, read, inspect"},
+	{`(?:go|goes|went|going) round`, "poll, reconcile, repeat"},
+	{`strikes?|struck|striking|hinder(?:s|ed)?`, "inject a fault"},
+	{`allowances?`, "spending limit"},
+	{`ability|abilities`, "capability"},
+	{`planned ends?|ends? by itself`, "auto-terminate"},
+	{`e mail|e-mails?`, "email"},
+	{`per cent`, "percent"},
+	{`colours?|coloured|behaviours?|favours?|honours?|honoured|licences?|catalogues?|neighbours?|programmes?`,
+		"US spelling"},
+	{`recognis\w+|organis\w+|authoris\w+|initialis\w+|normalis\w+|serialis\w+|summaris\w+`, "US spelling"},
+}
+
+// allowed are phrases in which a banned word means something else. The text is checked without
+// them.
+var allowed = regexp.MustCompile(`(?i)\b(?:` + strings.Join([]string{
+	`look(?:s|ed|ing)?[ -]?ups?`,       // a lookup in a table
+	`look(?:s|ed|ing)? (?:like|for)`,   // resembles; searches
+	`(?-i:Look Path|Look up \w+)`,      // names of the standard library
+	`(?:fmt|HTTP|formatting) verbs?`,   // the field's own term
+	`PCIe lanes?`,                      // hardware
+	`natural persons?`,                 // in a license or a law
+	`aria person`,                      // none of ours
+	`in-house`,                         // plain English
+	`licences?(?: of the| file)? SPDX`, // a name of SPDX
+}, "|") + `)\b`)
+
+var camel = regexp.MustCompile(`([a-z0-9])([A-Z])`)
+
+// plainWords splits names into their words.
+func plainWords(text string) string {
+	return strings.ReplaceAll(camel.ReplaceAllString(text, "$1 $2"), "_", " ")
+}
+
+var bannedWord = func() []*regexp.Regexp {
+	var out []*regexp.Regexp
+	for _, b := range banned {
+		out = append(out, regexp.MustCompile(`(?i)\b(?:`+b.words+`)\b`))
+	}
+	return out
+}()
+
+// anyBanned is all of them in one, which is quicker where there is none.
+var anyBanned = func() *regexp.Regexp {
+	var all []string
+	for _, b := range banned {
+		all = append(all, b.words)
+	}
+	return regexp.MustCompile(`(?i)\b(?:` + strings.Join(all, "|") + `)\b`)
+}()
+
+// isGlossary reports whether the file lists the banned words itself.
+func isGlossary(f file) bool {
+	return f.path == "docs/glossary.md" || f.path == "test/architecture/language_test.go"
+}
+
+// bannedWordsIn returns a message for each banned word in the text.
+func bannedWordsIn(text string) []string {
+	plain := plainWords(text)
+	if !anyBanned.MatchString(plain) {
+		return nil
+	}
+	plain = allowed.ReplaceAllString(plain, " ")
+	var out []string
+	for i, word := range bannedWord {
+		if hit := word.FindString(plain); hit != "" {
+			out = append(out, fmt.Sprintf("%q is banned; use %s", hit, banned[i].instead))
+		}
+	}
+	return out
+}
+
+func TestTextsUseTheGlossarysWords(t *testing.T) {
+	found := map[string][]string{}
+	for _, f := range allFiles(t) {
+		if isGlossary(f) {
+			continue
+		}
+		name := strings.NewReplacer("-", " ", ".", " ").Replace(path.Base(f.path))
+		for _, v := range bannedWordsIn(name) {
+			found[f.dir] = append(found[f.dir], fmt.Sprintf("%s: the file's name: %s", f.path, v))
+		}
+		if !anyBanned.MatchString(plainWords(f.text)) {
+			continue
+		}
+		for i, line := range strings.Split(f.text, "\n") {
+			for _, v := range bannedWordsIn(line) {
+				found[f.dir] = append(found[f.dir], fmt.Sprintf("%s:%d: %s", f.path, i+1, v))
+			}
+		}
+	}
+	checkUnfinished(t, "language", found)
+}
+
+func TestBannedWords(t *testing.T) {
+	for text, want := range map[string]int{
+		"lookEvery time.Duration":                  1,
+		"a ROOM_COUNT of 3":                        1,
+		"bedrooms, warehouses and foreground":      0,
+		"backgroundColor":                          0,
+		"os.LookupEnv looks up what it looks like": 0,
+		"exec.LookPath(name)":                      0,
+		"finding the offer":                        0,
+		"one finding":                              1,
+		"func giveUp()":                            1,
+		"do not give up":                           0,
+		"Each person tells whether it is amiss.":   3,
+	} {
+		if got := bannedWordsIn(text); len(got) != want {
+			t.Errorf("%q: got %d violations, want %d: %v", text, len(got), want, got)
+		}
+	}
+}
