@@ -115,9 +115,9 @@ func printFaults(w io.Writer, o *output, v any, faults []sim.Fault, now time.Tim
 		if f.Count > 0 {
 			limit = fmt.Sprint(f.Count)
 		}
-		rows = append(rows, []any{f.ID, f.Kind, described(f), fmt.Sprintf("%d of %s", f.Struck, limit), state})
+		rows = append(rows, []any{f.ID, f.Kind, described(f), fmt.Sprintf("%d of %s", f.Injected, limit), state})
 	}
-	return o.print(w, v, []any{"FAULT", "KIND", "WHAT", "STRUCK", "STATE"}, rows)
+	return o.print(w, v, []any{"FAULT", "KIND", "WHAT", "INJECTED", "STATE"}, rows)
 }
 
 // described is what the fault was narrowed to and given, in the words of the flags.
@@ -169,7 +169,7 @@ func simFaultClear() *cobra.Command {
 		Use:   "clear [ID …]",
 		Short: "Take faults back, all of them without an ID, and show what is left",
 		Long: `Take faults back. What they did stays done: a machine that was lost stays lost. Only
-ghosts go with their fault.`,
+orphans go with their fault.`,
 		Example: "  billetd sim fault clear f1\n  billetd sim fault clear",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := app.SimClearFaults(cmd.Context(), h.c.DataDir, args...)

@@ -95,7 +95,7 @@ func (s *simulator) addFault(ctx context.Context, f httpapi.SimulatorFault) (kep
 func shownFault(f sim.Fault, now time.Time) httpapi.SimulatorFault {
 	out := httpapi.SimulatorFault{
 		ID: f.ID, Kind: string(f.Kind), Provider: f.Provider, Operation: f.Operation, Offer: f.Offer, Percent: f.Percent, Count: f.Count, Value: f.Value,
-		ForSeconds: f.ForSeconds, Seed: int64(f.Seed), Since: f.Since, Over: f.Over(now), Asked: f.Asked, Struck: f.Struck,
+		ForSeconds: f.ForSeconds, Seed: int64(f.Seed), Since: f.Since, Over: f.Over(now), Checked: f.Checked, Injected: f.Injected,
 	}
 	if f.Seconds != (sim.Span{}) {
 		out.Seconds = f.Seconds.String()

@@ -37,8 +37,8 @@ func TestMachinesWithoutAnOwnerAreFound(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		a := r.account(money.Dollars(1000))
 		d := r.running(a)
-		r.fault(sim.Fault{Kind: sim.FaultGhost, Provider: "voltage-park"})
-		r.fault(sim.Fault{Kind: sim.FaultGhost, Provider: "voltage-park", Value: "dep_nobodys"})
+		r.fault(sim.Fault{Kind: sim.FaultOrphan, Provider: "voltage-park"})
+		r.fault(sim.Fault{Kind: sim.FaultOrphan, Provider: "voltage-park", Value: "dep_nobodys"})
 		r.pass(2 * time.Minute)
 		if all := r.found(); len(all) != 1 || all[0].Kind != issue.OrphanedMachine || *all[0].Reference != "dep_nobodys" || all[0].DeploymentID != nil {
 			t.Fatalf("a machine that is minutes old and has no reference may get one yet: %+v", all)
@@ -65,7 +65,7 @@ func TestMachinesWithoutAnOwnerAreFound(t *testing.T) {
 func TestAnotherProvidersReferenceIsNotEndedByPolicy(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		d := r.running(r.account(money.Dollars(1000)))
-		r.fault(sim.Fault{Kind: sim.FaultGhost, Provider: "northgrid", Value: string(d.ID)})
+		r.fault(sim.Fault{Kind: sim.FaultOrphan, Provider: "northgrid", Value: string(d.ID)})
 		r.pass(2 * time.Minute)
 		all := r.found()
 		if len(all) != 1 || all[0].Provider != "northgrid" || all[0].Kind != issue.OrphanedMachine || all[0].Endable || all[0].DeploymentID == nil || *all[0].DeploymentID != d.ID {

@@ -40,7 +40,7 @@ type SimulatorState struct {
 type SimulatorMachine struct {
 	ID        string `json:"id" doc:"The provider's own id of it."`
 	Provider  string `json:"provider" doc:"Slug of the provider."`
-	Reference string `json:"reference" doc:"Id of the deployment that it was made for; empty or foreign for a ghost."`
+	Reference string `json:"reference" doc:"Id of the deployment that it was made for; empty or foreign for a orphan."`
 	State     string `json:"state" doc:"What state it is in."`
 }
 
@@ -60,8 +60,8 @@ type SimulatorFault struct {
 	Since      time.Time  `json:"since" doc:"When it was added."`
 	Until      *time.Time `json:"until" doc:"When it ends; null where it lasts until it is cleared."`
 	Over       bool       `json:"over" doc:"Whether it is spent, or its time is up."`
-	Asked      int64      `json:"asked" doc:"How often it could have struck."`
-	Struck     int64      `json:"struck" doc:"How often it did."`
+	Checked    int64      `json:"checked" doc:"How often it could have struck."`
+	Injected   int64      `json:"injected" doc:"How often it did."`
 }
 
 // SimulatorFaultKind describes a kind of fault.
@@ -165,7 +165,7 @@ func (s *server) addSimulator() {
 		return kept, s.noted(ctx, c)
 	})
 
-	read(s, act(http.MethodDelete, at+"/faults", "clearSimulatorFaults", "Have it behave", "Takes back every fault. What they did stays done, but ghosts go with their fault."),
+	read(s, act(http.MethodDelete, at+"/faults", "clearSimulatorFaults", "Have it behave", "Takes back every fault. What they did stays done, but orphans go with their fault."),
 		func(ctx context.Context, c *call, _ *none) (simulatorFaults, error) {
 			if err := s.simulated(); err != nil {
 				return simulatorFaults{}, err

@@ -14,9 +14,9 @@ import (
 
 // fault is what `billetd sim fault` tells of a fault.
 type fault struct {
-	ID, Kind      string
-	Asked, Struck int
-	Until         time.Time
+	ID, Kind          string
+	Checked, Injected int
+	Until             time.Time
 }
 
 func addFault(t *testing.T, s *servertest.Server, args ...string) fault {
@@ -63,7 +63,7 @@ func TestLostAnswerAtLaunchIsOneMachine(t *testing.T) {
 		if got := upstream(t, s); len(got) != 1 || got[0] != id {
 			t.Errorf("upstream %v, want %s alone", got, id)
 		}
-		if all := listFaults(t, s); len(all) != 1 || all[0].Struck != 3 {
+		if all := listFaults(t, s); len(all) != 1 || all[0].Injected != 3 {
 			t.Errorf("%+v", all)
 		}
 	})
@@ -137,8 +137,8 @@ func TestEndsRefusedForADayCostTheTenantNothing(t *testing.T) {
 func TestGhostsAreShownAndGoWithTheirFault(t *testing.T) {
 	servertest.Engines(t, func(t *testing.T, args ...string) {
 		s := servertest.Start(t, append(args, "--sim", "--orphaned-machines", "report")...)
-		addFault(t, s, "ghost", "--provider", "northgrid")
-		addFault(t, s, "ghost", "--provider", "basalt", "--value", "dep_somebodyelses")
+		addFault(t, s, "orphan", "--provider", "northgrid")
+		addFault(t, s, "orphan", "--provider", "basalt", "--value", "dep_somebodyelses")
 		for range 2 {
 			if got := strings.Join(upstream(t, s), " "); got != "dep_somebodyelses " {
 				t.Errorf("upstream %q", got)

@@ -53,8 +53,8 @@ func TestGhostsBecomeIssues(t *testing.T) {
 		account, tenant := s.Key("1000", "--read-limit", "10000")
 		operator := s.KeyOf(account, "--scopes", operatorScopes, "--read-limit", "10000")
 		runs := s.Running(tenant, s.Deploy(tenant, "bystander", newIdentity(t).public))["id"].(string)
-		addFault(t, s, "ghost", "--provider", "northgrid")
-		addFault(t, s, "ghost", "--provider", "basalt", "--value", "dep_somebodyelses")
+		addFault(t, s, "orphan", "--provider", "northgrid")
+		addFault(t, s, "orphan", "--provider", "basalt", "--value", "dep_somebodyelses")
 		s.Advance("6m") // the watches see them; a machine without a reference has had its time to get one
 
 		unowned, foreign := foundBy(t, s, operator, "orphaned_machine"), foundBy(t, s, operator, "unmanaged_machine")
@@ -121,7 +121,7 @@ func TestManyGhostsAtOnceAreLeftToTheOperator(t *testing.T) {
 		account, _ := s.Key("0")
 		operator := s.KeyOf(account, "--scopes", operatorScopes, "--read-limit", "10000")
 		for i := range 6 {
-			addFault(t, s, "ghost", "--provider", "basalt", "--value", fmt.Sprintf("dep_ghost%d", i))
+			addFault(t, s, "orphan", "--provider", "basalt", "--value", fmt.Sprintf("dep_ghost%d", i))
 		}
 		s.Advance("1m")
 		s.Advance("5h")
@@ -146,7 +146,7 @@ func TestManyGhostsAtOnceAreLeftToTheOperator(t *testing.T) {
 
 func TestReportEndsNothing(t *testing.T) {
 	s := servertest.Start(t, "--sim", "--orphaned-machines", "report")
-	addFault(t, s, "ghost", "--provider", "basalt", "--value", "dep_ofanother")
+	addFault(t, s, "orphan", "--provider", "basalt", "--value", "dep_ofanother")
 	s.Advance("1m")
 	s.Advance("48h")
 	if got := upstream(t, s); len(got) != 1 {

@@ -44,7 +44,7 @@ func call[T any](ctx context.Context, b *basic, operation string, effect func(ct
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(w.ctx, cancel)()
-	if err := b.hinder(ctx, operation); err != nil {
+	if err := b.injectBefore(ctx, operation); err != nil {
 		return none, err
 	}
 	answer, err := effect(ctx)

@@ -149,7 +149,7 @@ func TestConformsUnderFaults(t *testing.T) {
 					if left := w.Machines(); len(left) != 0 {
 						t.Errorf("left in the world: %+v", left)
 					}
-					if f := w.Faults()[0]; f.Struck == 0 && f.Asked > 20 {
+					if f := w.Faults()[0]; f.Injected == 0 && f.Checked > 20 {
 						t.Errorf("never struck: %+v", f)
 					}
 					shut(t, w)

@@ -34,7 +34,7 @@ const (
 	FaultMachineLost      FaultKind = "machine-lost"
 	FaultRefuseTerminate  FaultKind = "refuse-terminate"
 	FaultStaleList        FaultKind = "stale-list"
-	FaultGhost            FaultKind = "ghost"
+	FaultOrphan           FaultKind = "orphan"
 )
 
 // Fault is one way in which the world misbehaves from now on. It is plain data.
@@ -46,9 +46,9 @@ type Fault struct {
 	Provider  string `json:"provider,omitempty"`
 	Operation string `json:"operation,omitempty"`
 	Offer     string `json:"offer,omitempty"`
-	// Percent is how likely it strikes where it can, 1…100; 0 is 100.
+	// Percent is how likely it applies where it can, 1…100; 0 is 100.
 	Percent int `json:"percent,omitempty"`
-	// Count is how often it strikes before it is spent; 0 is without limit.
+	// Count is how often it applies before it is spent; 0 is without limit.
 	Count int64 `json:"count,omitempty"`
 	// Seconds is a length of time, whose meaning is the kind's.
 	Seconds Span `json:"seconds,omitzero"`
@@ -62,19 +62,19 @@ type Fault struct {
 	// Since and Until are set by the world; Until is zero for a fault that lasts until it is cleared.
 	Since time.Time `json:"since,omitzero"`
 	Until time.Time `json:"until,omitzero"`
-	// Asked and Struck are how often it could have struck and did. Faults that are states, as a price is, do not count.
-	Asked  int64 `json:"asked"`
-	Struck int64 `json:"struck"`
+	// Asked and Injected are how often it could have struck and did. Faults that are states, as a price is, do not count.
+	Checked  int64 `json:"checked"`
+	Injected int64 `json:"injected"`
 }
 
 // Over tells whether the fault will not strike any more at that instant: its time is up, or its count spent.
 func (f Fault) Over(now time.Time) bool {
-	return !f.Until.IsZero() && !now.Before(f.Until) || f.Count > 0 && f.Struck >= f.Count
+	return !f.Until.IsZero() && !now.Before(f.Until) || f.Count > 0 && f.Injected >= f.Count
 }
 
 // definition is what whoever added the fault asked for.
 func (f Fault) definition() Fault {
-	f.ID, f.Since, f.Until, f.Asked, f.Struck = "", time.Time{}, time.Time{}, 0, 0
+	f.ID, f.Since, f.Until, f.Checked, f.Injected = "", time.Time{}, time.Time{}, 0, 0
 	return f
 }
 
@@ -130,8 +130,8 @@ func FaultKinds() []FaultInfo {
 			"refuse-terminate --for 24h"},
 		{FaultStaleList, "lists of machines and offers tell what was true so many seconds ago (60)", with(aCall, "seconds"),
 			"stale-list --operation machines --seconds 300"},
-		{FaultGhost, "count machines (1) appear upstream that nobody asked for, without a reference or with the foreign one that is given; clearing the fault ends them", []string{"offer", "count", "value"},
-			"ghost --provider northgrid --value dep_somebodyelses"},
+		{FaultOrphan, "count machines (1) appear upstream that nobody asked for, without a reference or with the foreign one that is given; clearing the fault ends them", []string{"offer", "count", "value"},
+			"orphan --provider northgrid --value dep_somebodyelses"},
 	}
 }
 
@@ -154,8 +154,8 @@ const (
 	defaultStale   = 60
 )
 
-// ghostReference is what a ghost may be called; it names a folder.
-var ghostReference = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,39}$`)
+// orphanReference is what a orphan may be called; it names a folder.
+var orphanReference = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,39}$`)
 
 // checked returns the fault with its defaults, or everything that is wrong with it.
 func (w *World) checked(f Fault) (Fault, error) {
@@ -227,7 +227,7 @@ func (w *World) checkTarget(f Fault, bad func(format string, args ...any)) {
 }
 
 func (f *Fault) setDefaults(byChance bool) {
-	if f.Kind == FaultGhost || f.Kind == FaultMachineLost && f.Percent == 0 {
+	if f.Kind == FaultOrphan || f.Kind == FaultMachineLost && f.Percent == 0 {
 		f.Count = max(f.Count, 1)
 	}
 	if byChance && f.Percent == 0 {
@@ -267,9 +267,9 @@ func (f *Fault) checkValue() error {
 		if _, known := stageEnds[f.Value]; !known {
 			return fmt.Errorf("there is no stage %q; the stages are allocating, installing and booting", f.Value)
 		}
-	case FaultGhost:
-		if f.Value != "" && (!ghostReference.MatchString(f.Value) || f.Count > 1 || isNameless(id.ID(f.Value))) {
-			return errors.New("a ghost's reference has at most 40 of a-z, 0-9, _ and -, does not begin with ghost-, and is one machine's")
+	case FaultOrphan:
+		if f.Value != "" && (!orphanReference.MatchString(f.Value) || f.Count > 1 || isNameless(id.ID(f.Value))) {
+			return errors.New("a orphan's reference has at most 40 of a-z, 0-9, _ and -, does not begin with orphan-, and is one machine's")
 		}
 	}
 	return nil

@@ -103,7 +103,7 @@ func TestCallsThatGoWrong(t *testing.T) {
 			}
 			b.launch("dep_a") // spent
 			b.really(1)
-			if f := b.world.Faults()[0]; f.Struck != 2 || !f.Over(b.clock.Now()) {
+			if f := b.world.Faults()[0]; f.Injected != 2 || !f.Over(b.clock.Now()) {
 				t.Errorf("%+v", f)
 			}
 		})
@@ -150,7 +150,7 @@ func TestEveryOperationCanBeStruck(t *testing.T) {
 			if err := calls[operation](); err == nil {
 				t.Errorf("%s succeeded under %s", operation, kind)
 			}
-			if struck := b.world.fault(f.ID).Struck; struck != 1 {
+			if struck := b.world.fault(f.ID).Injected; struck != 1 {
 				t.Errorf("%s of %s struck %d times", kind, operation, struck)
 			}
 			if err := b.world.ClearFaults(ctx); err != nil {
@@ -298,7 +298,7 @@ func TestWrongFaultsAreRefusedInWords(t *testing.T) {
 		`"0" is no price`:            {Kind: FaultPrice, Value: "0"},
 		"provisioning-time needs":    {Kind: FaultProvisioningTime},
 		"allocating, installing and": {Kind: FaultFailProvisioning, Value: "dreaming"},
-		"a ghost's reference":        {Kind: FaultGhost, Value: "../up"},
+		"a orphan's reference":       {Kind: FaultOrphan, Value: "../up"},
 	} {
 		if _, err := b.world.AddFault(t.Context(), f); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: %v, want %q", f, err, want)
@@ -328,8 +328,8 @@ func TestFaultsAreKeptAndCleared(t *testing.T) {
 	b.reopen()
 	after := b.world.Faults()
 	if !slices.EqualFunc(before, after, func(a, b Fault) bool {
-		return a.definition() == b.definition() && a.ID == b.ID && a.Since.Equal(b.Since) && a.Until.Equal(b.Until) && a.Asked == b.Asked && a.Struck == b.Struck
-	}) || after[0].Struck != 1 || after[1].Until.IsZero() {
+		return a.definition() == b.definition() && a.ID == b.ID && a.Since.Equal(b.Since) && a.Until.Equal(b.Until) && a.Checked == b.Checked && a.Injected == b.Injected
+	}) || after[0].Injected != 1 || after[1].Until.IsZero() {
 		t.Fatalf("%+v, then %+v", before, after)
 	}
 	if err := b.world.ClearFaults(t.Context(), "f1", "f9"); err == nil || len(b.world.Faults()) != 2 {
@@ -403,7 +403,7 @@ func TestFaultsUnderLoad(t *testing.T) {
 		})
 	}
 	kinds := []Fault{
-		{Kind: FaultLostAnswer, Percent: 30}, {Kind: FaultMachineLost, Percent: 30}, {Kind: FaultStaleList, Percent: 50}, {Kind: FaultGhost},
+		{Kind: FaultLostAnswer, Percent: 30}, {Kind: FaultMachineLost, Percent: 30}, {Kind: FaultStaleList, Percent: 50}, {Kind: FaultOrphan},
 		{Kind: FaultFailProvisioning, Percent: 30}, {Kind: FaultRefuseTerminate, Percent: 30}, {Kind: FaultScarcity, Value: "5"}, {Kind: FaultNoSSH, Percent: 20},
 	}
 	for range 5 {
@@ -417,7 +417,7 @@ func TestFaultsUnderLoad(t *testing.T) {
 	busy.Wait()
 	for _, m := range b.world.Machines() {
 		if m.Reference == "" {
-			t.Errorf("a ghost is left: %+v", m)
+			t.Errorf("a orphan is left: %+v", m)
 		}
 	}
 	if seen, err := Inspect(b.dir, b.clock.Now()); err != nil || !slices.Equal(seen, b.world.Machines()) {

@@ -121,7 +121,7 @@ func FuzzFault(f *testing.F) {
 			}
 			return
 		}
-		if got.Percent < 0 || got.Percent > 100 || got.Count < 0 || got.ForSeconds < 0 || got.Kind != given.Kind || got.Struck != 0 || got.Asked != 0 {
+		if got.Percent < 0 || got.Percent > 100 || got.Count < 0 || got.ForSeconds < 0 || got.Kind != given.Kind || got.Injected != 0 || got.Checked != 0 {
 			t.Errorf("%s became %+v", text, got)
 		}
 		kept, err := json.Marshal(got)

@@ -64,8 +64,8 @@ type machineRecord struct {
 	FailsWhile string    `json:",omitempty"`
 	// NoSSH tells that the machine runs no processes, so that its SSH never answers.
 	NoSSH bool `json:",omitempty"`
-	// GhostOf is the fault that made the machine, which nobody asked for.
-	GhostOf string `json:",omitempty"`
+	// OrphanOf is the fault that made the machine, which nobody asked for.
+	OrphanOf string `json:",omitempty"`
 	// ReadyAt is when the machine was first ready, EndAskedAt when it was asked to end, and Was what it was until then.
 	ReadyAt    time.Time `json:",omitzero"`
 	EndAskedAt time.Time `json:",omitzero"`
@@ -386,7 +386,7 @@ func (w *World) bury(ctx context.Context, m *machine, r machineRecord) error {
 	return w.save(m, machineRecord{
 		ID: r.ID, Provider: r.Provider, Reference: r.Reference, Phase: phaseGone, CreatedAt: r.CreatedAt, Since: w.clock.Now(),
 		OfferKey: r.OfferKey, Was: r.Was, ReadyAt: r.ReadyAt, EndAskedAt: r.EndAskedAt, Endpoint: r.Endpoint,
-		HostKeys: r.HostKeys, HostKey: r.HostKey, Others: r.Others, GhostOf: r.GhostOf,
+		HostKeys: r.HostKeys, HostKey: r.HostKey, Others: r.Others, OrphanOf: r.OrphanOf,
 	})
 }
 

@@ -90,7 +90,7 @@ function Faults() {
                 ]
                   .filter(Boolean)
                   .join(' · ')}{' '}
-                · struck {f.struck}
+                · injected {f.injected}
                 {f.count > 0 ? ` of ${f.count}` : ''}
               </span>
             </span>

@@ -16,12 +16,12 @@ import (
 const deafPort = 1
 
 // namelessPrefix begins what a machine without a reference is kept under. No deployment's id begins so.
-const namelessPrefix = "ghost-"
+const namelessPrefix = "orphan-"
 
 // deaf returns where the SSH of a machine would be that never answers.
 func deaf(a netip.Addr) netip.AddrPort { return netip.AddrPortFrom(a, deafPort) }
 
-// haunt makes the machines of a ghost fault. They have no processes: whose they are is nobody's business.
+// haunt makes the machines of a orphan fault. They have no processes: whose they are is nobody's business.
 func (w *World) haunt(ctx context.Context, f Fault) error {
 	for _, s := range w.sources {
 		if f.Provider != "" && f.Provider != s.Slug {
@@ -53,7 +53,7 @@ func (w *World) haunt(ctx context.Context, f Fault) error {
 	return nil
 }
 
-// summon registers a ghost, which nobody is told of yet.
+// summon registers a orphan, which nobody is told of yet.
 func (w *World) summon(k key, o *offer, fault string) (*machine, error) {
 	now := w.clock.Now()
 	w.mu.Lock()
@@ -67,9 +67,9 @@ func (w *World) summon(k key, o *offer, fault string) (*machine, error) {
 	}
 	m := newMachine(filepath.Join(w.dir, "machines", k.provider, string(k.reference)))
 	m.record = machineRecord{
-		ID: machineID(k.provider, k.reference), Provider: k.provider, Reference: k.reference, Name: "ghost",
+		ID: machineID(k.provider, k.reference), Provider: k.provider, Reference: k.reference, Name: "orphan",
 		OfferKey: o.Key, Region: o.Region, OperatingSystem: o.OperatingSystems[0],
-		Phase: phaseOn, WasReady: true, ReadyAt: now, NoSSH: true, GhostOf: fault, Address: address, Endpoint: deaf(address), CreatedAt: now,
+		Phase: phaseOn, WasReady: true, ReadyAt: now, NoSSH: true, OrphanOf: fault, Address: address, Endpoint: deaf(address), CreatedAt: now,
 	}
 	m.quiet = true
 	m.work <- struct{}{} // establish leaves
@@ -77,7 +77,7 @@ func (w *World) summon(k key, o *offer, fault string) (*machine, error) {
 	return m, nil
 }
 
-// shown returns the reference that the provider tells: a ghost may have none.
+// shown returns the reference that the provider tells: a orphan may have none.
 func (r machineRecord) shown() id.ID {
 	if isNameless(r.Reference) {
 		return ""
@@ -88,25 +88,25 @@ func (r machineRecord) shown() id.ID {
 // isNameless tells whether the reference is only the world's own word for a machine that has none upstream.
 func isNameless(reference id.ID) bool { return strings.HasPrefix(string(reference), namelessPrefix) }
 
-// layGhosts ends the ghosts of those faults, without a trace.
-func (w *World) layGhosts(ctx context.Context, faults []string) error {
+// layOrphans ends the orphans of those faults, without a trace.
+func (w *World) layOrphans(ctx context.Context, faults []string) error {
 	w.mu.Lock()
-	var ghosts []*machine
+	var orphans []*machine
 	for _, m := range w.machines {
-		if m.isKnown() && slices.Contains(faults, m.record.GhostOf) {
-			ghosts = append(ghosts, m)
+		if m.isKnown() && slices.Contains(faults, m.record.OrphanOf) {
+			orphans = append(orphans, m)
 		}
 	}
 	w.mu.Unlock()
-	for _, m := range ghosts {
-		if err := w.layGhost(ctx, m); err != nil {
+	for _, m := range orphans {
+		if err := w.layOrphan(ctx, m); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (w *World) layGhost(ctx context.Context, m *machine) error {
+func (w *World) layOrphan(ctx context.Context, m *machine) error {
 	if err := m.work.enter(ctx); err != nil {
 		return err
 	}

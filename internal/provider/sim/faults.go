@@ -64,7 +64,7 @@ func (f Fault) aims(at target) bool {
 
 // strike asks the faults of that kind, the oldest first, whether they strike, until one does. The number that is
 // returned with it looks random and follows from the fault's seed and how often it was asked.
-func (w *World) strike(kind FaultKind, at target, now time.Time) (hit Fault, random uint64, strikes bool) {
+func (w *World) faultFor(kind FaultKind, at target, now time.Time) (hit Fault, random uint64, applies bool) {
 	b := w.faults
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -74,13 +74,13 @@ func (w *World) strike(kind FaultKind, at target, now time.Time) (hit Fault, ran
 		if f.Kind != kind || !f.aims(at) || f.Over(now) {
 			continue
 		}
-		dice := mix(f.Seed, "strikes "+string(kind), at.operation, f.Asked)
-		random = mix(f.Seed, "measures "+string(kind), at.operation, f.Asked)
-		f.Asked++
+		dice := mix(f.Seed, "applies "+string(kind), at.operation, f.Checked)
+		random = mix(f.Seed, "measures "+string(kind), at.operation, f.Checked)
+		f.Checked++
 		asked = true
 		if dice%100 < uint64(f.Percent) {
-			f.Struck++
-			hit, strikes = *f, true
+			f.Injected++
+			hit, applies = *f, true
 			break
 		}
 	}
@@ -90,7 +90,7 @@ func (w *World) strike(kind FaultKind, at target, now time.Time) (hit Fault, ran
 			w.log.Error("how often a fault struck could not be written", "error", err)
 		}
 	}
-	return hit, random, strikes
+	return hit, random, applies
 }
 
 // state returns the fault of that kind, one that is a state, that holds for the target at that instant: the latest.
@@ -133,7 +133,7 @@ func (w *World) CheckFault(f Fault) error {
 	return err
 }
 
-// SetFaults replaces all faults by these. Where one of them is not a fault that AddFault takes, nothing changes; where a ghost's
+// SetFaults replaces all faults by these. Where one of them is not a fault that AddFault takes, nothing changes; where a orphan's
 // reference turns out to be taken, it stops there.
 func (w *World) SetFaults(ctx context.Context, faults []Fault) error {
 	done, err := w.enter()
@@ -162,7 +162,7 @@ func (w *World) SetFaults(ctx context.Context, faults []Fault) error {
 	return nil
 }
 
-// ClearFaults takes back the faults with those IDs, or, without any, all of them. What they did stays done, but ghosts go
+// ClearFaults takes back the faults with those IDs, or, without any, all of them. What they did stays done, but orphans go
 // with their fault. An ID that there is not is an error, and then nothing changes.
 func (w *World) ClearFaults(ctx context.Context, ids ...string) error {
 	done, err := w.enter()
@@ -201,7 +201,7 @@ func (w *World) addFault(ctx context.Context, f Fault) (Fault, error) {
 		return Fault{}, fmt.Errorf("keep the fault: %w", err)
 	}
 	switch {
-	case f.Kind == FaultGhost:
+	case f.Kind == FaultOrphan:
 		if err := w.haunt(ctx, f); err != nil {
 			return Fault{}, errors.Join(err, w.clearFaults(ctx, []string{f.ID}))
 		}
@@ -226,7 +226,7 @@ func (w *World) spend(id string) error {
 	if i < 0 {
 		return nil // cleared meanwhile
 	}
-	b.list[i].Asked, b.list[i].Struck = b.list[i].Count, b.list[i].Count
+	b.list[i].Checked, b.list[i].Injected = b.list[i].Count, b.list[i].Count
 	return b.save(w.synced)
 }
 
@@ -264,8 +264,8 @@ func (w *World) clearFaults(ctx context.Context, ids []string) error {
 			return fmt.Errorf("there is no fault %q; there are: %s", id, orNone(strings.Join(known, ", ")))
 		}
 	}
-	// The ghosts first: where that is cut short their fault is still there to be cleared.
-	if err := w.layGhosts(ctx, ids); err != nil {
+	// The orphans first: where that is cut short their fault is still there to be cleared.
+	if err := w.layOrphans(ctx, ids); err != nil {
 		return err
 	}
 	b.mu.Lock()

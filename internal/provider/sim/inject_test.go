@@ -231,7 +231,7 @@ func TestMachinesAreTakenBackAtOnce(t *testing.T) {
 		b.launchReady(reference)
 	}
 	b.launch("dep_d") // not ready
-	if f := b.fault(Fault{Kind: FaultMachineLost, Count: 2}); f.Struck != 2 {
+	if f := b.fault(Fault{Kind: FaultMachineLost, Count: 2}); f.Injected != 2 {
 		t.Errorf("%+v", f)
 	}
 	lost := 0
@@ -261,7 +261,7 @@ func TestMachinesAreTakenBackByChance(t *testing.T) {
 		for i := range 12 {
 			b.launchReady(id.ID(fmt.Sprintf("dep_%c", 'a'+i)))
 		}
-		if f := b.fault(Fault{Kind: FaultMachineLost, Percent: 30, Seed: 11}); f.Struck != 0 {
+		if f := b.fault(Fault{Kind: FaultMachineLost, Percent: 30, Seed: 11}); f.Injected != 0 {
 			t.Errorf("%+v", f)
 		}
 		return b.listed() + b.listed()
@@ -390,12 +390,12 @@ func TestStaleListTellsOfAnInstallation(t *testing.T) {
 	b.really(1)
 }
 
-func TestGhosts(t *testing.T) {
+func TestOrphans(t *testing.T) {
 	b := newBed(t)
 	stock := *b.offer().Stock
-	nameless := b.fault(Fault{Kind: FaultGhost, Provider: "voltage-park", Offer: "off_abc123", Count: 2})
-	foreign := b.fault(Fault{Kind: FaultGhost, Provider: "voltage-park", Value: "dep_foreign"})
-	if nameless.Struck != 2 || foreign.Struck != 1 {
+	nameless := b.fault(Fault{Kind: FaultOrphan, Provider: "voltage-park", Offer: "off_abc123", Count: 2})
+	foreign := b.fault(Fault{Kind: FaultOrphan, Provider: "voltage-park", Value: "dep_foreign"})
+	if nameless.Injected != 2 || foreign.Injected != 1 {
 		t.Errorf("%+v, %+v", nameless, foreign)
 	}
 	for range 2 {
@@ -408,13 +408,13 @@ func TestGhosts(t *testing.T) {
 	if now := *b.offer().Stock; now != stock-3 {
 		t.Errorf("stock %d became %d", stock, now)
 	}
-	if _, err := b.p.Machine(t.Context(), "ghost-f1-1"); provider.KindOf(err) != provider.KindNotFound {
-		t.Errorf("the world's own word for a ghost is told: %v", err)
+	if _, err := b.p.Machine(t.Context(), "orphan-f1-1"); provider.KindOf(err) != provider.KindNotFound {
+		t.Errorf("the world's own word for a orphan is told: %v", err)
 	}
 	if m := b.want("dep_foreign", provider.MachineReady); m.Address == "" {
 		t.Errorf("%+v", m)
 	}
-	if _, err := b.world.AddFault(t.Context(), Fault{Kind: FaultGhost, Provider: "voltage-park", Value: "dep_foreign"}); err == nil || len(b.world.Faults()) != 2 {
+	if _, err := b.world.AddFault(t.Context(), Fault{Kind: FaultOrphan, Provider: "voltage-park", Value: "dep_foreign"}); err == nil || len(b.world.Faults()) != 2 {
 		t.Errorf("a reference was given twice: %v", err)
 	}
 	b.fault(Fault{Kind: FaultMachineLost, Count: 9})
@@ -434,6 +434,6 @@ func TestGhosts(t *testing.T) {
 	b.really(0)
 	b.reopen()
 	b.really(0)
-	b.fault(Fault{Kind: FaultGhost, Value: "dep_foreign"}) // at every provider
+	b.fault(Fault{Kind: FaultOrphan, Value: "dep_foreign"}) // at every provider
 	b.really(len(b.world.sources))
 }

@@ -15,25 +15,25 @@ import (
 	"github.com/billetcloud/billet/internal/provider"
 )
 
-// hinder does to a call what faults do before its effect, and returns the answer where there will be no effect.
-func (b *basic) hinder(ctx context.Context, operation string) error {
+// injectBefore does to a call what faults do before its effect, and returns the answer where there will be no effect.
+func (b *basic) injectBefore(ctx context.Context, operation string) error {
 	w, now := b.world, b.world.clock.Now()
 	at := target{provider: b.source.Slug, operation: operation}
-	if f, random, strikes := w.strike(FaultSlow, at, now); strikes {
+	if f, random, applies := w.faultFor(FaultSlow, at, now); applies {
 		if err := w.real.SleepUntil(ctx, w.real.Now().Add(f.Seconds.pick(random))); err != nil {
 			return b.unanswered(operation, err)
 		}
 	}
-	if _, _, strikes := w.strike(FaultUnavailable, at, now); strikes {
+	if _, _, applies := w.faultFor(FaultUnavailable, at, now); applies {
 		return b.unanswered(operation, errors.New("503 Service Unavailable"))
 	}
-	if f, random, strikes := w.strike(FaultRateLimited, at, now); strikes {
+	if f, random, applies := w.faultFor(FaultRateLimited, at, now); applies {
 		return &provider.Error{
 			Kind: provider.KindUnavailable, RetryAfter: f.Seconds.pick(random),
 			Cause: fmt.Errorf("%s: %s: 429 Too Many Requests", b.source.Slug, operation),
 		}
 	}
-	if _, _, strikes := w.strike(FaultGarbage, at, now); strikes {
+	if _, _, applies := w.faultFor(FaultGarbage, at, now); applies {
 		var answer map[string]any
 		err := json.Unmarshal([]byte("<html><head><title>502 Bad Gateway</title></head>"), &answer)
 		return fmt.Errorf("%s: %s: read the answer: %w", b.source.Slug, operation, err)
@@ -46,7 +46,7 @@ func (b *basic) hinder(ctx context.Context, operation string) error {
 
 // rejects returns the refusal of a call that a fault rejects.
 func (b *basic) rejects(operation, offer string, now time.Time) error {
-	if _, _, strikes := b.world.strike(FaultRejected, target{b.source.Slug, operation, offer}, now); strikes {
+	if _, _, applies := b.world.faultFor(FaultRejected, target{b.source.Slug, operation, offer}, now); applies {
 		return refuse(provider.KindRejected, "The provider refuses to do that.")
 	}
 	return nil
@@ -54,7 +54,7 @@ func (b *basic) rejects(operation, offer string, now time.Time) error {
 
 // answerLost tells whether the answer of a call that had its effect does not arrive.
 func (b *basic) answerLost(operation string) error {
-	if _, _, strikes := b.world.strike(FaultLostAnswer, target{provider: b.source.Slug, operation: operation}, b.world.clock.Now()); strikes {
+	if _, _, applies := b.world.faultFor(FaultLostAnswer, target{provider: b.source.Slug, operation: operation}, b.world.clock.Now()); applies {
 		return b.unanswered(operation, errors.New("no answer arrived in time"))
 	}
 	return nil
@@ -62,8 +62,8 @@ func (b *basic) answerLost(operation string) error {
 
 // garbles tells whether the texts of an answer arrive as nobody would have written them.
 func (b *basic) garbles(operation string) bool {
-	_, _, strikes := b.world.strike(FaultGarbled, target{provider: b.source.Slug, operation: operation}, b.world.clock.Now())
-	return strikes
+	_, _, applies := b.world.faultFor(FaultGarbled, target{provider: b.source.Slug, operation: operation}, b.world.clock.Now())
+	return applies
 }
 
 // noise is what garbled texts are made of.
@@ -98,7 +98,7 @@ func (b *basic) refusesLaunch(o *offer, now time.Time) error {
 	if err := b.rejects("launch", o.Key, now); err != nil {
 		return err
 	}
-	if _, _, strikes := b.world.strike(FaultNoCapacity, target{b.source.Slug, "launch", o.Key}, now); strikes {
+	if _, _, applies := b.world.faultFor(FaultNoCapacity, target{b.source.Slug, "launch", o.Key}, now); applies {
 		return refuse(provider.KindNoCapacity, "The offer is sold out.")
 	}
 	return nil
@@ -106,8 +106,8 @@ func (b *basic) refusesLaunch(o *offer, now time.Time) error {
 
 // refusesEnd returns why a machine that exists is not ended, where a fault says so.
 func (b *basic) refusesEnd(r machineRecord, now time.Time) error {
-	f, random, strikes := b.world.strike(FaultRefuseTerminate, target{b.source.Slug, "terminate", r.OfferKey}, now)
-	if !strikes {
+	f, random, applies := b.world.faultFor(FaultRefuseTerminate, target{b.source.Slug, "terminate", r.OfferKey}, now)
+	if !applies {
 		return nil
 	}
 	wait := f.Seconds.pick(random)
@@ -149,7 +149,7 @@ func (w *World) price(slug string, o *offer, when time.Time) money.Micros {
 
 // installTakes returns how long the installation of a machine takes.
 func (w *World) installTakes(k key, offer, operation string, now time.Time) time.Duration {
-	if f, random, strikes := w.strike(FaultProvisioningTime, target{k.provider, operation, offer}, now); strikes {
+	if f, random, applies := w.faultFor(FaultProvisioningTime, target{k.provider, operation, offer}, now); applies {
 		return f.Seconds.pick(random)
 	}
 	return w.between("install", k, installAtLeast, installAtMost)
@@ -161,16 +161,16 @@ var stageEnds = map[string][2]time.Duration{"allocating": {1, 5}, "installing": 
 // doom decides at a machine's launch what will go wrong with it.
 func (w *World) doom(r *machineRecord, now time.Time) {
 	at := target{r.Provider, "launch", r.OfferKey}
-	if f, _, strikes := w.strike(FaultFailProvisioning, at, now); strikes {
+	if f, _, applies := w.faultFor(FaultFailProvisioning, at, now); applies {
 		part := stageEnds[f.Value]
 		r.FailsAt, r.FailsWhile = r.Since.Add(r.DueAt.Sub(r.Since)*part[0]/part[1]), f.Value
 	}
-	if _, _, strikes := w.strike(FaultNoSSH, at, now); strikes {
+	if _, _, applies := w.faultFor(FaultNoSSH, at, now); applies {
 		r.NoSSH = true
 	}
 }
 
-// takeBack takes back the ready machines of a provider that a fault strikes, asking about the oldest first. A machine
+// takeBack takes back the ready machines of a provider that a fault applies, asking about the oldest first. A machine
 // that another call is working on is left alone.
 func (w *World) takeBack(ctx context.Context, slug string) {
 	w.mu.Lock()
@@ -192,13 +192,13 @@ func (w *World) takeBack(ctx context.Context, slug string) {
 	}
 }
 
-// mayBeLost takes the machine back where a fault strikes it. The caller has passed the machine's gate.
+// mayBeLost takes the machine back where a fault applies it. The caller has passed the machine's gate.
 func (w *World) mayBeLost(ctx context.Context, m *machine) {
 	r, now := w.read(m), w.clock.Now()
-	if r.Phase != phaseOn || r.GhostOf != "" {
+	if r.Phase != phaseOn || r.OrphanOf != "" {
 		return
 	}
-	if _, _, strikes := w.strike(FaultMachineLost, target{r.Provider, "look", r.OfferKey}, now); !strikes {
+	if _, _, applies := w.faultFor(FaultMachineLost, target{r.Provider, "look", r.OfferKey}, now); !applies {
 		return
 	}
 	r.Phase, r.Detail, r.Since, r.DueAt = phaseLost, "taken back by the provider", now, time.Time{}
@@ -211,7 +211,7 @@ func (w *World) mayBeLost(ctx context.Context, m *machine) {
 
 // listAge returns how old what a list tells is: 0, unless a fault says otherwise.
 func (b *basic) listAge(operation string, now time.Time) time.Duration {
-	if f, random, strikes := b.world.strike(FaultStaleList, target{provider: b.source.Slug, operation: operation}, now); strikes {
+	if f, random, applies := b.world.faultFor(FaultStaleList, target{provider: b.source.Slug, operation: operation}, now); applies {
 		return f.Seconds.pick(random)
 	}
 	return 0
