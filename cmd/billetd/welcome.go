@@ -33,24 +33,27 @@ func welcome(w io.Writer, s app.Started, c app.Config) {
 
 The quick start, ready to paste into another terminal:
 
-  export BILLET=%s/api/v1/inventory KEY=%s
+  export BILLET_URL=%s BILLET_API_KEY=%s
   [ -f ~/.ssh/id_ed25519 ] || ssh-keygen -t ed25519 -N "" -f ~/.ssh/id_ed25519
 
   # 1. Add your SSH key
-  curl -X POST $BILLET/ssh-keys -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" \
+  curl -X POST $BILLET_URL/api/v1/inventory/ssh-keys \
+    -H "Authorization: Bearer $BILLET_API_KEY" -H "Content-Type: application/json" \
     -d "{\"name\": \"my-laptop\", \"publicKey\": \"$(cat ~/.ssh/id_ed25519.pub)\"}"
 
   # 2. Browse available GPUs
-  curl "$BILLET/offers?search=b200" -H "Authorization: Bearer $KEY"
+  curl "$BILLET_URL/api/v1/inventory/offers?search=b200" -H "Authorization: Bearer $BILLET_API_KEY"
 
   # 3. Deploy
-  curl -X POST $BILLET/deployments -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" -d "{
+  curl -X POST $BILLET_URL/api/v1/inventory/deployments \
+    -H "Authorization: Bearer $BILLET_API_KEY" -H "Content-Type: application/json" -d "{
     \"provider\": \"voltage-park\", \"offerId\": \"off_abc123\", \"gpuType\": \"NVIDIA B200\", \"gpuCount\": 8,
     \"region\": \"dallas-usa-5\", \"operatingSystem\": \"Ubuntu 22.04\", \"instanceType\": \"BARE_METAL\",
     \"ssh_public_key\": \"$(cat ~/.ssh/id_ed25519.pub)\", \"name\": \"my-training-run\"}"
 
-  # 4. Connect via SSH, once the status is "running": type what the deployment's sshCommand says, or paste this
-  $(curl -s "$BILLET/deployments?status=running&limit=1" -H "Authorization: Bearer $KEY" | sed -n 's/.*"sshCommand":"\([^"]*\)".*/\1/p')
+  # 4. Connect over SSH when the status is "running", with the deployment's sshCommand
+  $(curl -s "$BILLET_URL/api/v1/inventory/deployments?status=running&limit=1" \
+    -H "Authorization: Bearer $BILLET_API_KEY" | sed -n 's/.*"sshCommand":"\([^"]*\)".*/\1/p')
 %s
 Or with the command line, which asks for everything:
 

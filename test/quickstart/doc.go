@@ -1,4 +1,4 @@
-// Package quickstart runs the specification's quick start, its four steps as
-// they are written there, with curl and ssh, against the real binary. Only the host, the
-// key and the placeholder of the public key are replaced.
+// Package quickstart runs the quick starts as they are written, with curl and ssh, against the
+// real binary: the specification's four steps, those of README.md, and those that the server
+// prints. Only addresses, keys and the home directory differ.
 package quickstart

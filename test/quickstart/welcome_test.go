@@ -14,25 +14,52 @@ import (
 	"github.com/billetcloud/billet/test/servertest"
 )
 
-// What `billetd serve --sim --demo` prints works when it is pasted into a terminal in another
-// directory, where nothing of Billet is on the PATH. Only ssh is told not to ask about host keys.
-func TestWhatTheServerPrintsCanBePasted(t *testing.T) {
+// TestWelcomeCanBePasted runs what `billetd serve --sim --demo` prints, in another directory and
+// without Billet on the PATH.
+func TestWelcomeCanBePasted(t *testing.T) {
 	dir, elsewhere := t.TempDir(), t.TempDir()
-	top, err := filepath.Abs(filepath.Join("..", ".."))
-	if err != nil {
-		t.Fatal(err)
-	}
-	build := exec.Command("go", "build", "-o", filepath.Join(dir, "bin", "billet"), "./cmd/billet")
-	build.Dir = top
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	// A copy: a link would lead back to where billet is not.
+	buildBillet(t, filepath.Join(dir, "bin"))
+	// A copy: the server would follow a link to a directory that has no billet.
 	sh(t, dir, "cp "+servertest.Binary(t)+" bin/billetd")
+	text := serveWelcome(t, dir)
 
+	newHome(t, elsewhere)
+	wrapSSH(t, elsewhere, "nvidia-smi -L")
+	_, paste, found := strings.Cut(text, "ready to paste into another terminal:\n")
+	steps, rest, found2 := strings.Cut(paste, "\n  # 4. ")
+	if !found || !found2 {
+		t.Fatalf("no quick start in\n%s", text)
+	}
+	commands := splitCommands(rest)
+	command := func(part string) string {
+		for _, c := range commands {
+			if strings.Contains(c, part) {
+				return c
+			}
+		}
+		t.Fatalf("no command with %q in\n%s", part, rest)
+		return ""
+	}
+	wait := `for i in $(seq 600); do curl -s "$BILLET_URL/api/v1/inventory/deployments?status=running" ` +
+		`-H "Authorization: Bearer $BILLET_API_KEY" | grep -q sshCommand && break; sleep 0.1; done`
+	got := sh(t, elsewhere, "set -e\n"+steps+"\n"+wait+"\n"+command("sshCommand\":"))
+	if strings.Count(got, "NVIDIA B200") < 8 {
+		t.Errorf("nvidia-smi does not list eight GPUs:\n%s", got)
+	}
+	sh(t, elsewhere, command("sim advance"))
+	for _, c := range []string{command("billet login "), command("billet deploy")} {
+		if got := sh(t, elsewhere, strings.Fields(c)[0]+" version -o json"); !json.Valid([]byte(got)) {
+			t.Errorf("%s: version is not JSON: %s", c, got)
+		}
+	}
+}
+
+// serveWelcome starts bin/billetd of dir, and returns what it prints.
+func serveWelcome(t *testing.T, dir string) string {
+	t.Helper()
 	ctx, stop := context.WithTimeout(t.Context(), 3*time.Minute)
-	defer stop()
-	serve := exec.CommandContext(ctx, "./bin/billetd", "serve", "--sim", "--demo", "--listen", "127.0.0.1:0", "--metrics-listen", "")
+	serve := exec.CommandContext(ctx, "./bin/billetd", "serve", "--sim", "--demo",
+		"--listen", "127.0.0.1:0", "--metrics-listen", "")
 	serve.Dir, serve.Cancel = dir, func() error { return serve.Process.Signal(os.Interrupt) }
 	out, err := serve.StdoutPipe()
 	if err != nil {
@@ -41,7 +68,7 @@ func TestWhatTheServerPrintsCanBePasted(t *testing.T) {
 	if err := serve.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer func() { stop(); _ = serve.Wait() }()
+	t.Cleanup(func() { stop(); _ = serve.Wait() })
 	var printed []string
 	for lines := bufio.NewScanner(out); lines.Scan(); {
 		printed = append(printed, lines.Text())
@@ -49,51 +76,16 @@ func TestWhatTheServerPrintsCanBePasted(t *testing.T) {
 			break
 		}
 	}
-	text := strings.Join(printed, "\n")
+	return strings.Join(printed, "\n")
+}
 
-	home := filepath.Join(elsewhere, "home")
-	if err := os.MkdirAll(filepath.Join(home, ".ssh"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("HOME", home)
-	t.Setenv("PATH", filepath.Join(elsewhere, "tools")+":"+os.Getenv("PATH"))
-	real, err := exec.LookPath("ssh")
-	if err != nil {
-		t.Fatal(err)
-	}
-	sh(t, elsewhere, "mkdir tools && cat >tools/ssh <<'EOF' && chmod +x tools/ssh\n#!/bin/sh\nexec "+real+
-		" -i \"$HOME/.ssh/id_ed25519\" -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null \"$@\" nvidia-smi -L\nEOF")
-
-	_, paste, found := strings.Cut(text, "ready to paste into another terminal:\n")
-	steps, rest, found2 := strings.Cut(paste, "\n  # 4. ")
-	if !found || !found2 {
-		t.Fatalf("no quick start in\n%s", text)
-	}
-	var lines []string
-	for line := range strings.Lines(rest) {
+// splitCommands returns the lines, each joined with those that it continues in.
+func splitCommands(text string) []string {
+	var out []string
+	for line := range strings.Lines(strings.ReplaceAll(text, "\\\n", " ")) {
 		if line = strings.TrimSpace(line); line != "" {
-			lines = append(lines, line)
+			out = append(out, line)
 		}
 	}
-	line := func(part string) string {
-		for _, l := range lines {
-			if strings.Contains(l, part) {
-				return l
-			}
-		}
-		t.Fatalf("no line with %q in\n%s", part, rest)
-		return ""
-	}
-	// Until the machine runs, which the paste does not wait for: its status is asked as the paste asks.
-	wait := "for i in $(seq 600); do curl -s \"$BILLET/deployments?status=running\" -H \"Authorization: Bearer $KEY\" | grep -q sshCommand && break; sleep 0.1; done"
-	got := sh(t, elsewhere, "set -e\n"+steps+"\n"+wait+"\n"+line("sshCommand\":"))
-	if strings.Count(got, "NVIDIA B200") < 8 {
-		t.Errorf("no eight GPUs in\n%s", got)
-	}
-	sh(t, elsewhere, line("sim advance"))
-	for _, command := range []string{line("billet login "), line("billet deploy")} {
-		if got := sh(t, elsewhere, strings.Fields(command)[0]+" version -o json"); !json.Valid([]byte(got)) {
-			t.Errorf("%s: %s", command, got)
-		}
-	}
+	return out
 }
