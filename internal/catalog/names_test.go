@@ -150,7 +150,7 @@ func TestACountryIsNamedWhereItIsCertain(t *testing.T) {
 
 // What the simulator says is spelled as the catalogue spells it.
 func TestTheSimulatorsNamesStay(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join("..", "provider", "sim", "catalogue.json"))
+	text, err := os.ReadFile(filepath.Join("..", "provider", "sim", "catalog.json"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -52,11 +52,13 @@ var banned = []struct{ words, instead string }{
 // allowed are phrases in which a banned word means something else. The text is checked without
 // them.
 var allowed = regexp.MustCompile(`(?i)\b(?:` + strings.Join([]string{
-	`look(?:s|ed|ing)?[ -]?ups?`,       // a lookup in a table
-	`look(?:s|ed|ing)? (?:like|for)`,   // resembles; searches
-	`(?-i:Look Path|Look up \w+)`,      // names of the standard library
-	`(?:fmt|HTTP|formatting) verbs?`,   // the field's own term
-	`PCIe lanes?`,                      // hardware
+	`look(?:s|ed|ing)?[ -]?ups?`,     // a lookup in a table
+	`look(?:s|ed|ing)? (?:like|for)`, // resembles; searches
+	`(?-i:Look Path|Look up \w+)`,    // names of the standard library
+	`(?:fmt|HTTP|formatting) verbs?`, // the field's own term
+	`PCIe lanes?`,                    // hardware
+	// the Unix account
+	`(?:the user|-u|chown|sh) nobody|nobody(?::x:65534:65534:nobody|\\n65534|-of-that-name)|"ubuntu", "nobody`,
 	`natural persons?`,                 // in a license or a law
 	`aria person`,                      // none of ours
 	`in-house`,                         // plain English

@@ -19,15 +19,21 @@ import (
 // maxName is the longest name of a machine or volume, in characters.
 const maxName = 64
 
-// basic is what every simulated provider can do; ability.go adds the rest.
+// basic is what every simulated provider can do; capability.go adds the rest.
 type basic struct {
 	world  *World
 	source *source
 }
 
-// call runs one call to a provider. All go through here, so that a fault can be put before the effect (slowness, an
-// upstream that is down) or after it (an answer that is lost) without the effect knowing.
-func call[T any](ctx context.Context, b *basic, operation string, effect func(ctx context.Context) (T, error)) (T, error) {
+// call runs one call to a provider. All go through here, so that a fault can be put before the
+// effect (slowness, an upstream that is down) or after it (an answer that is lost) without the
+// effect knowing.
+func call[T any](
+	ctx context.Context,
+	b *basic,
+	operation string,
+	effect func(ctx context.Context) (T, error),
+) (T, error) {
 	var none T
 	if err := provider.CheckOutsideTx(ctx); err != nil {
 		return none, err
@@ -71,7 +77,10 @@ func do(ctx context.Context, b *basic, operation string, effect func(ctx context
 }
 
 func (b *basic) unanswered(operation string, err error) error {
-	return &provider.Error{Kind: provider.KindUnavailable, Cause: fmt.Errorf("%s: %s: %w", b.source.Slug, operation, err)}
+	return &provider.Error{
+		Kind:  provider.KindUnavailable,
+		Cause: fmt.Errorf("%s: %s: %w", b.source.Slug, operation, err),
+	}
 }
 
 func refuse(kind provider.Kind, format string, args ...any) error {
@@ -112,7 +121,11 @@ func (b *basic) Offers(ctx context.Context) ([]provider.Offer, error) {
 				Key: o.Key, Region: o.Region, GPUType: o.GPUType, GPUCount: o.GPUCount, GPUMemoryGB: o.GPUMemoryGB,
 				VCPUs: o.VCPUs, MemoryGB: o.MemoryGB, StorageGB: o.StorageGB, Interconnect: o.Interconnect,
 				InstanceType: o.InstanceType, OperatingSystems: slices.Clone(o.OperatingSystems),
-				HourlyPrice: w.price(s.Slug, o, then), Available: stock > 0, Stock: &stock, Capabilities: s.Capabilities,
+				HourlyPrice: w.price(
+					s.Slug,
+					o,
+					then,
+				), Available: stock > 0, Stock: &stock, Capabilities: s.Capabilities,
 			}
 			if s.HidesStock {
 				offers[i].Stock = nil
@@ -129,13 +142,13 @@ func (b *basic) stock(o *offer, taken int, now time.Time) int {
 	return max(0, o.Stock-elsewhere(b.world.seed, b.source.Slug, o, now)-taken)
 }
 
-// takesStock tells whether the machine keeps another from being launched. One whose end is due does not, also while
-// nobody has asked about it.
+// takesStock reports whether the machine keeps another from being launched. One whose end is due
+// does not, even before anything has asked about it.
 func (r machineRecord) takesStock(now time.Time) bool {
 	return r.Phase != phaseGone && (r.Phase != phaseTerminating || now.Before(r.DueAt))
 }
 
-// Launch registers a machine and returns. What is due happens when somebody asks about it.
+// Launch registers a machine and returns. What is due happens on the next call about it.
 func (b *basic) Launch(ctx context.Context, request provider.LaunchRequest) (provider.Machine, error) {
 	return call(ctx, b, "launch", func(ctx context.Context) (provider.Machine, error) {
 		w := b.world
@@ -148,7 +161,7 @@ func (b *basic) Launch(ctx context.Context, request provider.LaunchRequest) (pro
 				if err := w.establish(m); err != nil {
 					return provider.Machine{}, err
 				}
-				return w.look(m), nil
+				return w.observe(m), nil
 			}
 			select {
 			case <-m.known:
@@ -156,14 +169,16 @@ func (b *basic) Launch(ctx context.Context, request provider.LaunchRequest) (pro
 				return provider.Machine{}, ctx.Err()
 			}
 			if !m.refused {
-				return w.look(m), nil
+				return w.observe(m), nil
 			}
-			// Another launch of the same reference could not write its record, and left no trace: ours is the first now.
+			// Another launch of the same reference could not write its record, and left no trace:
+			// ours is the first now.
 		}
 	})
 }
 
-// register finds the machine of the reference, or takes stock and an address for a new one, which nobody is told of yet.
+// register finds the machine of the reference, or takes stock and an address for a new one, which
+// no caller is told of yet.
 func (b *basic) register(request provider.LaunchRequest) (m *machine, isNew bool, err error) {
 	w, k, now := b.world, b.key(request.Reference), b.world.clock.Now()
 	w.mu.Lock()
@@ -205,7 +220,7 @@ func (b *basic) register(request provider.LaunchRequest) (m *machine, isNew bool
 	}
 	w.doom(&m.record, now)
 	m.quiet = true
-	m.work <- struct{}{} // establish leaves: until the record is written, nobody else may write it
+	m.work <- struct{}{} // establish leaves: until the record is written, no other call may write it
 	w.machines[k] = m
 	return m, true, nil
 }
@@ -228,7 +243,8 @@ func (w *World) establish(m *machine) error {
 	for _, a := range m.record.addresses() {
 		delete(w.used, a)
 	}
-	// A record that was written but could not be synced would come back as a machine when the world is next opened.
+	// A record that was written but could not be synced would reappear as a machine when the world
+	// is next opened.
 	return errors.Join(err, os.RemoveAll(m.folder))
 }
 
@@ -245,7 +261,7 @@ func (b *basic) check(request provider.LaunchRequest) (*offer, error) {
 	case !slices.Contains(o.OperatingSystems, request.OperatingSystem):
 		return nil, refuse(provider.KindRejected, "The offer has no operating system %q.", request.OperatingSystem)
 	case len(request.AuthorizedKeys) == 0:
-		return nil, refuse(provider.KindRejected, "Without an SSH key nobody could log in.")
+		return nil, refuse(provider.KindRejected, "An SSH key is required: without one, no login is possible.")
 	case request.Name == "" || utf8.RuneCountInString(request.Name) > maxName:
 		return nil, refuse(provider.KindRejected, "The name must have 1 to %d characters.", maxName)
 	case request.CloudInit != "" && !b.source.Capabilities.CloudInit:
@@ -281,7 +297,7 @@ func (b *basic) Machine(ctx context.Context, reference id.ID) (provider.Machine,
 			w.mayBeLost(ctx, m)
 			m.work.leave()
 		}
-		answer := w.look(m)
+		answer := w.observe(m)
 		if answer.State == provider.MachineGone {
 			return provider.Machine{}, noMachine(reference)
 		}
@@ -367,8 +383,8 @@ func (b *basic) alone(ctx context.Context, reference id.ID, f func(m *machine) e
 	return f(m)
 }
 
-// with runs f alone on the machine of the reference, after what was due before it and before what follows from it.
-// Only f's error counts: what it recorded is tried again by whoever asks next.
+// with runs f alone on the machine of the reference, after what was due before it and before what
+// follows from it. Only f's error counts: what it recorded is tried again by the next call.
 func (b *basic) with(ctx context.Context, reference id.ID, f func(m *machine, r machineRecord) error) error {
 	w := b.world
 	return b.alone(ctx, reference, func(m *machine) error {

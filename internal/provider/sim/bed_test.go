@@ -19,7 +19,8 @@ import (
 type fragile struct {
 	*banners
 	broken atomic.Bool
-	// slow, where it is not nil, is asked before a machine starts; it is given the machine's folder.
+	// slow, where it is not nil, is asked before a machine starts; it is given the machine's
+	// folder.
 	slow func(ctx context.Context, dir string)
 }
 
@@ -65,7 +66,10 @@ func newBed(t *testing.T) *bed {
 
 func (b *bed) open() {
 	b.Helper()
-	w, err := Open(b.Context(), Config{Dir: b.dir, Clock: b.clock, Log: slog.New(slog.DiscardHandler), Listen: ListenBanner})
+	w, err := Open(
+		b.Context(),
+		Config{Dir: b.dir, Clock: b.clock, Log: slog.New(slog.DiscardHandler), Listen: ListenBanner},
+	)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -9,8 +9,9 @@ import (
 	"github.com/billetcloud/billet/internal/provider"
 )
 
-// compose returns a provider that has the methods of what it can do and no others, so that a type assertion tells the
-// truth. A catalogue with another set of capabilities needs another line here; its absence is found when the world is opened.
+// compose returns a provider that has the methods of what it can do and no others, so that a type
+// assertion tells the truth. A catalog with another set of capabilities needs another line here;
+// its absence is found when the world is opened.
 func compose(b *basic) provider.Provider {
 	r, p, i, v := rebooter{b}, powerer{b}, reinstaller{b}, volumeKeeper{b}
 	can := b.source.Capabilities
@@ -103,8 +104,9 @@ func (p powerer) PowerOff(ctx context.Context, reference id.ID) error {
 
 type reinstaller struct{ b *basic }
 
-// Reinstall wipes a machine that is on or off and installs the operating system, with the keys and the cloud-config of
-// its launch. One that is being installed with that operating system already is success.
+// Reinstall wipes a machine that is on or off and installs the operating system, with the keys and
+// the cloud-config of its launch. One that is being installed with that operating system already is
+// success.
 func (i reinstaller) Reinstall(ctx context.Context, reference id.ID, operatingSystem string) error {
 	return do(ctx, i.b, "reinstall", func(ctx context.Context) error {
 		return i.b.with(ctx, reference, func(m *machine, rec machineRecord) error {

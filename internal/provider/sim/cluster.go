@@ -79,7 +79,11 @@ func (r machineRecord) shownNodes(first provider.Machine) []provider.Node {
 		if !o.Endpoint.IsValid() {
 			return nil
 		}
-		n := provider.Node{Address: o.Endpoint.Addr().String(), SSHPort: int(o.Endpoint.Port()), SSHHostKeys: o.HostKeys}
+		n := provider.Node{
+			Address:     o.Endpoint.Addr().String(),
+			SSHPort:     int(o.Endpoint.Port()),
+			SSHHostKeys: o.HostKeys,
+		}
 		all = append(all, n)
 	}
 	return all
@@ -133,7 +137,9 @@ func (w *World) startAll(ctx context.Context, m *machine, r machineRecord) (mach
 	r.Others = append([]server(nil), r.Others...)
 	for i, dir := range m.folders(r)[1:] {
 		own, o := spec, &r.Others[i]
-		own.Dir, own.Address, own.Hostname, own.Volumes = dir, o.Address, spec.Hostname+"-"+strconv.Itoa(i+1), map[string]string{}
+		own.Dir, own.Address, own.Hostname, own.Volumes = dir, o.Address, spec.Hostname+"-"+strconv.Itoa(
+			i+1,
+		), map[string]string{}
 		endpoint, address, err := w.startServer(ctx, r, own)
 		if err != nil {
 			return r, first, err

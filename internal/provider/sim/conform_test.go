@@ -27,7 +27,7 @@ type noTime struct{ clock.System }
 
 func (noTime) SleepUntil(ctx context.Context, _ time.Time) error { return ctx.Err() }
 
-// persistent asks again where the outcome is not known, as every room does.
+// persistent asks again where the outcome is not known, as every package does.
 type persistent struct{ able }
 
 // tries is how often; that many answers in a row are not lost by chance.
@@ -115,7 +115,8 @@ func (p persistent) DetachVolume(ctx context.Context, volume id.ID) error {
 	return retry(func() error { return p.able.DetachVolume(ctx, volume) })
 }
 
-// TestConformsUnderFaults shows that who asks again is served as if nothing had gone wrong, whatever call it was.
+// TestConformsUnderFaults shows that who asks again is served as if nothing had gone wrong,
+// whatever call it was.
 func TestConformsUnderFaults(t *testing.T) {
 	for name, faults := range map[string][]sim.Fault{
 		"slow":         {{Kind: sim.FaultSlow, Seconds: sim.Span{Min: 1, Median: 60, Max: 120}}},
@@ -144,13 +145,17 @@ func TestConformsUnderFaults(t *testing.T) {
 					}
 					return persistent{p}
 				}
-				h := providertest.Harness{Provider: open(), Advance: c.Advance, Reopen: func() provider.Provider { shut(t, w); return open() }}
+				h := providertest.Harness{
+					Provider: open(),
+					Advance:  c.Advance,
+					Reopen:   func() provider.Provider { shut(t, w); return open() },
+				}
 				t.Cleanup(func() {
 					if left := w.Machines(); len(left) != 0 {
 						t.Errorf("left in the world: %+v", left)
 					}
 					if f := w.Faults()[0]; f.Injected == 0 && f.Checked > 20 {
-						t.Errorf("never struck: %+v", f)
+						t.Errorf("never injected: %+v", f)
 					}
 					shut(t, w)
 				})

@@ -23,11 +23,15 @@ import (
 // victimDir names the world's folder to a process that is there to be killed.
 const victimDir = "BILLET_SIM_TEST_VICTIM"
 
-// victim opens the world and does what a busy server does, for ever. Of each call it prints a line before and a line
-// after, so that whoever kills it knows what was answered and what may have happened.
+// victim opens the world and does what a busy server does, forever. Of each call it prints a line
+// before and a line after, so that the test that kills it knows what was answered and what may have
+// happened.
 func victim(dir string) {
 	c := clock.NewFrozen(start)
-	w, err := sim.Open(context.Background(), sim.Config{Dir: dir, Clock: c, Seed: seed, Log: slog.New(slog.DiscardHandler), Listen: sim.ListenBanner})
+	w, err := sim.Open(
+		context.Background(),
+		sim.Config{Dir: dir, Clock: c, Seed: seed, Log: slog.New(slog.DiscardHandler), Listen: sim.ListenBanner},
+	)
 	if err != nil {
 		fmt.Println("fail", err)
 		os.Exit(1)
@@ -56,12 +60,15 @@ func victim(dir string) {
 				m, v := ids.New(id.Deployment), ids.New(id.Volume)
 				try("launch", m, func() error { _, err := p.Launch(ctx, launch(m)); return err })
 				try("create", v, func() error {
-					_, err := volumes.CreateVolume(ctx, provider.VolumeRequest{Reference: v, Name: "v", Region: "dallas-usa-5", SizeGB: 10})
+					_, err := volumes.CreateVolume(
+						ctx,
+						provider.VolumeRequest{Reference: v, Name: "v", Region: "dallas-usa-5", SizeGB: 10},
+					)
 					return err
 				})
 				c.Advance(2 * time.Second)
 				try("attach", v, func() error { return volumes.AttachVolume(ctx, v, m) })
-				try("look", m, func() error { _, err := p.Machines(ctx); return err })
+				try("list", m, func() error { _, err := p.Machines(ctx); return err })
 				try("detach", v, func() error { return volumes.DetachVolume(ctx, v) })
 				try("delete", v, func() error { return volumes.DeleteVolume(ctx, v) })
 				try("terminate", m, func() error { return p.Terminate(ctx, m) })
@@ -96,7 +103,7 @@ func TestAnswersOutliveAKilledServer(t *testing.T) {
 		for _, m := range all {
 			machines[m.Reference] = m
 			if _, asked := history[m.Reference]; !asked {
-				t.Errorf("nobody asked for %s", m.Reference)
+				t.Errorf("no call asked for %s", m.Reference)
 			}
 		}
 		for reference, last := range history {
@@ -117,7 +124,7 @@ func TestAnswersOutliveAKilledServer(t *testing.T) {
 			}
 			m, there := machines[reference]
 			switch last {
-			case "done launch", "begin look", "done look":
+			case "done launch", "begin list", "done list":
 				if !there || m.State != provider.MachineReady {
 					t.Errorf("machine %s after %q: there %t, %s", reference, last, there, m.State)
 				}
@@ -151,7 +158,8 @@ func TestAnswersOutliveAKilledServer(t *testing.T) {
 	t.Logf("%d machines and volumes", len(history))
 }
 
-// killed starts a victim, kills it after that many lines, and returns the last that it said of each reference.
+// killed starts a victim, kills it after that many lines, and returns the last that it said of each
+// reference.
 func killed(t *testing.T, dir string, lines int) map[id.ID]string {
 	t.Helper()
 	c := exec.CommandContext(t.Context(), os.Args[0])

@@ -42,7 +42,8 @@ type Fault struct {
 	// ID is given by the world: "f1".
 	ID   string    `json:"id,omitempty"`
 	Kind FaultKind `json:"kind"`
-	// Provider, Operation and Offer narrow the fault to a provider's slug, one of [Operations], an offer's key; "" is all.
+	// Provider, Operation and Offer narrow the fault to a provider's slug, one of [Operations], an
+	// offer's key; "" is all.
 	Provider  string `json:"provider,omitempty"`
 	Operation string `json:"operation,omitempty"`
 	Offer     string `json:"offer,omitempty"`
@@ -56,23 +57,27 @@ type Fault struct {
 	Value string `json:"value,omitempty"`
 	// ForSeconds is how long it lasts on the world's clock; 0 is until it is cleared.
 	ForSeconds int64 `json:"forSeconds,omitempty"`
-	// Seed decides everything that is left to chance: the same faults asked in the same order strike the same way.
+	// Seed decides everything that is left to chance: the same faults asked in the same order
+	// are injected the same way.
 	Seed uint64 `json:"seed,omitempty"`
 
-	// Since and Until are set by the world; Until is zero for a fault that lasts until it is cleared.
+	// Since and Until are set by the world; Until is zero for a fault that lasts until it is
+	// cleared.
 	Since time.Time `json:"since,omitzero"`
 	Until time.Time `json:"until,omitzero"`
-	// Asked and Injected are how often it could have struck and did. Faults that are states, as a price is, do not count.
+	// Checked and Injected are how often it could have been injected and was. Faults that are states, as a
+	// price is, do not count.
 	Checked  int64 `json:"checked"`
 	Injected int64 `json:"injected"`
 }
 
-// Over tells whether the fault will not strike any more at that instant: its time is up, or its count spent.
+// Over reports whether the fault is no longer injected at that instant: its time is up, or its
+// count spent.
 func (f Fault) Over(now time.Time) bool {
 	return !f.Until.IsZero() && !now.Before(f.Until) || f.Count > 0 && f.Injected >= f.Count
 }
 
-// definition is what whoever added the fault asked for.
+// definition is the fault as it was added.
 func (f Fault) definition() Fault {
 	f.ID, f.Since, f.Until, f.Checked, f.Injected = "", time.Time{}, time.Time{}, 0, 0
 	return f
@@ -102,36 +107,77 @@ func FaultKinds() []FaultInfo {
 			"lost-answer --operation launch --count 1"},
 		{FaultUnavailable, "the call has no effect and is answered as by a server that is down", aCall,
 			"unavailable --provider northgrid --for 10m"},
-		{FaultRateLimited, "the call has no effect; the caller shall come back after so many seconds (30)", with(aCall, "seconds"),
-			"rate-limited --operation machines --percent 50 --seconds 20"},
+		{
+			FaultRateLimited,
+			"the call has no effect; the caller may retry after so many seconds (30)",
+			with(aCall, "seconds"),
+			"rate-limited --operation machines --percent 50 --seconds 20",
+		},
 		{FaultGarbage, "the call has no effect and is answered with a web page where JSON should be", aCall,
 			"garbage --operation offers --count 3"},
-		{FaultGarbled, "the call has its effect, and the texts of its answer are full of NULs, control characters, broken UTF-8, and long", aCall,
-			"garbled --operation machine --percent 50"},
+		{
+			FaultGarbled,
+			"the call has its effect, and the texts of its answer are full of NULs, control characters, broken UTF-8, and long",
+			aCall,
+			"garbled --operation machine --percent 50",
+		},
 		{FaultSlow, "the call takes so many seconds of real time (1-3; 120 at most)", with(aCall, "seconds"),
 			"slow --percent 20 --seconds 2-10"},
 		{FaultRejected, "the call is refused for good", aCall,
 			"rejected --operation attach-volume --count 1"},
 		{FaultNoCapacity, "a launch is answered as sold out, whatever the stock says", aMachine,
 			"no-capacity --offer off_abc123 --percent 30"},
-		{FaultScarcity, "the provider has so many of the offer altogether, those that are let included; a script such as 0s:4,10m:0 changes that over time", []string{"offer", "value", "for"},
-			"scarcity --offer off_abc123 --value 0s:4,10m:0,2h:8"},
-		{FaultPrice, "the offer's price is moved by a percentage, or set to US dollars for an hour of the whole offer", []string{"offer", "value", "for"},
-			"price --provider basalt --value +25%"},
-		{FaultProvisioningTime, "a machine takes so many seconds to install; three numbers are the least, the median and the most", with(aMachine, "seconds"),
-			"provisioning-time --seconds 30-240-1500 --seed 7"},
-		{FaultFailProvisioning, "a machine that is launched fails at a stage: allocating, installing (the default) or booting", with(aMachine, "value"),
-			"fail-provisioning --value booting --count 1"},
+		{
+			FaultScarcity,
+			"the provider has so many of the offer altogether, those that are let included; a script such as 0s:4,10m:0 changes that over time",
+			[]string{"offer", "value", "for"},
+			"scarcity --offer off_abc123 --value 0s:4,10m:0,2h:8",
+		},
+		{
+			FaultPrice,
+			"the offer's price is moved by a percentage, or set to US dollars for an hour of the whole offer",
+			[]string{"offer", "value", "for"},
+			"price --provider basalt --value +25%",
+		},
+		{
+			FaultProvisioningTime,
+			"a machine takes so many seconds to install; three numbers are the least, the median and the most",
+			with(aMachine, "seconds"),
+			"provisioning-time --seconds 30-240-1500 --seed 7",
+		},
+		{
+			FaultFailProvisioning,
+			"a machine that is launched fails at a stage: allocating, installing (the default) or booting",
+			with(aMachine, "value"),
+			"fail-provisioning --value booting --count 1",
+		},
 		{FaultNoSSH, "a machine that is launched gets ready, and its SSH never answers", aMachine,
 			"no-ssh --count 1"},
-		{FaultMachineLost, "a ready machine is taken back: at once for count machines (1), or by chance whenever a machine is looked at", aMachine,
-			"machine-lost --provider voltage-park"},
-		{FaultRefuseTerminate, "a machine's end is refused; without --for the caller shall come back after so many seconds (3600)", with(aMachine, "seconds"),
-			"refuse-terminate --for 24h"},
-		{FaultStaleList, "lists of machines and offers tell what was true so many seconds ago (60)", with(aCall, "seconds"),
-			"stale-list --operation machines --seconds 300"},
-		{FaultOrphan, "count machines (1) appear upstream that nobody asked for, without a reference or with the foreign one that is given; clearing the fault ends them", []string{"offer", "count", "value"},
-			"orphan --provider northgrid --value dep_somebodyelses"},
+		{
+			FaultMachineLost,
+			"a ready machine is taken back: at once for count machines (1), or by chance whenever a machine is read",
+			aMachine,
+			"machine-lost --provider voltage-park",
+		},
+		{
+			FaultRefuseTerminate,
+			"a machine's end is refused; without --for the caller may retry after so many seconds (3600)",
+			with(aMachine, "seconds"),
+			"refuse-terminate --for 24h",
+		},
+		{
+			FaultStaleList,
+			"lists of machines and offers tell what was true so many seconds ago (60)",
+			with(aCall, "seconds"),
+			"stale-list --operation machines --seconds 300",
+		},
+		{
+			FaultOrphan,
+			"count orphaned machines (1) appear upstream, without a reference or with the foreign one " +
+				"that is given; clearing the fault ends them",
+			[]string{"offer", "count", "value"},
+			"orphan --provider northgrid --value dep_somebodyelses",
+		},
 	}
 }
 
@@ -269,7 +315,9 @@ func (f *Fault) checkValue() error {
 		}
 	case FaultOrphan:
 		if f.Value != "" && (!orphanReference.MatchString(f.Value) || f.Count > 1 || isNameless(id.ID(f.Value))) {
-			return errors.New("a orphan's reference has at most 40 of a-z, 0-9, _ and -, does not begin with orphan-, and is one machine's")
+			return errors.New(
+				"a orphan's reference has at most 40 of a-z, 0-9, _ and -, does not begin with orphan-, and is one machine's",
+			)
 		}
 	}
 	return nil
@@ -283,7 +331,10 @@ type stockStep struct {
 
 // parseStock reads "4" and "0s:4,10m:0".
 func parseStock(s string) ([]stockStep, error) {
-	wrong := fmt.Errorf("%q is no stock; write a number such as 3, or a script of times and numbers such as 0s:4,10m:0", s)
+	wrong := fmt.Errorf(
+		"%q is no stock; write a number such as 3, or a script of times and numbers such as 0s:4,10m:0",
+		s,
+	)
 	var steps []stockStep
 	for part := range strings.SplitSeq(s, ",") {
 		after, number, scripted := strings.Cut(part, ":")
@@ -292,7 +343,8 @@ func parseStock(s string) ([]stockStep, error) {
 		}
 		d, err1 := time.ParseDuration(after)
 		n, err2 := strconv.Atoi(number)
-		if err1 != nil || err2 != nil || d < 0 || n < 0 || !scripted && part != s || len(steps) > 0 && d <= steps[len(steps)-1].after {
+		if err1 != nil || err2 != nil || d < 0 || n < 0 || !scripted && part != s ||
+			len(steps) > 0 && d <= steps[len(steps)-1].after {
 			return nil, wrong
 		}
 		steps = append(steps, stockStep{d, n})

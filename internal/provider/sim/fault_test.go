@@ -110,8 +110,8 @@ func TestCallsThatGoWrong(t *testing.T) {
 	}
 }
 
-// TestEveryOperationCanBeStruck also shows that Operations names all calls.
-func TestEveryOperationCanBeStruck(t *testing.T) {
+// TestEveryOperationTakesFaults also shows that Operations names all calls.
+func TestEveryOperationTakesFaults(t *testing.T) {
 	b := newBed(t)
 	b.launchReady("dep_a")
 	volume := provider.VolumeRequest{Reference: "vol_a", Name: "v", Region: "dallas-usa-5", SizeGB: 10}
@@ -132,7 +132,10 @@ func TestEveryOperationCanBeStruck(t *testing.T) {
 		"volumes":        func() error { _, err := b.p.Volumes(ctx); return err },
 		"volume-pricing": func() error { _, err := b.p.VolumePricing(ctx); return err },
 		"create-volume": func() error {
-			_, err := b.p.CreateVolume(ctx, provider.VolumeRequest{Reference: "vol_b", Name: "v", Region: "dallas-usa-5", SizeGB: 10})
+			_, err := b.p.CreateVolume(
+				ctx,
+				provider.VolumeRequest{Reference: "vol_b", Name: "v", Region: "dallas-usa-5", SizeGB: 10},
+			)
 			return err
 		},
 		"volume":        func() error { _, err := b.p.Volume(ctx, "vol_a"); return err },
@@ -150,8 +153,8 @@ func TestEveryOperationCanBeStruck(t *testing.T) {
 			if err := calls[operation](); err == nil {
 				t.Errorf("%s succeeded under %s", operation, kind)
 			}
-			if struck := b.world.fault(f.ID).Injected; struck != 1 {
-				t.Errorf("%s of %s struck %d times", kind, operation, struck)
+			if injected := b.world.fault(f.ID).Injected; injected != 1 {
+				t.Errorf("%s of %s was injected %d times", kind, operation, injected)
 			}
 			if err := b.world.ClearFaults(ctx); err != nil {
 				t.Fatal(err)
@@ -162,7 +165,7 @@ func TestEveryOperationCanBeStruck(t *testing.T) {
 	b.really(1)
 }
 
-func TestFaultStrikesNobodyElse(t *testing.T) {
+func TestFaultSparesOtherProviders(t *testing.T) {
 	b := newBed(t)
 	b.fault(Fault{Kind: FaultUnavailable, Provider: "northgrid"})
 	b.fault(Fault{Kind: FaultUnavailable, Operation: "terminate"})
@@ -197,7 +200,8 @@ func TestSlowCallsTakeRealTimeWithinBounds(t *testing.T) {
 	for range 50 {
 		offersOf(t, b.p)
 	}
-	if len(w.slept) != 50 || slices.Min(w.slept) < 2*time.Second || slices.Max(w.slept) > 9*time.Second || slices.Min(w.slept) == slices.Max(w.slept) {
+	if len(w.slept) != 50 || slices.Min(w.slept) < 2*time.Second || slices.Max(w.slept) > 9*time.Second ||
+		slices.Min(w.slept) == slices.Max(w.slept) {
 		t.Errorf("%v", w.slept)
 	}
 }
@@ -246,7 +250,7 @@ func TestChanceIsTheSeedsAndOutlivesTheServer(t *testing.T) {
 		t.Errorf("two seeds, one sequence: %s", other)
 	}
 	if n := strings.Count(first, "x"); n < 12 || n > 36 {
-		t.Errorf("%d of 60 at 40 per cent", n)
+		t.Errorf("%d of 60 at 40 percent", n)
 	}
 }
 
@@ -282,7 +286,7 @@ func TestWrongFaultsAreRefusedInWords(t *testing.T) {
 	b := newBed(t)
 	for want, f := range map[string]Fault{
 		"lost-answer, unavailable":   {Kind: "explode"},
-		"voltage-park, northgrid":    {Kind: FaultSlow, Provider: "nobody"},
+		"voltage-park, northgrid":    {Kind: FaultSlow, Provider: "no-such"},
 		"launch, machine":            {Kind: FaultSlow, Operation: "sing"},
 		"machines and offers":        {Kind: FaultStaleList, Operation: "launch"},
 		"no offer with the key":      {Kind: FaultPrice, Offer: "nothing", Value: "+1%"},
@@ -328,7 +332,9 @@ func TestFaultsAreKeptAndCleared(t *testing.T) {
 	b.reopen()
 	after := b.world.Faults()
 	if !slices.EqualFunc(before, after, func(a, b Fault) bool {
-		return a.definition() == b.definition() && a.ID == b.ID && a.Since.Equal(b.Since) && a.Until.Equal(b.Until) && a.Checked == b.Checked && a.Injected == b.Injected
+		return a.definition() == b.definition() && a.ID == b.ID && a.Since.Equal(b.Since) && a.Until.Equal(b.Until) &&
+			a.Checked == b.Checked &&
+			a.Injected == b.Injected
 	}) || after[0].Injected != 1 || after[1].Until.IsZero() {
 		t.Fatalf("%+v, then %+v", before, after)
 	}
@@ -403,8 +409,14 @@ func TestFaultsUnderLoad(t *testing.T) {
 		})
 	}
 	kinds := []Fault{
-		{Kind: FaultLostAnswer, Percent: 30}, {Kind: FaultMachineLost, Percent: 30}, {Kind: FaultStaleList, Percent: 50}, {Kind: FaultOrphan},
-		{Kind: FaultFailProvisioning, Percent: 30}, {Kind: FaultRefuseTerminate, Percent: 30}, {Kind: FaultScarcity, Value: "5"}, {Kind: FaultNoSSH, Percent: 20},
+		{
+			Kind:    FaultLostAnswer,
+			Percent: 30,
+		}, {Kind: FaultMachineLost, Percent: 30}, {Kind: FaultStaleList, Percent: 50}, {Kind: FaultOrphan},
+		{
+			Kind:    FaultFailProvisioning,
+			Percent: 30,
+		}, {Kind: FaultRefuseTerminate, Percent: 30}, {Kind: FaultScarcity, Value: "5"}, {Kind: FaultNoSSH, Percent: 20},
 	}
 	for range 5 {
 		for _, f := range kinds {

@@ -18,7 +18,8 @@ import (
 // faultsFile holds the faults, so that a server that is killed finds them again, counts included.
 const faultsFile = "faults.json"
 
-// faultBook is the faults of a world. Its mu may be taken while the world's is held, never the other way round.
+// faultBook is the faults of a world. Its mu may be taken while the world's is held, never the
+// other way round.
 type faultBook struct {
 	mu   sync.Mutex
 	path string
@@ -54,7 +55,7 @@ func (b *faultBook) save(synced bool) error {
 	return writeRecord(b.path, faultFile{b.last, b.list}, synced)
 }
 
-// target is what a fault may strike.
+// target is what a fault may be injected into.
 type target struct{ provider, operation, offer string }
 
 func (f Fault) aims(at target) bool {
@@ -62,8 +63,9 @@ func (f Fault) aims(at target) bool {
 		(f.Offer == "" || f.Offer == at.offer)
 }
 
-// strike asks the faults of that kind, the oldest first, whether they strike, until one does. The number that is
-// returned with it looks random and follows from the fault's seed and how often it was asked.
+// faultFor returns the first fault of that kind, the oldest first, that applies. The
+// number that is returned with it appears random and follows from the fault's seed and how often it
+// was asked.
 func (w *World) faultFor(kind FaultKind, at target, now time.Time) (hit Fault, random uint64, applies bool) {
 	b := w.faults
 	b.mu.Lock()
@@ -85,15 +87,17 @@ func (w *World) faultFor(kind FaultKind, at target, now time.Time) (hit Fault, r
 		}
 	}
 	if asked {
-		// Not synced: a killed server loses nothing by that, and a computer without power has other worries.
+		// Not synced: a killed server loses nothing by that, and a computer without power has other
+		// worries.
 		if err := b.save(false); err != nil {
-			w.log.Error("how often a fault struck could not be written", "error", err)
+			w.log.Error("how often a fault was injected could not be written", "error", err)
 		}
 	}
 	return hit, random, applies
 }
 
-// state returns the fault of that kind, one that is a state, that holds for the target at that instant: the latest.
+// state returns the fault of that kind, one that is a state, that holds for the target at that
+// instant: the latest.
 func (w *World) state(kind FaultKind, at target, when time.Time) (Fault, bool) {
 	b := w.faults
 	b.mu.Lock()
@@ -113,8 +117,8 @@ func (w *World) Faults() []Fault {
 	return append([]Fault{}, w.faults.list...)
 }
 
-// AddFault makes the world misbehave in one more way and returns the fault as it is kept, with its ID and defaults. The
-// error, for people to read, names everything that is wrong with it.
+// AddFault makes the world misbehave in one more way and returns the fault as it is kept, with its
+// ID and defaults. The error, for users, names everything that is wrong with it.
 func (w *World) AddFault(ctx context.Context, f Fault) (Fault, error) {
 	done, err := w.enter()
 	if err != nil {
@@ -127,14 +131,15 @@ func (w *World) AddFault(ctx context.Context, f Fault) (Fault, error) {
 	return w.addFault(ctx, f)
 }
 
-// CheckFault returns everything that is wrong with a fault, for people to read; nil where AddFault would take it.
+// CheckFault returns everything that is wrong with a fault, for users; nil where AddFault
+// would take it.
 func (w *World) CheckFault(f Fault) error {
 	_, err := w.checked(f)
 	return err
 }
 
-// SetFaults replaces all faults by these. Where one of them is not a fault that AddFault takes, nothing changes; where a orphan's
-// reference turns out to be taken, it stops there.
+// SetFaults replaces all faults by these. Where one of them is not a fault that AddFault takes,
+// nothing changes; where a orphan's reference turns out to be taken, it stops there.
 func (w *World) SetFaults(ctx context.Context, faults []Fault) error {
 	done, err := w.enter()
 	if err != nil {
@@ -162,8 +167,9 @@ func (w *World) SetFaults(ctx context.Context, faults []Fault) error {
 	return nil
 }
 
-// ClearFaults takes back the faults with those IDs, or, without any, all of them. What they did stays done, but orphans go
-// with their fault. An ID that there is not is an error, and then nothing changes.
+// ClearFaults takes back the faults with those IDs, or, without any, all of them. What they did
+// stays done, but orphans go with their fault. An ID that there is not is an error, and then
+// nothing changes.
 func (w *World) ClearFaults(ctx context.Context, ids ...string) error {
 	done, err := w.enter()
 	if err != nil {
@@ -202,7 +208,7 @@ func (w *World) addFault(ctx context.Context, f Fault) (Fault, error) {
 	}
 	switch {
 	case f.Kind == FaultOrphan:
-		if err := w.haunt(ctx, f); err != nil {
+		if err := w.makeOrphans(ctx, f); err != nil {
 			return Fault{}, errors.Join(err, w.clearFaults(ctx, []string{f.ID}))
 		}
 		if err := w.spend(f.ID); err != nil {
@@ -217,7 +223,7 @@ func (w *World) addFault(ctx context.Context, f Fault) (Fault, error) {
 	return w.fault(f.ID), nil
 }
 
-// spend marks a fault as having struck as often as it may.
+// spend marks a fault as having been injected as often as it may.
 func (w *World) spend(id string) error {
 	b := w.faults
 	b.mu.Lock()
@@ -288,7 +294,8 @@ func orNone(s string) string {
 	return s
 }
 
-// keepFaults adds those faults of the configuration that the folder does not have from an earlier time.
+// keepFaults adds those faults of the configuration that the folder does not have from an earlier
+// time.
 func (w *World) keepFaults(ctx context.Context, faults []Fault) error {
 	for _, f := range faults {
 		f, err := w.checked(f)

@@ -17,11 +17,12 @@ const (
 	nextSuffix  = ".next"
 )
 
-// lockPatience is how long another process may take to let go: a child that a killed server was about to start holds
-// what the server held until it has become its own program.
+// lockPatience is how long another process may take to let go: a child that a killed server was
+// about to start holds what the server held until it has become its own program.
 const lockPatience = 2 * time.Second
 
-// lockDir makes the folder and locks it for this process. The lock ends with the process, however that ends.
+// lockDir makes the folder and locks it for this process. The lock ends with the process, however
+// that ends.
 func lockDir(dir string) (*os.File, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -31,7 +32,8 @@ func lockDir(dir string) (*os.File, error) {
 		return nil, err
 	}
 	for end := time.Now().Add(lockPatience); ; time.Sleep(10 * time.Millisecond) {
-		if err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); !errors.Is(err, syscall.EWOULDBLOCK) || time.Now().After(end) {
+		if err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); !errors.Is(err, syscall.EWOULDBLOCK) ||
+			time.Now().After(end) {
 			break
 		}
 	}
@@ -80,8 +82,9 @@ func syncDir(dir string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// readRecords calls found with each folder <kind>/<provider>/<reference> under dir and the text of its record, nil
-// where there is none: a process ended before it wrote it, and nobody was told of it.
+// readRecords calls found with each folder <kind>/<provider>/<reference> under dir and the text of
+// its record, nil where there is none: a process ended before it wrote it, and no caller was told of
+// it.
 func readRecords(dir, kind, file string, found func(folder string, text []byte) error) error {
 	slugs, err := os.ReadDir(filepath.Join(dir, kind))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -109,8 +112,8 @@ func readRecords(dir, kind, file string, found func(folder string, text []byte) 
 	return nil
 }
 
-// discard moves the folder to the trash, so that it is gone at once and for ever, and then deletes it there; what a
-// killed process left in the trash is deleted when the world is opened.
+// discard moves the folder to the trash, so that it is gone at once and forever, and then deletes
+// it there; what a killed process left in the trash is deleted when the world is opened.
 func discard(dir, folder, name string, synced bool) error {
 	trash := filepath.Join(dir, "trash")
 	if err := os.MkdirAll(trash, 0o700); err != nil {
@@ -131,7 +134,8 @@ func discard(dir, folder, name string, synced bool) error {
 	return removeAll(grave)
 }
 
-// removeAll removes a tree in which a tenant may have left folders that even their owner cannot enter.
+// removeAll removes a tree in which a tenant may have left folders that even their owner cannot
+// enter.
 func removeAll(path string) error {
 	if err := os.RemoveAll(path); err == nil {
 		return nil

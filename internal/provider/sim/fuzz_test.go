@@ -71,7 +71,8 @@ func FuzzStock(f *testing.F) {
 	})
 }
 
-// Whatever is done to a price, it stays one that can be asked for an hour: more than nothing, and within bounds.
+// Whatever is done to a price, it stays one that can be asked for an hour: more than nothing, and
+// within bounds.
 func FuzzPrice(f *testing.F) {
 	for _, s := range []string{"+25%", "-10%", "40.00", "0", "-1", "100001", "-100%", "1001%", "%", "+%", "", "1e3", "--5%", "0%", "1000%"} {
 		f.Add(s, int64(23_920_000))
@@ -101,10 +102,18 @@ func FuzzPrice(f *testing.F) {
 func FuzzFault(f *testing.F) {
 	for _, k := range FaultKinds() {
 		f.Add(`{"kind":"` + string(k.Kind) + `"}`)
-		f.Add(`{"kind":"` + string(k.Kind) + `","percent":20,"count":2,"value":"4","forSeconds":60,"seed":7,"operation":"launch","offer":"off_abc123","provider":"voltage-park","seconds":{"min":1,"median":2,"max":3}}`)
-		f.Add(`{"kind":"` + string(k.Kind) + `","percent":101,"count":-1,"forSeconds":-1,"value":"x","provider":"nobody","seconds":{"min":3,"median":2,"max":1}}`)
+		f.Add(
+			`{"kind":"` + string(
+				k.Kind,
+			) + `","percent":20,"count":2,"value":"4","forSeconds":60,"seed":7,"operation":"launch","offer":"off_abc123","provider":"voltage-park","seconds":{"min":1,"median":2,"max":3}}`,
+		)
+		f.Add(
+			`{"kind":"` + string(
+				k.Kind,
+			) + `","percent":101,"count":-1,"forSeconds":-1,"value":"x","provider":"no-such","seconds":{"min":3,"median":2,"max":1}}`,
+		)
 	}
-	sources, err := readCatalogue(catalogueJSON)
+	sources, err := readCatalog(catalogJSON)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -121,7 +130,9 @@ func FuzzFault(f *testing.F) {
 			}
 			return
 		}
-		if got.Percent < 0 || got.Percent > 100 || got.Count < 0 || got.ForSeconds < 0 || got.Kind != given.Kind || got.Injected != 0 || got.Checked != 0 {
+		if got.Percent < 0 || got.Percent > 100 || got.Count < 0 || got.ForSeconds < 0 || got.Kind != given.Kind ||
+			got.Injected != 0 ||
+			got.Checked != 0 {
 			t.Errorf("%s became %+v", text, got)
 		}
 		kept, err := json.Marshal(got)

@@ -2,8 +2,8 @@ package sim
 
 import "context"
 
-// gate lets one at a time through, as a mutex does, and gives up when the context of who waits ends: starting a
-// machine can take long.
+// gate lets one at a time through, as a mutex does, and gives up when the context of who waits
+// ends: starting a machine can take long.
 type gate chan struct{}
 
 func newGate() gate { return make(gate, 1) }

@@ -13,8 +13,8 @@ import (
 	"github.com/billetcloud/billet/internal/provider/sim/node"
 )
 
-// host runs the machines: as real ones (nodes), or as bare listeners (banners). A machine is known by its folder. stop,
-// wipe, remove and detach of what is not there are success.
+// host runs the machines: as real ones (nodes), or as bare listeners (banners). A machine is known
+// by its folder. stop, wipe, remove and detach of what is not there are success.
 type host interface {
 	start(ctx context.Context, spec node.Spec) (node.Endpoint, error)
 	running(dir string) (node.Endpoint, bool)
@@ -54,8 +54,8 @@ func (nodes) detach(ctx context.Context, dir, name string) error {
 // bannerPort is where a banner listens where it can.
 const bannerPort = 2222
 
-// banners are listeners in this process that send the first line of an SSH server and nothing else. They cost no
-// process and no files, so that a test can have thousands.
+// banners are listeners in this process that send the first line of an SSH server and nothing else.
+// They cost no process and no files, so that a test can have thousands.
 type banners struct {
 	mu        sync.Mutex
 	listeners map[string]net.Listener
@@ -98,8 +98,8 @@ func (b *banners) start(_ context.Context, spec node.Spec) (node.Endpoint, error
 	return bannerEndpoint(l), nil
 }
 
-// greet sends the line and waits for the other side to go: closing at once could take the line from a client that
-// has sent its own.
+// greet sends the line and waits for the other side to go: closing at once could take the line from
+// a client that has sent its own.
 func greet(c net.Conn) {
 	_ = c.SetDeadline(time.Now().Add(time.Second))
 	_, _ = c.Write([]byte("SSH-2.0-Billet_simulated_banner\r\n"))

@@ -15,7 +15,8 @@ import (
 	"github.com/billetcloud/billet/internal/provider"
 )
 
-// injectBefore does to a call what faults do before its effect, and returns the answer where there will be no effect.
+// injectBefore does to a call what faults do before its effect, and returns the answer where there
+// will be no effect.
 func (b *basic) injectBefore(ctx context.Context, operation string) error {
 	w, now := b.world, b.world.clock.Now()
 	at := target{provider: b.source.Slug, operation: operation}
@@ -52,7 +53,7 @@ func (b *basic) rejects(operation, offer string, now time.Time) error {
 	return nil
 }
 
-// answerLost tells whether the answer of a call that had its effect does not arrive.
+// answerLost reports whether the answer of a call that had its effect does not arrive.
 func (b *basic) answerLost(operation string) error {
 	if _, _, applies := b.world.faultFor(FaultLostAnswer, target{provider: b.source.Slug, operation: operation}, b.world.clock.Now()); applies {
 		return b.unanswered(operation, errors.New("no answer arrived in time"))
@@ -60,17 +61,21 @@ func (b *basic) answerLost(operation string) error {
 	return nil
 }
 
-// garbles tells whether the texts of an answer arrive as nobody would have written them.
+// garbles reports whether the texts of an answer arrive garbled.
 func (b *basic) garbles(operation string) bool {
-	_, _, applies := b.world.faultFor(FaultGarbled, target{provider: b.source.Slug, operation: operation}, b.world.clock.Now())
+	_, _, applies := b.world.faultFor(
+		FaultGarbled,
+		target{provider: b.source.Slug, operation: operation},
+		b.world.clock.Now(),
+	)
 	return applies
 }
 
 // noise is what garbled texts are made of.
 var noise = "\x00\x1b[2J\xff\xfe\r\n\u202e'; --" + strings.Repeat("é", 5000)
 
-// garble spoils the texts that a provider may choose freely. What names a machine or reaches it stays as it is: an answer
-// with another name would be another machine's.
+// garble spoils the texts that a provider may choose freely. What names a machine or reaches it
+// stays as it is: an answer with another name would be another machine's.
 func garble(answer any) {
 	switch a := answer.(type) {
 	case *provider.Machine:
@@ -114,7 +119,11 @@ func (b *basic) refusesEnd(r machineRecord, now time.Time) error {
 	if !f.Until.IsZero() {
 		wait = f.Until.Sub(now)
 	}
-	return &provider.Error{Kind: provider.KindRejected, Message: "The provider does not end this machine yet.", RetryAfter: wait}
+	return &provider.Error{
+		Kind:       provider.KindRejected,
+		Message:    "The provider does not end this machine yet.",
+		RetryAfter: wait,
+	}
 }
 
 // scarce returns how many of the offer there are altogether, where a fault says so.
@@ -155,7 +164,8 @@ func (w *World) installTakes(k key, offer, operation string, now time.Time) time
 	return w.between("install", k, installAtLeast, installAtMost)
 }
 
-// stageEnds is when a stage of an installation is over, as a part of the whole: numerator and denominator.
+// stageEnds is when a stage of an installation is over, as a part of the whole: numerator and
+// denominator.
 var stageEnds = map[string][2]time.Duration{"allocating": {1, 5}, "installing": {3, 4}, "booting": {1, 1}}
 
 // doom decides at a machine's launch what will go wrong with it.
@@ -170,8 +180,8 @@ func (w *World) doom(r *machineRecord, now time.Time) {
 	}
 }
 
-// takeBack takes back the ready machines of a provider that a fault applies, asking about the oldest first. A machine
-// that another call is working on is left alone.
+// takeBack takes back the ready machines of a provider that a fault applies, asking about the
+// oldest first. A machine that another call is working on is left alone.
 func (w *World) takeBack(ctx context.Context, slug string) {
 	w.mu.Lock()
 	var ready []*machine
@@ -181,7 +191,10 @@ func (w *World) takeBack(ctx context.Context, slug string) {
 		}
 	}
 	slices.SortFunc(ready, func(a, b *machine) int {
-		return cmp.Or(a.record.CreatedAt.Compare(b.record.CreatedAt), strings.Compare(string(a.record.Reference), string(b.record.Reference)))
+		return cmp.Or(
+			a.record.CreatedAt.Compare(b.record.CreatedAt),
+			strings.Compare(string(a.record.Reference), string(b.record.Reference)),
+		)
 	})
 	w.mu.Unlock()
 	for _, m := range ready {
@@ -192,13 +205,14 @@ func (w *World) takeBack(ctx context.Context, slug string) {
 	}
 }
 
-// mayBeLost takes the machine back where a fault applies it. The caller has passed the machine's gate.
+// mayBeLost takes the machine back where a fault applies it. The caller has passed the machine's
+// gate.
 func (w *World) mayBeLost(ctx context.Context, m *machine) {
 	r, now := w.read(m), w.clock.Now()
 	if r.Phase != phaseOn || r.OrphanOf != "" {
 		return
 	}
-	if _, _, applies := w.faultFor(FaultMachineLost, target{r.Provider, "look", r.OfferKey}, now); !applies {
+	if _, _, applies := w.faultFor(FaultMachineLost, target{r.Provider, "observe", r.OfferKey}, now); !applies {
 		return
 	}
 	r.Phase, r.Detail, r.Since, r.DueAt = phaseLost, "taken back by the provider", now, time.Time{}
@@ -217,8 +231,8 @@ func (b *basic) listAge(operation string, now time.Time) time.Duration {
 	return 0
 }
 
-// asOf returns the record as it was so long before now, and whether there was a machine then. That it was switched off
-// and on, rebooted or installed anew meanwhile is not remembered.
+// asOf returns the record as it was so long before now, and whether there was a machine then. That
+// it was switched off and on, rebooted or installed again meanwhile is not remembered.
 func (r machineRecord) asOf(now time.Time, age time.Duration) (machineRecord, bool) {
 	if age == 0 {
 		return r, r.Phase != phaseGone

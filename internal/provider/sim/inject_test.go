@@ -280,7 +280,7 @@ func TestMachinesAreTakenBackByChance(t *testing.T) {
 			return
 		}
 	}
-	t.Error("a hundred looks at 30 per cent, and the machine is there")
+	t.Error("a hundred reads at 30 percent, and the machine is there")
 }
 
 func TestEndsAreRefusedForADay(t *testing.T) {
@@ -289,7 +289,8 @@ func TestEndsAreRefusedForADay(t *testing.T) {
 	b.fault(Fault{Kind: FaultRefuseTerminate, ForSeconds: 24 * 3600})
 	b.clock.Advance(time.Hour)
 	for range 2 {
-		if e := b.wantKind(b.p.Terminate(t.Context(), "dep_a"), provider.KindRejected); e.RetryAfter != 23*time.Hour || e.Message == "" {
+		if e := b.wantKind(b.p.Terminate(t.Context(), "dep_a"), provider.KindRejected); e.RetryAfter != 23*time.Hour ||
+			e.Message == "" {
 			t.Errorf("%+v", e)
 		}
 	}
@@ -414,7 +415,8 @@ func TestOrphans(t *testing.T) {
 	if m := b.want("dep_foreign", provider.MachineReady); m.Address == "" {
 		t.Errorf("%+v", m)
 	}
-	if _, err := b.world.AddFault(t.Context(), Fault{Kind: FaultOrphan, Provider: "voltage-park", Value: "dep_foreign"}); err == nil || len(b.world.Faults()) != 2 {
+	if _, err := b.world.AddFault(t.Context(), Fault{Kind: FaultOrphan, Provider: "voltage-park", Value: "dep_foreign"}); err == nil ||
+		len(b.world.Faults()) != 2 {
 		t.Errorf("a reference was given twice: %v", err)
 	}
 	b.fault(Fault{Kind: FaultMachineLost, Count: 9})

@@ -29,7 +29,8 @@ const (
 	phaseGone        phase = "gone"        // deleted; only the reference is remembered
 )
 
-// How long things take, in simulated time. What has two values lies between them, depending on the reference.
+// How long things take, in simulated time. What has two values lies between them, depending on the
+// reference.
 const (
 	installAtLeast, installAtMost     = 3 * time.Second, 6 * time.Second
 	terminateAtLeast, terminateAtMost = 1 * time.Second, 2 * time.Second
@@ -54,7 +55,7 @@ type machineRecord struct {
 	Phase phase
 	// Detail is shown while the machine is not ready.
 	Detail string
-	// Since and DueAt bound a phase that ends by itself.
+	// Since and DueAt bound a phase that ends on its own.
 	Since, DueAt time.Time
 	// WasReady tells that the machine has been ready since it was launched.
 	WasReady bool
@@ -64,9 +65,10 @@ type machineRecord struct {
 	FailsWhile string    `json:",omitempty"`
 	// NoSSH tells that the machine runs no processes, so that its SSH never answers.
 	NoSSH bool `json:",omitempty"`
-	// OrphanOf is the fault that made the machine, which nobody asked for.
+	// OrphanOf is the fault that made the machine, an orphan.
 	OrphanOf string `json:",omitempty"`
-	// ReadyAt is when the machine was first ready, EndAskedAt when it was asked to end, and Was what it was until then.
+	// ReadyAt is when the machine was first ready, EndAskedAt when it was asked to end, and Was
+	// what it was until then.
 	ReadyAt    time.Time `json:",omitzero"`
 	EndAskedAt time.Time `json:",omitzero"`
 	Was        phase     `json:",omitempty"`
@@ -82,13 +84,13 @@ type machineRecord struct {
 	CreatedAt time.Time
 }
 
-// machine is a machine in memory. Whoever changes its record or its processes has passed the gate; whoever reads or
-// sets the record also holds the world's mu.
+// machine is a machine in memory. Changing its record or its processes requires holding the gate;
+// reading or setting the record also requires the world's mu.
 type machine struct {
 	folder string
 	work   gate
-	// known is closed once the record is on the file system; until then nobody is told of the machine. refused
-	// is set before that, where it could not be written and the machine never was.
+	// known is closed once the record is on the file system; until then no caller is told of the
+	// machine. refused is set before that, where it could not be written and the machine never was.
 	known   chan struct{}
 	refused bool
 
@@ -105,8 +107,8 @@ func newMachine(folder string) *machine {
 	return &machine{folder: folder, work: newGate(), known: make(chan struct{})}
 }
 
-// isKnown tells whether the machine's record is on the file system. The caller holds mu, under which a machine that was
-// refused is taken away.
+// isKnown reports whether the machine's record is on the file system. The caller holds mu, under
+// which a machine that was refused is taken away.
 func (m *machine) isKnown() bool {
 	select {
 	case <-m.known:
@@ -172,7 +174,8 @@ func (r machineRecord) view(now time.Time, down bool) provider.Machine {
 	return m
 }
 
-// stage says what an installation is at: a fifth of the time goes to issue the hardware, a quarter to the first boot.
+// stage says what an installation is at: a fifth of the time goes to issue the hardware, a quarter
+// to the first boot.
 func (r machineRecord) stage(now time.Time) string {
 	done, all := now.Sub(r.Since), r.DueAt.Sub(r.Since)
 	switch {
@@ -185,7 +188,7 @@ func (r machineRecord) stage(now time.Time) string {
 	}
 }
 
-// fails tells whether the installation has failed by then.
+// fails reports whether the installation has failed by then.
 func (r machineRecord) fails(now time.Time) bool {
 	return !r.FailsAt.IsZero() && !now.Before(r.FailsAt)
 }
@@ -217,14 +220,15 @@ func (w *World) read(m *machine) machineRecord {
 	return m.record
 }
 
-func (w *World) look(m *machine) provider.Machine {
+func (w *World) observe(m *machine) provider.Machine {
 	now := w.clock.Now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return m.record.view(now, m.down)
 }
 
-// save writes the machine's record and then makes it true. The caller has passed the machine's gate.
+// save writes the machine's record and then makes it true. The caller has passed the machine's
+// gate.
 func (w *World) save(m *machine, r machineRecord) error {
 	if err := writeRecord(filepath.Join(m.folder, machineFile), r, w.synced); err != nil {
 		return err
@@ -243,8 +247,8 @@ func (w *World) save(m *machine, r machineRecord) error {
 	return nil
 }
 
-// settle makes happen what is due for a machine. Every step may be repeated, so one that fails or is cut short is taken
-// again by whoever asks next. The caller has passed the machine's gate.
+// settle makes happen what is due for a machine. Every step may be repeated, so one that fails or
+// is cut short is taken again by the next call. The caller has passed the machine's gate.
 func (w *World) settle(ctx context.Context, m *machine) {
 	r, now := w.read(m), w.clock.Now()
 	due := !now.Before(r.DueAt)
@@ -290,12 +294,13 @@ func (w *World) settle(ctx context.Context, m *machine) {
 		}
 	}()
 	if err != nil && ctx.Err() == nil {
-		w.log.Error("a simulated machine is not as it should be; it is tried again when somebody asks",
+		w.log.Error("a simulated machine is not as it should be; the next call tries again",
 			"provider", r.Provider, "reference", r.Reference, "phase", r.Phase, "error", err)
 	}
 }
 
-// silence ends the machine's processes, once: what this process stopped or never started need not be asked again.
+// silence ends the machine's processes, once: what this process stopped or never started need not
+// be asked again.
 func (w *World) silence(ctx context.Context, m *machine) error {
 	if m.quiet {
 		return nil
@@ -307,7 +312,8 @@ func (w *World) silence(ctx context.Context, m *machine) error {
 	return nil
 }
 
-// start starts the machine's processes and makes it on. After startTries failures in a row it is given up.
+// start starts the machine's processes and makes it on. After startTries failures in a row it is
+// given up.
 func (w *World) start(ctx context.Context, m *machine, r machineRecord) error {
 	if r.NoSSH {
 		return w.save(m, r.deafen().started(deaf(r.Address), nil, w.clock.Now()))
@@ -353,8 +359,12 @@ func (w *World) spec(m *machine, r machineRecord) node.Spec {
 		if s.Slug != r.Provider {
 			continue
 		}
-		if o := s.offer(r.OfferKey); o != nil { // nil: a newer catalogue sells it no more
-			spec.GPUs = node.GPUs{Model: o.GPUType, Count: o.GPUCount / o.nodes(), MemoryMB: int64(o.GPUMemoryGB) * 1024}
+		if o := s.offer(r.OfferKey); o != nil { // nil: a newer catalog sells it no more
+			spec.GPUs = node.GPUs{
+				Model:    o.GPUType,
+				Count:    o.GPUCount / o.nodes(),
+				MemoryMB: int64(o.GPUMemoryGB) * 1024,
+			}
 		}
 	}
 	w.mu.Lock()
@@ -367,8 +377,9 @@ func (w *World) spec(m *machine, r machineRecord) node.Spec {
 	return spec
 }
 
-// reserve takes a free address for the machine; the caller holds mu. Where that turns out to be somebody's outside this world,
-// reserving again gives another, and the first stays marked as used: it is.
+// reserve takes a free address for the machine; the caller holds mu. Where that turns out to be
+// in use outside this world, reserving again gives another, and the first stays marked as used:
+// it is.
 func (w *World) reserve(k key) (netip.Addr, error) {
 	a, free := pickAddress(w.dir+"/"+k.provider+"/"+string(k.reference), w.used)
 	if !free {
@@ -378,7 +389,8 @@ func (w *World) reserve(k key) (netip.Addr, error) {
 	return a, nil
 }
 
-// bury deletes the machine's files and keeps its reference, and what a list that is stale may still tell.
+// bury deletes the machine's files and keeps its reference, and what a list that is stale may still
+// tell.
 func (w *World) bury(ctx context.Context, m *machine, r machineRecord) error {
 	if err := w.each(ctx, m, w.host.remove); err != nil {
 		return err

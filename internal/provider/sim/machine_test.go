@@ -30,7 +30,12 @@ func TestInstallationTellsItsStages(t *testing.T) {
 		}
 		b.clock.Advance(100 * time.Millisecond)
 	}
-	want := []string{"provisioning allocating", "provisioning installing the operating system", "provisioning booting", "ready "}
+	want := []string{
+		"provisioning allocating",
+		"provisioning installing the operating system",
+		"provisioning booting",
+		"ready ",
+	}
 	if fmt.Sprint(stages) != fmt.Sprint(want) {
 		t.Errorf("%q, want %q", stages, want)
 	}
@@ -96,7 +101,7 @@ func TestMachineWhoseProcessDiedIsStartedAgainOrLost(t *testing.T) {
 	b.want("dep_a", provider.MachineLost)
 }
 
-func TestSlowStartHoldsNobodyElseUp(t *testing.T) {
+func TestSlowStartDelaysNoOtherMachine(t *testing.T) {
 	b := newBed(t)
 	b.launch("dep_slow")
 	starting, goOn := make(chan struct{}), make(chan struct{})
@@ -181,7 +186,7 @@ func TestReferenceIsRememberedForAWeek(t *testing.T) {
 	}
 }
 
-func TestStockRunsOutAndComesBack(t *testing.T) {
+func TestStockRunsOutAndReturns(t *testing.T) {
 	b := newBed(t)
 	const stock = 64
 	for i := range stock {
@@ -249,7 +254,8 @@ func TestAddressesAreUsedOnce(t *testing.T) {
 	used := map[netip.Addr]bool{}
 	for range 300 {
 		a, free := pickAddress("the same name", used)
-		if !free || used[a] || !netip.MustParsePrefix("127.77.0.0/16").Contains(a) || a.As4()[3] == 255 && a.As4()[2] == 255 {
+		if !free || used[a] || !netip.MustParsePrefix("127.77.0.0/16").Contains(a) ||
+			a.As4()[3] == 255 && a.As4()[2] == 255 {
 			t.Fatalf("%s, %t", a, free)
 		}
 		used[a] = true

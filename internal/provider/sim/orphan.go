@@ -11,18 +11,20 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 )
 
-// deafPort is the port of a machine whose SSH never answers. Nobody listens there: it is below those that a program
-// may be given by chance, and was a service's of the seventies.
+// deafPort is the port of a machine whose SSH never answers. Nothing listens there: it is below
+// those that a program may be given by chance, and was a service's of the seventies.
 const deafPort = 1
 
-// namelessPrefix begins what a machine without a reference is kept under. No deployment's id begins so.
+// namelessPrefix begins what a machine without a reference is kept under. No deployment's id begins
+// so.
 const namelessPrefix = "orphan-"
 
 // deaf returns where the SSH of a machine would be that never answers.
 func deaf(a netip.Addr) netip.AddrPort { return netip.AddrPortFrom(a, deafPort) }
 
-// haunt makes the machines of a orphan fault. They have no processes: whose they are is nobody's business.
-func (w *World) haunt(ctx context.Context, f Fault) error {
+// makeOrphans makes the machines of an orphan fault. They have no processes and no owner
+// business.
+func (w *World) makeOrphans(ctx context.Context, f Fault) error {
 	for _, s := range w.sources {
 		if f.Provider != "" && f.Provider != s.Slug {
 			continue
@@ -41,7 +43,7 @@ func (w *World) haunt(ctx context.Context, f Fault) error {
 			if f.Value != "" {
 				k.reference = id.ID(f.Value)
 			}
-			m, err := w.summon(k, o, f.ID)
+			m, err := w.registerOrphan(k, o, f.ID)
 			if err != nil {
 				return err
 			}
@@ -53,8 +55,8 @@ func (w *World) haunt(ctx context.Context, f Fault) error {
 	return nil
 }
 
-// summon registers a orphan, which nobody is told of yet.
-func (w *World) summon(k key, o *offer, fault string) (*machine, error) {
+// registerOrphan registers an orphan, which no caller is told of yet.
+func (w *World) registerOrphan(k key, o *offer, fault string) (*machine, error) {
 	now := w.clock.Now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -85,7 +87,8 @@ func (r machineRecord) shown() id.ID {
 	return r.Reference
 }
 
-// isNameless tells whether the reference is only the world's own word for a machine that has none upstream.
+// isNameless reports whether the reference is only the world's own word for a machine that has none
+// upstream.
 func isNameless(reference id.ID) bool { return strings.HasPrefix(string(reference), namelessPrefix) }
 
 // layOrphans ends the orphans of those faults, without a trace.

@@ -13,8 +13,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-func TestPricesStayWithinFourPerCentInWholeCentsAndMoveOnTheHourOnly(t *testing.T) {
-	sources, err := readCatalogue(catalogueJSON)
+func TestPricesStayWithinFourPercentInWholeCentsAndMoveOnTheHourOnly(t *testing.T) {
+	sources, err := readCatalog(catalogJSON)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,11 +25,11 @@ func TestPricesStayWithinFourPerCentInWholeCentsAndMoveOnTheHourOnly(t *testing.
 		hour := time.Unix(rapid.Int64Range(0, 4e9).Draw(t, "at"), 0).Truncate(time.Hour)
 		price := hourlyPrice(seed, s.Slug, o, hour)
 		perGPU := int64(price) / int64(o.GPUCount)
-		if int64(price)%int64(o.GPUCount) != 0 || perGPU%microsPerCent != 0 {
+		if int64(price)%int64(o.GPUCount) != 0 || perGPU%microsOfACent != 0 {
 			t.Fatalf("%s: %s is not whole cents for each of %d", o.Key, price, o.GPUCount)
 		}
-		if base := o.CentsPerGPUHour * microsPerCent; perGPU*100 < base*96 || perGPU*100 > base*104 {
-			t.Fatalf("%s: %s is more than four per cent from %s", o.Key, money.Micros(perGPU), money.Micros(base))
+		if base := o.CentsPerGPUHour * microsOfACent; perGPU*100 < base*96 || perGPU*100 > base*104 {
+			t.Fatalf("%s: %s is more than four percent from %s", o.Key, money.Micros(perGPU), money.Micros(base))
 		}
 		later := hour.Add(time.Duration(rapid.Int64Range(0, int64(time.Hour)-1).Draw(t, "later")))
 		if p := hourlyPrice(seed, s.Slug, o, later); p != price {
@@ -41,10 +41,14 @@ func TestPricesStayWithinFourPerCentInWholeCentsAndMoveOnTheHourOnly(t *testing.
 	})
 }
 
-// TestMarketMoves checks that a day is not all the same: prices move, some offers sell out, and come back.
+// TestMarketMoves checks that a day is not all the same: prices move, some offers sell out, and
+// return.
 func TestMarketMoves(t *testing.T) {
 	c := clock.NewFrozen(time.Date(2027, 3, 1, 0, 0, 0, 0, time.UTC))
-	w, err := Open(t.Context(), Config{Dir: t.TempDir(), Clock: c, Seed: 1, Log: slog.New(slog.DiscardHandler), Listen: ListenBanner})
+	w, err := Open(
+		t.Context(),
+		Config{Dir: t.TempDir(), Clock: c, Seed: 1, Log: slog.New(slog.DiscardHandler), Listen: ListenBanner},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +86,7 @@ func TestMarketMoves(t *testing.T) {
 			scarce++
 		}
 		if s.offered == 0 {
-			t.Errorf("%s was never to be had", key)
+			t.Errorf("%s was never available", key)
 		}
 	}
 	if moved < len(all)*9/10 || scarce < 5 || scarce > len(all)/2 {
@@ -102,9 +106,12 @@ func offersOf(t *testing.T, p provider.Provider) []provider.Offer {
 	return offers
 }
 
-func TestCatalogue(t *testing.T) {
+func TestCatalog(t *testing.T) {
 	c := clock.NewFrozen(time.Date(2027, 3, 1, 0, 0, 0, 0, time.UTC))
-	w, err := Open(t.Context(), Config{Dir: t.TempDir(), Clock: c, Log: slog.New(slog.DiscardHandler), Listen: ListenBanner})
+	w, err := Open(
+		t.Context(),
+		Config{Dir: t.TempDir(), Clock: c, Log: slog.New(slog.DiscardHandler), Listen: ListenBanner},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +140,13 @@ func TestCatalogue(t *testing.T) {
 		}
 	}
 	if count < 40 || len(w.Providers()) < 4 || without == 0 || long == 0 {
-		t.Errorf("%d offers of %d providers, %d without volumes, %d with a long minimum", count, len(w.Providers()), without, long)
+		t.Errorf(
+			"%d offers of %d providers, %d without volumes, %d with a long minimum",
+			count,
+			len(w.Providers()),
+			without,
+			long,
+		)
 	}
 	for _, g := range []string{"NVIDIA B200", "NVIDIA H200", "NVIDIA H100", "NVIDIA A100", "NVIDIA L40S", "NVIDIA RTX 4090", "AMD MI300X"} {
 		if !gpus[g] {
@@ -147,20 +160,21 @@ func TestCatalogue(t *testing.T) {
 		t.Fatal("the quick start's offer is missing")
 	}
 	if quick.GPUType != "NVIDIA B200" || quick.GPUCount != 8 || quick.Region != "dallas-usa-5" || quick.InstanceType != provider.BareMetal ||
-		!slices.Contains(quick.OperatingSystems, "Ubuntu 22.04") || *quick.Stock != 64 ||
+		!slices.Contains(quick.OperatingSystems, "Ubuntu 22.04") ||
+		*quick.Stock != 64 ||
 		quick.Capabilities != (provider.Capabilities{Reboot: true, Power: true, Reinstall: true, Volumes: true, CloudInit: true}) {
 		t.Errorf("the quick start's offer is %+v", *quick)
 	}
 }
 
-func TestCatalogueThatContradictsItselfIsRefused(t *testing.T) {
+func TestCatalogThatContradictsItselfIsRefused(t *testing.T) {
 	for name, text := range map[string]string{
 		"unknown field":  `{"providers":[],"more":1}`,
 		"twice":          `{"providers":[{"slug":"a"},{"slug":"a"}]}`,
 		"unknown region": `{"providers":[{"slug":"a","name":"A","launchLimitMinutes":1,"syncEverySeconds":1,"pollEverySeconds":1,"offers":[{"key":"k","region":"r","gpuType":"g","gpuCount":1,"gpuMemoryGb":1,"vcpus":1,"memoryGb":1,"storageGb":1,"instanceType":"VM","operatingSystems":["x"],"centsPerGpuHour":1,"stock":1}]}]}`,
 		"not JSON":       `providers:`,
 	} {
-		if _, err := readCatalogue([]byte(text)); err == nil {
+		if _, err := readCatalog([]byte(text)); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
 	}

@@ -41,7 +41,10 @@ var slugs = []string{"voltage-park", "northgrid", "basalt", "meridian-metal", "q
 // reopen opens the world in the folder.
 func reopen(t *testing.T, dir string, c clock.Clock, listen sim.Listen) *sim.World {
 	t.Helper()
-	w, err := sim.Open(t.Context(), sim.Config{Dir: dir, Clock: c, Seed: seed, Log: slog.New(slog.DiscardHandler), Listen: listen})
+	w, err := sim.Open(
+		t.Context(),
+		sim.Config{Dir: dir, Clock: c, Seed: seed, Log: slog.New(slog.DiscardHandler), Listen: listen},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,8 +115,8 @@ func TestConformsWithRealMachines(t *testing.T) {
 	})
 }
 
-// TestRealMachineOutlivesTheWorldAndTheHost closes the world and opens it again: first with the machine's process as it
-// was, then without it, as after a restart of the computer.
+// TestRealMachineOutlivesTheWorldAndTheHost closes the world and opens it again: first with the
+// machine's process as it was, then without it, as after a restart of the computer.
 func TestRealMachineOutlivesTheWorldAndTheHost(t *testing.T) {
 	if isolated, reason := node.Isolation(t.Context(), t.TempDir()); !isolated {
 		t.Skipf("no real machines here: %v", reason)
@@ -149,7 +152,7 @@ func TestRealMachineOutlivesTheWorldAndTheHost(t *testing.T) {
 
 	shut(t, w)
 	if text, err := run(before, signer, "cat /root/kept", ""); err != nil || text != "still here" {
-		t.Errorf("while nobody has the world open: %q, %v", text, err)
+		t.Errorf("while no process has the world open: %q, %v", text, err)
 	}
 	w = reopen(t, dir, c, sim.ListenSSH)
 	if again, runs := node.Running(folder); !runs || again.PID != first.PID {
@@ -162,7 +165,8 @@ func TestRealMachineOutlivesTheWorldAndTheHost(t *testing.T) {
 	}
 	w = reopen(t, dir, c, sim.ListenSSH)
 	after := ready()
-	if text, err := run(after, signer, "cat /root/kept", ""); err != nil || text != "still here" || after.Address != before.Address {
+	if text, err := run(after, signer, "cat /root/kept", ""); err != nil || text != "still here" ||
+		after.Address != before.Address {
 		t.Errorf("after a restart of the host, at %s: %q, %v", after.Address, text, err)
 	}
 

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Span is a length of time in seconds that is left to chance: half of the lengths are between Min and Median, half
-// between Median and Max, and the more seldom the longer. The zero value is none.
+// Span is a length of time in seconds that is left to chance: half of the lengths are between Min
+// and Median, half between Median and Max, and the more seldom the longer. The zero value is none.
 type Span struct {
 	Min    float64 `json:"min"`
 	Median float64 `json:"median"`

@@ -31,12 +31,13 @@ type volumeRecord struct {
 	// MountName is the folder in mountDir; no other volume of the provider has it.
 	MountName string
 	ReadyAt   time.Time
-	// AttachedTo is the machine that has it. It stays when the machine ends: a machine that is gone has no volumes.
+	// AttachedTo is the machine that has it. It stays when the machine ends: a machine that is gone
+	// has no volumes.
 	AttachedTo id.ID
 }
 
-// volume is a volume in memory. Whoever changes it has passed its gate, and the gate of its machine after that; whoever
-// reads or sets the record also holds the world's mu.
+// volume is a volume in memory. Changing it requires holding its gate, and the gate of its machine
+// after that; reading or setting the record also requires the world's mu.
 type volume struct {
 	folder  string
 	work    gate
@@ -52,7 +53,7 @@ func newVolume(folder string) *volume {
 
 func (v *volume) files() string { return filepath.Join(v.folder, "files") }
 
-// volumeKeeper is the ability to have volumes.
+// volumeKeeper is the capability to have volumes.
 type volumeKeeper struct{ b *basic }
 
 // VolumePricing returns the regions that have volumes, with prices and sizes.
@@ -60,7 +61,12 @@ func (k volumeKeeper) VolumePricing(ctx context.Context) ([]provider.VolumePrici
 	return call(ctx, k.b, "volume-pricing", func(context.Context) ([]provider.VolumePricing, error) {
 		all := make([]provider.VolumePricing, len(k.b.source.Volumes))
 		for i, p := range k.b.source.Volumes {
-			all[i] = provider.VolumePricing{Region: p.Region, PerGBHour: p.PerGBHour, MinSizeGB: p.MinSizeGB, MaxSizeGB: p.MaxSizeGB}
+			all[i] = provider.VolumePricing{
+				Region:    p.Region,
+				PerGBHour: p.PerGBHour,
+				MinSizeGB: p.MinSizeGB,
+				MaxSizeGB: p.MaxSizeGB,
+			}
 		}
 		return all, nil
 	})
@@ -79,7 +85,7 @@ func (k volumeKeeper) CreateVolume(ctx context.Context, request provider.VolumeR
 				if err := w.establishVolume(v); err != nil {
 					return provider.Volume{}, err
 				}
-				return w.lookVolume(v), nil
+				return w.observeVolume(v), nil
 			}
 			select {
 			case <-v.known:
@@ -87,7 +93,7 @@ func (k volumeKeeper) CreateVolume(ctx context.Context, request provider.VolumeR
 				return provider.Volume{}, ctx.Err()
 			}
 			if !v.refused {
-				return w.lookVolume(v), nil
+				return w.observeVolume(v), nil
 			}
 		}
 	})
@@ -111,7 +117,13 @@ func (k volumeKeeper) register(request provider.VolumeRequest) (v *volume, isNew
 		return nil, false, err
 	}
 	if request.SizeGB < p.MinSizeGB || request.SizeGB > p.MaxSizeGB {
-		return nil, false, refuse(provider.KindRejected, "A volume in %s has %d to %d GB.", p.Region, p.MinSizeGB, p.MaxSizeGB)
+		return nil, false, refuse(
+			provider.KindRejected,
+			"A volume in %s has %d to %d GB.",
+			p.Region,
+			p.MinSizeGB,
+			p.MaxSizeGB,
+		)
 	}
 	if err := k.b.rejects("create-volume", "", w.clock.Now()); err != nil {
 		return nil, false, err
@@ -135,7 +147,8 @@ func (k volumeKeeper) pricing(region string) (volumePrice, error) {
 	return volumePrice{}, refuse(provider.KindRejected, "There are no volumes in region %q.", region)
 }
 
-// mountName makes a folder's name of the volume's, one that no other volume of the provider has; the caller holds mu.
+// mountName makes a folder's name of the volume's, one that no other volume of the provider has;
+// the caller holds mu.
 func (w *World) mountName(k key, name string) string {
 	folder := strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' || r == '_' || r == '-' {
@@ -160,7 +173,8 @@ func (w *World) establishVolume(v *volume) error {
 	defer close(v.known)
 	err := os.MkdirAll(v.files(), 0o755)
 	if err == nil {
-		// As on a new file system: all users of a machine may enter. On the host, the directories above are closed.
+		// As on a new file system: all users of a machine may enter. On the host, the directories
+		// above are closed.
 		err = os.Chmod(v.files(), 0o755)
 	}
 	if err == nil {
@@ -196,7 +210,7 @@ func (w *World) saveVolume(v *volume, r volumeRecord) error {
 	return nil
 }
 
-func (w *World) lookVolume(v *volume) provider.Volume {
+func (w *World) observeVolume(v *volume) provider.Volume {
 	r, now := w.readVolume(v), w.clock.Now()
 	return provider.Volume{
 		ID: r.ID, Reference: r.Reference, Ready: !now.Before(r.ReadyAt), SizeGB: r.SizeGB,
@@ -215,7 +229,7 @@ func (k volumeKeeper) Volume(ctx context.Context, reference id.ID) (provider.Vol
 		if err != nil {
 			return provider.Volume{}, err
 		}
-		return k.b.world.lookVolume(v), nil
+		return k.b.world.observeVolume(v), nil
 	})
 }
 
@@ -233,15 +247,18 @@ func (k volumeKeeper) Volumes(ctx context.Context) ([]provider.Volume, error) {
 		w.mu.Unlock()
 		all := make([]provider.Volume, len(there))
 		for i, v := range there {
-			all[i] = w.lookVolume(v)
+			all[i] = w.observeVolume(v)
 		}
-		slices.SortFunc(all, func(a, b provider.Volume) int { return strings.Compare(string(a.Reference), string(b.Reference)) })
+		slices.SortFunc(
+			all,
+			func(a, b provider.Volume) int { return strings.Compare(string(a.Reference), string(b.Reference)) },
+		)
 		return all, ctx.Err()
 	})
 }
 
-// isKnown tells whether the volume's record is on the file system. The caller holds mu, under which a volume that was
-// refused is taken away.
+// isKnown reports whether the volume's record is on the file system. The caller holds mu, under
+// which a volume that was refused is taken away.
 func (v *volume) isKnown() bool {
 	select {
 	case <-v.known:
@@ -328,7 +345,8 @@ func (k volumeKeeper) DeleteVolume(ctx context.Context, reference id.ID) error {
 	})
 }
 
-// AttachVolume gives a ready volume to a machine of its region, at once where that runs and else when it starts.
+// AttachVolume gives a ready volume to a machine of its region, at once where that runs and else
+// when it starts.
 func (k volumeKeeper) AttachVolume(ctx context.Context, reference, machineReference id.ID) error {
 	return do(ctx, k.b, "attach-volume", func(ctx context.Context) error {
 		return k.with(ctx, reference, func(v *volume, r volumeRecord) error {
@@ -338,13 +356,23 @@ func (k volumeKeeper) AttachVolume(ctx context.Context, reference, machineRefere
 				case r.AttachedTo != "" && r.AttachedTo != machineReference:
 					return refuse(provider.KindRejected, "Machine %s has the volume; detach it first.", r.AttachedTo)
 				case on.Region != r.Region:
-					return refuse(provider.KindRejected, "The volume is in %s and the machine in %s.", r.Region, on.Region)
+					return refuse(
+						provider.KindRejected,
+						"The volume is in %s and the machine in %s.",
+						r.Region,
+						on.Region,
+					)
 				case on.Phase == phaseTerminating || on.Phase == phaseFailed || on.Phase == phaseLost:
 					return notNow(on)
 				case w.clock.Now().Before(r.ReadyAt):
-					return &provider.Error{Kind: provider.KindUnavailable, Message: "The volume is still being made.", RetryAfter: volumeTakes}
+					return &provider.Error{
+						Kind:       provider.KindUnavailable,
+						Message:    "The volume is still being made.",
+						RetryAfter: volumeTakes,
+					}
 				}
-				// First the record: whatever happens after it, the volume is the machine's and nobody deletes it.
+				// First the record: whatever happens after it, the volume is the machine's and
+				// nothing deletes it.
 				r.AttachedTo = machineReference
 				if err := w.saveVolume(v, r); err != nil {
 					return err

@@ -23,25 +23,27 @@ import (
 type Listen string
 
 const (
-	// ListenSSH makes a machine a real one: processes of their own with an SSH server. The program must call node.Main
-	// when its first argument is node.InitArg.
+	// ListenSSH makes a machine a real one: processes of their own with an SSH server. The program
+	// must call node.Main when its first argument is node.InitArg.
 	ListenSSH Listen = ""
-	// ListenBanner makes a machine a listener in this process that sends the first line of an SSH server and closes.
-	// It is for tests with many machines: nothing outlives the process, and records are not synced to the medium.
+	// ListenBanner makes a machine a listener in this process that sends the first line of an SSH
+	// server and closes. It is for tests with many machines: nothing outlives the process, and
+	// records are not synced to the medium.
 	ListenBanner Listen = "banner"
 )
 
 // Config is what a World is made of. Dir, Clock and Log are required.
 type Config struct {
-	// Dir holds the world's state; it is made where it is missing. One process at a time has it open.
+	// Dir holds the world's state; it is made where it is missing. One process at a time has it
+	// open.
 	Dir   string
 	Clock clock.Clock
 	// Seed decides prices, stock and how long things take.
 	Seed   uint64
 	Log    *slog.Logger
 	Listen Listen
-	// Unisolated starts real machines also where they cannot be isolated from this computer, and says so in the names of
-	// providers and regions. Without it such machines are not started.
+	// Unisolated starts real machines also where they cannot be isolated from this computer, and
+	// says so in the names of providers and regions. Without it such machines are not started.
 	Unisolated bool
 	// Faults are added to those that the folder keeps, except what it has already.
 	Faults []Fault
@@ -69,7 +71,8 @@ type World struct {
 	calls  sync.RWMutex
 	closed bool
 
-	// mu guards the maps, the record in each machine and volume, and used. It is never held over work on a machine.
+	// mu guards the maps, the record in each machine and volume, and used. It is never held over
+	// work on a machine.
 	mu       sync.Mutex
 	machines map[key]*machine
 	volumes  map[key]*volume
@@ -82,14 +85,15 @@ type key struct {
 	reference id.ID
 }
 
-// parallel is how many machines are started or ended at the same time when the world is opened or listed.
+// parallel is how many machines are started or ended at the same time when the world is opened or
+// listed.
 const parallel = 4
 
 // rememberGone is how long the reference of a machine that has ended is kept from being used again.
 const rememberGone = 7 * 24 * time.Hour
 
-// Open opens the world in c.Dir, or makes a new one, and finds its machines again: those that should run and do not
-// are started. It fails when another process has the world open.
+// Open opens the world in c.Dir, or makes a new one, and finds its machines again: those that
+// should run and do not are started. It fails when another process has the world open.
 func Open(ctx context.Context, c Config) (*World, error) {
 	if c.Dir == "" || c.Clock == nil || c.Log == nil || (c.Listen != ListenSSH && c.Listen != ListenBanner) {
 		return nil, errors.New("sim: Open needs Dir, Clock and Log, and a known Listen")
@@ -98,7 +102,7 @@ func Open(ctx context.Context, c Config) (*World, error) {
 	if err != nil {
 		return nil, err
 	}
-	sources, err := readCatalogue(catalogueJSON)
+	sources, err := readCatalog(catalogJSON)
 	if err != nil {
 		return nil, err
 	}
@@ -179,8 +183,8 @@ func (w *World) load() error {
 	})
 }
 
-// Close waits for the calls that are under way, aborts what they are starting, and gives the folder free. Real machines go on running.
-// A second Close does nothing.
+// Close waits for the calls that are under way, aborts what they are starting, and gives the folder
+// free. Real machines go on running. A second Close does nothing.
 func (w *World) Close() error {
 	w.abort()
 	w.calls.Lock()
@@ -210,7 +214,8 @@ type MachineStatus struct {
 	State     provider.MachineState `json:"state"`
 }
 
-// Machines returns every machine of every provider that is not gone, ordered by provider and reference. It changes nothing.
+// Machines returns every machine of every provider that is not gone, ordered by provider and
+// reference. It changes nothing.
 func (w *World) Machines() []MachineStatus {
 	now := w.clock.Now()
 	w.mu.Lock()
@@ -225,8 +230,8 @@ func (w *World) Machines() []MachineStatus {
 	return all
 }
 
-// Inspect returns what Machines would, from the folder alone: for when the process that has the world open cannot be
-// asked. It locks and changes nothing.
+// Inspect returns what Machines would, from the folder alone: for when the process that has the
+// world open cannot be asked. It locks and changes nothing.
 func Inspect(dir string, now time.Time) ([]MachineStatus, error) {
 	all := []MachineStatus{}
 	err := readRecords(dir, "machines", machineFile, func(_ string, text []byte) error {
@@ -253,8 +258,8 @@ func compareStatus(a, b MachineStatus) int {
 	return strings.Compare(string(a.Reference), string(b.Reference))
 }
 
-// settleAll makes happen whatever is due, for one provider or, with "", for all. A machine that another call is
-// working on is left to it.
+// settleAll makes happen whatever is due, for one provider or, with "", for all. A machine that
+// another call is working on is left to it.
 func (w *World) settleAll(ctx context.Context, slug string) {
 	w.mu.Lock()
 	var all []*machine

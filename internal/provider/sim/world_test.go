@@ -20,7 +20,10 @@ import (
 
 func TestOneProcessHasTheWorldOpen(t *testing.T) {
 	b := newBed(t)
-	w, err := Open(t.Context(), Config{Dir: b.dir, Clock: b.clock, Log: slog.New(slog.DiscardHandler), Listen: ListenBanner})
+	w, err := Open(
+		t.Context(),
+		Config{Dir: b.dir, Clock: b.clock, Log: slog.New(slog.DiscardHandler), Listen: ListenBanner},
+	)
 	if err == nil {
 		_ = w.Close()
 		t.Fatal("opened twice")
@@ -159,7 +162,8 @@ func TestMountNames(t *testing.T) {
 	}
 }
 
-// TestManyAtOnce has many callers do everything to few machines, and checks what must hold at the end of it.
+// TestManyAtOnce has many callers do everything to few machines, and checks what must hold at the
+// end of it.
 func TestManyAtOnce(t *testing.T) {
 	b := newBed(t)
 	const callers, calls, references = 8, 150, 5
@@ -169,7 +173,11 @@ func TestManyAtOnce(t *testing.T) {
 			r := rand.New(rand.NewPCG(uint64(caller), 1))
 			ids := map[id.ID]string{}
 			for range calls {
-				m, v := id.ID(fmt.Sprintf("dep_%d", r.IntN(references))), id.ID(fmt.Sprintf("vol_%d", r.IntN(references)))
+				m, v := id.ID(
+					fmt.Sprintf("dep_%d", r.IntN(references)),
+				), id.ID(
+					fmt.Sprintf("vol_%d", r.IntN(references)),
+				)
 				var err error
 				switch r.IntN(14) {
 				case 0, 1:
@@ -186,7 +194,10 @@ func TestManyAtOnce(t *testing.T) {
 				case 3:
 					_, err = b.p.Machines(t.Context())
 				case 4:
-					_, err = b.p.CreateVolume(t.Context(), provider.VolumeRequest{Reference: v, Name: "v", Region: "dallas-usa-5", SizeGB: 10})
+					_, err = b.p.CreateVolume(
+						t.Context(),
+						provider.VolumeRequest{Reference: v, Name: "v", Region: "dallas-usa-5", SizeGB: 10},
+					)
 				case 5:
 					err = b.p.AttachVolume(t.Context(), v, m)
 				case 6:
@@ -207,7 +218,8 @@ func TestManyAtOnce(t *testing.T) {
 					b.clock.Advance(time.Second)
 				}
 				if err != nil {
-					// KindUnavailable is for a volume in the making; nothing else is allowed to go wrong.
+					// KindUnavailable is for a volume in the making; nothing else is allowed to go
+					// wrong.
 					var said *provider.Error
 					if !errors.As(err, &said) || said.Kind == provider.KindUnavailable && said.Message == "" {
 						t.Error(err)
@@ -238,6 +250,6 @@ func TestManyAtOnce(t *testing.T) {
 	before := b.world.Machines()
 	b.reopen()
 	if after := b.world.Machines(); !reflect.DeepEqual(before, after) {
-		t.Errorf("%+v, after opening anew %+v", before, after)
+		t.Errorf("%+v, after opening again %+v", before, after)
 	}
 }

@@ -85,8 +85,8 @@ func readRegular(f *os.File) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, maxAuthorized))
 }
 
-// authorize looks a key up in the machine's files at the time of the login. A line with a
-// restriction that this server cannot keep lets nobody in.
+// authorize searches the machine's files for a key at the time of the login. A line with a
+// restriction that this server cannot keep lets no one in.
 func (m *machine) authorize(a account, key gossh.PublicKey, from net.Addr, now time.Time) (*grant, error) {
 	address := netip.Addr{}
 	if tcp, ok := from.(*net.TCPAddr); ok {
@@ -125,7 +125,7 @@ func (m *machine) authorize(a account, key gossh.PublicKey, from net.Addr, now t
 	return nil, errNotAllowed
 }
 
-// readAuthorized reads a file that nobody but its user and root can have written, as sshd's
+// readAuthorized reads a file that only its user and root can have written, as sshd's
 // StrictModes demands. The sshd of Debian also lets the user's own group write.
 func readAuthorized(home, name string) ([]byte, error) {
 	real, err := filepath.EvalSymlinks(filepath.Join(home, name))

@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sessionCaps are the capabilities that root of a machine has, all of them in the machine's user namespace only.
-// What is missing would let it mount, change network interfaces, look into processes of other rights, or raise
-// its limits.
+// sessionCaps are the capabilities that root of a machine has, all of them in the machine's user
+// namespace only. What is missing would let it mount, change network interfaces, inspect
+// processes of other rights, or raise its limits.
 var sessionCaps = map[uintptr]bool{
 	unix.CAP_CHOWN: true, unix.CAP_DAC_OVERRIDE: true, unix.CAP_FOWNER: true, unix.CAP_FSETID: true, unix.CAP_KILL: true,
 	unix.CAP_SETGID: true, unix.CAP_SETUID: true, unix.CAP_SETPCAP: true, unix.CAP_NET_BIND_SERVICE: true,
@@ -27,10 +27,10 @@ var sessionLimits = map[int]uint64{
 	unix.RLIMIT_CORE:   0,
 }
 
-// runRestrict gives up for good what sessions must not have and becomes the SSH server. Capability sets and
-// no_new_privs belong to a thread, so one thread is restricted and then replaces the whole process: every thread
-// of the server, and every process it starts, descends from it. That holds for cgo binaries too, which cannot
-// make a system call on all threads.
+// runRestrict gives up for good what sessions must not have and becomes the SSH server. Capability
+// sets and no_new_privs belong to a thread, so one thread is restricted and then replaces the whole
+// process: every thread of the server, and every process it starts, descends from it. That holds
+// for cgo binaries too, which cannot make a system call on all threads.
 func runRestrict() error {
 	runtime.LockOSThread()
 	err := restrict()
@@ -42,8 +42,11 @@ func runRestrict() error {
 }
 
 func restrict() error {
-	// Ordinary users' machines share their id with its other processes, and with it their kernel keys.
-	if _, err := unix.KeyctlInt(unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0, 0); err != nil && !errors.Is(err, unix.ENOSYS) && !errors.Is(err, unix.EPERM) {
+	// Ordinary users' machines share their id with its other processes, and with it their kernel
+	// keys.
+	if _, err := unix.KeyctlInt(unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0, 0); err != nil &&
+		!errors.Is(err, unix.ENOSYS) &&
+		!errors.Is(err, unix.EPERM) {
 		return fmt.Errorf("leave the session keyring: %w", err)
 	}
 	for what, limit := range sessionLimits {
@@ -93,8 +96,8 @@ func restrict() error {
 	return nil
 }
 
-// hideProcess closes /proc/<pid>/fd, root, cwd, exe, mem and environ of this process to everyone else in the
-// machine, and keeps debuggers away. Programs it starts are not affected.
+// hideProcess closes /proc/<pid>/fd, root, cwd, exe, mem and environ of this process to everyone
+// else in the machine, and keeps debuggers away. Programs it starts are not affected.
 func hideProcess() error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fmt.Errorf("hide the process: %w", err)

@@ -42,7 +42,8 @@ func CheckCloudInit(text string) []cloudinit.Problem {
 	return problems
 }
 
-// runCloudInit applies the cloud-config on its standard input to this machine, once in the machine's life.
+// runCloudInit applies the cloud-config on its standard input to this machine, once in the
+// machine's life.
 func runCloudInit() error {
 	text, err := io.ReadAll(io.LimitReader(os.Stdin, cloudinit.MaxBytes+1))
 	if err != nil {
@@ -51,8 +52,8 @@ func runCloudInit() error {
 	return applyCloudInit("/", string(text))
 }
 
-// applyCloudInit does so below root. The mark that it was begun lies in the machine, where the real cloud-init
-// keeps its own: a user who removes it and restarts gets another first boot.
+// applyCloudInit does so below root. The mark that it was begun lies in the machine, where the real
+// cloud-init keeps its own: a user who removes it and restarts gets another first boot.
 func applyCloudInit(root, text string) error {
 	at := func(path string) string { return filepath.Join(root, path) }
 	for _, dir := range []string{cloudInitDir, filepath.Dir(cloudInitResultFile), filepath.Dir(cloudInitLog)} {
@@ -87,8 +88,8 @@ func applyCloudInit(root, text string) error {
 	return finishCloudInit(root, errs)
 }
 
-// finishCloudInit leaves the files by which scripts see that the first boot is over. A machine without a cloud-config has
-// them, too; there, those of an earlier start stay.
+// finishCloudInit leaves the files by which scripts see that the first boot is over. A machine
+// without a cloud-config has them, too; there, those of an earlier start stay.
 func finishCloudInit(root string, errs []string) error {
 	at := func(path string) string { return filepath.Join(root, path) }
 	var result cloudInitResult
@@ -108,7 +109,8 @@ func finishCloudInit(root string, errs []string) error {
 	return nil
 }
 
-// carryOut does what the machine can of a cloud-config, says in the log what it skips, and returns what went wrong.
+// carryOut does what the machine can of a cloud-config, says in the log what it skips, and returns
+// what went wrong.
 func carryOut(d *cloudinit.Document, at func(string) string, log *os.File) []string {
 	errs := []string{}
 	failed := func(module string, err error) {

@@ -19,8 +19,8 @@ import (
 // controlTimeout bounds one request on the control socket.
 const controlTimeout = 20 * time.Second
 
-// order is what the server asks of a running machine. An attach order carries the file descriptor of a detached
-// mount: the machine itself keeps no way to the host's directories.
+// order is what the server asks of a running machine. An attach order carries the file descriptor
+// of a detached mount: the machine itself keeps no way to the host's directories.
 type order struct {
 	Do   string // "attach" or "detach"
 	Name string
@@ -31,7 +31,8 @@ type outcome struct {
 	Busy  bool
 }
 
-// viaFD calls fn with a short path to a name in dir: socket addresses are limited to some hundred bytes.
+// viaFD calls fn with a short path to a name in dir: socket addresses are limited to some hundred
+// bytes.
 func viaFD(dir, name string, fn func(path string) error) error {
 	d, err := os.Open(dir)
 	if err != nil {
@@ -41,8 +42,8 @@ func viaFD(dir, name string, fn func(path string) error) error {
 	return fn(fmt.Sprintf("/proc/self/fd/%d/%s", d.Fd(), name))
 }
 
-// controlListener makes the control socket. It lies in the machine's directory, which only the server's user may
-// enter and which is not part of the machine's file tree.
+// controlListener makes the control socket. It lies in the machine's directory, which only the
+// server's user may enter and which is not part of the machine's file tree.
 func controlListener(dir string) (*os.File, error) {
 	if err := os.Remove(filepath.Join(dir, controlFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
@@ -108,8 +109,9 @@ func command(ctx context.Context, dir string, o order, rights []byte) error {
 	})
 }
 
-// detachedMount returns a mount of hostDir that is not mounted anywhere yet. Making one takes the right to
-// mount, which an ordinary user has only in a user namespace of its own, so a short-lived process does it.
+// detachedMount returns a mount of hostDir that is not mounted anywhere yet. Making one takes the
+// right to mount, which an ordinary user has only in a user namespace of its own, so a short-lived
+// process does it.
 func detachedMount(ctx context.Context, hostDir string) (*os.File, error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -248,7 +250,8 @@ func obey(c *net.UnixConn, attached map[string]bool) error {
 	return json.NewEncoder(c).Encode(result)
 }
 
-// attach mounts over /mnt/<name>. The user may have put anything there; symbolic links are not followed.
+// attach mounts over /mnt/<name>. The user may have put anything there; symbolic links are not
+// followed.
 func attach(name string, mount int) error {
 	if err := os.MkdirAll(volumePath(name), 0o755); err != nil {
 		return err
@@ -271,8 +274,8 @@ func openAt(name string) (int, error) {
 	return fd, nil
 }
 
-// detach unmounts /mnt/<name>. A lazy unmount would let processes go on writing to a volume that may be deleted
-// or in another machine by then, so those that hold it are killed.
+// detach unmounts /mnt/<name>. A lazy unmount would let processes go on writing to a volume that
+// may be deleted or in another machine by then, so those that hold it are killed.
 func detach(name string) error {
 	path := volumePath(name)
 	deadline := time.Now().Add(controlTimeout / 2)
@@ -296,7 +299,8 @@ func detach(name string) error {
 	}
 }
 
-// holdersOf lists the processes that have a file, a working or root directory, or a mapping below path.
+// holdersOf lists the processes that have a file, a working or root directory, or a mapping below
+// path.
 func holdersOf(path string) ([]int, error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {

@@ -39,7 +39,7 @@ func sftpRoundTrip(t *testing.T, c *gossh.Client) {
 	}
 	got, err := io.ReadAll(r)
 	if err != nil || !bytes.Equal(got, want) {
-		t.Errorf("%d bytes came back as %d: %v", len(want), len(got), err)
+		t.Errorf("%d bytes returned as %d: %v", len(want), len(got), err)
 	}
 	if got := must(t, c, "wc -c < ~/round-trip"); got != "1048576" {
 		t.Errorf("size inside: %s", got)
@@ -73,7 +73,7 @@ func TestFileTransfer(t *testing.T) {
 	}
 }
 
-// TestRealClients uses the programs that people use.
+// TestRealClients uses the programs that users have.
 func TestRealClients(t *testing.T) {
 	for _, program := range []string{"ssh", "scp", "sftp"} {
 		if _, err := exec.LookPath(program); err != nil {
@@ -94,7 +94,20 @@ func TestRealClients(t *testing.T) {
 	}
 	host := e.Address.Addr().String()
 	port := strings.TrimPrefix(e.Address.String(), host+":")
-	options := []string{"-F", "/dev/null", "-i", l.file, "-o", "UserKnownHostsFile=" + known, "-o", "StrictHostKeyChecking=yes", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes"}
+	options := []string{
+		"-F",
+		"/dev/null",
+		"-i",
+		l.file,
+		"-o",
+		"UserKnownHostsFile=" + known,
+		"-o",
+		"StrictHostKeyChecking=yes",
+		"-o",
+		"BatchMode=yes",
+		"-o",
+		"IdentitiesOnly=yes",
+	}
 	call := func(stdin, program string, args ...string) string {
 		t.Helper()
 		cmd := exec.CommandContext(within(t), program, append(append([]string{}, options...), args...)...)
@@ -119,7 +132,9 @@ func TestRealClients(t *testing.T) {
 	call("", "scp", "-P", port, local, "root@"+host+":copied")
 	call("", "scp", "-O", "-P", port, local, "root@"+host+":copied-as-before")
 	call("put "+local+" by-sftp\nget copied "+local+".back\n", "sftp", "-b", "-", "-P", port, "root@"+host)
-	if got := call("", "ssh", "-p", port, "root@"+host, "cat copied copied-as-before by-sftp | wc -c"); strings.TrimSpace(got) != "3145728" {
+	if got := call("", "ssh", "-p", port, "root@"+host, "cat copied copied-as-before by-sftp | wc -c"); strings.TrimSpace(
+		got,
+	) != "3145728" {
 		t.Errorf("copied %q bytes", got)
 	}
 	if back, err := os.Stat(local + ".back"); err != nil || back.Size() != 1<<20 {

@@ -100,7 +100,7 @@ func reasonOf(err error) string {
 	return err.Error()
 }
 
-// forwardAddress is what a client asks to listen on, and what it is told when somebody connects
+// forwardAddress is what a client asks to listen on, and what it is told when a client connects
 // there.
 type forwardAddress struct {
 	Host string
@@ -273,7 +273,7 @@ func (c *client) accept(l net.Listener, offer func(net.Conn) (kind string, paylo
 	}
 }
 
-// forwarded offers the client a connection that somebody inside made to where it listens.
+// forwarded offers the client a connection that a process inside made to where it listens.
 func (c *client) forwarded(from stream, kind string, payload []byte) {
 	ch, requests, err := c.conn.OpenChannel(kind, payload)
 	if err != nil {

@@ -26,7 +26,8 @@ func (g GPUs) nvidia() bool { return g.Count > 0 && !g.amd() }
 // name is the model as the tools print it: never without saying what it is.
 func (g GPUs) name() string { return printable(g.Model) + " (simulated)" }
 
-// writeGPUTools writes nvidia-smi and rocm-smi as shell scripts. program is the running binary as the machine sees it.
+// writeGPUTools writes nvidia-smi and rocm-smi as shell scripts. program is the running binary as
+// the machine sees it.
 func writeGPUTools(dir, program, machine string, g GPUs) error {
 	nvidia, rocm := noTool("nvidia-smi", "NVIDIA"), noTool("rocm-smi", "AMD")
 	if g.nvidia() {
@@ -58,7 +59,9 @@ func replaceProgram(path, text string) error {
 func quote(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
 
 func noTool(tool, maker string) string {
-	return "#!/bin/sh\necho " + quote(tool+": this machine has no "+maker+" GPU, not even a simulated one.") + " >&2\nexit 9\n"
+	return "#!/bin/sh\necho " + quote(
+		tool+": this machine has no "+maker+" GPU, not even a simulated one.",
+	) + " >&2\nexit 9\n"
 }
 
 // table draws the tools' default view.
@@ -79,11 +82,26 @@ func (g GPUs) table(title string) string {
 
 // nvidiaTool is a script that calls the running binary, which prints what nvidia-smi would.
 func nvidiaTool(program, machine string, g GPUs) (string, error) {
-	system, err := json.Marshal(nvidiasmi.System{Machine: machine, Model: printable(g.Model), Count: g.Count, MemoryMiB: g.MemoryMB, CPUs: runtime.NumCPU()})
+	system, err := json.Marshal(
+		nvidiasmi.System{
+			Machine:   machine,
+			Model:     printable(g.Model),
+			Count:     g.Count,
+			MemoryMiB: g.MemoryMB,
+			CPUs:      runtime.NumCPU(),
+		},
+	)
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("#!/bin/sh\n# %s\nexec %s %s %s %s \"$@\"\n", simulatedNote, quote(program), InitArg, roleNvidiaSMI, quote(string(system))), nil
+	return fmt.Sprintf(
+		"#!/bin/sh\n# %s\nexec %s %s %s %s \"$@\"\n",
+		simulatedNote,
+		quote(program),
+		InitArg,
+		roleNvidiaSMI,
+		quote(string(system)),
+	), nil
 }
 
 // runNvidiaSMI is nvidia-smi: its first argument is the machine, the others are the user's.
@@ -104,7 +122,13 @@ func rocmTool(g GPUs) string {
 	var names, memory strings.Builder
 	for i := range g.Count {
 		fmt.Fprintf(&names, "GPU[%d]\t: Card series: %s\n", i, g.name())
-		fmt.Fprintf(&memory, "GPU[%d]\t: VRAM Total Memory (B): %d\nGPU[%d]\t: VRAM Total Used Memory (B): 0\n", i, g.MemoryMB<<20, i)
+		fmt.Fprintf(
+			&memory,
+			"GPU[%d]\t: VRAM Total Memory (B): %d\nGPU[%d]\t: VRAM Total Used Memory (B): 0\n",
+			i,
+			g.MemoryMB<<20,
+			i,
+		)
 	}
 	return fmt.Sprintf(`#!/bin/sh
 # %s

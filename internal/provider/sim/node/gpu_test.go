@@ -51,11 +51,15 @@ func TestGPUTools(t *testing.T) {
 		}
 	}
 	list, _, _ := call("nvidia-smi -L")
-	if lines := strings.Split(strings.TrimSpace(list), "\n"); len(lines) != 2 || !strings.HasPrefix(lines[1], "GPU 1: NVIDIA B200 (simulated) (UUID: GPU-") || lines[0][7:] == lines[1][7:] {
+	if lines := strings.Split(strings.TrimSpace(list), "\n"); len(lines) != 2 ||
+		!strings.HasPrefix(lines[1], "GPU 1: NVIDIA B200 (simulated) (UUID: GPU-") ||
+		lines[0][7:] == lines[1][7:] {
 		t.Errorf("-L: %q", list)
 	}
 	table, _, code := call("nvidia-smi")
-	if code != 0 || strings.Count(table, "NVIDIA B200 (simulated)") != 2 || !strings.Contains(table, "no GPU is attached") || !strings.Contains(table, "183359MiB") {
+	if code != 0 || strings.Count(table, "NVIDIA B200 (simulated)") != 2 ||
+		!strings.Contains(table, "no GPU is attached") ||
+		!strings.Contains(table, "183359MiB") {
 		t.Errorf("table: %s", table)
 	}
 	for _, command := range []string{"nvidia-smi --query-gpu=nonsense --format=csv", "nvidia-smi --reset", "nvidia-smi --query-gpu=name", "rocm-smi"} {
@@ -71,13 +75,16 @@ func TestGPUTools(t *testing.T) {
 	if out, _, code := call("rocm-smi"); code != 0 || strings.Count(out, "AMD MI300X (simulated)") != 8 {
 		t.Errorf("rocm-smi: %d %s", code, out)
 	}
-	if out, _, code := call("rocm-smi --showproductname --showmeminfo vram"); code != 0 || !strings.Contains(out, "206158430208") || !strings.Contains(out, "MI300X (simulated)") {
+	if out, _, code := call("rocm-smi --showproductname --showmeminfo vram"); code != 0 ||
+		!strings.Contains(out, "206158430208") ||
+		!strings.Contains(out, "MI300X (simulated)") {
 		t.Errorf("rocm-smi: %d %s", code, out)
 	}
 
 	// A model's name is text, never shell.
 	write(GPUs{Model: "x'; echo broken; '%s $(echo y)\n", Count: 1})
-	if out, _, code := call("nvidia-smi --query-gpu=name --format=csv,noheader"); code != 0 || out != "x'; echo broken; '%s $(echo y) (simulated)\n" {
+	if out, _, code := call("nvidia-smi --query-gpu=name --format=csv,noheader"); code != 0 ||
+		out != "x'; echo broken; '%s $(echo y) (simulated)\n" {
 		t.Errorf("odd name: %q, %d", out, code)
 	}
 }

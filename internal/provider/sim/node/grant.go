@@ -141,7 +141,7 @@ func checkTarget(text string) error {
 	return nil
 }
 
-// admits says whether the key may be used from an address at a time.
+// admits reports whether the key may be used from an address at a time.
 func (g *grant) admits(from netip.Addr, now time.Time) error {
 	if !g.expires.IsZero() && !now.Before(g.expires) {
 		return errors.New("the key has expired")
@@ -198,7 +198,7 @@ func wildcard(pattern, text string) bool {
 	return text == ""
 }
 
-// mayOpen says whether the client may be connected to an address as seen from inside.
+// mayOpen reports whether the client may be connected to an address as seen from inside.
 func (g *grant) mayOpen(host string, to uint32) bool {
 	return g.ports && (g.open == nil || slices.ContainsFunc(g.open, func(allowed string) bool {
 		name, number, _ := net.SplitHostPort(allowed)
@@ -207,7 +207,7 @@ func (g *grant) mayOpen(host string, to uint32) bool {
 	}))
 }
 
-// mayListen says whether the client may have a port of the machine.
+// mayListen reports whether the client may have a port of the machine.
 func (g *grant) mayListen(host string, at uint32) bool {
 	return g.ports && (g.listen == nil || slices.ContainsFunc(g.listen, func(allowed string) bool {
 		name, number, _ := net.SplitHostPort(allowed)

@@ -77,7 +77,7 @@ func TestNoRestrictionOfAKeyIsIgnored(t *testing.T) {
 		if _, err := authorized(t, line+"\n", c.from, now); (err == nil) != c.in {
 			t.Errorf("%s from %s: %v", c.options, c.from, err)
 		}
-		// A line that lets nobody in leaves it to the next.
+		// A line that lets no one in leaves it to the next.
 		if _, err := authorized(t, line+"\n# a comment\n\n"+testKey+" laptop", c.from, now); err != nil {
 			t.Errorf("%s, then a plain line: %v", c.options, err)
 		}

@@ -33,7 +33,8 @@ func Remedy() string { return "" }
 // bootID is of no use where process start times are wall-clock times.
 func bootID() string { return "" }
 
-// processStart returns when a process was started, in microseconds since 1970, or "" when there is none.
+// processStart returns when a process was started, in microseconds since 1970, or "" when there is
+// none.
 func processStart(pid int) string {
 	p, err := unix.SysctlKinfoProc("kern.proc.pid", pid)
 	const zombie = 5

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// runInit is PID 1 of an isolated machine. It returns, and thereby ends every process of the machine, when the
-// SSH server has ended.
+// runInit is PID 1 of an isolated machine. It returns, and thereby ends every process of the
+// machine, when the SSH server has ended.
 func runInit() error {
 	unix.CloseOnExec(fdReply)
 	unix.CloseOnExec(fdSSH)
@@ -36,10 +36,20 @@ func runInit() error {
 		answer(err)
 		return err
 	}
-	// The first process of a PID namespace gets from inside only signals it has asked for. Go asks for those that
-	// end a program; take and forget them, so that a careless kill inside does not end the machine.
+	// The first process of a PID namespace gets from inside only signals it has asked for. Go asks
+	// for those that end a program; take and forget them, so that a careless kill inside does not
+	// end the machine.
 	forget := make(chan os.Signal, 1)
-	signal.Notify(forget, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGABRT, syscall.SIGUSR1, syscall.SIGUSR2)
+	signal.Notify(
+		forget,
+		syscall.SIGHUP,
+		syscall.SIGINT,
+		syscall.SIGQUIT,
+		syscall.SIGTERM,
+		syscall.SIGABRT,
+		syscall.SIGUSR1,
+		syscall.SIGUSR2,
+	)
 
 	server, err := startServer(cfg)
 	if err != nil {
@@ -53,8 +63,8 @@ func runInit() error {
 	return reapUntil(server)
 }
 
-// startServer starts the SSH server before anything of the user has run, so the programs and libraries it is made
-// of are still the host's.
+// startServer starts the SSH server before anything of the user has run, so the programs and
+// libraries it is made of are still the host's.
 func startServer(cfg config) (pid int, err error) {
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -83,7 +93,8 @@ func startServer(cfg config) (pid int, err error) {
 	return pid, nil
 }
 
-// reapUntil takes notice of every ended process, the server's orphans too, until the server itself has ended.
+// reapUntil takes notice of every ended process, the server's orphans too, until the server itself
+// has ended.
 func reapUntil(server int) error {
 	for {
 		var status unix.WaitStatus

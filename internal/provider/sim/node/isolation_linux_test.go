@@ -28,13 +28,18 @@ func TestNothingOfTheHostIsReachable(t *testing.T) {
 		t.Fatal("not isolated")
 	}
 	c := connect(t, e, l)
-	const neighbour = "424242"
+	const neighbor = "424242"
 	o := started(t, testSpec(t, l))
 	there := connect(t, o, l)
-	must(t, there, "touch /root/"+neighbour+"; (setsid sleep "+neighbour+" >/dev/null 2>&1 &)")
-	eventually(t, "the neighbour's process", func() bool { return run(t, there, "pgrep -f '^sleep "+neighbour+"$'").code == 0 })
+	must(t, there, "touch /root/"+neighbor+"; (setsid sleep "+neighbor+" >/dev/null 2>&1 &)")
+	eventually(
+		t,
+		"the neighbor's process",
+		func() bool { return run(t, there, "pgrep -f '^sleep "+neighbor+"$'").code == 0 },
+	)
 
-	// The same question is asked where the answer is known to be yes, so that none passes by a slip of the shell.
+	// The same question is asked where the answer is known to be yes, so that none passes by a slip
+	// of the shell.
 	yes := map[string]string{
 		"a file of its own":           "test -e /root",
 		"a process of its own":        "kill -0 $$",
@@ -49,12 +54,15 @@ func TestNothingOfTheHostIsReachable(t *testing.T) {
 		}
 	}
 	no := map[string]string{
-		"a host file":                 "test -e " + secret,
-		"the machine's directory":     "test -e " + spec.Dir,
-		"the password file":           "grep -q " + "billet-host" + " /etc/passwd",
-		"a password in /etc/shadow":   "grep -v '^[^:]*:[*]:' /etc/shadow",
-		"a host process":              "kill -0 " + strconv.Itoa(os.Getpid()),
-		"a host port":                 fmt.Sprintf("exec 3<>/dev/tcp/127.0.0.1/%d", listener.Addr().(*net.TCPAddr).Port),
+		"a host file":               "test -e " + secret,
+		"the machine's directory":   "test -e " + spec.Dir,
+		"the password file":         "grep -q " + "billet-host" + " /etc/passwd",
+		"a password in /etc/shadow": "grep -v '^[^:]*:[*]:' /etc/shadow",
+		"a host process":            "kill -0 " + strconv.Itoa(os.Getpid()),
+		"a host port": fmt.Sprintf(
+			"exec 3<>/dev/tcp/127.0.0.1/%d",
+			listener.Addr().(*net.TCPAddr).Port,
+		),
 		"its own port from inside":    fmt.Sprintf("exec 3<>/dev/tcp/%s/%d", e.Address.Addr(), e.Address.Port()),
 		"PID 1's files":               "for f in /proc/1/fd/*; do readlink $f || cat $f || ls $f/; done 2>/dev/null | grep .",
 		"PID 1's root":                "ls /proc/1/root/",
@@ -78,8 +86,8 @@ func TestNothingOfTheHostIsReachable(t *testing.T) {
 		"network interfaces":          "ip link set lo down",
 		"a way to the internet":       "awk 'NR > 1' /proc/net/route | grep .",
 		"a network of the host":       "awk 'NR > 2 && $1 != \"lo:\"' /proc/net/dev | grep .",
-		"another machine's process":   "pgrep -f '^sleep " + neighbour + "$'",
-		"another machine's files":     "ls /root/" + neighbour,
+		"another machine's process":   "pgrep -f '^sleep " + neighbor + "$'",
+		"another machine's files":     "ls /root/" + neighbor,
 		"another machine's SSH":       fmt.Sprintf("exec 3<>/dev/tcp/%s/%d", o.Address.Addr(), o.Address.Port()),
 		"renaming a mount of volumes": "mv /mnt /mnt2",
 		"higher limits":               "ulimit -n 1000000",
@@ -112,7 +120,8 @@ func TestNothingOfTheHostIsReachable(t *testing.T) {
 		}
 	}
 
-	// Seen from outside, no thread of the machine is root or the server's user, unless only that id is mapped.
+	// Seen from outside, no thread of the machine is root or the server's user, unless only that id
+	// is mapped.
 	want := os.Geteuid()
 	if want == 0 {
 		want = idBase

@@ -14,8 +14,9 @@ import (
 	"sync"
 )
 
-// InitArg is the first argument of every process that this package makes of the running binary. A program that
-// uses the package calls [Main] before anything else when it finds InitArg in os.Args[1].
+// InitArg is the first argument of every process that this package makes of the running binary. A
+// program that uses the package calls [Main] before anything else when it finds InitArg in
+// os.Args[1].
 const InitArg = "__machine"
 
 // What a process is to be; the argument after InitArg.
@@ -41,8 +42,8 @@ const (
 
 const replyOK = "ok"
 
-// config is what the server tells a machine's processes. It travels through a pipe because arguments and
-// environment can be read by others.
+// config is what the server tells a machine's processes. It travels through a pipe because
+// arguments and environment can be read by others.
 type config struct {
 	Dir        string // host path; of no meaning once the file tree is built
 	Hostname   string
@@ -95,8 +96,9 @@ func Main() {
 	os.Exit(0)
 }
 
-// launch starts the machine's first process and returns when the machine is ready. started is called with the
-// process's id before the machine does anything. After an error nothing is left running.
+// launch starts the machine's first process and returns when the machine is ready. started is
+// called with the process's id before the machine does anything. After an error nothing is left
+// running.
 func launch(ctx context.Context, cfg config, ssh *net.TCPListener, started func(pid int) error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, errors.New("the machine did not become ready in time"))
 	defer cancel()
@@ -205,7 +207,8 @@ func launch(ctx context.Context, cfg config, ssh *net.TCPListener, started func(
 	return nil
 }
 
-// smallProcess adds to an environment what keeps a Go process of a machine small: there may be dozens.
+// smallProcess adds to an environment what keeps a Go process of a machine small: there may be
+// dozens.
 func smallProcess(env []string) []string {
 	return append(env, "GOMAXPROCS=1", "GOGC=25", "GOMEMLIMIT=64MiB", "PATH="+guestPath)
 }
@@ -240,9 +243,10 @@ var isolation struct {
 	reason   error
 }
 
-// Isolation says whether machines can be isolated on this host, and if not, why. It finds out by building a
-// machine's file tree in new namespaces once, and remembers the answer as long as the process lives. dir is a folder
-// that only this process uses: what was begun there by one that was killed meanwhile is removed.
+// Isolation reports whether machines can be isolated on this host, and if not, why. It finds out by
+// building a machine's file tree in new namespaces once, and remembers the answer as long as the
+// process lives. dir is a folder that only this process uses: what was begun there by one that was
+// killed meanwhile is removed.
 func Isolation(ctx context.Context, dir string) (bool, error) {
 	isolation.Lock()
 	defer isolation.Unlock()

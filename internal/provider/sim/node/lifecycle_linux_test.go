@@ -46,7 +46,11 @@ func TestPowerOffAndOn(t *testing.T) {
 	}
 	c := connect(t, first, l)
 	mark := fmt.Sprintf("%d", 100000+os.Getpid())
-	must(t, c, "echo kept > /root/file; echo kept > /usr/local/file; echo kept > /var/file; chown 0:0 /root/file; (setsid sleep "+mark+" >/dev/null 2>&1 &)")
+	must(
+		t,
+		c,
+		"echo kept > /root/file; echo kept > /usr/local/file; echo kept > /var/file; chown 0:0 /root/file; (setsid sleep "+mark+" >/dev/null 2>&1 &)",
+	)
 	running := func() bool { return exec.Command("pgrep", "-f", "^sleep "+mark+"$").Run() == nil }
 	eventually(t, "the process to be seen on the host", running)
 
@@ -87,7 +91,8 @@ func TestPowerOffAndOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if third.Address != first.Address || slices.ContainsFunc(third.HostKeys, func(k string) bool { return slices.Contains(first.HostKeys, k) }) {
+	if third.Address != first.Address ||
+		slices.ContainsFunc(third.HostKeys, func(k string) bool { return slices.Contains(first.HostKeys, k) }) {
 		t.Errorf("after the wipe %+v, before %+v", third, first)
 	}
 	if r := run(t, connect(t, third, l), "cat /root/file"); r.code == 0 {
@@ -95,7 +100,8 @@ func TestPowerOffAndOn(t *testing.T) {
 	}
 }
 
-// What a user leaves in the persistent directories must not lead the next start to the host's files.
+// What a user leaves in the persistent directories must not lead the next start to the host's
+// files.
 func TestLinksLeftInsideStayInside(t *testing.T) {
 	t.Parallel()
 	ctx := within(t)
@@ -111,7 +117,11 @@ func TestLinksLeftInsideStayInside(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := connect(t, started(t, spec), l)
-	must(t, c, "for d in /usr/local/bin /usr/local/lib /var/tmp /var/log /var/run; do rm -rf $d && ln -s "+host+" $d || exit 1; done; ln -s "+host+"/made /var/cache/x")
+	must(
+		t,
+		c,
+		"for d in /usr/local/bin /usr/local/lib /var/tmp /var/log /var/run; do rm -rf $d && ln -s "+host+" $d || exit 1; done; ln -s "+host+"/made /var/cache/x",
+	)
 	if err := Stop(ctx, spec.Dir); err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +145,12 @@ func TestMachineOutlivesItsServer(t *testing.T) {
 	spec := testSpec(t, l)
 	// A server that starts a machine and ends: the test binary in another role.
 	cmd := exec.Command("/proc/self/exe", "-test.run=^TestStartAndLeave$")
-	cmd.Env = append(os.Environ(), "NODE_TEST_DIR="+spec.Dir, "NODE_TEST_KEY="+l.line, "NODE_TEST_ADDRESS="+spec.Address.String())
+	cmd.Env = append(
+		os.Environ(),
+		"NODE_TEST_DIR="+spec.Dir,
+		"NODE_TEST_KEY="+l.line,
+		"NODE_TEST_ADDRESS="+spec.Address.String(),
+	)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
@@ -283,11 +298,14 @@ func TestStartThatFailsLeavesNothing(t *testing.T) {
 	}
 }
 
-// TestPlain shows the way without namespaces. It is not parallel: it changes what this process knows of its host.
+// TestPlain shows the way without namespaces. It is not parallel: it changes what this process
+// knows of its host.
 func TestPlain(t *testing.T) {
 	isolation.Lock()
 	known, isolated, reason := isolation.known, isolation.isolated, isolation.reason
-	isolation.known, isolation.isolated, isolation.reason = true, false, errors.New("namespaces were forbidden by the test")
+	isolation.known, isolation.isolated, isolation.reason = true, false, errors.New(
+		"namespaces were forbidden by the test",
+	)
 	isolation.Unlock()
 	t.Cleanup(func() {
 		isolation.Lock()
@@ -306,7 +324,8 @@ func TestPlain(t *testing.T) {
 		}
 		return
 	}
-	if _, err := Start(within(t), spec); !errors.Is(err, ErrUnisolated) || !strings.Contains(err.Error(), "forbidden by the test") {
+	if _, err := Start(within(t), spec); !errors.Is(err, ErrUnisolated) ||
+		!strings.Contains(err.Error(), "forbidden by the test") {
 		t.Fatalf("without being asked for: %v", err)
 	}
 	spec.Unisolated = true
@@ -369,8 +388,12 @@ func TestAsAnOrdinaryUser(t *testing.T) {
 	if err := os.WriteFile(binary, content, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(within(t), binary, "-test.v",
-		"-test.run=^(TestOnlyTheKeyGetsIn|TestExec|TestShellOnATerminal|TestForwarding|TestNothingOfTheHostIsReachable|TestPowerOffAndOn|TestLinksLeftInsideStayInside|TestLimitsAndHangUp|TestVolume.*|TestPlain|TestFileTransfer|TestCloudInit|TestMachineOutlivesItsServer|TestStartAndLeave)$")
+	cmd := exec.CommandContext(
+		within(t),
+		binary,
+		"-test.v",
+		"-test.run=^(TestOnlyTheKeyGetsIn|TestExec|TestShellOnATerminal|TestForwarding|TestNothingOfTheHostIsReachable|TestPowerOffAndOn|TestLinksLeftInsideStayInside|TestLimitsAndHangUp|TestVolume.*|TestPlain|TestFileTransfer|TestCloudInit|TestMachineOutlivesItsServer|TestStartAndLeave)$",
+	)
 	cmd.Dir = tmp
 	cmd.Env = []string{"TMPDIR=" + tmp, "HOME=" + tmp, "PATH=" + os.Getenv("PATH")}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: id, Gid: id}}
@@ -383,7 +406,8 @@ func TestAsAnOrdinaryUser(t *testing.T) {
 	}
 }
 
-// A server that was killed while it found out whether machines can be isolated leaves something behind; the next one does not.
+// A server that was killed while it found out whether machines can be isolated leaves something
+// behind; the next one does not.
 func TestTheProbeLeavesNothingBehind(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), probeDir)

@@ -105,7 +105,13 @@ func clientConfig(t *testing.T, e Endpoint, auth ...gossh.AuthMethod) *gossh.Cli
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &gossh.ClientConfig{User: User, Auth: auth, HostKeyCallback: gossh.FixedHostKey(key), HostKeyAlgorithms: []string{key.Type()}, Timeout: patience}
+	return &gossh.ClientConfig{
+		User:              User,
+		Auth:              auth,
+		HostKeyCallback:   gossh.FixedHostKey(key),
+		HostKeyAlgorithms: []string{key.Type()},
+		Timeout:           patience,
+	}
 }
 
 func connect(t *testing.T, e Endpoint, l login) *gossh.Client {
@@ -171,11 +177,17 @@ func TestOnlyTheKeyGetsIn(t *testing.T) {
 		}
 	}
 	refused := map[string]*gossh.ClientConfig{
-		"wrong key":   clientConfig(t, e, gossh.PublicKeys(bad.signer)),
-		"password":    clientConfig(t, e, gossh.Password("root")),
-		"interactive": clientConfig(t, e, gossh.KeyboardInteractive(func(_, _ string, q []string, _ []bool) ([]string, error) { return make([]string, len(q)), nil })),
-		"nothing":     clientConfig(t, e),
-		"wrong user":  clientConfig(t, e, gossh.PublicKeys(good.signer)),
+		"wrong key": clientConfig(t, e, gossh.PublicKeys(bad.signer)),
+		"password":  clientConfig(t, e, gossh.Password("root")),
+		"interactive": clientConfig(
+			t,
+			e,
+			gossh.KeyboardInteractive(
+				func(_, _ string, q []string, _ []bool) ([]string, error) { return make([]string, len(q)), nil },
+			),
+		),
+		"nothing":    clientConfig(t, e),
+		"wrong user": clientConfig(t, e, gossh.PublicKeys(good.signer)),
 	}
 	refused["wrong user"].User = "ubuntu"
 	for name, config := range refused {
@@ -184,7 +196,8 @@ func TestOnlyTheKeyGetsIn(t *testing.T) {
 			t.Errorf("%s: got in", name)
 		}
 	}
-	if want := e.KnownHosts(); !strings.Contains(want, e.Address.Addr().String()) || !strings.Contains(want, "ssh-ed25519 ") {
+	if want := e.KnownHosts(); !strings.Contains(want, e.Address.Addr().String()) ||
+		!strings.Contains(want, "ssh-ed25519 ") {
 		t.Errorf("known_hosts line %q", want)
 	}
 }
@@ -202,16 +215,18 @@ func TestExec(t *testing.T) {
 	}
 	big := strings.Repeat("0123456789abcdef", 1<<16)
 	if got := must(t, c, "cat", big); got != big {
-		t.Errorf("echo of %d bytes came back as %d", len(big), len(got))
+		t.Errorf("echo of %d bytes returned as %d", len(big), len(got))
 	}
 	if got := must(t, c, "hostname; pwd; echo $HOME $USER; whoami"); got != "train-run-1\n/root\n/root root\nroot" {
 		t.Errorf("surroundings: %q", got)
 	}
-	if got := must(t, c, "env | sort | cut -d= -f1 | tr '\\n' ' '"); strings.Contains(got, "GOGC") || strings.Contains(got, "GOMAXPROCS") {
+	if got := must(t, c, "env | sort | cut -d= -f1 | tr '\\n' ' '"); strings.Contains(got, "GOGC") ||
+		strings.Contains(got, "GOMAXPROCS") {
 		t.Errorf("environment: %s", got)
 	}
 
-	// A signal sent through the connection reaches the command, and its trap's exit status comes back.
+	// A signal sent through the connection reaches the command, and its trap's exit status comes
+	// back.
 	s, err := c.NewSession()
 	if err != nil {
 		t.Fatal(err)
@@ -325,7 +340,8 @@ func TestForwarding(t *testing.T) {
 	l := newLogin(t)
 	c := connect(t, started(t, testSpec(t, l)), l)
 
-	// Remote: a port inside leads to us. Local: the same port is reached from outside through the connection.
+	// Remote: a port inside leads to us. Local: the same port is reached from outside through the
+	// connection.
 	inside, err := c.Listen("tcp", "localhost:0")
 	if err != nil {
 		t.Fatal(err)

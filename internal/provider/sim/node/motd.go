@@ -19,7 +19,13 @@ func motd(cfg config) string {
 		b.WriteString(", read only.\n")
 	}
 	if cfg.GPUs.Count > 0 {
-		fmt.Fprintf(&b, "  GPUs: %d x %s, %d MiB each, simulated: none is attached.\n", cfg.GPUs.Count, printable(cfg.GPUs.Model), cfg.GPUs.MemoryMB)
+		fmt.Fprintf(
+			&b,
+			"  GPUs: %d x %s, %d MiB each, simulated: none is attached.\n",
+			cfg.GPUs.Count,
+			printable(cfg.GPUs.Model),
+			cfg.GPUs.MemoryMB,
+		)
 	}
 	if missing := missingPrograms(); len(missing) > 0 {
 		fmt.Fprintf(&b, "  Not on this host, and so not here: %s.\n", strings.Join(missing, ", "))

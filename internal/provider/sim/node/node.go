@@ -23,18 +23,23 @@ var (
 	ErrNotRunning = errors.New("the machine is not running")
 	// ErrRunning says that the machine must be stopped first.
 	ErrRunning = errors.New("the machine is running")
-	// ErrUnisolated says that namespaces are unavailable and that the Spec does not accept a plain machine. The wrapped
-	// error holds the reason.
-	ErrUnisolated = errors.New("machines cannot be isolated here, so whoever logs in would have all rights of the server's user")
+	// ErrUnisolated says that namespaces are unavailable and that the Spec does not accept a plain
+	// machine. The wrapped error holds the reason.
+	ErrUnisolated = errors.New(
+		"machines cannot be isolated here, so a user who logs in would have all rights of the server's user",
+	)
 	// ErrUnisolatedRoot says the same of a server that runs as root, where no Spec accepts it.
-	ErrUnisolatedRoot = errors.New("machines cannot be isolated here and the server runs as root, so whoever logs in would be root of this host; " +
-		"run the server as an ordinary user, or allow it to make user namespaces")
-	// ErrVolumeBusy says that a volume could not be unmounted although the processes using it were killed.
+	ErrUnisolatedRoot = errors.New(
+		"machines cannot be isolated here and the server runs as root, so a user who logs in would be root of this host; " +
+			"run the server as an ordinary user, or allow it to make user namespaces",
+	)
+	// ErrVolumeBusy says that a volume could not be unmounted although the processes using it were
+	// killed.
 	ErrVolumeBusy = errors.New("the volume is still in use")
 )
 
-// startTimeout bounds the time from starting the process to the machine being ready. A machine needs tens of
-// milliseconds; many at once on a small host share them.
+// startTimeout bounds the time from starting the process to the machine being ready. A machine
+// needs tens of milliseconds; many at once on a small host share them.
 const startTimeout = 60 * time.Second
 
 // GPUs describes the GPUs that the machine pretends to have. Count 0 means none.
@@ -50,19 +55,22 @@ type Spec struct {
 	Dir string
 	// Hostname may be any text; what a hostname does not allow is replaced.
 	Hostname string
-	// Address is the loopback address to listen on. Ports are tried in this order: the one it had last, 22,
-	// 2222, any. Where the address cannot be had (macOS has only 127.0.0.1), 127.0.0.1 with any port is used.
+	// Address is the loopback address to listen on. Ports are tried in this order: the one it had
+	// last, 22, 2222, any. Where the address cannot be had (macOS has only 127.0.0.1), 127.0.0.1
+	// with any port is used.
 	Address netip.Addr
-	// AuthorizedKeys are lines of an authorized_keys file without options; at least one. They are what the machine's own
-	// authorized_keys begins with at the first start after the directory was made or wiped; that file decides.
+	// AuthorizedKeys are lines of an authorized_keys file without options; at least one. They are
+	// what the machine's own authorized_keys begins with at the first start after the directory was
+	// made or wiped; that file decides.
 	AuthorizedKeys []string
 	GPUs           GPUs
-	// OS is the name of the operating system that was ordered; it is only shown, the programs are the host's.
+	// OS is the name of the operating system that was ordered; it is only shown, the programs are
+	// the host's.
 	OS string
 	// Volumes maps a volume's name (see [AttachVolume]) to the host directory that holds its files.
 	Volumes map[string]string
-	// CloudInit is empty or a cloud-config text; it is applied at the first start after the directory was made
-	// or wiped. See [CheckCloudInit].
+	// CloudInit is empty or a cloud-config text; it is applied at the first start after the
+	// directory was made or wiped. See [CheckCloudInit].
 	CloudInit string
 	// Unisolated accepts a plain machine where none can be isolated; see the package comment.
 	Unisolated bool
@@ -92,9 +100,9 @@ func (e Endpoint) KnownHosts() string {
 	return strings.Join(lines, "\n")
 }
 
-// Start starts the machine and returns when SSH answers. A machine that runs already is left as it is. The files
-// and the host keys of an earlier start are kept, and the address too when it is still free. When ctx ends first,
-// nothing is left running.
+// Start starts the machine and returns when SSH answers. A machine that runs already is left as it
+// is. The files and the host keys of an earlier start are kept, and the address too when it is
+// still free. When ctx ends first, nothing is left running.
 func Start(ctx context.Context, spec Spec) (Endpoint, error) {
 	if err := spec.check(); err != nil {
 		return Endpoint{}, err
@@ -163,8 +171,8 @@ func start(ctx context.Context, spec Spec, isolated bool) (Endpoint, error) {
 	}
 	s := state{Address: address, HostKeys: public, Isolated: isolated}
 	err = launch(ctx, cfg, listener, func(pid int) error {
-		// The machine waits for its configuration until this is written, so a server that dies here leaves
-		// no machine that nobody knows of.
+		// The machine waits for its configuration until this is written, so a server that dies here
+		// leaves no machine without a record.
 		s.PID = pid
 		s.Started, s.Boot = processStart(pid), bootID()
 		return writeState(spec.Dir, s)
@@ -176,7 +184,8 @@ func start(ctx context.Context, spec Spec, isolated bool) (Endpoint, error) {
 	return s.endpoint(), nil
 }
 
-// Running returns the endpoint of the machine in dir if it runs, whoever started it. It never changes anything.
+// Running returns the endpoint of the machine in dir if it runs, no matter which process started it. It never
+// changes anything.
 func Running(dir string) (Endpoint, bool) {
 	s, err := readState(dir)
 	if err != nil || !s.alive() {
@@ -185,8 +194,8 @@ func Running(dir string) (Endpoint, bool) {
 	return s.endpoint(), true
 }
 
-// Stop ends every process of the machine, as when its plug is pulled, and returns when they are gone. Stopping
-// a machine that does not run, or a directory that does not exist, is no error.
+// Stop ends every process of the machine, as when its plug is pulled, and returns when they are
+// gone. Stopping a machine that does not run, or a directory that does not exist, is no error.
 func Stop(ctx context.Context, dir string) error {
 	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -209,8 +218,8 @@ func stop(ctx context.Context, dir string) error {
 	return writeState(dir, s)
 }
 
-// Wipe removes the files of a stopped machine, its host keys and the memory of its first start, as a reinstall
-// does; the address is kept. It returns ErrRunning for a running machine.
+// Wipe removes the files of a stopped machine, its host keys and the memory of its first start, as
+// a reinstall does; the address is kept. It returns ErrRunning for a running machine.
 func Wipe(ctx context.Context, dir string) error {
 	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -264,7 +273,8 @@ func (s Spec) check() error {
 	return errors.Join(errs...)
 }
 
-// hostname makes a DNS label of any text: lower-case letters, digits and single hyphens, at most 63.
+// hostname makes a DNS label of any text: lower-case letters, digits and single hyphens, at most
+// 63.
 func hostname(text string) string {
 	var b strings.Builder
 	for _, r := range strings.ToLower(text) {
@@ -282,8 +292,8 @@ func hostname(text string) string {
 	return name
 }
 
-// listen opens the machine's port. A listener on all addresses blocks a port for every loopback address, and
-// ordinary users cannot have 22, so several ports are tried.
+// listen opens the machine's port. A listener on all addresses blocks a port for every loopback
+// address, and ordinary users cannot have 22, so several ports are tried.
 func listen(ctx context.Context, want netip.Addr, previous netip.AddrPort) (*net.TCPListener, error) {
 	only := netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	ports := []uint16{22, 2222, 0}

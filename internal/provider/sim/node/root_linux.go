@@ -13,19 +13,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Where a machine keeps the running binary, read only: a session that could write to it, or to the host's copy of
-// it, would write what the next process of the machine executes.
+// Where a machine keeps the running binary, read only: a session that could write to it, or to the
+// host's copy of it, would write what the next process of the machine executes.
 const (
 	ownDir  = "/.billet"
 	ownFile = ownDir + "/machine"
 )
 
-// newRoot is where the file tree is built, over a directory that every host has. Only this process's mount
-// namespace sees it.
+// newRoot is where the file tree is built, over a directory that every host has. Only this
+// process's mount namespace sees it.
 const newRoot = "/tmp"
 
-// hostPrograms are the host's directories a machine sees read only, and hostSettings the few files of /etc that
-// its programs need. Those that a host does not have are left out.
+// hostPrograms are the host's directories a machine sees read only, and hostSettings the few files
+// of /etc that its programs need. Those that a host does not have are left out.
 var (
 	hostPrograms = []string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"}
 	hostSettings = []string{
@@ -42,14 +42,15 @@ type tree struct {
 	target string // path inside the machine
 }
 
-// enter leaves the host's file tree for a new one. Afterwards nothing of the host is open or mounted but what
-// the package comment names.
+// enter leaves the host's file tree for a new one. Afterwards nothing of the host is open or
+// mounted but what the package comment names.
 func enter(cfg config) error {
 	// From here on no mount of the host appears in this namespace, nor one of ours on the host.
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
 	}
-	// First open everything with the server's own rights (see isolate), then give them up, then build.
+	// First open everything with the server's own rights (see isolate), then give them up, then
+	// build.
 	trees, links, err := collect(cfg)
 	defer func() {
 		for _, t := range trees {
@@ -83,7 +84,7 @@ func enter(cfg config) error {
 	if err := makeDev(); err != nil {
 		return err
 	}
-	// A mount of its own, so that nobody can rename /mnt away and keep a volume that was detached.
+	// A mount of its own, so that no process can rename /mnt away and keep a volume that was detached.
 	if err := mountTmpfs(inNewRoot("/mnt"), "mode=755,size=1m", unix.MS_NOSUID|unix.MS_NODEV); err != nil {
 		return err
 	}
@@ -123,8 +124,8 @@ func enter(cfg config) error {
 
 func inNewRoot(path string) string { return filepath.Join(newRoot, path) }
 
-// collect opens a detached copy of every host directory and file that the machine will see. Links are host
-// paths like /bin that are symbolic links to /usr.
+// collect opens a detached copy of every host directory and file that the machine will see. Links
+// are host paths like /bin that are symbolic links to /usr.
 func collect(cfg config) (trees []tree, links map[string]string, err error) {
 	add := func(source, target string, attr uint64) error {
 		fd, err := openTree(source, attr)
@@ -145,7 +146,8 @@ func collect(cfg config) (trees []tree, links map[string]string, err error) {
 		}
 	}
 	for _, path := range hostDevices {
-		if err := add(path, path, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := add(path, path, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC); err != nil &&
+			!errors.Is(err, os.ErrNotExist) {
 			return trees, links, err
 		}
 	}
@@ -172,15 +174,16 @@ func collect(cfg config) (trees []tree, links map[string]string, err error) {
 	return trees, links, nil
 }
 
-// sameFile reports whether path is the running binary and may be executed by the machine's root. It is not when
-// the binary was replaced by a newer one since the server started.
+// sameFile reports whether path is the running binary and may be executed by the machine's root. It
+// is not when the binary was replaced by a newer one since the server started.
 func sameFile(path, running string, asOther bool) bool {
 	a, errA := os.Stat(path)
 	b, errB := os.Stat(running)
 	return errA == nil && errB == nil && os.SameFile(a, b) && (!asOther || a.Mode()&0o005 == 0o005)
 }
 
-// openTree returns a detached, private copy of the mounts below a host path, with attributes added throughout.
+// openTree returns a detached, private copy of the mounts below a host path, with attributes added
+// throughout.
 func openTree(path string, attr uint64) (int, error) {
 	fd, err := unix.OpenTree(unix.AT_FDCWD, path, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
 	if err != nil {
@@ -223,7 +226,8 @@ func makeMountPoint(path string, dir bool) error {
 	return os.WriteFile(path, nil, 0o644)
 }
 
-// becomeRoot changes from the host root's id, which means nothing in this user namespace, to root of the machine.
+// becomeRoot changes from the host root's id, which means nothing in this user namespace, to root
+// of the machine.
 func becomeRoot() error {
 	// These reach every thread of the process.
 	if err := syscall.Setgroups(nil); err != nil {
@@ -255,8 +259,8 @@ func remountReadOnly(path string, flags uintptr) error {
 	return nil
 }
 
-// ownBinary puts the running binary into the machine: the host's file, mounted read only, or a copy when that
-// file is gone or closed to the machine's root.
+// ownBinary puts the running binary into the machine: the host's file, mounted read only, or a copy
+// when that file is gone or closed to the machine's root.
 func ownBinary(trees []tree, binary *os.File) error {
 	if err := mountTmpfs(inNewRoot(ownDir), "mode=755", unix.MS_NOSUID|unix.MS_NODEV); err != nil {
 		return err
@@ -281,8 +285,8 @@ func ownBinary(trees []tree, binary *os.File) error {
 	return remountReadOnly(ownDir, unix.MS_NOSUID|unix.MS_NODEV)
 }
 
-// makeDev makes /dev and the mount points in it. It is made read only later, so that the server can trust what
-// /dev/ptmx is.
+// makeDev makes /dev and the mount points in it. It is made read only later, so that the server can
+// trust what /dev/ptmx is.
 func makeDev() error {
 	if err := mountTmpfs(inNewRoot("/dev"), "mode=755,size=64k", unix.MS_NOSUID); err != nil {
 		return err
@@ -317,7 +321,10 @@ func makeProc() error {
 	if err := os.WriteFile(inNewRoot("/proc/sys/user/max_user_namespaces"), []byte("0"), 0); err != nil {
 		return fmt.Errorf("forbid user namespaces: %w", err)
 	}
-	fd, err := openTree(inNewRoot("/proc/sys"), unix.MOUNT_ATTR_RDONLY|unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC)
+	fd, err := openTree(
+		inNewRoot("/proc/sys"),
+		unix.MOUNT_ATTR_RDONLY|unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC,
+	)
 	if err != nil {
 		return err
 	}
@@ -325,8 +332,9 @@ func makeProc() error {
 	return tree{fd, "/proc/sys"}.put()
 }
 
-// makeFiles makes what is new at every start: the machine's own /etc, /tmp and /run. It touches nothing that the
-// user could have changed: before the pivot, a symbolic link of theirs would lead to the host.
+// makeFiles makes what is new at every start: the machine's own /etc, /tmp and /run. It touches
+// nothing that the user could have changed: before the pivot, a symbolic link of theirs would lead
+// to the host.
 func makeFiles(cfg config) error {
 	for path, options := range map[string]string{"/tmp": "mode=1777,size=1g", "/run": "mode=755,size=64m"} {
 		if err := mountTmpfs(inNewRoot(path), options, unix.MS_NOSUID|unix.MS_NODEV); err != nil {
@@ -375,8 +383,8 @@ func makeFiles(cfg config) error {
 	return os.WriteFile(inNewRoot(cloudInitPending), nil, 0o644)
 }
 
-// furnish fills in the persistent directories, once the host is out of reach. What the user has put in its way
-// is the user's wish: it is noted, and the machine starts all the same.
+// furnish fills in the persistent directories, once the host is out of reach. What the user has put
+// in its way is the user's wish: it is noted, and the machine starts all the same.
 func furnish(cfg config) {
 	note := func(err error) {
 		if err != nil {

@@ -18,8 +18,9 @@ import (
 // guestPath is the search path of a machine's processes.
 const guestPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// guestUmask is that of a server, whatever that of the process is which started the machine: the files of /etc are
-// for all users of the machine, and so are those that its sessions make, unless they say otherwise.
+// guestUmask is that of a server, whatever that of the process is which started the machine: the
+// files of /etc are for all users of the machine, and so are those that its sessions make, unless
+// they say otherwise.
 const guestUmask = 0o022
 
 // machine is what the SSH server knows about the machine it serves.
@@ -37,7 +38,15 @@ type machine struct {
 }
 
 func newMachine(cfg config) (*machine, error) {
-	m := &machine{cfg: cfg, home: "/root", path: guestPath, shell: guestShell(), self: "/.billet/machine", motd: motd(cfg), sessions: map[int]bool{}}
+	m := &machine{
+		cfg:      cfg,
+		home:     "/root",
+		path:     guestPath,
+		shell:    guestShell(),
+		self:     "/.billet/machine",
+		motd:     motd(cfg),
+		sessions: map[int]bool{},
+	}
 	if !cfg.Isolated {
 		m.home = plainHome(cfg.Dir)
 		m.self = selfExecutable()
@@ -63,7 +72,8 @@ func newMachine(cfg config) (*machine, error) {
 	return m, nil
 }
 
-// guestShell is the login shell: bash where the host has it, as on the machines this one stands for.
+// guestShell is the login shell: bash where the host has it, as on the machines this one stands
+// for.
 func guestShell() string {
 	if _, err := os.Stat("/bin/bash"); err == nil {
 		return "/bin/bash"
@@ -71,8 +81,8 @@ func guestShell() string {
 	return "/bin/sh"
 }
 
-// runServe is the SSH server of a machine. It returns when the listener is closed, or on a plain machine when it
-// is told to end.
+// runServe is the SSH server of a machine. It returns when the listener is closed, or on a plain
+// machine when it is told to end.
 func runServe() error {
 	listener, m, err := prepareServe()
 	answer(err)
@@ -119,7 +129,8 @@ func prepareServe() (net.Listener, *machine, error) {
 	return listener, m, err
 }
 
-// start starts a command of a session as the leader of a process group and remembers it until finish.
+// start starts a command of a session as the leader of a process group and remembers it until
+// finish.
 func (m *machine) start(cmd *exec.Cmd) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -143,7 +154,8 @@ func (m *machine) finish(cmd *exec.Cmd) {
 	}
 }
 
-// endSessions kills the process groups of all sessions; a plain machine's stand-in for the end of PID 1.
+// endSessions kills the process groups of all sessions; a plain machine's stand-in for the end of
+// PID 1.
 func (m *machine) endSessions() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -190,8 +202,8 @@ func (m *machine) firstBoot() {
 	}
 }
 
-// runFiles serves SFTP for one session, in a process of its own: it opens whatever path the client names, and
-// what a path like /proc/self/fd leads to must be nothing but a session's.
+// runFiles serves SFTP for one session, in a process of its own: it opens whatever path the client
+// names, and what a path like /proc/self/fd leads to must be nothing but a session's.
 func runFiles() error {
 	return sftpserver.Serve(os.Stdin, os.Stdout)
 }

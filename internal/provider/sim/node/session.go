@@ -219,7 +219,7 @@ func (s *session) run(p program) {
 		cmd.Dir = "/"
 	}
 	var (
-		output func() // returns when all output has been sent or nobody wants it
+		output func() // returns when all output has been sent or no reader is left
 		err    error
 	)
 	if s.terminal {

@@ -20,8 +20,8 @@ const (
 	maxSessions    = 256
 )
 
-// identification is what clients choose by. Several choose the order of SFTP's symlink arguments by the name OpenSSH,
-// some look for a version behind it; the rest says what this is.
+// identification is what clients choose by. Several choose the order of SFTP's symlink arguments by
+// the name OpenSSH, some look for a version behind it; the rest says what this is.
 const identification = "SSH-2.0-OpenSSH_9.2 Billet-simulated"
 
 type server struct {
@@ -36,10 +36,19 @@ type server struct {
 type grantKey struct{}
 
 func newServer(m *machine, hostKeys []gossh.Signer) *server {
-	s := &server{m: m, hostKeys: hostKeys, conns: make(chan struct{}, maxConnections), sessions: make(chan struct{}, maxSessions)}
+	s := &server{
+		m:        m,
+		hostKeys: hostKeys,
+		conns:    make(chan struct{}, maxConnections),
+		sessions: make(chan struct{}, maxSessions),
+	}
 	secure := gossh.SupportedAlgorithms()
 	s.config = &gossh.ServerConfig{
-		Config:                  gossh.Config{KeyExchanges: secure.KeyExchanges, Ciphers: secure.Ciphers, MACs: secure.MACs},
+		Config: gossh.Config{
+			KeyExchanges: secure.KeyExchanges,
+			Ciphers:      secure.Ciphers,
+			MACs:         secure.MACs,
+		},
 		PublicKeyAuthAlgorithms: secure.PublicKeyAuths,
 		ServerVersion:           identification,
 		// Agents offer every key they hold.

@@ -67,14 +67,14 @@ func places(t *testing.T) (sshd, machine place) {
 	e := started(t, testSpec(t, l))
 	c := connect(t, e, l)
 	must(t, c, judge)
-	door, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { door.Close() })
+	t.Cleanup(func() { listener.Close() })
 	go func() {
 		for {
-			from, err := door.Accept()
+			from, err := listener.Accept()
 			if err != nil {
 				return
 			}
@@ -96,7 +96,7 @@ func places(t *testing.T) (sshd, machine place) {
 		}
 		return place{t: t, name: name, host: host, port: port, login: l, agent: agent, inside: c, dir: t.TempDir()}
 	}
-	return at("sshd", door.Addr().String()), at("machine", e.Address.String())
+	return at("sshd", listener.Addr().String()), at("machine", e.Address.String())
 }
 
 // startAgent starts an SSH agent that holds a key and ends with the test.
@@ -201,12 +201,12 @@ func (p place) prepare(command string) {
 }
 
 // comparison is a row of the table in docs/simulator.md: what is done at both places, and whether
-// the same comes back.
+// the same returns.
 type comparison struct {
 	what   string // the row's first column
 	differ bool   // on purpose; the row says why
 	do     func(p place) string
-	want   string // must be in what comes back from the machine, so that two empty answers are not taken for a success
+	want   string // must be in what the machine returns, so that two empty answers are not taken for a success
 }
 
 // TestAMachineAnswersAsSSHDDoes does each thing at a real sshd and at the machine's own server, and

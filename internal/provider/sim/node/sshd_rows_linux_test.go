@@ -262,7 +262,9 @@ var comparisons = []comparison{
 	}},
 	{what: "`authorized_keys` decides: `ssh-copy-id`, removing, modes, owners, links", want: "new key: yes",
 		do: func(p place) string { return p.authorizedKeys() }},
-	{what: "Options: `command`, `from`, `expiry-time`, `restrict`, `no-…`, `permitopen`, `permitlisten`, `environment`", want: "forced",
+	{
+		what: "Options: `command`, `from`, `expiry-time`, `restrict`, `no-…`, `permitopen`, `permitlisten`, `environment`",
+		want: "forced",
 		do: func(p place) string {
 			return p.keyOptions([]string{
 				`command="echo forced $SSH_ORIGINAL_COMMAND"`, `command="echo \"quoted\""`, `command="internal-sftp"`,
@@ -278,7 +280,8 @@ var comparisons = []comparison{
 				`environment="A=b"`, `tunnel="0"`, `no-touch-required`, `unknown-option`, `unknown="x"`,
 				`command=unquoted`, `principals="root"`,
 			})
-		}},
+		},
+	},
 	{what: "Options `cert-authority`, `verify-required`", differ: true, want: "no", do: func(p place) string {
 		return p.keyOptions([]string{`cert-authority`, `verify-required`})
 	}},

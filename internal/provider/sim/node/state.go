@@ -22,15 +22,16 @@ const (
 	probeDir    = "probe"
 )
 
-// idBase is the host id that root of every machine has when the server runs as root, and idCount how many ids
-// follow it. The range lies outside those that distributions hand out to people, services and containers.
-// It is one range for all machines because volumes move between them.
+// idBase is the host id that root of every machine has when the server runs as root, and idCount
+// how many ids follow it. The range lies outside those that distributions hand out to users,
+// services and containers. It is one range for all machines because volumes move between them.
 const (
 	idBase  = 29000 << 16
 	idCount = 1 << 16
 )
 
-// state is what is remembered about a machine. PID is 0 when it was stopped; the rest then says what it had.
+// state is what is remembered about a machine. PID is 0 when it was stopped; the rest then says
+// what it had.
 type state struct {
 	PID      int
 	Started  string // the process's start time: a number of this kernel that no other process with this PID has
@@ -60,8 +61,8 @@ func (s state) end(ctx context.Context) error {
 		return nil
 	}
 	if !s.Isolated {
-		// Without a PID namespace nothing ends the sessions but the machine's own SSH server, which does so
-		// when it is asked to; if it does not obey, it is killed.
+		// Without a PID namespace nothing ends the sessions but the machine's own SSH server, which
+		// does so when it is asked to; if it does not obey, it is killed.
 		if err := syscall.Kill(s.PID, syscall.SIGTERM); err != nil {
 			return err
 		}
@@ -77,13 +78,14 @@ func (s state) end(ctx context.Context) error {
 	return s.gone(ctx)
 }
 
-// gone waits until the first process is dead. The kernel lets the first process of a PID namespace die last.
+// gone waits until the first process is dead. The kernel lets the first process of a PID namespace
+// die last.
 func (s state) gone(ctx context.Context) error {
 	return poll(ctx, func() (bool, error) { return !s.alive(), nil })
 }
 
-// poll asks until the answer is yes, for things of which the kernel sends no word to a process that is not the
-// parent.
+// poll asks until the answer is yes, for things of which the kernel sends no word to a process that
+// is not the parent.
 func poll(ctx context.Context, done func() (bool, error)) error {
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
@@ -148,7 +150,8 @@ func withLock(ctx context.Context, dir string, fn func() error) error {
 	return fn()
 }
 
-// diskParts are the persistent directories of a machine under <dir>/disk and where an isolated machine sees them.
+// diskParts are the persistent directories of a machine under <dir>/disk and where an isolated
+// machine sees them.
 var diskParts = map[string]string{
 	"root": "/root", "home": "/home", "opt": "/opt", "srv": "/srv", "var": "/var", "usr-local": "/usr/local",
 }
@@ -170,8 +173,8 @@ func prepareDisk(dir string, isolated bool) error {
 	return nil
 }
 
-// makeShared makes a directory that all users of the machine may enter, whatever the server's umask. One that is there
-// keeps the mode that the machine gave it.
+// makeShared makes a directory that all users of the machine may enter, whatever the server's
+// umask. One that is there keeps the mode that the machine gave it.
 func makeShared(path string) error {
 	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
 		return err
@@ -194,7 +197,8 @@ func prepareVolume(hostDir string, isolated bool) error {
 	return giveToMachine(hostDir, isolated)
 }
 
-// giveToMachine makes root of the machine the owner of a tree. A tree that it owns already is not walked.
+// giveToMachine makes root of the machine the owner of a tree. A tree that it owns already is not
+// walked.
 func giveToMachine(path string, isolated bool) error {
 	if !isolated || os.Geteuid() != 0 {
 		return nil // one id is mapped: the server's own
@@ -219,7 +223,8 @@ func giveToMachine(path string, isolated bool) error {
 	return os.Lchown(path, idBase, idBase)
 }
 
-// removeTree removes a tree in which the machine may have left directories that their owner cannot enter.
+// removeTree removes a tree in which the machine may have left directories that their owner cannot
+// enter.
 func removeTree(path string) error {
 	if err := os.RemoveAll(path); err == nil {
 		return nil

@@ -15,7 +15,11 @@ import (
 // another user without a password. Names are below /etc.
 func etcFiles() map[string]string {
 	files := map[string]string{
-		"passwd": strings.ReplaceAll(passwd, "SHELL", guestShell()), "group": group, "shells": "/bin/sh\n/bin/bash\n/bin/dash\n",
+		"passwd": strings.ReplaceAll(
+			passwd,
+			"SHELL",
+			guestShell(),
+		), "group": group, "shells": "/bin/sh\n/bin/bash\n/bin/dash\n",
 		"sudoers": "Defaults env_reset\nroot ALL=(ALL:ALL) NOPASSWD: ALL\n%sudo ALL=(ALL:ALL) NOPASSWD: ALL\n",
 	}
 	for _, program := range []string{"su", "su-l", "runuser", "runuser-l", "sudo", "sudo-i", "chsh", "chfn", "passwd", "cron", "other"} {
@@ -34,7 +38,7 @@ func etcFiles() map[string]string {
 	return files
 }
 
-// pam lets root through, and nobody else become another user.
+// pam lets root through, and no other user become another user.
 const pam = "auth sufficient pam_rootok.so\nauth required pam_deny.so\naccount required pam_permit.so\n" +
 	"password required pam_deny.so\nsession required pam_permit.so\n"
 
@@ -169,7 +173,8 @@ func cloudInitState(root string) (string, []string) {
 		return "running", nil
 	}
 	var result cloudInitResult
-	if b, err := os.ReadFile(at(cloudInitResultFile)); err == nil && json.Unmarshal(b, &result) == nil && len(result.V1.Errors) > 0 {
+	if b, err := os.ReadFile(at(cloudInitResultFile)); err == nil && json.Unmarshal(b, &result) == nil &&
+		len(result.V1.Errors) > 0 {
 		return "error", result.V1.Errors
 	}
 	return "done", nil
@@ -183,7 +188,10 @@ func runCloudInitCommand() error {
 
 func cloudInitCommand(root string, args []string, stdout, stderr io.Writer, sleep func(time.Duration)) int {
 	if len(args) == 0 || args[0] == "--help" || args[0] == "-h" {
-		fmt.Fprintln(stdout, "usage: cloud-init [--version] {status,query,clean} ...\nThis is a simulated machine: status [--wait] [--long] [--format json] is what there is.")
+		fmt.Fprintln(
+			stdout,
+			"usage: cloud-init [--version] {status,query,clean} ...\nThis is a simulated machine: status [--wait] [--long] [--format json] is what there is.",
+		)
 		return 0
 	}
 	switch args[0] {
@@ -263,7 +271,7 @@ func listed(errs []string) string {
 	return "\n    - " + strings.Join(errs, "\n    - ")
 }
 
-// usualPrograms are what people expect of a Debian server. They are the host's, where it has them.
+// usualPrograms are what users expect of a Debian server. They are the host's, where it has them.
 var usualPrograms = []string{
 	"cc", "crontab", "curl", "git", "htop", "less", "lspci", "make", "nano", "ping", "python3", "rsync", "screen", "setfacl", "tmux", "vim", "wget",
 }

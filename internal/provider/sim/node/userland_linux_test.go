@@ -50,7 +50,7 @@ func TestRootBecomesOtherUsers(t *testing.T) {
 		}
 		// And not back: nothing raises rights in a machine.
 		if got := run(t, c, "runuser -u nobody -- sudo -n true"); got.code == 0 {
-			t.Error("nobody becomes root by sudo")
+			t.Error("the user nobody becomes root by sudo")
 		}
 	}
 }
@@ -72,17 +72,27 @@ func TestCloudInitReports(t *testing.T) {
 		Status string
 		Errors []string
 	}
-	if got := run(t, c, "cloud-init status --format json"); json.Unmarshal([]byte(got.out), &report) != nil || report.Status != "error" || len(report.Errors) != 1 || !strings.HasPrefix(report.Errors[0], "runcmd: ") {
+	if got := run(t, c, "cloud-init status --format json"); json.Unmarshal([]byte(got.out), &report) != nil ||
+		report.Status != "error" ||
+		len(report.Errors) != 1 ||
+		!strings.HasPrefix(report.Errors[0], "runcmd: ") {
 		t.Errorf("%+v", got)
 	}
-	if got := must(t, c, "test -e /var/lib/cloud/instance/boot-finished && cat /var/lib/cloud/data/result.json"); !strings.Contains(got, `"errors":["runcmd: exit status 3"]`) {
+	if got := must(t, c, "test -e /var/lib/cloud/instance/boot-finished && cat /var/lib/cloud/data/result.json"); !strings.Contains(
+		got,
+		`"errors":["runcmd: exit status 3"]`,
+	) {
 		t.Errorf("%s", got)
 	}
 	plain := connect(t, started(t, testSpec(t, l)), l)
 	if got := must(t, plain, "cloud-init status --wait --long | head -2"); got != "status: done\nextended_status: done" {
 		t.Errorf("without a cloud-config: %q", got)
 	}
-	must(t, plain, "test -e /var/lib/cloud/instance/boot-finished && grep -q '\"errors\":\\[\\]' /var/lib/cloud/data/result.json")
+	must(
+		t,
+		plain,
+		"test -e /var/lib/cloud/instance/boot-finished && grep -q '\"errors\":\\[\\]' /var/lib/cloud/data/result.json",
+	)
 }
 
 func TestCloudInitStatusRefusesWhatItDoesNotKnow(t *testing.T) {
@@ -97,7 +107,7 @@ func TestCloudInitStatusRefusesWhatItDoesNotKnow(t *testing.T) {
 	}
 }
 
-// What people expect of a server and this host lacks is named at the login.
+// What users expect of a server and this host lacks is named at the login.
 func TestTheGreetingNamesWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	l := newLogin(t)

@@ -16,7 +16,10 @@ func volumePath(name string) string { return "/mnt/" + name }
 
 func checkVolume(name, hostDir string) error {
 	if !volumeName.MatchString(name) {
-		return fmt.Errorf("volume name %q must be 1 to 63 letters, digits, dots, hyphens or underscores and begin with a letter or digit", name)
+		return fmt.Errorf(
+			"volume name %q must be 1 to 63 letters, digits, dots, hyphens or underscores and begin with a letter or digit",
+			name,
+		)
 	}
 	if !filepath.IsAbs(hostDir) {
 		return fmt.Errorf("volume %s: %q is not an absolute path", name, hostDir)
@@ -24,9 +27,10 @@ func checkVolume(name, hostDir string) error {
 	return nil
 }
 
-// AttachVolume mounts hostDir in the running machine under /mnt/<name> and returns the error ErrNotRunning for a
-// stopped one. Attaching what is attached already is no error. A name has 1 to 63 letters, digits, dots, hyphens
-// and underscores. Volumes attached so are forgotten when the machine stops: the next Spec names them.
+// AttachVolume mounts hostDir in the running machine under /mnt/<name> and returns the error
+// ErrNotRunning for a stopped one. Attaching what is attached already is no error. A name has 1 to
+// 63 letters, digits, dots, hyphens and underscores. Volumes attached so are forgotten when the
+// machine stops: the next Spec names them.
 func AttachVolume(ctx context.Context, dir, name, hostDir string) error {
 	if err := checkVolume(name, hostDir); err != nil {
 		return err
@@ -42,8 +46,9 @@ func AttachVolume(ctx context.Context, dir, name, hostDir string) error {
 	})
 }
 
-// DetachVolume unmounts a volume from the running machine, after killing the processes that use it, as pulling
-// out a disk would. Detaching what is not attached is no error; a stopped machine gives ErrNotRunning.
+// DetachVolume unmounts a volume from the running machine, after killing the processes that use it,
+// as pulling out a disk would. Detaching what is not attached is no error; a stopped machine gives
+// ErrNotRunning.
 func DetachVolume(ctx context.Context, dir, name string) error {
 	if !volumeName.MatchString(name) {
 		return checkVolume(name, "/")
@@ -82,8 +87,8 @@ func attachPlain(dir, name, hostDir string) error {
 	return os.Symlink(hostDir, link)
 }
 
-// detachPlain removes the link only: a plain machine's processes are the server's user and cannot be kept from a
-// directory of that user.
+// detachPlain removes the link only: a plain machine's processes are the server's user and cannot
+// be kept from a directory of that user.
 func detachPlain(dir, name string) error {
 	link := filepath.Join(plainHome(dir), "mnt", name)
 	info, err := os.Lstat(link)

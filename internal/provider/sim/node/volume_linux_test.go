@@ -27,7 +27,11 @@ func TestVolumeLivesOn(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := must(t, c, "cat /mnt/data/old && echo new > /mnt/data/new && grep -c ' /mnt/data ' /proc/self/mountinfo && grep ' /mnt/data ' /proc/self/mountinfo"); !strings.HasPrefix(got, "old\n1\n") || !strings.Contains(got, "nosuid,nodev") {
+	if got := must(t, c, "cat /mnt/data/old && echo new > /mnt/data/new && grep -c ' /mnt/data ' /proc/self/mountinfo && grep ' /mnt/data ' /proc/self/mountinfo"); !strings.HasPrefix(
+		got,
+		"old\n1\n",
+	) ||
+		!strings.Contains(got, "nosuid,nodev") {
 		t.Errorf("inside: %q", got)
 	}
 	if b, err := os.ReadFile(filepath.Join(volume, "new")); err != nil || string(b) != "new\n" {
@@ -67,7 +71,11 @@ func TestVolumeInUseIsPulledOut(t *testing.T) {
 	if err := AttachVolume(ctx, spec.Dir, "data", volume); err != nil {
 		t.Fatal(err)
 	}
-	must(t, c, "cd /mnt/data && (exec setsid sleep 1000 >/mnt/data/log 2>&1 &) ; sleep 1000 </dev/null >/dev/null 2>&1 & echo $! > /root/pid")
+	must(
+		t,
+		c,
+		"cd /mnt/data && (exec setsid sleep 1000 >/mnt/data/log 2>&1 &) ; sleep 1000 </dev/null >/dev/null 2>&1 & echo $! > /root/pid",
+	)
 	if err := DetachVolume(ctx, spec.Dir, "data"); err != nil {
 		t.Fatal(err)
 	}

@@ -43,7 +43,10 @@ func (g gpu) log() []entry {
 			{"SRAM Correctable", "corrected." + when + ".sram"}, {"SRAM Uncorrectable Parity", "uncorrected." + when + ".sram"},
 			{"DRAM Correctable", "corrected." + when + ".dram"}, {"DRAM Uncorrectable", "uncorrected." + when + ".dram"},
 		} {
-			of = append(of, line(x[0], strings.ToLower(strings.ReplaceAll(x[0], " ", "_")), g.value("ecc.errors."+x[1])))
+			of = append(
+				of,
+				line(x[0], strings.ToLower(strings.ReplaceAll(x[0], " ", "_")), g.value("ecc.errors."+x[1])),
+			)
 		}
 		return of
 	}
@@ -66,7 +69,13 @@ func (g gpu) log() []entry {
 		line("Display Active", "display_active", g.value("display_active")),
 		line("Persistence Mode", "persistence_mode", g.value("persistence_mode")),
 		line("Addressing Mode", "addressing_mode", g.value("addressing_mode")),
-		section("MIG Mode", "mig_mode", "", line("Current", "current_mig", g.value("mig.mode.current")), line("Pending", "pending_mig", g.value("mig.mode.pending"))),
+		section(
+			"MIG Mode",
+			"mig_mode",
+			"",
+			line("Current", "current_mig", g.value("mig.mode.current")),
+			line("Pending", "pending_mig", g.value("mig.mode.pending")),
+		),
 		line("Accounting Mode", "accounting_mode", g.value("accounting.mode")),
 		line("Accounting Mode Buffer Size", "accounting_mode_buffer_size", g.value("accounting.buffer_size")),
 		line("Serial Number", "serial", g.serial()),
@@ -74,38 +83,129 @@ func (g gpu) log() []entry {
 		line("Minor Number", "minor_number", fmt.Sprint(g.index)),
 		line("VBIOS Version", "vbios_version", g.value("vbios_version")),
 		line("MultiGPU Board", "multigpu_board", "No"),
-		section("GPU Virtualization Mode", "gpu_virtualization_mode", "", line("Virtualization Mode", "virtualization_mode", "None")),
-		section("PCI", "pci", "PCI",
-			line("Bus", "pci_bus", fmt.Sprintf("0x%02X", g.bus())), line("Device", "pci_device", "0x00"),
-			line("Domain", "pci_domain", "0x0000"), line("Device Id", "pci_device_id", strings.Trim(g.value("pci.device_id"), "[]")),
+		section(
+			"GPU Virtualization Mode",
+			"gpu_virtualization_mode",
+			"",
+			line("Virtualization Mode", "virtualization_mode", "None"),
+		),
+		section(
+			"PCI",
+			"pci",
+			"PCI",
+			line("Bus", "pci_bus", fmt.Sprintf("0x%02X", g.bus())),
+			line("Device", "pci_device", "0x00"),
+			line(
+				"Domain",
+				"pci_domain",
+				"0x0000",
+			),
+			line("Device Id", "pci_device_id", strings.Trim(g.value("pci.device_id"), "[]")),
 			line("Bus Id", "pci_bus_id", g.busID()),
-			section("GPU Link Info", "pci_gpu_link_info", "",
-				section("PCIe Generation", "pcie_gen", "", line("Max", "max_link_gen", g.value("pcie.link.gen.max")), line("Current", "current_link_gen", g.value("pcie.link.gen.current"))),
-				section("Link Width", "link_widths", "", line("Max", "max_link_width", "16x"), line("Current", "current_link_width", "16x")))),
+			section(
+				"GPU Link Info",
+				"pci_gpu_link_info",
+				"",
+				section(
+					"PCIe Generation",
+					"pcie_gen",
+					"",
+					line("Max", "max_link_gen", g.value("pcie.link.gen.max")),
+					line("Current", "current_link_gen", g.value("pcie.link.gen.current")),
+				),
+				section(
+					"Link Width",
+					"link_widths",
+					"",
+					line("Max", "max_link_width", "16x"),
+					line("Current", "current_link_width", "16x"),
+				),
+			),
+		),
 		line("Fan Speed", "fan_speed", g.value("fan.speed")),
 		section("", "", "PERFORMANCE", line("Performance State", "performance_state", "P0")),
-		section("Fabric", "fabric", "", line("State", "state", g.value("fabric.state")), line("Status", "status", g.value("fabric.status"))),
+		section(
+			"Fabric",
+			"fabric",
+			"",
+			line("State", "state", g.value("fabric.state")),
+			line("Status", "status", g.value("fabric.status")),
+		),
 		section("FB Memory Usage", "fb_memory_usage", "MEMORY",
 			line("Total", "total", g.value("memory.total")), line("Reserved", "reserved", g.value("memory.reserved")),
 			line("Used", "used", g.value("memory.used")), line("Free", "free", g.value("memory.free"))),
 		section("", "", "COMPUTE", line("Compute Mode", "compute_mode", "Default")),
-		section("Utilization", "utilization", "UTILIZATION",
-			line("GPU", "gpu_util", g.value("utilization.gpu")), line("Memory", "memory_util", g.value("utilization.memory")),
-			line("Encoder", "encoder_util", g.value("utilization.encoder")), line("Decoder", "decoder_util", g.value("utilization.decoder"))),
-		section("ECC Mode", "ecc_mode", "ECC", line("Current", "current_ecc", g.value("ecc.mode.current")), line("Pending", "pending_ecc", g.value("ecc.mode.pending"))),
-		section("ECC Errors", "ecc_errors", "ECC", section("Volatile", "volatile", "", ecc("volatile")...), section("Aggregate", "aggregate", "", ecc("aggregate")...)),
+		section(
+			"Utilization",
+			"utilization",
+			"UTILIZATION",
+			line(
+				"GPU",
+				"gpu_util",
+				g.value("utilization.gpu"),
+			),
+			line("Memory", "memory_util", g.value("utilization.memory")),
+			line(
+				"Encoder",
+				"encoder_util",
+				g.value("utilization.encoder"),
+			),
+			line("Decoder", "decoder_util", g.value("utilization.decoder")),
+		),
+		section(
+			"ECC Mode",
+			"ecc_mode",
+			"ECC",
+			line("Current", "current_ecc", g.value("ecc.mode.current")),
+			line("Pending", "pending_ecc", g.value("ecc.mode.pending")),
+		),
+		section(
+			"ECC Errors",
+			"ecc_errors",
+			"ECC",
+			section("Volatile", "volatile", "", ecc("volatile")...),
+			section("Aggregate", "aggregate", "", ecc("aggregate")...),
+		),
 		section("Remapped Rows", "remapped_rows", "ROW_REMAPPER",
 			line("Correctable Error", "remapped_row_corr", g.value("remapped_rows.correctable")),
 			line("Uncorrectable Error", "remapped_row_unc", g.value("remapped_rows.uncorrectable")),
 			line("Pending", "remapped_row_pending", g.value("remapped_rows.pending")),
 			line("Remapping Failure Occurred", "remapped_row_failure", g.value("remapped_rows.failure"))),
-		section("Temperature", "temperature", "TEMPERATURE",
-			line("GPU Current Temp", "gpu_temp", g.value("temperature.gpu")), line("Memory Current Temp", "memory_temp", g.value("temperature.memory"))),
-		section("GPU Power Readings", "gpu_power_readings", "POWER",
-			line("Average Power Draw", "average_power_draw", g.value("power.draw.average")), line("Instantaneous Power Draw", "instant_power_draw", g.value("power.draw.instant")),
-			line("Current Power Limit", "current_power_limit", g.value("power.limit")), line("Requested Power Limit", "requested_power_limit", g.value("power.limit")),
+		section(
+			"Temperature",
+			"temperature",
+			"TEMPERATURE",
+			line(
+				"GPU Current Temp",
+				"gpu_temp",
+				g.value("temperature.gpu"),
+			),
+			line("Memory Current Temp", "memory_temp", g.value("temperature.memory")),
+		),
+		section(
+			"GPU Power Readings",
+			"gpu_power_readings",
+			"POWER",
+			line(
+				"Average Power Draw",
+				"average_power_draw",
+				g.value("power.draw.average"),
+			),
+			line("Instantaneous Power Draw", "instant_power_draw", g.value("power.draw.instant")),
+			line(
+				"Current Power Limit",
+				"current_power_limit",
+				g.value("power.limit"),
+			),
+			line("Requested Power Limit", "requested_power_limit", g.value("power.limit")),
 			line("Default Power Limit", "default_power_limit", g.value("power.default_limit")),
-			line("Min Power Limit", "min_power_limit", g.value("power.min_limit")), line("Max Power Limit", "max_power_limit", g.value("power.max_limit"))),
+			line(
+				"Min Power Limit",
+				"min_power_limit",
+				g.value("power.min_limit"),
+			),
+			line("Max Power Limit", "max_power_limit", g.value("power.max_limit")),
+		),
 		section("Clocks", "clocks", "CLOCK", clocks("clocks.current.")...),
 		section("Applications Clocks", "applications_clocks", "CLOCK", clocks("clocks.applications.")...),
 		section("Max Clocks", "max_clocks", "CLOCK", clocks("clocks.max.")...),
@@ -135,8 +235,18 @@ const displays = "MEMORY,UTILIZATION,ECC,TEMPERATURE,POWER,CLOCK,COMPUTE,PIDS,PE
 func (s System) writeLog(w io.Writer, gpus []gpu, display string) {
 	b := bufio.NewWriter(w)
 	defer b.Flush()
-	fmt.Fprintf(b, "\n==============NVSMI LOG==============\n\n%-42s: %s\n%-42s: %s\n%-42s: %s\n\n%-42s: %d\n",
-		"Timestamp", s.Now().Format(time.ANSIC), "Driver Version", driverVersion, "CUDA Version", cudaVersion, "Attached GPUs", s.Count)
+	fmt.Fprintf(
+		b,
+		"\n==============NVSMI LOG==============\n\n%-42s: %s\n%-42s: %s\n%-42s: %s\n\n%-42s: %d\n",
+		"Timestamp",
+		s.Now().Format(time.ANSIC),
+		"Driver Version",
+		driverVersion,
+		"CUDA Version",
+		cudaVersion,
+		"Attached GPUs",
+		s.Count,
+	)
 	for _, g := range gpus {
 		fmt.Fprintf(b, "GPU %s\n", g.busID())
 		writeEntries(b, shown(g.log(), display), 1)
@@ -174,7 +284,10 @@ func (s System) writeXML(w io.Writer, gpus []gpu, display string) error {
 		return err
 	}
 	for _, g := range gpus {
-		element := xml.StartElement{Name: xml.Name{Local: "gpu"}, Attr: []xml.Attr{{Name: xml.Name{Local: "id"}, Value: g.busID()}}}
+		element := xml.StartElement{
+			Name: xml.Name{Local: "gpu"},
+			Attr: []xml.Attr{{Name: xml.Name{Local: "id"}, Value: g.busID()}},
+		}
 		if err := e.EncodeToken(element); err != nil {
 			return err
 		}

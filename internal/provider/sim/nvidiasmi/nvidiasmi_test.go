@@ -12,9 +12,16 @@ import (
 )
 
 func system(model string, count int) nvidiasmi.System {
-	return nvidiasmi.System{Machine: "m", Model: model, Count: count, MemoryMiB: 183359, CPUs: 16, Now: func() time.Time {
-		return time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
-	}}
+	return nvidiasmi.System{
+		Machine:   "m",
+		Model:     model,
+		Count:     count,
+		MemoryMiB: 183359,
+		CPUs:      16,
+		Now: func() time.Time {
+			return time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+		},
+	}
 }
 
 func run(t *testing.T, s nvidiasmi.System, args ...string) (stdout, stderr string, code int) {
@@ -24,7 +31,7 @@ func run(t *testing.T, s nvidiasmi.System, args ...string) (stdout, stderr strin
 	return out.String(), errs.String(), code
 }
 
-// What other people's programs ask, in their own words, and what they look for in the answer.
+// What other projects' programs ask, in their own words, and what they look for in the answer.
 func TestProgramsGetTheAnswersThatTheyParse(t *testing.T) {
 	s := system("NVIDIA H100", 8)
 	for name, c := range map[string]struct {
@@ -52,7 +59,8 @@ func TestProgramsGetTheAnswersThatTheyParse(t *testing.T) {
 		"a loop that is ended at once": {[]string{"--query-gpu=index", "--format=csv,noheader", "-i", "0", "-l", "1"}, `0\n`},
 	} {
 		out, errs, code := run(t, s, c.args...)
-		if code != 0 || !regexp.MustCompile("^"+c.want+"$").MatchString(out) || strings.Count(errs, "\n") != 1 || !strings.Contains(errs, "simulated") {
+		if code != 0 || !regexp.MustCompile("^"+c.want+"$").MatchString(out) || strings.Count(errs, "\n") != 1 ||
+			!strings.Contains(errs, "simulated") {
 			t.Errorf("%s: %d, %q\n%s", name, code, errs, out)
 		}
 	}
@@ -82,8 +90,28 @@ func TestEveryFormStatesTheSameFacts(t *testing.T) {
 	list, _, _ := run(t, s, "-L")
 	text, _, _ := run(t, s, "-q")
 	for i, g := range log.GPUs {
-		q, _, _ := run(t, s, "-i", fmt.Sprint(i), "--query-gpu=pci.bus_id,name,uuid,memory.total,power.draw,utilization.gpu,clocks.sm,driver_version,temperature.gpu", "--format=csv,noheader")
-		want := strings.Join([]string{g.ID, g.Name, g.UUID, g.Memory, g.Power, g.Util, g.SM, log.Driver, strings.TrimSuffix(g.Temp, " C")}, ", ")
+		q, _, _ := run(
+			t,
+			s,
+			"-i",
+			fmt.Sprint(i),
+			"--query-gpu=pci.bus_id,name,uuid,memory.total,power.draw,utilization.gpu,clocks.sm,driver_version,temperature.gpu",
+			"--format=csv,noheader",
+		)
+		want := strings.Join(
+			[]string{
+				g.ID,
+				g.Name,
+				g.UUID,
+				g.Memory,
+				g.Power,
+				g.Util,
+				g.SM,
+				log.Driver,
+				strings.TrimSuffix(g.Temp, " C"),
+			},
+			", ",
+		)
 		if strings.TrimSpace(q) != want {
 			t.Errorf("the query has %q, the XML %q", q, want)
 		}

@@ -69,8 +69,14 @@ func (s System) run(args []string, stdout, stderr io.Writer, sleep func(time.Dur
 		fmt.Fprint(stdout, usage)
 		return nil
 	case r.version:
-		fmt.Fprintf(stdout, "NVIDIA-SMI version  : %s (simulated)\nNVML version        : %s\nDRIVER version      : %s\nCUDA Version        : %s\n",
-			driverVersion, strings.Join(strings.Split(driverVersion, ".")[:2], "."), driverVersion, cudaVersion)
+		fmt.Fprintf(
+			stdout,
+			"NVIDIA-SMI version  : %s (simulated)\nNVML version        : %s\nDRIVER version      : %s\nCUDA Version        : %s\n",
+			driverVersion,
+			strings.Join(strings.Split(driverVersion, ".")[:2], "."),
+			driverVersion,
+			cudaVersion,
+		)
 		return nil
 	}
 	gpus, err := s.selected(r.id)
@@ -179,12 +185,39 @@ func read(args []string) (request, error) {
 				return invalid("Option %s takes a number of milliseconds.", name)
 			}
 			r.every = time.Duration(n) * time.Millisecond
-		case "--help-query-gpu", "--help-query-compute-apps", "--help-query-accounted-apps", "--help-query-retired-pages":
-		case "-pm", "--persistence-mode", "-c", "--compute-mode", "-pl", "--power-limit", "-r", "--gpu-reset", "-mig", "--multi-instance-gpu",
-			"-e", "--ecc-config", "-lgc", "--lock-gpu-clocks", "-rgc", "--reset-gpu-clocks", "-ac", "--applications-clocks", "-am", "--accounting-mode":
-			return r, refusal{exitUnsupported, fmt.Sprintf("Option %s changes a GPU, and these are simulated. Nothing was changed.", name)}
+		case "--help-query-gpu",
+			"--help-query-compute-apps",
+			"--help-query-accounted-apps",
+			"--help-query-retired-pages":
+		case "-pm",
+			"--persistence-mode",
+			"-c",
+			"--compute-mode",
+			"-pl",
+			"--power-limit",
+			"-r",
+			"--gpu-reset",
+			"-mig",
+			"--multi-instance-gpu",
+			"-e",
+			"--ecc-config",
+			"-lgc",
+			"--lock-gpu-clocks",
+			"-rgc",
+			"--reset-gpu-clocks",
+			"-ac",
+			"--applications-clocks",
+			"-am",
+			"--accounting-mode":
+			return r, refusal{
+				exitUnsupported,
+				fmt.Sprintf("Option %s changes a GPU, and these are simulated. Nothing was changed.", name),
+			}
 		default:
-			return invalid("Invalid combination of input arguments. Please run 'nvidia-smi -h' for help.\n(simulated: %q is not supported)", args[i])
+			return invalid(
+				"Invalid combination of input arguments. Please run 'nvidia-smi -h' for help.\n(simulated: %q is not supported)",
+				args[i],
+			)
 		}
 	}
 	if (r.query != "" || r.listQuery != "") && r.csv == nil {
@@ -219,7 +252,10 @@ func (s System) subcommand(args []string, stdout, stderr io.Writer) error {
 	case "mig":
 		return refusal{exitNotFound, "No MIG-supported devices found: MIG is disabled on simulated GPUs."}
 	}
-	return refusal{exitInvalid, fmt.Sprintf("nvidia-smi (simulated): %q is not supported; there are topo -m and nvlink.", args[0])}
+	return refusal{
+		exitInvalid,
+		fmt.Sprintf("nvidia-smi (simulated): %q is not supported; there are topo -m and nvlink.", args[0]),
+	}
 }
 
 // topology is the matrix of topo -m.
@@ -261,7 +297,13 @@ func (s System) table(w io.Writer, gpus []gpu) {
 	const rule = "+-----------------------------------------+------------------------+----------------------+\n"
 	fmt.Fprintf(w, "%s\n", s.Now().Format(time.ANSIC))
 	fmt.Fprint(w, "+-----------------------------------------------------------------------------------------+\n")
-	fmt.Fprintf(w, "| NVIDIA-SMI %-22s Driver Version: %-14s CUDA Version: %-8s |\n", driverVersion, driverVersion, cudaVersion)
+	fmt.Fprintf(
+		w,
+		"| NVIDIA-SMI %-22s Driver Version: %-14s CUDA Version: %-8s |\n",
+		driverVersion,
+		driverVersion,
+		cudaVersion,
+	)
 	fmt.Fprintf(w, "| %-87s |\n", Note)
 	fmt.Fprint(w, rule)
 	fmt.Fprint(w, "| GPU  Name                 Persistence-M | Bus-Id          Disp.A | Volatile Uncorr. ECC |\n"+
@@ -274,14 +316,29 @@ func (s System) table(w io.Writer, gpus []gpu) {
 			name = name[:29]
 		}
 		bare := func(v string) string { return strings.Trim(v, "[]") }
-		errors, mig := bare(fields["ecc.errors.uncorrected.volatile.total"].value(g)), bare(fields["mig.mode.current"].value(g))
+		errors, mig := bare(
+			fields["ecc.errors.uncorrected.volatile.total"].value(g),
+		), bare(
+			fields["mig.mode.current"].value(g),
+		)
 		fan := bare(fields["fan.speed"].value(g))
 		if fan != "N/A" {
 			fan += "%"
 		}
 		fmt.Fprintf(w, "| %3d  %-29s   On | %18s Off | %20s |\n", g.index, name, g.busID(), errors)
-		fmt.Fprintf(w, "| %-4s  28C    P0 %23s | %22s | %8s %11s |\n", fan,
-			fmt.Sprintf("%.0fW / %5dW", g.idleWatts(), g.watts), fmt.Sprintf("0MiB / %6dMiB", g.MemoryMiB), "0%", "Default")
+		fmt.Fprintf(
+			w,
+			"| %-4s  28C    P0 %23s | %22s | %8s %11s |\n",
+			fan,
+			fmt.Sprintf(
+				"%.0fW / %5dW",
+				g.idleWatts(),
+				g.watts,
+			),
+			fmt.Sprintf("0MiB / %6dMiB", g.MemoryMiB),
+			"0%",
+			"Default",
+		)
 		fmt.Fprintf(w, "|                                         |                        | %20s |\n%s", mig, rule)
 	}
 	fmt.Fprint(w, processes)

@@ -14,10 +14,10 @@ import (
 	"github.com/billetcloud/billet/internal/provider"
 )
 
-//go:embed catalogue.json
-var catalogueJSON []byte
+//go:embed catalog.json
+var catalogJSON []byte
 
-// source is one simulated provider as the catalogue describes it.
+// source is one simulated provider as the catalog describes it.
 type source struct {
 	Slug                  string                `json:"slug"`
 	Name                  string                `json:"name"`
@@ -60,23 +60,24 @@ type offer struct {
 	OperatingSystems []string              `json:"operatingSystems"`
 	// CentsPerGPUHour is the price about which the real one moves.
 	CentsPerGPUHour int64 `json:"centsPerGpuHour"`
-	// Stock is how many there are. Up to Wobble of them are in the hands of other customers, which changes by the hour.
+	// Stock is how many there are. Up to Wobble of them are in the hands of other customers, which
+	// changes by the hour.
 	Stock  int `json:"stock"`
 	Wobble int `json:"wobble"`
 }
 
 var slugForm = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 
-// readCatalogue reads a catalogue and refuses one that contradicts itself: a world with a broken offer would fail in
-// a tenant's hands instead of here.
-func readCatalogue(text []byte) ([]*source, error) {
+// readCatalog reads a catalog and refuses one that contradicts itself: a world with a broken
+// offer would fail in a tenant's hands instead of here.
+func readCatalog(text []byte) ([]*source, error) {
 	var file struct {
 		Providers []*source `json:"providers"`
 	}
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&file); err != nil {
-		return nil, fmt.Errorf("sim: catalogue: %w", err)
+		return nil, fmt.Errorf("sim: catalog: %w", err)
 	}
 	var faults []error
 	seen := map[string]bool{}
@@ -90,7 +91,7 @@ func readCatalogue(text []byte) ([]*source, error) {
 		}
 	}
 	if len(faults) > 0 {
-		return nil, fmt.Errorf("sim: catalogue: %w", errors.Join(faults...))
+		return nil, fmt.Errorf("sim: catalog: %w", errors.Join(faults...))
 	}
 	return file.Providers, nil
 }
@@ -101,7 +102,8 @@ func (s *source) faults() []string {
 	if !slugForm.MatchString(s.Slug) {
 		fault("malformed slug")
 	}
-	if s.Name == "" || s.LaunchLimitMinutes < 1 || s.MinimumRuntimeMinutes < 0 || s.SyncEverySeconds < 1 || s.PollEverySeconds < 1 {
+	if s.Name == "" || s.LaunchLimitMinutes < 1 || s.MinimumRuntimeMinutes < 0 || s.SyncEverySeconds < 1 ||
+		s.PollEverySeconds < 1 {
 		fault("name, limit or interval is missing")
 	}
 	regions := map[string]bool{}
@@ -112,7 +114,7 @@ func (s *source) faults() []string {
 		regions[r.Slug] = true
 	}
 	if s.Capabilities.Volumes != (len(s.Volumes) > 0) {
-		fault("the ability to have volumes and their prices disagree")
+		fault("the capability volumes and the volume prices disagree")
 	}
 	for _, v := range s.Volumes {
 		if !regions[v.Region] || v.PerGBHour <= 0 || v.MinSizeGB < 1 || v.MaxSizeGB < v.MinSizeGB {
@@ -128,7 +130,10 @@ func (s *source) faults() []string {
 		if !regions[o.Region] || o.GPUType == "" || len(o.OperatingSystems) == 0 ||
 			min(o.GPUCount, o.GPUMemoryGB, o.VCPUs, o.MemoryGB, o.StorageGB, o.Stock) < 1 ||
 			o.CentsPerGPUHour < 1 || o.Wobble < 0 || o.Wobble > o.Stock ||
-			!slices.Contains([]provider.InstanceType{provider.BareMetal, provider.VM, provider.Spot, provider.Cluster}, o.InstanceType) {
+			!slices.Contains(
+				[]provider.InstanceType{provider.BareMetal, provider.VM, provider.Spot, provider.Cluster},
+				o.InstanceType,
+			) {
 			fault("offer %s is malformed", o.Key)
 		}
 	}
