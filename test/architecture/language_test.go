@@ -58,7 +58,7 @@ var allowed = regexp.MustCompile(`(?i)\b(?:` + strings.Join([]string{
 	`(?:fmt|HTTP|formatting) verbs?`, // the field's own term
 	`PCIe lanes?`,                    // hardware
 	// the Unix account
-	`(?:the user|u|chown|sh) nobody|nobody(?::x:65534:65534:nobody|\\n65534|-of-that-name)|"ubuntu", "nobody`,
+	`(?:the user|u|chown|sh) nobody|nobody(?::x:65534:65534:nobody|\\n65534|-of-that-name)|ubuntu", "nobody`,
 	`natural persons?`,                 // in a license or a law
 	`aria person`,                      // none of ours
 	`in-house`,                         // plain English
