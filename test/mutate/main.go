@@ -85,7 +85,14 @@ func run(ctx context.Context, o options, w io.Writer) error {
 	defer func() { _ = os.RemoveAll(dir) }()
 	r := runner{root: o.root, dir: dir, env: sqliteOnly(os.Environ())}
 	drawn := draw(all, o.seed)
-	fmt.Fprintf(w, "seed %d: %d of %d mutations in %d packages\n", o.seed, min(o.n, len(all)), len(all), len(o.packages))
+	fmt.Fprintf(
+		w,
+		"seed %d: %d of %d mutations in %d packages\n",
+		o.seed,
+		min(o.n, len(all)),
+		len(all),
+		len(o.packages),
+	)
 	limits, err := r.baselines(ctx, w, drawn[:min(o.n, len(drawn))])
 	if err != nil {
 		return err
@@ -183,8 +190,15 @@ func report(w io.Writer, results []result, known map[string]string, minimum floa
 	if dead+alive > 0 {
 		share = float64(dead) / float64(dead+alive)
 	}
-	fmt.Fprintf(w, "\n%d mutations: %d killed, %d survived, %d equivalent; %.1f%% of those that are not equivalent killed\n",
-		len(results), dead, alive, equivalent, 100*share)
+	fmt.Fprintf(
+		w,
+		"\n%d mutations: %d killed, %d survived, %d equivalent; %.1f%% of those that are not equivalent killed\n",
+		len(results),
+		dead,
+		alive,
+		equivalent,
+		100*share,
+	)
 	if share < minimum {
 		return fmt.Errorf("%.1f%% killed, want at least %.1f%%", 100*share, 100*minimum)
 	}

@@ -60,13 +60,35 @@ func TestDrawIsRepeatable(t *testing.T) {
 	}
 }
 
+const (
+	larger = `package p
+
+func Max(a, b int) int {
+	if a > b {
+		return a
+	}
+	return b
+}
+`
+	largerTest = `package p
+
+import "testing"
+
+func TestMax(t *testing.T) {
+	if Max(2, 1) != 2 {
+		t.Fail()
+	}
+}
+`
+)
+
 // TestRun tries every mutation of a package whose only test misses one of its two branches.
 func TestRun(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{
 		"go.mod":         "module example.com/p\n\ngo 1.26\n",
-		"p/p.go":         "package p\n\nfunc Max(a, b int) int {\n\tif a > b {\n\t\treturn a\n\t}\n\treturn b\n}\n",
-		"p/p_test.go":    "package p\n\nimport \"testing\"\n\nfunc TestMax(t *testing.T) {\n\tif Max(2, 1) != 2 {\n\t\tt.Fail()\n\t}\n}\n",
+		"p/p.go":         larger,
+		"p/p_test.go":    largerTest,
 		"equivalent.txt": "# none\n",
 	} {
 		path := filepath.Join(dir, name)
@@ -77,13 +99,22 @@ func TestRun(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	o := options{root: dir, equivalent: filepath.Join(dir, "equivalent.txt"), packages: []string{"p"}, n: 10, workers: 1, minimum: 0.95}
+	o := options{
+		root:       dir,
+		equivalent: filepath.Join(dir, "equivalent.txt"),
+		packages:   []string{"p"},
+		n:          10,
+		workers:    1,
+		minimum:    0.95,
+	}
 	var out strings.Builder
 	err := run(t.Context(), o, &out)
 	if err == nil || !strings.Contains(err.Error(), "50.0% killed") {
 		t.Errorf("got %v, want that only half is killed\n%s", err, out.String())
 	}
-	for _, part := range []string{"survivor: p/p.go:4 (swap operator)", "p/p.go Max: a > b → a >= b", "2 mutations: 1 killed, 1 survived"} {
+	for _, part := range []string{
+		"survivor: p/p.go:4 (swap operator)", "p/p.go Max: a > b → a >= b", "2 mutations: 1 killed, 1 survived",
+	} {
 		if !strings.Contains(out.String(), part) {
 			t.Errorf("the report lacks %q:\n%s", part, out.String())
 		}

@@ -33,7 +33,8 @@ func sqliteOnly(environ []string) []string {
 	var out []string
 	for _, v := range environ {
 		name, _, _ := strings.Cut(v, "=")
-		if name != "BILLET_TEST_POSTGRES" && name != "BILLET_TEST_REDIS" && !strings.HasPrefix(name, "BILLET_TEST_REQUIRE") {
+		if name != "BILLET_TEST_POSTGRES" && name != "BILLET_TEST_REDIS" &&
+			!strings.HasPrefix(name, "BILLET_TEST_REQUIRE") {
 			out = append(out, v)
 		}
 	}
