@@ -1,42 +1,38 @@
 package deployment
 
 import (
-	"cmp"
-	"context"
 	"time"
 
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/catalog"
-	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
-	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
-	"github.com/billetcloud/billet/internal/step"
 )
 
 // MaxCandidates is how many offers one request may name.
 const MaxCandidates = 10
 
-// Candidate is an offer that would do, in the order of the request.
+// Candidate is an acceptable offer of a request.
 type Candidate struct {
-	OfferID         id.ID   `json:"offerId" minLength:"1" maxLength:"40" doc:"An offer that would do."`
-	OperatingSystem *string `json:"operatingSystem,omitempty" maxLength:"100" doc:"One of this offer's, where it is another than the request's."`
+	OfferID         id.ID   `json:"offerId" minLength:"1" maxLength:"40" doc:"Id of an acceptable offer."`
+	OperatingSystem *string `json:"operatingSystem,omitempty" maxLength:"100" doc:"Operating system for this offer, if it differs from the request's."`
 }
 
-// Attempt is an offer that was tried, or passed over, before the one that the deployment has now.
+// Attempt is an offer that failed, or was passed over, before the deployment's present offer.
 type Attempt struct {
-	OfferID     id.ID        `json:"offerId" doc:"The offer."`
+	OfferID     id.ID        `json:"offerId" doc:"Id of the offer."`
 	Provider    string       `json:"provider" doc:"Slug of its provider."`
 	Region      string       `json:"region" doc:"Slug of its region."`
-	HourlyPrice money.Micros `json:"hourlyPrice" doc:"US dollars an hour that it would have cost."`
-	// Cause is one of those of a failed deployment; for an offer that was passed over it is no_capacity or too_expensive.
-	Cause   Cause     `json:"cause" doc:"no_capacity, rejected, timed_out or lost; too_expensive where it was above maxHourlyPrice."`
-	Reason  string    `json:"reason" doc:"The same in words."`
-	EndedAt time.Time `json:"endedAt" doc:"When it was given up."`
+	HourlyPrice money.Micros `json:"hourlyPrice" doc:"Price of the offer in US dollars per hour."`
+	// Cause is a cause of a failed deployment; for an offer that was passed over, no_capacity or
+	// too_expensive.
+	Cause   Cause     `json:"cause" doc:"no_capacity, rejected, timed_out or lost; too_expensive if the price was above maxHourlyPrice."`
+	Reason  string    `json:"reason" doc:"The cause in words."`
+	EndedAt time.Time `json:"endedAt" doc:"When the attempt ended."`
 }
 
-// causeTooExpensive is no cause of a status: the offer was never asked for.
+// causeTooExpensive is the cause of an attempt only: the offer was never launched.
 const causeTooExpensive Cause = "too_expensive"
 
 // plan is what was agreed about one offer when the deployment was created.
@@ -53,11 +49,11 @@ type plan struct {
 	HourlyPrice     money.Micros          `json:"hourlyPrice"`
 	CostPrice       money.Micros          `json:"costPrice"`
 	MinimumMinutes  int                   `json:"minimumMinutes"`
-	// LaunchSeconds is the offer's own limit; 0 where the provider's counts.
+	// LaunchSeconds is the offer's own limit; 0 if the provider's applies.
 	LaunchSeconds int64 `json:"launchSeconds,omitempty"`
 }
 
-// launchLimit is how long a launch of the offer may take.
+// launchLimit returns how long a launch of the offer may take.
 func (p plan) launchLimit(at provider.Provider) time.Duration {
 	limit := at.Info().LaunchLimit
 	if own := time.Duration(p.LaunchSeconds) * time.Second; own > 0 {
@@ -66,128 +62,73 @@ func (p plan) launchLimit(at provider.Provider) time.Duration {
 	return limit
 }
 
-func planOf(o catalog.Offer, system string, price money.Micros) plan {
+// plan returns what is agreed about an offer that a request accepts.
+func (o acceptedOffer) plan() plan {
 	return plan{
-		OfferID: o.ID, OfferKey: o.Key, Provider: o.Provider, GPUType: o.GPUType, GPUCount: o.GPUCount, Region: o.Region, OperatingSystem: system, InstanceType: o.InstanceType,
-		Capabilities: o.Capabilities, HourlyPrice: price, CostPrice: o.CostPrice, MinimumMinutes: o.MinimumRuntimeMinutes,
-		LaunchSeconds: int64(o.LaunchLimit / time.Second),
+		OfferID: o.offer.ID, OfferKey: o.offer.Key, Provider: o.offer.Provider, Region: o.offer.Region,
+		GPUType: o.offer.GPUType, GPUCount: o.offer.GPUCount, OperatingSystem: o.operatingSystem,
+		InstanceType: o.offer.InstanceType, Capabilities: o.offer.Capabilities,
+		HourlyPrice: o.price, CostPrice: o.offer.CostPrice,
+		MinimumMinutes: o.offer.MinimumRuntimeMinutes, LaunchSeconds: int64(o.offer.LaunchLimit / time.Second),
 	}
 }
 
-// take makes the plan what the deployment is about.
-func (r *row) take(p plan) {
-	r.OfferID, r.offerKey, r.Provider, r.GPUType, r.GPUCount, r.Region, r.OperatingSystem = p.OfferID, p.OfferKey, p.Provider, p.GPUType, p.GPUCount, p.Region, p.OperatingSystem
-	r.InstanceType, r.Capabilities, r.HourlyPrice, r.costPrice, r.minimumRuntime = p.InstanceType, p.Capabilities, p.HourlyPrice, p.CostPrice, time.Duration(p.MinimumMinutes)*time.Minute
+// setOffer makes the plan what the deployment is about.
+func (r *row) setOffer(p plan) {
+	r.offerID, r.offerKey, r.provider, r.region = p.OfferID, p.OfferKey, p.Provider, p.Region
+	r.gpuType, r.gpuCount, r.operatingSystem = p.GPUType, p.GPUCount, p.OperatingSystem
+	r.instanceType, r.capabilities = p.InstanceType, p.Capabilities
+	r.hourlyPrice, r.costPrice = p.HourlyPrice, p.CostPrice
+	r.minimumRuntime = time.Duration(p.MinimumMinutes) * time.Minute
 }
 
-// choose parts the wanted offers into those to try, in their order, and those that cannot be had now. Where nothing is left it answers what the
-// request's one offer would have been answered, or OFFER_UNAVAILABLE with every offer's reason.
-func choose(c checked, most *money.Micros, now time.Time) (plans []plan, passed []Attempt, err error) {
-	for _, w := range c.wanted {
-		a := Attempt{OfferID: w.offer.ID, Provider: w.offer.Provider, Region: w.offer.Region, HourlyPrice: w.price, EndedAt: now}
-		switch {
-		case !w.offer.Available:
-			a.Cause = CauseNoCapacity
-			e := apierr.New(apierr.OfferUnavailable, "Offer %s is sold out at the moment; choose another from GET /offers?available=true.", w.offer.ID)
-			a.Reason, err = e.Message, cmp.Or[error](err, e)
-		case most != nil && w.price > *most:
-			a.Cause = causeTooExpensive
-			e := apierr.New(apierr.Conflict, "Offer %s costs %s/h now, which is above the maxHourlyPrice of %s/h.", w.offer.ID, w.price, *most)
-			e.Details = map[string]any{"hourlyPrice": w.price, "maxHourlyPrice": *most}
-			a.Reason, err = e.Message, cmp.Or[error](err, e)
-		default:
-			plans = append(plans, planOf(w.offer, w.os, w.price))
+// refusal returns why a deployment of the offer cannot be created now, as a cause and an error.
+func (o acceptedOffer) refusal(maxPrice *money.Micros) (Cause, *apierr.Error) {
+	switch {
+	case !o.offer.Available:
+		return CauseNoCapacity, soldOut(o.offer)
+	case maxPrice != nil && o.price > *maxPrice:
+		e := apierr.New(apierr.Conflict, "Offer %s now costs %s/h, which is above the maxHourlyPrice of %s/h.",
+			o.offer.ID, o.price, *maxPrice)
+		e.Details = map[string]any{"hourlyPrice": o.price, "maxHourlyPrice": *maxPrice}
+		return causeTooExpensive, e
+	}
+	return "", nil
+}
+
+func soldOut(o catalog.Offer) *apierr.Error {
+	return apierr.New(apierr.OfferUnavailable,
+		"Offer %s is sold out. Choose another offer from GET /offers?available=true.", o.ID)
+}
+
+// choose splits the accepted offers into those to try, in order, and those that are not available
+// now. If none is left, it returns the error of the request's one offer, or OFFER_UNAVAILABLE with
+// every offer's reason.
+func choose(
+	offers []acceptedOffer, maxPrice *money.Micros, now time.Time,
+) (plans []plan, passed []Attempt, err error) {
+	for _, o := range offers {
+		cause, refused := o.refusal(maxPrice)
+		if refused == nil {
+			plans = append(plans, o.plan())
 			continue
 		}
-		passed = append(passed, a)
+		if err == nil {
+			err = refused
+		}
+		passed = append(passed, Attempt{
+			OfferID: o.offer.ID, Provider: o.offer.Provider, Region: o.offer.Region, HourlyPrice: o.price,
+			Cause: cause, Reason: refused.Message, EndedAt: now,
+		})
 	}
 	switch {
 	case len(plans) > 0:
 		return plans, passed, nil
 	case len(passed) > 1:
-		e := apierr.New(apierr.OfferUnavailable, "None of the %d candidates can be had now under these conditions; details.attempts says why of each.", len(passed))
+		e := apierr.New(apierr.OfferUnavailable,
+			"None of the %d candidates is available under these conditions. See details.attempts for the reasons.", len(passed))
 		e.Details = map[string]any{"attempts": passed}
 		return nil, nil, e
 	}
 	return nil, nil, err
 }
-
-// givenUp is the attempt that the deployment's present offer came to; nil while there is hope for it.
-func (r *row) givenUp() *Attempt {
-	if n := len(r.Attempts); n > 0 && r.Attempts[n-1].OfferID == r.OfferID {
-		return &r.Attempts[n-1]
-	}
-	return nil
-}
-
-// giveUp ends what the offer came to: the deployment goes on to the next candidate, or has failed. Only one machine is ever asked for: that the offer
-// is given up is written down first, and before another provider is asked, this one has confirmed that it has none, or has said that it made none.
-func (s *Service) giveUp(ctx context.Context, p provider.Provider, x row, cause Cause, reason string) (job.Outcome, error) {
-	if len(x.plans) == 0 {
-		return s.fail(ctx, x, cause, reason)
-	}
-	now := s.c.Clock.Now()
-	if x.givenUp() == nil {
-		return job.At(now), s.replan(ctx, x, func(tx *db.Tx, x *row) map[string]any {
-			a := Attempt{OfferID: x.OfferID, Provider: x.Provider, Region: x.Region, HourlyPrice: x.HourlyPrice, Cause: cause, Reason: reason, EndedAt: tx.Now.Truncate(time.Second)}
-			x.Attempts = append(x.Attempts[:len(x.Attempts):len(x.Attempts)], a)
-			return map[string]any{"offerId": x.OfferID, "provider": x.Provider, "cause": cause, "reason": reason, "nextOfferId": x.plans[0].OfferID}
-		})
-	}
-	next, known := s.c.Providers.Get(x.plans[0].Provider)
-	if !known {
-		return s.fail(ctx, x, cause, reason)
-	}
-	if x.machineID != "" || x.launchAsked != nil || cause == CauseTimedOut || cause == CauseLost {
-		gone, again, err := s.remove(ctx, p, x)
-		if err != nil || (!gone && now.After(x.launchBy.Add(p.Info().LaunchLimit))) {
-			return s.fail(ctx, x, cause, reason) // which goes on asking for its end for ever
-		}
-		if !gone {
-			return again, nil
-		}
-		if x.launchOpen != nil && s.underWay(*x.launchOpen) > 0 { // it may make another machine, after this one's end
-			return job.At(x.launchOpen.Add(askLimit)), nil
-		}
-	}
-	return job.At(now), s.replan(ctx, x, func(tx *db.Tx, x *row) map[string]any {
-		now := tx.Now.Truncate(time.Second)
-		x.take(x.plans[0])
-		x.launchBy = now.Add(x.plans[0].launchLimit(next))
-		x.plans, x.machineID, x.launchAsked, x.launchOpen = x.plans[1:], "", nil, nil
-		x.Steps = step.Begin(step.New(now), step.Launching, "", now)
-		return nil
-	})
-}
-
-// replan changes which offer a deployment is about, unless somebody else was first, and tells what failed.
-func (s *Service) replan(ctx context.Context, x row, change func(tx *db.Tx, x *row) map[string]any) error {
-	return s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		fresh, found, err := findAny(ctx, tx, x.ID)
-		if err != nil {
-			return err
-		}
-		if !found || fresh.Status != StatusDeploying || fresh.OfferID != x.OfferID || len(fresh.Attempts) != len(x.Attempts) {
-			return errMoved
-		}
-		if fresh.machineID != x.machineID || !same(fresh.launchAsked, x.launchAsked) { // another worker asks, or was told
-			return errMoved
-		}
-		failed := change(tx, &fresh)
-		if err := guarded(setPlan(ctx, tx, fresh, x.OfferID)); err != nil {
-			return err
-		}
-		if failed == nil { // it has another machine from now on
-			if err := forgetHostKey(ctx, tx, x.ID, true); err != nil {
-				return err
-			}
-			return s.c.Volumes.AttachAnew(ctx, tx, x.ID)
-		}
-		if err := s.report(ctx, tx, &fresh, fresh.givenUp().Cause); err != nil {
-			return err
-		}
-		return s.tell(ctx, tx, fresh, "attempt_failed", failed)
-	})
-}
-
-func same(a, b *time.Time) bool { return a == b || a != nil && b != nil && a.Equal(*b) }

@@ -16,19 +16,19 @@ import (
 )
 
 const (
-	// watchEvery is how often a provider's list of machines is compared with ours.
+	// watchEvery is how often a provider's list of machines is compared with the deployments.
 	watchEvery = time.Minute
-	// lookedUp is how many deployments one query looks up.
-	lookedUp = 100
-	// verified is how many machines that should not be there are asked for themselves by one look.
-	verified = 20
+	// maxVerified is how many machines that should not exist one run asks for individually.
+	maxVerified = 20
 )
 
-// StartWatching leaves a job behind for each provider that compares its machines with ours for ever.
+// StartWatching enqueues a periodic job for each provider that compares its machines with the
+// deployments.
 func (s *Service) StartWatching(ctx context.Context) error {
-	return s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		for _, p := range s.c.Providers.All() {
-			if err := s.c.Jobs.Enqueue(ctx, tx, job.Nobody, KindWatch, job.Subject("provider", p.Info().Slug), tx.Now); err != nil {
+	return s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		for _, p := range s.cfg.Providers.All() {
+			subject := job.Subject("provider", p.Info().Slug)
+			if err := s.cfg.Jobs.Enqueue(ctx, tx, job.Nobody, KindWatch, subject, tx.Now); err != nil {
 				return err
 			}
 		}
@@ -36,16 +36,17 @@ func (s *Service) StartWatching(ctx context.Context) error {
 	})
 }
 
-// Watch compares the machines that a provider has with the deployments that should have one, in one call
-// upstream however many there are. What differs is looked at: a machine that is gone, was switched off or on, or outlived its
-// deployment. What nobody owns becomes a issue.
+// Watch compares the machines that a provider has with the deployments that should have one, in one
+// call however many there are. A deployment that differs is reconciled: its machine is gone, was
+// switched off or on, or outlived it. A machine without a deployment becomes an issue.
 //
-// Our records are read after the list: an intent is committed before its launch, so whatever is on the list is in them.
+// The deployments are read after the list: an intent is committed before its launch, so every
+// machine of ours on the list has its deployment.
 func (s *Service) Watch(ctx context.Context, subject id.ID) (job.Outcome, error) {
 	slug := strings.TrimPrefix(string(subject), "provider/")
-	p, known := s.c.Providers.Get(slug)
-	if !known {
-		return job.Done(), nil // taken out of the configuration
+	p, configured := s.cfg.Providers.Get(slug)
+	if !configured {
+		return job.Done(), nil
 	}
 	ask, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
@@ -53,78 +54,104 @@ func (s *Service) Watch(ctx context.Context, subject id.ID) (job.Outcome, error)
 	if err != nil {
 		return job.Outcome{}, fmt.Errorf("list the machines of %s: %w", slug, err)
 	}
-	ours, err := seen(ctx, s.c.DB, slug)
+	rows, err := readWatched(ctx, s.cfg.DB, slug)
 	if err != nil {
 		return job.Outcome{}, err
 	}
-	owners := make([]issue.Owner, len(ours))
-	for i, o := range ours {
-		owners[i] = issue.Owner{Deployment: o.id, MachineID: o.machineID, EndingSince: o.endingSince, Ended: o.status.Final(), AgreedCost: o.agreedCost}
-	}
-	sorted := issue.SortMachines(machines, owners, s.c.Clock.Now())
-	if !p.Info().PrivateAddresses {
-		sorted.RefusePrivate()
-	}
-	differ := map[id.ID]id.ID{} // and their accounts
-	for _, o := range ours {
-		if m, there := sorted.Own[o.id]; o.status.Alive() && (!there || differs(o, m)) {
-			differ[o.id] = o.account
-		}
-	}
-	at, err := providersOf(ctx, s.c.DB, sorted.Strays)
+	found := compare(rows, machines, p.Info().PrivateAddresses, s.cfg.Clock.Now())
+	providers, err := providersOf(ctx, s.cfg.DB, found.machines.Strays)
 	if err != nil {
 		return job.Outcome{}, err
 	}
-	outlived := s.verify(ctx, p, sorted.Resolve(slug, at))
-	again := job.At(s.c.Clock.Now().Add(watchEvery))
-	if len(differ)+len(outlived)+len(sorted.Found) == 0 {
-		live, err := s.c.Issues.Live(ctx, s.c.DB, slug, issue.MachineKinds)
+	outlived := verify(ctx, p, found.machines.Resolve(slug, providers))
+	again := job.At(s.cfg.Clock.Now().Add(watchEvery))
+	if len(found.changed)+len(outlived)+len(found.machines.Found) == 0 {
+		live, err := s.cfg.Issues.Live(ctx, s.cfg.DB, slug, issue.MachineKinds)
 		if err != nil || !live {
 			return again, err
 		}
 	}
-	return again, s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		reopened, err := reopen(ctx, tx, slug, outlived)
-		if err != nil {
-			return err
-		}
-		again := slices.Sorted(maps.Keys(reopened))
-		if err := s.c.Meter.CostGoesOn(ctx, tx, again); err != nil {
-			return err
-		}
-		if err := s.c.Issues.Report(ctx, tx, slug, issue.MachineKinds, sorted.With(again)); err != nil {
-			return err
-		}
-		maps.Copy(differ, reopened)
-		for _, d := range slices.Sorted(maps.Keys(differ)) {
-			if err := s.c.Jobs.Enqueue(ctx, tx, differ[d], KindReconcile, d, tx.Now); err != nil {
-				return err
-			}
-		}
-		return nil
+	return again, s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		return s.applyComparison(ctx, tx, slug, found, outlived)
 	})
 }
 
-// verify returns those whose machine is really there: a list may be older than the end. What it does not come to is on the next list.
-func (s *Service) verify(ctx context.Context, p provider.Provider, outlived []id.ID) (there []id.ID) {
-	for _, d := range outlived[:min(verified, len(outlived))] {
-		m, err := look(ctx, p, d)
-		if err == nil && m.State != provider.MachineTerminating && m.State != provider.MachineGone {
-			there = append(there, d)
-		}
-	}
-	return there
+// comparison is what differs between a provider's machines and the deployments.
+type comparison struct {
+	machines *issue.Machines
+	changed  map[id.ID]id.ID // deployments whose machine is not as the row says, and their accounts
 }
 
-func differs(o sight, m provider.Machine) bool {
-	if m.HourlyCost > 0 && m.HourlyCost != o.machineCost {
+// compare decides which deployments to reconcile and which machines are issues. It depends on
+// nothing but its arguments.
+func compare(rows []watched, machines []provider.Machine, privateAddresses bool, now time.Time) comparison {
+	owners := make([]issue.Owner, len(rows))
+	for i, w := range rows {
+		owners[i] = issue.Owner{
+			Deployment: w.id, MachineID: w.machineID, EndingSince: w.endingSince, Ended: w.status.Final(),
+			CostPrice: w.costPrice,
+		}
+	}
+	c := comparison{machines: issue.SortMachines(machines, owners, now), changed: map[id.ID]id.ID{}}
+	if !privateAddresses {
+		c.machines.RefusePrivate()
+	}
+	for _, w := range rows {
+		m, exists := c.machines.Own[w.id]
+		if w.status.Alive() && (!exists || w.differs(m)) {
+			c.changed[w.id] = w.account
+		}
+	}
+	return c
+}
+
+// differs reports whether the machine is not as the row of a running or stopped deployment says.
+func (w watched) differs(m provider.Machine) bool {
+	if m.HourlyCost > 0 && m.HourlyCost != w.machineCost {
 		return true
 	}
-	switch o.status {
+	switch w.status {
 	case StatusRunning:
-		return m.State != provider.MachineReady || m.Address != o.address || m.SSHPort != o.sshPort
+		return m.State != provider.MachineReady || m.Address != w.address || m.SSHPort != w.sshPort
 	case StatusStopped:
 		return m.State != provider.MachineOff
+	default:
+		return false // its own job reconciles it
 	}
-	return false // on its way: its own job looks at it
+}
+
+// verify returns those of the deployments whose machine the provider really has: a list may be
+// older than the end. What is over the limit is on the next list.
+func verify(ctx context.Context, p provider.Provider, outlived []id.ID) (exist []id.ID) {
+	for _, d := range outlived[:min(maxVerified, len(outlived))] {
+		m, err := askMachine(ctx, p, d)
+		if err == nil && m.State != provider.MachineTerminating && m.State != provider.MachineGone {
+			exist = append(exist, d)
+		}
+	}
+	return exist
+}
+
+// applyComparison reports the issues, and enqueues the deployments to reconcile.
+func (s *Service) applyComparison(
+	ctx context.Context, tx *db.Tx, slug string, found comparison, outlived []id.ID,
+) error {
+	reopened, err := reopen(ctx, tx, slug, outlived)
+	if err != nil {
+		return err
+	}
+	ids := slices.Sorted(maps.Keys(reopened))
+	if err := s.cfg.Meter.CostGoesOn(ctx, tx, ids); err != nil {
+		return err
+	}
+	if err := s.cfg.Issues.Report(ctx, tx, slug, issue.MachineKinds, found.machines.With(ids)); err != nil {
+		return err
+	}
+	maps.Copy(found.changed, reopened)
+	for _, d := range slices.Sorted(maps.Keys(found.changed)) {
+		if err := s.cfg.Jobs.Enqueue(ctx, tx, found.changed[d], KindReconcile, d, tx.Now); err != nil {
+			return err
+		}
+	}
+	return nil
 }

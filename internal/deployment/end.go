@@ -1,0 +1,99 @@
+package deployment
+
+import (
+	"context"
+
+	"github.com/billetcloud/billet/internal/crashpoint"
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/job"
+	"github.com/billetcloud/billet/internal/meter"
+	"github.com/billetcloud/billet/internal/provider"
+	"github.com/billetcloud/billet/internal/step"
+)
+
+// endAsPlanned ends a deployment whose planned end has come. The tenant pays until that instant,
+// also if the server was down then.
+func (s *Service) endAsPlanned(ctx context.Context, r *row) error {
+	return s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		fresh, found, err := findAny(ctx, tx, r.id)
+		if err != nil || !found {
+			return err
+		}
+		at, planned := fresh.terminateDue()
+		if fresh.status != r.status || !planned || tx.Now.Before(at) {
+			return errConflict
+		}
+		return s.beginEnd(ctx, tx, &fresh, CauseScheduled, "")
+	})
+}
+
+// beginEnd ends the tenant's time: the meter stops, or the hold is released, and a job is enqueued
+// that ends the machine. If a planned end has passed, the tenant pays only until then, whatever
+// ends the deployment now: the server may have been down.
+func (s *Service) beginEnd(ctx context.Context, tx *db.Tx, r *row, cause Cause, reason string) error {
+	at := tx.Now
+	if due, planned := r.terminateDue(); planned && !due.After(at) {
+		if cause != CauseScheduled {
+			cause, reason = CauseScheduled, "Its planned end had passed."
+		}
+		at = due
+	}
+	at = seconds(at)
+	err := s.changeIn(ctx, tx, r, cause, reason, func(ctx context.Context, tx *db.Tx, r *row) error {
+		r.billedUntil = &at
+		r.action, r.actionArgument = "", ""
+		if r.startedAt == nil {
+			r.steps = step.End(r.steps, true, "canceled", seconds(tx.Now))
+			_, err := s.cfg.Wallet.Release(ctx, tx, r.id)
+			return err
+		}
+		_, err := s.cfg.Meter.Stop(ctx, tx, r.id, at, meter.FirstHour)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return s.cfg.Jobs.Enqueue(ctx, tx, r.account, KindReconcile, r.id, tx.Now)
+}
+
+// askTermination calls Terminate.
+func (s *Service) askTermination(ctx context.Context, p provider.Provider, r *row) (*terminateAnswer, error) {
+	ask, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	crashpoint.Reach(crashpoint.TerminateBeforeCall)
+	// The run that has the job now may be at another offer, with a machine of the same reference.
+	if err := job.Holds(ctx); err != nil {
+		return nil, err
+	}
+	err := p.Terminate(ask, r.id)
+	crashpoint.Reach(crashpoint.TerminateAfterCall)
+	if err != nil && provider.KindOf(err) != provider.KindNotFound {
+		s.cfg.Log.WarnContext(ctx, "a provider did not accept the end of a machine; it is retried",
+			"deployment", r.id, "provider", r.provider, "error", err)
+	}
+	return &terminateAnswer{err: err}, nil
+}
+
+// confirmEnd records that the provider has no machine any more.
+func (s *Service) confirmEnd(ctx context.Context, r *row) error {
+	crashpoint.Reach(crashpoint.TerminateBeforeConfirming)
+	return s.change(ctx, r, CauseConfirmedEnd, r.reason, func(ctx context.Context, tx *db.Tx, r *row) error {
+		r.releasedAt = &tx.Now
+		if err := s.cfg.Meter.CostEnds(ctx, tx, r.id, tx.Now); err != nil {
+			return err
+		}
+		return s.cfg.Volumes.DetachAll(ctx, tx, r.id)
+	})
+}
+
+// release records that nothing is left at the provider of a deployment that failed, was
+// interrupted, or whose machine outlived it.
+func (s *Service) release(ctx context.Context, r *row) error {
+	return s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		r.releasedAt = &tx.Now
+		if err := guarded(setReleased(ctx, tx, r)); err != nil {
+			return err
+		}
+		return s.cfg.Meter.CostEnds(ctx, tx, r.id, tx.Now)
+	})
+}

@@ -1,0 +1,135 @@
+package deployment
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/billetcloud/billet/internal/apierr"
+	"github.com/billetcloud/billet/internal/crashpoint"
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/meter"
+	"github.com/billetcloud/billet/internal/money"
+)
+
+// CanTerminate is whether, and at what cost, a deployment could be terminated now.
+type CanTerminate struct {
+	CanTerminate     bool      `json:"canTerminate" doc:"Whether a termination would be accepted now."`
+	Reason           *string   `json:"reason" doc:"Why it would be refused; null if it would be accepted."`
+	TerminableAt     time.Time `json:"terminableAt" doc:"When the minimum runtime has passed."`
+	RemainingSeconds int64     `json:"remainingSeconds" doc:"Seconds until then; 0 after it."`
+	// Refund and Release are what a termination at this instant would return to the wallet.
+	Refund  money.Micros `json:"refund" doc:"US dollars that would be refunded of the hour that is paid."`
+	Release money.Micros `json:"release" doc:"US dollars on hold that would be released, if the deployment is not running yet."`
+}
+
+// Terminate ends a deployment: the tenant's time, and bill, end with the accepted request; the
+// machine ends in the background. Terminating what has ended succeeds and changes nothing. Before
+// the minimum runtime it returns MINIMUM_RUNTIME_NOT_MET, or with earliest schedules the end for
+// then and reports it as queued.
+func (s *Service) Terminate(
+	ctx context.Context, tx *db.Tx, account, deployment id.ID, earliest bool,
+) (d Deployment, queued bool, err error) {
+	r, err := s.get(ctx, tx, account, deployment)
+	if err != nil {
+		return Deployment{}, false, err
+	}
+	switch wait := r.terminableAt().Sub(tx.Now); {
+	case r.ended():
+	case r.terminationProtection:
+		return Deployment{}, false, apierr.New(apierr.Conflict,
+			"The deployment has termination protection. Set terminationProtection to false first.")
+	case wait > 0 && !earliest:
+		return Deployment{}, false, tooEarly(&r, wait)
+	case wait > 0:
+		err, queued = s.queueTermination(ctx, tx, &r), true
+	default:
+		err = s.beginEnd(ctx, tx, &r, CauseRequested, "")
+		tx.AfterCommit(func() { crashpoint.Reach(crashpoint.TerminateAfterCommit) })
+	}
+	if err != nil {
+		return Deployment{}, false, err
+	}
+	d, err = s.completed(ctx, tx, &r)
+	return d, queued, err
+}
+
+// queueTermination schedules the end for when the minimum runtime has passed.
+func (s *Service) queueTermination(ctx context.Context, tx *db.Tx, r *row) error {
+	at := r.terminableAt()
+	r.autoTerminateAt = &at
+	if err := setSettings(ctx, tx, r, false); err != nil {
+		return err
+	}
+	if err := s.appendEvent(ctx, tx, r, "termination_queued", map[string]any{"at": at}); err != nil {
+		return err
+	}
+	return s.cfg.Jobs.Enqueue(ctx, tx, r.account, KindReconcile, r.id, at)
+}
+
+func tooEarly(r *row, wait time.Duration) error {
+	minutes, unit := int64(math.Ceil(wait.Minutes())), "minutes"
+	if minutes == 1 {
+		unit = "minute"
+	}
+	return &apierr.Error{
+		Code: apierr.MinimumRuntimeNotMet, RetryAfter: wait,
+		Message: fmt.Sprintf("The minimum runtime is %d minutes. Try again in %d %s, "+
+			"or schedule the termination now with DELETE ?when=earliest.", int(r.minimumRuntime.Minutes()), minutes, unit),
+		Details: map[string]any{"remainingSeconds": ceilSeconds(wait), "terminableAt": r.terminableAt()},
+	}
+}
+
+func ceilSeconds(d time.Duration) int64 { return int64(math.Ceil(d.Seconds())) }
+
+// EndForPastDue ends every deployment of the account that has not ended, whatever its minimum
+// runtime or protection. It returns how many.
+func (s *Service) EndForPastDue(ctx context.Context, tx *db.Tx, account id.ID) (int, error) {
+	const reason = "The account's balance stayed below zero for longer than the grace period."
+	rows, err := unended(ctx, tx, account)
+	if err != nil {
+		return 0, err
+	}
+	for i := range rows {
+		if err := s.beginEnd(ctx, tx, &rows[i], CausePastDue, reason); err != nil {
+			return 0, err
+		}
+	}
+	return len(rows), nil
+}
+
+// CanTerminate returns whether, and at what cost, a deployment could be terminated now.
+func (s *Service) CanTerminate(
+	ctx context.Context, r db.Reader, account, deployment id.ID,
+) (CanTerminate, error) {
+	x, err := s.get(ctx, r, account, deployment)
+	if err != nil {
+		return CanTerminate{}, err
+	}
+	now := s.cfg.Clock.Now()
+	out := CanTerminate{TerminableAt: x.terminableAt()}
+	reason := ""
+	switch wait := x.terminableAt().Sub(now); {
+	case x.ended():
+		reason = fmt.Sprintf("The deployment is already %s.", x.status)
+	case wait > 0:
+		out.RemainingSeconds = ceilSeconds(wait)
+		reason = fmt.Sprintf("The minimum runtime of %d minutes has not passed.", int(x.minimumRuntime.Minutes()))
+	case x.terminationProtection:
+		reason = "The deployment has termination protection."
+	default:
+		out.CanTerminate = true
+	}
+	if reason != "" {
+		out.Reason = &reason
+	}
+	switch {
+	case x.status.Alive():
+		out.Refund, err = s.cfg.Meter.Preview(ctx, r, x.id, seconds(now), meter.FirstHour)
+	case x.status == StatusPending || x.status == StatusDeploying:
+		out.Release, err = s.cfg.Wallet.Held(ctx, r, x.id)
+	}
+	return out, err
+}

@@ -1,0 +1,93 @@
+package deployment
+
+import (
+	"context"
+	"time"
+
+	"github.com/billetcloud/billet/internal/apierr"
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/id"
+)
+
+// UpdateRequest is what a tenant can change. A nil field leaves its value as it is.
+type UpdateRequest struct {
+	// Key is the API key whose spending limits count; "" for a user.
+	Key             id.ID
+	Name            *string
+	Tags            *[]string
+	AutoTerminateAt *time.Time
+	// ClearAutoTerminateAt cancels the planned end, also one from `DELETE ?when=earliest`.
+	ClearAutoTerminateAt  bool
+	TerminationProtection *bool
+}
+
+// Update changes a deployment. It returns INVALID_REQUEST, NOT_FOUND, or CONFLICT for a planned end
+// of a deployment that has ended.
+func (s *Service) Update(
+	ctx context.Context, tx *db.Tx, account, deployment id.ID, u UpdateRequest,
+) (Deployment, error) {
+	r, err := s.get(ctx, tx, account, deployment)
+	if err != nil {
+		return Deployment{}, err
+	}
+	if err := r.set(u, tx.Now); err != nil {
+		return Deployment{}, err
+	}
+	if r.ended() && (u.AutoTerminateAt != nil || u.TerminationProtection != nil) {
+		return Deployment{}, apierr.New(apierr.Conflict,
+			"The deployment is %s. Only its name and tags can be changed.", r.status)
+	}
+	if err := setSettings(ctx, tx, &r, u.Tags != nil); err != nil {
+		return Deployment{}, err
+	}
+	if err := r.checkForeignKey(ctx, tx, u); err != nil {
+		return Deployment{}, err
+	}
+	if err := r.changeSpending(ctx, tx, u.Key); err != nil {
+		return Deployment{}, err
+	}
+	if u.Name != nil && r.status.Alive() { // the statement shows the name, from the next hour on
+		if err := s.cfg.Meter.Reprice(ctx, tx, r.id, r.hourlyPrice, r.labels(), r.hardware()); err != nil {
+			return Deployment{}, err
+		}
+	}
+	err = s.appendEvent(ctx, tx, &r, "updated", map[string]any{
+		"tags": append([]string{}, r.tags...), "autoTerminateAt": r.autoTerminateAt,
+		"terminationProtection": r.terminationProtection,
+	})
+	if err != nil {
+		return Deployment{}, err
+	}
+	if due, planned := r.terminateDue(); planned && !r.ended() {
+		if err := s.cfg.Jobs.Enqueue(ctx, tx, r.account, KindReconcile, r.id, due); err != nil {
+			return Deployment{}, err
+		}
+	}
+	return s.completed(ctx, tx, &r)
+}
+
+// set takes over what the request changes, or returns INVALID_REQUEST.
+func (r *row) set(u UpdateRequest, now time.Time) error {
+	f := &fieldErrors{}
+	if u.Name != nil {
+		f.invalid = append(f.invalid, apierr.CheckName("name", *u.Name)...)
+		r.name = *u.Name
+	}
+	if u.Tags != nil {
+		r.tags = checkTags(f, *u.Tags)
+	}
+	switch {
+	case u.AutoTerminateAt != nil:
+		earliest := now
+		if at := r.terminableAt(); at.After(now) {
+			earliest = at
+		}
+		r.autoTerminateAt = checkAutoTerminate(f, *u.AutoTerminateAt, now, earliest)
+	case u.ClearAutoTerminateAt:
+		r.autoTerminateAt = nil
+	}
+	if u.TerminationProtection != nil {
+		r.terminationProtection = *u.TerminationProtection
+	}
+	return f.err()
+}
