@@ -90,13 +90,13 @@ type decision struct {
 
 // observation is what a run knows beside the row. Its pointers are nil until decide asked.
 type observation struct {
-	configured    bool // the deployment's provider is
+	configured     bool // the deployment's provider is
 	nextConfigured bool // the next candidate's provider is
-	info          provider.Info
-	machine       *machineAnswer
-	adopted       bool
-	probe         *probeAnswer
-	terminate     *terminateAnswer
+	info           provider.Info
+	machine        *machineAnswer
+	adopted        bool
+	probe          *probeAnswer
+	terminate      *terminateAnswer
 }
 
 // machineAnswer is what Machine or Launch answered.

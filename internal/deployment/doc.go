@@ -1,27 +1,40 @@
-// Package deployment owns a tenant's machine through its life: what a request
-// may ask for, the lifecycle, the reconciliation with the provider, and the order in
-// which machines, money and volumes change together.
+// Package deployment owns a tenant's machine through its life: what a request may ask for, the
+// lifecycle, reconciling with the provider, and the order in which machines, money and volumes
+// change together.
 //
-// It does not own the money (wallet), the hours (meter), the offers (catalog),
-// the volumes (volume) or the upstream's side (provider); it leads them, and none of
-// them knows of it.
+// It does not own the money (wallet), the hours (meter), the offers (catalog), the volumes (volume)
+// or the machines themselves (provider). It calls them, and none of them knows it.
 //
-// Invariants:
-//   - The intent is committed before the provider is asked, and our id goes upstream with it. A launch whose
-//     outcome is unknown is repeated with the same reference, which gives the same machine.
-//   - The provider is never asked inside a transaction, nor by a request of the API: requests write rows
-//     and leave jobs behind; Reconcile asks.
-//   - A status changes only along an edge of the table below, by an UPDATE that is guarded by the old status, in
-//     the same transaction as the money that goes with it and the event that tells of it.
-//   - Running means that SSH answered. The first hour begins then; until then nothing is owed.
-//   - The tenant's time, and bill, end with the accepted terminate (or the planned instant, also when the server was down
-//     then and whoever ends the deployment first); the machine's end is pursued until the provider confirms it, however long that takes.
-//   - A provider has a minute for an answer, and nothing that it says can keep a change from being written.
-//   - Nothing is launched once the time for it is up, nor by a run that another was quicker than: what it saw of launches that were
-//     asked for must still be so when it writes down its own, and its job must still be its own when it asks.
-//   - A deployment that failed costs nothing, and its machine, if there is one, is ended like any other.
+// # Reconciling
 //
-// The lifecycle; a test holds this drawing against the table in transition.go:
+// A job for each deployment runs Reconcile: it reads the row, calls decide, and applies the decision.
+// decide (decide.go) is a pure function of the row, of what was observed, and of the time. Some
+// decisions are questions to the provider: the answer becomes part of the observation, and decide is
+// called again. The appliers are grouped by phase of life: launch.go, running.go and end.go. A second
+// job for each provider runs Watch (watch.go), which compares all its machines with the rows.
+//
+// # Invariants
+//
+//   - The intent is committed before the provider is asked, and the deployment's id goes upstream with
+//     the request. A launch whose outcome is unknown is repeated with the same reference, which gives
+//     the same machine.
+//   - The provider is never asked inside a transaction, nor by an API request: requests write rows and
+//     enqueue jobs; Reconcile asks.
+//   - A status changes only along an edge of the table below, by an UPDATE that is guarded by the old
+//     status, in the same transaction as the money and the event that belong to the change.
+//   - Running means that SSH answered. The first hour begins then; before that, nothing is charged.
+//   - The tenant's time, and bill, end with the accepted termination or at the planned instant, also if
+//     the server was down then and whatever ends the deployment first. The machine's end is requested
+//     until the provider confirms it, with backoff and without a limit.
+//   - A provider has a minute for an answer, and no text that it sends can prevent a change from being
+//     written.
+//   - Nothing is launched after the launch deadline, nor by a run that lost a race: the launches that it
+//     saw must be unchanged when it records its own, and its job must still be its own when it asks.
+//   - A failed deployment costs nothing, and its machine, if there is one, is ended like any other.
+//
+// # Lifecycle
+//
+// A test compares this table with the one in transition.go:
 //
 //	pending     -- launching       --> deploying
 //	pending     -- requested       --> terminating
@@ -47,7 +60,7 @@
 //	stopped     -- past_due        --> terminating
 //	terminating -- confirmed_ended --> terminated
 //
-// What is decided where the specification is silent: a stopped deployment is paid for, since the machine is kept;
-// termination protection refuses DELETE, but neither a planned end nor past_due; an action (reboot, …) that was
-// under way when the server crashed may be carried out once more.
+// Decided where the specification is silent: a stopped deployment is billed, since its machine is
+// kept; termination protection refuses DELETE, but neither a planned end nor a past due account; an
+// action (such as a reboot) that was in progress when the server crashed may be performed twice.
 package deployment

@@ -13,24 +13,24 @@ func FuzzTags(f *testing.F) {
 	f.Add(strings.Repeat("x,", 30))
 	f.Fuzz(func(t *testing.T, list string) {
 		tags := strings.Split(list, ",")
-		found := &faults{}
+		found := &fieldErrors{}
 		out := checkTags(found, tags)
 		named := map[string]bool{}
-		for _, x := range found.fields {
+		for _, x := range found.invalid {
 			named[x.Field] = true
 		}
 		if len(tags) > MaxTags {
 			if !named["tags"] || out != nil {
-				t.Errorf("%q: %v", tags, found.fields)
+				t.Errorf("%q: %v", tags, found.invalid)
 			}
 			return
 		}
 		seen := map[string]bool{}
 		for i, tag := range tags {
-			alone := &faults{}
+			alone := &fieldErrors{}
 			checkTags(alone, []string{tag})
-			if bad := seen[tag] || len(alone.fields) > 0; bad != named["tags["+strconv.Itoa(i)+"]"] {
-				t.Errorf("%q: tag %d, faulty %t: %v", tags, i, bad, found.fields)
+			if bad := seen[tag] || len(alone.invalid) > 0; bad != named["tags["+strconv.Itoa(i)+"]"] {
+				t.Errorf("%q: tag %d, faulty %t: %v", tags, i, bad, found.invalid)
 			}
 			seen[tag] = true
 		}

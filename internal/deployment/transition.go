@@ -7,28 +7,31 @@ type Status string
 
 // The statuses of the API. Failed, terminated and interrupted are final.
 const (
-	StatusPending     Status = "pending"     // accepted; nobody has asked the provider yet
+	StatusPending     Status = "pending"     // accepted; the provider was not asked yet
 	StatusDeploying   Status = "deploying"   // the provider may have been asked
 	StatusRunning     Status = "running"     // SSH answered; the meter runs
-	StatusStopped     Status = "stopped"     // switched off; the meter runs on, for the machine is kept
-	StatusTerminating Status = "terminating" // the tenant's time has ended; the provider has not confirmed yet
+	StatusStopped     Status = "stopped"     // switched off and kept; the meter runs
+	StatusTerminating Status = "terminating" // billing has ended; the provider has not confirmed the end
 	StatusTerminated  Status = "terminated"
 	StatusFailed      Status = "failed"      // never ran, cost nothing
-	StatusInterrupted Status = "interrupted" // the provider took the machine back
+	StatusInterrupted Status = "interrupted" // the provider reclaimed the machine
 )
 
 // Statuses lists every status in the order of a life.
-var Statuses = []Status{StatusPending, StatusDeploying, StatusRunning, StatusStopped, StatusTerminating, StatusTerminated, StatusFailed, StatusInterrupted}
+var Statuses = []Status{
+	StatusPending, StatusDeploying, StatusRunning, StatusStopped, StatusTerminating, StatusTerminated,
+	StatusFailed, StatusInterrupted,
+}
 
-// Final tells whether nothing follows the status.
+// Final reports whether no other status follows.
 func (s Status) Final() bool {
 	return s == StatusTerminated || s == StatusFailed || s == StatusInterrupted
 }
 
-// Alive tells whether the tenant has the machine, and pays for it.
+// Alive reports whether the tenant has the machine, and pays for it.
 func (s Status) Alive() bool { return s == StatusRunning || s == StatusStopped }
 
-// Cause is why a status changed. It is a stable word that clients may branch on.
+// Cause is why a status changed: a stable identifier that clients may branch on.
 type Cause string
 
 // The causes.
@@ -39,12 +42,12 @@ const (
 	CauseNoCapacity   Cause = "no_capacity"     // the provider has no such machine left
 	CauseRejected     Cause = "rejected"        // the provider refused the request
 	CauseTimedOut     Cause = "timed_out"       // not running within the provider's limit
-	CauseLost         Cause = "lost"            // the provider has no such machine any more
+	CauseLost         Cause = "lost"            // the provider no longer has the machine
 	CauseSwitchedOff  Cause = "switched_off"    // the machine is off
 	CauseSwitchedOn   Cause = "switched_on"     // the machine is on again
-	CauseRequested    Cause = "requested"       // the tenant asked for the end
-	CauseScheduled    Cause = "scheduled"       // autoTerminateAt has come
-	CausePastDue      Cause = "past_due"        // the account was below zero for longer than the grace period
+	CauseRequested    Cause = "requested"       // the tenant terminated it
+	CauseScheduled    Cause = "scheduled"       // autoTerminateAt was reached
+	CausePastDue      Cause = "past_due"        // the account was past due for longer than the grace period
 	CauseConfirmedEnd Cause = "confirmed_ended" // the provider confirmed that the machine is gone
 )
 
@@ -54,7 +57,7 @@ type transition struct {
 	to    Status
 }
 
-// transitions is the whole lifecycle. Code, tests and the drawing in doc.go come from it.
+// transitions is the whole lifecycle. A test compares the table in doc.go with it.
 var transitions = []transition{
 	{StatusPending, CauseLaunching, StatusDeploying},
 	{StatusPending, CauseRequested, StatusTerminating},
@@ -85,13 +88,13 @@ var transitions = []transition{
 	{StatusTerminating, CauseConfirmedEnd, StatusTerminated},
 }
 
-// Next returns the status that follows from a cause; an error where the lifecycle has no such edge,
-// which is a fault in the caller.
+// Next returns the status that follows from a cause. It returns an error if the lifecycle has no
+// such edge, which is a bug in the caller.
 func Next(from Status, cause Cause) (Status, error) {
 	for _, t := range transitions {
 		if t.from == from && t.cause == cause {
 			return t.to, nil
 		}
 	}
-	return "", fmt.Errorf("deployment: nothing follows from %s by %s", from, cause)
+	return "", fmt.Errorf("deployment: no transition from %s by %s", from, cause)
 }

@@ -241,7 +241,7 @@ func (s *server) sources(ctx context.Context, _ *call, _ *page, p db.Page) ([]so
 	for _, f := range s.c.Catalog.Usual().Providers() {
 		facets[f.Slug] = f
 	}
-	present, err := s.c.Deployments.Presences(ctx, s.c.DB)
+	present, err := s.c.Deployments.ResourceCounts(ctx, s.c.DB)
 	if err != nil {
 		return nil, db.Listed{}, err
 	}

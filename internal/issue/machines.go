@@ -29,8 +29,8 @@ type Owner struct {
 	// EndingSince is set once the machine is to end, and Ended once its deployment has.
 	EndingSince *time.Time
 	Ended       bool
-	// AgreedCost is what the provider asked for an hour when the deployment was made.
-	AgreedCost money.Micros
+	// CostPrice is what the provider asked for an hour when the deployment was made.
+	CostPrice money.Micros
 }
 
 // Machines are a provider's machines, sorted by whom they belong to.
@@ -114,13 +114,13 @@ const rounding = money.USD / 200
 
 // price compares what the provider states for the machine with what its offer cost.
 func (s *Machines) price(o Owner, m provider.Machine) {
-	difference := m.HourlyCost - o.AgreedCost
-	if m.HourlyCost <= 0 || o.AgreedCost <= 0 || difference > -rounding && difference < rounding {
+	difference := m.HourlyCost - o.CostPrice
+	if m.HourlyCost <= 0 || o.CostPrice <= 0 || difference > -rounding && difference < rounding {
 		return
 	}
 	s.Found = append(s.Found, Sighting{
 		Kind: PriceMismatch, UpstreamID: m.ID, Reference: o.Deployment, Deployment: o.Deployment,
-		Detail: fmt.Sprintf("The provider states %s/h for this machine; its offer had %s/h when the deployment was made. Costs and margins count what it states.", m.HourlyCost, o.AgreedCost),
+		Detail: fmt.Sprintf("The provider states %s/h for this machine; its offer had %s/h when the deployment was made. Costs and margins count what it states.", m.HourlyCost, o.CostPrice),
 	})
 }
 

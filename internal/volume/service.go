@@ -325,8 +325,8 @@ func (s *Service) DetachAll(ctx context.Context, tx *db.Tx, deployment id.ID) er
 	return nil
 }
 
-// AttachAnew has every volume that a deployment has, or is to have, attached to the machine that it has from now on.
-func (s *Service) AttachAnew(ctx context.Context, tx *db.Tx, deployment id.ID) error {
+// Reattach has every volume that a deployment has, or is to have, attached to the machine that it has from now on.
+func (s *Service) Reattach(ctx context.Context, tx *db.Tx, deployment id.ID) error {
 	attached, err := attachedTo(ctx, tx, []id.ID{deployment})
 	if err != nil {
 		return err

@@ -334,7 +334,7 @@ CREATE TABLE deployment (
     created_at             BIGINT NOT NULL,    -- this and the next three: whole seconds
     launch_by              BIGINT NOT NULL,    -- given up when not running by then
     started_at             BIGINT,             -- the meter's first instant
-    ended_at               BIGINT,             -- the instant to which the tenant pays
+    billed_until           BIGINT,             -- the instant until which the tenant pays
     released_at            BIGINT,             -- the provider confirmed that no machine is left
     ending_since           BIGINT,             -- since when the machine is to be ended, so that an end that takes too long is noticed
     launch_asked_at        BIGINT,             -- when the provider was last asked to launch without an answer: until its settle time has passed, a machine may still come of it
