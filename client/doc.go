@@ -22,7 +22,7 @@
 //
 //	if errors.Is(err, client.ErrInsufficientBalance) { … }
 //
-// A program without a key gets one by StartLogin, which a signed-in user allows in the dashboard.
+// A program without a key requests one with AuthorizeDevice, and a signed-in user approves it in the dashboard.
 //
 // # What is always true
 //

@@ -46,12 +46,7 @@ const (
 	ErrInsufficientScope Code = "INSUFFICIENT_SCOPE"
 	// ErrNetworkNotAllowed is a key that may not be used from this address.
 	ErrNetworkNotAllowed Code = "NETWORK_NOT_ALLOWED"
-	// ErrLoginDenied is a login that somebody denied in the dashboard.
-	ErrLoginDenied Code = "LOGIN_DENIED"
-	// ErrLoginExpired is a login that was not allowed and claimed in time.
-	ErrLoginExpired Code = "LOGIN_EXPIRED"
-	// ErrLoginClaimed is a login whose key was given out and used already.
-	ErrLoginClaimed Code = "LOGIN_CLAIMED"
+	// ErrLimitReached is one more of something that has a maximum; Details has "of" and "limit".
 	ErrLimitReached Code = "LIMIT_REACHED"
 	// ErrNotFound is what does not exist, or belongs to somebody else.
 	ErrNotFound Code = "NOT_FOUND"
@@ -77,6 +72,30 @@ const (
 	ErrInternal Code = "INTERNAL_ERROR"
 	// ErrServiceUnavailable is a server that is down or too slow, still after the retries.
 	ErrServiceUnavailable Code = "SERVICE_UNAVAILABLE"
+)
+
+// The codes of device authorization, as RFC 8628 and RFC 6749 spell them. DeviceAuthorization.Wait handles the first two.
+const (
+	// ErrAuthorizationPending is a token request before the user has decided.
+	ErrAuthorizationPending Code = "authorization_pending"
+	// ErrSlowDown is a request too soon after the previous one.
+	ErrSlowDown Code = "slow_down"
+	// ErrAccessDenied is a request that the user denied.
+	ErrAccessDenied Code = "access_denied"
+	// ErrExpiredToken is a device code that expired.
+	ErrExpiredToken Code = "expired_token"
+	// ErrInvalidGrant is a device code that is unknown, or whose key was used or revoked.
+	ErrInvalidGrant Code = "invalid_grant"
+	// ErrInvalidScope is a scope that does not exist.
+	ErrInvalidScope Code = "invalid_scope"
+	// ErrUnsupportedGrantType is a grant type other than device_code.
+	ErrUnsupportedGrantType Code = "unsupported_grant_type"
+	// ErrInvalidOAuthRequest is a missing or malformed parameter.
+	ErrInvalidOAuthRequest Code = "invalid_request"
+	// ErrTemporarilyUnavailable is a server that cannot answer now, still after the retries.
+	ErrTemporarilyUnavailable Code = "temporarily_unavailable"
+	// ErrServerError is a failure of the server.
+	ErrServerError Code = "server_error"
 )
 
 // FieldError is one fault in a request.
@@ -145,6 +164,14 @@ func refused(resp *http.Response, body []byte, after time.Duration) *Error {
 			Message string          `json:"message"`
 			Details json.RawMessage `json:"details"`
 		} `json:"error"`
+	}
+	var oauth struct {
+		Error       Code   `json:"error"`
+		Description string `json:"error_description"`
+	}
+	if json.Unmarshal(body, &oauth) == nil && oauth.Error != "" {
+		e.Code, e.Message = oauth.Error, oauth.Description
+		return e
 	}
 	if json.Unmarshal(body, &envelope) != nil || envelope.Error.Code == "" {
 		e.Message = "the server answered " + resp.Status + ", and not as Billet does"

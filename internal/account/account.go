@@ -49,7 +49,6 @@ type Service struct {
 	throttle  throttle
 
 	remembered remembered
-	decisions  decisions
 
 	mu sync.Mutex
 	// Uses since the last flush, by key and by session's token hash.

@@ -41,9 +41,9 @@ func (s *Service) Authenticate(ctx context.Context, r db.Reader, secret string, 
 	_, noticed := s.keysUsed[k.ID]
 	s.keysUsed[k.ID] = later(s.keysUsed[k.ID], now)
 	s.mu.Unlock()
-	if k.LastUsedAt == nil && !noticed && now.Sub(k.CreatedAt) < LoginLength {
-		// It may be a login's, which another server must not take for unused and tell to whoever claims it anew. Where this fails
-		// the call need not: FlushLastUse writes it, too.
+	if k.LastUsedAt == nil && !noticed && now.Sub(k.CreatedAt) < DeviceCodeLifetime {
+		// It may be the key of a device authorization. Other replicas must not take it for unused and give it another secret.
+		// The call succeeds even if this fails, because FlushLastUse writes it, too.
 		_ = s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error { return touchKeys(ctx, tx, map[id.ID]time.Time{k.ID: now}) })
 	}
 	return k, nil

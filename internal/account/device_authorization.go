@@ -15,39 +15,44 @@ import (
 )
 
 const (
-	// LoginLength is how long a login can be allowed and claimed.
-	LoginLength = 10 * time.Minute
-	// loginKept is how long an expired one is remembered, so that a program which comes late learns why it gets nothing.
-	loginKept = time.Hour
-	// loginGrace is what lies between the end of a login and that of a key which nobody claimed, so that a claim in the last moment gets a key that lasts.
-	loginGrace = time.Minute
-	// loginsPerNetwork and maxLogins may be under way at once.
-	loginsPerNetwork, maxLogins = 100, 2000
+	// DeviceCodeLifetime is how long a device authorization can be approved and exchanged for its key.
+	DeviceCodeLifetime = 10 * time.Minute
+	// DevicePollInterval is the least time between two token requests with the same device code.
+	DevicePollInterval = 5 * time.Second
+	// pollTolerance is how much earlier a token request may arrive, because the network delays some more than others.
+	pollTolerance = time.Second
+	// expiredKept is how long an expired authorization is kept, so that a late program learns that it expired.
+	expiredKept = time.Hour
+	// unclaimedGrace is how much longer than its authorization a key lives that no program fetched, so that a
+	// token request in the last second gets a key that lasts.
+	unclaimedGrace = time.Minute
+	// At most so many authorizations may be pending at once, from one network and in total.
+	maxPendingPerNetwork, maxPending = 100, 2000
 
-	// codeLetters have no vowels, so that no code is a word, and nothing that looks like a digit.
+	// codeLetters has no vowels, so that no code is a word, and no letter that looks like a digit.
 	codeLetters = "BCDFGHJKLMNPQRSTVWXZ"
 	codeLength  = 8
 )
 
-// DeviceStatus says how far a login has come.
+// DeviceStatus is the state of a device authorization.
 type DeviceStatus string
 
-// The statuses of a login that can still come to something, and of those that cannot.
+// The statuses of a device authorization.
 const (
 	DevicePending  DeviceStatus = "pending"
-	DeviceApproved DeviceStatus = "allowed"
+	DeviceApproved DeviceStatus = "approved"
 	DeviceDenied   DeviceStatus = "denied"
 	DeviceExpired  DeviceStatus = "expired"
 )
 
-// DeviceAuthorization is a program that asks for an API key by a code, which a signed-in user types and allows.
+// DeviceAuthorization is the request of a program for an API key (RFC 8628), which a signed-in user approves or denies.
 type DeviceAuthorization struct {
 	ID id.ID
-	// Client is what the program calls itself, which nobody has checked.
-	Client string
-	// Scopes are those that it asks for; none where it does not say.
+	// ClientID is the name that the program gives itself. It is not verified.
+	ClientID string
+	// Scopes are the scopes requested; none where the program requests none in particular.
 	Scopes []Scope
-	// Address is from where it was begun.
+	// Address is the IP address of the request.
 	Address              string
 	CreatedAt, ExpiresAt time.Time
 	Status               DeviceStatus
@@ -55,7 +60,7 @@ type DeviceAuthorization struct {
 	account, key id.ID
 }
 
-// NewDeviceAuthorization is a login with its codes, of which only hashes are kept.
+// NewDeviceAuthorization is a device authorization with its codes, of which only hashes are stored.
 type NewDeviceAuthorization struct {
 	DeviceAuthorization
 	// DeviceCode is for the program alone: 256 random bits.
@@ -64,54 +69,70 @@ type NewDeviceAuthorization struct {
 	UserCode string
 }
 
-// StartDeviceAuthorization begins a login for whoever asks from that address. It answers INVALID_REQUEST with all faults at once, and RATE_LIMIT_EXCEEDED where
-// too many from the address, or SERVICE_UNAVAILABLE where too many at all, are under way.
-func (s *Service) StartDeviceAuthorization(ctx context.Context, tx *db.Tx, client string, scopes []Scope, from netip.Addr) (NewDeviceAuthorization, error) {
-	var c checker
-	c.add(apierr.CheckName("client", client))
-	if scopes != nil {
-		scopes = c.scopes(scopes, false)
-	}
-	if err := apierr.Invalid(c.faults).OrNil(); err != nil {
+// AuthorizeDevice starts a device authorization. It returns INVALID_REQUEST for an invalid client id, invalid_scope,
+// RATE_LIMIT_EXCEEDED if too many from the same network are pending, and SERVICE_UNAVAILABLE if too many are in total.
+func (s *Service) AuthorizeDevice(
+	ctx context.Context, tx *db.Tx, clientID string, scopes []Scope, from netip.Addr,
+) (NewDeviceAuthorization, error) {
+	if err := apierr.Invalid(apierr.CheckName("client_id", clientID)).OrNil(); err != nil {
 		return NewDeviceAuthorization{}, err
+	}
+	if scopes != nil {
+		var c checker
+		if scopes = c.scopes(scopes, false); len(c.faults) > 0 {
+			return NewDeviceAuthorization{}, apierr.New(apierr.InvalidScope, "scope: %s", c.faults[0].Message)
+		}
 	}
 	at := network(from).String()
-	mine, all, err := countOpenLogins(ctx, tx, at)
-	switch {
-	case err != nil:
+	if err := checkPending(ctx, tx, at); err != nil {
 		return NewDeviceAuthorization{}, err
-	case mine >= loginsPerNetwork:
-		e := apierr.New(apierr.RateLimitExceeded, "Too many logins from your address wait to be allowed. Allow or deny one in the dashboard, or wait until they expire.")
-		e.RetryAfter, e.Details = time.Minute, map[string]any{"limit": loginsPerNetwork, "of": "logins"}
-		return NewDeviceAuthorization{}, e
-	case all >= maxLogins:
-		e := apierr.New(apierr.ServiceUnavailable, "Too many logins wait to be allowed. Try again in a minute, or make an API key in the dashboard.")
-		e.RetryAfter = time.Minute
-		return NewDeviceAuthorization{}, e
 	}
 	n := NewDeviceAuthorization{DeviceAuthorization: DeviceAuthorization{
-		ID: s.c.IDs.New(id.DeviceAuthorization), Client: client, Scopes: scopes, CreatedAt: tx.Now, ExpiresAt: tx.Now.Add(LoginLength), Status: DevicePending,
+		ID: s.c.IDs.New(id.DeviceAuthorization), ClientID: clientID, Scopes: scopes,
+		CreatedAt: tx.Now, ExpiresAt: tx.Now.Add(DeviceCodeLifetime), Status: DevicePending,
 	}}
 	if from.IsValid() {
 		n.Address = from.String()
 	}
+	var err error
 	if n.DeviceCode, err = randomText(s.c.Rand); err != nil {
 		return NewDeviceAuthorization{}, err
 	}
-	for range 3 { // two codes meet once in millions of logins
+	for range 3 { // two codes are equal once in millions of authorizations
 		code, err := newUserCode(s.c.Rand)
 		if err != nil {
 			return NewDeviceAuthorization{}, err
 		}
 		n.UserCode = code[:codeLength/2] + "-" + code[codeLength/2:]
-		if made, err := insertDeviceAuthorization(ctx, tx, n.DeviceAuthorization, at, hashOf(n.DeviceCode), hashOf(code)); err != nil || made {
+		inserted, err := insertDeviceAuthorization(ctx, tx, n.DeviceAuthorization, at, hashOf(n.DeviceCode), hashOf(code))
+		if err != nil || inserted {
 			return n, err
 		}
 	}
-	return NewDeviceAuthorization{}, errors.New("account: no code for a login is free")
+	return NewDeviceAuthorization{}, errors.New("account: found no unused user code")
 }
 
-// newUserCode returns letters of codeLetters, each as likely as any other.
+// checkPending refuses another pending authorization from that network if there are too many.
+func checkPending(ctx context.Context, tx *db.Tx, network string) error {
+	mine, all, err := countPending(ctx, tx, network)
+	switch {
+	case err != nil:
+		return err
+	case mine >= maxPendingPerNetwork:
+		e := apierr.New(apierr.RateLimitExceeded,
+			"Too many device authorizations from your address are pending. Approve or deny one in the dashboard, or wait until they expire.")
+		e.RetryAfter, e.Details = time.Minute, map[string]any{"limit": maxPendingPerNetwork, "of": "deviceAuthorizations"}
+		return e
+	case all >= maxPending:
+		e := apierr.New(apierr.ServiceUnavailable,
+			"Too many device authorizations are pending. Try again in a minute, or create an API key in the dashboard.")
+		e.RetryAfter = time.Minute
+		return e
+	}
+	return nil
+}
+
+// newUserCode returns random letters of codeLetters, all equally likely.
 func newUserCode(r io.Reader) (string, error) {
 	code := make([]byte, 0, codeLength)
 	var b [1]byte
@@ -119,15 +140,15 @@ func newUserCode(r io.Reader) (string, error) {
 		if _, err := io.ReadFull(r, b[:]); err != nil {
 			return "", fmt.Errorf("no randomness: %w", err)
 		}
-		if b[0] < 240 { // the greatest multiple of 20 in a byte: beyond it the first letters would come more often
+		if b[0] < 240 { // the greatest multiple of 20 in a byte; above it the first letters would be more likely
 			code = append(code, codeLetters[b[0]%20])
 		}
 	}
 	return string(code), nil
 }
 
-// plainCode is a code as it is hashed, however it was typed; "" where it cannot be one.
-func plainCode(typed string) string {
+// normalizedCode is a user code in the form that is hashed; "" if the text cannot be a code.
+func normalizedCode(typed string) string {
 	code := strings.Map(func(r rune) rune {
 		if r == '-' || r == ' ' {
 			return -1
@@ -140,28 +161,34 @@ func plainCode(typed string) string {
 	return code
 }
 
-// errUserCode is one error for every way in which a code leads nowhere.
-var errUserCode = apierr.New(apierr.NotFound, "No program waits for this code: it was mistyped, was allowed or denied already, or its ten minutes are over. Compare it with what the program shows, or begin there again.")
+// errUserCode is the same for every reason why a user code is of no use, so that it gives nothing away.
+var errUserCode = apierr.New(apierr.NotFound,
+	"No pending device authorization has this code. It may be mistyped, already approved or denied, or older than ten minutes. "+
+		"Compare it with the code that the program shows, or start again in the program.")
 
-// FindDeviceAuthorization returns the login that waits for this code. It answers INVALID_REQUEST for what cannot be a code, and NOT_FOUND
-// alike for every code that leads nowhere. Who types one is counted by Guess, which goes before it, AllowDeviceAuthorization and DenyDeviceAuthorization.
-func (s *Service) FindDeviceAuthorization(ctx context.Context, r db.Reader, code string) (DeviceAuthorization, error) {
-	plain := plainCode(code)
-	if plain == "" {
-		return DeviceAuthorization{}, apierr.Invalid([]apierr.FieldError{{Field: "userCode", Message: "has 8 letters, such as BCDF-GHJK, without vowels and digits."}})
+// LookUpDeviceAuthorization returns the pending authorization with this user code. It returns INVALID_REQUEST for
+// text that cannot be a code, and the same NOT_FOUND for every other code that is of no use. CountGuess limits how
+// often a user may call it, ApproveDeviceAuthorization and DenyDeviceAuthorization.
+func (s *Service) LookUpDeviceAuthorization(ctx context.Context, r db.Reader, code string) (DeviceAuthorization, error) {
+	normalized := normalizedCode(code)
+	if normalized == "" {
+		return DeviceAuthorization{}, apierr.Invalid([]apierr.FieldError{{
+			Field: "userCode", Message: "must have 8 letters such as BCDF-GHJK, without vowels and digits.",
+		}})
 	}
 	now := s.now()
-	l, found, err := loginByUserHash(ctx, r, hashOf(plain))
-	if err == nil && (!found || l.at(now).Status != DevicePending) {
+	d, found, err := deviceByUserHash(ctx, r, hashOf(normalized))
+	if err == nil && (!found || d.at(now).Status != DevicePending) {
 		return DeviceAuthorization{}, errUserCode
 	}
-	return l.at(now), err
+	return d.at(now), err
 }
 
-// AllowDeviceAuthorization makes the key that the program with this code will claim, in the account and by the user that req.CreatedBy names. Nobody knows the key's secret
-// before it is claimed. It answers as FindDeviceAuthorization and CreateKey do.
-func (s *Service) AllowDeviceAuthorization(ctx context.Context, tx *db.Tx, account id.ID, code string, req KeyRequest) (Key, error) {
-	l, err := s.FindDeviceAuthorization(ctx, tx, code)
+// ApproveDeviceAuthorization creates the key for the program with this user code, in the account, by the user that
+// req.CreatedBy names. The key has no secret until the program fetches it. It returns the errors of
+// LookUpDeviceAuthorization and CreateKey.
+func (s *Service) ApproveDeviceAuthorization(ctx context.Context, tx *db.Tx, account id.ID, code string, req KeyRequest) (Key, error) {
+	d, err := s.LookUpDeviceAuthorization(ctx, tx, code)
 	if err != nil {
 		return Key{}, err
 	}
@@ -172,113 +199,124 @@ func (s *Service) AllowDeviceAuthorization(ctx context.Context, tx *db.Tx, accou
 	if k.Prefix, err = hidePrefix(ctx, tx, k.ID); err != nil {
 		return Key{}, err
 	}
-	return k, s.decide(ctx, tx, l.ID, account, req.CreatedBy.ID, &k.ID)
+	return k, decide(ctx, tx, d.ID, account, req.CreatedBy.ID, &k.ID)
 }
 
-// DenyDeviceAuthorization has the program with this code get nothing. It answers as FindDeviceAuthorization does.
+// DenyDeviceAuthorization refuses the program with this user code a key. It returns the errors of LookUpDeviceAuthorization.
 func (s *Service) DenyDeviceAuthorization(ctx context.Context, tx *db.Tx, account, user id.ID, code string) (DeviceAuthorization, error) {
-	l, err := s.FindDeviceAuthorization(ctx, tx, code)
+	d, err := s.LookUpDeviceAuthorization(ctx, tx, code)
 	if err != nil {
 		return DeviceAuthorization{}, err
 	}
-	l.Status = DeviceDenied
-	return l, s.decide(ctx, tx, l.ID, account, user, nil)
+	d.Status = DeviceDenied
+	return d, decide(ctx, tx, d.ID, account, user, nil)
 }
 
-func (s *Service) decide(ctx context.Context, tx *db.Tx, login, account, user id.ID, key *id.ID) error {
-	decided, err := decideDeviceAuthorization(ctx, tx, login, account, user, key)
-	if err == nil && !decided { // somebody else was quicker
+// decide records the decision, unless another request was faster.
+func decide(ctx context.Context, tx *db.Tx, authorization, account, user id.ID, key *id.ID) error {
+	decided, err := decideDeviceAuthorization(ctx, tx, authorization, account, user, key)
+	if err == nil && !decided {
 		err = errUserCode
 	}
-	tx.AfterCommit(s.decisions.tell)
 	return err
 }
 
-// DeviceAuthorizationOf returns the login of this device code. It answers NOT_FOUND, LOGIN_DENIED or LOGIN_EXPIRED; without an error it is pending or allowed.
-func (s *Service) DeviceAuthorizationOf(ctx context.Context, r db.Reader, deviceCode string) (DeviceAuthorization, error) {
+// The errors of a token request, with the codes of RFC 8628 section 3.5 and RFC 6749 section 5.2.
+var (
+	errPending    = apierr.New(apierr.AuthorizationPending, "The user has not decided yet. Ask again after the interval.")
+	errSlowDown   = apierr.New(apierr.SlowDown, "Token requests come too fast. Wait 5 seconds longer between them.")
+	errDenied     = apierr.New(apierr.AccessDenied, "The user denied the request.")
+	errExpired    = apierr.New(apierr.ExpiredToken, "The device code expired after %d minutes. Request another.", DeviceCodeLifetime/time.Minute)
+	errDeviceCode = apierr.New(apierr.InvalidGrant, "The device code is unknown, or belongs to another client_id. Request another.")
+	errRevokedKey = apierr.New(apierr.InvalidGrant, "The API key was revoked before the program fetched it. Request another device code.")
+	errUsedKey    = apierr.New(apierr.InvalidGrant,
+		"The device code was exchanged for an API key that is already in use. If that was not you, revoke the key in the dashboard under Settings → API keys.")
+)
+
+// deviceByCode returns the authorization with that device code, if the same client requested it.
+func (s *Service) deviceByCode(ctx context.Context, r db.Reader, deviceCode, clientID string) (DeviceAuthorization, error) {
 	if !isToken(deviceCode) {
 		return DeviceAuthorization{}, errDeviceCode
 	}
-	l, found, err := loginByDeviceHash(ctx, r, hashOf(deviceCode))
-	if err == nil && !found {
+	d, found, err := deviceByDeviceHash(ctx, r, hashOf(deviceCode))
+	if err == nil && (!found || d.ClientID != clientID) {
 		err = errDeviceCode
 	}
-	if err != nil {
-		return DeviceAuthorization{}, err
-	}
-	l = l.at(s.now())
-	return l, l.Status.err()
+	return d.at(s.now()), err
 }
 
-var errDeviceCode = apierr.New(apierr.NotFound, "There is no login with this device code. Begin another.")
+func (d DeviceAuthorization) at(now time.Time) DeviceAuthorization {
+	if d.Status != DeviceDenied && !now.Before(d.ExpiresAt) {
+		d.Status = DeviceExpired
+	}
+	return d
+}
 
-func (s DeviceStatus) err() error {
-	switch s {
+// DeviceToken is the result of a token request.
+type DeviceToken struct {
+	Key    Key
+	Secret string
+	// NotYet is authorization_pending or slow_down, and nil with a key. It is no error of the call, because the
+	// transaction must commit: it records the time of the request.
+	NotYet error
+}
+
+// ExchangeDeviceCode gives the key of an approved authorization a fresh secret and returns both. It may be repeated
+// until the authorization expires or the key is used, by a program that lost the answer: each call replaces the
+// secret. It returns access_denied, expired_token, or invalid_grant for an unknown code and for a key that was revoked
+// or used.
+func (s *Service) ExchangeDeviceCode(ctx context.Context, tx *db.Tx, deviceCode, clientID string) (DeviceToken, error) {
+	d, err := s.deviceByCode(ctx, tx, deviceCode, clientID)
+	if err != nil {
+		return DeviceToken{}, err
+	}
+	switch d.Status {
+	case DevicePending:
+		inTime, err := recordPoll(ctx, tx, d.ID, tx.Now.Add(pollTolerance-DevicePollInterval))
+		if !inTime {
+			return DeviceToken{NotYet: errSlowDown}, err
+		}
+		return DeviceToken{NotYet: errPending}, err
 	case DeviceDenied:
-		return apierr.New(apierr.LoginDenied, "The login was denied in the dashboard.")
+		return DeviceToken{}, errDenied
 	case DeviceExpired:
-		return apierr.New(apierr.LoginExpired, "The login was not allowed and claimed within %d minutes. Begin another.", LoginLength/time.Minute)
+		return DeviceToken{}, errExpired
 	}
-	return nil
-}
-
-func (l DeviceAuthorization) at(now time.Time) DeviceAuthorization {
-	if l.Status != DeviceDenied && !now.Before(l.ExpiresAt) {
-		l.Status = DeviceExpired
+	if err := recordIssue(ctx, tx, d.ID); err != nil { // locks the row: concurrent requests follow each other
+		return DeviceToken{}, err
 	}
-	return l
-}
-
-// Decisions returns a channel that is closed when somebody in this process next allows or denies a login.
-func (s *Service) Decisions() <-chan struct{} { return s.decisions.next() }
-
-// ClaimDeviceAuthorization gives the key of an allowed login a fresh secret and returns both. While the login lasts and the key was not used, it may be claimed again, by a
-// program that did not get the answer: the secret of before ceases to work. It answers as DeviceAuthorizationOf does, CONFLICT where the login is still pending or the key was
-// revoked meanwhile, and LOGIN_CLAIMED where the key was used.
-func (s *Service) ClaimDeviceAuthorization(ctx context.Context, tx *db.Tx, deviceCode string) (Key, string, error) {
-	none := func(err error) (Key, string, error) { return Key{}, "", err }
-	l, err := s.DeviceAuthorizationOf(ctx, tx, deviceCode)
+	k, err := s.GetKey(ctx, tx, d.account, d.key)
 	if err != nil {
-		return none(err)
-	}
-	if l.Status != DeviceApproved {
-		return none(apierr.New(apierr.Conflict, "The login is still pending."))
-	}
-	if err := claimDeviceAuthorization(ctx, tx, l.ID); err != nil { // holds the row: claims at once follow each other
-		return none(err)
-	}
-	k, err := s.GetKey(ctx, tx, l.account, l.key)
-	if err != nil {
-		return none(err)
+		return DeviceToken{}, err
 	}
 	s.mu.Lock()
 	_, used := s.keysUsed[k.ID]
 	s.mu.Unlock()
 	switch {
 	case k.RevokedAt != nil:
-		return none(apierr.New(apierr.Conflict, "The key of this login was revoked before it was claimed. Begin another login."))
+		return DeviceToken{}, errRevokedKey
 	case used || k.LastUsedAt != nil:
-		return none(apierr.New(apierr.LoginClaimed, "The key of this login was claimed and used already. If that was not you, revoke it in the dashboard under Settings → API Keys."))
+		return DeviceToken{}, errUsedKey
 	}
 	secret, err := newSecret(s.c.Rand)
 	if err != nil {
-		return none(err)
+		return DeviceToken{}, err
 	}
-	tx.AfterCommit(s.remembered.forget) // what was told before
+	tx.AfterCommit(s.remembered.forget) // the previous secret
 	k.Prefix = secret[:shownLength] + "…"
-	return k, secret, setSecret(ctx, tx, k.ID, hashOf(secret), k.Prefix)
+	return DeviceToken{Key: k, Secret: secret}, setSecret(ctx, tx, k.ID, hashOf(secret), k.Prefix)
 }
 
-// ForgetDeviceAuthorizations revokes the keys that nobody claimed in time, and deletes the logins that ended long ago
-// and the counts of tries whose window has passed.
+// ForgetDeviceAuthorizations revokes the keys that no program fetched in time. It deletes the authorizations that
+// expired long ago, and the failed-attempt counts whose window has passed.
 func (s *Service) ForgetDeviceAuthorizations(ctx context.Context) error {
 	return s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		if err := deleteTries(ctx, tx); err != nil {
 			return err
 		}
-		if err := revokeUnclaimed(ctx, tx, tx.Now.Add(-loginGrace)); err != nil {
+		if err := revokeUnclaimed(ctx, tx, tx.Now.Add(-unclaimedGrace)); err != nil {
 			return err
 		}
-		return deleteLogins(ctx, tx, tx.Now.Add(-loginKept))
+		return deleteDeviceAuthorizations(ctx, tx, tx.Now.Add(-expiredKept))
 	})
 }

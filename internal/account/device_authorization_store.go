@@ -10,65 +10,75 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 )
 
-const loginColumns = `id, client, scopes, address, created_at, expires_at, decided_at, COALESCE(account_id, ''), COALESCE(key_id, '')`
+const deviceColumns = `id, client_id, scopes, address, created_at, expires_at, decided_at, COALESCE(account_id, ''), COALESCE(key_id, '')`
 
 func scanDeviceAuthorization(row scanner) (DeviceAuthorization, error) {
-	var l DeviceAuthorization
+	var d DeviceAuthorization
 	var scopes string
 	var created, expires int64
 	var decided sql.NullInt64
-	err := row.Scan(&l.ID, &l.Client, &scopes, &l.Address, &created, &expires, &decided, &l.account, &l.key)
+	err := row.Scan(&d.ID, &d.ClientID, &scopes, &d.Address, &created, &expires, &decided, &d.account, &d.key)
 	for _, s := range strings.Fields(scopes) {
-		l.Scopes = append(l.Scopes, Scope(s))
+		d.Scopes = append(d.Scopes, Scope(s))
 	}
-	l.CreatedAt, l.ExpiresAt = db.At(created), db.At(expires)
+	d.CreatedAt, d.ExpiresAt = db.At(created), db.At(expires)
 	switch {
 	case !decided.Valid:
-		l.Status = DevicePending
-	case l.key == "":
-		l.Status = DeviceDenied
+		d.Status = DevicePending
+	case d.key == "":
+		d.Status = DeviceDenied
 	default:
-		l.Status = DeviceApproved
+		d.Status = DeviceApproved
 	}
-	return l, err
+	return d, err
 }
 
-// insertDeviceAuthorization tells whether it made the row; false means that one of the codes is taken.
-func insertDeviceAuthorization(ctx context.Context, tx *db.Tx, l DeviceAuthorization, network, deviceHash, userHash string) (bool, error) {
-	n, err := tx.Exec(ctx, `INSERT INTO device_authorization (id, device_hash, user_hash, client, scopes, address, network, created_at, expires_at)
+// insertDeviceAuthorization reports whether it inserted the row; false means that one of the codes is taken.
+func insertDeviceAuthorization(
+	ctx context.Context, tx *db.Tx, d DeviceAuthorization, network, deviceHash, userHash string,
+) (bool, error) {
+	n, err := tx.Exec(ctx, `INSERT INTO device_authorization
+		(id, device_hash, user_hash, client_id, scopes, address, network, created_at, expires_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`,
-		l.ID, deviceHash, userHash, l.Client, join(l.Scopes, " "), l.Address, network, db.Micros(l.CreatedAt), db.Micros(l.ExpiresAt))
+		d.ID, deviceHash, userHash, d.ClientID, join(d.Scopes, " "), d.Address, network, db.Micros(d.CreatedAt), db.Micros(d.ExpiresAt))
 	return n == 1, err
 }
 
-// countOpenLogins counts those that may still come to something, from that network and from all.
-func countOpenLogins(ctx context.Context, tx *db.Tx, network string) (mine, all int, err error) {
-	err = tx.QueryRow(ctx, `SELECT CAST(COALESCE(SUM(CASE WHEN network = $1 THEN 1 ELSE 0 END), 0) AS BIGINT), COUNT(*) FROM device_authorization
-		WHERE expires_at > $2 AND decided_at IS NULL`, network, db.Micros(tx.Now)).Scan(&mine, &all)
+// countPending counts the pending authorizations of that network and in total.
+func countPending(ctx context.Context, tx *db.Tx, network string) (mine, all int, err error) {
+	err = tx.QueryRow(ctx, `SELECT CAST(COALESCE(SUM(CASE WHEN network = $1 THEN 1 ELSE 0 END), 0) AS BIGINT), COUNT(*)
+		FROM device_authorization WHERE expires_at > $2 AND decided_at IS NULL`, network, db.Micros(tx.Now)).Scan(&mine, &all)
 	return mine, all, err
 }
 
-func loginByUserHash(ctx context.Context, r db.Reader, hash string) (DeviceAuthorization, bool, error) {
-	return one(scanDeviceAuthorization(r.QueryRow(ctx, `SELECT `+loginColumns+` FROM device_authorization WHERE user_hash = $1`, hash)))
+func deviceByUserHash(ctx context.Context, r db.Reader, hash string) (DeviceAuthorization, bool, error) {
+	return one(scanDeviceAuthorization(r.QueryRow(ctx, `SELECT `+deviceColumns+` FROM device_authorization WHERE user_hash = $1`, hash)))
 }
 
-func loginByDeviceHash(ctx context.Context, r db.Reader, hash string) (DeviceAuthorization, bool, error) {
-	return one(scanDeviceAuthorization(r.QueryRow(ctx, `SELECT `+loginColumns+` FROM device_authorization WHERE device_hash = $1`, hash)))
+func deviceByDeviceHash(ctx context.Context, r db.Reader, hash string) (DeviceAuthorization, bool, error) {
+	return one(scanDeviceAuthorization(r.QueryRow(ctx, `SELECT `+deviceColumns+` FROM device_authorization WHERE device_hash = $1`, hash)))
 }
 
-// decideDeviceAuthorization tells whether this is who decided: one is, however many try at once. Without a key it is denied.
-func decideDeviceAuthorization(ctx context.Context, tx *db.Tx, login, account, user id.ID, key *id.ID) (bool, error) {
+// decideDeviceAuthorization reports whether this call decided: of concurrent calls one does. Without a key it denies.
+func decideDeviceAuthorization(ctx context.Context, tx *db.Tx, authorization, account, user id.ID, key *id.ID) (bool, error) {
 	n, err := tx.Exec(ctx, `UPDATE device_authorization SET decided_at = $1, account_id = $2, decided_by = $3, key_id = $4
-		WHERE id = $5 AND decided_at IS NULL AND expires_at > $1`, db.Micros(tx.Now), account, user, key, login)
+		WHERE id = $5 AND decided_at IS NULL AND expires_at > $1`, db.Micros(tx.Now), account, user, key, authorization)
 	return n == 1, err
 }
 
-func claimDeviceAuthorization(ctx context.Context, tx *db.Tx, login id.ID) error {
-	_, err := tx.Exec(ctx, `UPDATE device_authorization SET claimed_at = COALESCE(claimed_at, $1) WHERE id = $2`, db.Micros(tx.Now), login)
+// recordPoll records a token request, and reports whether there was none after that time.
+func recordPoll(ctx context.Context, tx *db.Tx, authorization id.ID, after time.Time) (bool, error) {
+	n, err := tx.Exec(ctx, `UPDATE device_authorization SET polled_at = $1
+		WHERE id = $2 AND (polled_at IS NULL OR polled_at <= $3)`, db.Micros(tx.Now), authorization, db.Micros(after))
+	return n == 1, err
+}
+
+func recordIssue(ctx context.Context, tx *db.Tx, authorization id.ID) error {
+	_, err := tx.Exec(ctx, `UPDATE device_authorization SET issued_at = COALESCE(issued_at, $1) WHERE id = $2`, db.Micros(tx.Now), authorization)
 	return err
 }
 
-// hidePrefix has a key whose secret nobody knows yet show nothing of it.
+// hidePrefix removes the beginning of the secret from a key that has no secret yet.
 func hidePrefix(ctx context.Context, tx *db.Tx, key id.ID) (string, error) {
 	const prefix = SecretPrefix + "…"
 	_, err := tx.Exec(ctx, `UPDATE api_key SET prefix = $1 WHERE id = $2`, prefix, key)
@@ -80,14 +90,15 @@ func setSecret(ctx context.Context, tx *db.Tx, key id.ID, hash, prefix string) e
 	return err
 }
 
-// revokeUnclaimed revokes the keys of logins that had ended by then and that nobody claimed.
+// revokeUnclaimed revokes the keys that no program fetched, of authorizations that had expired by that time.
 func revokeUnclaimed(ctx context.Context, tx *db.Tx, by time.Time) error {
 	_, err := tx.Exec(ctx, `UPDATE api_key SET revoked_at = $1 WHERE revoked_at IS NULL AND id IN
-		(SELECT key_id FROM device_authorization WHERE expires_at <= $2 AND key_id IS NOT NULL AND claimed_at IS NULL)`, db.Micros(tx.Now), db.Micros(by))
+		(SELECT key_id FROM device_authorization WHERE expires_at <= $2 AND key_id IS NOT NULL AND issued_at IS NULL)`,
+		db.Micros(tx.Now), db.Micros(by))
 	return err
 }
 
-func deleteLogins(ctx context.Context, tx *db.Tx, by time.Time) error {
+func deleteDeviceAuthorizations(ctx context.Context, tx *db.Tx, by time.Time) error {
 	_, err := tx.Exec(ctx, `DELETE FROM device_authorization WHERE expires_at <= $1`, db.Micros(by))
 	return err
 }

@@ -369,7 +369,7 @@ func TestLastUseIsWrittenByTheFlush(t *testing.T) {
 		a, secretA := w.key(w.mine)
 		b, secretB := w.key(w.mine)
 		idle, _ := w.key(w.mine)
-		w.c.Advance(account.LoginLength) // before that a first use is written at once
+		w.c.Advance(account.DeviceCodeLifetime) // before that a first use is written at once
 		use := func(secret string) {
 			w.Helper()
 			if _, err := w.s.Authenticate(w.Context(), w.d, secret, here); err != nil {

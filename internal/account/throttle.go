@@ -28,7 +28,7 @@ const (
 	triesPerAddress = 300
 	// confirmsPerUser may fail for one signed-in user who confirms their password.
 	confirmsPerUser = 5
-	// codesPerUser may be wrong for one user: codes of authenticator apps, and codes of device logins.
+	// codesPerUser may be wrong for one user: codes of authenticator apps, and user codes of device authorizations.
 	codesPerUser = 10
 )
 
@@ -71,8 +71,8 @@ func (s *Service) passwordLimits(from Source, email string) []limit {
 // code or a passkey still works.
 func codeLimits(user id.ID) []limit { return []limit{{"code/" + string(user), codesPerUser}} }
 
-// guessLimits count the code of a device login by the user who types it.
-func guessLimits(user id.ID) []limit { return []limit{{"login/" + string(user), codesPerUser}} }
+// guessLimits count the user codes of device authorizations by the user who types them.
+func guessLimits(user id.ID) []limit { return []limit{{"user-code/" + string(user), codesPerUser}} }
 
 func confirmLimits(user id.ID) []limit {
 	return []limit{{"confirm/" + string(user), confirmsPerUser}}
@@ -148,20 +148,20 @@ func inOrder(limits []limit) []limit {
 	return slices.SortedFunc(slices.Values(limits), func(a, b limit) int { return cmp.Compare(hashOf(a.source), hashOf(b.source)) })
 }
 
-// Guess counts a try of a device login's code by the user who types it, before it is made. It answers
-// RATE_LIMIT_EXCEEDED after ten that led nowhere within 15 minutes. done is called with whether this one led
-// nowhere. It must not be called inside a transaction.
-func (s *Service) Guess(ctx context.Context, user id.ID) (done func(missed bool) error, err error) {
+// CountGuess counts an attempt of a user to enter a user code, before it is made. It returns RATE_LIMIT_EXCEEDED after
+// ten wrong codes within 15 minutes. The caller then calls done with whether the code was wrong. It must not be called
+// inside a transaction.
+func (s *Service) CountGuess(ctx context.Context, user id.ID) (done func(wrong bool) error, err error) {
 	limits := guessLimits(user)
 	wait, err := s.throttle.take(ctx, limits)
 	if err == nil && wait > 0 {
-		err = tooMany("There were too many codes for which no program waits. Wait, then begin again at the program.", wait)
+		err = tooMany("Too many wrong codes. Wait, then start again in the program.", wait)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return func(missed bool) error {
-		if missed {
+	return func(wrong bool) error {
+		if wrong {
 			return nil
 		}
 		return s.throttle.giveBack(ctx, limits)

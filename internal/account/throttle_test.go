@@ -159,22 +159,22 @@ func TestReplicasCountTriesTogether(t *testing.T) {
 	})
 }
 
-func TestCodesOfDeviceLoginsAreCountedByUserAtAllReplicas(t *testing.T) {
+func TestUserCodesAreCountedByUserAtAllReplicas(t *testing.T) {
 	engines(t, func(w world) {
 		p := w.user(email, password)
 		other := service(w.T, w.d, w.c, rand.Reader)
 		for i := range 10 {
-			done, err := []*account.Service{w.s, other}[i%2].Guess(w.Context(), p.ID)
+			done, err := []*account.Service{w.s, other}[i%2].CountGuess(w.Context(), p.ID)
 			w.ok(err)
 			w.ok(done(true))
 		}
 		for _, s := range []*account.Service{w.s, other} {
-			_, err := s.Guess(w.Context(), p.ID)
+			_, err := s.CountGuess(w.Context(), p.ID)
 			w.fails(err, apierr.RateLimitExceeded)
 		}
 		w.c.Advance(15 * time.Minute)
 		for range 20 {
-			done, err := w.s.Guess(w.Context(), p.ID)
+			done, err := w.s.CountGuess(w.Context(), p.ID)
 			w.ok(err)
 			w.ok(done(false))
 		}

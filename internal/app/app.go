@@ -57,7 +57,7 @@ const (
 	rereadEvery = 3 * time.Second
 	// lookEvery is how often another replica's events are looked for, for the streams of this one.
 	lookEvery = time.Second
-	// flushEvery is how often the last uses of API keys are written, and logins that ended are forgotten.
+	// flushEvery is how often the last uses of API keys are written and expired device authorizations deleted.
 	flushEvery = 30 * time.Second
 	// firstAnswer is how long Run waits for the providers before it listens; simulated ones answer from memory, so that
 	// only a machine with much else to do takes firstSimulated.
@@ -389,7 +389,7 @@ func (a *App) startLoops(ctx context.Context, wg *sync.WaitGroup) {
 	loop(measureEvery, "measure the clock's skew", a.skew.measure)
 	loop(rereadEvery, "reread the catalogue", a.catalog.Load)
 	loop(flushEvery, "write last uses", a.Accounts.FlushLastUse)
-	loop(flushEvery, "forget logins", a.Accounts.ForgetDeviceAuthorizations)
+	loop(flushEvery, "forget device authorizations", a.Accounts.ForgetDeviceAuthorizations)
 	if a.DB.Engine() == db.Postgres {
 		loop(lookEvery, "look for other replicas' events", func(ctx context.Context) error { return a.Events.Look(ctx, a.DB) })
 	}

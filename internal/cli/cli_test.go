@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 // Beside testscript's own commands there are
 //
 //	advance 26m         lets simulated time go by
-//	allow file          waits until the file has a login's code, and allows it in the dashboard
+//	approve file        waits until the file has a user code, and approves the device authorization in the dashboard
 //	mask stdout got     writes stdout, or stderr, into a file, with what differs from run to run made alike: ids, amounts, times and addresses
 //	receiver 204 text   starts a server that answers so, at the address $RECEIVER
 //	signed-out          takes the key out of the environment, into the file key
@@ -60,11 +60,11 @@ func TestScripts(t *testing.T) {
 				}
 				server(ts).Advance(args[0])
 			},
-			"allow": func(ts *testscript.TestScript, neg bool, args []string) {
+			"approve": func(ts *testscript.TestScript, neg bool, args []string) {
 				if neg || len(args) != 1 {
-					ts.Fatalf("usage: allow file")
+					ts.Fatalf("usage: approve file")
 				}
-				ts.Check(allow(server(ts), ts.Value("account").(string), ts.MkAbs(args[0])))
+				ts.Check(approve(server(ts), ts.Value("account").(string), ts.MkAbs(args[0])))
 			},
 			"mask": func(ts *testscript.TestScript, neg bool, args []string) {
 				if neg || len(args) != 2 {

@@ -83,7 +83,7 @@ var exitOf = map[client.Code]int{
 	client.ErrMissingAPIKey: exitSignIn, client.ErrInvalidAPIKey: exitSignIn, client.ErrExpiredAPIKey: exitSignIn, client.ErrRevokedAPIKey: exitSignIn,
 	client.ErrSignInRequired: exitSignIn, client.ErrSignInFailed: exitSignIn, client.ErrSecondFactorRequired: exitSignIn,
 	client.ErrInsufficientScope: exitSignIn, client.ErrNetworkNotAllowed: exitSignIn,
-	client.ErrLoginDenied: exitSignIn, client.ErrLoginExpired: exitSignIn, client.ErrLoginClaimed: exitSignIn,
+	client.ErrAccessDenied: exitSignIn, client.ErrExpiredToken: exitSignIn, client.ErrInvalidGrant: exitSignIn,
 	client.ErrInsufficientBalance: exitMoney, client.ErrKeyLimitReached: exitMoney,
 	client.ErrNotFound: exitNotFound, client.ErrMethodNotAllowed: exitUsage, client.ErrNotAcceptable: exitUsage, client.ErrRequestTimeout: exitUnavailable,
 	client.ErrConflict: exitConflict, client.ErrOfferUnavailable: exitConflict, client.ErrIdempotencyKeyReused: exitConflict,

@@ -33,21 +33,21 @@ func (t *tool) login() *cobra.Command {
 	var withKey, noBrowser bool
 	cmd := &cobra.Command{
 		Use: "login [URL]", Short: "Sign in to a Billet server", Args: cobra.MaximumNArgs(1),
-		Long: `Signs in to a server, by its dashboard: billet shows a code and opens the page where whoever is signed in compares it and allows it, with what the
-new API key may do. This also works where there is no browser: open the page anywhere else.
+		Long: `Signs in to a server. billet shows a code and opens the dashboard. Sign in there, compare the code, choose what the new
+API key may do, and approve it. The page can be opened on another device.
 
-With --with-key an API key that there is already is asked for, unseen, or read from standard input.
+With --with-key, billet reads an existing API key: it prompts without showing the input, or reads standard input.
 
-The login is kept in a file for you alone, under the name of --profile. Without a name a second server gets a login of its own, called as
-its host, and the last login is the one that is used.`,
+The key is saved in a file that only you can read, in the profile that --profile names. Without --profile, another server
+gets a profile named after its host. The newest profile becomes the current one.`,
 		Example: `  billet login https://billet.example
   billet login --profile work https://billet.example
   billet login --with-key https://billet.example < key.txt`,
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	f := cmd.Flags()
-	f.BoolVar(&withKey, "with-key", false, "read an API key instead of asking the dashboard for one")
-	f.BoolVar(&noBrowser, "no-browser", false, "do not open the page")
+	f.BoolVar(&withKey, "with-key", false, "read an existing API key instead of authorizing this device")
+	f.BoolVar(&noBrowser, "no-browser", false, "do not open a browser")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx := cmd.Context()
 		have, err := t.credentials()
@@ -68,7 +68,7 @@ its host, and the last login is the one that is used.`,
 		if withKey {
 			p.APIKey, err = t.readKey(ctx)
 		} else {
-			p, err = t.askDashboard(ctx, p, !noBrowser)
+			p, err = t.authorizeDevice(ctx, p, !noBrowser)
 		}
 		if err != nil {
 			return err
@@ -218,31 +218,32 @@ func (t *tool) unseen(ctx context.Context) ([]byte, error) {
 	}
 }
 
-// askDashboard gets a key by a code that somebody allows in the dashboard.
-func (t *tool) askDashboard(ctx context.Context, p profile, browser bool) (profile, error) {
-	about := "billet"
+// authorizeDevice gets a key by device authorization: a user approves it in the dashboard.
+func (t *tool) authorizeDevice(ctx context.Context, p profile, browser bool) (profile, error) {
+	name := "billet"
 	if host, err := os.Hostname(); err == nil && host != "" {
-		about = "billet on " + clean(host)
+		name = "billet on " + clean(host)
 	}
-	if r := []rune(about); len(r) > 64 {
-		about = string(r[:64])
+	if r := []rune(name); len(r) > 64 {
+		name = string(r[:64])
 	}
-	l, err := client.StartLogin(ctx, t.config(p), client.LoginRequest{Client: about})
+	d, err := client.AuthorizeDevice(ctx, t.config(p), client.DeviceAuthorizationRequest{ClientID: name})
 	if errors.Is(err, client.ErrNotFound) {
-		return p, &fault{exitSignIn, "NO_LOGINS", "this server knows no logins by a code: make an API key in its dashboard, and sign in by --with-key."}
+		return p, &fault{exitSignIn, "NO_DEVICE_AUTHORIZATION",
+			"this server has no device authorization: create an API key in its dashboard, and sign in with --with-key."}
 	} else if err != nil {
 		return p, err
 	}
-	t.note("Open %s\nand compare the code: %s", clean(l.VerificationURLComplete), clean(l.UserCode))
+	t.note("Open %s\nand compare the code: %s", clean(d.VerificationURIComplete), clean(d.UserCode))
 	if browser && t.asks() {
-		t.browse(l.VerificationURLComplete)
+		t.browse(d.VerificationURIComplete)
 	}
-	t.note("Waiting until it is allowed there; Ctrl-C gives up.")
-	k, err := l.Wait(ctx)
+	t.note("Waiting for your approval. Press Ctrl-C to cancel.")
+	token, err := d.Wait(ctx)
 	if err != nil {
 		return p, err
 	}
-	p.APIKey, p.KeyID, p.Account = k.Key, k.ID, k.Account.Name
+	p.APIKey, p.KeyID, p.Account = token.Key, token.KeyID, token.AccountName
 	return p, nil
 }
 

@@ -12,19 +12,19 @@ import (
 	"github.com/billetcloud/billet/test/servertest"
 )
 
-// allow waits until billet, which writes to the file, has said its code, and allows it as an owner of the account.
-func allow(s *servertest.Server, account, file string) error {
-	said := regexp.MustCompile(`compare the code: (\S+)\n`)
+// approve waits until billet has written its user code to the file, and approves the request as an owner of the account.
+func approve(s *servertest.Server, account, file string) error {
+	shown := regexp.MustCompile(`compare the code: (\S+)\n`)
 	var code string
 	for deadline := time.Now().Add(30 * time.Second); code == ""; {
 		b, err := os.ReadFile(file)
 		if err != nil && !os.IsNotExist(err) {
 			return err
 		}
-		if m := said.FindSubmatch(b); m != nil {
+		if m := shown.FindSubmatch(b); m != nil {
 			code = string(m[1])
 		} else if time.Now().After(deadline) {
-			return fmt.Errorf("no code came: %s", b)
+			return fmt.Errorf("no user code in: %s", b)
 		} else {
 			time.Sleep(10 * time.Millisecond) // it is another process
 		}
@@ -39,7 +39,7 @@ func allow(s *servertest.Server, account, file string) error {
 		body any
 	}{
 		{"/sessions", map[string]string{"email": made.Email, "password": made.Password}},
-		{"/logins/allow", map[string]any{"userCode": code, "name": "laptop", "scopes": []string{"offers:read", "wallet:read"}}},
+		{"/device-authorizations/approve", map[string]any{"userCode": code, "name": "laptop", "scopes": []string{"offers:read", "wallet:read"}}},
 	} {
 		a := s.Call("", "POST", "=/api/v1/account"+call.path, call.body, "Cookie", cookie, "Origin", s.URL)
 		if a.Status != http.StatusCreated && a.Status != http.StatusOK {

@@ -43,8 +43,8 @@ func TestCaps(t *testing.T) {
 			}
 		}
 		full(add(1000), "apiKeys", account.MaxKeys)
-		login := w.startLogin()
-		full(w.by(0, cookie, "POST", AccountBase+"/logins/allow", map[string]string{"userCode": login.user, "name": "laptop"}), "apiKeys", account.MaxKeys)
+		codes := w.authorizeDevice()
+		full(w.by(0, cookie, "POST", approvePath, map[string]string{"userCode": codes.user, "name": "laptop"}), "apiKeys", account.MaxKeys)
 		w.by(200, cookie, "DELETE", keys+"/"+last.text("id"), nil)
 		if r := add(1000); r.status != 201 { // the refusal was not kept for its Idempotency-Key
 			t.Errorf("%d %s", r.status, r.body)

@@ -36,6 +36,7 @@ type input struct {
 	aka      map[string]string            // other names of the body's fields, and whose they are
 	means    map[string]map[string]string // of the body's fields, other words for values
 	anyQuery bool                         // parameters that are not known are ignored
+	form     bool                         // the body may be a form
 }
 
 type param struct {
@@ -160,7 +161,7 @@ func (in *input) decode(w http.ResponseWriter, r *http.Request, into any) (decod
 	var d decoded
 	v := reflect.ValueOf(into).Elem()
 	d.faults = in.query(r, v)
-	body, err := readBody(w, r)
+	body, err := in.readBody(w, r)
 	if err != nil {
 		return d, err
 	}
@@ -206,7 +207,7 @@ func inBody(field string) bool {
 }
 
 // readBody returns the body, of which there may be none.
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+func (in *input) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil, nil
 	}
@@ -229,6 +230,9 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	// A missing type is taken as JSON; form posts, which browsers send across sites, always have one.
 	if given := r.Header.Get("Content-Type"); given != "" {
 		media, params, err := mime.ParseMediaType(given)
+		if in.form && err == nil && media == formMedia {
+			return in.formObject(body)
+		}
 		if charset, has := params["charset"]; err != nil || media != "application/json" || (has && !strings.EqualFold(charset, "utf-8")) {
 			return nil, apierr.New(apierr.UnsupportedMediaType, "Send the body as UTF-8 JSON with the header Content-Type: application/json.")
 		}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
@@ -15,107 +16,104 @@ import (
 )
 
 const (
-	// loginPage is where the dashboard asks for a code. It takes one behind the #, which no server on the way sees.
-	loginPage = "/login-code"
-	// loginInterval is how often a program may ask that does not have the server wait for it.
-	loginInterval = 5 * time.Second
-	// lookForDecision is how often another replica's decision is looked for.
-	lookForDecision = 2 * time.Second
+	// devicePage is where the dashboard asks for the user code. It reads one behind the #, which no server logs.
+	devicePage = "/device"
+	// deviceGrant is the grant type of RFC 8628.
+	deviceGrant = "urn:ietf:params:oauth:grant-type:device_code"
 )
 
-type startLogin struct {
+type createDeviceAuthorization struct {
 	Body struct {
-		Client string          `json:"client" minLength:"1" maxLength:"64" example:"billet on my-laptop" doc:"What asks, for the user to recognise it by: the program and its host."`
-		Scopes []account.Scope `json:"scopes,omitempty" minItems:"1" maxItems:"10" enum:"offers:read,deployments:read,deployments:write,ssh-keys:read,ssh-keys:write,volumes:read,volumes:write,wallet:read,webhooks:read,webhooks:write" doc:"What it would like to do. The user decides; all is proposed to them if left out."`
+		ClientID string `json:"client_id" minLength:"1" maxLength:"64" example:"billet on my-laptop" doc:"Name of the program and its host. The user sees it. No registration is needed."`
+		Scope    string `json:"scope,omitempty" maxLength:"500" example:"offers:read wallet:read" doc:"Scopes to request, separated by spaces; every scope if omitted. The user decides."`
 	}
 }
 
-// startedLogin is a login with its codes, which are shown this once.
-type startedLogin struct {
-	DeviceCode string    `json:"deviceCode" doc:"What the login is claimed with. It is shown this once; show it to nobody."`
-	UserCode   string    `json:"userCode" doc:"What the user types, such as BCDF-GHJK."`
-	URL        string    `json:"verificationUrl" doc:"The page of the dashboard where they type it."`
-	URLWhole   string    `json:"verificationUrlComplete" doc:"The same page with the code filled in."`
-	ExpiresAt  time.Time `json:"expiresAt" doc:"Until when it can be allowed and claimed."`
-	Interval   int       `json:"intervalSeconds" doc:"How many seconds to leave between claims that do not wait."`
+// deviceCodes is the response of RFC 8628 section 3.2.
+type deviceCodes struct {
+	DeviceCode              string `json:"device_code" doc:"Secret of the program, for the token request. Do not show it."`
+	UserCode                string `json:"user_code" doc:"Code that the user enters, such as BCDF-GHJK."`
+	VerificationURI         string `json:"verification_uri" doc:"Page of the dashboard where the user enters the code."`
+	VerificationURIComplete string `json:"verification_uri_complete" doc:"The same page with the code filled in."`
+	ExpiresIn               int    `json:"expires_in" doc:"Lifetime of both codes in seconds."`
+	Interval                int    `json:"interval" doc:"Least number of seconds between token requests."`
 }
 
-type claimLogin struct {
-	WaitSeconds int `query:"waitSeconds" minimum:"1" maximum:"60" doc:"Answer when the login is decided, or after so many seconds; at once if left out. More than 50 counts as 50."`
-	Body        struct {
-		DeviceCode string `json:"deviceCode" minLength:"1" maxLength:"128" doc:"As startLogin gave it."`
-	}
-}
-
-// claimedLogin is what a claim got. All but the status is there only when it is allowed.
-type claimedLogin struct {
-	Status  string          `json:"status" enum:"pending,allowed" doc:"pending while nobody has decided: claim again."`
-	Key     string          `json:"key,omitempty" doc:"The API key. Send it as Authorization: Bearer; keep it."`
-	KeyID   id.ID           `json:"keyId,omitempty" doc:"Id of the key, key_…"`
-	Name    string          `json:"name,omitempty" doc:"What the user called the key."`
-	Scopes  []account.Scope `json:"scopes,omitempty" enum:"offers:read,deployments:read,deployments:write,ssh-keys:read,ssh-keys:write,volumes:read,volumes:write,wallet:read,webhooks:read,webhooks:write" doc:"What it may do."`
-	Expires *time.Time      `json:"expiresAt,omitempty" doc:"When the key ceases to work; left out for never."`
-	Account *loginAccount   `json:"account,omitempty" doc:"The account that it works in."`
-}
-
-type loginAccount struct {
-	ID   id.ID  `json:"id" doc:"Id of the account, acc_…"`
-	Name string `json:"name" doc:"What it is called."`
-}
-
-type loginCode struct {
+type createDeviceToken struct {
 	Body struct {
-		UserCode string `json:"userCode" minLength:"1" maxLength:"32" example:"BCDF-GHJK" doc:"What the program shows. Case, spaces and hyphens do not matter."`
+		GrantType  string `json:"grant_type" minLength:"1" maxLength:"100" example:"urn:ietf:params:oauth:grant-type:device_code" doc:"Always urn:ietf:params:oauth:grant-type:device_code."`
+		DeviceCode string `json:"device_code" minLength:"1" maxLength:"128" doc:"The device_code of the device authorization."`
+		ClientID   string `json:"client_id" minLength:"1" maxLength:"64" doc:"The client_id of the device authorization."`
 	}
 }
 
-// waitingLogin is what whoever has the code may know before they decide.
-type waitingLogin struct {
-	Client    string          `json:"client" doc:"What the program calls itself, which nobody has checked."`
-	Address   string          `json:"address" doc:"From where it was begun."`
-	Scopes    []account.Scope `json:"scopes" enum:"offers:read,deployments:read,deployments:write,ssh-keys:read,ssh-keys:write,volumes:read,volumes:write,wallet:read,webhooks:read,webhooks:write" doc:"What it would like to do; empty where it does not say."`
-	CreatedAt time.Time       `json:"createdAt" doc:"When it was begun."`
-	ExpiresAt time.Time       `json:"expiresAt" doc:"Until when it can be allowed and claimed."`
+// deviceToken is the response of RFC 6749 section 5.1, with what a program wants to know about its key.
+type deviceToken struct {
+	AccessToken string `json:"access_token" doc:"The API key. Send it as Authorization: Bearer, and keep it."`
+	TokenType   string `json:"token_type" doc:"Always Bearer."`
+	Scope       string `json:"scope" doc:"Scopes of the key, separated by spaces."`
+	ExpiresIn   *int   `json:"expires_in,omitempty" doc:"Seconds until the key expires; absent for a key that does not expire."`
+	KeyID       id.ID  `json:"key_id" doc:"Id of the key, key_…"`
+	KeyName     string `json:"key_name" doc:"Name that the user gave the key."`
+	AccountID   id.ID  `json:"account_id" doc:"Id of the key's account, acc_…"`
+	AccountName string `json:"account_name" doc:"Name of the key's account."`
 }
 
-type allowLogin struct {
+type userCode struct {
 	Body struct {
-		UserCode        string          `json:"userCode" minLength:"1" maxLength:"32" example:"BCDF-GHJK" doc:"What the program shows. Case, spaces and hyphens do not matter."`
-		Name            string          `json:"name" minLength:"1" maxLength:"64" doc:"Of the key."`
-		Scopes          []account.Scope `json:"scopes,omitempty" minItems:"1" maxItems:"10" enum:"offers:read,deployments:read,deployments:write,ssh-keys:read,ssh-keys:write,volumes:read,volumes:write,wallet:read,webhooks:read,webhooks:write" doc:"What the key may do; everything if left out, whatever the program asked for."`
-		ExpiresAt       *time.Time      `json:"expiresAt,omitempty" doc:"Of the key, in the future; never if left out."`
-		AllowedNetworks []string        `json:"allowedNetworks,omitempty" maxItems:"32" maxLength:"64" doc:"Addresses and CIDR networks from which the key works; anywhere if left out."`
-		Spending        *wantedSpending `json:"spendingLimits,omitempty" doc:"What the key may spend; whatever the account has if left out."`
+		UserCode string `json:"userCode" minLength:"1" maxLength:"32" example:"BCDF-GHJK" doc:"Code that the program shows. Case, spaces and hyphens are ignored."`
 	}
 }
 
-// deniedLogin is the answer to a denial.
-type deniedLogin struct {
-	Denied bool `json:"denied"`
+// deviceAuthorization is what a user with the code sees before the decision.
+type deviceAuthorization struct {
+	ClientID  string          `json:"clientId" doc:"Name that the program gives itself. It is not verified."`
+	Address   string          `json:"address" doc:"IP address that the request came from."`
+	Scopes    []account.Scope `json:"scopes" enum:"offers:read,deployments:read,deployments:write,ssh-keys:read,ssh-keys:write,volumes:read,volumes:write,wallet:read,webhooks:read,webhooks:write" doc:"Requested scopes; empty if the program requests none in particular."`
+	CreatedAt time.Time       `json:"createdAt" doc:"When the program made the request."`
+	ExpiresAt time.Time       `json:"expiresAt" doc:"When the code expires."`
 }
 
-func (s *server) addLogins() {
-	s.addLoginsOfPrograms()
-	at := AccountBase + "/logins"
+type approveDeviceAuthorization struct {
+	Body struct {
+		UserCode        string          `json:"userCode" minLength:"1" maxLength:"32" example:"BCDF-GHJK" doc:"Code that the program shows. Case, spaces and hyphens are ignored."`
+		Name            string          `json:"name" minLength:"1" maxLength:"64" doc:"Name of the key."`
+		Scopes          []account.Scope `json:"scopes,omitempty" minItems:"1" maxItems:"10" enum:"offers:read,deployments:read,deployments:write,ssh-keys:read,ssh-keys:write,volumes:read,volumes:write,wallet:read,webhooks:read,webhooks:write" doc:"Scopes of the key; every scope if omitted, whatever the program requested."`
+		ExpiresAt       *time.Time      `json:"expiresAt,omitempty" doc:"When the key expires, in the future; never if omitted."`
+		AllowedNetworks []string        `json:"allowedNetworks,omitempty" maxItems:"32" maxLength:"64" doc:"IP addresses and CIDR networks from which the key works; any address if omitted."`
+		Spending        *wantedSpending `json:"spendingLimits,omitempty" doc:"Spending limits of the key; none if omitted."`
+	}
+}
+
+// deniedDeviceAuthorization is the response to a denial.
+type deniedDeviceAuthorization struct {
+	Denied bool `json:"denied" doc:"Always true."`
+}
+
+func (s *server) addDeviceAuthorization() {
+	s.addDeviceEndpoints()
+	at := AccountBase + "/device-authorizations"
 	read(s, spec{
-		method: http.MethodPost, path: at + "/look", id: "lookAtLogin", tag: tagAccount, door: doorUser, scope: account.WriteAPIKeys, alone: true,
-		summary: "What asks with a code", text: "For whoever types the code that a program shows.", errors: []apierr.Code{apierr.NotFound},
-	}, func(ctx context.Context, c *call, in *loginCode) (waitingLogin, error) {
-		l, err := s.c.Accounts.FindDeviceAuthorization(ctx, s.c.DB, in.Body.UserCode)
+		method: http.MethodPost, path: at + "/lookup", id: "lookUpDeviceAuthorization", tag: tagAccount, door: doorUser, scope: account.WriteAPIKeys, alone: true,
+		summary: "Look up a device authorization", text: "Describes the program that shows this user code. The code is in the body, so that no log has it.",
+		errors: []apierr.Code{apierr.NotFound},
+	}, func(ctx context.Context, c *call, in *userCode) (deviceAuthorization, error) {
+		d, err := s.c.Accounts.LookUpDeviceAuthorization(ctx, s.c.DB, in.Body.UserCode)
 		if err != nil {
-			return waitingLogin{}, err
+			return deviceAuthorization{}, err
 		}
-		return waitingLogin{l.Client, l.Address, append([]account.Scope{}, l.Scopes...), l.CreatedAt, l.ExpiresAt}, nil
+		return deviceAuthorization{d.ClientID, d.Address, append([]account.Scope{}, d.Scopes...), d.CreatedAt, d.ExpiresAt}, nil
 	})
 
 	write(s, spec{
-		method: http.MethodPost, path: at + "/allow", id: "allowLogin", tag: tagAccount, door: doorUser, scope: account.WriteAPIKeys,
-		summary: "Give the program with a code an API key",
-		text:    "Makes the key in the account that you work in. Its secret is made when the program claims it and told to it alone; a key that is not claimed in time is revoked.",
-		errors:  []apierr.Code{apierr.NotFound, apierr.LimitReached},
-	}, func(ctx context.Context, tx *db.Tx, c *call, in *allowLogin) (APIKey, error) {
+		method: http.MethodPost, path: at + "/approve", id: "approveDeviceAuthorization", tag: tagAccount, door: doorUser, scope: account.WriteAPIKeys,
+		summary: "Approve a device authorization",
+		text: "Creates an API key for the program, in the account that you work in. The key gets its secret when the program requests the token, " +
+			"and only the program sees it. A key that no program fetches before the code expires is revoked.",
+		errors: []apierr.Code{apierr.NotFound, apierr.LimitReached},
+	}, func(ctx context.Context, tx *db.Tx, c *call, in *approveDeviceAuthorization) (APIKey, error) {
 		b := &in.Body
-		k, err := s.c.Accounts.AllowDeviceAuthorization(ctx, tx, c.account, b.UserCode, account.KeyRequest{
+		k, err := s.c.Accounts.ApproveDeviceAuthorization(ctx, tx, c.account, b.UserCode, account.KeyRequest{
 			Name: b.Name, Scopes: b.Scopes, ExpiresAt: b.ExpiresAt, AllowedNetworks: b.AllowedNetworks,
 			CreatedBy: &account.Creator{ID: c.user.ID, Email: c.user.Email},
 		})
@@ -128,40 +126,40 @@ func (s *server) addLogins() {
 	})
 
 	write(s, spec{
-		method: http.MethodPost, path: at + "/deny", id: "denyLogin", tag: tagAccount, door: doorUser, scope: account.WriteAPIKeys,
-		summary: "Refuse the program with a code", errors: []apierr.Code{apierr.NotFound},
-	}, func(ctx context.Context, tx *db.Tx, c *call, in *loginCode) (deniedLogin, error) {
-		l, err := s.c.Accounts.DenyDeviceAuthorization(ctx, tx, c.account, c.user.ID, in.Body.UserCode)
-		c.note.subject = l.ID
-		return deniedLogin{true}, err
+		method: http.MethodPost, path: at + "/deny", id: "denyDeviceAuthorization", tag: tagAccount, door: doorUser, scope: account.WriteAPIKeys,
+		summary: "Deny a device authorization", errors: []apierr.Code{apierr.NotFound},
+	}, func(ctx context.Context, tx *db.Tx, c *call, in *userCode) (deniedDeviceAuthorization, error) {
+		d, err := s.c.Accounts.DenyDeviceAuthorization(ctx, tx, c.account, c.user.ID, in.Body.UserCode)
+		c.note.subject = d.ID
+		return deniedDeviceAuthorization{true}, err
 	})
-	for _, path := range []string{"/look", "/allow", "/deny"} {
-		s.guessed(at + path)
+	for _, path := range []string{"/lookup", "/approve", "/deny"} {
+		s.limitGuesses(at + path)
 	}
 }
 
-// guessed has each call of the route count as a try of a login's code, before anything else is done.
-func (s *server) guessed(path string) {
+// limitGuesses counts each call of the route as a guess of a user code before it does anything else.
+func (s *server) limitGuesses(path string) {
 	rt := s.paths[path].routes[http.MethodPost]
 	serve := rt.serve
 	rt.serve = func(ctx context.Context, w http.ResponseWriter, c *call) (answer, error) {
-		done, err := s.c.Accounts.Guess(ctx, c.user.ID)
+		done, err := s.c.Accounts.CountGuess(ctx, c.user.ID)
 		if err != nil {
 			return answer{}, err
 		}
 		a, err := serve(ctx, w, c)
-		if back := done(missed(a, err)); back != nil {
-			s.c.Log.WarnContext(ctx, "a code that was right counts as a wrong one", slog.String("error", back.Error()))
+		if failed := done(wrongGuess(a, err)); failed != nil {
+			s.c.Log.WarnContext(ctx, "a right user code was counted as a wrong one", slog.String("error", failed.Error()))
 		}
 		return a, err
 	}
 }
 
-// missed reports whether the call may have told that a code leads nowhere. What else is wrong with a request may be found
-// only where the code leads somewhere, so that it tells as much.
-func missed(a answer, err error) bool {
+// wrongGuess reports whether the response may have shown that a user code is of no use. Other faults of a request may
+// be found only if the code is right, so they show as much.
+func wrongGuess(a answer, err error) bool {
 	if err == nil {
-		return a.Status == http.StatusNotFound // an answer that was kept for an Idempotency-Key
+		return a.Status == http.StatusNotFound // a response that was kept for an Idempotency-Key
 	}
 	var f *apierr.Error
 	if !errors.As(err, &f) {
@@ -171,92 +169,81 @@ func missed(a answer, err error) bool {
 	return f.Code == apierr.NotFound || (f.Code == apierr.InvalidRequest && !mistyped)
 }
 
-// addLoginsOfPrograms adds what a program calls that has no key yet.
-func (s *server) addLoginsOfPrograms() {
-	at := Base + "/logins"
+// addDeviceEndpoints adds the two endpoints of RFC 8628 that a program without a key calls.
+func (s *server) addDeviceEndpoints() {
+	at := AccountBase + "/device"
 	read(s, spec{
-		method: http.MethodPost, path: at, id: "startLogin", tag: tagAccount, door: doorOpen, status: http.StatusCreated,
-		summary: "Ask for an API key with a code",
-		text: "For programs at a terminal. Show the user `userCode` and `verificationUrl`; they sign in to the dashboard and allow it there. Meanwhile claim it with `deviceCode`. " +
-			"Nothing is made before that. An Idempotency-Key has no meaning here: each call begins another login.",
-		errors: []apierr.Code{apierr.NetworkNotAllowed},
-	}, func(ctx context.Context, c *call, in *startLogin) (startedLogin, error) {
+		method: http.MethodPost, path: at + "/authorize", id: "createDeviceAuthorization", tag: tagAccount, door: doorOpen, oauth: true,
+		summary: "Create a device authorization",
+		text: "The device authorization request of RFC 8628, for a program that needs an API key. Send a form, or the same fields as JSON. Show the user `user_code` and " +
+			"`verification_uri`; the user signs in to the dashboard and approves the request. Meanwhile request the token every `interval` seconds. " +
+			"Nothing is created before the approval. An Idempotency-Key has no effect.",
+		errors: []apierr.Code{apierr.InvalidScope},
+	}, func(ctx context.Context, c *call, in *createDeviceAuthorization) (deviceCodes, error) {
 		var n account.NewDeviceAuthorization
 		err := s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
-			n, err = s.c.Accounts.StartDeviceAuthorization(ctx, tx, in.Body.Client, in.Body.Scopes, s.address(c.request))
+			n, err = s.c.Accounts.AuthorizeDevice(ctx, tx, in.Body.ClientID, scopesIn(in.Body.Scope), s.address(c.request))
 			return err
 		})
 		page := *s.public(c.request)
-		page.Path = loginPage
-		whole := page
-		whole.Fragment = n.UserCode
-		return startedLogin{n.DeviceCode, n.UserCode, page.String(), whole.String(), n.ExpiresAt, int(loginInterval / time.Second)}, err
+		page.Path = devicePage
+		complete := page
+		complete.Fragment = n.UserCode
+		return deviceCodes{
+			DeviceCode: n.DeviceCode, UserCode: n.UserCode, VerificationURI: page.String(), VerificationURIComplete: complete.String(),
+			ExpiresIn: int(account.DeviceCodeLifetime / time.Second), Interval: int(account.DevicePollInterval / time.Second),
+		}, err
 	})
 
 	read(s, spec{
-		method: http.MethodPost, path: at + "/claim", id: "claimLogin", tag: tagAccount, door: doorOpen, also: []int{http.StatusAccepted}, long: longestWait,
-		summary: "Claim the API key of a login",
-		text: "202 while nobody has decided: claim again, best with `waitSeconds`. 200 has the key. A claim whose answer was lost may be repeated while the login lasts and the key was not used; " +
-			"each makes a new secret, and the one before ceases to work. NOT_FOUND is a device code that is unknown, or expired more than an hour ago. An Idempotency-Key has no meaning here.",
-		errors: []apierr.Code{apierr.NotFound, apierr.LoginDenied, apierr.LoginExpired, apierr.LoginClaimed, apierr.Conflict, apierr.NetworkNotAllowed},
-	}, func(ctx context.Context, c *call, in *claimLogin) (claimedLogin, error) {
-		l, err := s.awaitLogin(ctx, in.Body.DeviceCode, waitOf(in.WaitSeconds))
-		if err == nil && l.Status == account.DevicePending {
-			c.status = http.StatusAccepted
-			return claimedLogin{Status: string(l.Status)}, nil
+		method: http.MethodPost, path: at + "/token", id: "createDeviceToken", tag: tagAccount, door: doorOpen, oauth: true,
+		summary: "Exchange a device code for an API key",
+		text: "The device access token request of RFC 8628. Repeat it while the error is `authorization_pending` or `slow_down`. If the response is lost, repeat the request: until the " +
+			"device code expires or the key is used, each response has a new secret, and the previous one stops working. An Idempotency-Key has no effect.",
+		errors: []apierr.Code{
+			apierr.AuthorizationPending, apierr.SlowDown, apierr.AccessDenied, apierr.ExpiredToken, apierr.InvalidGrant, apierr.UnsupportedGrantType,
+		},
+	}, func(ctx context.Context, c *call, in *createDeviceToken) (deviceToken, error) {
+		if in.Body.GrantType != deviceGrant {
+			return deviceToken{}, apierr.New(apierr.UnsupportedGrantType, "grant_type must be %s.", deviceGrant)
 		}
-		if err != nil {
-			return claimedLogin{}, err
-		}
-		return s.claimed(ctx, c, in.Body.DeviceCode)
-	})
-}
-
-// claimed makes the secret, in one transaction with the audit's entry.
-func (s *server) claimed(ctx context.Context, c *call, deviceCode string) (out claimedLogin, err error) {
-	err = s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		k, secret, err := s.c.Accounts.ClaimDeviceAuthorization(ctx, tx, deviceCode)
-		if err != nil {
-			return err
-		}
-		a, err := s.c.Accounts.Get(ctx, tx, k.Account)
-		if err != nil {
-			return err
-		}
-		out = claimedLogin{string(account.DeviceApproved), secret, k.ID, k.Name, k.Scopes, k.ExpiresAt, &loginAccount{a.ID, a.Name}}
-		c.key, c.account, c.note = &k, k.Account, note{subject: k.ID}
-		return s.record(ctx, tx, c)
-	})
-	return out, err
-}
-
-// awaitLogin returns the login once it is decided, or as it is when the time is over or the server stops. A caller who went away gets nothing.
-func (s *server) awaitLogin(ctx context.Context, deviceCode string, wait time.Duration) (account.DeviceAuthorization, error) {
-	until, cancel := context.WithTimeout(ctx, wait)
-	defer cancel()
-	var stopping <-chan struct{}
-	for {
-		decided := s.c.Accounts.Decisions() // before the look: what comes between is not missed
-		l, err := s.c.Accounts.DeviceAuthorizationOf(ctx, s.c.DB, deviceCode)
+		var t account.DeviceToken
+		var out deviceToken
+		err := s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
+			if t, err = s.c.Accounts.ExchangeDeviceCode(ctx, tx, in.Body.DeviceCode, in.Body.ClientID); err != nil || t.NotYet != nil {
+				return err
+			}
+			a, err := s.c.Accounts.Get(ctx, tx, t.Key.Account)
+			if err != nil {
+				return err
+			}
+			out = tokenOf(t, a, tx.Now)
+			c.key, c.account, c.note = &t.Key, t.Key.Account, note{subject: t.Key.ID}
+			return s.record(ctx, tx, c)
+		})
 		if err == nil {
-			err = ctx.Err()
+			err = t.NotYet
 		}
-		if err != nil || l.Status != account.DevicePending || until.Err() != nil {
-			return l, err
-		}
-		if stopping == nil {
-			var unwatch func()
-			stopping, unwatch = s.c.Events.Watch(l.ID) // of which there are no events: it is closed when the server stops
-			defer unwatch()
-		}
-		look, again := context.WithTimeout(until, lookForDecision)
-		select {
-		case <-stopping:
-			again()
-			return l, nil
-		case <-decided:
-		case <-look.Done():
-		}
-		again()
+		return out, err
+	})
+}
+
+// scopesIn splits a scope parameter; nil if it is empty.
+func scopesIn(scope string) (scopes []account.Scope) {
+	for _, s := range strings.Fields(scope) {
+		scopes = append(scopes, account.Scope(s))
 	}
+	return scopes
+}
+
+func tokenOf(t account.DeviceToken, a account.Account, now time.Time) deviceToken {
+	out := deviceToken{
+		AccessToken: t.Secret, TokenType: "Bearer", Scope: strings.Join(texts(t.Key.Scopes), " "),
+		KeyID: t.Key.ID, KeyName: t.Key.Name, AccountID: a.ID, AccountName: a.Name,
+	}
+	if t.Key.ExpiresAt != nil {
+		seconds := max(int(t.Key.ExpiresAt.Sub(now)/time.Second), 0)
+		out.ExpiresIn = &seconds
+	}
+	return out
 }

@@ -2,9 +2,11 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -15,25 +17,62 @@ import (
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
+	"golang.org/x/oauth2"
 )
 
-// asked is a login that a program has begun.
-type asked struct{ device, user string }
+const (
+	authorizePath = AccountBase + "/device/authorize"
+	tokenPath     = AccountBase + "/device/token"
+	lookupPath    = AccountBase + "/device-authorizations/lookup"
+	approvePath   = AccountBase + "/device-authorizations/approve"
+	denyPath      = AccountBase + "/device-authorizations/deny"
 
-func (w *world) startLogin(options ...option) asked {
+	deviceClient = "billet on laptop"
+)
+
+// deviceCodePair has the two codes of a device authorization.
+type deviceCodePair struct{ device, user string }
+
+func asForm(r *http.Request) { r.Header.Set("Content-Type", "application/x-www-form-urlencoded") }
+
+// post sends a form, as OAuth clients do.
+func (w *world) post(path string, form url.Values, options ...option) reply {
 	w.t.Helper()
-	r := w.want(201, tenant{}, "POST", Base+"/logins", map[string]any{"client": "billet on laptop"}, options...)
-	return asked{r.text("deviceCode"), r.text("userCode")}
+	return w.do(tenant{}, "POST", path, form.Encode(), append([]option{asForm}, options...)...)
 }
 
-func (w *world) claim(a asked, options ...option) reply {
+func (w *world) authorizeDevice(options ...option) deviceCodePair {
 	w.t.Helper()
-	return w.do(tenant{}, "POST", Base+"/logins/claim", map[string]string{"deviceCode": a.device}, options...)
+	r := w.post(authorizePath, url.Values{"client_id": {deviceClient}}, options...)
+	if r.status != 200 {
+		w.t.Fatalf("authorize: got status %d, want 200: %s", r.status, r.body)
+	}
+	return deviceCodePair{r.text("device_code"), r.text("user_code")}
 }
 
-func (w *world) allow(cookie string, a asked) string {
+// token requests a token. It lets the interval pass first.
+func (w *world) token(codes deviceCodePair, options ...option) reply {
 	w.t.Helper()
-	return w.by(200, cookie, "POST", AccountBase+"/logins/allow", map[string]any{"userCode": a.user, "name": "laptop"}).text("id")
+	w.clock.Advance(account.DevicePollInterval)
+	return w.tokenNow(codes, options...)
+}
+
+func (w *world) tokenNow(codes deviceCodePair, options ...option) reply {
+	w.t.Helper()
+	return w.post(tokenPath, url.Values{"grant_type": {deviceGrant}, "device_code": {codes.device}, "client_id": {deviceClient}}, options...)
+}
+
+// tokenFails requests a token and fails the test unless the error is that code with status 400.
+func (w *world) tokenFails(want string, codes deviceCodePair) {
+	w.t.Helper()
+	if r := w.token(codes); r.status != 400 || r.code != want {
+		w.t.Errorf("token: got %d %s, want 400 %s: %s", r.status, r.code, want, r.body)
+	}
+}
+
+func (w *world) approve(cookie string, codes deviceCodePair) string {
+	w.t.Helper()
+	return w.by(200, cookie, "POST", approvePath, map[string]any{"userCode": codes.user, "name": "laptop"}).text("id")
 }
 
 // worlds runs f on both engines, without limits by the minute.
@@ -45,62 +84,146 @@ func worlds(t *testing.T, f func(t *testing.T, w *world)) {
 	})
 }
 
-func TestAProgramGetsAKeyByACode(t *testing.T) {
+// between lets a test act before each token request of a client.
+type between func()
+
+func (b between) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Path == tokenPath {
+		b()
+	}
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+// The device flow of golang.org/x/oauth2, which knows nothing of Billet, gets a key, and the errors of RFC 8628.
+func TestDeviceFlow_OAuth2Client(t *testing.T) {
 	worlds(t, func(t *testing.T, w *world) {
-		cookie, bob := w.signIn(w.ada), w.signIn(w.bob)
-		r := w.want(201, tenant{}, "POST", Base+"/logins", map[string]any{"client": "billet on laptop", "scopes": []string{"offers:read", "wallet:read"}}, from("198.51.100.7"))
-		a := asked{r.text("deviceCode"), r.text("userCode")}
-		if len(a.device) != 43 || len(a.user) != 9 || r.text("verificationUrl") != "http://example.com/login-code" || r.text("verificationUrlComplete") != "http://example.com/login-code#"+a.user {
-			t.Fatalf("%s", r.body)
+		cookie := w.signIn(w.ada)
+		server := httptest.NewServer(w.s)
+		defer server.Close()
+		config := &oauth2.Config{
+			ClientID: deviceClient, Scopes: []string{"offers:read", "wallet:read"},
+			Endpoint: oauth2.Endpoint{DeviceAuthURL: server.URL + authorizePath, TokenURL: server.URL + tokenPath},
 		}
-		same(t, "expires", r.text("expiresAt"), w.clock.Now().Add(10*time.Minute).Format(time.RFC3339Nano))
-		if p := w.claim(a); p.status != 202 || p.text("status") != "pending" || strings.Contains(string(p.body), "key") {
-			t.Fatalf("%d %s", p.status, p.body)
+		flow := func(decide func(polls int, userCode string)) (*oauth2.Token, int, error) {
+			t.Helper()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			da, err := config.DeviceAuth(ctx)
+			if err != nil {
+				t.Fatalf("DeviceAuth: %v", err)
+			}
+			if da.Interval != 5 || da.VerificationURIComplete != server.URL+"/device#"+da.UserCode || time.Until(da.Expiry) < 9*time.Minute {
+				t.Errorf("DeviceAuth: got %+v", da)
+			}
+			da.Interval = 1 // the simulated clock passes the real interval
+			polls := 0
+			client := &http.Client{Transport: between(func() {
+				polls++
+				w.clock.Advance(account.DevicePollInterval)
+				decide(polls, da.UserCode)
+			})}
+			token, err := config.DeviceAccessToken(context.WithValue(ctx, oauth2.HTTPClient, client), da)
+			return token, polls, err
+		}
+		wantError := func(err error, want string) {
+			t.Helper()
+			var e *oauth2.RetrieveError
+			if !errors.As(err, &e) || e.ErrorCode != want || e.ErrorDescription == "" {
+				t.Errorf("DeviceAccessToken: got %v, want error %s with a description", err, want)
+			}
 		}
 
-		look := w.by(200, cookie, "POST", AccountBase+"/logins/look", map[string]string{"userCode": strings.ToLower(strings.Replace(a.user, "-", " ", 1))})
-		if look.text("client") != "billet on laptop" || look.text("address") != "198.51.100.7" || !strings.Contains(string(look.body), `"scopes":["offers:read","wallet:read"]`) {
-			t.Errorf("%s", look.body)
+		token, polls, err := flow(func(polls int, code string) {
+			if polls == 3 { // each poll of this client is two requests until it knows how to send its client_id
+				w.by(200, cookie, "POST", approvePath, map[string]any{"userCode": code, "name": "laptop", "scopes": []string{"wallet:read"}})
+			}
+		})
+		if err != nil {
+			t.Fatalf("DeviceAccessToken: %v", err)
 		}
-		made := w.by(200, cookie, "POST", AccountBase+"/logins/allow", map[string]any{
-			"userCode": a.user, "name": "laptop", "scopes": []string{"offers:read", "wallet:read"}, "expiresAt": w.clock.Now().Add(time.Hour),
+		if polls < 3 || token.TokenType != "Bearer" || token.Extra("scope") != "wallet:read" || !token.Expiry.IsZero() {
+			t.Errorf("got token of type %s, scope %v, expiry %s after %d requests", token.TokenType, token.Extra("scope"), token.Expiry, polls)
+		}
+		resp, err := config.Client(t.Context(), token).Get(server.URL + Base + "/wallet")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != 200 {
+			t.Errorf("GET /wallet with the token: got status %d, want 200", resp.StatusCode)
+		}
+
+		_, _, err = flow(func(polls int, code string) {
+			if polls == 1 {
+				w.by(200, cookie, "POST", denyPath, map[string]string{"userCode": code})
+			}
+		})
+		wantError(err, "access_denied")
+		_, _, err = flow(func(int, string) { w.clock.Advance(account.DeviceCodeLifetime) })
+		wantError(err, "expired_token")
+		config.Scopes = []string{"everything"}
+		_, err = config.DeviceAuth(t.Context())
+		wantError(err, "invalid_scope")
+	})
+}
+
+func TestDeviceFlow_KeyIsAsApproved(t *testing.T) {
+	worlds(t, func(t *testing.T, w *world) {
+		cookie, bob := w.signIn(w.ada), w.signIn(w.bob)
+		r := w.post(authorizePath, url.Values{"client_id": {deviceClient}, "scope": {"offers:read wallet:read"}}, from("198.51.100.7"))
+		codes := deviceCodePair{r.text("device_code"), r.text("user_code")}
+		if len(codes.device) != 43 || len(codes.user) != 9 || r.text("verification_uri") != "http://example.com/device" ||
+			r.text("verification_uri_complete") != "http://example.com/device#"+codes.user {
+			t.Fatalf("authorize: got %s", r.body)
+		}
+		w.tokenFails("authorization_pending", codes)
+
+		typed := strings.ToLower(strings.Replace(codes.user, "-", " ", 1))
+		found := w.by(200, cookie, "POST", lookupPath, map[string]string{"userCode": typed})
+		if found.text("clientId") != deviceClient || found.text("address") != "198.51.100.7" ||
+			!strings.Contains(string(found.body), `"scopes":["offers:read","wallet:read"]`) {
+			t.Errorf("lookup: got %s", found.body)
+		}
+		made := w.by(200, cookie, "POST", approvePath, map[string]any{
+			"userCode": codes.user, "name": "laptop", "scopes": []string{"offers:read", "wallet:read"}, "expiresAt": w.clock.Now().Add(time.Hour),
 			"allowedNetworks": []string{"192.0.2.0/24"}, "spendingLimits": map[string]any{"maxSpendPerDay": 50, "maxDeployments": 2},
 		})
 		if made.text("prefix") != "pk_live_…" || !strings.Contains(string(made.body), `"maxSpendPerDay":50`) || strings.Contains(string(made.body), `"key":`) {
-			t.Errorf("%s", made.body)
+			t.Errorf("approve: got %s", made.body)
 		}
-		// Nothing of it is left for who has the code as well, in the same account or another.
-		for _, path := range []string{"/logins/look", "/logins/deny"} {
-			same(t, path, w.by(404, cookie, "POST", AccountBase+path, map[string]string{"userCode": a.user}).code, "NOT_FOUND")
-			same(t, path, w.by(404, bob, "POST", AccountBase+path, map[string]string{"userCode": a.user}).code, "NOT_FOUND")
+		// The code is of no use to another user who has it, in the same account or another.
+		for _, path := range []string{lookupPath, denyPath} {
+			same(t, path, w.by(404, cookie, "POST", path, map[string]string{"userCode": codes.user}).code, "NOT_FOUND")
+			same(t, path, w.by(404, bob, "POST", path, map[string]string{"userCode": codes.user}).code, "NOT_FOUND")
 		}
 		w.by(404, bob, "GET", AccountBase+"/api-keys/"+made.text("id"), nil)
 
-		got := w.claim(a)
-		if got.status != 200 || got.text("status") != "allowed" || got.text("keyId") != made.text("id") || got.text("name") != "laptop" ||
-			!strings.Contains(string(got.body), fmt.Sprintf(`"account":{"id":%q,"name":"Ada"}`, w.ada.account)) {
-			t.Fatalf("%d %s", got.status, got.body)
+		got := w.token(codes)
+		if got.status != 200 || got.text("token_type") != "Bearer" || got.text("scope") != "offers:read wallet:read" || got.text("key_id") != made.text("id") ||
+			got.text("key_name") != "laptop" || got.text("account_id") != string(w.ada.account) || got.text("account_name") != "Ada" ||
+			!strings.Contains(string(got.body), `"expires_in":3595`) {
+			t.Fatalf("token: got %d %s", got.status, got.body)
 		}
-		program := tenant{secret: got.text("key")}
+		program := tenant{secret: got.text("access_token")}
 		w.want(200, program, "GET", Base+"/wallet", nil, from("192.0.2.1"))
 		w.refused("NETWORK_NOT_ALLOWED", program, "GET", Base+"/wallet", nil, from("198.51.100.7"))
 		w.refused("INSUFFICIENT_SCOPE", program, "GET", Base+"/volumes", nil, from("192.0.2.1"))
 		k := w.by(200, cookie, "GET", AccountBase+"/api-keys/"+made.text("id"), nil)
 		same(t, "prefix", k.text("prefix"), program.secret[:12]+"…")
-		// Once it was used, it is not given out again.
-		same(t, "after its use", w.claim(a).code, "LOGIN_CLAIMED")
+		// A used key is not given out again.
+		w.tokenFails("invalid_grant", codes)
 		if err := w.c.Accounts.FlushLastUse(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		same(t, "after its use was written", w.claim(a).code, "LOGIN_CLAIMED")
+		w.tokenFails("invalid_grant", codes)
 
 		audit := string(w.by(200, cookie, "GET", AccountBase+"/audit?subject="+made.text("id"), nil).body)
-		for _, want := range []string{`"action":"allowLogin"`, `"action":"claimLogin"`} {
-			if strings.Count(audit, want) != 1 {
-				t.Errorf("not one %s in %s", want, audit)
+		for _, want := range []string{`"action":"approveDeviceAuthorization"`, `"action":"createDeviceToken"`} {
+			if n := strings.Count(audit, want); n != 1 {
+				t.Errorf("audit: got %d of %s, want 1: %s", n, want, audit)
 			}
 		}
-		for _, secret := range []string{program.secret, a.device, a.user, strings.Replace(a.user, "-", "", 1)} {
+		for _, secret := range []string{program.secret, codes.device, codes.user, strings.Replace(codes.user, "-", "", 1)} {
 			if strings.Contains(w.log.String(), secret) || strings.Contains(audit, secret) || w.stores(secret) {
 				t.Errorf("%s is in the log, the audit or the database", secret)
 			}
@@ -108,11 +231,12 @@ func TestAProgramGetsAKeyByACode(t *testing.T) {
 	})
 }
 
-// stores tells whether the text stands in a row that has to do with logins and keys.
+// stores reports whether the text is in a row of device authorizations, keys or kept responses.
 func (w *world) stores(text string) bool {
 	w.t.Helper()
 	for _, query := range []string{
-		`SELECT device_hash || user_hash || client || scopes || address FROM device_authorization`, `SELECT secret_hash || prefix || name FROM api_key`, `SELECT body FROM idempotency`,
+		`SELECT device_hash || user_hash || client_id || scopes || address FROM device_authorization`,
+		`SELECT secret_hash || prefix || name FROM api_key`, `SELECT body FROM idempotency`,
 	} {
 		rows, err := w.d.Query(w.t.Context(), query)
 		if err != nil {
@@ -134,31 +258,98 @@ func (w *world) stores(text string) bool {
 	return false
 }
 
-// However many claim at once, one key is there, and one of the secrets that were told is its.
-func TestClaimsAtOnceGetOneKey(t *testing.T) {
+// The OAuth endpoints check their parameters as RFC 6749 and RFC 8628 say.
+func TestDeviceEndpoints_Errors(t *testing.T) {
+	w := newWorld(t)
+	w.s.c.Limiter = allowAll{}
+	codes := w.authorizeDevice()
+	grant, device, client := []string{deviceGrant}, []string{codes.device}, []string{deviceClient}
+	for _, c := range []struct {
+		name, path string
+		form       url.Values
+		want       string
+	}{
+		{"no client", authorizePath, url.Values{"scope": {"offers:read"}}, "invalid_request"},
+		{"empty client", authorizePath, url.Values{"client_id": {""}}, "invalid_request"},
+		{"client with a hidden character", authorizePath, url.Values{"client_id": {"a\u202eb"}}, "invalid_request"},
+		{"client twice", authorizePath, url.Values{"client_id": {"a", "b"}}, "invalid_request"},
+		{"operator's scope", authorizePath, url.Values{"client_id": client, "scope": {"operator:read"}}, "invalid_scope"},
+		{"no grant", tokenPath, url.Values{"device_code": device, "client_id": client}, "invalid_request"},
+		{"no code", tokenPath, url.Values{"grant_type": grant, "client_id": client}, "invalid_request"},
+		{"no client", tokenPath, url.Values{"grant_type": grant, "device_code": device}, "invalid_request"},
+		{"other grant", tokenPath, url.Values{"grant_type": {"password"}, "device_code": device, "client_id": client}, "unsupported_grant_type"},
+		{"other client", tokenPath, url.Values{"grant_type": grant, "device_code": device, "client_id": {"x"}}, "invalid_grant"},
+		{"unknown code", tokenPath, url.Values{"grant_type": grant, "device_code": {strings.Repeat("A", 43)}, "client_id": client}, "invalid_grant"},
+		{"no code at all", tokenPath, url.Values{"grant_type": grant, "device_code": {"x"}, "client_id": client}, "invalid_grant"},
+		{"unknown parameter", tokenPath, url.Values{"grant_type": grant, "device_code": device, "client_id": client, "x": {"y"}}, "authorization_pending"},
+	} {
+		if r := w.post(c.path, c.form); r.status != 400 || r.code != c.want {
+			t.Errorf("%s, %s: got %d %s, want 400 %s: %s", c.path, c.name, r.status, r.code, c.want, r.body)
+		}
+	}
+	// JSON with the same fields will do.
+	if r := w.do(tenant{}, "POST", authorizePath, map[string]string{"client_id": deviceClient}); r.status != 200 {
+		t.Errorf("JSON: got %d, want 200: %s", r.status, r.body)
+	}
+	if r := w.do(tenant{}, "POST", authorizePath, "<x/>", header("Content-Type", "text/xml")); r.status != 415 || r.code != "invalid_request" {
+		t.Errorf("XML: got %d %s, want 415 invalid_request", r.status, r.code)
+	}
+	if r := w.post(authorizePath, url.Values{"client_id": client}, header("Sec-Fetch-Site", "cross-site")); r.status != 403 || r.code != "invalid_request" {
+		t.Errorf("from another site: got %d %s, want 403 invalid_request", r.status, r.code)
+	}
+	w.refused("NETWORK_NOT_ALLOWED", tenant{}, "POST", approvePath, map[string]string{"userCode": "BBBB-BBBB", "name": "x"},
+		header("Cookie", w.signIn(w.ada)), header("Sec-Fetch-Site", "cross-site"))
+	w.refused("UNSUPPORTED_MEDIA_TYPE", tenant{}, "POST", AccountBase+"/sessions", "email=a&password=b", asForm)
+}
+
+func TestDeviceToken_SlowDown(t *testing.T) {
 	worlds(t, func(t *testing.T, w *world) {
-		cookie, a := w.signIn(w.ada), w.startLogin()
-		allows := make([]int, 4)
+		codes := w.authorizeDevice()
+		for i, c := range []struct {
+			pause time.Duration
+			want  string
+		}{
+			{0, "authorization_pending"}, {0, "slow_down"}, {3 * time.Second, "slow_down"}, {time.Second, "authorization_pending"},
+			{account.DevicePollInterval, "authorization_pending"},
+		} {
+			w.clock.Advance(c.pause)
+			if r := w.tokenNow(codes); r.status != 400 || r.code != c.want {
+				t.Errorf("request %d: got %d %s, want 400 %s", i+1, r.status, r.code, c.want)
+			}
+		}
+		// Once the user has decided, the program need not wait.
+		w.approve(w.signIn(w.ada), codes)
+		if r := w.tokenNow(codes); r.status != 200 {
+			t.Errorf("after the approval: got %d, want 200: %s", r.status, r.body)
+		}
+	})
+}
+
+// However many requests come at once, there is one key, and one of the secrets given out is its secret.
+func TestDeviceToken_ConcurrentRequests(t *testing.T) {
+	worlds(t, func(t *testing.T, w *world) {
+		cookie, codes := w.signIn(w.ada), w.authorizeDevice()
+		approvals := make([]int, 4)
 		var wg sync.WaitGroup
-		for i := range allows {
-			wg.Go(func() { // also of those that allow it at once one does
+		for i := range approvals {
+			wg.Go(func() { // also of concurrent approvals one succeeds
 				rec := httptest.NewRecorder()
-				w.s.ServeHTTP(rec, w.request(tenant{}, "POST", AccountBase+"/logins/allow", map[string]string{"userCode": a.user, "name": "laptop"},
+				w.s.ServeHTTP(rec, w.request(tenant{}, "POST", approvePath, map[string]string{"userCode": codes.user, "name": "laptop"},
 					header("Cookie", cookie), header("Sec-Fetch-Site", "same-origin")))
-				allows[i] = rec.Code
+				approvals[i] = rec.Code
 			})
 		}
 		wg.Wait()
-		slices.Sort(allows)
-		same(t, "allowed", allows, []int{200, 404, 404, 404})
+		slices.Sort(approvals)
+		same(t, "approvals", approvals, []int{200, 404, 404, 404})
 
 		secrets := make([]string, 6)
 		for i := range secrets {
 			wg.Go(func() {
-				if r := w.claim(a); r.status == 200 {
-					secrets[i] = r.text("key")
+				if r := w.tokenNow(codes); r.status == 200 {
+					secrets[i] = r.text("access_token")
 				} else {
-					t.Errorf("%d %s", r.status, r.body)
+					t.Errorf("token: got %d, want 200: %s", r.status, r.body)
 				}
 			})
 		}
@@ -172,53 +363,61 @@ func TestClaimsAtOnceGetOneKey(t *testing.T) {
 		same(t, "secrets that work", work, 1)
 		keys := w.by(200, cookie, "GET", AccountBase+"/api-keys", nil)
 		if n := strings.Count(string(keys.body), `"laptop"`); n != 1 {
-			t.Errorf("%d keys: %s", n, keys.body)
+			t.Errorf("got %d keys, want 1: %s", n, keys.body)
 		}
 	})
 }
 
-// Whoever did not get the answer asks again, and what was lost on the way is worth nothing.
-func TestALostClaimIsRepeated(t *testing.T) {
+// A program that lost the response repeats the request, and the secret that was lost is worthless.
+func TestDeviceToken_RepeatedAfterLostResponse(t *testing.T) {
 	worlds(t, func(t *testing.T, w *world) {
-		cookie, a := w.signIn(w.ada), w.startLogin()
-		key := w.allow(cookie, a)
-		lost, got := w.claim(a), w.claim(a)
-		if lost.status != 200 || got.status != 200 || lost.text("keyId") != key || got.text("keyId") != key || lost.text("key") == got.text("key") {
-			t.Fatalf("%s, then %s", lost.body, got.body)
+		cookie, codes := w.signIn(w.ada), w.authorizeDevice()
+		key := w.approve(cookie, codes)
+		lost, got := w.token(codes), w.token(codes)
+		if lost.status != 200 || got.status != 200 || lost.text("key_id") != key || got.text("key_id") != key ||
+			lost.text("access_token") == got.text("access_token") {
+			t.Fatalf("got %s, then %s", lost.body, got.body)
 		}
-		w.refused("INVALID_API_KEY", tenant{secret: lost.text("key")}, "GET", Base+"/wallet", nil)
-		w.want(200, tenant{secret: got.text("key")}, "GET", Base+"/wallet", nil)
+		w.refused("INVALID_API_KEY", tenant{secret: lost.text("access_token")}, "GET", Base+"/wallet", nil)
+		w.want(200, tenant{secret: got.text("access_token")}, "GET", Base+"/wallet", nil)
 
-		// A key that was taken back in between is not given out.
-		b := w.startLogin()
-		w.by(200, cookie, "DELETE", AccountBase+"/api-keys/"+w.allow(cookie, b), nil)
-		same(t, "revoked", w.claim(b).code, "CONFLICT")
+		// A key that was revoked in between is not given out.
+		other := w.authorizeDevice()
+		w.by(200, cookie, "DELETE", AccountBase+"/api-keys/"+w.approve(cookie, other), nil)
+		w.tokenFails("invalid_grant", other)
+
+		// A caller that went away gets no secret.
+		gone := w.authorizeDevice()
+		w.approve(cookie, gone)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if r := w.token(gone, func(r *http.Request) { *r = *r.WithContext(ctx) }); r.status < 500 {
+			t.Errorf("got %d for a canceled request, want 5xx: %s", r.status, r.body)
+		}
+		same(t, "tokens issued", w.issuedTokens(), 1)
 	})
 }
 
-func TestALoginIsDenied(t *testing.T) {
+func TestDeviceAuthorization_Denied(t *testing.T) {
 	worlds(t, func(t *testing.T, w *world) {
-		cookie, a := w.signIn(w.ada), w.startLogin()
-		w.by(200, cookie, "POST", AccountBase+"/logins/deny", map[string]string{"userCode": a.user})
-		if r := w.claim(a); r.status != 403 || r.code != "LOGIN_DENIED" {
-			t.Errorf("%d %s", r.status, r.body)
+		cookie, codes := w.signIn(w.ada), w.authorizeDevice()
+		w.by(200, cookie, "POST", denyPath, map[string]string{"userCode": codes.user})
+		w.tokenFails("access_denied", codes)
+		w.by(404, cookie, "POST", approvePath, map[string]string{"userCode": codes.user, "name": "laptop"})
+		audit := string(w.by(200, cookie, "GET", AccountBase+"/audit?action=denyDeviceAuthorization", nil).body)
+		if n := strings.Count(audit, `"dau_`); n != 1 {
+			t.Errorf("audit: got %d denials, want 1: %s", n, audit)
 		}
-		w.by(404, cookie, "POST", AccountBase+"/logins/allow", map[string]string{"userCode": a.user, "name": "laptop"})
-		if audit := string(w.by(200, cookie, "GET", AccountBase+"/audit?action=denyLogin", nil).body); strings.Count(audit, `"lgn_`) != 1 {
-			t.Errorf("%s", audit)
-		}
-		same(t, "a code of nobody", w.claim(asked{device: strings.Repeat("A", 43)}).code, "NOT_FOUND")
-		same(t, "no code", w.claim(asked{device: "x"}).code, "NOT_FOUND")
 	})
 }
 
-func TestALoginExpires(t *testing.T) {
+func TestDeviceAuthorization_Expires(t *testing.T) {
 	worlds(t, func(t *testing.T, w *world) {
-		cookie, early, late := w.signIn(w.ada), w.startLogin(), w.startLogin()
-		key := w.allow(cookie, early)
-		w.clock.Advance(account.LoginLength - time.Microsecond)
-		if r := w.claim(late); r.status != 202 {
-			t.Errorf("%d %s", r.status, r.body)
+		cookie, approved, pending := w.signIn(w.ada), w.authorizeDevice(), w.authorizeDevice()
+		key := w.approve(cookie, approved)
+		w.clock.Advance(account.DeviceCodeLifetime - time.Microsecond)
+		if r := w.tokenNow(pending); r.code != "authorization_pending" {
+			t.Errorf("got %d %s, want authorization_pending", r.status, r.code)
 		}
 		forget := func() {
 			t.Helper()
@@ -230,32 +429,28 @@ func TestALoginExpires(t *testing.T) {
 			return w.by(200, cookie, "GET", AccountBase+"/api-keys/"+key, nil).data.(map[string]any)["revokedAt"] != nil
 		}
 		forget()
-		same(t, "revoked while it lasts", revoked(), false)
+		same(t, "revoked before it expires", revoked(), false)
 		w.clock.Advance(time.Microsecond)
-		for _, a := range []asked{early, late} {
-			if r := w.claim(a); r.status != 409 || r.code != "LOGIN_EXPIRED" {
-				t.Errorf("%d %s", r.status, r.body)
-			}
-		}
-		w.by(404, cookie, "POST", AccountBase+"/logins/look", map[string]string{"userCode": late.user})
-		w.by(404, cookie, "POST", AccountBase+"/logins/allow", map[string]string{"userCode": late.user, "name": "laptop"})
-		// Nobody knows the secret of a key that was not claimed, so it is taken off the list of those that work.
+		w.tokenFails("expired_token", approved)
+		w.tokenFails("expired_token", pending)
+		w.by(404, cookie, "POST", lookupPath, map[string]string{"userCode": pending.user})
+		w.by(404, cookie, "POST", approvePath, map[string]string{"userCode": pending.user, "name": "laptop"})
+		// A key that no program fetched has no secret, so it is revoked.
 		w.clock.Advance(time.Minute)
 		forget()
-		same(t, "revoked afterwards", revoked(), true)
-		same(t, "remembered", w.claim(late).code, "LOGIN_EXPIRED")
+		same(t, "revoked after it expired", revoked(), true)
+		w.tokenFails("expired_token", pending)
 		w.clock.Advance(time.Hour)
 		forget()
-		same(t, "forgotten", w.claim(late).code, "NOT_FOUND")
+		w.tokenFails("invalid_grant", pending)
 	})
 }
 
-// Keys that were claimed outlive their login.
-func TestAClaimedKeyStays(t *testing.T) {
+func TestDeviceAuthorization_FetchedKeyOutlivesIt(t *testing.T) {
 	w := newWorld(t)
-	a := w.startLogin()
-	w.allow(w.signIn(w.ada), a)
-	secret := w.claim(a).text("key")
+	codes := w.authorizeDevice()
+	w.approve(w.signIn(w.ada), codes)
+	secret := w.token(codes).text("access_token")
 	w.clock.Advance(2 * time.Hour)
 	if err := w.c.Accounts.ForgetDeviceAuthorizations(t.Context()); err != nil {
 		t.Fatal(err)
@@ -263,127 +458,91 @@ func TestAClaimedKeyStays(t *testing.T) {
 	w.want(200, tenant{secret: secret}, "GET", Base+"/wallet", nil)
 }
 
-func TestCodesAreNotGuessed(t *testing.T) {
+func TestUserCode_GuessesAreLimited(t *testing.T) {
 	worlds(t, func(t *testing.T, w *world) {
-		ada, bob, a := w.signIn(w.ada), w.signIn(w.bob), w.startLogin()
-		code := map[string]string{"userCode": a.user}
-		for _, mistyped := range []string{"BCDF", "BCDF-GHJA", "BCDF-GHJ\u0130", "12345678"} { // cost no guess
-			r := w.by(400, ada, "POST", AccountBase+"/logins/look", map[string]string{"userCode": mistyped})
+		ada, bob, codes := w.signIn(w.ada), w.signIn(w.bob), w.authorizeDevice()
+		code := map[string]string{"userCode": codes.user}
+		for _, mistyped := range []string{"BCDF", "BCDF-GHJA", "BCDF-GHJ\u0130", "12345678"} { // do not count
+			r := w.by(400, ada, "POST", lookupPath, map[string]string{"userCode": mistyped})
 			same(t, mistyped, r.fields(), []string{"userCode"})
 		}
 		for i := range 10 {
-			w.by(200, ada, "POST", AccountBase+"/logins/look", code) // gives back its own try only
-			w.by(404, ada, "POST", AccountBase+"/logins/"+[]string{"look", "deny"}[i%2], map[string]string{"userCode": "BBBB-BBBB"})
+			w.by(200, ada, "POST", lookupPath, code) // takes back its own count only
+			w.by(404, ada, "POST", []string{lookupPath, denyPath}[i%2], map[string]string{"userCode": "BBBB-BBBB"})
 		}
-		for _, path := range []string{"look", "deny", "allow"} {
-			body := map[string]string{"userCode": a.user}
-			if path == "allow" {
+		for _, path := range []string{lookupPath, denyPath, approvePath} {
+			body := map[string]string{"userCode": codes.user}
+			if path == approvePath {
 				body["name"] = "laptop"
 			}
-			r := w.by(429, ada, "POST", AccountBase+"/logins/"+path, body)
-			if r.header.Get("Retry-After") == "" {
-				t.Errorf("%s: %v", path, r.header)
+			if r := w.by(429, ada, "POST", path, body); r.header.Get("Retry-After") == "" {
+				t.Errorf("%s: no Retry-After in %v", path, r.header)
 			}
 		}
-		w.by(200, bob, "POST", AccountBase+"/logins/look", code) // each user's guesses count for themselves
+		w.by(200, bob, "POST", lookupPath, code) // another user's guesses are counted separately
 		w.clock.Advance(15 * time.Minute)
-		w.by(404, ada, "POST", AccountBase+"/logins/look", code)
+		w.by(404, ada, "POST", lookupPath, code)
 	})
 }
 
-func TestLoginsUnderWayAreBounded(t *testing.T) {
+func TestDeviceAuthorization_PendingAreLimited(t *testing.T) {
 	worlds(t, func(t *testing.T, w *world) {
 		cookie := w.signIn(w.ada)
-		body := map[string]string{"client": "billet"}
-		var last asked
-		for range 100 {
-			last = w.startLogin(from("198.51.100.7"))
+		refused := func(status int, code, address string) {
+			t.Helper()
+			if r := w.post(authorizePath, url.Values{"client_id": {deviceClient}}, from(address)); r.status != status || r.code != code {
+				t.Errorf("from %s: got %d %s, want %d %s", address, r.status, r.code, status, code)
+			}
 		}
-		r := w.refused("RATE_LIMIT_EXCEEDED", tenant{}, "POST", Base+"/logins", body, from("198.51.100.7"))
-		same(t, "status", r.status, 429)
-		w.startLogin(from("198.51.100.8"))
-		w.by(200, cookie, "POST", AccountBase+"/logins/deny", map[string]string{"userCode": last.user})
-		w.startLogin(from("198.51.100.7"))
-		w.refused("RATE_LIMIT_EXCEEDED", tenant{}, "POST", Base+"/logins", body, from("198.51.100.7"))
-		w.clock.Advance(account.LoginLength)
-		w.startLogin(from("198.51.100.7"))
+		var last deviceCodePair
+		for range 100 {
+			last = w.authorizeDevice(from("198.51.100.7"))
+		}
+		refused(429, "slow_down", "198.51.100.7")
+		w.authorizeDevice(from("198.51.100.8"))
+		w.by(200, cookie, "POST", denyPath, map[string]string{"userCode": last.user})
+		w.authorizeDevice(from("198.51.100.7"))
+		refused(429, "slow_down", "198.51.100.7")
+		w.clock.Advance(account.DeviceCodeLifetime)
+		w.authorizeDevice(from("198.51.100.7"))
 
-		w.tx(func(ctx context.Context, tx *db.Tx) error { // as many as there may be, from everywhere
+		w.tx(func(ctx context.Context, tx *db.Tx) error { // the most that may be pending in total
 			_, err := tx.Exec(ctx, `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)
-				INSERT INTO device_authorization (id, device_hash, user_hash, client, scopes, address, network, created_at, expires_at)
-				SELECT 'lgn_' || i, 'd' || i, 'u' || i, 'x', '', '', '', 0, CAST($1 AS BIGINT) FROM n`, db.Micros(tx.Now.Add(time.Minute)))
+				INSERT INTO device_authorization (id, device_hash, user_hash, client_id, scopes, address, network, created_at, expires_at)
+				SELECT 'dau_' || i, 'd' || i, 'u' || i, 'x', '', '', '', 0, CAST($1 AS BIGINT) FROM n`, db.Micros(tx.Now.Add(time.Minute)))
 			return err
 		})
-		w.refused("SERVICE_UNAVAILABLE", tenant{}, "POST", Base+"/logins", body, from("198.51.100.9"))
+		refused(503, "temporarily_unavailable", "198.51.100.9")
 	})
 }
 
-func TestWhoStartsALoginIsLimitedByAddress(t *testing.T) {
+func TestDeviceEndpoints_LimitedByAddress(t *testing.T) {
 	w := newWorld(t)
 	for range openLimit {
-		w.do(tenant{}, "POST", Base+"/logins/claim", map[string]string{"deviceCode": "x"}, from("198.51.100.7"))
+		w.tokenNow(deviceCodePair{device: "x"}, from("198.51.100.7"))
 	}
-	w.refused("RATE_LIMIT_EXCEEDED", tenant{}, "POST", Base+"/logins", map[string]string{"client": "billet"}, from("198.51.100.7"))
-	w.refused("NETWORK_NOT_ALLOWED", tenant{}, "POST", Base+"/logins", map[string]string{"client": "billet"}, header("Sec-Fetch-Site", "cross-site"))
-	w.refused("NETWORK_NOT_ALLOWED", tenant{}, "POST", AccountBase+"/logins/allow", map[string]string{"userCode": "BBBB-BBBB", "name": "x"}, header("Cookie", w.signIn(w.ada)), header("Sec-Fetch-Site", "cross-site"))
-	r := w.refused("INVALID_REQUEST", tenant{}, "POST", Base+"/logins", map[string]any{"client": "a\u202eb", "scopes": []string{"operator:read"}})
-	same(t, "fields", r.fields(), []string{"scopes[0]"})
-	same(t, "fields", w.refused("INVALID_REQUEST", tenant{}, "POST", Base+"/logins", map[string]any{"client": "a\u202eb"}).fields(), []string{"client"})
+	for _, path := range []string{authorizePath, tokenPath} {
+		if r := w.post(path, url.Values{"client_id": {deviceClient}}, from("198.51.100.7")); r.status != 429 || r.code != "slow_down" || r.header.Get("Retry-After") == "" {
+			t.Errorf("%s: got %d %s, want 429 slow_down with Retry-After", path, r.status, r.code)
+		}
+	}
 }
 
-// Who is removed before the program comes takes the key along.
-func TestAKeyGoesWithWhoAllowedIt(t *testing.T) {
+// The key of a removed user who approved it is revoked with their other keys.
+func TestDeviceToken_UserRemoved(t *testing.T) {
 	w := newWorld(t)
-	owner, a := w.signIn(w.ada), w.startLogin()
+	owner, codes := w.signIn(w.ada), w.authorizeDevice()
 	p := w.user(w.ada, account.Member, "member@example.com")
-	w.allow(w.cookie(p.Email), a)
+	w.approve(w.cookie(p.Email), codes)
 	w.by(200, owner, "DELETE", AccountBase+"/members/"+string(p.ID), nil)
-	same(t, "claimed", w.claim(a).code, "CONFLICT")
+	w.tokenFails("invalid_grant", codes)
 }
 
-// A claim that waits is answered by the decision, the end of its time, or that of the server.
-func TestAClaimWaits(t *testing.T) {
-	worlds(t, func(t *testing.T, w *world) {
-		cookie, a := w.signIn(w.ada), w.startLogin()
-		waiting := func(seconds int) chan reply {
-			out := make(chan reply, 1)
-			go func() {
-				out <- w.do(tenant{}, "POST", fmt.Sprintf("%s/logins/claim?waitSeconds=%d", Base, seconds), map[string]string{"deviceCode": a.device})
-			}()
-			return out
-		}
-		if r := <-waiting(1); r.status != 202 {
-			t.Errorf("%d %s", r.status, r.body)
-		}
-		answer := waiting(60)
-		key := w.allow(cookie, a) // whichever of the two comes first
-		if r := <-answer; r.status != 200 || r.text("keyId") != key {
-			t.Errorf("%d %s", r.status, r.body)
-		}
-		a = w.startLogin()
-		answer = waiting(60)
-		w.c.Events.EndWatches()
-		if r := <-answer; r.status != 202 {
-			t.Errorf("%d %s", r.status, r.body)
-		}
-
-		// Whoever went away is given nothing that they would not hear of.
-		a = w.startLogin()
-		w.allow(cookie, a)
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		if r := w.do(tenant{}, http.MethodPost, Base+"/logins/claim?waitSeconds=60", map[string]string{"deviceCode": a.device}, func(r *http.Request) { *r = *r.WithContext(ctx) }); r.status < 500 {
-			t.Errorf("%d %s", r.status, r.body)
-		}
-		same(t, "claimed", w.claimedLogins(), 1)
-	})
-}
-
-// claimedLogins is how many logins were claimed.
-func (w *world) claimedLogins() (n int) {
+// issuedTokens counts the device authorizations whose program got a token.
+func (w *world) issuedTokens() (n int) {
 	w.t.Helper()
-	if err := w.d.QueryRow(w.t.Context(), `SELECT COUNT(*) FROM device_authorization WHERE claimed_at IS NOT NULL`).Scan(&n); err != nil {
-		w.t.Fatal(err)
+	if err := w.d.QueryRow(w.t.Context(), `SELECT COUNT(*) FROM device_authorization WHERE issued_at IS NOT NULL`).Scan(&n); err != nil {
+		w.t.Fatal(fmt.Errorf("count tokens: %w", err))
 	}
 	return n
 }

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -17,11 +18,11 @@ var hiddenIn = map[string]string{
 
 // Every text of a request that others read, by field and operation, is in one of these lists, and so must be a new one.
 var (
-	shownTexts = []string{"name", "tags", "description", "note", "reference", "client", "email"}
+	shownTexts = []string{"name", "tags", "description", "note", "reference", "client_id", "email"}
 	// otherTexts are compared with what is known, have a form of their own, or are shown to nobody.
 	otherTexts = []string{
-		"accountId", "allowedNetworks", "challengeId", "cloudInit", "code", "credential", "currentPassword", "deploymentId", "deviceCode", "gpuType", "gpuTypes", "kind", "newPassword",
-		"offer", "offerId", "operatingSystem", "operation", "password", "provider", "publicKey", "quoteId", "region", "regions", "seconds", "sshKeyId", "sshKeyIds", "ssh_public_key",
+		"accountId", "allowedNetworks", "challengeId", "cloudInit", "code", "credential", "currentPassword", "deploymentId", "device_code", "gpuType", "gpuTypes", "grant_type", "kind", "newPassword",
+		"offer", "offerId", "operatingSystem", "operation", "password", "provider", "publicKey", "quoteId", "region", "regions", "scope", "seconds", "sshKeyId", "sshKeyIds", "ssh_public_key",
 		"token", "types", "url", "userCode", "value", "volumeIds",
 	}
 )
@@ -90,7 +91,7 @@ func TestNoTextThatOthersReadHasHiddenCharacters(t *testing.T) {
 	local := func(r *http.Request) { r.Host = "localhost:8080" } // where passkeys work
 	invitation := w.want(201, tenant{}, "POST", AccountBase+"/invitations", map[string]string{"role": "member"}, cookie, site)
 	_, token, _ := strings.Cut(invitation.text("url"), "#")
-	login := w.startLogin()
+	codes := w.authorizeDevice()
 	with := func(body map[string]any, field string, text any) map[string]any {
 		body = maps.Clone(body)
 		body[field] = text
@@ -106,34 +107,34 @@ func TestNoTextThatOthersReadHasHiddenCharacters(t *testing.T) {
 		body   body
 		field  string // "" for the name of the operation's field
 	}{
-		"createDeployment.name":     {w.ada, "POST", Base + "/deployments", w.seedBody(), ""},
-		"createDeployment.tags":     {w.ada, "POST", Base + "/deployments", w.seedBody(), "tags[0]"},
-		"updateDeployment.name":     {w.ada, "PATCH", Base + "/deployments/" + deployment, body{}, ""},
-		"updateDeployment.tags":     {w.ada, "PATCH", Base + "/deployments/" + deployment, body{}, "tags[0]"},
-		"createSshKey.name":         {w.ada, "POST", Base + "/ssh-keys", body{"publicKey": publicKey(t)}, ""},
-		"renameSshKey.name":         {w.ada, "PATCH", Base + "/ssh-keys/ssh_none", body{}, ""},
-		"createVolume.name":         {w.ada, "POST", Base + "/volumes", volume, ""},
-		"updateVolume.name":         {w.ada, "PATCH", Base + "/volumes/" + made, body{}, ""},
-		"createWebhook.description": {w.ada, "POST", Base + "/webhooks", body{"url": "https://hooks.example/x"}, ""},
-		"updateWebhook.description": {w.ada, "PATCH", Base + "/webhooks/" + webhook, body{}, ""},
-		"createApiKey.name":         {tenant{}, "POST", AccountBase + "/api-keys", body{}, ""},
-		"updateApiKey.name":         {tenant{}, "PATCH", AccountBase + "/api-keys/key_none", body{}, ""},
-		"updateMe.name":             {tenant{}, "PATCH", AccountBase + "/me", body{}, ""},
-		"addPasskey.name":           {tenant{}, "POST", AccountBase + "/me/passkeys", body{"challengeId": "chl_none", "credential": body{"id": "x"}}, ""},
-		"renamePasskey.name":        {tenant{}, "PATCH", AccountBase + "/me/passkeys/psk_none", body{}, ""},
-		"createInvitation.email":    {tenant{}, "POST", AccountBase + "/invitations", body{"role": "member"}, ""},
-		"acceptInvitation.name":     {tenant{}, "POST", AccountBase + "/invitations/accept", body{"token": token, "email": "eve@example.com", "password": goodPassword}, ""},
-		"acceptInvitation.email":    {tenant{}, "POST", AccountBase + "/invitations/accept", body{"token": token, "name": "Eve", "password": goodPassword}, ""},
-		"startLogin.client":         {tenant{}, "POST", Base + "/logins", body{}, ""},
-		"allowLogin.name":           {tenant{}, "POST", AccountBase + "/logins/allow", body{"userCode": login.user}, ""},
-		"createAccount.name":        {operator, "POST", OperatorBase + "/accounts", body{}, ""},
-		"creditAccount.note":        {operator, "POST", OperatorBase + "/accounts/" + string(w.ada.account) + "/credit", body{"amount": 1}, ""},
-		"creditAccount.reference":   {operator, "POST", OperatorBase + "/accounts/" + string(w.ada.account) + "/credit", body{"amount": 1}, ""},
-		"dismissIssue.note":         {operator, "POST", OperatorBase + "/issues/iss_none/dismiss", body{}, ""},
+		"createDeployment.name":               {w.ada, "POST", Base + "/deployments", w.seedBody(), ""},
+		"createDeployment.tags":               {w.ada, "POST", Base + "/deployments", w.seedBody(), "tags[0]"},
+		"updateDeployment.name":               {w.ada, "PATCH", Base + "/deployments/" + deployment, body{}, ""},
+		"updateDeployment.tags":               {w.ada, "PATCH", Base + "/deployments/" + deployment, body{}, "tags[0]"},
+		"createSshKey.name":                   {w.ada, "POST", Base + "/ssh-keys", body{"publicKey": publicKey(t)}, ""},
+		"renameSshKey.name":                   {w.ada, "PATCH", Base + "/ssh-keys/ssh_none", body{}, ""},
+		"createVolume.name":                   {w.ada, "POST", Base + "/volumes", volume, ""},
+		"updateVolume.name":                   {w.ada, "PATCH", Base + "/volumes/" + made, body{}, ""},
+		"createWebhook.description":           {w.ada, "POST", Base + "/webhooks", body{"url": "https://hooks.example/x"}, ""},
+		"updateWebhook.description":           {w.ada, "PATCH", Base + "/webhooks/" + webhook, body{}, ""},
+		"createApiKey.name":                   {tenant{}, "POST", AccountBase + "/api-keys", body{}, ""},
+		"updateApiKey.name":                   {tenant{}, "PATCH", AccountBase + "/api-keys/key_none", body{}, ""},
+		"updateMe.name":                       {tenant{}, "PATCH", AccountBase + "/me", body{}, ""},
+		"addPasskey.name":                     {tenant{}, "POST", AccountBase + "/me/passkeys", body{"challengeId": "chl_none", "credential": body{"id": "x"}}, ""},
+		"renamePasskey.name":                  {tenant{}, "PATCH", AccountBase + "/me/passkeys/psk_none", body{}, ""},
+		"createInvitation.email":              {tenant{}, "POST", AccountBase + "/invitations", body{"role": "member"}, ""},
+		"acceptInvitation.name":               {tenant{}, "POST", AccountBase + "/invitations/accept", body{"token": token, "email": "eve@example.com", "password": goodPassword}, ""},
+		"acceptInvitation.email":              {tenant{}, "POST", AccountBase + "/invitations/accept", body{"token": token, "name": "Eve", "password": goodPassword}, ""},
+		"createDeviceAuthorization.client_id": {tenant{}, "POST", authorizePath, body{}, ""},
+		"approveDeviceAuthorization.name":     {tenant{}, "POST", approvePath, body{"userCode": codes.user}, ""},
+		"createAccount.name":                  {operator, "POST", OperatorBase + "/accounts", body{}, ""},
+		"creditAccount.note":                  {operator, "POST", OperatorBase + "/accounts/" + string(w.ada.account) + "/credit", body{"amount": 1}, ""},
+		"creditAccount.reference":             {operator, "POST", OperatorBase + "/accounts/" + string(w.ada.account) + "/credit", body{"amount": 1}, ""},
+		"dismissIssue.note":                   {operator, "POST", OperatorBase + "/issues/iss_none/dismiss", body{}, ""},
 	}
 	for where := range textsOfRequests(t) {
 		_, field, _ := strings.Cut(where, ".")
-		if where == "signIn.email" || slices.Contains(otherTexts, field) {
+		if where == "signIn.email" || where == "createDeviceToken.client_id" || slices.Contains(otherTexts, field) {
 			continue
 		}
 		c, tested := calls[where]
@@ -154,11 +155,15 @@ func TestNoTextThatOthersReadHasHiddenCharacters(t *testing.T) {
 				value = text + "@example.com"
 			}
 			options := []option{}
-			if c.who.secret == "" && where != "startLogin.client" && !strings.HasPrefix(where, "acceptInvitation") {
+			if c.who.secret == "" && where != "createDeviceAuthorization.client_id" && !strings.HasPrefix(where, "acceptInvitation") {
 				options = []option{cookie, site, local}
 			}
 			r := w.do(c.who, c.method, c.path, with(c.body, field, value), options...)
-			if r.status != http.StatusBadRequest || !slices.Contains(r.fields(), fault) || !strings.Contains(string(r.body), want) {
+			fields := r.fields()
+			if fault == "client_id" { // OAuth names it in the description
+				fields = []string{strings.SplitN(fmt.Sprint(r.error["error_description"]), ":", 2)[0]}
+			}
+			if r.status != http.StatusBadRequest || !slices.Contains(fields, fault) || !strings.Contains(string(r.body), want) {
 				t.Errorf("%s with %q: %d %s, want %q for %s", where, text, r.status, r.body, want, fault)
 			}
 		}

@@ -29,7 +29,8 @@ const (
 var whoMay = map[string]string{
 	"getHealth": anybody, "getReadiness": anybody, "getIndex": anybody, "getSignIn": anybody, "signIn": anybody, "askForPasskey": anybody,
 	"signInWithPasskey": anybody, "startOidc": anybody, "finishOidc": anybody, "lookAtInvitation": anybody, "acceptInvitation": anybody,
-	"startLogin": anybody, "claimLogin": anybody, "lookAtLogin": workers, "allowLogin": workers, "denyLogin": workers,
+	"createDeviceAuthorization": anybody, "createDeviceToken": anybody, "lookUpDeviceAuthorization": workers, "approveDeviceAuthorization": workers,
+	"denyDeviceAuthorization": workers,
 
 	"listSessions": everyRole, "signOut": everyRole, "endOtherSessions": everyRole, "endSession": everyRole, "getMe": everyRole, "updateMe": everyRole,
 	"switchAccount": everyRole, "changePassword": everyRole, "startTotp": everyRole, "confirmTotp": everyRole, "removeTotp": everyRole,

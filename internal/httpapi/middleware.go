@@ -76,7 +76,7 @@ func (s *server) handle(plain http.ResponseWriter, r *http.Request, find func(*r
 					slog.String("panic", fmt.Sprint(p)), slog.String("stack", string(debug.Stack())))
 			}
 			if !abort {
-				s.send(w, r, failed(errors.New("panic"), c.id))
+				s.send(w, r, c.failed(errors.New("panic")))
 			}
 		}
 		s.observe(r, c, w, start)
@@ -189,7 +189,7 @@ func (s *server) run(w *recorder, r *http.Request, c *call) {
 	if err != nil {
 		err = known(ctx, c, err)
 		c.fail(err)
-		a = failed(err, c.id)
+		a = c.failed(err)
 		s.giveBack(ctx, w, c, a.Status)
 	}
 	if w.status == 0 {
@@ -198,6 +198,14 @@ func (s *server) run(w *recorder, r *http.Request, c *call) {
 		}
 		s.send(w, r, a)
 	}
+}
+
+// failed makes the response to an error of the call.
+func (c *call) failed(err error) answer {
+	if c.route != nil && c.route.oauth {
+		return oauthFailed(err, c.id)
+	}
+	return failed(err, c.id)
 }
 
 // fail keeps the error for the log.

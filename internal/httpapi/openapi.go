@@ -144,7 +144,7 @@ func (s *server) add(o spec, in, out reflect.Type, isList bool, serve func(ctx c
 		panic("httpapi: " + o.method + " " + o.path + " needs a scope")
 	}
 	read := newInput(registry, in)
-	read.anyQuery = o.anyQuery
+	read.anyQuery, read.form = o.anyQuery, o.oauth
 	rt := &route{spec: o, in: read, list: isList, serve: serve}
 	if out != nil {
 		rt.out = registry.Schema(out, true, o.id+"Result")
@@ -202,6 +202,9 @@ func (s *server) operation(rt *route) *huma.Operation {
 	if rt.in.body != nil {
 		op.RequestBody = &huma.RequestBody{Required: rt.in.required, Content: map[string]*huma.MediaType{"application/json": {Schema: rt.in.schema}}}
 	}
+	if rt.oauth {
+		op.RequestBody.Content[formMedia] = &huma.MediaType{Schema: rt.in.schema}
+	}
 	extra := []string{}
 	if rt.replayed() {
 		extra = append(extra, "Idempotent-Replayed")
@@ -224,6 +227,10 @@ func (s *server) operation(rt *route) *huma.Operation {
 	}
 	if rt.csv {
 		op.Responses["200"].Content["text/csv"] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
+	}
+	if rt.oauth {
+		s.oauthResponses(rt, op)
+		return op
 	}
 	byStatus := map[string][]apierr.Code{}
 	for _, c := range codes { // in the order of the table
@@ -264,6 +271,10 @@ func failures(registry huma.Registry) map[string]*huma.Response {
 	return map[string]*huma.Response{
 		"Refusal":     of("The request is refused.", "Idempotent-Replayed"),
 		"ServerFault": of("The server failed, or cannot serve now."),
+		"OAuthError": {
+			Description: "An error as in RFC 6749 section 5.2. The table of device authorization codes describes `error`.", Headers: headers("Retry-After"),
+			Content: map[string]*huma.MediaType{"application/json": {Schema: registry.Schema(reflect.TypeFor[oauthFailure](), true, "")}},
+		},
 	}
 }
 
@@ -295,6 +306,11 @@ func (rt *route) describe() string {
 		for _, c := range codes {
 			if slices.Contains(rt.errors, c.code) {
 				list = append(list, "`"+string(c.code)+"`")
+			}
+		}
+		if rt.oauth {
+			for _, code := range rt.errors {
+				list = append(list, "`"+string(code)+"`")
 			}
 		}
 		line("May also answer %s.", strings.Join(list, ", "))
@@ -344,6 +360,10 @@ func introduction() string {
 	for _, c := range codes {
 		_, _ = fmt.Fprintf(&b, "| %d | `%s` | %s |\n", c.status, c.code, c.meaning)
 	}
+	b.WriteString(oauthIntroduction)
+	for _, c := range oauthCodes {
+		_, _ = fmt.Fprintf(&b, "| `%s` | %s |\n", c.code, c.meaning)
+	}
 	return b.String()
 }
 
@@ -367,7 +387,7 @@ Requests are closed: a field or parameter that is not listed is refused, so that
 
 Per key and minute: 60 reads, 20 writes, 5 deploys; a deploy uses no write, also as a dry run. Your key may have other limits; ` + "`X-RateLimit-Limit`, `-Remaining` and `-Reset`" + ` (Unix seconds) of each answer say. Requests without a valid key are counted by address, 60 a minute; what people call before they are signed in has 300 of its own, or 120 for each user in a browser in which they have signed in before. A request that is answered with an error counts, too. A signed-in user's session has 600 reads, 120 writes and 5 deploys a minute.
 
-An account may have 100 API keys that can be used, 200 SSH keys, 10 webhooks, 100 open quotes and 100 open invitations; a user 20 passkeys, and 50 sessions, of which the oldest ends when another begins. One more is LIMIT_REACHED; ` + "`details`" + ` says of what and how many. At once an account may have 64 streams of events and 32 terminals, of which one key or user has 16 and 8 at most; one more is RATE_LIMIT_EXCEEDED. 100 logins may wait at one address. None of these can be set.
+An account may have 100 API keys that can be used, 200 SSH keys, 10 webhooks, 100 open quotes and 100 open invitations; a user 20 passkeys, and 50 sessions, of which the oldest ends when another begins. One more is LIMIT_REACHED; ` + "`details`" + ` says of what and how many. At once an account may have 64 streams of events and 32 terminals, of which one key or user has 16 and 8 at most; one more is RATE_LIMIT_EXCEEDED. 100 device authorizations may be pending from one address. None of these can be set.
 
 ## Repeating a request
 
@@ -378,4 +398,13 @@ Answers 2xx, 402, 404 and 409 are kept; after any other answer the key is free, 
 
 | status | code | meaning |
 | --- | --- | --- |
+`
+
+const oauthIntroduction = `
+## Device authorization codes
+
+The two endpoints of device authorization (RFC 8628) take a form and answer as OAuth 2.0 does: without an envelope, and with ` + "`{\"error\", \"error_description\"}`" + ` for an error. Its status is 400 unless the request failed before it was read.
+
+| error | meaning |
+| --- | --- |
 `

@@ -46,6 +46,7 @@ type spec struct {
 	csv          bool          // success may be text/csv, too
 	stream       bool          // success may be text/event-stream, too
 	upgrade      bool          // success is a WebSocket
+	oauth        bool          // takes a form and answers without an envelope, errors in the form of RFC 6749
 	status       int           // of success; 200 where it is 0
 	also         []int         // further statuses of success
 	// errors are the codes beyond those that every route of its kind can answer.
@@ -221,6 +222,9 @@ func read[In, Out any](s *server, o spec, h func(ctx context.Context, c *call, i
 		out, err := h(ctx, c, in)
 		if err != nil {
 			return answer{}, err
+		}
+		if o.oauth {
+			return c.success(out), nil
 		}
 		return c.success(envelope{true, out}), nil
 	})

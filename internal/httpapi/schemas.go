@@ -25,6 +25,9 @@ func (s *server) successSchema(rt *route) *huma.Schema {
 	if rt.out == nil || rt.out.Ref == "" {
 		panic("httpapi: the answer of " + rt.id + " needs a type with a name")
 	}
+	if rt.oauth {
+		return rt.out
+	}
 	name := strings.TrimPrefix(rt.out.Ref, prefix)
 	e := &huma.Schema{
 		Type: huma.TypeObject, Required: []string{"success", "data"},
@@ -118,6 +121,11 @@ func (s *server) document() []byte {
 		}
 	}
 	s.shutRequests()
+	if f := registry.Map()["OauthFailure"]; f != nil {
+		for _, c := range oauthCodes {
+			f.Properties["error"].Enum = append(f.Properties["error"].Enum, string(c.code))
+		}
+	}
 	if f := registry.Map()["FailureBody"]; f != nil {
 		f.Properties["code"].Enum = nil
 		for _, c := range codes {

@@ -153,7 +153,7 @@ func routed(c Config) *server {
 	s.addOIDC()
 	s.addPeople()
 	s.addAPIKeys()
-	s.addLogins()
+	s.addDeviceAuthorization()
 	s.addAudit()
 	s.addEvents()
 	s.addWebhooks()

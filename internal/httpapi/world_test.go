@@ -364,6 +364,9 @@ func (w *world) examine(r *http.Request, resp *http.Response) reply {
 	if media := resp.Header.Get("Content-Type"); media != "application/json" || r.URL.Path == "/openapi.json" {
 		return out
 	}
+	if rt := w.oauthRoute(r); rt != nil && resp.StatusCode != http.StatusMethodNotAllowed {
+		return w.examineOAuth(r, resp, out, rt)
+	}
 	var envelope struct {
 		Success    *bool          `json:"success"`
 		Data       any            `json:"data"`
@@ -383,13 +386,49 @@ func (w *world) examine(r *http.Request, resp *http.Response) reply {
 		if rt := served.routes[r.Method]; out.code != "" && !slices.Contains(rt.codes(), apierr.Code(out.code)) {
 			w.t.Errorf("%s answers %s, which the document does not say of it", what, out.code)
 		}
-		resp.Body = io.NopCloser(bytes.NewReader(body))
-		if good, faults := w.check.ValidateHttpResponse(r, resp); !good {
-			for _, f := range faults {
-				w.t.Errorf("%s: status %d is not as documented: %s; %s; %v\n%s", what, resp.StatusCode, f.Message, f.Reason, f.SchemaValidationErrors, body)
-			}
+		w.examineDocumented(r, resp, body)
+	}
+	return out
+}
+
+// examineDocumented checks a response against the document.
+func (w *world) examineDocumented(r *http.Request, resp *http.Response, body []byte) {
+	w.t.Helper()
+	resp.Body = io.NopCloser(bytes.NewReader(body))
+	if good, faults := w.check.ValidateHttpResponse(r, resp); !good {
+		for _, f := range faults {
+			w.t.Errorf("%s %s: status %d is not as documented: %s; %s; %v\n%s",
+				r.Method, r.URL.Path, resp.StatusCode, f.Message, f.Reason, f.SchemaValidationErrors, body)
 		}
 	}
+}
+
+// oauthRoute is the OAuth endpoint that serves the request; nil for none.
+func (w *world) oauthRoute(r *http.Request) *route {
+	m := w.s.paths[routePath(w.s, r)]
+	if m == nil || m.routes[r.Method] == nil || !m.routes[r.Method].oauth {
+		return nil
+	}
+	return m.routes[r.Method]
+}
+
+// examineOAuth checks a response of an OAuth endpoint, which has no envelope.
+func (w *world) examineOAuth(r *http.Request, resp *http.Response, out reply, rt *route) reply {
+	w.t.Helper()
+	var body map[string]any
+	if err := json.Unmarshal(out.body, &body); err != nil {
+		w.t.Fatalf("%s %s: no JSON object: %s (%v)", r.Method, r.URL.Path, out.body, err)
+	}
+	out.code, _ = body["error"].(string)
+	if failed := resp.StatusCode >= 400; failed != (out.code != "") || failed != (body["error_description"] != nil) {
+		w.t.Errorf("%s %s: status %d with %s", r.Method, r.URL.Path, resp.StatusCode, out.body)
+	}
+	general := []apierr.Code{apierr.InvalidOAuthRequest, apierr.SlowDown, apierr.ServerError, apierr.TemporarilyUnavailable}
+	if code := apierr.Code(out.code); code != "" && !slices.Contains(append(general, rt.errors...), code) {
+		w.t.Errorf("%s %s: undocumented error %s", r.Method, r.URL.Path, code)
+	}
+	out.data, out.error = body, body
+	w.examineDocumented(r, resp, out.body)
 	return out
 }
 

@@ -37,7 +37,7 @@ const (
 	Quote               Kind = "quo"
 	Webhook             Kind = "whk"
 	Delivery            Kind = "whd"
-	DeviceAuthorization Kind = "lgn"
+	DeviceAuthorization Kind = "dau"
 )
 
 // MaxLength is the most characters that Valid accepts.

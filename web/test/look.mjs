@@ -20,12 +20,11 @@ ending(
 let bad = 0;
 try {
   const made = await seed(server);
-  const login = await fetch(`${server.url}/api/v1/inventory/logins`, {
+  const device = await fetch(`${server.url}/api/v1/account/device/authorize`, {
     method: 'POST',
-    headers: { 'Content-Type': 'application/json' },
-    body: JSON.stringify({ client: 'billet on my-laptop' }),
+    body: new URLSearchParams({ client_id: 'billet on my-laptop' }),
   });
-  const { userCode } = (await login.json()).data;
+  const { user_code: userCode } = await device.json();
   const pages = {
     'sign-in': '/sign-in',
     offers: '/offers',
@@ -45,8 +44,8 @@ try {
     wallet: '/wallet',
     'api-keys': '/settings/api-keys',
     webhooks: '/settings/webhooks',
-    'login-code': '/login-code',
-    'login-code-given': `/login-code#${userCode}`,
+    device: '/device',
+    'device-code': `/device#${userCode}`,
     people: '/settings/members',
     profile: '/settings/profile',
     audit: '/settings/audit',

@@ -83,7 +83,7 @@ try {
       '/wallet',
       '/settings/api-keys',
       '/settings/webhooks',
-      '/login-code',
+      '/device',
       '/settings/members',
       '/settings/profile',
       '/settings/audit',
@@ -173,57 +173,59 @@ try {
     }
   });
 
-  await part('a program gets a key by its code', async () => {
-    const post = async (path, body) => {
-      const answer = await fetch(`${server.url}/api/v1/inventory/logins${path}`, {
+  await part('a device authorization is approved and denied', async () => {
+    const post = async (path, fields) => {
+      const answer = await fetch(`${server.url}/api/v1/account/device/${path}`, {
         method: 'POST',
-        headers: { 'Content-Type': 'application/json' },
-        body: JSON.stringify(body),
+        body: new URLSearchParams({ client_id: 'billet on walk', ...fields }),
       });
-      return { status: answer.status, ...(await answer.json()) };
+      return answer.json();
     };
-    const start = async (client) => (await post('', { client })).data;
-    const claim = ({ deviceCode }) => post('/claim', { deviceCode });
+    const token = (codes) =>
+      post('token', {
+        grant_type: 'urn:ietf:params:oauth:grant-type:device_code',
+        device_code: codes.device_code,
+      });
 
-    // Whoever is not signed in comes back with the code.
-    const login = await start('billet on walk');
+    // A visitor who is not signed in keeps the code through the sign-in.
+    const codes = await post('authorize', {});
     const fresh = await open({ viewport: phone });
-    await fresh.page.goto(login.verificationUrlComplete);
+    await fresh.page.goto(codes.verification_uri_complete);
     await fresh.page.getByRole('heading', { name: 'Sign in' }).waitFor();
     await signIn(fresh.page);
-    await fresh.page.getByRole('heading', { name: 'Give this program a key?' }).waitFor();
-    await fresh.page.getByText(login.userCode).waitFor();
-    await clean(fresh.page, 'a login on a phone');
-    await fresh.page.getByLabel('Name').fill('walk-login');
+    await fresh.page.getByRole('heading', { name: 'Authorize this app?' }).waitFor();
+    await fresh.page.getByText(codes.user_code).waitFor();
+    await clean(fresh.page, 'a device authorization on a phone');
+    await fresh.page.getByLabel('Name').fill('walk-device');
     await fresh.page.getByText('Read only', { exact: true }).click();
-    assert.equal((await claim(login)).data.status, 'pending');
-    await fresh.page.getByRole('button', { name: 'Allow' }).click();
-    await fresh.page.getByRole('heading', { name: 'The program is allowed' }).waitFor();
-    const { data } = await claim(login);
+    assert.equal((await token(codes)).error, 'authorization_pending');
+    await fresh.page.getByRole('button', { name: 'Approve' }).click();
+    await fresh.page.getByRole('heading', { name: 'Request approved' }).waitFor();
+    const issued = await token(codes);
     const wallet = await fetch(`${server.url}/api/v1/inventory/wallet`, {
-      headers: { Authorization: `Bearer ${data.key}` },
+      headers: { Authorization: `Bearer ${issued.access_token}` },
     });
     assert.equal(wallet.status, 200);
-    assert.ok(!data.scopes.includes('deployments:write'), `${data.scopes}`);
-    await fresh.page.getByRole('link', { name: 'To the API keys' }).click();
-    await fresh.page.getByText('walk-login').first().waitFor();
+    assert.ok(!issued.scope.includes('deployments:write'), issued.scope);
+    await fresh.page.getByRole('link', { name: 'View API keys' }).click();
+    await fresh.page.getByText('walk-device').first().waitFor();
     assert.deepEqual(fresh.faults, []);
     await fresh.context.close();
 
-    // Typed by hand; what leads nowhere says so.
-    const typed = await start('somebody');
-    visitors.allowed = [...expected, /logins\/look$/];
+    // A code typed by hand, first a wrong one.
+    const typed = await post('authorize', {});
+    visitors.allowed = [...expected, /device-authorizations\/lookup$/];
     await page.getByRole('link', { name: 'API Keys' }).click();
-    await page.getByRole('link', { name: 'gets its key here' }).click();
+    await page.getByRole('link', { name: 'Enter it here' }).click();
     await page.getByLabel('Code').fill('bbbbbbbb');
     await page.getByRole('button', { name: 'Continue' }).click();
-    await page.getByText('No program waits for this code').waitFor();
-    await page.getByLabel('Code').fill(typed.userCode.toLowerCase().replace('-', ' '));
+    await page.getByText('No pending device authorization has this code').waitFor();
+    await page.getByLabel('Code').fill(typed.user_code.toLowerCase().replace('-', ' '));
     await page.getByRole('button', { name: 'Continue' }).click();
-    await page.getByRole('heading', { name: 'Give this program a key?' }).waitFor();
+    await page.getByRole('heading', { name: 'Authorize this app?' }).waitFor();
     await page.getByRole('button', { name: 'Deny' }).click();
-    await page.getByRole('heading', { name: 'The program is denied' }).waitFor();
-    assert.equal((await claim(typed)).error.code, 'LOGIN_DENIED');
+    await page.getByRole('heading', { name: 'Request denied' }).waitFor();
+    assert.equal((await token(typed)).error, 'access_denied');
     visitors.allowed = expected;
   });
 

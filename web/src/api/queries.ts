@@ -20,7 +20,7 @@ export const key = {
   deliveries: ['deliveries'],
   people: ['people'],
   invitation: ['invitation'],
-  login: ['login'],
+  deviceAuthorization: ['deviceAuthorization'],
   invitations: ['invitations'],
   sessions: ['sessions'],
   passkeys: ['passkeys'],

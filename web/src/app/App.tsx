@@ -48,7 +48,7 @@ export function App() {
           <Route path="/settings/webhooks" element={<pages.webhooks.Page />} />
         </Route>
         <Route element={<Needs scope="api-keys:write" />}>
-          <Route path="/login-code" element={<pages.loginCode.Page />} />
+          <Route path="/device" element={<pages.device.Page />} />
         </Route>
         <Route element={<Needs scope="people:read" />}>
           <Route path="/settings/members" element={<pages.people.Page />} />

@@ -617,22 +617,23 @@ CREATE TABLE webhook_attempt (
     PRIMARY KEY (delivery_id, number)
 );
 
--- Programs that ask for an API key by a code, which a signed-in user types. Neither code is here, only its hash.
+-- Device authorizations (RFC 8628): programs that request an API key, which a signed-in user approves. Codes are stored as hashes only.
 CREATE TABLE device_authorization (
     id          TEXT   PRIMARY KEY,
-    device_hash TEXT   NOT NULL UNIQUE,        -- SHA-256 in hex of what the program keeps
-    user_hash   TEXT   NOT NULL UNIQUE,        -- SHA-256 in hex of what the users types
-    client      TEXT   NOT NULL,               -- what the program calls itself
-    scopes      TEXT   NOT NULL,               -- that it asks for, apart by spaces; '' = it does not say
-    address     TEXT   NOT NULL,               -- from where it was begun
-    network     TEXT   NOT NULL,               -- what counts as one address
+    device_hash TEXT   NOT NULL UNIQUE,         -- SHA-256 in hex of the device code, which the program keeps
+    user_hash   TEXT   NOT NULL UNIQUE,         -- SHA-256 in hex of the user code, which the user types
+    client_id   TEXT   NOT NULL,                -- the name that the program gives itself
+    scopes      TEXT   NOT NULL,                -- the scopes requested, separated by spaces; '' = unspecified
+    address     TEXT   NOT NULL,                -- IP address of the request
+    network     TEXT   NOT NULL,                -- the network that the pending limit counts
     created_at  BIGINT NOT NULL,
     expires_at  BIGINT NOT NULL,
-    decided_at  BIGINT,                        -- NULL = nobody has allowed or denied it
+    polled_at   BIGINT,                         -- last token request while pending
+    decided_at  BIGINT,                         -- NULL = neither approved nor denied
     decided_by  TEXT   REFERENCES users (id),
-    account_id  TEXT   REFERENCES account (id), -- in which it was decided
-    key_id      TEXT   REFERENCES api_key (id), -- NULL = denied, once it is decided
-    claimed_at  BIGINT                         -- when the key's secret was first told
+    account_id  TEXT   REFERENCES account (id), -- account in which it was decided
+    key_id      TEXT   REFERENCES api_key (id), -- once decided: NULL = denied
+    issued_at   BIGINT                          -- first successful token request
 );
 CREATE INDEX device_authorization_expires ON device_authorization (expires_at);
 

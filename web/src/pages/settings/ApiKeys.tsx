@@ -40,7 +40,7 @@ export default function ApiKeys() {
         {write && (
           <>
             {' '}
-            A program that shows you a code <Link to="/login-code">gets its key here</Link>.
+            Have a code from a program? <Link to="/device">Enter it here</Link>.
           </>
         )}
       </PageHead>

@@ -1,0 +1,114 @@
+package httpapi
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/billetcloud/billet/internal/apierr"
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// formMedia is the media type of OAuth requests.
+const formMedia = "application/x-www-form-urlencoded"
+
+// oauthCodes are the error codes of the OAuth endpoints, in the order of the documentation.
+var oauthCodes = []struct {
+	code    apierr.Code
+	meaning string
+}{
+	{apierr.AuthorizationPending, "The user has not decided yet. Ask again after `interval` seconds."},
+	{apierr.SlowDown, "Requests come too fast. Add 5 seconds to the interval, or wait for `Retry-After`."},
+	{apierr.AccessDenied, "The user denied the request."},
+	{apierr.ExpiredToken, "The device code expired. Request another."},
+	{apierr.InvalidGrant, "The device code is unknown, belongs to another `client_id`, or its API key was used or revoked."},
+	{apierr.InvalidScope, "`scope` has a scope that does not exist."},
+	{apierr.UnsupportedGrantType, "`grant_type` is not `urn:ietf:params:oauth:grant-type:device_code`."},
+	{apierr.InvalidOAuthRequest, "A parameter is missing or malformed, or the request cannot be read."},
+	{apierr.TemporarilyUnavailable, "The server cannot answer now; see `Retry-After`."},
+	{apierr.ServerError, "The server failed. The request id identifies the failure in its log."},
+}
+
+// oauthFailure is the body of an error of RFC 6749 section 5.2.
+type oauthFailure struct {
+	Error       apierr.Code `json:"error" doc:"A stable code; see Device authorization codes."`
+	Description string      `json:"error_description" doc:"What is wrong and what to do, for a developer to read."`
+}
+
+// oauthFailed makes the response to an error of an OAuth endpoint.
+func oauthFailed(err error, request id.ID) answer {
+	var e *apierr.Error
+	if errors.As(err, &e) && isOAuth(e.Code) {
+		return answer{Status: http.StatusBadRequest, Header: map[string]string{}, Body: encode(oauthFailure{e.Code, oauthText(e.Message)})}
+	}
+	a := failed(err, request)
+	code := apierr.InvalidOAuthRequest
+	switch a.Status {
+	case http.StatusTooManyRequests:
+		code = apierr.SlowDown
+	case http.StatusServiceUnavailable:
+		code = apierr.TemporarilyUnavailable
+	case http.StatusInternalServerError:
+		code = apierr.ServerError
+	}
+	message := "The server failed. Tell its operator the request id " + string(request) + "."
+	if a.Status != http.StatusInternalServerError {
+		message = e.Message
+	}
+	a.Body = encode(oauthFailure{code, oauthText(message)})
+	return a
+}
+
+func isOAuth(code apierr.Code) bool {
+	for _, c := range oauthCodes {
+		if c.code == code {
+			return true
+		}
+	}
+	return false
+}
+
+// oauthText replaces the characters that RFC 6749 does not allow in an error_description.
+func oauthText(message string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '"' || r == '`':
+			return '\''
+		case r < ' ' || r > '~' || r == '\\':
+			return '?'
+		}
+		return r
+	}, message)
+}
+
+// formObject turns the parameters of a form that the endpoint knows into a JSON object. It ignores unknown and empty
+// parameters, as RFC 6749 section 3.2 requires.
+func (in *input) formObject(body []byte) ([]byte, error) {
+	values, err := url.ParseQuery(string(body))
+	if err != nil || !isUTF8(string(body)) {
+		return nil, apierr.New(apierr.InvalidOAuthRequest, "The form cannot be read: encode special characters as %%XX.")
+	}
+	object := map[string]string{}
+	for name := range in.resolve(in.schema).Properties {
+		switch list := values[name]; {
+		case len(list) > 1:
+			return nil, apierr.New(apierr.InvalidOAuthRequest, "%s is given %d times; give it once.", name, len(list))
+		case len(list) == 1 && list[0] != "":
+			object[name] = list[0]
+		}
+	}
+	return encode(object), nil
+}
+
+// oauthResponses documents the errors of an OAuth endpoint.
+func (s *server) oauthResponses(rt *route, op *huma.Operation) {
+	byStatus := map[string][]apierr.Code{"400": append([]apierr.Code{apierr.InvalidOAuthRequest}, rt.errors...)}
+	byStatus["429"] = []apierr.Code{apierr.SlowDown}
+	byStatus["500"] = []apierr.Code{apierr.ServerError}
+	byStatus["503"] = []apierr.Code{apierr.TemporarilyUnavailable}
+	op.Extensions = map[string]any{"x-codes": byStatus}
+	op.Responses["4XX"] = &huma.Response{Ref: "#/components/responses/OAuthError"}
+	op.Responses["5XX"] = &huma.Response{Ref: "#/components/responses/OAuthError"}
+}
