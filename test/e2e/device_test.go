@@ -67,6 +67,7 @@ func TestDeviceAuthorization(t *testing.T) {
 		if a := s.Call(key, "POST", "/deployments", deployBody(t, "x")); a.Status != 403 || a.Code() != "KEY_LIMIT_REACHED" {
 			t.Errorf("POST /deployments: got %d, want 403 KEY_LIMIT_REACHED: %s", a.Status, a.Body)
 		}
+		config.Endpoint.TokenURL = s.URL + "/api/v1/account/device/token" // the address may be another
 		var refused *oauth2.RetrieveError
 		if _, err := config.DeviceAccessToken(ctx, da); !errors.As(err, &refused) || refused.ErrorCode != "invalid_grant" {
 			t.Errorf("DeviceAccessToken with a used code: got %v, want invalid_grant", err)
