@@ -17,8 +17,9 @@ import { KeyFields, useKeyForm } from '../settings/KeyForm';
 import './device.css';
 
 /**
- * The verification page of device authorization (RFC 8628), where a user approves a program's request for an API key.
- * The code is behind the #, so that it survives a reload and a sign-in, and no server logs it.
+ * The verification page of device authorization (RFC 8628): a user approves the request of a
+ * program for an API key. The code is behind the #, so that it survives a reload and a sign-in,
+ * and no server logs it.
  */
 export default function Device() {
   const given = complete(useLocation().hash.slice(1));
@@ -103,7 +104,8 @@ function Decide({ code, request, onDone }: DecideProps) {
     if (!busy) approve.mutate({ userCode: code, ...form.made() }, { onSuccess: () => onDone('approved') });
   };
   // An error of a field is shown at the field.
-  const atFields = approve.error instanceof ApiError && approve.error.fields.some((f) => !f.field.startsWith('userCode'));
+  const atFields =
+    approve.error instanceof ApiError && approve.error.fields.some((f) => !f.field.startsWith('userCode'));
   return (
     <>
       <PageHead title="Authorize this app?">
@@ -138,8 +140,8 @@ function Decide({ code, request, onDone }: DecideProps) {
           />
         </section>
         <Alert color="amber" variant="outline" title="Only approve requests you started">
-          Approve only if you just started this app and it shows this code. The app name is not verified. If someone sent
-          you the code or a link to this page, deny the request: they would get the key.
+          Approve only if you just started this app and it shows this code. The app name is not verified. If someone
+          sent you the code or a link to this page, deny the request: they would get the key.
         </Alert>
         <section className="panel panel-body stack" aria-label="API key">
           <KeyFields form={form} error={approve.error} />
