@@ -118,7 +118,7 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 	if o.Webhooks, err = o.webhooks(c, log, secrets, real); err != nil {
 		return nil, errors.Join(err, o.DB.Close())
 	}
-	o.Wallet = wallet.New(wallet.Config{DB: o.DB, IDs: o.IDs, Turned: func(ctx context.Context, tx *db.Tx, of id.ID) error {
+	o.Wallet = wallet.New(wallet.Config{DB: o.DB, IDs: o.IDs, CrossedZero: func(ctx context.Context, tx *db.Tx, of id.ID) error {
 		return o.Jobs.Enqueue(ctx, tx, of, meter.KindPastDue, of, tx.Now) // whatever ended the debt, a credit, a refund or a release, is told at once
 	}})
 	o.Desk = operator.New(operator.Config{IDs: o.IDs, Accounts: o.Accounts, Wallet: o.Wallet, Jobs: o.Jobs})

@@ -271,7 +271,7 @@ func (r *rig) build(park provider.Provider) {
 	secrets, err := secret.New(make([]byte, 32))
 	r.must(err)
 	r.secrets = secrets
-	r.wallet = wallet.New(wallet.Config{DB: d, IDs: r.ids, Turned: func(ctx context.Context, tx *db.Tx, account id.ID) error {
+	r.wallet = wallet.New(wallet.Config{DB: d, IDs: r.ids, CrossedZero: func(ctx context.Context, tx *db.Tx, account id.ID) error {
 		return jobs.Enqueue(ctx, tx, account, meter.KindPastDue, account, tx.Now)
 	}})
 	r.meter = meter.New(meter.Config{DB: d, Wallet: r.wallet, Events: r.events, Jobs: jobs})

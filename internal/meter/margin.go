@@ -13,24 +13,26 @@ import (
 	"github.com/billetcloud/billet/internal/wallet"
 )
 
-// Margin is what was earned with one group of subjects, and what their providers cost. It is the operator's alone.
+// Margin is the revenue of one group of subjects and what their providers cost. It is for the operator only.
 type Margin struct {
 	// Key is the provider, the account, the GPU type ("" for volumes) or the day in UTC ("2028-02-29").
 	Key string
-	// Revenue is what was charged less what was refunded; Cost what the provider asked for. Either may be zero.
+	// Revenue is charges less refunds, Cost is what the provider charges. Either may be zero.
 	Revenue, Cost money.Micros
-	// Seconds are those that the provider's price was reckoned for.
+	// Seconds is how long the provider charges for.
 	Seconds int64
 }
 
-// Margin is Revenue less Cost; below zero it is a loss.
+// Margin returns Revenue less Cost. Below zero it is a loss.
 func (m Margin) Margin() money.Micros { return m.Revenue - m.Cost }
 
-// Margins returns, by key, what the hours that began at or after from and before to have earned, net of refunds whenever these were
-// made, and what the same interval has cost so far. Groups in which neither is known are left out. Groups of any kind have the same
-// sums, to the micro-dollar. It should be given a transaction, so that both are of one instant.
-func (m *Service) Margins(ctx context.Context, r db.Reader, from, to, now time.Time, by wallet.GroupBy) ([]Margin, error) {
-	revenue, err := m.c.Wallet.Revenue(ctx, r, from, to, by)
+// Margins returns, by key, the revenue of the hours that began at or after from and before to, net of refunds whenever these were
+// made, and the cost of the same interval so far. Groups with neither are left out. The sums of all groupings are equal to the
+// micro-dollar. Pass a transaction as r, so that both are of one instant.
+func (m *Service) Margins(
+	ctx context.Context, r db.Reader, from, to, now time.Time, by wallet.GroupBy,
+) ([]Margin, error) {
+	revenue, err := m.cfg.Wallet.Revenue(ctx, r, from, to, by)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +56,7 @@ func (m *Service) Margins(ctx context.Context, r db.Reader, from, to, now time.T
 	return rows, nil
 }
 
-// CostChanges says that the subject costs something else at its provider from now on. One that costs nothing is left as it is.
+// CostChanges changes what the subject costs at its provider from now on. A subject without a cost is left unchanged.
 func (m *Service) CostChanges(ctx context.Context, tx *db.Tx, subject id.ID, hourly money.Micros) error {
 	if hourly < 0 || hourly > wallet.MaxAmount {
 		return fmt.Errorf("meter: a cost of %s an hour is out of bounds", hourly)
@@ -62,12 +64,12 @@ func (m *Service) CostChanges(ctx context.Context, tx *db.Tx, subject id.ID, hou
 	return changeCost(ctx, tx, subject, hourly, tx.Now.Truncate(time.Second))
 }
 
-// CostEnds says that the subject costs nothing any more: its provider has confirmed its end. To say it again changes nothing.
+// CostEnds ends the subject's cost: its provider has confirmed its end. A repetition changes nothing.
 func (m *Service) CostEnds(ctx context.Context, tx *db.Tx, subject id.ID, at time.Time) error {
 	return endCost(ctx, tx, subject, at)
 }
 
-// CostGoesOn says that the subjects' costs have not ended after all.
+// CostGoesOn resumes the subjects' costs, which have not ended after all.
 func (m *Service) CostGoesOn(ctx context.Context, tx *db.Tx, subjects []id.ID) error {
 	if len(subjects) == 0 {
 		return nil
@@ -77,13 +79,13 @@ func (m *Service) CostGoesOn(ctx context.Context, tx *db.Tx, subjects []id.ID) e
 
 // Load is what runs on an account now.
 type Load struct {
-	// Deployments run, or are stopped and kept.
+	// Deployments are running, or stopped and kept.
 	Deployments int64
-	// HourlyCost is what all of it costs the tenant in an hour, volumes included.
+	// HourlyCost is the tenant's cost of an hour, volumes included.
 	HourlyCost money.Micros
 }
 
-// Loads returns what runs on each of the accounts, with one query; an account on which nothing runs is left out.
+// Loads returns what runs on each of the accounts, by one query. An account on which nothing runs is left out.
 func Loads(ctx context.Context, r db.Reader, accounts []id.ID) (map[id.ID]Load, error) {
 	if len(accounts) == 0 {
 		return map[id.ID]Load{}, nil

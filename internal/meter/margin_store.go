@@ -12,22 +12,40 @@ import (
 	"github.com/billetcloud/billet/internal/wallet"
 )
 
-func insertCost(ctx context.Context, tx *db.Tx, r reading, hourly money.Micros) error {
-	_, err := tx.Exec(ctx, `INSERT INTO meter_cost (subject, from_at, account_id, provider, gpu_type, hourly_cost) VALUES ($1, $2, $3, $4, $5, $6)
-		ON CONFLICT (subject, from_at) DO NOTHING`, r.subject, db.Micros(r.startedAt), r.account, r.labels.Provider, r.labels.GPUType, hourly)
-	if err != nil {
-		return fmt.Errorf("write the cost of %s: %w", r.subject, err)
+var costs = db.NewTable("meter_cost", (*cost).columns)
+
+// cost is a provider's price of a subject from one instant to another.
+type cost struct {
+	subject, account  id.ID
+	from              time.Time
+	provider, gpuType string
+	hourly            money.Micros
+}
+
+func (c *cost) columns() []db.Column {
+	return []db.Column{
+		db.Col("subject", &c.subject),
+		db.Col("from_at", &c.from),
+		db.Col("account_id", &c.account),
+		db.Col("provider", &c.provider),
+		db.Col("gpu_type", &c.gpuType),
+		db.Col("hourly_cost", &c.hourly),
 	}
-	return nil
+}
+
+func insertCost(ctx context.Context, tx *db.Tx, r reading, hourly money.Micros) error {
+	_, err := costs.InsertNew(ctx, tx, "subject, from_at",
+		cost{r.subject, r.account, r.startedAt, r.labels.Provider, r.labels.GPUType, hourly})
+	return err
 }
 
 func changeCost(ctx context.Context, tx *db.Tx, subject id.ID, hourly money.Micros, at time.Time) error {
 	n, err := tx.Exec(ctx, `INSERT INTO meter_cost (subject, from_at, account_id, provider, gpu_type, hourly_cost)
 		SELECT subject, CAST($2 AS BIGINT), account_id, provider, gpu_type, CAST($3 AS BIGINT) FROM meter_cost
-		WHERE subject = $1 AND to_at IS NULL AND from_at < $2 AND hourly_cost <> $3`, subject, db.Micros(at), hourly)
+		WHERE subject = $1 AND to_at IS NULL AND from_at < $2 AND hourly_cost <> $3`, subject, at, hourly)
 	if err == nil && n > 0 {
-		_, err = tx.Exec(ctx, `UPDATE meter_cost SET to_at = $2 WHERE subject = $1 AND to_at IS NULL AND from_at < $2`, subject, db.Micros(at))
-	} else if err == nil { // it changes twice in one second: the last counts
+		_, err = tx.Exec(ctx, `UPDATE meter_cost SET to_at = $2 WHERE subject = $1 AND to_at IS NULL AND from_at < $2`, subject, at)
+	} else if err == nil { // a second change within one second: the last counts
 		_, err = tx.Exec(ctx, `UPDATE meter_cost SET hourly_cost = $2 WHERE subject = $1 AND to_at IS NULL`, subject, hourly)
 	}
 	if err != nil {
@@ -37,7 +55,8 @@ func changeCost(ctx context.Context, tx *db.Tx, subject id.ID, hourly money.Micr
 }
 
 func endCost(ctx context.Context, tx *db.Tx, subject id.ID, at time.Time) error {
-	_, err := tx.Exec(ctx, `UPDATE meter_cost SET to_at = CASE WHEN from_at > $2 THEN from_at ELSE $2 END WHERE subject = $1 AND to_at IS NULL`, subject, db.Micros(at))
+	_, err := tx.Exec(ctx, `UPDATE meter_cost SET to_at = CASE WHEN from_at > $2 THEN from_at ELSE $2 END
+		WHERE subject = $1 AND to_at IS NULL`, subject, at)
 	if err != nil {
 		return fmt.Errorf("end the cost of %s: %w", subject, err)
 	}
@@ -45,64 +64,62 @@ func endCost(ctx context.Context, tx *db.Tx, subject id.ID, at time.Time) error 
 }
 
 func resumeCost(ctx context.Context, tx *db.Tx, subjects []id.ID) error {
-	args := make([]any, len(subjects))
-	for i, s := range subjects {
-		args[i] = s
-	}
-	_, err := tx.Exec(ctx, `UPDATE meter_cost SET to_at = NULL WHERE subject IN `+db.In(1, len(args))+`
-		AND from_at = (SELECT MAX(last.from_at) FROM meter_cost last WHERE last.subject = meter_cost.subject)`, args...)
+	_, err := tx.Exec(ctx, `UPDATE meter_cost SET to_at = NULL WHERE subject IN `+db.In(1, len(subjects))+`
+		AND from_at = (SELECT MAX(last.from_at) FROM meter_cost last WHERE last.subject = meter_cost.subject)`,
+		db.Args(subjects)...)
 	return err
 }
 
 const dayMicros = int64(24 * time.Hour / time.Microsecond)
 
-// costKeys are what costs are grouped by; days are cut afterwards.
+// costKeys are the columns that costs are grouped by. Days are divided afterwards.
 var costKeys = map[wallet.GroupBy]string{
 	wallet.ByAccount: "account_id", wallet.ByProvider: "provider", wallet.ByGPUType: "gpu_type", wallet.ByDay: "''",
 }
 
-// upTo is the cost up to that second, counted from the beginning: rate × seconds / 3600, rounded half-up. A part costs the difference of two
-// such, so parts always add up to the whole.
+// upTo returns the cost from the beginning up to that second: rate × seconds / 3600, rounded half-up. A part costs the difference
+// of two such costs, so parts always add up to the whole.
 func upTo(rate money.Micros, second int64) money.Micros {
 	return rate*money.Micros(second/3600) + (rate*money.Micros(second%3600)+1800)/3600
 }
 
-// selectCost cuts each cost at the ends of the interval, and of its days where they are asked for. Each row that the interval touches is read once:
-// those that end in it or later, by an index of ends, and those that go on.
+// selectCost divides each cost at the ends of the interval, and at the ends of its days if they are the key. It reads each row
+// that overlaps the interval once: those that end in it or later, by an index of ends, and those that have not ended.
 func selectCost(ctx context.Context, r db.Reader, from, to, now time.Time, by wallet.GroupBy) ([]Margin, error) {
 	key, known := costKeys[by]
 	if !known {
 		return nil, fmt.Errorf("meter: costs cannot be grouped by %q", by)
 	}
-	a, b := db.Micros(from), db.Micros(to)
-	// The + keeps SQLite, which may know nothing of how many there are, from the index of beginnings.
-	rows, err := r.Query(ctx, `
+	type part struct {
+		key         string
+		rate        money.Micros
+		origin, end int64
+	}
+	a, b := from.UnixMicro(), to.UnixMicro()
+	// The + keeps SQLite, which may not know how many rows there are, from the index of beginnings.
+	parts, err := db.Collect(ctx, r, func(row db.Row) (p part, err error) {
+		err = row.Scan(&p.key, &p.rate, &p.origin, &p.end)
+		return p, err
+	}, `
 		SELECT `+key+`, hourly_cost, from_at, to_at FROM meter_cost WHERE to_at > $1 AND +from_at < $2
 		UNION ALL SELECT `+key+`, hourly_cost, from_at, CAST($3 AS BIGINT) FROM meter_cost WHERE to_at IS NULL AND from_at < $2`,
-		a, b, db.Micros(now))
+		a, b, now)
 	if err != nil {
 		return nil, fmt.Errorf("sum costs: %w", err)
 	}
-	defer func() { _ = rows.Close() }()
 	found, days := map[string]*Margin{}, map[int64]*Margin{}
-	add := func(m *Margin, rate money.Micros, origin, lo, hi int64) {
-		s, e := (lo-origin+999999)/1000000, (hi-origin+999999)/1000000
-		m.Cost, m.Seconds = m.Cost+upTo(rate, e)-upTo(rate, s), m.Seconds+e-s
+	add := func(m *Margin, p part, lo, hi int64) {
+		s, e := (lo-p.origin+999999)/1000000, (hi-p.origin+999999)/1000000
+		m.Cost, m.Seconds = m.Cost+upTo(p.rate, e)-upTo(p.rate, s), m.Seconds+e-s
 	}
-	for rows.Next() {
-		var k string
-		var rate money.Micros
-		var origin, end int64
-		if err := rows.Scan(&k, &rate, &origin, &end); err != nil {
-			return nil, err
-		}
-		lo, hi := max(a, origin), min(b, end)
+	for _, p := range parts {
+		lo, hi := max(a, p.origin), min(b, p.end)
 		if by != wallet.ByDay {
 			if hi > lo {
-				if found[k] == nil {
-					found[k] = &Margin{Key: k}
+				if found[p.key] == nil {
+					found[p.key] = &Margin{Key: p.key}
 				}
-				add(found[k], rate, origin, lo, hi)
+				add(found[p.key], p, lo, hi)
 			}
 			continue
 		}
@@ -111,7 +128,7 @@ func selectCost(ctx context.Context, r db.Reader, from, to, now time.Time, by wa
 			if days[day] == nil {
 				days[day] = &Margin{Key: wallet.Day(strconv.FormatInt(day, 10))}
 			}
-			add(days[day], rate, origin, lo, min(hi, (day+1)*dayMicros))
+			add(days[day], p, lo, min(hi, (day+1)*dayMicros))
 		}
 	}
 	out := []Margin{}
@@ -121,28 +138,18 @@ func selectCost(ctx context.Context, r db.Reader, from, to, now time.Time, by wa
 	for _, m := range days {
 		out = append(out, *m)
 	}
-	return out, rows.Err()
+	return out, nil
 }
 
 func selectLoads(ctx context.Context, r db.Reader, accounts []id.ID) (map[id.ID]Load, error) {
-	args := make([]any, len(accounts))
-	for i, a := range accounts {
-		args[i] = a
-	}
-	rows, err := r.Query(ctx, `SELECT account_id, CAST(SUM(CASE WHEN substr(subject, 1, 4) = 'dep_' THEN 1 ELSE 0 END) AS BIGINT), CAST(SUM(hourly_price) AS BIGINT)
-		FROM meter WHERE next_at IS NOT NULL AND account_id IN `+db.In(1, len(args))+` GROUP BY account_id`, args...)
+	loads, err := db.CollectMap(ctx, r, func(row db.Row) (a id.ID, l Load, err error) {
+		err = row.Scan(&a, &l.Deployments, &l.HourlyCost)
+		return a, l, err
+	}, `SELECT account_id, CAST(SUM(CASE WHEN substr(subject, 1, 4) = 'dep_' THEN 1 ELSE 0 END) AS BIGINT),
+			CAST(SUM(hourly_price) AS BIGINT)
+		FROM meter WHERE next_at IS NOT NULL AND account_id IN `+db.In(1, len(accounts))+` GROUP BY account_id`, db.Args(accounts)...)
 	if err != nil {
 		return nil, fmt.Errorf("sum what runs: %w", err)
 	}
-	defer func() { _ = rows.Close() }()
-	out := map[id.ID]Load{}
-	for rows.Next() {
-		var a id.ID
-		var l Load
-		if err := rows.Scan(&a, &l.Deployments, &l.HourlyCost); err != nil {
-			return nil, err
-		}
-		out[a] = l
-	}
-	return out, rows.Err()
+	return loads, nil
 }

@@ -14,18 +14,18 @@ import (
 )
 
 const (
-	// KindSweep is the job that books the hours that are due. Its one subject is Fleet and its handler Sweep.
+	// KindSweep is the job that books the hours that are due. Its only subject is Fleet and its handler is Sweep.
 	KindSweep job.Kind = "meter-sweep"
 	// Fleet is the subject of KindSweep: all meters.
 	Fleet id.ID = "fleet"
-	// KindPastDue is the job that the meter enqueues for an account whose charge leaves less than nothing available.
+	// KindPastDue is the job that is enqueued for an account when a charge leaves its available money below zero.
 	KindPastDue job.Kind = "past-due"
 )
 
-// Hour is how long a billed hour lasts.
+// Hour is the length of a billed hour.
 const Hour = money.HourSeconds * time.Second
 
-// Config is what a Meter needs. Every field is required.
+// Config configures a Service. Every field is required.
 type Config struct {
 	DB     *db.DB
 	Wallet *wallet.Ledger
@@ -34,36 +34,32 @@ type Config struct {
 }
 
 // Service charges hours. It is safe for concurrent use.
-type Service struct{ c Config }
+type Service struct{ cfg Config }
 
-// New returns a Meter. It panics when a dependency is missing.
-func New(c Config) *Service {
-	if c.DB == nil || c.Wallet == nil || c.Events == nil || c.Jobs == nil {
-		panic("meter: New needs every field of its Config")
-	}
-	return &Service{c}
-}
+// New returns a Service.
+func New(c Config) *Service { return &Service{c} }
 
 // Start is a subject that begins to cost money.
 type Start struct {
-	// Subject is the id of a deployment or a volume. It is metered once in its life.
+	// Subject is the ID of a deployment or a volume. It is metered once.
 	Subject, Account id.ID
 	// HourlyPrice is at least zero.
 	HourlyPrice money.Micros
-	// HourlyCost is what the provider asks for an hour, at least zero. No tenant sees it. It costs that from At until CostEnds.
+	// HourlyCost is the provider's price of an hour from At on, at least zero. No tenant sees it.
 	HourlyCost money.Micros
-	// At is when hour 0 begins, cut to the second. It may have passed.
+	// At is when hour 0 begins, truncated to the second. It may be in the past.
 	At time.Time
-	// Description says what an hour is of, on each line of the bill: "8 × NVIDIA B200".
+	// Description describes an hour on each transaction: "8 × NVIDIA B200".
 	Description string
-	// Labels are stored with each charge. Name is what the tenant calls the subject.
+	// Labels are stored with each charge. Name is the tenant's name of the subject.
 	Labels wallet.Labels
 }
 
-// Start charges hour 0, capturing the subject's hold, and has the further hours charged as they begin. A
-// repetition, also after the stop, changes nothing.
+// Start charges hour 0, capturing the subject's hold, and schedules the following hours. A repetition, also after the stop,
+// changes nothing.
 func (m *Service) Start(ctx context.Context, tx *db.Tx, s Start) error {
-	if s.Account == "" || words[s.Subject.Kind()] == "" || s.HourlyPrice < 0 || s.HourlyPrice > wallet.MaxAmount || s.HourlyCost < 0 || s.HourlyCost > wallet.MaxAmount {
+	if s.Account == "" || eventPrefix[s.Subject.Kind()] == "" || s.HourlyPrice < 0 || s.HourlyPrice > wallet.MaxAmount ||
+		s.HourlyCost < 0 || s.HourlyCost > wallet.MaxAmount {
 		return fmt.Errorf("meter: cannot charge %q %s an hour for %q", s.Account, s.HourlyPrice, s.Subject)
 	}
 	r := reading{
@@ -79,17 +75,19 @@ func (m *Service) Start(ctx context.Context, tx *db.Tx, s Start) error {
 	if err := m.bookUpTo(ctx, tx, &r, 1); err != nil {
 		return err
 	}
-	return m.c.Jobs.Enqueue(ctx, tx, job.Nobody, KindSweep, Fleet, r.begin(r.hours))
+	return m.cfg.Jobs.Enqueue(ctx, tx, job.Nobody, KindSweep, Fleet, r.begin(r.hours))
 }
 
-// Reprice changes the price of the hours that begin from now on, and what their lines say. Hours that began
-// before and are not booked yet are booked first, as agreed before. A subject that is not metered, or has stopped, is left as it is.
-func (m *Service) Reprice(ctx context.Context, tx *db.Tx, subject id.ID, hourly money.Micros, labels wallet.Labels, description string) error {
+// Reprice changes the price and the description of the hours that begin from now on. Hours that began before and are not booked
+// yet are booked first, at the old price. A subject that is not metered, or has stopped, is left unchanged.
+func (m *Service) Reprice(
+	ctx context.Context, tx *db.Tx, subject id.ID, hourly money.Micros, labels wallet.Labels, description string,
+) error {
 	if hourly < 0 || hourly > wallet.MaxAmount {
 		return fmt.Errorf("meter: a price of %s an hour is out of bounds", hourly)
 	}
 	r, found, err := lock(ctx, tx, subject)
-	if err != nil || !found || r.stopped {
+	if err != nil || !found || r.stoppedAt != nil {
 		return err
 	}
 	if err := m.bookUpTo(ctx, tx, &r, r.begunBefore(tx.Now)); err != nil {
@@ -98,7 +96,7 @@ func (m *Service) Reprice(ctx context.Context, tx *db.Tx, subject id.ID, hourly 
 	return reprice(ctx, tx, subject, hourly, labels, description)
 }
 
-// Costs returns what each subject has cost, charges less refunds; a subject without a meter is left out.
+// Costs returns what each subject has cost, charges less refunds. A subject without a meter is left out.
 func (m *Service) Costs(ctx context.Context, r db.Reader, subjects []id.ID) (map[id.ID]money.Micros, error) {
 	return selectCosts(ctx, r, subjects)
 }
@@ -106,14 +104,14 @@ func (m *Service) Costs(ctx context.Context, r db.Reader, subjects []id.ID) (map
 // Running is a subject that costs money now.
 type Running struct {
 	Subject id.ID
-	// Name is what the tenant calls it.
+	// Name is the tenant's name of the subject.
 	Name        string
 	HourlyPrice money.Micros
 	// CostToDate is the sum of its charges.
 	CostToDate money.Micros
 }
 
-// Rates returns what runs now on the account, in the order of ids.
+// Rates returns what runs on the account now, in the order of IDs.
 func (m *Service) Rates(ctx context.Context, r db.Reader, account id.ID) ([]Running, error) {
 	return selectRunning(ctx, r, account)
 }
@@ -127,13 +125,13 @@ type reading struct {
 	startedAt        time.Time
 	hours            int64 // booked: 0 to hours − 1
 	cost             money.Micros
-	stopped          bool
+	stoppedAt        *time.Time
 }
 
-// begin is when the n-th hour begins.
+// begin returns when the n-th hour begins.
 func (r *reading) begin(n int64) time.Time { return r.startedAt.Add(time.Duration(n) * Hour) }
 
-// begunBefore is how many hours begin before t; none when t is not after the start.
+// begunBefore returns how many hours begin before t.
 func (r *reading) begunBefore(t time.Time) int64 {
 	if !t.After(r.startedAt) {
 		return 0
@@ -141,15 +139,16 @@ func (r *reading) begunBefore(t time.Time) int64 {
 	return int64((t.Sub(r.startedAt)-1)/Hour) + 1
 }
 
-// charge is what the n-th hour is charged.
+// charge returns the charge of the n-th hour.
 func (r *reading) charge(n int64) wallet.Charge {
 	return wallet.Charge{
-		Account: r.account, Subject: r.subject, Hour: n, Amount: r.hourlyPrice, HourlyPrice: r.hourlyPrice, From: r.begin(n), To: r.begin(n + 1),
-		Description: fmt.Sprintf("%s: hour %d of %s at %s/h", r.labels.Name, n+1, r.description, r.hourlyPrice), Labels: r.labels,
+		Account: r.account, Subject: r.subject, Hour: n, Amount: r.hourlyPrice, HourlyPrice: r.hourlyPrice,
+		From: r.begin(n), To: r.begin(n + 1), Labels: r.labels,
+		Description: fmt.Sprintf("%s: hour %d of %s at %s/h", r.labels.Name, n+1, r.description, r.hourlyPrice),
 	}
 }
 
-// bookUpTo charges the hours that are not booked yet up to n in all.
+// bookUpTo charges the hours below n that are not booked yet.
 func (m *Service) bookUpTo(ctx context.Context, tx *db.Tx, r *reading, n int64) error {
 	if n <= r.hours {
 		return nil
@@ -165,25 +164,25 @@ func (m *Service) bookUpTo(ctx context.Context, tx *db.Tx, r *reading, n int64) 
 	return m.charge(ctx, tx, charges)
 }
 
-// charge pays hours that this transaction has raised the meters for, and tells of them. An hour that the
-// wallet has been charged before stays charged once.
+// charge charges hours that this transaction has booked, and appends their events. An hour that the wallet has charged before is
+// not charged again.
 func (m *Service) charge(ctx context.Context, tx *db.Tx, charges []wallet.Charge) error {
-	made, err := m.c.Wallet.ChargeAll(ctx, tx, charges)
+	made, err := m.cfg.Wallet.ChargeAll(ctx, tx, charges)
 	if err != nil {
 		return err
 	}
 	events := make([]event.Event, len(made))
 	for i, c := range made {
-		events[i] = told("charged", c.Charge, map[string]any{"transactionId": c.Transaction})
+		events[i] = billingEvent("charged", c.Charge, map[string]any{"transactionId": c.Transaction})
 	}
-	if err := m.c.Events.Append(ctx, tx, events...); err != nil {
+	if err := m.cfg.Events.Append(ctx, tx, events...); err != nil {
 		return err
 	}
 	warned := map[id.ID]bool{}
 	for _, c := range made {
 		if c.Wallet.Available < 0 && !warned[c.Account] {
 			warned[c.Account] = true
-			if err := m.c.Jobs.Enqueue(ctx, tx, c.Account, KindPastDue, c.Account, tx.Now); err != nil {
+			if err := m.cfg.Jobs.Enqueue(ctx, tx, c.Account, KindPastDue, c.Account, tx.Now); err != nil {
 				return err
 			}
 		}
@@ -191,12 +190,12 @@ func (m *Service) charge(ctx context.Context, tx *db.Tx, charges []wallet.Charge
 	return nil
 }
 
-// words are what events call the kinds of things that are metered.
-var words = map[id.Kind]string{id.Deployment: "deployment", id.Volume: "volume"}
+// eventPrefix begins the types of the events of each kind of subject.
+var eventPrefix = map[id.Kind]string{id.Deployment: "deployment", id.Volume: "volume"}
 
-// told is the event that an hour was charged, or a part of one refunded.
-func told(what string, c wallet.Charge, data map[string]any) event.Event {
+// billingEvent returns the event that an hour was charged, or part of one refunded.
+func billingEvent(verb string, c wallet.Charge, data map[string]any) event.Event {
 	data["amount"], data["hourlyPrice"], data["hour"] = c.Amount, c.HourlyPrice, c.Hour+1
 	data["from"], data["to"], data["description"] = c.From, c.To, c.Description
-	return event.Event{Account: c.Account, Subject: c.Subject, Type: words[c.Subject.Kind()] + "." + what, Data: data}
+	return event.Event{Account: c.Account, Subject: c.Subject, Type: eventPrefix[c.Subject.Kind()] + "." + verb, Data: data}
 }

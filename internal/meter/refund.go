@@ -12,23 +12,23 @@ import (
 	"github.com/billetcloud/billet/internal/wallet"
 )
 
-// Rule says what is given back of the hour that runs when a subject stops.
+// Rule decides what is refunded of the current hour when a subject stops.
 type Rule int
 
 // The rules.
 const (
-	// FirstHour refunds the unused seconds if the stop lies inside hour 0.
+	// FirstHour refunds the unused seconds if the stop is inside hour 0.
 	FirstHour Rule = iota + 1
-	// CurrentHour refunds the unused seconds of whichever hour runs.
+	// CurrentHour refunds the unused seconds of the current hour.
 	CurrentHour
 	// NoRefund refunds nothing.
 	NoRefund
 )
 
-// unused returns how many seconds of the n-th hour, which ends at or after at, are given back when the meter stops at at.
+// unused returns how many seconds of the n-th hour, which ends at or after at, are refunded when the meter stops at at.
 func (r *reading) unused(n int64, at time.Time, rule Rule) int64 {
 	switch {
-	case !r.begin(n).Before(at): // booked, but it never came
+	case !r.begin(n).Before(at): // booked although it begins after the stop
 		return money.HourSeconds
 	case rule == NoRefund, rule == FirstHour && n > 0:
 		return 0
@@ -37,24 +37,26 @@ func (r *reading) unused(n int64, at time.Time, rule Rule) int64 {
 	}
 }
 
-// Stop ends a meter at an instant that has come, cut to the second, and returns what was refunded. A
-// subject that is not metered, or has stopped before, is left as it is.
-func (m *Service) Stop(ctx context.Context, tx *db.Tx, subject id.ID, at time.Time, rule Rule) (refunded money.Micros, err error) {
+// Stop ends a meter at an instant that has passed, truncated to the second, and returns what was refunded. A subject that is not
+// metered, or has stopped before, is left unchanged.
+func (m *Service) Stop(
+	ctx context.Context, tx *db.Tx, subject id.ID, at time.Time, rule Rule,
+) (refunded money.Micros, err error) {
 	at = at.UTC().Truncate(time.Second)
 	r, found, err := lock(ctx, tx, subject)
-	if err != nil || !found || r.stopped {
+	if err != nil || !found || r.stoppedAt != nil {
 		return 0, err
 	}
 	if err := m.bookUpTo(ctx, tx, &r, r.begunBefore(at)); err != nil {
 		return 0, err
 	}
-	paid, err := m.c.Wallet.Paid(ctx, tx, subject, r.lastPaidWhole(at))
+	paid, err := m.cfg.Wallet.Paid(ctx, tx, subject, r.firstRefundable(at))
 	if err != nil {
 		return 0, err
 	}
 	for _, p := range paid {
 		f := r.refund(p, at, rule)
-		made, err := m.c.Wallet.Refund(ctx, tx, f)
+		made, err := m.cfg.Wallet.Refund(ctx, tx, f)
 		if err != nil {
 			return 0, err
 		}
@@ -62,26 +64,31 @@ func (m *Service) Stop(ctx context.Context, tx *db.Tx, subject id.ID, at time.Ti
 			continue
 		}
 		refunded += f.Amount
-		asCharge := wallet.Charge{Account: f.Account, Subject: subject, Hour: f.Hour, Amount: f.Amount, HourlyPrice: f.HourlyPrice, From: f.From, To: f.To, Description: f.Description}
-		e := told("refunded", asCharge, map[string]any{"unusedSeconds": int64(f.To.Sub(f.From) / time.Second)})
-		if err := m.c.Events.Append(ctx, tx, e); err != nil {
+		asCharge := wallet.Charge{
+			Account: f.Account, Subject: subject, Hour: f.Hour, Amount: f.Amount, HourlyPrice: f.HourlyPrice,
+			From: f.From, To: f.To, Description: f.Description,
+		}
+		unused := map[string]any{"unusedSeconds": int64(f.To.Sub(f.From) / time.Second)}
+		e := billingEvent("refunded", asCharge, unused)
+		if err := m.cfg.Events.Append(ctx, tx, e); err != nil {
 			return 0, err
 		}
 	}
 	return refunded, stop(ctx, tx, subject, at, refunded)
 }
 
-// lastPaidWhole is the hour from which on something may be given back at a stop at at.
-func (r *reading) lastPaidWhole(at time.Time) int64 { return max(0, r.begunBefore(at)-1) }
+// firstRefundable returns the first hour of which something may be refunded at a stop at at.
+func (r *reading) firstRefundable(at time.Time) int64 { return max(0, r.begunBefore(at)-1) }
 
-// refund is what is given back of a paid hour, which may be nothing.
+// refund returns the refund of a paid hour, which may be zero.
 func (r *reading) refund(p wallet.Paid, at time.Time, rule Rule) wallet.Refund {
 	seconds := r.unused(p.Hour, at, rule)
 	end := r.begin(p.Hour + 1)
 	return wallet.Refund{
-		Account: r.account, Subject: r.subject, Hour: p.Hour, Amount: money.ForSeconds(p.HourlyPrice, seconds), HourlyPrice: p.HourlyPrice,
-		From: end.Add(-time.Duration(seconds) * time.Second), To: end, Labels: r.labels,
-		Description: fmt.Sprintf("%s: %s unused %s of hour %d at %s/h, rounded half-up", r.labels.Name, grouped(seconds), plural(seconds, "second"), p.Hour+1, p.HourlyPrice),
+		Account: r.account, Subject: r.subject, Hour: p.Hour, Amount: money.ForSeconds(p.HourlyPrice, seconds),
+		HourlyPrice: p.HourlyPrice, From: end.Add(-time.Duration(seconds) * time.Second), To: end, Labels: r.labels,
+		Description: fmt.Sprintf("%s: %s unused %s of hour %d at %s/h, rounded half-up",
+			r.labels.Name, grouped(seconds), plural(seconds, "second"), p.Hour+1, p.HourlyPrice),
 	}
 }
 
@@ -89,14 +96,14 @@ func (r *reading) refund(p wallet.Paid, at time.Time, rule Rule) wallet.Refund {
 func (m *Service) Preview(ctx context.Context, r db.Reader, subject id.ID, at time.Time, rule Rule) (money.Micros, error) {
 	at = at.UTC().Truncate(time.Second)
 	now, found, err := get(ctx, r, subject)
-	if err != nil || !found || now.stopped {
+	if err != nil || !found || now.stoppedAt != nil {
 		return 0, err
 	}
-	paid, err := m.c.Wallet.Paid(ctx, r, subject, now.lastPaidWhole(at))
+	paid, err := m.cfg.Wallet.Paid(ctx, r, subject, now.firstRefundable(at))
 	if err != nil {
 		return 0, err
 	}
-	// Stop would first book the hour that runs.
+	// Stop would first book the current hour.
 	if n := now.begunBefore(at); n > 0 && (len(paid) == 0 || paid[len(paid)-1].Hour < n-1) {
 		paid = append(paid, wallet.Paid{Hour: n - 1, Amount: now.hourlyPrice, HourlyPrice: now.hourlyPrice})
 	}
@@ -107,7 +114,7 @@ func (m *Service) Preview(ctx context.Context, r db.Reader, subject id.ID, at ti
 	return sum, nil
 }
 
-// grouped writes a count with a comma between thousands: "1,234".
+// grouped returns a count with commas between thousands: "1,234".
 func grouped(n int64) string {
 	s := strconv.FormatInt(n, 10)
 	for i := len(s) - 3; i > 0; i -= 3 {

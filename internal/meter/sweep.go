@@ -12,17 +12,16 @@ import (
 	"github.com/billetcloud/billet/internal/wallet"
 )
 
-// batch is how many hours one transaction books: so many that the commits do not count, and few
-// enough that others wait only a moment for the database.
+// batch is how many hours one transaction books: enough that commits are cheap, and few enough that others wait only briefly for
+// the database.
 const batch = 500
 
-// Sweep is the handler of KindSweep: it charges every hour that has begun and is looked at again when the
-// next one begins. A meter that is hours behind is caught up hour by hour. It may run
-// several times at once and be ended at any point.
+// Sweep is the handler of KindSweep. It charges every hour that has begun, and runs again when the next hour begins. It catches
+// up with a meter that is hours behind, hour by hour. It may run several times at once and be interrupted at any point.
 func (m *Service) Sweep(ctx context.Context, _ id.ID) (job.Outcome, error) {
 	for {
 		booked := 0
-		err := m.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		err := m.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 			due, err := raiseDue(ctx, tx, batch)
 			if err != nil {
 				return err
@@ -31,7 +30,7 @@ func (m *Service) Sweep(ctx context.Context, _ id.ID) (job.Outcome, error) {
 			if booked == 0 {
 				return nil
 			}
-			slices.SortFunc(due, func(a, b reading) int { // RETURNING has no order; a statement has
+			slices.SortFunc(due, func(a, b reading) int { // RETURNING has no order, but a statement has
 				return cmp.Or(a.begin(a.hours).Compare(b.begin(b.hours)), cmp.Compare(a.subject, b.subject))
 			})
 			charges := make([]wallet.Charge, booked)
@@ -50,7 +49,7 @@ func (m *Service) Sweep(ctx context.Context, _ id.ID) (job.Outcome, error) {
 			break
 		}
 	}
-	next, found, err := nextDue(ctx, m.c.DB)
+	next, found, err := nextDue(ctx, m.cfg.DB)
 	if err != nil || !found {
 		return job.Done(), err
 	}

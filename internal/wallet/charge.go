@@ -12,22 +12,21 @@ import (
 	"github.com/billetcloud/billet/internal/money"
 )
 
-// Charge is one hour of a subject to be paid.
+// Charge is one hour of a subject to be charged.
 type Charge struct {
 	Account, Subject id.ID
-	// Hour counts from 0. A subject pays each once.
+	// Hour counts from 0. Each hour of a subject is charged once.
 	Hour int64
-	// Amount is at least zero; HourlyPrice is the rate that it was reckoned from.
+	// Amount is at least zero. HourlyPrice is the rate that it was computed from.
 	Amount, HourlyPrice money.Micros
-	// From and To are the interval that is paid.
+	// From and To are the charged interval.
 	From, To    time.Time
 	Description string
 	Labels
 }
 
-// Charge takes the price of one hour out of a wallet, whether or not the money is there. An open
-// hold of the subject is released by the same change. made is false, and nothing
-// changes, when that hour has been charged before; w is the wallet as it is then either way.
+// Charge takes the price of one hour out of a wallet, whether or not the money is available. The same change releases an open
+// hold of the subject. If the hour was charged before, made is false and nothing changes. w is the wallet afterwards either way.
 func (l *Ledger) Charge(ctx context.Context, tx *db.Tx, c Charge) (made bool, w Wallet, err error) {
 	done, err := l.ChargeAll(ctx, tx, []Charge{c})
 	if err != nil {
@@ -43,30 +42,31 @@ func (l *Ledger) Charge(ctx context.Context, tx *db.Tx, c Charge) (made bool, w 
 // Charged is a charge that ChargeAll made.
 type Charged struct {
 	Charge
-	// Transaction is the id of the charge's line.
+	// Transaction is the ID of the charge's transaction.
 	Transaction id.ID
 	// Wallet is the account's wallet after all charges of the call.
 	Wallet Wallet
 }
 
-// ChargeAll is Charge for many at once, in fewer statements. It returns those that were
-// made, in the order given; hours charged before, or given twice, are left out.
+// ChargeAll is Charge for many hours at once, in fewer statements. It returns the charges that were made, in the order of its
+// argument. Hours that were charged before, or are in the argument twice, are left out.
 func (l *Ledger) ChargeAll(ctx context.Context, tx *db.Tx, charges []Charge) ([]Charged, error) {
 	for _, c := range charges {
-		if c.Account == "" || c.Subject == "" || c.Hour < 0 || c.Amount < 0 || c.Amount > MaxAmount || c.HourlyPrice < 0 || !c.From.Before(c.To) {
+		if c.Account == "" || c.Subject == "" || c.Hour < 0 || c.Amount < 0 || c.Amount > MaxAmount ||
+			c.HourlyPrice < 0 || !c.From.Before(c.To) {
 			return nil, fmt.Errorf("wallet: a charge of %s for hour %d of %q is out of bounds", c.Amount, c.Hour, c.Subject)
 		}
 	}
-	fresh, err := claimCharges(ctx, tx, sortedCharges(charges))
-	if err != nil || len(fresh) == 0 {
+	claimed, err := claimCharges(ctx, tx, sortedCharges(charges))
+	if err != nil || len(claimed) == 0 {
 		return nil, err
 	}
 	var subjects []id.ID
-	made := make([]Charged, 0, len(fresh))
+	made := make([]Charged, 0, len(claimed))
 	for _, c := range charges {
 		key := hourKey{c.Subject, c.Hour}
-		if fresh[key] {
-			delete(fresh, key)
+		if claimed[key] {
+			delete(claimed, key)
 			subjects, made = append(subjects, c.Subject), append(made, Charged{Charge: c})
 		}
 	}
@@ -76,7 +76,7 @@ func (l *Ledger) ChargeAll(ctx context.Context, tx *db.Tx, charges []Charge) ([]
 		return nil, err
 	}
 	lines := make([]*line, 0, len(made)+len(holds))
-	own := make([]*line, len(made)) // the charge's own line of each
+	own := make([]*line, len(made)) // the line of each charge
 	for i := range made {
 		c := &made[i].Charge
 		if h, open := holds[c.Subject]; open {
@@ -93,11 +93,11 @@ func (l *Ledger) ChargeAll(ctx context.Context, tx *db.Tx, charges []Charge) ([]
 	if err != nil {
 		return nil, err
 	}
-	days := make([]booked, len(made))
+	days := make([]dayChange, len(made))
 	for i, c := range made {
-		days[i] = booked{c.Account, c.Subject, db.Micros(c.From), c.Provider, c.GPUType, c.Name, c.Amount}
+		days[i] = dayChange{c.Account, c.Subject, c.From, c.Provider, c.GPUType, c.Name, c.Amount}
 	}
-	if err := book(ctx, tx, days); err != nil {
+	if err := changeDays(ctx, tx, days); err != nil {
 		return nil, err
 	}
 	for i := range made {
@@ -112,7 +112,7 @@ type hourKey struct {
 	hour    int64
 }
 
-// sortedCharges gives the order in which keys are claimed, so that two that claim the same ones wait for each other in turn.
+// sortedCharges returns the charges in the order in which keys are claimed, so that two claims of the same keys cannot deadlock.
 func sortedCharges(charges []Charge) []Charge {
 	sorted := slices.Clone(charges)
 	slices.SortFunc(sorted, func(a, b Charge) int {
@@ -121,20 +121,20 @@ func sortedCharges(charges []Charge) []Charge {
 	return sorted
 }
 
-// Paid is an hour that has been charged.
+// Paid is an hour that was charged.
 type Paid struct {
 	Hour                int64
 	Amount, HourlyPrice money.Micros
-	// Refunded is what has been given back of it, at most Amount.
+	// Refunded is at most Amount.
 	Refunded money.Micros
 }
 
-// Paid returns the subject's charged hours from that one on, in order.
+// Paid returns the subject's charged hours from hour from on, in order.
 func (l *Ledger) Paid(ctx context.Context, r db.Reader, subject id.ID, from int64) ([]Paid, error) {
 	return selectPaid(ctx, r, subject, from)
 }
 
-// Refund is the unused part of a charged hour, to be given back.
+// Refund is the unused part of a charged hour, to be refunded.
 type Refund struct {
 	Account, Subject id.ID
 	Hour             int64
@@ -146,9 +146,8 @@ type Refund struct {
 	Labels
 }
 
-// Refund gives money back for an hour, once for each: made is false, and nothing changes, when that
-// hour has been refunded before, or Amount is zero. It is an error to refund
-// an hour that was not charged, or more than was charged.
+// Refund refunds an hour, once: if the hour was refunded before, or Amount is zero, made is false and nothing changes. It
+// returns an error for an hour that was not charged, and for more than was charged.
 func (l *Ledger) Refund(ctx context.Context, tx *db.Tx, f Refund) (made bool, err error) {
 	if f.Amount == 0 {
 		return false, nil
@@ -165,7 +164,7 @@ func (l *Ledger) Refund(ctx context.Context, tx *db.Tx, f Refund) (made bool, er
 		hour: &f.Hour, from: &f.From, to: &f.To, hourlyPrice: &f.HourlyPrice, labels: f.Labels,
 	}}, anyAmount)
 	if err == nil {
-		err = book(ctx, tx, []booked{of})
+		err = changeDays(ctx, tx, []dayChange{of})
 	}
 	return err == nil, err
 }

@@ -12,16 +12,16 @@ import (
 	"github.com/billetcloud/billet/internal/money"
 )
 
-// anyAmount as the least that must be available lets every change pass.
+// anyAmount, as the least that must be available, allows every change.
 const anyAmount money.Micros = math.MinInt64
 
-// line is one line of a statement on its way into the books.
+// line is one transaction of a statement.
 type line struct {
 	account     id.ID
 	kind        Type
 	amount      money.Micros // the change of the available money
 	description string
-	subject     id.ID // "" for money that comes in
+	subject     id.ID // "" for a credit
 	hour        *int64
 	from, to    *time.Time
 	hourlyPrice *money.Micros
@@ -32,9 +32,10 @@ type line struct {
 	seq            int64
 	balanceAfter   money.Micros
 	availableAfter money.Micros
+	createdAt      time.Time
 }
 
-// counterBook is the book that gets the opposite of the amount.
+// counterBook returns the book that gets the opposite of the amount.
 func (n *line) counterBook() string {
 	switch n.kind {
 	case TypeHold, TypeRelease:
@@ -46,7 +47,7 @@ func (n *line) counterBook() string {
 	}
 }
 
-// held is the change of the money set aside.
+// held returns the change of the held money.
 func (n *line) held() money.Micros {
 	if n.kind == TypeHold || n.kind == TypeRelease {
 		return -n.amount
@@ -59,27 +60,28 @@ type change struct {
 	account         id.ID
 	available, held money.Micros
 	lines           int64
-	least           money.Micros // must be available before
+	least           money.Micros // what must be available beforehand
 }
 
 // state is a row of the table wallet.
 type state struct {
+	account         id.ID
 	available, held money.Micros
 	seq             int64
 	negativeSince   *time.Time
 }
 
-func (s state) wallet(account id.ID) Wallet {
-	return Wallet{Account: account, Balance: s.available + s.held, Held: s.held, Available: s.available, NegativeSince: s.negativeSince}
+func (s state) wallet() Wallet {
+	return Wallet{
+		Account: s.account, Balance: s.available + s.held, Held: s.held, Available: s.available, NegativeSince: s.negativeSince,
+	}
 }
 
-// post writes the lines into the books in their order and returns the wallets as they are
-// then. Each wallet must have at least least available beforehand; a wallet that
-// has not, or is not there, gives an error and nothing is written.
+// post writes the lines into the books in their order and returns the wallets after them. Each wallet must have at least the
+// amount least available beforehand. If a wallet has less, or does not exist, post returns an error and writes nothing.
 //
-// The wallet's row is changed first, by one statement that checks, changes and locks it: what the lines
-// say of the money after them is counted back from what it returns, so no other
-// transaction can come in between.
+// The wallet's row is changed first, by one statement that checks, changes and locks it. The amounts after each line are
+// computed back from what that statement returns, so no other transaction can interfere.
 func (l *Ledger) post(ctx context.Context, tx *db.Tx, lines []*line, least money.Micros) (map[id.ID]Wallet, error) {
 	if len(lines) == 0 {
 		return nil, nil
@@ -104,7 +106,7 @@ func (l *Ledger) post(ctx context.Context, tx *db.Tx, lines []*line, least money
 	if err != nil {
 		return nil, err
 	}
-	wallets, turned := make(map[id.ID]Wallet, len(sorted)), []id.ID{}
+	wallets, crossed := make(map[id.ID]Wallet, len(sorted)), []id.ID{}
 	running := make(map[id.ID]*state, len(sorted))
 	for _, c := range sorted {
 		s, changed := after[c.account]
@@ -115,9 +117,9 @@ func (l *Ledger) post(ctx context.Context, tx *db.Tx, lines []*line, least money
 			}
 			return nil, &InsufficientError{Available: w.Available, Required: c.least}
 		}
-		wallets[c.account] = s.wallet(c.account)
+		wallets[c.account] = s.wallet()
 		if before := s.available - c.available; (before < 0) != (s.available < 0) {
-			turned = append(turned, c.account)
+			crossed = append(crossed, c.account)
 		}
 		running[c.account] = &state{available: s.available - c.available, held: s.held - c.held, seq: s.seq - c.lines}
 	}
@@ -131,8 +133,8 @@ func (l *Ledger) post(ctx context.Context, tx *db.Tx, lines []*line, least money
 	if err := insertLines(ctx, tx, lines); err != nil {
 		return nil, err
 	}
-	for _, account := range turned {
-		if err := l.turned(ctx, tx, account); err != nil {
+	for _, account := range crossed {
+		if err := l.crossed(ctx, tx, account); err != nil {
 			return nil, err
 		}
 	}

@@ -11,55 +11,74 @@ import (
 	"github.com/billetcloud/billet/internal/money"
 )
 
-// Transaction is a line of the statement.
+// Transaction is one entry of an account's statement.
 type Transaction struct {
-	ID   id.ID `json:"id" doc:"Id of the line, txn_…."`
-	Type Type  `json:"type" doc:"What kind of line it is."`
-	// Amount is what the line does to the available money: negative takes money out.
-	Amount money.Micros `json:"amount" doc:"US dollars by which the line changes the available money; negative takes money out."`
-	// BalanceAfter is the balance after the line; holds and releases leave it as it is.
-	BalanceAfter money.Micros `json:"balanceAfter" doc:"US dollars of balance after the line; holds and releases leave it as it is."`
-	// AvailableAfter is the available money after the line, the sum of all amounts up to it.
-	AvailableAfter money.Micros `json:"availableAfter" doc:"US dollars available after the line: the sum of all amounts up to it."`
-	Description    string       `json:"description" doc:"What happened, in words."`
-	// DeploymentID or VolumeID is what was billed.
-	DeploymentID *id.ID `json:"deploymentId" doc:"The deployment that was billed; null for other lines."`
-	VolumeID     *id.ID `json:"volumeId" doc:"The volume that was billed; null for other lines."`
-	// From and To are the interval that a charge or a refund is for, and HourlyPrice its rate.
-	From        *time.Time    `json:"from" doc:"Beginning of the interval that a charge or refund is for; null for other lines."`
-	To          *time.Time    `json:"to" doc:"End of that interval."`
-	HourlyPrice *money.Micros `json:"hourlyPrice" doc:"Rate of a charge or refund in US dollars an hour; null for other lines."`
-	Provider    *string       `json:"provider" doc:"Slug of the provider of what was billed."`
-	Region      *string       `json:"region" doc:"Slug of the region of what was billed."`
-	GPUType     *string       `json:"gpuType" doc:"GPU type of what was billed; null for a volume."`
-	CreatedAt   time.Time     `json:"createdAt" doc:"When the line was written."`
+	ID             id.ID        `json:"id" doc:"Transaction ID, txn_…."`
+	Type           Type         `json:"type" doc:"Transaction type."`
+	Amount         money.Micros `json:"amount" doc:"Change of the available balance in US dollars; negative for money taken out."`
+	BalanceAfter   money.Micros `json:"balanceAfter" doc:"Balance after the transaction in US dollars. Holds and releases do not change it."`
+	AvailableAfter money.Micros `json:"availableAfter" doc:"Available balance after the transaction in US dollars: the sum of all amounts so far."`
+	Description    string       `json:"description" doc:"Description of the transaction."`
+	DeploymentID   *id.ID       `json:"deploymentId" doc:"Billed deployment; null for other transactions."`
+	VolumeID       *id.ID       `json:"volumeId" doc:"Billed volume; null for other transactions."`
+	From           *time.Time   `json:"from" doc:"Start of the billed interval of a charge or refund; null for other transactions."`
+	To             *time.Time   `json:"to" doc:"End of the billed interval."`
 
-	seq int64
+	HourlyPrice *money.Micros `json:"hourlyPrice" doc:"Hourly rate of a charge or refund in US dollars; null for other transactions."`
+	Provider    *string       `json:"provider" doc:"Provider slug of the billed resource."`
+	Region      *string       `json:"region" doc:"Region slug of the billed resource."`
+	GPUType     *string       `json:"gpuType" doc:"GPU type of the billed deployment; null for a volume."`
+	CreatedAt   time.Time     `json:"createdAt" doc:"Time of the transaction."`
 }
 
-// Filter says which lines of a statement are wanted. A zero field does not filter.
+// transaction returns the line as a tenant reads it.
+func (n *line) transaction() Transaction {
+	t := Transaction{
+		ID: n.id, Type: n.kind, Amount: n.amount, BalanceAfter: n.balanceAfter, AvailableAfter: n.availableAfter,
+		Description: n.description, From: n.from, To: n.to, HourlyPrice: n.hourlyPrice, Provider: nonEmpty(n.labels.Provider),
+		Region: nonEmpty(n.labels.Region), GPUType: nonEmpty(n.labels.GPUType), CreatedAt: n.createdAt,
+	}
+	switch n.subject.Kind() {
+	case id.Deployment:
+		t.DeploymentID = &n.subject
+	case id.Volume:
+		t.VolumeID = &n.subject
+	}
+	return t
+}
+
+func nonEmpty(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+// Filter selects transactions of a statement. A zero field does not filter.
 type Filter struct {
-	// Types wants lines of any of these kinds.
+	// Types selects transactions of any of these types.
 	Types []Type
-	// Subject wants lines of this deployment or volume.
+	// Subject selects transactions of this deployment or volume.
 	Subject id.ID
-	// From and To want lines made at or after From and before To.
+	// From and To select transactions made at or after From and before To.
 	From, To time.Time
 }
 
 // Transactions returns a page of the account's statement, newest first.
-func (l *Ledger) Transactions(ctx context.Context, r db.Reader, account id.ID, f Filter, p db.Page) ([]Transaction, db.Listed, error) {
-	return f.listed(account).Page(ctx, r, p)
+func (l *Ledger) Transactions(
+	ctx context.Context, r db.Reader, account id.ID, f Filter, p db.Page,
+) ([]Transaction, db.Listed, error) {
+	return f.list(account).Page(ctx, r, p)
 }
 
-// exportChunk is how many lines one query of Export reads.
+// exportChunk is how many transactions one query of Export reads.
 const exportChunk = 1000
 
-// Export calls each with every line that the filter lets through, newest first, until it returns an
-// error, which Export returns. It reads in chunks and holds no query open while each
-// runs, so a slow reader holds nobody up. Lines are never changed: those written meanwhile are newer than the first and left out.
+// Export calls each with every transaction that matches the filter, newest first, until each returns an error, which Export
+// returns. It reads in chunks and keeps no query open while each runs, so a slow reader blocks nothing. Transactions never
+// change; those written meanwhile are newer than the first and left out.
 func (l *Ledger) Export(ctx context.Context, r db.Reader, account id.ID, f Filter, each func(Transaction) error) error {
-	list, p := f.listed(account), db.Page{Number: 1, Limit: exportChunk}
+	list, p := f.list(account), db.Page{Number: 1, Limit: exportChunk}
 	for {
 		chunk, of, err := list.Page(ctx, r, p)
 		if err != nil {
@@ -77,40 +96,37 @@ func (l *Ledger) Export(ctx context.Context, r db.Reader, account id.ID, f Filte
 	}
 }
 
-// GroupBy says what usage is grouped by.
+// GroupBy is a key that usage is grouped by.
 type GroupBy string
 
-// What usage can be grouped by.
+// The keys that usage can be grouped by.
 const (
 	ByDay        GroupBy = "day"        // of the calendar in UTC
-	ByDeployment GroupBy = "deployment" // or volume: whatever was billed
+	ByDeployment GroupBy = "deployment" // or volume
 	ByGPUType    GroupBy = "gpuType"
 	ByProvider   GroupBy = "provider"
-	ByAccount    GroupBy = "account" // for the operator alone
+	ByAccount    GroupBy = "account" // for the operator only
 )
 
-// Usage is what an account's hours have cost, net of refunds.
+// Usage is the cost of an account's hours, net of refunds.
 type Usage struct {
-	From    time.Time    `json:"from" doc:"Hours that began at this instant or later."`
-	To      time.Time    `json:"to" doc:"Hours that began before this instant."`
-	GroupBy GroupBy      `json:"groupBy" doc:"What the groups are."`
-	Total   money.Micros `json:"total" doc:"US dollars of all groups together."`
-	Groups  []UsageGroup `json:"groups" doc:"Days in their order; other groups dearest first. What cost nothing is left out."`
+	From    time.Time    `json:"from" doc:"Start of the interval: hours that began at this time or later."`
+	To      time.Time    `json:"to" doc:"End of the interval: hours that began before this time."`
+	GroupBy GroupBy      `json:"groupBy" doc:"Grouping key."`
+	Total   money.Micros `json:"total" doc:"Sum of all groups in US dollars."`
+	Groups  []UsageGroup `json:"groups" doc:"Groups: days in order, others by cost, highest first. Groups without cost are left out."`
 }
 
 // UsageGroup is one group's share of a Usage.
 type UsageGroup struct {
-	// Key is the day ("2028-02-29"), the id, the GPU type or the provider; "" for hours that have none, such as a volume's GPU type.
-	Key string `json:"key" doc:"The day in UTC (2028-02-29), the id, the GPU type or the provider; empty for hours that have none, such as a volume without GPUs."`
-	// Name is what the subject was called when it was charged; nil unless grouped by deployment.
-	Name *string `json:"name" doc:"What the deployment or volume was called when it was charged; null for other groups."`
-	// Cost is charges less refunds.
-	Cost money.Micros `json:"cost" doc:"US dollars charged, less refunds."`
+	Key  string       `json:"key" doc:"Day in UTC (2028-02-29), ID, GPU type or provider; empty for hours without one, such as the GPU type of a volume."`
+	Name *string      `json:"name" doc:"Name of the deployment or volume when it was charged; null for other groups."`
+	Cost money.Micros `json:"cost" doc:"Charges less refunds in US dollars."`
 }
 
-// Usage returns what the hours that began at or after from and before to have cost, net of their
-// refunds whenever these were made. Groups by day come in the order of days, and days without
-// an hour are left out; other groups come dearest first.
+// Usage returns the cost of the hours that began at or after from and before to, net of their refunds, whenever these were
+// made. Groups by day are in the order of days, and days without an hour are left out. Other groups are in the order of cost,
+// highest first.
 func (l *Ledger) Usage(ctx context.Context, r db.Reader, account id.ID, from, to time.Time, by GroupBy) (Usage, error) {
 	key, known := usageKeys[by]
 	if !known {
@@ -128,7 +144,7 @@ func (l *Ledger) Usage(ctx context.Context, r db.Reader, account id.ID, from, to
 }
 
 // Revenue returns, by key, what the hours of all accounts that began at or after from and before to have earned, net of their
-// refunds whenever these were made. It is for the operator.
+// refunds, whenever these were made. It is for the operator.
 func (l *Ledger) Revenue(ctx context.Context, r db.Reader, from, to time.Time, by GroupBy) (map[string]money.Micros, error) {
 	key, known := revenueKeys[by]
 	if !known {
@@ -137,16 +153,16 @@ func (l *Ledger) Revenue(ctx context.Context, r db.Reader, from, to time.Time, b
 	return selectRevenue(ctx, r, from, to, by, key)
 }
 
-// Day is the day, "2028-02-29", that the text counts from 1970 in UTC.
-func Day(count string) string {
-	n, err := strconv.ParseInt(count, 10, 64)
+// Day returns the date in UTC, "2028-02-29", of a number of days since 1970.
+func Day(days string) string {
+	n, err := strconv.ParseInt(days, 10, 64)
 	if err != nil {
-		panic("wallet: " + count + " counts no days")
+		panic("wallet: " + days + " is not a number of days")
 	}
 	return time.Unix(n*86400, 0).UTC().Format(time.DateOnly)
 }
 
-// GetAll returns the wallets of the accounts, with one query. It is for the operator.
+// GetAll returns the wallets of the accounts by one query. It is for the operator.
 func (l *Ledger) GetAll(ctx context.Context, r db.Reader, accounts []id.ID) (map[id.ID]Wallet, error) {
 	if len(accounts) == 0 {
 		return map[id.ID]Wallet{}, nil
@@ -154,25 +170,25 @@ func (l *Ledger) GetAll(ctx context.Context, r db.Reader, accounts []id.ID) (map
 	return selectWallets(ctx, r, accounts)
 }
 
-// Audit checks the books against one another, all of them at one instant, and returns what disagrees,
-// in words; nothing when all is well. It reads every entry.
-func (l *Ledger) Audit(ctx context.Context) (faults []string, err error) {
+// Audit checks all books against one another at one instant. It returns a description of each disagreement, and none where the
+// books agree. It reads every entry.
+func (l *Ledger) Audit(ctx context.Context) (problems []string, err error) {
 	err = l.db.View(ctx, func(ctx context.Context, tx *db.Tx) error {
-		faults, err = auditIn(ctx, tx)
+		problems, err = auditIn(ctx, tx)
 		return err
 	})
-	return faults, err
+	return problems, err
 }
 
-func auditIn(ctx context.Context, r db.Reader) (faults []string, err error) {
+func auditIn(ctx context.Context, r db.Reader) (problems []string, err error) {
 	for _, check := range audits {
-		found, err := selectText(ctx, r, check.query)
+		found, err := db.Collect(ctx, r, db.Value[string], check.query)
 		if err != nil {
 			return nil, err
 		}
-		for _, what := range found {
-			faults = append(faults, check.fault+": "+what)
+		for _, subject := range found {
+			problems = append(problems, check.problem+": "+subject)
 		}
 	}
-	return faults, nil
+	return problems, nil
 }

@@ -1,32 +1,34 @@
 package wallet
 
 import (
-	"context"
-	"database/sql"
-
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
 )
 
-// listed is the list of the lines that the filter lets through, newest first. A filtered one is in the order of time, so that an
-// index serves an interval of it; lines of one wallet that were written at the same time by two replicas may differ from the order of seq.
-func (f Filter) listed(account id.ID) db.List[Transaction] {
+// list returns the account's transactions that match the filter, newest first. A filtered list is ordered by time, so that an
+// index serves an interval of it. Transactions of one wallet that two replicas wrote at the same time may then differ from the
+// order of seq.
+func (f Filter) list(account id.ID) db.List[Transaction] {
 	l := db.List[Transaction]{
-		Columns: `id, seq, type, amount, balance_after, available_after, description, subject, from_at, to_at, hourly_price,
-			provider, region, gpu_type, created_at`,
-		Table: `wallet_transaction`, Where: []db.Cond{db.Is(`account_id`, account)}, Down: true, Scan: scanLine,
+		Columns: lines.Columns(), Table: `wallet_transaction`, Where: []db.Cond{db.Is(`account_id`, account)}, Down: true,
+		Scan: func(row db.Row) (Transaction, error) {
+			n, err := lines.Scan(row)
+			return n.transaction(), err
+		},
 	}
-	if len(f.Types) == 0 && f.Subject == "" && f.From.IsZero() && f.To.IsZero() { // the wallet knows, without counting
+	if len(f.Types) == 0 && f.Subject == "" && f.From.IsZero() && f.To.IsZero() { // the wallet has the number of all
 		l.Order, l.Dense = []db.Key{{Column: `seq`, Number: true}}, true
-		l.Known = &db.Cond{Text: `SELECT CAST(COALESCE(SUM(seq), 0) AS BIGINT) FROM wallet WHERE account_id = ?`, Args: []any{account}}
+		l.Known = &db.Cond{
+			Text: `SELECT CAST(COALESCE(SUM(seq), 0) AS BIGINT) FROM wallet WHERE account_id = ?`, Args: []any{account},
+		}
 		return l
 	}
 	l.Order = []db.Key{{Column: `created_at`, Number: true}, {Column: `seq`, Number: true}}
 	if !f.From.IsZero() {
-		l.Where = append(l.Where, db.Cond{Text: `created_at >= ?`, Args: []any{db.Micros(f.From)}})
+		l.Where = append(l.Where, db.Cond{Text: `created_at >= ?`, Args: []any{f.From}})
 	}
 	if !f.To.IsZero() {
-		l.Where = append(l.Where, db.Cond{Text: `created_at < ?`, Args: []any{db.Micros(f.To)}})
+		l.Where = append(l.Where, db.Cond{Text: `created_at < ?`, Args: []any{f.To}})
 	}
 	if f.Subject != "" {
 		l.Where = append(l.Where, db.Is(`subject`, f.Subject))
@@ -42,57 +44,14 @@ func (f Filter) listed(account id.ID) db.List[Transaction] {
 	return l
 }
 
-func scanLine(row db.Row) (Transaction, error) {
-	var t Transaction
-	var subject sql.NullString
-	var from, to sql.NullInt64
-	var created int64
-	var provider, region, gpuType string
-	err := row.Scan(&t.ID, &t.seq, &t.Type, &t.Amount, &t.BalanceAfter, &t.AvailableAfter, &t.Description, &subject, &from, &to, &t.HourlyPrice,
-		&provider, &region, &gpuType, &created)
-	switch s := id.ID(subject.String); s.Kind() {
-	case id.Deployment:
-		t.DeploymentID = &s
-	case id.Volume:
-		t.VolumeID = &s
-	}
-	t.From, t.To, t.CreatedAt = db.AtOrNil(from), db.AtOrNil(to), db.At(created)
-	t.Provider, t.Region, t.GPUType = orNil(provider), orNil(region), orNil(gpuType)
-	return t, err
-}
-
-func orNil(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
-}
-
-func selectWallets(ctx context.Context, r db.Reader, accounts []id.ID) (map[id.ID]Wallet, error) {
-	rows, err := r.Query(ctx, `SELECT `+walletColumns+` FROM wallet WHERE account_id IN `+db.In(1, len(accounts)), anySlice(accounts)...)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
-	out := map[id.ID]Wallet{}
-	for rows.Next() {
-		account, s, err := scanWallet(rows)
-		if err != nil {
-			return nil, err
-		}
-		out[account] = s.wallet(account)
-	}
-	return out, rows.Err()
-}
-
 // audits are queries that each find what breaks one invariant.
-var audits = []struct{ fault, query string }{
+var audits = []struct{ problem, query string }{
 	{"the entries do not sum to zero, or are not two", `
 		SELECT t.id FROM wallet_transaction t LEFT JOIN wallet_entry e ON e.transaction_id = t.id
 		GROUP BY t.id HAVING COUNT(e.book) <> 2 OR SUM(e.amount) <> 0`},
-	{"an entry without a line", `
+	{"an entry without a transaction", `
 		SELECT e.transaction_id FROM wallet_entry e LEFT JOIN wallet_transaction t ON t.id = e.transaction_id WHERE t.id IS NULL`},
-	{"a line that disagrees with its entry in the wallet's book", `
+	{"a transaction that disagrees with its entry in the wallet's book", `
 		SELECT t.id FROM wallet_transaction t LEFT JOIN wallet_entry e ON e.transaction_id = t.id AND e.book = 'wallet/' || t.account_id
 		WHERE e.amount IS NULL OR e.amount <> t.amount`},
 	{"a wallet that disagrees with its entries", `
@@ -101,10 +60,10 @@ var audits = []struct{ fault, query string }{
 		LEFT JOIN (SELECT book, SUM(amount) AS amount FROM wallet_entry GROUP BY book) h ON h.book = 'hold/' || w.account_id
 		WHERE w.available <> COALESCE(a.amount, 0) OR w.held <> COALESCE(h.amount, 0)
 		OR CASE WHEN w.available < 0 THEN 1 ELSE 0 END <> CASE WHEN w.negative_since IS NULL THEN 0 ELSE 1 END`},
-	{"a wallet that disagrees with its newest line", `
+	{"a wallet that disagrees with its newest transaction", `
 		SELECT w.account_id FROM wallet w LEFT JOIN wallet_transaction t ON t.account_id = w.account_id AND t.seq = w.seq
 		WHERE w.available <> COALESCE(t.available_after, 0) OR w.available + w.held <> COALESCE(t.balance_after, 0)`},
-	{"a line that does not follow from the one before", `
+	{"a transaction that does not follow from the one before", `
 		SELECT t.id FROM wallet_transaction t LEFT JOIN wallet_transaction p ON p.account_id = t.account_id AND p.seq = t.seq - 1
 		WHERE (t.seq > 1 AND p.id IS NULL) OR t.available_after <> COALESCE(p.available_after, 0) + t.amount
 		OR t.balance_after <> COALESCE(p.balance_after, 0) + CASE WHEN t.type IN ('hold', 'release') THEN 0 ELSE t.amount END`},
@@ -124,25 +83,8 @@ var audits = []struct{ fault, query string }{
 			SELECT account_id, day, subject, cost FROM wallet_day_subject
 			UNION ALL SELECT account_id, from_at / 86400000000 AS day, subject, refunded - amount FROM wallet_charge) AS t
 		GROUP BY account_id, day, subject HAVING SUM(cost) <> 0`},
-	{"a wallet whose held money is not that of its open holds", `
+	{"a wallet whose held money is not the sum of its open holds", `
 		SELECT w.account_id FROM wallet w
 		LEFT JOIN (SELECT account_id, SUM(amount) AS amount FROM wallet_hold WHERE settled_at IS NULL GROUP BY account_id) h ON h.account_id = w.account_id
 		WHERE w.held <> COALESCE(h.amount, 0)`},
-}
-
-func selectText(ctx context.Context, r db.Reader, query string) ([]string, error) {
-	rows, err := r.Query(ctx, query)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
-	var found []string
-	for rows.Next() {
-		var s string
-		if err := rows.Scan(&s); err != nil {
-			return nil, err
-		}
-		found = append(found, s)
-	}
-	return found, rows.Err()
 }

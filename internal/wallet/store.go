@@ -5,87 +5,170 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
 )
 
-// chunkRows is how many rows one statement takes. SQLite looks up each $n among all of its
-// statement, so that 500 rows at once took nine times as long as 25 times 20; PostgreSQL
-// gains little beyond 20.
-const chunkRows = 20
+// The tables that are read or written row by row.
+var (
+	wallets = db.NewTable("wallet", (*state).columns)
+	lines   = db.NewTable("wallet_transaction", (*line).columns)
+	entries = db.NewTable("wallet_entry", (*entry).columns)
+	credits = db.NewTable("wallet_credit", (*creditRow).columns)
+	holds   = db.NewTable("wallet_hold", (*holdRow).columns)
+	charges = db.NewTable("wallet_charge", (*chargeRow).columns)
+)
 
-// anySlice is the keys as arguments.
-func anySlice[T any](s []T) []any {
-	args := make([]any, len(s))
-	for i, v := range s {
-		args[i] = v
+func (s *state) columns() []db.Column {
+	return []db.Column{
+		db.Col("account_id", &s.account),
+		db.Col("available", &s.available),
+		db.Col("held", &s.held),
+		db.Col("seq", &s.seq),
+		db.Col("negative_since", &s.negativeSince),
 	}
-	return args
+}
+
+func (n *line) columns() []db.Column {
+	return []db.Column{
+		db.Col("id", &n.id),
+		db.Col("account_id", &n.account),
+		db.Col("seq", &n.seq),
+		db.Col("type", &n.kind),
+		db.Col("amount", &n.amount),
+		db.Col("balance_after", &n.balanceAfter),
+		db.Col("available_after", &n.availableAfter),
+		db.Col("description", &n.description),
+		db.Col("subject", db.ZeroAsNull(&n.subject)),
+		db.Col("hour", &n.hour),
+		db.Col("from_at", &n.from),
+		db.Col("to_at", &n.to),
+		db.Col("hourly_price", &n.hourlyPrice),
+		db.Col("provider", &n.labels.Provider),
+		db.Col("region", &n.labels.Region),
+		db.Col("gpu_type", &n.labels.GPUType),
+		db.Col("created_at", &n.createdAt),
+	}
+}
+
+// entry is one side of a transaction.
+type entry struct {
+	transaction id.ID
+	book        string
+	amount      money.Micros
+}
+
+func (e *entry) columns() []db.Column {
+	return []db.Column{
+		db.Col("transaction_id", &e.transaction),
+		db.Col("book", &e.book),
+		db.Col("amount", &e.amount),
+	}
+}
+
+type creditRow struct {
+	Credit
+	createdAt time.Time
+}
+
+func (c *creditRow) columns() []db.Column {
+	return []db.Column{
+		db.Col("dedupe", &c.Dedupe),
+		db.Col("account_id", &c.Account),
+		db.Col("amount", &c.Amount),
+		db.Derived("created_at", c.createdAt),
+	}
+}
+
+type holdRow struct {
+	Hold
+	createdAt time.Time
+}
+
+func (h *holdRow) columns() []db.Column {
+	return []db.Column{
+		db.Col("subject", &h.Subject),
+		db.Col("account_id", &h.Account),
+		db.Col("amount", &h.Amount),
+		db.Col("description", &h.Description),
+		db.Col("provider", &h.Provider),
+		db.Col("region", &h.Region),
+		db.Col("gpu_type", &h.GPUType),
+		db.Derived("created_at", h.createdAt),
+	}
+}
+
+type chargeRow Charge
+
+func (c *chargeRow) columns() []db.Column {
+	return []db.Column{
+		db.Col("subject", &c.Subject),
+		db.Col("hour", &c.Hour),
+		db.Col("account_id", &c.Account),
+		db.Col("amount", &c.Amount),
+		db.Col("hourly_price", &c.HourlyPrice),
+		db.Col("from_at", &c.From),
+		db.Derived("refunded", 0),
+		db.Col("provider", &c.Provider),
+		db.Col("region", &c.Region),
+		db.Col("gpu_type", &c.GPUType),
+		db.Col("name", &c.Name),
+	}
 }
 
 func insertWallet(ctx context.Context, tx *db.Tx, account id.ID) error {
-	_, err := tx.Exec(ctx, `INSERT INTO wallet (account_id, available, held, seq) VALUES ($1, 0, 0, 0) ON CONFLICT (account_id) DO NOTHING`, account)
+	_, err := wallets.InsertNew(ctx, tx, "account_id", state{account: account})
 	return err
 }
 
-const walletColumns = `account_id, available, held, seq, negative_since`
-
-func scanWallet(row db.Row) (id.ID, state, error) {
-	var account id.ID
-	var s state
-	var since sql.NullInt64
-	err := row.Scan(&account, &s.available, &s.held, &s.seq, &since)
-	s.negativeSince = db.AtOrNil(since)
-	return account, s, err
+func selectWallet(ctx context.Context, r db.Reader, account id.ID) (Wallet, error) {
+	s, found, err := wallets.Find(ctx, r, `WHERE account_id = $1`, account)
+	if err == nil && !found {
+		err = fmt.Errorf("%w: %s", ErrNoWallet, account)
+	}
+	return s.wallet(), err
 }
 
-func selectWallet(ctx context.Context, r db.Reader, account id.ID) (Wallet, error) {
-	_, s, err := scanWallet(r.QueryRow(ctx, `SELECT `+walletColumns+` FROM wallet WHERE account_id = $1`, account))
-	if errors.Is(err, sql.ErrNoRows) {
-		return Wallet{}, fmt.Errorf("%w: %s", ErrNoWallet, account)
+func selectWallets(ctx context.Context, r db.Reader, accounts []id.ID) (map[id.ID]Wallet, error) {
+	found, err := wallets.Select(ctx, r, `WHERE account_id IN `+db.In(1, len(accounts)), db.Args(accounts)...)
+	out := make(map[id.ID]Wallet, len(found))
+	for _, s := range found {
+		out[s.account] = s.wallet()
 	}
-	return s.wallet(account), err
+	return out, err
 }
 
 func selectNegative(ctx context.Context, r db.Reader) ([]Wallet, error) {
-	rows, err := r.Query(ctx, `SELECT `+walletColumns+` FROM wallet WHERE negative_since IS NOT NULL ORDER BY negative_since, account_id`)
-	if err != nil {
-		return nil, err
+	found, err := wallets.Select(ctx, r, `WHERE negative_since IS NOT NULL ORDER BY negative_since, account_id`)
+	out := make([]Wallet, len(found))
+	for i, s := range found {
+		out[i] = s.wallet()
 	}
-	defer func() { _ = rows.Close() }()
-	found := []Wallet{}
-	for rows.Next() {
-		account, s, err := scanWallet(rows)
-		if err != nil {
-			return nil, err
-		}
-		found = append(found, s.wallet(account))
-	}
-	return found, rows.Err()
+	return out, err
 }
 
-// changeWallets applies the changes, which are sorted by account, and returns the wallets as they are then.
-// A wallet that is not there or has too little is left as it is, and left out.
+// changeWallets applies the changes, which are sorted by account, and returns the wallets after them. A wallet that does not
+// exist or has too little money is left unchanged and left out.
 func changeWallets(ctx context.Context, tx *db.Tx, changes []*change) (map[id.ID]state, error) {
 	if err := lockWallets(ctx, tx, changes); err != nil {
 		return nil, err
 	}
 	after := make(map[id.ID]state, len(changes))
-	for len(changes) > 0 {
-		chunk := changes[:min(chunkRows, len(changes))]
-		changes = changes[len(chunk):]
-		args := []any{db.Micros(tx.Now)}
+	for chunk := range slices.Chunk(changes, db.ChunkRows) {
+		args := []any{tx.Now}
 		for _, c := range chunk {
 			args = append(args, c.account, c.available, c.held, c.lines, c.least)
 		}
-		// The first tuple tells PostgreSQL the types of all.
+		// The first tuple gives PostgreSQL the types of all.
 		values := `(CAST($2 AS TEXT), CAST($3 AS BIGINT), CAST($4 AS BIGINT), CAST($5 AS BIGINT), CAST($6 AS BIGINT))`
 		if len(chunk) > 1 {
 			values += ", " + db.Tuples(7, len(chunk)-1, 5)
 		}
-		rows, err := tx.Query(ctx, `
+		changed, err := db.Collect(ctx, tx, wallets.Scan, `
 			WITH change (account, available_by, held_by, lines, least) AS (VALUES `+values+`)
 			UPDATE wallet SET
 				available = available + change.available_by,
@@ -94,27 +177,20 @@ func changeWallets(ctx context.Context, tx *db.Tx, changes []*change) (map[id.ID
 				negative_since = CASE WHEN available + change.available_by < 0 THEN COALESCE(negative_since, $1) END
 			FROM change
 			WHERE wallet.account_id = change.account AND wallet.available >= change.least
-			RETURNING `+walletColumns, args...)
+			RETURNING `+wallets.Columns(), args...)
 		if err != nil {
 			return nil, err
 		}
-		for rows.Next() {
-			account, s, err := scanWallet(rows)
-			if err != nil {
-				return nil, errors.Join(err, rows.Close())
-			}
-			after[account] = s
-		}
-		if err := rows.Err(); err != nil {
-			return nil, err
+		for _, s := range changed {
+			after[s.account] = s
 		}
 	}
 	return after, nil
 }
 
-// lockWallets locks several wallets in the order of their accounts, so that two changes of the same ones
-// wait for each other in turn; the UPDATE alone would lock them in an order that the planner likes. One
-// row needs no order, and SQLite has locked the whole database when the transaction began.
+// lockWallets locks several wallets in the order of their accounts, so that two changes of the same wallets cannot deadlock:
+// the UPDATE alone locks them in an order that the planner chooses. One row needs no order. SQLite has locked the whole
+// database when the transaction began.
 func lockWallets(ctx context.Context, tx *db.Tx, changes []*change) error {
 	if len(changes) < 2 || tx.Engine() != db.Postgres {
 		return nil
@@ -123,149 +199,122 @@ func lockWallets(ctx context.Context, tx *db.Tx, changes []*change) error {
 	for i, c := range changes {
 		accounts[i] = c.account
 	}
-	_, err := tx.Exec(ctx, `SELECT account_id FROM wallet WHERE account_id IN `+db.In(1, len(accounts))+` ORDER BY account_id FOR UPDATE`, accounts...)
+	_, err := tx.Exec(ctx, `SELECT account_id FROM wallet WHERE account_id IN `+db.In(1, len(accounts))+`
+		ORDER BY account_id FOR UPDATE`, accounts...)
 	return err
 }
 
-func insertLines(ctx context.Context, tx *db.Tx, lines []*line) error {
-	now := db.Micros(tx.Now)
-	for len(lines) > 0 {
-		chunk := lines[:min(chunkRows, len(lines))]
-		lines = lines[len(chunk):]
-		texts, entries := make([]any, 0, 17*len(chunk)), make([]any, 0, 6*len(chunk))
-		for _, n := range chunk {
-			texts = append(texts, n.id, n.account, n.seq, n.kind, n.amount, n.balanceAfter, n.availableAfter, n.description,
-				sql.NullString{String: string(n.subject), Valid: n.subject != ""}, n.hour, db.MicrosOrNull(n.from), db.MicrosOrNull(n.to),
-				n.hourlyPrice, n.labels.Provider, n.labels.Region, n.labels.GPUType, now)
-			entries = append(entries, n.id, "wallet/"+string(n.account), n.amount, n.id, n.counterBook(), -n.amount)
-		}
-		if _, err := tx.Exec(ctx, `INSERT INTO wallet_transaction (id, account_id, seq, type, amount, balance_after, available_after, description,
-			subject, hour, from_at, to_at, hourly_price, provider, region, gpu_type, created_at) VALUES `+db.Tuples(1, len(chunk), 17), texts...); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, `INSERT INTO wallet_entry (transaction_id, book, amount) VALUES `+db.Tuples(1, 2*len(chunk), 3), entries...); err != nil {
-			return err
-		}
+func insertLines(ctx context.Context, tx *db.Tx, all []*line) error {
+	rows, both := make([]line, len(all)), make([]entry, 0, 2*len(all))
+	for i, n := range all {
+		n.createdAt = tx.Now
+		rows[i] = *n
+		both = append(both, entry{n.id, "wallet/" + string(n.account), n.amount}, entry{n.id, n.counterBook(), -n.amount})
 	}
-	return nil
+	if err := lines.Insert(ctx, tx, rows...); err != nil {
+		return err
+	}
+	return entries.Insert(ctx, tx, both...)
 }
 
-// claimCredit marks the dedupe key as used, or returns the account and amount that it was used for before.
+// claimCredit marks the dedupe key as used, or returns the credit that it was used for before.
 func claimCredit(ctx context.Context, tx *db.Tx, c Credit) (first Credit, claimed bool, err error) {
-	n, err := tx.Exec(ctx, `INSERT INTO wallet_credit (dedupe, account_id, amount, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (dedupe) DO NOTHING`,
-		c.Dedupe, c.Account, c.Amount, db.Micros(tx.Now))
+	n, err := credits.InsertNew(ctx, tx, "dedupe", creditRow{c, tx.Now})
 	if err != nil || n == 1 {
 		return c, n == 1, err
 	}
-	err = tx.QueryRow(ctx, `SELECT account_id, amount FROM wallet_credit WHERE dedupe = $1`, c.Dedupe).Scan(&first.Account, &first.Amount)
-	return first, false, err
+	before, _, err := credits.Find(ctx, tx, `WHERE dedupe = $1`, c.Dedupe)
+	return before.Credit, false, err
 }
 
 func claimHold(ctx context.Context, tx *db.Tx, h Hold) (bool, error) {
-	n, err := tx.Exec(ctx, `INSERT INTO wallet_hold (subject, account_id, amount, description, provider, region, gpu_type, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (subject) DO NOTHING`,
-		h.Subject, h.Account, h.Amount, h.Description, h.Provider, h.Region, h.GPUType, db.Micros(tx.Now))
+	n, err := holds.InsertNew(ctx, tx, "subject", holdRow{h, tx.Now})
 	return n == 1, err
 }
 
 func deleteHold(ctx context.Context, tx *db.Tx, subject id.ID) error {
-	_, err := tx.Exec(ctx, `DELETE FROM wallet_hold WHERE subject = $1`, subject)
+	_, err := holds.Delete(ctx, tx, db.Is("subject", subject))
 	return err
 }
 
 // settleHolds ends the open holds of the subjects and returns them.
 func settleHolds(ctx context.Context, tx *db.Tx, subjects []id.ID) (map[id.ID]Hold, error) {
 	settled := make(map[id.ID]Hold)
-	for len(subjects) > 0 {
-		chunk := subjects[:min(chunkRows, len(subjects))]
-		subjects = subjects[len(chunk):]
-		rows, err := tx.Query(ctx, `UPDATE wallet_hold SET settled_at = $1 WHERE settled_at IS NULL AND subject IN `+db.In(2, len(chunk))+`
-			RETURNING subject, account_id, amount, description, provider, region, gpu_type`, append([]any{db.Micros(tx.Now)}, anySlice(chunk)...)...)
+	for chunk := range slices.Chunk(subjects, db.ChunkRows) {
+		some, err := db.Collect(ctx, tx, holds.Scan, `
+			UPDATE wallet_hold SET settled_at = $1 WHERE settled_at IS NULL AND subject IN `+db.In(2, len(chunk))+`
+			RETURNING `+holds.Columns(), append([]any{tx.Now}, db.Args(chunk)...)...)
 		if err != nil {
 			return nil, err
 		}
-		for rows.Next() {
-			var h Hold
-			if err := rows.Scan(&h.Subject, &h.Account, &h.Amount, &h.Description, &h.Provider, &h.Region, &h.GPUType); err != nil {
-				return nil, errors.Join(err, rows.Close())
-			}
-			settled[h.Subject] = h
-		}
-		if err := rows.Err(); err != nil {
-			return nil, err
+		for _, h := range some {
+			settled[h.Subject] = h.Hold
 		}
 	}
 	return settled, nil
 }
 
-// claimCharges returns the hours that nobody has charged before.
-func claimCharges(ctx context.Context, tx *db.Tx, charges []Charge) (map[hourKey]bool, error) {
-	fresh := make(map[hourKey]bool, len(charges))
-	for len(charges) > 0 {
-		chunk := charges[:min(chunkRows, len(charges))]
-		charges = charges[len(chunk):]
-		args := make([]any, 0, 11*len(chunk))
-		for _, c := range chunk {
-			args = append(args, c.Subject, c.Hour, c.Account, c.Amount, c.HourlyPrice, db.Micros(c.From), 0, c.Provider, c.Region, c.GPUType, c.Name)
-		}
-		rows, err := tx.Query(ctx, `INSERT INTO wallet_charge (subject, hour, account_id, amount, hourly_price, from_at, refunded, provider, region, gpu_type, name)
-			VALUES `+db.Tuples(1, len(chunk), 11)+` ON CONFLICT (subject, hour) DO NOTHING RETURNING subject, hour`, args...)
+func selectHeld(ctx context.Context, r db.Reader, subject id.ID) (amount money.Micros, err error) {
+	err = r.QueryRow(ctx, `SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) FROM wallet_hold
+		WHERE subject = $1 AND settled_at IS NULL`, subject).Scan(&amount)
+	return amount, err
+}
+
+// claimCharges returns the hours that were not charged before.
+func claimCharges(ctx context.Context, tx *db.Tx, all []Charge) (map[hourKey]bool, error) {
+	rows := make([]chargeRow, len(all))
+	for i, c := range all {
+		rows[i] = chargeRow(c)
+	}
+	scan := func(row db.Row) (k hourKey, err error) {
+		err = row.Scan(&k.subject, &k.hour)
+		return k, err
+	}
+	claimed := make(map[hourKey]bool, len(all))
+	for chunk := range slices.Chunk(rows, db.ChunkRows) {
+		query, args := charges.InsertSQL(chunk)
+		some, err := db.Collect(ctx, tx, scan, query+` ON CONFLICT (subject, hour) DO NOTHING RETURNING subject, hour`, args...)
 		if err != nil {
 			return nil, err
 		}
-		for rows.Next() {
-			var k hourKey
-			if err := rows.Scan(&k.subject, &k.hour); err != nil {
-				return nil, errors.Join(err, rows.Close())
-			}
-			fresh[k] = true
-		}
-		if err := rows.Err(); err != nil {
-			return nil, err
+		for _, k := range some {
+			claimed[k] = true
 		}
 	}
-	return fresh, nil
+	return claimed, nil
 }
 
-// claimRefund marks the hour as refunded, and refuses what the hour's charge does not cover. It returns what that changes of the hour's day.
-func claimRefund(ctx context.Context, tx *db.Tx, f Refund) (booked, bool, error) {
-	of := booked{account: f.Account, subject: f.Subject, cost: -f.Amount}
+// claimRefund marks the hour as refunded. It returns an error where the hour's charge does not cover the refund, and else what
+// the refund changes of the totals of the hour's day.
+func claimRefund(ctx context.Context, tx *db.Tx, f Refund) (dayChange, bool, error) {
+	of := dayChange{account: f.Account, subject: f.Subject, cost: -f.Amount}
 	err := tx.QueryRow(ctx, `UPDATE wallet_charge SET refunded = $1, refunded_at = $2
-		WHERE subject = $3 AND hour = $4 AND account_id = $5 AND refunded_at IS NULL AND amount >= $1 RETURNING from_at, provider, gpu_type, name`,
-		f.Amount, db.Micros(tx.Now), f.Subject, f.Hour, f.Account).Scan(&of.from, &of.provider, &of.gpuType, &of.name)
+		WHERE subject = $3 AND hour = $4 AND account_id = $5 AND refunded_at IS NULL AND amount >= $1
+		RETURNING from_at, provider, gpu_type, name`,
+		f.Amount, tx.Now, f.Subject, f.Hour, f.Account).Scan(&of.from, &of.provider, &of.gpuType, &of.name)
 	if !errors.Is(err, sql.ErrNoRows) {
 		return of, err == nil, err
 	}
-	var again bool
-	err = tx.QueryRow(ctx, `SELECT refunded_at IS NOT NULL FROM wallet_charge WHERE subject = $1 AND hour = $2 AND account_id = $3`,
-		f.Subject, f.Hour, f.Account).Scan(&again)
+	refunded, charged, err := db.Find(ctx, tx, db.Value[bool],
+		`SELECT refunded_at IS NOT NULL FROM wallet_charge WHERE subject = $1 AND hour = $2 AND account_id = $3`,
+		f.Subject, f.Hour, f.Account)
 	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return of, false, fmt.Errorf("wallet: hour %d of %s was not charged to %s, so nothing can be refunded", f.Hour, f.Subject, f.Account)
-	case err == nil && !again:
-		return of, false, fmt.Errorf("wallet: a refund of %s is more than hour %d of %s was charged", f.Amount, f.Hour, f.Subject)
+	case err != nil:
+		return of, false, err
+	case !charged:
+		return of, false, fmt.Errorf("wallet: hour %d of %s was not charged to %s, so it cannot be refunded",
+			f.Hour, f.Subject, f.Account)
+	case !refunded:
+		return of, false, fmt.Errorf("wallet: a refund of %s exceeds the charge for hour %d of %s",
+			f.Amount, f.Hour, f.Subject)
 	}
-	return of, false, err
+	return of, false, nil
 }
 
 func selectPaid(ctx context.Context, r db.Reader, subject id.ID, from int64) ([]Paid, error) {
-	rows, err := r.Query(ctx, `SELECT hour, amount, hourly_price, refunded FROM wallet_charge WHERE subject = $1 AND hour >= $2 ORDER BY hour`, subject, from)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
-	found := []Paid{}
-	for rows.Next() {
-		var p Paid
-		if err := rows.Scan(&p.Hour, &p.Amount, &p.HourlyPrice, &p.Refunded); err != nil {
-			return nil, err
-		}
-		found = append(found, p)
-	}
-	return found, rows.Err()
-}
-
-func selectHeld(ctx context.Context, r db.Reader, subject id.ID) (amount money.Micros, err error) {
-	err = r.QueryRow(ctx, `SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) FROM wallet_hold WHERE subject = $1 AND settled_at IS NULL`, subject).Scan(&amount)
-	return amount, err
+	return db.Collect(ctx, r, func(row db.Row) (p Paid, err error) {
+		err = row.Scan(&p.Hour, &p.Amount, &p.HourlyPrice, &p.Refunded)
+		return p, err
+	}, `SELECT hour, amount, hourly_price, refunded FROM wallet_charge WHERE subject = $1 AND hour >= $2 ORDER BY hour`,
+		subject, from)
 }

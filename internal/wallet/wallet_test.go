@@ -498,7 +498,7 @@ func TestWhoTurnsIsTold(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		r := newRig(t, d, c)
 		var told []id.ID
-		r.ledger = wallet.New(wallet.Config{DB: d, IDs: r.ids, Turned: func(_ context.Context, tx *db.Tx, account id.ID) error {
+		r.ledger = wallet.New(wallet.Config{DB: d, IDs: r.ids, CrossedZero: func(_ context.Context, tx *db.Tx, account id.ID) error {
 			tx.AfterCommit(func() { told = append(told, account) })
 			return nil
 		}})
