@@ -210,7 +210,7 @@ func (a *App) build(ctx context.Context) error {
 	a.runner.Handle(deployment.KindReconcile, deployments.Reconcile)
 	a.runner.Handle(volume.KindVolume, volumes.Reconcile)
 	a.runner.Handle(meter.KindSweep, m.Sweep)
-	a.runner.Handle(meter.KindPastDue, debts.Look)
+	a.runner.Handle(meter.KindPastDue, debts.Reconcile)
 	a.runner.HandlePeriodic(catalog.KindSync, a.catalog.Sync)
 	a.runner.HandlePeriodic(deployment.KindWatch, deployments.Watch)
 	a.runner.HandlePeriodic(volume.KindWatch, volumes.Watch)

@@ -29,7 +29,7 @@ func TestTheLargestAmountIsALimitAndOneMoreIsNone(t *testing.T) {
 func TestARefusalSaysWhatWouldHelp(t *testing.T) {
 	each(t, func(r *rig) {
 		r.set(spendlimit.SpendingLimits{MaxSpendPerDay: dollars(10)})
-		for length, want := range map[time.Duration]string{0: "give one", 5 * time.Hour: "Choose something cheaper"} {
+		for length, want := range map[time.Duration]string{0: "set one", 5 * time.Hour: "Choose something cheaper"} {
 			_, err := r.begin(5, length)
 			if e := (*apierr.Error)(nil); !errors.As(err, &e) || !strings.Contains(e.Message, want) {
 				r.t.Errorf("%v, want %q", err, want)

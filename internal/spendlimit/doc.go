@@ -1,12 +1,13 @@
-// Package spendlimit owns what an API key may spend: the dearest hour, the sum of a day and of a month, how many deployments at a time, which GPU types. It is
-// for keys that are given to programs which decide for themselves.
+// Package spendlimit owns the spending limits of API keys: the highest hourly price, the most money a day and a month, how many
+// deployments at a time, and which GPU types. They are meant for keys of autonomous programs.
 //
-// It does not own money: the wallet says whether an account can pay, and the meter what was charged. A key without an allowance may spend what its account has,
-// and is not known here.
+// It does not own money: package wallet decides whether an account can pay, and package meter what is charged. A key without
+// limits may spend what its account has, and is not stored here.
 //
 // Invariants:
-//   - What is begun counts before it is paid: an hour counts for the day and the month in which it begins, until the planned end; without one for ever. So a key
-//     that stays inside its limits when it begins something cannot leave them by letting it run.
-//   - Whoever spends with one key does so one after the other: the check and what it lets through are one change.
-//   - What a signed-in user does to a deployment of a key is counted, and not refused.
+//   - Committed hours count before they are paid: an hour counts toward the day and the month in which it begins, until the
+//     planned end, or indefinitely without one. A key that is within its limits when it starts something therefore cannot exceed
+//     them by letting it run.
+//   - Spending with one key is serialized: the check and what it allows are one change.
+//   - What a signed-in user changes about a deployment of a key is counted, but not refused.
 package spendlimit
