@@ -316,7 +316,7 @@ func (r *rig) build(park provider.Provider) {
 	if r.debts {
 		look = pastdue.New(pastdue.Config{
 			DB: d, Wallet: r.wallet, Deployments: r.deployments, Volumes: r.volumes, Events: r.events, Terms: pastdue.Terms{Grace: pastdue.DefaultGrace, KeepVolumes: pastdue.DefaultKeepVolumes},
-		}).Look
+		}).Reconcile
 	}
 	r.runner.Handle(meter.KindPastDue, look)
 	r.runner.HandlePeriodic(catalog.KindSync, r.catalog.Sync)
