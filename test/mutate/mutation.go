@@ -168,13 +168,19 @@ func (c *collector) drop(list []ast.Stmt) {
 				c.add("drop statement", s.Pos(), s.End(), "")
 			}
 		case *ast.AssignStmt:
-			if s.Tok != token.DEFINE {
+			if s.Tok != token.DEFINE && !isBlank(s) {
 				c.add("drop statement", s.Pos(), s.End(), "")
 			}
 		case *ast.IncDecStmt:
 			c.add("drop statement", s.Pos(), s.End(), "")
 		}
 	}
+}
+
+// isBlank reports whether the statement only ignores a result, as _ = rows.Close() does.
+func isBlank(s *ast.AssignStmt) bool {
+	id, is := s.Lhs[0].(*ast.Ident)
+	return is && len(s.Lhs) == 1 && id.Name == "_"
 }
 
 func isPanic(call *ast.CallExpr) bool {
