@@ -93,8 +93,12 @@ func (t Table[T]) Insert(ctx context.Context, tx *Tx, rows ...T) error {
 	return err
 }
 
-// InsertNew writes those rows whose key, which a unique index has, is not in the table yet, and returns how many.
+// InsertNew writes those rows whose key, which a unique index has, is not in the table yet, and
+// returns how many. Without a key any unique index counts, also a partial one.
 func (t Table[T]) InsertNew(ctx context.Context, tx *Tx, key string, rows ...T) (int64, error) {
+	if key == "" {
+		return t.insert(ctx, tx, rows, func([]Column) string { return ` ON CONFLICT DO NOTHING` })
+	}
 	return t.insert(ctx, tx, rows, func([]Column) string { return ` ON CONFLICT (` + key + `) DO NOTHING` })
 }
 

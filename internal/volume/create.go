@@ -20,65 +20,98 @@ import (
 
 // CreateRequest asks for a volume.
 type CreateRequest struct {
-	// Key is the API key that asks, whose allowance counts; "" for a user.
+	// Key is the API key whose spending limits count; "" for a user.
 	Key id.ID
-	// Name is 1 to 64 letters, digits, dots, hyphens and underscores, the first a letter or digit: machines mount it at a path of that name.
+	// Name is 1 to 64 letters, digits, dots, hyphens and underscores, and begins with a letter or digit:
+	// machines mount the volume at a path of that name.
 	Name string
 	// SizeGB is in decimal GB.
 	SizeGB           int64
 	Provider, Region string
 }
 
-// Create makes a volume, in the background, and sets the price of its first hour aside. It answers
-// INVALID_REQUEST with every fault, CONFLICT where the account has a volume of that name, INSUFFICIENT_BALANCE
-// where less than the first hour is available, SERVICE_UNAVAILABLE while no provider answers.
+// Create creates a volume in the background, and puts the price of its first hour on hold. It
+// returns INVALID_REQUEST with every problem, CONFLICT if the account has a volume of that name,
+// INSUFFICIENT_BALANCE if less than the first hour is available, and SERVICE_UNAVAILABLE while the
+// provider's prices are unknown.
 func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, req CreateRequest) (Volume, error) {
-	if !s.c.Catalog.Ready() {
-		return Volume{}, &apierr.Error{Code: apierr.ServiceUnavailable, Message: "No provider answers at the moment. Try again in a minute.", RetryAfter: time.Minute}
+	if !s.cfg.Catalog.Ready() {
+		return Volume{}, unavailable("The marketplace is temporarily unavailable. Try again shortly.")
 	}
-	req.Provider, req.Region = strings.ToLower(req.Provider), strings.ToLower(req.Region) // as every slug is, and as filters take them
-	price, faults := s.checkPlace(account, req)
-	faults = append(checkName(req.Name), faults...)
-	if err := apierr.Invalid(faults).OrNil(); err != nil {
+	// As every slug is, and as filters take them.
+	req.Provider, req.Region = strings.ToLower(req.Provider), strings.ToLower(req.Region)
+	if s.neverAnswered(req.Provider) {
+		return Volume{}, unavailable("%s has not reported its prices yet. Try again shortly.", req.Provider)
+	}
+	price, fields := s.checkPlace(account, req)
+	fields = append(checkName(req.Name), fields...)
+	if err := apierr.Invalid(fields).OrNil(); err != nil {
 		return Volume{}, err
 	}
 	now := tx.Now.Truncate(time.Second)
 	r := record{
-		id: s.c.IDs.New(id.Volume), account: account, name: req.Name, sizeGB: req.SizeGB, wantedGB: req.SizeGB, provider: req.Provider, region: req.Region,
-		perGBHour: price.PerGBHour, costPerGB: price.CostPrice, status: StatusCreating, createdAt: now, since: tx.Now,
+		id: s.cfg.IDs.New(id.Volume), account: account, name: req.Name, sizeGB: req.SizeGB, wantedSizeGB: req.SizeGB,
+		provider: req.Provider, region: req.Region, status: StatusCreating, createdAt: now, statusSince: tx.Now,
+		hourlyPricePerGB: price.PerGBHour, hourlyCostPerGB: price.CostPrice,
 	}
-	if made, err := insert(ctx, tx, r); err != nil {
+	if inserted, err := insert(ctx, tx, r); err != nil {
 		return Volume{}, err
-	} else if !made {
+	} else if !inserted {
 		return Volume{}, s.nameTaken(ctx, tx, account, req.Name)
 	}
-	if req.Key != "" {
-		if _, err := spendlimit.Begin(ctx, tx, req.Key, spendlimit.Use{Subject: r.id, HourlyPrice: r.hourly(), From: now}); err != nil {
-			return Volume{}, err
+	if err := s.hold(ctx, tx, &r, req.Key); err != nil {
+		return Volume{}, err
+	}
+	if err := s.appendEvent(ctx, tx, &r, "created"); err != nil {
+		return Volume{}, err
+	}
+	return r.view(0), s.enqueue(ctx, tx, &r)
+}
+
+func unavailable(format string, args ...any) error {
+	return &apierr.Error{
+		Code: apierr.ServiceUnavailable, Message: fmt.Sprintf(format, args...), RetryAfter: 30 * time.Second,
+	}
+}
+
+// neverAnswered reports whether the provider has volumes, but has never reported its prices: just
+// after it was connected, or after the server's first start.
+func (s *Service) neverAnswered(slug string) bool {
+	p, configured := s.cfg.Providers.Get(slug)
+	if _, has := p.(provider.VolumeProvider); !configured || !has {
+		return false
+	}
+	return slices.ContainsFunc(s.cfg.Catalog.Health(), func(h catalog.Health) bool {
+		return h.Provider == slug && h.LastSuccessAt == nil
+	})
+}
+
+// hold puts the first hour on hold and counts the volume toward the limits of the key.
+func (s *Service) hold(ctx context.Context, tx *db.Tx, r *record, key id.ID) error {
+	if key != "" {
+		use := spendlimit.Use{Subject: r.id, HourlyPrice: r.hourlyPrice(), From: r.createdAt}
+		if _, err := spendlimit.Begin(ctx, tx, key, use); err != nil {
+			return err
 		}
 	}
-	err := s.c.Wallet.Hold(ctx, tx, wallet.Hold{
-		Account: account, Subject: r.id, Amount: r.hourly(), Labels: r.labels(),
+	err := s.cfg.Wallet.Hold(ctx, tx, wallet.Hold{
+		Account: r.account, Subject: r.id, Amount: r.hourlyPrice(), Labels: r.labels(),
 		Description: fmt.Sprintf("%s: first hour of a %d GB volume", r.name, r.sizeGB),
 	})
 	if short := (*wallet.InsufficientError)(nil); errors.As(err, &short) {
-		return Volume{}, insufficient(short.Required, short.Available, fmt.Sprintf("create this volume (its first hour: %d GB at %s per GB)", r.sizeGB, r.perGBHour))
-	} else if err != nil {
-		return Volume{}, err
+		what := fmt.Sprintf("create this volume (its first hour: %d GB at %s per GB)", r.sizeGB, r.hourlyPricePerGB)
+		return insufficient(short.Required, short.Available, what)
 	}
-	if err := s.tell(ctx, tx, r, "created"); err != nil {
-		return Volume{}, err
-	}
-	return r.volume(0), s.c.Jobs.Enqueue(ctx, tx, r.account, KindVolume, r.id, tx.Now)
+	return err
 }
 
-// checkPlace finds the price of the volume, or every fault in provider, region and size.
-func (s *Service) checkPlace(account id.ID, req CreateRequest) (catalog.VolumePrice, []apierr.FieldError) {
-	var places, regions []string
-	var price catalog.VolumePrice
-	for _, p := range s.c.Catalog.For(account).VolumePricing() {
-		if !slices.Contains(places, p.Provider) {
-			places = append(places, p.Provider)
+// checkPlace returns the price of the volume, or everything that is wrong with its provider, region
+// and size.
+func (s *Service) checkPlace(account id.ID, req CreateRequest) (price catalog.VolumePrice, fields []apierr.FieldError) {
+	var providers, regions []string
+	for _, p := range s.cfg.Catalog.For(account).VolumePricing() {
+		if !slices.Contains(providers, p.Provider) {
+			providers = append(providers, p.Provider)
 		}
 		if p.Provider == req.Provider {
 			regions = append(regions, p.Region)
@@ -87,33 +120,33 @@ func (s *Service) checkPlace(account id.ID, req CreateRequest) (catalog.VolumePr
 			}
 		}
 	}
-	var faults []apierr.FieldError
 	add := func(field, format string, args ...any) {
-		faults = append(faults, apierr.FieldError{Field: field, Message: fmt.Sprintf(format, args...)})
+		fields = append(fields, apierr.FieldError{Field: field, Message: fmt.Sprintf(format, args...)})
 	}
-	p, known := s.c.Providers.Get(req.Provider)
-	_, keeps := p.(provider.VolumeProvider)
+	p, configured := s.cfg.Providers.Get(req.Provider)
+	_, has := p.(provider.VolumeProvider)
 	switch {
 	case req.Provider == "":
-		add("provider", "is missing; these have volumes: %s.", listed(places))
-	case !known:
-		add("provider", "there is no provider %.80q; these have volumes: %s.", req.Provider, listed(places))
-	case !keeps:
-		add("provider", "%s has no volumes; these have: %s.", req.Provider, listed(places))
+		add("provider", "is required. These providers have volumes: %s.", listed(providers))
+	case !configured:
+		add("provider", "no provider has the slug %.80q. These providers have volumes: %s.", req.Provider, listed(providers))
+	case !has:
+		add("provider", "%s has no volumes. These providers have: %s.", req.Provider, listed(providers))
 	}
 	switch {
 	case req.Region == "":
-		add("region", "is missing%s.", regionsHint(req.Provider, regions))
-	case keeps && price.PerGBHour == 0:
-		add("region", "%s has no volumes in %.80q%s.", req.Provider, req.Region, regionsHint(req.Provider, regions))
+		add("region", "is required%s", regionsHint(req.Provider, regions))
+	case has && price.PerGBHour == 0:
+		add("region", "%s has no volumes in %.80q%s", req.Provider, req.Region, regionsHint(req.Provider, regions))
 	}
 	switch {
 	case req.SizeGB < 1:
 		add("sizeGb", "must be a whole number of GB, at least 1.")
 	case price.PerGBHour > 0 && (req.SizeGB < price.MinSizeGB || req.SizeGB > price.MaxSizeGB):
-		add("sizeGb", "a volume of %s in %s has %d to %d GB.", req.Provider, req.Region, price.MinSizeGB, price.MaxSizeGB)
+		add("sizeGb", "must be between %d and %d for a volume of %s in %s.",
+			price.MinSizeGB, price.MaxSizeGB, req.Provider, req.Region)
 	}
-	return price, faults
+	return price, fields
 }
 
 func listed(names []string) string {
@@ -125,21 +158,22 @@ func listed(names []string) string {
 
 func regionsHint(slug string, regions []string) string {
 	if len(regions) == 0 {
-		return ""
+		return "."
 	}
-	return fmt.Sprintf("; %s has them in: %s", slug, strings.Join(regions, ", "))
+	return fmt.Sprintf(". %s has volumes in: %s.", slug, strings.Join(regions, ", "))
 }
 
-// checkName is the rule for all names, and that a volume's name can be a folder of a machine.
+// checkName is the rule for all names, and that a volume's name can be a directory of a machine.
 func checkName(name string) []apierr.FieldError {
-	if faults := apierr.CheckName("name", name); faults != nil {
-		return faults
+	if fields := apierr.CheckName("name", name); fields != nil {
+		return fields
 	}
 	for i := range len(name) {
 		c := name[i]
 		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
 		if !letter && (i == 0 || c != '.' && c != '_' && c != '-') {
-			return []apierr.FieldError{{Field: "name", Message: "may have letters a to z, digits, dots, hyphens and underscores, the first a letter or a digit: a machine mounts the volume at a path of that name."}}
+			return []apierr.FieldError{{Field: "name", Message: "must contain only letters a to z, digits, dots, hyphens " +
+				"and underscores, and begin with a letter or digit: machines mount the volume at a path of that name."}}
 		}
 	}
 	return nil
@@ -150,8 +184,11 @@ func (s *Service) nameTaken(ctx context.Context, tx *db.Tx, account id.ID, name 
 	if err != nil {
 		return err
 	}
-	return &apierr.Error{Code: apierr.Conflict, Message: fmt.Sprintf("You have a volume with the name %q already: %s. Choose another name.", name, other),
-		Details: map[string]any{"volumeId": other}}
+	return &apierr.Error{
+		Code:    apierr.Conflict,
+		Message: fmt.Sprintf("The volume %s already has the name %q. Choose another name.", other, name),
+		Details: map[string]any{"volumeId": other},
+	}
 }
 
 func insufficient(required, available money.Micros, to string) error {

@@ -18,8 +18,11 @@ import (
 	"github.com/billetcloud/billet/internal/wallet"
 )
 
-// KindVolume is the job that looks at one volume; its subject is the volume's id.
-const KindVolume job.Kind = "volume"
+// The kinds of this package's jobs.
+const (
+	KindVolume job.Kind = "volume"       // reconciles one volume
+	KindWatch  job.Kind = "volume-watch" // compares all volumes of one provider
+)
 
 // Status is where a volume is in its life.
 type Status string
@@ -39,26 +42,24 @@ const (
 // Volume is persistent storage as its tenant sees it.
 type Volume struct {
 	ID   id.ID  `json:"id" doc:"Id of the volume, vol_…."`
-	Name string `json:"name" doc:"What it is called; unique in the account."`
+	Name string `json:"name" doc:"Name of the volume, unique in the account."`
 	// SizeGB is in decimal GB (10⁹ bytes).
-	SizeGB int64 `json:"sizeGb" doc:"Size in decimal GB."`
-	// GrowingToGB is the size it will have; nil while it does not grow.
-	GrowingToGB *int64 `json:"growingToGb" doc:"The size in decimal GB that it will have; null while it does not grow."`
-	Provider    string `json:"provider" doc:"Slug of the provider."`
-	Region      string `json:"region" doc:"Slug of the region; it can be attached to deployments there."`
-	Status      Status `json:"status" doc:"Where it is in its life; failed and deleted are final."`
-	// StatusReason says what went wrong with what was last wanted of it; nil where nothing did.
-	StatusReason *string `json:"statusReason" doc:"What went wrong with what was last wanted of it; null where nothing did."`
-	// AttachedTo is the deployment that has it, or that it is on its way to or from.
-	AttachedTo *id.ID `json:"attachedTo" doc:"The deployment that has it, or that it is on its way to or from."`
-	// MountPath is where its files are in the machine, while it is attached; or the NFS share that is to be mounted there, with its host before a colon.
-	MountPath *string `json:"mountPath" doc:"Where its files are in the machine, while it is attached: a path, or, where the machine must mount it itself, the NFS share as host:/path; null where the provider says neither."`
-	// HourlyPrice is SizeGB × HourlyPricePerGB.
-	HourlyPrice      money.Micros `json:"hourlyPrice" doc:"US dollars an hour: sizeGb times hourlyPricePerGb."`
-	HourlyPricePerGB money.Micros `json:"hourlyPricePerGb" doc:"US dollars an hour for one decimal GB, agreed when it was created."`
-	CostToDate       money.Micros `json:"costToDate" doc:"US dollars charged so far, less refunds."`
-	CreatedAt        time.Time    `json:"createdAt" doc:"When it was asked for."`
-	DeletedAt        *time.Time   `json:"deletedAt" doc:"When it was deleted; null before."`
+	SizeGB       int64   `json:"sizeGb" doc:"Size in decimal GB."`
+	GrowingToGB  *int64  `json:"growingToGb" doc:"Size in decimal GB that the volume is growing to; null if it is not growing."`
+	Provider     string  `json:"provider" doc:"Slug of the provider."`
+	Region       string  `json:"region" doc:"Slug of the region. The volume can be attached to deployments in it."`
+	Status       Status  `json:"status" doc:"Status of the volume; failed and deleted are final."`
+	StatusReason *string `json:"statusReason" doc:"Why the last change failed; null if it did not."`
+	// AttachedTo is set from attaching through detaching.
+	AttachedTo *id.ID `json:"attachedTo" doc:"Id of the deployment that it is attached to, attaching to or detaching from."`
+	// MountPath is where its files are in the machine; or the NFS share to mount there, with its host
+	// before a colon.
+	MountPath        *string      `json:"mountPath" doc:"Path of the files in the machine while the volume is attached; or the NFS share to mount, as host:/path. null if the provider states neither."`
+	HourlyPrice      money.Micros `json:"hourlyPrice" doc:"US dollars per hour: sizeGb times hourlyPricePerGb."`
+	HourlyPricePerGB money.Micros `json:"hourlyPricePerGb" doc:"US dollars per hour for one decimal GB, agreed when the volume was created."`
+	CostToDate       money.Micros `json:"costToDate" doc:"US dollars charged so far, net of refunds."`
+	CreatedAt        time.Time    `json:"createdAt" doc:"When the volume was created."`
+	DeletedAt        *time.Time   `json:"deletedAt" doc:"When the volume was deleted; null before."`
 }
 
 // Target is a deployment that a volume can be attached to.
@@ -82,57 +83,63 @@ type Config struct {
 	Jobs      *job.Queue
 }
 
-// Service is what can be done with volumes. It is safe for concurrent use.
-type Service struct{ c Config }
+// Service owns the volumes. It is safe for concurrent use.
+type Service struct{ cfg Config }
 
-// New returns a Service. It panics when a field is missing.
-func New(c Config) *Service {
-	if c.DB == nil || c.IDs == nil || c.Clock == nil || c.Log == nil || c.Catalog == nil || c.Meter == nil || c.Wallet == nil ||
-		c.Providers == nil || c.Events == nil || c.Issues == nil || c.Jobs == nil {
-		panic("volume: New needs every field of its Config")
-	}
-	return &Service{c}
-}
+// New returns a Service.
+func New(cfg Config) *Service { return &Service{cfg} }
 
-// record is a row of the table volume.
+// record is a volume as the database keeps it: a field for each column, under the column's name.
 type record struct {
-	id, account          id.ID
-	name                 string
-	sizeGB, wantedGB     int64
-	provider, region     string
-	perGBHour            money.Micros
-	costPerGB            money.Micros // what the provider asks for a GB and hour
-	status               Status
-	reason               string
-	deployment           id.ID // or ""
-	mountPath            string
-	createdAt, since     time.Time
-	availableAt, deleted *time.Time
-	cleanUntil           *time.Time
-	createAsked          *time.Time // when the provider was last asked to create it without an answer, where it needs time to settle
-	changes              int64      // raised by every lock
+	id               id.ID
+	account          id.ID
+	name             string
+	sizeGB           int64 // what exists and is paid for
+	wantedSizeGB     int64 // more than sizeGB while it grows
+	provider         string
+	region           string
+	hourlyPricePerGB money.Micros // what the tenant pays
+	hourlyCostPerGB  money.Micros // what the provider asks
+	status           Status
+	reason           string
+	deployment       id.ID // or ""
+	mountPath        string
+	createdAt        time.Time
+	statusSince      time.Time
+	availableAt      *time.Time
+	deletedAt        *time.Time
+	cleanUntil       *time.Time
+	createAskedAt    *time.Time // the last create without an answer, at a provider that needs time to settle
+	changes          int64      // incremented by every lock
 }
 
-func (r *record) hourly() money.Micros { return r.perGBHour.Times(r.sizeGB) }
+func (r *record) hourlyPrice() money.Micros { return r.hourlyPricePerGB.Times(r.sizeGB) }
 
-func (r *record) hourlyCost() money.Micros { return r.costPerGB.Times(r.sizeGB) }
+func (r *record) hourlyCost() money.Micros { return r.hourlyCostPerGB.Times(r.sizeGB) }
 
 func (r *record) labels() wallet.Labels {
 	return wallet.Labels{Provider: r.provider, Region: r.region, Name: r.name}
 }
 
-// held tells whether a deployment has the volume, or is about to, or about to lose it.
+// held reports whether the volume is attached to a deployment, attaching or detaching.
 func (r *record) held() bool {
 	return r.status == StatusAttaching || r.status == StatusAttached || r.status == StatusDetaching
 }
 
-func (r *record) volume(cost money.Micros) Volume {
+// ended reports whether the volume is being deleted or its status is final.
+func (r *record) ended() bool {
+	return r.status == StatusDeleting || r.status == StatusDeleted || r.status == StatusFailed
+}
+
+// view returns the volume as the API shows it.
+func (r *record) view(cost money.Micros) Volume {
 	v := Volume{
 		ID: r.id, Name: r.name, SizeGB: r.sizeGB, Provider: r.provider, Region: r.region, Status: r.status,
-		HourlyPrice: r.hourly(), HourlyPricePerGB: r.perGBHour, CostToDate: cost, CreatedAt: r.createdAt, DeletedAt: r.deleted,
+		HourlyPrice: r.hourlyPrice(), HourlyPricePerGB: r.hourlyPricePerGB, CostToDate: cost,
+		CreatedAt: r.createdAt, DeletedAt: r.deletedAt,
 	}
-	if r.wantedGB > r.sizeGB {
-		v.GrowingToGB = &r.wantedGB
+	if r.wantedSizeGB > r.sizeGB {
+		v.GrowingToGB = &r.wantedSizeGB
 	}
 	if r.reason != "" {
 		v.StatusReason = &r.reason
@@ -147,5 +154,5 @@ func (r *record) volume(cost money.Micros) Volume {
 }
 
 func notFound(volume id.ID) error {
-	return apierr.New(apierr.NotFound, "There is no volume %.40q; GET /volumes lists yours.", volume)
+	return apierr.New(apierr.NotFound, "No volume has the id %.40q. List yours with GET /volumes.", volume)
 }

@@ -353,14 +353,14 @@ func TestCreateNamesEveryFaultAtOnce(t *testing.T) {
 			spoil func(*volume.CreateRequest)
 			want  map[string]string
 		}{
-			"nothing":        {func(q *volume.CreateRequest) { *q = volume.CreateRequest{} }, map[string]string{"name": "missing", "provider": "voltage-park", "region": "missing", "sizeGb": "whole number"}},
+			"nothing":        {func(q *volume.CreateRequest) { *q = volume.CreateRequest{} }, map[string]string{"name": "missing", "provider": "voltage-park", "region": "required", "sizeGb": "whole number"}},
 			"unknown":        {func(q *volume.CreateRequest) { q.Provider, q.Name = "aws", "../etc" }, map[string]string{"name": "path", "provider": "no provider"}},
 			"no volumes":     {func(q *volume.CreateRequest) { q.Provider = "plain" }, map[string]string{"provider": "has no volumes"}},
 			"region":         {func(q *volume.CreateRequest) { q.Region = "mars" }, map[string]string{"region": "dallas-usa-5, oslo-1"}},
-			"too large here": {func(q *volume.CreateRequest) { q.Region, q.SizeGB = "oslo-1", 101 }, map[string]string{"sizeGb": "10 to 100 GB"}},
-			"too small":      {func(q *volume.CreateRequest) { q.SizeGB = 9 }, map[string]string{"sizeGb": "10 to 10000 GB"}},
+			"too large here": {func(q *volume.CreateRequest) { q.Region, q.SizeGB = "oslo-1", 101 }, map[string]string{"sizeGb": "between 10 and 100"}},
+			"too small":      {func(q *volume.CreateRequest) { q.SizeGB = 9 }, map[string]string{"sizeGb": "between 10 and 10000"}},
 			"negative":       {func(q *volume.CreateRequest) { q.SizeGB = -1 }, map[string]string{"sizeGb": "whole number"}},
-			"hidden":         {func(q *volume.CreateRequest) { q.Name = ".ssh" }, map[string]string{"name": "letter or a digit"}},
+			"hidden":         {func(q *volume.CreateRequest) { q.Name = ".ssh" }, map[string]string{"name": "letter or digit"}},
 			"space":          {func(q *volume.CreateRequest) { q.Name = "my data" }, map[string]string{"name": "path"}},
 			"umlaut":         {func(q *volume.CreateRequest) { q.Name = "größe" }, map[string]string{"name": "path"}},
 			"long":           {func(q *volume.CreateRequest) { q.Name = strings.Repeat("n", 65) }, map[string]string{"name": "64"}},
@@ -388,6 +388,19 @@ func TestCreateNamesEveryFaultAtOnce(t *testing.T) {
 		code(t, ask(good), apierr.InsufficientBalance, "$1.10", "$0.989", "$0.00011 per GB")
 		if all, total, _ := r.volumes.List(t.Context(), r.db, acc, db.NewestFirst, db.Page{Number: 1, Limit: 10}); total.Total != 1 {
 			t.Errorf("refused volumes are there: %+v", all)
+		}
+	})
+}
+
+func TestCreate_BeforeTheProviderAnswered(t *testing.T) {
+	engines(t, func(t *testing.T, r *rig) {
+		if _, err := r.catalog.Sync(t.Context(), "provider/plain"); err != nil {
+			t.Fatal(err)
+		}
+		_, err := r.create(acc, "datasets", 100)
+		code(t, err, apierr.ServiceUnavailable, "has not reported its prices yet")
+		if e := (*apierr.Error)(nil); !errors.As(err, &e) || e.RetryAfter <= 0 {
+			t.Errorf("RetryAfter of %v, want a pause", err)
 		}
 	})
 }
@@ -542,7 +555,7 @@ func TestAnAttachThatCannotBeEndsAvailable(t *testing.T) {
 	}{
 		"the machine ended":  {func(c *cloud) { c.machines[dep1] = provider.MachineTerminating }, 45 * time.Minute, "has ended"},
 		"the machine failed": {func(c *cloud) { c.machines[dep1] = provider.MachineFailed }, 45 * time.Minute, "has ended"},
-		"no machine came":    {func(*cloud) {}, 45 * time.Minute, "never came"},
+		"no machine came":    {func(*cloud) {}, 45 * time.Minute, "never became available"},
 		"the cloud refused": {func(c *cloud) {
 			c.machines[dep1] = provider.MachineReady
 			c.fault = always("attach", trouble{rejected, false})
@@ -615,9 +628,9 @@ func TestGrowthKeepsThePricePerGB(t *testing.T) {
 		r.sync()
 		size := func(n int64) volume.UpdateRequest { return volume.UpdateRequest{SizeGB: &n} }
 		_, err := r.update(v, size(50))
-		code(t, err, apierr.InvalidRequest, "never shrinks")
+		code(t, err, apierr.InvalidRequest, "cannot shrink")
 		_, err = r.update(v, size(10_001))
-		code(t, err, apierr.InvalidRequest, "at most 10000 GB")
+		code(t, err, apierr.InvalidRequest, "at most 10000")
 		got, err := r.update(v, size(1_000))
 		if err != nil || got.SizeGB != 100 || *got.GrowingToGB != 1_000 || got.HourlyPrice != 11_000 {
 			t.Fatalf("%+v %v", got, err)

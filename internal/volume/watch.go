@@ -3,6 +3,7 @@ package volume
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -14,27 +15,26 @@ import (
 	"github.com/billetcloud/billet/internal/provider"
 )
 
-// KindWatch is the job that compares all volumes of one provider with ours.
-const KindWatch job.Kind = "volume-watch"
-
 const (
-	// watchEvery is how often a provider's list of volumes is compared with ours.
+	// watchEvery is how often a provider's list of volumes is compared with the rows.
 	watchEvery = 5 * time.Minute
-	// verified is how many volumes that should not be there are asked for themselves by one look.
-	verified = 20
+	// maxVerified is how many volumes that should not exist one run asks for individually.
+	maxVerified = 20
 )
 
-// watched are the kinds of issues that Watch reports.
-var watched = []issue.Kind{issue.OrphanedVolume}
+// watchedKinds are the kinds of issues that Watch reports.
+var watchedKinds = []issue.Kind{issue.OrphanedVolume}
 
-// StartWatching leaves a job behind for each provider with volumes that compares them with ours for ever.
+// StartWatching enqueues a periodic job for each provider with volumes that compares them with the
+// rows.
 func (s *Service) StartWatching(ctx context.Context) error {
-	return s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		for _, p := range s.c.Providers.All() {
-			if _, keeps := p.(provider.VolumeProvider); !keeps {
+	return s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		for _, p := range s.cfg.Providers.All() {
+			if _, has := p.(provider.VolumeProvider); !has {
 				continue
 			}
-			if err := s.c.Jobs.Enqueue(ctx, tx, job.Nobody, KindWatch, job.Subject("provider", p.Info().Slug), tx.Now); err != nil {
+			subject := job.Subject("provider", p.Info().Slug)
+			if err := s.cfg.Jobs.Enqueue(ctx, tx, job.Nobody, KindWatch, subject, tx.Now); err != nil {
 				return err
 			}
 		}
@@ -42,17 +42,17 @@ func (s *Service) StartWatching(ctx context.Context) error {
 	})
 }
 
-// Watch compares the volumes that a provider has with ours. One that was deleted, or given up while it was made, and is
-// there all the same is deleted again. One that nobody here ever had holds somebody's data: it becomes a issue, and only an
-// operator has it deleted.
+// Watch compares the volumes that a provider has with the rows. One that exists although it was
+// deleted, or although its creation was abandoned, is deleted again. One without a row may hold data
+// of another system: it becomes an issue, and only an operator has it deleted.
 //
-// Our records are read after the list: a volume's row is committed before the provider is asked for it.
+// The rows are read after the list: a volume's row is committed before the provider is asked for it.
 func (s *Service) Watch(ctx context.Context, subject id.ID) (job.Outcome, error) {
 	slug := strings.TrimPrefix(string(subject), "provider/")
-	p, _ := s.c.Providers.Get(slug)
-	v, keeps := p.(provider.VolumeProvider)
-	if !keeps {
-		return job.Done(), nil // taken out of the configuration
+	p, _ := s.cfg.Providers.Get(slug)
+	v, has := p.(provider.VolumeProvider)
+	if !has {
+		return job.Done(), nil // not configured any more
 	}
 	ask, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
@@ -60,82 +60,107 @@ func (s *Service) Watch(ctx context.Context, subject id.ID) (job.Outcome, error)
 	if err != nil {
 		return job.Outcome{}, fmt.Errorf("list the volumes of %s: %w", slug, err)
 	}
-	again := job.At(s.c.Clock.Now().Add(watchEvery))
-	found, deleted, err := s.compare(ctx, slug, listed)
+	again := job.At(s.cfg.Clock.Now().Add(watchEvery))
+	found, err := s.compareWithRows(ctx, slug, listed)
 	if err != nil {
 		return job.Outcome{}, err
 	}
-	deleted = slices.DeleteFunc(deleted[:min(verified, len(deleted))], func(volume id.ID) bool { // a list may be older than the end
+	// A list may be older than the end of a volume.
+	outlived := slices.DeleteFunc(found.outlived[:min(maxVerified, len(found.outlived))], func(volume id.ID) bool {
 		_, err := v.Volume(ask, volume)
 		return err != nil
 	})
-	if len(found)+len(deleted) == 0 {
-		live, err := s.c.Issues.Live(ctx, s.c.DB, slug, watched)
+	if len(found.issues)+len(outlived) == 0 {
+		live, err := s.cfg.Issues.Live(ctx, s.cfg.DB, slug, watchedKinds)
 		if err != nil || !live {
 			return again, err
 		}
 	}
-	return again, s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		reopened, err := reopen(ctx, tx, slug, deleted)
-		if err != nil {
-			return err
-		}
-		all := slices.Clone(found)
-		for _, volume := range reopened {
-			all = append(all, issue.Sighting{Kind: issue.OrphanedVolume, Reference: volume.id, Volume: volume.id, Detail: "The volume is there although it was deleted; it is deleted again."})
-			if err := s.c.Jobs.Enqueue(ctx, tx, volume.account, KindVolume, volume.id, tx.Now); err != nil {
-				return err
-			}
-		}
-		return s.c.Issues.Report(ctx, tx, slug, watched, all)
+	return again, s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		return s.applyComparison(ctx, tx, slug, found.issues, outlived)
 	})
 }
 
-// compare returns what nobody owns, and those that were deleted here and are on the list.
-func (s *Service) compare(ctx context.Context, slug string, listed []provider.Volume) (found []issue.Sighting, deleted []id.ID, err error) {
-	upstream := map[id.ID]string{}
+// applyComparison reports the issues, and has the volumes that outlived their end deleted again.
+func (s *Service) applyComparison(
+	ctx context.Context, tx *db.Tx, slug string, issues []issue.Sighting, outlived []id.ID,
+) error {
+	reopened, err := reopen(ctx, tx, slug, outlived)
+	if err != nil {
+		return err
+	}
+	for _, v := range reopened {
+		issues = append(issues, issue.Sighting{
+			Kind: issue.OrphanedVolume, Reference: v.id, Volume: v.id,
+			Detail: "The volume still exists although it was deleted. Billet deletes it again.",
+		})
+		if err := s.cfg.Jobs.Enqueue(ctx, tx, v.account, KindVolume, v.id, tx.Now); err != nil {
+			return err
+		}
+	}
+	return s.cfg.Issues.Report(ctx, tx, slug, watchedKinds, issues)
+}
+
+// comparison is what differs between a provider's volumes and the rows.
+type comparison struct {
+	issues   []issue.Sighting
+	outlived []id.ID // volumes that were deleted and are on the list
+}
+
+func (s *Service) compareWithRows(ctx context.Context, slug string, listed []provider.Volume) (comparison, error) {
+	ours, err := liveAt(ctx, s.cfg.DB, slug)
+	if err != nil {
+		return comparison{}, err
+	}
+	strays := map[id.ID]string{} // and their upstream ids
 	for _, v := range listed {
 		if v.Reference.Valid(id.Volume) {
-			upstream[v.Reference] = v.ID
-			continue
+			strays[v.Reference] = v.ID
 		}
-		found = append(found, issue.Sighting{
-			Kind: issue.OrphanedVolume, UpstreamID: v.ID, Reference: v.Reference,
-			Detail: "The provider has a volume that Billet did not make. It may be somebody else's in the same account, and is left alone.",
-		})
-	}
-	ours, err := liveAt(ctx, s.c.DB, slug)
-	if err != nil {
-		return nil, nil, err
 	}
 	for _, v := range ours {
-		delete(upstream, v)
+		delete(strays, v)
 	}
-	var strays []id.ID
-	for reference := range upstream {
-		strays = append(strays, reference)
-	}
-	slices.Sort(strays)
-	known, err := byID(ctx, s.c.DB, strays)
+	rows, err := byID(ctx, s.cfg.DB, slices.Sorted(maps.Keys(strays)))
 	if err != nil {
-		return nil, nil, err
+		return comparison{}, err
 	}
-	for _, reference := range strays {
-		o := issue.Sighting{Kind: issue.OrphanedVolume, UpstreamID: upstream[reference], Reference: reference, Volume: reference}
-		switch r, exists := known[reference]; {
+	return compare(slug, listed, strays, rows), nil
+}
+
+// compare decides which volumes are issues and which are deleted again. strays are those with a
+// reference of Billet's that no volume should have now; rows are what the database knows of them.
+// It depends on nothing but its arguments.
+func compare(slug string, listed []provider.Volume, strays map[id.ID]string, rows map[id.ID]record) (c comparison) {
+	for _, v := range listed {
+		if !v.Reference.Valid(id.Volume) {
+			c.issues = append(c.issues, issue.Sighting{
+				Kind: issue.OrphanedVolume, UpstreamID: v.ID, Reference: v.Reference,
+				Detail: "Billet did not create this volume. It may belong to another system in the same provider account, " +
+					"so Billet leaves it alone.",
+			})
+		}
+	}
+	for _, reference := range slices.Sorted(maps.Keys(strays)) {
+		o := issue.Sighting{
+			Kind: issue.OrphanedVolume, UpstreamID: strays[reference], Reference: reference, Volume: reference,
+		}
+		switch r, exists := rows[reference]; {
 		case !exists:
-			o.Volume, o.Endable, o.Detail = "", true, "The volume has a reference like ours, and there is no such volume here. It may hold data."
+			o.Volume, o.Endable = "", true
+			o.Detail = "The volume has a Billet reference, but no such volume exists here. It may hold data."
 		case r.provider != slug:
 			o.Detail = "The volume has the reference of a volume here whose provider is " + r.provider + "."
 		case r.status == StatusFailed && r.availableAt != nil:
-			o.Endable, o.Detail = true, "The provider did not know this volume for a while, and its tenant was told that it is lost. It may hold data."
+			o.Endable = true
+			o.Detail = "The provider lost this volume for a while, and its tenant was told so. It may hold data."
 		case r.cleanUntil != nil: // it is being deleted
 			o.Known = true
 		default:
-			deleted = append(deleted, reference)
+			c.outlived = append(c.outlived, reference)
 			continue
 		}
-		found = append(found, o)
+		c.issues = append(c.issues, o)
 	}
-	return found, deleted, nil
+	return c
 }

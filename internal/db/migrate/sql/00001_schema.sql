@@ -279,7 +279,7 @@ CREATE TABLE volume (
     wanted_size_gb   BIGINT NOT NULL,          -- more than size_gb while it grows
     provider         TEXT   NOT NULL,
     region           TEXT   NOT NULL,
-    per_gb_hour      BIGINT NOT NULL,          -- what the tenant pays, fixed at creation
+    hourly_price_per_gb BIGINT NOT NULL,      -- what the tenant pays, fixed at creation
     status           TEXT   NOT NULL,
     reason           TEXT   NOT NULL,          -- why, for the tenant to read, where something went wrong
     deployment_id    TEXT   NOT NULL,          -- while it is attached or on its way there or back; else ''
@@ -290,7 +290,7 @@ CREATE TABLE volume (
     deleted_at       BIGINT,
     clean_until      BIGINT,                   -- until then it is deleted upstream again and again, in case a late create lands
     changes          BIGINT NOT NULL,          -- raised by each transaction that locks the row to change it
-    cost_per_gb_hour BIGINT NOT NULL DEFAULT 0,
+    hourly_cost_per_gb BIGINT NOT NULL DEFAULT 0, -- what the provider asks
     create_asked_at  BIGINT,
     name_key         TEXT   NOT NULL DEFAULT ''
 );

@@ -1,0 +1,121 @@
+package volume
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/billetcloud/billet/internal/apierr"
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/spendlimit"
+)
+
+// UpdateRequest is what to change. A nil field leaves its value as it is.
+type UpdateRequest struct {
+	// Key is the API key whose spending limits count; "" for a user.
+	Key  id.ID
+	Name *string
+	// SizeGB is the whole new size, in decimal GB; never less than before.
+	SizeGB *int64
+}
+
+// Update renames a volume, and grows it in the background at its own price per GB: SizeGB and the
+// price change when the provider has done it, for the hours that begin then. Machines keep the path
+// at which they mounted it. It returns NOT_FOUND, INVALID_REQUEST with every problem, CONFLICT, or
+// INSUFFICIENT_BALANCE if less than an hour of the growth is available.
+func (s *Service) Update(ctx context.Context, tx *db.Tx, account, volume id.ID, req UpdateRequest) (Volume, error) {
+	r, err := s.lock(ctx, tx, account, volume)
+	if err != nil {
+		return Volume{}, err
+	}
+	rename := req.Name != nil && *req.Name != r.name
+	grow := req.SizeGB != nil && *req.SizeGB != r.wantedSizeGB
+	if !rename && !grow {
+		return s.one(ctx, tx, r)
+	}
+	if err := s.checkUpdate(&r, req, rename, grow); err != nil {
+		return Volume{}, err
+	}
+	if grow {
+		if err := s.beginGrowth(ctx, tx, &r, *req.SizeGB, req.Key); err != nil {
+			return Volume{}, err
+		}
+	}
+	if rename {
+		if err := s.rename(ctx, tx, &r, *req.Name); err != nil {
+			return Volume{}, err
+		}
+	}
+	if err := s.saved(ctx, tx, &r, "updated"); err != nil {
+		return Volume{}, err
+	}
+	return s.one(ctx, tx, r)
+}
+
+// checkUpdate returns what is wrong with a request.
+func (s *Service) checkUpdate(r *record, req UpdateRequest, rename, grow bool) error {
+	var fields []apierr.FieldError
+	if rename {
+		fields = checkName(*req.Name)
+	}
+	if grow {
+		fields = append(fields, s.checkGrowth(r, *req.SizeGB)...)
+	}
+	switch err := apierr.Invalid(fields).OrNil(); {
+	case err != nil:
+		return err
+	case r.ended():
+		return apierr.New(apierr.Conflict, "The volume is %s and can no longer be changed.", r.status)
+	case grow && r.status == StatusCreating:
+		return apierr.New(apierr.Conflict, "The volume is being created. It can grow once it is available.")
+	}
+	return nil
+}
+
+func (s *Service) checkGrowth(r *record, sizeGB int64) []apierr.FieldError {
+	invalid := func(format string, args ...any) []apierr.FieldError {
+		return []apierr.FieldError{{Field: "sizeGb", Message: fmt.Sprintf(format, args...)}}
+	}
+	price, sold := s.cfg.Catalog.For(r.account).VolumePrice(r.provider, r.region)
+	switch {
+	case sizeGB < r.wantedSizeGB:
+		return invalid("must be at least %d: a volume cannot shrink.", r.wantedSizeGB)
+	case !sold:
+		return invalid("cannot change now: %s offers no volumes in %s at the moment. Try again later.", r.provider, r.region)
+	case sizeGB > price.MaxSizeGB:
+		return invalid("must be at most %d for a volume of %s in %s.", price.MaxSizeGB, r.provider, r.region)
+	}
+	return nil
+}
+
+// beginGrowth has the volume grow, if an hour of the growth is available and the key may spend it.
+func (s *Service) beginGrowth(ctx context.Context, tx *db.Tx, r *record, sizeGB int64, key id.ID) error {
+	added := sizeGB - r.wantedSizeGB
+	extra := r.hourlyPricePerGB.Times(added)
+	w, err := s.cfg.Wallet.Get(ctx, tx, r.account)
+	if err != nil {
+		return err
+	}
+	if w.Available < extra {
+		what := fmt.Sprintf("add %d GB (an hour at %s per GB)", added, r.hourlyPricePerGB)
+		return insufficient(extra, w.Available, what)
+	}
+	if err := spendlimit.Reprice(ctx, tx, key, r.id, r.hourlyPricePerGB.Times(sizeGB)); err != nil {
+		return err
+	}
+	r.wantedSizeGB, r.reason = sizeGB, ""
+	return s.enqueue(ctx, tx, r)
+}
+
+// rename gives the volume another name, which the next hours are charged under.
+func (s *Service) rename(ctx context.Context, tx *db.Tx, r *record, name string) error {
+	renamed, err := setName(ctx, tx, r.account, r.id, name)
+	if err != nil {
+		return err
+	}
+	if !renamed {
+		return s.nameTaken(ctx, tx, r.account, name)
+	}
+	r.name = name
+	return s.reprice(ctx, tx, r)
+}
