@@ -86,7 +86,7 @@ func readCatalog(text []byte) ([]*source, error) {
 			faults = append(faults, fmt.Errorf("provider %s is there twice", s.Slug))
 		}
 		seen[s.Slug] = true
-		for _, f := range s.faults() {
+		for _, f := range s.contradictions() {
 			faults = append(faults, fmt.Errorf("%s: %s", s.Slug, f))
 		}
 	}
@@ -96,48 +96,57 @@ func readCatalog(text []byte) ([]*source, error) {
 	return file.Providers, nil
 }
 
-func (s *source) faults() []string {
-	var faults []string
-	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
+// contradictions returns everything that is wrong with a provider of the catalog.
+func (s *source) contradictions() []string {
+	var wrong []string
 	if !slugForm.MatchString(s.Slug) {
-		fault("malformed slug")
+		wrong = append(wrong, "malformed slug")
 	}
 	if s.Name == "" || s.LaunchLimitMinutes < 1 || s.MinimumRuntimeMinutes < 0 || s.SyncEverySeconds < 1 ||
 		s.PollEverySeconds < 1 {
-		fault("name, limit or interval is missing")
+		wrong = append(wrong, "name, limit or interval is missing")
 	}
 	regions := map[string]bool{}
 	for _, r := range s.Regions {
 		if !slugForm.MatchString(r.Slug) || r.Name == "" || len(r.Country) != 2 || regions[r.Slug] {
-			fault("region %q is malformed or there twice", r.Slug)
+			wrong = append(wrong, fmt.Sprintf("region %q is malformed or there twice", r.Slug))
 		}
 		regions[r.Slug] = true
 	}
 	if s.Capabilities.Volumes != (len(s.Volumes) > 0) {
-		fault("the capability volumes and the volume prices disagree")
+		wrong = append(wrong, "the capability volumes and the volume prices disagree")
 	}
 	for _, v := range s.Volumes {
 		if !regions[v.Region] || v.PerGBHour <= 0 || v.MinSizeGB < 1 || v.MaxSizeGB < v.MinSizeGB {
-			fault("the price of volumes in region %q is malformed", v.Region)
+			wrong = append(wrong, fmt.Sprintf("the price of volumes in region %q is malformed", v.Region))
 		}
 	}
+	return append(wrong, s.wrongOffers(regions)...)
+}
+
+// wrongOffers returns what is wrong with the provider's offers.
+func (s *source) wrongOffers(regions map[string]bool) (wrong []string) {
 	keys := map[string]bool{}
 	for _, o := range s.Offers {
 		if o.Key == "" || keys[o.Key] {
-			fault("offer key %q is empty or there twice", o.Key)
+			wrong = append(wrong, fmt.Sprintf("offer key %q is empty or there twice", o.Key))
 		}
 		keys[o.Key] = true
-		if !regions[o.Region] || o.GPUType == "" || len(o.OperatingSystems) == 0 ||
-			min(o.GPUCount, o.GPUMemoryGB, o.VCPUs, o.MemoryGB, o.StorageGB, o.Stock) < 1 ||
-			o.CentsPerGPUHour < 1 || o.Wobble < 0 || o.Wobble > o.Stock ||
-			!slices.Contains(
-				[]provider.InstanceType{provider.BareMetal, provider.VM, provider.Spot, provider.Cluster},
-				o.InstanceType,
-			) {
-			fault("offer %s is malformed", o.Key)
+		if !regions[o.Region] || !o.wellFormed() {
+			wrong = append(wrong, fmt.Sprintf("offer %s is malformed", o.Key))
 		}
 	}
-	return faults
+	return wrong
+}
+
+// instanceTypes are those that an offer may have.
+var instanceTypes = []provider.InstanceType{provider.BareMetal, provider.VM, provider.Spot, provider.Cluster}
+
+// wellFormed reports whether the offer's own fields can be sold.
+func (o *offer) wellFormed() bool {
+	return o.GPUType != "" && len(o.OperatingSystems) > 0 &&
+		min(o.GPUCount, o.GPUMemoryGB, o.VCPUs, o.MemoryGB, o.StorageGB, o.Stock) >= 1 &&
+		o.CentsPerGPUHour >= 1 && o.Wobble >= 0 && o.Wobble <= o.Stock && slices.Contains(instanceTypes, o.InstanceType)
 }
 
 func (s *source) info() provider.Info {

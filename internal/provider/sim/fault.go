@@ -65,8 +65,8 @@ type Fault struct {
 	// cleared.
 	Since time.Time `json:"since,omitzero"`
 	Until time.Time `json:"until,omitzero"`
-	// Checked and Injected are how often it could have been injected and was. Faults that are states, as a
-	// price is, do not count.
+	// Checked and Injected are how often it could have been injected and was. Faults that are
+	// states, as a price is, do not count.
 	Checked  int64 `json:"checked"`
 	Injected int64 `json:"injected"`
 }
@@ -117,7 +117,8 @@ func FaultKinds() []FaultInfo {
 			"garbage --operation offers --count 3"},
 		{
 			FaultGarbled,
-			"the call has its effect, and the texts of its answer are full of NULs, control characters, broken UTF-8, and long",
+			"the call has its effect, and the texts of its answer are full of NULs, control characters, broken " +
+				"UTF-8, and long",
 			aCall,
 			"garbled --operation machine --percent 50",
 		},
@@ -129,7 +130,8 @@ func FaultKinds() []FaultInfo {
 			"no-capacity --offer off_abc123 --percent 30"},
 		{
 			FaultScarcity,
-			"the provider has so many of the offer altogether, those that are let included; a script such as 0s:4,10m:0 changes that over time",
+			"the provider has so many of the offer altogether, those that are let included; a script such as " +
+				"0s:4,10m:0 changes that over time",
 			[]string{"offer", "value", "for"},
 			"scarcity --offer off_abc123 --value 0s:4,10m:0,2h:8",
 		},
@@ -316,7 +318,8 @@ func (f *Fault) checkValue() error {
 	case FaultOrphan:
 		if f.Value != "" && (!orphanReference.MatchString(f.Value) || f.Count > 1 || isNameless(id.ID(f.Value))) {
 			return errors.New(
-				"a orphan's reference has at most 40 of a-z, 0-9, _ and -, does not begin with orphan-, and is one machine's",
+				"a orphan's reference has at most 40 of a-z, 0-9, _ and -, does not begin with orphan-, and is one " +
+					"machine's",
 			)
 		}
 	}

@@ -83,8 +83,8 @@ func syncDir(dir string) error {
 }
 
 // readRecords calls found with each folder <kind>/<provider>/<reference> under dir and the text of
-// its record, nil where there is none: a process ended before it wrote it, and no caller was told of
-// it.
+// its record, nil where there is none: a process ended before it wrote it, and no caller was told
+// of it.
 func readRecords(dir, kind, file string, found func(folder string, text []byte) error) error {
 	slugs, err := os.ReadDir(filepath.Join(dir, kind))
 	if errors.Is(err, fs.ErrNotExist) {

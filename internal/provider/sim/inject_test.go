@@ -144,7 +144,8 @@ func TestInstallationFailsAtEachStage(t *testing.T) {
 	for stage, seen := range map[string]string{
 		"allocating": "[provisioning allocating failed]",
 		"installing": "[provisioning allocating provisioning installing the operating system failed]",
-		"booting":    "[provisioning allocating provisioning installing the operating system provisioning booting failed]",
+		"booting": "[provisioning allocating provisioning installing the operating system provisioning booting " +
+			"failed]",
 	} {
 		b := newBed(t)
 		b.fault(Fault{Kind: FaultFailProvisioning, Value: stage, Count: 1})

@@ -35,7 +35,8 @@ func CheckCloudInit(text string) []cloudinit.Problem {
 		if f.Source != "" {
 			problems = append(problems, cloudinit.Problem{
 				Line: f.Line, Column: f.Column,
-				Message: "source cannot be fetched, because a simulated machine has no network beyond this host; give content instead.",
+				Message: "source cannot be fetched, because a simulated machine has no network beyond this host; " +
+					"give content instead.",
 			})
 		}
 	}

@@ -7,7 +7,8 @@ func TestCloudInit(t *testing.T) {
 	ctx := within(t)
 	l := newLogin(t)
 	spec := testSpec(t, l)
-	spec.CloudInit = "#cloud-config\nwrite_files: [{path: /etc/motd.d/x, content: hi}]\nruncmd: ['echo run >> /root/runs', 'test ! -w /usr/bin && id -u']\n"
+	spec.CloudInit = "#cloud-config\nwrite_files: [{path: /etc/motd.d/x, content: hi}]\nruncmd: ['echo run >> " +
+		"/root/runs', 'test ! -w /usr/bin && id -u']\n"
 	c := connect(t, started(t, spec), l)
 	finished := func() bool { return run(t, c, "test -e /var/lib/cloud/instance/boot-finished").code == 0 }
 	eventually(t, "cloud-init to finish", finished)

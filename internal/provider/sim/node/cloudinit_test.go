@@ -45,7 +45,8 @@ func TestCheckCloudInit(t *testing.T) {
 		"#!/bin/sh\necho hi\n":         "is a script",
 		"#cloud-config\nruncmd: ls\n":  "runcmd must be a list",
 		"#cloud-config\npackagez: [a]": "Did you mean packages?",
-		"#cloud-config\nwrite_files:\n- {path: /x}\n- path: /y\n  source: {uri: 'https://example.com'}": "line 4, column 3: source cannot be fetched",
+		"#cloud-config\nwrite_files:\n- {path: /x}\n- path: /y\n  source: {uri: 'https://example.com'}": "line 4, " +
+			"column 3: source cannot be fetched",
 	}
 	for text, want := range bad {
 		if wrong := CheckCloudInit(text); len(wrong) != 1 || !strings.Contains(wrong[0].String(), want) {
@@ -85,7 +86,8 @@ func TestApplyCloudInitOnce(t *testing.T) {
 		}
 	}
 	log := read(cloudInitLog)
-	for _, want := range []string{"packages: not supported", "package_update: not supported", "owner is not supported", "last\n", "trouble\n"} {
+	for _, want := range []string{"packages: not supported", "package_update: not supported", "owner is not " +
+		"supported", "last\n", "trouble\n"} {
 		if strings.Count(log, want) != 1 {
 			t.Errorf("%q is not once in the log:\n%s", want, log)
 		}

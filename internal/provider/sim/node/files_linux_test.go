@@ -132,7 +132,8 @@ func TestRealClients(t *testing.T) {
 	call("", "scp", "-P", port, local, "root@"+host+":copied")
 	call("", "scp", "-O", "-P", port, local, "root@"+host+":copied-as-before")
 	call("put "+local+" by-sftp\nget copied "+local+".back\n", "sftp", "-b", "-", "-P", port, "root@"+host)
-	if got := call("", "ssh", "-p", port, "root@"+host, "cat copied copied-as-before by-sftp | wc -c"); strings.TrimSpace(
+	if got := call("", "ssh", "-p", port, "root@"+host, "cat copied copied-as-before by-sftp "+
+		"| wc -c"); strings.TrimSpace(
 		got,
 	) != "3145728" {
 		t.Errorf("copied %q bytes", got)

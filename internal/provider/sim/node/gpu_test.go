@@ -40,7 +40,8 @@ func TestGPUTools(t *testing.T) {
 
 	write(GPUs{Model: "NVIDIA B200", Count: 2, MemoryMB: 183359})
 	exact := map[string]string{
-		"nvidia-smi --query-gpu=name,memory.total --format=csv,noheader":                        "NVIDIA B200 (simulated), 183359 MiB\nNVIDIA B200 (simulated), 183359 MiB\n",
+		"nvidia-smi --query-gpu=name,memory.total --format=csv,noheader": "NVIDIA B200 " +
+			"(simulated), 183359 MiB\nNVIDIA B200 (simulated), 183359 MiB\n",
 		"nvidia-smi --query-gpu=index,memory.total --format=csv":                                "index, memory.total [MiB]\n0, 183359 MiB\n1, 183359 MiB\n",
 		"nvidia-smi --query-gpu=index,utilization.gpu,count --format=csv,noheader,nounits -i 1": "1, 0, 2\n",
 		"nvidia-smi topo -m | head -2 | tail -1 | cut -f 1-3":                                   "GPU0\t X \tNV18\n",
@@ -62,7 +63,8 @@ func TestGPUTools(t *testing.T) {
 		!strings.Contains(table, "183359MiB") {
 		t.Errorf("table: %s", table)
 	}
-	for _, command := range []string{"nvidia-smi --query-gpu=nonsense --format=csv", "nvidia-smi --reset", "nvidia-smi --query-gpu=name", "rocm-smi"} {
+	for _, command := range []string{"nvidia-smi --query-gpu=nonsense --format=csv", "nvidia-smi " +
+		"--reset", "nvidia-smi --query-gpu=name", "rocm-smi"} {
 		if out, stderr, code := call(command); code == 0 || out+stderr == "" {
 			t.Errorf("%s: %q, %q, %d", command, out, stderr, code)
 		}

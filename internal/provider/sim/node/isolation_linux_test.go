@@ -63,8 +63,9 @@ func TestNothingOfTheHostIsReachable(t *testing.T) {
 			"exec 3<>/dev/tcp/127.0.0.1/%d",
 			listener.Addr().(*net.TCPAddr).Port,
 		),
-		"its own port from inside":    fmt.Sprintf("exec 3<>/dev/tcp/%s/%d", e.Address.Addr(), e.Address.Port()),
-		"PID 1's files":               "for f in /proc/1/fd/*; do readlink $f || cat $f || ls $f/; done 2>/dev/null | grep .",
+		"its own port from inside": fmt.Sprintf("exec 3<>/dev/tcp/%s/%d", e.Address.Addr(), e.Address.Port()),
+		"PID 1's files": "for f in /proc/1/fd/*; do readlink $f || cat $f || ls $f/; done 2>/dev/null " +
+			"| grep .",
 		"PID 1's root":                "ls /proc/1/root/",
 		"PID 1's directory":           "ls /proc/1/cwd/",
 		"PID 1's environment":         "cat /proc/1/environ",

@@ -103,52 +103,14 @@ func launch(ctx context.Context, cfg config, ssh *net.TCPListener, started func(
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, errors.New("the machine did not become ready in time"))
 	defer cancel()
 
-	// What the child gets (child) and what stays here (ours); both are closed on every way out.
-	var files []*os.File
-	defer func() {
-		for _, f := range files {
-			f.Close()
-		}
-	}()
-	pipe := func() (r, w *os.File, err error) {
-		if r, w, err = os.Pipe(); err == nil {
-			files = append(files, r, w)
-		}
-		return r, w, err
-	}
-	configR, configW, err := pipe()
+	f, err := openLaunchFiles(cfg, ssh)
+	defer f.close()
 	if err != nil {
 		return err
-	}
-	replyR, replyW, err := pipe()
-	if err != nil {
-		return err
-	}
-	log, err := os.OpenFile(filepath.Join(cfg.Dir, logFile), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	files = append(files, log)
-	extra := []*os.File{configR, replyW}
-	if !cfg.Probe {
-		listener, err := ssh.File()
-		if err != nil {
-			return err
-		}
-		files = append(files, listener)
-		extra = append(extra, listener)
 	}
 	role := roleServe
 	if cfg.Isolated {
 		role = roleInit
-		if !cfg.Probe {
-			control, err := controlListener(cfg.Dir)
-			if err != nil {
-				return err
-			}
-			files = append(files, control)
-			extra = append(extra, control)
-		}
 	}
 	if cfg.Executable, err = os.Executable(); err != nil {
 		return err
@@ -156,8 +118,8 @@ func launch(ctx context.Context, cfg config, ssh *net.TCPListener, started func(
 	cfg.SwitchRoot = cfg.Isolated && os.Geteuid() == 0
 
 	cmd := exec.Command(selfExecutable(), InitArg, role)
-	cmd.Stdout, cmd.Stderr = log, log
-	cmd.ExtraFiles = extra
+	cmd.Stdout, cmd.Stderr = f.log, f.log
+	cmd.ExtraFiles = f.child
 	cmd.Env = smallProcess(nil)
 	cmd.Dir = "/"
 	ownSession(cmd)
@@ -181,16 +143,16 @@ func launch(ctx context.Context, cfg config, ssh *net.TCPListener, started func(
 	if err := started(cmd.Process.Pid); err != nil {
 		return fail(err)
 	}
-	configR.Close()
-	replyW.Close()
+	f.configR.Close()
+	f.replyW.Close()
 	stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Kill() })
 	defer stop()
-	err = json.NewEncoder(configW).Encode(cfg)
-	configW.Close()
+	err = json.NewEncoder(f.configW).Encode(cfg)
+	f.configW.Close()
 	if err != nil {
 		return fail(fmt.Errorf("send the machine its configuration: %w", err))
 	}
-	reply, err := io.ReadAll(io.LimitReader(replyR, 64<<10))
+	reply, err := io.ReadAll(io.LimitReader(f.replyR, 64<<10))
 	switch answer := strings.TrimSpace(string(reply)); {
 	case ctx.Err() != nil:
 		return fail(context.Cause(ctx))
@@ -205,6 +167,66 @@ func launch(ctx context.Context, cfg config, ssh *net.TCPListener, started func(
 		<-ended
 	}
 	return nil
+}
+
+// launchFiles are the files of one launch: those that the child gets, and the other ends of its
+// pipes. All are closed when the launch is over, however it went.
+type launchFiles struct {
+	configR, configW, replyR, replyW *os.File
+	log                              *os.File
+	child                            []*os.File // beside the standard ones, in the order that the child expects
+	all                              []*os.File
+}
+
+func openLaunchFiles(cfg config, ssh *net.TCPListener) (f *launchFiles, err error) {
+	f = &launchFiles{}
+	if f.configR, f.configW, err = f.pipe(); err != nil {
+		return f, err
+	}
+	if f.replyR, f.replyW, err = f.pipe(); err != nil {
+		return f, err
+	}
+	f.log, err = f.keep(os.OpenFile(filepath.Join(cfg.Dir, logFile), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600))
+	if err != nil {
+		return f, err
+	}
+	f.child = []*os.File{f.configR, f.replyW}
+	if cfg.Probe {
+		return f, nil
+	}
+	listener, err := f.keep(ssh.File())
+	if err != nil {
+		return f, err
+	}
+	f.child = append(f.child, listener)
+	if cfg.Isolated {
+		control, err := f.keep(controlListener(cfg.Dir))
+		if err != nil {
+			return f, err
+		}
+		f.child = append(f.child, control)
+	}
+	return f, nil
+}
+
+func (f *launchFiles) keep(file *os.File, err error) (*os.File, error) {
+	if err == nil {
+		f.all = append(f.all, file)
+	}
+	return file, err
+}
+
+func (f *launchFiles) pipe() (r, w *os.File, err error) {
+	if r, w, err = os.Pipe(); err == nil {
+		f.all = append(f.all, r, w)
+	}
+	return r, w, err
+}
+
+func (f *launchFiles) close() {
+	for _, file := range f.all {
+		file.Close()
+	}
 }
 
 // smallProcess adds to an environment what keeps a Go process of a machine small: there may be

@@ -49,7 +49,8 @@ func TestPowerOffAndOn(t *testing.T) {
 	must(
 		t,
 		c,
-		"echo kept > /root/file; echo kept > /usr/local/file; echo kept > /var/file; chown 0:0 /root/file; (setsid sleep "+mark+" >/dev/null 2>&1 &)",
+		"echo kept > /root/file; echo kept > /usr/local/file; echo kept > /var/file; chown 0:0 /root/file; (setsid "+
+			"sleep "+mark+" >/dev/null 2>&1 &)",
 	)
 	running := func() bool { return exec.Command("pgrep", "-f", "^sleep "+mark+"$").Run() == nil }
 	eventually(t, "the process to be seen on the host", running)
@@ -120,7 +121,8 @@ func TestLinksLeftInsideStayInside(t *testing.T) {
 	must(
 		t,
 		c,
-		"for d in /usr/local/bin /usr/local/lib /var/tmp /var/log /var/run; do rm -rf $d && ln -s "+host+" $d || exit 1; done; ln -s "+host+"/made /var/cache/x",
+		"for d in /usr/local/bin /usr/local/lib /var/tmp /var/log /var/run; do rm -rf $d && "+
+			"ln -s "+host+" $d || exit 1; done; ln -s "+host+"/made /var/cache/x",
 	)
 	if err := Stop(ctx, spec.Dir); err != nil {
 		t.Fatal(err)

@@ -412,7 +412,8 @@ func TestLimitsAndHangUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Start("trap 'echo bye > /root/hung-up; exit' HUP; echo ready; while :; do read -t 0.1 x </dev/zero; done"); err != nil {
+	if err := s.Start("trap 'echo bye > /root/hung-up; exit' HUP; echo ready; while :; do read -t 0.1 x " +
+		"</dev/zero; done"); err != nil {
 		t.Fatal(err)
 	}
 	readUntil(t, out, "ready")

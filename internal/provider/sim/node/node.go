@@ -30,7 +30,8 @@ var (
 	)
 	// ErrUnisolatedRoot says the same of a server that runs as root, where no Spec accepts it.
 	ErrUnisolatedRoot = errors.New(
-		"machines cannot be isolated here and the server runs as root, so a user who logs in would be root of this host; " +
+		"machines cannot be isolated here and the server runs as root, so a user who logs in would be root of this " +
+			"host; " +
 			"run the server as an ordinary user, or allow it to make user namespaces",
 	)
 	// ErrVolumeBusy says that a volume could not be unmounted although the processes using it were
@@ -184,8 +185,8 @@ func start(ctx context.Context, spec Spec, isolated bool) (Endpoint, error) {
 	return s.endpoint(), nil
 }
 
-// Running returns the endpoint of the machine in dir if it runs, no matter which process started it. It never
-// changes anything.
+// Running returns the endpoint of the machine in dir if it runs, no matter which process started
+// it. It never changes anything.
 func Running(dir string) (Endpoint, bool) {
 	s, err := readState(dir)
 	if err != nil || !s.alive() {

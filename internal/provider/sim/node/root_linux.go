@@ -70,6 +70,21 @@ func enter(cfg config) error {
 			return err
 		}
 	}
+	if err := buildRoot(cfg, trees, links, binary); err != nil {
+		return err
+	}
+	if err := switchRoot(); err != nil {
+		return err
+	}
+	furnish(cfg)
+	if err := unix.Sethostname([]byte(cfg.Hostname)); err != nil {
+		return fmt.Errorf("set the hostname: %w", err)
+	}
+	return loopbackUp()
+}
+
+// buildRoot makes the machine's file tree under newRoot.
+func buildRoot(cfg config, trees []tree, links map[string]string, binary *os.File) error {
 	if err := mountTmpfs(newRoot, "mode=755,size=32m,nr_inodes=16384", unix.MS_NOSUID|unix.MS_NODEV); err != nil {
 		return err
 	}
@@ -84,7 +99,8 @@ func enter(cfg config) error {
 	if err := makeDev(); err != nil {
 		return err
 	}
-	// A mount of its own, so that no process can rename /mnt away and keep a volume that was detached.
+	// A mount of its own, so that no process can rename /mnt away and keep a volume that was
+	// detached.
 	if err := mountTmpfs(inNewRoot("/mnt"), "mode=755,size=1m", unix.MS_NOSUID|unix.MS_NODEV); err != nil {
 		return err
 	}
@@ -99,9 +115,11 @@ func enter(cfg config) error {
 	if err := makeProc(); err != nil {
 		return err
 	}
-	if err := makeFiles(cfg); err != nil {
-		return err
-	}
+	return makeFiles(cfg)
+}
+
+// switchRoot makes newRoot the root, and leaves the host's file tree.
+func switchRoot() error {
 	if err := os.Chdir(newRoot); err != nil {
 		return err
 	}
@@ -112,14 +130,7 @@ func enter(cfg config) error {
 	if err := unix.Unmount(".", unix.MNT_DETACH); err != nil {
 		return fmt.Errorf("leave the host's file tree: %w", err)
 	}
-	if err := os.Chdir("/"); err != nil {
-		return err
-	}
-	furnish(cfg)
-	if err := unix.Sethostname([]byte(cfg.Hostname)); err != nil {
-		return fmt.Errorf("set the hostname: %w", err)
-	}
-	return loopbackUp()
+	return os.Chdir("/")
 }
 
 func inNewRoot(path string) string { return filepath.Join(newRoot, path) }

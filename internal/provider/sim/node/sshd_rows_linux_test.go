@@ -263,7 +263,8 @@ var comparisons = []comparison{
 	{what: "`authorized_keys` decides: `ssh-copy-id`, removing, modes, owners, links", want: "new key: yes",
 		do: func(p place) string { return p.authorizedKeys() }},
 	{
-		what: "Options: `command`, `from`, `expiry-time`, `restrict`, `no-…`, `permitopen`, `permitlisten`, `environment`",
+		what: "Options: `command`, `from`, `expiry-time`, `restrict`, `no-…`, `permitopen`, `permitlisten`, " +
+			"`environment`",
 		want: "forced",
 		do: func(p place) string {
 			return p.keyOptions([]string{

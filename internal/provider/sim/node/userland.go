@@ -190,7 +190,8 @@ func cloudInitCommand(root string, args []string, stdout, stderr io.Writer, slee
 	if len(args) == 0 || args[0] == "--help" || args[0] == "-h" {
 		fmt.Fprintln(
 			stdout,
-			"usage: cloud-init [--version] {status,query,clean} ...\nThis is a simulated machine: status [--wait] [--long] [--format json] is what there is.",
+			"usage: cloud-init [--version] {status,query,clean} ...\nThis is a simulated machine: status [--wait] "+
+				"[--long] [--format json] is what there is.",
 		)
 		return 0
 	}
@@ -255,7 +256,8 @@ func cloudInitStatus(root string, args []string, stdout, stderr io.Writer, sleep
 	} else {
 		fmt.Fprintf(stdout, "status: %s\n", state)
 		if long {
-			fmt.Fprintf(stdout, "extended_status: %s\nboot_status_code: enabled-by-generator\ndetail: %s\nerrors:%s\nrecoverable_errors: {}\n", state, detail, listed(errs))
+			fmt.Fprintf(stdout, "extended_status: %s\nboot_status_code: enabled-by-generator\ndetail: "+
+				"%s\nerrors:%s\nrecoverable_errors: {}\n", state, detail, listed(errs))
 		}
 	}
 	if state == "error" {

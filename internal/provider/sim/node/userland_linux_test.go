@@ -39,8 +39,10 @@ func TestRootBecomesOtherUsers(t *testing.T) {
 		}
 	}
 	for _, command := range []string{
-		"sudo -u nobody sh -c 'id -un; echo $(id -u) $(id -g)'", "sudo -n -u '#65534' -- sh -c 'id -un; echo $(id -u) $(id -g)'",
-		"runuser -u nobody -- sh -c 'id -un; echo $(id -u) $(id -g)'", "su -s /bin/sh nobody -c 'id -un; echo $(id -u) $(id -g)'",
+		"sudo -u nobody sh -c 'id -un; echo $(id -u) $(id -g)'", "sudo -n -u '#65534' -- sh -c 'id -un; echo $(id " +
+			"-u) $(id -g)'",
+		"runuser -u nobody -- sh -c 'id -un; echo $(id -u) $(id -g)'", "su -s /bin/sh nobody -c 'id -un; echo $(id " +
+			"-u) $(id -g)'",
 	} {
 		if other == "" {
 			continue
@@ -65,7 +67,8 @@ func TestCloudInitReports(t *testing.T) {
 	if got := must(t, c, "cloud-init status; echo $?"); got != "status: running\n0" {
 		t.Errorf("%q", got)
 	}
-	if got := must(t, c, "(sleep 0.2; touch /root/go) & cloud-init status --wait | tr -d . ; cloud-init status >/dev/null; echo $?"); got != "\nstatus: error\n1" {
+	if got := must(t, c, "(sleep 0.2; touch /root/go) & cloud-init status --wait | tr -d . ; cloud-init status "+
+		">/dev/null; echo $?"); got != "\nstatus: error\n1" {
 		t.Errorf("%q", got)
 	}
 	var report struct {
@@ -78,14 +81,16 @@ func TestCloudInitReports(t *testing.T) {
 		!strings.HasPrefix(report.Errors[0], "runcmd: ") {
 		t.Errorf("%+v", got)
 	}
-	if got := must(t, c, "test -e /var/lib/cloud/instance/boot-finished && cat /var/lib/cloud/data/result.json"); !strings.Contains(
+	if got := must(t, c, "test -e /var/lib/cloud/instance/boot-finished && cat "+
+		"/var/lib/cloud/data/result.json"); !strings.Contains(
 		got,
 		`"errors":["runcmd: exit status 3"]`,
 	) {
 		t.Errorf("%s", got)
 	}
 	plain := connect(t, started(t, testSpec(t, l)), l)
-	if got := must(t, plain, "cloud-init status --wait --long | head -2"); got != "status: done\nextended_status: done" {
+	if got := must(t, plain, "cloud-init status --wait --long | head -2"); got != "status: "+
+		"done\nextended_status: done" {
 		t.Errorf("without a cloud-config: %q", got)
 	}
 	must(

@@ -17,7 +17,8 @@ func volumePath(name string) string { return "/mnt/" + name }
 func checkVolume(name, hostDir string) error {
 	if !volumeName.MatchString(name) {
 		return fmt.Errorf(
-			"volume name %q must be 1 to 63 letters, digits, dots, hyphens or underscores and begin with a letter or digit",
+			"volume name %q must be 1 to 63 letters, digits, dots, hyphens or underscores and begin with a letter "+
+				"or digit",
 			name,
 		)
 	}

@@ -27,7 +27,8 @@ func TestVolumeLivesOn(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := must(t, c, "cat /mnt/data/old && echo new > /mnt/data/new && grep -c ' /mnt/data ' /proc/self/mountinfo && grep ' /mnt/data ' /proc/self/mountinfo"); !strings.HasPrefix(
+	if got := must(t, c, "cat /mnt/data/old && echo new > /mnt/data/new && grep -c ' /mnt/data ' "+
+		"/proc/self/mountinfo && grep ' /mnt/data ' /proc/self/mountinfo"); !strings.HasPrefix(
 		got,
 		"old\n1\n",
 	) ||
@@ -56,7 +57,8 @@ func TestVolumeLivesOn(t *testing.T) {
 	// Into another machine.
 	next := testSpec(t, l)
 	next.Volumes = map[string]string{"data": volume}
-	if got := must(t, connect(t, started(t, next), l), "cat /mnt/data/old /mnt/data/new && echo more >> /mnt/data/new"); got != "old\nnew" {
+	if got := must(t, connect(t, started(t, next), l), "cat /mnt/data/old /mnt/data/new && echo more >> "+
+		"/mnt/data/new"); got != "old\nnew" {
 		t.Errorf("in the next machine: %q", got)
 	}
 }
@@ -74,7 +76,8 @@ func TestVolumeInUseIsPulledOut(t *testing.T) {
 	must(
 		t,
 		c,
-		"cd /mnt/data && (exec setsid sleep 1000 >/mnt/data/log 2>&1 &) ; sleep 1000 </dev/null >/dev/null 2>&1 & echo $! > /root/pid",
+		"cd /mnt/data && (exec setsid sleep 1000 >/mnt/data/log 2>&1 &) ; sleep 1000 </dev/null >/dev/null 2>&1 & "+
+			"echo $! > /root/pid",
 	)
 	if err := DetachVolume(ctx, spec.Dir, "data"); err != nil {
 		t.Fatal(err)

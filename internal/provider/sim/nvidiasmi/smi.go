@@ -71,7 +71,8 @@ func (s System) run(args []string, stdout, stderr io.Writer, sleep func(time.Dur
 	case r.version:
 		fmt.Fprintf(
 			stdout,
-			"NVIDIA-SMI version  : %s (simulated)\nNVML version        : %s\nDRIVER version      : %s\nCUDA Version        : %s\n",
+			"NVIDIA-SMI version  : %s (simulated)\nNVML version        : %s\nDRIVER version      : %s\nCUDA Version  "+
+				"      : %s\n",
 			driverVersion,
 			strings.Join(strings.Split(driverVersion, ".")[:2], "."),
 			driverVersion,
@@ -116,114 +117,125 @@ func (s System) answer(r request, gpus []gpu, w io.Writer) error {
 
 // read reads the options, which take their value after a space or an equals sign.
 func read(args []string) (request, error) {
-	var r request
-	invalid := func(format string, args ...any) (request, error) {
-		return r, refusal{exitInvalid, fmt.Sprintf(format, args...)}
-	}
-	for i := 0; i < len(args); i++ {
-		name, value, given := strings.Cut(args[i], "=")
-		needs := func() bool {
-			if !given && i+1 < len(args) {
-				i++
-				value, given = args[i], true
-			}
-			return given
+	o := options{args: args}
+	for ; o.i < len(o.args); o.i++ {
+		o.name, o.value, o.given = strings.Cut(o.args[o.i], "=")
+		if err := o.read(); err != nil {
+			return o.request, err
 		}
-		switch name {
-		case "-L", "--list-gpus":
-			r.list = true
-		case "-q", "--query":
-			r.log = true
-		case "-x", "--xml-format":
-			r.xml, r.log = true, true
-		case "-h", "--help":
-			r.help = true
-		case "--version":
-			r.version = true
-		case "-i", "--id":
-			if !needs() {
-				return invalid("Option %s needs a value. Run nvidia-smi -h for help.", name)
-			}
-			r.id = value
-		case "-d", "--display":
-			if needs(); unknown(split(value), words(displays)) != "" {
-				return invalid("Invalid display type %q. It takes %s.", value, displays)
-			}
-			r.display = value
-		case "--query-gpu":
-			if needs(); unknown(split(value), fields) != "" {
-				return invalid("Field %q is not a valid field to query.\n", unknown(split(value), fields))
-			}
-			r.query = value
-		case "--query-compute-apps", "--query-accounted-apps", "--query-retired-pages":
-			if needs(); unknown(split(value), lists[name]) != "" {
-				return invalid("Field %q is not a valid field to query.\n", unknown(split(value), lists[name]))
-			}
-			r.listQuery, r.listFields = name, value
-		case "--format":
-			needs()
-			c, known := format(value)
-			if !known {
-				return invalid("\"--format=\" switch is missing or invalid. It takes csv[,noheader][,nounits].")
-			}
-			r.csv = &c
-		case "-l", "--loop":
-			r.every = 5 * time.Second
-			if !given && (i+1 == len(args) || strings.HasPrefix(args[i+1], "-")) {
-				continue
-			}
-			needs()
-			n, err := strconv.Atoi(value)
-			if err != nil || n < 1 {
-				return invalid("Option %s takes a number of seconds.", name)
-			}
-			r.every = time.Duration(n) * time.Second
-		case "-lms", "--loop-ms":
-			needs()
-			n, err := strconv.Atoi(value)
-			if err != nil || n < 1 {
-				return invalid("Option %s takes a number of milliseconds.", name)
-			}
-			r.every = time.Duration(n) * time.Millisecond
-		case "--help-query-gpu",
-			"--help-query-compute-apps",
-			"--help-query-accounted-apps",
-			"--help-query-retired-pages":
-		case "-pm",
-			"--persistence-mode",
-			"-c",
-			"--compute-mode",
-			"-pl",
-			"--power-limit",
-			"-r",
-			"--gpu-reset",
-			"-mig",
-			"--multi-instance-gpu",
-			"-e",
-			"--ecc-config",
-			"-lgc",
-			"--lock-gpu-clocks",
-			"-rgc",
-			"--reset-gpu-clocks",
-			"-ac",
-			"--applications-clocks",
-			"-am",
-			"--accounting-mode":
-			return r, refusal{
+	}
+	if (o.query != "" || o.listQuery != "") && o.csv == nil {
+		return o.request, invalid("\"--format=\" switch is missing. It takes csv[,noheader][,nounits].")
+	}
+	return o.request, nil
+}
+
+// options reads one option after the other into the request.
+type options struct {
+	request
+	args        []string
+	i           int // of the option that is read
+	name, value string
+	given       bool // the value
+}
+
+// changing are the options that change a GPU.
+var changing = strings.Fields("-pm --persistence-mode -c --compute-mode -pl --power-limit -r --gpu-reset " +
+	"-mig --multi-instance-gpu -e --ecc-config -lgc --lock-gpu-clocks -rgc --reset-gpu-clocks " +
+	"-ac --applications-clocks -am --accounting-mode")
+
+func (o *options) read() error {
+	switch o.name {
+	case "-L", "--list-gpus":
+		o.list = true
+	case "-q", "--query":
+		o.log = true
+	case "-x", "--xml-format":
+		o.xml, o.log = true, true
+	case "-h", "--help":
+		o.help = true
+	case "--version":
+		o.version = true
+	case "-l", "--loop":
+		o.every = 5 * time.Second
+		if !o.given && (o.i+1 == len(o.args) || strings.HasPrefix(o.args[o.i+1], "-")) {
+			return nil
+		}
+		return o.interval(time.Second, "seconds")
+	case "-lms", "--loop-ms":
+		return o.interval(time.Millisecond, "milliseconds")
+	case "--help-query-gpu", "--help-query-compute-apps", "--help-query-accounted-apps", "--help-query-retired-pages":
+	default:
+		if slices.Contains(changing, o.name) {
+			return refusal{
 				exitUnsupported,
-				fmt.Sprintf("Option %s changes a GPU, and these are simulated. Nothing was changed.", name),
+				fmt.Sprintf("Option %s changes a GPU, and these are simulated. Nothing was changed.", o.name),
 			}
-		default:
-			return invalid(
-				"Invalid combination of input arguments. Please run 'nvidia-smi -h' for help.\n(simulated: %q is not supported)",
-				args[i],
-			)
 		}
+		return o.readSelection()
 	}
-	if (r.query != "" || r.listQuery != "") && r.csv == nil {
-		return invalid("\"--format=\" switch is missing. It takes csv[,noheader][,nounits].")
+	return nil
+}
+
+// readSelection reads an option that selects what is printed.
+func (o *options) readSelection() error {
+	switch o.name {
+	case "-i", "--id":
+		if !o.take() {
+			return invalid("Option %s needs a value. Run nvidia-smi -h for help.", o.name)
+		}
+		o.id = o.value
+	case "-d", "--display":
+		if o.take(); unknown(split(o.value), words(displays)) != "" {
+			return invalid("Invalid display type %q. It takes %s.", o.value, displays)
+		}
+		o.display = o.value
+	case "--query-gpu":
+		if o.take(); unknown(split(o.value), fields) != "" {
+			return invalid("Field %q is not a valid field to query.\n", unknown(split(o.value), fields))
+		}
+		o.query = o.value
+	case "--query-compute-apps", "--query-accounted-apps", "--query-retired-pages":
+		if o.take(); unknown(split(o.value), lists[o.name]) != "" {
+			return invalid("Field %q is not a valid field to query.\n", unknown(split(o.value), lists[o.name]))
+		}
+		o.listQuery, o.listFields = o.name, o.value
+	case "--format":
+		o.take()
+		c, known := format(o.value)
+		if !known {
+			return invalid("\"--format=\" switch is missing or invalid. It takes csv[,noheader][,nounits].")
+		}
+		o.csv = &c
+	default:
+		return invalid("Invalid combination of input arguments. Please run 'nvidia-smi -h' for help.\n"+
+			"(simulated: %q is not supported)", o.args[o.i])
 	}
-	return r, nil
+	return nil
+}
+
+// take takes the next argument as the value of an option that has none yet, and reports whether
+// there is one.
+func (o *options) take() bool {
+	if !o.given && o.i+1 < len(o.args) {
+		o.i++
+		o.value, o.given = o.args[o.i], true
+	}
+	return o.given
+}
+
+func (o *options) interval(unit time.Duration, units string) error {
+	o.take()
+	n, err := strconv.Atoi(o.value)
+	if err != nil || n < 1 {
+		return invalid("Option %s takes a number of %s.", o.name, units)
+	}
+	o.every = time.Duration(n) * unit
+	return nil
+}
+
+func invalid(format string, args ...any) error {
+	return refusal{exitInvalid, fmt.Sprintf(format, args...)}
 }
 
 func words(list string) map[string]bool {
