@@ -149,7 +149,7 @@ func (a *App) build(ctx context.Context) error {
 	if len(all) == 0 {
 		log.WarnContext(ctx, "there is no provider, so nothing is sold: connect a cloud with `billetd provider add`, or try --sim")
 	}
-	set := provider.NewSet(all...)
+	set := provider.NewRegistry(all...)
 	if err := a.tellForsaken(ctx, set); err != nil {
 		return err
 	}

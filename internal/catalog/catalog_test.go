@@ -126,7 +126,7 @@ func newRig(t testing.TB, d *db.DB, c *clock.Simulated, providers ...provider.Pr
 }
 
 func (r *rig) catalog(providers ...provider.Provider) *catalog.Catalog {
-	return catalog.New(catalog.Config{DB: r.db, IDs: id.NewMaker(r.clock, rand.Reader), Clock: r.clock, Providers: provider.NewSet(providers...), Jobs: r.queue,
+	return catalog.New(catalog.Config{DB: r.db, IDs: id.NewMaker(r.clock, rand.Reader), Clock: r.clock, Providers: provider.NewRegistry(providers...), Jobs: r.queue,
 		Log: slog.New(slog.NewTextHandler(r.log, nil)), Markup: func(slug string) int64 { return r.markup[slug] }, AskLimit: 200 * time.Millisecond,
 		OwnMarkups: func(context.Context, db.Reader) (map[id.ID]int64, error) {
 			if r.own == nil {

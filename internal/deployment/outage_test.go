@@ -158,7 +158,7 @@ func TestAPlannedEndNeedsNoProvider(t *testing.T) {
 		r.must(err)
 		without := deployment.New(deployment.Config{
 			DB: r.db, IDs: r.ids, Clock: r.clock, Log: slog.New(slog.DiscardHandler), Catalog: r.catalog, SSHKeys: r.keys, Volumes: r.volumes, Wallet: r.wallet,
-			Meter: r.meter, Events: r.events, Issues: r.issues, Jobs: job.NewQueue(r.ids), Providers: provider.NewSet(), Quotes: quote.New(r.ids), Probe: provider.ProbeSSH, Secrets: r.secrets,
+			Meter: r.meter, Events: r.events, Issues: r.issues, Jobs: job.NewQueue(r.ids), Providers: provider.NewRegistry(), Quotes: quote.New(r.ids), Probe: provider.ProbeSSH, Secrets: r.secrets,
 		})
 		r.clock.Advance(30 * time.Minute)
 		if _, err := without.Reconcile(t.Context(), d.ID); err != nil {

@@ -264,7 +264,7 @@ func (r *rig) build(park provider.Provider) {
 		}
 		providers = append(providers, p)
 	}
-	set, jobs := provider.NewSet(providers...), job.NewQueue(r.ids)
+	set, jobs := provider.NewRegistry(providers...), job.NewQueue(r.ids)
 	r.set = set
 	r.events = event.New(r.ids)
 	r.issues = issue.New(issue.Config{IDs: r.ids, Jobs: jobs, Log: log, Policy: issue.Policy{EndUnowned: true, Grace: time.Hour}})
@@ -495,7 +495,7 @@ func (r *rig) late(probe func(ctx context.Context, at provider.Endpoint) (string
 			}
 			all = append(all, p)
 		}
-		set = provider.NewSet(all...)
+		set = provider.NewRegistry(all...)
 	}
 	return deployment.New(deployment.Config{
 		DB: r.db, IDs: r.ids, Clock: r.clock, Log: slog.New(slog.DiscardHandler), Catalog: r.catalog, SSHKeys: r.keys, Volumes: r.volumes, Wallet: r.wallet,

@@ -115,7 +115,7 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 		t.Fatal(err)
 	}
 	jobs, events := job.NewQueue(ids), event.New(ids)
-	providers := provider.NewSet(w.cloud)
+	providers := provider.NewRegistry(w.cloud)
 	ledger := wallet.New(wallet.Config{DB: d, IDs: ids})
 	meters := meter.New(meter.Config{DB: d, Wallet: ledger, Events: events, Jobs: jobs})
 	accounts := account.New(account.Config{DB: d, IDs: ids, Rand: rand.Reader, Clock: c, Real: w.time.Now, Secrets: secrets, CheapPasswords: true})

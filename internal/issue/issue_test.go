@@ -108,7 +108,7 @@ func newRig(t *testing.T, d *db.DB, c *clock.Simulated, policy issue.Policy) *ri
 	jobs := job.NewQueue(ids)
 	r.Service = issue.New(issue.Config{IDs: ids, Jobs: jobs, Log: log, Policy: policy})
 	r.runner = job.NewRunner(job.Config{DB: d, Queue: jobs, Clock: c, Real: db.Time, Log: slog.New(slog.DiscardHandler), Workers: 2})
-	r.runner.Handle(issue.KindEnd, issue.NewRemover(issue.RemoverConfig{DB: d, Clock: c, Issues: r.Service, Providers: provider.NewSet(r.cloud)}).End)
+	r.runner.Handle(issue.KindEnd, issue.NewRemover(issue.RemoverConfig{DB: d, Clock: c, Issues: r.Service, Providers: provider.NewRegistry(r.cloud)}).End)
 	return r
 }
 

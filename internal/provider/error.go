@@ -8,35 +8,40 @@ import (
 	"github.com/billetcloud/billet/internal/apierr"
 )
 
-// Kind says what an error means for whoever asked.
+// Kind is what an error means for the caller.
 type Kind string
 
 // The kinds of errors.
 const (
-	// KindNoCapacity: the offer is sold out. Nothing was made.
+	// KindNoCapacity: the offer is sold out. Nothing was created.
 	KindNoCapacity Kind = "no_capacity"
 	// KindNotFound: there is no such machine, volume or offer.
 	KindNotFound Kind = "not_found"
-	// KindRejected: the provider understood and refused; asking again the same way is refused again. Nothing was made.
+	// KindRejected: the provider understood the request and refused it; the same request would be
+	// refused again. Nothing was created.
 	KindRejected Kind = "rejected"
 	// KindUnsupported: this provider or offer cannot do that at all.
 	KindUnsupported Kind = "unsupported"
-	// KindThrottled: we ask more often than the provider allows. Nothing was made; ask again after RetryAfter.
+	// KindThrottled: more requests than the provider allows. Nothing was created; retry after
+	// RetryAfter.
 	KindThrottled Kind = "throttled"
-	// KindCredentials: the provider does not take our key, or not for this. Nothing was made; the operator must act.
+	// KindCredentials: the provider does not accept our key, or not for this. Nothing was created; the
+	// operator must act.
 	KindCredentials Kind = "credentials"
-	// KindQuota: our account at the provider is at a limit, or out of money. Nothing was made; the operator must act.
+	// KindQuota: our account at the provider is at a limit, or out of money. Nothing was created; the
+	// operator must act.
 	KindQuota Kind = "quota"
-	// KindUnavailable: no answer, or none that can be understood. What was asked for may have happened: look, then ask again.
+	// KindUnavailable: no response, or a malformed one. The request may have taken effect: read, then
+	// retry.
 	KindUnavailable Kind = "unavailable"
 )
 
-// Error is what a provider answers when it cannot do what it was asked.
+// Error is the error of a request to a provider.
 type Error struct {
 	Kind Kind
-	// Message is for the tenant to read; "" where nothing of use can be said.
+	// Message is for the tenant; "" where there is nothing useful to tell.
 	Message string
-	// RetryAfter is how long the provider asked us to wait, or 0.
+	// RetryAfter is how long the provider asks to wait, or 0.
 	RetryAfter time.Duration
 	// Cause is for the log.
 	Cause error
@@ -57,8 +62,9 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Cause }
 
-// KindOf returns the kind of the first *Error in err's chain; KindUnavailable where
-// there is none, since an error that nobody understands leaves the outcome unknown. It must not be called with nil.
+// KindOf returns the kind of the first *Error in err's chain. Where there is none it returns
+// KindUnavailable, since an error of unknown meaning leaves the outcome unknown. err must not be
+// nil.
 func KindOf(err error) Kind {
 	var e *Error
 	if errors.As(err, &e) {
@@ -67,8 +73,12 @@ func KindOf(err error) Kind {
 	return KindUnavailable
 }
 
-// Decided tells whether the error is the provider's answer to what was asked. Where it is not, nobody knows yet, or the provider did not
-// get as far: the machine or volume that was asked about may be there or not, and who asked asks again.
+// IsKind reports whether err is an error of that kind. It is false for nil.
+func IsKind(err error, kind Kind) bool { return err != nil && KindOf(err) == kind }
+
+// Decided reports whether the error is the provider's answer to the request. Where it is not, the
+// outcome is unknown or the provider did not process the request: the machine or volume may exist
+// or not, and the caller must ask again.
 func Decided(err error) bool {
 	switch KindOf(err) {
 	case KindUnavailable, KindThrottled, KindCredentials:
@@ -77,7 +87,8 @@ func Decided(err error) bool {
 	return true
 }
 
-// Plain is a text of a cloud's as it may be kept and shown: at most so many characters, in UTF-8, without control characters.
+// Plain returns a cloud's text as it may be stored and shown: at most that many characters, in
+// UTF-8, without control characters.
 func Plain(s string, most int) string {
 	out := make([]rune, 0, min(len(s), most))
 	for _, c := range apierr.Visible(s) {

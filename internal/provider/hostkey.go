@@ -9,15 +9,15 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// HostKey is an SSH host key that is given to a machine when it is launched.
+// HostKey is an SSH host key that a machine gets at its launch.
 type HostKey struct {
-	// Private is in OpenSSH's form.
+	// Private is in OpenSSH's format.
 	Private string
-	// Public is a line without comment: "ssh-ed25519 AAAA…".
+	// Public is a line without a comment: "ssh-ed25519 AAAA…".
 	Public string
 }
 
-// NewHostKey returns a fresh key.
+// NewHostKey returns a new key.
 func NewHostKey() (HostKey, error) {
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {

@@ -17,14 +17,14 @@ import (
 )
 
 const (
-	// probeTimeout is how long a machine has to show that SSH answers.
+	// probeTimeout is how long a machine may take to answer SSH.
 	probeTimeout = 5 * time.Second
-	// greeting is what every SSH server says first (RFC 4253, 4.2).
+	// greeting begins the first line of every SSH server (RFC 4253, 4.2).
 	greeting = "SSH-"
 )
 
 // ErrPrivateAddress is the error of a connection to an address that is not on the Internet, at a
-// provider whose machines must be.
+// provider that does not allow them.
 var ErrPrivateAddress = errors.New("the address is loopback, private or of another special network")
 
 // Endpoint is where a machine's SSH should answer.
@@ -33,20 +33,19 @@ type Endpoint struct {
 	Address string
 	// Private allows addresses that are not on the Internet.
 	Private bool
-	// WantKey asks for the host key that the machine shows.
+	// WantKey requests the host key that the machine shows.
 	WantKey bool
 }
 
-// DialSSH connects to a machine, and makes sure that SSH is what answers. The address that is
-// connected to is checked, whatever name stands for it; the dialer says the rest. What was read of the greeting is read again
-// from the connection.
+// DialSSH connects to a machine, and makes sure that SSH answers. It checks the resolved address. The
+// caller reads the whole greeting from the connection.
 func DialSSH(ctx context.Context, at Endpoint, dialer net.Dialer) (net.Conn, error) {
-	if more := dialer.Control; !at.Private {
+	if control := dialer.Control; !at.Private {
 		dialer.Control = func(network, address string, c syscall.RawConn) error {
-			if err := onlyPublic(address); err != nil || more == nil {
+			if err := onlyPublic(address); err != nil || control == nil {
 				return err
 			}
-			return more(network, address, c)
+			return control(network, address, c)
 		}
 	}
 	conn, err := dialer.DialContext(ctx, "tcp", at.Address)
@@ -64,23 +63,23 @@ func DialSSH(ctx context.Context, at Endpoint, dialer net.Dialer) (net.Conn, err
 	case err != nil:
 		err = fmt.Errorf("no SSH banner: %w", err)
 	case string(first) != greeting:
-		err = errors.New("something other than SSH answers")
+		err = errors.New("the server that answers is not SSH")
 	default:
 		err = conn.SetReadDeadline(time.Time{})
 	}
 	if err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
-	return &greeted{conn, io.MultiReader(bytes.NewReader(first), conn)}, nil
+	return &greetedConn{conn, io.MultiReader(bytes.NewReader(first), conn)}, nil
 }
 
-// greeted is a connection of which the greeting was read already.
-type greeted struct {
+// greetedConn is a connection of which the greeting was read already.
+type greetedConn struct {
 	net.Conn
 	first io.Reader
 }
 
-func (g *greeted) Read(p []byte) (int, error) { return g.first.Read(p) }
+func (g *greetedConn) Read(p []byte) (int, error) { return g.first.Read(p) }
 
 func onlyPublic(address string) error {
 	at, err := netip.ParseAddrPort(address)
@@ -90,9 +89,9 @@ func onlyPublic(address string) error {
 	return nil
 }
 
-// ProbeSSH reports whether SSH answers: a machine is running once it returns no error. It returns
-// the host key that the machine has shown and proven to hold, as a line without the host part; ""
-// where none was asked for, or none could be agreed on.
+// ProbeSSH checks that SSH answers: a machine is running once it returns no error. It returns the host
+// key that the machine has proven to hold, as a line without the host part; "" where none was
+// requested, or no algorithm could be agreed on.
 func ProbeSSH(ctx context.Context, at Endpoint) (hostKey string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
@@ -108,12 +107,12 @@ func ProbeSSH(ctx context.Context, at Endpoint) (hostKey string, err error) {
 	if err := conn.SetDeadline(deadline); err != nil {
 		return "", err
 	}
-	// The callback is called once the server has signed the exchange with the key.
+	// The callback runs once the server has signed the exchange with the key.
 	var shown ssh.PublicKey
-	enough := errors.New("the key is known")
+	stop := errors.New("the key is known")
 	_, _, _, _ = ssh.NewClientConn(conn, at.Address, &ssh.ClientConfig{
 		User: "root", HostKeyAlgorithms: hostKeyAlgorithms,
-		HostKeyCallback: func(_ string, _ net.Addr, key ssh.PublicKey) error { shown = key; return enough },
+		HostKeyCallback: func(_ string, _ net.Addr, key ssh.PublicKey) error { shown = key; return stop },
 	})
 	if shown == nil {
 		return "", nil
@@ -123,5 +122,6 @@ func ProbeSSH(ctx context.Context, at Endpoint) (hostKey string, err error) {
 
 // hostKeyAlgorithms are those that clients prefer, best first.
 var hostKeyAlgorithms = []string{
-	ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521, ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256,
+	ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521, ssh.KeyAlgoRSASHA512,
+	ssh.KeyAlgoRSASHA256,
 }

@@ -12,18 +12,18 @@ import (
 type Provider interface {
 	// Info returns what does not change while the server runs.
 	Info() Info
-	// Offers returns everything that the provider sells, sold out or not.
+	// Offers returns all offers, including those that are sold out.
 	Offers(ctx context.Context) ([]Offer, error)
-	// Launch asks for a machine and returns without waiting for it to be ready. The
-	// same request.Reference always means the same machine, unless that has ended and the request is Anew.
+	// Launch requests a machine and returns without waiting for it to be ready. The same
+	// request.Reference always means the same machine, unless that has ended and IgnoreEnded is set.
 	Launch(ctx context.Context, request LaunchRequest) (Machine, error)
-	// Machine returns the machine with that reference; KindNotFound where the provider has
-	// none, or has none any more.
+	// Machine returns the machine with that reference; KindNotFound where the provider has none, or
+	// no longer has it.
 	Machine(ctx context.Context, reference id.ID) (Machine, error)
-	// Machines returns every machine that the account at the provider has and that is not gone.
+	// Machines returns every machine of the account at the provider that is not gone.
 	Machines(ctx context.Context) ([]Machine, error)
-	// Terminate asks for the machine's end and returns without waiting for it. A machine
-	// that is gone or never was is success.
+	// Terminate requests the machine's end and returns without waiting for it. It succeeds where the
+	// machine is gone or never existed.
 	Terminate(ctx context.Context, reference id.ID) error
 }
 
@@ -38,73 +38,77 @@ type Powerer interface {
 	PowerOff(ctx context.Context, reference id.ID) error
 }
 
-// Reinstaller is a provider that can wipe a machine and install its operating system anew,
-// with the keys that it was launched with.
+// Reinstaller is a provider that can wipe a machine and reinstall its operating system, with the keys
+// of its launch.
 type Reinstaller interface {
 	Reinstall(ctx context.Context, reference id.ID, operatingSystem string) error
 }
 
-// CloudInitChecker is a provider that carries out less than every cloud-config.
+// CloudInitChecker is a provider that supports only parts of cloud-config.
 type CloudInitChecker interface {
-	// CheckCloudInit returns what the provider does not carry out of a cloud-config that is valid,
-	// a sentence each, with its place in the text. It asks nobody, so that a request can call it.
+	// CheckCloudInit returns the parts of a valid cloud-config that the provider does not support, a
+	// sentence each, with its position in the text. It sends no request, so an API request can call it.
 	CheckCloudInit(text string) []string
 }
 
-// Examiner is a provider that can look at its account for what would have launches refused.
+// Examiner is a provider that can check its account for what would make launches fail.
 type Examiner interface {
-	// Examine returns what is in the way, a sentence each; none where nothing is. It changes nothing.
+	// Examine returns the problems, a sentence each. It changes nothing.
 	Examine(ctx context.Context) ([]string, error)
 }
 
 // HostKeyTaker is a provider whose machines can be given an SSH host key.
 type HostKeyTaker interface {
-	// TakesHostKey reports whether a LaunchRequest.HostKey reaches machines of that offer, where it
-	// takes cloud-init.
+	// TakesHostKey reports whether a LaunchRequest.HostKey reaches machines of that offer, where the
+	// offer supports cloud-init.
 	TakesHostKey(offerKey string) bool
 }
 
 // VolumeProvider is a provider with persistent volumes.
 type VolumeProvider interface {
-	// VolumePricing returns where volumes can be had, at what price, within what sizes.
+	// VolumePricing returns the regions with volumes, their prices and sizes.
 	VolumePricing(ctx context.Context) ([]VolumePricing, error)
-	// CreateVolume asks for a volume. The same request.Reference always means the same volume.
+	// CreateVolume requests a volume. The same request.Reference always means the same volume.
 	CreateVolume(ctx context.Context, request VolumeRequest) (Volume, error)
 	// Volume returns the volume with that reference; KindNotFound where there is none.
 	Volume(ctx context.Context, reference id.ID) (Volume, error)
-	// Volumes returns every volume that the account at the provider has and that is not gone.
+	// Volumes returns every volume of the account at the provider that is not gone.
 	Volumes(ctx context.Context) ([]Volume, error)
-	// GrowVolume makes the volume larger. A size that it has already is success.
+	// GrowVolume makes the volume larger. It succeeds where the volume has that size already.
 	GrowVolume(ctx context.Context, reference id.ID, sizeGB int64) error
-	// DeleteVolume deletes the volume and its files. A volume that is gone is success; one that is attached is KindRejected.
+	// DeleteVolume deletes the volume and its files. It succeeds where the volume is gone, and is
+	// KindRejected where it is attached.
 	DeleteVolume(ctx context.Context, reference id.ID) error
-	// AttachVolume gives the volume to the machine: its files appear there at Volume.MountPath, or its tenant mounts that.
+	// AttachVolume attaches the volume to the machine: its files appear at Volume.MountPath, or the
+	// tenant mounts that.
 	AttachVolume(ctx context.Context, volume, machine id.ID) error
-	// DetachVolume takes the volume from whatever machine has it.
+	// DetachVolume detaches the volume from the machine that has it.
 	DetachVolume(ctx context.Context, volume id.ID) error
 }
 
-// Info is what a provider says of itself.
+// Info describes a provider.
 type Info struct {
 	// Slug is the provider's name in the API: lower-case letters, digits and hyphens.
 	Slug string
-	// Name is for people.
+	// Name is for display.
 	Name string
-	// Regions names the provider's regions by slug; empty where they come and go with the offers, which name them then.
+	// Regions names the provider's regions by slug; empty where the offers name them.
 	Regions []Region
-	// LaunchLimit is how long a machine may take from Launch to answering SSH before the deployment is given up.
+	// LaunchLimit is how long a machine may take from Launch to answering SSH before the deployment
+	// fails.
 	LaunchLimit time.Duration
 	// MinimumRuntime is the provider's own minimum, 0 for none.
 	MinimumRuntime time.Duration
-	// SyncEvery is how often its offers should be asked for.
+	// SyncEvery is how often its offers should be read.
 	SyncEvery time.Duration
-	// PollEvery is how often a machine that is on its way should be asked about.
+	// PollEvery is how often a machine that is being prepared should be polled.
 	PollEvery time.Duration
-	// SettleTime is for how long a Launch or CreateVolume without an answer may still take effect unseen once its request has
-	// gone out. Who asks again waits for it to pass, and looks first. 0 where the provider itself makes nothing twice of one reference.
+	// SettleTime is how long a Launch or CreateVolume without a response may still take effect. A
+	// caller that retries waits for it to pass, and reads first. It is 0 where the provider itself
+	// creates nothing twice for one reference.
 	SettleTime time.Duration
-	// PrivateAddresses allows machines whose addresses are not on the Internet: loopback, private
-	// and other special networks. It is the operator's choice for each account at a real cloud.
+	// PrivateAddresses allows machines whose addresses are not on the Internet: loopback, private and
+	// other special networks. The operator decides that for each account at a real cloud.
 	PrivateAddresses bool
 }
 
@@ -115,7 +119,7 @@ type Region struct {
 	Country string
 }
 
-// InstanceType is the way in which a machine is let.
+// InstanceType is the way in which a machine is rented out.
 type InstanceType string
 
 // The instance types of the API.
@@ -126,27 +130,28 @@ const (
 	Cluster   InstanceType = "CLUSTER"
 )
 
-// Capabilities is what a provider can do with machines of an offer. Each true value needs the interface of that ability.
+// Capabilities is what a provider can do with machines of an offer. Each true value requires the
+// provider to implement the capability's interface.
 type Capabilities struct {
-	Reboot    bool `json:"reboot" doc:"Whether its machines can be rebooted."`
-	Power     bool `json:"power" doc:"Whether its machines can be switched off and on again."`
-	Reinstall bool `json:"reinstall" doc:"Whether its machines can be given an operating system anew."`
-	Volumes   bool `json:"volumes" doc:"Whether volumes can be attached to its machines."`
-	CloudInit bool `json:"cloudInit" doc:"Whether a cloud-init text can be given at the deploy."`
-	SingleKey bool `json:"singleKey" doc:"Whether exactly one SSH key can be given at the deploy, and no more."`
+	Reboot    bool `json:"reboot" doc:"Whether machines can be rebooted."`
+	Power     bool `json:"power" doc:"Whether machines can be powered off and on."`
+	Reinstall bool `json:"reinstall" doc:"Whether machines can be reinstalled with an operating system."`
+	Volumes   bool `json:"volumes" doc:"Whether volumes can be attached to machines."`
+	CloudInit bool `json:"cloudInit" doc:"Whether cloud-init is supported."`
+	SingleKey bool `json:"singleKey" doc:"Whether a deployment takes exactly one SSH key."`
 }
 
 // Offer is what a provider sells, in one region, at its price now.
 type Offer struct {
-	// Key names the offer at the provider for ever, unique together with Region. A key that has the form of one of our
-	// own offer ids ("off_…") becomes the offer's id.
+	// Key identifies the offer at the provider permanently, together with Region. A key in the form
+	// of our own offer ids ("off_…") becomes the offer's id.
 	Key    string
 	Region string
-	// RegionName and Country say more of a region that Info does not name; "" where nothing is known.
+	// RegionName and Country describe a region that Info does not name; "" where unknown.
 	RegionName string
 	Country    string // ISO 3166-1 alpha-2
 
-	GPUType          string // "NVIDIA B200", or as the provider writes it: the catalogue knows the usual spellings
+	GPUType          string // "NVIDIA B200", or as the provider writes it: the catalog knows the usual spellings
 	GPUCount         int
 	GPUMemoryGB      int // of one GPU
 	VCPUs            int
@@ -156,10 +161,10 @@ type Offer struct {
 	InstanceType     InstanceType
 	OperatingSystems []string // at least one
 
-	// HourlyPrice is what the provider asks for the whole offer, before the operator's markup.
+	// HourlyPrice is the provider's price of the whole offer, before the operator's markup.
 	HourlyPrice money.Micros
 	Available   bool
-	// Stock is how many can be had now; nil where the provider does not say.
+	// Stock is how many are available now; nil where the provider does not state it.
 	Stock        *int
 	Capabilities Capabilities
 	// MinimumRuntime is this offer's own minimum, where it is longer than Info.MinimumRuntime.
@@ -168,7 +173,7 @@ type Offer struct {
 	LaunchLimit time.Duration
 }
 
-// LaunchRequest asks for a machine.
+// LaunchRequest is the request for a machine.
 type LaunchRequest struct {
 	// Reference is our deployment id. It goes upstream as the machine's tag or name.
 	Reference id.ID
@@ -177,55 +182,57 @@ type LaunchRequest struct {
 	OfferKey        string
 	Region          string
 	OperatingSystem string
-	// AuthorizedKeys are the public keys that may log in as root, as lines of an authorized_keys file without options.
+	// AuthorizedKeys are the public keys that may log in as root, as lines of an authorized_keys file
+	// without options.
 	AuthorizedKeys []string
 	// CloudInit is a #cloud-config text, or "".
 	CloudInit string
-	// HostKey is what the machine is to show as its SSH host key, at a HostKeyTaker; zero for none.
+	// HostKey is the SSH host key that the machine must show, at a HostKeyTaker; zero for none.
 	HostKey HostKey
-	// Anew tells that another offer of this provider was tried under the reference, and that the provider has confirmed the end of what came of it,
-	// if anything did: a machine that has ended is not meant. One that has not is, as ever.
-	Anew bool
+	// IgnoreEnded means that a machine of the reference that has ended does not count. It is set where
+	// another offer of this provider was tried under the reference, and the provider has confirmed
+	// that nothing is left of it.
+	IgnoreEnded bool
 }
 
-// MachineState is where a machine is, in our words.
+// MachineState is the state of a machine.
 type MachineState string
 
-// The states of a machine. A machine that is gone has none: asking for it gives KindNotFound, or MachineGone for a while.
+// The states of a machine. A machine that is gone is KindNotFound, or MachineGone for a while.
 const (
 	MachineProvisioning MachineState = "provisioning"
 	MachineReady        MachineState = "ready" // switched on, with an address
 	MachineOff          MachineState = "off"
 	MachineTerminating  MachineState = "terminating"
 	MachineFailed       MachineState = "failed" // never became ready, and will not
-	MachineLost         MachineState = "lost"   // taken back by the provider, or broken
+	MachineLost         MachineState = "lost"   // reclaimed by the provider, or broken
 	MachineGone         MachineState = "gone"
 )
 
 // Machine is the provider's side of a deployment.
 type Machine struct {
-	// ID is the provider's own name for it.
+	// ID is the provider's own.
 	ID string
-	// Reference is the deployment id that Launch was given; "" for a machine that is not ours.
+	// Reference is the deployment id of the Launch; "" for a machine that is not ours.
 	Reference id.ID
 	State     MachineState
-	// Detail says more where State alone does not, for the tenant to read: "waiting for the operating system".
+	// Detail explains the state to the tenant: "waiting for the operating system".
 	Detail string
 	// Address, SSHUser and SSHPort are set once the machine is ready.
 	Address string
 	SSHUser string
 	SSHPort int
-	// SSHHostKeys are known_hosts lines without the host part ("ssh-ed25519 AAAA…"), where the
-	// provider states them.
+	// SSHHostKeys are known_hosts lines without the host part ("ssh-ed25519 AAAA…"), where the provider
+	// states them.
 	SSHHostKeys []string
-	// Nodes are the servers of a machine that has several, in the provider's order; nil for a
-	// machine of one server. The first is the one that Address and SSHPort name.
+	// Nodes are the servers of a machine that has several, in the provider's order; nil for a machine
+	// of one server. Address and SSHPort are those of the first.
 	Nodes []Node
-	// Unhealthy reports that the provider calls a ready machine broken for now. It is not waited
-	// for long where it never ran, and left alone where it did.
+	// Unhealthy is true where the provider reports a ready machine as broken for now. A machine that
+	// never ran fails soon; one that ran is left alone.
 	Unhealthy bool
-	// HourlyCost is what the provider states that this machine costs an hour, before the operator's
-	// markup; 0 where it does not say.
+	// HourlyCost is the machine's hourly price as the provider states it, before the operator's
+	// markup; 0 where it does not.
 	HourlyCost money.Micros
 	CreatedAt  time.Time
 }
@@ -233,14 +240,14 @@ type Machine struct {
 // Node is one server of a machine that has several.
 type Node struct {
 	Address string
-	// PrivateAddress is its address on the network that the nodes share; "" where that is not known.
+	// PrivateAddress is its address on the network that the nodes share; "" where unknown.
 	PrivateAddress string
 	SSHPort        int
 	// SSHHostKeys are as those of Machine.
 	SSHHostKeys []string
 }
 
-// VolumePricing is where volumes can be had and what they cost.
+// VolumePricing is the price of volumes in a region.
 type VolumePricing struct {
 	Region string
 	// PerGBHour is the price of a decimal GB for an hour, before the operator's markup.
@@ -248,7 +255,7 @@ type VolumePricing struct {
 	MinSizeGB, MaxSizeGB int64
 }
 
-// VolumeRequest asks for a volume.
+// VolumeRequest is the request for a volume.
 type VolumeRequest struct {
 	// Reference is our volume id.
 	Reference id.ID
@@ -259,18 +266,18 @@ type VolumeRequest struct {
 
 // Volume is the provider's side of a volume.
 type Volume struct {
-	// ID is the provider's own name for it.
+	// ID is the provider's own.
 	ID string
-	// Reference is the volume id that CreateVolume was given; "" for a volume that is not ours.
+	// Reference is the volume id of the CreateVolume; "" for a volume that is not ours.
 	Reference id.ID
-	// Ready tells that the volume can be attached.
+	// Ready is true once the volume can be attached.
 	Ready bool
-	// Failed tells that it never will be.
+	// Failed is true where it never will be.
 	Failed bool
 	SizeGB int64
 	// AttachedTo is the reference of the machine that has it, or "".
 	AttachedTo id.ID
-	// MountPath is where its files appear in a machine; or, where only the tenant can mount it, what he mounts: "10.9.0.5:/share", which is NFS;
-	// "" where neither is known.
+	// MountPath is where its files appear in a machine; or, where the tenant mounts it, the NFS share to
+	// mount: "10.9.0.5:/share"; "" where neither is known.
 	MountPath string
 }

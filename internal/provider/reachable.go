@@ -13,21 +13,24 @@ var (
 	userForm = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]{0,63}$`)
 )
 
-// Reachable reports whether the addresses, user and ports of the machine and its nodes have the form of
-// such. They become a command that people paste.
+// Reachable reports whether the addresses, user and ports of the machine and its nodes are well
+// formed. They become part of a command that tenants paste.
 func (m Machine) Reachable() bool {
 	for _, n := range m.Nodes {
-		if !isHost(n.Address) || n.PrivateAddress != "" && net.ParseIP(n.PrivateAddress) == nil || n.SSHPort < 1 || n.SSHPort > 65535 {
+		private := n.PrivateAddress == "" || net.ParseIP(n.PrivateAddress) != nil
+		if !isHost(n.Address) || !private || !isPort(n.SSHPort) {
 			return false
 		}
 	}
-	return isHost(m.Address) && userForm.MatchString(m.SSHUser) && m.SSHPort >= 1 && m.SSHPort <= 65535
+	return isHost(m.Address) && userForm.MatchString(m.SSHUser) && isPort(m.SSHPort)
 }
+
+func isPort(n int) bool { return n >= 1 && n <= 65535 }
 
 func isHost(address string) bool { return net.ParseIP(address) != nil || hostForm.MatchString(address) }
 
 // Public reports whether the addresses of the machine and its nodes are on the Internet. A name is
-// checked by who connects, when it is known what it stands for.
+// checked when connecting, after it is resolved.
 func (m Machine) Public() bool {
 	for _, n := range m.Nodes {
 		if !isPublic(n.Address) {

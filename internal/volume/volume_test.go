@@ -71,7 +71,7 @@ func newRig(t tester, d *db.DB, c *clock.Simulated) *rig {
 func (r *rig) serve() {
 	d, c, ids, log := r.db, r.clock, r.ids, slog.New(slog.DiscardHandler)
 	r.wallet, r.events = wallet.New(wallet.Config{DB: d, IDs: ids}), event.New(ids)
-	queue, set := job.NewQueue(ids), provider.NewSet(r.cloud, plainCloud{r.cloud})
+	queue, set := job.NewQueue(ids), provider.NewRegistry(r.cloud, plainCloud{r.cloud})
 	r.catalog = catalog.New(catalog.Config{DB: d, IDs: ids, Clock: c, Providers: set, Jobs: queue, Log: log, Markup: func(string) int64 { return 1_000 }})
 	m := meter.New(meter.Config{DB: d, Wallet: r.wallet, Events: r.events, Jobs: queue})
 	r.issues = issue.New(issue.Config{IDs: ids, Jobs: queue, Log: log, Policy: issue.Policy{EndUnowned: true}})

@@ -47,7 +47,7 @@ func openMarket(ctx context.Context, dir string, offers int) (*market, error) {
 	if m.world, err = sim.Open(ctx, sim.Config{Dir: filepath.Join(dir, "sim"), Clock: m.clock, Log: slog.New(slog.DiscardHandler), Listen: sim.ListenBanner}); err != nil {
 		return nil, err
 	}
-	m.providers = provider.NewSet(append(m.world.Providers(), &warehouse{offers: offers, machines: map[id.ID]provider.Machine{}})...)
+	m.providers = provider.NewRegistry(append(m.world.Providers(), &warehouse{offers: offers, machines: map[id.ID]provider.Machine{}})...)
 	return m, nil
 }
 

@@ -39,7 +39,7 @@ type cloud struct {
 type fake struct {
 	*upstreamtest.Server
 	account upstream.Account
-	holding func() upstreamtest.Holding
+	holding func() upstreamtest.Inventory
 }
 
 // lag is how long the fakes show nothing of a machine that they have made: less than the adapters' SettleTime, so that who does not wait for
@@ -57,7 +57,7 @@ var clouds = []cloud{
 	{name: "voltage-park", provider: "voltage-park", region: "dallas-usa-5", short: calls, serve: func(t *testing.T) *fake {
 		c := voltageparktest.Serve(t)
 		c.Lag(lag)
-		f := &fake{c.Server, c.Account(), c.Holding}
+		f := &fake{c.Server, c.Account(), c.Inventory}
 		f.account.Settings["requests-per-minute"] = "60000"
 		return f
 	}},
@@ -65,7 +65,7 @@ var clouds = []cloud{
 		c := spherontest.Serve(t)
 		c.Lag(lag)
 		c.Allow(1_000_000, 1_000_000)
-		f := &fake{c.Server, c.Account(), c.Holding}
+		f := &fake{c.Server, c.Account(), c.Inventory}
 		f.account.Settings = map[string]string{"requests-per-15-minutes": "1000000", "creates-per-15-minutes": "1000000"}
 		return f
 	}},
@@ -117,10 +117,10 @@ func (f *fake) configure(t *testing.T, dir string) []string {
 // disturb has troubles befall the requests to the fake for as long as the server lives.
 func (h *history) disturb(round int, dead <-chan struct{}) {
 	rng := rand.New(rand.NewPCG(h.seed, uint64(round)<<32|1<<30))
-	most := []providertest.TroubleKind{providertest.LostAnswer, providertest.BrokenAfter, providertest.LostRequest, providertest.Broken, providertest.Garbage}
+	most := []providertest.FaultKind{providertest.LostResponse, providertest.BadGatewayAfterEffect, providertest.LostRequest, providertest.BadGateway, providertest.HTMLPage}
 	// A cloud that wants no requests for a while is left alone, which takes real time: seldom.
-	rare := []providertest.TroubleKind{providertest.Throttled, providertest.ThrottledUnsaid}
-	defer h.fake.Calm()
+	rare := []providertest.FaultKind{providertest.Throttled, providertest.ThrottledWithoutDelay}
+	defer h.fake.ClearFaults()
 	look := time.NewTicker(10 * time.Millisecond)
 	defer look.Stop()
 	for next := 0; ; {
@@ -140,7 +140,7 @@ func (h *history) disturb(round int, dead <-chan struct{}) {
 			kinds = rare
 		}
 		// Mostly what makes or ends something: there an answer counts.
-		h.fake.Trouble(providertest.Trouble{Kind: kinds[rng.IntN(len(kinds))], Writes: rng.IntN(4) > 0, After: rng.IntN(3), Times: 1 + rng.IntN(2)})
+		h.fake.InjectFault(providertest.Fault{Kind: kinds[rng.IntN(len(kinds))], Writes: rng.IntN(4) > 0, After: rng.IntN(3), Times: 1 + rng.IntN(2)})
 		h.troubles++
 	}
 }
@@ -150,7 +150,7 @@ func (h *history) upstream() map[string]bool {
 	has := map[string]bool{}
 	if h.fake != nil {
 		for _, m := range h.fake.holding().Has() {
-			has[string(upstream.Marked(m.Name, id.Deployment))] = true
+			has[string(upstream.ParseMark(id.Deployment, m.Name))] = true
 		}
 	}
 	return has
@@ -162,7 +162,7 @@ func (f *fake) ask(s *sight) {
 	all, slug := f.holding(), f.account.Slug
 	owner := map[string]id.ID{} // of those machines that are there
 	for _, m := range all.Machines {
-		reference := upstream.Marked(m.Name, id.Deployment)
+		reference := upstream.ParseMark(id.Deployment, m.Name)
 		s.machines = append(s.machines, machineFile{Provider: slug, Reference: string(reference), Phase: string(m.State)})
 		if m.State != provider.MachineGone {
 			owner[m.ID] = reference
@@ -170,7 +170,7 @@ func (f *fake) ask(s *sight) {
 		}
 	}
 	for _, v := range all.Volumes {
-		seen := volumeFile{Provider: slug, Reference: string(upstream.Marked(v.Name, id.Volume)), SizeGB: v.SizeGB}
+		seen := volumeFile{Provider: slug, Reference: string(upstream.ParseMark(id.Volume, v.Name)), SizeGB: v.SizeGB}
 		holders := slices.DeleteFunc(slices.Clone(v.Machines), func(m string) bool { return owner[m] == "" })
 		if len(holders) > 1 {
 			s.h.fault("%s is attached to %d machines upstream", seen.Reference, len(holders))

@@ -345,10 +345,10 @@ func (f *fleet) terminate() func() {
 func (f *fleet) audit() {
 	f.t.Helper()
 	had := map[id.ID][]string{}
-	all := f.cloud.Holding().Machines
+	all := f.cloud.Inventory().Machines
 	f.Machines = len(all)
 	for _, m := range all {
-		of := upstream.Marked(m.Name, id.Deployment)
+		of := upstream.ParseMark(id.Deployment, m.Name)
 		had[of] = append(had[of], fmt.Sprintf("%s made %s (%s)", m.ID, m.Made.Format(time.TimeOnly+".000"), m.State))
 	}
 	for of, machines := range had {
@@ -385,9 +385,9 @@ func (f *fleet) rest() {
 		<-time.After(time.Second)
 	}
 	has := map[id.ID]bool{}
-	for _, m := range f.cloud.Holding().Has() {
+	for _, m := range f.cloud.Inventory().Has() {
 		if m.State != provider.MachineTerminating {
-			has[upstream.Marked(m.Name, id.Deployment)] = true
+			has[upstream.ParseMark(id.Deployment, m.Name)] = true
 		}
 	}
 	for page := 1; ; page++ {

@@ -118,7 +118,7 @@ func quickStart(t *testing.T, cloud *voltageparktest.Cloud, s *servertest.Server
 		t.Errorf("the offer costs %v, want %s", offer["hourlyPrice"], price.FloatString(6))
 	}
 	// The cloud's answer to the create gets lost. Billet, which never asks twice, looks for the machine at once; else it would do so in half a minute.
-	cloud.Trouble(providertest.Trouble{Kind: providertest.LostAnswer, Writes: true, Times: 1})
+	cloud.InjectFault(providertest.Fault{Kind: providertest.LostResponse, Writes: true, Times: 1})
 	a := s.Call(key, http.MethodPost, "/deployments", body)
 	if a.Status != http.StatusCreated {
 		t.Fatalf("deploy: %d %s", a.Status, a.Body)

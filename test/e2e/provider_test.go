@@ -88,7 +88,7 @@ func TestAProviderCheckSaysWhatDiffers(t *testing.T) {
 		well     string  // a line that still agrees
 	}{
 		"a page instead of an answer": {
-			func() { cloud.Trouble(providertest.Trouble{Kind: providertest.Garbage, Times: 3}) }, cloud.Calm,
+			func() { cloud.InjectFault(providertest.Fault{Kind: providertest.HTMLPage, Times: 3}) }, cloud.ClearFaults,
 			checked{"failed", "offers can be listed", "a page instead of an answer"}, "machines can be listed",
 		},
 		"a key that was taken away": {

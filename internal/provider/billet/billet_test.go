@@ -291,7 +291,7 @@ func TestListsArePagedToTheEnd(t *testing.T) {
 	_, err := b.Machine(t.Context(), ids.New(id.Deployment))
 	providertest.WantKind(t, "Machine of nothing", err, provider.KindNotFound)
 	s.Advance(time.Hour)
-	s.Trouble(providertest.Trouble{Kind: providertest.Broken, After: 1})
+	s.InjectFault(providertest.Fault{Kind: providertest.BadGateway, After: 1})
 	_, err = b.Machine(t.Context(), ids.New(id.Deployment))
 	providertest.WantKind(t, "Machine of nothing with half a list", err, provider.KindUnavailable)
 }
@@ -350,7 +350,7 @@ func TestADeployTooManyHoldsUpNoLook(t *testing.T) {
 	s := serve(t)
 	s.page["/deployments"] = nil
 	b := s.open(t)
-	s.Trouble(providertest.Trouble{Kind: providertest.Throttled, Writes: true})
+	s.InjectFault(providertest.Fault{Kind: providertest.Throttled, Writes: true})
 	_, err := b.Launch(t.Context(), provider.LaunchRequest{Reference: ids.New(id.Deployment), OfferKey: "up:off_1", AuthorizedKeys: []string{"ssh-ed25519 AAAA"}})
 	providertest.WantKind(t, "Launch", err, provider.KindThrottled)
 	if _, err := b.Machines(t.Context()); err != nil {

@@ -128,7 +128,7 @@ func TestConforms(t *testing.T) {
 		open := func() provider.Provider { return patient{o.open(), o.pass} }
 		return providertest.Harness{
 			Provider: open(), Advance: o.pass, Reopen: open, Settle: o.Settle, OfferKey: everything.Key, Region: everything.Region,
-			Cloud: &providertest.Cloud{Trouble: o.Trouble, Calm: o.Calm, Made: o.made, Revoke: o.revoked.Store},
+			Cloud: &providertest.Cloud{InjectFault: o.InjectFault, ClearFaults: o.ClearFaults, MachineCount: o.made, Revoke: o.revoked.Store},
 		}
 	})
 }

@@ -32,7 +32,7 @@ func FuzzOffer(f *testing.F) {
 		if json.Unmarshal(b, &one) != nil {
 			return
 		}
-		o, ok := one.ours(true)
+		o, ok := one.translate(true)
 		if !ok {
 			return
 		}
@@ -71,7 +71,7 @@ func FuzzDeployment(f *testing.F) {
 		if json.Unmarshal(text, &d) != nil {
 			return
 		}
-		b := &Adapter{account: upstream.Account{Log: slog.New(slog.DiscardHandler), Now: time.Now}, traces: map[id.ID]trace{}}
+		b := &Adapter{account: upstream.Account{Log: slog.New(slog.DiscardHandler), Now: time.Now}}
 		m := b.machine(t.Context(), d)
 		switch m.State {
 		case provider.MachineProvisioning, provider.MachineOff, provider.MachineTerminating, provider.MachineFailed, provider.MachineLost, provider.MachineGone:

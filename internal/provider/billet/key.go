@@ -21,13 +21,13 @@ type newKey struct {
 	PublicKey string `json:"publicKey"`
 }
 
-func (b *Adapter) save(ctx context.Context, name, public string) (string, error) {
+func (b *Adapter) addKey(ctx context.Context, name, public string) (string, error) {
 	k, err := send[key](ctx, b, http.MethodPost, "/ssh-keys", "", newKey{name, public})
 	return k.ID, err
 }
 
-// saved returns the id of the key with that material; "" where there is none.
-func (b *Adapter) saved(ctx context.Context, line string) (string, error) {
+// findKey returns the id of the key with that material, or "".
+func (b *Adapter) findKey(ctx context.Context, line string) (string, error) {
 	list, _, err := all[key](ctx, b, "/ssh-keys", nil)
 	if err != nil {
 		return "", err

@@ -1,6 +1,7 @@
 package billet
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"net/http"
@@ -16,13 +17,14 @@ import (
 	"github.com/billetcloud/billet/internal/provider/upstream"
 )
 
-// tagged begins the tag that holds our mark. The name holds it too, but may be changed in the other Billet's dashboard.
-const tagged = "billet:"
+// tagPrefix begins the tag that has our mark. The name has it, too, but can be changed in the other
+// Billet's dashboard.
+const tagPrefix = "billet:"
 
-// active are the statuses of what has not ended.
-const active = "pending,deploying,running,stopped,terminating"
+// activeStatuses are those of deployments that have not ended.
+const activeStatuses = "pending,deploying,running,stopped,terminating"
 
-// deployment is a machine as the other Billet has it.
+// deployment is a machine at the other Billet.
 type deployment struct {
 	ID            string                 `json:"id"`
 	Name          string                 `json:"name"`
@@ -55,54 +57,50 @@ func (d deployment) key() string { return d.ID }
 // reference is our name of it; "" where it is none of ours.
 func (d deployment) reference() id.ID {
 	for _, t := range d.Tags {
-		if mark, is := strings.CutPrefix(t, tagged); is {
-			if reference := upstream.Marked(mark, id.Deployment); reference != "" {
-				return reference
-			}
+		mark, _ := strings.CutPrefix(t, tagPrefix)
+		if reference := upstream.ParseMark(id.Deployment, mark); reference != "" && mark != t {
+			return reference
 		}
 	}
-	return upstream.Marked(d.Name, id.Deployment)
+	return upstream.ParseMark(id.Deployment, d.Name)
 }
 
-// final tells that it has ended, however it came.
+// final reports whether it has ended.
 func (d deployment) final() bool {
 	return d.Status == "terminated" || d.Status == "failed" || d.Status == "interrupted"
 }
 
 func (b *Adapter) fetchDeployments(ctx context.Context) ([]deployment, error) {
-	list, pages, err := all[deployment](ctx, b, "/deployments", url.Values{"status": {active}, "sort": {"createdAt"}})
+	list, pages, err := all[deployment](ctx, b, "/deployments", url.Values{"status": {activeStatuses}, "sort": {"createdAt"}})
 	if err == nil {
 		b.paged.Store(pages > 1)
 	}
 	return list, err
 }
 
-// find returns the deployments of that reference, as a list shows them that is at most so old, or asked for now where age is 0. None is certain.
-// What is known by its id is returned after its end, too.
+// find returns the deployments of that reference, from a list that is at most that old. Where it
+// returns none, there is none. One that is known by its id is returned after its end, too.
 func (b *Adapter) find(ctx context.Context, reference id.ID, age time.Duration) ([]deployment, error) {
-	look := b.deployments.Fresh
-	if age > 0 {
-		look = func(ctx context.Context) ([]deployment, error) { return b.deployments.Recent(ctx, age) }
-	}
-	list, err := look(ctx)
+	list, err := b.deployments.Recent(ctx, age)
 	if err != nil {
 		return nil, err
 	}
 	if found := having(list, reference); len(found) > 0 {
 		return found, nil
 	}
-	if t := b.remembered(reference); t.id != "" { // just made, or just ended
+	if t := b.memory.Get(reference); t.id != "" { // just created, or just ended
 		d, err := get[deployment](ctx, b, "/deployments/"+url.PathEscape(t.id))
 		switch {
 		case err == nil && !(t.ended && d.final()):
 			return []deployment{d}, nil
-		case err != nil && provider.KindOf(err) != provider.KindNotFound:
+		case upstream.IgnoreNotFound(err) != nil:
 			return nil, err
 		}
-		b.forget(reference)
+		b.memory.Forget(reference)
 	}
-	if b.paged.Load() { // one may have slipped from one page to another while they were read
-		list, _, err := all[deployment](ctx, b, "/deployments", url.Values{"status": {active}, "tag": {tagged + upstream.Mark(reference)}})
+	if b.paged.Load() { // one may have moved from one page to another while they were read
+		filter := url.Values{"status": {activeStatuses}, "tag": {tagPrefix + upstream.Mark(reference)}}
+		list, _, err := all[deployment](ctx, b, "/deployments", filter)
 		return having(list, reference), err
 	}
 	return nil, nil
@@ -124,15 +122,15 @@ func (b *Adapter) one(ctx context.Context, reference id.ID, age time.Duration) (
 	case err != nil:
 		return deployment{}, err
 	case len(found) == 0 || found[0].Status == "terminated":
-		b.forget(reference)
-		return deployment{}, notFound("no deployment has this mark")
+		b.memory.Forget(reference)
+		return deployment{}, upstream.NotFound("no deployment has the mark of %s", reference)
 	case len(found) > 1:
-		return deployment{}, unavailable("there are %d deployments of %s", len(found), reference)
+		return deployment{}, upstream.Unavailable("%d deployments have the mark of %s", len(found), reference)
 	}
 	return found[0], nil
 }
 
-// Machine returns the machine of that reference.
+// Machine implements provider.Provider.
 func (b *Adapter) Machine(ctx context.Context, reference id.ID) (provider.Machine, error) {
 	d, err := b.one(ctx, reference, pollEvery/2)
 	if err != nil {
@@ -141,7 +139,7 @@ func (b *Adapter) Machine(ctx context.Context, reference id.ID) (provider.Machin
 	return b.machine(ctx, d), nil
 }
 
-// Machines returns the machines of the account.
+// Machines implements provider.Provider.
 func (b *Adapter) Machines(ctx context.Context) ([]provider.Machine, error) {
 	list, err := b.deployments.Fresh(ctx)
 	if err != nil {
@@ -154,69 +152,79 @@ func (b *Adapter) Machines(ctx context.Context) ([]provider.Machine, error) {
 	return out, nil
 }
 
-// machine is the deployment in our words.
+// machine translates the deployment.
 func (b *Adapter) machine(ctx context.Context, d deployment) provider.Machine {
-	m := provider.Machine{ID: d.ID, Reference: d.reference(), HourlyCost: money.Micros(d.HourlyPrice)}
-	if at, err := time.Parse(time.RFC3339Nano, d.CreatedAt); err == nil {
-		m.CreatedAt = at.UTC()
+	m := provider.Machine{
+		ID: d.ID, Reference: d.reference(), HourlyCost: money.Micros(d.HourlyPrice), CreatedAt: upstream.ParseTime(d.CreatedAt),
 	}
-	t := b.remembered(m.Reference)
+	t := b.memory.Get(m.Reference)
 	if t.id != d.ID {
 		t = trace{id: d.ID}
 	}
-	switch d.Status {
-	case "pending", "deploying":
-		m.State = provider.MachineProvisioning
-		for _, s := range d.Steps {
-			if s.Status == "active" {
-				m.Detail = s.Detail
-			}
-		}
-	case "running":
-		if m.State = provider.MachineReady; d.PendingAction == reinstall {
-			m.State, m.Detail = provider.MachineProvisioning, "installing the operating system"
-		}
-	case "stopped":
-		m.State = provider.MachineOff
-	case "terminating":
-		m.State = provider.MachineTerminating
-	case "failed":
-		m.State, m.Detail = provider.MachineFailed, d.StatusReason
-	case "interrupted":
-		m.State, m.Detail = provider.MachineLost, d.StatusReason
-	case "terminated":
-		m.State = provider.MachineGone
-	default:
-		if m.State = t.state; m.State == "" {
-			m.State = provider.MachineProvisioning
-		}
-		b.note(ctx, "the status of a deployment", d.Status)
-	}
+	m.State, m.Detail = b.state(ctx, d, t)
 	if m.State == provider.MachineReady {
-		if net.ParseIP(d.IPAddress) == nil || d.SSHPort < 1 || d.SSHPort > 65535 || upstream.Line(d.SSHUser) == "" {
+		user := upstream.CleanText(d.SSHUser)
+		if net.ParseIP(d.IPAddress) == nil || d.SSHPort < 1 || d.SSHPort > 65535 || user == "" {
 			m.State, m.Detail = provider.MachineProvisioning, "waiting for an address"
 		} else {
-			m.Address, m.SSHUser, m.SSHPort, m.SSHHostKeys = d.IPAddress, upstream.Line(d.SSHUser), d.SSHPort, hostKeys(d.SSHHostKeys)
-			if len(d.Nodes) > 1 {
-				for _, n := range d.Nodes {
-					m.Nodes = append(m.Nodes, provider.Node{
-						Address: n.IPAddress, PrivateAddress: n.PrivateIPAddress, SSHPort: n.SSHPort, SSHHostKeys: hostKeys(n.SSHHostKeys),
-					})
-				}
-			}
+			m.Address, m.SSHUser, m.SSHPort, m.SSHHostKeys = d.IPAddress, user, d.SSHPort, hostKeys(d.SSHHostKeys)
+			m.Nodes = d.nodes()
 		}
 	}
 	if m.Reference != "" {
 		t.state = m.State
-		b.remember(m.Reference, t)
+		b.memory.Update(m.Reference, func(now *trace) { *now = t })
 	}
 	return m
 }
 
-// keyType is how a kind of SSH key is called.
+// nodes returns the nodes of a deployment that has several.
+func (d deployment) nodes() (out []provider.Node) {
+	if len(d.Nodes) < 2 {
+		return nil
+	}
+	for _, n := range d.Nodes {
+		out = append(out, provider.Node{
+			Address: n.IPAddress, PrivateAddress: n.PrivateIPAddress, SSHPort: n.SSHPort, SSHHostKeys: hostKeys(n.SSHHostKeys),
+		})
+	}
+	return out
+}
+
+// state translates the status of a deployment.
+func (b *Adapter) state(ctx context.Context, d deployment, t trace) (state provider.MachineState, detail string) {
+	switch d.Status {
+	case "pending", "deploying":
+		for _, s := range d.Steps {
+			if s.Status == "active" {
+				detail = s.Detail
+			}
+		}
+		return provider.MachineProvisioning, detail
+	case "running":
+		if d.PendingAction == reinstall {
+			return provider.MachineProvisioning, "installing the operating system"
+		}
+		return provider.MachineReady, ""
+	case "stopped":
+		return provider.MachineOff, ""
+	case "terminating":
+		return provider.MachineTerminating, ""
+	case "failed":
+		return provider.MachineFailed, d.StatusReason
+	case "interrupted":
+		return provider.MachineLost, d.StatusReason
+	case "terminated":
+		return provider.MachineGone, ""
+	}
+	b.warnings.UnknownStatus(ctx, b.account, "deployment", d.Status)
+	return cmp.Or(t.state, provider.MachineProvisioning), ""
+}
+
+// keyType is the form of the name of an SSH key type.
 var keyType = regexp.MustCompile(`^(sk-)?(ssh|ecdsa)-[a-z0-9@.-]{1,60}$`)
 
-// hostKeys are the types and keys of known_hosts lines, without the hosts before them.
+// hostKeys returns the types and keys of known_hosts lines, without the hosts before them.
 func hostKeys(lines []string) (out []string) {
 	for _, l := range lines {
 		fields := strings.Fields(l)
@@ -227,8 +235,8 @@ func hostKeys(lines []string) (out []string) {
 	return out
 }
 
-// create is what a deployment is made of.
-type create struct {
+// createBody is the request for a deployment.
+type createBody struct {
 	OfferID         string   `json:"offerId"`
 	Region          string   `json:"region"`
 	OperatingSystem string   `json:"operatingSystem"`
@@ -239,69 +247,70 @@ type create struct {
 	CloudInit       string   `json:"cloudInit,omitempty"`
 }
 
-// Launch makes the machine, or returns the one of that reference.
+// Launch implements provider.Provider.
 func (b *Adapter) Launch(ctx context.Context, r provider.LaunchRequest) (provider.Machine, error) {
-	done, err := b.turns.Take(ctx, r.Reference)
-	if err != nil {
-		return provider.Machine{}, err
-	}
-	defer done()
-	d, err := b.one(ctx, r.Reference, 0)
-	if err == nil {
+	find := func(ctx context.Context) (provider.Machine, error) {
+		d, err := b.one(ctx, r.Reference, 0)
+		if err != nil {
+			return provider.Machine{}, err
+		}
 		return b.machine(ctx, d), nil
 	}
-	if provider.KindOf(err) != provider.KindNotFound {
-		return provider.Machine{}, err
+	return upstream.CreateOnce(ctx, &b.locks, r.Reference, find, func(ctx context.Context) (provider.Machine, error) {
+		return b.create(ctx, r)
+	})
+}
+
+func (b *Adapter) create(ctx context.Context, r provider.LaunchRequest) (m provider.Machine, err error) {
+	mark := upstream.Mark(r.Reference)
+	body := createBody{
+		Region: r.Region, OperatingSystem: r.OperatingSystem, Name: mark, Tags: []string{tagPrefix + mark}, CloudInit: r.CloudInit,
 	}
-	c := create{
-		Region: r.Region, OperatingSystem: r.OperatingSystem, Name: upstream.Mark(r.Reference), Tags: []string{tagged + upstream.Mark(r.Reference)}, CloudInit: r.CloudInit,
-	}
-	var known bool
-	if c.OfferID, known = offerID(r.OfferKey); !known {
-		return provider.Machine{}, notFound("no offer of another Billet")
+	var ok bool
+	if body.OfferID, ok = offerID(r.OfferKey); !ok {
+		return m, upstream.NotFound("%.80q is not an offer of another Billet", r.OfferKey)
 	}
 	if keys := distinct(r.AuthorizedKeys); len(keys) == 1 {
-		c.SSHPublicKey = upstream.BareKey(keys[0])
-	} else if c.SSHKeyIDs, err = b.keys.IDs(ctx, keys); err != nil {
-		return provider.Machine{}, err
+		body.SSHPublicKey = upstream.BareKey(keys[0])
+	} else if body.SSHKeyIDs, err = b.keys.IDs(ctx, keys); err != nil {
+		return m, err
 	}
-	once := string(r.Reference)
-	if r.Anew { // what was answered for another offer does not count
-		once += "/" + c.OfferID
+	key := string(r.Reference)
+	if r.IgnoreEnded { // the response for another offer does not count
+		key += "/" + body.OfferID
 	}
-	d, err = send[deployment](ctx, b, http.MethodPost, "/deployments", once, c)
-	b.deployments.Forget(context.WithoutCancel(ctx))
+	d, err := send[deployment](ctx, b, http.MethodPost, "/deployments", key, body)
+	b.deployments.Forget()
 	if err != nil {
-		return provider.Machine{}, err
+		return m, err
 	}
-	b.remember(r.Reference, trace{id: d.ID})
-	m := b.machine(ctx, d)
+	b.memory.Update(r.Reference, func(t *trace) { *t = trace{id: d.ID} })
+	m = b.machine(ctx, d)
 	m.Reference = r.Reference
 	return m, nil
 }
 
-// Terminate ends the machine.
+// Terminate implements provider.Provider. It ends every deployment of the reference.
 func (b *Adapter) Terminate(ctx context.Context, reference id.ID) error {
-	done, err := b.turns.Take(ctx, reference)
-	if err != nil {
-		return err
-	}
-	defer done()
-	found, err := b.find(ctx, reference, 0)
-	if err != nil {
-		return err
-	}
-	for _, d := range found {
-		if !d.final() && d.Status != "terminating" {
-			_, err := send[deployment](ctx, b, http.MethodDelete, "/deployments/"+url.PathEscape(d.ID), "", nil)
-			b.deployments.Forget(context.WithoutCancel(ctx))
-			if err != nil && provider.KindOf(err) != provider.KindNotFound {
-				return err
-			}
+	return b.locks.Do(ctx, reference, func() error {
+		found, err := b.find(ctx, reference, 0)
+		if err != nil {
+			return err
 		}
-		b.remember(reference, trace{id: d.ID, state: provider.MachineTerminating, ended: true})
-	}
-	return nil
+		for _, d := range found {
+			if !d.final() && d.Status != "terminating" {
+				_, err := send[deployment](ctx, b, http.MethodDelete, "/deployments/"+url.PathEscape(d.ID), "", nil)
+				b.deployments.Forget()
+				if err = upstream.IgnoreNotFound(err); err != nil {
+					return err
+				}
+			}
+			b.memory.Update(reference, func(t *trace) {
+				*t = trace{id: d.ID, state: provider.MachineTerminating, ended: true}
+			})
+		}
+		return nil
+	})
 }
 
 const (
@@ -311,50 +320,49 @@ const (
 	reinstall = "reinstall"
 )
 
-// Reboot reboots the machine.
+// Reboot implements provider.Rebooter.
 func (b *Adapter) Reboot(ctx context.Context, reference id.ID) error {
 	return b.act(ctx, reference, reboot, "", nil)
 }
 
-// PowerOn switches the machine on.
+// PowerOn implements provider.Powerer.
 func (b *Adapter) PowerOn(ctx context.Context, reference id.ID) error {
 	return b.act(ctx, reference, powerOn, "running", nil)
 }
 
-// PowerOff switches the machine off; it is paid for on.
+// PowerOff implements provider.Powerer. The machine is still billed.
 func (b *Adapter) PowerOff(ctx context.Context, reference id.ID) error {
 	return b.act(ctx, reference, powerOff, "stopped", nil)
 }
 
-// Reinstall wipes the machine and installs the operating system, with the keys of its launch, which the other Billet has.
+// Reinstall implements provider.Reinstaller. The other Billet has the keys of the launch.
 func (b *Adapter) Reinstall(ctx context.Context, reference id.ID, operatingSystem string) error {
-	return b.act(ctx, reference, reinstall, "", map[string]any{"operatingSystem": operatingSystem, "eraseLocalDisks": true})
+	body := map[string]any{"operatingSystem": operatingSystem, "eraseLocalDisks": true}
+	return b.act(ctx, reference, reinstall, "", body)
 }
 
-// act has something done to the machine. already is the status in which there is nothing to do.
+// act sends an action on the machine. already is the status that needs no action.
 func (b *Adapter) act(ctx context.Context, reference id.ID, what, already string, body any) error {
-	done, err := b.turns.Take(ctx, reference)
-	if err != nil {
-		return err
-	}
-	defer done()
-	d, err := b.one(ctx, reference, 0)
-	switch {
-	case err != nil:
-		return err
-	case d.PendingAction == what && body == nil, d.PendingAction == "" && d.Status == already:
-		return nil
-	case d.PendingAction != "" && d.PendingAction != what:
-		return unavailable("a %s is under way", d.PendingAction)
-	}
-	_, err = send[deployment](ctx, b, http.MethodPost, "/deployments/"+url.PathEscape(d.ID)+"/"+what, "", body)
-	b.deployments.Forget(context.WithoutCancel(ctx))
-	if already != "" && provider.KindOf(err) == provider.KindRejected {
-		if now, looked := b.one(ctx, reference, 0); looked == nil && now.PendingAction == "" && now.Status == already { // it came about meanwhile
+	return b.locks.Do(ctx, reference, func() error {
+		d, err := b.one(ctx, reference, 0)
+		switch {
+		case err != nil:
+			return err
+		case d.PendingAction == what && body == nil, d.PendingAction == "" && d.Status == already:
 			return nil
+		case d.PendingAction != "" && d.PendingAction != what:
+			return upstream.Unavailable("a %s is in progress", d.PendingAction)
 		}
-	}
-	return err
+		_, err = send[deployment](ctx, b, http.MethodPost, "/deployments/"+url.PathEscape(d.ID)+"/"+what, "", body)
+		b.deployments.Forget()
+		if already != "" && provider.IsKind(err, provider.KindRejected) { // perhaps because it is so meanwhile
+			now, again := b.one(ctx, reference, 0)
+			if again == nil && now.PendingAction == "" && now.Status == already {
+				return nil
+			}
+		}
+		return err
+	})
 }
 
 func distinct(lines []string) (out []string) {

@@ -7,24 +7,17 @@ import (
 	"strings"
 	"time"
 
-	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/upstream"
 )
 
-// prefix makes the other Billet's offer id a key that is no id of ours.
+// prefix keeps the other Billet's offer ids apart from our own.
 const prefix = "up:"
 
-// The bounds of the catalogue.
-const (
-	maxSystems = 64
-	maxCount   = 1_000_000
-	maxGB      = 1_000_000_000
-	maxPrice   = 1_000_000 * money.USD
-	maxRuntime = 366 * 24 * 60 // minutes
-)
+// maxRuntime is the longest minimum runtime that the catalog accepts, in minutes.
+const maxRuntime = 366 * 24 * 60
 
-// offer is what the other Billet sells.
+// offer is an offer of the other Billet.
 type offer struct {
 	ID               string                `json:"id"`
 	Provider         string                `json:"provider"`
@@ -53,37 +46,34 @@ func (o offer) key() string { return o.ID }
 
 var alpha2 = regexp.MustCompile(`^[A-Z]{2}$`)
 
-// ours is the offer as we sell it; ok is false where we cannot. volumes tells that its provider has the volumes of its region.
-func (o offer) ours(volumes bool) (out provider.Offer, ok bool) {
+// translate returns the offer as ours, and whether we can sell it. volumes is whether the offer's
+// provider has the volumes of its region.
+func (o offer) translate(volumes bool) (out provider.Offer, ok bool) {
 	out = provider.Offer{
-		Key: prefix + o.ID, Region: o.Region, RegionName: upstream.Line(o.RegionName), GPUType: o.GPUType, GPUCount: o.GPUCount, GPUMemoryGB: o.GPUMemoryGB,
-		VCPUs: o.VCPUs, MemoryGB: o.MemoryGB, StorageGB: o.StorageGB, Interconnect: upstream.Line(o.Interconnect), InstanceType: o.InstanceType,
-		HourlyPrice: o.HourlyPrice.Amount, Available: o.Available, Stock: o.Stock, Capabilities: o.Capabilities,
+		Key: prefix + o.ID, Region: o.Region, RegionName: upstream.CleanText(o.RegionName),
+		GPUType: o.GPUType, GPUCount: o.GPUCount, GPUMemoryGB: o.GPUMemoryGB,
+		VCPUs: o.VCPUs, MemoryGB: o.MemoryGB, StorageGB: o.StorageGB,
+		Interconnect: upstream.CleanText(o.Interconnect), InstanceType: o.InstanceType,
+		OperatingSystems: upstream.OperatingSystems(o.OperatingSystems),
+		HourlyPrice:      o.HourlyPrice.Amount, Available: o.Available, Stock: o.Stock, Capabilities: o.Capabilities,
 		MinimumRuntime: time.Duration(min(max(o.MinimumMinutes, 0), maxRuntime)) * time.Minute,
 	}
 	out.Capabilities.Volumes = out.Capabilities.Volumes && volumes
 	if alpha2.MatchString(o.Country) {
 		out.Country = o.Country
 	}
-	if s := o.Stock; s != nil && (*s < 0 || *s > maxCount || (*s > 0) != o.Available) {
-		out.Stock = nil // what contradicts itself is not known
+	if s := o.Stock; s != nil && (*s < 0 || *s > upstream.MaxCount || (*s > 0) != o.Available) {
+		out.Stock = nil // a stock that contradicts Available is unknown
 	}
-	for _, name := range o.OperatingSystems {
-		if upstream.Line(name) == name && name != "" && !slices.Contains(out.OperatingSystems, name) && len(out.OperatingSystems) < maxSystems {
-			out.OperatingSystems = append(out.OperatingSystems, name)
-		}
-	}
-	sizes := []int{o.GPUMemoryGB, o.VCPUs, o.MemoryGB, o.StorageGB}
 	kinds := []provider.InstanceType{provider.BareMetal, provider.VM, provider.Spot, provider.Cluster}
-	ok = upstream.Line(out.Key) == out.Key && upstream.Line(out.GPUType) == out.GPUType && out.GPUType != "" && provider.ValidSlug(o.Region) &&
-		o.GPUCount > 0 && o.GPUCount <= maxCount && slices.Min(sizes) >= 0 && slices.Max(sizes) <= maxGB && slices.Contains(kinds, o.InstanceType) &&
-		len(out.OperatingSystems) > 0 && o.HourlyPrice.Known && out.HourlyPrice > 0 && out.HourlyPrice <= maxPrice
+	ok = upstream.IsPlain(out.Key) && provider.ValidSlug(o.Region) && slices.Contains(kinds, o.InstanceType) &&
+		o.HourlyPrice.Known && upstream.Sellable(out)
 	return out, ok
 }
 
-// Offers returns everything that the other Billet sells.
+// Offers implements provider.Provider.
 func (b *Adapter) Offers(ctx context.Context) ([]provider.Offer, error) {
-	owners, err := b.owners(ctx, shelfLife)
+	owners, err := b.owners(ctx, pricingAge)
 	if err != nil {
 		return nil, err
 	}
@@ -93,15 +83,16 @@ func (b *Adapter) Offers(ctx context.Context) ([]provider.Offer, error) {
 	}
 	out := make([]provider.Offer, 0, len(list))
 	for _, o := range list {
-		sold, ok := o.ours(owners[o.Region].Provider == o.Provider && o.Provider != "")
+		sold, ok := o.translate(owners[o.Region].Provider == o.Provider && o.Provider != "")
 		if !ok {
-			b.note(ctx, "an offer", o.ID)
+			b.warnings.Warn(ctx, b.account.Log, "an offer of the other Billet cannot be sold and is skipped",
+				"provider", b.account.Slug, "offer", upstream.CleanText(o.ID))
 			continue
 		}
 		out = append(out, sold)
 	}
-	return b.account.Sold(out), nil
+	return b.account.WithoutExcluded(out), nil
 }
 
-// offerID is the other Billet's id of the offer with that key of ours.
+// offerID returns the other Billet's id of the offer with that key.
 func offerID(key string) (string, bool) { return strings.CutPrefix(key, prefix) }

@@ -116,7 +116,7 @@ func TestAgainstARealServer(t *testing.T) {
 				break
 			}
 		}
-		r.Anew = true
+		r.IgnoreEnded = true
 		second, err := o.open().Launch(t.Context(), r)
 		if err != nil || second.ID == first.ID {
 			t.Fatalf("%+v, %v; the first was %+v", second, err, first)

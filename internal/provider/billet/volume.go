@@ -14,7 +14,7 @@ import (
 	"github.com/billetcloud/billet/internal/provider/upstream"
 )
 
-// volumePrice is where volumes can be had.
+// volumePrice is the price of a provider's volumes in a region.
 type volumePrice struct {
 	Provider   string           `json:"provider"`
 	Region     string           `json:"region"`
@@ -26,33 +26,29 @@ type volumePrice struct {
 
 func (p volumePrice) key() string { return p.Provider + "/" + p.Region }
 
-// usable tells that we can sell it.
-func (p volumePrice) usable() bool {
+// sellable reports whether we can sell it.
+func (p volumePrice) sellable() bool {
 	return provider.ValidSlug(p.Region) && p.Provider != "" && p.PerGB.Known && p.PerGB.Amount > 0 && p.PerGB.Amount <= money.USD &&
-		p.MinSizeGB >= 1 && p.MaxSizeGB >= p.MinSizeGB && p.MaxSizeGB <= maxGB
+		p.MinSizeGB >= 1 && p.MaxSizeGB >= p.MinSizeGB && p.MaxSizeGB <= upstream.MaxGB
 }
 
-// owners returns whose volumes are those of each region: a provider's that has some there, the first by slug. The list is at most so old; asked for
-// now where age is 0.
+// owners returns the provider whose volumes are sold in each region: the first by slug that has
+// volumes there. The list is at most that old.
 func (b *Adapter) owners(ctx context.Context, age time.Duration) (map[string]volumePrice, error) {
-	look := b.pricing.Fresh
-	if age > 0 {
-		look = func(ctx context.Context) ([]volumePrice, error) { return b.pricing.Recent(ctx, age) }
-	}
-	list, err := look(ctx)
+	list, err := b.pricing.Recent(ctx, age)
 	if err != nil {
 		return nil, err
 	}
 	out := map[string]volumePrice{}
 	for _, p := range list {
-		if first, has := out[p.Region]; p.usable() && (!has || p.Provider < first.Provider) {
+		if first, has := out[p.Region]; p.sellable() && (!has || p.Provider < first.Provider) {
 			out[p.Region] = p
 		}
 	}
 	return out, nil
 }
 
-// VolumePricing returns where volumes can be had.
+// VolumePricing implements provider.VolumeProvider.
 func (b *Adapter) VolumePricing(ctx context.Context) ([]provider.VolumePricing, error) {
 	owners, err := b.owners(ctx, 0)
 	if err != nil {
@@ -60,13 +56,15 @@ func (b *Adapter) VolumePricing(ctx context.Context) ([]provider.VolumePricing, 
 	}
 	out := make([]provider.VolumePricing, 0, len(owners))
 	for _, p := range owners {
-		out = append(out, provider.VolumePricing{Region: p.Region, PerGBHour: p.PerGB.Amount, MinSizeGB: p.MinSizeGB, MaxSizeGB: p.MaxSizeGB})
+		out = append(out, provider.VolumePricing{
+			Region: p.Region, PerGBHour: p.PerGB.Amount, MinSizeGB: p.MinSizeGB, MaxSizeGB: p.MaxSizeGB,
+		})
 	}
 	slices.SortFunc(out, func(a, b provider.VolumePricing) int { return strings.Compare(a.Region, b.Region) })
 	return out, nil
 }
 
-// volume is a volume as the other Billet has it.
+// volume is a volume at the other Billet.
 type volume struct {
 	ID          string `json:"id"`
 	Name        string `json:"name"`
@@ -79,57 +77,54 @@ type volume struct {
 
 func (v volume) key() string { return v.ID }
 
-func (v volume) reference() id.ID { return upstream.Marked(v.Name, id.Volume) }
+func (v volume) reference() id.ID { return upstream.ParseMark(id.Volume, v.Name) }
 
-// held tells that a machine has it.
+// held reports whether a machine has it.
 func (v volume) held() bool { return v.Status == "attached" || v.Status == "detaching" }
 
-// look returns the volume of that reference, as a list shows it that was asked for now; found is false where there is none.
-func (b *Adapter) look(ctx context.Context, reference id.ID) (v volume, found bool, err error) {
+// findVolume returns the volume of that reference as it is now.
+func (b *Adapter) findVolume(ctx context.Context, reference id.ID) (v volume, err error) {
 	list, err := b.volumes.Fresh(ctx)
 	if err != nil {
-		return v, false, err
+		return v, err
 	}
 	for _, one := range list {
 		if one.reference() != reference || one.Status == "deleted" {
 			continue
 		}
-		if found {
-			return v, false, unavailable("there are two volumes of %s", reference)
+		if v.ID != "" {
+			return volume{}, upstream.Unavailable("two volumes have the mark of %s", reference)
 		}
-		v, found = one, true
+		v = one
 	}
-	return v, found, nil
+	if v.ID == "" {
+		return v, upstream.NotFound("no volume has the mark of %s", reference)
+	}
+	return v, nil
 }
 
-// has is look for what must be there.
-func (b *Adapter) has(ctx context.Context, reference id.ID) (volume, error) {
-	v, found, err := b.look(ctx, reference)
-	if err == nil && !found {
-		err = notFound("no volume has this mark")
+// translate returns the volume as a provider.Volume.
+func (b *Adapter) translate(ctx context.Context, v volume) (provider.Volume, error) {
+	out := provider.Volume{
+		ID: v.ID, Reference: v.reference(), SizeGB: v.SizeGB, MountPath: v.MountPath, Failed: v.Status == "failed",
 	}
-	return v, err
-}
-
-// ours is the volume in our words.
-func (b *Adapter) ours(ctx context.Context, v volume) (provider.Volume, error) {
-	out := provider.Volume{ID: v.ID, Reference: v.reference(), SizeGB: v.SizeGB, MountPath: v.MountPath, Failed: v.Status == "failed"}
 	switch v.Status {
 	case "available", "attaching", "attached", "detaching":
 		out.Ready = true
 	case "creating", "deleting", "failed", "deleted":
 	default:
-		b.note(ctx, "the status of a volume", v.Status)
+		b.warnings.UnknownStatus(ctx, b.account, "volume", v.Status)
 	}
 	if !v.held() || v.AttachedTo == "" {
 		return out, nil
 	}
-	reference, err := b.holder(ctx, v.AttachedTo)
-	out.AttachedTo = reference
+	var err error
+	out.AttachedTo, err = b.holder(ctx, v.AttachedTo)
 	return out, err
 }
 
-// holder is our name of a deployment; the other Billet's own where it is none of ours, so that nobody takes the volume for free.
+// holder returns the reference of a deployment; the other Billet's own id where the deployment is not
+// ours, so that the volume does not appear detached.
 func (b *Adapter) holder(ctx context.Context, deploymentID string) (id.ID, error) {
 	list, err := b.deployments.Recent(ctx, pollEvery/2)
 	if err != nil {
@@ -139,7 +134,7 @@ func (b *Adapter) holder(ctx context.Context, deploymentID string) (id.ID, error
 	if i < 0 {
 		d, err := get[deployment](ctx, b, "/deployments/"+url.PathEscape(deploymentID))
 		if err != nil {
-			return "", looking(err)
+			return "", upstream.ListError(err)
 		}
 		list, i = []deployment{d}, 0
 	}
@@ -149,24 +144,16 @@ func (b *Adapter) holder(ctx context.Context, deploymentID string) (id.ID, error
 	return id.ID(deploymentID), nil
 }
 
-// looking is an error of a question that was not about what its asker wants to know.
-func looking(err error) error {
-	if provider.KindOf(err) == provider.KindNotFound {
-		return unavailable("%w", err)
-	}
-	return err
-}
-
-// Volume returns the volume of that reference.
+// Volume implements provider.VolumeProvider.
 func (b *Adapter) Volume(ctx context.Context, reference id.ID) (provider.Volume, error) {
-	v, err := b.has(ctx, reference)
+	v, err := b.findVolume(ctx, reference)
 	if err != nil {
 		return provider.Volume{}, err
 	}
-	return b.ours(ctx, v)
+	return b.translate(ctx, v)
 }
 
-// Volumes returns the volumes of the account.
+// Volumes implements provider.VolumeProvider.
 func (b *Adapter) Volumes(ctx context.Context) ([]provider.Volume, error) {
 	list, err := b.volumes.Fresh(ctx)
 	if err != nil {
@@ -177,7 +164,7 @@ func (b *Adapter) Volumes(ctx context.Context) ([]provider.Volume, error) {
 		if v.Status == "deleted" {
 			continue
 		}
-		one, err := b.ours(ctx, v)
+		one, err := b.translate(ctx, v)
 		if err != nil {
 			return nil, err
 		}
@@ -193,37 +180,29 @@ type createVolume struct {
 	Region   string `json:"region"`
 }
 
-// CreateVolume makes the volume, or returns the one of that reference.
+// CreateVolume implements provider.VolumeProvider.
 func (b *Adapter) CreateVolume(ctx context.Context, r provider.VolumeRequest) (provider.Volume, error) {
-	done, err := b.turns.Take(ctx, r.Reference)
+	find := func(ctx context.Context) (volume, error) { return b.findVolume(ctx, r.Reference) }
+	v, err := upstream.CreateOnce(ctx, &b.locks, r.Reference, find, func(ctx context.Context) (volume, error) {
+		owners, err := b.owners(ctx, pricingAge)
+		if err != nil {
+			return volume{}, err
+		}
+		in, ok := owners[r.Region]
+		if !ok {
+			return volume{}, upstream.NotFound("there are no volumes in %.80q", r.Region)
+		}
+		defer b.volumes.Forget()
+		body := createVolume{upstream.Mark(r.Reference), r.SizeGB, in.Provider, in.Region}
+		return send[volume](ctx, b, http.MethodPost, "/volumes", string(r.Reference), body)
+	})
 	if err != nil {
 		return provider.Volume{}, err
 	}
-	defer done()
-	v, found, err := b.look(ctx, r.Reference)
-	if err != nil {
-		return provider.Volume{}, err
-	}
-	if found {
-		return b.ours(ctx, v)
-	}
-	owners, err := b.owners(ctx, shelfLife)
-	if err != nil {
-		return provider.Volume{}, err
-	}
-	in, has := owners[r.Region]
-	if !has {
-		return provider.Volume{}, notFound("no volumes in this region")
-	}
-	v, err = send[volume](ctx, b, http.MethodPost, "/volumes", string(r.Reference), createVolume{upstream.Mark(r.Reference), r.SizeGB, in.Provider, in.Region})
-	b.volumes.Forget(context.WithoutCancel(ctx))
-	if err != nil {
-		return provider.Volume{}, err
-	}
-	return b.ours(ctx, v)
+	return b.translate(ctx, v)
 }
 
-// GrowVolume makes the volume larger.
+// GrowVolume implements provider.VolumeProvider.
 func (b *Adapter) GrowVolume(ctx context.Context, reference id.ID, sizeGB int64) error {
 	return b.change(ctx, reference, func(v volume) error {
 		if v.SizeGB == sizeGB && v.GrowingToGB == 0 || v.GrowingToGB == sizeGB {
@@ -233,21 +212,17 @@ func (b *Adapter) GrowVolume(ctx context.Context, reference id.ID, sizeGB int64)
 	})
 }
 
-// DeleteVolume deletes the volume.
+// DeleteVolume implements provider.VolumeProvider.
 func (b *Adapter) DeleteVolume(ctx context.Context, reference id.ID) error {
-	err := b.change(ctx, reference, func(v volume) error {
+	return upstream.IgnoreNotFound(b.change(ctx, reference, func(v volume) error {
 		if v.Status == "deleting" {
 			return nil
 		}
 		return b.sendVolume(ctx, http.MethodDelete, v, "", nil)
-	})
-	if err != nil && provider.KindOf(err) == provider.KindNotFound {
-		return nil
-	}
-	return err
+	}))
 }
 
-// AttachVolume gives the volume to the machine.
+// AttachVolume implements provider.VolumeProvider.
 func (b *Adapter) AttachVolume(ctx context.Context, reference, machine id.ID) error {
 	return b.change(ctx, reference, func(v volume) error {
 		d, err := b.one(ctx, machine, 0)
@@ -258,41 +233,38 @@ func (b *Adapter) AttachVolume(ctx context.Context, reference, machine id.ID) er
 		case v.AttachedTo == d.ID && (v.Status == "attached" || v.Status == "attaching"):
 			return nil
 		case v.Status == "creating", v.Status == "detaching":
-			return unavailable("the volume is %s", v.Status)
+			return upstream.Unavailable("the volume is %s", v.Status)
 		}
 		return b.sendVolume(ctx, http.MethodPost, v, "/attach", map[string]string{"deploymentId": d.ID})
 	})
 }
 
-// DetachVolume takes the volume from whatever machine has it.
+// DetachVolume implements provider.VolumeProvider.
 func (b *Adapter) DetachVolume(ctx context.Context, reference id.ID) error {
 	return b.change(ctx, reference, func(v volume) error {
 		switch v.Status {
 		case "attached":
 			return b.sendVolume(ctx, http.MethodPost, v, "/detach", struct{}{})
 		case "attaching":
-			return unavailable("the volume is %s", v.Status)
+			return upstream.Unavailable("the volume is %s", v.Status)
 		}
 		return nil
 	})
 }
 
-// change has f change the volume of that reference, in its turn.
+// change calls f with the volume of that reference, with its lock held.
 func (b *Adapter) change(ctx context.Context, reference id.ID, f func(v volume) error) error {
-	done, err := b.turns.Take(ctx, reference)
-	if err != nil {
-		return err
-	}
-	defer done()
-	v, err := b.has(ctx, reference)
-	if err != nil {
-		return err
-	}
-	return f(v)
+	return b.locks.Do(ctx, reference, func() error {
+		v, err := b.findVolume(ctx, reference)
+		if err != nil {
+			return err
+		}
+		return f(v)
+	})
 }
 
-func (b *Adapter) sendVolume(ctx context.Context, method string, v volume, what string, body any) error {
-	_, err := send[volume](ctx, b, method, "/volumes/"+url.PathEscape(v.ID)+what, "", body)
-	b.volumes.Forget(context.WithoutCancel(ctx))
+func (b *Adapter) sendVolume(ctx context.Context, method string, v volume, action string, body any) error {
+	defer b.volumes.Forget()
+	_, err := send[volume](ctx, b, method, "/volumes/"+url.PathEscape(v.ID)+action, "", body)
 	return err
 }

@@ -110,7 +110,7 @@ func FuzzAnswers(f *testing.F) {
 			t.Error(err)
 		}
 		for _, s := range all {
-			if s.ID == "" || s.Word == "" {
+			if s.ID == "" || s.Status == "" {
 				t.Errorf("%+v", s)
 			}
 		}

@@ -2,16 +2,17 @@ package lambda
 
 import (
 	"encoding/json"
+	"net/http"
 	"strings"
 
 	"github.com/billetcloud/billet/internal/provider"
 )
 
-// kinds are the codes that mean what their status does not say, or that must not depend on it.
+// kinds are the codes whose kind must not depend on the status.
 var kinds = map[string]provider.Kind{
 	"global/invalid-api-key":                                 provider.KindCredentials,
 	"global/account-inactive":                                provider.KindCredentials,
-	"global/invalid-address":                                 provider.KindCredentials, // of the account's bills
+	"global/invalid-address":                                 provider.KindCredentials, // the billing address
 	"global/forbidden":                                       provider.KindCredentials,
 	"global/invalid-parameters":                              provider.KindRejected,
 	"global/quota-exceeded":                                  provider.KindQuota,
@@ -24,20 +25,21 @@ var kinds = map[string]provider.Kind{
 	"instance-operations/launch/file-system-in-wrong-region": provider.KindRejected,
 }
 
-// explain reads {"error": {"code", …}}. A broken server and too many requests are what their status says, whatever stands there.
+// explain reads {"error": {"code", …}}. For 429 and for server errors the status decides, whatever
+// the code.
 func explain(status int, body []byte) *provider.Error {
-	var said struct {
+	var refusal struct {
 		Error struct {
 			Code string `json:"code"`
 		} `json:"error"`
 	}
-	if status/100 != 4 || status == 429 || json.Unmarshal(body, &said) != nil {
+	if status/100 != 4 || status == http.StatusTooManyRequests || json.Unmarshal(body, &refusal) != nil {
 		return nil
 	}
-	if strings.HasPrefix(said.Error.Code, "provider/") {
+	if strings.HasPrefix(refusal.Error.Code, "provider/") {
 		return &provider.Error{Kind: provider.KindUnavailable}
 	}
-	if kind, known := kinds[said.Error.Code]; known {
+	if kind, known := kinds[refusal.Error.Code]; known {
 		return &provider.Error{Kind: kind}
 	}
 	return nil

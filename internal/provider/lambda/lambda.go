@@ -3,26 +3,23 @@ package lambda
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"sync"
 	"time"
 
-	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/upstream"
 )
 
 const (
-	// baseURL is the cloud's own.
 	baseURL = "https://cloud.lambda.ai/api/v1"
-	// requestEvery keeps to one request a second, with some room for what the network does to the distance.
+	// requestEvery keeps to one request a second, with a margin for the network.
 	requestEvery = 1100 * time.Millisecond
 	// launchEvery keeps to one launch in 12 seconds.
 	launchEvery = 12500 * time.Millisecond
-	// pollEvery has the machines on their way cost 6 requests a minute, however many they are.
+	// pollEvery makes any number of machines that are being prepared cost 6 requests a minute.
 	pollEvery = 20 * time.Second
-	// settleTime is for how long a launch without an answer may still show up.
+	// settleTime is how long a launch without a response may still take effect.
 	settleTime = 2 * time.Minute
 	// offersAge is how old the types and images may be that a launch is checked against.
 	offersAge = 5 * time.Minute
@@ -30,86 +27,104 @@ const (
 
 // Adapter is an account at Lambda. It is safe for concurrent use.
 type Adapter struct {
+	*upstream.Fleet
 	account upstream.Account
 	client  *upstream.Client
-	fleet   *upstream.Fleet
-	sold    *upstream.List[provider.Offer]
+	offers  *upstream.List[provider.Offer]
 	keys    upstream.Keys // known by their names
-	now     func() time.Time
 
 	mu         sync.Mutex
 	nextLaunch time.Time
-	seen       map[string]map[string]wireRegion // by type and region: where it could once be had
+	seen       map[string]map[string]wireRegion // by type and region: where it was in stock once
 }
 
-// New returns the Adapter of the account. It makes no call; an error says what to mend.
+// New returns the Adapter of the account. It makes no request; an error says what to fix.
 func New(a upstream.Account) (*Adapter, error) {
-	for name := range a.Settings {
-		return nil, fmt.Errorf("the provider %s has the setting %q, which Lambda does not have; take it away (there are none)", a.Slug, name)
+	a, err := a.Prepare("create one on Lambda's API keys page")
+	if err != nil {
+		return nil, err
 	}
-	if a.Credential == "" {
-		return nil, fmt.Errorf("the provider %s has no API key; make one on Lambda's page of API keys", a.Slug)
-	}
-	x := &Adapter{account: a, now: a.Now, seen: map[string]map[string]wireRegion{}}
-	if x.now == nil {
-		x.now = time.Now
-	}
-	var err error
+	x := &Adapter{account: a, seen: map[string]map[string]wireRegion{}}
 	x.client, err = upstream.NewClient(upstream.Config{
-		Account: a, BaseURL: baseURL,
-		Authorize: func(h http.Header, credential string) { h.Set("Authorization", "Bearer "+credential) },
-		Every:     requestEvery, Burst: 1, Timeout: 40 * time.Second,
-		Explain: explain,
+		Account: a, BaseURL: baseURL, Authorize: upstream.Bearer,
+		Every: requestEvery, Burst: 1, Timeout: 40 * time.Second, Explain: explain,
 	})
 	if err != nil {
 		return nil, err
 	}
-	x.fleet = upstream.NewFleet(upstream.FleetConfig{
+	x.Fleet = upstream.NewFleet(upstream.FleetConfig{
 		Account: a, PollEvery: pollEvery, SettleTime: settleTime, List: x.list, Get: x.get, End: x.end,
 	})
 	x.keys = upstream.Keys{Find: x.findKey, Add: x.addKey}
-	x.sold = upstream.NewList(a.Now, x.askOffers)
+	x.offers = upstream.NewList(a.Now, x.fetchOffers)
 	return x, nil
 }
 
-// Info returns what does not change.
+// Info implements provider.Provider.
 func (a *Adapter) Info() provider.Info {
-	return provider.Info{
-		PrivateAddresses: a.account.PrivateAddresses,
-
-		Slug: a.account.Slug, Name: a.account.Name,
+	return a.account.Info(provider.Info{
 		LaunchLimit: 45 * time.Minute, SyncEvery: 5 * time.Minute, PollEvery: pollEvery, SettleTime: settleTime,
-	}
+	})
 }
 
-// TakesHostKey reports true: a host key goes with the user data.
+// TakesHostKey implements provider.HostKeyTaker: a host key goes with the user data.
 func (a *Adapter) TakesHostKey(string) bool { return true }
 
-// Machine answers as provider.Provider's.
-func (a *Adapter) Machine(ctx context.Context, reference id.ID) (provider.Machine, error) {
-	return a.fleet.Machine(ctx, reference)
-}
-
-// Machines answers as provider.Provider's.
-func (a *Adapter) Machines(ctx context.Context) ([]provider.Machine, error) {
-	return a.fleet.Machines(ctx)
-}
-
-// Terminate answers as provider.Provider's.
-func (a *Adapter) Terminate(ctx context.Context, reference id.ID) error {
-	return a.fleet.Terminate(ctx, reference)
-}
-
-// mayLaunch is KindThrottled where it is too early for a launch. take has the next wait for this one.
+// mayLaunch returns KindThrottled where it is too early for a launch. With take, the next launch has
+// to wait for this one.
 func (a *Adapter) mayLaunch(take bool) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	now := a.now()
+	now := a.account.Now()
 	if wait := a.nextLaunch.Sub(now); wait > 0 {
-		return &provider.Error{Kind: provider.KindThrottled, RetryAfter: wait, Cause: errors.New("the cloud takes one launch in 12 seconds")}
+		return &provider.Error{
+			Kind: provider.KindThrottled, RetryAfter: wait, Cause: errors.New("the cloud allows one launch in 12 seconds"),
+		}
 	}
 	if take {
 		a.nextLaunch = now.Add(launchEvery)
 	}
 	return nil
+}
+
+// addKey uploads a key. It always sends the text, without which the cloud would generate a pair.
+func (a *Adapter) addKey(ctx context.Context, name, public string) (string, error) {
+	var made struct {
+		Data struct {
+			Name string `json:"name"`
+		} `json:"data"`
+	}
+	body := map[string]string{"name": name, "public_key": public}
+	err := a.client.Do(ctx, upstream.Request{Method: http.MethodPost, Path: "/ssh-keys", Body: body, Into: &made})
+	if err == nil && made.Data.Name != name {
+		return "", upstream.Malformed("the key's name", nil)
+	}
+	return made.Data.Name, err
+}
+
+// findKey returns the name of the key with that material, or "". A name that two keys share is not
+// used.
+func (a *Adapter) findKey(ctx context.Context, line string) (string, error) {
+	var response struct {
+		Data *[]struct {
+			Name      string `json:"name"`
+			PublicKey string `json:"public_key"`
+		} `json:"data"`
+	}
+	if err := a.client.Get(ctx, "/ssh-keys", nil, &response); err != nil {
+		return "", upstream.ListError(err)
+	}
+	if response.Data == nil {
+		return "", upstream.Malformed("the keys", nil)
+	}
+	found, ambiguous := "", map[string]bool{}
+	for _, k := range *response.Data {
+		ambiguous[k.Name] = ambiguous[k.Name] || !upstream.SameKey(k.PublicKey, line)
+	}
+	for _, k := range *response.Data {
+		if k.Name != "" && !ambiguous[k.Name] {
+			found = k.Name
+		}
+	}
+	return found, nil
 }

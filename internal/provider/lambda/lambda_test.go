@@ -50,8 +50,8 @@ func TestSettings(t *testing.T) {
 		says    string
 	}{
 		"all is well":      {upstream.Account{Credential: "k"}, ""},
-		"one that is not":  {upstream.Account{Credential: "k", Settings: map[string]string{"team": "x"}}, `the setting "team", which`},
-		"without a secret": {upstream.Account{}, "has no API key"},
+		"one that is not":  {upstream.Account{Credential: "k", Settings: map[string]string{"team": "x"}}, "setting team: unknown"},
+		"without a secret": {upstream.Account{}, "no API key is set"},
 		"no address":       {upstream.Account{Credential: "k", BaseURL: "cloud.lambda.ai"}, "base URL"},
 	} {
 		_, err := lambda.New(c.account)
@@ -167,7 +167,7 @@ func TestWhatTheCloudRefuses(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if n := cloud.Made(); n != 0 {
+	if n := cloud.MachineCount(); n != 0 {
 		t.Errorf("%d machines", n)
 	}
 }
@@ -191,12 +191,12 @@ func TestALaunchIsHeldBackForTwelveSeconds(t *testing.T) {
 			launches++
 		}
 	}
-	if launches != 2 || cloud.Made() != 2 {
-		t.Errorf("%d launches were sent, %d machines made", launches, cloud.Made())
+	if launches != 2 || cloud.MachineCount() != 2 {
+		t.Errorf("%d launches were sent, %d machines made", launches, cloud.MachineCount())
 	}
 	// Another server of the same account knows nothing of it: the cloud refuses, and nothing is made.
-	if _, err := open(t, cloud).Launch(t.Context(), request()); provider.KindOf(err) != provider.KindThrottled || cloud.Made() != 2 {
-		t.Errorf("%v, %d machines", err, cloud.Made())
+	if _, err := open(t, cloud).Launch(t.Context(), request()); provider.KindOf(err) != provider.KindThrottled || cloud.MachineCount() != 2 {
+		t.Errorf("%v, %d machines", err, cloud.MachineCount())
 	}
 }
 
@@ -242,7 +242,7 @@ func TestKeysAreKnownByTheirMaterial(t *testing.T) {
 			cloud.PlantKey(n, strings.ToUpper(key))
 		}
 		cloud.Advance(13 * time.Second)
-		if _, err := open(t, cloud).Launch(t.Context(), request()); provider.KindOf(err) != provider.KindRejected || cloud.Made() != 0 {
+		if _, err := open(t, cloud).Launch(t.Context(), request()); provider.KindOf(err) != provider.KindRejected || cloud.MachineCount() != 0 {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -365,7 +365,7 @@ func TestTwoOfOneReference(t *testing.T) {
 		t.Error(err)
 	}
 	cloud.Advance(time.Minute)
-	if n := cloud.Made(); n != 1 {
+	if n := cloud.MachineCount(); n != 1 {
 		t.Errorf("%d machines, want somebody else's", n)
 	}
 }
@@ -426,11 +426,11 @@ func TestALostLaunchIsFoundAgain(t *testing.T) {
 	r := request()
 	launch(t, cloud, a, request()) // uploads the key
 	cloud.Advance(13 * time.Second)
-	cloud.Trouble(providertest.Trouble{Kind: providertest.LostAnswer, Writes: true, Times: 1})
-	if _, err := a.Launch(context.Background(), r); provider.KindOf(err) != provider.KindUnavailable || cloud.Made() != 2 {
-		t.Fatalf("%v, %d machines", err, cloud.Made())
+	cloud.InjectFault(providertest.Fault{Kind: providertest.LostResponse, Writes: true, Times: 1})
+	if _, err := a.Launch(context.Background(), r); provider.KindOf(err) != provider.KindUnavailable || cloud.MachineCount() != 2 {
+		t.Fatalf("%v, %d machines", err, cloud.MachineCount())
 	}
-	if m, err := a.Launch(t.Context(), r); err != nil || m.ID != cloud.MachineIDs()[1] || cloud.Made() != 2 {
+	if m, err := a.Launch(t.Context(), r); err != nil || m.ID != cloud.MachineIDs()[1] || cloud.MachineCount() != 2 {
 		t.Errorf("%+v, %v", m, err)
 	}
 }

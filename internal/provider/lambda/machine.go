@@ -19,14 +19,16 @@ import (
 )
 
 const (
-	// tagReference and tagLaunched are the keys of our tags: the mark, and when the launch was sent, in Unix seconds.
+	// tagReference and tagLaunched are the keys of our tags: the mark, and when the launch was sent,
+	// in Unix seconds.
 	tagReference = "billet"
 	tagLaunched  = "billet-launched"
-	// maxUserData is the most bytes of a cloud-init text that the cloud takes.
+	// maxUserData is the most bytes of a cloud-init text that the cloud accepts.
 	maxUserData = 1_000_000
 )
 
-// wireInstance is a machine, as far as we read it: what opens its notebook is left out on purpose.
+// wireInstance is the part of a machine that we read. The secrets of its notebook are left out on
+// purpose.
 type wireInstance struct {
 	ID     string    `json:"id"`
 	Name   string    `json:"name"`
@@ -52,7 +54,7 @@ type wireFamily struct {
 	Family string `json:"family"`
 }
 
-// launchBody asks for a machine.
+// launchBody is the request for a machine.
 type launchBody struct {
 	Region   string      `json:"region_name"`
 	Type     string      `json:"instance_type_name"`
@@ -63,14 +65,14 @@ type launchBody struct {
 	Tags     []wireTag   `json:"tags"`
 }
 
-// Launch answers as provider.Provider's.
+// Launch implements provider.Provider.
 func (a *Adapter) Launch(ctx context.Context, r provider.LaunchRequest) (provider.Machine, error) {
-	return a.fleet.Launch(ctx, r.Reference, func(ctx context.Context) (string, error) {
+	return a.CreateOnce(ctx, r.Reference, func(ctx context.Context) (string, error) {
 		body, err := a.check(ctx, r)
 		if err != nil {
 			return "", err
 		}
-		if err := a.mayLaunch(false); err != nil { // before the key costs requests
+		if err := a.mayLaunch(false); err != nil { // before the key takes requests
 			return "", err
 		}
 		key, err := a.keys.ID(ctx, r.AuthorizedKeys[0])
@@ -81,48 +83,46 @@ func (a *Adapter) Launch(ctx context.Context, r provider.LaunchRequest) (provide
 			return "", err
 		}
 		body.Keys = []string{key}
-		body.Tags = []wireTag{{tagReference, body.Name}, {tagLaunched, strconv.FormatInt(a.now().Unix(), 10)}}
+		body.Tags = []wireTag{{tagReference, body.Name}, {tagLaunched, strconv.FormatInt(a.account.Now().Unix(), 10)}}
 		var made struct {
 			Data struct {
 				IDs []string `json:"instance_ids"`
 			} `json:"data"`
 		}
-		if err := a.client.Do(ctx, upstream.Request{Method: http.MethodPost, Path: "/instance-operations/launch", Body: body, Into: &made}); err != nil {
+		if err := a.operate(ctx, "launch", body, &made); err != nil {
 			return "", err
 		}
 		if len(made.Data.IDs) != 1 {
-			return "", upstream.Garbage("the id of one machine", nil)
+			return "", upstream.Malformed("the id of one machine", nil)
 		}
 		return made.Data.IDs[0], nil
 	})
 }
 
-// check turns the request into the cloud's words, and refuses what is not sold.
+// check translates the request, and refuses what is not sold.
 func (a *Adapter) check(ctx context.Context, r provider.LaunchRequest) (launchBody, error) {
 	var body launchBody
 	switch {
 	case len(r.AuthorizedKeys) != 1:
-		return body, &provider.Error{Kind: provider.KindRejected, Message: "This offer takes exactly one SSH key; choose one."}
+		return body, upstream.Rejected("This offer requires exactly one SSH key.")
 	case len(r.CloudInit) > maxUserData:
-		return body, &provider.Error{Kind: provider.KindRejected, Message: "The cloud-init text is too long for this offer; shorten it to 1 MB."}
-	}
-	sold, err := a.sold.Recent(ctx, offersAge)
-	if err != nil {
-		return body, err
+		return body, upstream.Rejected("The cloud-init text is too long for this offer. Shorten it to 1 MB.")
 	}
 	kind, region, _ := strings.Cut(r.OfferKey, "/")
-	i := slices.IndexFunc(sold, func(o provider.Offer) bool { return o.Key == r.OfferKey && o.Region == r.Region })
-	if i < 0 {
+	o, err := upstream.FindOffer(ctx, a.offers, offersAge, r.Region, r.OfferKey)
+	if provider.IsKind(err, provider.KindNotFound) {
 		a.mu.Lock()
 		_, known := a.seen[kind]
 		a.mu.Unlock()
-		if known && region != "" && upstream.Slug(region) == r.Region { // a type that can be had nowhere has no regions
-			return body, &provider.Error{Kind: provider.KindNoCapacity, Cause: errors.New("the type is not to be had in that region")}
+		if known && region != "" && upstream.Slug(region) == r.Region { // a type that is out of stock everywhere has no regions
+			return body, &provider.Error{Kind: provider.KindNoCapacity, Cause: err}
 		}
-		return body, &provider.Error{Kind: provider.KindNotFound, Cause: errors.New("no such offer in that region")}
 	}
-	if !slices.Contains(sold[i].OperatingSystems, r.OperatingSystem) {
-		return body, &provider.Error{Kind: provider.KindRejected, Message: "This offer does not have that operating system; choose one that it names."}
+	if err != nil {
+		return body, err
+	}
+	if !slices.Contains(o.OperatingSystems, r.OperatingSystem) {
+		return body, upstream.Rejected("This offer does not have that operating system. Choose one that it lists.")
 	}
 	body = launchBody{Region: region, Type: kind, Name: upstream.Mark(r.Reference), UserData: r.CloudInit}
 	if r.HostKey.Public != "" {
@@ -134,51 +134,60 @@ func (a *Adapter) check(ctx context.Context, r provider.LaunchRequest) (launchBo
 	return body, nil
 }
 
-// machines is what names the machines of an operation.
-func machines(machine string) map[string][]string {
+// operate sends an operation on machines.
+func (a *Adapter) operate(ctx context.Context, operation string, body, into any) error {
+	return a.client.Do(ctx, upstream.Request{
+		Method: http.MethodPost, Path: "/instance-operations/" + operation, Body: body, Into: into,
+	})
+}
+
+// machineIDs is the body of an operation on one machine.
+func machineIDs(machine string) map[string][]string {
 	return map[string][]string{"instance_ids": {machine}}
 }
 
-// Reboot answers as provider.Rebooter's.
+// Reboot implements provider.Rebooter.
 func (a *Adapter) Reboot(ctx context.Context, reference id.ID) error {
-	return a.fleet.Do(ctx, reference, func(ctx context.Context, m provider.Machine) error {
-		var answer struct {
+	return a.Act(ctx, reference, func(ctx context.Context, m provider.Machine) error {
+		var response struct {
 			Data struct {
 				Machines []wireInstance `json:"restarted_instances"`
 			} `json:"data"`
 		}
-		err := a.client.Do(ctx, upstream.Request{Method: http.MethodPost, Path: "/instance-operations/restart", Body: machines(m.ID), Into: &answer})
+		err := a.operate(ctx, "restart", machineIDs(m.ID), &response)
 		switch {
-		case err == nil && !named(answer.Data.Machines, m.ID):
-			return upstream.Garbage("the machine that restarts", nil)
-		case err == nil || provider.KindOf(err) != provider.KindRejected:
+		case err == nil && !named(response.Data.Machines, m.ID):
+			return upstream.Malformed("the restarted machine", nil)
+		case !provider.IsKind(err, provider.KindRejected):
 			return err
 		}
 		// A conflict: the machine says with what.
-		x, looked := a.ask(ctx, m.ID)
+		x, failed := a.instance(ctx, m.ID)
 		switch {
-		case looked != nil:
-			return upstream.Looking(looked)
+		case failed != nil:
+			return upstream.ListError(failed)
 		case x.Actions.Restart.Reason == "vm-action-in-progress":
 			return nil
 		case x.Actions.Restart.Reason == "vm-has-not-launched":
-			return &provider.Error{Kind: provider.KindRejected, Message: "The machine has not started yet; reboot it once it runs.", Cause: err}
+			return &provider.Error{
+				Kind: provider.KindRejected, Message: "The machine has not started yet. Reboot it once it runs.", Cause: err,
+			}
 		}
 		return err
 	})
 }
 
 func (a *Adapter) end(ctx context.Context, machine string) error {
-	var answer struct {
+	var response struct {
 		Data struct {
 			Machines []wireInstance `json:"terminated_instances"`
 		} `json:"data"`
 	}
-	err := a.client.Do(ctx, upstream.Request{Method: http.MethodPost, Path: "/instance-operations/terminate", Body: machines(machine), Into: &answer})
-	if err == nil && !named(answer.Data.Machines, machine) {
-		return upstream.Garbage("the machine that ends", nil)
+	err := a.operate(ctx, "terminate", machineIDs(machine), &response)
+	if err == nil && !named(response.Data.Machines, machine) {
+		return upstream.Malformed("the terminated machine", nil)
 	}
-	if e := (*provider.Error)(nil); errors.As(err, &e) && e.Kind == provider.KindRejected { // a conflict, with an action that passes
+	if e := (*provider.Error)(nil); errors.As(err, &e) && e.Kind == provider.KindRejected { // a conflict with an action that will end
 		e.RetryAfter = max(e.RetryAfter, pollEvery)
 	}
 	return err
@@ -188,7 +197,7 @@ func named(all []wireInstance, machine string) bool {
 	return slices.ContainsFunc(all, func(x wireInstance) bool { return x.ID == machine })
 }
 
-func (a *Adapter) list(ctx context.Context) ([]upstream.Seen, error) {
+func (a *Adapter) list(ctx context.Context) ([]upstream.Observed, error) {
 	var raw json.RawMessage
 	if err := a.client.Get(ctx, "/instances", nil, &raw); err != nil {
 		return nil, err
@@ -196,67 +205,70 @@ func (a *Adapter) list(ctx context.Context) ([]upstream.Seen, error) {
 	return machinesOf(raw)
 }
 
-// machinesOf reads the answer of /instances: all of it, or an error, since who is left out would be taken for gone.
-func machinesOf(raw []byte) ([]upstream.Seen, error) {
-	var answer struct {
+// machinesOf parses the response of /instances: all of it, or an error, since a machine that is left
+// out would be taken for gone.
+func machinesOf(raw []byte) ([]upstream.Observed, error) {
+	var response struct {
 		Data *[]wireInstance `json:"data"`
 	}
-	if err := json.Unmarshal(raw, &answer); err != nil || answer.Data == nil {
-		return nil, upstream.Garbage("the machines", err)
+	if err := json.Unmarshal(raw, &response); err != nil || response.Data == nil {
+		return nil, upstream.Malformed("the machines", err)
 	}
-	all := make([]upstream.Seen, len(*answer.Data))
-	for i, x := range *answer.Data {
+	all := make([]upstream.Observed, len(*response.Data))
+	for i, x := range *response.Data {
 		if x.ID == "" || x.Status == "" {
-			return nil, upstream.Garbage("each machine's id and status", nil)
+			return nil, upstream.Malformed("each machine's id and status", nil)
 		}
-		all[i] = x.seen()
+		all[i] = x.observed()
 	}
 	return all, nil
 }
 
-func (a *Adapter) ask(ctx context.Context, machine string) (wireInstance, error) {
-	var answer struct {
+func (a *Adapter) instance(ctx context.Context, machine string) (wireInstance, error) {
+	var response struct {
 		Data wireInstance `json:"data"`
 	}
-	if err := a.client.Get(ctx, "/instances/"+url.PathEscape(machine), nil, &answer); err != nil {
-		return wireInstance{}, err
+	err := a.client.Get(ctx, "/instances/"+url.PathEscape(machine), nil, &response)
+	if err == nil && (response.Data.ID == "" || response.Data.Status == "") {
+		err = upstream.Malformed("the machine's id and status", nil)
 	}
-	if answer.Data.ID == "" || answer.Data.Status == "" {
-		return wireInstance{}, upstream.Garbage("the machine's id and status", nil)
-	}
-	return answer.Data, nil
+	return response.Data, err
 }
 
-func (a *Adapter) get(ctx context.Context, machine string) (upstream.Seen, error) {
-	x, err := a.ask(ctx, machine)
+func (a *Adapter) get(ctx context.Context, machine string) (upstream.Observed, error) {
+	x, err := a.instance(ctx, machine)
 	if err != nil {
-		return upstream.Seen{}, err
+		return upstream.Observed{}, err
 	}
-	return x.seen(), nil
+	return x.observed(), nil
 }
 
-// seen puts the machine into our words.
-func (x wireInstance) seen() upstream.Seen {
-	s := upstream.Seen{Word: x.Status, Machine: provider.Machine{ID: x.ID, Reference: x.reference(), Address: x.IP, SSHUser: "ubuntu", SSHPort: 22,
-		HourlyCost: money.Micros(x.Type.Price)}}
-	if seconds, err := strconv.ParseInt(x.tag(tagLaunched), 10, 64); err == nil && seconds > 0 && seconds < 1<<40 && s.Reference != "" {
-		s.CreatedAt = time.Unix(seconds, 0).UTC()
+// observed translates the machine.
+func (x wireInstance) observed() upstream.Observed {
+	// The tag counts before the name, which people change.
+	o := upstream.Observed{Status: x.Status, Machine: provider.Machine{
+		ID: x.ID, Reference: upstream.ParseMark(id.Deployment, x.tag(tagReference), x.Name),
+		Address: x.IP, SSHUser: "ubuntu", SSHPort: 22, HourlyCost: money.Micros(x.Type.Price),
+	}}
+	launched, err := strconv.ParseInt(x.tag(tagLaunched), 10, 64)
+	if err == nil && launched > 0 && launched < 1<<40 && o.Reference != "" {
+		o.CreatedAt = time.Unix(launched, 0).UTC()
 	}
 	switch x.Status {
 	case "booting":
-		s.State = provider.MachineProvisioning
+		o.State = provider.MachineProvisioning
 	case "active":
-		s.State = provider.MachineReady
+		o.State = provider.MachineReady
 	case "unhealthy":
-		s.State, s.Unhealthy, s.Detail = provider.MachineReady, true, "the cloud finds the machine unhealthy"
+		o.State, o.Unhealthy, o.Detail = provider.MachineReady, true, "the cloud reports the machine as unhealthy"
 	case "terminating":
-		s.State = provider.MachineTerminating
+		o.State = provider.MachineTerminating
 	case "terminated":
-		s.State = provider.MachineGone
+		o.State = provider.MachineGone
 	case "preempted":
-		s.State, s.Detail = provider.MachineLost, "the cloud has taken the machine back"
+		o.State, o.Detail = provider.MachineLost, "the cloud reclaimed the machine"
 	}
-	return s
+	return o
 }
 
 func (x wireInstance) tag(key string) string {
@@ -266,12 +278,4 @@ func (x wireInstance) tag(key string) string {
 		}
 	}
 	return ""
-}
-
-// reference reads the mark: that of the tag, else that of the name.
-func (x wireInstance) reference() id.ID {
-	if reference := upstream.Marked(x.tag(tagReference), id.Deployment); reference != "" {
-		return reference
-	}
-	return upstream.Marked(x.Name, id.Deployment)
 }

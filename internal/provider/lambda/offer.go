@@ -9,23 +9,16 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/upstream"
 )
 
 const (
-	// DefaultSystem is what runs where no image is asked for.
+	// DefaultSystem runs where no image is requested.
 	DefaultSystem = "Lambda Stack"
-	// maxSize is the largest count or size that is taken for one.
-	maxSize = 1_000_000
-	// maxPrice is the largest price of an hour that is taken for one.
-	maxPrice = 100_000 * money.USD
-	// maxSystems is how many operating systems of an offer are named.
-	maxSystems = 64
 )
 
-// wireType is a type of machine and where it can be had now.
+// wireType is a machine type and the regions that have it in stock.
 type wireType struct {
 	Type struct {
 		Name           string         `json:"name"`
@@ -54,32 +47,33 @@ type wireImage struct {
 	Region       wireRegion `json:"region"`
 }
 
-// gpuMemory is in the text alone: "H100 (80 GB SXM5)".
+// gpuMemory is only in the text: "H100 (80 GB SXM5)".
 var gpuMemory = regexp.MustCompile(`\(([0-9]{1,5}) ?GB\b`)
 
-// Offers asks for everything that is sold, and keeps it for the launches to come.
+// Offers implements provider.Provider. It keeps the list for the launches to come.
 func (a *Adapter) Offers(ctx context.Context) ([]provider.Offer, error) {
-	all, err := upstream.Offers(ctx, a.sold, 0)
-	return a.account.Sold(all), err
+	all, err := upstream.Offers(ctx, a.offers, 0)
+	return a.account.WithoutExcluded(all), err
 }
 
-func (a *Adapter) askOffers(ctx context.Context) ([]provider.Offer, error) {
+func (a *Adapter) fetchOffers(ctx context.Context) ([]provider.Offer, error) {
 	var types, images json.RawMessage
 	if err := a.client.Get(ctx, "/instance-types", nil, &types); err != nil {
-		return nil, upstream.Looking(err)
+		return nil, upstream.ListError(err)
 	}
 	if err := a.client.Get(ctx, "/images", nil, &images); err != nil {
-		return nil, upstream.Looking(err)
+		return nil, upstream.ListError(err)
 	}
-	offered, err := systemsOf(images)
+	systems, err := systemsOf(images)
 	if err != nil {
 		return nil, err
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	offers, left, err := offersOf(types, offered, a.seen)
-	if left > 0 && a.account.Log != nil {
-		a.account.Log.DebugContext(ctx, "some of the cloud's types cannot be offered", "provider", a.account.Slug, "left out", left)
+	offers, skipped, err := offersOf(types, systems, a.seen)
+	if skipped > 0 {
+		a.account.Log.DebugContext(ctx, "some of the cloud's machine types cannot be offered",
+			"provider", a.account.Slug, "skipped", skipped)
 	}
 	return offers, err
 }
@@ -87,45 +81,49 @@ func (a *Adapter) askOffers(ctx context.Context) ([]provider.Offer, error) {
 // platform is where an image runs.
 type platform struct{ region, architecture string }
 
-// systemsOf reads the answer of /images: the families, by where they run.
+// systemsOf parses the response of /images: the families, by where they run.
 func systemsOf(raw []byte) (map[platform][]string, error) {
-	var answer struct {
+	var response struct {
 		Data *[]wireImage `json:"data"`
 	}
-	if err := json.Unmarshal(raw, &answer); err != nil || answer.Data == nil {
-		return nil, upstream.Garbage("the images", err)
+	if err := json.Unmarshal(raw, &response); err != nil || response.Data == nil {
+		return nil, upstream.Malformed("the images", err)
 	}
 	systems := map[platform][]string{}
-	for _, i := range *answer.Data {
+	for _, i := range *response.Data {
 		at := platform{i.Region.Name, i.Architecture}
-		if upstream.Plain(i.Family) && i.Family != DefaultSystem && !slices.Contains(systems[at], i.Family) && len(systems[at]) < maxSystems-1 {
-			systems[at] = append(systems[at], i.Family)
-		}
+		systems[at] = append(systems[at], i.Family)
 	}
-	for _, families := range systems {
+	for at, families := range systems {
 		slices.Sort(families)
+		systems[at] = upstream.OperatingSystems(append([]string{DefaultSystem}, families...))
 	}
 	return systems, nil
 }
 
-// offersOf reads the answer of /instance-types, and adds to seen, by type and region, where each type can be had. left counts what cannot be offered.
-func offersOf(raw []byte, systems map[platform][]string, seen map[string]map[string]wireRegion) (offers []provider.Offer, left int, err error) {
-	var answer struct {
+// offersOf parses the response of /instance-types, and adds to seen, by type and region, where each
+// type is in stock. skipped counts what cannot be offered.
+func offersOf(
+	raw []byte, systems map[platform][]string, seen map[string]map[string]wireRegion,
+) (offers []provider.Offer, skipped int, err error) {
+	var response struct {
 		Data *map[string]json.RawMessage `json:"data"`
 	}
-	if err := json.Unmarshal(raw, &answer); err != nil || answer.Data == nil {
-		return nil, 0, upstream.Garbage("the types", err)
+	if err := json.Unmarshal(raw, &response); err != nil || response.Data == nil {
+		return nil, 0, upstream.Malformed("the machine types", err)
 	}
-	maps.DeleteFunc(seen, func(name string, _ map[string]wireRegion) bool { return (*answer.Data)[name] == nil }) // no longer sold
-	for _, name := range slices.Sorted(maps.Keys(*answer.Data)) {
+	maps.DeleteFunc(seen, func(name string, _ map[string]wireRegion) bool { // no longer sold
+		return (*response.Data)[name] == nil
+	})
+	for _, name := range slices.Sorted(maps.Keys(*response.Data)) {
 		var t wireType
-		if json.Unmarshal((*answer.Data)[name], &t) != nil || t.Type.Name != name || t.Regions == nil {
-			left++
+		if json.Unmarshal((*response.Data)[name], &t) != nil || t.Type.Name != name || t.Regions == nil {
+			skipped++
 			continue
 		}
-		o, good := t.offer()
-		if !good {
-			left++
+		o, sellable := t.offer()
+		if !sellable {
+			skipped++
 			continue
 		}
 		if seen[name] == nil {
@@ -133,52 +131,57 @@ func offersOf(raw []byte, systems map[platform][]string, seen map[string]map[str
 		}
 		available := map[string]bool{}
 		for _, r := range *t.Regions {
-			if !upstream.Plain(r.Name) || !upstream.Plain(name+"/"+r.Name) || strings.Contains(r.Name, "/") || !provider.ValidSlug(upstream.Slug(r.Name)) {
-				left++
+			if !upstream.IsPlain(r.Name) || !upstream.IsPlain(name+"/"+r.Name) || strings.Contains(r.Name, "/") ||
+				!provider.ValidSlug(upstream.Slug(r.Name)) {
+				skipped++
 				continue
 			}
 			seen[name][r.Name], available[r.Name] = r, true
 		}
 		for _, region := range slices.Sorted(maps.Keys(seen[name])) {
-			o.Key, o.Region, o.RegionName, o.Available = name+"/"+region, upstream.Slug(region), region, available[region]
-			if text := seen[name][region].Description; upstream.Plain(text) {
+			o.Key, o.Region, o.RegionName = name+"/"+region, upstream.Slug(region), region
+			o.Available = available[region]
+			if text := seen[name][region].Description; upstream.IsPlain(text) {
 				o.RegionName = text
 			}
-			o.OperatingSystems = append([]string{DefaultSystem}, systems[platform{region, t.architecture()}]...)
+			o.OperatingSystems = []string{DefaultSystem}
+			if families := systems[platform{region, t.architecture()}]; families != nil {
+				o.OperatingSystems = families
+			}
 			offers = append(offers, o)
 		}
 	}
-	return offers, left, nil
+	return offers, skipped, nil
 }
 
-// offer is the type without a place.
+// offer returns the type as an offer without a region, and whether it can be sold.
 func (t wireType) offer() (provider.Offer, bool) {
 	x, specs := t.Type, t.Type.Specs
 	memory := gpuMemory.FindStringSubmatch(x.GPUDescription)
-	sizes := []int64{int64(specs.VCPUs), specs.MemoryGiB, specs.StorageGiB, int64(specs.GPUs)}
-	if memory == nil || slices.Min(sizes) < 0 || slices.Max(sizes) > maxSize*9/10 || specs.GPUs < 1 || !x.Price.Known || x.Price.Amount <= 0 || x.Price.Amount > maxPrice ||
-		!upstream.Plain(x.GPUDescription) || x.Name == "" || strings.Contains(x.Name, "/") {
+	if memory == nil || !x.Price.Known || x.Name == "" || strings.Contains(x.Name, "/") ||
+		min(specs.MemoryGiB, specs.StorageGiB) < 0 || max(specs.MemoryGiB, specs.StorageGiB) > upstream.MaxGB {
 		return provider.Offer{}, false
 	}
-	vram, err := strconv.Atoi(memory[1])
-	return provider.Offer{
-		GPUType: x.GPUDescription, GPUCount: specs.GPUs, GPUMemoryGB: vram, VCPUs: specs.VCPUs, MemoryGB: decimal(specs.MemoryGiB), StorageGB: decimal(specs.StorageGiB),
-		InstanceType: provider.VM, HourlyPrice: x.Price.Amount, Capabilities: provider.Capabilities{Reboot: true, CloudInit: true, SingleKey: true},
-	}, err == nil
+	gpuMemoryGB, err := strconv.Atoi(memory[1])
+	o := provider.Offer{
+		GPUType: x.GPUDescription, GPUCount: specs.GPUs, GPUMemoryGB: gpuMemoryGB,
+		VCPUs: specs.VCPUs, MemoryGB: decimalGB(specs.MemoryGiB), StorageGB: decimalGB(specs.StorageGiB),
+		InstanceType: provider.VM, HourlyPrice: x.Price.Amount, OperatingSystems: []string{DefaultSystem},
+		Capabilities: provider.Capabilities{Reboot: true, CloudInit: true, SingleKey: true},
+	}
+	return o, err == nil && upstream.Sellable(o)
 }
 
-// decimal is the size in GB, rounded down.
-func decimal(gib int64) int { return int(gib << 30 / 1_000_000_000) }
+// decimalGB converts GiB to GB, rounded down.
+func decimalGB(gib int64) int { return int(gib << 30 / 1_000_000_000) }
 
-// architecture is that of the type's processor: what the catalogue says, else by the name.
+// architecture is that of the type's processor: the catalog's, else by the name.
 func (t wireType) architecture() string {
-	if said := t.Type.Architecture; said != "" {
-		return said
+	if stated := t.Type.Architecture; stated != "" {
+		return stated
 	}
-	for _, grace := range []string{"gh200", "gb200", "gb300"} {
-		if strings.Contains(t.Type.Name, grace) {
-			return "arm64"
-		}
+	if upstream.ContainsAny(t.Type.Name, []string{"gh200", "gb200", "gb300"}) {
+		return "arm64"
 	}
 	return "x86_64"
 }

@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/billetcloud/billet/internal/provider/upstream"
 )
@@ -19,10 +18,10 @@ const (
 	maxPages = 500
 )
 
-// accept is what the API wants; without it some answers are 404 or 406.
+// accept is required: without it some responses are 404 or 406.
 var accept = http.Header{"Accept": {"application/vnd.api+json"}}
 
-// resource is a thing as the API writes it.
+// resource is the form of everything in the API.
 type resource struct {
 	ID            string          `json:"id"`
 	Type          string          `json:"type"`
@@ -40,7 +39,7 @@ type sentData struct {
 	Attributes any    `json:"attributes"`
 }
 
-// send changes something. into may be nil.
+// send sends a request that changes something. into may be nil.
 func (l *Adapter) send(ctx context.Context, method, path, kind string, attributes, into any) error {
 	r := upstream.Request{Method: method, Path: path, Header: accept, Into: into}
 	if attributes != nil {
@@ -49,35 +48,44 @@ func (l *Adapter) send(ctx context.Context, method, path, kind string, attribute
 	return l.client.Do(ctx, r)
 }
 
-// get asks for one thing.
+// get reads one resource.
 func (l *Adapter) get(ctx context.Context, path string) (resource, error) {
-	var answer struct{ Data *resource }
-	if err := l.client.Do(ctx, upstream.Request{Method: http.MethodGet, Path: path, Header: accept, Into: &answer}); err != nil {
+	var response struct{ Data *resource }
+	err := l.client.Do(ctx, upstream.Request{Method: http.MethodGet, Path: path, Header: accept, Into: &response})
+	if err != nil {
 		return resource{}, err
 	}
-	if answer.Data == nil || answer.Data.ID == "" {
-		return resource{}, unavailable("GET %s: an answer without data", path)
+	if response.Data == nil || response.Data.ID == "" {
+		return resource{}, upstream.Malformed("the data at "+path, nil)
 	}
-	return *answer.Data, nil
+	return *response.Data, nil
 }
 
-// all returns the whole list at the path, and of how many pages it was.
+// all returns the whole list at the path, and its number of pages.
 func (l *Adapter) all(ctx context.Context, path string, filter url.Values) ([]resource, int, error) {
-	return upstream.Pages[resource]{What: "GET " + path, Most: maxPages, Key: func(r resource) string { return r.ID }, Page: func(ctx context.Context, number int) ([]resource, int, error) {
-		query := url.Values{"page[size]": {strconv.Itoa(pageSize)}, "page[number]": {strconv.Itoa(number)}, "stats[total]": {"count"}}
+	page := func(ctx context.Context, number int) ([]resource, int, error) {
+		query := url.Values{
+			"page[size]": {strconv.Itoa(pageSize)}, "page[number]": {strconv.Itoa(number)}, "stats[total]": {"count"},
+		}
 		maps.Copy(query, filter)
-		var answer struct {
+		var response struct {
 			Data *[]resource
 			Meta json.RawMessage
 		}
-		if err := l.client.Do(ctx, upstream.Request{Method: http.MethodGet, Path: path, Query: query, Header: accept, Into: &answer}); err != nil {
+		err := l.client.Do(ctx, upstream.Request{
+			Method: http.MethodGet, Path: path, Query: query, Header: accept, Into: &response,
+		})
+		if err != nil {
 			return nil, 0, err
 		}
-		if answer.Data == nil {
-			return nil, 0, unavailable("GET %s: an answer without data", path)
+		if response.Data == nil {
+			return nil, 0, upstream.Malformed("the data at "+path, nil)
 		}
-		return *answer.Data, count(answer.Meta), nil
-	}}.All(ctx)
+		return *response.Data, count(response.Meta), nil
+	}
+	return upstream.Pages[resource]{
+		What: "GET " + path, Most: maxPages, Key: func(r resource) string { return r.ID }, Page: page,
+	}.All(ctx)
 }
 
 // count is meta.stats.total.count; -1 where there is none.
@@ -93,28 +101,31 @@ func count(meta json.RawMessage) int {
 	return *m.Stats.Total.Count
 }
 
-// some returns what can be read of a list in which one thing that cannot must not hide the others.
-func some[T any](ctx context.Context, l *Adapter, path string) ([]T, error) {
-	list, _, err := l.all(ctx, path, nil)
-	if err != nil {
-		return nil, err
-	}
-	var out []T
-	for _, r := range list {
-		var one T
-		if err := json.Unmarshal(r.Attributes, &one); err != nil {
-			l.note(ctx, "what cannot be read at "+path, r.ID)
-			continue
+// newList returns the list at the path. A malformed entry is skipped, and hides no other.
+func newList[T any](l *Adapter, path string) *upstream.List[T] {
+	return upstream.NewList(l.account.Now, func(ctx context.Context) ([]T, error) {
+		list, _, err := l.all(ctx, path, nil)
+		if err != nil {
+			return nil, err
 		}
-		out = append(out, one)
-	}
-	return out, nil
+		var out []T
+		for _, r := range list {
+			var one T
+			if err := json.Unmarshal(r.Attributes, &one); err != nil {
+				l.skipped(ctx, path, r.ID)
+				continue
+			}
+			out = append(out, one)
+		}
+		return out, nil
+	})
 }
 
-// whole is a number that may come with a fraction, as a text, or not at all. It is 0 where it is none, and rounded down.
+// whole is a number that may come with a fraction, as a string, or not at all. It is rounded down,
+// and 0 where it is malformed.
 type whole int
 
-// UnmarshalJSON reads the number.
+// UnmarshalJSON parses the number.
 func (n *whole) UnmarshalJSON(b []byte) error {
 	*n = 0
 	text := strings.Trim(string(b), `" `)
@@ -130,12 +141,4 @@ func (n *whole) UnmarshalJSON(b []byte) error {
 		*n = whole(v.Int64())
 	}
 	return nil
-}
-
-func moment(text string) time.Time {
-	at, err := time.Parse(time.RFC3339Nano, text)
-	if err != nil {
-		return time.Time{}
-	}
-	return at.UTC()
 }

@@ -1,11 +1,16 @@
 package latitude
 
-import "regexp"
+import (
+	"regexp"
 
-// coresOf are the cores of one processor of each model, by the number in its name: what the cloud
-// calls cores is those of one processor for some plans, and those of all for others.
+	"github.com/billetcloud/billet/internal/provider/upstream"
+)
+
+// coresOf are the cores of one processor of each model, by the number in its name. The cloud's own
+// number is that of one processor for some plans, and of all for others.
 var coresOf = map[string]int{
-	"7313": 16, "7343": 16, "7413": 24, "7443": 24, "7443P": 24, "7513": 32, "7543": 32, "7543P": 32, "7663": 56, "7713": 64, "7713P": 64, "7763": 64,
+	"7313": 16, "7343": 16, "7413": 24, "7443": 24, "7443P": 24, "7513": 32, "7543": 32, "7543P": 32, "7663": 56,
+	"7713": 64, "7713P": 64, "7763": 64,
 	"7402": 24, "7402P": 24, "7452": 32, "7502": 32, "7502P": 32, "7542": 32, "7642": 48, "7702": 64, "7702P": 64, "7742": 64,
 	"9124": 16, "9174F": 16, "9224": 24, "9254": 24, "9274F": 24, "9334": 32, "9354": 32, "9354P": 32, "9374F": 32, "9454": 48, "9454P": 48,
 	"9474F": 48, "9534": 64, "9554": 64, "9554P": 64, "9634": 84, "9654": 96, "9654P": 96, "9684X": 96,
@@ -18,12 +23,12 @@ var coresOf = map[string]int{
 
 var cpuModel = regexp.MustCompile(`\b[0-9]{4}[A-Z]?\b`)
 
-// vcpus returns the cores of a plan's processors. Of a model that is not known it is what the cloud
-// states, once: that many there are at least.
+// vcpus returns the cores of a plan's processors. For an unknown model it returns what the cloud
+// states, once: there are at least that many.
 func vcpus(model string, stated, sockets int) int {
-	sockets = max(1, min(sockets, maxCount))
+	sockets = max(1, min(sockets, upstream.MaxCount))
 	if each := coresOf[cpuModel.FindString(model)]; each > 0 {
 		return each * sockets
 	}
-	return min(stated, mostGB)
+	return min(stated, upstream.MaxGB)
 }

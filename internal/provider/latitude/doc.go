@@ -1,29 +1,31 @@
-// Package latitude is the adapter to Latitude.sh, which lets bare-metal machines by the hour.
+// Package latitude is the adapter to Latitude.sh, which rents out bare-metal machines by the hour.
 //
-// It owns that cloud's paths, bodies and words: plans and sites as offers, servers as machines, SSH keys and user data as the objects that a
-// server refers to.
+// It owns that cloud's paths, bodies and status words: plans and sites as offers, servers as
+// machines, SSH keys and user data as the objects that a server refers to.
 //
-// It does not own deployments, prices as tenants pay them, or any state that has to outlive the process: a server is found by its host name,
-// which is the mark of its deployment.
+// It does not own deployments, prices as tenants pay them, or any state that must outlive the
+// process: a server is found by its host name, which is the mark of its deployment.
 //
 // Invariants:
-//   - A list is everything or an error: it is read until as many have come as the cloud has counted, or
-//     until a page brings nothing new. Where the count changes between two pages, the one before is
-//     read again. What a list of several pages does not show is asked for by its host name before it
-//     is said not to be there.
-//   - upstream.Fleet does not serve: it believes one list, where here a second look by host name is due, and a server that was deleted is listed for longer
-//     than a Fleet remembers.
-//   - One create is sent by each Launch, after a look; what came of one without an answer is known within SettleTime.
+//   - A list is everything or an error: it is read until as many entries have come as the cloud has
+//     counted, or until a page brings nothing new. Where the count changes between two pages, the
+//     one before is read again. What a list of several pages does not show is read by its host name
+//     before it counts as missing.
+//   - upstream.Fleet does not fit: it trusts one list, where here a second read by host name is due,
+//     and a deleted server is listed for longer than a Fleet remembers.
+//   - Each Launch sends one create, after reading the list. What came of one without a response is
+//     known within SettleTime.
 //   - A server of another project of the same team is neither shown nor touched.
-//   - 60 reads and 20 writes a minute are kept to, with a tenth to spare.
+//   - At most 60 reads and 20 writes a minute are sent, with a tenth to spare.
 //
-// The cloud has no idempotency keys, so a launch is repeatable only because we look first. Its block storage is attached by the client over
-// NVMe/TCP and its API can not take a volume away again: there are no volumes here. Which keys a server was made with is not to be read from
-// it, and a reinstallation needs them: they stand in a stored user-data object of the server's name, which also holds the cloud-config.
+// The cloud has no idempotency keys, so a launch is repeatable only because the list is read first.
+// Its block storage is attached by the client over NVMe/TCP, and its API cannot detach a volume:
+// there are no volumes here. A server does not show its SSH keys, and a reinstallation needs them:
+// they are in a stored user-data object of the server's name, which also holds the cloud-config.
 //
 // # Settings
 //
-// project (required): the id or slug of the project that machines are made in.
+// project (required): the id or slug of the project that machines are created in.
 //
 // # Inferred
 //
@@ -56,5 +58,5 @@
 // price by the hour. A DELETE while a server deploys may be answered with 204 and do nothing; it
 // is sent again.
 //
-// The facts are from the cloud's public API documents, read in 2026; no live call was made.
+// Source: the cloud's public API documents, read in 2026. No live request was made.
 package latitude

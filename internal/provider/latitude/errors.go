@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/billetcloud/billet/internal/provider"
@@ -13,43 +14,47 @@ var (
 	ofStock = regexp.MustCompile(`(?i)\bstock\b|out_of_stock|sold[ _-]?out|capacity`)
 	ofLimit = regexp.MustCompile(`(?i)\blimit|quota`)
 	ofLock  = regexp.MustCompile(`(?i)\block(ed)?\b|server_locked`)
+
+	lockStatuses = []int{
+		http.StatusForbidden, http.StatusConflict, http.StatusUnprocessableEntity, http.StatusLocked,
+	}
 )
 
-// complaint is one error of an answer.
-type complaint struct {
+// apiError is one error of a response.
+type apiError struct {
 	Code, Title, Detail string
 	Meta                pause
 }
 
-// pause is for how long the cloud wants no requests, in seconds.
+// pause is how long the cloud accepts no requests, in seconds.
 type pause struct {
 	RetryAfter whole `json:"retry_after"`
 }
 
-// explain reads the errors of an answer. Where it cannot, the status decides.
+// explain reads the errors of a response. Where it cannot, the status decides.
 func explain(status int, body []byte) *provider.Error {
-	var said struct {
+	var response struct {
 		Errors []json.RawMessage
 		Meta   pause
 	}
-	if json.Unmarshal(body, &said) != nil {
+	if json.Unmarshal(body, &response) != nil {
 		return nil
 	}
-	text, wait := "", said.Meta.RetryAfter
-	for _, raw := range said.Errors {
-		var c complaint
-		if json.Unmarshal(raw, &c) != nil {
+	text, wait := "", response.Meta.RetryAfter
+	for _, raw := range response.Errors {
+		var e apiError
+		if json.Unmarshal(raw, &e) != nil {
 			continue
 		}
-		text += c.Code + " " + c.Title + " " + c.Detail + "\n"
-		wait = max(wait, c.Meta.RetryAfter)
+		text += e.Code + " " + e.Title + " " + e.Detail + "\n"
+		wait = max(wait, e.Meta.RetryAfter)
 	}
 	e := &provider.Error{RetryAfter: time.Duration(wait) * time.Second}
 	switch {
 	case status == http.StatusTooManyRequests:
 		e.Kind = provider.KindThrottled
-	case (status == http.StatusForbidden || status == http.StatusConflict || status == http.StatusUnprocessableEntity || status == http.StatusLocked) && ofLock.MatchString(text):
-		e.Kind, e.Message = provider.KindRejected, "The provider keeps this machine locked."
+	case slices.Contains(lockStatuses, status) && ofLock.MatchString(text):
+		e.Kind, e.Message = provider.KindRejected, "This machine is locked at the provider."
 	case status != http.StatusConflict && status != http.StatusUnprocessableEntity:
 	case ofStock.MatchString(text):
 		e.Kind = provider.KindNoCapacity

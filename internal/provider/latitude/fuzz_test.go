@@ -71,7 +71,7 @@ func FuzzServer(f *testing.F) {
 			}
 			return
 		}
-		l := &Adapter{account: upstream.Account{Log: slog.New(slog.DiscardHandler), Now: time.Now}, traces: map[id.ID]*trace{}}
+		l := &Adapter{account: upstream.Account{Log: slog.New(slog.DiscardHandler), Now: time.Now}}
 		l.systems = upstream.NewList(nil, func(context.Context) ([]system, error) { return nil, nil })
 		m, err := l.machine(t.Context(), s)
 		if err != nil {

@@ -15,17 +15,17 @@ import (
 	"github.com/billetcloud/billet/internal/provider/upstream"
 )
 
-// keysFor is how long the list of keys is taken from memory for a key that it shows.
-const keysFor = time.Minute
+// keysAge is how old the list of keys may be that a key is found on.
+const keysAge = time.Minute
 
-// key is an SSH key as the cloud has it.
+// key is an SSH key at the cloud.
 type key struct {
 	ID        string `json:"-"`
 	Name      string `json:"name"`
 	PublicKey string `json:"public_key"`
 }
 
-func (k key) is(name string) bool {
+func (k key) named(name string) bool {
 	return upstream.KeyName(k.PublicKey) == name || k.PublicKey == "" && k.Name == name
 }
 
@@ -38,7 +38,7 @@ func (l *Adapter) fetchKeys(ctx context.Context) ([]key, error) {
 	for _, r := range list {
 		k := key{}
 		if err := json.Unmarshal(r.Attributes, &k); err != nil {
-			l.note(ctx, "what cannot be read at /ssh_keys", r.ID)
+			l.skipped(ctx, "/ssh_keys", r.ID)
 			continue
 		}
 		k.ID = r.ID
@@ -47,42 +47,41 @@ func (l *Adapter) fetchKeys(ctx context.Context) ([]key, error) {
 	return out, nil
 }
 
-// keyID returns the id of the key of that upstream.KeyName; "" where the cloud has none.
-func (l *Adapter) keyID(ctx context.Context, name string, fresh bool) (string, error) {
-	list, err := l.keys.Recent(ctx, keysFor)
-	if fresh {
-		list, err = l.keys.Fresh(ctx)
-	}
+// keyID returns the id of the key of that upstream.KeyName, or "", from a list that is at most that
+// old.
+func (l *Adapter) keyID(ctx context.Context, name string, age time.Duration) (string, error) {
+	list, err := l.sshKeys.Recent(ctx, age)
 	if err != nil {
 		return "", err
 	}
-	if i := slices.IndexFunc(list, func(k key) bool { return k.is(name) }); i >= 0 {
+	if i := slices.IndexFunc(list, func(k key) bool { return k.named(name) }); i >= 0 {
 		return list[i].ID, nil
 	}
 	return "", nil
 }
 
-// findKey returns the id of the key with that material; "" where the cloud has none.
+// findKey returns the id of the key with that material, or "".
 func (l *Adapter) findKey(ctx context.Context, line string) (string, error) {
-	known, err := l.keyID(ctx, upstream.KeyName(line), false)
+	known, err := l.keyID(ctx, upstream.KeyName(line), keysAge)
 	if err == nil && known == "" {
-		known, err = l.keyID(ctx, upstream.KeyName(line), true)
+		known, err = l.keyID(ctx, upstream.KeyName(line), 0)
 	}
 	return known, err
 }
 
 func (l *Adapter) addKey(ctx context.Context, name, public string) (string, error) {
-	var answer struct{ Data resource }
-	err := l.send(ctx, http.MethodPost, "/ssh_keys", "ssh_keys", key{Name: name, PublicKey: public}, &answer)
-	l.keys.Forget(context.WithoutCancel(ctx))
-	return answer.Data.ID, err
+	var response struct{ Data resource }
+	body := key{Name: name, PublicKey: public}
+	err := l.send(ctx, http.MethodPost, "/ssh_keys", "ssh_keys", body, &response)
+	l.sshKeys.Forget()
+	return response.Data.ID, err
 }
 
 // keysNamed returns the ids of keys that were uploaded before.
 func (l *Adapter) keysNamed(ctx context.Context, names []string) ([]string, error) {
 	var ids []string
 	for _, name := range names {
-		known, err := l.keyID(ctx, name, true)
+		known, err := l.keyID(ctx, name, 0)
 		if err != nil {
 			return nil, err
 		}
@@ -90,30 +89,31 @@ func (l *Adapter) keysNamed(ctx context.Context, names []string) ([]string, erro
 			ids = append(ids, known)
 		}
 	}
-	if len(ids) < len(names) || len(ids) == 0 { // it would be installed with fewer keys than its renter has
-		return nil, rejected("This machine cannot be reinstalled: the provider does not have its SSH keys any more. Deploy a new one.")
+	if len(ids) < len(names) || len(ids) == 0 { // it would be installed with fewer keys than its tenant has
+		return nil, upstream.Rejected(
+			"This machine cannot be reinstalled: the provider no longer has its SSH keys. Deploy a new one.")
 	}
 	return ids, nil
 }
 
-// keysLine begins the line of a record that names the keys of its machine.
+// keysLine is the prefix of the line of a record that names the keys of its machine.
 const keysLine = "# billet-keys:"
 
-// userData is an object of user data.
+// userData is a stored object of user data.
 type userData struct {
 	Description string `json:"description"`
 	Content     string `json:"content"` // base64
 }
 
-// record is what a machine was launched with.
+// record is what a machine was launched with, stored as its user data.
 type record struct {
 	id        string
 	keys      []string // by upstream.KeyName
 	cloudInit bool
 }
 
-// text is the cloud-config of the request, with the names of its keys in the second line.
-func text(r provider.LaunchRequest) string {
+// recordText returns the cloud-config of the request, with the names of its keys in the second line.
+func recordText(r provider.LaunchRequest) string {
 	first, rest, _ := strings.Cut(r.CloudInit, "\n")
 	if r.CloudInit == "" {
 		first = "#cloud-config"
@@ -127,8 +127,8 @@ func text(r provider.LaunchRequest) string {
 	return strings.TrimRight(first, "\r") + "\n" + keysLine + " " + strings.Join(names, " ") + "\n" + rest
 }
 
-// read takes a record from its object; ok is false where the object is none.
-func (u userData) read() (r record, ok bool) {
+// parse returns the record in the object, and whether there is one.
+func (u userData) parse() (r record, ok bool) {
 	content, err := base64.StdEncoding.DecodeString(strings.TrimSpace(u.Content))
 	if err != nil {
 		return record{}, false
@@ -139,20 +139,21 @@ func (u userData) read() (r record, ok bool) {
 	return record{keys: strings.Fields(names), cloudInit: strings.TrimSpace(rest) != ""}, ok
 }
 
-// write stores the record of a machine. One that is stored again after a lost answer says the same.
-func (l *Adapter) write(ctx context.Context, r provider.LaunchRequest) (string, error) {
-	var answer struct{ Data resource }
+// storeRecord stores the record of a machine. One that is stored again after a lost response has the
+// same content.
+func (l *Adapter) storeRecord(ctx context.Context, r provider.LaunchRequest) (string, error) {
+	var response struct{ Data resource }
 	err := l.send(ctx, http.MethodPost, "/user_data", "user_data", userData{
-		Description: upstream.Mark(r.Reference), Content: base64.StdEncoding.EncodeToString([]byte(text(r))),
-	}, &answer)
-	if err == nil && answer.Data.ID == "" {
-		err = unavailable("an object of user data without an id was made")
+		Description: upstream.Mark(r.Reference), Content: base64.StdEncoding.EncodeToString([]byte(recordText(r))),
+	}, &response)
+	if err == nil && response.Data.ID == "" {
+		err = upstream.Malformed("the id of the user data that it created", nil)
 	}
-	return answer.Data.ID, err
+	return response.Data.ID, err
 }
 
-// recorded reads the record of a machine.
-func (l *Adapter) recorded(ctx context.Context, reference id.ID) (record, error) {
+// readRecord reads the record of a machine.
+func (l *Adapter) readRecord(ctx context.Context, reference id.ID) (record, error) {
 	list, _, err := l.all(ctx, "/user_data", nil)
 	if err != nil {
 		return record{}, err
@@ -162,7 +163,7 @@ func (l *Adapter) recorded(ctx context.Context, reference id.ID) (record, error)
 		if json.Unmarshal(r.Attributes, &u) != nil || u.Description != upstream.Mark(reference) {
 			continue
 		}
-		if found, ok := u.read(); ok {
+		if found, ok := u.parse(); ok {
 			found.id = r.ID
 			return found, nil
 		}
@@ -170,12 +171,13 @@ func (l *Adapter) recorded(ctx context.Context, reference id.ID) (record, error)
 	return record{}, nil
 }
 
-// erase deletes a record, if there is one. One that stays behind does no harm.
-func (l *Adapter) erase(ctx context.Context, record string) {
+// deleteRecord deletes a record, if there is one. One that remains does no harm.
+func (l *Adapter) deleteRecord(ctx context.Context, record string) {
 	if record == "" {
 		return
 	}
 	if err := l.send(ctx, http.MethodDelete, "/user_data/"+url.PathEscape(record), "", nil, nil); err != nil {
-		l.account.Log.InfoContext(ctx, "an object of user data stays behind", "provider", l.account.Slug, "id", upstream.Line(record), "error", err)
+		l.account.Log.InfoContext(ctx, "stored user data could not be deleted",
+			"provider", l.account.Slug, "id", upstream.CleanText(record), "error", err)
 	}
 }

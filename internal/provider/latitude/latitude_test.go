@@ -180,12 +180,12 @@ func TestListsArePagedToTheEnd(t *testing.T) {
 		providertest.WantKind(t, "Machine of nothing", err, provider.KindNotFound)
 		// The second page does not come.
 		c.Advance(time.Hour)
-		c.Trouble(providertest.Trouble{Kind: providertest.Broken, After: 1})
+		c.InjectFault(providertest.Fault{Kind: providertest.BadGateway, After: 1})
 		_, err = l.Machine(t.Context(), references[119])
 		providertest.WantKind(t, "Machine with half a list", err, provider.KindUnavailable)
 		_, err = l.Machine(t.Context(), ids.New(id.Deployment))
 		providertest.WantKind(t, "Machine of nothing with half a list", err, provider.KindUnavailable)
-		c.Calm()
+		c.ClearFaults()
 	}
 }
 
@@ -376,12 +376,12 @@ func TestTheRecordGoesWithItsMachine(t *testing.T) {
 		t.Errorf("left %v", c.UserData())
 	}
 	r = request(t)
-	c.Trouble(providertest.Trouble{Kind: providertest.Broken, Writes: true, After: 2})
+	c.InjectFault(providertest.Fault{Kind: providertest.BadGateway, Writes: true, After: 2})
 	for range 3 {
 		_, err = l.Launch(t.Context(), r)
 		providertest.WantKind(t, "Launch", err, provider.KindUnavailable)
 	}
-	c.Calm()
+	c.ClearFaults()
 	records := 0
 	for _, q := range c.Requests() {
 		if q.Method == http.MethodPost && q.Path == "/user_data" {

@@ -1,8 +1,10 @@
 package latitude
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -15,7 +17,7 @@ import (
 	"github.com/billetcloud/billet/internal/provider/upstream"
 )
 
-// server is a machine as the cloud has it.
+// server is a machine at the cloud.
 type server struct {
 	ID              string `json:"-"`
 	Hostname        string
@@ -28,10 +30,10 @@ type server struct {
 	Project         struct{ ID, Slug string }
 }
 
-// reference is our name of it; "" where it is none of ours.
-func (s server) reference() id.ID { return upstream.Marked(s.Hostname, id.Deployment) }
+// reference returns the reference in the host name; "" for a server that is not ours.
+func (s server) reference() id.ID { return upstream.ParseMark(id.Deployment, s.Hostname) }
 
-// elsewhere tells that it is of another project than ours.
+// elsewhere reports whether the server belongs to another project.
 func (l *Adapter) elsewhere(s server) bool {
 	return s.Project.ID != "" && s.Project.Slug != "" && s.Project.ID != l.project && s.Project.Slug != l.project
 }
@@ -39,18 +41,10 @@ func (l *Adapter) elsewhere(s server) bool {
 func readServer(r resource) (server, error) {
 	var s server
 	if err := json.Unmarshal(r.Attributes, &s); err != nil {
-		return s, unavailable("server %.80q cannot be read: %w", r.ID, err)
+		return s, upstream.Malformed(fmt.Sprintf("server %.80q", r.ID), err)
 	}
 	s.ID = r.ID
 	return s, nil
-}
-
-func readProject(r resource) (project, error) {
-	var p project
-	if err := json.Unmarshal(r.Attributes, &p); err != nil {
-		return p, unavailable("project %.80q cannot be read: %w", r.ID, err)
-	}
-	return p, nil
 }
 
 func (l *Adapter) fetchServers(ctx context.Context) ([]server, error) {
@@ -76,13 +70,10 @@ func (l *Adapter) ours(list []resource) ([]server, error) {
 	return out, nil
 }
 
-// find returns the servers of that reference, as a list shows them that is at most so old, or asked for now where age is 0. None is certain.
+// find returns the servers of that reference, from a list that is at most that old. Where it returns
+// none, there is none.
 func (l *Adapter) find(ctx context.Context, reference id.ID, age time.Duration) ([]server, error) {
-	look := l.servers.Fresh
-	if age > 0 {
-		look = func(ctx context.Context) ([]server, error) { return l.servers.Recent(ctx, age) }
-	}
-	list, err := look(ctx)
+	list, err := l.servers.Recent(ctx, age)
 	if err != nil {
 		return nil, err
 	}
@@ -90,20 +81,20 @@ func (l *Adapter) find(ctx context.Context, reference id.ID, age time.Duration) 
 	if len(found) > 0 {
 		return found, nil
 	}
-	if t := l.remembered(reference); t.id != "" { // not listed yet, or not any more
+	if t := l.memory.Get(reference); t.id != "" { // not listed yet, or no longer
 		r, err := l.get(ctx, "/servers/"+url.PathEscape(t.id))
 		switch {
 		case err == nil:
 			s, err := readServer(r)
 			return []server{s}, err
-		case provider.KindOf(err) != provider.KindNotFound:
+		case !provider.IsKind(err, provider.KindNotFound):
 			return nil, err
-		case t.ended.IsZero() && l.account.Now().Sub(t.made) < settleTime:
-			return nil, unavailable("server %s was made and is not shown yet", t.id)
+		case t.ended.IsZero() && l.account.Now().Sub(t.created) < settleTime:
+			return nil, upstream.Unavailable("server %s was created and is not shown yet", t.id)
 		}
-		l.forget(reference)
+		l.memory.Forget(reference)
 	}
-	if l.paged.Load() { // one may have slipped from one page to another while they were read
+	if l.paged.Load() { // one may have moved from one page to another while they were read
 		list, _, err := l.all(ctx, "/servers", url.Values{"filter[hostname]": {upstream.Mark(reference)}})
 		if err != nil {
 			return nil, err
@@ -130,14 +121,14 @@ func (l *Adapter) one(ctx context.Context, reference id.ID, age time.Duration) (
 	case err != nil:
 		return server{}, err
 	case len(found) == 0:
-		return server{}, errNoMachine
+		return server{}, upstream.NotFound("no server has the host name of %s", reference)
 	case len(found) > 1:
-		return server{}, unavailable("there are %d servers of %s", len(found), reference)
+		return server{}, upstream.Unavailable("%d servers have the host name of %s", len(found), reference)
 	}
 	return found[0], nil
 }
 
-// Machine returns the machine of that reference.
+// Machine implements provider.Provider.
 func (l *Adapter) Machine(ctx context.Context, reference id.ID) (provider.Machine, error) {
 	s, err := l.one(ctx, reference, pollEvery/2)
 	if err != nil {
@@ -146,7 +137,7 @@ func (l *Adapter) Machine(ctx context.Context, reference id.ID) (provider.Machin
 	return l.machine(ctx, s)
 }
 
-// Machines returns the machines of the project.
+// Machines implements provider.Provider. It returns those of the project.
 func (l *Adapter) Machines(ctx context.Context) ([]provider.Machine, error) {
 	list, err := l.servers.Fresh(ctx)
 	if err != nil {
@@ -164,55 +155,25 @@ func (l *Adapter) Machines(ctx context.Context) ([]provider.Machine, error) {
 	return out, nil
 }
 
-// prune forgets what is not listed and has had the time to be.
+// prune forgets what is not listed although it should be by now.
 func (l *Adapter) prune(list []server) {
-	there := map[id.ID]bool{}
+	listed := map[id.ID]bool{}
 	for _, s := range list {
-		there[s.reference()] = true
+		listed[s.reference()] = true
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for reference, t := range l.traces {
-		if now := l.account.Now(); !there[reference] && now.Sub(t.made) > settleTime && now.Sub(t.ended) > settleTime {
-			delete(l.traces, reference)
-		}
-	}
+	now := l.account.Now()
+	l.memory.ForgetFunc(func(reference id.ID, t trace) bool {
+		return !listed[reference] && now.Sub(t.created) > settleTime && now.Sub(t.ended) > settleTime
+	})
 }
 
-// machine is the server in our words.
+// machine translates the server.
 func (l *Adapter) machine(ctx context.Context, s server) (provider.Machine, error) {
-	m := provider.Machine{ID: s.ID, Reference: s.reference(), CreatedAt: moment(s.CreatedAt), HourlyCost: money.Micros(s.Price)}
-	t := l.remembered(m.Reference)
-	if t.id != s.ID {
-		t = trace{}
+	m := provider.Machine{
+		ID: s.ID, Reference: s.reference(), CreatedAt: upstream.ParseTime(s.CreatedAt), HourlyCost: money.Micros(s.Price),
 	}
-	switch s.Status {
-	case "starting_deploy", "deploying":
-		m.State, m.Detail = provider.MachineProvisioning, "installing the operating system"
-	case "disk_erasing":
-		m.State, m.Detail = provider.MachineProvisioning, "erasing the drives"
-	case "on", "rescue_mode":
-		m.State = provider.MachineReady
-		if l.stale(m, t) {
-			m.State, m.Detail = provider.MachineProvisioning, "installing the operating system"
-		}
-	case "off":
-		m.State = provider.MachineOff
-	case "failed_deployment":
-		m.State, m.Detail = provider.MachineFailed, "The provider could not install this machine."
-	case "failed_disk_erasing":
-		m.State, m.Detail = provider.MachineFailed, "The provider could not erase the drives of this machine."
-	default:
-		if m.State = t.state; m.State == "" {
-			m.State = provider.MachineProvisioning
-		}
-		if s.Status != "unknown" {
-			l.note(ctx, "the status of a server", s.Status)
-		}
-	}
-	if !t.ended.IsZero() {
-		m.State, m.Detail = provider.MachineTerminating, ""
-	}
+	t := l.memory.Get(m.Reference).of(s.ID)
+	m.State, m.Detail = l.state(ctx, s, t, m.CreatedAt)
 	if m.State == provider.MachineReady {
 		if net.ParseIP(s.PrimaryIPv4) == nil {
 			m.State, m.Detail = provider.MachineProvisioning, "waiting for an address"
@@ -225,49 +186,78 @@ func (l *Adapter) machine(ctx context.Context, s server) (provider.Machine, erro
 		}
 	}
 	if m.Reference != "" {
-		l.recall(m.Reference, func(t *trace) {
-			if t.id != s.ID {
-				*t = trace{id: s.ID, record: t.record}
-			}
+		l.memory.Update(m.Reference, func(t *trace) {
+			*t = t.of(s.ID)
 			if s.Status != "on" && s.Status != "unknown" {
 				t.moved = true
 			}
-			if t.state = m.State; t.wish == powerOff && m.State == provider.MachineOff || t.wish == powerOn && m.State == provider.MachineReady {
-				t.wish = ""
+			off, on := t.action == powerOff && m.State == provider.MachineOff, t.action == powerOn && m.State == provider.MachineReady
+			if t.state = m.State; off || on {
+				t.action = ""
 			}
 		})
 	}
 	return m, nil
 }
 
-// stale reports whether the word "on" may be that of before the installation: the cloud says it of
-// a server that was just made or is just reinstalled, and half a minute later that it deploys.
-func (l *Adapter) stale(m provider.Machine, t trace) bool {
+// state translates the status of a server.
+func (l *Adapter) state(
+	ctx context.Context, s server, t trace, created time.Time,
+) (state provider.MachineState, detail string) {
+	if !t.ended.IsZero() {
+		return provider.MachineTerminating, ""
+	}
+	switch s.Status {
+	case "starting_deploy", "deploying":
+		return provider.MachineProvisioning, "installing the operating system"
+	case "disk_erasing":
+		return provider.MachineProvisioning, "erasing the drives"
+	case "on", "rescue_mode":
+		if l.stale(t, created) {
+			return provider.MachineProvisioning, "installing the operating system"
+		}
+		return provider.MachineReady, ""
+	case "off":
+		return provider.MachineOff, ""
+	case "failed_deployment":
+		return provider.MachineFailed, "The provider could not install this machine."
+	case "failed_disk_erasing":
+		return provider.MachineFailed, "The provider could not erase the drives of this machine."
+	case "unknown":
+	default:
+		l.warnings.UnknownStatus(ctx, l.account, "server", s.Status)
+	}
+	return cmp.Or(t.state, provider.MachineProvisioning), ""
+}
+
+// stale reports whether the status "on" may be that of before the installation. The cloud shows it
+// for a server that was just created or reinstalled, and half a minute later that it deploys.
+func (l *Adapter) stale(t trace, created time.Time) bool {
 	if t.moved {
 		return false
 	}
 	now := l.account.Now()
-	return now.Sub(m.CreatedAt) < staleFor || now.Sub(t.made) < staleFor || now.Sub(t.wiped) < staleFor
+	return now.Sub(created) < staleFor || now.Sub(t.created) < staleFor || now.Sub(t.wiped) < staleFor
 }
 
 const sshPort = 22
 
-// user returns who logs in to that operating system.
+// user returns the login user of that operating system.
 func (l *Adapter) user(ctx context.Context, slug string) (string, error) {
-	systems, err := l.systems.Recent(ctx, shelfLife)
+	systems, err := l.systems.Recent(ctx, catalogAge)
 	if err != nil {
 		return "", err
 	}
 	for _, s := range systems {
-		if user := upstream.Line(s.User); s.Slug == slug && user != "" {
+		if user := upstream.CleanText(s.User); s.Slug == slug && user != "" {
 			return user, nil
 		}
 	}
 	return defaultUser, nil
 }
 
-// create is what a server is made of.
-type create struct {
+// createBody is the request for a server.
+type createBody struct {
 	Project         string   `json:"project"`
 	Plan            string   `json:"plan"`
 	Site            string   `json:"site"`
@@ -278,96 +268,108 @@ type create struct {
 	Billing         string   `json:"billing"`
 }
 
-// Launch makes the machine, or returns the one of that reference.
+// Launch implements provider.Provider.
 func (l *Adapter) Launch(ctx context.Context, r provider.LaunchRequest) (provider.Machine, error) {
-	done, err := l.turns.Take(ctx, r.Reference)
-	if err != nil {
-		return provider.Machine{}, err
-	}
-	defer done()
-	s, err := l.one(ctx, r.Reference, 0)
-	if err == nil {
-		return l.machine(ctx, s)
-	}
-	if provider.KindOf(err) != provider.KindNotFound {
-		return provider.Machine{}, err
-	}
-	c, runs, err := l.plan(ctx, r)
-	if err != nil {
-		return provider.Machine{}, err
-	}
-	if runs && r.HostKey.Public != "" {
-		r.CloudInit = cloudinit.WithHostKey(r.CloudInit, r.HostKey.Private, r.HostKey.Public)
-	}
-	if c.SSHKeys, err = l.keying.IDs(ctx, r.AuthorizedKeys); err != nil {
-		return provider.Machine{}, err
-	}
-	record := l.remembered(r.Reference).record // of a launch that did not get further
-	if record == "" {
-		if record, err = l.write(ctx, r); err != nil {
+	find := func(ctx context.Context) (provider.Machine, error) {
+		s, err := l.one(ctx, r.Reference, 0)
+		if err != nil {
 			return provider.Machine{}, err
 		}
-		l.recall(r.Reference, func(t *trace) { t.record, t.made = record, l.account.Now() })
+		return l.machine(ctx, s)
+	}
+	return upstream.CreateOnce(ctx, &l.locks, r.Reference, find, func(ctx context.Context) (provider.Machine, error) {
+		c, record, err := l.prepare(ctx, r)
+		if err != nil {
+			return provider.Machine{}, err
+		}
+		return l.create(ctx, r.Reference, c, record)
+	})
+}
+
+// prepare returns the request for a server, after uploading the keys and the user data that it
+// refers to.
+func (l *Adapter) prepare(ctx context.Context, r provider.LaunchRequest) (c createBody, record string, err error) {
+	c, runsCloudInit, err := l.order(ctx, r)
+	if err != nil {
+		return c, "", err
+	}
+	if runsCloudInit && r.HostKey.Public != "" {
+		r.CloudInit = cloudinit.WithHostKey(r.CloudInit, r.HostKey.Private, r.HostKey.Public)
+	}
+	if c.SSHKeys, err = l.keys.IDs(ctx, r.AuthorizedKeys); err != nil {
+		return c, "", err
+	}
+	record = l.memory.Get(r.Reference).record // of a launch that got no further
+	if record == "" {
+		if record, err = l.storeRecord(ctx, r); err != nil {
+			return c, "", err
+		}
+		l.memory.Update(r.Reference, func(t *trace) { t.record, t.created = record, l.account.Now() })
 	}
 	if r.CloudInit != "" {
 		c.UserData = record
 	}
-	var answer struct{ Data resource }
-	err = l.send(ctx, http.MethodPost, "/servers", "servers", c, &answer)
-	l.servers.Forget(context.WithoutCancel(ctx))
+	return c, record, nil
+}
+
+// create sends the request, once.
+func (l *Adapter) create(ctx context.Context, reference id.ID, c createBody, record string) (provider.Machine, error) {
+	var response struct{ Data resource }
+	err := l.send(ctx, http.MethodPost, "/servers", "servers", c, &response)
+	l.servers.Forget()
 	if err != nil {
-		switch provider.KindOf(err) {
-		case provider.KindRejected:
-			l.keys.Forget(context.WithoutCancel(ctx)) // one of them may be gone
-			fallthrough
-		case provider.KindNoCapacity, provider.KindNotFound, provider.KindQuota: // nothing comes of it
-			l.erase(ctx, record)
-			l.forget(r.Reference)
+		if provider.IsKind(err, provider.KindRejected) {
+			l.sshKeys.Forget() // one of them may be gone
+		}
+		if provider.Decided(err) && !provider.IsKind(err, provider.KindUnsupported) { // nothing was created
+			l.deleteRecord(ctx, record)
+			l.memory.Forget(reference)
 		}
 		return provider.Machine{}, err
 	}
-	if answer.Data.ID == "" {
-		return provider.Machine{}, unavailable("a server without an id was made of %s", r.Reference)
+	if response.Data.ID == "" {
+		return provider.Machine{}, upstream.Malformed("the id of the server that it created", nil)
 	}
-	l.recall(r.Reference, func(t *trace) {
-		*t = trace{id: answer.Data.ID, record: record, made: l.account.Now()}
+	l.memory.Update(reference, func(t *trace) {
+		*t = trace{id: response.Data.ID, record: record, created: l.account.Now()}
 	})
-	if s, err = readServer(answer.Data); err != nil || s.reference() != r.Reference { // it is made, whatever the answer says of it
-		return provider.Machine{ID: answer.Data.ID, Reference: r.Reference, State: provider.MachineProvisioning}, nil
+	m := provider.Machine{ID: response.Data.ID, Reference: reference, State: provider.MachineProvisioning}
+	s, err := readServer(response.Data)
+	if err != nil || s.reference() != reference { // it is created, whatever the response says
+		return m, nil
 	}
-	m, err := l.machine(ctx, s)
-	if m.State == provider.MachineReady { // a later look decides
+	if m, err = l.machine(ctx, s); m.State == provider.MachineReady { // a later list decides
 		m.State, m.Address, m.SSHUser, m.SSHPort = provider.MachineProvisioning, "", "", 0
 	}
 	return m, err
 }
 
-// plan returns what the request asks for in the cloud's words, without keys and user data, and
-// whether the plan runs cloud-init.
-func (l *Adapter) plan(ctx context.Context, r provider.LaunchRequest) (c create, features bool, err error) {
-	c = create{Project: l.project, Plan: r.OfferKey, Hostname: upstream.Mark(r.Reference), Billing: "hourly"}
+// order checks the request and translates it, without keys and user data. It also returns whether
+// the plan runs cloud-init.
+func (l *Adapter) order(ctx context.Context, r provider.LaunchRequest) (c createBody, cloudInit bool, err error) {
+	c = createBody{Project: l.project, Plan: r.OfferKey, Hostname: upstream.Mark(r.Reference), Billing: "hourly"}
 	plans, err := l.plans.Recent(ctx, 2*syncEvery)
 	if err != nil {
 		return c, false, err
 	}
 	for _, p := range plans {
-		if o, is := p.offer(); is && p.Slug == r.OfferKey && c.Site == "" {
-			c.Site, features = p.sites()[r.Region].name, o.Capabilities.CloudInit
+		if o, ok := p.offer(); ok && p.Slug == r.OfferKey && c.Site == "" {
+			c.Site, cloudInit = p.sites()[r.Region].name, o.Capabilities.CloudInit
 		}
 	}
 	if c.Site == "" {
-		return c, false, &provider.Error{Kind: provider.KindNotFound}
+		return c, false, upstream.NotFound("there is no offer %.80q in %.80q", r.OfferKey, r.Region)
 	}
-	if r.CloudInit != "" && !features {
-		return c, false, rejected("This offer cannot run cloud-init. Leave it out or choose another offer.")
+	if r.CloudInit != "" && !cloudInit {
+		return c, false, upstream.Rejected("This offer does not support cloud-init. Leave it out or choose another offer.")
 	}
 	c.OperatingSystem, err = l.system(ctx, c.Plan, r.OperatingSystem)
-	return c, features, err
+	return c, cloudInit, err
 }
 
 // system returns the slug of that operating system on that plan.
 func (l *Adapter) system(ctx context.Context, plan, name string) (string, error) {
-	systems, err := l.systems.Recent(ctx, shelfLife)
+	systems, err := l.systems.Recent(ctx, catalogAge)
 	if err != nil {
 		return "", err
 	}
@@ -376,41 +378,36 @@ func (l *Adapter) system(ctx context.Context, plan, name string) (string, error)
 			return c.slug, nil
 		}
 	}
-	return "", rejected("The provider does not have this operating system for this offer.")
+	return "", upstream.Rejected("This offer does not have that operating system. Choose one that it lists.")
 }
 
-// Terminate ends the machine.
+// Terminate implements provider.Provider. It ends every server of the reference.
 func (l *Adapter) Terminate(ctx context.Context, reference id.ID) error {
-	done, err := l.turns.Take(ctx, reference)
-	if err != nil {
-		return err
-	}
-	defer done()
-	found, err := l.find(ctx, reference, 0)
-	if err != nil {
-		return err
-	}
-	for _, s := range found {
-		t := l.remembered(reference)
-		if t.id == s.ID && !t.ended.IsZero() && l.account.Now().Sub(t.ended) < settleTime {
-			continue // its end was asked for a moment ago
-		}
-		err := l.send(ctx, http.MethodDelete, "/servers/"+url.PathEscape(s.ID), "", nil, nil)
-		l.servers.Forget(context.WithoutCancel(ctx))
-		if err != nil && provider.KindOf(err) != provider.KindNotFound {
+	return l.locks.Do(ctx, reference, func() error {
+		found, err := l.find(ctx, reference, 0)
+		if err != nil {
 			return err
 		}
-		l.recall(reference, func(t *trace) {
-			if t.id != s.ID {
-				*t = trace{id: s.ID}
+		for _, s := range found {
+			t := l.memory.Get(reference)
+			if t.id == s.ID && !t.ended.IsZero() && l.account.Now().Sub(t.ended) < settleTime {
+				continue // its end was requested a moment ago
 			}
-			t.ended, t.record = l.account.Now(), ""
-		})
-		l.erase(ctx, t.record)
-	}
-	if t := l.remembered(reference); len(found) == 0 && t.record != "" { // a launch that got no further
-		l.erase(ctx, t.record)
-		l.forget(reference)
-	}
-	return nil
+			err := l.send(ctx, http.MethodDelete, "/servers/"+url.PathEscape(s.ID), "", nil, nil)
+			l.servers.Forget()
+			if err = upstream.IgnoreNotFound(err); err != nil {
+				return err
+			}
+			l.memory.Update(reference, func(t *trace) {
+				*t = t.of(s.ID)
+				t.ended, t.record = l.account.Now(), ""
+			})
+			l.deleteRecord(ctx, t.record)
+		}
+		if t := l.memory.Get(reference); len(found) == 0 && t.record != "" { // a launch that got no further
+			l.deleteRecord(ctx, t.record)
+			l.memory.Forget(reference)
+		}
+		return nil
+	})
 }

@@ -1,6 +1,7 @@
 package latitude
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"math/big"
@@ -13,15 +14,10 @@ import (
 	"github.com/billetcloud/billet/internal/provider/upstream"
 )
 
-const (
-	// maxSystems and maxPrice are what the catalogue takes.
-	maxSystems  = 64
-	maxPrice    = 1_000_000 * money.USD
-	maxCount    = 1_000_000
-	defaultUser = "ubuntu"
-)
+// defaultUser logs in to operating systems that state no user.
+const defaultUser = "ubuntu"
 
-// plan is a kind of server.
+// plan is a type of server.
 type plan struct {
 	Slug, Name string
 	Features   []string
@@ -52,19 +48,19 @@ type plan struct {
 	}
 }
 
-// site is where a plan can be had.
+// site is a place that has a plan.
 type site struct {
 	name    string // as the cloud writes it
 	price   money.Micros
 	inStock bool
 }
 
-// sites returns where the plan can be had at a known price, by the slug of our region.
+// sites returns the places that have the plan at a known price, by the slug of our region.
 func (p plan) sites() map[string]site {
 	out := map[string]site{}
 	for _, r := range p.Regions {
 		price := r.Pricing.USD.Hour
-		if !price.Known || price.Amount <= 0 || price.Amount > maxPrice {
+		if !price.Known || price.Amount <= 0 || price.Amount > upstream.MaxPrice {
 			continue
 		}
 		for _, name := range append(slices.Clone(r.Locations.Available), r.Locations.InStock...) {
@@ -78,29 +74,30 @@ func (p plan) sites() map[string]site {
 	return out
 }
 
-// offer returns the plan as an offer without its place, and whether it is one.
+// offer returns the plan as an offer without its region and price, and whether it has GPUs.
 func (p plan) offer() (provider.Offer, bool) {
 	s := p.Specs
 	o := provider.Offer{
-		Key: p.Slug, GPUType: upstream.Line(s.GPU.Type), GPUCount: int(s.GPU.Count), GPUMemoryGB: int(s.GPU.VRAM),
-		VCPUs: vcpus(s.CPU.Type, int(s.CPU.Cores), int(s.CPU.Count)), MemoryGB: int(s.Memory.Total), InstanceType: provider.BareMetal,
-		Capabilities: provider.Capabilities{Reboot: true, Power: true, Reinstall: true, CloudInit: slices.Contains(p.Features, "user_data")},
+		Key: p.Slug, GPUType: upstream.CleanText(s.GPU.Type), GPUCount: int(s.GPU.Count), GPUMemoryGB: int(s.GPU.VRAM),
+		VCPUs: vcpus(s.CPU.Type, int(s.CPU.Cores), int(s.CPU.Count)), MemoryGB: int(s.Memory.Total),
+		InstanceType: provider.BareMetal,
+		Capabilities: provider.Capabilities{
+			Reboot: true, Power: true, Reinstall: true, CloudInit: slices.Contains(p.Features, "user_data"),
+		},
 	}
 	for _, d := range s.Drives {
-		o.StorageGB = min(o.StorageGB+min(int(d.Count), maxCount)*int(d.Size), mostGB)
+		o.StorageGB = min(o.StorageGB+min(int(d.Count), upstream.MaxCount)*int(d.Size), upstream.MaxGB)
 	}
-	return o, o.Key != "" && o.Key == upstream.Line(p.Slug) && o.GPUType != "" && o.GPUCount > 0 && o.GPUCount <= maxCount
+	return o, upstream.IsPlain(o.Key) && o.GPUType != "" && o.GPUCount > 0 && o.GPUCount <= upstream.MaxCount
 }
 
-// mostGB bounds every size, as the catalogue does.
-const mostGB = 1_000_000_000
-
-// size is a drive's in decimal GB, from a text such as "3.8 TB" or from a number of GB. It is 0 where it cannot be read.
+// size is that of a drive in decimal GB, from a text such as "3.8 TB" or a number of GB. It is 0 where
+// it is malformed.
 type size int
 
 var sized = regexp.MustCompile(`(?i)^\s*([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*(TB|GB)?\b`)
 
-// UnmarshalJSON reads the size.
+// UnmarshalJSON parses the size.
 func (s *size) UnmarshalJSON(b []byte) error {
 	*s = 0
 	m := sized.FindStringSubmatch(strings.Trim(string(b), `"`))
@@ -111,7 +108,7 @@ func (s *size) UnmarshalJSON(b []byte) error {
 	if strings.EqualFold(m[2], "TB") {
 		r.Mul(r, big.NewRat(1000, 1))
 	}
-	*s = size(min(new(big.Int).Quo(r.Num(), r.Denom()).Int64(), mostGB))
+	*s = size(min(new(big.Int).Quo(r.Num(), r.Denom()).Int64(), upstream.MaxGB))
 	return nil
 }
 
@@ -121,18 +118,18 @@ type region struct {
 	Country    country
 }
 
-// country is an ISO 3166-1 alpha-2 code, or "" for a country that is not known here.
+// country is an ISO 3166-1 alpha-2 code, or "" for an unknown country.
 type country string
 
 var countries = map[string]country{
-	"argentina": "AR", "australia": "AU", "brazil": "BR", "canada": "CA", "chile": "CL", "colombia": "CO", "france": "FR", "germany": "DE", "india": "IN",
-	"japan": "JP", "mexico": "MX", "netherlands": "NL", "peru": "PE", "poland": "PL", "singapore": "SG", "south africa": "ZA", "south korea": "KR", "spain": "ES",
-	"sweden": "SE", "united kingdom": "GB", "united states": "US", "united states of america": "US",
+	"argentina": "AR", "australia": "AU", "brazil": "BR", "canada": "CA", "chile": "CL", "colombia": "CO",
+	"france": "FR", "germany": "DE", "india": "IN", "japan": "JP", "mexico": "MX", "netherlands": "NL", "peru": "PE",
+	"poland": "PL", "singapore": "SG", "south africa": "ZA", "south korea": "KR", "spain": "ES", "sweden": "SE", "united kingdom": "GB", "united states": "US", "united states of america": "US",
 }
 
 var alpha2 = regexp.MustCompile(`^[A-Z]{2}$`)
 
-// UnmarshalJSON reads a text, or an object with a name.
+// UnmarshalJSON parses a text, or an object with a name.
 func (c *country) UnmarshalJSON(b []byte) error {
 	*c = ""
 	var text string
@@ -157,17 +154,18 @@ type system struct {
 	On                       []string `json:"provisionable_on"`
 }
 
-// choice is an operating system as people choose it.
+// choice is an operating system as tenants choose it.
 type choice struct{ name, slug string }
 
-// choices returns what can be installed on the plan and be logged in to over SSH, each name once.
+// choices returns what can be installed on the plan and has SSH, each name once.
 func choices(all []system, plan string) []choice {
 	var out []choice
 	for _, s := range all {
-		if !slices.Contains(s.On, plan) || s.Slug == "" || s.Slug == "ipxe" || strings.HasPrefix(s.Slug, "windows") || strings.EqualFold(s.Distro, "windows") {
+		windows := strings.HasPrefix(s.Slug, "windows") || strings.EqualFold(s.Distro, "windows")
+		if !slices.Contains(s.On, plan) || s.Slug == "" || s.Slug == "ipxe" || windows {
 			continue
 		}
-		if name := upstream.Line(s.Name); name != "" {
+		if name := upstream.CleanText(s.Name); name != "" {
 			out = append(out, choice{name, s.Slug})
 		}
 	}
@@ -175,69 +173,58 @@ func choices(all []system, plan string) []choice {
 	seen, kept := map[string]bool{}, out[:0]
 	for _, c := range out {
 		if seen[c.name] {
-			c.name = upstream.Line(c.name + " (" + c.slug + ")")
+			c.name = upstream.CleanText(c.name + " (" + c.slug + ")")
 		}
-		if c.name == "" || seen[c.name] || len(kept) == maxSystems {
-			continue
+		if c.name != "" && !seen[c.name] && len(kept) < upstream.MaxSystems {
+			seen[c.name] = true
+			kept = append(kept, c)
 		}
-		seen[c.name] = true
-		kept = append(kept, c)
 	}
 	return kept
 }
 
-// Offers returns every plan with GPUs in every site.
+// Offers implements provider.Provider: every plan with GPUs, in every site.
 func (l *Adapter) Offers(ctx context.Context) ([]provider.Offer, error) {
 	plans, err := l.plans.Fresh(ctx)
 	if err != nil {
 		return nil, err
 	}
-	systems, err := l.systems.Recent(ctx, shelfLife)
+	systems, err := l.systems.Recent(ctx, catalogAge)
 	if err != nil {
 		return nil, err
 	}
-	regions, err := l.regions.Recent(ctx, shelfLife)
+	regions, err := l.regions.Recent(ctx, catalogAge)
 	if err != nil {
 		return nil, err
 	}
-	return l.account.Sold(offers(plans, systems, regions)), nil
+	return l.account.WithoutExcluded(offers(plans, systems, regions)), nil
 }
 
 func offers(plans []plan, systems []system, regions []region) []provider.Offer {
-	places := map[string]region{}
+	bySlug := map[string]region{}
 	for _, r := range regions {
-		places[upstream.Slug(r.Slug)] = r
+		bySlug[upstream.Slug(r.Slug)] = r
 	}
-	type place struct{ region, key string }
 	var out []provider.Offer
-	taken := map[place]bool{}
 	for _, p := range plans {
-		o, is := p.offer()
-		can := choices(systems, p.Slug)
-		if !is || len(can) == 0 {
-			continue
+		o, ok := p.offer()
+		for _, c := range choices(systems, p.Slug) {
+			o.OperatingSystems = append(o.OperatingSystems, c.name)
 		}
 		for slug, s := range p.sites() {
-			if at := (place{slug, o.Key}); taken[at] {
-				continue
-			} else {
-				taken[at] = true
-			}
 			o := o
-			o.Region, o.RegionName, o.Country = slug, upstream.Line(places[slug].Name), string(places[slug].Country)
-			if o.RegionName == "" {
-				o.RegionName = upstream.Line(s.name)
+			o.OperatingSystems = slices.Clone(o.OperatingSystems)
+			o.Region, o.Country, o.HourlyPrice, o.Available = slug, string(bySlug[slug].Country), s.price, s.inStock
+			o.RegionName = cmp.Or(upstream.CleanText(bySlug[slug].Name), upstream.CleanText(s.name))
+			if ok && upstream.Sellable(o) {
+				out = append(out, o)
 			}
-			o.HourlyPrice, o.Available = s.price, s.inStock
-			o.OperatingSystems = make([]string, len(can))
-			for i, c := range can {
-				o.OperatingSystems[i] = c.name
-			}
-			out = append(out, o)
 		}
 	}
-	slices.SortFunc(out, func(a, b provider.Offer) int {
-		return strings.Compare(a.Key+"\x00"+a.Region, b.Key+"\x00"+b.Region)
-	})
-	return out
+	slices.SortStableFunc(out, byKeyAndRegion)
+	return slices.CompactFunc(out, func(a, b provider.Offer) bool { return byKeyAndRegion(a, b) == 0 })
+}
+
+func byKeyAndRegion(a, b provider.Offer) int {
+	return cmp.Or(strings.Compare(a.Key, b.Key), strings.Compare(a.Region, b.Region))
 }

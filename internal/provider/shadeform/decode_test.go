@@ -74,7 +74,7 @@ func TestWhereToReachAMachine(t *testing.T) {
 		"a name":       {wireInstance{IP: "m1.example.com"}, "m1.example.com", "shadeform", 22},
 		"no port":      {wireInstance{IP: "10.1.2.3", SSHPort: 70000}, "", "", 0},
 	} {
-		if s := c.machine.seen(); s.Address != c.address || s.SSHUser != c.user || s.SSHPort != c.port {
+		if s := c.machine.observed(); s.Address != c.address || s.SSHUser != c.user || s.SSHPort != c.port {
 			t.Errorf("%s: %+v", name, s)
 		}
 	}
@@ -100,7 +100,7 @@ func FuzzAnswers(f *testing.F) {
 			t.Error(err)
 		}
 		for _, s := range all {
-			if s.ID == "" || s.Word == "" || s.SSHPort < 0 || s.SSHPort > 65535 {
+			if s.ID == "" || s.Status == "" || s.SSHPort < 0 || s.SSHPort > 65535 {
 				t.Errorf("%+v", s)
 			}
 		}

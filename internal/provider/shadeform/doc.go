@@ -1,16 +1,21 @@
-// Package shadeform is the adapter to Shadeform, a broker that lets machines of many clouds through one API.
+// Package shadeform is the adapter to Shadeform, a broker that rents out machines of many clouds
+// through one API.
 //
-// It owns that API's paths, bodies, words and traps. It does not own the request budget, the shared list of machines and the rule of one
-// machine for each reference, which are upstream's; nor offers as tenants see them, which are the catalogue's.
+// It owns that API's paths, bodies and status words. It does not own the request budget, the shared
+// list of machines and the rule of one machine per reference (upstream), nor offers as tenants see
+// them (catalog).
 //
 // Invariants:
-//   - An offer is a cloud, a type and a region of that cloud; its key is "<cloud>/<type>/<region>", all three in Shadeform's own words.
-//   - The reference goes upstream as the machine's name and as a tag. The tag counts where they disagree: names are changed by people.
-//   - A machine whose status is deleting is no longer billed and is ending; it is gone once the list has left it out.
+//   - An offer is a cloud, a type and a region of that cloud; its key is "<cloud>/<type>/<region>",
+//     all three as Shadeform writes them.
+//   - The reference goes upstream as the machine's name and as a tag. The tag counts where they
+//     disagree, because people change names.
+//   - A machine with the status deleting is no longer billed and is ending. It is gone once the
+//     list does not have it.
 //   - A key is used only where its material is the tenant's, whatever its name.
 //
-// What the cloud cannot do: switch a machine off, install a system anew, run a cloud-init text (it takes a shell script), attach a volume
-// to a machine that runs. Its containers are not offered.
+// The cloud cannot switch a machine off, reinstall its operating system, run cloud-init (it accepts
+// a shell script) or attach a volume to a running machine. Its containers are not offered.
 //
 // # Inferred
 //
@@ -36,5 +41,5 @@
 // deletion by POST (DELETE is 405) and shown 9 seconds later or more, and that an instance in
 // error may cost: notes of live runs.
 //
-// Source of the facts: the cloud's public API documents, read in 2026; no live call was made.
+// Source: the cloud's public API documents, read in 2026. No live request was made.
 package shadeform

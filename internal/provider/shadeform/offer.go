@@ -7,24 +7,17 @@ import (
 	"strings"
 	"time"
 
-	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/upstream"
 )
 
 const (
-	// maxSize is the largest count or size that is taken for one.
-	maxSize = 1_000_000
-	// maxPrice is the largest price of an hour that is taken for one.
-	maxPrice = 100_000 * money.USD
-	// maxSystems is how many operating systems of a type are offered.
-	maxSystems = 64
-	// bootMargin is added to one and a half times the longest boot that the cloud states.
+	// bootMargin is added to one and a half times the longest boot time that the cloud states.
 	bootMargin    = 10 * time.Minute
 	shortestLimit = 15 * time.Minute
 )
 
-// wireType is a type of machine, as far as we read it.
+// wireType is the part of a machine type that we read.
 type wireType struct {
 	Cloud          string         `json:"cloud"`
 	Type           string         `json:"shade_instance_type"`
@@ -51,13 +44,13 @@ type wireType struct {
 	} `json:"boot_time"`
 }
 
-// onDemand is the rental type that is sold; a row without one is of that type. The price of the
-// others is not stated, and a machine of theirs may be taken back at any time.
+// onDemand is the rental type that is sold; a row without a type is of this one. The price of other
+// types is not stated, and their machines may be reclaimed at any time.
 const onDemand = "on_demand"
 
-// launchLimit is how long a machine of the type may take until it answers; 0 for the adapter's own
-// limit. Types that are slower than that are not offered.
-func (t wireType) launchLimit() (limit time.Duration, quick bool) {
+// launchLimit is how long a machine of the type may take until it answers SSH; 0 for the adapter's
+// own limit. Types that are slower than that are not offered.
+func (t wireType) launchLimit() (limit time.Duration, fast bool) {
 	if t.BootTime.Max <= 0 {
 		return 0, true
 	}
@@ -69,54 +62,48 @@ func (t wireType) launchLimit() (limit time.Duration, quick bool) {
 	return limit, limit <= launchLimit
 }
 
-// Offers asks for everything that is sold, and keeps it for the launches to come.
+// Offers implements provider.Provider. It keeps the list for the launches to come.
 func (a *Adapter) Offers(ctx context.Context) ([]provider.Offer, error) {
 	all, err := upstream.Offers(ctx, a.types, 0)
-	return a.account.Sold(all), err
+	return a.account.WithoutExcluded(all), err
 }
 
-func (a *Adapter) askOffers(ctx context.Context) ([]provider.Offer, error) {
+func (a *Adapter) fetchOffers(ctx context.Context) ([]provider.Offer, error) {
 	var raw json.RawMessage
 	if err := a.client.Get(ctx, "/instances/types", nil, &raw); err != nil {
-		return nil, upstream.Looking(err)
+		return nil, upstream.ListError(err)
 	}
-	offers, left, err := offersOf(raw, a.metalOnly)
-	if left > 0 && a.account.Log != nil {
-		a.account.Log.DebugContext(ctx, "some of the cloud's types cannot be offered", "provider", a.account.Slug, "left out", left)
+	offers, skipped, err := offersOf(raw, a.metalOnly)
+	if skipped > 0 {
+		a.account.Log.DebugContext(ctx, "some of the cloud's machine types cannot be offered",
+			"provider", a.account.Slug, "skipped", skipped)
 	}
 	return offers, err
 }
 
-// offersOf reads the answer of /instances/types. left counts what can never be offered: what cannot be read, or lacks a price or a GPU.
-func offersOf(raw []byte, metalOnly bool) (offers []provider.Offer, left int, err error) {
-	var answer struct {
+// offersOf parses the response of /instances/types. skipped counts what can never be offered: what
+// is malformed, or lacks a price or a GPU.
+func offersOf(raw []byte, metalOnly bool) (offers []provider.Offer, skipped int, err error) {
+	var response struct {
 		Types *[]json.RawMessage `json:"instance_types"`
 	}
-	if err := json.Unmarshal(raw, &answer); err != nil || answer.Types == nil {
-		return nil, 0, upstream.Garbage("the types", err)
+	if err := json.Unmarshal(raw, &response); err != nil || response.Types == nil {
+		return nil, 0, upstream.Malformed("the machine types", err)
 	}
-	seen := map[string]int{} // by key
-	for _, one := range *answer.Types {
+	byKey := map[string]int{} // position in offers
+	for _, one := range *response.Types {
 		var t wireType
 		if json.Unmarshal(one, &t) != nil {
-			left++
+			skipped++
 			continue
 		}
-		var kind provider.InstanceType
-		switch t.DeploymentType {
-		case "baremetal":
-			kind = provider.BareMetal
-		case "vm":
-			if kind = provider.VM; metalOnly {
-				continue
-			}
-		default: // a container, or what will come
+		kind := map[string]provider.InstanceType{"baremetal": provider.BareMetal, "vm": provider.VM}[t.DeploymentType]
+		if kind == "" || kind == provider.VM && metalOnly { // "" is a container, or something new
 			continue
 		}
-		o, good := t.offer(kind)
-		limit, quick := t.launchLimit()
-		if o.LaunchLimit = limit; !good || !quick {
-			left++
+		o, sellable := t.offer(kind)
+		if !sellable {
+			skipped++
 			continue
 		}
 		for _, in := range t.Availability {
@@ -124,44 +111,43 @@ func offersOf(raw []byte, metalOnly bool) (offers []provider.Offer, left int, er
 				continue
 			}
 			o.Key, o.Region = t.Cloud+"/"+t.Type+"/"+in.Region, upstream.Slug(t.Cloud+"-"+in.Region)
-			if _, _, _, whole := cutKey(o.Key); !whole || !upstream.Plain(o.Key) || !upstream.Plain(in.Region) || !provider.ValidSlug(o.Region) {
-				left++
+			_, _, _, whole := cutKey(o.Key)
+			if !whole || !upstream.IsPlain(o.Key) || !upstream.IsPlain(in.Region) || !provider.ValidSlug(o.Region) {
+				skipped++
 				continue
 			}
-			if i, twice := seen[o.Key]; twice {
+			if i, known := byKey[o.Key]; known {
 				offers[i].Available = offers[i].Available || in.Available
 				continue
 			}
 			o.Available, o.RegionName = in.Available, in.Region
-			if upstream.Plain(in.Display) {
+			if upstream.IsPlain(in.Display) {
 				o.RegionName = in.Display
 			}
 			o.OperatingSystems = slices.Clone(o.OperatingSystems)
-			seen[o.Key] = len(offers)
+			byKey[o.Key] = len(offers)
 			offers = append(offers, o)
 		}
 	}
-	return offers, left, nil
+	return offers, skipped, nil
 }
 
-// offer is the type without a place.
+// offer returns the type as an offer without a region, and whether it can be sold.
 func (t wireType) offer(kind provider.InstanceType) (provider.Offer, bool) {
 	c := t.Configuration
+	limit, fast := t.launchLimit()
 	o := provider.Offer{
-		GPUType: gpuName(c.GPUType, c.Interconnect), GPUCount: c.GPUs, GPUMemoryGB: c.VRAMGB, VCPUs: c.VCPUs, MemoryGB: c.MemoryGB, StorageGB: c.StorageGB,
-		InstanceType: kind, HourlyPrice: t.HourlyPrice.Amount, Capabilities: provider.Capabilities{Reboot: true, SingleKey: true},
+		GPUType: gpuName(c.GPUType, c.Interconnect), GPUCount: c.GPUs, GPUMemoryGB: c.VRAMGB,
+		VCPUs: c.VCPUs, MemoryGB: c.MemoryGB, StorageGB: c.StorageGB,
+		InstanceType: kind, HourlyPrice: t.HourlyPrice.Amount, LaunchLimit: limit,
+		OperatingSystems: upstream.OperatingSystems(c.Systems),
+		Capabilities:     provider.Capabilities{Reboot: true, SingleKey: true},
 	}
-	for _, s := range c.Systems {
-		if upstream.Plain(s) && !slices.Contains(o.OperatingSystems, s) && len(o.OperatingSystems) < maxSystems {
-			o.OperatingSystems = append(o.OperatingSystems, s)
-		}
-	}
-	sizes := []int{c.GPUs, c.VRAMGB, c.VCPUs, c.MemoryGB, c.StorageGB}
-	return o, t.HourlyPrice.Known && o.HourlyPrice > 0 && o.HourlyPrice <= maxPrice && c.GPUs > 0 && slices.Min(sizes) >= 0 && slices.Max(sizes) <= maxSize &&
-		upstream.Plain(o.GPUType) && len(o.OperatingSystems) > 0
+	return o, fast && t.HourlyPrice.Known && upstream.Sellable(o)
 }
 
-// gpuName completes the GPU's name where the interconnect is its form, since an H100 of the one is not one of the other.
+// gpuName adds the interconnect to the GPU's name where it is the GPU's form factor: an SXM H100 is
+// not a PCIe one.
 func gpuName(gpu, interconnect string) string {
 	form := strings.ToUpper(interconnect)
 	if (strings.HasPrefix(form, "SXM") || strings.HasPrefix(form, "PCIE")) && !strings.Contains(strings.ToUpper(gpu), form) && gpu != "" {
@@ -170,7 +156,7 @@ func gpuName(gpu, interconnect string) string {
 	return gpu
 }
 
-// cutKey takes an offer's key apart.
+// cutKey splits an offer's key.
 func cutKey(key string) (cloud, kind, region string, whole bool) {
 	parts := strings.Split(key, "/")
 	if len(parts) != 3 || slices.Contains(parts, "") {

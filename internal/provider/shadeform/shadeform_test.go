@@ -55,9 +55,9 @@ func TestSettings(t *testing.T) {
 		"none":              {nil, "k", ""},
 		"bare metal only":   {map[string]string{"bare-metal-only": "true"}, "k", ""},
 		"not so":            {map[string]string{"bare-metal-only": "false"}, "k", ""},
-		"neither":           {map[string]string{"bare-metal-only": "perhaps"}, "k", "make it true or false"},
-		"one that is not":   {map[string]string{"team": "x"}, "k", `the setting "team", which`},
-		"without a secret":  {nil, "", "has no API key"},
+		"neither":           {map[string]string{"bare-metal-only": "perhaps"}, "k", "must be true or false"},
+		"one that is not":   {map[string]string{"team": "x"}, "k", "setting team: unknown"},
+		"without a secret":  {nil, "", "no API key is set"},
 		"another's address": {nil, "k", "base URL"},
 	} {
 		account := upstream.Account{Slug: "shade", Credential: c.secret, Settings: c.settings}
@@ -137,7 +137,7 @@ func TestWhatTheCloudRefuses(t *testing.T) {
 			t.Errorf("%d %s: %v, want %s", c.status, c.body, err, c.want)
 		}
 	}
-	if n := cloud.Made(); n != 0 {
+	if n := cloud.MachineCount(); n != 0 {
 		t.Errorf("%d machines", n)
 	}
 	for name, change := range map[string]func(*provider.LaunchRequest){
@@ -260,7 +260,7 @@ func TestAKeyOfTheSameNameIsNotUsed(t *testing.T) {
 	if _, err := open(t, cloud).Launch(t.Context(), request()); provider.KindOf(err) != provider.KindRejected {
 		t.Error(err)
 	}
-	if n := cloud.Made(); n != 0 {
+	if n := cloud.MachineCount(); n != 0 {
 		t.Errorf("%d machines", n)
 	}
 }
@@ -311,7 +311,7 @@ func TestTwoOfOneReference(t *testing.T) {
 		t.Error(err)
 	}
 	cloud.Advance(time.Minute)
-	if n := cloud.Made(); n != 1 {
+	if n := cloud.MachineCount(); n != 1 {
 		t.Errorf("%d machines, want somebody else's", n)
 	}
 }

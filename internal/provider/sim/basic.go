@@ -183,7 +183,7 @@ func (b *basic) register(request provider.LaunchRequest) (m *machine, isNew bool
 	w, k, now := b.world, b.key(request.Reference), b.world.clock.Now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if m := w.machines[k]; m != nil && !(request.Anew && m.record.Phase == phaseGone) {
+	if m := w.machines[k]; m != nil && !(request.IgnoreEnded && m.record.Phase == phaseGone) {
 		return m, false, nil // whatever else the request says: its first answer may have been lost
 	}
 	o, err := b.check(request)

@@ -39,7 +39,7 @@
 //     machines when it opens the world again.
 //   - A reference means one machine forever, per provider: a reference whose machine has ended is
 //     remembered for a week, and launching it again answers MachineGone instead of making a second
-//     machine, unless the request is Anew.
+//     machine, unless the request has IgnoreEnded.
 //   - Machines outlive the process that opened the world (except with [ListenBanner]). A machine
 //     whose own process died, as when the host was restarted, is started again with its files.
 //   - An address belongs to one machine of a world at a time.

@@ -5,7 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -16,7 +16,7 @@ import (
 	"github.com/billetcloud/billet/internal/provider/upstream"
 )
 
-// The cloud's words for where a machine is.
+// The cloud's statuses of a machine.
 const (
 	statusRunning    = "running"
 	statusStopped    = "stopped"
@@ -25,13 +25,10 @@ const (
 	statusReclaimed  = "terminated-provider"
 )
 
-// starting are those of a machine that is on its way.
-var starting = []string{"deploying", "pending", "provisioning"}
-
-// forgetAfter is how long a machine that is no more is remembered; later it is looked up in the list of all.
+// forgetAfter is how long a machine that has ended is remembered. Later the list of all has it.
 const forgetAfter = time.Hour
 
-// deployment is a machine as the cloud tells it.
+// deployment is a machine at the cloud.
 type deployment struct {
 	ID        string    `json:"id"`
 	Name      string    `json:"name"`
@@ -44,10 +41,10 @@ type deployment struct {
 	HourlyRate upstream.StatedDollars `json:"hourlyRate"`
 }
 
-// ended tells that the machine is no more and costs nothing. An unknown word does not say so.
-func (d deployment) ended() bool { return slices.Contains(over, d.Status) }
+// ended reports whether the machine has ended and costs nothing. An unknown status does not mean that.
+func (d deployment) ended() bool { return slices.Contains(endedStatuses, d.Status) }
 
-// UnmarshalJSON refuses one without an id or a status: it would say something about a machine that nobody said.
+// UnmarshalJSON refuses a deployment without an id or a status.
 func (d *deployment) UnmarshalJSON(b []byte) error {
 	type plain deployment
 	if err := json.Unmarshal(b, (*plain)(d)); err != nil {
@@ -60,24 +57,24 @@ func (d *deployment) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// timestamp is a time, or zero where it is no such text.
+// timestamp is a time; zero where it is malformed.
 type timestamp struct{ time.Time }
 
-// UnmarshalJSON reads it.
+// UnmarshalJSON parses the time.
 func (t *timestamp) UnmarshalJSON(b []byte) error {
 	var text string
 	_ = json.Unmarshal(b, &text) // anything else is no time
-	t.Time, _ = time.Parse(time.RFC3339, text)
+	t.Time = upstream.ParseTime(text)
 	return nil
 }
 
-// deployments is a list of them, as the array or in one of the envelopes that were seen.
+// deployments is a list of deployments: an array, or in one of the known envelopes.
 type deployments struct {
 	all   []deployment
 	given bool
 }
 
-// UnmarshalJSON reads it, and refuses a page that is not all.
+// UnmarshalJSON parses the list, and refuses a page that is not everything.
 func (l *deployments) UnmarshalJSON(b []byte) error {
 	if bytes.HasPrefix(bytes.TrimSpace(b), []byte("[")) {
 		l.given = true
@@ -100,23 +97,26 @@ func (l *deployments) UnmarshalJSON(b []byte) error {
 		return errors.New("a list of deployments without the list")
 	}
 	if in.Pages != nil && *in.Pages > 1 || in.Total != nil && *in.Total > len(*rows) {
-		return errors.New("a list of deployments that goes on elsewhere")
+		return errors.New("a list of deployments that is not complete")
 	}
 	l.all, l.given = *rows, true
 	return nil
 }
 
-// sight is what we remember of a machine of ours. The cloud finds none by its name, and its list of active ones does not say how the others ended.
-type sight struct {
-	id      string
-	made    time.Time             // when the cloud told us of its making; zero where a list showed it
-	state   provider.MachineState // the last that a known word told
-	asked   time.Time             // when the cloud was asked for it by id
-	answer  deployment            // to that
-	ending  time.Time             // when the cloud took our request to end it
-	settled bool                  // Terminate was asked for after it had failed or been reclaimed
-	endedAt time.Time             // when we first saw that it is no more
+// trace is what is remembered of a machine of ours. The cloud finds none by its name, and its list of
+// active ones does not show how the others ended.
+type trace struct {
+	id        string
+	created   time.Time             // when the cloud accepted its creation; zero where a list showed it
+	state     provider.MachineState // the last known
+	readAt    time.Time             // when it was last read by id
+	last      deployment            // the response to that
+	ending    time.Time             // when the cloud accepted its end
+	dismissed bool                  // Terminate was called after it had failed or been reclaimed
+	endedAt   time.Time             // when it was first seen to have ended
 }
+
+func (a *Adapter) now() time.Time { return a.account.Now() }
 
 func (a *Adapter) fetchActive(ctx context.Context) ([]deployment, error) {
 	return a.fetchDeployments(ctx, url.Values{"status": {"active"}})
@@ -127,99 +127,103 @@ func (a *Adapter) fetchHistory(ctx context.Context) ([]deployment, error) {
 }
 
 func (a *Adapter) fetchDeployments(ctx context.Context, query url.Values) ([]deployment, error) {
-	var said deployments
-	if err := a.client.Get(ctx, "/api/deployments", query, &said); err != nil {
+	var list deployments
+	if err := a.client.Get(ctx, "/api/deployments", query, &list); err != nil {
 		return nil, err
 	}
-	if !said.given {
-		return nil, garbled("no list of deployments")
+	if !list.given {
+		return nil, upstream.Malformed("the deployments", nil)
 	}
 	now := a.now()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for reference, s := range a.known {
-		if !s.endedAt.IsZero() && now.Sub(s.endedAt) > forgetAfter {
-			delete(a.known, reference)
-		}
-	}
-	for i, d := range said.all {
-		// Known by its id, a machine is still ours when somebody has renamed it.
-		if upstream.Marked(d.Name, id.Deployment) == "" {
+	maps.DeleteFunc(a.known, func(_ id.ID, t *trace) bool {
+		return !t.endedAt.IsZero() && now.Sub(t.endedAt) > forgetAfter
+	})
+	for i, d := range list.all {
+		// Known by its id, a machine is still ours after it was renamed.
+		if upstream.ParseMark(id.Deployment, d.Name) == "" {
 			for reference, s := range a.known {
 				if s.id == d.ID {
-					said.all[i].Name = upstream.Mark(reference)
+					list.all[i].Name = upstream.Mark(reference)
 				}
 			}
 		}
-		if reference := upstream.Marked(said.all[i].Name, id.Deployment); reference != "" && !d.ended() && a.known[reference] == nil {
-			a.known[reference] = &sight{id: d.ID}
+		reference := upstream.ParseMark(id.Deployment, list.all[i].Name)
+		if reference != "" && !d.ended() && a.known[reference] == nil {
+			a.known[reference] = &trace{id: d.ID}
 		}
 	}
-	return said.all, nil
+	return list.all, nil
 }
 
-// forget has the lists asked for again: what was asked for changes them, whether it was answered or not.
-func (a *Adapter) forget(ctx context.Context) {
-	ctx = context.WithoutCancel(ctx)
-	a.active.Forget(ctx)
-	a.history.Forget(ctx)
+// forget drops both lists, because something was changed.
+func (a *Adapter) forget() {
+	a.active.Forget()
+	a.history.Forget()
 }
 
-// pick returns the one of the list that has the reference: one that is not over, else the last that was. Two that are not over are nobody's choice.
-func (a *Adapter) pick(ctx context.Context, reference id.ID, all []deployment) (d deployment, found bool, err error) {
+// pick returns the deployment in the list that has the reference: one that has not ended, else the
+// newest. It fails where two have not ended, and with KindNotFound where there is none.
+func (a *Adapter) pick(ctx context.Context, reference id.ID, all []deployment) (d deployment, err error) {
 	for _, x := range all {
-		if upstream.Marked(x.Name, id.Deployment) != reference {
+		if upstream.ParseMark(id.Deployment, x.Name) != reference {
 			continue
 		}
 		switch {
-		case found && !d.ended() && !x.ended():
-			a.log.ErrorContext(ctx, "two machines have one name; end the one that is not the deployment's at the provider",
-				"provider", a.account.Slug, "deployment", reference, "machines", d.ID+" "+x.ID)
-			return deployment{}, false, &provider.Error{Kind: provider.KindUnavailable, Cause: fmt.Errorf("%s and %s have the name of %s", d.ID, x.ID, reference)}
-		case !found, d.ended() && (!x.ended() || x.CreatedAt.After(d.CreatedAt.Time)):
-			d, found = x, true
+		case d.ID != "" && !d.ended() && !x.ended():
+			return deployment{}, a.duplicate(ctx, "machine", reference, d.ID, x.ID)
+		case d.ID == "", d.ended() && (!x.ended() || x.CreatedAt.After(d.CreatedAt.Time)):
+			d = x
 		}
 	}
-	return d, found, nil
+	if d.ID == "" {
+		return d, upstream.NotFound("no deployment has the name of %s", reference)
+	}
+	return d, nil
 }
 
-// find returns the machine of that reference as it is, also when it is over. KindNotFound says that there never was one, or that the cloud has
-// forgotten it.
+// duplicate logs that two things at the provider have one name, and returns the error.
+func (a *Adapter) duplicate(ctx context.Context, kind string, reference id.ID, first, second string) error {
+	a.account.Log.ErrorContext(ctx, "two of one name exist at the provider; terminate or rename the one that is not the tenant's",
+		"provider", a.account.Slug, "kind", kind, "reference", reference, "ids", first+" "+second)
+	return upstream.Unavailable("%s and %s have the name of %s", first, second, reference)
+}
+
+// find returns the machine of that reference, ended or not. KindNotFound means that there never was
+// one, or that the cloud has forgotten it.
 func (a *Adapter) find(ctx context.Context, reference id.ID) (deployment, error) {
 	all, err := a.active.Recent(ctx, listAge)
 	if err != nil {
 		return deployment{}, err
 	}
-	d, found, err := a.pick(ctx, reference, all)
-	if err != nil || found {
+	d, err := a.pick(ctx, reference, all)
+	if !provider.IsKind(err, provider.KindNotFound) {
 		return d, err
 	}
-	// It is over, or in a state that the cloud does not count as active, or so new that the list does not have it.
-	if s, known := a.recall(reference); known {
-		return a.byID(ctx, s)
+	// It has ended, has a status that the cloud does not count as active, or is too new for the list.
+	if t, known := a.recall(reference); known {
+		return a.byID(ctx, t)
 	}
 	if all, err = a.history.Recent(ctx, historyAge); err != nil {
 		return deployment{}, err
 	}
-	if d, found, err = a.pick(ctx, reference, all); err != nil || found {
-		return d, err
-	}
-	return deployment{}, &provider.Error{Kind: provider.KindNotFound}
+	return a.pick(ctx, reference, all)
 }
 
-// recall returns a copy of what is remembered.
-func (a *Adapter) recall(reference id.ID) (sight, bool) {
+// recall returns what is remembered of a machine, and whether anything is.
+func (a *Adapter) recall(reference id.ID) (trace, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s, known := a.known[reference]
 	if !known {
-		return sight{}, false
+		return trace{}, false
 	}
 	return *s, true
 }
 
 // note changes what is remembered of a machine, if anything is.
-func (a *Adapter) note(machine string, change func(*sight)) {
+func (a *Adapter) note(machine string, change func(*trace)) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, s := range a.known {
@@ -229,22 +233,22 @@ func (a *Adapter) note(machine string, change func(*sight)) {
 	}
 }
 
-// byID asks for one machine, which the list does not show. What is over stays so and is not asked for again.
-func (a *Adapter) byID(ctx context.Context, s sight) (deployment, error) {
+// byID reads one machine that the list does not show. One that has ended is not read again.
+func (a *Adapter) byID(ctx context.Context, t trace) (deployment, error) {
 	now := a.now()
-	if s.answer.ID != "" && (s.answer.ended() || now.Sub(s.asked) < listAge) {
-		return s.answer, nil
+	if t.last.ID != "" && (t.last.ended() || now.Sub(t.readAt) < listAge) {
+		return t.last, nil
 	}
 	var d deployment
-	err := a.client.Get(ctx, "/api/deployments/"+url.PathEscape(s.id), nil, &d)
+	err := a.client.Get(ctx, "/api/deployments/"+url.PathEscape(t.id), nil, &d)
 	switch {
-	case err != nil && provider.KindOf(err) == provider.KindNotFound && now.Sub(s.made) < settleTime:
-		return deployment{}, &provider.Error{Kind: provider.KindUnavailable, Cause: fmt.Errorf("the cloud has just made %s and does not show it: %w", s.id, err)}
+	case provider.IsKind(err, provider.KindNotFound) && now.Sub(t.created) < settleTime:
+		return deployment{}, upstream.Unavailable("the cloud just created %s and does not show it: %w", t.id, err)
 	case err != nil:
 		return deployment{}, err
-	case d.ID != s.id:
-		return deployment{}, garbled("another deployment than the one asked for")
+	case d.ID != t.id:
+		return deployment{}, upstream.Unavailable("the cloud returned deployment %.80q instead of %s", d.ID, t.id)
 	}
-	a.note(s.id, func(s *sight) { s.asked, s.answer = now, d })
+	a.note(t.id, func(t *trace) { t.readAt, t.last = now, d })
 	return d, nil
 }

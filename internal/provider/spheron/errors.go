@@ -11,45 +11,53 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/provider"
+	"github.com/billetcloud/billet/internal/provider/upstream"
 )
 
-// over are the statuses of a machine that is no more and costs nothing.
-var over = []string{statusFailed, statusTerminated, statusReclaimed}
+// endedStatuses are those of a machine that has ended and costs nothing.
+var endedStatuses = []string{statusFailed, statusTerminated, statusReclaimed}
 
-// soldOut are words by which the cloud says that it has none left.
-var soldOut = []string{"no longer available", "not available", "unavailable", "out of stock", "sold out", "capacity"}
+// capacityWords appear in refusals where the cloud has no capacity left.
+var capacityWords = []string{
+	"no longer available", "not available", "unavailable", "out of stock", "sold out", "capacity",
+}
 
-// explain reads what the cloud says with a refusal. The bodies differ from call to call, so each field is read on its own.
+// explain reads the body of a refusal. Bodies differ from path to path, so each field is parsed on its
+// own.
 func explain(status int, body []byte) *provider.Error {
-	var said map[string]json.RawMessage
-	if json.Unmarshal(body, &said) != nil {
+	var refusal map[string]json.RawMessage
+	if json.Unmarshal(body, &refusal) != nil {
 		return nil
 	}
-	text := strings.ToLower(strings.Join([]string{words(said["error"]), words(said["message"]), words(said["error_message"]), words(said["code"])}, "\n"))
+	var text string
+	for _, field := range []string{"error", "message", "error_message", "code"} {
+		text += strings.ToLower(messageOf(refusal[field])) + "\n"
+	}
 	switch {
 	case status == http.StatusTooManyRequests:
-		return &provider.Error{Kind: provider.KindThrottled, RetryAfter: pause(said["retryAfter"], time.Second)}
-	case status/100 != 4, status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusNotFound:
+		return &provider.Error{Kind: provider.KindThrottled, RetryAfter: pause(refusal["retryAfter"], time.Second)}
+	case status/100 != 4, status == http.StatusUnauthorized, status == http.StatusForbidden,
+		status == http.StatusNotFound:
 		return nil
-	case slices.Contains(over, strings.ToLower(words(said["currentStatus"]))):
+	case slices.Contains(endedStatuses, strings.ToLower(messageOf(refusal["currentStatus"]))):
 		return &provider.Error{Kind: provider.KindNotFound}
 	case strings.Contains(text, "minimum runtime"):
 		return &provider.Error{
-			Kind: provider.KindRejected, Message: "The provider ends no machine before its minimum runtime.",
-			RetryAfter: max(pause(said["timeRemaining"], time.Minute), time.Minute),
+			Kind: provider.KindRejected, Message: "This machine cannot be terminated before its minimum runtime.",
+			RetryAfter: max(pause(refusal["timeRemaining"], time.Minute), time.Minute),
 		}
-	case strings.Contains(text, "team id"), strings.Contains(text, "team not found"):
+	case upstream.ContainsAny(text, []string{"team id", "team not found"}):
 		return &provider.Error{Kind: provider.KindCredentials}
-	case strings.Contains(text, "balance"), strings.Contains(text, "credit"):
+	case upstream.ContainsAny(text, []string{"balance", "credit"}):
 		return &provider.Error{Kind: provider.KindQuota}
-	case slices.ContainsFunc(soldOut, func(w string) bool { return strings.Contains(text, w) }):
+	case upstream.ContainsAny(text, capacityWords):
 		return &provider.Error{Kind: provider.KindNoCapacity}
 	}
 	return nil
 }
 
-// words is a text, or the message of an object; "" for anything else.
-func words(b json.RawMessage) string {
+// messageOf returns a text, or the message of an object; "" for anything else.
+func messageOf(b json.RawMessage) string {
 	var text string
 	if json.Unmarshal(b, &text) == nil {
 		return text
@@ -59,7 +67,7 @@ func words(b json.RawMessage) string {
 	return in.Message
 }
 
-// pause is a number of units, rounded up to whole ones; 0 for anything else.
+// pause parses a number of units, rounded up to whole ones; 0 for anything else.
 func pause(b json.RawMessage, unit time.Duration) time.Duration {
 	n, err := strconv.ParseFloat(string(bytes.Trim(bytes.TrimSpace(b), `"`)), 64)
 	if err != nil || math.IsNaN(n) || n <= 0 {

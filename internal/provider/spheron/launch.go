@@ -12,7 +12,7 @@ import (
 	"github.com/billetcloud/billet/internal/provider/upstream"
 )
 
-// deploy is what the cloud is told; all but the last four come from one row of its offers.
+// deploy is the request for a deployment. All but the last four fields come from one row of offers.
 type deploy struct {
 	Provider        string     `json:"provider"`
 	OfferID         string     `json:"offerId"`
@@ -27,28 +27,36 @@ type deploy struct {
 	CloudInit       *cloudInit `json:"cloudInit,omitempty"`
 }
 
-// Launch looks among all machines that there ever were, and deploys where none has the reference.
+// Launch implements provider.Provider.
 func (a *Adapter) Launch(ctx context.Context, r provider.LaunchRequest) (provider.Machine, error) {
-	done, err := a.turns.Take(ctx, r.Reference)
-	if err != nil {
-		return provider.Machine{}, err
-	}
-	defer done()
-	all, err := a.history.Fresh(ctx)
-	if err != nil {
-		return provider.Machine{}, err
-	}
-	d, found, err := a.pick(ctx, r.Reference, all)
-	if s, known := a.recall(r.Reference); err == nil && !found && known { // we were told of it, and the list is late
-		d, err = a.byID(ctx, s)
-		found = err == nil
-	}
-	if err != nil {
-		return provider.Machine{}, err
-	}
-	if found && !(r.Anew && d.ended()) {
+	find := func(ctx context.Context) (provider.Machine, error) {
+		all, err := a.history.Fresh(ctx)
+		if err != nil {
+			return provider.Machine{}, err
+		}
+		d, err := a.pick(ctx, r.Reference, all)
+		if provider.IsKind(err, provider.KindNotFound) {
+			if t, known := a.recall(r.Reference); known { // the list is late
+				if d, err = a.byID(ctx, t); provider.IsKind(err, provider.KindNotFound) { // it was created and has vanished
+					err = &provider.Error{Kind: provider.KindRejected, Cause: err}
+				}
+			}
+		}
+		if err != nil {
+			return provider.Machine{}, err
+		}
+		if r.IgnoreEnded && d.ended() {
+			return provider.Machine{}, upstream.NotFound("%s has ended", d.ID)
+		}
 		return a.machine(ctx, r.Reference, d), nil
 	}
+	return upstream.CreateOnce(ctx, &a.locks, r.Reference, find, func(ctx context.Context) (provider.Machine, error) {
+		return a.create(ctx, r)
+	})
+}
+
+// create sends the request, once.
+func (a *Adapter) create(ctx context.Context, r provider.LaunchRequest) (provider.Machine, error) {
 	body, remembered, err := a.order(ctx, r)
 	if err != nil {
 		return provider.Machine{}, err
@@ -56,16 +64,14 @@ func (a *Adapter) Launch(ctx context.Context, r provider.LaunchRequest) (provide
 	if err := a.mayCreate(); err != nil {
 		return provider.Machine{}, err
 	}
-	err = a.client.Do(ctx, upstream.Request{Method: http.MethodPost, Path: "/api/deployments", Body: body, Into: &d, Alone: true})
+	var d deployment
+	err = a.client.Do(ctx, upstream.Request{
+		Method: http.MethodPost, Path: "/api/deployments", Body: body, Into: &d, OwnLimit: true,
+	})
 	if err == nil && d.ID == "" {
-		err = garbled("a deployment was asked for, and the answer is empty")
+		err = upstream.Malformed("the deployment that it created", nil)
 	}
-	if err == nil {
-		a.mu.Lock()
-		a.known[r.Reference] = &sight{id: d.ID, made: a.now()}
-		a.mu.Unlock()
-	}
-	a.forget(ctx)
+	a.forget()
 	if err != nil {
 		if e := (*provider.Error)(nil); errors.As(err, &e) && e.Kind == provider.KindThrottled {
 			a.mu.Lock()
@@ -74,25 +80,29 @@ func (a *Adapter) Launch(ctx context.Context, r provider.LaunchRequest) (provide
 		}
 		return provider.Machine{}, a.refused(err, remembered)
 	}
+	a.mu.Lock()
+	a.known[r.Reference] = &trace{id: d.ID, created: a.now()}
+	a.mu.Unlock()
 	return a.machine(ctx, r.Reference, d), nil
 }
 
-// order checks what is asked for against what is sold now, and words it as the cloud wants it. Whether any is left, the cloud knows better than our list.
+// order checks the request against what is sold now, and translates it. It does not check the stock,
+// which the cloud knows better than our list.
 func (a *Adapter) order(ctx context.Context, r provider.LaunchRequest) (body deploy, remembered bool, err error) {
 	if len(r.AuthorizedKeys) != 1 {
-		return deploy{}, false, rejected("The provider takes exactly one SSH key at the deploy. Add others to the machine once it runs.")
+		return deploy{}, false, upstream.Rejected("This offer requires exactly one SSH key. Add others to the machine once it runs.")
 	}
 	o, err := a.offer(ctx, r.OfferKey, r.Region)
 	if err != nil {
 		return deploy{}, false, err
 	}
 	if !slices.Contains(o.OperatingSystems, r.OperatingSystem) {
-		return deploy{}, false, rejected("The provider does not have this operating system for the offer any more.")
+		return deploy{}, false, upstream.Rejected("This offer no longer has that operating system. Choose one that it lists.")
 	}
 	if r.CloudInit != "" && !o.Capabilities.CloudInit {
-		return deploy{}, false, rejected("This offer cannot run cloud-init.")
+		return deploy{}, false, upstream.Rejected("This offer does not support cloud-init. Remove the cloud-init text.")
 	}
-	ci, err := readCloudInit(r)
+	ci, err := parseCloudInit(r)
 	if err != nil {
 		return deploy{}, false, err
 	}
@@ -101,12 +111,14 @@ func (a *Adapter) order(ctx context.Context, r provider.LaunchRequest) (body dep
 		return deploy{}, false, err
 	}
 	return deploy{
-		Provider: o.at.provider, OfferID: o.offerID, GPUType: o.gpuType, GPUCount: o.GPUCount, Region: o.at.cluster, OperatingSystem: r.OperatingSystem,
-		InstanceType: o.instanceType, PublicKey: upstream.BareKey(r.AuthorizedKeys[0]), TeamID: team, Name: upstream.Mark(r.Reference), CloudInit: ci,
+		Provider: o.at.provider, OfferID: o.offerID, GPUType: o.gpuType, GPUCount: o.GPUCount, Region: o.at.cluster,
+		OperatingSystem: r.OperatingSystem, InstanceType: o.instanceType,
+		PublicKey: upstream.BareKey(r.AuthorizedKeys[0]), TeamID: team, Name: upstream.Mark(r.Reference), CloudInit: ci,
 	}, remembered, nil
 }
 
-// mayCreate counts one more create, or says when the next may come: the cloud counts them apart from other requests.
+// mayCreate counts one more create, or returns KindThrottled with the time to wait: the cloud counts
+// creates separately from other requests.
 func (a *Adapter) mayCreate() error {
 	now := a.now()
 	a.mu.Lock()
@@ -117,24 +129,26 @@ func (a *Adapter) mayCreate() error {
 		wait = max(wait, a.creates[0].Add(window).Sub(now))
 	}
 	if wait > 0 {
-		return &provider.Error{Kind: provider.KindThrottled, RetryAfter: wait, Cause: errors.New("as many deployments were made as the cloud allows for now")}
+		err := errors.New("the cloud allows no more deployments for now")
+		return &provider.Error{Kind: provider.KindThrottled, RetryAfter: wait, Cause: err}
 	}
 	a.creates = append(a.creates, now)
 	return nil
 }
 
-// referenceOf returns whose machine the cloud's id is; "" for one that is no more, or not ours.
-func (a *Adapter) referenceOf(machine string, active []deployment) (reference id.ID, there bool) {
+// referenceOf returns the reference of a machine by the cloud's id, "" for one that is not ours, and
+// whether the machine exists.
+func (a *Adapter) referenceOf(machine string, active []deployment) (reference id.ID, exists bool) {
 	for _, d := range active {
 		if d.ID == machine {
-			return upstream.Marked(d.Name, id.Deployment), !d.ended()
+			return upstream.ParseMark(id.Deployment, d.Name), !d.ended()
 		}
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for reference, s := range a.known {
-		if s.id == machine && s.endedAt.IsZero() && a.now().Sub(s.made) < settleTime {
-			return reference, true // so new that the list does not have it
+		if s.id == machine && s.endedAt.IsZero() && a.now().Sub(s.created) < settleTime {
+			return reference, true // too new for the list
 		}
 	}
 	return "", false

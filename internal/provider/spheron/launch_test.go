@@ -16,10 +16,10 @@ import (
 
 func TestSettings(t *testing.T) {
 	for want, a := range map[string]upstream.Account{
-		"API key":         {},
-		"unknown setting": {Credential: "k", Settings: map[string]string{"project": "p"}},
-		"empty team":      {Credential: "k", Settings: map[string]string{"team": ""}},
-		"base URL":        {Credential: "k", BaseURL: "ftp://x"},
+		"API key":                  {},
+		"setting project: unknown": {Credential: "k", Settings: map[string]string{"project": "p"}},
+		"setting team: is empty":   {Credential: "k", Settings: map[string]string{"team": ""}},
+		"base URL":                 {Credential: "k", BaseURL: "ftp://x"},
 	} {
 		if _, err := spheron.New(a); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
@@ -172,7 +172,7 @@ func TestAnotherOfferIsLaunchedAfterOneThatCameToNothing(t *testing.T) {
 		}
 		b.restart()
 	}
-	r.Anew = true
+	r.IgnoreEnded = true
 	second, err := b.Launch(t.Context(), r)
 	if err != nil || second.ID == first.ID || second.State != provider.MachineProvisioning {
 		t.Fatalf("%+v, %v; the first was %+v", second, err, first)

@@ -39,8 +39,8 @@ func TestStatusesInOurWords(t *testing.T) {
 		{"pending", provider.MachineProvisioning, "", false},
 		{"provisioning", provider.MachineProvisioning, "", false},
 		{"stopped", provider.MachineOff, "", false},
-		{"failed", provider.MachineLost, "The machine has failed at the provider.", false},
-		{"terminated-provider", provider.MachineLost, "The machine was reclaimed by the provider.", false},
+		{"failed", provider.MachineLost, "The machine failed at the provider.", false},
+		{"terminated-provider", provider.MachineLost, "The provider reclaimed the machine.", false},
 		{"hibernating", provider.MachineReady, "", true}, // in no list but that of all
 	} {
 		for _, restarted := range []bool{false, true} {
@@ -55,7 +55,7 @@ func TestStatusesInOurWords(t *testing.T) {
 			if restarted { // nobody remembers that it was ready
 				switch c.word {
 				case "failed":
-					state, detail = provider.MachineFailed, "The provider could not make the machine."
+					state, detail = provider.MachineFailed, "The provider could not create the machine."
 				case "hibernating":
 					state = provider.MachineProvisioning
 				}
@@ -191,7 +191,7 @@ func TestTheMinimumRuntimeIsToldAndNoEndIsLost(t *testing.T) {
 	}
 	b.wantState(1, provider.MachineReady, "")
 	b.cloud.Advance(e.RetryAfter)
-	b.cloud.Trouble(providertest.Trouble{Kind: providertest.LostAnswer, Writes: true, Times: 1})
+	b.cloud.InjectFault(providertest.Fault{Kind: providertest.LostResponse, Writes: true, Times: 1})
 	wantKind(t, "Terminate without an answer", b.Terminate(t.Context(), reference(1)), provider.KindUnavailable)
 	before := b.asked()
 	if err := b.Terminate(t.Context(), reference(1)); err != nil || b.count(before, "DELETE", "") != 0 {

@@ -13,44 +13,35 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
-	"github.com/billetcloud/billet/internal/apierr"
-	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/upstream"
 )
 
 const (
 	pageSize = 100
-	// maxPages bounds a cloud that never comes to an end.
-	maxPages = 200
-	// The rest is what the catalogue takes.
-	maxText    = 128
-	maxSystems = 64
-	maxCount   = 1_000_000
-	maxPrice   = 1_000_000 * money.USD
+	maxPages = 200 // of a list
 )
 
-// subsite is a region as the cloud has it: one of a sub-provider.
+// subsite is a region of the cloud: that of a sub-provider.
 type subsite struct{ provider, cluster string }
 
-// slug is the region's in our API. Two sub-providers may use the same name for different places, and a volume of one cannot be attached at the
-// other, so it has both.
+// slug is the region's in our API. It has the sub-provider, too: two may use the same name for
+// different places, and a volume of one cannot be attached at the other.
 func (s subsite) slug() string { return upstream.Slug(s.provider + "-" + s.cluster) }
 
-func (s subsite) name() string { return clean(s.cluster + " (" + s.provider + ")") }
+func (s subsite) name() string { return upstream.CleanText(s.cluster + " (" + s.provider + ")") }
 
-// offer is one that can be launched, and what the cloud wants to be told to do so.
+// offer is an offer, and what a deploy of it sends.
 type offer struct {
 	provider.Offer
 	at           subsite
 	offerID      string
-	gpuType      string // the cloud's own text, for the deploy
-	instanceType string // likewise
+	gpuType      string // as the cloud writes it
+	instanceType string // as the cloud writes it
 }
 
-// page is one of the list of groups. Paging counts groups.
+// page is a page of the list of groups. Paging counts groups.
 type page struct {
 	Data  *[]group `json:"data"`
 	Total *int     `json:"total"`
@@ -66,7 +57,7 @@ type group struct {
 	GPUModel, DisplayName, Popularity, TotalAvailable, LowestPrice, HighestPrice, AveragePrice, Providers unread
 }
 
-// unread is a field that is known and not needed. It is named so that a look for what is new in the answers does not find it.
+// unread is a known field that is not needed. It is named so that it is not reported as unknown.
 type unread = json.RawMessage
 
 type entry struct {
@@ -90,10 +81,11 @@ type entry struct {
 	MinMinutes   whole            `json:"minimumRuntimeMinutes"`
 }
 
-// whole is a number of which only the whole part matters, as a JSON number or a text; 0 for null and for what is less than 0.
+// whole is a number that is rounded down, as a JSON number or a string; 0 for null and for less than
+// 0.
 type whole int
 
-// UnmarshalJSON reads it.
+// UnmarshalJSON parses the number.
 func (w *whole) UnmarshalJSON(b []byte) error {
 	text := string(bytes.Trim(b, `"`))
 	if *w = 0; text == "" || text == "null" {
@@ -101,15 +93,15 @@ func (w *whole) UnmarshalJSON(b []byte) error {
 	}
 	n, err := strconv.ParseFloat(text, 64)
 	if err != nil || math.IsNaN(n) || n > 1e9 {
-		return fmt.Errorf("%.40q is no number", text)
+		return fmt.Errorf("%.40q is not a number", text)
 	}
 	*w = whole(max(n, 0))
 	return nil
 }
 
-// Offers returns everything that the cloud sells, one offer for each region.
+// Offers implements provider.Provider: one offer for each region.
 func (a *Adapter) Offers(ctx context.Context) ([]provider.Offer, error) {
-	all, err := a.sold.Fresh(ctx)
+	all, err := a.offers.Fresh(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -118,13 +110,13 @@ func (a *Adapter) Offers(ctx context.Context) ([]provider.Offer, error) {
 		out[i] = o.Offer
 		out[i].OperatingSystems = slices.Clone(o.OperatingSystems)
 	}
-	return a.account.Sold(out), nil
+	return a.account.WithoutExcluded(out), nil
 }
 
-// offer returns what is sold under the key in the region now.
+// offer returns the offer with the key in the region.
 func (a *Adapter) offer(ctx context.Context, key, region string) (offer, error) {
 	for _, age := range []time.Duration{syncEvery, time.Minute} {
-		all, err := a.sold.Recent(ctx, age)
+		all, err := a.offers.Recent(ctx, age)
 		if err != nil {
 			return offer{}, err
 		}
@@ -134,7 +126,7 @@ func (a *Adapter) offer(ctx context.Context, key, region string) (offer, error) 
 			}
 		}
 	}
-	return offer{}, &provider.Error{Kind: provider.KindNotFound}
+	return offer{}, upstream.NotFound("there is no offer %.80q in %.80q", key, region)
 }
 
 func (a *Adapter) fetchOffers(ctx context.Context) ([]offer, error) {
@@ -146,11 +138,11 @@ func (a *Adapter) fetchOffers(ctx context.Context) ([]offer, error) {
 			return nil, err
 		}
 		if p.Data == nil || p.Total == nil && p.Pages == nil || n > maxPages {
-			return nil, garbled("a page of offers without groups, or without how many there are")
+			return nil, upstream.Malformed("the groups of offers and their number", nil)
 		}
 		if p.Total != nil {
 			if total >= 0 && total != *p.Total {
-				return nil, garbled("the offers changed while they were read")
+				return nil, upstream.Unavailable("the offers changed while they were read")
 			}
 			total = *p.Total
 		}
@@ -159,7 +151,7 @@ func (a *Adapter) fetchOffers(ctx context.Context) ([]offer, error) {
 			return a.readGroups(ctx, groups)
 		}
 		if len(*p.Data) == 0 {
-			return nil, garbled(fmt.Sprintf("the offers end after %d groups of more", len(groups)))
+			return nil, upstream.Unavailable("the list of offers ends after %d groups, before its end", len(groups))
 		}
 	}
 }
@@ -168,7 +160,7 @@ func paging(n int) url.Values {
 	return url.Values{"page": {strconv.Itoa(n)}, "limit": {strconv.Itoa(pageSize)}}
 }
 
-// readGroups reads each offer on its own: one that is broken takes no other with it.
+// readGroups parses each offer on its own: a malformed one hides no other.
 func (a *Adapter) readGroups(ctx context.Context, groups []group) ([]offer, error) {
 	var out []offer
 	broken, read := 0, 0
@@ -177,20 +169,20 @@ func (a *Adapter) readGroups(ctx context.Context, groups []group) ([]offer, erro
 			var e entry
 			if err := json.Unmarshal(raw, &e); err != nil {
 				broken++
-				a.once(ctx, "an offer cannot be read and is left out", "error", err.Error())
+				a.warn(ctx, "a malformed offer is skipped", "error", err.Error())
 				continue
 			}
 			read++
-			out = append(out, a.regions(ctx, g, e)...)
+			out = append(out, a.translate(ctx, g, e)...)
 		}
 	}
 	if broken > 0 && read == 0 {
-		return nil, garbled("no offer can be read")
+		return nil, upstream.Malformed("offers", nil)
 	}
-	// Of two rows for the same thing the cheaper that can be had counts, and the order of the answer does not.
+	// Of two rows for the same thing the cheapest available one counts, whatever their order.
 	slices.SortStableFunc(out, func(x, y offer) int {
-		return cmp.Or(cmp.Compare(x.Region, y.Region), cmp.Compare(x.Key, y.Key), cmp.Compare(rank(x), rank(y)), cmp.Compare(x.HourlyPrice, y.HourlyPrice),
-			slices.Compare(x.OperatingSystems, y.OperatingSystems))
+		return cmp.Or(cmp.Compare(x.Region, y.Region), cmp.Compare(x.Key, y.Key), cmp.Compare(rank(x), rank(y)),
+			cmp.Compare(x.HourlyPrice, y.HourlyPrice), slices.Compare(x.OperatingSystems, y.OperatingSystems))
 	})
 	return slices.CompactFunc(out, func(x, y offer) bool { return x.Region == y.Region && x.Key == y.Key }), nil
 }
@@ -202,32 +194,29 @@ func rank(o offer) int {
 	return 1
 }
 
-// regions returns one offer for each region of the entry; none for what cannot be sold.
-func (a *Adapter) regions(ctx context.Context, g group, e entry) []offer {
+// translate returns one offer for each region of the entry; none for what cannot be sold.
+func (a *Adapter) translate(ctx context.Context, g group, e entry) []offer {
 	o := offer{offerID: e.OfferID, gpuType: g.GPUType, instanceType: e.InstanceType}
-	o.GPUType = clean(bareMetal.ReplaceAllString(g.GPUType, ""))
-	o.GPUCount, o.GPUMemoryGB, o.VCPUs, o.MemoryGB, o.StorageGB = int(e.GPUCount), int(e.GPUMemory), int(e.VCPUs), int(e.Memory), int(e.Storage)
-	// The key has all that must not change under a tenant who chose this offer; the launch finds it by the whole.
+	o.GPUType = upstream.CleanText(bareMetal.ReplaceAllString(g.GPUType, ""))
+	o.GPUCount, o.GPUMemoryGB = int(e.GPUCount), int(e.GPUMemory)
+	o.VCPUs, o.MemoryGB, o.StorageGB = int(e.VCPUs), int(e.Memory), int(e.Storage)
+	// The key has all that must not change for a tenant who chose this offer.
 	o.Key = strings.Join([]string{e.Provider, g.GPUType, e.InstanceType, strconv.Itoa(o.GPUCount), e.OfferID}, "/")
-	o.Interconnect = clean(e.Interconnect)
+	o.Interconnect = upstream.CleanText(e.Interconnect)
 	o.HourlyPrice, o.Available = e.Price.Amount, e.Available
 	o.MinimumRuntime = max(minimumRuntime, time.Duration(min(e.MinMinutes, 60*24*365))*time.Minute)
-	o.Capabilities = provider.Capabilities{CloudInit: e.CloudInit, SingleKey: true, Volumes: volumeKeepers[e.Provider]}
-	for _, s := range e.Systems {
-		if s == clean(s) && s != "" && len(o.OperatingSystems) < maxSystems && !slices.Contains(o.OperatingSystems, s) {
-			o.OperatingSystems = append(o.OperatingSystems, s)
-		}
-	}
+	o.Capabilities = provider.Capabilities{CloudInit: e.CloudInit, SingleKey: true, Volumes: hasVolumes[e.Provider]}
+	o.OperatingSystems = upstream.OperatingSystems(e.Systems)
 	var known bool
-	if o.InstanceType, known = letAs(g.GPUType, e); !known {
-		a.once(ctx, "an unknown instance type; its offers are left out", "instanceType", e.InstanceType)
+	if o.InstanceType, known = instanceType(g.GPUType, e); !known {
+		a.warn(ctx, "offers of an unknown instance type are skipped", "instanceType", e.InstanceType)
 		return nil
 	}
-	if e.Maintenance || o.GPUCount == 0 || o.GPUCount > maxCount || o.GPUType == "" || e.Provider == "" || e.OfferID == "" || o.HourlyPrice <= 0 || o.HourlyPrice > maxPrice || len(o.OperatingSystems) == 0 {
+	if e.Maintenance || e.Provider == "" || e.OfferID == "" || !upstream.Sellable(o.Offer) {
 		return nil
 	}
-	if o.Key != clean(o.Key) {
-		a.once(ctx, "an offer whose names are too long or no plain text; it is left out", "offer", o.Key)
+	if !upstream.IsPlain(o.Key) {
+		a.warn(ctx, "an offer is skipped: its names are too long or not plain text", "offer", o.Key)
 		return nil
 	}
 	clusters := e.Clusters
@@ -238,7 +227,7 @@ func (a *Adapter) regions(ctx context.Context, g group, e entry) []offer {
 	for _, cluster := range clusters {
 		o := o
 		o.at = subsite{e.Provider, cluster}
-		if !a.home(ctx, o.at) {
+		if !a.claimSlug(ctx, o.at) {
 			continue
 		}
 		o.Region, o.RegionName = o.at.slug(), o.at.name()
@@ -248,20 +237,22 @@ func (a *Adapter) regions(ctx context.Context, g group, e entry) []offer {
 	return out
 }
 
-// home tells whether the region has its slug for itself. The first that had it keeps it, since a volume's and a machine's must be the same place.
-func (a *Adapter) home(ctx context.Context, at subsite) bool {
+// claimSlug reports whether the region has its slug for itself. The first region that had it keeps
+// it: a volume's and a machine's region must be the same place.
+func (a *Adapter) claimSlug(ctx context.Context, at subsite) bool {
 	slug := at.slug()
 	if at.cluster == "" || !provider.ValidSlug(slug) {
 		return false
 	}
 	a.mu.Lock()
-	before, taken := a.homes[slug]
-	if !taken && len(a.homes) < 10_000 {
-		a.homes[slug] = at
+	before, taken := a.regions[slug]
+	if !taken && len(a.regions) < 10_000 {
+		a.regions[slug] = at
 	}
 	a.mu.Unlock()
 	if taken && before != at {
-		a.once(ctx, "a region whose name reads like another's; its offers are left out", "region", at.provider+" "+at.cluster)
+		a.warn(ctx, "offers of a region are skipped: its name is too similar to another's",
+			"region", at.provider+" "+at.cluster)
 		return false
 	}
 	return true
@@ -269,8 +260,8 @@ func (a *Adapter) home(ctx context.Context, at subsite) bool {
 
 var bareMetal = regexp.MustCompile(`(?i)[ _-]*bare[ _-]?metal`)
 
-// letAs is the way in which it is let.
-func letAs(gpuType string, e entry) (provider.InstanceType, bool) {
+// instanceType translates the instance type of an entry.
+func instanceType(gpuType string, e entry) (provider.InstanceType, bool) {
 	switch e.InstanceType {
 	case "SPOT":
 		return provider.Spot, true
@@ -283,16 +274,4 @@ func letAs(gpuType string, e entry) (provider.InstanceType, bool) {
 		return provider.VM, true
 	}
 	return "", false
-}
-
-// clean is the text as the catalogue takes it: plain, bounded, without spaces around it. It is the same text where there was nothing to mend.
-func clean(text string) string {
-	text = apierr.Visible(text)
-	if len(text) > maxText {
-		text = text[:maxText]
-		for !utf8.ValidString(text) {
-			text = text[:len(text)-1]
-		}
-	}
-	return strings.TrimSpace(text)
 }

@@ -5,9 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"net/http"
-	"strconv"
 	"sync"
 	"time"
 
@@ -19,14 +16,14 @@ import (
 const (
 	baseURL = "https://app.spheron.ai"
 
-	// window is the time for which the cloud counts; requestsAllowed and createsAllowed are what it allows in that time, where the settings
-	// say nothing else. What is asked for regularly is far fewer: see Inferred and the test that counts.
+	// window is the time in which the cloud counts requests. By default it allows requestsAllowed
+	// requests and createsAllowed creates in it. Regular polling needs far fewer: see the test that
+	// counts.
 	window          = 15 * time.Minute
 	requestsAllowed = 100
 	createsAllowed  = 10
-	// mostAllowed is the most that the settings may say.
-	mostAllowed = 1_000_000
-	// requestLimit is for one request: a broker asks others before it answers.
+	maxAllowed      = 1_000_000 // of the settings
+	// requestLimit is for one request: a broker asks others before it responds.
 	requestLimit = 30 * time.Second
 
 	launchLimit    = 30 * time.Minute
@@ -36,9 +33,9 @@ const (
 	pollEvery      = time.Minute
 	// listAge is how old the list may be from which machines and volumes are answered.
 	listAge = pollEvery / 2
-	// historyAge is how old the list of everything that ever was may be, which says that a reference is not known.
+	// historyAge is how old the list of all deployments, ended or not, may be.
 	historyAge = 2 * time.Minute
-	// placesAge is how old the list of where volumes can be had may be.
+	// placesAge is how old the list of the regions with volumes may be.
 	placesAge = 15 * time.Minute
 )
 
@@ -53,94 +50,81 @@ const (
 type Adapter struct {
 	account upstream.Account
 	most    int // creates of deployments within window
-	log     *slog.Logger
-	now     func() time.Time
 	client  *upstream.Client
-	turns   upstream.Turns // of references
+	locks   upstream.KeyedLock // of references
 
-	sold    *upstream.List[offer]
+	offers  *upstream.List[offer]
 	active  *upstream.List[deployment] // those that the cloud counts as active
-	history *upstream.List[deployment] // all that there ever were
+	history *upstream.List[deployment] // all, ended or not
 	volumes *upstream.List[volume]
-	places  *upstream.List[place] // where volumes can be had
-	told    upstream.Once
+	places  *upstream.List[place] // the regions with volumes
+
+	warnings upstream.WarnOnce
 
 	mu        sync.Mutex
-	team      string             // that the cloud named; "" for not asked yet
+	team      string             // as the cloud named it; "" for not read yet
 	creates   []time.Time        // of deployments, within window
-	noCreates time.Time          // until then the cloud wants none
-	known     map[id.ID]*sight   // what we remember of our machines
-	homes     map[string]subsite // the region of each slug, by which no two are mixed up
+	noCreates time.Time          // until then the cloud accepts none
+	known     map[id.ID]*trace   // what is remembered of our machines
+	regions   map[string]subsite // by slug, so that no two are confused
 }
 
-// New returns an Adapter; doc.go has the settings. It fails where the account has no credential, or a setting is unknown or has no meaning.
+// New returns the Adapter of the account; doc.go lists the settings. It fails where the account is
+// incomplete, or a setting is unknown or invalid.
 func New(a upstream.Account) (*Adapter, error) {
-	if a.Credential == "" {
-		return nil, fmt.Errorf("%s needs an API key of Spheron as its credential; make one in the dashboard's settings", a.Slug)
+	a, err := a.Prepare("create one in the settings of Spheron's dashboard", teamSetting, requestsSetting, createsSetting)
+	if err != nil {
+		return nil, err
 	}
-	allowed := map[string]int{requestsSetting: requestsAllowed, createsSetting: createsAllowed}
-	for name, value := range a.Settings {
-		if _, limit := allowed[name]; limit {
-			n, err := strconv.Atoi(value)
-			if err != nil || n < 2 || n > mostAllowed {
-				return nil, fmt.Errorf("%s: %s must be a whole number from 2 to %d", a.Slug, name, mostAllowed)
-			}
-			allowed[name] = n
-			continue
-		}
-		if name != teamSetting {
-			return nil, fmt.Errorf("%s has the unknown setting %q; there are %s, %s and %s", a.Slug, name, teamSetting, requestsSetting, createsSetting)
-		}
-		if value == "" {
-			return nil, fmt.Errorf("%s has an empty team; give the team's id or leave the setting out", a.Slug)
-		}
+	if team, set := a.Settings[teamSetting]; set && team == "" {
+		return nil, a.SettingError(teamSetting, errors.New("is empty; set it to the team's id or leave it out"))
 	}
-	every, burst := budget(allowed[requestsSetting])
+	requests, err := a.IntSetting(requestsSetting, requestsAllowed, 2, maxAllowed)
+	if err != nil {
+		return nil, err
+	}
+	creates, err := a.IntSetting(createsSetting, createsAllowed, 2, maxAllowed)
+	if err != nil {
+		return nil, err
+	}
+	every, burst := budget(requests)
 	client, err := upstream.NewClient(upstream.Config{
 		Account: a, BaseURL: baseURL, Every: every, Burst: burst, Timeout: requestLimit, Explain: explain,
-		Authorize: func(h http.Header, credential string) { h.Set("Authorization", "Bearer "+credential) },
+		Authorize: upstream.Bearer,
 	})
 	if err != nil {
 		return nil, err
 	}
 	s := &Adapter{
-		account: a, most: allowed[createsSetting] - 1, client: client, log: a.Log, now: a.Now,
-		known: map[id.ID]*sight{}, homes: map[string]subsite{},
+		account: a, most: creates - 1, client: client, known: map[id.ID]*trace{}, regions: map[string]subsite{},
 	}
-	if s.log == nil {
-		s.log = slog.New(slog.DiscardHandler)
-	}
-	if s.now == nil {
-		s.now = time.Now
-	}
-	s.sold = upstream.NewList(s.now, s.fetchOffers)
-	s.active = upstream.NewList(s.now, s.fetchActive)
-	s.history = upstream.NewList(s.now, s.fetchHistory)
-	s.volumes = upstream.NewList(s.now, s.fetchVolumes)
-	s.places = upstream.NewList(s.now, s.fetchPlaces)
+	s.offers = upstream.NewList(a.Now, s.fetchOffers)
+	s.active = upstream.NewList(a.Now, s.fetchActive)
+	s.history = upstream.NewList(a.Now, s.fetchHistory)
+	s.volumes = upstream.NewList(a.Now, s.fetchVolumes)
+	s.places = upstream.NewList(a.Now, s.fetchPlaces)
 	return s, nil
 }
 
-// budget keeps a twentieth below what the cloud allows in any window: a burst, and the rest evenly. Of 100 it is 20, and one each 12 s.
+// budget stays a twentieth below what the cloud allows in any window: a burst, and the rest evenly.
+// Of 100 it is 20, and one each 12 s.
 func budget(allowed int) (every time.Duration, burst int) {
 	burst = max(1, allowed/5)
 	return window / time.Duration(max(1, allowed*19/20-burst)), burst
 }
 
-// Info returns what does not change while the server runs. Regions are the offers' own, since they come and go.
+// Info implements provider.Provider. The offers name the regions.
 func (a *Adapter) Info() provider.Info {
-	return provider.Info{
-		PrivateAddresses: a.account.PrivateAddresses,
-
-		Slug: a.account.Slug, Name: a.account.Name, LaunchLimit: launchLimit, MinimumRuntime: minimumRuntime,
+	return a.account.Info(provider.Info{
+		LaunchLimit: launchLimit, MinimumRuntime: minimumRuntime,
 		SyncEvery: syncEvery, PollEvery: pollEvery, SettleTime: settleTime,
-	}
+	})
 }
 
-// TakesHostKey reports true: a host key goes with cloud-init.
+// TakesHostKey implements provider.HostKeyTaker: a host key goes with cloud-init.
 func (a *Adapter) TakesHostKey(string) bool { return true }
 
-// payer returns the id of the team that pays, and whether it is older than this call.
+// payer returns the id of the team that pays, and whether it was read before this call.
 func (a *Adapter) payer(ctx context.Context) (team string, remembered bool, err error) {
 	if team := a.account.Settings[teamSetting]; team != "" {
 		return team, false, nil
@@ -151,7 +135,7 @@ func (a *Adapter) payer(ctx context.Context) (team string, remembered bool, err 
 	if team != "" {
 		return team, true, nil
 	}
-	var said struct {
+	var response struct {
 		Teams *[]struct {
 			TeamID                  string `json:"teamId"`
 			Current                 bool   `json:"isCurrentTeam"`
@@ -159,19 +143,20 @@ func (a *Adapter) payer(ctx context.Context) (team string, remembered bool, err 
 		} `json:"teams"`
 		Currency unread
 	}
-	if err := a.client.Get(ctx, "/api/balance", nil, &said); err != nil {
+	if err := a.client.Get(ctx, "/api/balance", nil, &response); err != nil {
 		return "", false, err
 	}
-	if said.Teams == nil {
-		return "", false, garbled("the balance without teams")
+	if response.Teams == nil {
+		return "", false, upstream.Malformed("the teams", nil)
 	}
-	for _, t := range *said.Teams {
-		if t.Current || len(*said.Teams) == 1 {
+	for _, t := range *response.Teams {
+		if t.Current || len(*response.Teams) == 1 {
 			team = cmp.Or(team, t.TeamID)
 		}
 	}
 	if team == "" {
-		return "", false, &provider.Error{Kind: provider.KindCredentials, Cause: errors.New("no team of the account is its current one; set team")}
+		err := errors.New("the account has no current team; set the setting team")
+		return "", false, &provider.Error{Kind: provider.KindCredentials, Cause: err}
 	}
 	a.mu.Lock()
 	a.team = team
@@ -179,9 +164,10 @@ func (a *Adapter) payer(ctx context.Context) (team string, remembered bool, err 
 	return team, false, nil
 }
 
-// refused looks at why something was not made. A team that was remembered may be out of date, so it is asked for anew before the operator is called.
+// refused returns the error of a create. A remembered team may be outdated, so it is read again
+// before the error is reported as one of the credential.
 func (a *Adapter) refused(err error, remembered bool) error {
-	if provider.KindOf(err) != provider.KindCredentials {
+	if !provider.IsKind(err, provider.KindCredentials) {
 		return err
 	}
 	a.mu.Lock()
@@ -190,19 +176,11 @@ func (a *Adapter) refused(err error, remembered bool) error {
 	if !remembered {
 		return err
 	}
-	return &provider.Error{Kind: provider.KindThrottled, RetryAfter: time.Second, Cause: fmt.Errorf("the team is looked up anew: %w", err)}
+	err = fmt.Errorf("the team is read again: %w", err)
+	return &provider.Error{Kind: provider.KindThrottled, RetryAfter: time.Second, Cause: err}
 }
 
-// once logs what is told the first time only.
-func (a *Adapter) once(ctx context.Context, message, key, value string) {
-	a.told.Warn(ctx, a.log, message, "provider", a.account.Slug, key, value)
-}
-
-// garbled is an answer that cannot be understood.
-func garbled(what string) error {
-	return &provider.Error{Kind: provider.KindUnavailable, Cause: errors.New("an answer that cannot be understood: " + what)}
-}
-
-func rejected(message string) error {
-	return &provider.Error{Kind: provider.KindRejected, Message: message}
+// warn logs each warning once.
+func (a *Adapter) warn(ctx context.Context, message, key, value string) {
+	a.warnings.Warn(ctx, a.account.Log, message, "provider", a.account.Slug, key, value)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -16,19 +17,20 @@ import (
 	"github.com/billetcloud/billet/internal/provider/upstream"
 )
 
-// voltagePark has volumes in one place, which a request need not name.
+// voltagePark has volumes in one region, which a request need not name.
 const voltagePark = "voltage-park"
 
-// volumeKeepers are the sub-providers with volumes that we can ask for. Sesterce has some too, under an id of a cloud that no list tells.
-var volumeKeepers = map[string]bool{voltagePark: true, "data-crunch": true, "verda": true, "spheron-ai": true}
+// hasVolumes are the sub-providers with volumes. Sesterce has volumes, too, but they need an id that no
+// list contains.
+var hasVolumes = map[string]bool{voltagePark: true, "data-crunch": true, "verda": true, "spheron-ai": true}
 
-// place is where volumes can be had.
+// place is a region with volumes.
 type place struct {
 	provider.VolumePricing
 	at subsite
 }
 
-// volume is one as the cloud tells it. Paths take the id, not the volumeId.
+// volume is a volume at the cloud. Paths take the id, not the volumeId.
 type volume struct {
 	ID       string   `json:"id"`
 	Name     string   `json:"name"`
@@ -37,7 +39,7 @@ type volume struct {
 	Attached []string `json:"attachedToDeploymentIds"`
 }
 
-// UnmarshalJSON refuses one that says too little to be told from another.
+// UnmarshalJSON refuses a volume without an id or a status.
 func (v *volume) UnmarshalJSON(b []byte) error {
 	type plain volume
 	if err := json.Unmarshal(b, (*plain)(v)); err != nil {
@@ -64,16 +66,16 @@ func (a *Adapter) fetchVolumes(ctx context.Context) ([]volume, error) {
 			return nil, err
 		}
 		if p.Volumes == nil || p.Total == nil || n > maxPages {
-			return nil, garbled("a page of volumes without the volumes, or without how many there are")
+			return nil, upstream.Malformed("the volumes and their number", nil)
 		}
-		// Rows that moved from page to page meanwhile may hide one.
+		// An entry that moved from page to page meanwhile may be missing.
 		if total >= 0 && total != *p.Total {
-			return nil, garbled("the volumes changed while they were read")
+			return nil, upstream.Unavailable("the volumes changed while they were read")
 		}
 		total = *p.Total
 		for _, v := range *p.Volumes {
 			if seen[v.ID] {
-				return nil, garbled("the volumes moved while they were read")
+				return nil, upstream.Unavailable("the volumes moved while they were read")
 			}
 			seen[v.ID] = true
 		}
@@ -81,53 +83,32 @@ func (a *Adapter) fetchVolumes(ctx context.Context) ([]volume, error) {
 			return slices.DeleteFunc(all, func(v volume) bool { return v.Status == "deleted" }), nil
 		}
 		if len(*p.Volumes) == 0 {
-			return nil, garbled(fmt.Sprintf("the volumes end after %d of %d", len(all), *p.Total))
+			return nil, upstream.Unavailable("the list of volumes ends after %d of %d", len(all), *p.Total)
 		}
 	}
 }
 
-// fetchPlaces asks each sub-provider that sells something now where it has volumes.
+// fetchPlaces reads where each sub-provider that has offers now has volumes.
 func (a *Adapter) fetchPlaces(ctx context.Context) ([]place, error) {
-	offers, err := a.sold.Recent(ctx, syncEvery)
+	offers, err := a.offers.Recent(ctx, syncEvery)
 	if err != nil {
 		return nil, err
 	}
-	var keepers []string
+	subproviders := map[string]bool{}
 	for _, o := range offers {
-		if volumeKeepers[o.at.provider] && !slices.Contains(keepers, o.at.provider) {
-			keepers = append(keepers, o.at.provider)
+		if hasVolumes[o.at.provider] {
+			subproviders[o.at.provider] = true
 		}
 	}
-	slices.Sort(keepers)
 	var out []place
-	for _, keeper := range keepers {
-		var said struct {
-			Regions *[]struct {
-				ID   string           `json:"id"`
-				Min  whole            `json:"minSizeGb"`
-				Max  whole            `json:"maxSizeGb"`
-				Rate upstream.Dollars `json:"hourlyRatePerGb"`
-
-				Name, HasGPUOffers unread
-			} `json:"regions"`
-			HasAnyOffers unread
-		}
-		err := a.client.Get(ctx, "/api/volumes/regions", url.Values{"provider": {keeper}}, &said)
-		if err != nil && (provider.KindOf(err) == provider.KindRejected || provider.KindOf(err) == provider.KindNotFound) {
-			a.once(ctx, "a sub-provider that the cloud knows no volumes of", "subprovider", keeper)
-			continue
-		}
+	for _, subprovider := range slices.Sorted(maps.Keys(subproviders)) {
+		places, err := a.placesOf(ctx, subprovider)
 		if err != nil {
 			return nil, err
 		}
-		if said.Regions == nil {
-			return nil, garbled("regions of volumes without the regions")
-		}
-		for _, r := range *said.Regions {
-			p := place{at: subsite{keeper, r.ID}}
-			p.Region, p.PerGBHour, p.MinSizeGB, p.MaxSizeGB = p.at.slug(), r.Rate.Amount, max(int64(r.Min), 1), int64(r.Max)
+		for _, p := range places {
 			twice := slices.ContainsFunc(out, func(q place) bool { return q.Region == p.Region })
-			if !twice && a.home(ctx, p.at) && p.PerGBHour > 0 && p.PerGBHour <= money.USD && p.MaxSizeGB >= p.MinSizeGB {
+			if !twice && a.claimSlug(ctx, p.at) {
 				out = append(out, p)
 			}
 		}
@@ -135,7 +116,42 @@ func (a *Adapter) fetchPlaces(ctx context.Context) ([]place, error) {
 	return out, nil
 }
 
-// VolumePricing returns where volumes can be had.
+// placesOf reads where a sub-provider has volumes.
+func (a *Adapter) placesOf(ctx context.Context, subprovider string) (out []place, err error) {
+	var response struct {
+		Regions *[]struct {
+			ID   string           `json:"id"`
+			Min  whole            `json:"minSizeGb"`
+			Max  whole            `json:"maxSizeGb"`
+			Rate upstream.Dollars `json:"hourlyRatePerGb"`
+
+			Name, HasGPUOffers unread
+		} `json:"regions"`
+		HasAnyOffers unread
+	}
+	err = a.client.Get(ctx, "/api/volumes/regions", url.Values{"provider": {subprovider}}, &response)
+	if provider.IsKind(err, provider.KindRejected) || provider.IsKind(err, provider.KindNotFound) {
+		a.warn(ctx, "the cloud knows no volumes of a sub-provider", "subprovider", subprovider)
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if response.Regions == nil {
+		return nil, upstream.Malformed("the regions of volumes", nil)
+	}
+	for _, r := range *response.Regions {
+		p := place{at: subsite{subprovider, r.ID}}
+		p.Region, p.PerGBHour = p.at.slug(), r.Rate.Amount
+		p.MinSizeGB, p.MaxSizeGB = max(int64(r.Min), 1), int64(r.Max)
+		if p.PerGBHour > 0 && p.PerGBHour <= money.USD && p.MaxSizeGB >= p.MinSizeGB {
+			out = append(out, p)
+		}
+	}
+	return out, nil
+}
+
+// VolumePricing implements provider.VolumeProvider.
 func (a *Adapter) VolumePricing(ctx context.Context) ([]provider.VolumePricing, error) {
 	all, err := a.places.Recent(ctx, placesAge)
 	if err != nil {
@@ -148,7 +164,7 @@ func (a *Adapter) VolumePricing(ctx context.Context) ([]provider.VolumePricing, 
 	return out, nil
 }
 
-// Volume returns the volume with that reference.
+// Volume implements provider.VolumeProvider.
 func (a *Adapter) Volume(ctx context.Context, reference id.ID) (provider.Volume, error) {
 	all, err := a.volumes.Recent(ctx, listAge)
 	if err != nil {
@@ -165,7 +181,7 @@ func (a *Adapter) Volume(ctx context.Context, reference id.ID) (provider.Volume,
 	return a.volume(ctx, v, active), nil
 }
 
-// Volumes returns every volume of the account that is not gone.
+// Volumes implements provider.VolumeProvider.
 func (a *Adapter) Volumes(ctx context.Context) ([]provider.Volume, error) {
 	all, err := a.volumes.Recent(ctx, listAge)
 	if err != nil {
@@ -182,9 +198,9 @@ func (a *Adapter) Volumes(ctx context.Context) ([]provider.Volume, error) {
 	return out, nil
 }
 
-// volume is it in our words. Where its files appear is for its renter to choose: the cloud attaches it and mounts nothing.
+// volume translates the volume. It has no MountPath: the cloud attaches it, and the tenant mounts it.
 func (a *Adapter) volume(ctx context.Context, v volume, active []deployment) provider.Volume {
-	out := provider.Volume{ID: v.ID, Reference: upstream.Marked(v.Name, id.Volume), SizeGB: int64(v.SizeGB)}
+	out := provider.Volume{ID: v.ID, Reference: upstream.ParseMark(id.Volume, v.Name), SizeGB: int64(v.SizeGB)}
 	switch v.Status {
 	case "available", "attached":
 		out.Ready = true
@@ -192,37 +208,35 @@ func (a *Adapter) volume(ctx context.Context, v volume, active []deployment) pro
 		out.Failed = true
 	case "deleting":
 	default:
-		a.once(ctx, "the cloud has a word for a volume's state that is not known; the volume is not ready", "status", v.Status)
+		a.warnings.UnknownStatus(ctx, a.account, "volume", v.Status)
 	}
 	for _, machine := range v.Attached {
-		if reference, there := a.referenceOf(machine, active); there && out.AttachedTo == "" {
+		if reference, exists := a.referenceOf(machine, active); exists && out.AttachedTo == "" {
 			out.AttachedTo = reference
 		}
 	}
 	return out
 }
 
-// pickVolume returns the one of the list that has the reference. Two are nobody's choice.
+// pickVolume returns the volume in the list that has the reference, and fails where two have it.
 func (a *Adapter) pickVolume(ctx context.Context, reference id.ID, all []volume) (v volume, err error) {
 	for _, x := range all {
-		if upstream.Marked(x.Name, id.Volume) != reference {
+		if upstream.ParseMark(id.Volume, x.Name) != reference {
 			continue
 		}
 		if v.ID != "" {
-			a.log.ErrorContext(ctx, "two volumes have one name; rename the one that is not the tenant's at the provider",
-				"provider", a.account.Slug, "volume", reference, "volumes", v.ID+" "+x.ID)
-			return volume{}, &provider.Error{Kind: provider.KindUnavailable, Cause: fmt.Errorf("%s and %s have the name of %s", v.ID, x.ID, reference)}
+			return volume{}, a.duplicate(ctx, "volume", reference, v.ID, x.ID)
 		}
 		v = x
 	}
 	if v.ID == "" {
-		return volume{}, &provider.Error{Kind: provider.KindNotFound}
+		return volume{}, upstream.NotFound("no volume has the name of %s", reference)
 	}
 	return v, nil
 }
 
-// fresh returns the volume as it is now.
-func (a *Adapter) fresh(ctx context.Context, reference id.ID) (volume, error) {
+// freshVolume returns the volume as it is now.
+func (a *Adapter) freshVolume(ctx context.Context, reference id.ID) (volume, error) {
 	all, err := a.volumes.Fresh(ctx)
 	if err != nil {
 		return volume{}, err
@@ -230,158 +244,145 @@ func (a *Adapter) fresh(ctx context.Context, reference id.ID) (volume, error) {
 	return a.pickVolume(ctx, reference, all)
 }
 
-// turn returns the volume as it is now, and the turn to change it.
-func (a *Adapter) turn(ctx context.Context, reference id.ID) (v volume, done func(), err error) {
-	if done, err = a.turns.Take(ctx, reference); err != nil {
-		return volume{}, nil, err
-	}
-	if v, err = a.fresh(ctx, reference); err != nil {
-		done()
-		return volume{}, nil, err
-	}
-	return v, done, nil
+// changeVolume calls f with the volume as it is now, with the reference's lock held.
+func (a *Adapter) changeVolume(ctx context.Context, reference id.ID, f func(v volume) error) error {
+	return a.locks.Do(ctx, reference, func() error {
+		v, err := a.freshVolume(ctx, reference)
+		if err != nil {
+			return err
+		}
+		return f(v)
+	})
 }
 
-// change asks for a change of a volume, or for one.
+// change sends a request that creates or changes a volume.
 func (a *Adapter) change(ctx context.Context, r upstream.Request) error {
-	err := a.client.Do(ctx, r)
-	a.volumes.Forget(context.WithoutCancel(ctx))
-	return err
+	defer a.volumes.Forget()
+	return a.client.Do(ctx, r)
 }
 
-// CreateVolume looks for the volume among all, and asks for it where there is none.
+// CreateVolume implements provider.VolumeProvider.
 func (a *Adapter) CreateVolume(ctx context.Context, r provider.VolumeRequest) (provider.Volume, error) {
-	done, err := a.turns.Take(ctx, r.Reference)
-	if err != nil {
-		return provider.Volume{}, err
-	}
-	defer done()
-	v, err := a.fresh(ctx, r.Reference)
-	switch {
-	case err == nil:
+	find := func(ctx context.Context) (provider.Volume, error) {
+		v, err := a.freshVolume(ctx, r.Reference)
+		if err != nil {
+			return provider.Volume{}, err
+		}
 		active, err := a.active.Recent(ctx, listAge)
 		return a.volume(ctx, v, active), err
-	case provider.KindOf(err) != provider.KindNotFound:
-		return provider.Volume{}, err
 	}
-	return a.makeVolume(ctx, r)
+	return upstream.CreateOnce(ctx, &a.locks, r.Reference, find, func(ctx context.Context) (provider.Volume, error) {
+		return a.createVolume(ctx, r)
+	})
 }
 
-func (a *Adapter) makeVolume(ctx context.Context, r provider.VolumeRequest) (provider.Volume, error) {
+func (a *Adapter) createVolume(ctx context.Context, r provider.VolumeRequest) (provider.Volume, error) {
 	places, err := a.places.Recent(ctx, placesAge)
 	if err != nil {
 		return provider.Volume{}, err
 	}
 	i := slices.IndexFunc(places, func(p place) bool { return p.Region == r.Region })
 	if i < 0 {
-		return provider.Volume{}, &provider.Error{Kind: provider.KindNotFound, Message: "The provider has no volumes in this region."}
+		return provider.Volume{}, upstream.NotFound("there are no volumes in %.80q", r.Region)
 	}
 	in := places[i]
 	if r.SizeGB < in.MinSizeGB || r.SizeGB > in.MaxSizeGB {
-		return provider.Volume{}, rejected(fmt.Sprintf("A volume has %d to %d GB there.", in.MinSizeGB, in.MaxSizeGB))
+		return provider.Volume{}, upstream.Rejected(
+			fmt.Sprintf("A volume in this region must have %d to %d GB.", in.MinSizeGB, in.MaxSizeGB))
 	}
 	team, remembered, err := a.payer(ctx)
 	if err != nil {
 		return provider.Volume{}, err
 	}
-	body := map[string]any{"name": upstream.Mark(r.Reference), "sizeInGb": r.SizeGB, "provider": in.at.provider, "teamId": team}
-	alone := !slices.ContainsFunc(places, func(p place) bool { return p.at.provider == in.at.provider && p.at != in.at })
-	if in.at.provider != voltagePark || !alone {
+	body := map[string]any{
+		"name": upstream.Mark(r.Reference), "sizeInGb": r.SizeGB, "provider": in.at.provider, "teamId": team,
+	}
+	several := slices.ContainsFunc(places, func(p place) bool { return p.at.provider == in.at.provider && p.at != in.at })
+	if in.at.provider != voltagePark || several {
 		body["region"] = in.at.cluster
 	}
 	var v volume
-	if err := a.change(ctx, upstream.Request{Method: http.MethodPost, Path: "/api/volumes", Body: body, Into: &v}); err != nil {
+	err = a.change(ctx, upstream.Request{Method: http.MethodPost, Path: "/api/volumes", Body: body, Into: &v})
+	if err != nil {
 		return provider.Volume{}, a.refused(err, remembered)
 	}
 	if v.ID == "" {
-		return provider.Volume{}, garbled("a volume was asked for, and the answer is empty")
+		return provider.Volume{}, upstream.Malformed("the volume that it created", nil)
 	}
 	return a.volume(ctx, v, nil), nil
 }
 
-// GrowVolume makes the volume larger.
+// GrowVolume implements provider.VolumeProvider.
 func (a *Adapter) GrowVolume(ctx context.Context, reference id.ID, sizeGB int64) error {
-	v, done, err := a.turn(ctx, reference)
-	if err != nil {
-		return err
-	}
-	defer done()
-	switch {
-	case int64(v.SizeGB) == sizeGB:
-		return nil
-	case int64(v.SizeGB) > sizeGB:
-		return rejected("A volume cannot become smaller.")
-	}
-	return a.change(ctx, upstream.Request{Method: http.MethodPatch, Path: v.path(), Body: map[string]int64{"sizeInGb": sizeGB}})
+	return a.changeVolume(ctx, reference, func(v volume) error {
+		switch {
+		case int64(v.SizeGB) == sizeGB:
+			return nil
+		case int64(v.SizeGB) > sizeGB:
+			return upstream.Rejected("A volume cannot shrink.")
+		}
+		body := map[string]int64{"sizeInGb": sizeGB}
+		return a.change(ctx, upstream.Request{Method: http.MethodPatch, Path: v.path(), Body: body})
+	})
 }
 
 func (v volume) path() string { return "/api/volumes/" + url.PathEscape(v.ID) }
 
-// DeleteVolume deletes the volume where no machine has it.
+// DeleteVolume implements provider.VolumeProvider.
 func (a *Adapter) DeleteVolume(ctx context.Context, reference id.ID) error {
-	v, done, err := a.turn(ctx, reference)
-	if err != nil {
-		return lost(err)
-	}
-	defer done()
-	switch {
-	case v.Status == "deleting":
-		return nil
-	case len(v.Attached) > 0:
-		return rejected("A machine has the volume.")
-	}
-	return lost(a.change(ctx, upstream.Request{Method: http.MethodDelete, Path: v.path()}))
-}
-
-// lost is success where the volume is not there.
-func lost(err error) error {
-	if err != nil && provider.KindOf(err) == provider.KindNotFound {
-		return nil
-	}
-	return err
-}
-
-// AttachVolume attaches the volume to that machine and no other; some sub-providers would let several have it.
-func (a *Adapter) AttachVolume(ctx context.Context, reference, machine id.ID) error {
-	v, done, err := a.turn(ctx, reference)
-	if err != nil {
-		return err
-	}
-	defer done()
-	d, err := a.find(ctx, machine)
-	if err != nil {
-		return err
-	}
-	if d.ended() {
-		return &provider.Error{Kind: provider.KindNotFound}
-	}
-	if slices.Contains(v.Attached, d.ID) {
-		return nil
-	}
-	active, err := a.active.Recent(ctx, listAge)
-	if err != nil {
-		return err
-	}
-	for _, other := range v.Attached {
-		if _, there := a.referenceOf(other, active); there {
-			return rejected("Another machine has the volume.")
+	return upstream.IgnoreNotFound(a.changeVolume(ctx, reference, func(v volume) error {
+		switch {
+		case v.Status == "deleting":
+			return nil
+		case len(v.Attached) > 0:
+			return upstream.Rejected("The volume is attached. Detach it first.")
 		}
-	}
-	return a.change(ctx, upstream.Request{Method: http.MethodPost, Path: v.path() + "/attach", Body: map[string]string{"deploymentId": d.ID}})
+		return a.change(ctx, upstream.Request{Method: http.MethodDelete, Path: v.path()})
+	}))
 }
 
-// DetachVolume takes the volume from whatever has it.
-func (a *Adapter) DetachVolume(ctx context.Context, reference id.ID) error {
-	v, done, err := a.turn(ctx, reference)
-	if err != nil {
-		return err
-	}
-	defer done()
-	for _, machine := range v.Attached {
-		err := a.change(ctx, upstream.Request{Method: http.MethodPost, Path: v.path() + "/detach", Body: map[string]string{"deploymentId": machine}})
-		if lost(err) != nil { // the machine is gone, and the volume with it free
+// AttachVolume implements provider.VolumeProvider. It attaches the volume to one machine only; some
+// sub-providers would allow several.
+func (a *Adapter) AttachVolume(ctx context.Context, reference, machine id.ID) error {
+	return a.changeVolume(ctx, reference, func(v volume) error {
+		d, err := a.find(ctx, machine)
+		if err != nil {
 			return err
 		}
-	}
-	return nil
+		if d.ended() {
+			return upstream.NotFound("machine %s has ended", d.ID)
+		}
+		if slices.Contains(v.Attached, d.ID) {
+			return nil
+		}
+		active, err := a.active.Recent(ctx, listAge)
+		if err != nil {
+			return err
+		}
+		for _, other := range v.Attached {
+			if _, exists := a.referenceOf(other, active); exists {
+				return upstream.Rejected("The volume is attached to another machine.")
+			}
+		}
+		return a.attachment(ctx, v, "attach", d.ID)
+	})
+}
+
+// DetachVolume implements provider.VolumeProvider.
+func (a *Adapter) DetachVolume(ctx context.Context, reference id.ID) error {
+	return a.changeVolume(ctx, reference, func(v volume) error {
+		for _, machine := range v.Attached {
+			// Where the machine is not found it has ended, and the volume is free.
+			if err := upstream.IgnoreNotFound(a.attachment(ctx, v, "detach", machine)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// attachment attaches the volume to a machine, or detaches it.
+func (a *Adapter) attachment(ctx context.Context, v volume, action, machine string) error {
+	body := map[string]string{"deploymentId": machine}
+	return a.change(ctx, upstream.Request{Method: http.MethodPost, Path: v.path() + "/" + action, Body: body})
 }

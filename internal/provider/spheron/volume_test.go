@@ -88,9 +88,9 @@ func TestAVolumeOfOneSubproviderIsNotAnothers(t *testing.T) {
 }
 
 func TestAVolumeIsMadeOnceWhateverBecomesOfTheAnswer(t *testing.T) {
-	for _, kind := range []providertest.TroubleKind{providertest.LostAnswer, providertest.BrokenAfter, providertest.LostRequest, providertest.Garbage, providertest.Throttled} {
+	for _, kind := range []providertest.FaultKind{providertest.LostResponse, providertest.BadGatewayAfterEffect, providertest.LostRequest, providertest.HTMLPage, providertest.Throttled} {
 		b := lay(t)
-		b.cloud.Trouble(providertest.Trouble{Kind: kind, Writes: true, Times: 1})
+		b.cloud.InjectFault(providertest.Fault{Kind: kind, Writes: true, Times: 1})
 		r := provider.VolumeRequest{Reference: firstVolume, Region: "data-crunch-fin-01", SizeGB: 100}
 		if _, err := b.CreateVolume(t.Context(), r); err == nil || provider.Decided(err) {
 			t.Errorf("%s: %v", kind, err)

@@ -54,15 +54,15 @@ func post(c *upstream.Client, into any) error {
 }
 
 func TestReadingIsTriedAgainAndWritingIsNot(t *testing.T) {
-	for _, kind := range []providertest.TroubleKind{providertest.LostRequest, providertest.LostAnswer, providertest.Broken, providertest.BrokenAfter, providertest.Garbage} {
+	for _, kind := range []providertest.FaultKind{providertest.LostRequest, providertest.LostResponse, providertest.BadGateway, providertest.BadGatewayAfterEffect, providertest.HTMLPage} {
 		t.Run(string(kind), func(t *testing.T) {
 			c, server, _ := open(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"n":7}`) }, nil)
 			var got struct{ N int }
-			server.Trouble(providertest.Trouble{Kind: kind, Times: 2})
+			server.InjectFault(providertest.Fault{Kind: kind, Times: 2})
 			if err := c.Get(t.Context(), "/things", nil, &got); err != nil || got.N != 7 || len(server.Requests()) != 3 {
 				t.Errorf("%+v, %v after %d requests", got, err, len(server.Requests()))
 			}
-			server.Trouble(providertest.Trouble{Kind: kind, Times: 1})
+			server.InjectFault(providertest.Fault{Kind: kind, Times: 1})
 			if err := post(c, &got); provider.KindOf(err) != provider.KindUnavailable || len(server.Requests()) != 4 {
 				t.Errorf("%v after %d requests", err, len(server.Requests()))
 			}
@@ -75,7 +75,7 @@ func TestAPageIsNoSuccess(t *testing.T) {
 	if err := post(c, nil); err != nil {
 		t.Errorf("an empty answer: %v", err)
 	}
-	server.Trouble(providertest.Trouble{Kind: providertest.Garbage, Times: 1})
+	server.InjectFault(providertest.Fault{Kind: providertest.HTMLPage, Times: 1})
 	if err := post(c, nil); provider.KindOf(err) != provider.KindUnavailable {
 		t.Errorf("a page in place of the answer to what has none worth reading: %v", err)
 	}
@@ -83,7 +83,7 @@ func TestAPageIsNoSuccess(t *testing.T) {
 
 func TestA429IsBelievedAndHeldByAll(t *testing.T) {
 	c, server, slept := open(t, func(w http.ResponseWriter, _ *http.Request) {}, nil)
-	server.Trouble(providertest.Trouble{Kind: providertest.Throttled, Times: 1})
+	server.InjectFault(providertest.Fault{Kind: providertest.Throttled, Times: 1})
 	err := post(c, nil)
 	if e, is := err.(*provider.Error); !is || e.Kind != provider.KindThrottled || e.RetryAfter != 7*time.Second {
 		t.Fatalf("%v", err)
@@ -95,7 +95,7 @@ func TestA429IsBelievedAndHeldByAll(t *testing.T) {
 	if err := post(c, nil); err != nil || len(*slept) != 1 || (*slept)[0] > 3*time.Second {
 		t.Errorf("%v, slept %v", err, *slept)
 	}
-	server.Trouble(providertest.Trouble{Kind: providertest.ThrottledUnsaid, Times: 1})
+	server.InjectFault(providertest.Fault{Kind: providertest.ThrottledWithoutDelay, Times: 1})
 	if e, is := post(c, nil).(*provider.Error); !is || e.RetryAfter != 30*time.Second {
 		t.Errorf("%+v", e)
 	}
@@ -103,8 +103,8 @@ func TestA429IsBelievedAndHeldByAll(t *testing.T) {
 
 func TestA429ToWhatIsCountedApartHoldsUpNoOthers(t *testing.T) {
 	c, server, slept := open(t, func(w http.ResponseWriter, _ *http.Request) {}, nil)
-	server.Trouble(providertest.Trouble{Kind: providertest.Throttled, Times: 1})
-	err := c.Do(t.Context(), upstream.Request{Method: http.MethodPost, Path: "/things", Alone: true})
+	server.InjectFault(providertest.Fault{Kind: providertest.Throttled, Times: 1})
+	err := c.Do(t.Context(), upstream.Request{Method: http.MethodPost, Path: "/things", OwnLimit: true})
 	if e, is := err.(*provider.Error); !is || e.Kind != provider.KindThrottled || e.RetryAfter != 7*time.Second {
 		t.Fatalf("%v", err)
 	}
@@ -220,7 +220,7 @@ func TestOneListServesManyAndAFailureIsNoList(t *testing.T) {
 	now = now.Add(2 * time.Second)
 	ask(2, 2, recent)
 	ask(3, 3, func() ([]int, error) { return l.Fresh(t.Context()) })
-	l.Forget(t.Context())
+	l.Forget()
 	ask(4, 4, recent)
 	fail = true
 	if _, err := l.Fresh(t.Context()); err == nil {

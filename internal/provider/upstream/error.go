@@ -2,31 +2,49 @@ package upstream
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/billetcloud/billet/internal/provider"
 )
 
-// Looking is the error of a question about machines, offers or keys as a whole: whatever the cloud refuses, it says nothing of any of them.
-func Looking(err error) error {
-	var e *provider.Error
-	if err == nil || !errors.As(err, &e) {
-		return err
-	}
-	switch e.Kind {
-	case provider.KindUnavailable, provider.KindThrottled, provider.KindCredentials:
+// ListError returns the error of reading machines, offers or keys as a whole. Whatever the cloud
+// refuses then says nothing about a single one of them, so it becomes KindUnavailable.
+func ListError(err error) error {
+	if err == nil || !provider.Decided(err) {
 		return err
 	}
 	return &provider.Error{Kind: provider.KindUnavailable, Cause: err}
 }
 
-// Garbage is the error of an answer that does not hold what it must; err, which may be nil, is why.
-func Garbage(what string, err error) error {
-	if err == nil {
-		err = errors.New("a part that must be there is missing")
+// Malformed returns the error of a response that lacks what it must have. The reason may be nil.
+func Malformed(what string, reason error) error {
+	if reason == nil {
+		reason = errors.New("a required part is missing")
 	}
-	return unavailable(errors.Join(errors.New("the cloud's answer does not hold "+what), err))
+	return Unavailable("the cloud's response does not contain %s: %w", what, reason)
 }
 
-func unavailable(err error) *provider.Error {
-	return &provider.Error{Kind: provider.KindUnavailable, Cause: err}
+// Unavailable returns a KindUnavailable error: the outcome is unknown.
+func Unavailable(format string, args ...any) error {
+	return &provider.Error{Kind: provider.KindUnavailable, Cause: fmt.Errorf(format, args...)}
+}
+
+// NotFound returns a KindNotFound error.
+func NotFound(format string, args ...any) error {
+	return &provider.Error{Kind: provider.KindNotFound, Cause: fmt.Errorf(format, args...)}
+}
+
+// Rejected returns the error of a request that is refused before it is sent. The tenant reads the
+// message.
+func Rejected(message string) error {
+	return &provider.Error{Kind: provider.KindRejected, Message: message}
+}
+
+// IgnoreNotFound returns nil for KindNotFound, and any other error as it is. It is for requests
+// to remove something.
+func IgnoreNotFound(err error) error {
+	if provider.IsKind(err, provider.KindNotFound) {
+		return nil
+	}
+	return err
 }

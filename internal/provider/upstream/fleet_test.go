@@ -17,7 +17,7 @@ const reference = id.ID("dep_01jd")
 // yard is a cloud whose list is behind.
 type yard struct {
 	clock          *clock.Simulated
-	listed, there  []upstream.Seen
+	listed, there  []upstream.Observed
 	listErr        error
 	getErr, endErr error
 	ended          []string
@@ -27,14 +27,14 @@ type yard struct {
 func (y *yard) fleet() *upstream.Fleet {
 	return upstream.NewFleet(upstream.FleetConfig{
 		Account: upstream.Account{Slug: "yard", Now: y.clock.Now}, PollEvery: 10 * time.Second, SettleTime: time.Minute,
-		List: func(context.Context) ([]upstream.Seen, error) { y.lists++; return y.listed, y.listErr },
-		Get: func(_ context.Context, machine string) (upstream.Seen, error) {
+		List: func(context.Context) ([]upstream.Observed, error) { y.lists++; return y.listed, y.listErr },
+		Get: func(_ context.Context, machine string) (upstream.Observed, error) {
 			for _, s := range y.there {
 				if s.ID == machine {
 					return s, nil
 				}
 			}
-			return upstream.Seen{}, y.getErr
+			return upstream.Observed{}, y.getErr
 		},
 		End: func(_ context.Context, machine string) error { y.ended = append(y.ended, machine); return y.endErr },
 	})
@@ -44,8 +44,8 @@ func newYard() *yard {
 	return &yard{clock: clock.NewFrozen(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)), getErr: &provider.Error{Kind: provider.KindNotFound}}
 }
 
-func machine(name string, of id.ID, state provider.MachineState) upstream.Seen {
-	return upstream.Seen{Machine: provider.Machine{ID: name, Reference: of, State: state, Address: "10.0.0.1"}}
+func machine(name string, of id.ID, state provider.MachineState) upstream.Observed {
+	return upstream.Observed{Machine: provider.Machine{ID: name, Reference: of, State: state, Address: "10.0.0.1"}}
 }
 
 func create(name string, err error) func(context.Context) (string, error) {
@@ -59,26 +59,26 @@ func never(t *testing.T) func(context.Context) (string, error) {
 func TestWhatWasJustMadeNeedNotBeListed(t *testing.T) {
 	y := newYard()
 	f := y.fleet()
-	if m, err := f.Launch(t.Context(), reference, create("first", nil)); err != nil || m.ID != "first" || m.State != provider.MachineProvisioning {
+	if m, err := f.CreateOnce(t.Context(), reference, create("first", nil)); err != nil || m.ID != "first" || m.State != provider.MachineProvisioning {
 		t.Fatalf("%+v, %v", m, err)
 	}
 	// Neither the list nor the look at it knows it yet: that is no answer.
 	if _, err := f.Machine(t.Context(), reference); err == nil || provider.KindOf(err) != provider.KindUnavailable {
 		t.Error(err)
 	}
-	if _, err := f.Launch(t.Context(), reference, never(t)); err == nil || provider.KindOf(err) != provider.KindUnavailable {
+	if _, err := f.CreateOnce(t.Context(), reference, never(t)); err == nil || provider.KindOf(err) != provider.KindUnavailable {
 		t.Error(err)
 	}
-	y.there = []upstream.Seen{machine("first", "", provider.MachineReady)}
+	y.there = []upstream.Observed{machine("first", "", provider.MachineReady)}
 	for range 2 {
 		if m, err := f.Machine(t.Context(), reference); err != nil || m.State != provider.MachineReady || m.Reference != reference {
 			t.Errorf("%+v, %v", m, err)
 		}
-		if m, err := f.Launch(t.Context(), reference, never(t)); err != nil || m.ID != "first" {
+		if m, err := f.CreateOnce(t.Context(), reference, never(t)); err != nil || m.ID != "first" {
 			t.Errorf("%+v, %v", m, err)
 		}
 	}
-	// Once it must be listed, only the list counts.
+	// WarnOnce it must be listed, only the list counts.
 	y.clock.Advance(time.Minute)
 	if _, err := f.Machine(t.Context(), reference); err == nil || provider.KindOf(err) != provider.KindNotFound {
 		t.Error(err)
@@ -88,7 +88,7 @@ func TestWhatWasJustMadeNeedNotBeListed(t *testing.T) {
 func TestWhatWasJustMadeCanBeEnded(t *testing.T) {
 	y := newYard()
 	f := y.fleet()
-	if _, err := f.Launch(t.Context(), reference, create("first", nil)); err != nil {
+	if _, err := f.CreateOnce(t.Context(), reference, create("first", nil)); err != nil {
 		t.Fatal(err)
 	}
 	if err := f.Terminate(t.Context(), reference); err != nil || len(y.ended) != 1 || y.ended[0] != "first" {
@@ -105,14 +105,14 @@ func TestWhatWasJustMadeCanBeEnded(t *testing.T) {
 func TestACreateThatNamesNoMachineIsNoLaunch(t *testing.T) {
 	y := newYard()
 	f := y.fleet()
-	if _, err := f.Launch(t.Context(), reference, create("", nil)); err == nil || provider.KindOf(err) != provider.KindUnavailable {
+	if _, err := f.CreateOnce(t.Context(), reference, create("", nil)); err == nil || provider.KindOf(err) != provider.KindUnavailable {
 		t.Error(err)
 	}
-	if _, err := f.Launch(t.Context(), reference, create("", &provider.Error{Kind: provider.KindNoCapacity})); err == nil || provider.KindOf(err) != provider.KindNoCapacity {
+	if _, err := f.CreateOnce(t.Context(), reference, create("", &provider.Error{Kind: provider.KindNoCapacity})); err == nil || provider.KindOf(err) != provider.KindNoCapacity {
 		t.Error(err)
 	}
-	y.listed = []upstream.Seen{machine("found", reference, provider.MachineProvisioning)} // the first came to something
-	if m, err := f.Launch(t.Context(), reference, never(t)); err != nil || m.ID != "found" {
+	y.listed = []upstream.Observed{machine("found", reference, provider.MachineProvisioning)} // the first came to something
+	if m, err := f.CreateOnce(t.Context(), reference, never(t)); err != nil || m.ID != "found" {
 		t.Errorf("%+v, %v", m, err)
 	}
 }
@@ -124,11 +124,11 @@ func TestALaunchLooksAnewAndIsSeenAtOnce(t *testing.T) {
 	if _, err := f.Machine(t.Context(), reference); err == nil || provider.KindOf(err) != provider.KindNotFound {
 		t.Fatal(err)
 	}
-	y.listed = []upstream.Seen{machine("another's", reference, provider.MachineProvisioning)}
-	if m, err := f.Launch(t.Context(), reference, never(t)); err != nil || m.ID != "another's" {
+	y.listed = []upstream.Observed{machine("another's", reference, provider.MachineProvisioning)}
+	if m, err := f.CreateOnce(t.Context(), reference, never(t)); err != nil || m.ID != "another's" {
 		t.Errorf("%+v, %v", m, err)
 	}
-	if _, err := f.Launch(t.Context(), "dep_02jd", func(context.Context) (string, error) {
+	if _, err := f.CreateOnce(t.Context(), "dep_02jd", func(context.Context) (string, error) {
 		y.listed = append(y.listed, machine("unanswered", "dep_02jd", provider.MachineProvisioning))
 		return "", &provider.Error{Kind: provider.KindUnavailable}
 	}); err == nil {
@@ -145,7 +145,7 @@ func TestOnlyANewListSaysThatThereIsNothingToEnd(t *testing.T) {
 	if _, err := f.Machine(t.Context(), reference); err == nil || provider.KindOf(err) != provider.KindNotFound {
 		t.Fatal(err)
 	}
-	y.listed = []upstream.Seen{machine("late", reference, provider.MachineProvisioning)}
+	y.listed = []upstream.Observed{machine("late", reference, provider.MachineProvisioning)}
 	if err := f.Terminate(t.Context(), reference); err != nil || len(y.ended) != 1 {
 		t.Errorf("%v, ended %v", err, y.ended)
 	}
@@ -163,18 +163,18 @@ func TestOnlyANewListSaysThatThereIsNothingToEnd(t *testing.T) {
 func TestARefusedEndIsASuccessWhereItIsEnding(t *testing.T) {
 	y := newYard()
 	f := y.fleet()
-	y.listed, y.endErr = []upstream.Seen{machine("one", reference, provider.MachineReady)}, &provider.Error{Kind: provider.KindRejected}
+	y.listed, y.endErr = []upstream.Observed{machine("one", reference, provider.MachineReady)}, &provider.Error{Kind: provider.KindRejected}
 	if err := f.Terminate(t.Context(), reference); err == nil || provider.KindOf(err) != provider.KindRejected {
 		t.Errorf("it goes on: %v", err)
 	}
 	if _, err := f.Machine(t.Context(), reference); err != nil {
 		t.Fatal(err)
 	}
-	y.listed = []upstream.Seen{machine("one", reference, provider.MachineTerminating)}
+	y.listed = []upstream.Observed{machine("one", reference, provider.MachineTerminating)}
 	if err := f.Terminate(t.Context(), reference); err != nil {
 		t.Errorf("it is ending: %v", err)
 	}
-	y.listed, y.endErr = []upstream.Seen{machine("one", reference, provider.MachineReady)}, &provider.Error{Kind: provider.KindNotFound}
+	y.listed, y.endErr = []upstream.Observed{machine("one", reference, provider.MachineReady)}, &provider.Error{Kind: provider.KindNotFound}
 	if err := f.Terminate(t.Context(), reference); err != nil {
 		t.Errorf("it is not there: %v", err)
 	}
@@ -183,7 +183,7 @@ func TestARefusedEndIsASuccessWhereItIsEnding(t *testing.T) {
 func TestAnEndThatTheListDoesNotShowYet(t *testing.T) {
 	y := newYard()
 	f := y.fleet()
-	y.listed = []upstream.Seen{machine("one", reference, provider.MachineReady)}
+	y.listed = []upstream.Observed{machine("one", reference, provider.MachineReady)}
 	for range 3 { // as often as it is asked, one end is sent
 		if err := f.Terminate(t.Context(), reference); err != nil || len(y.ended) != 1 {
 			t.Errorf("%v, ended %v", err, y.ended)
@@ -210,19 +210,19 @@ func TestTheOneThatLivesIsTheMachine(t *testing.T) {
 	y := newYard()
 	f := y.fleet()
 	old, living := machine("old", reference, provider.MachineTerminating), machine("living", reference, provider.MachineReady)
-	for _, listed := range [][]upstream.Seen{{old, living}, {living, old}} {
+	for _, listed := range [][]upstream.Observed{{old, living}, {living, old}} {
 		y.listed = listed
 		y.clock.Advance(time.Minute)
 		if m, err := f.Machine(t.Context(), reference); err != nil || m.ID != "living" {
 			t.Errorf("%+v, %v", m, err)
 		}
 	}
-	y.listed = []upstream.Seen{old}
+	y.listed = []upstream.Observed{old}
 	y.clock.Advance(time.Minute)
 	if m, err := f.Machine(t.Context(), reference); err != nil || m.State != provider.MachineTerminating {
 		t.Errorf("%+v, %v", m, err)
 	}
-	y.listed = []upstream.Seen{living, machine("double", reference, provider.MachineOff)}
+	y.listed = []upstream.Observed{living, machine("double", reference, provider.MachineOff)}
 	y.clock.Advance(time.Minute)
 	if _, err := f.Machine(t.Context(), reference); err == nil || provider.KindOf(err) != provider.KindUnavailable {
 		t.Error(err)
@@ -260,7 +260,7 @@ func TestAFetchThatWasForgottenIsNotKept(t *testing.T) {
 		first <- err
 	}()
 	<-begun
-	l.Forget(t.Context()) // does not wait
+	l.Forget() // does not wait
 	close(goOn)
 	if err := <-first; err != nil {
 		t.Fatal(err)
@@ -282,7 +282,7 @@ func TestBareKeyHasNoComment(t *testing.T) {
 
 func TestPlain(t *testing.T) {
 	for text, want := range map[string]bool{"Lambda Stack": true, "": false, " a": false, "a\n": false, "a\x00b": false, "\xff": false} {
-		if upstream.Plain(text) != want {
+		if upstream.IsPlain(text) != want {
 			t.Errorf("%q", text)
 		}
 	}

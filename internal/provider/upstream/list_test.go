@@ -20,11 +20,11 @@ func TestListsAndTurnsRefuseInsideATransaction(t *testing.T) {
 		if _, err := list.Fresh(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		var turns upstream.Turns
+		var locks upstream.KeyedLock
 		if err := d.InTx(t.Context(), func(ctx context.Context, _ *db.Tx) error {
 			_, recent := list.Recent(ctx, time.Hour)
 			_, fresh := list.Fresh(ctx)
-			_, turn := turns.Take(ctx, "dep_1")
+			_, turn := locks.Lock(ctx, "dep_1")
 			for what, err := range map[string]error{"Recent": recent, "Fresh": fresh, "Take": turn} {
 				if !errors.Is(err, provider.ErrInsideTx) {
 					t.Errorf("%s: %v", what, err)
@@ -34,7 +34,7 @@ func TestListsAndTurnsRefuseInsideATransaction(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		if done, err := turns.Take(t.Context(), "dep_1"); err != nil {
+		if done, err := locks.Lock(t.Context(), "dep_1"); err != nil {
 			t.Error(err)
 		} else {
 			done()

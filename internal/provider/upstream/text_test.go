@@ -39,11 +39,11 @@ func TestAmountsAreReadToTheMicroDollar(t *testing.T) {
 
 func TestAMarkIsReadBackAndNothingElseIs(t *testing.T) {
 	reference := id.ID("dep_01jd2x3y4z5a6b7c8d9e0f1g2h")
-	if m := Mark(reference); m != "dep-01jd2x3y4z5a6b7c8d9e0f1g2h" || Marked(m, id.Deployment) != reference {
-		t.Errorf("%s is read back as %q", m, Marked(m, id.Deployment))
+	if m := Mark(reference); m != "dep-01jd2x3y4z5a6b7c8d9e0f1g2h" || ParseMark(id.Deployment, m) != reference {
+		t.Errorf("%s is read back as %q", m, ParseMark(id.Deployment, m))
 	}
 	for _, text := range []string{"", "dep-", "dep_01jd", "my-machine", "vol-01jd", "dep-01JD", "dep-a b", "dep-a-b", "dep-" + strings.Repeat("a", 40)} {
-		if got := Marked(text, id.Deployment); got != "" {
+		if got := ParseMark(id.Deployment, text); got != "" {
 			t.Errorf("%q is taken for %s", text, got)
 		}
 	}
@@ -68,8 +68,8 @@ func TestALineIsOneThatTheCatalogueTakes(t *testing.T) {
 	for text, want := range map[string]string{
 		" NVIDIA H100 ": "NVIDIA H100", "a\nb": "a b", "\x00": "", "x\xff": "x", "\u0085x": "x", strings.Repeat("a", 128): strings.Repeat("a", 128), strings.Repeat("a", 129): "",
 	} {
-		if got := Line(text); got != want {
-			t.Errorf("Line(%q) = %q, want %q", text, got, want)
+		if got := CleanText(text); got != want {
+			t.Errorf("CleanText(%q) = %q, want %q", text, got, want)
 		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -13,53 +12,49 @@ import (
 	"github.com/billetcloud/billet/internal/provider/upstream"
 )
 
-// The words by which a refusal is told from another, for the cloud has no codes. They are looked for in this order.
+// The words that tell refusals apart, in this order: the cloud has no error codes.
 var (
-	poorWords = []string{"balance", "funds", "credit", "payment", "quota", "spending limit", "billing"}
-	soldWords = []string{"not enough", "no capacity", "insufficient", "sold out", "out of stock", "no available", "not available", "unavailable", "no stock"}
+	quotaWords    = []string{"balance", "funds", "credit", "payment", "quota", "spending limit", "billing"}
+	capacityWords = []string{
+		"not enough", "no capacity", "insufficient", "sold out", "out of stock", "no available", "not available",
+		"unavailable", "no stock",
+	}
 )
 
-// explain reads the cloud's {"detail": …}, which is a text or, for 422, a list of what is wrong with our request.
+// explain reads the cloud's {"detail": …}, which is a text or, for 422, a list of what is wrong with
+// the request.
 func explain(status int, body []byte) *provider.Error {
 	switch status {
 	case http.StatusBadRequest, http.StatusConflict, http.StatusPaymentRequired:
 	default:
-		return nil // the status says it
+		return nil // the status decides
 	}
-	said := strings.ToLower(detail(body))
-	has := func(words []string) bool {
-		for _, w := range words {
-			if strings.Contains(said, w) {
-				return true
-			}
-		}
-		return false
-	}
+	text := strings.ToLower(detail(body))
 	switch {
-	case status == http.StatusPaymentRequired || has(poorWords):
+	case status == http.StatusPaymentRequired || upstream.ContainsAny(text, quotaWords):
 		return &provider.Error{Kind: provider.KindQuota}
-	case has(soldWords):
+	case upstream.ContainsAny(text, capacityWords):
 		return &provider.Error{Kind: provider.KindNoCapacity}
 	}
 	return nil
 }
 
-// detail is the text of a refusal, "" for none. Of a list it is every message.
+// detail returns the text of a refusal, or "". Of a list it returns every message.
 func detail(body []byte) string {
-	var answer struct {
+	var refusal struct {
 		Detail json.RawMessage `json:"detail"`
 	}
-	if json.Unmarshal(body, &answer) != nil {
+	if json.Unmarshal(body, &refusal) != nil {
 		return ""
 	}
 	var text string
-	if json.Unmarshal(answer.Detail, &text) == nil {
+	if json.Unmarshal(refusal.Detail, &text) == nil {
 		return text
 	}
 	var list []struct {
 		Message string `json:"msg"`
 	}
-	if json.Unmarshal(answer.Detail, &list) != nil {
+	if json.Unmarshal(refusal.Detail, &list) != nil {
 		return ""
 	}
 	all := make([]string, len(list))
@@ -69,35 +64,23 @@ func detail(body []byte) string {
 	return strings.Join(all, "; ")
 }
 
-// change asks for something whose success has no answer worth reading: nothing, null or some JSON. A detail with a status of success is a refusal all the same.
+// change sends a request whose response is not needed: nothing, null or some JSON. A detail is a
+// refusal, even with a status of success.
 func (a *Adapter) change(ctx context.Context, method, path string, body any) error {
-	var answer json.RawMessage
-	err := a.client.Do(ctx, upstream.Request{Method: method, Path: path, Body: body, Into: &answer})
+	var response json.RawMessage
+	err := a.client.Do(ctx, upstream.Request{Method: method, Path: path, Body: body, Into: &response})
 	if err != nil {
 		return err
 	}
-	if said := detail(bytes.TrimSpace(answer)); said != "" {
-		e := &provider.Error{Kind: provider.KindRejected, Cause: fmt.Errorf("%s %s: a success with the detail %.200q", method, path, said)}
-		if known := explain(http.StatusBadRequest, answer); known != nil {
-			e.Kind = known.Kind
-		}
-		return e
+	text := detail(bytes.TrimSpace(response))
+	if text == "" {
+		return nil
 	}
-	return nil
+	e := &provider.Error{
+		Kind: provider.KindRejected, Cause: fmt.Errorf("%s %s: a success with the detail %.200q", method, path, text),
+	}
+	if known := explain(http.StatusBadRequest, response); known != nil {
+		e.Kind = known.Kind
+	}
+	return e
 }
-
-func notFound(format string, args ...any) error {
-	return &provider.Error{Kind: provider.KindNotFound, Cause: fmt.Errorf(format, args...)}
-}
-
-// unclear is for what nobody knows yet.
-func unclear(format string, args ...any) error {
-	return &provider.Error{Kind: provider.KindUnavailable, Cause: fmt.Errorf(format, args...)}
-}
-
-// refuse is a refusal of our own, with its reason for the tenant.
-func refuse(message string) error {
-	return &provider.Error{Kind: provider.KindRejected, Message: message, Cause: errors.New("refused before it was sent")}
-}
-
-func is(err error, kind provider.Kind) bool { return err != nil && provider.KindOf(err) == kind }

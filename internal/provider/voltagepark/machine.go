@@ -1,8 +1,10 @@
 package voltagepark
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -19,7 +21,7 @@ const (
 	vmsPath     = "/virtual-machines/"
 )
 
-// sshPort is where machines answer that name no other.
+// sshPort is the port of machines that state no other.
 const sshPort = 22
 
 // machine is a rental or a VM.
@@ -35,10 +37,10 @@ type machine struct {
 	created   time.Time
 }
 
-// node is one server of a machine, by its addresses.
+// node is one server of a machine.
 type node struct{ public, private string }
 
-// addresses are the public ones of each node.
+// addresses returns the public address of each node.
 func (m machine) addresses() []string {
 	out := make([]string, len(m.nodes))
 	for i, n := range m.nodes {
@@ -54,7 +56,7 @@ func (m machine) path() string {
 	return rentalsPath + m.id
 }
 
-// rental is a bare-metal rental. While it is Pending, most of it is missing.
+// rental is a bare-metal rental. While it is Pending, most fields are missing.
 type rental struct {
 	ID      string   `json:"id"`
 	Name    string   `json:"name"`
@@ -63,7 +65,7 @@ type rental struct {
 	Power   string   `json:"power_status"`
 	User    string   `json:"username"`
 	Tags    []string `json:"tags"`
-	// Rate is of the whole rental.
+	// Rate is the price of the whole rental.
 	Rate  upstream.StatedDollars `json:"rate_hourly"`
 	Count int                    `json:"node_count"`
 	Nodes []struct {
@@ -72,8 +74,8 @@ type rental struct {
 	} `json:"node_networking"`
 }
 
-// whole reports whether every node of the rental has its public address.
-func (r rental) whole(nodes []node) bool {
+// complete reports whether every node of the rental has its public address.
+func (r rental) complete(nodes []node) bool {
 	return len(nodes) == len(r.Nodes) && len(nodes) >= max(1, r.Count)
 }
 
@@ -94,17 +96,12 @@ type instance struct {
 	} `json:"port_forwards"`
 }
 
-// referenceOf reads our mark: from the tags, which nobody edits by chance, else from the name.
+// referenceOf reads our mark from the tags, which people rarely edit, else from the name.
 func referenceOf(name string, tags []string) id.ID {
-	for _, t := range append(slices.Clone(tags), name) {
-		if reference := upstream.Marked(t, id.Deployment); reference != "" {
-			return reference
-		}
-	}
-	return ""
+	return upstream.ParseMark(id.Deployment, append(slices.Clone(tags), name)...)
 }
 
-// address is the text where it is an IP address, else "".
+// address returns the text where it is an IP address, else "".
 func address(text string) string {
 	ip, err := netip.ParseAddr(text)
 	if err != nil || ip.Zone() != "" {
@@ -113,12 +110,15 @@ func address(text string) string {
 	return ip.String()
 }
 
-// machineOf translates a rental. Its state is "" where the word is not known, and gone where it has ended.
+// machine translates the rental. Its state is "" where the status is unknown.
 func (r rental) machine() (machine, error) {
 	if !uuidForm.MatchString(r.ID) || r.Status == nil {
-		return machine{}, unclear("a rental without an id or a status")
+		return machine{}, upstream.Malformed("a rental's id and status", nil)
 	}
-	m := machine{id: r.ID, reference: referenceOf(r.Name, r.Tags), user: "ubuntu", port: sshPort, created: instant(r.Created), cost: money.Micros(r.Rate)}
+	m := machine{
+		id: r.ID, reference: referenceOf(r.Name, r.Tags), user: "ubuntu", port: sshPort,
+		created: upstream.ParseTime(r.Created), cost: money.Micros(r.Rate),
+	}
 	if userForm.MatchString(r.User) {
 		m.user = r.User
 	}
@@ -138,8 +138,8 @@ func (r rental) machine() (machine, error) {
 		switch {
 		case r.Power == "Stopped":
 			m.state = provider.MachineOff
-		case r.Power != "Running" && r.Power != "": // a word that is not known
-		case !r.whole(m.nodes):
+		case r.Power != "Running" && r.Power != "": // unknown
+		case !r.complete(m.nodes):
 			m.state = provider.MachineProvisioning
 		default:
 			m.state = provider.MachineReady
@@ -150,9 +150,12 @@ func (r rental) machine() (machine, error) {
 
 func (v instance) machine(user string) (machine, error) {
 	if !uuidForm.MatchString(v.ID) || v.Status == nil {
-		return machine{}, unclear("a VM without an id or a status")
+		return machine{}, upstream.Malformed("a VM's id and status", nil)
 	}
-	m := machine{id: v.ID, vm: true, reference: referenceOf(v.Name, v.Tags), user: user, port: sshPort, created: instant(v.Created), cost: money.Micros(v.Pricing.Running)}
+	m := machine{
+		id: v.ID, vm: true, reference: referenceOf(v.Name, v.Tags), user: user, port: sshPort,
+		created: upstream.ParseTime(v.Created), cost: money.Micros(v.Pricing.Running),
+	}
 	if ip := address(v.Address); ip != "" {
 		m.nodes = []node{{public: ip}}
 	}
@@ -179,24 +182,23 @@ func (v instance) machine(user string) (machine, error) {
 
 // fetchMachines returns every rental and VM of the account that has not ended.
 func (a *Adapter) fetchMachines(ctx context.Context) ([]machine, error) {
-	var all []machine
-	unknown := map[string]string{} // words by machine
 	rentals, err := rows[rental](ctx, a, "rental", rentalsPath)
 	if err != nil {
 		return nil, err
 	}
+	vms, err := rows[instance](ctx, a, "VM", vmsPath)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]machine, 0, len(rentals)+len(vms))
 	for _, r := range rentals {
 		m, err := r.machine()
 		if err != nil {
 			return nil, err
 		}
 		if all = append(all, m); m.state == "" {
-			unknown[m.id] = *r.Status + " " + r.Power
+			a.unknownStatus(ctx, "machine", *r.Status+" "+r.Power)
 		}
-	}
-	vms, err := rows[instance](ctx, a, "VM", vmsPath)
-	if err != nil {
-		return nil, err
 	}
 	for _, v := range vms {
 		m, err := v.machine(a.vmUser)
@@ -204,17 +206,14 @@ func (a *Adapter) fetchMachines(ctx context.Context) ([]machine, error) {
 			return nil, err
 		}
 		if all = append(all, m); m.state == "" {
-			unknown[m.id] = *v.Status
+			a.unknownStatus(ctx, "machine", *v.Status)
 		}
-	}
-	for _, word := range unknown {
-		a.unknown(ctx, "machine", word)
 	}
 	return a.remember(all), nil
 }
 
-// remember gives machines whose status is not known their last state, leaves out those that are gone, and forgets what was
-// remembered of machines that are not there any more.
+// remember gives machines of unknown status their last state, drops those that are gone, and
+// forgets what was remembered of machines that no longer exist.
 func (a *Adapter) remember(all []machine) []machine {
 	now := a.account.Now()
 	a.mu.Lock()
@@ -224,40 +223,31 @@ func (a *Adapter) remember(all []machine) []machine {
 	for i := range all {
 		m := &all[i]
 		if m.state == "" {
-			if m.state = a.last[m.id]; m.state == "" {
-				m.state = provider.MachineProvisioning
-			}
+			m.state = cmp.Or(a.last[m.id], provider.MachineProvisioning)
 			if m.state == provider.MachineReady && len(m.nodes) == 0 {
 				m.state = provider.MachineProvisioning
 			}
 		}
 		last[m.id] = m.state
-		if b, young := a.made[m.reference]; young && b.id == m.id {
-			delete(a.made, m.reference)
+		if c, recent := a.created[m.reference]; recent && c.id == m.id {
+			delete(a.created, m.reference)
 		}
 	}
 	a.last = last
-	for machine, at := range a.ending {
-		if _, there := last[machine]; !there && now.Sub(at) > believed {
-			delete(a.ending, machine)
-		}
-	}
-	for machine, w := range a.wishes {
-		if now.Sub(w.at) > believed {
-			delete(a.wishes, machine)
-		}
-	}
-	for reference, b := range a.made {
-		if now.Sub(b.at) > 2*believed {
-			delete(a.made, reference)
-		}
-	}
+	maps.DeleteFunc(a.ending, func(machine string, at time.Time) bool {
+		_, exists := last[machine]
+		return !exists && now.Sub(at) > believed
+	})
+	maps.DeleteFunc(a.power, func(_ string, r powerRequest) bool { return now.Sub(r.at) > believed })
+	maps.DeleteFunc(a.created, func(_ id.ID, c creation) bool { return now.Sub(c.at) > 2*believed })
 	return all
 }
 
-// answer is the machine as the rooms know one.
-func (a *Adapter) answer(m machine) provider.Machine {
-	out := provider.Machine{ID: m.id, Reference: m.reference, State: m.state, CreatedAt: m.created, HourlyCost: m.cost}
+// translate returns the machine as a provider.Machine.
+func (a *Adapter) translate(m machine) provider.Machine {
+	out := provider.Machine{
+		ID: m.id, Reference: m.reference, State: m.state, CreatedAt: m.created, HourlyCost: m.cost,
+	}
 	a.mu.Lock()
 	if _, ending := a.ending[m.id]; ending {
 		out.State = provider.MachineTerminating
@@ -268,7 +258,8 @@ func (a *Adapter) answer(m machine) provider.Machine {
 		out.Address, out.SSHUser, out.SSHPort = m.nodes[0].public, m.user, m.port
 		if len(m.nodes) > 1 {
 			for _, n := range m.nodes {
-				out.Nodes = append(out.Nodes, provider.Node{Address: n.public, PrivateAddress: n.private, SSHPort: m.port})
+				node := provider.Node{Address: n.public, PrivateAddress: n.private, SSHPort: m.port}
+				out.Nodes = append(out.Nodes, node)
 			}
 		}
 	case provider.MachineProvisioning:
@@ -280,45 +271,46 @@ func (a *Adapter) answer(m machine) provider.Machine {
 	return out
 }
 
-// Machines returns every rental and VM of the account.
+// Machines implements provider.Provider.
 func (a *Adapter) Machines(ctx context.Context) ([]provider.Machine, error) {
-	all, err := a.machines.Recent(ctx, pollEvery/2)
+	all, err := a.machines.Recent(ctx, listAge)
 	if err != nil {
 		return nil, err
 	}
 	out := make([]provider.Machine, len(all))
 	for i, m := range all {
-		out[i] = a.answer(m)
+		out[i] = a.translate(m)
 	}
 	return out, nil
 }
 
-// Machine returns the machine of a reference.
+// Machine implements provider.Provider.
 func (a *Adapter) Machine(ctx context.Context, reference id.ID) (provider.Machine, error) {
-	all, err := a.machines.Recent(ctx, pollEvery/2)
+	m, err := a.find(ctx, reference, listAge)
 	if err != nil {
 		return provider.Machine{}, err
 	}
-	m, err := a.one(ctx, all, reference)
-	if err != nil {
-		return provider.Machine{}, err
-	}
-	return a.answer(m), nil
+	return a.translate(m), nil
 }
 
-// one finds the machine of a reference on the list, or among those that were made too short a while ago to be on it.
-func (a *Adapter) one(ctx context.Context, all []machine, reference id.ID) (machine, error) {
-	found := of(all, reference)
+// find returns the machine of a reference from a list that is at most that old, or one that was
+// created too recently to be listed.
+func (a *Adapter) find(ctx context.Context, reference id.ID, age time.Duration) (machine, error) {
+	all, err := a.machines.Recent(ctx, age)
+	if err != nil {
+		return machine{}, err
+	}
+	found := having(all, reference)
 	switch len(found) {
 	case 0:
-		return a.newborn(ctx, reference)
+		return a.justCreated(ctx, reference)
 	case 1:
 		return found[0], nil
 	}
-	return machine{}, unclear("%d machines have the reference %s", len(found), reference)
+	return machine{}, upstream.Unavailable("%d machines have the reference %s", len(found), reference)
 }
 
-func of(all []machine, reference id.ID) (found []machine) {
+func having(all []machine, reference id.ID) (found []machine) {
 	for _, m := range all {
 		if m.reference == reference {
 			found = append(found, m)
@@ -327,38 +319,39 @@ func of(all []machine, reference id.ID) (found []machine) {
 	return found
 }
 
-// newborn asks for a machine by the id that the cloud gave it a moment ago. That the cloud does not know it yet tells nothing, for a while.
-func (a *Adapter) newborn(ctx context.Context, reference id.ID) (machine, error) {
+// justCreated reads a machine by the id that the cloud gave it a moment ago. For a while, that the
+// cloud does not know it means nothing.
+func (a *Adapter) justCreated(ctx context.Context, reference id.ID) (machine, error) {
 	a.mu.Lock()
-	b, young := a.made[reference]
+	c, recent := a.created[reference]
 	a.mu.Unlock()
-	if !young {
-		return machine{}, notFound("no machine has the reference %s", reference)
+	if !recent {
+		return machine{}, upstream.NotFound("no machine has the reference %s", reference)
 	}
-	m := machine{id: b.id, vm: b.vm, reference: reference, state: provider.MachineProvisioning, created: b.at}
+	m := c.machine(reference)
 	var raw json.RawMessage
 	err := a.client.Get(ctx, m.path(), nil, &raw)
-	switch {
-	case is(err, provider.KindNotFound) && a.account.Now().Sub(b.at) < settleTime:
+	if provider.IsKind(err, provider.KindNotFound) && a.account.Now().Sub(c.at) < settleTime {
 		return m, nil
-	case err != nil:
+	}
+	if err != nil {
 		return machine{}, err
 	}
-	var seen machine
-	if b.vm {
-		seen, err = decoded(raw, func(v instance) (machine, error) { return v.machine(a.vmUser) })
+	var shown machine
+	if c.vm {
+		shown, err = decoded(raw, func(v instance) (machine, error) { return v.machine(a.vmUser) })
 	} else {
-		seen, err = decoded(raw, rental.machine)
+		shown, err = decoded(raw, rental.machine)
 	}
 	switch {
 	case err != nil:
 		return machine{}, err
-	case seen.id != b.id:
-		return machine{}, unclear("asked for machine %s, the answer is of %s", b.id, seen.id)
-	case seen.state == provider.MachineGone:
-		return machine{}, notFound("machine %s has ended", b.id)
-	case seen.state != "":
-		m = seen
+	case shown.id != c.id:
+		return machine{}, upstream.Unavailable("the cloud returned machine %s instead of %s", shown.id, c.id)
+	case shown.state == provider.MachineGone:
+		return machine{}, upstream.NotFound("machine %s has ended", c.id)
+	case shown.state != "":
+		m = shown
 	}
 	m.reference = reference
 	return m, nil
@@ -367,7 +360,7 @@ func (a *Adapter) newborn(ctx context.Context, reference id.ID) (machine, error)
 func decoded[T any](raw json.RawMessage, translate func(T) (machine, error)) (machine, error) {
 	var row T
 	if err := json.Unmarshal(raw, &row); err != nil {
-		return machine{}, unclear("an answer that is no machine: %v", err)
+		return machine{}, upstream.Malformed("a machine", err)
 	}
 	return translate(row)
 }

@@ -4,12 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/upstream"
 )
@@ -17,16 +17,9 @@ import (
 // metalSystem is what runs on bare metal; the cloud leaves no choice.
 const metalSystem = "Ubuntu 22.04"
 
-// nodeCounts are the sizes of rentals that are offered. Free GPUs of a location are counted together, and the more nodes are asked for, the less
-// likely they are to be had in one cluster.
+// nodeCounts are the sizes of rentals that are offered. The cloud counts a location's free GPUs
+// together, so the more nodes are requested, the less likely they are available in one cluster.
 var nodeCounts = []int{1, 2, 4}
-
-// The bounds of what is believed; far beyond anything real.
-const (
-	maxCount = 100_000
-	maxGB    = 100_000_000
-	maxPrice = 100_000 * money.USD
-)
 
 // location is a row of /bare-metal/locations.
 type location struct {
@@ -46,7 +39,7 @@ type location struct {
 
 // network is one of the two that a rental can have.
 type network struct {
-	name, words string
+	name, label string
 	free        *int
 	price       upstream.Dollars
 }
@@ -58,7 +51,10 @@ func (l location) networks() []network {
 	}
 }
 
-// preset is a VM that can be had, by itself or in a location.
+// maxHosts bounds the locations that are remembered to have had VMs.
+const maxHosts = 1000
+
+// preset is a kind of VM.
 type preset struct {
 	ID        string `json:"id"`
 	Resources struct {
@@ -82,27 +78,13 @@ type vmLocation struct {
 	Presets []json.RawMessage `json:"available_presets"`
 }
 
-// place is what a location is called.
+// place is the name of a location.
 type place struct{ name, country string }
 
-// Offers returns every rental and VM that the products have, sold out or not.
+// Offers implements provider.Provider.
 func (a *Adapter) Offers(ctx context.Context) ([]provider.Offer, error) {
 	all, err := upstream.Offers(ctx, a.offers, syncEvery/2)
-	return a.account.Sold(all), err
-}
-
-// offer returns the offer with that key in that region, as it was a minute ago at the most.
-func (a *Adapter) offer(ctx context.Context, region, key string) (provider.Offer, error) {
-	all, err := a.offers.Recent(ctx, syncEvery)
-	if err != nil {
-		return provider.Offer{}, err
-	}
-	for _, o := range all {
-		if o.Region == region && o.Key == key {
-			return o, nil
-		}
-	}
-	return provider.Offer{}, notFound("there is no offer %.80q in %.80q", key, region)
+	return a.account.WithoutExcluded(all), err
 }
 
 func (a *Adapter) fetchOffers(ctx context.Context) ([]provider.Offer, error) {
@@ -126,20 +108,21 @@ func (a *Adapter) fetchOffers(ctx context.Context) ([]provider.Offer, error) {
 	}
 	names := a.places(ctx)
 	for i := range offers {
-		o := &offers[i] // in its Region there is the location still
+		o := &offers[i] // its Region is still the location
 		o.RegionName, o.Country = names[o.Region].name, names[o.Region].country
 		o.Region = a.region(o.Region)
 	}
 	return offers, nil
 }
 
-// readable decodes the rows that can be; a row of the catalogue that cannot hides no other.
+// readable decodes the rows of the catalog. A malformed row is skipped, and hides no other.
 func readable[T any](a *Adapter, what string, raw []json.RawMessage) (out []T) {
 	for _, row := range raw {
 		var one T
-		a.strange(what, row)
+		a.reportUnknownFields(what, row)
 		if err := json.Unmarshal(row, &one); err != nil {
-			a.account.Log.Warn("a row of the upstream's catalogue cannot be understood; it is left out", "provider", a.account.Slug, "row", what, "error", err)
+			a.account.Log.Warn("a malformed row of the cloud's catalog is skipped",
+				"provider", a.account.Slug, "row", what, "error", err)
 			continue
 		}
 		out = append(out, one)
@@ -147,35 +130,36 @@ func readable[T any](a *Adapter, what string, raw []json.RawMessage) (out []T) {
 	return out
 }
 
-// metalOffers are the rentals of a location: those whose price and hardware are known.
+// metalOffers returns the rentals of a location whose price and hardware are known.
 func metalOffers(l location) (out []provider.Offer) {
 	if !uuidForm.MatchString(l.ID) || l.Node == nil {
 		return nil
 	}
 	memory, known := gpuMemory(l.Node.Model)
-	if !known || l.Node.GPUs < 1 || l.Node.GPUs > maxCount {
+	if !known || l.Node.GPUs < 1 || l.Node.GPUs > upstream.MaxCount {
 		return nil
 	}
 	for _, n := range l.networks() {
 		for _, nodes := range nodeCounts {
 			gpus := nodes * l.Node.GPUs
 			o := provider.Offer{
-				Key: n.name + "/" + strconv.Itoa(gpus), Region: l.ID, GPUType: l.Node.Model, GPUCount: gpus, GPUMemoryGB: memory,
-				VCPUs: nodes * l.Node.CPUs, MemoryGB: nodes * l.Node.MemoryGB, StorageGB: nodes * l.Node.StorageGB,
-				Interconnect: n.words, InstanceType: provider.BareMetal, OperatingSystems: []string{metalSystem},
+				Key: n.name + "/" + strconv.Itoa(gpus), Region: l.ID,
+				GPUType: l.Node.Model, GPUCount: gpus, GPUMemoryGB: memory, VCPUs: nodes * l.Node.CPUs,
+				MemoryGB: nodes * l.Node.MemoryGB, StorageGB: nodes * l.Node.StorageGB, Interconnect: n.label,
+				InstanceType: provider.BareMetal, OperatingSystems: []string{metalSystem},
 				Capabilities: provider.Capabilities{Reboot: true, Power: true, Volumes: true, CloudInit: true},
 			}
 			if nodes > 1 {
 				o.InstanceType = provider.Cluster
 			}
-			if n.price.Known && n.price.Amount > 0 && n.price.Amount <= maxPrice {
+			if plausiblePrice(n.price) {
 				o.HourlyPrice = n.price.Amount.Times(int64(gpus))
 			}
 			if n.free != nil {
-				stock := min(max(*n.free, 0)/gpus, maxCount)
+				stock := min(max(*n.free, 0)/gpus, upstream.MaxCount)
 				o.Stock, o.Available = &stock, stock > 0
 			}
-			if sane(o) {
+			if sellable(o) {
 				out = append(out, o)
 			}
 		}
@@ -183,7 +167,7 @@ func metalOffers(l location) (out []provider.Offer) {
 	return out
 }
 
-// fetchVMOffers joins what can be had, which knows its location and its number, with what is sold at all.
+// fetchVMOffers joins the presets that are in stock, by location, with all that are sold.
 func (a *Adapter) fetchVMOffers(ctx context.Context, metal []location) ([]provider.Offer, error) {
 	raw, err := a.all(ctx, "/virtual-machines/instant/locations")
 	if err != nil {
@@ -192,51 +176,71 @@ func (a *Adapter) fetchVMOffers(ctx context.Context, metal []location) ([]provid
 	var list *[]json.RawMessage // a bare list, of everything
 	err = a.client.Get(ctx, "/instant-deploy-presets/", nil, &list)
 	switch {
-	case is(err, provider.KindNotFound), is(err, provider.KindUnsupported): // it is to go some day
+	case provider.IsKind(err, provider.KindNotFound), provider.IsKind(err, provider.KindUnsupported): // to be removed some day
 		list = &[]json.RawMessage{}
 	case err != nil:
 		return nil, err
 	case list == nil:
-		return nil, unclear("GET /instant-deploy-presets/: the answer is no list")
+		return nil, upstream.Malformed("a list of presets", nil)
 	}
-	return a.vmOffers(readable[vmLocation](a, "VM location", raw), readable[preset](a, "preset", *list), metal), nil
+	locations, presets := readable[vmLocation](a, "VM location", raw), readable[preset](a, "preset", *list)
+	return a.vmOffers(locations, presets, metal), nil
 }
 
-func (a *Adapter) vmOffers(now []vmLocation, presets []preset, metal []location) (out []provider.Offer) {
+func (a *Adapter) vmOffers(inStock []vmLocation, presets []preset, metal []location) (out []provider.Offer) {
 	listed := map[[2]string]bool{}
-	add := func(location string, p preset, o provider.Offer, whole bool) {
-		if at := [2]string{location, p.ID}; whole && !listed[at] {
+	add := func(location string, p preset, o provider.Offer) {
+		if at := [2]string{location, p.ID}; !listed[at] {
 			listed[at] = true
 			o.Region = location
 			out = append(out, o)
 		}
 	}
+	for _, l := range inStock {
+		for _, p := range readable[preset](a, "preset", l.Presets) {
+			o, ok := vmOffer(p)
+			if o.Available = p.Stock == nil || *p.Stock > 0; p.Stock != nil {
+				o.Stock = new(min(max(*p.Stock, 0), upstream.MaxCount))
+			}
+			if ok && uuidForm.MatchString(l.ID) {
+				add(l.ID, p, o)
+			}
+		}
+	}
+	hosts := a.vmHosts(inStock, presets, metal)
+	for _, p := range presets {
+		o, ok := vmOffer(p)
+		if !ok {
+			continue
+		}
+		o.Stock = new(int)
+		for _, location := range hosts {
+			o.OperatingSystems = slices.Clone(o.OperatingSystems)
+			add(location, p, o)
+		}
+	}
+	return out
+}
+
+// vmHosts returns the locations that have had VMs, or every bare-metal location where none is known
+// to.
+func (a *Adapter) vmHosts(inStock []vmLocation, presets []preset, metal []location) (hosts []string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	host := func(location string) {
-		if uuidForm.MatchString(location) && len(a.hosts) < 1000 {
+	remember := func(location string) {
+		if uuidForm.MatchString(location) && len(a.hosts) < maxHosts {
 			a.hosts[location] = true
 		}
 	}
-	for _, l := range now {
-		host(l.ID)
-		for _, p := range readable[preset](a, "preset", l.Presets) {
-			o, whole := vmOffer(p)
-			if o.Available = p.Stock == nil || *p.Stock > 0; p.Stock != nil {
-				o.Stock = new(min(max(*p.Stock, 0), maxCount))
-			}
-			add(l.ID, p, o, whole && uuidForm.MatchString(l.ID))
-		}
+	for _, l := range inStock {
+		remember(l.ID)
 	}
 	for _, p := range presets {
 		for _, location := range p.Where {
-			host(location)
+			remember(location)
 		}
 	}
-	var hosts []string
-	for location := range a.hosts {
-		hosts = append(hosts, location)
-	}
+	hosts = slices.Collect(maps.Keys(a.hosts))
 	if len(hosts) == 0 {
 		for _, l := range metal {
 			if uuidForm.MatchString(l.ID) {
@@ -245,38 +249,34 @@ func (a *Adapter) vmOffers(now []vmLocation, presets []preset, metal []location)
 		}
 	}
 	slices.Sort(hosts)
-	for _, p := range presets {
-		o, whole := vmOffer(p)
-		o.Stock = new(int)
-		for _, location := range hosts {
-			o.OperatingSystems = slices.Clone(o.OperatingSystems)
-			add(location, p, o, whole)
-		}
-	}
-	return out
+	return hosts
 }
 
-// vmOffer is a preset as an offer, without its location and stock; it tells false where the preset is not known well enough, or is for Windows.
+// vmOffer returns a preset as an offer, without its location and stock. It returns false where a
+// part is missing, or where the preset is for Windows.
 func vmOffer(p preset) (provider.Offer, bool) {
-	if !uuidForm.MatchString(p.ID) || len(p.Resources.GPUs) != 1 || !p.Compute.Known || !p.Storage.Known || strings.Contains(strings.ToLower(p.System), "windows") {
+	if !uuidForm.MatchString(p.ID) || len(p.Resources.GPUs) != 1 || !p.Compute.Known || !p.Storage.Known ||
+		strings.Contains(strings.ToLower(p.System), "windows") {
 		return provider.Offer{}, false
 	}
 	o := provider.Offer{
-		Key: "vm/" + p.ID, Region: p.ID, VCPUs: p.Resources.VCPUs, MemoryGB: p.Resources.MemoryGB, StorageGB: p.Resources.StorageGB,
-		InstanceType: provider.VM, OperatingSystems: []string{p.System}, Capabilities: provider.Capabilities{Power: true, CloudInit: true},
+		Key: "vm/" + p.ID, Region: p.ID,
+		VCPUs: p.Resources.VCPUs, MemoryGB: p.Resources.MemoryGB, StorageGB: p.Resources.StorageGB,
+		InstanceType: provider.VM, OperatingSystems: []string{p.System},
+		Capabilities: provider.Capabilities{Power: true, CloudInit: true},
 	}
 	known := false
 	for model, n := range p.Resources.GPUs {
 		o.GPUType, o.GPUCount = model, n.Count
 		o.GPUMemoryGB, known = gpuMemory(model)
 	}
-	if p.Compute.Amount > 0 && p.Storage.Amount >= 0 && max(p.Compute.Amount, p.Storage.Amount) <= maxPrice {
+	if plausiblePrice(p.Compute) && p.Storage.Amount >= 0 && p.Storage.Amount <= upstream.MaxPrice {
 		o.HourlyPrice = p.Compute.Amount + p.Storage.Amount
 	}
-	return o, known && sane(o)
+	return o, known && sellable(o)
 }
 
-// modelForm is a key of the cloud's hardware, with the memory of a GPU at its end.
+// modelForm is a hardware model, which ends with the memory of a GPU.
 var modelForm = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*-([0-9]{1,5})gb$`)
 
 func gpuMemory(model string) (gb int, known bool) {
@@ -290,17 +290,16 @@ func gpuMemory(model string) (gb int, known bool) {
 
 var systemForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 ._()-]{0,98}[A-Za-z0-9)]$`)
 
-// sane tells whether an offer can be sold: its price is known, and its numbers are some.
-func sane(o provider.Offer) bool {
-	for _, n := range []int{o.GPUMemoryGB, o.VCPUs, o.MemoryGB, o.StorageGB} {
-		if n < 0 || n > maxGB {
-			return false
-		}
-	}
-	return o.GPUCount > 0 && o.GPUCount <= maxCount && o.VCPUs <= maxCount && o.HourlyPrice > 0 && o.HourlyPrice <= maxPrice && systemForm.MatchString(o.OperatingSystems[0])
+func plausiblePrice(d upstream.Dollars) bool {
+	return d.Known && d.Amount > 0 && d.Amount <= upstream.MaxPrice
 }
 
-// row of /locations/, which has the names.
+// sellable reports whether an offer can be sold.
+func sellable(o provider.Offer) bool {
+	return upstream.Sellable(o) && systemForm.MatchString(o.OperatingSystems[0])
+}
+
+// namedLocation is a row of /locations/, which has the names.
 type namedLocation struct {
 	ID      string `json:"id"`
 	City    string `json:"city"`
@@ -308,7 +307,8 @@ type namedLocation struct {
 	Country string `json:"country"`
 }
 
-// places returns what locations are called, asked for once an hour. That is for people only: where no answer comes, the names from before are good.
+// places returns the names of locations, read once an hour. They are for display only: where reading
+// fails, the previous names remain.
 func (a *Adapter) places(ctx context.Context) map[string]place {
 	now := a.account.Now()
 	a.mu.Lock()
@@ -319,7 +319,8 @@ func (a *Adapter) places(ctx context.Context) map[string]place {
 	}
 	raw, err := a.all(ctx, "/locations/")
 	if err != nil {
-		a.account.Log.InfoContext(ctx, "the upstream does not tell what its locations are called", "provider", a.account.Slug, "error", err)
+		a.account.Log.InfoContext(ctx, "the cloud's location names could not be read",
+			"provider", a.account.Slug, "error", err)
 		return names
 	}
 	names = map[string]place{}
@@ -351,15 +352,16 @@ func nameOf(l namedLocation) (p place) {
 	return p
 }
 
-// product reads an offer's key back: what is to be rented.
+// product parses an offer's key.
 func product(key string) (networkType string, gpus int, preset string, err error) {
 	if rest, vm := strings.CutPrefix(key, "vm/"); vm && uuidForm.MatchString(rest) {
 		return "", 0, rest, nil
 	}
 	name, count, _ := strings.Cut(key, "/")
 	gpus, bad := strconv.Atoi(count)
-	if bad != nil || gpus < 1 || gpus > maxCount || (name != "ethernet" && name != "infiniband") || key != fmt.Sprintf("%s/%d", name, gpus) {
-		return "", 0, "", notFound("%.80q is the key of no offer", key)
+	if bad != nil || gpus < 1 || gpus > upstream.MaxCount || (name != "ethernet" && name != "infiniband") ||
+		key != fmt.Sprintf("%s/%d", name, gpus) {
+		return "", 0, "", upstream.NotFound("%.80q is not the key of an offer", key)
 	}
 	return name, gpus, "", nil
 }

@@ -5,23 +5,22 @@ import (
 	"encoding/json"
 	"net/url"
 	"strconv"
-	"time"
 
-	"github.com/billetcloud/billet/internal/provider"
+	"github.com/billetcloud/billet/internal/provider/upstream"
 )
 
 const (
-	pageSize = 15 // the most that the cloud gives; it gives 3 to who does not ask
+	pageSize = 15 // the most that the cloud returns; without a limit it returns 3
 	maxRows  = 10_000
-	// readings is how often a list is read that lacks what the cloud counts.
-	readings = 3
-	// churned is by how many rows pages overlap once rows were seen to go.
-	churned = 3
-	// maxRequests bounds one list: the rows, and as much again where rows come and go.
+	// passes is how often a list is read that has fewer rows than the cloud counts.
+	passes = 3
+	// churnOverlap is by how many rows pages overlap once rows were seen to go.
+	churnOverlap = 3
+	// maxRequests bounds one list: the rows, and as many again where rows come and go.
 	maxRequests = 3 * maxRows / (pageSize - 1)
 )
 
-// page is the envelope of every list. The pointers tell a list from what is none.
+// page is the envelope of every list. A missing part makes it malformed.
 type page struct {
 	Results *[]json.RawMessage `json:"results"`
 	Total   *int               `json:"total_result_count"`
@@ -33,16 +32,16 @@ type page struct {
 type reading struct {
 	path  string
 	rows  []json.RawMessage // each once, as it was seen last
-	at    map[string]int    // where in rows, by id
-	least int               // the fewest rows that the cloud has counted; less than 0 where it counts none
-	asked int               // requests
+	at    map[string]int    // position in rows, by id
+	least int               // the lowest count of this pass; less than 0 where the cloud counts none
+	sent  int               // requests
 }
 
 // all returns every row that was on the list from the first to the last request, or an error. Rows
-// may come and go meanwhile: the place where they did is read again, and what was read stays read.
+// may come and go meanwhile: the position where they did is read again, and what was read stays read.
 func (a *Adapter) all(ctx context.Context, path string) ([]json.RawMessage, error) {
 	r := &reading{path: path, at: map[string]int{}}
-	for range readings {
+	for range passes {
 		r.least = -1
 		if err := a.read(ctx, r); err != nil {
 			return nil, err
@@ -51,18 +50,18 @@ func (a *Adapter) all(ctx context.Context, path string) ([]json.RawMessage, erro
 			return r.rows, nil
 		}
 	}
-	return nil, unclear("GET %s: the list has %d rows and is counted as %d", path, len(r.rows), r.least)
+	return nil, upstream.Unavailable("GET %s: the list has %d rows and is counted as %d", path, len(r.rows), r.least)
 }
 
 // read reads the list from its beginning to its end. Each page begins within the one before. Where
-// its first row is not known, rows have gone in between, and one may have slipped from a page that is
-// not read yet to one that has been: it is begun further back, until its first row is known.
+// its first row is unknown, rows have gone in between, and one may have moved from a page that is not
+// read yet to one that has been. Then the page is begun further back, until its first row is known.
 func (a *Adapter) read(ctx context.Context, r *reading) error {
-	known := map[string]bool{} // without a gap from the beginning of the list
+	known := map[string]bool{} // without a gap from the beginning
 	offset, back, overlap := 0, 1, 1
 	for {
-		if r.asked++; r.asked > maxRequests {
-			return unclear("GET %s: more than %d requests", r.path, maxRequests)
+		if r.sent++; r.sent > maxRequests {
+			return upstream.Unavailable("GET %s: more than %d requests", r.path, maxRequests)
 		}
 		p, ids, err := a.page(ctx, r.path, offset)
 		if err != nil {
@@ -72,7 +71,7 @@ func (a *Adapter) read(ctx context.Context, r *reading) error {
 			r.least = *p.Total
 		}
 		if len(ids) > 0 && offset > 0 && !known[ids[0]] || len(ids) == 0 && offset > 0 {
-			back, overlap = 2*back, churned // rows go between any two requests, it seems
+			back, overlap = 2*back, churnOverlap // rows probably go between any two requests
 			offset = max(0, offset-back)
 			continue
 		}
@@ -89,22 +88,22 @@ func (a *Adapter) read(ctx context.Context, r *reading) error {
 		case !*p.HasNext:
 			return nil
 		case len(ids) < 2:
-			return unclear("GET %s: a page of %d rows that is not the last", r.path, len(ids))
+			return upstream.Unavailable("GET %s: a page of %d rows that is not the last", r.path, len(ids))
 		case len(r.rows) > maxRows:
-			return unclear("GET %s: more than %d rows", r.path, maxRows)
+			return upstream.Unavailable("GET %s: more than %d rows", r.path, maxRows)
 		}
 		offset, back = offset+len(ids)-min(overlap, len(ids)-1), 1
 	}
 }
 
-// page asks for the rows from that one on, and returns their ids beside them.
+// page reads the rows from that offset on, and returns their ids beside them.
 func (a *Adapter) page(ctx context.Context, path string, offset int) (p page, ids []string, err error) {
 	query := url.Values{"limit": {strconv.Itoa(pageSize)}, "offset": {strconv.Itoa(offset)}}
 	if err := a.client.Get(ctx, path, query, &p); err != nil {
 		return p, nil, err
 	}
 	if p.Results == nil || p.HasNext == nil {
-		return p, nil, unclear("GET %s: the answer is no page of a list", path)
+		return p, nil, upstream.Unavailable("GET %s: the response is not a page of a list", path)
 	}
 	seen := map[string]bool{}
 	for _, row := range *p.Results {
@@ -112,10 +111,10 @@ func (a *Adapter) page(ctx context.Context, path string, offset int) (p page, id
 			ID string `json:"id"`
 		}
 		if err := json.Unmarshal(row, &head); err != nil || head.ID == "" {
-			return p, nil, unclear("GET %s: a row without an id", path)
+			return p, nil, upstream.Unavailable("GET %s: a row without an id", path)
 		}
 		if seen[head.ID] {
-			return p, nil, unclear("GET %s: a page with one row twice", path)
+			return p, nil, upstream.Unavailable("GET %s: a page with one row twice", path)
 		}
 		seen[head.ID] = true
 		ids = append(ids, head.ID)
@@ -123,7 +122,7 @@ func (a *Adapter) page(ctx context.Context, path string, offset int) (p page, id
 	return p, ids, nil
 }
 
-// rows returns every row of a list, or fails: what must not lack a machine cannot leave one out.
+// rows returns every row of a list, or fails: a list of machines must not skip one.
 func rows[T any](ctx context.Context, a *Adapter, what, path string) ([]T, error) {
 	raw, err := a.all(ctx, path)
 	if err != nil {
@@ -131,20 +130,10 @@ func rows[T any](ctx context.Context, a *Adapter, what, path string) ([]T, error
 	}
 	out := make([]T, len(raw))
 	for i, row := range raw {
-		a.strange(what, row)
+		a.reportUnknownFields(what, row)
 		if err := json.Unmarshal(row, &out[i]); err != nil {
-			return nil, &provider.Error{Kind: provider.KindUnavailable, Cause: err}
+			return nil, upstream.Malformed("a "+what, err)
 		}
 	}
 	return out, nil
-}
-
-// instant reads a time as the cloud writes it, with a zone or without, which is UTC then; the zero time where it is none.
-func instant(text string) time.Time {
-	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05.999999999"} {
-		if t, err := time.Parse(layout, text); err == nil {
-			return t.UTC()
-		}
-	}
-	return time.Time{}
 }

@@ -6,90 +6,81 @@ import (
 
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/provider"
+	"github.com/billetcloud/billet/internal/provider/upstream"
 )
 
-// PowerOn switches a machine on.
+// PowerOn implements provider.Powerer.
 func (a *Adapter) PowerOn(ctx context.Context, reference id.ID) error {
-	return a.power(ctx, reference, true)
+	return a.setPower(ctx, reference, true)
 }
 
-// PowerOff switches a machine off. It keeps its GPUs and its price.
+// PowerOff implements provider.Powerer. The machine keeps its GPUs and its price.
 func (a *Adapter) PowerOff(ctx context.Context, reference id.ID) error {
-	return a.power(ctx, reference, false)
+	return a.setPower(ctx, reference, false)
 }
 
-// fresh takes the reference's turn and finds its machine as it is now.
-func (a *Adapter) fresh(ctx context.Context, reference id.ID) (m machine, done func(), err error) {
-	if done, err = a.turns.Take(ctx, reference); err != nil {
-		return machine{}, nil, err
-	}
-	all, err := a.machines.Fresh(ctx)
-	if err == nil {
-		m, err = a.one(ctx, all, reference)
-	}
-	if err != nil {
-		done()
-	}
-	return m, done, err
-}
-
-// power has the machine switched. The cloud refuses what is so already, with a word that nobody has written down, so we look, before and after; and since
-// a machine takes its time, what was asked for a moment ago counts for more than what is seen.
-func (a *Adapter) power(ctx context.Context, reference id.ID, on bool) error {
-	m, done, err := a.fresh(ctx, reference)
-	if err != nil {
-		return err
-	}
-	defer done()
-	a.mu.Lock()
-	before, asked := a.wishes[m.id]
-	a.mu.Unlock()
-	now := a.account.Now()
-	if asked = asked && now.Sub(before.at) < believed; asked && before.on == on || !asked && switched(m, on) {
-		return nil
-	}
-	status := map[bool]string{true: "started", false: "stopped"}[on]
-	err = a.change(ctx, http.MethodPut, m.path()+"/power-status", map[string]string{"status": status})
-	a.machines.Forget(ctx)
-	if is(err, provider.KindRejected) {
-		all, failed := a.machines.Fresh(ctx)
-		if failed != nil {
-			return failed
-		}
-		if m, failed := a.one(ctx, all, reference); failed != nil || !switched(m, on) {
+// setPower switches a machine on or off. The cloud refuses what is so already, in undocumented words,
+// so the state is read before and after. A machine takes a while to switch, so what was requested
+// recently counts for more than what the list shows.
+func (a *Adapter) setPower(ctx context.Context, reference id.ID, on bool) error {
+	return a.locks.Do(ctx, reference, func() error {
+		m, err := a.find(ctx, reference, 0)
+		if err != nil {
 			return err
 		}
-		err = nil
-	}
-	if err != nil {
-		return err
-	}
-	a.mu.Lock()
-	a.wishes[m.id] = wish{on, now}
-	a.mu.Unlock()
-	return nil
+		a.mu.Lock()
+		before, requested := a.power[m.id]
+		a.mu.Unlock()
+		now := a.account.Now()
+		requested = requested && now.Sub(before.at) < believed
+		if requested && before.on == on || !requested && isPower(m, on) {
+			return nil
+		}
+		status := map[bool]string{true: "started", false: "stopped"}[on]
+		err = a.change(ctx, http.MethodPut, m.path()+"/power-status", map[string]string{"status": status})
+		a.machines.Forget()
+		if provider.IsKind(err, provider.KindRejected) {
+			m, again := a.find(ctx, reference, 0)
+			if again == nil && isPower(m, on) {
+				err = nil
+			} else if again != nil && !provider.Decided(again) {
+				err = again
+			}
+		}
+		if err != nil {
+			return err
+		}
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.power[m.id] = powerRequest{on, now}
+		return nil
+	})
 }
 
-// switched tells whether the machine is seen to be so. One that is still being prepared is on.
-func switched(m machine, on bool) bool {
+// isPower reports whether the machine is seen to be on or off. One that is being prepared is on.
+func isPower(m machine, on bool) bool {
 	if on {
 		return m.state == provider.MachineReady || m.state == provider.MachineProvisioning
 	}
 	return m.state == provider.MachineOff
 }
 
-// Reboot reboots every node of a rental.
+// Reboot implements provider.Rebooter. It reboots every node of a rental.
 func (a *Adapter) Reboot(ctx context.Context, reference id.ID) error {
-	m, done, err := a.fresh(ctx, reference)
-	if err != nil {
-		return err
-	}
-	defer done()
-	switch {
-	case m.vm:
-		return &provider.Error{Kind: provider.KindUnsupported, Message: "VMs of this provider cannot be rebooted; switch it off and on again, or reboot from inside."}
-	case len(m.nodes) == 0:
-		return refuse("The machine has no address yet; try again when it runs.")
-	}
-	return a.change(ctx, http.MethodPost, m.path()+"/reboot", map[string][]string{"public_ips": m.addresses()})
+	return a.locks.Do(ctx, reference, func() error {
+		m, err := a.find(ctx, reference, 0)
+		switch {
+		case err != nil:
+			return err
+		case m.vm:
+			return &provider.Error{
+				Kind:    provider.KindUnsupported,
+				Message: "This provider cannot reboot VMs. Switch the VM off and on again, or reboot it from inside.",
+			}
+		case len(m.nodes) == 0:
+			return upstream.Rejected("The machine has no address yet. Try again when it runs.")
+		}
+		body := map[string][]string{"public_ips": m.addresses()}
+		return a.change(ctx, http.MethodPost, m.path()+"/reboot", body)
+	})
 }

@@ -3,11 +3,8 @@ package voltagepark
 import (
 	"context"
 	"fmt"
-	"log/slog"
-	"net/http"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -23,13 +20,14 @@ const (
 	pollEvery  = 30 * time.Second
 	syncEvery  = time.Minute
 	settleTime = 90 * time.Second
-	// believed is for how long what we have asked for counts more than a list that does not show it yet.
+	// listAge is how old the lists may be from which machines and volumes are answered.
+	listAge = pollEvery / 2
+	// believed is how long what we requested counts for more than a list that does not show it yet.
 	believed = 2 * time.Minute
-	// every and burst are the request budget, where the setting requests-per-minute does not replace every.
-	every = 1100 * time.Millisecond
-	burst = 10
-	// mostRequests is the most that requests-per-minute may be.
-	mostRequests = 60_000
+	// every and burst are the request budget; the setting requests-per-minute replaces every.
+	every        = 1100 * time.Millisecond
+	burst        = 10
+	maxPerMinute = 60_000 // of the setting
 )
 
 // The products, as the setting names them.
@@ -45,34 +43,37 @@ type Adapter struct {
 	vmUser   string
 	products []string
 	regions  map[string]string // slugs by location id, as the operator has them
-	storing  []string          // the regions that reach the storage; none for all
-	every    time.Duration     // between two requests, on average
+	storage  []string          // the regions that have storage; none for all
 
 	offers   *upstream.List[provider.Offer]
 	machines *upstream.List[machine]
-	storage  *upstream.List[volume]
-	turns    upstream.Turns
-	told     upstream.Once
+	volumes  *upstream.List[volume]
+	locks    upstream.KeyedLock
+	warnings upstream.WarnOnce
 
-	mu     sync.Mutex
-	made   map[id.ID]birth                  // machines that the list has perhaps not shown yet
-	ending map[string]time.Time             // when the end of a machine was asked for
-	wishes map[string]wish                  // what was last asked of a machine's power
-	last   map[string]provider.MachineState // of the machines on the last list
-	names  map[string]place                 // of locations
-	named  time.Time                        // when names was asked for; zero for never
-	hosts  map[string]bool                  // locations that have had VMs
+	mu      sync.Mutex
+	created map[id.ID]creation               // machines that the list may not show yet
+	ending  map[string]time.Time             // when the end of a machine was requested
+	power   map[string]powerRequest          // the last for each machine
+	last    map[string]provider.MachineState // of the machines on the last list
+	names   map[string]place                 // of locations
+	named   time.Time                        // when names was read; zero for never
+	hosts   map[string]bool                  // locations that have had VMs
 }
 
-// birth is a machine that was made a moment ago.
-type birth struct {
+// creation is a machine that was just created.
+type creation struct {
 	id string
 	vm bool
 	at time.Time
 }
 
-// wish is what was asked of a machine's power.
-type wish struct {
+func (c creation) machine(reference id.ID) machine {
+	return machine{id: c.id, vm: c.vm, reference: reference, state: provider.MachineProvisioning, created: c.at}
+}
+
+// powerRequest is a request to switch a machine on or off.
+type powerRequest struct {
 	on bool
 	at time.Time
 }
@@ -82,38 +83,41 @@ var (
 	userForm = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,31}$`)
 )
 
-// New returns the adapter of an account; doc.go has the settings. It fails where the account is not complete, or a setting is unknown or has no meaning.
+// New returns the Adapter of the account; doc.go lists the settings. It fails where the account is
+// incomplete, or a setting is unknown or invalid.
 func New(a upstream.Account) (*Adapter, error) {
-	if a.Credential == "" {
-		return nil, fmt.Errorf("%s needs an API token; the dashboard's Developers page makes one", a.Slug)
-	}
-	if a.Now == nil {
-		a.Now = time.Now
-	}
-	if a.Log == nil {
-		a.Log = slog.New(slog.DiscardHandler)
+	a, err := a.Prepare("create an API token on the Developers page of Voltage Park's dashboard",
+		"vm-user", "products", "region-names", "storage-regions", "requests-per-minute")
+	if err != nil {
+		return nil, err
 	}
 	v := &Adapter{
-		account: a, vmUser: "user", products: []string{productMetal, productVM}, regions: map[string]string{}, every: every,
-		made: map[id.ID]birth{}, ending: map[string]time.Time{}, wishes: map[string]wish{}, last: map[string]provider.MachineState{},
-		names: map[string]place{}, hosts: map[string]bool{},
+		account: a, vmUser: "user", products: []string{productMetal, productVM}, regions: map[string]string{},
+		created: map[id.ID]creation{}, ending: map[string]time.Time{}, power: map[string]powerRequest{},
+		last: map[string]provider.MachineState{}, names: map[string]place{}, hosts: map[string]bool{},
 	}
 	for name, value := range a.Settings {
 		if err := v.set(name, strings.TrimSpace(value)); err != nil {
-			return nil, fmt.Errorf("setting %s of %s: %w", name, a.Slug, err)
+			return nil, a.SettingError(name, err)
 		}
 	}
-	client, err := upstream.NewClient(upstream.Config{
-		Account: a, BaseURL: baseURL, Every: v.every, Burst: burst, Explain: explain,
-		Authorize: func(h http.Header, credential string) { h.Set("Authorization", "Bearer "+credential) },
+	pause := every
+	perMinute, err := a.IntSetting("requests-per-minute", 0, 1, maxPerMinute)
+	if err != nil {
+		return nil, err
+	}
+	if perMinute > 0 {
+		pause = time.Minute / time.Duration(perMinute)
+	}
+	v.client, err = upstream.NewClient(upstream.Config{
+		Account: a, BaseURL: baseURL, Every: pause, Burst: burst, Explain: explain, Authorize: upstream.Bearer,
 	})
 	if err != nil {
 		return nil, err
 	}
-	v.client = client
 	v.offers = upstream.NewList(a.Now, v.fetchOffers)
 	v.machines = upstream.NewList(a.Now, v.fetchMachines)
-	v.storage = upstream.NewList(a.Now, v.fetchVolumes)
+	v.volumes = upstream.NewList(a.Now, v.fetchVolumes)
 	return v, nil
 }
 
@@ -121,53 +125,50 @@ func (a *Adapter) set(name, value string) error {
 	switch name {
 	case "vm-user":
 		if !userForm.MatchString(value) {
-			return fmt.Errorf("%.40q is no user name", value)
+			return fmt.Errorf("%.40q is not a user name", value)
 		}
 		a.vmUser = value
 	case "products":
-		a.products = words(value)
+		a.products = split(value)
+		if len(a.products) == 0 {
+			return fmt.Errorf("must name %s, %s or both; leave it out for both", productMetal, productVM)
+		}
 		for _, p := range a.products {
 			if p != productMetal && p != productVM {
-				return fmt.Errorf("%.40q is none of %s and %s", p, productMetal, productVM)
+				return fmt.Errorf("%.40q must be %s or %s", p, productMetal, productVM)
 			}
-		}
-		if len(a.products) == 0 {
-			return fmt.Errorf("names no product; leave it out for %s and %s", productMetal, productVM)
 		}
 	case "region-names":
-		taken := map[string]bool{}
-		for _, pair := range words(value) {
-			location, slug, _ := strings.Cut(pair, "=")
-			location, slug = strings.ToLower(strings.TrimSpace(location)), strings.TrimSpace(slug)
-			switch {
-			case !uuidForm.MatchString(location) || !provider.ValidSlug(slug) || uuidForm.MatchString(slug):
-				return fmt.Errorf("%.80q is not <location id>=<slug>; a slug has lower-case letters, digits and inner hyphens", pair)
-			case taken[slug] || a.regions[location] != "":
-				return fmt.Errorf("%.80q names a location or a slug twice", pair)
-			}
-			a.regions[location], taken[slug] = slug, true
-		}
+		return a.setRegionNames(split(value))
 	case "storage-regions":
-		a.storing = words(value)
-		for _, slug := range a.storing {
+		a.storage = split(value)
+		for _, slug := range a.storage {
 			if !provider.ValidSlug(slug) {
-				return fmt.Errorf("%.80q is no region's slug", slug)
+				return fmt.Errorf("%.80q is not a region's slug", slug)
 			}
 		}
-	case "requests-per-minute":
-		n, err := strconv.Atoi(value)
-		if err != nil || n < 1 || n > mostRequests {
-			return fmt.Errorf("%.40q is no whole number from 1 to %d", value, mostRequests)
-		}
-		a.every = time.Minute / time.Duration(n)
-	default:
-		return fmt.Errorf("there is no such setting; there are vm-user, products, region-names, storage-regions and requests-per-minute")
 	}
 	return nil
 }
 
-// words are the parts of a list with commas.
-func words(list string) (out []string) {
+func (a *Adapter) setRegionNames(pairs []string) error {
+	taken := map[string]bool{}
+	for _, pair := range pairs {
+		location, slug, _ := strings.Cut(pair, "=")
+		location, slug = strings.ToLower(strings.TrimSpace(location)), strings.TrimSpace(slug)
+		switch {
+		case !uuidForm.MatchString(location) || !provider.ValidSlug(slug) || uuidForm.MatchString(slug):
+			return fmt.Errorf("%.80q must be <location id>=<slug>; a slug has lower-case letters, digits and inner hyphens", pair)
+		case taken[slug] || a.regions[location] != "":
+			return fmt.Errorf("%.80q names a location or a slug twice", pair)
+		}
+		a.regions[location], taken[slug] = slug, true
+	}
+	return nil
+}
+
+// split returns the parts of a comma-separated list.
+func split(list string) (out []string) {
 	for _, w := range strings.Split(list, ",") {
 		if w = strings.TrimSpace(w); w != "" {
 			out = append(out, w)
@@ -176,23 +177,20 @@ func words(list string) (out []string) {
 	return out
 }
 
-// Info returns the cloud's limits. Its regions stand on its offers.
+// Info implements provider.Provider. The offers name the regions.
 func (a *Adapter) Info() provider.Info {
-	return provider.Info{
-		PrivateAddresses: a.account.PrivateAddresses,
-
-		Slug: a.account.Slug, Name: a.account.Name, LaunchLimit: 45 * time.Minute,
-		SyncEvery: syncEvery, PollEvery: pollEvery, SettleTime: settleTime,
-	}
+	return a.account.Info(provider.Info{
+		LaunchLimit: 45 * time.Minute, SyncEvery: syncEvery, PollEvery: pollEvery, SettleTime: settleTime,
+	})
 }
 
-// TakesHostKey reports true for VMs. The field of bare metal that takes cloud-init is not certain, and a
-// deploy without a cloud-init text of the tenant's must not depend on it.
+// TakesHostKey reports true for VMs. Which field of bare metal takes cloud-init is uncertain, and a
+// deploy without cloud-init must not depend on it.
 func (a *Adapter) TakesHostKey(offerKey string) bool { return strings.HasPrefix(offerKey, "vm/") }
 
 func (a *Adapter) sells(product string) bool { return slices.Contains(a.products, product) }
 
-// region is the slug of a location, for ever the same.
+// region returns the slug of a location.
 func (a *Adapter) region(location string) string {
 	if slug := a.regions[location]; slug != "" {
 		return slug
@@ -200,7 +198,7 @@ func (a *Adapter) region(location string) string {
 	return location
 }
 
-// location is the id behind a region's slug; "" for none.
+// location returns the id of a region's location, or "".
 func (a *Adapter) location(region string) string {
 	for location, slug := range a.regions {
 		if slug == region {
@@ -213,7 +211,6 @@ func (a *Adapter) location(region string) string {
 	return ""
 }
 
-// unknown logs a word of the cloud's that we do not know, once.
-func (a *Adapter) unknown(ctx context.Context, what, word string) {
-	a.told.Warn(ctx, a.account.Log, "the upstream has a status that is not known; the last one is kept", "provider", a.account.Slug, "of", what, "status", word)
+func (a *Adapter) unknownStatus(ctx context.Context, kind, status string) {
+	a.warnings.UnknownStatus(ctx, a.account, kind, status)
 }

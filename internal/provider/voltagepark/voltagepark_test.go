@@ -339,11 +339,11 @@ func TestPowerIsAskedForOnce(t *testing.T) {
 	if err := adapter(t, c).PowerOff(t.Context(), r.Reference); err != nil || puts() != 3 {
 		t.Errorf("%v, %d requests", err, puts())
 	}
-	c.Trouble(providertest.Trouble{Kind: providertest.LostAnswer, Writes: true, Times: 1})
+	c.InjectFault(providertest.Fault{Kind: providertest.LostResponse, Writes: true, Times: 1})
 	if err := a.PowerOn(t.Context(), r.Reference); provider.KindOf(err) != provider.KindUnavailable {
 		t.Error(err)
 	}
-	c.Calm()
+	c.ClearFaults()
 	c.Advance(time.Minute)
 	if err := a.PowerOn(t.Context(), r.Reference); err != nil || puts() != 4 {
 		t.Errorf("asked for what was done already: %v, %d requests", err, puts())
@@ -351,10 +351,10 @@ func TestPowerIsAskedForOnce(t *testing.T) {
 }
 
 func TestOneVolumeWhateverBecomesOfTheAnswer(t *testing.T) {
-	for _, kind := range []providertest.TroubleKind{providertest.LostRequest, providertest.LostAnswer, providertest.Broken, providertest.BrokenAfter, providertest.Garbage, providertest.Throttled} {
+	for _, kind := range []providertest.FaultKind{providertest.LostRequest, providertest.LostResponse, providertest.BadGateway, providertest.BadGatewayAfterEffect, providertest.HTMLPage, providertest.Throttled} {
 		a, c := open(t)
 		r := provider.VolumeRequest{Reference: ids.New(id.Volume), Name: "data", Region: region, SizeGB: 5}
-		c.Trouble(providertest.Trouble{Kind: kind, Writes: true, Times: 1})
+		c.InjectFault(providertest.Fault{Kind: kind, Writes: true, Times: 1})
 		_, err := a.CreateVolume(t.Context(), r)
 		if k := provider.KindOf(err); k != provider.KindUnavailable && k != provider.KindThrottled {
 			t.Errorf("%s: %v", kind, err)
@@ -396,7 +396,7 @@ func TestAVolumeGoesToOneRental(t *testing.T) {
 	kind("attach to another", a.AttachVolume(t.Context(), volume, other.Reference), provider.KindRejected)
 	kind("delete", a.DeleteVolume(t.Context(), volume), provider.KindRejected)
 	// The answer to a detach is lost: it has happened, and is asked for again.
-	c.Trouble(providertest.Trouble{Kind: providertest.LostAnswer, Writes: true, Times: 1})
+	c.InjectFault(providertest.Fault{Kind: providertest.LostResponse, Writes: true, Times: 1})
 	kind("detach", a.DetachVolume(t.Context(), volume), provider.KindUnavailable)
 	if err := a.DetachVolume(t.Context(), volume); err != nil {
 		t.Error(err)

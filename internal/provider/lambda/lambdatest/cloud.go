@@ -56,13 +56,13 @@ func Serve(t testing.TB) *Cloud {
 				c.hasty++
 			}
 			c.last = now
-			if r.Header.Get("Authorization") != "Bearer "+credential || c.Shut {
+			if r.Header.Get("Authorization") != "Bearer "+credential || c.Revoked {
 				refuse(w, http.StatusUnauthorized, "global/invalid-api-key")
 				return
 			}
 			mux.ServeHTTP(w, r)
 		}),
-		Walk: c.walk, Machines: c.machines,
+		Tick: c.walk, Machines: c.machines,
 	})
 	return c
 }
@@ -130,16 +130,16 @@ func (c *Cloud) id() string {
 }
 
 func write(w http.ResponseWriter, data any) {
-	upstreamtest.Answer(w, http.StatusOK, map[string]any{"data": data})
+	upstreamtest.WriteJSON(w, http.StatusOK, map[string]any{"data": data})
 }
 
 func refuse(w http.ResponseWriter, status int, code string) {
-	upstreamtest.Answer(w, status, map[string]any{"error": map[string]string{"code": code, "message": "No.", "suggestion": "Do something else.", "request_id": "r-1"}})
+	upstreamtest.WriteJSON(w, status, map[string]any{"error": map[string]string{"code": code, "message": "No.", "suggestion": "Do something else.", "request_id": "r-1"}})
 }
 
 // read reads a body strictly, or refuses it.
 func read(w http.ResponseWriter, r *http.Request, into any) bool {
-	if upstreamtest.Read(r, into) != nil {
+	if upstreamtest.ReadJSON(r, into) != nil {
 		refuse(w, http.StatusBadRequest, "global/invalid-parameters")
 		return false
 	}

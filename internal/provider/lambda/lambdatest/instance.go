@@ -111,9 +111,9 @@ func (c *Cloud) launch(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, "global/object-does-not-exist")
 	case ask.Image != nil && (ask.Image.ID != "" || !runs(family, ask.Region, ask.Type)):
 		refuse(w, http.StatusBadRequest, "global/invalid-parameters")
-	case c.Poor:
+	case c.NoQuota:
 		refuse(w, http.StatusBadRequest, "global/quota-exceeded")
-	case !available || c.Empty:
+	case !available || c.NoCapacity:
 		refuse(w, http.StatusBadRequest, "instance-operations/launch/insufficient-capacity")
 	default:
 		i := &instance{id: c.id(), name: ask.Name, family: family, userData: ask.UserData, key: c.keys[key], tags: ask.Tags, kind: k, region: ask.Region, launchedAt: now}

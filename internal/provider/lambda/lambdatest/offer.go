@@ -48,7 +48,7 @@ func (c *Cloud) types(w http.ResponseWriter, _ *http.Request) {
 	for _, k := range kinds() {
 		there := []region{}
 		for _, name := range k.regions {
-			if !c.Empty {
+			if !c.NoCapacity {
 				there = append(there, regions[name])
 			}
 		}

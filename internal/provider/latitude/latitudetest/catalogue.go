@@ -46,7 +46,7 @@ var places = []struct {
 func (c *Cloud) plans() (out []map[string]any) {
 	for _, m := range models {
 		have := m.have
-		if c.Empty {
+		if c.NoCapacity {
 			have = nil
 		}
 		gpu := map[string]any{}

@@ -62,7 +62,7 @@ func Serve(t testing.TB) *Cloud {
 	}
 	c.Fake.Serve(t, upstreamtest.Config{
 		Account: upstream.Account{Slug: "latitude", Name: "Latitude.sh", Credential: Credential, Settings: map[string]string{"project": ProjectSlug}},
-		Handler: c.door(mux), Walk: c.walk, Machines: c.living,
+		Handler: c.door(mux), Tick: c.walk, Machines: c.living,
 	})
 	return c
 }
@@ -106,7 +106,7 @@ func (c *Cloud) door(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		write := r.Method != http.MethodGet
 		switch {
-		case c.Shut || r.Header.Get("Authorization") != Credential:
+		case c.Revoked || r.Header.Get("Authorization") != Credential:
 			refuse(w, http.StatusUnauthorized, "unauthorized", "Unauthorized", "The API key is not valid.")
 		case !c.admits(write):
 			c.throttled++
@@ -225,7 +225,7 @@ func read(w http.ResponseWriter, r *http.Request, kind string, attributes any) b
 			Attributes json.RawMessage `json:"attributes"`
 		} `json:"data"`
 	}
-	if err := upstreamtest.Read(r, &body); err != nil {
+	if err := upstreamtest.ReadJSON(r, &body); err != nil {
 		refuse(w, http.StatusBadRequest, "bad_request", "Bad request", err.Error())
 		return false
 	}
@@ -233,7 +233,7 @@ func read(w http.ResponseWriter, r *http.Request, kind string, attributes any) b
 		refuse(w, http.StatusUnprocessableEntity, "unprocessable", "Unprocessable entity", "type must be "+kind)
 		return false
 	}
-	if err := upstreamtest.Strict(bytes.NewReader(body.Data.Attributes), attributes); err != nil {
+	if err := upstreamtest.DecodeStrict(bytes.NewReader(body.Data.Attributes), attributes); err != nil {
 		refuse(w, http.StatusUnprocessableEntity, "unpermitted_parameter", "Unpermitted parameter", err.Error())
 		return false
 	}

@@ -173,9 +173,9 @@ func (c *Cloud) createServer(w http.ResponseWriter, r *http.Request) {
 		wrong("hostname and billing must be right")
 	case a.UserData != "" && !c.hasData(a.UserData):
 		wrong("user_data is not known")
-	case c.Poor:
+	case c.NoQuota:
 		refuse(w, http.StatusPaymentRequired, "payment_required", "Payment required", "Add a payment method.")
-	case c.Empty || !slices.Contains(models[at].have, a.Site):
+	case c.NoCapacity || !slices.Contains(models[at].have, a.Site):
 		refuse(w, http.StatusUnprocessableEntity, "server_out_of_stock", "Out of stock", "The plan is out of stock in this site.")
 	default:
 		now := c.Clock.Now()

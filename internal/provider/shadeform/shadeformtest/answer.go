@@ -6,16 +6,16 @@ import (
 	"github.com/billetcloud/billet/internal/provider/upstream/upstreamtest"
 )
 
-func write(w http.ResponseWriter, v any) { upstreamtest.Answer(w, http.StatusOK, v) }
+func write(w http.ResponseWriter, v any) { upstreamtest.WriteJSON(w, http.StatusOK, v) }
 
 // refuse is the one structured form of an error.
 func refuse(w http.ResponseWriter, code, text string) {
-	upstreamtest.Answer(w, http.StatusConflict, map[string]string{"error_code": code, "error": text})
+	upstreamtest.WriteJSON(w, http.StatusConflict, map[string]string{"error_code": code, "error": text})
 }
 
 // read reads a body strictly, or refuses it.
 func read(w http.ResponseWriter, r *http.Request, into any) bool {
-	if upstreamtest.Read(r, into) != nil {
+	if upstreamtest.ReadJSON(r, into) != nil {
 		http.Error(w, "invalid request body", http.StatusBadRequest)
 		return false
 	}

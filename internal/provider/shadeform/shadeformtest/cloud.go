@@ -41,7 +41,7 @@ func Serve(t testing.TB) *Cloud {
 		Account: upstream.Account{Slug: "shadeform", Name: "Shadeform", BaseURL: "/v1", Credential: credential},
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			switch {
-			case r.Header.Get("X-Api-Key") != credential || c.Shut:
+			case r.Header.Get("X-Api-Key") != credential || c.Revoked:
 				http.Error(w, "Unauthorized", http.StatusUnauthorized) // plain text: only 409 has a form
 			case strings.HasSuffix(r.URL.Path, "/"):
 				http.NotFound(w, r)
@@ -49,7 +49,7 @@ func Serve(t testing.TB) *Cloud {
 				mux.ServeHTTP(w, r)
 			}
 		}),
-		Walk: c.walk, Machines: c.machines,
+		Tick: c.walk, Machines: c.machines,
 	})
 	return c
 }

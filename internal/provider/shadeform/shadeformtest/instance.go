@@ -104,9 +104,9 @@ func (c *Cloud) create(w http.ResponseWriter, r *http.Request) {
 		refuse(w, "INVALID_REQUEST", "ssh key not found")
 	case ask.OS != "" && !slices.Contains(k.Configuration.Systems, ask.OS):
 		refuse(w, "INVALID_REQUEST", "os not supported")
-	case c.Poor:
+	case c.NoQuota:
 		refuse(w, "", "You have reached the instance quota of your account")
-	case !available || c.Empty:
+	case !available || c.NoCapacity:
 		refuse(w, "OUT_OF_STOCK", "The requested instance type is out of stock")
 	default:
 		i := &instance{

@@ -81,7 +81,7 @@ func (c *Cloud) types(w http.ResponseWriter, _ *http.Request) {
 	all := kinds()
 	for i := range all {
 		for j := range all[i].Availability {
-			all[i].Availability[j].Available = all[i].Availability[j].Available && !c.Empty
+			all[i].Availability[j].Available = all[i].Availability[j].Available && !c.NoCapacity
 		}
 	}
 	write(w, map[string]any{"instance_types": all})

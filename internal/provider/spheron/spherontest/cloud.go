@@ -73,11 +73,11 @@ func Serve(t testing.TB) *Cloud {
 			if status == 0 {
 				status, said = h(r)
 			}
-			upstreamtest.Answer(w, status, said)
+			upstreamtest.WriteJSON(w, status, said)
 		})
 	}
 	c.Fake.Serve(t, upstreamtest.Config{
-		Account: upstream.Account{Slug: "spheron", Name: "Spheron", Credential: Key}, Handler: mux, Walk: c.tick, Machines: c.live,
+		Account: upstream.Account{Slug: "spheron", Name: "Spheron", Credential: Key}, Handler: mux, Tick: c.tick, Machines: c.live,
 	})
 	return c
 }
@@ -120,7 +120,7 @@ func (c *Cloud) door(r *http.Request) (int, any) {
 		return tooMany(wait)
 	}
 	open := r.Method == http.MethodGet && (r.URL.Path == "/api/providers" || r.URL.Path == "/api/gpu-offers")
-	if key := r.Header.Get("Authorization"); (key != "" || !open) && (key != "Bearer "+Key || c.Shut) {
+	if key := r.Header.Get("Authorization"); (key != "" || !open) && (key != "Bearer "+Key || c.Revoked) {
 		return http.StatusUnauthorized, map[string]any{"error": map[string]any{"message": "Invalid API key"}}
 	}
 	return 0, nil
@@ -151,7 +151,7 @@ func refuse(status int, format string, args ...any) (int, any) {
 
 func (c *Cloud) balance(*http.Request) (int, any) {
 	balance := 120.5
-	if c.Poor {
+	if c.NoQuota {
 		balance = 0.4
 	}
 	return http.StatusOK, map[string]any{"currency": "USD", "teams": []map[string]any{

@@ -118,7 +118,7 @@ func (c *Cloud) oneMachine(r *http.Request) (int, any) {
 func (c *Cloud) rename(r *http.Request) (int, any) {
 	var body struct{ Name string }
 	m, found := c.machines[r.PathValue("id")]
-	if err := upstreamtest.Read(r, &body); err != nil || !found {
+	if err := upstreamtest.ReadJSON(r, &body); err != nil || !found {
 		return refuse(http.StatusBadRequest, "no such deployment, or more than a name: %v", err)
 	}
 	m.name = body.Name
@@ -176,7 +176,7 @@ func (c *Cloud) deploy(r *http.Request) (int, any) {
 		return tooMany(wait)
 	}
 	var d deployment
-	if err := upstreamtest.Read(r, &d); err != nil {
+	if err := upstreamtest.ReadJSON(r, &d); err != nil {
 		return refuse(http.StatusBadRequest, "Invalid request body: %v", err)
 	}
 	for name, value := range map[string]string{
@@ -205,10 +205,10 @@ func (c *Cloud) deploy(r *http.Request) (int, any) {
 	if d.CloudInit != nil && !offer.CloudInit {
 		return refuse(http.StatusBadRequest, "This offer does not support cloud-init")
 	}
-	if c.Poor {
+	if c.NoQuota {
 		return http.StatusBadRequest, map[string]any{"message": "Insufficient balance. A minimum of $3 is needed to deploy."}
 	}
-	if c.Empty || !offer.Available {
+	if c.NoCapacity || !offer.Available {
 		return http.StatusBadRequest, map[string]any{"error_message": "The selected offer is no longer available"}
 	}
 	c.made++
@@ -308,7 +308,7 @@ func (c *Cloud) live() (out []string) {
 }
 
 // Holding returns what there is, and every machine that there was.
-func (c *Cloud) Holding() (h upstreamtest.Holding) {
+func (c *Cloud) Inventory() (h upstreamtest.Inventory) {
 	c.Do(func() {
 		c.tick()
 		for _, id := range c.ids() {

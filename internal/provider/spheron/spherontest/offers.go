@@ -100,7 +100,7 @@ func (c *Cloud) listOffers(r *http.Request) (int, any) {
 		}
 		g.Offers = slices.Clone(g.Offers)
 		for i := range g.Offers {
-			g.Offers[i].Available = g.Offers[i].Available && !c.Empty
+			g.Offers[i].Available = g.Offers[i].Available && !c.NoCapacity
 		}
 		groups = append(groups, g)
 	}

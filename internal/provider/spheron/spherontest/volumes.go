@@ -102,7 +102,7 @@ func (c *Cloud) createVolume(r *http.Request) (int, any) {
 		DeploymentID string `json:"deploymentId"`
 		TeamID       string `json:"teamId"`
 	}
-	if err := upstreamtest.Read(r, &body); err != nil {
+	if err := upstreamtest.ReadJSON(r, &body); err != nil {
 		return refuse(http.StatusBadRequest, "Invalid request body: %v", err)
 	}
 	if body.Provider == "voltage-park" && body.Region == "" {
@@ -134,7 +134,7 @@ func (c *Cloud) growVolume(r *http.Request) (int, any) {
 	if !found {
 		return refuse(http.StatusNotFound, "Volume not found")
 	}
-	if err := upstreamtest.Read(r, &body); err != nil || body.SizeInGB != nil && *body.SizeInGB <= v.size {
+	if err := upstreamtest.ReadJSON(r, &body); err != nil || body.SizeInGB != nil && *body.SizeInGB <= v.size {
 		return refuse(http.StatusBadRequest, "Size can only be increased")
 	}
 	if body.SizeInGB != nil {
@@ -196,7 +196,7 @@ func (c *Cloud) both(r *http.Request) (v *volume, m *machine, status int, said a
 		DeploymentID string `json:"deploymentId"`
 	}
 	v, found := c.theVolume(r)
-	if err := upstreamtest.Read(r, &body); err != nil {
+	if err := upstreamtest.ReadJSON(r, &body); err != nil {
 		status, said = refuse(http.StatusBadRequest, "Invalid request body: %v", err)
 		return nil, nil, status, said
 	}

@@ -21,7 +21,7 @@ type Fake struct {
 	// Mu guards all that the fake knows. It is held while a request is answered, and while the functions of a Config run.
 	Mu sync.Mutex
 	// Empty has the cloud sold out, Poor the account at its limit or without money, and Shut the credential refused. Mu guards them.
-	Empty, Poor, Shut bool
+	NoCapacity, NoQuota, Revoked bool
 
 	c       Config
 	refusal *refusal
@@ -34,8 +34,8 @@ type Config struct {
 	Account upstream.Account
 	// Handler answers requests, one at a time.
 	Handler http.Handler
-	// Walk lets what time has brought happen: before each request and after Advance.
-	Walk func()
+	// Tick lets what time has brought happen: before each request and after Advance.
+	Tick func()
 	// Machines returns the ids of the machines that there are; whether one that is ending is there is the fake's to say.
 	Machines func() []string
 }
@@ -51,7 +51,7 @@ func (f *Fake) Serve(t testing.TB, c Config) {
 	f.c = c
 	f.Server = Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		f.Do(func() {
-			c.Walk()
+			c.Tick()
 			c.Handler.ServeHTTP(w, r)
 		})
 	}))
@@ -85,29 +85,29 @@ func (f *Fake) Account() upstream.Account {
 // Advance moves the cloud's clock on, and does what is due by then.
 func (f *Fake) Advance(d time.Duration) {
 	f.Server.Advance(d)
-	f.Do(f.c.Walk)
+	f.Do(f.c.Tick)
 }
 
 // SoldOut takes all capacity away, or gives it back.
-func (f *Fake) SoldOut(is bool) { f.Do(func() { f.Empty = is }) }
+func (f *Fake) SoldOut(is bool) { f.Do(func() { f.NoCapacity = is }) }
 
 // OverQuota has the account at its limit, or no more.
-func (f *Fake) OverQuota(is bool) { f.Do(func() { f.Poor = is }) }
+func (f *Fake) OverQuota(is bool) { f.Do(func() { f.NoQuota = is }) }
 
 // Revoke has the credential refused, or taken again.
-func (f *Fake) Revoke(is bool) { f.Do(func() { f.Shut = is }) }
+func (f *Fake) Revoke(is bool) { f.Do(func() { f.Revoked = is }) }
 
 // MachineIDs returns the ids of the machines that there are.
 func (f *Fake) MachineIDs() (ids []string) {
 	f.Do(func() {
-		f.c.Walk()
+		f.c.Tick()
 		ids = f.c.Machines()
 	})
 	return ids
 }
 
 // Made returns how many machines there are.
-func (f *Fake) Made() int { return len(f.MachineIDs()) }
+func (f *Fake) MachineCount() int { return len(f.MachineIDs()) }
 
 // Open returns the adapter that build makes of the account.
 func Open[P provider.Provider](t testing.TB, a upstream.Account, build func(upstream.Account) (P, error)) P {
@@ -124,7 +124,7 @@ func Harness[P provider.Provider](t testing.TB, f *Fake, build func(upstream.Acc
 	open := func() provider.Provider { return Open(t, f.Account(), build) }
 	return providertest.Harness{
 		Provider: open(), Reopen: open, Advance: f.Advance, Settle: f.Settle,
-		Cloud: &providertest.Cloud{Trouble: f.Trouble, Calm: f.Calm, SoldOut: f.SoldOut, OverQuota: f.OverQuota, Revoke: f.Revoke, Made: f.Made},
+		Cloud: &providertest.Cloud{InjectFault: f.InjectFault, ClearFaults: f.ClearFaults, SoldOut: f.SoldOut, OverQuota: f.OverQuota, Revoke: f.Revoke, MachineCount: f.MachineCount},
 	}
 }
 
@@ -178,22 +178,22 @@ func (f *Fake) Refused(w http.ResponseWriter) bool {
 }
 
 // Answer answers with a body of JSON.
-func Answer(w http.ResponseWriter, status int, body any) {
+func WriteJSON(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(body)
 }
 
 // Read reads a request's body of JSON strictly: a field that into does not have, or of another type, or anything after it, is an error.
-func Read(r *http.Request, into any) error {
+func ReadJSON(r *http.Request, into any) error {
 	if r.Header.Get("Content-Type") != "application/json" {
 		return errors.New("the body is not application/json")
 	}
-	return Strict(io.LimitReader(r.Body, 2<<20), into)
+	return DecodeStrict(io.LimitReader(r.Body, 2<<20), into)
 }
 
 // Strict reads one piece of JSON as Read does.
-func Strict(from io.Reader, into any) error {
+func DecodeStrict(from io.Reader, into any) error {
 	d := json.NewDecoder(from)
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {

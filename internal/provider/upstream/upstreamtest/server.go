@@ -30,11 +30,11 @@ type Server struct {
 	mu       sync.Mutex
 	follows  func() (time.Time, bool)
 	open     map[net.Conn]bool // connections on which something is or may be under way
-	troubles []*providertest.Trouble
+	faults   []*providertest.Fault
 	requests []Request
 }
 
-// Serve starts a server that ends with the test. What happens upstream is the handler's; the troubles come before it.
+// Serve starts a server that ends with the test. What happens upstream is the handler's; the faults come before it.
 func Serve(t testing.TB, handler http.Handler) *Server {
 	t.Helper()
 	s := &Server{Clock: clock.NewSimulated(0), open: map[net.Conn]bool{}}
@@ -44,7 +44,7 @@ func Serve(t testing.TB, handler http.Handler) *Server {
 	s.web.Start()
 	s.URL = s.web.URL
 	t.Cleanup(func() {
-		s.Calm()
+		s.ClearFaults()
 		s.web.CloseClientConnections()
 		s.web.Close()
 	})
@@ -98,17 +98,17 @@ func (s *Server) watch(c net.Conn, state http.ConnState) {
 }
 
 // Trouble has that trouble befall requests from now on.
-func (s *Server) Trouble(t providertest.Trouble) {
+func (s *Server) InjectFault(t providertest.Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.troubles = append(s.troubles, &t)
+	s.faults = append(s.faults, &t)
 }
 
-// Calm ends every trouble.
-func (s *Server) Calm() {
+// ClearFaults ends every trouble.
+func (s *Server) ClearFaults() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.troubles = nil
+	s.faults = nil
 }
 
 // Requests returns what has been asked so far.
@@ -118,12 +118,12 @@ func (s *Server) Requests() []Request {
 	return append([]Request{}, s.requests...)
 }
 
-// befalls returns the trouble that this request meets, or "".
-func (s *Server) befalls(r *http.Request) providertest.TroubleKind {
+// nextFault returns the trouble that this request meets, or "".
+func (s *Server) nextFault(r *http.Request) providertest.FaultKind {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.requests = append(s.requests, Request{r.Method, r.URL.Path})
-	for i, t := range s.troubles {
+	for i, t := range s.faults {
 		if t.Writes && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
 			continue
 		}
@@ -132,7 +132,7 @@ func (s *Server) befalls(r *http.Request) providertest.TroubleKind {
 			continue
 		}
 		if t.Times == 1 {
-			s.troubles = append(s.troubles[:i:i], s.troubles[i+1:]...)
+			s.faults = append(s.faults[:i:i], s.faults[i+1:]...)
 		} else if t.Times > 1 {
 			t.Times--
 		}
@@ -144,20 +144,20 @@ func (s *Server) befalls(r *http.Request) providertest.TroubleKind {
 func (s *Server) guard(handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.follow()
-		switch s.befalls(r) {
+		switch s.nextFault(r) {
 		case providertest.LostRequest:
 			panic(http.ErrAbortHandler)
-		case providertest.LostAnswer:
+		case providertest.LostResponse:
 			handler.ServeHTTP(httptest.NewRecorder(), r.WithContext(context.WithoutCancel(r.Context())))
 			panic(http.ErrAbortHandler)
-		case providertest.BrokenAfter:
+		case providertest.BadGatewayAfterEffect:
 			handler.ServeHTTP(httptest.NewRecorder(), r.WithContext(context.WithoutCancel(r.Context())))
 			page(w, http.StatusBadGateway)
-		case providertest.Broken:
+		case providertest.BadGateway:
 			page(w, http.StatusBadGateway)
-		case providertest.Garbage:
+		case providertest.HTMLPage:
 			page(w, http.StatusOK)
-		case providertest.Slow:
+		case providertest.Stalled:
 			w.Header().Set("Content-Type", "application/json")
 			_, _ = io.WriteString(w, "{")
 			_ = http.NewResponseController(w).Flush()
@@ -165,7 +165,7 @@ func (s *Server) guard(handler http.Handler) http.Handler {
 		case providertest.Throttled:
 			w.Header().Set("Retry-After", "7")
 			http.Error(w, `{"error":"slow down"}`, http.StatusTooManyRequests)
-		case providertest.ThrottledUnsaid:
+		case providertest.ThrottledWithoutDelay:
 			http.Error(w, `{"error":"slow down"}`, http.StatusTooManyRequests)
 		default:
 			handler.ServeHTTP(w, r)

@@ -74,7 +74,7 @@ func (c *Cloud) getSpots(w http.ResponseWriter, r *http.Request) {
 	all := []any{}
 	for _, s := range c.spots {
 		e, i := s.ethernet, s.infiniband
-		if c.Empty {
+		if c.NoCapacity {
 			e, i = 0, 0
 		}
 		all = append(all, map[string]any{
@@ -118,7 +118,7 @@ func (c *Cloud) getVMSpots(w http.ResponseWriter, r *http.Request) {
 	for _, s := range c.spots {
 		var here []any
 		for _, p := range c.presets {
-			if n := p.stock[s.id]; n > 0 && !c.Empty {
+			if n := p.stock[s.id]; n > 0 && !c.NoCapacity {
 				body := p.body()
 				body["available_vms"] = n
 				here = append(here, body)
@@ -137,7 +137,7 @@ func (c *Cloud) getPresets(w http.ResponseWriter, _ *http.Request) {
 	for _, p := range c.presets {
 		where := []string{}
 		for location, n := range p.stock {
-			if n > 0 && !c.Empty {
+			if n > 0 && !c.NoCapacity {
 				where = append(where, location)
 			}
 		}

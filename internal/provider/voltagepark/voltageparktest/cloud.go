@@ -50,7 +50,7 @@ func Serve(t testing.TB) *Cloud {
 		Account: upstream.Account{
 			Slug: "voltage-park", Name: "Voltage Park", BaseURL: prefix, Credential: Token, Settings: map[string]string{"region-names": Dallas + "=dallas-usa-5"},
 		},
-		Handler: c.routes(), Walk: c.pass, Machines: c.living,
+		Handler: c.routes(), Tick: c.pass, Machines: c.living,
 	})
 	return c
 }
@@ -123,11 +123,11 @@ func (c *Cloud) living() (ids []string) {
 }
 
 // Holding returns what there is, and every machine that there was.
-func (c *Cloud) Holding() upstreamtest.Holding {
+func (c *Cloud) Inventory() upstreamtest.Inventory {
 	c.Mu.Lock()
 	defer c.Mu.Unlock()
 	c.pass()
-	h, now := upstreamtest.Holding{Machines: slices.Clone(c.gone)}, c.Clock.Now()
+	h, now := upstreamtest.Inventory{Machines: slices.Clone(c.gone)}, c.Clock.Now()
 	for _, m := range c.machines {
 		h.Machines = append(h.Machines, m.seen(m.state(now)))
 	}
@@ -149,7 +149,7 @@ func (c *Cloud) routes() http.Handler {
 			path += "{$}"
 		}
 		mux.HandleFunc(method+" "+prefix+path, func(w http.ResponseWriter, r *http.Request) {
-			if !public && (c.Shut || r.Header.Get("Authorization") != "Bearer "+Token) {
+			if !public && (c.Revoked || r.Header.Get("Authorization") != "Bearer "+Token) {
 				refuse(w, http.StatusUnauthorized, "Not authenticated")
 				return
 			}
@@ -192,7 +192,7 @@ func (c *Cloud) routes() http.Handler {
 }
 
 func reply(w http.ResponseWriter, status int, body any) {
-	upstreamtest.Answer(w, status, body)
+	upstreamtest.WriteJSON(w, status, body)
 }
 
 func refuse(w http.ResponseWriter, status int, detail string) {
@@ -254,7 +254,7 @@ func read(w http.ResponseWriter, r *http.Request, into any, fields ...string) bo
 			return false
 		}
 	}
-	if err := upstreamtest.Strict(bytes.NewReader(raw), into); err != nil {
+	if err := upstreamtest.DecodeStrict(bytes.NewReader(raw), into); err != nil {
 		invalid(w, "", err.Error())
 		return false
 	}

@@ -195,9 +195,9 @@ func (c *Cloud) postRental(w http.ResponseWriter, r *http.Request) {
 		invalid(w, "gpu_count", "must be a multiple of 8")
 	case b.Network != "ethernet" && b.Network != "infiniband":
 		invalid(w, "network_type", "Input should be 'ethernet' or 'infiniband'")
-	case c.Poor:
+	case c.NoQuota:
 		refuse(w, http.StatusBadRequest, "Your balance is too low to deploy this rental")
-	case c.Empty || *s.free(b.Network) < b.GPUs:
+	case c.NoCapacity || *s.free(b.Network) < b.GPUs:
 		refuse(w, http.StatusBadRequest, "Not enough GPUs available at this location")
 	default:
 		*s.free(b.Network) -= b.GPUs
@@ -223,9 +223,9 @@ func (c *Cloud) postVM(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case i < 0 || !there:
 		refuse(w, http.StatusNotFound, "Preset not found")
-	case c.Poor:
+	case c.NoQuota:
 		refuse(w, http.StatusPaymentRequired, "Payment required")
-	case c.Empty || c.presets[i].stock[s.id] < 1:
+	case c.NoCapacity || c.presets[i].stock[s.id] < 1:
 		refuse(w, http.StatusConflict, "This configuration is sold out")
 	default:
 		p := &c.presets[i]

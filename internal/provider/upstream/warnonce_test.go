@@ -13,7 +13,7 @@ import (
 func TestTheSameIsLoggedOnce(t *testing.T) {
 	var out bytes.Buffer
 	log := slog.New(slog.NewTextHandler(&out, nil))
-	var once upstream.Once
+	var once upstream.WarnOnce
 	for range 3 {
 		once.Warn(t.Context(), log, "strange", "word", "a", "of", "machines")
 		once.Warn(t.Context(), log, "strange", "word", "a", "of", "volumes")

@@ -22,7 +22,7 @@ func (named) Launch(context.Context, provider.LaunchRequest) (m provider.Machine
 }
 
 func TestASetKeepsItsOrderAndIsNotChangedFromOutside(t *testing.T) {
-	s := provider.NewSet(named("voltage-park"), named("a1"))
+	s := provider.NewRegistry(named("voltage-park"), named("a1"))
 	all := s.All()
 	all[0] = named("other")
 	if p, found := s.Get("voltage-park"); !found || p != named("voltage-park") || s.All()[0] != named("voltage-park") || s.All()[1] != named("a1") {
@@ -45,7 +45,7 @@ func TestASetRefusesSlugsThatCannotNameOne(t *testing.T) {
 			for i, s := range slugs {
 				providers[i] = s
 			}
-			provider.NewSet(providers...)
+			provider.NewRegistry(providers...)
 		}()
 	}
 }

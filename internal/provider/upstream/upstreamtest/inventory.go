@@ -7,8 +7,8 @@ import (
 	"github.com/billetcloud/billet/internal/provider"
 )
 
-// Holding is what a fake really has, whatever its API says of it.
-type Holding struct {
+// Inventory is what a fake really has, whatever its API says of it.
+type Inventory struct {
 	// Machines are all that were ever made, each with its last state: MachineGone for what is no more.
 	Machines []Machine
 	Volumes  []Volume
@@ -29,6 +29,6 @@ type Volume struct {
 }
 
 // Has returns the machines that are not gone.
-func (h Holding) Has() []Machine {
+func (h Inventory) Has() []Machine {
 	return slices.DeleteFunc(slices.Clone(h.Machines), func(m Machine) bool { return m.State == provider.MachineGone })
 }

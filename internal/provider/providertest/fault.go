@@ -7,46 +7,46 @@ import (
 	"github.com/billetcloud/billet/internal/provider"
 )
 
-// Cloud is the cloud behind the provider, where it is a fake that can be made to behave badly. Trouble and Calm are required of one.
+// Cloud is the cloud behind the provider, where it is a fake that can be made to behave badly. Trouble and ClearFaults are required of one.
 type Cloud struct {
 	// Trouble has that trouble befall requests from now on.
-	Trouble func(Trouble)
-	// Calm ends every trouble.
-	Calm func()
+	InjectFault func(Fault)
+	// ClearFaults ends every trouble.
+	ClearFaults func()
 	// SoldOut takes all capacity away, or gives it back. Nil where the fake cannot.
 	SoldOut func(bool)
 	// OverQuota has the account at its limit. Nil where the fake cannot.
 	OverQuota func(bool)
 	// Revoke has the cloud refuse the account's credential.
 	Revoke func(bool)
-	// Made returns how many machines the cloud has, whatever its API would say.
-	Made func() int
+	// MachineCount returns how many machines the cloud has, whatever its API would say.
+	MachineCount func() int
 }
 
 // Trouble is what befalls requests.
-type Trouble struct {
-	Kind TroubleKind
+type Fault struct {
+	Kind FaultKind
 	// Writes has it befall only requests that change something.
 	Writes bool
 	// After is how many such requests are spared first.
 	After int
-	// Times is how many it befalls; 0 for all until Calm.
+	// Times is how many it befalls; 0 for all until ClearFaults.
 	Times int
 }
 
-// TroubleKind says what happens to a request.
-type TroubleKind string
+// FaultKind says what happens to a request.
+type FaultKind string
 
 // The kinds of trouble.
 const (
-	LostRequest     TroubleKind = "lost request"     // the connection breaks before the cloud has read it
-	LostAnswer      TroubleKind = "lost answer"      // the cloud acts, then the connection breaks
-	Broken          TroubleKind = "broken"           // 502 with a page of HTML; nothing happens
-	BrokenAfter     TroubleKind = "broken after"     // the cloud acts, then answers 502
-	Garbage         TroubleKind = "garbage"          // 200 with what is no answer; nothing happens
-	Slow            TroubleKind = "slow"             // the answer begins and never ends
-	Throttled       TroubleKind = "throttled"        // 429 with Retry-After
-	ThrottledUnsaid TroubleKind = "throttled unsaid" // 429 without
+	LostRequest           FaultKind = "lost request"     // the connection breaks before the cloud has read it
+	LostResponse          FaultKind = "lost answer"      // the cloud acts, then the connection breaks
+	BadGateway            FaultKind = "broken"           // 502 with a page of HTML; nothing happens
+	BadGatewayAfterEffect FaultKind = "broken after"     // the cloud acts, then answers 502
+	HTMLPage              FaultKind = "garbage"          // 200 with what is no answer; nothing happens
+	Stalled               FaultKind = "slow"             // the answer begins and never ends
+	Throttled             FaultKind = "throttled"        // 429 with Retry-After
+	ThrottledWithoutDelay FaultKind = "throttled unsaid" // 429 without
 )
 
 // settle lets pass what an unanswered request may still do.
@@ -79,24 +79,24 @@ func (s *suite) cloud() *Cloud {
 	if s.Cloud == nil {
 		s.Skip("the harness has no fake cloud")
 	}
-	s.Cleanup(s.Cloud.Calm)
+	s.Cleanup(s.Cloud.ClearFaults)
 	return s.Cloud
 }
 
 // testTroubleLaunch launches while the cloud's answers are lost, broken, late or refused: one machine comes of it.
 func testTroubleLaunch(s *suite) {
 	c, o := s.cloud(), s.offer()
-	for _, t := range []Trouble{
-		{Kind: LostRequest, Writes: true, Times: 1}, {Kind: LostAnswer, Writes: true, Times: 1}, {Kind: LostAnswer, Writes: true, Times: 3},
-		{Kind: Broken, Writes: true, Times: 1}, {Kind: BrokenAfter, Writes: true, Times: 1}, {Kind: Garbage, Writes: true, Times: 1},
-		{Kind: Throttled, Writes: true, Times: 1}, {Kind: ThrottledUnsaid, Writes: true, Times: 1},
-		{Kind: LostAnswer, Writes: true, After: 1, Times: 1}, {Kind: BrokenAfter, Writes: true, After: 1, Times: 1},
-		{Kind: Broken, Times: 4}, {Kind: Throttled, Times: 4}, {Kind: Garbage, Times: 4},
+	for _, t := range []Fault{
+		{Kind: LostRequest, Writes: true, Times: 1}, {Kind: LostResponse, Writes: true, Times: 1}, {Kind: LostResponse, Writes: true, Times: 3},
+		{Kind: BadGateway, Writes: true, Times: 1}, {Kind: BadGatewayAfterEffect, Writes: true, Times: 1}, {Kind: HTMLPage, Writes: true, Times: 1},
+		{Kind: Throttled, Writes: true, Times: 1}, {Kind: ThrottledWithoutDelay, Writes: true, Times: 1},
+		{Kind: LostResponse, Writes: true, After: 1, Times: 1}, {Kind: BadGatewayAfterEffect, Writes: true, After: 1, Times: 1},
+		{Kind: BadGateway, Times: 4}, {Kind: Throttled, Times: 4}, {Kind: HTMLPage, Times: 4},
 	} {
 		s.Logf("%+v", t)
 		r := s.request(o)
-		before := c.Made()
-		c.Trouble(t)
+		before := c.MachineCount()
+		c.InjectFault(t)
 		var m provider.Machine
 		s.persist("Launch", func() (err error) {
 			if m, err = s.Provider.Launch(s.Context(), r); err != nil {
@@ -104,10 +104,10 @@ func testTroubleLaunch(s *suite) {
 			}
 			return err
 		})
-		c.Calm()
+		c.ClearFaults()
 		s.settle()
 		s.oneMachine(r.Reference, m.ID)
-		if made := c.Made(); made != before+1 {
+		if made := c.MachineCount(); made != before+1 {
 			s.Fatalf("the cloud has %d machines, had %d before one was launched", made, before)
 		}
 		s.must("Terminate", s.end(s.Context(), r.Reference))
@@ -120,11 +120,11 @@ func testTroubleLooking(s *suite) {
 	c, r := s.cloud(), s.request(s.offer())
 	m := s.launch(r)
 	s.ready(r.Reference)
-	for _, kind := range []TroubleKind{LostRequest, LostAnswer, Broken, Garbage, Throttled, ThrottledUnsaid, Slow} {
+	for _, kind := range []FaultKind{LostRequest, LostResponse, BadGateway, HTMLPage, Throttled, ThrottledWithoutDelay, Stalled} {
 		s.Advance(10 * time.Minute) // what was remembered is old by then
-		c.Trouble(Trouble{Kind: kind})
+		c.InjectFault(Fault{Kind: kind})
 		ctx, cancel := s.Context(), context.CancelFunc(func() {})
-		if kind == Slow {
+		if kind == Stalled {
 			ctx, cancel = context.WithTimeout(ctx, 200*time.Millisecond)
 		}
 		for what, ask := range map[string]func() error{
@@ -135,17 +135,17 @@ func testTroubleLooking(s *suite) {
 			s.wantKind(what+" with answers "+string(kind), ask(), provider.KindUnavailable, provider.KindThrottled)
 		}
 		cancel()
-		c.Calm()
+		c.ClearFaults()
 	}
 	s.Advance(10 * time.Minute)
 	s.oneMachine(r.Reference, m.ID)
 	s.ready(r.Reference)
-	for _, kind := range []TroubleKind{LostRequest, LostAnswer, Broken, BrokenAfter, Throttled} {
-		c.Trouble(Trouble{Kind: kind, Writes: true, Times: 1})
+	for _, kind := range []FaultKind{LostRequest, LostResponse, BadGateway, BadGatewayAfterEffect, Throttled} {
+		c.InjectFault(Fault{Kind: kind, Writes: true, Times: 1})
 		if err := s.Provider.Terminate(s.Context(), r.Reference); err != nil {
 			s.wantKind("Terminate with answers "+string(kind), err, provider.KindUnavailable, provider.KindThrottled)
 		}
-		c.Calm()
+		c.ClearFaults()
 		s.Advance(10 * time.Minute)
 	}
 	s.must("Terminate", s.end(s.Context(), r.Reference))
@@ -161,7 +161,7 @@ func testRevoked(s *suite) {
 	o := s.offer()
 	r, fresh := s.request(o), s.request(o)
 	m := s.launch(r)
-	before := c.Made()
+	before := c.MachineCount()
 	s.Advance(10 * time.Minute)
 	c.Revoke(true)
 	_, err := s.Provider.Machine(s.Context(), r.Reference)
@@ -174,7 +174,7 @@ func testRevoked(s *suite) {
 	c.Revoke(false)
 	s.Advance(10 * time.Minute)
 	s.oneMachine(r.Reference, m.ID)
-	if made := c.Made(); made != before {
+	if made := c.MachineCount(); made != before {
 		s.Errorf("the cloud has %d machines, had %d before the credential was refused", made, before)
 	}
 }
@@ -189,7 +189,7 @@ func testSoldOut(s *suite) {
 		if no.set == nil {
 			continue
 		}
-		r, before := s.request(o), c.Made()
+		r, before := s.request(o), c.MachineCount()
 		s.Advance(time.Minute) // some clouds take a launch only so often, and count what they refuse
 		no.set(true)
 		_, err := s.Provider.Launch(s.Context(), r)
@@ -198,7 +198,7 @@ func testSoldOut(s *suite) {
 			s.Errorf("Offers while %s: %v", name, err)
 		}
 		no.set(false)
-		if made := c.Made(); made != before {
+		if made := c.MachineCount(); made != before {
 			s.Errorf("%s, and the cloud has %d machines, had %d", name, made, before)
 		}
 	}
