@@ -18,7 +18,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// rawCall is what the flags of `billet api` say.
+// rawCall has the flags of `billet api`.
 type rawCall struct {
 	texts, typed, headers []string
 	input, key            string
@@ -29,13 +29,14 @@ func (t *tool) api() *cobra.Command {
 	var r rawCall
 	cmd := &cobra.Command{
 		Use: "api [METHOD] PATH", Short: "Call the API directly", Args: cobra.RangeArgs(1, 2),
-		Long: `Makes one call of the HTTP API with your login, and prints the answer's body as it comes; on a terminal it is indented.
+		Long: `Calls the HTTP API with your login and prints the response body, indented on a
+terminal.
 
-PATH is below the API, such as /deployments, or begins with /api/ or is a whole address of the same server: the key is sent to no other.
-METHOD is GET where none is given. The fields are the body, and the query of a GET.
-A POST has an Idempotency-Key, which is kept over its retries.
+PATH is relative to the API, such as /deployments, or starts with /api/, or is a full URL of the
+same server: the key is never sent to another one. METHOD defaults to GET. Fields are the body or,
+for GET, the query. A POST has an Idempotency-Key, which its retries keep.
 
-A refusal is printed, too, and the exit code is that of 'billet help exit-codes'.`,
+Error responses are printed as well; see 'billet help exit-codes' for the exit code.`,
 		Example: `  billet api /offers -f gpuType="NVIDIA B200"
   billet api /deployments --paginate
   billet api PATCH /deployments/dep_… -f name=other -F terminationProtection=true
@@ -45,16 +46,23 @@ A refusal is printed, too, and the exit code is that of 'billet help exit-codes'
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	f := cmd.Flags()
-	f.StringArrayVarP(&r.texts, "field", "f", nil, "`name=value`, a text")
-	f.StringArrayVarP(&r.typed, "typed-field", "F", nil, "`name=value`, where true, false, null, numbers and JSON lists and objects are what they are, and @file is the text in a file")
-	f.StringVar(&r.input, "input", "", "a `file` with the JSON body; - for standard input")
-	f.StringArrayVarP(&r.headers, "header", "H", nil, "a further header, `'Name: value'`")
-	f.BoolVarP(&r.include, "include", "i", false, "print the status and the headers first")
-	f.BoolVar(&r.paginate, "paginate", false, "walk all pages of a list, and print one array of their data")
-	f.StringVar(&r.key, "idempotency-key", "", "of a POST, instead of a random one")
-	return t.verb(cmd, func(ctx context.Context, c *client.Client, args []string) error {
+	f.StringArrayVarP(&r.texts, "field", "f", nil, "string field `name=value`")
+	f.StringArrayVarP(
+		&r.typed,
+		"typed-field",
+		"F",
+		nil,
+		"field `name=value`; true, false, null, numbers, JSON arrays and objects keep\n"+
+			"their type, @file reads a file",
+	)
+	f.StringVar(&r.input, "input", "", "`file` with the JSON body; - for standard input")
+	f.StringArrayVarP(&r.headers, "header", "H", nil, "additional header `'Name: value'`")
+	f.BoolVarP(&r.include, "include", "i", false, "print the status and headers first")
+	f.BoolVar(&r.paginate, "paginate", false, "fetch all pages of a list and print one array")
+	f.StringVar(&r.key, "idempotency-key", "", "`key` of a POST instead of a random one")
+	return t.withClient(cmd, func(ctx context.Context, c *client.Client, args []string) error {
 		if t.format == "csv" || t.format == "id" {
-			return usage("the API answers in JSON: -o %s is for the other verbs.", t.format)
+			return usageError("the API responds in JSON: -o %s is not supported here.", t.format)
 		}
 		in, err := t.request(r, args)
 		if err != nil {
@@ -69,7 +77,7 @@ A refusal is printed, too, and the exit code is that of 'billet help exit-codes'
 		}
 		a, err := c.Raw(ctx, in, options...)
 		if a != nil {
-			if e := t.answered(a, r.include); e != nil {
+			if e := t.printResponse(a, r.include); e != nil {
 				return e
 			}
 		}
@@ -77,22 +85,22 @@ A refusal is printed, too, and the exit code is that of 'billet help exit-codes'
 	})
 }
 
-// request makes of flags and arguments what to ask.
+// request builds the request from flags and arguments.
 func (t *tool) request(r rawCall, args []string) (client.RawRequest, error) {
 	in := client.RawRequest{Header: http.Header{}}
-	fields, err := fieldsOf(r.texts, r.typed)
+	fields, err := parseFields(r.texts, r.typed)
 	if err != nil {
 		return in, err
 	}
 	if r.input != "" {
 		if len(fields) > 0 {
-			return in, usage("give the body by --input or by fields, not by both.")
+			return in, usageError("use --input or fields for the body, not both.")
 		}
 		if in.Body, err = t.bodyFrom(r.input); err != nil {
 			return in, err
 		}
 		if !json.Valid(in.Body) {
-			return in, usage("what --input %s gives is not JSON.", r.input)
+			return in, usageError("--input %s is not JSON.", r.input)
 		}
 	}
 	in.Path = args[len(args)-1]
@@ -102,11 +110,11 @@ func (t *tool) request(r rawCall, args []string) (client.RawRequest, error) {
 	for _, h := range r.headers {
 		name, value, is := strings.Cut(h, ":")
 		if !is || strings.TrimSpace(name) == "" {
-			return in, usage("--header %q is not like 'Name: value'.", h)
+			return in, usageError("--header must have the form 'Name: value', not %q.", h)
 		}
 		in.Header.Add(strings.TrimSpace(name), strings.TrimSpace(value))
 	}
-	if strings.HasPrefix(in.Path, "/api/") { // as the API itself names paths
+	if strings.HasPrefix(in.Path, "/api/") { // the form that the API uses for paths
 		p, err := t.signedIn()
 		if err != nil {
 			return in, err
@@ -127,48 +135,48 @@ func (t *tool) request(r rawCall, args []string) (client.RawRequest, error) {
 		if s, is := value.(string); is {
 			query.Set(name, s)
 		} else {
-			b, _ := json.Marshal(value) // it was JSON
+			b, _ := json.Marshal(value) // JSON encodes again
 			query.Set(name, string(b))
 		}
 	}
-	joint := "?"
+	separator := "?"
 	if strings.Contains(in.Path, "?") {
-		joint = "&"
+		separator = "&"
 	}
-	in.Path += joint + query.Encode()
+	in.Path += separator + query.Encode()
 	return in, nil
 }
 
-// fieldsOf reads name=value.
-func fieldsOf(texts, typed []string) (map[string]any, error) {
+// parseFields parses fields of the form name=value.
+func parseFields(texts, typed []string) (map[string]any, error) {
 	fields := map[string]any{}
-	set := func(flag, field string, value func(string) (any, error)) (err error) {
+	add := func(flag, field string, value func(string) (any, error)) (err error) {
 		name, text, is := strings.Cut(field, "=")
 		if !is || name == "" {
-			return usage("%s %q is not like name=value.", flag, field)
+			return usageError("%s must have the form name=value, not %q.", flag, field)
 		}
-		if _, twice := fields[name]; twice {
-			return usage("the field %q is given twice.", name)
+		if _, set := fields[name]; set {
+			return usageError("the field %q is set twice.", name)
 		}
 		fields[name], err = value(text)
 		return err
 	}
 	for _, f := range texts {
-		if err := set("--field", f, func(s string) (any, error) { return s, nil }); err != nil {
+		if err := add("--field", f, func(s string) (any, error) { return s, nil }); err != nil {
 			return nil, err
 		}
 	}
 	for _, f := range typed {
-		if err := set("--typed-field", f, func(s string) (any, error) {
+		if err := add("--typed-field", f, func(s string) (any, error) {
 			if name, is := strings.CutPrefix(s, "@"); is {
 				b, err := os.ReadFile(name)
 				if err != nil {
-					return nil, usage("%s", err)
+					return nil, usageError("%s", err)
 				}
 				return strings.TrimRight(string(b), "\r\n"), nil
 			}
 			if json.Valid([]byte(s)) {
-				return json.RawMessage(s), nil // with every digit
+				return json.RawMessage(s), nil // keeps every digit
 			}
 			return s, nil
 		}); err != nil {
@@ -184,7 +192,7 @@ func (t *tool) bodyFrom(name string) ([]byte, error) {
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {
-			return nil, usage("%s", err)
+			return nil, usageError("%s", err)
 		}
 		defer func() { _ = f.Close() }()
 		from = f
@@ -192,8 +200,8 @@ func (t *tool) bodyFrom(name string) ([]byte, error) {
 	return io.ReadAll(from)
 }
 
-// answered prints an answer.
-func (t *tool) answered(a *client.RawAnswer, include bool) error {
+// printResponse prints a response.
+func (t *tool) printResponse(a *client.RawAnswer, include bool) error {
 	if include {
 		lines := []string{fmt.Sprintf("HTTP %d %s", a.StatusCode, http.StatusText(a.StatusCode))}
 		for _, name := range slices.Sorted(maps.Keys(a.Header)) {
@@ -208,13 +216,13 @@ func (t *tool) answered(a *client.RawAnswer, include bool) error {
 	return t.body(a.Body)
 }
 
-// body prints JSON as it came, indented for who reads it, and what is no JSON, as it came.
+// body prints a response body: JSON indented on a terminal, anything else unchanged.
 func (t *tool) body(b []byte) error {
 	if len(b) == 0 {
 		return nil
 	}
 	switch isJSON := json.Valid(b); {
-	case t.forPrograms() && isJSON:
+	case t.machineOutput() && isJSON:
 		return t.encode(json.RawMessage(b))
 	case terminal(t.Out):
 		if isJSON {
@@ -229,15 +237,16 @@ func (t *tool) body(b []byte) error {
 	return err
 }
 
-// pages walks a list and prints its data as one array. Entries that move to a later page meanwhile are printed once.
+// pages fetches all pages of a list and prints one array. Entries that move to a later page in the
+// meantime are printed once.
 func (t *tool) pages(ctx context.Context, c *client.Client, in client.RawRequest) error {
 	if in.Method != http.MethodGet {
-		return usage("--paginate is for GET.")
+		return usageError("--paginate needs GET.")
 	}
 	path, text, _ := strings.Cut(in.Path, "?")
 	query, err := url.ParseQuery(text)
 	if err != nil {
-		return usage("the query of %q cannot be read.", in.Path)
+		return usageError("invalid query in %q.", in.Path)
 	}
 	if query.Get("limit") == "" {
 		query.Set("limit", strconv.Itoa(client.PageSize))
@@ -257,7 +266,7 @@ func (t *tool) pages(ctx context.Context, c *client.Client, in client.RawRequest
 			} `json:"pagination"`
 		}
 		if json.Unmarshal(a.Body, &list) != nil || list.Pagination == nil {
-			return usage("%s is no list with pages; leave --paginate out.", path)
+			return usageError("%s is not a paginated list. Remove --paginate.", path)
 		}
 		for _, item := range list.Data {
 			var known struct {
@@ -279,7 +288,7 @@ func (t *tool) pages(ctx context.Context, c *client.Client, in client.RawRequest
 		if query.Has("cursor") || len(list.Data) == 0 || page >= list.Pagination.TotalPages {
 			break
 		}
-		query.Set("page", strconv.Itoa(page+1)) // a server that has no cursors
+		query.Set("page", strconv.Itoa(page+1)) // the server has no cursors
 	}
 	return t.encode(items)
 }

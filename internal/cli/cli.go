@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/billetcloud/billet/client"
@@ -14,17 +13,17 @@ import (
 	"golang.org/x/term"
 )
 
-// System is the world outside: where a command reads and writes, and what it knows of its place.
+// System is the environment that a run of billet reads from and writes to.
 type System struct {
 	// In, Out and Err are the standard streams.
 	In, Out, Err *os.File
-	// Env is the environment, as os.Environ gives it.
+	// Env is the environment in the form of os.Environ.
 	Env []string
-	// Version is what this program knows of itself.
+	// Version identifies the build.
 	Version version.Info
-	// Now tells the time; nil for time.Now.
+	// Now returns the current time; nil means time.Now.
 	Now func() time.Time
-	// Sleep waits so long, or until the context ends; nil for a real wait.
+	// Sleep waits for the duration or until the context ends; nil means a real wait.
 	Sleep func(context.Context, time.Duration) error
 }
 
@@ -38,7 +37,8 @@ type tool struct {
 	args    []string
 }
 
-// Main runs billet with these arguments, without the program's name, and returns its exit code.
+// Main runs billet with the arguments, which do not include the program's name, and returns its
+// exit code.
 func Main(ctx context.Context, system System, args []string) int {
 	t := &tool{System: system}
 	if t.Now == nil {
@@ -50,15 +50,15 @@ func Main(ctx context.Context, system System, args []string) int {
 	root.SetIn(t.In)
 	root.SetOut(t.Out)
 	root.SetErr(t.Err)
-	if err := root.ExecuteContext(ctx); err != nil {
-		return t.fail(ctx, err)
+	if cmd, err := root.ExecuteContextC(ctx); err != nil {
+		return t.fail(ctx, cmd, err)
 	}
 	return exitOK
 }
 
-// env is a variable of the environment; empty where it is not set.
+// env returns an environment variable, or "" if it is not set.
 func (t *tool) env(name string) string {
-	for i := len(t.Env) - 1; i >= 0; i-- { // the last one wins, as it does for programs that are started
+	for i := len(t.Env) - 1; i >= 0; i-- { // the last one wins, as it does for child processes
 		if v := t.Env[i]; len(v) > len(name) && v[len(name)] == '=' && v[:len(name)] == name {
 			return v[len(name)+1:]
 		}
@@ -66,15 +66,15 @@ func (t *tool) env(name string) string {
 	return ""
 }
 
-// asks tells whether somebody is there who can answer.
-func (t *tool) asks() bool { return terminal(t.In) && terminal(t.Err) }
+// interactive reports whether a person can be prompted.
+func (t *tool) interactive() bool { return terminal(t.In) && terminal(t.Err) }
 
 func terminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
-// note tells whoever watches, on standard error.
+// note prints a line on standard error.
 func (t *tool) note(format string, args ...any) { fmt.Fprintf(t.Err, format+"\n", args...) }
 
-// client is the client for the profile that was chosen; an error where nobody is signed in.
+// client returns the client for the selected profile. It is an error if there is no such login.
 func (t *tool) client() (*client.Client, error) {
 	if t.made != nil {
 		return t.made, nil
@@ -87,11 +87,11 @@ func (t *tool) client() (*client.Client, error) {
 	return t.made, err
 }
 
-// connect makes the client for a login; an address or a key that cannot be one is an error of who wrote it.
+// connect creates the client for a login. A malformed address or key is a usage error.
 func (t *tool) connect(p profile) (*client.Client, error) {
 	c, err := client.New(t.config(p))
 	if err != nil {
-		return nil, usage("%s.", strings.TrimPrefix(err.Error(), "client: "))
+		return nil, usageError("%s.", withoutPrefix(err))
 	}
 	return c, nil
 }
@@ -100,20 +100,23 @@ func (t *tool) config(p profile) client.Config {
 	return client.Config{
 		BaseURL: p.URL, APIKey: p.APIKey, UserAgent: "billet/" + t.Version.Version, Now: t.Now, Sleep: t.Sleep,
 		OnRetry: func(r client.Retry) {
-			why := "the server does not answer as it should"
+			why := "server unavailable"
 			var e *client.Error
 			if errors.Is(r.Err, client.ErrRateLimitExceeded) {
-				why = "the limit of requests a minute is reached"
+				why = "rate limited"
 			} else if !errors.As(r.Err, &e) {
-				why = "the server cannot be reached"
+				why = "server unreachable"
 			}
-			t.note("billet: %s; trying again in %s", why, max(r.Wait.Round(time.Second), time.Second))
+			t.note("billet: %s; retrying in %s", why, duration(max(r.Wait.Round(time.Second), time.Second)))
 		},
 	}
 }
 
-// verb makes a command whose work is run with a client.
-func (t *tool) verb(cmd *cobra.Command, run func(ctx context.Context, c *client.Client, args []string) error) *cobra.Command {
+// runFunc is the work of a command.
+type runFunc func(ctx context.Context, c *client.Client, args []string) error
+
+// withClient makes run, called with a client, the work of cmd.
+func (t *tool) withClient(cmd *cobra.Command, run runFunc) *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		c, err := t.client()
 		if err != nil {
@@ -124,7 +127,7 @@ func (t *tool) verb(cmd *cobra.Command, run func(ctx context.Context, c *client.
 	return cmd
 }
 
-// sleep waits so long, or until the context ends.
+// sleep waits for d or until the context ends.
 func (t *tool) sleep(ctx context.Context, d time.Duration) error {
 	if t.Sleep != nil {
 		return t.Sleep(ctx, d)

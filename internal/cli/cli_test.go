@@ -17,34 +17,41 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// servers runs the tests of a package that starts servers.
+// servers runs tests that start servers.
 type servers struct{ m *testing.M }
 
-// Run runs them, and removes the server that was built for them.
+// Run runs the tests and removes the server binary that was built for them.
 func (s servers) Run() int { return servertest.Run(s.m) }
 
 func TestMain(m *testing.M) {
 	testscript.Main(servers{m}, map[string]func(){
 		"billet": func() {
-			os.Exit(cli.Main(context.Background(), cli.System{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Environ(), Version: version.Info{Version: "test"}}, os.Args[1:]))
+			system := cli.System{
+				In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Environ(), Version: version.Info{Version: "test"},
+			}
+			os.Exit(cli.Main(context.Background(), system, os.Args[1:]))
 		},
 	})
 }
 
-// Each script is a session in a shell, with a server and an account with $5,000 of its own. BILLET_UPDATE=1 writes what they see into them.
+// TestScripts runs each script as a shell session with its own server and an account with $5,000.
+// BILLET_UPDATE=1 writes the output into the scripts.
 //
-// Beside testscript's own commands there are
+// The scripts use these commands in addition to those of testscript:
 //
-//	advance 26m         lets simulated time go by
-//	approve file        waits until the file has a user code, and approves the device authorization in the dashboard
-//	mask stdout got     writes stdout, or stderr, into a file, with what differs from run to run made alike: ids, amounts, times and addresses
-//	receiver 204 text   starts a server that answers so, at the address $RECEIVER
-//	signed-out          takes the key out of the environment, into the file key
+//	advance 26m         moves the simulated clock
+//	approve file        waits for the user code in the file and approves the device authorization in the dashboard
+//	mask stdout got     writes stdout or stderr to a file, with ids, amounts, times and addresses replaced by constants
+//	receiver 204 text   starts a server with this response, at $RECEIVER
+//	signed-out          moves the API key from the environment to the file key
+//	typed file cmd…     runs a command on a terminal and types the lines of the file
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script", UpdateScripts: os.Getenv("BILLET_UPDATE") != "", RequireExplicitExec: true, RequireUniqueNames: true,
+		Dir: "testdata/script", UpdateScripts: os.Getenv("BILLET_UPDATE") != "",
+		RequireExplicitExec: true, RequireUniqueNames: true,
 		Setup: func(e *testscript.Env) error {
-			s := servertest.Start(e.T().(testing.TB), "--sim", "--webhook-allow-http", "--webhook-allow-networks", "127.0.0.0/8")
+			s := servertest.Start(e.T().(testing.TB),
+				"--sim", "--webhook-allow-http", "--webhook-allow-networks", "127.0.0.0/8")
 			account, key := s.Key("5000", "--read-limit", "1000", "--write-limit", "1000", "--deploy-limit", "1000")
 			e.Values["server"], e.Values["account"] = s, account
 			e.Setenv("BILLET_URL", s.URL)
@@ -70,7 +77,8 @@ func TestScripts(t *testing.T) {
 				if neg || len(args) != 2 {
 					ts.Fatalf("usage: mask stdout|stderr file")
 				}
-				ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(masked(strings.ReplaceAll(ts.ReadFile(args[0]), ts.Getenv("WORK"), "$WORK"), server(ts).URL)), 0o600))
+				text := strings.ReplaceAll(ts.ReadFile(args[0]), ts.Getenv("WORK"), "$WORK")
+				ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(masked(text, server(ts).URL)), 0o600))
 			},
 			"receiver": func(ts *testscript.TestScript, neg bool, args []string) {
 				if neg || len(args) != 2 {
@@ -105,7 +113,10 @@ var masks = []struct {
 	what *regexp.Regexp
 	with func(string) string
 }{
-	{regexp.MustCompile(`\b([a-z]{3})_[0-9a-z]{26}\b`), func(s string) string { return s[:4] + strings.Repeat("x", 26) }},
+	{
+		regexp.MustCompile(`\b([a-z]{3})_[0-9a-z]{26}\b`),
+		func(s string) string { return s[:4] + strings.Repeat("x", 26) },
+	},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\dT[0-9:.]+Z`), func(string) string { return "TIME" }},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d UTC`), func(string) string { return "0000-00-00 00:00 UTC" }},
 	{regexp.MustCompile(`127\.\d+\.\d+\.\d+(_\d+)?`), func(string) string { return "127.x.x.x" }},
@@ -113,11 +124,11 @@ var masks = []struct {
 	{regexp.MustCompile(`\b[B-Z]{4}-[B-Z]{4}\b`), func(string) string { return "BCDF-GHJK" }},
 	{regexp.MustCompile(`SHA256:[A-Za-z0-9+/]{43}`), func(string) string { return "SHA256:FINGERPRINT" }},
 	{regexp.MustCompile(`\$[\d,]+\.\d+`), func(string) string { return "$0.00" }},
-	{regexp.MustCompile(`\b\d+[smhd](\d\dm)?\b`), func(string) string { return "0s" }},
-	{regexp.MustCompile(`   +`), func(string) string { return "  " }}, // how wide the columns are hangs on all of these
+	{regexp.MustCompile(`\b\d+ (s|min|days|h( \d+ min)?)\b`), func(string) string { return "0 s" }},
+	{regexp.MustCompile(`   +`), func(string) string { return "  " }}, // column widths depend on all of these
 }
 
-// masked makes alike what differs from run to run.
+// masked replaces what differs from run to run.
 func masked(text, url string) string {
 	text = strings.ReplaceAll(text, url, "http://SERVER")
 	for _, m := range masks {

@@ -8,15 +8,16 @@ var shells = []cobra.Completion{"bash", "zsh", "fish", "powershell"}
 
 func (t *tool) completion() *cobra.Command {
 	return &cobra.Command{
-		Use: "completion <bash|zsh|fish|powershell>", Short: "Completion for your shell", Args: cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs), ValidArgs: shells, DisableFlagsInUseLine: true,
-		Long: `Prints what a shell needs to complete billet's verbs, flags, and the names of your machines. It asks the server for the names, for two seconds at
-most.
+		Use: "completion <bash|zsh|fish|powershell>", Short: "Generate a shell completion script",
+		Args: cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs), ValidArgs: shells, DisableFlagsInUseLine: true,
+		Long: `Prints a script with which your shell completes commands, flags and the names of your
+machines. Names are looked up on the server, for up to two seconds.
 
 bash, with the package bash-completion:
 
-    billet completion bash > ~/.local/share/bash-completion/completions/billet     # after: mkdir -p there
+    billet completion bash > ~/.local/share/bash-completion/completions/billet     # create the directory first
 
-zsh, where completion is on (autoload -U compinit; compinit), into a directory of $fpath:
+zsh, with completion enabled (autoload -U compinit; compinit), in a directory of $fpath:
 
     billet completion zsh > "${fpath[1]}/_billet"
 
@@ -24,12 +25,13 @@ fish:
 
     billet completion fish > ~/.config/fish/completions/billet.fish
 
-PowerShell, in the file that $PROFILE names:
+PowerShell, in your $PROFILE file:
 
     billet completion powershell | Out-String | Invoke-Expression
 
-A new shell has it. To try it in this one: source <(billet completion bash)`,
-		Example: "  source <(billet completion bash)\n  billet completion fish > ~/.config/fish/completions/billet.fish",
+Completion is active in new shells. To try it in the current one: source <(billet completion bash)`,
+		Example: "  source <(billet completion bash)\n" +
+			"  billet completion fish > ~/.config/fish/completions/billet.fish",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			root := cmd.Root()
 			switch args[0] {

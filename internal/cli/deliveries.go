@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -12,32 +11,35 @@ import (
 	"github.com/spf13/cobra"
 )
 
+var deliveryCol columnsOf[client.WebhookDelivery]
+
 var deliveryListing = listing[client.WebhookDelivery]{
 	id: func(d client.WebhookDelivery) string { return d.ID },
 	columns: []column[client.WebhookDelivery]{
-		{name: "id", head: "DELIVERY", text: func(d client.WebhookDelivery) string { return d.ID }},
-		{name: "status", head: "STATUS", text: func(d client.WebhookDelivery) string { return string(d.Status) }},
-		{name: "lastAnswer", head: "LAST ANSWER", text: lastAnswer},
-		{name: "type", head: "EVENT", text: func(d client.WebhookDelivery) string { return d.Type }},
-		{name: "createdAt", head: "WHEN", text: func(d client.WebhookDelivery) string { return when(d.CreatedAt) }, raw: func(d client.WebhookDelivery) string { return stamp(d.CreatedAt) }},
-		{name: "attemptCount", head: "TRIES", right: true, text: func(d client.WebhookDelivery) string { return strconv.Itoa(d.AttemptCount) }},
-		{name: "nextAttemptAt", head: "NEXT TRY", text: func(d client.WebhookDelivery) string { return whenever(d.NextAttemptAt) }, raw: func(d client.WebhookDelivery) string { return stampOf(d.NextAttemptAt) }},
-		{name: "eventId", head: "EVENT ID", wide: true, text: func(d client.WebhookDelivery) string { return d.EventID }},
+		deliveryCol.text("id", "DELIVERY", func(d client.WebhookDelivery) string { return d.ID }),
+		deliveryCol.text("status", "STATUS", func(d client.WebhookDelivery) string { return string(d.Status) }),
+		deliveryCol.text("lastAnswer", "LAST RESPONSE", lastResponse),
+		deliveryCol.text("type", "EVENT", func(d client.WebhookDelivery) string { return d.Type }),
+		deliveryCol.time("createdAt", "CREATED", func(d client.WebhookDelivery) time.Time { return d.CreatedAt }),
+		deliveryCol.number("attemptCount", "ATTEMPTS", "", func(d client.WebhookDelivery) int { return d.AttemptCount }),
+		deliveryCol.optionalTime("nextAttemptAt", "NEXT ATTEMPT",
+			func(d client.WebhookDelivery) *time.Time { return d.NextAttemptAt }),
+		deliveryCol.text("eventId", "EVENT ID", func(d client.WebhookDelivery) string { return d.EventID }).onlyWide(),
 	},
-	none: "No deliveries. They are kept for 30 days.",
+	none: "No deliveries. Deliveries are kept for 30 days.",
 }
 
-// lastAnswer is how the receiver took the last attempt.
-func lastAnswer(d client.WebhookDelivery) string {
+// lastResponse describes the response to the last attempt.
+func lastResponse(d client.WebhookDelivery) string {
 	if len(d.Attempts) == 0 {
 		return ""
 	}
-	return answered(d.Attempts[len(d.Attempts)-1])
+	return attemptResult(d.Attempts[len(d.Attempts)-1])
 }
 
-func answered(a client.WebhookAttempt) string {
+func attemptResult(a client.WebhookAttempt) string {
 	if a.Status == nil {
-		return or(a.Problem, "no answer")
+		return valueOr(a.Problem, "no response")
 	}
 	return strings.TrimSpace(fmt.Sprintf("%d %s", *a.Status, http.StatusText(*a.Status)))
 }
@@ -47,20 +49,23 @@ func (t *tool) webhookDeliveries() *cobra.Command {
 	var status string
 	most := 50
 	cmd := &cobra.Command{
-		Use: "deliveries <webhook>", Aliases: []string{"log"}, Short: "What was sent to a webhook, and how it was taken", Args: cobra.ExactArgs(1),
-		Long: "Shows what was and will be sent to a webhook in 30 days, newest first. A table has the newest 50 unless --limit says otherwise; other formats have all, json and yaml with every attempt.",
+		Use: "deliveries <webhook>", Aliases: []string{"log"}, Short: "List deliveries of a webhook",
+		Args: cobra.ExactArgs(1),
+		Long: `Lists deliveries of the last 30 days and pending ones, newest first. A table shows
+the newest 50 unless --limit is set. Other formats have all of them; json and yaml include each
+attempt.`,
 		Example: `  billet webhooks deliveries scheduler
   billet webhooks replay scheduler $(billet webhooks deliveries scheduler --failed -o id)`,
 	}
 	f := cmd.Flags()
-	f.BoolVar(&failed, "failed", false, "only those that were given up")
-	f.StringVar(&status, "status", "", "only pending, delivered or failed")
-	f.IntVar(&most, "limit", most, "at most so many; 0 for all")
+	f.BoolVar(&failed, "failed", false, "only failed deliveries")
+	f.StringVar(&status, "status", "", "only deliveries with this `status`: "+joined(client.WebhookDeliveryStatuses()))
+	f.IntVar(&most, "limit", most, "maximum `number` of deliveries; 0 for all")
 	cmd.MarkFlagsMutuallyExclusive("failed", "status")
-	t.suggest(cmd, webhookIDs)
-	return t.verb(cmd, func(ctx context.Context, c *client.Client, args []string) error {
+	t.completeFirstArg(cmd, webhookIDs)
+	return t.withClient(cmd, func(ctx context.Context, c *client.Client, args []string) error {
 		if most < 0 {
-			return usage("--limit must be at least 0.")
+			return usageError("--limit must be at least 0.")
 		}
 		w, err := webhook(ctx, c, args[0])
 		if err != nil {
@@ -70,68 +75,70 @@ func (t *tool) webhookDeliveries() *cobra.Command {
 		if failed {
 			q.Status = client.DeliveryFailed
 		}
-		if !t.forPeople() && !f.Changed("limit") {
-			most = 0 // programs get everything, unless they want less
+		if !t.humanOutput() && !f.Changed("limit") {
+			most = 0 // programs get everything unless they set a limit
 		}
-		return listUpTo(t, deliveryListing, c.Webhooks.AllDeliveries(ctx, w.ID, q), most)
+		return listLimited(t, deliveryListing, c.Webhooks.AllDeliveries(ctx, w.ID, q), most)
 	})
 }
 
 func (t *tool) webhookReplay() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "replay <webhook> <delivery>…", Short: "Send deliveries again", Args: cobra.MinimumNArgs(2),
-		Long:    "Sends deliveries again, with the same event id and body, and tries each for 72 hours anew.",
-		Example: "  billet webhooks replay scheduler whd_01…\n  billet webhooks replay scheduler $(billet webhooks deliveries scheduler --failed -o id)",
+		Use: "replay <webhook> <delivery>…", Short: "Resend deliveries", Args: cobra.MinimumNArgs(2),
+		Long: "Resends deliveries with the same event ID and body, and retries each for up to 72 hours.",
+		Example: "  billet webhooks replay scheduler whd_01…\n" +
+			"  billet webhooks replay scheduler $(billet webhooks deliveries scheduler --failed -o id)",
 	}
-	t.suggest(cmd, webhookIDs)
-	return t.act(cmd, func(ctx context.Context, c *client.Client, args []string) error {
+	t.completeFirstArg(cmd, webhookIDs)
+	return t.mutating(cmd, func(ctx context.Context, c *client.Client, args []string) error {
 		w, err := webhook(ctx, c, args[0])
 		if err != nil {
 			return err
 		}
-		var again []client.WebhookDelivery
+		var replayed []client.WebhookDelivery
 		for _, id := range args[1:] {
 			d, err := c.Webhooks.Replay(ctx, w.ID, id)
 			if err != nil {
-				if len(again) > 0 {
-					t.note("%d of %d are sent again; the rest is not.", len(again), len(args)-1)
+				if len(replayed) > 0 {
+					t.note("%d of %d deliveries were queued; the others were not.", len(replayed), len(args)-1)
 				}
 				return err
 			}
-			again = append(again, *d)
-			if t.forPeople() {
-				if err := t.print(clean(fmt.Sprintf("%s (%s) is sent again.", d.ID, d.Type))); err != nil {
+			replayed = append(replayed, *d)
+			if t.humanOutput() {
+				if err := t.print(clean(fmt.Sprintf("%s (%s) was queued for resending.", d.ID, d.Type))); err != nil {
 					return err
 				}
 			}
 		}
-		if t.forPeople() {
+		if t.humanOutput() {
 			return nil
 		}
-		return list(t, deliveryListing, again)
+		return list(t, deliveryListing, replayed)
 	})
 }
 
 func (t *tool) webhookTest() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "test <webhook>", Short: "Send a test event, and show the receiver's answer", Args: cobra.ExactArgs(1),
-		Long:    "Sends an event of the type webhook.test once, also to a webhook that is paused, and shows how the receiver took it. It ends with exit code 1 where that was no 2xx.",
+		Use: "test <webhook>", Short: "Send a test event and show the response", Args: cobra.ExactArgs(1),
+		Long: "Sends one webhook.test event, even to a paused webhook, and shows the response.\n" +
+			"The exit code is 1 if it is not 2xx.",
 		Example: "  billet webhooks test scheduler",
 	}
-	t.suggest(cmd, webhookIDs)
-	return t.act(cmd, func(ctx context.Context, c *client.Client, args []string) error {
+	t.completeFirstArg(cmd, webhookIDs)
+	return t.mutating(cmd, func(ctx context.Context, c *client.Client, args []string) error {
 		w, err := webhook(ctx, c, args[0])
 		if err != nil {
 			return err
 		}
 		d, err := c.Webhooks.Test(ctx, w.ID)
 		if err == nil {
-			d, err = t.tried(ctx, c, d)
+			d, err = t.waitForDelivery(ctx, c, d)
 		}
 		if err != nil {
 			return err
 		}
-		if err := t.showTry(w, d); err != nil {
+		if err := t.showTestResult(w, d); err != nil {
 			return err
 		}
 		if d.Status != client.DeliveryDelivered {
@@ -141,17 +148,26 @@ func (t *tool) webhookTest() *cobra.Command {
 	})
 }
 
-// tried waits until the delivery was tried. The server does so at once, and waits for the receiver for 15 seconds.
-func (t *tool) tried(ctx context.Context, c *client.Client, d *client.WebhookDelivery) (*client.WebhookDelivery, error) {
-	const patience, every = 30 * time.Second, 500 * time.Millisecond
-	for range int(patience / every) {
+// waitForDelivery waits until the delivery was attempted. The server attempts it at once, with a
+// timeout of 15 seconds.
+func (t *tool) waitForDelivery(
+	ctx context.Context,
+	c *client.Client,
+	d *client.WebhookDelivery,
+) (*client.WebhookDelivery, error) {
+	const limit, interval = 30 * time.Second, 500 * time.Millisecond
+	for range int(limit / interval) {
 		if d.Status != client.DeliveryPending {
 			return d, nil
 		}
-		if err := t.sleep(ctx, every); err != nil {
+		if err := t.sleep(ctx, interval); err != nil {
 			return nil, err
 		}
-		p, err := c.Webhooks.Deliveries(ctx, d.WebhookID, client.WebhookDeliveryQuery{Paging: client.Paging{Limit: client.PageSize}})
+		p, err := c.Webhooks.Deliveries(
+			ctx,
+			d.WebhookID,
+			client.WebhookDeliveryQuery{Paging: client.Paging{Limit: client.PageSize}},
+		)
 		if err != nil {
 			return nil, err
 		}
@@ -161,18 +177,20 @@ func (t *tool) tried(ctx context.Context, c *client.Client, d *client.WebhookDel
 			}
 		}
 	}
-	return nil, &fault{exitUnavailable, "NOT_TRIED", fmt.Sprintf("the server has not sent the test within %s. 'billet webhooks deliveries %s' shows when it has.", patience, d.WebhookID)}
+	return nil, &cliError{exitUnavailable, "NOT_TRIED", fmt.Sprintf("the test event was not sent within %s. "+
+		"Run 'billet webhooks deliveries %s' later to see the response.", duration(limit), d.WebhookID)}
 }
 
-// showTry tells people, or programs, how a test was taken.
-func (t *tool) showTry(w *client.Webhook, d *client.WebhookDelivery) error {
-	if !t.forPeople() || len(d.Attempts) == 0 {
-		return show(t, d.ID, d, row{"Test", string(d.Status)})
+// showTestResult prints the response to a test event.
+func (t *tool) showTestResult(w *client.Webhook, d *client.WebhookDelivery) error {
+	if !t.humanOutput() || len(d.Attempts) == 0 {
+		return show(t, d.ID, d, row{"Result", string(d.Status)})
 	}
 	a := d.Attempts[len(d.Attempts)-1]
-	outcome := "NOT TAKEN by "
+	outcome := "FAILED: "
 	if d.Status == client.DeliveryDelivered {
-		outcome = "taken by "
+		outcome = "delivered to "
 	}
-	return show(t, d.ID, d, row{"Test", outcome + w.URL}, row{"Answer", fmt.Sprintf("%s, after %d ms", answered(a), a.DurationMS)}, row{"Text", strings.TrimSpace(a.Response)})
+	return show(t, d.ID, d, row{"Result", outcome + w.URL}, row{"Response", attemptResult(a)},
+		row{"Duration", fmt.Sprintf("%d ms", a.DurationMS)}, row{"Body", strings.TrimSpace(a.Response)})
 }

@@ -1,18 +1,24 @@
-// Package cli is the tenant's command line, `billet`: one file for each verb, on the public client.
+// Package cli implements `billet`, the tenant's command line, on top of the public Go client.
 //
-// It owns how people and scripts talk to a Billet server from a shell: the verbs and their help, profiles and where credentials
-// are kept, tables and the formats for programs, what is asked of a user before money is spent, progress while waiting, and exit codes.
+// It owns the commands and their help, profiles and credential storage, tables and machine-readable
+// formats, prompts and confirmations, progress output and exit codes.
 //
-// It does not own the calls themselves: retries, idempotency, pages and long polls are client's. It knows nothing of the server's rooms: what
-// `billet` can do, every program with the client can.
+// It does not own the API calls: retries, idempotency, pagination and long polling belong to
+// package client. It imports no server package, so any program that uses the client can do what
+// `billet` does.
 //
-// # What is always true
+// # Invariants
 //
-//   - Standard output has the answer and nothing else. Questions, progress and errors are on standard error.
-//   - Nothing is asked of anybody where standard input or standard error is not a terminal: what is missing is an error that names the flag.
-//   - What costs money or destroys something shows so first and asks, unless --yes is there or nobody can be asked and the flags say it all.
-//   - With -o json, yaml or csv an answer is for programs: no colours, no words in between, the API's own field names; errors are JSON.
-//   - The exit codes are those of `billet help exit-codes`, and stay.
-//   - An API key is never printed, and never given to another program.
-//   - Text of the server, such as names, reaches a terminal without its control characters.
+//   - Standard output has the result and nothing else. Prompts, progress and errors go to standard
+//     error.
+//   - Without a terminal on standard input and standard error, nothing is prompted for. A missing
+//     value is an error that names its flag.
+//   - A command that spends money or destroys data first shows what it will do and asks for
+//     confirmation, unless --yes is set, or there is no terminal and the flags are complete.
+//   - With -o json, yaml or csv, the output is for programs: no colors, no other text, the API's
+//     field names. Errors are JSON.
+//   - Errors for people name flags, arguments and commands, not the API's fields and calls.
+//   - The exit codes are those of `billet help exit-codes` and never change.
+//   - An API key is never printed and never passed to another program.
+//   - Text from the server, such as names, is printed without its control characters.
 package cli

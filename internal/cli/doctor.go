@@ -24,23 +24,23 @@ import (
 )
 
 const (
-	// clockSkew is how far the clocks may be apart before it matters.
+	// clockSkew is the difference of the clocks from which on doctor warns.
 	clockSkew = 30 * time.Second
-	// checkPatience is how long one look may take.
-	checkPatience = 10 * time.Second
+	// checkTimeout limits each check.
+	checkTimeout = 10 * time.Second
 )
 
-// diagnosis is what one look of the doctor found.
+// diagnosis is the result of one check.
 type diagnosis struct {
 	Check string `json:"check"`
 	// Status is ok, warning or failed.
 	Status  string `json:"status"`
 	Message string `json:"message"`
-	// Cure is what to do about it; empty where nothing is.
-	Cure string `json:"cure,omitempty"`
+	// Fix is a command or advice that solves the problem, or "".
+	Fix string `json:"fix,omitempty"`
 }
 
-// doctor looks at one thing after the other. What cannot be looked at, since something before it failed, is left out.
+// doctor runs the checks in order. Checks that depend on a failed one are skipped.
 type doctor struct {
 	t     *tool
 	fix   bool
@@ -51,29 +51,31 @@ func (d *doctor) ok(check, format string, args ...any) {
 	d.found = append(d.found, diagnosis{check, "ok", fmt.Sprintf(format, args...), ""})
 }
 
-func (d *doctor) warn(check, cure, format string, args ...any) {
-	d.found = append(d.found, diagnosis{check, "warning", fmt.Sprintf(format, args...), cure})
+func (d *doctor) warn(check, fix, format string, args ...any) {
+	d.found = append(d.found, diagnosis{check, "warning", fmt.Sprintf(format, args...), fix})
 }
 
-func (d *doctor) failed(check, cure, format string, args ...any) {
-	d.found = append(d.found, diagnosis{check, "failed", fmt.Sprintf(format, args...), cure})
+func (d *doctor) failed(check, fix, format string, args ...any) {
+	d.found = append(d.found, diagnosis{check, "failed", fmt.Sprintf(format, args...), fix})
 }
 
 func (t *tool) doctor() *cobra.Command {
 	var fix bool
 	cmd := &cobra.Command{
-		Use: "doctor", Short: "Find out what is wrong, and how to mend it", Args: cobra.NoArgs, Example: "  billet doctor\n  billet doctor --fix\n  billet doctor -o json",
-		Long: `Looks one by one at what billet needs: the login, the way to the server, the API key and what it may do, SSH and your SSH keys, the money, and what is
-left of the requests of this minute. The exit code is 1 where something failed.`,
+		Use: "doctor", Short: "Diagnose and fix problems", Args: cobra.NoArgs,
+		Example: "  billet doctor\n  billet doctor --fix\n  billet doctor -o json",
+		Long: `Checks everything that billet needs: the login, the connection to the server, the API
+key and its scopes, SSH and your SSH keys, the balance and the rate limit. The exit code is 1 if a
+check fails.`,
 	}
-	cmd.Flags().BoolVar(&fix, "fix", false, "mend what can be mended here: who may read the file with the logins")
+	cmd.Flags().BoolVar(&fix, "fix", false, "fix what can be fixed here: the permissions of the credentials file")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		d := &doctor{t: t, fix: fix}
 		d.file()
 		p, err := t.signedIn()
 		if err != nil {
 			d.failed("login", "billet login https://…", "%s", firstLine(err))
-		} else if where, err := t.usedProfile(); err != nil {
+		} else if where, err := t.activeProfile(); err != nil {
 			d.failed("login", "", "%s", firstLine(err))
 		} else {
 			if where == "" {
@@ -86,7 +88,7 @@ left of the requests of this minute. The exit code is 1 where something failed.`
 		if err := cmd.Context().Err(); err != nil {
 			return err
 		}
-		if err := d.tell(); err != nil {
+		if err := d.report(); err != nil {
 			return err
 		}
 		if slices.ContainsFunc(d.found, func(f diagnosis) bool { return f.Status == "failed" }) {
@@ -97,7 +99,7 @@ left of the requests of this minute. The exit code is 1 where something failed.`
 	return cmd
 }
 
-// file looks at the file with the logins.
+// file checks the credentials file.
 func (d *doctor) file() {
 	path, err := d.t.credentialsFile()
 	if err != nil {
@@ -107,28 +109,28 @@ func (d *doctor) file() {
 	i, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && d.t.env("BILLET_API_KEY") != "":
-		d.ok("file", "none, and none is needed: BILLET_API_KEY is set")
+		d.ok("file", "not needed: BILLET_API_KEY is set")
 	case errors.Is(err, fs.ErrNotExist):
-		d.failed("file", "billet login https://…", "there are no logins at %s", path)
+		d.failed("file", "billet login https://…", "no logins in %s", path)
 	case err != nil:
 		d.failed("file", "", "%s", firstLine(err))
 	case i.Mode().Perm()&0o077 == 0:
-		d.ok("file", "%s, for you alone", path)
+		d.ok("file", "%s, readable only by you", path)
 	case d.fix:
 		if err := os.Chmod(path, 0o600); err != nil {
 			d.failed("file", "chmod 600 "+shellQuoted(path), "%s", firstLine(err))
 			return
 		}
-		d.ok("file", "%s, mended: other users could read it", path)
+		d.ok("file", "%s, fixed: other users could read it", path)
 	default:
-		d.failed("file", "billet doctor --fix", "other users of this machine can read your API key in %s", path)
+		d.failed("file", "billet doctor --fix", "%s is readable by other users of this machine", path)
 	}
 }
 
-// server looks at the way to the server and, if it is there, at what is behind it.
+// server checks the connection to the server and then what the server reports.
 func (d *doctor) server(ctx context.Context, p profile) {
 	config := d.t.config(p)
-	config.MaxRetries, config.OnRetry, config.Timeout = -1, nil, checkPatience
+	config.MaxRetries, config.OnRetry, config.Timeout = -1, nil, checkTimeout
 	c, err := client.New(config)
 	if err != nil {
 		d.failed("address", "billet login https://…", "%s", plain(err))
@@ -138,14 +140,14 @@ func (d *doctor) server(ctx context.Context, p profile) {
 	if err != nil {
 		return // New would have said so
 	}
-	if exposed(p.URL) {
-		d.warn("address", "use https://", "%s is not encrypted: whoever is in between can read the API key", p.URL)
+	if sendsKeyInClear(p.URL) {
+		d.warn("address", "use https://", "%s is not encrypted: the API key can be read in transit", p.URL)
 	} else {
 		d.ok("address", "%s", p.URL)
 	}
-	// Through a proxy the way is the proxy's, and the answer is all there is to see.
+	// Behind a proxy only the response can be checked.
 	if proxy, err := http.ProxyFromEnvironment(&http.Request{URL: u}); err == nil && proxy != nil {
-		d.ok("network", "by the proxy %s", proxy.Host)
+		d.ok("network", "via proxy %s", proxy.Host)
 	} else if !d.network(ctx, u) {
 		return
 	}
@@ -161,70 +163,84 @@ func (d *doctor) server(ctx context.Context, p profile) {
 	var r client.Response
 	if _, err := c.Key.Get(ctx, client.WithResponse(&r)); err == nil && r.Rate.Limit > 0 {
 		if r.Rate.Remaining*10 < r.Rate.Limit {
-			d.warn("requests", "wait a minute, or ask less often", "%d of %d reads are left in this minute", r.Rate.Remaining, r.Rate.Limit)
+			d.warn(
+				"rate limit",
+				"wait a minute, or send fewer requests",
+				"%d of %d reads left this minute",
+				r.Rate.Remaining,
+				r.Rate.Limit,
+			)
 		} else {
-			d.ok("requests", "%d of %d reads are left in this minute", r.Rate.Remaining, r.Rate.Limit)
+			d.ok("rate limit", "%d of %d reads left this minute", r.Rate.Remaining, r.Rate.Limit)
 		}
 	}
 }
 
-// network goes the way to the server step by step, so that it is known which one fails.
+// network checks name resolution, the TCP connection and TLS one by one, to find the one that
+// fails.
 func (d *doctor) network(ctx context.Context, u *url.URL) bool {
-	ctx, cancel := context.WithTimeout(ctx, checkPatience)
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	addresses, err := net.DefaultResolver.LookupHost(ctx, u.Hostname())
 	if err != nil {
-		d.failed("name", "is the address right, and is this machine online?", "%s has no address: %s", u.Hostname(), firstLine(err))
+		d.failed(
+			"name",
+			"check the address and this machine's network connection",
+			"cannot resolve %s: %s",
+			u.Hostname(),
+			firstLine(err),
+		)
 		return false
 	}
-	d.ok("name", "%s is %s", u.Hostname(), strings.Join(addresses, ", "))
+	d.ok("name", "%s resolves to %s", u.Hostname(), strings.Join(addresses, ", "))
 	port := u.Port()
 	if port == "" {
 		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
 	}
 	connection, err := (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
 	if err != nil {
-		d.failed("network", "does the server run, and does a firewall let port "+port+" through?", "port %s does not answer: %s", port, firstLine(err))
+		d.failed("network", "check that the server is running and that no firewall blocks port "+port,
+			"cannot connect to port %s: %s", port, firstLine(err))
 		return false
 	}
 	defer func() { _ = connection.Close() }()
-	d.ok("network", "port %s answers", port)
+	d.ok("network", "connected to port %s", port)
 	if u.Scheme != "https" {
 		return true
 	}
 	secure := tls.Client(connection, &tls.Config{ServerName: u.Hostname()})
 	err = secure.HandshakeContext(ctx)
-	cure := "does the server speak HTTPS at this port?"
+	fix := "check that this port serves HTTPS"
 	if bad := (x509.CertificateInvalidError{}); errors.As(err, &bad) && bad.Reason == x509.Expired {
-		cure = "is this machine's clock right? Otherwise the server's operator has to renew the certificate"
+		fix = "check this machine's clock; if it is right, the operator must renew the certificate"
 	} else if v := (*tls.CertificateVerificationError)(nil); errors.As(err, &v) {
-		cure = "a certificate of your own is trusted by SSL_CERT_FILE"
+		fix = "to trust a private certificate authority, set SSL_CERT_FILE"
 	}
 	if err != nil {
-		d.failed("encryption", cure, "%s", firstLine(err))
+		d.failed("encryption", fix, "%s", firstLine(err))
 		return false
 	}
 	until := secure.ConnectionState().PeerCertificates[0].NotAfter
 	if left := until.Sub(d.t.Now()); left < 7*24*time.Hour {
-		d.warn("encryption", "tell the operator of the server", "the certificate ends in %s", since(left))
+		d.warn("encryption", "tell the server's operator", "the certificate expires in %s", duration(left))
 	} else {
-		d.ok("encryption", "the certificate is good until %s", when(until))
+		d.ok("encryption", "certificate valid until %s", localTime(until))
 	}
 	return true
 }
 
-// billet looks at who answers, and at the clocks.
+// billet checks that a Billet server responds, and compares the clocks.
 func (d *doctor) billet(ctx context.Context, c *client.Client) bool {
 	before := d.t.Now()
 	a, err := c.Raw(ctx, client.RawRequest{Path: "/"})
 	after := d.t.Now()
 	if err != nil {
-		d.failed("server", "is the address that of a Billet server?", "%s", plain(err))
+		d.failed("server", "check that the address is that of a Billet server", "%s", plain(err))
 		return false
 	}
 	index, err := c.Index(ctx)
 	if err != nil {
-		d.failed("server", "is the address that of a Billet server?", "%s", plain(err))
+		d.failed("server", "check that the address is that of a Billet server", "%s", plain(err))
 		return false
 	}
 	d.ok("server", "%s %s", index.Name, index.Version)
@@ -232,27 +248,30 @@ func (d *doctor) billet(ctx context.Context, c *client.Client) bool {
 	if err != nil {
 		return true
 	}
-	// The date is to the second, and of some instant between the request and the answer.
+	// The header has a resolution of one second and was written between the request and the
+	// response.
 	switch {
 	case before.Sub(at.Add(time.Second)) > clockSkew:
-		d.warn("clock", "set this machine's clock", "it is %s ahead of the server's time", since(before.Sub(at)))
+		d.warn("clock", "set this machine's clock", "%s ahead of the server", duration(before.Sub(at)))
 	case at.Sub(after) > clockSkew:
-		d.warn("clock", "set this machine's clock", "it is %s behind the server's time", since(at.Sub(after)))
+		d.warn("clock", "set this machine's clock", "%s behind the server", duration(at.Sub(after)))
 	default:
-		d.ok("clock", "as the server's")
+		d.ok("clock", "in sync with server")
 	}
 	return true
 }
 
-// wanted are the scopes for what people do most, with the verbs that need them.
-var wanted = []struct {
-	scope client.Scope
-	verbs string
+// standardScopes are the scopes of the most common commands.
+var standardScopes = []struct {
+	scope    client.Scope
+	commands string
 }{
-	{client.ScopeReadOffers, "offers"}, {client.ScopeReadDeployments, "ps, ssh"}, {client.ScopeWriteDeployments, "deploy, terminate"}, {client.ScopeReadSSHKeys, "deploy"}, {client.ScopeReadWallet, "wallet"},
+	{client.ScopeReadOffers, "offers"}, {client.ScopeReadDeployments, "ps, ssh"},
+	{client.ScopeWriteDeployments, "deploy, terminate"}, {client.ScopeReadSSHKeys, "deploy"},
+	{client.ScopeReadWallet, "wallet"},
 }
 
-// key looks at the API key.
+// key checks the API key.
 func (d *doctor) key(ctx context.Context, c *client.Client) (*client.Key, bool) {
 	k, err := c.Key.Get(ctx)
 	if err != nil {
@@ -261,33 +280,41 @@ func (d *doctor) key(ctx context.Context, c *client.Client) (*client.Key, bool) 
 	}
 	switch {
 	case k.ExpiresAt != nil && k.ExpiresAt.Sub(d.t.Now()) < 72*time.Hour:
-		d.warn("key", "billet login", "%s (%s) of %s expires in %s", k.Name, k.ID, k.Account.Name, since(k.ExpiresAt.Sub(d.t.Now())))
+		d.warn(
+			"key",
+			"billet login",
+			"%s (%s), account %s, expires in %s",
+			k.Name,
+			k.ID,
+			k.Account.Name,
+			duration(k.ExpiresAt.Sub(d.t.Now())),
+		)
 	default:
-		d.ok("key", "%s (%s) of %s", k.Name, k.ID, k.Account.Name)
+		d.ok("key", "%s (%s), account %s", k.Name, k.ID, k.Account.Name)
 	}
-	var lacks []string
-	for _, w := range wanted {
+	var missing []string
+	for _, w := range standardScopes {
 		if !slices.Contains(k.Scopes, w.scope) {
-			lacks = append(lacks, fmt.Sprintf("%s for %s", w.scope, w.verbs))
+			missing = append(missing, fmt.Sprintf("%s (for %s)", w.scope, w.commands))
 		}
 	}
-	if len(lacks) > 0 {
-		d.warn("scopes", "'billet login' makes a key that may", "the key lacks %s", strings.Join(lacks, "; "))
+	if len(missing) > 0 {
+		d.warn("scopes", "billet login", "missing %s", strings.Join(missing, ", "))
 	} else {
-		d.ok("scopes", "it may do what is usual")
+		d.ok("scopes", "has standard scopes")
 	}
 	return k, true
 }
 
-// keys looks whether a machine would let this one in.
+// keys checks that an SSH key on this machine can be authorized.
 func (d *doctor) keys(ctx context.Context, c *client.Client, k *client.Key) {
-	here := append(d.t.keyFiles(), d.t.agentKeys(ctx)...)
+	here := append(d.t.localKeyFiles(), d.t.agentKeys(ctx)...)
 	if len(here) == 0 {
-		d.failed("SSH key", "ssh-keygen -t ed25519", "there is none in ~/.ssh, and none in an agent")
+		d.failed("SSH key", "ssh-keygen -t ed25519", "none in ~/.ssh or an SSH agent")
 		return
 	}
 	if !slices.Contains(k.Scopes, client.ScopeReadSSHKeys) {
-		d.ok("SSH key", "%d here; the API key may not see those at the server", len(here))
+		d.ok("SSH key", "%d on this machine; the API key cannot read those saved in the account", len(here))
 		return
 	}
 	saved, err := collect(c.SSHKeys.All(ctx, client.SSHKeyQuery{}))
@@ -297,18 +324,23 @@ func (d *doctor) keys(ctx context.Context, c *client.Client, k *client.Key) {
 	}
 	for _, s := range saved {
 		if slices.ContainsFunc(here, func(l localKey) bool { return l.fingerprint == s.Fingerprint }) {
-			d.ok("SSH key", "%s is here and at the server", s.Name)
+			d.ok("SSH key", "%s is on this machine and saved in the account", s.Name)
 			return
 		}
 	}
-	cure := "billet keys add"
+	fix := "billet keys add"
 	if i := slices.IndexFunc(here, func(l localKey) bool { return l.file != "" }); i >= 0 {
-		cure = "billet keys add " + shellQuoted(here[i].file+".pub")
+		fix = "billet keys add " + shellQuoted(here[i].file+".pub")
 	}
-	d.warn("SSH key", cure, "of the %d here none is saved at the server: billet deploy gives its own along, and who deploys by the API or the dashboard has to", len(here))
+	d.warn(
+		"SSH key",
+		fix,
+		"none of the %d on this machine is saved in the account, which deploys from the dashboard or API need",
+		len(here),
+	)
 }
 
-// wallet looks at the money.
+// wallet checks the balance.
 func (d *doctor) wallet(ctx context.Context, c *client.Client, k *client.Key) {
 	if !slices.Contains(k.Scopes, client.ScopeReadWallet) {
 		return
@@ -318,19 +350,31 @@ func (d *doctor) wallet(ctx context.Context, c *client.Client, k *client.Key) {
 	case err != nil:
 		d.failed("wallet", "", "%s", plain(err))
 	case w.NegativeSince != nil:
-		d.failed("wallet", "top it up: machines of a wallet that stays below zero are ended", "it is below zero since %s: %s", when(*w.NegativeSince), total(w.Balance))
+		d.failed(
+			"wallet",
+			"add funds, or running machines will be terminated",
+			"negative since %s: %s",
+			localTime(*w.NegativeSince),
+			total(w.Balance),
+		)
 	case w.Available < w.MinimumToDeploy || w.Available <= 0:
-		d.warn("wallet", "top it up in the dashboard, under Wallet", "%s are available; a deploy needs %s at least", total(w.Available), total(w.MinimumToDeploy))
+		d.warn(
+			"wallet",
+			"add funds in the dashboard, under Wallet",
+			"%s available; a deploy needs at least %s",
+			total(w.Available),
+			total(w.MinimumToDeploy),
+		)
 	default:
-		d.ok("wallet", "%s are available", total(w.Available))
+		d.ok("wallet", "%s available", total(w.Available))
 	}
 }
 
-// programs looks at what else is needed on this machine.
+// programs checks the other programs that billet runs.
 func (d *doctor) programs() {
 	for _, name := range []string{"ssh", "scp"} {
 		if path, err := exec.LookPath(name); err != nil {
-			d.failed(name, "install OpenSSH's client", "it is not installed")
+			d.failed(name, "install OpenSSH's client", "not installed")
 		} else {
 			d.ok(name, "%s", filepath.ToSlash(path))
 		}
@@ -343,12 +387,12 @@ var diagnosisListing = listing[diagnosis]{
 		{name: "check", text: func(f diagnosis) string { return f.Check }},
 		{name: "status", text: func(f diagnosis) string { return f.Status }},
 		{name: "message", text: func(f diagnosis) string { return f.Message }},
-		{name: "cure", text: func(f diagnosis) string { return f.Cure }},
+		{name: "fix", text: func(f diagnosis) string { return f.Fix }},
 	},
 }
 
-// tell answers with what was found.
-func (d *doctor) tell() error {
+// report prints the results.
+func (d *doctor) report() error {
 	if d.t.format != "table" && d.t.format != "wide" {
 		return list(d.t, diagnosisListing, d.found)
 	}
@@ -363,8 +407,8 @@ func (d *doctor) tell() error {
 		if err := d.t.print(fmt.Sprintf("%s %-10s  %s", marks[f.Status], f.Check, clean(f.Message))); err != nil {
 			return err
 		}
-		if f.Cure != "" {
-			if err := d.t.print("              → " + clean(f.Cure)); err != nil {
+		if f.Fix != "" {
+			if err := d.t.print("              → " + clean(f.Fix)); err != nil {
 				return err
 			}
 		}
@@ -372,12 +416,12 @@ func (d *doctor) tell() error {
 	if count["failed"] > 0 {
 		return d.t.print("\n" + strconv.Itoa(count["failed"]) + " failed.")
 	} else if count["warning"] > 0 {
-		return d.t.print("\nNothing failed.")
+		return d.t.print("\nNo failures.")
 	}
-	return d.t.print("\nAll is well.")
+	return d.t.print("\nNo problems found.")
 }
 
-// plain is what a call's error says, without who says it.
+// plain returns the message of a call's error without code and request ID.
 func plain(err error) string {
 	if e := (*client.Error)(nil); errors.As(err, &e) {
 		return e.Message

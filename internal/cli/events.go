@@ -13,19 +13,27 @@ import (
 	"github.com/spf13/cobra"
 )
 
+var eventCol columnsOf[client.Event]
+
 var eventListing = listing[client.Event]{
 	id: func(e client.Event) string { return e.ID },
 	columns: []column[client.Event]{
-		{name: "createdAt", head: "TIME", text: func(e client.Event) string { return e.CreatedAt.Local().Format("2006-01-02 15:04:05") }, raw: func(e client.Event) string { return stamp(e.CreatedAt) }},
-		{name: "type", head: "EVENT", text: func(e client.Event) string { return e.Type }},
-		{name: "subject", head: "SUBJECT", text: func(e client.Event) string { return e.Subject }},
-		{name: "data", head: "FACTS", text: func(e client.Event) string { return facts(e.Data) }, raw: func(e client.Event) string { return string(e.Data) }},
-		{name: "id", head: "ID", wide: true, text: func(e client.Event) string { return e.ID }},
+		{name: "createdAt", head: "TIME", text: eventTime, raw: func(e client.Event) string { return rfc3339(e.CreatedAt) }},
+		eventCol.text("type", "EVENT", func(e client.Event) string { return e.Type }),
+		eventCol.text("subject", "SUBJECT", func(e client.Event) string { return e.Subject }),
+		{
+			name: "data", head: "DETAILS",
+			text: func(e client.Event) string { return facts(e.Data) },
+			raw:  func(e client.Event) string { return string(e.Data) },
+		},
+		eventCol.text("id", "ID", func(e client.Event) string { return e.ID }).onlyWide(),
 	},
-	none: "Nothing has happened.",
+	none: "No events.",
 }
 
-// facts are those of an event that are plain, in the order of their names.
+func eventTime(e client.Event) string { return e.CreatedAt.Local().Format("2006-01-02 15:04:05") }
+
+// facts formats the scalar fields of an event's data, sorted by name.
 func facts(data json.RawMessage) string {
 	var all map[string]json.RawMessage
 	if json.Unmarshal(data, &all) != nil {
@@ -52,24 +60,25 @@ func (t *tool) events() *cobra.Command {
 	var after string
 	var types []string
 	cmd := &cobra.Command{
-		Use: "events [machine]", Aliases: []string{"event", "log"}, Short: "What happened, and what happens", Args: cobra.MaximumNArgs(1),
-		Long: `Shows what happened in the account, or to one machine or volume, oldest first.
+		Use: "events [machine]", Aliases: []string{"event", "log"}, Short: "Show or follow events",
+		Args: cobra.MaximumNArgs(1),
+		Long: `Shows the latest events of the account, or of one machine or volume, oldest first.
 
-With --follow it goes on with what happens, each event once, also where the connection breaks off in between; with -o json each is a line
-of JSON then.`,
+With --follow, new events are printed as they happen, each exactly once, even across reconnects.
+With -o json each event is then one line of JSON.`,
 		Example: `  billet events training
   billet events --follow
   billet events --follow --type deployment.running -o json | jq .subject`,
 	}
 	f := cmd.Flags()
-	f.BoolVarP(&follow, "follow", "f", false, "go on with what happens")
-	f.IntVarP(&last, "last", "n", 20, "how many of those that have happened; 0 for none")
-	f.StringVar(&after, "after", "", "follow from the event after this one, evt_…; none is left out")
-	f.StringSliceVar(&types, "type", nil, "only events of these types, such as deployment.running")
-	t.suggestMachines(cmd)
-	return t.verb(cmd, func(ctx context.Context, c *client.Client, args []string) error {
+	f.BoolVarP(&follow, "follow", "f", false, "print new events as they happen")
+	f.IntVarP(&last, "last", "n", 20, "`number` of past events; 0 for none")
+	f.StringVar(&after, "after", "", "follow from the event after this `id`, evt_…, without gaps")
+	f.StringSliceVar(&types, "type", nil, "only events of these `type`s, such as deployment.running")
+	t.completeMachines(cmd)
+	return t.withClient(cmd, func(ctx context.Context, c *client.Client, args []string) error {
 		if last < 0 {
-			return usage("--last must not be negative.")
+			return usageError("--last must not be negative.")
 		}
 		filter := client.EventFilter{Types: types}
 		if len(args) == 1 {
@@ -80,7 +89,7 @@ of JSON then.`,
 		}
 		if !follow {
 			if after != "" {
-				return usage("--after is for --follow.")
+				return usageError("--after needs --follow.")
 			}
 			items, err := newest(ctx, c, filter, last)
 			if err != nil {
@@ -89,7 +98,7 @@ of JSON then.`,
 			return list(t, eventListing, items)
 		}
 		if t.format == "csv" || t.format == "yaml" {
-			return usage("--follow answers with a table, with -o json a line of JSON for each event, or with -o id.")
+			return usageError("--follow supports -o table, json and id.")
 		}
 		if after == "" && last > 0 {
 			items, err := newest(ctx, c, filter, last)
@@ -108,7 +117,7 @@ of JSON then.`,
 		for e, err := range c.Events.Stream(ctx, after, filter) {
 			if err != nil {
 				if ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded) {
-					return nil // it goes on until somebody ends it, and that went well
+					return nil // Ctrl-C is the normal end
 				}
 				return err
 			}
@@ -120,11 +129,12 @@ of JSON then.`,
 	})
 }
 
-// newest are the last n events, oldest first.
+// newest returns the latest n events, oldest first.
 func newest(ctx context.Context, c *client.Client, filter client.EventFilter, n int) ([]client.Event, error) {
 	var items []client.Event
 	if n > 0 {
-		for e, err := range c.Events.All(ctx, client.EventQuery{Paging: client.Paging{Limit: min(n, client.PageSize)}, EventFilter: filter}) {
+		q := client.EventQuery{Paging: client.Paging{Limit: min(n, client.PageSize)}, EventFilter: filter}
+		for e, err := range c.Events.All(ctx, q) {
 			if err != nil {
 				return nil, err
 			}
@@ -137,7 +147,7 @@ func newest(ctx context.Context, c *client.Client, filter client.EventFilter, n 
 	return items, nil
 }
 
-// event writes one event that has just come.
+// event prints one event of a stream.
 func (t *tool) event(e client.Event) error {
 	switch t.format {
 	case "id":
@@ -151,13 +161,13 @@ func (t *tool) event(e client.Event) error {
 		_, err = fmt.Fprintf(t.Out, "%s\n", b)
 		return err
 	}
-	return t.print(clean(fmt.Sprintf("%s  %-24s  %-30s  %s", e.CreatedAt.Local().Format("2006-01-02 15:04:05"), e.Type, e.Subject, facts(e.Data))))
+	return t.print(clean(fmt.Sprintf("%s  %-24s  %-30s  %s", eventTime(e), e.Type, e.Subject, facts(e.Data))))
 }
 
-// subjectForm is that of the ids to which something can happen.
+// subjectForm matches the ids that events can have as their subject.
 var subjectForm = regexp.MustCompile(`^(dep|vol|acc)_[0-9a-z]{26}$`)
 
-// subject is the id of what is meant: an id as it is, else the machine with that name.
+// subject returns ref if it is an id, otherwise the id of the machine with that name.
 func subject(ctx context.Context, c *client.Client, ref string) (string, error) {
 	if subjectForm.MatchString(ref) {
 		return ref, nil

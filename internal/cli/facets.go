@@ -2,8 +2,7 @@ package cli
 
 import (
 	"context"
-	"fmt"
-	"strconv"
+	"iter"
 	"strings"
 	"time"
 
@@ -11,55 +10,70 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// offered are the columns that providers, regions and GPUs have in common.
-func offered[T any](offers, available func(T) int, lowest, perGPU func(T) *client.Money) []column[T] {
-	price := func(of func(T) *client.Money) (text, raw func(T) string) {
-		text = func(v T) string {
-			if m := of(v); m != nil {
-				return hourly(*m)
-			}
-			return ""
-		}
-		raw = func(v T) string {
-			if m := of(v); m != nil {
-				return m.Decimal()
-			}
-			return ""
-		}
-		return text, raw
-	}
-	cheapest, cheapestRaw := price(lowest)
-	gpu, gpuRaw := price(perGPU)
-	return []column[T]{
-		{name: "offers", head: "OFFERS", right: true, text: func(v T) string { return strconv.Itoa(offers(v)) }},
-		{name: "availableOffers", head: "CAN BE HAD", right: true, text: func(v T) string { return strconv.Itoa(available(v)) }},
-		{name: "lowestHourlyPrice", head: "FROM", right: true, text: cheapest, raw: cheapestRaw},
-		{name: "lowestHourlyPricePerGpu", head: "PER GPU FROM", right: true, text: gpu, raw: gpuRaw},
-	}
+var (
+	providerCol columnsOf[client.Provider]
+	regionCol   columnsOf[client.Region]
+	gpuCol      columnsOf[client.GPUType]
+)
+
+var providerListing = listing[client.Provider]{
+	id: func(p client.Provider) string { return p.Slug },
+	columns: []column[client.Provider]{
+		providerCol.text("slug", "PROVIDER", func(p client.Provider) string { return p.Slug }),
+		providerCol.text("name", "NAME", func(p client.Provider) string { return p.Name }),
+		providerCol.text("status", "STATUS", func(p client.Provider) string { return string(p.Status) }),
+		providerCol.number("offers", "OFFERS", "", func(p client.Provider) int { return p.Offers }),
+		providerCol.number("availableOffers", "AVAILABLE", "", func(p client.Provider) int { return p.AvailableOffers }),
+		providerCol.optionalPrice("lowestHourlyPrice", "FROM",
+			func(p client.Provider) *client.Money { return p.LowestHourlyPrice }),
+		providerCol.optionalPrice("lowestHourlyPricePerGpu", "PER GPU",
+			func(p client.Provider) *client.Money { return p.LowestHourlyPricePerGPU }),
+		providerCol.yesNo("volumes", "VOLUMES", func(p client.Provider) bool { return p.Volumes }),
+		providerCol.optionalTime("asOf", "LAST RESPONSE", func(p client.Provider) *time.Time { return p.AsOf }).onlyWide(),
+	},
+	none: "No providers.",
 }
 
-func yesNo(yes bool) string {
-	if yes {
-		return "yes"
-	}
-	return "no"
+var regionListing = listing[client.Region]{
+	id: func(r client.Region) string { return r.Slug },
+	columns: []column[client.Region]{
+		regionCol.text("slug", "REGION", func(r client.Region) string { return r.Slug }),
+		regionCol.text("name", "NAME", func(r client.Region) string { return r.Name }),
+		regionCol.text("country", "COUNTRY", func(r client.Region) string { return valueOr(r.Country, "") }),
+		regionCol.text("provider", "PROVIDER", func(r client.Region) string { return r.Provider }),
+		regionCol.number("offers", "OFFERS", "", func(r client.Region) int { return r.Offers }),
+		regionCol.number("availableOffers", "AVAILABLE", "", func(r client.Region) int { return r.AvailableOffers }),
+		regionCol.optionalPrice("lowestHourlyPrice", "FROM",
+			func(r client.Region) *client.Money { return r.LowestHourlyPrice }),
+		regionCol.optionalPrice("lowestHourlyPricePerGpu", "PER GPU",
+			func(r client.Region) *client.Money { return r.LowestHourlyPricePerGPU }),
+		regionCol.yesNo("volumes", "VOLUMES", func(r client.Region) bool { return r.Volumes }),
+	},
+	none: "No regions.",
 }
 
-func (t *tool) providers() *cobra.Command {
-	l := listing[client.Provider]{id: func(p client.Provider) string { return p.Slug }, none: "There are no providers."}
-	l.columns = append([]column[client.Provider]{
-		{name: "slug", head: "PROVIDER", text: func(p client.Provider) string { return p.Slug }},
-		{name: "name", head: "NAME", text: func(p client.Provider) string { return p.Name }},
-		{name: "status", head: "STATUS", text: func(p client.Provider) string { return string(p.Status) }},
-	}, offered(func(p client.Provider) int { return p.Offers }, func(p client.Provider) int { return p.AvailableOffers },
-		func(p client.Provider) *client.Money { return p.LowestHourlyPrice }, func(p client.Provider) *client.Money { return p.LowestHourlyPricePerGPU })...)
-	l.columns = append(l.columns,
-		column[client.Provider]{name: "volumes", head: "VOLUMES", text: func(p client.Provider) string { return yesNo(p.Volumes) }, raw: func(p client.Provider) string { return strconv.FormatBool(p.Volumes) }},
-		column[client.Provider]{name: "asOf", head: "ANSWERED", wide: true, text: func(p client.Provider) string { return whenever(p.AsOf) }, raw: func(p client.Provider) string { return stampOf(p.AsOf) }})
-	return t.verb(&cobra.Command{
-		Use: "providers", Aliases: []string{"provider"}, Short: "Who has machines, and whether they answer", Args: cobra.NoArgs, Example: "  billet providers\n  billet offers --provider voltage-park",
-	}, func(ctx context.Context, c *client.Client, _ []string) error {
-		items, err := collect(c.Providers.All(ctx))
+var gpuListing = listing[client.GPUType]{
+	id: func(g client.GPUType) string { return g.GPUType },
+	columns: []column[client.GPUType]{
+		gpuCol.text("gpuType", "GPU", func(g client.GPUType) string { return g.GPUType }),
+		gpuCol.number("gpuMemoryGb", "MEMORY", " GB", func(g client.GPUType) int { return g.GPUMemoryGB }),
+		gpuCol.number("offers", "OFFERS", "", func(g client.GPUType) int { return g.Offers }),
+		gpuCol.number("availableOffers", "AVAILABLE", "", func(g client.GPUType) int { return g.AvailableOffers }),
+		gpuCol.optionalPrice("lowestHourlyPrice", "FROM",
+			func(g client.GPUType) *client.Money { return g.LowestHourlyPrice }),
+		gpuCol.optionalPrice("lowestHourlyPricePerGpu", "PER GPU",
+			func(g client.GPUType) *client.Money { return g.LowestHourlyPricePerGPU }),
+		gpuCol.text("providers", "PROVIDERS", func(g client.GPUType) string { return strings.Join(g.Providers, " ") }),
+	},
+	none: "No GPU types.",
+}
+
+// listAll makes printing the list that all returns the work of cmd.
+func listAll[T any](
+	t *tool, cmd *cobra.Command, l listing[T], all func(context.Context, *client.Client) iter.Seq2[T, error],
+) *cobra.Command {
+	return t.withClient(cmd, func(ctx context.Context, c *client.Client, _ []string) error {
+		items, err := collect(all(ctx, c))
 		if err != nil {
 			return err
 		}
@@ -67,49 +81,29 @@ func (t *tool) providers() *cobra.Command {
 	})
 }
 
-func stampOf(at *time.Time) string {
-	if at == nil {
-		return ""
-	}
-	return stamp(*at)
+func (t *tool) providers() *cobra.Command {
+	return listAll(t, &cobra.Command{
+		Use: "providers", Aliases: []string{"provider"}, Short: "List providers and status", Args: cobra.NoArgs,
+		Example: "  billet providers\n  billet offers --provider voltage-park",
+	}, providerListing, func(ctx context.Context, c *client.Client) iter.Seq2[client.Provider, error] {
+		return c.Providers.All(ctx)
+	})
 }
 
 func (t *tool) regions() *cobra.Command {
-	l := listing[client.Region]{id: func(r client.Region) string { return r.Slug }, none: "There are no regions."}
-	l.columns = append([]column[client.Region]{
-		{name: "slug", head: "REGION", text: func(r client.Region) string { return r.Slug }},
-		{name: "name", head: "NAME", text: func(r client.Region) string { return r.Name }},
-		{name: "country", head: "COUNTRY", text: func(r client.Region) string { return or(r.Country, "") }},
-		{name: "provider", head: "PROVIDER", text: func(r client.Region) string { return r.Provider }},
-	}, offered(func(r client.Region) int { return r.Offers }, func(r client.Region) int { return r.AvailableOffers },
-		func(r client.Region) *client.Money { return r.LowestHourlyPrice }, func(r client.Region) *client.Money { return r.LowestHourlyPricePerGPU })...)
-	l.columns = append(l.columns, column[client.Region]{name: "volumes", head: "VOLUMES", text: func(r client.Region) string { return yesNo(r.Volumes) }, raw: func(r client.Region) string { return strconv.FormatBool(r.Volumes) }})
-	return t.verb(&cobra.Command{
-		Use: "regions", Aliases: []string{"region"}, Short: "Where there are machines", Args: cobra.NoArgs, Example: "  billet regions\n  billet offers --region dallas-usa-5",
-	}, func(ctx context.Context, c *client.Client, _ []string) error {
-		items, err := collect(c.Regions.All(ctx))
-		if err != nil {
-			return err
-		}
-		return list(t, l, items)
+	return listAll(t, &cobra.Command{
+		Use: "regions", Aliases: []string{"region"}, Short: "List regions", Args: cobra.NoArgs,
+		Example: "  billet regions\n  billet offers --region dallas-usa-5",
+	}, regionListing, func(ctx context.Context, c *client.Client) iter.Seq2[client.Region, error] {
+		return c.Regions.All(ctx)
 	})
 }
 
 func (t *tool) gpus() *cobra.Command {
-	l := listing[client.GPUType]{id: func(g client.GPUType) string { return g.GPUType }, none: "There are no GPUs."}
-	l.columns = append([]column[client.GPUType]{
-		{name: "gpuType", head: "GPU", text: func(g client.GPUType) string { return g.GPUType }},
-		{name: "gpuMemoryGb", head: "MEMORY", right: true, text: func(g client.GPUType) string { return fmt.Sprintf("%d GB", g.GPUMemoryGB) }, raw: func(g client.GPUType) string { return strconv.Itoa(g.GPUMemoryGB) }},
-	}, offered(func(g client.GPUType) int { return g.Offers }, func(g client.GPUType) int { return g.AvailableOffers },
-		func(g client.GPUType) *client.Money { return g.LowestHourlyPrice }, func(g client.GPUType) *client.Money { return g.LowestHourlyPricePerGPU })...)
-	l.columns = append(l.columns, column[client.GPUType]{name: "providers", head: "PROVIDERS", text: func(g client.GPUType) string { return strings.Join(g.Providers, " ") }})
-	return t.verb(&cobra.Command{
-		Use: "gpus", Aliases: []string{"gpu", "gpu-types"}, Short: "Which GPUs there are, and from how much", Args: cobra.NoArgs, Example: "  billet gpus\n  billet offers --gpu \"NVIDIA B200\"",
-	}, func(ctx context.Context, c *client.Client, _ []string) error {
-		items, err := collect(c.GPUTypes.All(ctx))
-		if err != nil {
-			return err
-		}
-		return list(t, l, items)
+	return listAll(t, &cobra.Command{
+		Use: "gpus", Aliases: []string{"gpu", "gpu-types"}, Short: "List GPU types and prices", Args: cobra.NoArgs,
+		Example: "  billet gpus\n  billet offers --gpu \"NVIDIA B200\"",
+	}, gpuListing, func(ctx context.Context, c *client.Client) iter.Seq2[client.GPUType, error] {
+		return c.GPUTypes.All(ctx)
 	})
 }

@@ -3,41 +3,39 @@ package cli
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/billetcloud/billet/client"
 	"github.com/spf13/cobra"
 )
 
+var pointCol columnsOf[client.PricePoint]
+
 var pointListing = listing[client.PricePoint]{
-	id: func(p client.PricePoint) string { return stamp(p.At) },
+	id: func(p client.PricePoint) string { return rfc3339(p.At) },
 	columns: []column[client.PricePoint]{
-		{name: "at", head: "FROM", text: func(p client.PricePoint) string { return when(p.At) }, raw: func(p client.PricePoint) string { return stamp(p.At) }},
-		{name: "hourlyPrice", head: "PRICE", right: true, text: func(p client.PricePoint) string { return hourly(p.HourlyPrice) }, raw: func(p client.PricePoint) string { return p.HourlyPrice.Decimal() }},
-		{name: "available", head: "COULD BE HAD", text: func(p client.PricePoint) string { return yesNo(p.Available) }, raw: func(p client.PricePoint) string { return strconv.FormatBool(p.Available) }},
-		{name: "stock", head: "STOCK", right: true, text: func(p client.PricePoint) string {
-			if p.Stock == nil {
-				return ""
-			}
-			return strconv.Itoa(*p.Stock)
-		}},
+		pointCol.time("at", "FROM", func(p client.PricePoint) time.Time { return p.At }),
+		pointCol.money("hourlyPrice", "PRICE", hourly, func(p client.PricePoint) client.Money { return p.HourlyPrice }),
+		pointCol.yesNo("available", "AVAILABLE", func(p client.PricePoint) bool { return p.Available }),
+		pointCol.optionalNumber("stock", "STOCK", func(p client.PricePoint) *int { return p.Stock }),
 	},
 }
 
 func (t *tool) offerHistory() *cobra.Command {
 	var from, to string
 	cmd := &cobra.Command{
-		Use: "history <offer>", Aliases: []string{"price-history"}, Short: "What an offer has cost, and when it could be had", Args: cobra.ExactArgs(1),
-		Long: `Shows what an offer has cost, and when it could be had: of the last 30 days, or as --from says; 90 days are kept. They are the usual prices,
-also where yours are others. -o wide, json, yaml and csv have every change.
+		Use: "history <offer>", Aliases: []string{"price-history"}, Short: "Show an offer's price history",
+		Args: cobra.ExactArgs(1),
+		Long: `Shows an offer's price and availability over the last 30 days, or since --from, up to
+90 days. These are list prices, even if your account has custom prices. -o wide, json, yaml and csv
+include every change.
 
 ` + timesHelp,
 		Example: "  billet offers history off_abc123\n  billet offers history off_abc123 --from 7d -o csv",
 	}
 	timeFlags(cmd, &from, &to)
-	t.suggest(cmd, offerIDs)
-	return t.verb(cmd, func(ctx context.Context, c *client.Client, args []string) error {
+	t.completeFirstArg(cmd, offerIDs)
+	return t.withClient(cmd, func(ctx context.Context, c *client.Client, args []string) error {
 		q := client.PriceHistoryQuery{}
 		var err error
 		if q.From, q.To, err = interval(from, to, t.Now()); err != nil {
@@ -50,24 +48,24 @@ also where yours are others. -o wide, json, yaml and csv have every change.
 		switch {
 		case t.format == "json" || t.format == "yaml":
 			return t.encode(h)
-		case !t.forPeople():
+		case !t.humanOutput():
 			return list(t, pointListing, h.Points)
 		case len(h.Points) == 0:
-			t.note("Nothing is known of it from %s to %s.", when(h.From), when(h.To))
+			t.note("No history from %s to %s.", localTime(h.From), localTime(h.To))
 			return nil
 		}
 		return t.showHistory(h)
 	})
 }
 
-// showHistory shows what the points say to somebody who wants to see it at a glance.
+// showHistory prints a summary of the history with a plot.
 func (t *tool) showHistory(h *client.PriceHistory) error {
 	begin := h.From
 	if h.Points[0].At.After(begin) {
 		begin = h.Points[0].At
 	}
 	lowest, highest, last := h.Points[0], h.Points[0], h.Points[len(h.Points)-1]
-	var had time.Duration
+	var available time.Duration
 	for i, p := range h.Points {
 		if p.HourlyPrice < lowest.HourlyPrice {
 			lowest = p
@@ -80,25 +78,29 @@ func (t *tool) showHistory(h *client.PriceHistory) error {
 			until = h.Points[i+1].At
 		}
 		if p.Available {
-			had += until.Sub(later(p.At, begin))
+			available += until.Sub(later(p.At, begin))
 		}
 	}
 	rows := []row{{"Offer", h.OfferID}, {"Price", hourly(last.HourlyPrice)}}
 	if lowest.HourlyPrice != highest.HourlyPrice {
-		rows = append(rows, row{"Lowest", fmt.Sprintf("%s on %s", hourly(lowest.HourlyPrice), when(lowest.At))}, row{"Highest", fmt.Sprintf("%s on %s", hourly(highest.HourlyPrice), when(highest.At))})
+		rows = append(
+			rows,
+			row{"Lowest", fmt.Sprintf("%s on %s", hourly(lowest.HourlyPrice), localTime(lowest.At))},
+			row{"Highest", fmt.Sprintf("%s on %s", hourly(highest.HourlyPrice), localTime(highest.At))},
+		)
 	}
 	if length := h.To.Sub(begin); length > 0 {
-		rows = append(rows, row{"Could be had", fmt.Sprintf("%.0f %% of the time", float64(had)/float64(length)*100)},
-			row{"Changes", fmt.Sprintf("%s since %s", plural(len(h.Points)-1, "change"), when(begin))})
+		rows = append(rows, row{"Available", fmt.Sprintf("%.0f%% of the time", float64(available)/float64(length)*100)},
+			row{"Changes", fmt.Sprintf("%s since %s", plural(len(h.Points)-1, "change"), localTime(begin))})
 	}
-	const beside = len("Could be had  ")
+	const beside = len("Available  ")
 	width := t.plotWidth(beside)
 	if width > 0 && len(h.Points) > 1 {
 		values := sampled(h.Points, begin, h.To, width)
 		rows = append(rows, row{"Prices", spark(values)})
 		for _, v := range values {
 			if v < 0 {
-				rows = append(rows, row{"", "· is when it could not be had"})
+				rows = append(rows, row{"", "· not available"})
 				break
 			}
 		}
@@ -119,7 +121,8 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// sampled is the price at so many instants from begin to end; -1 where the offer could not be had.
+// sampled returns the price at n instants from begin to end, and -1 where the offer was not
+// available.
 func sampled(points []client.PricePoint, begin, end time.Time, n int) []float64 {
 	values := make([]float64, n)
 	step, at := end.Sub(begin)/time.Duration(n), 0

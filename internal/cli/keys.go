@@ -5,45 +5,46 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/billetcloud/billet/client"
 	"github.com/spf13/cobra"
 )
 
+var keyCol columnsOf[client.SSHKey]
+
 var keyListing = listing[client.SSHKey]{
 	id: func(k client.SSHKey) string { return k.ID },
 	columns: []column[client.SSHKey]{
-		{name: "id", head: "KEY", text: func(k client.SSHKey) string { return k.ID }},
-		{name: "name", head: "NAME", text: func(k client.SSHKey) string { return k.Name }},
-		{name: "type", head: "TYPE", text: func(k client.SSHKey) string { return k.Type }},
-		{name: "fingerprint", head: "FINGERPRINT", text: func(k client.SSHKey) string { return k.Fingerprint }},
-		{name: "createdAt", head: "SAVED", text: func(k client.SSHKey) string { return when(k.CreatedAt) }, raw: func(k client.SSHKey) string { return stamp(k.CreatedAt) }},
-		{name: "publicKey", head: "PUBLIC KEY", wide: true, text: func(k client.SSHKey) string { return k.PublicKey }},
+		keyCol.text("id", "KEY", func(k client.SSHKey) string { return k.ID }),
+		keyCol.text("name", "NAME", func(k client.SSHKey) string { return k.Name }),
+		keyCol.text("type", "TYPE", func(k client.SSHKey) string { return k.Type }),
+		keyCol.text("fingerprint", "FINGERPRINT", func(k client.SSHKey) string { return k.Fingerprint }),
+		keyCol.time("createdAt", "CREATED", func(k client.SSHKey) time.Time { return k.CreatedAt }),
+		keyCol.text("publicKey", "PUBLIC KEY", func(k client.SSHKey) string { return k.PublicKey }).onlyWide(),
 	},
-	none: "No SSH keys are saved. 'billet keys add' saves one of yours.",
+	none: "No SSH keys. Run 'billet keys add' to save one.",
 }
 
 func (t *tool) keys() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "keys", Aliases: []string{"key", "ssh-keys"}, Short: "Your SSH keys: whose owner may log in to your machines", Args: cobra.NoArgs,
-		Long: `Shows the SSH keys that are saved in your account. A deploy puts those that you choose into the machine.
+		Use: "keys", Aliases: []string{"key", "ssh-keys"}, Short: "Manage SSH keys", Args: cobra.NoArgs,
+		Long: `Lists the SSH keys saved in your account. You choose the authorized keys of a machine
+when you deploy it.
 
-Only the public half of a key is ever sent.`,
+Private keys are never sent.`,
 		Example: `  billet keys
   billet keys add
   billet keys add ~/.ssh/work.pub --name work
   billet keys rm work`,
 	}
 	var q client.SSHKeyQuery
-	cmd.Flags().StringVar(&q.Sort, "sort", "", "createdAt or name; with a hyphen before it downwards")
-	t.verb(cmd, func(ctx context.Context, c *client.Client, _ []string) error {
-		items, err := collect(c.SSHKeys.All(ctx, q))
-		if err != nil {
-			return err
-		}
-		return list(t, keyListing, items)
+	cmd.Flags().StringVar(&q.Sort, "sort", "", sortHelp)
+	listAll(t, cmd, keyListing, func(ctx context.Context, c *client.Client) iter.Seq2[client.SSHKey, error] {
+		return c.SSHKeys.All(ctx, q)
 	})
 	cmd.AddCommand(t.keyAdd(), t.keyRename(), t.keyRemove())
 	return cmd
@@ -53,19 +54,20 @@ func (t *tool) keyAdd() *cobra.Command {
 	var name string
 	cmd := &cobra.Command{
 		Use: "add [file|-]", Short: "Save a public key", Args: cobra.MaximumNArgs(1),
-		Long: `Saves a public key: that of the file, or with - of standard input. Without a file it is the first there is in
-~/.ssh of id_ed25519.pub, id_ecdsa.pub, their forms for security keys, and id_rsa.pub. A key that is saved already is left as it is.`,
+		Long: `Saves the public key in the file, or on standard input with -. The default is the
+first of these files in ~/.ssh: id_ed25519.pub, id_ecdsa.pub, their security-key forms, id_rsa.pub.
+Saving a key again changes nothing.`,
 		Example: `  billet keys add
   billet keys add ~/.ssh/work.pub --name work
   ssh-add -L | head -1 | billet keys add -`,
 	}
-	cmd.Flags().StringVar(&name, "name", "", "what it is called; without this its comment, or this machine's name")
-	return t.act(cmd, func(ctx context.Context, c *client.Client, args []string) error {
+	cmd.Flags().StringVar(&name, "name", "", "`name` of the key; default: its comment, or this machine's host name")
+	return t.mutating(cmd, func(ctx context.Context, c *client.Client, args []string) error {
 		text, from, err := t.publicKey(args)
 		if err != nil {
 			return err
 		}
-		line, comment, err := onePublicKey(text, from)
+		line, comment, err := parsePublicKey(text, from)
 		if err != nil {
 			return err
 		}
@@ -74,85 +76,98 @@ func (t *tool) keyAdd() *cobra.Command {
 		}
 		k, err := c.SSHKeys.Create(ctx, client.CreateSSHKey{Name: name, PublicKey: line})
 		if err == nil {
-			return did(t, k.ID, k, "Saved as %q: %s, %s.", k.Name, k.ID, k.Fingerprint)
+			return printResult(t, k.ID, k, "Saved as %q: %s, %s.", k.Name, k.ID, k.Fingerprint)
 		}
-		// Saved already is as good as saved. Another key that has the name is not.
-		refused := (*client.Error)(nil)
-		if !errors.As(err, &refused) || refused.Code != client.ErrConflict {
+		// Saving the same key again succeeds. A name that another key has is an error.
+		apiErr := (*client.Error)(nil)
+		if !errors.As(err, &apiErr) || apiErr.Code != client.ErrConflict {
 			return err
 		}
-		other, _ := refused.Details["id"].(string)
+		other, _ := apiErr.Details["id"].(string)
 		if k, failed := c.SSHKeys.Get(ctx, other); failed == nil {
 			if sameKey(k.PublicKey, line) {
-				return did(t, k.ID, k, "It is saved already, as %q: %s, %s.", k.Name, k.ID, k.Fingerprint)
+				return printResult(t, k.ID, k, "Already saved as %q: %s, %s.", k.Name, k.ID, k.Fingerprint)
 			}
-			return &fault{exitConflict, string(client.ErrConflict), fmt.Sprintf("another key has the name %q (%s). Choose one with --name.", name, k.ID)}
+			return &cliError{
+				exitConflict,
+				string(client.ErrConflict),
+				fmt.Sprintf("another key is named %q (%s). Choose another name with --name.", name, k.ID),
+			}
 		}
 		return err
 	})
 }
 
-// publicKey reads the text of the key and says where it came from.
+// publicKey reads the text of the key and returns where it came from.
 func (t *tool) publicKey(args []string) (text, from string, err error) {
 	if len(args) == 1 && args[0] == "-" {
-		if t.asks() {
-			t.note("Paste the one line of the public key, and end with Ctrl-D.")
+		if t.interactive() {
+			t.note("Paste the public key and press Ctrl-D.")
 		}
 		text, err := keyText(t.In)
 		return text, "standard input", err
 	}
-	path := t.usualPublicKey()
+	path := t.defaultPublicKey()
 	if len(args) == 1 {
 		path = t.home(args[0])
 	}
 	if path == "" {
-		return "", "", usage("there is no public key in ~/.ssh. Name a file, or make a key with: ssh-keygen -t ed25519")
+		return "", "", usageError(
+			"no public key found in ~/.ssh. Name a file, or create a key with: ssh-keygen -t ed25519",
+		)
 	}
 	text, err = keyFile(path)
 	return text, path, err
 }
 
-// keyFile is the text of a file with a key.
+// keyFile reads a file that holds a key.
 func keyFile(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return "", usage("%s", err)
+		return "", usageError("%s", err)
 	}
 	defer func() { _ = f.Close() }()
 	return keyText(f)
 }
 
 func keyText(f *os.File) (string, error) {
-	b, err := io.ReadAll(io.LimitReader(f, 64<<10)) // a key is far below
+	b, err := io.ReadAll(io.LimitReader(f, 64<<10)) // keys are far smaller
 	if err != nil {
-		return "", usage("%s", err)
+		return "", usageError("%s", err)
 	}
 	return string(b), nil
 }
 
-// privateMarks are what files of private keys have in them, and public keys never.
-var privateMarks = []string{"PRIVATE KEY", "b3BlbnNzaC1rZXktdjE", "PuTTY-User-Key-File", "AGE-SECRET-KEY-"}
+// privateKeyMarkers occur in every private key file and in no public key.
+var privateKeyMarkers = []string{"PRIVATE KEY", "b3BlbnNzaC1rZXktdjE", "PuTTY-User-Key-File", "AGE-SECRET-KEY-"}
 
-// publicForms are how other forms of public keys begin, which can be sent without harm.
-var publicForms = []string{
-	"---- BEGIN SSH2 PUBLIC KEY", "-----BEGIN RSA PUBLIC KEY", "-----BEGIN PUBLIC KEY", "-----BEGIN CERTIFICATE", "SHA256:", "MD5:",
+// otherPublicKeyForms start other forms of public keys, which are safe to send.
+var otherPublicKeyForms = []string{
+	"---- BEGIN SSH2 PUBLIC KEY", "-----BEGIN RSA PUBLIC KEY", "-----BEGIN PUBLIC KEY", "-----BEGIN CERTIFICATE",
+	"SHA256:", "MD5:",
 	"256 SHA256:", "-----BEGIN SSH SIGNATURE", "-----BEGIN PGP PUBLIC KEY",
 }
 
-// onePublicKey takes the one public key in a text. What does not look like one is never sent.
-func onePublicKey(text, from string) (line, comment string, err error) {
-	for _, mark := range privateMarks {
+// parsePublicKey returns the only public key in a text. Anything that does not look like one is
+// rejected, so that it is never sent.
+func parsePublicKey(text, from string) (line, comment string, err error) {
+	for _, mark := range privateKeyMarkers {
 		if strings.Contains(text, mark) {
-			beside := "Give the file of its public half, which ends in .pub"
+			advice := "Use the matching public key, which ends in .pub"
 			if _, err := os.Stat(from + ".pub"); err == nil {
-				beside = "Its public half is " + from + ".pub: give that"
+				advice = "Use its public key, " + from + ".pub"
 			}
-			return "", "", usage("%s has a private key. It was not sent, and should never be.\n%s; 'ssh-keygen -y -f <private key>' prints it, too.", from, beside)
+			return "", "", usageError(
+				"%s is a private key. It was not sent; never share it.\n"+
+					"%s, or print it with: ssh-keygen -y -f <private key>",
+				from,
+				advice,
+			)
 		}
 	}
-	for _, form := range publicForms {
+	for _, form := range otherPublicKeyForms {
 		if strings.HasPrefix(strings.TrimSpace(text), form) {
-			return strings.TrimSpace(text), "", nil // the server says what it is, and how to convert it
+			return strings.TrimSpace(text), "", nil // the server's error explains the form and how to convert it
 		}
 	}
 	var lines []string
@@ -162,27 +177,28 @@ func onePublicKey(text, from string) (line, comment string, err error) {
 		}
 	}
 	if len(lines) > 1 {
-		return "", "", usage("%s has %d lines; give one public key at a time.", from, len(lines))
+		return "", "", usageError("%s has %d lines. Give one public key at a time.", from, len(lines))
 	}
 	if len(lines) == 1 {
-		if words := strings.Fields(lines[0]); len(words) >= 2 && publicKeyType(words[0]) && strings.HasPrefix(words[1], "AAAA") {
+		words := strings.Fields(lines[0])
+		if len(words) >= 2 && publicKeyType(words[0]) && strings.HasPrefix(words[1], "AAAA") {
 			return lines[0], strings.Join(words[2:], " "), nil
 		}
 	}
-	return "", "", usage("%s has no public key: that is one line such as \"ssh-ed25519 AAAA… you@laptop\".", from)
+	return "", "", usageError("%s has no public key. Expected one line such as \"ssh-ed25519 AAAA… you@laptop\".", from)
 }
 
 func publicKeyType(word string) bool {
 	return strings.HasPrefix(word, "ssh-") || strings.HasPrefix(word, "ecdsa-") || strings.HasPrefix(word, "sk-")
 }
 
-// sameKey compares two lines without their comments.
+// sameKey reports whether two lines have the same key, whatever their comments.
 func sameKey(a, b string) bool {
 	x, y := strings.Fields(a), strings.Fields(b)
 	return len(x) >= 2 && len(y) >= 2 && x[0] == y[0] && x[1] == y[1]
 }
 
-// keyName is what a key is called that nobody has named.
+// keyName returns the default name of a key.
 func keyName(comment string) string {
 	if name := []rune(clean(comment)); len(name) > 0 {
 		return strings.TrimSpace(string(name[:min(len(name), 64)]))
@@ -194,9 +210,14 @@ func keyName(comment string) string {
 }
 
 func (t *tool) keyRename() *cobra.Command {
-	cmd := &cobra.Command{Use: "rename <key> <name>", Short: "Give a key another name", Args: cobra.ExactArgs(2), Example: "  billet keys rename you@laptop laptop"}
-	t.suggest(cmd, keyNames)
-	return t.act(cmd, func(ctx context.Context, c *client.Client, args []string) error {
+	cmd := &cobra.Command{
+		Use:     "rename <key> <name>",
+		Short:   "Rename a key",
+		Args:    cobra.ExactArgs(2),
+		Example: "  billet keys rename you@laptop laptop",
+	}
+	t.completeFirstArg(cmd, keyNames)
+	return t.mutating(cmd, func(ctx context.Context, c *client.Client, args []string) error {
 		k, err := sshKey(ctx, c, args[0])
 		if err != nil {
 			return err
@@ -205,7 +226,7 @@ func (t *tool) keyRename() *cobra.Command {
 		if k, err = c.SSHKeys.Rename(ctx, k.ID, args[1]); err != nil {
 			return err
 		}
-		return did(t, k.ID, k, "Renamed %q to %q.", before, k.Name)
+		return printResult(t, k.ID, k, "Renamed %q to %q.", before, k.Name)
 	})
 }
 
@@ -213,30 +234,31 @@ func (t *tool) keyRemove() *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
 		Use: "rm <key>", Aliases: []string{"remove", "delete"}, Short: "Delete a saved key", Args: cobra.ExactArgs(1),
-		Long:    "Deletes a saved key, by its id or name. Machines that run keep it: who has the private half can still log in to them.",
+		Long:    "Deletes a saved key, by ID or name. Running machines keep it: its private key still opens them.",
 		Example: "  billet keys rm laptop\n  billet keys rm --yes ssh_01…",
 	}
 	yesFlag(cmd, &yes)
-	t.suggest(cmd, keyNames)
-	return t.act(cmd, func(ctx context.Context, c *client.Client, args []string) error {
+	t.completeFirstArg(cmd, keyNames)
+	return t.mutating(cmd, func(ctx context.Context, c *client.Client, args []string) error {
 		k, err := sshKey(ctx, c, args[0])
 		if err != nil {
 			return err
 		}
-		if err := t.agreeToLoss(ctx, yes, fmt.Sprintf("Delete the key %q (%s)? Machines that run keep it.", k.Name, k.Fingerprint)); err != nil {
+		question := fmt.Sprintf("Delete the key %q (%s)? Running machines keep it.", k.Name, k.Fingerprint)
+		if err := t.confirmDestructive(ctx, yes, question); err != nil {
 			return err
 		}
 		if err := c.SSHKeys.Delete(ctx, k.ID); err != nil {
 			return err
 		}
-		return did(t, k.ID, k, "Deleted the key %q. Machines that run keep it.", k.Name)
+		return printResult(t, k.ID, k, "Deleted the key %q. Running machines keep it.", k.Name)
 	})
 }
 
-// sshKey finds a saved key by its id or name.
+// sshKey finds a saved key by id or name.
 func sshKey(ctx context.Context, c *client.Client, ref string) (*client.SSHKey, error) {
 	if strings.HasPrefix(ref, "ssh_") {
-		if k, err := c.SSHKeys.Get(ctx, ref); !noID(err) {
+		if k, err := c.SSHKeys.Get(ctx, ref); !isUnknownID(err) {
 			return k, err
 		}
 	}
@@ -249,7 +271,7 @@ func sshKey(ctx context.Context, c *client.Client, ref string) (*client.SSHKey, 
 			found = append(found, k)
 		}
 	}
-	return theOne("SSH key", ref, found, nil, func(k client.SSHKey) string { return k.ID })
+	return resolve("SSH key", ref, found, nil, func(k client.SSHKey) string { return k.ID })
 }
 
 func keyNames(ctx context.Context, c *client.Client) ([]cobra.Completion, error) {

@@ -17,22 +17,22 @@ import (
 	"github.com/billetcloud/billet/internal/ratelimit"
 )
 
-// pageLimits stands between billet and a server whose own limits are far off, and has the page's, by the real limiter on a clock that the test moves: 100 deploys
-// take twenty minutes of it.
-type pageLimits struct {
+// rateLimits is a proxy with the default rate limits, in front of a server with far higher ones. It
+// uses the real limiter with a clock that the test moves: 100 deploys take twenty minutes.
+type rateLimits struct {
 	*httptest.Server
 	mu      sync.Mutex
 	now     time.Time
 	refused int
-	deploys [][]byte // what was asked for
+	deploys [][]byte // the bodies of the deploy requests
 }
 
-func newPageLimits(t *testing.T, server string) *pageLimits {
+func newRateLimits(t *testing.T, server string) *rateLimits {
 	to, err := url.Parse(server)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &pageLimits{now: time.Now()}
+	p := &rateLimits{now: time.Now()}
 	limiter := ratelimit.NewMemory(p.time)
 	pass := httputil.NewSingleHostReverseProxy(to)
 	p.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -70,13 +70,13 @@ func newPageLimits(t *testing.T, server string) *pageLimits {
 	return p
 }
 
-func (p *pageLimits) time() time.Time {
+func (p *rateLimits) time() time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.now
 }
 
-func (p *pageLimits) advance(d time.Duration) {
+func (p *rateLimits) advance(d time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.now = p.now.Add(d)

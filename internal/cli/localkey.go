@@ -14,15 +14,15 @@ import (
 	"github.com/billetcloud/billet/client"
 )
 
-// localKey is a public key that this machine has the private one of.
+// localKey is a public key whose private key is on this machine.
 type localKey struct {
-	// line is as in an authorized_keys file, fingerprint is SHA256:….
+	// line is in authorized_keys format, fingerprint in the form SHA256:….
 	line, fingerprint string
-	// file is the private key's; empty for one that only the agent has.
+	// file is the private key's path, or "" for a key of the SSH agent.
 	file string
 }
 
-// fingerprint is that of an authorized_keys line; empty where it is none.
+// fingerprint returns the fingerprint of an authorized_keys line, or "" if it is none.
 func fingerprint(line string) string {
 	words := strings.Fields(line)
 	if len(words) < 2 {
@@ -36,13 +36,13 @@ func fingerprint(line string) string {
 	return "SHA256:" + base64.RawStdEncoding.EncodeToString(sum[:])
 }
 
-// keyFiles are the keys in ~/.ssh of which both halves are there.
-func (t *tool) keyFiles() []localKey {
+// localKeyFiles returns the key pairs in ~/.ssh.
+func (t *tool) localKeyFiles() []localKey {
 	home := t.env("HOME")
 	if home == "" {
 		return nil
 	}
-	names, _ := filepath.Glob(filepath.Join(home, ".ssh", "*.pub")) // an error is of the pattern only
+	names, _ := filepath.Glob(filepath.Join(home, ".ssh", "*.pub")) // the only error is a bad pattern
 	slices.Sort(names)
 	var keys []localKey
 	for _, name := range names {
@@ -61,7 +61,7 @@ func (t *tool) keyFiles() []localKey {
 	return keys
 }
 
-// agentKeys are the keys of the SSH agent; none where there is none.
+// agentKeys returns the keys of the SSH agent, if there is one.
 func (t *tool) agentKeys(ctx context.Context) []localKey {
 	if t.env("SSH_AUTH_SOCK") == "" {
 		return nil
@@ -69,7 +69,7 @@ func (t *tool) agentKeys(ctx context.Context) []localKey {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	list := exec.CommandContext(ctx, "ssh-add", "-L")
-	list.Env = t.envForOthers()
+	list.Env = t.childEnv()
 	out, err := list.Output()
 	if err != nil {
 		return nil
@@ -83,12 +83,17 @@ func (t *tool) agentKeys(ctx context.Context) []localKey {
 	return keys
 }
 
-// identityOf is a private key that all the machines let in, and that ssh might not try by itself since it has a name of its own; empty where there is none.
-func (t *tool) identityOf(machines []*client.Deployment) string {
-	for _, k := range t.keyFiles() {
-		if !slices.ContainsFunc(machines, func(d *client.Deployment) bool {
-			return !slices.ContainsFunc(d.SSHKeys, func(r client.SSHKeyReference) bool { return r.Fingerprint == k.fingerprint })
-		}) {
+// identityFileFor returns a private key that is authorized on all machines, or "". Under a name of
+// its own, ssh would not try it by default.
+func (t *tool) identityFileFor(machines []*client.Deployment) string {
+	for _, k := range t.localKeyFiles() {
+		unauthorized := func(d *client.Deployment) bool {
+			return !slices.ContainsFunc(
+				d.SSHKeys,
+				func(r client.SSHKeyReference) bool { return r.Fingerprint == k.fingerprint },
+			)
+		}
+		if !slices.ContainsFunc(machines, unauthorized) {
 			return k.file
 		}
 	}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,14 +19,14 @@ import (
 	"golang.org/x/term"
 )
 
-// signedInAs is what a login tells of itself; the key's secret is not in it.
-type signedInAs struct {
-	// Profile is empty where the key is from the environment.
+// identity describes a login, without the secret of its key.
+type identity struct {
+	// Profile is empty if the key comes from the environment.
 	Profile string `json:"profile"`
 	URL     string `json:"url"`
-	// Key is nil for a server that does not tell.
+	// Key is nil if the server does not describe it.
 	Key *client.Key `json:"key"`
-	// Available is what the wallet has; nil where the key may not see it.
+	// Available is the available balance; nil if the key may not read it.
 	Available *client.Money `json:"available"`
 }
 
@@ -33,36 +34,37 @@ func (t *tool) login() *cobra.Command {
 	var withKey, noBrowser bool
 	cmd := &cobra.Command{
 		Use: "login [URL]", Short: "Sign in to a Billet server", Args: cobra.MaximumNArgs(1),
-		Long: `Signs in to a server. billet shows a code and opens the dashboard. Sign in there, compare the code, choose what the new
-API key may do, and approve it. The page can be opened on another device.
+		Long: `Signs in to a server with device authorization: billet shows a code and opens the
+dashboard, where you compare the code, choose the scopes of the new API key and authorize it.
+Without a browser on this machine, open the page on another device.
 
-With --with-key, billet reads an existing API key: it prompts without showing the input, or reads standard input.
+With --with-key, billet prompts for an existing API key, or reads it from standard input.
 
-The key is saved in a file that only you can read, in the profile that --profile names. Without --profile, another server
-gets a profile named after its host. The newest profile becomes the current one.`,
+The login is saved as a profile, in a file that only you can read. Its name is that of --profile; a
+second server's default name is its host. The latest login becomes the current one.`,
 		Example: `  billet login https://billet.example
   billet login --profile work https://billet.example
   billet login --with-key https://billet.example < key.txt`,
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	f := cmd.Flags()
-	f.BoolVar(&withKey, "with-key", false, "read an existing API key instead of authorizing this device")
+	f.BoolVar(&withKey, "with-key", false, "use an existing API key instead of device authorization")
 	f.BoolVar(&noBrowser, "no-browser", false, "do not open a browser")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx := cmd.Context()
-		have, err := t.credentials()
+		saved, err := t.credentials()
 		if err != nil {
 			return err
 		}
-		at, err := t.loginURL(ctx, have, args)
+		at, err := t.loginURL(ctx, saved, args)
 		if err != nil {
 			return err
 		}
-		if _, err := t.connect(profile{URL: at, APIKey: "x"}); err != nil { // before anything is asked
+		if _, err := t.connect(profile{URL: at, APIKey: "x"}); err != nil { // before any prompt
 			return err
 		}
-		if exposed(at) {
-			t.note("billet: the connection to %s is not encrypted: whoever is in between can read the API key.", at)
+		if sendsKeyInClear(at) {
+			t.note("billet: the connection to %s is not encrypted: the API key can be read in transit.", at)
 		}
 		p := profile{URL: at}
 		if withKey {
@@ -77,59 +79,60 @@ gets a profile named after its host. The newest profile becomes the current one.
 		if err != nil {
 			return err
 		}
-		is, err := who(ctx, c)
+		who, err := fetchIdentity(ctx, c)
 		if err != nil {
 			return err
 		}
-		if is.Key != nil {
-			p.KeyID, p.Account = is.Key.ID, is.Key.Account.Name
+		if who.Key != nil {
+			p.KeyID, p.Account = who.Key.ID, who.Key.Account.Name
 		}
-		// It is read again: another login may have come meanwhile.
-		if have, err = t.credentials(); err != nil {
+		// Another login may have been saved in the meantime.
+		if saved, err = t.credentials(); err != nil {
 			return err
 		}
-		name := t.loginName(have, at)
-		before, replaced := have.Profiles[name]
-		have.Profiles[name], have.Current = p, name
-		if err := t.keep(have); err != nil {
+		name := t.loginName(saved, at)
+		before, replaced := saved.Profiles[name]
+		saved.Profiles[name], saved.Current = p, name
+		if err := t.keep(saved); err != nil {
 			return err
 		}
 		if replaced && before.APIKey != p.APIKey {
-			t.note("billet: the key that this login had before, %s, still works until it is revoked: %s", unknown(before.KeyID), keysPage(before.URL))
+			t.note(
+				"billet: the previous key of this login, %s, stays valid until you revoke it: %s",
+				orUnknown(before.KeyID),
+				apiKeysURL(before.URL),
+			)
 		}
 		if t.env("BILLET_API_KEY") != "" {
-			t.note("billet: BILLET_API_KEY is set and goes before this login; unset it, or say --profile %s.", name)
+			t.note("billet: BILLET_API_KEY is set and overrides this login. Unset it, or use --profile %s.", name)
 		}
-		is.Profile, is.URL = name, at
-		return t.showWho(is)
+		who.Profile, who.URL = name, at
+		return t.showIdentity(who)
 	}
 	return cmd
 }
 
-// loginURL is the server to sign in to: the one that is named, or else the last one.
-func (t *tool) loginURL(ctx context.Context, have credentials, args []string) (string, error) {
+// loginURL returns the server to sign in to: the given one, otherwise the current login's.
+func (t *tool) loginURL(ctx context.Context, saved credentials, args []string) (string, error) {
 	at := ""
 	if len(args) == 1 {
 		at = args[0]
 	}
-	for _, other := range []string{t.url, have.Profiles[t.profileName(have)].URL, t.env("BILLET_URL"), have.Profiles[have.Current].URL} {
-		if at == "" {
-			at = other
-		}
-	}
+	selected, current := saved.Profiles[t.profileName(saved)].URL, saved.Profiles[saved.Current].URL
+	at = cmp.Or(at, t.url, selected, t.env("BILLET_URL"), current)
 	if at == "" {
-		if !t.asks() {
-			return "", usage("say which server to sign in to: billet login https://…")
+		if !t.interactive() {
+			return "", usageError("name the server to sign in to: billet login https://…")
 		}
 		var err error
-		if at, err = t.line(ctx, "Which server? Its address, such as https://billet.example", ""); err != nil {
+		if at, err = t.line(ctx, "Server address, such as https://billet.example", ""); err != nil {
 			return "", err
 		}
 	}
 	at = strings.TrimSpace(at)
 	if !strings.Contains(at, "://") {
 		scheme := "https://"
-		if loopback(at) {
+		if isLoopback(at) {
 			scheme = "http://"
 		}
 		at = scheme + at
@@ -137,8 +140,8 @@ func (t *tool) loginURL(ctx context.Context, have credentials, args []string) (s
 	return strings.TrimRight(at, "/"), nil
 }
 
-// loopback tells whether an address without its scheme is of this machine.
-func loopback(at string) bool {
+// isLoopback reports whether an address without scheme is a loopback address.
+func isLoopback(at string) bool {
 	u, err := url.Parse("//" + at)
 	if err != nil {
 		return false
@@ -147,54 +150,55 @@ func loopback(at string) bool {
 	return u.Hostname() == "localhost" || err == nil && ip.IsLoopback()
 }
 
-// exposed tells whether a key is sent there for everybody to read.
-func exposed(at string) bool {
+// sendsKeyInClear reports whether requests to the address are sent unencrypted over a network.
+func sendsKeyInClear(at string) bool {
 	rest, plain := strings.CutPrefix(strings.ToLower(at), "http://")
-	return plain && !loopback(rest)
+	return plain && !isLoopback(rest)
 }
 
-// loginName is the profile of a login there: the one that is named, or that is for this server, or the usual one, or one called as the server.
-func (t *tool) loginName(have credentials, at string) string {
+// loginName returns the profile for a login at a server: the selected one, else one of the same
+// server, else the default profile, or the server's host if there are other logins.
+func (t *tool) loginName(saved credentials, at string) string {
 	if t.profile != "" || t.env("BILLET_PROFILE") != "" {
-		return t.profileName(have)
+		return t.profileName(saved)
 	}
-	if have.Profiles[have.Current].URL == at {
-		return have.Current
+	if saved.Profiles[saved.Current].URL == at {
+		return saved.Current
 	}
-	for _, name := range have.names() {
-		if have.Profiles[name].URL == at {
+	for _, name := range saved.names() {
+		if saved.Profiles[name].URL == at {
 			return name
 		}
 	}
-	if u, err := url.Parse(at); err == nil && len(have.Profiles) > 0 {
+	if u, err := url.Parse(at); err == nil && len(saved.Profiles) > 0 {
 		return u.Host
 	}
 	return defaultProfile
 }
 
-// readKey asks for a key that is not shown, or reads a line.
+// readKey prompts for a key without echo, or reads a line.
 func (t *tool) readKey(ctx context.Context) (string, error) {
 	var b []byte
 	var err error
 	if terminal(t.In) {
-		_, _ = fmt.Fprint(t.Err, "API key, which is not shown: ")
-		b, err = t.unseen(ctx)
+		_, _ = fmt.Fprint(t.Err, "API key (hidden): ")
+		b, err = t.readHidden(ctx)
 		t.note("")
 	} else {
 		b, err = bufio.NewReader(t.In).ReadBytes('\n')
 	}
-	if err != nil && !errors.Is(err, io.EOF) { // the last line may have no end
+	if err != nil && !errors.Is(err, io.EOF) { // the last line may lack a line feed
 		return "", err
 	}
 	key := strings.TrimSpace(string(b))
 	if key == "" {
-		return "", usage("there was no API key on standard input.")
+		return "", usageError("no API key on standard input.")
 	}
 	return key, nil
 }
 
-// unseen reads a line that is not shown. Whoever gives up gets the terminal back as it was.
-func (t *tool) unseen(ctx context.Context) ([]byte, error) {
+// readHidden reads a line without echo. It restores the terminal if the context ends.
+func (t *tool) readHidden(ctx context.Context) ([]byte, error) {
 	fd := int(t.In.Fd())
 	before, err := term.GetState(fd)
 	if err != nil {
@@ -229,13 +233,15 @@ func (t *tool) authorizeDevice(ctx context.Context, p profile, browser bool) (pr
 	}
 	d, err := client.AuthorizeDevice(ctx, t.config(p), client.DeviceAuthorizationRequest{ClientID: name})
 	if errors.Is(err, client.ErrNotFound) {
-		return p, &fault{exitSignIn, "NO_DEVICE_AUTHORIZATION",
-			"this server has no device authorization: create an API key in its dashboard, and sign in with --with-key."}
+		return p, &cliError{
+			exitSignIn, "NO_DEVICE_AUTHORIZATION",
+			"this server does not support device authorization. Create an API key in its dashboard and use --with-key.",
+		}
 	} else if err != nil {
 		return p, err
 	}
 	t.note("Open %s\nand compare the code: %s", clean(d.VerificationURIComplete), clean(d.UserCode))
-	if browser && t.asks() {
+	if browser && t.interactive() {
 		t.browse(d.VerificationURIComplete)
 	}
 	t.note("Waiting for your approval. Press Ctrl-C to cancel.")
@@ -247,7 +253,7 @@ func (t *tool) authorizeDevice(ctx context.Context, p profile, browser bool) (pr
 	return p, nil
 }
 
-// browse opens a page where there is somewhere to see it. Where that fails the user has the address.
+// browse opens a page if there is a display. On failure, the user still has the printed address.
 func (t *tool) browse(page string) {
 	program := "xdg-open"
 	switch {
@@ -261,38 +267,39 @@ func (t *tool) browse(page string) {
 		return
 	}
 	b := exec.Command(path, page)
-	b.Env = t.envForOthers()
+	b.Env = t.childEnv()
 	if b.Start() == nil {
 		go func() { _ = b.Wait() }()
 	}
 }
 
-// who asks the server whose key it is. A key that is not accepted is an error; one that may not see the wallet is not.
-func who(ctx context.Context, c *client.Client) (signedInAs, error) {
-	var is signedInAs
+// fetchIdentity asks the server about the key. A rejected key is an error; a missing scope for the
+// wallet is not.
+func fetchIdentity(ctx context.Context, c *client.Client) (identity, error) {
+	var who identity
 	k, err := c.Key.Get(ctx)
 	if err == nil {
-		is.Key = k
-	} else if !errors.Is(err, client.ErrNotFound) { // as a server answers that does not have the call yet
-		return is, err
+		who.Key = k
+	} else if !errors.Is(err, client.ErrNotFound) { // an older server has no such endpoint
+		return who, err
 	}
 	w, err := c.Wallet.Get(ctx)
 	if err == nil {
-		is.Available = &w.Available
+		who.Available = &w.Available
 	} else if !errors.Is(err, client.ErrInsufficientScope) {
-		return is, err
+		return who, err
 	}
-	return is, nil
+	return who, nil
 }
 
-// showWho answers with who is signed in.
-func (t *tool) showWho(is signedInAs) error {
-	rows := []row{{"Server", is.URL}, {"Profile", is.Profile}}
-	if is.Profile == "" {
-		rows[1].value = "none; BILLET_API_KEY is set"
+// showIdentity prints an identity.
+func (t *tool) showIdentity(who identity) error {
+	rows := []row{{"Server", who.URL}, {"Profile", who.Profile}}
+	if who.Profile == "" {
+		rows[1].value = "none (BILLET_API_KEY is set)"
 	}
-	id := is.Profile
-	if k := is.Key; k != nil {
+	id := who.Profile
+	if k := who.Key; k != nil {
 		id = k.ID
 		scopes := make([]string, len(k.Scopes))
 		for i, s := range k.Scopes {
@@ -300,36 +307,49 @@ func (t *tool) showWho(is signedInAs) error {
 		}
 		expires := "never"
 		if k.ExpiresAt != nil {
-			expires = when(*k.ExpiresAt) + ", in " + since(k.ExpiresAt.Sub(t.Now()))
+			expires = fmt.Sprintf("%s (in %s)", localTime(*k.ExpiresAt), duration(k.ExpiresAt.Sub(t.Now())))
 		}
-		rows = append(rows, row{"Account", k.Account.Name + " (" + k.Account.ID + ")"}, row{"Key", k.Name + " (" + k.ID + ")"}, row{"May", strings.Join(scopes, "\n")},
-			row{"From", strings.Join(k.AllowedNetworks, "\n")}, row{"Expires", expires}, row{"Limits", limits(k)})
+		rows = append(
+			rows,
+			row{"Account", k.Account.Name + " (" + k.Account.ID + ")"},
+			row{"Key", k.Name + " (" + k.ID + ")"},
+			row{"Scopes", strings.Join(scopes, "\n")},
+			row{"IP allowlist", strings.Join(k.AllowedNetworks, "\n")},
+			row{"Expires", expires},
+			row{"Spending limits", limits(k)},
+		)
 	}
-	if is.Available != nil {
-		rows = append(rows, row{"Available", total(*is.Available)})
+	if who.Available != nil {
+		rows = append(rows, row{"Available", total(*who.Available)})
 	}
-	return show(t, id, is, rows...)
+	return show(t, id, who, rows...)
 }
 
-// limits are what a key may spend, for people.
+// limits describes the spending limits of a key.
 func limits(k *client.Key) string {
 	s := k.Spending
 	if s == nil {
 		return ""
 	}
-	spent := or(k.Spent, client.Spent{})
+	spent := valueOr(k.Spent, client.Spent{})
 	var lines []string
 	if s.MaxHourlyPrice != nil {
-		lines = append(lines, hourly(*s.MaxHourlyPrice)+" for a machine")
+		lines = append(lines, hourly(*s.MaxHourlyPrice)+" per machine")
 	}
 	if s.MaxSpendPerDay != nil {
-		lines = append(lines, fmt.Sprintf("%s a day, of which %s are used", *s.MaxSpendPerDay, spent.CommittedToday))
+		lines = append(
+			lines,
+			fmt.Sprintf("%s per day (%s used)", total(*s.MaxSpendPerDay), total(spent.CommittedToday)),
+		)
 	}
 	if s.MaxSpendPerMonth != nil {
-		lines = append(lines, fmt.Sprintf("%s a month, of which %s are used", *s.MaxSpendPerMonth, spent.CommittedThisMonth))
+		lines = append(
+			lines,
+			fmt.Sprintf("%s per month (%s used)", total(*s.MaxSpendPerMonth), total(spent.CommittedThisMonth)),
+		)
 	}
 	if s.MaxDeployments != nil {
-		lines = append(lines, fmt.Sprintf("%d machines at a time, of which %d are there", *s.MaxDeployments, spent.Deployments))
+		lines = append(lines, fmt.Sprintf("%d concurrent deployments (%d used)", *s.MaxDeployments, spent.Deployments))
 	}
 	if len(s.GPUTypes) > 0 {
 		lines = append(lines, "only "+strings.Join(s.GPUTypes, ", "))
@@ -339,80 +359,85 @@ func limits(k *client.Key) string {
 
 func (t *tool) whoami() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "whoami", Short: "Which server, account and key is used", Args: cobra.NoArgs, Example: "  billet whoami\n  billet whoami -o json",
-		Long: "Shows the server and the account that billet talks to, and what its API key may do and spend. The key itself is not shown.",
+		Use: "whoami", Short: "Show the current server, account and API key", Args: cobra.NoArgs,
+		Example: "  billet whoami\n  billet whoami -o json",
+		Long: "Shows the server and the account in use, and the scopes and spending limits of the API key.\n" +
+			"The key itself is not shown.",
 	}
-	return t.verb(cmd, func(ctx context.Context, c *client.Client, _ []string) error {
+	return t.withClient(cmd, func(ctx context.Context, c *client.Client, _ []string) error {
 		p, err := t.signedIn()
 		if err != nil {
 			return err
 		}
-		is, err := who(ctx, c)
+		who, err := fetchIdentity(ctx, c)
 		if err != nil {
 			return err
 		}
-		is.URL = p.URL
-		if is.Profile, err = t.usedProfile(); err != nil {
+		who.URL = p.URL
+		if who.Profile, err = t.activeProfile(); err != nil {
 			return err
 		}
-		return t.showWho(is)
+		return t.showIdentity(who)
 	})
 }
 
-// usedProfile names the login that is used; what the environment says has none.
-func (t *tool) usedProfile() (string, error) {
+// activeProfile returns the name of the login in use, or "" if the key comes from the environment.
+func (t *tool) activeProfile() (string, error) {
 	if t.env("BILLET_API_KEY") != "" && t.profile == "" {
 		return "", nil
 	}
-	have, err := t.credentials()
-	return t.profileName(have), err
+	saved, err := t.credentials()
+	return t.profileName(saved), err
 }
 
 func (t *tool) logout() *cobra.Command {
 	var all bool
 	cmd := &cobra.Command{
-		Use: "logout", Short: "Forget a login", Args: cobra.NoArgs, Example: "  billet logout\n  billet logout --profile work\n  billet logout --all",
-		Long: "Forgets a login on this machine. Its API key still works until it expires or is revoked in the dashboard, which billet says how to do.",
+		Use: "logout", Short: "Remove a login", Args: cobra.NoArgs,
+		Example: "  billet logout\n  billet logout --profile work\n  billet logout --all",
+		Long: "Removes a login from this machine. Its API key stays valid until it expires or you revoke it in\n" +
+			"the dashboard.",
 	}
-	cmd.Flags().BoolVar(&all, "all", false, "forget every login")
+	cmd.Flags().BoolVar(&all, "all", false, "remove all logins")
 	cmd.RunE = func(*cobra.Command, []string) error {
-		have, err := t.credentials()
+		saved, err := t.credentials()
 		if err != nil {
 			return err
 		}
-		names := have.names()
-		if name := t.profileName(have); !all {
+		names := saved.names()
+		if name := t.profileName(saved); !all {
 			names = []string{name}
-			if _, there := have.Profiles[name]; !there {
-				return &fault{exitSignIn, "NOT_SIGNED_IN", fmt.Sprintf("there is no login %q to forget.%s", name, t.envStays())}
+			if _, there := saved.Profiles[name]; !there {
+				return &cliError{exitSignIn, "NOT_SIGNED_IN", fmt.Sprintf("no login named %q.%s", name, t.envKeyNote())}
 			}
 		}
-		forgotten := []loginEntry{}
+		removed := []loginEntry{}
 		for _, name := range names {
-			forgotten = append(forgotten, entry(have, name))
-			delete(have.Profiles, name)
+			removed = append(removed, entry(saved, name))
+			delete(saved.Profiles, name)
 		}
-		if _, there := have.Profiles[have.Current]; !there {
-			have.Current = ""
-			if left := have.names(); len(left) > 0 {
-				have.Current = left[0]
+		if _, there := saved.Profiles[saved.Current]; !there {
+			saved.Current = ""
+			if left := saved.names(); len(left) > 0 {
+				saved.Current = left[0]
 			}
 		}
-		if err := t.keep(have); err != nil {
+		if err := t.keep(saved); err != nil {
 			return err
 		}
 		if t.format != "table" && t.format != "wide" {
-			return list(t, loginListing, forgotten)
+			return list(t, loginListing, removed)
 		}
-		for _, e := range forgotten {
-			if err := t.print(clean(fmt.Sprintf("Signed out of %s (%s). Its key, %s, still works until it is revoked: %s", e.URL, e.Name, unknown(e.KeyID), keysPage(e.URL)))); err != nil {
+		for _, e := range removed {
+			if err := t.print(clean(fmt.Sprintf("Removed the login %s (%s). Its key, %s, stays valid until you revoke it: %s",
+				e.Name, e.URL, orUnknown(e.KeyID), apiKeysURL(e.URL)))); err != nil {
 				return err
 			}
 		}
-		if have.Current != "" {
-			t.note("billet: %s is the login that is used now.", have.Current)
+		if saved.Current != "" {
+			t.note("billet: the current login is now %s.", saved.Current)
 		}
-		if text := t.envStays(); text != "" {
+		if text := t.envKeyNote(); text != "" {
 			t.note("billet:%s", text)
 		}
 		return nil
@@ -420,23 +445,23 @@ func (t *tool) logout() *cobra.Command {
 	return cmd
 }
 
-// envStays says that a key of the environment is no login.
-func (t *tool) envStays() string {
+// envKeyNote is a note about a key in the environment, which logout does not remove.
+func (t *tool) envKeyNote() string {
 	if t.env("BILLET_API_KEY") == "" {
 		return ""
 	}
-	return " BILLET_API_KEY is still set in the environment; unset it, too."
+	return " BILLET_API_KEY is still set in the environment. Unset it, too."
 }
 
-func unknown(id string) string {
+func orUnknown(id string) string {
 	if id == "" {
-		return "whose id was not kept"
+		return "whose ID is not known"
 	}
 	return id
 }
 
-// keysPage is where a user revokes keys.
-func keysPage(at string) string {
+// apiKeysURL is the page of the dashboard where a user revokes keys.
+func apiKeysURL(at string) string {
 	u, err := url.Parse(at)
 	if err != nil {
 		return "the dashboard"
@@ -444,7 +469,7 @@ func keysPage(at string) string {
 	return u.Scheme + "://" + u.Host + "/settings/api-keys"
 }
 
-// loginEntry is a login as it is listed, without its key.
+// loginEntry is a login in a list, without its key.
 type loginEntry struct {
 	Name    string `json:"name"`
 	URL     string `json:"url"`
@@ -453,15 +478,15 @@ type loginEntry struct {
 	Current bool   `json:"current"`
 }
 
-func entry(have credentials, name string) loginEntry {
-	p := have.Profiles[name]
-	return loginEntry{name, p.URL, p.Account, p.KeyID, name == have.Current}
+func entry(saved credentials, name string) loginEntry {
+	p := saved.Profiles[name]
+	return loginEntry{name, p.URL, p.Account, p.KeyID, name == saved.Current}
 }
 
 var loginListing = listing[loginEntry]{
 	id: func(e loginEntry) string { return e.Name },
 	columns: []column[loginEntry]{
-		{name: "current", head: "USED", text: func(e loginEntry) string {
+		{name: "current", head: "CURRENT", text: func(e loginEntry) string {
 			if e.Current {
 				return "*"
 			}
@@ -472,54 +497,62 @@ var loginListing = listing[loginEntry]{
 		{name: "account", head: "ACCOUNT", text: func(e loginEntry) string { return e.Account }},
 		{name: "keyId", head: "KEY", text: func(e loginEntry) string { return e.KeyID }},
 	},
-	none: "No logins. 'billet login https://…' makes one.",
+	none: "No logins. Run 'billet login https://…' to sign in.",
 }
 
 func (t *tool) profiles() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "profiles", Aliases: []string{"profile"}, Short: "Your logins", Args: cobra.NoArgs, Example: "  billet profiles\n  billet profiles use work\n  billet --profile work ps",
-		Long: "Lists the logins on this machine. The one with a star is used where none is named.",
+		Use: "profiles", Aliases: []string{"profile"}, Short: "List and switch logins", Args: cobra.NoArgs,
+		Example: "  billet profiles\n  billet profiles use work\n  billet --profile work ps",
+		Long:    "Lists the logins on this machine. The current one, marked *, is used unless --profile names another.",
 		RunE: func(*cobra.Command, []string) error {
-			have, err := t.credentials()
+			saved, err := t.credentials()
 			if err != nil {
 				return err
 			}
-			entries := make([]loginEntry, 0, len(have.Profiles))
-			for _, name := range have.names() {
-				entries = append(entries, entry(have, name))
+			entries := make([]loginEntry, 0, len(saved.Profiles))
+			for _, name := range saved.names() {
+				entries = append(entries, entry(saved, name))
 			}
 			return list(t, loginListing, entries)
 		},
 	}
 	cmd.AddCommand(&cobra.Command{
-		Use: "use <name>", Short: "Choose the login that is used", Args: cobra.ExactArgs(1), Example: "  billet profiles use work",
-		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
-			have, err := t.credentials()
+		Use: "use <name>", Short: "Switch to another login", Args: cobra.ExactArgs(1),
+		Example: "  billet profiles use work",
+		ValidArgsFunction: func(
+			_ *cobra.Command, args []string, _ string,
+		) ([]cobra.Completion, cobra.ShellCompDirective) {
+			saved, err := t.credentials()
 			if err != nil || len(args) > 0 {
 				return nil, cobra.ShellCompDirectiveNoFileComp
 			}
-			return have.names(), cobra.ShellCompDirectiveNoFileComp
+			return saved.names(), cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
-			have, err := t.credentials()
+			saved, err := t.credentials()
 			if err != nil {
 				return err
 			}
-			if _, there := have.Profiles[args[0]]; !there {
-				return &fault{exitNotFound, "NOT_FOUND", fmt.Sprintf("there is no login %q; there are: %s.", args[0], strings.Join(have.names(), ", "))}
+			if _, there := saved.Profiles[args[0]]; !there {
+				return &cliError{
+					exitNotFound,
+					"NOT_FOUND",
+					fmt.Sprintf("no login named %q. Logins: %s.", args[0], strings.Join(saved.names(), ", ")),
+				}
 			}
-			have.Current = args[0]
-			if err := t.keep(have); err != nil {
+			saved.Current = args[0]
+			if err := t.keep(saved); err != nil {
 				return err
 			}
-			if text := t.envStays(); text != "" {
-				t.note("billet: it is not used as long as BILLET_API_KEY is set in the environment.")
+			if text := t.envKeyNote(); text != "" {
+				t.note("billet: BILLET_API_KEY is set in the environment and overrides this login.")
 			}
-			e := entry(have, args[0])
+			e := entry(saved, args[0])
 			if t.format != "table" && t.format != "wide" {
 				return show(t, e.Name, e)
 			}
-			return t.print(clean(fmt.Sprintf("%s is used from now on: %s", e.Name, e.URL)))
+			return t.print(clean(fmt.Sprintf("The current login is now %s: %s", e.Name, e.URL)))
 		},
 	})
 	return cmd

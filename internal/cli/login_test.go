@@ -12,7 +12,8 @@ import (
 	"github.com/billetcloud/billet/test/servertest"
 )
 
-// approve waits until billet has written its user code to the file, and approves the request as an owner of the account.
+// approve waits until billet has written its user code to the file, and approves the device authorization
+// as an owner of the account.
 func approve(s *servertest.Server, account, file string) error {
 	shown := regexp.MustCompile(`compare the code: (\S+)\n`)
 	var code string
@@ -24,13 +25,14 @@ func approve(s *servertest.Server, account, file string) error {
 		if m := shown.FindSubmatch(b); m != nil {
 			code = string(m[1])
 		} else if time.Now().After(deadline) {
-			return fmt.Errorf("no user code in: %s", b)
+			return fmt.Errorf("got no user code in: %s", b)
 		} else {
-			time.Sleep(10 * time.Millisecond) // it is another process
+			time.Sleep(10 * time.Millisecond) // another process writes the file
 		}
 	}
 	var made struct{ Password, Email string }
-	if err := json.Unmarshal([]byte(s.Run("user", "create", "--account", account, "--email", "ada@example.com", "-o", "json")), &made); err != nil {
+	out := s.Run("user", "create", "--account", account, "--email", "ada@example.com", "-o", "json")
+	if err := json.Unmarshal([]byte(out), &made); err != nil {
 		return err
 	}
 	cookie := ""
@@ -39,7 +41,9 @@ func approve(s *servertest.Server, account, file string) error {
 		body any
 	}{
 		{"/sessions", map[string]string{"email": made.Email, "password": made.Password}},
-		{"/device-authorizations/approve", map[string]any{"userCode": code, "name": "laptop", "scopes": []string{"offers:read", "wallet:read"}}},
+		{"/device-authorizations/approve", map[string]any{
+			"userCode": code, "name": "laptop", "scopes": []string{"offers:read", "wallet:read"},
+		}},
 	} {
 		a := s.Call("", "POST", "=/api/v1/account"+call.path, call.body, "Cookie", cookie, "Origin", s.URL)
 		if a.Status != http.StatusCreated && a.Status != http.StatusOK {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,10 +15,12 @@ import (
 
 func (t *tool) man() *cobra.Command {
 	return &cobra.Command{
-		Use: "man [directory]", Short: "Manual pages", Args: cobra.MaximumNArgs(1),
-		Long: `Prints the manual page billet(1), or writes those of all verbs into a directory, which is made where there is none.
+		Use: "man [directory]", Short: "Generate manual pages", Args: cobra.MaximumNArgs(1),
+		Long: `Prints the manual page billet(1), or writes the pages of all commands into a
+directory, which is created if necessary.
 
-They are the same each time: their date is SOURCE_DATE_EPOCH of the environment, and none without it.`,
+The output is reproducible: the pages have the date of the environment variable SOURCE_DATE_EPOCH,
+or none.`,
 		Example: "  billet man | man -l -\n  billet man ~/.local/share/man/man1 && man billet-ssh",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			date, err := t.pageDate()
@@ -31,19 +34,20 @@ They are the same each time: their date is SOURCE_DATE_EPOCH of the environment,
 			if err := os.MkdirAll(args[0], 0o755); err != nil {
 				return err
 			}
-			pages := documented(cmd.Root())
-			for _, of := range pages {
-				if err := os.WriteFile(filepath.Join(args[0], pageName(of)+".1"), []byte(manPage(of, date, t.Version.Version)), 0o644); err != nil {
+			pages := documentedCommands(cmd.Root())
+			for _, c := range pages {
+				page := []byte(manPage(c, date, t.Version.Version))
+				if err := os.WriteFile(filepath.Join(args[0], pageName(c)+".1"), page, 0o644); err != nil {
 					return err
 				}
 			}
-			t.note("%d pages are in %s.", len(pages), args[0])
+			t.note("Wrote %d pages to %s.", len(pages), args[0])
 			return nil
 		},
 	}
 }
 
-// pageDate is what pages say as their date; empty for none.
+// pageDate returns the date of the pages, or "" for none.
 func (t *tool) pageDate() (string, error) {
 	text := t.env("SOURCE_DATE_EPOCH")
 	if text == "" {
@@ -51,45 +55,46 @@ func (t *tool) pageDate() (string, error) {
 	}
 	seconds, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
-		return "", usage("SOURCE_DATE_EPOCH %q is no number of seconds.", text)
+		return "", usageError("SOURCE_DATE_EPOCH must be a number of seconds, not %q.", text)
 	}
 	return time.Unix(seconds, 0).UTC().Format(time.DateOnly), nil
 }
 
-// documented are a verb and all that are below it, but for those of cobra's own.
-func documented(of *cobra.Command) []*cobra.Command {
-	all := []*cobra.Command{of}
-	for _, below := range of.Commands() {
-		if !below.Hidden && below.Deprecated == "" && below.Name() != "help" {
-			all = append(all, documented(below)...)
+// documentedCommands returns a command and its documented subcommands.
+func documentedCommands(cmd *cobra.Command) []*cobra.Command {
+	all := []*cobra.Command{cmd}
+	for _, sub := range cmd.Commands() {
+		if !sub.Hidden && sub.Deprecated == "" && sub.Name() != "help" {
+			all = append(all, documentedCommands(sub)...)
 		}
 	}
 	return all
 }
 
-func pageName(of *cobra.Command) string { return strings.ReplaceAll(of.CommandPath(), " ", "-") }
+func pageName(cmd *cobra.Command) string { return strings.ReplaceAll(cmd.CommandPath(), " ", "-") }
 
-// manPage is the page of a verb, in the language of man(7).
-func manPage(of *cobra.Command, date, version string) string {
+// manPage returns the manual page of a command, in the macros of man(7).
+func manPage(cmd *cobra.Command, date, version string) string {
 	var b strings.Builder
 	section := func(name string) { b.WriteString(".SH " + name + "\n") }
-	b.WriteString(".TH " + strings.Join([]string{`"` + strings.ToUpper(pageName(of)) + `"`, "1", `"` + roff(date) + `"`, `"billet ` + roff(version) + `"`, `"Billet"`}, " ") + "\n.nh\n")
+	fmt.Fprintf(&b, ".TH \"%s\" 1 \"%s\" \"billet %s\" \"Billet\"\n.nh\n",
+		strings.ToUpper(pageName(cmd)), roff(date), roff(version))
 	section("NAME")
-	b.WriteString(roff(pageName(of)) + ` \- ` + roff(of.Short) + "\n")
+	b.WriteString(roff(pageName(cmd)) + ` \- ` + roff(cmd.Short) + "\n")
 	section("SYNOPSIS")
-	b.WriteString(".B " + roff(of.UseLine()) + "\n")
+	b.WriteString(".B " + roff(cmd.UseLine()) + "\n")
 	section("DESCRIPTION")
-	prose(&b, strings.TrimSpace(of.Long))
-	if of.Long == "" {
-		prose(&b, of.Short+".")
+	prose(&b, strings.TrimSpace(cmd.Long))
+	if cmd.Long == "" {
+		prose(&b, cmd.Short+".")
 	}
-	if len(of.Aliases) > 0 {
-		prose(&b, "\nIt is also called "+strings.Join(of.Aliases, ", ")+".")
+	if len(cmd.Aliases) > 0 {
+		prose(&b, "\nAliases: "+strings.Join(cmd.Aliases, ", ")+".")
 	}
 	for _, group := range []struct {
 		name  string
 		flags *pflag.FlagSet
-	}{{"OPTIONS", of.NonInheritedFlags()}, {`"OPTIONS OF ALL VERBS"`, of.InheritedFlags()}} {
+	}{{"OPTIONS", cmd.NonInheritedFlags()}, {`"GLOBAL OPTIONS"`, cmd.InheritedFlags()}} {
 		if group.flags.HasAvailableFlags() {
 			section(group.name)
 			group.flags.VisitAll(func(f *pflag.Flag) {
@@ -99,21 +104,21 @@ func manPage(of *cobra.Command, date, version string) string {
 			})
 		}
 	}
-	if of.Example != "" {
+	if cmd.Example != "" {
 		section("EXAMPLES")
 		b.WriteString(".EX\n")
-		for line := range strings.Lines(of.Example) {
+		for line := range strings.Lines(cmd.Example) {
 			b.WriteString(roff(strings.TrimPrefix(strings.TrimRight(line, "\n"), "  ")) + "\n")
 		}
 		b.WriteString(".EE\n")
 	}
 	var also []string
-	if of.HasParent() {
-		also = append(also, pageName(of.Parent()))
+	if cmd.HasParent() {
+		also = append(also, pageName(cmd.Parent()))
 	}
-	for _, below := range of.Commands() {
-		if slices.Contains(documented(of), below) {
-			also = append(also, pageName(below))
+	for _, sub := range cmd.Commands() {
+		if slices.Contains(documentedCommands(cmd), sub) {
+			also = append(also, pageName(sub))
 		}
 	}
 	section(`"SEE ALSO"`)
@@ -127,7 +132,7 @@ func manPage(of *cobra.Command, date, version string) string {
 	return b.String()
 }
 
-// flagLines are the lines of a flag.
+// flagLines returns the lines for a flag.
 func flagLines(f *pflag.Flag) string {
 	value, text := pflag.UnquoteUsage(f)
 	if value == "stringArray" || value == "strings" {
@@ -143,15 +148,15 @@ func flagLines(f *pflag.Flag) string {
 	}
 	lines += "\n" + roff(text)
 	if d := f.DefValue; d != "" && d != "false" && d != "0" && d != "0s" && d != "[]" {
-		lines += " (" + roff(d) + " where it is not given)"
+		lines += " (default " + roff(d) + ")"
 	}
 	return lines + "\n"
 }
 
-// prose writes paragraphs; lines that begin with four spaces stay as they are.
+// prose writes paragraphs. Lines that start with four spaces are examples.
 func prose(b *strings.Builder, text string) {
 	literal := false
-	turn := func(to bool) {
+	switchTo := func(to bool) {
 		switch {
 		case to && !literal:
 			b.WriteString(".RS 4\n.EX\n")
@@ -169,14 +174,14 @@ func prose(b *strings.Builder, text string) {
 		case line == "":
 			b.WriteString("\n")
 		default:
-			turn(is)
+			switchTo(is)
 			b.WriteString(roff(rest) + "\n")
 		}
 	}
-	turn(false)
+	switchTo(false)
 }
 
-// roff is text in the language of man(7), where nothing of it is a request.
+// roff escapes text for man(7), so that none of it is a macro.
 func roff(text string) string {
 	text = strings.NewReplacer(`\`, `\e`, "-", `\-`, `"`, `\(dq`).Replace(text)
 	if strings.HasPrefix(text, ".") || strings.HasPrefix(text, "'") {

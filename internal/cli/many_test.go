@@ -17,22 +17,28 @@ import (
 	"github.com/billetcloud/billet/test/servertest"
 )
 
-// shell runs billet in this process, with the page's limits. Its waits let simulated time go by.
+// shell runs billet in this process, with the default rate limits. Waiting moves the simulated
+// clock.
 type shell struct {
 	t      *testing.T
 	server *servertest.Server
-	limits *pageLimits
+	limits *rateLimits
 	env    []string
 }
 
 func newShell(t *testing.T, credit string) *shell {
 	s := servertest.Start(t, "--sim")
 	_, key := s.Key(credit, "--read-limit", "100000", "--write-limit", "100000", "--deploy-limit", "100000")
-	limits := newPageLimits(t, s.URL)
-	return &shell{t: t, server: s, limits: limits, env: []string{"HOME=" + t.TempDir(), "BILLET_URL=" + limits.URL, "BILLET_API_KEY=" + key}}
+	limits := newRateLimits(t, s.URL)
+	return &shell{
+		t:      t,
+		server: s,
+		limits: limits,
+		env:    []string{"HOME=" + t.TempDir(), "BILLET_URL=" + limits.URL, "BILLET_API_KEY=" + key},
+	}
 }
 
-// run runs billet and returns what it printed and its exit code.
+// run runs billet and returns its output and its exit code.
 func (s *shell) run(args ...string) (out, errors string, code int) {
 	s.t.Helper()
 	dir := s.t.TempDir()
@@ -45,11 +51,22 @@ func (s *shell) run(args ...string) (out, errors string, code int) {
 		return f
 	}
 	stdin, stdout, stderr := open("in"), open("out"), open("err")
-	code = cli.Main(s.t.Context(), cli.System{In: stdin, Out: stdout, Err: stderr, Env: s.env, Version: version.Info{Version: "test"}, Sleep: func(ctx context.Context, d time.Duration) error {
-		s.limits.advance(d)
-		s.server.Advance(d.Round(time.Second).String())
-		return ctx.Err()
-	}}, args)
+	code = cli.Main(
+		s.t.Context(),
+		cli.System{
+			In:      stdin,
+			Out:     stdout,
+			Err:     stderr,
+			Env:     s.env,
+			Version: version.Info{Version: "test"},
+			Sleep: func(ctx context.Context, d time.Duration) error {
+				s.limits.advance(d)
+				s.server.Advance(d.Round(time.Second).String())
+				return ctx.Err()
+			},
+		},
+		args,
+	)
 	read := func(f *os.File) string {
 		b, err := os.ReadFile(f.Name())
 		if err != nil {
@@ -60,18 +77,19 @@ func (s *shell) run(args ...string) (out, errors string, code int) {
 	return read(stdout), read(stderr), code
 }
 
-// upstream is how many machines the simulated providers really have.
+// upstream returns the number of machines at the simulated providers.
 func (s *shell) upstream() int {
 	return len(decoded[struct {
 		Machines []json.RawMessage `json:"machines"`
 	}](s.t, s.server.Run("sim", "status", "-o", "json")).Machines)
 }
 
-// publicKeyFile is a public key, as it lies in ~/.ssh.
+// publicKeyFile writes a public key and returns its path.
 func publicKeyFile(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "id_ed25519.pub")
-	if err := os.WriteFile(path, []byte("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGZwpBijBd19lrp1GO7KtPM2MVlY6axv+5hGmH8ABvX8 cli@example\n"), 0o600); err != nil {
+	const key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGZwpBijBd19lrp1GO7KtPM2MVlY6axv+5hGmH8ABvX8 cli@example\n"
+	if err := os.WriteFile(path, []byte(key), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return path
@@ -86,17 +104,34 @@ func decoded[T any](t *testing.T, text string) T {
 	return v
 }
 
-// A hundred machines come up by one command, with a key that has the page's limits: 5 deploys, 20 writes and 60 reads a minute.
-func TestAHundredMachines(t *testing.T) {
+// TestDeployHundredMachines deploys 100 machines with one command and the default rate limits: 5
+// deploys, 20 writes and 60 reads a minute.
+func TestDeployHundredMachines(t *testing.T) {
+	t.Parallel()
 	const machines = 100
 	s := newShell(t, "5000")
-	out, errs, code := s.run("deploy", "--gpus", "1", "--max-price", "5", "--ssh-public-key-file", publicKeyFile(t), "--name", "fleet", "--count", strconv.Itoa(machines), "--yes", "-o", "json")
+	out, errs, code := s.run(
+		"deploy",
+		"--gpus",
+		"1",
+		"--max-price",
+		"5",
+		"--ssh-public-key-file",
+		publicKeyFile(t),
+		"--name",
+		"fleet",
+		"--count",
+		strconv.Itoa(machines),
+		"--yes",
+		"-o",
+		"json",
+	)
 	if code != 0 {
 		t.Fatalf("exit code %d\n%s", code, errs)
 	}
 	made := decoded[[]client.Deployment](t, out)
 	if len(made) != machines {
-		t.Fatalf("%d deployments", len(made))
+		t.Fatalf("got %d deployments", len(made))
 	}
 	names := map[string]bool{}
 	for _, d := range made {
@@ -106,36 +141,51 @@ func TestAHundredMachines(t *testing.T) {
 		names[d.Name] = true
 	}
 	if len(names) != machines || !names["fleet-001"] || !names["fleet-100"] {
-		t.Errorf("%d names: %v", len(names), names)
+		t.Errorf("got %d names: %v", len(names), names)
 	}
 	if s.limits.refused < machines/5-1 {
-		t.Errorf("%d refused: did nothing hold it back?", s.limits.refused)
+		t.Errorf("the rate limit rejected %d requests, want more", s.limits.refused)
 	}
 	if up := s.upstream(); up != machines {
-		t.Errorf("the simulated providers have %d machines", up)
+		t.Errorf("got %d machines upstream", up)
 	}
-	// They end by one command, too.
+	// One command terminates all of them.
 	ids, _, _ := s.run("ps", "-o", "id")
 	args := []string{"terminate", "--yes", "--when", "earliest", "-o", "json"}
 	for _, d := range made {
 		args = append(args, d.ID)
 	}
 	if n := strings.Count(ids, "\n"); n != machines {
-		t.Errorf("ps -o id has %d lines", n)
+		t.Errorf("ps -o id printed %d lines", n)
 	}
 	if _, errs, code := s.run(args...); code != 0 {
 		t.Fatalf("exit code %d\n%s", code, errs)
 	}
 	s.server.Advance("30m")
 	if up := s.upstream(); up != 0 {
-		t.Errorf("%d machines are left", up)
+		t.Errorf("got %d machines upstream after the end", up)
 	}
 }
 
-// Where the money is enough for some only, they are made, and told with the error.
-func TestSomeOfManyMachines(t *testing.T) {
+// TestDeployManyWithInsufficientBalance checks that the deployments before the rejected one are
+// listed with the error.
+func TestDeployManyWithInsufficientBalance(t *testing.T) {
+	t.Parallel()
 	s := newShell(t, "60")
-	out, errs, code := s.run("deploy", "--offer", "off_abc123", "--ssh-public-key-file", publicKeyFile(t), "--name", "some", "--count", "3", "--yes", "-o", "json")
+	out, errs, code := s.run(
+		"deploy",
+		"--offer",
+		"off_abc123",
+		"--ssh-public-key-file",
+		publicKeyFile(t),
+		"--name",
+		"some",
+		"--count",
+		"3",
+		"--yes",
+		"-o",
+		"json",
+	)
 	if code != 5 || !strings.Contains(errs, `"code":"INSUFFICIENT_BALANCE"`) {
 		t.Errorf("exit code %d\n%s", code, errs)
 	}
@@ -145,26 +195,34 @@ func TestSomeOfManyMachines(t *testing.T) {
 	}
 }
 
-// A deploy pays no more than what was shown, whatever the price becomes in between: it says so in the request. With an idempotency key, whose request has to stay the same, that is
-// the price that the command names, which is shown, too.
-func TestNoMoreIsPaidThanWasShown(t *testing.T) {
+// TestDeployNeverPaysMoreThanShown checks that the request limits the price to the one shown. With
+// an idempotency key, whose request must stay the same, the limit is --max-price, which is shown as
+// well.
+func TestDeployNeverPaysMoreThanShown(t *testing.T) {
+	t.Parallel()
 	s := newShell(t, "500")
 	key := publicKeyFile(t)
 	for _, c := range []struct {
 		more  []string
 		shown string
 	}{
-		{nil, "  Price     %s/h, the same for as long as it runs"},
-		{[]string{"--max-price", "99"}, "  Price     %s/h, the same for as long as it runs"},
-		{[]string{"--max-price", "99", "--idempotency-key", "k"}, "  At most   %s/h, should it rise before the deploy"},
+		{nil, "  Price          %s/h (locked while running)"},
+		{[]string{"--max-price", "99"}, "  Price          %s/h (locked while running)"},
+		{
+			[]string{"--max-price", "99", "--idempotency-key", "k"},
+			"  Maximum        %s/h, if the price rises before the deploy",
+		},
 	} {
-		_, errs, code := s.run(append([]string{"deploy", "--offer", "off_abc123", "--name", "m", "--ssh-public-key-file", key, "--no-wait"}, c.more...)...)
+		_, errs, code := s.run(
+			append(
+				[]string{"deploy", "--offer", "off_abc123", "--name", "m", "--ssh-public-key-file", key, "--no-wait"},
+				c.more...)...)
 		if code != 0 {
 			t.Fatalf("%v: exit code %d\n%s", c.more, code, errs)
 		}
 		most := decoded[client.CreateDeployment](t, string(s.limits.deploys[len(s.limits.deploys)-1])).MaxHourlyPrice
 		if most == nil || !strings.Contains(errs, fmt.Sprintf(c.shown, *most)) {
-			t.Errorf("%v: at most %v is paid, and shown was\n%s", c.more, most, errs)
+			t.Errorf("%v: the request limits the price to %v, but the output is\n%s", c.more, most, errs)
 		}
 	}
 }

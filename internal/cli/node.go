@@ -8,17 +8,17 @@ import (
 	"github.com/billetcloud/billet/client"
 )
 
-// atNode is the deployment with the address, port and host keys of one of its nodes. It is known to
-// ssh by an id of its own, but for the first, which is the deployment's own address.
-func atNode(d *client.Deployment, node int) (*client.Deployment, error) {
+// selectNode returns the deployment with the address, port and host keys of one of its nodes. Each
+// node except the first, whose address is the deployment's, gets an id of its own for ssh.
+func selectNode(d *client.Deployment, node int) (*client.Deployment, error) {
 	if node == 0 {
 		return d, nil
 	}
 	if node < 0 || node >= len(d.Nodes) {
 		if len(d.Nodes) < 2 {
-			return nil, usage("%s has one node; leave --node out.", d.Name)
+			return nil, usageError("%s has one node. Remove --node.", d.Name)
 		}
-		return nil, usage("--node must be from 0 to %d: %s has %d nodes.", len(d.Nodes)-1, d.Name, len(d.Nodes))
+		return nil, usageError("--node must be 0 to %d: %s has %d nodes.", len(d.Nodes)-1, d.Name, len(d.Nodes))
 	}
 	n, at := d.Nodes[node], *d
 	at.ID, at.Name = d.ID+nodeSuffix(node), d.Name+"-node"+strconv.Itoa(node)
@@ -26,12 +26,12 @@ func atNode(d *client.Deployment, node int) (*client.Deployment, error) {
 	return &at, nil
 }
 
-// withNodes has each further node of a cluster follow its deployment, as a machine of its own.
-func withNodes(all []client.Deployment) (out []client.Deployment) {
+// expandNodes inserts each further node of a cluster after its deployment, as a machine of its own.
+func expandNodes(all []client.Deployment) (out []client.Deployment) {
 	for i := range all {
 		out = append(out, all[i])
 		for n := 1; n < len(all[i].Nodes); n++ {
-			if at, err := atNode(&all[i], n); err == nil {
+			if at, err := selectNode(&all[i], n); err == nil {
 				out = append(out, *at)
 			}
 		}
@@ -41,7 +41,7 @@ func withNodes(all []client.Deployment) (out []client.Deployment) {
 
 func nodeSuffix(node int) string { return "_node" + strconv.Itoa(node) }
 
-// nodeRows are the rows of a deployment's nodes; none where it has one.
+// nodeRows returns the rows of a cluster's nodes.
 func nodeRows(d *client.Deployment) (rows []row) {
 	if len(d.Nodes) < 2 {
 		return nil
@@ -56,15 +56,15 @@ func nodeRows(d *client.Deployment) (rows []row) {
 	return rows
 }
 
-// hostKeysOf says how the host keys are known.
-func hostKeysOf(d *client.Deployment) string {
-	switch or(d.SSHHostKeySource, "") {
+// hostKeySourceText explains how the host keys became known.
+func hostKeySourceText(d *client.Deployment) string {
+	switch valueOr(d.SSHHostKeySource, "") {
 	case client.HostKeysStated:
-		return "stated by the provider"
+		return "reported by the provider"
 	case client.HostKeysIssued:
-		return "made by Billet, and shown by the machine"
+		return "created by Billet"
 	case client.HostKeysLearned:
-		return "shown by the machine when Billet first connected"
+		return "recorded at the first connection"
 	}
 	return ""
 }

@@ -19,17 +19,18 @@ import (
 	"golang.org/x/term"
 )
 
-// formats are how billet answers.
+// formats are the values of --output.
 var formats = []string{"table", "wide", "json", "yaml", "csv", "id"}
 
 func (t *tool) checkFormat() error {
 	if !slices.Contains(formats, t.format) {
-		return usage("-o %q is none of %s.", t.format, strings.Join(formats, ", "))
+		return usageError("--output must be one of %s, not %q.", strings.Join(formats, ", "), t.format)
 	}
 	return nil
 }
 
-// formatOf finds the format in a command line that could not be read to its end, so that a program can read even what is wrong with it.
+// formatOf finds the output format in a command line that could not be parsed, so that the error
+// has that format.
 func formatOf(args []string, format string) string {
 	for i, arg := range args {
 		value := ""
@@ -50,34 +51,24 @@ func formatOf(args []string, format string) string {
 	return format
 }
 
-// forPrograms tells whether a program reads the answer.
-func (t *tool) forPrograms() bool {
+// machineOutput reports whether the output is JSON, YAML or CSV.
+func (t *tool) machineOutput() bool {
 	return t.format == "json" || t.format == "yaml" || t.format == "csv"
 }
 
-// column is one of a table. T is what a row is of.
-type column[T any] struct {
-	// name is the API's name of the field, for CSV; empty for what only people see. head is what they read above it.
-	name, head string
-	// text is the cell for people; raw is it for programs, text where it is nil.
-	text, raw func(T) string
-	// wide has it in -o wide and csv only; right puts numbers under each other.
-	wide, right bool
-}
-
-// listing is how things of one kind are listed.
+// listing defines how a list of T is printed.
 type listing[T any] struct {
-	// id is what -o id prints.
+	// id returns what -o id prints.
 	id      func(T) string
 	columns []column[T]
-	// none is said on standard error where a table has no rows.
+	// none is printed on standard error for an empty table.
 	none string
 }
 
-// list answers with several things.
+// list prints items in the selected format.
 func list[T any](t *tool, l listing[T], items []T) error {
 	if items == nil {
-		items = []T{} // [] in JSON, and not null
+		items = []T{} // [] in JSON, not null
 	}
 	switch t.format {
 	case "id":
@@ -112,7 +103,7 @@ func (l listing[T]) csv(out io.Writer, items []T) error {
 			if row[i] = c.text(item); c.raw != nil {
 				row[i] = c.raw(item)
 			}
-			row[i] = noFormula(row[i])
+			row[i] = escapeFormula(row[i])
 		}
 		_ = w.Write(row)
 	}
@@ -120,8 +111,8 @@ func (l listing[T]) csv(out io.Writer, items []T) error {
 	return w.Error()
 }
 
-// noFormula keeps spreadsheets from taking a text for a formula. Numbers stay as they are.
-func noFormula(cell string) string {
+// escapeFormula keeps spreadsheets from evaluating a cell as a formula. Numbers are unchanged.
+func escapeFormula(cell string) string {
 	if cell == "" || !strings.ContainsRune("=+-@\t\r\n", rune(cell[0])) {
 		return cell
 	}
@@ -131,8 +122,8 @@ func noFormula(cell string) string {
 	return "'" + cell
 }
 
-// shown are the columns of a table: without those for -o wide, and without those that have nothing
-// to say of any row.
+// shown returns the columns of a table: without wide columns unless wide is set, and without
+// columns that are empty in every row.
 func (l listing[T]) shown(items []T, wide bool) []column[T] {
 	return slices.DeleteFunc(slices.Clone(l.columns), func(c column[T]) bool {
 		return c.wide && !wide || !slices.ContainsFunc(items, func(item T) bool { return c.text(item) != "" })
@@ -161,7 +152,8 @@ func (l listing[T]) table(t *tool, items []T) error {
 	})
 }
 
-// table prints rows under their heads. A terminal that is too narrow gets fewer columns, since half an id is of no use: put what matters most to the left.
+// table prints rows under their headings. A narrow terminal gets fewer columns instead of cut-off
+// ids, so the most important columns belong on the left.
 func (t *tool) table(heads []string, rows [][]string, style func(row, column int) lipgloss.Style) error {
 	text := render(heads, rows, style)
 	if width, _, err := term.GetSize(int(t.Out.Fd())); err == nil && t.format != "wide" {
@@ -182,14 +174,15 @@ func (t *tool) table(heads []string, rows [][]string, style func(row, column int
 }
 
 func render(heads []string, rows [][]string, style func(row, column int) lipgloss.Style) string {
-	return table.New().Border(lipgloss.Border{}).BorderTop(false).BorderBottom(false).BorderLeft(false).BorderRight(false).BorderHeader(false).BorderColumn(false).BorderRow(false).
-		Wrap(false).Headers(heads...).Rows(rows...).StyleFunc(func(row, column int) lipgloss.Style {
+	noBorders := table.New().Border(lipgloss.Border{}).BorderTop(false).BorderBottom(false).BorderLeft(false).
+		BorderRight(false).BorderHeader(false).BorderColumn(false).BorderRow(false)
+	return noBorders.Wrap(false).Headers(heads...).Rows(rows...).StyleFunc(func(row, column int) lipgloss.Style {
 		s := style(row, column)
 		switch {
 		case row == table.HeaderRow:
 			s = s.Bold(true)
 		case row >= 0:
-			s = s.Inherit(wordStyle(rows[row][column]))
+			s = s.Inherit(statusStyle(rows[row][column]))
 		}
 		if column < len(heads)-1 {
 			s = s.PaddingRight(2)
@@ -198,35 +191,36 @@ func render(heads []string, rows [][]string, style func(row, column int) lipglos
 	}).Render()
 }
 
-// wordStyle colours the words for a state.
-func wordStyle(word string) lipgloss.Style {
-	colour := ""
-	switch word {
+// statusStyle returns the color of a status.
+func statusStyle(status string) lipgloss.Style {
+	color := ""
+	switch status {
 	case "running", "available", "attached", "up", "succeeded", "enabled", "delivered":
-		colour = "2"
-	case "pending", "deploying", "terminating", "stopped", "creating", "attaching", "detaching", "deleting", "degraded", "sold out":
-		colour = "3"
+		color = "2"
+	case "pending", "deploying", "terminating", "stopped", "creating", "attaching", "detaching", "deleting", "degraded",
+		"sold out":
+		color = "3"
 	case "failed", "interrupted", "down", "paused":
-		colour = "1"
+		color = "1"
 	case "terminated", "deleted":
-		colour = "8"
+		color = "8"
 	default:
 		return lipgloss.NewStyle()
 	}
-	return lipgloss.NewStyle().Foreground(lipgloss.Color(colour))
+	return lipgloss.NewStyle().Foreground(lipgloss.Color(color))
 }
 
-// print writes a line of the answer, with colours only where the terminal has them and NO_COLOR does not forbid them.
+// print writes a line of output, in color if the terminal supports it and NO_COLOR is not set.
 func (t *tool) print(line string) error {
 	w := colorprofile.NewWriter(t.Out, t.Env)
 	_, err := fmt.Fprintln(w, line)
 	return err
 }
 
-// row is a line of what is known of one thing.
+// row is a labeled line in the description of an object.
 type row struct{ name, value string }
 
-// show answers with one thing: v for programs, the rows for people. A row without a value is left out.
+// show prints one object: v for programs, the rows for people. Rows without a value are left out.
 func show(t *tool, id string, v any, rows ...row) error {
 	switch t.format {
 	case "id":
@@ -235,7 +229,7 @@ func show(t *tool, id string, v any, rows ...row) error {
 	case "json", "yaml":
 		return t.encode(v)
 	case "csv":
-		return usage("-o csv is for lists; take json or yaml for one thing.")
+		return errCSVForOne
 	}
 	width := 0
 	for _, r := range rows {
@@ -252,7 +246,7 @@ func show(t *tool, id string, v any, rows ...row) error {
 			if i > 0 {
 				name = ""
 			}
-			if err := t.print(fmt.Sprintf("%-*s  %s", width, name, wordStyle(line).Render(line))); err != nil {
+			if err := t.print(fmt.Sprintf("%-*s  %s", width, name, statusStyle(line).Render(line))); err != nil {
 				return err
 			}
 		}
@@ -260,7 +254,7 @@ func show(t *tool, id string, v any, rows ...row) error {
 	return nil
 }
 
-// encode writes v as the API would, in JSON or YAML.
+// encode writes v with the API's field names, in JSON or YAML.
 func (t *tool) encode(v any) error {
 	b, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
@@ -270,27 +264,28 @@ func (t *tool) encode(v any) error {
 		_, err = fmt.Fprintf(t.Out, "%s\n", b)
 		return err
 	}
-	var n yaml.Node // JSON is YAML; a node keeps the order of the fields and every digit
+	var n yaml.Node // JSON is YAML; a node keeps the field order and every digit
 	if err := yaml.Unmarshal(b, &n); err != nil {
 		return err
 	}
-	blocks(&n)
+	blockStyle(&n)
 	e := yaml.NewEncoder(t.Out)
 	e.SetIndent(2)
 	return e.Encode(&n)
 }
 
-// blocks writes a node on lines of its own instead of in brackets.
-func blocks(n *yaml.Node) {
+// blockStyle switches a node from brackets to block style.
+func blockStyle(n *yaml.Node) {
 	if len(n.Content) > 0 || n.Kind == yaml.ScalarNode {
 		n.Style = 0
 	}
 	for _, below := range n.Content {
-		blocks(below)
+		blockStyle(below)
 	}
 }
 
-// clean takes control characters away, so that no text of the server can move the cursor or colour the screen. Line ends stay.
+// clean removes control characters except line feeds, so that text from the server cannot move the
+// cursor or color the screen.
 func clean(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r != '\n' && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r)) {
@@ -300,11 +295,10 @@ func clean(s string) string {
 	}, s)
 }
 
-// hourly is a price for people.
+// hourly formats a price per hour.
 func hourly(m client.Money) string { return m.String() + "/h" }
 
-// perGPU is a price by the hour that was divided, and so is rounded to the cent where it is not
-// smaller than a dime.
+// perGPU formats a divided price per hour: rounded to cents if it is at least 10 cents.
 func perGPU(m client.Money) string {
 	if m >= 10*client.Cent {
 		m = (m + client.Cent/2) / client.Cent * client.Cent
@@ -312,7 +306,7 @@ func perGPU(m client.Money) string {
 	return hourly(m)
 }
 
-// total is an amount for people: cents, and commas between thousands. Programs get every decimal.
+// total formats an amount with two decimals and thousands separators. Programs get every decimal.
 func total(m client.Money) string {
 	sign := ""
 	if m < 0 {
@@ -329,29 +323,48 @@ func total(m client.Money) string {
 	return fmt.Sprintf("%s$%s.%02d", sign, whole, int64(cents%100))
 }
 
-// when is a time for people, in their zone.
-func when(at time.Time) string { return at.Local().Format("2006-01-02 15:04 MST") }
+// localTime formats a time in the user's time zone.
+func localTime(at time.Time) string { return at.Local().Format("2006-01-02 15:04 MST") }
 
-// stamp is a time for programs.
-func stamp(at time.Time) string { return at.UTC().Format(time.RFC3339Nano) }
+// rfc3339 formats a time for programs.
+func rfc3339(at time.Time) string { return at.UTC().Format(time.RFC3339Nano) }
 
-// since is how long ago something was, roughly.
-func since(d time.Duration) string {
-	switch {
+// duration formats a length of time: "42 s", "20 min", "3 h", "3 h 5 min" or "4 days". It rounds
+// down.
+func duration(d time.Duration) string {
+	switch minutes := int(d.Minutes()); {
 	case d < time.Minute:
-		return fmt.Sprintf("%ds", int(max(d, 0).Seconds()))
+		return fmt.Sprintf("%d s", int(max(d, 0).Seconds()))
 	case d < time.Hour:
-		return fmt.Sprintf("%dm", int(d.Minutes()))
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
+		return fmt.Sprintf("%d min", minutes)
+	case d >= 48*time.Hour:
+		return fmt.Sprintf("%d days", minutes/60/24)
+	case minutes%60 == 0:
+		return fmt.Sprintf("%d h", minutes/60)
+	default:
+		return fmt.Sprintf("%d h %d min", minutes/60, minutes%60)
 	}
-	return fmt.Sprintf("%dd", int(d.Hours()/24))
 }
 
-// or is what a pointer points to, or another value.
-func or[T any](p *T, otherwise T) T {
+// valueOr returns what p points to, or otherwise if p is nil.
+func valueOr[T any](p *T, otherwise T) T {
 	if p == nil {
 		return otherwise
 	}
 	return *p
+}
+
+// optionalRFC3339 is rfc3339 for what may not have happened.
+func optionalRFC3339(at *time.Time) string {
+	if at == nil {
+		return ""
+	}
+	return rfc3339(*at)
+}
+
+func yesNo(yes bool) string {
+	if yes {
+		return "yes"
+	}
+	return "no"
 }

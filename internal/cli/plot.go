@@ -6,7 +6,8 @@ import (
 	"golang.org/x/term"
 )
 
-// plotWidth is how many columns a plot beside so many columns of text may have; 0 where there is no place for one. Only a terminal and -o wide have plots.
+// plotWidth returns the width of a plot next to text of that width, or 0 if there is no space. Only
+// terminals and -o wide get plots.
 func (t *tool) plotWidth(beside int) int {
 	const least, most = 10, 60
 	width, _, err := term.GetSize(int(t.Out.Fd()))
@@ -19,12 +20,12 @@ func (t *tool) plotWidth(beside int) int {
 	return min(width-beside, most)
 }
 
-// bar is a bar for that part of the largest, in eighths of a column.
+// bar draws a bar of part relative to largest, in eighths of a column.
 func bar(part, largest float64, width int) string {
 	if part <= 0 || largest <= 0 {
 		return ""
 	}
-	eighths := max(1, int(part/largest*float64(width)*8+0.5)) // something is seen of all that is not nothing
+	eighths := max(1, int(part/largest*float64(width)*8+0.5)) // every positive value is visible
 	text := strings.Repeat("█", eighths/8)
 	if rest := eighths % 8; rest > 0 {
 		text += string([]rune("▏▎▍▌▋▊▉")[rest-1])
@@ -32,7 +33,7 @@ func bar(part, largest float64, width int) string {
 	return text
 }
 
-// spark draws values as one line: the lowest as ▁, the highest as █. A gap is drawn for what is below 0.
+// spark draws values as one line, the lowest as ▁ and the highest as █. Negative values are gaps.
 func spark(values []float64) string {
 	lowest, highest, any := 0.0, 0.0, false
 	for _, v := range values {

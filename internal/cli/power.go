@@ -8,22 +8,34 @@ import (
 	"github.com/spf13/cobra"
 )
 
-var powers = map[string]struct{ short, long, doing, done string }{
-	"reboot":    {"Reboot a machine", "Reboots a machine. Its files stay.", "is being rebooted", "was rebooted"},
-	"power-off": {"Switch a machine off", "Switches a machine off. It is kept with its files, and paid for as before: 'billet terminate' ends the bill.", "is being switched off", "is off; it is paid for until it is terminated"},
-	"power-on":  {"Switch a machine on", "Switches a machine on again.", "is being switched on", "is on"},
+// powerActions have the help of the power commands, and the texts for an action that started and
+// one that is done.
+var powerActions = map[string]struct{ short, long, started, done string }{
+	"reboot": {"Reboot a machine", "Reboots a machine. Its disks are kept.", "is rebooting", "was rebooted"},
+	"power-off": {
+		"Power off a machine",
+		"Powers off a machine. Its disks are kept. Billing continues; use 'billet terminate' to stop it.",
+		"is powering off", "is off; billing continues",
+	},
+	"power-on": {"Power on a machine", "Powers on a machine.", "is powering on", "is on"},
 }
 
 func (t *tool) power(what string) *cobra.Command {
 	var yes, wait bool
-	say := powers[what]
-	cmd := &cobra.Command{Use: what + " <machine>", Short: say.short, Long: say.long, Args: cobra.ExactArgs(1), Example: "  billet " + what + " training --wait"}
+	action := powerActions[what]
+	cmd := &cobra.Command{
+		Use:     what + " <machine>",
+		Short:   action.short,
+		Long:    action.long,
+		Args:    cobra.ExactArgs(1),
+		Example: "  billet " + what + " training --wait",
+	}
 	if what != "power-on" {
 		yesFlag(cmd, &yes)
 	}
-	cmd.Flags().BoolVar(&wait, "wait", false, "wait until it is done")
-	t.suggestMachines(cmd)
-	return t.act(cmd, func(ctx context.Context, c *client.Client, args []string) error {
+	cmd.Flags().BoolVar(&wait, "wait", false, "wait until the action is done")
+	t.completeMachines(cmd)
+	return t.mutating(cmd, func(ctx context.Context, c *client.Client, args []string) error {
 		d, err := deployment(ctx, c, args[0])
 		if err != nil {
 			return err
@@ -36,49 +48,61 @@ func (t *tool) power(what string) *cobra.Command {
 			act = c.Deployments.PowerOff
 		}
 		if what != "power-on" {
-			if err := t.agree(ctx, yes, "What runs in "+d.Name+" is broken off. "+strings.ToUpper(what[:1])+what[1:]+"?"); err != nil {
+			question := "Processes on " + d.Name + " will be stopped. " + strings.ToUpper(what[:1]) + what[1:] + "?"
+			if err := t.confirm(ctx, yes, question); err != nil {
 				return err
 			}
 		}
 		if d, err = act(ctx, d.ID); err != nil {
 			return err
 		}
-		return t.doing(ctx, c, d, wait, say.doing, say.done)
+		return t.reportAction(ctx, c, d, wait, action.started, action.done)
 	})
 }
 
-// doing waits, where that is wanted, and says what happens with a machine.
-func (t *tool) doing(ctx context.Context, c *client.Client, d *client.Deployment, wait bool, doing, done string) error {
+// reportAction prints that an action started or, with wait, waits for it and prints that it is
+// done.
+func (t *tool) reportAction(
+	ctx context.Context, c *client.Client, d *client.Deployment, wait bool, started, done string,
+) error {
 	if !wait {
-		return did(t, d.ID, d, "%s %s.", d.Name, doing)
+		return printResult(t, d.ID, d, "%s %s.", d.Name, started)
 	}
 	d, err := c.Deployments.WaitForAction(ctx, d.ID)
 	if err != nil {
 		return err
 	}
-	return did(t, d.ID, d, "%s %s; its status is %s.", d.Name, done, d.Status)
+	return printResult(t, d.ID, d, "%s %s (status: %s).", d.Name, done, d.Status)
 }
 
 func (t *tool) reinstall() *cobra.Command {
 	var yes, wait bool
 	var system string
-	cmd := &cobra.Command{Use: "reinstall <machine>", Short: "Wipe a machine and install it anew", Args: cobra.ExactArgs(1), Example: "  billet reinstall training --os \"Ubuntu 24.04\" --wait",
-		Long: "Wipes a machine's own disks and installs it anew with its SSH keys. Volumes stay. The bill goes on as before."}
+	cmd := &cobra.Command{
+		Use:     "reinstall <machine>",
+		Short:   "Reinstall the OS (erases local disks)",
+		Args:    cobra.ExactArgs(1),
+		Example: "  billet reinstall training --os \"Ubuntu 24.04\" --wait",
+		Long: "Erases a machine's local disks and reinstalls the operating system with the same SSH keys.\n" +
+			"Volumes are not affected. Billing continues.",
+	}
 	yesFlag(cmd, &yes)
-	cmd.Flags().StringVar(&system, "os", "", "another one of the offer's operating systems; the present one if left out")
-	cmd.Flags().BoolVar(&wait, "wait", false, "wait until it is done")
-	t.suggestMachines(cmd)
-	return t.act(cmd, func(ctx context.Context, c *client.Client, args []string) error {
+	cmd.Flags().StringVar(&system, "os", "", "`name` of an operating system of the offer; default: the current one")
+	cmd.Flags().BoolVar(&wait, "wait", false, "wait until the action is done")
+	t.completeMachines(cmd)
+	return t.mutating(cmd, func(ctx context.Context, c *client.Client, args []string) error {
 		d, err := deployment(ctx, c, args[0])
 		if err != nil {
 			return err
 		}
-		if err := t.agreeToLoss(ctx, yes, "Everything on the own disks of "+d.Name+" is lost. Reinstall?"); err != nil {
+		question := "This permanently erases the local disks of " + d.Name + ". Reinstall?"
+		if err := t.confirmDestructive(ctx, yes, question); err != nil {
 			return err
 		}
-		if d, err = c.Deployments.Reinstall(ctx, d.ID, client.ReinstallDeployment{EraseLocalDisks: true, OperatingSystem: system}); err != nil {
+		in := client.ReinstallDeployment{EraseLocalDisks: true, OperatingSystem: system}
+		if d, err = c.Deployments.Reinstall(ctx, d.ID, in); err != nil {
 			return err
 		}
-		return t.doing(ctx, c, d, wait, "is being installed anew", "was installed anew")
+		return t.reportAction(ctx, c, d, wait, "is being reinstalled", "was reinstalled")
 	})
 }

@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// defaultProfile is the profile of a login that names none.
+// defaultProfile is the name of the first login.
 const defaultProfile = "default"
 
 // profile is one login.
@@ -20,19 +20,19 @@ type profile struct {
 	// URL is the server's address, APIKey the key.
 	URL    string `json:"url"`
 	APIKey string `json:"apiKey"`
-	// KeyID and Account say which key it is, and whose, where that was known.
+	// KeyID and Account describe the key, if they are known.
 	KeyID   string `json:"keyId,omitempty"`
 	Account string `json:"account,omitempty"`
 }
 
-// credentials are all logins, as they are kept.
+// credentials is the content of the credentials file.
 type credentials struct {
-	// Current is the profile that is used where none is named.
+	// Current is the profile used by default.
 	Current  string             `json:"current"`
 	Profiles map[string]profile `json:"profiles"`
 }
 
-// configDir is where the system keeps the configuration of programs.
+// configDir returns the directory for billet's files.
 func (t *tool) configDir() (string, error) {
 	if dir := t.env("BILLET_CONFIG_DIR"); dir != "" {
 		return dir, nil
@@ -42,7 +42,7 @@ func (t *tool) configDir() (string, error) {
 	}
 	home := t.env("HOME")
 	if home == "" {
-		return "", errors.New("the home directory is not known: set HOME or BILLET_CONFIG_DIR")
+		return "", errors.New("the home directory is unknown: set HOME or BILLET_CONFIG_DIR")
 	}
 	if runtime.GOOS == "darwin" {
 		return filepath.Join(home, "Library", "Application Support", "billet"), nil
@@ -55,7 +55,7 @@ func (t *tool) credentialsFile() (string, error) {
 	return filepath.Join(dir, "credentials.json"), err
 }
 
-// credentials reads the logins; none where there is no file yet. A file that others can read is used, and said.
+// credentials reads the logins, if there are any. It warns about a file that other users can read.
 func (t *tool) credentials() (credentials, error) {
 	c := credentials{Profiles: map[string]profile{}}
 	path, err := t.credentialsFile()
@@ -69,18 +69,18 @@ func (t *tool) credentials() (credentials, error) {
 		return c, err
 	}
 	if err := json.Unmarshal(b, &c); err != nil {
-		return c, fmt.Errorf("%s cannot be read: %w\n'billet login' writes it anew once it is away", path, err)
+		return c, fmt.Errorf("cannot read %s: %w\nDelete the file and run 'billet login' again", path, err)
 	}
 	if c.Profiles == nil {
 		c.Profiles = map[string]profile{}
 	}
 	if i, err := os.Stat(path); err == nil && i.Mode().Perm()&0o077 != 0 {
-		t.note("billet: other users of this machine can read your API key; mend it with: chmod 600 '%s'", path)
+		t.note("billet: other users of this machine can read your API key. Fix this with: chmod 600 '%s'", path)
 	}
 	return c, nil
 }
 
-// keep writes the logins, whole or not at all, for their owner alone.
+// keep writes the logins atomically, to a file that only its owner can read.
 func (t *tool) keep(c credentials) error {
 	path, err := t.credentialsFile()
 	if err != nil {
@@ -108,7 +108,8 @@ func (t *tool) keep(c credentials) error {
 	return os.Rename(f.Name(), path)
 }
 
-// profileName is the profile that was chosen: by the flag, the environment, or the last login.
+// profileName returns the selected profile: that of the flag, of the environment, or the current
+// one.
 func (t *tool) profileName(c credentials) string {
 	for _, name := range []string{t.profile, t.env("BILLET_PROFILE"), c.Current} {
 		if name != "" {
@@ -118,7 +119,8 @@ func (t *tool) profileName(c credentials) string {
 	return defaultProfile
 }
 
-// signedIn is the login to use. A key in the environment wins unless --profile names a login.
+// signedIn returns the login to use. A key in the environment overrides the logins unless --profile
+// is set.
 func (t *tool) signedIn() (profile, error) {
 	env := profile{URL: t.env("BILLET_URL"), APIKey: t.env("BILLET_API_KEY")}
 	if t.url != "" {
@@ -126,7 +128,11 @@ func (t *tool) signedIn() (profile, error) {
 	}
 	if env.APIKey != "" && t.profile == "" {
 		if env.URL == "" {
-			return env, &fault{exitSignIn, "NOT_SIGNED_IN", "BILLET_API_KEY is set, and BILLET_URL is not: say which server the key is for."}
+			return env, &cliError{
+				exitSignIn,
+				"NOT_SIGNED_IN",
+				"BILLET_API_KEY is set, but BILLET_URL is not. Set it to the key's server.",
+			}
 		}
 		return env, nil
 	}
@@ -137,24 +143,39 @@ func (t *tool) signedIn() (profile, error) {
 	name := t.profileName(c)
 	p, there := c.Profiles[name]
 	if !there {
-		text := "you are not signed in.\n'billet login https://…' signs in to a server; or set BILLET_URL and BILLET_API_KEY."
+		text := "not signed in.\nRun 'billet login https://…', or set BILLET_URL and BILLET_API_KEY."
 		if names := c.names(); len(names) > 0 {
-			text = fmt.Sprintf("there is no login %q; there are: %s.\n'billet login --profile %s https://…' makes it.", name, names, name)
+			text = fmt.Sprintf(
+				"no login named %q. Logins: %s.\nRun 'billet login --profile %s https://…' to create it.",
+				name,
+				strings.Join(names, ", "),
+				name,
+			)
 		}
-		return p, &fault{exitSignIn, "NOT_SIGNED_IN", text}
+		return p, &cliError{exitSignIn, "NOT_SIGNED_IN", text}
 	}
-	// A key is sent to the server that it was made by, and to no other.
+	// A key is sent only to its own server.
 	if t.url != "" && !sameServer(t.url, p.URL) {
-		return p, usage("the login %q is for %s; with --url give BILLET_API_KEY, or log in there with another --profile.", name, p.URL)
+		return p, usageError(
+			"the login %q is for %s. To use another --url, set BILLET_API_KEY or sign in there with another --profile.",
+			name,
+			p.URL,
+		)
 	}
-	// Nor is a verb that was meant for the environment's server done at another.
+	// Nor is a command meant for the environment's server run on another one.
 	if t.url == "" && t.profile == "" && env.URL != "" && !sameServer(env.URL, p.URL) {
-		return p, usage("the login %q is for %s; BILLET_URL is %s, and BILLET_API_KEY is not set. Set it, unset BILLET_URL, or say which login by --profile.", name, p.URL, env.URL)
+		return p, usageError(
+			"the login %q is for %s, but BILLET_URL is %s. "+
+				"Set BILLET_API_KEY, unset BILLET_URL, or name a login with --profile.",
+			name,
+			p.URL,
+			env.URL,
+		)
 	}
 	return p, nil
 }
 
-// sameServer tells whether two addresses are one, as a login keeps them.
+// sameServer reports whether two addresses are the same, except for a trailing slash.
 func sameServer(a, b string) bool { return strings.TrimRight(a, "/") == strings.TrimRight(b, "/") }
 
 func (c credentials) names() []string {

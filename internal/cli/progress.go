@@ -12,24 +12,25 @@ import (
 	"golang.org/x/term"
 )
 
-// progress shows how far a deploy has come: a line for each step that is done, and on a terminal one below them that lives.
+// progress shows a deployment's progress: a line for each finished step and, on a terminal, an
+// updating line for the active one.
 type progress struct {
 	t *tool
-	// typical is how long it usually takes from the beginning; 0 where that is not known.
+	// typical is the usual total time, 0 if unknown.
 	typical time.Duration
 	begun   time.Time
 
 	mu    sync.Mutex
-	told  map[string]string // the status that was last told of each step
+	shown map[string]string // the last printed status of each step
 	now   string            // the step that is active
 	drawn bool
 	stop  chan struct{}
 	done  sync.WaitGroup
 }
 
-// newProgress begins to show. Its end must be called.
+// newProgress starts the display. The caller must call end.
 func (t *tool) newProgress(typical time.Duration) *progress {
-	p := &progress{t: t, typical: typical, begun: t.Now(), told: map[string]string{}, stop: make(chan struct{})}
+	p := &progress{t: t, typical: typical, begun: t.Now(), shown: map[string]string{}, stop: make(chan struct{})}
 	if terminal(t.Err) && t.env("TERM") != "dumb" {
 		p.done.Go(func() {
 			tick := time.NewTicker(time.Second)
@@ -49,14 +50,14 @@ func (t *tool) newProgress(typical time.Duration) *progress {
 	return p
 }
 
-// end takes the living line away.
+// end removes the updating line.
 func (p *progress) end() {
 	close(p.stop)
 	p.done.Wait()
 	p.erase()
 }
 
-// show tells what has changed.
+// show prints what changed.
 func (p *progress) show(d *client.Deployment) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -65,29 +66,29 @@ func (p *progress) show(d *client.Deployment) {
 		detail := detail(s)
 		switch s.Status {
 		case "done":
-			took := ""
+			elapsed := ""
 			if s.StartedAt != nil && s.FinishedAt != nil {
-				took = " " + since(s.FinishedAt.Sub(*s.StartedAt))
+				elapsed = " " + duration(s.FinishedAt.Sub(*s.StartedAt))
 			}
-			p.tell(s.Name, "done", "✓ "+s.Name+took)
+			p.printOnce(s.Name, "done", "✓ "+s.Name+elapsed)
 		case "failed":
-			p.tell(s.Name, "failed", "✗ "+s.Name+detail)
+			p.printOnce(s.Name, "failed", "✗ "+s.Name+detail)
 		case "active":
 			p.now = s.Name + detail
 			if !terminal(p.t.Err) {
-				p.tell(s.Name, "active"+detail, "… "+p.now)
+				p.printOnce(s.Name, "active"+detail, "… "+p.now)
 			}
 		}
 	}
 	p.draw()
 }
 
-// tell says a line once.
-func (p *progress) tell(step, status, line string) {
-	if p.told[step] == status {
+// printOnce prints a line for a status of a step, once.
+func (p *progress) printOnce(step, status, line string) {
+	if p.shown[step] == status {
 		return
 	}
-	p.told[step] = status
+	p.shown[step] = status
 	p.erase()
 	w := colorprofile.NewWriter(p.t.Err, p.t.Env)
 	style := lipgloss.NewStyle()
@@ -106,9 +107,13 @@ func (p *progress) draw() {
 	if err != nil || p.now == "" || p.t.env("TERM") == "dumb" {
 		return
 	}
-	line := fmt.Sprintf("  … %s, %s so far", clean(strings.ReplaceAll(p.now, "\n", " ")), since(p.t.Now().Sub(p.begun)))
+	line := fmt.Sprintf(
+		"  … %s, %s elapsed",
+		clean(strings.ReplaceAll(p.now, "\n", " ")),
+		duration(p.t.Now().Sub(p.begun)),
+	)
 	if p.typical > 0 {
-		line += ", typically " + since(p.typical)
+		line += ", typically " + duration(p.typical)
 	}
 	if r := []rune(line); len(r) >= width {
 		line = string(r[:max(width-1, 0)])

@@ -3,40 +3,46 @@ package cli
 import (
 	"context"
 	"fmt"
-	"strconv"
+	"slices"
 	"strings"
 
 	"github.com/billetcloud/billet/client"
 	"github.com/spf13/cobra"
 )
 
-// live are the statuses of what has not ended.
-var live = []client.DeploymentStatus{client.DeploymentPending, client.DeploymentDeploying, client.DeploymentRunning, client.DeploymentStopped, client.DeploymentTerminating}
+// live are the statuses of deployments that have not ended.
+var live = slices.DeleteFunc(client.DeploymentStatuses(), client.DeploymentStatus.Final)
+
+var deploymentCol columnsOf[client.Deployment]
 
 func (t *tool) deploymentListing() listing[client.Deployment] {
 	return listing[client.Deployment]{
 		id: func(d client.Deployment) string { return d.ID },
 		columns: []column[client.Deployment]{
-			{name: "id", head: "DEPLOYMENT", text: func(d client.Deployment) string { return d.ID }},
-			{name: "name", head: "NAME", text: func(d client.Deployment) string { return d.Name }},
-			{name: "status", head: "STATUS", text: func(d client.Deployment) string { return string(d.Status) }},
-			{name: "gpus", head: "GPUS", text: func(d client.Deployment) string { return fmt.Sprintf("%d × %s", d.GPUCount, d.GPUType) }},
-			{name: "hourlyPrice", head: "PRICE", right: true, text: func(d client.Deployment) string { return hourly(d.HourlyPrice) }, raw: func(d client.Deployment) string { return d.HourlyPrice.Decimal() }},
-			{name: "costToDate", head: "COST", right: true, text: func(d client.Deployment) string { return total(d.CostToDate) }, raw: func(d client.Deployment) string { return d.CostToDate.Decimal() }},
-			{name: "createdAt", head: "AGE", right: true, text: func(d client.Deployment) string { return since(t.Now().Sub(d.CreatedAt)) }, raw: func(d client.Deployment) string { return stamp(d.CreatedAt) }},
-			{name: "ipAddress", head: "ADDRESS", text: func(d client.Deployment) string { return or(d.IPAddress, "") }},
-			{name: "sshPort", head: "PORT", wide: true, right: true, text: func(d client.Deployment) string {
-				if d.SSHPort == nil {
-					return ""
-				}
-				return strconv.Itoa(*d.SSHPort)
-			}},
-			{name: "provider", head: "PROVIDER", wide: true, text: func(d client.Deployment) string { return d.Provider }},
-			{name: "region", head: "REGION", wide: true, text: func(d client.Deployment) string { return d.Region }},
-			{name: "offerId", head: "OFFER", wide: true, text: func(d client.Deployment) string { return d.OfferID }},
-			{name: "tags", head: "TAGS", wide: true, text: func(d client.Deployment) string { return strings.Join(d.Tags, " ") }},
+			deploymentCol.text("id", "DEPLOYMENT", func(d client.Deployment) string { return d.ID }),
+			deploymentCol.text("name", "NAME", func(d client.Deployment) string { return d.Name }),
+			deploymentCol.text("status", "STATUS", func(d client.Deployment) string { return string(d.Status) }),
+			deploymentCol.text("gpus", "GPUS",
+				func(d client.Deployment) string { return fmt.Sprintf("%d × %s", d.GPUCount, d.GPUType) }),
+			deploymentCol.money("hourlyPrice", "PRICE", hourly,
+				func(d client.Deployment) client.Money { return d.HourlyPrice }),
+			deploymentCol.money("costToDate", "TOTAL COST", total,
+				func(d client.Deployment) client.Money { return d.CostToDate }),
+			{
+				name: "createdAt", head: "AGE", right: true,
+				text: func(d client.Deployment) string { return duration(t.Now().Sub(d.CreatedAt)) },
+				raw:  func(d client.Deployment) string { return rfc3339(d.CreatedAt) },
+			},
+			deploymentCol.text("ipAddress", "ADDRESS",
+				func(d client.Deployment) string { return valueOr(d.IPAddress, "") }),
+			deploymentCol.optionalNumber("sshPort", "PORT", func(d client.Deployment) *int { return d.SSHPort }).onlyWide(),
+			deploymentCol.text("provider", "PROVIDER", func(d client.Deployment) string { return d.Provider }).onlyWide(),
+			deploymentCol.text("region", "REGION", func(d client.Deployment) string { return d.Region }).onlyWide(),
+			deploymentCol.text("offerId", "OFFER", func(d client.Deployment) string { return d.OfferID }).onlyWide(),
+			deploymentCol.text("tags", "TAGS",
+				func(d client.Deployment) string { return strings.Join(d.Tags, " ") }).onlyWide(),
 		},
-		none: "No deployments. 'billet deploy' makes one; 'billet ps --all' shows those that have ended.",
+		none: "No deployments. Run 'billet deploy' to create one, or 'billet ps --all' to include ended ones.",
 	}
 }
 
@@ -45,21 +51,27 @@ func (t *tool) ps() *cobra.Command {
 	var all bool
 	var statuses []string
 	cmd := &cobra.Command{
-		Use: "ps", Aliases: []string{"deployments", "list", "ls"}, Short: "Your machines", Args: cobra.NoArgs,
-		Long: "Shows your machines that have not ended, newest first.",
+		Use: "ps", Aliases: []string{"deployments", "list", "ls"}, Short: "List machines", Args: cobra.NoArgs,
+		Long: "Lists your machines that have not ended, newest first.",
 		Example: `  billet ps
   billet ps --all -o wide
   billet ps --tag training -o id`,
 	}
 	f := cmd.Flags()
-	f.BoolVarP(&all, "all", "a", false, "those that have ended, too")
-	f.StringSliceVar(&statuses, "status", nil, "only those with one of these statuses")
-	f.StringVar(&q.Tag, "tag", "", "only those with this tag")
-	f.StringVar(&q.Provider, "provider", "", "a provider's slug")
-	f.StringVar(&q.Region, "region", "", "a region's slug")
-	f.StringVar(&q.Search, "name", "", "a part of the name")
-	f.StringVar(&q.Sort, "sort", "", "createdAt or name; with a hyphen before it downwards")
-	return t.verb(cmd, func(ctx context.Context, c *client.Client, _ []string) error {
+	f.BoolVarP(&all, "all", "a", false, "include ended machines")
+	f.StringSliceVar(
+		&statuses,
+		"status",
+		nil,
+		"only machines with one of these `status`es: "+joined(client.DeploymentStatuses()),
+	)
+	f.StringVar(&q.Tag, "tag", "", "only machines with this `tag`")
+	f.StringVar(&q.Provider, "provider", "", "provider `slug`")
+	f.StringVar(&q.Region, "region", "", "region `slug`")
+	f.StringVar(&q.Search, "name", "", "only machines whose name contains this `text`")
+	f.StringVar(&q.Sort, "sort", "", sortHelp)
+	_ = cmd.RegisterFlagCompletionFunc("status", fixed(client.DeploymentStatuses()))
+	return t.withClient(cmd, func(ctx context.Context, c *client.Client, _ []string) error {
 		switch {
 		case len(statuses) > 0:
 			for _, s := range statuses {

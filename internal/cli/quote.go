@@ -10,23 +10,24 @@ import (
 
 func (t *tool) quote() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "quote <offer>", Aliases: []string{"quotes"}, Short: "Fix an offer's price for ten minutes", Args: cobra.ExactArgs(1),
-		Long: `Fixes an offer's price for ten minutes, and shows what a deploy would set aside and whether your money covers it. It costs nothing, and keeps
-no machine back.`,
+		Use: "quote <offer>", Aliases: []string{"quotes"}, Short: "Lock an offer's price for ten minutes",
+		Args: cobra.ExactArgs(1),
+		Long: `Locks an offer's price for ten minutes and shows the hold of a deploy and whether
+your balance covers it. A quote is free and reserves no machine.`,
 		Example: `  billet quote off_abc123
   billet deploy --quote $(billet quote off_abc123 -o id)
   billet quote show quo_01…`,
 	}
-	t.suggest(cmd, offerIDs)
-	t.act(cmd, func(ctx context.Context, c *client.Client, args []string) error {
+	t.completeFirstArg(cmd, offerIDs)
+	t.mutating(cmd, func(ctx context.Context, c *client.Client, args []string) error {
 		q, err := c.Quotes.Create(ctx, args[0])
 		if err != nil {
 			return err
 		}
 		return t.showQuote(q, true)
 	})
-	cmd.AddCommand(t.verb(&cobra.Command{
-		Use: "show <quote>", Short: "A quote that was made, for a day", Args: cobra.ExactArgs(1), Example: "  billet quote show quo_01…",
+	cmd.AddCommand(t.withClient(&cobra.Command{
+		Use: "show <quote>", Short: "Show a quote", Args: cobra.ExactArgs(1), Example: "  billet quote show quo_01…",
 	}, func(ctx context.Context, c *client.Client, args []string) error {
 		q, err := c.Quotes.Get(ctx, args[0])
 		if err != nil {
@@ -37,37 +38,49 @@ no machine back.`,
 	return cmd
 }
 
-// showQuote shows a quote, which was made just now or some time ago. Whether that is over is not said then: it goes by the server's clock.
+// showQuote prints a quote. For one that is not fresh it does not print the time left, which
+// depends on the server's clock.
 func (t *tool) showQuote(q *client.Quote, fresh bool) error {
-	made, until := when(q.CreatedAt), when(q.ExpiresAt)
+	created, until := localTime(q.CreatedAt), localTime(q.ExpiresAt)
 	if fresh {
-		made, until = "", until+", for "+since(q.ExpiresAt.Sub(q.CreatedAt))
+		created, until = "", fmt.Sprintf("%s (in %s)", until, duration(q.ExpiresAt.Sub(q.CreatedAt)))
 	}
 	if q.UsedBy != nil {
 		until = "used"
 	}
-	enough := "which is enough"
+	enough := "sufficient"
 	if q.Available < q.Required {
 		enough = fmt.Sprintf("%s short", total(q.Required-q.Available))
 	}
-	err := show(t, q.QuoteID, q, row{"Quote", q.QuoteID}, row{"Offer", q.OfferID}, row{"Price", hourly(q.HourlyPrice)}, row{"Made", made}, row{"Holds until", until},
-		row{"Set aside", total(q.Hold) + " by a deploy"}, row{"Required", total(q.Required) + " must be available for it"},
-		row{"Available", total(q.Available) + ", " + enough}, row{"Used by", or(q.UsedBy, "")})
-	if err == nil && t.forPeople() && fresh {
-		t.note("'billet deploy --quote %s' takes it.", q.QuoteID)
+	err := show(
+		t,
+		q.QuoteID,
+		q,
+		row{"Quote", q.QuoteID},
+		row{"Offer", q.OfferID},
+		row{"Price", hourly(q.HourlyPrice)},
+		row{"Created", created},
+		row{"Expires", until},
+		row{"Hold", total(q.Hold)},
+		row{"Required balance", total(q.Required)},
+		row{"Available", fmt.Sprintf("%s (%s)", total(q.Available), enough)},
+		row{"Used by", valueOr(q.UsedBy, "")},
+	)
+	if err == nil && t.humanOutput() && fresh {
+		t.note("Run 'billet deploy --quote %s' to deploy at this price.", q.QuoteID)
 	}
 	return err
 }
 
 func offerIDs(ctx context.Context, c *client.Client) ([]cobra.Completion, error) {
-	yes := true
-	p, err := c.Offers.List(ctx, client.OfferQuery{Paging: client.Paging{Limit: client.PageSize}, Available: &yes})
+	p, err := c.Offers.List(ctx, client.OfferQuery{Paging: client.Paging{Limit: client.PageSize}, Available: new(true)})
 	if err != nil {
 		return nil, err
 	}
 	ids := make([]cobra.Completion, len(p.Items))
 	for i, o := range p.Items {
-		ids[i] = cobra.CompletionWithDesc(o.ID, fmt.Sprintf("%d × %s, %s, %s", o.GPUCount, o.GPUType, hourly(o.HourlyPrice), o.Region))
+		about := fmt.Sprintf("%d × %s, %s, %s", o.GPUCount, o.GPUType, hourly(o.HourlyPrice), o.Region)
+		ids[i] = cobra.CompletionWithDesc(o.ID, about)
 	}
 	return ids, nil
 }

@@ -14,19 +14,25 @@ func (t *tool) set() *cobra.Command {
 	var tags []string
 	var protect bool
 	cmd := &cobra.Command{
-		Use: "set <machine>", Aliases: []string{"update"}, Short: "Change a machine's name, tags, planned end or protection", Args: cobra.ExactArgs(1),
+		Use: "set <machine>", Aliases: []string{"update"}, Args: cobra.ExactArgs(1),
+		Short: "Update a machine's name, tags, auto-termination or protection",
 		Example: `  billet set training --name training-2
   billet set training --auto-terminate 8h
   billet set training --auto-terminate never
   billet set training --protect`,
 	}
 	f := cmd.Flags()
-	f.StringVar(&name, "name", "", "another name")
-	f.StringSliceVar(&tags, "tag", nil, "takes the place of all tags; --tag= takes all away")
-	f.StringVar(&end, "auto-terminate", "", "end it by itself after this time, such as 8h, at one, such as 2026-12-01T18:00:00Z, or never")
-	f.BoolVar(&protect, "protect", false, "refuse to end it; --protect=false allows it again")
-	t.suggestMachines(cmd)
-	return t.act(cmd, func(ctx context.Context, c *client.Client, args []string) error {
+	f.StringVar(&name, "name", "", "new `name`")
+	f.StringSliceVar(&tags, "tag", nil, "`tag`s that replace the current ones; --tag= removes all")
+	f.StringVar(
+		&end,
+		"auto-terminate",
+		"",
+		"terminate after a duration, such as 8h, at a `time`, such as 2026-12-01T18:00:00Z, or never",
+	)
+	f.BoolVar(&protect, "protect", false, "enable termination protection; --protect=false disables it")
+	t.completeMachines(cmd)
+	return t.mutating(cmd, func(ctx context.Context, c *client.Client, args []string) error {
 		in := client.UpdateDeployment{Name: name}
 		if f.Changed("tag") {
 			in.Tags = []string{}
@@ -40,7 +46,7 @@ func (t *tool) set() *cobra.Command {
 		case end == "never":
 			in.AutoTerminateAt = client.Clear[time.Time]()
 		case end != "":
-			at, err := until("--auto-terminate", end, t.Now())
+			at, err := parseEnd("--auto-terminate", end, t.Now())
 			if err != nil {
 				return err
 			}
@@ -50,7 +56,7 @@ func (t *tool) set() *cobra.Command {
 			in.TerminationProtection = &protect
 		}
 		if !f.Changed("name") && in.Tags == nil && end == "" && in.TerminationProtection == nil {
-			return usage("say what to change: --name, --tag, --auto-terminate or --protect.")
+			return usageError("nothing to change. Use --name, --tag, --auto-terminate or --protect.")
 		}
 		d, err := deployment(ctx, c, args[0])
 		if err != nil {
@@ -59,6 +65,6 @@ func (t *tool) set() *cobra.Command {
 		if d, err = c.Deployments.Update(ctx, d.ID, in); err != nil {
 			return err
 		}
-		return did(t, d.ID, d, "%s is changed.", d.Name)
+		return printResult(t, d.ID, d, "Updated %s.", d.Name)
 	})
 }

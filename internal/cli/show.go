@@ -11,34 +11,53 @@ import (
 )
 
 func (t *tool) show() *cobra.Command {
-	cmd := &cobra.Command{Use: "show <machine>", Aliases: []string{"get"}, Short: "Everything about one machine", Args: cobra.ExactArgs(1), Example: "  billet show training\n  billet show training -o json | jq -r .ipAddress",
-		Long: "Shows everything about one of your machines: how to log in, what it costs, how its deploy went, and what ending it would bring back."}
-	t.suggestMachines(cmd)
-	return t.verb(cmd, func(ctx context.Context, c *client.Client, args []string) error {
+	cmd := &cobra.Command{
+		Use: "show <machine>", Aliases: []string{"get"}, Short: "Show a machine", Args: cobra.ExactArgs(1),
+		Example: "  billet show training\n  billet show training -o json | jq -r .ipAddress",
+		Long: "Shows a machine: how to connect, what it costs, how its deployment went, and the refund if you\n" +
+			"terminated it now.",
+	}
+	t.completeMachines(cmd)
+	return t.withClient(cmd, func(ctx context.Context, c *client.Client, args []string) error {
 		d, err := deployment(ctx, c, args[0])
 		if err != nil {
 			return err
 		}
 		rows := []row{
-			{"Machine", d.ID}, {"Name", d.Name}, {"Status", string(d.Status)}, {"Reason", or(d.StatusReason, "")}, {"Doing", string(or(d.PendingAction, ""))},
-			{"GPUs", fmt.Sprintf("%d × %s", d.GPUCount, d.GPUType)}, {"Where", d.Provider + ", " + d.Region}, {"Offer", d.OfferID}, {"Type", string(d.InstanceType)}, {"System", d.OperatingSystem},
-			{"Log in", or(d.SSHCommand, "")}, {"SSH keys", keysOf(d)}, {"Volumes", strings.Join(d.VolumeIDs, ", ")}, {"Tags", strings.Join(d.Tags, " ")},
-			{"Price", hourly(d.HourlyPrice)}, {"Cost so far", total(d.CostToDate)}, {"Created", when(d.CreatedAt)}, {"Started", whenever(d.StartedAt)},
-			{"Ends by itself", whenever(d.AutoTerminateAt)}, {"Ended", whenever(d.TerminatedAt)}, {"Protected", map[bool]string{true: "yes: 'billet set --protect=false' lets it end"}[d.TerminationProtection]},
+			{"Machine", d.ID}, {"Name", d.Name}, {"Status", string(d.Status)}, {"Reason", valueOr(d.StatusReason, "")},
+			{"Action", string(valueOr(d.PendingAction, ""))},
+			{"GPUs", fmt.Sprintf("%d × %s", d.GPUCount, d.GPUType)},
+			{
+				"Location",
+				d.Provider + ", " + d.Region,
+			}, {"Offer", d.OfferID}, {"Type", string(d.InstanceType)}, {"Operating system", d.OperatingSystem},
+			{"Connect", valueOr(d.SSHCommand, "")}, {"SSH keys", sshKeysText(d)},
+			{"Volumes", strings.Join(d.VolumeIDs, ", ")}, {"Tags", strings.Join(d.Tags, " ")},
+			{"Price", hourly(d.HourlyPrice)}, {"Total cost", total(d.CostToDate)},
+			{"Created", localTime(d.CreatedAt)}, {"Ready", optionalTime(d.StartedAt)},
+			{"Auto-terminate", optionalTime(d.AutoTerminateAt)}, {"Terminated", optionalTime(d.TerminatedAt)},
+			{
+				"Termination protection",
+				map[bool]string{true: "on (turn off with 'billet set --protect=false')"}[d.TerminationProtection],
+			},
 		}
 		rows = append(rows, nodeRows(d)...)
-		rows = append(rows, row{"Host keys", hostKeysOf(d)})
+		rows = append(rows, row{"Host keys", hostKeySourceText(d)})
 		for _, a := range d.Attempts {
-			rows = append(rows, row{"Tried before", fmt.Sprintf("%s, %s (%s): %s", a.Provider, a.Region, a.OfferID, a.Reason)})
+			rows = append(
+				rows,
+				row{"Failed attempt", fmt.Sprintf("%s, %s (%s): %s", a.Provider, a.Region, a.OfferID, a.Reason)},
+			)
 		}
-		if !d.Status.Final() && d.Status != client.DeploymentTerminating && !t.forPrograms() && t.format != "id" {
-			end, err := c.Deployments.CanTerminate(ctx, d.ID)
+		if !d.Status.Final() && d.Status != client.DeploymentTerminating && t.humanOutput() {
+			preview, err := c.Deployments.CanTerminate(ctx, d.ID)
 			if err != nil {
 				return err
 			}
-			rows = append(rows, row{"If ended now", ending(end)})
+			rows = append(rows, row{"If terminated now", previewText(preview)})
 		}
-		if d.Status == client.DeploymentPending || d.Status == client.DeploymentDeploying || d.Status == client.DeploymentFailed {
+		if d.Status == client.DeploymentPending || d.Status == client.DeploymentDeploying ||
+			d.Status == client.DeploymentFailed {
 			for _, s := range d.Steps {
 				rows = append(rows, row{"Step " + s.Name, s.Status + detail(s)})
 			}
@@ -54,7 +73,7 @@ func detail(s client.Step) string {
 	return ": " + *s.Detail
 }
 
-func keysOf(d *client.Deployment) string {
+func sshKeysText(d *client.Deployment) string {
 	var names []string
 	for _, k := range d.SSHKeys {
 		names = append(names, strings.TrimSpace(k.Name+" "+k.Fingerprint))
@@ -62,43 +81,49 @@ func keysOf(d *client.Deployment) string {
 	return strings.Join(names, "\n")
 }
 
-// ending says what ending a machine now would do.
-func ending(e *client.CanTerminate) string {
+// previewText describes what terminating a machine now would do.
+func previewText(e *client.CanTerminate) string {
 	if !e.CanTerminate {
-		return or(e.Reason, "it cannot be ended now")
+		return valueOr(e.Reason, "cannot be terminated now")
 	}
-	return back(e.Refund, e.Release)
+	return refundText(e.Refund, e.Release)
 }
 
-// back says what comes back of the money.
-func back(refund, release client.Money) string {
+// refundText describes what of the money is returned.
+func refundText(refund, release client.Money) string {
 	switch {
 	case release > 0:
-		return fmt.Sprintf("all %s that are set aside come back", total(release))
+		return fmt.Sprintf("hold of %s is released", total(release))
 	case refund > 0:
-		return fmt.Sprintf("%s of the first hour come back", total(refund))
+		return fmt.Sprintf("refund: %s", total(refund))
 	}
-	return "nothing comes back: the hour that has begun is paid"
+	return "no refund"
 }
 
-// whenever is when, for what may not have happened.
-func whenever(at *time.Time) string {
+// optionalTime is localTime for what may not have happened.
+func optionalTime(at *time.Time) string {
 	if at == nil {
 		return ""
 	}
-	return when(*at)
+	return localTime(*at)
 }
 
 // suggestMachines completes the names of machines that have not ended.
-func (t *tool) suggestMachines(cmd *cobra.Command) {
-	t.suggest(cmd, func(ctx context.Context, c *client.Client) ([]cobra.Completion, error) {
-		p, err := c.Deployments.List(ctx, client.DeploymentQuery{Paging: client.Paging{Limit: client.PageSize}, Statuses: live})
+func (t *tool) completeMachines(cmd *cobra.Command) {
+	t.completeFirstArg(cmd, func(ctx context.Context, c *client.Client) ([]cobra.Completion, error) {
+		p, err := c.Deployments.List(
+			ctx,
+			client.DeploymentQuery{Paging: client.Paging{Limit: client.PageSize}, Statuses: live},
+		)
 		if err != nil {
 			return nil, err
 		}
 		var found []cobra.Completion
 		for _, d := range p.Items {
-			found = append(found, cobra.CompletionWithDesc(d.Name, fmt.Sprintf("%s, %d × %s", d.Status, d.GPUCount, d.GPUType)))
+			found = append(
+				found,
+				cobra.CompletionWithDesc(d.Name, fmt.Sprintf("%s, %d × %s", d.Status, d.GPUCount, d.GPUType)),
+			)
 		}
 		return found, nil
 	})
@@ -107,16 +132,19 @@ func (t *tool) suggestMachines(cmd *cobra.Command) {
 func (t *tool) wait() *cobra.Command {
 	var status string
 	var timeout time.Duration
-	cmd := &cobra.Command{Use: "wait <machine>", Short: "Wait until SSH of a machine answers", Args: cobra.ExactArgs(1),
-		Long:    "Waits until a machine has a status, running if none is named, and shows how far it is. Where it cannot have it any more the exit code is 9.",
-		Example: "  billet wait training\n  billet wait training --for terminated --timeout 10m"}
-	cmd.Flags().StringVar(&status, "for", string(client.DeploymentRunning), "the status to wait for")
-	cmd.Flags().DurationVar(&timeout, "timeout", 0, "how long to wait at most")
-	_ = cmd.RegisterFlagCompletionFunc("for", cobra.FixedCompletions([]cobra.Completion{"running", "stopped", "terminated"}, cobra.ShellCompDirectiveNoFileComp))
-	t.suggestMachines(cmd)
-	return t.act(cmd, func(ctx context.Context, c *client.Client, args []string) error {
+	cmd := &cobra.Command{
+		Use: "wait <machine>", Short: "Wait for a machine's status", Args: cobra.ExactArgs(1),
+		Long: "Waits until a machine is running, or has the status of --for, and shows its progress.\n" +
+			"The exit code is 9 if it can no longer reach that status.",
+		Example: "  billet wait training\n  billet wait training --for terminated --timeout 10m",
+	}
+	cmd.Flags().StringVar(&status, "for", string(client.DeploymentRunning), "`status` to wait for")
+	cmd.Flags().DurationVar(&timeout, "timeout", 0, "maximum time to wait")
+	_ = cmd.RegisterFlagCompletionFunc("for", fixed(client.DeploymentStatuses()))
+	t.completeMachines(cmd)
+	return t.mutating(cmd, func(ctx context.Context, c *client.Client, args []string) error {
 		if timeout < 0 {
-			return usage("--timeout must not be negative.")
+			return usageError("--timeout must not be negative.")
 		}
 		d, err := deployment(ctx, c, args[0])
 		if err != nil {
@@ -133,11 +161,15 @@ func (t *tool) wait() *cobra.Command {
 			d, err = c.Deployments.Wait(ctx, d.ID, client.DeploymentStatus(status), nil)
 		}
 		if timeout > 0 && ctx.Err() == context.DeadlineExceeded {
-			return &fault{exitEnded, "TIMED_OUT", fmt.Sprintf("it was not %s within %s.", status, timeout)}
+			return &cliError{
+				exitEnded,
+				"TIMED_OUT",
+				fmt.Sprintf("timed out after %s; not %s yet.", duration(timeout), status),
+			}
 		}
 		if err != nil {
 			return err
 		}
-		return did(t, d.ID, d, "%s is %s.", d.Name, d.Status)
+		return printResult(t, d.ID, d, "%s is %s.", d.Name, d.Status)
 	})
 }

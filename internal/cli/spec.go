@@ -15,7 +15,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// spec is what to deploy, as flags and a YAML file say it. The file's words are the API's own; what only the command line has stands below.
+// spec is what to deploy, from flags and a YAML file. The file has the API's field names; the
+// fields at the end exist only here.
 type spec struct {
 	Name            string   `yaml:"name"`
 	OfferID         string   `yaml:"offerId"`
@@ -35,77 +36,101 @@ type spec struct {
 	AutoTerminate   string   `yaml:"autoTerminate"`
 	Candidates      []string `yaml:"candidates"`
 
-	// Count is how many machines.
+	// Count is the number of machines.
 	Count int `yaml:"count"`
-	// SSHPublicKeyFile and CloudInitFile are read here.
+	// SSHPublicKeyFile and CloudInitFile are paths of local files.
 	SSHPublicKeyFile string `yaml:"sshPublicKeyFile"`
 	CloudInitFile    string `yaml:"cloudInitFile"`
 }
 
-const specHelp = `A file for --file has these fields, all of which are flags, too:
+const specHelp = `A --file has these fields, each of which is also a flag:
 
     name: training
-    offerId: off_abc123          # or candidates: [off_…, off_…], or quoteId, or what it must be:
-    gpuType: NVIDIA B200         #   then the cheapest offer that fits is taken
+    offerId: off_abc123          # or candidates: [off_…, off_…], or quoteId, or requirements,
+    gpuType: NVIDIA B200         #   which select the cheapest matching offer
     gpuCount: 8
     provider: voltage-park
     region: dallas-usa-5
     instanceType: BARE_METAL
     maxHourlyPrice: 40
     operatingSystem: Ubuntu 22.04
-    sshKeys: [laptop]            # names or ids of saved keys; or sshPublicKeyFile: ~/.ssh/id_ed25519.pub
-    volumes: [datasets]          # names or ids
+    sshKeys: [laptop]            # names or IDs of saved keys, or sshPublicKeyFile: ~/.ssh/id_ed25519.pub
+    volumes: [datasets]          # names or IDs
     tags: [team-a]
-    autoTerminate: 8h            # or a time such as 2026-12-01T18:00:00Z
+    autoTerminate: 8h            # or a time, such as 2026-12-01T18:00:00Z
     cloudInitFile: setup.yaml    # or cloudInit: the text itself
     count: 1`
 
 func (s *spec) flags(f *pflag.FlagSet) {
 	f.StringVar(&s.Name, "name", s.Name, "what to call it; with --count a number is put after it")
 	f.StringVar(&s.OfferID, "offer", s.OfferID, "the offer, off_…, as 'billet offers' shows it")
-	f.StringSliceVar(&s.Candidates, "candidates", s.Candidates, "several offers that would do, in the order in which to try them; one machine comes of it")
+	f.StringSliceVar(
+		&s.Candidates,
+		"candidates",
+		s.Candidates,
+		"several offers that would do, in the order in which to try them; one machine comes of it",
+	)
 	f.StringVar(&s.QuoteID, "quote", s.QuoteID, "a quote, quo_…: its offer at its price")
-	f.StringVar(&s.GPUType, "gpu", s.GPUType, "the GPU's whole name, such as \"NVIDIA B200\"; without an offer the cheapest that fits is taken")
+	f.StringVar(
+		&s.GPUType,
+		"gpu",
+		s.GPUType,
+		"the GPU's whole name, such as \"NVIDIA B200\"; without an offer the cheapest that fits is taken",
+	)
 	f.IntVar(&s.GPUCount, "gpus", s.GPUCount, "how many GPUs")
-	f.StringVar(&s.Provider, "provider", s.Provider, "a provider's slug")
-	f.StringVar(&s.Region, "region", s.Region, "a region's slug")
-	f.StringVar(&s.InstanceType, "type", s.InstanceType, "BARE_METAL, VM, SPOT or CLUSTER")
-	f.StringVar(&s.MaxHourlyPrice, "max-price", s.MaxHourlyPrice, "the most that it may cost in an hour, in US dollars")
-	f.StringVar(&s.OperatingSystem, "os", s.OperatingSystem, "one of the offer's operating systems; the first if left out")
-	f.StringSliceVar(&s.SSHKeys, "ssh-key", s.SSHKeys, "a saved key that may log in, by its name or id")
-	f.StringVar(&s.SSHPublicKeyFile, "ssh-public-key-file", s.SSHPublicKeyFile, "a public key that may log in; the usual one in ~/.ssh if no key is named")
-	f.StringSliceVar(&s.Volumes, "volume", s.Volumes, "a volume to attach, by its name or id")
-	f.StringVar(&s.CloudInitFile, "cloud-init", s.CloudInitFile, "a file with a cloud-config for the machine's first start")
-	f.StringSliceVar(&s.Tags, "tag", s.Tags, "a word of your own")
-	f.StringVar(&s.AutoTerminate, "auto-terminate", s.AutoTerminate, "end it by itself after this time, such as 8h, or at one, such as 2026-12-01T18:00:00Z")
-	f.IntVar(&s.Count, "count", s.Count, "how many machines")
+	f.StringVar(&s.Provider, "provider", s.Provider, "provider `slug`")
+	f.StringVar(&s.Region, "region", s.Region, "region `slug`")
+	f.StringVar(&s.InstanceType, "type", s.InstanceType, typeHelp)
+	f.StringVar(&s.MaxHourlyPrice, "max-price", s.MaxHourlyPrice, "maximum price per machine and hour, in `USD`")
+	f.StringVar(&s.OperatingSystem, "os", s.OperatingSystem, "operating system of the offer; default: its first")
+	f.StringSliceVar(&s.SSHKeys, "ssh-key", s.SSHKeys, "saved SSH `key` to authorize, by name or ID")
+	f.StringVar(
+		&s.SSHPublicKeyFile,
+		"ssh-public-key-file",
+		s.SSHPublicKeyFile,
+		"`file` with a public key to authorize; default: your key in ~/.ssh",
+	)
+	f.StringSliceVar(&s.Volumes, "volume", s.Volumes, "`volume` to attach, by name or ID")
+	f.StringVar(&s.CloudInitFile, "cloud-init", s.CloudInitFile, "`file` with a cloud-config for the first boot")
+	f.StringSliceVar(&s.Tags, "tag", s.Tags, "`tag` for filtering and cost reports")
+	f.StringVar(
+		&s.AutoTerminate,
+		"auto-terminate",
+		s.AutoTerminate,
+		"terminate after a duration, such as 8h, or at a `time`, such as 2026-12-01T18:00:00Z",
+	)
+	f.IntVar(&s.Count, "count", s.Count, "`number` of machines")
 }
 
-// read takes a file's fields where no flag gave them.
+// read reads the file. Flags that were given override its fields.
 func (s *spec) read(t *tool, path string, given *pflag.FlagSet) error {
 	var in io.Reader = t.In
 	if path != "-" {
 		f, err := os.Open(path)
 		if err != nil {
-			return usage("--file: %s", err)
+			return usageError("--file: %s", err)
 		}
 		defer func() { _ = f.Close() }()
 		in = f
 	}
 	b, err := io.ReadAll(io.LimitReader(in, 1<<20))
 	if err != nil {
-		return usage("--file: %s", err)
+		return usageError("--file: %s", err)
 	}
 	from := spec{Count: 1}
 	d := yaml.NewDecoder(bytes.NewReader(b))
 	d.KnownFields(true)
 	if err := d.Decode(&from); err != nil && !errors.Is(err, io.EOF) {
-		return usage("%s: %s\nSee 'billet deploy --help' for its fields.", path, strings.TrimPrefix(strings.ReplaceAll(err.Error(), " in type cli.spec", ""), "yaml: "))
+		problem := strings.TrimPrefix(strings.ReplaceAll(err.Error(), " in type cli.spec", ""), "yaml: ")
+		return usageError("%s: %s\nRun 'billet deploy --help' for the list of fields.", path, problem)
 	}
 	if err := d.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
-		return usage("%s has more than one document; a file is for one deploy, of which --count makes more.", path)
+		return usageError(
+			"%s has more than one document. A file describes one deployment; use --count for several.",
+			path,
+		)
 	}
-	// The flags that were given are set again, on top of the file.
+	// Set the flags again, on top of the file.
 	over := pflag.NewFlagSet("", pflag.ContinueOnError)
 	from.flags(over)
 	var failed error
@@ -124,8 +149,8 @@ func (s *spec) read(t *tool, path string, given *pflag.FlagSet) error {
 	return failed
 }
 
-// until reads a time to end at: a length of time from now, or an instant.
-func until(flag, text string, now time.Time) (time.Time, error) {
+// parseEnd parses an end: a duration from now, or a time.
+func parseEnd(flag, text string, now time.Time) (time.Time, error) {
 	if d, err := time.ParseDuration(text); err == nil && d > 0 {
 		return now.Add(d).UTC().Truncate(time.Second), nil
 	}
@@ -137,20 +162,26 @@ func until(flag, text string, now time.Time) (time.Time, error) {
 			return at.UTC(), nil
 		}
 	}
-	return time.Time{}, usage("%s %q is neither a length of time, such as 8h or 90m, nor a time, such as 2026-12-01T18:00:00Z.", flag, text)
+	return time.Time{}, usageError(
+		"%s must be a duration, such as 8h or 90m, or a time, such as 2026-12-01T18:00:00Z, not %q.",
+		flag,
+		text,
+	)
 }
 
-// request makes of the spec what the API wants, but for keys and volumes, which have to be looked up.
+// request returns the request for the API, without keys and volumes, which need lookups.
 func (s *spec) request(now time.Time) (client.CreateDeployment, error) {
 	in := client.CreateDeployment{
-		Name: s.Name, OfferID: s.OfferID, QuoteID: s.QuoteID, OperatingSystem: s.OperatingSystem, Provider: s.Provider, GPUType: s.GPUType, GPUCount: s.GPUCount,
-		Region: s.Region, InstanceType: client.InstanceType(strings.ToUpper(s.InstanceType)), SSHPublicKey: s.SSHPublicKey, CloudInit: s.CloudInit, Tags: s.Tags,
+		Name: s.Name, OfferID: s.OfferID, QuoteID: s.QuoteID, OperatingSystem: s.OperatingSystem,
+		Provider: s.Provider, GPUType: s.GPUType, GPUCount: s.GPUCount, Region: s.Region,
+		InstanceType: client.InstanceType(strings.ToUpper(s.InstanceType)),
+		SSHPublicKey: s.SSHPublicKey, CloudInit: s.CloudInit, Tags: s.Tags,
 	}
 	for _, id := range s.Candidates {
 		in.Candidates = append(in.Candidates, client.Candidate{OfferID: id})
 	}
 	if s.AutoTerminate != "" {
-		at, err := until("--auto-terminate", s.AutoTerminate, now)
+		at, err := parseEnd("--auto-terminate", s.AutoTerminate, now)
 		if err != nil {
 			return in, err
 		}
@@ -166,20 +197,20 @@ func (s *spec) request(now time.Time) (client.CreateDeployment, error) {
 	if s.CloudInitFile != "" {
 		b, err := os.ReadFile(s.CloudInitFile)
 		if err != nil {
-			return in, usage("--cloud-init: %s", err)
+			return in, usageError("--cloud-init: %s", err)
 		}
 		in.CloudInit = string(b)
 	}
 	if s.Count < 1 || s.Count > 1000 {
-		return in, usage("--count must be from 1 to 1000.")
+		return in, usageError("--count must be 1 to 1000.")
 	}
 	if s.Count > 1 && s.QuoteID != "" {
-		return in, usage("a quote is for one machine: leave out --count, or name the offer.")
+		return in, usageError("a quote is for one machine. Remove --count, or use --offer.")
 	}
 	return in, nil
 }
 
-// numbered is the name of one of several machines.
+// numbered returns the name of one of count machines.
 func numbered(name string, i, count int) string {
 	if count == 1 {
 		return name

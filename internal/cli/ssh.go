@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// sshFlags are those that ssh and scp share.
+// sshFlags are the flags that ssh and scp share.
 type sshFlags struct {
 	identity      string
 	options       []string
@@ -19,13 +19,13 @@ type sshFlags struct {
 
 func (s *sshFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVarP(&s.identity, "identity", "i", "", "the `file` of the private key; ssh chooses by itself where it is not given")
-	f.StringArrayVar(&s.options, "ssh-option", nil, "an `option` of ssh, such as ServerAliveInterval=30")
-	f.BoolVar(&s.noWait, "no-wait", false, "fail where the machine does not run yet, instead of waiting for it")
+	f.StringVarP(&s.identity, "identity", "i", "", "private key `file`; default: ssh's choice")
+	f.StringArrayVar(&s.options, "ssh-option", nil, "`option` of ssh, such as ServerAliveInterval=30")
+	f.BoolVar(&s.noWait, "no-wait", false, "fail if the machine is not running yet")
 	f.BoolVar(&s.print, "print", false, "print the command instead of running it")
 }
 
-// arguments are what both are called with.
+// arguments returns the arguments that both programs take.
 func (s *sshFlags) arguments(t *tool, machines ...*client.Deployment) []string {
 	var args []string
 	for _, o := range s.options {
@@ -33,9 +33,9 @@ func (s *sshFlags) arguments(t *tool, machines ...*client.Deployment) []string {
 	}
 	identity := s.identity
 	if identity != "" {
-		args = append(args, "-o", "IdentitiesOnly=yes") // an agent with many keys would use up the tries
+		args = append(args, "-o", "IdentitiesOnly=yes") // an agent with many keys would exhaust the server's tries
 	} else {
-		identity = t.identityOf(machines)
+		identity = t.identityFileFor(machines)
 	}
 	if identity != "" {
 		args = append(args, "-i", identity)
@@ -49,27 +49,30 @@ func (t *tool) ssh() *cobra.Command {
 	var tty, nothing bool
 	var node int
 	cmd := &cobra.Command{
-		Use: "ssh <machine> [flags] [--] [command…]", Short: "A prompt inside a machine, or a command there", Args: cobra.MinimumNArgs(1), DisableFlagsInUseLine: true,
-		Long: `Opens a prompt inside a machine with the ssh of this system, or runs a command there. Flags are read up to the command's first word.
+		Use: "ssh <machine> [flags] [--] [command…]", Short: "Open a shell or run a command over SSH",
+		Args: cobra.MinimumNArgs(1), DisableFlagsInUseLine: true,
+		Long: `Opens a shell on a machine with this system's ssh, or runs a command there. Flags end
+at the first word of the command.
 
-The machine's host keys come from the Billet server, so that ssh neither asks about a fingerprint nor takes another machine for it. A deployment that is
-still being made is waited for. The exit code is ssh's, which is that of the command.`,
+Host keys come from the Billet server, so that ssh verifies the machine without asking about a
+fingerprint. If the machine is still starting, billet waits for it. The exit code is ssh's, which is
+that of the remote command.`,
 		Example: `  billet ssh training
   billet ssh training -- nvidia-smi -l 5
   billet ssh training -L 8888:localhost:8888
   billet ssh cluster --node 2
   billet ssh training -i ~/.ssh/work --ssh-option ServerAliveInterval=30`,
 	}
-	t.suggestMachines(cmd)
+	t.completeMachines(cmd)
 	f := cmd.Flags()
 	f.SetInterspersed(false) // what follows the command belongs to it
 	s.add(cmd)
-	f.StringArrayVarP(&local, "local-forward", "L", nil, "`port:host:hostport`, as ssh has it")
-	f.StringArrayVarP(&remote, "remote-forward", "R", nil, "`port:host:hostport`, as ssh has it")
-	f.StringArrayVarP(&dynamic, "dynamic-forward", "D", nil, "a `port` here for a SOCKS proxy there")
-	f.IntVar(&node, "node", 0, "the `index` of a cluster's node; billet show lists them")
-	f.BoolVarP(&tty, "tty", "t", false, "a terminal for the command, too")
-	f.BoolVarP(&nothing, "no-command", "N", false, "run nothing; for forwards")
+	f.StringArrayVarP(&local, "local-forward", "L", nil, "forward `port:host:hostport`, as in ssh")
+	f.StringArrayVarP(&remote, "remote-forward", "R", nil, "forward `port:host:hostport`, as in ssh")
+	f.StringArrayVarP(&dynamic, "dynamic-forward", "D", nil, "local `port` of a SOCKS proxy on the machine")
+	f.IntVar(&node, "node", 0, "`index` of a cluster node; see 'billet show'")
+	f.BoolVarP(&tty, "tty", "t", false, "allocate a terminal for the command")
+	f.BoolVarP(&nothing, "no-command", "N", false, "run no command; for forwarding only")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ref := args[0]
 		if err := f.Parse(args[1:]); err != nil { // flags after the name, as ssh takes them
@@ -90,10 +93,10 @@ still being made is waited for. The exit code is ssh's, which is that of the com
 		if err != nil {
 			return err
 		}
-		if d, err = atNode(d, node); err != nil {
+		if d, err = selectNode(d, node); err != nil {
 			return err
 		}
-		r, err := t.reach(d)
+		r, err := t.sshTarget(d)
 		if err != nil {
 			return err
 		}
@@ -116,23 +119,27 @@ still being made is waited for. The exit code is ssh's, which is that of the com
 			args = append(args, "-N")
 		}
 		args = append(args, "--", r.user+"@"+r.address)
-		return t.hand(cmd.Context(), s.print, append([]string{"ssh"}, append(args, command...)...), r)
+		return t.runProgram(cmd.Context(), s.print, append([]string{"ssh"}, append(args, command...)...), r)
 	}
 	return cmd
 }
 
-// hand gives the terminal to ssh or scp, without the API key, or prints what would be run.
-func (t *tool) hand(ctx context.Context, print bool, command []string, to ...*reach) error {
+// runProgram replaces billet by ssh or scp, without the API key in its environment, or prints the
+// command.
+func (t *tool) runProgram(ctx context.Context, print bool, command []string, to ...*sshTarget) error {
 	for _, r := range to {
-		if r.unchecked() {
-			t.note("billet: the server does not know the host keys of %s: the one that it shows first is taken, and no other later.", r.id)
+		if r.trustOnFirstUse() {
+			t.note(
+				"billet: the host keys of %s are unknown to the server: the first one shown is trusted from now on.",
+				r.id,
+			)
 		}
 	}
 	if print {
 		if t.format == "csv" {
-			return usage("-o csv is for lists; take json or yaml for one thing.")
+			return errCSVForOne
 		}
-		if t.forPrograms() {
+		if t.machineOutput() {
 			return t.encode(map[string][]string{"command": command})
 		}
 		words := make([]string, len(command))
@@ -143,13 +150,13 @@ func (t *tool) hand(ctx context.Context, print bool, command []string, to ...*re
 	}
 	path, err := exec.LookPath(command[0])
 	if err != nil {
-		return &fault{exitOther, "NO_SSH", command[0] + " is not installed here: install OpenSSH's client."}
+		return &cliError{exitOther, "NO_SSH", command[0] + " is not installed. Install the OpenSSH client."}
 	}
-	return t.become(ctx, path, command, t.envForOthers())
+	return t.replaceProcess(ctx, path, command, t.childEnv())
 }
 
-// envForOthers is the environment for other programs: without the API key.
-func (t *tool) envForOthers() []string {
+// childEnv returns the environment for other programs, without the API key.
+func (t *tool) childEnv() []string {
 	var env []string
 	for _, v := range t.Env {
 		if !strings.HasPrefix(v, "BILLET_API_KEY=") {
@@ -159,11 +166,10 @@ func (t *tool) envForOthers() []string {
 	return env
 }
 
-// shellQuoted is a word as a POSIX shell reads it.
+// shellQuoted quotes a word for a POSIX shell.
 func shellQuoted(word string) string {
-	if word != "" && !strings.ContainsFunc(word, func(r rune) bool {
-		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%_-+=:,./", r)
-	}) {
+	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%_-+=:,./"
+	if word != "" && strings.Trim(word, plain) == "" {
 		return word
 	}
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"

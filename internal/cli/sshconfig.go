@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// sshHost is a machine as ssh's configuration knows it.
+// sshHost is a machine in ssh's configuration.
 type sshHost struct {
 	Hosts         []string `json:"hosts"`
 	DeploymentID  string   `json:"deploymentId"`
@@ -28,64 +28,91 @@ type sshHost struct {
 func (t *tool) sshConfig() *cobra.Command {
 	var prefix string
 	cmd := &cobra.Command{
-		Use: "ssh-config", Short: "Your running machines for ssh's configuration", Args: cobra.NoArgs,
-		Long: `Prints a Host block for each machine that runs, and for each further node of a cluster by name-node1, name-node2, …, so that ssh, rsync, Ansible or an editor reach it by its name. Its host keys are written
-to a file of billet's own. Write it into a file once, name this file in ~/.ssh/config, before the first Host, by a line "Include billet.conf", and write it anew when
-machines come and go.
+		Use: "ssh-config", Short: "Generate SSH config entries", Args: cobra.NoArgs,
+		Long: `Prints a Host block for each running machine, and for each further node of a cluster
+as name-node1, name-node2, …, so that ssh, rsync, Ansible or an editor can connect by name. The host
+keys are written to files in billet's directory.
 
-A name that ssh cannot take is left out, and so is one that several running machines share, which is said, as is one with a dot, which could pass for another
-host, or one that begins as ids do; the deployment's id always works.`,
+Write the output to a file, add "Include billet.conf" to ~/.ssh/config before the first Host, and
+write the file again when machines change.
+
+A name is left out if ssh cannot use it, if several running machines share it, if it contains a dot,
+which could be another host, or if it looks like an ID. The deployment's ID always works.`,
 		Example: `  billet ssh-config > ~/.ssh/billet.conf
   rsync -e 'ssh -F ~/.ssh/billet.conf' -r data/ training:data/
   billet ssh-config --prefix gpu-`,
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
-	cmd.Flags().StringVar(&prefix, "prefix", "", "what to put before each machine's name")
-	return t.verb(cmd, func(ctx context.Context, c *client.Client, _ []string) error {
+	cmd.Flags().StringVar(&prefix, "prefix", "", "`prefix` for the machines' names")
+	return t.withClient(cmd, func(ctx context.Context, c *client.Client, _ []string) error {
 		if prefix != "" && !aliasForm.MatchString(prefix) {
-			return usage("--prefix %q is not made of letters, digits, hyphens and underscores, the first one no hyphen.", prefix)
+			return usageError(
+				"--prefix must start with a letter or digit and contain only letters, digits, hyphens and underscores, not %q.",
+				prefix,
+			)
 		}
-		machines, err := collect(c.Deployments.All(ctx, client.DeploymentQuery{Statuses: []client.DeploymentStatus{client.DeploymentRunning}}))
+		machines, err := collect(
+			c.Deployments.All(
+				ctx,
+				client.DeploymentQuery{Statuses: []client.DeploymentStatus{client.DeploymentRunning}},
+			),
+		)
 		if err != nil {
 			return err
 		}
 		hosts, shared := []sshHost{}, map[string][]string{}
-		machines = withNodes(machines)
+		machines = expandNodes(machines)
 		for i, d := range machines {
-			r, err := t.reach(&machines[i])
-			if err != nil { // the others are still reached
-				t.note("billet: %s is left out: %s", d.ID, clean(err.Error()))
+			r, err := t.sshTarget(&machines[i])
+			if err != nil { // the others are still listed
+				t.note("billet: skipped %s: %s", d.ID, clean(err.Error()))
 				continue
 			}
-			h := sshHost{DeploymentID: d.ID, HostName: r.address, Port: r.port, User: r.user, IdentityFile: t.identityOf([]*client.Deployment{&machines[i]}), HostKeysKnown: !r.unchecked()}
-			twice := slices.ContainsFunc(machines, func(m client.Deployment) bool { return m.Name == d.Name && m.ID != d.ID })
-			if twice {
+			h := sshHost{
+				DeploymentID:  d.ID,
+				HostName:      r.address,
+				Port:          r.port,
+				User:          r.user,
+				IdentityFile:  t.identityFileFor([]*client.Deployment{&machines[i]}),
+				HostKeysKnown: !r.trustOnFirstUse(),
+			}
+			nameShared := slices.ContainsFunc(
+				machines,
+				func(m client.Deployment) bool { return m.Name == d.Name && m.ID != d.ID },
+			)
+			if nameShared {
 				shared[d.Name] = append(shared[d.Name], d.ID)
 			}
-			if aliasForm.MatchString(d.Name) && !twice && !strings.HasPrefix(prefix+d.Name, "dep_") && !strings.EqualFold(prefix+d.Name, "localhost") {
+			if aliasForm.MatchString(d.Name) && !nameShared && !strings.HasPrefix(prefix+d.Name, "dep_") &&
+				!strings.EqualFold(prefix+d.Name, "localhost") {
 				h.Hosts = append(h.Hosts, prefix+d.Name)
 			}
 			if h.Hosts = append(h.Hosts, d.ID); h.IdentityFile != "" {
 				r.options = append(r.options, option{"IdentityFile", configQuoted(h.IdentityFile)})
 			}
 			h.text = r.block(h.Hosts...)
-			if twice { // by the id alone nobody knows it
+			if nameShared { // the id alone does not tell a person which machine it is
 				h.text = "# " + clean(d.Name) + "\n" + h.text
 			}
 			hosts = append(hosts, h)
 		}
 		for _, name := range slices.Sorted(maps.Keys(shared)) {
-			t.note("billet: %d running machines are named %s; reach them by id: %s.", len(shared[name]), clean(name), strings.Join(shared[name], ", "))
+			t.note(
+				"billet: %d running machines are named %s. Connect by ID: %s.",
+				len(shared[name]),
+				clean(name),
+				strings.Join(shared[name], ", "),
+			)
 		}
 		if t.format != "table" && t.format != "wide" {
 			return list(t, sshHostListing, hosts)
 		}
-		text := "# Machines of Billet, written by 'billet ssh-config'.\n"
+		text := "# Billet machines, generated by 'billet ssh-config'.\n"
 		for _, h := range hosts {
 			text += "\n" + h.text
 		}
 		if len(hosts) == 0 {
-			t.note("No machine runs. 'billet ps' shows those that do not run yet.")
+			t.note("No running machines. Run 'billet ps' to list all machines.")
 		}
 		_, err = fmt.Fprint(t.Out, text)
 		return err

@@ -12,31 +12,36 @@ import (
 	"github.com/spf13/cobra"
 )
 
-var statementListing = listing[client.Transaction]{
+var transactionCol columnsOf[client.Transaction]
+
+// transactionListing has no names for CSV, which comes from the server.
+var transactionListing = listing[client.Transaction]{
 	id: func(x client.Transaction) string { return x.ID },
 	columns: []column[client.Transaction]{
-		{head: "WHEN", text: func(x client.Transaction) string { return when(x.CreatedAt) }},
-		{head: "TYPE", text: func(x client.Transaction) string { return string(x.Type) }},
-		{head: "AMOUNT", right: true, text: func(x client.Transaction) string { return total(x.Amount) }},
-		{head: "AVAILABLE", right: true, text: func(x client.Transaction) string { return total(x.AvailableAfter) }},
-		{head: "BALANCE", right: true, text: func(x client.Transaction) string { return total(x.BalanceAfter) }},
-		{head: "WHAT", text: func(x client.Transaction) string { return x.Description }},
-		{head: "OF", wide: true, text: func(x client.Transaction) string { return or(x.DeploymentID, or(x.VolumeID, "")) }},
-		{head: "TRANSACTION", wide: true, text: func(x client.Transaction) string { return x.ID }},
+		transactionCol.time("", "DATE", func(x client.Transaction) time.Time { return x.CreatedAt }),
+		transactionCol.text("", "TYPE", func(x client.Transaction) string { return string(x.Type) }),
+		transactionCol.money("", "AMOUNT", total, func(x client.Transaction) client.Money { return x.Amount }),
+		transactionCol.money("", "AVAILABLE", total, func(x client.Transaction) client.Money { return x.AvailableAfter }),
+		transactionCol.money("", "BALANCE", total, func(x client.Transaction) client.Money { return x.BalanceAfter }),
+		transactionCol.text("", "DESCRIPTION", func(x client.Transaction) string { return x.Description }),
+		transactionCol.text("", "RESOURCE",
+			func(x client.Transaction) string { return valueOr(x.DeploymentID, valueOr(x.VolumeID, "")) }).onlyWide(),
+		transactionCol.text("", "TRANSACTION", func(x client.Transaction) string { return x.ID }).onlyWide(),
 	},
-	none: "No lines. Without --from and --type there are those of all times and types.",
+	none: "No transactions match.",
 }
 
 func (t *tool) statement() *cobra.Command {
-	var from, to, machine, of string
+	var from, to, machine, volumeRef string
 	var types []string
-	most := 50
+	limit := 50
 	cmd := &cobra.Command{
-		Use: "statement", Aliases: []string{"transactions"}, Short: "Every line of your account, newest first", Args: cobra.NoArgs,
-		Long: `Shows the lines of your account, newest first, with what was there after each. A hold sets money aside, a release gives it back; a charge
-is an hour that began, a refund the part of it that was not used.
+		Use: "statement", Aliases: []string{"transactions"}, Short: "List transactions", Args: cobra.NoArgs,
+		Long: `Lists the transactions of your account, newest first, with the balance after each. A
+hold reserves money and a release returns it. A charge is for an hour that started; a refund is for
+its unused part.
 
-A table has the newest 50 lines unless --limit says otherwise; json, yaml, csv and id have all.
+A table shows the newest 50 unless --limit is set; json, yaml, csv and id have all.
 
 ` + timesHelp,
 		Example: `  billet wallet statement --from 7d
@@ -45,14 +50,14 @@ A table has the newest 50 lines unless --limit says otherwise; json, yaml, csv a
 	}
 	f := cmd.Flags()
 	timeFlags(cmd, &from, &to)
-	f.StringSliceVar(&types, "type", nil, "only these: top_up, credit, hold, release, charge, refund, adjustment")
-	f.StringVar(&machine, "deployment", "", "only those of this machine, by its id or name")
-	f.StringVar(&of, "volume", "", "only those of this volume, by its id or name")
-	f.IntVar(&most, "limit", most, "at most so many lines; 0 for all")
-	_ = cmd.RegisterFlagCompletionFunc("type", cobra.FixedCompletions([]cobra.Completion{"top_up", "credit", "hold", "release", "charge", "refund", "adjustment"}, cobra.ShellCompDirectiveNoFileComp))
-	return t.verb(cmd, func(ctx context.Context, c *client.Client, _ []string) error {
-		if most < 0 {
-			return usage("--limit must be at least 0.")
+	f.StringSliceVar(&types, "type", nil, "only these `type`s: "+joined(client.TransactionTypes()))
+	f.StringVar(&machine, "deployment", "", "only transactions of this `machine`, by ID or name")
+	f.StringVar(&volumeRef, "volume", "", "only transactions of this `volume`, by ID or name")
+	f.IntVar(&limit, "limit", limit, "maximum `number` of transactions; 0 for all")
+	_ = cmd.RegisterFlagCompletionFunc("type", fixed(client.TransactionTypes()))
+	return t.withClient(cmd, func(ctx context.Context, c *client.Client, _ []string) error {
+		if limit < 0 {
+			return usageError("--limit must be at least 0.")
 		}
 		q := client.TransactionQuery{}
 		var err error
@@ -62,35 +67,35 @@ A table has the newest 50 lines unless --limit says otherwise; json, yaml, csv a
 		for _, x := range types {
 			q.Types = append(q.Types, client.TransactionType(x))
 		}
-		if q.DeploymentID, q.VolumeID = machine, of; machine != "" && !strings.HasPrefix(machine, "dep_") {
+		if q.DeploymentID, q.VolumeID = machine, volumeRef; machine != "" && !strings.HasPrefix(machine, "dep_") {
 			d, err := deployment(ctx, c, machine)
 			if err != nil {
 				return err
 			}
 			q.DeploymentID = d.ID
 		}
-		if of != "" && !strings.HasPrefix(of, "vol_") {
-			v, err := volume(ctx, c, of)
+		if volumeRef != "" && !strings.HasPrefix(volumeRef, "vol_") {
+			v, err := volume(ctx, c, volumeRef)
 			if err != nil {
 				return err
 			}
 			q.VolumeID = v.ID
 		}
-		limited := most > 0 && (t.forPeople() || cmd.Flags().Changed("limit"))
+		limited := limit > 0 && (t.humanOutput() || cmd.Flags().Changed("limit"))
 		if t.format == "csv" && !limited {
 			return t.statementCSV(ctx, c, q)
 		}
 		if t.format == "csv" {
-			return usage("-o csv has all lines; narrow it with --from, and leave --limit out.")
+			return usageError("-o csv has all transactions. Remove --limit; use --from to narrow the list.")
 		}
 		if !limited {
-			most = 0
+			limit = 0
 		}
-		return listUpTo(t, statementListing, c.Wallet.AllTransactions(ctx, q), most)
+		return listLimited(t, transactionListing, c.Wallet.AllTransactions(ctx, q), limit)
 	})
 }
 
-// statementCSV hands the server's own table on while it arrives.
+// statementCSV streams the server's CSV.
 func (t *tool) statementCSV(ctx context.Context, c *client.Client, q client.TransactionQuery) error {
 	body, err := c.Wallet.TransactionsCSV(ctx, q)
 	if err != nil {
@@ -101,21 +106,22 @@ func (t *tool) statementCSV(ctx context.Context, c *client.Client, q client.Tran
 	return err
 }
 
-const timesHelp = "Times are lengths of time until now, such as 12h, 7d or 4w, or days in UTC, such as 2026-11-01, or instants, such as\n2026-11-01T18:00:00Z."
+const timesHelp = "Times can be durations before now, such as 12h, 7d or 4w, days in UTC, such as 2026-11-01, or\n" +
+	"times, such as 2026-11-01T18:00:00Z."
 
 // timeFlags adds --from and --to.
 func timeFlags(cmd *cobra.Command, from, to *string) {
-	cmd.Flags().StringVar(from, "from", "", "from when on, such as 7d or 2026-11-01")
-	cmd.Flags().StringVar(to, "to", "", "until when, without the day or instant itself")
+	cmd.Flags().StringVar(from, "from", "", "start `time`, such as 7d or 2026-11-01")
+	cmd.Flags().StringVar(to, "to", "", "end `time`, exclusive")
 }
 
-// interval reads --from and --to; what is empty is zero.
+// interval parses --from and --to. Empty values are zero.
 func interval(from, to string, now time.Time) (a, b time.Time, err error) {
 	if a, err = instant("--from", from, now); err != nil {
 		return a, b, err
 	}
 	if b, err = instant("--to", to, now); err == nil && !a.IsZero() && !b.IsZero() && !a.Before(b) {
-		err = usage("--from must be before --to.")
+		err = usageError("--from must be before --to.")
 	}
 	return a, b, err
 }
@@ -133,15 +139,19 @@ func instant(flag, text string, now time.Time) (time.Time, error) {
 	if at, err := time.Parse(time.DateOnly, text); err == nil {
 		return at, nil
 	}
-	return time.Time{}, usage("%s %q is no time such as 12h, 7d, 2026-11-01 or 2026-11-01T18:00:00Z.", flag, text)
+	return time.Time{}, usageError(
+		"%s must be a time such as 12h, 7d, 2026-11-01 or 2026-11-01T18:00:00Z, not %q.",
+		flag,
+		text,
+	)
 }
 
-// ago reads a length of time, in which there may be days or weeks.
+// ago parses a duration, which can be in days or weeks.
 func ago(text string) (time.Duration, bool) {
-	for unit, length := range map[string]time.Duration{"d": 24 * time.Hour, "w": 7 * 24 * time.Hour} {
+	for unit, size := range map[string]time.Duration{"d": 24 * time.Hour, "w": 7 * 24 * time.Hour} {
 		if number, is := strings.CutSuffix(text, unit); is {
 			n, err := strconv.Atoi(number)
-			return time.Duration(n) * length, err == nil && n > 0 && n <= 10_000
+			return time.Duration(n) * size, err == nil && n > 0 && n <= 10_000
 		}
 	}
 	d, err := time.ParseDuration(text)

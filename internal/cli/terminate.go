@@ -12,26 +12,32 @@ import (
 
 func (t *tool) terminate() *cobra.Command {
 	var yes, wait bool
-	var at string
+	var when string
 	cmd := &cobra.Command{
-		Use: "terminate <machine>…", Aliases: []string{"rm", "delete", "destroy"}, Short: "End machines, and show what comes back", Args: cobra.MinimumNArgs(1),
-		Long: `Ends machines. The bill ends at once, the machine and everything on its own disks a little later; volumes stay.
+		Use: "terminate <machine>…", Aliases: []string{"rm", "delete", "destroy"}, Args: cobra.MinimumNArgs(1),
+		Short: "Terminate machines and show refunds",
+		Long: `Terminates machines. Billing stops immediately; the machine and its local disks are
+deleted shortly after. Volumes are kept.
 
-What is ended in its first hour gets the rest of that hour back, to the second; later hours are paid when they begin. A machine that
-has not run for its minimum yet is refused, or, with --when earliest, ended as soon as that is possible.`,
+If you terminate within the first hour, unused time is refunded to the second. Later hours are not
+refunded. A machine whose minimum runtime is not met is rejected or, with --when earliest,
+terminated as soon as it is met.`,
 		Example: `  billet terminate training
   billet terminate training --when earliest --yes
   billet terminate --yes $(billet ps --tag batch -o id)`,
 	}
 	f := cmd.Flags()
 	yesFlag(cmd, &yes)
-	f.StringVar(&at, "when", "now", "now, or earliest: as soon as the minimum runtime is met")
-	f.BoolVar(&wait, "wait", false, "wait until the machines are gone")
-	_ = cmd.RegisterFlagCompletionFunc("when", cobra.FixedCompletions([]cobra.Completion{"now", "earliest"}, cobra.ShellCompDirectiveNoFileComp))
-	t.suggestMachines(cmd)
-	return t.act(cmd, func(ctx context.Context, c *client.Client, args []string) error {
-		if at != "now" && at != "earliest" {
-			return usage("--when %q is neither now nor earliest.", at)
+	f.StringVar(&when, "when", "now", "now, or earliest: once the minimum runtime is met")
+	f.BoolVar(&wait, "wait", false, "wait until the machines are deleted")
+	_ = cmd.RegisterFlagCompletionFunc(
+		"when",
+		cobra.FixedCompletions([]cobra.Completion{"now", "earliest"}, cobra.ShellCompDirectiveNoFileComp),
+	)
+	t.completeMachines(cmd)
+	return t.mutating(cmd, func(ctx context.Context, c *client.Client, args []string) error {
+		if when != "now" && when != "earliest" {
+			return usageError("--when must be now or earliest, not %q.", when)
 		}
 		var all []client.Deployment
 		for _, ref := range args {
@@ -43,17 +49,18 @@ has not run for its minimum yet is refused, or, with --when earliest, ended as s
 				all = append(all, *d)
 			}
 		}
-		earliest, err := t.agreeToEnd(ctx, c, all, yes, at == "earliest")
+		earliest, err := t.confirmTerminate(ctx, c, all, yes, when == "earliest")
 		if err != nil {
 			return err
 		}
 		var failed error
 		for i := range all {
 			d := &all[i]
-			ended, err := t.end(ctx, c, d, earliest)
+			ended, err := t.terminateOne(ctx, c, d, earliest)
 			if err != nil {
-				if len(all) > 1 && !t.forPrograms() {
-					t.note("billet: %s: %s", clean(d.Name), clean(tell(ctx, err).Message))
+				if len(all) > 1 && !t.machineOutput() {
+					e := describeError(ctx, err)
+					t.note("billet: %s: %s", clean(d.Name), clean(e.text(cmd)))
 				}
 				if failed == nil || ctx.Err() != nil {
 					failed = err
@@ -64,16 +71,16 @@ has not run for its minimum yet is refused, or, with --when earliest, ended as s
 			if wait {
 				if ended, err = c.Deployments.Wait(ctx, ended.ID, client.DeploymentTerminated, nil); err == nil {
 					all[i] = *ended
-				} else if gone := (*client.DeploymentEndedError)(nil); errors.As(err, &gone) { // failed or taken back: gone, too
+				} else if gone := (*client.DeploymentEndedError)(nil); errors.As(err, &gone) { // failed or interrupted
 					all[i] = *gone.Deployment
 				} else {
 					return err
 				}
 			}
 		}
-		if t.forPrograms() || t.format == "id" {
+		if !t.humanOutput() {
 			switch {
-			case len(all) > 1: // those that ended have ended, whatever became of the others
+			case len(all) > 1: // machines that were terminated are listed even if others failed
 				return errors.Join(failed, list(t, t.deploymentListing(), all))
 			case failed == nil:
 				return show(t, all[0].ID, all[0])
@@ -83,10 +90,16 @@ has not run for its minimum yet is refused, or, with --when earliest, ended as s
 	})
 }
 
-// agreeToEnd shows what ending the machines brings back and asks; earliest tells whether those for which it is too early are to be ended later.
-func (t *tool) agreeToEnd(ctx context.Context, c *client.Client, all []client.Deployment, yes, earliest bool) (bool, error) {
-	if yes || !t.asks() {
-		return earliest, t.agreeToLoss(ctx, yes, "")
+// confirmTerminate shows the refunds and asks for confirmation. It reports whether machines whose
+// minimum runtime is not met are to be terminated once it is.
+func (t *tool) confirmTerminate(
+	ctx context.Context,
+	c *client.Client,
+	all []client.Deployment,
+	yes, earliest bool,
+) (bool, error) {
+	if yes || !t.interactive() {
+		return earliest, t.confirmDestructive(ctx, yes, "")
 	}
 	early := 0
 	for _, d := range all {
@@ -97,23 +110,36 @@ func (t *tool) agreeToEnd(ctx context.Context, c *client.Client, all []client.De
 		if !can.CanTerminate && can.RemainingSeconds > 0 {
 			early++
 		}
-		t.note("  %s (%s, %s): %s", clean(d.Name), d.Status, hourly(d.HourlyPrice), clean(ending(can)))
+		t.note("  %s (%s, %s): %s", clean(d.Name), d.Status, hourly(d.HourlyPrice), clean(previewText(can)))
 	}
 	if early > 0 && !earliest {
-		question := "It is too early. End it as soon as that is possible?"
+		question := "The minimum runtime is not met. Terminate as soon as it is?"
 		if len(all) > 1 {
-			question = fmt.Sprintf("For %d of %d it is too early. End each as soon as that is possible?", early, len(all))
+			question = fmt.Sprintf(
+				"The minimum runtime of %d of %d is not met. Terminate each as soon as it is?",
+				early,
+				len(all),
+			)
 		}
-		if err := t.agree(ctx, false, question); err != nil {
+		if err := t.confirm(ctx, false, question); err != nil {
 			return false, err
 		}
 		return true, nil
 	}
-	return earliest, t.agree(ctx, false, fmt.Sprintf("End %s? What is on their own disks is lost.", map[bool]string{true: "it", false: fmt.Sprintf("these %d", len(all))}[len(all) == 1]))
+	return earliest, t.confirm(
+		ctx,
+		false,
+		fmt.Sprintf("Terminate %s? Local disks are deleted.", plural(len(all), "machine")),
+	)
 }
 
-// end ends one machine and tells what came of it.
-func (t *tool) end(ctx context.Context, c *client.Client, d *client.Deployment, earliest bool) (*client.Deployment, error) {
+// terminateOne terminates one machine and prints the result.
+func (t *tool) terminateOne(
+	ctx context.Context,
+	c *client.Client,
+	d *client.Deployment,
+	earliest bool,
+) (*client.Deployment, error) {
 	var ended *client.Deployment
 	var err error
 	if earliest {
@@ -121,40 +147,51 @@ func (t *tool) end(ctx context.Context, c *client.Client, d *client.Deployment, 
 	} else {
 		ended, err = c.Deployments.Terminate(ctx, d.ID)
 	}
-	if err != nil || t.forPrograms() || t.format == "id" {
+	if err != nil || !t.humanOutput() {
 		return ended, err
 	}
 	switch {
 	case d.Status == client.DeploymentTerminating:
-		return ended, t.print(clean(fmt.Sprintf("%s is ending already.", ended.Name)))
+		return ended, t.print(clean(fmt.Sprintf("%s is already terminating.", ended.Name)))
 	case d.Status.Final():
-		return ended, t.print(clean(fmt.Sprintf("%s has ended already.", ended.Name)))
+		return ended, t.print(clean(fmt.Sprintf("%s has already ended.", ended.Name)))
 	case !ended.Status.Final() && ended.Status != client.DeploymentTerminating:
-		return ended, t.print(clean(fmt.Sprintf("%s ends at %s.", ended.Name, whenever(ended.AutoTerminateAt))))
+		return ended, t.print(
+			clean(fmt.Sprintf("%s will terminate at %s.", ended.Name, optionalTime(ended.AutoTerminateAt))),
+		)
 	}
-	text := fmt.Sprintf("%s is %s; it cost %s.", ended.Name, ended.Status, total(ended.CostToDate))
+	text := fmt.Sprintf("%s is %s. Total cost: %s.", ended.Name, ended.Status, total(ended.CostToDate))
 	if returned, known := t.returned(ctx, c, d.ID); known {
-		text = fmt.Sprintf("%s is %s; it cost %s, and %s.", ended.Name, ended.Status, total(ended.CostToDate), returned)
+		text = fmt.Sprintf(
+			"%s is %s. Total cost: %s (%s).",
+			ended.Name,
+			ended.Status,
+			total(ended.CostToDate),
+			returned,
+		)
 	}
 	return ended, t.print(clean(text))
 }
 
-// returned says what the statement says came back. A key may be without the scope for it.
+// returned describes the refund or release in the transactions. It is false if the key may not read
+// them.
 func (t *tool) returned(ctx context.Context, c *client.Client, id string) (string, bool) {
-	p, err := c.Wallet.Transactions(ctx, client.TransactionQuery{DeploymentID: id, Types: []client.TransactionType{client.TransactionRefund, client.TransactionRelease}})
+	p, err := c.Wallet.Transactions(ctx, client.TransactionQuery{
+		DeploymentID: id, Types: []client.TransactionType{client.TransactionRefund, client.TransactionRelease},
+	})
 	if err != nil {
 		return "", false
 	}
 	var refund, release client.Money
-	for _, line := range p.Items {
-		if line.Type == client.TransactionRefund {
-			refund += line.Amount
+	for _, x := range p.Items {
+		if x.Type == client.TransactionRefund {
+			refund += x.Amount
 		} else {
-			release += line.Amount
+			release += x.Amount
 		}
 	}
-	if refund > 0 { // a hold that became the first charge is released, too
+	if refund > 0 { // the hold is also released when it becomes the first charge
 		release = 0
 	}
-	return back(refund, release), true
+	return refundText(refund, release), true
 }

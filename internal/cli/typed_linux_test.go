@@ -11,15 +11,15 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// typed runs a command at a terminal that can be drawn on. Its first argument is a file with a
-// line for each thing that is typed: what must be on the screen since the last one, " -> ", and
-// the keys, as in a Go string. What was on the screen is in the file "screen" afterwards.
+// typed runs a command on a terminal with cursor control. Its first argument is a file with a line
+// for each input: the text that must appear on the screen first, " -> ", and the keys, as in a Go
+// string. It writes the screen to the file "screen".
 func typed(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) < 2 {
 		ts.Fatalf("usage: typed file command...")
 	}
 	path, err := exec.LookPath(args[1])
-	if err != nil { // testscript's own commands are on the script's PATH only
+	if err != nil { // the test's own commands are only on the script's PATH
 		path = ts.Getenv("PATH")
 		path = path[:strings.IndexByte(path, ':')] + "/" + args[1]
 	}
@@ -50,7 +50,7 @@ func typed(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		for !strings.Contains(unread.String(), wanted) {
 			if !read() {
-				ts.Fatalf("it ended before %q:\n%s", wanted, all.String())
+				ts.Fatalf("the command ended before %q:\n%s", wanted, all.String())
 			}
 		}
 		unread.Reset()

@@ -11,28 +11,32 @@ import (
 	"github.com/spf13/cobra"
 )
 
-var usageHeads = map[client.UsageGroup]string{client.ByDay: "DAY (UTC)", client.ByDeployment: "NAME", client.ByGPUType: "GPU", client.ByProvider: "PROVIDER"}
+var usageHeads = map[client.UsageGroup]string{
+	client.ByDay: "DAY (UTC)", client.ByDeployment: "NAME", client.ByGPUType: "GPU", client.ByProvider: "PROVIDER",
+}
 
 func (t *tool) usage() *cobra.Command {
 	var from, to, by string
 	cmd := &cobra.Command{
-		Use: "usage", Aliases: []string{"costs"}, Short: "What you spent, by day, machine, GPU or provider", Args: cobra.NoArgs,
-		Long: `Sums up what was charged, less refunds; an hour counts where it began. Without --from it is the last 30 days.
+		Use: "usage", Aliases: []string{"costs"}, Short: "Show costs by day, machine, GPU or provider",
+		Args: cobra.NoArgs,
+		Long: `Shows charges net of refunds. An hour counts toward the day on which it starts. The
+default is the last 30 days.
 
-A terminal that is wide enough shows a plot beside it, and so does -o wide.
+Wide terminals and -o wide include a plot.
 
 ` + timesHelp,
 		Example: `  billet usage
   billet usage --by deployment --from 7d
   billet usage --by gpuType --from 2026-11-01 --to 2026-12-01 -o csv`,
 	}
-	groups := []string{string(client.ByDay), string(client.ByDeployment), string(client.ByGPUType), string(client.ByProvider)}
 	timeFlags(cmd, &from, &to)
-	cmd.Flags().StringVar(&by, "by", string(client.ByDay), "day, deployment (volumes are there, too), gpuType or provider")
-	_ = cmd.RegisterFlagCompletionFunc("by", cobra.FixedCompletions(groups, cobra.ShellCompDirectiveNoFileComp))
-	return t.verb(cmd, func(ctx context.Context, c *client.Client, _ []string) error {
-		if !slices.Contains(groups, by) {
-			return usage("--by %q is none of day, deployment, gpuType and provider.", by)
+	cmd.Flags().
+		StringVar(&by, "by", string(client.ByDay), "group by "+joined(client.UsageGroups())+"; deployment includes volumes")
+	_ = cmd.RegisterFlagCompletionFunc("by", fixed(client.UsageGroups()))
+	return t.withClient(cmd, func(ctx context.Context, c *client.Client, _ []string) error {
+		if !slices.Contains(client.UsageGroups(), client.UsageGroup(by)) {
+			return usageError("--by must be %s, not %q.", joined(client.UsageGroups()), by)
 		}
 		q := client.UsageQuery{GroupBy: client.UsageGroup(by)}
 		var err error
@@ -57,20 +61,20 @@ var usageListing = listing[client.UsageCost]{
 	id: func(g client.UsageCost) string { return g.Key },
 	columns: []column[client.UsageCost]{
 		{name: "key", text: func(g client.UsageCost) string { return g.Key }},
-		{name: "name", text: func(g client.UsageCost) string { return or(g.Name, "") }},
+		{name: "name", text: func(g client.UsageCost) string { return valueOr(g.Name, "") }},
 		{name: "cost", text: func(g client.UsageCost) string { return g.Cost.Decimal() }},
 	},
 }
 
-// usageTable shows costs to people, with a bar for each where there is place, and their sum.
+// usageTable prints costs with their total and, if there is space, a bar for each.
 func (t *tool) usageTable(u *client.Usage) error {
 	if len(u.Groups) == 0 {
-		t.note("Nothing was charged from %s to %s.", when(u.From), when(u.To))
+		t.note("No charges from %s to %s.", localTime(u.From), localTime(u.To))
 		return nil
 	}
 	groups := u.Groups
 	if u.GroupBy == client.ByDay {
-		groups = everyDay(groups)
+		groups = fillDays(groups)
 	}
 	heads := []string{usageHeads[u.GroupBy], "COST", "SHARE"}
 	if u.GroupBy == client.ByDeployment {
@@ -82,15 +86,15 @@ func (t *tool) usageTable(u *client.Usage) error {
 		largest = max(largest, g.Cost)
 		name := g.Key
 		if u.GroupBy == client.ByDeployment {
-			name = or(g.Name, g.Key)
+			name = valueOr(g.Name, g.Key)
 		}
 		switch {
 		case name == "" && u.GroupBy == client.ByGPUType:
 			name = "volumes"
 		case name == "":
-			name = "others"
+			name = "other"
 		}
-		row := []string{clean(name), total(g.Cost), share(g.Cost, u.Total)}
+		row := []string{clean(name), total(g.Cost), percentage(g.Cost, u.Total)}
 		if u.GroupBy == client.ByDeployment {
 			row = append(row, g.Key)
 		}
@@ -117,19 +121,19 @@ func (t *tool) usageTable(u *client.Usage) error {
 	return t.table(heads, rows, style)
 }
 
-// share is a part in percent; nothing where there is no whole.
-func share(part, whole client.Money) string {
+// percentage formats part as a percentage of whole, or "" if there is no whole.
+func percentage(part, whole client.Money) string {
 	if whole <= 0 {
 		return ""
 	}
 	if part > 0 && part < whole/100 {
-		return "<1 %"
+		return "<1%"
 	}
-	return fmt.Sprintf("%.0f %%", float64(part)/float64(whole)*100)
+	return fmt.Sprintf("%.0f%%", float64(part)/float64(whole)*100)
 }
 
-// everyDay puts the days that cost nothing between those that did.
-func everyDay(groups []client.UsageCost) []client.UsageCost {
+// fillDays inserts the days without costs.
+func fillDays(groups []client.UsageCost) []client.UsageCost {
 	var all []client.UsageCost
 	for _, g := range groups {
 		day, err := time.Parse(time.DateOnly, g.Key)
@@ -137,7 +141,7 @@ func everyDay(groups []client.UsageCost) []client.UsageCost {
 			return groups
 		}
 		if len(all) > 0 {
-			last, _ := time.Parse(time.DateOnly, all[len(all)-1].Key) // it was read before
+			last, _ := time.Parse(time.DateOnly, all[len(all)-1].Key) // parsed before
 			for last = last.AddDate(0, 0, 1); last.Before(day); last = last.AddDate(0, 0, 1) {
 				all = append(all, client.UsageCost{Key: last.Format(time.DateOnly)})
 			}

@@ -3,32 +3,40 @@ package cli
 import (
 	"context"
 	"fmt"
+	"iter"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/billetcloud/billet/client"
 	"github.com/spf13/cobra"
 )
 
+var volumeCol columnsOf[client.Volume]
+
 var volumeListing = listing[client.Volume]{
 	id: func(v client.Volume) string { return v.ID },
 	columns: []column[client.Volume]{
-		{name: "id", head: "VOLUME", text: func(v client.Volume) string { return v.ID }},
-		{name: "name", head: "NAME", text: func(v client.Volume) string { return v.Name }},
-		{name: "status", head: "STATUS", text: func(v client.Volume) string { return string(v.Status) }},
-		{name: "sizeGb", head: "SIZE", right: true, text: volumeSize, raw: func(v client.Volume) string { return strconv.Itoa(v.SizeGB) }},
-		{name: "hourlyPrice", head: "PRICE", right: true, text: func(v client.Volume) string { return hourly(v.HourlyPrice) }, raw: func(v client.Volume) string { return v.HourlyPrice.Decimal() }},
-		{name: "costToDate", head: "COST", right: true, text: func(v client.Volume) string { return total(v.CostToDate) }, raw: func(v client.Volume) string { return v.CostToDate.Decimal() }},
-		{name: "provider", head: "PROVIDER", text: func(v client.Volume) string { return v.Provider }},
-		{name: "region", head: "REGION", text: func(v client.Volume) string { return v.Region }},
-		{name: "attachedTo", head: "ATTACHED TO", text: func(v client.Volume) string { return or(v.AttachedTo, "") }},
-		{name: "mountPath", head: "FILES AT", wide: true, text: func(v client.Volume) string { return or(v.MountPath, "") }},
-		{name: "createdAt", head: "CREATED", wide: true, text: func(v client.Volume) string { return when(v.CreatedAt) }, raw: func(v client.Volume) string { return stamp(v.CreatedAt) }},
+		volumeCol.text("id", "VOLUME", func(v client.Volume) string { return v.ID }),
+		volumeCol.text("name", "NAME", func(v client.Volume) string { return v.Name }),
+		volumeCol.text("status", "STATUS", func(v client.Volume) string { return string(v.Status) }),
+		{
+			name: "sizeGb", head: "SIZE", right: true,
+			text: volumeSize, raw: func(v client.Volume) string { return strconv.Itoa(v.SizeGB) },
+		},
+		volumeCol.money("hourlyPrice", "PRICE", hourly, func(v client.Volume) client.Money { return v.HourlyPrice }),
+		volumeCol.money("costToDate", "TOTAL COST", total, func(v client.Volume) client.Money { return v.CostToDate }),
+		volumeCol.text("provider", "PROVIDER", func(v client.Volume) string { return v.Provider }),
+		volumeCol.text("region", "REGION", func(v client.Volume) string { return v.Region }),
+		volumeCol.text("attachedTo", "ATTACHED TO", func(v client.Volume) string { return valueOr(v.AttachedTo, "") }),
+		volumeCol.text("mountPath", "MOUNT PATH",
+			func(v client.Volume) string { return valueOr(v.MountPath, "") }).onlyWide(),
+		volumeCol.time("createdAt", "CREATED", func(v client.Volume) time.Time { return v.CreatedAt }).onlyWide(),
 	},
-	none: "No volumes. 'billet volumes create' makes one; 'billet volumes pricing' shows where, and what it costs.",
+	none: "No volumes. Run 'billet volumes create' to create one, or 'billet volumes pricing' for regions and prices.",
 }
 
-// volumeSize is how large a volume is, and will be.
+// volumeSize formats the size of a volume, and the new size while it is being resized.
 func volumeSize(v client.Volume) string {
 	if v.GrowingToGB != nil {
 		return fmt.Sprintf("%d → %d GB", v.SizeGB, *v.GrowingToGB)
@@ -36,72 +44,103 @@ func volumeSize(v client.Volume) string {
 	return fmt.Sprintf("%d GB", v.SizeGB)
 }
 
+var volumePriceCol columnsOf[client.VolumePrice]
+
 var volumePriceListing = listing[client.VolumePrice]{
 	id: func(p client.VolumePrice) string { return p.Provider + "/" + p.Region },
 	columns: []column[client.VolumePrice]{
-		{name: "provider", head: "PROVIDER", text: func(p client.VolumePrice) string { return p.Provider }},
-		{name: "region", head: "REGION", text: func(p client.VolumePrice) string { return p.Region }},
-		{name: "regionName", head: "NAME", text: func(p client.VolumePrice) string { return p.RegionName }},
-		{name: "hourlyPricePerGb", head: "1 GB", right: true, text: func(p client.VolumePrice) string { return hourly(p.HourlyPricePerGB) }, raw: func(p client.VolumePrice) string { return p.HourlyPricePerGB.Decimal() }},
-		{head: "1 TB", right: true, text: func(p client.VolumePrice) string { return hourly(p.HourlyPricePerGB * 1000) }},
-		{head: "1 TB A MONTH", right: true, text: func(p client.VolumePrice) string { return monthly(p.HourlyPricePerGB * 1000) }},
-		{name: "minSizeGb", head: "SMALLEST", right: true, text: func(p client.VolumePrice) string { return fmt.Sprintf("%d GB", p.MinSizeGB) }, raw: func(p client.VolumePrice) string { return strconv.Itoa(p.MinSizeGB) }},
-		{name: "maxSizeGb", head: "LARGEST", right: true, text: func(p client.VolumePrice) string { return fmt.Sprintf("%d GB", p.MaxSizeGB) }, raw: func(p client.VolumePrice) string { return strconv.Itoa(p.MaxSizeGB) }},
+		volumePriceCol.text("provider", "PROVIDER", func(p client.VolumePrice) string { return p.Provider }),
+		volumePriceCol.text("region", "REGION", func(p client.VolumePrice) string { return p.Region }),
+		volumePriceCol.text("regionName", "NAME", func(p client.VolumePrice) string { return p.RegionName }),
+		volumePriceCol.money("hourlyPricePerGb", "1 GB", hourly,
+			func(p client.VolumePrice) client.Money { return p.HourlyPricePerGB }),
+		volumePriceCol.money("", "1 TB", hourly,
+			func(p client.VolumePrice) client.Money { return p.HourlyPricePerGB * 1000 }),
+		volumePriceCol.money("", "1 TB/MONTH", monthly,
+			func(p client.VolumePrice) client.Money { return p.HourlyPricePerGB * 1000 }),
+		volumePriceCol.number("minSizeGb", "MIN SIZE", " GB", func(p client.VolumePrice) int { return p.MinSizeGB }),
+		volumePriceCol.number("maxSizeGb", "MAX SIZE", " GB", func(p client.VolumePrice) int { return p.MaxSizeGB }),
 	},
-	none: "No provider has volumes now.",
+	none: "No provider offers volumes right now.",
 }
 
-// monthly is what 730 hours, a twelfth of a year, cost at that price, to the cent.
+// monthly formats the price of 730 hours, a twelfth of a year.
 func monthly(hour client.Money) string {
-	month := hour * 730
-	return total(month)
+	return total(hour * 730)
 }
 
 func (t *tool) volumes() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "volumes", Aliases: []string{"volume", "vol"}, Short: "Storage that outlives machines", Args: cobra.NoArgs,
-		Long: "Shows your volumes: storage that outlives machines. A volume is charged by the hour until it is deleted, attached or not.",
+		Use: "volumes", Aliases: []string{"volume", "vol"}, Short: "Manage volumes", Args: cobra.NoArgs,
+		Long: "Lists your volumes: persistent storage, billed hourly until it is deleted, attached or not.",
 		Example: `  billet volumes pricing
   billet volumes create --name datasets --size 500 --region dallas-usa-5
   billet volumes attach datasets my-machine --wait`,
 	}
 	var q client.VolumeQuery
-	cmd.Flags().StringVar(&q.Sort, "sort", "", "createdAt or name; with a hyphen before it downwards")
-	t.verb(cmd, func(ctx context.Context, c *client.Client, _ []string) error {
-		items, err := collect(c.Volumes.All(ctx, q))
-		if err != nil {
-			return err
-		}
-		return list(t, volumeListing, items)
+	cmd.Flags().StringVar(&q.Sort, "sort", "", sortHelp)
+	listAll(t, cmd, volumeListing, func(ctx context.Context, c *client.Client) iter.Seq2[client.Volume, error] {
+		return c.Volumes.All(ctx, q)
 	})
-	cmd.AddCommand(t.volumeCreate(), t.volumeShow(), t.volumeAttach(), t.volumeDetach(), t.volumeGrow(), t.volumeRename(), t.volumeRemove(), t.volumePricing())
+	cmd.AddCommand(
+		t.volumeCreate(),
+		t.volumeShow(),
+		t.volumeAttach(),
+		t.volumeDetach(),
+		t.volumeResize(),
+		t.volumeRename(),
+		t.volumeRemove(),
+		t.volumePricing(),
+	)
 	return cmd
 }
 
 func (t *tool) volumePricing() *cobra.Command {
-	return t.verb(&cobra.Command{
-		Use: "pricing", Aliases: []string{"prices"}, Short: "Where volumes can be had, and what they cost", Args: cobra.NoArgs, Example: "  billet volumes pricing -o csv",
-	}, func(ctx context.Context, c *client.Client, _ []string) error {
-		items, err := collect(c.Volumes.AllPricing(ctx))
-		if err != nil {
-			return err
-		}
-		return list(t, volumePriceListing, items)
+	return listAll(t, &cobra.Command{
+		Use: "pricing", Aliases: []string{"prices"}, Short: "List volume prices by region",
+		Args: cobra.NoArgs, Example: "  billet volumes pricing -o csv",
+	}, volumePriceListing, func(ctx context.Context, c *client.Client) iter.Seq2[client.VolumePrice, error] {
+		return c.Volumes.AllPricing(ctx)
 	})
 }
 
 func (t *tool) volumeShow() *cobra.Command {
-	cmd := &cobra.Command{Use: "show <volume>", Short: "Everything about one volume", Args: cobra.ExactArgs(1), Example: "  billet volumes show datasets"}
-	t.suggest(cmd, volumeNames)
-	return t.verb(cmd, func(ctx context.Context, c *client.Client, args []string) error {
+	cmd := &cobra.Command{
+		Use:     "show <volume>",
+		Short:   "Show a volume",
+		Args:    cobra.ExactArgs(1),
+		Example: "  billet volumes show datasets",
+	}
+	t.completeFirstArg(cmd, volumeNames)
+	return t.withClient(cmd, func(ctx context.Context, c *client.Client, args []string) error {
 		v, err := volume(ctx, c, args[0])
 		if err != nil {
 			return err
 		}
-		return show(t, v.ID, v, row{"Volume", v.ID}, row{"Name", v.Name}, row{"Status", string(v.Status)}, row{"Reason", or(v.StatusReason, "")},
-			row{"Size", volumeSize(*v)}, row{"Provider", v.Provider}, row{"Region", v.Region}, row{"Attached to", or(v.AttachedTo, "")}, row{"Files at", or(v.MountPath, "")},
-			row{"Price", fmt.Sprintf("%s, about %s a month", hourly(v.HourlyPrice), monthly(v.HourlyPrice))}, row{"Cost", total(v.CostToDate)},
-			row{"Created", when(v.CreatedAt)}, row{"Deleted", whenever(v.DeletedAt)})
+		return show(
+			t,
+			v.ID,
+			v,
+			row{"Volume", v.ID},
+			row{"Name", v.Name},
+			row{"Status", string(v.Status)},
+			row{"Reason", valueOr(v.StatusReason, "")},
+			row{
+				"Size",
+				volumeSize(*v),
+			},
+			row{"Provider", v.Provider},
+			row{"Region", v.Region},
+			row{"Attached to", valueOr(v.AttachedTo, "")},
+			row{"Mount path", valueOr(v.MountPath, "")},
+			row{
+				"Price",
+				fmt.Sprintf("%s, about %s per month", hourly(v.HourlyPrice), monthly(v.HourlyPrice)),
+			},
+			row{"Total cost", total(v.CostToDate)},
+			row{"Created", localTime(v.CreatedAt)},
+			row{"Deleted", optionalTime(v.DeletedAt)},
+		)
 	})
 }
 
@@ -110,29 +149,34 @@ func (t *tool) volumeCreate() *cobra.Command {
 	var size string
 	var yes, wait bool
 	cmd := &cobra.Command{
-		Use: "create", Aliases: []string{"add"}, Short: "Make a volume", Args: cobra.NoArgs,
-		Long: `Makes a volume, after it has shown what it costs. It is charged by the hour once it is there, attached or not, until it is deleted.
+		Use: "create", Aliases: []string{"add"}, Short: "Create a volume", Args: cobra.NoArgs,
+		Long: `Creates a volume, after showing its price. It is billed hourly from when it is
+available until it is deleted, attached or not.
 
-It can be attached to machines of the same provider and region only; 'billet volumes pricing' shows where there are volumes.`,
+A volume can only be attached to machines of the same provider and region. See 'billet volumes
+pricing' for regions.`,
 		Example: `  billet volumes create --name datasets --size 500 --provider voltage-park --region dallas-usa-5
   billet volumes create --name scratch --size 2TB --region dallas-usa-5 --yes --wait`,
 	}
 	f := cmd.Flags()
-	f.StringVar(&in.Name, "name", "", "what it is called")
-	f.StringVar(&size, "size", "", "how large, in GB, or with a unit: 500, 500GB, 2TB")
-	f.StringVar(&in.Provider, "provider", "", "a provider's slug; it may be left out where the region is of one only")
-	f.StringVar(&in.Region, "region", "", "a region's slug")
-	f.BoolVar(&wait, "wait", false, "until it can be attached")
+	f.StringVar(&in.Name, "name", "", "`name` of the volume")
+	f.StringVar(&size, "size", "", "`size` in GB, or with a unit: 500, 500GB, 2TB")
+	f.StringVar(&in.Provider, "provider", "", "provider `slug`; optional if only one provider has the region")
+	f.StringVar(&in.Region, "region", "", "region `slug`")
+	f.BoolVar(&wait, "wait", false, "wait until it is available")
 	yesFlag(cmd, &yes)
-	return t.act(cmd, func(ctx context.Context, c *client.Client, _ []string) error {
+	return t.mutating(cmd, func(ctx context.Context, c *client.Client, _ []string) error {
 		var missing []string
-		for _, flag := range []struct{ name, value string }{{"--name", in.Name}, {"--size", size}, {"--region", in.Region}} {
-			if flag.value == "" {
-				missing = append(missing, flag.name)
+		for _, flag := range [][2]string{{"--name", in.Name}, {"--size", size}, {"--region", in.Region}} {
+			if flag[1] == "" {
+				missing = append(missing, flag[0])
 			}
 		}
 		if len(missing) > 0 {
-			return usage("%s must be given. 'billet volumes pricing' shows where volumes can be had.", strings.Join(missing, ", "))
+			return usageError(
+				"missing %s. Run 'billet volumes pricing' for regions and prices.",
+				strings.Join(missing, ", "),
+			)
 		}
 		var err error
 		if in.SizeGB, err = gigabytes(size); err != nil {
@@ -143,36 +187,44 @@ It can be attached to machines of the same provider and region only; 'billet vol
 			return err
 		}
 		if in.SizeGB < price.MinSizeGB || in.SizeGB > price.MaxSizeGB {
-			return usage("--size: a volume of %s in %s has %d to %d GB.", price.Provider, price.Region, price.MinSizeGB, price.MaxSizeGB)
+			return usageError(
+				"--size must be %[3]d to %[4]d GB for volumes of %[1]s in %[2]s.",
+				price.Provider,
+				price.Region,
+				price.MinSizeGB,
+				price.MaxSizeGB,
+			)
 		}
 		in.Provider = price.Provider
-		if t.forPeople() {
-			t.note("%d GB of %s in %s: %s. It is charged until it is deleted, attached or not.", in.SizeGB, price.Provider, clean(price.RegionName), hourAndMonth(price.HourlyPricePerGB, in.SizeGB))
+		if t.humanOutput() {
+			t.note("%d GB, %s, %s: %s. Billed until deleted, attached or not.", in.SizeGB, clean(price.Provider),
+				clean(price.RegionName), hourAndMonth(price.HourlyPricePerGB, in.SizeGB))
 		}
-		if err := t.agree(ctx, yes, fmt.Sprintf("Create the volume %q?", in.Name)); err != nil {
+		if err := t.confirm(ctx, yes, fmt.Sprintf("Create the volume %q?", in.Name)); err != nil {
 			return err
 		}
 		v, err := c.Volumes.Create(ctx, in)
 		if err == nil && wait {
-			v, err = t.settled(ctx, c, v, client.VolumeAvailable)
+			v, err = t.waitForVolume(ctx, c, v, client.VolumeAvailable)
 		}
 		if err != nil {
 			return err
 		}
 		if v.Status == client.VolumeCreating {
-			return did(t, v.ID, v, "%s (%s) is being created; 'billet volumes' shows when it is there.", v.Name, v.ID)
+			return printResult(t, v.ID, v, "%s (%s) is being created. Run 'billet volumes' to check.", v.Name, v.ID)
 		}
-		return did(t, v.ID, v, "%s (%s) is %s.", v.Name, v.ID, v.Status)
+		return printResult(t, v.ID, v, "%s (%s) is %s.", v.Name, v.ID, v.Status)
 	})
 }
 
-// hourAndMonth is what so many GB cost.
+// hourAndMonth formats the price of a volume of that size.
 func hourAndMonth(perGB client.Money, size int) string {
 	price := perGB * client.Money(size)
-	return fmt.Sprintf("%s, about %s a month", hourly(price), monthly(price))
+	return fmt.Sprintf("%s, about %s per month", hourly(price), monthly(price))
 }
 
-// volumePrice finds the price of volumes in a region. The provider may be empty where only one has a region of that name.
+// volumePrice returns the price of volumes in a region. The provider can be empty if only one has
+// the region.
 func volumePrice(ctx context.Context, c *client.Client, provider, region string) (client.VolumePrice, error) {
 	var found []client.VolumePrice
 	var providers []string
@@ -188,14 +240,19 @@ func volumePrice(ctx context.Context, c *client.Client, provider, region string)
 	case len(found) == 1:
 		return found[0], nil
 	case len(found) > 1:
-		return client.VolumePrice{}, usage("several providers have volumes in %s; say with --provider which: %s.", region, strings.Join(providers, ", "))
+		return client.VolumePrice{}, usageError("several providers have volumes in %s. Choose one with --provider: %s.",
+			region, strings.Join(providers, ", "))
 	case provider != "":
-		return client.VolumePrice{}, usage("%s has no volumes in %s. 'billet volumes pricing' shows where they can be had.", provider, region)
+		return client.VolumePrice{}, usageError(
+			"%s has no volumes in %s. Run 'billet volumes pricing' for regions.",
+			provider,
+			region,
+		)
 	}
-	return client.VolumePrice{}, usage("there are no volumes in %s. 'billet volumes pricing' shows where they can be had.", region)
+	return client.VolumePrice{}, usageError("no volumes in %s. Run 'billet volumes pricing' for regions.", region)
 }
 
-// gigabytes reads a size in decimal GB.
+// gigabytes parses a size in decimal GB.
 func gigabytes(text string) (int, error) {
 	number, factor := strings.TrimSuffix(strings.ToUpper(text), "GB"), 1
 	if tera, is := strings.CutSuffix(number, "TB"); is {
@@ -203,16 +260,18 @@ func gigabytes(text string) (int, error) {
 	}
 	n, err := strconv.Atoi(strings.TrimSpace(number))
 	if err != nil || n < 1 || n > 1_000_000_000/factor {
-		return 0, usage("--size %q is no size such as 500, 500GB or 2TB.", text)
+		return 0, usageError("--size must be a size such as 500, 500GB or 2TB, not %q.", text)
 	}
 	return n * factor, nil
 }
 
-// settled waits until the volume has the status, and says what goes on.
-func (t *tool) settled(ctx context.Context, c *client.Client, v *client.Volume, status client.VolumeStatus) (*client.Volume, error) {
+// waitForVolume waits until the volume has the status, and prints others on the way.
+func (t *tool) waitForVolume(
+	ctx context.Context, c *client.Client, v *client.Volume, status client.VolumeStatus,
+) (*client.Volume, error) {
 	var last client.VolumeStatus
 	return c.Volumes.Wait(ctx, v.ID, status, func(v *client.Volume) {
-		if v.Status != last && v.Status != status && t.forPeople() {
+		if v.Status != last && v.Status != status && t.humanOutput() {
 			t.note("%s is %s…", clean(v.Name), v.Status)
 		}
 		last = v.Status
@@ -223,12 +282,13 @@ func (t *tool) volumeAttach() *cobra.Command {
 	var wait bool
 	cmd := &cobra.Command{
 		Use: "attach <volume> <deployment>", Short: "Attach a volume to a machine", Args: cobra.ExactArgs(2),
-		Long:    "Attaches a volume to a machine of the same provider and region; both by id or name. With --wait it says where the files are.",
+		Long: "Attaches a volume to a machine of the same provider and region, both by ID or name.\n" +
+			"With --wait, prints the mount path.",
 		Example: "  billet volumes attach datasets my-machine --wait",
 	}
-	cmd.Flags().BoolVar(&wait, "wait", false, "until it is attached")
-	t.suggest(cmd, volumeNames)
-	return t.act(cmd, func(ctx context.Context, c *client.Client, args []string) error {
+	cmd.Flags().BoolVar(&wait, "wait", false, "wait until it is attached")
+	t.completeFirstArg(cmd, volumeNames)
+	return t.mutating(cmd, func(ctx context.Context, c *client.Client, args []string) error {
 		v, err := volume(ctx, c, args[0])
 		if err != nil {
 			return err
@@ -238,68 +298,76 @@ func (t *tool) volumeAttach() *cobra.Command {
 			return err
 		}
 		if v, err = c.Volumes.Attach(ctx, v.ID, d.ID); err == nil && wait {
-			v, err = t.settled(ctx, c, v, client.VolumeAttached)
+			v, err = t.waitForVolume(ctx, c, v, client.VolumeAttached)
 		}
 		if err != nil {
 			return err
 		}
 		if v.Status != client.VolumeAttached {
-			return did(t, v.ID, v, "%s is being attached to %s; 'billet volumes show %s' tells when it is, and where its files are.", v.Name, d.Name, v.ID)
+			return printResult(
+				t,
+				v.ID,
+				v,
+				"%s is being attached to %s. Run 'billet volumes show %s' for its status and mount path.",
+				v.Name,
+				d.Name,
+				v.ID,
+			)
 		}
-		path := or(v.MountPath, "")
+		path := valueOr(v.MountPath, "")
 		switch {
 		case path == "":
-			path = "The provider does not say where its files are; 'lsblk' in the machine shows it."
+			path = "The provider reports no mount path. Run 'lsblk' on the machine to find the device."
 		case strings.Contains(path, ":"):
-			path = "Mount its files in the machine: sudo mount -t nfs " + path + " /mnt"
+			path = "Mount it on the machine with: sudo mount -t nfs " + path + " /mnt"
 		default:
-			path = "Its files are at " + path + "."
+			path = "Mount path: " + path
 		}
-		return did(t, v.ID, v, "%s is attached to %s. %s", v.Name, d.Name, path)
+		return printResult(t, v.ID, v, "%s is attached to %s. %s", v.Name, d.Name, path)
 	})
 }
 
 func (t *tool) volumeDetach() *cobra.Command {
 	var wait bool
 	cmd := &cobra.Command{
-		Use: "detach <volume>", Short: "Take a volume from the machine that has it", Args: cobra.ExactArgs(1),
-		Long:    "Takes a volume from the machine that has it. Its files stay, and so does its price; end what writes to it first.",
+		Use: "detach <volume>", Short: "Detach a volume from its machine", Args: cobra.ExactArgs(1),
+		Long:    "Detaches a volume from its machine. Its files are kept and it is still billed. Unmount it first.",
 		Example: "  billet volumes detach datasets --wait",
 	}
-	cmd.Flags().BoolVar(&wait, "wait", false, "until it can be attached again")
-	t.suggest(cmd, volumeNames)
-	return t.act(cmd, func(ctx context.Context, c *client.Client, args []string) error {
+	cmd.Flags().BoolVar(&wait, "wait", false, "wait until it is detached")
+	t.completeFirstArg(cmd, volumeNames)
+	return t.mutating(cmd, func(ctx context.Context, c *client.Client, args []string) error {
 		v, err := volume(ctx, c, args[0])
 		if err != nil {
 			return err
 		}
 		if v, err = c.Volumes.Detach(ctx, v.ID, ""); err == nil && wait {
-			v, err = t.settled(ctx, c, v, client.VolumeAvailable)
+			v, err = t.waitForVolume(ctx, c, v, client.VolumeAvailable)
 		}
 		if err != nil {
 			return err
 		}
 		if v.Status == client.VolumeAvailable {
-			return did(t, v.ID, v, "%s is detached; its files are kept, and it is charged for.", v.Name)
+			return printResult(t, v.ID, v, "%s is detached. Its files are kept and it is still billed.", v.Name)
 		}
-		return did(t, v.ID, v, "%s is being detached; its files are kept, and it is charged for.", v.Name)
+		return printResult(t, v.ID, v, "%s is being detached. Its files are kept and it is still billed.", v.Name)
 	})
 }
 
-func (t *tool) volumeGrow() *cobra.Command {
+func (t *tool) volumeResize() *cobra.Command {
 	var size string
 	var yes bool
 	cmd := &cobra.Command{
-		Use: "grow <volume>", Short: "Make a volume larger", Args: cobra.ExactArgs(1),
-		Long:    "Makes a volume larger, after it has shown what it costs then. It never shrinks.",
-		Example: "  billet volumes grow datasets --size 1TB",
+		Use: "resize <volume>", Aliases: []string{"grow"}, Short: "Enlarge a volume", Args: cobra.ExactArgs(1),
+		Long:    "Enlarges a volume, after showing its new price. A volume cannot be shrunk.",
+		Example: "  billet volumes resize datasets --size 1TB",
 	}
-	cmd.Flags().StringVar(&size, "size", "", "how large it shall be, in GB, or with a unit: 500, 500GB, 2TB")
+	cmd.Flags().StringVar(&size, "size", "", "new `size` in GB, or with a unit: 500, 500GB, 2TB")
 	yesFlag(cmd, &yes)
-	t.suggest(cmd, volumeNames)
-	return t.act(cmd, func(ctx context.Context, c *client.Client, args []string) error {
+	t.completeFirstArg(cmd, volumeNames)
+	return t.mutating(cmd, func(ctx context.Context, c *client.Client, args []string) error {
 		if size == "" {
-			return usage("--size must be given: how large the volume shall be.")
+			return usageError("missing --size: the new size of the volume.")
 		}
 		gb, err := gigabytes(size)
 		if err != nil {
@@ -309,26 +377,39 @@ func (t *tool) volumeGrow() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if t.forPeople() {
-			t.note("%s has %d GB for %s. With %d GB it costs %s, and cannot be made smaller again.", clean(v.Name), v.SizeGB, hourly(v.HourlyPrice), gb, hourAndMonth(v.HourlyPricePerGB, gb))
+		if t.humanOutput() {
+			t.note("%s has %d GB at %s. With %d GB it costs %s. A volume cannot be shrunk.",
+				clean(v.Name), v.SizeGB, hourly(v.HourlyPrice), gb, hourAndMonth(v.HourlyPricePerGB, gb))
 		}
-		if err := t.agree(ctx, yes, "Grow it?"); err != nil {
+		if err := t.confirm(ctx, yes, "Resize it?"); err != nil {
 			return err
 		}
 		if v, err = c.Volumes.Update(ctx, v.ID, client.UpdateVolume{SizeGB: gb}); err != nil {
 			return err
 		}
 		if v.GrowingToGB != nil {
-			return did(t, v.ID, v, "%s grows to %d GB; 'billet volumes' shows when it has.", v.Name, *v.GrowingToGB)
+			return printResult(
+				t,
+				v.ID,
+				v,
+				"%s is being resized to %d GB. Run 'billet volumes' to check.",
+				v.Name,
+				*v.GrowingToGB,
+			)
 		}
-		return did(t, v.ID, v, "%s has %d GB.", v.Name, v.SizeGB)
+		return printResult(t, v.ID, v, "%s has %d GB.", v.Name, v.SizeGB)
 	})
 }
 
 func (t *tool) volumeRename() *cobra.Command {
-	cmd := &cobra.Command{Use: "rename <volume> <name>", Short: "Give a volume another name", Args: cobra.ExactArgs(2), Example: "  billet volumes rename datasets archive"}
-	t.suggest(cmd, volumeNames)
-	return t.act(cmd, func(ctx context.Context, c *client.Client, args []string) error {
+	cmd := &cobra.Command{
+		Use:     "rename <volume> <name>",
+		Short:   "Rename a volume",
+		Args:    cobra.ExactArgs(2),
+		Example: "  billet volumes rename datasets archive",
+	}
+	t.completeFirstArg(cmd, volumeNames)
+	return t.mutating(cmd, func(ctx context.Context, c *client.Client, args []string) error {
 		v, err := volume(ctx, c, args[0])
 		if err != nil {
 			return err
@@ -337,38 +418,41 @@ func (t *tool) volumeRename() *cobra.Command {
 		if v, err = c.Volumes.Update(ctx, v.ID, client.UpdateVolume{Name: args[1]}); err != nil {
 			return err
 		}
-		return did(t, v.ID, v, "Renamed %q to %q.", before, v.Name)
+		return printResult(t, v.ID, v, "Renamed %q to %q.", before, v.Name)
 	})
 }
 
 func (t *tool) volumeRemove() *cobra.Command {
 	var yes, wait bool
 	cmd := &cobra.Command{
-		Use: "rm <volume>", Aliases: []string{"remove", "delete"}, Short: "Delete a volume and its files", Args: cobra.ExactArgs(1),
-		Long:    "Deletes a volume and all its files; nobody can bring them back. A volume that is attached is not deleted: detach it first.",
+		Use: "rm <volume>", Aliases: []string{"remove", "delete"}, Short: "Delete a volume and its files",
+		Args:    cobra.ExactArgs(1),
+		Long:    "Permanently deletes a volume and all its files. Detach an attached volume first.",
 		Example: "  billet volumes rm scratch\n  billet volumes rm scratch --yes --wait",
 	}
-	cmd.Flags().BoolVar(&wait, "wait", false, "until it is gone")
+	cmd.Flags().BoolVar(&wait, "wait", false, "wait until it is deleted")
 	yesFlag(cmd, &yes)
-	t.suggest(cmd, volumeNames)
-	return t.act(cmd, func(ctx context.Context, c *client.Client, args []string) error {
+	t.completeFirstArg(cmd, volumeNames)
+	return t.mutating(cmd, func(ctx context.Context, c *client.Client, args []string) error {
 		v, err := volume(ctx, c, args[0])
 		if err != nil {
 			return err
 		}
-		if err := t.agreeToLoss(ctx, yes, fmt.Sprintf("Delete the volume %q (%d GB at %s, %s)? ALL ITS FILES ARE LOST.", v.Name, v.SizeGB, v.Provider, v.Region)); err != nil {
+		question := fmt.Sprintf("Permanently delete the volume %q (%d GB, %s, %s) and all its files?",
+			v.Name, v.SizeGB, v.Provider, v.Region)
+		if err := t.confirmDestructive(ctx, yes, question); err != nil {
 			return err
 		}
 		if v, err = c.Volumes.Delete(ctx, v.ID); err == nil && wait {
-			v, err = t.settled(ctx, c, v, client.VolumeDeleted)
+			v, err = t.waitForVolume(ctx, c, v, client.VolumeDeleted)
 		}
 		if err != nil {
 			return err
 		}
 		if v.Status == client.VolumeDeleted {
-			return did(t, v.ID, v, "%s is deleted, with its files. It cost %s.", v.Name, total(v.CostToDate))
+			return printResult(t, v.ID, v, "%s is deleted. Total cost: %s.", v.Name, total(v.CostToDate))
 		}
-		return did(t, v.ID, v, "%s is being deleted, with its files.", v.Name)
+		return printResult(t, v.ID, v, "%s is being deleted.", v.Name)
 	})
 }
 

@@ -13,60 +13,76 @@ import (
 
 func (t *tool) wallet() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "wallet", Aliases: []string{"balance"}, Short: "Your money: what there is, what is set aside, and how long it lasts", Args: cobra.NoArgs,
-		Long: "Shows your money: what there is, what of it is set aside, what runs and costs something now, and how long the rest lasts at that.",
+		Use: "wallet", Aliases: []string{"balance"}, Short: "Show balance, holds and runway", Args: cobra.NoArgs,
+		Long: "Shows the balance, the holds, the current hourly spend and how long the balance lasts at that rate.",
 		Example: `  billet wallet
   billet wallet -o json
   billet wallet statement --from 7d`,
 	}
-	t.verb(cmd, func(ctx context.Context, c *client.Client, _ []string) error {
+	t.withClient(cmd, func(ctx context.Context, c *client.Client, _ []string) error {
 		w, err := c.Wallet.Get(ctx)
 		if err != nil {
 			return err
 		}
 		if t.format == "id" {
-			return usage("a wallet has no id; take json or yaml.")
+			return usageError("a wallet has no ID. Use json or yaml.")
 		}
 		held := total(w.Held)
 		if w.Held > 0 {
-			held += ", set aside for the first hour of what does not run yet"
+			held += " (pending deployments)"
 		}
-		if err := show(t, "", w, row{"Available", total(w.Available)}, row{"Held", held}, row{"Balance", total(w.Balance)},
-			row{"DEBT", debt(w)}, row{"Costs now", costsNow(w)}, row{"Lasts", lasts(w)}, row{"To deploy", total(w.MinimumToDeploy) + " must be available"}); err != nil || !t.forPeople() {
+		err = show(
+			t,
+			"",
+			w,
+			row{"Available", total(w.Available)},
+			row{"On hold", held},
+			row{"Balance", total(w.Balance)},
+			row{"Past due", pastDue(w)},
+			row{"Hourly spend", hourlySpend(w)},
+			row{"Runway", runway(w)},
+			row{"Minimum to deploy", total(w.MinimumToDeploy)},
+		)
+		if err != nil || !t.humanOutput() {
 			return err
 		}
-		return t.costing(w)
+		return t.activeResources(w)
 	})
 	cmd.AddCommand(t.statement())
 	return cmd
 }
 
-// debt says what is owed; nothing where nothing is.
-func debt(w *client.Wallet) string {
+// pastDue describes a negative balance and its consequences, or returns "".
+func pastDue(w *client.Wallet) string {
 	if w.Available >= 0 {
 		return ""
 	}
-	text := fmt.Sprintf("you owe %s", total(-w.Available))
+	text := total(-w.Available)
 	if w.NegativeSince != nil {
-		text += " since " + when(*w.NegativeSince)
+		text += " since " + localTime(*w.NegativeSince)
 	}
-	return text + ". Nothing can be deployed; pay in soon, or what runs is ended."
+	text += ". You cannot deploy."
+	if p := w.PastDue; p != nil {
+		text += fmt.Sprintf("\nUnless you add funds, machines are terminated on %s\nand volumes are deleted on %s.",
+			localTime(p.DeploymentsEndAt), localTime(p.VolumesDeletedAt))
+	}
+	return text
 }
 
-func costsNow(w *client.Wallet) string {
+func hourlySpend(w *client.Wallet) string {
 	if len(w.ActiveDeployments)+len(w.Volumes) == 0 {
-		return "nothing"
+		return total(0)
 	}
-	var of []string
+	var parts []string
 	for _, kind := range []struct {
 		n    int
 		name string
 	}{{len(w.ActiveDeployments), "machine"}, {len(w.Volumes), "volume"}} {
 		if kind.n > 0 {
-			of = append(of, plural(kind.n, kind.name))
+			parts = append(parts, plural(kind.n, kind.name))
 		}
 	}
-	return fmt.Sprintf("%s for %s", hourly(w.HourlyCost), strings.Join(of, " and "))
+	return fmt.Sprintf("%s (%s)", hourly(w.HourlyCost), strings.Join(parts, ", "))
 }
 
 func plural(n int, word string) string {
@@ -76,21 +92,21 @@ func plural(n int, word string) string {
 	return fmt.Sprintf("%d %ss", n, word)
 }
 
-// lasts is how long the money lasts, where anything costs some.
-func lasts(w *client.Wallet) string {
+// runway formats how long the balance lasts at the current hourly spend, or returns "" if nothing
+// is billed.
+func runway(w *client.Wallet) string {
 	if w.HoursLeft == nil || w.Available <= 0 {
 		return ""
 	}
 	const years = 5 * 365 * 24
 	if *w.HoursLeft > years {
-		return "more than 5 years at that"
+		return "more than 5 years"
 	}
-	left := time.Duration(*w.HoursLeft * float64(time.Hour))
-	return since(left) + " at that"
+	return "≈ " + duration(time.Duration(*w.HoursLeft*float64(time.Hour)))
 }
 
-// costing shows what is paid for now.
-func (t *tool) costing(w *client.Wallet) error {
+// activeResources prints a table of what is being billed.
+func (t *tool) activeResources(w *client.Wallet) error {
 	var rows [][]string
 	for _, d := range w.ActiveDeployments {
 		rows = append(rows, []string{clean(d.Name), hourly(d.HourlyPrice), total(d.CostToDate), d.ID})
@@ -104,7 +120,7 @@ func (t *tool) costing(w *client.Wallet) error {
 	if err := t.print(""); err != nil {
 		return err
 	}
-	return t.table([]string{"NAME", "PRICE", "COST SO FAR", "ID"}, rows, func(_, column int) lipgloss.Style {
+	return t.table([]string{"NAME", "PRICE", "TOTAL COST", "ID"}, rows, func(_, column int) lipgloss.Style {
 		if column == 1 || column == 2 {
 			return lipgloss.NewStyle().Align(lipgloss.Right)
 		}

@@ -11,13 +11,13 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/billetcloud/billet/client"
 )
 
-// What the server says of a machine ends up in a command line and in files that ssh reads. Nothing of it may be taken for an option, a pattern or a second line.
+// The server's data about a machine ends up in a command line and in files that ssh reads. These
+// forms keep it from being read as an option, a pattern or a second line.
 var (
 	idForm      = regexp.MustCompile(`^[A-Za-z0-9_]{1,100}$`)
 	userForm    = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]{0,63}$`)
@@ -26,30 +26,41 @@ var (
 	aliasForm   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]*$`)
 )
 
-// reach is how ssh gets to a machine.
-type reach struct {
+// sshTarget is how ssh connects to a machine.
+type sshTarget struct {
 	id, address, user string
 	port              int
-	// options are ssh's, by name and in order.
+	// options are ssh's options, in order.
 	options []option
 }
 
-// option is one of ssh, with its value as a configuration file has it.
+// option is an option of ssh, with its value as in a configuration file.
 type option struct{ name, value string }
 
-// reach says how to get to a running machine, and writes down its host keys where ssh finds them: it is known by the deployment's id, whatever address it has, and
-// by no other key than those that the server names.
-func (t *tool) reach(d *client.Deployment) (*reach, error) {
-	r := &reach{id: d.ID, address: or(d.IPAddress, ""), user: or(d.SSHUser, ""), port: or(d.SSHPort, 0)}
+// sshTarget returns how to connect to a running machine, and writes its host keys to a file for
+// ssh. ssh identifies the machine by the deployment's id, whatever its address, and accepts only
+// the host keys that the server reports.
+func (t *tool) sshTarget(d *client.Deployment) (*sshTarget, error) {
+	r := &sshTarget{
+		id:      d.ID,
+		address: valueOr(d.IPAddress, ""),
+		user:    valueOr(d.SSHUser, ""),
+		port:    valueOr(d.SSHPort, 0),
+	}
 	_, err := netip.ParseAddr(r.address)
 	switch {
 	case r.address == "" || r.user == "" || r.port == 0:
-		return nil, &fault{exitConflict, "NOT_RUNNING", fmt.Sprintf("%s has no SSH address.", d.Name)}
+		return nil, &cliError{exitConflict, "NOT_RUNNING", fmt.Sprintf("%s has no SSH address.", d.Name)}
 	case !idForm.MatchString(r.id), !userForm.MatchString(r.user), r.port < 1 || r.port > 65535,
 		!hostForm.MatchString(r.address) && (err != nil || strings.Contains(r.address, "%")):
-		return nil, &fault{exitUnavailable, "NOT_BILLET", fmt.Sprintf("the server names %q, port %d and the user %q for %s, which cannot be an SSH address.", r.address, r.port, r.user, d.ID)}
+		return nil, &cliError{
+			exitUnavailable,
+			"NOT_BILLET",
+			fmt.Sprintf("the server returned an invalid SSH address for %s: %q, "+
+				"port %d, user %q.", d.ID, r.address, r.port, r.user),
+		}
 	}
-	dir, err := t.reachDir()
+	dir, err := t.sshDir()
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +70,8 @@ func (t *tool) reach(d *client.Deployment) (*reach, error) {
 		for _, line := range d.SSHHostKeys {
 			key, is := hostKey(line)
 			if !is {
-				return nil, &fault{exitUnavailable, "NOT_BILLET", fmt.Sprintf("the server names a host key of %s that cannot be read.", d.ID)}
+				text := fmt.Sprintf("the server returned an invalid host key for %s.", d.ID)
+				return nil, &cliError{exitUnavailable, "NOT_BILLET", text}
 			}
 			lines += r.id + " " + key + "\n"
 		}
@@ -70,18 +82,20 @@ func (t *tool) reach(d *client.Deployment) (*reach, error) {
 		file, strict = filepath.Join(dir, r.id+".first_seen"), "accept-new"
 	}
 	r.options = []option{
-		{"HostKeyAlias", r.id}, {"UserKnownHostsFile", configQuoted(file)}, {"GlobalKnownHostsFile", os.DevNull}, {"StrictHostKeyChecking", strict}, {"CheckHostIP", "no"},
+		{"HostKeyAlias", r.id}, {"UserKnownHostsFile", configQuoted(file)}, {"GlobalKnownHostsFile", os.DevNull},
+		{"StrictHostKeyChecking", strict}, {"CheckHostIP", "no"},
 	}
 	return r, nil
 }
 
-// unchecked tells whether the machine's key is taken as it comes.
-func (r *reach) unchecked() bool {
+// trustOnFirstUse reports whether the first host key that the machine shows is accepted.
+func (r *sshTarget) trustOnFirstUse() bool {
 	return slices.Contains(r.options, option{"StrictHostKeyChecking", "accept-new"})
 }
 
-// reachDir is the directory for what ssh reads of the chosen server's machines, one for each server, so that none can speak for another's.
-func (t *tool) reachDir() (string, error) {
+// sshDir returns the directory for the files that ssh reads. Each server has its own, so that no
+// server can change another's host keys.
+func (t *tool) sshDir() (string, error) {
 	dir, err := t.configDir()
 	if err != nil {
 		return "", err
@@ -92,7 +106,7 @@ func (t *tool) reachDir() (string, error) {
 	}
 	u, err := url.Parse(p.URL)
 	if err != nil || u.Host == "" {
-		return "", usage("%q is no server's address.", p.URL)
+		return "", usageError("invalid server address %q.", p.URL)
 	}
 	host := strings.Map(func(c rune) rune {
 		if c == '.' || c == '-' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' {
@@ -103,7 +117,7 @@ func (t *tool) reachDir() (string, error) {
 	return filepath.Join(dir, "ssh", host), nil
 }
 
-// hostKey is the key of a known_hosts line, its type and its value.
+// hostKey returns the type and value of the key in a known_hosts line.
 func hostKey(line string) (string, bool) {
 	words := strings.Fields(line)
 	if len(words) != 3 || strings.HasPrefix(words[0], "@") || !keyTypeForm.MatchString(words[1]) {
@@ -113,21 +127,22 @@ func hostKey(line string) (string, bool) {
 	return words[1] + " " + words[2], err == nil
 }
 
-// configQuoted is a file name as ssh's configuration has it.
+// configQuoted quotes a file name for ssh's configuration.
 func configQuoted(file string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, `%`, `%%`).Replace(file) + `"`
 }
 
-// block is the Host block for a machine.
-func (r *reach) block(names ...string) string {
-	b := "Host " + strings.Join(names, " ") + "\n    HostName " + r.address + "\n    Port " + strconv.Itoa(r.port) + "\n    User " + r.user + "\n"
+// block returns the Host block for a machine.
+func (r *sshTarget) block(names ...string) string {
+	b := fmt.Sprintf("Host %s\n    HostName %s\n    Port %d\n    User %s\n",
+		strings.Join(names, " "), r.address, r.port, r.user)
 	for _, o := range r.options {
 		b += "    " + o.name + " " + o.value + "\n"
 	}
 	return b
 }
 
-// writePrivate writes a file of the configuration, whole or not at all, for its owner alone.
+// writePrivate writes a file atomically, readable only by its owner.
 func writePrivate(path, text string) error {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -145,7 +160,7 @@ func writePrivate(path, text string) error {
 	return os.Rename(f.Name(), path)
 }
 
-// running finds a deployment, and waits where its machine is still being made.
+// running finds a deployment and, with wait, waits until a machine that is starting runs.
 func (t *tool) running(ctx context.Context, c *client.Client, ref string, wait bool) (*client.Deployment, error) {
 	d, err := deployment(ctx, c, ref)
 	if err != nil {
@@ -155,12 +170,22 @@ func (t *tool) running(ctx context.Context, c *client.Client, ref string, wait b
 	case client.DeploymentRunning:
 		return d, nil
 	case client.DeploymentStopped:
-		return nil, &fault{exitConflict, "NOT_RUNNING", fmt.Sprintf("%s is switched off.\n'billet power-on %s' switches it on.", d.Name, d.ID)}
+		return nil, &cliError{
+			exitConflict,
+			"NOT_RUNNING",
+			fmt.Sprintf("%s is powered off.\nRun 'billet power-on %s' to start it.",
+				d.Name, d.ID),
+		}
 	case client.DeploymentPending, client.DeploymentDeploying:
 		if !wait {
-			return nil, &fault{exitConflict, "NOT_RUNNING", fmt.Sprintf("%s is %s, and does not run yet.\nWithout --no-wait it is waited for.", d.Name, d.Status)}
+			return nil, &cliError{exitConflict, "NOT_RUNNING", fmt.Sprintf("%s is %s, not running yet.\n"+
+				"Without --no-wait, billet waits for it.", d.Name, d.Status)}
 		}
-		t.note("billet: %s is %s; waiting until SSH answers. Ctrl-C ends the wait, and the deploy goes on.", clean(d.Name), d.Status)
+		t.note(
+			"billet: %s is %s; waiting for SSH. Ctrl-C stops waiting; the deployment continues.",
+			clean(d.Name),
+			d.Status,
+		)
 		return t.waitForRunning(ctx, c, d, nil)
 	}
 	return nil, &client.DeploymentEndedError{Deployment: d, Wanted: client.DeploymentRunning}

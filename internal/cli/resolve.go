@@ -11,7 +11,7 @@ import (
 	"github.com/billetcloud/billet/client"
 )
 
-// collect reads a list to its end.
+// collect reads a whole list.
 func collect[T any](from iter.Seq2[T, error]) ([]T, error) {
 	var items []T
 	for item, err := range from {
@@ -23,16 +23,16 @@ func collect[T any](from iter.Seq2[T, error]) ([]T, error) {
 	return items, nil
 }
 
-// listUpTo answers with the first most of a list, all for 0, and tells people where there are more.
-func listUpTo[T any](t *tool, l listing[T], from iter.Seq2[T, error], most int) error {
+// listLimited prints the first limit items of a list, or all for 0, and notes if there are more.
+func listLimited[T any](t *tool, l listing[T], from iter.Seq2[T, error], limit int) error {
 	var items []T
 	for item, err := range from {
 		if err != nil {
 			return err
 		}
-		if most > 0 && len(items) == most {
-			if t.forPeople() {
-				defer t.note("There are more; --limit 0 shows all.")
+		if limit > 0 && len(items) == limit {
+			if t.humanOutput() {
+				defer t.note("There are more. Use --limit 0 to show all.")
 			}
 			break
 		}
@@ -41,35 +41,37 @@ func listUpTo[T any](t *tool, l listing[T], from iter.Seq2[T, error], most int) 
 	return list(t, l, items)
 }
 
-// dollars reads an amount of a flag.
+// dollars parses the value of a flag as an amount.
 func dollars(flag, text string) (client.Money, error) {
 	m, err := client.ParseMoney(strings.TrimPrefix(text, "$"))
 	if err != nil {
-		return 0, usage("%s %q is no amount in US dollars, such as 12.50.", flag, text)
+		return 0, usageError("%s must be an amount in US dollars, such as 12.50, not %q.", flag, text)
 	}
 	return m, nil
 }
 
-// idLike is how ids begin.
+// idLike matches the prefixes of ids.
 var idLike = regexp.MustCompile(`^(dep|vol|ssh|whk)_`)
 
-// word is what a deployment is called in a command that is there to be copied: its name, or its id where that would be taken for something else.
-func word(d client.Deployment) string {
+// copyableName returns the name of a deployment for a command that users copy, or its id if the
+// name is ambiguous or needs quoting.
+func copyableName(d client.Deployment) string {
 	if aliasForm.MatchString(d.Name) && !idLike.MatchString(d.Name) {
 		return d.Name
 	}
 	return d.ID
 }
 
-// noID tells from an error that what begins like an id is none that is known. It may be a name nevertheless.
-func noID(err error) bool {
+// isUnknownID reports whether an error means that a reference is no known id. It can still be a
+// name.
+func isUnknownID(err error) bool {
 	return errors.Is(err, client.ErrNotFound) || errors.Is(err, client.ErrInvalidRequest)
 }
 
-// deployment finds a deployment by its id or name. Of several with the name the one that has not ended is meant.
+// deployment finds a deployment by id or name. It prefers one that has not ended.
 func deployment(ctx context.Context, c *client.Client, ref string) (*client.Deployment, error) {
 	if strings.HasPrefix(ref, "dep_") {
-		if d, err := c.Deployments.Get(ctx, ref); !noID(err) {
+		if d, err := c.Deployments.Get(ctx, ref); !isUnknownID(err) {
 			return d, err
 		}
 	}
@@ -87,18 +89,23 @@ func deployment(ctx context.Context, c *client.Client, ref string) (*client.Depl
 			live = append(live, d)
 		}
 	}
-	return theOne("deployment", ref, live, ended, func(d client.Deployment) string { return d.ID })
+	return resolve("deployment", ref, live, ended, func(d client.Deployment) string { return d.ID })
 }
 
-// theOne picks what a name means.
-func theOne[T any](kind, ref string, live, ended []T, id func(T) string) (*T, error) {
+// resolve picks the only match of a name: of live items if there are any, else the newest ended
+// one.
+func resolve[T any](kind, ref string, live, ended []T, id func(T) string) (*T, error) {
 	found := live
 	if len(found) == 0 {
 		found = ended
 	}
 	switch len(found) {
 	case 0:
-		return nil, &fault{exitNotFound, "NOT_FOUND", fmt.Sprintf("there is no %s with the %s %q.", kind, map[bool]string{true: "id or name", false: "name"}[idLike.MatchString(ref)], ref)}
+		by := "name"
+		if idLike.MatchString(ref) {
+			by = "ID or name"
+		}
+		return nil, &cliError{exitNotFound, "NOT_FOUND", fmt.Sprintf("no %s with %s %q.", kind, by, ref)}
 	case 1:
 		return &found[0], nil
 	}
@@ -109,13 +116,13 @@ func theOne[T any](kind, ref string, live, ended []T, id func(T) string) (*T, er
 	for i, item := range found {
 		ids[i] = id(item)
 	}
-	return nil, usage("%d %ss have the name %q; say which by its id: %s.", len(found), kind, ref, strings.Join(ids, ", "))
+	return nil, usageError("%d %ss are named %q. Use an ID: %s.", len(found), kind, ref, strings.Join(ids, ", "))
 }
 
-// volume finds a volume by its id or name.
+// volume finds a volume by id or name.
 func volume(ctx context.Context, c *client.Client, ref string) (*client.Volume, error) {
 	if strings.HasPrefix(ref, "vol_") {
-		if v, err := c.Volumes.Get(ctx, ref); !noID(err) {
+		if v, err := c.Volumes.Get(ctx, ref); !isUnknownID(err) {
 			return v, err
 		}
 	}
@@ -132,5 +139,5 @@ func volume(ctx context.Context, c *client.Client, ref string) (*client.Volume, 
 			live = append(live, v)
 		}
 	}
-	return theOne("volume", ref, live, ended, func(v client.Volume) string { return v.ID })
+	return resolve("volume", ref, live, ended, func(v client.Volume) string { return v.ID })
 }

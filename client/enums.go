@@ -1,0 +1,36 @@
+package client
+
+// DeploymentStatuses returns every status of a deployment, in the order of its life.
+func DeploymentStatuses() []DeploymentStatus {
+	return []DeploymentStatus{
+		DeploymentPending, DeploymentDeploying, DeploymentRunning, DeploymentStopped,
+		DeploymentTerminating, DeploymentTerminated, DeploymentFailed, DeploymentInterrupted,
+	}
+}
+
+// InstanceTypes returns every instance type.
+func InstanceTypes() []InstanceType { return []InstanceType{BareMetal, VM, Spot, Cluster} }
+
+// TransactionTypes returns every type of transaction.
+func TransactionTypes() []TransactionType {
+	return []TransactionType{
+		TransactionTopUp, TransactionCredit, TransactionHold, TransactionRelease,
+		TransactionCharge, TransactionRefund, TransactionAdjustment,
+	}
+}
+
+// UsageGroups returns everything that costs can be grouped by.
+func UsageGroups() []UsageGroup { return []UsageGroup{ByDay, ByDeployment, ByGPUType, ByProvider} }
+
+// VolumeStatuses returns every status of a volume, in the order of its life.
+func VolumeStatuses() []VolumeStatus {
+	return []VolumeStatus{
+		VolumeCreating, VolumeAvailable, VolumeAttaching, VolumeAttached,
+		VolumeDetaching, VolumeDeleting, VolumeDeleted, VolumeFailed,
+	}
+}
+
+// WebhookDeliveryStatuses returns every status of a webhook delivery.
+func WebhookDeliveryStatuses() []WebhookDeliveryStatus {
+	return []WebhookDeliveryStatus{DeliveryPending, DeliveryDelivered, DeliveryFailed}
+}

@@ -1,0 +1,34 @@
+package cli
+
+import (
+	"strings"
+
+	"github.com/billetcloud/billet/client"
+	"github.com/spf13/cobra"
+)
+
+// Help for flags that several commands share.
+var (
+	typeHelp = "instance `type`: " + joined(client.InstanceTypes())
+	sortHelp = "sort by createdAt or name; prefix - for descending"
+)
+
+// joined lists the values of an enumeration: "a, b or c".
+func joined[T ~string](values []T) string {
+	texts := texts(values)
+	last := len(texts) - 1
+	return strings.Join(texts[:last], ", ") + " or " + texts[last]
+}
+
+func texts[T ~string](values []T) []string {
+	texts := make([]string, len(values))
+	for i, v := range values {
+		texts[i] = string(v)
+	}
+	return texts
+}
+
+// fixed completes a flag with the values of an enumeration.
+func fixed[T ~string](values []T) cobra.CompletionFunc {
+	return cobra.FixedCompletions(texts(values), cobra.ShellCompDirectiveNoFileComp)
+}
