@@ -66,7 +66,7 @@ func (t *tool) env(name string) string {
 	return ""
 }
 
-// interactive reports whether a person can be prompted.
+// interactive reports whether the user can be prompted.
 func (t *tool) interactive() bool { return terminal(t.In) && terminal(t.Err) }
 
 func terminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }

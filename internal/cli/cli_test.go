@@ -40,8 +40,8 @@ func TestMain(m *testing.M) {
 // The scripts use these commands in addition to those of testscript:
 //
 //	advance 26m         moves the simulated clock
-//	approve file        waits for the user code in the file and approves the device authorization in the dashboard
-//	mask stdout got     writes stdout or stderr to a file, with ids, amounts, times and addresses replaced by constants
+//	approve file        waits for the user code in the file and approves the device authorization
+//	mask stdout got     writes stdout or stderr to a file with ids, amounts and times masked
 //	receiver 204 text   starts a server with this response, at $RECEIVER
 //	signed-out          moves the API key from the environment to the file key
 //	typed file cmd…     runs a command on a terminal and types the lines of the file

@@ -24,7 +24,7 @@ func (t *tool) mutating(cmd *cobra.Command, run runFunc) *cobra.Command {
 
 var errCSVForOne = usageError("-o csv is for lists; use json or yaml for a single object.")
 
-// printResult prints the result of a change: a line for people, the object v for programs.
+// printResult prints the result of a change: a line for users, the object v for programs.
 func printResult(t *tool, id string, v any, format string, args ...any) error {
 	if t.humanOutput() {
 		return t.print(clean(fmt.Sprintf(format, args...)))
@@ -32,7 +32,7 @@ func printResult(t *tool, id string, v any, format string, args ...any) error {
 	return show(t, id, v)
 }
 
-// humanOutput reports whether the output is a table or text for people.
+// humanOutput reports whether the output is a table or text for users.
 func (t *tool) humanOutput() bool { return t.format == "table" || t.format == "wide" }
 
 // yesFlag adds --yes.

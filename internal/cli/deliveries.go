@@ -21,7 +21,8 @@ var deliveryListing = listing[client.WebhookDelivery]{
 		deliveryCol.text("lastAnswer", "LAST RESPONSE", lastResponse),
 		deliveryCol.text("type", "EVENT", func(d client.WebhookDelivery) string { return d.Type }),
 		deliveryCol.time("createdAt", "CREATED", func(d client.WebhookDelivery) time.Time { return d.CreatedAt }),
-		deliveryCol.number("attemptCount", "ATTEMPTS", "", func(d client.WebhookDelivery) int { return d.AttemptCount }),
+		deliveryCol.number("attemptCount", "ATTEMPTS", "",
+			func(d client.WebhookDelivery) int { return d.AttemptCount }),
 		deliveryCol.optionalTime("nextAttemptAt", "NEXT ATTEMPT",
 			func(d client.WebhookDelivery) *time.Time { return d.NextAttemptAt }),
 		deliveryCol.text("eventId", "EVENT ID", func(d client.WebhookDelivery) string { return d.EventID }).onlyWide(),
@@ -163,11 +164,8 @@ func (t *tool) waitForDelivery(
 		if err := t.sleep(ctx, interval); err != nil {
 			return nil, err
 		}
-		p, err := c.Webhooks.Deliveries(
-			ctx,
-			d.WebhookID,
-			client.WebhookDeliveryQuery{Paging: client.Paging{Limit: client.PageSize}},
-		)
+		p, err := c.Webhooks.Deliveries(ctx, d.WebhookID,
+			client.WebhookDeliveryQuery{Paging: client.Paging{Limit: client.PageSize}})
 		if err != nil {
 			return nil, err
 		}

@@ -154,15 +154,8 @@ func (t *tool) showPrice(
 		if len(offers) > 1 {
 			label = fmt.Sprintf("Choice %d", i+1)
 		}
-		line(
-			label,
-			"%d × %s, %s, %s, %s",
-			o.GPUCount,
-			clean(o.GPUType),
-			o.InstanceType,
-			clean(o.Provider),
-			clean(o.Region),
-		)
+		line(label, "%d × %s, %s, %s, %s", o.GPUCount, clean(o.GPUType), o.InstanceType, clean(o.Provider),
+			clean(o.Region))
 		line("Price", "%s (locked while running)", hourly(o.HourlyPrice))
 		hold, minimum = max(hold, o.HourlyPrice), max(minimum, o.MinimumRuntimeMinutes)
 	}
@@ -188,10 +181,7 @@ func (t *tool) showPrice(
 	left := ""
 	if spend := hold + w.HourlyCost; spend > 0 && w.Available > 0 {
 		hours := float64(w.Available) / float64(spend)
-		left = fmt.Sprintf(
-			", ≈ %s at the new rate",
-			duration(time.Duration(hours*float64(time.Hour))),
-		)
+		left = fmt.Sprintf(", ≈ %s at the new rate", duration(time.Duration(hours*float64(time.Hour))))
 	}
 	line("Balance", "%s available%s", total(w.Available), left)
 }

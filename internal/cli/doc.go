@@ -17,7 +17,7 @@
 //     confirmation, unless --yes is set, or there is no terminal and the flags are complete.
 //   - With -o json, yaml or csv, the output is for programs: no colors, no other text, the API's
 //     field names. Errors are JSON.
-//   - Errors for people name flags, arguments and commands, not the API's fields and calls.
+//   - Errors for users name flags, arguments and commands, not the API's fields and calls.
 //   - The exit codes are those of `billet help exit-codes` and never change.
 //   - An API key is never printed and never passed to another program.
 //   - Text from the server, such as names, is printed without its control characters.

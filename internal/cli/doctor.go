@@ -163,13 +163,8 @@ func (d *doctor) server(ctx context.Context, p profile) {
 	var r client.Response
 	if _, err := c.Key.Get(ctx, client.WithResponse(&r)); err == nil && r.Rate.Limit > 0 {
 		if r.Rate.Remaining*10 < r.Rate.Limit {
-			d.warn(
-				"rate limit",
-				"wait a minute, or send fewer requests",
-				"%d of %d reads left this minute",
-				r.Rate.Remaining,
-				r.Rate.Limit,
-			)
+			d.warn("rate limit", "wait a minute, or send fewer requests", "%d of %d reads left this minute",
+				r.Rate.Remaining, r.Rate.Limit)
 		} else {
 			d.ok("rate limit", "%d of %d reads left this minute", r.Rate.Remaining, r.Rate.Limit)
 		}
@@ -183,13 +178,8 @@ func (d *doctor) network(ctx context.Context, u *url.URL) bool {
 	defer cancel()
 	addresses, err := net.DefaultResolver.LookupHost(ctx, u.Hostname())
 	if err != nil {
-		d.failed(
-			"name",
-			"check the address and this machine's network connection",
-			"cannot resolve %s: %s",
-			u.Hostname(),
-			firstLine(err),
-		)
+		d.failed("name", "check the address and this machine's network connection", "cannot resolve %s: %s",
+			u.Hostname(), firstLine(err))
 		return false
 	}
 	d.ok("name", "%s resolves to %s", u.Hostname(), strings.Join(addresses, ", "))
@@ -280,15 +270,8 @@ func (d *doctor) key(ctx context.Context, c *client.Client) (*client.Key, bool) 
 	}
 	switch {
 	case k.ExpiresAt != nil && k.ExpiresAt.Sub(d.t.Now()) < 72*time.Hour:
-		d.warn(
-			"key",
-			"billet login",
-			"%s (%s), account %s, expires in %s",
-			k.Name,
-			k.ID,
-			k.Account.Name,
-			duration(k.ExpiresAt.Sub(d.t.Now())),
-		)
+		d.warn("key", "billet login", "%s (%s), account %s, expires in %s", k.Name, k.ID, k.Account.Name,
+			duration(k.ExpiresAt.Sub(d.t.Now())))
 	default:
 		d.ok("key", "%s (%s), account %s", k.Name, k.ID, k.Account.Name)
 	}
@@ -332,12 +315,9 @@ func (d *doctor) keys(ctx context.Context, c *client.Client, k *client.Key) {
 	if i := slices.IndexFunc(here, func(l localKey) bool { return l.file != "" }); i >= 0 {
 		fix = "billet keys add " + shellQuoted(here[i].file+".pub")
 	}
-	d.warn(
-		"SSH key",
-		fix,
+	d.warn("SSH key", fix,
 		"none of the %d on this machine is saved in the account, which deploys from the dashboard or API need",
-		len(here),
-	)
+		len(here))
 }
 
 // wallet checks the balance.
@@ -350,21 +330,11 @@ func (d *doctor) wallet(ctx context.Context, c *client.Client, k *client.Key) {
 	case err != nil:
 		d.failed("wallet", "", "%s", plain(err))
 	case w.NegativeSince != nil:
-		d.failed(
-			"wallet",
-			"add funds, or running machines will be terminated",
-			"negative since %s: %s",
-			localTime(*w.NegativeSince),
-			total(w.Balance),
-		)
+		d.failed("wallet", "add funds, or running machines will be terminated", "negative since %s: %s",
+			localTime(*w.NegativeSince), total(w.Balance))
 	case w.Available < w.MinimumToDeploy || w.Available <= 0:
-		d.warn(
-			"wallet",
-			"add funds in the dashboard, under Wallet",
-			"%s available; a deploy needs at least %s",
-			total(w.Available),
-			total(w.MinimumToDeploy),
-		)
+		d.warn("wallet", "add funds in the dashboard, under Wallet", "%s available; a deploy needs at least %s",
+			total(w.Available), total(w.MinimumToDeploy))
 	default:
 		d.ok("wallet", "%s available", total(w.Available))
 	}

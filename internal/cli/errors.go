@@ -197,7 +197,7 @@ func (t *tool) fail(ctx context.Context, cmd *cobra.Command, err error) int {
 	return e.ExitCode
 }
 
-// text returns the error for a person who typed cmd: with flags and arguments for the API's fields,
+// text returns the error for the user who typed cmd: with flags and arguments for the API's fields,
 // and commands for its calls.
 func (e *errorOutput) text(cmd *cobra.Command) string {
 	text := e.Message

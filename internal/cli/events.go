@@ -18,7 +18,10 @@ var eventCol columnsOf[client.Event]
 var eventListing = listing[client.Event]{
 	id: func(e client.Event) string { return e.ID },
 	columns: []column[client.Event]{
-		{name: "createdAt", head: "TIME", text: eventTime, raw: func(e client.Event) string { return rfc3339(e.CreatedAt) }},
+		{
+			name: "createdAt", head: "TIME",
+			text: eventTime, raw: func(e client.Event) string { return rfc3339(e.CreatedAt) },
+		},
 		eventCol.text("type", "EVENT", func(e client.Event) string { return e.Type }),
 		eventCol.text("subject", "SUBJECT", func(e client.Event) string { return e.Subject }),
 		{

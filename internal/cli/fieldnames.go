@@ -100,7 +100,8 @@ var apiCall = regexp.MustCompile("\\b(?:GET|POST|PUT|PATCH|DELETE) (?:/[a-z]|\\?
 // apiName matches a field name of the API, as opposed to an English word.
 var apiName = regexp.MustCompile(`\b[a-z]+(?:[A-Z][a-z]+)+\b|\bssh_public_key\b`)
 
-// inCommandTerms replaces the calls and fields of the API that a message names by commands and flags.
+// inCommandTerms replaces the calls and fields of the API that a message names by commands and
+// flags.
 func inCommandTerms(cmd *cobra.Command, message string) string {
 	if cmd == nil || cmd.Name() == "api" {
 		return message

@@ -60,7 +60,9 @@ func TestErrorOutput_text(t *testing.T) {
 			"--region: is no region; see 'billet regions'.",
 		}, {
 			"several fields", []string{"offers"},
-			errorOutput{Fields: []client.FieldError{field("query.gpuCount", "is too low."), field("query.sort", "is unknown.")}},
+			errorOutput{Fields: []client.FieldError{
+				field("query.gpuCount", "is too low."), field("query.sort", "is unknown."),
+			}},
 			"2 errors:\n  --gpus: is too low.\n  --sort: is unknown.",
 		}, {
 			"query in the message", []string{"terminate"},
@@ -68,7 +70,8 @@ func TestErrorOutput_text(t *testing.T) {
 			"Queue that now with 'billet terminate --when earliest'.",
 		}, {
 			"field in the message", []string{"deploy"},
-			errorOutput{fromAPI: true, Message: "It costs more than the maxHourlyPrice."}, "It costs more than the --max-price.",
+			errorOutput{fromAPI: true, Message: "It costs more than the maxHourlyPrice."},
+			"It costs more than the --max-price.",
 		}, {
 			"request ID", []string{"ps"},
 			errorOutput{Message: "Internal error.", RequestID: "req_1", ExitCode: exitUnavailable},

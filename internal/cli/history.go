@@ -83,11 +83,8 @@ func (t *tool) showHistory(h *client.PriceHistory) error {
 	}
 	rows := []row{{"Offer", h.OfferID}, {"Price", hourly(last.HourlyPrice)}}
 	if lowest.HourlyPrice != highest.HourlyPrice {
-		rows = append(
-			rows,
-			row{"Lowest", fmt.Sprintf("%s on %s", hourly(lowest.HourlyPrice), localTime(lowest.At))},
-			row{"Highest", fmt.Sprintf("%s on %s", hourly(highest.HourlyPrice), localTime(highest.At))},
-		)
+		rows = append(rows, row{"Lowest", fmt.Sprintf("%s on %s", hourly(lowest.HourlyPrice), localTime(lowest.At))},
+			row{"Highest", fmt.Sprintf("%s on %s", hourly(highest.HourlyPrice), localTime(highest.At))})
 	}
 	if length := h.To.Sub(begin); length > 0 {
 		rows = append(rows, row{"Available", fmt.Sprintf("%.0f%% of the time", float64(available)/float64(length)*100)},

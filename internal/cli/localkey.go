@@ -88,10 +88,8 @@ func (t *tool) agentKeys(ctx context.Context) []localKey {
 func (t *tool) identityFileFor(machines []*client.Deployment) string {
 	for _, k := range t.localKeyFiles() {
 		unauthorized := func(d *client.Deployment) bool {
-			return !slices.ContainsFunc(
-				d.SSHKeys,
-				func(r client.SSHKeyReference) bool { return r.Fingerprint == k.fingerprint },
-			)
+			return !slices.ContainsFunc(d.SSHKeys,
+				func(r client.SSHKeyReference) bool { return r.Fingerprint == k.fingerprint })
 		}
 		if !slices.ContainsFunc(machines, unauthorized) {
 			return k.file

@@ -97,11 +97,8 @@ second server's default name is its host. The latest login becomes the current o
 			return err
 		}
 		if replaced && before.APIKey != p.APIKey {
-			t.note(
-				"billet: the previous key of this login, %s, stays valid until you revoke it: %s",
-				orUnknown(before.KeyID),
-				apiKeysURL(before.URL),
-			)
+			t.note("billet: the previous key of this login, %s, stays valid until you revoke it: %s",
+				orUnknown(before.KeyID), apiKeysURL(before.URL))
 		}
 		if t.env("BILLET_API_KEY") != "" {
 			t.note("billet: BILLET_API_KEY is set and overrides this login. Unset it, or use --profile %s.", name)
@@ -309,15 +306,10 @@ func (t *tool) showIdentity(who identity) error {
 		if k.ExpiresAt != nil {
 			expires = fmt.Sprintf("%s (in %s)", localTime(*k.ExpiresAt), duration(k.ExpiresAt.Sub(t.Now())))
 		}
-		rows = append(
-			rows,
-			row{"Account", k.Account.Name + " (" + k.Account.ID + ")"},
-			row{"Key", k.Name + " (" + k.ID + ")"},
-			row{"Scopes", strings.Join(scopes, "\n")},
-			row{"IP allowlist", strings.Join(k.AllowedNetworks, "\n")},
-			row{"Expires", expires},
-			row{"Spending limits", limits(k)},
-		)
+		rows = append(rows, row{"Account", k.Account.Name + " (" + k.Account.ID + ")"},
+			row{"Key", k.Name + " (" + k.ID + ")"}, row{"Scopes", strings.Join(scopes, "\n")},
+			row{"IP allowlist", strings.Join(k.AllowedNetworks, "\n")}, row{"Expires", expires},
+			row{"Spending limits", limits(k)})
 	}
 	if who.Available != nil {
 		rows = append(rows, row{"Available", total(*who.Available)})
@@ -337,16 +329,12 @@ func limits(k *client.Key) string {
 		lines = append(lines, hourly(*s.MaxHourlyPrice)+" per machine")
 	}
 	if s.MaxSpendPerDay != nil {
-		lines = append(
-			lines,
-			fmt.Sprintf("%s per day (%s used)", total(*s.MaxSpendPerDay), total(spent.CommittedToday)),
-		)
+		lines = append(lines,
+			fmt.Sprintf("%s per day (%s used)", total(*s.MaxSpendPerDay), total(spent.CommittedToday)))
 	}
 	if s.MaxSpendPerMonth != nil {
-		lines = append(
-			lines,
-			fmt.Sprintf("%s per month (%s used)", total(*s.MaxSpendPerMonth), total(spent.CommittedThisMonth)),
-		)
+		lines = append(lines,
+			fmt.Sprintf("%s per month (%s used)", total(*s.MaxSpendPerMonth), total(spent.CommittedThisMonth)))
 	}
 	if s.MaxDeployments != nil {
 		lines = append(lines, fmt.Sprintf("%d concurrent deployments (%d used)", *s.MaxDeployments, spent.Deployments))
@@ -429,8 +417,9 @@ func (t *tool) logout() *cobra.Command {
 			return list(t, loginListing, removed)
 		}
 		for _, e := range removed {
-			if err := t.print(clean(fmt.Sprintf("Removed the login %s (%s). Its key, %s, stays valid until you revoke it: %s",
-				e.Name, e.URL, orUnknown(e.KeyID), apiKeysURL(e.URL)))); err != nil {
+			text := fmt.Sprintf("Removed the login %s (%s). Its key, %s, stays valid until you revoke it: %s",
+				e.Name, e.URL, orUnknown(e.KeyID), apiKeysURL(e.URL))
+			if err := t.print(clean(text)); err != nil {
 				return err
 			}
 		}

@@ -12,8 +12,8 @@ import (
 	"github.com/billetcloud/billet/test/servertest"
 )
 
-// approve waits until billet has written its user code to the file, and approves the device authorization
-// as an owner of the account.
+// approve waits until billet has written its user code to the file, and approves the device
+// authorization as an owner of the account.
 func approve(s *servertest.Server, account, file string) error {
 	shown := regexp.MustCompile(`compare the code: (\S+)\n`)
 	var code string

@@ -60,7 +60,8 @@ func TestMan(t *testing.T) {
 	// Macros in a text are escaped.
 	var b strings.Builder
 	prose(&b, ".TH no\n\n    'so \\ it\n\nand - \"more\"")
-	if want := "\\&.TH no\n.PP\n.RS 4\n.EX\n\\&'so \\e it\n\n.EE\n.RE\n.PP\nand \\- \\(dqmore\\(dq\n"; b.String() != want {
+	want := "\\&.TH no\n.PP\n.RS 4\n.EX\n\\&'so \\e it\n\n.EE\n.RE\n.PP\nand \\- \\(dqmore\\(dq\n"
+	if b.String() != want {
 		t.Errorf("got %q, want %q", b.String(), want)
 	}
 

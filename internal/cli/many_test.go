@@ -110,22 +110,8 @@ func TestDeployHundredMachines(t *testing.T) {
 	t.Parallel()
 	const machines = 100
 	s := newShell(t, "5000")
-	out, errs, code := s.run(
-		"deploy",
-		"--gpus",
-		"1",
-		"--max-price",
-		"5",
-		"--ssh-public-key-file",
-		publicKeyFile(t),
-		"--name",
-		"fleet",
-		"--count",
-		strconv.Itoa(machines),
-		"--yes",
-		"-o",
-		"json",
-	)
+	out, errs, code := s.run("deploy", "--gpus", "1", "--max-price", "5", "--ssh-public-key-file", publicKeyFile(t),
+		"--name", "fleet", "--count", strconv.Itoa(machines), "--yes", "-o", "json")
 	if code != 0 {
 		t.Fatalf("exit code %d\n%s", code, errs)
 	}
@@ -172,20 +158,8 @@ func TestDeployHundredMachines(t *testing.T) {
 func TestDeployManyWithInsufficientBalance(t *testing.T) {
 	t.Parallel()
 	s := newShell(t, "60")
-	out, errs, code := s.run(
-		"deploy",
-		"--offer",
-		"off_abc123",
-		"--ssh-public-key-file",
-		publicKeyFile(t),
-		"--name",
-		"some",
-		"--count",
-		"3",
-		"--yes",
-		"-o",
-		"json",
-	)
+	out, errs, code := s.run("deploy", "--offer", "off_abc123", "--ssh-public-key-file", publicKeyFile(t), "--name",
+		"some", "--count", "3", "--yes", "-o", "json")
 	if code != 5 || !strings.Contains(errs, `"code":"INSUFFICIENT_BALANCE"`) {
 		t.Errorf("exit code %d\n%s", code, errs)
 	}

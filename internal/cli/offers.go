@@ -20,16 +20,15 @@ var offerListing = listing[client.Offer]{
 		offerCol.text("id", "OFFER", func(o client.Offer) string { return o.ID }),
 		offerCol.number("gpuCount", "GPUS", "", func(o client.Offer) int { return o.GPUCount }),
 		offerCol.text("gpuType", "GPU", func(o client.Offer) string { return o.GPUType }),
-		offerCol.number("gpuMemoryGb", "GPU MEMORY", " GB", func(o client.Offer) int { return o.GPUMemoryGB }).onlyWide(),
+		offerCol.number("gpuMemoryGb", "GPU MEMORY", " GB",
+			func(o client.Offer) int { return o.GPUMemoryGB }).onlyWide(),
 		offerCol.money("hourlyPrice", "PRICE", hourly, func(o client.Offer) client.Money { return o.HourlyPrice }),
 		offerCol.money("hourlyPricePerGpu", "PER GPU", perGPU,
 			func(o client.Offer) client.Money { return o.HourlyPricePerGPU }),
-		{name: "stock", head: "STOCK", right: true, text: offerStock, raw: func(o client.Offer) string {
-			if o.Stock == nil {
-				return ""
-			}
-			return strconv.Itoa(*o.Stock)
-		}},
+		{
+			name: "stock", head: "STOCK", right: true, text: offerStock,
+			raw: offerCol.optionalNumber("", "", func(o client.Offer) *int { return o.Stock }).text,
+		},
 		offerCol.text("provider", "PROVIDER", func(o client.Offer) string { return o.Provider }),
 		offerCol.text("region", "REGION", func(o client.Offer) string { return o.Region }),
 		offerCol.text("country", "COUNTRY", func(o client.Offer) string { return valueOr(o.Country, "") }).onlyWide(),
@@ -39,12 +38,11 @@ var offerListing = listing[client.Offer]{
 		offerCol.number("storageGb", "STORAGE", " GB", func(o client.Offer) int { return o.StorageGB }).onlyWide(),
 		offerCol.text("interconnect", "INTERCONNECT",
 			func(o client.Offer) string { return valueOr(o.Interconnect, "") }).onlyWide(),
-		{name: "medianSecondsToSsh", head: "TYPICAL START", right: true, text: typical, raw: func(o client.Offer) string {
-			if s := o.Reliability.MedianSecondsToSSH; s != nil {
-				return strconv.Itoa(*s)
-			}
-			return ""
-		}},
+		{
+			name: "medianSecondsToSsh", head: "TYPICAL START", right: true, text: typical,
+			raw: offerCol.optionalNumber("", "",
+				func(o client.Offer) *int { return o.Reliability.MedianSecondsToSSH }).text,
+		},
 	},
 	none: "No available offers match. Run 'billet offers --all' to include sold-out offers.",
 }
@@ -90,12 +88,8 @@ Words filter the list: each must occur in the GPU type, provider, region or inte
 	f.StringVar(&q.Region, "region", "", "region `slug`")
 	f.StringVar(&instance, "type", "", typeHelp)
 	f.StringVar(&most, "max-price", "", "maximum price per machine and hour, in `USD`")
-	f.StringVar(
-		&q.Sort,
-		"sort",
-		"",
-		"sort by price, pricePerGpu, gpuCount, gpuMemoryGb, name, provider or region; prefix - for descending",
-	)
+	f.StringVar(&q.Sort, "sort", "",
+		"sort by price, pricePerGpu, gpuCount, gpuMemoryGb, name, provider or region; prefix - for descending")
 	f.BoolVarP(&all, "all", "a", false, "include sold-out offers")
 	t.withClient(cmd, func(ctx context.Context, c *client.Client, args []string) error {
 		q.Search, q.InstanceType = strings.Join(args, " "), client.InstanceType(strings.ToUpper(instance))
@@ -154,13 +148,8 @@ func (t *tool) offerShow() *cobra.Command {
 				row{"Region", strings.TrimSpace(o.Region + ", " + o.RegionName + " " + valueOr(o.Country, ""))},
 				row{
 					"Hardware",
-					fmt.Sprintf(
-						"%s, %d CPUs, %d GB memory, %d GB storage",
-						o.InstanceType,
-						o.VCPUs,
-						o.MemoryGB,
-						o.StorageGB,
-					),
+					fmt.Sprintf("%s, %d CPUs, %d GB memory, %d GB storage", o.InstanceType, o.VCPUs, o.MemoryGB,
+						o.StorageGB),
 				},
 				row{"Interconnect", valueOr(o.Interconnect, "")},
 				row{

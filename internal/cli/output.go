@@ -220,7 +220,7 @@ func (t *tool) print(line string) error {
 // row is a labeled line in the description of an object.
 type row struct{ name, value string }
 
-// show prints one object: v for programs, the rows for people. Rows without a value are left out.
+// show prints one object: v for programs, the rows for users. Rows without a value are left out.
 func show(t *tool, id string, v any, rows ...row) error {
 	switch t.format {
 	case "id":

@@ -107,11 +107,8 @@ func (p *progress) draw() {
 	if err != nil || p.now == "" || p.t.env("TERM") == "dumb" {
 		return
 	}
-	line := fmt.Sprintf(
-		"  … %s, %s elapsed",
-		clean(strings.ReplaceAll(p.now, "\n", " ")),
-		duration(p.t.Now().Sub(p.begun)),
-	)
+	line := fmt.Sprintf("  … %s, %s elapsed", clean(strings.ReplaceAll(p.now, "\n", " ")),
+		duration(p.t.Now().Sub(p.begun)))
 	if p.typical > 0 {
 		line += ", typically " + duration(p.typical)
 	}

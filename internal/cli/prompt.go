@@ -29,12 +29,8 @@ func choose[T any](ctx context.Context, t *tool, title string, from []choice[T])
 	question := huh.NewSelect[int]().Title(title).Options(options...).Height(min(len(from)+2, 16)).Value(&chosen)
 	// Typing filters the list. The filter line replaces the field's own title, so the title is the
 	// group's.
-	err := t.form(
-		ctx,
-		title+" Type to filter, arrows to move, Enter to choose.",
-		question,
-		func() { question.Filtering(true) },
-	)
+	err := t.form(ctx, title+" Type to filter, arrows to move, Enter to choose.", question,
+		func() { question.Filtering(true) })
 	return from[chosen].value, err
 }
 

@@ -52,20 +52,10 @@ func (t *tool) showQuote(q *client.Quote, fresh bool) error {
 	if q.Available < q.Required {
 		enough = fmt.Sprintf("%s short", total(q.Required-q.Available))
 	}
-	err := show(
-		t,
-		q.QuoteID,
-		q,
-		row{"Quote", q.QuoteID},
-		row{"Offer", q.OfferID},
-		row{"Price", hourly(q.HourlyPrice)},
-		row{"Created", created},
-		row{"Expires", until},
-		row{"Hold", total(q.Hold)},
+	err := show(t, q.QuoteID, q, row{"Quote", q.QuoteID}, row{"Offer", q.OfferID}, row{"Price", hourly(q.HourlyPrice)},
+		row{"Created", created}, row{"Expires", until}, row{"Hold", total(q.Hold)},
 		row{"Required balance", total(q.Required)},
-		row{"Available", fmt.Sprintf("%s (%s)", total(q.Available), enough)},
-		row{"Used by", valueOr(q.UsedBy, "")},
-	)
+		row{"Available", fmt.Sprintf("%s (%s)", total(q.Available), enough)}, row{"Used by", valueOr(q.UsedBy, "")})
 	if err == nil && t.humanOutput() && fresh {
 		t.note("Run 'billet deploy --quote %s' to deploy at this price.", q.QuoteID)
 	}

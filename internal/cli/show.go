@@ -44,10 +44,8 @@ func (t *tool) show() *cobra.Command {
 		rows = append(rows, nodeRows(d)...)
 		rows = append(rows, row{"Host keys", hostKeySourceText(d)})
 		for _, a := range d.Attempts {
-			rows = append(
-				rows,
-				row{"Failed attempt", fmt.Sprintf("%s, %s (%s): %s", a.Provider, a.Region, a.OfferID, a.Reason)},
-			)
+			rows = append(rows,
+				row{"Failed attempt", fmt.Sprintf("%s, %s (%s): %s", a.Provider, a.Region, a.OfferID, a.Reason)})
 		}
 		if !d.Status.Final() && d.Status != client.DeploymentTerminating && t.humanOutput() {
 			preview, err := c.Deployments.CanTerminate(ctx, d.ID)
@@ -111,19 +109,15 @@ func optionalTime(at *time.Time) string {
 // suggestMachines completes the names of machines that have not ended.
 func (t *tool) completeMachines(cmd *cobra.Command) {
 	t.completeFirstArg(cmd, func(ctx context.Context, c *client.Client) ([]cobra.Completion, error) {
-		p, err := c.Deployments.List(
-			ctx,
-			client.DeploymentQuery{Paging: client.Paging{Limit: client.PageSize}, Statuses: live},
-		)
+		p, err := c.Deployments.List(ctx,
+			client.DeploymentQuery{Paging: client.Paging{Limit: client.PageSize}, Statuses: live})
 		if err != nil {
 			return nil, err
 		}
 		var found []cobra.Completion
 		for _, d := range p.Items {
-			found = append(
-				found,
-				cobra.CompletionWithDesc(d.Name, fmt.Sprintf("%s, %d × %s", d.Status, d.GPUCount, d.GPUType)),
-			)
+			found = append(found,
+				cobra.CompletionWithDesc(d.Name, fmt.Sprintf("%s, %d × %s", d.Status, d.GPUCount, d.GPUType)))
 		}
 		return found, nil
 	})

@@ -64,19 +64,11 @@ const specHelp = `A --file has these fields, each of which is also a flag:
 func (s *spec) flags(f *pflag.FlagSet) {
 	f.StringVar(&s.Name, "name", s.Name, "what to call it; with --count a number is put after it")
 	f.StringVar(&s.OfferID, "offer", s.OfferID, "the offer, off_…, as 'billet offers' shows it")
-	f.StringSliceVar(
-		&s.Candidates,
-		"candidates",
-		s.Candidates,
-		"several offers that would do, in the order in which to try them; one machine comes of it",
-	)
+	f.StringSliceVar(&s.Candidates, "candidates", s.Candidates,
+		"several offers that would do, in the order in which to try them; one machine comes of it")
 	f.StringVar(&s.QuoteID, "quote", s.QuoteID, "a quote, quo_…: its offer at its price")
-	f.StringVar(
-		&s.GPUType,
-		"gpu",
-		s.GPUType,
-		"the GPU's whole name, such as \"NVIDIA B200\"; without an offer the cheapest that fits is taken",
-	)
+	f.StringVar(&s.GPUType, "gpu", s.GPUType,
+		"the GPU's whole name, such as \"NVIDIA B200\"; without an offer the cheapest that fits is taken")
 	f.IntVar(&s.GPUCount, "gpus", s.GPUCount, "how many GPUs")
 	f.StringVar(&s.Provider, "provider", s.Provider, "provider `slug`")
 	f.StringVar(&s.Region, "region", s.Region, "region `slug`")
@@ -125,10 +117,8 @@ func (s *spec) read(t *tool, path string, given *pflag.FlagSet) error {
 		return usageError("%s: %s\nRun 'billet deploy --help' for the list of fields.", path, problem)
 	}
 	if err := d.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
-		return usageError(
-			"%s has more than one document. A file describes one deployment; use --count for several.",
-			path,
-		)
+		return usageError("%s has more than one document. A file describes one deployment; use --count for several.",
+			path)
 	}
 	// Set the flags again, on top of the file.
 	over := pflag.NewFlagSet("", pflag.ContinueOnError)

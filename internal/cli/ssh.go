@@ -129,10 +129,8 @@ that of the remote command.`,
 func (t *tool) runProgram(ctx context.Context, print bool, command []string, to ...*sshTarget) error {
 	for _, r := range to {
 		if r.trustOnFirstUse() {
-			t.note(
-				"billet: the host keys of %s are unknown to the server: the first one shown is trusted from now on.",
-				r.id,
-			)
+			t.note("billet: the host keys of %s are unknown to the server: the first one shown is trusted from now on.",
+				r.id)
 		}
 	}
 	if print {

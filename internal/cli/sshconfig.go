@@ -47,15 +47,14 @@ which could be another host, or if it looks like an ID. The deployment's ID alwa
 	return t.withClient(cmd, func(ctx context.Context, c *client.Client, _ []string) error {
 		if prefix != "" && !aliasForm.MatchString(prefix) {
 			return usageError(
-				"--prefix must start with a letter or digit and contain only letters, digits, hyphens and underscores, not %q.",
+				"--prefix must start with a letter or digit and contain only letters, digits, hyphens and "+
+					"underscores, not %q.",
 				prefix,
 			)
 		}
 		machines, err := collect(
-			c.Deployments.All(
-				ctx,
-				client.DeploymentQuery{Statuses: []client.DeploymentStatus{client.DeploymentRunning}},
-			),
+			c.Deployments.All(ctx,
+				client.DeploymentQuery{Statuses: []client.DeploymentStatus{client.DeploymentRunning}}),
 		)
 		if err != nil {
 			return err
@@ -76,10 +75,8 @@ which could be another host, or if it looks like an ID. The deployment's ID alwa
 				IdentityFile:  t.identityFileFor([]*client.Deployment{&machines[i]}),
 				HostKeysKnown: !r.trustOnFirstUse(),
 			}
-			nameShared := slices.ContainsFunc(
-				machines,
-				func(m client.Deployment) bool { return m.Name == d.Name && m.ID != d.ID },
-			)
+			nameShared := slices.ContainsFunc(machines,
+				func(m client.Deployment) bool { return m.Name == d.Name && m.ID != d.ID })
 			if nameShared {
 				shared[d.Name] = append(shared[d.Name], d.ID)
 			}
@@ -91,18 +88,14 @@ which could be another host, or if it looks like an ID. The deployment's ID alwa
 				r.options = append(r.options, option{"IdentityFile", configQuoted(h.IdentityFile)})
 			}
 			h.text = r.block(h.Hosts...)
-			if nameShared { // the id alone does not tell a person which machine it is
+			if nameShared { // the id alone does not show the user which machine it is
 				h.text = "# " + clean(d.Name) + "\n" + h.text
 			}
 			hosts = append(hosts, h)
 		}
 		for _, name := range slices.Sorted(maps.Keys(shared)) {
-			t.note(
-				"billet: %d running machines are named %s. Connect by ID: %s.",
-				len(shared[name]),
-				clean(name),
-				strings.Join(shared[name], ", "),
-			)
+			t.note("billet: %d running machines are named %s. Connect by ID: %s.", len(shared[name]), clean(name),
+				strings.Join(shared[name], ", "))
 		}
 		if t.format != "table" && t.format != "wide" {
 			return list(t, sshHostListing, hosts)

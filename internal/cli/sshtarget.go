@@ -181,11 +181,8 @@ func (t *tool) running(ctx context.Context, c *client.Client, ref string, wait b
 			return nil, &cliError{exitConflict, "NOT_RUNNING", fmt.Sprintf("%s is %s, not running yet.\n"+
 				"Without --no-wait, billet waits for it.", d.Name, d.Status)}
 		}
-		t.note(
-			"billet: %s is %s; waiting for SSH. Ctrl-C stops waiting; the deployment continues.",
-			clean(d.Name),
-			d.Status,
-		)
+		t.note("billet: %s is %s; waiting for SSH. Ctrl-C stops waiting; the deployment continues.", clean(d.Name),
+			d.Status)
 		return t.waitForRunning(ctx, c, d, nil)
 	}
 	return nil, &client.DeploymentEndedError{Deployment: d, Wanted: client.DeploymentRunning}

@@ -21,7 +21,8 @@ var transactionListing = listing[client.Transaction]{
 		transactionCol.time("", "DATE", func(x client.Transaction) time.Time { return x.CreatedAt }),
 		transactionCol.text("", "TYPE", func(x client.Transaction) string { return string(x.Type) }),
 		transactionCol.money("", "AMOUNT", total, func(x client.Transaction) client.Money { return x.Amount }),
-		transactionCol.money("", "AVAILABLE", total, func(x client.Transaction) client.Money { return x.AvailableAfter }),
+		transactionCol.money("", "AVAILABLE", total,
+			func(x client.Transaction) client.Money { return x.AvailableAfter }),
 		transactionCol.money("", "BALANCE", total, func(x client.Transaction) client.Money { return x.BalanceAfter }),
 		transactionCol.text("", "DESCRIPTION", func(x client.Transaction) string { return x.Description }),
 		transactionCol.text("", "RESOURCE",
@@ -139,11 +140,8 @@ func instant(flag, text string, now time.Time) (time.Time, error) {
 	if at, err := time.Parse(time.DateOnly, text); err == nil {
 		return at, nil
 	}
-	return time.Time{}, usageError(
-		"%s must be a time such as 12h, 7d, 2026-11-01 or 2026-11-01T18:00:00Z, not %q.",
-		flag,
-		text,
-	)
+	return time.Time{}, usageError("%s must be a time such as 12h, 7d, 2026-11-01 or 2026-11-01T18:00:00Z, not %q.",
+		flag, text)
 }
 
 // ago parses a duration, which can be in days or weeks.

@@ -30,10 +30,8 @@ terminated as soon as it is met.`,
 	yesFlag(cmd, &yes)
 	f.StringVar(&when, "when", "now", "now, or earliest: once the minimum runtime is met")
 	f.BoolVar(&wait, "wait", false, "wait until the machines are deleted")
-	_ = cmd.RegisterFlagCompletionFunc(
-		"when",
-		cobra.FixedCompletions([]cobra.Completion{"now", "earliest"}, cobra.ShellCompDirectiveNoFileComp),
-	)
+	_ = cmd.RegisterFlagCompletionFunc("when",
+		cobra.FixedCompletions([]cobra.Completion{"now", "earliest"}, cobra.ShellCompDirectiveNoFileComp))
 	t.completeMachines(cmd)
 	return t.mutating(cmd, func(ctx context.Context, c *client.Client, args []string) error {
 		if when != "now" && when != "earliest" {
@@ -115,22 +113,16 @@ func (t *tool) confirmTerminate(
 	if early > 0 && !earliest {
 		question := "The minimum runtime is not met. Terminate as soon as it is?"
 		if len(all) > 1 {
-			question = fmt.Sprintf(
-				"The minimum runtime of %d of %d is not met. Terminate each as soon as it is?",
-				early,
-				len(all),
-			)
+			question = fmt.Sprintf("The minimum runtime of %d of %d is not met. Terminate each as soon as it is?",
+				early, len(all))
 		}
 		if err := t.confirm(ctx, false, question); err != nil {
 			return false, err
 		}
 		return true, nil
 	}
-	return earliest, t.confirm(
-		ctx,
-		false,
-		fmt.Sprintf("Terminate %s? Local disks are deleted.", plural(len(all), "machine")),
-	)
+	return earliest, t.confirm(ctx, false,
+		fmt.Sprintf("Terminate %s? Local disks are deleted.", plural(len(all), "machine")))
 }
 
 // terminateOne terminates one machine and prints the result.
@@ -162,13 +154,8 @@ func (t *tool) terminateOne(
 	}
 	text := fmt.Sprintf("%s is %s. Total cost: %s.", ended.Name, ended.Status, total(ended.CostToDate))
 	if returned, known := t.returned(ctx, c, d.ID); known {
-		text = fmt.Sprintf(
-			"%s is %s. Total cost: %s (%s).",
-			ended.Name,
-			ended.Status,
-			total(ended.CostToDate),
-			returned,
-		)
+		text = fmt.Sprintf("%s is %s. Total cost: %s (%s).", ended.Name, ended.Status, total(ended.CostToDate),
+			returned)
 	}
 	return ended, t.print(clean(text))
 }

@@ -31,8 +31,8 @@ Wide terminals and -o wide include a plot.
   billet usage --by gpuType --from 2026-11-01 --to 2026-12-01 -o csv`,
 	}
 	timeFlags(cmd, &from, &to)
-	cmd.Flags().
-		StringVar(&by, "by", string(client.ByDay), "group by "+joined(client.UsageGroups())+"; deployment includes volumes")
+	cmd.Flags().StringVar(&by, "by", string(client.ByDay),
+		"group by "+joined(client.UsageGroups())+"; deployment includes volumes")
 	_ = cmd.RegisterFlagCompletionFunc("by", fixed(client.UsageGroups()))
 	return t.withClient(cmd, func(ctx context.Context, c *client.Client, _ []string) error {
 		if !slices.Contains(client.UsageGroups(), client.UsageGroup(by)) {

@@ -82,16 +82,8 @@ func (t *tool) volumes() *cobra.Command {
 	listAll(t, cmd, volumeListing, func(ctx context.Context, c *client.Client) iter.Seq2[client.Volume, error] {
 		return c.Volumes.All(ctx, q)
 	})
-	cmd.AddCommand(
-		t.volumeCreate(),
-		t.volumeShow(),
-		t.volumeAttach(),
-		t.volumeDetach(),
-		t.volumeResize(),
-		t.volumeRename(),
-		t.volumeRemove(),
-		t.volumePricing(),
-	)
+	cmd.AddCommand(t.volumeCreate(), t.volumeShow(), t.volumeAttach(), t.volumeDetach(), t.volumeResize(),
+		t.volumeRename(), t.volumeRemove(), t.volumePricing())
 	return cmd
 }
 
@@ -173,10 +165,8 @@ pricing' for regions.`,
 			}
 		}
 		if len(missing) > 0 {
-			return usageError(
-				"missing %s. Run 'billet volumes pricing' for regions and prices.",
-				strings.Join(missing, ", "),
-			)
+			return usageError("missing %s. Run 'billet volumes pricing' for regions and prices.",
+				strings.Join(missing, ", "))
 		}
 		var err error
 		if in.SizeGB, err = gigabytes(size); err != nil {
@@ -187,13 +177,8 @@ pricing' for regions.`,
 			return err
 		}
 		if in.SizeGB < price.MinSizeGB || in.SizeGB > price.MaxSizeGB {
-			return usageError(
-				"--size must be %[3]d to %[4]d GB for volumes of %[1]s in %[2]s.",
-				price.Provider,
-				price.Region,
-				price.MinSizeGB,
-				price.MaxSizeGB,
-			)
+			return usageError("--size must be %[3]d to %[4]d GB for volumes of %[1]s in %[2]s.", price.Provider,
+				price.Region, price.MinSizeGB, price.MaxSizeGB)
 		}
 		in.Provider = price.Provider
 		if t.humanOutput() {
@@ -243,11 +228,8 @@ func volumePrice(ctx context.Context, c *client.Client, provider, region string)
 		return client.VolumePrice{}, usageError("several providers have volumes in %s. Choose one with --provider: %s.",
 			region, strings.Join(providers, ", "))
 	case provider != "":
-		return client.VolumePrice{}, usageError(
-			"%s has no volumes in %s. Run 'billet volumes pricing' for regions.",
-			provider,
-			region,
-		)
+		return client.VolumePrice{}, usageError("%s has no volumes in %s. Run 'billet volumes pricing' for regions.",
+			provider, region)
 	}
 	return client.VolumePrice{}, usageError("no volumes in %s. Run 'billet volumes pricing' for regions.", region)
 }
@@ -304,15 +286,9 @@ func (t *tool) volumeAttach() *cobra.Command {
 			return err
 		}
 		if v.Status != client.VolumeAttached {
-			return printResult(
-				t,
-				v.ID,
-				v,
-				"%s is being attached to %s. Run 'billet volumes show %s' for its status and mount path.",
-				v.Name,
-				d.Name,
-				v.ID,
-			)
+			return printResult(t, v.ID, v,
+				"%s is being attached to %s. Run 'billet volumes show %s' for its status and mount path.", v.Name,
+				d.Name, v.ID)
 		}
 		path := valueOr(v.MountPath, "")
 		switch {
@@ -388,14 +364,8 @@ func (t *tool) volumeResize() *cobra.Command {
 			return err
 		}
 		if v.GrowingToGB != nil {
-			return printResult(
-				t,
-				v.ID,
-				v,
-				"%s is being resized to %d GB. Run 'billet volumes' to check.",
-				v.Name,
-				*v.GrowingToGB,
-			)
+			return printResult(t, v.ID, v, "%s is being resized to %d GB. Run 'billet volumes' to check.", v.Name,
+				*v.GrowingToGB)
 		}
 		return printResult(t, v.ID, v, "%s has %d GB.", v.Name, v.SizeGB)
 	})

@@ -31,18 +31,9 @@ func (t *tool) wallet() *cobra.Command {
 		if w.Held > 0 {
 			held += " (pending deployments)"
 		}
-		err = show(
-			t,
-			"",
-			w,
-			row{"Available", total(w.Available)},
-			row{"On hold", held},
-			row{"Balance", total(w.Balance)},
-			row{"Past due", pastDue(w)},
-			row{"Hourly spend", hourlySpend(w)},
-			row{"Runway", runway(w)},
-			row{"Minimum to deploy", total(w.MinimumToDeploy)},
-		)
+		err = show(t, "", w, row{"Available", total(w.Available)}, row{"On hold", held},
+			row{"Balance", total(w.Balance)}, row{"Past due", pastDue(w)}, row{"Hourly spend", hourlySpend(w)},
+			row{"Runway", runway(w)}, row{"Minimum to deploy", total(w.MinimumToDeploy)})
 		if err != nil || !t.humanOutput() {
 			return err
 		}
