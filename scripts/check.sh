@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# Everything that is checked without running the tests: format, vet on both systems, lint, and that what is
-# generated is fresh.
+# Runs all checks except the tests: format, vet on each system, lint, modules, and that generated files are up to date.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -9,8 +8,8 @@ unformatted=$(gofmt -l client cmd internal test web/ssh)
 [ -z "$unformatted" ] || { echo "run gofmt -w on:"; echo "$unformatted"; exit 1; }
 echo "== vet"
 go vet ./...
-GOOS=darwin go vet ./internal/provider/sim/node # where the systems differ; all else is the same code
-GOOS=js GOARCH=wasm go vet ./web/ssh # which is for browsers only
+GOOS=darwin go vet ./internal/provider/sim/node # the only code that differs by system
+GOOS=js GOARCH=wasm go vet ./web/ssh # runs in browsers only
 echo "== lint"
 go tool staticcheck ./...
 echo "== modules"
@@ -18,10 +17,10 @@ go mod tidy -diff
 go mod verify >/dev/null
 echo "== generated files"
 go run ./cmd/billetd openapi | diff -u docs/openapi.json - || { echo "docs/openapi.json is stale; run make generate"; exit 1; }
-echo "== pages"
+echo "== dashboard"
 if [ -d web/node_modules ]; then
   (cd web && npm run --silent check)
 else
-  echo "left out: \`make build\` fetches what the pages are checked with" >&2
+  echo "skipped: run make build first, which installs the npm packages" >&2
 fi
-echo "check: all is well"
+echo "check: passed"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Fuzzes for FUZZTIME each (20s by default): every fuzz target of every package, one after another, and then the API over HTTP on both engines.
-# Prints a line for each and stops at the first finding, which for a target is kept in its package's testdata/fuzz and so is tested ever after.
-# FUZZ, a regular expression, chooses among the names, which are a package's folder and its target's name.
+# Fuzzes for FUZZTIME each (20s by default): every fuzz target of every package, one after another, then the API over HTTP on both
+# engines. Prints a line for each and stops at the first failure. Go stores a target's failing input in its package's testdata/fuzz,
+# where later tests include it. FUZZ is a regular expression that selects names: a package's directory and its target.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

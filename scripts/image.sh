@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the container image billet:VERSION-ARCH for each architecture out of the release in dist/, so that it has the very programs whose
-# checksums stand there. DOCKER names the tool: docker, podman or buildah. ARCHES="amd64" is for one of them.
+# Builds the container image billet:VERSION-ARCH for each architecture from the release in dist/, so that it contains the programs
+# whose checksums are there. DOCKER is docker, podman or buildah. ARCHES="amd64" builds only that architecture.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 compgen -G 'dist/billet_*_linux_amd64.tar.gz' >/dev/null || { echo "There is no release in dist/; run make release first." >&2; exit 1; }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what is missing for the tests, with Debian's package manager. Does nothing where all is there.
+# Installs missing test dependencies with Debian's package manager.
 set -euo pipefail
 
 missing=()
@@ -10,15 +10,15 @@ want curl curl
 want ssh openssh-client
 want git git
 want redis-server redis-server
-[ -x /usr/sbin/pgbouncer ] || missing+=(pgbouncer) # not on everybody's PATH
-want node nodejs # the pages, and the terminal's client outside a browser
+[ -x /usr/sbin/pgbouncer ] || missing+=(pgbouncer) # not on every PATH
+want node nodejs # the dashboard, and the terminal's client outside a browser
 want npm npm
-want chromium chromium # the pages as people see them
-want /usr/sbin/nginx nginx-light # the proxies that docs/install.md describes
+want chromium chromium # the dashboard's tests
+want /usr/sbin/nginx nginx-light # the proxies of docs/install.md
 want /usr/sbin/haproxy haproxy
 compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null || missing+=(postgresql)
 command -v gcc >/dev/null 2>&1 || missing+=(gcc libc6-dev) # for the race detector
-# What simulated machines are compared with; its sftp-server comes with it. And clients that speak SSH in their own way.
+# Simulated machines are compared with OpenSSH's sshd and sftp-server, and tested with other SSH clients.
 [ -x /usr/sbin/sshd ] || missing+=(openssh-server)
 /usr/bin/python3 -c 'import asyncssh, paramiko' 2>/dev/null || missing+=(python3-asyncssh python3-paramiko)
 if [ ${#missing[@]} -gt 0 ]; then
@@ -28,7 +28,7 @@ if [ ${#missing[@]} -gt 0 ]; then
   echo "installing for the tests: ${missing[*]}" >&2
   export DEBIAN_FRONTEND=noninteractive
   if [[ " ${missing[*]} " == *" openssh-server "* ]]; then
-    # The tests start an sshd of their own: installing it must not open this machine to others.
+    # The tests start their own sshd: installing it must not start one on this machine.
     "${as_root[@]}" mkdir -p /etc/ssh
     "${as_root[@]}" touch /etc/ssh/sshd_not_to_be_run
   fi
@@ -36,5 +36,5 @@ if [ ${#missing[@]} -gt 0 ]; then
   "${as_root[@]}" apt-get install -qy --no-install-recommends "${missing[@]}" >&2
 fi
 
-# What the generated clients are made with and of: the tests themselves fetch nothing. scripts/npm.sh does the same for npm.
+# The generators of clients and their dependencies: the tests download nothing. scripts/npm.sh does the same for npm.
 (cd "$(dirname "$0")/../test/clients/go" && go mod download)

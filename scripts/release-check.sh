@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes the release in dist/ if there is none yet, and then once more elsewhere: in another folder, with an empty build cache, another
-# umask and time zone. Fails unless both are the same to the byte and the checksums are right.
+# Builds the release in dist/ if there is none, and a second one in another directory, with an empty build cache, another umask and
+# another time zone. Fails unless both are identical to the byte and the checksums match.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 other=$(mktemp -d)

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Makes a release of the commit that is checked out in the folder that is given, else in dist/: programs for Linux and macOS, Debian
-# packages, what they are made of (CycloneDX), and the checksums of all that. It builds a clone, so that nothing gets in that is not
-# in the commit, and the same commit and toolchain give the same bytes: `make release-check` builds twice and compares.
+# Builds a release of the checked-out commit in the given directory, by default dist/: programs for Linux and macOS, Debian packages,
+# bills of materials (CycloneDX) and checksums. It builds a clone, so that only committed files are included. The same commit and
+# toolchain give the same bytes: `make release-check` builds twice and compares.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=${1:-dist}
 
-[ -z "$(git status --porcelain)" ] || { echo "A release is made of a commit, and there are changes. Commit or stash them first." >&2; exit 1; }
+[ -z "$(git status --porcelain)" ] || { echo "A release is built from a commit. Commit or stash the changes first." >&2; exit 1; }
 for command in node npm gzip dpkg-deb; do
   command -v "$command" >/dev/null || { echo "A release needs $command." >&2; exit 1; }
 done
@@ -15,23 +15,23 @@ mkdir -p "$out"
 out=$(cd "$out" && pwd)
 [ -z "$(ls -A "$out")" ] || { echo "$out is not empty." >&2; exit 1; }
 
-umask 022 # before the clone, whose files go into the archives
+umask 022 # before the clone, because its files are archived
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 git clone -q . "$work/billet"
 cd "$work/billet"
 
-# Whatever else could differ between two machines. What is empty here `go env -w` would decide, so GOFLAGS has what holds without any.
+# Everything else that could differ between two machines. An empty variable would be read from `go env -w`, so GOFLAGS has a value.
 export LC_ALL=C TZ=UTC CGO_ENABLED=0 GOFLAGS=-mod=readonly GOEXPERIMENT= GOWORK=off GOAMD64=v1 GOARM64=v8.0
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH
 
 [ -z "$(go env GOEXPERIMENT)" ] || { echo "A release is built without experiments: go env -u GOEXPERIMENT" >&2; exit 1; }
 
-echo "== pages" >&2
+echo "== dashboard" >&2
 REQUIRE_PAGES=1 ./scripts/web.sh >&2
 for page in index.html ssh/billet-ssh.wasm.gz ssh/wasm_exec.js; do
-  [ -s "internal/dashboard/dist/$page" ] || { echo "The pages were not built: $page is missing." >&2; exit 1; }
+  [ -s "internal/dashboard/dist/$page" ] || { echo "The dashboard was not built: $page is missing." >&2; exit 1; }
 done
 
 echo "== programs" >&2
@@ -41,10 +41,10 @@ for system in linux darwin; do
   done
 done
 version=$(go version -m "$work/bin/linux_amd64/billetd" | awk '$1 == "mod" { print $3 }')
-case $version in v*+dirty | '(devel)' | '') echo "The programs do not know of what commit they are: $version" >&2; exit 1 ;; esac
+case $version in v*+dirty | '(devel)' | '') echo "The programs do not contain their commit: $version" >&2; exit 1 ;; esac
 name=${version#v}
 
-echo "== what goes with them" >&2
+echo "== licenses, completions, manual pages" >&2
 ./scripts/third-party.sh "$work"/bin/*/* >"$work/THIRD-PARTY.txt"
 here="$work/bin/$(go env GOHOSTOS)_$(go env GOHOSTARCH)"
 for command in billetd billet; do
@@ -66,7 +66,7 @@ for target in "$work"/bin/*; do
 done
 
 echo "== bills of materials" >&2
-go -C tools build -trimpath -buildvcs=false -o "$work/tools/" tool # each bill has the checksum of the tool that wrote it
+go -C tools build -trimpath -buildvcs=false -o "$work/tools/" tool # each bill contains the checksum of its tool
 for program in "$work"/bin/*/*; do
   target=$(basename "$(dirname "$program")")
   "$work/tools/cyclonedx-gomod" bin -json -std -noserial -notimestamp -version "$version" -output "$out/${program##*/}_${name}_$target.cdx.json" "$program" 2>"$work/log" || { cat "$work/log" >&2; exit 1; }

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Runs all tests under the race detector. BILLET_TEST_DIR is a folder that somebody removes afterwards.
+# Runs all tests under the race detector. The caller removes the directory BILLET_TEST_DIR afterwards.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# The server that many packages start is built once for all of them.
+# Many packages start the server: it is built once for all of them.
 go build -o "$BILLET_TEST_DIR/billetd" ./cmd/billetd
 export BILLET_TEST_BINARY="$BILLET_TEST_DIR/billetd"
 
-# The inside of SQLite is C, written as Go by a program. Under the detector it is four times as slow, and it is not what we
-# look for races in; the driver around it, and all else, is watched. The package makes no generic function an instance of its
-# own: such an instance would go unwatched wherever it is used. `make check` vets. Four packages at a time: most wait for
-# half of their time, for a database, a process or a browser.
+# SQLite's own code is C that was translated to Go. With the race detector it is four times as slow, and it is not the code under
+# test; everything else is checked, including its driver. That package instantiates no generic function, which would go unchecked
+# wherever it is used. `make check` runs vet. Four packages run at a time: most spend half of their time waiting for a database,
+# a process or a browser.
 go test -p 4 -race -gcflags=modernc.org/sqlite/lib=-race=false -vet=off -timeout 20m "$@" ./...

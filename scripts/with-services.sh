@@ -1,17 +1,16 @@
 #!/usr/bin/env bash
-# Runs a command with a PostgreSQL and a Redis of its own, in a temporary folder, on free ports of the
-# loopback address, and ends both afterwards. Tests find them by BILLET_TEST_POSTGRES and BILLET_TEST_REDIS, and
-# a folder for databases by BILLET_TEST_MEMORY.
+# Runs a command with its own PostgreSQL and Redis, in a temporary directory, on free ports of the loopback address, and stops both
+# afterwards. Tests find them by BILLET_TEST_POSTGRES and BILLET_TEST_REDIS, and a directory for databases by BILLET_TEST_MEMORY.
 set -euo pipefail
 
 "$(dirname "$0")/need.sh"
 
-# Tests make and drop more than a thousand databases, and a disk takes many times as long for that as memory does.
+# Tests create and drop more than a thousand databases, which is much faster in memory than on a disk.
 base=${TMPDIR:-/tmp}
-free=$(df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 { print $4 }') || true # there may be none
+free=$(df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 { print $4 }') || true # it may not exist
 [ "${free:-0}" -lt $((2 << 20)) ] || base=/dev/shm
 dir=$(mktemp -d "$base/billet-test.XXXXXX")
-other=$(mktemp -d) # for what need not be in memory
+other=$(mktemp -d) # for files that need not be in memory
 bin=$(dirname "$(compgen -G '/usr/lib/postgresql/*/bin/initdb' | sort -V | tail -n 1)")
 as_postgres=()
 if [ "$(id -u)" -eq 0 ]; then # PostgreSQL refuses to run as root
@@ -26,7 +25,7 @@ finish() {
 }
 trap finish EXIT
 
-port() { # a port that nobody listens on now
+port() { # a port without a listener
   local p
   while :; do
     p=$((20000 + RANDOM % 12000))
@@ -35,7 +34,7 @@ port() { # a port that nobody listens on now
 }
 
 (cd / && "${as_postgres[@]}" "$bin/initdb" -D "$dir/pg" -A trust -U postgres --no-sync >/dev/null)
-# A loss of power may lose this database; the time zone is hostile on purpose.
+# Durability is not needed. The time zone is unusual so that tests notice a dependency on it.
 cat >>"$dir/pg/postgresql.conf" <<CONF
 listen_addresses = '127.0.0.1'
 unix_socket_directories = '$dir'
@@ -46,7 +45,7 @@ max_connections = 300
 timezone = 'Asia/Kolkata'
 CONF
 started=
-for _ in 1 2 3 4 5; do # somebody may take the port in between
+for _ in 1 2 3 4 5; do # the port may be taken in between
   pg_port=$(port)
   if (cd / && "${as_postgres[@]}" "$bin/pg_ctl" -D "$dir/pg" -l "$dir/pg.log" -o "-p $pg_port" -w start >/dev/null); then started=1; break; fi
 done

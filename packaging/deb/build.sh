@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Builds the Debian package of an architecture out of a folder that was made for an archive (see scripts/release.sh):
-#   build.sh VERSION ARCH FOLDER FILE
-# The same folder and SOURCE_DATE_EPOCH give the same bytes. COMPRESSION=none is for tests.
+# Builds the Debian package of an architecture from a directory that was made for an archive (see scripts/release.sh):
+#   build.sh VERSION ARCH DIRECTORY FILE
+# The same directory and SOURCE_DATE_EPOCH give the same bytes. COMPRESSION=none is for tests.
 set -euo pipefail
 version=$1 arch=$2 from=$3 file=$4
 here=$(cd "$(dirname "$0")/.." && pwd)

@@ -85,7 +85,8 @@ func TestPathsInDocumentsExist(t *testing.T) {
 					t.Errorf("%s names %s, which no directory has", f.path, m[1])
 				}
 			} else if !strings.HasPrefix(m[1], "internal/") {
-				check(m[1], m[1], path.Join("internal", m[1]), path.Join(f.dir, m[1]), path.Join("internal/provider", m[1]))
+				check(m[1], m[1], path.Join("internal", m[1]), path.Join(f.dir, m[1]),
+					path.Join("internal/provider", m[1]))
 			}
 		}
 	}
@@ -159,7 +160,7 @@ func cobraCommands(t *testing.T, dir string) map[string]bool {
 			continue
 		}
 		ast.Inspect(f.syntax, func(n ast.Node) bool {
-			// Any text that begins with a word may be a command's Use: some are passed to a function.
+			// Any text may be a command's Use, because some are passed to a function.
 			lit, is := n.(*ast.BasicLit)
 			if !is {
 				return true
@@ -189,7 +190,8 @@ func TestEveryGuaranteeHasItsTest(t *testing.T) {
 	}
 	rows := 0
 	for line := range strings.Lines(readFile(t, "docs/guarantees.md")) {
-		if !strings.HasPrefix(line, "| ") || strings.HasPrefix(line, "| Guarantee") || strings.HasPrefix(line, "| ---") {
+		header := strings.HasPrefix(line, "| Guarantee") || strings.HasPrefix(line, "| ---")
+		if !strings.HasPrefix(line, "| ") || header {
 			continue
 		}
 		rows++
@@ -208,6 +210,9 @@ func TestEveryGuaranteeHasItsTest(t *testing.T) {
 	}
 }
 
+// listEntry is an entry of a list in a Go comment, with the lines that it continues in.
+var listEntry = regexp.MustCompile(`(?m)^ +- ((?:.+\n?)(?: {4}.+\n?)*)`)
+
 // TestInferredFactsAreDocumented checks that docs/providers.md repeats, word for word, each fact
 // that an adapter infers about its cloud. Operators read them there.
 func TestInferredFactsAreDocumented(t *testing.T) {
@@ -222,7 +227,7 @@ func TestInferredFactsAreDocumented(t *testing.T) {
 			continue
 		}
 		section, _, _ = strings.Cut(section, "\n# ")
-		for _, fact := range regexp.MustCompile(`(?m)^ +- ((?:.+\n?)(?: {4}.+\n?)*)`).FindAllStringSubmatch(section, -1) {
+		for _, fact := range listEntry.FindAllStringSubmatch(section, -1) {
 			facts++
 			if !strings.Contains(page, plain(fact[1])) {
 				t.Errorf("%s infers what docs/providers.md does not say: %s", f.path, plain(fact[1]))

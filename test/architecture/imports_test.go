@@ -95,7 +95,7 @@ var external = map[string]struct {
 	in     []string
 	reason string
 }{
-	"github.com/redis/go-redis/v9":  {[]string{"ratelimit/redislimit"}, "Redis has counters only; losing it loses nothing"},
+	"github.com/redis/go-redis/v9":  {[]string{"ratelimit/redislimit"}, "Redis has counters only"},
 	"modernc.org/sqlite":            {[]string{"db/sqlite", "db/dbtest"}, "only the engine's own package knows it"},
 	"github.com/jackc/pgx/v5":       {[]string{"db/postgres", "db/dbtest"}, "only the engine's own package knows it"},
 	"github.com/danielgtaylor/huma": {[]string{"httpapi"}, "the core knows no HTTP"},
@@ -109,7 +109,7 @@ var external = map[string]struct {
 		"httpapi", "app", "oidc", "oidc/oidctest", "dashboard", "cli", "provider/*", "webhook/outbound",
 	}, "the core knows no HTTP; adapters and webhooks do"},
 	"github.com/standard-webhooks":    {[]string{"webhook"}, "one package signs webhooks"},
-	"golang.org/x/time/rate":          {[]string{"provider/upstream"}, "limits calls to clouds; ratelimit limits calls to us"},
+	"golang.org/x/time/rate":          {[]string{"provider/upstream"}, "limits calls to clouds, not to us"},
 	"github.com/spf13/cobra":          {[]string{"cli"}, "only the commands parse flags"},
 	"github.com/modelcontextprotocol": {[]string{"mcp"}, "one package serves agents"},
 	"github.com/google/jsonschema-go": {[]string{"mcp"}, "one package serves agents"},
@@ -135,7 +135,7 @@ func TestPackagesImportDownwards(t *testing.T) {
 		}
 		i, known := index[pkg]
 		if !known {
-			t.Errorf("%s: the package %s is not in the table; enter it in this test, with what it may import", f.path, pkg)
+			t.Errorf("%s: the package %s is not in this test's table; enter it, with what it may import", f.path, pkg)
 			continue
 		}
 		for _, p := range imports(f) {

@@ -40,7 +40,8 @@ func TestLinesStayShort(t *testing.T) {
 			columns := utf8.RuneCountInString(line) + strings.Count(line, "\t")*(tab-1)
 			if columns > limit && !structTag.MatchString(line) && !unbreakable.MatchString(line) {
 				found[f.dir] = append(found[f.dir], fmt.Sprintf(
-					"%s:%d: the line has %d columns; wrap %s at %d (a tab counts %d)", f.path, i+1, columns, what, limit, tab))
+					"%s:%d: the line has %d columns; wrap %s at %d (a tab counts %d)",
+					f.path, i+1, columns, what, limit, tab))
 			}
 		}
 	}
