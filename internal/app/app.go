@@ -255,10 +255,10 @@ func (a *App) limiter() (ratelimit.Limiter, error) {
 // startPurge has kept answers, and deliveries of webhooks, forgotten from now on when their time is over.
 func (a *App) startPurge(ctx context.Context) error {
 	return a.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		if err := a.Jobs.Enqueue(ctx, tx, job.Nobody, idempotency.KindPurge, idempotency.Fleet, tx.Now); err != nil {
+		if err := a.Jobs.Enqueue(ctx, tx, job.NoOwner, idempotency.KindPurge, idempotency.Fleet, tx.Now); err != nil {
 			return err
 		}
-		return a.Jobs.Enqueue(ctx, tx, job.Nobody, webhook.KindPurge, webhook.Fleet, tx.Now)
+		return a.Jobs.Enqueue(ctx, tx, job.NoOwner, webhook.KindPurge, webhook.Fleet, tx.Now)
 	})
 }
 

@@ -76,7 +76,7 @@ func TestStoppingAnswersWhoWaitsAndIsNoError(t *testing.T) {
 			}
 		}
 	}
-	until("the offer", func() bool { _, found := a.catalog.Usual().Get("off_abc123"); return found })
+	until("the offer", func() bool { _, found := a.catalog.Default().Get("off_abc123"); return found })
 	status, answer, err := call(http.MethodPost, "", body)
 	var made struct{ Data struct{ ID string } }
 	if err != nil || status != http.StatusCreated || json.Unmarshal(answer, &made) != nil {

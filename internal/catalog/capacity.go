@@ -8,46 +8,38 @@ import (
 	"github.com/billetcloud/billet/internal/money"
 )
 
-// CapacityQuery asks whether so many machines can be had. What is empty does not narrow it.
+// CapacityQuery asks whether so many machines are available. Empty fields do not filter.
 type CapacityQuery struct {
 	Query
-	// Regions are slugs, any of which will do.
+	// Regions are slugs, any of which is acceptable.
 	Regions []string
 	Count   int
 }
 
-// Capacity is what there is for a CapacityQuery.
+// Capacity is the answer to a CapacityQuery.
 type Capacity struct {
-	// Enough tells whether so many can be had now, cheapest first and from as many offers as it takes.
-	Enough bool `json:"enough" doc:"Whether that many can be had now."`
-	Count  int  `json:"count" doc:"How many machines were asked for."`
-	// Found is how many there are, counted up to Count.
-	Found int `json:"found" doc:"How many there are, counted up to count."`
-	// Certain is false where a provider does not say its stock: one is counted of such an offer.
-	Certain bool    `json:"certain" doc:"false where an offer’s provider does not say how many it has; one is counted of each such offer."`
-	Offers  []Share `json:"offers" doc:"Which offers, cheapest first, and how many of each."`
-	// TotalHourlyPrice is that of the machines that were found.
-	TotalHourlyPrice money.Micros `json:"totalHourlyPrice" doc:"US dollars an hour for those that were found, all together."`
-	// AsOf is when the oldest of these offers was confirmed.
-	AsOf *time.Time `json:"asOf" doc:"When the oldest of these offers was confirmed; null where there is none."`
-	// Shortfalls say why there are not enough.
-	Shortfalls []Shortfall `json:"shortfalls" doc:"Where there are not enough: what each region lacks, those that were named or else all. Empty where there are enough."`
+	Enough           bool         `json:"enough" doc:"Whether that many machines are available now."`
+	Count            int          `json:"count" doc:"Requested number of machines."`
+	Found            int          `json:"found" doc:"Number of available machines, counted up to count."`
+	Certain          bool         `json:"certain" doc:"false if a provider of these offers does not publish its stock; each such offer counts as one machine."`
+	Offers           []Share      `json:"offers" doc:"Offers that provide the machines, cheapest first, with the number of machines of each."`
+	TotalHourlyPrice money.Micros `json:"totalHourlyPrice" doc:"Total price of the found machines in US dollars an hour."`
+	AsOf             *time.Time   `json:"asOf" doc:"Time when the oldest of these offers was confirmed; null if there is none."`
+	Shortfalls       []Shortfall  `json:"shortfalls" doc:"Reasons for a shortage in each requested region, or in all regions if none was requested; empty if there are enough machines."`
 }
 
-// Shortfall is why a region does not have so many machines.
+// Shortfall is why a region does not have enough machines.
 type Shortfall struct {
-	Region string `json:"region" doc:"Slug of the region."`
-	// Found is how many it has.
-	Found  int    `json:"found" doc:"How many it has, counted up to count."`
-	Reason Reason `json:"reason" doc:"no_offer: nothing there is of this kind; sold_out; too_expensive: what can be had now costs more than maxHourlyPrice; too_few."`
-	// LowestHourlyPrice is that of what is of the kind and can be had now.
-	LowestHourlyPrice *money.Micros `json:"lowestHourlyPrice" doc:"US dollars an hour for the cheapest that is of the kind and can be had now; null where there is none."`
+	Region            string        `json:"region" doc:"Region slug."`
+	Found             int           `json:"found" doc:"Number of available machines, counted up to count."`
+	Reason            Reason        `json:"reason" doc:"no_offer: the region has no such offer; sold_out; too_expensive: available offers cost more than maxHourlyPrice; too_few."`
+	LowestHourlyPrice *money.Micros `json:"lowestHourlyPrice" doc:"Lowest price of an available matching offer in US dollars an hour; null if there is none."`
 }
 
 // Reason is what a region lacks.
 type Reason string
 
-// The reasons, each of which is looked for where the ones before are not it.
+// The reasons. Each applies only if those before it do not.
 const (
 	NoOffer      Reason = "no_offer"
 	SoldOut      Reason = "sold_out"
@@ -55,18 +47,20 @@ const (
 	TooFew       Reason = "too_few"
 )
 
-// Reasons are all of them.
+// Reasons are all reasons.
 var Reasons = []Reason{NoOffer, SoldOut, TooExpensive, TooFew}
 
-// Share is how many machines of an offer.
+// Share is a number of machines of one offer.
 type Share struct {
-	Offer Offer `json:"offer" doc:"The offer."`
-	Count int   `json:"count" doc:"How many of it."`
+	Offer Offer `json:"offer" doc:"Offer."`
+	Count int   `json:"count" doc:"Number of machines of the offer."`
 }
 
-// Capacity tells whether so many machines can be had, from what the providers said last: nobody keeps them back.
+// Capacity returns whether so many machines are available, by the providers' last answers. It
+// reserves nothing.
 func (m Market) Capacity(q CapacityQuery) Capacity {
-	out, available := Capacity{Count: q.Count, Certain: true, Offers: []Share{}, Shortfalls: []Shortfall{}}, true
+	out := Capacity{Count: q.Count, Certain: true, Offers: []Share{}, Shortfalls: []Shortfall{}}
+	available := true
 	q.Available, q.Sort = &available, "price"
 	for p := 1; out.Found < out.Count; p++ {
 		q.Page = db.Page{Number: p, Limit: 100}
@@ -104,12 +98,12 @@ func (m Market) Capacity(q CapacityQuery) Capacity {
 	return out
 }
 
-// shortfalls tells what each region lacks for the query.
+// shortfalls returns what each region lacks for the query.
 func (m Market) shortfalls(q CapacityQuery) []Shortfall {
 	regions := q.Regions
 	if len(regions) == 0 {
 		for _, r := range m.Regions() {
-			if !slices.Contains(regions, r.Slug) { // two providers may call a region alike
+			if !slices.Contains(regions, r.Slug) { // two providers may use the same slug
 				regions = append(regions, r.Slug)
 			}
 		}

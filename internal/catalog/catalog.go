@@ -16,10 +16,10 @@ import (
 	"github.com/billetcloud/billet/internal/provider"
 )
 
-// maxMarkup is the greatest markup in basis points: a hundredfold price is a slip of the finger.
+// maxMarkup is the largest markup in basis points. A price a hundred times as high is a mistake.
 const maxMarkup = 1_000_000
 
-// Config is what a Catalog needs. Every field but OwnMarkups and AskLimit is required.
+// Config configures a Catalog. Every field except OwnMarkups and RequestTimeout is required.
 type Config struct {
 	DB        *db.DB
 	IDs       *id.Maker
@@ -27,43 +27,41 @@ type Config struct {
 	Providers *provider.Registry
 	Jobs      *job.Queue
 	Log       *slog.Logger
-	// Markup returns by how many basis points a tenant's price is above the provider's: 1,000 are ten per cent.
+	// Markup returns by how many basis points a tenant's price exceeds the provider's: 1,000 are
+	// ten percent.
 	Markup func(slug string) int64
-	// OwnMarkups returns the markups, in the same unit, of the accounts that have one of their own, which replaces all the others
-	// for them; nil where no account has. It is asked at every Load.
+	// OwnMarkups returns the accounts that have their own markup, which replaces all others for
+	// them, in the same unit. It is called at every Load, and may be nil.
 	OwnMarkups func(ctx context.Context, r db.Reader) (map[id.ID]int64, error)
-	// AskLimit is how long a provider may take to answer, in real time; a minute where it is 0.
-	AskLimit time.Duration
+	// RequestTimeout limits a provider's answer, in real time. The default is a minute.
+	RequestTimeout time.Duration
 }
 
-// Catalog is what can be had. Its reading methods are safe for concurrent use. They never wait, but for the first question after a change
-// at a markup of an account's own, for which the prices are worked out then.
+// Catalog is what is for sale. Its reading methods are safe for concurrent use. They do not block,
+// except the first request after a change at an account's own markup, which computes its prices.
 type Catalog struct {
-	c     Config
+	cfg   Config
 	infos map[string]provider.Info
 
 	loading  sync.Mutex // one Load at a time, so that an older snapshot never replaces a newer
-	figureAt time.Time  // when the figures of now were made; guarded by loading
+	figureAt time.Time  // when the current figures were computed; guarded by loading
 	now      atomic.Pointer[snapshot]
 }
 
-// New returns a Catalog that is empty until Load. It panics when a field is missing or a markup is
-// negative or above 10,000 per cent.
+// New returns a Catalog that is empty until Load. It panics when a markup is negative or above
+// 10,000 percent.
 func New(c Config) *Catalog {
-	if c.DB == nil || c.IDs == nil || c.Clock == nil || c.Providers == nil || c.Jobs == nil || c.Log == nil || c.Markup == nil {
-		panic("catalog: New needs every field of its Config")
+	if c.RequestTimeout == 0 {
+		c.RequestTimeout = time.Minute
 	}
-	if c.AskLimit == 0 {
-		c.AskLimit = time.Minute
-	}
-	cat := &Catalog{c: c, infos: map[string]provider.Info{}}
+	cat := &Catalog{cfg: c, infos: map[string]provider.Info{}}
 	for _, p := range c.Providers.All() {
 		info := p.Info()
 		if m := c.Markup(info.Slug); m < 0 || m > maxMarkup {
 			panic(fmt.Sprintf("catalog: a markup of %d basis points for %s", m, info.Slug))
 		}
 		if info.SyncEvery <= 0 {
-			panic(fmt.Sprintf("catalog: provider %s says not how often to ask it", info.Slug))
+			panic(fmt.Sprintf("catalog: provider %s has no SyncEvery", info.Slug))
 		}
 		cat.infos[info.Slug] = info
 	}
@@ -71,11 +69,13 @@ func New(c Config) *Catalog {
 	return cat
 }
 
-// Start has every provider asked now, and from then on as often as it wants.
+// Start enqueues a sync of every provider. Each sync then repeats itself at the provider's
+// interval.
 func (c *Catalog) Start(ctx context.Context) error {
-	return c.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		for _, p := range c.c.Providers.All() {
-			if err := c.c.Jobs.Enqueue(ctx, tx, job.Nobody, KindSync, job.Subject("provider", p.Info().Slug), tx.Now); err != nil {
+	return c.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		for _, p := range c.cfg.Providers.All() {
+			subject := job.Subject("provider", p.Info().Slug)
+			if err := c.cfg.Jobs.Enqueue(ctx, tx, job.NoOwner, KindSync, subject, tx.Now); err != nil {
 				return err
 			}
 		}
@@ -83,16 +83,16 @@ func (c *Catalog) Start(ctx context.Context) error {
 	})
 }
 
-// Load takes over what the database holds: at start, and every few seconds where other replicas
-// sync too. It is cheap while nothing has changed.
+// Load publishes what the database holds: at start, and every few seconds if other replicas sync
+// too. It is cheap while nothing has changed.
 func (c *Catalog) Load(ctx context.Context) error {
 	c.loading.Lock()
 	defer c.loading.Unlock()
-	before, now := c.now.Load(), c.c.Clock.Now()
+	before, now := c.now.Load(), c.cfg.Clock.Now()
 	var after *snapshot
 	age := now.Sub(c.figureAt)
 	figured := age >= 0 && age < figuresEvery
-	err := c.c.DB.View(ctx, func(ctx context.Context, tx *db.Tx) error {
+	err := c.cfg.DB.View(ctx, func(ctx context.Context, tx *db.Tx) error {
 		version, err := readVersion(ctx, tx)
 		if err != nil {
 			return err
@@ -101,9 +101,9 @@ func (c *Catalog) Load(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		judged, counted, markups := c.judge(health), before.figures, map[id.ID]int64{}
-		if c.c.OwnMarkups != nil {
-			if markups, err = c.c.OwnMarkups(ctx, tx); err != nil {
+		assessed, counted, markups := c.assess(health), before.figures, map[id.ID]int64{}
+		if c.cfg.OwnMarkups != nil {
+			if markups, err = c.cfg.OwnMarkups(ctx, tx); err != nil {
 				return err
 			}
 		}
@@ -116,12 +116,13 @@ func (c *Catalog) Load(ctx context.Context) error {
 			}
 		}
 		if version == before.version {
-			if after = before; !maps.EqualFunc(before.health, judged, Health.equal) || counted != before.figures || !maps.Equal(before.markups, markups) {
-				after = before.with(judged, counted, markups)
+			if after = before; !maps.EqualFunc(before.health, assessed, Health.equal) || counted != before.figures ||
+				!maps.Equal(before.markups, markups) {
+				after = before.with(assessed, counted, markups)
 			}
 			return nil
 		}
-		records, err := readRecords(ctx, tx, "", true)
+		records, err := readListed(ctx, tx)
 		if err != nil {
 			return err
 		}
@@ -129,11 +130,11 @@ func (c *Catalog) Load(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		after = c.build(version, records, volumes).with(judged, counted, markups)
+		after = c.build(version, records, volumes).with(assessed, counted, markups)
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("load the catalogue: %w", err)
+		return fmt.Errorf("load the catalog: %w", err)
 	}
 	if !figured {
 		c.figureAt = now
@@ -142,13 +143,15 @@ func (c *Catalog) Load(ctx context.Context) error {
 	return nil
 }
 
-// Edition stands for all that the catalogue says: while it is the same, so is every answer. It is comparable.
+// Edition identifies the content of the catalog: while it is the same, so is every answer. It is
+// comparable.
 type Edition struct{ of *snapshot }
 
-// Edition returns the present one.
+// Edition returns the current edition.
 func (c *Catalog) Edition() Edition { return Edition{c.now.Load()} }
 
-// Ready tells whether any provider is up or degraded. While it is false there is no marketplace to speak of.
+// Ready reports whether any provider is up or degraded. While it is false, the marketplace is
+// unavailable.
 func (c *Catalog) Ready() bool {
 	for _, h := range c.now.Load().health {
 		if h.Status != StatusDown {
@@ -158,22 +161,23 @@ func (c *Catalog) Ready() bool {
 	return false
 }
 
-// Health returns how each provider has answered, in the order of the configuration.
+// Health returns the health of each provider, in the order of the configuration.
 func (c *Catalog) Health() []Health {
 	s, out := c.now.Load(), []Health{}
-	for _, p := range c.c.Providers.All() {
+	for _, p := range c.cfg.Providers.All() {
 		out = append(out, s.health[p.Info().Slug])
 	}
 	return out
 }
 
-// Markup returns what tenants pay at that provider above its own price, in basis points.
-func (c *Catalog) Markup(slug string) int64 { return c.c.Markup(slug) }
+// Markup returns by how many basis points tenants' prices at that provider exceed its own.
+func (c *Catalog) Markup(slug string) int64 { return c.cfg.Markup(slug) }
 
-// PriceHistory returns the offer's price points from the one in force at from up to, not
-// including, to, at the usual prices; oldest first, and the newest 5,000 where there are more. It knows withdrawn offers
-// too, and is empty for an offer that never was. Points older than 90 days are forgotten but for
-// the one then in force.
-func (c *Catalog) PriceHistory(ctx context.Context, r db.Reader, offer id.ID, from, to time.Time) ([]PricePoint, error) {
+// PriceHistory returns the offer's price points from the one in force at from up to, but not
+// including, to: at the default prices, oldest first, and the newest 5,000 if there are more. It
+// includes withdrawn offers, and is empty for an unknown offer. Points older than 90 days are
+// deleted, except the one in force then.
+func (c *Catalog) PriceHistory(ctx context.Context, r db.Reader, offer id.ID, from, to time.Time) ([]PricePoint,
+	error) {
 	return readPoints(ctx, r, offer, from, to)
 }

@@ -50,7 +50,8 @@ func (s *seller) set(f func(*seller)) {
 
 func (s *seller) Info() provider.Info {
 	return provider.Info{Slug: s.slug, Name: strings.ToUpper(s.slug), SyncEvery: every, MinimumRuntime: s.minimum,
-		Regions: []provider.Region{{Slug: "dallas-usa-5", Name: "Dallas", Country: "US"}, {Slug: "oslo-1", Name: "Oslo", Country: "NO"}}}
+		Regions: []provider.Region{{Slug: "dallas-usa-5", Name: "Dallas", Country: "US"},
+			{Slug: "oslo-1", Name: "Oslo", Country: "NO"}}}
 }
 
 func (s *seller) Offers(ctx context.Context) ([]provider.Offer, error) {
@@ -103,9 +104,12 @@ func (s storer) DetachVolume(context.Context, id.ID) error        { return nil }
 func whole(n int) *int { return &n }
 
 func offer(key string) provider.Offer {
-	return provider.Offer{Key: key, Region: "dallas-usa-5", GPUType: "NVIDIA B200", GPUCount: 8, GPUMemoryGB: 180, VCPUs: 192, MemoryGB: 2048,
-		StorageGB: 30000, Interconnect: "InfiniBand 3.2 Tbps", InstanceType: provider.BareMetal, OperatingSystems: []string{"Ubuntu 22.04", "Ubuntu 24.04"},
-		HourlyPrice: money.Dollars(20), Available: true, Stock: whole(3), Capabilities: provider.Capabilities{Reboot: true, CloudInit: true, Volumes: true}}
+	return provider.Offer{Key: key, Region: "dallas-usa-5", GPUType: "NVIDIA B200", GPUCount: 8, GPUMemoryGB: 180,
+		VCPUs: 192, MemoryGB: 2048,
+		StorageGB: 30000, Interconnect: "InfiniBand 3.2 Tbps", InstanceType: provider.BareMetal,
+		OperatingSystems: []string{"Ubuntu 22.04", "Ubuntu 24.04"},
+		HourlyPrice:      money.Dollars(20), Available: true, Stock: whole(3),
+		Capabilities: provider.Capabilities{Reboot: true, CloudInit: true, Volumes: true}}
 }
 
 type rig struct {
@@ -120,14 +124,22 @@ type rig struct {
 }
 
 func newRig(t testing.TB, d *db.DB, c *clock.Simulated, providers ...provider.Provider) *rig {
-	r := &rig{t: t, db: d, clock: c, log: &bytes.Buffer{}, markup: map[string]int64{}, queue: job.NewQueue(id.NewMaker(c, rand.Reader))}
+	r := &rig{t: t, db: d, clock: c, log: &bytes.Buffer{}, markup: map[string]int64{},
+		queue: job.NewQueue(id.NewMaker(c, rand.Reader))}
 	r.cat = r.catalog(providers...)
 	return r
 }
 
 func (r *rig) catalog(providers ...provider.Provider) *catalog.Catalog {
+<<<<<<< HEAD
 	return catalog.New(catalog.Config{DB: r.db, IDs: id.NewMaker(r.clock, rand.Reader), Clock: r.clock, Providers: provider.NewRegistry(providers...), Jobs: r.queue,
 		Log: slog.New(slog.NewTextHandler(r.log, nil)), Markup: func(slug string) int64 { return r.markup[slug] }, AskLimit: 200 * time.Millisecond,
+=======
+	return catalog.New(catalog.Config{DB: r.db, IDs: id.NewMaker(r.clock, rand.Reader), Clock: r.clock,
+		Providers: provider.NewSet(providers...), Jobs: r.queue,
+		Log: slog.New(slog.NewTextHandler(r.log, nil)), Markup: func(slug string) int64 { return r.markup[slug] },
+		RequestTimeout: 200 * time.Millisecond,
+>>>>>>> 7aca622 (The catalog in plain words; its stores name each column once)
 		OwnMarkups: func(context.Context, db.Reader) (map[id.ID]int64, error) {
 			if r.own == nil {
 				return nil, nil
@@ -147,7 +159,7 @@ func (r *rig) sync(slug string) job.Outcome {
 
 func (r *rig) only() catalog.Offer {
 	r.t.Helper()
-	all, total := r.cat.Usual().List(catalog.Query{})
+	all, total := r.cat.Default().List(catalog.Query{})
 	if total != 1 || len(all) != 1 {
 		r.t.Fatalf("%d offers, expected one: %+v", total, all)
 	}
@@ -170,30 +182,36 @@ func TestAnOfferIsShownAtTheTenantsPrice(t *testing.T) {
 		s := &seller{slug: "voltage-park", minimum: 25*time.Minute + time.Second, offers: []provider.Offer{o}}
 		r := newRig(t, d, c, s)
 		r.markup["voltage-park"] = 1_000
-		if r.cat.Ready() || len(r.cat.Usual().Providers()) != 1 || r.cat.Usual().Providers()[0].Status != catalog.StatusDown {
+		if r.cat.Ready() || len(r.cat.Default().Providers()) != 1 ||
+			r.cat.Default().Providers()[0].Status != catalog.StatusDown {
 			t.Fatal("ready before anybody answered")
 		}
 		if got := r.sync("voltage-park"); got != job.At(c.Now().Add(every)) {
 			t.Fatalf("next sync: %+v", got)
 		}
 		got := r.only()
-		if !got.ID.Valid(id.Offer) || got.HourlyPrice != 11_000_001 || got.CostPrice != 10_000_001 || got.HourlyPricePerGPU != 3_666_667 {
+		if !got.ID.Valid(id.Offer) || got.HourlyPrice != 11_000_001 || got.CostPrice != 10_000_001 ||
+			got.HourlyPricePerGPU != 3_666_667 {
 			t.Errorf("prices: %+v", got)
 		}
-		if got.RegionName != "Dallas" || *got.Country != "US" || got.MinimumRuntimeMinutes != 26 || *got.Stock != 3 || !got.Available || !got.AsOf.Equal(c.Now()) {
+		if got.RegionName != "Dallas" || *got.Country != "US" || got.MinimumRuntimeMinutes != 26 || *got.Stock != 3 ||
+			!got.Available || !got.AsOf.Equal(c.Now()) {
 			t.Errorf("%+v", got)
 		}
 		if got.Capabilities != (provider.Capabilities{CloudInit: true}) {
 			t.Errorf("capabilities that the provider lacks: %+v", got.Capabilities)
 		}
-		if same, found := r.cat.Usual().Get(got.ID); !found || same.HourlyPrice != got.HourlyPrice || !same.AsOf.Equal(c.Now()) {
+		if same, found := r.cat.Default().Get(got.ID); !found || same.HourlyPrice != got.HourlyPrice ||
+			!same.AsOf.Equal(c.Now()) {
 			t.Errorf("Get: %+v", same)
 		}
 		body, err := json.Marshal(got)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, want := range []string{`"gpuMemoryGb":180`, `"hourlyPricePerGpu":3.666667`, `"operatingSystems":["Ubuntu 22.04","Ubuntu 24.04"]`, `"interconnect":"InfiniBand 3.2 Tbps"`, `"minimumRuntimeMinutes":26`} {
+		for _, want := range []string{`"gpuMemoryGb":180`, `"hourlyPricePerGpu":3.666667`,
+			`"operatingSystems":["Ubuntu 22.04","Ubuntu 24.04"]`, `"interconnect":"InfiniBand 3.2 Tbps"`,
+			`"minimumRuntimeMinutes":26`} {
 			if !bytes.Contains(body, []byte(want)) {
 				t.Errorf("%s lacks %s", body, want)
 			}
@@ -212,27 +230,28 @@ func TestAnOfferKeepsItsIDWhileItComesAndGoes(t *testing.T) {
 		s := &seller{slug: "voltage-park", offers: []provider.Offer{offer("off_abc123"), offer("other")}}
 		r := newRig(t, d, c, s)
 		r.sync("voltage-park")
-		kept, found := r.cat.Usual().Get("off_abc123")
+		kept, found := r.cat.Default().Get("off_abc123")
 		if !found {
 			t.Fatal("a key in the form of an offer's id did not become the id")
 		}
-		all, _ := r.cat.Usual().List(catalog.Query{})
+		all, _ := r.cat.Default().List(catalog.Query{})
 		other := all[slices.IndexFunc(all, func(o catalog.Offer) bool { return o.Key == "other" })].ID
 
 		s.set(func(s *seller) { s.offers = s.offers[:1] })
 		c.Advance(every)
 		r.sync("voltage-park")
-		if _, found := r.cat.Usual().Get(other); found || r.only().ID != kept.ID {
+		if _, found := r.cat.Default().Get(other); found || r.only().ID != kept.ID {
 			t.Fatal("an offer that vanished upstream is still there")
 		}
 		s.set(func(s *seller) { s.offers = []provider.Offer{offer("other"), offer("off_abc123")} })
 		c.Advance(every)
 		r.sync("voltage-park")
-		if back, found := r.cat.Usual().Get(other); !found || back.Key != "other" {
+		if back, found := r.cat.Default().Get(other); !found || back.Key != "other" {
 			t.Fatal("it came back under another id")
 		}
 		points := r.points(other)
-		if len(points) != 3 || !points[0].Available || points[1].Available || points[1].Stock != nil || !points[2].Available {
+		if len(points) != 3 || !points[0].Available || points[1].Available || points[1].Stock != nil ||
+			!points[2].Available {
 			t.Fatalf("its history: %+v", points)
 		}
 	})
@@ -247,8 +266,8 @@ func TestTwoProvidersThatClaimOneIDGetTwo(t *testing.T) {
 		r := newRig(t, d, c, a, b)
 		r.sync("a")
 		r.sync("b")
-		all, total := r.cat.Usual().List(catalog.Query{})
-		first, _ := r.cat.Usual().Get("off_abc123")
+		all, total := r.cat.Default().List(catalog.Query{})
+		first, _ := r.cat.Default().Get("off_abc123")
 		if total != 3 || first.Provider != "a" || first.Region != "dallas-usa-5" {
 			t.Fatalf("%+v", all)
 		}
@@ -256,7 +275,7 @@ func TestTwoProvidersThatClaimOneIDGetTwo(t *testing.T) {
 		a.set(func(s *seller) { slices.Reverse(s.offers) })
 		r.sync("b")
 		r.sync("a")
-		if again, _ := r.cat.Usual().List(catalog.Query{}); !slices.Equal(ids(again), before) {
+		if again, _ := r.cat.Default().List(catalog.Query{}); !slices.Equal(ids(again), before) {
 			t.Fatalf("ids moved: %v, then %v", before, ids(again))
 		}
 	})
@@ -290,7 +309,8 @@ func TestAPricePointIsWrittenExactlyOnChange(t *testing.T) {
 		if shown := show(some, start); err != nil || !slices.Equal(shown, want[1:3]) {
 			t.Fatalf("a part: %q, %v", shown, err)
 		}
-		if none, err := r.cat.PriceHistory(t.Context(), d, "off_unknown", start, c.Now()); err != nil || none == nil || len(none) != 0 {
+		if none, err := r.cat.PriceHistory(t.Context(), d, "off_unknown", start, c.Now()); err != nil || none == nil ||
+			len(none) != 0 {
 			t.Fatalf("%v %v", none, err)
 		}
 		c.Advance(91 * 24 * time.Hour)
@@ -343,7 +363,8 @@ func TestMalformedOffersAreDroppedAloneAndReported(t *testing.T) {
 		if got := r.only(); got.Key != "good" {
 			t.Fatalf("%+v", got)
 		}
-		if log := r.log.String(); strings.Count(log, "\n") != 1 || !strings.Contains(log, fmt.Sprintf("dropped=%d", len(bad))) {
+		if log := r.log.String(); strings.Count(log, "\n") != 1 ||
+			!strings.Contains(log, fmt.Sprintf("dropped=%d", len(bad))) {
 			t.Fatalf("log: %s", log)
 		}
 	})
@@ -351,7 +372,8 @@ func TestMalformedOffersAreDroppedAloneAndReported(t *testing.T) {
 
 func TestAProviderThatDoesNotAnswerFadesAndComesBack(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
-		s := storer{&seller{slug: "voltage-park", offers: []provider.Offer{offer("off_1")}, volumes: []provider.VolumePricing{{Region: "oslo-1", PerGBHour: 100, MinSizeGB: 10, MaxSizeGB: 100}}}}
+		s := storer{&seller{slug: "voltage-park", offers: []provider.Offer{offer("off_1")},
+			volumes: []provider.VolumePricing{{Region: "oslo-1", PerGBHour: 100, MinSizeGB: 10, MaxSizeGB: 100}}}}
 		r := newRig(t, d, c, s)
 		r.sync("voltage-park")
 		first := c.Now()
@@ -364,11 +386,12 @@ func TestAProviderThatDoesNotAnswerFadesAndComesBack(t *testing.T) {
 			volumes                  int
 		}
 		see := func() look {
-			o, listed := r.cat.Usual().Get("off_1")
+			o, listed := r.cat.Default().Get("off_1")
 			if listed && !o.AsOf.Equal(first) {
 				t.Errorf("as of %s though nobody answered", o.AsOf)
 			}
-			return look{listed, o.Available, r.cat.Ready(), r.cat.Usual().Providers()[0].Status, len(r.cat.Usual().VolumePricing())}
+			return look{listed, o.Available, r.cat.Ready(), r.cat.Default().Providers()[0].Status,
+				len(r.cat.Default().VolumePricing())}
 		}
 		for minute := 1; minute <= 16; minute++ {
 			c.Advance(every)
@@ -384,7 +407,8 @@ func TestAProviderThatDoesNotAnswerFadesAndComesBack(t *testing.T) {
 				t.Fatalf("minute %d: %+v, expected %+v", minute, got, want)
 			}
 		}
-		if h := r.cat.Health()[0]; !strings.Contains(h.LastError, "secret host") || !h.LastSuccessAt.Equal(first) || !h.LastFailureAt.Equal(c.Now()) {
+		if h := r.cat.Health()[0]; !strings.Contains(h.LastError, "secret host") || !h.LastSuccessAt.Equal(first) ||
+			!h.LastFailureAt.Equal(c.Now()) {
 			t.Errorf("%+v", h)
 		}
 		s.set(func(s *seller) { s.err = nil })
@@ -402,15 +426,19 @@ func TestAProviderThatDoesNotAnswerFadesAndComesBack(t *testing.T) {
 
 func TestOneFailureAfterALongTimeIsOneFailure(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
-		s := storer{&seller{slug: "voltage-park", offers: []provider.Offer{offer("off_1")}, volumes: []provider.VolumePricing{{Region: "oslo-1", PerGBHour: 100, MinSizeGB: 10, MaxSizeGB: 100}}}}
+		s := storer{&seller{slug: "voltage-park", offers: []provider.Offer{offer("off_1")},
+			volumes: []provider.VolumePricing{{Region: "oslo-1", PerGBHour: 100, MinSizeGB: 10, MaxSizeGB: 100}}}}
 		r := newRig(t, d, c, s)
 		r.sync("voltage-park")
-		fail, answer := func(s *seller) { s.err = &provider.Error{Kind: provider.KindUnavailable} }, func(s *seller) { s.err = nil }
+		fail, answer := func(s *seller) { s.err = &provider.Error{Kind: provider.KindUnavailable} },
+			func(s *seller) { s.err = nil }
 		see := func(when string, available bool, status catalog.Status, volumes int) {
 			t.Helper()
-			o, listed := r.cat.Usual().Get("off_1")
-			if h := r.cat.Health()[0]; !listed || o.Available != available || h.Status != status || len(r.cat.Usual().VolumePricing()) != volumes {
-				t.Errorf("%s: listed %t, available %t, %d volumes, %+v", when, listed, o.Available, len(r.cat.Usual().VolumePricing()), h)
+			o, listed := r.cat.Default().Get("off_1")
+			if h := r.cat.Health()[0]; !listed || o.Available != available || h.Status != status ||
+				len(r.cat.Default().VolumePricing()) != volumes {
+				t.Errorf("%s: listed %t, available %t, %d volumes, %+v", when, listed, o.Available,
+					len(r.cat.Default().VolumePricing()), h)
 			}
 		}
 		c.Advance(30 * 24 * time.Hour) // at once: nobody asked meanwhile
@@ -488,7 +516,8 @@ func TestAnEarlierAnswerNeverOverwritesALaterOne(t *testing.T) {
 
 func TestReplicasSeeOneCatalogue(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
-		a, gone := &seller{slug: "a", offers: []provider.Offer{offer("off_1")}}, &seller{slug: "gone", offers: []provider.Offer{offer("off_2")}}
+		a, gone := &seller{slug: "a", offers: []provider.Offer{offer("off_1")}},
+			&seller{slug: "gone", offers: []provider.Offer{offer("off_2")}}
 		r := newRig(t, d, c, a, gone)
 		r.sync("a")
 		r.sync("gone")
@@ -496,7 +525,7 @@ func TestReplicasSeeOneCatalogue(t *testing.T) {
 		if err := second.Load(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if all, total := second.Usual().List(catalog.Query{}); total != 1 || all[0].ID != "off_1" || !second.Ready() {
+		if all, total := second.Default().List(catalog.Query{}); total != 1 || all[0].ID != "off_1" || !second.Ready() {
 			t.Fatalf("%+v", all)
 		}
 		c.Advance(every)
@@ -504,7 +533,7 @@ func TestReplicasSeeOneCatalogue(t *testing.T) {
 		if err := second.Load(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if o, _ := second.Usual().Get("off_1"); !o.AsOf.Equal(c.Now()) {
+		if o, _ := second.Default().Get("off_1"); !o.AsOf.Equal(c.Now()) {
 			t.Errorf("as of %s, expected %s", o.AsOf, c.Now())
 		}
 		a.set(func(s *seller) { s.offers[0].Available = false })
@@ -512,7 +541,7 @@ func TestReplicasSeeOneCatalogue(t *testing.T) {
 		if err := second.Load(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if o, _ := second.Usual().Get("off_1"); o.Available {
+		if o, _ := second.Default().Get("off_1"); o.Available {
 			t.Error("a change of another replica is not seen")
 		}
 	})
@@ -520,7 +549,9 @@ func TestReplicasSeeOneCatalogue(t *testing.T) {
 
 func TestANewMarkupChangesPricesAtTheNextSync(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
-		s := storer{&seller{slug: "a", offers: []provider.Offer{offer("off_1")}, volumes: []provider.VolumePricing{{Region: "oslo-1", PerGBHour: 105, MinSizeGB: 10, MaxSizeGB: 100}, {Region: "Bad", PerGBHour: 1, MinSizeGB: 1, MaxSizeGB: 1}}}}
+		s := storer{&seller{slug: "a", offers: []provider.Offer{offer("off_1")},
+			volumes: []provider.VolumePricing{{Region: "oslo-1", PerGBHour: 105, MinSizeGB: 10, MaxSizeGB: 100},
+				{Region: "Bad", PerGBHour: 1, MinSizeGB: 1, MaxSizeGB: 1}}}}
 		r := newRig(t, d, c, s)
 		r.sync("a")
 		r.markup["a"] = 1_000
@@ -528,18 +559,19 @@ func TestANewMarkupChangesPricesAtTheNextSync(t *testing.T) {
 		if got := r.only(); got.HourlyPrice != money.Dollars(22) || !got.Capabilities.Volumes {
 			t.Errorf("%+v", got)
 		}
-		want := []catalog.VolumePrice{{Provider: "a", Region: "oslo-1", RegionName: "Oslo", PerGBHour: 116, MinSizeGB: 10, MaxSizeGB: 100, CostPrice: 105}}
-		if got := r.cat.Usual().VolumePricing(); !slices.Equal(got, want) {
+		want := []catalog.VolumePrice{{Provider: "a", Region: "oslo-1", RegionName: "Oslo", PerGBHour: 116,
+			MinSizeGB: 10, MaxSizeGB: 100, CostPrice: 105}}
+		if got := r.cat.Default().VolumePricing(); !slices.Equal(got, want) {
 			t.Errorf("%+v", got)
 		}
 		s.set(func(s *seller) { s.volumeErr = errors.New("no answer") })
 		r.sync("a")
-		if _, found := r.cat.Usual().VolumePrice("a", "oslo-1"); !found {
+		if _, found := r.cat.Default().VolumePrice("a", "oslo-1"); !found {
 			t.Error("the last volume prices are lost")
 		}
 		s.set(func(s *seller) { s.volumeErr = &provider.Error{Kind: provider.KindUnsupported} })
 		r.sync("a")
-		if got := r.cat.Usual().VolumePricing(); got == nil || len(got) != 0 {
+		if got := r.cat.Default().VolumePricing(); got == nil || len(got) != 0 {
 			t.Errorf("%+v", got)
 		}
 	})
@@ -584,9 +616,11 @@ func TestAnEditionLastsAsLongAsWhatItSays(t *testing.T) {
 
 func TestStartHasEveryProviderAsked(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
-		a, b := &seller{slug: "a", offers: []provider.Offer{offer("off_1")}}, &seller{slug: "b", offers: []provider.Offer{offer("off_2")}}
+		a, b := &seller{slug: "a", offers: []provider.Offer{offer("off_1")}},
+			&seller{slug: "b", offers: []provider.Offer{offer("off_2")}}
 		r := newRig(t, d, c, a, b)
-		n := job.NewRunner(job.Config{DB: d, Queue: r.queue, Clock: c, Real: db.Time, Log: slog.New(slog.DiscardHandler), Workers: 2})
+		n := job.NewRunner(job.Config{DB: d, Queue: r.queue, Clock: c, Real: db.Time,
+			Log: slog.New(slog.DiscardHandler), Workers: 2})
 		n.Handle(catalog.KindSync, r.cat.Sync)
 		if err := r.cat.Start(t.Context()); err != nil {
 			t.Fatal(err)
@@ -600,7 +634,7 @@ func TestStartHasEveryProviderAsked(t *testing.T) {
 			}
 			c.Advance(every)
 		}
-		if _, total := r.cat.Usual().List(catalog.Query{}); total != 2 {
+		if _, total := r.cat.Default().List(catalog.Query{}); total != 2 {
 			t.Errorf("%d offers", total)
 		}
 	})

@@ -11,8 +11,8 @@ import (
 	"github.com/billetcloud/billet/internal/provider"
 )
 
-// The bounds of what a provider may say. They are far beyond anything real, and
-// keep every later computation (price × markup, price × hours) within an int64.
+// Bounds of what a provider may return. They are far beyond anything real, and keep every later
+// computation (price × markup, price × hours) within an int64.
 const (
 	maxOffers      = 50_000
 	maxText        = 128 // bytes of a key, a GPU type, an interconnect
@@ -24,7 +24,7 @@ const (
 	maxMinimum     = 366 * day
 )
 
-// checkOffer returns why an offer is not believed, or nil.
+// checkOffer returns why an offer is invalid, or nil.
 func checkOffer(o provider.Offer) error {
 	if err := checkText(o.Key); err != nil {
 		return fmt.Errorf("key: %w", err)
@@ -43,7 +43,9 @@ func checkOffer(o provider.Offer) error {
 	if o.GPUCount < 1 || o.GPUCount > maxCount {
 		return fmt.Errorf("%d GPUs", o.GPUCount)
 	}
-	for name, n := range map[string]int{"GPU memory": o.GPUMemoryGB, "vCPUs": o.VCPUs, "memory": o.MemoryGB, "storage": o.StorageGB} {
+	for name, n := range map[string]int{
+		"GPU memory": o.GPUMemoryGB, "vCPUs": o.VCPUs, "memory": o.MemoryGB, "storage": o.StorageGB,
+	} {
 		if n < 0 || n > maxGB {
 			return fmt.Errorf("%s of %d", name, n)
 		}
@@ -105,17 +107,18 @@ func checkText(s string) error {
 	return nil
 }
 
-// place names an offer of one provider for ever.
+// place identifies an offer of one provider.
 type place struct{ region, key string }
 
-// believe returns the offers that stand the check, by place, and why the first of the others does not.
-func believe(offers []provider.Offer) (good map[place]provider.Offer, dropped int, first error) {
+// validOffers returns the valid offers by place, how many others there are, and what is wrong with
+// the first of them.
+func validOffers(offers []provider.Offer) (good map[place]provider.Offer, dropped int, first error) {
 	good = make(map[place]provider.Offer, len(offers))
 	for _, o := range offers {
 		err := checkOffer(o)
 		at := place{o.Region, o.Key}
 		if _, twice := good[at]; err == nil && twice {
-			err = errors.New("is there twice")
+			err = errors.New("is listed twice")
 		}
 		if err == nil {
 			good[at] = o
@@ -128,12 +131,15 @@ func believe(offers []provider.Offer) (good map[place]provider.Offer, dropped in
 	return good, dropped, first
 }
 
-func believeVolumes(prices []provider.VolumePricing) (good map[string]provider.VolumePricing, dropped int, first error) {
+// validVolumePrices is validOffers for volume prices, by region.
+func validVolumePrices(
+	prices []provider.VolumePricing,
+) (good map[string]provider.VolumePricing, dropped int, first error) {
 	good = make(map[string]provider.VolumePricing, len(prices))
 	for _, p := range prices {
 		err := checkVolumePrice(p)
 		if _, twice := good[p.Region]; err == nil && twice {
-			err = fmt.Errorf("region %s is there twice", p.Region)
+			err = fmt.Errorf("region %s is listed twice", p.Region)
 		}
 		if err == nil {
 			good[p.Region] = p
@@ -146,8 +152,8 @@ func believeVolumes(prices []provider.VolumePricing) (good map[string]provider.V
 	return good, dropped, first
 }
 
-// able returns the capabilities that the provider really has: an offer may promise what the code behind it cannot do.
-func able(p provider.Provider, a provider.Capabilities) provider.Capabilities {
+// supported returns the capabilities that the adapter implements: an offer may claim more.
+func supported(p provider.Provider, a provider.Capabilities) provider.Capabilities {
 	if _, ok := p.(provider.Rebooter); !ok {
 		a.Reboot = false
 	}

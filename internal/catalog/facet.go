@@ -9,46 +9,43 @@ import (
 	"github.com/billetcloud/billet/internal/money"
 )
 
-// Counts are how many offers there are of something, and from what price on.
+// Counts are the number of offers and their lowest prices.
 type Counts struct {
-	Offers          int `json:"offers" doc:"How many offers there are."`
-	AvailableOffers int `json:"availableOffers" doc:"How many of them can be had now."`
-	// LowestHourlyPrice and LowestHourlyPricePerGPU are of the offers that can be had now; nil where there are none.
-	LowestHourlyPrice       *money.Micros `json:"lowestHourlyPrice" doc:"US dollars an hour of the cheapest that can be had now; null where there is none."`
-	LowestHourlyPricePerGPU *money.Micros `json:"lowestHourlyPricePerGpu" doc:"US dollars an hour and GPU of the cheapest that can be had now; null where there is none."`
+	Offers                  int           `json:"offers" doc:"Number of offers."`
+	AvailableOffers         int           `json:"availableOffers" doc:"Number of available offers."`
+	LowestHourlyPrice       *money.Micros `json:"lowestHourlyPrice" doc:"Lowest price of an available offer in US dollars an hour; null if there is none."`
+	LowestHourlyPricePerGPU *money.Micros `json:"lowestHourlyPricePerGpu" doc:"Lowest price per GPU of an available offer in US dollars an hour; null if there is none."`
 }
 
 // ProviderFacet is a provider as a tenant sees it.
 type ProviderFacet struct {
-	Slug   string `json:"slug" doc:"What filters and deploys call it."`
-	Name   string `json:"name" doc:"What people call it."`
-	Status Status `json:"status" doc:"Whether it answers: up, degraded (its answers are old) or down."`
-	// Volumes tells whether the provider has persistent volumes to be had now.
-	Volumes bool `json:"volumes" doc:"Whether it has persistent volumes to be had now."`
+	Slug    string `json:"slug" doc:"Identifier in filters and deploys."`
+	Name    string `json:"name" doc:"Display name."`
+	Status  Status `json:"status" doc:"Status: up, degraded (its last answers are old) or down."`
+	Volumes bool   `json:"volumes" doc:"Whether persistent volumes are available."`
 	Counts
-	// AsOf is when the provider last answered.
-	AsOf *time.Time `json:"asOf" doc:"When it last answered; null for never."`
+	AsOf *time.Time `json:"asOf" doc:"Time of its last answer; null if it never answered."`
 }
 
 // RegionFacet is a region of a provider.
 type RegionFacet struct {
-	Slug     string  `json:"slug" doc:"What filters and deploys call it."`
-	Name     string  `json:"name" doc:"What people call it."`
+	Slug     string  `json:"slug" doc:"Identifier in filters and deploys."`
+	Name     string  `json:"name" doc:"Display name."`
 	Country  *string `json:"country" doc:"ISO 3166-1 alpha-2 code."`
-	Provider string  `json:"provider" doc:"Slug of the provider whose region it is."`
-	Volumes  bool    `json:"volumes" doc:"Whether persistent volumes can be had there now."`
+	Provider string  `json:"provider" doc:"Provider slug of the region."`
+	Volumes  bool    `json:"volumes" doc:"Whether persistent volumes are available in the region."`
 	Counts
 }
 
-// GPUFacet is a GPU type with one size of memory.
+// GPUFacet is a GPU type with one memory size.
 type GPUFacet struct {
 	GPUType     string `json:"gpuType" doc:"GPU type, such as NVIDIA B200."`
-	GPUMemoryGB int    `json:"gpuMemoryGb" doc:"Memory of one GPU, in decimal GB."`
+	GPUMemoryGB int    `json:"gpuMemoryGb" doc:"Memory of one GPU in decimal GB."`
 	Counts
-	Providers []string `json:"providers" doc:"Slugs of the providers that offer it."` // slugs
+	Providers []string `json:"providers" doc:"Slugs of the providers that offer it."`
 }
 
-// Providers returns every configured provider, by slug, also those without offers.
+// Providers returns every configured provider by slug, including those without offers.
 func (m Market) Providers() []ProviderFacet {
 	out := slices.Clone(m.s.providers)
 	for i := range out {
@@ -58,8 +55,8 @@ func (m Market) Providers() []ProviderFacet {
 	return out
 }
 
-// Regions returns every region, by provider and slug, also those without offers.
-func (m Market) Regions() []RegionFacet { return slices.Clone(m.s.regions) }
+// Regions returns every region by provider and slug, including those without offers.
+func (m Market) Regions() []RegionFacet { return slices.Clone(m.s.regionFacets) }
 
 // GPUTypes returns every GPU type that is offered, by name and memory.
 func (m Market) GPUTypes() []GPUFacet { return slices.Clone(m.s.gpuTypes) }
@@ -87,14 +84,14 @@ func (c *Catalog) countFacets(s *snapshot) {
 		name   string // lower case: two providers may spell it differently
 		memory int
 	}
-	providers, regions, gpus := map[string]*ProviderFacet{}, map[spot]*RegionFacet{}, map[kind]*GPUFacet{}
-	region := func(slug, place string) *RegionFacet {
-		at := spot{slug, place}
-		if regions[at] == nil {
-			name, country := s.regionName(slug, place)
-			regions[at] = &RegionFacet{Slug: place, Name: name, Country: country, Provider: slug}
+	providers, regions, gpus := map[string]*ProviderFacet{}, map[regionKey]*RegionFacet{}, map[kind]*GPUFacet{}
+	region := func(slug, region string) *RegionFacet {
+		key := regionKey{slug, region}
+		if regions[key] == nil {
+			name, country := s.regionName(slug, region)
+			regions[key] = &RegionFacet{Slug: region, Name: name, Country: country, Provider: slug}
 		}
-		return regions[at]
+		return regions[key]
 	}
 	for slug, info := range c.infos {
 		providers[slug] = &ProviderFacet{Slug: slug, Name: cmp.Or(info.Name, slug)}
@@ -119,22 +116,23 @@ func (c *Catalog) countFacets(s *snapshot) {
 		providers[v.Provider].Volumes = true
 		region(v.Provider, v.Region).Volumes = true
 	}
-	s.providers, s.regions, s.gpuTypes = []ProviderFacet{}, []RegionFacet{}, []GPUFacet{}
+	s.providers, s.regionFacets, s.gpuTypes = []ProviderFacet{}, []RegionFacet{}, []GPUFacet{}
 	for _, f := range providers {
 		s.providers = append(s.providers, *f)
 	}
 	for _, f := range regions {
-		s.regions = append(s.regions, *f)
+		s.regionFacets = append(s.regionFacets, *f)
 	}
 	for _, f := range gpus {
 		slices.Sort(f.Providers)
 		s.gpuTypes = append(s.gpuTypes, *f)
 	}
 	slices.SortFunc(s.providers, func(a, b ProviderFacet) int { return cmp.Compare(a.Slug, b.Slug) })
-	slices.SortFunc(s.regions, func(a, b RegionFacet) int {
+	slices.SortFunc(s.regionFacets, func(a, b RegionFacet) int {
 		return cmp.Or(cmp.Compare(a.Provider, b.Provider), cmp.Compare(a.Slug, b.Slug))
 	})
 	slices.SortFunc(s.gpuTypes, func(a, b GPUFacet) int {
-		return cmp.Or(cmp.Compare(strings.ToLower(a.GPUType), strings.ToLower(b.GPUType)), cmp.Compare(a.GPUMemoryGB, b.GPUMemoryGB))
+		return cmp.Or(cmp.Compare(strings.ToLower(a.GPUType), strings.ToLower(b.GPUType)),
+			cmp.Compare(a.GPUMemoryGB, b.GPUMemoryGB))
 	})
 }

@@ -10,7 +10,8 @@ import (
 
 // Every order has one name, which means itself, and a reverse, whose reverse it is.
 func FuzzParseSort(f *testing.F) {
-	for _, s := range append(catalog.Sorts(), "", "-", "-price", "--price", "hourlyPrice", "-hourlyPricePerGpu", "gpuType", "Price", " price") {
+	for _, s := range append(catalog.Sorts(), "", "-", "-price", "--price", "hourlyPrice", "-hourlyPricePerGpu",
+		"gpuType", "Price", " price") {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -22,7 +23,8 @@ func FuzzParseSort(f *testing.F) {
 			return
 		}
 		up := strings.TrimPrefix(name, "-")
-		if !slices.Contains(catalog.Sorts(), up) || (s != "" && strings.HasPrefix(name, "-") != strings.HasPrefix(s, "-")) {
+		if !slices.Contains(catalog.Sorts(), up) ||
+			(s != "" && strings.HasPrefix(name, "-") != strings.HasPrefix(s, "-")) {
 			t.Errorf("%q is %q", s, name)
 		}
 		if again, known := catalog.ParseSort(name); !known || again != name {

@@ -8,20 +8,22 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 )
 
-// maxPriceLists bounds the memory for prices at markups of accounts' own: each list holds every offer once more.
+// maxPriceLists limits the memory for prices at accounts' own markups: each list is a copy of every
+// offer.
 const maxPriceLists = 16
 
-// Market is what can be had at one instant, at the prices of one account. It does not change, and costs nothing to ask for.
+// Market is what is for sale at one instant, at the prices of one account. It never changes, and is
+// cheap to get.
 type Market struct {
 	s      *snapshot
 	markup int64
 	own    bool
 }
 
-// Usual returns the market as accounts see it that have no markup of their own.
-func (c *Catalog) Usual() Market { return Market{s: c.now.Load()} }
+// Default returns the market at the default markups.
+func (c *Catalog) Default() Market { return Market{s: c.now.Load()} }
 
-// For returns the market as that account sees it: every price in it is the one that the account pays.
+// For returns the market of that account: every price in it is the price that the account pays.
 func (c *Catalog) For(account id.ID) Market {
 	s := c.now.Load()
 	markup, own := s.markups[account]
@@ -31,10 +33,11 @@ func (c *Catalog) For(account id.ID) Market {
 	return Market{s: c.priced(s, markup).with(s.health, s.figures, s.markups), markup: markup, own: true}
 }
 
-// OwnMarkup returns by how many basis points its prices are above the providers'; false where they are the usual ones.
+// OwnMarkup returns by how many basis points its prices exceed the providers'. own is false at the
+// default markups.
 func (m Market) OwnMarkup() (basisPoints int64, own bool) { return m.markup, m.own }
 
-// Get returns the offer with that id; false where there is none, or where it is withdrawn.
+// Get returns the offer with that ID; false if there is none or it is withdrawn.
 func (m Market) Get(offer id.ID) (Offer, bool) {
 	i, found := m.s.byID[offer]
 	if !found {
@@ -43,10 +46,11 @@ func (m Market) Get(offer id.ID) (Offer, bool) {
 	return m.s.offer(i), true
 }
 
-// VolumePricing returns where volumes can be had, by provider and region.
+// VolumePricing returns where volumes are available, by provider and region.
 func (m Market) VolumePricing() []VolumePrice { return append([]VolumePrice{}, m.s.volumes...) }
 
-// VolumePrice returns what a volume costs at that provider in that region; false where there are none to be had.
+// VolumePrice returns the price of volumes at that provider in that region; false if none are
+// available.
 func (m Market) VolumePrice(slug, region string) (VolumePrice, bool) {
 	for _, p := range m.s.volumes {
 		if p.Provider == slug && p.Region == region {
@@ -56,13 +60,13 @@ func (m Market) VolumePrice(slug, region string) (VolumePrice, bool) {
 	return VolumePrice{}, false
 }
 
-// priceLists are a snapshot's offers at other markups, by basis points: those that somebody has asked for.
+// priceLists are a snapshot's offers at other markups, by basis points: those that were requested.
 type priceLists struct {
 	mu sync.Mutex
 	by map[int64]*snapshot
 }
 
-// priced returns the offers of the snapshot at that markup, whatever their provider.
+// priced returns the offers of the snapshot at that markup, for all providers.
 func (c *Catalog) priced(s *snapshot, markup int64) *snapshot {
 	s.own.mu.Lock()
 	defer s.own.mu.Unlock()
@@ -73,7 +77,8 @@ func (c *Catalog) priced(s *snapshot, markup int64) *snapshot {
 		s.own.by = map[int64]*snapshot{}
 	}
 	p := *s
-	p.offers, p.facts, p.volumes, p.order = slices.Clone(s.offers), slices.Clone(s.facts), slices.Clone(s.volumes), maps.Clone(s.order)
+	p.offers, p.facts = slices.Clone(s.offers), slices.Clone(s.facts)
+	p.volumes, p.order = slices.Clone(s.volumes), maps.Clone(s.order)
 	for i := range p.offers {
 		o := &p.offers[i]
 		o.HourlyPrice = o.CostPrice.Percent(markup)

@@ -16,10 +16,12 @@ import (
 	"pgregory.net/rapid"
 )
 
-// An account with a markup of its own sees every price at it, and nobody else sees another price than before.
+// An account with a markup of its own sees every price at it, and nobody else sees another price
+// than before.
 func TestAnAccountsOwnMarkupIsInAllThatItSees(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
-		a := storer{&seller{slug: "a", offers: market(60), volumes: []provider.VolumePricing{{Region: "oslo-1", PerGBHour: 105, MinSizeGB: 10, MaxSizeGB: 100}}}}
+		a := storer{&seller{slug: "a", offers: market(60),
+			volumes: []provider.VolumePricing{{Region: "oslo-1", PerGBHour: 105, MinSizeGB: 10, MaxSizeGB: 100}}}}
 		b := &seller{slug: "b"}
 		for _, o := range market(40) {
 			o.Key, o.HourlyPrice = "off_b"+o.Key[4:], o.HourlyPrice+333_333
@@ -31,7 +33,7 @@ func TestAnAccountsOwnMarkupIsInAllThatItSees(t *testing.T) {
 		r.sync("b")
 		own := map[id.ID]int64{"acc_own": 2_550, "acc_cost": 0, "acc_same": 2_550}
 		r.own = func() map[id.ID]int64 { return own }
-		usual, _ := r.cat.Usual().List(catalog.Query{})
+		usual, _ := r.cat.Default().List(catalog.Query{})
 		if before := r.cat.Edition(); r.cat.Load(t.Context()) != nil || before == r.cat.Edition() {
 			t.Fatal("other markups are the same edition")
 		}
@@ -53,13 +55,16 @@ func TestAnAccountsOwnMarkupIsInAllThatItSees(t *testing.T) {
 			want := slices.Clone(usual)
 			for i := range want {
 				want[i].HourlyPrice = price(want[i])
-				if got, found := m.Get(want[i].ID); !found || got.HourlyPrice != want[i].HourlyPrice || !got.AsOf.Equal(want[i].AsOf) || got.Reliability.Basis == "" ||
-					got.HourlyPricePerGPU < got.HourlyPrice/money.Micros(got.GPUCount) || got.HourlyPricePerGPU > got.HourlyPrice/money.Micros(got.GPUCount)+1 {
+				if got, found := m.Get(want[i].ID); !found || got.HourlyPrice != want[i].HourlyPrice ||
+					!got.AsOf.Equal(want[i].AsOf) || got.Reliability.Basis == "" ||
+					got.HourlyPricePerGPU < got.HourlyPrice/money.Micros(got.GPUCount) ||
+					got.HourlyPricePerGPU > got.HourlyPrice/money.Micros(got.GPUCount)+1 {
 					t.Fatalf("%s: %+v", account, got)
 				}
 			}
 			for _, limit := range []money.Micros{0, 3_000_000, 7_777_777} {
-				fits := slices.DeleteFunc(slices.Clone(want), func(o catalog.Offer) bool { return o.HourlyPrice > limit })
+				fits := slices.DeleteFunc(slices.Clone(want),
+					func(o catalog.Offer) bool { return o.HourlyPrice > limit })
 				if limit == 0 {
 					fits = want
 				}
@@ -74,7 +79,10 @@ func TestAnAccountsOwnMarkupIsInAllThatItSees(t *testing.T) {
 					}
 					got, total := m.List(q)
 					if compare != nil {
-						slices.SortFunc(fits, func(a, b catalog.Offer) int { return cmp.Or(compare(a, b), cmp.Compare(a.ID, b.ID)) })
+						slices.SortFunc(fits, func(a, b catalog.Offer) int {
+							return cmp.Or(compare(a, b),
+								cmp.Compare(a.ID, b.ID))
+						})
 						if !slices.Equal(ids(got), ids(fits)) {
 							t.Fatalf("%s by %s up to %s: %v, not %v", account, sort, limit, ids(got), ids(fits))
 						}
@@ -92,18 +100,24 @@ func TestAnAccountsOwnMarkupIsInAllThatItSees(t *testing.T) {
 			}
 			for _, f := range m.Providers() {
 				if f.LowestHourlyPrice == nil || *f.LowestHourlyPrice != lowest[f.Slug] {
-					t.Errorf("%s: the lowest price of %s is %v, not %s", account, f.Slug, f.LowestHourlyPrice, lowest[f.Slug])
+					t.Errorf("%s: the lowest price of %s is %v, not %s", account, f.Slug, f.LowestHourlyPrice,
+						lowest[f.Slug])
 				}
 			}
 			least := min(lowest["a"], lowest["b"])
-			if f := slices.MinFunc(m.GPUTypes(), func(a, b catalog.GPUFacet) int { return cmp.Compare(*a.LowestHourlyPrice, *b.LowestHourlyPrice) }); *f.LowestHourlyPrice != least {
+			if f := slices.MinFunc(m.GPUTypes(), func(a,
+				b catalog.GPUFacet) int {
+				return cmp.Compare(*a.LowestHourlyPrice,
+					*b.LowestHourlyPrice)
+			}); *f.LowestHourlyPrice != least {
 				t.Errorf("%s: the lowest price of all GPUs is %s, not %s", account, *f.LowestHourlyPrice, least)
 			}
 			perGB := money.Micros(116) // 105 and ten per cent, half-up
 			if has {
 				perGB = money.Micros(105).Percent(bp)
 			}
-			if v, _ := m.VolumePrice("a", "oslo-1"); v.PerGBHour != perGB || v.CostPrice != 105 || m.VolumePricing()[0] != v {
+			if v, _ := m.VolumePrice("a", "oslo-1"); v.PerGBHour != perGB || v.CostPrice != 105 ||
+				m.VolumePricing()[0] != v {
 				t.Errorf("%s: %+v", account, v)
 			}
 		}
@@ -118,7 +132,8 @@ func TestAnAccountsOwnMarkupIsInAllThatItSees(t *testing.T) {
 		r.sync("a")
 		first := usual[0].ID
 		o, _ := r.cat.For("acc_own").Get(first)
-		if asked, _ := r.cat.Usual().Get(first); o.CostPrice != asked.CostPrice || o.HourlyPrice != asked.CostPrice.Percent(2_550) {
+		if asked, _ := r.cat.Default().Get(first); o.CostPrice != asked.CostPrice ||
+			o.HourlyPrice != asked.CostPrice.Percent(2_550) {
 			t.Errorf("after a change: %+v", o)
 		}
 		if points := r.points(first); points[len(points)-1].HourlyPrice != o.CostPrice.Percent(r.markup[o.Provider]) {

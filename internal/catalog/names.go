@@ -9,15 +9,17 @@ import (
 	"github.com/billetcloud/billet/internal/provider"
 )
 
-// The names of things, whatever a provider calls them. Who searches for "NVIDIA H100" finds it everywhere, and facets count
-// it once. A text is only changed where every part of it is understood; any other stays as the provider wrote it.
+// Providers spell the same things differently. The catalog uses one name, so that a search for
+// "NVIDIA H100" finds it everywhere and facets count it once. A text is only changed if every part
+// of it is understood. Any other stays as the provider wrote it.
 
-// model is a GPU type of the catalogue.
+// model is a GPU type of the catalog.
 type model struct {
 	maker, name string
-	// sizes are the memories in decimal GB that it is made with.
+	// sizes are its memory sizes in decimal GB.
 	sizes []int
-	// forms are the builds that differ enough to be types of their own, with their memories; the name without one is the build on a socket.
+	// forms are variants that are types of their own, with their memory sizes; without one the name
+	// is the socketed variant.
 	forms map[string][]int
 	// also are other spellings, in lower-case letters and digits; the name itself is one.
 	also []string
@@ -25,7 +27,8 @@ type model struct {
 
 const nvidia, amd, intel = "NVIDIA", "AMD", "Intel"
 
-// models are from the makers' data sheets. A model with another memory at some clouds than at others has no size here.
+// models are from the makers' data sheets. A model whose memory differs between clouds has no size
+// here.
 var models = []model{
 	{maker: nvidia, name: "A2", sizes: []int{16}},
 	{maker: nvidia, name: "A10", sizes: []int{24}},
@@ -75,12 +78,15 @@ var models = []model{
 	{maker: nvidia, name: "RTX 2000 Ada", sizes: []int{16}, also: []string{"rtx2000adageneration"}},
 	{maker: nvidia, name: "RTX 4000 Ada", sizes: []int{20}, also: []string{"rtx4000adageneration"}},
 	{maker: nvidia, name: "RTX 5000 Ada", sizes: []int{32}, also: []string{"rtx5000adageneration"}},
-	{maker: nvidia, name: "RTX 6000 Ada", sizes: []int{48}, also: []string{"rtx6000adageneration", "6000ada", "a6000ada"}},
-	// Two generations bear this name; which is meant cannot be known.
+	{maker: nvidia, name: "RTX 6000 Ada", sizes: []int{48},
+		also: []string{"rtx6000adageneration", "6000ada", "a6000ada"}},
+	// Two generations have this name, so it cannot be known which is meant.
 	{maker: nvidia, name: "RTX 6000"},
 	{maker: nvidia, name: "RTX PRO 4500 Blackwell", sizes: []int{32}, also: []string{"rtxpro4500"}},
 	{maker: nvidia, name: "RTX PRO 5000 Blackwell", also: []string{"rtxpro5000"}},
-	{maker: nvidia, name: "RTX PRO 6000 Blackwell", sizes: []int{96}, also: []string{"rtxpro6000", "rtx6000pro", "rtx6kpro", "rtxpro6k", "pro6000", "rtx6000problackwell", "pro6000blackwell"}},
+	{maker: nvidia, name: "RTX PRO 6000 Blackwell", sizes: []int{96},
+		also: []string{"rtxpro6000", "rtx6000pro", "rtx6kpro", "rtxpro6k", "pro6000", "rtx6000problackwell",
+			"pro6000blackwell"}},
 	{maker: amd, name: "MI100", sizes: []int{32}},
 	{maker: amd, name: "MI210", sizes: []int{64}},
 	{maker: amd, name: "MI250", sizes: []int{128}},
@@ -108,13 +114,15 @@ var (
 		}
 		return out
 	}()
-	makers = map[string]string{"nvidia": nvidia, "geforce": nvidia, "tesla": nvidia, "quadro": nvidia, "amd": amd, "instinct": amd, "intel": intel, "habana": intel}
+	makers = map[string]string{"nvidia": nvidia, "geforce": nvidia, "tesla": nvidia, "quadro": nvidia, "amd": amd,
+		"instinct": amd, "intel": intel, "habana": intel}
 
 	separators = regexp.MustCompile(`[^a-z0-9]+`)
-	// gpuSize is a memory: "80gb", "80 GB", "80Gx8".
+	// gpuSize is a memory size: "80gb", "80 GB", "80Gx8".
 	gpuSize = regexp.MustCompile(`\b([0-9]{2,3}) ?g(?:b|ib)?(?:x[0-9]{1,3})?\b`)
-	// gpuNoise says how many there are, what they are plugged into, or that they are GPUs.
-	gpuNoise  = regexp.MustCompile(`^(?:gpus?|tensor|core|graphics|card|hbm2e?|hbm3e?|gddr[67]x?|oam|hgx|dgx|gdr|baremetal|edition|server|workstation|nvl72|[0-9]{1,3}x|x[0-9]{1,3}|sxm[2-6]?(?:x[0-9]{1,3}|gdr)?)$`)
+	// gpuNoise matches words about their number, their socket, or that they are GPUs.
+	gpuNoise = regexp.MustCompile(`^(?:gpus?|tensor|core|graphics|card|hbm2e?|hbm3e?|gddr[67]x?|oam|hgx|dgx|gdr|` +
+		`baremetal|edition|server|workstation|nvl72|[0-9]{1,3}x|x[0-9]{1,3}|sxm[2-6]?(?:x[0-9]{1,3}|gdr)?)$`)
 	gpuForms  = map[string]string{"pcie": "PCIe", "nvl": "NVL"}
 	timesGPU  = regexp.MustCompile(`^[0-9]{1,3}x`)
 	gpuTimes  = regexp.MustCompile(`x[0-9]{1,3}$`)
@@ -123,17 +131,18 @@ var (
 
 func letters(s string) string { return separators.ReplaceAllString(strings.ToLower(s), "") }
 
-// gpuName returns the catalogue's name of a GPU type and, where the text says it and the type is made with it or the type is made with
-// nothing else, the memory of one in decimal GB; 0 where that is not certain. A text that is not understood is returned as it is.
+// gpuName returns the catalog's name of a GPU type and the memory of one GPU in decimal GB. The
+// memory is 0 unless the text gives one of the type's sizes, or the type has only one. A text that
+// is not understood is returned unchanged.
 func gpuName(text string) (name string, memoryGB int) {
-	if !plainText.MatchString(text) { // a sign that means something would be lost
+	if !plainText.MatchString(text) { // a character that means something would be lost
 		return text, 0
 	}
 	rest := strings.TrimSpace(separators.ReplaceAllString(strings.ToLower(text), " "))
-	said := 0
+	given := 0
 	if m := gpuSize.FindStringSubmatch(rest); m != nil {
 		for _, digit := range m[1] {
-			said = said*10 + int(digit-'0')
+			given = given*10 + int(digit-'0')
 		}
 		rest = gpuSize.ReplaceAllString(rest, " ")
 	}
@@ -169,27 +178,29 @@ func gpuName(text string) (name string, memoryGB int) {
 		name, sizes = name+" "+form, own
 	}
 	switch {
-	case slices.Contains(sizes, said):
-		return name, said
-	case said == 0 && len(sizes) == 1:
+	case slices.Contains(sizes, given):
+		return name, given
+	case given == 0 && len(sizes) == 1:
 		return name, sizes[0]
 	}
 	return name, 0
 }
 
-// modelOf also understands how many there are, before or after: "8xh100", "h100x8".
+// modelOf also understands a count before or after the name: "8xh100", "h100x8".
 func modelOf(spelled string) *model {
 	if m := bySpelling[spelled]; m != nil {
 		return m
 	}
 	spelled = timesGPU.ReplaceAllString(spelled, "")
-	if m := bySpelling[spelled]; m != nil || strings.HasPrefix(spelled, "mi") { // whose own x might be the one before the number
+	// The name's own x may precede the number.
+	if m := bySpelling[spelled]; m != nil || strings.HasPrefix(spelled, "mi") {
 		return m
 	}
 	return bySpelling[gpuTimes.ReplaceAllString(spelled, "")]
 }
 
-// rename gives the offers the catalogue's names. Many offers share theirs, so each is looked up once.
+// rename gives the offers the catalog's names. Many offers share theirs, so each name is found
+// once.
 func rename(offers map[place]provider.Offer) {
 	type gpu struct {
 		name   string
@@ -214,17 +225,23 @@ func rename(offers map[place]provider.Offer) {
 
 var (
 	links = map[string]string{
-		"infiniband": "InfiniBand", "ib": "InfiniBand", "ethernet": "Ethernet", "eth": "Ethernet", "roce": "RoCE", "rocev2": "RoCE",
-		"nvlink": "NVLink", "nvswitch": "NVLink", "sxm": "NVLink", "sxm2": "NVLink", "sxm3": "NVLink", "sxm4": "NVLink", "sxm5": "NVLink", "sxm6": "NVLink",
-		"pcie": "PCIe", "pci": "PCIe", "pciexpress": "PCIe", "infinityfabric": "Infinity Fabric", "xgmi": "Infinity Fabric",
+		"infiniband": "InfiniBand", "ib": "InfiniBand", "ethernet": "Ethernet", "eth": "Ethernet", "roce": "RoCE",
+		"rocev2": "RoCE",
+		"nvlink": "NVLink", "nvswitch": "NVLink", "sxm": "NVLink", "sxm2": "NVLink", "sxm3": "NVLink",
+		"sxm4": "NVLink", "sxm5": "NVLink", "sxm6": "NVLink",
+		"pcie": "PCIe", "pci": "PCIe", "pciexpress": "PCIe", "infinityfabric": "Infinity Fabric",
+		"xgmi": "Infinity Fabric",
 	}
 	noLink = []string{"none", "na", "unknown", "null"}
-	// linkSpeed is a speed before or after the name of a link: "infiniband_3200gbps", "100G Ethernet".
-	linkSpeed = regexp.MustCompile(`(?i)^(?:([a-z][a-z0-9 -]*?)[ _-]+([1-9][0-9]{0,4}) ?(?:g|gbps|gb/s|gbit/s)|([1-9][0-9]{0,4}) ?(?:g|gbps|gb/s|gbit/s)[ _-]+([a-z][a-z0-9 -]*))$`)
+	// linkSpeed is a speed before or after the name of a link: "infiniband_3200gbps", "100G
+	// Ethernet".
+	linkSpeed = regexp.MustCompile(
+		`(?i)^(?:([a-z][a-z0-9 -]*?)[ _-]+([1-9][0-9]{0,4}) ?(?:g|gbps|gb/s|gbit/s)|([1-9][0-9]{0,4}) ?(?:g|gbps|gb/s|gbit/s)[ _-]+([a-z][a-z0-9 -]*))$`)
 )
 
-// linkName returns the catalogue's name of what joins GPUs or machines, with its speed where the text says one; "" for nothing, and a text that is not
-// understood as it is. A socket stands for what runs through it.
+// linkName returns the catalog's name of an interconnect, with its speed if the text gives one; ""
+// for none. A text that is not understood is returned unchanged. A socket stands for the link that
+// it carries.
 func linkName(text string) string {
 	if !plainText.MatchString(text) {
 		return text
@@ -245,21 +262,32 @@ func linkName(text string) string {
 	return text
 }
 
-// countries are texts that stand for one country wherever they occur in the name of a region. What may also be something else, as
-// Georgia, or ca, is not here; what holds another's name, as New Mexico does, is.
+// countries are texts that stand for one country wherever they occur in the name of a region.
+// Ambiguous texts, such as Georgia or ca, are left out. Names that contain another's, such as New
+// Mexico, are included.
 var countries = map[string]string{
-	"usa": "US", "united states": "US", "canada": "CA", "mexico": "MX", "brazil": "BR", "chile": "CL", "united kingdom": "GB", "ireland": "IE", "france": "FR",
-	"germany": "DE", "netherlands": "NL", "belgium": "BE", "spain": "ES", "portugal": "PT", "italy": "IT", "switzerland": "CH", "austria": "AT", "poland": "PL",
-	"czechia": "CZ", "norway": "NO", "sweden": "SE", "finland": "FI", "denmark": "DK", "iceland": "IS", "estonia": "EE", "romania": "RO", "bulgaria": "BG",
-	"israel": "IL", "india": "IN", "japan": "JP", "south korea": "KR", "singapore": "SG", "malaysia": "MY", "indonesia": "ID", "thailand": "TH", "vietnam": "VN",
-	"taiwan": "TW", "hong kong": "HK", "australia": "AU", "new zealand": "NZ", "south africa": "ZA", "united arab emirates": "AE", "saudi arabia": "SA", "qatar": "QA",
+	"usa": "US", "united states": "US", "canada": "CA", "mexico": "MX", "brazil": "BR", "chile": "CL",
+	"united kingdom": "GB", "ireland": "IE", "france": "FR",
+	"germany": "DE", "netherlands": "NL", "belgium": "BE", "spain": "ES", "portugal": "PT", "italy": "IT",
+	"switzerland": "CH", "austria": "AT", "poland": "PL",
+	"czechia": "CZ", "norway": "NO", "sweden": "SE", "finland": "FI", "denmark": "DK", "iceland": "IS",
+	"estonia": "EE", "romania": "RO", "bulgaria": "BG",
+	"israel": "IL", "india": "IN", "japan": "JP", "south korea": "KR", "singapore": "SG", "malaysia": "MY",
+	"indonesia": "ID", "thailand": "TH", "vietnam": "VN",
+	"taiwan": "TW", "hong kong": "HK", "australia": "AU", "new zealand": "NZ", "south africa": "ZA",
+	"united arab emirates": "AE", "saudi arabia": "SA", "qatar": "QA",
 
-	"alabama": "US", "arizona": "US", "california": "US", "colorado": "US", "florida": "US", "illinois": "US", "iowa": "US", "kansas": "US", "massachusetts": "US",
-	"baja california": "MX", "new mexico": "US", "northern ireland": "GB", "michigan": "US", "minnesota": "US", "nebraska": "US", "nevada": "US", "new jersey": "US", "new york": "US", "north carolina": "US", "ohio": "US", "oklahoma": "US",
-	"oregon": "US", "pennsylvania": "US", "tennessee": "US", "texas": "US", "utah": "US", "virginia": "US", "wisconsin": "US", "wyoming": "US",
+	"alabama": "US", "arizona": "US", "california": "US", "colorado": "US", "florida": "US", "illinois": "US",
+	"iowa": "US", "kansas": "US", "massachusetts": "US",
+	"baja california": "MX", "new mexico": "US", "northern ireland": "GB", "michigan": "US", "minnesota": "US",
+	"nebraska": "US", "nevada": "US", "new jersey": "US", "new york": "US", "north carolina": "US", "ohio": "US",
+	"oklahoma": "US",
+	"oregon":   "US", "pennsylvania": "US", "tennessee": "US", "texas": "US", "utah": "US", "virginia": "US",
+	"wisconsin": "US", "wyoming": "US",
 }
 
-// countryOf returns the ISO 3166-1 alpha-2 code of the country that the texts about a region certainly speak of; "" where none or several do.
+// countryOf returns the ISO 3166-1 alpha-2 code of the country that the texts about a region name;
+// "" if they name none or several.
 func countryOf(texts ...string) string {
 	found := ""
 	for _, text := range texts {
@@ -283,7 +311,7 @@ func countryOf(texts ...string) string {
 	return found
 }
 
-// countryCode returns the text as an ISO 3166-1 alpha-2 code; "" where it cannot be one.
+// countryCode returns the text as an ISO 3166-1 alpha-2 code; "" if it cannot be one.
 func countryCode(s string) string {
 	s = strings.ToUpper(s)
 	if len(s) != 2 || s[0] < 'A' || s[0] > 'Z' || s[1] < 'A' || s[1] > 'Z' {

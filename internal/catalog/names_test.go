@@ -110,8 +110,10 @@ func TestEverySpellingOfAGPUHasOneName(t *testing.T) {
 		if (len(sizes) == 1) != (memory != 0) {
 			t.Errorf("%q is made with %v GB and has %d", name, sizes, memory)
 		}
-		for _, other := range []string{strings.ToLower(name), strings.ToUpper(name), strings.ReplaceAll(name, " ", "_"), strings.ReplaceAll(name, " ", "-"), strings.ReplaceAll(name, " ", "")} {
-			if got, _ := catalog.GPUName(other); got != name && !strings.HasPrefix(letters(other), "nvidia") && !strings.HasPrefix(letters(other), "amd") && !strings.HasPrefix(letters(other), "intel") {
+		for _, other := range []string{strings.ToLower(name), strings.ToUpper(name),
+			strings.ReplaceAll(name, " ", "_"), strings.ReplaceAll(name, " ", "-"), strings.ReplaceAll(name, " ", "")} {
+			if got, _ := catalog.GPUName(other); got != name && !strings.HasPrefix(letters(other), "nvidia") &&
+				!strings.HasPrefix(letters(other), "amd") && !strings.HasPrefix(letters(other), "intel") {
 				t.Errorf("%q is %q, not %q", other, got, name)
 			}
 		}
@@ -122,10 +124,13 @@ func letters(s string) string { return strings.ToLower(strings.ReplaceAll(s, " "
 
 func TestLinksHaveOneName(t *testing.T) {
 	for text, want := range map[string]string{
-		"SXM5": "NVLink", "infiniband": "InfiniBand", "INFINIBAND": "InfiniBand", "ib": "InfiniBand", "ethernet": "Ethernet", "PCIE": "PCIe", "PCI-Express": "PCIe", "nvlink": "NVLink",
-		"RoCE v2": "RoCE", "infiniband_3200gbps": "InfiniBand 3200 Gb/s", "InfiniBand 3200 Gbps": "InfiniBand 3200 Gb/s", "100G Ethernet": "Ethernet 100 Gb/s",
+		"SXM5": "NVLink", "infiniband": "InfiniBand", "INFINIBAND": "InfiniBand", "ib": "InfiniBand",
+		"ethernet": "Ethernet", "PCIE": "PCIe", "PCI-Express": "PCIe", "nvlink": "NVLink",
+		"RoCE v2": "RoCE", "infiniband_3200gbps": "InfiniBand 3200 Gb/s",
+		"InfiniBand 3200 Gbps": "InfiniBand 3200 Gb/s", "100G Ethernet": "Ethernet 100 Gb/s",
 		"InfiniBand 3200 Gb/s": "InfiniBand 3200 Gb/s", "none": "", "N/A": "", "": "",
-		"InfiniBand 3.2 Tbps": "InfiniBand 3.2 Tbps", "Slingshot 11": "Slingshot 11", "ethernet or infiniband": "ethernet or infiniband", "光": "光",
+		"InfiniBand 3.2 Tbps": "InfiniBand 3.2 Tbps", "Slingshot 11": "Slingshot 11",
+		"ethernet or infiniband": "ethernet or infiniband", "光": "光",
 	} {
 		if got := catalog.LinkName(text); got != want {
 			t.Errorf("%q is %q, not %q", text, got, want)
@@ -135,9 +140,11 @@ func TestLinksHaveOneName(t *testing.T) {
 
 func TestACountryIsNamedWhereItIsCertain(t *testing.T) {
 	for text, want := range map[string]string{
-		"us-east-1": "US", "dallas-usa-5": "US", "us-texas-2": "US", "North Carolina, USA": "US", "Virginia": "US", "canada-1": "CA", "Helsinki, Finland": "FI",
+		"us-east-1": "US", "dallas-usa-5": "US", "us-texas-2": "US", "North Carolina, USA": "US", "Virginia": "US",
+		"canada-1": "CA", "Helsinki, Finland": "FI",
 		"united-kingdom-2": "GB", "norway": "NO", "New York": "US", "Île-de-France": "FR",
-		"georgia-1": "", "eu-west-1": "", "us": "", "New Mexico": "", "Northern Ireland": "", "baja-california": "", "paris-texas-france": "", "ca-1": "", "frankfurt": "", "": "",
+		"georgia-1": "", "eu-west-1": "", "us": "", "New Mexico": "", "Northern Ireland": "", "baja-california": "",
+		"paris-texas-france": "", "ca-1": "", "frankfurt": "", "": "",
 	} {
 		if got := catalog.CountryOf(text); got != want {
 			t.Errorf("%q is in %q, not %q", text, got, want)
@@ -193,7 +200,8 @@ func settled(t interface {
 	if again, _ := catalog.GPUName(name); again != name {
 		t.Errorf("%q is %q, which is %q", text, name, again)
 	}
-	if sizes, known := catalog.GPUNames()[name]; !known && name != text || memory != 0 && !slices.Contains(sizes, memory) {
+	if sizes, known := catalog.GPUNames()[name]; !known && name != text ||
+		memory != 0 && !slices.Contains(sizes, memory) {
 		t.Errorf("%q is %q with %d GB, of %v", text, name, memory, sizes)
 	}
 	link := catalog.LinkName(text)
@@ -209,9 +217,12 @@ func settled(t interface {
 }
 
 func TestANameIsItsOwnName(t *testing.T) {
-	words := []string{"h100", "A100", "mi300x", "rtx", "4090", "6000", "Ada", "PRO", "nvidia", "AMD", "sxm5", "PCIe", "nvl", "80gb", "94 GB", "8x", "x8", "gpu", "infiniband", "eth", "3200", "Gb/s", "100G", "GH200", "l40s", "us", "texas"}
+	words := []string{"h100", "A100", "mi300x", "rtx", "4090", "6000", "Ada", "PRO", "nvidia", "AMD", "sxm5", "PCIe",
+		"nvl", "80gb", "94 GB", "8x", "x8", "gpu", "infiniband", "eth", "3200", "Gb/s", "100G", "GH200", "l40s", "us",
+		"texas"}
 	rapid.Check(t, func(t *rapid.T) {
-		text := strings.Join(rapid.SliceOfN(rapid.SampledFrom(words), 0, 5).Draw(t, "words"), rapid.SampledFrom([]string{" ", "-", "_", ""}).Draw(t, "between"))
+		text := strings.Join(rapid.SliceOfN(rapid.SampledFrom(words), 0, 5).Draw(t, "words"),
+			rapid.SampledFrom([]string{" ", "-", "_", ""}).Draw(t, "between"))
 		settled(t, text)
 		settled(t, rapid.String().Draw(t, "text"))
 	})
@@ -221,7 +232,8 @@ func FuzzNames(f *testing.F) {
 	for text := range spellings {
 		f.Add(text)
 	}
-	for _, text := range []string{"InfiniBand 3200 Gb/s", "100G Ethernet", "SXM5", "us-east-1", "New Mexico", "ib 7 g", "Infinity Fabric 10 Gb/s"} {
+	for _, text := range []string{"InfiniBand 3200 Gb/s", "100G Ethernet", "SXM5", "us-east-1", "New Mexico", "ib 7 g",
+		"Infinity Fabric 10 Gb/s"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) { settled(t, text) })
@@ -247,21 +259,22 @@ func TestProvidersSpellAndTheCatalogueNames(t *testing.T) {
 		r.sync("a")
 		r.sync("b")
 		for text, want := range map[string]int{"NVIDIA H100": 3, "h100-sxm5-80gb": 0, "nvidia a100": 1, "TPU v5e": 1} {
-			if _, total := r.cat.Usual().List(catalog.Query{GPUType: text}); total != want {
+			if _, total := r.cat.Default().List(catalog.Query{GPUType: text}); total != want {
 				t.Errorf("%d offers of %s, not %d", total, text, want)
 			}
 		}
 		for text, want := range map[string]int{"nvidia nvlink": 3, "infiniband": 1, "the west": 1} {
-			if _, total := r.cat.Usual().List(catalog.Query{Search: text}); total != want {
+			if _, total := r.cat.Default().List(catalog.Query{Search: text}); total != want {
 				t.Errorf("%d offers for %s, not %d", total, text, want)
 			}
 		}
-		gpus := r.cat.Usual().GPUTypes()
-		if len(gpus) != 3 || gpus[0].GPUMemoryGB != 0 || gpus[1].GPUType != "NVIDIA H100" || gpus[1].GPUMemoryGB != 80 || gpus[1].Offers != 3 || len(gpus[1].Providers) != 2 {
+		gpus := r.cat.Default().GPUTypes()
+		if len(gpus) != 3 || gpus[0].GPUMemoryGB != 0 || gpus[1].GPUType != "NVIDIA H100" ||
+			gpus[1].GPUMemoryGB != 80 || gpus[1].Offers != 3 || len(gpus[1].Providers) != 2 {
 			t.Errorf("%+v", gpus)
 		}
 		places := map[string]string{}
-		for _, f := range r.cat.Usual().Regions() {
+		for _, f := range r.cat.Default().Regions() {
 			if f.Offers > 0 {
 				country := "-"
 				if f.Country != nil {
@@ -270,12 +283,13 @@ func TestProvidersSpellAndTheCatalogueNames(t *testing.T) {
 				places[f.Provider+"/"+f.Slug] = f.Name + " " + country
 			}
 		}
-		for slug, want := range map[string]string{"a/us-texas-2": "us-texas-2 US", "a/west-9": "The West 9 CA", "a/dallas-usa-5": "Dallas US", "b/dallas-usa-5": "Dallas US", "b/mars-1": "mars-1 -"} {
+		for slug, want := range map[string]string{"a/us-texas-2": "us-texas-2 US", "a/west-9": "The West 9 CA",
+			"a/dallas-usa-5": "Dallas US", "b/dallas-usa-5": "Dallas US", "b/mars-1": "mars-1 -"} {
 			if places[slug] != want {
 				t.Errorf("%s is %q, not %q", slug, places[slug], want)
 			}
 		}
-		if v, _ := r.cat.Usual().VolumePrice("a", "west-9"); v.RegionName != "The West 9" {
+		if v, _ := r.cat.Default().VolumePrice("a", "west-9"); v.RegionName != "The West 9" {
 			t.Errorf("volumes in %q", v.RegionName)
 		}
 
@@ -288,7 +302,8 @@ func TestProvidersSpellAndTheCatalogueNames(t *testing.T) {
 		if err := other.Load(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if o, _ := other.Usual().Get("off_named"); o.RegionName != "The West 9" || o.Country == nil || *o.Country != "CA" {
+		if o, _ := other.Default().Get("off_named"); o.RegionName != "The West 9" || o.Country == nil ||
+			*o.Country != "CA" {
 			t.Errorf("another process reads %+v", o)
 		}
 	})

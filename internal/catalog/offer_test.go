@@ -14,23 +14,24 @@ import (
 
 func TestOffersOfASilentProviderAreMarkedStaleAtOnce(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
-		a, b := &seller{slug: "a", offers: []provider.Offer{offer("off_a")}}, &seller{slug: "b", offers: []provider.Offer{offer("off_b")}}
+		a, b := &seller{slug: "a", offers: []provider.Offer{offer("off_a")}},
+			&seller{slug: "b", offers: []provider.Offer{offer("off_b")}}
 		r := newRig(t, d, c, a, b)
 		r.sync("a")
 		r.sync("b")
 		answered := c.Now()
 		see := func(stale, available bool, asOf time.Time) {
 			t.Helper()
-			o, found := r.cat.Usual().Get("off_a")
+			o, found := r.cat.Default().Get("off_a")
 			if !found || o.Stale != stale || o.Available != available || !o.AsOf.Equal(asOf) {
 				t.Errorf("%t %+v", found, o)
 			}
 			yes := true
-			listed, _ := r.cat.Usual().List(catalog.Query{Provider: "a", Available: &yes})
+			listed, _ := r.cat.Default().List(catalog.Query{Provider: "a", Available: &yes})
 			if (len(listed) == 1) != available || available && listed[0].Stale != stale {
 				t.Errorf("the filter finds %+v", listed)
 			}
-			if o, _ := r.cat.Usual().Get("off_b"); o.Stale || !o.Available || !r.cat.Ready() {
+			if o, _ := r.cat.Default().Get("off_b"); o.Stale || !o.Available || !r.cat.Ready() {
 				t.Errorf("another provider's offer: %+v", o)
 			}
 		}
@@ -48,7 +49,7 @@ func TestOffersOfASilentProviderAreMarkedStaleAtOnce(t *testing.T) {
 			c.Advance(every)
 			r.sync("a")
 		}
-		if _, found := r.cat.Usual().Get("off_a"); found {
+		if _, found := r.cat.Default().Get("off_a"); found {
 			t.Error("not withdrawn")
 		}
 		a.set(func(s *seller) { s.err = nil })
@@ -65,8 +66,11 @@ func TestTheLongestMinimumRuntimeCounts(t *testing.T) {
 			o.MinimumRuntime = own
 			return o
 		}
-		a := &seller{slug: "a", offers: []provider.Offer{with("off_1", 0), with("off_2", 20*time.Minute), with("off_3", time.Hour+time.Millisecond)}}
-		b := &seller{slug: "b", minimum: 2 * time.Hour, offers: []provider.Offer{with("off_4", time.Hour), with("off_5", 3*time.Hour), with("off_6", -time.Second), with("off_7", 367*24*time.Hour)}}
+		a := &seller{slug: "a", offers: []provider.Offer{with("off_1", 0), with("off_2", 20*time.Minute),
+			with("off_3", time.Hour+time.Millisecond)}}
+		b := &seller{slug: "b", minimum: 2 * time.Hour,
+			offers: []provider.Offer{with("off_4", time.Hour), with("off_5", 3*time.Hour), with("off_6", -time.Second),
+				with("off_7", 367*24*time.Hour)}}
 		r := newRig(t, d, c, a, b)
 		r.sync("a")
 		r.sync("b")
@@ -75,7 +79,7 @@ func TestTheLongestMinimumRuntimeCounts(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := map[string]int{}
-			all, _ := from.Usual().List(catalog.Query{})
+			all, _ := from.Default().List(catalog.Query{})
 			for _, o := range all {
 				got[string(o.ID)] = o.MinimumRuntimeMinutes
 			}

@@ -10,9 +10,10 @@ import (
 	"github.com/billetcloud/billet/internal/money"
 )
 
-// Query says which offers are wanted. Zero fields do not narrow; texts are compared whatever their case.
+// Query filters offers. Zero fields do not filter. Texts are compared without regard to case.
 type Query struct {
-	// Search is words that must all occur in the GPU type, the provider, the region, or the interconnect.
+	// Search contains words that must all occur in the GPU type, the provider, the region, or the
+	// interconnect.
 	Search       string
 	Provider     string
 	GPUType      string
@@ -20,19 +21,20 @@ type Query struct {
 	InstanceType string
 	GPUCount     *int
 	MinGPUCount  *int
-	// MaxHourlyPrice is of the whole offer, inclusive.
+	// MaxHourlyPrice is for the whole offer, inclusive.
 	MaxHourlyPrice *money.Micros
 	Available      *bool
 	// Sort is one of Sorts; "" and anything else is DefaultSort.
 	Sort string
-	// Page is which part is wanted; a Limit of 0 is all of it.
+	// Page selects a page; with a Limit of 0 it is everything.
 	db.Page
 }
 
-// DefaultSort is the cheapest first.
+// DefaultSort is by price, lowest first.
 const DefaultSort = "price"
 
-// sorts are the orders upwards; each has its reverse with a leading hyphen. Ties are by id upwards either way.
+// sorts are the ascending orders; each has its reverse with a leading hyphen. Ties are by ID,
+// ascending in both directions.
 var sorts = map[string]func(a, b *Offer) int{
 	"price":       func(a, b *Offer) int { return cmp.Compare(a.HourlyPrice, b.HourlyPrice) },
 	"pricePerGpu": func(a, b *Offer) int { return cmp.Compare(a.HourlyPricePerGPU, b.HourlyPricePerGPU) },
@@ -43,10 +45,10 @@ var sorts = map[string]func(a, b *Offer) int{
 	"region":      func(a, b *Offer) int { return cmp.Compare(a.Region, b.Region) },
 }
 
-// sortAliases are the names of an offer's own fields, for who sorts by what they see.
+// sortAliases are the names of an offer's own fields.
 var sortAliases = map[string]string{"gpuType": "name", "hourlyPrice": "price", "hourlyPricePerGpu": "pricePerGpu"}
 
-// Sorts returns the names of the orders, each also to be had with a leading hyphen.
+// Sorts returns the names of the orders. Each can also be requested with a leading hyphen.
 func Sorts() []string {
 	names := make([]string, 0, len(sorts))
 	for name := range sorts {
@@ -56,7 +58,7 @@ func Sorts() []string {
 	return names
 }
 
-// ParseSort returns the order that a client means by s, and false where there is none. "" is DefaultSort.
+// ParseSort returns the order named s; false if there is none. "" is DefaultSort.
 func ParseSort(s string) (string, bool) {
 	if s == "" {
 		return DefaultSort, true
@@ -80,7 +82,7 @@ func (m Market) List(q Query) (page []Offer, total int) {
 	return page, total
 }
 
-// Part is List with where the next page begins: after the offer that comes last, wherever that stands then.
+// Part is List with the next page's cursor: after the last offer, wherever that is then.
 func (m Market) Part(q Query) ([]Offer, db.Listed) {
 	page, total, more := m.list(q)
 	of := db.All(total)
@@ -103,14 +105,15 @@ func (m Market) list(q Query) (page []Offer, total int, more bool) {
 	if q.Limit > 0 {
 		from, limit = max(q.Offset(), 0), q.Limit
 	}
-	// First through all of them as they lie in memory, to count, then along the order as far as the page goes.
-	said := make([]bool, len(s.words))
-	for i := range s.words {
-		said[i] = wanted.says(&s.words[i])
+	// First scan all offers in memory order to count the matches, then follow the order as far as
+	// the page goes.
+	matched := make([]bool, len(s.texts))
+	for i := range s.texts {
+		matched[i] = wanted.matchesTexts(&s.texts[i])
 	}
 	match := make([]bool, len(s.facts))
 	for i := range s.facts {
-		if f := &s.facts[i]; said[f.words] && wanted.counts(f) {
+		if f := &s.facts[i]; matched[f.texts] && wanted.matchesFacts(f) {
 			match[i] = true
 			total++
 		}
@@ -118,9 +121,9 @@ func (m Market) list(q Query) (page []Offer, total int, more bool) {
 	skip, passed, after := from, true, ""
 	if q.After != nil {
 		if after, _ = q.After.Keys[0].(string); after != "" {
-			_, there := s.byID[id.ID(after)]
-			skip, passed = 0, !there
-			if !there { // it is not sold any more: as many as came before are left out
+			_, exists := s.byID[id.ID(after)]
+			skip, passed = 0, !exists
+			if !exists { // it is no longer sold: skip as many offers as came before
 				skip = q.After.Rows
 			}
 		}
@@ -153,8 +156,8 @@ type matcher struct {
 	search []string
 }
 
-// counts tells whether the numbers match.
-func (m *matcher) counts(f *facts) bool {
+// matchesFacts reports whether the numbers match.
+func (m *matcher) matchesFacts(f *facts) bool {
 	q := &m.q
 	return (q.Available == nil || f.available == *q.Available) &&
 		(q.GPUCount == nil || f.gpuCount == *q.GPUCount) &&
@@ -162,8 +165,8 @@ func (m *matcher) counts(f *facts) bool {
 		(q.MaxHourlyPrice == nil || f.price <= *q.MaxHourlyPrice)
 }
 
-// says tells whether the texts match.
-func (m *matcher) says(w *words) bool {
+// matchesTexts reports whether the texts match.
+func (m *matcher) matchesTexts(w *texts) bool {
 	q := &m.q
 	if q.Provider != "" && w.provider != q.Provider ||
 		q.Region != "" && w.region != q.Region ||

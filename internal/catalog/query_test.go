@@ -17,12 +17,14 @@ import (
 	"pgregory.net/rapid"
 )
 
-// market returns n offers whose fields repeat at different distances, so that every filter and every tie occurs.
+// market returns n offers whose fields repeat at different distances, so that every filter and
+// every tie occurs.
 func market(n int) []provider.Offer {
 	gpus := []struct {
 		name   string
 		memory int
-	}{{"NVIDIA B200", 180}, {"NVIDIA H100", 80}, {"AMD MI300X", 192}, {"NVIDIA A100", 40}, {"NVIDIA A100", 80}, {"nvidia h100", 80}}
+	}{{"NVIDIA B200", 180}, {"NVIDIA H100", 80}, {"AMD MI300X", 192}, {"NVIDIA A100", 40}, {"NVIDIA A100", 80},
+		{"nvidia h100", 80}}
 	out := make([]provider.Offer, n)
 	for i := range out {
 		o := offer(fmt.Sprintf("off_%05d", i))
@@ -51,7 +53,7 @@ func TestListFindsWhatAPlainSearchFinds(t *testing.T) {
 	r := newRig(t, dbtest.SQLite(t, c), c, a, b)
 	r.sync("voltage-park")
 	r.sync("hyper-1")
-	all, _ := r.cat.Usual().List(catalog.Query{})
+	all, _ := r.cat.Default().List(catalog.Query{})
 	if len(all) != 100 {
 		t.Fatalf("%d offers", len(all))
 	}
@@ -73,9 +75,12 @@ func TestListFindsWhatAPlainSearchFinds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		pick := func(name string, from ...string) string { return rapid.SampledFrom(append(from, "")).Draw(t, name) }
 		q := catalog.Query{
-			Search: pick("search", "b200", "NVIDIA a100", "PARK oslo", "infiniband h100", "zzz"), Provider: pick("provider", "Voltage-Park", "hyper-1", "none"),
-			GPUType: pick("gpuType", "nvidia H100", "AMD MI300X"), Region: pick("region", "oslo-1", "ELSEWHERE"), InstanceType: pick("instanceType", "vm", "BARE_METAL"),
-			Sort: pick("sort", "price", "-price", "pricePerGpu", "-pricePerGpu", "gpuCount", "-gpuCount", "gpuMemoryGb", "name", "-name", "provider", "region"),
+			Search:   pick("search", "b200", "NVIDIA a100", "PARK oslo", "infiniband h100", "zzz"),
+			Provider: pick("provider", "Voltage-Park", "hyper-1", "none"),
+			GPUType:  pick("gpuType", "nvidia H100", "AMD MI300X"), Region: pick("region", "oslo-1", "ELSEWHERE"),
+			InstanceType: pick("instanceType", "vm", "BARE_METAL"),
+			Sort: pick("sort", "price", "-price", "pricePerGpu", "-pricePerGpu", "gpuCount", "-gpuCount",
+				"gpuMemoryGb", "name", "-name", "provider", "region"),
 			Page: db.Page{Number: rapid.IntRange(1, 4).Draw(t, "page"), Limit: rapid.IntRange(1, 30).Draw(t, "limit")},
 		}
 		if rapid.Bool().Draw(t, "with count") {
@@ -108,7 +113,7 @@ func TestListFindsWhatAPlainSearchFinds(t *testing.T) {
 			}
 			return cmp.Or(n, byID(a, b))
 		})
-		got, total := r.cat.Usual().List(q)
+		got, total := r.cat.Default().List(q)
 		from := min(q.Offset(), len(want))
 		page := want[from:min(from+q.Limit, len(want))]
 		if total != len(want) || got == nil || !slices.Equal(ids(got), ids(page)) {
@@ -128,13 +133,16 @@ func plainly(q catalog.Query, o catalog.Offer) bool {
 			return false
 		}
 	}
-	return same(q.Provider, o.Provider) && same(q.GPUType, o.GPUType) && same(q.Region, o.Region) && same(q.InstanceType, string(o.InstanceType)) &&
+	return same(q.Provider, o.Provider) && same(q.GPUType, o.GPUType) && same(q.Region, o.Region) &&
+		same(q.InstanceType, string(o.InstanceType)) &&
 		(q.GPUCount == nil || *q.GPUCount == o.GPUCount) && (q.MinGPUCount == nil || *q.MinGPUCount <= o.GPUCount) &&
-		(q.MaxHourlyPrice == nil || o.HourlyPrice <= *q.MaxHourlyPrice) && (q.Available == nil || *q.Available == o.Available)
+		(q.MaxHourlyPrice == nil || o.HourlyPrice <= *q.MaxHourlyPrice) &&
+		(q.Available == nil || *q.Available == o.Available)
 }
 
 func TestParseSort(t *testing.T) {
-	for in, want := range map[string]string{"": "price", "-price": "-price", "gpuType": "name", "-hourlyPricePerGpu": "-pricePerGpu", "--price": "", "-": "", "Price": "", "color": ""} {
+	for in, want := range map[string]string{"": "price", "-price": "-price", "gpuType": "name",
+		"-hourlyPricePerGpu": "-pricePerGpu", "--price": "", "-": "", "Price": "", "color": ""} {
 		if got, ok := catalog.ParseSort(in); got != want || ok != (want != "") {
 			t.Errorf("%q: %q %t", in, got, ok)
 		}
@@ -143,12 +151,14 @@ func TestParseSort(t *testing.T) {
 
 func TestFacetsCountWhatIsListed(t *testing.T) {
 	c := clock.NewFrozen(dbtest.Start)
-	a, b := storer{&seller{slug: "voltage-park", offers: market(60), volumes: []provider.VolumePricing{{Region: "oslo-1", PerGBHour: 100, MinSizeGB: 10, MaxSizeGB: 100}}}}, &seller{slug: "empty"}
+	a, b := storer{&seller{slug: "voltage-park", offers: market(60),
+		volumes: []provider.VolumePricing{{Region: "oslo-1", PerGBHour: 100, MinSizeGB: 10, MaxSizeGB: 100}}}},
+		&seller{slug: "empty"}
 	r := newRig(t, dbtest.SQLite(t, c), c, a, b)
 	r.sync("voltage-park")
 	check := func(name string, n catalog.Counts, q catalog.Query, also func(catalog.Offer) bool) {
 		t.Helper()
-		offers, _ := r.cat.Usual().List(q)
+		offers, _ := r.cat.Default().List(q)
 		var want catalog.Counts
 		for _, o := range offers {
 			if !also(o) {
@@ -177,27 +187,31 @@ func TestFacetsCountWhatIsListed(t *testing.T) {
 		}
 	}
 	every := func(catalog.Offer) bool { return true }
-	providers := r.cat.Usual().Providers()
-	if len(providers) != 2 || providers[0].Slug != "empty" || providers[0].Status != catalog.StatusDown || providers[0].AsOf != nil ||
+	providers := r.cat.Default().Providers()
+	if len(providers) != 2 || providers[0].Slug != "empty" || providers[0].Status != catalog.StatusDown ||
+		providers[0].AsOf != nil ||
 		providers[1].Status != catalog.StatusUp || providers[1].Name != "VOLTAGE-PARK" || !providers[1].Volumes {
 		t.Fatalf("%+v", providers)
 	}
 	for _, f := range providers {
 		check(f.Slug, f.Counts, catalog.Query{Provider: f.Slug}, every)
 	}
-	regions := r.cat.Usual().Regions()
-	if len(regions) != 5 || regions[0].Provider != "empty" || regions[3].Slug != "elsewhere" || regions[3].Country != nil || regions[4].Name != "Oslo" || !regions[4].Volumes {
+	regions := r.cat.Default().Regions()
+	if len(regions) != 5 || regions[0].Provider != "empty" || regions[3].Slug != "elsewhere" ||
+		regions[3].Country != nil || regions[4].Name != "Oslo" || !regions[4].Volumes {
 		t.Fatalf("%+v", regions)
 	}
 	for _, f := range regions {
 		check(f.Provider+"/"+f.Slug, f.Counts, catalog.Query{Provider: f.Provider, Region: f.Slug}, every)
 	}
-	gpus := r.cat.Usual().GPUTypes()
-	if len(gpus) != 5 || gpus[1].GPUType != "NVIDIA A100" || gpus[1].GPUMemoryGB != 40 || gpus[2].GPUMemoryGB != 80 || !slices.Equal(gpus[0].Providers, []string{"voltage-park"}) {
+	gpus := r.cat.Default().GPUTypes()
+	if len(gpus) != 5 || gpus[1].GPUType != "NVIDIA A100" || gpus[1].GPUMemoryGB != 40 || gpus[2].GPUMemoryGB != 80 ||
+		!slices.Equal(gpus[0].Providers, []string{"voltage-park"}) {
 		t.Fatalf("%+v", gpus)
 	}
 	for _, f := range gpus {
-		check(f.GPUType, f.Counts, catalog.Query{GPUType: f.GPUType}, func(o catalog.Offer) bool { return o.GPUMemoryGB == f.GPUMemoryGB })
+		check(f.GPUType, f.Counts, catalog.Query{GPUType: f.GPUType},
+			func(o catalog.Offer) bool { return o.GPUMemoryGB == f.GPUMemoryGB })
 	}
 }
 
@@ -214,11 +228,12 @@ func big(tb testing.TB) *rig {
 func TestAListAllocatesItsPageAndLittleElse(t *testing.T) {
 	r := big(t)
 	yes := true
-	q := catalog.Query{Search: "nvidia park", Available: &yes, Sort: "-pricePerGpu", Page: db.Page{Number: 3, Limit: 20}}
-	if page, total := r.cat.Usual().List(q); len(page) != 20 || total < 5_000 {
+	q := catalog.Query{Search: "nvidia park", Available: &yes, Sort: "-pricePerGpu",
+		Page: db.Page{Number: 3, Limit: 20}}
+	if page, total := r.cat.Default().List(q); len(page) != 20 || total < 5_000 {
 		t.Fatalf("%d of %d", len(page), total)
 	}
-	if n := testing.AllocsPerRun(20, func() { r.cat.Usual().List(q) }); n > 4 {
+	if n := testing.AllocsPerRun(20, func() { r.cat.Default().List(q) }); n > 4 {
 		t.Errorf("%.0f allocations", n)
 	}
 }
@@ -226,10 +241,11 @@ func TestAListAllocatesItsPageAndLittleElse(t *testing.T) {
 func BenchmarkListOf10000(b *testing.B) {
 	r := big(b)
 	yes := true
-	q := catalog.Query{Search: "nvidia dallas", Available: &yes, Sort: "-pricePerGpu", Page: db.Page{Number: 3, Limit: 20}}
+	q := catalog.Query{Search: "nvidia dallas", Available: &yes, Sort: "-pricePerGpu",
+		Page: db.Page{Number: 3, Limit: 20}}
 	b.ReportAllocs()
 	for b.Loop() {
-		r.cat.Usual().List(q)
+		r.cat.Default().List(q)
 	}
 }
 

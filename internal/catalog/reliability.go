@@ -15,29 +15,31 @@ import (
 const (
 	keepAttempts = 30 * day
 	lackCounts   = day
-	// enoughOfItsOwn is from how many attempts on an offer speaks for itself.
-	enoughOfItsOwn = 5
-	// figuresEvery is how old the figures may become. To make them reads every attempt that is kept.
+	// enoughAttempts is from how many attempts on an offer has its own statistics.
+	enoughAttempts = 5
+	// figuresEvery is the maximum age of the figures. Computing them reads every stored attempt.
 	figuresEvery = 2 * time.Minute
 )
 
-// Outcome is what became of a launch.
+// Outcome is the outcome of a launch.
 type Outcome string
 
-// The outcomes that say something of an offer. A deployment that its tenant calls off before SSH answers has none.
+// The outcomes that count. A deployment that is terminated before SSH is reachable has none.
 const (
-	ReachedSSH Outcome = "ssh"         // SSH answered
+	ReachedSSH Outcome = "ssh"         // SSH became reachable
 	NoCapacity Outcome = "no_capacity" // the provider had no such machine left
 	NotReached Outcome = "failed"      // anything else
 )
 
+// Attempt is a finished launch of a deployment on one offer.
 // Attempt is a deployment of which it is known whether it came to run.
 type Attempt struct {
 	Deployment, Offer id.ID
 	Provider          string
 	InstanceType      provider.InstanceType
 	Outcome           Outcome
-	// Took is the time from the accepted deploy, or from the end of the candidate before, until this was known.
+	// Took is the time from the accepted deploy, or from the end of the attempt before, to the
+	// outcome.
 	Took time.Duration
 }
 
@@ -47,25 +49,24 @@ const (
 	BasisInstanceType = "instanceType"
 )
 
-// Reliability is how deployments of the last 30 days went, those of all accounts, without the ones that were called off before SSH answered.
-// Its pointers are shared: read only.
+// Reliability is how the deployments of all accounts in the last 30 days went, without those that
+// were terminated before SSH was reachable. Its pointers are shared: read only.
 type Reliability struct {
-	Basis       string `json:"basis" enum:"offer,instanceType" doc:"Whose deployments were counted: those of this offer, or, where there are fewer than 5, those of all offers of its provider with its instanceType."`
-	Deployments int    `json:"deployments" doc:"How many of the last 30 days, without those that were called off before SSH answered."`
-	// ReachedSSH is rounded to thousandths; nil without deployments.
-	ReachedSSH *float64 `json:"reachedSsh" minimum:"0" maximum:"1" doc:"Which share of them came to run, from 0 to 1; null where there were none."`
-	// MedianSecondsToSSH is of those that came to run; nil where none did.
-	MedianSecondsToSSH *int `json:"medianSecondsToSsh" doc:"Seconds from the accepted deploy to the first SSH answer, for half of those that came to run; null where none did."`
+	Basis              string   `json:"basis" enum:"offer,instanceType" doc:"Counted deployments: those of this offer or, if there are fewer than 5, those of all offers of the same provider and instanceType."`
+	Deployments        int      `json:"deployments" doc:"Number of counted deployments in the last 30 days, without those terminated before SSH was reachable."`
+	ReachedSSH         *float64 `json:"reachedSsh" minimum:"0" maximum:"1" doc:"Share of them that started, from 0 to 1, rounded to thousandths; null if there are none."`
+	MedianSecondsToSSH *int     `json:"medianSecondsToSsh" doc:"Median time from the accepted deploy to reachable SSH in seconds; null if none started."`
 }
 
-// Report writes down what became of a deployment, in the change that decides it. Only the first word about each deployment and offer counts.
+// Report records the outcome of a deployment's launch, in the transaction that decides it. Only the
+// first report for each deployment and offer counts.
 func (c *Catalog) Report(ctx context.Context, tx *db.Tx, a Attempt) error {
 	return insertAttempt(ctx, tx, a)
 }
 
-// figures are what the attempts come to. Nothing in them is changed once they are made.
+// figures are the statistics of all attempts. They never change once they are computed.
 type figures struct {
-	offers map[id.ID]Reliability // of those that speak for themselves
+	offers map[id.ID]Reliability // of the offers with enough attempts
 	kinds  map[kindOfOffer]Reliability
 	lacked map[id.ID]*time.Time // when an offer last lacked capacity, within the last day
 }
@@ -75,7 +76,7 @@ type kindOfOffer struct {
 	instance provider.InstanceType
 }
 
-// figure computes the figures at that instant.
+// figure computes the figures at an instant.
 func figure(ctx context.Context, r db.Reader, now time.Time) (*figures, error) {
 	type tally struct {
 		all   int
@@ -83,7 +84,8 @@ func figure(ctx context.Context, r db.Reader, now time.Time) (*figures, error) {
 	}
 	offers, kinds := map[id.ID]*tally{}, map[kindOfOffer]*tally{}
 	f := &figures{offers: map[id.ID]Reliability{}, kinds: map[kindOfOffer]Reliability{}, lacked: map[id.ID]*time.Time{}}
-	err := eachAttempt(ctx, r, now.Add(-keepAttempts), func(a Attempt, at time.Time) {
+	all, err := readAttempts(ctx, r, now.Add(-keepAttempts))
+	for _, a := range all {
 		kind := kindOfOffer{a.Provider, a.InstanceType}
 		if offers[a.Offer] == nil {
 			offers[a.Offer] = &tally{}
@@ -97,11 +99,12 @@ func figure(ctx context.Context, r db.Reader, now time.Time) (*figures, error) {
 				t.times = append(t.times, int(a.Took/time.Second))
 			}
 		}
-		if last := f.lacked[a.Offer]; a.Outcome == NoCapacity && now.Sub(at) < lackCounts && (last == nil || at.After(*last)) {
-			f.lacked[a.Offer] = &at
+		last := f.lacked[a.Offer]
+		if a.Outcome == NoCapacity && now.Sub(a.at) < lackCounts && (last == nil || a.at.After(*last)) {
+			f.lacked[a.Offer] = &a.at
 		}
-	})
-	judge := func(basis string, t *tally) Reliability {
+	}
+	summarize := func(basis string, t *tally) Reliability {
 		share := math.Round(1000*float64(len(t.times))/float64(t.all)) / 1000
 		r := Reliability{Basis: basis, Deployments: t.all, ReachedSSH: &share}
 		if n := len(t.times); n > 0 {
@@ -112,19 +115,19 @@ func figure(ctx context.Context, r db.Reader, now time.Time) (*figures, error) {
 		return r
 	}
 	for offer, t := range offers {
-		if t.all >= enoughOfItsOwn {
-			f.offers[offer] = judge(BasisOffer, t)
+		if t.all >= enoughAttempts {
+			f.offers[offer] = summarize(BasisOffer, t)
 		}
 	}
 	for kind, t := range kinds {
-		f.kinds[kind] = judge(BasisInstanceType, t)
+		f.kinds[kind] = summarize(BasisInstanceType, t)
 	}
 	return f, err
 }
 
 func (f *figures) equal(o *figures) bool { return reflect.DeepEqual(f, o) }
 
-// complete adds to an offer what is known of launches.
+// complete adds the statistics to an offer.
 func (f *figures) complete(o *Offer) {
 	own, enough := f.offers[o.ID]
 	if !enough {

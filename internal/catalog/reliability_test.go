@@ -43,7 +43,8 @@ func TestOffersTellHowLaunchesWent(t *testing.T) {
 			t.Helper()
 			number++
 			if err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
-				one := catalog.Attempt{Deployment: id.ID(fmt.Sprint("dep_", number)), Offer: offer, Provider: "a", InstanceType: provider.BareMetal, Outcome: outcome, Took: took}
+				one := catalog.Attempt{Deployment: id.ID(fmt.Sprint("dep_", number)), Offer: offer, Provider: "a",
+					InstanceType: provider.BareMetal, Outcome: outcome, Took: took}
 				again := one
 				again.Outcome, again.Took = catalog.NotReached, time.Hour // which comes too late
 				return errors.Join(r.cat.Report(ctx, tx, one), r.cat.Report(ctx, tx, again))
@@ -57,7 +58,7 @@ func TestOffersTellHowLaunchesWent(t *testing.T) {
 				t.Fatal(err)
 			}
 			for offer, expected := range want {
-				o, found := r.cat.Usual().Get(offer)
+				o, found := r.cat.Default().Get(offer)
 				if got := told(o); !found || got != expected {
 					t.Errorf("%s: %q, not %q", offer, got, expected)
 				}
@@ -71,7 +72,8 @@ func TestOffersTellHowLaunchesWent(t *testing.T) {
 		report("off_2", catalog.NotReached, time.Hour)
 		look(map[id.ID]string{"off_1": "instanceType 0"}) // not before they are counted anew
 		c.Advance(2 * time.Minute)
-		look(map[id.ID]string{"off_1": "instanceType 3 0.667 201", "off_2": "instanceType 3 0.667 201", "off_spot": "instanceType 0", "off_b": "instanceType 0"})
+		look(map[id.ID]string{"off_1": "instanceType 3 0.667 201", "off_2": "instanceType 3 0.667 201",
+			"off_spot": "instanceType 0", "off_b": "instanceType 0"})
 		edition := r.cat.Edition()
 		c.Advance(2 * time.Minute)
 		look(nil)
@@ -88,8 +90,9 @@ func TestOffersTellHowLaunchesWent(t *testing.T) {
 		see := func(want bool) {
 			t.Helper()
 			for _, offer := range []id.ID{"off_1", "off_2"} {
-				o, _ := r.cat.Usual().Get(offer)
-				if (o.LastNoCapacityAt != nil) != (want && offer == "off_2") || o.LastNoCapacityAt != nil && !o.LastNoCapacityAt.Equal(lacked) {
+				o, _ := r.cat.Default().Get(offer)
+				if (o.LastNoCapacityAt != nil) != (want && offer == "off_2") ||
+					o.LastNoCapacityAt != nil && !o.LastNoCapacityAt.Equal(lacked) {
 					t.Errorf("%s lacked capacity at %v", offer, o.LastNoCapacityAt)
 				}
 			}
@@ -114,7 +117,8 @@ func TestOffersTellHowLaunchesWent(t *testing.T) {
 	})
 }
 
-// However launches went, an offer's figures are those of its own launches or, where they are few, of its kind's.
+// However launches went, an offer's figures are those of its own launches or, where they are few,
+// of its kind's.
 func TestFiguresAreWhatAPlainCountGives(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		vm := offer("off_vm")
@@ -122,14 +126,20 @@ func TestFiguresAreWhatAPlainCountGives(t *testing.T) {
 		s := &seller{slug: "a", offers: []provider.Offer{offer("off_1"), offer("off_2"), vm}}
 		r := newRig(t, d, c, s)
 		r.sync("a")
-		kinds := map[id.ID]provider.InstanceType{"off_1": provider.BareMetal, "off_2": provider.BareMetal, "off_vm": provider.VM, "off_gone": provider.VM}
+		kinds := map[id.ID]provider.InstanceType{"off_1": provider.BareMetal, "off_2": provider.BareMetal,
+			"off_vm": provider.VM, "off_gone": provider.VM}
 		var all []catalog.Attempt
 		for i, n := range []int{0, 1, 2, 3, 0, 0, 0, 3, 3, 3, 0, 2, 0} {
-			a := catalog.Attempt{Deployment: id.ID(fmt.Sprint("dep_", i)), Offer: []id.ID{"off_1", "off_2", "off_vm", "off_gone"}[n], Provider: "a",
-				Outcome: []catalog.Outcome{catalog.ReachedSSH, catalog.NotReached, catalog.ReachedSSH, catalog.NoCapacity}[i%4], Took: time.Duration(i*i) * time.Second}
+			a := catalog.Attempt{Deployment: id.ID(fmt.Sprint("dep_", i)),
+				Offer: []id.ID{"off_1", "off_2", "off_vm", "off_gone"}[n], Provider: "a",
+				Outcome: []catalog.Outcome{catalog.ReachedSSH, catalog.NotReached, catalog.ReachedSSH,
+					catalog.NoCapacity}[i%4], Took: time.Duration(i*i) * time.Second}
 			a.InstanceType = kinds[a.Offer]
 			all = append(all, a)
-			if err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error { return r.cat.Report(ctx, tx, a) }); err != nil {
+			if err := d.InTx(t.Context(), func(ctx context.Context,
+				tx *db.Tx) error {
+				return r.cat.Report(ctx, tx, a)
+			}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -149,7 +159,7 @@ func TestFiguresAreWhatAPlainCountGives(t *testing.T) {
 			return n, reached
 		}
 		for offer, kind := range kinds {
-			o, found := r.cat.Usual().Get(offer)
+			o, found := r.cat.Default().Get(offer)
 			if !found {
 				continue
 			}
@@ -160,7 +170,9 @@ func TestFiguresAreWhatAPlainCountGives(t *testing.T) {
 				n, reached = count(func(a catalog.Attempt) bool { return a.InstanceType == kind })
 			}
 			f := o.Reliability
-			if f.Basis != basis || f.Deployments != n || f.ReachedSSH == nil || *f.ReachedSSH < float64(reached)/float64(n)-0.0005 || *f.ReachedSSH > float64(reached)/float64(n)+0.0005 {
+			if f.Basis != basis || f.Deployments != n || f.ReachedSSH == nil ||
+				*f.ReachedSSH < float64(reached)/float64(n)-0.0005 ||
+				*f.ReachedSSH > float64(reached)/float64(n)+0.0005 {
 				t.Errorf("%s: %s, with %d of %d by %s", offer, told(o), reached, n, basis)
 			}
 		}

@@ -18,7 +18,7 @@ import (
 	"github.com/billetcloud/billet/internal/provider"
 )
 
-// KindSync is the job that asks one provider; its subject is "provider/<slug>".
+// KindSync is the job that asks one provider. Its subject is "provider/<slug>".
 const KindSync job.Kind = "catalog.sync"
 
 const (
@@ -28,80 +28,79 @@ const (
 	keepPoints       = 90 * day
 )
 
-// Sync asks one provider for its offers and volume prices and takes over what has changed. The
-// provider is asked outside any transaction. A provider that does not answer is no error
-// of the job: it is written down and asked again in time.
+// Sync asks one provider for its offers and volume prices and stores what has changed. The provider
+// is called outside any transaction. A provider that does not answer is no error of the job: the
+// failure is recorded, and the sync repeats.
 func (c *Catalog) Sync(ctx context.Context, subject id.ID) (job.Outcome, error) {
 	slug, _ := strings.CutPrefix(string(subject), "provider/")
-	p, found := c.c.Providers.Get(slug)
+	p, found := c.cfg.Providers.Get(slug)
 	if !found {
-		return job.Done(), nil // it was configured once
+		return job.Done(), nil // it is no longer configured
 	}
 	every := c.infos[slug].SyncEvery
-	asked := c.c.Clock.Now()
-	answer, err := c.ask(ctx, p)
+	asked := c.cfg.Clock.Now()
+	answer, err := c.fetch(ctx, p)
 	if ctx.Err() != nil {
-		return job.Outcome{}, ctx.Err() // the server stops: nothing was learned about the provider
+		return job.Outcome{}, ctx.Err() // the server stops, which is no failure of the provider
 	}
-	if err != nil {
-		var said *provider.Error
-		if errors.As(err, &said) {
-			every = max(every, said.RetryAfter)
+	write := func(ctx context.Context, tx *db.Tx) error { return c.writeAnswer(ctx, tx, p, asked, answer) }
+	if failure := err; failure != nil {
+		if e, known := errors.AsType[*provider.Error](failure); known {
+			every = max(every, e.RetryAfter)
 		}
-		c.c.Log.WarnContext(ctx, "provider did not answer; its last offers are kept for a while", "provider", slug, "error", err)
-		err = c.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error { return c.writeFailure(ctx, tx, slug, asked, err) })
-	} else {
-		err = c.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error { return c.writeAnswer(ctx, tx, p, asked, answer) })
+		c.cfg.Log.WarnContext(ctx, "provider did not answer; keeping its last offers for now", "provider", slug,
+			"error", failure)
+		write = func(ctx context.Context, tx *db.Tx) error { return c.writeFailure(ctx, tx, slug, asked, failure) }
 	}
-	if err != nil {
+	if err := c.cfg.DB.InTx(ctx, write); err != nil {
 		return job.Outcome{}, fmt.Errorf("write the sync of %s: %w", slug, err)
 	}
 	if err := c.Load(ctx); err != nil {
 		return job.Outcome{}, err
 	}
-	return job.At(c.c.Clock.Now().Add(every)), nil
+	return job.At(c.cfg.Clock.Now().Add(every)), nil
 }
 
-// answer is what a provider said and we believe.
+// answer is the valid part of a provider's answer.
 type answer struct {
 	offers map[place]provider.Offer
-	// volumes is nil where the provider could not say: the last prices stay.
+	// volumes is nil if the provider could not return its volume prices: the last prices stay.
 	volumes map[string]provider.VolumePricing
 }
 
-func (c *Catalog) ask(ctx context.Context, p provider.Provider) (answer, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.c.AskLimit)
+func (c *Catalog) fetch(ctx context.Context, p provider.Provider) (answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.RequestTimeout)
 	defer cancel()
-	slug := p.Info().Slug
-	said, err := p.Offers(ctx)
+	log := c.cfg.Log.With("provider", p.Info().Slug)
+	received, err := p.Offers(ctx)
 	if err != nil {
 		return answer{}, err
 	}
-	if len(said) > maxOffers {
-		return answer{}, fmt.Errorf("%d offers are more than the %d that one provider may have", len(said), maxOffers)
+	if len(received) > maxOffers {
+		return answer{}, fmt.Errorf("%d offers exceed the maximum of %d for one provider", len(received), maxOffers)
 	}
-	offers, dropped, first := believe(said)
+	valid, dropped, first := validOffers(received)
 	if dropped > 0 {
-		c.c.Log.WarnContext(ctx, "provider sent malformed offers; they were dropped", "provider", slug, "dropped", dropped, "kept", len(offers), "first", first)
+		log.WarnContext(ctx, "dropped malformed offers", "dropped", dropped, "kept", len(valid), "first", first)
 	}
-	rename(offers)
-	a := answer{offers: offers, volumes: map[string]provider.VolumePricing{}}
+	rename(valid)
+	a := answer{offers: valid, volumes: map[string]provider.VolumePricing{}}
 	if v, ok := p.(provider.VolumeProvider); ok {
 		prices, err := v.VolumePricing(ctx)
 		switch {
 		case err == nil:
-			if a.volumes, dropped, first = believeVolumes(prices); dropped > 0 {
-				c.c.Log.WarnContext(ctx, "provider sent malformed volume prices; they were dropped", "provider", slug, "dropped", dropped, "first", first)
+			if a.volumes, dropped, first = validVolumePrices(prices); dropped > 0 {
+				log.WarnContext(ctx, "dropped malformed volume prices", "dropped", dropped, "first", first)
 			}
 		case provider.KindOf(err) != provider.KindUnsupported:
 			a.volumes = nil
-			c.c.Log.WarnContext(ctx, "provider did not say its volume prices; the last ones stay", "provider", slug, "error", err)
+			log.WarnContext(ctx, "provider did not return its volume prices; keeping the last ones", "error", err)
 		}
 	}
 	return a, nil
 }
 
-// record is an offer's row. It is comparable, so that what has not changed is not written.
+// record is an offer's row. It is comparable, so that only changes are written.
 type record struct {
 	id                                                id.ID
 	provider, region, key                             string
@@ -113,33 +112,36 @@ type record struct {
 	capabilities                                      provider.Capabilities
 	cost, price                                       int64 // micro-dollars
 	available                                         bool
-	stock                                             int64 // -1 where the provider does not say
+	stock                                             stock
 	withdrawn                                         bool
-	regionName, country                               string // where the provider says them with the offer
+	regionName, country                               string // if the provider returns them with the offer
 	minimumRuntime, launchLimit                       int64  // seconds
 }
 
-// gone is the record once the offer cannot be had any more.
+// gone returns the record of an offer that is no longer available.
 func (r record) gone(withdrawn bool) record {
-	r.available, r.stock, r.withdrawn = false, -1, withdrawn
+	r.available, r.stock, r.withdrawn = false, unknownStock, withdrawn
 	return r
 }
 
 func (c *Catalog) record(p provider.Provider, slug string, o provider.Offer) (record, error) {
 	systems, err := json.Marshal(o.OperatingSystems)
 	r := record{
-		provider: slug, region: o.Region, key: o.Key, gpuType: o.GPUType, gpuCount: o.GPUCount, gpuMemoryGB: o.GPUMemoryGB,
-		vcpus: o.VCPUs, memoryGB: o.MemoryGB, storageGB: o.StorageGB, interconnect: o.Interconnect, instanceType: o.InstanceType,
-		systems: string(systems), capabilities: able(p, o.Capabilities),
-		cost: int64(o.HourlyPrice), price: int64(o.HourlyPrice.Percent(c.c.Markup(slug))),
-		available: o.Available, stock: -1, country: countryCode(o.Country), minimumRuntime: int64((o.MinimumRuntime + time.Second - 1) / time.Second),
-		launchLimit: int64(o.LaunchLimit / time.Second),
+		provider: slug, region: o.Region, key: o.Key, gpuType: o.GPUType, gpuCount: o.GPUCount,
+		gpuMemoryGB: o.GPUMemoryGB,
+		vcpus:       o.VCPUs, memoryGB: o.MemoryGB, storageGB: o.StorageGB, interconnect: o.Interconnect,
+		instanceType: o.InstanceType,
+		systems:      string(systems), capabilities: supported(p, o.Capabilities),
+		cost: int64(o.HourlyPrice), price: int64(o.HourlyPrice.Percent(c.cfg.Markup(slug))),
+		available: o.Available, stock: unknownStock, country: countryCode(o.Country),
+		minimumRuntime: int64((o.MinimumRuntime + time.Second - 1) / time.Second),
+		launchLimit:    int64(o.LaunchLimit / time.Second),
 	}
-	if checkText(o.RegionName) == nil { // a region without a name is no reason to sell nothing there
+	if checkText(o.RegionName) == nil { // an invalid name is no reason to drop the offers of a region
 		r.regionName = o.RegionName
 	}
 	if o.Stock != nil {
-		r.stock = int64(*o.Stock)
+		r.stock = stock(*o.Stock)
 		r.available = r.available && *o.Stock > 0
 	}
 	return r, err
@@ -155,7 +157,7 @@ func (c *Catalog) writeAnswer(ctx context.Context, tx *db.Tx, p provider.Provide
 	if err != nil {
 		return err
 	}
-	var want, fresh []record
+	var want, added []record
 	for _, at := range slices.SortedFunc(maps.Keys(a.offers), comparePlaces) {
 		r, err := c.record(p, slug, a.offers[at])
 		if err != nil {
@@ -165,13 +167,13 @@ func (c *Catalog) writeAnswer(ctx context.Context, tx *db.Tx, p provider.Provide
 			r.id = before.id
 			want = append(want, r)
 		} else {
-			fresh = append(fresh, r)
+			added = append(added, r)
 		}
 	}
-	if err := c.name(ctx, tx, fresh); err != nil {
+	if err := c.assignIDs(ctx, tx, added); err != nil {
 		return err
 	}
-	want = append(want, fresh...)
+	want = append(want, added...)
 	for _, at := range slices.SortedFunc(maps.Keys(old), comparePlaces) {
 		if _, listed := a.offers[at]; !listed {
 			want = append(want, old[at].gone(true))
@@ -184,8 +186,11 @@ func (c *Catalog) writeAnswer(ctx context.Context, tx *db.Tx, p provider.Provide
 	if a.volumes != nil {
 		prices := make([]VolumePrice, 0, len(a.volumes))
 		for _, v := range a.volumes {
-			prices = append(prices, VolumePrice{Provider: slug, Region: v.Region, CostPrice: v.PerGBHour,
-				PerGBHour: v.PerGBHour.Percent(c.c.Markup(slug)), MinSizeGB: v.MinSizeGB, MaxSizeGB: v.MaxSizeGB})
+			prices = append(prices, VolumePrice{
+				Provider: slug, Region: v.Region, CostPrice: v.PerGBHour,
+				PerGBHour: v.PerGBHour.Percent(c.cfg.Markup(slug)),
+				MinSizeGB: v.MinSizeGB, MaxSizeGB: v.MaxSizeGB,
+			})
 		}
 		moved, err := writeVolumePrices(ctx, tx, slug, prices)
 		if err != nil {
@@ -193,7 +198,8 @@ func (c *Catalog) writeAnswer(ctx context.Context, tx *db.Tx, p provider.Provide
 		}
 		changed = changed || moved
 	}
-	// Once a day for each provider: the points still in force would be looked at every time. What this process remembers is hint enough.
+	// Prune once a day for each provider, because it reads all points in force. This process's
+	// memory is a sufficient hint.
 	if last := c.now.Load().health[slug].LastSuccessAt; last == nil || last.Truncate(day) != tx.Now.Truncate(day) {
 		if err := prunePoints(ctx, tx, tx.Now.Add(-keepPoints)); err != nil {
 			return err
@@ -205,7 +211,8 @@ func (c *Catalog) writeAnswer(ctx context.Context, tx *db.Tx, p provider.Provide
 	return raiseVersion(ctx, tx, changed)
 }
 
-// writeFailure notes that the provider did not answer, and takes its offers off the market once they are too old to be true.
+// writeFailure records that the provider did not answer, and withdraws its offers once they are too
+// old.
 func (c *Catalog) writeFailure(ctx context.Context, tx *db.Tx, slug string, asked time.Time, cause error) error {
 	h, newest, err := writeFailure(ctx, tx, slug, asked, plain(cause.Error()))
 	if err != nil || !newest || h.LastSuccessAt == nil {
@@ -239,10 +246,11 @@ func (c *Catalog) writeFailure(ctx context.Context, tx *db.Tx, slug string, aske
 	return raiseVersion(ctx, tx, changed)
 }
 
-// name gives new offers their ids: the provider's own key where it has the form of one and nobody has it.
-func (c *Catalog) name(ctx context.Context, tx *db.Tx, fresh []record) error {
+// assignIDs gives new offers their IDs: the provider's own key if it has the form of one and is not
+// taken.
+func (c *Catalog) assignIDs(ctx context.Context, tx *db.Tx, added []record) error {
 	var keys []id.ID
-	for _, r := range fresh {
+	for _, r := range added {
 		if id.ID(r.key).Valid(id.Offer) {
 			keys = append(keys, id.ID(r.key))
 		}
@@ -251,19 +259,19 @@ func (c *Catalog) name(ctx context.Context, tx *db.Tx, fresh []record) error {
 	if err != nil {
 		return err
 	}
-	for i := range fresh {
-		own := id.ID(fresh[i].key)
+	for i := range added {
+		own := id.ID(added[i].key)
 		if own.Valid(id.Offer) && !taken[own] {
-			fresh[i].id, taken[own] = own, true
+			added[i].id, taken[own] = own, true
 		} else {
-			fresh[i].id = c.c.IDs.New(id.Offer)
+			added[i].id = c.cfg.IDs.New(id.Offer)
 		}
 	}
 	return nil
 }
 
 func recordsByPlace(ctx context.Context, tx *db.Tx, slug string) (map[place]record, error) {
-	records, err := readRecords(ctx, tx, slug, false)
+	records, err := readRecords(ctx, tx, slug)
 	if err != nil {
 		return nil, err
 	}
@@ -274,7 +282,8 @@ func recordsByPlace(ctx context.Context, tx *db.Tx, slug string) (map[place]reco
 	return out, nil
 }
 
-// writeChanges writes those of want that differ from old, and a price point for each whose price, availability or stock does.
+// writeChanges writes those records of want that differ from old, and a price point for each change
+// of price, availability or stock.
 func writeChanges(ctx context.Context, tx *db.Tx, old map[place]record, want []record) (bool, error) {
 	var rows, points []record
 	for _, r := range want {
@@ -297,8 +306,8 @@ func comparePlaces(a, b place) int {
 	return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.region, b.region))
 }
 
-// judge turns what is written down of each configured provider into its health.
-func (c *Catalog) judge(written map[string]Health) map[string]Health {
+// assess returns the health of each configured provider.
+func (c *Catalog) assess(written map[string]Health) map[string]Health {
 	out := make(map[string]Health, len(c.infos))
 	for slug, info := range c.infos {
 		h := written[slug]
@@ -318,9 +327,9 @@ func (c *Catalog) judge(written map[string]Health) map[string]Health {
 	return out
 }
 
-// silence is how long the provider had not answered when it was asked last. It begins with the last success, or one
-// SyncEvery before the first failure after it where that is later: between two questions that lie further apart, as
-// after a stop of the server or a jump of its clock, nobody was silent.
+// silence returns how long the provider had not answered when it was last asked. It begins with the
+// last success, or one SyncEvery before the first failure after it if that is later: time without
+// requests, as after a stop of the server or a jump of its clock, does not count.
 func (h Health) silence(every time.Duration) time.Duration {
 	begin := h.FailingSince.Add(-every)
 	if h.LastSuccessAt.After(begin) {
@@ -329,7 +338,7 @@ func (h Health) silence(every time.Duration) time.Duration {
 	return h.LastFailureAt.Sub(begin)
 }
 
-// plain cuts an error's text to what the database takes.
+// plain truncates an error's text to what the database accepts.
 func plain(s string) string {
 	s = strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", ""), "?")
 	for len(s) > 500 {

@@ -15,7 +15,7 @@ import (
 func (r *rig) elsewhere(n int) []catalog.Offer {
 	r.t.Helper()
 	yes, seen := true, map[string]bool{"voltage-park": true}
-	all, _ := r.catalog.Usual().List(catalog.Query{Available: &yes, Sort: "price", Page: everything})
+	all, _ := r.catalog.Default().List(catalog.Query{Available: &yes, Sort: "price", Page: everything})
 	var out []catalog.Offer
 	for _, o := range all {
 		if !seen[o.Provider] && len(out) < n {
@@ -74,7 +74,7 @@ func TestTheNextCandidateIsTakenWhereOneFailsAndOneMachineResults(t *testing.T) 
 		t.Run(name, func(t *testing.T) {
 			each(t, func(t *testing.T, r *rig) {
 				a, next := r.account(money.Dollars(1000)), r.elsewhere(1)[0]
-				page, _ := r.catalog.Usual().Get("off_abc123")
+				page, _ := r.catalog.Default().Get("off_abc123")
 				r.park.set(func() { c.arrange(r.park) })
 				d, err := r.create(a, among(t, next))
 				r.must(err)
@@ -201,7 +201,7 @@ func TestAQuoteHoldsThePriceForOneDeployment(t *testing.T) {
 		q := r.quote(a, "off_abc123")
 		r.park.set(func() { r.park.prices = q.HourlyPrice + money.Dollars(10) })
 		r.pass(5 * time.Minute) // the sync sees it
-		if o, _ := r.catalog.Usual().Get("off_abc123"); o.HourlyPrice != q.HourlyPrice+money.Dollars(10) {
+		if o, _ := r.catalog.Default().Get("off_abc123"); o.HourlyPrice != q.HourlyPrice+money.Dollars(10) {
 			t.Fatalf("the offer costs %s", o.HourlyPrice)
 		}
 		req := request(t)

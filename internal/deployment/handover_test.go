@@ -231,9 +231,9 @@ func TestTheNextCandidateHasTheVolumesToo(t *testing.T) {
 
 func testVolumesOfCandidates(t *testing.T, r *rig, arrange func(r *rig)) {
 	a := r.account(money.Dollars(1000))
-	page, _ := r.catalog.Usual().Get(pageOffer)
+	page, _ := r.catalog.Default().Get(pageOffer)
 	var other *deployment.Candidate
-	all, _ := r.catalog.Usual().List(query())
+	all, _ := r.catalog.Default().List(query())
 	for _, o := range all {
 		if o.Provider == page.Provider && o.Region == page.Region && o.ID != page.ID && o.Available && o.Capabilities.Volumes {
 			other = &deployment.Candidate{OfferID: o.ID, OperatingSystem: &o.OperatingSystems[0]}

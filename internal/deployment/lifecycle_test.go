@@ -103,7 +103,7 @@ func TestHoursAreChargedAtTheirBoundariesAtTheAgreedPrice(t *testing.T) {
 				t.Fatalf("after %s: %s, want %d hours at %s", step.at, got, step.hours, d.HourlyPrice)
 			}
 		}
-		o, found := r.catalog.Usual().Get(pageOffer)
+		o, found := r.catalog.Default().Get(pageOffer)
 		if !found || o.HourlyPrice != money.Dollars(999) {
 			t.Fatalf("the offer did not become dearer: %+v", o)
 		}
@@ -403,7 +403,7 @@ func TestActions(t *testing.T) {
 
 func TestMoneyForSevenMakesSeven(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
-		o, _ := r.catalog.Usual().Get(pageOffer)
+		o, _ := r.catalog.Default().Get(pageOffer)
 		a := r.account(o.HourlyPrice.Times(6) + max(o.HourlyPrice, deployment.MinimumBalance))
 		var mu sync.Mutex
 		codes, wg := map[apierr.Code]int{}, sync.WaitGroup{}

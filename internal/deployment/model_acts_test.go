@@ -41,7 +41,7 @@ func (m *model) create() {
 	if unended > 3 {
 		m.Skip("enough")
 	}
-	o, found := m.r.catalog.Usual().Get(pageOffer)
+	o, found := m.r.catalog.Default().Get(pageOffer)
 	w := m.r.money(m.account)
 	req.DryRun = draw(m, "dry run", false, false, true)
 	if found && draw(m, "with a limit", false, false, true) {

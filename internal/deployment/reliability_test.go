@@ -18,7 +18,7 @@ func TestOffersTellHowTheirLaunchesWent(t *testing.T) {
 		ran := r.running(a)
 		again := r.running(a)
 		r.pass(3 * time.Minute)
-		o, _ := r.catalog.Usual().Get(pageOffer)
+		o, _ := r.catalog.Default().Get(pageOffer)
 		f := o.Reliability
 		first, second := int(ran.StartedAt.Sub(ran.CreatedAt)/time.Second), int(again.StartedAt.Sub(again.CreatedAt)/time.Second)
 		if f.Basis != "instanceType" || f.Deployments != 2 || f.ReachedSSH == nil || *f.ReachedSSH != 1 || *f.MedianSecondsToSSH != (first+second+1)/2 || o.LastNoCapacityAt != nil {
@@ -45,7 +45,7 @@ func TestOffersTellHowTheirLaunchesWent(t *testing.T) {
 		r.park.set(func() { r.park.machine = nil })
 		r.await(poor, called.ID, deployment.StatusTerminated)
 		r.pass(3 * time.Minute)
-		o, _ = r.catalog.Usual().Get(pageOffer)
+		o, _ = r.catalog.Default().Get(pageOffer)
 		f = o.Reliability
 		if f.Deployments != 4 || *f.ReachedSSH != 0.5 || *f.MedianSecondsToSSH != (first+second+1)/2 {
 			t.Errorf("after one without capacity, one that was rejected and one that was called off: %+v with %g", f, *f.ReachedSSH)
@@ -58,7 +58,7 @@ func TestOffersTellHowTheirLaunchesWent(t *testing.T) {
 			r.running(a)
 		}
 		r.pass(3 * time.Minute)
-		if o, _ = r.catalog.Usual().Get(pageOffer); o.Reliability.Basis != "offer" || o.Reliability.Deployments != 6 || *o.Reliability.ReachedSSH != 0.667 {
+		if o, _ = r.catalog.Default().Get(pageOffer); o.Reliability.Basis != "offer" || o.Reliability.Deployments != 6 || *o.Reliability.ReachedSSH != 0.667 {
 			t.Errorf("with six of its own: %+v", o.Reliability)
 		}
 	})

@@ -473,7 +473,7 @@ var errNobody = errors.New("nobody answers")
 // quote asks for the offer's price to be fixed.
 func (r *rig) quote(account, offer id.ID) (q quote.Quote) {
 	r.t.Helper()
-	o, found := r.catalog.Usual().Get(offer)
+	o, found := r.catalog.Default().Get(offer)
 	if !found {
 		r.t.Fatalf("no offer %s", offer)
 	}

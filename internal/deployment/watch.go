@@ -28,7 +28,7 @@ func (s *Service) StartWatching(ctx context.Context) error {
 	return s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		for _, p := range s.cfg.Providers.All() {
 			subject := job.Subject("provider", p.Info().Slug)
-			if err := s.cfg.Jobs.Enqueue(ctx, tx, job.Nobody, KindWatch, subject, tx.Now); err != nil {
+			if err := s.cfg.Jobs.Enqueue(ctx, tx, job.NoOwner, KindWatch, subject, tx.Now); err != nil {
 				return err
 			}
 		}

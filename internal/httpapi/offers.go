@@ -138,7 +138,7 @@ func (s *server) addOffers() {
 		if h.Points, err = s.c.Catalog.PriceHistory(ctx, s.c.DB, in.OfferID, h.From, h.To); err != nil {
 			return priceHistory{}, err
 		}
-		if _, found := s.c.Catalog.Usual().Get(in.OfferID); !found && len(h.Points) == 0 {
+		if _, found := s.c.Catalog.Default().Get(in.OfferID); !found && len(h.Points) == 0 {
 			return priceHistory{}, missing("offer")
 		}
 		return h, nil

@@ -238,7 +238,7 @@ func (s *server) addOperator() {
 
 func (s *server) sources(ctx context.Context, _ *call, _ *page, p db.Page) ([]source, db.Listed, error) {
 	facets := map[string]catalog.ProviderFacet{}
-	for _, f := range s.c.Catalog.Usual().Providers() {
+	for _, f := range s.c.Catalog.Default().Providers() {
 		facets[f.Slug] = f
 	}
 	present, err := s.c.Deployments.ResourceCounts(ctx, s.c.DB)

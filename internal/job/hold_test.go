@@ -87,7 +87,7 @@ func TestARunThatLostItsJobWritesNothing(t *testing.T) {
 		r := newRig(t, d, c)
 		write := func(ctx context.Context) error {
 			return d.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-				return r.queue.Enqueue(ctx, tx, job.Nobody, look, "dep_2", tx.Now.Add(time.Hour))
+				return r.queue.Enqueue(ctx, tx, job.NoOwner, look, "dep_2", tx.Now.Add(time.Hour))
 			})
 		}
 		runs := 0
@@ -174,7 +174,7 @@ func bubble(t *testing.T, real func() (time.Time, error), h func(ctx context.Con
 			return h(ctx, d, subject)
 		})
 		if err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
-			return q.Enqueue(ctx, tx, job.Nobody, look, "dep_1", tx.Now)
+			return q.Enqueue(ctx, tx, job.NoOwner, look, "dep_1", tx.Now)
 		}); err != nil {
 			t.Fatal(err)
 		}
@@ -251,7 +251,7 @@ func TestAReplicaThatMayNotTakesNoJobs(t *testing.T) {
 		n.TakeOnlyWhile(may.Load)
 		n.Handle(look, func(context.Context, id.ID) (job.Outcome, error) { runs.Add(1); return job.Done(), nil })
 		if err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
-			return q.Enqueue(ctx, tx, job.Nobody, look, "dep_1", tx.Now)
+			return q.Enqueue(ctx, tx, job.NoOwner, look, "dep_1", tx.Now)
 		}); err != nil {
 			t.Fatal(err)
 		}

@@ -44,13 +44,13 @@ func NewQueue(ids *id.Maker) *Queue {
 	return &Queue{ids: ids, wake: make(chan struct{}, 1)}
 }
 
-// Nobody is the owner of jobs that are the server's own. Each takes turns by itself, as if it were an account.
-const Nobody id.ID = ""
+// NoOwner is the owner of jobs that are the server's own. Each takes turns by itself, as if it were an account.
+const NoOwner id.ID = ""
 
 // Enqueue has the subject looked at, not before at. Where the job exists already the earlier time counts. The owner is the account whose
 // work it is: what is due is claimed in turns of the accounts.
 func (q *Queue) Enqueue(ctx context.Context, tx *db.Tx, owner id.ID, kind Kind, subject id.ID, at time.Time) error {
-	if owner == Nobody {
+	if owner == NoOwner {
 		owner = id.ID(string(kind) + "/" + string(subject))
 	}
 	if err := insert(ctx, tx, q.ids.New(id.Job), owner, kind, subject, at); err != nil {

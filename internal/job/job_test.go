@@ -43,7 +43,7 @@ func (r *rig) leases(context.Context, db.Reader) (time.Time, error) { return r.r
 func (r *rig) enqueue(subject id.ID, after time.Duration) {
 	r.t.Helper()
 	err := r.db.InTx(r.t.Context(), func(ctx context.Context, tx *db.Tx) error {
-		return r.queue.Enqueue(ctx, tx, job.Nobody, look, subject, tx.Now.Add(after))
+		return r.queue.Enqueue(ctx, tx, job.NoOwner, look, subject, tx.Now.Add(after))
 	})
 	if err != nil {
 		r.t.Fatal(err)
@@ -85,7 +85,7 @@ func TestARolledBackChangeLeavesNoJob(t *testing.T) {
 			return job.Done(), nil
 		})
 		err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
-			return errors.Join(r.queue.Enqueue(ctx, tx, job.Nobody, look, "dep_1", tx.Now), boom)
+			return errors.Join(r.queue.Enqueue(ctx, tx, job.NoOwner, look, "dep_1", tx.Now), boom)
 		})
 		if !errors.Is(err, boom) {
 			t.Fatal(err)
@@ -295,7 +295,7 @@ func TestRunStopsWhenAskedHoweverOften(t *testing.T) {
 			return job.Done(), nil
 		})
 		err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
-			return q.Enqueue(ctx, tx, job.Nobody, look, "dep_1", tx.Now)
+			return q.Enqueue(ctx, tx, job.NoOwner, look, "dep_1", tx.Now)
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -319,7 +319,7 @@ func TestWhatCannotBeClaimedIsNotAskedForWithoutPause(t *testing.T) {
 	d := dbtest.SQLite(t, clock.System{})
 	q := job.NewQueue(id.NewMaker(clock.System{}, rand.Reader))
 	err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
-		return q.Enqueue(ctx, tx, job.Nobody, look, "dep_1", tx.Now)
+		return q.Enqueue(ctx, tx, job.NoOwner, look, "dep_1", tx.Now)
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -350,7 +350,7 @@ func TestAJobThatIsDueAgainAtOnceDoesNotWaitForThePoll(t *testing.T) {
 		return job.Done(), nil
 	})
 	err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
-		return q.Enqueue(ctx, tx, job.Nobody, look, "dep_1", tx.Now)
+		return q.Enqueue(ctx, tx, job.NoOwner, look, "dep_1", tx.Now)
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -1,20 +1,23 @@
-// Package meter owns the billed hours of everything that runs: when each begins, that it is charged then, and what is refunded
-// when the subject stops.
+// Package meter owns the billed hours of everything that runs: when each begins, that it is charged
+// then, and what is refunded when the subject stops.
 //
-// It does not know what runs (a subject is the ID of a deployment or a volume, with a price and a description), who may start or
-// stop it, or what a debt leads to: it enqueues KindPastDue for the account and continues. Money moves in package wallet.
+// It does not know what runs (a subject is the ID of a deployment or a volume, with a price and a
+// description), who may start or stop it, or what a debt leads to: it enqueues KindPastDue for the
+// account and continues. Money moves in package wallet.
 //
 // # Hours
 //
-// The n-th hour, counted from 0, begins n·3600 s after the start, regardless of the calendar, and is charged when it begins, at
-// the agreed price. An instant on a boundary belongs to the hour that begins there; a stop at that instant does not pay it. All
-// instants of a meter are whole seconds: starts and stops are truncated to the second, so a tenant can recompute a bill.
+// The n-th hour, counted from 0, begins n·3600 s after the start, regardless of the calendar, and
+// is charged when it begins, at the agreed price. An instant on a boundary belongs to the hour that
+// begins there; a stop at that instant does not pay it. All instants of a meter are whole seconds:
+// starts and stops are truncated to the second, so a tenant can recompute a bill.
 //
 // # Stopping
 //
-// Hours that began before the stop are charged, also if they are not booked yet. The Rule decides whether the unused seconds of
-// the current hour are refunded: rate × seconds / 3600, rounded half-up to the micro-dollar, once. A stop may become known late:
-// an hour that was booked although it begins at or after the stop is refunded in full, whatever the rule.
+// Hours that began before the stop are charged, also if they are not booked yet. The Rule decides
+// whether the unused seconds of the current hour are refunded: rate × seconds / 3600, rounded
+// half-up to the micro-dollar, once. A stop may become known late: an hour that was booked although
+// it begins at or after the stop is refunded in full, whatever the rule.
 //
 // # Invariants
 //

@@ -13,9 +13,11 @@ import (
 	"github.com/billetcloud/billet/internal/wallet"
 )
 
-// Margin is the revenue of one group of subjects and what their providers cost. It is for the operator only.
+// Margin is the revenue of one group of subjects and what their providers cost. It is for the
+// operator only.
 type Margin struct {
-	// Key is the provider, the account, the GPU type ("" for volumes) or the day in UTC ("2028-02-29").
+	// Key is the provider, the account, the GPU type ("" for volumes) or the day in UTC
+	// ("2028-02-29").
 	Key string
 	// Revenue is charges less refunds, Cost is what the provider charges. Either may be zero.
 	Revenue, Cost money.Micros
@@ -26,9 +28,10 @@ type Margin struct {
 // Margin returns Revenue less Cost. Below zero it is a loss.
 func (m Margin) Margin() money.Micros { return m.Revenue - m.Cost }
 
-// Margins returns, by key, the revenue of the hours that began at or after from and before to, net of refunds whenever these were
-// made, and the cost of the same interval so far. Groups with neither are left out. The sums of all groupings are equal to the
-// micro-dollar. Pass a transaction as r, so that both are of one instant.
+// Margins returns, by key, the revenue of the hours that began at or after from and before to, net
+// of refunds whenever these were made, and the cost of the same interval so far. Groups with
+// neither are left out. The sums of all groupings are equal to the micro-dollar. Pass a transaction
+// as r, so that both are of one instant.
 func (m *Service) Margins(
 	ctx context.Context, r db.Reader, from, to, now time.Time, by wallet.GroupBy,
 ) ([]Margin, error) {
@@ -56,7 +59,8 @@ func (m *Service) Margins(
 	return rows, nil
 }
 
-// CostChanges changes what the subject costs at its provider from now on. A subject without a cost is left unchanged.
+// CostChanges changes what the subject costs at its provider from now on. A subject without a cost
+// is left unchanged.
 func (m *Service) CostChanges(ctx context.Context, tx *db.Tx, subject id.ID, hourly money.Micros) error {
 	if hourly < 0 || hourly > wallet.MaxAmount {
 		return fmt.Errorf("meter: a cost of %s an hour is out of bounds", hourly)
@@ -64,7 +68,8 @@ func (m *Service) CostChanges(ctx context.Context, tx *db.Tx, subject id.ID, hou
 	return changeCost(ctx, tx, subject, hourly, tx.Now.Truncate(time.Second))
 }
 
-// CostEnds ends the subject's cost: its provider has confirmed its end. A repetition changes nothing.
+// CostEnds ends the subject's cost: its provider has confirmed its end. A repetition changes
+// nothing.
 func (m *Service) CostEnds(ctx context.Context, tx *db.Tx, subject id.ID, at time.Time) error {
 	return endCost(ctx, tx, subject, at)
 }
@@ -85,7 +90,8 @@ type Load struct {
 	HourlyCost money.Micros
 }
 
-// Loads returns what runs on each of the accounts, by one query. An account on which nothing runs is left out.
+// Loads returns what runs on each of the accounts, by one query. An account on which nothing runs
+// is left out.
 func Loads(ctx context.Context, r db.Reader, accounts []id.ID) (map[id.ID]Load, error) {
 	if len(accounts) == 0 {
 		return map[id.ID]Load{}, nil

@@ -44,9 +44,11 @@ func changeCost(ctx context.Context, tx *db.Tx, subject id.ID, hourly money.Micr
 		SELECT subject, CAST($2 AS BIGINT), account_id, provider, gpu_type, CAST($3 AS BIGINT) FROM meter_cost
 		WHERE subject = $1 AND to_at IS NULL AND from_at < $2 AND hourly_cost <> $3`, subject, at, hourly)
 	if err == nil && n > 0 {
-		_, err = tx.Exec(ctx, `UPDATE meter_cost SET to_at = $2 WHERE subject = $1 AND to_at IS NULL AND from_at < $2`, subject, at)
+		_, err = tx.Exec(ctx, `UPDATE meter_cost SET to_at = $2 WHERE subject = $1 AND to_at IS NULL AND from_at < $2`,
+			subject, at)
 	} else if err == nil { // a second change within one second: the last counts
-		_, err = tx.Exec(ctx, `UPDATE meter_cost SET hourly_cost = $2 WHERE subject = $1 AND to_at IS NULL`, subject, hourly)
+		_, err = tx.Exec(ctx, `UPDATE meter_cost SET hourly_cost = $2 WHERE subject = $1 AND to_at IS NULL`, subject,
+			hourly)
 	}
 	if err != nil {
 		return fmt.Errorf("change the cost of %s: %w", subject, err)
@@ -77,14 +79,15 @@ var costKeys = map[wallet.GroupBy]string{
 	wallet.ByAccount: "account_id", wallet.ByProvider: "provider", wallet.ByGPUType: "gpu_type", wallet.ByDay: "''",
 }
 
-// upTo returns the cost from the beginning up to that second: rate × seconds / 3600, rounded half-up. A part costs the difference
-// of two such costs, so parts always add up to the whole.
+// upTo returns the cost from the beginning up to that second: rate × seconds / 3600, rounded
+// half-up. A part costs the difference of two such costs, so parts always add up to the whole.
 func upTo(rate money.Micros, second int64) money.Micros {
 	return rate*money.Micros(second/3600) + (rate*money.Micros(second%3600)+1800)/3600
 }
 
-// selectCost divides each cost at the ends of the interval, and at the ends of its days if they are the key. It reads each row
-// that overlaps the interval once: those that end in it or later, by an index of ends, and those that have not ended.
+// selectCost divides each cost at the ends of the interval, and at the ends of its days if they are
+// the key. It reads each row that overlaps the interval once: those that end in it or later, by an
+// index of ends, and those that have not ended.
 func selectCost(ctx context.Context, r db.Reader, from, to, now time.Time, by wallet.GroupBy) ([]Margin, error) {
 	key, known := costKeys[by]
 	if !known {
@@ -102,7 +105,8 @@ func selectCost(ctx context.Context, r db.Reader, from, to, now time.Time, by wa
 		return p, err
 	}, `
 		SELECT `+key+`, hourly_cost, from_at, to_at FROM meter_cost WHERE to_at > $1 AND +from_at < $2
-		UNION ALL SELECT `+key+`, hourly_cost, from_at, CAST($3 AS BIGINT) FROM meter_cost WHERE to_at IS NULL AND from_at < $2`,
+		UNION ALL SELECT `+key+`, hourly_cost, from_at, CAST($3 AS BIGINT) FROM meter_cost WHERE to_at IS NULL
+			AND from_at < $2`,
 		a, b, now)
 	if err != nil {
 		return nil, fmt.Errorf("sum costs: %w", err)
@@ -147,7 +151,8 @@ func selectLoads(ctx context.Context, r db.Reader, accounts []id.ID) (map[id.ID]
 		return a, l, err
 	}, `SELECT account_id, CAST(SUM(CASE WHEN substr(subject, 1, 4) = 'dep_' THEN 1 ELSE 0 END) AS BIGINT),
 			CAST(SUM(hourly_price) AS BIGINT)
-		FROM meter WHERE next_at IS NOT NULL AND account_id IN `+db.In(1, len(accounts))+` GROUP BY account_id`, db.Args(accounts)...)
+		FROM meter WHERE next_at IS NOT NULL AND account_id IN `+db.In(1, len(accounts))+` GROUP BY account_id`,
+		db.Args(accounts)...)
 	if err != nil {
 		return nil, fmt.Errorf("sum what runs: %w", err)
 	}

@@ -43,7 +43,8 @@ func (s span) seconds(t, now time.Time) int64 {
 	return int64((end.Sub(s.from) + time.Second - 1) / time.Second)
 }
 
-// Revenue less cost is the margin to the micro-dollar, however the interval is cut and whatever the groups are.
+// Revenue less cost is the margin to the micro-dollar, however the interval is cut and whatever the
+// groups are.
 func TestMarginsAddUpHoweverTheyAreCut(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		r := newRig(t, d, c)
@@ -55,7 +56,8 @@ func TestMarginsAddUpHoweverTheyAreCut(t *testing.T) {
 			if i%4 == 3 {
 				kind, gpu = id.Volume, ""
 			}
-			l := &life{subject: id.ID(fmt.Sprintf("%s_%d", kind, i)), account: id.ID(fmt.Sprintf("acc_%d", i%3)), labels: wallet.Labels{Provider: []string{"northgrid", "basalt"}[i%2], GPUType: gpu, Name: "x"}}
+			l := &life{subject: id.ID(fmt.Sprintf("%s_%d", kind, i)), account: id.ID(fmt.Sprintf("acc_%d", i%3)),
+				labels: wallet.Labels{Provider: []string{"northgrid", "basalt"}[i%2], GPUType: gpu, Name: "x"}}
 			lives = append(lives, l)
 		}
 		r.tx(func(ctx context.Context, tx *db.Tx) error {
@@ -74,7 +76,8 @@ func TestMarginsAddUpHoweverTheyAreCut(t *testing.T) {
 				if len(l.costs) == 0 {
 					hourly, cost := money.Micros(chance.Int64N(40_000_000)), money.Micros(chance.Int64N(30_000_000))
 					l.costs = []span{{from: now, hourly: cost}}
-					return r.meter.Start(ctx, tx, meter.Start{Subject: l.subject, Account: l.account, HourlyPrice: hourly, HourlyCost: cost, At: now, Description: "d", Labels: l.labels})
+					return r.meter.Start(ctx, tx, meter.Start{Subject: l.subject, Account: l.account,
+						HourlyPrice: hourly, HourlyCost: cost, At: now, Description: "d", Labels: l.labels})
 				}
 				last := &l.costs[len(l.costs)-1]
 				switch chance.IntN(5) {
@@ -144,8 +147,10 @@ func TestMarginsAddUpHoweverTheyAreCut(t *testing.T) {
 				}
 			}
 		}
-		if whole.Revenue != earned || whole.Cost != cost || earned == 0 || cost == 0 || byProvider["northgrid"].Cost != north {
-			t.Fatalf("revenue %s, the ledger says %s; cost %s, by hand %s; northgrid %s, by hand %s", whole.Revenue, earned, whole.Cost, cost, byProvider["northgrid"].Cost, north)
+		if whole.Revenue != earned || whole.Cost != cost || earned == 0 || cost == 0 ||
+			byProvider["northgrid"].Cost != north {
+			t.Fatalf("revenue %s, the ledger says %s; cost %s, by hand %s; northgrid %s, by hand %s", whole.Revenue,
+				earned, whole.Cost, cost, byProvider["northgrid"].Cost, north)
 		}
 		for _, by := range []wallet.GroupBy{wallet.ByAccount, wallet.ByGPUType, wallet.ByDay} {
 			if _, sum := ask(begin, end, by); sum != whole {
@@ -153,7 +158,8 @@ func TestMarginsAddUpHoweverTheyAreCut(t *testing.T) {
 			}
 		}
 		days, _ := ask(begin, end, wallet.ByDay)
-		if len(days) < 5 || days[begin.Format(time.DateOnly)].Cost == 0 && days[begin.Add(24*time.Hour).Format(time.DateOnly)].Cost == 0 {
+		if len(days) < 5 || days[begin.Format(time.DateOnly)].Cost == 0 &&
+			days[begin.Add(24*time.Hour).Format(time.DateOnly)].Cost == 0 {
 			t.Errorf("%v", days)
 		}
 		for range 20 { // cut at any instant, also within a second
@@ -161,7 +167,8 @@ func TestMarginsAddUpHoweverTheyAreCut(t *testing.T) {
 			for _, by := range []wallet.GroupBy{wallet.ByProvider, wallet.ByDay} {
 				_, a := ask(begin, cut, by)
 				_, b := ask(cut, end, by)
-				if a.Revenue+b.Revenue != whole.Revenue || a.Cost+b.Cost != whole.Cost || a.Seconds+b.Seconds != whole.Seconds {
+				if a.Revenue+b.Revenue != whole.Revenue || a.Cost+b.Cost != whole.Cost ||
+					a.Seconds+b.Seconds != whole.Seconds {
 					t.Errorf("cut at %s by %s: %+v and %+v, want %+v", cut, by, a, b, whole)
 				}
 			}

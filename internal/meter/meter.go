@@ -14,11 +14,13 @@ import (
 )
 
 const (
-	// KindSweep is the job that books the hours that are due. Its only subject is Fleet and its handler is Sweep.
+	// KindSweep is the job that books the hours that are due. Its only subject is Fleet and its
+	// handler is Sweep.
 	KindSweep job.Kind = "meter-sweep"
 	// Fleet is the subject of KindSweep: all meters.
 	Fleet id.ID = "fleet"
-	// KindPastDue is the job that is enqueued for an account when a charge leaves its available money below zero.
+	// KindPastDue is the job that is enqueued for an account when a charge leaves its available
+	// money below zero.
 	KindPastDue job.Kind = "past-due"
 )
 
@@ -55,10 +57,11 @@ type Start struct {
 	Labels wallet.Labels
 }
 
-// Start charges hour 0, capturing the subject's hold, and schedules the following hours. A repetition, also after the stop,
-// changes nothing.
+// Start charges hour 0, capturing the subject's hold, and schedules the following hours. A
+// repetition, also after the stop, changes nothing.
 func (m *Service) Start(ctx context.Context, tx *db.Tx, s Start) error {
-	if s.Account == "" || eventPrefix[s.Subject.Kind()] == "" || s.HourlyPrice < 0 || s.HourlyPrice > wallet.MaxAmount ||
+	if s.Account == "" || eventPrefix[s.Subject.Kind()] == "" || s.HourlyPrice < 0 ||
+		s.HourlyPrice > wallet.MaxAmount ||
 		s.HourlyCost < 0 || s.HourlyCost > wallet.MaxAmount {
 		return fmt.Errorf("meter: cannot charge %q %s an hour for %q", s.Account, s.HourlyPrice, s.Subject)
 	}
@@ -75,11 +78,12 @@ func (m *Service) Start(ctx context.Context, tx *db.Tx, s Start) error {
 	if err := m.bookUpTo(ctx, tx, &r, 1); err != nil {
 		return err
 	}
-	return m.cfg.Jobs.Enqueue(ctx, tx, job.Nobody, KindSweep, Fleet, r.begin(r.hours))
+	return m.cfg.Jobs.Enqueue(ctx, tx, job.NoOwner, KindSweep, Fleet, r.begin(r.hours))
 }
 
-// Reprice changes the price and the description of the hours that begin from now on. Hours that began before and are not booked
-// yet are booked first, at the old price. A subject that is not metered, or has stopped, is left unchanged.
+// Reprice changes the price and the description of the hours that begin from now on. Hours that
+// began before and are not booked yet are booked first, at the old price. A subject that is not
+// metered, or has stopped, is left unchanged.
 func (m *Service) Reprice(
 	ctx context.Context, tx *db.Tx, subject id.ID, hourly money.Micros, labels wallet.Labels, description string,
 ) error {
@@ -96,7 +100,8 @@ func (m *Service) Reprice(
 	return reprice(ctx, tx, subject, hourly, labels, description)
 }
 
-// Costs returns what each subject has cost, charges less refunds. A subject without a meter is left out.
+// Costs returns what each subject has cost, charges less refunds. A subject without a meter is left
+// out.
 func (m *Service) Costs(ctx context.Context, r db.Reader, subjects []id.ID) (map[id.ID]money.Micros, error) {
 	return selectCosts(ctx, r, subjects)
 }
@@ -164,8 +169,8 @@ func (m *Service) bookUpTo(ctx context.Context, tx *db.Tx, r *reading, n int64) 
 	return m.charge(ctx, tx, charges)
 }
 
-// charge charges hours that this transaction has booked, and appends their events. An hour that the wallet has charged before is
-// not charged again.
+// charge charges hours that this transaction has booked, and appends their events. An hour that the
+// wallet has charged before is not charged again.
 func (m *Service) charge(ctx context.Context, tx *db.Tx, charges []wallet.Charge) error {
 	made, err := m.cfg.Wallet.ChargeAll(ctx, tx, charges)
 	if err != nil {
@@ -197,5 +202,6 @@ var eventPrefix = map[id.Kind]string{id.Deployment: "deployment", id.Volume: "vo
 func billingEvent(verb string, c wallet.Charge, data map[string]any) event.Event {
 	data["amount"], data["hourlyPrice"], data["hour"] = c.Amount, c.HourlyPrice, c.Hour+1
 	data["from"], data["to"], data["description"] = c.From, c.To, c.Description
-	return event.Event{Account: c.Account, Subject: c.Subject, Type: eventPrefix[c.Subject.Kind()] + "." + verb, Data: data}
+	return event.Event{Account: c.Account, Subject: c.Subject, Type: eventPrefix[c.Subject.Kind()] + "." + verb,
+		Data: data}
 }

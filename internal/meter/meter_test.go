@@ -42,7 +42,8 @@ type rig struct {
 
 func newRig(t *testing.T, d *db.DB, c *clock.Simulated) *rig {
 	ids := id.NewMaker(c, rand.Reader)
-	r := &rig{fataler: t, db: d, clock: c, ids: ids, ledger: wallet.New(wallet.Config{DB: d, IDs: ids}), events: event.New(ids), jobs: job.NewQueue(ids)}
+	r := &rig{fataler: t, db: d, clock: c, ids: ids, ledger: wallet.New(wallet.Config{DB: d, IDs: ids}),
+		events: event.New(ids), jobs: job.NewQueue(ids)}
 	r.meter = meter.New(meter.Config{DB: d, Wallet: r.ledger, Events: r.events, Jobs: r.jobs})
 	return r
 }
@@ -61,7 +62,8 @@ func (r *rig) account(amount money.Micros) id.ID {
 		if err := r.ledger.Open(ctx, tx, account); err != nil || amount == 0 {
 			return err
 		}
-		_, err := r.ledger.Credit(ctx, tx, wallet.Credit{Account: account, Type: wallet.TypeTopUp, Amount: amount, Dedupe: string(account)})
+		_, err := r.ledger.Credit(ctx, tx, wallet.Credit{Account: account, Type: wallet.TypeTopUp, Amount: amount,
+			Dedupe: string(account)})
 		return err
 	})
 	return account
@@ -139,7 +141,8 @@ const rate = 29_600_000 // $29.60 an hour
 func b200(account, subject id.ID, at time.Time) meter.Start {
 	return meter.Start{
 		Subject: subject, Account: account, HourlyPrice: rate, At: at, Description: "8 × NVIDIA B200",
-		Labels: wallet.Labels{Provider: "voltage-park", Region: "dallas-usa-5", GPUType: "NVIDIA B200", Name: "my-training-run"},
+		Labels: wallet.Labels{Provider: "voltage-park", Region: "dallas-usa-5", GPUType: "NVIDIA B200",
+			Name: "my-training-run"},
 	}
 }
 
@@ -177,7 +180,8 @@ func TestStopRefundsToTheSecond(t *testing.T) {
 		r := newRig(t, d, c)
 		for _, k := range rows {
 			for rule, wants := range rules {
-				// How far the meter had been booked when the stop was learned of makes no difference.
+				// How far the meter had been booked when the stop was learned of makes no
+				// difference.
 				for _, booked := range []string{"in time", "not at all", "hours ahead"} {
 					name := fmt.Sprintf("%s after %s, booked %s", rule, k.after, booked)
 					account, subject := r.account(money.Dollars(5000)), r.ids.New(id.Deployment)
@@ -213,10 +217,12 @@ func TestStopRefundsToTheSecond(t *testing.T) {
 					if refunded != charged-want || preview != refunded {
 						t.Errorf("%s: told %s, foretold %s, of %s", name, refunded, preview, charged)
 					}
-					if again := r.stop(subject, at.Add(time.Hour), meter.CurrentHour); again != 0 || r.cost(subject) != want {
+					if again := r.stop(subject, at.Add(time.Hour), meter.CurrentHour); again != 0 ||
+						r.cost(subject) != want {
 						t.Errorf("%s: stopped again: %s", name, again)
 					}
-					if after, err := r.meter.Preview(t.Context(), d, subject, at, wants.rule); err != nil || after != 0 {
+					if after, err := r.meter.Preview(t.Context(), d, subject, at, wants.rule); err != nil ||
+						after != 0 {
 						t.Errorf("%s: foretold %s, %v once stopped", name, after, err)
 					}
 					c.Advance(2 * time.Hour)
@@ -235,7 +241,8 @@ func TestHoursAreChargedWhenTheyBegin(t *testing.T) {
 		r := newRig(t, d, c)
 		account, subject := r.account(money.Dollars(1000)), r.ids.New(id.Deployment)
 		if err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
-			return r.ledger.Hold(ctx, tx, wallet.Hold{Account: account, Subject: subject, Amount: rate, Minimum: money.Dollars(50)})
+			return r.ledger.Hold(ctx, tx, wallet.Hold{Account: account, Subject: subject, Amount: rate,
+				Minimum: money.Dollars(50)})
 		}); err != nil {
 			t.Fatal(err)
 		}
@@ -243,14 +250,16 @@ func TestHoursAreChargedWhenTheyBegin(t *testing.T) {
 		s := b200(account, subject, c.Now())
 		r.start(s)
 		r.start(s)
-		if w, err := r.ledger.Get(t.Context(), d, account); err != nil || w.Held != 0 || r.cost(subject) != rate || w.Available != money.Dollars(1000)-rate {
+		if w, err := r.ledger.Get(t.Context(), d, account); err != nil || w.Held != 0 || r.cost(subject) != rate ||
+			w.Available != money.Dollars(1000)-rate {
 			t.Fatalf("after two starts: %+v, cost %s, %v", w, r.cost(subject), err)
 		}
 		for _, k := range []struct {
 			at    time.Duration
 			hours int64
 		}{
-			{time.Hour - time.Microsecond, 1}, {time.Hour, 2}, {time.Hour + time.Microsecond, 2}, {2*time.Hour - time.Microsecond, 2}, {2 * time.Hour, 3}, {9*time.Hour + time.Minute, 10},
+			{time.Hour - time.Microsecond, 1}, {time.Hour, 2}, {time.Hour + time.Microsecond, 2},
+			{2*time.Hour - time.Microsecond, 2}, {2 * time.Hour, 3}, {9*time.Hour + time.Minute, 10},
 		} {
 			c.AdvanceTo(begin.Add(k.at))
 			for range 2 {
@@ -268,7 +277,8 @@ func TestHoursAreChargedWhenTheyBegin(t *testing.T) {
 		}
 		for n, l := range lines {
 			from := begin.Add(time.Duration(n) * time.Hour)
-			if !l.From.Equal(from) || !l.To.Equal(from.Add(time.Hour)) || l.Amount != -rate || *l.HourlyPrice != rate || *l.DeploymentID != subject ||
+			if !l.From.Equal(from) || !l.To.Equal(from.Add(time.Hour)) || l.Amount != -rate ||
+				*l.HourlyPrice != rate || *l.DeploymentID != subject ||
 				l.Description != fmt.Sprintf("my-training-run: hour %d of 8 × NVIDIA B200 at $29.60/h", n+1) {
 				t.Errorf("hour %d: %+v", n, l)
 			}
@@ -288,13 +298,15 @@ func TestARefundCanBeRecomputedFromItsLine(t *testing.T) {
 		if want := "my-training-run: 1,234 unused seconds of hour 1 at $29.60/h, rounded half-up"; l.Description != want {
 			t.Errorf("%q, want %q", l.Description, want)
 		}
-		if l.Amount != money.ForSeconds(*l.HourlyPrice, int64(l.To.Sub(*l.From)/time.Second)) || !l.From.Equal(begin.Add(2366*time.Second)) || !l.To.Equal(begin.Add(time.Hour)) {
+		if l.Amount != money.ForSeconds(*l.HourlyPrice, int64(l.To.Sub(*l.From)/time.Second)) ||
+			!l.From.Equal(begin.Add(2366*time.Second)) || !l.To.Equal(begin.Add(time.Hour)) {
 			t.Errorf("%+v", l)
 		}
 		other := r.ids.New(id.Volume)
 		r.start(b200(account, other, begin))
 		r.stop(other, begin.Add(3599*time.Second), meter.CurrentHour)
-		if l := r.lines(account)[3]; !strings.Contains(l.Description, ": 1 unused second of hour 1") || *l.VolumeID != other {
+		if l := r.lines(account)[3]; !strings.Contains(l.Description, ": 1 unused second of hour 1") ||
+			*l.VolumeID != other {
 			t.Errorf("%+v", l)
 		}
 	})
@@ -308,13 +320,15 @@ func TestHalfAMicroDollarIsRoundedUp(t *testing.T) {
 			price, refund money.Micros
 			used          time.Duration
 		}{
-			{1, 1, 1800 * time.Second}, {1, 0, 1801 * time.Second}, {3, 2, 1800 * time.Second}, {3, 1, 1801 * time.Second}, {0, 0, time.Second},
+			{1, 1, 1800 * time.Second}, {1, 0, 1801 * time.Second}, {3, 2, 1800 * time.Second},
+			{3, 1, 1801 * time.Second}, {0, 0, time.Second},
 		} {
 			account, subject := r.account(100), r.ids.New(id.Volume)
 			s := b200(account, subject, begin)
 			s.HourlyPrice = k.price
 			r.start(s)
-			if got := r.stop(subject, begin.Add(k.used), meter.CurrentHour); got != k.refund || r.cost(subject) != k.price-k.refund {
+			if got := r.stop(subject, begin.Add(k.used), meter.CurrentHour); got != k.refund ||
+				r.cost(subject) != k.price-k.refund {
 				t.Errorf("%+v: %d", k, got)
 			}
 		}
@@ -341,7 +355,8 @@ func TestANewPriceHoldsForHoursThatBeginFromNowOn(t *testing.T) {
 		c.AdvanceTo(begin.Add(3 * time.Hour)) // exactly on a boundary: the hour that begins now has the new one
 		reprice(300, "1500 GB volume")
 		c.AdvanceTo(begin.Add(4*time.Hour + 30*time.Minute))
-		if running, err := r.meter.Rates(t.Context(), d, account); err != nil || len(running) != 1 || running[0].HourlyPrice != 300 ||
+		if running, err := r.meter.Rates(t.Context(), d, account); err != nil || len(running) != 1 ||
+			running[0].HourlyPrice != 300 ||
 			running[0].CostToDate != 300 || running[0].Subject != subject || running[0].Name != "my-training-run" {
 			t.Fatalf("%+v, %v", running, err)
 		}
@@ -359,7 +374,8 @@ func TestANewPriceHoldsForHoursThatBeginFromNowOn(t *testing.T) {
 				t.Errorf("line %d: %+v", i, l)
 			}
 		}
-		if lines[2].Description != "my-training-run: hour 3 of 500 GB volume at $0.0001/h" || lines[3].Description != "my-training-run: hour 4 of 1500 GB volume at $0.0003/h" {
+		if lines[2].Description != "my-training-run: hour 3 of 500 GB volume at $0.0001/h" ||
+			lines[3].Description != "my-training-run: hour 4 of 1500 GB volume at $0.0003/h" {
 			t.Errorf("%q, %q", lines[2].Description, lines[3].Description)
 		}
 		reprice(5, "nothing")
@@ -390,10 +406,15 @@ func TestWhatIsNotMeteredIsLeftAlone(t *testing.T) {
 			t.Error("an empty fleet is due")
 		}
 		for _, s := range []meter.Start{
-			{Subject: "ssh_1", Account: account}, {Subject: "dep_1"}, {Subject: "dep_1", Account: account, HourlyPrice: -1}, {Subject: "dep_1", Account: "acc_none", HourlyPrice: 1},
+			{Subject: "ssh_1", Account: account}, {Subject: "dep_1"},
+			{Subject: "dep_1", Account: account, HourlyPrice: -1},
+			{Subject: "dep_1", Account: "acc_none", HourlyPrice: 1},
 		} {
 			s.At = c.Now()
-			if err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error { return r.meter.Start(ctx, tx, s) }); err == nil {
+			if err := d.InTx(t.Context(), func(ctx context.Context,
+				tx *db.Tx) error {
+				return r.meter.Start(ctx, tx, s)
+			}); err == nil {
 				t.Errorf("%+v was started", s)
 			}
 		}
@@ -417,8 +438,10 @@ func TestTheEventsTellOfTheMoney(t *testing.T) {
 			if charged.Type != word+".charged" || refunded.Type != word+".refunded" {
 				t.Errorf("%s, %s", charged.Type, refunded.Type)
 			}
-			if charged.Data["amount"] != 29.6 || refunded.Data["amount"] != 14.8 || refunded.Data["unusedSeconds"] != 1800.0 || refunded.Data["hourlyPrice"] != 29.6 ||
-				charged.Data["hour"] != 1.0 || charged.Data["from"] != begin.Format(time.RFC3339) || refunded.Data["to"] != begin.Add(time.Hour).Format(time.RFC3339) {
+			if charged.Data["amount"] != 29.6 || refunded.Data["amount"] != 14.8 ||
+				refunded.Data["unusedSeconds"] != 1800.0 || refunded.Data["hourlyPrice"] != 29.6 ||
+				charged.Data["hour"] != 1.0 || charged.Data["from"] != begin.Format(time.RFC3339) ||
+				refunded.Data["to"] != begin.Add(time.Hour).Format(time.RFC3339) {
 				t.Errorf("%v\n%v", charged.Data, refunded.Data)
 			}
 			if line, _ := charged.Data["transactionId"].(string); !id.ID(line).Valid(id.Transaction) {
@@ -432,7 +455,8 @@ func TestTheEventsTellOfTheMoney(t *testing.T) {
 func TestTheRunnerSweepsAndTellsOfPastDue(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		r := newRig(t, d, c)
-		runner := job.NewRunner(job.Config{DB: d, Queue: r.jobs, Clock: c, Real: db.Time, Log: slog.New(slog.DiscardHandler), Workers: 2})
+		runner := job.NewRunner(job.Config{DB: d, Queue: r.jobs, Clock: c, Real: db.Time,
+			Log: slog.New(slog.DiscardHandler), Workers: 2})
 		runner.Handle(meter.KindSweep, r.meter.Sweep)
 		var mu sync.Mutex
 		arrears := map[id.ID]int{}

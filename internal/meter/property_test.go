@@ -17,7 +17,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// checks limits how many cases rapid tries: each is dozens of commits on a disk. A number given on the command line wins.
+// checks limits how many cases rapid tries: each is dozens of commits on a disk. A number given on
+// the command line wins.
 func checks(t *testing.T, n string) {
 	f := flag.Lookup("rapid.checks")
 	if f.Value.String() != f.DefValue {
@@ -69,15 +70,16 @@ func (l run) bill(now time.Time) money.Micros {
 // hours is how many hours of the subject are on the statement.
 func (r *rig) hours(account, subject id.ID) int {
 	r.Helper()
-	_, of, err := r.ledger.Transactions(r.Context(), r.db, account, wallet.Filter{Types: []wallet.Type{wallet.TypeCharge}, Subject: subject}, db.Page{Number: 1, Limit: 1})
+	_, of, err := r.ledger.Transactions(r.Context(), r.db, account,
+		wallet.Filter{Types: []wallet.Type{wallet.TypeCharge}, Subject: subject}, db.Page{Number: 1, Limit: 1})
 	if err != nil {
 		r.Fatal(err)
 	}
 	return of.Total
 }
 
-// TestTheBillDependsOnTheLifeAlone starts, reprices, stops and sweeps at random times, each any number of
-// times, and compares with a bill that knows nothing of sweeps.
+// TestTheBillDependsOnTheLifeAlone starts, reprices, stops and sweeps at random times, each any
+// number of times, and compares with a bill that knows nothing of sweeps.
 func TestTheBillDependsOnTheLifeAlone(t *testing.T) {
 	checks(t, "50")
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
@@ -90,12 +92,14 @@ func TestTheBillDependsOnTheLifeAlone(t *testing.T) {
 			lives := map[id.ID]*run{}
 			var subjects []id.ID
 			prices := rapid.Custom(func(t *rapid.T) money.Micros {
-				return money.Micros(rapid.OneOf(rapid.Int64Range(0, 5), rapid.Int64Range(0, 100_000_000)).Draw(t, "price"))
+				return money.Micros(rapid.OneOf(rapid.Int64Range(0, 5), rapid.Int64Range(0, 100_000_000)).Draw(t,
+					"price"))
 			})
 			again := rapid.IntRange(1, 2)
 			// Times that are hostile: exact boundaries and one second beside them.
 			spans := rapid.Custom(func(t *rapid.T) time.Duration {
-				return time.Duration(rapid.OneOf(rapid.SampledFrom([]int64{0, 1, 3599, 3600, 3601, 7200}), rapid.Int64Range(0, 4*3600)).Draw(t, "seconds")) * time.Second
+				return time.Duration(rapid.OneOf(rapid.SampledFrom([]int64{0, 1, 3599, 3600, 3601, 7200}),
+					rapid.Int64Range(0, 4*3600)).Draw(t, "seconds")) * time.Second
 			})
 			one := func(t *rapid.T) id.ID {
 				if len(subjects) == 0 {
@@ -121,7 +125,8 @@ func TestTheBillDependsOnTheLifeAlone(t *testing.T) {
 						t.Skip("enough")
 					}
 					s := meter.Start{
-						Subject: r.ids.New(rapid.SampledFrom([]id.Kind{id.Deployment, id.Volume}).Draw(t, "kind")), Account: account, HourlyPrice: prices.Draw(t, "price"),
+						Subject: r.ids.New(rapid.SampledFrom([]id.Kind{id.Deployment, id.Volume}).Draw(t, "kind")),
+						Account: account, HourlyPrice: prices.Draw(t, "price"),
 						At: c.Now().Add(-spans.Draw(t, "ago")), Description: "x", Labels: wallet.Labels{Name: "n"},
 					}
 					begin := s.At.Truncate(time.Second)
@@ -184,15 +189,18 @@ func TestTheBillDependsOnTheLifeAlone(t *testing.T) {
 					}
 					if l := lives[s]; l.end.IsZero() {
 						from := c.Now()
-						if l.begin.Add(time.Duration(booked-1) * time.Hour).Equal(from) { // the hour of this very instant was charged already
+						// the hour of this very instant was charged already
+						if l.begin.Add(time.Duration(booked-1) * time.Hour).Equal(from) {
 							from = from.Add(time.Microsecond)
 						}
 						l.prices = append(l.prices, agreed{from, price})
 					}
 				},
 				"time passes": func(t *rapid.T) { c.Advance(spans.Draw(t, "span")) },
-				"a boundary comes": func(t *rapid.T) { // exactly, or a microsecond beside it; half an hour at an odd price is half a micro-dollar
-					begin, step := lives[one(t)].begin, rapid.SampledFrom([]time.Duration{time.Hour, 30 * time.Minute}).Draw(t, "step")
+				// exactly, or a microsecond beside it; half an hour at an odd price is half a micro-dollar
+				"a boundary comes": func(t *rapid.T) {
+					begin, step := lives[one(t)].begin, rapid.SampledFrom(
+						[]time.Duration{time.Hour, 30 * time.Minute}).Draw(t, "step")
 					next := begin.Add(c.Now().Sub(begin).Truncate(step) + step)
 					c.AdvanceTo(next.Add(time.Duration(rapid.IntRange(-1, 1).Draw(t, "beside")) * time.Microsecond))
 				},
@@ -219,7 +227,8 @@ func TestTheBillDependsOnTheLifeAlone(t *testing.T) {
 			if got := r.available(account); got != money0-total {
 				t.Fatalf("available %s, spent %s", got, total)
 			}
-			u, err := r.ledger.Usage(r.Context(), d, account, dbtest.Start.AddDate(-1, 0, 0), c.Now().AddDate(1, 0, 0), wallet.ByDay)
+			u, err := r.ledger.Usage(r.Context(), d, account, dbtest.Start.AddDate(-1, 0, 0), c.Now().AddDate(1, 0, 0),
+				wallet.ByDay)
 			if err != nil || u.Total != total {
 				t.Fatalf("usage %s, spent %s, %v", u.Total, total, err)
 			}

@@ -25,7 +25,8 @@ const (
 	NoRefund
 )
 
-// unused returns how many seconds of the n-th hour, which ends at or after at, are refunded when the meter stops at at.
+// unused returns how many seconds of the n-th hour, which ends at or after at, are refunded when
+// the meter stops at at.
 func (r *reading) unused(n int64, at time.Time, rule Rule) int64 {
 	switch {
 	case !r.begin(n).Before(at): // booked although it begins after the stop
@@ -37,8 +38,8 @@ func (r *reading) unused(n int64, at time.Time, rule Rule) int64 {
 	}
 }
 
-// Stop ends a meter at an instant that has passed, truncated to the second, and returns what was refunded. A subject that is not
-// metered, or has stopped before, is left unchanged.
+// Stop ends a meter at an instant that has passed, truncated to the second, and returns what was
+// refunded. A subject that is not metered, or has stopped before, is left unchanged.
 func (m *Service) Stop(
 	ctx context.Context, tx *db.Tx, subject id.ID, at time.Time, rule Rule,
 ) (refunded money.Micros, err error) {
@@ -93,7 +94,8 @@ func (r *reading) refund(p wallet.Paid, at time.Time, rule Rule) wallet.Refund {
 }
 
 // Preview returns what Stop would refund.
-func (m *Service) Preview(ctx context.Context, r db.Reader, subject id.ID, at time.Time, rule Rule) (money.Micros, error) {
+func (m *Service) Preview(ctx context.Context, r db.Reader, subject id.ID, at time.Time, rule Rule) (money.Micros,
+	error) {
 	at = at.UTC().Truncate(time.Second)
 	now, found, err := get(ctx, r, subject)
 	if err != nil || !found || now.stoppedAt != nil {

@@ -44,10 +44,12 @@ func get(ctx context.Context, r db.Reader, subject id.ID) (reading, bool, error)
 	return meters.Find(ctx, r, `WHERE subject = $1`, subject)
 }
 
-// lock returns the meter and keeps other transactions from changing it until this one ends. Its UPDATE changes nothing, but it
-// locks the row on both engines and returns what the transaction before has committed.
+// lock returns the meter and keeps other transactions from changing it until this one ends. Its
+// UPDATE changes nothing, but it locks the row on both engines and returns what the transaction
+// before has committed.
 func lock(ctx context.Context, tx *db.Tx, subject id.ID) (reading, bool, error) {
-	return db.Find(ctx, tx, meters.Scan, `UPDATE meter SET hours = hours WHERE subject = $1 RETURNING `+meters.Columns(), subject)
+	return db.Find(ctx, tx, meters.Scan, `UPDATE meter SET hours = hours WHERE subject = $1
+		RETURNING `+meters.Columns(), subject)
 }
 
 // raise marks the hours below n as booked, at the current price.
@@ -66,8 +68,8 @@ func raise(ctx context.Context, tx *db.Tx, r reading, n int64) error {
 // errConcurrent fails a transaction whose guarded UPDATE found the row changed.
 var errConcurrent = errors.New("the meter was changed concurrently")
 
-// raiseDue marks one more hour as booked of up to limit meters whose next hour has begun, those furthest behind first, and
-// returns the meters. No other call books the same hours.
+// raiseDue marks one more hour as booked of up to limit meters whose next hour has begun, those
+// furthest behind first, and returns the meters. No other call books the same hours.
 func raiseDue(ctx context.Context, tx *db.Tx, limit int) ([]reading, error) {
 	pick := `SELECT subject FROM meter WHERE next_at <= $1 ORDER BY next_at, subject LIMIT $2`
 	if tx.Engine() == db.Postgres {
@@ -99,7 +101,8 @@ func reprice(
 	ctx context.Context, tx *db.Tx, subject id.ID, hourly money.Micros, l wallet.Labels, description string,
 ) error {
 	r := reading{hourlyPrice: hourly, labels: l, description: description}
-	_, err := meters.Update(ctx, tx, &r, []string{"hourly_price", "description", "name", "provider", "region", "gpu_type"},
+	_, err := meters.Update(ctx, tx, &r, []string{"hourly_price", "description", "name", "provider", "region",
+		"gpu_type"},
 		db.Is("subject", subject), running)
 	return err
 }
@@ -131,5 +134,6 @@ func selectRunning(ctx context.Context, r db.Reader, account id.ID) ([]Running, 
 	return db.Collect(ctx, r, func(row db.Row) (n Running, err error) {
 		err = row.Scan(&n.Subject, &n.Name, &n.HourlyPrice, &n.CostToDate)
 		return n, err
-	}, `SELECT subject, name, hourly_price, cost FROM meter WHERE account_id = $1 AND next_at IS NOT NULL ORDER BY subject`, account)
+	}, `SELECT subject, name, hourly_price, cost FROM meter WHERE account_id = $1 AND next_at IS NOT NULL
+		ORDER BY subject`, account)
 }

@@ -12,12 +12,13 @@ import (
 	"github.com/billetcloud/billet/internal/wallet"
 )
 
-// batch is how many hours one transaction books: enough that commits are cheap, and few enough that others wait only briefly for
-// the database.
+// batch is how many hours one transaction books: enough that commits are cheap, and few enough that
+// others wait only briefly for the database.
 const batch = 500
 
-// Sweep is the handler of KindSweep. It charges every hour that has begun, and runs again when the next hour begins. It catches
-// up with a meter that is hours behind, hour by hour. It may run several times at once and be interrupted at any point.
+// Sweep is the handler of KindSweep. It charges every hour that has begun, and runs again when the
+// next hour begins. It catches up with a meter that is hours behind, hour by hour. It may run
+// several times at once and be interrupted at any point.
 func (m *Service) Sweep(ctx context.Context, _ id.ID) (job.Outcome, error) {
 	for {
 		booked := 0

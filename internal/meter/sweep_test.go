@@ -101,7 +101,8 @@ func TestSweepsAtOnceChargeEachHourOnce(t *testing.T) {
 		}
 		c.AdvanceTo(begin.Add(3*time.Hour + 10*time.Minute))
 		at := c.Now()
-		// Four sweeps, and meanwhile the first forty stop and the next forty start again, from twenty hands.
+		// Four sweeps, and meanwhile the first forty stop and the next forty start again, from
+		// twenty hands.
 		r.inParallel(24, func(n int) error {
 			if n < 4 {
 				_, err := r.meter.Sweep(t.Context(), meter.Fleet)

@@ -29,7 +29,8 @@ type Config struct {
 	Terms       Terms
 }
 
-// Terms are set by the operator. Both durations count from the instant at which the available money fell below zero.
+// Terms are set by the operator. Both durations count from the instant at which the available money
+// fell below zero.
 type Terms struct {
 	// Grace is how long deployments keep running below zero, KeepVolumes how long volumes are kept.
 	Grace, KeepVolumes time.Duration
@@ -42,7 +43,8 @@ type PastDue struct {
 	VolumesDeletedAt time.Time `json:"volumesDeletedAt" doc:"Time when all volumes are deleted, unless the available balance is zero or more by then; in the past once they were."`
 }
 
-// PastDue returns the deadlines of an account that is below zero since then, and nil for another account.
+// PastDue returns the deadlines of an account that is below zero since then, and nil for another
+// account.
 func (t Terms) PastDue(since *time.Time) *PastDue {
 	if since == nil {
 		return nil
@@ -56,8 +58,8 @@ type Service struct{ cfg Config }
 // New returns a Service.
 func New(c Config) *Service { return &Service{c} }
 
-// Reconcile moves an account through the stages whose time has come. It is the handler of meter.KindPastDue, whose subject is the
-// account.
+// Reconcile moves an account through the stages whose time has come. It is the handler of
+// meter.KindPastDue, whose subject is the account.
 func (s *Service) Reconcile(ctx context.Context, account id.ID) (job.Outcome, error) {
 	var out job.Outcome
 	err := s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
@@ -117,7 +119,8 @@ func (s *Service) advance(ctx context.Context, tx *db.Tx, a state) (job.Outcome,
 		if err := put(ctx, tx, a); err != nil {
 			return job.Done(), err
 		}
-		if err := s.append(ctx, tx, a.account, "account.deployments_ended", map[string]any{"deployments": n}); err != nil {
+		if err := s.append(ctx, tx, a.account, "account.deployments_ended",
+			map[string]any{"deployments": n}); err != nil {
 			return job.Done(), err
 		}
 	}

@@ -25,7 +25,8 @@ func TestTheLargestAmountIsALimitAndOneMoreIsNone(t *testing.T) {
 	}
 }
 
-// The refusal says what would help: an end where there is none, and something cheaper where there is one.
+// The refusal says what would help: an end where there is none, and something cheaper where there
+// is one.
 func TestARefusalSaysWhatWouldHelp(t *testing.T) {
 	each(t, func(r *rig) {
 		r.set(spendlimit.SpendingLimits{MaxSpendPerDay: dollars(10)})
@@ -38,7 +39,8 @@ func TestARefusalSaysWhatWouldHelp(t *testing.T) {
 	})
 }
 
-// What has started shortly before midnight, and ends shortly after it, costs nothing tomorrow, also when its price changes: its next hour never begins.
+// What has started shortly before midnight, and ends shortly after it, costs nothing tomorrow, also
+// when its price changes: its next hour never begins.
 func TestWhatHasStartedCountsFromItsFirstHour(t *testing.T) {
 	each(t, func(r *rig) {
 		r.set(spendlimit.SpendingLimits{MaxSpendPerDay: dollars(10)})
@@ -47,8 +49,12 @@ func TestWhatHasStartedCountsFromItsFirstHour(t *testing.T) {
 			subject, err := r.begin(price, length)
 			r.let(subject, err)
 			end := r.c.Now().Add(length)
-			u := spendlimit.Use{Subject: subject, HourlyPrice: money.Dollars(price), From: r.c.Now(), Until: &end, Started: true}
-			r.let(subject, r.tx(func(ctx context.Context, tx *db.Tx) error { return spendlimit.Change(ctx, tx, r.key, u) }))
+			u := spendlimit.Use{Subject: subject, HourlyPrice: money.Dollars(price), From: r.c.Now(), Until: &end,
+				Started: true}
+			r.let(subject, r.tx(func(ctx context.Context,
+				tx *db.Tx) error {
+				return spendlimit.Change(ctx, tx, r.key, u)
+			}))
 			return subject
 		}
 		short := start(5, 35*time.Minute)

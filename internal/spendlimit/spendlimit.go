@@ -68,7 +68,8 @@ type Use struct {
 	From        time.Time
 	// Until is the planned end; nil for none.
 	Until *time.Time
-	// Started is true if From is when the first hour began. Before, it may begin at any time from then on.
+	// Started is true if From is when the first hour began. Before, it may begin at any time from
+	// then on.
 	Started bool
 	// Over is true if the use ended at Until.
 	Over bool
@@ -111,7 +112,8 @@ func ceil(d time.Duration) int64 {
 	return n
 }
 
-// Set sets the key's limits, or removes them if there are none. What the key started before, without limits, does not count.
+// Set sets the key's limits, or removes them if there are none. What the key started before,
+// without limits, does not count.
 func Set(ctx context.Context, tx *db.Tx, key id.ID, l SpendingLimits) error {
 	if !l.Any() {
 		return deleteLimits(ctx, tx, key)
@@ -127,8 +129,9 @@ func Of(ctx context.Context, r db.Reader, keys []id.ID) (map[id.ID]SpendingLimit
 	return selectLimits(ctx, r, keys)
 }
 
-// Begin records a use of the key, or returns KEY_LIMIT_REACHED. limited reports whether the key has limits: if so, the caller must
-// report the further changes of the use. gpuTypes are all that the use may deploy.
+// Begin records a use of the key, or returns KEY_LIMIT_REACHED. limited reports whether the key has
+// limits: if so, the caller must report the further changes of the use. gpuTypes are all that the
+// use may deploy.
 func Begin(ctx context.Context, tx *db.Tx, key id.ID, u Use, gpuTypes ...string) (limited bool, err error) {
 	l, found, err := lockLimits(ctx, tx, key)
 	if err != nil || !found {
@@ -137,7 +140,8 @@ func Begin(ctx context.Context, tx *db.Tx, key id.ID, u Use, gpuTypes ...string)
 	for _, t := range gpuTypes {
 		equal := func(allowed string) bool { return strings.EqualFold(allowed, t) }
 		if len(l.GPUTypes) > 0 && !slices.ContainsFunc(l.GPUTypes, equal) {
-			return true, reached("gpuTypes", nil, "This API key may only deploy %s, not %s.", strings.Join(l.GPUTypes, ", "), t)
+			return true, reached("gpuTypes", nil, "This API key may only deploy %s, not %s.",
+				strings.Join(l.GPUTypes, ", "), t)
 		}
 	}
 	if err := check(ctx, tx, key, l, u); err != nil {
@@ -146,8 +150,8 @@ func Begin(ctx context.Context, tx *db.Tx, key id.ID, u Use, gpuTypes ...string)
 	return true, insertUse(ctx, tx, key, u)
 }
 
-// Change changes the planned end or the price of a use. key is the limited key that asks for it, or "" for a change that is not
-// subject to limits.
+// Change changes the planned end or the price of a use. key is the limited key that asks for it, or
+// "" for a change that is not subject to limits.
 func Change(ctx context.Context, tx *db.Tx, key id.ID, u Use) error {
 	if key != "" {
 		l, found, err := lockLimits(ctx, tx, key)
@@ -179,11 +183,13 @@ func Reprice(ctx context.Context, tx *db.Tx, key, subject id.ID, price money.Mic
 	return Change(ctx, tx, key, u)
 }
 
-// Foreign returns an error if the key has limits: such a key must not raise the cost of what it has not started.
+// Foreign returns an error if the key has limits: such a key must not raise the cost of what it has
+// not started.
 func Foreign(ctx context.Context, tx *db.Tx, key id.ID) error {
 	_, found, err := lockLimits(ctx, tx, key)
 	if err == nil && found {
-		err = reached("", nil, "This API key has spending limits, so it can only raise the cost of what it has started itself.")
+		err = reached("", nil,
+			"This API key has spending limits, so it can only raise the cost of what it has started itself.")
 	}
 	return err
 }
@@ -203,7 +209,8 @@ type Spent struct {
 	Deployments        int64        `json:"deployments" doc:"Number of current deployments of the key."`
 }
 
-// Used returns how much of its limits the key has used by now. What it started without limits does not count.
+// Used returns how much of its limits the key has used by now. What it started without limits does
+// not count.
 func Used(ctx context.Context, r db.Reader, key id.ID, now time.Time) (Spent, error) {
 	today, month := starts(now)
 	all, err := selectUses(ctx, r, key, month)
@@ -248,9 +255,11 @@ func check(ctx context.Context, tx *db.Tx, key id.ID, l SpendingLimits, u Use) e
 	}
 	if l.MaxDeployments != nil && count > *l.MaxDeployments && u.Subject.Kind() == id.Deployment {
 		return reached("maxDeployments", map[string]any{"maximum": *l.MaxDeployments, "deployments": count - 1},
-			"This API key may have %d deployments at a time, and has %d. Terminate one first.", *l.MaxDeployments, count-1)
+			"This API key may have %d deployments at a time, and has %d. Terminate one first.", *l.MaxDeployments,
+			count-1)
 	}
-	// The commitments of what runs now only fall from day to day after tomorrow, and of two consecutive months one has 31 days.
+	// The commitments of what runs now only fall from day to day after tomorrow, and of two
+	// consecutive months one has 31 days.
 	for i := range 2 {
 		p := period{"maxSpendPerDay", "day", today.AddDate(0, 0, i), today.AddDate(0, 0, i+1)}
 		if err := p.check(l.MaxSpendPerDay, others, u); err != nil {

@@ -44,7 +44,10 @@ func (r *rig) tx(f func(ctx context.Context, tx *db.Tx) error) error {
 
 func (r *rig) set(l spendlimit.SpendingLimits) {
 	r.t.Helper()
-	if err := r.tx(func(ctx context.Context, tx *db.Tx) error { return spendlimit.Set(ctx, tx, r.key, l) }); err != nil {
+	if err := r.tx(func(ctx context.Context, tx *db.Tx) error {
+		return spendlimit.Set(ctx, tx, r.key,
+			l)
+	}); err != nil {
 		r.t.Fatal(err)
 	}
 }
@@ -82,7 +85,8 @@ func dollars(n int64) *money.Micros { m := money.Dollars(n); return &m }
 func TestAKeyWithoutLimitsIsNotKnown(t *testing.T) {
 	each(t, func(r *rig) {
 		err := r.tx(func(ctx context.Context, tx *db.Tx) error {
-			kept, err := spendlimit.Begin(ctx, tx, r.key, spendlimit.Use{Subject: "dep_1", HourlyPrice: money.Dollars(1_000_000), From: tx.Now})
+			kept, err := spendlimit.Begin(ctx, tx, r.key,
+				spendlimit.Use{Subject: "dep_1", HourlyPrice: money.Dollars(1_000_000), From: tx.Now})
 			if kept {
 				t.Error("kept")
 			}
@@ -141,7 +145,11 @@ func TestTodayIsFullToTheDollar(t *testing.T) {
 		r.let(d, err)
 		_, err = r.begin(1, time.Hour)
 		r.refused("maxSpendPerDay", err)
-		if err := r.tx(func(ctx context.Context, tx *db.Tx) error { return spendlimit.End(ctx, tx, d, nil) }); err != nil { // never ran
+		// never ran
+		if err := r.tx(func(ctx context.Context, tx *db.Tx) error {
+			return spendlimit.End(ctx, tx, d,
+				nil)
+		}); err != nil {
 			t.Fatal(err)
 		}
 		r.let(r.begin(40, time.Hour))
@@ -180,14 +188,16 @@ func TestFiftyAtOnceSpendNoMoreThanTheyMay(t *testing.T) {
 	})
 }
 
-// Whatever is begun, started late, ended early or left running, no day and no month of hours that really begin goes above its limit.
+// Whatever is begun, started late, ended early or left running, no day and no month of hours that
+// really begin goes above its limit.
 func TestNoDayGoesAboveItsLimit(t *testing.T) {
 	each(t, func(r *rig) {
 		rapid.Check(t, func(t *rapid.T) {
 			r.key = r.ids.New(id.APIKey)
 			day, month := rapid.Int64Range(1, 400).Draw(t, "a day"), rapid.Int64Range(1, 4000).Draw(t, "a month")
 			if err := r.tx(func(ctx context.Context, tx *db.Tx) error {
-				return spendlimit.Set(ctx, tx, r.key, spendlimit.SpendingLimits{MaxSpendPerDay: dollars(day), MaxSpendPerMonth: dollars(month)})
+				return spendlimit.Set(ctx, tx, r.key, spendlimit.SpendingLimits{MaxSpendPerDay: dollars(day),
+					MaxSpendPerMonth: dollars(month)})
 			}); err != nil {
 				t.Fatal(err)
 			}
@@ -198,19 +208,27 @@ func TestNoDayGoesAboveItsLimit(t *testing.T) {
 			var all []*life
 			for range rapid.IntRange(1, 15).Draw(t, "steps") {
 				r.c.Advance(time.Duration(rapid.Int64Range(0, 20*3600).Draw(t, "pause")) * time.Second)
-				u := spendlimit.Use{Subject: r.ids.New(id.Deployment), HourlyPrice: money.Dollars(rapid.Int64Range(1, 20).Draw(t, "price")), From: r.c.Now()}
+				u := spendlimit.Use{Subject: r.ids.New(id.Deployment),
+					HourlyPrice: money.Dollars(rapid.Int64Range(1, 20).Draw(t, "price")), From: r.c.Now()}
 				if hours := rapid.Int64Range(0, 60).Draw(t, "quarters"); hours > 0 {
 					end := u.From.Add(time.Duration(hours) * 15 * time.Minute)
 					u.Until = &end
 				}
-				err := r.tx(func(ctx context.Context, tx *db.Tx) error { _, err := spendlimit.Begin(ctx, tx, r.key, u); return err })
+				err := r.tx(func(ctx context.Context, tx *db.Tx) error {
+					_, err := spendlimit.Begin(ctx, tx, r.key,
+						u)
+					return err
+				})
 				if err == nil {
 					l := &life{Use: u}
 					all = append(all, l)
 					late := u.From.Add(time.Duration(rapid.Int64Range(0, 900).Draw(t, "late")) * time.Second)
 					if u.Until == nil || late.Before(*u.Until) {
 						l.From, l.Started, l.begun = late, true, true
-						if err := r.tx(func(ctx context.Context, tx *db.Tx) error { return spendlimit.Change(ctx, tx, "", l.Use) }); err != nil {
+						if err := r.tx(func(ctx context.Context,
+							tx *db.Tx) error {
+							return spendlimit.Change(ctx, tx, "", l.Use)
+						}); err != nil {
 							t.Fatal(err)
 						}
 					}
@@ -219,7 +237,8 @@ func TestNoDayGoesAboveItsLimit(t *testing.T) {
 			horizon := r.c.Now().AddDate(0, 2, 0)
 			days, months := map[string]money.Micros{}, map[string]money.Micros{}
 			for _, l := range all {
-				for at := l.From; l.begun && at.Before(horizon) && (l.Until == nil || at.Before(*l.Until)); at = at.Add(time.Hour) {
+				for at := l.From; l.begun && at.Before(horizon) &&
+					(l.Until == nil || at.Before(*l.Until)); at = at.Add(time.Hour) {
 					days[at.UTC().Format(time.DateOnly)] += l.HourlyPrice
 					months[at.UTC().Format("2006-01")] += l.HourlyPrice
 				}
@@ -252,7 +271,8 @@ func TestOnlyItsOwnMayCostMore(t *testing.T) {
 		r.refused("maxSpendPerDay", reprice(r.key, mine, 5))
 		r.refused("", reprice(r.key, "vol_somebodyelse", 1))
 		r.let("", reprice("", mine, 50)) // a user may
-		if all, err := spendlimit.Of(t.Context(), r.d, []id.ID{r.key, "key_other"}); err != nil || len(all) != 1 || *all[r.key].MaxSpendPerDay != money.Dollars(100) {
+		if all, err := spendlimit.Of(t.Context(), r.d, []id.ID{r.key, "key_other"}); err != nil || len(all) != 1 ||
+			*all[r.key].MaxSpendPerDay != money.Dollars(100) {
 			t.Errorf("%v, %v", all, err)
 		}
 	})
@@ -260,13 +280,15 @@ func TestOnlyItsOwnMayCostMore(t *testing.T) {
 
 func TestLimitsThatMakeNoSenseAreRefused(t *testing.T) {
 	minus, none := money.Micros(-1), int64(-1)
-	faults := spendlimit.SpendingLimits{MaxHourlyPrice: &minus, MaxSpendPerDay: &minus, MaxDeployments: &none, GPUTypes: []string{"", " a"}}.Check("spendingLimits")
+	faults := spendlimit.SpendingLimits{MaxHourlyPrice: &minus, MaxSpendPerDay: &minus, MaxDeployments: &none,
+		GPUTypes: []string{"", " a"}}.Check("spendingLimits")
 	var fields []string
 	for _, f := range faults {
 		fields = append(fields, f.Field)
 	}
 	slices.Sort(fields)
-	if want := []string{"spendingLimits.gpuTypes[0]", "spendingLimits.gpuTypes[1]", "spendingLimits.maxDeployments", "spendingLimits.maxHourlyPrice", "spendingLimits.maxSpendPerDay"}; !slices.Equal(fields, want) {
+	if want := []string{"spendingLimits.gpuTypes[0]", "spendingLimits.gpuTypes[1]", "spendingLimits.maxDeployments",
+		"spendingLimits.maxHourlyPrice", "spendingLimits.maxSpendPerDay"}; !slices.Equal(fields, want) {
 		t.Errorf("%v, want %v", fields, want)
 	}
 }

@@ -56,7 +56,8 @@ func deleteLimits(ctx context.Context, tx *db.Tx, key id.ID) error {
 	return err
 }
 
-// lockLimits returns the key's limits, and makes other transactions that spend with the key wait until this one ends.
+// lockLimits returns the key's limits, and makes other transactions that spend with the key wait
+// until this one ends.
 func lockLimits(ctx context.Context, tx *db.Tx, key id.ID) (SpendingLimits, bool, error) {
 	l, found, err := db.Find(ctx, tx, limits.Scan,
 		`UPDATE spending_limit SET turns = turns + 1 WHERE key_id = $1 RETURNING `+limits.Columns(), key)
@@ -98,7 +99,8 @@ func deleteUse(ctx context.Context, tx *db.Tx, subject id.ID) error {
 
 // selectUses returns the key's uses that go on, or end after that instant.
 func selectUses(ctx context.Context, r db.Reader, key id.ID, after time.Time) ([]Use, error) {
-	rows, err := uses.Select(ctx, r, `WHERE key_id = $1 AND (until_at IS NULL OR until_at > $2 OR over = 0)`, key, after)
+	rows, err := uses.Select(ctx, r, `WHERE key_id = $1 AND (until_at IS NULL OR until_at > $2 OR over = 0)`, key,
+		after)
 	if err != nil {
 		return nil, fmt.Errorf("read the uses of a key: %w", err)
 	}

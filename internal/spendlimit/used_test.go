@@ -28,15 +28,21 @@ func TestWhatAKeyHasUsedIsWhatItsLimitsCount(t *testing.T) {
 		a, err := r.begin(10, 3*time.Hour)
 		r.let(a, err)
 		r.let(r.begin(1, 24*time.Hour)) // 14 of its hours may begin today
-		want := spendlimit.Spent{CommittedToday: money.Dollars(30 + 14), CommittedThisMonth: money.Dollars(30 + 24), Deployments: 2}
+		want := spendlimit.Spent{CommittedToday: money.Dollars(30 + 14), CommittedThisMonth: money.Dollars(30 + 24),
+			Deployments: 2}
 		if got := used(); got != want {
 			t.Errorf("%+v, want %+v", got, want)
 		}
-		if err := r.tx(func(ctx context.Context, tx *db.Tx) error { return spendlimit.End(ctx, tx, a, nil) }); err != nil { // it never ran
+		// it never ran
+		if err := r.tx(func(ctx context.Context, tx *db.Tx) error {
+			return spendlimit.End(ctx, tx, a,
+				nil)
+		}); err != nil {
 			t.Fatal(err)
 		}
 		r.c.Advance(16 * time.Hour) // tomorrow, 2 o'clock
-		want = spendlimit.Spent{CommittedToday: money.Dollars(10), CommittedThisMonth: money.Dollars(24), Deployments: 1}
+		want = spendlimit.Spent{CommittedToday: money.Dollars(10), CommittedThisMonth: money.Dollars(24),
+			Deployments: 1}
 		if got := used(); got != want {
 			t.Errorf("on the next day %+v, want %+v", got, want)
 		}

@@ -34,7 +34,7 @@ func (s *Service) StartWatching(ctx context.Context) error {
 				continue
 			}
 			subject := job.Subject("provider", p.Info().Slug)
-			if err := s.cfg.Jobs.Enqueue(ctx, tx, job.Nobody, KindWatch, subject, tx.Now); err != nil {
+			if err := s.cfg.Jobs.Enqueue(ctx, tx, job.NoOwner, KindWatch, subject, tx.Now); err != nil {
 				return err
 			}
 		}

@@ -25,8 +25,9 @@ type Charge struct {
 	Labels
 }
 
-// Charge takes the price of one hour out of a wallet, whether or not the money is available. The same change releases an open
-// hold of the subject. If the hour was charged before, made is false and nothing changes. w is the wallet afterwards either way.
+// Charge takes the price of one hour out of a wallet, whether or not the money is available. The
+// same change releases an open hold of the subject. If the hour was charged before, made is false
+// and nothing changes. w is the wallet afterwards either way.
 func (l *Ledger) Charge(ctx context.Context, tx *db.Tx, c Charge) (made bool, w Wallet, err error) {
 	done, err := l.ChargeAll(ctx, tx, []Charge{c})
 	if err != nil {
@@ -48,13 +49,15 @@ type Charged struct {
 	Wallet Wallet
 }
 
-// ChargeAll is Charge for many hours at once, in fewer statements. It returns the charges that were made, in the order of its
-// argument. Hours that were charged before, or are in the argument twice, are left out.
+// ChargeAll is Charge for many hours at once, in fewer statements. It returns the charges that were
+// made, in the order of its argument. Hours that were charged before, or are in the argument twice,
+// are left out.
 func (l *Ledger) ChargeAll(ctx context.Context, tx *db.Tx, charges []Charge) ([]Charged, error) {
 	for _, c := range charges {
 		if c.Account == "" || c.Subject == "" || c.Hour < 0 || c.Amount < 0 || c.Amount > MaxAmount ||
 			c.HourlyPrice < 0 || !c.From.Before(c.To) {
-			return nil, fmt.Errorf("wallet: a charge of %s for hour %d of %q is out of bounds", c.Amount, c.Hour, c.Subject)
+			return nil, fmt.Errorf("wallet: a charge of %s for hour %d of %q is out of bounds", c.Amount, c.Hour,
+				c.Subject)
 		}
 	}
 	claimed, err := claimCharges(ctx, tx, sortedCharges(charges))
@@ -112,7 +115,8 @@ type hourKey struct {
 	hour    int64
 }
 
-// sortedCharges returns the charges in the order in which keys are claimed, so that two claims of the same keys cannot deadlock.
+// sortedCharges returns the charges in the order in which keys are claimed, so that two claims of
+// the same keys cannot deadlock.
 func sortedCharges(charges []Charge) []Charge {
 	sorted := slices.Clone(charges)
 	slices.SortFunc(sorted, func(a, b Charge) int {
@@ -146,14 +150,16 @@ type Refund struct {
 	Labels
 }
 
-// Refund refunds an hour, once: if the hour was refunded before, or Amount is zero, made is false and nothing changes. It
-// returns an error for an hour that was not charged, and for more than was charged.
+// Refund refunds an hour, once: if the hour was refunded before, or Amount is zero, made is false
+// and nothing changes. It returns an error for an hour that was not charged, and for more than was
+// charged.
 func (l *Ledger) Refund(ctx context.Context, tx *db.Tx, f Refund) (made bool, err error) {
 	if f.Amount == 0 {
 		return false, nil
 	}
 	if f.Amount < 0 || !f.From.Before(f.To) {
-		return false, fmt.Errorf("wallet: a refund of %s for hour %d of %q is out of bounds", f.Amount, f.Hour, f.Subject)
+		return false, fmt.Errorf("wallet: a refund of %s for hour %d of %q is out of bounds", f.Amount, f.Hour,
+			f.Subject)
 	}
 	of, claimed, err := claimRefund(ctx, tx, f)
 	if err != nil || !claimed {

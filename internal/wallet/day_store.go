@@ -15,7 +15,8 @@ import (
 
 const dayMicros = int64(24 * time.Hour / time.Microsecond)
 
-// dayChange is what a charge or refund changes of the totals of a day: the day in UTC on which the hour began.
+// dayChange is what a charge or refund changes of the totals of a day: the day in UTC on which the
+// hour began.
 type dayChange struct {
 	account, subject        id.ID
 	from                    time.Time
@@ -23,7 +24,8 @@ type dayChange struct {
 	cost                    money.Micros
 }
 
-// changeDays changes the totals of days. It is called with the wallets locked, so that no other transaction changes these rows.
+// changeDays changes the totals of days. It is called with the wallets locked, so that no other
+// transaction changes these rows.
 func changeDays(ctx context.Context, tx *db.Tx, all []dayChange) error {
 	type accountDay struct {
 		account           id.ID
@@ -55,7 +57,8 @@ func changeDays(ctx context.Context, tx *db.Tx, all []dayChange) error {
 		subjects = append(subjects, []any{string(k.account), k.day, string(k.subject), s.name, s.cost})
 	}
 	if err := addDays(ctx, tx, `wallet_day (account_id, day, provider, gpu_type, cost)`,
-		`(account_id, day, provider, gpu_type) DO UPDATE SET cost = wallet_day.cost + excluded.cost`, accounts); err != nil {
+		`(account_id, day, provider, gpu_type) DO UPDATE SET cost = wallet_day.cost + excluded.cost`,
+		accounts); err != nil {
 		return err
 	}
 	return addDays(ctx, tx, `wallet_day_subject (account_id, day, subject, name, cost)`,
@@ -87,7 +90,8 @@ type span struct {
 	rest       [][2]int64
 }
 
-// wholeDays divides an interval into whole days in UTC and the rest, which is shorter than two days.
+// wholeDays divides an interval into whole days in UTC and the rest, which is shorter than two
+// days.
 func wholeDays(from, to time.Time) span {
 	a, b := max(from.UnixMicro(), 0), max(to.UnixMicro(), 0) // nothing was charged before 1970
 	s := span{first: (a + dayMicros - 1) / dayMicros, end: b / dayMicros}
@@ -102,8 +106,9 @@ func wholeDays(from, to time.Time) span {
 	return s
 }
 
-// hours returns a query for the cost of the interval's hours, with its arguments. It reads the totals of the whole days, and the
-// hours of the rest. totals are columns of the table of totals, lines the same columns of the charges. where narrows both.
+// hours returns a query for the cost of the interval's hours, with its arguments. It reads the
+// totals of the whole days, and the hours of the rest. totals are columns of the table of totals,
+// lines the same columns of the charges. where narrows both.
 func (s span) hours(table, totals, lines, where string, args []any) (string, []any) {
 	var parts []string
 	add := func(text string, from, to int64) {
@@ -122,16 +127,18 @@ func (s span) hours(table, totals, lines, where string, args []any) (string, []a
 
 const lineDay = `from_at / 86400000000 AS day`
 
-// usageKeys are the columns that usage is grouped by. Days are whole days since 1970 in UTC: both engines divide integers alike,
-// but have no date function in common.
+// usageKeys are the columns that usage is grouped by. Days are whole days since 1970 in UTC: both
+// engines divide integers alike, but have no date function in common.
 var usageKeys = map[GroupBy]string{ByDay: "day", ByDeployment: "subject", ByGPUType: "gpu_type", ByProvider: "provider"}
 
-func selectUsage(ctx context.Context, r db.Reader, account id.ID, from, to time.Time, by GroupBy, key string) ([]UsageGroup, error) {
+func selectUsage(ctx context.Context, r db.Reader, account id.ID, from, to time.Time, by GroupBy,
+	key string) ([]UsageGroup, error) {
 	order := "cost DESC, " + key
 	if by == ByDay {
 		order = key
 	}
-	table, totals, lines := `wallet_day`, `day, '' AS name, gpu_type, provider`, lineDay+`, '' AS name, gpu_type, provider`
+	table, totals, lines := `wallet_day`, `day, '' AS name, gpu_type, provider`,
+		lineDay+`, '' AS name, gpu_type, provider`
 	if by == ByDeployment {
 		table, totals, lines = `wallet_day_subject`, `subject, name`, `subject, name`
 	}
@@ -152,9 +159,11 @@ func selectUsage(ctx context.Context, r db.Reader, account id.ID, from, to time.
 		FROM (`+hours+`) AS hours GROUP BY `+key+` ORDER BY `+order, args...)
 }
 
-var revenueKeys = map[GroupBy]string{ByDay: "CAST(day AS TEXT)", ByGPUType: "gpu_type", ByProvider: "provider", ByAccount: "account_id"}
+var revenueKeys = map[GroupBy]string{ByDay: "CAST(day AS TEXT)", ByGPUType: "gpu_type", ByProvider: "provider",
+	ByAccount: "account_id"}
 
-func selectRevenue(ctx context.Context, r db.Reader, from, to time.Time, by GroupBy, key string) (map[string]money.Micros, error) {
+func selectRevenue(ctx context.Context, r db.Reader, from, to time.Time, by GroupBy,
+	key string) (map[string]money.Micros, error) {
 	const columns = `account_id, gpu_type, provider`
 	hours, args := wholeDays(from, to).hours(`wallet_day`, `day, `+columns, lineDay+`, `+columns, ``, nil)
 	scan := func(row db.Row) (string, money.Micros, error) {

@@ -15,8 +15,8 @@ import (
 	"github.com/billetcloud/billet/internal/wallet"
 )
 
-// Hours of several subjects are charged, some are given back in part, some later, and usage and revenue of intervals that begin and end anywhere are
-// compared with a plain sum over the hours.
+// Hours of several subjects are charged, some are given back in part, some later, and usage and
+// revenue of intervals that begin and end anywhere are compared with a plain sum over the hours.
 func TestDayTotalsAreTheSumOfTheHours(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		r := newRig(t, d, c)
@@ -36,7 +36,8 @@ func TestDayTotalsAreTheSumOfTheHours(t *testing.T) {
 				h := hour(accounts[s%2], subject, n, money.Micros(1+chance.Int64N(5_000_000)))
 				h.From = first.Add(time.Duration(n) * time.Hour)
 				h.To = h.From.Add(time.Hour)
-				h.Provider, h.GPUType = []string{"voltage-park", "northgrid"}[s%2], []string{"NVIDIA B200", "AMD MI300X", ""}[s%3]
+				h.Provider, h.GPUType = []string{"voltage-park", "northgrid"}[s%2],
+					[]string{"NVIDIA B200", "AMD MI300X", ""}[s%3]
 				batch = append(batch, h)
 				hours = append(hours, &paid{Charge: h})
 			}
@@ -70,14 +71,16 @@ func TestDayTotalsAreTheSumOfTheHours(t *testing.T) {
 			if to.Before(from) {
 				from, to = to, from
 			}
-			for _, by := range []wallet.GroupBy{wallet.ByDay, wallet.ByDeployment, wallet.ByGPUType, wallet.ByProvider, wallet.ByAccount} {
+			for _, by := range []wallet.GroupBy{wallet.ByDay, wallet.ByDeployment, wallet.ByGPUType, wallet.ByProvider,
+				wallet.ByAccount} {
 				all, own, total := map[string]money.Micros{}, map[string]money.Micros{}, money.Micros(0)
 				for _, h := range hours {
 					if h.From.Before(from) || !h.From.Before(to) {
 						continue
 					}
 					key := map[wallet.GroupBy]string{
-						wallet.ByDay: h.From.Format(time.DateOnly), wallet.ByDeployment: string(h.Subject), wallet.ByGPUType: h.GPUType,
+						wallet.ByDay: h.From.Format(time.DateOnly), wallet.ByDeployment: string(h.Subject),
+						wallet.ByGPUType:  h.GPUType,
 						wallet.ByProvider: h.Provider, wallet.ByAccount: string(h.Account),
 					}[by]
 					if all[key] += h.Amount - h.refunded; h.Account == accounts[0] {

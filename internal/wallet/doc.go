@@ -1,7 +1,9 @@
-// Package wallet owns the prepaid money of accounts: a double-entry ledger, the statement that a tenant reads, and usage.
+// Package wallet owns the prepaid money of accounts: a double-entry ledger, the statement that a
+// tenant reads, and usage.
 //
-// It does not know what a deployment or a volume is, when an hour begins or what it costs (see package meter), nor what follows
-// from a debt (see package pastdue). It bills a subject, which is any ID.
+// It does not know what a deployment or a volume is, when an hour begins or what it costs (see
+// package meter), nor what follows from a debt (see package pastdue). It bills a subject, which is
+// any ID.
 //
 // # The books
 //
@@ -10,8 +12,8 @@
 //	revenue            what was earned
 //	funding            what was paid in, given, or corrected
 //
-// A transaction has two entries. Its amount is its change of the available money, so the entry in wallet/<account> is the
-// amount, and the other book gets the opposite:
+// A transaction has two entries. Its amount is its change of the available money, so the entry in
+// wallet/<account> is the amount, and the other book gets the opposite:
 //
 //	top_up, credit, adjustment   ±X   against funding
 //	hold                         −X   against hold/<account>
@@ -19,9 +21,9 @@
 //	charge                       −X   against revenue
 //	refund                       +X   against revenue
 //
-// The balance is available plus held. AvailableAfter of a transaction is therefore the sum of all amounts up to it, and
-// BalanceAfter the sum of all amounts except holds and releases. A capture, which turns a hold into a charge, is a release and a
-// charge in one change.
+// The balance is available plus held. AvailableAfter of a transaction is therefore the sum of all
+// amounts up to it, and BalanceAfter the sum of all amounts except holds and releases. A capture,
+// which turns a hold into a charge, is a release and a charge in one change.
 //
 // # Invariants
 //

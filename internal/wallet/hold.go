@@ -21,8 +21,9 @@ type Hold struct {
 	Labels
 }
 
-// Hold holds money. There is one hold for each subject: a repetition changes nothing, also after the hold was released or
-// captured. If less than the larger of Amount and Minimum is available, Hold returns an *InsufficientError and changes nothing.
+// Hold holds money. There is one hold for each subject: a repetition changes nothing, also after
+// the hold was released or captured. If less than the larger of Amount and Minimum is available,
+// Hold returns an *InsufficientError and changes nothing.
 func (l *Ledger) Hold(ctx context.Context, tx *db.Tx, h Hold) error {
 	if h.Account == "" || h.Subject == "" || h.Amount < 0 || h.Amount > MaxAmount {
 		return fmt.Errorf("wallet: a hold of %s for %q and %q is out of bounds", h.Amount, h.Account, h.Subject)
@@ -31,7 +32,8 @@ func (l *Ledger) Hold(ctx context.Context, tx *db.Tx, h Hold) error {
 		return err
 	}
 	_, err := l.post(ctx, tx, []*line{{
-		account: h.Account, kind: TypeHold, amount: -h.Amount, description: h.Description, subject: h.Subject, labels: h.Labels,
+		account: h.Account, kind: TypeHold, amount: -h.Amount, description: h.Description, subject: h.Subject,
+		labels: h.Labels,
 	}}, max(h.Amount, h.Minimum))
 	if _, insufficient := errors.AsType[*InsufficientError](err); insufficient {
 		// The caller may commit something else: the claim must not stay without its money.
@@ -47,8 +49,8 @@ func (l *Ledger) Held(ctx context.Context, r db.Reader, subject id.ID) (money.Mi
 	return selectHeld(ctx, r, subject)
 }
 
-// Release releases the hold of a subject, and reports whether it did. Without a hold, or after it was released or captured,
-// nothing changes.
+// Release releases the hold of a subject, and reports whether it did. Without a hold, or after it
+// was released or captured, nothing changes.
 func (l *Ledger) Release(ctx context.Context, tx *db.Tx, subject id.ID) (released bool, err error) {
 	holds, err := settleHolds(ctx, tx, []id.ID{subject})
 	if err != nil || len(holds) == 0 {
@@ -61,7 +63,8 @@ func (l *Ledger) Release(ctx context.Context, tx *db.Tx, subject id.ID) (release
 // release returns the line that releases the hold.
 func (h Hold) release() *line {
 	return &line{
-		account: h.Account, kind: TypeRelease, amount: h.Amount, description: "Released: " + h.Description, subject: h.Subject,
-		labels: h.Labels,
+		account: h.Account, kind: TypeRelease, amount: h.Amount, description: "Released: " + h.Description,
+		subject: h.Subject,
+		labels:  h.Labels,
 	}
 }

@@ -73,7 +73,8 @@ func TestParallelRepetitionsHappenOnce(t *testing.T) {
 				case 1:
 					did, err = r.ledger.Release(ctx, tx, dep)
 				default:
-					did, err = r.ledger.Credit(ctx, tx, wallet.Credit{Account: account, Type: wallet.TypeTopUp, Amount: 5, Dedupe: "payment"})
+					did, err = r.ledger.Credit(ctx, tx, wallet.Credit{Account: account, Type: wallet.TypeTopUp,
+						Amount: 5, Dedupe: "payment"})
 				}
 				return err
 			})
@@ -111,7 +112,8 @@ func TestParallelBatchesOverTheSameWallets(t *testing.T) {
 		for _, err := range inParallel(24, func(n int) error {
 			var charges []wallet.Charge
 			for i := range accounts { // each starts elsewhere, so that the wallets come in unlike orders
-				charges = append(charges, hour(accounts[(i*5+n)%len(accounts)], id.ID(fmt.Sprintf("dep_%d", (i+n)%7)), int64(i*24+n), money.USD))
+				charges = append(charges, hour(accounts[(i*5+n)%len(accounts)], id.ID(fmt.Sprintf("dep_%d", (i+n)%7)),
+					int64(i*24+n), money.USD))
 			}
 			return d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
 				_, err := r.ledger.ChargeAll(ctx, tx, charges)

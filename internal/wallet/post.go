@@ -73,15 +73,18 @@ type state struct {
 
 func (s state) wallet() Wallet {
 	return Wallet{
-		Account: s.account, Balance: s.available + s.held, Held: s.held, Available: s.available, NegativeSince: s.negativeSince,
+		Account: s.account, Balance: s.available + s.held, Held: s.held, Available: s.available,
+		NegativeSince: s.negativeSince,
 	}
 }
 
-// post writes the lines into the books in their order and returns the wallets after them. Each wallet must have at least the
-// amount least available beforehand. If a wallet has less, or does not exist, post returns an error and writes nothing.
+// post writes the lines into the books in their order and returns the wallets after them. Each
+// wallet must have at least the amount least available beforehand. If a wallet has less, or does
+// not exist, post returns an error and writes nothing.
 //
-// The wallet's row is changed first, by one statement that checks, changes and locks it. The amounts after each line are
-// computed back from what that statement returns, so no other transaction can interfere.
+// The wallet's row is changed first, by one statement that checks, changes and locks it. The
+// amounts after each line are computed back from what that statement returns, so no other
+// transaction can interfere.
 func (l *Ledger) post(ctx context.Context, tx *db.Tx, lines []*line, least money.Micros) (map[id.ID]Wallet, error) {
 	if len(lines) == 0 {
 		return nil, nil
@@ -128,7 +131,8 @@ func (l *Ledger) post(ctx context.Context, tx *db.Tx, lines []*line, least money
 		s.available += n.amount
 		s.held += n.held()
 		s.seq++
-		n.id, n.seq, n.availableAfter, n.balanceAfter = l.ids.New(id.Transaction), s.seq, s.available, s.available+s.held
+		n.id, n.seq, n.availableAfter, n.balanceAfter = l.ids.New(id.Transaction), s.seq, s.available,
+			s.available+s.held
 	}
 	if err := insertLines(ctx, tx, lines); err != nil {
 		return nil, err

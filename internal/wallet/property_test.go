@@ -17,7 +17,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// checks limits how many cases rapid tries: each is dozens of commits on a disk. A number given on the command line wins.
+// checks limits how many cases rapid tries: each is dozens of commits on a disk. A number given on
+// the command line wins.
 func checks(t *testing.T, n string) {
 	f := flag.Lookup("rapid.checks")
 	if f.Value.String() != f.DefValue {
@@ -68,7 +69,8 @@ func TestTheLedgerAgreesWithAFewLinesOfObviousCode(t *testing.T) {
 			account := r.account(0)
 			subjects := []id.ID{r.ids.New(id.Deployment), r.ids.New(id.Deployment), r.ids.New(id.Volume)}
 			crashed := errors.New("crashed before the commit")
-			// often runs f in transactions of its own: first some that are lost, then at least one that is kept.
+			// often runs f in transactions of its own: first some that are lost, then at least one
+			// that is kept.
 			often := func(f func(ctx context.Context, tx *db.Tx) error) {
 				for range rapid.IntRange(0, 1).Draw(t, "crashes") {
 					err := d.InTx(r.Context(), func(ctx context.Context, tx *db.Tx) error {
@@ -86,14 +88,16 @@ func TestTheLedgerAgreesWithAFewLinesOfObviousCode(t *testing.T) {
 				}
 			}
 			amounts := rapid.Custom(func(t *rapid.T) money.Micros {
-				return money.Micros(rapid.OneOf(rapid.Int64Range(0, 20), rapid.Int64Range(0, int64(wallet.MaxAmount))).Draw(t, "micros"))
+				return money.Micros(rapid.OneOf(rapid.Int64Range(0, 20),
+					rapid.Int64Range(0, int64(wallet.MaxAmount))).Draw(t, "micros"))
 			})
 			subject := rapid.SampledFrom(subjects)
 			hours := rapid.Int64Range(0, 2)
 			t.Repeat(map[string]func(*rapid.T){
 				"credit": func(t *rapid.T) {
 					key := rapid.StringMatching(`[a-d]`).Draw(t, "dedupe") + string(account)
-					k := wallet.Credit{Account: account, Type: wallet.TypeAdjustment, Amount: amounts.Draw(t, "amount") + 1, Dedupe: key}
+					k := wallet.Credit{Account: account, Type: wallet.TypeAdjustment,
+						Amount: amounts.Draw(t, "amount") + 1, Dedupe: key}
 					if k.Amount > wallet.MaxAmount {
 						k.Amount = -5
 					}
@@ -103,7 +107,8 @@ func TestTheLedgerAgreesWithAFewLinesOfObviousCode(t *testing.T) {
 					}
 					often(func(ctx context.Context, tx *db.Tx) error {
 						_, err := r.ledger.Credit(ctx, tx, k)
-						if differs := before && first != k.Amount; differs != (apierr.CodeOf(err) == apierr.Conflict && err != nil) {
+						if differs := before && first != k.Amount; differs != (apierr.CodeOf(err) == apierr.Conflict &&
+							err != nil) {
 							t.Fatalf("a credit of %s under the key of one of %s: %v", k.Amount, first, err)
 						} else if differs {
 							return nil
@@ -115,7 +120,8 @@ func TestTheLedgerAgreesWithAFewLinesOfObviousCode(t *testing.T) {
 					}
 				},
 				"hold": func(t *rapid.T) {
-					h := wallet.Hold{Account: account, Subject: subject.Draw(t, "subject"), Amount: amounts.Draw(t, "amount"), Minimum: amounts.Draw(t, "minimum")}
+					h := wallet.Hold{Account: account, Subject: subject.Draw(t, "subject"),
+						Amount: amounts.Draw(t, "amount"), Minimum: amounts.Draw(t, "minimum")}
 					refused := false
 					often(func(ctx context.Context, tx *db.Tx) error {
 						err := r.ledger.Hold(ctx, tx, h)
@@ -146,13 +152,21 @@ func TestTheLedgerAgreesWithAFewLinesOfObviousCode(t *testing.T) {
 				},
 				"release": func(t *rapid.T) {
 					s := subject.Draw(t, "subject")
-					often(func(ctx context.Context, tx *db.Tx) error { _, err := r.ledger.Release(ctx, tx, s); return err })
+					often(func(ctx context.Context, tx *db.Tx) error {
+						_, err := r.ledger.Release(ctx, tx,
+							s)
+						return err
+					})
 					m.release(s)
 				},
 				"charge": func(t *rapid.T) {
 					k := hour(account, subject.Draw(t, "subject"), hours.Draw(t, "hour"), amounts.Draw(t, "amount"))
 					var w wallet.Wallet
-					often(func(ctx context.Context, tx *db.Tx) (err error) { _, w, err = r.ledger.Charge(ctx, tx, k); return err })
+					often(func(ctx context.Context, tx *db.Tx) (
+						err error) {
+						_, w, err = r.ledger.Charge(ctx, tx, k)
+						return err
+					})
 					if _, before := m.charges[[2]any{k.Subject, k.Hour}]; !before {
 						m.release(k.Subject)
 						m.charges[[2]any{k.Subject, k.Hour}] = k.Amount
@@ -165,7 +179,9 @@ func TestTheLedgerAgreesWithAFewLinesOfObviousCode(t *testing.T) {
 				"charge many": func(t *rapid.T) { // some before, some twice
 					var all []wallet.Charge
 					for range rapid.IntRange(1, 5).Draw(t, "charges") {
-						all = append(all, hour(account, subject.Draw(t, "subject"), rapid.Int64Range(0, 6).Draw(t, "hour"), money.Micros(rapid.Int64Range(0, 20).Draw(t, "amount"))))
+						all = append(all, hour(account, subject.Draw(t, "subject"),
+							rapid.Int64Range(0, 6).Draw(t, "hour"),
+							money.Micros(rapid.Int64Range(0, 20).Draw(t, "amount"))))
 					}
 					var made []wallet.Charged
 					often(func(ctx context.Context, tx *db.Tx) error {
@@ -210,7 +226,8 @@ func TestTheLedgerAgreesWithAFewLinesOfObviousCode(t *testing.T) {
 					}
 				},
 				"time passes": func(t *rapid.T) {
-					c.Advance(time.Duration(rapid.Int64Range(1, int64(48*time.Hour)).Draw(t, "span")).Truncate(time.Microsecond))
+					c.Advance(time.Duration(rapid.Int64Range(1, int64(48*time.Hour)).Draw(t, "span")).Truncate(
+						time.Microsecond))
 				},
 				"": func(t *rapid.T) {
 					w := r.get(account)
@@ -224,8 +241,10 @@ func TestTheLedgerAgreesWithAFewLinesOfObviousCode(t *testing.T) {
 					if w.NegativeSince != nil {
 						since = *w.NegativeSince
 					}
-					if w.Available != m.available || w.Held != m.held || w.Balance != m.available+m.held || !since.Equal(m.since) {
-						t.Fatalf("the wallet is %+v, reckoned %s and %s, below zero since %s", w, m.available, m.held, m.since)
+					if w.Available != m.available || w.Held != m.held || w.Balance != m.available+m.held ||
+						!since.Equal(m.since) {
+						t.Fatalf("the wallet is %+v, reckoned %s and %s, below zero since %s", w, m.available, m.held,
+							m.since)
 					}
 				},
 			})
@@ -247,7 +266,8 @@ func TestTheLedgerAgreesWithAFewLinesOfObviousCode(t *testing.T) {
 		})
 		shared.audited()
 		var sum money.Micros
-		if err := d.QueryRow(t.Context(), `SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) FROM wallet_entry`).Scan(&sum); err != nil || sum != 0 {
+		if err := d.QueryRow(t.Context(), `SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) FROM wallet_entry`).Scan(
+			&sum); err != nil || sum != 0 {
 			t.Errorf("all entries sum to %s, %v", sum, err)
 		}
 	})
@@ -279,14 +299,16 @@ func TestNoOrderChangesABalance(t *testing.T) {
 					case 1:
 						r.release(dep)
 					default:
-						r.credit(wallet.Credit{Account: account, Type: wallet.TypeCredit, Amount: money.Micros(i), Dedupe: string(account) + string(rune('a'+i%5))})
+						r.credit(wallet.Credit{Account: account, Type: wallet.TypeCredit, Amount: money.Micros(i),
+							Dedupe: string(account) + string(rune('a'+i%5))})
 					}
 				}
 				w := r.get(account)
 				w.Account, w.NegativeSince = "", nil
 				return w
 			}
-			// Credits that share a key must bring the same amount, or the order would rightly count.
+			// Credits that share a key must bring the same amount, or the order would rightly
+			// count.
 			for i := range order {
 				if i%3 == 2 && i >= 15 {
 					order[i] = i - 15

@@ -35,8 +35,9 @@ type Transaction struct {
 func (n *line) transaction() Transaction {
 	t := Transaction{
 		ID: n.id, Type: n.kind, Amount: n.amount, BalanceAfter: n.balanceAfter, AvailableAfter: n.availableAfter,
-		Description: n.description, From: n.from, To: n.to, HourlyPrice: n.hourlyPrice, Provider: nonEmpty(n.labels.Provider),
-		Region: nonEmpty(n.labels.Region), GPUType: nonEmpty(n.labels.GPUType), CreatedAt: n.createdAt,
+		Description: n.description, From: n.from, To: n.to, HourlyPrice: n.hourlyPrice,
+		Provider: nonEmpty(n.labels.Provider),
+		Region:   nonEmpty(n.labels.Region), GPUType: nonEmpty(n.labels.GPUType), CreatedAt: n.createdAt,
 	}
 	switch n.subject.Kind() {
 	case id.Deployment:
@@ -74,9 +75,10 @@ func (l *Ledger) Transactions(
 // exportChunk is how many transactions one query of Export reads.
 const exportChunk = 1000
 
-// Export calls each with every transaction that matches the filter, newest first, until each returns an error, which Export
-// returns. It reads in chunks and keeps no query open while each runs, so a slow reader blocks nothing. Transactions never
-// change; those written meanwhile are newer than the first and left out.
+// Export calls each with every transaction that matches the filter, newest first, until each
+// returns an error, which Export returns. It reads in chunks and keeps no query open while each
+// runs, so a slow reader blocks nothing. Transactions never change; those written meanwhile are
+// newer than the first and left out.
 func (l *Ledger) Export(ctx context.Context, r db.Reader, account id.ID, f Filter, each func(Transaction) error) error {
 	list, p := f.list(account), db.Page{Number: 1, Limit: exportChunk}
 	for {
@@ -124,9 +126,9 @@ type UsageGroup struct {
 	Cost money.Micros `json:"cost" doc:"Charges less refunds in US dollars."`
 }
 
-// Usage returns the cost of the hours that began at or after from and before to, net of their refunds, whenever these were
-// made. Groups by day are in the order of days, and days without an hour are left out. Other groups are in the order of cost,
-// highest first.
+// Usage returns the cost of the hours that began at or after from and before to, net of their
+// refunds, whenever these were made. Groups by day are in the order of days, and days without an
+// hour are left out. Other groups are in the order of cost, highest first.
 func (l *Ledger) Usage(ctx context.Context, r db.Reader, account id.ID, from, to time.Time, by GroupBy) (Usage, error) {
 	key, known := usageKeys[by]
 	if !known {
@@ -143,9 +145,10 @@ func (l *Ledger) Usage(ctx context.Context, r db.Reader, account id.ID, from, to
 	return u, nil
 }
 
-// Revenue returns, by key, what the hours of all accounts that began at or after from and before to have earned, net of their
-// refunds, whenever these were made. It is for the operator.
-func (l *Ledger) Revenue(ctx context.Context, r db.Reader, from, to time.Time, by GroupBy) (map[string]money.Micros, error) {
+// Revenue returns, by key, what the hours of all accounts that began at or after from and before to
+// have earned, net of their refunds, whenever these were made. It is for the operator.
+func (l *Ledger) Revenue(ctx context.Context, r db.Reader, from, to time.Time, by GroupBy) (map[string]money.Micros,
+	error) {
 	key, known := revenueKeys[by]
 	if !known {
 		return nil, fmt.Errorf("wallet: revenue cannot be grouped by %q", by)
@@ -170,8 +173,8 @@ func (l *Ledger) GetAll(ctx context.Context, r db.Reader, accounts []id.ID) (map
 	return selectWallets(ctx, r, accounts)
 }
 
-// Audit checks all books against one another at one instant. It returns a description of each disagreement, and none where the
-// books agree. It reads every entry.
+// Audit checks all books against one another at one instant. It returns a description of each
+// disagreement, and none where the books agree. It reads every entry.
 func (l *Ledger) Audit(ctx context.Context) (problems []string, err error) {
 	err = l.db.View(ctx, func(ctx context.Context, tx *db.Tx) error {
 		problems, err = auditIn(ctx, tx)

@@ -46,7 +46,8 @@ func TestTheStatementIsFilteredAndPaged(t *testing.T) {
 			{"from, inclusive", wallet.Filter{From: at(2)}, 9},
 			{"to, exclusive", wallet.Filter{To: at(2)}, 3},
 			{"from and to", wallet.Filter{From: at(2), To: at(4)}, 4},
-			{"everything at once", wallet.Filter{Types: []wallet.Type{wallet.TypeCharge}, Subject: dep, From: at(2), To: at(4)}, 2},
+			{"everything at once", wallet.Filter{Types: []wallet.Type{wallet.TypeCharge}, Subject: dep, From: at(2),
+				To: at(4)}, 2},
 		} {
 			all := r.lines(account, k.f)
 			if len(all) != k.want {
@@ -54,7 +55,8 @@ func TestTheStatementIsFilteredAndPaged(t *testing.T) {
 			}
 			var paged []wallet.Transaction
 			for page := 1; page <= 7; page++ {
-				found, total, err := r.ledger.Transactions(t.Context(), d, account, k.f, db.Page{Number: page, Limit: 2})
+				found, total, err := r.ledger.Transactions(t.Context(), d, account, k.f,
+					db.Page{Number: page, Limit: 2})
 				if err != nil || total.Total != k.want || found == nil {
 					t.Fatalf("%s: page %d: %v, total %d, %v", k.name, page, found, total.Total, err)
 				}
@@ -85,7 +87,11 @@ func TestExportGoesOnBeyondAChunkAndStopsWhenTold(t *testing.T) {
 			for i := range 500 {
 				charges = append(charges, hour(account, "dep_1", int64(n*500+i), 1))
 			}
-			r.tx(func(ctx context.Context, tx *db.Tx) error { _, err := r.ledger.ChargeAll(ctx, tx, charges); return err })
+			r.tx(func(ctx context.Context, tx *db.Tx) error {
+				_, err := r.ledger.ChargeAll(ctx, tx,
+					charges)
+				return err
+			})
 		}
 		all := r.lines(account, wallet.Filter{})
 		if len(all) != lines {
@@ -114,9 +120,11 @@ func TestUsageIsNetOfRefundsAndBelongsToTheDayTheHourBegan(t *testing.T) {
 		r := newRig(t, d, c)
 		account := r.account(money.Dollars(100))
 		midnight := time.Date(2028, 3, 1, 0, 0, 0, 0, time.UTC)
-		book := func(account, subject id.ID, n int64, from time.Time, amount, refund money.Micros, labels wallet.Labels) {
+		book := func(account, subject id.ID, n int64, from time.Time, amount, refund money.Micros,
+			labels wallet.Labels) {
 			t.Helper()
-			charge := wallet.Charge{Account: account, Subject: subject, Hour: n, Amount: amount, HourlyPrice: amount, From: from, To: from.Add(time.Hour), Labels: labels}
+			charge := wallet.Charge{Account: account, Subject: subject, Hour: n, Amount: amount, HourlyPrice: amount,
+				From: from, To: from.Add(time.Hour), Labels: labels}
 			r.charge(charge)
 			if refund > 0 {
 				f := back(charge, refund)
@@ -148,9 +156,12 @@ func TestUsageIsNetOfRefundsAndBelongsToTheDayTheHourBegan(t *testing.T) {
 			{wallet.ByDay, midnight, everTo, []wallet.UsageGroup{{"2028-03-01", nil, 7}}},
 			{wallet.ByDay, everFrom, midnight, []wallet.UsageGroup{{"2028-02-29", nil, 38}}},
 			{wallet.ByDay, everTo, everTo.AddDate(1, 0, 0), []wallet.UsageGroup{}},
-			{wallet.ByDeployment, everFrom, everTo, []wallet.UsageGroup{{string(a), name("alpha"), 35}, {string(b), name("beta"), 7}, {string(v), name("data"), 3}}},
-			{wallet.ByGPUType, everFrom, everTo, []wallet.UsageGroup{{"NVIDIA B200", nil, 35}, {"NVIDIA H100", nil, 7}, {"", nil, 3}}},
-			{wallet.ByProvider, everFrom, everTo, []wallet.UsageGroup{{"voltage-park", nil, 35}, {"latitude", nil, 10}}},
+			{wallet.ByDeployment, everFrom, everTo, []wallet.UsageGroup{{string(a), name("alpha"), 35},
+				{string(b), name("beta"), 7}, {string(v), name("data"), 3}}},
+			{wallet.ByGPUType, everFrom, everTo, []wallet.UsageGroup{{"NVIDIA B200", nil, 35}, {"NVIDIA H100", nil, 7},
+				{"", nil, 3}}},
+			{wallet.ByProvider, everFrom, everTo, []wallet.UsageGroup{{"voltage-park", nil, 35},
+				{"latitude", nil, 10}}},
 		} {
 			u, err := r.ledger.Usage(t.Context(), d, account, k.from, k.to, k.by)
 			if err != nil {

@@ -151,8 +151,8 @@ func selectNegative(ctx context.Context, r db.Reader) ([]Wallet, error) {
 	return out, err
 }
 
-// changeWallets applies the changes, which are sorted by account, and returns the wallets after them. A wallet that does not
-// exist or has too little money is left unchanged and left out.
+// changeWallets applies the changes, which are sorted by account, and returns the wallets after
+// them. A wallet that does not exist or has too little money is left unchanged and left out.
 func changeWallets(ctx context.Context, tx *db.Tx, changes []*change) (map[id.ID]state, error) {
 	if err := lockWallets(ctx, tx, changes); err != nil {
 		return nil, err
@@ -188,9 +188,9 @@ func changeWallets(ctx context.Context, tx *db.Tx, changes []*change) (map[id.ID
 	return after, nil
 }
 
-// lockWallets locks several wallets in the order of their accounts, so that two changes of the same wallets cannot deadlock:
-// the UPDATE alone locks them in an order that the planner chooses. One row needs no order. SQLite has locked the whole
-// database when the transaction began.
+// lockWallets locks several wallets in the order of their accounts, so that two changes of the same
+// wallets cannot deadlock: the UPDATE alone locks them in an order that the planner chooses. One
+// row needs no order. SQLite has locked the whole database when the transaction began.
 func lockWallets(ctx context.Context, tx *db.Tx, changes []*change) error {
 	if len(changes) < 2 || tx.Engine() != db.Postgres {
 		return nil
@@ -209,7 +209,8 @@ func insertLines(ctx context.Context, tx *db.Tx, all []*line) error {
 	for i, n := range all {
 		n.createdAt = tx.Now
 		rows[i] = *n
-		both = append(both, entry{n.id, "wallet/" + string(n.account), n.amount}, entry{n.id, n.counterBook(), -n.amount})
+		both = append(both, entry{n.id, "wallet/" + string(n.account), n.amount},
+			entry{n.id, n.counterBook(), -n.amount})
 	}
 	if err := lines.Insert(ctx, tx, rows...); err != nil {
 		return err
@@ -273,7 +274,8 @@ func claimCharges(ctx context.Context, tx *db.Tx, all []Charge) (map[hourKey]boo
 	claimed := make(map[hourKey]bool, len(all))
 	for chunk := range slices.Chunk(rows, db.ChunkRows) {
 		query, args := charges.InsertSQL(chunk)
-		some, err := db.Collect(ctx, tx, scan, query+` ON CONFLICT (subject, hour) DO NOTHING RETURNING subject, hour`, args...)
+		some, err := db.Collect(ctx, tx, scan, query+` ON CONFLICT (subject, hour) DO NOTHING RETURNING subject, hour`,
+			args...)
 		if err != nil {
 			return nil, err
 		}
@@ -284,8 +286,8 @@ func claimCharges(ctx context.Context, tx *db.Tx, all []Charge) (map[hourKey]boo
 	return claimed, nil
 }
 
-// claimRefund marks the hour as refunded. It returns an error where the hour's charge does not cover the refund, and else what
-// the refund changes of the totals of the hour's day.
+// claimRefund marks the hour as refunded. It returns an error where the hour's charge does not
+// cover the refund, and else what the refund changes of the totals of the hour's day.
 func claimRefund(ctx context.Context, tx *db.Tx, f Refund) (dayChange, bool, error) {
 	of := dayChange{account: f.Account, subject: f.Subject, cost: -f.Amount}
 	err := tx.QueryRow(ctx, `UPDATE wallet_charge SET refunded = $1, refunded_at = $2

@@ -12,8 +12,8 @@ import (
 	"github.com/billetcloud/billet/internal/money"
 )
 
-// MaxAmount is the most money that one transaction may move, a billion US dollars. A larger amount is a mistake, and sums stay
-// far from the end of an int64.
+// MaxAmount is the most money that one transaction may move, a billion US dollars. A larger amount
+// is a mistake, and sums stay far from the end of an int64.
 const MaxAmount = 1_000_000_000 * money.USD
 
 // Type is the type of a transaction.
@@ -69,8 +69,8 @@ type Wallet struct {
 type Config struct {
 	DB  *db.DB
 	IDs *id.Maker
-	// CrossedZero is called in the transaction of every change that takes an account's available money below zero, or back to
-	// zero or more. It is optional.
+	// CrossedZero is called in the transaction of every change that takes an account's available
+	// money below zero, or back to zero or more. It is optional.
 	CrossedZero func(ctx context.Context, tx *db.Tx, account id.ID) error
 }
 
@@ -115,12 +115,14 @@ type Credit struct {
 	// Amount is above zero, or below zero for an adjustment.
 	Amount      money.Micros
 	Description string
-	// Dedupe identifies the one event that brings the money, such as a payment's ID. It is unique among all accounts.
+	// Dedupe identifies the one event that brings the money, such as a payment's ID. It is unique
+	// among all accounts.
 	Dedupe string
 }
 
-// Credit adds money to a wallet, once for each Dedupe: if that key was used before, made is false and nothing changes. If it
-// was used for another amount or account, Credit returns CONFLICT: the caller would believe that the money was added.
+// Credit adds money to a wallet, once for each Dedupe: if that key was used before, made is false
+// and nothing changes. If it was used for another amount or account, Credit returns CONFLICT: the
+// caller would believe that the money was added.
 func (l *Ledger) Credit(ctx context.Context, tx *db.Tx, c Credit) (made bool, err error) {
 	switch {
 	case c.Account == "" || c.Dedupe == "":
@@ -144,6 +146,7 @@ func (l *Ledger) Credit(ctx context.Context, tx *db.Tx, c Credit) (made bool, er
 	case !claimed:
 		return false, nil
 	}
-	_, err = l.post(ctx, tx, []*line{{account: c.Account, kind: c.Type, amount: c.Amount, description: c.Description}}, anyAmount)
+	_, err = l.post(ctx, tx, []*line{{account: c.Account, kind: c.Type, amount: c.Amount, description: c.Description}},
+		anyAmount)
 	return err == nil, err
 }

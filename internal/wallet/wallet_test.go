@@ -52,7 +52,8 @@ func (r *rig) account(amount money.Micros) id.ID {
 	account := r.ids.New(id.Account)
 	r.tx(func(ctx context.Context, tx *db.Tx) error { return r.ledger.Open(ctx, tx, account) })
 	if amount != 0 {
-		r.credit(wallet.Credit{Account: account, Type: wallet.TypeTopUp, Amount: amount, Dedupe: "first/" + string(account)})
+		r.credit(wallet.Credit{Account: account, Type: wallet.TypeTopUp, Amount: amount,
+			Dedupe: "first/" + string(account)})
 	}
 	return account
 }
@@ -134,7 +135,8 @@ func (r *rig) audited() {
 func hour(account, subject id.ID, n int64, amount money.Micros) wallet.Charge {
 	from := dbtest.Start.Add(time.Duration(n) * time.Hour)
 	return wallet.Charge{
-		Account: account, Subject: subject, Hour: n, Amount: amount, HourlyPrice: amount, From: from, To: from.Add(time.Hour), Description: fmt.Sprintf("hour %d", n+1),
+		Account: account, Subject: subject, Hour: n, Amount: amount, HourlyPrice: amount, From: from,
+		To: from.Add(time.Hour), Description: fmt.Sprintf("hour %d", n+1),
 		Labels: wallet.Labels{Provider: "voltage-park", Region: "dallas-usa-5", GPUType: "NVIDIA B200", Name: "run"},
 	}
 }
@@ -151,20 +153,24 @@ func TestTheWalletFollowsItsLines(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		r := newRig(t, d, c)
 		account, dep := r.account(money.Dollars(100)), r.ids.New(id.Deployment)
-		if err := r.hold(wallet.Hold{Account: account, Subject: dep, Amount: money.Dollars(30), Minimum: money.Dollars(50), Description: "the first hour"}); err != nil {
+		if err := r.hold(wallet.Hold{Account: account, Subject: dep, Amount: money.Dollars(30),
+			Minimum: money.Dollars(50), Description: "the first hour"}); err != nil {
 			t.Fatal(err)
 		}
-		if w := r.get(account); w.Balance != money.Dollars(100) || w.Held != money.Dollars(30) || w.Available != money.Dollars(70) {
+		if w := r.get(account); w.Balance != money.Dollars(100) || w.Held != money.Dollars(30) ||
+			w.Available != money.Dollars(70) {
 			t.Fatalf("after the hold: %+v", w)
 		}
 		first := hour(account, dep, 0, money.Dollars(29))
-		if made, w := r.charge(first); !made || w.Balance != money.Dollars(71) || w.Held != 0 || w.Available != money.Dollars(71) {
+		if made, w := r.charge(first); !made || w.Balance != money.Dollars(71) || w.Held != 0 ||
+			w.Available != money.Dollars(71) {
 			t.Fatalf("after the capture: %t %+v", made, w)
 		}
 		if made, err := r.refund(back(first, money.Dollars(9))); !made || err != nil {
 			t.Fatal(made, err)
 		}
-		if made := r.credit(wallet.Credit{Account: account, Type: wallet.TypeAdjustment, Amount: -money.Dollars(5), Dedupe: "fix"}); !made {
+		if made := r.credit(wallet.Credit{Account: account, Type: wallet.TypeAdjustment, Amount: -money.Dollars(5),
+			Dedupe: "fix"}); !made {
 			t.Fatal("not adjusted")
 		}
 		type row struct {
@@ -180,13 +186,16 @@ func TestTheWalletFollowsItsLines(t *testing.T) {
 			t.Fatalf("%d lines", len(lines))
 		}
 		for i, l := range lines {
-			if got := (row{l.Type, l.Amount / money.USD, l.BalanceAfter / money.USD, l.AvailableAfter / money.USD}); got != want[i] {
+			if got := (row{l.Type, l.Amount / money.USD, l.BalanceAfter / money.USD,
+				l.AvailableAfter / money.USD}); got != want[i] {
 				t.Errorf("line %d: %+v, want %+v", i, got, want[i])
 			}
 		}
 		l := lines[2]
-		if *l.DeploymentID != dep || l.VolumeID != nil || !l.From.Equal(first.From) || !l.To.Equal(first.To) || *l.HourlyPrice != first.HourlyPrice ||
-			*l.Provider != "voltage-park" || *l.Region != "dallas-usa-5" || *l.GPUType != "NVIDIA B200" || !l.CreatedAt.Equal(dbtest.Start) {
+		if *l.DeploymentID != dep || l.VolumeID != nil || !l.From.Equal(first.From) || !l.To.Equal(first.To) ||
+			*l.HourlyPrice != first.HourlyPrice ||
+			*l.Provider != "voltage-park" || *l.Region != "dallas-usa-5" || *l.GPUType != "NVIDIA B200" ||
+			!l.CreatedAt.Equal(dbtest.Start) {
 			t.Errorf("the charge's line: %+v", l)
 		}
 		if l := lines[5]; l.DeploymentID != nil || l.From != nil || l.HourlyPrice != nil || l.Provider != nil {
@@ -233,10 +242,15 @@ func TestEverythingHappensOnce(t *testing.T) {
 			}
 		}
 		for _, c := range []wallet.Credit{
-			{Account: other, Type: wallet.TypeCredit, Amount: 7, Dedupe: "gift"}, {Account: account, Type: wallet.TypeCredit, Amount: 8, Dedupe: "gift"},
+			{Account: other, Type: wallet.TypeCredit, Amount: 7, Dedupe: "gift"},
+			{Account: account, Type: wallet.TypeCredit, Amount: 8, Dedupe: "gift"},
 		} {
 			before := [2]wallet.Wallet{r.get(account), r.get(other)}
-			err := r.db.InTx(r.Context(), func(ctx context.Context, tx *db.Tx) error { _, err := r.ledger.Credit(ctx, tx, c); return err })
+			err := r.db.InTx(r.Context(), func(ctx context.Context,
+				tx *db.Tx) error {
+				_, err := r.ledger.Credit(ctx, tx, c)
+				return err
+			})
 			if apierr.CodeOf(err) != apierr.Conflict || [2]wallet.Wallet{r.get(account), r.get(other)} != before {
 				t.Errorf("a reference was used for two credits: %v", err)
 			}
@@ -261,17 +275,20 @@ func TestAHoldNeedsTheMoney(t *testing.T) {
 			has, amount, minimum money.Micros
 			required             money.Micros // 0: it is enough
 		}{
-			{50, 50, 0, 0}, {49, 50, 0, 50}, {50, 1, 50, 0}, {49, 1, 50, 50}, {-1, 0, 0, 0}, {0, 0, 0, 0}, {60, 61, 50, 61},
+			{50, 50, 0, 0}, {49, 50, 0, 50}, {50, 1, 50, 0}, {49, 1, 50, 50}, {-1, 0, 0, 0}, {0, 0, 0, 0},
+			{60, 61, 50, 61},
 		} {
 			account, subject := r.account(0), r.ids.New(id.Volume)
 			if k.has != 0 {
-				r.credit(wallet.Credit{Account: account, Type: wallet.TypeAdjustment, Amount: k.has, Dedupe: string(account)})
+				r.credit(wallet.Credit{Account: account, Type: wallet.TypeAdjustment, Amount: k.has,
+					Dedupe: string(account)})
 			}
 			short := k.required > 0 || k.has < 0
 			var told *wallet.InsufficientError
 			// The refusal is swallowed: nothing of it may be committed.
 			r.tx(func(ctx context.Context, tx *db.Tx) error {
-				if err := r.ledger.Hold(ctx, tx, wallet.Hold{Account: account, Subject: subject, Amount: k.amount, Minimum: k.minimum}); err != nil && !errors.As(err, &told) {
+				if err := r.ledger.Hold(ctx, tx, wallet.Hold{Account: account, Subject: subject, Amount: k.amount,
+					Minimum: k.minimum}); err != nil && !errors.As(err, &told) {
 					return err
 				}
 				return nil
@@ -283,8 +300,10 @@ func TestAHoldNeedsTheMoney(t *testing.T) {
 				t.Errorf("%+v: a refused hold was released", k)
 			}
 			if short {
-				r.credit(wallet.Credit{Account: account, Type: wallet.TypeTopUp, Amount: 1000, Dedupe: "more/" + string(account)})
-				if err := r.hold(wallet.Hold{Account: account, Subject: subject, Amount: k.amount, Minimum: k.minimum}); err != nil {
+				r.credit(wallet.Credit{Account: account, Type: wallet.TypeTopUp, Amount: 1000,
+					Dedupe: "more/" + string(account)})
+				if err := r.hold(wallet.Hold{Account: account, Subject: subject, Amount: k.amount,
+					Minimum: k.minimum}); err != nil {
 					t.Errorf("%+v: with the money there: %v", k, err)
 				}
 			}
@@ -292,7 +311,8 @@ func TestAHoldNeedsTheMoney(t *testing.T) {
 				t.Errorf("%+v: released other than once", k)
 			}
 		}
-		if err := r.hold(wallet.Hold{Account: "acc_none", Subject: "dep_1", Amount: 1}); !errors.Is(err, wallet.ErrNoWallet) {
+		if err := r.hold(wallet.Hold{Account: "acc_none", Subject: "dep_1", Amount: 1}); !errors.Is(err,
+			wallet.ErrNoWallet) {
 			t.Errorf("without a wallet: %v", err)
 		}
 		r.audited()
@@ -314,7 +334,8 @@ func TestADebtIsRecordedAndDated(t *testing.T) {
 			t.Fatalf("at exactly zero: %+v", w)
 		}
 		since := c.Now()
-		if made, w := r.charge(hour(account, dep, 1, 15)); !made || w.Available != -15 || w.NegativeSince == nil || !w.NegativeSince.Equal(since) {
+		if made, w := r.charge(hour(account, dep, 1, 15)); !made || w.Available != -15 || w.NegativeSince == nil ||
+			!w.NegativeSince.Equal(since) {
 			t.Fatalf("below zero: %+v", w)
 		}
 		c.Advance(time.Hour)
@@ -376,24 +397,36 @@ func TestAmountsOutOfBoundsAreRefused(t *testing.T) {
 			{Account: account, Type: wallet.TypeTopUp, Amount: 1},
 			{Account: "acc_none", Type: wallet.TypeTopUp, Amount: 1, Dedupe: "a"},
 		} {
-			if err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error { _, err := r.ledger.Credit(ctx, tx, k); return err }); err == nil {
+			if err := d.InTx(t.Context(), func(ctx context.Context,
+				tx *db.Tx) error {
+				_, err := r.ledger.Credit(ctx, tx, k)
+				return err
+			}); err == nil {
 				t.Errorf("%+v was taken", k)
 			}
 		}
 		backwards := hour(account, "dep_1", 0, 1)
 		backwards.To = backwards.From
-		for _, k := range []wallet.Charge{hour(account, "dep_1", 0, -1), hour(account, "dep_1", -1, 1), hour(account, "", 0, 1), hour("acc_none", "dep_1", 0, 1), hour(account, "dep_1", 0, wallet.MaxAmount+1), backwards} {
-			if err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error { _, _, err := r.ledger.Charge(ctx, tx, k); return err }); err == nil {
+		for _, k := range []wallet.Charge{hour(account, "dep_1", 0, -1), hour(account, "dep_1", -1, 1),
+			hour(account, "", 0, 1), hour("acc_none", "dep_1", 0, 1), hour(account, "dep_1", 0, wallet.MaxAmount+1),
+			backwards} {
+			if err := d.InTx(t.Context(), func(ctx context.Context,
+				tx *db.Tx) error {
+				_, _, err := r.ledger.Charge(ctx, tx, k)
+				return err
+			}); err == nil {
 				t.Errorf("%+v was taken", k)
 			}
 		}
-		// An int64 of micro-dollars ends at 9,223 times the largest credit: the database refuses instead of wrapping or rounding.
+		// An int64 of micro-dollars ends at 9,223 times the largest credit: the database refuses
+		// instead of wrapping or rounding.
 		r.tx(func(ctx context.Context, tx *db.Tx) error {
 			_, err := tx.Exec(ctx, `UPDATE wallet SET available = 9223372036854775807 WHERE account_id = $1`, account)
 			return err
 		})
 		if err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
-			_, err := r.ledger.Credit(ctx, tx, wallet.Credit{Account: account, Type: wallet.TypeTopUp, Amount: 1, Dedupe: "a"})
+			_, err := r.ledger.Credit(ctx, tx, wallet.Credit{Account: account, Type: wallet.TypeTopUp, Amount: 1,
+				Dedupe: "a"})
 			return err
 		}); err == nil || r.get(account).Available != 9223372036854775807 {
 			t.Errorf("an overflow gave %v and %+v", err, r.get(account))
@@ -410,7 +443,8 @@ func TestManyAreChargedAtOnce(t *testing.T) {
 			dep := r.ids.New(id.Deployment)
 			charge := hour(accounts[i%3], dep, int64(i%7), money.Micros(i))
 			if i%5 == 0 {
-				if err := r.hold(wallet.Hold{Account: charge.Account, Subject: dep, Amount: 3}); err != nil && i%3 != 2 {
+				if err := r.hold(wallet.Hold{Account: charge.Account, Subject: dep, Amount: 3}); err != nil &&
+					i%3 != 2 {
 					t.Fatal(err)
 				}
 			}
@@ -498,10 +532,11 @@ func TestWhoTurnsIsTold(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		r := newRig(t, d, c)
 		var told []id.ID
-		r.ledger = wallet.New(wallet.Config{DB: d, IDs: r.ids, CrossedZero: func(_ context.Context, tx *db.Tx, account id.ID) error {
-			tx.AfterCommit(func() { told = append(told, account) })
-			return nil
-		}})
+		r.ledger = wallet.New(wallet.Config{DB: d, IDs: r.ids,
+			CrossedZero: func(_ context.Context, tx *db.Tx, account id.ID) error {
+				tx.AfterCommit(func() { told = append(told, account) })
+				return nil
+			}})
 		account, run, waits := r.account(money.Dollars(10)), r.ids.New(id.Deployment), r.ids.New(id.Deployment)
 		charge := hour(account, run, 0, money.Dollars(15))
 		for _, step := range []struct {

@@ -142,7 +142,7 @@ func newPublicKey() (string, error) {
 
 // run makes n running deployments at the warehouse, through the rooms.
 func (h *house) run(ctx context.Context, t tenant, n int) error {
-	offers, _ := h.Catalog().Usual().List(catalog.Query{Provider: depot, Available: new(true)})
+	offers, _ := h.Catalog().Default().List(catalog.Query{Provider: depot, Available: new(true)})
 	if len(offers) == 0 {
 		return errors.New("the warehouse is empty")
 	}

@@ -228,7 +228,7 @@ CREATE TABLE catalog_offer (
     hourly_price      BIGINT NOT NULL,         -- what a tenant pays
     available         BIGINT NOT NULL CHECK (available IN (0, 1)),
     stock             BIGINT,
-    withdrawn_at      BIGINT,                  -- set while the provider does not list it
+    withdrawn         BIGINT NOT NULL CHECK (withdrawn IN (0, 1)), -- 1 while the provider does not list it
     region_name       TEXT   NOT NULL DEFAULT '',
     country           TEXT   NOT NULL DEFAULT '',
     minimum_runtime   BIGINT NOT NULL DEFAULT 0,
