@@ -131,15 +131,10 @@ func newRig(t testing.TB, d *db.DB, c *clock.Simulated, providers ...provider.Pr
 }
 
 func (r *rig) catalog(providers ...provider.Provider) *catalog.Catalog {
-<<<<<<< HEAD
-	return catalog.New(catalog.Config{DB: r.db, IDs: id.NewMaker(r.clock, rand.Reader), Clock: r.clock, Providers: provider.NewRegistry(providers...), Jobs: r.queue,
-		Log: slog.New(slog.NewTextHandler(r.log, nil)), Markup: func(slug string) int64 { return r.markup[slug] }, AskLimit: 200 * time.Millisecond,
-=======
 	return catalog.New(catalog.Config{DB: r.db, IDs: id.NewMaker(r.clock, rand.Reader), Clock: r.clock,
-		Providers: provider.NewSet(providers...), Jobs: r.queue,
+		Providers: provider.NewRegistry(providers...), Jobs: r.queue,
 		Log: slog.New(slog.NewTextHandler(r.log, nil)), Markup: func(slug string) int64 { return r.markup[slug] },
 		RequestTimeout: 200 * time.Millisecond,
->>>>>>> 7aca622 (The catalog in plain words; its stores name each column once)
 		OwnMarkups: func(context.Context, db.Reader) (map[id.ID]int64, error) {
 			if r.own == nil {
 				return nil, nil
