@@ -260,7 +260,7 @@ func TestStates(t *testing.T) {
 	r := request()
 	m := launch(t, cloud, a, r)
 	providertest.WantMachine(t, a, r.Reference, provider.MachineProvisioning)
-	cloud.Say(m.ID, "active") // before it has an address
+	cloud.SetStatus(m.ID, "active") // before it has an address
 	cloud.Advance(20 * time.Second)
 	providertest.WantMachine(t, a, r.Reference, provider.MachineProvisioning)
 	cloud.Advance(2 * time.Minute)
@@ -272,7 +272,7 @@ func TestStates(t *testing.T) {
 		{"unhealthy", provider.MachineReady}, {"dreaming", provider.MachineReady}, {"preempted", provider.MachineLost}, {"dreaming", provider.MachineLost},
 		{"terminating", provider.MachineTerminating},
 	} {
-		cloud.Say(m.ID, s.word)
+		cloud.SetStatus(m.ID, s.word)
 		cloud.Advance(20 * time.Second)
 		got := providertest.WantMachine(t, a, r.Reference, s.want)
 		if (s.word == "unhealthy" || s.word == "preempted") && got.Detail == "" {
@@ -282,7 +282,7 @@ func TestStates(t *testing.T) {
 			t.Error("the secret of the notebook is in the machine")
 		}
 	}
-	cloud.Say(m.ID, "terminated")
+	cloud.SetStatus(m.ID, "terminated")
 	cloud.Advance(20 * time.Second)
 	if _, err := a.Machine(t.Context(), r.Reference); provider.KindOf(err) != provider.KindNotFound {
 		t.Error(err)
@@ -415,7 +415,7 @@ func TestAHundredMachinesStayWithinTheBudget(t *testing.T) {
 	if n := len(cloud.Requests()) - before; n > 250 {
 		t.Errorf("%d requests for the end of a hundred machines", n)
 	}
-	if n := cloud.Hasty(); n != 0 {
+	if n := cloud.TooSoon(); n != 0 {
 		t.Errorf("%d requests came within a second of another", n)
 	}
 }

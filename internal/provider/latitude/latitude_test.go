@@ -110,7 +110,7 @@ func TestStatusesAreStatesAndAnUnknownOneKeepsTheLast(t *testing.T) {
 		t.Fatal(err)
 	}
 	reference := ids.New(id.Deployment)
-	machine := c.Stand(upstream.Mark(reference), "unknown", latitudetest.ProjectID)
+	machine := c.Plant(upstream.Mark(reference), "unknown", latitudetest.ProjectID)
 	for _, s := range []struct {
 		status string
 		want   provider.MachineState
@@ -141,7 +141,7 @@ func TestAMachineWithoutAnAddressIsNotReady(t *testing.T) {
 	} {
 		c := latitudetest.Serve(t)
 		l, reference := open(t, c), ids.New(id.Deployment)
-		c.Stand(upstream.Mark(reference), "on", latitudetest.ProjectID)
+		c.Plant(upstream.Mark(reference), "on", latitudetest.ProjectID)
 		c.Reshape(func(path string, body map[string]any) {
 			if data, is := body["data"].([]any); is && path == "/servers" {
 				change(data[0].(map[string]any)["attributes"].(map[string]any))
@@ -168,7 +168,7 @@ func TestListsArePagedToTheEnd(t *testing.T) {
 		var references []id.ID
 		for range 120 {
 			references = append(references, ids.New(id.Deployment))
-			c.Stand(upstream.Mark(references[len(references)-1]), "on", latitudetest.ProjectID)
+			c.Plant(upstream.Mark(references[len(references)-1]), "on", latitudetest.ProjectID)
 		}
 		l := open(t, c)
 		all, err := l.Machines(t.Context())
@@ -193,7 +193,7 @@ func TestListThatIsCountedAsMoreThanItHasIsNone(t *testing.T) {
 	c := latitudetest.Serve(t)
 	c.Limitless()
 	for range 60 {
-		c.Stand(upstream.Mark(ids.New(id.Deployment)), "on", latitudetest.ProjectID)
+		c.Plant(upstream.Mark(ids.New(id.Deployment)), "on", latitudetest.ProjectID)
 	}
 	l, n := open(t, c), 60
 	c.Reshape(func(path string, body map[string]any) {
@@ -207,7 +207,7 @@ func TestListThatIsCountedAsMoreThanItHasIsNone(t *testing.T) {
 	c.Reshape(nil)
 	// One that slips from the second page to the first while they are read is asked for by its name.
 	slipped := ids.New(id.Deployment)
-	c.Stand(upstream.Mark(slipped), "on", latitudetest.ProjectID)
+	c.Plant(upstream.Mark(slipped), "on", latitudetest.ProjectID)
 	c.Reshape(func(_ string, body map[string]any) {
 		if data, is := body["data"].([]any); is && len(data) > 1 {
 			last := data[len(data)-1].(map[string]any)
@@ -235,7 +235,7 @@ func TestGarbageIsNoStatement(t *testing.T) {
 	} {
 		c := latitudetest.Serve(t)
 		l := open(t, c)
-		c.Stand(upstream.Mark(ids.New(id.Deployment)), "on", latitudetest.ProjectID)
+		c.Plant(upstream.Mark(ids.New(id.Deployment)), "on", latitudetest.ProjectID)
 		c.Reshape(func(path string, body map[string]any) {
 			if path == "/servers" {
 				change(body)
@@ -263,8 +263,8 @@ func TestAListThatIsNotFoundIsNoStatement(t *testing.T) {
 func TestAnotherProjectsServersAreLeftAlone(t *testing.T) {
 	c := latitudetest.Serve(t)
 	l, reference := open(t, c), ids.New(id.Deployment)
-	c.Stand(upstream.Mark(reference), "on", "proj_other")
-	c.Stand("a-web-server", "on", latitudetest.ProjectID)
+	c.Plant(upstream.Mark(reference), "on", "proj_other")
+	c.Plant("a-web-server", "on", latitudetest.ProjectID)
 	all, err := l.Machines(t.Context())
 	if err != nil || len(all) != 1 || all[0].Reference != "" {
 		t.Errorf("%+v, %v", all, err)
@@ -280,7 +280,7 @@ func TestTwoServersOfOneReferenceAreSaidAndEndedTogether(t *testing.T) {
 	c := latitudetest.Serve(t)
 	l, r := open(t, c), request(t)
 	for range 2 {
-		c.Stand(upstream.Mark(r.Reference), "on", latitudetest.ProjectID)
+		c.Plant(upstream.Mark(r.Reference), "on", latitudetest.ProjectID)
 	}
 	_, err := l.Machine(t.Context(), r.Reference)
 	providertest.WantKind(t, "Machine", err, provider.KindUnavailable)
@@ -353,7 +353,7 @@ func TestKeysAreUploadedOnceAndReinstalledAfterARestart(t *testing.T) {
 	}
 	// Without its record it would be installed without keys.
 	stranger := ids.New(id.Deployment)
-	c.Stand(upstream.Mark(stranger), "on", latitudetest.ProjectID)
+	c.Plant(upstream.Mark(stranger), "on", latitudetest.ProjectID)
 	providertest.WantKind(t, "Reinstall", l.Reinstall(t.Context(), stranger, "Debian 12"), provider.KindRejected)
 }
 
@@ -453,7 +453,7 @@ func TestAHundredMachinesStayInsideTheLimits(t *testing.T) {
 	var references []id.ID
 	for range 100 {
 		references = append(references, ids.New(id.Deployment))
-		c.Stand(upstream.Mark(references[len(references)-1]), "on", latitudetest.ProjectID)
+		c.Plant(upstream.Mark(references[len(references)-1]), "on", latitudetest.ProjectID)
 	}
 	poll, sync := l.Info().PollEvery, l.Info().SyncEvery
 	began := c.Clock.Now()

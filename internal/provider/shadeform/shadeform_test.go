@@ -167,8 +167,8 @@ func TestAWordThatIsNotKnownChangesNothing(t *testing.T) {
 	cloud.Advance(time.Minute)
 	providertest.WantMachine(t, a, r.Reference, provider.MachineReady)
 	n := launch(t, a, later)
-	cloud.Say(m.ID, "hibernating")
-	cloud.Say(n.ID, "hibernating")
+	cloud.SetStatus(m.ID, "hibernating")
+	cloud.SetStatus(n.ID, "hibernating")
 	for range 3 {
 		cloud.Advance(time.Minute)
 		providertest.WantMachine(t, a, r.Reference, provider.MachineReady)
@@ -184,17 +184,17 @@ func TestStates(t *testing.T) {
 	a := open(t, cloud)
 	r := request()
 	m := launch(t, a, r)
-	cloud.Say(m.ID, "error")
+	cloud.SetStatus(m.ID, "error")
 	providertest.WantMachine(t, a, r.Reference, provider.MachineFailed)
-	cloud.Say(m.ID, "active") // before it has an address
+	cloud.SetStatus(m.ID, "active") // before it has an address
 	cloud.Advance(10 * time.Second)
 	providertest.WantMachine(t, a, r.Reference, provider.MachineProvisioning)
 	cloud.Advance(time.Minute)
 	providertest.WantMachine(t, a, r.Reference, provider.MachineReady)
-	cloud.Say(m.ID, "error")
+	cloud.SetStatus(m.ID, "error")
 	cloud.Advance(10 * time.Second)
 	providertest.WantMachine(t, a, r.Reference, provider.MachineLost)
-	cloud.Say(m.ID, "deleting")
+	cloud.SetStatus(m.ID, "deleting")
 	cloud.Advance(10 * time.Second)
 	providertest.WantMachine(t, a, r.Reference, provider.MachineTerminating)
 	if err := a.Terminate(t.Context(), r.Reference); err != nil || len(cloud.MachineIDs()) != 1 {
@@ -205,7 +205,7 @@ func TestStates(t *testing.T) {
 			t.Error("what is ending was ended again")
 		}
 	}
-	cloud.Say(m.ID, "deleted")
+	cloud.SetStatus(m.ID, "deleted")
 	cloud.Advance(10 * time.Second)
 	if _, err := a.Machine(t.Context(), r.Reference); provider.KindOf(err) != provider.KindNotFound {
 		t.Error(err)

@@ -204,7 +204,7 @@ func TestTheMinimumRuntimeIsToldAndNoEndIsLost(t *testing.T) {
 func TestAnEndThatTakesItsTime(t *testing.T) {
 	b := lay(t)
 	b.running(1)
-	b.cloud.Lingers(8 * time.Minute)
+	b.cloud.EndTakes(8 * time.Minute)
 	b.cloud.Advance(30 * time.Minute)
 	for range 3 {
 		if err := b.Terminate(t.Context(), reference(1)); err != nil {

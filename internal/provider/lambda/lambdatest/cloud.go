@@ -11,13 +11,13 @@ import (
 )
 
 const (
-	// credential is the key that the cloud takes.
+	// credential is the key that the cloud accepts.
 	credential = "secret_fake_lambda_key"
-	// Token is the secret of every machine's notebook. It belongs nowhere.
+	// Token is the secret of every machine's notebook. It must not appear anywhere.
 	Token = "notebook-token-of-the-fake"
-	// between is how far two requests, or two launches, must lie apart.
-	between       = time.Second
-	betweenLaunch = 12 * time.Second
+	// requestEvery and launchEvery are the shortest allowed intervals.
+	requestEvery = time.Second
+	launchEvery  = 12 * time.Second
 )
 
 // Cloud is the fake.
@@ -29,8 +29,8 @@ type Cloud struct {
 	keys       []sshKey
 	lastLaunch time.Time
 	last       time.Time
-	hasty      int
-	acting     bool // an action is in progress at every machine
+	tooSoon    int  // requests
+	acting     bool // an action is in progress on every machine
 }
 
 // Serve starts a Cloud that ends with the test.
@@ -52,8 +52,8 @@ func Serve(t testing.TB) *Cloud {
 		Account: upstream.Account{Slug: "lambda", Name: "Lambda", BaseURL: "/api/v1", Credential: credential},
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			now := c.Clock.Now()
-			if now.Sub(c.last) < between {
-				c.hasty++
+			if now.Sub(c.last) < requestEvery {
+				c.tooSoon++
 			}
 			c.last = now
 			if r.Header.Get("Authorization") != "Bearer "+credential || c.Revoked {
@@ -62,15 +62,15 @@ func Serve(t testing.TB) *Cloud {
 			}
 			mux.ServeHTTP(w, r)
 		}),
-		Tick: c.walk, Machines: c.machines,
+		Tick: c.tick, Machines: c.machines,
 	})
 	return c
 }
 
-// Acting has every machine in the midst of an action, which refuses another.
-func (c *Cloud) Acting(is bool) { c.Do(func() { c.acting = is }) }
+// Acting puts an action in progress on every machine, which makes the cloud refuse another.
+func (c *Cloud) Acting(on bool) { c.Do(func() { c.acting = on }) }
 
-// machines returns the ids of the machines that are not gone: those that are ending are among them.
+// machines returns the ids of the machines that are not gone, including those that are ending.
 func (c *Cloud) machines() (ids []string) {
 	for _, i := range c.instances {
 		if i.status(c.Clock.Now()) != "terminated" {
@@ -80,19 +80,23 @@ func (c *Cloud) machines() (ids []string) {
 	return ids
 }
 
-// Hasty returns how many requests came less than a second after the one before.
-func (c *Cloud) Hasty() (n int) {
-	c.Do(func() { n = c.hasty })
+// TooSoon returns how many requests came less than a second after the one before.
+func (c *Cloud) TooSoon() (n int) {
+	c.Do(func() { n = c.tooSoon })
 	return n
 }
 
-// Say has the machine show that status from now on, whatever really becomes of it; "" shows its own again.
-func (c *Cloud) Say(machine, status string) { c.change(machine, func(i *instance) { i.said = status }) }
+// SetStatus makes the machine show that status, whatever its own is; "" shows its own again.
+func (c *Cloud) SetStatus(machine, status string) {
+	c.change(machine, func(i *instance) { i.shownStatus = status })
+}
 
-// Rename changes a machine's name, as people do at the cloud's own pages.
-func (c *Cloud) Rename(machine, name string) { c.change(machine, func(i *instance) { i.name = name }) }
+// Rename renames a machine, as users do in the dashboard.
+func (c *Cloud) Rename(machine, name string) {
+	c.change(machine, func(i *instance) { i.name = name })
+}
 
-// UserData returns the text that the machine was launched with, and Family the image's.
+// UserData returns the user data of the machine, and the family of its image.
 func (c *Cloud) UserData(machine string) (text, family string) {
 	c.change(machine, func(i *instance) { text, family = i.userData, i.family })
 	return text, family
@@ -108,7 +112,7 @@ func (c *Cloud) change(machine string, do func(*instance)) {
 	})
 }
 
-// PublicKeys returns the keys that the account has.
+// PublicKeys returns the account's keys.
 func (c *Cloud) PublicKeys() (all []string) {
 	c.Do(func() {
 		for _, k := range c.keys {
@@ -118,7 +122,7 @@ func (c *Cloud) PublicKeys() (all []string) {
 	return all
 }
 
-// PlantKey gives the account a key of that name.
+// PlantKey adds a key of that name to the account.
 func (c *Cloud) PlantKey(name, public string) {
 	c.Do(func() { c.keys = append(c.keys, sshKey{ID: c.id(), Name: name, PublicKey: public}) })
 }
@@ -134,10 +138,12 @@ func write(w http.ResponseWriter, data any) {
 }
 
 func refuse(w http.ResponseWriter, status int, code string) {
-	upstreamtest.WriteJSON(w, status, map[string]any{"error": map[string]string{"code": code, "message": "No.", "suggestion": "Do something else.", "request_id": "r-1"}})
+	upstreamtest.WriteJSON(w, status, map[string]any{"error": map[string]string{
+		"code": code, "message": "No.", "suggestion": "Do something else.", "request_id": "r-1",
+	}})
 }
 
-// read reads a body strictly, or refuses it.
+// read decodes a body strictly, or answers 400.
 func read(w http.ResponseWriter, r *http.Request, into any) bool {
 	if upstreamtest.ReadJSON(r, into) != nil {
 		refuse(w, http.StatusBadRequest, "global/invalid-parameters")

@@ -13,7 +13,7 @@ import (
 const (
 	booting     = 90 * time.Second
 	terminating = 20 * time.Second
-	// user is who may log in.
+	// user is the login user.
 	user = "ubuntu"
 )
 
@@ -29,8 +29,8 @@ type instance struct {
 	kind                       kind
 	region                     string
 	launchedAt                 time.Time
-	endedAt                    time.Time // zero while it is to live
-	said                       string
+	endedAt                    time.Time // zero for never
+	shownStatus                string    // in place of its own
 	ssh                        *upstreamtest.SSH
 }
 
@@ -41,7 +41,7 @@ func (i *instance) close() {
 	}
 }
 
-// status is what the machine really is.
+// status returns the machine's own status.
 func (i *instance) status(now time.Time) string {
 	switch {
 	case !i.endedAt.IsZero() && now.Sub(i.endedAt) >= terminating:
@@ -54,8 +54,8 @@ func (i *instance) status(now time.Time) string {
 	return "active"
 }
 
-// walk lets what the time has brought happen: machines that are active answer SSH, and those that end do not.
-func (c *Cloud) walk() {
+// tick does what is due: active machines answer SSH, and those that end do not.
+func (c *Cloud) tick() {
 	for _, i := range c.instances {
 		switch i.status(c.Clock.Now()) {
 		case "active":
@@ -70,14 +70,14 @@ func (c *Cloud) walk() {
 
 func (c *Cloud) launch(w http.ResponseWriter, r *http.Request) {
 	now := c.Clock.Now()
-	early := now.Sub(c.lastLaunch) < betweenLaunch
+	early := now.Sub(c.lastLaunch) < launchEvery
 	if c.lastLaunch = now; early {
-		w.Header().Set("Content-Type", "text/html") // it comes from what stands before the cloud
+		w.Header().Set("Content-Type", "text/html") // it comes from a proxy in front of the API
 		w.WriteHeader(http.StatusTooManyRequests)
 		_, _ = io.WriteString(w, "<html><head><title>Rate limited</title></head><body>Error 1015</body></html>")
 		return
 	}
-	var ask struct {
+	var body struct {
 		Region   string   `json:"region_name"`
 		Type     string   `json:"instance_type_name"`
 		Keys     []string `json:"ssh_key_names"`
@@ -89,66 +89,70 @@ func (c *Cloud) launch(w http.ResponseWriter, r *http.Request) {
 			Family string `json:"family"`
 		} `json:"image"`
 	}
-	if !read(w, r, &ask) {
+	if !read(w, r, &body) {
 		return
 	}
 	if c.Refused(w) {
 		return
 	}
-	k, is, available := sold(ask.Type, ask.Region)
+	k, is, available := sold(body.Type, body.Region)
 	key := -1
-	if len(ask.Keys) == 1 {
-		key = slices.IndexFunc(c.keys, func(k sshKey) bool { return k.Name == ask.Keys[0] })
+	if len(body.Keys) == 1 {
+		key = slices.IndexFunc(c.keys, func(k sshKey) bool { return k.Name == body.Keys[0] })
 	}
 	family := ""
-	if ask.Image != nil {
-		family = ask.Image.Family
+	if body.Image != nil {
+		family = body.Image.Family
 	}
 	switch {
-	case len(ask.Keys) != 1, len(ask.Name) > 64, len(ask.UserData) > 1<<20:
+	case len(body.Keys) != 1, len(body.Name) > 64, len(body.UserData) > 1<<20:
 		refuse(w, http.StatusBadRequest, "global/invalid-parameters")
 	case !is, key < 0:
 		refuse(w, http.StatusNotFound, "global/object-does-not-exist")
-	case ask.Image != nil && (ask.Image.ID != "" || !runs(family, ask.Region, ask.Type)):
+	case body.Image != nil && (body.Image.ID != "" || !runs(family, body.Region, body.Type)):
 		refuse(w, http.StatusBadRequest, "global/invalid-parameters")
 	case c.NoQuota:
 		refuse(w, http.StatusBadRequest, "global/quota-exceeded")
 	case !available || c.NoCapacity:
 		refuse(w, http.StatusBadRequest, "instance-operations/launch/insufficient-capacity")
 	default:
-		i := &instance{id: c.id(), name: ask.Name, family: family, userData: ask.UserData, key: c.keys[key], tags: ask.Tags, kind: k, region: ask.Region, launchedAt: now}
+		i := &instance{id: c.id(), name: body.Name, family: family, userData: body.UserData, key: c.keys[key], tags: body.Tags, kind: k, region: body.Region, launchedAt: now}
 		c.instances = append(c.instances, i)
 		write(w, map[string]any{"instance_ids": []string{i.id}})
 	}
 }
 
-// shown is the machine as the API shows it: what it does not have yet is left out.
+// shown returns the machine as the API shows it: what it does not have yet is left out.
 func (c *Cloud) shown(i *instance) map[string]any {
 	status := i.status(c.Clock.Now())
-	no := map[string]any{"available": true}
+	action := map[string]any{"available": true}
 	switch {
 	case c.acting:
-		no = map[string]any{"available": false, "reason_code": "vm-action-in-progress", "reason_description": "Wait."}
+		action = map[string]any{"available": false, "reason_code": "vm-action-in-progress", "reason_description": "Wait."}
 	case status == "booting":
-		no = map[string]any{"available": false, "reason_code": "vm-has-not-launched", "reason_description": "Wait."}
+		action = map[string]any{"available": false, "reason_code": "vm-has-not-launched", "reason_description": "Wait."}
 	case status == "terminating":
-		no = map[string]any{"available": false, "reason_code": "vm-is-terminating", "reason_description": "Too late."}
+		action = map[string]any{"available": false, "reason_code": "vm-is-terminating", "reason_description": "Too late."}
 	}
 	m := map[string]any{
-		"id": i.id, "name": i.name, "status": status, "ssh_key_names": []string{i.key.Name}, "file_system_names": []string{}, "region": regions[i.region],
-		"instance_type": i.kind, "tags": i.tags, "jupyter_token": Token, "jupyter_url": "https://jupyter.example.com/?token=" + Token,
-		"actions": map[string]any{"migrate": no, "rebuild": no, "restart": no, "cold_reboot": no, "terminate": map[string]any{"available": status != "terminating"}},
+		"id": i.id, "name": i.name, "status": status, "ssh_key_names": []string{i.key.Name},
+		"file_system_names": []string{}, "region": regions[i.region], "instance_type": i.kind, "tags": i.tags,
+		"jupyter_token": Token, "jupyter_url": "https://jupyter.example.com/?token=" + Token,
+		"actions": map[string]any{
+			"migrate": action, "rebuild": action, "restart": action, "cold_reboot": action,
+			"terminate": map[string]any{"available": status != "terminating"},
+		},
 	}
 	if i.ssh != nil {
 		m["ip"], m["private_ip"], m["hostname"] = i.ssh.Address, "10.19.0.5", "10-19-0-5"
 	}
-	if i.said != "" {
-		m["status"] = i.said
+	if i.shownStatus != "" {
+		m["status"] = i.shownStatus
 	}
 	return m
 }
 
-// list holds those that are not gone.
+// list returns the machines that are not gone.
 func (c *Cloud) list(w http.ResponseWriter, _ *http.Request) {
 	all := []map[string]any{}
 	for _, i := range c.instances {
@@ -159,7 +163,7 @@ func (c *Cloud) list(w http.ResponseWriter, _ *http.Request) {
 	write(w, all)
 }
 
-// get shows also one that is gone.
+// get also returns a machine that is gone.
 func (c *Cloud) get(w http.ResponseWriter, r *http.Request) {
 	for _, i := range c.instances {
 		if i.id == r.PathValue("id") {
@@ -172,18 +176,18 @@ func (c *Cloud) get(w http.ResponseWriter, r *http.Request) {
 
 // named returns the one machine that an operation names, or answers why there is none.
 func (c *Cloud) named(w http.ResponseWriter, r *http.Request) *instance {
-	var ask struct {
+	var body struct {
 		IDs []string `json:"instance_ids"`
 	}
-	if !read(w, r, &ask) {
+	if !read(w, r, &body) {
 		return nil
 	}
-	if len(ask.IDs) != 1 {
+	if len(body.IDs) != 1 {
 		refuse(w, http.StatusBadRequest, "global/invalid-parameters")
 		return nil
 	}
 	for _, i := range c.instances {
-		if i.id == ask.IDs[0] && i.status(c.Clock.Now()) != "terminated" {
+		if i.id == body.IDs[0] && i.status(c.Clock.Now()) != "terminated" {
 			return i
 		}
 	}

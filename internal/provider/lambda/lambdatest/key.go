@@ -12,26 +12,26 @@ func (c *Cloud) listKeys(w http.ResponseWriter, _ *http.Request) {
 	write(w, append([]sshKey{}, c.keys...))
 }
 
-// addKey makes a pair of its own where none is given.
+// addKey generates a pair where no public key is sent.
 func (c *Cloud) addKey(w http.ResponseWriter, r *http.Request) {
-	var ask struct {
+	var body struct {
 		Name      string `json:"name"`
 		PublicKey string `json:"public_key"`
 	}
-	if !read(w, r, &ask) {
+	if !read(w, r, &body) {
 		return
 	}
-	if ask.Name == "" || len(ask.Name) > 64 || len(ask.PublicKey) > 4096 {
+	if body.Name == "" || len(body.Name) > 64 || len(body.PublicKey) > 4096 {
 		refuse(w, http.StatusBadRequest, "global/invalid-parameters")
 		return
 	}
 	for _, k := range c.keys {
-		if k.Name == ask.Name {
+		if k.Name == body.Name {
 			refuse(w, http.StatusBadRequest, "global/duplicate")
 			return
 		}
 	}
-	made := sshKey{ID: c.id(), Name: ask.Name, PublicKey: ask.PublicKey}
+	made := sshKey{ID: c.id(), Name: body.Name, PublicKey: body.PublicKey}
 	answer := map[string]string{"id": made.ID, "name": made.Name}
 	if made.PublicKey == "" {
 		made.PublicKey, answer["private_key"] = "ssh-ed25519 of the cloud", "a secret that is shown once"

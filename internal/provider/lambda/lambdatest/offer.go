@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// kind is a type of machine.
+// kind is a machine type.
 type kind struct {
 	Name           string `json:"name"`
 	Description    string `json:"description"`
@@ -32,7 +32,8 @@ var regions = map[string]region{
 	"us-east-1": {"us-east-1", "Virginia, USA"}, "us-south-2": {"us-south-2", "North Texas, USA"}, "us-east-3": {"us-east-3", "Washington DC, USA"},
 }
 
-// kinds is what the cloud sells, with the regions where it can be had now: one can be had nowhere, and one has no GPU.
+// kinds returns what the cloud sells, with the regions that have it in stock: one is sold out
+// everywhere, and one has no GPU.
 func kinds() []kind {
 	return []kind{
 		{"gpu_1x_a10", "1x A10 (24 GB PCIe)", "A10 (24 GB PCIe)", 75, specs{30, 200, 1400, 1}, "x86_64", []string{"us-east-1", "us-south-2"}},
@@ -86,7 +87,7 @@ func images() []image {
 
 func (c *Cloud) images(w http.ResponseWriter, _ *http.Request) { write(w, images()) }
 
-// sold returns the type, and whether it can be had in the region.
+// sold returns the type, and whether it is sold and in stock in the region.
 func sold(name, place string) (k kind, is, available bool) {
 	all := kinds()
 	i := slices.IndexFunc(all, func(k kind) bool { return k.Name == name })
@@ -96,7 +97,7 @@ func sold(name, place string) (k kind, is, available bool) {
 	return all[i], true, slices.Contains(all[i].regions, place)
 }
 
-// runs tells whether the image family is there for the type in the region.
+// runs reports whether the image family exists for the type in the region.
 func runs(family, place, name string) bool {
 	architecture := "x86_64"
 	if name == "gpu_1x_gh200" {

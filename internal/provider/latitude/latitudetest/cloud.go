@@ -40,7 +40,7 @@ type Cloud struct {
 	limitless bool
 	eager     bool
 	reserved  bool
-	asked     map[string][]time.Time // of reads and of writes, in the last minute
+	counted   map[string][]time.Time // reads and writes of the last minute
 	throttled int
 	reshape   func(path string, body map[string]any)
 }
@@ -48,7 +48,7 @@ type Cloud struct {
 // Serve starts a cloud that ends, with its machines, with the test.
 func Serve(t testing.TB) *Cloud {
 	t.Helper()
-	c := &Cloud{asked: map[string][]time.Time{}}
+	c := &Cloud{counted: map[string][]time.Time{}}
 	mux := http.NewServeMux()
 	for pattern, h := range map[string]func(w http.ResponseWriter, r *http.Request){
 		"GET /plans": c.list(c.plans), "GET /plans/operating_systems": c.list(c.systems), "GET /regions": c.list(c.regions),
@@ -61,19 +61,22 @@ func Serve(t testing.TB) *Cloud {
 		mux.HandleFunc(pattern, h)
 	}
 	c.Fake.Serve(t, upstreamtest.Config{
-		Account: upstream.Account{Slug: "latitude", Name: "Latitude.sh", Credential: Credential, Settings: map[string]string{"project": ProjectSlug}},
-		Handler: c.door(mux), Tick: c.walk, Machines: c.living,
+		Account: upstream.Account{
+			Slug: "latitude", Name: "Latitude.sh", Credential: Credential,
+			Settings: map[string]string{"project": ProjectSlug},
+		},
+		Handler: c.gate(mux), Tick: c.tick, Machines: c.machineIDs,
 	})
 	return c
 }
 
-// Uncount has lists say no count, as if stats were not known.
+// Uncount removes the counts of lists.
 func (c *Cloud) Uncount() { c.Do(func() { c.uncounted = true }) }
 
-// Limitless has the cloud count no requests.
+// Limitless removes the request limits.
 func (c *Cloud) Limitless() { c.Do(func() { c.limitless = true }) }
 
-// Reserve has the project be one of reserved machines, which are billed by the year.
+// Reserve makes the project one of reserved machines, which are billed by the year.
 func (c *Cloud) Reserve() { c.Do(func() { c.reserved = true }) }
 
 func (c *Cloud) projects() []map[string]any {
@@ -87,22 +90,22 @@ func (c *Cloud) projects() []map[string]any {
 	}
 }
 
-// Eager has the answer to a create, and reads in the first seconds, say that the server is on.
+// Eager makes the response to a create, and reads in the first seconds, show that the server is on.
 func (c *Cloud) Eager() { c.Do(func() { c.eager = true }) }
 
-// Reshape has f change the body of every answer.
+// Reshape calls f with the body of every response.
 func (c *Cloud) Reshape(f func(path string, body map[string]any)) {
 	c.Do(func() { c.reshape = f })
 }
 
-// Throttled returns how many requests were more than the limits allow.
+// Throttled returns how many requests exceeded the limits.
 func (c *Cloud) Throttled() (n int) {
 	c.Do(func() { n = c.throttled })
 	return n
 }
 
-// door checks what every request has to have.
-func (c *Cloud) door(mux *http.ServeMux) http.Handler {
+// gate checks what every request must have.
+func (c *Cloud) gate(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		write := r.Method != http.MethodGet
 		switch {
@@ -127,7 +130,7 @@ func (c *Cloud) door(mux *http.ServeMux) http.Handler {
 	})
 }
 
-// reshaper hands what is written to a test first.
+// reshaper lets a test change what is written.
 type reshaper struct {
 	http.ResponseWriter
 	path    string
@@ -148,17 +151,17 @@ func (w reshaper) Write(b []byte) (int, error) {
 	return w.ResponseWriter.Write(b)
 }
 
-// admits keeps to the limits, in any minute.
+// admits enforces the limits, in any minute.
 func (c *Cloud) admits(write bool) bool {
 	kind, most, now := "reads", readsAMinute, c.Clock.Now()
 	if write {
 		kind, most = "writes", writesAMinute
 	}
-	c.asked[kind] = slices.DeleteFunc(c.asked[kind], func(at time.Time) bool { return now.Sub(at) >= time.Minute })
-	if len(c.asked[kind]) >= most && !c.limitless {
+	c.counted[kind] = slices.DeleteFunc(c.counted[kind], func(at time.Time) bool { return now.Sub(at) >= time.Minute })
+	if len(c.counted[kind]) >= most && !c.limitless {
 		return false
 	}
-	c.asked[kind] = append(c.asked[kind], now)
+	c.counted[kind] = append(c.counted[kind], now)
 	return true
 }
 
@@ -217,7 +220,7 @@ func (c *Cloud) list(all func() []map[string]any, filters ...string) func(w http
 	}
 }
 
-// read reads a body of that type into attributes, and refuses what the API does not know.
+// read decodes a body of that type into attributes, and refuses unknown fields.
 func read(w http.ResponseWriter, r *http.Request, kind string, attributes any) bool {
 	var body struct {
 		Data struct {

@@ -1,6 +1,7 @@
-// Package latitudetest is a fake of Latitude.sh: its API over HTTP, as strict as its documents, with machines whose SSH answers.
+// Package latitudetest is a fake of Latitude.sh: its API over HTTP, as strict as its documents, with
+// machines that have SSH.
 //
-// It owns what the cloud would do with a request, its limits and its moods. It does not own how the network behaves: that is upstreamtest's. Time
-// is its server's clock; nothing happens of itself, and what is due has happened when a request looks. It needs nothing of the adapter, so
-// another process may be its client.
+// It owns what the cloud does with a request, its limits and its pitfalls. It does not own faults and
+// the clock, which are upstreamtest's. Nothing happens by itself: what is due is done before each
+// request. It needs nothing of the adapter, so another process may be its client.
 package latitudetest

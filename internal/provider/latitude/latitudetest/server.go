@@ -11,13 +11,13 @@ import (
 )
 
 const (
-	// beginTime is for how long a server that is to be installed says what it said before.
+	// beginTime is how long a server that will be installed keeps its status.
 	beginTime  = 5 * time.Second
 	deployTime = 25 * time.Second
 	eraseTime  = 10 * time.Second
 	actionTime = 4 * time.Second
-	// lingers is how long what was deleted is still listed.
-	lingers = 6 * time.Second
+	// endTakes is how long a deleted server is still listed.
+	endTakes = 6 * time.Second
 )
 
 // server is a machine.
@@ -31,7 +31,7 @@ type server struct {
 	ssh                                           *upstreamtest.SSH
 	up                                            bool
 
-	next   string // the status that it goes to at then
+	next   string // its status from then on
 	then   time.Time
 	endsAt time.Time // zero unless it was deleted
 }
@@ -43,7 +43,7 @@ func (s *server) shut() {
 	}
 }
 
-// start has SSH answer; after a reinstallation, with another host key.
+// start starts SSH; after a reinstallation, with another host key.
 func (c *Cloud) start(s *server) {
 	var err error
 	switch {
@@ -59,8 +59,8 @@ func (c *Cloud) start(s *server) {
 	s.address, s.up = s.ssh.Address, true
 }
 
-// walk brings everything to what it should be by now.
-func (c *Cloud) walk() {
+// tick does what is due.
+func (c *Cloud) tick() {
 	now := c.Clock.Now()
 	c.servers = slices.DeleteFunc(c.servers, func(s *server) bool { return !s.endsAt.IsZero() && !now.Before(s.endsAt) })
 	for _, s := range c.servers {
@@ -202,7 +202,7 @@ func (c *Cloud) lines(ids []string) (lines []string, known bool) {
 	return lines, true
 }
 
-// content is the text of an object of user data; "" where there is none.
+// content returns the text of an object of user data, or "".
 func (c *Cloud) content(id string) string {
 	for _, d := range c.data {
 		if d["id"] == id {
@@ -217,7 +217,7 @@ func (c *Cloud) hasData(id string) bool {
 	return slices.ContainsFunc(c.data, func(d map[string]any) bool { return d["id"] == id })
 }
 
-// unlocked returns the server that something is to be done with.
+// unlocked returns the server that the path names, or answers where it is locked or ending.
 func (c *Cloud) unlocked(w http.ResponseWriter, r *http.Request) *server {
 	s := c.find(w, r)
 	if s != nil && s.locked {
@@ -237,7 +237,7 @@ func (c *Cloud) deleteServer(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.shut()
-	s.endsAt = c.Clock.Now().Add(lingers)
+	s.endsAt = c.Clock.Now().Add(endTakes)
 	w.WriteHeader(http.StatusNoContent)
 }
 
@@ -287,8 +287,8 @@ func (c *Cloud) reinstall(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusCreated) // with an empty body
 }
 
-// living returns the ids of the machines that are not ending.
-func (c *Cloud) living() (ids []string) {
+// machineIDs returns the ids of the machines that are not ending.
+func (c *Cloud) machineIDs() (ids []string) {
 	for _, s := range c.servers {
 		if s.endsAt.IsZero() {
 			ids = append(ids, s.id)
@@ -297,8 +297,9 @@ func (c *Cloud) living() (ids []string) {
 	return ids
 }
 
-// Stand puts a machine with that host name and status into that project, as if somebody had made it an hour ago.
-func (c *Cloud) Stand(hostname, status, project string) string {
+// Plant adds a machine with that host name and status to that project, as if it were created an hour
+// ago.
+func (c *Cloud) Plant(hostname, status, project string) string {
 	c.Mu.Lock()
 	defer c.Mu.Unlock()
 	s := &server{
@@ -309,7 +310,7 @@ func (c *Cloud) Stand(hostname, status, project string) string {
 	return s.id
 }
 
-// SetStatus has the machine say that status.
+// SetStatus sets the machine's status.
 func (c *Cloud) SetStatus(id, status string) {
 	c.set(id, func(s *server) { s.status, s.next = status, "" })
 }
@@ -317,7 +318,7 @@ func (c *Cloud) SetStatus(id, status string) {
 // SetLocked locks or unlocks the machine.
 func (c *Cloud) SetLocked(id string, locked bool) { c.set(id, func(s *server) { s.locked = locked }) }
 
-// Vanish takes the machine away at once.
+// Vanish removes the machine at once.
 func (c *Cloud) Vanish(id string) {
 	c.set(id, func(s *server) { s.shut(); s.endsAt = c.Clock.Now() })
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/billetcloud/billet/internal/provider/upstream/upstreamtest"
 )
 
-// credential is the key that the cloud takes.
+// credential is the key that the cloud accepts.
 const credential = "shade-key-of-the-fake"
 
 // Cloud is the fake.
@@ -26,8 +26,9 @@ type Cloud struct {
 func Serve(t testing.TB) *Cloud {
 	t.Helper()
 	c := &Cloud{}
-	// The cloud has a key of its own, as every account does.
-	c.keys = []sshKey{{ID: c.id(), Name: "Shadeform Managed Key", PublicKey: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAcloudsOwnKeyThatNobodyHasAAAAAAAAAAAAAAAA", IsDefault: true}}
+	// The account has a key of the cloud's, as every account does.
+	const managed = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAcloudsOwnKeyAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+	c.keys = []sshKey{{ID: c.id(), Name: "Shadeform Managed Key", PublicKey: managed, IsDefault: true}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/instances/types", c.types)
 	mux.HandleFunc("GET /v1/instances", c.list)
@@ -49,12 +50,12 @@ func Serve(t testing.TB) *Cloud {
 				mux.ServeHTTP(w, r)
 			}
 		}),
-		Tick: c.walk, Machines: c.machines,
+		Tick: c.tick, Machines: c.machines,
 	})
 	return c
 }
 
-// machines returns the ids of the machines that are not gone: those that are ending are among them.
+// machines returns the ids of the machines that are not gone, including those that are ending.
 func (c *Cloud) machines() (ids []string) {
 	for _, i := range c.instances {
 		if i.status(c.Clock.Now()) != "deleted" {
@@ -64,11 +65,15 @@ func (c *Cloud) machines() (ids []string) {
 	return ids
 }
 
-// Say has the machine show that status from now on, whatever really becomes of it; "" shows its own again.
-func (c *Cloud) Say(machine, status string) { c.change(machine, func(i *instance) { i.said = status }) }
+// SetStatus makes the machine show that status, whatever its own is; "" shows its own again.
+func (c *Cloud) SetStatus(machine, status string) {
+	c.change(machine, func(i *instance) { i.shownStatus = status })
+}
 
-// Rename changes a machine's name, as people do at the cloud's own pages.
-func (c *Cloud) Rename(machine, name string) { c.change(machine, func(i *instance) { i.name = name }) }
+// Rename renames a machine, as users do in the dashboard.
+func (c *Cloud) Rename(machine, name string) {
+	c.change(machine, func(i *instance) { i.name = name })
+}
 
 func (c *Cloud) change(machine string, do func(*instance)) {
 	c.Do(func() {
@@ -80,7 +85,7 @@ func (c *Cloud) change(machine string, do func(*instance)) {
 	})
 }
 
-// PublicKeys returns the keys that tenants' machines were launched with, as they were uploaded.
+// PublicKeys returns the uploaded keys.
 func (c *Cloud) PublicKeys() (all []string) {
 	c.Do(func() {
 		for _, k := range c.keys[1:] {
@@ -90,7 +95,7 @@ func (c *Cloud) PublicKeys() (all []string) {
 	return all
 }
 
-// PlantKey gives the account a key of that name.
+// PlantKey adds a key of that name to the account.
 func (c *Cloud) PlantKey(name, public string) {
 	c.Do(func() { c.keys = append(c.keys, sshKey{ID: c.id(), Name: name, PublicKey: public}) })
 }

@@ -15,7 +15,7 @@ const (
 	waiting  = 15 * time.Second // since creation
 	booting  = 40 * time.Second // since creation
 	deleting = 15 * time.Second
-	// user is who may log in.
+	// user is the login user.
 	user = "shadeform"
 )
 
@@ -26,8 +26,8 @@ type instance struct {
 	region            string
 	public            string // the key's material
 	createdAt         time.Time
-	deletedAt         time.Time // zero while it is to live
-	said              string
+	deletedAt         time.Time // zero for never
+	shownStatus       string    // in place of its own
 	ssh               *upstreamtest.SSH
 }
 
@@ -38,7 +38,7 @@ func (i *instance) close() {
 	}
 }
 
-// status is what the machine really is.
+// status returns the machine's own status.
 func (i *instance) status(now time.Time) string {
 	switch age := now.Sub(i.createdAt); {
 	case !i.deletedAt.IsZero() && now.Sub(i.deletedAt) >= deleting:
@@ -55,8 +55,8 @@ func (i *instance) status(now time.Time) string {
 	return "active"
 }
 
-// walk lets what the time has brought happen: machines that are active answer SSH, and those that end do not.
-func (c *Cloud) walk() {
+// tick does what is due: active machines answer SSH, and those that end do not.
+func (c *Cloud) tick() {
 	for _, i := range c.instances {
 		switch i.status(c.Clock.Now()) {
 		case "active":
@@ -70,7 +70,7 @@ func (c *Cloud) walk() {
 }
 
 func (c *Cloud) create(w http.ResponseWriter, r *http.Request) {
-	var ask struct {
+	var body struct {
 		Cloud      *string  `json:"cloud"`
 		Region     *string  `json:"region"`
 		Type       *string  `json:"shade_instance_type"`
@@ -81,28 +81,28 @@ func (c *Cloud) create(w http.ResponseWriter, r *http.Request) {
 		Volumes    []string `json:"volume_ids"`
 		Tags       []string `json:"tags"`
 	}
-	if !read(w, r, &ask) {
+	if !read(w, r, &body) {
 		return
 	}
-	if ask.Cloud == nil || ask.Region == nil || ask.Type == nil || ask.ShadeCloud == nil || ask.Name == nil || *ask.Name == "" {
+	if body.Cloud == nil || body.Region == nil || body.Type == nil || body.ShadeCloud == nil || body.Name == nil || *body.Name == "" {
 		refuse(w, "INVALID_REQUEST", "cloud, region, shade_instance_type, shade_cloud and name are required")
 		return
 	}
-	if !*ask.ShadeCloud {
+	if !*body.ShadeCloud {
 		refuse(w, "INVALID_REQUEST", "no cloud account is linked")
 		return
 	}
 	if c.Refused(w) {
 		return
 	}
-	k, is, available := sold(*ask.Cloud, *ask.Type, *ask.Region)
-	key := slices.IndexFunc(c.keys, func(k sshKey) bool { return (ask.SSHKeyID == "" && k.IsDefault) || k.ID == ask.SSHKeyID })
+	k, is, available := sold(*body.Cloud, *body.Type, *body.Region)
+	key := slices.IndexFunc(c.keys, func(k sshKey) bool { return (body.SSHKeyID == "" && k.IsDefault) || k.ID == body.SSHKeyID })
 	switch {
 	case !is:
 		refuse(w, "INVALID_REQUEST", "instance type not found")
 	case key < 0:
 		refuse(w, "INVALID_REQUEST", "ssh key not found")
-	case ask.OS != "" && !slices.Contains(k.Configuration.Systems, ask.OS):
+	case body.OS != "" && !slices.Contains(k.Configuration.Systems, body.OS):
 		refuse(w, "INVALID_REQUEST", "os not supported")
 	case c.NoQuota:
 		refuse(w, "", "You have reached the instance quota of your account")
@@ -110,26 +110,28 @@ func (c *Cloud) create(w http.ResponseWriter, r *http.Request) {
 		refuse(w, "OUT_OF_STOCK", "The requested instance type is out of stock")
 	default:
 		i := &instance{
-			id: c.id(), name: *ask.Name, os: ask.OS, key: c.keys[key].ID, public: c.keys[key].PublicKey, tags: ask.Tags,
-			kind: k, region: *ask.Region, createdAt: c.Clock.Now(),
+			id: c.id(), name: *body.Name, os: body.OS, key: c.keys[key].ID, public: c.keys[key].PublicKey, tags: body.Tags,
+			kind: k, region: *body.Region, createdAt: c.Clock.Now(),
 		}
 		c.instances = append(c.instances, i)
 		write(w, map[string]string{"id": i.id})
 	}
 }
 
-// shown is the machine as the API shows it.
+// shown returns the machine as the API shows it.
 func (c *Cloud) shown(i *instance) map[string]any {
 	now := c.Clock.Now()
 	status := i.status(now)
 	configuration := i.kind.Configuration
 	configuration.OS = i.os
 	m := map[string]any{
-		"id": i.id, "cloud": i.kind.Cloud, "region": i.region, "shade_instance_type": i.kind.Type, "cloud_instance_type": i.kind.CloudType,
-		"cloud_assigned_id": "c-" + i.id, "shade_cloud": true, "name": i.name, "configuration": configuration, "status": status,
-		"ip": "", "ssh_user": user, "ssh_port": 22, "ssh_key_id": i.key, "tags": i.tags, "hourly_price": i.kind.HourlyPrice,
-		"cost_estimate": fmt.Sprintf("%.4f", float64(i.kind.HourlyPrice)/100*now.Sub(i.createdAt).Hours()), // a decimal string of dollars
-		"created_at":    i.createdAt.Format(time.RFC3339Nano),
+		"id": i.id, "cloud": i.kind.Cloud, "region": i.region, "shade_instance_type": i.kind.Type,
+		"cloud_instance_type": i.kind.CloudType, "cloud_assigned_id": "c-" + i.id, "shade_cloud": true,
+		"name": i.name, "configuration": configuration, "status": status,
+		"ip": "", "ssh_user": user, "ssh_port": 22, "ssh_key_id": i.key, "tags": i.tags,
+		"hourly_price": i.kind.HourlyPrice, "created_at": i.createdAt.Format(time.RFC3339Nano),
+		// a decimal string of dollars
+		"cost_estimate": fmt.Sprintf("%.4f", float64(i.kind.HourlyPrice)/100*now.Sub(i.createdAt).Hours()),
 	}
 	if now.Sub(i.createdAt) >= booting {
 		m["active_at"] = i.createdAt.Add(booting).Format(time.RFC3339Nano)
@@ -137,8 +139,8 @@ func (c *Cloud) shown(i *instance) map[string]any {
 	if i.ssh != nil {
 		m["ip"], m["ssh_port"] = i.ssh.Address, i.ssh.Port
 	}
-	if i.said != "" {
-		m["status"] = i.said
+	if i.shownStatus != "" {
+		m["status"] = i.shownStatus
 	}
 	return m
 }
@@ -153,7 +155,7 @@ func (c *Cloud) list(w http.ResponseWriter, _ *http.Request) {
 	write(w, map[string]any{"instances": all})
 }
 
-// one returns the machine that the path names, or answers that there is none.
+// one returns the machine that the path names, or answers 404.
 func (c *Cloud) one(w http.ResponseWriter, r *http.Request) *instance {
 	for _, i := range c.instances {
 		if i.id == r.PathValue("id") && i.status(c.Clock.Now()) != "deleted" {

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// kind is a type of machine.
+// kind is a machine type.
 type kind struct {
 	Cloud          string        `json:"cloud"`
 	Type           string        `json:"shade_instance_type"`
@@ -43,7 +43,7 @@ type bootTime struct {
 	Max int `json:"max_boot_in_sec"`
 }
 
-// kinds is what the cloud sells: of each deployment type, sold out here and there, and one without a GPU.
+// kinds returns what the cloud sells: of each deployment type, some sold out, and one without a GPU.
 func kinds() []kind {
 	systems := []string{"ubuntu22.04_cuda12.2_shade_os", "ubuntu22.04_shade_os"}
 	return []kind{
@@ -87,7 +87,7 @@ func (c *Cloud) types(w http.ResponseWriter, _ *http.Request) {
 	write(w, map[string]any{"instance_types": all})
 }
 
-// sold returns the type and whether it is sold, and available, in the region.
+// sold returns the type, and whether it is sold and in stock in the region.
 func sold(cloud, name, region string) (k kind, is, available bool) {
 	all := kinds()
 	i := slices.IndexFunc(all, func(k kind) bool { return k.Cloud == cloud && k.Type == name })

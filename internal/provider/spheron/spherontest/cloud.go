@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// Key is the API key that the cloud takes.
+	// Key is the API key that the cloud accepts.
 	Key = "sai_pk_of_a_test"
 	// Team is the account's current team, OtherTeam another of the account's.
 	Team      = "team_1"
@@ -21,7 +21,7 @@ const (
 
 	window  = 15 * time.Minute
 	minimum = 20 * time.Minute
-	// boot is for how long a machine is deploying; its address is there after a second.
+	// boot is how long a machine is deploying; it has its address after a second.
 	boot = 90 * time.Second
 )
 
@@ -33,21 +33,20 @@ type Cloud struct {
 	pageMost int
 	machines map[string]*machine
 	volumes  map[string]*volume
-	made     int // machines ever
+	created  int // machines ever
 	requests []time.Time
 	creates  []time.Time
 	most     struct{ requests, creates int } // in any window
 	team     string                          // the current one
 	envelope string
-	lingers  time.Duration
-	lag      time.Duration
-	bodies   []map[string]any // of deploys that were taken
+	endTakes time.Duration
+	bodies   []map[string]any // of accepted deploys
 }
 
 // Serve starts one that ends with the test.
 func Serve(t testing.TB) *Cloud {
 	t.Helper()
-	c := &Cloud{offers: catalogue(), pageMost: 4, machines: map[string]*machine{}, volumes: map[string]*volume{}, team: Team}
+	c := &Cloud{offers: catalog(), pageMost: 4, machines: map[string]*machine{}, volumes: map[string]*volume{}, team: Team}
 	c.most.requests, c.most.creates = 100, 10
 	mux := http.NewServeMux()
 	for pattern, h := range map[string]func(*http.Request) (int, any){
@@ -69,51 +68,51 @@ func Serve(t testing.TB) *Cloud {
 		"POST /api/volumes/{id}/detach": c.detachVolume,
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			status, said := c.door(r)
+			status, body := c.gate(r)
 			if status == 0 {
-				status, said = h(r)
+				status, body = h(r)
 			}
-			upstreamtest.WriteJSON(w, status, said)
+			upstreamtest.WriteJSON(w, status, body)
 		})
 	}
 	c.Fake.Serve(t, upstreamtest.Config{
-		Account: upstream.Account{Slug: "spheron", Name: "Spheron", Credential: Key}, Handler: mux, Tick: c.tick, Machines: c.live,
+		Account: upstream.Account{Slug: "spheron", Name: "Spheron", Credential: Key},
+		Handler: mux, Tick: c.tick, Machines: c.machineIDs,
 	})
 	return c
 }
 
-// CurrentTeam makes another team the account's only one.
+// CurrentTeam makes another team the account's current one.
 func (c *Cloud) CurrentTeam(team string) { c.Do(func() { c.team = team }) }
 
-// Envelope has lists of deployments come under that name; "" for the bare array.
+// Envelope puts lists of deployments under that name; "" for the bare array.
 func (c *Cloud) Envelope(name string) { c.Do(func() { c.envelope = name }) }
 
-// Lingers has machines go on for so long after their end was taken on.
-func (c *Cloud) Lingers(d time.Duration) { c.Do(func() { c.lingers = d }) }
+// EndTakes makes machines run on for that long after their end was accepted.
+func (c *Cloud) EndTakes(d time.Duration) { c.Do(func() { c.endTakes = d }) }
 
-// Lag has new machines appear only after that time, on the lists and by themselves.
-func (c *Cloud) Lag(d time.Duration) { c.Do(func() { c.lag = d }) }
-
-// PageMost is the most groups that a page has.
+// PageMost sets the most groups of a page.
 func (c *Cloud) PageMost(n int) { c.Do(func() { c.pageMost = n }) }
 
-// SetOffers has the cloud sell these groups.
+// SetOffers replaces the offers.
 func (c *Cloud) SetOffers(groups []Group) { c.Do(func() { c.offers = groups }) }
 
-// Allow has the account's limits be so many requests and creates in 15 minutes, as the cloud grants some.
+// Allow sets the account's limits of requests and creates in 15 minutes.
 func (c *Cloud) Allow(requests, creates int) {
 	c.Do(func() { c.most.requests, c.most.creates = requests, creates })
 }
 
-// Deploys returns the bodies of the deploys that were taken.
+// Deploys returns the bodies of the accepted deploys.
 func (c *Cloud) Deploys() (bodies []map[string]any) {
 	c.Do(func() { bodies = append(bodies, c.bodies...) })
 	return bodies
 }
 
-// door refuses what never gets to a handler. The limiter counts everything, as one that stands before the API does.
-func (c *Cloud) door(r *http.Request) (int, any) {
-	if agent := r.UserAgent(); agent == "" || strings.HasPrefix(agent, "Go-http-client") || strings.HasPrefix(agent, "Python-urllib") {
+// gate refuses what never reaches a handler. The limiter counts every request, as one in front of the
+// API does.
+func (c *Cloud) gate(r *http.Request) (int, any) {
+	agent := r.UserAgent()
+	if agent == "" || strings.HasPrefix(agent, "Go-http-client") || strings.HasPrefix(agent, "Python-urllib") {
 		return http.StatusForbidden, map[string]any{"error": "Forbidden"}
 	}
 	if wait := c.limit(&c.requests, c.most.requests); wait > 0 {
@@ -126,7 +125,7 @@ func (c *Cloud) door(r *http.Request) (int, any) {
 	return 0, nil
 }
 
-// limit counts one more, or says how long to wait.
+// limit counts one more, or returns how long to wait.
 func (c *Cloud) limit(counted *[]time.Time, most int) time.Duration {
 	now, kept := c.Clock.Now(), (*counted)[:0]
 	for _, at := range *counted {
@@ -142,7 +141,9 @@ func (c *Cloud) limit(counted *[]time.Time, most int) time.Duration {
 }
 
 func tooMany(wait time.Duration) (int, any) {
-	return http.StatusTooManyRequests, map[string]any{"error": "Too many requests", "code": "RATE_LIMIT_EXCEEDED", "retryAfter": math.Ceil(wait.Seconds())}
+	return http.StatusTooManyRequests, map[string]any{
+		"error": "Too many requests", "code": "RATE_LIMIT_EXCEEDED", "retryAfter": math.Ceil(wait.Seconds()),
+	}
 }
 
 func refuse(status int, format string, args ...any) (int, any) {
@@ -155,7 +156,7 @@ func (c *Cloud) balance(*http.Request) (int, any) {
 		balance = 0.4
 	}
 	return http.StatusOK, map[string]any{"currency": "USD", "teams": []map[string]any{
-		{"teamId": "team_0", "teamName": "Of somebody else", "balance": 0, "isCurrentTeam": false, "role": "member"},
+		{"teamId": "team_0", "teamName": "Of another owner", "balance": 0, "isCurrentTeam": false, "role": "member"},
 		{"teamId": c.team, "teamName": "Main", "balance": balance, "isCurrentTeam": true, "role": "owner"},
 	}}
 }

@@ -19,7 +19,7 @@ type machine struct {
 	offer                       Offer
 	region                      string
 	created                     time.Time
-	ends                        time.Time // when it is over, where its end was asked for and takes its time
+	ends                        time.Time // when it ends, where its end was accepted and takes a while
 	ssh                         *upstreamtest.SSH
 	init                        *cloudInit
 }
@@ -34,17 +34,14 @@ func (m *machine) active() bool {
 	return m.status == "deploying" || m.status == "running" || m.status == "stopped"
 }
 
-func (m *machine) over() bool {
+func (m *machine) ended() bool {
 	return m.status == "terminated" || m.status == "failed" || m.status == "terminated-provider"
 }
 
-// hides tells that the machine is too new to be shown.
-func (c *Cloud) hides(m *machine) bool { return c.Clock.Now().Sub(m.created) < c.lag }
-
-// tick brings machines to where they are by now.
+// tick does what is due.
 func (c *Cloud) tick() {
 	for _, m := range c.machines {
-		if !m.ends.IsZero() && !m.over() && !c.Clock.Now().Before(m.ends) {
+		if !m.ends.IsZero() && !m.ended() && !c.Clock.Now().Before(m.ends) {
 			c.end(m, "terminated")
 		}
 		if m.status != "deploying" || c.Clock.Now().Sub(m.created) < boot {
@@ -59,11 +56,13 @@ func (c *Cloud) tick() {
 	}
 }
 
-// show is the machine as the API tells it. There is no sshCommand.
+// show returns the machine as the API shows it. There is no sshCommand.
 func (c *Cloud) show(m *machine) map[string]any {
 	out := map[string]any{
-		"id": m.id, "name": m.name, "providerId": m.offer.Provider + "-x", "offerId": m.offer.OfferID, "gpuCount": m.offer.GPUCount, "region": m.region,
-		"instanceType": m.offer.InstanceType, "status": m.status, "totalCost": 0.01, "hourlyRate": m.offer.Price, "sshKeyId": nil, "createdAt": m.created.UTC().Format(time.RFC3339Nano),
+		"id": m.id, "name": m.name, "providerId": m.offer.Provider + "-x", "offerId": m.offer.OfferID,
+		"gpuCount": m.offer.GPUCount, "region": m.region, "instanceType": m.offer.InstanceType, "status": m.status,
+		"totalCost": 0.01, "hourlyRate": m.offer.Price, "sshKeyId": nil,
+		"createdAt": m.created.UTC().Format(time.RFC3339Nano),
 	}
 	if m.user != "" {
 		out["user"] = m.user
@@ -75,7 +74,7 @@ func (c *Cloud) show(m *machine) map[string]any {
 			out["sshPort"] = m.ssh.Port
 		}
 	case c.Clock.Now().Sub(m.created) >= time.Second:
-		out["ipAddress"] = "127.88.0.0" // where nobody answers yet
+		out["ipAddress"] = "127.88.0.0" // which does not answer yet
 	default:
 		out["ipAddress"] = nil
 	}
@@ -86,10 +85,10 @@ func (c *Cloud) listMachines(r *http.Request) (int, any) {
 	want, out := r.URL.Query().Get("status"), []any{}
 	for _, id := range c.ids() {
 		m := c.machines[id]
-		if c.hides(m) {
+		if c.Hidden(m.created) {
 			continue
 		}
-		if want == "" || want == m.status || want == "active" && m.active() || want == "inactive" && m.over() {
+		if want == "" || want == m.status || want == "active" && m.active() || want == "inactive" && m.ended() {
 			out = append(out, c.show(m))
 		}
 	}
@@ -109,7 +108,7 @@ func (c *Cloud) ids() (out []string) {
 
 func (c *Cloud) oneMachine(r *http.Request) (int, any) {
 	m, found := c.machines[r.PathValue("id")]
-	if !found || c.hides(m) {
+	if !found || c.Hidden(m.created) {
 		return refuse(http.StatusNotFound, "Deployment not found")
 	}
 	return http.StatusOK, c.show(m)
@@ -154,7 +153,7 @@ type cloudInit struct {
 	} `json:"writeFiles"`
 }
 
-// hostKey is the private host key that sshd is configured with; "" for its own.
+// hostKey returns the private host key that sshd is configured with, or "".
 func (i *cloudInit) hostKey() string {
 	if i == nil {
 		return ""
@@ -163,12 +162,7 @@ func (i *cloudInit) hostKey() string {
 	for _, f := range i.WriteFiles {
 		content[f.Path] = f.Content
 	}
-	for path, text := range content {
-		if key, is := strings.CutPrefix(text, "HostKey "); is && strings.HasPrefix(path, "/etc/ssh/sshd_config.d/") {
-			return content[strings.TrimSpace(key)]
-		}
-	}
-	return ""
+	return upstreamtest.HostKeyFile(content)
 }
 
 func (c *Cloud) deploy(r *http.Request) (int, any) {
@@ -179,24 +173,8 @@ func (c *Cloud) deploy(r *http.Request) (int, any) {
 	if err := upstreamtest.ReadJSON(r, &d); err != nil {
 		return refuse(http.StatusBadRequest, "Invalid request body: %v", err)
 	}
-	for name, value := range map[string]string{
-		"provider": d.Provider, "offerId": d.OfferID, "gpuType": d.GPUType, "region": d.Region, "operatingSystem": d.OperatingSystem, "instanceType": d.InstanceType,
-	} {
-		if value == "" {
-			return http.StatusBadRequest, map[string]any{"error": "Validation failed", "details": map[string]any{name: "is required"}}
-		}
-	}
-	if (d.SSHKeyID == "") == (d.PublicKey == "") {
-		return refuse(http.StatusBadRequest, "Provide exactly one of sshKeyId and ssh_public_key")
-	}
-	if _, _, _, rest, err := ssh.ParseAuthorizedKey([]byte(d.PublicKey)); err != nil || len(rest) > 0 {
-		return refuse(http.StatusBadRequest, "Invalid SSH public key")
-	}
-	switch {
-	case d.TeamID == "":
-		return refuse(http.StatusBadRequest, "Team ID is required for authenticated deployments")
-	case d.TeamID != c.team:
-		return refuse(http.StatusBadRequest, "Team not found or access denied")
+	if status, body := c.validate(d); status != 0 {
+		return status, body
 	}
 	offer, why := c.chosen(d)
 	if why != "" {
@@ -211,20 +189,48 @@ func (c *Cloud) deploy(r *http.Request) (int, any) {
 	if c.NoCapacity || !offer.Available {
 		return http.StatusBadRequest, map[string]any{"error_message": "The selected offer is no longer available"}
 	}
-	c.made++
+	c.created++
 	m := &machine{
-		id: fmt.Sprintf("6711f0%06d", c.made), name: d.Name, status: "deploying", key: d.PublicKey, init: d.CloudInit, offer: offer, region: d.Region, created: c.Clock.Now(),
+		id: fmt.Sprintf("6711f0%06d", c.created), name: d.Name, status: "deploying", key: d.PublicKey,
+		init: d.CloudInit, offer: offer, region: d.Region, created: c.Clock.Now(),
 	}
-	if c.made%2 == 0 {
-		m.user = "spheron" // others are logged into as ubuntu, which is not said
+	if c.created%2 == 0 {
+		m.user = "spheron" // the user of others is ubuntu, which is not stated
 	}
 	c.machines[m.id] = m
-	body := map[string]any{"teamId": d.TeamID, "name": d.Name, "gpuType": d.GPUType, "instanceType": d.InstanceType, "cloudInit": d.CloudInit, "region": d.Region, "ssh_public_key": d.PublicKey}
-	c.bodies = append(c.bodies, body)
+	c.bodies = append(c.bodies, map[string]any{
+		"teamId": d.TeamID, "name": d.Name, "gpuType": d.GPUType, "instanceType": d.InstanceType,
+		"cloudInit": d.CloudInit, "region": d.Region, "ssh_public_key": d.PublicKey,
+	})
 	return http.StatusCreated, c.show(m)
 }
 
-// chosen finds the one row of which all the coupled fields are.
+// validate checks the fields of a deploy that do not depend on offers.
+func (c *Cloud) validate(d deployment) (int, any) {
+	for name, value := range map[string]string{
+		"provider": d.Provider, "offerId": d.OfferID, "gpuType": d.GPUType, "region": d.Region,
+		"operatingSystem": d.OperatingSystem, "instanceType": d.InstanceType,
+	} {
+		if value == "" {
+			details := map[string]any{name: "is required"}
+			return http.StatusBadRequest, map[string]any{"error": "Validation failed", "details": details}
+		}
+	}
+	_, _, _, rest, err := ssh.ParseAuthorizedKey([]byte(d.PublicKey))
+	switch {
+	case (d.SSHKeyID == "") == (d.PublicKey == ""):
+		return refuse(http.StatusBadRequest, "Provide exactly one of sshKeyId and ssh_public_key")
+	case err != nil || len(rest) > 0:
+		return refuse(http.StatusBadRequest, "Invalid SSH public key")
+	case d.TeamID == "":
+		return refuse(http.StatusBadRequest, "Team ID is required for authenticated deployments")
+	case d.TeamID != c.team:
+		return refuse(http.StatusBadRequest, "Team not found or access denied")
+	}
+	return 0, nil
+}
+
+// chosen returns the one row that has all of the coupled fields.
 func (c *Cloud) chosen(d deployment) (Offer, string) {
 	for _, g := range c.offers {
 		for _, o := range g.Offers {
@@ -248,7 +254,7 @@ func (c *Cloud) terminate(r *http.Request) (int, any) {
 	if !found {
 		return refuse(http.StatusNotFound, "Deployment not found")
 	}
-	if m.over() {
+	if m.ended() {
 		return http.StatusBadRequest, map[string]any{
 			"error": "Cannot terminate instance", "message": "Instance is already " + m.status, "currentStatus": m.status, "canTerminate": false,
 		}
@@ -261,7 +267,7 @@ func (c *Cloud) terminate(r *http.Request) (int, any) {
 			"canTerminate": false, "timeRemaining": left, "minimumRuntime": least.Minutes(),
 		}
 	}
-	if m.ends = c.Clock.Now().Add(c.lingers); c.lingers == 0 {
+	if m.ends = c.Clock.Now().Add(c.endTakes); c.endTakes == 0 {
 		c.end(m, "terminated")
 	}
 	return http.StatusOK, map[string]any{
@@ -278,7 +284,8 @@ func (c *Cloud) end(m *machine, word string) {
 	}
 }
 
-// SetStatus has the cloud use that word for a machine, as when the provider takes it back or someone stops it in the dashboard.
+// SetStatus sets a machine's status, as when the provider reclaims it or a user stops it in the
+// dashboard.
 func (c *Cloud) SetStatus(id, word string) {
 	c.Do(func() {
 		if m := c.machines[id]; word == "running" || word == "deploying" || !strings.HasPrefix(word, "terminated") && word != "failed" {
@@ -289,39 +296,42 @@ func (c *Cloud) SetStatus(id, word string) {
 	})
 }
 
-// Rename gives a machine another name, as anybody can in the dashboard.
+// Rename renames a machine, as users can in the dashboard.
 func (c *Cloud) Rename(id, name string) { c.Do(func() { c.machines[id].name = name }) }
 
-// Forget takes a machine out of all lists, and has the cloud not know its id either.
+// Forget removes a machine from all lists, and by its id.
 func (c *Cloud) Forget(id string) {
 	c.Do(func() { c.machines[id].close(); delete(c.machines, id) })
 }
 
-// live returns the ids of all that are not over.
-func (c *Cloud) live() (out []string) {
+// machineIDs returns the ids of the machines that have not ended.
+func (c *Cloud) machineIDs() (out []string) {
 	for _, id := range c.ids() {
-		if !c.machines[id].over() {
+		if !c.machines[id].ended() {
 			out = append(out, id)
 		}
 	}
 	return out
 }
 
-// Holding returns what there is, and every machine that there was.
+// Inventory returns what exists, and every machine that existed.
 func (c *Cloud) Inventory() (h upstreamtest.Inventory) {
 	c.Do(func() {
 		c.tick()
 		for _, id := range c.ids() {
 			m := c.machines[id]
-			state := map[string]provider.MachineState{"deploying": provider.MachineProvisioning, "running": provider.MachineReady, "stopped": provider.MachineOff}[m.status]
-			if m.over() {
+			state := map[string]provider.MachineState{
+				"deploying": provider.MachineProvisioning, "running": provider.MachineReady, "stopped": provider.MachineOff,
+			}[m.status]
+			if m.ended() {
 				state = provider.MachineGone
 			}
 			h.Machines = append(h.Machines, upstreamtest.Machine{ID: m.id, Name: m.name, State: state, Made: m.created})
 		}
 		for i := range len(c.volumes) {
 			if v := c.volumes[volumeID(i)]; !v.deleted {
-				h.Volumes = append(h.Volumes, upstreamtest.Volume{ID: v.id, Name: v.name, SizeGB: v.size, Machines: slices.Clone(v.attached)})
+				entry := upstreamtest.Volume{ID: v.id, Name: v.name, SizeGB: v.size, Machines: slices.Clone(v.attached)}
+				h.Volumes = append(h.Volumes, entry)
 			}
 		}
 	})

@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// Group is what the cloud sells of one type of GPU, and Offer one row of it, with the names of its JSON.
+// Group has the offers of one type of GPU, and Offer is one row of it.
 type (
 	Group struct {
 		GPUType     string   `json:"gpuType"`
@@ -37,8 +37,8 @@ type (
 	}
 )
 
-// catalogue is what the cloud sells at first. All of it is invented.
-func catalogue() []Group {
+// catalog returns the first offers. All of them are invented.
+func catalog() []Group {
 	ubuntu := []string{"Ubuntu Server 22.04 LTS R570 CUDA 12.8", "ubuntu-24.04"}
 	return []Group{
 		{GPUType: "h100-sxm5", GPUModel: "H100 SXM5", DisplayName: "NVIDIA H100 SXM5", Offers: []Offer{
@@ -71,7 +71,7 @@ func catalogue() []Group {
 	}
 }
 
-// subproviders are who sells something.
+// subproviders returns the sub-providers with offers.
 func (c *Cloud) subproviders() (out []string) {
 	for _, g := range c.offers {
 		for _, o := range g.Offers {
@@ -85,7 +85,8 @@ func (c *Cloud) subproviders() (out []string) {
 
 func (c *Cloud) providers(*http.Request) (int, any) { return http.StatusOK, c.subproviders() }
 
-// listOffers pages through groups. The filter chooses groups in which any offer is of the type, and shows them whole.
+// listOffers pages through groups. The filter selects groups in which any offer has the type, and shows
+// them whole.
 func (c *Cloud) listOffers(r *http.Request) (int, any) {
 	page, limit, err := paging(r, 10)
 	if err != "" {
@@ -106,12 +107,13 @@ func (c *Cloud) listOffers(r *http.Request) (int, any) {
 	}
 	first := min((page-1)*limit, len(groups))
 	return http.StatusOK, map[string]any{
-		"data": groups[first:min(first+limit, len(groups))], "total": len(groups), "page": page, "limit": limit, "totalPages": (len(groups) + limit - 1) / limit,
+		"data": groups[first:min(first+limit, len(groups))], "total": len(groups), "page": page, "limit": limit,
+		"totalPages": (len(groups) + limit - 1) / limit,
 	}
 }
 
-func paging(r *http.Request, usual int) (page, limit int, wrong string) {
-	page, limit = 1, usual
+func paging(r *http.Request, fallback int) (page, limit int, problem string) {
+	page, limit = 1, fallback
 	for name, n := range map[string]*int{"page": &page, "limit": &limit} {
 		if text := r.URL.Query().Get(name); text != "" {
 			var err error

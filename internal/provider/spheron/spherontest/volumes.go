@@ -18,13 +18,13 @@ type volume struct {
 	created                    time.Time
 }
 
-// volumeHome is where volumes are to be had.
-type volumeHome struct {
+// volumeRegion is a region with volumes.
+type volumeRegion struct {
 	region   string
 	min, max int64
 }
 
-var volumeHomes = map[string][]volumeHome{
+var volumeRegionsOf = map[string][]volumeRegion{
 	"voltage-park": {{"us-dallas-1", 10, 64000}},
 	"data-crunch":  {{"FIN-01", 10, 10000}, {"FIN-02", 10, 10000}},
 	"spheron-ai":   {{"eu-1", 1, 2000}},
@@ -33,13 +33,16 @@ var volumeHomes = map[string][]volumeHome{
 const perGBHour = 0.000109
 
 func (c *Cloud) volumeRegions(r *http.Request) (int, any) {
-	homes, known := volumeHomes[r.URL.Query().Get("provider")]
+	homes, known := volumeRegionsOf[r.URL.Query().Get("provider")]
 	if !known {
 		return refuse(http.StatusBadRequest, "provider must be one of voltage-park, data-crunch, sesterce, spheron-ai")
 	}
 	regions := []any{}
 	for _, h := range homes {
-		regions = append(regions, map[string]any{"id": h.region, "name": h.region, "hasGpuOffers": true, "minSizeGb": h.min, "maxSizeGb": h.max, "hourlyRatePerGb": perGBHour})
+		regions = append(regions, map[string]any{
+			"id": h.region, "name": h.region, "hasGpuOffers": true,
+			"minSizeGb": h.min, "maxSizeGb": h.max, "hourlyRatePerGb": perGBHour,
+		})
 	}
 	return http.StatusOK, map[string]any{"hasAnyOffers": true, "regions": regions}
 }
@@ -59,9 +62,9 @@ func showVolume(v *volume) map[string]any {
 }
 
 func (c *Cloud) listVolumes(r *http.Request) (int, any) {
-	page, limit, wrong := paging(r, 20)
-	if wrong != "" {
-		return refuse(http.StatusBadRequest, "%s", wrong)
+	page, limit, problem := paging(r, 20)
+	if problem != "" {
+		return refuse(http.StatusBadRequest, "%s", problem)
 	}
 	limit = min(limit, 50)
 	all := []any{}
@@ -76,7 +79,7 @@ func (c *Cloud) listVolumes(r *http.Request) (int, any) {
 
 func volumeID(i int) string { return fmt.Sprintf("6712aa%04d", i) }
 
-// theVolume returns that of the path, which takes the id and not the volumeId.
+// theVolume returns the volume of the path, which takes the id and not the volumeId.
 func (c *Cloud) theVolume(r *http.Request) (*volume, bool) {
 	v, found := c.volumes[r.PathValue("id")]
 	return v, found && !v.deleted
@@ -108,7 +111,7 @@ func (c *Cloud) createVolume(r *http.Request) (int, any) {
 	if body.Provider == "voltage-park" && body.Region == "" {
 		body.Region = "us-dallas-1"
 	}
-	i := slices.IndexFunc(volumeHomes[body.Provider], func(h volumeHome) bool { return h.region == body.Region })
+	i := slices.IndexFunc(volumeRegionsOf[body.Provider], func(h volumeRegion) bool { return h.region == body.Region })
 	switch {
 	case i < 0:
 		return refuse(http.StatusBadRequest, "Invalid provider or region")
@@ -117,7 +120,7 @@ func (c *Cloud) createVolume(r *http.Request) (int, any) {
 	case body.TeamID != c.team:
 		return refuse(http.StatusBadRequest, "Team ID is required")
 	}
-	if home := volumeHomes[body.Provider][i]; body.SizeInGB < home.min || body.SizeInGB > home.max {
+	if home := volumeRegionsOf[body.Provider][i]; body.SizeInGB < home.min || body.SizeInGB > home.max {
 		return refuse(http.StatusBadRequest, "Size must be between %d and %d GB", home.min, home.max)
 	}
 	v := &volume{id: volumeID(len(c.volumes)), name: body.Name, provider: body.Provider, region: body.Region, size: body.SizeInGB, created: c.Clock.Now()}
@@ -155,11 +158,11 @@ func (c *Cloud) deleteVolume(r *http.Request) (int, any) {
 	return http.StatusOK, map[string]any{"success": true}
 }
 
-// attachVolume lets several machines share one, except at voltage-park, where a machine has one volume at most.
+// attachVolume allows several machines per volume. At voltage-park, a machine has at most one volume.
 func (c *Cloud) attachVolume(r *http.Request) (int, any) {
-	v, m, status, said := c.both(r)
+	v, m, status, problem := c.both(r)
 	if status != 0 {
-		return status, said
+		return status, problem
 	}
 	switch {
 	case m.status != "running":
@@ -179,9 +182,9 @@ func (c *Cloud) attachVolume(r *http.Request) (int, any) {
 }
 
 func (c *Cloud) detachVolume(r *http.Request) (int, any) {
-	v, m, status, said := c.both(r)
+	v, m, status, problem := c.both(r)
 	if status != 0 {
-		return status, said
+		return status, problem
 	}
 	if !slices.Contains(v.attached, m.id) {
 		return refuse(http.StatusBadRequest, "Volume is not attached to this deployment")
@@ -190,19 +193,19 @@ func (c *Cloud) detachVolume(r *http.Request) (int, any) {
 	return http.StatusOK, showVolume(v)
 }
 
-// both reads of which volume and which deployment the request is.
-func (c *Cloud) both(r *http.Request) (v *volume, m *machine, status int, said any) {
+// both returns the volume and the deployment of a request.
+func (c *Cloud) both(r *http.Request) (v *volume, m *machine, status int, problem any) {
 	var body struct {
 		DeploymentID string `json:"deploymentId"`
 	}
 	v, found := c.theVolume(r)
 	if err := upstreamtest.ReadJSON(r, &body); err != nil {
-		status, said = refuse(http.StatusBadRequest, "Invalid request body: %v", err)
-		return nil, nil, status, said
+		status, problem = refuse(http.StatusBadRequest, "Invalid request body: %v", err)
+		return nil, nil, status, problem
 	}
 	m, there := c.machines[body.DeploymentID]
 	if !found || !there {
-		status, said = refuse(http.StatusNotFound, "Volume or deployment not found")
+		status, problem = refuse(http.StatusNotFound, "Volume or deployment not found")
 	}
-	return v, m, status, said
+	return v, m, status, problem
 }

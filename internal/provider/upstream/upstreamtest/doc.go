@@ -1,7 +1,9 @@
-// Package upstreamtest is what the fakes of upstream clouds stand on: a real HTTP server on the loopback device whose requests can be lost,
-// broken, garbled or throttled, a clock that tests move, the account and what can be done to it, and machines whose SSH really answers.
+// Package upstreamtest is what the fakes of upstream clouds are built on: a real HTTP server on the
+// loopback device into which faults can be injected, a clock that tests advance, the account and its
+// limits, and machines with a real SSH server.
 //
-// It does not own what any cloud's API looks like: that is the fake's, from the fact sheet of its cloud.
+// It does not own what any cloud's API is like. That belongs to the fake.
 //
-// Invariants: a Fake answers one request at a time, after what its time has brought; none of its machines answers after the test.
+// Invariants: a Fake answers one request at a time, after it has done what is due. None of its
+// machines answers after the test.
 package upstreamtest

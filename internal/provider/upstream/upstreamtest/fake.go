@@ -18,25 +18,30 @@ import (
 // Fake is what the fakes of clouds have in common. A fake embeds it and starts it with Serve.
 type Fake struct {
 	*Server
-	// Mu guards all that the fake knows. It is held while a request is answered, and while the functions of a Config run.
+	// Mu guards the fake's state. It is held while a request is answered, and while the functions of
+	// a Config run.
 	Mu sync.Mutex
-	// Empty has the cloud sold out, Poor the account at its limit or without money, and Shut the credential refused. Mu guards them.
+	// NoCapacity means that the cloud is sold out, NoQuota that the account is at its limit or out of
+	// money, and Revoked that the credential is refused. Mu guards them.
 	NoCapacity, NoQuota, Revoked bool
+	// Delay is how long new machines stay hidden. Mu guards it.
+	Delay time.Duration
 
 	c       Config
 	refusal *refusal
 	booted  []*SSH
 }
 
-// Config is what one fake is.
+// Config describes one fake.
 type Config struct {
-	// Account is the account that the cloud knows. Its BaseURL is the path of the API, "" or "/v1", and its times are the fake's.
+	// Account is the account at the cloud. Its BaseURL is the path of the API, "" or "/v1".
 	Account upstream.Account
 	// Handler answers requests, one at a time.
 	Handler http.Handler
-	// Tick lets what time has brought happen: before each request and after Advance.
+	// Tick does what is due: before each request and after Advance.
 	Tick func()
-	// Machines returns the ids of the machines that there are; whether one that is ending is there is the fake's to say.
+	// Machines returns the ids of the machines that exist. The fake decides whether one that is ending
+	// does.
 	Machines func() []string
 }
 
@@ -45,7 +50,7 @@ type refusal struct {
 	body   string
 }
 
-// Serve starts the fake, which ends with the test, and its machines with it. Whatever Handler needs must be there before.
+// Serve starts the fake, which ends with the test, and its machines with it.
 func (f *Fake) Serve(t testing.TB, c Config) {
 	t.Helper()
 	f.c = c
@@ -64,40 +69,46 @@ func (f *Fake) Serve(t testing.TB, c Config) {
 	})
 }
 
-// Do runs what looks at or changes what the fake knows.
-func (f *Fake) Do(what func()) {
+// Do calls f with Mu held.
+func (f *Fake) Do(access func()) {
 	f.Mu.Lock()
 	defer f.Mu.Unlock()
-	what()
+	access()
 }
 
-// Account is the account of an adapter that lives in the fake's time: its Sleep lets that pass.
+// Account returns the account for an adapter. It uses the fake's clock, which its Sleep advances.
 func (f *Fake) Account() upstream.Account {
 	a := f.c.Account
-	a.BaseURL, a.Version, a.Now, a.PrivateAddresses = f.URL+a.BaseURL, "test", f.Clock.Now, true
-	a.Sleep = func(ctx context.Context, d time.Duration) error {
+	a.BaseURL, a.Version, a.PrivateAddresses = f.URL+a.BaseURL, "test", true
+	a.Now, a.Sleep = f.Clock.Now, func(ctx context.Context, d time.Duration) error {
 		f.Advance(d)
 		return ctx.Err()
 	}
 	return a
 }
 
-// Advance moves the cloud's clock on, and does what is due by then.
+// Advance advances the cloud's clock, and does what is due by then.
 func (f *Fake) Advance(d time.Duration) {
 	f.Server.Advance(d)
 	f.Do(f.c.Tick)
 }
 
-// SoldOut takes all capacity away, or gives it back.
-func (f *Fake) SoldOut(is bool) { f.Do(func() { f.NoCapacity = is }) }
+// SoldOut removes all capacity, or restores it.
+func (f *Fake) SoldOut(on bool) { f.Do(func() { f.NoCapacity = on }) }
 
-// OverQuota has the account at its limit, or no more.
-func (f *Fake) OverQuota(is bool) { f.Do(func() { f.NoQuota = is }) }
+// OverQuota puts the account at its limit, or not.
+func (f *Fake) OverQuota(on bool) { f.Do(func() { f.NoQuota = on }) }
 
-// Revoke has the credential refused, or taken again.
-func (f *Fake) Revoke(is bool) { f.Do(func() { f.Revoked = is }) }
+// Revoke makes the cloud refuse the credential, or accept it again.
+func (f *Fake) Revoke(on bool) { f.Do(func() { f.Revoked = on }) }
 
-// MachineIDs returns the ids of the machines that there are.
+// Lag hides new machines for that long, on lists and by id.
+func (f *Fake) Lag(d time.Duration) { f.Do(func() { f.Delay = d }) }
+
+// Hidden reports whether a machine created then is hidden. Mu is held.
+func (f *Fake) Hidden(created time.Time) bool { return f.Clock.Now().Sub(created) < f.Delay }
+
+// MachineIDs returns the ids of the machines that exist.
 func (f *Fake) MachineIDs() (ids []string) {
 	f.Do(func() {
 		f.c.Tick()
@@ -106,10 +117,10 @@ func (f *Fake) MachineIDs() (ids []string) {
 	return ids
 }
 
-// Made returns how many machines there are.
+// MachineCount returns how many machines exist.
 func (f *Fake) MachineCount() int { return len(f.MachineIDs()) }
 
-// Open returns the adapter that build makes of the account.
+// Open returns the adapter that build returns for the account.
 func Open[P provider.Provider](t testing.TB, a upstream.Account, build func(upstream.Account) (P, error)) P {
 	t.Helper()
 	p, err := build(a)
@@ -119,17 +130,21 @@ func Open[P provider.Provider](t testing.TB, a upstream.Account, build func(upst
 	return p
 }
 
-// Harness is the fake as the conformance suite wants it, with the adapter that build makes of its account.
+// Harness returns the fake and the adapter that build returns for its account, for the conformance
+// suite.
 func Harness[P provider.Provider](t testing.TB, f *Fake, build func(upstream.Account) (P, error)) providertest.Harness {
 	open := func() provider.Provider { return Open(t, f.Account(), build) }
 	return providertest.Harness{
 		Provider: open(), Reopen: open, Advance: f.Advance, Settle: f.Settle,
-		Cloud: &providertest.Cloud{InjectFault: f.InjectFault, ClearFaults: f.ClearFaults, SoldOut: f.SoldOut, OverQuota: f.OverQuota, Revoke: f.Revoke, MachineCount: f.MachineCount},
+		Cloud: &providertest.Cloud{
+			InjectFault: f.InjectFault, ClearFaults: f.ClearFaults, MachineCount: f.MachineCount,
+			SoldOut: f.SoldOut, OverQuota: f.OverQuota, Revoke: f.Revoke,
+		},
 	}
 }
 
-// Boot starts a machine's SSH, which ends with the test. user is who may log in, with any of the
-// keys, which are lines of an authorized_keys file. hostKey is as of ListenSSH. Mu is held.
+// Boot starts a machine's SSH server, which ends with the test. The parameters are those of
+// ListenSSH. Mu is held.
 func (f *Fake) Boot(user string, keys []string, hostKey string) (*SSH, error) {
 	s, err := ListenSSH(user, keys, hostKey)
 	if err == nil {
@@ -138,17 +153,17 @@ func (f *Fake) Boot(user string, keys []string, hostKey string) (*SSH, error) {
 	return s, err
 }
 
-// BootAgain starts the SSH of a machine that was closed once more, at its address. Mu is held.
+// BootAgain restarts a machine's closed SSH server at its address. Mu is held.
 func (f *Fake) BootAgain(s *SSH) (*SSH, error) {
-	again, err := s.again()
+	restarted, err := s.restart()
 	if err == nil {
-		f.booted = append(f.booted, again)
+		f.booted = append(f.booted, restarted)
 	}
-	return again, err
+	return restarted, err
 }
 
-// Port returns where the SSH of the machine at that address answers, or did last: 22, but for where the process may not take that; 0 for no machine.
-// It is for clouds whose API has no port.
+// Port returns the port of SSH at a machine's address: 22, or another one where the process may not
+// listen there; 0 for no machine. It is for clouds whose API has no port.
 func (f *Fake) Port(address string) (port int) {
 	f.Do(func() {
 		for _, s := range f.booted {
@@ -160,31 +175,32 @@ func (f *Fake) Port(address string) (port int) {
 	return port
 }
 
-// RefuseNext has the next request for a machine answered with that status and body, and nothing made.
+// RefuseNext answers the next request for a machine with that status and body, and creates nothing.
 func (f *Fake) RefuseNext(status int, body string) {
 	f.Do(func() { f.refusal = &refusal{status, body} })
 }
 
-// Refused answers what RefuseNext has said, where it has. Mu is held.
+// Refused writes the response of RefuseNext, and reports whether there was one. Mu is held.
 func (f *Fake) Refused(w http.ResponseWriter) bool {
-	no := f.refusal
-	if no == nil {
+	r := f.refusal
+	if r == nil {
 		return false
 	}
 	f.refusal = nil
-	w.WriteHeader(no.status)
-	_, _ = io.WriteString(w, no.body)
+	w.WriteHeader(r.status)
+	_, _ = io.WriteString(w, r.body)
 	return true
 }
 
-// Answer answers with a body of JSON.
+// WriteJSON writes a response with a JSON body.
 func WriteJSON(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(body)
 }
 
-// Read reads a request's body of JSON strictly: a field that into does not have, or of another type, or anything after it, is an error.
+// ReadJSON decodes a request's JSON body. An unknown field, a wrong type or trailing data is an
+// error.
 func ReadJSON(r *http.Request, into any) error {
 	if r.Header.Get("Content-Type") != "application/json" {
 		return errors.New("the body is not application/json")
@@ -192,7 +208,7 @@ func ReadJSON(r *http.Request, into any) error {
 	return DecodeStrict(io.LimitReader(r.Body, 2<<20), into)
 }
 
-// Strict reads one piece of JSON as Read does.
+// DecodeStrict decodes JSON as ReadJSON does.
 func DecodeStrict(from io.Reader, into any) error {
 	d := json.NewDecoder(from)
 	d.DisallowUnknownFields()
@@ -200,7 +216,7 @@ func DecodeStrict(from io.Reader, into any) error {
 		return err
 	}
 	if d.More() {
-		return errors.New("something comes after the body")
+		return errors.New("there is data after the body")
 	}
 	return nil
 }

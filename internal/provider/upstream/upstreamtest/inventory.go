@@ -7,21 +7,21 @@ import (
 	"github.com/billetcloud/billet/internal/provider"
 )
 
-// Inventory is what a fake really has, whatever its API says of it.
+// Inventory is what a fake really has, whatever its API shows.
 type Inventory struct {
-	// Machines are all that were ever made, each with its last state: MachineGone for what is no more.
+	// Machines are all that were ever created, each with its last state.
 	Machines []Machine
 	Volumes  []Volume
 }
 
-// Machine is one of a fake's machines. Name is what it was made with, our mark.
+// Machine is a machine of a fake. Name is that of its creation, our mark.
 type Machine struct {
 	ID, Name string
 	State    provider.MachineState
 	Made     time.Time
 }
 
-// Volume is one of a fake's volumes. Machines are the ids of those that have it.
+// Volume is a volume of a fake. Machines are the ids of those that it is attached to.
 type Volume struct {
 	ID, Name string
 	SizeGB   int64

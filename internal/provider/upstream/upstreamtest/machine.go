@@ -1,6 +1,7 @@
 package upstreamtest
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
 	"errors"
@@ -10,16 +11,17 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 
 	"go.yaml.in/yaml/v3"
 	"golang.org/x/crypto/ssh"
 )
 
-// SSH is a fake cloud's machine as far as its renter sees it: an SSH server at an address of its own that lets in one user with the machine's
-// keys, and tells what it is.
+// SSH is a fake machine as its tenant sees it: an SSH server at an address of its own, which accepts
+// one user with the machine's keys.
 type SSH struct {
-	// Address is in 127.0.0.0/8. Port is 22 where the process may take it, else another.
+	// Address is in 127.0.0.0/8. Port is 22 where the process may listen there, else another.
 	Address string
 	Port    int
 
@@ -31,20 +33,22 @@ type SSH struct {
 	ended bool
 }
 
-// tries is how many addresses are tried; others on this machine may have taken some.
+// tries is how many addresses are tried, of which some may be in use.
 const tries = 50
 
-// ListenSSH starts one. user is who may log in, with any of the keys, which are lines of an
-// authorized_keys file. hostKey is the private key that it shows, in OpenSSH's form; "" for one of its own.
+// ListenSSH starts an SSH server. The user may log in with any of the keys, which are lines of an
+// authorized_keys file. hostKey is a private key in OpenSSH's format; "" for a new one.
 func ListenSSH(user string, keys []string, hostKey string) (*SSH, error) {
-	config := &ssh.ServerConfig{PublicKeyCallback: func(c ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
+	accept := func(c ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
 		for _, line := range keys {
-			if known, _, _, _, err := ssh.ParseAuthorizedKey([]byte(line)); err == nil && c.User() == user && string(known.Marshal()) == string(key.Marshal()) {
+			known, _, _, _, err := ssh.ParseAuthorizedKey([]byte(line))
+			if err == nil && c.User() == user && bytes.Equal(known.Marshal(), key.Marshal()) {
 				return nil, nil
 			}
 		}
-		return nil, errors.New("not this key")
-	}}
+		return nil, errors.New("unknown key")
+	}
+	config := &ssh.ServerConfig{PublicKeyCallback: accept}
 	host, err := signer(hostKey)
 	if err != nil {
 		return nil, err
@@ -65,7 +69,7 @@ func ListenSSH(user string, keys []string, hostKey string) (*SSH, error) {
 		}
 	}
 	s.Port = s.l.Addr().(*net.TCPAddr).Port
-	go s.serve(config)
+	go s.serve()
 	return s, nil
 }
 
@@ -80,7 +84,7 @@ func signer(hostKey string) (ssh.Signer, error) {
 	return ssh.NewSignerFromKey(private)
 }
 
-// HostKeyOf is the host key that a cloud-config text gives a machine by its ssh_keys; "" for none.
+// HostKeyOf returns the host key that a cloud-config text gives a machine with ssh_keys, or "".
 func HostKeyOf(text string) string {
 	var config struct {
 		Keys struct {
@@ -93,18 +97,28 @@ func HostKeyOf(text string) string {
 	return config.Keys.Private
 }
 
-// again starts the machine once more after Close: at the same address, with the same keys.
-func (s *SSH) again() (*SSH, error) {
+// HostKeyFile returns the private host key that files configure sshd with, by path, or "".
+func HostKeyFile(files map[string]string) string {
+	for path, text := range files {
+		if key, is := strings.CutPrefix(text, "HostKey "); is && strings.HasPrefix(path, "/etc/ssh/sshd_config.d/") {
+			return files[strings.TrimSpace(key)]
+		}
+	}
+	return ""
+}
+
+// restart starts a closed server again: at the same address, with the same keys.
+func (s *SSH) restart() (*SSH, error) {
 	l, err := net.Listen("tcp", net.JoinHostPort(s.Address, strconv.Itoa(s.Port)))
 	if err != nil {
 		return nil, err
 	}
-	again := &SSH{Address: s.Address, Port: s.Port, config: s.config, conns: map[net.Conn]bool{}, l: l}
-	go again.serve(s.config)
-	return again, nil
+	restarted := &SSH{Address: s.Address, Port: s.Port, config: s.config, conns: map[net.Conn]bool{}, l: l}
+	go restarted.serve()
+	return restarted, nil
 }
 
-// Close ends it: no new connection is taken, and those that there are break.
+// Close ends the server and its connections.
 func (s *SSH) Close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -115,7 +129,7 @@ func (s *SSH) Close() {
 	}
 }
 
-func (s *SSH) serve(config *ssh.ServerConfig) {
+func (s *SSH) serve() {
 	for {
 		c, err := s.l.Accept()
 		if err != nil {
@@ -127,42 +141,44 @@ func (s *SSH) serve(config *ssh.ServerConfig) {
 		}
 		s.conns[c] = true
 		s.mu.Unlock()
-		go func() {
-			defer func() {
-				_ = c.Close()
-				s.mu.Lock()
-				delete(s.conns, c)
-				s.mu.Unlock()
-			}()
-			_, channels, requests, err := ssh.NewServerConn(c, config)
-			if err != nil {
-				return
-			}
-			go ssh.DiscardRequests(requests)
-			for channel := range channels {
-				if channel.ChannelType() != "session" {
-					_ = channel.Reject(ssh.UnknownChannelType, "sessions only")
-					continue
-				}
-				session, requests, err := channel.Accept()
-				if err != nil {
-					return
-				}
-				go answer(session, requests)
-			}
-		}()
+		go s.handle(c)
 	}
 }
 
-// answer takes any command or shell, says what the machine is, and ends well.
+func (s *SSH) handle(c net.Conn) {
+	defer func() {
+		_ = c.Close()
+		s.mu.Lock()
+		delete(s.conns, c)
+		s.mu.Unlock()
+	}()
+	_, channels, requests, err := ssh.NewServerConn(c, s.config)
+	if err != nil {
+		return
+	}
+	go ssh.DiscardRequests(requests)
+	for channel := range channels {
+		if channel.ChannelType() != "session" {
+			_ = channel.Reject(ssh.UnknownChannelType, "sessions only")
+			continue
+		}
+		session, requests, err := channel.Accept()
+		if err != nil {
+			return
+		}
+		go answer(session, requests)
+	}
+}
+
+// answer accepts any command or shell, writes a line, and exits with 0.
 func answer(session ssh.Channel, requests <-chan *ssh.Request) {
 	defer func() { _ = session.Close() }()
 	for r := range requests {
-		ask := r.Type == "exec" || r.Type == "shell"
+		run := r.Type == "exec" || r.Type == "shell"
 		if r.WantReply {
-			_ = r.Reply(ask || r.Type == "pty-req" || r.Type == "env", nil)
+			_ = r.Reply(run || r.Type == "pty-req" || r.Type == "env", nil)
 		}
-		if ask {
+		if run {
 			_, _ = io.WriteString(session, "a machine of a fake cloud\r\n")
 			_, _ = session.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{0}))
 			return

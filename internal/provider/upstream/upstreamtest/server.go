@@ -6,22 +6,25 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/provider/providertest"
+	"github.com/billetcloud/billet/internal/provider/upstream"
 )
 
-// Request is one request that reached the server, for tests that count.
+// Request is a request that reached the server.
 type Request struct{ Method, Path string }
 
-// Server is a fake cloud's door.
+// Server is the HTTP server of a fake cloud.
 type Server struct {
-	// URL is where it is, without a slash at the end.
+	// URL is its address, without a trailing slash.
 	URL string
-	// Clock is the cloud's: it runs as the system's, and Advance moves it on.
+	// Clock is the cloud's: it runs like the system's, and Advance advances it.
 	Clock *clock.Simulated
 
 	web  *httptest.Server
@@ -29,12 +32,12 @@ type Server struct {
 
 	mu       sync.Mutex
 	follows  func() (time.Time, bool)
-	open     map[net.Conn]bool // connections on which something is or may be under way
+	open     map[net.Conn]bool // connections with a request in progress, or a new one
 	faults   []*providertest.Fault
 	requests []Request
 }
 
-// Serve starts a server that ends with the test. What happens upstream is the handler's; the faults come before it.
+// Serve starts a server that ends with the test. Faults are applied before or after the handler.
 func Serve(t testing.TB, handler http.Handler) *Server {
 	t.Helper()
 	s := &Server{Clock: clock.NewSimulated(0), open: map[net.Conn]bool{}}
@@ -51,11 +54,22 @@ func Serve(t testing.TB, handler http.Handler) *Server {
 	return s
 }
 
-// Advance moves the cloud's clock on.
+// Advance advances the cloud's clock.
 func (s *Server) Advance(d time.Duration) { s.Clock.Advance(d) }
 
-// Follow has the clock follow that of who calls: before each request it is moved on to what now returns, where that is known. It is for a
-// caller in another process, whose clock goes its own way.
+// Account returns an account at the server, which uses its clock.
+func (s *Server) Account(slug string) upstream.Account {
+	return upstream.Account{
+		Slug: slug, BaseURL: s.URL, Credential: "secret", Now: s.Clock.Now,
+		Sleep: func(ctx context.Context, d time.Duration) error {
+			s.Advance(d)
+			return ctx.Err()
+		},
+	}
+}
+
+// Follow makes the clock follow another: before each request it is advanced to what now returns,
+// where that is known. It is for a client in another process.
 func (s *Server) Follow(now func() (t time.Time, known bool)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -74,7 +88,7 @@ func (s *Server) follow() {
 	}
 }
 
-// Settle waits until nothing is under way.
+// Settle waits until no request is in progress.
 func (s *Server) Settle() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -97,46 +111,57 @@ func (s *Server) watch(c net.Conn, state http.ConnState) {
 	}
 }
 
-// Trouble has that trouble befall requests from now on.
-func (s *Server) InjectFault(t providertest.Fault) {
+// InjectFault applies the fault to requests from now on.
+func (s *Server) InjectFault(f providertest.Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.faults = append(s.faults, &t)
+	s.faults = append(s.faults, &f)
 }
 
-// ClearFaults ends every trouble.
+// ClearFaults removes all faults.
 func (s *Server) ClearFaults() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults = nil
 }
 
-// Requests returns what has been asked so far.
+// Requests returns the requests so far.
 func (s *Server) Requests() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return append([]Request{}, s.requests...)
+	return slices.Clone(s.requests)
 }
 
-// nextFault returns the trouble that this request meets, or "".
+// Count returns how many requests of that method have been sent to paths with that prefix and
+// suffix.
+func (s *Server) Count(method, prefix, suffix string) (n int) {
+	for _, r := range s.Requests() {
+		if r.Method == method && strings.HasPrefix(r.Path, prefix) && strings.HasSuffix(r.Path, suffix) {
+			n++
+		}
+	}
+	return n
+}
+
+// nextFault records a request, and returns the fault that applies to it, or "".
 func (s *Server) nextFault(r *http.Request) providertest.FaultKind {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.requests = append(s.requests, Request{r.Method, r.URL.Path})
-	for i, t := range s.faults {
-		if t.Writes && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+	for i, f := range s.faults {
+		if f.Writes && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
 			continue
 		}
-		if t.After > 0 {
-			t.After--
+		if f.After > 0 {
+			f.After--
 			continue
 		}
-		if t.Times == 1 {
-			s.faults = append(s.faults[:i:i], s.faults[i+1:]...)
-		} else if t.Times > 1 {
-			t.Times--
+		if f.Times == 1 {
+			s.faults = slices.Delete(s.faults, i, i+1)
+		} else if f.Times > 1 {
+			f.Times--
 		}
-		return t.Kind
+		return f.Kind
 	}
 	return ""
 }
@@ -152,11 +177,11 @@ func (s *Server) guard(handler http.Handler) http.Handler {
 			panic(http.ErrAbortHandler)
 		case providertest.BadGatewayAfterEffect:
 			handler.ServeHTTP(httptest.NewRecorder(), r.WithContext(context.WithoutCancel(r.Context())))
-			page(w, http.StatusBadGateway)
+			writePage(w, http.StatusBadGateway)
 		case providertest.BadGateway:
-			page(w, http.StatusBadGateway)
+			writePage(w, http.StatusBadGateway)
 		case providertest.HTMLPage:
-			page(w, http.StatusOK)
+			writePage(w, http.StatusOK)
 		case providertest.Stalled:
 			w.Header().Set("Content-Type", "application/json")
 			_, _ = io.WriteString(w, "{")
@@ -173,8 +198,8 @@ func (s *Server) guard(handler http.Handler) http.Handler {
 	})
 }
 
-func page(w http.ResponseWriter, status int) {
+func writePage(w http.ResponseWriter, status int) {
 	w.Header().Set("Content-Type", "text/html")
 	w.WriteHeader(status)
-	_, _ = io.WriteString(w, "<html><body><h1>Something is not as it should be</h1></body></html>")
+	_, _ = io.WriteString(w, "<html><body><h1>Something went wrong</h1></body></html>")
 }

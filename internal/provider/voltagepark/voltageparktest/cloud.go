@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/billetcloud/billet/internal/provider/upstream"
 	"github.com/billetcloud/billet/internal/provider/upstream/upstreamtest"
@@ -30,13 +29,12 @@ type Cloud struct {
 	upstreamtest.Fake
 	t testing.TB
 
-	machines []*machine // those that are listed, or will be
+	machines []*machine // that exist
 	gone     []upstreamtest.Machine
 	shares   []*share
 	spots    []*spot
 	presets  []preset
 	nameless bool
-	lag      time.Duration
 	novelty  string
 	churn    func() // before each answer of a list of machines
 }
@@ -48,49 +46,47 @@ func Serve(t testing.TB) *Cloud {
 	c.stock()
 	c.Fake.Serve(t, upstreamtest.Config{
 		Account: upstream.Account{
-			Slug: "voltage-park", Name: "Voltage Park", BaseURL: prefix, Credential: Token, Settings: map[string]string{"region-names": Dallas + "=dallas-usa-5"},
+			Slug: "voltage-park", Name: "Voltage Park", BaseURL: prefix, Credential: Token,
+			Settings: map[string]string{"region-names": Dallas + "=dallas-usa-5"},
 		},
-		Handler: c.routes(), Tick: c.pass, Machines: c.living,
+		Handler: c.routes(), Tick: c.pass, Machines: c.machineIDs,
 	})
 	return c
 }
 
-// Nameless has the cloud refuse to tell what its locations are called.
+// Nameless makes the cloud refuse to list the names of its locations.
 func (c *Cloud) Nameless(on bool) { c.Do(func() { c.nameless = on }) }
 
-// Lag has new machines appear only after that time, on the lists and by themselves.
-func (c *Cloud) Lag(d time.Duration) { c.Do(func() { c.lag = d }) }
-
-// Novelty has machines show a field that is new.
+// Novelty adds a new field to machines.
 func (c *Cloud) Novelty(field string) { c.Do(func() { c.novelty = field }) }
 
-// Stuff has the account have so many VMs more that nobody here has launched.
+// Stuff adds VMs of others to the account.
 func (c *Cloud) Stuff(n int) {
 	c.Mu.Lock()
 	defer c.Mu.Unlock()
 	for i := range n {
-		c.launch(&machine{vm: true, name: fmt.Sprint("somebody's-", i), spot: c.spots[0], preset: &c.presets[0]})
+		c.launch(&machine{vm: true, name: fmt.Sprint("others-", i), spot: c.spots[0], preset: &c.presets[0]})
 	}
 }
 
-// Churn has, with each request for a page of machines, the oldest machine of nobody here go and another
-// one come, at the other end of the list.
+// Churn makes, with each request for a page of machines, the oldest machine of others go and a new one
+// come, at the other end of the list.
 func (c *Cloud) Churn() {
 	c.Do(func() {
 		n := 0
 		c.churn = func() {
-			i := slices.IndexFunc(c.machines, func(m *machine) bool { return strings.HasPrefix(m.name, "somebody's-") })
+			i := slices.IndexFunc(c.machines, func(m *machine) bool { return strings.HasPrefix(m.name, "others-") })
 			if i < 0 {
 				return
 			}
 			c.machines = slices.Delete(c.machines, i, i+1)
 			n++
-			c.launch(&machine{vm: true, name: fmt.Sprint("somebody's-new-", n), spot: c.spots[0], preset: &c.presets[0]})
+			c.launch(&machine{vm: true, name: fmt.Sprint("others-new-", n), spot: c.spots[0], preset: &c.presets[0]})
 		}
 	})
 }
 
-// Vanish has a machine go without anybody asking for it.
+// Vanish removes a machine without a request.
 func (c *Cloud) Vanish(machine string) {
 	c.Mu.Lock()
 	defer c.Mu.Unlock()
@@ -101,7 +97,7 @@ func (c *Cloud) Vanish(machine string) {
 	}
 }
 
-// CloudInit returns what a machine was given, as JSON.
+// CloudInit returns the cloud-init of a machine, as JSON.
 func (c *Cloud) CloudInit(machineID string) string {
 	c.Mu.Lock()
 	defer c.Mu.Unlock()
@@ -114,36 +110,37 @@ func (c *Cloud) CloudInit(machineID string) string {
 	return ""
 }
 
-// living returns the ids of the machines that there are.
-func (c *Cloud) living() (ids []string) {
+// machineIDs returns the ids of the machines that exist.
+func (c *Cloud) machineIDs() (ids []string) {
 	for _, m := range c.machines {
 		ids = append(ids, m.id)
 	}
 	return ids
 }
 
-// Holding returns what there is, and every machine that there was.
+// Inventory returns what exists, and every machine that existed.
 func (c *Cloud) Inventory() upstreamtest.Inventory {
 	c.Mu.Lock()
 	defer c.Mu.Unlock()
 	c.pass()
 	h, now := upstreamtest.Inventory{Machines: slices.Clone(c.gone)}, c.Clock.Now()
 	for _, m := range c.machines {
-		h.Machines = append(h.Machines, m.seen(m.state(now)))
+		h.Machines = append(h.Machines, m.entry(m.state(now)))
 	}
 	for _, s := range c.shares {
-		h.Volumes = append(h.Volumes, upstreamtest.Volume{ID: s.id, Name: s.name, SizeGB: s.sizeGB, Machines: slices.Clone(s.orders)})
+		v := upstreamtest.Volume{ID: s.id, Name: s.name, SizeGB: s.sizeGB, Machines: slices.Clone(s.orders)}
+		h.Volumes = append(h.Volumes, v)
 	}
 	return h
 }
 
-// routes are the paths in exactly the form that the cloud answers without a detour.
+// routes returns the paths, in exactly the form that the cloud answers without a redirect.
 func (c *Cloud) routes() http.Handler {
 	mux := http.NewServeMux()
 	known := map[string]bool{}
 	on := func(pattern string, f func(w http.ResponseWriter, r *http.Request)) {
 		method, path, _ := strings.Cut(pattern, " ")
-		public := pattern == "GET /bare-metal/locations" || pattern == "GET /instant-deploy-presets/" || pattern == "GET /virtual-machines/instant/locations"
+		public := slices.Contains(public, pattern)
 		known[prefix+path] = true
 		if strings.HasSuffix(path, "/") {
 			path += "{$}"
@@ -191,6 +188,11 @@ func (c *Cloud) routes() http.Handler {
 	return mux
 }
 
+// public are the requests without authentication.
+var public = []string{
+	"GET /bare-metal/locations", "GET /instant-deploy-presets/", "GET /virtual-machines/instant/locations",
+}
+
 func reply(w http.ResponseWriter, status int, body any) {
 	upstreamtest.WriteJSON(w, status, body)
 }
@@ -199,17 +201,19 @@ func refuse(w http.ResponseWriter, status int, detail string) {
 	reply(w, status, map[string]string{"detail": detail})
 }
 
-// invalid is the 422 of a request whose form is wrong.
+// invalid answers 422, to a malformed request.
 func invalid(w http.ResponseWriter, field, message string) {
-	reply(w, http.StatusUnprocessableEntity, map[string]any{"detail": []map[string]any{{"loc": []string{"body", field}, "msg": message, "type": "value_error"}}})
+	reply(w, http.StatusUnprocessableEntity, map[string]any{"detail": []map[string]any{
+		{"loc": []string{"body", field}, "msg": message, "type": "value_error"},
+	}})
 }
 
-// list answers with a page: 3 rows for who asks for no number, at most 15.
+// list answers with a page: 3 rows by default, at most 15.
 func list(w http.ResponseWriter, r *http.Request, all []any) {
 	pageOf(w, r, len(all), func(i int) any { return all[i] })
 }
 
-// pageOf answers with the page that is asked for of so many rows.
+// pageOf answers with the requested page of that many rows.
 func pageOf(w http.ResponseWriter, r *http.Request, rows int, row func(i int) any) {
 	number := func(name string, otherwise, least, most int) (int, bool) {
 		text := r.URL.Query().Get(name)
@@ -236,7 +240,7 @@ func pageOf(w http.ResponseWriter, r *http.Request, rows int, row func(i int) an
 	})
 }
 
-// read decodes the body, strictly; it answers itself where that fails. Every one of the fields must be there.
+// read decodes the body strictly, and answers where that fails. All of the fields are required.
 func read(w http.ResponseWriter, r *http.Request, into any, fields ...string) bool {
 	var raw json.RawMessage
 	if err := json.NewDecoder(r.Body).Decode(&raw); err != nil || r.Header.Get("Content-Type") != "application/json" {

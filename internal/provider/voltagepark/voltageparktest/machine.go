@@ -2,6 +2,7 @@ package voltageparktest
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -13,8 +14,8 @@ import (
 
 // How long things take, in the cloud's time.
 const (
-	pending    = time.Minute      // a rental shows nothing of itself
-	addressed  = 90 * time.Second // it has its addresses
+	pending    = time.Minute      // until a rental shows its fields
+	addressed  = 90 * time.Second // until it has its addresses
 	vmAfter    = 20 * time.Second
 	powerTakes = 8 * time.Second
 	endTakes   = 5 * time.Second
@@ -29,10 +30,9 @@ type machine struct {
 	gpus                    int
 	tags, keys              []string
 	made                    time.Time
-	shown                   time.Time // when the lists have it
-	off                     bool      // what was last asked of its power
+	off                     bool // as last requested
 	switched                time.Time
-	ended                   time.Time // when its end was asked for; zero for never
+	ended                   time.Time // when its end was requested; zero for never
 	nodes                   []*upstreamtest.SSH
 	init                    *cloudInit
 }
@@ -51,7 +51,7 @@ func (m *machine) close() {
 	m.nodes = nil
 }
 
-func (m *machine) seen(state provider.MachineState) upstreamtest.Machine {
+func (m *machine) entry(state provider.MachineState) upstreamtest.Machine {
 	return upstreamtest.Machine{ID: m.id, Name: m.name, State: state, Made: m.made}
 }
 
@@ -67,7 +67,7 @@ func (m *machine) state(now time.Time) provider.MachineState {
 	return provider.MachineReady
 }
 
-// pass lets happen what time has brought. The mutex is held.
+// pass does what is due. The mutex is held.
 func (c *Cloud) pass() {
 	now := c.Clock.Now()
 	c.machines = slices.DeleteFunc(c.machines, func(m *machine) bool {
@@ -84,12 +84,12 @@ func (c *Cloud) pass() {
 		} else {
 			*m.spot.free(m.network) += m.gpus
 		}
-		c.gone = append(c.gone, m.seen(provider.MachineGone))
+		c.gone = append(c.gone, m.entry(provider.MachineGone))
 		return true
 	})
 }
 
-// power has SSH answer, or not.
+// power starts or stops the machine's SSH servers.
 func (c *Cloud) power(m *machine, now time.Time) {
 	ready := addressed
 	if m.vm {
@@ -102,7 +102,7 @@ func (c *Cloud) power(m *machine, now time.Time) {
 		for range max(1, m.gpus/8) {
 			s, err := c.Boot(m.user(), m.keys, m.init.hostKey())
 			if err != nil {
-				c.t.Errorf("a machine's SSH: %v", err)
+				c.t.Errorf("start a machine's SSH: %v", err)
 				return
 			}
 			m.nodes = append(m.nodes, s)
@@ -116,11 +116,10 @@ func (m *machine) isOff(now time.Time) bool {
 
 func (c *Cloud) launch(m *machine) {
 	m.id, m.made = newID(), c.Clock.Now()
-	m.shown = m.made.Add(c.lag)
 	c.machines = append(c.machines, m)
 }
 
-// cloudInit is the object that the cloud takes, and nothing beside.
+// cloudInit is the object that the cloud accepts.
 type cloudInit struct {
 	Packages []string `json:"packages"`
 	Files    []struct {
@@ -133,7 +132,7 @@ type cloudInit struct {
 	Commands []string `json:"runcmd"`
 }
 
-// hostKey is the private host key that sshd is configured with; "" for its own.
+// hostKey returns the private host key that sshd is configured with, or "".
 func (i *cloudInit) hostKey() string {
 	if i == nil {
 		return ""
@@ -142,15 +141,10 @@ func (i *cloudInit) hostKey() string {
 	for _, f := range i.Files {
 		content[f.Path] = f.Content
 	}
-	for path, text := range content {
-		if key, is := strings.CutPrefix(text, "HostKey "); is && strings.HasPrefix(path, "/etc/ssh/sshd_config.d/") {
-			return content[strings.TrimSpace(key)]
-		}
-	}
-	return ""
+	return upstreamtest.HostKeyFile(content)
 }
 
-// common is what both kinds of machines are asked for with.
+// common are the fields of both kinds of requests for machines.
 type common struct {
 	Name string   `json:"name"`
 	Keys []string `json:"ssh_keys"`
@@ -201,7 +195,10 @@ func (c *Cloud) postRental(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, "Not enough GPUs available at this location")
 	default:
 		*s.free(b.Network) -= b.GPUs
-		m := &machine{name: b.Name, network: b.Network, rate: s.rate(b.Network, b.GPUs), spot: s, gpus: b.GPUs, tags: b.Tags, keys: b.Keys, init: b.Init}
+		m := &machine{
+			name: b.Name, network: b.Network, rate: s.rate(b.Network, b.GPUs), spot: s, gpus: b.GPUs,
+			tags: b.Tags, keys: b.Keys, init: b.Init,
+		}
 		c.launch(m)
 		reply(w, http.StatusAccepted, map[string]any{"rental_id": m.id, "warning": nil})
 	}
@@ -236,45 +233,54 @@ func (c *Cloud) postVM(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// body is the machine as the cloud shows it. One whose end was asked for looks as before.
+// body is the machine as the cloud shows it. Its end does not change that.
 func (m *machine) body(now time.Time) map[string]any {
 	if m.vm {
 		return m.vmBody(now)
 	}
-	out := map[string]any{"id": m.id, "name": m.name, "creation_timestamp": m.made.UTC().Format(time.RFC3339), "rate_hourly": m.rate, "status": "Pending"}
+	out := map[string]any{
+		"id": m.id, "name": m.name, "creation_timestamp": m.made.UTC().Format(time.RFC3339),
+		"rate_hourly": m.rate, "status": "Pending",
+	}
 	if now.Sub(m.made) < pending {
 		return out
 	}
 	var nodes []any
 	for _, n := range m.nodes {
-		nodes = append(nodes, map[string]any{"public_ip": n.Address, "private_ip": fmt.Sprintf("10.0.0.%d", 10+len(nodes))})
+		private := fmt.Sprintf("10.0.0.%d", 10+len(nodes))
+		nodes = append(nodes, map[string]any{"public_ip": n.Address, "private_ip": private})
 	}
 	power := "Running"
 	if m.isOff(now) {
 		power = "Stopped"
 	}
-	for k, v := range map[string]any{
-		"status": "Running", "power_status": power, "node_count": m.gpus / 8, "network_type": m.network, "username": m.user(), "specs_per_node": specs(m.spot.model),
-		"node_networking": nodes, "storage_id": nil, "storage_pv": nil, "storage_pvc": nil, "k8s_cluster_id": nil, "kubeconfig": nil, "sub_order": nil, "tags": m.tags,
-	} {
-		out[k] = v
-	}
+	maps.Copy(out, map[string]any{
+		"status": "Running", "power_status": power, "node_count": m.gpus / 8, "network_type": m.network,
+		"username": m.user(), "specs_per_node": specs(m.spot.model), "node_networking": nodes, "tags": m.tags,
+		"storage_id": nil, "storage_pv": nil, "storage_pvc": nil, "k8s_cluster_id": nil, "kubeconfig": nil, "sub_order": nil,
+	})
 	return out
 }
 
 func (m *machine) vmBody(now time.Time) map[string]any {
 	out := map[string]any{
-		"id": m.id, "hostnode_id": m.spot.id, "type": "ondem", "status": "Running", "name": m.name, "resources": m.preset.resources(),
-		"operating_system": m.preset.system, "public_ip": nil, "internal_ip": "10.0.0.11", "port_forwards": []any{},
-		"timestamp_creation": m.made.UTC().Format("2006-01-02T15:04:05.999999"), "tags": m.tags,
-		"pricing": map[string]string{"total_associated_per_hr": m.preset.total(), "total_disassociated_per_hr": m.preset.storage},
+		"id": m.id, "hostnode_id": m.spot.id, "type": "ondem", "status": "Running", "name": m.name,
+		"resources": m.preset.resources(), "operating_system": m.preset.system, "tags": m.tags,
+		"public_ip": nil, "internal_ip": "10.0.0.11", "port_forwards": []any{},
+		"timestamp_creation": m.made.UTC().Format("2006-01-02T15:04:05.999999"),
+		"pricing": map[string]string{
+			"total_associated_per_hr": m.preset.total(), "total_disassociated_per_hr": m.preset.storage,
+		},
 	}
 	if m.isOff(now) {
 		out["status"] = "Stopped"
 	}
 	if len(m.nodes) > 0 {
 		out["public_ip"] = m.nodes[0].Address
-		out["port_forwards"] = []any{map[string]int{"internal_port": 80, "external_port": 8080}, map[string]int{"internal_port": 22, "external_port": m.nodes[0].Port}}
+		out["port_forwards"] = []any{
+			map[string]int{"internal_port": 80, "external_port": 8080},
+			map[string]int{"internal_port": 22, "external_port": m.nodes[0].Port},
+		}
 	}
 	return out
 }
@@ -287,7 +293,7 @@ func (c *Cloud) getMachines(vm bool) http.HandlerFunc {
 		now := c.Clock.Now()
 		var all []*machine
 		for _, m := range c.machines {
-			if m.vm == vm && !now.Before(m.shown) {
+			if m.vm == vm && !c.Hidden(m.made) {
 				all = append(all, m)
 			}
 		}
@@ -301,10 +307,10 @@ func (c *Cloud) getMachines(vm bool) http.HandlerFunc {
 	}
 }
 
-// of returns the machine that the path names, or answers that there is none.
+// of returns the machine that the path names, or answers 404.
 func (c *Cloud) of(w http.ResponseWriter, r *http.Request, vm bool) *machine {
 	m, there := find(c.machines, func(m *machine) bool {
-		return m.vm == vm && m.id == r.PathValue("id") && !c.Clock.Now().Before(m.shown)
+		return m.vm == vm && m.id == r.PathValue("id") && !c.Hidden(m.made)
 	})
 	if !there {
 		refuse(w, http.StatusNotFound, "Not found")
@@ -385,7 +391,7 @@ func (c *Cloud) postReboot(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if len(b.IPs) != len(m.nodes) {
-		refuse(w, http.StatusBadRequest, "The test wants every node rebooted")
+		refuse(w, http.StatusBadRequest, "The test requires that every node is rebooted")
 		return
 	}
 	reply(w, http.StatusOK, nil)

@@ -42,7 +42,7 @@ func (c *Cloud) getShares(w http.ResponseWriter, r *http.Request) {
 	list(w, r, all)
 }
 
-// wrong checks what create and change have in common, and answers where something is not as it must be.
+// wrong checks the fields of create and change, and answers where one is invalid.
 func (c *Cloud) wrong(w http.ResponseWriter, self *share, name *string, sizeGB *int64, orders *[]string) bool {
 	switch {
 	case name != nil && (len(*name) > 60 || !shareName.MatchString(*name)):
@@ -91,7 +91,7 @@ func (c *Cloud) getShare(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// patchShare replaces the orders as a whole; those of rentals that have ended stay until somebody does.
+// patchShare replaces the orders as a whole. Until then, those of ended rentals remain.
 func (c *Cloud) patchShare(w http.ResponseWriter, r *http.Request) {
 	s := c.shareOf(w, r)
 	if s == nil {

@@ -8,12 +8,12 @@ import (
 
 func write(w http.ResponseWriter, v any) { upstreamtest.WriteJSON(w, http.StatusOK, v) }
 
-// refuse is the one structured form of an error.
+// refuse answers with the only structured form of an error.
 func refuse(w http.ResponseWriter, code, text string) {
 	upstreamtest.WriteJSON(w, http.StatusConflict, map[string]string{"error_code": code, "error": text})
 }
 
-// read reads a body strictly, or refuses it.
+// read decodes a body strictly, or answers 400.
 func read(w http.ResponseWriter, r *http.Request, into any) bool {
 	if upstreamtest.ReadJSON(r, into) != nil {
 		http.Error(w, "invalid request body", http.StatusBadRequest)
@@ -34,24 +34,24 @@ func (c *Cloud) listKeys(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (c *Cloud) addKey(w http.ResponseWriter, r *http.Request) {
-	var ask struct {
+	var body struct {
 		Name      string `json:"name"`
 		PublicKey string `json:"public_key"`
 	}
-	if !read(w, r, &ask) {
+	if !read(w, r, &body) {
 		return
 	}
-	if ask.Name == "" || ask.PublicKey == "" {
+	if body.Name == "" || body.PublicKey == "" {
 		refuse(w, "INVALID_REQUEST", "name and public_key are required")
 		return
 	}
 	for _, k := range c.keys {
-		if k.Name == ask.Name {
+		if k.Name == body.Name {
 			refuse(w, "", "ssh key name must be unique")
 			return
 		}
 	}
-	k := sshKey{ID: c.id(), Name: ask.Name, PublicKey: ask.PublicKey}
+	k := sshKey{ID: c.id(), Name: body.Name, PublicKey: body.PublicKey}
 	c.keys = append(c.keys, k)
 	write(w, map[string]string{"id": k.ID})
 }

@@ -20,7 +20,7 @@ func (s *spot) free(network string) *int {
 	return &s.ethernet
 }
 
-// rate is what a rental of so many GPUs costs an hour.
+// rate is the hourly price of a rental of that many GPUs.
 func (s *spot) rate(network string, gpus int) string {
 	price := s.priceE
 	if network == "infiniband" {
@@ -30,14 +30,14 @@ func (s *spot) rate(network string, gpus int) string {
 	return r.Mul(r, big.NewRat(int64(gpus), 1)).FloatString(6)
 }
 
-// preset is a VM that is sold.
+// preset is a kind of VM.
 type preset struct {
 	id, model, system, compute, storage string
 	gpus                                int
 	stock                               map[string]int // by location
 }
 
-// total is what a VM costs an hour while it runs.
+// total is the hourly price of a VM that runs.
 func (p *preset) total() string {
 	compute, _ := new(big.Rat).SetString(p.compute)
 	storage, _ := new(big.Rat).SetString(p.storage)
@@ -59,7 +59,7 @@ func (c *Cloud) stock() {
 	}
 }
 
-// Restock has so many VMs of each preset to be had where there are any of it at all.
+// Restock sets the stock of each preset wherever it is sold.
 func (c *Cloud) Restock(n int) {
 	c.Do(func() {
 		for _, p := range c.presets {
@@ -78,7 +78,8 @@ func (c *Cloud) getSpots(w http.ResponseWriter, r *http.Request) {
 			e, i = 0, 0
 		}
 		all = append(all, map[string]any{
-			"id": s.id, "gpu_count_ethernet": e, "gpu_price_ethernet": s.priceE, "gpu_count_infiniband": i, "gpu_price_infiniband": s.priceI,
+			"id": s.id, "gpu_count_ethernet": e, "gpu_price_ethernet": s.priceE,
+			"gpu_count_infiniband": i, "gpu_price_infiniband": s.priceI,
 			"reserved_gpu_count_infiniband_cluster_one": nil, "reserved_gpu_count_infiniband_cluster_two": nil,
 			"specs_per_node": specs(s.model),
 		})
@@ -87,7 +88,10 @@ func (c *Cloud) getSpots(w http.ResponseWriter, r *http.Request) {
 }
 
 func specs(model string) map[string]any {
-	return map[string]any{"gpu_model": model, "gpu_count": 8, "cpu_model": "Xeon Platinum 8470", "cpu_count": 104, "ram_gb": 1024, "storage_gb": 24_000}
+	return map[string]any{
+		"gpu_model": model, "gpu_count": 8, "cpu_model": "Xeon Platinum 8470", "cpu_count": 104,
+		"ram_gb": 1024, "storage_gb": 24_000,
+	}
 }
 
 func (c *Cloud) getNames(w http.ResponseWriter, r *http.Request) {
@@ -97,22 +101,28 @@ func (c *Cloud) getNames(w http.ResponseWriter, r *http.Request) {
 	}
 	all := []any{}
 	for _, s := range c.spots {
-		all = append(all, map[string]any{"id": s.id, "city": s.city, "region": s.state, "country": "United States", "hostnodes": []any{}})
+		all = append(all, map[string]any{
+			"id": s.id, "city": s.city, "region": s.state, "country": "United States", "hostnodes": []any{},
+		})
 	}
 	list(w, r, all)
 }
 
 func (p preset) body() map[string]any {
 	return map[string]any{
-		"id": p.id, "operating_system": p.system, "compute_rate_hourly": p.compute, "storage_rate_hourly": p.storage, "resources": p.resources(),
+		"id": p.id, "operating_system": p.system, "resources": p.resources(),
+		"compute_rate_hourly": p.compute, "storage_rate_hourly": p.storage,
 	}
 }
 
 func (p preset) resources() map[string]any {
-	return map[string]any{"gpus": map[string]any{p.model: map[string]int{"count": p.gpus}}, "ram_gb": 200 * p.gpus, "storage_gb": 1000, "vcpu_count": 26 * p.gpus}
+	return map[string]any{
+		"gpus": map[string]any{p.model: map[string]int{"count": p.gpus}}, "ram_gb": 200 * p.gpus,
+		"storage_gb": 1000, "vcpu_count": 26 * p.gpus,
+	}
 }
 
-// getVMSpots has only what can be had now.
+// getVMSpots lists only what is in stock.
 func (c *Cloud) getVMSpots(w http.ResponseWriter, r *http.Request) {
 	all := []any{}
 	for _, s := range c.spots {
@@ -131,7 +141,7 @@ func (c *Cloud) getVMSpots(w http.ResponseWriter, r *http.Request) {
 	list(w, r, all)
 }
 
-// getPresets is a bare list.
+// getPresets returns a bare list.
 func (c *Cloud) getPresets(w http.ResponseWriter, _ *http.Request) {
 	all := []any{}
 	for _, p := range c.presets {

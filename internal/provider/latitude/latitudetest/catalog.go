@@ -108,12 +108,12 @@ func (c *Cloud) createKey(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusUnprocessableEntity, "unprocessable", "Unprocessable entity", "public_key is not a key")
 		return
 	}
-	print := ssh.FingerprintLegacyMD5(public)
-	if slices.ContainsFunc(c.keys, func(k map[string]any) bool { return k["attributes"].(map[string]any)["fingerprint"] == print }) {
+	fingerprint := ssh.FingerprintLegacyMD5(public)
+	if slices.ContainsFunc(c.keys, func(k map[string]any) bool { return k["attributes"].(map[string]any)["fingerprint"] == fingerprint }) {
 		refuse(w, http.StatusUnprocessableEntity, "unprocessable", "Unprocessable entity", "Fingerprint has already been taken")
 		return
 	}
-	made := resource("ssh_keys", c.id("ssh"), map[string]any{"name": k.Name, "public_key": k.PublicKey, "fingerprint": print})
+	made := resource("ssh_keys", c.id("ssh"), map[string]any{"name": k.Name, "public_key": k.PublicKey, "fingerprint": fingerprint})
 	c.keys = append(c.keys, made)
 	answer(w, http.StatusCreated, map[string]any{"data": made})
 }
@@ -144,7 +144,7 @@ func (c *Cloud) deleteData(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// UserData returns the contents of the user data that is stored, by description.
+// UserData returns the contents of the stored user data, by description.
 func (c *Cloud) UserData() map[string]string {
 	c.Mu.Lock()
 	defer c.Mu.Unlock()
@@ -157,14 +157,15 @@ func (c *Cloud) UserData() map[string]string {
 	return out
 }
 
-// Keys returns how many SSH keys the account has.
+// Keys returns the number of the account's SSH keys.
 func (c *Cloud) Keys() int {
 	c.Mu.Lock()
 	defer c.Mu.Unlock()
 	return len(c.keys)
 }
 
-// InstalledWith returns the keys and the text of the user data that the machine of that reference was installed with last.
+// InstalledWith returns the keys and the text of the user data that the machine of that reference was
+// last installed with.
 func (c *Cloud) InstalledWith(reference id.ID) (keys []string, userData string) {
 	c.Mu.Lock()
 	defer c.Mu.Unlock()
