@@ -4,7 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,16 +13,18 @@ import (
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/google/go-cmp/cmp"
 )
 
-func TestEntriesAreTheAccountsOwnAndCanBeFiltered(t *testing.T) {
+func TestService_List(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
-		l, boom := audit.New(id.NewMaker(c, rand.Reader)), errors.New("boom")
+		s, boom := audit.New(id.NewMaker(c, rand.Reader)), errors.New("boom")
 		add := func(account id.ID, actor, action, subject string, fail error) {
 			t.Helper()
 			err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
-				return errors.Join(l.Append(ctx, tx, audit.Entry{
-					Account: account, Actor: audit.Actor{Kind: audit.Key, ID: id.ID(actor), Name: "ci"}, Action: action, Subject: id.ID(subject), Address: "203.0.113.9", RequestID: "req_1",
+				return errors.Join(s.Append(ctx, tx, audit.Entry{
+					Account: account, Actor: audit.Actor{Kind: audit.Key, ID: id.ID(actor), Name: "ci"}, Action: action,
+					Subject: id.ID(subject), Address: "203.0.113.9", RequestID: "req_1",
 				}), fail)
 			})
 			if !errors.Is(err, fail) {
@@ -41,22 +43,34 @@ func TestEntriesAreTheAccountsOwnAndCanBeFiltered(t *testing.T) {
 			filter audit.Filter
 			want   string
 		}{
-			{audit.Filter{}, "vol_1 dep_1 dep_1"}, {audit.Filter{Actor: "key_b"}, "vol_1 dep_1"}, {audit.Filter{Action: "createVolume"}, "vol_1"},
-			{audit.Filter{Subject: "dep_1", Actor: "key_a"}, "dep_1"}, {audit.Filter{From: &second}, "vol_1 dep_1"}, {audit.Filter{From: &second, To: &third}, "dep_1"},
-			{audit.Filter{Subject: "vol_3"}, ""}, {audit.Filter{To: &start}, ""},
+			{audit.Filter{}, "vol_1 dep_1 dep_1"},
+			{audit.Filter{Actor: "key_b"}, "vol_1 dep_1"},
+			{audit.Filter{Action: "createVolume"}, "vol_1"},
+			{audit.Filter{Subject: "dep_1", Actor: "key_a"}, "dep_1"},
+			{audit.Filter{From: &second}, "vol_1 dep_1"},
+			{audit.Filter{From: &second, To: &third}, "dep_1"},
+			{audit.Filter{Subject: "vol_3"}, ""},
+			{audit.Filter{To: &start}, ""},
 		} {
-			got, total, err := l.List(t.Context(), d, "acc_1", f.filter, db.Page{Number: 1, Limit: 10})
-			subjects := ""
+			got, total, err := s.List(t.Context(), d, "acc_1", f.filter, db.Page{Number: 1, Limit: 10})
+			var subjects []string
 			for _, e := range got {
-				subjects += fmt.Sprintf(" %s", e.Subject)
+				subjects = append(subjects, string(e.Subject))
 			}
-			if err != nil || total.Total != len(got) || (subjects != "" && subjects[1:] != f.want) || (subjects == "" && f.want != "") {
-				t.Errorf("%+v: %q of %d, %v; want %q", f.filter, subjects, total.Total, err, f.want)
+			if text := strings.Join(subjects, " "); err != nil || total.Total != len(got) || text != f.want {
+				t.Errorf("List %+v: got %q of %d, %v; want %q", f.filter, text, total.Total, err, f.want)
 			}
 		}
-		got, total, err := l.List(t.Context(), d, "acc_1", audit.Filter{}, db.Page{Number: 3, Limit: 1})
-		if err != nil || total.Total != 3 || len(got) != 1 || !got[0].At.Equal(start) || got[0].Actor != (audit.Actor{Kind: audit.Key, ID: "key_a", Name: "ci"}) || !got[0].ID.Valid(id.Audit) {
-			t.Errorf("%+v of %d, %v", got, total.Total, err)
+		got, total, err := s.List(t.Context(), d, "acc_1", audit.Filter{}, db.Page{Number: 3, Limit: 1})
+		if err != nil || total.Total != 3 || len(got) != 1 || !got[0].ID.Valid(id.Audit) {
+			t.Fatalf("List of the last page: got %+v of %d, %v", got, total.Total, err)
+		}
+		want := audit.Entry{
+			ID: got[0].ID, Account: "acc_1", At: start, Actor: audit.Actor{Kind: audit.Key, ID: "key_a", Name: "ci"},
+			Action: "createDeployment", Subject: "dep_1", Address: "203.0.113.9", RequestID: "req_1",
+		}
+		if diff := cmp.Diff(want, got[0]); diff != "" {
+			t.Errorf("List of the last page (-want +got):\n%s", diff)
 		}
 	})
 }

@@ -1,13 +1,13 @@
-// Package audit owns the record of who changed what: one entry for each successful change and each sign-in, by
-// whom, from where, and in which request.
+// Package audit owns the record of who changed what: one entry for each successful change and each sign-in, with the
+// actor, the address and the request.
 //
-// It does not own when an entry is due (httpapi writes one with each change that it makes), nor an account's
-// business events, which tell what happened to things and not who did it (event).
+// It does not own when an entry is due (the API writes one with each change), nor an account's business events, which
+// describe what happened and not who did it (package event).
 //
 // Invariants:
-//   - An entry is written in the transaction of the change that it tells of: there is neither one without the other.
-//   - Entries are only ever added, but those of no account, which go after a day. Names are those of the time, whatever the
-//     actor is called later.
-//   - No entry holds a secret or a body of a request.
-//   - Every query is by account. Entries of no account are seen by no tenant.
+//   - An entry is written in the transaction of its change, so neither exists without the other.
+//   - Entries are never changed. Only entries without an account are deleted, after a day. An entry has the name that its
+//     actor had at the time.
+//   - No entry contains a secret or a request body.
+//   - Every query is by account, so no tenant sees an entry without one.
 package audit

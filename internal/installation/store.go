@@ -2,8 +2,6 @@ package installation
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 	"time"
 
@@ -11,25 +9,28 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 )
 
-func read(ctx context.Context, r db.Reader, name string) (value string, err error) {
-	err = r.QueryRow(ctx, `SELECT value FROM installation WHERE name = $1`, name).Scan(&value)
-	if errors.Is(err, sql.ErrNoRows) {
-		return "", nil
-	}
+// record is one named value of the database.
+type record struct{ name, value string }
+
+var records = db.NewTable("installation", func(r *record) []db.Column {
+	return []db.Column{db.Col("name", &r.name), db.Col("value", &r.value)}
+})
+
+func read(ctx context.Context, r db.Reader, name string) (string, error) {
+	found, _, err := records.Find(ctx, r, `WHERE name = $1`, name)
 	if err != nil {
-		return "", fmt.Errorf("read what the database knows of its servers: %w", err)
+		return "", fmt.Errorf("read the installation's %s: %w", name, err)
 	}
-	return value, nil
+	return found.value, nil
 }
 
 func keep(ctx context.Context, tx *db.Tx, name, value string) error {
-	_, err := tx.Exec(ctx, `INSERT INTO installation (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING`, name, value)
+	_, err := records.InsertNew(ctx, tx, "name", record{name, value})
 	return err
 }
 
 func set(ctx context.Context, tx *db.Tx, name, value string) error {
-	_, err := tx.Exec(ctx, `INSERT INTO installation (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value`, name, value)
-	return err
+	return records.Put(ctx, tx, []string{"name"}, record{name, value})
 }
 
 func fill(ctx context.Context, tx *db.Tx, row id.ID, text string) error {
@@ -42,7 +43,7 @@ func clear(ctx context.Context, tx *db.Tx, row id.ID) error {
 	return err
 }
 
-// now is the database's own time in microseconds. No two servers need to have the same.
+// now is the database's own time in microseconds. The clocks of two servers may differ.
 const now = `CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)`
 
 func take(ctx context.Context, tx *db.Tx, name, holder string, lease time.Duration) (bool, error) {
@@ -54,13 +55,10 @@ func take(ctx context.Context, tx *db.Tx, name, holder string, lease time.Durati
 	return n == 1, err
 }
 
+// end returns when the lease expires; the zero time if it was released just now.
 func end(ctx context.Context, tx *db.Tx, name string) (time.Time, error) {
-	us := int64(0)
-	err := tx.QueryRow(ctx, `SELECT until_at FROM server_lease WHERE name = $1`, name).Scan(&us)
-	if errors.Is(err, sql.ErrNoRows) {
-		return time.Time{}, nil // given back this moment
-	}
-	return db.At(us), err
+	until, _, err := db.Find(ctx, tx, db.Value[time.Time], `SELECT until_at FROM server_lease WHERE name = $1`, name)
+	return until, err
 }
 
 func give(ctx context.Context, tx *db.Tx, name, holder string) error {

@@ -1,11 +1,11 @@
-// Package operator owns what who runs the cloud does with accounts: making them, putting money in and taking it out, setting their markup, and
-// seeing all of them at once with what runs on each; and the list of jobs that fail.
+// Package operator owns what an operator does with accounts: creating them, adding and removing credit, setting a
+// markup, and listing them with their money and what runs. It also lists the jobs that fail.
 //
-// It does not own accounts, money or jobs (packages account, wallet and job do), nor who may call it: the edge does, and
-// the operator's verbs have the database itself. What providers have that nobody owns is package issue's.
+// It does not own accounts, money or jobs (packages account, wallet and job), nor who may call it: the API checks that,
+// and billetd's commands have the database itself. Orphaned resources are package issue's.
 //
 // Invariants:
-//   - A page of a list costs a number of queries that does not depend on its length.
-//   - An account is never without a wallet.
-//   - A credit with the same reference is made once, and past due looks at the account in the same change.
+//   - The number of queries for a page does not depend on its length.
+//   - Every account has a wallet.
+//   - A credit with the same reference is booked once, and the same transaction checks whether the account is past due.
 package operator

@@ -21,7 +21,7 @@ import (
 	"github.com/billetcloud/billet/internal/wallet"
 )
 
-func TestAccountsMoneyAndWhatRuns(t *testing.T) {
+func TestService(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		ids := id.NewMaker(c, rand.Reader)
 		secrets, err := secret.Open(t.TempDir(), true)
@@ -30,7 +30,7 @@ func TestAccountsMoneyAndWhatRuns(t *testing.T) {
 		}
 		ledger, jobs := wallet.New(wallet.Config{DB: d, IDs: ids}), job.NewQueue(ids)
 		m := meter.New(meter.Config{DB: d, Wallet: ledger, Events: event.New(ids), Jobs: jobs})
-		desk := operator.New(operator.Config{
+		s := operator.New(operator.Config{
 			IDs: ids, Wallet: ledger, Jobs: jobs,
 			Accounts: account.New(account.Config{DB: d, IDs: ids, Rand: rand.Reader, Clock: c, Real: time.Now, Secrets: secrets}),
 		})
@@ -43,15 +43,16 @@ func TestAccountsMoneyAndWhatRuns(t *testing.T) {
 		}
 		var ada, bob operator.Account
 		must(tx(func(ctx context.Context, tx *db.Tx) (err error) {
-			if ada, err = desk.CreateAccount(ctx, tx, "Ada", money.Dollars(100)); err != nil {
+			if ada, err = s.CreateAccount(ctx, tx, "Ada", money.Dollars(100)); err != nil {
 				return err
 			}
-			bob, err = desk.CreateAccount(ctx, tx, "Bob", 0)
+			bob, err = s.CreateAccount(ctx, tx, "Bob", 0)
 			return err
 		}))
 		must(tx(func(ctx context.Context, tx *db.Tx) error {
 			for subject, price := range map[id.ID]int64{"dep_1": 3, "dep_2": 4, "vol_1": 1} {
-				if err := m.Start(ctx, tx, meter.Start{Subject: subject, Account: ada.ID, HourlyPrice: money.Dollars(price), At: tx.Now, Description: "d"}); err != nil {
+				start := meter.Start{Subject: subject, Account: ada.ID, HourlyPrice: money.Dollars(price), At: tx.Now, Description: "d"}
+				if err := m.Start(ctx, tx, start); err != nil {
 					return err
 				}
 			}
@@ -60,38 +61,40 @@ func TestAccountsMoneyAndWhatRuns(t *testing.T) {
 		}))
 		for i, want := range []bool{true, false} {
 			must(tx(func(ctx context.Context, tx *db.Tx) error {
-				a, made, err := desk.Credit(ctx, tx, bob.ID, money.Dollars(-7), "", "once")
+				a, made, err := s.Credit(ctx, tx, bob.ID, money.Dollars(-7), "", "once")
 				if err == nil && (made != want || a.Available != money.Dollars(-7) || a.NegativeSince == nil) {
-					t.Errorf("%d: %v %+v", i, made, a)
+					t.Errorf("Credit %d: got %+v, made %t, want made %t", i+1, a, made, want)
 				}
 				return err
 			}))
 		}
-		all, total, err := desk.Accounts(t.Context(), d, db.Page{Number: 1, Limit: 10})
+		all, total, err := s.Accounts(t.Context(), d, db.Page{Number: 1, Limit: 10})
 		must(err)
-		if total.Total != 2 || len(all) != 2 || all[0].Name != "Bob" || all[1].RunningDeployments != 1 || all[1].HourlyCost != money.Dollars(4) || all[1].Available != money.Dollars(96) {
-			t.Errorf("%d: %+v", total.Total, all)
+		if total.Total != 2 || len(all) != 2 || all[0].Name != "Bob" || all[1].RunningDeployments != 1 ||
+			all[1].HourlyCost != money.Dollars(4) || all[1].Available != money.Dollars(96) {
+			t.Errorf("Accounts: got %+v of %d", all, total.Total)
 		}
 		for name, refused := range map[apierr.Code]func(ctx context.Context, tx *db.Tx) error{
 			apierr.InvalidRequest: func(ctx context.Context, tx *db.Tx) error {
-				_, err := desk.CreateAccount(ctx, tx, "", -1)
+				_, err := s.CreateAccount(ctx, tx, "", -1)
 				return err
 			},
 			apierr.NotFound: func(ctx context.Context, tx *db.Tx) error {
-				_, _, err := desk.Credit(ctx, tx, "acc_none", 1, "", "")
+				_, _, err := s.Credit(ctx, tx, "acc_none", 1, "", "")
 				return err
 			},
 			apierr.Conflict: func(ctx context.Context, tx *db.Tx) error {
-				_, _, err := desk.Credit(ctx, tx, ada.ID, 1, "", "once")
+				_, _, err := s.Credit(ctx, tx, ada.ID, 1, "", "once")
 				return err
 			},
 		} {
 			if err := tx(refused); err == nil || apierr.CodeOf(err) != name {
-				t.Errorf("want %s: %v", name, err)
+				t.Errorf("got %v, want %s", err, name)
 			}
 		}
-		if failing, n, err := desk.FailingJobs(t.Context(), d, db.Page{Number: 1, Limit: 10}); err != nil || n.Total != 0 || len(failing) != 0 {
-			t.Errorf("%v, %d, %v", failing, n.Total, err)
+		failing, n, err := s.FailingJobs(t.Context(), d, db.Page{Number: 1, Limit: 10})
+		if err != nil || n.Total != 0 || len(failing) != 0 {
+			t.Errorf("FailingJobs: got %v of %d, %v, want none", failing, n.Total, err)
 		}
 	})
 }

@@ -9,27 +9,27 @@ import (
 // Window is how long a window lasts.
 const Window = time.Minute
 
-// maxBuckets bounds the memory of a flood from ever new addresses, to some 50 MB. The buckets beyond it share one.
+// maxBuckets bounds the memory in a flood from many addresses to about 50 MB. Buckets beyond it share one.
 const maxBuckets = 300_000
 
-// Decision is what became of one request.
+// Decision is the result of counting one request.
 type Decision struct {
 	Allowed bool
 	// Limit is how many requests the window admits, Remaining how many more it will.
 	Limit, Remaining int
-	// Reset is when the window is fresh again.
+	// Reset is when the window ends.
 	Reset time.Time
 }
 
 // Limiter counts requests. Implementations are Memory and redislimit.Limiter.
 type Limiter interface {
-	// Take counts one request in the bucket, if it is within the limit, which is at least 1.
+	// Take counts one request in the bucket if it is within the limit, which is at least 1.
 	Take(ctx context.Context, bucket string, limit int) (Decision, error)
-	// Give takes back one request that Take has admitted with that decision, unless its window is over.
+	// Give uncounts one request that Take admitted with that decision, unless its window has ended.
 	Give(ctx context.Context, bucket string, d Decision)
 }
 
-// Decide makes the decision on the request that found used others admitted in its window before it.
+// Decide returns the decision on a request before which the window admitted used others.
 func Decide(used, limit int, reset time.Time) Decision {
 	if used >= limit {
 		return Decision{Limit: limit, Reset: reset}
@@ -46,7 +46,7 @@ type Memory struct {
 	used   map[string]int
 }
 
-// NewMemory returns a Memory that takes real time from now.
+// NewMemory returns a Memory with that clock, which returns real time.
 func NewMemory(now func() time.Time) *Memory {
 	if now == nil {
 		panic("ratelimit: NewMemory needs a clock")
@@ -58,7 +58,7 @@ func NewMemory(now func() time.Time) *Memory {
 func (m *Memory) Take(_ context.Context, bucket string, limit int) (Decision, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	// A clock that is set back a little stays in its window; one that had been far ahead must not hold the window for hours.
+	// A clock that is set back a little stays in its window. One that was far ahead must not keep the window for hours.
 	if start := m.now().Truncate(Window); start.After(m.window) || m.window.Sub(start) > Window {
 		m.window, m.used = start, map[string]int{}
 	}
@@ -72,7 +72,7 @@ func (m *Memory) Take(_ context.Context, bucket string, limit int) (Decision, er
 	return d, nil
 }
 
-// Give takes back a request.
+// Give uncounts a request.
 func (m *Memory) Give(_ context.Context, bucket string, d Decision) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -17,7 +17,7 @@ func TestMemory(t *testing.T) {
 	})
 }
 
-func TestMemoryIsBoundedAndFollowsAClockThatWasFarAhead(t *testing.T) {
+func TestMemory_BoundedAndFollowsClock(t *testing.T) {
 	c := time.Date(2026, 3, 1, 12, 0, 17, 0, time.UTC)
 	m := ratelimit.NewMemory(func() time.Time { return c })
 	refused := 0
@@ -31,7 +31,7 @@ func TestMemoryIsBoundedAndFollowsAClockThatWasFarAhead(t *testing.T) {
 		}
 	}
 	if refused != 40 {
-		t.Fatalf("%d refused: the last 100 buckets must share one", refused)
+		t.Fatalf("got %d refused, want 40: the last 100 buckets share one", refused)
 	}
 	ahead := c.Add(time.Hour)
 	back := c
@@ -39,7 +39,7 @@ func TestMemoryIsBoundedAndFollowsAClockThatWasFarAhead(t *testing.T) {
 	_, _ = m.Take(t.Context(), "a", 60)
 	c = back
 	if d, _ := m.Take(t.Context(), "a", 60); d.Reset.After(back.Add(ratelimit.Window)) {
-		t.Fatalf("still in the window of %s", d.Reset)
+		t.Fatalf("got a window that ends at %s after the clock was set back", d.Reset)
 	}
 }
 

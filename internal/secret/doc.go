@@ -1,11 +1,11 @@
-// Package secret owns the one key with which the house encrypts what it must be able to read again: secrets of
-// authenticator apps, and whatever others of its kind come. It seals and opens short texts, and finds or makes the key.
+// Package secret owns the key that encrypts the secrets which the server must be able to read again, such as those of
+// authenticator apps. It seals and opens short texts, and reads or creates the key.
 //
-// It does not own what is sealed, nor where that is kept. What only needs to be recognised, such as API keys and
-// passwords, is hashed by its own room and never comes here.
+// It does not own what is sealed, nor where that is stored. Secrets that only need to be compared, such as API keys and
+// passwords, are hashed by the packages that own them.
 //
 // Invariants:
-//   - What is sealed for one purpose opens for no other, so a row cannot be moved to another row.
-//   - What was changed, or sealed with another key, is an error and never a wrong text.
-//   - The key file is readable by its owner only, is made once, and is never written over.
+//   - A text sealed for one purpose opens for no other, so a row cannot be moved to another row.
+//   - A text that was changed, or sealed with another key, is an error and never a wrong text.
+//   - Only the owner of the key file can read it. It is created once and never overwritten.
 package secret

@@ -26,11 +26,11 @@ const (
 // Box seals and opens texts with one key. It is safe for concurrent use.
 type Box struct {
 	aead cipher.AEAD
-	// name tells this key from others; it is no secret.
+	// name identifies the key; it is no secret.
 	name string
 }
 
-// New returns a Box with that key of 32 bytes.
+// New returns a Box with a key of 32 bytes.
 func New(key []byte) (*Box, error) {
 	if len(key) != keyLength {
 		return nil, fmt.Errorf("the secret key has %d bytes; it must have %d", len(key), keyLength)
@@ -47,32 +47,32 @@ func New(key []byte) (*Box, error) {
 	return &Box{aead, hex.EncodeToString(sum[:4])}, nil
 }
 
-// Parse returns a Box with the key that the text, 32 bytes in base64, stands for.
+// Parse returns a Box with the key in the text: 32 bytes in base64.
 func Parse(text string) (*Box, error) {
 	key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(text))
 	if err != nil || len(key) != keyLength {
-		return nil, errors.New("a secret key is 32 bytes in base64, as `openssl rand -base64 32` prints them")
+		return nil, errors.New("the secret key must be 32 bytes in base64, as `openssl rand -base64 32` prints them")
 	}
 	return New(key)
 }
 
-// Name tells the key from others. It is no secret.
+// Name identifies the key. It is no secret.
 func (b *Box) Name() string { return b.name }
 
-// ErrNoKey is a folder without a key file where no key may be made.
+// ErrNoKey means that the directory has no key file, and none may be created.
 var ErrNoKey = errors.New("there is no " + File)
 
-// Open returns the Box whose key is in the file of that folder. Where there is no file it makes a key and the file if make is true, and
-// returns ErrNoKey otherwise.
-func Open(dir string, make bool) (*Box, error) {
+// Open returns the Box whose key is in the key file of that directory. If there is no key file, it creates a key if
+// create is true, and returns ErrNoKey otherwise.
+func Open(dir string, create bool) (*Box, error) {
 	path := filepath.Join(dir, File)
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		if !make {
+		if !create {
 			return nil, ErrNoKey
 		}
-		if err := create(dir, path); err != nil {
-			return nil, fmt.Errorf("make the secret key: %w", err)
+		if err := createFile(dir, path); err != nil {
+			return nil, fmt.Errorf("create the secret key: %w", err)
 		}
 		text, err = os.ReadFile(path)
 	}
@@ -84,7 +84,7 @@ func Open(dir string, make bool) (*Box, error) {
 		return nil, err
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("%s can be read by others (mode %o); run chmod 600 on it", path, info.Mode().Perm())
+		return nil, fmt.Errorf("other users can read %s (mode %o); run chmod 600 on it", path, info.Mode().Perm())
 	}
 	b, err := Parse(string(text))
 	if err != nil {
@@ -93,8 +93,8 @@ func Open(dir string, make bool) (*Box, error) {
 	return b, nil
 }
 
-// create makes the file whole or not at all, and leaves one that another process made meanwhile.
-func create(dir, path string) error {
+// createFile creates the whole file or none, and keeps one that another process created meanwhile.
+func createFile(dir, path string) error {
 	key := make([]byte, keyLength)
 	_, _ = rand.Read(key)                   // never fails
 	f, err := os.CreateTemp(dir, File+".*") // mode 0600
@@ -109,14 +109,15 @@ func create(dir, path string) error {
 	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	d, err := os.Open(dir) // a key that a power failure loses takes with it all that it sealed
+	d, err := os.Open(dir) // everything that was sealed would be lost with a key that a power failure loses
 	if err != nil {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// Seal returns the text encrypted, as printable ASCII. purpose says what it is and whose, such as "totp/usr_…".
+// Seal returns the encrypted text as printable ASCII. The purpose names what the text is and its owner, such as
+// "totp/usr_…".
 func (b *Box) Seal(purpose string, plain []byte) string {
 	nonce := make([]byte, b.aead.NonceSize())
 	_, _ = rand.Read(nonce) // never fails
@@ -124,23 +125,24 @@ func (b *Box) Seal(purpose string, plain []byte) string {
 	return version + "." + b.name + "." + base64.RawURLEncoding.EncodeToString(sealed)
 }
 
-// Open returns what Seal was given with the same purpose.
+// Open returns the text that was sealed for the same purpose.
 func (b *Box) Open(purpose, sealed string) ([]byte, error) {
 	parts := strings.Split(sealed, ".")
 	if len(parts) != 3 || parts[0] != version {
-		return nil, errors.New("secret: this is nothing that was sealed")
+		return nil, errors.New("secret: this is no sealed text")
 	}
 	if parts[1] != b.name {
-		return nil, fmt.Errorf("secret: this was sealed with the key %s, and the key here is %s; give the server its old %s, BILLET_SECRET_KEY or --secret-key-command", parts[1], b.name, File)
+		return nil, fmt.Errorf("secret: this was sealed with the key %s, and the server has the key %s; "+
+			"start it with the former %s, BILLET_SECRET_KEY or --secret-key-command", parts[1], b.name, File)
 	}
 	raw, err := base64.RawURLEncoding.DecodeString(parts[2])
 	if err != nil || len(raw) < b.aead.NonceSize() {
-		return nil, errors.New("secret: this is nothing that was sealed")
+		return nil, errors.New("secret: this is no sealed text")
 	}
 	n := b.aead.NonceSize()
 	plain, err := b.aead.Open(nil, raw[:n], raw[n:], []byte(purpose))
 	if err != nil {
-		return nil, errors.New("secret: this was changed, or sealed for something else")
+		return nil, errors.New("secret: this was changed, or sealed for another purpose")
 	}
 	return plain, nil
 }

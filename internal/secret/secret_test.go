@@ -22,39 +22,46 @@ func box(t *testing.T, fill byte) *secret.Box {
 	return b
 }
 
-func TestWhatIsSealedOpensForItsPurposeOnly(t *testing.T) {
+func TestBox_OpensForItsPurposeOnly(t *testing.T) {
+	t.Parallel()
 	b := box(t, 1)
 	sealed := b.Seal("totp/usr_a", []byte("hush"))
 	if sealed == b.Seal("totp/usr_a", []byte("hush")) || strings.Contains(sealed, "hush") {
-		t.Error("the same text twice, or in the clear")
+		t.Error("Seal returned the same text twice, or the plain text")
 	}
 	if got, err := b.Open("totp/usr_a", sealed); err != nil || string(got) != "hush" {
-		t.Fatalf("%q %v", got, err)
+		t.Fatalf("Open: got %q, %v, want hush", got, err)
 	}
 	last := "A"
 	if strings.HasSuffix(sealed, "AA") {
 		last = "Q"
 	}
 	for name, wrong := range map[string][2]string{
-		"another purpose": {"totp/usr_b", sealed}, "changed": {"totp/usr_a", sealed[:len(sealed)-8] + strings.Repeat(last, 8)}, "cut": {"totp/usr_a", sealed[:20]},
-		"nothing": {"totp/usr_a", ""}, "not ours": {"totp/usr_a", "v1.x"}, "another form": {"totp/usr_a", "v2" + sealed[2:]}, "no base64": {"totp/usr_a", sealed + "!"},
+		"another purpose": {"totp/usr_b", sealed},
+		"changed":         {"totp/usr_a", sealed[:len(sealed)-8] + strings.Repeat(last, 8)},
+		"cut":             {"totp/usr_a", sealed[:20]},
+		"empty":           {"totp/usr_a", ""},
+		"no sealed text":  {"totp/usr_a", "v1.x"},
+		"another version": {"totp/usr_a", "v2" + sealed[2:]},
+		"no base64":       {"totp/usr_a", sealed + "!"},
 	} {
 		if got, err := b.Open(wrong[0], wrong[1]); err == nil {
-			t.Errorf("%s: %q", name, got)
+			t.Errorf("Open, %s: got %q, want an error", name, got)
 		}
 	}
 	if _, err := box(t, 2).Open("totp/usr_a", sealed); err == nil || !strings.Contains(err.Error(), "BILLET_SECRET_KEY") {
-		t.Errorf("another key: %v", err)
+		t.Errorf("Open with another key: got %v, want an error that names BILLET_SECRET_KEY", err)
 	}
 }
 
-func TestTheKeyFile(t *testing.T) {
+func TestOpen_KeyFile(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	if _, err := secret.Open(dir, false); !errors.Is(err, secret.ErrNoKey) {
-		t.Errorf("a key was made where none may be: %v", err)
+		t.Errorf("Open without create: got %v, want %v", err, secret.ErrNoKey)
 	}
 	if files, _ := os.ReadDir(dir); len(files) != 0 {
-		t.Errorf("%v is there", files)
+		t.Errorf("Open without create made %v", files)
 	}
 	boxes := make([]*secret.Box, 8)
 	var wg sync.WaitGroup
@@ -73,16 +80,16 @@ func TestTheKeyFile(t *testing.T) {
 	sealed := boxes[0].Seal("p", []byte("hush"))
 	for _, b := range boxes {
 		if got, err := b.Open("p", sealed); err != nil || string(got) != "hush" {
-			t.Fatalf("two keys were made at one start: %v", err)
+			t.Fatalf("concurrent Opens created two keys: %v", err)
 		}
 	}
 	path := filepath.Join(dir, secret.File)
 	info, err := os.Stat(path)
 	if err != nil || info.Mode().Perm() != 0o600 {
-		t.Fatalf("%v %v", info, err)
+		t.Fatalf("got mode %v, %v, want 0600", info, err)
 	}
 	if files, _ := os.ReadDir(dir); len(files) != 1 {
-		t.Errorf("%v is left", files)
+		t.Errorf("Open left %v behind", files)
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -95,22 +102,35 @@ func TestTheKeyFile(t *testing.T) {
 	if _, err := parsed.Open("p", sealed); err != nil {
 		t.Error(err)
 	}
+}
+
+func TestOpen_RefusesFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if _, err := secret.Open(dir, true); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, secret.File)
 	if err := os.Chmod(path, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := secret.Open(dir, true); err == nil || !strings.Contains(err.Error(), "chmod 600") {
-		t.Errorf("a key that everybody may read: %v", err)
+		t.Errorf("Open of a file that others can read: got %v, want an error with chmod 600", err)
 	}
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	_ = os.Chmod(path, 0o600)
 	if _, err := secret.Open(dir, true); err == nil {
-		t.Error("an empty file is a key")
+		t.Error("Open of an empty file: got no error")
 	}
+}
+
+func TestParse_Refuses(t *testing.T) {
+	t.Parallel()
 	for _, no := range []string{"", "x", base64.StdEncoding.EncodeToString(make([]byte, 31))} {
 		if _, err := secret.Parse(no); err == nil {
-			t.Errorf("%q is a key", no)
+			t.Errorf("Parse(%q): got no error", no)
 		}
 	}
 }

@@ -1,10 +1,11 @@
-// Package secreturl owns one sentence: a URL that holds a password is taken or refused without any part of the password in what is said.
+// Package secreturl parses URLs that contain a password, such as database URLs, so that no part of the password gets
+// into a message.
 //
-// Parsers of URLs name what they could not read, and where a password has characters that belong to URLs, what
-// they could not read is the password: "postgres://u:p@ss#w@host" has the host "ss". So such a URL is checked here
-// before any parser or driver sees it.
+// URL parsers quote what they cannot parse. If a password contains characters that have a meaning in URLs, the quoted
+// part is the password: "postgres://u:p@ss#w@host" has the host "ss". So such a URL is checked here before another
+// parser or a driver gets it.
 //
 // Invariants:
-//   - No message of this package holds a character of the URL.
-//   - A URL that passes has its password where every parser looks for it.
+//   - No error of this package contains a character of the URL.
+//   - An accepted URL has its password where every parser expects it.
 package secreturl
