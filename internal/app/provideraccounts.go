@@ -53,7 +53,7 @@ func opened[P provider.Provider](open func(upstream.Account) (P, error)) func(up
 
 // suppliers opens the configured clouds.
 func (a *App) suppliers(ctx context.Context) ([]provideraccount.Opened, error) {
-	all, err := a.Supply.Open(ctx, a.DB, a.c.ProvidersFile, provideraccount.World{Log: a.c.Log, Now: a.Clock.Now, Version: a.c.Version})
+	all, err := a.Supply.Open(ctx, a.DB, a.c.ProvidersFile, provideraccount.Env{Log: a.c.Log, Now: a.Clock.Now, Version: a.c.Version})
 	if err != nil || !a.c.Sim {
 		return all, err
 	}
@@ -171,10 +171,10 @@ func (o *Operator) RemoveProvider(ctx context.Context, slug string) error {
 }
 
 // CheckProvider puts the questions to a provider that change nothing there. It also tells which fields of the answers the adapter does not know.
-func (o *Operator) CheckProvider(ctx context.Context, c Config, slug string) (looks []provideraccount.Look, err error) {
+func (o *Operator) CheckProvider(ctx context.Context, c Config, slug string) (results []provideraccount.Result, err error) {
 	var unknown []string
 	open := func() ([]provideraccount.Opened, error) {
-		return o.Supply.Open(ctx, o.DB, c.ProvidersFile, provideraccount.World{Now: o.Clock.Now, Version: c.Version, Unknown: func(what string) { unknown = append(unknown, what) }})
+		return o.Supply.Open(ctx, o.DB, c.ProvidersFile, provideraccount.Env{Now: o.Clock.Now, Version: c.Version, Unknown: func(what string) { unknown = append(unknown, what) }})
 	}
 	all, err := open()
 	if err != nil {
@@ -190,15 +190,15 @@ func (o *Operator) CheckProvider(ctx context.Context, c Config, slug string) (lo
 		if p.Slug != slug {
 			continue
 		}
-		looks = provideraccount.Check(ctx, p.Machines, again[i].Machines, func(k id.Kind) id.ID { return o.IDs.New(k) }, o.Clock.Now)
+		results = provideraccount.Check(ctx, p.Machines, again[i].Machines, func(k id.Kind) id.ID { return o.IDs.New(k) }, o.Clock.Now)
 		seen := map[string]bool{}
 		for _, what := range unknown {
 			if !seen[what] {
-				looks = append(looks, provideraccount.Look{What: "answers hold nothing that is new to us", Verdict: provideraccount.Differs, Detail: what})
+				results = append(results, provideraccount.Result{What: "answers have no unknown fields", Verdict: provideraccount.Differs, Detail: what})
 			}
 			seen[what] = true
 		}
-		return looks, nil
+		return results, nil
 	}
 	return nil, fmt.Errorf("there is no provider %.80q; there are: %s", slug, strings.Join(slugs, ", "))
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/billetcloud/billet/internal/provider"
 )
 
-// Verdict is what a look at a provider came to.
+// Verdict is the result of one check.
 type Verdict string
 
 // The verdicts.
@@ -24,33 +24,51 @@ const (
 	Skipped Verdict = "skipped"
 )
 
-// Look is one question that was put to a provider, and whether its answer is what the adapter believes.
-type Look struct {
+// Result is the result of one check of a provider: whether its answer is what the adapter expects.
+type Result struct {
 	What    string  `json:"what"`
 	Verdict Verdict `json:"verdict"`
 	Detail  string  `json:"detail"`
-	// Took is how long the answer took, in milliseconds.
+	// Took is the duration in milliseconds.
 	Took int64 `json:"tookMs"`
 }
 
-// Check puts the questions to a provider that change nothing there, and tells of each whether the answer agrees with what its adapter
-// believes. again is the same provider, opened once more: adapters remember lists for a while, and one that was just opened has to ask.
-// nobody is an id that no machine and no volume has.
-func Check(ctx context.Context, p, again provider.Provider, nobody func(id.Kind) id.ID, now func() time.Time) []Look {
-	var looks []Look
-	ask := func(what string, f func() (Verdict, string)) {
-		began := now()
-		verdict, detail := f()
-		looks = append(looks, Look{what, verdict, oneLine(detail), now().Sub(began).Milliseconds()})
+// checker runs checks and collects their results.
+type checker struct {
+	now     func() time.Time
+	results []Result
+}
+
+func (c *checker) run(what string, check func() (Verdict, string)) {
+	start := c.now()
+	verdict, detail := check()
+	c.results = append(c.results, Result{what, verdict, oneLine(detail), c.now().Sub(start).Milliseconds()})
+}
+
+// Check makes the calls of a provider that change nothing, and reports for each whether the answer is what its adapter
+// expects. again is the same provider, opened a second time: adapters keep lists for a while, and a newly opened one
+// must fetch them. unused returns an id that no machine and no volume has.
+func Check(ctx context.Context, p, again provider.Provider, unused func(id.Kind) id.ID, now func() time.Time) []Result {
+	c := &checker{now: now}
+	c.offers(ctx, p, again)
+	c.machines(ctx, p, unused(id.Deployment))
+	if v, has := p.(provider.VolumeProvider); has {
+		c.volumes(ctx, v, unused(id.Volume))
+	} else {
+		c.results = append(c.results, Result{What: "volumes", Verdict: Skipped, Detail: "this adapter has none"})
 	}
+	return c.results
+}
+
+func (c *checker) offers(ctx context.Context, p, again provider.Provider) {
 	var first []provider.Offer
-	ask("offers can be listed", func() (Verdict, string) {
+	c.run("offers can be listed", func() (Verdict, string) {
 		var err error
 		if first, err = p.Offers(ctx); err != nil {
 			return failure(err)
 		}
 		if len(first) == 0 {
-			return Differs, "the list is empty: either nothing is sold to this account, or the answer has another form than we know"
+			return Differs, "the list is empty: this account can buy nothing, or the answer has an unknown form"
 		}
 		available := 0
 		for _, o := range first {
@@ -58,41 +76,44 @@ func Check(ctx context.Context, p, again provider.Provider, nobody func(id.Kind)
 				available++
 			}
 		}
-		return Agrees, fmt.Sprintf("%d offers, %d to be had now", len(first), available)
+		return Agrees, fmt.Sprintf("%d offers, %d available now", len(first), available)
 	})
-	ask("offers have all that we need", func() (Verdict, string) { return complete(first) })
-	ask("offers are the same when asked again", func() (Verdict, string) {
+	c.run("offers are complete", func() (Verdict, string) { return complete(first) })
+	c.run("offers are the same in a second list", func() (Verdict, string) {
 		second, err := again.Offers(ctx)
 		if err != nil {
 			return failure(err)
 		}
 		return same(first, second)
 	})
-	ask("machines can be listed", func() (Verdict, string) {
+}
+
+func (c *checker) machines(ctx context.Context, p provider.Provider, unused id.ID) {
+	c.run("machines can be listed", func() (Verdict, string) {
 		machines, err := p.Machines(ctx)
 		if err != nil {
 			return failure(err)
 		}
-		ours, unknown := 0, 0
+		marked, unknown := 0, 0
 		for _, m := range machines {
 			if m.Reference != "" {
-				ours++
+				marked++
 			}
 			if m.State == "" || m.ID == "" {
 				unknown++
 			}
 		}
 		if unknown > 0 {
-			return Differs, fmt.Sprintf("%d of %d machines have no id or a state that we do not know", unknown, len(machines))
+			return Differs, fmt.Sprintf("%d of %d machines have no id or an unknown state", unknown, len(machines))
 		}
-		return Agrees, fmt.Sprintf("%d machines, %d of them marked by a Billet", len(machines), ours)
+		return Agrees, fmt.Sprintf("%d machines, %d of them marked by a Billet", len(machines), marked)
 	})
-	ask("a machine that there is not is not found", func() (Verdict, string) {
-		_, err := p.Machine(ctx, nobody(id.Deployment))
+	c.run("an unknown machine is not found", func() (Verdict, string) {
+		_, err := p.Machine(ctx, unused)
 		return notFound(err)
 	})
-	if e, can := p.(provider.Examiner); can {
-		ask("the account lets machines be launched", func() (Verdict, string) {
+	if e, has := p.(provider.Examiner); has {
+		c.run("the account can launch machines", func() (Verdict, string) {
 			concerns, err := e.Examine(ctx)
 			if err != nil {
 				return failure(err)
@@ -103,60 +124,58 @@ func Check(ctx context.Context, p, again provider.Provider, nobody func(id.Kind)
 			return Agrees, ""
 		})
 	}
-	v, volumes := p.(provider.VolumeProvider)
-	if !volumes {
-		looks = append(looks, Look{What: "volumes", Verdict: Skipped, Detail: "this adapter has none"})
-		return looks
-	}
-	ask("volume prices can be listed", func() (Verdict, string) {
+}
+
+func (c *checker) volumes(ctx context.Context, v provider.VolumeProvider, unused id.ID) {
+	c.run("volume prices can be listed", func() (Verdict, string) {
 		prices, err := v.VolumePricing(ctx)
 		if err != nil {
 			return failure(err)
 		}
 		for _, p := range prices {
 			if p.PerGBHour <= 0 || !provider.ValidSlug(p.Region) || p.MinSizeGB < 1 || p.MaxSizeGB < p.MinSizeGB {
-				return Differs, fmt.Sprintf("a price that we cannot use: %+v", p)
+				return Differs, fmt.Sprintf("an unusable price: %+v", p)
 			}
 		}
 		return Agrees, fmt.Sprintf("%d regions", len(prices))
 	})
-	ask("volumes can be listed", func() (Verdict, string) {
+	c.run("volumes can be listed", func() (Verdict, string) {
 		all, err := v.Volumes(ctx)
 		if err != nil {
 			return failure(err)
 		}
 		return Agrees, fmt.Sprintf("%d volumes", len(all))
 	})
-	ask("a volume that there is not is not found", func() (Verdict, string) {
-		_, err := v.Volume(ctx, nobody(id.Volume))
+	c.run("an unknown volume is not found", func() (Verdict, string) {
+		_, err := v.Volume(ctx, unused)
 		return notFound(err)
 	})
-	return looks
 }
 
-// oneLine is what a cloud said as one line without anything that a terminal would act on.
+// oneLine returns a cloud's text in one line, without control characters that a terminal would obey.
 func oneLine(text string) string {
-	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }), " ")
+	separates := func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }
+	return strings.Join(strings.FieldsFunc(text, separates), " ")
 }
 
 func failure(err error) (Verdict, string) {
-	said := err.Error()
+	text := err.Error()
 	if e := (*provider.Error)(nil); errors.As(err, &e) && e.Cause != nil {
-		said = e.Cause.Error()
+		text = e.Cause.Error()
 	}
 	switch provider.KindOf(err) {
 	case provider.KindCredentials:
-		return Failed, "the key is refused, or may not do this: " + said
+		return Failed, "the cloud refused the API key, or does not allow it to do this: " + text
 	case provider.KindThrottled:
-		return Failed, "asked too often: " + said
+		return Failed, "too many requests: " + text
 	}
-	return Failed, said
+	return Failed, text
 }
 
 func notFound(err error) (Verdict, string) {
 	switch {
 	case err == nil:
-		return Differs, "something was found under an id that nobody has"
+		return Differs, "an unused id was found"
 	case provider.KindOf(err) != provider.KindNotFound:
 		return failure(err)
 	}
@@ -165,17 +184,18 @@ func notFound(err error) (Verdict, string) {
 
 func complete(offers []provider.Offer) (Verdict, string) {
 	for _, o := range offers {
-		if o.Key == "" || !provider.ValidSlug(o.Region) || o.GPUType == "" || o.GPUCount < 1 || o.HourlyPrice <= 0 || len(o.OperatingSystems) == 0 {
-			return Differs, fmt.Sprintf("an offer that we cannot sell: %.300s", fmt.Sprintf("%+v", o))
+		if o.Key == "" || !provider.ValidSlug(o.Region) || o.GPUType == "" || o.GPUCount < 1 || o.HourlyPrice <= 0 ||
+			len(o.OperatingSystems) == 0 {
+			return Differs, fmt.Sprintf("an incomplete offer: %.300s", fmt.Sprintf("%+v", o))
 		}
 	}
 	if len(offers) == 0 {
-		return Skipped, "there are none"
+		return Skipped, "there are no offers"
 	}
 	return Agrees, ""
 }
 
-// same compares two lists that were asked for one right after the other: prices and stock may move, names may not.
+// same compares two lists that were fetched one after the other: prices and stock may change, names may not.
 func same(a, b []provider.Offer) (Verdict, string) {
 	names := func(offers []provider.Offer) []string {
 		out := make([]string, len(offers))

@@ -18,59 +18,61 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// World is what an opened provider lives in.
-type World struct {
+// Env has what an opened provider needs from the server.
+type Env struct {
 	Log     *slog.Logger
 	Now     func() time.Time
 	Version string
-	// Unknown is told of fields in a cloud's answers that the adapter does not know; nil where nobody wants to hear of them.
+	// Unknown is called with fields of a cloud's answers that the adapter does not know; nil to ignore them.
 	Unknown func(what string)
 }
 
-// Opened is a provider that can be asked.
+// Opened is a provider account with the adapter that it opened.
 type Opened struct {
 	Provider
 	Machines provider.Provider
 }
 
-func (p Provider) account(w World) upstream.Account {
+func (p Provider) account(env Env) upstream.Account {
 	excluded, _ := p.excluded()
-	private, _ := p.privateAddresses() // what cannot be read was refused when the account was added
+	private, _ := p.privateAddresses() // an invalid value was refused when the account was added
 	settings := maps.Clone(p.Settings)
 	maps.DeleteFunc(settings, func(name, _ string) bool { _, common := Common[name]; return common })
 	return upstream.Account{
-		Slug: p.Slug, Name: p.Name, BaseURL: p.BaseURL, Credential: p.credential, Settings: settings, PrivateAddresses: private, Exclude: excluded, Version: w.Version, Log: w.Log, Now: w.Now, Unknown: w.Unknown,
+		Slug: p.Slug, Name: p.Name, BaseURL: p.BaseURL, Credential: p.credential, Settings: settings,
+		PrivateAddresses: private, Exclude: excluded, Version: env.Version, Log: env.Log, Now: env.Now, Unknown: env.Unknown,
 	}
 }
 
-// Open returns the providers of the database, by slug, and then those of the file, in its order; "" for no file.
-func (b *Service) Open(ctx context.Context, r db.Reader, file string, w World) ([]Opened, error) {
+// Open opens the providers of the database, by slug, and then those of the file, in its order; "" for no file.
+func (s *Service) Open(ctx context.Context, r db.Reader, file string, env Env) ([]Opened, error) {
 	all, err := list(ctx, r)
 	if err != nil {
 		return nil, err
 	}
 	for i := range all {
-		credential, err := b.secrets.Open(purpose(all[i].Slug), all[i].sealed)
+		credential, err := s.secrets.Open(purpose(all[i].Slug), all[i].sealed)
 		if err != nil {
-			return nil, fmt.Errorf("the API key of provider %s cannot be read; where the old secret key is lost, give it anew with `billetd provider key %s`: %w", all[i].Slug, all[i].Slug, err)
+			return nil, fmt.Errorf("the API key of provider %s cannot be decrypted; if the former secret key is lost, set the API key again "+
+				"with `billetd provider key %s`: %w", all[i].Slug, all[i].Slug, err)
 		}
 		all[i].credential = string(credential)
 	}
-	written, err := b.read(file)
+	inFile, err := s.read(file)
 	if err != nil {
 		return nil, err
 	}
 	taken, out := map[string]bool{}, []Opened{}
-	for _, p := range append(all, written...) {
+	for _, p := range append(all, inFile...) {
 		if taken[p.Slug] {
-			return nil, fmt.Errorf("there are two providers %s; give one of them another slug", p.Slug)
+			return nil, fmt.Errorf("two providers have the slug %s; change one of them", p.Slug)
 		}
 		taken[p.Slug] = true
-		kind, err := b.kind(p.Kind)
+		kind, err := s.kind(p.Kind)
 		if err != nil {
 			return nil, fmt.Errorf("provider %s: %w", p.Slug, err)
 		}
-		opened, err := kind.Open(p.account(w))
+		opened, err := kind.Open(p.account(env))
 		if err != nil {
 			return nil, fmt.Errorf("provider %s: %w", p.Slug, err)
 		}
@@ -79,8 +81,8 @@ func (b *Service) Open(ctx context.Context, r db.Reader, file string, w World) (
 	return out, nil
 }
 
-// written is a provider as the file has it.
-type written struct {
+// fileEntry is a provider in the file.
+type fileEntry struct {
 	Slug       string            `yaml:"slug"`
 	Kind       string            `yaml:"kind"`
 	Name       string            `yaml:"name"`
@@ -91,8 +93,8 @@ type written struct {
 	Markup     *string           `yaml:"markupPercent"`
 }
 
-// read returns the providers of a file. Keys stand in files or environment variables of their own.
-func (b *Service) read(file string) ([]Provider, error) {
+// read returns the providers of a file. Their keys are in other files or in environment variables.
+func (s *Service) read(file string) ([]Provider, error) {
 	if file == "" {
 		return nil, nil
 	}
@@ -101,7 +103,7 @@ func (b *Service) read(file string) ([]Provider, error) {
 		return nil, fmt.Errorf("--providers-file: %w", err)
 	}
 	var content struct {
-		Providers []written `yaml:"providers"`
+		Providers []fileEntry `yaml:"providers"`
 	}
 	d := yaml.NewDecoder(bytes.NewReader(text))
 	d.KnownFields(true)
@@ -111,7 +113,7 @@ func (b *Service) read(file string) ([]Provider, error) {
 	var out []Provider
 	var errs []error
 	for i, entry := range content.Providers {
-		p, err := b.entry(file, entry)
+		p, err := s.entry(file, entry)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("--providers-file: provider %d (%s): %w", i+1, entry.Slug, err))
 			continue
@@ -121,12 +123,12 @@ func (b *Service) read(file string) ([]Provider, error) {
 	return out, errors.Join(errs...)
 }
 
-func (b *Service) entry(file string, e written) (Provider, error) {
+func (s *Service) entry(file string, e fileEntry) (Provider, error) {
 	p := Provider{Slug: e.Slug, Kind: e.Kind, Name: e.Name, BaseURL: e.BaseURL, Settings: e.Settings, File: file}
 	var key string
 	switch {
 	case (e.APIKeyFile == "") == (e.APIKeyEnv == ""):
-		return p, errors.New("give exactly one of apiKeyFile and apiKeyEnv: a key does not stand in the file itself")
+		return p, errors.New("set either apiKeyFile or apiKeyEnv: the providers file contains no keys")
 	case e.APIKeyFile != "":
 		path := e.APIKeyFile
 		if !filepath.IsAbs(path) {
@@ -149,14 +151,14 @@ func (b *Service) entry(file string, e written) (Provider, error) {
 		}
 		p.Markup = &bp
 	}
-	return b.complete(p, key)
+	return s.complete(p, key)
 }
 
-// ParseMarkup reads per cent, such as "12.5", as basis points.
+// ParseMarkup parses a percentage, such as "12.5", and returns basis points.
 func ParseMarkup(percent string) (int64, error) {
-	m, err := money.Parse(percent) // a decimal like any other: a hundredth of a per cent is 10,000 millionths
+	m, err := money.Parse(percent) // a decimal like any other: a basis point is 10,000 millionths
 	if err != nil || m%10_000 != 0 || m < 0 || m/10_000 > MaxMarkup {
-		return 0, fmt.Errorf("%.40q is not a percentage from 0 to 1000 with at most two decimals", percent)
+		return 0, fmt.Errorf("the markup %.40q must be a percentage from 0 to 1000 with at most two decimals", percent)
 	}
 	return int64(m / 10_000), nil
 }

@@ -20,23 +20,23 @@ import (
 )
 
 const (
-	// MaxMarkup is the greatest markup in basis points.
+	// MaxMarkup is the highest markup in basis points.
 	MaxMarkup = 100_000
-	// maxText bounds a name, a URL, a setting, a credential, in bytes.
+	// maxText is the most bytes of a base URL, a setting and a credential.
 	maxText = 8 << 10
-	// maxSettings bounds how many there are.
+	// maxSettings is the most settings of an account.
 	maxSettings = 32
 )
 
-// Kind is a sort of cloud that we have an adapter for.
+// Kind is a kind of cloud that has an adapter.
 type Kind struct {
-	// Word is what an operator calls it: "voltage-park". It is the slug of its first account, too.
+	// Word names the kind, such as "voltage-park". It is the default slug of its accounts.
 	Word string `json:"kind"`
-	// Name is the cloud's.
+	// Name is the name of the cloud.
 	Name string `json:"name"`
-	// Settings are what an account may have beside its key, by name, each with a sentence on it.
+	// Settings describes the settings that an account may have beside its key, by name.
 	Settings map[string]string `json:"settings"`
-	// Open makes the provider of an account. It checks the settings, and asks nobody.
+	// Open returns the provider of an account. It checks the settings, and makes no call.
 	Open func(upstream.Account) (provider.Provider, error) `json:"-"`
 }
 
@@ -45,24 +45,24 @@ type Provider struct {
 	Slug string `json:"slug"`
 	Kind string `json:"kind"`
 	Name string `json:"name"`
-	// BaseURL is where its API is; "" for the cloud's own.
+	// BaseURL is the address of its API; "" for the cloud's own.
 	BaseURL  string            `json:"baseUrl"`
 	Settings map[string]string `json:"settings"`
-	// Markup is what tenants pay above its prices, in basis points; nil for what the server is set to.
+	// Markup is what tenants pay above its prices, in basis points; nil for the server's default.
 	Markup       *int64    `json:"markupBasisPoints"`
 	CreatedAt    time.Time `json:"createdAt"`
 	KeyChangedAt time.Time `json:"keyChangedAt"`
-	// File is where it stands, where that is not the database.
+	// File is the file that has the account; empty for the database.
 	File string `json:"file,omitempty"`
 
-	credential string // as it goes to the cloud
+	credential string // as it is sent to the cloud
 	sealed     string
 }
 
-// Exclude is the setting that leaves regions out.
+// Exclude is the setting that excludes regions.
 const Exclude = "exclude-regions"
 
-// excluded reads the setting.
+// excluded parses the setting Exclude.
 func (p Provider) excluded() (patterns []string, err error) {
 	for _, pattern := range strings.Split(p.Settings[Exclude], ",") {
 		pattern = strings.TrimSpace(pattern)
@@ -71,23 +71,24 @@ func (p Provider) excluded() (patterns []string, err error) {
 			continue
 		}
 		if !provider.ValidSlug(strings.TrimSuffix(plain, "-")) {
-			return nil, fmt.Errorf("the setting %s has %.80q, which is no region's slug; give slugs with commas, or the beginning of some and a *", Exclude, pattern)
+			return nil, fmt.Errorf("the setting %s has %.80q, which is no slug of a region; separate slugs with commas, and end "+
+				"the common beginning of several with *", Exclude, pattern)
 		}
 		patterns = append(patterns, pattern)
 	}
 	return patterns, nil
 }
 
-// PrivateAddresses is the setting that lets an account's machines have addresses that are not on the Internet.
+// PrivateAddresses is the setting that allows machines to have addresses that are not on the Internet.
 const PrivateAddresses = "private-addresses"
 
-// Common are the settings that accounts of every kind may have, each with a sentence on it.
+// Common describes the settings that accounts of every kind may have, by name.
 var Common = map[string]string{
-	Exclude:          "Slugs of regions that are not sold, with commas; hyperstack-* is all that begin so, such as a broker's sub-cloud.",
-	PrivateAddresses: "true to let machines have loopback, private and other special addresses; without this they are refused.",
+	Exclude:          "Slugs of regions not to sell, separated by commas. A * at the end matches all that begin so, such as hyperstack-*.",
+	PrivateAddresses: "true to accept machines with loopback, private and other special addresses; false by default.",
 }
 
-// privateAddresses reads the setting.
+// privateAddresses parses the setting PrivateAddresses.
 func (p Provider) privateAddresses() (bool, error) {
 	text, set := p.Settings[PrivateAddresses]
 	if !set {
@@ -95,59 +96,60 @@ func (p Provider) privateAddresses() (bool, error) {
 	}
 	allowed, err := strconv.ParseBool(text)
 	if err != nil {
-		return false, fmt.Errorf("the setting %s is %.40q; make it true or false", PrivateAddresses, text)
+		return false, fmt.Errorf("the setting %s is %.40q; it must be true or false", PrivateAddresses, text)
 	}
 	return allowed, nil
 }
 
-// Service is the list of the providers.
+// Service keeps the provider accounts.
 type Service struct {
 	secrets *secret.Box
 	kinds   []Kind
 }
 
-// New returns a Book of providers of those kinds. It panics without a box for secrets.
+// New returns a Service for accounts of those kinds. It panics without a box for secrets.
 func New(secrets *secret.Box, kinds []Kind) *Service {
 	if secrets == nil {
-		panic("supply: New needs a box for secrets")
+		panic("provideraccount: New needs a box for secrets")
 	}
 	return &Service{secrets, slices.Clone(kinds)}
 }
 
-// Kinds returns the clouds that there are adapters for.
-func (b *Service) Kinds() []Kind { return slices.Clone(b.kinds) }
+// Kinds returns the kinds of clouds that have an adapter.
+func (s *Service) Kinds() []Kind { return slices.Clone(s.kinds) }
 
-func (b *Service) kind(word string) (Kind, error) {
+func (s *Service) kind(word string) (Kind, error) {
 	var words []string
-	for _, k := range b.kinds {
+	for _, k := range s.kinds {
 		if k.Word == word {
 			return k, nil
 		}
 		words = append(words, k.Word)
 	}
-	return Kind{}, fmt.Errorf("there is no adapter for %.80q; there are: %s", word, strings.Join(words, ", "))
+	return Kind{}, fmt.Errorf("there is no kind %.80q; the kinds are: %s", word, strings.Join(words, ", "))
 }
 
-// Add writes down a provider and its credential. An empty Slug is that of the kind, an empty Name the cloud's. Every fault is told at once.
-func (b *Service) Add(ctx context.Context, tx *db.Tx, p Provider, credential string) (Provider, error) {
-	p, err := b.complete(p, credential)
+// Add stores an account and its credential. An empty Slug is that of the kind, an empty Name that of the cloud. The error
+// names everything that is wrong.
+func (s *Service) Add(ctx context.Context, tx *db.Tx, p Provider, credential string) (Provider, error) {
+	p, err := s.complete(p, credential)
 	if err != nil {
 		return Provider{}, err
 	}
-	p.sealed = b.secrets.Seal(purpose(p.Slug), []byte(p.credential))
+	p.sealed = s.secrets.Seal(purpose(p.Slug), []byte(p.credential))
 	p.CreatedAt, p.KeyChangedAt = tx.Now, tx.Now
 	added, err := insert(ctx, tx, p)
 	if err == nil && !added {
-		err = fmt.Errorf("there is a provider %s already; give the new one another --slug, or change its key with `billetd provider key`", p.Slug)
+		err = fmt.Errorf("a provider %s exists; choose another --slug, or change its key with `billetd provider key`", p.Slug)
 	}
 	return p, err
 }
 
 func purpose(slug string) string { return "provider/" + slug }
 
-// complete fills in what may be left out, and checks the rest.
-func (b *Service) complete(p Provider, credential string) (Provider, error) {
-	kind, err := b.kind(p.Kind)
+// complete fills in the defaults, and checks the account.
+func (s *Service) complete(p Provider, credential string) (Provider, error) {
+	kind, err := s.kind(p.Kind)
 	if err != nil {
 		return p, err
 	}
@@ -164,25 +166,37 @@ func (b *Service) complete(p Provider, credential string) (Provider, error) {
 	if p.Settings == nil {
 		p.Settings = map[string]string{}
 	}
+	if err := errors.Join(p.check(), p.checkSettings(kind)); err != nil {
+		return p, err
+	}
+	_, err = kind.Open(p.account(Env{}))
+	return p, err
+}
+
+// check returns everything that is wrong with the account, apart from its settings.
+func (p Provider) check() error {
 	var errs []error
 	if !provider.ValidSlug(p.Slug) {
-		errs = append(errs, fmt.Errorf("%.80q is no slug: lower-case letters, digits and inner hyphens, at most 64", p.Slug))
+		errs = append(errs, fmt.Errorf("the slug %.80q must have lower-case letters, digits and inner hyphens, at most 64", p.Slug))
 	}
 	if p.credential == "" || len(p.credential) > maxText || strings.ContainsAny(p.credential, "\r\n\x00") {
 		errs = append(errs, errors.New("the API key is missing, or is not one line of text"))
 	}
 	if !apierr.Printable(p.Name) {
-		errs = append(errs, errors.New("the name has a control character or another that people do not see"))
+		errs = append(errs, errors.New("the name has a control character or another hidden one"))
 	}
 	if len(p.Name) > 128 || len(p.BaseURL) > maxText || len(p.Settings) > maxSettings {
 		errs = append(errs, errors.New("the name, the base URL or the settings are too long"))
 	}
-	if err := checkBase(p.BaseURL); err != nil {
-		errs = append(errs, err)
+	errs = append(errs, checkBase(p.BaseURL))
+	if p.Markup != nil {
+		errs = append(errs, checkMarkup(*p.Markup))
 	}
-	if p.Markup != nil && (*p.Markup < 0 || *p.Markup > MaxMarkup) {
-		errs = append(errs, errors.New("the markup is not between 0 and 1000 per cent"))
-	}
+	return errors.Join(errs...)
+}
+
+func (p Provider) checkSettings(kind Kind) error {
+	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(p.Settings)) {
 		_, own := kind.Settings[name]
 		if _, common := Common[name]; !own && !common {
@@ -192,19 +206,19 @@ func (b *Service) complete(p Provider, credential string) (Provider, error) {
 			errs = append(errs, fmt.Errorf("the setting %s is too long", name))
 		}
 	}
-	_, wrong := p.privateAddresses()
-	_, also := p.excluded()
-	if err := errors.Join(wrong, also); err != nil {
-		errs = append(errs, err)
-	}
-	if len(errs) > 0 {
-		return p, errors.Join(errs...)
-	}
-	_, err = kind.Open(p.account(World{}))
-	return p, err
+	_, private := p.privateAddresses()
+	_, excluded := p.excluded()
+	return errors.Join(append(errs, private, excluded)...)
 }
 
-// checkBase takes https, and http where nobody else can listen.
+func checkMarkup(basisPoints int64) error {
+	if basisPoints < 0 || basisPoints > MaxMarkup {
+		return errors.New("the markup must be from 0 to 1000 percent")
+	}
+	return nil
+}
+
+// checkBase accepts https, and http on this machine.
 func checkBase(s string) error {
 	if s == "" {
 		return nil
@@ -214,7 +228,7 @@ func checkBase(s string) error {
 		return errors.New("the base URL must be like https://api.example.com/v1, without a user or a query")
 	}
 	if u.Scheme == "http" && !loopback(u.Hostname()) {
-		return errors.New("the base URL must begin with https://, or the API key could be read on its way")
+		return errors.New("the base URL must begin with https://, because it carries the API key")
 	}
 	return nil
 }
@@ -224,51 +238,53 @@ func loopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// Local tells whether the provider's API is on this machine: a fake, or another Billet.
+// Local reports whether the provider's API is on this machine: a fake, or another Billet.
 func (p Provider) Local() bool {
 	u, err := url.Parse(p.BaseURL)
 	return err == nil && loopback(u.Hostname())
 }
 
-// List returns the providers of the database, by slug. Their credentials stay sealed.
-func (b *Service) List(ctx context.Context, r db.Reader) ([]Provider, error) { return list(ctx, r) }
+// List returns the accounts of the database, by slug. Their credentials stay sealed.
+func (s *Service) List(ctx context.Context, r db.Reader) ([]Provider, error) { return list(ctx, r) }
 
-// ChangeKey replaces a provider's credential.
-func (b *Service) ChangeKey(ctx context.Context, tx *db.Tx, slug, credential string) (Provider, error) {
-	p, err := b.one(ctx, tx, slug)
+// ChangeKey replaces an account's credential.
+func (s *Service) ChangeKey(ctx context.Context, tx *db.Tx, slug, credential string) (Provider, error) {
+	p, err := s.one(ctx, tx, slug)
 	if err != nil {
 		return p, err
 	}
-	if p, err = b.complete(p, credential); err != nil {
+	if p, err = s.complete(p, credential); err != nil {
 		return p, err
 	}
-	p.sealed = b.secrets.Seal(purpose(slug), []byte(p.credential))
+	p.sealed = s.secrets.Seal(purpose(slug), []byte(p.credential))
 	p.KeyChangedAt = tx.Now
 	return p, update(ctx, tx, p)
 }
 
-// ChangeMarkup sets what tenants pay above the provider's prices, in basis points; nil for what the server is set to.
-func (b *Service) ChangeMarkup(ctx context.Context, tx *db.Tx, slug string, markup *int64) (Provider, error) {
-	p, err := b.one(ctx, tx, slug)
+// ChangeMarkup sets what tenants pay above the provider's prices, in basis points; nil for the server's default.
+func (s *Service) ChangeMarkup(ctx context.Context, tx *db.Tx, slug string, markup *int64) (Provider, error) {
+	p, err := s.one(ctx, tx, slug)
 	if err != nil {
 		return p, err
 	}
-	if markup != nil && (*markup < 0 || *markup > MaxMarkup) {
-		return p, errors.New("the markup is not between 0 and 1000 per cent")
+	if markup != nil {
+		if err := checkMarkup(*markup); err != nil {
+			return p, err
+		}
 	}
 	p.Markup = markup
 	return p, update(ctx, tx, p)
 }
 
-// Remove forgets the provider and its credential. Whether something still needs it is for the caller to know.
-func (b *Service) Remove(ctx context.Context, tx *db.Tx, slug string) error {
-	if _, err := b.one(ctx, tx, slug); err != nil {
+// Remove deletes the account and its credential. The caller checks whether something still needs it.
+func (s *Service) Remove(ctx context.Context, tx *db.Tx, slug string) error {
+	if _, err := s.one(ctx, tx, slug); err != nil {
 		return err
 	}
 	return remove(ctx, tx, slug)
 }
 
-func (b *Service) one(ctx context.Context, r db.Reader, slug string) (Provider, error) {
+func (s *Service) one(ctx context.Context, r db.Reader, slug string) (Provider, error) {
 	all, err := list(ctx, r)
 	if err != nil {
 		return Provider{}, err
@@ -278,5 +294,5 @@ func (b *Service) one(ctx context.Context, r db.Reader, slug string) (Provider, 
 			return p, nil
 		}
 	}
-	return Provider{}, fmt.Errorf("there is no provider %.80q here; `billetd provider list` shows those that there are", slug)
+	return Provider{}, fmt.Errorf("there is no provider %.80q; `billetd provider list` lists the providers", slug)
 }

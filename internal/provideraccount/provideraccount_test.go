@@ -6,7 +6,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,11 +19,12 @@ import (
 	"github.com/billetcloud/billet/internal/provider/upstream"
 	"github.com/billetcloud/billet/internal/provideraccount"
 	"github.com/billetcloud/billet/internal/secret"
+	"github.com/google/go-cmp/cmp"
 )
 
 const key = "sk-live-very-secret"
 
-// cloud is a provider that says what its fields say.
+// cloud is a provider that answers what its fields hold.
 type cloud struct {
 	account upstream.Account
 	offers  [][]provider.Offer
@@ -53,21 +53,26 @@ func (c cloud) Launch(context.Context, provider.LaunchRequest) (m provider.Machi
 	return m, errors.New("a check launches nothing")
 }
 
-func book(t *testing.T, secretKey byte) *provideraccount.Service {
+func service(t *testing.T, secretKey byte) *provideraccount.Service {
 	t.Helper()
 	box, err := secret.New([]byte(strings.Repeat(string(rune(secretKey)), 32)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return provideraccount.New(box, []provideraccount.Kind{{Word: "iron-park", Name: "Iron Park", Settings: map[string]string{"team": "Whose budget it is."}, Open: func(a upstream.Account) (provider.Provider, error) {
-		if a.Settings["team"] == "nobody" {
-			return nil, errors.New("the team is nobody")
-		}
-		return cloud{account: a}, nil
-	}}})
+	return provideraccount.New(box, []provideraccount.Kind{{
+		Word: "iron-park", Name: "Iron Park", Settings: map[string]string{"team": "The team that pays."},
+		Open: func(a upstream.Account) (provider.Provider, error) {
+			if a.Settings["team"] == "unknown" {
+				return nil, errors.New("the team is unknown")
+			}
+			return cloud{account: a}, nil
+		},
+	}})
 }
 
-func add(ctx context.Context, d *db.DB, b *provideraccount.Service, p provideraccount.Provider, credential string) (added provideraccount.Provider, err error) {
+func add(
+	ctx context.Context, d *db.DB, b *provideraccount.Service, p provideraccount.Provider, credential string,
+) (added provideraccount.Provider, err error) {
 	err = d.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		added, err = b.Add(ctx, tx, p, credential)
 		return err
@@ -75,43 +80,48 @@ func add(ctx context.Context, d *db.DB, b *provideraccount.Service, p providerac
 	return added, err
 }
 
-func TestAKeyIsKeptSealedAndReachesItsCloudOnly(t *testing.T) {
+func TestService_Open(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, _ *clock.Simulated) {
-		b := book(t, 'a')
+		b := service(t, 'a')
 		first, err := add(t.Context(), d, b, provideraccount.Provider{Kind: "iron-park"}, key+"\n")
 		if err != nil || first.Slug != "iron-park" || first.Name != "Iron Park" {
-			t.Fatalf("%+v, %v", first, err)
+			t.Fatalf("Add: got %+v, %v", first, err)
 		}
 		bp := int64(1250)
-		if _, err := add(t.Context(), d, b, provideraccount.Provider{Kind: "iron-park", Slug: "iron-2", Markup: &bp, Settings: map[string]string{"team": "red"}}, "another"); err != nil {
+		other := provideraccount.Provider{Kind: "iron-park", Slug: "iron-2", Markup: &bp, Settings: map[string]string{"team": "red"}}
+		if _, err := add(t.Context(), d, b, other, "another"); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := add(t.Context(), d, b, provideraccount.Provider{Kind: "iron-park"}, key); err == nil || !strings.Contains(err.Error(), "--slug") {
-			t.Errorf("the same slug twice: %v", err)
+		_, err = add(t.Context(), d, b, provideraccount.Provider{Kind: "iron-park"}, key)
+		if err == nil || !strings.Contains(err.Error(), "--slug") {
+			t.Errorf("Add with the same slug: got %v, want an error that names --slug", err)
 		}
 		var stored string
-		if err := d.QueryRow(t.Context(), `SELECT credential FROM provider_account WHERE slug = $1`, "iron-park").Scan(&stored); err != nil || strings.Contains(stored, key) || stored == "" {
-			t.Errorf("the database holds %q, %v", stored, err)
+		err = d.QueryRow(t.Context(), `SELECT credential FROM provider_account WHERE slug = $1`, "iron-park").Scan(&stored)
+		if err != nil || strings.Contains(stored, key) || stored == "" {
+			t.Errorf("stored credential: got %q, %v, want a sealed one", stored, err)
 		}
-		opened, err := b.Open(t.Context(), d, "", provideraccount.World{Version: "1"})
+		opened, err := b.Open(t.Context(), d, "", provideraccount.Env{Version: "1"})
 		if err != nil || len(opened) != 2 || opened[0].Slug != "iron-2" || opened[1].Machines.(cloud).account.Credential != key {
-			t.Fatalf("%+v, %v", opened, err)
+			t.Fatalf("Open: got %+v, %v", opened, err)
 		}
-		if a := opened[0].Machines.(cloud).account; a.Credential != "another" || a.Settings["team"] != "red" || *opened[0].Markup != 1250 || a.Name != "Iron Park (iron-2)" {
-			t.Errorf("%+v", a)
+		a := opened[0].Machines.(cloud).account
+		if a.Credential != "another" || a.Settings["team"] != "red" || *opened[0].Markup != 1250 || a.Name != "Iron Park (iron-2)" {
+			t.Errorf("Open: got account %+v", a)
 		}
-		if _, err := book(t, 'b').Open(t.Context(), d, "", provideraccount.World{}); err == nil || !strings.Contains(err.Error(), "BILLET_SECRET_KEY") {
-			t.Errorf("opened with another key: %v", err)
+		_, err = service(t, 'b').Open(t.Context(), d, "", provideraccount.Env{})
+		if err == nil || !strings.Contains(err.Error(), "BILLET_SECRET_KEY") {
+			t.Errorf("Open with another secret key: got %v, want an error that names BILLET_SECRET_KEY", err)
 		}
-		// A row that is moved opens for nobody.
+		// A credential that is moved to another row does not open.
 		if err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
 			_, err := tx.Exec(ctx, `UPDATE provider_account SET credential = $1 WHERE slug = 'iron-2'`, stored)
 			return err
 		}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := b.Open(t.Context(), d, "", provideraccount.World{}); err == nil {
-			t.Error("one provider's key opened for another")
+		if _, err := b.Open(t.Context(), d, "", provideraccount.Env{}); err == nil {
+			t.Error("Open: the credential of one account opened for another")
 		}
 		if err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
 			if _, err := b.ChangeKey(ctx, tx, "iron-2", "third"); err != nil {
@@ -122,42 +132,44 @@ func TestAKeyIsKeptSealedAndReachesItsCloudOnly(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		opened, err = b.Open(t.Context(), d, "", provideraccount.World{})
+		opened, err = b.Open(t.Context(), d, "", provideraccount.Env{})
 		if err != nil || len(opened) != 1 || opened[0].Machines.(cloud).account.Credential != "third" || opened[0].Markup != nil {
-			t.Errorf("%+v, %v", opened, err)
+			t.Errorf("Open: got %+v, %v", opened, err)
 		}
 	})
 }
 
-func TestWhatCannotBeAddedSaysWhy(t *testing.T) {
-	d, b, far := dbtest.SQLite(t, clock.System{}), book(t, 'a'), int64(100_001)
+func TestService_Add_Refuses(t *testing.T) {
+	d, b, far := dbtest.SQLite(t, clock.System{}), service(t, 'a'), int64(100_001)
 	for want, p := range map[string]provideraccount.Provider{
-		"there is no adapter": {Kind: "tin-park"},
-		"is no slug":          {Kind: "iron-park", Slug: "Iron"},
+		"there is no kind":    {Kind: "tin-park"},
+		"the slug \"Iron\"":   {Kind: "iron-park", Slug: "Iron"},
 		"https://":            {Kind: "iron-park", BaseURL: "http://api.example.com"},
 		"without a user":      {Kind: "iron-park", BaseURL: "https://a:b@api.example.com"},
-		"no setting":          {Kind: "iron-park", Settings: map[string]string{"colour": "red"}},
-		"is nobody":           {Kind: "iron-park", Settings: map[string]string{"team": "nobody"}},
+		"no setting":          {Kind: "iron-park", Settings: map[string]string{"shape": "round"}},
+		"is unknown":          {Kind: "iron-park", Settings: map[string]string{"team": "unknown"}},
 		"markup":              {Kind: "iron-park", Markup: &far},
-		"make it true":        {Kind: "iron-park", Settings: map[string]string{provideraccount.PrivateAddresses: "perhaps"}},
-		"no region's slug":    {Kind: "iron-park", Settings: map[string]string{provideraccount.Exclude: "a, B C"}},
+		"must be true":        {Kind: "iron-park", Settings: map[string]string{provideraccount.PrivateAddresses: "perhaps"}},
+		"no slug of a region": {Kind: "iron-park", Settings: map[string]string{provideraccount.Exclude: "a, B C"}},
 	} {
-		if _, err := add(t.Context(), d, b, p, key); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), key) {
-			t.Errorf("%+v: %v, want %q", p, err, want)
+		_, err := add(t.Context(), d, b, p, key)
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), key) {
+			t.Errorf("Add %+v: got %v, want an error with %q and without the key", p, err, want)
 		}
 	}
 	for _, bad := range []string{"", " \n", "two\nlines"} {
 		if _, err := add(t.Context(), d, b, provideraccount.Provider{Kind: "iron-park"}, bad); err == nil {
-			t.Errorf("the key %q is taken", bad)
+			t.Errorf("Add with the key %q: got no error", bad)
 		}
 	}
-	if _, err := add(t.Context(), d, b, provideraccount.Provider{Kind: "iron-park", BaseURL: "http://127.0.0.1:1"}, key); err != nil {
-		t.Errorf("a cloud on this machine: %v", err)
+	local := provideraccount.Provider{Kind: "iron-park", BaseURL: "http://127.0.0.1:1"}
+	if _, err := add(t.Context(), d, b, local, key); err != nil {
+		t.Errorf("Add of a cloud on this machine: %v", err)
 	}
 }
 
-func TestAFileNamesProvidersAndNoKeys(t *testing.T) {
-	d, b, dir := dbtest.SQLite(t, clock.System{}), book(t, 'a'), t.TempDir()
+func TestService_Open_File(t *testing.T) {
+	d, b, dir := dbtest.SQLite(t, clock.System{}), service(t, 'a'), t.TempDir()
 	write := func(text string) string {
 		file := filepath.Join(dir, "providers.yaml")
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -176,78 +188,89 @@ providers:
     markupPercent: "12.5"
     settings: {team: red}
   - {kind: iron-park, slug: iron-2, apiKeyEnv: IRON_KEY, baseUrl: "https://iron.example.com"}
-`), provideraccount.World{})
-	if err != nil || len(opened) != 2 || opened[0].Machines.(cloud).account.Credential != key || *opened[0].Markup != 1250 || opened[1].Machines.(cloud).account.Credential != "from the environment" {
-		t.Fatalf("%+v, %v", opened, err)
+`), provideraccount.Env{})
+	if err != nil || len(opened) != 2 || opened[0].Machines.(cloud).account.Credential != key || *opened[0].Markup != 1250 ||
+		opened[1].Machines.(cloud).account.Credential != "from the environment" {
+		t.Fatalf("Open: got %+v, %v", opened, err)
 	}
 	for want, text := range map[string]string{
-		"exactly one":             "providers: [{kind: iron-park}]",
+		"either apiKeyFile":       "providers: [{kind: iron-park}]",
 		"apiKey":                  "providers: [{kind: iron-park, apiKey: x}]",
 		"two providers":           "providers: [{kind: iron-park, apiKeyEnv: IRON_KEY}, {kind: iron-park, apiKeyEnv: IRON_KEY}]",
 		"NO_SUCH_VARIABLE_IS_SET": "providers: [{kind: iron-park, apiKeyEnv: NO_SUCH_VARIABLE_IS_SET}]",
 		"percentage":              `providers: [{kind: iron-park, apiKeyEnv: IRON_KEY, markupPercent: "-1"}]`,
 	} {
-		if _, err := b.Open(t.Context(), d, write(text), provideraccount.World{}); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v, want %q", text, err, want)
+		_, err := b.Open(t.Context(), d, write(text), provideraccount.Env{})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Open of %s: got %v, want an error with %q", text, err, want)
 		}
 	}
 }
 
-func TestACheckSaysWhatDiffers(t *testing.T) {
-	one := provider.Offer{Key: "a", Region: "dallas", GPUType: "h100", GPUCount: 8, HourlyPrice: money.USD, OperatingSystems: []string{"Ubuntu"}}
+func TestCheck(t *testing.T) {
+	one := provider.Offer{
+		Key: "a", Region: "dallas", GPUType: "h100", GPUCount: 8, HourlyPrice: money.USD, OperatingSystems: []string{"Ubuntu"},
+	}
 	other, broken := one, one
 	other.Key, broken.HourlyPrice = "b", 0
 	ids := id.NewMaker(clock.System{}, rand.Reader)
+	unused := func(k id.Kind) id.ID { return ids.New(k) }
 	check := func(c cloud) map[string]provideraccount.Verdict {
 		c.lists = new(int)
 		out := map[string]provideraccount.Verdict{}
-		for _, l := range provideraccount.Check(t.Context(), c, c, func(k id.Kind) id.ID { return ids.New(k) }, time.Now) {
-			out[l.What] = l.Verdict
+		for _, r := range provideraccount.Check(t.Context(), c, c, unused, time.Now) {
+			out[r.What] = r.Verdict
 		}
 		return out
 	}
 	rude := cloud{err: &provider.Error{Kind: provider.KindUnavailable, Cause: errors.New("<html>\n\x1b[2Jgone\u202e\n")}, lists: new(int)}
-	for _, l := range provideraccount.Check(t.Context(), rude, rude, func(k id.Kind) id.ID { return ids.New(k) }, time.Now) {
-		if l.Verdict == provideraccount.Failed && l.Detail != "<html> [2Jgone" {
-			t.Errorf("%s: what the cloud said reaches the terminal as %q", l.What, l.Detail)
+	for _, r := range provideraccount.Check(t.Context(), rude, rude, unused, time.Now) {
+		if r.Verdict == provideraccount.Failed && r.Detail != "<html> [2Jgone" {
+			t.Errorf("%s: got detail %q, want one line without control characters", r.What, r.Detail)
 		}
 	}
-	// An adapter that remembers its list says nothing when asked again: another is.
-	first, second := cloud{offers: [][]provider.Offer{{one}}, lists: new(int)}, cloud{offers: [][]provider.Offer{{other}}, lists: new(int)}
-	if l := provideraccount.Check(t.Context(), first, second, func(k id.Kind) id.ID { return ids.New(k) }, time.Now)[2]; l.Verdict != provideraccount.Differs || *first.lists != 1 || *second.lists != 1 {
-		t.Errorf("%+v after asking %d times and %d times", l, *first.lists, *second.lists)
+	// The second list comes from the second adapter: the first one keeps its list.
+	first := cloud{offers: [][]provider.Offer{{one}}, lists: new(int)}
+	second := cloud{offers: [][]provider.Offer{{other}}, lists: new(int)}
+	if r := provideraccount.Check(t.Context(), first, second, unused, time.Now)[2]; r.Verdict != provideraccount.Differs ||
+		*first.lists != 1 || *second.lists != 1 {
+		t.Errorf("Check: got %+v after %d and %d lists, want differs after 1 and 1", r, *first.lists, *second.lists)
 	}
 	for name, c := range map[string]struct {
 		cloud
 		what string
 		want provideraccount.Verdict
 	}{
-		"all is well":     {cloud{offers: [][]provider.Offer{{one}}}, "offers are the same when asked again", provideraccount.Agrees},
-		"a list changes":  {cloud{offers: [][]provider.Offer{{one}, {other}}}, "offers are the same when asked again", provideraccount.Differs},
-		"no price":        {cloud{offers: [][]provider.Offer{{broken}}}, "offers have all that we need", provideraccount.Differs},
+		"agrees":          {cloud{offers: [][]provider.Offer{{one}}}, "offers are the same in a second list", provideraccount.Agrees},
+		"a list changes":  {cloud{offers: [][]provider.Offer{{one}, {other}}}, "offers are the same in a second list", provideraccount.Differs},
+		"no price":        {cloud{offers: [][]provider.Offer{{broken}}}, "offers are complete", provideraccount.Differs},
 		"nothing is sold": {cloud{}, "offers can be listed", provideraccount.Differs},
 		"refused":         {cloud{err: &provider.Error{Kind: provider.KindCredentials}}, "machines can be listed", provideraccount.Failed},
-		"finds anything":  {cloud{found: true}, "a machine that there is not is not found", provideraccount.Differs},
+		"finds anything":  {cloud{found: true}, "an unknown machine is not found", provideraccount.Differs},
 		"no volumes":      {cloud{}, "volumes", provideraccount.Skipped},
 	} {
 		if got := check(c.cloud)[c.what]; got != c.want {
-			t.Errorf("%s: %q is %q, want %q", name, c.what, got, c.want)
+			t.Errorf("%s, %s: got %q, want %q", name, c.what, got, c.want)
 		}
 	}
 }
 
-func TestCommonSettingsReachTheAccountAndNoAdapter(t *testing.T) {
-	d, b := dbtest.SQLite(t, clock.System{}), book(t, 'a')
+func TestService_Open_CommonSettings(t *testing.T) {
+	d, b := dbtest.SQLite(t, clock.System{}), service(t, 'a')
 	settings := map[string]string{provideraccount.PrivateAddresses: "true", provideraccount.Exclude: "hyperstack-*, dallas-usa-5", "team": "red"}
 	if _, err := add(t.Context(), d, b, provideraccount.Provider{Kind: "iron-park", Settings: settings}, key); err != nil {
 		t.Fatal(err)
 	}
-	opened, err := b.Open(t.Context(), d, "", provideraccount.World{})
+	opened, err := b.Open(t.Context(), d, "", provideraccount.Env{})
 	if err != nil || len(opened) != 1 {
-		t.Fatal(opened, err)
+		t.Fatalf("Open: got %+v, %v", opened, err)
 	}
 	a := opened[0].Machines.(cloud).account
-	if !a.PrivateAddresses || !slices.Equal(a.Exclude, []string{"hyperstack-*", "dallas-usa-5"}) || len(a.Settings) != 1 || a.Settings["team"] != "red" {
-		t.Errorf("%+v", a)
+	want := upstream.Account{
+		Slug: "iron-park", Name: "Iron Park", Credential: key, Settings: map[string]string{"team": "red"},
+		PrivateAddresses: true, Exclude: []string{"hyperstack-*", "dallas-usa-5"},
+	}
+	if diff := cmp.Diff(want, a); diff != "" {
+		t.Errorf("Open: account (-want +got):\n%s", diff)
 	}
 }

@@ -93,11 +93,11 @@ func TestAProviderCheckSaysWhatDiffers(t *testing.T) {
 		},
 		"a key that was taken away": {
 			func() { cloud.Revoke(true) }, func() { cloud.Revoke(false) },
-			checked{"failed", "machines can be listed", "the key is refused"}, "offers can be listed",
+			checked{"failed", "machines can be listed", "refused the API key"}, "offers can be listed",
 		},
 		"nothing to sell that is known": {
 			func() { cloud.Nameless(true); cloud.Novelty("quantum_gpus") }, func() { cloud.Nameless(false); cloud.Novelty("") },
-			checked{"differs", "answers hold nothing that is new to us", `a VM has the unknown field "quantum_gpus"`}, "machines can be listed",
+			checked{"differs", "answers have no unknown fields", `a VM has the unknown field "quantum_gpus"`}, "machines can be listed",
 		},
 	} {
 		c.is()
