@@ -68,14 +68,15 @@ func New(ids *id.Maker) *Service {
 	return &Service{ids}
 }
 
-// Append adds an entry to the account's record. It sets the entry's id, and its time to that of the change.
+// Append adds an entry to the account's record. It sets the entry's id, and its time to that of the
+// change.
 func (s *Service) Append(ctx context.Context, tx *db.Tx, e Entry) error {
 	e.ID, e.At = s.ids.New(id.Audit), tx.Now
 	return insert(ctx, tx, e)
 }
 
-// Forget deletes up to ten entries without an account that are older than a day. No tenant can read them, and anyone can
-// cause them.
+// Forget deletes up to ten entries without an account that are older than a day. No tenant can read
+// them, and anyone can cause them.
 func (s *Service) Forget(ctx context.Context, tx *db.Tx) error {
 	return forget(ctx, tx, tx.Now.Add(-withoutAccountKept))
 }
@@ -86,6 +87,7 @@ func (s *Service) Has(ctx context.Context, r db.Reader, account, request id.ID) 
 }
 
 // List returns a page of the account's entries that the filter selects, newest first.
-func (s *Service) List(ctx context.Context, r db.Reader, account id.ID, f Filter, p db.Page) ([]Entry, db.Listed, error) {
+func (s *Service) List(ctx context.Context, r db.Reader, account id.ID, f Filter, p db.Page) ([]Entry, db.Listed,
+	error) {
 	return list(ctx, r, account, f, p)
 }

@@ -13,7 +13,8 @@ var entries = db.NewTable("audit", func(e *Entry) []db.Column {
 	return []db.Column{
 		db.Col("id", &e.ID), db.Col("account_id", &e.Account), db.Col("created_at", &e.At),
 		db.Col("actor_kind", &e.Actor.Kind), db.Col("actor_id", &e.Actor.ID), db.Col("actor_name", &e.Actor.Name),
-		db.Col("action", &e.Action), db.Col("subject", &e.Subject), db.Col("address", &e.Address), db.Col("request_id", &e.RequestID),
+		db.Col("action", &e.Action), db.Col("subject", &e.Subject), db.Col("address", &e.Address),
+		db.Col("request_id", &e.RequestID),
 	}
 })
 

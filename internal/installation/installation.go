@@ -23,7 +23,8 @@ var filler = strings.Repeat("billet ", 4<<10)
 // SecretKey returns the name of the key that seals the database's secrets; "" if there is none yet.
 func SecretKey(ctx context.Context, r db.Reader) (string, error) { return read(ctx, r, secretKey) }
 
-// KeepSecretKey records the name of the database's key unless one is recorded, and returns the recorded one.
+// KeepSecretKey records the name of the database's key unless one is recorded, and returns the
+// recorded one.
 func KeepSecretKey(ctx context.Context, tx *db.Tx, name string) (string, error) {
 	if err := keep(ctx, tx, secretKey, name); err != nil {
 		return "", err
@@ -53,9 +54,11 @@ func TryWrite(ctx context.Context, d *db.DB, ids *id.Maker) error {
 	})
 }
 
-// TakeSimulator takes or renews the simulator's lease for that long. It returns whether the holder has it now, and when
-// the current lease expires by the database's clock. It is for PostgreSQL: an SQLite file has one server.
-func TakeSimulator(ctx context.Context, tx *db.Tx, holder string, lease time.Duration) (taken bool, until time.Time, err error) {
+// TakeSimulator takes or renews the simulator's lease for that long. It returns whether the holder
+// has it now, and when the current lease expires by the database's clock. It is for PostgreSQL: an
+// SQLite file has one server.
+func TakeSimulator(ctx context.Context, tx *db.Tx, holder string, lease time.Duration) (taken bool, until time.Time,
+	err error) {
 	if taken, err = take(ctx, tx, simulator, holder, lease); err == nil {
 		until, err = end(ctx, tx, simulator)
 	}

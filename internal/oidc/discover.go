@@ -18,47 +18,51 @@ import (
 )
 
 const (
-	// discoverEvery is how long a provider's addresses and keys are taken for its own. Keys that it adds are read
-	// at once; those that it withdraws cease to count then.
+	// discoverEvery is how long a provider's addresses and keys are kept. New keys are read at
+	// once; withdrawn ones stop working then.
 	discoverEvery = time.Hour
-	// tenantPlace stands in the issuer that Entra names for all of its tenants: .../{tenantid}/v2.0.
+	// tenantPlace is the placeholder in the issuer of Entra for all tenants: .../{tenantid}/v2.0.
 	tenantPlace = "{tenantid}"
 )
 
-// algorithms are those with a key of which only the public half is published. Keycloak lists others, too.
-var algorithms = []string{oidc.RS256, oidc.RS384, oidc.RS512, oidc.ES256, oidc.ES384, oidc.ES512, oidc.PS256, oidc.PS384, oidc.PS512, oidc.EdDSA}
+// algorithms are the asymmetric ones. Keycloak lists others, too.
+var algorithms = []string{
+	oidc.RS256, oidc.RS384, oidc.RS512, oidc.ES256, oidc.ES384, oidc.ES512, oidc.PS256, oidc.PS384, oidc.PS512,
+	oidc.EdDSA,
+}
 
-// provider is what a provider says of itself.
+// provider is what a provider's discovery document says.
 type provider struct {
 	*oidc.Provider
-	// issuer is how it names itself in what it signs; a template where it has tenantPlace.
+	// issuer is the issuer of its tokens; a template if it contains tenantPlace.
 	issuer   string
 	userInfo string
-	// query reports whether it says that it can send the browser back with a query.
+	// query is true if it lists the response mode "query".
 	query bool
 	until time.Time
 }
 
-// metadata is the part of a discovery document that we go by (OpenID Connect Discovery 1.0, 3).
+// metadata is the part of a discovery document that is used (OpenID Connect Discovery 1.0, section
+// 3).
 type metadata struct {
 	oidc.ProviderConfig
 	TokenAuth     []string `json:"token_endpoint_auth_methods_supported"`
 	ResponseModes []string `json:"response_modes_supported"`
 }
 
-// discover asks the provider for its addresses, once in a while.
+// discover returns the provider's addresses, which it reads every discoverEvery.
 func (c *Client) discover(ctx context.Context) (*provider, error) {
-	now := c.c.Now()
+	now := c.cfg.Now()
 	c.mu.Lock()
 	known := c.provider
 	c.mu.Unlock()
 	if known != nil && now.Before(known.until) {
 		return known, nil
 	}
-	// Without the lock: whoever waits for a provider that does not answer waits for themselves alone.
-	m, err := c.ask(ctx)
+	// Without the lock, so that a provider that does not answer delays each sign-in only once.
+	m, err := c.fetch(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("ask the identity provider for its addresses: %w", err)
+		return nil, fmt.Errorf("read the identity provider's discovery document: %w", err)
 	}
 	if err := c.check(m); err != nil {
 		return nil, err
@@ -72,7 +76,7 @@ func (c *Client) discover(ctx context.Context) (*provider, error) {
 	defer c.mu.Unlock()
 	c.provider = p
 	if c.style == oauth2.AuthStyleAutoDetect {
-		c.style = oauth2.AuthStyleInHeader // what every provider takes that does not say (Discovery, 3)
+		c.style = oauth2.AuthStyleInHeader // the default (Discovery, section 3)
 		if len(m.TokenAuth) > 0 && !slices.Contains(m.TokenAuth, "client_secret_basic") {
 			c.style = oauth2.AuthStyleInParams
 		}
@@ -80,10 +84,11 @@ func (c *Client) discover(ctx context.Context) (*provider, error) {
 	return p, nil
 }
 
-// ask reads the discovery document. No error has what the provider wrote, which would be a page for people as often as not.
-func (c *Client) ask(ctx context.Context) (metadata, error) {
+// fetch reads the discovery document. Its errors do not quote the response, which is often an HTML
+// page.
+func (c *Client) fetch(ctx context.Context) (metadata, error) {
 	var m metadata
-	at := strings.TrimSuffix(c.c.Issuer, "/") + "/.well-known/openid-configuration"
+	at := strings.TrimSuffix(c.cfg.Issuer, "/") + "/.well-known/openid-configuration"
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
 	if err != nil {
 		return m, err
@@ -95,60 +100,72 @@ func (c *Client) ask(ctx context.Context) (metadata, error) {
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {
-		return m, fmt.Errorf("%s answers %s: is --oidc-issuer right?", at, resp.Status)
+		return m, fmt.Errorf("%s answers %s: check --oidc-issuer", at, resp.Status)
 	}
 	text, err := io.ReadAll(resp.Body)
 	if err == nil {
 		err = json.Unmarshal(text, &m)
 	}
 	if err != nil {
-		return m, fmt.Errorf("what %s answers is no discovery document", at)
+		return m, fmt.Errorf("the response of %s is no discovery document", at)
 	}
 	return m, nil
 }
 
-// check finds what keeps us from working with the provider.
+// check returns why the provider cannot be used.
 func (c *Client) check(m metadata) error {
-	// The slash at the end is easily forgotten, and the document comes from the same address with and without. What it
-	// signs has to name the issuer as the document does, to the letter.
+	// The address of the document is the same with and without a slash at the end of the issuer.
+	// Tokens must name the issuer exactly as the document does.
 	named := strings.TrimSuffix(m.IssuerURL, "/")
-	if before, after, template := strings.Cut(named, tenantPlace); template { // names all tenants: whose token it is, the token says
-		if given := strings.TrimSuffix(c.c.Issuer, "/"); strings.HasPrefix(given, before) && strings.HasSuffix(given, after) {
-			named = given
+	if before, after, template := strings.Cut(named, tenantPlace); template { // the token has the tenant
+		configured := strings.TrimSuffix(c.cfg.Issuer, "/")
+		if strings.HasPrefix(configured, before) && strings.HasSuffix(configured, after) {
+			named = configured
 		}
 	}
-	if named != strings.TrimSuffix(c.c.Issuer, "/") {
-		return fmt.Errorf("the identity provider calls itself %q, not %q: set --oidc-issuer to what it calls itself", m.IssuerURL, c.c.Issuer)
+	if named != strings.TrimSuffix(c.cfg.Issuer, "/") {
+		return fmt.Errorf(
+			"the identity provider's issuer is %q, not %q: set --oidc-issuer to it",
+			m.IssuerURL,
+			c.cfg.Issuer,
+		)
 	}
-	for what, at := range map[string]string{"authorization_endpoint": m.AuthURL, "token_endpoint": m.TokenURL, "jwks_uri": m.JWKSURL} {
-		if !c.sameSafety(at) {
-			return fmt.Errorf("the identity provider's document has no usable %s", what)
+	endpoints := map[string]string{
+		"authorization_endpoint": m.AuthURL, "token_endpoint": m.TokenURL, "jwks_uri": m.JWKSURL,
+		"userinfo_endpoint": m.UserInfoURL,
+	}
+	for name, at := range endpoints {
+		if missing := at == "" && name == "userinfo_endpoint"; !missing && !c.isSafe(at) {
+			return fmt.Errorf("the identity provider's document has no usable %s", name)
 		}
 	}
-	if m.UserInfoURL != "" && !c.sameSafety(m.UserInfoURL) {
-		return errors.New("the identity provider's document has no usable userinfo_endpoint")
-	}
-	if len(m.TokenAuth) > 0 && !slices.Contains(m.TokenAuth, "client_secret_basic") && !slices.Contains(m.TokenAuth, "client_secret_post") {
-		return errors.New("the identity provider takes no client secret")
+	takesSecret := func(method string) bool { return method == "client_secret_basic" || method == "client_secret_post" }
+	if len(m.TokenAuth) > 0 && !slices.ContainsFunc(m.TokenAuth, takesSecret) {
+		return errors.New("the identity provider does not accept a client secret")
 	}
 	return nil
 }
 
-// sameSafety reports whether an address is an https one, or the issuer itself is none, as in a test.
-func (c *Client) sameSafety(at string) bool {
+// isSafe reports whether an address is https, or http like the issuer itself, as in a test.
+func (c *Client) isSafe(at string) bool {
 	u, err := url.Parse(at)
-	return err == nil && u.Host != "" && (u.Scheme == "https" || (u.Scheme == "http" && strings.HasPrefix(c.c.Issuer, "http://")))
+	if err != nil || u.Host == "" {
+		return false
+	}
+	return u.Scheme == "https" || (u.Scheme == "http" && strings.HasPrefix(c.cfg.Issuer, "http://"))
 }
 
-// issuedBy reports whether iss is how this provider names itself, or, where it is one for all tenants, how the tenant is named.
+// issuedBy reports whether iss is this provider's issuer, or that of the tenant if it is a provider
+// for all tenants.
 func (p *provider) issuedBy(iss, tenant string) bool {
 	if !strings.Contains(p.issuer, tenantPlace) {
-		return iss == p.issuer || (p.issuer == "https://accounts.google.com" && iss == "accounts.google.com") // as Google documents
+		// Google documents both of its names.
+		return iss == p.issuer || (p.issuer == "https://accounts.google.com" && iss == "accounts.google.com")
 	}
 	return isTenant(tenant) && iss == strings.ReplaceAll(p.issuer, tenantPlace, tenant)
 }
 
-// isTenant reports whether the text is a UUID in small letters, as Entra writes tenants.
+// isTenant reports whether the text is a UUID in lower case, as Entra writes tenants.
 func isTenant(text string) bool {
 	if len(text) != 36 {
 		return false
@@ -166,9 +183,9 @@ func isTenant(text string) bool {
 	return true
 }
 
-// readUserInfo asks who the access token is about.
-func (c *Client) readUserInfo(ctx context.Context, p *provider, token *oauth2.Token) (said, error) {
-	var s said
+// readUserInfo reads the claims of the userinfo endpoint.
+func (c *Client) readUserInfo(ctx context.Context, p *provider, token *oauth2.Token) (claims, error) {
+	var s claims
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, p.userInfo, nil)
 	if err != nil {
 		return s, err
@@ -183,7 +200,8 @@ func (c *Client) readUserInfo(ctx context.Context, p *provider, token *oauth2.To
 	if resp.StatusCode != http.StatusOK {
 		return s, fmt.Errorf("the userinfo endpoint answers %s", resp.Status)
 	}
-	if kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); kind == "application/jwt" { // signed, which the library checks
+	media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	if media == "application/jwt" { // signed; the library checks it
 		info, err := p.UserInfo(ctx, oauth2.StaticTokenSource(token))
 		if err == nil {
 			err = info.Claims(&s)
@@ -195,7 +213,7 @@ func (c *Client) readUserInfo(ctx context.Context, p *provider, token *oauth2.To
 		err = json.Unmarshal(text, &s)
 	}
 	if err != nil {
-		return s, errors.New("the userinfo endpoint does not answer with JSON")
+		return s, errors.New("the userinfo endpoint's response is no JSON")
 	}
 	return s, nil
 }

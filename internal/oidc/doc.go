@@ -1,13 +1,17 @@
-// Package oidc owns the conversation with an identity provider: where to send a browser that wants to sign in, and what
-// the provider's answer says about who came back. It speaks OpenID Connect's authorization code flow with PKCE.
+// Package oidc is a client of an OpenID Connect identity provider: it returns where to send a
+// browser that signs in, and what the provider says about the user. It speaks the authorization
+// code flow with PKCE.
 //
-// It does not own who of our people that is (account), nor the browser's way there and back (httpapi).
+// It does not own which Billet user that is (package account), nor the browser's way to the
+// provider (the API).
 //
 // Invariants:
-//   - What it returns was signed by the provider's key, for this client, for this sign-in (nonce), and has not expired; two minutes are
-//     allowed for clocks that differ. Only an email address that the token does not tell may come from the userinfo endpoint, which speaks of the same subject.
-//   - An address counts as verified where the provider says so of that very address. No other claim stands in for it.
-//   - The provider is asked for its addresses and keys when somebody signs in, so a provider that is down keeps nobody else out. They are
-//     kept for an hour; a token with an unknown key has the keys read again, once.
-//   - Every question has a time limit, and no answer of more than a megabyte is read.
+//   - What it returns was signed by the provider's key, for this client and this sign-in (nonce),
+//     and has not expired. Clocks may differ by two minutes. Only an email address that the token
+//     does not contain may come from the userinfo endpoint, for the same subject.
+//   - An address counts as verified only if the provider says so of that very address.
+//   - The provider's addresses and keys are read at a sign-in, so a provider that is down blocks
+//     only its own sign-ins. They are kept for an hour. A token with an unknown key makes the
+//     client read the keys again, once.
+//   - Every request has a time limit, and at most a megabyte of a response is read.
 package oidc

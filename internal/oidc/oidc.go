@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -16,46 +17,53 @@ import (
 )
 
 const (
-	// askTime is how long the provider may take to answer one question.
-	askTime = 10 * time.Second
-	// maxAnswer is the most bytes of an answer that are read.
-	maxAnswer = 1 << 20
-	// skew is how much the provider's clock may be behind ours. It may be ahead by three minutes.
+	// requestTimeout is how long the provider may take for one request.
+	requestTimeout = 10 * time.Second
+	// maxResponse is the most bytes of a response that are read.
+	maxResponse = 1 << 20
+	// skew is how much the provider's clock may be behind. It may be ahead by three minutes.
 	skew = 2 * time.Minute
 )
 
-// Config says which provider, and who we are to it. Every field is required.
+// Config is what a Client needs. Every field is required.
 type Config struct {
-	// Issuer is the provider's URL, as it names itself in what it signs.
+	// Issuer is the issuer of the provider's tokens, a URL.
 	Issuer, ClientID, ClientSecret string
-	// Name is what people call the provider.
+	// Name is the provider's name on the sign-in page.
 	Name string
-	// RedirectURL is where the provider sends the browser back to; it must be registered there.
+	// RedirectURL is where the provider redirects the browser; it must be registered there.
 	RedirectURL string
-	// Now is the machine's own time.
+	// Now returns real time.
 	Now func() time.Time
 }
 
-// Client speaks with one provider. It is safe for concurrent use.
+// Client talks to one provider. It is safe for concurrent use.
 type Client struct {
-	c    Config
+	cfg  Config
 	http *http.Client
 
 	mu       sync.Mutex
-	provider *provider // nil until it has answered once
-	// style is how the provider wants our secret. It is found out at the first sign-in.
+	provider *provider // nil before the first discovery
+	// style is how the provider accepts the client secret. The first sign-in finds it.
 	style oauth2.AuthStyle
 }
 
-// New returns a Client. It asks the provider nothing yet.
-func New(c Config) (*Client, error) {
-	if c.Issuer == "" || c.ClientID == "" || c.ClientSecret == "" || c.Name == "" || c.RedirectURL == "" || c.Now == nil {
-		return nil, errors.New("an identity provider needs an issuer, a client id, a client secret, a name and a public URL to come back to")
+// New returns a Client. It makes no request yet.
+func New(cfg Config) (*Client, error) {
+	if slices.Contains([]string{cfg.Issuer, cfg.ClientID, cfg.ClientSecret, cfg.Name, cfg.RedirectURL}, "") ||
+		cfg.Now == nil {
+		return nil, errors.New(
+			"an identity provider needs an issuer, a client id, a client secret, a name and a public URL of this " +
+				"server",
+		)
 	}
-	return &Client{c: c, http: &http.Client{Timeout: askTime, Transport: bounded{http.DefaultTransport}}}, nil
+	return &Client{
+		cfg:  cfg,
+		http: &http.Client{Timeout: requestTimeout, Transport: bounded{http.DefaultTransport}},
+	}, nil
 }
 
-// bounded cuts answers that are too long.
+// bounded limits responses to maxResponse.
 type bounded struct{ to http.RoundTripper }
 
 func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -64,19 +72,19 @@ func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 		resp.Body = struct {
 			io.Reader
 			io.Closer
-		}{io.LimitReader(resp.Body, maxAnswer), resp.Body}
+		}{io.LimitReader(resp.Body, maxResponse), resp.Body}
 	}
 	return resp, err
 }
 
-// Name is what people call the provider.
-func (c *Client) Name() string { return c.c.Name }
+// Name returns the provider's name on the sign-in page.
+func (c *Client) Name() string { return c.cfg.Name }
 
 func (c *Client) config(p *provider, style oauth2.AuthStyle) *oauth2.Config {
 	at := p.Endpoint()
 	at.AuthStyle = style
 	return &oauth2.Config{
-		ClientID: c.c.ClientID, ClientSecret: c.c.ClientSecret, Endpoint: at, RedirectURL: c.c.RedirectURL,
+		ClientID: c.cfg.ClientID, ClientSecret: c.cfg.ClientSecret, Endpoint: at, RedirectURL: c.cfg.RedirectURL,
 		Scopes: []string{oidc.ScopeOpenID, "email", "profile"},
 	}
 }
@@ -88,38 +96,39 @@ func (c *Client) StartURL(ctx context.Context, state, nonce, verifier string) (s
 		return "", err
 	}
 	options := []oauth2.AuthCodeOption{oidc.Nonce(nonce), oauth2.S256ChallengeOption(verifier)}
-	if p.query { // a provider may be set up to post a form by default, which a browser would send without our cookie
+	if p.query { // by default it may post a form, which the browser would send without the cookie
 		options = append(options, oauth2.SetAuthURLParam("response_mode", "query"))
 	}
 	return c.config(p, oauth2.AuthStyleInHeader).AuthCodeURL(state, options...), nil
 }
 
-// Claims are what the provider says about who signed in.
+// Claims are what the provider says about the user who signed in.
 type Claims struct {
 	Issuer, Subject string
 	Email           string
-	// EmailVerified is what the provider says of that very address.
+	// EmailVerified is true if the provider says so of that very address.
 	EmailVerified bool
-	// UserInfoError is why the provider could not be asked for what its token does not say.
+	// UserInfoError is why the userinfo endpoint could not be read for claims that the token lacks.
 	UserInfoError error
 }
 
-// said are the claims that we read, in a token or from the userinfo endpoint.
-type said struct {
+// claims are the claims that are used, from a token or the userinfo endpoint.
+type claims struct {
 	Subject string `json:"sub"`
 	Email   any    `json:"email"`
-	// EmailVerified is a boolean. Some write the word instead, some null, and some leave it out.
+	// EmailVerified is a boolean. Some providers send a string or null, and some omit it.
 	EmailVerified any `json:"email_verified"`
-	// DomainVerified and Tenant are Entra's: it does not say email_verified, but, where the app asks for this optional claim, whether
-	// the address belongs to a domain that the tenant has proved to own.
+	// DomainVerified and Tenant are Entra's: it has no email_verified, but this optional claim,
+	// which is true if the tenant has proved to own the address's domain.
 	DomainVerified any    `json:"xms_edov"`
 	Tenant         string `json:"tid"`
-	// AuthorizedParty is for whom the token was made, among those that may read it.
+	// AuthorizedParty is the client that the token was issued for, among its audiences.
 	AuthorizedParty string `json:"azp"`
 }
 
-// address returns the email address, "" for none, and whether the provider says whether it is verified, and that it is.
-func (s said) address() (email string, told, verified bool) {
+// address returns the email address, "" for none. known is true if the claims include its
+// verification.
+func (s claims) address() (email string, known, verified bool) {
 	email, _ = s.Email.(string)
 	switch {
 	case email == "":
@@ -137,7 +146,8 @@ func isTrue(v any) bool {
 	return v == true || strings.EqualFold(word, "true")
 }
 
-// Finish exchanges the code that the browser brought for what the provider says. Every error means that nobody is signed in.
+// Finish exchanges the code that the browser brought for the user's claims. Every error means that
+// the sign-in failed.
 func (c *Client) Finish(ctx context.Context, code, nonce, verifier string) (Claims, error) {
 	p, err := c.discover(ctx)
 	if err != nil {
@@ -148,65 +158,83 @@ func (c *Client) Finish(ctx context.Context, code, nonce, verifier string) (Clai
 	if err != nil {
 		return Claims{}, fmt.Errorf("exchange the code: %w", withoutBody(err))
 	}
-	raw, _ := token.Extra("id_token").(string)
-	if raw == "" {
-		return Claims{}, errors.New("the provider sent no id_token")
-	}
-	// One set of keys for all sign-ins: a token with a key that is not among them has them read again, once.
-	late := func() time.Time { return c.c.Now().Add(-skew) }
-	signed, err := p.Verifier(&oidc.Config{ClientID: c.c.ClientID, Now: late, SkipIssuerCheck: true}).Verify(ctx, raw)
+	signed, s, err := c.verify(ctx, p, token, nonce)
 	if err != nil {
-		return Claims{}, fmt.Errorf("check the id_token: %w", err)
-	}
-	var s said
-	if err := signed.Claims(&s); err != nil {
-		return Claims{}, fmt.Errorf("read the id_token: %w", err)
-	}
-	switch {
-	case !p.issuedBy(signed.Issuer, s.Tenant):
-		return Claims{}, fmt.Errorf("the id_token is of the issuer %q, not of %q", shortened(signed.Issuer), p.issuer)
-	case s.AuthorizedParty != "" && s.AuthorizedParty != c.c.ClientID, s.AuthorizedParty == "" && len(signed.Audience) > 1:
-		return Claims{}, errors.New("the id_token was made for another client")
-	case nonce == "" || subtle.ConstantTimeCompare([]byte(signed.Nonce), []byte(nonce)) != 1:
-		return Claims{}, errors.New("the id_token is of another sign-in")
+		return Claims{}, err
 	}
 	out := Claims{Issuer: signed.Issuer, Subject: signed.Subject}
 	if !strings.Contains(p.issuer, tenantPlace) {
-		out.Issuer = p.issuer // Google names itself in two ways, and is one provider
+		out.Issuer = p.issuer // Google has two names, and is one provider
 	}
-	email, told, verified := s.address()
+	email, known, verified := s.address()
 	out.Email, out.EmailVerified = email, verified
-	if told || p.userInfo == "" {
+	if known || p.userInfo == "" {
 		return out, nil
 	}
-	// The token says less than is to be known: Authelia and Zitadel tell the rest when they are asked.
+	// The token says too little: Authelia and Zitadel have the rest at the userinfo endpoint.
 	more, err := c.readUserInfo(ctx, p, token)
-	if err == nil && more.Subject != signed.Subject { // OpenID Connect Core 1.0, 5.3.2
-		err = errors.New("the userinfo endpoint speaks of somebody else")
+	if err == nil && more.Subject != signed.Subject { // OpenID Connect Core 1.0, section 5.3.2
+		err = errors.New("the userinfo endpoint answers for another subject")
 	}
 	if err != nil {
-		out.UserInfoError = err // whoever has signed in before is known by the subject alone
+		out.UserInfoError = err // a user who has signed in before is known by the subject alone
 		return out, nil
 	}
 	if more.Tenant == "" {
 		more.Tenant = s.Tenant
 	}
-	// The address and what is said of it come from one place: a word about one address says nothing of another.
+	// The address and its verification must come from one place: a claim about one address says
+	// nothing about another.
 	if address, _, good := more.address(); address != "" && (email == "" || strings.EqualFold(address, email)) {
 		out.Email, out.EmailVerified = address, good
 	}
 	return out, nil
 }
 
-// exchange presents the code and our secret, in the header or among the parameters. Where the provider refuses us, and not the code, it
-// is asked the other way: a provider may take both and want one of each client.
+// verify checks the ID token, and returns it with its claims.
+func (c *Client) verify(
+	ctx context.Context,
+	p *provider,
+	token *oauth2.Token,
+	nonce string,
+) (*oidc.IDToken, claims, error) {
+	var s claims
+	raw, _ := token.Extra("id_token").(string)
+	if raw == "" {
+		return nil, s, errors.New("the provider sent no id_token")
+	}
+	// All sign-ins share the provider's keys; a token with an unknown key makes the verifier read
+	// them again, once.
+	late := func() time.Time { return c.cfg.Now().Add(-skew) }
+	verifier := p.Verifier(&oidc.Config{ClientID: c.cfg.ClientID, Now: late, SkipIssuerCheck: true})
+	signed, err := verifier.Verify(ctx, raw)
+	if err != nil {
+		return nil, s, fmt.Errorf("check the id_token: %w", err)
+	}
+	if err := signed.Claims(&s); err != nil {
+		return nil, s, fmt.Errorf("read the id_token: %w", err)
+	}
+	switch {
+	case !p.issuedBy(signed.Issuer, s.Tenant):
+		return nil, s, fmt.Errorf("the id_token has the issuer %q, not %q", shortened(signed.Issuer), p.issuer)
+	case s.AuthorizedParty != "" && s.AuthorizedParty != c.cfg.ClientID,
+		s.AuthorizedParty == "" && len(signed.Audience) > 1:
+		return nil, s, errors.New("the id_token was issued for another client")
+	case nonce == "" || subtle.ConstantTimeCompare([]byte(signed.Nonce), []byte(nonce)) != 1:
+		return nil, s, errors.New("the id_token belongs to another sign-in")
+	}
+	return signed, s, nil
+}
+
+// exchange sends the code with the client secret, in the header or as a parameter. If the provider
+// refuses the client, and not the code, exchange tries the other way: a provider may list both and
+// require one of them of a client.
 func (c *Client) exchange(ctx context.Context, p *provider, code, verifier string) (*oauth2.Token, error) {
 	c.mu.Lock()
 	style := c.style
 	c.mu.Unlock()
 	token, err := c.config(p, style).Exchange(ctx, code, oauth2.VerifierOption(verifier))
-	var refused *oauth2.RetrieveError
-	if !errors.As(err, &refused) || (refused.ErrorCode != "invalid_client" && (refused.ErrorCode != "" || refused.Response.StatusCode != http.StatusUnauthorized)) {
+	if !clientRefused(err) {
 		return token, err
 	}
 	other := oauth2.AuthStyleInHeader
@@ -223,7 +251,16 @@ func (c *Client) exchange(ctx context.Context, p *provider, code, verifier strin
 	return token, nil
 }
 
-// withoutBody drops what the provider wrote, which goes into no log: it may repeat the code.
+// clientRefused reports whether the provider refused the client, and not the code.
+func clientRefused(err error) bool {
+	var e *oauth2.RetrieveError
+	if !errors.As(err, &e) {
+		return false
+	}
+	return e.ErrorCode == "invalid_client" || (e.ErrorCode == "" && e.Response.StatusCode == http.StatusUnauthorized)
+}
+
+// withoutBody removes the response body, which must not be logged: it may repeat the code.
 func withoutBody(err error) error {
 	var e *oauth2.RetrieveError
 	if errors.As(err, &e) {
@@ -232,7 +269,7 @@ func withoutBody(err error) error {
 	return err
 }
 
-// shortened bounds what of a provider's text is logged.
+// shortened returns a provider's text as far as it is logged.
 func shortened(text string) string {
 	if len(text) > 200 {
 		return text[:200]

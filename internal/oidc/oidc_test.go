@@ -22,7 +22,8 @@ type claims = map[string]any
 func client(t *testing.T, issuer string, now func() time.Time) *oidc.Client {
 	t.Helper()
 	c, err := oidc.New(oidc.Config{
-		Issuer: issuer, ClientID: oidctest.ClientID, ClientSecret: oidctest.ClientSecret, Name: "Test", RedirectURL: "https://gpu.example.com/callback", Now: now,
+		Issuer: issuer, ClientID: oidctest.ClientID, ClientSecret: oidctest.ClientSecret, Name: "Test",
+		RedirectURL: "https://gpu.example.com/callback", Now: now,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -30,7 +31,7 @@ func client(t *testing.T, issuer string, now func() time.Time) *oidc.Client {
 	return c
 }
 
-// signIn goes to the provider and comes back.
+// signIn plays a browser that signs in.
 func signIn(t *testing.T, c *oidc.Client, p *oidctest.Provider) (oidc.Claims, url.Values, error) {
 	t.Helper()
 	at, err := c.StartURL(t.Context(), "state", "nonce", "verifier")
@@ -38,40 +39,45 @@ func signIn(t *testing.T, c *oidc.Client, p *oidctest.Provider) (oidc.Claims, ur
 		return oidc.Claims{}, nil, err
 	}
 	code, query := p.Authorize(t, at)
-	said, err := c.Finish(t.Context(), code, "nonce", "verifier")
-	return said, query, err
+	got, err := c.Finish(t.Context(), code, "nonce", "verifier")
+	return got, query, err
 }
 
 // Each case is what the named provider's manual describes, and what must come of it.
-func TestProvidersAsTheyDiffer(t *testing.T) {
+func TestClient_Finish_Providers(t *testing.T) {
 	for name, c := range map[string]struct {
 		set    func(p *oidctest.Provider)
 		issuer func(p *oidctest.Provider) string // as the operator writes it; nil for as the provider does
 		want   oidc.Claims                       // Issuer and Subject where they are not the usual ones
 	}{
-		// Keycloak, "OIDC token mappers": claims in the ID token, azp always, several audiences with a mapper, HS256 among its algorithms.
+		// Keycloak, "OIDC token mappers": claims in the ID token, azp always, several audiences
+		// with a mapper, HS256 among its algorithms.
 		"Keycloak": {set: func(p *oidctest.Provider) {
 			p.Path = "/realms/lab"
-			p.Claims = claims{"email": address, "email_verified": true, "azp": oidctest.ClientID, "aud": []string{oidctest.ClientID, "account"}, "preferred_username": "ada"}
+			p.Claims = claims{"email": address, "email_verified": true, "azp": oidctest.ClientID,
+				"aud": []string{oidctest.ClientID, "account"}, "preferred_username": "ada"}
 		}, want: oidc.Claims{Email: address, EmailVerified: true}},
 		"Keycloak, unverified": {set: func(p *oidctest.Provider) {
 			p.Path = "/realms/lab"
 			p.Claims = claims{"email": address, "email_verified": false, "azp": oidctest.ClientID}
 		}, want: oidc.Claims{Email: address}},
 
-		// Authelia, "OpenID Connect 1.0 claims": since 4.39 email only at the userinfo endpoint; wants one of basic and post per client.
+		// Authelia, "OpenID Connect 1.0 claims": since 4.39 email only at the userinfo endpoint;
+		// wants one of basic and post per client.
 		"Authelia": {set: func(p *oidctest.Provider) {
 			p.Claims = claims{"aud": []string{oidctest.ClientID}, "azp": oidctest.ClientID}
 			p.UserInfo = claims{"email": address, "email_verified": true, "preferred_username": "ada", "name": "Ada"}
 			p.Auth = "post"
-			p.Document = claims{"token_endpoint_auth_methods_supported": []string{"client_secret_basic", "client_secret_post"}, "response_modes_supported": []string{"form_post", "query", "fragment"}}
+			p.Document = claims{"token_endpoint_auth_methods_supported": []string{"client_secret_basic",
+				"client_secret_post"}, "response_modes_supported": []string{"form_post", "query", "fragment"}}
 		}, want: oidc.Claims{Email: address, EmailVerified: true}},
 		"a signed userinfo answer": {set: func(p *oidctest.Provider) {
 			p.SignedUserInfo = true
 			p.UserInfo = claims{"email": address, "email_verified": true}
 		}, want: oidc.Claims{Email: address, EmailVerified: true}},
 
-		// authentik, "OAuth2 provider": the issuer of each application has a slash at its end; email_verified is false unless a mapping says else.
+		// authentik, "OAuth2 provider": the issuer of each application has a slash at its end;
+		// email_verified is false unless a mapping says else.
 		"authentik": {set: func(p *oidctest.Provider) {
 			p.Path = "/application/o/billet/"
 			p.Claims = claims{"email": address, "email_verified": true, "groups": []string{"a"}}
@@ -79,29 +85,41 @@ func TestProvidersAsTheyDiffer(t *testing.T) {
 		"authentik, slash forgotten": {set: func(p *oidctest.Provider) {
 			p.Path = "/application/o/billet/"
 			p.Claims = claims{"email": address, "email_verified": true}
-		}, issuer: func(p *oidctest.Provider) string { return strings.TrimSuffix(p.Issuer(), "/") }, want: oidc.Claims{Email: address, EmailVerified: true}},
+		}, issuer: func(p *oidctest.Provider) string {
+			return strings.TrimSuffix(p.Issuer(),
+				"/")
+		}, want: oidc.Claims{Email: address, EmailVerified: true}},
 		"a slash too many": {set: func(p *oidctest.Provider) {
 			p.Path = "/realms/lab"
 			p.Claims = claims{"email": address, "email_verified": true}
-		}, issuer: func(p *oidctest.Provider) string { return p.Issuer() + "/" }, want: oidc.Claims{Email: address, EmailVerified: true}},
+		}, issuer: func(p *oidctest.Provider) string {
+			return p.Issuer() +
+				"/"
+		}, want: oidc.Claims{Email: address, EmailVerified: true}},
 
-		// Zitadel, "Claims": user info is in the ID token only where the app asserts it; the audience has the project, azp the client.
+		// Zitadel, "Claims": user info is in the ID token only where the app asserts it; the
+		// audience has the project, azp the client.
 		"Zitadel": {set: func(p *oidctest.Provider) {
-			p.Claims = claims{"aud": []string{"237645120571703297@project", oidctest.ClientID, "237645120571703297"}, "azp": oidctest.ClientID}
+			p.Claims = claims{"aud": []string{"237645120571703297@project", oidctest.ClientID, "237645120571703297"},
+				"azp": oidctest.ClientID}
 			p.UserInfo = claims{"email": address, "email_verified": true, "locale": oidctest.Null}
 		}, want: oidc.Claims{Email: address, EmailVerified: true}},
 
 		// Google, "OpenID Connect": everything in the ID token, azp is the client, post and basic.
 		"Google": {set: func(p *oidctest.Provider) {
-			p.Claims = claims{"email": address, "email_verified": true, "azp": oidctest.ClientID, "hd": "example.com", "at_hash": "x"}
-			p.Document = claims{"token_endpoint_auth_methods_supported": []string{"client_secret_post", "client_secret_basic"}, "response_modes_supported": []string{"query", "fragment", "form_post"}}
+			p.Claims = claims{"email": address, "email_verified": true, "azp": oidctest.ClientID, "hd": "example.com",
+				"at_hash": "x"}
+			p.Document = claims{"token_endpoint_auth_methods_supported": []string{"client_secret_post",
+				"client_secret_basic"}, "response_modes_supported": []string{"query", "fragment", "form_post"}}
 		}, want: oidc.Claims{Email: address, EmailVerified: true}},
 
-		// Entra, "ID token claims reference", "Optional claims": no email_verified; xms_edov tells whether the domain is the tenant's.
+		// Entra, "ID token claims reference", "Optional claims": no email_verified; xms_edov is
+		// true if the domain is the tenant's.
 		"Entra": {set: func(p *oidctest.Provider) {
 			p.Path = "/" + tenant + "/v2.0"
 			p.Claims = claims{"email": address, "preferred_username": address, "tid": tenant, "xms_edov": true}
-			p.Document = claims{"token_endpoint_auth_methods_supported": []string{"client_secret_post", "private_key_jwt", "client_secret_basic"}}
+			p.Document = claims{"token_endpoint_auth_methods_supported": []string{"client_secret_post",
+				"private_key_jwt", "client_secret_basic"}}
 		}, want: oidc.Claims{Email: address, EmailVerified: true}},
 		"Entra, an address that anybody may have written": {set: func(p *oidctest.Provider) {
 			p.Path = "/" + tenant + "/v2.0"
@@ -121,7 +139,10 @@ func TestProvidersAsTheyDiffer(t *testing.T) {
 		"Entra, all tenants": {set: func(p *oidctest.Provider) {
 			p.Path = "/{tenantid}/v2.0"
 			p.Claims = claims{"email": address, "tid": tenant, "xms_edov": true, "iss": p.URL + "/" + tenant + "/v2.0"}
-		}, issuer: func(p *oidctest.Provider) string { return p.URL + "/common/v2.0" }, want: oidc.Claims{Issuer: "/" + tenant + "/v2.0", Email: address, EmailVerified: true}},
+		}, issuer: func(p *oidctest.Provider) string {
+			return p.URL +
+				"/common/v2.0"
+		}, want: oidc.Claims{Issuer: "/" + tenant + "/v2.0", Email: address, EmailVerified: true}},
 
 		// AWS Cognito, "userInfo endpoint": the word instead of the value.
 		"Cognito": {set: func(p *oidctest.Provider) {
@@ -189,29 +210,35 @@ func TestProvidersAsTheyDiffer(t *testing.T) {
 				want.Issuer = p.URL + want.Issuer
 			}
 			if got != want {
-				t.Errorf("%+v, want %+v", got, want)
+				t.Errorf("Finish: got %+v, want %+v", got, want)
 			}
 			modes, _ := p.Document["response_modes_supported"].([]string)
 			if mode := query.Get("response_mode"); (mode == "query") != (len(modes) > 0) {
-				t.Errorf("response_mode=%q", mode)
+				t.Errorf("got response_mode %q with modes %v", mode, modes)
 			}
 			if tried := p.Reads["token"]; tried > 2 || (tried == 2 && name != "Authelia") {
-				t.Errorf("the code was presented %d times", tried)
+				t.Errorf("the code was sent %d times", tried)
 			}
 		})
 	}
 }
 
-func TestWhoIsNotSignedIn(t *testing.T) {
+func TestClient_Finish_Refuses(t *testing.T) {
 	for name, set := range map[string]func(p *oidctest.Provider){
-		"another client's token":                func(p *oidctest.Provider) { p.Claims = claims{"aud": "another"} },
-		"another client among ours":             func(p *oidctest.Provider) { p.Claims = claims{"aud": []string{"another", oidctest.ClientID}} },
-		"made for another client":               func(p *oidctest.Provider) { p.Claims = claims{"azp": "another"} },
-		"another issuer":                        func(p *oidctest.Provider) { p.Claims = claims{"iss": "https://evil.example"} },
-		"the issuer with a slash":               func(p *oidctest.Provider) { p.Claims = claims{"iss": p.Issuer() + "/"} },
+		"another client's token": func(p *oidctest.Provider) { p.Claims = claims{"aud": "another"} },
+		"another client among ours": func(p *oidctest.Provider) {
+			p.Claims = claims{"aud": []string{"another",
+				oidctest.ClientID}}
+		},
+		"made for another client": func(p *oidctest.Provider) { p.Claims = claims{"azp": "another"} },
+		"another issuer":          func(p *oidctest.Provider) { p.Claims = claims{"iss": "https://evil.example"} },
+		"the issuer with a slash": func(p *oidctest.Provider) {
+			p.Claims = claims{"iss": p.Issuer() +
+				"/"}
+		},
 		"another sign-in":                       func(p *oidctest.Provider) { p.Claims = claims{"nonce": "another"} },
 		"no nonce":                              func(p *oidctest.Provider) { p.Claims = claims{"nonce": nil} },
-		"a key that is not published":           func(p *oidctest.Provider) { p.Claims = claims{"email": address} }, // see below
+		"a key that is not published":           func(p *oidctest.Provider) { p.Claims = claims{"email": address} },
 		"a secret that is refused in every way": func(p *oidctest.Provider) { p.Auth = "neither" },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -221,21 +248,30 @@ func TestWhoIsNotSignedIn(t *testing.T) {
 			case "a key that is not published":
 				p.SignWith(t, "another")
 			case "a secret that is refused in every way":
-				c, err := oidc.New(oidc.Config{Issuer: p.Issuer(), ClientID: oidctest.ClientID, ClientSecret: "wrong", Name: "Test", RedirectURL: "https://gpu.example.com", Now: time.Now})
+				c, err := oidc.New(
+					oidc.Config{
+						Issuer:       p.Issuer(),
+						ClientID:     oidctest.ClientID,
+						ClientSecret: "wrong",
+						Name:         "Test",
+						RedirectURL:  "https://gpu.example.com",
+						Now:          time.Now,
+					},
+				)
 				if err != nil {
 					t.Fatal(err)
 				}
 				if _, _, err := signIn(t, c, p); err == nil || strings.Contains(err.Error(), "the-code") {
-					t.Errorf("%v", err)
+					t.Errorf("Finish: got %v, want an error without the code", err)
 				}
 				return
 			}
 			if got, _, err := signIn(t, client(t, p.Issuer(), time.Now), p); err == nil {
-				t.Errorf("%+v", got)
+				t.Errorf("Finish: got %+v, want an error", got)
 			}
 		})
 	}
-	// A tenant of Entra is believed to be no other one.
+	// A tenant of Entra cannot pass for another one.
 	for name, said := range map[string]claims{
 		"another tenant": {"tid": tenant, "iss": "/11111111-2222-3333-4444-555555555555/v2.0"},
 		"no tenant":      {"iss": "/" + tenant + "/v2.0"},
@@ -247,24 +283,30 @@ func TestWhoIsNotSignedIn(t *testing.T) {
 		said["iss"] = p.URL + said["iss"].(string)
 		p.Claims = said
 		if got, _, err := signIn(t, client(t, p.URL+"/common/v2.0", time.Now), p); err == nil {
-			t.Errorf("%s: %+v", name, got)
+			t.Errorf("Finish, %s: got %+v, want an error", name, got)
 		}
 	}
 }
 
-// Google writes its own name in two ways; linked users are found by one.
-func TestGoogleNamesItselfInTwoWays(t *testing.T) {
+// Google uses two issuers; linked users are found by one.
+func TestClient_Finish_GoogleIssuers(t *testing.T) {
 	const google = "https://accounts.google.com"
 	for _, iss := range []string{google, "accounts.google.com"} {
 		p := oidctest.New(t)
 		const at = "https://oauth2.googleapis.com"
-		p.Document = claims{"issuer": google, "authorization_endpoint": at + "/auth", "token_endpoint": at + "/token", "userinfo_endpoint": at + "/userinfo", "jwks_uri": at + "/keys"}
+		p.Document = claims{
+			"issuer":                 google,
+			"authorization_endpoint": at + "/auth",
+			"token_endpoint":         at + "/token",
+			"userinfo_endpoint":      at + "/userinfo",
+			"jwks_uri":               at + "/keys",
+		}
 		p.Claims = claims{"iss": iss, "email": address, "email_verified": true, "azp": oidctest.ClientID}
 		c := client(t, google, time.Now)
 		c.Through(toward(p.URL))
 		got, _, err := signIn(t, c, p)
 		if err != nil || got.Issuer != google {
-			t.Errorf("%s: %+v %v", iss, got, err)
+			t.Errorf("Finish, %s: got %+v, %v", iss, got, err)
 		}
 	}
 }
@@ -282,7 +324,7 @@ func (to toward) RoundTrip(r *http.Request) (*http.Response, error) {
 	return http.DefaultTransport.RoundTrip(r)
 }
 
-func TestClocksThatDiffer(t *testing.T) {
+func TestClient_Finish_ClockSkew(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	for name, c := range map[string]struct {
 		behind time.Duration // the provider's clock, whose tokens last five minutes
@@ -299,19 +341,25 @@ func TestClocksThatDiffer(t *testing.T) {
 		p := oidctest.New(t)
 		p.Now, p.Claims = func() time.Time { return now.Add(-c.behind) }, c.more
 		if _, _, err := signIn(t, client(t, p.Issuer(), func() time.Time { return now }), p); (err == nil) != c.good {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("Finish, %s: got %v, want success %t", name, err, c.good)
 		}
 	}
 }
 
-func TestKeysThatRotate(t *testing.T) {
+func TestClient_Finish_KeyRotation(t *testing.T) {
 	p := oidctest.New(t)
 	now := time.Now()
 	c := client(t, p.Issuer(), func() time.Time { return now })
 	in := func(good bool, keys int) {
 		t.Helper()
 		if _, _, err := signIn(t, c, p); (err == nil) != good || p.Reads["keys"] != keys {
-			t.Fatalf("%v after %d reads of the keys, want %d", err, p.Reads["keys"], keys)
+			t.Fatalf(
+				"Finish: got %v after %d reads of the keys, want success %t after %d",
+				err,
+				p.Reads["keys"],
+				good,
+				keys,
+			)
 		}
 	}
 	in(true, 1)
@@ -325,60 +373,72 @@ func TestKeysThatRotate(t *testing.T) {
 	p.Rotate(t, "third")
 	in(true, 5)
 	if p.Reads["document"] != 1 {
-		t.Errorf("%d reads of the document", p.Reads["document"])
+		t.Errorf("got %d reads of the document", p.Reads["document"])
 	}
 	now = now.Add(time.Hour) // what was withdrawn is forgotten
 	p.Now = func() time.Time { return now }
 	in(true, 6)
 	if p.Reads["document"] != 2 {
-		t.Errorf("%d reads of the document", p.Reads["document"])
+		t.Errorf("got %d reads of the document", p.Reads["document"])
 	}
 }
 
-func TestTheUserInfoEndpointIsAskedForWhatIsMissing(t *testing.T) {
+func TestClient_Finish_UserInfo(t *testing.T) {
 	p := oidctest.New(t)
 	c := client(t, p.Issuer(), time.Now)
 	p.Claims = claims{"email": address, "email_verified": true}
 	if _, _, err := signIn(t, c, p); err != nil || p.Reads["userinfo"] != 0 {
-		t.Errorf("%v after %d questions", err, p.Reads["userinfo"])
+		t.Errorf("Finish: got %v after %d userinfo requests, want none", err, p.Reads["userinfo"])
 	}
 	p.Claims = nil
 	p.UserInfo = claims{"sub": "subject-2", "email": address, "email_verified": true}
-	if got, _, err := signIn(t, c, p); err != nil || got.Email != "" || got.EmailVerified || got.Subject != "subject-1" || got.UserInfoError == nil {
-		t.Errorf("somebody else's address is taken: %+v %v", got, err)
+	got, _, err := signIn(t, c, p)
+	if err != nil || got.Email != "" || got.EmailVerified || got.Subject != "subject-1" || got.UserInfoError == nil {
+		t.Errorf("userinfo of another subject: got %+v, %v, want no address", got, err)
 	}
 	p.UserInfo, p.UserInfoStatus = nil, http.StatusForbidden
-	if got, _, err := signIn(t, c, p); err != nil || got.Subject != "subject-1" || got.UserInfoError == nil || !strings.Contains(got.UserInfoError.Error(), "403") {
-		t.Errorf("%+v %v", got, err)
+	got, _, err = signIn(t, c, p)
+	if err != nil || got.Subject != "subject-1" || got.UserInfoError == nil ||
+		!strings.Contains(got.UserInfoError.Error(), "403") {
+		t.Errorf("userinfo that is refused: got %+v, %v, want the subject and the error", got, err)
 	}
 }
 
-func TestDiscoveryThatFailsSaysWhatToDo(t *testing.T) {
+func TestClient_StartURL_DiscoveryErrors(t *testing.T) {
 	for name, c := range map[string]struct {
 		set  func(p *oidctest.Provider)
 		want string
 	}{
-		"not there":                  {func(p *oidctest.Provider) { p.Broken = 404 }, "is --oidc-issuer right?"},
-		"down":                       {func(p *oidctest.Provider) { p.Broken = 503 }, "503"},
-		"a page for people":          {func(p *oidctest.Provider) { p.Broken = 200 }, "no discovery document"},
-		"another name":               {func(p *oidctest.Provider) { p.Document = claims{"issuer": "https://sso.example.com"} }, `calls itself "https://sso.example.com"`},
-		"a template of another site": {func(p *oidctest.Provider) { p.Document = claims{"issuer": "https://evil.example/{tenantid}/v2.0"} }, "calls itself"},
-		"no token endpoint":          {func(p *oidctest.Provider) { p.Document = claims{"token_endpoint": nil} }, "no usable token_endpoint"},
-		"no keys":                    {func(p *oidctest.Provider) { p.Document = claims{"jwks_uri": "file:///etc/passwd"} }, "no usable jwks_uri"},
+		"not there":    {func(p *oidctest.Provider) { p.Broken = 404 }, "check --oidc-issuer"},
+		"down":         {func(p *oidctest.Provider) { p.Broken = 503 }, "503"},
+		"an HTML page": {func(p *oidctest.Provider) { p.Broken = 200 }, "no discovery document"},
+		"another name": {
+			func(p *oidctest.Provider) { p.Document = claims{"issuer": "https://sso.example.com"} },
+			`issuer is "https://sso.example.com"`,
+		},
+		"a template of another site": {
+			func(p *oidctest.Provider) { p.Document = claims{"issuer": "https://evil.example/{tenantid}/v2.0"} },
+			"set --oidc-issuer",
+		},
+		"no token endpoint": {func(p *oidctest.Provider) { p.Document = claims{"token_endpoint": nil} },
+			"no usable token_endpoint"},
+		"no keys": {func(p *oidctest.Provider) { p.Document = claims{"jwks_uri": "file:///etc/passwd"} },
+			"no usable jwks_uri"},
 		"no client secrets": {func(p *oidctest.Provider) {
 			p.Document = claims{"token_endpoint_auth_methods_supported": []string{"private_key_jwt"}}
-		}, "takes no client secret"},
+		}, "does not accept a client secret"},
 	} {
 		p := oidctest.New(t)
 		c.set(p)
 		it := client(t, p.Issuer(), time.Now)
 		_, err := it.StartURL(t.Context(), "state", "nonce", "verifier")
-		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "a page with a secret") {
-			t.Errorf("%s: %v, want %q", name, err, c.want)
+		if err == nil || !strings.Contains(err.Error(), c.want) ||
+			strings.Contains(err.Error(), "a page with a secret") {
+			t.Errorf("StartURL, %s: got %v, want an error with %q", name, err, c.want)
 		}
-		p.Broken, p.Document = 0, nil // and it is asked again
+		p.Broken, p.Document = 0, nil // the next sign-in reads the document again
 		if _, err := it.StartURL(t.Context(), "state", "nonce", "verifier"); err != nil {
-			t.Errorf("%s, mended: %v", name, err)
+			t.Errorf("StartURL, %s, after a fix: %v", name, err)
 		}
 	}
 	p := oidctest.New(t)
@@ -386,13 +446,14 @@ func TestDiscoveryThatFailsSaysWhatToDo(t *testing.T) {
 	c := client(t, "https://sso.example.com", time.Now)
 	c.Through(toward(p.URL))
 	p.Document["issuer"] = "https://sso.example.com"
-	if _, err := c.StartURL(t.Context(), "state", "nonce", "verifier"); err == nil || !strings.Contains(err.Error(), "no usable") {
-		t.Errorf("%v", err)
+	if _, err := c.StartURL(t.Context(), "state", "nonce", "verifier"); err == nil ||
+		!strings.Contains(err.Error(), "no usable") {
+		t.Errorf("StartURL with an http endpoint of an https issuer: got %v, want an error", err)
 	}
 }
 
-// Signing in at once, before and after keys rotate.
-func TestManySignInAtOnce(t *testing.T) {
+// Concurrent sign-ins with keys that rotate.
+func TestClient_Finish_Concurrent(t *testing.T) {
 	p := oidctest.New(t)
 	c := client(t, p.Issuer(), time.Now)
 	at, err := c.StartURL(t.Context(), "state", "nonce", "verifier")

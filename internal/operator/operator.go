@@ -48,11 +48,13 @@ type Account struct {
 	HourlyCost         money.Micros `json:"hourlyCost" doc:"Hourly spend of the account, volumes included."`
 }
 
-// CreateAccount creates an account with a wallet and that much credit, which may be zero. It returns INVALID_REQUEST.
+// CreateAccount creates an account with a wallet and that much credit, which may be zero. It
+// returns INVALID_REQUEST.
 func (s *Service) CreateAccount(ctx context.Context, tx *db.Tx, name string, credit money.Micros) (Account, error) {
 	faults := apierr.CheckName("name", name)
 	if credit < 0 || credit > wallet.MaxAmount {
-		faults = append(faults, apierr.FieldError{Field: "credit", Message: fmt.Sprintf("must be from 0 to %s.", wallet.MaxAmount)})
+		faults = append(faults, apierr.FieldError{Field: "credit",
+			Message: fmt.Sprintf("must be from 0 to %s.", wallet.MaxAmount)})
 	}
 	if err := apierr.Invalid(faults).OrNil(); err != nil {
 		return Account{}, err
@@ -66,7 +68,8 @@ func (s *Service) CreateAccount(ctx context.Context, tx *db.Tx, name string, cre
 	}
 	if credit > 0 {
 		opening := wallet.Credit{
-			Account: a.ID, Type: wallet.TypeCredit, Amount: credit, Description: "Opening credit", Dedupe: "opening/" + string(a.ID),
+			Account: a.ID, Type: wallet.TypeCredit, Amount: credit, Description: "Opening credit",
+			Dedupe: "opening/" + string(a.ID),
 		}
 		if _, err := s.cfg.Wallet.Credit(ctx, tx, opening); err != nil {
 			return Account{}, err
@@ -75,9 +78,10 @@ func (s *Service) CreateAccount(ctx context.Context, tx *db.Tx, name string, cre
 	return s.Account(ctx, tx, a.ID)
 }
 
-// Credit adds credit to an account's wallet, or removes some if the amount is negative. A reference is used once among
-// all accounts, however often the call is repeated; "" creates one. It returns INVALID_REQUEST, NOT_FOUND, or CONFLICT
-// for a reference of another credit; made is false if the same credit was booked before.
+// Credit adds credit to an account's wallet, or removes some if the amount is negative. A reference
+// is used once among all accounts, however often the call is repeated; "" creates one. It returns
+// INVALID_REQUEST, NOT_FOUND, or CONFLICT for a reference of another credit; made is false if the
+// same credit was booked before.
 func (s *Service) Credit(
 	ctx context.Context, tx *db.Tx, of id.ID, amount money.Micros, note, reference string,
 ) (a Account, made bool, err error) {
@@ -103,7 +107,8 @@ func (s *Service) Credit(
 	if err != nil {
 		return Account{}, false, err
 	}
-	// Check now whether the account is past due: credit in time cancels what was scheduled, and a removal may start it.
+	// Check now whether the account is past due: credit in time cancels what was scheduled, and a
+	// removal may start it.
 	if err := s.cfg.Jobs.Enqueue(ctx, tx, of, meter.KindPastDue, of, tx.Now); err != nil {
 		return Account{}, false, err
 	}
@@ -115,7 +120,8 @@ func checkCredit(amount money.Micros, note, reference string) error {
 	var fields []apierr.FieldError
 	if amount == 0 || amount > wallet.MaxAmount || amount < -wallet.MaxAmount {
 		fields = append(fields, apierr.FieldError{
-			Field: "amount", Message: fmt.Sprintf("must not be 0, and must be from -%s to %s.", wallet.MaxAmount, wallet.MaxAmount),
+			Field: "amount", Message: fmt.Sprintf("must not be 0, and must be from -%s to %s.", wallet.MaxAmount,
+				wallet.MaxAmount),
 		})
 	}
 	fields = append(fields, apierr.CheckText("note", note, maxNote)...)
@@ -123,8 +129,8 @@ func checkCredit(amount money.Micros, note, reference string) error {
 	return apierr.Invalid(fields).OrNil()
 }
 
-// SetMarkup gives an account its own markup in basis points, or the default one for nil. It returns INVALID_REQUEST or
-// NOT_FOUND.
+// SetMarkup gives an account its own markup in basis points, or the default one for nil. It returns
+// INVALID_REQUEST or NOT_FOUND.
 func (s *Service) SetMarkup(ctx context.Context, tx *db.Tx, of id.ID, basisPoints *int64) (Account, error) {
 	if _, err := s.cfg.Accounts.SetMarkup(ctx, tx, of, basisPoints); err != nil {
 		return Account{}, err

@@ -32,7 +32,8 @@ func TestService(t *testing.T) {
 		m := meter.New(meter.Config{DB: d, Wallet: ledger, Events: event.New(ids), Jobs: jobs})
 		s := operator.New(operator.Config{
 			IDs: ids, Wallet: ledger, Jobs: jobs,
-			Accounts: account.New(account.Config{DB: d, IDs: ids, Rand: rand.Reader, Clock: c, Real: time.Now, Secrets: secrets}),
+			Accounts: account.New(account.Config{DB: d, IDs: ids, Rand: rand.Reader, Clock: c, Real: time.Now,
+				Secrets: secrets}),
 		})
 		tx := func(f func(ctx context.Context, tx *db.Tx) error) error { return d.InTx(t.Context(), f) }
 		must := func(err error) {
@@ -51,7 +52,8 @@ func TestService(t *testing.T) {
 		}))
 		must(tx(func(ctx context.Context, tx *db.Tx) error {
 			for subject, price := range map[id.ID]int64{"dep_1": 3, "dep_2": 4, "vol_1": 1} {
-				start := meter.Start{Subject: subject, Account: ada.ID, HourlyPrice: money.Dollars(price), At: tx.Now, Description: "d"}
+				start := meter.Start{Subject: subject, Account: ada.ID, HourlyPrice: money.Dollars(price), At: tx.Now,
+					Description: "d"}
 				if err := m.Start(ctx, tx, start); err != nil {
 					return err
 				}
@@ -74,27 +76,34 @@ func TestService(t *testing.T) {
 			all[1].HourlyCost != money.Dollars(4) || all[1].Available != money.Dollars(96) {
 			t.Errorf("Accounts: got %+v of %d", all, total.Total)
 		}
-		for name, refused := range map[apierr.Code]func(ctx context.Context, tx *db.Tx) error{
-			apierr.InvalidRequest: func(ctx context.Context, tx *db.Tx) error {
-				_, err := s.CreateAccount(ctx, tx, "", -1)
-				return err
-			},
-			apierr.NotFound: func(ctx context.Context, tx *db.Tx) error {
-				_, _, err := s.Credit(ctx, tx, "acc_none", 1, "", "")
-				return err
-			},
-			apierr.Conflict: func(ctx context.Context, tx *db.Tx) error {
-				_, _, err := s.Credit(ctx, tx, ada.ID, 1, "", "once")
-				return err
-			},
-		} {
-			if err := tx(refused); err == nil || apierr.CodeOf(err) != name {
-				t.Errorf("got %v, want %s", err, name)
-			}
-		}
+		testRefusals(t, s, tx, ada.ID)
 		failing, n, err := s.FailingJobs(t.Context(), d, db.Page{Number: 1, Limit: 10})
 		if err != nil || n.Total != 0 || len(failing) != 0 {
 			t.Errorf("FailingJobs: got %v of %d, %v, want none", failing, n.Total, err)
 		}
 	})
+}
+
+func testRefusals(
+	t *testing.T, s *operator.Service, tx func(func(context.Context, *db.Tx) error) error, account id.ID,
+) {
+	t.Helper()
+	for name, refused := range map[apierr.Code]func(ctx context.Context, tx *db.Tx) error{
+		apierr.InvalidRequest: func(ctx context.Context, tx *db.Tx) error {
+			_, err := s.CreateAccount(ctx, tx, "", -1)
+			return err
+		},
+		apierr.NotFound: func(ctx context.Context, tx *db.Tx) error {
+			_, _, err := s.Credit(ctx, tx, "acc_none", 1, "", "")
+			return err
+		},
+		apierr.Conflict: func(ctx context.Context, tx *db.Tx) error {
+			_, _, err := s.Credit(ctx, tx, account, 1, "", "once")
+			return err
+		},
+	} {
+		if err := tx(refused); err == nil || apierr.CodeOf(err) != name {
+			t.Errorf("got %v, want %s", err, name)
+		}
+	}
 }

@@ -45,9 +45,10 @@ func (c *checker) run(what string, check func() (Verdict, string)) {
 	c.results = append(c.results, Result{what, verdict, oneLine(detail), c.now().Sub(start).Milliseconds()})
 }
 
-// Check makes the calls of a provider that change nothing, and reports for each whether the answer is what its adapter
-// expects. again is the same provider, opened a second time: adapters keep lists for a while, and a newly opened one
-// must fetch them. unused returns an id that no machine and no volume has.
+// Check makes the calls of a provider that change nothing, and reports for each whether the answer
+// is what its adapter expects. again is the same provider, opened a second time: adapters keep
+// lists for a while, and a newly opened one must fetch them. unused returns an id that no machine
+// and no volume has.
 func Check(ctx context.Context, p, again provider.Provider, unused func(id.Kind) id.ID, now func() time.Time) []Result {
 	c := &checker{now: now}
 	c.offers(ctx, p, again)
@@ -152,7 +153,8 @@ func (c *checker) volumes(ctx context.Context, v provider.VolumeProvider, unused
 	})
 }
 
-// oneLine returns a cloud's text in one line, without control characters that a terminal would obey.
+// oneLine returns a cloud's text in one line, without control characters that a terminal would
+// obey.
 func oneLine(text string) string {
 	separates := func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }
 	return strings.Join(strings.FieldsFunc(text, separates), " ")
@@ -195,7 +197,8 @@ func complete(offers []provider.Offer) (Verdict, string) {
 	return Agrees, ""
 }
 
-// same compares two lists that were fetched one after the other: prices and stock may change, names may not.
+// same compares two lists that were fetched one after the other: prices and stock may change, names
+// may not.
 func same(a, b []provider.Offer) (Verdict, string) {
 	names := func(offers []provider.Offer) []string {
 		out := make([]string, len(offers))

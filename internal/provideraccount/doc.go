@@ -1,12 +1,14 @@
-// Package provideraccount owns the operator's accounts at upstream clouds: their settings, sealed credentials and
-// markups, from the database and from a file. It opens them for the composition root, and checks for an operator whether
-// a cloud behaves as its adapter expects.
+// Package provideraccount owns the operator's accounts at upstream clouds: their settings, sealed
+// credentials and markups, from the database and from a file. It opens them for the composition
+// root, and checks for an operator whether a cloud behaves as its adapter expects.
 //
-// It does not own what an adapter does (provider/…), nor offers, machines or prices. A running server keeps the
-// providers that it was started with.
+// It does not own what an adapter does (provider/…), nor offers, machines or prices. A running
+// server keeps the providers that it was started with.
 //
 // Invariants:
-//   - A credential is encrypted in the database, for its slug only, and is never shown, logged or part of an error.
-//   - A slug names one account as long as anything refers to it: its kind and base URL never change.
+//   - A credential is encrypted in the database, for its slug only, and is never shown, logged or
+//     part of an error.
+//   - A slug names one account as long as anything refers to it: its kind and base URL never
+//     change.
 //   - An adapter has accepted the settings of every account that is stored.
 package provideraccount

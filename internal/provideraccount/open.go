@@ -23,7 +23,8 @@ type Env struct {
 	Log     *slog.Logger
 	Now     func() time.Time
 	Version string
-	// Unknown is called with fields of a cloud's answers that the adapter does not know; nil to ignore them.
+	// Unknown is called with fields of a cloud's answers that the adapter does not know; nil to
+	// ignore them.
 	Unknown func(what string)
 }
 
@@ -40,11 +41,13 @@ func (p Provider) account(env Env) upstream.Account {
 	maps.DeleteFunc(settings, func(name, _ string) bool { _, common := Common[name]; return common })
 	return upstream.Account{
 		Slug: p.Slug, Name: p.Name, BaseURL: p.BaseURL, Credential: p.credential, Settings: settings,
-		PrivateAddresses: private, Exclude: excluded, Version: env.Version, Log: env.Log, Now: env.Now, Unknown: env.Unknown,
+		PrivateAddresses: private, Exclude: excluded, Version: env.Version, Log: env.Log, Now: env.Now,
+		Unknown: env.Unknown,
 	}
 }
 
-// Open opens the providers of the database, by slug, and then those of the file, in its order; "" for no file.
+// Open opens the providers of the database, by slug, and then those of the file, in its order; ""
+// for no file.
 func (s *Service) Open(ctx context.Context, r db.Reader, file string, env Env) ([]Opened, error) {
 	all, err := list(ctx, r)
 	if err != nil {
@@ -53,7 +56,8 @@ func (s *Service) Open(ctx context.Context, r db.Reader, file string, env Env) (
 	for i := range all {
 		credential, err := s.secrets.Open(purpose(all[i].Slug), all[i].sealed)
 		if err != nil {
-			return nil, fmt.Errorf("the API key of provider %s cannot be decrypted; if the former secret key is lost, set the API key again "+
+			return nil, fmt.Errorf("the API key of provider %s cannot be decrypted; if the former secret key is lost, "+
+				"set the API key again "+
 				"with `billetd provider key %s`: %w", all[i].Slug, all[i].Slug, err)
 		}
 		all[i].credential = string(credential)

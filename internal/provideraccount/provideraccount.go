@@ -71,7 +71,8 @@ func (p Provider) excluded() (patterns []string, err error) {
 			continue
 		}
 		if !provider.ValidSlug(strings.TrimSuffix(plain, "-")) {
-			return nil, fmt.Errorf("the setting %s has %.80q, which is no slug of a region; separate slugs with commas, and end "+
+			return nil, fmt.Errorf("the setting %s has %.80q, which is no slug of a region; separate slugs with "+
+				"commas, and end "+
 				"the common beginning of several with *", Exclude, pattern)
 		}
 		patterns = append(patterns, pattern)
@@ -79,12 +80,14 @@ func (p Provider) excluded() (patterns []string, err error) {
 	return patterns, nil
 }
 
-// PrivateAddresses is the setting that allows machines to have addresses that are not on the Internet.
+// PrivateAddresses is the setting that allows machines to have addresses that are not on the
+// Internet.
 const PrivateAddresses = "private-addresses"
 
 // Common describes the settings that accounts of every kind may have, by name.
 var Common = map[string]string{
-	Exclude:          "Slugs of regions not to sell, separated by commas. A * at the end matches all that begin so, such as hyperstack-*.",
+	Exclude: "Slugs of regions not to sell, separated by commas. A * at the end matches all that begin so, " +
+		"such as hyperstack-*.",
 	PrivateAddresses: "true to accept machines with loopback, private and other special addresses; false by default.",
 }
 
@@ -129,8 +132,8 @@ func (s *Service) kind(word string) (Kind, error) {
 	return Kind{}, fmt.Errorf("there is no kind %.80q; the kinds are: %s", word, strings.Join(words, ", "))
 }
 
-// Add stores an account and its credential. An empty Slug is that of the kind, an empty Name that of the cloud. The error
-// names everything that is wrong.
+// Add stores an account and its credential. An empty Slug is that of the kind, an empty Name that
+// of the cloud. The error names everything that is wrong.
 func (s *Service) Add(ctx context.Context, tx *db.Tx, p Provider, credential string) (Provider, error) {
 	p, err := s.complete(p, credential)
 	if err != nil {
@@ -140,7 +143,8 @@ func (s *Service) Add(ctx context.Context, tx *db.Tx, p Provider, credential str
 	p.CreatedAt, p.KeyChangedAt = tx.Now, tx.Now
 	added, err := insert(ctx, tx, p)
 	if err == nil && !added {
-		err = fmt.Errorf("a provider %s exists; choose another --slug, or change its key with `billetd provider key`", p.Slug)
+		err = fmt.Errorf("a provider %s exists; choose another --slug, or change its key with `billetd provider key`",
+			p.Slug)
 	}
 	return p, err
 }
@@ -177,7 +181,8 @@ func (s *Service) complete(p Provider, credential string) (Provider, error) {
 func (p Provider) check() error {
 	var errs []error
 	if !provider.ValidSlug(p.Slug) {
-		errs = append(errs, fmt.Errorf("the slug %.80q must have lower-case letters, digits and inner hyphens, at most 64", p.Slug))
+		errs = append(errs,
+			fmt.Errorf("the slug %.80q must have lower-case letters, digits and inner hyphens, at most 64", p.Slug))
 	}
 	if p.credential == "" || len(p.credential) > maxText || strings.ContainsAny(p.credential, "\r\n\x00") {
 		errs = append(errs, errors.New("the API key is missing, or is not one line of text"))
@@ -201,7 +206,8 @@ func (p Provider) checkSettings(kind Kind) error {
 		_, own := kind.Settings[name]
 		if _, common := Common[name]; !own && !common {
 			has := append(slices.Sorted(maps.Keys(kind.Settings)), slices.Sorted(maps.Keys(Common))...)
-			errs = append(errs, fmt.Errorf("%s has no setting %.80q; it has: %s", kind.Word, name, strings.Join(has, ", ")))
+			errs = append(errs, fmt.Errorf("%s has no setting %.80q; it has: %s", kind.Word, name,
+				strings.Join(has, ", ")))
 		} else if len(p.Settings[name]) > maxText {
 			errs = append(errs, fmt.Errorf("the setting %s is too long", name))
 		}
@@ -224,7 +230,8 @@ func checkBase(s string) error {
 		return nil
 	}
 	u, err := url.Parse(s)
-	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || (u.Scheme != "https" && u.Scheme != "http") {
+	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" ||
+		(u.Scheme != "https" && u.Scheme != "http") {
 		return errors.New("the base URL must be like https://api.example.com/v1, without a user or a query")
 	}
 	if u.Scheme == "http" && !loopback(u.Hostname()) {
@@ -261,7 +268,8 @@ func (s *Service) ChangeKey(ctx context.Context, tx *db.Tx, slug, credential str
 	return p, update(ctx, tx, p)
 }
 
-// ChangeMarkup sets what tenants pay above the provider's prices, in basis points; nil for the server's default.
+// ChangeMarkup sets what tenants pay above the provider's prices, in basis points; nil for the
+// server's default.
 func (s *Service) ChangeMarkup(ctx context.Context, tx *db.Tx, slug string, markup *int64) (Provider, error) {
 	p, err := s.one(ctx, tx, slug)
 	if err != nil {
@@ -276,7 +284,8 @@ func (s *Service) ChangeMarkup(ctx context.Context, tx *db.Tx, slug string, mark
 	return p, update(ctx, tx, p)
 }
 
-// Remove deletes the account and its credential. The caller checks whether something still needs it.
+// Remove deletes the account and its credential. The caller checks whether something still needs
+// it.
 func (s *Service) Remove(ctx context.Context, tx *db.Tx, slug string) error {
 	if _, err := s.one(ctx, tx, slug); err != nil {
 		return err

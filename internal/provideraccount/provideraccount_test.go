@@ -88,7 +88,8 @@ func TestService_Open(t *testing.T) {
 			t.Fatalf("Add: got %+v, %v", first, err)
 		}
 		bp := int64(1250)
-		other := provideraccount.Provider{Kind: "iron-park", Slug: "iron-2", Markup: &bp, Settings: map[string]string{"team": "red"}}
+		other := provideraccount.Provider{Kind: "iron-park", Slug: "iron-2", Markup: &bp,
+			Settings: map[string]string{"team": "red"}}
 		if _, err := add(t.Context(), d, b, other, "another"); err != nil {
 			t.Fatal(err)
 		}
@@ -97,22 +98,12 @@ func TestService_Open(t *testing.T) {
 			t.Errorf("Add with the same slug: got %v, want an error that names --slug", err)
 		}
 		var stored string
-		err = d.QueryRow(t.Context(), `SELECT credential FROM provider_account WHERE slug = $1`, "iron-park").Scan(&stored)
+		err = d.QueryRow(t.Context(), `SELECT credential FROM provider_account WHERE slug = $1`,
+			"iron-park").Scan(&stored)
 		if err != nil || strings.Contains(stored, key) || stored == "" {
 			t.Errorf("stored credential: got %q, %v, want a sealed one", stored, err)
 		}
-		opened, err := b.Open(t.Context(), d, "", provideraccount.Env{Version: "1"})
-		if err != nil || len(opened) != 2 || opened[0].Slug != "iron-2" || opened[1].Machines.(cloud).account.Credential != key {
-			t.Fatalf("Open: got %+v, %v", opened, err)
-		}
-		a := opened[0].Machines.(cloud).account
-		if a.Credential != "another" || a.Settings["team"] != "red" || *opened[0].Markup != 1250 || a.Name != "Iron Park (iron-2)" {
-			t.Errorf("Open: got account %+v", a)
-		}
-		_, err = service(t, 'b').Open(t.Context(), d, "", provideraccount.Env{})
-		if err == nil || !strings.Contains(err.Error(), "BILLET_SECRET_KEY") {
-			t.Errorf("Open with another secret key: got %v, want an error that names BILLET_SECRET_KEY", err)
-		}
+		testOpened(t, d, b)
 		// A credential that is moved to another row does not open.
 		if err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
 			_, err := tx.Exec(ctx, `UPDATE provider_account SET credential = $1 WHERE slug = 'iron-2'`, stored)
@@ -132,24 +123,45 @@ func TestService_Open(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		opened, err = b.Open(t.Context(), d, "", provideraccount.Env{})
-		if err != nil || len(opened) != 1 || opened[0].Machines.(cloud).account.Credential != "third" || opened[0].Markup != nil {
+		opened, err := b.Open(t.Context(), d, "", provideraccount.Env{})
+		if err != nil || len(opened) != 1 || opened[0].Machines.(cloud).account.Credential != "third" ||
+			opened[0].Markup != nil {
 			t.Errorf("Open: got %+v, %v", opened, err)
 		}
 	})
 }
 
+// testOpened opens the two accounts of TestService_Open.
+func testOpened(t *testing.T, d *db.DB, b *provideraccount.Service) {
+	t.Helper()
+	opened, err := b.Open(t.Context(), d, "", provideraccount.Env{Version: "1"})
+	if err != nil || len(opened) != 2 || opened[0].Slug != "iron-2" ||
+		opened[1].Machines.(cloud).account.Credential != key {
+		t.Fatalf("Open: got %+v, %v", opened, err)
+	}
+	a := opened[0].Machines.(cloud).account
+	if a.Credential != "another" || a.Settings["team"] != "red" || *opened[0].Markup != 1250 ||
+		a.Name != "Iron Park (iron-2)" {
+		t.Errorf("Open: got account %+v", a)
+	}
+	_, err = service(t, 'b').Open(t.Context(), d, "", provideraccount.Env{})
+	if err == nil || !strings.Contains(err.Error(), "BILLET_SECRET_KEY") {
+		t.Errorf("Open with another secret key: got %v, want an error that names BILLET_SECRET_KEY", err)
+	}
+}
+
 func TestService_Add_Refuses(t *testing.T) {
 	d, b, far := dbtest.SQLite(t, clock.System{}), service(t, 'a'), int64(100_001)
 	for want, p := range map[string]provideraccount.Provider{
-		"there is no kind":    {Kind: "tin-park"},
-		"the slug \"Iron\"":   {Kind: "iron-park", Slug: "Iron"},
-		"https://":            {Kind: "iron-park", BaseURL: "http://api.example.com"},
-		"without a user":      {Kind: "iron-park", BaseURL: "https://a:b@api.example.com"},
-		"no setting":          {Kind: "iron-park", Settings: map[string]string{"shape": "round"}},
-		"is unknown":          {Kind: "iron-park", Settings: map[string]string{"team": "unknown"}},
-		"markup":              {Kind: "iron-park", Markup: &far},
-		"must be true":        {Kind: "iron-park", Settings: map[string]string{provideraccount.PrivateAddresses: "perhaps"}},
+		"there is no kind":  {Kind: "tin-park"},
+		"the slug \"Iron\"": {Kind: "iron-park", Slug: "Iron"},
+		"https://":          {Kind: "iron-park", BaseURL: "http://api.example.com"},
+		"without a user":    {Kind: "iron-park", BaseURL: "https://a:b@api.example.com"},
+		"no setting":        {Kind: "iron-park", Settings: map[string]string{"shape": "round"}},
+		"is unknown":        {Kind: "iron-park", Settings: map[string]string{"team": "unknown"}},
+		"markup":            {Kind: "iron-park", Markup: &far},
+		"must be true": {Kind: "iron-park",
+			Settings: map[string]string{provideraccount.PrivateAddresses: "perhaps"}},
 		"no slug of a region": {Kind: "iron-park", Settings: map[string]string{provideraccount.Exclude: "a, B C"}},
 	} {
 		_, err := add(t.Context(), d, b, p, key)
@@ -189,14 +201,16 @@ providers:
     settings: {team: red}
   - {kind: iron-park, slug: iron-2, apiKeyEnv: IRON_KEY, baseUrl: "https://iron.example.com"}
 `), provideraccount.Env{})
-	if err != nil || len(opened) != 2 || opened[0].Machines.(cloud).account.Credential != key || *opened[0].Markup != 1250 ||
+	if err != nil || len(opened) != 2 || opened[0].Machines.(cloud).account.Credential != key ||
+		*opened[0].Markup != 1250 ||
 		opened[1].Machines.(cloud).account.Credential != "from the environment" {
 		t.Fatalf("Open: got %+v, %v", opened, err)
 	}
 	for want, text := range map[string]string{
-		"either apiKeyFile":       "providers: [{kind: iron-park}]",
-		"apiKey":                  "providers: [{kind: iron-park, apiKey: x}]",
-		"two providers":           "providers: [{kind: iron-park, apiKeyEnv: IRON_KEY}, {kind: iron-park, apiKeyEnv: IRON_KEY}]",
+		"either apiKeyFile": "providers: [{kind: iron-park}]",
+		"apiKey":            "providers: [{kind: iron-park, apiKey: x}]",
+		"two providers": "providers: [{kind: iron-park, apiKeyEnv: IRON_KEY}, {kind: iron-park, apiKeyEnv: " +
+			"IRON_KEY}]",
 		"NO_SUCH_VARIABLE_IS_SET": "providers: [{kind: iron-park, apiKeyEnv: NO_SUCH_VARIABLE_IS_SET}]",
 		"percentage":              `providers: [{kind: iron-park, apiKeyEnv: IRON_KEY, markupPercent: "-1"}]`,
 	} {
@@ -209,7 +223,8 @@ providers:
 
 func TestCheck(t *testing.T) {
 	one := provider.Offer{
-		Key: "a", Region: "dallas", GPUType: "h100", GPUCount: 8, HourlyPrice: money.USD, OperatingSystems: []string{"Ubuntu"},
+		Key: "a", Region: "dallas", GPUType: "h100", GPUCount: 8, HourlyPrice: money.USD,
+		OperatingSystems: []string{"Ubuntu"},
 	}
 	other, broken := one, one
 	other.Key, broken.HourlyPrice = "b", 0
@@ -223,7 +238,8 @@ func TestCheck(t *testing.T) {
 		}
 		return out
 	}
-	rude := cloud{err: &provider.Error{Kind: provider.KindUnavailable, Cause: errors.New("<html>\n\x1b[2Jgone\u202e\n")}, lists: new(int)}
+	rude := cloud{err: &provider.Error{Kind: provider.KindUnavailable,
+		Cause: errors.New("<html>\n\x1b[2Jgone\u202e\n")}, lists: new(int)}
 	for _, r := range provideraccount.Check(t.Context(), rude, rude, unused, time.Now) {
 		if r.Verdict == provideraccount.Failed && r.Detail != "<html> [2Jgone" {
 			t.Errorf("%s: got detail %q, want one line without control characters", r.What, r.Detail)
@@ -232,7 +248,8 @@ func TestCheck(t *testing.T) {
 	// The second list comes from the second adapter: the first one keeps its list.
 	first := cloud{offers: [][]provider.Offer{{one}}, lists: new(int)}
 	second := cloud{offers: [][]provider.Offer{{other}}, lists: new(int)}
-	if r := provideraccount.Check(t.Context(), first, second, unused, time.Now)[2]; r.Verdict != provideraccount.Differs ||
+	if r := provideraccount.Check(t.Context(), first, second, unused,
+		time.Now)[2]; r.Verdict != provideraccount.Differs ||
 		*first.lists != 1 || *second.lists != 1 {
 		t.Errorf("Check: got %+v after %d and %d lists, want differs after 1 and 1", r, *first.lists, *second.lists)
 	}
@@ -241,13 +258,17 @@ func TestCheck(t *testing.T) {
 		what string
 		want provideraccount.Verdict
 	}{
-		"agrees":          {cloud{offers: [][]provider.Offer{{one}}}, "offers are the same in a second list", provideraccount.Agrees},
-		"a list changes":  {cloud{offers: [][]provider.Offer{{one}, {other}}}, "offers are the same in a second list", provideraccount.Differs},
-		"no price":        {cloud{offers: [][]provider.Offer{{broken}}}, "offers are complete", provideraccount.Differs},
+		"agrees": {cloud{offers: [][]provider.Offer{{one}}}, "offers are the same in a second list",
+			provideraccount.Agrees},
+		"a list changes": {cloud{offers: [][]provider.Offer{{one}, {other}}}, "offers are the same in a second list",
+			provideraccount.Differs},
+		"no price": {cloud{offers: [][]provider.Offer{{broken}}}, "offers are complete",
+			provideraccount.Differs},
 		"nothing is sold": {cloud{}, "offers can be listed", provideraccount.Differs},
-		"refused":         {cloud{err: &provider.Error{Kind: provider.KindCredentials}}, "machines can be listed", provideraccount.Failed},
-		"finds anything":  {cloud{found: true}, "an unknown machine is not found", provideraccount.Differs},
-		"no volumes":      {cloud{}, "volumes", provideraccount.Skipped},
+		"refused": {cloud{err: &provider.Error{Kind: provider.KindCredentials}}, "machines can be listed",
+			provideraccount.Failed},
+		"finds anything": {cloud{found: true}, "an unknown machine is not found", provideraccount.Differs},
+		"no volumes":     {cloud{}, "volumes", provideraccount.Skipped},
 	} {
 		if got := check(c.cloud)[c.what]; got != c.want {
 			t.Errorf("%s, %s: got %q, want %q", name, c.what, got, c.want)
@@ -257,8 +278,10 @@ func TestCheck(t *testing.T) {
 
 func TestService_Open_CommonSettings(t *testing.T) {
 	d, b := dbtest.SQLite(t, clock.System{}), service(t, 'a')
-	settings := map[string]string{provideraccount.PrivateAddresses: "true", provideraccount.Exclude: "hyperstack-*, dallas-usa-5", "team": "red"}
-	if _, err := add(t.Context(), d, b, provideraccount.Provider{Kind: "iron-park", Settings: settings}, key); err != nil {
+	settings := map[string]string{provideraccount.PrivateAddresses: "true",
+		provideraccount.Exclude: "hyperstack-*, dallas-usa-5", "team": "red"}
+	if _, err := add(t.Context(), d, b, provideraccount.Provider{Kind: "iron-park", Settings: settings},
+		key); err != nil {
 		t.Fatal(err)
 	}
 	opened, err := b.Open(t.Context(), d, "", provideraccount.Env{})

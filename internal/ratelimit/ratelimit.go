@@ -9,7 +9,8 @@ import (
 // Window is how long a window lasts.
 const Window = time.Minute
 
-// maxBuckets bounds the memory in a flood from many addresses to about 50 MB. Buckets beyond it share one.
+// maxBuckets bounds the memory in a flood from many addresses to about 50 MB. Buckets beyond it
+// share one.
 const maxBuckets = 300_000
 
 // Decision is the result of counting one request.
@@ -58,7 +59,8 @@ func NewMemory(now func() time.Time) *Memory {
 func (m *Memory) Take(_ context.Context, bucket string, limit int) (Decision, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	// A clock that is set back a little stays in its window. One that was far ahead must not keep the window for hours.
+	// A clock that is set back a little stays in its window. One that was far ahead must not keep
+	// the window for hours.
 	if start := m.now().Truncate(Window); start.After(m.window) || m.window.Sub(start) > Window {
 		m.window, m.used = start, map[string]int{}
 	}

@@ -62,8 +62,8 @@ func (b *Box) Name() string { return b.name }
 // ErrNoKey means that the directory has no key file, and none may be created.
 var ErrNoKey = errors.New("there is no " + File)
 
-// Open returns the Box whose key is in the key file of that directory. If there is no key file, it creates a key if
-// create is true, and returns ErrNoKey otherwise.
+// Open returns the Box whose key is in the key file of that directory. If there is no key file, it
+// creates a key if create is true, and returns ErrNoKey otherwise.
 func Open(dir string, create bool) (*Box, error) {
 	path := filepath.Join(dir, File)
 	text, err := os.ReadFile(path)
@@ -116,8 +116,8 @@ func createFile(dir, path string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// Seal returns the encrypted text as printable ASCII. The purpose names what the text is and its owner, such as
-// "totp/usr_…".
+// Seal returns the encrypted text as printable ASCII. The purpose names what the text is and its
+// owner, such as "totp/usr_…".
 func (b *Box) Seal(purpose string, plain []byte) string {
 	nonce := make([]byte, b.aead.NonceSize())
 	_, _ = rand.Read(nonce) // never fails

@@ -49,7 +49,8 @@ func TestBox_OpensForItsPurposeOnly(t *testing.T) {
 			t.Errorf("Open, %s: got %q, want an error", name, got)
 		}
 	}
-	if _, err := box(t, 2).Open("totp/usr_a", sealed); err == nil || !strings.Contains(err.Error(), "BILLET_SECRET_KEY") {
+	if _, err := box(t, 2).Open("totp/usr_a", sealed); err == nil ||
+		!strings.Contains(err.Error(), "BILLET_SECRET_KEY") {
 		t.Errorf("Open with another key: got %v, want an error that names BILLET_SECRET_KEY", err)
 	}
 }

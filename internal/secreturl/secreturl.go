@@ -10,13 +10,15 @@ import (
 )
 
 var (
-	errEscape = errors.New("is not a valid URL; in its user and password write % as %25, @ as %40, # as %23, / as %2F, ? as %3F, " +
+	errEscape = errors.New("is not a valid URL; in its user and password write % as %25, @ as %40, # as %23, / as " +
+		"%2F, ? as %3F, " +
 		": as %3A, [ as %5B, ] as %5D and a space as %20")
 	errPort  = errors.New("has an invalid port; a port is a number from 1 to 65535")
 	errQuery = errors.New("has invalid parameters after the ?; write them as name=value, separated by &")
 )
 
-// Parse parses a URL that has one of the schemes. Its error continues a sentence that begins with the name of the setting.
+// Parse parses a URL that has one of the schemes. Its error continues a sentence that begins with
+// the name of the setting.
 func Parse(text string, schemes ...string) (*url.URL, error) {
 	scheme, rest, found := strings.Cut(text, "://")
 	if !found || !slices.Contains(schemes, strings.ToLower(scheme)) {
@@ -43,7 +45,8 @@ func Parse(text string, schemes ...string) (*url.URL, error) {
 	return u, nil
 }
 
-// validPorts reports whether each port of the hosts, which are separated by commas, is valid. A host may have no port.
+// validPorts reports whether each port of the hosts, which are separated by commas, is valid. A
+// host may have no port.
 func validPorts(hosts string) bool {
 	for host := range strings.SplitSeq(hosts, ",") {
 		host = host[strings.LastIndexByte(host, ']')+1:] // an IPv6 address has colons of its own

@@ -11,7 +11,8 @@ import (
 func TestParse_PasswordsAreNotShown(t *testing.T) {
 	t.Parallel()
 	for _, password := range []string{
-		"p@XX#wQZ", "QZ/ZQ", "QZ?ZQ", "QZ#ZQ", "QZ%ZQ", "QZ%", "QZ[ZQ", "QZ]ZQ", "QZ ZQ", "@QZ/ZQ", "QZ:8/ZQ@ZQ", "QZ@8?ZQ", "QZ\x00ZQ",
+		"p@XX#wQZ", "QZ/ZQ", "QZ?ZQ", "QZ#ZQ", "QZ%ZQ", "QZ%", "QZ[ZQ", "QZ]ZQ", "QZ ZQ", "@QZ/ZQ", "QZ:8/ZQ@ZQ",
+		"QZ@8?ZQ", "QZ\x00ZQ",
 		"QZ\\ZQ", "QZ\"ZQ", "Q<Z>ZQ", "QZ?a=ZQ",
 	} {
 		_, err := secreturl.Parse("postgres://user:"+password+"@db.example:5432/billet", "postgres", "postgresql")
@@ -19,7 +20,8 @@ func TestParse_PasswordsAreNotShown(t *testing.T) {
 			t.Errorf("unescaped password %q: got no error", password)
 			continue
 		}
-		if strings.Contains(err.Error(), "Q") || strings.Contains(err.Error(), "XX") || !strings.Contains(err.Error(), "%40") {
+		if strings.Contains(err.Error(), "Q") || strings.Contains(err.Error(), "XX") ||
+			!strings.Contains(err.Error(), "%40") {
 			t.Errorf("unescaped password %q: got %v, want the escapes and nothing of the password", password, err)
 		}
 		u, err := secreturl.Parse("postgres://user:"+url.QueryEscape(password)+"@db.example:5432/billet", "postgres")
@@ -35,7 +37,8 @@ func TestParse_PasswordsAreNotShown(t *testing.T) {
 
 func TestParse_Errors(t *testing.T) {
 	t.Parallel()
-	const port, query = "has an invalid port; a port is a number from 1 to 65535", "has invalid parameters after the ?; write them as name=value, separated by &"
+	const port, query = "has an invalid port; a port is a number from 1 to 65535", "has invalid parameters after the " +
+		"?; write them as name=value, separated by &"
 	for _, c := range []struct{ url, want string }{
 		{"mysql://u:QZ@h/d", "must begin with postgres:// or postgresql://"},
 		{"QZ", "must begin with postgres:// or postgresql://"},
@@ -58,7 +61,8 @@ func TestParse_Errors(t *testing.T) {
 func TestParse_AcceptsUsualURLs(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
-		"postgres://h/d", "postgres://u@h/d", "postgres://u:p@h:5432/d?sslmode=disable", "postgres:///d?host=/run/postgresql",
+		"postgres://h/d", "postgres://u@h/d", "postgres://u:p@h:5432/d?sslmode=disable",
+		"postgres:///d?host=/run/postgresql",
 		"POSTGRES://u:p@h/d", "postgres://u:p@a:1,b:2/d?target_session_attrs=read-write", "postgres://u:p@[::1]:5432/d",
 		"postgres://u:p@[::1]/d", "postgres://u:p@ss@h/d", "postgres://u:p!$&'()*+,;=~._-@h/d",
 	} {

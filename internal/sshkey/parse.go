@@ -15,27 +15,28 @@ import (
 
 // Bounds of what Parse accepts.
 const (
-	// MaxText is the most bytes of text that can hold a public key: an RSA key of 16384 bits has 2,800.
+	// MaxText is the most bytes of text that Parse reads: an RSA key of 16384 bits has 2,800.
 	MaxText = 16 << 10
 	// MaxComment is the most characters of a key's comment.
 	MaxComment = 256
-	// MinRSABits and MaxRSABits bound the modulus of an RSA key; OpenSSH makes none beyond the upper.
+	// MinRSABits and MaxRSABits bound the modulus of an RSA key; OpenSSH creates no larger one.
 	MinRSABits, MaxRSABits = 2048, 16384
 )
 
-// PublicKey is one public key that has passed every rule of Parse.
+// PublicKey is a valid public key.
 type PublicKey struct {
-	// Line is the canonical line for an authorized_keys file: "type base64 comment", without a line break.
+	// Line is the canonical line for an authorized_keys file: "type base64 comment", without a line
+	// break.
 	Line string
 	// Type is the first word of Line, such as "ssh-ed25519".
 	Type string
 	// Fingerprint is that of `ssh-keygen -l`: "SHA256:" and 43 characters of base64.
 	Fingerprint string
-	// Comment is what follows the key on its line, at most 256 printable characters; often empty.
+	// Comment is the text after the key, at most 256 printable characters; often empty.
 	Comment string
 }
 
-// kinds are the accepted types, and how many length-prefixed parts the key of each has.
+// kinds are the supported types, and the number of length-prefixed parts of their keys.
 var kinds = map[string]int{
 	ssh.KeyAlgoED25519:    2,
 	ssh.KeyAlgoRSA:        3,
@@ -46,9 +47,9 @@ var kinds = map[string]int{
 	ssh.KeyAlgoSKECDSA256: 4,
 }
 
-// Parse reads one public key as ssh-keygen writes it into a .pub file. Spaces
-// and line breaks around it are dropped. The error's text is one for the user
-// who pasted it: what the text seems to be, and what to do. It never repeats the text.
+// Parse parses a public key as ssh-keygen writes it into a .pub file. It ignores spaces and line
+// breaks around it. Its error tells the user what the text seems to be, and what to do. It never
+// repeats the text.
 func Parse(text string) (PublicKey, error) {
 	if m := unlikeText(text); m != "" {
 		return PublicKey{}, errors.New(m)
@@ -83,13 +84,14 @@ func Parse(text string) (PublicKey, error) {
 
 func isSpace(r rune) bool { return r == ' ' || r == '\t' || r == '\r' || r == '\n' }
 
-// decode returns the bytes of the key's base64 part, or what is wrong with it.
+// decode decodes the key's base64 part, or returns what is wrong with it.
 func decode(kind, body string) (blob []byte, message string) {
 	switch {
 	case body == "":
 		return nil, "This is only the type of a key; the long base64 part that follows it is missing. " + pasteLine
 	case !strings.HasPrefix(body, "AAAA"):
-		return nil, "What follows the type is not the key: every SSH key's base64 part begins with AAAA. " + pasteLine
+		return nil, "The text after the type is not a key: the base64 part of every SSH key begins with AAAA. " +
+			pasteLine
 	}
 	if blob, err := base64.StdEncoding.Strict().DecodeString(body); err == nil {
 		return blob, ""
@@ -99,11 +101,12 @@ func decode(kind, body string) (blob []byte, message string) {
 	}
 	if strings.ContainsAny(body, "-_") {
 		if _, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(body, "=")); err == nil {
-			return nil, "The key is in the base64 of URLs, with - and _ where SSH has + and /. " + pasteLine
+			return nil, "The key is in the base64 variant for URLs, with - and _ in place of + and /. " + pasteLine
 		}
 	}
 	if strings.ContainsFunc(body, func(r rune) bool { return !isBase64(r) }) {
-		return nil, "There is a character in this key that base64 does not have; something changed or added to it on its way. " + pasteLine
+		return nil, "There is a character in this key that base64 does not have; the key was changed on its way. " +
+			pasteLine
 	}
 	return nil, "This key's base64 part is cut short or has been changed. " + pasteLine
 }
@@ -112,17 +115,21 @@ func isBase64(r rune) bool {
 	return r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '+' || r == '/' || r == '='
 }
 
-// brokenBySpaces finds a key whose + signs became spaces, as in a form that was decoded once too
-// often, or whose line was wrapped with spaces. It returns "" where neither explains the fault.
+// brokenBySpaces recognizes a key whose + signs became spaces, as in a form that was decoded twice,
+// or whose line was wrapped. It returns "" for other faults.
 func brokenBySpaces(kind, rest string) string {
-	// Two + signs in a row leave two spaces, and one at the end leaves one before the comment's: no space may be
-	// dropped. A wrapped line leaves any number of them.
+	// Two + signs in a row leave two spaces, and one at the end leaves one in front of the
+	// comment's. A wrapped line leaves any number of spaces.
 	for _, c := range []struct {
 		words         []string
 		join, message string
 	}{
-		{strings.Split(strings.TrimLeft(rest, " "), " "), "+", "The + signs of this key have become spaces on their way (URL decoding does that). Send it as JSON, or write each + as %2B."},
-		{strings.Fields(rest), "", "There are spaces within the key's base64 part, as a wrapped line leaves them. Remove them, or paste the line of the .pub file again."},
+		{strings.Split(strings.TrimLeft(rest, " "), " "), "+",
+			"The + signs of this key have become spaces on their way (URL decoding does that). Send it as JSON, or " +
+				"write each + as %2B."},
+		{strings.Fields(rest), "",
+			"There are spaces within the key's base64 part, as a wrapped line leaves them. Remove them, or paste the " +
+				"line of the .pub file again."},
 	} {
 		// The comment may follow, so any number of words may belong to the key; a key has few.
 		for n := 2; n <= min(len(c.words), 64); n++ {
@@ -134,23 +141,23 @@ func brokenBySpaces(kind, rest string) string {
 	return ""
 }
 
-// whole tells whether these bytes are a good key of that type.
+// whole reports whether these bytes are a valid key of that type.
 func whole(kind string, blob []byte) bool {
 	_, m := check(kind, blob)
 	return m == ""
 }
 
-// check applies the rules on the key itself. kind is the type that the line began with.
+// check checks the key itself. kind is the type at the beginning of the line.
 func check(kind string, blob []byte) (key ssh.PublicKey, message string) {
 	parts, complete := split(blob)
 	if len(parts) > 0 && string(parts[0]) != kind {
-		return nil, "The line says one type of key and the key in it says another: two keys were mixed. " + pasteLine
+		return nil, "The type of the line and the type of the key differ: two keys were mixed. " + pasteLine
 	}
 	switch want := kinds[kind]; {
 	case !complete || len(parts) < want:
 		return nil, "This key ends too early: part of it was cut off. " + pasteLine
 	case len(parts) > want:
-		return nil, "There is more data in this key than a key of its type has. " + pasteLine
+		return nil, "This key has more data than keys of its type. " + pasteLine
 	}
 	var m string
 	switch kind {
@@ -162,7 +169,8 @@ func check(kind string, blob []byte) (key ssh.PublicKey, message string) {
 		m = checkCurve(kind, string(parts[1]))
 	}
 	if m == "" && strings.HasPrefix(kind, "sk-") && len(parts[len(parts)-1]) == 0 {
-		m = "This security key's application is empty, and it could not log in anywhere. Make it again with: ssh-keygen -t ed25519-sk"
+		m = "This security key's application is empty, so it could not log in anywhere. Create it again with: " +
+			"ssh-keygen -t ed25519-sk"
 	}
 	if m != "" {
 		return nil, m
@@ -175,12 +183,13 @@ func check(kind string, blob []byte) (key ssh.PublicKey, message string) {
 		return nil, "This key is damaged. " + pasteLine
 	}
 	if !bytes.Equal(key.Marshal(), blob) {
-		return nil, "This key is not encoded as SSH requires, so its fingerprint would differ from tool to tool. Write it anew with: ssh-keygen -y -f <your private key file>"
+		return nil, "This key is not encoded as SSH requires, so tools would show different fingerprints. Write it " +
+			"again with: ssh-keygen -y -f <your private key file>"
 	}
 	return key, ""
 }
 
-// split cuts the key into its length-prefixed parts; complete is false where it ends within one.
+// split splits the key into its length-prefixed parts; complete is false if it ends within one.
 func split(blob []byte) (parts [][]byte, complete bool) {
 	for len(blob) > 0 {
 		if len(blob) < 4 {
@@ -195,24 +204,29 @@ func split(blob []byte) (parts [][]byte, complete bool) {
 	return parts, true
 }
 
-const makeNew = "Make a new key with: ssh-keygen -t ed25519"
+const makeNew = "Create a new key with: ssh-keygen -t ed25519"
 
 func checkRSA(exponent, modulus []byte) string {
 	e, n := new(big.Int).SetBytes(exponent), new(big.Int).SetBytes(modulus)
 	negative := func(mpint []byte) bool { return len(mpint) > 0 && mpint[0]&0x80 != 0 }
 	switch bits := n.BitLen(); {
 	case negative(exponent) || negative(modulus):
-		return "A number in this RSA key is negative, so it is not a real key: it is damaged or was made by a faulty tool. " + makeNew
+		return "A number in this RSA key is negative, so it is not a real key: it is damaged, or a faulty tool " +
+			"created it. " + makeNew
 	case bits <= 1024:
-		return "This RSA key has 1024 bits or fewer, which can be broken; 2048 is the least that is accepted. " + makeNew
+		return "This RSA key has 1024 bits or fewer, which can be broken; at least 2048 are required. " + makeNew
 	case bits < MinRSABits:
-		return "This RSA key has fewer than 2048 bits, the least that is accepted. " + makeNew
+		return "This RSA key has fewer than the required 2048 bits. " + makeNew
 	case bits > MaxRSABits:
 		return "This RSA key has more than 16384 bits; servers refuse such keys. " + makeNew
 	case n.Bit(0) == 0:
-		return "The modulus of this RSA key is even, so it is not a real key: it is damaged or was made by a faulty tool. " + makeNew
+		return "The modulus of this RSA key is even, so it is not a real key: it is damaged, or a faulty tool " +
+			"created " +
+			"" +
+			"it. " + makeNew
 	case e.Bit(0) == 0 || e.Cmp(big.NewInt(3)) <= 0:
-		return "The public exponent of this RSA key is weak: it must be odd and more than 3 (65537 is usual). " + makeNew
+		return "The public exponent of this RSA key is weak: it must be odd and more than 3 (65537 is usual). " +
+			makeNew
 	case e.BitLen() > 24:
 		return "The public exponent of this RSA key is too large: 65537 is usual. " + makeNew
 	}
@@ -230,11 +244,11 @@ var (
 	}()
 )
 
-// checkEd25519 refuses what is not a point of the curve's large group. A point of small order is a
-// key for which anybody can sign, and the parser of x/crypto lets it pass.
+// checkEd25519 refuses everything but a point of the curve's large group. Anyone can sign for a
+// point of small order, and the parser of x/crypto accepts it.
 func checkEd25519(key []byte) string {
 	if len(key) != 32 {
-		return "An Ed25519 key has 32 bytes and this one has another number: it is damaged. " + pasteLine
+		return "This Ed25519 key does not have 32 bytes: it is damaged. " + pasteLine
 	}
 	be := bytes.Clone(key)
 	for i := range 16 {
@@ -250,11 +264,15 @@ func checkEd25519(key []byte) string {
 	u := new(big.Int).Sub(y2, one) // x² = u/v
 	v := new(big.Int).Mul(edFactor, y2)
 	v.Add(v, one).Mod(v, edPrime)
-	// Small order: y = 0 (order 4), x = 0 (order 1 and 2), or a doubling that leads to y = 0, where y² = −x² (order 8).
+	// Small order: y = 0 (order 4), x = 0 (order 1 and 2), or a doubling that leads to y = 0, where
+	// y² = −x² (order 8).
 	eighth := new(big.Int).Mul(y2, v)
 	eighth.Add(eighth, u).Mod(eighth, edPrime)
 	if y.Sign() == 0 || u.Sign() == 0 || eighth.Sign() == 0 || y.Cmp(new(big.Int).Sub(edPrime, one)) == 0 {
-		return "This Ed25519 key is one of the few for which anybody can log in (a point of small order, such as all zeros); it is no real key. " + makeNew
+		return "This is one of the few Ed25519 keys with which anyone can log in (a point of small order, such as " +
+			"all " +
+			"" +
+			"zeros). " + makeNew
 	}
 	if big.Jacobi(u.Mul(u, v).Mod(u, edPrime), edPrime) != 1 {
 		return "These 32 bytes are not a point of the Ed25519 curve: the key is damaged. " + pasteLine
@@ -264,7 +282,7 @@ func checkEd25519(key []byte) string {
 
 func checkCurve(kind, curve string) string {
 	if !strings.HasSuffix(strings.TrimSuffix(kind, "@openssh.com"), "-"+curve) {
-		return "The line says one curve and the key in it says another: the key is damaged. " + pasteLine
+		return "The curve of the line and the curve of the key differ: the key is damaged. " + pasteLine
 	}
 	return ""
 }
@@ -274,7 +292,7 @@ func checkComment(comment string) string {
 	case n > MaxComment:
 		return "The comment after the key has more than 256 characters; shorten or remove it."
 	case !apierr.Printable(comment):
-		return "The comment after the key has a tab or another character that does not print; remove it."
+		return "The comment after the key has a tab or another unprintable character; remove it."
 	}
 	return ""
 }

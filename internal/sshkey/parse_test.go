@@ -89,7 +89,8 @@ var keys = sync.OnceValue(func() pairs {
 	r, err := rsa.GenerateKey(rand.Reader, 2048)
 	must(err)
 	p.rsa = publicLine(r.Public())
-	for curve, to := range map[elliptic.Curve]*string{elliptic.P256(): &p.p256, elliptic.P384(): &p.p384, elliptic.P521(): &p.p521} {
+	for curve, to := range map[elliptic.Curve]*string{elliptic.P256(): &p.p256, elliptic.P384(): &p.p384,
+		elliptic.P521(): &p.p521} {
 		k, err := ecdsa.GenerateKey(curve, rand.Reader)
 		must(err)
 		*to = publicLine(k.Public())
@@ -101,7 +102,7 @@ var keys = sync.OnceValue(func() pairs {
 	return p
 })
 
-func TestGoodKeysBecomeCanonicalLines(t *testing.T) {
+func TestParse_CanonicalLine(t *testing.T) {
 	p := keys()
 	sk := line("sk-ssh-ed25519@openssh.com", p.edRaw, []byte("ssh:"))
 	skEC := line("sk-ecdsa-sha2-nistp256@openssh.com", []byte("nistp256"), p.p256Point, []byte("ssh:"))
@@ -111,17 +112,18 @@ func TestGoodKeysBecomeCanonicalLines(t *testing.T) {
 		"comment of several words": {p.ed + "  my  old laptop \n", p.ed + " my  old laptop", "my  old laptop"},
 		"comment of Windows":       {p.ed + ` CORP\nick@pc`, p.ed + ` CORP\nick@pc`, `CORP\nick@pc`},
 		"comment in Chinese":       {p.ed + " 训练 🤖", p.ed + " 训练 🤖", "训练 🤖"},
-		"comment as long as may":   {p.ed + " " + strings.Repeat("é", 256), p.ed + " " + strings.Repeat("é", 256), strings.Repeat("é", 256)},
-		"space around":             {"\r\n  " + p.ed + "\t\r\n", p.ed, ""},
-		"several spaces within":    {strings.Replace(p.ed, " ", " \t ", 1), p.ed, ""},
-		"rsa":                      {p.rsa, p.rsa, ""},
-		"rsa 16384":                {rsaLine(16384, 65537), rsaLine(16384, 65537), ""},
-		"rsa of old PuTTYgen":      {rsaLine(2048, 37), rsaLine(2048, 37), ""},
-		"p256":                     {p.p256, p.p256, ""},
-		"p384":                     {p.p384, p.p384, ""},
-		"p521":                     {p.p521, p.p521, ""},
-		"sk ed25519":               {sk + " yubikey", sk + " yubikey", "yubikey"},
-		"sk ecdsa":                 {skEC, skEC, ""},
+		"comment as long as may": {p.ed + " " + strings.Repeat("é", 256), p.ed + " " + strings.Repeat("é", 256),
+			strings.Repeat("é", 256)},
+		"space around":          {"\r\n  " + p.ed + "\t\r\n", p.ed, ""},
+		"several spaces within": {strings.Replace(p.ed, " ", " \t ", 1), p.ed, ""},
+		"rsa":                   {p.rsa, p.rsa, ""},
+		"rsa 16384":             {rsaLine(16384, 65537), rsaLine(16384, 65537), ""},
+		"rsa of old PuTTYgen":   {rsaLine(2048, 37), rsaLine(2048, 37), ""},
+		"p256":                  {p.p256, p.p256, ""},
+		"p384":                  {p.p384, p.p384, ""},
+		"p521":                  {p.p521, p.p521, ""},
+		"sk ed25519":            {sk + " yubikey", sk + " yubikey", "yubikey"},
+		"sk ecdsa":              {skEC, skEC, ""},
 	} {
 		got, err := sshkey.Parse(c.in)
 		if err != nil {
@@ -130,14 +132,15 @@ func TestGoodKeysBecomeCanonicalLines(t *testing.T) {
 		}
 		parsed, _, options, rest, err := ssh.ParseAuthorizedKey([]byte(got.Line))
 		if err != nil || len(options)+len(rest) > 0 {
-			t.Errorf("%s: the line cannot be read back: %v", name, err)
+			t.Errorf("%s: the line cannot be parsed again: %v", name, err)
 			continue
 		}
-		if got.Line != c.line || got.Comment != c.comment || got.Type != parsed.Type() || got.Fingerprint != ssh.FingerprintSHA256(parsed) {
-			t.Errorf("%s: %+v", name, got)
+		if got.Line != c.line || got.Comment != c.comment || got.Type != parsed.Type() ||
+			got.Fingerprint != ssh.FingerprintSHA256(parsed) {
+			t.Errorf("%s: got %+v", name, got)
 		}
 		if again, err := sshkey.Parse(got.Line); err != nil || again != got {
-			t.Errorf("%s: parsing the line again gave %+v, %v", name, again, err)
+			t.Errorf("%s: parsing the line again: got %+v, %v", name, again, err)
 		}
 	}
 }
@@ -189,34 +192,43 @@ func badInputs() []badInput {
 		{"empty", "", "is empty"},
 		{"white space", " \n\t ", "only spaces"},
 		{"too long", p.ed + strings.Repeat(" x", 9000), "longer than any"},
-		{"not UTF-8", p.ed + " caf\xe9", "bytes of a binary file"},
+		{"not UTF-8", p.ed + " caf\xe9", "a binary file"},
 		{"UTF-16", utf16(p.ed), "UTF-16"},
 		{"UTF-16 without its mark", utf16(p.ed)[2:], "UTF-16"},
 		{"NUL", p.ed + " me\x00", "NUL"},
 		{"byte-order mark", "\ufeff" + p.ed, "byte-order mark"},
 		{"control character", p.ed + " me\x07", "control character"},
-		{"terminal colours", "\x1b[32m" + p.ed + "\x1b[0m", "colour codes"},
+		{"terminal colors", "\x1b[32m" + p.ed + "\x1b[0m", "color codes"},
 		{"zero-width space", strings.Replace(p.ed, " ", " \u200b", 1), "invisible"},
 		{"text direction", p.ed + " \u202egpj", "invisible"},
 		{"no-break space", strings.Replace(p.ed, " ", "\u00a0", 1), "no-break"},
 
-		{"private OpenSSH", "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAA\n-----END OPENSSH PRIVATE KEY-----", "private key (OpenSSH's form)"},
-		{"private without its first line", "b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW", "without its first line"},
+		{"private OpenSSH",
+			"-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAA\n-----END OPENSSH PRIVATE KEY-----",
+			"private key (OpenSSH format)"},
+		{"private without its first line", "b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW",
+			"without its first line"},
 		{"private RSA", pem("RSA PRIVATE KEY"), "private key (RSA"},
 		{"private EC", pem("EC PRIVATE KEY"), "private key (ECDSA"},
 		{"private DSA", pem("DSA PRIVATE KEY"), "private key (DSA"},
 		{"private PKCS 8", pem("PRIVATE KEY"), "private key (PKCS #8)"},
 		{"private encrypted", pem("ENCRYPTED PRIVATE KEY"), "does not make it safe"},
 		{"private of another kind", pem("ANY PRIVATE KEY"), "private key (PEM"},
-		{"private SSH2", "---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\nP2/56wAAAi4AAAA3\n---- END SSH2 ENCRYPTED PRIVATE KEY ----", "private key (SSH2"},
-		{"private PuTTY", "PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\nComment: me\nPublic-Lines: 2", "PuTTY"},
-		{"private PGP", "-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nlQVYBF\n-----END PGP PRIVATE KEY BLOCK-----", "private key (PGP)"},
+		{"private SSH2",
+			"---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\nP2/56wAAAi4AAAA3\n---- END SSH2 ENCRYPTED PRIVATE KEY ----",
+			"private key (SSH2"},
+		{"private PuTTY", "PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\nComment: me\nPublic-Lines: 2",
+			"PuTTY"},
+		{"private PGP", "-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nlQVYBF\n-----END PGP PRIVATE KEY BLOCK-----",
+			"private key (PGP)"},
 		{"private age", "AGE-SECRET-KEY-1QQQQQQQQQQQQ", "private key (age)"},
-		{"private JWK", `{"kty":"OKP","crv":"Ed25519","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"}`, "private key (XML or JWK"},
+		{"private JWK", `{"kty":"OKP","crv":"Ed25519","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"}`,
+			"private key (XML or JWK"},
 		{"private after a public", p.ed + "\n" + pem("RSA PRIVATE KEY"), "private key (RSA"},
 		{"API key", "pk_live_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHI", "This is an API key"},
 
-		{"SSH2 public", "---- BEGIN SSH2 PUBLIC KEY ----\nComment: \"me\"\n" + body + "\n---- END SSH2 PUBLIC KEY ----", "SSH2 form"},
+		{"SSH2 public", "---- BEGIN SSH2 PUBLIC KEY ----\nComment: \"me\"\n" + body +
+			"\n---- END SSH2 PUBLIC KEY ----", "SSH2 form"},
 		{"PEM RSA public", pem("RSA PUBLIC KEY"), "-m PEM"},
 		{"PKCS 8 public", pem("PUBLIC KEY"), "-m PKCS8"},
 		{"X.509", pem("CERTIFICATE"), "X.509 certificate, as of"},
@@ -225,95 +237,102 @@ func badInputs() []badInput {
 		{"SSH signature", pem("SSH SIGNATURE"), "a signature"},
 		{"other PEM", pem("DH PARAMETERS"), "PEM block"},
 		{"age public", "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p", "age public key"},
-		{"minisign", "untrusted comment: minisign public key\nRWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3", "minisign"},
+		{"minisign",
+			"untrusted comment: minisign public key\nRWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3",
+			"minisign"},
 		{"randomart", "+--[ED25519 256]--+\n|   o+*B=.        |\n+----[SHA256]-----+", "randomart"},
-		{"ssh-keygen's talk", "Generating public/private ed25519 key pair.\nYour public key has been saved", "while it makes a key"},
+		{"ssh-keygen's output", "Generating public/private ed25519 key pair.\nYour public key has been saved",
+			"while it creates a key"},
 		{"Markdown", "```\n" + p.ed + "\n```", "Markdown"},
 		{"JWK", `{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS"}`, "JWK"},
 		{"JSON", `{"publicKey": "` + p.ed + `"}`, "JSON around"},
 		{"JSON list", `["` + p.ed + `"]`, "JSON around"},
 		{"HTML-escaped", strings.Replace(p.ed, "+", "&#43;", 1), "HTML-escaped"},
 		{"HTML", "<pre>" + p.ed + "</pre>", "HTML around"},
-		{"XML", "<RSAKeyValue><Modulus>xA7SEU</Modulus></RSAKeyValue>", "XML form"},
+		{"XML", "<RSAKeyValue><Modulus>xA7SEU</Modulus></RSAKeyValue>", "key in XML"},
 
 		{"two keys", p.ed + "\n" + p.ed2, "several keys"},
-		{"two keys on a line", p.ed + " " + p.ed2, "two keys in this one line"},
-		{"the same key twice", p.ed + " a\n" + p.ed + " b\n", "The same key stands here twice"},
+		{"two keys on a line", p.ed + " " + p.ed2, "two keys in this line"},
+		{"the same key twice", p.ed + " a\n" + p.ed + " b\n", "The same key is there twice"},
 		{"comment lines above", "# my laptop\n" + p.ed, "lines of comment"},
 		{"lines above", "Here it is:\n" + p.ed, "other lines above"},
 		{"lines below", p.ed + " me\nThank you!", "other lines below"},
 		{"wrapped", p.rsa[:76] + "\n" + p.rsa[76:152] + "\n" + p.rsa[152:] + " me", "broken over several lines, as"},
 		{"wrapped without type", p.rsa[8:84] + "\n" + p.rsa[84:], "broken over several lines and its type"},
 		{"break after the type", strings.Replace(p.ed, " ", "\n", 1), "line break between"},
-		{"prose", "Hello\nplease add my key", "several lines, and none"},
+		{"prose", "Hello\nplease add my key", "None of these lines"},
 
 		{"double quotes", `"` + p.ed + `"`, "quotation marks around"},
 		{"curly quotes", "“" + p.ed + "”", "quotation marks around"},
 		{"single quotes", "'" + p.ed + "'", "single quotation marks"},
 		{"backticks", "`" + p.ed + "`", "backticks"},
 		{"escaped quotes", `\"` + p.ed + `\"`, "backslash before a quotation mark"},
-		{"list", "- " + p.ed, "list's dash"},
-		{"quoted mail", "> " + p.ed, "mark of quotation"},
+		{"list", "- " + p.ed, "list marker"},
+		{"quoted mail", "> " + p.ed, "quotation mark (>)"},
 		{"commented out", "#" + p.ed, "commented out"},
 		{"escaped newline", p.ed + `\n`, "escaped twice. Remove the"},
 		{"semicolon", p.ed + ";", "semicolon"},
 
 		{"options", `command="/bin/date",no-pty ` + p.ed, "options before"},
 		{"one option", "restrict " + p.ed, "options before"},
-		{"known_hosts", "gpu1.example.com,203.0.113.9 " + p.ed, "host name stands before"},
-		{"known_hosts with port", "[gpu1.example.com]:2222 " + p.ed, "host name stands before"},
-		{"known_hosts hashed", "|1|F1E1KeoE/eEWhi10WpGv4OdiO6Y=|3988QV0VE8wmZL7suNrYQLITLCg= " + p.ed, "hashed host name"},
+		{"known_hosts", "gpu1.example.com,203.0.113.9 " + p.ed, "host name is in front"},
+		{"known_hosts with port", "[gpu1.example.com]:2222 " + p.ed, "host name is in front"},
+		{"known_hosts hashed", "|1|F1E1KeoE/eEWhi10WpGv4OdiO6Y=|3988QV0VE8wmZL7suNrYQLITLCg= " + p.ed,
+			"hashed host name"},
 		{"known_hosts authority", "@cert-authority *.example.com " + p.ed, "marked line of a known_hosts"},
 		{"allowed_signers", `me@example.com namespaces="git" ` + p.ed, "allowed_signers"},
 		{"variable", "SSH_KEY=" + p.ed, "name of a variable or field"},
 		{"words before", "my key is " + p.ed, "text before the key"},
 
-		{"certificate", "ssh-ed25519-cert-v01@openssh.com AAAAIHNzaC1lZDI1NTE5LWNlcnQtdjAxQG9wZW5zc2guY29t me", "SSH certificate"},
+		{"certificate", "ssh-ed25519-cert-v01@openssh.com AAAAIHNzaC1lZDI1NTE5LWNlcnQtdjAxQG9wZW5zc2guY29t me",
+			"SSH certificate"},
 		{"DSA", "ssh-dss AAAAB3NzaC1kc3MAAACBAP me", "DSA key"},
 		{"signature's name", "rsa-sha2-512 " + strings.Fields(p.rsa)[1], "name of a signature"},
 		{"Ed448", "ssh-ed448 AAAAC3", "Ed448"},
-		{"capitals", strings.Replace(p.ed, "ssh-ed25519", "SSH-ED25519", 1), "small letters"},
+		{"capitals", strings.Replace(p.ed, "ssh-ed25519", "SSH-ED25519", 1), "lower case"},
 		{"no space", strings.Replace(p.ed, " ", "", 1), "The space between"},
 		{"short type", strings.Replace(p.ed, "ssh-", "", 1), "not written out"},
-		{"unknown type", "ssh-mldsa65 AAAAC3NzaC1tbGRzYTY1", "not known"},
-		{"unknown curve", "ecdsa-sha2-nistp224 AAAAE2VjZHNh", "not known"},
+		{"unknown type", "ssh-mldsa65 AAAAC3NzaC1tbGRzYTY1", "not supported"},
+		{"unknown curve", "ecdsa-sha2-nistp224 AAAAE2VjZHNh", "not supported"},
 
-		{"the example of the documentation", "ssh-ed25519 AAAA... user@machine", "the example's placeholder"},
-		{"the example with an ellipsis", "ssh-ed25519 AAAA… user@machine", "the example's placeholder"},
-		{"shortened", "ssh-ed25519 " + body[:20] + "... me", "shortened to show"},
-		{"placeholder for the body", "ssh-ed25519 <base64> me", "placeholder stands where"},
+		{"the example of the documentation", "ssh-ed25519 AAAA... user@machine", "placeholder of the example"},
+		{"the example with an ellipsis", "ssh-ed25519 AAAA… user@machine", "placeholder of the example"},
+		{"shortened", "ssh-ed25519 " + body[:20] + "... me", "shortened with dots"},
+		{"placeholder for the body", "ssh-ed25519 <base64> me", "placeholder is in place"},
 		{"URL-encoded", strings.ReplaceAll(p.ed, "+", "%2B"), "URL-encoded"},
 		{"plus became space", strings.ReplaceAll(p.ed, "+", " ") + " me", "+ signs"},
 		{"pluses in a row became spaces", strings.ReplaceAll(keyWith(`\+\+.*[^+]$`), "+", " ") + " me", "+ signs"},
 		{"last plus became a space", strings.ReplaceAll(keyWith(`\+$`), "+", " ") + " me", "+ signs"},
 		{"pluses became spaces, no comment", strings.ReplaceAll(keyWith(`\+.*[^+]$`), "+", " "), "+ signs"},
 		{"wrapped by spaces", p.ed[:40] + " " + p.ed[40:] + " me", "spaces within"},
-		{"fingerprint after the type", "ssh-ed25519 SHA256:uNiVztksCsDhcc0u9e8BrrQXVUpKZIDTMczCvj3tD2s", "fingerprint stands where"},
+		{"fingerprint after the type", "ssh-ed25519 SHA256:uNiVztksCsDhcc0u9e8BrrQXVUpKZIDTMczCvj3tD2s",
+			"fingerprint is in place"},
 		{"type twice", "ssh-ed25519 " + p.ed, "twice. Remove one"},
 		{"comment only", "ssh-ed25519 me@laptop", "between its type and its comment"},
 		{"type only", "ssh-ed25519", "only the type"},
 		{"something else after the type", "ssh-ed25519 laptop", "begins with AAAA"},
-		{"URL's base64", strings.NewReplacer("+", "-", "/", "_").Replace(p.ed), "base64 of URLs"},
+		{"URL's base64", strings.NewReplacer("+", "-", "/", "_").Replace(p.ed), "base64 variant for URLs"},
 		{"padding lost", p256Padded, "signs that end this key"},
 		{"bad base64", strings.Replace(p.ed, "+", "*", 1), "base64 does not have"},
 		{"cut within a group", p.ed[:len(p.ed)-1], "cut short or has been changed"},
 		{"cut between groups", p.ed[:len(p.ed)-4], "ends too early"},
 		{"cut after its type", "ssh-ed25519 " + b64(wire([]byte("ssh-ed25519"))), "ends too early"},
 		{"more data", "ssh-ed25519 " + b64(append(blob, wire([]byte("x"))...)), "more data"},
-		{"other inner type", "ssh-rsa " + body, "says another: two keys"},
+		{"other inner type", "ssh-rsa " + body, "differ: two keys"},
 
 		{"RSA 512", rsaLine(512, 65537), "1024 bits or fewer"},
 		{"RSA 1024", rsaLine(1024, 65537), "1024 bits or fewer"},
-		{"RSA 2047", rsaLine(2047, 65537), "fewer than 2048"},
+		{"RSA 2047", rsaLine(2047, 65537), "fewer than the required 2048"},
 		{"RSA too big", rsaLine(16385, 65537), "more than 16384"},
-		{"RSA even modulus", line("ssh-rsa", number(big.NewInt(65537)), number(even)), "modulus of this RSA key is even"},
+		{"RSA even modulus", line("ssh-rsa", number(big.NewInt(65537)), number(even)),
+			"modulus of this RSA key is even"},
 		{"RSA negative modulus", line("ssh-rsa", number(big.NewInt(65537)), odd(2048).Bytes()), "negative"},
 		{"RSA exponent 1", rsaLine(2048, 1), "exponent of this RSA key is weak"},
 		{"RSA exponent 3", rsaLine(2048, 3), "exponent of this RSA key is weak"},
 		{"RSA even exponent", rsaLine(2048, 65536), "exponent of this RSA key is weak"},
 		{"RSA huge exponent", rsaLine(2048, 1<<40+1), "too large"},
 		{"RSA padded number", paddedRSA, "not encoded as SSH requires"},
-		{"Ed25519 short", ed(p.edRaw[:31]), "has 32 bytes"},
+		{"Ed25519 short", ed(p.edRaw[:31]), "not have 32 bytes"},
 		{"Ed25519 zero", ed(make([]byte, 32)), "small order"},
 		{"Ed25519 one", ed(reverse(big.NewInt(1))), "small order"},
 		{"Ed25519 minus one", ed(plus(-1)), "small order"},
@@ -322,16 +341,18 @@ func badInputs() []badInput {
 		{"Ed25519 not reduced", ed(plus(3)), "not encoded as it must be"},
 		{"Ed25519 off the curve", ed(offCurve()), "not a point of the Ed25519"},
 		{"security key without application", line("sk-ssh-ed25519@openssh.com", p.edRaw, nil), "application is empty"},
-		{"curve mismatch", line("ecdsa-sha2-nistp384", []byte("nistp256"), p.p256Point), "says one curve"},
-		{"no curve", line("ecdsa-sha2-nistp256", nil, p.p256Point), "says one curve"},
-		{"off the curve", line("ecdsa-sha2-nistp256", []byte("nistp256"), append(p.p256Point[:64:64], p.p256Point[64]^1)), "not on its curve"},
+		{"curve mismatch", line("ecdsa-sha2-nistp384", []byte("nistp256"), p.p256Point), "The curve of the line"},
+		{"no curve", line("ecdsa-sha2-nistp256", nil, p.p256Point), "The curve of the line"},
+		{"off the curve", line("ecdsa-sha2-nistp256", []byte("nistp256"),
+			append(p.p256Point[:64:64], p.p256Point[64]^1)), "not on its curve"},
 		{"long comment", p.ed + " " + strings.Repeat("x", 257), "more than 256 characters"},
 		{"tab in the comment", p.ed + " a b\u00ad", "invisible"},
-		{"private-use character in the comment", p.ed + " \ue000", "does not print"},
+		{"private-use character in the comment", p.ed + " \ue000", "unprintable character"},
 
-		{"fingerprint", "SHA256:uNiVztksCsDhcc0u9e8BrrQXVUpKZIDTMczCvj3tD2s", "key's fingerprint, from"},
+		{"fingerprint", "SHA256:uNiVztksCsDhcc0u9e8BrrQXVUpKZIDTMczCvj3tD2s", "key's fingerprint, which"},
 		{"MD5 fingerprint", "16:27:ac:a5:76:28:2d:36:63:1b:56:4d:eb:df:a6:48", "old MD5"},
-		{"ssh-keygen -l", "256 SHA256:uNiVztksCsDhcc0u9e8BrrQXVUpKZIDTMczCvj3tD2s me (ED25519)", "ssh-keygen -l` prints"},
+		{"ssh-keygen -l", "256 SHA256:uNiVztksCsDhcc0u9e8BrrQXVUpKZIDTMczCvj3tD2s me (ED25519)",
+			"ssh-keygen -l` prints"},
 		{"version 1", "1024 35 15670988123456789012345678901234567890 me", "version 1"},
 		{"URL", "https://github.com/octocat.keys", "This is a URL"},
 		{"import id", "gh:octocat", "names an account"},
@@ -344,7 +365,7 @@ func badInputs() []badInput {
 		{"login", "ssh root@203.0.113.42", "command that logs in"},
 		{"error message", "cat-error: /root/.ssh/id_ed25519.pub: No such file or directory", "error message"},
 		{"agent's message", "The agent has no identities.", "its agent has no key"},
-		{"undefined", "undefined", "had no key in its variable"},
+		{"undefined", "undefined", "has no key in its variable"},
 		{"our id", "ssh_01jd3v6r0a5m8x2k9qwertyuio", "id of a saved SSH key"},
 		{"file path", "~/.ssh/id_ed25519.pub", "name of a file"},
 		{"Windows path", `C:\Users\me\.ssh\id_rsa.pub`, "name of a file"},
@@ -373,48 +394,53 @@ func keyWith(pattern string) string {
 	}
 }
 
-func TestEveryBadInputGetsItsReason(t *testing.T) {
+func TestParse_Messages(t *testing.T) {
 	messages := map[string]bool{}
 	for _, c := range badInputs() {
 		got, err := sshkey.Parse(c.text)
 		if err == nil {
-			t.Errorf("%s: accepted as %+v", c.name, got)
+			t.Errorf("%s: got %+v, want an error", c.name, got)
 			continue
 		}
 		m := err.Error()
 		messages[m] = true
 		if !strings.Contains(m, c.reason) {
-			t.Errorf("%s: %q, want %q", c.name, m, c.reason)
+			t.Errorf("%s: got %q, want %q in it", c.name, m, c.reason)
 		}
-		if strings.HasPrefix(c.name, "private ") != strings.HasPrefix(m, "This is a private key") && !strings.Contains(c.name, "private-use") {
-			t.Errorf("%s: %q", c.name, m)
+		if strings.HasPrefix(c.name, "private ") != strings.HasPrefix(m, "This is a private key") &&
+			!strings.Contains(c.name, "private-use") {
+			t.Errorf("%s: got %q; only private keys are called so", c.name, m)
 		}
-		if strings.HasPrefix(m, "This is a private key") && (!strings.Contains(m, "never share") || !strings.Contains(m, "compromised") || !strings.Contains(m, ".pub") && !strings.Contains(m, "public")) {
+		if strings.HasPrefix(m, "This is a private key") && (!strings.Contains(m, "never share") ||
+			!strings.Contains(m, "compromised") || !strings.Contains(m, ".pub") && !strings.Contains(m, "public")) {
 			t.Errorf("%s does not say what to do: %q", c.name, m)
 		}
-		if !strings.HasSuffix(m, ".") && !strings.Contains(m, "ssh-keygen") || strings.ContainsFunc(m, unicode.IsControl) {
+		if !strings.HasSuffix(m, ".") && !strings.Contains(m, "ssh-keygen") ||
+			strings.ContainsFunc(m, unicode.IsControl) {
 			t.Errorf("%s is not a sentence: %q", c.name, m)
 		}
 	}
 	if len(messages) < 100 {
-		t.Errorf("only %d different messages", len(messages))
+		t.Errorf("got %d different messages, want 100 or more", len(messages))
 	}
 }
 
 // A part of the input in a message could be a part of a private key in a log.
-func TestNoMessageRepeatsTheInput(t *testing.T) {
+func TestParse_MessagesDoNotRepeatInput(t *testing.T) {
 	const canary = "Q9zX7vCanary"
 	for _, c := range badInputs() {
-		for _, text := range []string{c.text + canary, canary + c.text, c.text + " " + canary, canary + " " + c.text, c.text + "\n" + canary} {
+		for _, text := range []string{c.text + canary, canary + c.text, c.text + " " + canary, canary + " " + c.text,
+			c.text + "\n" + canary} {
 			if _, err := sshkey.Parse(text); err != nil && strings.Contains(err.Error(), canary) {
-				t.Errorf("%s: %v", c.name, err)
+				t.Errorf("%s: the message repeats the input: %v", c.name, err)
 			}
 		}
 	}
 }
 
-// What is taken is one good key, the one that every other reader of such lines finds in the text, and what is not is refused in one
-// sentence that repeats nothing of it: it could be part of a private key.
+// Parse accepts one valid key, the same one that every other reader of such lines finds. It refuses
+// everything else in one sentence that repeats nothing of the input, which may be part of a private
+// key.
 func FuzzParse(f *testing.F) {
 	for _, c := range badInputs() {
 		f.Add(c.text)
@@ -426,35 +452,56 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		for _, s := range []string{text, text + canary, canary + " " + text} {
 			if _, err := sshkey.Parse(s); err != nil {
-				m := err.Error()
-				if strings.Contains(m, canary) || m == "" || !strings.HasSuffix(m, ".") && !strings.Contains(m, "ssh-keygen") || strings.ContainsFunc(m, unicode.IsControl) {
-					t.Fatalf("%q: %q", s, m)
-				}
+				checkMessage(t, s, err.Error(), canary)
 			}
 		}
 		k, err := sshkey.Parse(text)
-		if strings.Contains(text, "PRIVATE KEY-----") && (err == nil || !strings.Contains(err.Error(), "never share it") && !strings.Contains(err.Error(), "API key")) {
-			t.Fatalf("a private key: %v", err)
-		}
-		if err != nil {
-			return
-		}
-		if strings.ContainsFunc(k.Line, unicode.IsControl) || !strings.HasPrefix(k.Line, k.Type+" AAAA") {
-			t.Fatalf("line %q", k.Line)
-		}
-		for _, line := range []string{k.Line, text} {
-			parsed, comment, options, rest, err := ssh.ParseAuthorizedKey([]byte(line))
-			if err != nil || len(options)+len(bytes.TrimSpace(rest)) > 0 || strings.TrimFunc(comment, unicode.IsSpace) != k.Comment || ssh.FingerprintSHA256(parsed) != k.Fingerprint || parsed.Type() != k.Type {
-				t.Fatalf("%q, read by others: %v %q %q %q", line, err, comment, options, rest)
-			}
-			if c, is := parsed.(ssh.CryptoPublicKey); is {
-				if r, is := c.CryptoPublicKey().(*rsa.PublicKey); is && (r.N.BitLen() < sshkey.MinRSABits || r.N.BitLen() > sshkey.MaxRSABits) {
-					t.Fatalf("an RSA key of %d bits", r.N.BitLen())
-				}
+		if strings.Contains(text, "PRIVATE KEY-----") {
+			if err == nil || !strings.Contains(err.Error(), "never share it") &&
+				!strings.Contains(err.Error(), "API key") {
+				t.Fatalf("Parse of a private key: got %v, want a warning", err)
 			}
 		}
-		if again, err := sshkey.Parse(k.Line); err != nil || again != k {
-			t.Fatalf("parsing the line again gave %+v, %v", again, err)
+		if err == nil {
+			checkParsed(t, text, k)
 		}
 	})
+}
+
+func checkMessage(t *testing.T, text, message, canary string) {
+	t.Helper()
+	sentence := strings.HasSuffix(message, ".") || strings.Contains(message, "ssh-keygen")
+	if !sentence || strings.Contains(message, canary) || strings.ContainsFunc(message, unicode.IsControl) {
+		t.Fatalf("Parse(%q): got %q, want a sentence without the input", text, message)
+	}
+}
+
+// checkParsed compares a parsed key with what golang.org/x/crypto/ssh finds in its text.
+func checkParsed(t *testing.T, text string, k sshkey.PublicKey) {
+	t.Helper()
+	if strings.ContainsFunc(k.Line, unicode.IsControl) || !strings.HasPrefix(k.Line, k.Type+" AAAA") {
+		t.Fatalf("got line %q", k.Line)
+	}
+	for _, line := range []string{k.Line, text} {
+		parsed, comment, options, rest, err := ssh.ParseAuthorizedKey([]byte(line))
+		if err != nil || len(options)+len(bytes.TrimSpace(rest)) > 0 ||
+			strings.TrimFunc(comment, unicode.IsSpace) != k.Comment {
+			t.Fatalf("ParseAuthorizedKey(%q): got comment %q, options %q, rest %q, %v", line, comment, options, rest,
+				err)
+		}
+		if ssh.FingerprintSHA256(parsed) != k.Fingerprint || parsed.Type() != k.Type {
+			t.Fatalf("ParseAuthorizedKey(%q): got another key", line)
+		}
+		c, is := parsed.(ssh.CryptoPublicKey)
+		if !is {
+			continue
+		}
+		if r, is := c.CryptoPublicKey().(*rsa.PublicKey); is &&
+			(r.N.BitLen() < sshkey.MinRSABits || r.N.BitLen() > sshkey.MaxRSABits) {
+			t.Fatalf("got an RSA key of %d bits", r.N.BitLen())
+		}
+	}
+	if again, err := sshkey.Parse(k.Line); err != nil || again != k {
+		t.Fatalf("parsing the line again: got %+v, %v, want %+v", again, err, k)
+	}
 }

@@ -13,10 +13,10 @@ import (
 // Key is a public key that an account has saved under a name.
 type Key struct {
 	ID          id.ID     `json:"id" doc:"Id of the key, ssh_…."`
-	Name        string    `json:"name" doc:"What it is called; unique in the account."`
-	PublicKey   string    `json:"publicKey" doc:"The key as one line of an authorized_keys file."` // PublicKey.Line
-	Fingerprint string    `json:"fingerprint" doc:"SHA256:…, as ssh-keygen -l shows it."`
-	Type        string    `json:"type" doc:"Kind of the key, such as ssh-ed25519."`
+	Name        string    `json:"name" doc:"Name, unique in the account."`
+	PublicKey   string    `json:"publicKey" doc:"Key as one line of an authorized_keys file."` // PublicKey.Line
+	Fingerprint string    `json:"fingerprint" doc:"SHA256:…, as ssh-keygen -l prints it."`
+	Type        string    `json:"type" doc:"Type of the key, such as ssh-ed25519."`
 	CreatedAt   time.Time `json:"createdAt" doc:"When it was saved."`
 }
 
@@ -27,21 +27,22 @@ type Config struct {
 }
 
 // Service keeps the accounts' public keys.
-type Service struct{ c Config }
+type Service struct{ cfg Config }
 
-// MaxPerAccount is how many keys an account may have. Several that are saved in the same instant may exceed it by their number.
+// MaxPerAccount is the most keys of an account. Keys that are saved concurrently may exceed it by
+// their number.
 const MaxPerAccount = 200
 
 // New returns a Service. It panics when a field is missing.
-func New(c Config) *Service {
-	if c.DB == nil || c.IDs == nil {
+func New(cfg Config) *Service {
+	if cfg.DB == nil || cfg.IDs == nil {
 		panic("sshkey: New needs every field of its Config")
 	}
-	return &Service{c}
+	return &Service{cfg}
 }
 
-// Check returns the faults of a name and a public key, all at once, and the key as parsed. The
-// fields are "name" and "publicKey".
+// Check parses a name and a public key. It returns an error for each invalid field: "name" and
+// "publicKey".
 func Check(name, publicKey string) (PublicKey, []apierr.FieldError) {
 	faults := apierr.CheckName("name", name)
 	key, err := Parse(publicKey)
@@ -51,9 +52,9 @@ func Check(name, publicKey string) (PublicKey, []apierr.FieldError) {
 	return key, faults
 }
 
-// Create saves a public key under a name. It answers INVALID_REQUEST with all
-// faults at once, and CONFLICT, with the other key's id in the details, when the account
-// has this key or this name already, and LIMIT_REACHED where it has MaxPerAccount.
+// Create saves a public key under a name. It returns INVALID_REQUEST with every invalid field,
+// CONFLICT with the other key's id in the details if the account has this key or this name, and
+// LIMIT_REACHED if it has MaxPerAccount.
 func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, name, publicKey string) (Key, error) {
 	parsed, faults := Check(name, publicKey)
 	if err := apierr.Invalid(faults).OrNil(); err != nil {
@@ -61,13 +62,14 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, name, pu
 	}
 	n, err := count(ctx, tx, account)
 	if err == nil && n >= MaxPerAccount {
-		err = apierr.Full("sshKeys", MaxPerAccount, "This account has %d SSH keys, and %d is the most. Delete one first.", n, MaxPerAccount)
+		err = apierr.Full("sshKeys", MaxPerAccount,
+			"This account has %d SSH keys; the maximum is %d. Delete one first.", n, MaxPerAccount)
 	}
 	if err != nil {
 		return Key{}, err
 	}
 	k := Key{
-		ID: s.c.IDs.New(id.SSHKey), Name: name, PublicKey: parsed.Line, Fingerprint: parsed.Fingerprint,
+		ID: s.cfg.IDs.New(id.SSHKey), Name: name, PublicKey: parsed.Line, Fingerprint: parsed.Fingerprint,
 		Type: parsed.Type, CreatedAt: tx.Now,
 	}
 	made, err := insert(ctx, tx, account, k)
@@ -79,17 +81,19 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, name, pu
 		return Key{}, err
 	}
 	if other.Fingerprint == k.Fingerprint {
-		return Key{}, conflict(other.ID, "This public key is saved already, as %q (%s). Use that one.", other.Name, other.ID)
+		return Key{}, conflict(other.ID, "This public key is already saved as %q (%s). Use that one.", other.Name,
+			other.ID)
 	}
 	return Key{}, nameTaken(other.ID)
 }
 
-// List returns a page of the account's keys in that order, and how many there are.
-func (s *Service) List(ctx context.Context, r db.Reader, account id.ID, o db.Order, p db.Page) ([]Key, db.Listed, error) {
+// List returns a page of the account's keys in that order.
+func (s *Service) List(ctx context.Context, r db.Reader, account id.ID, o db.Order, p db.Page) ([]Key, db.Listed,
+	error) {
 	return list(ctx, r, account, o, p)
 }
 
-// Get returns one key, or NOT_FOUND, also where it is another account's.
+// Get returns one key. It returns NOT_FOUND for an unknown key, and for one of another account.
 func (s *Service) Get(ctx context.Context, r db.Reader, account, key id.ID) (Key, error) {
 	found, err := byIDs(ctx, r, account, []id.ID{key})
 	if err != nil {
@@ -102,7 +106,8 @@ func (s *Service) Get(ctx context.Context, r db.Reader, account, key id.ID) (Key
 	return k, nil
 }
 
-// Rename gives a key another name. It answers INVALID_REQUEST, NOT_FOUND or CONFLICT as Create and Get do.
+// Rename changes the name of a key. It returns INVALID_REQUEST, NOT_FOUND or CONFLICT as Create and
+// Get do.
 func (s *Service) Rename(ctx context.Context, tx *db.Tx, account, key id.ID, name string) (Key, error) {
 	if err := apierr.Invalid(apierr.CheckName("name", name)).OrNil(); err != nil {
 		return Key{}, err
@@ -129,7 +134,7 @@ func (s *Service) Rename(ctx context.Context, tx *db.Tx, account, key id.ID, nam
 	return Key{}, nameTaken(other.ID)
 }
 
-// Delete forgets a key, or answers NOT_FOUND. Machines that have it keep it.
+// Delete deletes a key, or returns NOT_FOUND. Machines with the key keep it.
 func (s *Service) Delete(ctx context.Context, tx *db.Tx, account, key id.ID) error {
 	gone, err := remove(ctx, tx, account, key)
 	if err == nil && !gone {
@@ -139,8 +144,9 @@ func (s *Service) Delete(ctx context.Context, tx *db.Tx, account, key id.ID) err
 }
 
 // Find returns the account's keys with these ids, in their order and each once, and the ids that
-// it does not have, in their order.
-func (s *Service) Find(ctx context.Context, r db.Reader, account id.ID, ids []id.ID) (keys []Key, missing []id.ID, err error) {
+// the account does not have.
+func (s *Service) Find(ctx context.Context, r db.Reader, account id.ID, ids []id.ID) (keys []Key, missing []id.ID,
+	err error) {
 	found, err := byIDs(ctx, r, account, ids)
 	if err != nil {
 		return nil, nil, err
@@ -162,7 +168,8 @@ func (s *Service) Find(ctx context.Context, r db.Reader, account id.ID, ids []id
 }
 
 // ByFingerprint returns the account's keys with these fingerprints, by fingerprint.
-func (s *Service) ByFingerprint(ctx context.Context, r db.Reader, account id.ID, fingerprints []string) (map[string]Key, error) {
+func (s *Service) ByFingerprint(ctx context.Context, r db.Reader, account id.ID,
+	fingerprints []string) (map[string]Key, error) {
 	return byFingerprints(ctx, r, account, fingerprints)
 }
 
@@ -171,7 +178,7 @@ func notFound() error {
 }
 
 func nameTaken(other id.ID) error {
-	return conflict(other, "Another SSH key (%s) has this name. Choose another.", other)
+	return conflict(other, "Another SSH key (%s) has this name. Choose another name.", other)
 }
 
 func conflict(other id.ID, format string, args ...any) error {

@@ -28,7 +28,8 @@ func open(t *testing.T, d *db.DB, c *clock.Simulated) *sshkey.Service {
 	return sshkey.New(sshkey.Config{DB: d, IDs: id.NewMaker(c, rand.Reader)})
 }
 
-func create(ctx context.Context, d *db.DB, s *sshkey.Service, account id.ID, name, key string) (k sshkey.Key, err error) {
+func create(ctx context.Context, d *db.DB, s *sshkey.Service, account id.ID, name, key string) (k sshkey.Key,
+	err error) {
 	err = d.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		k, err = s.Create(ctx, tx, account, name, key)
 		return err
@@ -40,12 +41,12 @@ func wantCode(t *testing.T, err error, code apierr.Code) *apierr.Error {
 	t.Helper()
 	var e *apierr.Error
 	if !errors.As(err, &e) || e.Code != code {
-		t.Fatalf("error %v, want %s", err, code)
+		t.Fatalf("got error %v, want %s", err, code)
 	}
 	return e
 }
 
-func TestAKeyIsSavedAsItWillBeUsed(t *testing.T) {
+func TestService_Create(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		s := open(t, d, c)
 		made, err := create(t.Context(), d, s, mine, "laptop", "  "+keys().ed+"   me@laptop\n")
@@ -53,31 +54,35 @@ func TestAKeyIsSavedAsItWillBeUsed(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, err := s.Get(t.Context(), d, mine, made.ID)
-		if err != nil || got != made || got.PublicKey != keys().ed+" me@laptop" || got.Type != "ssh-ed25519" || !got.CreatedAt.Equal(c.Now()) || !got.ID.Valid(id.SSHKey) {
-			t.Fatalf("%+v, %v, made %+v", got, err, made)
+		if err != nil || got != made || got.PublicKey != keys().ed+" me@laptop" || got.Type != "ssh-ed25519" ||
+			!got.CreatedAt.Equal(c.Now()) || !got.ID.Valid(id.SSHKey) {
+			t.Fatalf("Get: got %+v, %v, want %+v", got, err, made)
 		}
 		var fields map[string]any
-		if b, err := json.Marshal(got); err != nil || json.Unmarshal(b, &fields) != nil || len(fields) != 6 || fields["publicKey"] != got.PublicKey {
-			t.Fatalf("%s %v", b, err)
+		if b, err := json.Marshal(got); err != nil || json.Unmarshal(b, &fields) != nil || len(fields) != 6 ||
+			fields["publicKey"] != got.PublicKey {
+			t.Fatalf("JSON: got %s, %v", b, err)
 		}
 	})
 }
 
-func TestAllFaultsOfAKeyAtOnce(t *testing.T) {
+func TestService_Create_InvalidFields(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		s := open(t, d, c)
 		_, err := create(t.Context(), d, s, mine, "", "ssh-ed25519 AAAA... user@machine")
 		e := wantCode(t, err, apierr.InvalidRequest)
-		if f := e.Fields(); len(f) != 2 || f[0].Field != "name" || f[1].Field != "publicKey" || !strings.Contains(f[1].Message, "example's placeholder") {
-			t.Fatalf("%+v", f)
+		if f := e.Fields(); len(f) != 2 || f[0].Field != "name" || f[1].Field != "publicKey" ||
+			!strings.Contains(f[1].Message, "placeholder of the example") {
+			t.Fatalf("got fields %+v", f)
 		}
-		if _, total, err := s.List(t.Context(), d, mine, db.NewestFirst, db.Page{Number: 1, Limit: 20}); err != nil || total.Total != 0 {
-			t.Fatalf("%d keys, %v", total.Total, err)
+		if _, total, err := s.List(t.Context(), d, mine, db.NewestFirst, db.Page{Number: 1, Limit: 20}); err != nil ||
+			total.Total != 0 {
+			t.Fatalf("got %d keys, %v, want none", total.Total, err)
 		}
 	})
 }
 
-func TestAnAccountHasEachKeyAndEachNameOnce(t *testing.T) {
+func TestService_Create_Conflict(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		s, ctx := open(t, d, c), t.Context()
 		first, err := create(ctx, d, s, mine, "laptop", keys().ed+" me@laptop")
@@ -85,12 +90,13 @@ func TestAnAccountHasEachKeyAndEachNameOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = create(ctx, d, s, mine, "other", keys().ed+" another comment")
-		if e := wantCode(t, err, apierr.Conflict); e.Details["id"] != first.ID || !strings.Contains(e.Message, string(first.ID)) || !strings.Contains(e.Message, "public key") {
-			t.Fatalf("%+v", e)
+		if e := wantCode(t, err, apierr.Conflict); e.Details["id"] != first.ID ||
+			!strings.Contains(e.Message, string(first.ID)) || !strings.Contains(e.Message, "public key") {
+			t.Fatalf("got %+v", e)
 		}
 		_, err = create(ctx, d, s, mine, "laptop", keys().ed2)
 		if e := wantCode(t, err, apierr.Conflict); e.Details["id"] != first.ID || !strings.Contains(e.Message, "name") {
-			t.Fatalf("%+v", e)
+			t.Fatalf("got %+v", e)
 		}
 		// Another account may have both; that the first has them is not to be seen.
 		if _, err := create(ctx, d, s, theirs, "laptop", keys().ed); err != nil {
@@ -99,7 +105,7 @@ func TestAnAccountHasEachKeyAndEachNameOnce(t *testing.T) {
 	})
 }
 
-func TestParallelCreatesOfOneKeyMakeItOnce(t *testing.T) {
+func TestService_Create_Concurrent(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		s := open(t, d, c)
 		made := make(chan id.ID, 10)
@@ -115,13 +121,14 @@ func TestParallelCreatesOfOneKeyMakeItOnce(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if _, total, err := s.List(t.Context(), d, mine, db.NewestFirst, db.Page{Number: 1, Limit: 20}); err != nil || total.Total != 1 || len(made) != 1 {
-			t.Fatalf("%d made, %d there, %v", len(made), total.Total, err)
+		if _, total, err := s.List(t.Context(), d, mine, db.NewestFirst, db.Page{Number: 1, Limit: 20}); err != nil ||
+			total.Total != 1 || len(made) != 1 {
+			t.Fatalf("got %d created, %d stored, %v, want one", len(made), total.Total, err)
 		}
 	})
 }
 
-func TestListIsNewestFirstByPage(t *testing.T) {
+func TestService_List_Pages(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		s, ctx := open(t, d, c), t.Context()
 		for i, k := range []string{keys().ed, keys().ed2, keys().rsa, keys().p256, keys().p384} {
@@ -140,13 +147,13 @@ func TestListIsNewestFirstByPage(t *testing.T) {
 				names += k.Name
 			}
 			if err != nil || total.Total != 5 || names != want || got == nil {
-				t.Errorf("page %d: %q of %d, %v; want %q", page, names, total.Total, err, want)
+				t.Errorf("page %d: got %q of %d, %v; want %q", page, names, total.Total, err, want)
 			}
 		}
 	})
 }
 
-func TestListInAnyOrder(t *testing.T) {
+func TestService_List_Order(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		s, ctx := open(t, d, c), t.Context()
 		for i, k := range []string{keys().ed, keys().ed2, keys().rsa} {
@@ -155,20 +162,21 @@ func TestListInAnyOrder(t *testing.T) {
 			}
 			c.Advance(time.Second)
 		}
-		for o, want := range map[db.Order]string{db.NewestFirst: "cAb", db.OldestFirst: "bAc", db.ByName: "Abc", db.ByNameDown: "cbA"} {
+		for o, want := range map[db.Order]string{db.NewestFirst: "cAb", db.OldestFirst: "bAc", db.ByName: "Abc",
+			db.ByNameDown: "cbA"} {
 			got, _, err := s.List(ctx, d, mine, o, db.Page{Number: 1, Limit: 10})
 			names := ""
 			for _, k := range got {
 				names += k.Name
 			}
 			if err != nil || names != want {
-				t.Errorf("order %d: %q, %v; want %q", o, names, err, want)
+				t.Errorf("order %d: got %q, %v; want %q", o, names, err, want)
 			}
 		}
 	})
 }
 
-func TestWhatIsAnothersIsNotThere(t *testing.T) {
+func TestService_OtherAccount(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		s, ctx := open(t, d, c), t.Context()
 		k, err := create(ctx, d, s, theirs, "laptop", keys().ed)
@@ -179,32 +187,36 @@ func TestWhatIsAnothersIsNotThere(t *testing.T) {
 			errs := []error{}
 			_, err := s.Get(ctx, d, mine, i)
 			errs = append(errs, err)
-			errs = append(errs, d.InTx(ctx, func(ctx context.Context, tx *db.Tx) error { return s.Delete(ctx, tx, mine, i) }))
+			errs = append(errs, d.InTx(ctx, func(ctx context.Context,
+				tx *db.Tx) error {
+				return s.Delete(ctx, tx, mine, i)
+			}))
 			errs = append(errs, d.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 				_, err := s.Rename(ctx, tx, mine, i, "new")
 				return err
 			}))
 			for _, err := range errs {
 				// Alike to the letter, or the two could be told apart.
-				if e := wantCode(t, err, apierr.NotFound); e.Message != "There is no SSH key with this id." || e.Details != nil {
-					t.Errorf("%q: %+v", i, e)
+				if e := wantCode(t, err, apierr.NotFound); e.Message != "There is no SSH key with this id." ||
+					e.Details != nil {
+					t.Errorf("%q: got %+v", i, e)
 				}
 			}
 		}
 		if got, err := s.Get(ctx, d, theirs, k.ID); err != nil || got != k {
-			t.Fatalf("%+v %v", got, err)
+			t.Fatalf("got %+v, %v", got, err)
 		}
 		found, missing, err := s.Find(ctx, d, mine, []id.ID{k.ID})
 		if err != nil || len(found) != 0 || len(missing) != 1 {
-			t.Fatalf("%v %v %v", found, missing, err)
+			t.Fatalf("Find: got %v, missing %v, %v", found, missing, err)
 		}
 		if byPrint, err := s.ByFingerprint(ctx, d, mine, []string{k.Fingerprint}); err != nil || len(byPrint) != 0 {
-			t.Fatalf("%v %v", byPrint, err)
+			t.Fatalf("ByFingerprint: got %v, %v", byPrint, err)
 		}
 	})
 }
 
-func TestFindKeepsTheOrder(t *testing.T) {
+func TestService_Find(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		s, ctx := open(t, d, c), t.Context()
 		a, err := create(ctx, d, s, mine, "a", keys().ed)
@@ -220,20 +232,22 @@ func TestFindKeepsTheOrder(t *testing.T) {
 			ids = append(ids, "ssh_none")
 		}
 		found, missing, err := s.Find(ctx, d, mine, ids)
-		if err != nil || len(found) != 2 || found[0] != b || found[1] != a || len(missing) != 2 || missing[0] != "ssh_none" || missing[1] != "bad\x00id" {
-			t.Fatalf("%+v %q %v", found, missing, err)
+		if err != nil || len(found) != 2 || found[0] != b || found[1] != a || len(missing) != 2 ||
+			missing[0] != "ssh_none" || missing[1] != "bad\x00id" {
+			t.Fatalf("Find: got %+v, missing %q, %v", found, missing, err)
 		}
-		if found, missing, err = s.Find(ctx, d, mine, nil); err != nil || found == nil || missing == nil || len(found)+len(missing) != 0 {
-			t.Fatalf("%v %v %v", found, missing, err)
+		if found, missing, err = s.Find(ctx, d, mine, nil); err != nil || found == nil || missing == nil ||
+			len(found)+len(missing) != 0 {
+			t.Fatalf("Find: got %v, missing %v, %v", found, missing, err)
 		}
 		byPrint, err := s.ByFingerprint(ctx, d, mine, []string{a.Fingerprint, "SHA256:none", "\x00", a.Fingerprint})
 		if err != nil || len(byPrint) != 1 || byPrint[a.Fingerprint] != a {
-			t.Fatalf("%v %v", byPrint, err)
+			t.Fatalf("ByFingerprint: got %v, %v", byPrint, err)
 		}
 	})
 }
 
-func TestRenameAndDelete(t *testing.T) {
+func TestService_RenameAndDelete(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		s, ctx := open(t, d, c), t.Context()
 		a, err := create(ctx, d, s, mine, "a", keys().ed)
@@ -252,16 +266,16 @@ func TestRenameAndDelete(t *testing.T) {
 			return k, err
 		}
 		if k, err := rename("a"); err != nil || k != a {
-			t.Fatalf("%+v %v", k, err)
+			t.Fatalf("got %+v, %v", k, err)
 		}
 		_, err = rename("b")
 		if e := wantCode(t, err, apierr.Conflict); e.Details["id"] != b.ID {
-			t.Fatalf("%+v", e)
+			t.Fatalf("got %+v", e)
 		}
 		_, err = rename(" c")
 		wantCode(t, err, apierr.InvalidRequest)
 		if k, err := rename("c"); err != nil || k.Name != "c" {
-			t.Fatalf("%+v %v", k, err)
+			t.Fatalf("got %+v, %v", k, err)
 		}
 		remove := func() error {
 			return d.InTx(ctx, func(ctx context.Context, tx *db.Tx) error { return s.Delete(ctx, tx, mine, a.ID) })
@@ -277,8 +291,9 @@ func TestRenameAndDelete(t *testing.T) {
 	})
 }
 
-// A name refused by the unique index must not spoil the caller's transaction: PostgreSQL would refuse its every further statement.
-func TestARefusedRenameLeavesTheTransactionUsable(t *testing.T) {
+// A name refused by the unique index must not spoil the caller's transaction: PostgreSQL would
+// refuse its every further statement.
+func TestService_Rename_ConflictKeepsTransaction(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		s, ctx := open(t, d, c), t.Context()
 		a, err := create(ctx, d, s, mine, "a", keys().ed)
@@ -298,12 +313,12 @@ func TestARefusedRenameLeavesTheTransactionUsable(t *testing.T) {
 			t.Fatal(err)
 		}
 		if k, err := s.Get(ctx, d, mine, a.ID); err != nil || k.Name != "c" {
-			t.Fatalf("%+v %v", k, err)
+			t.Fatalf("got %+v, %v", k, err)
 		}
 	})
 }
 
-func TestParallelRenamesToOneNameGiveItOnce(t *testing.T) {
+func TestService_Rename_Concurrent(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		s, ctx := open(t, d, c), t.Context()
 		var made []id.ID
@@ -331,7 +346,7 @@ func TestParallelRenamesToOneNameGiveItOnce(t *testing.T) {
 		}
 		wg.Wait()
 		if len(won) != 1 {
-			t.Fatalf("%d keys have the one name", len(won))
+			t.Fatalf("got %d keys with the name, want one", len(won))
 		}
 	})
 }

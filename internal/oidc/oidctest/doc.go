@@ -1,5 +1,4 @@
-// Package oidctest is a small identity provider on loopback, for tests. It signs what a test wants, and can be made to differ as
-// the providers of the world do: in its discovery document, in where claims stand, in how clients authenticate, in its keys.
-//
-// It does not own what is right: a test says what it expects.
+// Package oidctest is a small identity provider on loopback for tests. It signs what a test wants,
+// and a test can make it differ as real providers do: in its discovery document, in the place of
+// claims, in how clients authenticate, and in its keys.
 package oidctest

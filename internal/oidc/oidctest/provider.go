@@ -17,30 +17,31 @@ import (
 	"time"
 )
 
-// What a client of this provider is registered with.
+// The registration of the provider's client.
 const (
 	ClientID     = "billet"
 	ClientSecret = "hush: /+ü"
 )
 
-// Provider is an identity provider. Its fields may be changed before a client asks.
+// Provider is an identity provider. A test may change its fields before a request.
 type Provider struct {
 	*httptest.Server
 	// Path is the issuer's path.
 	Path string
 	// Now is the provider's clock.
 	Now func() time.Time
-	// Document, Claims and UserInfo change the discovery document, the claims of the next token and those of the userinfo endpoint. A value
-	// of nil leaves a claim out.
+	// Document, Claims and UserInfo change the discovery document, the claims of the next token and
+	// those of the userinfo endpoint. A value of nil removes a claim.
 	Document, Claims, UserInfo map[string]any
-	// Auth is how a client has to send its secret: "basic", "post", or "" for either.
+	// Auth is how a client must send its secret: "basic", "post", or "" for either.
 	Auth string
-	// UserInfoStatus is what the userinfo endpoint answers with unless it is 0, SignedUserInfo has it answer with a token.
+	// UserInfoStatus is the status of the userinfo endpoint unless it is 0. With SignedUserInfo its
+	// response is a token.
 	UserInfoStatus int
 	SignedUserInfo bool
-	// Broken answers the discovery document's place with this status and a page, unless it is 0.
+	// Broken is the status of a page in place of the discovery document, unless it is 0.
 	Broken int
-	// Reads counts requests by what they were for: "document", "keys", "token", "userinfo".
+	// Reads counts requests by endpoint: "document", "keys", "token", "userinfo".
 	Reads map[string]int
 
 	mu               sync.Mutex
@@ -53,14 +54,20 @@ type Provider struct {
 // New starts a provider, which ends with the test.
 func New(t testing.TB) *Provider {
 	t.Helper()
-	p := &Provider{Now: time.Now, Document: map[string]any{}, Claims: map[string]any{}, UserInfo: map[string]any{}, Reads: map[string]int{}}
+	p := &Provider{
+		Now:      time.Now,
+		Document: map[string]any{},
+		Claims:   map[string]any{},
+		UserInfo: map[string]any{},
+		Reads:    map[string]int{},
+	}
 	p.Rotate(t, "first")
 	p.Server = httptest.NewServer(http.HandlerFunc(p.serve))
 	t.Cleanup(p.Close)
 	return p
 }
 
-// Issuer is how the provider names itself.
+// Issuer returns the issuer of the provider's tokens.
 func (p *Provider) Issuer() string { return p.URL + p.Path }
 
 // Rotate signs with a new key from now on, and publishes it alone.
@@ -74,7 +81,17 @@ func (p *Provider) Rotate(t testing.TB, kid string) {
 		t.Fatal(err)
 	}
 	b64 := base64.RawURLEncoding.EncodeToString
-	p.published = []any{map[string]any{"kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": kid, "x": b64(point[1:33]), "y": b64(point[33:])}}
+	p.published = []any{
+		map[string]any{
+			"kty": "EC",
+			"crv": "P-256",
+			"use": "sig",
+			"alg": "ES256",
+			"kid": kid,
+			"x":   b64(point[1:33]),
+			"y":   b64(point[33:]),
+		},
+	}
 }
 
 // SignWith signs with a new key from now on, and publishes nothing.
@@ -89,7 +106,8 @@ func (p *Provider) SignWith(t testing.TB, kid string) {
 	p.key, p.kid = key, kid
 }
 
-// Authorize is the browser at the provider's page: it takes what the client sent it there with, and returns a code.
+// Authorize plays the browser at the provider's page: it opens the client's URL, and returns a
+// code.
 func (p *Provider) Authorize(t testing.TB, at string) (code string, query url.Values) {
 	t.Helper()
 	u, err := url.Parse(at)
@@ -115,8 +133,10 @@ func (p *Provider) serve(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		p.answer(w, 200, changed(map[string]any{
-			"issuer": p.Issuer(), "authorization_endpoint": p.URL + "/authorize", "token_endpoint": p.URL + "/token", "jwks_uri": p.URL + "/keys",
-			"userinfo_endpoint": p.URL + "/userinfo", "id_token_signing_alg_values_supported": []string{"ES256", "HS256", "none"},
+			"issuer": p.Issuer(), "authorization_endpoint": p.URL + "/authorize", "token_endpoint": p.URL +
+				"/token", "jwks_uri": p.URL + "/keys",
+			"userinfo_endpoint": p.URL + "/userinfo", "id_token_signing_alg_values_supported": []string{"ES256",
+				"HS256", "none"},
 			"subject_types_supported": []string{"public"}, "response_types_supported": []string{"code"},
 		}, p.Document))
 	case r.URL.Path == "/keys":
@@ -150,9 +170,18 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	now := p.Now()
-	p.answer(w, 200, map[string]any{"access_token": "an access token", "token_type": "bearer", "id_token": p.sign(changed(map[string]any{
-		"iss": p.Issuer(), "aud": ClientID, "sub": "subject-1", "iat": now.Unix(), "exp": now.Add(5 * time.Minute).Unix(), "nonce": p.nonce,
-	}, p.Claims))})
+	p.answer(
+		w,
+		200,
+		map[string]any{
+			"access_token": "an access token",
+			"token_type":   "bearer",
+			"id_token": p.sign(changed(map[string]any{
+				"iss": p.Issuer(), "aud": ClientID, "sub": "subject-1", "iat": now.Unix(),
+				"exp": now.Add(5 * time.Minute).Unix(), "nonce": p.nonce,
+			}, p.Claims)),
+		},
+	)
 }
 
 func (p *Provider) userInfo(w http.ResponseWriter, r *http.Request) {
@@ -197,12 +226,12 @@ func (p *Provider) sign(claims map[string]any) string {
 	return text + "." + base64.RawURLEncoding.EncodeToString(signature)
 }
 
-// changed returns what is said with the changes, of which nil takes out.
-func changed(said, by map[string]any) map[string]any {
-	maps.Copy(said, by)
-	maps.DeleteFunc(said, func(_ string, v any) bool { return v == nil })
-	return said
+// changed returns the values with the changes, of which nil removes one.
+func changed(values, by map[string]any) map[string]any {
+	maps.Copy(values, by)
+	maps.DeleteFunc(values, func(_ string, v any) bool { return v == nil })
+	return values
 }
 
-// Null is a claim that is there and says null.
+// Null is a claim whose value is null.
 var Null = json.RawMessage("null")

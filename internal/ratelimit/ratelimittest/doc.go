@@ -1,3 +1,4 @@
-// Package ratelimittest owns what every ratelimit.Limiter must do, as a test suite that each implementation
-// runs. It owns no limiter and no time: whoever runs it gives both.
+// Package ratelimittest is the test suite for every ratelimit.Limiter. Each implementation runs it.
+//
+// It owns no limiter and no clock: the caller passes both.
 package ratelimittest

@@ -1,7 +1,8 @@
-// Package redislimit counts requests in Redis, so that replicas share their limits. It is the only room that
-// knows Redis, which carries counters and nothing else: lose it, and nothing is lost.
+// Package redislimit counts requests in Redis, so that replicas share their limits. No other
+// package uses Redis. It holds counters and nothing else, so nothing is lost with it.
 //
-// Invariants: time is that of the Redis server, so replicas whose clocks differ count in the same window; one request is
-// one round trip; a Redis that does not answer within a tenth of a second is left alone for a few seconds, while
-// each replica counts for itself, so that the API goes on at limits that are exact per replica.
+// Invariants: time is that of the Redis server, so replicas whose clocks differ count in the same
+// window; one request is one round trip; after a Redis that does not answer within a tenth of a
+// second, each replica counts for itself for a few seconds, so the API continues with limits that
+// are exact per replica.
 package redislimit

@@ -14,14 +14,15 @@ import (
 )
 
 const (
-	// defaultPatience is how long Redis may take in all. A limiter must not slow down what it protects.
+	// defaultPatience is how long Redis may take in all. A limiter must not slow down what it
+	// protects.
 	defaultPatience = 100 * time.Millisecond
 	// rest is how long a Redis that failed is left alone.
 	rest = 3 * time.Second
 )
 
-// count counts one request in the window of Redis's own time. It answers how many were admitted before it, and
-// the window's end in Unix seconds. Refused requests are not counted.
+// count counts one request in the window of Redis's own time. It answers how many were admitted
+// before it, and the window's end in Unix seconds. Refused requests are not counted.
 var count = redis.NewScript(`
 local now = tonumber(redis.call('TIME')[1])
 local window = math.floor(now / tonumber(ARGV[2]))
@@ -75,16 +76,19 @@ func New(c Config) (*Limiter, error) {
 	}
 	o, err := redis.ParseURL(c.URL)
 	if err != nil { // the parser's text may hold the password
-		return nil, errors.New("the Redis URL has a setting that Redis's URLs do not have, or a value that it cannot have")
+		return nil, errors.New("the Redis URL has a setting that Redis's URLs do not have, or a value that it cannot " +
+			"have")
 	}
 	patience := c.Patience
 	if patience == 0 {
 		patience = defaultPatience
 	}
-	// The defaults would wait for seconds and try again, which is right for a database and wrong for a limiter.
+	// The defaults would wait for seconds and try again, which is right for a database and wrong
+	// for a limiter.
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = patience, patience, patience, patience
 	o.MaxRetries, o.DialerRetries, o.ContextTimeoutEnabled = -1, 1, true
-	return &Limiter{log: c.Log, now: c.Now, patience: patience, client: redis.NewClient(o), local: ratelimit.NewMemory(c.Now)}, nil
+	return &Limiter{log: c.Log, now: c.Now, patience: patience, client: redis.NewClient(o),
+		local: ratelimit.NewMemory(c.Now)}, nil
 }
 
 // CheckURL tells what is wrong with the form of a Redis URL, without any part of it.
@@ -98,19 +102,22 @@ func CheckURL(url string) error {
 // Close closes the connections.
 func (l *Limiter) Close() error { return l.client.Close() }
 
-// Failures returns how many requests were counted locally because Redis did not answer, for the metrics.
+// Failures returns how many requests were counted locally because Redis did not answer, for the
+// metrics.
 func (l *Limiter) Failures() int64 { return l.failures.Load() }
 
 // Take counts one request in the bucket. It never fails.
 func (l *Limiter) Take(ctx context.Context, bucket string, limit int) (ratelimit.Decision, error) {
 	until, now := l.restUntil.Load(), l.now()
-	if now.UnixNano() < until || (until != 0 && !l.restUntil.CompareAndSwap(until, now.Add(rest).UnixNano())) { // after the rest, one asks
+	if now.UnixNano() < until || (until != 0 && !l.restUntil.CompareAndSwap(until,
+		now.Add(rest).UnixNano())) { // after the rest, one asks
 		l.failures.Add(1)
 		return l.local.Take(ctx, bucket, limit)
 	}
 	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.patience)
 	defer cancel()
-	v, err := count.Run(within, l.client, []string{"billet/limit/" + bucket}, limit, int(ratelimit.Window/time.Second)).Int64Slice()
+	v, err := count.Run(within, l.client, []string{"billet/limit/" + bucket}, limit,
+		int(ratelimit.Window/time.Second)).Int64Slice()
 	if err == nil && len(v) != 2 {
 		err = fmt.Errorf("redislimit: Redis answered %d values", len(v))
 	}
@@ -126,7 +133,8 @@ func (l *Limiter) Take(ctx context.Context, bucket string, limit int) (ratelimit
 	return l.local.Take(ctx, bucket, limit)
 }
 
-// Give takes back a request. Where Redis does not answer it stays counted, and passes with its minute.
+// Give takes back a request. Where Redis does not answer it stays counted, and passes with its
+// minute.
 func (l *Limiter) Give(ctx context.Context, bucket string, d ratelimit.Decision) {
 	if !d.Allowed {
 		return

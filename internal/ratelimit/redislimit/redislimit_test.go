@@ -20,7 +20,8 @@ import (
 
 func open(t *testing.T, url string, now func() time.Time) *redislimit.Limiter {
 	t.Helper()
-	l, err := redislimit.New(redislimit.Config{URL: url, Log: slog.New(slog.DiscardHandler), Now: now, Patience: 20 * time.Second})
+	l, err := redislimit.New(redislimit.Config{URL: url, Log: slog.New(slog.DiscardHandler), Now: now,
+		Patience: 20 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,11 +106,11 @@ func TestWithoutRedisEachReplicaCountsForItself(t *testing.T) {
 		}
 	}
 	if admitted != 3 || l.Failures() != 10 {
-		t.Fatalf("%d admitted, %d counted locally", admitted, l.Failures())
+		t.Fatalf("got %d admitted, %d counted locally, want 3 and 10", admitted, l.Failures())
 	}
 }
 
-func TestARedisThatComesBackIsAskedAgain(t *testing.T) {
+func TestLimiter_RedisRecovers(t *testing.T) {
 	server := miniredis.RunT(t)
 	c := clock.NewFrozen(time.Now())
 	l := open(t, "redis://"+server.Addr(), c.Now)
@@ -122,15 +123,16 @@ func TestARedisThatComesBackIsAskedAgain(t *testing.T) {
 	server.SetError("")
 	c.Advance(4 * time.Second)
 	if d, err := l.Take(t.Context(), "a", 3); err != nil || d.Remaining != 2 || l.Failures() != 2 {
-		t.Fatalf("%+v %v, %d counted locally", d, err, l.Failures())
+		t.Fatalf("Take: got %+v, %v, %d counted locally", d, err, l.Failures())
 	}
 }
 
-func TestAURLThatIsNoneIsRefusedWithoutItsPassword(t *testing.T) {
-	for _, url := range []string{"redis://:QZ@%zz", "redis://:QZ#ZQ@127.0.0.1:1", "redis://:QZ/ZQ@127.0.0.1:1", "redis://:ZQ@127.0.0.1:1/QZ", "redis://:ZQ@127.0.0.1:1/0?QZ=1", "http://QZ"} {
+func TestNew_InvalidURLs(t *testing.T) {
+	for _, url := range []string{"redis://:QZ@%zz", "redis://:QZ#ZQ@127.0.0.1:1", "redis://:QZ/ZQ@127.0.0.1:1",
+		"redis://:ZQ@127.0.0.1:1/QZ", "redis://:ZQ@127.0.0.1:1/0?QZ=1", "http://QZ"} {
 		_, err := redislimit.New(redislimit.Config{URL: url, Log: slog.New(slog.DiscardHandler), Now: time.Now})
 		if err == nil || strings.Contains(err.Error(), "Q") {
-			t.Errorf("%s: %v", url, err)
+			t.Errorf("New(%s): got %v, want an error without the password", url, err)
 		}
 	}
 }
