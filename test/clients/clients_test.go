@@ -27,7 +27,7 @@ import (
 
 const publicKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGZwpBijBd19lrp1GO7KtPM2MVlY6axv+5hGmH8ABvX8 clients@example"
 
-// asCLI has the test's binary be the command line.
+// asCLI makes the test binary act as the command line.
 const asCLI = "BILLET_TEST_AS_CLI"
 
 func TestMain(m *testing.M) {
@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 	os.Exit(servertest.Run(m))
 }
 
-// tool is the path of a program that npm has installed here.
+// tool returns the path of a program that npm has installed here.
 func tool(t *testing.T, name string) string {
 	t.Helper()
 	path := here(t, "node_modules", ".bin", name)
@@ -63,7 +63,8 @@ func here(t *testing.T, parts ...string) string {
 
 func document(t *testing.T) string { return here(t, "..", "..", "docs", "openapi.json") }
 
-// run runs a program in dir and returns what it wrote to the standard output; it fails the test where the program fails.
+// run runs a program in dir and returns its standard output. It fails the test if the program
+// fails.
 func run(t *testing.T, dir string, env []string, name string, args ...string) string {
 	t.Helper()
 	c := exec.CommandContext(t.Context(), name, args...)
@@ -78,8 +79,8 @@ func run(t *testing.T, dir string, env []string, name string, args ...string) st
 
 func tail(s string) string { return s[max(0, len(s)-4000):] }
 
-// Rules that other people have made for all documents, not one of which is left out.
-func TestLintersFindNothing(t *testing.T) {
+// TestLinters runs the linters with all rules of their authors.
+func TestLinters(t *testing.T) {
 	t.Run("redocly", func(t *testing.T) {
 		t.Parallel()
 		bin := tool(t, "redocly")
@@ -106,14 +107,15 @@ func TestLintersFindNothing(t *testing.T) {
 	})
 }
 
-// tomorrow is a server of a later version: it adds a field that no client knows to every object of every answer.
-type tomorrow struct {
+// laterVersion is a server of a later version: it adds an unknown field to every object of every
+// answer.
+type laterVersion struct {
 	server *servertest.Server
 	added  atomic.Int64
 }
 
 // ServeHTTP passes requests on, and changes answers.
-func (p *tomorrow) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (p *laterVersion) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q, err := http.NewRequestWithContext(r.Context(), r.Method, p.server.URL+r.URL.RequestURI(), r.Body)
 	if err != nil {
 		panic(http.ErrAbortHandler)
@@ -151,7 +153,7 @@ func (p *tomorrow) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (p *tomorrow) add(body []byte) []byte {
+func (p *laterVersion) add(body []byte) []byte {
 	var tree any
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.UseNumber()
@@ -169,7 +171,7 @@ func (p *tomorrow) add(body []byte) []byte {
 			for _, item := range v {
 				walk(item)
 			}
-			v["aFieldOfTomorrow"] = map[string]any{"nested": []any{1, "x", nil}}
+			v["aLaterField"] = map[string]any{"nested": []any{1, "x", nil}}
 			p.added.Add(1)
 		}
 	}
@@ -181,26 +183,27 @@ func (p *tomorrow) add(body []byte) []byte {
 	return body
 }
 
-// world is a real server behind one of tomorrow, and what a client's program needs to find it.
-type world struct {
+// fixture is a real server behind a laterVersion, and what a client's program needs to call it.
+type fixture struct {
 	server *servertest.Server
-	proxy  *tomorrow
+	proxy  *laterVersion
 	url    string
 	key    string
 }
 
-func newWorld(t *testing.T) world {
+func newFixture(t *testing.T) fixture {
 	t.Helper()
 	s := servertest.Start(t, "--sim")
 	_, key := s.Key("5000", "--read-limit", "1000", "--write-limit", "1000", "--deploy-limit", "1000")
-	p := &tomorrow{server: s}
+	p := &laterVersion{server: s}
 	front := httptest.NewServer(p)
 	t.Cleanup(front.Close)
-	return world{s, p, front.URL, key}
+	return fixture{s, p, front.URL, key}
 }
 
-// rent runs a program that rents a machine. It writes "queued" and the id once it has queued the machine's end; then time goes by.
-func (w world) rent(t *testing.T, dir, name string, args ...string) {
+// rent runs a program that rents a machine. The program prints "queued" and the deployment's id
+// when it has scheduled the termination; then the clock is advanced.
+func (w fixture) rent(t *testing.T, dir, name string, args ...string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
@@ -226,20 +229,24 @@ func (w world) rent(t *testing.T, dir, name string, args ...string) {
 		t.Fatalf("%v\n%s", err, tail(errs.String()))
 	}
 	if d := w.server.Call(w.key, "GET", "/deployments/"+id, nil); d.Data["status"] != "terminated" {
-		t.Errorf("the server has %s as %v", id, d.Data["status"])
+		t.Errorf("status of %s: got %v, want terminated", id, d.Data["status"])
 	}
 	if w.proxy.added.Load() < 50 {
-		t.Errorf("%d fields were added on the way", w.proxy.added.Load())
+		t.Errorf("got %d added fields, want at least 50", w.proxy.added.Load())
 	}
 }
 
-// goClients generates the clients in Go, and returns the folder with their programs. Compiling takes half a minute, so the programs are kept for as long as
-// the document, the generators and the compiler are the same.
+// goClients generates the Go clients, and returns the directory of their programs. Compiling takes
+// half a minute, so the programs are cached while the document, the generators and the compiler are
+// unchanged.
 func goClients(t *testing.T) string {
 	t.Helper()
 	sum := sha256.New()
 	_, _ = io.WriteString(sum, runtime.Version())
-	for _, name := range []string{document(t), "go/go.mod", "go/go.sum", "go/oapi.yaml", "go/ogen.yml", "go/oapi/main.go", "go/ogen/main.go"} {
+	for _, name := range []string{
+		document(t), "go/go.mod", "go/go.sum", "go/oapi.yaml", "go/ogen.yml", "go/oapi/main.go",
+		"go/ogen/main.go",
+	} {
 		b, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
@@ -255,11 +262,21 @@ func goClients(t *testing.T) string {
 	if _, err := os.Stat(bin); err == nil {
 		return bin
 	}
-	dir := t.TempDir() // what is generated belongs into no source tree
+	dir := t.TempDir() // generated code does not belong in the source tree
 	if err := os.CopyFS(dir, os.DirFS("go")); err != nil {
 		t.Fatal(err)
 	}
-	run(t, dir, nil, "go", "build", "-o", "tools/", "github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen", "github.com/ogen-go/ogen/cmd/ogen")
+	run(
+		t,
+		dir,
+		nil,
+		"go",
+		"build",
+		"-o",
+		"tools/",
+		"github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen",
+		"github.com/ogen-go/ogen/cmd/ogen",
+	)
 	if err := os.Mkdir(filepath.Join(dir, "oapi", "api"), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -276,10 +293,10 @@ func goClients(t *testing.T) string {
 	if err == nil {
 		err = os.Rename(bin+".new", bin)
 	}
-	if err != nil { // it is kept for nobody, then
+	if err != nil { // without a cache
 		return filepath.Join(dir, "bin")
 	}
-	for _, name := range old { // but not what a test that runs beside this one has just made
+	for _, name := range old { // but not what a concurrent test has just created
 		if info, err := os.Stat(name); err == nil && time.Since(info.ModTime()) > 24*time.Hour {
 			_ = os.RemoveAll(name)
 		}
@@ -287,13 +304,14 @@ func goClients(t *testing.T) string {
 	return bin
 }
 
-// Each client is generated, compiled and used: quote, deploy, wait, terminate, wait. Answers have fields that the document lacks.
-func TestGeneratedClientsRentAMachine(t *testing.T) {
+// TestGeneratedClients generates, compiles and uses each client: quote, deploy, wait, terminate,
+// wait. Answers have fields that the document lacks.
+func TestGeneratedClients(t *testing.T) {
 	t.Run("go", func(t *testing.T) {
 		t.Parallel()
 		bin := goClients(t)
 		for _, name := range []string{"oapi", "ogen"} {
-			t.Run(name, func(t *testing.T) { newWorld(t).rent(t, bin, filepath.Join(bin, name)) })
+			t.Run(name, func(t *testing.T) { newFixture(t).rent(t, bin, filepath.Join(bin, name)) })
 		}
 	})
 	t.Run("typescript", func(t *testing.T) {
@@ -309,17 +327,24 @@ func TestGeneratedClientsRentAMachine(t *testing.T) {
 			}
 		}
 		run(t, dir, nil, tool(t, "openapi-typescript"), document(t), "-o", "schema.d.ts")
-		run(t, here(t), []string{"DOCUMENT=" + document(t), "OUTPUT=" + filepath.Join(dir, "hey")}, tool(t, "openapi-ts"), "-f", "hey.config.mjs")
+		run(
+			t,
+			here(t),
+			[]string{"DOCUMENT=" + document(t), "OUTPUT=" + filepath.Join(dir, "hey")},
+			tool(t, "openapi-ts"),
+			"-f",
+			"hey.config.mjs",
+		)
 		run(t, dir, nil, tool(t, "tsc"), "-p", ".")
 		for _, name := range []string{"fetch", "hey"} {
-			t.Run(name, func(t *testing.T) { newWorld(t).rent(t, dir, "node", filepath.Join("out", name+".js")) })
+			t.Run(name, func(t *testing.T) { newFixture(t).rent(t, dir, "node", filepath.Join("out", name+".js")) })
 		}
 	})
 }
 
-// The Go client and the command line let pass what they do not know, too.
-func TestOurOwnClientsLetNewFieldsPass(t *testing.T) {
-	w := newWorld(t)
+// TestOwnClientsIgnoreNewFields does the same with the Go SDK and the command line.
+func TestOwnClientsIgnoreNewFields(t *testing.T) {
+	w := newFixture(t)
 	c, err := client.New(client.Config{BaseURL: w.url, APIKey: w.key})
 	if err != nil {
 		t.Fatal(err)
@@ -330,7 +355,15 @@ func TestOurOwnClientsLetNewFieldsPass(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := c.Deployments.Create(ctx, client.CreateDeployment{Name: "sdk", QuoteID: quote.QuoteID, OperatingSystem: "Ubuntu 22.04", SSHPublicKey: key})
+	d, err := c.Deployments.Create(
+		ctx,
+		client.CreateDeployment{
+			Name:            "sdk",
+			QuoteID:         quote.QuoteID,
+			OperatingSystem: "Ubuntu 22.04",
+			SSHPublicKey:    key,
+		},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -339,8 +372,10 @@ func TestOurOwnClientsLetNewFieldsPass(t *testing.T) {
 	}
 	home := t.TempDir()
 	for _, args := range [][]string{
-		{"offers"}, {"ps"}, {"show", "sdk"}, {"show", "sdk", "-o", "json"}, {"wallet"}, {"wallet", "statement"}, {"events"},
-		{"gpus"}, {"regions"}, {"usage"}, {"quote", "off_abc123"}, {"volumes"}, {"webhooks"}, {"whoami"}, {"terminate", "sdk", "--when", "earliest", "--yes"},
+		{"offers"}, {"ps"}, {"show", "sdk"}, {"show", "sdk", "-o", "json"}, {"wallet"}, {"wallet", "statement"},
+		{"events"},
+		{"gpus"}, {"regions"}, {"usage"}, {"quote", "off_abc123"}, {"volumes"}, {"webhooks"}, {"whoami"},
+		{"terminate", "sdk", "--when", "earliest", "--yes"},
 	} {
 		c := exec.CommandContext(ctx, os.Args[0], args...)
 		c.Env = append(os.Environ(), asCLI+"=1", "BILLET_URL="+w.url, "BILLET_API_KEY="+w.key, "HOME="+home)

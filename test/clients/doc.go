@@ -1,4 +1,5 @@
-// Package clients runs the API with clients that Billet did not write: what generators of other people make of docs/openapi.json, in Go and in
-// TypeScript, and what two linters say of the document. It owns the generators' settings and a small program for each; what
-// they need is in go/go.mod and package-lock.json, and scripts/need.sh fetches it.
+// Package clients calls the API with clients that Billet did not write: those that generators make
+// from docs/openapi.json, in Go and TypeScript. It also runs two linters over the document. It owns
+// the generators' settings and a small program for each. Their dependencies are in go/go.mod and
+// package-lock.json; scripts/need.sh installs them.
 package clients

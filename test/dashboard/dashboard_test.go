@@ -11,11 +11,11 @@ import (
 	"github.com/billetcloud/billet/test/servertest"
 )
 
-// long is how long one script may take on a slow and busy machine.
-const long = 10 * time.Minute
+// scriptLimit is how long one script may take on a slow and busy machine.
+const scriptLimit = 10 * time.Minute
 
-// tools returns the repository's root and where Node.js and the browser are. `make test` sees to all of them and allows
-// no skipping.
+// tools returns the repository's root and the paths of Node.js and the browser. `make test`
+// installs them and allows no skipping.
 func tools(t *testing.T, browser bool) (root, node, chromium string) {
 	t.Helper()
 	if testing.Short() {
@@ -38,22 +38,22 @@ func tools(t *testing.T, browser bool) (root, node, chromium string) {
 	node, _ = exec.LookPath("node")
 	switch {
 	case node == "" || browser && chromium == "":
-		missing("node or chromium is not there; `make test` installs both")
+		missing("node or chromium is missing; `make test` installs both")
 	case !exists(root, "internal/dashboard/dist/index.html") || !exists(root, "web/node_modules/playwright-core"):
-		missing("the pages are not built; `make build` builds them")
+		missing("the dashboard is not built; run `make build`")
 	}
 	return root, node, chromium
 }
 
-// run runs a script of web/ and shows what it says.
+// run runs a script of web/ and logs its output.
 func run(t *testing.T, root, node string, args []string, env ...string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), long)
+	ctx, cancel := context.WithTimeout(t.Context(), scriptLimit)
 	defer cancel()
 	script := exec.CommandContext(ctx, node, args...)
 	script.Dir = filepath.Join(root, "web")
 	script.Env = append(os.Environ(), env...)
-	// Asked to end, it ends its server and its browser, too.
+	// On an interrupt it stops its server and its browser, too.
 	script.Cancel = func() error { return script.Process.Signal(os.Interrupt) }
 	script.WaitDelay = 30 * time.Second
 	out, err := script.CombinedOutput()
@@ -63,7 +63,7 @@ func run(t *testing.T, root, node string, args []string, env ...string) {
 	}
 }
 
-// TestDashboard runs each script of web/test in a real browser, against the real server with its built pages.
+// TestDashboard runs each script of web/test in a browser, against the server with its built pages.
 func TestDashboard(t *testing.T) {
 	root, node, chromium := tools(t, true)
 	for _, name := range []string{"walk", "terminal", "pages", "load"} {
@@ -73,7 +73,7 @@ func TestDashboard(t *testing.T) {
 	}
 }
 
-// TestDashboardUnits runs the tests of the pages' modules that need no browser.
+// TestDashboardUnits runs the unit tests, which need no browser.
 func TestDashboardUnits(t *testing.T) {
 	root, node, _ := tools(t, false)
 	run(t, root, node, []string{"node_modules/vitest/vitest.mjs", "run"})

@@ -1,4 +1,4 @@
-// Package dashboard has the dashboard used as people use it, by a real browser against the real binary with its built
-// pages, and runs the unit tests of the pages' modules. It owns when that is done and with what; the steps and what they
-// expect stand in web/test, beside the pages that they are about.
+// Package dashboard uses the dashboard with a real browser, against the real binary with its built
+// pages, and runs the unit tests of the dashboard's modules. The steps and their expectations are
+// in web/test, beside the pages.
 package dashboard

@@ -1,6 +1,7 @@
-// Package database tests the real server beside databases that misbehave: connections that a firewall has forgotten, a
-// primary that is killed and comes back, a pooler in between, another version's or another key's database.
+// Package database tests the real server with databases that misbehave: connections that a firewall
+// has dropped, a primary that is killed and restarted, a pooler in between, a database of another
+// version or another key.
 //
-// It owns the programs that it needs for that, a TCP proxy, a private PostgreSQL and a PgBouncer, all on the loopback
-// address, and ends them. It starts servers through test/servertest.
+// It owns the programs for that, a TCP proxy, a private PostgreSQL and a PgBouncer, all on the
+// loopback address, and stops them. It starts servers through test/servertest.
 package database

@@ -13,7 +13,7 @@ import (
 	"github.com/billetcloud/billet/test/servertest"
 )
 
-// outcomes counts what a load was answered.
+// outcomes counts the answers to a load.
 type outcomes struct {
 	mu    sync.Mutex
 	count map[string]int
@@ -27,15 +27,16 @@ func (o *outcomes) note(a servertest.Answer, what string) {
 	if a.Status >= 200 && a.Status < 300 {
 		return
 	}
-	// What must not be repeated unseen has no Retry-After.
-	if a.Status != http.StatusServiceUnavailable || a.Code() != "SERVICE_UNAVAILABLE" || a.Header.Get("Retry-After") == "" && what != "delete" {
+	// A change that must not be repeated blindly has no Retry-After.
+	if a.Status != http.StatusServiceUnavailable || a.Code() != "SERVICE_UNAVAILABLE" ||
+		a.Header.Get("Retry-After") == "" && what != "delete" {
 		o.wrong = append(o.wrong, fmt.Sprintf("%s: %d %s", what, a.Status, a.Body))
 	}
 }
 
-// A database that is killed, fails over or comes back late makes 503 with Retry-After, never 500 nor 429, and what is sent again with its key is
-// made once.
-func TestADatabaseThatIsKilledIsNeverAnInternalError(t *testing.T) {
+// TestKilledDatabaseIsNeverAnInternalError: a database that is killed, fails over or returns late
+// leads to 503 with Retry-After, never 500 or 429. A repeated request has its effect once.
+func TestKilledDatabaseIsNeverAnInternalError(t *testing.T) {
 	t.Parallel()
 	p := startPrivate(t)
 	s := servertest.Start(t, "--sim", "--sim-machines", "banner", "--database-url", p.url("postgres"))
@@ -48,7 +49,7 @@ func TestADatabaseThatIsKilledIsNeverAnInternalError(t *testing.T) {
 	for i := range 4 {
 		public := publicKey(t)
 		load.Go(func() {
-			// Make a key and delete it, each as often as it takes.
+			// Create a key and delete it, each with as many tries as needed.
 			pace := time.NewTicker(10 * time.Millisecond)
 			defer pace.Stop()
 			made := ""
@@ -57,7 +58,10 @@ func TestADatabaseThatIsKilledIsNeverAnInternalError(t *testing.T) {
 				var err error
 				if made == "" {
 					name := fmt.Sprintf("key-%d-%d", i, n)
-					if a, err = s.TryCall(key, "POST", "/ssh-keys", map[string]any{"name": name, "publicKey": public}, "Idempotency-Key", name); err == nil {
+					if a, err = s.TryCall(
+						key, "POST", "/ssh-keys", map[string]any{"name": name, "publicKey": public},
+						"Idempotency-Key", name,
+					); err == nil {
 						seen.note(a, "write")
 						made, _ = a.Data["id"].(string)
 					}
@@ -78,11 +82,14 @@ func TestADatabaseThatIsKilledIsNeverAnInternalError(t *testing.T) {
 	}
 	status := func() int { return s.Call("", "GET", "=/readyz", nil).Status }
 	for range 5 {
-		p.do(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'`)
+		p.do(
+			`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+				WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'`,
+		)
 	}
 	for _, how := range []string{"fast", "immediate"} {
 		p.stop(how)
-		within(t, 10*time.Second, "not being ready", func() bool { return status() == http.StatusServiceUnavailable })
+		within(t, 10*time.Second, "unreadiness", func() bool { return status() == http.StatusServiceUnavailable })
 		p.start()
 		within(t, 30*time.Second, "readiness", func() bool { return status() == http.StatusOK })
 	}
@@ -93,18 +100,19 @@ func TestADatabaseThatIsKilledIsNeverAnInternalError(t *testing.T) {
 		t.Error(text)
 	}
 	if left := s.Call(key, "GET", "/ssh-keys", nil); len(left.List) != 0 {
-		t.Errorf("made twice: %s", left.Body)
+		t.Errorf("got keys that were created twice: %s", left.Body)
 	}
 	if seen.count["write 201 "] == 0 || seen.count["read 200 "] == 0 {
-		t.Error("the load did not work at all")
+		t.Error("no write or no read succeeded")
 	}
 	if strings.Contains(s.Log(), "INTERNAL_ERROR") || strings.Contains(s.Log(), "panic") {
 		t.Error(s.Log())
 	}
 }
 
-// A connection that is lost while it commits leaves open whether the change was made: it is looked for, and answered as it was made.
-func TestACommitInDoubtIsSettledByLooking(t *testing.T) {
+// TestCommitInDoubtIsSettled: if a connection is lost during a commit, the server finds the
+// committed change and answers as usual.
+func TestCommitInDoubtIsSettled(t *testing.T) {
 	t.Parallel()
 	database := dbtest.PostgresURL(t)
 	p := newProxy(t, host(t, database))
@@ -113,12 +121,17 @@ func TestACommitInDoubtIsSettledByLooking(t *testing.T) {
 	for name, headers := range map[string][]string{"with a key": {"Idempotency-Key", "once"}, "without": nil} {
 		t.Run(name, func(t *testing.T) {
 			lost := p.loseCommit(`INSERT INTO ssh_key`)
-			a := s.Call(key, "POST", "/ssh-keys", map[string]string{"name": name, "publicKey": publicKey(t)}, headers...)
+			a := s.Call(
+				key,
+				"POST",
+				"/ssh-keys",
+				map[string]string{"name": name, "publicKey": publicKey(t)},
+				headers...)
 			if !lost() {
 				t.Fatal("no commit was lost")
 			}
 			if a.Status != http.StatusCreated {
-				t.Fatalf("%d %s", a.Status, a.Body)
+				t.Fatalf("create a key: got %d %s, want 201", a.Status, a.Body)
 			}
 			n := 0
 			for _, each := range s.Call(key, "GET", "/ssh-keys", nil).List {
@@ -127,15 +140,15 @@ func TestACommitInDoubtIsSettledByLooking(t *testing.T) {
 				}
 			}
 			if n != 1 {
-				t.Errorf("%d keys were made", n)
+				t.Errorf("got %d keys, want 1", n)
 			}
 		})
 	}
 }
 
-// Where the database stays away after a commit whose answer was lost, nobody is told that nothing was changed, whatever the
-// repetition of the request meets.
-func TestACommitInDoubtStaysInDoubtWhileTheDatabaseIsAway(t *testing.T) {
+// TestCommitInDoubtStaysUnknownWhileDatabaseIsDown: if the database stays unavailable after a
+// commit whose answer was lost, no answer states that nothing was changed.
+func TestCommitInDoubtStaysUnknownWhileDatabaseIsDown(t *testing.T) {
 	t.Parallel()
 	database := dbtest.PostgresURL(t)
 	p := newProxy(t, host(t, database))
@@ -146,18 +159,27 @@ func TestACommitInDoubtStaysInDoubtWhileTheDatabaseIsAway(t *testing.T) {
 	p.gone = true
 	p.mu.Unlock()
 	lost := p.loseCommit(`INSERT INTO ssh_key`)
-	a := s.Call(key, "POST", "/ssh-keys", map[string]string{"name": "doubt", "publicKey": publicKey(t)}, "Idempotency-Key", "doubt")
+	a := s.Call(
+		key,
+		"POST",
+		"/ssh-keys",
+		map[string]string{"name": "doubt", "publicKey": publicKey(t)},
+		"Idempotency-Key",
+		"doubt",
+	)
 	if !lost() {
 		t.Fatal("no commit was lost")
 	}
 	details, _ := a.Error["details"].(map[string]any)
-	if a.Status != http.StatusServiceUnavailable || details["outcome"] != "unknown" || a.Header.Get("Retry-After") == "" {
-		t.Errorf("%d %s", a.Status, a.Body)
+	if a.Status != http.StatusServiceUnavailable || details["outcome"] != "unknown" ||
+		a.Header.Get("Retry-After") == "" {
+		t.Errorf("got %d %s, want 503 with an unknown outcome and Retry-After", a.Status, a.Body)
 	}
 }
 
-// A commit that waits for a standby is not called off when the client gives up: it would be done without the standby.
-func TestACommitThatWaitsForAStandbyIsNotCancelled(t *testing.T) {
+// TestCommitWaitingForStandbyIsNotCanceled: a canceled wait would commit without the standby, so a
+// client's disconnect does not cancel it.
+func TestCommitWaitingForStandbyIsNotCanceled(t *testing.T) {
 	t.Parallel()
 	p := startPrivate(t)
 	s := servertest.Start(t, "--database-url", p.url("postgres"))
@@ -171,16 +193,22 @@ func TestACommitThatWaitsForAStandbyIsNotCancelled(t *testing.T) {
 		}
 		return n
 	}
-	s.Call(key, "GET", "/ssh-keys", nil) // the first use of a key is written down by itself
+	s.Call(key, "GET", "/ssh-keys", nil) // writes the key's first use
 	waits := func() (n int) {
 		t.Helper()
-		if err := admin.QueryRow(`SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'`).Scan(&n); err != nil {
+		row := admin.QueryRow(`SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'`)
+		if err := row.Scan(&n); err != nil {
 			t.Fatal(err)
 		}
 		return n
 	}
-	p.do(`CREATE TABLE probe (n INT)`, `ALTER SYSTEM SET synchronous_standby_names = 'nobody'`, `SELECT pg_reload_conf()`)
-	// PostgreSQL takes the setting up when it gets to it: commits wait once one was seen to. That one is called off.
+	p.do(
+		`CREATE TABLE probe (n INT)`,
+		`ALTER SYSTEM SET synchronous_standby_names = 'missing'`,
+		`SELECT pg_reload_conf()`,
+	)
+	// PostgreSQL applies the setting after a while. This commit waits once it does, and is then
+	// canceled.
 	within(t, 30*time.Second, "commits that wait for a standby", func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		defer cancel()
@@ -189,26 +217,26 @@ func TestACommitThatWaitsForAStandbyIsNotCancelled(t *testing.T) {
 	})
 	within(t, 30*time.Second, "the end of that one", func() bool { return waits() == 0 })
 	body := map[string]string{"name": "waits", "publicKey": publicKey(t)}
-	ask := func(patience time.Duration) (int, error) {
+	create := func(patience time.Duration) (int, error) {
 		a, err := s.CallWithin(patience, key, "POST", "/ssh-keys", body, "Idempotency-Key", "waits")
 		return a.Status, err
 	}
-	if status, err := ask(3 * time.Second); err == nil {
+	if status, err := create(3 * time.Second); err == nil {
 		t.Fatalf("answered %d without a standby", status)
 	}
 	within(t, 10*time.Second, "a commit that waits", func() bool { return waits() > 0 })
-	if status, err := ask(2 * time.Second); err == nil && status != http.StatusServiceUnavailable {
-		t.Errorf("the same key was answered %d, and no standby has it", status)
+	if status, err := create(2 * time.Second); err == nil && status != http.StatusServiceUnavailable {
+		t.Errorf("the repeated request got %d without a standby", status)
 	}
 	if n := keys(); n != 0 || waits() == 0 {
-		t.Errorf("%d keys can be seen, and no standby has them", n)
+		t.Errorf("got %d visible keys without a standby, want 0", n)
 	}
 	p.do(`ALTER SYSTEM RESET synchronous_standby_names`, `SELECT pg_reload_conf()`)
 	within(t, 30*time.Second, "the answer", func() bool {
-		status, err := ask(20 * time.Second)
+		status, err := create(20 * time.Second)
 		return err == nil && status == http.StatusCreated
 	})
 	if n := keys(); n != 1 {
-		t.Errorf("%d keys were made", n)
+		t.Errorf("got %d keys, want 1", n)
 	}
 }

@@ -27,13 +27,13 @@ func publicKey(t *testing.T) string {
 	return string(ssh.MarshalAuthorizedKey(key))
 }
 
-// within waits for something that has to come in that time, and returns how long it took.
-func within(t *testing.T, limit time.Duration, what string, there func() bool) time.Duration {
+// within waits at most limit until the condition is true, and returns how long it took.
+func within(t *testing.T, limit time.Duration, what string, condition func() bool) time.Duration {
 	t.Helper()
 	began := time.Now()
-	for tick := time.NewTicker(100 * time.Millisecond); !there(); <-tick.C {
+	for tick := time.NewTicker(100 * time.Millisecond); !condition(); <-tick.C {
 		if time.Since(began) > limit {
-			t.Fatalf("%s did not come within %s", what, limit)
+			t.Fatalf("no %s within %s", what, limit)
 		}
 	}
 	took := time.Since(began)
@@ -41,9 +41,10 @@ func within(t *testing.T, limit time.Duration, what string, there func() bool) t
 	return took
 }
 
-// A firewall that forgets connections, or a host that vanishes, stops neither requests nor what goes on in the background for more
-// than a minute, and never the end of the server.
-func TestAServerRecoversFromConnectionsThatAreForgotten(t *testing.T) {
+// TestServerRecoversFromDroppedConnections: a firewall that drops connections, or a host that
+// vanishes, blocks requests and background work for at most a minute, and never blocks the server's
+// shutdown.
+func TestServerRecoversFromDroppedConnections(t *testing.T) {
 	t.Parallel()
 	database := dbtest.PostgresURL(t)
 	p := newProxy(t, host(t, database))
@@ -51,7 +52,12 @@ func TestAServerRecoversFromConnectionsThatAreForgotten(t *testing.T) {
 	_, key := s.Key("100000")
 	public := publicKey(t)
 	s.Running(key, s.Deploy(key, "before", public))
-	within(t, 10*time.Second, "readiness", func() bool { return s.Call("", "GET", "=/readyz", nil).Status == http.StatusOK })
+	within(
+		t,
+		10*time.Second,
+		"readiness",
+		func() bool { return s.Call("", "GET", "=/readyz", nil).Status == http.StatusOK },
+	)
 
 	// Under load, so that many connections are open, and some in the middle of a transaction.
 	load := make(chan struct{})
@@ -62,7 +68,12 @@ func TestAServerRecoversFromConnectionsThatAreForgotten(t *testing.T) {
 				case <-load:
 					return
 				default:
-					_, _ = s.TryCall(key, "POST", "/ssh-keys", map[string]string{"name": fmt.Sprintf("k%d-%d", i, n), "publicKey": public})
+					_, _ = s.TryCall(
+						key,
+						"POST",
+						"/ssh-keys",
+						map[string]string{"name": fmt.Sprintf("k%d-%d", i, n), "publicKey": public},
+					)
 					_, _ = s.TryCall(key, "GET", "/deployments", nil)
 				}
 			}
@@ -73,7 +84,7 @@ func TestAServerRecoversFromConnectionsThatAreForgotten(t *testing.T) {
 		defer p.mu.Unlock()
 		return len(p.open) >= 8
 	})
-	t.Logf("%d connections are forgotten", p.freeze())
+	t.Logf("%d connections are dropped", p.freeze())
 	frozen := time.Now()
 	close(load)
 	left := func() time.Duration { return time.Minute - time.Since(frozen) }
@@ -92,7 +103,7 @@ func TestAServerRecoversFromConnectionsThatAreForgotten(t *testing.T) {
 		id, _ = a.Data["id"].(string)
 		return true
 	})
-	// Jobs, events and the catalogue go on: the machine of the new deployment runs.
+	// Jobs, events and the catalog continue: the new deployment's machine runs.
 	within(t, left(), "its machine", func() bool {
 		_, _ = s.TryRun("sim", "advance", "5s")
 		a, err := s.TryCall(key, "GET", "/deployments/"+id, nil)
@@ -107,9 +118,9 @@ func TestAServerRecoversFromConnectionsThatAreForgotten(t *testing.T) {
 	began := time.Now()
 	s.Stop()
 	if took := time.Since(began); took > 26*time.Second {
-		t.Errorf("the end took %s", took)
+		t.Errorf("the shutdown took %s, want at most 26s", took)
 	} else {
-		t.Logf("the end took %s", took.Round(time.Millisecond))
+		t.Logf("the shutdown took %s", took.Round(time.Millisecond))
 	}
 	if strings.Contains(s.Log(), "panic") {
 		t.Error(s.Log())

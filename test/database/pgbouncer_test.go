@@ -17,14 +17,14 @@ import (
 	"github.com/billetcloud/billet/test/servertest"
 )
 
-// startPgBouncer starts a PgBouncer in front of the database, which gives a connection to a client for one transaction, and returns the
-// database's URL by way of it.
+// startPgBouncer starts a PgBouncer in transaction mode in front of the database, and returns the
+// database's URL through it.
 func startPgBouncer(t *testing.T, database string) string {
 	t.Helper()
 	program, err := exec.LookPath("pgbouncer")
 	if err != nil {
 		if program = "/usr/sbin/pgbouncer"; !exists(program) {
-			t.Fatal("there is no pgbouncer; scripts/need.sh installs it")
+			t.Fatal("pgbouncer is missing; scripts/need.sh installs it")
 		}
 	}
 	u, err := url.Parse(database)
@@ -34,9 +34,11 @@ func startPgBouncer(t *testing.T, database string) string {
 	dir, port := ordinaryDir(t), freePort(t)
 	for name, text := range map[string]string{
 		"users.txt": `"` + u.User.Username() + `" ""` + "\n",
-		// A few connections for all, so that each serves many clients in turn.
-		"pgbouncer.ini": fmt.Sprintf("[databases]\n* = host=%s port=%s\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = %d\nunix_socket_dir =\nauth_type = trust\nauth_file = %s/users.txt\n"+
-			"pool_mode = transaction\ndefault_pool_size = 4\nmax_client_conn = 200\n", u.Hostname(), u.Port(), port, dir),
+		// Few connections, so that each serves many clients in turn.
+		"pgbouncer.ini": fmt.Sprintf("[databases]\n* = host=%s port=%s\n[pgbouncer]\nlisten_addr = "+
+			"127.0.0.1\nlisten_port = %d\nunix_socket_dir =\nauth_type = trust\nauth_file = %s/users.txt\n"+
+			"pool_mode = transaction\ndefault_pool_size = 4\nmax_client_conn "+
+			"= 200\n", u.Hostname(), u.Port(), port, dir),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
@@ -72,9 +74,9 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// Behind a pooler each transaction may have another connection of the database's: no statement, no setting and no lock of a session is there in the
-// next one.
-func TestEverythingWorksBehindPgBouncer(t *testing.T) {
+// TestPgBouncer: behind a pooler each transaction may use another connection, without the
+// statements, settings and locks of the previous session.
+func TestPgBouncer(t *testing.T) {
 	database := startPgBouncer(t, dbtest.PostgresURL(t))
 	t.Setenv("BILLET_SECRET_KEY", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=")
 	s := servertest.Start(t, "--sim", "--sim-machines", "banner", "--database-url", database)
@@ -99,7 +101,10 @@ func TestEverythingWorksBehindPgBouncer(t *testing.T) {
 					"offerId": "off_abc123", "operatingSystem": "Ubuntu 22.04", "ssh_public_key": public, "name": name,
 				}, "Idempotency-Key", name)
 				id, _ := made.Data["id"].(string)
-				for _, path := range []string{"/offers?search=b200", "/deployments?search=" + name, "/deployments/" + id, "/wallet", "/wallet/transactions", "/events", "/ssh-keys", "/volumes", "/regions"} {
+				for _, path := range []string{
+					"/offers?search=b200", "/deployments?search=" + name, "/deployments/" + id, "/wallet",
+					"/wallet/transactions", "/events", "/ssh-keys", "/volumes", "/regions",
+				} {
 					call(http.StatusOK, "GET", path, nil, "Accept", "application/json")
 				}
 				call(http.StatusOK, "PATCH", "/deployments/"+id, map[string]any{"name": name + "-renamed"})
@@ -113,26 +118,31 @@ func TestEverythingWorksBehindPgBouncer(t *testing.T) {
 	}
 	list := s.Call(key, "GET", "/deployments?limit=100", nil)
 	if len(list.List) != 30 {
-		t.Fatalf("%d deployments, not 30", len(list.List))
+		t.Fatalf("got %d deployments, want 30", len(list.List))
 	}
-	// Jobs run, money is charged, machines end.
+	// Jobs run, hours are charged, machines are terminated.
 	one, _ := list.List[0].(map[string]any)["id"].(string)
 	s.Running(key, one)
 	s.Advance("3h")
 	if a := s.Call(key, "DELETE", "/deployments/"+one, nil); a.Status >= 300 {
-		t.Errorf("%d %s", a.Status, a.Body)
+		t.Errorf("terminate: got %d %s", a.Status, a.Body)
 	}
 	s.Advance("10m")
 	s.Await(key, one, "terminated")
 	if a := s.Call(key, "GET", "/wallet/transactions?limit=100", nil); len(a.List) < 30 {
-		t.Errorf("%d lines of the statement after three hours", len(a.List))
+		t.Errorf("after three hours: got %d transactions, want at least 30", len(a.List))
 	}
-	within(t, 5*time.Second, "readiness", func() bool { return s.Call("", "GET", "=/readyz", nil).Status == http.StatusOK })
+	within(
+		t,
+		5*time.Second,
+		"readiness",
+		func() bool { return s.Call("", "GET", "=/readyz", nil).Status == http.StatusOK },
+	)
 
-	// The lock of the one server with a simulator is the data directory's, whoever has the session.
+	// The simulator's lock belongs to the data directory, not to a database session.
 	other := servertest.Prepare(t, t.TempDir(), s.Args...)
 	if other.TryRestart(0) || !strings.Contains(other.Log(), "--sim") {
-		t.Errorf("a second simulator on the database: %s", other.Log())
+		t.Errorf("a second simulator started on the database: %s", other.Log())
 	}
 	s.Kill()
 	began := time.Now()
@@ -141,7 +151,7 @@ func TestEverythingWorksBehindPgBouncer(t *testing.T) {
 	s.Call(key, "GET", "/deployments", nil)
 	for _, bad := range []string{"prepared statement", "INTERNAL_ERROR", "panic", "level=ERROR"} {
 		if strings.Contains(s.Log(), bad) {
-			t.Errorf("%q is in the log:\n%s", bad, s.Log())
+			t.Errorf("the log has %q:\n%s", bad, s.Log())
 		}
 	}
 	s.Stop()

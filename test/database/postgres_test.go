@@ -17,17 +17,18 @@ import (
 	_ "github.com/jackc/pgx/v5/stdlib" // the "pgx" driver
 )
 
-// patience is how long a program of ours may take to start or end.
+// patience is how long a program may take to start or stop.
 const patience = 60 * time.Second
 
-// private is a PostgreSQL that the test may end and start.
+// private is a PostgreSQL that the test may stop and start.
 type private struct {
 	t        *testing.T
 	bin, dir string
 	port     int
 }
 
-// ordinary is the command as a user who is not root: neither PostgreSQL nor PgBouncer runs as root.
+// ordinary returns the command for an unprivileged user: neither PostgreSQL nor PgBouncer runs as
+// root.
 func ordinary(name string, args ...string) *exec.Cmd {
 	if os.Getuid() == 0 {
 		name, args = "runuser", append([]string{"-u", "postgres", "--", name}, args...)
@@ -37,7 +38,7 @@ func ordinary(name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// ordinaryDir is a temporary folder of that user.
+// ordinaryDir returns a temporary directory of that user.
 func ordinaryDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp(os.Getenv("BILLET_TEST_MEMORY"), "billet-database")
@@ -46,7 +47,8 @@ func ordinaryDir(t *testing.T) string {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	if os.Getuid() == 0 {
-		for p := dir; p != "/" && p != os.TempDir() && p != "/dev/shm"; p = filepath.Dir(p) { // it must be able to get there
+		for p := dir; p != "/" && p != os.TempDir() &&
+			p != "/dev/shm"; p = filepath.Dir(p) { // the user must be able to reach it
 			if info, err := os.Stat(p); err == nil && info.Mode().Perm()&0o011 != 0o011 {
 				_ = os.Chmod(p, info.Mode().Perm()|0o011)
 			}
@@ -68,7 +70,7 @@ func freePort(t *testing.T) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// startPrivate makes and starts a PostgreSQL with these further settings.
+// startPrivate creates and starts a PostgreSQL with further settings.
 func startPrivate(t *testing.T, settings ...string) *private {
 	t.Helper()
 	if os.Getenv("BILLET_TEST_POSTGRES") == "" {
@@ -79,12 +81,21 @@ func startPrivate(t *testing.T, settings ...string) *private {
 	}
 	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
 	if len(found) == 0 {
-		t.Fatal("there is no initdb; scripts/need.sh installs PostgreSQL")
+		t.Fatal("initdb is missing; scripts/need.sh installs PostgreSQL")
 	}
 	slices.Sort(found)
-	p := &private{t: t, bin: filepath.Dir(found[len(found)-1]), dir: filepath.Join(ordinaryDir(t), "pg"), port: freePort(t)}
+	p := &private{
+		t:    t,
+		bin:  filepath.Dir(found[len(found)-1]),
+		dir:  filepath.Join(ordinaryDir(t), "pg"),
+		port: freePort(t),
+	}
 	p.run("initdb", "-D", p.dir, "-A", "trust", "-U", "postgres", "--no-sync")
-	conf := fmt.Sprintf("listen_addresses = '127.0.0.1'\nport = %d\nunix_socket_directories = ''\nfsync = off\n%s\n", p.port, strings.Join(settings, "\n"))
+	conf := fmt.Sprintf(
+		"listen_addresses = '127.0.0.1'\nport = %d\nunix_socket_directories = ''\nfsync = off\n%s\n",
+		p.port,
+		strings.Join(settings, "\n"),
+	)
 	f, err := os.OpenFile(filepath.Join(p.dir, "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -113,10 +124,20 @@ func (p *private) run(program string, args ...string) {
 
 func (p *private) start() {
 	p.t.Helper()
-	p.run("pg_ctl", "-D", p.dir, "-l", filepath.Join(p.dir, "log"), "-w", "-t", strconv.Itoa(int(patience.Seconds())), "start")
+	p.run(
+		"pg_ctl",
+		"-D",
+		p.dir,
+		"-l",
+		filepath.Join(p.dir, "log"),
+		"-w",
+		"-t",
+		strconv.Itoa(int(patience.Seconds())),
+		"start",
+	)
 }
 
-// stop ends it: "fast" tells its clients so, "immediate" is a crash.
+// stop stops it: "fast" informs its clients, "immediate" is a crash.
 func (p *private) stop(how string) {
 	p.t.Helper()
 	p.run("pg_ctl", "-D", p.dir, "-m", how, "-w", "stop")

@@ -10,23 +10,24 @@ import (
 	"testing"
 )
 
-// proxy forwards TCP connections. It can stop to forward on those that are open, without closing them, as a firewall does that has
-// forgotten them, while new ones work; and it can lose a connection while it commits.
+// proxy forwards TCP connections. It can stop forwarding on open ones without closing them, as a
+// firewall does that has dropped them, while new ones work. It can also lose a connection during a
+// commit.
 type proxy struct {
 	l      net.Listener
 	target string
 
 	mu   sync.Mutex
 	open []*forwarded
-	lose string // where a connection has sent this, its next commit goes through and is not answered; "" = none
+	lose string // the next commit after a connection sent this is not answered; "" for none
 	lost bool
-	gone bool // with that commit every other connection ends, and no new one works
+	gone bool // with that commit all other connections are closed, and no new one is accepted
 }
 
 type forwarded struct {
 	client, server net.Conn
 	frozen         atomic.Bool
-	deaf           atomic.Bool // what the server answers is not passed on
+	deaf           atomic.Bool // the server's answers are not forwarded
 }
 
 func newProxy(t *testing.T, target string) *proxy {
@@ -70,13 +71,13 @@ func (p *proxy) accept() {
 
 func (f *forwarded) close() { _, _ = f.client.Close(), f.server.Close() }
 
-// pass copies what is sent. Where see says so, both ends are closed instead.
+// pass forwards data while see returns true, and then closes both ends.
 func (f *forwarded) pass(from, to net.Conn, see func([]byte) bool) {
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buffer)
 		if f.frozen.Load() {
-			_, _ = io.Copy(io.Discard, from) // it is taken, and goes nowhere
+			_, _ = io.Copy(io.Discard, from) // read and drop
 			return
 		}
 		if n > 0 && see(buffer[:n]) {
@@ -91,7 +92,7 @@ func (f *forwarded) pass(from, to net.Conn, see func([]byte) bool) {
 	}
 }
 
-// watch sees what a client sends, and finds the commit that is to be lost.
+// watch returns a function that finds the commit to lose in what a client sends.
 func (p *proxy) watch(f *forwarded) func([]byte) bool {
 	sent := false
 	return func(b []byte) bool {
@@ -117,7 +118,8 @@ func (p *proxy) watch(f *forwarded) func([]byte) bool {
 	}
 }
 
-// loseCommit has the connection lost that commits next after it has sent that text; the returned function tells whether that came.
+// loseCommit loses the connection that commits next after it has sent the text. The returned
+// function reports whether that happened.
 func (p *proxy) loseCommit(text string) func() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -130,7 +132,7 @@ func (p *proxy) loseCommit(text string) func() bool {
 	}
 }
 
-// freeze forgets the connections that are open, and returns how many.
+// freeze drops the open connections, and returns their number.
 func (p *proxy) freeze() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -141,7 +143,7 @@ func (p *proxy) freeze() int {
 	return n
 }
 
-// through is a database's URL by way of the proxy.
+// through returns the database's URL through the proxy.
 func (p *proxy) through(t *testing.T, database string) string {
 	t.Helper()
 	u, err := url.Parse(database)
@@ -152,7 +154,7 @@ func (p *proxy) through(t *testing.T, database string) string {
 	return u.String()
 }
 
-// host is where a database's URL leads.
+// host returns the host and port of a database's URL.
 func host(t *testing.T, database string) string {
 	t.Helper()
 	u, err := url.Parse(database)

@@ -38,7 +38,9 @@ await call("check_capacity", { gpuType: offer.gpuType })
 await call("list_ssh_keys")
 await call("list_volumes")
 
-const without = await refused("quote", { offerId: offer.id, name: "training", hours: 2, operatingSystem: "Ubuntu 22.04" })
+const without = await refused("quote", {
+  offerId: offer.id, name: "training", hours: 2, operatingSystem: "Ubuntu 22.04",
+})
 const quote = await call("quote", {
   offerId: offer.id, name: "training", hours: 2, operatingSystem: "Ubuntu 22.04", sshPublicKey: publicKey,
 })

@@ -20,7 +20,7 @@ const publicKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGZwpBijBd19lrp1GO7KtPM2M
 
 func TestMain(m *testing.M) { os.Exit(servertest.Run(m)) }
 
-// setup builds billet and returns its path, a server, and the environment that leads to it.
+// setup builds billet, starts a server, and returns both with the environment of a client.
 func setup(t *testing.T) (billet string, s *servertest.Server, env []string) {
 	t.Helper()
 	if _, err := os.Stat(filepath.Join("node_modules", ".package-lock.json")); err != nil {
@@ -38,15 +38,15 @@ func setup(t *testing.T) (billet string, s *servertest.Server, env []string) {
 	return billet, s, append(os.Environ(), "BILLET_URL="+s.URL, "BILLET_API_KEY="+key, "HOME="+t.TempDir(), "KEY="+key)
 }
 
-// limited is the test's context with an end to what a program may take.
+// limited returns the test's context with a time limit for a program.
 func limited(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
 
-// The official TypeScript SDK's client lists and calls every tool, and takes every answer.
-func TestTheTypeScriptSDKCallsEveryTool(t *testing.T) {
+// TestTypeScriptSDK lists and calls every tool with the official TypeScript SDK.
+func TestTypeScriptSDK(t *testing.T) {
 	billet, s, env := setup(t)
 	key := strings.TrimPrefix(env[len(env)-1], "KEY=")
 	cmd := exec.CommandContext(limited(t), "node", "client.mjs", billet, publicKey)
@@ -91,24 +91,30 @@ func TestTheTypeScriptSDKCallsEveryTool(t *testing.T) {
 		t.Errorf("listed %v, called %v", report.Listed, report.Called)
 	}
 	if !reflect.DeepEqual(report.Roots, []string{"object"}) {
-		t.Errorf("the roots of the schemas are %v", report.Roots)
+		t.Errorf("types of the schemas: got %v, want object", report.Roots)
 	}
-	// A quote without a key complains of a field that the tool has.
+	// A quote without a key is an error of a field that the tool has.
 	if w := report.WithoutKey; w.Code != "INVALID_REQUEST" || len(w.Fields) != 1 || w.Fields[0].Field != "sshKeyIds" {
-		t.Errorf("%+v", w)
+		t.Errorf("create_quote without a key: got %+v", w)
 	}
 	if report.Running != "running" || !report.Ended {
-		t.Errorf("%s", last)
+		t.Errorf("got %s, want the deployment running and then ended", last)
 	}
 }
 
-// The Inspector's command line lists and calls tools.
-func TestTheInspectorListsAndCallsTools(t *testing.T) {
+// TestInspector lists and calls tools with the command line of the MCP Inspector.
+func TestInspector(t *testing.T) {
 	billet, _, env := setup(t)
 	inspect := func(args ...string) map[string]any {
 		t.Helper()
 		cmd := exec.CommandContext(limited(t), "node", append([]string{
-			filepath.Join("node_modules", "@modelcontextprotocol", "inspector-cli", "build", "cli.js"), "--cli", billet, "mcp",
+			filepath.Join(
+				"node_modules",
+				"@modelcontextprotocol",
+				"inspector-cli",
+				"build",
+				"cli.js",
+			), "--cli", billet, "mcp",
 		}, args...)...)
 		var errs strings.Builder
 		cmd.Env, cmd.Stderr = env, &errs
@@ -123,10 +129,19 @@ func TestTheInspectorListsAndCallsTools(t *testing.T) {
 		return v
 	}
 	if tools, _ := inspect("--method", "tools/list")["tools"].([]any); len(tools) < 15 {
-		t.Errorf("%d tools", len(tools))
+		t.Errorf("got %d tools, want at least 15", len(tools))
 	}
-	r := inspect("--method", "tools/call", "--tool-name", "list_offers", "--tool-arg", "search=b200", "--tool-arg", "limit=1")
+	r := inspect(
+		"--method",
+		"tools/call",
+		"--tool-name",
+		"list_offers",
+		"--tool-arg",
+		"search=b200",
+		"--tool-arg",
+		"limit=1",
+	)
 	if c, _ := r["structuredContent"].(map[string]any); len(c["items"].([]any)) != 1 {
-		t.Errorf("%v", r)
+		t.Errorf("list_offers: got %v, want one item", r)
 	}
 }

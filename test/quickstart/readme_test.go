@@ -85,7 +85,9 @@ func TestReadmeQuickStart(t *testing.T) {
 
 func TestReadmeCommandLine(t *testing.T) {
 	c := newCheckout(t)
-	for _, name := range []string{"BILLET_URL", "BILLET_API_KEY", "BILLET_PROFILE", "BILLET_CONFIG_DIR", "XDG_CONFIG_HOME"} {
+	for _, name := range []string{
+		"BILLET_URL", "BILLET_API_KEY", "BILLET_PROFILE", "BILLET_CONFIG_DIR", "XDG_CONFIG_HOME",
+	} {
 		t.Setenv(name, "")
 	}
 	blocks := readmeBlocks(t, "Command line")

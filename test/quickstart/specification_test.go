@@ -84,7 +84,11 @@ func TestSpecificationQuickStart(t *testing.T) {
 		s := servertest.Start(t, append(args, "--sim", "--demo")...)
 		demo := readDemo(t, s)
 		home := t.TempDir()
-		sh(t, home, `ssh-keygen -q -t ed25519 -N "" -C user@machine -f id_ed25519 && ssh-keygen -q -t ed25519 -N "" -f other`)
+		sh(
+			t,
+			home,
+			`ssh-keygen -q -t ed25519 -N "" -C user@machine -f id_ed25519 && ssh-keygen -q -t ed25519 -N "" -f other`,
+		)
 		public, err := os.ReadFile(filepath.Join(home, "id_ed25519.pub"))
 		if err != nil {
 			t.Fatal(err)
@@ -148,7 +152,8 @@ func connect(t *testing.T, home string, d map[string]any) {
 	if !strings.HasPrefix(out, "root\n") || strings.Count(out, "B200") != 8 {
 		t.Fatalf("on the machine: got %q, want root and eight GPUs", out)
 	}
-	if out, err := try(home, command+options+"-i other true"); err == nil || !strings.Contains(out, "Permission denied") {
+	if out, err := try(home, command+options+"-i other true"); err == nil ||
+		!strings.Contains(out, "Permission denied") {
 		t.Fatalf("with another key: got %q, %v, want permission denied", out, err)
 	}
 }

@@ -1,4 +1,5 @@
-// Package release tests what a release consists of beside the code: that the systemd unit, its settings and the container's name flags that
-// the server has, that a Debian package can be built of it twice to the same byte, and that the real programs say their version, answer a
-// service manager, and tell whether they are well. That whole releases are the same is `make release-check`.
+// Package release tests the parts of a release beside the code: the systemd unit, its settings and
+// the container name only flags that the server has, a Debian package is reproducible, and the real
+// programs report their version, notify a service manager, and answer health checks. Whole releases
+// are compared by `make release-check`.
 package release

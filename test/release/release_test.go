@@ -29,7 +29,7 @@ func read(t *testing.T, name string) string {
 	return string(b)
 }
 
-// program builds a command and returns where it is.
+// program builds a command and returns its path.
 func program(t *testing.T, name string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
@@ -43,22 +43,23 @@ func program(t *testing.T, name string) string {
 
 func run(t *testing.T, name string, args ...string) string {
 	t.Helper()
-	var complaint bytes.Buffer
+	var errs bytes.Buffer
 	cmd := exec.Command(name, args...)
-	cmd.Stderr = &complaint
+	cmd.Stderr = &errs
 	out, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("%s %s: %v\n%s", filepath.Base(name), strings.Join(args, " "), err, complaint.String())
+		t.Fatalf("%s %s: %v\n%s", filepath.Base(name), strings.Join(args, " "), err, errs.String())
 	}
 	return string(out)
 }
 
-func TestBothProgramsSayTheirVersion(t *testing.T) {
+func TestProgramsReportVersion(t *testing.T) {
 	for _, name := range []string{"billetd", "billet"} {
 		path := program(t, name)
 		text := run(t, path, "version")
-		if !regexp.MustCompile(`^` + name + ` (dev|v\S+) \((commit [0-9a-f]{7}, \d{4}-\d\d-\d\d, (modified, )?)?go\S+ \S+/\S+\)\n$`).MatchString(text) {
-			t.Errorf("%q", text)
+		build := ` \((commit [0-9a-f]{7}, \d{4}-\d\d-\d\d, (modified, )?)?go\S+ \S+/\S+\)`
+		if !regexp.MustCompile(`^` + name + ` (dev|v\S+)` + build + `\n$`).MatchString(text) {
+			t.Errorf("%s version: got %q", name, text)
 		}
 		var i struct {
 			Version, Go, OS, Arch string
@@ -68,26 +69,30 @@ func TestBothProgramsSayTheirVersion(t *testing.T) {
 		if err := json.Unmarshal([]byte(run(t, path, "version", "-o", "json")), &i); err != nil {
 			t.Fatal(err)
 		}
-		if i.Version == "" || i.Go != runtime.Version() || i.OS != runtime.GOOS || i.Arch != runtime.GOARCH || i.Commit == nil || i.Date == nil || i.Modified == nil {
-			t.Errorf("%s: %+v", name, i)
+		if i.Version == "" || i.Go != runtime.Version() || i.OS != runtime.GOOS || i.Arch != runtime.GOARCH ||
+			i.Commit == nil || i.Date == nil || i.Modified == nil {
+			t.Errorf("%s version -o json: got %+v, want every field", name, i)
 		}
 		if !strings.HasPrefix(text, name+" "+i.Version+" ") {
-			t.Errorf("%q is another version than %q", text, i.Version)
+			t.Errorf("got %q as text and %q in JSON", text, i.Version)
 		}
 	}
 }
 
-// A setting that no flag reads would be believed and have no effect.
-func TestEverySettingIsAFlag(t *testing.T) {
+// TestPackagingSettingsAreFlags: a setting that no flag reads would have no effect.
+func TestPackagingSettingsAreFlags(t *testing.T) {
 	help := run(t, program(t, "billetd"), "serve", "--help")
-	flags := map[string]bool{"BILLET_SECRET_KEY": true} // which is no flag, on purpose
+	flags := map[string]bool{"BILLET_SECRET_KEY": true} // intentionally not a flag
 	for _, m := range regexp.MustCompile(`--([a-z-]+) `).FindAllStringSubmatch(help, -1) {
 		flags["BILLET_"+strings.ToUpper(strings.ReplaceAll(m[1], "-", "_"))] = true
 	}
-	for _, file := range []string{"packaging/systemd/billetd.service", "packaging/systemd/billetd.env", "packaging/systemd/billetd-operator", "packaging/container/Dockerfile", "docs/install.md"} {
+	for _, file := range []string{
+		"packaging/systemd/billetd.service", "packaging/systemd/billetd.env",
+		"packaging/systemd/billetd-operator", "packaging/container/Dockerfile", "docs/install.md",
+	} {
 		names := regexp.MustCompile(`BILLET_[A-Z_]+`).FindAllString(read(t, file), -1)
 		if len(names) == 0 {
-			t.Errorf("%s sets nothing", file)
+			t.Errorf("%s has no settings", file)
 		}
 		for _, name := range names {
 			if !flags[name] {
@@ -97,15 +102,22 @@ func TestEverySettingIsAFlag(t *testing.T) {
 	}
 }
 
-// The unit, the package and the container speak of the same places.
-func TestTheServiceFindsItsThings(t *testing.T) {
+// TestPackagingPathsAgree: the unit, the package and the container use the same paths.
+func TestPackagingPathsAgree(t *testing.T) {
 	unit, build := read(t, "packaging/systemd/billetd.service"), read(t, "packaging/deb/build.sh")
-	for _, line := range []string{"Type=notify", "User=billet", "StateDirectory=billet", "Environment=BILLET_DATA_DIR=/var/lib/billet ", "EnvironmentFile=-/etc/billet/billetd.env", "ExecStart=/usr/bin/billetd serve", "NoNewPrivileges=yes", "ProtectSystem=strict"} {
+	for _, line := range []string{
+		"Type=notify", "User=billet", "StateDirectory=billet", "Environment=BILLET_DATA_DIR=/var/lib/billet ",
+		"EnvironmentFile=-/etc/billet/billetd.env", "ExecStart=/usr/bin/billetd serve", "NoNewPrivileges=yes",
+		"ProtectSystem=strict",
+	} {
 		if !strings.Contains(unit, "\n"+line) {
 			t.Errorf("the unit has no line %s", line)
 		}
 	}
-	for _, path := range []string{"usr/bin/billetd", "usr/lib/systemd/system/billetd.service", "usr/lib/sysusers.d/billet.conf", "etc/billet/billetd.env"} {
+	for _, path := range []string{
+		"usr/bin/billetd", "usr/lib/systemd/system/billetd.service", "usr/lib/sysusers.d/billet.conf",
+		"etc/billet/billetd.env",
+	} {
 		if !strings.Contains(build, " "+path+"\n") {
 			t.Errorf("the package has no %s", path)
 		}
@@ -116,21 +128,24 @@ func TestTheServiceFindsItsThings(t *testing.T) {
 		}
 	}
 	if !strings.Contains(read(t, "packaging/systemd/sysusers.conf"), "\nu billet ") {
-		t.Error("nobody makes the user of the unit")
+		t.Error("sysusers.conf does not create the unit's user")
 	}
 	image := read(t, "packaging/container/Dockerfile")
 	if !strings.Contains(image, "\nUSER 65532:65532\n") || !strings.Contains(image, "FROM scratch\n") {
-		t.Error("the container has more than it needs")
+		t.Error("the container has a base image or runs as root")
 	}
 }
 
-func TestAPackageIsTheSameTwice(t *testing.T) {
+func TestDebianPackageIsReproducible(t *testing.T) {
 	if _, err := exec.LookPath("dpkg-deb"); err != nil {
 		t.Skip("Debian's packages are built on Debian")
 	}
-	folder := t.TempDir()
-	for name, content := range map[string]string{"billetd": "a program", "billet": "another", "THIRD-PARTY.txt": "licences", "share/bash-completion/completions/billet": "complete", "share/man/man1/billet.1": "manual"} {
-		path := filepath.Join(folder, filepath.FromSlash(name))
+	dir := t.TempDir()
+	for name, content := range map[string]string{
+		"billetd": "a program", "billet": "another", "THIRD-PARTY.txt": "licenses",
+		"share/bash-completion/completions/billet": "complete", "share/man/man1/billet.1": "manual",
+	} {
+		path := filepath.Join(dir, filepath.FromSlash(name))
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -140,7 +155,7 @@ func TestAPackageIsTheSameTwice(t *testing.T) {
 	}
 	build := func(version string) (string, [32]byte) {
 		file := filepath.Join(t.TempDir(), "billet.deb")
-		cmd := exec.Command(filepath.Join(top, "packaging", "deb", "build.sh"), version, "arm64", folder, file)
+		cmd := exec.Command(filepath.Join(top, "packaging", "deb", "build.sh"), version, "arm64", dir, file)
 		cmd.Env = append(os.Environ(), "SOURCE_DATE_EPOCH=1764000000", "COMPRESSION=none")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)
@@ -152,8 +167,8 @@ func TestAPackageIsTheSameTwice(t *testing.T) {
 		return file, sha256.Sum256(b)
 	}
 	file, sum := build("v1.2.0-rc.1")
-	// Other times and modes on disk are no other package.
-	if err := filepath.WalkDir(folder, func(path string, _ fs.DirEntry, err error) error {
+	// Times and modes on disk do not matter.
+	if err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -163,27 +178,30 @@ func TestAPackageIsTheSameTwice(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, again := build("v1.2.0-rc.1"); again != sum {
-		t.Error("two packages of the same folder differ")
+		t.Error("two packages of the same files differ")
 	}
-	if got := run(t, "dpkg-deb", "--field", file, "Version", "Architecture"); got != "Version: 1.2.0~rc.1\nArchitecture: arm64\n" {
-		t.Errorf("%q", got)
+	got := run(t, "dpkg-deb", "--field", file, "Version", "Architecture")
+	if got != "Version: 1.2.0~rc.1\nArchitecture: arm64\n" {
+		t.Errorf("fields: got %q", got)
 	}
 	listed := run(t, "dpkg-deb", "--contents", file)
 	for _, line := range []string{
-		`-rwxr-xr-x root/root +\d+ \S+ \S+ ./usr/bin/billetd`, `-rw------- root/root +\d+ \S+ \S+ ./etc/billet/billetd.env`,
-		`-rw-r--r-- root/root +\d+ \S+ \S+ ./usr/share/man/man1/billet.1.gz`, `-rwxr-xr-x root/root +\d+ \S+ \S+ ./usr/sbin/billetd-operator`,
+		`-rwxr-xr-x root/root +\d+ \S+ \S+ ./usr/bin/billetd`,
+		`-rw------- root/root +\d+ \S+ \S+ ./etc/billet/billetd.env`,
+		`-rw-r--r-- root/root +\d+ \S+ \S+ ./usr/share/man/man1/billet.1.gz`,
+		`-rwxr-xr-x root/root +\d+ \S+ \S+ ./usr/sbin/billetd-operator`,
 	} {
 		if !regexp.MustCompile(`(?m)^` + line + `$`).MatchString(listed) {
-			t.Errorf("no line is %s:\n%s", line, listed)
+			t.Errorf("no file matches %s:\n%s", line, listed)
 		}
 	}
 	if conf := run(t, "dpkg-deb", "--info", file, "conffiles"); conf != "/etc/billet/billetd.env\n" {
-		t.Errorf("%q", conf)
+		t.Errorf("conffiles: got %q", conf)
 	}
 }
 
-func TestTheServiceManagerIsToldAndTheServerIsWell(t *testing.T) {
-	// Not below TempDir, whose path may be longer than the name of a socket can be.
+func TestServiceNotifyAndHealth(t *testing.T) {
+	// The path of TempDir may be longer than a socket's name can be.
 	dir, err := os.MkdirTemp("", "billet")
 	if err != nil {
 		t.Fatal(err)
@@ -197,15 +215,15 @@ func TestTheServiceManagerIsToldAndTheServerIsWell(t *testing.T) {
 	t.Cleanup(func() { _ = l.Close() })
 	s := servertest.Prepare(t, t.TempDir())
 	if !s.TryRestart(0, "NOTIFY_SOCKET="+socket) {
-		t.Fatal("the server does not start")
+		t.Fatal("the server did not start")
 	}
 	if err := l.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	said := make([]byte, 64)
-	n, err := l.Read(said)
-	if err != nil || string(said[:n]) != "READY=1" {
-		t.Errorf("%q, %v", said[:n], err)
+	message := make([]byte, 64)
+	n, err := l.Read(message)
+	if err != nil || string(message[:n]) != "READY=1" {
+		t.Errorf("notify: got %q, %v, want READY=1", message[:n], err)
 	}
 
 	path := program(t, "billetd")
@@ -221,6 +239,6 @@ func TestTheServiceManagerIsToldAndTheServerIsWell(t *testing.T) {
 	cmd := exec.Command(path, "health")
 	cmd.Env = append(os.Environ(), "BILLET_LISTEN="+address)
 	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), address) {
-		t.Errorf("a server that is gone is well: %v, %s", err, out)
+		t.Errorf("health of a killed server: got %v, %s, want an error with its address", err, out)
 	}
 }

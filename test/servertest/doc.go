@@ -1,6 +1,7 @@
-// Package servertest starts the real server for tests, as an operator would: the
-// built binary, a fresh data directory, a free port.
+// Package servertest starts the real server for tests, as an operator would: the built binary, a
+// new data directory, a free port.
 //
-// It owns processes and the one HTTP client of the end-to-end tests, and no expectation. A server that
-// it started has ended, with the simulated machines of its data directory, when its test has, and the binary is gone when the tests of its package have run.
+// It owns the processes and the HTTP client of end-to-end tests, and no expectations. When a test
+// ends, its server and the simulated machines of its data directory have ended. When the tests of
+// a package have run, the binary is removed.
 package servertest

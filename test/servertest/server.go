@@ -25,13 +25,13 @@ import (
 	"github.com/billetcloud/billet/internal/provider/sim/node"
 )
 
-// patience is how long a test waits for something that has to come. It is never slept through.
+// patience is how long a test waits for an expected event. No test sleeps that long.
 const patience = 30 * time.Second
 
-// scratch is where the binary is built. Run makes and removes it.
+// scratch is the directory in which the binary is built. Run creates and removes it.
 var scratch string
 
-// Run runs the tests of a package that starts servers, and then removes the binary that was built for them:
+// Run runs the tests of a package that starts servers, and then removes the binary that they built:
 //
 //	func TestMain(m *testing.M) { os.Exit(servertest.Run(m)) }
 func Run(m *testing.M) int {
@@ -44,7 +44,8 @@ func Run(m *testing.M) int {
 	return m.Run()
 }
 
-// Binary is the path of billetd. It is built once for a test program; BILLET_TEST_BINARY names one that is there already.
+// Binary returns the path of billetd. It is built once per test program; BILLET_TEST_BINARY names
+// an existing one.
 func Binary(t testing.TB) string {
 	t.Helper()
 	path, err := build()
@@ -59,7 +60,7 @@ var build = sync.OnceValues(func() (string, error) {
 		return path, nil
 	}
 	if scratch == "" {
-		return "", errors.New("this package's TestMain has to call servertest.Run, or the binary would be left behind")
+		return "", errors.New("this package's TestMain must call servertest.Run, which removes the binary")
 	}
 	_, here, _, _ := runtime.Caller(0)
 	path := filepath.Join(scratch, "billetd")
@@ -73,9 +74,9 @@ var build = sync.OnceValues(func() (string, error) {
 
 // Server is a running billetd.
 type Server struct {
-	// URL is where it answers, without a slash at the end.
+	// URL is its address, without a trailing slash.
 	URL string
-	// Dir is its data directory, Args what it was started with.
+	// Dir is its data directory, Args its further arguments.
 	Dir  string
 	Args []string
 
@@ -87,20 +88,21 @@ type Server struct {
 	client *http.Client
 }
 
-// Engines runs f with the arguments that put a server on each engine.
+// Engines runs f once for each engine, with the server's arguments for it.
 func Engines(t *testing.T, f func(t *testing.T, args ...string)) {
 	t.Helper()
 	t.Run("sqlite", func(t *testing.T) { f(t) })
 	t.Run("postgres", func(t *testing.T) { f(t, "--database-url", dbtest.PostgresURL(t)) })
 }
 
-// Start starts `billetd serve` on a fresh data directory with these further arguments, and returns when it answers.
+// Start starts `billetd serve` on a new data directory with further arguments, and returns when it
+// answers.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
 	return StartIn(t, t.TempDir(), args...)
 }
 
-// StartIn is Start on that data directory.
+// StartIn is Start on an existing data directory.
 func StartIn(t testing.TB, dir string, args ...string) *Server {
 	t.Helper()
 	s := Prepare(t, dir, args...)
@@ -108,10 +110,16 @@ func StartIn(t testing.TB, dir string, args ...string) *Server {
 	return s
 }
 
-// Prepare is StartIn for a server that is set up with verbs first; Restart starts it.
+// Prepare returns a server that is not started, so that commands can set it up; Restart starts it.
 func Prepare(t testing.TB, dir string, args ...string) *Server {
 	t.Helper()
-	s := &Server{Dir: dir, Args: args, t: t, binary: Binary(t), client: &http.Client{Timeout: 2 * time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
+	s := &Server{
+		Dir:    dir,
+		Args:   args,
+		t:      t,
+		binary: Binary(t),
+		client: &http.Client{Timeout: 2 * time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 64}},
+	}
 	t.Cleanup(func() {
 		s.Kill()
 		s.endMachines()
@@ -121,19 +129,24 @@ func Prepare(t testing.TB, dir string, args ...string) *Server {
 	return s
 }
 
-// Restart starts the server again on its data directory. It must have ended.
+// Restart starts the ended server again on its data directory.
 func (s *Server) Restart() {
 	s.t.Helper()
 	if !s.TryRestart(0) {
-		s.t.Fatalf("billetd ended:\n%s", s.log)
+		s.t.Fatalf("billetd ended before it answered:\n%s", s.log)
 	}
 }
 
-// TryRestart is Restart for a server that may end before it answers; it tells whether it does. Unless killAfter is 0, the server is
-// killed that long after it was started. env are further variables in its environment.
+// TryRestart is Restart for a server that may end before it answers. It reports whether the server
+// answers. Unless killAfter is 0, the server is killed that long after its start. env are further
+// environment variables.
 func (s *Server) TryRestart(killAfter time.Duration, env ...string) bool {
 	s.t.Helper()
-	s.cmd = exec.Command(s.binary, append([]string{"serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--data-dir", s.Dir}, s.Args...)...)
+	s.cmd = exec.Command(
+		s.binary,
+		append(
+			[]string{"serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--data-dir", s.Dir},
+			s.Args...)...)
 	s.cmd.Env = append(append(os.Environ(), "NO_PROXY=127.0.0.1", "BILLET_SIM_UNISOLATED=true"), env...)
 	s.log = &safeBuffer{}
 	s.cmd.Stderr = s.log
@@ -157,7 +170,7 @@ func (s *Server) TryRestart(killAfter time.Duration, env ...string) bool {
 		close(ended)
 	}(s.cmd, s.ended)
 	if process := s.cmd.Process; killAfter > 0 {
-		time.AfterFunc(killAfter, func() { _ = process.Kill() }) // an ended process is left alone
+		time.AfterFunc(killAfter, func() { _ = process.Kill() }) // has no effect on an ended process
 	}
 	select {
 	case s.URL = <-url:
@@ -166,23 +179,23 @@ func (s *Server) TryRestart(killAfter time.Duration, env ...string) bool {
 		return false
 	case <-time.After(patience):
 		s.Kill()
-		s.t.Fatalf("billetd did not start:\n%s", s.log)
+		s.t.Fatalf("billetd did not start in time:\n%s", s.log)
 		return false
 	}
 }
 
-// Stop asks the server to stop and waits for it.
+// Stop stops the server with SIGTERM and waits for its end.
 func (s *Server) Stop() {
 	s.t.Helper()
 	_ = s.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-s.ended:
 	case <-time.After(patience):
-		s.t.Fatalf("billetd did not stop:\n%s", s.log)
+		s.t.Fatalf("billetd did not stop in time:\n%s", s.log)
 	}
 }
 
-// Kill ends the server without warning.
+// Kill kills the server with SIGKILL and waits for its end.
 func (s *Server) Kill() {
 	select {
 	case <-s.ended:
@@ -192,19 +205,19 @@ func (s *Server) Kill() {
 	}
 }
 
-// Ended is closed when the server has ended, however that came.
+// Ended returns a channel that is closed when the server has ended for any reason.
 func (s *Server) Ended() <-chan struct{} { return s.ended }
 
-// Killed tells whether the server, which has ended, was ended by SIGKILL.
+// Killed reports whether SIGKILL ended the server. It must have ended.
 func (s *Server) Killed() bool {
 	w, is := s.cmd.ProcessState.Sys().(syscall.WaitStatus)
 	return is && w.Signaled() && w.Signal() == syscall.SIGKILL
 }
 
-// PID is the server's process.
+// PID returns the server's process id.
 func (s *Server) PID() int { return s.cmd.Process.Pid }
 
-// Log is what the server has written to its log since it was started.
+// Log returns the server's log since its start.
 func (s *Server) Log() string { return s.log.String() }
 
 func (s *Server) endMachines() {
@@ -216,7 +229,7 @@ func (s *Server) endMachines() {
 	}
 }
 
-// Run runs a verb of billetd on the server's data directory and returns what it printed.
+// Run runs a command of billetd on the server's data directory and returns its output.
 func (s *Server) Run(args ...string) string {
 	s.t.Helper()
 	out, err := s.TryRun(args...)
@@ -226,7 +239,7 @@ func (s *Server) Run(args ...string) string {
 	return out
 }
 
-// RunWith is Run for a verb that reads an input.
+// RunWith is Run with a standard input.
 func (s *Server) RunWith(input string, args ...string) string {
 	s.t.Helper()
 	out, err := s.tryRun(input, args...)
@@ -236,7 +249,7 @@ func (s *Server) RunWith(input string, args ...string) string {
 	return out
 }
 
-// TryRun is Run for a verb that may fail; what it printed includes its errors then.
+// TryRun is Run for a command that may fail; the output then includes its errors.
 func (s *Server) TryRun(args ...string) (string, error) { return s.tryRun("", args...) }
 
 func (s *Server) tryRun(input string, args ...string) (string, error) {
@@ -255,7 +268,7 @@ func (s *Server) tryRun(input string, args ...string) (string, error) {
 	return out.String(), nil
 }
 
-// Key makes an account with that much money, and an API key for it with these further arguments.
+// Key creates an account with a credit, and an API key for it with further arguments.
 func (s *Server) Key(credit string, args ...string) (account, key string) {
 	s.t.Helper()
 	var a struct{ ID string }
@@ -263,15 +276,18 @@ func (s *Server) Key(credit string, args ...string) (account, key string) {
 	return a.ID, s.KeyOf(a.ID, args...)
 }
 
-// KeyOf makes one more API key for the account.
+// KeyOf creates another API key for the account.
 func (s *Server) KeyOf(account string, args ...string) string {
 	s.t.Helper()
 	var k struct{ Key string }
-	s.decode(s.Run(append([]string{"key", "create", "--account", account, "--name", "test", "-o", "json"}, args...)...), &k)
+	s.decode(
+		s.Run(append([]string{"key", "create", "--account", account, "--name", "test", "-o", "json"}, args...)...),
+		&k,
+	)
 	return k.Key
 }
 
-// Advance moves the server's clock.
+// Advance advances the server's clock.
 func (s *Server) Advance(by string) {
 	s.t.Helper()
 	s.Run("sim", "advance", by)
@@ -284,25 +300,25 @@ func (s *Server) decode(text string, into any) {
 	}
 }
 
-// Answer is what the API answered.
+// Answer is a response of the API.
 type Answer struct {
 	Status int
 	Header http.Header
 	Body   []byte
-	// Data is the body's data, Error its error, where they are objects.
+	// Data is the body's data if it is an object, List if it is an array, and Error its error.
 	Data  map[string]any
 	List  []any
 	Error map[string]any
 }
 
-// Code is the error's code, or "".
+// Code returns the error's code, or "".
 func (a Answer) Code() string {
 	code, _ := a.Error["code"].(string)
 	return code
 }
 
-// Call calls the API at a path below /api/v1/inventory, or at a whole path with a leading "=". A body that is
-// not a string or bytes is sent as JSON. Headers are given in pairs.
+// Call calls the API at a path below /api/v1/inventory, or at an absolute path after "=". A body
+// that is neither a string nor bytes is sent as JSON. Headers are pairs of name and value.
 func (s *Server) Call(key, method, path string, body any, headers ...string) Answer {
 	s.t.Helper()
 	a, err := s.TryCall(key, method, path, body, headers...)
@@ -312,13 +328,18 @@ func (s *Server) Call(key, method, path string, body any, headers ...string) Ans
 	return a
 }
 
-// TryCall is Call for goroutines, which must not end the test.
+// TryCall is Call for goroutines, which cannot fail the test.
 func (s *Server) TryCall(key, method, path string, body any, headers ...string) (Answer, error) {
 	return s.call(context.Background(), key, method, path, body, headers...)
 }
 
-// CallWithin is TryCall for a client that gives up after that time.
-func (s *Server) CallWithin(limit time.Duration, key, method, path string, body any, headers ...string) (Answer, error) {
+// CallWithin is TryCall with a timeout of the client.
+func (s *Server) CallWithin(
+	limit time.Duration,
+	key, method, path string,
+	body any,
+	headers ...string,
+) (Answer, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	return s.call(ctx, key, method, path, body, headers...)
@@ -377,11 +398,12 @@ func (s *Server) call(ctx context.Context, key, method, path string, body any, h
 	return a, nil
 }
 
-// Deploy deploys the page's offer with that public key and returns the deployment's id. It fails the test where that is refused.
+// Deploy deploys the specification's offer with a public key and returns the deployment's id.
 func (s *Server) Deploy(key, name, publicKey string) string {
 	s.t.Helper()
 	a := s.Call(key, "POST", "/deployments", map[string]any{
-		"provider": "voltage-park", "offerId": "off_abc123", "gpuType": "NVIDIA B200", "gpuCount": 8, "region": "dallas-usa-5",
+		"provider": "voltage-park", "offerId": "off_abc123", "gpuType": "NVIDIA B200", "gpuCount": 8,
+		"region":          "dallas-usa-5",
 		"operatingSystem": "Ubuntu 22.04", "instanceType": "BARE_METAL", "ssh_public_key": publicKey, "name": name,
 	})
 	if a.Status != http.StatusCreated {
@@ -390,7 +412,7 @@ func (s *Server) Deploy(key, name, publicKey string) string {
 	return a.Data["id"].(string)
 }
 
-// Await waits, by long polls, until the deployment has that status, and returns it.
+// Await long-polls until the deployment has the status, and returns it.
 func (s *Server) Await(key, deployment, status string) map[string]any {
 	s.t.Helper()
 	for deadline := time.Now().Add(patience); ; {
@@ -404,7 +426,7 @@ func (s *Server) Await(key, deployment, status string) map[string]any {
 	}
 }
 
-// Running lets simulated time go by until the deployment runs, and returns it.
+// Running advances the clock until the deployment runs, and returns it.
 func (s *Server) Running(key, deployment string) map[string]any {
 	s.t.Helper()
 	s.Advance("10s")

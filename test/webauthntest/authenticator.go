@@ -20,24 +20,24 @@ const (
 
 // Device has one passkey.
 type Device struct {
-	// Origin is where the browser believes to be, RPID the site that the passkey is for.
+	// Origin is the browser's origin, RPID the relying party of the passkey.
 	Origin, RPID string
-	// Counter goes up with each answer; a test may turn it back.
+	// Counter increases with each answer; a test may decrease it.
 	Counter uint32
-	// Unverified has the device not ask who its user is.
+	// Unverified makes the device skip user verification.
 	Unverified bool
-	// Forge signs with another key.
+	// Forge makes the device sign with another key.
 	Forge bool
-	// Challenge takes the place of the one that was asked; "" for none.
+	// Challenge replaces the options' challenge unless it is "".
 	Challenge string
 
 	t      testing.TB
 	key    *ecdsa.PrivateKey
 	id     []byte
-	handle string // of the user, as the options spelled it
+	handle string // of the user, in the options' encoding
 }
 
-// New is a device without a passkey yet.
+// New returns a device without a passkey.
 func New(t testing.TB, origin, rpID string) *Device {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -66,14 +66,16 @@ func (d *Device) clientData(kind, challenge string) []byte {
 	if d.Challenge != "" {
 		challenge = d.Challenge
 	}
-	text, err := json.Marshal(map[string]any{"type": kind, "challenge": challenge, "origin": d.Origin, "crossOrigin": false})
+	text, err := json.Marshal(
+		map[string]any{"type": kind, "challenge": challenge, "origin": d.Origin, "crossOrigin": false},
+	)
 	if err != nil {
 		d.t.Fatal(err)
 	}
 	return text
 }
 
-// data is the authenticator data, with the public key in it where the passkey is new.
+// data returns the authenticator data, with the public key if the passkey is new.
 func (d *Device) data(isNew bool) []byte {
 	d.Counter++
 	hash := sha256.Sum256([]byte(d.RPID))
@@ -102,7 +104,7 @@ func (d *Device) data(isNew bool) []byte {
 	return append(out, point[33:]...)
 }
 
-// Register makes a passkey by the options of a registration, and returns RegistrationResponseJSON.
+// Register creates a passkey for a registration's options, and returns RegistrationResponseJSON.
 func (d *Device) Register(options any) map[string]any {
 	d.t.Helper()
 	var o struct {
@@ -120,12 +122,17 @@ func (d *Device) Register(options any) map[string]any {
 	object = append(object, 0x59, byte(len(data)>>8), byte(len(data)))
 	object = append(object, data...)
 	return map[string]any{
-		"id": b64(d.id), "rawId": b64(d.id), "type": "public-key", "authenticatorAttachment": "platform", "clientExtensionResults": map[string]any{},
-		"response": map[string]any{"clientDataJSON": b64(d.clientData("webauthn.create", o.Challenge)), "attestationObject": b64(object), "transports": []string{"internal"}},
+		"id": b64(d.id), "rawId": b64(d.id), "type": "public-key",
+		"authenticatorAttachment": "platform", "clientExtensionResults": map[string]any{},
+		"response": map[string]any{
+			"clientDataJSON":    b64(d.clientData("webauthn.create", o.Challenge)),
+			"attestationObject": b64(object),
+			"transports":        []string{"internal"},
+		},
 	}
 }
 
-// SignIn answers the options of a sign-in, and returns AuthenticationResponseJSON.
+// SignIn answers a sign-in's options, and returns AuthenticationResponseJSON.
 func (d *Device) SignIn(options any) map[string]any {
 	d.t.Helper()
 	var o struct{ Challenge string }
@@ -145,7 +152,13 @@ func (d *Device) SignIn(options any) map[string]any {
 		d.t.Fatal(err)
 	}
 	return map[string]any{
-		"id": b64(d.id), "rawId": b64(d.id), "type": "public-key", "authenticatorAttachment": "platform", "clientExtensionResults": map[string]any{},
-		"response": map[string]any{"clientDataJSON": b64(client), "authenticatorData": b64(data), "signature": b64(signature), "userHandle": d.handle},
+		"id": b64(d.id), "rawId": b64(d.id), "type": "public-key",
+		"authenticatorAttachment": "platform", "clientExtensionResults": map[string]any{},
+		"response": map[string]any{
+			"clientDataJSON":    b64(client),
+			"authenticatorData": b64(data),
+			"signature":         b64(signature),
+			"userHandle":        d.handle,
+		},
 	}
 }

@@ -25,7 +25,10 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	offers, err := c.ListOffersWithResponse(ctx, &api.ListOffersParams{GpuType: new("NVIDIA B200"), Available: new(true)})
+	offers, err := c.ListOffersWithResponse(
+		ctx,
+		&api.ListOffersParams{GpuType: new("NVIDIA B200"), Available: new(true)},
+	)
 	if err != nil || offers.JSON200 == nil || len(offers.JSON200.Data) == 0 {
 		return fmt.Errorf("offers: %v %s", err, offers.Body)
 	}
@@ -33,16 +36,29 @@ func run(ctx context.Context) error {
 	if err != nil || quote.JSON201 == nil {
 		return fmt.Errorf("quote: %v %s", err, quote.Body)
 	}
-	made, err := c.CreateDeploymentWithResponse(ctx, &api.CreateDeploymentParams{IdempotencyKey: new("oapi")}, api.CreateDeployment{
-		Name: "oapi", QuoteId: &quote.JSON201.Data.QuoteId, OperatingSystem: new("Ubuntu 22.04"), SshPublicKey: new(os.Getenv("SSH_PUBLIC_KEY")),
-	})
+	made, err := c.CreateDeploymentWithResponse(
+		ctx,
+		&api.CreateDeploymentParams{IdempotencyKey: new("oapi")},
+		api.CreateDeployment{
+			Name: "oapi", QuoteId: &quote.JSON201.Data.QuoteId, OperatingSystem: new("Ubuntu 22.04"),
+			SshPublicKey: new(os.Getenv("SSH_PUBLIC_KEY")),
+		},
+	)
 	if err != nil || made.JSON201 == nil {
 		return fmt.Errorf("deploy: %v %s", err, made.Body)
 	}
-	id := made.JSON201.Data.Id
+	return use(ctx, c, made.JSON201.Data.Id)
+}
+
+// use waits for the deployment, lists it, and terminates it.
+func use(ctx context.Context, c *api.ClientWithResponses, id string) error {
 	wait := func(status api.GetDeploymentParamsWaitFor) error {
 		for range 20 {
-			d, err := c.GetDeploymentWithResponse(ctx, id, &api.GetDeploymentParams{WaitFor: &status, TimeoutSeconds: new(int64(20))})
+			d, err := c.GetDeploymentWithResponse(
+				ctx,
+				id,
+				&api.GetDeploymentParams{WaitFor: &status, TimeoutSeconds: new(int64(20))},
+			)
 			if err != nil || d.JSON200 == nil {
 				return fmt.Errorf("waiting for %s: %v %s", status, err, d.Body)
 			}
@@ -50,12 +66,15 @@ func run(ctx context.Context) error {
 				return nil
 			}
 		}
-		return fmt.Errorf("it did not become %s", status)
+		return fmt.Errorf("the deployment did not become %s", status)
 	}
 	if err := wait("running"); err != nil {
 		return err
 	}
-	list, err := c.ListDeploymentsWithResponse(ctx, &api.ListDeploymentsParams{Status: &[]api.ListDeploymentsParamsStatus{"running", "failed"}})
+	list, err := c.ListDeploymentsWithResponse(
+		ctx,
+		&api.ListDeploymentsParams{Status: &[]api.ListDeploymentsParamsStatus{"running", "failed"}},
+	)
 	if err != nil || list.JSON200 == nil || len(list.JSON200.Data) != 1 {
 		return fmt.Errorf("list: %v %s", err, list.Body)
 	}
@@ -63,7 +82,11 @@ func run(ctx context.Context) error {
 	if err != nil || none.JSON4XX == nil || none.JSON4XX.Error.Code != "NOT_FOUND" {
 		return fmt.Errorf("none: %v %s", err, none.Body)
 	}
-	end, err := c.TerminateDeploymentWithResponse(ctx, id, &api.TerminateDeploymentParams{When: new(api.TerminateDeploymentParamsWhen("earliest"))})
+	end, err := c.TerminateDeploymentWithResponse(
+		ctx,
+		id,
+		&api.TerminateDeploymentParams{When: new(api.TerminateDeploymentParamsWhen("earliest"))},
+	)
 	if err != nil || end.JSON202 == nil || end.JSON202.Data.AutoTerminateAt == nil {
 		return fmt.Errorf("terminate: %v %s", err, end.Body)
 	}
