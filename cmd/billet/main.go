@@ -13,7 +13,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends at once who will not wait for the first
-	code := cli.Main(ctx, cli.System{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Environ(), Version: version.Get()}, os.Args[1:])
-	os.Exit(code)
+	context.AfterFunc(ctx, stop) // a second signal kills the process at once
+	system := cli.System{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Environ(), Version: version.Get()}
+	os.Exit(cli.Main(ctx, system, os.Args[1:]))
 }

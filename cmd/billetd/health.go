@@ -14,64 +14,66 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// healthTime is how long the server may take to say that it is well.
-const healthTime = 5 * time.Second
+// healthTimeout limits how long the server may take to respond.
+const healthTimeout = 5 * time.Second
 
-// health is for who watches over the server and has no shell and no curl, as in a container that holds nothing else.
+// health checks the server where there is neither shell nor curl, as in a minimal container.
 func health() *cobra.Command {
 	var listen string
 	var ready bool
 	cmd := &cobra.Command{
 		Use:   "health",
-		Short: "Ask the server on this machine whether it is well",
-		Long:  "Ask the server that was started with the same --listen whether it is alive: it fails where no answer comes, or another one.",
+		Short: "Check the health of the server on this machine",
+		Long:  "Check that the server with the same --listen is alive. The command fails if it is not.",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			path := "/healthz"
 			if ready {
 				path = "/readyz"
 			}
-			return ask(cmd.Context(), listen, path)
+			return checkHealth(cmd.Context(), listen, path)
 		},
 	}
-	cmd.Flags().StringVar(&listen, "listen", app.Default().Listen, "address of the API")
-	cmd.Flags().BoolVar(&ready, "ready", false, "also ask whether it can serve: the database answers, and a provider has")
+	cmd.Flags().StringVar(&listen, "listen", app.Default().Listen, "`address` of the API")
+	cmd.Flags().BoolVar(&ready, "ready", false, "check readiness as well: the database and a provider respond")
 	return cmd
 }
 
-func ask(ctx context.Context, listen, path string) error {
+func checkHealth(ctx context.Context, listen, path string) error {
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil {
 		return fmt.Errorf("--listen: %w", err)
 	}
-	switch ip, err := netip.ParseAddr(host); { // no names: where nothing else is, nobody knows what localhost is
+	switch ip, err := netip.ParseAddr(host); { // no names: a minimal container cannot resolve localhost
 	case host == "", err == nil && ip == netip.IPv4Unspecified():
 		host = "127.0.0.1"
 	case err == nil && ip == netip.IPv6Unspecified():
 		host = "::1"
 	}
-	ctx, cancel := context.WithTimeout(ctx, healthTime)
+	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
 	url := "http://" + net.JoinHostPort(host, port) + path
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
 	}
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // and no proxy: it is on this machine
+	client := http.Client{
+		Transport: &http.Transport{DisableKeepAlives: true},
+	} // no proxy: the server is on this machine
 	response, err := client.Do(request)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answers %s", url, response.Status)
+		return fmt.Errorf("%s responded with %s", url, response.Status)
 	}
 	return nil
 }
 
-// tellReady tells the service manager that the server answers, where one started it and waits to be told (systemd's Type=notify). Whoever
-// starts the service then hears at once why it did not come up.
-func tellReady(ctx context.Context, log *slog.Logger) {
+// notifyReady reports to the service manager that the server is ready, if the manager expects it
+// (systemd's Type=notify).
+func notifyReady(ctx context.Context, log *slog.Logger) {
 	socket := os.Getenv("NOTIFY_SOCKET")
 	if socket == "" {
 		return
@@ -82,6 +84,6 @@ func tellReady(ctx context.Context, log *slog.Logger) {
 		_ = c.Close()
 	}
 	if err != nil {
-		log.WarnContext(ctx, "the service manager could not be told that the server is ready", "error", err)
+		log.WarnContext(ctx, "cannot notify the service manager that the server is ready", "error", err)
 	}
 }

@@ -1,4 +1,4 @@
-// Command billetd is the Billet server, and the operator's verbs beside it.
+// Command billetd is the Billet server and its operator's command line.
 package main
 
 import (
@@ -9,17 +9,17 @@ import (
 	"syscall"
 
 	"github.com/billetcloud/billet/internal/provider/sim/node"
-	_ "golang.org/x/crypto/x509roots/fallback" // clouds are asked over TLS also where the system has no certificates, as in an empty container
+	_ "golang.org/x/crypto/x509roots/fallback" // root certificates for systems without them, such as empty containers
 )
 
 func main() {
-	// A simulated machine is this program again, in namespaces of its own.
+	// A simulated machine runs this program in its own namespaces.
 	if len(os.Args) > 1 && os.Args[1] == node.InitArg {
 		node.Main()
 		return
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends at once who will not wait for the first
+	context.AfterFunc(ctx, stop) // a second signal kills the process at once
 	err := root().ExecuteContext(ctx)
 	stop()
 	if err != nil {

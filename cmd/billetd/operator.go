@@ -15,38 +15,50 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// verb is a command that opens the database for itself. It works also while the server runs.
-func verb(use, short string, add func(*cobra.Command), run func(cmd *cobra.Command, o *app.Operator, out *output) error) *cobra.Command {
-	cmd := verbOn(use, short, add, func(cmd *cobra.Command, _ string, o *app.Operator, out *output) error { return run(cmd, o, out) })
+// operatorCommand returns a command that opens the database itself. It also works while the server
+// runs.
+func operatorCommand(
+	use, short string, flags func(*cobra.Command), run func(cmd *cobra.Command, o *app.Operator, out *output) error,
+) *cobra.Command {
+	runOn := func(cmd *cobra.Command, _ string, o *app.Operator, out *output) error { return run(cmd, o, out) }
+	cmd := operatorCommandOn(use, short, flags, runOn)
 	cmd.Args = cobra.NoArgs
 	return cmd
 }
 
-// verbOn is a verb that takes one argument.
-func verbOn(use, short string, add func(*cobra.Command), run func(cmd *cobra.Command, on string, o *app.Operator, out *output) error) *cobra.Command {
-	h, out := &house{}, &output{}
-	cmd := &cobra.Command{Use: use, Short: short, Args: oneArgument, RunE: func(cmd *cobra.Command, args []string) error {
-		o, err := app.OpenOperator(cmd.Context(), h.c)
-		if err != nil {
-			return err
-		}
-		return errors.Join(run(cmd, strings.Join(args, ""), o, out), o.Close())
-	}}
+// operatorCommandOn is operatorCommand with one argument.
+func operatorCommandOn(
+	use, short string, flags func(*cobra.Command),
+	run func(cmd *cobra.Command, on string, o *app.Operator, out *output) error,
+) *cobra.Command {
+	common, out := &commonFlags{}, &output{}
+	cmd := &cobra.Command{
+		Use:   use,
+		Short: short,
+		Args:  oneArgument,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o, err := app.OpenOperator(cmd.Context(), common.cfg)
+			if err != nil {
+				return err
+			}
+			return errors.Join(run(cmd, strings.Join(args, ""), o, out), o.Close())
+		},
+	}
 	out.flag(cmd)
-	add(cmd)
-	return h.flags(cmd)
+	flags(cmd)
+	return common.flags(cmd)
 }
 
-// oneArgument takes exactly one, and shows how where that is not so.
+// oneArgument requires exactly one argument. The error shows the usage.
 func oneArgument(cmd *cobra.Command, args []string) error {
 	if len(args) != 1 {
-		return fmt.Errorf("one argument is needed: %s", cmd.UseLine())
+		return fmt.Errorf("expected one argument: %s", cmd.UseLine())
 	}
 	return nil
 }
 
-// must marks flags as required.
-func must(cmd *cobra.Command, names ...string) {
+// requireFlags marks flags as required.
+func requireFlags(cmd *cobra.Command, names ...string) {
 	for _, n := range names {
 		if err := cmd.MarkFlagRequired(n); err != nil {
 			panic(err)
@@ -54,30 +66,30 @@ func must(cmd *cobra.Command, names ...string) {
 	}
 }
 
-// page is the flags of a list.
+// page adds the flags of a list.
 func page(cmd *cobra.Command, p *db.Page) {
-	cmd.Flags().IntVar(&p.Number, "page", 1, "which page, from 1")
-	cmd.Flags().IntVar(&p.Limit, "limit", 100, "how many rows, 1 to 100")
+	cmd.Flags().IntVar(&p.Number, "page", 1, "page `number`, from 1")
+	cmd.Flags().IntVar(&p.Limit, "limit", 100, "rows per page, 1 to 100")
 }
 
 func checkPage(p db.Page) error {
 	if p.Number < 1 || p.Limit < 1 || p.Limit > 100 {
-		return errors.New("--page counts from 1, and --limit is 1 to 100")
+		return errors.New("--page must be at least 1, and --limit 1 to 100")
 	}
 	return nil
 }
 
 func accounts() *cobra.Command {
-	cmd := &cobra.Command{Use: "account", Short: "Make and list accounts, and set their markup"}
+	cmd := &cobra.Command{Use: "account", Short: "Manage accounts"}
 	var name, credit string
-	cmd.AddCommand(verb("create", "Make an account with a wallet", func(cmd *cobra.Command) {
-		cmd.Flags().StringVar(&name, "name", "", "what it is called")
-		cmd.Flags().StringVar(&credit, "credit", "0", "US dollars to start with")
-		must(cmd, "name")
+	cmd.AddCommand(operatorCommand("create", "Create an account with a wallet", func(cmd *cobra.Command) {
+		cmd.Flags().StringVar(&name, "name", "", "`name` of the account")
+		cmd.Flags().StringVar(&credit, "credit", "0", "initial credit in `USD`")
+		requireFlags(cmd, "name")
 	}, func(cmd *cobra.Command, o *app.Operator, out *output) error {
 		amount, err := money.Parse(credit)
 		if err != nil || amount < 0 {
-			return errors.New("--credit: an amount in US dollars of at least 0, such as 100 or 49.99")
+			return errors.New("--credit must be an amount in US dollars of at least 0, such as 100 or 49.99")
 		}
 		a, err := o.CreateAccount(cmd.Context(), name, amount)
 		if err != nil {
@@ -86,25 +98,35 @@ func accounts() *cobra.Command {
 		return out.print(cmd.OutOrStdout(), a, []any{"ID", "NAME", "CREDIT"}, [][]any{{a.ID, a.Name, amount}})
 	}))
 	var p db.Page
-	cmd.AddCommand(verb("list", "List the accounts", func(cmd *cobra.Command) { page(cmd, &p) }, func(cmd *cobra.Command, o *app.Operator, out *output) error {
-		if err := checkPage(p); err != nil {
-			return err
-		}
-		list, _, err := o.Accounts.List(cmd.Context(), o.DB, p)
-		var rows [][]any
-		for _, a := range list {
-			rows = append(rows, []any{a.ID, a.Name, a.CreatedAt.Format(time.RFC3339)})
-		}
-		return errors.Join(err, out.print(cmd.OutOrStdout(), list, []any{"ID", "NAME", "CREATED"}, rows))
-	}))
-	markup := verb("markup <account> <percent>|default", "Give an account a markup of its own, or the usual ones again; running servers take it over within seconds", func(*cobra.Command) {},
+	cmd.AddCommand(
+		operatorCommand(
+			"list",
+			"List accounts",
+			func(cmd *cobra.Command) { page(cmd, &p) },
+			func(cmd *cobra.Command, o *app.Operator, out *output) error {
+				if err := checkPage(p); err != nil {
+					return err
+				}
+				list, _, err := o.Accounts.List(cmd.Context(), o.DB, p)
+				var rows [][]any
+				for _, a := range list {
+					rows = append(rows, []any{a.ID, a.Name, a.CreatedAt.Format(time.RFC3339)})
+				}
+				return errors.Join(err, out.print(cmd.OutOrStdout(), list, []any{"ID", "NAME", "CREATED"}, rows))
+			},
+		),
+	)
+	markup := operatorCommand(
+		"markup <account> <percent>|default",
+		"Set an account's markup, or reset it to the default; takes effect within seconds",
+		func(*cobra.Command) {},
 		func(cmd *cobra.Command, o *app.Operator, out *output) error {
 			of, percent := id.ID(cmd.Flags().Arg(0)), cmd.Flags().Arg(1)
 			var own *int64
 			if percent != "default" {
 				bp, err := provideraccount.ParseMarkup(percent)
 				if err != nil {
-					return fmt.Errorf("%w, nor default", err)
+					return fmt.Errorf("%w, or default", err)
 				}
 				own = &bp
 			}
@@ -112,38 +134,47 @@ func accounts() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return out.print(cmd.OutOrStdout(), map[string]any{"account": a.ID, "name": a.Name, "markupBasisPoints": a.Markup}, []any{"ID", "NAME", "MARKUP"}, [][]any{{a.ID, a.Name, percent}})
-		})
+			return out.print(cmd.OutOrStdout(),
+				map[string]any{"account": a.ID, "name": a.Name, "markupBasisPoints": a.Markup},
+				[]any{"ID", "NAME", "MARKUP"}, [][]any{{a.ID, a.Name, percent}})
+		},
+	)
 	markup.Args = cobra.ExactArgs(2)
 	cmd.AddCommand(markup)
 	return cmd
 }
 
 func keys() *cobra.Command {
-	cmd := &cobra.Command{Use: "key", Short: "Make, list and revoke API keys"}
+	cmd := &cobra.Command{Use: "key", Short: "Manage API keys"}
 	var of, name, key string
 	var scopes, networks []string
 	var read, write, deploy int
 	var expires time.Duration
-	var may spending
-	cmd.AddCommand(verb("create", "Make an API key; it is shown once", func(cmd *cobra.Command) {
+	var limitFlags spending
+	cmd.AddCommand(operatorCommand("create", "Create an API key; it is shown once", func(cmd *cobra.Command) {
 		f := cmd.Flags()
-		f.StringVar(&of, "account", "", "whose key it is")
-		f.StringVar(&name, "name", "", "what it is called")
-		f.StringSliceVar(&scopes, "scopes", nil, "what it may do, comma-separated; everything without this")
-		f.StringSliceVar(&networks, "networks", nil, "from where it may be used, as addresses or CIDR; from everywhere without this")
-		f.DurationVar(&expires, "expires-in", 0, "how long it works; for ever without this")
-		f.IntVar(&read, "read-limit", account.DefaultLimits.Read, "reads a minute")
-		f.IntVar(&write, "write-limit", account.DefaultLimits.Write, "writes a minute")
-		f.IntVar(&deploy, "deploy-limit", account.DefaultLimits.Deploy, "deploys a minute")
-		may.flags(f)
-		must(cmd, "account", "name")
+		f.StringVar(&of, "account", "", "`id` of the account")
+		f.StringVar(&name, "name", "", "`name` of the key")
+		f.StringSliceVar(&scopes, "scopes", nil, "`scopes`, comma-separated; default: all")
+		f.StringSliceVar(&networks, "networks", nil, "IP allowlist: addresses or CIDR `networks`; default: any")
+		f.DurationVar(&expires, "expires-in", 0, "`duration` until it expires; default: never expires")
+		f.IntVar(&read, "read-limit", account.DefaultLimits.Read, "read requests per minute")
+		f.IntVar(&write, "write-limit", account.DefaultLimits.Write, "write requests per minute")
+		f.IntVar(&deploy, "deploy-limit", account.DefaultLimits.Deploy, "deploys per minute")
+		limitFlags.flags(f)
+		requireFlags(cmd, "account", "name")
 	}, func(cmd *cobra.Command, o *app.Operator, out *output) error {
-		limits, err := may.limits(cmd.Flags())
+		limits, err := limitFlags.limits(cmd.Flags())
 		if err != nil {
 			return err
 		}
-		r := account.KeyRequest{Name: name, Scopes: account.AllScopes(), AllowedNetworks: networks, Limits: account.LimitOverrides{Read: given(cmd, "read-limit", &read), Write: given(cmd, "write-limit", &write), Deploy: given(cmd, "deploy-limit", &deploy)}}
+		r := account.KeyRequest{
+			Name: name, Scopes: account.AllScopes(), AllowedNetworks: networks,
+			Limits: account.LimitOverrides{
+				Read:   ifSet(cmd, "read-limit", &read),
+				Write:  ifSet(cmd, "write-limit", &write),
+				Deploy: ifSet(cmd, "deploy-limit", &deploy),
+			}}
 		if len(scopes) > 0 {
 			r.Scopes = nil
 			for _, s := range scopes {
@@ -158,14 +189,25 @@ func keys() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return out.print(cmd.OutOrStdout(), map[string]any{"id": k.ID, "key": secret, "name": k.Name, "scopes": k.Scopes, "limits": k.Limits, "spendingLimits": orNone(limits)},
-			[]any{"ID", "KEY (shown only now)"}, [][]any{{k.ID, secret}})
+		return out.print(
+			cmd.OutOrStdout(),
+			map[string]any{
+				"id":             k.ID,
+				"key":            secret,
+				"name":           k.Name,
+				"scopes":         k.Scopes,
+				"limits":         k.Limits,
+				"spendingLimits": orNone(limits),
+			},
+			[]any{"ID", "KEY (shown only now)"},
+			[][]any{{k.ID, secret}},
+		)
 	}))
 	var p db.Page
-	cmd.AddCommand(verb("list", "List an account's API keys", func(cmd *cobra.Command) {
-		cmd.Flags().StringVar(&of, "account", "", "whose keys")
+	cmd.AddCommand(operatorCommand("list", "List an account's API keys", func(cmd *cobra.Command) {
+		cmd.Flags().StringVar(&of, "account", "", "`id` of the account")
 		page(cmd, &p)
-		must(cmd, "account")
+		requireFlags(cmd, "account")
 	}, func(cmd *cobra.Command, o *app.Operator, out *output) error {
 		if err := checkPage(p); err != nil {
 			return err
@@ -177,27 +219,49 @@ func keys() *cobra.Command {
 		shown, err := withSpending(cmd.Context(), o.DB, list)
 		var rows [][]any
 		for _, k := range shown {
-			rows = append(rows, []any{k.ID, k.Name, k.Prefix, when(k.ExpiresAt, "never"), when(k.RevokedAt, "no"), when(k.LastUsedAt, "never"), inWords(k.Spending)})
+			rows = append(
+				rows,
+				[]any{
+					k.ID,
+					k.Name,
+					k.Prefix,
+					when(k.ExpiresAt, "never"),
+					when(k.RevokedAt, "no"),
+					when(k.LastUsedAt, "never"),
+					describeLimits(k.Spending),
+				},
+			)
 		}
-		return errors.Join(err, out.print(cmd.OutOrStdout(), shown, []any{"ID", "NAME", "KEY", "EXPIRES", "REVOKED", "LAST USED", "MAY SPEND"}, rows))
+		return errors.Join(
+			err,
+			out.print(cmd.OutOrStdout(), shown,
+				[]any{"ID", "NAME", "KEY", "EXPIRES", "REVOKED", "LAST USED", "SPENDING LIMITS"}, rows),
+		)
 	}))
-	cmd.AddCommand(verb("revoke", "Revoke an API key for ever; when this returns, no server takes it any more", func(cmd *cobra.Command) {
-		cmd.Flags().StringVar(&of, "account", "", "whose key it is")
-		cmd.Flags().StringVar(&key, "key", "", "the key's id")
-		must(cmd, "account", "key")
-	}, func(cmd *cobra.Command, o *app.Operator, out *output) error {
-		k, err := o.RevokeKey(cmd.Context(), id.ID(of), id.ID(key))
-		if err != nil {
-			return err
-		}
-		time.Sleep(account.KeyFresh) // a running server may have read the key a moment before
-		return out.print(cmd.OutOrStdout(), k, []any{"ID", "REVOKED"}, [][]any{{k.ID, when(k.RevokedAt, "no")}})
-	}))
+	cmd.AddCommand(
+		operatorCommand(
+			"revoke",
+			"Revoke an API key; takes effect before the command returns",
+			func(cmd *cobra.Command) {
+				cmd.Flags().StringVar(&of, "account", "", "`id` of the account")
+				cmd.Flags().StringVar(&key, "key", "", "`id` of the key")
+				requireFlags(cmd, "account", "key")
+			},
+			func(cmd *cobra.Command, o *app.Operator, out *output) error {
+				k, err := o.RevokeKey(cmd.Context(), id.ID(of), id.ID(key))
+				if err != nil {
+					return err
+				}
+				time.Sleep(account.KeyFresh) // a running server can have cached the key
+				return out.print(cmd.OutOrStdout(), k, []any{"ID", "REVOKED"}, [][]any{{k.ID, when(k.RevokedAt, "no")}})
+			},
+		),
+	)
 	return cmd
 }
 
-// given is the value of a flag that was given, nil of one that was not: such a limit follows the default, should that change.
-func given(cmd *cobra.Command, flag string, value *int) *int {
+// ifSet returns the value of a flag that was set, otherwise nil: that limit follows the default.
+func ifSet(cmd *cobra.Command, flag string, value *int) *int {
 	if cmd.Flags().Changed(flag) {
 		return value
 	}
@@ -212,38 +276,66 @@ func when(t *time.Time, otherwise string) string {
 }
 
 func wallets() *cobra.Command {
-	cmd := &cobra.Command{Use: "wallet", Short: "See and fill wallets"}
+	cmd := &cobra.Command{Use: "wallet", Short: "Manage wallets"}
 	var of, amount, note, reference string
-	cmd.AddCommand(verb("credit", "Put money into a wallet, or take some out with a negative amount", func(cmd *cobra.Command) {
-		f := cmd.Flags()
-		f.StringVar(&of, "account", "", "whose wallet")
-		f.StringVar(&amount, "amount", "", "US dollars")
-		f.StringVar(&note, "note", "", "what the statement says")
-		f.StringVar(&reference, "reference", "", "your name for this credit: the same one works only once")
-		must(cmd, "account", "amount")
-	}, func(cmd *cobra.Command, o *app.Operator, out *output) error {
-		m, err := money.Parse(amount)
-		if err != nil || m == 0 {
-			return errors.New("--amount: an amount in US dollars, such as 100 or 49.99, and not 0")
-		}
-		w, made, err := o.Credit(cmd.Context(), id.ID(of), m, note, reference)
-		if err != nil {
-			return err
-		}
-		return out.print(cmd.OutOrStdout(), map[string]any{"made": made, "account": of, "balance": w.Balance, "held": w.Held, "available": w.Available},
-			[]any{"MADE", "BALANCE", "HELD", "AVAILABLE"}, [][]any{{made, w.Balance, w.Held, w.Available}})
-	}))
+	cmd.AddCommand(
+		operatorCommand("credit", "Add credit to a wallet, or deduct a negative amount", func(cmd *cobra.Command) {
+			f := cmd.Flags()
+			f.StringVar(&of, "account", "", "`id` of the account")
+			f.StringVar(&amount, "amount", "", "amount in `USD`")
+			f.StringVar(&note, "note", "", "`text` on the customer's statement")
+			f.StringVar(
+				&reference,
+				"reference",
+				"",
+				"`reference`, such as an invoice number; prevents duplicate credits",
+			)
+			requireFlags(cmd, "account", "amount")
+		}, func(cmd *cobra.Command, o *app.Operator, out *output) error {
+			m, err := money.Parse(amount)
+			if err != nil || m == 0 {
+				return errors.New("--amount must be an amount in US dollars other than 0, such as 100 or 49.99")
+			}
+			w, made, err := o.Credit(cmd.Context(), id.ID(of), m, note, reference)
+			if err != nil {
+				return err
+			}
+			return out.print(
+				cmd.OutOrStdout(),
+				map[string]any{
+					"made":      made,
+					"account":   of,
+					"balance":   w.Balance,
+					"held":      w.Held,
+					"available": w.Available,
+				},
+				[]any{"APPLIED", "BALANCE", "ON HOLD", "AVAILABLE"},
+				[][]any{{made, w.Balance, w.Held, w.Available}},
+			)
+		}),
+	)
 	var p db.Page
-	cmd.AddCommand(verb("list", "List the wallets of all accounts", func(cmd *cobra.Command) { page(cmd, &p) }, func(cmd *cobra.Command, o *app.Operator, out *output) error {
-		if err := checkPage(p); err != nil {
-			return err
-		}
-		list, err := o.Wallets(cmd.Context(), p)
-		var rows [][]any
-		for _, w := range list {
-			rows = append(rows, []any{w.Account, w.Balance, w.Held, w.Available, when(w.NegativeSince, "no")})
-		}
-		return errors.Join(err, out.print(cmd.OutOrStdout(), list, []any{"ACCOUNT", "BALANCE", "HELD", "AVAILABLE", "IN ARREARS SINCE"}, rows))
-	}))
+	cmd.AddCommand(
+		operatorCommand(
+			"list",
+			"List the wallets of all accounts",
+			func(cmd *cobra.Command) { page(cmd, &p) },
+			func(cmd *cobra.Command, o *app.Operator, out *output) error {
+				if err := checkPage(p); err != nil {
+					return err
+				}
+				list, err := o.Wallets(cmd.Context(), p)
+				var rows [][]any
+				for _, w := range list {
+					rows = append(rows, []any{w.Account, w.Balance, w.Held, w.Available, when(w.NegativeSince, "no")})
+				}
+				return errors.Join(
+					err,
+					out.print(cmd.OutOrStdout(), list,
+						[]any{"ACCOUNT", "BALANCE", "ON HOLD", "AVAILABLE", "PAST DUE SINCE"}, rows),
+				)
+			},
+		),
+	)
 	return cmd
 }

@@ -9,14 +9,14 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// output is how a verb answers: a table for people, JSON for programs.
+// output prints the result of a command, as a table or as JSON.
 type output struct{ format string }
 
 func (o *output) flag(cmd *cobra.Command) {
-	cmd.Flags().StringVarP(&o.format, "output", "o", "table", "table or json")
+	cmd.Flags().StringVarP(&o.format, "output", "o", "table", "output `format`: table or json")
 }
 
-// print writes v as JSON, or the rows as a table under the heads.
+// print writes v as JSON, or the rows as a table with the headings.
 func (o *output) print(w io.Writer, v any, heads []any, rows [][]any) error {
 	switch o.format {
 	case "json":
@@ -36,5 +36,5 @@ func (o *output) print(w io.Writer, v any, heads []any, rows [][]any) error {
 		}
 		return t.Flush()
 	}
-	return fmt.Errorf("-o %q is neither table nor json", o.format)
+	return fmt.Errorf("--output must be table or json, not %q", o.format)
 }

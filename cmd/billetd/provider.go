@@ -15,37 +15,44 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// restart follows every change: a running server keeps the providers that it was started with.
-const restart = "A running server takes this over when it is started again."
+// restart follows every change, since a running server keeps the providers that it started with.
+const restart = "Restart the server to apply the change."
 
 func providers() *cobra.Command {
-	cmd := &cobra.Command{Use: "provider", Short: "Connect the clouds to sell from: add their keys, check them, set markups", Long: `Connect the clouds to sell from. Their keys are kept encrypted.
+	cmd := &cobra.Command{
+		Use:   "provider",
+		Short: "Manage provider accounts",
+		Long: `Manage the accounts at providers from which you sell machines. API keys are stored
+encrypted.
 
   billetd provider kinds
   billetd provider add voltage-park --api-key-stdin < voltage-park.key
   billetd provider check voltage-park
 
-` + restart + ` Several accounts at one cloud
-need a --slug each. A file with the same content goes to billetd serve --providers-file.`}
-	cmd.AddCommand(providerKinds(), providerAdd(), providerList(), providerKey(), providerMarkup(), providerCheck(), providerRemove())
+` + restart + ` Several accounts at one
+provider need a --slug each. Alternatively, use a file: billetd serve --providers-file.`,
+	}
+	cmd.AddCommand(providerKinds(), providerAdd(), providerList(), providerKey(), providerMarkup(), providerCheck(),
+		providerRemove())
 	return cmd
 }
 
-// secretIn is where an API key comes from: never from a flag, which everybody on the machine can read.
+// secretIn reads an API key from standard input or a file. A flag would be visible to all users of
+// the machine.
 type secretIn struct {
 	stdin bool
 	file  string
 }
 
 func (k *secretIn) flags(cmd *cobra.Command) {
-	cmd.Flags().BoolVar(&k.stdin, "api-key-stdin", false, "read the API key from the standard input")
-	cmd.Flags().StringVar(&k.file, "api-key-file", "", "read the API key from this file")
+	cmd.Flags().BoolVar(&k.stdin, "api-key-stdin", false, "read the API key from standard input")
+	cmd.Flags().StringVar(&k.file, "api-key-file", "", "read the API key from this `file`")
 }
 
 func (k *secretIn) read(in io.Reader) (string, error) {
 	switch {
 	case k.stdin == (k.file != ""):
-		return "", errors.New("give exactly one of --api-key-stdin and --api-key-file")
+		return "", errors.New("use exactly one of --api-key-stdin and --api-key-file")
 	case k.stdin:
 		text, err := io.ReadAll(bufio.NewReader(io.LimitReader(in, 64<<10)))
 		return string(text), err
@@ -57,9 +64,9 @@ func (k *secretIn) read(in io.Reader) (string, error) {
 func printProviders(cmd *cobra.Command, out *output, v any, all []provideraccount.Provider) error {
 	var rows [][]any
 	for _, p := range all {
-		markup := "the server's"
+		markup := "default"
 		if p.Markup != nil {
-			markup = fmt.Sprintf("%d.%02d %%", *p.Markup/100, *p.Markup%100)
+			markup = fmt.Sprintf("%d.%02d%%", *p.Markup/100, *p.Markup%100)
 		}
 		var settings []string
 		for _, name := range slices.Sorted(maps.Keys(p.Settings)) {
@@ -67,28 +74,45 @@ func printProviders(cmd *cobra.Command, out *output, v any, all []provideraccoun
 		}
 		base := p.BaseURL
 		if base == "" {
-			base = "the cloud's own"
+			base = "default"
 		}
-		rows = append(rows, []any{p.Slug, p.Kind, p.Name, base, markup, strings.Join(settings, " "), p.KeyChangedAt.Format("2006-01-02")})
+		rows = append(
+			rows,
+			[]any{
+				p.Slug,
+				p.Kind,
+				p.Name,
+				base,
+				markup,
+				strings.Join(settings, " "),
+				p.KeyChangedAt.Format("2006-01-02"),
+			},
+		)
 	}
-	return out.print(cmd.OutOrStdout(), v, []any{"SLUG", "KIND", "NAME", "BASE URL", "MARKUP", "SETTINGS", "KEY SINCE"}, rows)
+	return out.print(cmd.OutOrStdout(), v, []any{"SLUG", "KIND", "NAME", "BASE URL", "MARKUP", "SETTINGS", "KEY SINCE"},
+		rows)
 }
 
 func providerKinds() *cobra.Command {
-	return verb("kinds", "List the clouds that there are adapters for, and their settings", func(*cobra.Command) {}, func(cmd *cobra.Command, o *app.Operator, out *output) error {
-		var rows [][]any
-		for _, k := range o.Supply.Kinds() {
-			rows = append(rows, []any{k.Word, k.Name, ""})
-			for _, name := range slices.Sorted(maps.Keys(k.Settings)) {
-				rows = append(rows, []any{"", "", name + ": " + k.Settings[name]})
+	return operatorCommand(
+		"kinds",
+		"List the supported kinds of providers and their settings",
+		func(*cobra.Command) {},
+		func(cmd *cobra.Command, o *app.Operator, out *output) error {
+			var rows [][]any
+			for _, k := range o.Supply.Kinds() {
+				rows = append(rows, []any{k.Word, k.Name, ""})
+				for _, name := range slices.Sorted(maps.Keys(k.Settings)) {
+					rows = append(rows, []any{"", "", name + ": " + k.Settings[name]})
+				}
 			}
-		}
-		rows = append(rows, []any{"", "every kind", ""})
-		for _, name := range slices.Sorted(maps.Keys(provideraccount.Common)) {
-			rows = append(rows, []any{"", "", name + ": " + provideraccount.Common[name]})
-		}
-		return out.print(cmd.OutOrStdout(), o.Supply.Kinds(), []any{"KIND", "NAME", "SETTINGS"}, rows)
-	})
+			rows = append(rows, []any{"", "all kinds", ""})
+			for _, name := range slices.Sorted(maps.Keys(provideraccount.Common)) {
+				rows = append(rows, []any{"", "", name + ": " + provideraccount.Common[name]})
+			}
+			return out.print(cmd.OutOrStdout(), o.Supply.Kinds(), []any{"KIND", "NAME", "SETTINGS"}, rows)
+		},
+	)
 }
 
 func providerAdd() *cobra.Command {
@@ -96,14 +120,14 @@ func providerAdd() *cobra.Command {
 	var k secretIn
 	var markup string
 	var settings []string
-	return verbOn("add KIND", "Connect an account at a cloud", func(cmd *cobra.Command) {
+	return operatorCommandOn("add KIND", "Add a provider account", func(cmd *cobra.Command) {
 		k.flags(cmd)
 		f := cmd.Flags()
-		f.StringVar(&p.Slug, "slug", "", "what it is called in the API; the kind without this")
-		f.StringVar(&p.Name, "name", "", "what people read; the cloud's name without this")
-		f.StringVar(&p.BaseURL, "base-url", "", "where its API is; the cloud's own without this")
-		f.StringVar(&markup, "markup", "", "per cent above its prices; what the server is set to without this")
-		f.StringArrayVar(&settings, "setting", nil, "name=value, as billetd provider kinds lists them; may be given more than once")
+		f.StringVar(&p.Slug, "slug", "", "`slug` in the API; default: the kind")
+		f.StringVar(&p.Name, "name", "", "display `name`; default: the provider's name")
+		f.StringVar(&p.BaseURL, "base-url", "", "`URL` of its API; default: the provider's")
+		f.StringVar(&markup, "markup", "", "`percent` added to its prices; default: the server's --markup")
+		f.StringArrayVar(&settings, "setting", nil, "`name=value` as listed by billetd provider kinds; repeatable")
 	}, func(cmd *cobra.Command, on string, o *app.Operator, out *output) error {
 		p.Kind, p.Settings = on, map[string]string{}
 		for _, s := range settings {
@@ -125,24 +149,29 @@ func providerAdd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(cmd.ErrOrStderr(), "Try the key with `billetd provider check %s`. %s\n", added.Slug, restart)
+		fmt.Fprintf(cmd.ErrOrStderr(), "Run `billetd provider check %s` to verify the key. %s\n", added.Slug, restart)
 		return printProviders(cmd, out, added, []provideraccount.Provider{added})
 	})
 }
 
 func providerList() *cobra.Command {
-	return verb("list", "List the accounts at clouds; their keys are not shown", func(*cobra.Command) {}, func(cmd *cobra.Command, o *app.Operator, out *output) error {
-		all, err := o.Supply.List(cmd.Context(), o.DB)
-		if err != nil {
-			return err
-		}
-		return printProviders(cmd, out, all, all)
-	})
+	return operatorCommand(
+		"list",
+		"List provider accounts; API keys are not shown",
+		func(*cobra.Command) {},
+		func(cmd *cobra.Command, o *app.Operator, out *output) error {
+			all, err := o.Supply.List(cmd.Context(), o.DB)
+			if err != nil {
+				return err
+			}
+			return printProviders(cmd, out, all, all)
+		},
+	)
 }
 
 func providerKey() *cobra.Command {
 	var k secretIn
-	return verbOn("key PROVIDER", "Replace the API key of an account at a cloud", func(cmd *cobra.Command) {
+	return operatorCommandOn("key PROVIDER", "Replace the API key of a provider account", func(cmd *cobra.Command) {
 		k.flags(cmd)
 	}, func(cmd *cobra.Command, on string, o *app.Operator, out *output) error {
 		key, err := k.read(cmd.InOrStdin())
@@ -160,9 +189,9 @@ func providerKey() *cobra.Command {
 
 func providerMarkup() *cobra.Command {
 	var percent string
-	return verbOn("markup PROVIDER", "Set what tenants pay above a cloud's prices", func(cmd *cobra.Command) {
-		cmd.Flags().StringVar(&percent, "percent", "", `such as 12.5, or "default" for what the server is set to`)
-		must(cmd, "percent")
+	return operatorCommandOn("markup PROVIDER", "Set the markup on a provider's prices", func(cmd *cobra.Command) {
+		cmd.Flags().StringVar(&percent, "percent", "", "`percent`, such as 12.5, or default for the server's --markup")
+		requireFlags(cmd, "percent")
 	}, func(cmd *cobra.Command, on string, o *app.Operator, out *output) error {
 		var markup *int64
 		if percent != "default" {
@@ -182,47 +211,55 @@ func providerMarkup() *cobra.Command {
 }
 
 func providerCheck() *cobra.Command {
-	h, out := &house{}, &output{}
+	common, out := &commonFlags{}, &output{}
 	cmd := &cobra.Command{
-		Use: "check PROVIDER", Short: "Ask a cloud what changes nothing there, and say what is not as its adapter believes", Args: oneArgument,
-		Long: `Ask a cloud what changes nothing there: its offers, twice; machines and volumes, also such as there are
-not. Each answer is compared with what the adapter believes, down to fields that it does not know. Nothing
-is launched, ended or paid for. It ends with 1 where an answer differs or did not come.`,
+		Use: "check PROVIDER", Short: "Check that a provider's API works as expected", Args: oneArgument,
+		Long: `Send read-only requests to a provider: offers, machines and volumes, including ones
+that do not exist. Each response is compared with what the adapter expects, including unknown
+fields. Nothing is launched, terminated or billed. The exit code is 1 if a response differs or a
+request fails.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o, err := app.OpenOperator(cmd.Context(), h.c)
+			o, err := app.OpenOperator(cmd.Context(), common.cfg)
 			if err != nil {
 				return err
 			}
 			defer func() { _ = o.Close() }()
-			looks, err := o.CheckProvider(cmd.Context(), h.c, args[0])
+			checks, err := o.CheckProvider(cmd.Context(), common.cfg, args[0])
 			if err != nil {
 				return err
 			}
 			var rows [][]any
 			bad := 0
-			for _, l := range looks {
+			for _, l := range checks {
 				rows = append(rows, []any{l.Verdict, l.What, fmt.Sprintf("%d ms", l.Took), l.Detail})
 				if l.Verdict == provideraccount.Differs || l.Verdict == provideraccount.Failed {
 					bad++
 				}
 			}
-			if err := out.print(cmd.OutOrStdout(), looks, []any{"VERDICT", "WHAT", "TOOK", "DETAIL"}, rows); err != nil || bad == 0 {
+			heads := []any{"RESULT", "CHECK", "DURATION", "DETAIL"}
+			if err := out.print(cmd.OutOrStdout(), checks, heads, rows); err != nil || bad == 0 {
 				return err
 			}
-			return fmt.Errorf("%d of %d answers differ from what the adapter believes, or did not come", bad, len(looks))
+			return fmt.Errorf("%d of %d checks failed or differ from what the adapter expects", bad, len(checks))
 		},
 	}
 	out.flag(cmd)
-	cmd.Flags().StringVar(&h.c.ProvidersFile, "providers-file", "", "where the provider stands, if that is not the database")
-	return h.flags(cmd)
+	cmd.Flags().StringVar(&common.cfg.ProvidersFile, "providers-file", "",
+		"YAML `file` with the provider, if it is not in the database")
+	return common.flags(cmd)
 }
 
 func providerRemove() *cobra.Command {
-	return verbOn("remove PROVIDER", "Forget an account at a cloud and its key; refused while something of ours is there", func(*cobra.Command) {}, func(cmd *cobra.Command, slug string, o *app.Operator, _ *output) error {
-		if err := o.RemoveProvider(cmd.Context(), slug); err != nil {
+	return operatorCommandOn(
+		"remove PROVIDER",
+		"Remove a provider account and its key; not possible while it has machines or volumes",
+		func(*cobra.Command) {},
+		func(cmd *cobra.Command, slug string, o *app.Operator, _ *output) error {
+			if err := o.RemoveProvider(cmd.Context(), slug); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintln(cmd.ErrOrStderr(), "Removed. "+restart)
 			return err
-		}
-		_, err := fmt.Fprintln(cmd.ErrOrStderr(), "Removed. "+restart)
-		return err
-	})
+		},
+	)
 }

@@ -12,40 +12,47 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// house are the flags that say where the server's things are; every verb that needs them has them.
-type house struct{ c app.Config }
+// commonFlags locate the server's database and files. Every command that needs them has these
+// flags.
+type commonFlags struct{ cfg app.Config }
 
 func root() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "billetd",
-		Short: "The bare-metal GPU cloud that one user can run",
-		Long: `billetd puts many sources of GPU machines behind one API: browse offers, deploy
-bare metal, SSH in, attach storage, pay from a prepaid wallet by the hour.
+		Short: "Run a bare-metal GPU cloud",
+		Long: `billetd offers the GPU machines of many providers through one API: browse offers, deploy
+bare metal, connect over SSH, attach storage, and pay by the hour from a prepaid wallet.
 
-Start it with nothing set up:
+Try it without any setup:
 
     billetd serve --sim --demo
 
-Every flag is also an environment variable: --data-dir is BILLET_DATA_DIR. A flag wins.
-BILLET_SECRET_KEY, which is no flag, is the key of what is kept encrypted; replicas
-share it. Without it the key is secret.key in the data directory.`,
+Every flag has an environment variable, which the flag overrides: BILLET_DATA_DIR for
+--data-dir. BILLET_SECRET_KEY, which is not a flag, is the key that encrypts secrets;
+replicas share it. By default, the key is secret.key in the data directory.`,
 		SilenceUsage: true, SilenceErrors: true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd.Flags()) },
 	}
-	cmd.AddCommand(serve(), simulator(), accounts(), persons(), keys(), wallets(), issues(), providers(), secretKeys(), openapi(), health(), versionVerb())
+	cmd.AddCommand(serve(), simulator(), accounts(), users(), keys(), wallets(), issues(), providers(), secretKeys(),
+		openapi(), health(), versionCommand())
 	return cmd
 }
 
-func (h *house) flags(cmd *cobra.Command) *cobra.Command {
-	h.c = app.Default()
-	h.c.SecretKey, h.c.Version = os.Getenv("BILLET_SECRET_KEY"), version.Get().Version
-	cmd.Flags().StringVar(&h.c.DataDir, "data-dir", h.c.DataDir, "where the database, the simulator's machines and the operator's socket are")
-	cmd.Flags().StringVar(&h.c.SecretKeyCommand, "secret-key-command", "", "a command that prints the key of what is kept encrypted, in base64, as a key management service's client does")
-	cmd.Flags().StringVar(&h.c.DatabaseURL, "database-url", "", "a postgres:// URL; SQLite in the data directory without one")
+func (common *commonFlags) flags(cmd *cobra.Command) *cobra.Command {
+	f := cmd.Flags()
+	common.cfg = app.Default()
+	common.cfg.SecretKey, common.cfg.Version = os.Getenv("BILLET_SECRET_KEY"), version.Get().Version
+	f.StringVar(&common.cfg.DataDir, "data-dir", common.cfg.DataDir,
+		"`directory` of the database, the simulated machines and the operator's socket")
+	f.StringVar(&common.cfg.SecretKeyCommand, "secret-key-command", "",
+		"`command` that prints the secret key in base64, for key management services")
+	f.StringVar(&common.cfg.DatabaseURL, "database-url", "",
+		"postgres:// `URL`; default: SQLite in the data directory")
 	return cmd
 }
 
-// fromEnvironment sets each flag that was not given from its variable, --database-url from BILLET_DATABASE_URL.
+// fromEnvironment sets each flag that was not given from its variable: --database-url from
+// BILLET_DATABASE_URL.
 func fromEnvironment(flags *pflag.FlagSet) (err error) {
 	flags.VisitAll(func(f *pflag.Flag) {
 		name := "BILLET_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
@@ -63,7 +70,7 @@ func fromEnvironment(flags *pflag.FlagSet) (err error) {
 func logger(level, format string) (*slog.Logger, error) {
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(level)); err != nil {
-		return nil, fmt.Errorf("--log-level %q is none of debug, info, warn, error", level)
+		return nil, fmt.Errorf("--log-level must be debug, info, warn or error, not %q", level)
 	}
 	o := &slog.HandlerOptions{Level: l}
 	switch format {
@@ -72,5 +79,5 @@ func logger(level, format string) (*slog.Logger, error) {
 	case "json":
 		return slog.New(slog.NewJSONHandler(os.Stderr, o)), nil
 	}
-	return nil, fmt.Errorf("--log-format %q is neither text nor json", format)
+	return nil, fmt.Errorf("--log-format must be text or json, not %q", format)
 }

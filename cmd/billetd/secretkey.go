@@ -9,20 +9,24 @@ import (
 )
 
 func secretKeys() *cobra.Command {
-	cmd := &cobra.Command{Use: "secret-key", Short: "The key of what is kept encrypted"}
-	h, yes := &house{}, false
+	cmd := &cobra.Command{Use: "secret-key", Short: "Manage the key that encrypts secrets"}
+	common, yes := &commonFlags{}, false
 	replace := &cobra.Command{
-		Use: "replace", Args: cobra.NoArgs, Short: "Go on with another key where the database's is lost",
-		Long: `The database names the key that its secrets are sealed with, and a server with another key is refused. Where that key is lost for good, this
-makes the key in the data directory, or the one that is given by BILLET_SECRET_KEY or --secret-key-command, the database's. Stop all servers first.
+		Use: "replace", Args: cobra.NoArgs, Short: "Replace a lost secret key",
+		Long: `The database records which key encrypts its secrets, and rejects servers with another
+key. If that key is permanently lost, this command records the key in the data directory, or that of
+BILLET_SECRET_KEY or --secret-key-command, in its place. Stop all servers first.
 
-What was sealed with the lost key stays unreadable: people set up their authenticator apps again, webhooks get new secrets, and providers
-their API keys (billetd provider key).`,
+Secrets encrypted with the lost key cannot be recovered: users set up their authenticator apps
+again, webhooks need new secrets, and providers their API keys (billetd provider key).`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !yes {
-				return errors.New("what is sealed with the database's present key can never be read again; add --yes if that key is lost for good")
+				return errors.New(
+					"secrets encrypted with the current key will become unreadable; " +
+						"if that key is permanently lost, add --yes",
+				)
 			}
-			before, after, err := app.ReplaceSecretKey(cmd.Context(), h.c)
+			before, after, err := app.ReplaceSecretKey(cmd.Context(), common.cfg)
 			if err != nil {
 				return err
 			}
@@ -33,8 +37,8 @@ their API keys (billetd provider key).`,
 			return err
 		},
 	}
-	h.flags(replace)
-	replace.Flags().BoolVar(&yes, "yes", false, "yes, the key is lost for good")
+	common.flags(replace)
+	replace.Flags().BoolVar(&yes, "yes", false, "confirm that the key is permanently lost")
 	cmd.AddCommand(replace)
 	return cmd
 }

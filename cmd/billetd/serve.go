@@ -10,64 +10,115 @@ import (
 )
 
 func serve() *cobra.Command {
-	h := &house{}
+	common := &commonFlags{}
 	var level, format string
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the server",
-		Long: `Run the server: the API, and the work in the background.
+		Long: `Run the server: the API and the background jobs.
 
-With --sim it sells simulated machines, each a real SSH endpoint on this machine, and
-` + "`billetd sim advance`" + ` moves its clock. With --demo it makes an account to try it with, once.`,
-		Example: "  billetd serve --sim --demo\n  billetd serve --listen 0.0.0.0:8080 --database-url postgres://billet@db/billet",
-		Args:    cobra.NoArgs,
+With --sim it offers simulated machines, each a real SSH endpoint on this machine, and
+` + "`billetd sim advance`" + ` moves its clock. With --demo it creates a demo account once.`,
+		Example: "  billetd serve --sim --demo\n" +
+			"  billetd serve --listen 0.0.0.0:8080 --database-url postgres://billet@db/billet",
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var err error
-			if h.c.Log, err = logger(level, format); err != nil {
+			if common.cfg.Log, err = logger(level, format); err != nil {
 				return err
 			}
-			context.AfterFunc(cmd.Context(), func() { // whatever hangs
+			context.AfterFunc(cmd.Context(), func() { // whatever still runs
 				time.Sleep(app.StopTime)
-				h.c.Log.ErrorContext(context.WithoutCancel(cmd.Context()), "stopping took too long; the process ends as it is", "after", app.StopTime)
+				common.cfg.Log.ErrorContext(context.WithoutCancel(cmd.Context()), "shutdown timed out; exiting",
+					"after", app.StopTime)
 				os.Exit(1)
 			})
-			a, err := app.Open(cmd.Context(), h.c)
+			a, err := app.Open(cmd.Context(), common.cfg)
 			if err != nil {
 				return err
 			}
 			defer func() { _ = a.Close() }()
 			return a.Run(cmd.Context(), func(s app.Started) {
-				welcome(cmd.OutOrStdout(), s, h.c)
-				tellReady(cmd.Context(), h.c.Log)
+				welcome(cmd.OutOrStdout(), s, common.cfg)
+				notifyReady(cmd.Context(), common.cfg.Log)
 			})
 		},
 	}
-	h.flags(cmd)
+	common.flags(cmd)
 	f := cmd.Flags()
-	f.StringVar(&h.c.Listen, "listen", h.c.Listen, "address of the API")
-	f.StringVar(&h.c.MetricsListen, "metrics-listen", h.c.MetricsListen, `loopback address of the Prometheus metrics, "" for none`)
-	f.StringVar(&h.c.RedisURL, "redis-url", "", "a redis:// URL, so that replicas share their rate limits")
-	f.BoolVar(&h.c.Sim, "sim", false, "add the simulated providers, and a clock that can be moved")
-	f.BoolVar(&h.c.SimUnisolated, "sim-unisolated", false, "start simulated machines also where they cannot be isolated: anyone who logs in to one has all rights of the server's user")
-	f.StringVar(&h.c.SimMachines, "sim-machines", h.c.SimMachines, "ssh: simulated machines that one can log in to; banner: simulated machines that only greet, for tests with many")
+	f.StringVar(&common.cfg.Listen, "listen", common.cfg.Listen, "`address` of the API")
+	f.StringVar(
+		&common.cfg.MetricsListen,
+		"metrics-listen",
+		common.cfg.MetricsListen,
+		"loopback `address` of the Prometheus metrics; empty for none",
+	)
+	f.StringVar(&common.cfg.RedisURL, "redis-url", "", "redis:// `URL` through which replicas share rate limits")
+	f.BoolVar(&common.cfg.Sim, "sim", false, "add simulated providers and a clock that can be moved")
+	f.BoolVar(
+		&common.cfg.SimUnisolated,
+		"sim-unisolated",
+		false,
+		"run simulated machines without isolation if necessary: anyone who logs in to one has all\n"+
+			"rights of the server's user",
+	)
+	f.StringVar(&common.cfg.SimMachines, "sim-machines", common.cfg.SimMachines,
+		"ssh: simulated machines with an SSH server; banner: only an SSH banner, for tests with many")
 	_ = f.MarkHidden("sim-machines")
-	f.BoolVar(&h.c.Demo, "demo", false, "make a demo account once, and write demo.json in the data directory")
-	f.DurationVar(&h.c.MaxClockSkew, "max-clock-skew", h.c.MaxClockSkew, "how far this machine's clock may differ from the database's; beyond it the server takes no jobs, and says so")
-	f.DurationVar(&h.c.PastDueGrace, "past-due-grace", h.c.PastDueGrace, "how long deployments go on when the money is used up")
-	f.DurationVar(&h.c.PastDueKeepVolumes, "past-due-keep-volumes", h.c.PastDueKeepVolumes, "how long volumes are kept then")
-	f.StringVar(&h.c.UnownedMachines, "orphaned-machines", h.c.UnownedMachines, "end: machines with one of our ids that nobody here has are ended; report: an operator decides. Where two Billets share a provider's account, both need report")
-	f.DurationVar(&h.c.UnownedGrace, "unowned-grace", h.c.UnownedGrace, "how long such machines are left alone before they are ended")
-	f.StringVar(&h.c.Markup, "markup", "", `percent above the provider's price: "10", or by provider "voltage-park=12.5,northgrid=8"`)
-	f.StringVar(&h.c.ProvidersFile, "providers-file", "", "YAML that names accounts at clouds, beside those of billetd provider add; see docs/providers.md")
-	f.StringVar(&h.c.WebhookAllowNetworks, "webhook-allow-networks", "", "networks that webhooks may be sent to although they are not public, comma-separated")
-	f.BoolVar(&h.c.WebhookAllowHTTP, "webhook-allow-http", false, "let webhooks go to http:// addresses")
-	f.StringVar(&h.c.TrustedProxies, "trusted-proxies", "", "networks of your proxies, whose X-Forwarded-For, X-Forwarded-Proto and Forwarded are believed, comma-separated")
-	f.StringVar(&h.c.PublicURL, "public-url", "", "where browsers reach the server, such as https://gpu.example.com; passkeys and invitations need it, and an https one makes cookies Secure")
-	f.StringVar(&h.c.OIDCIssuer, "oidc-issuer", "", "URL of an identity provider that people may sign in with (OpenID Connect)")
-	f.StringVar(&h.c.OIDCClientID, "oidc-client-id", "", "who this server is to the identity provider")
-	f.StringVar(&h.c.OIDCClientSecretFile, "oidc-client-secret-file", "", "file that holds the secret which goes with it")
-	f.StringVar(&h.c.OIDCName, "oidc-name", "", "what people call the identity provider")
-	f.StringVar(&level, "log-level", "info", "debug, info, warn or error")
-	f.StringVar(&format, "log-format", "text", "text or json")
+	f.BoolVar(&common.cfg.Demo, "demo", false, "create a demo account once and write demo.json to the data directory")
+	f.DurationVar(&common.cfg.MaxClockSkew, "max-clock-skew", common.cfg.MaxClockSkew,
+		"maximum difference from the database's clock; beyond it the server runs no jobs")
+	f.DurationVar(&common.cfg.PastDueGrace, "past-due-grace", common.cfg.PastDueGrace,
+		"how long deployments keep running while the balance is negative")
+	f.DurationVar(&common.cfg.PastDueKeepVolumes, "past-due-keep-volumes", common.cfg.PastDueKeepVolumes,
+		"how long volumes are kept while the balance is negative")
+	f.StringVar(
+		&common.cfg.UnownedMachines,
+		"orphaned-machines",
+		common.cfg.UnownedMachines,
+		"terminate or report orphaned machines at providers. If two Billet servers share a\n"+
+			"provider account, both must use report",
+	)
+	f.DurationVar(&common.cfg.UnownedGrace, "orphaned-machines-grace", common.cfg.UnownedGrace,
+		"how long orphaned machines are kept before they are terminated")
+	f.StringVar(
+		&common.cfg.Markup,
+		"markup",
+		"",
+		"`percent` added to provider prices: 10, or per provider: voltage-park=12.5,northgrid=8",
+	)
+	f.StringVar(
+		&common.cfg.ProvidersFile,
+		"providers-file",
+		"",
+		"YAML `file` with provider accounts, in addition to billetd provider add; see docs/providers.md",
+	)
+	f.StringVar(
+		&common.cfg.WebhookAllowNetworks,
+		"webhook-allow-networks",
+		"",
+		"non-public `networks` that webhooks may be sent to, comma-separated",
+	)
+	f.BoolVar(&common.cfg.WebhookAllowHTTP, "webhook-allow-http", false, "allow webhooks to http:// addresses")
+	f.StringVar(
+		&common.cfg.TrustedProxies,
+		"trusted-proxies",
+		"",
+		"`networks` of proxies whose X-Forwarded-For, X-Forwarded-Proto and Forwarded headers are\n"+
+			"trusted, comma-separated",
+	)
+	f.StringVar(
+		&common.cfg.PublicURL,
+		"public-url",
+		"",
+		"`URL` of the server in browsers, such as https://gpu.example.com; required for passkeys and\n"+
+			"invitations, and makes cookies Secure if it is https",
+	)
+	f.StringVar(&common.cfg.OIDCIssuer, "oidc-issuer", "", "`URL` of an identity provider for sign-in (OpenID Connect)")
+	f.StringVar(&common.cfg.OIDCClientID, "oidc-client-id", "", "client `ID` of this server at the identity provider")
+	f.StringVar(&common.cfg.OIDCClientSecretFile, "oidc-client-secret-file", "", "`file` with the client secret")
+	f.StringVar(&common.cfg.OIDCName, "oidc-name", "", "display `name` of the identity provider")
+	f.StringVar(&level, "log-level", "info", "log `level`: debug, info, warn or error")
+	f.StringVar(&format, "log-format", "text", "log `format`: text or json")
 	return cmd
 }

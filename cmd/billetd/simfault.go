@@ -16,53 +16,53 @@ import (
 func simFault() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "fault",
-		Short: "Make the simulated upstream misbehave, on command",
-		Long: `Make the simulated upstream misbehave: lose answers, run out of machines, fail, lie.
-Faults stay until they are spent, their time is up, or they are cleared, also when the
-server is killed and started again.`,
+		Short: "Inject faults into the simulated providers",
+		Long: `Inject faults into the simulated providers: lost responses, no capacity, errors, wrong
+data. A fault stays active until its count is used up, its time is over or it is cleared,
+even across restarts of the server.`,
 	}
 	cmd.AddCommand(simFaultAdd(), simFaultList(), simFaultClear())
 	return cmd
 }
 
 func simFaultAdd() *cobra.Command {
-	h, o := &house{}, &output{}
+	common, o := &commonFlags{}, &output{}
 	var f sim.Fault
-	var lasts, seconds string
+	var active, seconds string
 	cmd := &cobra.Command{
 		Use:   "add KIND",
 		Short: "Add a fault",
-		Long:  "Add a fault. Every kind takes --provider; what else it takes stands behind it.\n\n" + kindsOfFaults(),
+		Long:  "Add a fault. Every kind takes --provider and the flags listed with it.\n\n" + faultKindsHelp(),
 		Example: `  billetd sim fault add lost-answer --operation launch --count 1
   billetd sim fault add scarcity --offer off_abc123 --value 0s:4,10m:0,2h:8
   billetd sim fault add slow --percent 20 --seconds 2-10 --seed 7
   billetd sim fault add refuse-terminate --for 24h`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return fmt.Errorf("give one kind of fault; the kinds are %s", strings.Join(namesOfFaults(), ", "))
+				return fmt.Errorf("expected one kind of fault: %s", strings.Join(faultKindNames(), ", "))
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			f.Kind = sim.FaultKind(args[0])
 			if f.Percent == 0 && cmd.Flags().Changed("percent") {
-				return errors.New("--percent 0 would never strike")
+				return errors.New("--percent must be 1 to 100")
 			}
 			if seconds != "" {
 				if f.Seconds, err = sim.ParseSpan(seconds); err != nil {
 					return err
 				}
 			}
-			if lasts != "" {
-				d, err := duration(lasts)
+			if active != "" {
+				d, err := parseDuration(active)
 				if err != nil {
 					return err
 				}
 				if f.ForSeconds = int64(d / time.Second); f.ForSeconds < 1 {
-					return fmt.Errorf("--for %s is shorter than a second", lasts)
+					return fmt.Errorf("--for must be at least one second, not %s", active)
 				}
 			}
-			kept, err := app.SimAddFault(cmd.Context(), h.c.DataDir, f)
+			kept, err := app.SimAddFault(cmd.Context(), common.cfg.DataDir, f)
 			if err != nil {
 				return err
 			}
@@ -70,31 +70,42 @@ func simFaultAdd() *cobra.Command {
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.Provider, "provider", "", "the provider's slug; all of them without it")
-	flags.StringVar(&f.Operation, "operation", "", "the call to the provider, one of "+strings.Join(sim.Operations(), ", ")+"; all of them without it")
-	flags.StringVar(&f.Offer, "offer", "", "the key of an offer at its provider; all of them without it")
-	flags.IntVar(&f.Percent, "percent", 0, "how likely it strikes where it can (default 100)")
-	flags.Int64Var(&f.Count, "count", 0, "how often it strikes before it is spent; without limit where it is not given")
-	flags.StringVar(&lasts, "for", "", "how long it lasts on the server's clock, such as 10m, 24h or 7d; until it is cleared without it")
-	flags.StringVar(&seconds, "seconds", "", "a length of time: 5, 1-5, or the least, the median and the most: 30-240-1500")
-	flags.StringVar(&f.Value, "value", "", "a stock, price, stage or reference; see the kind")
-	flags.Uint64Var(&f.Seed, "seed", 0, "what decides everything that is left to chance, so that a run can be repeated")
+	flags.StringVar(&f.Provider, "provider", "", "provider `slug`; default: all")
+	flags.StringVar(
+		&f.Operation,
+		"operation",
+		"",
+		"provider `operation`: "+strings.Join(sim.Operations(), ", ")+"; default: all",
+	)
+	flags.StringVar(&f.Offer, "offer", "", "`key` of an offer at its provider; default: all")
+	flags.IntVar(&f.Percent, "percent", 0, "probability in `percent` (default 100)")
+	flags.Int64Var(&f.Count, "count", 0, "`number` of times the fault is injected; default: unlimited")
+	flags.StringVar(
+		&active,
+		"for",
+		"",
+		"`duration` on the server's clock, such as 10m, 24h or 7d; default: until cleared",
+	)
+	flags.StringVar(&seconds, "seconds", "", "`seconds`: 5, a range 1-5, or minimum, median and maximum: 30-240-1500")
+	flags.StringVar(&f.Value, "value", "", "stock, price, stage or reference; see the kind")
+	flags.Uint64Var(&f.Seed, "seed", 0, "random `seed`, to make a run repeatable")
 	o.flag(cmd)
-	return h.flags(cmd)
+	return common.flags(cmd)
 }
 
-// kindsOfFaults is the list of kinds for --help.
-func kindsOfFaults() string {
+// faultKindsHelp lists the kinds of faults for --help.
+func faultKindsHelp() string {
 	var b strings.Builder
 	t := tabwriter.NewWriter(&b, 0, 4, 2, ' ', 0)
 	for _, k := range sim.FaultKinds() {
-		fmt.Fprintf(t, "  %s\t%s\n\t    --%s\n\t    billetd sim fault add %s\n", k.Kind, k.Effect, strings.Join(k.Takes, " --"), k.Example)
+		fmt.Fprintf(t, "  %s\t%s\n\t    --%s\n\t    billetd sim fault add %s\n", k.Kind, k.Effect,
+			strings.Join(k.Takes, " --"), k.Example)
 	}
-	_ = t.Flush() // a strings.Builder takes everything
+	_ = t.Flush() // a strings.Builder does not fail
 	return strings.TrimRight(b.String(), "\n")
 }
 
-func namesOfFaults() []string {
+func faultKindNames() []string {
 	var names []string
 	for _, k := range sim.FaultKinds() {
 		names = append(names, string(k.Kind))
@@ -105,7 +116,7 @@ func namesOfFaults() []string {
 func printFaults(w io.Writer, o *output, v any, faults []sim.Fault, now time.Time) error {
 	var rows [][]any
 	for _, f := range faults {
-		state := "on"
+		state := "active"
 		if f.Over(now) {
 			state = "over"
 		} else if !f.Until.IsZero() {
@@ -115,13 +126,13 @@ func printFaults(w io.Writer, o *output, v any, faults []sim.Fault, now time.Tim
 		if f.Count > 0 {
 			limit = fmt.Sprint(f.Count)
 		}
-		rows = append(rows, []any{f.ID, f.Kind, described(f), fmt.Sprintf("%d of %s", f.Injected, limit), state})
+		rows = append(rows, []any{f.ID, f.Kind, faultScope(f), fmt.Sprintf("%d of %s", f.Injected, limit), state})
 	}
-	return o.print(w, v, []any{"FAULT", "KIND", "WHAT", "INJECTED", "STATE"}, rows)
+	return o.print(w, v, []any{"FAULT", "KIND", "SCOPE", "INJECTED", "STATE"}, rows)
 }
 
-// described is what the fault was narrowed to and given, in the words of the flags.
-func described(f sim.Fault) string {
+// faultScope describes what a fault is limited to, with the names of the flags.
+func faultScope(f sim.Fault) string {
 	var words []string
 	for _, p := range []struct{ name, value string }{
 		{"provider", f.Provider}, {"operation", f.Operation}, {"offer", f.Offer}, {"value", f.Value},
@@ -140,19 +151,19 @@ func described(f sim.Fault) string {
 		words = append(words, fmt.Sprintf("seed=%d", f.Seed))
 	}
 	if len(words) == 0 {
-		return "everywhere"
+		return "all"
 	}
 	return strings.Join(words, " ")
 }
 
 func simFaultList() *cobra.Command {
-	h, o := &house{}, &output{}
+	common, o := &commonFlags{}, &output{}
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "Show the faults and how often they struck, those that are over included",
+		Short: "List faults, including those that are over",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := app.AskSimFaults(cmd.Context(), h.c.DataDir)
+			s, err := app.AskSimFaults(cmd.Context(), common.cfg.DataDir)
 			if err != nil {
 				return err
 			}
@@ -160,19 +171,19 @@ func simFaultList() *cobra.Command {
 		},
 	}
 	o.flag(cmd)
-	return h.flags(cmd)
+	return common.flags(cmd)
 }
 
 func simFaultClear() *cobra.Command {
-	h, o := &house{}, &output{}
+	common, o := &commonFlags{}, &output{}
 	cmd := &cobra.Command{
 		Use:   "clear [ID …]",
-		Short: "Take faults back, all of them without an ID, and show what is left",
-		Long: `Take faults back. What they did stays done: a machine that was lost stays lost. Only
-orphans go with their fault.`,
+		Short: "Clear faults, or all faults without an ID",
+		Long: `Clear faults. Their effects stay: a machine that was lost stays lost. Only orphaned
+machines disappear with their fault.`,
 		Example: "  billetd sim fault clear f1\n  billetd sim fault clear",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := app.SimClearFaults(cmd.Context(), h.c.DataDir, args...)
+			s, err := app.SimClearFaults(cmd.Context(), common.cfg.DataDir, args...)
 			if err != nil {
 				return err
 			}
@@ -180,5 +191,5 @@ orphans go with their fault.`,
 		},
 	}
 	o.flag(cmd)
-	return h.flags(cmd)
+	return common.flags(cmd)
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// spending is what an API key may spend, as flags give it.
+// spending has the flags for the spending limits of an API key.
 type spending struct {
 	hourly, day, month string
 	deployments        int64
@@ -21,26 +21,47 @@ type spending struct {
 }
 
 func (s *spending) flags(f *pflag.FlagSet) {
-	f.StringVar(&s.hourly, "max-hourly-price", "", "US dollars an hour that one deployment may cost at most")
-	f.StringVar(&s.day, "max-spend-per-day", "", "US dollars for hours that begin on one day (UTC); what is begun counts until its planned end, and without one for ever")
-	f.StringVar(&s.month, "max-spend-per-month", "", "US dollars for hours that begin in one month (UTC), counted alike")
-	f.Int64Var(&s.deployments, "max-deployments", 0, "how many deployments of the key may be there at a time; as many as can be paid without this")
-	f.StringArrayVar(&s.gpuTypes, "gpu-type", nil, "a GPU type that it may deploy, such as \"NVIDIA B200\"; can be given several times; all without this")
+	f.StringVar(&s.hourly, "max-hourly-price", "", "maximum price of one deployment per hour, in `USD`")
+	f.StringVar(
+		&s.day,
+		"max-spend-per-day",
+		"",
+		"spending limit per UTC day, in `USD`. A running deployment counts until its auto-terminate\n"+
+			"time, or indefinitely without one",
+	)
+	f.StringVar(
+		&s.month,
+		"max-spend-per-month",
+		"",
+		"spending limit per UTC month, in `USD`, counted like the daily limit",
+	)
+	f.Int64Var(&s.deployments, "max-deployments", 0, "maximum `number` of concurrent deployments; default: unlimited")
+	f.StringArrayVar(
+		&s.gpuTypes,
+		"gpu-type",
+		nil,
+		"GPU `type` that the key may deploy, such as \"NVIDIA B200\"; repeatable; default: all",
+	)
 }
 
-// limits are those of the flags that were given: 0 is a limit, too.
+// limits returns the limits of the flags that were set. Zero is a limit.
 func (s *spending) limits(f *pflag.FlagSet) (spendlimit.SpendingLimits, error) {
 	l := spendlimit.SpendingLimits{GPUTypes: s.gpuTypes}
 	for _, amount := range []struct {
 		flag, text string
 		limit      **money.Micros
-	}{{"max-hourly-price", s.hourly, &l.MaxHourlyPrice}, {"max-spend-per-day", s.day, &l.MaxSpendPerDay}, {"max-spend-per-month", s.month, &l.MaxSpendPerMonth}} {
+	}{
+		{"max-hourly-price", s.hourly, &l.MaxHourlyPrice},
+		{"max-spend-per-day", s.day, &l.MaxSpendPerDay},
+		{"max-spend-per-month", s.month, &l.MaxSpendPerMonth},
+	} {
 		if !f.Changed(amount.flag) {
 			continue
 		}
 		m, err := money.Parse(amount.text)
 		if err != nil || m < 0 {
-			return l, fmt.Errorf("--%s: an amount in US dollars of at least 0, such as 100 or 49.99", amount.flag)
+			return l, fmt.Errorf("--%s must be an amount in US dollars of at least 0, such as 100 or 49.99",
+				amount.flag)
 		}
 		*amount.limit = &m
 	}
@@ -50,7 +71,7 @@ func (s *spending) limits(f *pflag.FlagSet) (spendlimit.SpendingLimits, error) {
 	return l, nil
 }
 
-// apiKey is a key with what it may spend; nil where only the account's money bounds it.
+// apiKey is a key with its spending limits, nil if it has none.
 type apiKey struct {
 	account.Key
 	Spending *spendlimit.SpendingLimits `json:"spendingLimits"`
@@ -69,7 +90,7 @@ func withSpending(ctx context.Context, r db.Reader, keys []account.Key) ([]apiKe
 	return out, err
 }
 
-// orNone is nil for limits that limit nothing.
+// orNone returns nil for limits that limit nothing.
 func orNone(l spendlimit.SpendingLimits) *spendlimit.SpendingLimits {
 	if !l.Any() {
 		return nil
@@ -77,22 +98,22 @@ func orNone(l spendlimit.SpendingLimits) *spendlimit.SpendingLimits {
 	return &l
 }
 
-// inWords says what a key may spend.
-func inWords(l *spendlimit.SpendingLimits) string {
+// describeLimits describes the spending limits of a key.
+func describeLimits(l *spendlimit.SpendingLimits) string {
 	if l == nil {
-		return "everything"
+		return "none"
 	}
 	var words []string
 	for _, amount := range []struct {
 		limit *money.Micros
-		of    string
-	}{{l.MaxHourlyPrice, "an hour each"}, {l.MaxSpendPerDay, "a day"}, {l.MaxSpendPerMonth, "a month"}} {
+		unit  string
+	}{{l.MaxHourlyPrice, "h"}, {l.MaxSpendPerDay, "day"}, {l.MaxSpendPerMonth, "month"}} {
 		if amount.limit != nil {
-			words = append(words, fmt.Sprintf("%s %s", amount.limit, amount.of))
+			words = append(words, fmt.Sprintf("%s/%s", amount.limit, amount.unit))
 		}
 	}
 	if l.MaxDeployments != nil {
-		words = append(words, fmt.Sprintf("%d at a time", *l.MaxDeployments))
+		words = append(words, fmt.Sprintf("%d concurrent", *l.MaxDeployments))
 	}
 	return strings.Join(append(words, l.GPUTypes...), ", ")
 }

@@ -14,24 +14,23 @@ import (
 	"github.com/billetcloud/billet/internal/app"
 )
 
-// welcome prints what to open and what to type. All of it works when it is pasted into a terminal
-// in any directory, so that programs that are not on the PATH are named by their path.
+// welcome prints URLs and a quick start. Its commands work when pasted into a terminal in any
+// directory, so programs that are not on the PATH are named by their path.
 func welcome(w io.Writer, s app.Started, c app.Config) {
-	fmt.Fprintf(w, "Billet serves at %s\n  read and try the API: %s/docs\n", s.URL, s.URL)
+	fmt.Fprintf(w, "Billet serves at %s\n  API documentation:    %s/docs\n", s.URL, s.URL)
 	if s.Unisolated {
 		fmt.Fprint(w, `
-  !! SIMULATED MACHINES ARE NOT ISOLATED HERE, as --sim-unisolated accepts: anyone who logs in
-  !! to one has all rights of the user who runs this server, and reads its secret.key.
+  !! SIMULATED MACHINES ARE NOT ISOLATED (--sim-unisolated): anyone who logs in to one has all
+  !! rights of the user who runs this server, and can read its secret.key.
 
 `)
 	}
 	if s.Demo == nil {
 		return
 	}
-	fmt.Fprintf(w, `  demo account:         %s (password and API key also in %s)
-                        passkeys work at http://localhost, not at 127.0.0.1
-
-The quick start, ready to paste into another terminal:
+	fmt.Fprintf(w, `  demo account:         %s (password and API key: %s)
+%s
+Quick start, ready to paste into another terminal:
 
   export BILLET_URL=%s BILLET_API_KEY=%s
   [ -f ~/.ssh/id_ed25519 ] || ssh-keygen -t ed25519 -N "" -f ~/.ssh/id_ed25519
@@ -55,32 +54,41 @@ The quick start, ready to paste into another terminal:
   $(curl -s "$BILLET_URL/api/v1/inventory/deployments?status=running&limit=1" \
     -H "Authorization: Bearer $BILLET_API_KEY" | sed -n 's/.*"sshCommand":"\([^"]*\)".*/\1/p')
 %s
-Or with the command line, which asks for everything:
+Or use the command line, which prompts for everything:
 
   %s login %s
   %s deploy
 
-You need not wait for the minimum runtime of 25 minutes:
+To skip the minimum runtime of 25 minutes:
 
   %s sim advance 26m --data-dir %s
-`, s.Demo.Email, s.DemoFile, s.URL, s.Demo.APIKey, sshPorts(c.Sim), program("billet"), s.URL, program("billet"),
+`, s.Demo.Email, s.DemoFile, passkeyNote(c.PublicURL), s.URL, s.Demo.APIKey, sshPorts(c.Sim),
+		program("billet"), s.URL, program("billet"),
 		program("billetd"), quoted(absolute(filepath.Dir(s.DemoFile))))
 }
 
-// program is how to call one of our programs: by its name where that finds the one beside this
-// program, else by its path.
+// passkeyNote says where passkeys work, if there is no public URL.
+func passkeyNote(publicURL string) string {
+	if publicURL != "" {
+		return ""
+	}
+	return "                        passkeys work at http://localhost, not at 127.0.0.1\n"
+}
+
+// program returns how to call the program with this name next to the current one: by its name if
+// the PATH finds it, otherwise by its path.
 func program(name string) string {
 	self, err := os.Executable()
 	if err != nil {
 		return name
 	}
 	path := filepath.Join(filepath.Dir(self), name)
-	there, err := os.Stat(path)
-	if err != nil { // it is installed elsewhere, if at all
+	installed, err := os.Stat(path)
+	if err != nil { // installed elsewhere, if at all
 		return name
 	}
 	if found, err := exec.LookPath(name); err == nil {
-		if known, err := os.Stat(found); err == nil && os.SameFile(known, there) {
+		if known, err := os.Stat(found); err == nil && os.SameFile(known, installed) {
 			return name
 		}
 	}
@@ -94,7 +102,7 @@ func absolute(path string) string {
 	return path
 }
 
-// quoted is the path as one word of a shell.
+// quoted quotes a path for a shell.
 func quoted(path string) string {
 	if strings.Trim(path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+") == "" {
 		return path
@@ -102,17 +110,16 @@ func quoted(path string) string {
 	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }
 
-// self is the path of this program.
+// self returns the path of this program.
 func self() string {
 	path, err := os.Executable()
 	if err != nil {
-		return "<the path of billetd>"
+		return "<path of billetd>"
 	}
 	return quoted(path)
 }
 
-// sshPorts says where simulated machines listen if this user may not listen on port 22, so that
-// the specification's own "ssh root@…" is not tried in vain.
+// sshPorts notes on which port simulated machines listen if this user may not listen on port 22.
 func sshPorts(simulated bool) string {
 	if !simulated {
 		return ""
@@ -125,7 +132,7 @@ func sshPorts(simulated bool) string {
 		return ""
 	}
 	return `
-     This user may not listen on port 22, so simulated machines listen on 2222, as sshCommand says. For port 22, run
+     This user may not listen on port 22, so simulated machines use port 2222. To use port 22, run
        sudo setcap cap_net_bind_service=+ep ` + self() + `
 `
 }

@@ -46,7 +46,7 @@ type Config struct {
 	Demo bool
 	// PastDueGrace and PastDueKeepVolumes say how long deployments and volumes outlast the money.
 	PastDueGrace, PastDueKeepVolumes time.Duration
-	// UnownedMachines says what becomes of machines with one of our ids that nobody here has: "end" or "report"; UnownedGrace is how
+	// UnownedMachines says what becomes of machines with one of our ids that no record owns: "terminate" or "report"; UnownedGrace is how
 	// long they are left alone before they are ended.
 	UnownedMachines string
 	UnownedGrace    time.Duration
@@ -90,7 +90,7 @@ func Default() Config {
 	return Config{
 		Listen: "127.0.0.1:8080", MetricsListen: "127.0.0.1:9464", DataDir: "./data", SimMachines: "ssh", MaxClockSkew: DefaultMaxClockSkew,
 		PastDueGrace: pastdue.DefaultGrace, PastDueKeepVolumes: pastdue.DefaultKeepVolumes,
-		UnownedMachines: "end", UnownedGrace: issue.DefaultGrace,
+		UnownedMachines: "terminate", UnownedGrace: issue.DefaultGrace,
 	}
 }
 
@@ -131,11 +131,11 @@ func (c Config) check() error {
 	if c.PastDueGrace < 0 || c.PastDueKeepVolumes < c.PastDueGrace {
 		errs = append(errs, errors.New("--past-due-keep-volumes must not be shorter than --past-due-grace, which must not be negative"))
 	}
-	if c.UnownedMachines != "end" && c.UnownedMachines != "report" {
-		errs = append(errs, errors.New("--orphaned-machines must be end or report"))
+	if c.UnownedMachines != "terminate" && c.UnownedMachines != "report" {
+		errs = append(errs, errors.New("--orphaned-machines must be terminate or report"))
 	}
 	if c.UnownedGrace < 0 {
-		errs = append(errs, errors.New("--unowned-grace must not be negative"))
+		errs = append(errs, errors.New("--orphaned-machines-grace must not be negative"))
 	}
 	if _, err := parseNetworks(c.TrustedProxies); err != nil {
 		errs = append(errs, fmt.Errorf("--trusted-proxies: %w", err))

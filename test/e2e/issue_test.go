@@ -92,7 +92,7 @@ func TestGhostsBecomeIssues(t *testing.T) {
 		if a := s.Call(operator, "POST", at+"/end", nil); a.Status != 409 {
 			t.Errorf("%d %s", a.Status, a.Body)
 		}
-		if out := s.Run("issue", "list"); !strings.Contains(out, foreign[0]["id"].(string)) || strings.Contains(out, "dep_somebodyelses") {
+		if out := s.Run("issues", "list"); !strings.Contains(out, foreign[0]["id"].(string)) || strings.Contains(out, "dep_somebodyelses") {
 			t.Errorf("issue list:\n%s", out)
 		}
 		if a := s.Call(operator, "POST", at+"/dismiss", map[string]any{"note": "the old cluster"}); a.Status != 200 {
@@ -135,8 +135,8 @@ func TestManyGhostsAtOnceAreLeftToTheOperator(t *testing.T) {
 				t.Errorf("%v", f)
 			}
 		}
-		s.Run("issue", "end", "--issue", all[0]["id"].(string))
-		s.Run("issue", "dismiss", "--issue", all[1]["id"].(string), "--note", "of the backup")
+		s.Run("issues", "terminate", "--issue", all[0]["id"].(string))
+		s.Run("issues", "dismiss", "--issue", all[1]["id"].(string), "--note", "of the backup")
 		s.Advance("5h")
 		if got := upstream(t, s); len(got) != 5 || slices.Contains(got, all[0]["reference"].(string)) {
 			t.Errorf("upstream %q; the operator ended %v and nothing else", got, all[0]["reference"])
@@ -152,7 +152,7 @@ func TestReportEndsNothing(t *testing.T) {
 	if got := upstream(t, s); len(got) != 1 {
 		t.Errorf("upstream %q", got)
 	}
-	if out := s.Run("issue", "list"); !strings.Contains(out, "dep_ofanother") || !strings.Contains(out, "an operator decides") {
+	if out := s.Run("issues", "list"); !strings.Contains(out, "dep_ofanother") || !strings.Contains(out, "operator decides") {
 		t.Errorf("issue list:\n%s", out)
 	}
 }

@@ -96,7 +96,7 @@ func TestReadmeCommandLine(t *testing.T) {
 	}
 	out := c.run(t, blocks[1:])
 	wantAll(t, out, "Server ", "off_abc123", "my-machine is running", "billet ssh my-machine", "NVIDIA B200",
-		"deployment.running", "my-machine ends at ")
+		"deployment.running", "my-machine will terminate at ")
 	// The termination was too early, so it was scheduled.
 	c.server.Advance("27m")
 	if left := sh(t, c.dir, "./bin/billet ps -o id"); strings.TrimSpace(left) != "" {
