@@ -73,13 +73,13 @@ With --sim it offers simulated machines, each a real SSH endpoint on this machin
 	f.DurationVar(&common.cfg.PastDueKeepVolumes, "past-due-keep-volumes", common.cfg.PastDueKeepVolumes,
 		"how long volumes are kept while the balance is negative")
 	f.StringVar(
-		&common.cfg.UnownedMachines,
+		&common.cfg.OrphanedMachines,
 		"orphaned-machines",
-		common.cfg.UnownedMachines,
+		common.cfg.OrphanedMachines,
 		"terminate or report orphaned machines at providers. If two Billet servers share a\n"+
 			"provider account, both must use report",
 	)
-	f.DurationVar(&common.cfg.UnownedGrace, "orphaned-machines-grace", common.cfg.UnownedGrace,
+	f.DurationVar(&common.cfg.OrphanedMachinesGrace, "orphaned-machines-grace", common.cfg.OrphanedMachinesGrace,
 		"how long orphaned machines are kept before they are terminated")
 	f.StringVar(
 		&common.cfg.Markup,

@@ -82,7 +82,7 @@ func users() *cobra.Command {
 				if err := checkPage(pages); err != nil {
 					return err
 				}
-				list, _, err := o.Accounts.ListPersons(cmd.Context(), o.DB, pages)
+				list, _, err := o.Accounts.ListUsers(cmd.Context(), o.DB, pages)
 				var rows [][]any
 				for _, p := range list {
 					rows = append(rows,

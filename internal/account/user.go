@@ -96,8 +96,8 @@ func (s *Service) UserByEmail(ctx context.Context, r db.Reader, email string) (U
 	return p, err
 }
 
-// ListPersons returns a page of all persons, newest first, and how many there are. It is for the operator.
-func (s *Service) ListPersons(ctx context.Context, r db.Reader, p db.Page) ([]User, db.Listed, error) {
+// ListUsers returns a page of all persons, newest first, and how many there are. It is for the operator.
+func (s *Service) ListUsers(ctx context.Context, r db.Reader, p db.Page) ([]User, db.Listed, error) {
 	return listPersons(ctx, r, p)
 }
 

@@ -46,10 +46,10 @@ type Config struct {
 	Demo bool
 	// PastDueGrace and PastDueKeepVolumes say how long deployments and volumes outlast the money.
 	PastDueGrace, PastDueKeepVolumes time.Duration
-	// UnownedMachines says what becomes of machines with one of our ids that no record owns: "terminate" or "report"; UnownedGrace is how
+	// OrphanedMachines says what becomes of machines with one of our ids that no record owns: "terminate" or "report"; OrphanedMachinesGrace is how
 	// long they are left alone before they are ended.
-	UnownedMachines string
-	UnownedGrace    time.Duration
+	OrphanedMachines      string
+	OrphanedMachinesGrace time.Duration
 	// Markup is what tenants pay above the provider's price: "10" for ten per cent everywhere, or by provider
 	// as "voltage-park=12.5,northgrid=8".
 	Markup string
@@ -90,7 +90,7 @@ func Default() Config {
 	return Config{
 		Listen: "127.0.0.1:8080", MetricsListen: "127.0.0.1:9464", DataDir: "./data", SimMachines: "ssh", MaxClockSkew: DefaultMaxClockSkew,
 		PastDueGrace: pastdue.DefaultGrace, PastDueKeepVolumes: pastdue.DefaultKeepVolumes,
-		UnownedMachines: "terminate", UnownedGrace: issue.DefaultGrace,
+		OrphanedMachines: "terminate", OrphanedMachinesGrace: issue.DefaultGrace,
 	}
 }
 
@@ -131,10 +131,10 @@ func (c Config) check() error {
 	if c.PastDueGrace < 0 || c.PastDueKeepVolumes < c.PastDueGrace {
 		errs = append(errs, errors.New("--past-due-keep-volumes must not be shorter than --past-due-grace, which must not be negative"))
 	}
-	if c.UnownedMachines != "terminate" && c.UnownedMachines != "report" {
+	if c.OrphanedMachines != "terminate" && c.OrphanedMachines != "report" {
 		errs = append(errs, errors.New("--orphaned-machines must be terminate or report"))
 	}
-	if c.UnownedGrace < 0 {
+	if c.OrphanedMachinesGrace < 0 {
 		errs = append(errs, errors.New("--orphaned-machines-grace must not be negative"))
 	}
 	if _, err := parseNetworks(c.TrustedProxies); err != nil {
