@@ -151,7 +151,7 @@ var methods = map[string][]func(context.Context, *Client) (any, error){
 		},
 	},
 
-	"getKey": {func(ctx context.Context, c *Client) (any, error) { return c.Key.Get(ctx) }},
+	"getCurrentApiKey": {func(ctx context.Context, c *Client) (any, error) { return c.Key.Get(ctx) }},
 
 	"listEvents": {
 		func(ctx context.Context, c *Client) (any, error) { return c.Events.List(ctx, filled[EventQuery]()) },
@@ -305,7 +305,7 @@ func canonical(t *testing.T, b []byte) string {
 // types are the Go types of the document's schemas.
 var types = map[string]reflect.Type{
 	"Capabilities": reflect.TypeFor[Capabilities](), "AttachVolume": reflect.TypeFor[attachVolume](), "Attempt": reflect.TypeFor[Attempt](),
-	"CallingKey": reflect.TypeFor[Key](), "KeyAccount": reflect.TypeFor[KeyAccount](), "SpendingLimits": reflect.TypeFor[SpendingLimits](), "Spent": reflect.TypeFor[Spent](),
+	"CurrentAPIKey": reflect.TypeFor[Key](), "KeyAccount": reflect.TypeFor[KeyAccount](), "SpendingLimits": reflect.TypeFor[SpendingLimits](), "Spent": reflect.TypeFor[Spent](),
 	"CanTerminate": reflect.TypeFor[CanTerminate](), "Candidate": reflect.TypeFor[Candidate](), "Capacity": reflect.TypeFor[Capacity](),
 	"CheckOffers": reflect.TypeFor[CheckOffers](), "CreateDeployment": reflect.TypeFor[CreateDeployment](), "CreateQuote": reflect.TypeFor[createQuote](),
 	"CreateDeviceAuthorization": reflect.TypeFor[createDeviceAuthorization](), "DeviceCodes": reflect.TypeFor[deviceCodes](),

@@ -31,6 +31,9 @@ const (
 // InvitationStatuses are all of them.
 var InvitationStatuses = []InvitationStatus{InvitationOpen, InvitationAccepted, InvitationRevoked, InvitationExpired}
 
+// Enum lists every status.
+func (InvitationStatus) Enum() []InvitationStatus { return InvitationStatuses }
+
 // Invitation lets whoever has its link come into an account, once.
 type Invitation struct {
 	ID      id.ID `json:"id" doc:"Id of the invitation, inv_…; not its token."`

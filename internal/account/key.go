@@ -54,6 +54,9 @@ func AllScopes() []Scope {
 	return []Scope{ReadOffers, ReadDeployments, WriteDeployments, ReadSSHKeys, WriteSSHKeys, ReadVolumes, WriteVolumes, ReadWallet, ReadWebhooks, WriteWebhooks}
 }
 
+// Enum lists every scope, those of roles and of the operator included.
+func (Scope) Enum() []Scope { return append(Owner.Scopes(), OperatorScopes()...) }
+
 // Bounds of a key's settings.
 const (
 	// MaxNetworks is the most allowed networks of one key.

@@ -22,6 +22,9 @@ const (
 // Roles are all of them, from the one that may do most.
 var Roles = []Role{Owner, Admin, Member, Viewer, Billing}
 
+// Enum lists every role.
+func (Role) Enum() []Role { return Roles }
+
 // The scopes that no API key has: what they allow is for people.
 const (
 	WriteWallet  Scope = "wallet:write"

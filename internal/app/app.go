@@ -34,6 +34,7 @@ import (
 	"github.com/billetcloud/billet/internal/quote"
 	"github.com/billetcloud/billet/internal/ratelimit"
 	"github.com/billetcloud/billet/internal/ratelimit/redislimit"
+	"github.com/billetcloud/billet/internal/rest"
 	"github.com/billetcloud/billet/internal/sshkey"
 	"github.com/billetcloud/billet/internal/volume"
 	"github.com/billetcloud/billet/internal/webhook"
@@ -295,7 +296,7 @@ func (a *App) Run(ctx context.Context, started func(Started)) error {
 	defer func() { _ = l.Close() }()
 	s := Started{URL: "http://" + reachable(l.Addr()), Unisolated: a.unisolated}
 	servers := []*http.Server{a.server(a.handler)}
-	listeners := []net.Listener{httpapi.Guard(servers[0], l)}
+	listeners := []net.Listener{rest.Guard(servers[0], l)}
 	if a.c.MetricsListen != "" {
 		ml, err := a.listenMetrics(ctx)
 		if err != nil {

@@ -22,6 +22,9 @@ const (
 // Kinds lists every kind.
 var Kinds = []Kind{User, Key, Operator, System}
 
+// Enum lists every kind of actor.
+func (Kind) Enum() []Kind { return Kinds }
+
 // Actor is the user, key or system that made a change.
 type Actor struct {
 	Kind Kind   `json:"kind" doc:"A user, an API key, the operator, or the system."`

@@ -50,6 +50,9 @@ const (
 // Reasons are all reasons.
 var Reasons = []Reason{NoOffer, SoldOut, TooExpensive, TooFew}
 
+// Enum lists every reason.
+func (Reason) Enum() []Reason { return Reasons }
+
 // Share is a number of machines of one offer.
 type Share struct {
 	Offer Offer `json:"offer" doc:"Offer."`

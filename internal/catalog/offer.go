@@ -85,6 +85,9 @@ const (
 	StatusDown     Status = "down"     // no answer for 3 × SyncEvery, or ever
 )
 
+// Enum lists every status.
+func (Status) Enum() []Status { return []Status{StatusUp, StatusDegraded, StatusDown} }
+
 // Health is a provider's health, for the operator.
 type Health struct {
 	Provider string

@@ -23,6 +23,11 @@ const (
 	ActionReinstall Action = "reinstall"
 )
 
+// Enum lists every action.
+func (Action) Enum() []Action {
+	return []Action{ActionReboot, ActionPowerOn, ActionPowerOff, ActionReinstall}
+}
+
 // actions are the status that each action needs, and the capability.
 var actions = map[Action]struct {
 	from       Status

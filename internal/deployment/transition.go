@@ -23,6 +23,9 @@ var Statuses = []Status{
 	StatusFailed, StatusInterrupted,
 }
 
+// Enum lists every status.
+func (Status) Enum() []Status { return Statuses }
+
 // Final reports whether no other status follows.
 func (s Status) Final() bool {
 	return s == StatusTerminated || s == StatusFailed || s == StatusInterrupted

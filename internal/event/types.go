@@ -210,6 +210,9 @@ func Types() []Type {
 	return out
 }
 
+// Enum lists every type of event.
+func (Type) Enum() []Type { return Types() }
+
 // Mistyped says what is wrong with a text that is neither a type nor, where beginnings may be named, the beginning of some, such as deployment.*;
 // "" where it is good.
 func Mistyped(text string, beginnings bool) string {

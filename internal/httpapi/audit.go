@@ -11,90 +11,105 @@ import (
 	"github.com/billetcloud/billet/internal/audit"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/rest"
 )
 
-// note is what a handler tells the audit beyond what the call itself shows.
-type note struct {
-	// subject is what was changed; "" for what the path's {id} names.
-	subject id.ID
-	// account is whose record it goes into; "" for the caller's.
-	account id.ID
-	// nothing says that nothing was changed after all.
-	nothing bool
+// auditLog is the audit log of accounts, written by every change.
+type auditLog struct {
+	db       *db.DB
+	log      *slog.Logger
+	entries  *audit.Service
+	accounts *account.Service
 }
 
-// record writes the call into the audit, in the transaction of its change.
-func (s *server) record(ctx context.Context, tx *db.Tx, c *call) error {
-	if c.note.nothing {
-		return nil
-	}
-	e := audit.Entry{Account: c.account, Actor: c.actor(), Action: c.route.id, Subject: c.note.subject, Address: s.address(c.request).String(), RequestID: c.id}
-	if c.note.account != "" {
-		e.Account = c.note.account
-	}
-	if named := c.request.PathValue("id"); e.Subject == "" && idForm.MatchString(named) {
-		e.Subject = id.ID(named)
-	}
-	return s.c.Audit.Append(ctx, tx, e)
+func (h auditLog) routes(r *rest.Router) {
+	rest.List(r, rest.Operation{
+		Method: http.MethodGet, Path: AccountBase + "/audit", ID: "listAudit", Tag: tagAccount,
+		Auth: rest.SessionOnly, Scope: string(account.ReadAudit),
+		Summary: "List audit log entries",
+		Description: "Every successful change in this account by users and API keys, and all sign-ins, including failed ones of its " +
+			"members. Newest first. A failed sign-in has the user as its subject and no actor.",
+	}, h.list)
 }
 
-// actor is who makes the call.
-func (c *call) actor() audit.Actor {
+type auditQuery struct {
+	rest.Paging
+	Actor   id.ID      `query:"actor" maxLength:"40" doc:"Id of the user or API key that made the change."`
+	Action  string     `query:"action" maxLength:"64" doc:"The operationId of the call, such as createDeployment; or signInFailed."`
+	Subject id.ID      `query:"subject" maxLength:"40" doc:"Id of the changed resource."`
+	From    *time.Time `query:"from" doc:"At or after this time."`
+	To      *time.Time `query:"to" doc:"Before this time."`
+}
+
+func (h auditLog) list(
+	ctx context.Context, c *rest.Call, in *auditQuery, p db.Page,
+) ([]audit.Entry, db.Listed, error) {
+	return h.entries.List(ctx, h.db, c.Caller.Account, audit.Filter{
+		Actor: in.Actor, Action: in.Action, Subject: in.Subject, From: in.From, To: in.To,
+	}, p)
+}
+
+// record writes the entry of a call, in the transaction of its change.
+func (h auditLog) record(ctx context.Context, tx *db.Tx, c *rest.Call) error {
+	e := audit.Entry{
+		Account: c.Caller.Account, Actor: actor(c), Action: c.Route.ID, Subject: c.Change.Subject,
+		Address: c.Address().String(), RequestID: c.ID,
+	}
+	if c.Change.Account != "" {
+		e.Account = c.Change.Account
+	}
+	if e.Subject == "" {
+		e.Subject = c.PathID()
+	}
+	return h.entries.Append(ctx, tx, e)
+}
+
+// recorded reports whether the account's log has the entry of a request.
+func (h auditLog) recorded(ctx context.Context, account, request id.ID) (bool, error) {
+	return h.entries.Has(ctx, h.db, account, request)
+}
+
+// actor is who makes the call. Tenants read the entries of operators, too: the id identifies them to the operator only.
+func actor(c *rest.Call) audit.Actor {
+	who := callerOf(c)
 	switch {
-	case c.route.door == doorOperator && c.key != nil: // tenants read it, too: the id leads the operator to who it was
-		return audit.Actor{Kind: audit.Operator, ID: c.key.ID, Name: "operator"}
-	case c.route.door == doorOperator:
-		return audit.Actor{Kind: audit.Operator, ID: c.user.ID, Name: "operator"}
-	case c.key != nil:
-		return audit.Actor{Kind: audit.Key, ID: c.key.ID, Name: c.key.Name}
-	case c.user != nil:
-		return audit.Actor{Kind: audit.User, ID: c.user.ID, Name: c.user.Called()}
+	case c.Route.Auth == rest.OperatorOnly && who.key != nil:
+		return audit.Actor{Kind: audit.Operator, ID: who.key.ID, Name: "operator"}
+	case c.Route.Auth == rest.OperatorOnly:
+		return audit.Actor{Kind: audit.Operator, ID: who.user.ID, Name: "operator"}
+	case who.key != nil:
+		return audit.Actor{Kind: audit.Key, ID: who.key.ID, Name: who.key.Name}
+	case who.user != nil:
+		return audit.Actor{Kind: audit.User, ID: who.user.ID, Name: who.user.Called()}
 	default:
 		return audit.Actor{Kind: audit.System}
 	}
 }
 
-// signInFailed writes down that somebody did not get in as this user, and returns the error. A user whom nobody has is
-// written down, too, under no account: whoever measures the time must not learn the difference.
-func (s *server) signInFailed(ctx context.Context, c *call, p account.User, err error) error {
+// signInFailed records a failed sign-in of the user and returns the error. It does the same work where there is no such
+// user, so that the response time tells nothing.
+func (h auditLog) signInFailed(ctx context.Context, c *rest.Call, user account.User, err error) error {
 	switch apierr.CodeOf(err) {
 	case apierr.SignInFailed, apierr.SecondFactorRequired:
 	default:
 		return err
 	}
-	wrong := s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		home, _, err := s.c.Accounts.HomeOf(ctx, tx, p.ID)
+	failed := h.db.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		home, _, err := h.accounts.HomeOf(ctx, tx, user.ID)
 		if err != nil {
 			return err
 		}
-		if err := s.c.Audit.Forget(ctx, tx); err != nil { // every time: see above
+		if err := h.entries.Forget(ctx, tx); err != nil { // every time: see above
 			return err
 		}
-		return s.c.Audit.Append(ctx, tx, audit.Entry{
-			Account: home, Actor: audit.Actor{Kind: audit.System}, Action: "signInFailed", Subject: p.ID, Address: s.address(c.request).String(), RequestID: c.id,
+		return h.entries.Append(ctx, tx, audit.Entry{
+			Account: home, Actor: audit.Actor{Kind: audit.System}, Action: "signInFailed", Subject: user.ID,
+			Address: c.Address().String(), RequestID: c.ID,
 		})
 	})
-	if wrong != nil {
-		s.c.Log.ErrorContext(ctx, "a failed sign-in was not written down", slog.String("requestId", string(c.id)), slog.String("error", wrong.Error()))
+	if failed != nil {
+		h.log.ErrorContext(ctx, "a failed sign-in was not recorded",
+			slog.String("requestId", string(c.ID)), slog.String("error", failed.Error()))
 	}
 	return err
-}
-
-type auditQuery struct {
-	page
-	Actor   id.ID      `query:"actor" maxLength:"40" doc:"Id of the user or API key who did it."`
-	Action  string     `query:"action" maxLength:"64" doc:"The operationId of the call, such as createDeployment; or signInFailed."`
-	Subject id.ID      `query:"subject" maxLength:"40" doc:"Id of what it was done to."`
-	From    *time.Time `query:"from" doc:"Not before this time."`
-	To      *time.Time `query:"to" doc:"Before this time."`
-}
-
-func (s *server) addAudit() {
-	list(s, spec{
-		method: http.MethodGet, path: AccountBase + "/audit", id: "listAudit", tag: tagAccount, door: doorUser, scope: account.ReadAudit,
-		summary: "Who did what",
-		text:    "Newest first: every successful change in this account, by people and by API keys, and sign-ins, also failed ones of its people. A failed sign-in has the user as its subject and nobody as its actor.",
-	}, func(ctx context.Context, c *call, in *auditQuery, p db.Page) ([]audit.Entry, db.Listed, error) {
-		return s.c.Audit.List(ctx, s.c.DB, c.account, audit.Filter{Actor: in.Actor, Action: in.Action, Subject: in.Subject, From: in.From, To: in.To}, p)
-	})
 }

@@ -7,151 +7,143 @@ import (
 
 	"github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/apierr"
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/rest"
 )
 
-// admit finds out who calls, counts the call, and tells whether they may make it. Every way out has counted it once.
-func (s *server) admit(ctx context.Context, w http.ResponseWriter, c *call) error {
-	var err error
-	switch c.route.door {
-	case doorOpen, doorProbe:
-		if err := s.takeAddress(ctx, w, c.request, c.route.door); err != nil {
-			return err
-		}
-		return s.sameSite(c.request)
-	case doorUser:
-		err = s.admitUser(ctx, c)
-	default:
-		err = s.admitKey(ctx, c)
-	}
-	if err != nil {
-		// Whoever tries keys is slowed down by address. The limit hides whether the last one was right.
-		if limited := s.takeRefused(ctx, w, c, err); limited != nil {
-			return limited
-		}
-		return err
-	}
-	if err := s.takeCaller(ctx, w, c); err != nil {
-		return err
-	}
-	return s.mayCall(c)
+// caller is who makes a call: an API key, or a user in a session.
+type caller struct {
+	key     *account.Key
+	user    *account.User
+	session *account.Session
+	token   string // of the session
 }
 
-// mayCall tells whether who was found out may make this call.
-func (s *server) mayCall(c *call) error {
-	if c.key == nil {
-		if err := s.sameSite(c.request); err != nil {
-			return err
-		}
-		if c.route.door == doorOperator {
-			if !c.user.Operator {
-				return lacksOperator(c.route.scope)
-			}
-			return nil
-		}
-		return c.roleAllows()
-	}
-	if c.route.door == doorOperator && !c.key.Allows(c.route.scope) {
-		return lacksOperator(c.route.scope)
-	}
-	if c.route.door != doorAnyKey && !c.key.Allows(c.route.scope) {
-		return &apierr.Error{
-			Code:    apierr.InsufficientScope,
-			Message: "This API key lacks the scope " + string(c.route.scope) + ". Use a key that has it, or add it under Settings → API Keys.",
-			Details: map[string]any{"requiredScope": c.route.scope},
-		}
-	}
-	return nil
+// callerOf returns the caller that was authenticated. It has nothing in it for a call of a Public operation.
+func callerOf(c *rest.Call) caller {
+	who, _ := c.Caller.Identity.(caller)
+	return who
 }
 
-// still tells whether the caller of a call that goes on for long could make it again now: the key may be revoked
-// meanwhile, the session ended or turned to another account. It is not counted.
-func (s *server) still(ctx context.Context, c *call) error {
-	again := &call{request: c.request, route: c.route, id: c.id}
-	admit := s.admitKey
-	if c.key == nil {
-		admit = s.admitUser
-	}
-	if err := admit(ctx, again); err != nil {
-		return err
-	}
-	if again.account != c.account {
-		return apierr.New(apierr.SignInRequired, "The session has been turned to another account.")
-	}
-	return s.mayCall(again)
+// sessionLimits are a session's: the dashboard shows several lists at once and polls them every few seconds.
+var sessionLimits = rest.Limits{Read: 600, Write: 120, Deploy: 5}
+
+// authenticator finds out who makes a call and what they may do.
+type authenticator struct {
+	db       *db.DB
+	accounts *account.Service
 }
 
-// stillAfterBody asks again whether the caller may make the call where its body has been read: a body may come half a
-// minute after the headers that let it in, and whoever was put out meanwhile does nothing more.
-func (s *server) stillAfterBody(ctx context.Context, c *call) error {
-	if c.request.Body == nil || c.request.Body == http.NoBody || (c.key == nil && c.session == nil) {
-		return nil
+// authenticate takes an API key, or a session where the operation accepts one: the dashboard uses the same operations.
+func (a authenticator) authenticate(ctx context.Context, c *rest.Call) error {
+	if c.Route.Auth == rest.SessionOnly {
+		return a.session(ctx, c)
 	}
-	return s.still(ctx, c)
-}
-
-func lacksOperator(scope account.Scope) error {
-	return &apierr.Error{
-		Code:    apierr.InsufficientScope,
-		Message: "This call is the operator's. It takes a signed-in operator, or a key with the scope " + string(scope) + ", which only `billetd key create --scopes " + string(scope) + "` makes.",
-		Details: map[string]any{"requiredScope": scope},
-	}
-}
-
-// admitKey takes an API key, or else, unless the route is for keys only, a signed-in user: the dashboard uses the same calls.
-func (s *server) admitKey(ctx context.Context, c *call) error {
-	secret, err := credential(c.request)
+	secret, err := credential(c.Request)
 	if err != nil {
 		return err
 	}
 	if secret == "" {
-		signedIn := s.hasCookie(c.request, sessionCookie)
-		if signedIn && c.route.door == doorAnyKey {
-			return apierr.New(apierr.MissingAPIKey, "This call is for API keys, and a signed-in user made it. GET "+AccountBase+"/me tells who is signed in.")
+		_, signedIn := c.Cookie(sessionCookie)
+		switch {
+		case signedIn && c.Route.Auth == rest.APIKeyOnly:
+			return apierr.New(apierr.MissingAPIKey, "This operation requires an API key; a session is not accepted. "+
+				"GET "+AccountBase+"/me describes the signed-in user.")
+		case signedIn:
+			return a.session(ctx, c)
 		}
-		if signedIn {
-			return s.admitUser(ctx, c)
-		}
-		return apierr.New(apierr.MissingAPIKey, "No API key was sent. Send it as `Authorization: Bearer pk_live_…`; keys are made in the dashboard under Settings → API Keys.")
+		return apierr.New(apierr.MissingAPIKey, "The request has no API key. Send one as `Authorization: Bearer pk_live_…`. "+
+			"Create keys in the dashboard under Settings → API Keys.")
 	}
-	key, err := s.c.Accounts.Authenticate(ctx, s.c.DB, secret, s.address(c.request))
+	key, err := a.accounts.Authenticate(ctx, a.db, secret, c.Address())
 	if err != nil {
 		return err
 	}
-	c.key, c.account = &key, key.Account
+	c.Caller = rest.Caller{
+		Account: key.Account, Key: key.ID, Bucket: "key/" + string(key.ID), Limits: rest.Limits(key.Limits), Secret: secret,
+		Identity: caller{key: &key},
+	}
 	return nil
 }
 
-// admitUser takes the session of the cookie. What only the operator may do is asked of c.user.Operator.
-func (s *server) admitUser(ctx context.Context, c *call) error {
-	token := s.cookie(c.request, sessionCookie)
+// session takes the session of the cookie.
+func (a authenticator) session(ctx context.Context, c *rest.Call) error {
+	token, _ := c.Cookie(sessionCookie)
 	if token == "" {
-		return apierr.New(apierr.SignInRequired, "Sign in first: this call takes no API key, only a session (POST /api/v1/account/sessions).")
+		return apierr.New(apierr.SignInRequired,
+			"Sign in first. This operation requires a session (POST /api/v1/account/sessions); API keys are not accepted.")
 	}
-	n, err := s.c.Accounts.SessionOf(ctx, s.c.DB, token)
+	n, err := a.accounts.SessionOf(ctx, a.db, token)
 	if err != nil {
 		return err
 	}
-	c.session, c.user, c.account, c.token = &n, &n.User, n.Account, token
+	c.Caller = rest.Caller{
+		Account: n.Account, Bucket: "session/" + string(n.ID), Limits: sessionLimits, Secret: token,
+		Identity: caller{user: &n.User, session: &n, token: token},
+	}
 	return nil
 }
 
-// credential returns the API key of a request, "" where there is none.
+// authorize checks the operation's scope against the scopes of an API key, or of the user's role in the account.
+func (a authenticator) authorize(c *rest.Call) error {
+	who, scope := callerOf(c), account.Scope(c.Route.Scope)
+	switch {
+	case c.Route.Auth == rest.OperatorOnly:
+		if (who.key != nil && who.key.Allows(scope)) || (who.user != nil && who.user.Operator) {
+			return nil
+		}
+		return lacksScope(scope, "This operation requires a signed-in operator, or an API key with the scope "+string(scope)+
+			", which only `billetd key create --scopes "+string(scope)+"` can create.")
+	case c.Route.Auth == rest.APIKeyOnly || scope == "":
+		return nil
+	case who.key != nil && !who.key.Allows(scope):
+		return lacksScope(scope, "This API key lacks the scope "+string(scope)+
+			". Use a key that has it, or add it under Settings → API Keys.")
+	case who.key == nil && !who.session.Role.Allows(scope):
+		roles := account.RolesWith(scope)
+		err := lacksScope(scope, "Your role in this account is "+string(who.session.Role)+". This operation requires one of: "+
+			strings.Join(texts(roles), ", ")+". Ask an owner or admin of the account.")
+		err.Details["role"], err.Details["roles"] = who.session.Role, roles
+		return err
+	}
+	return nil
+}
+
+func lacksScope(scope account.Scope, message string) *apierr.Error {
+	return &apierr.Error{
+		Code: apierr.InsufficientScope, Message: message, Details: map[string]any{"requiredScope": scope},
+	}
+}
+
+// knownBrowser identifies the user who has signed in before in the browser that makes the call; "" for none.
+func (a authenticator) knownBrowser(c *rest.Call) string {
+	device, _ := c.Cookie(deviceCookie)
+	if device == "" {
+		return ""
+	}
+	return a.accounts.DeviceUser(device)
+}
+
+// rolesWith are the roles that have the scope.
+func rolesWith(scope string) []string { return texts(account.RolesWith(account.Scope(scope))) }
+
+// credential returns the API key of a request; "" if it has none.
 func credential(r *http.Request) (string, error) {
 	bearers, plain := r.Header.Values("Authorization"), r.Header.Values("X-API-Key")
 	bad := func(header, message string) error {
 		return apierr.Invalid([]apierr.FieldError{{Field: "header." + header, Message: message}})
 	}
 	if len(bearers) > 1 {
-		return "", bad("Authorization", "is given more than once; give it once.")
+		return "", bad("Authorization", "is given more than once; send it once.")
 	}
 	if len(plain) > 1 {
-		return "", bad("X-API-Key", "is given more than once; give it once.")
+		return "", bad("X-API-Key", "is given more than once; send it once.")
 	}
 	secret := ""
 	if len(bearers) == 1 {
 		scheme, token, _ := strings.Cut(bearers[0], " ")
 		if secret = strings.TrimSpace(token); !strings.EqualFold(scheme, "Bearer") || secret == "" {
-			return "", apierr.New(apierr.InvalidAPIKey, "The Authorization header must read `Bearer pk_live_…`.")
+			return "", apierr.New(apierr.InvalidAPIKey, "The Authorization header must be `Bearer pk_live_…`.")
 		}
 	}
 	if len(plain) == 1 {
@@ -165,23 +157,11 @@ func credential(r *http.Request) (string, error) {
 	return secret, nil
 }
 
-// sameSite refuses a change that another web site's page makes with the user's cookie.
-func (s *server) sameSite(r *http.Request) error {
-	if err := s.crossOrigin.Check(r); err != nil {
-		return &apierr.Error{Code: apierr.NetworkNotAllowed, Message: "This request comes from another web site. Make it from this site's own pages, or with an API key.", Cause: err}
+// texts returns the values of a list of strings of some type.
+func texts[T ~string](list []T) []string {
+	out := make([]string, len(list))
+	for i, v := range list {
+		out[i] = string(v)
 	}
-	return nil
-}
-
-// roleAllows checks the route's scope against the user's role in the session's account, as a key's scopes are checked.
-func (c *call) roleAllows() error {
-	if c.route.scope == "" || c.session.Role.Allows(c.route.scope) {
-		return nil
-	}
-	with := account.RolesWith(c.route.scope)
-	return &apierr.Error{
-		Code:    apierr.InsufficientScope,
-		Message: "Your role in this account is " + string(c.session.Role) + ". This needs one of: " + strings.Join(texts(with), ", ") + ". Ask an owner or admin of the account.",
-		Details: map[string]any{"requiredScope": c.route.scope, "role": c.session.Role, "roles": with},
-	}
+	return out
 }

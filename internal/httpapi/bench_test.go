@@ -9,7 +9,7 @@ import (
 func bench(b *testing.B, prepare func(w *world), target string) {
 	w := newWorld(b)
 	prepare(w)
-	w.s.c.Limiter = allowAll{}
+	w.configure(func(c *Config) { c.Limiter = allowAll{} })
 	r := w.request(w.ada, "GET", target, nil)
 	b.ReportAllocs()
 	for b.Loop() {

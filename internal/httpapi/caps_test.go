@@ -24,7 +24,7 @@ func (w *world) another(who tenant) (out tenant) {
 
 func TestCaps(t *testing.T) {
 	worlds(t, func(t *testing.T, w *world) {
-		w.s.c.Limiter = allowAll{}
+		w.configure(func(c *Config) { c.Limiter = allowAll{} })
 		cookie := w.signIn(w.ada)
 		full := func(r reply, of string, limit int) {
 			t.Helper()

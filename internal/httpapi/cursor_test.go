@@ -11,6 +11,7 @@ import (
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
+	"github.com/billetcloud/billet/internal/rest"
 )
 
 // listing is what a list answers.
@@ -18,11 +19,11 @@ type listing struct {
 	Data []struct {
 		ID string `json:"id"`
 	} `json:"data"`
-	Pagination pagination `json:"pagination"`
+	Pagination rest.Pagination `json:"pagination"`
 }
 
 // pageOf reads a list's answer.
-func pageOf(t *testing.T, r reply) (ids []string, p pagination, next string) {
+func pageOf(t *testing.T, r reply) (ids []string, p rest.Pagination, next string) {
 	t.Helper()
 	var l listing
 	if err := json.Unmarshal(r.body, &l); err != nil {

@@ -74,7 +74,7 @@ func TestBodiesAreReadStrictly(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			w := *w
 			w.t = t
-			w.s.c.Limiter = allowAll{}
+			w.configure(func(c *Config) { c.Limiter = allowAll{} })
 			r := w.do(w.ada, "POST", c.target, c.body)
 			got := r.fields()
 			slices.Sort(got)
@@ -93,7 +93,7 @@ func TestBodiesAreReadStrictly(t *testing.T) {
 
 func TestQueriesAreReadStrictly(t *testing.T) {
 	w := newWorld(t)
-	w.s.c.Limiter = allowAll{}
+	w.configure(func(c *Config) { c.Limiter = allowAll{} })
 	offers, deployments, transactions := Base+"/offers", Base+"/deployments", Base+"/wallet/transactions"
 	for _, c := range []struct {
 		target string
@@ -229,7 +229,7 @@ func TestAPatchMustNameSomething(t *testing.T) {
 // Whatever has a name is refused a bad one, whichever call gives it.
 func TestEveryNameIsChecked(t *testing.T) {
 	w := newWorld(t)
-	w.s.c.Limiter = allowAll{}
+	w.configure(func(c *Config) { c.Limiter = allowAll{} })
 	mine := w.owned(w.ada)
 	maps.Copy(mine, w.ownedByPeople(w.ada))
 	cookie := w.cookie("people." + string(w.ada.account) + "@example.com")
@@ -278,7 +278,7 @@ func TestEveryNameIsChecked(t *testing.T) {
 // Proxies give up after a minute without a byte, many after half of one.
 func TestLongPollsEndBeforeProxiesGiveUp(t *testing.T) {
 	for seconds, want := range map[int]time.Duration{1: time.Second, 50: 50 * time.Second, 51: 50 * time.Second, 60: 50 * time.Second} {
-		same(t, fmt.Sprint("a wait of ", seconds), waitOf(seconds), want)
+		same(t, fmt.Sprint("a wait of ", seconds), waitTime(&seconds), want)
 	}
 	if defaultWait > 25*time.Second || longestWait > 50*time.Second {
 		t.Errorf("%s and %s", defaultWait, longestWait)

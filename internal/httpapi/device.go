@@ -13,6 +13,7 @@ import (
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/rest"
 )
 
 const (
@@ -67,18 +68,18 @@ type userCode struct {
 
 // deviceAuthorization is what a user with the code sees before the decision.
 type deviceAuthorization struct {
-	ClientID  string          `json:"clientId" doc:"Name that the program gives itself. It is not verified."`
-	Address   string          `json:"address" doc:"IP address that the request came from."`
-	Scopes    []account.Scope `json:"scopes" enum:"offers:read,deployments:read,deployments:write,ssh-keys:read,ssh-keys:write,volumes:read,volumes:write,wallet:read,webhooks:read,webhooks:write" doc:"Requested scopes; empty if the program requests none in particular."`
-	CreatedAt time.Time       `json:"createdAt" doc:"When the program made the request."`
-	ExpiresAt time.Time       `json:"expiresAt" doc:"When the code expires."`
+	ClientID  string     `json:"clientId" doc:"Name that the program gives itself. It is not verified."`
+	Address   string     `json:"address" doc:"IP address that the request came from."`
+	Scopes    []keyScope `json:"scopes" doc:"Requested scopes; empty if the program requests none in particular."`
+	CreatedAt time.Time  `json:"createdAt" doc:"When the program made the request."`
+	ExpiresAt time.Time  `json:"expiresAt" doc:"When the code expires."`
 }
 
 type approveDeviceAuthorization struct {
 	Body struct {
 		UserCode        string          `json:"userCode" minLength:"1" maxLength:"32" example:"BCDF-GHJK" doc:"Code that the program shows. Case, spaces and hyphens are ignored."`
 		Name            string          `json:"name" minLength:"1" maxLength:"64" doc:"Name of the key."`
-		Scopes          []account.Scope `json:"scopes,omitempty" minItems:"1" maxItems:"10" enum:"offers:read,deployments:read,deployments:write,ssh-keys:read,ssh-keys:write,volumes:read,volumes:write,wallet:read,webhooks:read,webhooks:write" doc:"Scopes of the key; every scope if omitted, whatever the program requested."`
+		Scopes          []keyScope      `json:"scopes,omitempty" minItems:"1" maxItems:"10" doc:"Scopes of the key; every scope if omitted, whatever the program requested."`
 		ExpiresAt       *time.Time      `json:"expiresAt,omitempty" doc:"When the key expires, in the future; never if omitted."`
 		AllowedNetworks []string        `json:"allowedNetworks,omitempty" maxItems:"32" maxLength:"64" doc:"IP addresses and CIDR networks from which the key works; any address if omitted."`
 		Spending        *wantedSpending `json:"spendingLimits,omitempty" doc:"Spending limits of the key; none if omitted."`
@@ -90,142 +91,162 @@ type deniedDeviceAuthorization struct {
 	Denied bool `json:"denied" doc:"Always true."`
 }
 
-func (s *server) addDeviceAuthorization() {
-	s.addDeviceEndpoints()
-	at := AccountBase + "/device-authorizations"
-	read(s, spec{
-		method: http.MethodPost, path: at + "/lookup", id: "lookUpDeviceAuthorization", tag: tagAccount, door: doorUser, scope: account.WriteAPIKeys, alone: true,
-		summary: "Look up a device authorization", text: "Describes the program that shows this user code. The code is in the body, so that no log has it.",
-		errors: []apierr.Code{apierr.NotFound},
-	}, func(ctx context.Context, c *call, in *userCode) (deviceAuthorization, error) {
-		d, err := s.c.Accounts.LookUpDeviceAuthorization(ctx, s.c.DB, in.Body.UserCode)
-		if err != nil {
-			return deviceAuthorization{}, err
-		}
-		return deviceAuthorization{d.ClientID, d.Address, append([]account.Scope{}, d.Scopes...), d.CreatedAt, d.ExpiresAt}, nil
-	})
+// deviceAuthorizations give programs an API key that a user approves (RFC 8628).
+type deviceAuthorizations struct {
+	db       *db.DB
+	log      *slog.Logger
+	accounts *account.Service
+	site     site
+	keys     apiKeys
+}
 
-	write(s, spec{
-		method: http.MethodPost, path: at + "/approve", id: "approveDeviceAuthorization", tag: tagAccount, door: doorUser, scope: account.WriteAPIKeys,
-		summary: "Approve a device authorization",
-		text: "Creates an API key for the program, in the account that you work in. The key gets its secret when the program requests the token, " +
-			"and only the program sees it. A key that no program fetches before the code expires is revoked.",
-		errors: []apierr.Code{apierr.NotFound, apierr.LimitReached},
-	}, func(ctx context.Context, tx *db.Tx, c *call, in *approveDeviceAuthorization) (APIKey, error) {
-		b := &in.Body
-		k, err := s.c.Accounts.ApproveDeviceAuthorization(ctx, tx, c.account, b.UserCode, account.KeyRequest{
-			Name: b.Name, Scopes: b.Scopes, ExpiresAt: b.ExpiresAt, AllowedNetworks: b.AllowedNetworks,
-			CreatedBy: &account.Creator{ID: c.user.ID, Email: c.user.Email},
-		})
-		if err != nil {
-			return APIKey{}, err
-		}
-		c.note.subject = k.ID
-		err = setSpending(ctx, tx, k.ID, b.Spending)
-		return s.spendingOf(ctx, tx, k, err)
-	})
+func (h deviceAuthorizations) routes(r *rest.Router) {
+	const device, decisions = AccountBase + "/device", AccountBase + "/device-authorizations"
+	rest.Unmanaged(r, rest.Operation{
+		Method: http.MethodPost, Path: device + "/authorize", ID: "createDeviceAuthorization", Tag: tagAccount,
+		Auth: rest.Public, OAuth: true, Summary: "Create a device authorization",
+		Description: "The device authorization request of RFC 8628, for a program that needs an API key. Send a form, or the same fields " +
+			"as JSON. Show the user `user_code` and `verification_uri`; the user signs in to the dashboard and approves the request. " +
+			"Meanwhile request the token every `interval` seconds. Nothing is created before the approval. An Idempotency-Key has no effect.",
+		Errors: []apierr.Code{apierr.InvalidScope},
+	}, h.create)
+	rest.Unmanaged(r, rest.Operation{
+		Method: http.MethodPost, Path: device + "/token", ID: "createDeviceToken", Tag: tagAccount,
+		Auth: rest.Public, OAuth: true, Summary: "Exchange a device code for an API key",
+		Description: "The device access token request of RFC 8628. Repeat it while the error is `authorization_pending` or `slow_down`. If " +
+			"the response is lost, repeat the request: until the device code expires or the key is used, each response has a new secret, " +
+			"and the previous one stops working. An Idempotency-Key has no effect.",
+		Errors: []apierr.Code{
+			apierr.AuthorizationPending, apierr.SlowDown, apierr.AccessDenied, apierr.ExpiredToken, apierr.InvalidGrant,
+			apierr.UnsupportedGrantType,
+		},
+	}, h.exchange)
+	rest.Unmanaged(r, rest.Operation{
+		Method: http.MethodPost, Path: decisions + "/lookup", ID: "lookUpDeviceAuthorization", Tag: tagAccount,
+		Auth: rest.SessionOnly, Scope: string(account.WriteAPIKeys), Summary: "Look up a device authorization",
+		Description: "Describes the program that shows this user code. The code is in the body, so that no log has it.",
+		Errors:      []apierr.Code{apierr.NotFound},
+	}, h.lookUp).Wrap(h.limitGuesses)
+	rest.Write(r, rest.Operation{
+		Method: http.MethodPost, Path: decisions + "/approve", ID: "approveDeviceAuthorization", Tag: tagAccount,
+		Auth: rest.SessionOnly, Scope: string(account.WriteAPIKeys), Summary: "Approve a device authorization",
+		Description: "Creates an API key for the program, in the account that you work in. The key gets its secret when the program " +
+			"requests the token, and only the program sees it. A key that no program fetches before the code expires is revoked.",
+		Errors: []apierr.Code{apierr.NotFound, apierr.LimitReached},
+	}, h.approve).Wrap(h.limitGuesses)
+	rest.Write(r, rest.Operation{
+		Method: http.MethodPost, Path: decisions + "/deny", ID: "denyDeviceAuthorization", Tag: tagAccount,
+		Auth: rest.SessionOnly, Scope: string(account.WriteAPIKeys), Summary: "Deny a device authorization",
+		Errors: []apierr.Code{apierr.NotFound},
+	}, h.deny).Wrap(h.limitGuesses)
+}
 
-	write(s, spec{
-		method: http.MethodPost, path: at + "/deny", id: "denyDeviceAuthorization", tag: tagAccount, door: doorUser, scope: account.WriteAPIKeys,
-		summary: "Deny a device authorization", errors: []apierr.Code{apierr.NotFound},
-	}, func(ctx context.Context, tx *db.Tx, c *call, in *userCode) (deniedDeviceAuthorization, error) {
-		d, err := s.c.Accounts.DenyDeviceAuthorization(ctx, tx, c.account, c.user.ID, in.Body.UserCode)
-		c.note.subject = d.ID
-		return deniedDeviceAuthorization{true}, err
-	})
-	for _, path := range []string{"/lookup", "/approve", "/deny"} {
-		s.limitGuesses(at + path)
+func (h deviceAuthorizations) lookUp(ctx context.Context, _ *rest.Call, in *userCode) (deviceAuthorization, error) {
+	d, err := h.accounts.LookUpDeviceAuthorization(ctx, h.db, in.Body.UserCode)
+	if err != nil {
+		return deviceAuthorization{}, err
 	}
+	out := deviceAuthorization{d.ClientID, d.Address, []keyScope{}, d.CreatedAt, d.ExpiresAt}
+	for _, s := range d.Scopes {
+		out.Scopes = append(out.Scopes, keyScope(s))
+	}
+	return out, nil
+}
+
+func (h deviceAuthorizations) approve(
+	ctx context.Context, tx *db.Tx, c *rest.Call, in *approveDeviceAuthorization,
+) (APIKey, error) {
+	b, user := &in.Body, callerOf(c).user
+	k, err := h.accounts.ApproveDeviceAuthorization(ctx, tx, c.Caller.Account, b.UserCode, account.KeyRequest{
+		Name: b.Name, Scopes: scopes(b.Scopes), ExpiresAt: b.ExpiresAt, AllowedNetworks: b.AllowedNetworks,
+		CreatedBy: &account.Creator{ID: user.ID, Email: user.Email},
+	})
+	if err != nil {
+		return APIKey{}, err
+	}
+	c.Change.Subject = k.ID
+	err = setSpending(ctx, tx, k.ID, b.Spending)
+	return h.keys.spendingOf(ctx, tx, k, err)
+}
+
+func (h deviceAuthorizations) deny(
+	ctx context.Context, tx *db.Tx, c *rest.Call, in *userCode,
+) (deniedDeviceAuthorization, error) {
+	d, err := h.accounts.DenyDeviceAuthorization(ctx, tx, c.Caller.Account, callerOf(c).user.ID, in.Body.UserCode)
+	c.Change.Subject = d.ID
+	return deniedDeviceAuthorization{true}, err
 }
 
 // limitGuesses counts each call of the route as a guess of a user code before it does anything else.
-func (s *server) limitGuesses(path string) {
-	rt := s.paths[path].routes[http.MethodPost]
-	serve := rt.serve
-	rt.serve = func(ctx context.Context, w http.ResponseWriter, c *call) (answer, error) {
-		done, err := s.c.Accounts.CountGuess(ctx, c.user.ID)
+func (h deviceAuthorizations) limitGuesses(next rest.ServeFunc) rest.ServeFunc {
+	return func(ctx context.Context, w http.ResponseWriter, c *rest.Call) (rest.Answer, error) {
+		done, err := h.accounts.CountGuess(ctx, callerOf(c).user.ID)
 		if err != nil {
-			return answer{}, err
+			return rest.Answer{}, err
 		}
-		a, err := serve(ctx, w, c)
+		a, err := next(ctx, w, c)
 		if failed := done(wrongGuess(a, err)); failed != nil {
-			s.c.Log.WarnContext(ctx, "a right user code was counted as a wrong one", slog.String("error", failed.Error()))
+			h.log.WarnContext(ctx, "a right user code was counted as a wrong one", slog.String("error", failed.Error()))
 		}
 		return a, err
 	}
 }
 
-// wrongGuess reports whether the response may have shown that a user code is of no use. Other faults of a request may
+// wrongGuess reports whether the response may have shown that a user code is of no use. Other errors of a request may
 // be found only if the code is right, so they show as much.
-func wrongGuess(a answer, err error) bool {
+func wrongGuess(a rest.Answer, err error) bool {
 	if err == nil {
 		return a.Status == http.StatusNotFound // a response that was kept for an Idempotency-Key
 	}
-	var f *apierr.Error
-	if !errors.As(err, &f) {
+	f, is := errors.AsType[*apierr.Error](err)
+	if !is {
 		return false
 	}
-	mistyped := slices.ContainsFunc(f.Fields(), func(at apierr.FieldError) bool { return at.Field == "userCode" })
+	mistyped := slices.ContainsFunc(f.Fields(), func(e apierr.FieldError) bool { return e.Field == "userCode" })
 	return f.Code == apierr.NotFound || (f.Code == apierr.InvalidRequest && !mistyped)
 }
 
-// addDeviceEndpoints adds the two endpoints of RFC 8628 that a program without a key calls.
-func (s *server) addDeviceEndpoints() {
-	at := AccountBase + "/device"
-	read(s, spec{
-		method: http.MethodPost, path: at + "/authorize", id: "createDeviceAuthorization", tag: tagAccount, door: doorOpen, oauth: true,
-		summary: "Create a device authorization",
-		text: "The device authorization request of RFC 8628, for a program that needs an API key. Send a form, or the same fields as JSON. Show the user `user_code` and " +
-			"`verification_uri`; the user signs in to the dashboard and approves the request. Meanwhile request the token every `interval` seconds. " +
-			"Nothing is created before the approval. An Idempotency-Key has no effect.",
-		errors: []apierr.Code{apierr.InvalidScope},
-	}, func(ctx context.Context, c *call, in *createDeviceAuthorization) (deviceCodes, error) {
-		var n account.NewDeviceAuthorization
-		err := s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
-			n, err = s.c.Accounts.AuthorizeDevice(ctx, tx, in.Body.ClientID, scopesIn(in.Body.Scope), s.address(c.request))
-			return err
-		})
-		page := *s.public(c.request)
-		page.Path = devicePage
-		complete := page
-		complete.Fragment = n.UserCode
-		return deviceCodes{
-			DeviceCode: n.DeviceCode, UserCode: n.UserCode, VerificationURI: page.String(), VerificationURIComplete: complete.String(),
-			ExpiresIn: int(account.DeviceCodeLifetime / time.Second), Interval: int(account.DevicePollInterval / time.Second),
-		}, err
+func (h deviceAuthorizations) create(
+	ctx context.Context, c *rest.Call, in *createDeviceAuthorization,
+) (deviceCodes, error) {
+	var n account.NewDeviceAuthorization
+	err := h.db.InTx(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
+		n, err = h.accounts.AuthorizeDevice(ctx, tx, in.Body.ClientID, scopesIn(in.Body.Scope), c.Address())
+		return err
 	})
+	return deviceCodes{
+		DeviceCode: n.DeviceCode, UserCode: n.UserCode,
+		VerificationURI: h.site.link(c, devicePage, ""), VerificationURIComplete: h.site.link(c, devicePage, n.UserCode),
+		ExpiresIn: int(account.DeviceCodeLifetime / time.Second), Interval: int(account.DevicePollInterval / time.Second),
+	}, err
+}
 
-	read(s, spec{
-		method: http.MethodPost, path: at + "/token", id: "createDeviceToken", tag: tagAccount, door: doorOpen, oauth: true,
-		summary: "Exchange a device code for an API key",
-		text: "The device access token request of RFC 8628. Repeat it while the error is `authorization_pending` or `slow_down`. If the response is lost, repeat the request: until the " +
-			"device code expires or the key is used, each response has a new secret, and the previous one stops working. An Idempotency-Key has no effect.",
-		errors: []apierr.Code{
-			apierr.AuthorizationPending, apierr.SlowDown, apierr.AccessDenied, apierr.ExpiredToken, apierr.InvalidGrant, apierr.UnsupportedGrantType,
-		},
-	}, func(ctx context.Context, c *call, in *createDeviceToken) (deviceToken, error) {
-		if in.Body.GrantType != deviceGrant {
-			return deviceToken{}, apierr.New(apierr.UnsupportedGrantType, "grant_type must be %s.", deviceGrant)
+func (h deviceAuthorizations) exchange(
+	ctx context.Context, c *rest.Call, in *createDeviceToken,
+) (deviceToken, error) {
+	if in.Body.GrantType != deviceGrant {
+		return deviceToken{}, apierr.New(apierr.UnsupportedGrantType, "grant_type must be %s.", deviceGrant)
+	}
+	var t account.DeviceToken
+	var out deviceToken
+	err := h.db.InTx(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
+		t, err = h.accounts.ExchangeDeviceCode(ctx, tx, in.Body.DeviceCode, in.Body.ClientID)
+		if err != nil || t.NotYet != nil {
+			return err
 		}
-		var t account.DeviceToken
-		var out deviceToken
-		err := s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
-			if t, err = s.c.Accounts.ExchangeDeviceCode(ctx, tx, in.Body.DeviceCode, in.Body.ClientID); err != nil || t.NotYet != nil {
-				return err
-			}
-			a, err := s.c.Accounts.Get(ctx, tx, t.Key.Account)
-			if err != nil {
-				return err
-			}
-			out = tokenOf(t, a, tx.Now)
-			c.key, c.account, c.note = &t.Key, t.Key.Account, note{subject: t.Key.ID}
-			return s.record(ctx, tx, c)
-		})
-		if err == nil {
-			err = t.NotYet
+		a, err := h.accounts.Get(ctx, tx, t.Key.Account)
+		if err != nil {
+			return err
 		}
-		return out, err
+		out = tokenOf(t, a, tx.Now)
+		c.Caller = rest.Caller{Account: t.Key.Account, Key: t.Key.ID, Identity: caller{key: &t.Key}}
+		c.Change = rest.Change{Subject: t.Key.ID}
+		return c.Record(ctx, tx)
 	})
+	if err == nil {
+		err = t.NotYet
+	}
+	return out, err
 }
 
 // scopesIn splits a scope parameter; nil if it is empty.

@@ -17,6 +17,7 @@ import (
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
+	"github.com/billetcloud/billet/internal/rest"
 	"golang.org/x/oauth2"
 )
 
@@ -79,7 +80,7 @@ func (w *world) approve(cookie string, codes deviceCodePair) string {
 func worlds(t *testing.T, f func(t *testing.T, w *world)) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		w := newWorldOn(t, d, c)
-		w.s.c.Limiter = allowAll{}
+		w.configure(func(c *Config) { c.Limiter = allowAll{} })
 		f(t, w)
 	})
 }
@@ -261,7 +262,7 @@ func (w *world) stores(text string) bool {
 // The OAuth endpoints check their parameters as RFC 6749 and RFC 8628 say.
 func TestDeviceEndpoints_Errors(t *testing.T) {
 	w := newWorld(t)
-	w.s.c.Limiter = allowAll{}
+	w.configure(func(c *Config) { c.Limiter = allowAll{} })
 	codes := w.authorizeDevice()
 	grant, device, client := []string{deviceGrant}, []string{codes.device}, []string{deviceClient}
 	for _, c := range []struct {
@@ -518,7 +519,7 @@ func TestDeviceAuthorization_PendingAreLimited(t *testing.T) {
 
 func TestDeviceEndpoints_LimitedByAddress(t *testing.T) {
 	w := newWorld(t)
-	for range openLimit {
+	for range rest.PublicLimit {
 		w.tokenNow(deviceCodePair{device: "x"}, from("198.51.100.7"))
 	}
 	for _, path := range []string{authorizePath, tokenPath} {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/event"
+	"github.com/billetcloud/billet/internal/rest"
 	"github.com/billetcloud/billet/internal/volume"
 )
 
@@ -26,7 +27,7 @@ func TestRequestsAreClosedAndAnswersAreOpen(t *testing.T) {
 			}
 		case map[string]any:
 			if ref, is := v["$ref"].(string); is {
-				if name, is := strings.CutPrefix(ref, prefix); is && !names[name] {
+				if name, is := strings.CutPrefix(ref, schemaPrefix); is && !names[name] {
 					names[name] = true
 					reach(map[string]any(schemas[name]), names)
 				}
@@ -133,9 +134,9 @@ func TestTheDocumentListsEveryEventType(t *testing.T) {
 			continue
 		}
 		ref, _ := op.RequestBody.Content["application/json"].Schema["$ref"].(string)
-		properties, _ := schemas[strings.TrimPrefix(ref, prefix)]["properties"].(map[string]any)
+		properties, _ := schemas[strings.TrimPrefix(ref, schemaPrefix)]["properties"].(map[string]any)
 		data, _ := properties["data"].(map[string]any)
-		if got, _ := data["$ref"].(string); got != prefix+reflect.TypeOf(k.Data).Name() {
+		if got, _ := data["$ref"].(string); got != schemaPrefix+reflect.TypeOf(k.Data).Name() {
 			t.Errorf("%s has data %v", k.Type, data)
 		}
 	}
@@ -143,7 +144,7 @@ func TestTheDocumentListsEveryEventType(t *testing.T) {
 		t.Errorf("%d webhooks, and %d types of events", len(d.Webhooks), len(event.Kinds))
 	}
 	for kind, of := range map[string]reflect.Type{"deployment": reflect.TypeFor[deployment.Status](), "volume": reflect.TypeFor[volume.Status]()} {
-		for _, status := range words[of] {
+		for _, status := range rest.Enum(of) {
 			if status == "pending" || status == "creating" { // which is called created
 				continue
 			}

@@ -10,7 +10,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/apierr"
+	"github.com/billetcloud/billet/internal/rest"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -42,7 +42,7 @@ func TestEveryCodeHasAStatusAndIsDocumented(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s := statusOf[apierr.Code(code)]; s < 400 || s > 599 {
+		if s := rest.StatusOf(apierr.Code(code)); s < 400 || s > 599 {
 			t.Errorf("%s has status %d", code, s)
 		}
 		if !strings.Contains(document, "`"+code+"`") {
@@ -50,8 +50,8 @@ func TestEveryCodeHasAStatusAndIsDocumented(t *testing.T) {
 		}
 		return true
 	})
-	if found != len(codes) {
-		t.Errorf("%d codes in package fault, %d in the table", found, len(codes))
+	if found != len(rest.Codes) {
+		t.Errorf("%d codes in package apierr, %d in the table", found, len(rest.Codes))
 	}
 }
 
@@ -84,9 +84,9 @@ func TestEveryFailureIsAnEnvelope(t *testing.T) {
 		{name: "latin-1", method: "POST", target: keys, body: "{}", options: []option{header("Content-Type", "application/json; charset=latin1")}, status: 415, code: apierr.UnsupportedMediaType},
 		{name: "gzip", method: "POST", target: keys, body: "{}", options: []option{header("Content-Encoding", "gzip")}, status: 415, code: apierr.UnsupportedMediaType},
 		{name: "ten megabytes", method: "POST", target: keys, body: `{"name":"` + strings.Repeat("x", 10<<20) + `"}`, status: 413, code: apierr.RequestTooLarge},
-		{name: "one byte too many", method: "POST", target: keys, body: strings.Repeat(" ", maxBody+1), status: 413, code: apierr.RequestTooLarge},
-		{name: "just not too large", method: "POST", target: keys, body: strings.Repeat(" ", maxBody), status: 400, code: apierr.InvalidRequest},
-		{name: "large body where none is taken", method: "DELETE", target: keys + "/ssh_a", body: strings.Repeat(" ", maxBody+1), status: 413, code: apierr.RequestTooLarge},
+		{name: "one byte too many", method: "POST", target: keys, body: strings.Repeat(" ", rest.MaxBody+1), status: 413, code: apierr.RequestTooLarge},
+		{name: "just not too large", method: "POST", target: keys, body: strings.Repeat(" ", rest.MaxBody), status: 400, code: apierr.InvalidRequest},
+		{name: "large body where none is taken", method: "DELETE", target: keys + "/ssh_a", body: strings.Repeat(" ", rest.MaxBody+1), status: 413, code: apierr.RequestTooLarge},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := *w
@@ -112,10 +112,15 @@ func TestMissingContentTypeIsJSON(t *testing.T) {
 }
 
 // injected is a world with one more route, whose handler is given.
-func injected(t *testing.T, h func(ctx context.Context, w http.ResponseWriter, c *call) (answer, error)) *world {
+func injected(t *testing.T, h rest.ServeFunc, configure ...func(c *Config)) *world {
 	w := newWorld(t)
-	w.s.add(spec{method: "GET", path: Base + "/injected", id: "injected", tag: tagService, scope: account.ReadOffers},
-		reflect.TypeFor[none](), reflect.TypeFor[none](), false, h)
+	for _, change := range configure {
+		w.configure(change)
+	}
+	rest.Upgrade(w.s.Router, rest.Operation{Method: "GET", Path: Base + "/injected", ID: "injected", Tag: tagService, Scope: string(account.ReadOffers)},
+		func(ctx context.Context, w http.ResponseWriter, c *rest.Call, _ *rest.NoInput, _ []apierr.FieldError) (rest.Answer, error) {
+			return h(ctx, w, c)
+		})
 	return w
 }
 
@@ -129,12 +134,13 @@ func (w *world) serve(method string) (reply, any) {
 		defer func() { panicked = recover() }()
 		w.s.ServeHTTP(rec, r)
 	}()
-	delete(w.s.paths, Base+"/injected")
 	return w.examine(r, rec.Result()), panicked
 }
 
 func TestAPanicIsA500WithoutInternals(t *testing.T) {
-	w := injected(t, func(context.Context, http.ResponseWriter, *call) (answer, error) { panic("secret of the house") })
+	w := injected(t, func(context.Context, http.ResponseWriter, *rest.Call) (rest.Answer, error) {
+		panic("secret of the house")
+	})
 	r, panicked := w.serve("GET")
 	details, _ := r.error["details"].(map[string]any)
 	if r.status != 500 || r.code != "INTERNAL_ERROR" || panicked != nil || details["requestId"] != r.header.Get("X-Request-Id") {
@@ -146,7 +152,7 @@ func TestAPanicIsA500WithoutInternals(t *testing.T) {
 }
 
 func TestAPanicInTheMiddleOfAnAnswerBreaksTheConnection(t *testing.T) {
-	w := injected(t, func(_ context.Context, w http.ResponseWriter, _ *call) (answer, error) {
+	w := injected(t, func(_ context.Context, w http.ResponseWriter, _ *rest.Call) (rest.Answer, error) {
 		_, _ = w.Write([]byte("half"))
 		panic("late")
 	})
@@ -160,8 +166,8 @@ func TestAPanicInTheMiddleOfAnAnswerBreaksTheConnection(t *testing.T) {
 }
 
 func TestAnInternalErrorIsNotShown(t *testing.T) {
-	w := injected(t, func(context.Context, http.ResponseWriter, *call) (answer, error) {
-		return answer{}, errors.New("dial tcp 10.0.0.3:5432 password=hunter2")
+	w := injected(t, func(context.Context, http.ResponseWriter, *rest.Call) (rest.Answer, error) {
+		return rest.Answer{}, errors.New("dial tcp 10.0.0.3:5432 password=hunter2")
 	})
 	r, _ := w.serve("GET")
 	if r.status != 500 || strings.Contains(string(r.body), "hunter2") || strings.Contains(string(r.body), "10.0.0.3") {
@@ -170,11 +176,10 @@ func TestAnInternalErrorIsNotShown(t *testing.T) {
 }
 
 func TestACallThatTakesTooLongIsGivenUp(t *testing.T) {
-	w := injected(t, func(ctx context.Context, _ http.ResponseWriter, _ *call) (answer, error) {
+	w := injected(t, func(ctx context.Context, _ http.ResponseWriter, _ *rest.Call) (rest.Answer, error) {
 		<-ctx.Done()
-		return answer{}, ctx.Err()
-	})
-	w.s.timeout = time.Millisecond
+		return rest.Answer{}, ctx.Err()
+	}, func(c *Config) { c.Timeout = time.Millisecond })
 	r, _ := w.serve("GET")
 	if r.status != 503 || r.code != "SERVICE_UNAVAILABLE" || r.header.Get("Retry-After") == "" {
 		t.Errorf("%d %s", r.status, r.body)
@@ -198,8 +203,8 @@ func (e errorReader) Read([]byte) (int, error) { return 0, e.err }
 
 func TestABodyThatTricklesInIsGivenUp(t *testing.T) {
 	w := newWorld(t)
-	w.s.timeout = 50 * time.Millisecond
-	w.s.c.Real = time.Now // deadlines of connections are of the machine's own time
+	w.configure(func(c *Config) { c.Timeout = 50 * time.Millisecond })
+	w.configure(func(c *Config) { c.Real = time.Now }) // deadlines of connections are of the machine's own time
 	server := httptest.NewServer(w.s)
 	defer server.Close()
 	reader, writer := io.Pipe()

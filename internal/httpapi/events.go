@@ -3,9 +3,10 @@ package httpapi
 import (
 	"bytes"
 	"context"
+	"errors"
 	"mime"
 	"net/http"
-	"reflect"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,13 +15,33 @@ import (
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/event"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/rest"
 )
 
+// events are an account's events, as a list or a stream.
+type events struct {
+	db      *db.DB
+	svc     *event.Service
+	streams *streams
+}
+
+func (h events) routes(r *rest.Router) {
+	rest.CustomList[accountEventsQuery, event.Event](r, rest.Operation{
+		Method: http.MethodGet, Path: Base + "/events", ID: "listEvents", Tag: tagEvents, Scope: string(account.ReadDeployments),
+		Stream: true, ExtraTime: streamLife, Summary: "List or stream events",
+		Description: "With `Accept: application/json` a list, newest first. Otherwise server-sent events, from now on, as they are " +
+			"committed: `id` is the event's id, `event` its type, `data` the event. The stream begins with the id of the newest event. " +
+			"Reconnect with `Last-Event-ID`, and the stream resumes exactly after that event: none is lost, none is repeated. A comment is " +
+			"sent every 15 seconds. A stream counts as one read, lasts up to an hour, and ends when the key is revoked or the session " +
+			"ends. An account can have 64 streams at once, and one key or user 16.",
+	}, h.serve)
+}
+
 type accountEventsQuery struct {
-	page
-	Subject     id.ID        `query:"subject" maxLength:"40" doc:"Only events of this deployment, volume or account."`
-	Type        []event.Type `query:"type" maxItems:"50" doc:"One or more types of events."`
-	LastEventID id.ID        `query:"lastEventId" maxLength:"40" doc:"Of a stream: go on after this event; evt_0 is the very beginning. The header Last-Event-ID counts where both are sent."`
+	rest.Paging
+	Subject     id.ID        `query:"subject" maxLength:"40" doc:"Events of this deployment, volume or account."`
+	Type        []event.Type `query:"type" maxItems:"50" doc:"One or more event types."`
+	LastEventID id.ID        `query:"lastEventId" maxLength:"40" doc:"For a stream: resume after this event; evt_0 is the beginning. The header Last-Event-ID takes precedence."`
 }
 
 func (q accountEventsQuery) filter() event.Filter {
@@ -28,51 +49,40 @@ func (q accountEventsQuery) filter() event.Filter {
 }
 
 const (
-	// streamLife is how long a stream lasts at the most. Its reader connects again, which costs one read, and misses nothing.
+	// streamLife is the longest duration of a stream. Its reader reconnects, which costs one read, and misses nothing.
 	streamLife = time.Hour
-	// streamRetry is what a browser is told to wait before it connects again.
+	// streamRetry is how long a browser waits before it reconnects.
 	streamRetry = 2 * time.Second
 	// streamChunk is how many events are read, and kept in memory, at once.
 	streamChunk = 100
 )
 
-func (s *server) addEvents() {
-	s.add(spec{
-		method: http.MethodGet, path: Base + "/events", id: "listEvents", tag: tagEvents, scope: account.ReadDeployments, stream: true, long: streamLife,
-		summary: "What happens, as a stream or a list",
-		text: "With `Accept: application/json` a list, newest first. Otherwise server-sent events, from now on, as they are committed: `id` is the event's, `event` its type, " +
-			"`data` the event. The stream first names the newest event there is. Connect again with `Last-Event-ID` and it goes on exactly after that one, with nothing lost and nothing twice. " +
-			"A comment comes every 15 seconds. A stream counts as one read, lasts up to an hour, and ends when the key is revoked or the session over. An account may have 64 at once, and one key or user 16.",
-	}, reflect.TypeFor[accountEventsQuery](), reflect.TypeFor[event.Event](), true, s.events)
-}
-
-func (s *server) events(ctx context.Context, w http.ResponseWriter, c *call) (answer, error) {
-	in := new(accountEventsQuery)
-	d, err := c.route.in.decode(w, c.request, in)
-	if err != nil {
-		return answer{}, err
-	}
-	asList := wantsJSON(c.request)
+func (h events) serve(
+	ctx context.Context, w http.ResponseWriter, c *rest.Call, in *accountEventsQuery, invalid []apierr.FieldError,
+) (rest.Answer, error) {
+	asList := wantsJSON(c.Request)
 	switch {
 	case asList && in.LastEventID != "":
-		d.faults = append(d.faults, apierr.FieldError{Field: "query.lastEventId", Message: "is for a stream; lists have pages."})
-	case !asList && (in.Page > 1 || in.Limit != nil || in.PerPage != nil || in.Cursor != ""):
-		d.faults = append(d.faults, apierr.FieldError{Field: "query.page", Message: "is for a list, which is asked for with the header Accept: application/json; a stream has no pages."})
+		invalid = append(invalid, apierr.FieldError{Field: "query.lastEventId", Message: "is for a stream; lists have pages."})
+	case !asList && in.Given():
+		invalid = append(invalid, apierr.FieldError{
+			Field: "query.page", Message: "is for a list; send the header Accept: application/json. A stream has no pages.",
+		})
 	}
-	if err := apierr.Invalid(d.faults).OrNil(); err != nil {
-		return answer{}, err
+	if err := apierr.Invalid(invalid).OrNil(); err != nil {
+		return rest.Answer{}, err
 	}
 	if !asList {
-		return answer{}, s.stream(ctx, w, c, in)
+		return rest.Answer{}, h.stream(ctx, w, c, in)
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	ctx, cancel := context.WithTimeout(ctx, c.Timeout())
 	defer cancel()
-	return listed(c, in, func(p db.Page) ([]event.Event, db.Listed, error) {
-		return s.c.Events.History(ctx, s.c.DB, c.account, in.filter(), p)
+	return rest.PageOf(c, in, func(p db.Page) ([]event.Event, db.Listed, error) {
+		return h.svc.History(ctx, h.db, c.Caller.Account, in.filter(), p)
 	})
 }
 
-// wantsJSON tells whether the request names JSON, and not a stream of events.
+// wantsJSON reports whether the request accepts JSON, and not a stream of events.
 func wantsJSON(r *http.Request) bool {
 	named := false
 	for part := range strings.SplitSeq(strings.Join(r.Header.Values("Accept"), ","), ",") {
@@ -86,53 +96,49 @@ func wantsJSON(r *http.Request) bool {
 	return named
 }
 
-// stream sends events until the reader leaves, is too slow, may not read any more, or the server stops. A reader that is
-// slow is waited for and then cut off: what it has not read stays in the database.
-func (s *server) stream(ctx context.Context, w http.ResponseWriter, c *call, in *accountEventsQuery) error {
-	at, err := s.position(ctx, c, in.LastEventID)
+// stream sends events until the reader leaves, is too slow or loses access, or the server stops. A slow reader is waited
+// for and then disconnected: what it has not read stays in the database.
+func (h events) stream(ctx context.Context, w http.ResponseWriter, c *rest.Call, in *accountEventsQuery) error {
+	at, err := h.position(ctx, c, in.LastEventID)
 	if err != nil {
 		return err
 	}
-	leave, err := s.streams.enter("streams of events", c, maxEventStreams)
+	leave, err := h.streams.enter("event streams", c, maxEventStreams)
 	if err != nil {
 		return err
 	}
 	defer leave()
-	follower := s.c.Events.Follow(c.account)
+	follower := h.svc.Follow(c.Caller.Account)
 	defer follower.Stop()
-	look, stop := s.streams.recheckOf(c, s.rereadKeys)
+	recheck, stop := h.streams.recheckCaller(c)
 	defer stop()
 
-	h := w.Header()
-	h.Set("Content-Type", "text/event-stream")
-	h.Set("X-Accel-Buffering", "no") // a proxy that collects a whole answer first would never send this one
+	header := w.Header()
+	header.Set("Content-Type", "text/event-stream")
+	header.Set("X-Accel-Buffering", "no") // a proxy that buffers a whole response would never send this one
 	w.WriteHeader(http.StatusOK)
-	if c.request.Method == http.MethodHead {
+	if c.Request.Method == http.MethodHead {
 		return nil
 	}
 	out := http.NewResponseController(w)
 	send := func(b []byte) bool {
-		// Not every writer can, those of tests for one; a connection can.
-		_ = out.SetWriteDeadline(time.Now().Add(s.streams.patience))
+		// Not every writer has deadlines, those of tests for one; a connection has.
+		_ = out.SetWriteDeadline(time.Now().Add(h.streams.patience))
 		_, err := w.Write(b)
 		return err == nil && out.Flush() == nil
 	}
-	if !send([]byte("retry: " + milliseconds(streamRetry) + "\nid: " + string(at.Event) + "\n\n")) {
+	retry := strconv.FormatInt(streamRetry.Milliseconds(), 10)
+	if !send([]byte("retry: " + retry + "\nid: " + string(at.Event) + "\n\n")) {
 		return nil
 	}
-	beat := time.NewTicker(s.streams.beat)
+	beat := time.NewTicker(h.streams.beat)
 	defer beat.Stop()
-	filter := in.filter()
 	for {
-		for more := true; more; {
-			var events []event.Event
-			if events, at, err = follower.Next(ctx, s.c.DB, at, streamChunk); err != nil {
-				return err
-			}
-			more = len(events) == streamChunk
-			if b := framed(events, filter); len(b) > 0 && !send(b) {
+		if at, err = h.sendNew(ctx, follower, at, in.filter(), send); err != nil {
+			if err == errReaderGone {
 				return nil
 			}
+			return err
 		}
 		select {
 		case _, open := <-follower.Changed:
@@ -143,8 +149,8 @@ func (s *server) stream(ctx context.Context, w http.ResponseWriter, c *call, in 
 			if !send([]byte(": still here\n\n")) {
 				return nil
 			}
-		case <-look:
-			if err := s.still(ctx, c); err != nil {
+		case <-recheck:
+			if err := c.Reauthorize(ctx); err != nil {
 				return err
 			}
 		case <-ctx.Done(): // the reader has left, or the stream's time is over
@@ -153,37 +159,61 @@ func (s *server) stream(ctx context.Context, w http.ResponseWriter, c *call, in 
 	}
 }
 
-// position is where the stream begins: after the event that the reader names, or now.
-func (s *server) position(ctx context.Context, c *call, given id.ID) (event.Position, error) {
-	field := "query.lastEventId"
-	if headers := c.request.Header.Values("Last-Event-ID"); len(headers) > 0 {
-		field, given = "header.Last-Event-ID", id.ID(headers[0])
-		if len(headers) > 1 || !idForm.MatchString(headers[0]) {
-			given = "?"
+var errReaderGone = errors.New("the reader of the stream is gone")
+
+// sendNew sends the events after a position and returns the new one.
+func (h events) sendNew(
+	ctx context.Context, from *event.Follower, at event.Position, f event.Filter, send func([]byte) bool,
+) (event.Position, error) {
+	for {
+		list, next, err := from.Next(ctx, h.db, at, streamChunk)
+		if err != nil {
+			return at, err
+		}
+		at = next
+		if b := framed(list, f); len(b) > 0 && !send(b) {
+			return at, errReaderGone
+		}
+		if len(list) < streamChunk {
+			return at, nil
 		}
 	}
-	if given == "" {
-		return s.c.Events.Now(ctx, s.c.DB, c.account)
+}
+
+// position is where the stream begins: after the event that the reader names, or now.
+func (h events) position(ctx context.Context, c *rest.Call, last id.ID) (event.Position, error) {
+	field := "query.lastEventId"
+	if headers := c.Request.Header.Values("Last-Event-ID"); len(headers) > 0 {
+		field, last = "header.Last-Event-ID", id.ID(headers[0])
+		if len(headers) > 1 || !rest.IsID(headers[0]) {
+			last = "?"
+		}
 	}
-	if idForm.MatchString(string(given)) {
-		at, found, err := s.c.Events.Behind(ctx, s.c.DB, c.account, given)
+	if last == "" {
+		return h.svc.Now(ctx, h.db, c.Caller.Account)
+	}
+	if rest.IsID(string(last)) {
+		at, found, err := h.svc.Behind(ctx, h.db, c.Caller.Account, last)
 		if err != nil || found {
 			return at, err
 		}
 	}
-	return event.Position{}, apierr.Invalid([]apierr.FieldError{{Field: field, Message: "is no event of this account. Send the id of the last event that you have read, " +
-		string(event.Beginning) + " for everything from the beginning, or nothing for what happens from now on."}})
+	return event.Position{}, apierr.Invalid([]apierr.FieldError{{
+		Field: field,
+		Message: "is not an event of this account. Send the id of the last event that you have read, " +
+			string(event.Beginning) + " for all events, or nothing for events from now on.",
+	}})
 }
 
-// framed are the events that the filter lets through as they stand in the stream.
-func framed(events []event.Event, f event.Filter) []byte {
+// framed are the events that match the filter, in the form of the stream.
+func framed(list []event.Event, f event.Filter) []byte {
 	var b bytes.Buffer
-	for _, e := range events {
+	for _, e := range list {
 		if !f.Lets(e) {
 			continue
 		}
 		b.WriteString("id: " + string(e.ID) + "\nevent: " + e.Type + "\ndata: ")
-		b.Write(encode(e)) // compact JSON has no line breaks
+		b.Write(rest.Encode(e)) // compact JSON has no line breaks
 		b.WriteString("\n\n")
 	}
 	return b.Bytes()

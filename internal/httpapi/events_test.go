@@ -38,7 +38,7 @@ type sent struct{ id, kind, data string }
 // live serves the world over real connections, and looks at its streams often.
 func (w *world) live() *httptest.Server {
 	w.t.Helper()
-	w.s.c.Limiter = allowAll{}
+	w.configure(func(c *Config) { c.Limiter = allowAll{} })
 	w.s.streams.beat, w.s.streams.recheck = 10*time.Millisecond, 10*time.Millisecond
 	site := httptest.NewServer(w.s)
 	w.t.Cleanup(func() {

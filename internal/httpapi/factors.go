@@ -8,28 +8,104 @@ import (
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/rest"
 )
+
+// factors are a user's authenticator app and passkeys.
+type factors struct {
+	db       *db.DB
+	accounts *account.Service
+	site     site
+}
+
+func (h factors) routes(r *rest.Router) {
+	const totp, passkeys = AccountBase + "/me/totp", AccountBase + "/me/passkeys"
+	rest.Write(r, rest.Operation{
+		Method: http.MethodPost, Path: totp, ID: "startTotp", Tag: tagAccount, Auth: rest.SessionOnly,
+		Summary:     "Set up an authenticator app",
+		Description: "It is active once a code of it has been confirmed. Starting again creates another secret.",
+		Errors:      []apierr.Code{apierr.Conflict},
+	}, h.startTOTP)
+	rest.Write(r, rest.Operation{
+		Method: http.MethodPost, Path: totp + "/confirm", ID: "confirmTotp", Tag: tagAccount, Auth: rest.SessionOnly,
+		Summary: "Turn on the authenticator app", Description: "From now on signing in with the password requires a code.",
+		Errors: []apierr.Code{apierr.Conflict},
+	}, h.confirmTOTP)
+	rest.Unmanaged(r, rest.Operation{
+		Method: http.MethodDelete, Path: totp, ID: "removeTotp", Tag: tagAccount, Auth: rest.SessionOnly,
+		Summary: "Turn off the authenticator app", Description: "Its recovery codes stop working.",
+	}, h.removeTOTP)
+	rest.List(r, rest.Operation{
+		Method: http.MethodGet, Path: passkeys, ID: "listPasskeys", Tag: tagAccount, Auth: rest.SessionOnly,
+		Summary: "List your passkeys", Description: "Newest first.",
+	}, h.listPasskeys)
+	rest.Unmanaged(r, rest.Operation{
+		Method: http.MethodPost, Path: passkeys + "/options", ID: "createPasskeyOptions", Tag: tagAccount, Auth: rest.SessionOnly,
+		Summary: "Create passkey options", Description: "Pass `options` to navigator.credentials.create().",
+		Errors: []apierr.Code{apierr.Conflict, apierr.LimitReached},
+	}, h.passkeyOptions)
+	// A challenge can be answered once. A wrong answer uses it up, too, and rolls nothing back.
+	rest.Unmanaged(r, rest.Operation{
+		Method: http.MethodPost, Path: passkeys, ID: "addPasskey", Tag: tagAccount, Auth: rest.SessionOnly,
+		Status: http.StatusCreated, Summary: "Add a passkey",
+		Description: "A challenge can be answered once, whatever the result.", Errors: []apierr.Code{apierr.Conflict},
+	}, h.addPasskey)
+	rest.Write(r, rest.Operation{
+		Method: http.MethodPatch, Path: passkeys + "/{id}", ID: "renamePasskey", Tag: tagAccount, Auth: rest.SessionOnly,
+		Summary: "Rename a passkey",
+	}, h.renamePasskey)
+	rest.Write(r, rest.Operation{
+		Method: http.MethodDelete, Path: passkeys + "/{id}", ID: "removePasskey", Tag: tagAccount, Auth: rest.SessionOnly,
+		Summary: "Remove a passkey",
+	}, h.removePasskey)
+}
 
 // newTOTP is an authenticator app that has not shown a code yet.
 type newTOTP struct {
-	Secret string `json:"secret" doc:"For typing into the app."`
+	Secret string `json:"secret" doc:"Secret to type into the app."`
 	URL    string `json:"otpauthUrl" doc:"The same as an otpauth: URL, for a QR code."`
+}
+
+func (h factors) startTOTP(ctx context.Context, tx *db.Tx, c *rest.Call, _ *rest.EmptyBody) (newTOTP, error) {
+	user := callerOf(c).user
+	c.Change.Subject = user.ID
+	secret, url, err := h.accounts.StartTOTP(ctx, tx, *user)
+	return newTOTP{secret, url}, err
 }
 
 type confirmTOTP struct {
 	Body struct {
-		Code string `json:"code" minLength:"1" maxLength:"64" doc:"What the app shows now."`
+		Code string `json:"code" minLength:"1" maxLength:"64" doc:"Current code of the app."`
 	}
 }
 
 type recoveryCodes struct {
-	RecoveryCodes []string `json:"recoveryCodes" doc:"Each signs you in once in place of a code. They are shown this once; keep them."`
+	RecoveryCodes []string `json:"recoveryCodes" doc:"Each code signs you in once in place of a code of the app. They are shown once; store them."`
+}
+
+func (h factors) confirmTOTP(
+	ctx context.Context, tx *db.Tx, c *rest.Call, in *confirmTOTP,
+) (recoveryCodes, error) {
+	user := callerOf(c).user
+	c.Change.Subject = user.ID
+	codes, err := h.accounts.ConfirmTOTP(ctx, tx, *user, in.Body.Code)
+	return recoveryCodes{codes}, err
 }
 
 type removeTOTP struct {
 	Body struct {
 		Password string `json:"password" minLength:"1" maxLength:"1024"`
 	}
+}
+
+func (h factors) removeTOTP(ctx context.Context, c *rest.Call, in *removeTOTP) (changed, error) {
+	user := callerOf(c).user
+	if err := h.accounts.ConfirmPassword(ctx, *user, "password", in.Body.Password); err != nil {
+		return changed{}, err
+	}
+	return changed{true}, c.Commit(ctx, user.ID, func(ctx context.Context, tx *db.Tx) error {
+		return h.accounts.RemoveTOTP(ctx, tx, user.ID)
+	})
 }
 
 type passkeyPath struct {
@@ -40,7 +116,7 @@ type addPasskey struct {
 	Body struct {
 		ChallengeID id.ID          `json:"challengeId" minLength:"1" maxLength:"40"`
 		Name        string         `json:"name" minLength:"1" maxLength:"64" example:"My laptop"`
-		Credential  map[string]any `json:"credential" doc:"RegistrationResponseJSON of WebAuthn Level 3, as PublicKeyCredential.toJSON() makes it."`
+		Credential  map[string]any `json:"credential" doc:"RegistrationResponseJSON of WebAuthn Level 3, as PublicKeyCredential.toJSON() returns it."`
 	}
 }
 
@@ -51,92 +127,56 @@ type renamePasskey struct {
 	}
 }
 
-func (s *server) addFactors() {
-	totp, passkeys := AccountBase+"/me/totp", AccountBase+"/me/passkeys"
-	write(s, spec{
-		method: http.MethodPost, path: totp, id: "startTotp", tag: tagAccount, door: doorUser,
-		summary: "Add an authenticator app", text: "It counts once a code of it has been confirmed. To start again makes another secret.", errors: []apierr.Code{apierr.Conflict},
-	}, func(ctx context.Context, tx *db.Tx, c *call, _ *emptyBody) (newTOTP, error) {
-		c.note.subject = c.user.ID
-		secret, url, err := s.c.Accounts.StartTOTP(ctx, tx, *c.user)
-		return newTOTP{secret, url}, err
-	})
+func (h factors) listPasskeys(
+	ctx context.Context, c *rest.Call, _ *rest.Paging, p db.Page,
+) ([]account.Passkey, db.Listed, error) {
+	return h.accounts.ListPasskeys(ctx, h.db, callerOf(c).user.ID, p)
+}
 
-	write(s, spec{
-		method: http.MethodPost, path: totp + "/confirm", id: "confirmTotp", tag: tagAccount, door: doorUser,
-		summary: "Turn the authenticator app on", text: "From now on signing in with the password needs a code, too.", errors: []apierr.Code{apierr.Conflict},
-	}, func(ctx context.Context, tx *db.Tx, c *call, in *confirmTOTP) (recoveryCodes, error) {
-		c.note.subject = c.user.ID
-		codes, err := s.c.Accounts.ConfirmTOTP(ctx, tx, *c.user, in.Body.Code)
-		return recoveryCodes{codes}, err
-	})
-
-	read(s, spec{
-		method: http.MethodDelete, path: totp, id: "removeTotp", tag: tagAccount, door: doorUser, alone: true,
-		summary: "Turn the authenticator app off", text: "Its recovery codes cease to work.",
-	}, func(ctx context.Context, c *call, in *removeTOTP) (changed, error) {
-		if err := s.c.Accounts.ConfirmPassword(ctx, *c.user, "password", in.Body.Password); err != nil {
-			return changed{}, err
-		}
-		return changed{true}, s.recorded(ctx, c, c.user.ID, func(ctx context.Context, tx *db.Tx) error {
-			return s.c.Accounts.RemoveTOTP(ctx, tx, c.user.ID)
-		})
-	})
-
-	list(s, spec{
-		method: http.MethodGet, path: passkeys, id: "listPasskeys", tag: tagAccount, door: doorUser, summary: "List your passkeys", text: "Newest first.",
-	}, func(ctx context.Context, c *call, _ *page, p db.Page) ([]account.Passkey, db.Listed, error) {
-		return s.c.Accounts.ListPasskeys(ctx, s.c.DB, c.user.ID, p)
-	})
-
-	read(s, spec{
-		method: http.MethodPost, path: passkeys + "/options", id: "offerPasskey", tag: tagAccount, door: doorUser, alone: true,
-		summary: "Begin to add a passkey", errors: []apierr.Code{apierr.Conflict, apierr.LimitReached},
-	}, func(ctx context.Context, c *call, _ *emptyBody) (o account.PasskeyOptions, err error) {
-		rp, err := s.passkeySite(c.request)
-		if err != nil {
-			return o, err
-		}
-		err = s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-			o, err = s.c.Accounts.OfferPasskey(ctx, tx, rp, *c.user)
-			return err
-		})
+func (h factors) passkeyOptions(
+	ctx context.Context, c *rest.Call, _ *rest.EmptyBody,
+) (o account.PasskeyOptions, err error) {
+	rp, err := h.site.passkeys(c)
+	if err != nil {
 		return o, err
+	}
+	err = h.db.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		o, err = h.accounts.OfferPasskey(ctx, tx, rp, *callerOf(c).user)
+		return err
 	})
+	return o, err
+}
 
-	// A challenge is used up by its first answer, also by a wrong one, which rolls nothing back.
-	read(s, spec{
-		method: http.MethodPost, path: passkeys, id: "addPasskey", tag: tagAccount, door: doorUser, alone: true, status: http.StatusCreated,
-		summary: "Add a passkey", text: "A challenge is used up by the first answer, whatever comes of it.", errors: []apierr.Code{apierr.Conflict},
-	}, func(ctx context.Context, c *call, in *addPasskey) (p account.Passkey, err error) {
-		rp, err := s.passkeySite(c.request)
-		if err != nil {
-			return p, err
-		}
-		n, err := s.c.Accounts.VerifyPasskey(ctx, rp, *c.user, string(in.Body.ChallengeID), in.Body.Name, encode(in.Body.Credential))
-		if err != nil {
-			return p, err
-		}
-		err = s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-			if p, err = s.c.Accounts.AddPasskey(ctx, tx, n); err != nil {
-				return err
-			}
-			c.note = note{}
-			c.created(p.ID)
-			return s.record(ctx, tx, c)
-		})
+func (h factors) addPasskey(ctx context.Context, c *rest.Call, in *addPasskey) (p account.Passkey, err error) {
+	rp, err := h.site.passkeys(c)
+	if err != nil {
 		return p, err
+	}
+	b := &in.Body
+	n, err := h.accounts.VerifyPasskey(
+		ctx, rp, *callerOf(c).user, string(b.ChallengeID), b.Name, rest.Encode(b.Credential))
+	if err != nil {
+		return p, err
+	}
+	err = h.db.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if p, err = h.accounts.AddPasskey(ctx, tx, n); err != nil {
+			return err
+		}
+		c.Change = rest.Change{}
+		c.Created(p.ID)
+		return c.Record(ctx, tx)
 	})
+	return p, err
+}
 
-	write(s, spec{
-		method: http.MethodPatch, path: passkeys + "/{id}", id: "renamePasskey", tag: tagAccount, door: doorUser, summary: "Rename a passkey",
-	}, func(ctx context.Context, tx *db.Tx, c *call, in *renamePasskey) (account.Passkey, error) {
-		return s.c.Accounts.RenamePasskey(ctx, tx, c.user.ID, in.ID, in.Body.Name)
-	})
+func (h factors) renamePasskey(
+	ctx context.Context, tx *db.Tx, c *rest.Call, in *renamePasskey,
+) (account.Passkey, error) {
+	return h.accounts.RenamePasskey(ctx, tx, callerOf(c).user.ID, in.ID, in.Body.Name)
+}
 
-	write(s, spec{
-		method: http.MethodDelete, path: passkeys + "/{id}", id: "removePasskey", tag: tagAccount, door: doorUser, summary: "Remove a passkey",
-	}, func(ctx context.Context, tx *db.Tx, c *call, in *passkeyPath) (account.Passkey, error) {
-		return s.c.Accounts.RemovePasskey(ctx, tx, c.user.ID, in.ID)
-	})
+func (h factors) removePasskey(
+	ctx context.Context, tx *db.Tx, c *rest.Call, in *passkeyPath,
+) (account.Passkey, error) {
+	return h.accounts.RemovePasskey(ctx, tx, callerOf(c).user.ID, in.ID)
 }

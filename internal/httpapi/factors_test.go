@@ -121,7 +121,7 @@ func TestPasskeysOverTheAPI(t *testing.T) {
 
 func TestWherePasskeysWork(t *testing.T) {
 	w := newWorld(t)
-	w.s.c.Limiter = allowAll{}
+	w.configure(func(c *Config) { c.Limiter = allowAll{} })
 	public := func(s string) *url.URL {
 		u, err := url.Parse(s)
 		if err != nil {
@@ -129,7 +129,7 @@ func TestWherePasskeysWork(t *testing.T) {
 		}
 		return u
 	}
-	for _, c := range []struct {
+	for _, test := range []struct {
 		public *url.URL
 		host   string
 		id     string
@@ -138,17 +138,17 @@ func TestWherePasskeysWork(t *testing.T) {
 		{public("https://gpu.example.com"), "127.0.0.1:8080", "gpu.example.com"}, {public("https://gpu.example.com:8443"), "evil.example", "gpu.example.com"},
 		{public("http://gpu.example.com"), "gpu.example.com", ""}, {public("http://localhost:8080"), "localhost:8080", "localhost"}, {public("https://192.0.2.1"), "192.0.2.1", ""},
 	} {
-		w.s.c.PublicURL = c.public
-		r := w.want(200, tenant{}, "GET", AccountBase+"/sign-in", nil, at(c.host))
-		if dig(r.data, "passkeys") != (c.id != "") || dig(r.data, "password") != true || dig(r.data, "oidc") != nil || dig(r.data, "demo") != nil {
-			t.Errorf("%v %s: %s", c.public, c.host, r.body)
+		w.configure(func(c *Config) { c.PublicURL = test.public })
+		r := w.want(200, tenant{}, "GET", AccountBase+"/sign-in", nil, at(test.host))
+		if dig(r.data, "passkeys") != (test.id != "") || dig(r.data, "password") != true || dig(r.data, "oidc") != nil || dig(r.data, "demo") != nil {
+			t.Errorf("%v %s: %s", test.public, test.host, r.body)
 		}
-		o := w.do(tenant{}, "POST", AccountBase+"/sessions/passkey/options", nil, at(c.host))
-		if c.id == "" && o.code != "CONFLICT" || c.id != "" && dig(o.data, "options", "rpId") != c.id {
-			t.Errorf("%v %s: %s", c.public, c.host, o.body)
+		o := w.do(tenant{}, "POST", AccountBase+"/sessions/passkey/options", nil, at(test.host))
+		if test.id == "" && o.code != "CONFLICT" || test.id != "" && dig(o.data, "options", "rpId") != test.id {
+			t.Errorf("%v %s: %s", test.public, test.host, o.body)
 		}
 	}
-	w.s.c.DemoEmail = func() string { return "demo@billet.test" }
+	w.configure(func(c *Config) { c.DemoEmail = func() string { return "demo@billet.test" } })
 	if r := w.want(200, tenant{}, "GET", AccountBase+"/sign-in", nil); dig(r.data, "demo", "email") != "demo@billet.test" {
 		t.Errorf("%s", r.body)
 	}

@@ -82,7 +82,7 @@ func textsOfRequests(t *testing.T) map[string]bool {
 
 func TestNoTextThatOthersReadHasHiddenCharacters(t *testing.T) {
 	w := newWorld(t)
-	w.s.c.Limiter = allowAll{}
+	w.configure(func(c *Config) { c.Limiter = allowAll{} })
 	cookie := header("Cookie", w.signIn(w.ada))
 	site := header("Sec-Fetch-Site", "same-origin")
 	operator := w.operator()

@@ -9,54 +9,73 @@ import (
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/issue"
+	"github.com/billetcloud/billet/internal/rest"
 )
+
+// issues are what an operator must see at providers: orphaned resources, duplicates, stuck terminations.
+type issues struct {
+	db  *db.DB
+	svc *issue.Service
+}
+
+func (h issues) routes(r *rest.Router) {
+	const all, one = OperatorBase + "/issues", OperatorBase + "/issues/{id}"
+	rest.List(r, rest.Operation{
+		Method: http.MethodGet, Path: all, ID: "listIssues", Tag: tagOperator, Auth: rest.OperatorOnly,
+		Scope: string(account.ReadOperator), Summary: "List issues",
+		Description: "Orphaned resources and other issues at providers, found by comparing each provider's resources with the server's " +
+			"records. Newest first.",
+	}, h.list)
+	rest.Read(r, rest.Operation{
+		Method: http.MethodGet, Path: one, ID: "getIssue", Tag: tagOperator, Auth: rest.OperatorOnly,
+		Scope: string(account.ReadOperator), Summary: "Get an issue",
+	}, h.get)
+	rest.Write(r, rest.Operation{
+		Method: http.MethodPost, Path: one + "/terminate", ID: "terminateIssueResource", Tag: tagOperator, Auth: rest.OperatorOnly,
+		Scope: string(account.WriteOperator), Status: http.StatusAccepted, Summary: "Terminate the resource of an issue",
+		Description: "Returns 202 at once; the provider is called until the machine or volume is gone, and then the issue is `ended`. A " +
+			"volume's data is erased. An issue that is not `endable` is a CONFLICT that says what to do instead.",
+		Errors: []apierr.Code{apierr.Conflict},
+	}, h.terminate)
+	rest.Write(r, rest.Operation{
+		Method: http.MethodPost, Path: one + "/dismiss", ID: "dismissIssue", Tag: tagOperator, Auth: rest.OperatorOnly,
+		Scope: string(account.WriteOperator), Summary: "Dismiss an issue",
+		Description: "It is not raised again while the resource exists.", Errors: []apierr.Code{apierr.Conflict},
+	}, h.dismiss)
+}
 
 type issuePath struct {
 	ID id.ID `path:"id" doc:"Id of the issue, iss_…"`
 }
 
 type issuesQuery struct {
-	page
-	State    string `query:"state" enum:"open,ended,dismissed,settled" doc:"All if left out."`
-	Kind     string `query:"kind" enum:"orphaned_machine,undead_machine,duplicate_machine,unmanaged_machine,lost_machine,stuck_termination,orphaned_volume" doc:"All if left out."`
-	Provider string `query:"provider" maxLength:"100" doc:"Slug of the provider."`
+	rest.Paging
+	State    issue.State `query:"state" doc:"All if omitted."`
+	Kind     issue.Kind  `query:"kind" doc:"All if omitted."`
+	Provider string      `query:"provider" maxLength:"100" doc:"Slug of the provider."`
 }
 
 type dismissIssue struct {
 	issuePath
 	Body struct {
-		Note string `json:"note,omitempty" maxLength:"500" example:"the old cluster, kept until May" doc:"Why it is all right."`
+		Note string `json:"note,omitempty" maxLength:"500" example:"the old cluster, kept until May" doc:"Reason for dismissing the issue."`
 	}
 }
 
-func (s *server) addIssues() {
-	at := OperatorBase + "/issues"
-	list(s, spec{
-		method: http.MethodGet, path: at, id: "listIssues", tag: tagOperator, door: doorOperator, scope: account.ReadOperator,
-		summary: "What providers have and nobody owns", text: "Newest first. Found by comparing each provider's lists with our records for ever.",
-	}, func(ctx context.Context, _ *call, in *issuesQuery, p db.Page) ([]issue.Issue, db.Listed, error) {
-		return s.c.Issues.List(ctx, s.c.DB, issue.Filter{State: issue.State(in.State), Kind: issue.Kind(in.Kind), Provider: in.Provider}, p)
-	})
+func (h issues) list(
+	ctx context.Context, _ *rest.Call, in *issuesQuery, p db.Page,
+) ([]issue.Issue, db.Listed, error) {
+	return h.svc.List(ctx, h.db, issue.Filter{State: in.State, Kind: in.Kind, Provider: in.Provider}, p)
+}
 
-	read(s, spec{
-		method: http.MethodGet, path: at + "/{id}", id: "getIssue", tag: tagOperator, door: doorOperator, scope: account.ReadOperator, summary: "Get a issue",
-	}, func(ctx context.Context, _ *call, in *issuePath) (issue.Issue, error) {
-		return s.c.Issues.Get(ctx, s.c.DB, in.ID)
-	})
+func (h issues) get(ctx context.Context, _ *rest.Call, in *issuePath) (issue.Issue, error) {
+	return h.svc.Get(ctx, h.db, in.ID)
+}
 
-	write(s, spec{
-		method: http.MethodPost, path: at + "/{id}/end", id: "endIssue", tag: tagOperator, door: doorOperator, scope: account.WriteOperator,
-		status: http.StatusAccepted, summary: "Have the machine or volume ended",
-		text:   "Answers 202 at once; the provider is asked until it is gone, and the issue is `ended` then. A volume's data is gone with it. What is not `endable` is a CONFLICT that says what to do instead.",
-		errors: []apierr.Code{apierr.Conflict},
-	}, func(ctx context.Context, tx *db.Tx, _ *call, in *issuePath) (issue.Issue, error) {
-		return s.c.Issues.End(ctx, tx, in.ID)
-	})
+func (h issues) terminate(ctx context.Context, tx *db.Tx, _ *rest.Call, in *issuePath) (issue.Issue, error) {
+	return h.svc.End(ctx, tx, in.ID)
+}
 
-	write(s, spec{
-		method: http.MethodPost, path: at + "/{id}/dismiss", id: "dismissIssue", tag: tagOperator, door: doorOperator, scope: account.WriteOperator,
-		summary: "Say that it is all right", text: "It is not raised again while it is there.", errors: []apierr.Code{apierr.Conflict},
-	}, func(ctx context.Context, tx *db.Tx, _ *call, in *dismissIssue) (issue.Issue, error) {
-		return s.c.Issues.Dismiss(ctx, tx, in.ID, in.Body.Note)
-	})
+func (h issues) dismiss(ctx context.Context, tx *db.Tx, _ *rest.Call, in *dismissIssue) (issue.Issue, error) {
+	return h.svc.Dismiss(ctx, tx, in.ID, in.Body.Note)
 }

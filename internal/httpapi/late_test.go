@@ -53,7 +53,7 @@ func TestAKeyIsNotMadeBySomebodyWhoHasJustLeft(t *testing.T) {
 // What was ended while a body is under way does nothing when it has come: neither a key nor a session.
 func TestABodyThatComesTooLateDoesNothing(t *testing.T) {
 	w := newWorld(t)
-	w.s.c.Limiter = allowAll{}
+	w.configure(func(c *Config) { c.Limiter = allowAll{} })
 	owner := w.signIn(w.ada)
 	mallory := w.by(201, owner, "POST", AccountBase+"/api-keys", map[string]string{"name": "mallory"})
 	key := `{"name":"late","publicKey":"` + publicKey(t) + `"}`
@@ -79,7 +79,7 @@ func TestABodyThatComesTooLateDoesNothing(t *testing.T) {
 // What strangers have written down, and nobody can read, does not gather for ever.
 func TestFailedSignInsOfNobodyAreForgotten(t *testing.T) {
 	w := newWorld(t)
-	w.s.c.Limiter = allowAll{}
+	w.configure(func(c *Config) { c.Limiter = allowAll{} })
 	ada := w.user(w.ada, account.Owner, "ada@example.com")
 	fail := func() {
 		for _, email := range []string{"nobody@example.com", ada.Email} {

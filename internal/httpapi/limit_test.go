@@ -13,6 +13,7 @@ import (
 	"github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/ratelimit"
+	"github.com/billetcloud/billet/internal/rest"
 )
 
 // allowAll is for tests with more requests than the limits allow, which are about something else.
@@ -122,7 +123,7 @@ func TestARefusedRequestCounts(t *testing.T) {
 
 func TestABrokenLimiterDoesNotRefuse(t *testing.T) {
 	w := newWorld(t)
-	w.s.c.Limiter = broken{}
+	w.configure(func(c *Config) { c.Limiter = broken{} })
 	w.want(200, w.ada, "GET", Base+"/offers", nil)
 }
 
@@ -134,14 +135,14 @@ func (broken) Take(context.Context, string, int) (ratelimit.Decision, error) {
 
 func TestAnIconThatIsNotThereCostsNoTries(t *testing.T) {
 	w := newWorld(t)
-	for range addressLimit + 1 {
+	for range rest.AddressLimit + 1 {
 		r := w.refused("NOT_FOUND", tenant{}, "GET", "/favicon.ico", nil)
 		same(t, "Cache-Control", r.header.Get("Cache-Control"), "public, max-age=86400")
-		same(t, "Limit", r.header.Get("X-RateLimit-Limit"), strconv.Itoa(probeLimit))
+		same(t, "Limit", r.header.Get("X-RateLimit-Limit"), strconv.Itoa(rest.ProbeLimit))
 	}
 	r := w.want(200, tenant{}, "GET", Base, nil)
-	same(t, "Remaining", r.header.Get("X-RateLimit-Remaining"), strconv.Itoa(openLimit-1))
-	for range probeLimit {
+	same(t, "Remaining", r.header.Get("X-RateLimit-Remaining"), strconv.Itoa(rest.PublicLimit-1))
+	for range rest.ProbeLimit {
 		w.do(tenant{}, "GET", "/favicon.ico", nil)
 	}
 	r = w.refused("RATE_LIMIT_EXCEEDED", tenant{}, "GET", "/favicon.ico", nil)
@@ -154,6 +155,6 @@ func TestProbesAreNotStarved(t *testing.T) {
 		w.do(tenant{}, "GET", Base+"/offers", nil)
 	}
 	r := w.want(200, tenant{}, "GET", "/healthz", nil)
-	same(t, "Limit", r.header.Get("X-RateLimit-Limit"), strconv.Itoa(probeLimit))
+	same(t, "Limit", r.header.Get("X-RateLimit-Limit"), strconv.Itoa(rest.ProbeLimit))
 	w.want(200, tenant{}, "GET", "/readyz", nil)
 }

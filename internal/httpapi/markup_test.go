@@ -16,7 +16,7 @@ import (
 func TestAnAccountPaysItsOwnMarkup(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		w := newWorldOn(t, d, c)
-		w.s.c.Limiter = allowAll{}
+		w.configure(func(c *Config) { c.Limiter = allowAll{} })
 		w.clock.Advance(time.Second)
 		op, at := w.operator(), OperatorBase+"/accounts/"+string(w.ada.account)
 		offers := func(who tenant, query string) (out string) {

@@ -13,6 +13,7 @@ import (
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
+	"github.com/billetcloud/billet/internal/rest"
 )
 
 // The roles that may make each call, by a word for each set of them. A call that is not here fails the test: somebody has to decide.
@@ -27,19 +28,19 @@ const (
 )
 
 var whoMay = map[string]string{
-	"getHealth": anybody, "getReadiness": anybody, "getIndex": anybody, "getSignIn": anybody, "signIn": anybody, "askForPasskey": anybody,
-	"signInWithPasskey": anybody, "startOidc": anybody, "finishOidc": anybody, "lookAtInvitation": anybody, "acceptInvitation": anybody,
+	"getHealth": anybody, "getReadiness": anybody, "getIndex": anybody, "getSignIn": anybody, "signIn": anybody, "createPasskeySignInOptions": anybody,
+	"signInWithPasskey": anybody, "startOidc": anybody, "finishOidc": anybody, "previewInvitation": anybody, "acceptInvitation": anybody,
 	"createDeviceAuthorization": anybody, "createDeviceToken": anybody, "lookUpDeviceAuthorization": workers, "approveDeviceAuthorization": workers,
 	"denyDeviceAuthorization": workers,
 
 	"listSessions": everyRole, "signOut": everyRole, "endOtherSessions": everyRole, "endSession": everyRole, "getMe": everyRole, "updateMe": everyRole,
 	"switchAccount": everyRole, "changePassword": everyRole, "startTotp": everyRole, "confirmTotp": everyRole, "removeTotp": everyRole,
-	"listPasskeys": everyRole, "offerPasskey": everyRole, "addPasskey": everyRole, "renamePasskey": everyRole, "removePasskey": everyRole,
+	"listPasskeys": everyRole, "createPasskeyOptions": everyRole, "addPasskey": everyRole, "renamePasskey": everyRole, "removePasskey": everyRole,
 
 	"listMembers": managers, "updateMember": managers, "removeMember": managers, "listInvitations": managers, "createInvitation": managers,
 	"revokeInvitation": managers, "listAudit": managers,
-	"getKey":      keysOnly,
-	"listApiKeys": workers, "createApiKey": workers, "getApiKey": workers, "updateApiKey": workers, "revokeApiKey": workers,
+	"getCurrentApiKey": keysOnly,
+	"listApiKeys":      workers, "createApiKey": workers, "getApiKey": workers, "updateApiKey": workers, "revokeApiKey": workers,
 
 	"listOffers": everyRole, "getOffer": everyRole, "getPriceHistory": everyRole, "checkOffers": everyRole, "createQuote": workers, "getQuote": everyRole, "listProviders": everyRole, "listRegions": everyRole, "listGpuTypes": everyRole,
 	"listDeployments": everyRole, "getDeployment": everyRole, "canTerminateDeployment": everyRole, "listDeploymentEvents": everyRole,
@@ -51,8 +52,8 @@ var whoMay = map[string]string{
 	"listWebhooks": readers, "getWebhook": readers, "listWebhookDeliveries": readers, "createWebhook": workers, "updateWebhook": workers, "deleteWebhook": workers,
 	"rotateWebhookSecret": workers, "testWebhook": workers, "replayWebhookDelivery": workers,
 	"listEvents": everyRole, "openTerminal": workers,
-	"listIssues": operators, "getIssue": operators, "endIssue": operators, "dismissIssue": operators, "listAccounts": operators, "createAccount": operators,
-	"getAccount": operators, "creditAccount": operators, "setMarkup": operators, "listSources": operators, "listJobs": operators, "getMargins": operators,
+	"listIssues": operators, "getIssue": operators, "terminateIssueResource": operators, "dismissIssue": operators, "listAccounts": operators, "createAccount": operators,
+	"getAccount": operators, "creditAccount": operators, "setMarkup": operators, "listProviderAccounts": operators, "listJobs": operators, "getMargins": operators,
 	"getSimulator": operators, "advanceSimulator": operators, "listSimulatorFaults": operators, "addSimulatorFault": operators,
 	"clearSimulatorFaults": operators, "clearSimulatorFault": operators,
 	"getWallet": everyRole, "listTransactions": everyRole, "getUsage": everyRole,
@@ -62,21 +63,16 @@ var whoMay = map[string]string{
 func TestThePermissionMatrix(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		w := newWorldOn(t, d, c)
-		w.s.c.Limiter = allowAll{}
-		var routes []*route
-		for _, m := range w.s.paths {
-			for _, rt := range m.routes {
-				routes = append(routes, rt)
-			}
-		}
-		slices.SortFunc(routes, func(a, b *route) int { // signing out comes last
-			if (a.id == "signOut") != (b.id == "signOut") {
-				if a.id == "signOut" {
+		w.configure(func(c *Config) { c.Limiter = allowAll{} })
+		routes := w.s.Routes()
+		slices.SortFunc(routes, func(a, b *rest.Route) int { // signing out comes last
+			if (a.ID == "signOut") != (b.ID == "signOut") {
+				if a.ID == "signOut" {
 					return 1
 				}
 				return -1
 			}
-			return strings.Compare(a.id, b.id)
+			return strings.Compare(a.ID, b.ID)
 		})
 		decided := map[string]bool{}
 		for _, role := range append(slices.Clone(account.Roles), operators) {
@@ -88,37 +84,37 @@ func TestThePermissionMatrix(t *testing.T) {
 			}
 			cookie := w.cookie(email)
 			for _, rt := range routes {
-				roles, known := whoMay[rt.id]
-				decided[rt.id] = true
+				roles, known := whoMay[rt.ID]
+				decided[rt.ID] = true
 				if !known {
-					t.Errorf("%s %s (%s): which roles may make this call? Decide in whoMay", rt.method, rt.path, rt.id)
+					t.Errorf("%s %s (%s): which roles may make this call? Decide in whoMay", rt.Method, rt.Path, rt.ID)
 					continue
 				}
-				if (roles == anybody) != (rt.door == doorOpen || rt.door == doorProbe) {
-					t.Errorf("%s: whoMay and the route differ about whether a session is needed", rt.id)
+				if (roles == anybody) != (rt.Auth == rest.Public) {
+					t.Errorf("%s: whoMay and the route differ about whether a session is needed", rt.ID)
 				}
-				if (roles == operators) != (rt.door == doorOperator) {
-					t.Errorf("%s: whoMay and the route differ about whether it is the operator's", rt.id)
+				if (roles == operators) != (rt.Auth == rest.OperatorOnly) {
+					t.Errorf("%s: whoMay and the route differ about whether it is the operator's", rt.ID)
 				}
-				if (roles == keysOnly) != (rt.door == doorAnyKey) {
-					t.Errorf("%s: whoMay and the route differ about whether a session will do", rt.id)
+				if (roles == keysOnly) != (rt.Auth == rest.APIKeyOnly) {
+					t.Errorf("%s: whoMay and the route differ about whether a session will do", rt.ID)
 				}
 				if roles == anybody || (role == operators && roles != operators) {
 					continue
 				}
-				target := strings.NewReplacer("{id}", "dep_x", "{offerId}", "off_x").Replace(rt.path)
-				r := w.by(0, cookie, rt.method, target, nil, func(r *http.Request) {
+				target := strings.NewReplacer("{id}", "dep_x", "{offerId}", "off_x").Replace(rt.Path)
+				r := w.by(0, cookie, rt.Method, target, nil, func(r *http.Request) {
 					ctx, cancel := context.WithTimeout(r.Context(), 10*time.Second) // for a call that goes on and on
 					t.Cleanup(cancel)
 					*r = *r.WithContext(ctx)
 				})
 				may := slices.Contains(strings.Fields(roles), string(role))
 				if may && (r.status == http.StatusUnauthorized || r.status == http.StatusForbidden) {
-					t.Errorf("a %s may not %s: %d %s", role, rt.id, r.status, r.body)
+					t.Errorf("a %s may not %s: %d %s", role, rt.ID, r.status, r.body)
 				}
 				if roles == keysOnly {
 					if r.code != "MISSING_API_KEY" || !strings.Contains(fmt.Sprint(r.error["message"]), AccountBase+"/me") {
-						t.Errorf("a %s may %s: %d %s", role, rt.id, r.status, r.body)
+						t.Errorf("a %s may %s: %d %s", role, rt.ID, r.status, r.body)
 					}
 					continue
 				}
@@ -127,7 +123,7 @@ func TestThePermissionMatrix(t *testing.T) {
 					told = "operator"
 				}
 				if !may && (r.code != "INSUFFICIENT_SCOPE" || !strings.Contains(fmt.Sprint(r.error["message"]), told)) {
-					t.Errorf("a %s may %s: %d %s", role, rt.id, r.status, r.body)
+					t.Errorf("a %s may %s: %d %s", role, rt.ID, r.status, r.body)
 				}
 			}
 		}

@@ -8,15 +8,43 @@ import (
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/rest"
 )
 
-// me is who is signed in, and where.
+// me is the signed-in user.
 type me struct {
+	db       *db.DB
+	accounts *account.Service
+}
+
+func (h me) routes(r *rest.Router) {
+	const at = AccountBase + "/me"
+	rest.Read(r, rest.Operation{
+		Method: http.MethodGet, Path: at, ID: "getMe", Tag: tagAccount, Auth: rest.SessionOnly,
+		Summary: "Get the signed-in user", Description: "With the account that the session works in.",
+	}, h.get)
+	rest.Write(r, rest.Operation{
+		Method: http.MethodPatch, Path: at, ID: "updateMe", Tag: tagAccount, Auth: rest.SessionOnly, Summary: "Update your name",
+	}, h.update)
+	rest.Write(r, rest.Operation{
+		Method: http.MethodPut, Path: at + "/account", ID: "switchAccount", Tag: tagAccount, Auth: rest.SessionOnly,
+		Summary: "Switch to another account", Description: "Moves this session, and makes your next one start there.",
+		Errors: []apierr.Code{apierr.NotFound},
+	}, h.switchAccount)
+	// Passwords are hashed before the transaction, which would block all others.
+	rest.Unmanaged(r, rest.Operation{
+		Method: http.MethodPut, Path: at + "/password", ID: "changePassword", Tag: tagAccount, Auth: rest.SessionOnly,
+		Summary: "Change your password", Description: "Signs you out of all other sessions.",
+	}, h.changePassword)
+}
+
+// signedInUser is who is signed in, and where.
+type signedInUser struct {
 	User     account.User         `json:"user"`
-	Account  account.Account      `json:"account" doc:"The account that the session works in."`
-	Role     account.Role         `json:"role" doc:"What the user may do in it."`
-	Scopes   []account.Scope      `json:"scopes" doc:"What that role allows."`
-	Accounts []account.Membership `json:"accounts" doc:"All accounts that the user belongs to."`
+	Account  account.Account      `json:"account" doc:"Account that the session works in."`
+	Role     account.Role         `json:"role" doc:"Role of the user in that account."`
+	Scopes   []account.Scope      `json:"scopes" doc:"Scopes of that role."`
+	Accounts []account.Membership `json:"accounts" doc:"All accounts that the user is a member of."`
 }
 
 type updateMe struct {
@@ -38,77 +66,53 @@ type changePassword struct {
 	}
 }
 
-// changed is the answer to a change that has nothing to show.
+// changed is the response to a change that has nothing to show.
 type changed struct {
 	Changed bool `json:"changed"`
 }
 
-func (s *server) meOf(ctx context.Context, r db.Reader, n account.Session) (me, error) {
-	a, err := s.c.Accounts.Get(ctx, r, n.Account)
+func (h me) get(ctx context.Context, c *rest.Call, _ *rest.NoInput) (signedInUser, error) {
+	return h.describe(ctx, h.db, *callerOf(c).session)
+}
+
+func (h me) describe(ctx context.Context, r db.Reader, n account.Session) (signedInUser, error) {
+	a, err := h.accounts.Get(ctx, r, n.Account)
 	if err != nil {
-		return me{}, err
+		return signedInUser{}, err
 	}
-	all, err := s.c.Accounts.Memberships(ctx, r, n.User.ID)
-	return me{n.User, a, n.Role, n.Role.Scopes(), all}, err
+	all, err := h.accounts.Memberships(ctx, r, n.User.ID)
+	return signedInUser{n.User, a, n.Role, n.Role.Scopes(), all}, err
 }
 
-func (s *server) addMe() {
-	at := AccountBase + "/me"
-	read(s, spec{
-		method: http.MethodGet, path: at, id: "getMe", tag: tagAccount, door: doorUser, summary: "Who is signed in, and where",
-	}, func(ctx context.Context, c *call, _ *none) (me, error) {
-		return s.meOf(ctx, s.c.DB, *c.session)
-	})
-
-	write(s, spec{
-		method: http.MethodPatch, path: at, id: "updateMe", tag: tagAccount, door: doorUser, summary: "Change your name",
-	}, func(ctx context.Context, tx *db.Tx, c *call, in *updateMe) (me, error) {
-		c.note.subject = c.user.ID
-		if err := s.c.Accounts.Rename(ctx, tx, c.user.ID, in.Body.Name); err != nil {
-			return me{}, err
-		}
-		n := *c.session
-		n.User.Name = in.Body.Name
-		return s.meOf(ctx, tx, n)
-	})
-
-	write(s, spec{
-		method: http.MethodPut, path: at + "/account", id: "switchAccount", tag: tagAccount, door: doorUser,
-		summary: "Work in another of your accounts", text: "Moves this session, and has your next one begin there.", errors: []apierr.Code{apierr.NotFound},
-	}, func(ctx context.Context, tx *db.Tx, c *call, in *switchAccount) (me, error) {
-		n, err := s.c.Accounts.SwitchAccount(ctx, tx, *c.session, in.Body.AccountID)
-		if err != nil {
-			return me{}, err
-		}
-		c.note.subject, c.note.account = c.session.ID, n.Account
-		return s.meOf(ctx, tx, n)
-	})
-
-	// The passwords are hashed before the transaction, which would keep all others waiting.
-	read(s, spec{
-		method: http.MethodPut, path: at + "/password", id: "changePassword", tag: tagAccount, door: doorUser, alone: true,
-		summary: "Change your password", text: "Ends all of your sessions but this one.",
-	}, func(ctx context.Context, c *call, in *changePassword) (changed, error) {
-		if err := s.c.Accounts.ConfirmPassword(ctx, *c.user, "currentPassword", in.Body.CurrentPassword); err != nil {
-			return changed{}, err
-		}
-		p, err := s.c.Accounts.HashPassword(ctx, "newPassword", in.Body.NewPassword)
-		if err != nil {
-			return changed{}, err
-		}
-		return changed{true}, s.recorded(ctx, c, c.user.ID, func(ctx context.Context, tx *db.Tx) error {
-			return s.c.Accounts.SetPassword(ctx, tx, c.user.ID, p, c.session.ID)
-		})
-	})
+func (h me) update(ctx context.Context, tx *db.Tx, c *rest.Call, in *updateMe) (signedInUser, error) {
+	n := *callerOf(c).session
+	c.Change.Subject = n.User.ID
+	if err := h.accounts.Rename(ctx, tx, n.User.ID, in.Body.Name); err != nil {
+		return signedInUser{}, err
+	}
+	n.User.Name = in.Body.Name
+	return h.describe(ctx, tx, n)
 }
 
-// recorded runs a change of a route that manages its own transactions, with its entry in the audit.
-func (s *server) recorded(ctx context.Context, c *call, subject id.ID, change func(ctx context.Context, tx *db.Tx) error) error {
-	return s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		if err := change(ctx, tx); err != nil {
-			return err
-		}
-		c.note = note{subject: subject}
-		return s.record(ctx, tx, c)
+func (h me) switchAccount(ctx context.Context, tx *db.Tx, c *rest.Call, in *switchAccount) (signedInUser, error) {
+	n, err := h.accounts.SwitchAccount(ctx, tx, *callerOf(c).session, in.Body.AccountID)
+	if err != nil {
+		return signedInUser{}, err
+	}
+	c.Change.Subject, c.Change.Account = n.ID, n.Account
+	return h.describe(ctx, tx, n)
+}
+
+func (h me) changePassword(ctx context.Context, c *rest.Call, in *changePassword) (changed, error) {
+	who := callerOf(c)
+	if err := h.accounts.ConfirmPassword(ctx, *who.user, "currentPassword", in.Body.CurrentPassword); err != nil {
+		return changed{}, err
+	}
+	p, err := h.accounts.HashPassword(ctx, "newPassword", in.Body.NewPassword)
+	if err != nil {
+		return changed{}, err
+	}
+	return changed{true}, c.Commit(ctx, who.user.ID, func(ctx context.Context, tx *db.Tx) error {
+		return h.accounts.SetPassword(ctx, tx, who.user.ID, p, who.session.ID)
 	})
 }

@@ -16,7 +16,7 @@ import (
 func on(t *testing.T, f func(t *testing.T, w *world)) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		w := newWorldOn(t, d, c)
-		w.s.c.Limiter = allowAll{}
+		w.configure(func(c *Config) { c.Limiter = allowAll{} })
 		f(t, w)
 	})
 }
@@ -47,7 +47,7 @@ func TestInvitingSomebody(t *testing.T) {
 			}
 		}
 		look := map[string]string{"token": token}
-		r := w.want(200, tenant{}, "POST", AccountBase+"/invitations/look", look)
+		r := w.want(200, tenant{}, "POST", AccountBase+"/invitations/preview", look)
 		if r.text("accountName") != "Ada" || r.text("role") != "member" || r.text("invitedBy") != string(w.ada.account)+"@example.com" {
 			t.Errorf("%s", r.body)
 		}
@@ -63,7 +63,7 @@ func TestInvitingSomebody(t *testing.T) {
 			t.Errorf("%s", r.body)
 		}
 		w.by(200, eve, "GET", Base+"/deployments", nil)
-		w.refused("NOT_FOUND", tenant{}, "POST", AccountBase+"/invitations/look", look)
+		w.refused("NOT_FOUND", tenant{}, "POST", AccountBase+"/invitations/preview", look)
 		w.refused("NOT_FOUND", tenant{}, "POST", accept, map[string]string{"token": token, "email": "x@example.com", "password": goodPassword})
 
 		// She is invited into another account, and accepts it signed in; then into a third, and signs in for it.
@@ -146,7 +146,7 @@ func TestNobodyCanPlantASession(t *testing.T) {
 	w := newWorld(t)
 	w.signIn(w.ada)
 	login := map[string]string{"email": string(w.ada.account) + "@example.com", "password": goodPassword}
-	planted := sessionCookie + "=" + strings.Repeat("A", 43)
+	planted := sessionCookie.Name + "=" + strings.Repeat("A", 43)
 	after := cookieOf(w.want(201, tenant{}, "POST", AccountBase+"/sessions", login, header("Cookie", planted)))
 	if after == planted {
 		t.Fatal("the planted token is signed in")
@@ -160,7 +160,7 @@ func TestNobodyCanPlantASession(t *testing.T) {
 
 func TestOwnSessions(t *testing.T) {
 	w := newWorld(t)
-	w.s.c.Limiter = allowAll{}
+	w.configure(func(c *Config) { c.Limiter = allowAll{} })
 	first := w.signIn(w.ada)
 	email := string(w.ada.account) + "@example.com"
 	second, third := w.cookie(email), w.cookie(email)
@@ -190,24 +190,22 @@ func TestOwnSessions(t *testing.T) {
 
 func TestNoOtherSiteCanChangeAnything(t *testing.T) {
 	w := newWorld(t)
-	w.s.c.Limiter = allowAll{}
+	w.configure(func(c *Config) { c.Limiter = allowAll{} })
 	cookie := header("Cookie", w.signIn(w.ada))
-	for path, m := range w.s.paths {
-		for method := range m.routes {
-			if method == http.MethodGet {
-				continue
-			}
-			target := strings.NewReplacer("{id}", "dep_x", "{offerId}", "off_x").Replace(path)
-			for _, foreign := range []option{header("Sec-Fetch-Site", "cross-site"), header("Origin", "https://evil.example")} {
-				w.refused("NETWORK_NOT_ALLOWED", tenant{}, method, target, nil, cookie, foreign)
-			}
+	for _, rt := range w.s.Routes() {
+		if rt.Method == http.MethodGet || rt.OAuth {
+			continue
+		}
+		target := strings.NewReplacer("{id}", "dep_x", "{offerId}", "off_x").Replace(rt.Path)
+		for _, foreign := range []option{header("Sec-Fetch-Site", "cross-site"), header("Origin", "https://evil.example")} {
+			w.refused("NETWORK_NOT_ALLOWED", tenant{}, rt.Method, target, nil, cookie, foreign)
 		}
 	}
 }
 
 func TestKeysSayWhoMadeThem(t *testing.T) {
 	w := newWorld(t)
-	w.s.c.Limiter = allowAll{}
+	w.configure(func(c *Config) { c.Limiter = allowAll{} })
 	owner := w.signIn(w.ada)
 	p := w.user(w.ada, account.Member, "p@example.com")
 	made := w.by(201, w.cookie(p.Email), "POST", AccountBase+"/api-keys", map[string]string{"name": "ci"})

@@ -123,7 +123,7 @@ func (i *issuer) start(w *world, returnTo string) (state, cookie string) {
 		!strings.Contains(q.Get("scope"), "openid") || len(q.Get("state")) < 43 || len(q.Get("nonce")) < 43 {
 		i.t.Fatalf("%v", q)
 	}
-	if set := r.header.Get("Set-Cookie"); !strings.Contains(set, "HttpOnly") || !strings.Contains(set, "SameSite=Lax") || !strings.Contains(set, "__Host-"+oidcCookie) || !strings.Contains(set, "Path=/; ") || !strings.Contains(set, "Secure") || strings.Contains(set, q.Get("state")) {
+	if set := r.header.Get("Set-Cookie"); !strings.Contains(set, "HttpOnly") || !strings.Contains(set, "SameSite=Lax") || !strings.Contains(set, "__Host-"+oidcCookie.Name) || !strings.Contains(set, "Path=/; ") || !strings.Contains(set, "Secure") || strings.Contains(set, q.Get("state")) {
 		i.t.Errorf("%s", set)
 	}
 	i.challenge, i.nonce = q.Get("code_challenge"), q.Get("nonce")
@@ -144,7 +144,7 @@ func withIssuer(t *testing.T, w *world) *issuer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.s.c.OIDC, w.s.c.PublicURL = client, public
+	w.configure(func(c *Config) { c.OIDC, c.PublicURL = client, public })
 	return i
 }
 
@@ -175,7 +175,7 @@ func TestSigningInWithAnIdentityProvider(t *testing.T) {
 		// The same subject with another address is still her.
 		i.claims = func(c map[string]any) { c["email"] = "countess@example.com" }
 		state, cookie = i.start(w, "")
-		if r := i.back(w, state, cookie, "&code=the-code"); r.header.Get("Location") != "/" || !strings.HasPrefix(cookieOf(r), "__Host-"+sessionCookie+"=") {
+		if r := i.back(w, state, cookie, "&code=the-code"); r.header.Get("Location") != "/" || !strings.HasPrefix(cookieOf(r), "__Host-"+sessionCookie.Name+"=") {
 			t.Errorf("%v", r.header)
 		}
 	})
@@ -191,7 +191,7 @@ func TestHostileIdentityProviders(t *testing.T) {
 		}
 		refused := func(name string, r reply) {
 			t.Helper()
-			if r.header.Get("Location") != "/sign-in?error=SIGN_IN_FAILED" || strings.Contains(r.header.Get("Set-Cookie"), sessionCookie) {
+			if r.header.Get("Location") != "/sign-in?error=SIGN_IN_FAILED" || strings.Contains(r.header.Get("Set-Cookie"), sessionCookie.Name) {
 				t.Errorf("%s: %v", name, r.header)
 			}
 		}
@@ -252,7 +252,7 @@ func TestHostileIdentityProviders(t *testing.T) {
 
 func TestNobodyIsSentToAnotherSite(t *testing.T) {
 	w := newWorld(t)
-	w.s.c.Limiter = allowAll{}
+	w.configure(func(c *Config) { c.Limiter = allowAll{} })
 	withIssuer(t, w)
 	for _, to := range []string{"https://evil.example", "//evil.example", `/\evil.example`, `\\evil.example`, "/\t/evil.example", "javascript:alert(1)", "evil", "/ /evil", " /x", "/a\\b", "http:/x", "/\n"} {
 		if r := w.do(tenant{}, "GET", oidcStart+"?returnTo="+url.QueryEscape(to), nil); r.status != 400 || r.header.Get("Location") != "" {

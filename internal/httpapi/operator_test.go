@@ -15,6 +15,7 @@ import (
 	"github.com/billetcloud/billet/internal/issue"
 	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/rest"
 	"github.com/billetcloud/billet/internal/wallet"
 )
 
@@ -32,28 +33,31 @@ func (w *world) raise(kind issue.Kind, upstream string, reference id.ID, endable
 
 func TestTheOperatorsCallsTakeTheOperatorsKeysAlone(t *testing.T) {
 	w := newWorld(t)
-	w.s.c.Limiter = allowAll{}
+	w.configure(func(c *Config) { c.Limiter = allowAll{} })
 	cookie := header("Cookie", w.signIn(w.ada))
 	seen := 0
-	for path, m := range w.s.paths {
-		for method, rt := range m.routes {
-			if !strings.HasPrefix(path, OperatorBase) {
-				if rt.door == doorOperator {
-					t.Errorf("%s %s is the operator's and does not stand with his", method, path)
-				}
-				continue
+	for _, rt := range w.s.Routes() {
+		if !strings.HasPrefix(rt.Path, OperatorBase) {
+			if rt.Auth == rest.OperatorOnly {
+				t.Errorf("%s is the operator's and is not below %s", rt.ID, OperatorBase)
 			}
-			seen++
-			target := strings.ReplaceAll(path, "{id}", "acc_x")
-			if rt.door != doorOperator || rt.scope != account.ReadOperator && rt.scope != account.WriteOperator || (rt.scope == account.ReadOperator) != (method == "GET") {
-				t.Errorf("%s %s: door %v, scope %q", method, path, rt.door, rt.scope)
-			}
-			if r := w.refused("INSUFFICIENT_SCOPE", w.ada, method, target, nil); r.status != 403 { // a key with every scope of a tenant
-				t.Errorf("%s %s: %d", method, path, r.status)
-			}
-			if r := w.refused("INSUFFICIENT_SCOPE", tenant{}, method, target, nil, cookie, header("Sec-Fetch-Site", "same-origin")); r.status != 403 {
-				t.Errorf("%s %s as a user: %d", method, path, r.status)
-			}
+			continue
+		}
+		seen++
+		target := strings.ReplaceAll(rt.Path, "{id}", "acc_x")
+		scope := account.WriteOperator
+		if rt.Method == "GET" {
+			scope = account.ReadOperator
+		}
+		if rt.Auth != rest.OperatorOnly || rt.Scope != string(scope) {
+			t.Errorf("%s: authentication mode %v, scope %q, want %q", rt.ID, rt.Auth, rt.Scope, scope)
+		}
+		if r := w.refused("INSUFFICIENT_SCOPE", w.ada, rt.Method, target, nil); r.status != 403 { // every scope of a tenant
+			t.Errorf("%s: %d", rt.ID, r.status)
+		}
+		asUser := w.refused("INSUFFICIENT_SCOPE", tenant{}, rt.Method, target, nil, cookie, header("Sec-Fetch-Site", "same-origin"))
+		if asUser.status != 403 {
+			t.Errorf("%s as a user: %d", rt.ID, asUser.status)
 		}
 	}
 	if seen < 10 {
@@ -105,23 +109,23 @@ func TestIssuesOverTheAPI(t *testing.T) {
 	}
 	w.refused("INVALID_REQUEST", op, "GET", at+"?kind=ghost", nil)
 	foreign, ghost := at+"/"+ids["unmanaged_machine"], at+"/"+ids["orphaned_machine"]
-	if r := w.refused("CONFLICT", op, "POST", foreign+"/end", nil); !strings.Contains(string(r.body), "somebody else") {
+	if r := w.refused("CONFLICT", op, "POST", foreign+"/terminate", nil); !strings.Contains(string(r.body), "somebody else") {
 		t.Errorf("%s", r.body)
 	}
 	if r := w.want(200, op, "POST", foreign+"/dismiss", map[string]any{"note": "the old cluster"}); r.text("state") != "dismissed" || r.text("note") != "the old cluster" {
 		t.Errorf("%s", r.body)
 	}
-	if r := w.want(202, op, "POST", ghost+"/end", nil, header("Idempotency-Key", "end-it")); r.text("endingSince") == "" {
+	if r := w.want(202, op, "POST", ghost+"/terminate", nil, header("Idempotency-Key", "end-it")); r.text("endingSince") == "" {
 		t.Errorf("%s", r.body)
 	}
-	w.want(202, op, "POST", ghost+"/end", nil, header("Idempotency-Key", "end-it"))
+	w.want(202, op, "POST", ghost+"/terminate", nil, header("Idempotency-Key", "end-it"))
 	if r := w.want(200, op, "GET", ghost, nil); r.text("reference") != "dep_ghost" || r.text("state") != "open" {
 		t.Errorf("%s", r.body)
 	}
 	w.refused("NOT_FOUND", op, "GET", at+"/iss_none", nil)
-	w.refused("NOT_FOUND", op, "POST", at+"/iss_none/end", nil)
+	w.refused("NOT_FOUND", op, "POST", at+"/iss_none/terminate", nil)
 	w.refused("NOT_FOUND", op, "POST", at+"/iss_none/dismiss", map[string]any{})
-	w.refused("INSUFFICIENT_SCOPE", w.keyWith(w.bob, account.ReadOperator), "POST", ghost+"/end", nil)
+	w.refused("INSUFFICIENT_SCOPE", w.keyWith(w.bob, account.ReadOperator), "POST", ghost+"/terminate", nil)
 }
 
 func TestAccountsOverTheAPI(t *testing.T) {

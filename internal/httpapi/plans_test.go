@@ -13,6 +13,7 @@ import (
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
+	"github.com/billetcloud/billet/internal/rest"
 )
 
 // growing are the tables that grow with other people's data, with what their rows are filled with where that is not nothing: i is the
@@ -60,7 +61,7 @@ var growing = map[string]struct {
 // that no filter narrows. A list of one tenant is never among them.
 var ordered = map[string][]string{
 	"listAccounts": {"account"}, "listIssues": {"issue"}, "listJobs": {"job USING INDEX job_failing", "job USING COVERING INDEX job_failing"},
-	"listSources": {"deployment"}, // those that may have a machine, by an index that holds no others
+	"listProviderAccounts": {"deployment"}, // those that may have a machine, by an index that holds no others
 }
 
 // The values that filters are given. A parameter that is not here fails the test.
@@ -138,21 +139,21 @@ func TestNoListReadsAWholeTable(t *testing.T) {
 			c := clock.NewFrozen(dbtest.Start)
 			d, recorder := dbtest.Recorded(t, engine, c)
 			w := newWorldOn(t, d, c)
-			w.s.c.Limiter = allowAll{}
+			w.configure(func(c *Config) { c.Limiter = allowAll{} })
 			w.newUser(w.ada, account.Owner, account.UserRequest{Email: "ada@example.com", Password: goodPassword, Operator: true})
 			cookie := w.cookie("ada@example.com")
 			machine := w.deploy(w.ada)
 			hook := w.want(201, w.ada, "POST", Base+"/webhooks", map[string]any{"url": "https://example.com/hook"})
 			fillGrowing(t, d)
 			judged := map[string]bool{}
-			for _, m := range w.s.paths {
-				for _, rt := range m.routes {
-					if !rt.list {
+			{
+				for _, rt := range w.s.Routes() {
+					if !rt.IsList() {
 						continue
 					}
-					target := strings.ReplaceAll(rt.path, "{id}", string(machine))
-					if rt.id == "listWebhookDeliveries" {
-						target = strings.ReplaceAll(rt.path, "{id}", hook.text("id"))
+					target := strings.ReplaceAll(rt.Path, "{id}", string(machine))
+					if rt.ID == "listWebhookDeliveries" {
+						target = strings.ReplaceAll(rt.Path, "{id}", hook.text("id"))
 					}
 					for _, q := range combinations(t, rt) {
 						recorder.Take()
@@ -163,15 +164,15 @@ func TestNoListReadsAWholeTable(t *testing.T) {
 							t.Fatalf("%s?%s: %d %s", target, q, answer.Code, answer.Body)
 						}
 						for _, asked := range recorder.Take() {
-							if key := rt.id + asked.Text; judged[key] {
+							if key := rt.ID + asked.Text; judged[key] {
 								continue
 							} else {
 								judged[key] = true
 							}
 							scans, plan := dbtest.Scans(t, d, asked, tables, aliases)
 							for _, scan := range scans {
-								if !slices.ContainsFunc(ordered[rt.id], func(allowed string) bool { return strings.HasPrefix(scan, allowed) }) {
-									t.Errorf("%s?%s reads all of %s:\n%s\n%s", rt.id, q, scan, asked.Text, plan)
+								if !slices.ContainsFunc(ordered[rt.ID], func(allowed string) bool { return strings.HasPrefix(scan, allowed) }) {
+									t.Errorf("%s?%s reads all of %s:\n%s\n%s", rt.ID, q, scan, asked.Text, plan)
 								}
 							}
 						}
@@ -197,35 +198,35 @@ func TestNoListReadsAWholeTable(t *testing.T) {
 }
 
 // combinations are the queries of a list: no filter, each one, each two, with each sort.
-func combinations(t *testing.T, rt *route) []string {
+func combinations(t *testing.T, rt *rest.Route) []string {
 	t.Helper()
 	type filter struct{ name, value string }
 	var filters []filter
 	sorts := []string{""}
-	for _, p := range rt.in.params {
-		if p.in != "query" {
+	for _, p := range rt.Parameters() {
+		if p.In != "query" {
 			continue
 		}
-		values, known := filterValues[p.name]
+		values, known := filterValues[p.Name]
 		if !known {
-			t.Fatalf("%s has a parameter %s: give filterValues a value for it, or nil where it filters nothing in the database", rt.id, p.name)
+			t.Fatalf("%s has a parameter %s: give filterValues a value for it, or nil where it filters nothing in the database", rt.ID, p.Name)
 		}
-		if len(p.schema.Enum) > 0 && p.name != "sort" && p.name != "format" && values != nil {
-			values = []string{fmt.Sprint(p.schema.Enum[0])}
+		if len(p.Schema.Enum) > 0 && p.Name != "sort" && p.Name != "format" && values != nil {
+			values = []string{fmt.Sprint(p.Schema.Enum[0])}
 		}
 		for _, v := range values {
-			switch p.name {
+			switch p.Name {
 			case "sort":
-				if len(p.schema.Enum) == 4 {
+				if len(p.Schema.Enum) == 4 {
 					sorts = append(sorts, "sort="+url.QueryEscape(v))
 				}
 			case "type":
-				if rt.id == "listEvents" {
+				if rt.ID == "listEvents" {
 					v = strings.NewReplacer("charge", "deployment.running", "hold", "deployment.failed").Replace(v)
 				}
-				filters = append(filters, filter{p.name, v})
+				filters = append(filters, filter{p.Name, v})
 			default:
-				filters = append(filters, filter{p.name, v})
+				filters = append(filters, filter{p.Name, v})
 			}
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/rest"
 	"github.com/billetcloud/billet/internal/wallet"
 	"github.com/billetcloud/billet/test/webauthntest"
 )
@@ -21,6 +22,8 @@ import (
 func holdAll(who id.ID) wallet.Hold {
 	return wallet.Hold{Account: who, Subject: "dep_elsewhere", Amount: money.Dollars(999), Description: "all of it"}
 }
+
+const schemaPrefix = "#/components/schemas/"
 
 type operation struct {
 	OperationID string `json:"operationId"`
@@ -45,12 +48,10 @@ func documented(t testing.TB) (paths map[string]map[string]operation, schemas ma
 }
 
 func TestRoutesAndDocumentAreEqual(t *testing.T) {
-	s := routed(Config{Version: "test"})
+	s := register(Config{Version: "test"})
 	var served, written []string
-	for path, m := range s.paths {
-		for method := range m.routes {
-			served = append(served, method+" "+path)
-		}
+	for _, rt := range s.Routes() {
+		served = append(served, rt.Method+" "+rt.Path)
 	}
 	paths, _ := documented(t)
 	for path, item := range paths {
@@ -112,15 +113,17 @@ DELETE /webhooks/{id}`, "\n")
 // What the documentation shows can be sent as it stands, and spends no money.
 func TestTheExamplesAreGood(t *testing.T) {
 	w := newWorld(t)
+	paths, schemas := documented(t)
 	for _, c := range []struct {
 		path   string
 		status int
 	}{{Base + "/deployments", 200}, {Base + "/ssh-keys", 201}, {Base + "/volumes", 201}, {Base + "/webhooks", 201}} {
-		in := w.s.paths[c.path].routes["POST"].in
 		body := map[string]any{}
-		for name, p := range in.resolve(in.schema).Properties {
-			if len(p.Examples) > 0 {
-				body[name] = p.Examples[0]
+		schema := paths[c.path]["post"].RequestBody.Content["application/json"].Schema
+		name := strings.TrimPrefix(schema["$ref"].(string), schemaPrefix)
+		for name, p := range schemas[name]["properties"].(map[string]any) {
+			if examples, _ := p.(map[string]any)["examples"].([]any); len(examples) > 0 {
+				body[name] = examples[0]
 			}
 		}
 		w.want(c.status, w.ada, "POST", c.path, body)
@@ -176,7 +179,7 @@ func shape(b []byte, asked id.ID) string { return strings.ReplaceAll(string(b), 
 // Whatever the document has a path for, another tenant's thing answers exactly as one that does not exist.
 func TestAnotherTenantsThingsAreNotThere(t *testing.T) {
 	w := newWorld(t)
-	w.s.c.Limiter = allowAll{}
+	w.configure(func(c *Config) { c.Limiter = allowAll{} })
 	mine, his := w.owned(w.ada), w.owned(w.bob)
 	maps.Copy(mine, w.ownedByPeople(w.ada))
 	ghosts := map[string]id.ID{} // well formed, of the same kind, and of nothing
@@ -291,7 +294,7 @@ func (w *world) listsShowNobodyElses(session string, mine, ghosts map[string]id.
 
 func TestAnotherTenantsThingsAreNotThereInsideBodies(t *testing.T) {
 	w := newWorld(t)
-	w.s.c.Limiter = allowAll{}
+	w.configure(func(c *Config) { c.Limiter = allowAll{} })
 	mine, his := w.owned(w.ada), w.owned(w.bob)
 	for _, c := range []struct {
 		target string
@@ -332,33 +335,31 @@ func TestAnotherTenantsThingsAreNotThereInsideBodies(t *testing.T) {
 
 func TestEveryRouteNeedsItsScope(t *testing.T) {
 	w := newWorld(t)
-	w.s.c.Limiter = allowAll{}
-	for path, m := range w.s.paths {
-		for method, rt := range m.routes {
-			target := strings.NewReplacer("{id}", "dep_x", "{offerId}", "off_x").Replace(path)
-			switch rt.door {
-			case doorOpen, doorProbe:
-				continue
-			case doorUser:
-				w.refused("SIGN_IN_REQUIRED", w.ada, method, target, nil)
-				continue
-			}
-			w.refused("MISSING_API_KEY", tenant{}, method, target, nil)
-			if rt.door == doorAnyKey {
-				w.want(200, w.keyWith(w.ada, account.ReadVolumes), method, target, nil)
-				continue
-			}
-			// A key with every scope but this one is refused, and told which it lacks.
-			all := slices.DeleteFunc(account.AllScopes(), func(s account.Scope) bool { return s == rt.scope })
-			lacking := w.keyWith(w.ada, all...)
-			r := w.refused("INSUFFICIENT_SCOPE", lacking, method, target, nil)
-			if r.status != 403 || !strings.Contains(string(r.body), string(rt.scope)) {
-				t.Errorf("%s %s: %d %s", method, path, r.status, r.body)
-			}
-			// One with no other is let in.
-			if r := w.do(w.keyWith(w.ada, rt.scope), method, target, nil); r.status == 401 || r.status == 403 {
-				t.Errorf("%s %s: %d %s", method, path, r.status, r.body)
-			}
+	w.configure(func(c *Config) { c.Limiter = allowAll{} })
+	for _, rt := range w.s.Routes() {
+		target := strings.NewReplacer("{id}", "dep_x", "{offerId}", "off_x").Replace(rt.Path)
+		switch rt.Auth {
+		case rest.Public:
+			continue
+		case rest.SessionOnly:
+			w.refused("SIGN_IN_REQUIRED", w.ada, rt.Method, target, nil)
+			continue
+		}
+		w.refused("MISSING_API_KEY", tenant{}, rt.Method, target, nil)
+		if rt.Auth == rest.APIKeyOnly {
+			w.want(200, w.keyWith(w.ada, account.ReadVolumes), rt.Method, target, nil)
+			continue
+		}
+		scope := account.Scope(rt.Scope)
+		// A key with every scope but this one is refused, and the message names the scope.
+		all := slices.DeleteFunc(account.AllScopes(), func(s account.Scope) bool { return s == scope })
+		r := w.refused("INSUFFICIENT_SCOPE", w.keyWith(w.ada, all...), rt.Method, target, nil)
+		if r.status != 403 || !strings.Contains(string(r.body), rt.Scope) {
+			t.Errorf("%s: %d %s", rt.ID, r.status, r.body)
+		}
+		// A key with no other scope is admitted.
+		if r := w.do(w.keyWith(w.ada, scope), rt.Method, target, nil); r.status == 401 || r.status == 403 {
+			t.Errorf("%s: %d %s", rt.ID, r.status, r.body)
 		}
 	}
 }

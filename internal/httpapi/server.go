@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
-	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/audit"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/clock"
@@ -26,11 +25,11 @@ import (
 	"github.com/billetcloud/billet/internal/pastdue"
 	"github.com/billetcloud/billet/internal/quote"
 	"github.com/billetcloud/billet/internal/ratelimit"
+	"github.com/billetcloud/billet/internal/rest"
 	"github.com/billetcloud/billet/internal/sshkey"
 	"github.com/billetcloud/billet/internal/volume"
 	"github.com/billetcloud/billet/internal/wallet"
 	"github.com/billetcloud/billet/internal/webhook"
-	"github.com/danielgtaylor/huma/v2"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -42,10 +41,7 @@ const (
 	OperatorBase = "/api/v1/operator"
 )
 
-// requestTimeout is how long a call may take. Long polls have their own time on top.
-const requestTimeout = 30 * time.Second
-
-// Config is what the API needs. Every field is required but the last ones.
+// Config is what the API needs. Every field is required, except those that say otherwise.
 type Config struct {
 	DB  *db.DB
 	IDs *id.Maker
@@ -74,19 +70,22 @@ type Config struct {
 	// Version is that of the server, for the document and the index.
 	Version string
 
-	// TrustedProxies may say in X-Forwarded-For and X-Forwarded-Proto, or in Forwarded, for whom they speak; none by default.
+	// Timeout is how long a call may take; rest.RequestTimeout if it is 0.
+	Timeout time.Duration
+	// TrustedProxies may name the client they speak for, in X-Forwarded-For and X-Forwarded-Proto, or in Forwarded; none
+	// by default.
 	TrustedProxies []netip.Prefix
-	// PublicURL is where browsers reach this server, without a path; nil where only the request tells. Passkeys and links are made for it,
-	// it is an allowed origin whatever Host a proxy writes, and an https one makes cookies Secure.
+	// PublicURL is where browsers reach this server, without a path; nil where only the request tells. Passkeys and links
+	// are made for it, it is an allowed origin whatever Host a proxy writes, and an https one makes cookies Secure.
 	PublicURL *url.URL
-	// OIDC is the identity provider that people may sign in with; nil for none. It needs a PublicURL.
+	// OIDC is the identity provider that users may sign in with; nil for none. It needs a PublicURL.
 	OIDC *oidc.Client
-	// DemoEmail tells the sign-in page with what address to try it, "" for none; may be nil.
+	// DemoEmail is the address that the sign-in page suggests, "" for none; may be nil.
 	DemoEmail func() string
-	// Elsewhere serves GETs of paths that are neither below /api nor this package's own: the dashboard's. It returns false, having
-	// written nothing, for what it does not have, which is NOT_FOUND then; so is everything where it is nil.
+	// Elsewhere serves GETs of paths that are neither below /api nor this package's own: the dashboard's. It returns
+	// false, having written nothing, for what it does not have. Everything is NOT_FOUND where it is nil.
 	Elsewhere func(http.ResponseWriter, *http.Request) bool
-	// Serves tells what keeps this server from serving, for /readyz; nil where only the database is asked whether it answers.
+	// Serves reports what keeps this server from serving, for /readyz; nil where only the database is checked.
 	Serves func(context.Context) error
 	// PastDueTerms are how long deployments and volumes outlast the money.
 	PastDueTerms pastdue.Terms
@@ -94,93 +93,77 @@ type Config struct {
 	Simulator *Simulator
 }
 
+// server is the API with what tests adjust.
 type server struct {
-	c           Config
-	mux         *http.ServeMux
-	paths       map[string]*methods
-	own         map[string]bool // paths outside /api that are ours
-	doc         *huma.OpenAPI
-	metrics     metrics
-	crossOrigin *http.CrossOriginProtection
-	timeout     time.Duration
-	streams     *streams
-	ready       ready
-	forgotten   forgotten
+	*rest.Router
+	streams *streams
 }
 
-// New returns the handler of the whole API. It panics when a dependency is missing.
-func New(c Config) http.Handler { return newServer(c) }
+// New returns the handler of the whole API.
+func New(cfg Config) *rest.Router { return newServer(cfg).Router }
 
-func newServer(c Config) *server {
-	if c.DB == nil || c.IDs == nil || c.Clock == nil || c.Real == nil || c.Log == nil || c.Registry == nil || c.Limiter == nil ||
-		c.Accounts == nil || c.Audit == nil || c.Catalog == nil || c.SSHKeys == nil || c.Wallet == nil || c.Meter == nil || c.Volumes == nil ||
-		c.Deployments == nil || c.Quotes == nil || c.Events == nil || c.Webhooks == nil || c.Issues == nil || c.Operator == nil || c.Idempotency == nil || c.Version == "" {
-		panic("httpapi: New needs every field of its Config")
-	}
-	s := routed(c)
-	s.metrics = newMetrics(c.Registry)
-	s.serveDocument(s.document())
-	s.mux.HandleFunc("/favicon.ico", s.noIcon)
-	s.mux.HandleFunc("/", s.nothing)
+func newServer(cfg Config) *server {
+	s := register(cfg)
+	s.File("/openapi.json", "application/json", s.Document())
+	serveDocs(s.Router)
+	s.NoIcon("/favicon.ico")
 	return s
 }
 
 // Document returns the OpenAPI document as JSON. It needs no database, nor anything else.
-func Document(version string) []byte { return routed(Config{Version: version}).document() }
+func Document(version string) []byte { return register(Config{Version: version}).Document() }
 
-// routed is a server that knows its routes.
-func routed(c Config) *server {
-	s := &server{
-		c: c, mux: http.NewServeMux(), paths: map[string]*methods{}, own: map[string]bool{},
-		doc: newDocument(c.Version), crossOrigin: http.NewCrossOriginProtection(), timeout: requestTimeout,
-		streams: newStreams(),
+// register returns a server with all operations.
+func register(cfg Config) *server {
+	auth := authenticator{db: cfg.DB, accounts: cfg.Accounts}
+	entries := auditLog{db: cfg.DB, log: cfg.Log, entries: cfg.Audit, accounts: cfg.Accounts}
+	s := &server{streams: newStreams(cfg.DB, cfg.Log, cfg.Accounts), Router: rest.New(rest.Config{
+		DB: cfg.DB, IDs: cfg.IDs, Real: cfg.Real, Log: cfg.Log, Registry: cfg.Registry, Limiter: cfg.Limiter,
+		Idempotency: cfg.Idempotency, Timeout: cfg.Timeout,
+		Authenticate: auth.authenticate, Authorize: auth.authorize, KnownBrowser: auth.knownBrowser,
+		Record: entries.record, Recorded: entries.recorded,
+		TrustedProxies: cfg.TrustedProxies, PublicURL: cfg.PublicURL, Elsewhere: cfg.Elsewhere,
+		Document: newDocument(cfg.Version), SchemaNames: schemaNames, ForeignNames: foreignNames, RolesWith: rolesWith,
+	})}
+	where := site{router: s.Router, publicURL: cfg.PublicURL}
+	start := sessionStarter{db: cfg.DB, clock: cfg.Clock, accounts: cfg.Accounts, audit: entries}
+	for _, resource := range []interface{ routes(r *rest.Router) }{
+		offers{db: cfg.DB, clock: cfg.Clock, catalog: cfg.Catalog},
+		quotes{db: cfg.DB, catalog: cfg.Catalog, quotes: cfg.Quotes, wallet: cfg.Wallet},
+		deployments{db: cfg.DB, svc: cfg.Deployments, events: cfg.Events},
+		sshKeys{db: cfg.DB, svc: cfg.SSHKeys},
+		volumes{db: cfg.DB, svc: cfg.Volumes, deployments: cfg.Deployments, catalog: cfg.Catalog},
+		walletResource{db: cfg.DB, clock: cfg.Clock, ledger: cfg.Wallet, meter: cfg.Meter, terms: cfg.PastDueTerms},
+		signIn{
+			db: cfg.DB, accounts: cfg.Accounts, audit: entries, start: start, site: where, oidc: cfg.OIDC, demoEmail: cfg.DemoEmail,
+		},
+		sessions{db: cfg.DB, accounts: cfg.Accounts},
+		me{db: cfg.DB, accounts: cfg.Accounts},
+		factors{db: cfg.DB, accounts: cfg.Accounts, site: where},
+		oidcSignIn{db: cfg.DB, accounts: cfg.Accounts, audit: entries, start: start, client: cfg.OIDC},
+		members{db: cfg.DB, accounts: cfg.Accounts},
+		invitations{db: cfg.DB, accounts: cfg.Accounts, audit: entries, auth: auth, start: start, site: where},
+		apiKeys{db: cfg.DB, clock: cfg.Clock, accounts: cfg.Accounts},
+		deviceAuthorizations{
+			db: cfg.DB, log: cfg.Log, accounts: cfg.Accounts, site: where, keys: apiKeys{db: cfg.DB},
+		},
+		entries,
+		events{db: cfg.DB, svc: cfg.Events, streams: s.streams},
+		webhooks{db: cfg.DB, svc: cfg.Webhooks},
+		issues{db: cfg.DB, svc: cfg.Issues},
+		operatorAccounts{db: cfg.DB, svc: cfg.Operator},
+		operations{
+			db: cfg.DB, clock: cfg.Clock, svc: cfg.Operator, catalog: cfg.Catalog, deployments: cfg.Deployments, meter: cfg.Meter,
+		},
+		terminals{db: cfg.DB, deployments: cfg.Deployments, events: cfg.Events, streams: s.streams},
+		simulator{db: cfg.DB, sim: cfg.Simulator},
+		service{version: cfg.Version, real: cfg.Real, db: cfg.DB, catalog: cfg.Catalog, serves: cfg.Serves, ready: &readiness{}},
+	} {
+		resource.routes(s.Router)
 	}
-	if c.PublicURL != nil {
-		// Proxies may rewrite Host, with which browsers' Origin is compared otherwise.
-		if err := s.crossOrigin.AddTrustedOrigin(c.PublicURL.Scheme + "://" + c.PublicURL.Host); err != nil {
-			panic("httpapi: " + err.Error())
-		}
-	}
-	s.addOffers()
-	s.addQuotes()
-	s.addDeployments()
-	s.addSSHKeys()
-	s.addVolumes()
-	s.addWallet()
-	s.addSessions()
-	s.addMe()
-	s.addFactors()
-	s.addOIDC()
-	s.addPeople()
-	s.addAPIKeys()
-	s.addDeviceAuthorization()
-	s.addAudit()
-	s.addEvents()
-	s.addWebhooks()
-	s.addIssues()
-	s.addOperator()
-	s.addTerminal()
-	s.addSimulator()
-	s.addService()
+	addEventTypes(s.OpenAPI())
 	return s
 }
 
-// nothing answers a path that nobody serves.
-func (s *server) nothing(w http.ResponseWriter, r *http.Request) {
-	c := r.Context().Value(callKey{}).(*call)
-	s.refuse(w.(*recorder), r, c, errNothing)
-}
-
-var errNothing = apierr.New(apierr.NotFound, "There is nothing at this address; see /docs for what there is.")
-
-// missing is the answer for what is not there or belongs to somebody else.
-func missing(what string) error {
-	return apierr.New(apierr.NotFound, "There is no such %s.", what)
-}
-
-// notReady is SERVICE_UNAVAILABLE for a part that does not answer.
-func notReady(message string, cause error) *apierr.Error {
-	return &apierr.Error{Code: apierr.ServiceUnavailable, Message: message, RetryAfter: 15 * time.Second, Cause: cause}
-}
-
-var errNotReady = notReady("The GPU marketplace does not answer at the moment; try again in a little while.", errors.New("no provider has answered"))
+var errNoOffers = rest.Unavailable("The marketplace is temporarily unavailable. Try again shortly.",
+	errors.New("no provider has answered"))

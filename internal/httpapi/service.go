@@ -3,15 +3,30 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"sync"
 	"time"
+
+	"github.com/billetcloud/billet/internal/catalog"
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/rest"
 )
 
-// health is the answer of the probes.
+// service is what monitoring and newcomers call.
+type service struct {
+	version string
+	real    func() time.Time
+	db      *db.DB
+	catalog *catalog.Catalog
+	serves  func(context.Context) error
+	ready   *readiness
+}
+
+// health is the response to probes.
 type health struct {
 	Status string `json:"status" enum:"ok"`
 }
 
-// index says where things are.
+// index lists the collections.
 type index struct {
 	Name          string   `json:"name"`
 	Version       string   `json:"version"`
@@ -20,29 +35,75 @@ type index struct {
 	Collections   []string `json:"collections"`
 }
 
-// pingTimeout is how long /readyz looks.
-const pingTimeout = 2 * time.Second
+func (h service) routes(r *rest.Router) {
+	rest.Read(r, rest.Operation{
+		Method: http.MethodGet, Path: "/healthz", ID: "getHealth", Tag: tagService, Auth: rest.Public, Rate: rest.Probe,
+		Summary:     "Check liveness",
+		Description: "Checks that the process answers, and nothing else. Restart it on failure. Limited to 600 a minute per address.",
+	}, h.live)
+	rest.Read(r, rest.Operation{
+		Method: http.MethodGet, Path: "/readyz", ID: "getReadiness", Tag: tagService, Auth: rest.Public, Rate: rest.Probe,
+		Summary: "Check readiness",
+		Description: "503 if the database is not writable, a background task of the server is stuck, or no provider has answered yet. " +
+			"Send requests elsewhere on failure. Limited as /healthz is.",
+	}, h.isReady)
+	rest.Read(r, rest.Operation{
+		Method: http.MethodGet, Path: Base, ID: "getIndex", Tag: tagService, Auth: rest.Public,
+		Summary: "Get the index", Description: "Links to the documentation and the collections.",
+	}, h.index)
+}
 
-func (s *server) addService() {
-	read(s, spec{
-		method: http.MethodGet, path: "/healthz", id: "getHealth", tag: tagService, door: doorProbe,
-		summary: "Is the process alive", text: "Asks nothing else; a failure means: restart it. Limited to 600 a minute and address.",
-	}, func(context.Context, *call, *none) (health, error) { return health{"ok"}, nil })
+func (h service) live(context.Context, *rest.Call, *rest.NoInput) (health, error) {
+	return health{"ok"}, nil
+}
 
-	read(s, spec{
-		method: http.MethodGet, path: "/readyz", id: "getReadiness", tag: tagService, door: doorProbe,
-		summary: "Can it serve", text: "503 where nothing can be written to the database, a background task of the server stands still, or no provider has answered yet; a failure means: send requests elsewhere. Limited as /healthz.",
-	}, func(ctx context.Context, _ *call, _ *none) (health, error) {
-		return health{"ok"}, s.isReady(ctx)
-	})
+func (h service) index(context.Context, *rest.Call, *rest.NoInput) (index, error) {
+	out := index{Name: title, Version: h.version, Documentation: "/docs", OpenAPI: "/openapi.json"}
+	for _, name := range []string{
+		"offers", "providers", "regions", "gpu-types", "deployments", "ssh-keys", "volumes", "wallet", "events", "webhooks",
+	} {
+		out.Collections = append(out.Collections, Base+"/"+name)
+	}
+	return out, nil
+}
 
-	read(s, spec{
-		method: http.MethodGet, path: Base, id: "getIndex", tag: tagService, door: doorOpen, summary: "Where things are",
-		text: "Names the documentation and the collections.",
-	}, func(context.Context, *call, *none) (index, error) {
-		return index{
-			Name: s.doc.Info.Title, Version: s.c.Version, Documentation: "/docs", OpenAPI: "/openapi.json",
-			Collections: []string{Base + "/offers", Base + "/providers", Base + "/regions", Base + "/gpu-types", Base + "/deployments", Base + "/ssh-keys", Base + "/volumes", Base + "/wallet", Base + "/events", Base + "/webhooks"},
-		}, nil
-	})
+const (
+	// pingTimeout is how long a readiness check may take.
+	pingTimeout = 2 * time.Second
+	// keepReady is how long a result is reused: several monitors may check at once, and each check writes.
+	keepReady = time.Second
+)
+
+// readiness is the last result of the readiness check.
+type readiness struct {
+	mu  sync.Mutex
+	at  time.Time
+	err error
+}
+
+func (h service) isReady(ctx context.Context, _ *rest.Call, _ *rest.NoInput) (health, error) {
+	h.ready.mu.Lock()
+	defer h.ready.mu.Unlock()
+	if now := h.real(); h.ready.at.IsZero() || now.Sub(h.ready.at) >= keepReady || now.Before(h.ready.at) {
+		h.ready.err = h.check(ctx)
+		h.ready.at = h.real()
+	}
+	return health{"ok"}, h.ready.err
+}
+
+// check reports what keeps the server from serving.
+func (h service) check(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pingTimeout)
+	defer cancel()
+	if h.serves != nil {
+		if err := h.serves(ctx); err != nil {
+			return err
+		}
+	} else if err := h.db.Ping(ctx); err != nil {
+		return rest.Unavailable("The database does not answer.", err)
+	}
+	if !h.catalog.Ready() {
+		return errNoOffers
+	}
+	return nil
 }

@@ -16,7 +16,7 @@ import (
 func (w *world) simulated() (advanced *time.Duration) {
 	advanced = new(time.Duration)
 	faults := []SimulatorFault{{ID: "f1", Kind: "slow", Since: w.clock.Now()}}
-	w.s.c.Simulator = &Simulator{
+	simulator := &Simulator{
 		State: func() SimulatorState {
 			return SimulatorState{Now: w.clock.Now(), Machines: []SimulatorMachine{{ID: "m1", Provider: "basalt", Reference: "dep_1", State: "ready"}}}
 		},
@@ -40,6 +40,7 @@ func (w *world) simulated() (advanced *time.Duration) {
 		ClearFaults: func(context.Context) error { faults = []SimulatorFault{}; return nil },
 		Kinds:       []SimulatorFaultKind{{Kind: "slow", Effect: "it takes long", Takes: []string{"seconds"}}},
 	}
+	w.configure(func(c *Config) { c.Simulator = simulator })
 	return advanced
 }
 

@@ -17,7 +17,7 @@ import (
 func TestAKeySpendsNoMoreThanItMay(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		w := newWorldOn(t, d, c)
-		w.s.c.Limiter = allowAll{}
+		w.configure(func(c *Config) { c.Limiter = allowAll{} })
 		ada := w.signIn(w.ada)
 		made := w.by(201, ada, "POST", AccountBase+"/api-keys", map[string]any{"name": "agent", "spendingLimits": map[string]any{
 			"maxHourlyPrice": 30, "maxSpendPerDay": 100, "gpuTypes": []string{"NVIDIA B200"},
@@ -74,7 +74,7 @@ func TestAKeySpendsNoMoreThanItMay(t *testing.T) {
 func TestFiftyDeploysAtOnceStayWithinAKeysLimit(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		w := newWorldOn(t, d, c)
-		w.s.c.Limiter = allowAll{}
+		w.configure(func(c *Config) { c.Limiter = allowAll{} })
 		ada := w.signIn(w.ada)
 		made := w.by(201, ada, "POST", AccountBase+"/api-keys", map[string]any{"name": "agent", "spendingLimits": map[string]any{"maxSpendPerDay": 100}}).data.(map[string]any)
 		agent, body := w.ada, w.seedBody()

@@ -8,8 +8,39 @@ import (
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/rest"
 	"github.com/billetcloud/billet/internal/sshkey"
 )
+
+// sshKeys are an account's saved SSH keys.
+type sshKeys struct {
+	db  *db.DB
+	svc *sshkey.Service
+}
+
+func (h sshKeys) routes(r *rest.Router) {
+	const all, one = Base + "/ssh-keys", Base + "/ssh-keys/{id}"
+	rest.List(r, rest.Operation{
+		Method: http.MethodGet, Path: all, ID: "listSshKeys", Tag: tagSSHKeys, Scope: string(account.ReadSSHKeys),
+		Summary: "List SSH keys", Description: "Newest first by default.",
+	}, h.list)
+	rest.Write(r, rest.Operation{
+		Method: http.MethodPost, Path: all, ID: "createSshKey", Tag: tagSSHKeys, Scope: string(account.WriteSSHKeys),
+		Status: http.StatusCreated, Summary: "Add an SSH key", Errors: []apierr.Code{apierr.Conflict, apierr.LimitReached},
+	}, h.create)
+	rest.Read(r, rest.Operation{
+		Method: http.MethodGet, Path: one, ID: "getSshKey", Tag: tagSSHKeys, Scope: string(account.ReadSSHKeys),
+		Summary: "Get an SSH key",
+	}, h.get)
+	rest.Write(r, rest.Operation{
+		Method: http.MethodPatch, Path: one, ID: "renameSshKey", Tag: tagSSHKeys, Scope: string(account.WriteSSHKeys),
+		Summary: "Rename an SSH key", Errors: []apierr.Code{apierr.Conflict},
+	}, h.rename)
+	rest.Write(r, rest.Operation{
+		Method: http.MethodDelete, Path: one, ID: "deleteSshKey", Tag: tagSSHKeys, Scope: string(account.WriteSSHKeys),
+		Summary: "Delete an SSH key", Description: "Running machines keep it. Returns the deleted key.",
+	}, h.delete)
+}
 
 type sshKeyPath struct {
 	ID id.ID `path:"id" doc:"Id of the key, ssh_…"`
@@ -18,7 +49,7 @@ type sshKeyPath struct {
 type createSSHKey struct {
 	Body struct {
 		Name      string `json:"name" minLength:"1" maxLength:"64" example:"my-laptop" doc:"1 to 64 characters, unique in the account."`
-		PublicKey string `json:"publicKey" minLength:"1" maxLength:"20000" format:"multiline" example:"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGAo9RN5L/MCU9HN/cBddg6cUNHcS8P7NpuQoKnelK1a user@machine" doc:"One line of an authorized_keys file: ed25519, RSA of 2048 bits or more, ECDSA, or a security key's."`
+		PublicKey string `json:"publicKey" minLength:"1" maxLength:"20000" format:"multiline" example:"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGAo9RN5L/MCU9HN/cBddg6cUNHcS8P7NpuQoKnelK1a user@machine" doc:"One line of an authorized_keys file: Ed25519, RSA with at least 2048 bits, ECDSA, or a security key."`
 	}
 }
 
@@ -29,45 +60,30 @@ type renameSSHKey struct {
 	}
 }
 
-func (s *server) addSSHKeys() {
-	list(s, spec{
-		method: http.MethodGet, path: Base + "/ssh-keys", id: "listSshKeys", tag: tagSSHKeys, scope: account.ReadSSHKeys,
-		summary: "List SSH keys", text: "Newest first if no sort is given.",
-	}, func(ctx context.Context, c *call, in *listQuery, p db.Page) ([]sshkey.Key, db.Listed, error) {
-		return s.c.SSHKeys.List(ctx, s.c.DB, c.account, in.order(), p)
-	})
+func (h sshKeys) list(
+	ctx context.Context, c *rest.Call, in *rest.ListQuery, p db.Page,
+) ([]sshkey.Key, db.Listed, error) {
+	return h.svc.List(ctx, h.db, c.Caller.Account, in.Order(), p)
+}
 
-	write(s, spec{
-		method: http.MethodPost, path: Base + "/ssh-keys", id: "createSshKey", tag: tagSSHKeys, scope: account.WriteSSHKeys,
-		summary: "Save an SSH key", status: http.StatusCreated, errors: []apierr.Code{apierr.Conflict, apierr.LimitReached},
-	}, func(ctx context.Context, tx *db.Tx, c *call, in *createSSHKey) (sshkey.Key, error) {
-		k, err := s.c.SSHKeys.Create(ctx, tx, c.account, in.Body.Name, in.Body.PublicKey)
-		c.created(k.ID)
-		return k, err
-	})
+func (h sshKeys) create(ctx context.Context, tx *db.Tx, c *rest.Call, in *createSSHKey) (sshkey.Key, error) {
+	k, err := h.svc.Create(ctx, tx, c.Caller.Account, in.Body.Name, in.Body.PublicKey)
+	c.Created(k.ID)
+	return k, err
+}
 
-	read(s, spec{
-		method: http.MethodGet, path: Base + "/ssh-keys/{id}", id: "getSshKey", tag: tagSSHKeys, scope: account.ReadSSHKeys,
-		summary: "Get an SSH key",
-	}, func(ctx context.Context, c *call, in *sshKeyPath) (sshkey.Key, error) {
-		return s.c.SSHKeys.Get(ctx, s.c.DB, c.account, in.ID)
-	})
+func (h sshKeys) get(ctx context.Context, c *rest.Call, in *sshKeyPath) (sshkey.Key, error) {
+	return h.svc.Get(ctx, h.db, c.Caller.Account, in.ID)
+}
 
-	write(s, spec{
-		method: http.MethodPatch, path: Base + "/ssh-keys/{id}", id: "renameSshKey", tag: tagSSHKeys, scope: account.WriteSSHKeys,
-		summary: "Rename an SSH key", errors: []apierr.Code{apierr.Conflict},
-	}, func(ctx context.Context, tx *db.Tx, c *call, in *renameSSHKey) (sshkey.Key, error) {
-		return s.c.SSHKeys.Rename(ctx, tx, c.account, in.ID, in.Body.Name)
-	})
+func (h sshKeys) rename(ctx context.Context, tx *db.Tx, c *rest.Call, in *renameSSHKey) (sshkey.Key, error) {
+	return h.svc.Rename(ctx, tx, c.Caller.Account, in.ID, in.Body.Name)
+}
 
-	write(s, spec{
-		method: http.MethodDelete, path: Base + "/ssh-keys/{id}", id: "deleteSshKey", tag: tagSSHKeys, scope: account.WriteSSHKeys,
-		summary: "Delete an SSH key", text: "Machines that run keep it. Answers the key as it was.",
-	}, func(ctx context.Context, tx *db.Tx, c *call, in *sshKeyPath) (sshkey.Key, error) {
-		k, err := s.c.SSHKeys.Get(ctx, tx, c.account, in.ID)
-		if err != nil {
-			return sshkey.Key{}, err
-		}
-		return k, s.c.SSHKeys.Delete(ctx, tx, c.account, in.ID)
-	})
+func (h sshKeys) delete(ctx context.Context, tx *db.Tx, c *rest.Call, in *sshKeyPath) (sshkey.Key, error) {
+	k, err := h.svc.Get(ctx, tx, c.Caller.Account, in.ID)
+	if err != nil {
+		return sshkey.Key{}, err
+	}
+	return k, h.svc.Delete(ctx, tx, c.Caller.Account, in.ID)
 }

@@ -1,41 +1,36 @@
 package httpapi
 
 import (
-	"net/http"
 	"slices"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/rest"
 )
 
 // The callers of all streams are asked for together: each round reads each key once, and then every stream is told to look.
 func TestStreamsAskForTheirCallersTogether(t *testing.T) {
-	s := newStreams()
+	s := newStreams(nil, nil, nil)
 	s.recheck = time.Millisecond
 	var mu sync.Mutex
 	var rounds [][]string
-	reread := func(secrets []string) {
+	s.reread = func(secrets []string) {
 		mu.Lock()
 		defer mu.Unlock()
 		rounds = append(rounds, slices.Sorted(slices.Values(secrets)))
 	}
-	caller := func(secret string) *call {
-		r, err := http.NewRequestWithContext(t.Context(), "GET", "/", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+	call := func(secret string) *rest.Call {
 		if secret == "" {
-			return &call{request: r, user: &account.User{}}
+			return &rest.Call{Caller: rest.Caller{Secret: "token", Identity: caller{user: &account.User{}}}}
 		}
-		r.Header.Set("Authorization", "Bearer "+secret)
-		return &call{request: r, key: &account.Key{}}
+		return &rest.Call{Caller: rest.Caller{Key: "key_x", Secret: secret}}
 	}
 	var looks []<-chan struct{}
 	var stops []func()
 	for i := range 60 {
-		look, stop := s.recheckOf(caller([]string{"pk_live_one", "pk_live_two", ""}[i%3]), reread)
+		look, stop := s.recheckCaller(call([]string{"pk_live_one", "pk_live_two", ""}[i%3]))
 		looks, stops = append(looks, look), append(stops, stop)
 	}
 	for _, look := range looks { // twice, in whatever round
@@ -56,7 +51,7 @@ func TestStreamsAskForTheirCallersTogether(t *testing.T) {
 		ended = !s.rechecking
 		s.mu.Unlock()
 	}
-	look, stop := s.recheckOf(caller("pk_live_one"), reread)
+	look, stop := s.recheckCaller(call("pk_live_one"))
 	defer stop()
 	<-look
 }

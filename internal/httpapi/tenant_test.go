@@ -48,7 +48,7 @@ func TestQuickStart(t *testing.T) {
 
 func TestALifeOfADeployment(t *testing.T) {
 	w := newWorld(t)
-	w.s.c.Limiter = allowAll{}
+	w.configure(func(c *Config) { c.Limiter = allowAll{} })
 	at := Base + "/deployments"
 	d := w.deploy(w.ada)
 	one := at + "/" + string(d)
@@ -143,7 +143,7 @@ func TestADryRunMakesNothing(t *testing.T) {
 
 func TestVolumes(t *testing.T) {
 	w := newWorld(t)
-	w.s.c.Limiter = allowAll{}
+	w.configure(func(c *Config) { c.Limiter = allowAll{} })
 	at := Base + "/volumes"
 	pricing := w.want(200, w.ada, "GET", at+"/pricing", nil).list
 	if len(pricing) != 1 || pricing[0].(map[string]any)["hourlyPricePerGb"] != 0.000137 {
@@ -180,7 +180,7 @@ func TestVolumes(t *testing.T) {
 
 func TestSSHKeys(t *testing.T) {
 	w := newWorld(t)
-	w.s.c.Limiter = allowAll{}
+	w.configure(func(c *Config) { c.Limiter = allowAll{} })
 	at := Base + "/ssh-keys"
 	k := w.want(201, w.ada, "POST", at, map[string]string{"name": "a", "publicKey": publicKey(t)})
 	w.refused("CONFLICT", w.ada, "POST", at, map[string]string{"name": "a", "publicKey": publicKey(t)})
@@ -221,7 +221,7 @@ func TestListsCanBeSorted(t *testing.T) {
 
 func TestOffers(t *testing.T) {
 	w := newWorld(t)
-	w.s.c.Limiter = allowAll{}
+	w.configure(func(c *Config) { c.Limiter = allowAll{} })
 	names := func(query string) (out []string) {
 		t.Helper()
 		for _, o := range w.want(200, w.ada, "GET", Base+"/offers?"+query, nil).list {
@@ -273,7 +273,7 @@ func TestWithoutAMarketplace(t *testing.T) {
 
 func TestWallet(t *testing.T) {
 	w := newWorld(t)
-	w.s.c.Limiter = allowAll{}
+	w.configure(func(c *Config) { c.Limiter = allowAll{} })
 	idle := w.want(200, w.ada, "GET", Base+"/wallet", nil)
 	if !strings.Contains(string(idle.body), `"hoursLeft":null`) || !strings.Contains(string(idle.body), `"minimumToDeploy":50`) {
 		t.Errorf("%s", idle.body)
@@ -306,7 +306,7 @@ func TestTheStatementAsATable(t *testing.T) {
 	}
 	same(t, "newest", rows[1][2:7], []string{"credit", "1", "1001", "1001", "'=cmd|' /C calc'!A0"})
 	none := w.do(w.ada, "GET", Base+"/wallet/transactions?format=csv&type=refund", nil)
-	same(t, "an empty statement", string(none.body), strings.Join(statementHead, ",")+"\n")
+	same(t, "an empty statement", string(none.body), strings.Join(exportHeader, ",")+"\n")
 }
 
 func TestHoursLeft(t *testing.T) {
@@ -330,7 +330,7 @@ func TestHoursLeft(t *testing.T) {
 
 func TestCredentials(t *testing.T) {
 	w := newWorld(t)
-	w.s.c.Limiter = allowAll{}
+	w.configure(func(c *Config) { c.Limiter = allowAll{} })
 	at := Base + "/offers"
 	w.want(200, tenant{}, "GET", at, nil, header("X-API-Key", w.ada.secret))
 	w.want(200, w.ada, "GET", at, nil, header("X-API-Key", w.ada.secret))

@@ -6,9 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// giveUpUnacknowledged ends a connection whose other end has acknowledged nothing for 15 seconds. Keep-alive probes do
-// not help there: the kernel sends none while data is on its way.
-func giveUpUnacknowledged(_, _ string, conn syscall.RawConn) error {
+// limitUnacknowledged ends a connection whose other end has acknowledged nothing for 15 seconds. Keep-alive probes do not
+// help there: the kernel sends none while data is in flight.
+func limitUnacknowledged(_, _ string, conn syscall.RawConn) error {
 	var failed error
 	err := conn.Control(func(fd uintptr) {
 		failed = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, 15_000)

@@ -4,5 +4,5 @@ package httpapi
 
 import "syscall"
 
-// giveUpUnacknowledged has no counterpart on this system; what TCP allows holds.
-func giveUpUnacknowledged(string, string, syscall.RawConn) error { return nil }
+// limitUnacknowledged has no counterpart on this system: the limits of TCP apply.
+func limitUnacknowledged(string, string, syscall.RawConn) error { return nil }

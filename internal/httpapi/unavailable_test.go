@@ -9,6 +9,7 @@ import (
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
 	"github.com/billetcloud/billet/internal/installation"
+	"github.com/billetcloud/billet/internal/rest"
 )
 
 // withoutTable runs f while the database has no such table, which is an error of ours.
@@ -31,12 +32,12 @@ func TestOnlyFailedAuthenticationsCountAsSuch(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		w := newWorldOn(t, d, c)
 		w.withoutTable("api_key", func() {
-			for range 2 * addressLimit {
+			for range 2 * rest.AddressLimit {
 				w.refused("INTERNAL_ERROR", w.ada, "GET", Base+"/wallet", nil)
 			}
 		})
 		w.want(200, w.ada, "GET", Base+"/wallet", nil)
-		for range addressLimit {
+		for range rest.AddressLimit {
 			w.refused("INVALID_API_KEY", tenant{secret: "pk_live_wrong"}, "GET", Base+"/wallet", nil)
 		}
 		w.refused("RATE_LIMIT_EXCEEDED", tenant{secret: "pk_live_wrong"}, "GET", Base+"/wallet", nil)
@@ -66,7 +67,9 @@ func TestADeployThatFailsByOurFaultIsNotCounted(t *testing.T) {
 // A full disk is 503 with Retry-After, and readiness says so; both are over when there is space.
 func TestAFullDiskIsServiceUnavailable(t *testing.T) {
 	w := newWorld(t)
-	w.s.c.Serves = func(ctx context.Context) error { return installation.TryWrite(ctx, w.d, w.c.IDs) }
+	w.configure(func(c *Config) {
+		c.Serves = func(ctx context.Context) error { return installation.TryWrite(ctx, w.d, w.c.IDs) }
+	})
 	pages := func(most string) {
 		t.Helper()
 		if _, err := w.d.Handle().ExecContext(t.Context(), `PRAGMA max_page_count = `+most); err != nil {

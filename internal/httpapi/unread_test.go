@@ -7,13 +7,13 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/apierr"
+	"github.com/billetcloud/billet/internal/rest"
 )
 
 // guardedServer serves the world as the real server does, and returns its address.
@@ -23,8 +23,8 @@ func (w *world) guardedServer() string {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	h := &http.Server{Handler: w.s, ReadHeaderTimeout: 10 * time.Second, DisableGeneralOptionsHandler: true}
-	l = Guard(h, l)
+	h := &http.Server{Handler: w.s.Router, ReadHeaderTimeout: 10 * time.Second, DisableGeneralOptionsHandler: true}
+	l = rest.Guard(h, l)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -180,19 +180,18 @@ func TestABadRequestInAPipelineSpoilsNoOther(t *testing.T) {
 // An answer of ours is never taken for one of net/http's, not even if it is the same, byte for byte and write for write.
 func TestAnAnswerThatLooksLikeARefusalIsLeftAlone(t *testing.T) {
 	const canned = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n400 Bad Request"
-	w := injected(t, func(_ context.Context, w http.ResponseWriter, _ *call) (answer, error) {
+	w := injected(t, func(_ context.Context, w http.ResponseWriter, _ *rest.Call) (rest.Answer, error) {
 		w.Header().Set("Content-Length", fmt.Sprint(3*len(canned)))
 		for range 3 { // each is a write of its own to the connection, as net/http's refusals are
 			if err := http.NewResponseController(w).Flush(); err != nil {
-				return answer{}, err
+				return rest.Answer{}, err
 			}
 			if _, err := io.WriteString(w, canned); err != nil {
-				return answer{}, err
+				return rest.Answer{}, err
 			}
 		}
-		return answer{}, http.NewResponseController(w).Flush()
+		return rest.Answer{}, http.NewResponseController(w).Flush()
 	})
-	delete(w.s.paths, Base+"/injected") // the document does not know it
 	r := w.dial(w.guardedServer())
 	for range 3 {
 		got := r.say(w.get(Base + "/injected")).hear(Base + "/injected")
@@ -209,14 +208,14 @@ func TestAnAnswerThatLooksLikeARefusalIsLeftAlone(t *testing.T) {
 // A connection that a handler takes over is the handler's.
 func TestAHijackedConnectionIsLeftAlone(t *testing.T) {
 	w := newWorld(t)
-	w.s.add(spec{method: "GET", path: Base + "/taken", id: "taken", tag: tagService, scope: account.ReadOffers}, reflect.TypeFor[none](), reflect.TypeFor[none](), false,
-		func(_ context.Context, w http.ResponseWriter, _ *call) (answer, error) {
+	rest.Upgrade(w.s.Router, rest.Operation{Method: "GET", Path: Base + "/taken", ID: "taken", Tag: tagService, Scope: string(account.ReadOffers)},
+		func(_ context.Context, w http.ResponseWriter, _ *rest.Call, _ *rest.NoInput, _ []apierr.FieldError) (rest.Answer, error) {
 			c, _, err := http.NewResponseController(w).Hijack()
 			if err != nil {
-				return answer{}, err
+				return rest.Answer{}, err
 			}
 			if _, err = io.WriteString(c, "not HTTP at all"); err != nil {
-				return answer{}, err
+				return rest.Answer{}, err
 			}
 			_ = c.Close()
 			panic(http.ErrAbortHandler) // ends the call without an answer
@@ -231,13 +230,13 @@ func TestAHijackedConnectionIsLeftAlone(t *testing.T) {
 func TestNonsenseIsLimitedAndLogged(t *testing.T) {
 	w := newWorld(t)
 	address := w.guardedServer()
-	for n := range addressLimit + 1 {
+	for n := range rest.AddressLimit + 1 {
 		got := w.dial(address).say("nonsense\r\n\r\n").hear("/")
-		if want := map[bool]int{true: 400, false: 429}[n < addressLimit]; got.status != want {
+		if want := map[bool]int{true: 400, false: 429}[n < rest.AddressLimit]; got.status != want {
 			t.Fatalf("request %d: %d %s", n, got.status, got.body)
 		}
 	}
-	if log := w.log.String(); strings.Count(log, `"code":"INVALID_REQUEST"`) != addressLimit || !strings.Contains(log, `"from":"127.0.0.1"`) {
+	if log := w.log.String(); strings.Count(log, `"code":"INVALID_REQUEST"`) != rest.AddressLimit || !strings.Contains(log, `"from":"127.0.0.1"`) {
 		t.Errorf("the log: %.400s", log)
 	}
 }
@@ -247,14 +246,14 @@ func BenchmarkConnection(b *testing.B) {
 	for _, guarded := range []bool{false, true} {
 		b.Run(fmt.Sprintf("guarded=%t", guarded), func(b *testing.B) {
 			w := newWorld(b)
-			w.s.c.Limiter = allowAll{}
+			w.configure(func(c *Config) { c.Limiter = allowAll{} })
 			l, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
 				b.Fatal(err)
 			}
 			h := &http.Server{Handler: w.s}
 			if guarded {
-				l = Guard(h, l)
+				l = rest.Guard(h, l)
 			}
 			go func() { _ = h.Serve(l) }()
 			defer func() { _ = h.Close() }()

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/billetcloud/billet/internal/rest"
 )
 
 func TestSessions(t *testing.T) {
@@ -47,7 +49,7 @@ func TestAnotherSitesPageCanDoNothing(t *testing.T) {
 
 func TestAPIKeys(t *testing.T) {
 	w := newWorld(t)
-	w.s.c.Limiter = allowAll{}
+	w.configure(func(c *Config) { c.Limiter = allowAll{} })
 	cookie, site := header("Cookie", w.signIn(w.ada)), header("Sec-Fetch-Site", "same-origin")
 	at := AccountBase + "/api-keys"
 	r := w.refused("INVALID_REQUEST", tenant{}, "POST", at, map[string]any{"name": "", "scopes": []string{"everything"}, "allowedNetworks": []string{"x"}, "expiresAt": "2001-01-01T00:00:00Z"}, cookie, site)
@@ -118,37 +120,26 @@ func TestThePageLoadsNothingFromElsewhere(t *testing.T) {
 
 func TestElsewhere(t *testing.T) {
 	w := newWorld(t)
-	w.s.c.Elsewhere = func(w http.ResponseWriter, r *http.Request) bool {
+	dashboard := func(w http.ResponseWriter, r *http.Request) bool {
 		if r.URL.Path == "/assets/gone.js" {
 			return false
 		}
 		w.WriteHeader(http.StatusTeapot)
 		return true
 	}
+	w.configure(func(c *Config) { c.Elsewhere = dashboard })
 	for path, want := range map[string]int{"/": 418, "/deployments/": 418, "/assets/x.js": 418, "/assets/gone.js": 404, "/favicon.ico": 418, "/docs": 200, "/healthz": 200, "/api": 404, "/api/v1": 404, "/api/v1/x": 404} {
 		r := w.do(tenant{}, "GET", path, nil)
 		same(t, path, r.status, want)
 		if want == 418 { // not counted as calls are
-			same(t, path+": limit", r.header.Get("X-RateLimit-Limit"), pageLimit)
+			same(t, path+": limit", r.header.Get("X-RateLimit-Limit"), rest.PageLimit)
 		}
 	}
 	w.refused("METHOD_NOT_ALLOWED", tenant{}, "POST", "/deployments/", nil)
-	for i := range pageLimit {
+	for i := range rest.PageLimit {
 		if r := w.do(tenant{}, "GET", "/", nil, from("198.51.100.7")); r.status != 418 {
 			t.Fatalf("request %d: %d", i+1, r.status)
 		}
 	}
 	w.refused("RATE_LIMIT_EXCEEDED", tenant{}, "GET", "/", nil, from("198.51.100.7"))
-}
-
-func TestNewNeedsEverything(t *testing.T) {
-	w := newWorld(t)
-	c := w.c
-	c.Wallet = nil
-	defer func() {
-		if recover() == nil {
-			t.Error("New took a Config without a wallet")
-		}
-	}()
-	New(c)
 }

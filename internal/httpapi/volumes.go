@@ -8,9 +8,65 @@ import (
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/rest"
 	"github.com/billetcloud/billet/internal/volume"
 )
+
+// volumes are a tenant's storage.
+type volumes struct {
+	db          *db.DB
+	svc         *volume.Service
+	deployments *deployment.Service
+	catalog     *catalog.Catalog
+}
+
+func (h volumes) routes(r *rest.Router) {
+	const all, one = Base + "/volumes", Base + "/volumes/{id}"
+	rest.List(r, rest.Operation{
+		Method: http.MethodGet, Path: all, ID: "listVolumes", Tag: tagVolumes, Scope: string(account.ReadVolumes),
+		Summary: "List volumes", Description: "Newest first by default.",
+	}, h.list)
+	rest.List(r, rest.Operation{
+		Method: http.MethodGet, Path: all + "/pricing", ID: "listVolumePricing", Tag: tagVolumes, Scope: string(account.ReadVolumes),
+		Summary: "List volume prices", Description: "Providers and regions with volumes, and their price per GB and hour.",
+	}, h.pricing)
+	rest.Write(r, rest.Operation{
+		Method: http.MethodPost, Path: all, ID: "createVolume", Tag: tagVolumes, Scope: string(account.WriteVolumes),
+		Status: http.StatusCreated, Summary: "Create a volume",
+		Description: "Billed hourly once it is `available`, attached or not. A volume that fails to be created costs nothing.",
+		Errors:      []apierr.Code{apierr.InsufficientBalance, apierr.Conflict},
+	}, h.create)
+	rest.Read(r, rest.Operation{
+		Method: http.MethodGet, Path: one, ID: "getVolume", Tag: tagVolumes, Scope: string(account.ReadVolumes),
+		Summary: "Get a volume",
+	}, h.get)
+	rest.Write(r, rest.Operation{
+		Method: http.MethodPatch, Path: one, ID: "updateVolume", Tag: tagVolumes, Scope: string(account.WriteVolumes),
+		Summary: "Rename or resize a volume", Errors: []apierr.Code{apierr.Conflict, apierr.InsufficientBalance},
+	}, h.update)
+	rest.Write(r, rest.Operation{
+		Method: http.MethodDelete, Path: one, ID: "deleteVolume", Tag: tagVolumes, Scope: string(account.WriteVolumes),
+		Summary: "Delete a volume",
+		Description: "Erases all of its files. An attached volume is a CONFLICT: detach it first. Deleting a deleted volume succeeds " +
+			"and changes nothing.",
+		Errors: []apierr.Code{apierr.Conflict},
+	}, h.delete)
+	rest.Write(r, rest.Operation{
+		Method: http.MethodPost, Path: one + "/attach", ID: "attachVolume", Tag: tagVolumes, Scope: string(account.WriteVolumes),
+		Status: http.StatusAccepted, Summary: "Attach a volume",
+		Description: "Returns 202 at once; `status` is attached when it is done, and `mountPath` is where the files are. Volume and " +
+			"deployment must have the same provider and region.",
+		Errors: []apierr.Code{apierr.Conflict, apierr.Unsupported},
+	}, h.attach)
+	rest.Write(r, rest.Operation{
+		Method: http.MethodPost, Path: one + "/detach", ID: "detachVolume", Tag: tagVolumes, Scope: string(account.WriteVolumes),
+		Status: http.StatusAccepted, Summary: "Detach a volume",
+		Description: "Returns 202 at once; `status` is available when it is done.",
+		Errors:      []apierr.Code{apierr.Conflict, apierr.Unsupported},
+	}, h.detach)
+}
 
 type volumePath struct {
 	ID id.ID `path:"id" doc:"Id of the volume, vol_…"`
@@ -19,7 +75,7 @@ type volumePath struct {
 type createVolume struct {
 	Body struct {
 		Name     string `json:"name" minLength:"1" maxLength:"64" example:"datasets"`
-		SizeGB   int64  `json:"sizeGb" minimum:"1" maximum:"1000000000" example:"500" aka:"sizeInGb" doc:"Decimal GB; GET /volumes/pricing has the limits."`
+		SizeGB   int64  `json:"sizeGb" minimum:"1" maximum:"1000000000" example:"500" aka:"sizeInGb" doc:"Size in decimal GB; GET /volumes/pricing has the limits."`
 		Provider string `json:"provider" minLength:"1" maxLength:"100" example:"voltage-park"`
 		Region   string `json:"region" minLength:"1" maxLength:"100" example:"dallas-usa-5"`
 	}
@@ -29,12 +85,13 @@ type updateVolume struct {
 	volumePath
 	Body struct {
 		Name   *string `json:"name,omitempty" minLength:"1" maxLength:"64"`
-		SizeGB *int64  `json:"sizeGb,omitempty" minimum:"1" maximum:"1000000000" aka:"sizeInGb" doc:"Larger than before: a volume grows and never shrinks."`
+		SizeGB *int64  `json:"sizeGb,omitempty" minimum:"1" maximum:"1000000000" aka:"sizeInGb" doc:"New size in decimal GB, larger than before: a volume cannot shrink."`
 	}
 }
 
-func (in *updateVolume) check() []apierr.FieldError {
-	return anything(in.Body.Name != nil || in.Body.SizeGB != nil)
+// Check refuses an update without a field.
+func (in *updateVolume) Check() []apierr.FieldError {
+	return someField(in.Body.Name != nil || in.Body.SizeGB != nil)
 }
 
 type attachVolume struct {
@@ -51,68 +108,46 @@ type detachVolume struct {
 	}
 }
 
-func (s *server) addVolumes() {
-	at := Base + "/volumes"
-	list(s, spec{
-		method: http.MethodGet, path: at, id: "listVolumes", tag: tagVolumes, scope: account.ReadVolumes,
-		summary: "List volumes", text: "Newest first if no sort is given.",
-	}, func(ctx context.Context, c *call, in *listQuery, p db.Page) ([]volume.Volume, db.Listed, error) {
-		return s.c.Volumes.List(ctx, s.c.DB, c.account, in.order(), p)
-	})
+func (h volumes) list(
+	ctx context.Context, c *rest.Call, in *rest.ListQuery, p db.Page,
+) ([]volume.Volume, db.Listed, error) {
+	return h.svc.List(ctx, h.db, c.Caller.Account, in.Order(), p)
+}
 
-	list(s, spec{
-		method: http.MethodGet, path: at + "/pricing", id: "listVolumePricing", tag: tagVolumes, scope: account.ReadVolumes,
-		summary: "Where volumes can be had, and at what price per GB and hour",
-	}, func(_ context.Context, c *call, _ *page, p db.Page) ([]catalog.VolumePrice, db.Listed, error) {
-		return part(s.c.Catalog.For(c.account).VolumePricing(), func(v catalog.VolumePrice) string { return v.Provider + "/" + v.Region }, p)
-	})
+func (h volumes) pricing(
+	_ context.Context, c *rest.Call, _ *rest.Paging, p db.Page,
+) ([]catalog.VolumePrice, db.Listed, error) {
+	key := func(v catalog.VolumePrice) string { return v.Provider + "/" + v.Region }
+	return rest.Slice(h.catalog.For(c.Caller.Account).VolumePricing(), key, p)
+}
 
-	write(s, spec{
-		method: http.MethodPost, path: at, id: "createVolume", tag: tagVolumes, scope: account.WriteVolumes, status: http.StatusCreated,
-		summary: "Create a volume", text: "Charged by the hour once it is `available`, attached or not. A create that fails costs nothing.",
-		errors: []apierr.Code{apierr.InsufficientBalance, apierr.Conflict},
-	}, func(ctx context.Context, tx *db.Tx, c *call, in *createVolume) (volume.Volume, error) {
-		b := &in.Body
-		v, err := s.c.Volumes.Create(ctx, tx, c.account, volume.CreateRequest{Key: c.keyID(), Name: b.Name, SizeGB: b.SizeGB, Provider: b.Provider, Region: b.Region})
-		c.created(v.ID)
-		return v, err
+func (h volumes) create(ctx context.Context, tx *db.Tx, c *rest.Call, in *createVolume) (volume.Volume, error) {
+	b := &in.Body
+	v, err := h.svc.Create(ctx, tx, c.Caller.Account, volume.CreateRequest{
+		Key: c.Caller.Key, Name: b.Name, SizeGB: b.SizeGB, Provider: b.Provider, Region: b.Region,
 	})
+	c.Created(v.ID)
+	return v, err
+}
 
-	read(s, spec{
-		method: http.MethodGet, path: at + "/{id}", id: "getVolume", tag: tagVolumes, scope: account.ReadVolumes, summary: "Get a volume",
-	}, func(ctx context.Context, c *call, in *volumePath) (volume.Volume, error) {
-		return s.c.Volumes.Get(ctx, s.c.DB, c.account, in.ID)
-	})
+func (h volumes) get(ctx context.Context, c *rest.Call, in *volumePath) (volume.Volume, error) {
+	return h.svc.Get(ctx, h.db, c.Caller.Account, in.ID)
+}
 
-	write(s, spec{
-		method: http.MethodPatch, path: at + "/{id}", id: "updateVolume", tag: tagVolumes, scope: account.WriteVolumes,
-		summary: "Rename or grow a volume", errors: []apierr.Code{apierr.Conflict, apierr.InsufficientBalance},
-	}, func(ctx context.Context, tx *db.Tx, c *call, in *updateVolume) (volume.Volume, error) {
-		return s.c.Volumes.Update(ctx, tx, c.account, in.ID, volume.UpdateRequest{Key: c.keyID(), Name: in.Body.Name, SizeGB: in.Body.SizeGB})
+func (h volumes) update(ctx context.Context, tx *db.Tx, c *rest.Call, in *updateVolume) (volume.Volume, error) {
+	return h.svc.Update(ctx, tx, c.Caller.Account, in.ID, volume.UpdateRequest{
+		Key: c.Caller.Key, Name: in.Body.Name, SizeGB: in.Body.SizeGB,
 	})
+}
 
-	write(s, spec{
-		method: http.MethodDelete, path: at + "/{id}", id: "deleteVolume", tag: tagVolumes, scope: account.WriteVolumes,
-		summary: "Delete a volume and its files", text: "A volume that is attached is a CONFLICT; detach it first. What is deleted already succeeds again.",
-		errors: []apierr.Code{apierr.Conflict},
-	}, func(ctx context.Context, tx *db.Tx, c *call, in *volumePath) (volume.Volume, error) {
-		return s.c.Volumes.Delete(ctx, tx, c.account, in.ID)
-	})
+func (h volumes) delete(ctx context.Context, tx *db.Tx, c *rest.Call, in *volumePath) (volume.Volume, error) {
+	return h.svc.Delete(ctx, tx, c.Caller.Account, in.ID)
+}
 
-	write(s, spec{
-		method: http.MethodPost, path: at + "/{id}/attach", id: "attachVolume", tag: tagVolumes, scope: account.WriteVolumes,
-		status: http.StatusAccepted, summary: "Attach a volume to a deployment",
-		text:   "Answers 202 at once; `status` is attached when it is done, and `mountPath` says where the files are. Provider and region must agree.",
-		errors: []apierr.Code{apierr.Conflict, apierr.Unsupported},
-	}, func(ctx context.Context, tx *db.Tx, c *call, in *attachVolume) (volume.Volume, error) {
-		return s.c.Deployments.AttachVolume(ctx, tx, c.account, in.ID, in.Body.DeploymentID)
-	})
+func (h volumes) attach(ctx context.Context, tx *db.Tx, c *rest.Call, in *attachVolume) (volume.Volume, error) {
+	return h.deployments.AttachVolume(ctx, tx, c.Caller.Account, in.ID, in.Body.DeploymentID)
+}
 
-	write(s, spec{
-		method: http.MethodPost, path: at + "/{id}/detach", id: "detachVolume", tag: tagVolumes, scope: account.WriteVolumes,
-		status: http.StatusAccepted, summary: "Detach a volume", text: "Answers 202 at once; `status` is available when it is done.",
-		errors: []apierr.Code{apierr.Conflict, apierr.Unsupported},
-	}, func(ctx context.Context, tx *db.Tx, c *call, in *detachVolume) (volume.Volume, error) {
-		return s.c.Deployments.DetachVolume(ctx, tx, c.account, in.ID, in.Body.DeploymentID)
-	})
+func (h volumes) detach(ctx context.Context, tx *db.Tx, c *rest.Call, in *detachVolume) (volume.Volume, error) {
+	return h.deployments.DetachVolume(ctx, tx, c.Caller.Account, in.ID, in.Body.DeploymentID)
 }

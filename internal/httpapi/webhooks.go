@@ -8,8 +8,65 @@ import (
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/rest"
 	"github.com/billetcloud/billet/internal/webhook"
 )
+
+// webhooks are an account's event notifications.
+type webhooks struct {
+	db  *db.DB
+	svc *webhook.Service
+}
+
+func (h webhooks) routes(r *rest.Router) {
+	const all, one = Base + "/webhooks", Base + "/webhooks/{id}"
+	rest.List(r, rest.Operation{
+		Method: http.MethodGet, Path: all, ID: "listWebhooks", Tag: tagWebhooks, Scope: string(account.ReadWebhooks),
+		Summary: "List webhooks", Description: "Newest first.",
+	}, h.list)
+	rest.Write(r, rest.Operation{
+		Method: http.MethodPost, Path: all, ID: "createWebhook", Tag: tagWebhooks, Scope: string(account.WriteWebhooks),
+		Status: http.StatusCreated, Secret: true, Summary: "Create a webhook",
+		Description: "From now on the account's events, as in `GET /events`, are sent to the URL, signed as Standard Webhooks " +
+			"specifies: at least once, first attempts in order, retried for 72 hours until a response is 2xx. The response has the " +
+			"secret, which is shown once. An account can have 10 webhooks.",
+		Errors: []apierr.Code{apierr.Conflict, apierr.LimitReached},
+	}, h.create)
+	rest.Read(r, rest.Operation{
+		Method: http.MethodGet, Path: one, ID: "getWebhook", Tag: tagWebhooks, Scope: string(account.ReadWebhooks),
+		Summary: "Get a webhook",
+	}, h.get)
+	rest.Write(r, rest.Operation{
+		Method: http.MethodPatch, Path: one, ID: "updateWebhook", Tag: tagWebhooks, Scope: string(account.WriteWebhooks),
+		Summary: "Update a webhook", Description: "Also resumes a paused webhook.",
+	}, h.update)
+	rest.Write(r, rest.Operation{
+		Method: http.MethodDelete, Path: one, ID: "deleteWebhook", Tag: tagWebhooks, Scope: string(account.WriteWebhooks),
+		Summary: "Delete a webhook", Description: "Deletes its deliveries, too. Returns the deleted webhook.",
+	}, h.delete)
+	rest.Write(r, rest.Operation{
+		Method: http.MethodPost, Path: one + "/rotate-secret", ID: "rotateWebhookSecret", Tag: tagWebhooks,
+		Scope: string(account.WriteWebhooks), Secret: true, Summary: "Rotate a webhook secret",
+		Description: "For 24 hours requests are signed with the previous secret, too: two signatures, one of which verifies with either.",
+	}, h.rotateSecret)
+	rest.Write(r, rest.Operation{
+		Method: http.MethodPost, Path: one + "/test", ID: "testWebhook", Tag: tagWebhooks, Scope: string(account.WriteWebhooks),
+		Summary: "Send a test event",
+		Description: "Sends a signed event of the type webhook.test at once, even if the webhook is disabled. It is tried once. " +
+			"`GET …/deliveries` has the result.",
+	}, h.test)
+	rest.List(r, rest.Operation{
+		Method: http.MethodGet, Path: one + "/deliveries", ID: "listWebhookDeliveries", Tag: tagWebhooks,
+		Scope: string(account.ReadWebhooks), Summary: "List webhook deliveries",
+		Description: "Newest first, each with its attempts. Deliveries are kept for 30 days.",
+	}, h.deliveries)
+	rest.Write(r, rest.Operation{
+		Method: http.MethodPost, Path: one + "/deliveries/{deliveryId}/replay", ID: "replayWebhookDelivery", Tag: tagWebhooks,
+		Scope: string(account.WriteWebhooks), Summary: "Replay a webhook delivery",
+		Description: "Sends it now, with the same id and body, and retries for 72 hours until a response is 2xx. A test is sent once.",
+		Errors:      []apierr.Code{apierr.Conflict},
+	}, h.replay)
+}
 
 type webhookPath struct {
 	ID id.ID `path:"id" doc:"Id of the webhook, whk_…"`
@@ -17,10 +74,10 @@ type webhookPath struct {
 
 type createWebhook struct {
 	Body struct {
-		URL         string   `json:"url" minLength:"1" maxLength:"2000" example:"https://hooks.example/billet" doc:"Where events are sent: https, on a public address."`
-		Description string   `json:"description,omitempty" maxLength:"200" example:"scheduler" doc:"What it is for."`
-		Types       []string `json:"types,omitempty" maxItems:"50" maxLength:"64" doc:"The types of events that are sent, such as deployment.running, or deployment.* for all that begin so; all if left out. The document's webhooks list them."`
-		Enabled     *bool    `json:"enabled,omitempty" doc:"true if left out. With false nothing is sent before it is enabled; then everything from now on."`
+		URL         string   `json:"url" minLength:"1" maxLength:"2000" example:"https://hooks.example/billet" doc:"Endpoint that receives events: https, on a public address."`
+		Description string   `json:"description,omitempty" maxLength:"200" example:"scheduler" doc:"A note for yourself."`
+		Types       []string `json:"types,omitempty" maxItems:"50" maxLength:"64" doc:"Event types to send, such as deployment.running, or deployment.* for all of a group; all if omitted. The document's webhooks list them."`
+		Enabled     *bool    `json:"enabled,omitempty" doc:"true if omitted. While false, nothing is sent; enabling it sends everything since then."`
 	}
 }
 
@@ -29,26 +86,27 @@ type updateWebhook struct {
 	Body struct {
 		URL         *string   `json:"url,omitempty" minLength:"1" maxLength:"2000"`
 		Description *string   `json:"description,omitempty" maxLength:"200"`
-		Types       *[]string `json:"types,omitempty" maxItems:"50" maxLength:"64" doc:"An empty list for all."`
-		Enabled     *bool     `json:"enabled,omitempty" doc:"With true, sending goes on where it stopped: what happened meanwhile is sent, too."`
+		Types       *[]string `json:"types,omitempty" maxItems:"50" maxLength:"64" doc:"An empty list means all."`
+		Enabled     *bool     `json:"enabled,omitempty" doc:"true resumes where sending stopped: events since then are sent, too."`
 	}
 }
 
-func (in *updateWebhook) check() []apierr.FieldError {
+// Check refuses an update without a field.
+func (in *updateWebhook) Check() []apierr.FieldError {
 	b := &in.Body
-	return anything(b.URL != nil || b.Description != nil || b.Types != nil || b.Enabled != nil)
+	return someField(b.URL != nil || b.Description != nil || b.Types != nil || b.Enabled != nil)
 }
 
-// newWebhook is a webhook with its secret, which is shown this once.
+// newWebhook is a webhook with its secret, which is shown once.
 type newWebhook struct {
 	webhook.Endpoint
-	Secret string `json:"secret" doc:"What requests are signed with, whsec_…. It is shown this once; keep it."`
+	Secret string `json:"secret" doc:"Secret that requests are signed with, whsec_…. It is shown once; store it."`
 }
 
 type deliveriesQuery struct {
 	webhookPath
-	page
-	Status webhook.DeliveryStatus `query:"status" enum:"pending,delivered,failed" doc:"Only those of this status."`
+	rest.Paging
+	Status webhook.DeliveryStatus `query:"status" doc:"Status of the deliveries."`
 }
 
 type deliveryPath struct {
@@ -56,75 +114,51 @@ type deliveryPath struct {
 	Delivery id.ID `path:"deliveryId" doc:"Id of the delivery, whd_…"`
 }
 
-func (s *server) addWebhooks() {
-	at := Base + "/webhooks"
-	one := at + "/{id}"
-	list(s, spec{
-		method: http.MethodGet, path: at, id: "listWebhooks", tag: tagWebhooks, scope: account.ReadWebhooks, summary: "List webhooks", text: "Newest first.",
-	}, func(ctx context.Context, c *call, in *page, p db.Page) ([]webhook.Endpoint, db.Listed, error) {
-		return s.c.Webhooks.List(ctx, s.c.DB, c.account, p)
-	})
+func (h webhooks) list(
+	ctx context.Context, c *rest.Call, _ *rest.Paging, p db.Page,
+) ([]webhook.Endpoint, db.Listed, error) {
+	return h.svc.List(ctx, h.db, c.Caller.Account, p)
+}
 
-	write(s, spec{
-		method: http.MethodPost, path: at, id: "createWebhook", tag: tagWebhooks, scope: account.WriteWebhooks, status: http.StatusCreated, secret: true, summary: "Make a webhook",
-		text: "From now on the account's events, as `GET /events` has them, are sent to the address, signed by the Standard Webhooks specification: at least once, first attempts in order, for 72 hours until " +
-			"one is answered with 2xx. The answer has the secret, which nobody can learn again. An account may have 10.",
-		errors: []apierr.Code{apierr.Conflict, apierr.LimitReached},
-	}, func(ctx context.Context, tx *db.Tx, c *call, in *createWebhook) (newWebhook, error) {
-		b := &in.Body
-		w, secret, err := s.c.Webhooks.Create(ctx, tx, c.account, webhook.Request{URL: b.URL, Description: b.Description, Types: b.Types, Disabled: b.Enabled != nil && !*b.Enabled})
-		c.created(w.ID)
-		return newWebhook{w, secret}, err
+func (h webhooks) create(ctx context.Context, tx *db.Tx, c *rest.Call, in *createWebhook) (newWebhook, error) {
+	b := &in.Body
+	w, secret, err := h.svc.Create(ctx, tx, c.Caller.Account, webhook.Request{
+		URL: b.URL, Description: b.Description, Types: b.Types, Disabled: b.Enabled != nil && !*b.Enabled,
 	})
+	c.Created(w.ID)
+	return newWebhook{w, secret}, err
+}
 
-	read(s, spec{
-		method: http.MethodGet, path: one, id: "getWebhook", tag: tagWebhooks, scope: account.ReadWebhooks, summary: "Get a webhook",
-	}, func(ctx context.Context, c *call, in *webhookPath) (webhook.Endpoint, error) {
-		return s.c.Webhooks.Get(ctx, s.c.DB, c.account, in.ID)
-	})
+func (h webhooks) get(ctx context.Context, c *rest.Call, in *webhookPath) (webhook.Endpoint, error) {
+	return h.svc.Get(ctx, h.db, c.Caller.Account, in.ID)
+}
 
-	write(s, spec{
-		method: http.MethodPatch, path: one, id: "updateWebhook", tag: tagWebhooks, scope: account.WriteWebhooks, summary: "Change a webhook",
-		text: "Also how one that is paused is enabled again.",
-	}, func(ctx context.Context, tx *db.Tx, c *call, in *updateWebhook) (webhook.Endpoint, error) {
-		b := &in.Body
-		return s.c.Webhooks.Update(ctx, tx, c.account, in.ID, webhook.Update{URL: b.URL, Description: b.Description, Types: b.Types, Enabled: b.Enabled})
+func (h webhooks) update(ctx context.Context, tx *db.Tx, c *rest.Call, in *updateWebhook) (webhook.Endpoint, error) {
+	b := &in.Body
+	return h.svc.Update(ctx, tx, c.Caller.Account, in.ID, webhook.Update{
+		URL: b.URL, Description: b.Description, Types: b.Types, Enabled: b.Enabled,
 	})
+}
 
-	write(s, spec{
-		method: http.MethodDelete, path: one, id: "deleteWebhook", tag: tagWebhooks, scope: account.WriteWebhooks, summary: "Delete a webhook",
-		text: "With its deliveries. Answers the webhook as it was.",
-	}, func(ctx context.Context, tx *db.Tx, c *call, in *webhookPath) (webhook.Endpoint, error) {
-		return s.c.Webhooks.Delete(ctx, tx, c.account, in.ID)
-	})
+func (h webhooks) delete(ctx context.Context, tx *db.Tx, c *rest.Call, in *webhookPath) (webhook.Endpoint, error) {
+	return h.svc.Delete(ctx, tx, c.Caller.Account, in.ID)
+}
 
-	write(s, spec{
-		method: http.MethodPost, path: one + "/rotate-secret", id: "rotateWebhookSecret", tag: tagWebhooks, scope: account.WriteWebhooks, secret: true,
-		summary: "Replace a webhook's secret", text: "For 24 hours requests are signed with the one before, too: two signatures, one of which verifies with either.",
-	}, func(ctx context.Context, tx *db.Tx, c *call, in *webhookPath) (newWebhook, error) {
-		w, secret, err := s.c.Webhooks.RotateSecret(ctx, tx, c.account, in.ID)
-		return newWebhook{w, secret}, err
-	})
+func (h webhooks) rotateSecret(ctx context.Context, tx *db.Tx, c *rest.Call, in *webhookPath) (newWebhook, error) {
+	w, secret, err := h.svc.RotateSecret(ctx, tx, c.Caller.Account, in.ID)
+	return newWebhook{w, secret}, err
+}
 
-	write(s, spec{
-		method: http.MethodPost, path: one + "/test", id: "testWebhook", tag: tagWebhooks, scope: account.WriteWebhooks,
-		summary: "Send a test", text: "Sends an event of the type webhook.test at once, signed as all others, also where the webhook is not enabled. It is tried once. `GET …/deliveries` tells what came of it.",
-	}, func(ctx context.Context, tx *db.Tx, c *call, in *webhookPath) (webhook.Delivery, error) {
-		return s.c.Webhooks.Test(ctx, tx, c.account, in.ID)
-	})
+func (h webhooks) test(ctx context.Context, tx *db.Tx, c *rest.Call, in *webhookPath) (webhook.Delivery, error) {
+	return h.svc.Test(ctx, tx, c.Caller.Account, in.ID)
+}
 
-	list(s, spec{
-		method: http.MethodGet, path: one + "/deliveries", id: "listWebhookDeliveries", tag: tagWebhooks, scope: account.ReadWebhooks,
-		summary: "What was sent", text: "Newest first, each with its attempts. They are kept for 30 days.",
-	}, func(ctx context.Context, c *call, in *deliveriesQuery, p db.Page) ([]webhook.Delivery, db.Listed, error) {
-		return s.c.Webhooks.Deliveries(ctx, s.c.DB, c.account, in.ID, in.Status, p)
-	})
+func (h webhooks) deliveries(
+	ctx context.Context, c *rest.Call, in *deliveriesQuery, p db.Page,
+) ([]webhook.Delivery, db.Listed, error) {
+	return h.svc.Deliveries(ctx, h.db, c.Caller.Account, in.ID, in.Status, p)
+}
 
-	write(s, spec{
-		method: http.MethodPost, path: one + "/deliveries/{deliveryId}/replay", id: "replayWebhookDelivery", tag: tagWebhooks, scope: account.WriteWebhooks,
-		summary: "Send a delivery again", text: "Now, with the same id and body, and then for 72 hours until it is answered with 2xx; a test once.",
-		errors: []apierr.Code{apierr.Conflict},
-	}, func(ctx context.Context, tx *db.Tx, c *call, in *deliveryPath) (webhook.Delivery, error) {
-		return s.c.Webhooks.Replay(ctx, tx, c.account, in.ID, in.Delivery)
-	})
+func (h webhooks) replay(ctx context.Context, tx *db.Tx, c *rest.Call, in *deliveryPath) (webhook.Delivery, error) {
+	return h.svc.Replay(ctx, tx, c.Caller.Account, in.ID, in.Delivery)
 }

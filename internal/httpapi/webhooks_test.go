@@ -15,7 +15,7 @@ import (
 func TestWebhooksOverTheAPI(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		w := newWorldOn(t, d, c)
-		w.s.c.Limiter = allowAll{}
+		w.configure(func(c *Config) { c.Limiter = allowAll{} })
 		at := Base + "/webhooks"
 		body := map[string]any{"url": "https://example.com/billet", "description": "scheduler", "types": []string{"deployment.*"}}
 		made := w.want(201, w.ada, "POST", at, body, header("Idempotency-Key", "k"))

@@ -38,6 +38,7 @@ import (
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/quote"
 	"github.com/billetcloud/billet/internal/ratelimit"
+	"github.com/billetcloud/billet/internal/rest"
 	"github.com/billetcloud/billet/internal/secret"
 	"github.com/billetcloud/billet/internal/sshkey"
 	"github.com/billetcloud/billet/internal/volume"
@@ -152,6 +153,13 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 	w.check = check
 	t.Cleanup(w.checkEvents)
 	return w
+}
+
+// configure changes the configuration and builds the server again.
+func (w *world) configure(change func(c *Config)) {
+	change(&w.c)
+	w.c.Registry = prometheus.NewRegistry()
+	w.s = newServer(w.c)
 }
 
 // checkEvents finds events that are not as the table of event types says, whatever the test was about.
@@ -382,8 +390,8 @@ func (w *world) examine(r *http.Request, resp *http.Response) reply {
 	out.data, out.error = envelope.Data, envelope.Error
 	out.list, _ = envelope.Data.([]any)
 	out.code, _ = envelope.Error["code"].(string)
-	if served, documented := w.s.paths[routePath(w.s, r)]; documented && resp.StatusCode != http.StatusMethodNotAllowed {
-		if rt := served.routes[r.Method]; out.code != "" && !slices.Contains(rt.codes(), apierr.Code(out.code)) {
+	if rt := w.s.Lookup(r); rt != nil && rt.ID != "injected" {
+		if out.code != "" && !slices.Contains(rt.Codes(), apierr.Code(out.code)) {
 			w.t.Errorf("%s answers %s, which the document does not say of it", what, out.code)
 		}
 		w.examineDocumented(r, resp, body)
@@ -404,16 +412,15 @@ func (w *world) examineDocumented(r *http.Request, resp *http.Response, body []b
 }
 
 // oauthRoute is the OAuth endpoint that serves the request; nil for none.
-func (w *world) oauthRoute(r *http.Request) *route {
-	m := w.s.paths[routePath(w.s, r)]
-	if m == nil || m.routes[r.Method] == nil || !m.routes[r.Method].oauth {
-		return nil
+func (w *world) oauthRoute(r *http.Request) *rest.Route {
+	if rt := w.s.Lookup(r); rt != nil && rt.OAuth {
+		return rt
 	}
-	return m.routes[r.Method]
+	return nil
 }
 
 // examineOAuth checks a response of an OAuth endpoint, which has no envelope.
-func (w *world) examineOAuth(r *http.Request, resp *http.Response, out reply, rt *route) reply {
+func (w *world) examineOAuth(r *http.Request, resp *http.Response, out reply, rt *rest.Route) reply {
 	w.t.Helper()
 	var body map[string]any
 	if err := json.Unmarshal(out.body, &body); err != nil {
@@ -424,21 +431,12 @@ func (w *world) examineOAuth(r *http.Request, resp *http.Response, out reply, rt
 		w.t.Errorf("%s %s: status %d with %s", r.Method, r.URL.Path, resp.StatusCode, out.body)
 	}
 	general := []apierr.Code{apierr.InvalidOAuthRequest, apierr.SlowDown, apierr.ServerError, apierr.TemporarilyUnavailable}
-	if code := apierr.Code(out.code); code != "" && !slices.Contains(append(general, rt.errors...), code) {
+	if code := apierr.Code(out.code); code != "" && !slices.Contains(append(general, rt.Errors...), code) {
 		w.t.Errorf("%s %s: undocumented error %s", r.Method, r.URL.Path, code)
 	}
 	out.data, out.error = body, body
 	w.examineDocumented(r, resp, out.body)
 	return out
-}
-
-// routePath is the path of the route that serves the request, "" for none.
-func routePath(s *server, r *http.Request) string {
-	if !cleaned(r.URL.Path) {
-		return ""
-	}
-	_, pattern := s.mux.Handler(r)
-	return pattern
 }
 
 // want makes a request and fails the test where the status is another.

@@ -41,6 +41,9 @@ const (
 // Kinds are all kinds.
 var Kinds = []Kind{OrphanedMachine, UndeadMachine, DuplicateMachine, UnmanagedMachine, LostMachine, StuckTermination, OrphanedVolume, PriceMismatch, PrivateAddress}
 
+// Enum lists every kind of issue.
+func (Kind) Enum() []Kind { return Kinds }
+
 // State is what became of a issue.
 type State string
 
@@ -54,6 +57,9 @@ const (
 
 // States are all states.
 var States = []State{StateOpen, StateEnded, StateDismissed, StateSettled}
+
+// Enum lists every state.
+func (State) Enum() []State { return States }
 
 // KindEnd is the job that ends what one issue is about; its subject is the issue's id.
 const KindEnd job.Kind = "issue-removal"

@@ -130,6 +130,9 @@ const (
 	Cluster   InstanceType = "CLUSTER"
 )
 
+// Enum lists every instance type.
+func (InstanceType) Enum() []InstanceType { return []InstanceType{BareMetal, VM, Spot, Cluster} }
+
 // Capabilities is what a provider can do with machines of an offer. Each true value requires the
 // provider to implement the capability's interface.
 type Capabilities struct {

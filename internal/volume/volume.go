@@ -39,6 +39,14 @@ const (
 	StatusFailed    Status = "failed"
 )
 
+// Enum lists every status.
+func (Status) Enum() []Status {
+	return []Status{
+		StatusCreating, StatusAvailable, StatusAttaching, StatusAttached, StatusDetaching, StatusDeleting, StatusDeleted,
+		StatusFailed,
+	}
+}
+
 // Volume is persistent storage as its tenant sees it.
 type Volume struct {
 	ID   id.ID  `json:"id" doc:"Id of the volume, vol_…."`

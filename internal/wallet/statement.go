@@ -110,6 +110,9 @@ const (
 	ByAccount    GroupBy = "account" // for the operator only
 )
 
+// Enum lists the groups that a tenant can ask for.
+func (GroupBy) Enum() []GroupBy { return []GroupBy{ByDay, ByDeployment, ByGPUType, ByProvider} }
+
 // Usage is the cost of an account's hours, net of refunds.
 type Usage struct {
 	From    time.Time    `json:"from" doc:"Start of the interval: hours that began at this time or later."`

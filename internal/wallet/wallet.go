@@ -33,6 +33,9 @@ const (
 // Types are all types of transactions.
 var Types = []Type{TypeTopUp, TypeCredit, TypeHold, TypeRelease, TypeCharge, TypeRefund, TypeAdjustment}
 
+// Enum lists every type of transaction.
+func (Type) Enum() []Type { return Types }
+
 // ErrNoWallet is returned for an account that Open was never called for.
 var ErrNoWallet = errors.New("wallet: the account has no wallet")
 

@@ -77,6 +77,9 @@ const (
 	Failed    DeliveryStatus = "failed"
 )
 
+// Enum lists every status of a delivery.
+func (DeliveryStatus) Enum() []DeliveryStatus { return []DeliveryStatus{Pending, Delivered, Failed} }
+
 // Delivery is one event for one endpoint.
 type Delivery struct {
 	ID      id.ID          `json:"id" doc:"Id of the delivery, whd_…"`

@@ -18,10 +18,12 @@ var dependencies = []struct {
 }{
 	{"app", []string{"*"}}, // knows every implementation
 	{"httpapi", []string{
+		"rest",
 		"operator", "pastdue", "spendlimit", "deployment", "volume", "issue", "quote", "catalog",
 		"meter", "wallet", "webhook", "sshkey", "account", "audit", "oidc", "event", "idempotency",
 		"ratelimit", "provider", "db",
 	}},
+	{"rest", []string{"idempotency", "ratelimit", "db"}},
 	{"dashboard", nil},
 	{"cli", []string{"mcp", "client", "version"}}, // does what any program with the client can
 	{"mcp", []string{"client"}},
@@ -98,15 +100,15 @@ var external = map[string]struct {
 	"github.com/redis/go-redis/v9":  {[]string{"ratelimit/redislimit"}, "Redis has counters only"},
 	"modernc.org/sqlite":            {[]string{"db/sqlite", "db/dbtest"}, "only the engine's own package knows it"},
 	"github.com/jackc/pgx/v5":       {[]string{"db/postgres", "db/dbtest"}, "only the engine's own package knows it"},
-	"github.com/danielgtaylor/huma": {[]string{"httpapi"}, "the core knows no HTTP"},
+	"github.com/danielgtaylor/huma": {[]string{"httpapi", "rest"}, "the core knows no HTTP"},
 	"github.com/coder/websocket":    {[]string{"httpapi"}, "the core knows no HTTP"},
-	"github.com/prometheus":         {[]string{"httpapi", "app"}, "packages return what happened; the edge counts it"},
+	"github.com/prometheus":         {[]string{"httpapi", "rest", "app"}, "packages return what happened; the edge counts it"},
 	"github.com/coreos/go-oidc":     {[]string{"oidc"}, "one package calls identity providers"},
 	"golang.org/x/oauth2":           {[]string{"oidc"}, "one package calls identity providers"},
 	"github.com/go-webauthn":        {[]string{"account"}, "one package authenticates users"},
 	"github.com/pquerna/otp":        {[]string{"account"}, "one package authenticates users"},
 	"net/http": {[]string{
-		"httpapi", "app", "oidc", "oidc/oidctest", "dashboard", "cli", "provider/*", "webhook/outbound",
+		"httpapi", "rest", "app", "oidc", "oidc/oidctest", "dashboard", "cli", "provider/*", "webhook/outbound",
 	}, "the core knows no HTTP; adapters and webhooks do"},
 	"github.com/standard-webhooks":    {[]string{"webhook"}, "one package signs webhooks"},
 	"golang.org/x/time/rate":          {[]string{"provider/upstream"}, "limits calls to clouds, not to us"},

@@ -89,7 +89,7 @@ func TestGhostsBecomeIssues(t *testing.T) {
 			t.Errorf("%v", unowned)
 		}
 		at := "=/api/v1/operator/issues/" + foreign[0]["id"].(string)
-		if a := s.Call(operator, "POST", at+"/end", nil); a.Status != 409 {
+		if a := s.Call(operator, "POST", at+"/terminate", nil); a.Status != 409 {
 			t.Errorf("%d %s", a.Status, a.Body)
 		}
 		if out := s.Run("issues", "list"); !strings.Contains(out, foreign[0]["id"].(string)) || strings.Contains(out, "dep_somebodyelses") {

@@ -77,9 +77,9 @@ func TestPeople(t *testing.T) {
 			t.Errorf("%s", link)
 		}
 		bob := &browser{t: t, s: s}
-		bob.call(200, "POST", "/invitations/look", map[string]string{"token": token})
+		bob.call(200, "POST", "/invitations/preview", map[string]string{"token": token})
 		bob.call(201, "POST", "/invitations/accept", map[string]string{"token": token, "email": "bob@example.com", "password": "a password of Bob's"})
-		bob.call(404, "POST", "/invitations/look", map[string]string{"token": token})
+		bob.call(404, "POST", "/invitations/preview", map[string]string{"token": token})
 		bob.call(403, "GET", "/members", nil)
 		if a := s.Call("", "POST", "/deployments", deployBody(t, "bobs"), "Cookie", bob.cookie, "Origin", s.URL); a.Status != 403 || a.Code() != "INSUFFICIENT_SCOPE" {
 			t.Errorf("%d %s", a.Status, a.Body)

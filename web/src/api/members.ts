@@ -73,7 +73,7 @@ export function useRevokeInvitation() {
 export function useInvitation(token: string) {
   return useQuery({
     queryKey: [...key.invitation, token],
-    queryFn: () => data(api.POST('/api/v1/account/invitations/look', { body: { token } })),
+    queryFn: () => data(api.POST('/api/v1/account/invitations/preview', { body: { token } })),
     enabled: token !== '',
     retry: false,
   });

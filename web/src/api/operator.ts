@@ -25,7 +25,7 @@ export function useIssues(query: IssueQuery) {
 
 export function useEndIssue() {
   return useMutation({
-    mutationFn: (id: string) => data(api.POST('/api/v1/operator/issues/{id}/end', { params: { path: { id } } })),
+    mutationFn: (id: string) => data(api.POST('/api/v1/operator/issues/{id}/terminate', { params: { path: { id } } })),
     onSuccess: again,
   });
 }
@@ -81,7 +81,7 @@ export function useSetMarkup(id: string) {
 export function useOperatorProviders() {
   return useQuery({
     queryKey: [...key.operator, 'providers'],
-    queryFn: () => everything((n) => api.GET('/api/v1/operator/providers', all(n))),
+    queryFn: () => everything((n) => api.GET('/api/v1/operator/provider-accounts', all(n))),
     refetchInterval: 20_000,
   });
 }

@@ -1,4 +1,4 @@
-package httpapi
+package rest
 
 import (
 	"bytes"
@@ -12,23 +12,23 @@ import (
 	"github.com/billetcloud/billet/internal/apierr"
 )
 
-// maxDepth bounds the nesting of a body, far above what any request needs.
+// maxDepth limits the nesting of a body, far above what any request needs.
 const maxDepth = 16
 
-// encode writes v as compact JSON. What we encode are our own types: a failure is a fault of the program.
-func encode(v any) []byte {
+// Encode returns v as compact JSON. It panics where v cannot be encoded, which is a bug.
+func Encode(v any) []byte {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(v); err != nil {
-		panic(fmt.Sprintf("httpapi: cannot encode %T: %v", v, err))
+		panic(fmt.Sprintf("rest: cannot encode %T: %v", v, err))
 	}
 	return b.Bytes()[:b.Len()-1]
 }
 
-// parse reads one JSON value strictly: objects become map[string]any, numbers stay json.Number. What encoding/json lets
-// pass is a fault here: invalid UTF-8, a name given twice (which of the two was meant?), anything after the value.
-// A syntax error is the only fault there is; otherwise the value is usable beside the faults.
+// parse reads one JSON value strictly: objects become map[string]any, numbers stay json.Number. It refuses what
+// encoding/json accepts: invalid UTF-8, a duplicate name, anything after the value. A syntax error is the only error
+// reported; otherwise the value can be used beside the errors.
 func parse(body []byte) (any, []apierr.FieldError) {
 	if !utf8.Valid(body) {
 		return nil, []apierr.FieldError{{Field: "body", Message: "is not valid UTF-8."}}
@@ -51,20 +51,20 @@ func parse(body []byte) (any, []apierr.FieldError) {
 	if err != nil {
 		return nil, []apierr.FieldError{{Field: "body", Message: err.Error()}}
 	}
-	return v, p.faults
+	return v, p.invalid
 }
 
 type reader struct {
-	d      *json.Decoder
-	faults []apierr.FieldError
+	d       *json.Decoder
+	invalid []apierr.FieldError
 }
 
-var errDepth = fmt.Errorf("is nested more than %d levels deep.", maxDepth) //nolint:staticcheck // a sentence for the client
+var errDepth = fmt.Errorf("is nested more than %d levels deep.", maxDepth)
 
 func (p *reader) value(path string, depth int) (any, error) {
 	t, err := p.d.Token()
 	if err != nil {
-		return nil, errors.New("is not valid JSON.") //nolint:staticcheck // a sentence for the client
+		return nil, errors.New("is not valid JSON.")
 	}
 	open, isDelim := t.(json.Delim)
 	if !isDelim {
@@ -98,7 +98,7 @@ func (p *reader) value(path string, depth int) (any, error) {
 			return nil, err
 		}
 		if _, twice := object[name]; twice {
-			p.faults = append(p.faults, apierr.FieldError{Field: shown(at), Message: "is given more than once; give it once."})
+			p.invalid = append(p.invalid, apierr.FieldError{Field: Shown(at), Message: "is given more than once; send it once."})
 		}
 		object[name] = v
 	}
@@ -106,7 +106,7 @@ func (p *reader) value(path string, depth int) (any, error) {
 	return object, err
 }
 
-// join is where a name stands. An empty one is shown as such: an empty path is the body's.
+// join is the path of a name. An empty name is quoted, because an empty path means the body.
 func join(path, name string) string {
 	if name == "" {
 		name = `""`
@@ -117,8 +117,8 @@ func join(path, name string) string {
 	return path + "." + name
 }
 
-// shown makes a name that the client chose fit to be repeated in a message.
-func shown(name string) string {
+// Shown makes a text of the client's fit to be repeated in a message.
+func Shown(name string) string {
 	clean := strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r == utf8.RuneError {
 			return '?'

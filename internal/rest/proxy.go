@@ -1,4 +1,4 @@
-package httpapi
+package rest
 
 import (
 	"context"
@@ -10,18 +10,18 @@ import (
 	"time"
 )
 
-// hop is one step of a request's way, as the proxy that received it wrote it down.
+// hop is one step of a request on its way here, as the proxy that received it recorded it.
 type hop struct {
-	address netip.Addr // the zero Addr where it is hidden, unknown or not readable
-	proto   string     // "" where it does not say
+	address netip.Addr // the zero Addr where it is hidden, unknown or malformed
+	proto   string     // "" where it is not named
 }
 
-// client is where the request came from: the peer, or, where the peer is a proxy of ours, the last address that
-// the proxies wrote that is not one of them. What stands left of that was written by the client and proves nothing. Where a
-// proxy of ours does not say for whom it speaks, the address is that of the proxy.
-func (s *server) client(r *http.Request) (netip.Addr, string) {
+// client is where the request came from: the peer, or, where the peer is a trusted proxy, the last address that the
+// proxies wrote that is not one of them. What stands left of that was written by the client and proves nothing. Where a
+// trusted proxy names no client, the address is that of the proxy.
+func (rr *Router) client(r *http.Request) (netip.Addr, string) {
 	at := peer(r)
-	if !s.trusted(at) {
+	if !rr.trusted(at) {
 		return at, ""
 	}
 	hops := hopsOf(r.Header)
@@ -29,7 +29,7 @@ func (s *server) client(r *http.Request) (netip.Addr, string) {
 	if len(hops) > 0 {
 		proto = hops[0].proto
 	}
-	for i := len(hops) - 1; i >= 0 && s.trusted(at); i-- {
+	for i := len(hops) - 1; i >= 0 && rr.trusted(at); i-- {
 		if !hops[i].address.IsValid() {
 			break
 		}
@@ -38,19 +38,19 @@ func (s *server) client(r *http.Request) (netip.Addr, string) {
 	return at, proto
 }
 
-// address is where the request came from.
-func (s *server) address(r *http.Request) netip.Addr {
-	at, _ := s.client(r)
+// Address is where the request came from.
+func (rr *Router) Address(r *http.Request) netip.Addr {
+	at, _ := rr.client(r)
 	return at
 }
 
-// secure reports whether the client speaks TLS: with us, with a proxy of ours, or because the public URL says so. A
-// proxy that says nothing or overwrites what another one said does not make an https site insecure.
-func (s *server) secure(r *http.Request) bool {
-	if r.TLS != nil || s.publicTLS() {
+// Secure reports whether the client uses TLS: with this server, with a trusted proxy, or because the public URL is an
+// https one. A proxy that omits or overwrites the protocol does not make an https site insecure.
+func (rr *Router) Secure(r *http.Request) bool {
+	if r.TLS != nil || rr.publicTLS() {
 		return true
 	}
-	switch _, proto := s.client(r); strings.ToLower(proto) {
+	switch _, proto := rr.client(r); strings.ToLower(proto) {
 	case "https", "wss": // Traefik writes wss for a WebSocket
 		return true
 	}
@@ -58,7 +58,9 @@ func (s *server) secure(r *http.Request) bool {
 }
 
 // publicTLS reports whether the public URL is an https one.
-func (s *server) publicTLS() bool { return s.c.PublicURL != nil && s.c.PublicURL.Scheme == "https" }
+func (rr *Router) publicTLS() bool {
+	return rr.cfg.PublicURL != nil && rr.cfg.PublicURL.Scheme == "https"
+}
 
 // hopsOf reads X-Forwarded-For, or Forwarded (RFC 7239) where there is none, the client's end first. A proxy that
 // writes Forwarded must therefore drop the X-Forwarded-For that a client sends.
@@ -84,7 +86,7 @@ func hopsOf(h http.Header) []hop {
 	return hops
 }
 
-// elements are those of a list header, which may come in several lines; empty ones do not count (RFC 9110, 5.6.1).
+// elements are those of a list header, which may have several lines. Empty ones are skipped (RFC 9110, 5.6.1).
 func elements(lines []string) []string {
 	var out []string
 	for _, line := range lines {
@@ -107,7 +109,7 @@ func forwardedHops(lines []string) []hop {
 	return hops
 }
 
-// forwardedLine reads one line. A line that ends within quotation marks is one hop of which nothing is known.
+// forwardedLine reads one line. A line that ends within quotation marks is one hop without any information.
 func forwardedLine(line string) []hop {
 	elements, closed := quotedSplit(line, ',')
 	if !closed {
@@ -187,43 +189,44 @@ func isPort(text string) bool {
 }
 
 const (
-	// forgottenEvery is how often one peer is named that sends headers of a proxy and is not trusted.
-	forgottenEvery = time.Hour
-	// forgottenMost is how many such peers are named within that time.
-	forgottenMost = 5
+	// warnEvery is how often the log names a peer that sends headers of a proxy and is not trusted.
+	warnEvery = time.Hour
+	// maxWarned is how many such peers are named within that time.
+	maxWarned = 5
 )
 
-// forgotten remembers the peers that send headers of a proxy although they are not trusted.
-type forgotten struct {
+// warnedPeers are the peers that send headers of a proxy although they are not trusted.
+type warnedPeers struct {
 	mu    sync.Mutex
 	until time.Time
 	named map[netip.Addr]bool
 }
 
-// notice reports whether this peer is to be named now.
-func (f *forgotten) notice(at netip.Addr, now time.Time) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.named == nil || !now.Before(f.until) {
-		f.until, f.named = now.Add(forgottenEvery), map[netip.Addr]bool{}
+// due reports whether the log is to name this peer now.
+func (p *warnedPeers) due(peer netip.Addr, now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.named == nil || !now.Before(p.until) {
+		p.until, p.named = now.Add(warnEvery), map[netip.Addr]bool{}
 	}
-	if f.named[at] || len(f.named) >= forgottenMost {
+	if p.named[peer] || len(p.named) >= maxWarned {
 		return false
 	}
-	f.named[at] = true
+	p.named[peer] = true
 	return true
 }
 
-// noticeProxy warns of a proxy that nobody told us of: all who come through it count as one address, which limits
-// and audit entries show.
-func (s *server) noticeProxy(ctx context.Context, r *http.Request) {
+// warnOfProxy warns of a proxy that is not configured: all of its clients count as one address, in limits and in audit
+// entries.
+func (rr *Router) warnOfProxy(ctx context.Context, r *http.Request) {
 	for _, name := range []string{"X-Forwarded-For", "X-Forwarded-Proto", "Forwarded"} {
 		if len(r.Header[name]) == 0 {
 			continue
 		}
-		if at := peer(r); at.IsValid() && !s.trusted(at) && s.forgotten.notice(at, s.c.Real()) {
-			s.c.Log.WarnContext(ctx, "a peer that is not a trusted proxy sends headers of one, which are ignored; where it is your proxy, all of its clients "+
-				"count as one address: start with --trusted-proxies="+at.String(), slog.String("peer", at.String()), slog.String("header", name))
+		if from := peer(r); from.IsValid() && !rr.trusted(from) && rr.warned.due(from, rr.cfg.Real()) {
+			rr.cfg.Log.WarnContext(ctx, "ignoring proxy headers of a peer that is not a trusted proxy; if it is your proxy, "+
+				"all of its clients count as one address: start with --trusted-proxies="+from.String(),
+				slog.String("peer", from.String()), slog.String("header", name))
 		}
 		return
 	}
@@ -238,8 +241,8 @@ func peer(r *http.Request) netip.Addr {
 	return p.Addr().Unmap().WithZone("")
 }
 
-func (s *server) trusted(a netip.Addr) bool {
-	for _, p := range s.c.TrustedProxies {
+func (rr *Router) trusted(a netip.Addr) bool {
+	for _, p := range rr.cfg.TrustedProxies {
 		if p.Contains(a) {
 			return true
 		}

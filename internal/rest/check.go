@@ -1,4 +1,4 @@
-package httpapi
+package rest
 
 import (
 	"encoding/json"
@@ -23,17 +23,18 @@ const multiline = "multiline"
 // dollars is the format of amounts of money.
 const dollars = "decimal"
 
-// checker compares values with schemas and gathers every difference.
+// checker compares values with schemas and collects every difference.
 type checker struct {
 	registry huma.Registry
-	faults   []apierr.FieldError
+	foreign  map[string]string // explanations of names that other clouds have
+	invalid  []apierr.FieldError
 }
 
 func (c *checker) add(path, format string, args ...any) {
 	if path == "" {
 		path = "body"
 	}
-	c.faults = append(c.faults, apierr.FieldError{Field: path, Message: fmt.Sprintf(format, args...)})
+	c.invalid = append(c.invalid, apierr.FieldError{Field: path, Message: fmt.Sprintf(format, args...)})
 }
 
 // check compares v, as parse made it, with the schema.
@@ -43,7 +44,7 @@ func (c *checker) check(s *huma.Schema, v any, path string) {
 	}
 	if v == nil {
 		if !s.Nullable {
-			c.add(path, "must not be null; leave it out instead.")
+			c.add(path, "must not be null; omit it instead.")
 		}
 		return
 	}
@@ -100,12 +101,12 @@ func (c *checker) object(s *huma.Schema, v any, path string) {
 			c.add(join(path, name), "is required.")
 		}
 	}
-	if _, open := s.AdditionalProperties.(*huma.Schema); open { // a map: what may be in it is another's business
+	if _, open := s.AdditionalProperties.(*huma.Schema); open { // a map: its contents are checked elsewhere
 		return
 	}
 	for _, name := range slices.Sorted(mapKeys(object)) {
 		if s.Properties[name] == nil {
-			c.add(shown(join(path, name)), "%s", unknown("field", name, slices.Sorted(mapKeys(s.Properties))))
+			c.add(Shown(join(path, name)), "%s", c.unknown("field", name, slices.Sorted(mapKeys(s.Properties))))
 		}
 	}
 }
@@ -125,7 +126,7 @@ func (c *checker) text(s *huma.Schema, text, path string) {
 	for _, r := range text {
 		at++
 		if (r < ' ' || r == 0x7f) && (s.Format != multiline || (r != '\n' && r != '\r' && r != '\t')) {
-			c.add(path, "has a control character in it, U+%04X at position %d; remove it.", r, at)
+			c.add(path, "contains a control character, U+%04X at position %d; remove it.", r, at)
 			return
 		}
 	}
@@ -154,14 +155,15 @@ func (c *checker) text(s *huma.Schema, text, path string) {
 	case s.Format == "date-time":
 		if t, is := clock.ParseRFC3339(text); !is {
 			c.add(path, "must be a time such as 2027-01-31T18:30:00Z (RFC 3339).")
-		} else if year := t.UTC().Year(); year < 1970 || year > 9999 { // in UTC, as we answer: the offset may push it into the year 10000, which JSON cannot say
-			c.add(path, "must lie between the years 1970 and 9999.")
+		} else if year := t.UTC().Year(); year < 1970 || year > 9999 {
+			// In UTC, as responses have it: the offset may move it into the year 10000, which JSON cannot represent.
+			c.add(path, "must be between the years 1970 and 9999.")
 		}
 	}
 }
 
-// settled returns a value that was found good, with its times as encoding/json reads them.
-func (in *input) settled(s *huma.Schema, v any) any {
+// normalized returns a valid value with its times as encoding/json reads them.
+func (in *input) normalized(s *huma.Schema, v any) any {
 	s = in.resolve(s)
 	switch v := v.(type) {
 	case string:
@@ -171,13 +173,13 @@ func (in *input) settled(s *huma.Schema, v any) any {
 	case []any:
 		if s.Items != nil {
 			for i := range v {
-				v[i] = in.settled(s.Items, v[i])
+				v[i] = in.normalized(s.Items, v[i])
 			}
 		}
 	case map[string]any:
 		for name, p := range s.Properties {
 			if value, given := v[name]; given {
-				v[name] = in.settled(p, value)
+				v[name] = in.normalized(p, value)
 			}
 		}
 	}
@@ -256,22 +258,16 @@ func kind(v any) string {
 	}
 }
 
-// elsewhere says of names that other clouds have why they mean nothing here.
-var elsewhere = map[string]string{
-	"teamId": "an API key belongs to one account, whose money it spends: use a key of that account",
-	"team":   "an API key belongs to one account, whose money it spends: use a key of that account",
-}
-
-// unknown is the message for a name that means nothing here.
-func unknown(what, name string, known []string) string {
-	if why := elsewhere[name]; why != "" && !slices.Contains(known, name) {
-		return fmt.Sprintf("is not a %s of this call; %s.", what, why)
+// unknown is the message for a name that the operation does not have.
+func (c *checker) unknown(what, name string, known []string) string {
+	if why := c.foreign[name]; why != "" && !slices.Contains(known, name) {
+		return fmt.Sprintf("is not a %s of this operation; %s.", what, why)
 	}
 	if near := apierr.Nearest(name, known); near != "" {
-		return fmt.Sprintf("is not a %s of this call; did you mean %s?", what, near)
+		return fmt.Sprintf("is not a %s of this operation; did you mean %s?", what, near)
 	}
 	if len(known) == 0 {
-		return fmt.Sprintf("is not a %s of this call, which takes none.", what)
+		return fmt.Sprintf("is not a %s of this operation, which takes none.", what)
 	}
-	return fmt.Sprintf("is not a %s of this call; it takes %s.", what, strings.Join(known, ", "))
+	return fmt.Sprintf("is not a %s of this operation; it takes %s.", what, strings.Join(known, ", "))
 }

@@ -1,4 +1,4 @@
-package httpapi
+package rest
 
 import (
 	"errors"
@@ -8,16 +8,15 @@ import (
 
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/id"
-	"github.com/danielgtaylor/huma/v2"
 )
 
 // formMedia is the media type of OAuth requests.
 const formMedia = "application/x-www-form-urlencoded"
 
-// oauthCodes are the error codes of the OAuth endpoints, in the order of the documentation.
-var oauthCodes = []struct {
-	code    apierr.Code
-	meaning string
+// OAuthCodes are the error codes of the OAuth operations, in the order of the documentation.
+var OAuthCodes = []struct {
+	Code    apierr.Code
+	Meaning string
 }{
 	{apierr.AuthorizationPending, "The user has not decided yet. Ask again after `interval` seconds."},
 	{apierr.SlowDown, "Requests come too fast. Add 5 seconds to the interval, or wait for `Retry-After`."},
@@ -38,10 +37,11 @@ type oauthFailure struct {
 }
 
 // oauthFailed makes the response to an error of an OAuth endpoint.
-func oauthFailed(err error, request id.ID) answer {
-	var e *apierr.Error
-	if errors.As(err, &e) && isOAuth(e.Code) {
-		return answer{Status: http.StatusBadRequest, Header: map[string]string{}, Body: encode(oauthFailure{e.Code, oauthText(e.Message)})}
+func oauthFailed(err error, request id.ID) Answer {
+	e, is := errors.AsType[*apierr.Error](err)
+	if is && isOAuth(e.Code) {
+		body := Encode(oauthFailure{e.Code, oauthText(e.Message)})
+		return Answer{Status: http.StatusBadRequest, Header: map[string]string{}, Body: body}
 	}
 	a := failed(err, request)
 	code := apierr.InvalidOAuthRequest
@@ -57,13 +57,13 @@ func oauthFailed(err error, request id.ID) answer {
 	if a.Status != http.StatusInternalServerError {
 		message = e.Message
 	}
-	a.Body = encode(oauthFailure{code, oauthText(message)})
+	a.Body = Encode(oauthFailure{code, oauthText(message)})
 	return a
 }
 
 func isOAuth(code apierr.Code) bool {
-	for _, c := range oauthCodes {
-		if c.code == code {
+	for _, c := range OAuthCodes {
+		if c.Code == code {
 			return true
 		}
 	}
@@ -99,16 +99,15 @@ func (in *input) formObject(body []byte) ([]byte, error) {
 			object[name] = list[0]
 		}
 	}
-	return encode(object), nil
+	return Encode(object), nil
 }
 
-// oauthResponses documents the errors of an OAuth endpoint.
-func (s *server) oauthResponses(rt *route, op *huma.Operation) {
-	byStatus := map[string][]apierr.Code{"400": append([]apierr.Code{apierr.InvalidOAuthRequest}, rt.errors...)}
-	byStatus["429"] = []apierr.Code{apierr.SlowDown}
-	byStatus["500"] = []apierr.Code{apierr.ServerError}
-	byStatus["503"] = []apierr.Code{apierr.TemporarilyUnavailable}
-	op.Extensions = map[string]any{"x-codes": byStatus}
-	op.Responses["4XX"] = &huma.Response{Ref: "#/components/responses/OAuthError"}
-	op.Responses["5XX"] = &huma.Response{Ref: "#/components/responses/OAuthError"}
+// oauthCodesByStatus are all codes that an OAuth operation can answer.
+func (rt *Route) oauthCodesByStatus() map[string][]apierr.Code {
+	return map[string][]apierr.Code{
+		"400": append([]apierr.Code{apierr.InvalidOAuthRequest}, rt.Errors...),
+		"429": {apierr.SlowDown},
+		"500": {apierr.ServerError},
+		"503": {apierr.TemporarilyUnavailable},
+	}
 }

@@ -1,4 +1,4 @@
-package httpapi
+package rest
 
 import (
 	"bytes"
@@ -21,21 +21,22 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// maxBody is the most bytes that a request may have.
-const maxBody = 1 << 20
+// MaxBody is the largest body of a request, in bytes.
+const MaxBody = 1 << 20
 
-// input says how a struct is filled from a request. Its fields with a `query`
-// or `path` tag are parameters, a field named Body is the JSON body.
+// input describes how a struct is filled from a request. Its fields with a `query` or `path` tag are parameters, a field
+// named Body is the JSON body.
 type input struct {
 	registry huma.Registry
+	foreign  map[string]string
 	params   []param
 	queries  []string // names, for suggestions
 	body     []int    // index of Body, nil where the call takes none
 	schema   *huma.Schema
 	required bool                         // the body has a required field
-	aka      map[string]string            // other names of the body's fields, and whose they are
-	means    map[string]map[string]string // of the body's fields, other words for values
-	anyQuery bool                         // parameters that are not known are ignored
+	aliases  map[string]string            // other names of the body's fields, and the fields' own
+	synonyms map[string]map[string]string // by field of the body, other words for its values
+	anyQuery bool                         // unknown parameters are ignored
 	form     bool                         // the body may be a form
 }
 
@@ -43,16 +44,15 @@ type param struct {
 	in, name string
 	index    []int
 	schema   *huma.Schema
-	means    map[string]string // other words for values
+	synonyms map[string]string // other words for values
 }
 
-// checked is an input with rules that span several fields. They are asked even when
-// other fields are faulty.
-type checked interface{ check() []apierr.FieldError }
+// Checker is an input with rules that span several fields. They are checked even where other fields are invalid.
+type Checker interface{ Check() []apierr.FieldError }
 
-// newInput reads the tags of t, which must be a struct, once, when the route is made.
-func newInput(registry huma.Registry, t reflect.Type) *input {
-	in := &input{registry: registry}
+// newInput reads the tags of t, which must be a struct.
+func newInput(registry huma.Registry, foreign map[string]string, t reflect.Type) *input {
+	in := &input{registry: registry, foreign: foreign}
 	for _, f := range reflect.VisibleFields(t) {
 		if f.Anonymous || !f.IsExported() {
 			continue
@@ -71,8 +71,8 @@ func newInput(registry huma.Registry, t reflect.Type) *input {
 			}
 			p := param{in: where, name: name, index: f.Index, schema: huma.SchemaFromField(registry, f, "")}
 			p.schema.Nullable = false // a pointer means "may be left out"
-			p.means = readWords(f, p.schema)
-			closed(p.schema, f.Type)
+			p.synonyms = readSynonyms(f, p.schema)
+			enumerate(p.schema, f.Type)
 			in.params = append(in.params, p)
 			if where == "query" {
 				in.queries = append(in.queries, name)
@@ -83,28 +83,28 @@ func newInput(registry huma.Registry, t reflect.Type) *input {
 	return in
 }
 
-// readNames reads the other names that the tag `aka` gives to fields of the body. They are told in the field's description, and
-// are no properties of the schema: generators would make one identifier of ssh_public_key and sshPublicKey.
+// readNames reads the other names that the tag `aka` gives to fields of the body. The field's description has them. They
+// are no properties of the schema, because generators would make one identifier of ssh_public_key and sshPublicKey.
 func (in *input) readNames(t reflect.Type, s *huma.Schema) {
-	in.aka, in.means = map[string]string{}, map[string]map[string]string{}
+	in.aliases, in.synonyms = map[string]string{}, map[string]map[string]string{}
 	for _, f := range reflect.VisibleFields(t) {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		if words := readWords(f, s.Properties[name]); words != nil {
-			in.means[name] = words
+		if words := readSynonyms(f, s.Properties[name]); words != nil {
+			in.synonyms[name] = words
 		}
 		other := f.Tag.Get("aka")
 		if other == "" {
 			continue
 		}
-		in.aka[other] = name
+		in.aliases[other] = name
 		p := s.Properties[name]
-		p.Description = strings.TrimSpace(p.Description + " May be called " + other + ", too.")
+		p.Description = strings.TrimSpace(p.Description + " " + other + " is accepted, too.")
 	}
 }
 
-// readWords reads the tag `means`, such as DEDICATED=VM: another word for one of the field's values. It is told in the description, and
-// is no value of the schema: nothing is ever answered with it.
-func readWords(f reflect.StructField, s *huma.Schema) map[string]string {
+// readSynonyms reads the tag `means`, such as DEDICATED=VM: another word for one of the field's values. The description
+// has it. It is no value of the schema, because no response has it.
+func readSynonyms(f reflect.StructField, s *huma.Schema) map[string]string {
 	word, value, is := strings.Cut(f.Tag.Get("means"), "=")
 	if !is {
 		return nil
@@ -114,27 +114,27 @@ func readWords(f reflect.StructField, s *huma.Schema) map[string]string {
 }
 
 // rename gives the fields of a body the names that they have in the schema, and returns those that the client wrote.
-func (in *input) rename(object map[string]any) (wrote map[string]string, faults []apierr.FieldError) {
+func (in *input) rename(object map[string]any) (wrote map[string]string, invalid []apierr.FieldError) {
 	wrote = map[string]string{}
-	for _, other := range slices.Sorted(mapKeys(in.aka)) {
+	for _, other := range slices.Sorted(mapKeys(in.aliases)) {
 		value, given := object[other]
 		if !given {
 			continue
 		}
-		name := in.aka[other]
+		name := in.aliases[other]
 		if _, both := object[name]; both {
-			faults = append(faults, apierr.FieldError{Field: other, Message: "is another name of " + name + "; give one of them."})
+			invalid = append(invalid, apierr.FieldError{Field: other, Message: "is another name of " + name + "; give one of them."})
 		} else {
 			object[name], wrote[name] = value, other
 		}
 		delete(object, other)
 	}
-	for name, words := range in.means {
+	for name, words := range in.synonyms {
 		if text, is := object[name].(string); is && words[text] != "" {
 			object[name] = words[text]
 		}
 	}
-	return wrote, faults
+	return wrote, invalid
 }
 
 func (in *input) resolve(s *huma.Schema) *huma.Schema {
@@ -148,52 +148,51 @@ var idForm = regexp.MustCompile(`^[a-z0-9_]{1,40}$`)
 
 // decoded is what could be understood of a request.
 type decoded struct {
-	faults []apierr.FieldError
+	invalid []apierr.FieldError
 	// wrote are the names that the client gave to fields of the body which have another name.
 	wrote map[string]string
 	// canonical is the body with sorted names and without spaces, for comparing requests.
 	canonical []byte
 }
 
-// decode fills the struct that into points to. Faults of the request's form are returned as
-// faults beside what could be understood; the error is for what leaves nothing to understand (too large, wrong media type).
+// decode fills the struct that into points to. Errors of the request's form are collected beside what could be
+// understood. The error it returns is for what leaves nothing to understand: too large, wrong media type.
 func (in *input) decode(w http.ResponseWriter, r *http.Request, into any) (decoded, error) {
 	var d decoded
 	v := reflect.ValueOf(into).Elem()
-	d.faults = in.query(r, v)
+	d.invalid = in.query(r, v)
 	body, err := in.readBody(w, r)
 	if err != nil {
 		return d, err
 	}
 	found := in.fillBody(body, v, &d)
-	d.faults = append(d.faults, found...)
-	if c, ok := into.(checked); ok {
-		more := c.check()
-		if slices.ContainsFunc(d.faults, func(at apierr.FieldError) bool { return inBody(at.Field) }) {
-			// What is faulty was left out of the struct. That is no reason to say that it was not sent.
+	d.invalid = append(d.invalid, found...)
+	if c, ok := into.(Checker); ok {
+		more := c.Check()
+		if slices.ContainsFunc(d.invalid, func(at apierr.FieldError) bool { return inBody(at.Field) }) {
+			// Invalid fields are not in the struct. They were sent nevertheless.
 			more = slices.DeleteFunc(more, func(at apierr.FieldError) bool { return at.Field == "body" })
 		}
-		var f *apierr.Error
-		if errors.As(merged(d.faults, apierr.Invalid(more).OrNil()), &f) {
-			d.faults = f.Fields()
+		if f, is := errors.AsType[*apierr.Error](merged(d.invalid, nil, apierr.Invalid(more).OrNil())); is {
+			d.invalid = f.Fields()
 		}
 	}
 	return d, nil
 }
 
 // asWritten gives fields the names that the client wrote.
-func (d *decoded) asWritten(faults []apierr.FieldError) {
-	for i, f := range faults {
+func (d *decoded) asWritten(fields []apierr.FieldError) {
+	for i, f := range fields {
 		if other := d.wrote[root(f.Field)]; other != "" {
-			faults[i].Field = other + strings.TrimPrefix(f.Field, root(f.Field))
+			fields[i].Field = other + strings.TrimPrefix(f.Field, root(f.Field))
 		}
 	}
 }
 
-// told is what a room found wrong with a request, in the words that the client wrote.
-func (d *decoded) told(err error) error {
-	var f *apierr.Error
-	if len(d.wrote) == 0 || !errors.As(err, &f) || f.Code != apierr.InvalidRequest || len(f.Fields()) == 0 {
+// inWrittenNames is what a service found wrong with a request, in the names that the client wrote.
+func (d *decoded) inWrittenNames(err error) error {
+	f, is := errors.AsType[*apierr.Error](err)
+	if len(d.wrote) == 0 || !is || f.Code != apierr.InvalidRequest || len(f.Fields()) == 0 {
 		return err
 	}
 	fields := slices.Clone(f.Fields())
@@ -201,7 +200,7 @@ func (d *decoded) told(err error) error {
 	return apierr.Invalid(fields).OrNil()
 }
 
-// inBody tells whether a fault is one of the body's.
+// inBody reports whether the field is one of the body's.
 func inBody(field string) bool {
 	return field != "query" && !strings.HasPrefix(field, "query.") && !strings.HasPrefix(field, "header.")
 }
@@ -211,23 +210,24 @@ func (in *input) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil, nil
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
-		return nil, apierr.New(apierr.RequestTooLarge, "The request body is larger than 1 MiB (1,048,576 bytes).")
+		return nil, apierr.New(apierr.RequestTooLarge, "The request body exceeds 1 MiB (1,048,576 bytes).")
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, apierr.New(apierr.RequestTimeout, "The request body did not arrive in time. Send it again.")
 	case err != nil:
-		return nil, &apierr.Error{Code: apierr.InvalidRequest, Message: "body: could not be read to its end.", Cause: err,
-			Details: map[string]any{"fields": []apierr.FieldError{{Field: "body", Message: "could not be read to its end."}}}}
+		invalid := apierr.Invalid([]apierr.FieldError{{Field: "body", Message: "is incomplete; send all of it."}})
+		invalid.Cause = err
+		return nil, invalid
 	case len(body) == 0:
 		return nil, nil
 	}
 	if e := r.Header.Get("Content-Encoding"); e != "" && e != "identity" {
 		return nil, apierr.New(apierr.UnsupportedMediaType, "Send the body without Content-Encoding.")
 	}
-	// A missing type is taken as JSON; form posts, which browsers send across sites, always have one.
+	// A missing type means JSON. Form posts, which browsers send across sites, always have one.
 	if given := r.Header.Get("Content-Type"); given != "" {
 		media, params, err := mime.ParseMediaType(given)
 		if in.form && err == nil && media == formMedia {
@@ -241,7 +241,7 @@ func (in *input) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error
 }
 
 func (in *input) query(r *http.Request, v reflect.Value) []apierr.FieldError {
-	c := checker{registry: in.registry}
+	c := checker{registry: in.registry, foreign: in.foreign}
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		c.add("query", "is not a valid query string: use %%XX for special characters and & between parameters.")
@@ -251,25 +251,25 @@ func (in *input) query(r *http.Request, v reflect.Value) []apierr.FieldError {
 			if in.anyQuery {
 				continue
 			}
-			c.add("query."+shown(name), "%s", unknown("query parameter", name, in.queries))
+			c.add("query."+Shown(name), "%s", c.unknown("query parameter", name, in.queries))
 		} else if n := len(values[name]); n > 1 && !in.lists(name) {
-			c.add("query."+name, "is given %d times; give it once.", n)
+			c.add("query."+name, "is given %d times; send it once.", n)
 			delete(values, name)
 		}
 	}
 	for _, p := range in.params {
 		text, given := "", false
 		if p.in == "path" {
-			// What cannot be an id names nothing, and is not for the database to see: the room's own NOT_FOUND answers "".
+			// What cannot be an id is not sent to the database: the service answers NOT_FOUND for "".
 			if text := r.PathValue(p.name); idForm.MatchString(text) {
 				v.FieldByIndex(p.index).SetString(text)
 			}
 			continue
 		}
 		if list := values[p.name]; len(list) > 0 {
-			text, given = strings.Join(list, ","), true // a list may come with commas, as several parameters, or as both
+			text, given = strings.Join(list, ","), true // a list may have commas, several parameters, or both
 		}
-		// An empty text filter filters nothing, as forms send it.
+		// An empty text filters nothing: forms send such parameters.
 		if !given || (text == "" && p.schema.Type == huma.TypeString && p.schema.Enum == nil && p.schema.Format != "date-time") {
 			continue
 		}
@@ -277,10 +277,10 @@ func (in *input) query(r *http.Request, v reflect.Value) []apierr.FieldError {
 			c.add("query."+p.name, "%s", err.Error())
 		}
 	}
-	return c.faults
+	return c.invalid
 }
 
-// lists tells whether a query parameter takes a list of values.
+// lists reports whether a query parameter takes a list of values.
 func (in *input) lists(name string) bool {
 	return slices.ContainsFunc(in.params, func(p param) bool {
 		return p.in == "query" && p.name == name && p.schema.Type == huma.TypeArray
@@ -315,35 +315,34 @@ func setParam(c *checker, p param, field reflect.Value, text string) error {
 		for _, item := range strings.Split(text, ",") {
 			items = append(items, spelled(p.schema.Items, item))
 		}
-		value, raw = items, string(encode(items))
+		value, raw = items, string(Encode(items))
 	default:
 		if p.schema.Format == "date-time" && strings.Contains(text, " ") {
 			c.add(path, "must be a time such as 2027-01-31T18:30:00Z; write the plus sign of an offset as %%2B.")
 			return nil
 		}
-		for word, means := range p.means {
+		for word, value := range p.synonyms {
 			if strings.EqualFold(word, text) {
-				text = means
+				text = value
 			}
 		}
 		value = spelled(p.schema, text)
-		raw = string(encode(value))
+		raw = string(Encode(value))
 	}
-	before := len(c.faults)
-	if c.check(p.schema, value, path); len(c.faults) > before {
+	before := len(c.invalid)
+	if c.check(p.schema, value, path); len(c.invalid) > before {
 		return nil
 	}
 	if t, is := clock.ParseRFC3339(text); is && p.schema.Format == "date-time" {
-		raw = string(encode(t))
+		raw = string(Encode(t))
 	}
 	if err := json.Unmarshal([]byte(raw), field.Addr().Interface()); err != nil {
-		return errors.New("has a value that this call cannot take.") //nolint:staticcheck // a sentence for the client
+		return errors.New("has a value that this operation does not accept.")
 	}
 	return nil
 }
 
-// spelled returns the schema's own spelling of one of its words: filters are compared whatever their case, whether
-// they are free texts or not.
+// spelled returns the schema's own spelling of one of its values: filters ignore case.
 func spelled(s *huma.Schema, text string) string {
 	for _, word := range s.Enum {
 		if w, is := word.(string); is && strings.EqualFold(w, text) {
@@ -355,12 +354,12 @@ func spelled(s *huma.Schema, text string) string {
 
 func isUTF8(s string) bool { return strings.ToValidUTF8(s, "") == s }
 
-// isNumber tells whether the text is a JSON number.
+// isNumber reports whether the text is a JSON number.
 func isNumber(s string) bool {
 	return s != "" && (s[0] == '-' || (s[0] >= '0' && s[0] <= '9')) && json.Valid([]byte(s))
 }
 
-// fillBody checks the whole body and sets every top-level field in which nothing is at fault.
+// fillBody checks the whole body and sets every top-level field that is valid.
 func (in *input) fillBody(body []byte, v reflect.Value, d *decoded) []apierr.FieldError {
 	if len(body) == 0 {
 		if in.required {
@@ -372,47 +371,47 @@ func (in *input) fillBody(body []byte, v reflect.Value, d *decoded) []apierr.Fie
 	if tree == nil && len(found) > 0 {
 		return found
 	}
-	d.canonical = encode(tree)
-	c := checker{registry: in.registry, faults: found}
+	d.canonical = Encode(tree)
+	c := checker{registry: in.registry, foreign: in.foreign, invalid: found}
 	if in.body == nil {
 		c.check(&huma.Schema{Type: huma.TypeObject}, tree, "")
-		return c.faults
+		return c.invalid
 	}
 	object, _ := tree.(map[string]any)
 	var twice []apierr.FieldError
 	d.wrote, twice = in.rename(object)
-	c.faults = append(c.faults, twice...)
+	c.invalid = append(c.invalid, twice...)
 	c.check(in.schema, tree, "")
-	faulty := map[string]bool{}
-	for _, f := range c.faults {
-		faulty[root(f.Field)] = true
+	invalid := map[string]bool{}
+	for _, f := range c.invalid {
+		invalid[root(f.Field)] = true
 	}
-	d.asWritten(c.faults)
+	d.asWritten(c.invalid)
 	into := v.FieldByIndex(in.body).Addr().Interface()
 	properties := in.resolve(in.schema).Properties
 	for name, value := range object {
-		if faulty[name] || properties[name] == nil {
+		if invalid[name] || properties[name] == nil {
 			continue
 		}
-		if err := json.Unmarshal(encode(map[string]any{name: in.settled(properties[name], value)}), into); err != nil {
-			message := "has a value that this call cannot take."
+		if err := json.Unmarshal(Encode(map[string]any{name: in.normalized(properties[name], value)}), into); err != nil {
+			message := "has a value that this operation does not accept."
 			if errors.Is(err, money.ErrFormat) {
 				message = "must be an amount in US dollars with at most six decimals."
 			}
 			c.add(name, "%s", message)
 		}
 	}
-	return c.faults
+	return c.invalid
 }
 
-// setOrNull is a body field that can be set, set to null, or left out.
-type setOrNull[T any] struct {
+// SetOrNull is a body field that can be set, set to null, or left out.
+type SetOrNull[T any] struct {
 	Given bool
 	Value *T
 }
 
 // UnmarshalJSON is called for null too, and not at all when the field is left out.
-func (s *setOrNull[T]) UnmarshalJSON(b []byte) error {
+func (s *SetOrNull[T]) UnmarshalJSON(b []byte) error {
 	s.Given = true
 	if bytes.Equal(b, []byte("null")) {
 		s.Value = nil
@@ -422,10 +421,10 @@ func (s *setOrNull[T]) UnmarshalJSON(b []byte) error {
 }
 
 // Schema is that of T, or null.
-func (setOrNull[T]) Schema(r huma.Registry) *huma.Schema {
+func (SetOrNull[T]) Schema(r huma.Registry) *huma.Schema {
 	s := *r.Schema(reflect.TypeFor[T](), false, "")
 	if s.Type == huma.TypeObject || s.Type == "" {
-		panic(fmt.Sprintf("httpapi: setOrNull of %s", reflect.TypeFor[T]()))
+		panic(fmt.Sprintf("rest: SetOrNull of %s", reflect.TypeFor[T]()))
 	}
 	s.Nullable = true
 	return &s

@@ -15,7 +15,7 @@ import (
 
 func TestAKeptAnswerIsOfThePresentCatalogueAndForWhoMayAsk(t *testing.T) {
 	w := newWorld(t)
-	w.s.c.Limiter = allowAll{}
+	w.configure(func(c *Config) { c.Limiter = allowAll{} })
 	at := Base + "/offers?available=true&limit=1"
 	asOf := func() string {
 		return w.want(200, w.ada, "GET", at, nil).list[0].(map[string]any)["asOf"].(string)
@@ -53,7 +53,7 @@ func TestAKeptAnswerIsOfThePresentCatalogueAndForWhoMayAsk(t *testing.T) {
 }
 
 func TestKeptAnswersAreBounded(t *testing.T) {
-	k, first := &keptAnswers{}, catalog.Edition{}
+	k, first := &offerCache{}, catalog.Edition{}
 	second := newWorld(t).c.Catalog.Edition()
 	k.get(first, "a")
 	k.put(first, "a", []byte("1"))
@@ -67,18 +67,18 @@ func TestKeptAnswersAreBounded(t *testing.T) {
 	if got := k.get(second, "a"); got != nil {
 		t.Errorf("%q of an edition that has passed", got)
 	}
-	k.put(second, strings.Repeat("x", maxKeptQuery+1), []byte("1"))
+	k.put(second, strings.Repeat("x", maxCachedQuery+1), []byte("1"))
 	if len(k.bodies) != 0 {
 		t.Error("a query of any length is kept")
 	}
-	for i := range 3 * maxKept >> 20 {
+	for i := range 3 * maxCached >> 20 {
 		k.put(second, fmt.Sprint(i), make([]byte, 1<<20))
 	}
 	total := 0
 	for query, body := range k.bodies {
 		total += len(query) + len(body)
 	}
-	if total > maxKept || total != k.size || total == 0 {
+	if total > maxCached || total != k.size || total == 0 {
 		t.Errorf("%d bytes are kept, %d are counted", total, k.size)
 	}
 }

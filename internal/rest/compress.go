@@ -1,4 +1,4 @@
-package httpapi
+package rest
 
 import (
 	"bytes"
@@ -9,7 +9,7 @@ import (
 	"sync"
 )
 
-// compressFrom is from how many bytes on compressing is worth it: what fits into one packet is not.
+// compressFrom is the size from which compression pays: a smaller response fits into one packet.
 const compressFrom = 1400
 
 var compressors = sync.Pool{New: func() any {
@@ -20,9 +20,9 @@ var compressors = sync.Pool{New: func() any {
 	return w
 }}
 
-// compressed is the answer as the dashboard gets it: people open it on slow lines, and a page of a list shrinks to an
-// eighth. Programs, which have a key, get answers as they are: they are near, and the time counts.
-func compressed(r *http.Request, a answer) answer {
+// compressed is the response as the dashboard gets it: it may be on a slow line, and a page of a list shrinks to an
+// eighth. Programs, which have an API key, get plain responses: for them the time counts.
+func compressed(r *http.Request, a Answer) Answer {
 	if len(a.Body) < compressFrom || a.Header["Content-Encoding"] != "" || a.Header["ETag"] != "" || !takesGzip(r) {
 		return a
 	}
@@ -42,7 +42,7 @@ func compressed(r *http.Request, a answer) answer {
 	return a
 }
 
-// takesGzip reports whether the client names gzip. One that gives it no weight does not take it.
+// takesGzip reports whether the client accepts gzip. A weight of zero means that it does not.
 func takesGzip(r *http.Request) bool {
 	for part := range strings.SplitSeq(strings.Join(r.Header.Values("Accept-Encoding"), ","), ",") {
 		name, weight, _ := strings.Cut(part, ";")

@@ -1,0 +1,143 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/apierr"
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/operator"
+	"github.com/billetcloud/billet/internal/rest"
+)
+
+// operatorAccounts are all accounts, for the operator.
+type operatorAccounts struct {
+	db  *db.DB
+	svc *operator.Service
+}
+
+func (h operatorAccounts) routes(r *rest.Router) {
+	const all, one = OperatorBase + "/accounts", OperatorBase + "/accounts/{id}"
+	rest.List(r, rest.Operation{
+		Method: http.MethodGet, Path: all, ID: "listAccounts", Tag: tagOperator, Auth: rest.OperatorOnly,
+		Scope: string(account.ReadOperator), Summary: "List accounts",
+		Description: "With balance and running resources, newest first.",
+	}, h.list)
+	rest.Write(r, rest.Operation{
+		Method: http.MethodPost, Path: all, ID: "createAccount", Tag: tagOperator, Auth: rest.OperatorOnly,
+		Scope: string(account.WriteOperator), Status: http.StatusCreated, Summary: "Create an account",
+	}, h.create)
+	rest.Read(r, rest.Operation{
+		Method: http.MethodGet, Path: one, ID: "getAccount", Tag: tagOperator, Auth: rest.OperatorOnly,
+		Scope: string(account.ReadOperator), Summary: "Get an account",
+	}, h.get)
+	rest.Write(r, rest.Operation{
+		Method: http.MethodPost, Path: one + "/credit", ID: "creditAccount", Tag: tagOperator, Auth: rest.OperatorOnly,
+		Scope: string(account.WriteOperator), Summary: "Credit or debit an account", Errors: []apierr.Code{apierr.Conflict},
+	}, h.credit)
+	rest.Write(r, rest.Operation{
+		Method: http.MethodPut, Path: one + "/markup", ID: "setMarkup", Tag: tagOperator, Auth: rest.OperatorOnly,
+		Scope: string(account.WriteOperator), Summary: "Set an account's markup",
+		Description: "It replaces every provider's markup in the prices that the account sees and pays, within a few seconds. Existing " +
+			"deployments keep their price. The price history has the default prices.",
+	}, h.setMarkup)
+}
+
+type accountPath struct {
+	ID id.ID `path:"id" doc:"Id of the account, acc_…"`
+}
+
+type createAccount struct {
+	Body struct {
+		Name   string        `json:"name" minLength:"1" maxLength:"64" example:"Vision lab"`
+		Credit *money.Micros `json:"credit,omitempty" doc:"Initial credit in US dollars; none if omitted."`
+	}
+}
+
+type creditAccount struct {
+	accountPath
+	Body struct {
+		Amount    money.Micros `json:"amount" doc:"US dollars to add; a negative amount is deducted."`
+		Note      string       `json:"note,omitempty" maxLength:"200" example:"Wire transfer of 3 May" doc:"Description of the transaction, shown to the account."`
+		Reference string       `json:"reference,omitempty" maxLength:"100" example:"wire-2028-0503-17" doc:"Your reference, such as an invoice number. A reference can be used once, among all accounts, which prevents duplicate credits."`
+	}
+}
+
+type setMarkup struct {
+	accountPath
+	Body struct {
+		Percent rest.SetOrNull[percent] `json:"percent" minimum:"0" maximum:"1000" doc:"Markup on the providers' own prices in percent, with at most two decimals; null means the default."`
+	}
+}
+
+// operatorAccount is an account as the operator sees it.
+type operatorAccount struct {
+	operator.Account
+	MarkupPercent *percent `json:"markupPercent" doc:"Its own markup on the providers' prices in percent; null means the default."`
+}
+
+func accountOf(a operator.Account) operatorAccount { return operatorAccount{a, (*percent)(a.Markup)} }
+
+// credited is an account after a credit.
+type credited struct {
+	operator.Account
+	MarkupPercent *percent `json:"markupPercent" doc:"Its own markup on the providers' prices in percent; null means the default."`
+	Made          bool     `json:"made" doc:"false if the reference was used before and nothing was changed."`
+}
+
+func (h operatorAccounts) list(
+	ctx context.Context, _ *rest.Call, _ *rest.Paging, p db.Page,
+) ([]operatorAccount, db.Listed, error) {
+	var found []operator.Account
+	var total db.Listed
+	err := h.db.View(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
+		found, total, err = h.svc.Accounts(ctx, tx, p)
+		return err
+	})
+	all := make([]operatorAccount, len(found))
+	for i, a := range found {
+		all[i] = accountOf(a)
+	}
+	return all, total, err
+}
+
+func (h operatorAccounts) create(
+	ctx context.Context, tx *db.Tx, c *rest.Call, in *createAccount,
+) (operatorAccount, error) {
+	credit := money.Micros(0)
+	if in.Body.Credit != nil {
+		credit = *in.Body.Credit
+	}
+	a, err := h.svc.CreateAccount(ctx, tx, in.Body.Name, credit)
+	c.Created(a.ID)
+	c.Change.Account = a.ID
+	return accountOf(a), err
+}
+
+func (h operatorAccounts) get(ctx context.Context, _ *rest.Call, in *accountPath) (operatorAccount, error) {
+	var a operator.Account
+	err := h.db.View(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
+		a, err = h.svc.Account(ctx, tx, in.ID)
+		return err
+	})
+	return accountOf(a), err
+}
+
+func (h operatorAccounts) credit(
+	ctx context.Context, tx *db.Tx, c *rest.Call, in *creditAccount,
+) (credited, error) {
+	a, made, err := h.svc.Credit(ctx, tx, in.ID, in.Body.Amount, in.Body.Note, in.Body.Reference)
+	c.Change.Account, c.Change.None = in.ID, !made
+	return credited{a, (*percent)(a.Markup), made}, err
+}
+
+func (h operatorAccounts) setMarkup(
+	ctx context.Context, tx *db.Tx, c *rest.Call, in *setMarkup,
+) (operatorAccount, error) {
+	a, err := h.svc.SetMarkup(ctx, tx, in.ID, (*int64)(in.Body.Percent.Value))
+	c.Change.Account = in.ID
+	return accountOf(a), err
+}
