@@ -69,7 +69,8 @@ func (h auditLog) recorded(ctx context.Context, account, request id.ID) (bool, e
 	return h.entries.Has(ctx, h.db, account, request)
 }
 
-// actor is who makes the call. Tenants read the entries of operators, too: the id identifies them to the operator only.
+// actor is who makes the call. Tenants read the entries of operators, too: the id identifies them
+// to the operator only.
 func actor(c *rest.Call) audit.Actor {
 	who := callerOf(c)
 	switch {
@@ -86,8 +87,8 @@ func actor(c *rest.Call) audit.Actor {
 	}
 }
 
-// signInFailed records a failed sign-in of the user and returns the error. It does the same work where there is no such
-// user, so that the response time tells nothing.
+// signInFailed records a failed sign-in of the user and returns the error. It does the same work
+// where there is no such user, so that the response time tells nothing.
 func (h auditLog) signInFailed(ctx context.Context, c *rest.Call, user account.User, err error) error {
 	switch apierr.CodeOf(err) {
 	case apierr.SignInFailed, apierr.SecondFactorRequired:

@@ -19,13 +19,15 @@ type caller struct {
 	token   string // of the session
 }
 
-// callerOf returns the caller that was authenticated. It has nothing in it for a call of a Public operation.
+// callerOf returns the caller that was authenticated. It has nothing in it for a call of a Public
+// operation.
 func callerOf(c *rest.Call) caller {
 	who, _ := c.Caller.Identity.(caller)
 	return who
 }
 
-// sessionLimits are a session's: the dashboard shows several lists at once and polls them every few seconds.
+// sessionLimits are a session's: the dashboard shows several lists at once and polls them every few
+// seconds.
 var sessionLimits = rest.Limits{Read: 600, Write: 120, Deploy: 5}
 
 // authenticator finds out who makes a call and what they may do.
@@ -34,7 +36,8 @@ type authenticator struct {
 	accounts *account.Service
 }
 
-// authenticate takes an API key, or a session where the operation accepts one: the dashboard uses the same operations.
+// authenticate takes an API key, or a session where the operation accepts one: the dashboard uses
+// the same operations.
 func (a authenticator) authenticate(ctx context.Context, c *rest.Call) error {
 	if c.Route.Auth == rest.SessionOnly {
 		return a.session(ctx, c)
@@ -84,7 +87,8 @@ func (a authenticator) session(ctx context.Context, c *rest.Call) error {
 	return nil
 }
 
-// authorize checks the operation's scope against the scopes of an API key, or of the user's role in the account.
+// authorize checks the operation's scope against the scopes of an API key, or of the user's role in
+// the account.
 func (a authenticator) authorize(c *rest.Call) error {
 	who, scope := callerOf(c), account.Scope(c.Route.Scope)
 	switch {
@@ -115,7 +119,8 @@ func lacksScope(scope account.Scope, message string) *apierr.Error {
 	}
 }
 
-// knownBrowser identifies the user who has signed in before in the browser that makes the call; "" for none.
+// knownBrowser identifies the user who has signed in before in the browser that makes the call; ""
+// for none.
 func (a authenticator) knownBrowser(c *rest.Call) string {
 	device, _ := c.Cookie(deviceCookie)
 	if device == "" {

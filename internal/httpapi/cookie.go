@@ -11,12 +11,13 @@ import (
 const sessionCookieName = "billet_session"
 
 var (
-	// sessionCookie holds the token of a session. No script can read it, and no other website's page can send it.
+	// sessionCookie holds the token of a session. No script can read it, and no other website's
+	// page can send it.
 	sessionCookie = rest.Cookie{Name: sessionCookieName, Path: "/api/v1", Site: http.SameSiteStrictMode}
 	// deviceCookie identifies the browser at later sign-ins. It grants no access.
 	deviceCookie = rest.Cookie{Name: "billet_device", Path: AccountBase, Site: http.SameSiteStrictMode}
-	// oidcCookie binds a sign-in to the browser that began it. It is sent when the provider's page sends the browser back,
-	// which a strict one would not be.
+	// oidcCookie binds a sign-in to the browser that began it. It is sent when the provider's page
+	// sends the browser back, which a strict one would not be.
 	oidcCookie = rest.Cookie{Name: "billet_oidc", Path: oidcBase, Site: http.SameSiteLaxMode}
 )
 

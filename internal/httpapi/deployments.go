@@ -88,7 +88,8 @@ type deploymentPath struct {
 	ID id.ID `path:"id" doc:"Id of the deployment, dep_…"`
 }
 
-// createDeployment is the body of the specification's page, with its one field in snake case, and later additions.
+// createDeployment is the body of the specification's page, with its one field in snake case, and
+// later additions.
 type createDeployment struct {
 	Body struct {
 		Provider        *string                `json:"provider,omitempty" maxLength:"100" example:"voltage-park" doc:"If given, must match the offer; the same holds for gpuType, gpuCount, region and instanceType."`

@@ -17,7 +17,8 @@ import (
 )
 
 const (
-	// devicePage is where the dashboard asks for the user code. It reads one behind the #, which no server logs.
+	// devicePage is where the dashboard asks for the user code. It reads one behind the #, which no
+	// server logs.
 	devicePage = "/device"
 	// deviceGrant is the grant type of RFC 8628.
 	deviceGrant = "urn:ietf:params:oauth:grant-type:device_code"
@@ -48,7 +49,8 @@ type createDeviceToken struct {
 	}
 }
 
-// deviceToken is the response of RFC 6749 section 5.1, with what a program wants to know about its key.
+// deviceToken is the response of RFC 6749 section 5.1, with what a program wants to know about its
+// key.
 type deviceToken struct {
 	AccessToken string `json:"access_token" doc:"The API key. Send it as Authorization: Bearer, and keep it."`
 	TokenType   string `json:"token_type" doc:"Always Bearer."`
@@ -177,7 +179,8 @@ func (h deviceAuthorizations) deny(
 	return deniedDeviceAuthorization{true}, err
 }
 
-// limitGuesses counts each call of the route as a guess of a user code before it does anything else.
+// limitGuesses counts each call of the route as a guess of a user code before it does anything
+// else.
 func (h deviceAuthorizations) limitGuesses(next rest.ServeFunc) rest.ServeFunc {
 	return func(ctx context.Context, w http.ResponseWriter, c *rest.Call) (rest.Answer, error) {
 		done, err := h.accounts.CountGuess(ctx, callerOf(c).user.ID)
@@ -192,8 +195,8 @@ func (h deviceAuthorizations) limitGuesses(next rest.ServeFunc) rest.ServeFunc {
 	}
 }
 
-// wrongGuess reports whether the response may have shown that a user code is of no use. Other errors of a request may
-// be found only if the code is right, so they show as much.
+// wrongGuess reports whether the response may have shown that a user code is of no use. Other
+// errors of a request may be found only if the code is right, so they show as much.
 func wrongGuess(a rest.Answer, err error) bool {
 	if err == nil {
 		return a.Status == http.StatusNotFound // a response that was kept for an Idempotency-Key

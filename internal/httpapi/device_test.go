@@ -95,7 +95,8 @@ func (b between) RoundTrip(r *http.Request) (*http.Response, error) {
 	return http.DefaultTransport.RoundTrip(r)
 }
 
-// The device flow of golang.org/x/oauth2, which knows nothing of Billet, gets a key, and the errors of RFC 8628.
+// The device flow of golang.org/x/oauth2, which knows nothing of Billet, gets a key, and the errors
+// of RFC 8628.
 func TestDeviceFlow_OAuth2Client(t *testing.T) {
 	worlds(t, func(t *testing.T, w *world) {
 		cookie := w.signIn(w.ada)
@@ -326,7 +327,8 @@ func TestDeviceToken_SlowDown(t *testing.T) {
 	})
 }
 
-// However many requests come at once, there is one key, and one of the secrets given out is its secret.
+// However many requests come at once, there is one key, and one of the secrets given out is its
+// secret.
 func TestDeviceToken_ConcurrentRequests(t *testing.T) {
 	worlds(t, func(t *testing.T, w *world) {
 		cookie, codes := w.signIn(w.ada), w.authorizeDevice()

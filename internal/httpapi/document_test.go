@@ -14,7 +14,8 @@ import (
 	"github.com/billetcloud/billet/internal/volume"
 )
 
-// A client that exists must go on working when an answer gets a field, and a request with a slip must be refused.
+// A client that exists must go on working when an answer gets a field, and a request with a slip
+// must be refused.
 func TestRequestsAreClosedAndAnswersAreOpen(t *testing.T) {
 	paths, schemas := documented(t)
 	sent, answered := map[string]bool{}, map[string]bool{}
@@ -118,7 +119,8 @@ func TestNoTwoNamesOfTheDocumentBecomeOneIdentifier(t *testing.T) {
 	once("operations", ids...)
 }
 
-// The document lists each event type as a webhook, with the data that the table of events gives it, and every status that has an event.
+// The document lists each event type as a webhook, with the data that the table of events gives it,
+// and every status that has an event.
 func TestTheDocumentListsEveryEventType(t *testing.T) {
 	var d struct {
 		Webhooks map[string]struct{ Post operation }

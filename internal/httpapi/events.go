@@ -49,7 +49,8 @@ func (q accountEventsQuery) filter() event.Filter {
 }
 
 const (
-	// streamLife is the longest duration of a stream. Its reader reconnects, which costs one read, and misses nothing.
+	// streamLife is the longest duration of a stream. Its reader reconnects, which costs one read,
+	// and misses nothing.
 	streamLife = time.Hour
 	// streamRetry is how long a browser waits before it reconnects.
 	streamRetry = 2 * time.Second
@@ -96,8 +97,8 @@ func wantsJSON(r *http.Request) bool {
 	return named
 }
 
-// stream sends events until the reader leaves, is too slow or loses access, or the server stops. A slow reader is waited
-// for and then disconnected: what it has not read stays in the database.
+// stream sends events until the reader leaves, is too slow or loses access, or the server stops. A
+// slow reader is waited for and then disconnected: what it has not read stays in the database.
 func (h events) stream(ctx context.Context, w http.ResponseWriter, c *rest.Call, in *accountEventsQuery) error {
 	at, err := h.position(ctx, c, in.LastEventID)
 	if err != nil {

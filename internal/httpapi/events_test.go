@@ -71,7 +71,8 @@ func open(t *testing.T, site *httptest.Server, who tenant, query string, headers
 	return &stream{t: t, resp: resp, lines: bufio.NewReader(resp.Body)}
 }
 
-// begun is open for a stream that is expected to be one, up to its first block, which says where it begins.
+// begun is open for a stream that is expected to be one, up to its first block, which says where it
+// begins.
 func begun(t *testing.T, site *httptest.Server, who tenant, query string, headers ...string) *stream {
 	t.Helper()
 	s := open(t, site, who, query, headers...)
@@ -161,7 +162,8 @@ func (e sent) text(t *testing.T) string {
 	return fmt.Sprint(v.Data["text"])
 }
 
-// Readers that are cut off again and again while many write see every event once and in order, on both engines.
+// Readers that are cut off again and again while many write see every event once and in order, on
+// both engines.
 func TestAStreamGoesOnExactlyWhereItBrokeOff(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		w := newWorldOn(t, d, c)

@@ -8,8 +8,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// addEventTypes lists the event types as the document's webhooks, each with its data. Streams and lists have the same
-// events, without the timestamp.
+// addEventTypes lists the event types as the document's webhooks, each with its data. Streams and
+// lists have the same events, without the timestamp.
 func addEventTypes(doc *huma.OpenAPI) {
 	registry := doc.Components.Schemas
 	field := func(text string) *huma.Schema { return &huma.Schema{Type: huma.TypeString, Description: text} }

@@ -76,7 +76,8 @@ func FuzzCreateSSHKey(f *testing.F) {
 	})
 }
 
-// Whatever comes over a connection is answered with envelopes or not at all, and what is answered is HTTP.
+// Whatever comes over a connection is answered with envelopes or not at all, and what is answered
+// is HTTP.
 func FuzzConnection(f *testing.F) {
 	one := newWorld(f)
 	one.configure(func(c *Config) { c.Limiter = allowAll{} })

@@ -16,7 +16,8 @@ var hiddenIn = map[string]string{
 	"sa\ue000fe": "U+E000 at position 3", "safe\u0378": "U+0378 at position 5", "sa\x1bfe": "U+001B at position 3",
 }
 
-// Every text of a request that others read, by field and operation, is in one of these lists, and so must be a new one.
+// Every text of a request that others read, by field and operation, is in one of these lists, and
+// so must be a new one.
 var (
 	shownTexts = []string{"name", "tags", "description", "note", "reference", "client_id", "email"}
 	// otherTexts are compared with what is known, have a form of their own, or are shown to nobody.

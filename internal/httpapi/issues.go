@@ -12,7 +12,8 @@ import (
 	"github.com/billetcloud/billet/internal/rest"
 )
 
-// issues are what an operator must see at providers: orphaned resources, duplicates, stuck terminations.
+// issues are what an operator must see at providers: orphaned resources, duplicates, stuck
+// terminations.
 type issues struct {
 	db  *db.DB
 	svc *issue.Service

@@ -26,7 +26,8 @@ func (b *lateBody) Read(p []byte) (int, error) {
 
 func (b *lateBody) Close() error { return nil }
 
-// Whoever is put out of an account while the body of their request is under way makes no key that outlives them.
+// Whoever is put out of an account while the body of their request is under way makes no key that
+// outlives them.
 func TestAKeyIsNotMadeBySomebodyWhoHasJustLeft(t *testing.T) {
 	for name, method := range map[string]string{"removed": "DELETE", "made a viewer": "PATCH"} {
 		t.Run(name, func(t *testing.T) {
@@ -50,7 +51,8 @@ func TestAKeyIsNotMadeBySomebodyWhoHasJustLeft(t *testing.T) {
 	}
 }
 
-// What was ended while a body is under way does nothing when it has come: neither a key nor a session.
+// What was ended while a body is under way does nothing when it has come: neither a key nor a
+// session.
 func TestABodyThatComesTooLateDoesNothing(t *testing.T) {
 	w := newWorld(t)
 	w.configure(func(c *Config) { c.Limiter = allowAll{} })

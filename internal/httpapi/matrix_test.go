@@ -16,7 +16,8 @@ import (
 	"github.com/billetcloud/billet/internal/rest"
 )
 
-// The roles that may make each call, by a word for each set of them. A call that is not here fails the test: somebody has to decide.
+// The roles that may make each call, by a word for each set of them. A call that is not here fails
+// the test: somebody has to decide.
 const (
 	anybody   = "" // no session is needed
 	everyRole = "owner admin member viewer billing"

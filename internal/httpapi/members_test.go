@@ -66,7 +66,8 @@ func TestInvitingSomebody(t *testing.T) {
 		w.refused("NOT_FOUND", tenant{}, "POST", AccountBase+"/invitations/preview", look)
 		w.refused("NOT_FOUND", tenant{}, "POST", accept, map[string]string{"token": token, "email": "x@example.com", "password": goodPassword})
 
-		// She is invited into another account, and accepts it signed in; then into a third, and signs in for it.
+		// She is invited into another account, and accepts it signed in; then into a third, and
+		// signs in for it.
 		bob := w.signIn(w.bob)
 		invite := func(body map[string]string) string {
 			t.Helper()
@@ -141,7 +142,8 @@ func TestChangingThePassword(t *testing.T) {
 	})
 }
 
-// A cookie that somebody planted is never the one that is signed in, and a signed-in one that was there before ends.
+// A cookie that somebody planted is never the one that is signed in, and a signed-in one that was
+// there before ends.
 func TestNobodyCanPlantASession(t *testing.T) {
 	w := newWorld(t)
 	w.signIn(w.ada)

@@ -17,8 +17,9 @@ const (
 	maxCachedQuery = 512
 )
 
-// offerCache has responses made from one edition of the catalog, by their query. The catalog is the same for everybody
-// with the same markup and changes seldom, and encoding a page of it takes longer than the rest of a request.
+// offerCache has responses made from one edition of the catalog, by their query. The catalog is the
+// same for everybody with the same markup and changes seldom, and encoding a page of it takes
+// longer than the rest of a request.
 type offerCache struct {
 	mu      sync.Mutex
 	edition catalog.Edition
@@ -49,8 +50,8 @@ func (k *offerCache) put(edition catalog.Edition, query string, body []byte) {
 	k.bodies[query] = body
 }
 
-// cached answers repeated queries of an operation from memory. The operation must depend on nothing but its query, the
-// catalog and the account's own markup. The call was admitted before.
+// cached answers repeated queries of an operation from memory. The operation must depend on nothing
+// but its query, the catalog and the account's own markup. The call was admitted before.
 func (h offers) cached(next rest.ServeFunc) rest.ServeFunc {
 	cache := &offerCache{}
 	return func(ctx context.Context, w http.ResponseWriter, c *rest.Call) (rest.Answer, error) {

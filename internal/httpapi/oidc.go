@@ -38,8 +38,8 @@ func (in *startOIDC) Check() []apierr.FieldError {
 	return nil
 }
 
-// isOwnPath reports whether a browser that is sent there stays on this site. Browsers read a backslash as a slash, and
-// two slashes as the start of another host's name.
+// isOwnPath reports whether a browser that is sent there stays on this site. Browsers read a
+// backslash as a slash, and two slashes as the start of another host's name.
 func isOwnPath(path string) bool {
 	u, err := url.Parse(path)
 	return err == nil && u.Scheme == "" && u.Host == "" && u.User == nil &&

@@ -121,8 +121,9 @@ func (percent) Schema(huma.Registry) *huma.Schema {
 func rowOf(m meter.Margin) marginRow {
 	r := marginRow{Key: m.Key, Revenue: m.Revenue, Cost: m.Cost, Margin: m.Margin(), Hours: hours(m.Seconds / 36)}
 	if m.Revenue > 0 {
-		// Half-up, away from zero for a loss. Ten thousand times a revenue stays far below the maximum of an int64 up to 900
-		// million dollars. Beyond that, the last digits of the amounts do not matter for a hundredth of a percent.
+		// Half-up, away from zero for a loss. Ten thousand times a revenue stays far below the
+		// maximum of an int64 up to 900 million dollars. Beyond that, the last digits of the
+		// amounts do not matter for a hundredth of a percent.
 		margin, revenue := int64(r.Margin), int64(m.Revenue)
 		for margin > 1<<48 || margin < -(1<<48) {
 			margin, revenue = margin/2, revenue/2

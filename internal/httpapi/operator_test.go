@@ -174,7 +174,7 @@ func TestProvidersAndJobsOverTheAPI(t *testing.T) {
 	op := w.operator()
 	one := func() map[string]any {
 		t.Helper()
-		r := w.want(200, op, "GET", OperatorBase+"/providers", nil)
+		r := w.want(200, op, "GET", OperatorBase+"/provider-accounts", nil)
 		if len(r.list) != 1 {
 			t.Fatalf("%s", r.body)
 		}
@@ -267,7 +267,8 @@ func asJSON(t *testing.T, v any) string {
 	return string(b)
 }
 
-// What a provider asks is in nothing that a tenant can read: not in the shapes of the answers, and not in an answer.
+// What a provider asks is in nothing that a tenant can read: not in the shapes of the answers, and
+// not in an answer.
 func TestNoTenantSeesACost(t *testing.T) {
 	paths, schemas := documented(t)
 	var look func(v any, at string)
@@ -315,7 +316,8 @@ func TestNoTenantSeesACost(t *testing.T) {
 	}
 }
 
-// A signed-in operator needs no role for it, and what he does to an account is in that account's audit, as the operator's.
+// A signed-in operator needs no role for it, and what he does to an account is in that account's
+// audit, as the operator's.
 func TestASignedInOperatorMakesTheOperatorsCalls(t *testing.T) {
 	w := newWorld(t)
 	n, err := w.c.Accounts.Prepare(t.Context(), account.UserRequest{Email: "op@example.com", Password: goodPassword, Operator: true})

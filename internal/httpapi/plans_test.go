@@ -16,15 +16,16 @@ import (
 	"github.com/billetcloud/billet/internal/rest"
 )
 
-// growing are the tables that grow with other people's data, with what their rows are filled with where that is not nothing: i is the
-// row's number, and every account but the two of the world has some of them.
+// growing are the tables that grow with other people's data, with what their rows are filled with
+// where that is not nothing: i is the row's number, and every account but the two of the world has
+// some of them.
 var growing = map[string]struct {
 	rows int
 	with map[string]string
 }{
 	"account": {6000, map[string]string{"id": `'acc_' || CAST(i AS TEXT)`, "markup": `NULL`}},
 	"users": {6000, map[string]string{
-		"id": `'per_' || CAST(i AS TEXT)`, "account_id": `'acc_' || CAST(i AS TEXT)`, "email": `CAST(i AS TEXT) || '@example.net'`, "operator": `FALSE`,
+		"id": `'per_' || CAST(i AS TEXT)`, "account_id": `'acc_' || CAST(i AS TEXT)`, "email": `CAST(i AS TEXT) || '@example.net'`, "operator": `0`,
 	}},
 	"membership": {6000, map[string]string{"user_id": `'per_' || CAST(i AS TEXT)`, "account_id": `'acc_' || CAST(i AS TEXT)`}},
 	"session": {6000, map[string]string{
@@ -57,8 +58,9 @@ var growing = map[string]struct {
 	}},
 }
 
-// ordered are the plans that read an index in its order and stop at the page's end, or count no further than db.Reach: lists of the operator
-// that no filter narrows. A list of one tenant is never among them.
+// ordered are the plans that read an index in its order and stop at the page's end, or count no
+// further than db.Reach: lists of the operator that no filter narrows. A list of one tenant is
+// never among them.
 var ordered = map[string][]string{
 	"listAccounts": {"account"}, "listIssues": {"issue"}, "listJobs": {"job USING INDEX job_failing", "job USING COVERING INDEX job_failing"},
 	"listProviderAccounts": {"deployment"}, // those that may have a machine, by an index that holds no others
@@ -129,8 +131,9 @@ func fillTable(t *testing.T, d *db.DB, table string) {
 	}
 }
 
-// Every list of the route table is asked for with every filter, every two of them, and every sort, and none of its queries may read a whole
-// table that grows. What is asked of the database is noted below database/sql, so a list, a filter or a subquery that comes later is judged, too.
+// Every list of the route table is asked for with every filter, every two of them, and every sort,
+// and none of its queries may read a whole table that grows. What is asked of the database is noted
+// below database/sql, so a list, a filter or a subquery that comes later is judged, too.
 func TestNoListReadsAWholeTable(t *testing.T) {
 	tables := slices.Sorted(maps.Keys(growing))
 	aliases := map[string]string{"p": "users", "m": "membership", "s": "session", "i": "invitation", "t": "totp", "k": "passkey"}
@@ -157,7 +160,8 @@ func TestNoListReadsAWholeTable(t *testing.T) {
 					}
 					for _, q := range combinations(t, rt) {
 						recorder.Take()
-						// Not by the world's own way: what the tables are filled with is no good answer.
+						// Not by the world's own way: what the tables are filled with is no good
+						// answer.
 						answer := httptest.NewRecorder()
 						w.s.ServeHTTP(answer, w.request(tenant{}, "GET", target+"?"+q, nil, header("Cookie", cookie), header("Sec-Fetch-Site", "same-origin")))
 						if answer.Code != 200 {

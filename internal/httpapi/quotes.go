@@ -97,7 +97,8 @@ func checkPlaces(market catalog.Market, provider string, regions []string) error
 	return apierr.Invalid(invalid).OrNil()
 }
 
-// known returns the own spelling of a name that is one of all, and adds an error where it is none of them.
+// known returns the own spelling of a name that is one of all, and adds an error where it is none
+// of them.
 func known(invalid []apierr.FieldError, field, name, list string, all []string) (string, []apierr.FieldError) {
 	if i := slices.IndexFunc(all, func(x string) bool { return strings.EqualFold(x, name) }); i >= 0 {
 		return all[i], invalid

@@ -11,7 +11,8 @@ import (
 	"github.com/billetcloud/billet/internal/db/dbtest"
 )
 
-// What is counted is what a deploy would find: cheapest first, by stock, and one where a provider does not say.
+// What is counted is what a deploy would find: cheapest first, by stock, and one where a provider
+// does not say.
 func TestWhetherThereIsCapacity(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		w := newWorldOn(t, d, c)

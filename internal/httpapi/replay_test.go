@@ -157,8 +157,8 @@ func TestIdempotencyKeysAreChecked(t *testing.T) {
 	w.want(201, w.ada, "POST", Base+"/ssh-keys", body, header("Idempotency-Key", strings.Repeat("k", 255)))
 }
 
-// The process ends at any point before the commit: nothing has happened, and the client's next try does it. It ends
-// right after the commit, before the answer is out: the next try gets the answer.
+// The process ends at any point before the commit: nothing has happened, and the client's next try
+// does it. It ends right after the commit, before the answer is out: the next try gets the answer.
 func TestACrashLosesAllOrNothing(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		w := newWorldOn(t, d, c)

@@ -72,20 +72,24 @@ type Config struct {
 
 	// Timeout is how long a call may take; rest.RequestTimeout if it is 0.
 	Timeout time.Duration
-	// TrustedProxies may name the client they speak for, in X-Forwarded-For and X-Forwarded-Proto, or in Forwarded; none
-	// by default.
+	// TrustedProxies may name the client they speak for, in X-Forwarded-For and X-Forwarded-Proto,
+	// or in Forwarded; none by default.
 	TrustedProxies []netip.Prefix
-	// PublicURL is where browsers reach this server, without a path; nil where only the request tells. Passkeys and links
-	// are made for it, it is an allowed origin whatever Host a proxy writes, and an https one makes cookies Secure.
+	// PublicURL is where browsers reach this server, without a path; nil where only the request
+	// tells. Passkeys and links are made for it, it is an allowed origin whatever Host a proxy
+	// writes, and an https one makes cookies Secure.
 	PublicURL *url.URL
-	// OIDC is the identity provider that users may sign in with; nil for none. It needs a PublicURL.
+	// OIDC is the identity provider that users may sign in with; nil for none. It needs a
+	// PublicURL.
 	OIDC *oidc.Client
 	// DemoEmail is the address that the sign-in page suggests, "" for none; may be nil.
 	DemoEmail func() string
-	// Elsewhere serves GETs of paths that are neither below /api nor this package's own: the dashboard's. It returns
-	// false, having written nothing, for what it does not have. Everything is NOT_FOUND where it is nil.
+	// Elsewhere serves GETs of paths that are neither below /api nor this package's own: the
+	// dashboard's. It returns false, having written nothing, for what it does not have. Everything
+	// is NOT_FOUND where it is nil.
 	Elsewhere func(http.ResponseWriter, *http.Request) bool
-	// Serves reports what keeps this server from serving, for /readyz; nil where only the database is checked.
+	// Serves reports what keeps this server from serving, for /readyz; nil where only the database
+	// is checked.
 	Serves func(context.Context) error
 	// PastDueTerms are how long deployments and volumes outlast the money.
 	PastDueTerms pastdue.Terms

@@ -70,7 +70,8 @@ func (h service) index(context.Context, *rest.Call, *rest.NoInput) (index, error
 const (
 	// pingTimeout is how long a readiness check may take.
 	pingTimeout = 2 * time.Second
-	// keepReady is how long a result is reused: several monitors may check at once, and each check writes.
+	// keepReady is how long a result is reused: several monitors may check at once, and each check
+	// writes.
 	keepReady = time.Second
 )
 

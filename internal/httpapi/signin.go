@@ -30,8 +30,9 @@ type session struct {
 	ExpiresAt time.Time       `json:"expiresAt"`
 }
 
-// start starts a session for a user who has proved their identity, in one transaction with the proof, and sets the
-// browser's cookies. The session that the browser had ends: nobody can plant one that continues as another user's.
+// start starts a session for a user who has proved their identity, in one transaction with the
+// proof, and sets the browser's cookies. The session that the browser had ends: nobody can plant
+// one that continues as another user's.
 func (h sessionStarter) start(
 	ctx context.Context, c *rest.Call, prove func(ctx context.Context, tx *db.Tx) (account.Proof, error),
 ) (session, error) {
@@ -63,7 +64,8 @@ func (h sessionStarter) start(
 	return session{n.User, a, n.Role, n.ExpiresAt}, nil
 }
 
-// startProved starts a session with a proof that was made before the transaction. A refusal is a failed sign-in.
+// startProved starts a session with a proof that was made before the transaction. A refusal is a
+// failed sign-in.
 func (h sessionStarter) startProved(ctx context.Context, c *rest.Call, p account.Proof) (session, error) {
 	n, err := h.start(ctx, c, func(context.Context, *db.Tx) (account.Proof, error) { return p, nil })
 	if err != nil {

@@ -14,11 +14,13 @@ import (
 	"github.com/billetcloud/billet/internal/rest"
 )
 
-// Simulator controls the simulated marketplace, if the server has one. Each of its functions is required.
+// Simulator controls the simulated marketplace, if the server has one. Each of its functions is
+// required.
 type Simulator struct {
 	// State is what exists upstream, at the server's time.
 	State func() SimulatorState
-	// Advance moves the server's clock forward. Everything that is due meanwhile has happened when it returns.
+	// Advance moves the server's clock forward. Everything that is due meanwhile has happened when
+	// it returns.
 	Advance func(ctx context.Context, by time.Duration) error
 	// Faults are those that were injected and not cleared.
 	Faults func() []SimulatorFault
@@ -103,10 +105,12 @@ type simulatorFaultPath struct {
 	ID id.ID `path:"id" doc:"Id of the fault, such as f1."`
 }
 
-// advanceTime is how much longer than other calls advancing may take: a year with many machines takes a while.
+// advanceTime is how much longer than other calls advancing may take: a year with many machines
+// takes a while.
 const advanceTime = 30 * time.Minute
 
-// simulator controls the simulated marketplace. It is not part of any transaction, and time must not move within one.
+// simulator controls the simulated marketplace. It is not part of any transaction, and time must
+// not move within one.
 type simulator struct {
 	db  *db.DB
 	sim *Simulator // nil where the providers are real
@@ -149,7 +153,8 @@ func (h simulator) enabled() error {
 	return nil
 }
 
-// record writes the audit entry once the effect is done: the simulated marketplace is in no database.
+// record writes the audit entry once the effect is done: the simulated marketplace is in no
+// database.
 func (h simulator) record(ctx context.Context, c *rest.Call) error {
 	return h.db.InTx(ctx, func(ctx context.Context, tx *db.Tx) error { return c.Record(ctx, tx) })
 }

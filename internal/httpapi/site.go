@@ -16,7 +16,8 @@ type site struct {
 	publicURL *url.URL
 }
 
-// url is where links lead to: the public URL, or else where the browser that makes the request says that it is.
+// url is where links lead to: the public URL, or else where the browser that makes the request says
+// that it is.
 func (s site) url(c *rest.Call) *url.URL {
 	if s.publicURL != nil {
 		return s.publicURL
@@ -35,8 +36,9 @@ func (s site) link(c *rest.Call, path, fragment string) string {
 	return u.String()
 }
 
-// passkeys is the site that passkeys are made for: the public URL, or else the machine itself. Elsewhere the Host of a
-// request proves nothing, and browsers accept no IP address and nothing without TLS.
+// passkeys is the site that passkeys are made for: the public URL, or else the machine itself.
+// Elsewhere the Host of a request proves nothing, and browsers accept no IP address and nothing
+// without TLS.
 func (s site) passkeys(c *rest.Call) (account.RelyingParty, error) {
 	u := s.url(c)
 	host := u.Hostname()

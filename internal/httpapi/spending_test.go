@@ -13,7 +13,8 @@ import (
 	"github.com/billetcloud/billet/internal/db/dbtest"
 )
 
-// A key with limits deploys within them, says which one is in the way, and cannot have what others made cost more. A user can.
+// A key with limits deploys within them, says which one is in the way, and cannot have what others
+// made cost more. A user can.
 func TestAKeySpendsNoMoreThanItMay(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		w := newWorldOn(t, d, c)

@@ -14,8 +14,8 @@ import (
 	"github.com/billetcloud/billet/internal/rest"
 )
 
-// share is how many long-lived calls may be open at once, in each process: of an account, and of one API key or user of
-// it, so that one key cannot shut out the others.
+// share is how many long-lived calls may be open at once, in each process: of an account, and of
+// one API key or user of it, so that one key cannot shut out the others.
 type share struct{ account, one int }
 
 var (
@@ -23,10 +23,11 @@ var (
 	maxTerminals    = share{32, 8}
 )
 
-// streams are the long-lived calls: how many each account has, and how they are kept alive and rechecked, in real time.
+// streams are the long-lived calls: how many each account has, and how they are kept alive and
+// rechecked, in real time.
 type streams struct {
-	// beat is how often something is sent although nothing happens, so that both ends and all proxies know that the
-	// connection is alive.
+	// beat is how often something is sent although nothing happens, so that both ends and all
+	// proxies know that the connection is alive.
 	beat time.Duration
 	// recheck is how often the caller is authorized again.
 	recheck time.Duration
@@ -34,8 +35,8 @@ type streams struct {
 	patience time.Duration
 	// idle is how long a terminal may transfer nothing.
 	idle time.Duration
-	// heartbeat is how often both ends of a terminal get a sign of life, and pong how long the client may take to answer
-	// it.
+	// heartbeat is how often both ends of a terminal get a sign of life, and pong how long the
+	// client may take to answer it.
 	heartbeat, pong time.Duration
 
 	// reread reads the keys of streams together.
@@ -43,7 +44,8 @@ type streams struct {
 
 	mu   sync.Mutex
 	open map[string]int
-	// waiting are the streams whose callers are authorized again together, with the secrets of their keys; "" for a user's.
+	// waiting are the streams whose callers are authorized again together, with the secrets of
+	// their keys; "" for a user's.
 	waiting    map[chan struct{}]string
 	rechecking bool // whether a goroutine does so
 }
@@ -57,8 +59,8 @@ func newStreams(d *db.DB, log *slog.Logger, accounts *account.Service) *streams 
 	}
 }
 
-// enter counts one more of that kind for the caller, until leave is called. It returns RATE_LIMIT_EXCEEDED where the
-// caller or the account has the maximum already.
+// enter counts one more of that kind for the caller, until leave is called. It returns
+// RATE_LIMIT_EXCEEDED where the caller or the account has the maximum already.
 func (s *streams) enter(kind string, c *rest.Call, most share) (leave func(), err error) {
 	mine, subject := kind+"/"+string(c.Caller.Key), "This API key has"
 	if c.Caller.Key == "" {
@@ -91,8 +93,9 @@ func (s *streams) enter(kind string, c *rest.Call, most share) (leave func(), er
 	}, nil
 }
 
-// recheckCaller returns a channel that receives when the call is to be authorized again: each time after the keys of all
-// streams were read together, so that it costs no query each. stop must be called.
+// recheckCaller returns a channel that receives when the call is to be authorized again: each time
+// after the keys of all streams were read together, so that it costs no query each. stop must be
+// called.
 func (s *streams) recheckCaller(c *rest.Call) (due <-chan struct{}, stop func()) {
 	secret := ""
 	if c.Caller.Key != "" {

@@ -10,7 +10,8 @@ import (
 	"github.com/billetcloud/billet/internal/rest"
 )
 
-// The callers of all streams are asked for together: each round reads each key once, and then every stream is told to look.
+// The callers of all streams are asked for together: each round reads each key once, and then every
+// stream is told to look.
 func TestStreamsAskForTheirCallersTogether(t *testing.T) {
 	s := newStreams(nil, nil, nil)
 	s.recheck = time.Millisecond

@@ -23,16 +23,18 @@ import (
 )
 
 const (
-	// terminalLife is how long a terminal may stay open, terminalIdle how long without a byte in either direction.
+	// terminalLife is how long a terminal may stay open, terminalIdle how long without a byte in
+	// either direction.
 	terminalLife = 12 * time.Hour
 	terminalIdle = 30 * time.Minute
 	// terminalDial is how long the machine may take to accept the connection and to greet.
 	terminalDial = 10 * time.Second
-	// terminalHeartbeat is how often each end of a terminal gets a sign of life. The dashboard gives up on a connection after
-	// 10 seconds without a message, so this is well below it.
+	// terminalHeartbeat is how often each end of a terminal gets a sign of life. The dashboard
+	// gives up on a connection after 10 seconds without a message, so this is well below it.
 	terminalHeartbeat = 4 * time.Second
-	// terminalPong is how long the client may take to answer a ping while nothing is delivered to it. terminalPongBusy is
-	// how long while output is delivered: on a slow line the ping waits behind it.
+	// terminalPong is how long the client may take to answer a ping while nothing is delivered to
+	// it. terminalPongBusy is how long while output is delivered: on a slow line the ping waits
+	// behind it.
 	terminalPong     = 10 * time.Second
 	terminalPongBusy = time.Minute
 )
@@ -98,7 +100,8 @@ func (h terminals) open(
 		return rest.Answer{}, err
 	}
 	defer func() { _ = ws.CloseNow() }()
-	// Canceling what reads from a WebSocket breaks it. That must come after the other end got the reason.
+	// Canceling what reads from a WebSocket breaks it. That must come after the other end got the
+	// reason.
 	until, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	t := &terminal{terminals: h, c: c, deployment: in.ID, node: in.Node, address: at.Address, ws: ws, machine: machine}
@@ -175,8 +178,8 @@ func (r counted) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// run relays until something ends it, and returns the reason. Each direction has one buffer: an end that does not read
-// makes the other wait. What it starts runs until the second context ends.
+// run relays until something ends it, and returns the reason. Each direction has one buffer: an end
+// that does not read makes the other wait. What it starts runs until the second context ends.
 func (t *terminal) run(ctx, until context.Context) (websocket.StatusCode, string) {
 	changed, stop := t.events.Watch(t.deployment)
 	defer stop()

@@ -95,7 +95,8 @@ func (w *world) running(who tenant) id.ID {
 	return d
 }
 
-// terminalOf opens a terminal with headers in pairs. Either the socket or the refusal's status and text is returned.
+// terminalOf opens a terminal with headers in pairs. Either the socket or the refusal's status and
+// text is returned.
 func terminalOf(t *testing.T, site *httptest.Server, who tenant, d id.ID, headers ...string) (*websocket.Conn, int, string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -246,7 +247,7 @@ func TestATerminalReachesOnlySSH(t *testing.T) {
 	site := w.live()
 	w.onMachine(newMachine(t, "220 mail.example ESMTP\r\n"))
 	d := w.running(w.ada)
-	if _, status, text := terminalOf(t, site, w.ada, d); status != 503 || strings.Contains(text, "ESMTP") || !strings.Contains(text, "SSH does not answer") {
+	if _, status, text := terminalOf(t, site, w.ada, d); status != 503 || strings.Contains(text, "ESMTP") || !strings.Contains(text, "SSH is not reachable") {
 		t.Errorf("%d %s", status, text)
 	}
 	gone := newMachine(t, "")
@@ -286,11 +287,11 @@ func TestATerminalEnds(t *testing.T) {
 	ended("with its session", bySession, websocket.StatusPolicyViolation, "key or session")
 	w.clock.Advance(time.Hour)
 	w.want(200, w.ada, "DELETE", Base+"/deployments/"+string(d), nil)
-	ended("with its deployment", withIt, websocket.StatusNormalClosure, "does not run")
+	ended("with its deployment", withIt, websocket.StatusNormalClosure, "no longer running")
 	say(t, lasting, "still here\n")
 	hear(t, lasting, "you said still here\n")
 	w.c.Events.EndWatches()
-	ended("with the server", lasting, websocket.StatusServiceRestart, "stops")
+	ended("with the server", lasting, websocket.StatusServiceRestart, "restarting")
 }
 
 func TestATerminalEndsInSilence(t *testing.T) {

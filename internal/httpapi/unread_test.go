@@ -65,7 +65,8 @@ func (r raw) say(text string) raw {
 	return r
 }
 
-// hear reads the next answer and checks what holds for every answer. The path is that of the request, where it has one.
+// hear reads the next answer and checks what holds for every answer. The path is that of the
+// request, where it has one.
 func (r raw) hear(path string) reply {
 	r.t.Helper()
 	req, err := http.NewRequest("GET", "http://localhost"+path, nil)
@@ -82,7 +83,8 @@ func (r raw) hear(path string) reply {
 	return r.examine(req, resp)
 }
 
-// ended checks that the connection was ended in order: after the answer comes nothing, and no reset.
+// ended checks that the connection was ended in order: after the answer comes nothing, and no
+// reset.
 func (r raw) ended() {
 	r.t.Helper()
 	if rest, err := io.ReadAll(r.r); err != nil || len(rest) > 0 {
@@ -146,7 +148,8 @@ func TestWhatCannotBeReadIsAnsweredAsEverythingElse(t *testing.T) {
 	}
 }
 
-// What stands before it on the connection is answered as ever; what stands behind it is never looked at.
+// What stands before it on the connection is answered as ever; what stands behind it is never
+// looked at.
 func TestABadRequestInAPipelineSpoilsNoOther(t *testing.T) {
 	w := newWorld(t)
 	address := w.guardedServer()
@@ -177,7 +180,8 @@ func TestABadRequestInAPipelineSpoilsNoOther(t *testing.T) {
 	r.ended()
 }
 
-// An answer of ours is never taken for one of net/http's, not even if it is the same, byte for byte and write for write.
+// An answer of ours is never taken for one of net/http's, not even if it is the same, byte for byte
+// and write for write.
 func TestAnAnswerThatLooksLikeARefusalIsLeftAlone(t *testing.T) {
 	const canned = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n400 Bad Request"
 	w := injected(t, func(_ context.Context, w http.ResponseWriter, _ *rest.Call) (rest.Answer, error) {

@@ -148,7 +148,8 @@ type usageQuery struct {
 	GroupBy wallet.GroupBy `query:"groupBy" doc:"day if omitted."`
 }
 
-// exportTime is how much longer than other calls an export may take: years of hours may go over a slow line.
+// exportTime is how much longer than other calls an export may take: years of hours may go over a
+// slow line.
 const exportTime = 5 * time.Minute
 
 const usageLength = 30 * 24 * time.Hour
@@ -214,8 +215,8 @@ var exportHeader = []string{
 	"from", "to", "hourlyPrice", "provider", "region", "gpuType",
 }
 
-// export streams all transactions as CSV. An error after the first line breaks the connection, so that nobody takes half
-// of them for all.
+// export streams all transactions as CSV. An error after the first line breaks the connection, so
+// that nobody takes half of them for all.
 func (h walletResource) export(ctx context.Context, w http.ResponseWriter, c *rest.Call, f wallet.Filter) error {
 	out := csv.NewWriter(w)
 	begun := false

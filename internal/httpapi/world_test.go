@@ -54,7 +54,8 @@ import (
 // real is the machine's time in these tests: the middle of a window of limits, where it stays.
 var real = time.Date(2028, 3, 1, 12, 0, 20, 0, time.UTC)
 
-// world is the handler over real rooms, two tenants, and a cloud that does at once what it is asked.
+// world is the handler over real rooms, two tenants, and a cloud that does at once what it is
+// asked.
 type world struct {
 	t     testing.TB
 	d     *db.DB
@@ -162,7 +163,8 @@ func (w *world) configure(change func(c *Config)) {
 	w.s = newServer(w.c)
 }
 
-// checkEvents finds events that are not as the table of event types says, whatever the test was about.
+// checkEvents finds events that are not as the table of event types says, whatever the test was
+// about.
 func (w *world) checkEvents() {
 	for _, who := range []tenant{w.ada, w.bob} {
 		events, _, err := w.c.Events.History(context.Background(), w.d, who.account, event.Filter{}, db.Page{Number: 1, Limit: 1000})
@@ -194,8 +196,8 @@ var documentation = sync.OnceValues(func() (validator.Validator, error) {
 	return v, errors.Join(faults...)
 })
 
-// closedAnswers is the document with schemas that allow nothing that they do not name: clients must let new fields pass, and
-// these tests must find a field that nobody has documented.
+// closedAnswers is the document with schemas that allow nothing that they do not name: clients must
+// let new fields pass, and these tests must find a field that nobody has documented.
 func closedAnswers(document []byte) ([]byte, error) {
 	var tree any
 	if err := json.Unmarshal(document, &tree); err != nil {
@@ -301,7 +303,8 @@ func from(address string) option {
 	return func(r *http.Request) { r.RemoteAddr = address + ":40000" }
 }
 
-// do makes a request as the tenant ("" for nobody) and checks of the answer what holds for every answer.
+// do makes a request as the tenant ("" for nobody) and checks of the answer what holds for every
+// answer.
 func (w *world) do(who tenant, method, target string, body any, options ...option) reply {
 	w.t.Helper()
 	rec := httptest.NewRecorder()

@@ -7,7 +7,8 @@ import (
 	"github.com/billetcloud/billet/internal/apierr"
 )
 
-// admit authenticates the caller, counts the call, and authorizes it. Every path through it has counted the call once.
+// admit authenticates the caller, counts the call, and authorizes it. Every path through it has
+// counted the call once.
 func (rr *Router) admit(ctx context.Context, w http.ResponseWriter, c *Call) error {
 	if c.Route.Auth == Public {
 		if err := rr.takePublic(ctx, w, c); err != nil {
@@ -16,7 +17,8 @@ func (rr *Router) admit(ctx context.Context, w http.ResponseWriter, c *Call) err
 		return rr.SameSite(c.Request)
 	}
 	if err := rr.cfg.Authenticate(ctx, c); err != nil {
-		// A client that tries keys is slowed down by address. The limit hides whether the last one was right.
+		// A client that tries keys is slowed down by address. The limit hides whether the last one
+		// was right.
 		if limited := rr.takeRefused(ctx, w, c, err); limited != nil {
 			return limited
 		}
@@ -38,8 +40,9 @@ func (rr *Router) authorize(c *Call) error {
 	return rr.cfg.Authorize(c)
 }
 
-// Reauthorize reports whether the caller of a call that goes on for long could make it again now. The key may have been
-// revoked meanwhile, or the session ended or moved to another account. It is not counted.
+// Reauthorize reports whether the caller of a call that goes on for long could make it again now.
+// The key may have been revoked meanwhile, or the session ended or moved to another account. It is
+// not counted.
 func (c *Call) Reauthorize(ctx context.Context) error {
 	again := &Call{Request: c.Request, Route: c.Route, ID: c.ID, router: c.router}
 	if err := c.router.cfg.Authenticate(ctx, again); err != nil {
@@ -51,8 +54,9 @@ func (c *Call) Reauthorize(ctx context.Context) error {
 	return c.router.authorize(again)
 }
 
-// reauthorizeAfterBody authorizes the call again where its body has been read. A body may arrive half a minute after the
-// headers that were admitted, and a caller whose access ended meanwhile changes nothing more.
+// reauthorizeAfterBody authorizes the call again where its body has been read. A body may arrive
+// half a minute after the headers that were admitted, and a caller whose access ended meanwhile
+// changes nothing more.
 func (rr *Router) reauthorizeAfterBody(ctx context.Context, c *Call) error {
 	if c.Request.Body == nil || c.Request.Body == http.NoBody || c.Route.Auth == Public {
 		return nil

@@ -77,7 +77,8 @@ func (c *Call) Created(what id.ID) {
 	c.Change.Subject = what
 }
 
-// Fail keeps the error for the log. A handler calls it where it answers an error in another form than the envelope.
+// Fail keeps the error for the log. A handler calls it where it answers an error in another form
+// than the envelope.
 func (c *Call) Fail(err error) { c.err = err }
 
 // Discard drops the headers and cookies that were set so far.
@@ -125,7 +126,8 @@ func (c *Call) success(v any) Answer {
 // Timeout is how long a call may take without its operation's ExtraTime.
 func (c *Call) Timeout() time.Duration { return c.router.cfg.Timeout }
 
-// SameSiteWrite refuses a GET that does more than read where another website's page makes it with the user's cookie.
+// SameSiteWrite refuses a GET that does more than read where another website's page makes it with
+// the user's cookie.
 func (c *Call) SameSiteWrite() error {
 	if c.Caller.Key != "" {
 		return nil

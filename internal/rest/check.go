@@ -156,7 +156,8 @@ func (c *checker) text(s *huma.Schema, text, path string) {
 		if t, is := clock.ParseRFC3339(text); !is {
 			c.add(path, "must be a time such as 2027-01-31T18:30:00Z (RFC 3339).")
 		} else if year := t.UTC().Year(); year < 1970 || year > 9999 {
-			// In UTC, as responses have it: the offset may move it into the year 10000, which JSON cannot represent.
+			// In UTC, as responses have it: the offset may move it into the year 10000, which JSON
+			// cannot represent.
 			c.add(path, "must be between the years 1970 and 9999.")
 		}
 	}

@@ -20,8 +20,9 @@ var compressors = sync.Pool{New: func() any {
 	return w
 }}
 
-// compressed is the response as the dashboard gets it: it may be on a slow line, and a page of a list shrinks to an
-// eighth. Programs, which have an API key, get plain responses: for them the time counts.
+// compressed is the response as the dashboard gets it: it may be on a slow line, and a page of a
+// list shrinks to an eighth. Programs, which have an API key, get plain responses: for them the
+// time counts.
 func compressed(r *http.Request, a Answer) Answer {
 	if len(a.Body) < compressFrom || a.Header["Content-Encoding"] != "" || a.Header["ETag"] != "" || !takesGzip(r) {
 		return a

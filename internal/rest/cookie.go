@@ -2,8 +2,8 @@ package rest
 
 import "net/http"
 
-// hostPrefix makes browsers accept a cookie from this very host only, over https, for all of its paths (RFC 6265bis). No
-// page of a neighboring host name can plant one.
+// hostPrefix makes browsers accept a cookie from this very host only, over https, for all of its
+// paths (RFC 6265bis). No page of a neighboring host name can plant one.
 const hostPrefix = "__Host-"
 
 // Cookie describes a cookie of the API. Over https its name begins with __Host-.

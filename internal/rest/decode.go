@@ -24,8 +24,8 @@ import (
 // MaxBody is the largest body of a request, in bytes.
 const MaxBody = 1 << 20
 
-// input describes how a struct is filled from a request. Its fields with a `query` or `path` tag are parameters, a field
-// named Body is the JSON body.
+// input describes how a struct is filled from a request. Its fields with a `query` or `path` tag
+// are parameters, a field named Body is the JSON body.
 type input struct {
 	registry huma.Registry
 	foreign  map[string]string
@@ -47,7 +47,8 @@ type param struct {
 	synonyms map[string]string // other words for values
 }
 
-// Checker is an input with rules that span several fields. They are checked even where other fields are invalid.
+// Checker is an input with rules that span several fields. They are checked even where other fields
+// are invalid.
 type Checker interface{ Check() []apierr.FieldError }
 
 // newInput reads the tags of t, which must be a struct.
@@ -83,8 +84,9 @@ func newInput(registry huma.Registry, foreign map[string]string, t reflect.Type)
 	return in
 }
 
-// readNames reads the other names that the tag `aka` gives to fields of the body. The field's description has them. They
-// are no properties of the schema, because generators would make one identifier of ssh_public_key and sshPublicKey.
+// readNames reads the other names that the tag `aka` gives to fields of the body. The field's
+// description has them. They are no properties of the schema, because generators would make one
+// identifier of ssh_public_key and sshPublicKey.
 func (in *input) readNames(t reflect.Type, s *huma.Schema) {
 	in.aliases, in.synonyms = map[string]string{}, map[string]map[string]string{}
 	for _, f := range reflect.VisibleFields(t) {
@@ -102,8 +104,8 @@ func (in *input) readNames(t reflect.Type, s *huma.Schema) {
 	}
 }
 
-// readSynonyms reads the tag `means`, such as DEDICATED=VM: another word for one of the field's values. The description
-// has it. It is no value of the schema, because no response has it.
+// readSynonyms reads the tag `means`, such as DEDICATED=VM: another word for one of the field's
+// values. The description has it. It is no value of the schema, because no response has it.
 func readSynonyms(f reflect.StructField, s *huma.Schema) map[string]string {
 	word, value, is := strings.Cut(f.Tag.Get("means"), "=")
 	if !is {
@@ -113,7 +115,8 @@ func readSynonyms(f reflect.StructField, s *huma.Schema) map[string]string {
 	return map[string]string{word: value}
 }
 
-// rename gives the fields of a body the names that they have in the schema, and returns those that the client wrote.
+// rename gives the fields of a body the names that they have in the schema, and returns those that
+// the client wrote.
 func (in *input) rename(object map[string]any) (wrote map[string]string, invalid []apierr.FieldError) {
 	wrote = map[string]string{}
 	for _, other := range slices.Sorted(mapKeys(in.aliases)) {
@@ -155,8 +158,9 @@ type decoded struct {
 	canonical []byte
 }
 
-// decode fills the struct that into points to. Errors of the request's form are collected beside what could be
-// understood. The error it returns is for what leaves nothing to understand: too large, wrong media type.
+// decode fills the struct that into points to. Errors of the request's form are collected beside
+// what could be understood. The error it returns is for what leaves nothing to understand: too
+// large, wrong media type.
 func (in *input) decode(w http.ResponseWriter, r *http.Request, into any) (decoded, error) {
 	var d decoded
 	v := reflect.ValueOf(into).Elem()
@@ -260,7 +264,8 @@ func (in *input) query(r *http.Request, v reflect.Value) []apierr.FieldError {
 	for _, p := range in.params {
 		text, given := "", false
 		if p.in == "path" {
-			// What cannot be an id is not sent to the database: the service answers NOT_FOUND for "".
+			// What cannot be an id is not sent to the database: the service answers NOT_FOUND for
+			// "".
 			if text := r.PathValue(p.name); idForm.MatchString(text) {
 				v.FieldByIndex(p.index).SetString(text)
 			}

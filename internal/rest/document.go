@@ -16,7 +16,8 @@ import (
 
 const schemaPrefix = "#/components/schemas/"
 
-// The names of the security schemes. No schema may have one of them: generators make a type of each.
+// The names of the security schemes. No schema may have one of them: generators make a type of
+// each.
 const (
 	BearerScheme  = "bearer"
 	HeaderScheme  = "apiKeyHeader"
@@ -60,7 +61,8 @@ func newDocument(cfg Config) *huma.OpenAPI {
 	return &doc
 }
 
-// schemaNamer names schemas by their type. names has the exceptions, where two packages have one name.
+// schemaNamer names schemas by their type. names has the exceptions, where two packages have one
+// name.
 func schemaNamer(names map[string]string) func(t reflect.Type, hint string) string {
 	return func(t reflect.Type, hint string) string {
 		for t.Kind() == reflect.Pointer {
@@ -73,7 +75,8 @@ func schemaNamer(names map[string]string) func(t reflect.Type, hint string) stri
 	}
 }
 
-// Document returns the OpenAPI document as JSON. It is called once, when all operations are registered.
+// Document returns the OpenAPI document as JSON. It is called once, when all operations are
+// registered.
 func (rr *Router) Document() []byte {
 	rr.finishSchemas()
 	rr.closeRequests()
@@ -95,7 +98,8 @@ func (rr *Router) Document() []byte {
 	return Encode(json.RawMessage(b))
 }
 
-// OpenAPI is the document while operations are being registered, for what is no operation, such as webhooks.
+// OpenAPI is the document while operations are being registered, for what is no operation, such as
+// webhooks.
 func (rr *Router) OpenAPI() *huma.OpenAPI { return rr.doc }
 
 // operation describes a route.
@@ -204,8 +208,9 @@ func (rr *Router) responses(rt *Route) map[string]*huma.Response {
 	return all
 }
 
-// failures are the responses of every operation that are no success. There are two of them, and not one for each status:
-// they differ only in the code, and generators make a type, with a decoder, of each. x-codes lists an operation's codes.
+// failures are the responses of every operation that are no success. There are two of them, and not
+// one for each status: they differ only in the code, and generators make a type, with a decoder, of
+// each. x-codes lists an operation's codes.
 func failures(registry huma.Registry) map[string]*huma.Response {
 	schema := registry.Schema(reflect.TypeFor[failure](), true, "")
 	response := func(text string, more ...string) *huma.Response {

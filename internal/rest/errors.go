@@ -13,8 +13,8 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 )
 
-// Codes is the table from code to status, in the order of the documentation. Retryable codes may succeed when the same
-// request is sent again unchanged.
+// Codes is the table from code to status, in the order of the documentation. Retryable codes may
+// succeed when the same request is sent again unchanged.
 var Codes = []struct {
 	Code      apierr.Code
 	Status    int
@@ -131,8 +131,9 @@ func seconds(d time.Duration) string {
 	return strconv.FormatInt(int64(math.Max(1, math.Ceil(d.Seconds()))), 10)
 }
 
-// merged is INVALID_REQUEST with the errors found in the request itself and, for fields that are not named yet, those
-// that a service found in what could be understood of it. A field of a group that was sent, if badly, is not missing.
+// merged is INVALID_REQUEST with the errors found in the request itself and, for fields that are
+// not named yet, those that a service found in what could be understood of it. A field of a group
+// that was sent, if badly, is not missing.
 func merged(found []apierr.FieldError, groups [][]string, err error) error {
 	// Nothing follows from a body that could not be read as a whole.
 	unread := slices.ContainsFunc(found, func(e apierr.FieldError) bool { return e.Field == "body" })

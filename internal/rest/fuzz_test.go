@@ -91,7 +91,8 @@ type waitQuery struct {
 	TimeoutSeconds *int         `query:"timeoutSeconds" minimum:"1" maximum:"60"`
 }
 
-// tellable checks that faults can be shown: each has a field and a sentence, is there once, and is safe in a log and on a screen.
+// tellable checks that faults can be shown: each has a field and a sentence, is there once, and is
+// safe in a log and on a screen.
 func tellable(t *testing.T, of string, faults []apierr.FieldError) {
 	t.Helper()
 	seen := map[apierr.FieldError]bool{}
@@ -104,7 +105,8 @@ func tellable(t *testing.T, of string, faults []apierr.FieldError) {
 	}
 }
 
-// names counts the names of all objects in a JSON text, and how many of them are there again in the same object.
+// names counts the names of all objects in a JSON text, and how many of them are there again in the
+// same object.
 func names(t *testing.T, text string) (all, twice, deepest int) {
 	t.Helper()
 	d := json.NewDecoder(strings.NewReader(text))
@@ -189,7 +191,8 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// Every fault of a body is named, whatever else is wrong with it, and what is found good lies within the bounds of the document.
+// Every fault of a body is named, whatever else is wrong with it, and what is found good lies
+// within the bounds of the document.
 func FuzzBody(f *testing.F) {
 	for _, s := range []string{
 		`{"offerId":"off_abc123","name":"a","ssh_public_key":"x","gpuCount":8,"tags":["a"],"maxHourlyPrice":1.5,"dryRun":true}`, `{"offerId":"","name":7,"gpuCuont":1,"tags":[1,"a"],"gpuCount":1.5}`,
@@ -270,13 +273,15 @@ func FuzzBody(f *testing.F) {
 	})
 }
 
-// queries are inputs with parameters of each sort: pages, orders, words, numbers, money, times, lists.
+// queries are inputs with parameters of each sort: pages, orders, words, numbers, money, times,
+// lists.
 var queries = []func() any{
 	func() any { return new(filterQuery) }, func() any { return new(statusQuery) }, func() any { return new(waitQuery) },
 	func() any { return new(ListQuery) },
 }
 
-// Every parameter that is unknown, given twice or out of bounds is named, and what is found good is within bounds, whichever way it was spelt.
+// Every parameter that is unknown, given twice or out of bounds is named, and what is found good is
+// within bounds, whichever way it was spelt.
 func FuzzQuery(f *testing.F) {
 	for _, s := range []string{
 		"page=1&limit=20", "page=0", "page=100001", "limit=101", "limit=5&per_page=5", "limit=5&per_page=6", "sort=-price", "sort=price&sortBy=price", "sortBy=price&sortOrder=desc", "sortOrder=asc", "sortBy=-price", "Page=1", "page=1&page=1",
@@ -357,7 +362,8 @@ func FuzzQuery(f *testing.F) {
 	})
 }
 
-// Nobody can say of himself where he is: the address is that of the other end, or was written by a proxy of ours.
+// Nobody can say of himself where he is: the address is that of the other end, or was written by a
+// proxy of ours.
 func FuzzAddress(f *testing.F) {
 	for _, s := range []string{"", "198.51.100.7", "198.51.100.7, 10.0.0.2", "198.51.100.7,10.0.0.2,203.0.113.9", "10.0.0.3", "unknown", ",", "::ffff:198.51.100.7", "fe80::1%eth0", "198.51.100.7:80", "[::1]"} {
 		f.Add("10.0.0.1:80", s, "")

@@ -14,24 +14,28 @@ import (
 	"github.com/billetcloud/billet/internal/apierr"
 )
 
-// net/http refuses some requests before any handler sees them: a malformed request line, too many headers, a bad Host, an
-// unknown transfer coding or Expect. It writes a line of plain text then, and closes the connection. Guard answers such
-// requests as all others are answered.
+// net/http refuses some requests before any handler sees them: a malformed request line, too many
+// headers, a bad Host, an unknown transfer coding or Expect. It writes a line of plain text then,
+// and closes the connection. Guard answers such requests as all others are answered.
 
-// maxHeaders is how many bytes the request line and the headers may have, all in all. net/http grants 4 KiB on top.
+// maxHeaders is how many bytes the request line and the headers may have, all in all. net/http
+// grants 4 KiB on top.
 const maxHeaders = 64 << 10
 
-// lingerTime and lingerBytes limit what is still read from a client whose request was refused. If the connection closed
-// with unread bytes, the client would see a reset and never read the response.
+// lingerTime and lingerBytes limit what is still read from a client whose request was refused. If
+// the connection closed with unread bytes, the client would see a reset and never read the
+// response.
 const (
 	lingerTime  = 500 * time.Millisecond
 	lingerBytes = 1 << 20
 )
 
-// Guard prepares a server that was not started yet, whose Handler is a Router, and returns the listener to start it on. From then on what net/http
-// would answer by itself has an envelope, a request id and the headers of the limits, too. Connections are told apart by
-// their state and never by what is written, so responses of handlers are not inspected. Guard sets the server's Handler,
-// ConnContext and ConnState. A listener of TLS connections must be guarded inside of TLS, where it loses HTTP/2.
+// Guard prepares a server that was not started yet, whose Handler is a Router, and returns the
+// listener to start it on. From then on what net/http would answer by itself has an envelope, a
+// request id and the headers of the limits, too. Connections are told apart by their state and
+// never by what is written, so responses of handlers are not inspected. Guard sets the server's
+// Handler, ConnContext and ConnState. A listener of TLS connections must be guarded inside of TLS,
+// where it loses HTTP/2.
 func Guard(h *http.Server, l net.Listener) net.Listener {
 	rr := h.Handler.(*Router)
 	h.MaxHeaderBytes = maxHeaders
@@ -69,10 +73,11 @@ func (g guard) Accept() (net.Conn, error) {
 type guarded struct {
 	net.Conn
 	router *Router
-	// handled is true while a handler has the request, or its response is on its way. Whatever is written at any other
-	// time is net/http's own.
+	// handled is true while a handler has the request, or its response is on its way. Whatever is
+	// written at any other time is net/http's own.
 	handled atomic.Bool
-	// refused is true once net/http has refused a request and closes the connection. One goroutine uses it.
+	// refused is true once net/http has refused a request and closes the connection. One goroutine
+	// uses it.
 	refused bool
 }
 
@@ -91,7 +96,8 @@ func (c *guarded) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// CloseWrite is called by net/http before it closes a connection from which it has not read everything.
+// CloseWrite is called by net/http before it closes a connection from which it has not read
+// everything.
 func (c *guarded) CloseWrite() error {
 	if half, can := c.Conn.(interface{ CloseWrite() error }); can {
 		return half.CloseWrite()
@@ -106,7 +112,8 @@ func (c *guarded) linger() {
 	}
 }
 
-// refusal makes the whole response, from its status line on, to a request that net/http refuses with this text.
+// refusal makes the whole response, from its status line on, to a request that net/http refuses
+// with this text.
 func (rr *Router) refusal(peer net.Addr, text []byte) []byte {
 	r := (&http.Request{URL: &url.URL{}, Header: http.Header{}, RemoteAddr: peer.String()}).WithContext(context.Background())
 	w := &written{header: http.Header{}}
@@ -120,7 +127,8 @@ func (rr *Router) refusal(peer net.Addr, text []byte) []byte {
 	return out.Bytes()
 }
 
-// refusalOf translates net/http's refusal. Its reason is a text of its own that has nothing of the client's.
+// refusalOf translates net/http's refusal. Its reason is a text of its own that has nothing of the
+// client's.
 func refusalOf(response []byte) error {
 	line, rest, _ := strings.Cut(string(response), "\r\n")
 	_, text, _ := strings.Cut(rest, "\r\n\r\n")

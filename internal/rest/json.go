@@ -26,9 +26,9 @@ func Encode(v any) []byte {
 	return b.Bytes()[:b.Len()-1]
 }
 
-// parse reads one JSON value strictly: objects become map[string]any, numbers stay json.Number. It refuses what
-// encoding/json accepts: invalid UTF-8, a duplicate name, anything after the value. A syntax error is the only error
-// reported; otherwise the value can be used beside the errors.
+// parse reads one JSON value strictly: objects become map[string]any, numbers stay json.Number. It
+// refuses what encoding/json accepts: invalid UTF-8, a duplicate name, anything after the value. A
+// syntax error is the only error reported; otherwise the value can be used beside the errors.
 func parse(body []byte) (any, []apierr.FieldError) {
 	if !utf8.Valid(body) {
 		return nil, []apierr.FieldError{{Field: "body", Message: "is not valid UTF-8."}}

@@ -16,16 +16,18 @@ import (
 const (
 	// AddressLimit is for requests without a valid credential, and for paths that do not exist.
 	AddressLimit = 60
-	// PublicLimit is for Public operations. It is counted apart from AddressLimit, so that a program with a wrong key
-	// cannot block sign-in for the office that it runs in.
+	// PublicLimit is for Public operations. It is counted apart from AddressLimit, so that a
+	// program with a wrong key cannot block sign-in for the office that it runs in.
 	PublicLimit = 300
-	// BrowserLimit is for the same in a browser in which a user has signed in before, whatever others do at its address.
+	// BrowserLimit is for the same in a browser in which a user has signed in before, whatever
+	// others do at its address.
 	BrowserLimit = 120
 	// ProbeLimit is for Probe operations, which several monitors may call each second.
 	ProbeLimit = 600
 	// PageLimit is for files of the dashboard and the documentation. One page has many of them.
 	PageLimit = 3000
-	// unknownLimit is for requests by address while the database cannot say who makes them. None is a failed attempt.
+	// unknownLimit is for requests by address while the database cannot say who makes them. None is
+	// a failed attempt.
 	unknownLimit = 600
 )
 
@@ -38,15 +40,15 @@ type taken struct {
 	decision ratelimit.Decision
 }
 
-// take counts the request in a bucket and writes the headers of the limit. The error is RATE_LIMIT_EXCEEDED when the
-// bucket is empty.
+// take counts the request in a bucket and writes the headers of the limit. The error is
+// RATE_LIMIT_EXCEEDED when the bucket is empty.
 func (rr *Router) take(ctx context.Context, w http.ResponseWriter, bucket string, limit int) error {
 	_, err := rr.count(ctx, w, bucket, limit)
 	return err
 }
 
-// limitHeaders writes the limit, what is left of it, and when it is full again: as X-RateLimit-*, and as the IETF draft
-// "RateLimit header fields for HTTP" has them.
+// limitHeaders writes the limit, what is left of it, and when it is full again: as X-RateLimit-*,
+// and as the IETF draft "RateLimit header fields for HTTP" has them.
 func (rr *Router) limitHeaders(w http.ResponseWriter, d ratelimit.Decision) {
 	h := w.Header()
 	// The specification spells them so. HTTP ignores case, but some readers do not.
@@ -64,7 +66,8 @@ func (rr *Router) count(
 	d, err := rr.cfg.Limiter.Take(ctx, bucket, limit)
 	now := rr.cfg.Real()
 	if err != nil {
-		// The limiter counts locally when its store is gone, so this is a request that ended. It is not refused.
+		// The limiter counts locally when its store is gone, so this is a request that ended. It is
+		// not refused.
 		rr.cfg.Log.WarnContext(ctx, "rate limiter failed", slog.String("error", err.Error()))
 		d.Allowed, d.Limit, d.Remaining, d.Reset = true, limit, 0, now.Add(time.Minute)
 	}
@@ -110,10 +113,12 @@ func (rr *Router) takeProbe(ctx context.Context, w http.ResponseWriter, r *http.
 	return rr.take(ctx, w, "probe/"+networkOf(rr.Address(r)), ProbeLimit)
 }
 
-// takeRefused counts a request whose caller was not authenticated. A page that learns that its session has ended must
-// learn it even beside a program that tries keys, so it is counted as a Public call.
+// takeRefused counts a request whose caller was not authenticated. A page that learns that its
+// session has ended must learn it even beside a program that tries keys, so it is counted as a
+// Public call.
 //
-// Where the database could not identify the caller, nobody has tried a wrong key: that is limited apart.
+// Where the database could not identify the caller, nobody has tried a wrong key: that is limited
+// apart.
 func (rr *Router) takeRefused(ctx context.Context, w http.ResponseWriter, c *Call, err error) error {
 	switch apierr.CodeOf(err) {
 	case apierr.Internal, apierr.ServiceUnavailable:
@@ -145,7 +150,8 @@ func (rr *Router) takeCaller(ctx context.Context, w http.ResponseWriter, c *Call
 	}
 }
 
-// giveBack returns the place of a deploy that failed by a fault of the server: a minute has few of them.
+// giveBack returns the place of a deploy that failed by a fault of the server: a minute has few of
+// them.
 func (rr *Router) giveBack(ctx context.Context, w http.ResponseWriter, c *Call, status int) {
 	if c.deploy == nil || status < http.StatusInternalServerError {
 		return

@@ -187,8 +187,8 @@ func (c *Call) listID() string {
 	return base64.RawURLEncoding.EncodeToString(sum[:6])
 }
 
-// WriteCursor encodes a position as an opaque text. It decides only where a page of the caller's own list begins, so it
-// is not encrypted.
+// WriteCursor encodes a position as an opaque text. It decides only where a page of the caller's
+// own list begins, so it is not encrypted.
 func WriteCursor(at *db.Cursor, list string) string {
 	text, err := json.Marshal(append([]any{list, at.Pages, at.Rows, at.Total, at.Exact}, at.Keys...))
 	if err != nil {

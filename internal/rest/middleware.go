@@ -17,7 +17,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// statusGone stands in log and metrics for a client that left before its response. It is never sent.
+// statusGone stands in log and metrics for a client that left before its response. It is never
+// sent.
 const statusGone = 499
 
 // recorder counts what was sent.
@@ -57,7 +58,8 @@ func callOf(r *http.Request) *Call { return r.Context().Value(callKey{}).(*Call)
 // ServeHTTP answers a request.
 func (rr *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) { rr.handle(w, r, rr.dispatch) }
 
-// handle is what all requests have in common: id, headers, metrics, log and recovery around what finds the response.
+// handle is what all requests have in common: id, headers, metrics, log and recovery around what
+// finds the response.
 func (rr *Router) handle(plain http.ResponseWriter, r *http.Request, find func(*recorder, *http.Request, *Call)) {
 	start := rr.cfg.Real()
 	w := &recorder{ResponseWriter: plain}
@@ -90,7 +92,8 @@ func (rr *Router) handle(plain http.ResponseWriter, r *http.Request, find func(*
 	find(w, r, c)
 }
 
-// dispatch finds the route. Paths that are not clean stop here: the mux would answer them with a redirect and HTML.
+// dispatch finds the route. Paths that are not clean stop here: the mux would answer them with a
+// redirect and HTML.
 func (rr *Router) dispatch(w *recorder, r *http.Request, c *Call) {
 	inAPI := strings.HasPrefix(r.URL.Path, "/api/") || r.URL.Path == "/api" || rr.own[r.URL.Path]
 	switch {
@@ -109,7 +112,8 @@ func (rr *Router) dispatch(w *recorder, r *http.Request, c *Call) {
 // pageRoute stands in log and metrics for everything that is served elsewhere.
 var pageRoute = Route{Operation: Operation{Method: http.MethodGet, Path: "page"}}
 
-// elsewhere serves a page or one of its files. A page has many files, so they have a limit of their own.
+// elsewhere serves a page or one of its files. A page has many files, so they have a limit of their
+// own.
 func (rr *Router) elsewhere(w *recorder, r *http.Request, c *Call) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		rr.refuseMethod(w, c)
@@ -176,7 +180,8 @@ func (rr *Router) run(w *recorder, r *http.Request, c *Call) {
 	if err == nil {
 		control := http.NewResponseController(w)
 		if r.Body != nil && r.Body != http.NoBody {
-			// A body that trickles in may not hold the request open. Not every writer has deadlines, those of tests for one.
+			// A body that trickles in may not hold the request open. Not every writer has
+			// deadlines, those of tests for one.
 			_ = control.SetReadDeadline(rr.cfg.Real().Add(rr.cfg.Timeout))
 		}
 		if c.Route.ExtraTime > 0 { // the response may come later than the connection waits for others

@@ -83,8 +83,8 @@ func oauthText(message string) string {
 	}, message)
 }
 
-// formObject turns the parameters of a form that the endpoint knows into a JSON object. It ignores unknown and empty
-// parameters, as RFC 6749 section 3.2 requires.
+// formObject turns the parameters of a form that the endpoint knows into a JSON object. It ignores
+// unknown and empty parameters, as RFC 6749 section 3.2 requires.
 func (in *input) formObject(body []byte) ([]byte, error) {
 	values, err := url.ParseQuery(string(body))
 	if err != nil || !isUTF8(string(body)) {

@@ -17,13 +17,16 @@ import (
 type AuthMode int
 
 const (
-	// APIKeyOrSession accepts an API key with the operation's scope, or a signed-in user whose role has it.
+	// APIKeyOrSession accepts an API key with the operation's scope, or a signed-in user whose role
+	// has it.
 	APIKeyOrSession AuthMode = iota
-	// SessionOnly accepts a signed-in user. Where the operation has a scope, the user's role must have it.
+	// SessionOnly accepts a signed-in user. Where the operation has a scope, the user's role must
+	// have it.
 	SessionOnly
 	// APIKeyOnly accepts an API key, whatever its scopes.
 	APIKeyOnly
-	// OperatorOnly accepts an API key with an operator scope, of whatever account, or a signed-in operator.
+	// OperatorOnly accepts an API key with an operator scope, of whatever account, or a signed-in
+	// operator.
 	OperatorOnly
 	// Public accepts every request. It is counted by address.
 	Public
@@ -58,7 +61,8 @@ type Operation struct {
 	Secret bool
 	// OAuth accepts a form and answers without an envelope, and errors in the form of RFC 6749.
 	OAuth bool
-	// CSV and Stream add text/csv and text/event-stream to the responses. Upgrade makes success a WebSocket.
+	// CSV and Stream add text/csv and text/event-stream to the responses. Upgrade makes success a
+	// WebSocket.
 	CSV, Stream, Upgrade bool
 	// Status is that of success, 200 if it is 0. AlsoStatus are further ones.
 	Status     int
@@ -67,8 +71,8 @@ type Operation struct {
 	Errors []apierr.Code
 	// ExtraTime is how much longer than Config.Timeout the call may take.
 	ExtraTime time.Duration
-	// Alternatives are groups of body fields of which one is required. A service names the first of a group where it
-	// finds none of them.
+	// Alternatives are groups of body fields of which one is required. A service names the first of
+	// a group where it finds none of them.
 	Alternatives [][]string
 }
 
@@ -82,7 +86,8 @@ type Route struct {
 	serve     ServeFunc
 }
 
-// ServeFunc serves a call that was admitted. Where it writes a response by itself, its Answer does not count.
+// ServeFunc serves a call that was admitted. Where it writes a response by itself, its Answer does
+// not count.
 type ServeFunc func(ctx context.Context, w http.ResponseWriter, c *Call) (Answer, error)
 
 // Wrap puts a function around the route's own.
@@ -96,8 +101,9 @@ func Read[In, Out any](rr *Router, o Operation, h func(ctx context.Context, c *C
 	return unmanaged(rr, o, h)
 }
 
-// Unmanaged registers an operation that changes something and manages its own transactions, so that an Idempotency-Key
-// has no meaning for it. Its handler writes the audit entry with Call.Commit or Call.Record.
+// Unmanaged registers an operation that changes something and manages its own transactions, so that
+// an Idempotency-Key has no meaning for it. Its handler writes the audit entry with Call.Commit or
+// Call.Record.
 func Unmanaged[In, Out any](rr *Router, o Operation, h func(ctx context.Context, c *Call, in *In) (Out, error)) *Route {
 	return unmanaged(rr, o, h)
 }
@@ -127,9 +133,9 @@ func unmanaged[In, Out any](rr *Router, o Operation, h func(ctx context.Context,
 	return rr.add(&Route{Operation: o, unmanaged: true, serve: serve}, reflect.TypeFor[In](), reflect.TypeFor[Out]())
 }
 
-// Write registers an operation that changes something, in one transaction that the router opens, with its idempotency
-// key and its audit entry. The handler may run again, or be rolled back although it succeeded: it has no effect outside
-// the transaction.
+// Write registers an operation that changes something, in one transaction that the router opens,
+// with its idempotency key and its audit entry. The handler may run again, or be rolled back
+// although it succeeded: it has no effect outside the transaction.
 func Write[In, Out any](
 	rr *Router, o Operation, h func(ctx context.Context, tx *db.Tx, c *Call, in *In) (Out, error),
 ) *Route {
@@ -175,7 +181,8 @@ func List[In paged, Item any](
 	return rr.add(&Route{Operation: o, list: true, serve: serve}, reflect.TypeFor[In](), reflect.TypeFor[Item]())
 }
 
-// CustomFunc serves a call and may write the response by itself. invalid is what is wrong with the request so far.
+// CustomFunc serves a call and may write the response by itself. invalid is what is wrong with the
+// request so far.
 type CustomFunc[In any] func(
 	ctx context.Context, w http.ResponseWriter, c *Call, in *In, invalid []apierr.FieldError,
 ) (Answer, error)
@@ -203,7 +210,8 @@ func custom[In any](h CustomFunc[In]) ServeFunc {
 	}
 }
 
-// add makes a route: its place in the mux and in the document. A nil out is an operation without a body of success.
+// add makes a route: its place in the mux and in the document. A nil out is an operation without a
+// body of success.
 func (rr *Router) add(rt *Route, in, out reflect.Type) *Route {
 	registry := rr.doc.Components.Schemas
 	if rt.Status == 0 {

@@ -16,9 +16,10 @@ type hop struct {
 	proto   string     // "" where it is not named
 }
 
-// client is where the request came from: the peer, or, where the peer is a trusted proxy, the last address that the
-// proxies wrote that is not one of them. What stands left of that was written by the client and proves nothing. Where a
-// trusted proxy names no client, the address is that of the proxy.
+// client is where the request came from: the peer, or, where the peer is a trusted proxy, the last
+// address that the proxies wrote that is not one of them. What stands left of that was written by
+// the client and proves nothing. Where a trusted proxy names no client, the address is that of the
+// proxy.
 func (rr *Router) client(r *http.Request) (netip.Addr, string) {
 	at := peer(r)
 	if !rr.trusted(at) {
@@ -44,8 +45,9 @@ func (rr *Router) Address(r *http.Request) netip.Addr {
 	return at
 }
 
-// Secure reports whether the client uses TLS: with this server, with a trusted proxy, or because the public URL is an
-// https one. A proxy that omits or overwrites the protocol does not make an https site insecure.
+// Secure reports whether the client uses TLS: with this server, with a trusted proxy, or because
+// the public URL is an https one. A proxy that omits or overwrites the protocol does not make an
+// https site insecure.
 func (rr *Router) Secure(r *http.Request) bool {
 	if r.TLS != nil || rr.publicTLS() {
 		return true
@@ -62,8 +64,8 @@ func (rr *Router) publicTLS() bool {
 	return rr.cfg.PublicURL != nil && rr.cfg.PublicURL.Scheme == "https"
 }
 
-// hopsOf reads X-Forwarded-For, or Forwarded (RFC 7239) where there is none, the client's end first. A proxy that
-// writes Forwarded must therefore drop the X-Forwarded-For that a client sends.
+// hopsOf reads X-Forwarded-For, or Forwarded (RFC 7239) where there is none, the client's end
+// first. A proxy that writes Forwarded must therefore drop the X-Forwarded-For that a client sends.
 func hopsOf(h http.Header) []hop {
 	listed := elements(h.Values("X-Forwarded-For"))
 	protos := elements(h.Values("X-Forwarded-Proto"))
@@ -86,7 +88,8 @@ func hopsOf(h http.Header) []hop {
 	return hops
 }
 
-// elements are those of a list header, which may have several lines. Empty ones are skipped (RFC 9110, 5.6.1).
+// elements are those of a list header, which may have several lines. Empty ones are skipped (RFC
+// 9110, 5.6.1).
 func elements(lines []string) []string {
 	var out []string
 	for _, line := range lines {
@@ -99,8 +102,8 @@ func elements(lines []string) []string {
 	return out
 }
 
-// forwardedHops reads Forwarded headers, each line by itself: a quotation mark that a client leaves open must not swallow
-// what a proxy has written after it.
+// forwardedHops reads Forwarded headers, each line by itself: a quotation mark that a client leaves
+// open must not swallow what a proxy has written after it.
 func forwardedHops(lines []string) []hop {
 	var hops []hop
 	for _, line := range lines {
@@ -109,7 +112,8 @@ func forwardedHops(lines []string) []hop {
 	return hops
 }
 
-// forwardedLine reads one line. A line that ends within quotation marks is one hop without any information.
+// forwardedLine reads one line. A line that ends within quotation marks is one hop without any
+// information.
 func forwardedLine(line string) []hop {
 	elements, closed := quotedSplit(line, ',')
 	if !closed {
@@ -139,7 +143,8 @@ func forwardedLine(line string) []hop {
 	return hops
 }
 
-// quotedSplit splits at separators that are not within quotation marks. closed is false where the text ends within them.
+// quotedSplit splits at separators that are not within quotation marks. closed is false where the
+// text ends within them.
 func quotedSplit(text string, separator byte) (out []string, closed bool) {
 	quoted, start := false, 0
 	for i := 0; i < len(text); i++ {
@@ -156,8 +161,8 @@ func quotedSplit(text string, separator byte) (out []string, closed bool) {
 	return append(out, text[start:]), !quoted
 }
 
-// parseHop reads an address as proxies write it: alone, with a port, in brackets, with a zone. It returns false for "unknown",
-// for names that hide an address ("_hidden") and for everything else.
+// parseHop reads an address as proxies write it: alone, with a port, in brackets, with a zone. It
+// returns false for "unknown", for names that hide an address ("_hidden") and for everything else.
 func parseHop(text string) (netip.Addr, bool) {
 	a, err := netip.ParseAddr(text)
 	if err != nil {
@@ -216,8 +221,8 @@ func (p *warnedPeers) due(peer netip.Addr, now time.Time) bool {
 	return true
 }
 
-// warnOfProxy warns of a proxy that is not configured: all of its clients count as one address, in limits and in audit
-// entries.
+// warnOfProxy warns of a proxy that is not configured: all of its clients count as one address, in
+// limits and in audit entries.
 func (rr *Router) warnOfProxy(ctx context.Context, r *http.Request) {
 	for _, name := range []string{"X-Forwarded-For", "X-Forwarded-Proto", "Forwarded"} {
 		if len(r.Header[name]) == 0 {

@@ -25,14 +25,16 @@ func TestTheClientIsFoundInWhatProxiesWrite(t *testing.T) {
 		{"who only says so, the new way", "203.0.113.9", "Forwarded: for=198.51.100.1;proto=https", "203.0.113.9", false},
 		{"a proxy that says nothing", "10.0.0.1", "", "10.0.0.1", false},
 
-		// nginx, ngx_http_proxy_module: $proxy_add_x_forwarded_for appends to what came; X-Forwarded-Proto is $scheme.
+		// nginx, ngx_http_proxy_module: $proxy_add_x_forwarded_for appends to what came;
+		// X-Forwarded-Proto is $scheme.
 		{"nginx", "10.0.0.1", "X-Forwarded-For: 198.51.100.1\nX-Forwarded-Proto: https", "198.51.100.1", true},
 		{"nginx, the client wrote one, too", "10.0.0.1", "X-Forwarded-For: 6.6.6.6, 198.51.100.1\nX-Forwarded-Proto: https", "198.51.100.1", true},
 		{"nginx, IPv6", "10.0.0.1", "X-Forwarded-For: 2001:db8::5\nX-Forwarded-Proto: http", "2001:db8::5", false},
 		{"nginx behind nginx", "10.0.0.1", "X-Forwarded-For: 198.51.100.1, 10.0.0.2\nX-Forwarded-Proto: https", "198.51.100.1", true},
 		{"nginx on a Unix socket", "10.0.0.1", "X-Forwarded-For: unix:", "10.0.0.1", false},
 
-		// HAProxy, option forwardfor: a header line of its own behind those that came. option forwarded: RFC 7239, IPv6 in quotation marks.
+		// HAProxy, option forwardfor: a header line of its own behind those that came. option
+		// forwarded: RFC 7239, IPv6 in quotation marks.
 		{"HAProxy", "10.0.0.1", "X-Forwarded-For: 6.6.6.6\nX-Forwarded-For: 198.51.100.1\nX-Forwarded-Proto: https", "198.51.100.1", true},
 		{"HAProxy, the client lists trusted ones", "10.0.0.1", "X-Forwarded-For: 6.6.6.6, 10.0.0.9\nX-Forwarded-For: 198.51.100.1", "198.51.100.1", false},
 		{"HAProxy, option forwarded", "10.0.0.1", "Forwarded: proto=https;for=198.51.100.1", "198.51.100.1", true},
@@ -51,13 +53,15 @@ func TestTheClientIsFoundInWhatProxiesWrite(t *testing.T) {
 		{"Traefik, WebSocket", "10.0.0.1", "X-Forwarded-For: 198.51.100.1\nX-Forwarded-Proto: wss", "198.51.100.1", true},
 		{"Traefik, WebSocket in the clear", "10.0.0.1", "X-Forwarded-For: 198.51.100.1\nX-Forwarded-Proto: ws", "198.51.100.1", false},
 
-		// AWS Application Load Balancer, "HTTP headers and Application Load Balancers": appends; with client ports kept: ip:port, [ip]:port.
+		// AWS Application Load Balancer, "HTTP headers and Application Load Balancers": appends;
+		// with client ports kept: ip:port, [ip]:port.
 		{"AWS ALB", "10.0.0.1", "X-Forwarded-For: 6.6.6.6, 198.51.100.1\nX-Forwarded-Proto: https\nX-Forwarded-Port: 443", "198.51.100.1", true},
 		{"AWS ALB, IPv6", "10.0.0.1", "X-Forwarded-For: 2001:DB8::21f:5bff:febf:ce22:8a2e", "2001:db8:0:21f:5bff:febf:ce22:8a2e", false},
 		{"AWS ALB, client ports", "10.0.0.1", "X-Forwarded-For: 198.51.100.1:8080", "198.51.100.1", false},
 		{"AWS ALB, client ports and IPv6", "10.0.0.1", "X-Forwarded-For: [2001:db8::7334]:8080\nX-Forwarded-Proto: https", "2001:db8::7334", true},
 
-		// Google Cloud, external Application Load Balancer: "<supplied-value>,<client-ip>,<load-balancer-ip>", without spaces.
+		// Google Cloud, external Application Load Balancer:
+		// "<supplied-value>,<client-ip>,<load-balancer-ip>", without spaces.
 		{"Google Cloud", "10.0.0.1", "X-Forwarded-For: 6.6.6.6,198.51.100.1,203.0.113.80\nX-Forwarded-Proto: https", "198.51.100.1", true},
 		{"Google Cloud, nothing supplied", "10.0.0.1", "X-Forwarded-For: 2001:db8::5,203.0.113.80\nX-Forwarded-Proto: https", "2001:db8::5", true},
 

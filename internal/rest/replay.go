@@ -24,7 +24,8 @@ var errDryRun = errors.New("rest: dry run")
 // effect makes a change within a transaction.
 type effect func(ctx context.Context, tx *db.Tx) (Answer, error)
 
-// change runs an effect and keeps its response under the request's Idempotency-Key, if it has one, in one transaction.
+// change runs an effect and keeps its response under the request's Idempotency-Key, if it has one,
+// in one transaction.
 func (rr *Router) change(ctx context.Context, c *Call, d decoded, run effect) (Answer, error) {
 	apply := func(ctx context.Context, tx *db.Tx) (Answer, error) {
 		a, err := run(ctx, tx)
@@ -50,8 +51,8 @@ func (rr *Router) change(ctx context.Context, c *Call, d decoded, run effect) (A
 	return a, rr.settle(ctx, c, err)
 }
 
-// dryRunForErrors tries the effect of an invalid request with what could be understood of it, and rolls it back: the
-// client gets the errors that only a service finds in the same response.
+// dryRunForErrors tries the effect of an invalid request with what could be understood of it, and
+// rolls it back: the client gets the errors that only a service finds in the same response.
 func (rr *Router) dryRunForErrors(ctx context.Context, apply effect) error {
 	return rr.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		if _, err := apply(ctx, tx); err != nil {
@@ -84,15 +85,16 @@ func (rr *Router) changeOnce(ctx context.Context, c *Call, key, hash string, app
 		})
 	}
 	err := once(apply)
-	// Where it is unknown whether the commit succeeded, repeating tells: the response is kept, or it is made now.
+	// Where it is unknown whether the commit succeeded, repeating tells: the response is kept, or
+	// it is made now.
 	repeated, doubt := false, error(nil)
 	for try := 0; try < 3 && db.InDoubt(err) && ctx.Err() == nil; try++ {
 		repeated, doubt = true, err
 		err = once(apply)
 	}
 	if refused, is := errors.AsType[*apierr.Error](err); is && final(refused) {
-		// The effect is rolled back, its refusal is kept. Where another request with the key came in between, its response
-		// counts.
+		// The effect is rolled back, its refusal is kept. Where another request with the key came
+		// in between, its response counts.
 		err = once(func(context.Context, *db.Tx) (Answer, error) { return failed(refused, c.ID), nil })
 	}
 	if err != nil {
@@ -108,8 +110,8 @@ func (rr *Router) changeOnce(ctx context.Context, c *Call, key, hash string, app
 	return a, nil
 }
 
-// final reports whether a refusal is the response to the request for good. What the client can fix in the request, and
-// what passes with time, may be tried again with the same key.
+// final reports whether a refusal is the response to the request for good. What the client can fix
+// in the request, and what passes with time, may be tried again with the same key.
 func final(f *apierr.Error) bool {
 	switch infoOf[f.Code].status {
 	case http.StatusPaymentRequired, http.StatusNotFound, http.StatusConflict:
@@ -118,15 +120,17 @@ func final(f *apierr.Error) bool {
 	return false
 }
 
-// requestHash identifies a request by method, path, query and the body's meaning, whatever its spaces and field order.
+// requestHash identifies a request by method, path, query and the body's meaning, whatever its
+// spaces and field order.
 func requestHash(c *Call, d decoded) string {
 	h := sha256.New()
 	_, _ = fmt.Fprintf(h, "%s\n%s\n%s\n%s", c.Request.Method, c.Request.URL.Path, c.Request.URL.Query().Encode(), d.canonical)
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// seal encrypts a response that may show a secret with a key that is derived from the caller's session or API key: the
-// database must not hold in the clear what is hashed or sealed elsewhere. Others are kept as they are.
+// seal encrypts a response that may show a secret with a key that is derived from the caller's
+// session or API key: the database must not hold in the clear what is hashed or sealed elsewhere.
+// Others are kept as they are.
 func (c *Call) seal(body []byte) []byte {
 	if !c.sealed() {
 		return body

@@ -20,10 +20,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// RequestTimeout is how long a call may take where Config does not say otherwise. Long polls have ExtraTime on top.
+// RequestTimeout is how long a call may take where Config does not say otherwise. Long polls have
+// ExtraTime on top.
 const RequestTimeout = 30 * time.Second
 
-// Config is what the router needs. The document alone needs Document, SchemaNames, ForeignNames and RolesWith.
+// Config is what the router needs. The document alone needs Document, SchemaNames, ForeignNames and
+// RolesWith.
 type Config struct {
 	DB  *db.DB
 	IDs *id.Maker
@@ -47,20 +49,25 @@ type Config struct {
 	// Recorded reports whether the audit log of the account has the entry of that request.
 	Recorded func(ctx context.Context, account, request id.ID) (bool, error)
 
-	// TrustedProxies may name the client they speak for, in X-Forwarded-For and X-Forwarded-Proto, or in Forwarded.
+	// TrustedProxies may name the client they speak for, in X-Forwarded-For and X-Forwarded-Proto,
+	// or in Forwarded.
 	TrustedProxies []netip.Prefix
-	// PublicURL is where browsers reach this server, without a path; nil where only the request tells. It is an allowed
-	// origin whatever Host a proxy writes, and an https one makes cookies Secure.
+	// PublicURL is where browsers reach this server, without a path; nil where only the request
+	// tells. It is an allowed origin whatever Host a proxy writes, and an https one makes cookies
+	// Secure.
 	PublicURL *url.URL
-	// Elsewhere serves GETs of paths that are neither below /api nor registered: the dashboard's. It returns false, having
-	// written nothing, for what it does not have. Everything is NOT_FOUND where it is nil.
+	// Elsewhere serves GETs of paths that are neither below /api nor registered: the dashboard's.
+	// It returns false, having written nothing, for what it does not have. Everything is NOT_FOUND
+	// where it is nil.
 	Elsewhere func(http.ResponseWriter, *http.Request) bool
 
 	// Document has the title, tags and security schemes of the OpenAPI document.
 	Document *huma.OpenAPI
-	// SchemaNames are names of schemas by package and type ("webhook.Endpoint"), where two packages have one name.
+	// SchemaNames are names of schemas by package and type ("webhook.Endpoint"), where two packages
+	// have one name.
 	SchemaNames map[string]string
-	// ForeignNames explains names of fields and parameters that other clouds have and this API does not.
+	// ForeignNames explains names of fields and parameters that other clouds have and this API does
+	// not.
 	ForeignNames map[string]string
 	// RolesWith are the roles that have a scope.
 	RolesWith func(scope string) []string
@@ -125,7 +132,8 @@ func (rr *Router) unknownEndpoint(w http.ResponseWriter, r *http.Request) {
 
 var errUnknownEndpoint = apierr.New(apierr.NotFound, "Unknown endpoint. See /docs.")
 
-// filePolicy lets a page load and call this server only, and nobody frame it: an API key is typed into it.
+// filePolicy lets a page load and call this server only, and nobody frame it: an API key is typed
+// into it.
 const filePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
@@ -152,8 +160,9 @@ func (rr *Router) File(at, media string, content []byte) {
 // noIconMaxAge is how long a browser need not ask again for an icon that does not exist.
 const noIconMaxAge = 24 * time.Hour
 
-// NoIcon answers browsers, which ask for an icon beside every page unasked, where no dashboard has one. It is limited as
-// a probe is: opening the documentation must not use up the limit of an address.
+// NoIcon answers browsers, which ask for an icon beside every page unasked, where no dashboard has
+// one. It is limited as a probe is: opening the documentation must not use up the limit of an
+// address.
 func (rr *Router) NoIcon(at string) {
 	rr.mux.HandleFunc(at, func(plain http.ResponseWriter, r *http.Request) {
 		c, w := callOf(r), plain.(*recorder)

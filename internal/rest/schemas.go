@@ -9,8 +9,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// successSchema returns a reference to the named schema of the route's envelope: generators make one type of it, whatever
-// the number of operations that return it.
+// successSchema returns a reference to the named schema of the route's envelope: generators make
+// one type of it, whatever the number of operations that return it.
 func (rr *Router) successSchema(rt *Route) *huma.Schema {
 	if rt.out == nil || rt.out.Ref == "" {
 		panic("rest: the response of " + rt.ID + " needs a type with a name")
@@ -38,7 +38,8 @@ func (rr *Router) successSchema(rt *Route) *huma.Schema {
 	return &huma.Schema{Ref: schemaPrefix + name}
 }
 
-// finishSchemas completes what the library does not derive: nullable references, and the values of enumerations.
+// finishSchemas completes what the library does not derive: nullable references, and the values of
+// enumerations.
 func (rr *Router) finishSchemas() {
 	registry := rr.doc.Components.Schemas
 	for name, schema := range registry.Map() {
@@ -67,8 +68,8 @@ func (rr *Router) finishSchemas() {
 	}
 }
 
-// closeRequests makes the schemas of requests refuse fields that they do not name. Those of responses allow them: a
-// response may get a new field at any time.
+// closeRequests makes the schemas of requests refuse fields that they do not name. Those of
+// responses allow them: a response may get a new field at any time.
 func (rr *Router) closeRequests() {
 	all := rr.doc.Components.Schemas.Map()
 	sent := map[string]bool{}
@@ -114,7 +115,8 @@ func reach(all map[string]*huma.Schema, s *huma.Schema, names map[string]bool) {
 	}
 }
 
-// Enum returns the values of a type that has a closed set of them: those that its method Enum lists; nil for others.
+// Enum returns the values of a type that has a closed set of them: those that its method Enum
+// lists; nil for others.
 func Enum(t reflect.Type) []any {
 	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
 		t = t.Elem()

@@ -12,12 +12,13 @@ import (
 )
 
 const (
-	// settleTime is how long the audit log is checked for a change whose commit is in doubt, settleEvery how often.
+	// settleTime is how long the audit log is checked for a change whose commit is in doubt,
+	// settleEvery how often.
 	settleTime, settleEvery = 5 * time.Second, 250 * time.Millisecond
 )
 
-// explained makes an error that has a plain reason but no words of its own one that clients may read: the database
-// cannot serve, or the time has run out.
+// explained makes an error that has a plain reason but no words of its own one that clients may
+// read: the database cannot serve, or the time has run out.
 func explained(ctx context.Context, c *Call, err error) error {
 	if _, is := errors.AsType[*apierr.Error](err); is {
 		return err
@@ -36,8 +37,8 @@ func explained(ctx context.Context, c *Call, err error) error {
 	return &apierr.Error{Code: apierr.ServiceUnavailable, Message: message, Cause: err}
 }
 
-// inDoubt is the error where nobody can say whether a change was made. The client is told to retry only if the request
-// has an Idempotency-Key.
+// inDoubt is the error where nobody can say whether a change was made. The client is told to retry
+// only if the request has an Idempotency-Key.
 func inDoubt(c *Call, err error) error {
 	const lost = "The database connection was lost during the commit, and it is unknown whether the change was made. "
 	f := &apierr.Error{
@@ -51,8 +52,8 @@ func inDoubt(c *Call, err error) error {
 	return f
 }
 
-// settle finds out whether a change without an Idempotency-Key, whose commit is in doubt, was made: if so, its entry is
-// in the audit log.
+// settle finds out whether a change without an Idempotency-Key, whose commit is in doubt, was made:
+// if so, its entry is in the audit log.
 func (rr *Router) settle(ctx context.Context, c *Call, err error) error {
 	if !db.InDoubt(err) || c.Change.None {
 		return err

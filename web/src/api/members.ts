@@ -58,7 +58,7 @@ export function useInvitations(enabled: boolean) {
 
 export function useInvite() {
   return useMutation({
-    mutationFn: (body: Schema['Invite']) => data(api.POST('/api/v1/account/invitations', { body })),
+    mutationFn: (body: Schema['CreateInvitation']) => data(api.POST('/api/v1/account/invitations', { body })),
     onSuccess: () => again(key.invitations),
   });
 }

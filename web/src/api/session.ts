@@ -4,7 +4,7 @@ import { asApiError } from './error';
 import { closeEvents } from './events';
 import { key, queryClient, startOver } from './queries';
 
-export type Me = Schema['Me'];
+export type Me = Schema['SignedInUser'];
 export type Role = Me['role'];
 export type Scope = Me['scopes'][number];
 
@@ -47,7 +47,7 @@ export function useCan(): (scope: Scope) => boolean {
 }
 
 /** Which ways in the server has. */
-export function useWaysIn() {
+export function useSignInOptions() {
   return useQuery({
     queryKey: key.signIn,
     queryFn: () => data(api.GET('/api/v1/account/sign-in')),
@@ -55,7 +55,7 @@ export function useWaysIn() {
   });
 }
 
-export async function signIn(body: Schema['SignIn']) {
+export async function signIn(body: Schema['PasswordSignIn']) {
   await data(api.POST('/api/v1/account/sessions', { body }));
   await startOver();
 }

@@ -2,7 +2,7 @@ import { Button, Group, Modal, TextInput } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 import { useState } from 'react';
 import { type Passkey, usePasskeys, useRemovePasskey, useRenamePasskey } from '../../api/members';
-import { useWaysIn } from '../../api/session';
+import { useSignInOptions } from '../../api/session';
 import { addPasskey, dismissed, passkeysPossible } from '../../api/webauthn';
 import { Confirm } from '../../parts/Confirm';
 import { ErrorBox } from '../../parts/ErrorBox';
@@ -11,7 +11,7 @@ import { toast } from '../../parts/toast';
 
 export function Passkeys() {
   const passkeys = usePasskeys();
-  const ways = useWaysIn().data;
+  const ways = useSignInOptions().data;
   const [adding, setAdding] = useState(false);
   const [name, setName] = useState('');
   const [renaming, setRenaming] = useState<Passkey | null>(null);

@@ -3,7 +3,7 @@ import { useMutation } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import { Navigate, useNavigate, useSearchParams } from 'react-router';
 import { ApiError } from '../../api/client';
-import { signIn, useMe, useWaysIn } from '../../api/session';
+import { signIn, useMe, useSignInOptions } from '../../api/session';
 import { dismissed, passkeysPossible, signInWithPasskey } from '../../api/webauthn';
 import { ErrorBox } from '../../parts/ErrorBox';
 import { Door } from './Door';
@@ -25,7 +25,7 @@ const elsewhereWords: Record<string, string> = {
 export default function SignIn() {
   const [search] = useSearchParams();
   const back = safeReturn(search.get('returnTo'));
-  const ways = useWaysIn();
+  const ways = useSignInOptions();
   const me = useMe();
   const navigate = useNavigate();
   const [email, setEmail] = useState('');
