@@ -12,7 +12,7 @@ import (
 	"github.com/billetcloud/billet/internal/provider"
 )
 
-// calls returns every call that the provider takes, by name; those that make something have that request.
+// calls returns every method of the provider, by name. Those that create something use the request.
 func (s *suite) calls(r provider.LaunchRequest) map[string]func(ctx context.Context) error {
 	p, volume := s.Provider, s.ids.New(id.Volume)
 	calls := map[string]func(ctx context.Context) error{
@@ -56,26 +56,26 @@ func testInsideTx(s *suite) {
 		}
 	}
 	if all := s.listed(s.Context(), r.Reference); len(all) != 0 {
-		s.Errorf("a machine was made inside a transaction: %+v", all)
+		s.Errorf("a machine was created inside a transaction: %+v", all)
 	}
 }
 
-// testEndedContext checks that a caller who has gone away holds nobody up, and is not told a certainty: anything but
-// success is KindUnavailable.
+// testEndedContext checks that a call with a canceled context returns, and that its error is not
+// definitive.
 func testEndedContext(s *suite) {
 	r := s.request(s.offer())
 	ctx, cancel := context.WithCancel(s.Context())
 	cancel()
 	for name, call := range s.calls(r) {
-		answered := make(chan error, 1)
-		go func() { answered <- call(ctx) }()
+		returned := make(chan error, 1)
+		go func() { returned <- call(ctx) }()
 		select {
-		case err := <-answered:
+		case err := <-returned:
 			if err != nil {
-				s.wantKind(name+" with an ended context", err, provider.KindUnavailable, provider.KindThrottled)
+				s.wantKind(name+" with a canceled context", err, provider.KindUnavailable, provider.KindThrottled)
 			}
 		case <-time.After(time.Minute):
-			s.Fatalf("%s does not heed its context", name)
+			s.Fatalf("%s does not return after its context is canceled", name)
 		}
 	}
 }

@@ -7,49 +7,49 @@ import (
 	"github.com/billetcloud/billet/internal/provider"
 )
 
-// Cloud is the cloud behind the provider, where it is a fake that can be made to behave badly. Trouble and ClearFaults are required of one.
+// Cloud is the fake cloud behind the provider. InjectFault, ClearFaults and MachineCount are required.
 type Cloud struct {
-	// Trouble has that trouble befall requests from now on.
+	// InjectFault applies a fault to requests from now on.
 	InjectFault func(Fault)
-	// ClearFaults ends every trouble.
+	// ClearFaults removes all faults.
 	ClearFaults func()
-	// SoldOut takes all capacity away, or gives it back. Nil where the fake cannot.
-	SoldOut func(bool)
-	// OverQuota has the account at its limit. Nil where the fake cannot.
-	OverQuota func(bool)
-	// Revoke has the cloud refuse the account's credential.
-	Revoke func(bool)
-	// MachineCount returns how many machines the cloud has, whatever its API would say.
+	// MachineCount returns how many machines the cloud has, whatever its API shows.
 	MachineCount func() int
+	// SoldOut removes all capacity, or restores it. Nil where the fake cannot.
+	SoldOut func(bool)
+	// OverQuota puts the account at its limit, or not. Nil where the fake cannot.
+	OverQuota func(bool)
+	// Revoke makes the cloud refuse the credential, or accept it again. Nil where the fake cannot.
+	Revoke func(bool)
 }
 
-// Trouble is what befalls requests.
+// Fault is what happens to requests.
 type Fault struct {
 	Kind FaultKind
-	// Writes has it befall only requests that change something.
+	// Writes limits it to requests that change something.
 	Writes bool
-	// After is how many such requests are spared first.
+	// After is how many such requests succeed first.
 	After int
-	// Times is how many it befalls; 0 for all until ClearFaults.
+	// Times is how many requests it applies to; 0 for all until ClearFaults.
 	Times int
 }
 
-// FaultKind says what happens to a request.
+// FaultKind is the kind of a Fault.
 type FaultKind string
 
-// The kinds of trouble.
+// The kinds of faults.
 const (
-	LostRequest           FaultKind = "lost request"     // the connection breaks before the cloud has read it
-	LostResponse          FaultKind = "lost answer"      // the cloud acts, then the connection breaks
-	BadGateway            FaultKind = "broken"           // 502 with a page of HTML; nothing happens
-	BadGatewayAfterEffect FaultKind = "broken after"     // the cloud acts, then answers 502
-	HTMLPage              FaultKind = "garbage"          // 200 with what is no answer; nothing happens
-	Stalled               FaultKind = "slow"             // the answer begins and never ends
-	Throttled             FaultKind = "throttled"        // 429 with Retry-After
-	ThrottledWithoutDelay FaultKind = "throttled unsaid" // 429 without
+	LostRequest           FaultKind = "lost request"             // the connection breaks before the cloud reads it
+	LostResponse          FaultKind = "lost response"            // the cloud acts, then the connection breaks
+	BadGateway            FaultKind = "bad gateway"              // 502 with an HTML page; nothing happens
+	BadGatewayAfterEffect FaultKind = "bad gateway after effect" // the cloud acts, then 502
+	HTMLPage              FaultKind = "HTML page"                // 200 with an HTML page; nothing happens
+	Stalled               FaultKind = "stalled"                  // the response begins and never ends
+	Throttled             FaultKind = "throttled"                // 429 with Retry-After
+	ThrottledWithoutDelay FaultKind = "throttled without delay"  // 429 without
 )
 
-// settle lets pass what an unanswered request may still do.
+// settle waits until an unanswered request has no more effect.
 func (s *suite) settle() {
 	if s.Settle != nil {
 		s.Settle()
@@ -59,12 +59,12 @@ func (s *suite) settle() {
 	}
 }
 
-// persist asks until the provider has decided, as every room does: it waits where it is told to.
-func (s *suite) persist(what string, ask func() error) {
+// persist calls until the provider has decided, as Billet does.
+func (s *suite) persist(what string, call func() error) {
 	s.Helper()
 	var err error
 	for range 20 {
-		if err = ask(); err == nil || provider.Decided(err) {
+		if err = call(); err == nil || provider.Decided(err) {
 			break
 		}
 		s.settle()
@@ -73,7 +73,7 @@ func (s *suite) persist(what string, ask func() error) {
 	s.must(what, err)
 }
 
-// cloud skips the test where the upstream cannot be made to behave badly.
+// cloud returns the fake, and skips the test where there is none.
 func (s *suite) cloud() *Cloud {
 	s.Helper()
 	if s.Cloud == nil {
@@ -83,8 +83,8 @@ func (s *suite) cloud() *Cloud {
 	return s.Cloud
 }
 
-// testTroubleLaunch launches while the cloud's answers are lost, broken, late or refused: one machine comes of it.
-func testTroubleLaunch(s *suite) {
+// testFaultsLaunch launches with each kind of fault, and expects one machine.
+func testFaultsLaunch(s *suite) {
 	c, o := s.cloud(), s.offer()
 	for _, t := range []Fault{
 		{Kind: LostRequest, Writes: true, Times: 1}, {Kind: LostResponse, Writes: true, Times: 1}, {Kind: LostResponse, Writes: true, Times: 3},
@@ -108,31 +108,31 @@ func testTroubleLaunch(s *suite) {
 		s.settle()
 		s.oneMachine(r.Reference, m.ID)
 		if made := c.MachineCount(); made != before+1 {
-			s.Fatalf("the cloud has %d machines, had %d before one was launched", made, before)
+			s.Fatalf("got %d machines after the launch, want %d", made, before+1)
 		}
 		s.must("Terminate", s.end(s.Context(), r.Reference))
 		s.untilGone(s.Context(), r.Reference)
 	}
 }
 
-// testTroubleLooking looks while the cloud says nothing of use: nobody is told that a machine is gone.
-func testTroubleLooking(s *suite) {
+// testFaultsReading reads while the cloud returns no useful response: no machine is reported as gone.
+func testFaultsReading(s *suite) {
 	c, r := s.cloud(), s.request(s.offer())
 	m := s.launch(r)
 	s.ready(r.Reference)
 	for _, kind := range []FaultKind{LostRequest, LostResponse, BadGateway, HTMLPage, Throttled, ThrottledWithoutDelay, Stalled} {
-		s.Advance(10 * time.Minute) // what was remembered is old by then
+		s.Advance(10 * time.Minute) // lists are old by then
 		c.InjectFault(Fault{Kind: kind})
 		ctx, cancel := s.Context(), context.CancelFunc(func() {})
 		if kind == Stalled {
 			ctx, cancel = context.WithTimeout(ctx, 200*time.Millisecond)
 		}
-		for what, ask := range map[string]func() error{
+		for what, read := range map[string]func() error{
 			"Machine":  func() error { _, err := s.Provider.Machine(ctx, r.Reference); return err },
 			"Machines": func() error { _, err := s.Provider.Machines(ctx); return err },
 			"Offers":   func() error { _, err := s.Provider.Offers(ctx); return err },
 		} {
-			s.wantKind(what+" with answers "+string(kind), ask(), provider.KindUnavailable, provider.KindThrottled)
+			s.wantKind(what+" with the fault "+string(kind), read(), provider.KindUnavailable, provider.KindThrottled)
 		}
 		cancel()
 		c.ClearFaults()
@@ -152,7 +152,7 @@ func testTroubleLooking(s *suite) {
 	s.untilGone(s.Context(), r.Reference)
 }
 
-// testRevoked has the cloud refuse the credential: that says nothing about any machine.
+// testRevoked makes the cloud refuse the credential, which says nothing about any machine.
 func testRevoked(s *suite) {
 	c := s.cloud()
 	if c.Revoke == nil {
@@ -175,31 +175,31 @@ func testRevoked(s *suite) {
 	s.Advance(10 * time.Minute)
 	s.oneMachine(r.Reference, m.ID)
 	if made := c.MachineCount(); made != before {
-		s.Errorf("the cloud has %d machines, had %d before the credential was refused", made, before)
+		s.Errorf("got %d machines after the credential was refused, want %d", made, before)
 	}
 }
 
-// testSoldOut launches what is gone between the list and the launch.
+// testSoldOut launches what is sold out after the list was read.
 func testSoldOut(s *suite) {
 	c, o := s.cloud(), s.offer()
-	for name, no := range map[string]struct {
+	for name, refusal := range map[string]struct {
 		set  func(bool)
 		kind provider.Kind
 	}{"sold out": {c.SoldOut, provider.KindNoCapacity}, "over quota": {c.OverQuota, provider.KindQuota}} {
-		if no.set == nil {
+		if refusal.set == nil {
 			continue
 		}
 		r, before := s.request(o), c.MachineCount()
-		s.Advance(time.Minute) // some clouds take a launch only so often, and count what they refuse
-		no.set(true)
+		s.Advance(time.Minute) // some clouds limit launches, and count those that they refuse
+		refusal.set(true)
 		_, err := s.Provider.Launch(s.Context(), r)
-		s.wantKind("Launch of what is "+name, err, no.kind)
+		s.wantKind("Launch of what is "+name, err, refusal.kind)
 		if _, err := s.Provider.Offers(s.Context()); err != nil {
 			s.Errorf("Offers while %s: %v", name, err)
 		}
-		no.set(false)
+		refusal.set(false)
 		if made := c.MachineCount(); made != before {
-			s.Errorf("%s, and the cloud has %d machines, had %d", name, made, before)
+			s.Errorf("%s: got %d machines, want %d", name, made, before)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"testing"
 	"time"
 
@@ -16,34 +17,33 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// Harness is one provider to be examined, and what the suite must be able to do around it. Provider and Advance are
-// required.
+// Harness is a provider to test, and what the suite needs around it. Provider and Advance are required.
 type Harness struct {
 	Provider provider.Provider
-	// Advance lets d pass at the provider: it moves the simulated clock, or waits.
+	// Advance lets d pass at the provider: it advances the simulated clock, or waits.
 	Advance func(d time.Duration)
-	// Reopen returns the provider as a server that was restarted would have it: a new value that shares nothing with
-	// the one before but the upstream. The one before is not used again. Nil where that is not possible.
+	// Reopen returns the provider as a restarted server has it: a new value that shares only the
+	// upstream with the previous one, which is not used again. Nil where that is not possible.
 	Reopen func() provider.Provider
-	// Settle waits until the upstream has done all that it was asked so far, answered or not. Nil where it does so at once.
+	// Settle waits until the upstream has processed all requests so far. Nil where it does so at once.
 	Settle func()
 	// Cloud is the fake behind an adapter; nil leaves out what needs one.
 	Cloud *Cloud
-	// Port returns where the SSH of the machine at that address really answers, for a cloud that does not say so; 0 is where the machine
-	// says. It is for fakes that may not listen at port 22. Nil where machines answer where they say.
+	// Port returns the real SSH port of the machine at that address; 0 for the port that the machine
+	// states. It is for fakes of clouds that state no port. Nil where machines state theirs.
 	Port func(address string) int
-	// OfferKey and Region name the offer to launch; empty for the cheapest that can be had.
+	// OfferKey and Region name the offer to launch; empty for the cheapest one that is available.
 	OfferKey, Region string
-	// AuthorizedKey is the line of the key that machines are launched with; empty for one that nobody has.
+	// AuthorizedKey is the line of the key that machines are launched with; empty for a new one.
 	AuthorizedKey string
-	// WriteFile and ReadFile reach a file in a machine that is ready. Nil where the machines have no files to be seen;
-	// what they would show is then left out.
+	// WriteFile and ReadFile access a file in a machine that is ready. Nil where that is not possible;
+	// checks of files are then skipped.
 	WriteFile func(m provider.Machine, path, text string) error
 	ReadFile  func(m provider.Machine, path string) (string, error)
 }
 
-// Run examines a provider, each test with a harness of its own. What a test launched and created it ends again, also
-// when it fails.
+// Run tests a provider, each test with a harness of its own. A test ends what it launched and created,
+// also when it fails.
 func Run(t *testing.T, open func(t *testing.T) Harness) {
 	for _, c := range []struct {
 		name string
@@ -51,39 +51,39 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 	}{
 		{"Info", testInfo},
 		{"Offers", testOffers},
-		{"AbilitiesAgreeWithInterfaces", testAbilities},
+		{"CapabilitiesMatchInterfaces", testCapabilities},
 		{"LaunchBecomesReady", testLaunchBecomesReady},
-		{"LaunchAgainIsTheSameMachine", testLaunchAgain},
-		{"LaunchInParallelIsOneMachine", testLaunchInParallel},
-		{"LaunchWithLostAnswerIsOneMachine", testLaunchLostAnswer},
-		{"LaunchOfWhatIsNotSold", testLaunchRefused},
+		{"LaunchAgain", testLaunchAgain},
+		{"LaunchInParallel", testLaunchInParallel},
+		{"LaunchWithLostResponse", testLaunchLostResponse},
+		{"LaunchRefusals", testLaunchRefused},
 		{"UnknownReferences", testUnknownReferences},
 		{"Terminate", testTerminate},
 		{"TerminateBeforeReady", testTerminateBeforeReady},
-		{"MachinesOfSeveral", testMachinesOfSeveral},
+		{"TwoMachines", testTwoMachines},
 		{"Restart", testRestart},
 		{"Reboot", testReboot},
 		{"Power", testPower},
 		{"Reinstall", testReinstall},
-		{"HostKeyOfTheLaunch", testHostKey},
-		{"EveryNodeOfACluster", testCluster},
+		{"HostKey", testHostKey},
+		{"ClusterNodes", testCluster},
 		{"VolumeLife", testVolumeLife},
-		{"VolumeCreateAgainIsTheSameVolume", testVolumeCreateAgain},
-		{"VolumesOfSeveral", testVolumesOfSeveral},
+		{"VolumeCreateAgain", testVolumeCreateAgain},
+		{"TwoVolumes", testTwoVolumes},
 		{"VolumeRefusals", testVolumeRefusals},
 		{"VolumeAttachment", testVolumeAttachment},
 		{"VolumeOutlivesItsMachine", testVolumeOutlivesItsMachine},
-		{"TroubleWhileLaunching", testTroubleLaunch},
-		{"TroubleWhileLooking", testTroubleLooking},
-		{"CredentialRevoked", testRevoked},
+		{"FaultsWhileLaunching", testFaultsLaunch},
+		{"FaultsWhileReading", testFaultsReading},
+		{"RevokedCredential", testRevoked},
 		{"SoldOutAndOverQuota", testSoldOut},
-		{"RefusesInsideATransaction", testInsideTx},
+		{"InsideTransaction", testInsideTx},
 		{"EndedContext", testEndedContext},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h := open(t)
 			if h.Provider == nil || h.Advance == nil {
-				t.Fatal("a harness needs Provider and Advance")
+				t.Fatal("Harness needs Provider and Advance")
 			}
 			if h.AuthorizedKey == "" {
 				_, h.AuthorizedKey = NewKey(t)
@@ -93,29 +93,29 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 	}
 }
 
-// suite is one test's harness and what its steps share.
+// suite is the harness of one test, and what its steps share.
 type suite struct {
 	*testing.T
 	Harness
 	ids *id.Maker
 }
 
-// step is the most that passes at the provider between two looks.
+// step is how much time passes at the provider between two checks.
 const step = time.Second
 
 // volumeLimit is how long a volume may take for anything.
 const volumeLimit = 5 * time.Minute
 
-// until looks again and again, letting time pass between, until look says yes; it fails the test after limit.
-func (s *suite) until(what string, limit time.Duration, look func() (bool, string)) {
+// until repeats check, letting time pass between, until it returns true. It fails the test after limit.
+func (s *suite) until(what string, limit time.Duration, check func() (bool, string)) {
 	s.Helper()
 	for passed := time.Duration(0); ; passed += step {
-		done, seen := look()
+		done, seen := check()
 		if done {
 			return
 		}
 		if passed > limit {
-			s.Fatalf("not %s after %s; last: %s", what, limit, seen)
+			s.Fatalf("got %s after %s, want %s", seen, limit, what)
 		}
 		s.Advance(step)
 	}
@@ -136,8 +136,8 @@ func (s *suite) offer() provider.Offer {
 			}
 			continue
 		}
-		// Several tests launch two.
-		if o.Available && (o.Stock == nil || *o.Stock > 1) && (best == nil || o.HourlyPrice < best.HourlyPrice) {
+		several := o.Stock == nil || *o.Stock > 1 // some tests launch two
+		if o.Available && several && (best == nil || o.HourlyPrice < best.HourlyPrice) {
 			best = &offers[i]
 		}
 	}
@@ -166,7 +166,7 @@ func (s *suite) request(o provider.Offer) provider.LaunchRequest {
 func (s *suite) launch(r provider.LaunchRequest) provider.Machine {
 	s.Helper()
 	m, err := s.Provider.Launch(s.Context(), r)
-	for range 20 { // as every room does
+	for range 20 { // retry as Billet does
 		var e *provider.Error
 		if !errors.As(err, &e) || e.Kind != provider.KindThrottled || e.RetryAfter <= 0 {
 			break
@@ -178,15 +178,18 @@ func (s *suite) launch(r provider.LaunchRequest) provider.Machine {
 		s.Fatalf("Launch: %v", err)
 	}
 	if m.ID == "" || m.Reference != r.Reference {
-		s.Fatalf("Launch of %s answered %+v", r.Reference, m)
+		s.Fatalf("Launch of %s returned %+v", r.Reference, m)
 	}
 	return m
 }
 
-// end asks for the machine's end. A provider with a minimum runtime says how long to wait, and is asked again then.
+// end requests the machine's end. Before a minimum runtime it waits for as long as the provider states,
+// and retries.
 func (s *suite) end(ctx context.Context, reference id.ID) error {
 	err := s.Provider.Terminate(ctx, reference)
-	if e := (*provider.Error)(nil); s.Provider.Info().MinimumRuntime > 0 && errors.As(err, &e) && e.Kind == provider.KindRejected && e.RetryAfter > 0 {
+	e := (*provider.Error)(nil)
+	tooEarly := s.Provider.Info().MinimumRuntime > 0 && provider.IsKind(err, provider.KindRejected)
+	if tooEarly && errors.As(err, &e) && e.RetryAfter > 0 {
 		s.Advance(e.RetryAfter)
 		err = s.Provider.Terminate(ctx, reference)
 	}
@@ -200,7 +203,7 @@ func (s *suite) machine(reference id.ID) provider.Machine {
 		s.Fatalf("Machine: %v", err)
 	}
 	if m.Reference != reference {
-		s.Fatalf("Machine(%s) answered that of %q", reference, m.Reference)
+		s.Fatalf("Machine(%s) returned that of %q", reference, m.Reference)
 	}
 	return m
 }
@@ -211,7 +214,7 @@ func (s *suite) ready(reference id.ID) provider.Machine {
 	return s.reach(reference, provider.MachineReady)
 }
 
-// reach waits until the machine is in that state, and checks what belongs to the state.
+// reach waits until the machine is in that state, and checks the fields of the state.
 func (s *suite) reach(reference id.ID, want provider.MachineState) provider.Machine {
 	s.Helper()
 	var m provider.Machine
@@ -228,30 +231,43 @@ func (s *suite) reach(reference id.ID, want provider.MachineState) provider.Mach
 		return m.State == want, fmt.Sprintf("%s (%s)", m.State, m.Detail)
 	})
 	if want == provider.MachineReady {
-		if net.ParseIP(m.Address) == nil || m.SSHUser == "" || m.SSHPort < 1 || m.SSHPort > 65535 {
-			s.Fatalf("machine is ready without where to reach it: %+v", m)
-		}
-		for _, line := range m.SSHHostKeys {
-			if _, _, _, rest, err := ssh.ParseAuthorizedKey([]byte(line)); err != nil || len(rest) > 0 {
-				s.Errorf("host key %q is not one line of a type and a key: %v", line, err)
-			}
-		}
-		s.until("answering SSH", s.Provider.Info().LaunchLimit, func() (bool, string) {
-			err := s.greeted(s.Context(), m)
-			return err == nil, fmt.Sprint(err)
-		})
+		s.checkReady(m)
 	}
 	return m
 }
 
-// greeted tells whether an SSH server greets at the machine's address.
-func (s *suite) greeted(ctx context.Context, m provider.Machine) error {
-	port := m.SSHPort
-	if s.Port != nil {
-		port = cmp.Or(s.Port(m.Address), port)
+// checkReady checks the fields of a machine that is ready, and waits until SSH answers.
+func (s *suite) checkReady(m provider.Machine) {
+	s.Helper()
+	if net.ParseIP(m.Address) == nil || !m.Reachable() {
+		s.Fatalf("the machine is ready without an address, user and port: %+v", m)
 	}
-	_, err := provider.ProbeSSH(ctx, provider.Endpoint{Address: net.JoinHostPort(m.Address, fmt.Sprint(port)), Private: true})
-	return err
+	for _, line := range m.SSHHostKeys {
+		if _, _, _, rest, err := ssh.ParseAuthorizedKey([]byte(line)); err != nil || len(rest) > 0 {
+			s.Errorf("host key %q is not one line of a type and a key: %v", line, err)
+		}
+	}
+	s.until("an SSH answer", s.Provider.Info().LaunchLimit, func() (bool, string) {
+		_, err := s.probe(m.Address, m.SSHPort, false)
+		return err == nil, fmt.Sprint(err)
+	})
+}
+
+// probe calls ProbeSSH with the real port of that address.
+func (s *suite) probe(address string, port int, wantKey bool) (hostKey string, err error) {
+	if s.Port != nil {
+		port = cmp.Or(s.Port(address), port)
+	}
+	at := provider.Endpoint{Address: net.JoinHostPort(address, fmt.Sprint(port)), Private: true, WantKey: wantKey}
+	return provider.ProbeSSH(s.Context(), at)
+}
+
+// closed checks that no SSH server answers at the address.
+func (s *suite) closed(address string, port int) {
+	s.Helper()
+	if _, err := s.probe(address, port, false); err == nil {
+		s.Errorf("SSH still answers at %s", net.JoinHostPort(address, fmt.Sprint(port)))
+	}
 }
 
 // untilGone waits until the machine is neither found nor listed.
@@ -304,17 +320,14 @@ func (s *suite) wantKind(what string, err error, kinds ...provider.Kind) {
 		s.Errorf("%s succeeded, want %v", what, kinds)
 		return
 	}
-	var said *provider.Error
-	if !errors.As(err, &said) {
+	var e *provider.Error
+	if !errors.As(err, &e) {
 		s.Errorf("%s: %v is not a *provider.Error", what, err)
 		return
 	}
-	for _, k := range kinds {
-		if said.Kind == k {
-			return
-		}
+	if !slices.Contains(kinds, e.Kind) {
+		s.Errorf("%s: got %v, want %v", what, err, kinds)
 	}
-	s.Errorf("%s: %v, want %v", what, err, kinds)
 }
 
 func (s *suite) must(what string, err error) {

@@ -2,7 +2,7 @@ package providertest
 
 import (
 	"context"
-	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,7 +14,7 @@ func testLaunchBecomesReady(s *suite) {
 	r := s.request(s.offer())
 	m := s.launch(r)
 	if m.State != provider.MachineProvisioning && m.State != provider.MachineReady {
-		s.Errorf("launched as %s", m.State)
+		s.Errorf("got the state %s after Launch, want provisioning or ready", m.State)
 	}
 	ready := s.ready(r.Reference)
 	if ready.ID != m.ID {
@@ -37,7 +37,7 @@ func testLaunchAgain(s *suite) {
 	if again.ID != first.ID || again.Address != ready.Address {
 		s.Errorf("launched again when ready: %+v, want %+v", again, ready)
 	}
-	// The tenant's name is not what a machine is known by.
+	// The tenant's name does not identify a machine.
 	r.Name = "another name"
 	if again := s.launch(r); again.ID != first.ID {
 		s.Errorf("the same reference with another name gave %s, then %s", first.ID, again.ID)
@@ -48,20 +48,20 @@ func testLaunchAgain(s *suite) {
 func testLaunchInParallel(s *suite) {
 	const callers = 8
 	r := s.request(s.offer())
-	answers := make([]string, callers)
+	results := make([]string, callers)
 	var started, ended sync.WaitGroup
 	started.Add(1)
 	for i := range callers {
 		ended.Go(func() {
 			started.Wait()
-			// An adapter may let one through and ask the others to come back.
+			// An adapter may serve one call and ask the others to retry.
 			for range 60 {
 				m, err := s.Provider.Launch(s.Context(), r)
 				if err == nil {
-					answers[i] = m.ID
+					results[i] = m.ID
 					return
 				}
-				answers[i] = err.Error()
+				results[i] = err.Error()
 				if provider.KindOf(err) != provider.KindUnavailable {
 					return
 				}
@@ -70,16 +70,17 @@ func testLaunchInParallel(s *suite) {
 	}
 	started.Done()
 	ended.Wait()
-	for _, a := range answers {
-		if a != answers[0] {
-			s.Fatalf("one reference, launched in parallel, gave %q", answers)
+	for _, result := range results {
+		if result != results[0] {
+			s.Fatalf("one reference, launched in parallel, gave %q", results)
 		}
 	}
-	s.oneMachine(r.Reference, answers[0])
+	s.oneMachine(r.Reference, results[0])
 }
 
-// testLaunchLostAnswer ends callers before, while and right after the effect, and then does what a restarted server does.
-func testLaunchLostAnswer(s *suite) {
+// testLaunchLostResponse cancels calls before, during and right after the effect, and then retries as a
+// restarted server does.
+func testLaunchLostResponse(s *suite) {
 	o := s.offer()
 	for _, c := range []struct {
 		name string
@@ -90,7 +91,7 @@ func testLaunchLostAnswer(s *suite) {
 			_, _ = s.Provider.Launch(ctx, r)
 			cancel()
 		}},
-		{"while", func(r provider.LaunchRequest) {
+		{"during", func(r provider.LaunchRequest) {
 			ctx, cancel := context.WithCancel(s.Context())
 			go cancel()
 			_, _ = s.Provider.Launch(ctx, r)
@@ -101,7 +102,7 @@ func testLaunchLostAnswer(s *suite) {
 			_, _ = s.Provider.Launch(ctx, r)
 		}},
 	} {
-		s.Logf("the caller is gone %s the effect", c.name)
+		s.Logf("the call is canceled %s the effect", c.name)
 		r := s.request(o)
 		c.call(r)
 		s.settle()
@@ -118,16 +119,16 @@ func testLaunchLostAnswer(s *suite) {
 func testLaunchRefused(s *suite) {
 	o := s.offer()
 	for name, change := range map[string]func(*provider.LaunchRequest){
-		"an offer that is not sold":            func(r *provider.LaunchRequest) { r.OfferKey = "no-such-offer" },
-		"a region that there is not":           func(r *provider.LaunchRequest) { r.Region = "no-such-region" },
-		"an operating system that is not sold": func(r *provider.LaunchRequest) { r.OperatingSystem = "No Such System 1.0" },
+		"an unknown offer":            func(r *provider.LaunchRequest) { r.OfferKey = "no-such-offer" },
+		"an unknown region":           func(r *provider.LaunchRequest) { r.Region = "no-such-region" },
+		"an unknown operating system": func(r *provider.LaunchRequest) { r.OperatingSystem = "No Such System 1.0" },
 	} {
 		r := s.request(o)
 		change(&r)
 		_, err := s.Provider.Launch(s.Context(), r)
 		s.wantKind("Launch with "+name, err, provider.KindNotFound, provider.KindRejected)
 		if all := s.listed(s.Context(), r.Reference); len(all) != 0 {
-			s.Errorf("Launch with %s was refused and made %+v", name, all)
+			s.Errorf("Launch with %s was refused and created %+v", name, all)
 		}
 	}
 }
@@ -136,7 +137,7 @@ func testUnknownReferences(s *suite) {
 	unknown := s.ids.New(id.Deployment)
 	_, err := s.Provider.Machine(s.Context(), unknown)
 	s.wantKind("Machine", err, provider.KindNotFound)
-	s.must("Terminate of what never was", s.Provider.Terminate(s.Context(), unknown))
+	s.must("Terminate of an unknown machine", s.Provider.Terminate(s.Context(), unknown))
 	if p, ok := s.Provider.(provider.Rebooter); ok {
 		s.wantKind("Reboot", p.Reboot(s.Context(), unknown), provider.KindNotFound)
 	}
@@ -151,7 +152,7 @@ func testUnknownReferences(s *suite) {
 		volume := s.ids.New(id.Volume)
 		_, err := p.Volume(s.Context(), volume)
 		s.wantKind("Volume", err, provider.KindNotFound)
-		s.must("DeleteVolume of what never was", p.DeleteVolume(s.Context(), volume))
+		s.must("DeleteVolume of an unknown volume", p.DeleteVolume(s.Context(), volume))
 		s.wantKind("GrowVolume", p.GrowVolume(s.Context(), volume, 1000), provider.KindNotFound)
 		s.wantKind("AttachVolume", p.AttachVolume(s.Context(), volume, unknown), provider.KindNotFound)
 		if err := p.DetachVolume(s.Context(), volume); err != nil {
@@ -168,16 +169,14 @@ func testTerminate(s *suite) {
 	s.must("Terminate again at once", s.Provider.Terminate(s.Context(), r.Reference))
 	if now, err := s.Provider.Machine(s.Context(), r.Reference); err == nil {
 		if now.State != provider.MachineTerminating && now.State != provider.MachineGone {
-			s.Errorf("asked to end, the machine is %s", now.State)
+			s.Errorf("got the state %s after Terminate, want terminating or gone", now.State)
 		}
 	} else {
 		s.wantKind("Machine after Terminate", err, provider.KindNotFound)
 	}
 	s.untilGone(s.Context(), r.Reference)
-	s.must("Terminate of what is gone", s.Provider.Terminate(s.Context(), r.Reference))
-	if err := s.greeted(s.Context(), m); err == nil {
-		s.Errorf("SSH still answers at %s:%d", m.Address, m.SSHPort)
-	}
+	s.must("Terminate of a machine that is gone", s.Provider.Terminate(s.Context(), r.Reference))
+	s.closed(m.Address, m.SSHPort)
 }
 
 func testTerminateBeforeReady(s *suite) {
@@ -185,14 +184,14 @@ func testTerminateBeforeReady(s *suite) {
 	s.launch(r)
 	s.must("Terminate", s.end(s.Context(), r.Reference))
 	s.untilGone(s.Context(), r.Reference)
-	// It must not come back when its installation would have ended.
+	// It must not appear when its installation would have ended.
 	s.Advance(time.Minute)
 	if all := s.listed(s.Context(), r.Reference); len(all) != 0 {
-		s.Errorf("the machine came back: %+v", all)
+		s.Errorf("the machine is listed again: %+v", all)
 	}
 }
 
-func testMachinesOfSeveral(s *suite) {
+func testTwoMachines(s *suite) {
 	o := s.offer()
 	a, b := s.request(o), s.request(o)
 	first, second := s.launch(a), s.launch(b)
@@ -213,18 +212,20 @@ func testMachinesOfSeveral(s *suite) {
 
 func testRestart(s *suite) {
 	if s.Reopen == nil {
-		s.Skip("the harness cannot open the provider anew")
+		s.Skip("the harness cannot reopen the provider")
 	}
 	o := s.offer()
 	a, b := s.request(o), s.request(o)
 	first := s.launch(a)
 	before := s.ready(a.Reference)
-	second := s.launch(b) // still on its way
+	second := s.launch(b) // still being prepared
 	s.Provider = s.Reopen()
 	s.oneMachine(a.Reference, first.ID)
 	s.oneMachine(b.Reference, second.ID)
-	if after := s.ready(a.Reference); after.Address != before.Address || after.SSHPort != before.SSHPort || fmt.Sprint(after.SSHHostKeys) != fmt.Sprint(before.SSHHostKeys) {
-		s.Errorf("after the restart %+v, before it %+v", after, before)
+	after := s.ready(a.Reference)
+	if after.Address != before.Address || after.SSHPort != before.SSHPort ||
+		!slices.Equal(after.SSHHostKeys, before.SSHHostKeys) {
+		s.Errorf("got %+v after the restart, want %+v", after, before)
 	}
 	s.ready(b.Reference)
 	if again := s.launch(b); again.ID != second.ID {
@@ -241,7 +242,7 @@ func testReboot(s *suite) {
 	r := s.request(o)
 	if !o.Capabilities.Reboot {
 		s.launch(r)
-		s.wantKind("Reboot of what cannot be", p.Reboot(s.Context(), r.Reference), provider.KindUnsupported)
+		s.wantKind("Reboot without the capability", p.Reboot(s.Context(), r.Reference), provider.KindUnsupported)
 		return
 	}
 	s.launch(r)
@@ -267,25 +268,23 @@ func testPower(s *suite) {
 	r := s.request(o)
 	s.launch(r)
 	m := s.ready(r.Reference)
-	s.must("PowerOn of what is on", p.PowerOn(s.Context(), r.Reference))
+	s.must("PowerOn of a machine that is on", p.PowerOn(s.Context(), r.Reference))
 	m = s.ready(m.Reference)
-	s.write(m, "/root/kept", "before the night")
+	s.write(m, "/root/kept", "before power off")
 	s.must("PowerOff", p.PowerOff(s.Context(), r.Reference))
 	s.must("PowerOff again at once", p.PowerOff(s.Context(), r.Reference))
 	s.reach(r.Reference, provider.MachineOff)
-	s.must("PowerOff of what is off", p.PowerOff(s.Context(), r.Reference))
-	if err := s.greeted(s.Context(), m); err == nil {
-		s.Error("SSH answers on a machine that is off")
-	}
+	s.must("PowerOff of a machine that is off", p.PowerOff(s.Context(), r.Reference))
+	s.closed(m.Address, m.SSHPort)
 	s.Advance(time.Minute)
 	s.reach(r.Reference, provider.MachineOff)
 	s.oneMachine(r.Reference, m.ID)
 	s.must("PowerOn", p.PowerOn(s.Context(), r.Reference))
 	s.must("PowerOn again at once", p.PowerOn(s.Context(), r.Reference))
 	on := s.ready(r.Reference)
-	s.wantFile(on, "/root/kept", "before the night")
-	s.must("PowerOff before the end", p.PowerOff(s.Context(), r.Reference))
-	s.must("Terminate of what is off", s.end(s.Context(), r.Reference))
+	s.wantFile(on, "/root/kept", "before power off")
+	s.must("PowerOff before Terminate", p.PowerOff(s.Context(), r.Reference))
+	s.must("Terminate of a machine that is off", s.end(s.Context(), r.Reference))
 	s.untilGone(s.Context(), r.Reference)
 }
 
@@ -313,7 +312,7 @@ func testReinstall(s *suite) {
 		if text, err := s.ReadFile(again, "/root/lost"); err == nil {
 			s.Errorf("a file survived the wipe: %q", text)
 		}
-		s.write(again, "/root/new", "the key still opens") // with the keys of the launch
+		s.write(again, "/root/new", "the key is still authorized") // with the keys of the launch
 	}
 }
 

@@ -18,8 +18,8 @@ import (
 	"github.com/billetcloud/billet/internal/provider/sim"
 )
 
-// able is a provider with every ability.
-type able interface {
+// full is a provider with every capability.
+type full interface {
 	provider.Provider
 	provider.Rebooter
 	provider.Powerer
@@ -27,35 +27,35 @@ type able interface {
 	provider.VolumeProvider
 }
 
-// mutants are providers with one fault each, and the test of the suite that must find it.
+// mutants are providers with one defect each, and the test of the suite that must find it.
 var mutants = map[string]struct {
 	foundBy string
-	mutate  func(able) provider.Provider
+	mutate  func(full) provider.Provider
 }{
-	"none": {"", func(p able) provider.Provider { return p }},
-	"a second machine for a repeated launch": {"LaunchAgainIsTheSameMachine", func(p able) provider.Provider {
-		return &doubling{able: p}
+	"none": {"", func(p full) provider.Provider { return p }},
+	"a second machine for a repeated launch": {"LaunchAgain", func(p full) provider.Provider {
+		return &doubling{full: p}
 	}},
-	"a lost answer is launched anew": {"LaunchWithLostAnswerIsOneMachine", func(p able) provider.Provider {
-		return &amnesiac{able: p, lost: map[id.ID]id.ID{}}
+	"a lost launch is repeated": {"LaunchWithLostResponse", func(p full) provider.Provider {
+		return &amnesiac{full: p, lost: map[id.ID]id.ID{}}
 	}},
-	"terminate does nothing":               {"Terminate", func(p able) provider.Provider { return lazy{p} }},
-	"terminating the unknown fails":        {"UnknownReferences", func(p able) provider.Provider { return strict{p} }},
-	"the unknown is unavailable":           {"UnknownReferences", func(p able) provider.Provider { return vague{p} }},
-	"called inside a transaction":          {"RefusesInsideATransaction", func(p able) provider.Provider { return unguarded{p} }},
-	"capabilities without interfaces":      {"AbilitiesAgreeWithInterfaces", func(p able) provider.Provider { return struct{ provider.Provider }{p} }},
-	"machines are not listed":              {"LaunchBecomesReady", func(p able) provider.Provider { return secretive{p} }},
-	"any operating system will do":         {"LaunchOfWhatIsNotSold", func(p able) provider.Provider { return obliging{p} }},
-	"ready too early":                      {"LaunchBecomesReady", func(p able) provider.Provider { return hasty{p} }},
-	"offers share memory":                  {"Offers", func(p able) provider.Provider { return &sharing{able: p} }},
-	"volumes are not listed":               {"VolumesOfSeveral", func(p able) provider.Provider { return forgetful{p} }},
-	"an attached volume is given away":     {"VolumeAttachment", func(p able) provider.Provider { return generous{p} }},
-	"certainty about what was cut short":   {"EndedContext", func(p able) provider.Provider { return certain{p} }},
-	"a machine that is off is switched on": {"Power", func(p able) provider.Provider { return restless{p} }},
+	"terminate does nothing":                 {"Terminate", func(p full) provider.Provider { return lazy{p} }},
+	"terminating the unknown fails":          {"UnknownReferences", func(p full) provider.Provider { return strict{p} }},
+	"the unknown is unavailable":             {"UnknownReferences", func(p full) provider.Provider { return vague{p} }},
+	"called inside a transaction":            {"InsideTransaction", func(p full) provider.Provider { return unguarded{p} }},
+	"capabilities without interfaces":        {"CapabilitiesMatchInterfaces", func(p full) provider.Provider { return struct{ provider.Provider }{p} }},
+	"machines are not listed":                {"LaunchBecomesReady", func(p full) provider.Provider { return secretive{p} }},
+	"any operating system is accepted":       {"LaunchRefusals", func(p full) provider.Provider { return obliging{p} }},
+	"ready too early":                        {"LaunchBecomesReady", func(p full) provider.Provider { return hasty{p} }},
+	"offers share memory":                    {"Offers", func(p full) provider.Provider { return &sharing{full: p} }},
+	"volumes are not listed":                 {"TwoVolumes", func(p full) provider.Provider { return forgetful{p} }},
+	"an attached volume is moved":            {"VolumeAttachment", func(p full) provider.Provider { return generous{p} }},
+	"a definitive error for a canceled call": {"EndedContext", func(p full) provider.Provider { return certain{p} }},
+	"a machine that is off is switched on":   {"Power", func(p full) provider.Provider { return restless{p} }},
 }
 
 type doubling struct {
-	able
+	full
 	mu    sync.Mutex
 	count map[id.ID]int
 }
@@ -71,13 +71,13 @@ func (d *doubling) Launch(ctx context.Context, r provider.LaunchRequest) (provid
 	if again {
 		r.Reference += "x"
 	}
-	m, err := d.able.Launch(ctx, r)
+	m, err := d.full.Launch(ctx, r)
 	m.Reference = reference
 	return m, err
 }
 
 type amnesiac struct {
-	able
+	full
 	lost map[id.ID]id.ID
 }
 
@@ -86,68 +86,68 @@ func (a *amnesiac) Launch(ctx context.Context, r provider.LaunchRequest) (provid
 		a.lost[r.Reference] = r.Reference + "x"
 		hidden := r
 		hidden.Reference += "x"
-		_, _ = a.able.Launch(context.WithoutCancel(ctx), hidden)
+		_, _ = a.full.Launch(context.WithoutCancel(ctx), hidden)
 		return provider.Machine{}, &provider.Error{Kind: provider.KindUnavailable}
 	}
-	return a.able.Launch(ctx, r)
+	return a.full.Launch(ctx, r)
 }
 
 func (a *amnesiac) Machines(ctx context.Context) ([]provider.Machine, error) {
-	all, err := a.able.Machines(ctx)
+	all, err := a.full.Machines(ctx)
 	for i := range all {
 		all[i].Reference = id.ID(strings.TrimSuffix(string(all[i].Reference), "x"))
 	}
 	return all, err
 }
 
-type forgetful struct{ able }
+type forgetful struct{ full }
 
 func (forgetful) Volumes(context.Context) ([]provider.Volume, error) { return nil, nil }
 
-type lazy struct{ able }
+type lazy struct{ full }
 
 func (lazy) Terminate(context.Context, id.ID) error { return nil }
 
-type strict struct{ able }
+type strict struct{ full }
 
 func (p strict) Terminate(ctx context.Context, r id.ID) error {
 	if _, err := p.Machine(ctx, r); err != nil {
 		return err
 	}
-	return p.able.Terminate(ctx, r)
+	return p.full.Terminate(ctx, r)
 }
 
-type vague struct{ able }
+type vague struct{ full }
 
 func (p vague) Machine(ctx context.Context, r id.ID) (provider.Machine, error) {
-	m, err := p.able.Machine(ctx, r)
+	m, err := p.full.Machine(ctx, r)
 	if err != nil {
 		err = errors.New("404")
 	}
 	return m, err
 }
 
-type unguarded struct{ able }
+type unguarded struct{ full }
 
 func (p unguarded) Offers(context.Context) ([]provider.Offer, error) {
-	return p.able.Offers(context.Background())
+	return p.full.Offers(context.Background())
 }
 
-type secretive struct{ able }
+type secretive struct{ full }
 
 func (secretive) Machines(context.Context) ([]provider.Machine, error) { return nil, nil }
 
-type obliging struct{ able }
+type obliging struct{ full }
 
 func (p obliging) Launch(ctx context.Context, r provider.LaunchRequest) (provider.Machine, error) {
 	r.OperatingSystem = "Ubuntu 22.04"
-	return p.able.Launch(ctx, r)
+	return p.full.Launch(ctx, r)
 }
 
-type hasty struct{ able }
+type hasty struct{ full }
 
 func (p hasty) Machine(ctx context.Context, r id.ID) (provider.Machine, error) {
-	m, err := p.able.Machine(ctx, r)
+	m, err := p.full.Machine(ctx, r)
 	if m.State == provider.MachineProvisioning {
 		m.State = provider.MachineReady
 	}
@@ -155,46 +155,46 @@ func (p hasty) Machine(ctx context.Context, r id.ID) (provider.Machine, error) {
 }
 
 type sharing struct {
-	able
+	full
 	offers []provider.Offer
 }
 
 func (p *sharing) Offers(ctx context.Context) ([]provider.Offer, error) {
 	var err error
 	if p.offers == nil {
-		p.offers, err = p.able.Offers(ctx)
+		p.offers, err = p.full.Offers(ctx)
 	}
 	return p.offers, err
 }
 
-type generous struct{ able }
+type generous struct{ full }
 
 func (p generous) AttachVolume(ctx context.Context, v, m id.ID) error {
-	if err := p.able.AttachVolume(ctx, v, m); provider.KindOf(errors.Join(err, errNone)) != provider.KindRejected {
+	if err := p.full.AttachVolume(ctx, v, m); provider.KindOf(errors.Join(err, errNone)) != provider.KindRejected {
 		return err
 	}
 	if err := p.DetachVolume(ctx, v); err != nil {
 		return err
 	}
-	return p.able.AttachVolume(ctx, v, m)
+	return p.full.AttachVolume(ctx, v, m)
 }
 
-// errNone makes KindOf answer for nil.
+// errNone makes KindOf accept nil.
 var errNone = errors.New("none")
 
-type certain struct{ able }
+type certain struct{ full }
 
 func (p certain) Launch(ctx context.Context, r provider.LaunchRequest) (provider.Machine, error) {
 	if ctx.Err() != nil {
 		return provider.Machine{}, &provider.Error{Kind: provider.KindRejected}
 	}
-	return p.able.Launch(ctx, r)
+	return p.full.Launch(ctx, r)
 }
 
-type restless struct{ able }
+type restless struct{ full }
 
 func (p restless) PowerOff(ctx context.Context, r id.ID) error {
-	return errors.Join(p.able.PowerOff(ctx, r), p.PowerOn(ctx, r))
+	return errors.Join(p.full.PowerOff(ctx, r), p.PowerOn(ctx, r))
 }
 
 const mutantName = "BILLET_PROVIDERTEST_MUTANT"
@@ -203,7 +203,7 @@ const mutantName = "BILLET_PROVIDERTEST_MUTANT"
 func TestMutant(t *testing.T) {
 	mutant, ok := mutants[os.Getenv(mutantName)]
 	if !ok {
-		t.Skip("TestSuiteFindsEveryMutant runs this in a process of its own, since it is to fail")
+		t.Skip("TestRun_FindsMutants runs this in a process of its own, since it must fail")
 	}
 	providertest.Run(t, func(t *testing.T) providertest.Harness {
 		c := clock.NewFrozen(time.Date(2028, 2, 29, 23, 58, 30, 0, time.UTC))
@@ -213,12 +213,12 @@ func TestMutant(t *testing.T) {
 		}
 		t.Cleanup(func() { _ = w.Close() })
 		return providertest.Harness{
-			Provider: mutant.mutate(w.Providers()[0].(able)), Advance: c.Advance, OfferKey: "off_abc123", Region: "dallas-usa-5",
+			Provider: mutant.mutate(w.Providers()[0].(full)), Advance: c.Advance, OfferKey: "off_abc123", Region: "dallas-usa-5",
 		}
 	})
 }
 
-func TestSuiteFindsEveryMutant(t *testing.T) {
+func TestRun_FindsMutants(t *testing.T) {
 	for name, mutant := range mutants {
 		t.Run(name, func(t *testing.T) {
 			c := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestMutant$", "-test.v")
@@ -226,7 +226,7 @@ func TestSuiteFindsEveryMutant(t *testing.T) {
 			out, err := c.CombinedOutput()
 			if mutant.foundBy == "" {
 				if err != nil {
-					t.Errorf("the suite fails what it should not:\n%s", out)
+					t.Errorf("the suite fails without a defect:\n%s", out)
 				}
 				return
 			}

@@ -1,18 +1,14 @@
 package providertest
 
 import (
-	"cmp"
-	"fmt"
-	"net"
-
 	"github.com/billetcloud/billet/internal/provider"
 )
 
-// testHostKey wants a machine that is given an SSH host key to show it.
+// testHostKey checks that a machine shows the SSH host key of its launch.
 func testHostKey(s *suite) {
 	p, can := s.Provider.(provider.HostKeyTaker)
 	if !can {
-		s.Skip("the provider's machines cannot be given a host key")
+		s.Skip("the provider does not take host keys")
 	}
 	offers, err := s.Provider.Offers(s.Context())
 	if err != nil {
@@ -31,31 +27,19 @@ func testHostKey(s *suite) {
 			r.HostKey, r.CloudInit = key, cloudInit
 			s.launch(r)
 			m := s.ready(r.Reference)
-			s.shows(provider.Node{Address: m.Address, SSHPort: m.SSHPort}, key.Public)
-			for _, n := range m.Nodes {
-				s.shows(n, key.Public)
+			for _, n := range append(m.Nodes, provider.Node{Address: m.Address, SSHPort: m.SSHPort}) {
+				if got, err := s.probe(n.Address, n.SSHPort, true); err != nil || got != key.Public {
+					s.Errorf("%s: got the host key %q, %v, want %q", n.Address, got, err, key.Public)
+				}
 			}
 			s.Advance(s.Provider.Info().PollEvery)
 		}
 		return
 	}
-	s.Skip("no offer takes a host key now")
+	s.Skip("no available offer takes a host key")
 }
 
-// shows wants the node's SSH to show that host key.
-func (s *suite) shows(n provider.Node, want string) {
-	s.Helper()
-	port := n.SSHPort
-	if s.Port != nil {
-		port = cmp.Or(s.Port(n.Address), port)
-	}
-	got, err := provider.ProbeSSH(s.Context(), provider.Endpoint{Address: net.JoinHostPort(n.Address, fmt.Sprint(port)), Private: true, WantKey: true})
-	if err != nil || got != want {
-		s.Errorf("%s shows the host key %q, %v; it was given %q", n.Address, got, err, want)
-	}
-}
-
-// testCluster wants every node of a cluster, each with an SSH of its own.
+// testCluster checks that a cluster shows every node, each with SSH.
 func testCluster(s *suite) {
 	offers, err := s.Provider.Offers(s.Context())
 	if err != nil {
@@ -73,9 +57,7 @@ func testCluster(s *suite) {
 		}
 		seen := map[string]bool{}
 		for _, n := range m.Nodes {
-			one := m
-			one.Address, one.SSHPort = n.Address, n.SSHPort
-			if err := s.greeted(s.Context(), one); err != nil || seen[n.Address] {
+			if _, err := s.probe(n.Address, n.SSHPort, false); err != nil || seen[n.Address] {
 				s.Errorf("node %+v: %v", n, err)
 			}
 			seen[n.Address] = true
@@ -92,13 +74,9 @@ func testCluster(s *suite) {
 		s.must("Terminate", s.end(s.Context(), r.Reference))
 		s.untilGone(s.Context(), r.Reference)
 		for _, n := range m.Nodes {
-			one := m
-			one.Address, one.SSHPort = n.Address, n.SSHPort
-			if s.greeted(s.Context(), one) == nil {
-				s.Errorf("SSH of node %s answers after the machine's end", n.Address)
-			}
+			s.closed(n.Address, n.SSHPort)
 		}
 		return
 	}
-	s.Skip("no cluster is sold now")
+	s.Skip("no cluster is available")
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/billetcloud/billet/internal/provider"
 )
 
-// volumes skips the test where the provider has none, and returns an offer in a region that has.
+// volumes returns an offer in a region with volumes, and skips the test where the provider has none.
 func (s *suite) volumes() (provider.VolumeProvider, provider.Offer, provider.VolumePricing) {
 	s.Helper()
 	p, ok := s.Provider.(provider.VolumeProvider)
@@ -37,7 +37,7 @@ func (s *suite) volumes() (provider.VolumeProvider, provider.Offer, provider.Vol
 			}
 		}
 	}
-	s.Fatal("no offer that can have volumes, in a region that has them")
+	s.Fatal("no available offer in a region with volumes")
 	return nil, provider.Offer{}, provider.VolumePricing{}
 }
 
@@ -64,12 +64,12 @@ func (s *suite) volumeReady(p provider.VolumeProvider, r provider.VolumeRequest)
 	v, err := p.CreateVolume(s.Context(), r)
 	s.must("CreateVolume", err)
 	if v.ID == "" || v.Reference != r.Reference || v.SizeGB != r.SizeGB || v.Failed || v.AttachedTo != "" {
-		s.Fatalf("CreateVolume answered %+v", v)
+		s.Fatalf("CreateVolume returned %+v", v)
 	}
 	return s.untilVolume(p, r.Reference, "ready", func(v provider.Volume) bool { return v.Ready })
 }
 
-func (s *suite) untilVolume(p provider.VolumeProvider, reference id.ID, what string, look func(provider.Volume) bool) provider.Volume {
+func (s *suite) untilVolume(p provider.VolumeProvider, reference id.ID, what string, check func(provider.Volume) bool) provider.Volume {
 	s.Helper()
 	var v provider.Volume
 	s.until(what, volumeLimit, func() (bool, string) {
@@ -79,7 +79,7 @@ func (s *suite) untilVolume(p provider.VolumeProvider, reference id.ID, what str
 		if v.Failed {
 			s.Fatalf("the volume failed: %+v", v)
 		}
-		return look(v), fmt.Sprintf("%+v", v)
+		return check(v), fmt.Sprintf("%+v", v)
 	})
 	return v
 }
@@ -91,7 +91,7 @@ func (s *suite) attached(p provider.VolumeProvider, volume, machine id.ID) provi
 	v := s.untilVolume(p, volume, "attached", func(v provider.Volume) bool { return v.AttachedTo == machine })
 	server, share, remote := strings.Cut(v.MountPath, ":/")
 	if v.MountPath != "" && !path.IsAbs(v.MountPath) && (!remote || net.ParseIP(strings.Trim(server, "[]")) == nil || share == "") {
-		s.Errorf("attached at %q, which is neither a path nor a share to mount", v.MountPath)
+		s.Errorf("got the mount path %q, want a path or a share", v.MountPath)
 	}
 	return v
 }
@@ -110,8 +110,8 @@ func (s *suite) volumesListed(p provider.VolumeProvider, references ...id.ID) []
 	return slices.DeleteFunc(all, func(v provider.Volume) bool { return !slices.Contains(references, v.Reference) })
 }
 
-// testVolumesOfSeveral checks that the list has each volume once from its creation to its end, as Volume tells it.
-func testVolumesOfSeveral(s *suite) {
+// testTwoVolumes checks that the list has each volume once, as Volume returns it.
+func testTwoVolumes(s *suite) {
 	p, _, in := s.volumes()
 	first, second := s.volumeRequest(in, "first"), s.volumeRequest(in, "second")
 	if all := s.volumesListed(p, first.Reference, second.Reference); len(all) != 0 {
@@ -133,7 +133,7 @@ func testVolumesOfSeveral(s *suite) {
 		one, err := p.Volume(s.Context(), listed.Reference)
 		s.must("Volume", err)
 		if one != listed {
-			s.Errorf("Volumes says %+v and Volume %+v", listed, one)
+			s.Errorf("Volumes lists %+v, Volume returns %+v", listed, one)
 		}
 	}
 	s.must("DeleteVolume", p.DeleteVolume(s.Context(), first.Reference))
@@ -147,12 +147,12 @@ func testVolumeLife(s *suite) {
 	p, _, in := s.volumes()
 	r := s.volumeRequest(in, "conformance")
 	v := s.volumeReady(p, r)
-	s.must("GrowVolume to the size that it has", p.GrowVolume(s.Context(), r.Reference, v.SizeGB))
+	s.must("GrowVolume to the same size", p.GrowVolume(s.Context(), r.Reference, v.SizeGB))
 	larger := min(v.SizeGB+10, in.MaxSizeGB)
 	s.must("GrowVolume", p.GrowVolume(s.Context(), r.Reference, larger))
 	s.must("GrowVolume again", p.GrowVolume(s.Context(), r.Reference, larger))
 	s.untilVolume(p, r.Reference, "larger", func(v provider.Volume) bool { return v.SizeGB == larger })
-	s.must("DetachVolume of what is not attached", p.DetachVolume(s.Context(), r.Reference))
+	s.must("DetachVolume of a detached volume", p.DetachVolume(s.Context(), r.Reference))
 	s.must("DeleteVolume", p.DeleteVolume(s.Context(), r.Reference))
 	s.must("DeleteVolume again at once", p.DeleteVolume(s.Context(), r.Reference))
 	s.until("deleted", volumeLimit, func() (bool, string) {
@@ -160,10 +160,10 @@ func testVolumeLife(s *suite) {
 		if err == nil {
 			return false, fmt.Sprintf("%+v", v)
 		}
-		s.wantKind("Volume of what is deleted", err, provider.KindNotFound)
+		s.wantKind("Volume of a deleted volume", err, provider.KindNotFound)
 		return true, ""
 	})
-	s.must("DeleteVolume of what is gone", p.DeleteVolume(s.Context(), r.Reference))
+	s.must("DeleteVolume of a deleted volume", p.DeleteVolume(s.Context(), r.Reference))
 }
 
 func testVolumeCreateAgain(s *suite) {
@@ -171,7 +171,7 @@ func testVolumeCreateAgain(s *suite) {
 	r := s.volumeRequest(in, "conformance")
 	ctx, cancel := context.WithCancel(s.Context())
 	go cancel()
-	_, _ = p.CreateVolume(ctx, r) // its answer is lost, or it never began
+	_, _ = p.CreateVolume(ctx, r) // its response is lost, or it never began
 	first := s.volumeReady(p, r)
 	again, err := p.CreateVolume(s.Context(), r)
 	s.must("CreateVolume again", err)
@@ -187,9 +187,9 @@ func testVolumeCreateAgain(s *suite) {
 func testVolumeRefusals(s *suite) {
 	p, _, in := s.volumes()
 	for name, change := range map[string]func(*provider.VolumeRequest){
-		"a region that there is not": func(r *provider.VolumeRequest) { r.Region = "no-such-region" },
-		"too small a size":           func(r *provider.VolumeRequest) { r.SizeGB = in.MinSizeGB - 1 },
-		"too large a size":           func(r *provider.VolumeRequest) { r.SizeGB = in.MaxSizeGB + 1 },
+		"an unknown region": func(r *provider.VolumeRequest) { r.Region = "no-such-region" },
+		"too small a size":  func(r *provider.VolumeRequest) { r.SizeGB = in.MinSizeGB - 1 },
+		"too large a size":  func(r *provider.VolumeRequest) { r.SizeGB = in.MaxSizeGB + 1 },
 	} {
 		r := s.volumeRequest(in, "conformance")
 		change(&r)
@@ -204,9 +204,9 @@ func testVolumeRefusals(s *suite) {
 	if r.SizeGB > 1 {
 		s.wantKind("GrowVolume to less", p.GrowVolume(s.Context(), r.Reference, r.SizeGB-1), provider.KindRejected)
 	}
-	s.wantKind("AttachVolume to no machine", p.AttachVolume(s.Context(), r.Reference, s.ids.New(id.Deployment)), provider.KindNotFound)
+	s.wantKind("AttachVolume to an unknown machine", p.AttachVolume(s.Context(), r.Reference, s.ids.New(id.Deployment)), provider.KindNotFound)
 	if v, err := p.Volume(s.Context(), r.Reference); err != nil || v.SizeGB != r.SizeGB || v.AttachedTo != "" {
-		s.Errorf("after what was refused: %+v, %v", v, err)
+		s.Errorf("after the refusals: %+v, %v", v, err)
 	}
 }
 
@@ -231,9 +231,9 @@ func testVolumeAttachment(s *suite) {
 	s.wantFile(m, v.MountPath+"/file", "on the volume")
 
 	s.wantKind("AttachVolume to a second machine", p.AttachVolume(s.Context(), r.Reference, b.Reference), provider.KindRejected)
-	s.wantKind("DeleteVolume of what is attached", p.DeleteVolume(s.Context(), r.Reference), provider.KindRejected)
+	s.wantKind("DeleteVolume of an attached volume", p.DeleteVolume(s.Context(), r.Reference), provider.KindRejected)
 	if v, err := p.Volume(s.Context(), r.Reference); err != nil || v.AttachedTo != a.Reference {
-		s.Fatalf("after what was refused: %+v, %v", v, err)
+		s.Fatalf("after the refusals: %+v, %v", v, err)
 	}
 	s.wantFile(m, v.MountPath+"/file", "on the volume")
 
@@ -264,7 +264,7 @@ func testVolumeOutlivesItsMachine(s *suite) {
 	}
 	s.must("Terminate", s.end(s.Context(), a.Reference))
 	s.untilGone(s.Context(), a.Reference)
-	s.untilVolume(p, r.Reference, "let go by the machine that is gone", func(v provider.Volume) bool { return v.AttachedTo == "" })
+	s.untilVolume(p, r.Reference, "detached from the machine that is gone", func(v provider.Volume) bool { return v.AttachedTo == "" })
 	s.launch(b)
 	m = s.ready(b.Reference)
 	v = s.attached(p, r.Reference, b.Reference)
