@@ -16,7 +16,7 @@ import (
 	"github.com/billetcloud/billet/internal/provider"
 )
 
-func TestNothingPrivateIsDialed(t *testing.T) {
+func TestDialSSH_RefusesPrivateAddresses(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -53,7 +53,7 @@ func TestNothingPrivateIsDialed(t *testing.T) {
 }
 
 // OpenSSH is the judge: its server takes the key that we made, and ssh-keyscan sees the one that we see.
-func TestHostKeyIsOneForOpenSSH(t *testing.T) {
+func TestNewHostKey_WorksWithOpenSSH(t *testing.T) {
 	sshd, err := exec.LookPath("/usr/sbin/sshd")
 	if err != nil {
 		t.Fatalf("openssh-server is not installed: %v", err)

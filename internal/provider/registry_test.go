@@ -21,7 +21,7 @@ func (named) Launch(context.Context, provider.LaunchRequest) (m provider.Machine
 	return m, &provider.Error{Kind: provider.KindRejected}
 }
 
-func TestASetKeepsItsOrderAndIsNotChangedFromOutside(t *testing.T) {
+func TestRegistry_All(t *testing.T) {
 	s := provider.NewRegistry(named("voltage-park"), named("a1"))
 	all := s.All()
 	all[0] = named("other")
@@ -33,7 +33,7 @@ func TestASetKeepsItsOrderAndIsNotChangedFromOutside(t *testing.T) {
 	}
 }
 
-func TestASetRefusesSlugsThatCannotNameOne(t *testing.T) {
+func TestNewRegistry_PanicsOnInvalidSlugs(t *testing.T) {
 	for name, slugs := range map[string][]named{"twice": {"a", "b", "a"}, "missing": {""}, "capitals": {"A"}, "hyphen": {"a-"}, "space": {"a b"}, "slash": {"a/b"}} {
 		func() {
 			defer func() {

@@ -104,7 +104,7 @@ func running(reference id.ID) map[string]any {
 	}
 }
 
-func TestSettingsAreChecked(t *testing.T) {
+func TestNew_Settings(t *testing.T) {
 	good := serve(t).account()
 	for name, change := range map[string]func(a *upstream.Account){
 		"unknown":      func(a *upstream.Account) { a.Settings = map[string]string{"project": "p"} },
@@ -130,7 +130,7 @@ func TestSettingsAreChecked(t *testing.T) {
 }
 
 // The volumes of a region are one provider's, so another's offers there have none.
-func TestVolumesAreThoseOfOneProviderInEachRegion(t *testing.T) {
+func TestAdapter_VolumesOfOneProviderPerRegion(t *testing.T) {
 	s := serve(t)
 	sold := func(id, by, region string) map[string]any {
 		return map[string]any{
@@ -161,7 +161,7 @@ func TestVolumesAreThoseOfOneProviderInEachRegion(t *testing.T) {
 }
 
 // How a deployment ended is told once it is not listed any more, until we have ended it ourselves.
-func TestHowADeploymentEndedIsTold(t *testing.T) {
+func TestAdapter_MachineStatesHowItEnded(t *testing.T) {
 	for status, want := range map[string]provider.MachineState{"failed": provider.MachineFailed, "interrupted": provider.MachineLost} {
 		s, reference := serve(t), ids.New(id.Deployment)
 		d := running(reference)
@@ -189,7 +189,7 @@ func TestHowADeploymentEndedIsTold(t *testing.T) {
 	}
 }
 
-func TestStatusesAreStatesAndAnUnknownOneKeepsTheLast(t *testing.T) {
+func TestAdapter_States(t *testing.T) {
 	s, reference := serve(t), ids.New(id.Deployment)
 	d := running(reference)
 	s.page["/deployments"] = []map[string]any{d}
@@ -223,7 +223,7 @@ func TestStatusesAreStatesAndAnUnknownOneKeepsTheLast(t *testing.T) {
 	}
 }
 
-func TestActionsThatWait(t *testing.T) {
+func TestAdapter_ActionInProgress(t *testing.T) {
 	s, reference := serve(t), ids.New(id.Deployment)
 	d := running(reference)
 	d["pendingAction"] = "reboot"
@@ -241,7 +241,7 @@ func TestActionsThatWait(t *testing.T) {
 }
 
 // An action that was asked for before may be done between our look and our request, which is refused then.
-func TestAnActionThatCameAboutMeanwhileIsASuccess(t *testing.T) {
+func TestAdapter_ActionDoneMeanwhile(t *testing.T) {
 	for after, good := range map[string]bool{"stopped": true, "running": false} {
 		s, reference := serve(t), ids.New(id.Deployment)
 		d := running(reference)
@@ -261,7 +261,7 @@ func TestAnActionThatCameAboutMeanwhileIsASuccess(t *testing.T) {
 	}
 }
 
-func TestTwoDeploymentsOfOneReference(t *testing.T) {
+func TestAdapter_TwoMachinesOfOneReference(t *testing.T) {
 	s, reference := serve(t), ids.New(id.Deployment)
 	a, b := running(reference), running(reference)
 	b["id"], b["name"], b["tags"] = "dep_other", "renamed", []string{"mine", "billet:" + upstream.Mark(reference)}
@@ -276,7 +276,7 @@ func TestTwoDeploymentsOfOneReference(t *testing.T) {
 	}
 }
 
-func TestListsArePagedToTheEnd(t *testing.T) {
+func TestAdapter_ReadsAllPages(t *testing.T) {
 	s := serve(t)
 	var references []id.ID
 	for range 120 {
@@ -296,7 +296,7 @@ func TestListsArePagedToTheEnd(t *testing.T) {
 	providertest.WantKind(t, "Machine of nothing with half a list", err, provider.KindUnavailable)
 }
 
-func TestGarbageIsNoStatement(t *testing.T) {
+func TestAdapter_MalformedListsAreUnavailable(t *testing.T) {
 	for _, body := range []string{
 		`{}`, `{"success":true}`, `{"success":true,"data":null,"pagination":{"total":0}}`, `{"success":true,"data":[]}`, `[]`, `{"data":{}}`, `{"data":[{"name":"x"}],"pagination":{"total":1}}`,
 		`{"data":[{"id":7}],"pagination":{"total":1}}`, `{"data":[],"pagination":{"total":5}}`,
@@ -313,7 +313,7 @@ func TestGarbageIsNoStatement(t *testing.T) {
 	}
 }
 
-func TestRefusalsHaveKinds(t *testing.T) {
+func TestAdapter_ErrorKinds(t *testing.T) {
 	for _, x := range []struct {
 		status int
 		code   string
@@ -346,7 +346,7 @@ func TestRefusalsHaveKinds(t *testing.T) {
 }
 
 // A deploy too many holds up no look: the other Billet counts them apart.
-func TestADeployTooManyHoldsUpNoLook(t *testing.T) {
+func TestAdapter_ThrottledDeployPausesNoReads(t *testing.T) {
 	s := serve(t)
 	s.page["/deployments"] = nil
 	b := s.open(t)
@@ -359,7 +359,7 @@ func TestADeployTooManyHoldsUpNoLook(t *testing.T) {
 }
 
 // A hundred machines are looked at for ten minutes, as the rooms do, inside the limit of a key that nobody has raised.
-func TestAHundredMachinesStayInsideTheLimits(t *testing.T) {
+func TestAdapter_HundredMachinesStayWithinTheBudget(t *testing.T) {
 	s := serve(t)
 	var references []id.ID
 	for range 100 {

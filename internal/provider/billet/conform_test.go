@@ -115,7 +115,7 @@ func (p patient) Terminate(ctx context.Context, reference id.ID) error {
 	}
 }
 
-func TestConforms(t *testing.T) {
+func TestConformance(t *testing.T) {
 	server := servertest.Start(t, "--sim", "--sim-machines", "banner")
 	providertest.Run(t, func(t *testing.T) providertest.Harness {
 		o := connect(t, server, "100000")

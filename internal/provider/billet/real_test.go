@@ -19,7 +19,7 @@ func keyLine(t *testing.T) string {
 	return line
 }
 
-func TestAgainstARealServer(t *testing.T) {
+func TestAdapter_RealServer(t *testing.T) {
 	server := servertest.Start(t, "--sim", "--sim-machines", "banner")
 	able := provider.Capabilities{Reboot: true, Power: true, Reinstall: true, Volumes: true, CloudInit: true}
 	request := func(o *other) provider.LaunchRequest {

@@ -11,7 +11,7 @@ import (
 
 const typeText = `"t":{"instance_type":{"name":"t","gpu_description":"H100 (80 GB SXM5)","price_cents_per_hour":299,"specs":{"vcpus":1,"memory_gib":1000,"storage_gib":1,"gpus":1}},"regions_with_capacity_available":[{"name":"r","description":"R"}]}`
 
-func TestTypesThatCannotBeOffered(t *testing.T) {
+func TestOffersOf_SkipsTypes(t *testing.T) {
 	for name, c := range map[string]struct {
 		old, new string
 		offers   int
@@ -49,7 +49,7 @@ func TestTypesThatCannotBeOffered(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoLongerNamedIsForgotten(t *testing.T) {
+func TestOffersOf_ForgetsTypesThatAreNoLongerSold(t *testing.T) {
 	seen := map[string]map[string]wireRegion{}
 	full := `{"data":{` + typeText + `}}`
 	for i, text := range []string{full, `{"data":{}}`, full} {
@@ -60,7 +60,7 @@ func TestWhatIsNoLongerNamedIsForgotten(t *testing.T) {
 	}
 }
 
-func TestAnAnswerWithoutItsListIsGarbage(t *testing.T) {
+func TestMalformedLists(t *testing.T) {
 	for _, text := range []string{``, `null`, `{}`, `[]`, `{"data":null}`, `{"data":7}`, `{"data":[{}`} {
 		machines, err := machinesOf([]byte(text))
 		if err == nil || provider.KindOf(err) != provider.KindUnavailable {
@@ -118,7 +118,7 @@ func FuzzAnswers(f *testing.F) {
 	})
 }
 
-func TestArchitectureIsWhatTheCatalogueSays(t *testing.T) {
+func TestWireType_Architecture(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"name":"gpu_1x_new","architecture":"arm64"}`:    "arm64",
 		`{"name":"gpu_1x_gh200","architecture":"x86_64"}`: "x86_64",
@@ -132,7 +132,7 @@ func TestArchitectureIsWhatTheCatalogueSays(t *testing.T) {
 	}
 }
 
-func TestStatedPriceOfAMachine(t *testing.T) {
+func TestWireInstance_Cost(t *testing.T) {
 	all, err := machinesOf([]byte(`{"data":[
 		{"id":"1","status":"active","instance_type":{"name":"gpu_1x_a10","price_cents_per_hour":129}},
 		{"id":"2","status":"active","instance_type":{"price_cents_per_hour":"dear"}},

@@ -44,7 +44,7 @@ func launch(t *testing.T, cloud *lambdatest.Cloud, a *lambda.Adapter, r provider
 	return m
 }
 
-func TestSettings(t *testing.T) {
+func TestNew_Settings(t *testing.T) {
 	for name, c := range map[string]struct {
 		account upstream.Account
 		says    string
@@ -75,7 +75,7 @@ func offers(t *testing.T, a *lambda.Adapter) []string {
 	return got
 }
 
-func TestOffersAreWhatTheCloudSells(t *testing.T) {
+func TestAdapter_Offers(t *testing.T) {
 	cloud := lambdatest.Serve(t)
 	a := open(t, cloud)
 	want := []string{
@@ -113,7 +113,7 @@ func TestOffersAreWhatTheCloudSells(t *testing.T) {
 	}
 }
 
-func TestWhatTheCloudRefuses(t *testing.T) {
+func TestAdapter_LaunchRefusals(t *testing.T) {
 	cloud := lambdatest.Serve(t)
 	a := open(t, cloud)
 	said := func(code string) string {
@@ -172,7 +172,7 @@ func TestWhatTheCloudRefuses(t *testing.T) {
 	}
 }
 
-func TestALaunchIsHeldBackForTwelveSeconds(t *testing.T) {
+func TestAdapter_LaunchLimit(t *testing.T) {
 	cloud := lambdatest.Serve(t)
 	a := open(t, cloud)
 	launch(t, cloud, a, request())
@@ -200,7 +200,7 @@ func TestALaunchIsHeldBackForTwelveSeconds(t *testing.T) {
 	}
 }
 
-func TestWhatAMachineIsLaunchedWith(t *testing.T) {
+func TestAdapter_LaunchParameters(t *testing.T) {
 	cloud := lambdatest.Serve(t)
 	a := open(t, cloud)
 	r := request()
@@ -225,7 +225,7 @@ func TestWhatAMachineIsLaunchedWith(t *testing.T) {
 	}
 }
 
-func TestKeysAreKnownByTheirMaterial(t *testing.T) {
+func TestAdapter_KeysAreIdentifiedByTheirMaterial(t *testing.T) {
 	cloud := lambdatest.Serve(t)
 	cloud.PlantKey("mine", key+" home")
 	launch(t, cloud, open(t, cloud), request())
@@ -248,7 +248,7 @@ func TestKeysAreKnownByTheirMaterial(t *testing.T) {
 	}
 }
 
-func TestStates(t *testing.T) {
+func TestAdapter_States(t *testing.T) {
 	cloud := lambdatest.Serve(t)
 	var log bytes.Buffer
 	account := cloud.Account()
@@ -292,7 +292,7 @@ func TestStates(t *testing.T) {
 	}
 }
 
-func TestRebootAndEndWhileSomethingIsInProgress(t *testing.T) {
+func TestAdapter_RebootAndTerminateDuringAnAction(t *testing.T) {
 	cloud := lambdatest.Serve(t)
 	a := open(t, cloud)
 	r := request()
@@ -320,7 +320,7 @@ func TestRebootAndEndWhileSomethingIsInProgress(t *testing.T) {
 	}
 }
 
-func TestAMissingListSaysNothingOfMachines(t *testing.T) {
+func TestAdapter_MissingListIsUnavailable(t *testing.T) {
 	cloud := lambdatest.Serve(t)
 	account := cloud.Account()
 	account.BaseURL += "/elsewhere" // answered with 404
@@ -338,7 +338,7 @@ func TestAMissingListSaysNothingOfMachines(t *testing.T) {
 	}
 }
 
-func TestTwoOfOneReference(t *testing.T) {
+func TestAdapter_TwoMachinesOfOneReference(t *testing.T) {
 	cloud := lambdatest.Serve(t)
 	a := open(t, cloud)
 	r := request()
@@ -372,7 +372,7 @@ func TestTwoOfOneReference(t *testing.T) {
 
 // A hundred machines are launched, as fast as the cloud takes launches, and looked at, together with what else a server asks: never two
 // requests within a second.
-func TestAHundredMachinesStayWithinTheBudget(t *testing.T) {
+func TestAdapter_HundredMachinesStayWithinTheBudget(t *testing.T) {
 	cloud := lambdatest.Serve(t)
 	a := open(t, cloud)
 	references := make([]id.ID, 100)
@@ -420,7 +420,7 @@ func TestAHundredMachinesStayWithinTheBudget(t *testing.T) {
 	}
 }
 
-func TestALostLaunchIsFoundAgain(t *testing.T) {
+func TestAdapter_LaunchWithLostResponse(t *testing.T) {
 	cloud := lambdatest.Serve(t)
 	a := open(t, cloud)
 	r := request()

@@ -15,7 +15,7 @@ func open(t *testing.T, c *latitudetest.Cloud) *latitude.Adapter {
 	return upstreamtest.Open(t, c.Account(), latitude.New)
 }
 
-func TestConforms(t *testing.T) {
+func TestConformance(t *testing.T) {
 	providertest.Run(t, func(t *testing.T) providertest.Harness {
 		c := latitudetest.Serve(t)
 		t.Cleanup(func() {

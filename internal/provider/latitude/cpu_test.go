@@ -6,7 +6,7 @@ import (
 )
 
 // What the cloud calls cores is those of all processors for some plans, and of one for others.
-func TestCoresOfPlans(t *testing.T) {
+func TestVCPUs(t *testing.T) {
 	for text, want := range map[string]int{
 		`{"type":"AMD 9355","cores":64,"count":2}`:       64,
 		`{"type":"AMD Epyc 9555","cores":64,"count":2}`:  128,

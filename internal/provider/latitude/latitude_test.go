@@ -46,7 +46,7 @@ func launch(t *testing.T, l *latitude.Adapter, r provider.LaunchRequest) provide
 	return m
 }
 
-func TestSettingsAreChecked(t *testing.T) {
+func TestNew_Settings(t *testing.T) {
 	good := latitudetest.Serve(t).Account()
 	for name, change := range map[string]func(a *upstream.Account){
 		"no project": func(a *upstream.Account) { a.Settings = nil },
@@ -61,7 +61,7 @@ func TestSettingsAreChecked(t *testing.T) {
 	}
 }
 
-func TestOffersAreWhatTheCloudSells(t *testing.T) {
+func TestAdapter_Offers(t *testing.T) {
 	l := open(t, latitudetest.Serve(t))
 	all, err := l.Offers(t.Context())
 	if err != nil {
@@ -100,7 +100,7 @@ func TestOffersAreWhatTheCloudSells(t *testing.T) {
 	}
 }
 
-func TestStatusesAreStatesAndAnUnknownOneKeepsTheLast(t *testing.T) {
+func TestAdapter_States(t *testing.T) {
 	c := latitudetest.Serve(t)
 	a := c.Account()
 	var log bytes.Buffer
@@ -134,7 +134,7 @@ func TestStatusesAreStatesAndAnUnknownOneKeepsTheLast(t *testing.T) {
 	providertest.WantKind(t, "Machine", err, provider.KindNotFound)
 }
 
-func TestAMachineWithoutAnAddressIsNotReady(t *testing.T) {
+func TestAdapter_MachineWithoutAnAddressIsNotReady(t *testing.T) {
 	for name, change := range map[string]func(a map[string]any){
 		"null": func(a map[string]any) { a["primary_ipv4"] = nil }, "missing": func(a map[string]any) { delete(a, "primary_ipv4") },
 		"no address": func(a map[string]any) { a["primary_ipv4"] = "pending" },
@@ -158,7 +158,7 @@ func TestAMachineWithoutAnAddressIsNotReady(t *testing.T) {
 }
 
 // A list is everything or an error, whatever its pages are like.
-func TestListsArePagedToTheEnd(t *testing.T) {
+func TestAdapter_ReadsAllPages(t *testing.T) {
 	for _, counted := range []bool{true, false} {
 		c := latitudetest.Serve(t)
 		c.Limitless()
@@ -189,7 +189,7 @@ func TestListsArePagedToTheEnd(t *testing.T) {
 	}
 }
 
-func TestListThatIsCountedAsMoreThanItHasIsNone(t *testing.T) {
+func TestAdapter_IncompleteListIsUnavailable(t *testing.T) {
 	c := latitudetest.Serve(t)
 	c.Limitless()
 	for range 60 {
@@ -223,7 +223,7 @@ func TestListThatIsCountedAsMoreThanItHasIsNone(t *testing.T) {
 }
 
 // What is no list says nothing about machines.
-func TestGarbageIsNoStatement(t *testing.T) {
+func TestAdapter_MalformedListsAreUnavailable(t *testing.T) {
 	for name, change := range map[string]func(body map[string]any){
 		"no data":   func(body map[string]any) { delete(body, "data") },
 		"null":      func(body map[string]any) { body["data"] = nil },
@@ -248,7 +248,7 @@ func TestGarbageIsNoStatement(t *testing.T) {
 }
 
 // A path that is not there is the list's trouble, not the machine's end.
-func TestAListThatIsNotFoundIsNoStatement(t *testing.T) {
+func TestAdapter_MissingListIsUnavailable(t *testing.T) {
 	c := latitudetest.Serve(t)
 	a := c.Account()
 	a.BaseURL = c.URL + "/elsewhere"
@@ -260,7 +260,7 @@ func TestAListThatIsNotFoundIsNoStatement(t *testing.T) {
 	providertest.WantKind(t, "Machine", err, provider.KindUnavailable)
 }
 
-func TestAnotherProjectsServersAreLeftAlone(t *testing.T) {
+func TestAdapter_IgnoresOtherProjects(t *testing.T) {
 	c := latitudetest.Serve(t)
 	l, reference := open(t, c), ids.New(id.Deployment)
 	c.Plant(upstream.Mark(reference), "on", "proj_other")
@@ -276,7 +276,7 @@ func TestAnotherProjectsServersAreLeftAlone(t *testing.T) {
 	}
 }
 
-func TestTwoServersOfOneReferenceAreSaidAndEndedTogether(t *testing.T) {
+func TestAdapter_TwoMachinesOfOneReference(t *testing.T) {
 	c := latitudetest.Serve(t)
 	l, r := open(t, c), request(t)
 	for range 2 {
@@ -294,7 +294,7 @@ func TestTwoServersOfOneReferenceAreSaidAndEndedTogether(t *testing.T) {
 	}
 }
 
-func TestALockedServerRefuses(t *testing.T) {
+func TestAdapter_LockedServer(t *testing.T) {
 	c := latitudetest.Serve(t)
 	l, r := open(t, c), request(t)
 	m := launch(t, l, r)
@@ -315,7 +315,7 @@ func TestALockedServerRefuses(t *testing.T) {
 }
 
 // What a machine was launched with outlives a restart: a reinstallation brings its keys and its cloud-config back.
-func TestKeysAreUploadedOnceAndReinstalledAfterARestart(t *testing.T) {
+func TestAdapter_ReinstallAfterARestart(t *testing.T) {
 	c := latitudetest.Serve(t)
 	l, r := open(t, c), request(t)
 	r.AuthorizedKeys = append(r.AuthorizedKeys, keyLine(t)+" ada@laptop", r.AuthorizedKeys[0]+" twice")
@@ -357,7 +357,7 @@ func TestKeysAreUploadedOnceAndReinstalledAfterARestart(t *testing.T) {
 	providertest.WantKind(t, "Reinstall", l.Reinstall(t.Context(), stranger, "Debian 12"), provider.KindRejected)
 }
 
-func TestTheRecordGoesWithItsMachine(t *testing.T) {
+func TestAdapter_DeletesUserDataWithItsMachine(t *testing.T) {
 	c := latitudetest.Serve(t)
 	l, r := open(t, c), request(t)
 	launch(t, l, r)
@@ -393,7 +393,7 @@ func TestTheRecordGoesWithItsMachine(t *testing.T) {
 	}
 }
 
-func TestALaunchIsCheckedBeforeItIsAsked(t *testing.T) {
+func TestAdapter_LaunchChecksTheRequest(t *testing.T) {
 	c := latitudetest.Serve(t)
 	l := open(t, c)
 	for name, x := range map[string]struct {
@@ -419,7 +419,7 @@ func TestALaunchIsCheckedBeforeItIsAsked(t *testing.T) {
 }
 
 // A power action that has not shown yet is neither asked for twice nor taken for the opposite's success.
-func TestPowerActionsInFlight(t *testing.T) {
+func TestAdapter_PowerActionsInProgress(t *testing.T) {
 	c := latitudetest.Serve(t)
 	l, r := open(t, c), request(t)
 	launch(t, l, r)
@@ -447,7 +447,7 @@ func TestPowerActionsInFlight(t *testing.T) {
 }
 
 // A hundred machines are looked at for ten minutes, as the rooms do, well inside the cloud's limits.
-func TestAHundredMachinesStayInsideTheLimits(t *testing.T) {
+func TestAdapter_HundredMachinesStayWithinTheBudget(t *testing.T) {
 	c := latitudetest.Serve(t)
 	l := open(t, c)
 	var references []id.ID
@@ -479,7 +479,7 @@ func TestAHundredMachinesStayInsideTheLimits(t *testing.T) {
 	}
 }
 
-func TestRefusalsHaveKinds(t *testing.T) {
+func TestAdapter_ErrorKinds(t *testing.T) {
 	body := func(code, detail string) string {
 		return fmt.Sprintf(`{"errors":[{"code":%q,"status":"x","title":"T","detail":%q,"meta":{"retry_after":41}}]}`, code, detail)
 	}
@@ -522,7 +522,7 @@ func TestRefusalsHaveKinds(t *testing.T) {
 	}
 }
 
-func TestServerThatSaysOnBeforeItDeploysIsNotReady(t *testing.T) {
+func TestAdapter_StatusOnBeforeTheInstallation(t *testing.T) {
 	c := latitudetest.Serve(t)
 	c.Eager()
 	l, r := open(t, c), request(t)
@@ -550,7 +550,7 @@ func TestServerThatSaysOnBeforeItDeploysIsNotReady(t *testing.T) {
 	providertest.WantMachine(t, l, r.Reference, provider.MachineReady)
 }
 
-func TestProjectThatCannotBeBilledByTheHourIsReported(t *testing.T) {
+func TestAdapter_Examine(t *testing.T) {
 	c := latitudetest.Serve(t)
 	if concerns, err := open(t, c).Examine(t.Context()); err != nil || len(concerns) != 0 {
 		t.Errorf("%q, %v", concerns, err)

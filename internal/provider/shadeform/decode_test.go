@@ -12,7 +12,7 @@ import (
 
 const typeText = `{"cloud":"c","shade_instance_type":"t","deployment_type":"vm","hourly_price":210,"configuration":{"memory_in_gb":1,"storage_in_gb":1,"vcpus":1,"num_gpus":1,"gpu_type":"H100","vram_per_gpu_in_gb":80,"os_options":["o"]},"availability":[{"region":"r","available":true}]}`
 
-func TestTypesThatCannotBeOffered(t *testing.T) {
+func TestOffersOf_SkipsTypes(t *testing.T) {
 	for name, c := range map[string]struct {
 		old, new string
 		offers   int
@@ -51,7 +51,7 @@ func TestTypesThatCannotBeOffered(t *testing.T) {
 	}
 }
 
-func TestAnAnswerWithoutItsListIsGarbage(t *testing.T) {
+func TestMalformedLists(t *testing.T) {
 	for _, text := range []string{``, `null`, `{}`, `[]`, `{"instances":null,"instance_types":null}`, `{"instances":[{}],"instance_types":{}}`, `{"instances":[{"id":"1"}]}`, `{"instances":[{"status":"active"}]}`, `{"instances":[`} {
 		if all, err := machinesOf([]byte(text)); err == nil || provider.KindOf(err) != provider.KindUnavailable {
 			t.Errorf("%s: %+v, %v", text, all, err)
@@ -62,7 +62,7 @@ func TestAnAnswerWithoutItsListIsGarbage(t *testing.T) {
 	}
 }
 
-func TestWhereToReachAMachine(t *testing.T) {
+func TestWireInstance_Observed(t *testing.T) {
 	for name, c := range map[string]struct {
 		machine wireInstance
 		address string
@@ -108,7 +108,7 @@ func FuzzAnswers(f *testing.F) {
 	})
 }
 
-func TestOnlyOnDemandRowsAreOffered(t *testing.T) {
+func TestOffersOf_OnDemandOnly(t *testing.T) {
 	for name, c := range map[string]struct {
 		rows      string
 		offers    int
@@ -131,7 +131,7 @@ func TestOnlyOnDemandRowsAreOffered(t *testing.T) {
 	}
 }
 
-func TestLaunchLimitFollowsTheStatedBootTime(t *testing.T) {
+func TestWireType_LaunchLimit(t *testing.T) {
 	for boot, want := range map[string]time.Duration{
 		``: 0, `"boot_time":null,`: 0, `"boot_time":{"max_boot_in_sec":0},`: 0, `"boot_time":{"max_boot_in_sec":-1},`: 0,
 		`"boot_time":{"min_boot_in_sec":60,"max_boot_in_sec":120},`:      15 * time.Minute,
@@ -148,7 +148,7 @@ func TestLaunchLimitFollowsTheStatedBootTime(t *testing.T) {
 	}
 }
 
-func TestStatedPriceOfAMachine(t *testing.T) {
+func TestWireInstance_Cost(t *testing.T) {
 	all, err := machinesOf([]byte(`{"instances":[
 		{"id":"1","status":"active","hourly_price":331},
 		{"id":"2","status":"active","hourly_price":331,"rental_terms":{"hourly_price":2.01}},

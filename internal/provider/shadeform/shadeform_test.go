@@ -46,7 +46,7 @@ func launch(t *testing.T, a *shadeform.Adapter, r provider.LaunchRequest) provid
 	return m
 }
 
-func TestSettings(t *testing.T) {
+func TestNew_Settings(t *testing.T) {
 	for name, c := range map[string]struct {
 		settings map[string]string
 		secret   string
@@ -71,7 +71,7 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-func TestOffersAreWhatTheCloudSells(t *testing.T) {
+func TestAdapter_Offers(t *testing.T) {
 	cloud := shadeformtest.Serve(t)
 	want := []string{
 		"denvr-calgary-canada-2 denvr/A100_80Gx8/calgary-canada-2 8 x A100_80GB PCIE 80 GB BARE_METAL 10.4 false Canada, Calgary",
@@ -108,7 +108,7 @@ func TestOffersAreWhatTheCloudSells(t *testing.T) {
 	}
 }
 
-func TestWhatTheCloudRefuses(t *testing.T) {
+func TestAdapter_LaunchRefusals(t *testing.T) {
 	cloud := shadeformtest.Serve(t)
 	a := open(t, cloud)
 	for _, c := range []struct {
@@ -153,7 +153,7 @@ func TestWhatTheCloudRefuses(t *testing.T) {
 	}
 }
 
-func TestAWordThatIsNotKnownChangesNothing(t *testing.T) {
+func TestAdapter_UnknownStatusKeepsTheLastState(t *testing.T) {
 	cloud := shadeformtest.Serve(t)
 	var log bytes.Buffer
 	account := cloud.Account()
@@ -179,7 +179,7 @@ func TestAWordThatIsNotKnownChangesNothing(t *testing.T) {
 	}
 }
 
-func TestStates(t *testing.T) {
+func TestAdapter_States(t *testing.T) {
 	cloud := shadeformtest.Serve(t)
 	a := open(t, cloud)
 	r := request()
@@ -215,7 +215,7 @@ func TestStates(t *testing.T) {
 	}
 }
 
-func TestAMissingListSaysNothingOfMachines(t *testing.T) {
+func TestAdapter_MissingListIsUnavailable(t *testing.T) {
 	cloud := shadeformtest.Serve(t)
 	account := cloud.Account()
 	account.BaseURL += "/elsewhere" // answered with 404
@@ -237,7 +237,7 @@ func TestAMissingListSaysNothingOfMachines(t *testing.T) {
 	}
 }
 
-func TestOneUploadOfAKeyWithoutItsComment(t *testing.T) {
+func TestAdapter_UploadsAKeyOnceWithoutItsComment(t *testing.T) {
 	cloud := shadeformtest.Serve(t)
 	var all sync.WaitGroup
 	for range 4 { // as many servers, which know nothing of each other
@@ -254,7 +254,7 @@ func TestOneUploadOfAKeyWithoutItsComment(t *testing.T) {
 	}
 }
 
-func TestAKeyOfTheSameNameIsNotUsed(t *testing.T) {
+func TestAdapter_IgnoresAnotherKeyOfTheName(t *testing.T) {
 	cloud := shadeformtest.Serve(t)
 	cloud.PlantKey(upstream.KeyName(key), strings.ToUpper(key))
 	if _, err := open(t, cloud).Launch(t.Context(), request()); provider.KindOf(err) != provider.KindRejected {
@@ -265,7 +265,7 @@ func TestAKeyOfTheSameNameIsNotUsed(t *testing.T) {
 	}
 }
 
-func TestTheTagIsTheMark(t *testing.T) {
+func TestAdapter_TagIdentifiesTheMachine(t *testing.T) {
 	cloud := shadeformtest.Serve(t)
 	a := open(t, cloud)
 	r := request()
@@ -290,7 +290,7 @@ func plant(t *testing.T, cloud *shadeformtest.Cloud, name string) {
 	}
 }
 
-func TestTwoOfOneReference(t *testing.T) {
+func TestAdapter_TwoMachinesOfOneReference(t *testing.T) {
 	cloud := shadeformtest.Serve(t)
 	a := open(t, cloud)
 	r := request()
@@ -316,7 +316,7 @@ func TestTwoOfOneReference(t *testing.T) {
 	}
 }
 
-func TestAHundredMachinesStayWithinTheBudget(t *testing.T) {
+func TestAdapter_HundredMachinesStayWithinTheBudget(t *testing.T) {
 	cloud := shadeformtest.Serve(t)
 	a := open(t, cloud)
 	references := make([]id.ID, 100)

@@ -7,7 +7,7 @@ import (
 	"github.com/billetcloud/billet/internal/provider"
 )
 
-func TestRefusalsInOurWords(t *testing.T) {
+func TestExplain(t *testing.T) {
 	for _, c := range []struct {
 		status int
 		body   string

@@ -14,7 +14,7 @@ import (
 	"github.com/billetcloud/billet/internal/provider/upstream"
 )
 
-func TestSettings(t *testing.T) {
+func TestNew_Settings(t *testing.T) {
 	for want, a := range map[string]upstream.Account{
 		"API key":                  {},
 		"setting project: unknown": {Credential: "k", Settings: map[string]string{"project": "p"}},
@@ -30,7 +30,7 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-func TestTheTeamIsAskedForOnceAndAgainWhenItIsRefused(t *testing.T) {
+func TestAdapter_ReadsTheTeamAgainWhenRefused(t *testing.T) {
 	b := lay(t)
 	b.running(1)
 	b.running(2)
@@ -65,7 +65,7 @@ func teams(b *bed) (out []any) {
 	return out
 }
 
-func TestLaunchesThatAreRefusedHere(t *testing.T) {
+func TestAdapter_LaunchChecksTheRequest(t *testing.T) {
 	b := lay(t)
 	for name, c := range map[string]struct {
 		change func(*provider.LaunchRequest)
@@ -88,7 +88,7 @@ func TestLaunchesThatAreRefusedHere(t *testing.T) {
 	}
 }
 
-func TestCloudInitIsMappedOrRefused(t *testing.T) {
+func TestAdapter_CloudInit(t *testing.T) {
 	b := lay(t)
 	ask := func(text string) error {
 		b.cloud.Advance(createPause)
@@ -117,7 +117,7 @@ func TestCloudInitIsMappedOrRefused(t *testing.T) {
 	}
 }
 
-func TestADeployIsOfOneRow(t *testing.T) {
+func TestAdapter_DeployUsesOneRow(t *testing.T) {
 	b := lay(t)
 	offers, err := b.Offers(t.Context())
 	if err != nil {
@@ -154,7 +154,7 @@ func value(b *bed, name string) string {
 	return fmt.Sprint(all[len(all)-1][name])
 }
 
-func TestAnotherOfferIsLaunchedAfterOneThatCameToNothing(t *testing.T) {
+func TestAdapter_LaunchIgnoringEnded(t *testing.T) {
 	b := lay(t)
 	first := b.running(1)
 	b.cloud.Advance(30 * time.Minute)
@@ -187,7 +187,7 @@ func TestAnotherOfferIsLaunchedAfterOneThatCameToNothing(t *testing.T) {
 	}
 }
 
-func TestGrantedLimitsAreUsed(t *testing.T) {
+func TestNew_Limits(t *testing.T) {
 	b := lay(t)
 	account := b.cloud.Account()
 	for _, wrong := range []string{"", "1", "many", "-5", "2000000"} {

@@ -11,7 +11,7 @@ import (
 	"github.com/billetcloud/billet/internal/provider/upstream"
 )
 
-func TestReadyIsTheStatusAndNotTheAddress(t *testing.T) {
+func TestAdapter_ReadyFollowsTheStatus(t *testing.T) {
 	b := lay(t)
 	for n, user := range []string{"ubuntu", "spheron"} {
 		if _, err := b.Launch(t.Context(), b.request(n)); err != nil {
@@ -28,7 +28,7 @@ func TestReadyIsTheStatusAndNotTheAddress(t *testing.T) {
 	}
 }
 
-func TestStatusesInOurWords(t *testing.T) {
+func TestAdapter_States(t *testing.T) {
 	for _, c := range []struct {
 		word   string
 		state  provider.MachineState
@@ -86,7 +86,7 @@ func TestStatusesInOurWords(t *testing.T) {
 	}
 }
 
-func TestAMachineThatHasEndedIsNotFound(t *testing.T) {
+func TestAdapter_EndedMachineIsNotFound(t *testing.T) {
 	b := lay(t)
 	m := b.running(1)
 	b.cloud.SetStatus(m.ID, "terminated")
@@ -107,7 +107,7 @@ func TestAMachineThatHasEndedIsNotFound(t *testing.T) {
 	}
 }
 
-func TestAMachineJustMadeThatTheCloudDoesNotShowIsNotGone(t *testing.T) {
+func TestAdapter_JustCreatedMachineNeedNotBeShown(t *testing.T) {
 	b := lay(t)
 	m, err := b.Launch(t.Context(), b.request(1))
 	if err != nil {
@@ -127,7 +127,7 @@ func TestAMachineJustMadeThatTheCloudDoesNotShowIsNotGone(t *testing.T) {
 	wantKind(t, "later", err, provider.KindNotFound)
 }
 
-func TestTwoMachinesWithOneNameAreNobodysChoice(t *testing.T) {
+func TestAdapter_TwoMachinesOfOneReference(t *testing.T) {
 	b := lay(t)
 	b.running(1)
 	second := b.running(2)
@@ -151,7 +151,7 @@ func TestTwoMachinesWithOneNameAreNobodysChoice(t *testing.T) {
 	b.wantState(1, provider.MachineReady, "")
 }
 
-func TestARenamedMachineIsStillOurs(t *testing.T) {
+func TestAdapter_RenamedMachine(t *testing.T) {
 	b := lay(t)
 	m := b.running(1)
 	b.cloud.Rename(m.ID, "my machine")
@@ -166,7 +166,7 @@ func TestARenamedMachineIsStillOurs(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoListSaysNothing(t *testing.T) {
+func TestAdapter_MalformedListsAreUnavailable(t *testing.T) {
 	for _, body := range []string{``, `null`, `{}`, `7`, `{"data":null}`, `[{}]`, `[{"id":"1"}]`, `[{"status":"running"}]`, `{"data":[],"total":3}`, `{"data":[],"totalPages":2}`, `<html>`} {
 		a := canned(t, map[string]string{"/api/deployments": body})
 		_, err := a.Machine(t.Context(), reference(1))
@@ -182,7 +182,7 @@ func TestWhatIsNoListSaysNothing(t *testing.T) {
 	}
 }
 
-func TestTheMinimumRuntimeIsToldAndNoEndIsLost(t *testing.T) {
+func TestAdapter_TerminateBeforeTheMinimumRuntime(t *testing.T) {
 	b := lay(t)
 	b.running(1)
 	e := wantKind(t, "Terminate after 2 minutes", b.Terminate(t.Context(), reference(1)), provider.KindRejected)
@@ -201,7 +201,7 @@ func TestTheMinimumRuntimeIsToldAndNoEndIsLost(t *testing.T) {
 	wantKind(t, "Machine", err, provider.KindNotFound)
 }
 
-func TestAnEndThatTakesItsTime(t *testing.T) {
+func TestAdapter_TerminateThatTakesLong(t *testing.T) {
 	b := lay(t)
 	b.running(1)
 	b.cloud.EndTakes(8 * time.Minute)
@@ -225,8 +225,8 @@ func TestAnEndThatTakesItsTime(t *testing.T) {
 	wantKind(t, "Machine", err, provider.KindNotFound)
 }
 
-// TestEndedBehindOurList has the dashboard end a machine that our list still shows.
-func TestEndedBehindOurList(t *testing.T) {
+// TestAdapter_TerminateOfAMachineEndedMeanwhile has the dashboard end a machine that our list still shows.
+func TestAdapter_TerminateOfAMachineEndedMeanwhile(t *testing.T) {
 	b := lay(t)
 	m := b.running(1)
 	b.cloud.SetStatus(m.ID, "terminated")
@@ -237,8 +237,8 @@ func TestEndedBehindOurList(t *testing.T) {
 	wantKind(t, "Machine", err, provider.KindNotFound)
 }
 
-// TestRequestsOfABusyHour counts what 100 machines, their watch, the offers and as many creates as are allowed ask for.
-func TestRequestsOfABusyHour(t *testing.T) {
+// TestAdapter_HundredMachinesStayWithinTheBudget counts what 100 machines, their watch, the offers and as many creates as are allowed ask for.
+func TestAdapter_HundredMachinesStayWithinTheBudget(t *testing.T) {
 	const machines = 100
 	b := lay(t)
 	for n := range machines {
@@ -290,7 +290,7 @@ func TestRequestsOfABusyHour(t *testing.T) {
 	}
 }
 
-func TestCreatesAreCountedApart(t *testing.T) {
+func TestAdapter_CreateLimit(t *testing.T) {
 	b := lay(t)
 	for n := range 9 {
 		if _, err := b.Launch(t.Context(), b.request(n)); err != nil {

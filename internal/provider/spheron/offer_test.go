@@ -11,7 +11,7 @@ import (
 	"github.com/billetcloud/billet/internal/provider"
 )
 
-func TestOffersAsTheySell(t *testing.T) {
+func TestAdapter_Offers(t *testing.T) {
 	b := lay(t)
 	offers, err := b.Offers(t.Context())
 	if err != nil {
@@ -51,7 +51,7 @@ func TestOffersAsTheySell(t *testing.T) {
 
 const row = `{"provider":"p","offerId":"o","gpuCount":1,"gpu_memory":80,"vcpus":8.5,"memory":"64","storage":null,"price":%s,"available":true,"clusters":["c"],"os_options":["u"],"instanceType":"DEDICATED"}`
 
-func TestAListThatIsCutShortIsNoList(t *testing.T) {
+func TestAdapter_OffersNeedsACompleteList(t *testing.T) {
 	one := `{"gpuType":"h100","offers":[` + fmt.Sprintf(row, "1") + `]}`
 	for name, bodies := range map[string][]string{
 		"no groups":               {`{"total":0,"totalPages":1}`},
@@ -79,7 +79,7 @@ func TestAListThatIsCutShortIsNoList(t *testing.T) {
 	}
 }
 
-func TestEachOfferIsReadOnItsOwn(t *testing.T) {
+func TestAdapter_MalformedOffersAreSkipped(t *testing.T) {
 	for change, want := range map[string]int{
 		"":                                                           2,
 		`"price":1|"price":"1.5"`:                                    2,

@@ -6,7 +6,7 @@ import (
 )
 
 // The rate of a deployment counts, whatever its offer says: sources differ on what SPOT is charged.
-func TestRateOfADeployment(t *testing.T) {
+func TestDeployment_HourlyRate(t *testing.T) {
 	for text, want := range map[string]int64{
 		`"instanceType":"SPOT","hourlyRate":0.99,"originalHourlyRate":2.01`: 990_000,
 		`"hourlyRate":"2.01"`: 2_010_000, `"hourlyRate":null`: 0, `"hourlyRate":"much"`: 0, `"hourlyRate":-1`: 0, `"totalCost":1`: 0,

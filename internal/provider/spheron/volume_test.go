@@ -15,7 +15,7 @@ const (
 	secondVolume = id.ID("vol_01jdsecond")
 )
 
-func TestWhereVolumesAre(t *testing.T) {
+func TestAdapter_VolumePricing(t *testing.T) {
 	b := lay(t)
 	places, err := b.VolumePricing(t.Context())
 	if err != nil || len(places) != 4 {
@@ -59,7 +59,7 @@ func (b *bed) create(reference id.ID, region string) provider.Volume {
 	return v
 }
 
-func TestOneVolumeForAMachineAtVoltagePark(t *testing.T) {
+func TestAdapter_AttachVolumeAtVoltagePark(t *testing.T) {
 	b := lay(t)
 	b.park(1)
 	b.create(firstVolume, "voltage-park-us-dallas-1")
@@ -78,7 +78,7 @@ func TestOneVolumeForAMachineAtVoltagePark(t *testing.T) {
 	}
 }
 
-func TestAVolumeOfOneSubproviderIsNotAnothers(t *testing.T) {
+func TestAdapter_AttachVolumeOfAnotherSubprovider(t *testing.T) {
 	b := lay(t)
 	b.running(1) // at spheron-ai, whose cluster has the name of voltage-park's
 	b.create(firstVolume, "voltage-park-us-dallas-1")
@@ -87,7 +87,7 @@ func TestAVolumeOfOneSubproviderIsNotAnothers(t *testing.T) {
 	wantKind(t, "where there are none", err, provider.KindNotFound)
 }
 
-func TestAVolumeIsMadeOnceWhateverBecomesOfTheAnswer(t *testing.T) {
+func TestAdapter_CreateVolumeWithFaults(t *testing.T) {
 	for _, kind := range []providertest.FaultKind{providertest.LostResponse, providertest.BadGatewayAfterEffect, providertest.LostRequest, providertest.HTMLPage, providertest.Throttled} {
 		b := lay(t)
 		b.cloud.InjectFault(providertest.Fault{Kind: kind, Writes: true, Times: 1})
@@ -105,7 +105,7 @@ func TestAVolumeIsMadeOnceWhateverBecomesOfTheAnswer(t *testing.T) {
 	}
 }
 
-func TestAListOfVolumesThatIsCutShortIsNoList(t *testing.T) {
+func TestAdapter_VolumesNeedsACompleteList(t *testing.T) {
 	const one = `{"id":"1","name":"vol-01jdfirst","sizeInGb":5,"status":"%"}`
 	for _, body := range []string{`{}`, `null`, `[]`, `{"data":[],"total":0}`, `{"volumes":[]}`, `{"volumes":[],"total":2}`, `{"volumes":[{}],"total":1}`, `{"volumes":[` + one + `],"total":2}`} {
 		a := canned(t, map[string]string{"/api/volumes": body, "/api/volumes?2": `{"volumes":[],"total":2}`})

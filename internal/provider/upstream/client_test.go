@@ -53,7 +53,7 @@ func post(c *upstream.Client, into any) error {
 	return c.Do(context.Background(), upstream.Request{Method: http.MethodPost, Path: "/things", Body: map[string]int{"n": 1}, Into: into})
 }
 
-func TestReadingIsTriedAgainAndWritingIsNot(t *testing.T) {
+func TestClient_RetriesReadsOnly(t *testing.T) {
 	for _, kind := range []providertest.FaultKind{providertest.LostRequest, providertest.LostResponse, providertest.BadGateway, providertest.BadGatewayAfterEffect, providertest.HTMLPage} {
 		t.Run(string(kind), func(t *testing.T) {
 			c, server, _ := open(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"n":7}`) }, nil)
@@ -70,7 +70,7 @@ func TestReadingIsTriedAgainAndWritingIsNot(t *testing.T) {
 	}
 }
 
-func TestAPageIsNoSuccess(t *testing.T) {
+func TestClient_HTMLPageIsNoSuccess(t *testing.T) {
 	c, server, _ := open(t, func(http.ResponseWriter, *http.Request) {}, nil)
 	if err := post(c, nil); err != nil {
 		t.Errorf("an empty answer: %v", err)
@@ -81,7 +81,7 @@ func TestAPageIsNoSuccess(t *testing.T) {
 	}
 }
 
-func TestA429IsBelievedAndHeldByAll(t *testing.T) {
+func TestClient_PausesAfter429(t *testing.T) {
 	c, server, slept := open(t, func(w http.ResponseWriter, _ *http.Request) {}, nil)
 	server.InjectFault(providertest.Fault{Kind: providertest.Throttled, Times: 1})
 	err := post(c, nil)
@@ -101,7 +101,7 @@ func TestA429IsBelievedAndHeldByAll(t *testing.T) {
 	}
 }
 
-func TestA429ToWhatIsCountedApartHoldsUpNoOthers(t *testing.T) {
+func TestClient_OwnLimitPausesNoOthers(t *testing.T) {
 	c, server, slept := open(t, func(w http.ResponseWriter, _ *http.Request) {}, nil)
 	server.InjectFault(providertest.Fault{Kind: providertest.Throttled, Times: 1})
 	err := c.Do(t.Context(), upstream.Request{Method: http.MethodPost, Path: "/things", OwnLimit: true})
@@ -113,7 +113,7 @@ func TestA429ToWhatIsCountedApartHoldsUpNoOthers(t *testing.T) {
 	}
 }
 
-func TestTheBudgetIsKeptAndAWaitThatIsTooLongIsNotBegun(t *testing.T) {
+func TestClient_Budget(t *testing.T) {
 	c, server, slept := open(t, func(w http.ResponseWriter, _ *http.Request) {}, func(c *upstream.Config) { c.Every, c.Burst = time.Minute, 2 })
 	for range 2 {
 		if err := c.Get(t.Context(), "/", nil, nil); err != nil {
@@ -131,7 +131,7 @@ func TestTheBudgetIsKeptAndAWaitThatIsTooLongIsNotBegun(t *testing.T) {
 	}
 }
 
-func TestWritesMayHaveABudgetOfTheirOwn(t *testing.T) {
+func TestClient_WriteBudget(t *testing.T) {
 	accept := ""
 	c, server, slept := open(t, func(_ http.ResponseWriter, r *http.Request) { accept = r.Header.Get("Accept") }, func(c *upstream.Config) {
 		c.Every, c.Burst, c.WriteEvery, c.WriteBurst = time.Second, 2, time.Minute, 1
@@ -154,7 +154,7 @@ func TestWritesMayHaveABudgetOfTheirOwn(t *testing.T) {
 	}
 }
 
-func TestTheCredentialGoesNowhereElse(t *testing.T) {
+func TestClient_CredentialGoesToTheHostOnly(t *testing.T) {
 	elsewhere := upstreamtest.Serve(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	var log bytes.Buffer
 	c, server, _ := open(t, func(w http.ResponseWriter, r *http.Request) {
@@ -181,7 +181,7 @@ func TestTheCredentialGoesNowhereElse(t *testing.T) {
 	server.Settle()
 }
 
-func TestStatusesAreKinds(t *testing.T) {
+func TestClient_StatusKinds(t *testing.T) {
 	status := 0
 	c, _, _ := open(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }, func(c *upstream.Config) { c.Burst = 100 })
 	for s, want := range map[int]provider.Kind{
@@ -198,7 +198,7 @@ func TestStatusesAreKinds(t *testing.T) {
 	}
 }
 
-func TestOneListServesManyAndAFailureIsNoList(t *testing.T) {
+func TestList_Recent(t *testing.T) {
 	now, fetched, fail := time.Unix(1000, 0), 0, false
 	l := upstream.NewList(func() time.Time { return now }, func(context.Context) ([]int, error) {
 		fetched++
@@ -230,7 +230,7 @@ func TestOneListServesManyAndAFailureIsNoList(t *testing.T) {
 }
 
 // What a cloud echoes goes to the log, the operator's terminal and the row of a job.
-func TestTheCredentialIsNotInWhatACloudEchoesHoweverItIsCut(t *testing.T) {
+func TestClient_RedactsTheCredential(t *testing.T) {
 	for n := 440; n < 520; n++ {
 		c, _, _ := open(t, func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(http.StatusBadRequest)

@@ -56,7 +56,7 @@ func never(t *testing.T) func(context.Context) (string, error) {
 	return func(context.Context) (string, error) { t.Error("made a second machine"); return "second", nil }
 }
 
-func TestWhatWasJustMadeNeedNotBeListed(t *testing.T) {
+func TestFleet_JustCreatedMachineNeedNotBeListed(t *testing.T) {
 	y := newYard()
 	f := y.fleet()
 	if m, err := f.CreateOnce(t.Context(), reference, create("first", nil)); err != nil || m.ID != "first" || m.State != provider.MachineProvisioning {
@@ -85,7 +85,7 @@ func TestWhatWasJustMadeNeedNotBeListed(t *testing.T) {
 	}
 }
 
-func TestWhatWasJustMadeCanBeEnded(t *testing.T) {
+func TestFleet_TerminateJustCreatedMachine(t *testing.T) {
 	y := newYard()
 	f := y.fleet()
 	if _, err := f.CreateOnce(t.Context(), reference, create("first", nil)); err != nil {
@@ -102,7 +102,7 @@ func TestWhatWasJustMadeCanBeEnded(t *testing.T) {
 	}
 }
 
-func TestACreateThatNamesNoMachineIsNoLaunch(t *testing.T) {
+func TestFleet_CreateWithoutAnID(t *testing.T) {
 	y := newYard()
 	f := y.fleet()
 	if _, err := f.CreateOnce(t.Context(), reference, create("", nil)); err == nil || provider.KindOf(err) != provider.KindUnavailable {
@@ -118,7 +118,7 @@ func TestACreateThatNamesNoMachineIsNoLaunch(t *testing.T) {
 }
 
 // What another server made, or a create without an answer, stands in no list that was asked for before.
-func TestALaunchLooksAnewAndIsSeenAtOnce(t *testing.T) {
+func TestFleet_CreateOnceReadsAFreshList(t *testing.T) {
 	y := newYard()
 	f := y.fleet()
 	if _, err := f.Machine(t.Context(), reference); err == nil || provider.KindOf(err) != provider.KindNotFound {
@@ -139,7 +139,7 @@ func TestALaunchLooksAnewAndIsSeenAtOnce(t *testing.T) {
 	}
 }
 
-func TestOnlyANewListSaysThatThereIsNothingToEnd(t *testing.T) {
+func TestFleet_TerminateNeedsAFreshListForNothing(t *testing.T) {
 	y := newYard()
 	f := y.fleet()
 	if _, err := f.Machine(t.Context(), reference); err == nil || provider.KindOf(err) != provider.KindNotFound {
@@ -160,7 +160,7 @@ func TestOnlyANewListSaysThatThereIsNothingToEnd(t *testing.T) {
 	}
 }
 
-func TestARefusedEndIsASuccessWhereItIsEnding(t *testing.T) {
+func TestFleet_TerminateRefusedWhileEnding(t *testing.T) {
 	y := newYard()
 	f := y.fleet()
 	y.listed, y.endErr = []upstream.Observed{machine("one", reference, provider.MachineReady)}, &provider.Error{Kind: provider.KindRejected}
@@ -180,7 +180,7 @@ func TestARefusedEndIsASuccessWhereItIsEnding(t *testing.T) {
 	}
 }
 
-func TestAnEndThatTheListDoesNotShowYet(t *testing.T) {
+func TestFleet_TerminateBeforeTheListShowsIt(t *testing.T) {
 	y := newYard()
 	f := y.fleet()
 	y.listed = []upstream.Observed{machine("one", reference, provider.MachineReady)}
@@ -206,7 +206,7 @@ func TestAnEndThatTheListDoesNotShowYet(t *testing.T) {
 	}
 }
 
-func TestTheOneThatLivesIsTheMachine(t *testing.T) {
+func TestFleet_PrefersTheMachineThatIsNotEnding(t *testing.T) {
 	y := newYard()
 	f := y.fleet()
 	old, living := machine("old", reference, provider.MachineTerminating), machine("living", reference, provider.MachineReady)
@@ -229,7 +229,7 @@ func TestTheOneThatLivesIsTheMachine(t *testing.T) {
 	}
 }
 
-func TestWhatIsRefusedToALookSaysNothingOfMachines(t *testing.T) {
+func TestFleet_ListErrorKinds(t *testing.T) {
 	for kind, want := range map[provider.Kind]provider.Kind{
 		provider.KindNotFound: provider.KindUnavailable, provider.KindRejected: provider.KindUnavailable, provider.KindUnsupported: provider.KindUnavailable,
 		provider.KindThrottled: provider.KindThrottled, provider.KindCredentials: provider.KindCredentials,
@@ -242,7 +242,7 @@ func TestWhatIsRefusedToALookSaysNothingOfMachines(t *testing.T) {
 	}
 }
 
-func TestAFetchThatWasForgottenIsNotKept(t *testing.T) {
+func TestList_ForgetDuringAFetch(t *testing.T) {
 	begun, goOn, n := make(chan struct{}), make(chan struct{}), 0
 	l := upstream.NewList(time.Now, func(ctx context.Context) ([]int, error) {
 		if n++; n == 1 {
@@ -272,7 +272,7 @@ func TestAFetchThatWasForgottenIsNotKept(t *testing.T) {
 	}
 }
 
-func TestBareKeyHasNoComment(t *testing.T) {
+func TestBareKey(t *testing.T) {
 	for line, want := range map[string]string{"ssh-ed25519 AAAA someone@example.com": "ssh-ed25519 AAAA", " ssh-rsa  B ": "ssh-rsa B", "": "", "x": "x"} {
 		if got := upstream.BareKey(line); got != want {
 			t.Errorf("%q: %q", line, got)
@@ -280,7 +280,7 @@ func TestBareKeyHasNoComment(t *testing.T) {
 	}
 }
 
-func TestPlain(t *testing.T) {
+func TestIsPlain(t *testing.T) {
 	for text, want := range map[string]bool{"Lambda Stack": true, "": false, " a": false, "a\n": false, "a\x00b": false, "\xff": false} {
 		if upstream.IsPlain(text) != want {
 			t.Errorf("%q", text)

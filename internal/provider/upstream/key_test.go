@@ -46,7 +46,7 @@ func (c *keyCloud) open() *upstream.Keys {
 
 const keyA, keyB = "ssh-ed25519 AAAAa", "ssh-ed25519 AAAAb"
 
-func TestAKeyIsUploadedOnceAndWithoutItsComment(t *testing.T) {
+func TestKeys_IDs(t *testing.T) {
 	c := &keyCloud{keys: map[string]string{"k0": keyB + " of old"}}
 	k := c.open()
 	var together sync.WaitGroup
@@ -67,7 +67,7 @@ func TestAKeyIsUploadedOnceAndWithoutItsComment(t *testing.T) {
 	}
 }
 
-func TestAKeyThatIsNotTaken(t *testing.T) {
+func TestKeys_IDRefusals(t *testing.T) {
 	rejected := &provider.Error{Kind: provider.KindRejected, Cause: errors.New("a duplicate")}
 	faster := func(c *keyCloud, public string) { c.keys["k9"] = public }
 	for name, c := range map[string]struct {

@@ -14,7 +14,7 @@ import (
 )
 
 // Whether a list happens to be in memory must not decide whether a mistake is seen.
-func TestListsAndTurnsRefuseInsideATransaction(t *testing.T) {
+func TestListAndKeyedLock_RefuseInsideTransaction(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		list := upstream.NewList(c.Now, func(context.Context) ([]int, error) { return []int{1}, nil })
 		if _, err := list.Fresh(t.Context()); err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/billetcloud/billet/internal/provider/upstream"
 )
 
-func TestOffersAreTheCallers(t *testing.T) {
+func TestOffers_ReturnsCopies(t *testing.T) {
 	asked := 0
 	list := upstream.NewList(clock.NewSimulated(0).Now, func(context.Context) ([]provider.Offer, error) {
 		asked++
@@ -29,7 +29,7 @@ func TestOffersAreTheCallers(t *testing.T) {
 	}
 }
 
-func TestExcludedRegionsAreNotSold(t *testing.T) {
+func TestAccount_WithoutExcluded(t *testing.T) {
 	a := upstream.Account{Exclude: []string{"hyperstack-*", "dallas-usa-5"}}
 	var sold []string
 	for _, o := range a.WithoutExcluded([]provider.Offer{{Region: "hyperstack-canada-1"}, {Region: "hyper"}, {Region: "dallas-usa-5"}, {Region: "dallas-usa-55"}, {Region: "denvr-x"}}) {

@@ -15,7 +15,7 @@ type reading []struct {
 	things string
 }
 
-func TestAListOfPagesIsWholeOrAnError(t *testing.T) {
+func TestPages_All(t *testing.T) {
 	failed := &provider.Error{Kind: provider.KindThrottled}
 	missing := &provider.Error{Kind: provider.KindNotFound}
 	for name, c := range map[string]struct {

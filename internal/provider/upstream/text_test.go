@@ -9,7 +9,7 @@ import (
 	"github.com/billetcloud/billet/internal/money"
 )
 
-func TestAmountsAreReadToTheMicroDollar(t *testing.T) {
+func TestDollars_UnmarshalJSON(t *testing.T) {
 	for text, want := range map[string]money.Micros{
 		`2.49`: 2_490_000, `"15.120000"`: 15_120_000, `"1.99"`: 1_990_000, `0.0000005`: 1, `0.0000004`: 0, `17.9`: 17_900_000, `1e2`: 100_000_000,
 		`1.5e-3`: 1_500, `" 3 "`: 3_000_000, `-0.0000005`: 0, `-1`: -1_000_000, `0.000109`: 109, `1.0000004999999999999999`: 1_000_000, `2.7800000000000002`: 2_780_000,
@@ -37,7 +37,7 @@ func TestAmountsAreReadToTheMicroDollar(t *testing.T) {
 	}
 }
 
-func TestAMarkIsReadBackAndNothingElseIs(t *testing.T) {
+func TestParseMark(t *testing.T) {
 	reference := id.ID("dep_01jd2x3y4z5a6b7c8d9e0f1g2h")
 	if m := Mark(reference); m != "dep-01jd2x3y4z5a6b7c8d9e0f1g2h" || ParseMark(id.Deployment, m) != reference {
 		t.Errorf("%s is read back as %q", m, ParseMark(id.Deployment, m))
@@ -49,14 +49,14 @@ func TestAMarkIsReadBackAndNothingElseIs(t *testing.T) {
 	}
 }
 
-func TestAKeyHasOneNameWhateverItsComment(t *testing.T) {
+func TestKeyName(t *testing.T) {
 	a, b := KeyName("ssh-ed25519 AAAA ada@laptop"), KeyName("ssh-ed25519 AAAA")
 	if a != b || len(a) != 39 || a == KeyName("ssh-ed25519 AAAB") {
 		t.Errorf("%s and %s", a, b)
 	}
 }
 
-func TestASlugIsOneOrNothing(t *testing.T) {
+func TestSlug(t *testing.T) {
 	for text, want := range map[string]string{"US, Dallas 1": "us-dallas-1", "FIN-01": "fin-01", "--": "", "": "", "Zürich": "z-rich", strings.Repeat("a", 63) + "-b": strings.Repeat("a", 63)} {
 		if got := Slug(text); got != want {
 			t.Errorf("Slug(%q) = %q, want %q", text, got, want)
@@ -64,7 +64,7 @@ func TestASlugIsOneOrNothing(t *testing.T) {
 	}
 }
 
-func TestALineIsOneThatTheCatalogueTakes(t *testing.T) {
+func TestCleanText(t *testing.T) {
 	for text, want := range map[string]string{
 		" NVIDIA H100 ": "NVIDIA H100", "a\nb": "a b", "\x00": "", "x\xff": "x", "\u0085x": "x", strings.Repeat("a", 128): strings.Repeat("a", 128), strings.Repeat("a", 129): "",
 	} {

@@ -10,7 +10,7 @@ import (
 	"github.com/billetcloud/billet/internal/provider/upstream"
 )
 
-func TestTheSameIsLoggedOnce(t *testing.T) {
+func TestWarnOnce_Warn(t *testing.T) {
 	var out bytes.Buffer
 	log := slog.New(slog.NewTextHandler(&out, nil))
 	var once upstream.WarnOnce

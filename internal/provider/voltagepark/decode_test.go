@@ -1,7 +1,6 @@
 package voltagepark
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -9,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
@@ -27,14 +25,11 @@ const (
 	mark1   = "dep-01jd2x3y4z5a6b7c8d9e0f1g2h"
 )
 
-// against returns an adapter whose cloud answers as handler does.
+// against returns an adapter of a cloud that answers with handler.
 func against(t testing.TB, handler http.HandlerFunc) (*Adapter, *upstreamtest.Server) {
 	t.Helper()
 	server := upstreamtest.Serve(t, handler)
-	a, err := New(upstream.Account{
-		Slug: "vp", Name: "VP", BaseURL: server.URL, Credential: "secret", Now: server.Clock.Now,
-		Sleep: func(ctx context.Context, d time.Duration) error { server.Advance(d); return ctx.Err() },
-	})
+	a, err := New(server.Account("vp"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,11 +51,11 @@ func rowsFrom(from, to int) (out []string) {
 	return out
 }
 
-// A list that is no list, or has changed while it was read, tells nothing of the machines that it lacks.
-func TestOnlyAWholeListIsBelieved(t *testing.T) {
+// An incomplete or malformed list says nothing about the machines that it lacks.
+func TestAdapter_MachinesNeedsACompleteList(t *testing.T) {
 	cases := map[string]struct {
-		answer func(asked, offset int) string // of the rentals
-		want   int                            // machines; -1 for none known
+		respond func(request, offset int) string // to a list of rentals
+		want    int                              // machines; -1 for an error
 	}{
 		"nothing":             {func(int, int) string { return `` }, -1},
 		"null":                {func(int, int) string { return `null` }, -1},
@@ -82,49 +77,49 @@ func TestOnlyAWholeListIsBelieved(t *testing.T) {
 		"smaller pages than asked for": {func(_, offset int) string {
 			return paged(20, offset+4 < 20, rowsFrom(offset, min(offset+4, 20))...)
 		}, 20},
-		"one ended between two pages, once": {func(asked, offset int) string {
-			if asked == 1 {
+		"one ended between two pages, once": {func(request, offset int) string {
+			if request == 1 {
 				return paged(20, true, rowsFrom(0, 15)...)
 			}
 			return paged(19, offset+15 < 19, rowsFrom(offset+1, min(offset+16, 20))...) // row 0 is gone, and was seen
 		}, 20},
-		"one ended and another came between two pages": {func(asked, offset int) string {
-			if asked == 1 {
+		"one ended and another came between two pages": {func(request, offset int) string {
+			if request == 1 {
 				return paged(20, true, rowsFrom(0, 15)...)
 			}
 			return paged(20, offset+15 < 20, rowsFrom(offset+1, min(offset+16, 21))...)
 		}, 21},
-		"one comes between any two pages": {func(asked, offset int) string {
-			return paged(20+asked, true, rowsFrom(offset, offset+15)...)
+		"one comes between any two pages": {func(request, offset int) string {
+			return paged(20+request, true, rowsFrom(offset, offset+15)...)
 		}, -1},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			asked := 0
+			requests := 0
 			a, _ := against(t, func(w http.ResponseWriter, r *http.Request) {
 				if r.URL.Path != rentalsPath {
 					fmt.Fprint(w, paged(0, false))
 					return
 				}
 				if r.URL.Query().Get("limit") != "15" {
-					t.Errorf("asked for %s", r.URL.RawQuery)
+					t.Errorf("got the query %s, want a limit of 15", r.URL.RawQuery)
 				}
 				offset, _ := strconv.Atoi(r.URL.Query().Get("offset"))
-				asked++
-				fmt.Fprint(w, c.answer(asked, offset))
+				requests++
+				fmt.Fprint(w, c.respond(requests, offset))
 			})
 			all, err := a.Machines(t.Context())
 			switch {
 			case c.want < 0 && (err == nil || provider.KindOf(err) != provider.KindUnavailable):
-				t.Errorf("%d machines, %v", len(all), err)
+				t.Errorf("got %d machines, %v, want an error", len(all), err)
 			case c.want >= 0 && (err != nil || len(all) != c.want):
-				t.Errorf("%d machines, %v; want %d", len(all), err, c.want)
+				t.Errorf("got %d machines, %v, want %d", len(all), err, c.want)
 			}
 		})
 	}
 }
 
-func TestStatusesOfRentals(t *testing.T) {
+func TestRental_Machine(t *testing.T) {
 	for text, want := range map[string]provider.MachineState{
 		`"status":"Pending"`: provider.MachineProvisioning,
 		`"status":"Pending","power_status":null,"node_networking":null,"tags":null,"username":null`:   provider.MachineProvisioning,
@@ -142,7 +137,7 @@ func TestStatusesOfRentals(t *testing.T) {
 	} {
 		m, err := decoded(json.RawMessage(`{"id":"`+thing1+`",`+text+`}`), rental.machine)
 		if err != nil || m.state != want || m.port != 22 || m.user != "ubuntu" {
-			t.Errorf("%s is %+v, %v; want %q", text, m, err, want)
+			t.Errorf("%s: got %+v, %v, want %q", text, m, err, want)
 		}
 	}
 	for user, want := range map[string]string{"root": "root", "": "ubuntu", "$(id)": "ubuntu", "-oProxyCommand=x": "ubuntu"} {
@@ -153,7 +148,7 @@ func TestStatusesOfRentals(t *testing.T) {
 	}
 }
 
-func TestStatusesAndPortsOfVMs(t *testing.T) {
+func TestInstance_Machine(t *testing.T) {
 	translate := func(v instance) (machine, error) { return v.machine("user") }
 	for text, want := range map[string]struct {
 		state provider.MachineState
@@ -172,12 +167,12 @@ func TestStatusesAndPortsOfVMs(t *testing.T) {
 	} {
 		m, err := decoded(json.RawMessage(`{"id":"`+thing1+`",`+text+`}`), translate)
 		if err != nil || m.state != want.state || m.port != want.port || m.user != "user" || !m.vm {
-			t.Errorf("%s is %+v, %v; want %+v", text, m, err, want)
+			t.Errorf("%s: got %+v, %v, want %+v", text, m, err, want)
 		}
 	}
 }
 
-func TestAMachineIsOursByItsTagOrItsName(t *testing.T) {
+func TestReferenceOf(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		tags []string
@@ -187,13 +182,12 @@ func TestAMachineIsOursByItsTagOrItsName(t *testing.T) {
 		{"dep-other", []string{mark1}, ref1}, {"dep_01jd2x3y4z5a6b7c8d9e0f1g2h", nil, ""},
 	} {
 		if got := referenceOf(c.name, c.tags); got != c.want {
-			t.Errorf("%q %q is %q", c.name, c.tags, got)
+			t.Errorf("%q %q: got %q, want %q", c.name, c.tags, got, c.want)
 		}
 	}
 }
 
-// A word that is not known changes nothing that was known.
-func TestAnUnknownStatusKeepsTheLast(t *testing.T) {
+func TestAdapter_UnknownStatusKeepsTheLastState(t *testing.T) {
 	status, power := "Running", "Running"
 	a, server := against(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != rentalsPath {
@@ -202,31 +196,31 @@ func TestAnUnknownStatusKeepsTheLast(t *testing.T) {
 		}
 		fmt.Fprintf(w, `{"results":[{"id":"%s","name":"%s","status":"%s","power_status":"%s","node_networking":[{"public_ip":"192.0.2.1"}]}],"has_next":false}`, thing1, mark1, status, power)
 	})
-	look := func(want provider.MachineState) {
+	check := func(want provider.MachineState) {
 		t.Helper()
 		server.Advance(pollEvery)
 		if m, err := a.Machine(t.Context(), ref1); err != nil || m.State != want {
-			t.Errorf("%s %s is %+v, %v", status, power, m, err)
+			t.Errorf("%s %s: got %+v, %v, want %s", status, power, m, err, want)
 		}
 	}
 	status = "Blooming"
-	look(provider.MachineProvisioning)
+	check(provider.MachineProvisioning)
 	status = "Running"
-	look(provider.MachineReady)
+	check(provider.MachineReady)
 	status = "Blooming"
-	look(provider.MachineReady)
+	check(provider.MachineReady)
 	status, power = "Running", "Stopped"
-	look(provider.MachineOff)
+	check(provider.MachineOff)
 	power = "Hibernating"
-	look(provider.MachineOff)
+	check(provider.MachineOff)
 	status = "Terminated"
 	server.Advance(pollEvery)
 	if _, err := a.Machine(t.Context(), ref1); provider.KindOf(err) != provider.KindNotFound {
-		t.Errorf("Terminated is %v", err)
+		t.Errorf("Terminated: got %v, want not_found", err)
 	}
 }
 
-func TestTwoMachinesOfOneReferenceAreNotChosenBetween(t *testing.T) {
+func TestAdapter_TwoMachinesOfOneReference(t *testing.T) {
 	ended := map[string]bool{}
 	a, _ := against(t, func(w http.ResponseWriter, r *http.Request) {
 		switch {
@@ -254,7 +248,7 @@ func TestTwoMachinesOfOneReferenceAreNotChosenBetween(t *testing.T) {
 	}
 }
 
-func TestRefusalsAreKinds(t *testing.T) {
+func TestAdapter_ErrorKinds(t *testing.T) {
 	for _, c := range []struct {
 		status int
 		body   string
@@ -286,7 +280,7 @@ func TestRefusalsAreKinds(t *testing.T) {
 		})
 		err := a.change(t.Context(), http.MethodPut, "/x", nil)
 		if (err == nil) != (c.want == "") || err != nil && provider.KindOf(err) != c.want {
-			t.Errorf("%d %s is %v, want %q", c.status, c.body, err, c.want)
+			t.Errorf("%d %s: got %v, want %q", c.status, c.body, err, c.want)
 		}
 	}
 }
@@ -300,7 +294,7 @@ func metal(t *testing.T, text string) []provider.Offer {
 	return metalOffers(l)
 }
 
-func TestPricesOfRentalsAreOfAGPU(t *testing.T) {
+func TestMetalOffers(t *testing.T) {
 	const node = `"specs_per_node":{"gpu_model":"h100-sxm5-80gb","gpu_count":8,"cpu_model":"x","cpu_count":104,"ram_gb":1024,"storage_gb":24000}`
 	offers := metal(t, `{"id":"`+place1+`","gpu_count_ethernet":17,"gpu_price_ethernet":"1.99","gpu_count_infiniband":0,"gpu_price_infiniband":2.49,`+node+`}`)
 	if len(offers) != 6 {
@@ -340,7 +334,7 @@ func TestPricesOfRentalsAreOfAGPU(t *testing.T) {
 	}
 }
 
-func TestKeysThatNameNothingAreRefused(t *testing.T) {
+func TestProduct_InvalidKeys(t *testing.T) {
 	for _, key := range []string{"", "ethernet", "ethernet/", "ethernet/0", "ethernet/-8", "ethernet/08", "ethernet/8/8", "ethernet/+8", "wifi/8", "vm/", "vm/x", "vm/../bare-metal", "ethernet/99999999999999999999"} {
 		if _, _, _, err := product(key); provider.KindOf(err) != provider.KindNotFound {
 			t.Errorf("%q: %v", key, err)
@@ -348,7 +342,7 @@ func TestKeysThatNameNothingAreRefused(t *testing.T) {
 	}
 }
 
-func TestCloudInitIsTakenWholeOrNotAtAll(t *testing.T) {
+func TestCloudInit(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                                  "null",
 		"#cloud-config\n":                   "null",
@@ -369,12 +363,12 @@ func TestCloudInitIsTakenWholeOrNotAtAll(t *testing.T) {
 		"#cloud-config\n\t{", "#cloud-config\npackages: {a: b}",
 	} {
 		if c, err := cloudInit(provider.LaunchRequest{CloudInit: text}); err == nil || provider.KindOf(err) != provider.KindRejected || err.(*provider.Error).Message == "" {
-			t.Errorf("%q is taken as %+v, %v", text, c, err)
+			t.Errorf("%q: got %+v, %v, want a refusal with a message", text, c, err)
 		}
 	}
 }
 
-func TestSettings(t *testing.T) {
+func TestNew_Settings(t *testing.T) {
 	with := func(name, value string) error {
 		_, err := New(upstream.Account{Slug: "vp", Credential: "x", Settings: map[string]string{name: value}})
 		return err
@@ -393,15 +387,16 @@ func TestSettings(t *testing.T) {
 		{"requests-per-minute", "0"}, {"requests-per-minute", "many"}, {"requests-per-minute", "1e9"},
 	} {
 		if err := with(bad[0], bad[1]); err == nil {
-			t.Errorf("%q is taken", bad)
+			t.Errorf("got no error for %q", bad)
 		}
 	}
 	if _, err := New(upstream.Account{Slug: "vp"}); err == nil {
-		t.Error("an account without a token is taken")
+		t.Error("got no error for an account without a token")
 	}
 }
 
-// FuzzOffers: whatever the catalogue answers, only offers that can be sold come of it, each once, whose keys are read back.
+// FuzzOffers parses any catalog: only offers that can be sold are returned, each once, and their keys
+// can be parsed.
 func FuzzOffers(f *testing.F) {
 	f.Add(`{"id":"`+place1+`","gpu_count_ethernet":16,"gpu_price_ethernet":"1.99","gpu_count_infiniband":0,"gpu_price_infiniband":"2.49","specs_per_node":{"gpu_model":"h100-sxm5-80gb","gpu_count":8,"cpu_count":104,"ram_gb":1024,"storage_gb":24000}}`,
 		`{"id":"`+preset1+`","resources":{"gpus":{"h100-sxm5-80gb":{"count":1}},"ram_gb":200,"storage_gb":1000,"vcpu_count":26},"operating_system":"TensorML 24 Everything","compute_rate_hourly":"1.890000","storage_rate_hourly":"0.050000","available_vms":3,"location_ids_with_availability":["`+place1+`"]}`)
@@ -428,7 +423,7 @@ func FuzzOffers(f *testing.F) {
 	})
 }
 
-// FuzzMachine: whatever stands in a row, a machine that is ready has an address, a user and a port that are some.
+// FuzzMachine parses any row: a machine that is ready has a valid address, user and port.
 func FuzzMachine(f *testing.F) {
 	f.Add(`{"id":"` + thing1 + `","name":"` + mark1 + `","status":"Running","power_status":"Running","username":"root","node_networking":[{"public_ip":"192.0.2.1"}],"creation_timestamp":"2026-08-25T10:00:00Z"}`)
 	f.Add(`{"id":"` + thing1 + `","tags":["` + mark1 + `"],"status":"Running","public_ip":"2001:db8::1","port_forwards":[{"internal_port":22,"external_port":-1}],"timestamp_creation":"2026-08-25T10:00:00"}`)
@@ -467,7 +462,7 @@ func FuzzMachine(f *testing.F) {
 	})
 }
 
-func TestEveryNodeOfARentalIsRead(t *testing.T) {
+func TestRental_Nodes(t *testing.T) {
 	node := func(public, private string) string {
 		return `{"public_ip":` + public + `,"private_ip":` + private + `}`
 	}

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -31,7 +32,10 @@ var ids = id.NewMaker(clock.System{}, rand.Reader)
 func request(t *testing.T, offer string) provider.LaunchRequest {
 	t.Helper()
 	_, line := providertest.NewKey(t)
-	r := provider.LaunchRequest{Reference: ids.New(id.Deployment), Name: "x", OfferKey: offer, Region: region, OperatingSystem: "Ubuntu 22.04", AuthorizedKeys: []string{line}}
+	r := provider.LaunchRequest{
+		Reference: ids.New(id.Deployment), Name: "x", OfferKey: offer, Region: region,
+		OperatingSystem: "Ubuntu 22.04", AuthorizedKeys: []string{line},
+	}
 	if strings.HasPrefix(offer, "vm/") {
 		r.OperatingSystem = "TensorML 24 Everything"
 	}
@@ -40,11 +44,7 @@ func request(t *testing.T, offer string) provider.LaunchRequest {
 
 func launch(t *testing.T, a provider.Provider, r provider.LaunchRequest) provider.Machine {
 	t.Helper()
-	m, err := a.Launch(t.Context(), r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
+	return providertest.Launch(t, a, r)
 }
 
 func offers(t *testing.T, a provider.Provider) map[string]provider.Offer {
@@ -62,11 +62,11 @@ func offers(t *testing.T, a provider.Provider) map[string]provider.Offer {
 
 func vmKey(n string) string { return "vm/" + n + n + "-" + n + "-" + n + "-" + n + "-" + n + n + n }
 
-func TestWhatIsSoldOutIsListed(t *testing.T) {
+func TestAdapter_OffersListsWhatIsSoldOut(t *testing.T) {
 	a, c := open(t)
 	all := offers(t, a)
 	if len(all) != 2*6+2*4 { // rentals, and in both locations each preset that is not for Windows
-		t.Errorf("%d offers", len(all))
+		t.Errorf("got %d offers, want 20", len(all))
 	}
 	for name, want := range map[string]struct {
 		gpu   string
@@ -78,7 +78,7 @@ func TestWhatIsSoldOutIsListed(t *testing.T) {
 		region + " " + vmKey("3636"): {"b200-sxm6-180gb", 0}, voltageparktest.Seattle + " " + vmKey("3636"): {"b200-sxm6-180gb", 2},
 	} {
 		if o, there := all[name]; !there || o.GPUType != want.gpu || *o.Stock != want.stock || o.Available != (want.stock > 0) {
-			t.Errorf("%s is %+v", name, o)
+			t.Errorf("%s: got %+v, want %+v", name, o, want)
 		}
 	}
 	if o := all[region+" "+vmKey("3434")]; o.HourlyPrice != 3_830_000 || o.GPUCount != 2 || o.VCPUs != 52 || o.RegionName != "Dallas, Texas" || o.Country != "US" {
@@ -91,12 +91,12 @@ func TestWhatIsSoldOutIsListed(t *testing.T) {
 			t.Errorf("sold out: %+v", o)
 		}
 	}
-	if empty := offers(t, adapter(t, c)); len(empty) != len(all) { // one that has never seen a VM to be had
-		t.Errorf("%d offers, were %d", len(empty), len(all))
+	if empty := offers(t, adapter(t, c)); len(empty) != len(all) { // one that has never seen a VM in stock
+		t.Errorf("got %d offers while sold out, want %d", len(empty), len(all))
 	}
 }
 
-func TestALocationWithoutANameIsStillSold(t *testing.T) {
+func TestAdapter_OffersOfLocationsWithoutNames(t *testing.T) {
 	a, c := open(t)
 	c.Nameless(true)
 	all := offers(t, a)
@@ -110,7 +110,7 @@ func TestALocationWithoutANameIsStillSold(t *testing.T) {
 	}
 }
 
-func TestTheRequestBudgetIsTheOperatorsChoice(t *testing.T) {
+func TestNew_RequestsPerMinute(t *testing.T) {
 	for perMinute, want := range map[string]time.Duration{"": 55 * time.Second, "600": 5 * time.Second} {
 		c := voltageparktest.Serve(t)
 		account := c.Account()
@@ -128,12 +128,12 @@ func TestTheRequestBudgetIsTheOperatorsChoice(t *testing.T) {
 			}
 		}
 		if took := c.Clock.Now().Sub(before); took < want-3*time.Second || took > want+3*time.Second {
-			t.Errorf("60 requests with %q a minute took %s, not %s", perMinute, took, want)
+			t.Errorf("60 requests at %q a minute took %s, want %s", perMinute, took, want)
 		}
 	}
 }
 
-func TestProductsAndStorageRegionsAreTheOperatorsChoice(t *testing.T) {
+func TestNew_ProductsAndStorageRegions(t *testing.T) {
 	c := voltageparktest.Serve(t)
 	account := c.Account()
 	account.Settings = map[string]string{"products": "bare-metal", "storage-regions": voltageparktest.Dallas}
@@ -158,55 +158,54 @@ func TestProductsAndStorageRegionsAreTheOperatorsChoice(t *testing.T) {
 	}
 }
 
-func TestAnAccountWithAHundredMachinesStaysInsideTheBudget(t *testing.T) {
-	a, c := open(t)
-	var references []id.ID
-	for range 5 {
-		r := request(t, "ethernet/8")
-		references = append(references, r.Reference)
-		launch(t, a, r)
-	}
-	for range 40 {
-		r := request(t, smallVM)
-		references = append(references, r.Reference)
-		launch(t, a, r)
-	}
-	c.Stuff(55)
-	volume := ids.New(id.Volume)
-	if _, err := a.CreateVolume(t.Context(), provider.VolumeRequest{Reference: volume, Region: region, SizeGB: 5}); err != nil {
-		t.Fatal(err)
-	}
-	c.Advance(10 * time.Minute) // the bucket is full, as it is after a quiet while
-	began, before := c.Clock.Now(), len(c.Requests())
-	for passed := time.Duration(0); passed < 10*time.Minute; passed += 30 * time.Second {
-		for _, reference := range references {
-			if _, err := a.Machine(t.Context(), reference); err != nil {
+// docs/providers.md has the figures that it logs.
+func TestAdapter_ListBudget(t *testing.T) {
+	for _, c := range []struct {
+		perMinute string
+		machines  int
+		launch    time.Duration // the longest that a launch may take
+	}{
+		{"54", 100, 20 * time.Second}, {"54", 400, 50 * time.Second}, {"54", 800, 90 * time.Second},
+		{"54", 1600, 3 * time.Minute}, {"54", 3200, 6 * time.Minute}, {"600", 3200, 40 * time.Second},
+	} {
+		t.Run(fmt.Sprint(c.machines, " at ", c.perMinute), func(t *testing.T) {
+			t.Parallel()
+			cloud := voltageparktest.Serve(t)
+			account := cloud.Account()
+			account.Settings["requests-per-minute"] = c.perMinute
+			a, err := voltagepark.New(account)
+			if err != nil {
 				t.Fatal(err)
 			}
-		}
-		if _, err := a.Volume(t.Context(), volume); err != nil {
-			t.Fatal(err)
-		}
-		if passed%time.Minute == 0 {
-			offers(t, a)
-			if _, err := a.VolumePricing(t.Context()); err != nil {
+			var references []id.ID
+			for range 5 {
+				r := request(t, smallVM)
+				launch(t, a, r)
+				references = append(references, r.Reference)
+			}
+			cloud.Stuff(c.machines - len(references))
+			cloud.Advance(10 * time.Minute) // the budget is unused, as after a quiet while
+			launch(t, a, request(t, smallVM))
+			began, before := cloud.Clock.Now(), len(cloud.Requests())
+			providertest.Poll(t, a, references, 5*time.Minute, cloud.Advance)
+			took, sent := cloud.Clock.Now().Sub(began), len(cloud.Requests())-before
+			perMinute, err := strconv.Atoi(c.perMinute)
+			if err != nil {
 				t.Fatal(err)
 			}
-		}
-		c.Advance(15 * time.Second)
-		if all, err := a.Machines(t.Context()); err != nil || len(all) != 100 {
-			t.Fatalf("%d machines, %v", len(all), err)
-		}
-		c.Advance(15 * time.Second)
-	}
-	asked, took := len(c.Requests())-before, c.Clock.Now().Sub(began)
-	t.Logf("%d requests in %s", asked, took)
-	if float64(asked) > took.Seconds()*0.8 || took > 12*time.Minute {
-		t.Errorf("%d requests in %s", asked, took)
+			share := float64(sent) / (took.Minutes() * float64(perMinute))
+			began = cloud.Clock.Now()
+			launch(t, a, request(t, smallVM))
+			launched := cloud.Clock.Now().Sub(began)
+			t.Logf("%.0f%% of the budget, a launch takes %s", 100*share, launched.Round(time.Second))
+			if share > 0.7 || launched > c.launch {
+				t.Errorf("got %.0f%% of the budget and a launch in %s, want at most 70%% and %s", 100*share, launched, c.launch)
+			}
+		})
 	}
 }
 
-func TestAMachineThatIsNotListedYetIsNotMadeAgain(t *testing.T) {
+func TestAdapter_LaunchBeforeTheMachineIsListed(t *testing.T) {
 	a, c := open(t)
 	c.Lag(40 * time.Second)
 	for _, offer := range []string{smallVM, "ethernet/8"} {
@@ -214,7 +213,7 @@ func TestAMachineThatIsNotListedYetIsNotMadeAgain(t *testing.T) {
 		m := launch(t, a, r)
 		for range 5 {
 			if again := launch(t, a, r); again.ID != m.ID {
-				t.Errorf("%s: made again", offer)
+				t.Errorf("%s: got a second machine", offer)
 			}
 			if seen, err := a.Machine(t.Context(), r.Reference); err != nil || seen.ID != m.ID || seen.State != provider.MachineProvisioning {
 				t.Errorf("%s: %+v, %v", offer, seen, err)
@@ -234,15 +233,15 @@ func TestAMachineThatIsNotListedYetIsNotMadeAgain(t *testing.T) {
 	c.Advance(10 * time.Second)
 	c.Vanish(m.ID)
 	if _, err := a.Machine(t.Context(), lost.Reference); err != nil {
-		t.Errorf("gone before it was ever shown: %v", err)
+		t.Errorf("a machine that vanished before it was shown: got %v, want no error yet", err)
 	}
 	c.Advance(2 * time.Minute)
 	if _, err := a.Machine(t.Context(), lost.Reference); provider.KindOf(err) != provider.KindNotFound {
-		t.Errorf("gone for good: %v", err)
+		t.Errorf("a machine that vanished: got %v, want not_found", err)
 	}
 }
 
-func TestAnEndThatIsUnderWayIsNoFailure(t *testing.T) {
+func TestAdapter_TerminateOfAnEndingMachine(t *testing.T) {
 	a, c := open(t)
 	r := request(t, smallVM)
 	launch(t, a, r)
@@ -253,7 +252,7 @@ func TestAnEndThatIsUnderWayIsNoFailure(t *testing.T) {
 	if m, err := a.Machine(t.Context(), r.Reference); err != nil || m.State != provider.MachineTerminating {
 		t.Errorf("%+v, %v", m, err)
 	}
-	b := adapter(t, c) // a server that was restarted, and does not know; the cloud refuses its delete
+	b := adapter(t, c) // a restarted server does not know of the end; the cloud refuses its delete
 	if err := b.Terminate(t.Context(), r.Reference); err != nil {
 		t.Error(err)
 	}
@@ -266,7 +265,7 @@ func TestAnEndThatIsUnderWayIsNoFailure(t *testing.T) {
 	}
 }
 
-func TestRefusedBeforeItIsSent(t *testing.T) {
+func TestAdapter_LaunchChecksTheRequest(t *testing.T) {
 	a, c := open(t)
 	for name, f := range map[string]func(*provider.LaunchRequest){
 		"no key":           func(r *provider.LaunchRequest) { r.AuthorizedKeys = nil },
@@ -285,7 +284,7 @@ func TestRefusedBeforeItIsSent(t *testing.T) {
 	}
 }
 
-func TestCloudInitAndKeysReachTheMachine(t *testing.T) {
+func TestAdapter_LaunchSendsCloudInitAndKeys(t *testing.T) {
 	a, c := open(t)
 	for _, offer := range []string{smallVM, "ethernet/8"} {
 		signer, line := providertest.NewKey(t)
@@ -301,7 +300,7 @@ func TestCloudInitAndKeysReachTheMachine(t *testing.T) {
 			t.Errorf("%s: %s", offer, got)
 		}
 		port := m.SSHPort
-		if offer == "ethernet/8" { // for which the API has none
+		if offer == "ethernet/8" { // whose port the API does not state
 			port = c.Port(m.Address)
 		}
 		client, err := ssh.Dial("tcp", net.JoinHostPort(m.Address, fmt.Sprint(port)), &ssh.ClientConfig{
@@ -314,19 +313,12 @@ func TestCloudInitAndKeysReachTheMachine(t *testing.T) {
 	}
 }
 
-func TestPowerIsAskedForOnce(t *testing.T) {
+func TestAdapter_PowerIsRequestedOnce(t *testing.T) {
 	a, c := open(t)
 	r := request(t, smallVM)
 	launch(t, a, r)
 	c.Advance(time.Minute)
-	puts := func() (n int) {
-		for _, r := range c.Requests() {
-			if r.Method == http.MethodPut {
-				n++
-			}
-		}
-		return n
-	}
+	puts := func() int { return c.Count(http.MethodPut, "", "") }
 	for i, step := range []struct {
 		do   func(context.Context, id.ID) error
 		puts int
@@ -346,11 +338,11 @@ func TestPowerIsAskedForOnce(t *testing.T) {
 	c.ClearFaults()
 	c.Advance(time.Minute)
 	if err := a.PowerOn(t.Context(), r.Reference); err != nil || puts() != 4 {
-		t.Errorf("asked for what was done already: %v, %d requests", err, puts())
+		t.Errorf("after a lost response: got %v and %d requests, want 4", err, puts())
 	}
 }
 
-func TestOneVolumeWhateverBecomesOfTheAnswer(t *testing.T) {
+func TestAdapter_CreateVolumeWithFaults(t *testing.T) {
 	for _, kind := range []providertest.FaultKind{providertest.LostRequest, providertest.LostResponse, providertest.BadGateway, providertest.BadGatewayAfterEffect, providertest.HTMLPage, providertest.Throttled} {
 		a, c := open(t)
 		r := provider.VolumeRequest{Reference: ids.New(id.Volume), Name: "data", Region: region, SizeGB: 5}
@@ -371,7 +363,7 @@ func TestOneVolumeWhateverBecomesOfTheAnswer(t *testing.T) {
 	}
 }
 
-func TestAVolumeGoesToOneRental(t *testing.T) {
+func TestAdapter_VolumeIsAttachedToOneRental(t *testing.T) {
 	a, c := open(t)
 	metal, other, vm := request(t, "ethernet/8"), request(t, "ethernet/8"), request(t, smallVM)
 	for _, r := range []provider.LaunchRequest{metal, other, vm} {
@@ -395,7 +387,7 @@ func TestAVolumeGoesToOneRental(t *testing.T) {
 	}
 	kind("attach to another", a.AttachVolume(t.Context(), volume, other.Reference), provider.KindRejected)
 	kind("delete", a.DeleteVolume(t.Context(), volume), provider.KindRejected)
-	// The answer to a detach is lost: it has happened, and is asked for again.
+	// The response to a detach is lost; the retry succeeds.
 	c.InjectFault(providertest.Fault{Kind: providertest.LostResponse, Writes: true, Times: 1})
 	kind("detach", a.DetachVolume(t.Context(), volume), provider.KindUnavailable)
 	if err := a.DetachVolume(t.Context(), volume); err != nil {
@@ -430,12 +422,12 @@ func TestAVolumeGoesToOneRental(t *testing.T) {
 	}
 }
 
-// What `billetd provider check` tells an operator: nothing, while the cloud is as its documents say.
-func TestFieldsThatNoDocumentHasAreTold(t *testing.T) {
+// It is what `billetd provider check` reports: nothing, where the cloud is as documented.
+func TestAdapter_ReportsUnknownFields(t *testing.T) {
 	c := voltageparktest.Serve(t)
 	account := c.Account()
-	var told []string
-	account.Unknown = func(what string) { told = append(told, what) }
+	var unknown []string
+	account.Unknown = func(what string) { unknown = append(unknown, what) }
 	a, err := voltagepark.New(account)
 	if err != nil {
 		t.Fatal(err)
@@ -446,7 +438,7 @@ func TestFieldsThatNoDocumentHasAreTold(t *testing.T) {
 	if _, err := a.CreateVolume(t.Context(), provider.VolumeRequest{Reference: volume, Region: region, SizeGB: 5}); err != nil {
 		t.Fatal(err)
 	}
-	look := func() {
+	readAll := func() {
 		t.Helper()
 		c.Advance(5 * time.Minute)
 		offers(t, a)
@@ -457,19 +449,20 @@ func TestFieldsThatNoDocumentHasAreTold(t *testing.T) {
 			t.Fatal(err1, err2, err3)
 		}
 	}
-	if look(); len(told) != 0 {
-		t.Errorf("%q", told)
+	if readAll(); len(unknown) != 0 {
+		t.Errorf("got %q, want no unknown fields", unknown)
 	}
 	c.Novelty("color")
-	if look(); len(told) != 2 || told[0] != `a rental has the unknown field "color"` || told[1] != `a VM has the unknown field "color"` {
-		t.Errorf("%q", told)
+	want := []string{`a rental has the unknown field "color"`, `a VM has the unknown field "color"`}
+	if readAll(); !slices.Equal(unknown, want) {
+		t.Errorf("got %q, want %q", unknown, want)
 	}
 }
 
-// The fake is as strict as the cloud: these show that what passes with it has the cloud's form.
-func TestTheFakeRefusesWhatTheCloudRefuses(t *testing.T) {
+// The fake is as strict as the cloud, so that what it accepts has the cloud's form.
+func TestFakeRefusesWhatTheCloudRefuses(t *testing.T) {
 	c := voltageparktest.Serve(t)
-	ask := func(method, path, token, body string) (int, map[string]any) {
+	send := func(method, path, token, body string) (int, map[string]any) {
 		t.Helper()
 		r, err := http.NewRequestWithContext(t.Context(), method, c.URL+"/api/v1"+path, bytes.NewReader([]byte(body)))
 		if err != nil {
@@ -502,21 +495,21 @@ func TestTheFakeRefusesWhatTheCloudRefuses(t *testing.T) {
 		{"POST", "/storage/", voltageparktest.Token, `{"name":"data","size_in_gb":1,"order_ids":[]}`, 201}, {"POST", "/storage/", voltageparktest.Token, `{"name":"data","size_in_gb":1,"order_ids":[]}`, 409},
 		{"DELETE", "/bare-metal/x", voltageparktest.Token, "", 404},
 	} {
-		if status, said := ask(x.method, x.path, x.token, x.body); status != x.status || status >= 400 && said["detail"] == nil {
-			t.Errorf("%s %s %s is %d %v, want %d", x.method, x.path, x.body, status, said, x.status)
+		if status, said := send(x.method, x.path, x.token, x.body); status != x.status || status >= 400 && said["detail"] == nil {
+			t.Errorf("%s %s %s: got %d %v, want %d", x.method, x.path, x.body, status, said, x.status)
 		}
 	}
 	for range 5 {
-		ask("POST", "/bare-metal/", voltageparktest.Token, fmt.Sprintf(deploy, "8", ""))
+		send("POST", "/bare-metal/", voltageparktest.Token, fmt.Sprintf(deploy, "8", ""))
 	}
-	if _, said := ask("GET", "/bare-metal/", voltageparktest.Token, ""); len(said["results"].([]any)) != 3 || said["has_next"] != true || said["total_result_count"] != 6.0 {
+	if _, said := send("GET", "/bare-metal/", voltageparktest.Token, ""); len(said["results"].([]any)) != 3 || said["has_next"] != true || said["total_result_count"] != 6.0 {
 		t.Errorf("a page without a limit: %v", said)
 	}
 }
 
-// With each request for a page one machine goes and another comes. Every machine that is there all the
-// time is on the list, and launches go on.
-func TestListOfFiveThousandMachinesConvergesWhileMachinesComeAndGo(t *testing.T) {
+// With each request for a page one machine goes and another comes. Every machine that exists all the
+// time is on the list, and launches succeed.
+func TestAdapter_MachinesConvergesWhileMachinesComeAndGo(t *testing.T) {
 	c := voltageparktest.Serve(t)
 	account := c.Account()
 	account.Settings = map[string]string{"region-names": voltageparktest.Dallas + "=dallas-usa-5", "requests-per-minute": "60000"}
@@ -558,7 +551,7 @@ func TestListOfFiveThousandMachinesConvergesWhileMachinesComeAndGo(t *testing.T)
 			}
 		}
 		if asked := len(c.Requests()) - before; asked > 600 {
-			t.Errorf("%d requests for a list of 5,000", asked)
+			t.Errorf("got %d requests for a list of 5,000, want at most 600", asked)
 		} else {
 			t.Logf("%d machines in %d requests", len(all), asked)
 		}
