@@ -36,12 +36,15 @@ func (h operatorAccounts) routes(r *rest.Router) {
 	}, h.get)
 	rest.Write(r, rest.Operation{
 		Method: http.MethodPost, Path: one + "/credit", ID: "creditAccount", Tag: tagOperator, Auth: rest.OperatorOnly,
-		Scope: string(account.WriteOperator), Summary: "Credit or debit an account", Errors: []apierr.Code{apierr.Conflict},
+		Scope: string(
+			account.WriteOperator,
+		), Summary: "Credit or debit an account", Errors: []apierr.Code{apierr.Conflict},
 	}, h.credit)
 	rest.Write(r, rest.Operation{
 		Method: http.MethodPut, Path: one + "/markup", ID: "setMarkup", Tag: tagOperator, Auth: rest.OperatorOnly,
 		Scope: string(account.WriteOperator), Summary: "Set an account's markup",
-		Description: "It replaces every provider's markup in the prices that the account sees and pays, within a few seconds. Existing " +
+		Description: "It replaces every provider's markup in the prices that the account sees and pays, within a few " +
+			"seconds. Existing " +
 			"deployments keep their price. The price history has the default prices.",
 	}, h.setMarkup)
 }

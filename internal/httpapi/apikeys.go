@@ -25,8 +25,9 @@ type apiKeys struct {
 func (h apiKeys) routes(r *rest.Router) {
 	rest.Read(r, rest.Operation{
 		Method: http.MethodGet, Path: Base + "/key", ID: "getCurrentApiKey", Tag: tagAccount, Auth: rest.APIKeyOnly,
-		Summary:     "Get the current API key",
-		Description: "The key that makes this call: its scopes, its account, its spending limits and how much of them is used. The secret is not shown.",
+		Summary: "Get the current API key",
+		Description: "The key that makes this call: its scopes, its account, its spending limits and how much of " +
+			"them is used. The secret is not shown.",
 	}, h.current)
 
 	const all, one = AccountBase + "/api-keys", AccountBase + "/api-keys/{id}"
@@ -38,7 +39,8 @@ func (h apiKeys) routes(r *rest.Router) {
 	rest.Write(r, rest.Operation{
 		Method: http.MethodPost, Path: all, ID: "createApiKey", Tag: tagAccount, Auth: rest.SessionOnly,
 		Scope: string(account.WriteAPIKeys), Status: http.StatusCreated, Summary: "Create an API key",
-		Description: "The response has the secret, which is not stored. Repeated with its Idempotency-Key in the same session, the call " +
+		Description: "The response has the secret, which is not stored. Repeated with its Idempotency-Key in the " +
+			"same session, the call " +
 			"shows it again within 24 hours; in another session it is a CONFLICT.",
 		Errors: []apierr.Code{apierr.Conflict, apierr.LimitReached},
 	}, h.create)
@@ -100,7 +102,9 @@ type updateAPIKey struct {
 // Check refuses an update without a field.
 func (in *updateAPIKey) Check() []apierr.FieldError {
 	b := &in.Body
-	return someField(b.Name != nil || b.Scopes != nil || b.ExpiresAt.Given || b.AllowedNetworks != nil || b.Spending != nil)
+	return someField(
+		b.Name != nil || b.Scopes != nil || b.ExpiresAt.Given || b.AllowedNetworks != nil || b.Spending != nil,
+	)
 }
 
 // wantedSpending are the spending limits of a request.

@@ -27,7 +27,8 @@ func (h auditLog) routes(r *rest.Router) {
 		Method: http.MethodGet, Path: AccountBase + "/audit", ID: "listAudit", Tag: tagAccount,
 		Auth: rest.SessionOnly, Scope: string(account.ReadAudit),
 		Summary: "List audit log entries",
-		Description: "Every successful change in this account by users and API keys, and all sign-ins, including failed ones of its " +
+		Description: "Every successful change in this account by users and API keys, and all sign-ins, including " +
+			"failed ones of its " +
 			"members. Newest first. A failed sign-in has the user as its subject and no actor.",
 	}, h.list)
 }

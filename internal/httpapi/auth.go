@@ -55,16 +55,19 @@ func (a authenticator) authenticate(ctx context.Context, c *rest.Call) error {
 		case signedIn:
 			return a.session(ctx, c)
 		}
-		return apierr.New(apierr.MissingAPIKey, "The request has no API key. Send one as `Authorization: Bearer pk_live_…`. "+
-			"Create keys in the dashboard under Settings → API Keys.")
+		return apierr.New(
+			apierr.MissingAPIKey,
+			"The request has no API key. Send one as `Authorization: Bearer pk_live_…`. "+
+				"Create keys in the dashboard under Settings → API Keys.",
+		)
 	}
 	key, err := a.accounts.Authenticate(ctx, a.db, secret, c.Address())
 	if err != nil {
 		return err
 	}
 	c.Caller = rest.Caller{
-		Account: key.Account, Key: key.ID, Bucket: "key/" + string(key.ID), Limits: rest.Limits(key.Limits), Secret: secret,
-		Identity: caller{key: &key},
+		Account: key.Account, Key: key.ID, Bucket: "key/" + string(key.ID), Limits: rest.Limits(key.Limits),
+		Secret: secret, Identity: caller{key: &key},
 	}
 	return nil
 }
@@ -73,8 +76,11 @@ func (a authenticator) authenticate(ctx context.Context, c *rest.Call) error {
 func (a authenticator) session(ctx context.Context, c *rest.Call) error {
 	token, _ := c.Cookie(sessionCookie)
 	if token == "" {
-		return apierr.New(apierr.SignInRequired,
-			"Sign in first. This operation requires a session (POST /api/v1/account/sessions); API keys are not accepted.")
+		return apierr.New(
+			apierr.SignInRequired,
+			"Sign in first. This operation requires a session (POST /api/v1/account/sessions); API keys are not "+
+				"accepted.",
+		)
 	}
 	n, err := a.accounts.SessionOf(ctx, a.db, token)
 	if err != nil {
@@ -96,8 +102,11 @@ func (a authenticator) authorize(c *rest.Call) error {
 		if (who.key != nil && who.key.Allows(scope)) || (who.user != nil && who.user.Operator) {
 			return nil
 		}
-		return lacksScope(scope, "This operation requires a signed-in operator, or an API key with the scope "+string(scope)+
-			", which only `billetd key create --scopes "+string(scope)+"` can create.")
+		return lacksScope(
+			scope,
+			"This operation requires a signed-in operator, or an API key with the scope "+string(scope)+
+				", which only `billetd key create --scopes "+string(scope)+"` can create.",
+		)
 	case c.Route.Auth == rest.APIKeyOnly || scope == "":
 		return nil
 	case who.key != nil && !who.key.Allows(scope):
@@ -105,8 +114,11 @@ func (a authenticator) authorize(c *rest.Call) error {
 			". Use a key that has it, or add it under Settings → API Keys.")
 	case who.key == nil && !who.session.Role.Allows(scope):
 		roles := account.RolesWith(scope)
-		err := lacksScope(scope, "Your role in this account is "+string(who.session.Role)+". This operation requires one of: "+
-			strings.Join(texts(roles), ", ")+". Ask an owner or admin of the account.")
+		err := lacksScope(
+			scope,
+			"Your role in this account is "+string(who.session.Role)+". This operation requires one of: "+
+				strings.Join(texts(roles), ", ")+". Ask an owner or admin of the account.",
+		)
 		err.Details["role"], err.Details["roles"] = who.session.Role, roles
 		return err
 	}

@@ -28,13 +28,21 @@ func TestCaps(t *testing.T) {
 		cookie := w.signIn(w.ada)
 		full := func(r reply, of string, limit int) {
 			t.Helper()
-			if r.status != 409 || r.code != string(apierr.LimitReached) || dig(r.error, "details", "of") != of || dig(r.error, "details", "limit") != float64(limit) {
+			if r.status != 409 || r.code != string(apierr.LimitReached) || dig(r.error, "details", "of") != of ||
+				dig(r.error, "details", "limit") != float64(limit) {
 				t.Errorf("%s: %d %s", of, r.status, r.body)
 			}
 		}
 		keys := AccountBase + "/api-keys"
 		add := func(n int) reply {
-			return w.by(0, cookie, "POST", keys, map[string]string{"name": fmt.Sprint("key ", n)}, header("Idempotency-Key", fmt.Sprint("key", n)))
+			return w.by(
+				0,
+				cookie,
+				"POST",
+				keys,
+				map[string]string{"name": fmt.Sprint("key ", n)},
+				header("Idempotency-Key", fmt.Sprint("key", n)),
+			)
 		}
 		var last reply
 		for n := 1; n < account.MaxKeys; n++ { // one is there
@@ -44,7 +52,11 @@ func TestCaps(t *testing.T) {
 		}
 		full(add(1000), "apiKeys", account.MaxKeys)
 		codes := w.authorizeDevice()
-		full(w.by(0, cookie, "POST", approvePath, map[string]string{"userCode": codes.user, "name": "laptop"}), "apiKeys", account.MaxKeys)
+		full(
+			w.by(0, cookie, "POST", approvePath, map[string]string{"userCode": codes.user, "name": "laptop"}),
+			"apiKeys",
+			account.MaxKeys,
+		)
 		w.by(200, cookie, "DELETE", keys+"/"+last.text("id"), nil)
 		if r := add(1000); r.status != 201 { // the refusal was not kept for its Idempotency-Key
 			t.Errorf("%d %s", r.status, r.body)
@@ -67,7 +79,12 @@ func TestCaps(t *testing.T) {
 		}
 
 		save := func(n int) reply {
-			return w.do(w.ada, "POST", Base+"/ssh-keys", map[string]string{"name": fmt.Sprint("key ", n), "publicKey": publicKey(t)})
+			return w.do(
+				w.ada,
+				"POST",
+				Base+"/ssh-keys",
+				map[string]string{"name": fmt.Sprint("key ", n), "publicKey": publicKey(t)},
+			)
 		}
 		var saved reply
 		for n := range 200 {
@@ -89,6 +106,10 @@ func TestCaps(t *testing.T) {
 		for range 100 {
 			w.by(201, cookie, "POST", AccountBase+"/invitations", map[string]string{"role": "member"})
 		}
-		full(w.by(0, cookie, "POST", AccountBase+"/invitations", map[string]string{"role": "member"}), "invitations", 100)
+		full(
+			w.by(0, cookie, "POST", AccountBase+"/invitations", map[string]string{"role": "member"}),
+			"invitations",
+			100,
+		)
 	})
 }

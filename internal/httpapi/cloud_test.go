@@ -23,12 +23,18 @@ type cloud struct {
 }
 
 func newCloud() *cloud {
-	return &cloud{machines: map[id.ID]provider.Machine{}, volumes: map[id.ID]provider.Volume{}, address: "203.0.113.42", port: 22}
+	return &cloud{
+		machines: map[id.ID]provider.Machine{},
+		volumes:  map[id.ID]provider.Volume{},
+		address:  "203.0.113.42",
+		port:     22,
+	}
 }
 
 func (c *cloud) Info() provider.Info {
 	return provider.Info{
-		Slug: "voltage-park", Name: "Voltage Park", Regions: []provider.Region{{Slug: "dallas-usa-5", Name: "Dallas 5", Country: "US"}},
+		Slug: "voltage-park", Name: "Voltage Park",
+		Regions:     []provider.Region{{Slug: "dallas-usa-5", Name: "Dallas 5", Country: "US"}},
 		LaunchLimit: time.Hour, SyncEvery: time.Minute, PollEvery: time.Second, PrivateAddresses: true,
 	}
 }
@@ -40,8 +46,10 @@ func (c *cloud) Offers(context.Context) ([]provider.Offer, error) {
 	stock := 3
 	offer := func(key, gpu string, count int, price money.Micros, available bool, can provider.Capabilities, systems ...string) provider.Offer {
 		return provider.Offer{
-			Key: key, Region: "dallas-usa-5", GPUType: gpu, GPUCount: count, GPUMemoryGB: 180, VCPUs: 128, MemoryGB: 2000, StorageGB: 8000, Interconnect: "3.2 Tb/s InfiniBand",
-			InstanceType: provider.BareMetal, OperatingSystems: systems, HourlyPrice: price, Available: available, Stock: &stock, Capabilities: can,
+			Key: key, Region: "dallas-usa-5", GPUType: gpu, GPUCount: count, GPUMemoryGB: 180, VCPUs: 128,
+			MemoryGB: 2000, StorageGB: 8000, Interconnect: "3.2 Tb/s InfiniBand",
+			InstanceType: provider.BareMetal, OperatingSystems: systems, HourlyPrice: price, Available: available,
+			Stock: &stock, Capabilities: can,
 		}
 	}
 	all := provider.Capabilities{Reboot: true, Power: true, Reinstall: true, Volumes: true, CloudInit: true}
@@ -62,7 +70,9 @@ func (c *cloud) Launch(_ context.Context, r provider.LaunchRequest) (provider.Ma
 		return m, nil
 	}
 	c.machines[r.Reference] = provider.Machine{
-		ID: "m-" + string(r.Reference), Reference: r.Reference, State: provider.MachineReady, Address: c.address, SSHUser: "root", SSHPort: c.port,
+		ID: "m-" + string(
+			r.Reference,
+		), Reference: r.Reference, State: provider.MachineReady, Address: c.address, SSHUser: "root", SSHPort: c.port,
 		SSHHostKeys: []string{"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBqhDkOPm5UBnhCCu1GVvJ5lOMl1H8i4w4W2U3J8kPrk"},
 	}
 	return c.machines[r.Reference], nil
@@ -107,7 +117,13 @@ func (c *cloud) VolumePricing(context.Context) ([]provider.VolumePricing, error)
 func (c *cloud) CreateVolume(_ context.Context, r provider.VolumeRequest) (provider.Volume, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.volumes[r.Reference] = provider.Volume{ID: "v-" + string(r.Reference), Reference: r.Reference, Ready: true, SizeGB: r.SizeGB, MountPath: "/mnt/data"}
+	c.volumes[r.Reference] = provider.Volume{
+		ID:        "v-" + string(r.Reference),
+		Reference: r.Reference,
+		Ready:     true,
+		SizeGB:    r.SizeGB,
+		MountPath: "/mnt/data",
+	}
 	return c.volumes[r.Reference], nil
 }
 

@@ -42,7 +42,13 @@ func TestListsGoOnByCursor(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		w := newWorldOn(t, d, c)
 		for i := range 5 {
-			w.want(201, w.ada, "POST", Base+"/ssh-keys", map[string]any{"name": fmt.Sprintf("Key %d", 5-i), "publicKey": publicKey(t)})
+			w.want(
+				201,
+				w.ada,
+				"POST",
+				Base+"/ssh-keys",
+				map[string]any{"name": fmt.Sprintf("Key %d", 5-i), "publicKey": publicKey(t)},
+			)
 		}
 		for _, sort := range []string{"", "&sort=name", "&sort=-name", "&sort=createdAt"} {
 			whole, _, next := pageOf(t, w.want(200, w.ada, "GET", Base+"/ssh-keys?limit=100"+sort, nil))
@@ -52,7 +58,10 @@ func TestListsGoOnByCursor(t *testing.T) {
 			var all []string
 			cursor := ""
 			for n := 1; n < 9; n++ {
-				some, p, next := pageOf(t, w.want(200, w.ada, "GET", Base+"/ssh-keys?limit=2"+sort+"&cursor="+url.QueryEscape(cursor), nil))
+				some, p, next := pageOf(
+					t,
+					w.want(200, w.ada, "GET", Base+"/ssh-keys?limit=2"+sort+"&cursor="+url.QueryEscape(cursor), nil),
+				)
 				if all = append(all, some...); next == "" {
 					break
 				}
@@ -72,7 +81,13 @@ func TestACursorIsGoodForItsOwnListOnly(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		w := newWorldOn(t, d, c)
 		for i := range 3 {
-			w.want(201, w.ada, "POST", Base+"/ssh-keys", map[string]any{"name": fmt.Sprint(i), "publicKey": publicKey(t)})
+			w.want(
+				201,
+				w.ada,
+				"POST",
+				Base+"/ssh-keys",
+				map[string]any{"name": fmt.Sprint(i), "publicKey": publicKey(t)},
+			)
 		}
 		_, _, next := pageOf(t, w.want(200, w.ada, "GET", Base+"/ssh-keys?limit=1", nil))
 		plain, err := base64.RawURLEncoding.DecodeString(next)

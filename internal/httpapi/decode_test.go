@@ -31,7 +31,8 @@ func TestBodiesAreReadStrictly(t *testing.T) {
 		{"snake case", deployments, deploy(`,"gpu_count":8`), []string{"gpu_count"}, "did you mean gpuCount?"},
 		{"a name twice", deployments, deploy(`,"name":"y"`), []string{"name"}, "more than once"},
 		{"a name twice, escaped", deployments, deploy(`,"n\u0061me":"y"`), []string{"name"}, "more than once"},
-		{"a string for a number", deployments, deploy(`,"gpuCount":"8"`), []string{"gpuCount"}, "must be a number, not a string"},
+		{"a string for a number", deployments, deploy(`,"gpuCount":"8"`), []string{"gpuCount"}, "must be a number, " +
+			"not a string"},
 		{"a fraction", deployments, deploy(`,"gpuCount":8.0`), []string{"gpuCount"}, "whole number"},
 		{"an exponent", deployments, deploy(`,"gpuCount":8e0`), []string{"gpuCount"}, "whole number"},
 		{"beyond an integer", deployments, deploy(`,"gpuCount":9999999999999999999999`), []string{"gpuCount"}, "too large"},
@@ -42,7 +43,8 @@ func TestBodiesAreReadStrictly(t *testing.T) {
 		{"a number in a list", deployments, deploy(`,"tags":["a",1]`), []string{"tags[1]"}, "must be a string"},
 		{"too many", deployments, deploy(`,"tags":["` + strings.Repeat(`a","`, 20) + `b"]`), []string{"tags"}, "at most 20 entries"},
 		{"a word outside the list", deployments, deploy(`,"instanceType":"BARE_METALL"`), []string{"instanceType"}, "Did you mean BARE_METAL?"},
-		{"money as a string", deployments, deploy(`,"maxHourlyPrice":"23.92"`), []string{"maxHourlyPrice"}, "must be a number"},
+		{"money as a string", deployments, deploy(`,"maxHourlyPrice":"23.92"`), []string{"maxHourlyPrice"}, "must be " +
+			"a number"},
 		{"money too fine", deployments, deploy(`,"maxHourlyPrice":23.9200001`), []string{"maxHourlyPrice"}, "six decimals"},
 		{"money with an exponent", deployments, deploy(`,"maxHourlyPrice":1e2`), []string{"maxHourlyPrice"}, "six decimals"},
 		{"not a time", deployments, deploy(`,"autoTerminateAt":"tomorrow"`), []string{"autoTerminateAt"}, "RFC 3339"},
@@ -56,7 +58,8 @@ func TestBodiesAreReadStrictly(t *testing.T) {
 		{"another word for VM", Base + "/offers/check", `{"instanceType":"DEDICATED"}`, nil, ""},
 		{"another word for VM, of an offer that is none", deployments, deploy(`,"instanceType":"DEDICATED"`), []string{"instanceType"}, ""},
 		{"a team", deployments, deploy(`,"teamId":"team_1"`), []string{"teamId"}, "an API key belongs to one account"},
-		{"a NUL", keys, `{"name":"a\u0000b","publicKey":"` + key + `"}`, []string{"name"}, "control character, U+0000 at position 2"},
+		{"a NUL", keys, `{"name":"a\u0000b","publicKey":"` + key + `"}`, []string{"name"}, "control character, " +
+			"U+0000 at position 2"},
 		{"an escape character", keys, `{"name":"a\u001b[31m","publicKey":"` + key + `"}`, []string{"name"}, "U+001B"},
 		{"empty", keys, `{"name":"","publicKey":"` + key + `"}`, []string{"name"}, "must not be empty"},
 		{"too long", keys, `{"name":"` + strings.Repeat("ä", 65) + `","publicKey":"` + key + `"}`, []string{"name"}, "at most 64 characters, not 65"},
@@ -133,7 +136,8 @@ func TestQueriesAreReadStrictly(t *testing.T) {
 		{deployments + "?status=Running,stopped&tag=a&sort=-name", nil, ""},
 		{deployments + "?status=runing", []string{"query.status[0]"}, "Did you mean running?"},
 		{deployments + "/dep_x?timeoutSeconds=5", []string{"query.timeoutSeconds"}, "needs waitFor"},
-		{deployments + "/dep_x?waitFor=running&timeoutSeconds=61", []string{"query.timeoutSeconds"}, "between 1 and 60"},
+		{deployments + "/dep_x?waitFor=running&timeoutSeconds=61", []string{"query.timeoutSeconds"}, "between 1 " +
+			"and 60"},
 		{deployments + "/dep_x?expand=all", []string{"query.expand"}, "waitFor"},
 		{transactions + "?type=charge,refund&from=2028-01-01T00:00:00Z&to=2028-02-01T00:00:00%2B01:00", nil, ""},
 		{deployments + "?status=running&status=stopped", nil, ""},
@@ -142,7 +146,8 @@ func TestQueriesAreReadStrictly(t *testing.T) {
 		{transactions + "?type=charge&type=refund", nil, ""},
 		{Base + "/events?type=deployment.running&type=deployment.failed,deployment.created", nil, ""},
 		{Base + "/events?type=deployment.runing", []string{"query.type[0]"}, "Did you mean deployment.running?"},
-		{Base + "/events?type=deployment.running,volume.grwon", []string{"query.type[1]"}, "Did you mean volume.grown?"},
+		{Base + "/events?type=deployment.running,volume.grwon", []string{"query.type[1]"}, "Did you mean " +
+			"volume.grown?"},
 		{deployments + "?tag=a&tag=b", []string{"query.tag"}, "given 2 times"},
 		{transactions + "?from=2028-01-01t00:00:00z", nil, ""},
 		{transactions + "?from=2028-01-01T00:00:00.5Z&to=2028-01-02T00:00:00%2B23:59", nil, ""},
@@ -162,9 +167,11 @@ func TestQueriesAreReadStrictly(t *testing.T) {
 		{Base + "/wallet/usage?groupBy=GPUTYPE", nil, ""},
 		// In UTC the year 10000, which JSON cannot say.
 		{Base + "/wallet/usage?to=9999-12-31T23:59:59-23:59", []string{"query.to"}, "between the years"},
-		{Base + "/offers/off_abc123/price-history?to=9999-12-31T23:59:59-00:01", []string{"query.to"}, "between the years"},
+		{Base + "/offers/off_abc123/price-history?to=9999-12-31T23:59:59-00:01", []string{"query.to"}, "between " +
+			"the years"},
 		{Base + "/wallet/usage?from=2999-01-01T00:00:00Z", []string{"query.from"}, "earlier than now"},
-		{Base + "/offers/off_abc123/price-history?from=2999-01-01T00:00:00Z", []string{"query.from"}, "earlier than now"},
+		{Base + "/offers/off_abc123/price-history?from=2999-01-01T00:00:00Z", []string{"query.from"}, "earlier " +
+			"than now"},
 		{Base + "/ssh-keys?sort=name&per_page=3", nil, ""},
 		{Base + "/volumes?sortBy=createdAt&sortOrder=asc", nil, ""},
 		{Base + "/volumes?sort=sizeGb", []string{"query.sort"}, "must be one of createdAt"},
@@ -212,7 +219,12 @@ func TestEveryFaultOfADeployAtOnce(t *testing.T) {
 		body := w.seedBody()
 		delete(body, "ssh_public_key")
 		body[field] = bad
-		same(t, "fields", w.refused("INVALID_REQUEST", w.ada, "POST", Base+"/deployments", body).fields(), []string{field})
+		same(
+			t,
+			"fields",
+			w.refused("INVALID_REQUEST", w.ada, "POST", Base+"/deployments", body).fields(),
+			[]string{field},
+		)
 	}
 }
 
@@ -257,7 +269,11 @@ func TestEveryNameIsChecked(t *testing.T) {
 			who, options := w.ada, []option{}
 			switch {
 			case strings.HasPrefix(path, AccountBase):
-				who, options = tenant{}, append(options, header("Cookie", cookie), header("Sec-Fetch-Site", "same-origin"))
+				who, options = tenant{}, append(
+					options,
+					header("Cookie", cookie),
+					header("Sec-Fetch-Site", "same-origin"),
+				)
 			case strings.HasPrefix(path, OperatorBase):
 				who = operator
 			}

@@ -26,36 +26,46 @@ type deployments struct {
 func (h deployments) routes(r *rest.Router) {
 	const all, one = Base + "/deployments", Base + "/deployments/{id}"
 	rest.Write(r, rest.Operation{
-		Method: http.MethodPost, Path: all, ID: "createDeployment", Tag: tagDeployments, Scope: string(account.WriteDeployments),
-		Rate: rest.Deploy, Status: http.StatusCreated, AlsoStatus: []int{http.StatusOK}, Summary: "Deploy an offer",
-		Description: "Holds the first hour's price and returns at once; the machine is provisioned in the background. Watch `status` and " +
-			"`steps`, or wait with GET …?waitFor=running. The hold becomes a charge when SSH is ready, and is released if the deployment " +
+		Method: http.MethodPost, Path: all, ID: "createDeployment", Tag: tagDeployments,
+		Scope: string(account.WriteDeployments),
+		Rate:  rest.Deploy, Status: http.StatusCreated, AlsoStatus: []int{http.StatusOK}, Summary: "Deploy an offer",
+		Description: "Holds the first hour's price and returns at once; the machine is provisioned in the " +
+			"background. Watch `status` and " +
+			"`steps`, or wait with GET …?waitFor=running. The hold becomes a charge when SSH is ready, and is " +
+			"released if the deployment " +
 			"fails. Requires an available balance of $50.00, and at least the first hour's price.",
 		Errors: []apierr.Code{
-			apierr.InsufficientBalance, apierr.KeyLimitReached, apierr.NotFound, apierr.OfferUnavailable, apierr.Conflict,
+			apierr.InsufficientBalance, apierr.KeyLimitReached, apierr.NotFound, apierr.OfferUnavailable,
+			apierr.Conflict,
 			apierr.Unsupported,
 		},
 		// The service names the first where it finds none of them.
 		Alternatives: [][]string{{"ssh_public_key", "sshPublicKey", "sshKeyId", "sshKeyIds"}},
 	}, h.create)
 	rest.List(r, rest.Operation{
-		Method: http.MethodGet, Path: all, ID: "listDeployments", Tag: tagDeployments, Scope: string(account.ReadDeployments),
+		Method: http.MethodGet, Path: all, ID: "listDeployments", Tag: tagDeployments,
+		Scope:   string(account.ReadDeployments),
 		Summary: "List deployments", Description: "Newest first, including ended ones.",
 	}, h.list)
 	rest.Read(r, rest.Operation{
-		Method: http.MethodGet, Path: one, ID: "getDeployment", Tag: tagDeployments, Scope: string(account.ReadDeployments),
+		Method: http.MethodGet, Path: one, ID: "getDeployment", Tag: tagDeployments,
+		Scope:     string(account.ReadDeployments),
 		ExtraTime: longestWait, Summary: "Get a deployment",
 		Description: "With waitFor it is a long poll, and counts as one read.",
 	}, h.get)
 	rest.Write(r, rest.Operation{
-		Method: http.MethodPatch, Path: one, ID: "updateDeployment", Tag: tagDeployments, Scope: string(account.WriteDeployments),
+		Method: http.MethodPatch, Path: one, ID: "updateDeployment", Tag: tagDeployments,
+		Scope:   string(account.WriteDeployments),
 		Summary: "Update a deployment", Errors: []apierr.Code{apierr.Conflict, apierr.KeyLimitReached},
 	}, h.update)
 	rest.Write(r, rest.Operation{
-		Method: http.MethodDelete, Path: one, ID: "terminateDeployment", Tag: tagDeployments, Scope: string(account.WriteDeployments),
+		Method: http.MethodDelete, Path: one, ID: "terminateDeployment", Tag: tagDeployments,
+		Scope:      string(account.WriteDeployments),
 		AlsoStatus: []int{http.StatusAccepted}, Summary: "Terminate a deployment",
-		Description: "Billing stops with the response; the machine is removed in the background. Unused seconds of the first hour are " +
-			"refunded. Terminating an ended deployment succeeds and changes nothing. Before the minimum runtime it is refused, or scheduled " +
+		Description: "Billing stops with the response; the machine is removed in the background. Unused seconds of " +
+			"the first hour are " +
+			"refunded. Terminating an ended deployment succeeds and changes nothing. Before the minimum runtime it " +
+			"is refused, or scheduled " +
 			"with `?when=earliest` (202).",
 		Errors: []apierr.Code{apierr.MinimumRuntimeNotMet, apierr.Conflict},
 	}, h.terminate)
@@ -72,7 +82,8 @@ func (h deployments) routes(r *rest.Router) {
 
 	action := func(path, id, summary string) rest.Operation {
 		return rest.Operation{
-			Method: http.MethodPost, Path: one + path, ID: id, Tag: tagDeployments, Scope: string(account.WriteDeployments),
+			Method: http.MethodPost, Path: one + path, ID: id, Tag: tagDeployments,
+			Scope:  string(account.WriteDeployments),
 			Status: http.StatusAccepted, Summary: summary,
 			Description: "Returns 202 at once; `pendingAction` is null again when the action is done.",
 			Errors:      []apierr.Code{apierr.Unsupported, apierr.Conflict},
@@ -118,8 +129,10 @@ func (in *createDeployment) request() deployment.CreateRequest {
 	b := &in.Body
 	return deployment.CreateRequest{
 		OfferID: b.OfferID, Quote: b.QuoteID, Candidates: b.Candidates, Provider: b.Provider, GPUType: b.GPUType,
-		GPUCount: b.GPUCount, Region: b.Region, InstanceType: (*string)(b.InstanceType), OperatingSystem: b.OperatingSystem,
-		Name: b.Name, SSHPublicKey: b.SSHPublicKey, SSHKeyID: b.SSHKeyID, SSHKeyIDs: b.SSHKeyIDs, VolumeIDs: b.VolumeIDs,
+		GPUCount: b.GPUCount, Region: b.Region, InstanceType: (*string)(b.InstanceType),
+		OperatingSystem: b.OperatingSystem,
+		Name:            b.Name, SSHPublicKey: b.SSHPublicKey, SSHKeyID: b.SSHKeyID, SSHKeyIDs: b.SSHKeyIDs,
+		VolumeIDs: b.VolumeIDs,
 		CloudInit: b.CloudInit, Tags: b.Tags, AutoTerminateAt: b.AutoTerminateAt, MaxHourlyPrice: b.MaxHourlyPrice,
 		DryRun: b.DryRun,
 	}
@@ -159,7 +172,8 @@ func (h deployments) list(
 	ctx context.Context, c *rest.Call, in *deploymentsQuery, p db.Page,
 ) ([]deployment.Deployment, db.Listed, error) {
 	return h.svc.List(ctx, h.db, c.Caller.Account, deployment.Filter{
-		Statuses: in.Status, Provider: in.Provider, Region: in.Region, Tag: in.Tag, Search: in.Search, Order: in.Order(),
+		Statuses: in.Status, Provider: in.Provider, Region: in.Region, Tag: in.Tag, Search: in.Search,
+		Order: in.Order(),
 	}, p)
 }
 

@@ -107,16 +107,21 @@ func (h deviceAuthorizations) routes(r *rest.Router) {
 	rest.Unmanaged(r, rest.Operation{
 		Method: http.MethodPost, Path: device + "/authorize", ID: "createDeviceAuthorization", Tag: tagAccount,
 		Auth: rest.Public, OAuth: true, Summary: "Create a device authorization",
-		Description: "The device authorization request of RFC 8628, for a program that needs an API key. Send a form, or the same fields " +
-			"as JSON. Show the user `user_code` and `verification_uri`; the user signs in to the dashboard and approves the request. " +
-			"Meanwhile request the token every `interval` seconds. Nothing is created before the approval. An Idempotency-Key has no effect.",
+		Description: "The device authorization request of RFC 8628, for a program that needs an API key. Send a " +
+			"form, or the same fields " +
+			"as JSON. Show the user `user_code` and `verification_uri`; the user signs in to the dashboard and " +
+			"approves the request. " +
+			"Meanwhile request the token every `interval` seconds. Nothing is created before the approval. An " +
+			"Idempotency-Key has no effect.",
 		Errors: []apierr.Code{apierr.InvalidScope},
 	}, h.create)
 	rest.Unmanaged(r, rest.Operation{
 		Method: http.MethodPost, Path: device + "/token", ID: "createDeviceToken", Tag: tagAccount,
 		Auth: rest.Public, OAuth: true, Summary: "Exchange a device code for an API key",
-		Description: "The device access token request of RFC 8628. Repeat it while the error is `authorization_pending` or `slow_down`. If " +
-			"the response is lost, repeat the request: until the device code expires or the key is used, each response has a new secret, " +
+		Description: "The device access token request of RFC 8628. Repeat it while the error is " +
+			"`authorization_pending` or `slow_down`. If " +
+			"the response is lost, repeat the request: until the device code expires or the key is used, each " +
+			"response has a new secret, " +
 			"and the previous one stops working. An Idempotency-Key has no effect.",
 		Errors: []apierr.Code{
 			apierr.AuthorizationPending, apierr.SlowDown, apierr.AccessDenied, apierr.ExpiredToken, apierr.InvalidGrant,
@@ -132,8 +137,10 @@ func (h deviceAuthorizations) routes(r *rest.Router) {
 	rest.Write(r, rest.Operation{
 		Method: http.MethodPost, Path: decisions + "/approve", ID: "approveDeviceAuthorization", Tag: tagAccount,
 		Auth: rest.SessionOnly, Scope: string(account.WriteAPIKeys), Summary: "Approve a device authorization",
-		Description: "Creates an API key for the program, in the account that you work in. The key gets its secret when the program " +
-			"requests the token, and only the program sees it. A key that no program fetches before the code expires is revoked.",
+		Description: "Creates an API key for the program, in the account that you work in. The key gets its secret " +
+			"when the program " +
+			"requests the token, and only the program sees it. A key that no program fetches before the code expires " +
+			"is revoked.",
 		Errors: []apierr.Code{apierr.NotFound, apierr.LimitReached},
 	}, h.approve).Wrap(h.limitGuesses)
 	rest.Write(r, rest.Operation{
@@ -219,8 +226,14 @@ func (h deviceAuthorizations) create(
 	})
 	return deviceCodes{
 		DeviceCode: n.DeviceCode, UserCode: n.UserCode,
-		VerificationURI: h.site.link(c, devicePage, ""), VerificationURIComplete: h.site.link(c, devicePage, n.UserCode),
-		ExpiresIn: int(account.DeviceCodeLifetime / time.Second), Interval: int(account.DevicePollInterval / time.Second),
+		VerificationURI: h.site.link(
+			c,
+			devicePage,
+			"",
+		), VerificationURIComplete: h.site.link(c, devicePage, n.UserCode),
+		ExpiresIn: int(
+			account.DeviceCodeLifetime / time.Second,
+		), Interval: int(account.DevicePollInterval / time.Second),
 	}, err
 }
 

@@ -60,7 +60,10 @@ func (w *world) token(codes deviceCodePair, options ...option) reply {
 
 func (w *world) tokenNow(codes deviceCodePair, options ...option) reply {
 	w.t.Helper()
-	return w.post(tokenPath, url.Values{"grant_type": {deviceGrant}, "device_code": {codes.device}, "client_id": {deviceClient}}, options...)
+	return w.post(
+		tokenPath,
+		url.Values{"grant_type": {deviceGrant}, "device_code": {codes.device}, "client_id": {deviceClient}},
+		options...)
 }
 
 // tokenFails requests a token and fails the test unless the error is that code with status 400.
@@ -114,7 +117,8 @@ func TestDeviceFlow_OAuth2Client(t *testing.T) {
 			if err != nil {
 				t.Fatalf("DeviceAuth: %v", err)
 			}
-			if da.Interval != 5 || da.VerificationURIComplete != server.URL+"/device#"+da.UserCode || time.Until(da.Expiry) < 9*time.Minute {
+			if da.Interval != 5 || da.VerificationURIComplete != server.URL+"/device#"+da.UserCode ||
+				time.Until(da.Expiry) < 9*time.Minute {
 				t.Errorf("DeviceAuth: got %+v", da)
 			}
 			da.Interval = 1 // the simulated clock passes the real interval
@@ -137,14 +141,26 @@ func TestDeviceFlow_OAuth2Client(t *testing.T) {
 
 		token, polls, err := flow(func(polls int, code string) {
 			if polls == 3 { // each poll of this client is two requests until it knows how to send its client_id
-				w.by(200, cookie, "POST", approvePath, map[string]any{"userCode": code, "name": "laptop", "scopes": []string{"wallet:read"}})
+				w.by(
+					200,
+					cookie,
+					"POST",
+					approvePath,
+					map[string]any{"userCode": code, "name": "laptop", "scopes": []string{"wallet:read"}},
+				)
 			}
 		})
 		if err != nil {
 			t.Fatalf("DeviceAccessToken: %v", err)
 		}
 		if polls < 3 || token.TokenType != "Bearer" || token.Extra("scope") != "wallet:read" || !token.Expiry.IsZero() {
-			t.Errorf("got token of type %s, scope %v, expiry %s after %d requests", token.TokenType, token.Extra("scope"), token.Expiry, polls)
+			t.Errorf(
+				"got token of type %s, scope %v, expiry %s after %d requests",
+				token.TokenType,
+				token.Extra("scope"),
+				token.Expiry,
+				polls,
+			)
 		}
 		resp, err := config.Client(t.Context(), token).Get(server.URL + Base + "/wallet")
 		if err != nil {
@@ -172,9 +188,14 @@ func TestDeviceFlow_OAuth2Client(t *testing.T) {
 func TestDeviceFlow_KeyIsAsApproved(t *testing.T) {
 	worlds(t, func(t *testing.T, w *world) {
 		cookie, bob := w.signIn(w.ada), w.signIn(w.bob)
-		r := w.post(authorizePath, url.Values{"client_id": {deviceClient}, "scope": {"offers:read wallet:read"}}, from("198.51.100.7"))
+		r := w.post(
+			authorizePath,
+			url.Values{"client_id": {deviceClient}, "scope": {"offers:read wallet:read"}},
+			from("198.51.100.7"),
+		)
 		codes := deviceCodePair{r.text("device_code"), r.text("user_code")}
-		if len(codes.device) != 43 || len(codes.user) != 9 || r.text("verification_uri") != "http://example.com/device" ||
+		if len(codes.device) != 43 || len(codes.user) != 9 ||
+			r.text("verification_uri") != "http://example.com/device" ||
 			r.text("verification_uri_complete") != "http://example.com/device#"+codes.user {
 			t.Fatalf("authorize: got %s", r.body)
 		}
@@ -187,10 +208,14 @@ func TestDeviceFlow_KeyIsAsApproved(t *testing.T) {
 			t.Errorf("lookup: got %s", found.body)
 		}
 		made := w.by(200, cookie, "POST", approvePath, map[string]any{
-			"userCode": codes.user, "name": "laptop", "scopes": []string{"offers:read", "wallet:read"}, "expiresAt": w.clock.Now().Add(time.Hour),
-			"allowedNetworks": []string{"192.0.2.0/24"}, "spendingLimits": map[string]any{"maxSpendPerDay": 50, "maxDeployments": 2},
+			"userCode": codes.user, "name": "laptop", "scopes": []string{"offers:read", "wallet:read"},
+			"expiresAt": w.clock.Now().Add(time.Hour),
+			"allowedNetworks": []string{
+				"192.0.2.0/24",
+			}, "spendingLimits": map[string]any{"maxSpendPerDay": 50, "maxDeployments": 2},
 		})
-		if made.text("prefix") != "pk_live_…" || !strings.Contains(string(made.body), `"maxSpendPerDay":50`) || strings.Contains(string(made.body), `"key":`) {
+		if made.text("prefix") != "pk_live_…" || !strings.Contains(string(made.body), `"maxSpendPerDay":50`) ||
+			strings.Contains(string(made.body), `"key":`) {
 			t.Errorf("approve: got %s", made.body)
 		}
 		// The code is of no use to another user who has it, in the same account or another.
@@ -201,8 +226,11 @@ func TestDeviceFlow_KeyIsAsApproved(t *testing.T) {
 		w.by(404, bob, "GET", AccountBase+"/api-keys/"+made.text("id"), nil)
 
 		got := w.token(codes)
-		if got.status != 200 || got.text("token_type") != "Bearer" || got.text("scope") != "offers:read wallet:read" || got.text("key_id") != made.text("id") ||
-			got.text("key_name") != "laptop" || got.text("account_id") != string(w.ada.account) || got.text("account_name") != "Ada" ||
+		if got.status != 200 || got.text("token_type") != "Bearer" || got.text("scope") != "offers:read "+
+			"wallet:read" || got.text("key_id") != made.text("id") ||
+			got.text("key_name") != "laptop" ||
+			got.text("account_id") != string(w.ada.account) ||
+			got.text("account_name") != "Ada" ||
 			!strings.Contains(string(got.body), `"expires_in":3595`) {
 			t.Fatalf("token: got %d %s", got.status, got.body)
 		}
@@ -293,14 +321,23 @@ func TestDeviceEndpoints_Errors(t *testing.T) {
 	if r := w.do(tenant{}, "POST", authorizePath, map[string]string{"client_id": deviceClient}); r.status != 200 {
 		t.Errorf("JSON: got %d, want 200: %s", r.status, r.body)
 	}
-	if r := w.do(tenant{}, "POST", authorizePath, "<x/>", header("Content-Type", "text/xml")); r.status != 415 || r.code != "invalid_request" {
+	if r := w.do(tenant{}, "POST", authorizePath, "<x/>", header("Content-Type", "text/xml")); r.status != 415 ||
+		r.code != "invalid_request" {
 		t.Errorf("XML: got %d %s, want 415 invalid_request", r.status, r.code)
 	}
-	if r := w.post(authorizePath, url.Values{"client_id": client}, header("Sec-Fetch-Site", "cross-site")); r.status != 403 || r.code != "invalid_request" {
+	if r := w.post(authorizePath, url.Values{"client_id": client}, header("Sec-Fetch-Site", "cross-site")); r.status != 403 ||
+		r.code != "invalid_request" {
 		t.Errorf("from another site: got %d %s, want 403 invalid_request", r.status, r.code)
 	}
-	w.refused("NETWORK_NOT_ALLOWED", tenant{}, "POST", approvePath, map[string]string{"userCode": "BBBB-BBBB", "name": "x"},
-		header("Cookie", w.signIn(w.ada)), header("Sec-Fetch-Site", "cross-site"))
+	w.refused(
+		"NETWORK_NOT_ALLOWED",
+		tenant{},
+		"POST",
+		approvePath,
+		map[string]string{"userCode": "BBBB-BBBB", "name": "x"},
+		header("Cookie", w.signIn(w.ada)),
+		header("Sec-Fetch-Site", "cross-site"),
+	)
 	w.refused("UNSUPPORTED_MEDIA_TYPE", tenant{}, "POST", AccountBase+"/sessions", "email=a&password=b", asForm)
 }
 
@@ -311,7 +348,8 @@ func TestDeviceToken_SlowDown(t *testing.T) {
 			pause time.Duration
 			want  string
 		}{
-			{0, "authorization_pending"}, {0, "slow_down"}, {3 * time.Second, "slow_down"}, {time.Second, "authorization_pending"},
+			{0, "authorization_pending"}, {0, "slow_down"}, {3 * time.Second, "slow_down"},
+			{time.Second, "authorization_pending"},
 			{account.DevicePollInterval, "authorization_pending"},
 		} {
 			w.clock.Advance(c.pause)
@@ -337,8 +375,17 @@ func TestDeviceToken_ConcurrentRequests(t *testing.T) {
 		for i := range approvals {
 			wg.Go(func() { // also of concurrent approvals one succeeds
 				rec := httptest.NewRecorder()
-				w.s.ServeHTTP(rec, w.request(tenant{}, "POST", approvePath, map[string]string{"userCode": codes.user, "name": "laptop"},
-					header("Cookie", cookie), header("Sec-Fetch-Site", "same-origin")))
+				w.s.ServeHTTP(
+					rec,
+					w.request(
+						tenant{},
+						"POST",
+						approvePath,
+						map[string]string{"userCode": codes.user, "name": "laptop"},
+						header("Cookie", cookie),
+						header("Sec-Fetch-Site", "same-origin"),
+					),
+				)
 				approvals[i] = rec.Code
 			})
 		}
@@ -493,7 +540,8 @@ func TestDeviceAuthorization_PendingAreLimited(t *testing.T) {
 		cookie := w.signIn(w.ada)
 		refused := func(status int, code, address string) {
 			t.Helper()
-			if r := w.post(authorizePath, url.Values{"client_id": {deviceClient}}, from(address)); r.status != status || r.code != code {
+			if r := w.post(authorizePath, url.Values{"client_id": {deviceClient}}, from(address)); r.status != status ||
+				r.code != code {
 				t.Errorf("from %s: got %d %s, want %d %s", address, r.status, r.code, status, code)
 			}
 		}
@@ -525,7 +573,9 @@ func TestDeviceEndpoints_LimitedByAddress(t *testing.T) {
 		w.tokenNow(deviceCodePair{device: "x"}, from("198.51.100.7"))
 	}
 	for _, path := range []string{authorizePath, tokenPath} {
-		if r := w.post(path, url.Values{"client_id": {deviceClient}}, from("198.51.100.7")); r.status != 429 || r.code != "slow_down" || r.header.Get("Retry-After") == "" {
+		if r := w.post(path, url.Values{"client_id": {deviceClient}}, from("198.51.100.7")); r.status != 429 ||
+			r.code != "slow_down" ||
+			r.header.Get("Retry-After") == "" {
 			t.Errorf("%s: got %d %s, want 429 slow_down with Retry-After", path, r.status, r.code)
 		}
 	}

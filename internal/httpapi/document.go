@@ -57,13 +57,25 @@ func newDocument(version string) *huma.OpenAPI {
 			Contact: &huma.Contact{Name: "Billet", URL: "https://github.com/billetcloud/billet"},
 			License: &huma.License{Name: "Apache License 2.0", Identifier: "Apache-2.0"},
 		},
-		Servers: []*huma.Server{{URL: "/", Description: "The server that this document comes from (GET /openapi.json)."}},
+		Servers: []*huma.Server{
+			{URL: "/", Description: "The server that this document comes from (GET /openapi.json)."},
+		},
 		Components: &huma.Components{SecuritySchemes: map[string]*huma.SecurityScheme{
-			rest.BearerScheme: {Type: "http", Scheme: "bearer", Description: "An API key: `Authorization: Bearer pk_live_…`"},
-			rest.HeaderScheme: {Type: "apiKey", In: "header", Name: "X-API-Key", Description: "The same key in a header of its own."},
+			rest.BearerScheme: {
+				Type:        "http",
+				Scheme:      "bearer",
+				Description: "An API key: `Authorization: Bearer pk_live_…`",
+			},
+			rest.HeaderScheme: {
+				Type:        "apiKey",
+				In:          "header",
+				Name:        "X-API-Key",
+				Description: "The same key in a header of its own.",
+			},
 			rest.SessionScheme: {
 				Type: "apiKey", In: "cookie", Name: sessionCookieName,
-				Description: "A signed-in user; see POST /api/v1/account/sessions. Over https the cookie's name is __Host-" + sessionCookieName + ".",
+				Description: "A signed-in user; see POST /api/v1/account/sessions. Over https the cookie's name is " +
+					"__Host-" + sessionCookieName + ".",
 			},
 		}},
 		Tags: []*huma.Tag{
@@ -74,8 +86,14 @@ func newDocument(version string) *huma.OpenAPI {
 			{Name: tagWallet, Description: "Balance, transactions and usage."},
 			{Name: tagEvents, Description: "Events of the account's resources, live or as a list."},
 			{Name: tagWebhooks, Description: "Signed event notifications to your endpoint; see docs/webhooks.md."},
-			{Name: tagAccount, Description: "Sign-in, members and roles, API keys and the audit log. For users in a browser."},
-			{Name: tagOperator, Description: "Issues, accounts, providers, jobs and margins. For the operator of this cloud."},
+			{
+				Name:        tagAccount,
+				Description: "Sign-in, members and roles, API keys and the audit log. For users in a browser.",
+			},
+			{
+				Name:        tagOperator,
+				Description: "Issues, accounts, providers, jobs and margins. For the operator of this cloud.",
+			},
 			{Name: tagService, Description: "Liveness, readiness and the index."},
 		},
 	}

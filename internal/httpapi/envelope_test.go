@@ -107,8 +107,22 @@ func TestEveryFailureIsAnEnvelope(t *testing.T) {
 
 func TestMissingContentTypeIsJSON(t *testing.T) {
 	w := newWorld(t)
-	w.want(201, w.ada, "POST", Base+"/ssh-keys", map[string]string{"name": "a", "publicKey": publicKey(t)}, func(r *http.Request) { r.Header.Del("Content-Type") })
-	w.want(201, w.ada, "POST", Base+"/ssh-keys", map[string]string{"name": "b", "publicKey": publicKey(t)}, header("Content-Type", "application/json; charset=UTF-8"))
+	w.want(
+		201,
+		w.ada,
+		"POST",
+		Base+"/ssh-keys",
+		map[string]string{"name": "a", "publicKey": publicKey(t)},
+		func(r *http.Request) { r.Header.Del("Content-Type") },
+	)
+	w.want(
+		201,
+		w.ada,
+		"POST",
+		Base+"/ssh-keys",
+		map[string]string{"name": "b", "publicKey": publicKey(t)},
+		header("Content-Type", "application/json; charset=UTF-8"),
+	)
 }
 
 // injected is a world with one more route, whose handler is given.
@@ -117,10 +131,19 @@ func injected(t *testing.T, h rest.ServeFunc, configure ...func(c *Config)) *wor
 	for _, change := range configure {
 		w.configure(change)
 	}
-	rest.Upgrade(w.s.Router, rest.Operation{Method: "GET", Path: Base + "/injected", ID: "injected", Tag: tagService, Scope: string(account.ReadOffers)},
+	rest.Upgrade(
+		w.s.Router,
+		rest.Operation{
+			Method: "GET",
+			Path:   Base + "/injected",
+			ID:     "injected",
+			Tag:    tagService,
+			Scope:  string(account.ReadOffers),
+		},
 		func(ctx context.Context, w http.ResponseWriter, c *rest.Call, _ *rest.NoInput, _ []apierr.FieldError) (rest.Answer, error) {
 			return h(ctx, w, c)
-		})
+		},
+	)
 	return w
 }
 
@@ -143,7 +166,8 @@ func TestAPanicIsA500WithoutInternals(t *testing.T) {
 	})
 	r, panicked := w.serve("GET")
 	details, _ := r.error["details"].(map[string]any)
-	if r.status != 500 || r.code != "INTERNAL_ERROR" || panicked != nil || details["requestId"] != r.header.Get("X-Request-Id") {
+	if r.status != 500 || r.code != "INTERNAL_ERROR" || panicked != nil ||
+		details["requestId"] != r.header.Get("X-Request-Id") {
 		t.Errorf("%d %s %v", r.status, r.body, panicked)
 	}
 	if strings.Contains(string(r.body), "secret") || !strings.Contains(w.log.String(), "secret of the house") {

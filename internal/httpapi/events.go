@@ -27,12 +27,17 @@ type events struct {
 
 func (h events) routes(r *rest.Router) {
 	rest.CustomList[accountEventsQuery, event.Event](r, rest.Operation{
-		Method: http.MethodGet, Path: Base + "/events", ID: "listEvents", Tag: tagEvents, Scope: string(account.ReadDeployments),
+		Method: http.MethodGet, Path: Base + "/events", ID: "listEvents", Tag: tagEvents,
+		Scope:  string(account.ReadDeployments),
 		Stream: true, ExtraTime: streamLife, Summary: "List or stream events",
-		Description: "With `Accept: application/json` a list, newest first. Otherwise server-sent events, from now on, as they are " +
-			"committed: `id` is the event's id, `event` its type, `data` the event. The stream begins with the id of the newest event. " +
-			"Reconnect with `Last-Event-ID`, and the stream resumes exactly after that event: none is lost, none is repeated. A comment is " +
-			"sent every 15 seconds. A stream counts as one read, lasts up to an hour, and ends when the key is revoked or the session " +
+		Description: "With `Accept: application/json` a list, newest first. Otherwise server-sent events, from now " +
+			"on, as they are " +
+			"committed: `id` is the event's id, `event` its type, `data` the event. The stream begins with the id of " +
+			"the newest event. " +
+			"Reconnect with `Last-Event-ID`, and the stream resumes exactly after that event: none is lost, none is " +
+			"repeated. A comment is " +
+			"sent every 15 seconds. A stream counts as one read, lasts up to an hour, and ends when the key is " +
+			"revoked or the session " +
 			"ends. An account can have 64 streams at once, and one key or user 16.",
 	}, h.serve)
 }
@@ -64,10 +69,14 @@ func (h events) serve(
 	asList := wantsJSON(c.Request)
 	switch {
 	case asList && in.LastEventID != "":
-		invalid = append(invalid, apierr.FieldError{Field: "query.lastEventId", Message: "is for a stream; lists have pages."})
+		invalid = append(
+			invalid,
+			apierr.FieldError{Field: "query.lastEventId", Message: "is for a stream; lists have pages."},
+		)
 	case !asList && in.Given():
 		invalid = append(invalid, apierr.FieldError{
-			Field: "query.page", Message: "is for a list; send the header Accept: application/json. A stream has no pages.",
+			Field: "query.page", Message: "is for a list; send the header Accept: application/json. A stream has no " +
+				"pages.",
 		})
 	}
 	if err := apierr.Invalid(invalid).OrNil(); err != nil {

@@ -76,7 +76,8 @@ func open(t *testing.T, site *httptest.Server, who tenant, query string, headers
 func begun(t *testing.T, site *httptest.Server, who tenant, query string, headers ...string) *stream {
 	t.Helper()
 	s := open(t, site, who, query, headers...)
-	if s.resp.StatusCode != 200 || s.resp.Header.Get("Content-Type") != "text/event-stream" || s.resp.Header.Get("X-Ratelimit-Limit") == "" {
+	if s.resp.StatusCode != 200 || s.resp.Header.Get("Content-Type") != "text/event-stream" ||
+		s.resp.Header.Get("X-Ratelimit-Limit") == "" {
 		b, _ := io.ReadAll(s.resp.Body)
 		t.Fatalf("%d %v %s", s.resp.StatusCode, s.resp.Header, b)
 	}
@@ -156,7 +157,9 @@ func (w *world) happen(l *event.Service, who tenant, texts ...string) {
 func (e sent) text(t *testing.T) string {
 	t.Helper()
 	var v event.Event
-	if err := json.Unmarshal([]byte(e.data), &v); err != nil || string(v.ID) != e.id || v.Type != e.kind || v.CreatedAt.IsZero() || v.Subject == "" {
+	if err := json.Unmarshal([]byte(e.data), &v); err != nil || string(v.ID) != e.id || v.Type != e.kind ||
+		v.CreatedAt.IsZero() ||
+		v.Subject == "" {
 		t.Fatalf("%+v: %v", e, err)
 	}
 	return fmt.Sprint(v.Data["text"])
@@ -243,7 +246,11 @@ func TestAStreamBeginsNowAndSaysWhere(t *testing.T) {
 	w.happen(w.c.Events, w.ada, "two")
 	same(t, "past what the filter keeps back", onlyOthers.next().text(t), "two")
 	w.tx(func(ctx context.Context, tx *db.Tx) error {
-		return w.c.Events.Append(ctx, tx, event.Event{Account: w.ada.account, Subject: "dep_2", Type: "x", Data: map[string]any{"text": "his"}})
+		return w.c.Events.Append(
+			ctx,
+			tx,
+			event.Event{Account: w.ada.account, Subject: "dep_2", Type: "x", Data: map[string]any{"text": "his"}},
+		)
 	})
 	same(t, "the one subject's", onlyThat.next().text(t), "his")
 	// The header is newer than the address, which a browser repeats as it was.
@@ -260,12 +267,14 @@ func TestAnUnknownEventIsRefusedInWords(t *testing.T) {
 	for _, given := range []string{"evt_nothing", foreign, "1", "x y", "%00", "evt_'"} {
 		s := open(t, site, w.ada, "", "Last-Event-ID", given)
 		b, err := io.ReadAll(s.resp.Body)
-		if err != nil || s.resp.StatusCode != 400 || !strings.Contains(string(b), `"header.Last-Event-ID"`) || !strings.Contains(string(b), "evt_0") {
+		if err != nil || s.resp.StatusCode != 400 || !strings.Contains(string(b), `"header.Last-Event-ID"`) ||
+			!strings.Contains(string(b), "evt_0") {
 			t.Errorf("Last-Event-ID %q: %d %s %v", given, s.resp.StatusCode, b, err)
 		}
 	}
 	s := open(t, site, w.ada, "?lastEventId=evt_nothing")
-	if b, err := io.ReadAll(s.resp.Body); err != nil || s.resp.StatusCode != 400 || !strings.Contains(string(b), `"query.lastEventId"`) {
+	if b, err := io.ReadAll(s.resp.Body); err != nil || s.resp.StatusCode != 400 ||
+		!strings.Contains(string(b), `"query.lastEventId"`) {
 		t.Errorf("%d %s %v", s.resp.StatusCode, b, err)
 	}
 	if s := open(t, site, w.ada, "?page=2"); s.resp.StatusCode != 400 {
@@ -279,14 +288,16 @@ func TestTheHistoryAsAList(t *testing.T) {
 	w.happen(w.c.Events, w.ada, "1", "2", "3")
 	w.happen(w.c.Events, w.bob, "his")
 	r := w.want(200, w.ada, "GET", Base+"/events?limit=2", nil)
-	if len(r.list) != 2 || !strings.Contains(fmt.Sprint(r.list[0]), "text:3") || !strings.Contains(string(r.body), `"total":3`) {
+	if len(r.list) != 2 || !strings.Contains(fmt.Sprint(r.list[0]), "text:3") ||
+		!strings.Contains(string(r.body), `"total":3`) {
 		t.Errorf("%s", r.body)
 	}
 	w.deploy(w.ada)
 	if r := w.want(200, w.ada, "GET", Base+"/events?type=deployment.created", nil); len(r.list) != 1 {
 		t.Errorf("%s", r.body)
 	}
-	if r := w.want(200, w.ada, "GET", Base+"/events?subject=dep_1", nil); len(r.list) != 3 || strings.Contains(string(r.body), "his") {
+	if r := w.want(200, w.ada, "GET", Base+"/events?subject=dep_1", nil); len(r.list) != 3 ||
+		strings.Contains(string(r.body), "his") {
 		t.Errorf("%s", r.body)
 	}
 }
@@ -305,7 +316,15 @@ func TestAStreamEndsWithItsKeySessionAndServer(t *testing.T) {
 	if s := open(t, site, w.ada, ""); s.resp.StatusCode != 401 {
 		t.Errorf("it begins again: %d", s.resp.StatusCode)
 	}
-	w.want(200, tenant{}, "DELETE", AccountBase+"/sessions", nil, header("Cookie", cookie), header("Sec-Fetch-Site", "same-origin"))
+	w.want(
+		200,
+		tenant{},
+		"DELETE",
+		AccountBase+"/sessions",
+		nil,
+		header("Cookie", cookie),
+		header("Sec-Fetch-Site", "same-origin"),
+	)
 	bySession.ends("they signed out")
 	w.happen(w.c.Events, w.bob, "still")
 	same(t, "nobody else's ended", other.next().text(t), "still")
@@ -322,7 +341,9 @@ func TestManyStreamsButNotAnyNumber(t *testing.T) {
 		all = append(all, begun(t, site, w.ada, ""))
 	}
 	s := open(t, site, w.ada, "")
-	if b, err := io.ReadAll(s.resp.Body); err != nil || s.resp.StatusCode != 429 || s.resp.Header.Get("Retry-After") == "" || !strings.Contains(string(b), `"limit":16,"of":"caller"`) {
+	if b, err := io.ReadAll(s.resp.Body); err != nil || s.resp.StatusCode != 429 ||
+		s.resp.Header.Get("Retry-After") == "" ||
+		!strings.Contains(string(b), `"limit":16,"of":"caller"`) {
 		t.Errorf("one more: %d %s", s.resp.StatusCode, b)
 	}
 	colleague := w.another(w.ada)
@@ -357,7 +378,8 @@ func TestASlowReaderIsCutOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
-	if _, err := fmt.Fprintf(conn, "GET %s/events?lastEventId=evt_0 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", Base, w.ada.secret); err != nil {
+	if _, err := fmt.Fprintf(conn, "GET %s/events?lastEventId=evt_0 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+
+		"%s\r\n\r\n", Base, w.ada.secret); err != nil {
 		t.Fatal(err)
 	}
 	inFlight := func() int {

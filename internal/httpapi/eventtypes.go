@@ -20,10 +20,13 @@ func addEventTypes(doc *huma.OpenAPI) {
 	for _, k := range event.Kinds {
 		name := identifier(string(k.Type))
 		registry.Map()[name+"Event"] = &huma.Schema{
-			Type: huma.TypeObject, Description: k.Text, Required: []string{"type", "timestamp", "id", "subject", "data", "createdAt"},
+			Type: huma.TypeObject, Description: k.Text,
+			Required: []string{"type", "timestamp", "id", "subject", "data", "createdAt"},
 			Properties: map[string]*huma.Schema{
-				"type":      {Type: huma.TypeString, Enum: []any{string(k.Type)}, Description: "Type of the event."},
-				"timestamp": instant("When it happened; the same as createdAt, under the name that Standard Webhooks requires."),
+				"type": {Type: huma.TypeString, Enum: []any{string(k.Type)}, Description: "Type of the event."},
+				"timestamp": instant(
+					"When it happened; the same as createdAt, under the name that Standard Webhooks requires.",
+				),
 				"id":        field("Id of the event, evt_…."),
 				"subject":   field("Id of the resource."),
 				"data":      registry.Schema(reflect.TypeOf(k.Data), true, ""),
@@ -31,7 +34,13 @@ func addEventTypes(doc *huma.OpenAPI) {
 			},
 		}
 		header := func(name, text string) *huma.Param {
-			return &huma.Param{Name: name, In: "header", Required: true, Description: text, Schema: &huma.Schema{Type: huma.TypeString}}
+			return &huma.Param{
+				Name:        name,
+				In:          "header",
+				Required:    true,
+				Description: text,
+				Schema:      &huma.Schema{Type: huma.TypeString},
+			}
 		}
 		doc.Webhooks[string(k.Type)] = &huma.PathItem{Post: &huma.Operation{
 			OperationID: "on" + name, Tags: []string{tagWebhooks}, Summary: string(k.Type), Description: k.Text,

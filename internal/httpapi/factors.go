@@ -28,7 +28,8 @@ func (h factors) routes(r *rest.Router) {
 	}, h.startTOTP)
 	rest.Write(r, rest.Operation{
 		Method: http.MethodPost, Path: totp + "/confirm", ID: "confirmTotp", Tag: tagAccount, Auth: rest.SessionOnly,
-		Summary: "Turn on the authenticator app", Description: "From now on signing in with the password requires a code.",
+		Summary: "Turn on the authenticator app", Description: "From now on signing in with the password requires " +
+			"a code.",
 		Errors: []apierr.Code{apierr.Conflict},
 	}, h.confirmTOTP)
 	rest.Unmanaged(r, rest.Operation{
@@ -40,7 +41,8 @@ func (h factors) routes(r *rest.Router) {
 		Summary: "List your passkeys", Description: "Newest first.",
 	}, h.listPasskeys)
 	rest.Unmanaged(r, rest.Operation{
-		Method: http.MethodPost, Path: passkeys + "/options", ID: "createPasskeyOptions", Tag: tagAccount, Auth: rest.SessionOnly,
+		Method: http.MethodPost, Path: passkeys + "/options", ID: "createPasskeyOptions", Tag: tagAccount,
+		Auth:    rest.SessionOnly,
 		Summary: "Create passkey options", Description: "Pass `options` to navigator.credentials.create().",
 		Errors: []apierr.Code{apierr.Conflict, apierr.LimitReached},
 	}, h.passkeyOptions)
@@ -51,11 +53,13 @@ func (h factors) routes(r *rest.Router) {
 		Description: "A challenge can be answered once, whatever the result.", Errors: []apierr.Code{apierr.Conflict},
 	}, h.addPasskey)
 	rest.Write(r, rest.Operation{
-		Method: http.MethodPatch, Path: passkeys + "/{id}", ID: "renamePasskey", Tag: tagAccount, Auth: rest.SessionOnly,
+		Method: http.MethodPatch, Path: passkeys + "/{id}", ID: "renamePasskey", Tag: tagAccount,
+		Auth:    rest.SessionOnly,
 		Summary: "Rename a passkey",
 	}, h.renamePasskey)
 	rest.Write(r, rest.Operation{
-		Method: http.MethodDelete, Path: passkeys + "/{id}", ID: "removePasskey", Tag: tagAccount, Auth: rest.SessionOnly,
+		Method: http.MethodDelete, Path: passkeys + "/{id}", ID: "removePasskey", Tag: tagAccount,
+		Auth:    rest.SessionOnly,
 		Summary: "Remove a passkey",
 	}, h.removePasskey)
 }

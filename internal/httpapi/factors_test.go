@@ -33,27 +33,52 @@ func TestAnAuthenticatorAppOverTheAPI(t *testing.T) {
 			return c
 		}
 		w.by(400, cookie, "POST", base+"/confirm", map[string]string{"code": "000000"})
-		confirmed := w.by(200, cookie, "POST", base+"/confirm", map[string]string{"code": code()}, header("Idempotency-Key", "k"))
+		confirmed := w.by(
+			200,
+			cookie,
+			"POST",
+			base+"/confirm",
+			map[string]string{"code": code()},
+			header("Idempotency-Key", "k"),
+		)
 		recovery := dig(confirmed.data, "recoveryCodes").([]any)
 		if len(recovery) != 10 {
 			t.Fatalf("%s", confirmed.body)
 		}
-		if again := w.by(200, cookie, "POST", base+"/confirm", map[string]string{"code": code()}, header("Idempotency-Key", "k")); string(again.body) != string(confirmed.body) {
+		if again := w.by(200, cookie, "POST", base+"/confirm", map[string]string{"code": code()}, header("Idempotency-Key", "k")); string(
+			again.body,
+		) != string(
+			confirmed.body,
+		) {
 			t.Errorf("repeated: %s", again.body)
 		}
 		var kept string
-		if err := w.d.QueryRow(t.Context(), `SELECT body FROM idempotency WHERE key = 'k'`).Scan(&kept); err != nil || strings.Contains(kept, recovery[0].(string)[:9]) {
+		if err := w.d.QueryRow(t.Context(), `SELECT body FROM idempotency WHERE key = 'k'`).Scan(&kept); err != nil ||
+			strings.Contains(kept, recovery[0].(string)[:9]) {
 			t.Errorf("%q %v", kept, err)
 		}
 		w.by(409, cookie, "POST", base, nil)
 		login := func(code string) map[string]string {
 			return map[string]string{"email": email, "password": goodPassword, "code": code}
 		}
-		r := w.refused("SECOND_FACTOR_REQUIRED", tenant{}, "POST", AccountBase+"/sessions", map[string]string{"email": email, "password": goodPassword})
-		if methods := dig(r.error, "details", "methods"); r.status != 401 || len(methods.([]any)) != 2 || r.header.Get("Set-Cookie") != "" {
+		r := w.refused(
+			"SECOND_FACTOR_REQUIRED",
+			tenant{},
+			"POST",
+			AccountBase+"/sessions",
+			map[string]string{"email": email, "password": goodPassword},
+		)
+		if methods := dig(r.error, "details", "methods"); r.status != 401 || len(methods.([]any)) != 2 ||
+			r.header.Get("Set-Cookie") != "" {
 			t.Errorf("%d %s", r.status, r.body)
 		}
-		w.refused("SECOND_FACTOR_REQUIRED", tenant{}, "POST", AccountBase+"/sessions", login(code())) // confirming has used it up
+		w.refused(
+			"SECOND_FACTOR_REQUIRED",
+			tenant{},
+			"POST",
+			AccountBase+"/sessions",
+			login(code()),
+		) // confirming has used it up
 		w.time.pass(30 * time.Second)
 		w.want(201, tenant{}, "POST", AccountBase+"/sessions", login(code()))
 		w.want(201, tenant{}, "POST", AccountBase+"/sessions", login(recovery[3].(string)))
@@ -67,7 +92,13 @@ func TestAnAuthenticatorAppOverTheAPI(t *testing.T) {
 		}
 		w.by(400, cookie, "DELETE", base, map[string]string{"password": "not the right one"})
 		w.by(200, cookie, "DELETE", base, map[string]string{"password": goodPassword})
-		w.want(201, tenant{}, "POST", AccountBase+"/sessions", map[string]string{"email": email, "password": goodPassword})
+		w.want(
+			201,
+			tenant{},
+			"POST",
+			AccountBase+"/sessions",
+			map[string]string{"email": email, "password": goodPassword},
+		)
 	})
 }
 
@@ -85,11 +116,16 @@ func TestPasskeysOverTheAPI(t *testing.T) {
 		local := at("localhost:8080")
 		keys, sessions := AccountBase+"/me/passkeys", AccountBase+"/sessions/passkey"
 		offer := w.by(200, cookie, "POST", keys+"/options", map[string]any{}, local).data
-		if dig(offer, "options", "rp", "id") != "localhost" || dig(offer, "options", "authenticatorSelection", "userVerification") != "required" ||
+		if dig(offer, "options", "rp", "id") != "localhost" ||
+			dig(offer, "options", "authenticatorSelection", "userVerification") != "required" ||
 			dig(offer, "options", "authenticatorSelection", "residentKey") != "required" {
 			t.Errorf("%v", offer)
 		}
-		add := map[string]any{"challengeId": dig(offer, "challengeId"), "name": "laptop", "credential": d.Register(dig(offer, "options"))}
+		add := map[string]any{
+			"challengeId": dig(offer, "challengeId"),
+			"name":        "laptop",
+			"credential":  d.Register(dig(offer, "options")),
+		}
 		made := w.by(201, cookie, "POST", keys, add, local)
 		w.by(400, cookie, "POST", keys, add, local) // the challenge is used up
 		ask := func() (any, any) {
@@ -106,16 +142,38 @@ func TestPasskeysOverTheAPI(t *testing.T) {
 		w.refused("SIGN_IN_FAILED", tenant{}, "POST", sessions, answer, local) // replayed
 		d.Forge = true
 		challenge, options = ask()
-		w.refused("SIGN_IN_FAILED", tenant{}, "POST", sessions, map[string]any{"challengeId": challenge, "credential": d.SignIn(options)}, local)
+		w.refused(
+			"SIGN_IN_FAILED",
+			tenant{},
+			"POST",
+			sessions,
+			map[string]any{"challengeId": challenge, "credential": d.SignIn(options)},
+			local,
+		)
 		d.Forge = false
-		w.refused("SIGN_IN_FAILED", tenant{}, "POST", sessions, map[string]any{"challengeId": "chl_none", "credential": map[string]any{"id": "x"}}, local)
+		w.refused(
+			"SIGN_IN_FAILED",
+			tenant{},
+			"POST",
+			sessions,
+			map[string]any{"challengeId": "chl_none", "credential": map[string]any{"id": "x"}},
+			local,
+		)
 		one := keys + "/" + made.text("id")
-		if r := w.by(200, cookie, "PATCH", one, map[string]string{"name": "desk"}); r.text("name") != "desk" || r.text("lastUsedAt") == "" {
+		if r := w.by(200, cookie, "PATCH", one, map[string]string{"name": "desk"}); r.text("name") != "desk" ||
+			r.text("lastUsedAt") == "" {
 			t.Errorf("%s", r.body)
 		}
 		w.by(200, cookie, "DELETE", one, nil)
 		challenge, options = ask()
-		w.refused("SIGN_IN_FAILED", tenant{}, "POST", sessions, map[string]any{"challengeId": challenge, "credential": d.SignIn(options)}, local)
+		w.refused(
+			"SIGN_IN_FAILED",
+			tenant{},
+			"POST",
+			sessions,
+			map[string]any{"challengeId": challenge, "credential": d.SignIn(options)},
+			local,
+		)
 	})
 }
 
@@ -134,13 +192,19 @@ func TestWherePasskeysWork(t *testing.T) {
 		host   string
 		id     string
 	}{
-		{nil, "localhost:8080", "localhost"}, {nil, "gpu.localhost", "gpu.localhost"}, {nil, "127.0.0.1:8080", ""}, {nil, "[::1]:8080", ""}, {nil, "gpu.example.com", ""}, {nil, "", ""},
-		{public("https://gpu.example.com"), "127.0.0.1:8080", "gpu.example.com"}, {public("https://gpu.example.com:8443"), "evil.example", "gpu.example.com"},
-		{public("http://gpu.example.com"), "gpu.example.com", ""}, {public("http://localhost:8080"), "localhost:8080", "localhost"}, {public("https://192.0.2.1"), "192.0.2.1", ""},
+		{nil, "localhost:8080", "localhost"}, {nil, "gpu.localhost", "gpu.localhost"}, {nil, "127.0.0.1:8080", ""},
+		{nil, "[::1]:8080", ""}, {nil, "gpu.example.com", ""}, {nil, "", ""},
+		{public("https://gpu.example.com"), "127.0.0.1:8080", "gpu.example.com"},
+		{public("https://gpu.example.com:8443"), "evil.example", "gpu.example.com"},
+		{public("http://gpu.example.com"), "gpu.example.com", ""},
+		{public("http://localhost:8080"), "localhost:8080", "localhost"},
+		{public("https://192.0.2.1"), "192.0.2.1", ""},
 	} {
 		w.configure(func(c *Config) { c.PublicURL = test.public })
 		r := w.want(200, tenant{}, "GET", AccountBase+"/sign-in", nil, at(test.host))
-		if dig(r.data, "passkeys") != (test.id != "") || dig(r.data, "password") != true || dig(r.data, "oidc") != nil || dig(r.data, "demo") != nil {
+		if dig(r.data, "passkeys") != (test.id != "") || dig(r.data, "password") != true ||
+			dig(r.data, "oidc") != nil ||
+			dig(r.data, "demo") != nil {
 			t.Errorf("%v %s: %s", test.public, test.host, r.body)
 		}
 		o := w.do(tenant{}, "POST", AccountBase+"/sessions/passkey/options", nil, at(test.host))
@@ -149,7 +213,11 @@ func TestWherePasskeysWork(t *testing.T) {
 		}
 	}
 	w.configure(func(c *Config) { c.DemoEmail = func() string { return "demo@billet.test" } })
-	if r := w.want(200, tenant{}, "GET", AccountBase+"/sign-in", nil); dig(r.data, "demo", "email") != "demo@billet.test" {
+	if r := w.want(200, tenant{}, "GET", AccountBase+"/sign-in", nil); dig(
+		r.data,
+		"demo",
+		"email",
+	) != "demo@billet.test" {
 		t.Errorf("%s", r.body)
 	}
 }

@@ -33,12 +33,15 @@ func FuzzCredential(f *testing.F) {
 		bearers, plains := len(r.Header["Authorization"]), len(r.Header["X-Api-Key"])
 		scheme, token, _ := strings.Cut(bearer, " ")
 		token = strings.TrimSpace(token)
-		good := bearers < 2 && plains < 2 && (bearers == 0 || strings.EqualFold(scheme, "bearer") && token != "") && (plains == 0 || plain != "") && (bearers == 0 || plains == 0 || token == plain)
+		good := bearers < 2 && plains < 2 && (bearers == 0 || strings.EqualFold(scheme, "bearer") && token != "") &&
+			(plains == 0 || plain != "") &&
+			(bearers == 0 || plains == 0 || token == plain)
 		switch {
 		case good != (err == nil):
 			t.Errorf("%q: %q, %v", r.Header, secret, err)
 		case err != nil:
-			if code := apierr.CodeOf(err); secret != "" || code != apierr.InvalidAPIKey && code != apierr.InvalidRequest {
+			if code := apierr.CodeOf(err); secret != "" ||
+				code != apierr.InvalidAPIKey && code != apierr.InvalidRequest {
 				t.Errorf("%q: %q, %v", r.Header, secret, err)
 			}
 		case secret == "" != (bearers+plains == 0), bearers == 1 && secret != token, plains == 1 && secret != plain:
@@ -70,7 +73,9 @@ func FuzzCreateSSHKey(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body string) {
 		w := *one
 		w.t = t
-		if r := w.do(w.ada, "POST", Base+"/ssh-keys", body); r.status != http.StatusBadRequest && r.status != http.StatusCreated && r.status != http.StatusConflict {
+		if r := w.do(w.ada, "POST", Base+"/ssh-keys", body); r.status != http.StatusBadRequest &&
+			r.status != http.StatusCreated &&
+			r.status != http.StatusConflict {
 			t.Errorf("%q: %d %s", body, r.status, r.body)
 		}
 	})
@@ -83,9 +88,15 @@ func FuzzConnection(f *testing.F) {
 	one.configure(func(c *Config) { c.Limiter = allowAll{} })
 	good := one.get(Base + "/providers")
 	for _, s := range []string{
-		"", "x", "\r\n", "GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.0\r\n\r\n", good, good + good, good + "x\r\n\r\n" + good, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: x\r\n\r\n",
-		"POST /api/v1/inventory/ssh-keys HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nz\r\n", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab", "CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
-		"HEAD / HTTP/1.1\r\nHost: a\r\nExpect: y\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n{}", "GET http://b/ HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\nConnection: Upgrade, HTTP2-Settings\r\n\r\n",
+		"", "x", "\r\n", "GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.0\r\n\r\n", good, good + good,
+		good + "x\r\n\r\n" + good, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: x\r\n\r\n",
+		"POST /api/v1/inventory/ssh-keys HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: " +
+			"chunked\r\n\r\nz\r\n", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab", "CONNECT a:1 " +
+			"HTTP/1.1\r\nHost: a\r\n\r\n", "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
+		"HEAD / HTTP/1.1\r\nHost: a\r\nExpect: y\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nExpect: " +
+			"100-continue\r\nContent-Length: 2\r\n\r\n{}", "GET http://b/ HTTP/1.1\r\nHost: a\r\nUpgrade: " +
+			"h2c\r\nConnection: Upgrade, HTTP2-Settings\r\n\r\n",
 	} {
 		f.Add([]byte(s))
 	}
@@ -120,7 +131,9 @@ func FuzzConnection(f *testing.F) {
 					length, _ = strconv.Atoi(n)
 				}
 			}
-			if !is || !strings.HasPrefix(text, "HTTP/1.") || !strings.Contains(text, "\r\nX-Request-Id: req_") || !strings.Contains(text, "\r\nX-RateLimit-Reset: ") || length < 0 {
+			if !is || !strings.HasPrefix(text, "HTTP/1.") || !strings.Contains(text, "\r\nX-Request-Id: req_") ||
+				!strings.Contains(text, "\r\nX-RateLimit-Reset: ") ||
+				length < 0 {
 				t.Fatalf("%q is answered %q", said, heard)
 			}
 			if !bytes.HasPrefix(body, []byte(`{"success":`)) { // the answer to a HEAD, a page, or the document

@@ -12,7 +12,8 @@ import (
 
 // hiddenIn are what people do not see in a name, and how a refusal calls it.
 var hiddenIn = map[string]string{
-	"safe\u200b": "U+200B at position 5", "safe\U000E0041": "U+E0041 at position 5", "\u202Esafe": "U+202E at position 1", "sa\u2060fe": "U+2060 at position 3",
+	"safe\u200b": "U+200B at position 5", "safe\U000E0041": "U+E0041 at position 5", "\u202Esafe": "U+202E at " +
+		"position 1", "sa\u2060fe": "U+2060 at position 3",
 	"sa\ue000fe": "U+E000 at position 3", "safe\u0378": "U+0378 at position 5", "sa\x1bfe": "U+001B at position 3",
 }
 
@@ -22,8 +23,10 @@ var (
 	shownTexts = []string{"name", "tags", "description", "note", "reference", "client_id", "email"}
 	// otherTexts are compared with what is known, have a form of their own, or are shown to nobody.
 	otherTexts = []string{
-		"accountId", "allowedNetworks", "challengeId", "cloudInit", "code", "credential", "currentPassword", "deploymentId", "device_code", "gpuType", "gpuTypes", "grant_type", "kind", "newPassword",
-		"offer", "offerId", "operatingSystem", "operation", "password", "provider", "publicKey", "quoteId", "region", "regions", "scope", "seconds", "sshKeyId", "sshKeyIds", "ssh_public_key",
+		"accountId", "allowedNetworks", "challengeId", "cloudInit", "code", "credential", "currentPassword",
+		"deploymentId", "device_code", "gpuType", "gpuTypes", "grant_type", "kind", "newPassword",
+		"offer", "offerId", "operatingSystem", "operation", "password", "provider", "publicKey", "quoteId",
+		"region", "regions", "scope", "seconds", "sshKeyId", "sshKeyIds", "ssh_public_key",
 		"token", "types", "url", "userCode", "value", "volumeIds",
 	}
 )
@@ -90,7 +93,15 @@ func TestNoTextThatOthersReadHasHiddenCharacters(t *testing.T) {
 	deployment := string(w.deploy(w.ada))
 	webhook := w.want(201, w.ada, "POST", Base+"/webhooks", map[string]any{"url": "https://hooks.example/x"}).text("id")
 	local := func(r *http.Request) { r.Host = "localhost:8080" } // where passkeys work
-	invitation := w.want(201, tenant{}, "POST", AccountBase+"/invitations", map[string]string{"role": "member"}, cookie, site)
+	invitation := w.want(
+		201,
+		tenant{},
+		"POST",
+		AccountBase+"/invitations",
+		map[string]string{"role": "member"},
+		cookie,
+		site,
+	)
 	_, token, _ := strings.Cut(invitation.text("url"), "#")
 	codes := w.authorizeDevice()
 	with := func(body map[string]any, field string, text any) map[string]any {
@@ -108,30 +119,78 @@ func TestNoTextThatOthersReadHasHiddenCharacters(t *testing.T) {
 		body   body
 		field  string // "" for the name of the operation's field
 	}{
-		"createDeployment.name":               {w.ada, "POST", Base + "/deployments", w.seedBody(), ""},
-		"createDeployment.tags":               {w.ada, "POST", Base + "/deployments", w.seedBody(), "tags[0]"},
-		"updateDeployment.name":               {w.ada, "PATCH", Base + "/deployments/" + deployment, body{}, ""},
-		"updateDeployment.tags":               {w.ada, "PATCH", Base + "/deployments/" + deployment, body{}, "tags[0]"},
-		"createSshKey.name":                   {w.ada, "POST", Base + "/ssh-keys", body{"publicKey": publicKey(t)}, ""},
-		"renameSshKey.name":                   {w.ada, "PATCH", Base + "/ssh-keys/ssh_none", body{}, ""},
-		"createVolume.name":                   {w.ada, "POST", Base + "/volumes", volume, ""},
-		"updateVolume.name":                   {w.ada, "PATCH", Base + "/volumes/" + made, body{}, ""},
-		"createWebhook.description":           {w.ada, "POST", Base + "/webhooks", body{"url": "https://hooks.example/x"}, ""},
-		"updateWebhook.description":           {w.ada, "PATCH", Base + "/webhooks/" + webhook, body{}, ""},
-		"createApiKey.name":                   {tenant{}, "POST", AccountBase + "/api-keys", body{}, ""},
-		"updateApiKey.name":                   {tenant{}, "PATCH", AccountBase + "/api-keys/key_none", body{}, ""},
-		"updateMe.name":                       {tenant{}, "PATCH", AccountBase + "/me", body{}, ""},
-		"addPasskey.name":                     {tenant{}, "POST", AccountBase + "/me/passkeys", body{"challengeId": "chl_none", "credential": body{"id": "x"}}, ""},
-		"renamePasskey.name":                  {tenant{}, "PATCH", AccountBase + "/me/passkeys/psk_none", body{}, ""},
-		"createInvitation.email":              {tenant{}, "POST", AccountBase + "/invitations", body{"role": "member"}, ""},
-		"acceptInvitation.name":               {tenant{}, "POST", AccountBase + "/invitations/accept", body{"token": token, "email": "eve@example.com", "password": goodPassword}, ""},
-		"acceptInvitation.email":              {tenant{}, "POST", AccountBase + "/invitations/accept", body{"token": token, "name": "Eve", "password": goodPassword}, ""},
+		"createDeployment.name": {w.ada, "POST", Base + "/deployments", w.seedBody(), ""},
+		"createDeployment.tags": {w.ada, "POST", Base + "/deployments", w.seedBody(), "tags[0]"},
+		"updateDeployment.name": {w.ada, "PATCH", Base + "/deployments/" + deployment, body{}, ""},
+		"updateDeployment.tags": {w.ada, "PATCH", Base + "/deployments/" + deployment, body{}, "tags[0]"},
+		"createSshKey.name":     {w.ada, "POST", Base + "/ssh-keys", body{"publicKey": publicKey(t)}, ""},
+		"renameSshKey.name":     {w.ada, "PATCH", Base + "/ssh-keys/ssh_none", body{}, ""},
+		"createVolume.name":     {w.ada, "POST", Base + "/volumes", volume, ""},
+		"updateVolume.name":     {w.ada, "PATCH", Base + "/volumes/" + made, body{}, ""},
+		"createWebhook.description": {
+			w.ada,
+			"POST",
+			Base + "/webhooks",
+			body{"url": "https://hooks.example/x"},
+			"",
+		},
+		"updateWebhook.description": {w.ada, "PATCH", Base + "/webhooks/" + webhook, body{}, ""},
+		"createApiKey.name":         {tenant{}, "POST", AccountBase + "/api-keys", body{}, ""},
+		"updateApiKey.name":         {tenant{}, "PATCH", AccountBase + "/api-keys/key_none", body{}, ""},
+		"updateMe.name":             {tenant{}, "PATCH", AccountBase + "/me", body{}, ""},
+		"addPasskey.name": {
+			tenant{},
+			"POST",
+			AccountBase + "/me/passkeys",
+			body{"challengeId": "chl_none", "credential": body{"id": "x"}},
+			"",
+		},
+		"renamePasskey.name": {tenant{}, "PATCH", AccountBase + "/me/passkeys/psk_none", body{}, ""},
+		"createInvitation.email": {
+			tenant{},
+			"POST",
+			AccountBase + "/invitations",
+			body{"role": "member"},
+			"",
+		},
+		"acceptInvitation.name": {
+			tenant{},
+			"POST",
+			AccountBase + "/invitations/accept",
+			body{"token": token, "email": "eve@example.com", "password": goodPassword},
+			"",
+		},
+		"acceptInvitation.email": {
+			tenant{},
+			"POST",
+			AccountBase + "/invitations/accept",
+			body{"token": token, "name": "Eve", "password": goodPassword},
+			"",
+		},
 		"createDeviceAuthorization.client_id": {tenant{}, "POST", authorizePath, body{}, ""},
 		"approveDeviceAuthorization.name":     {tenant{}, "POST", approvePath, body{"userCode": codes.user}, ""},
 		"createAccount.name":                  {operator, "POST", OperatorBase + "/accounts", body{}, ""},
-		"creditAccount.note":                  {operator, "POST", OperatorBase + "/accounts/" + string(w.ada.account) + "/credit", body{"amount": 1}, ""},
-		"creditAccount.reference":             {operator, "POST", OperatorBase + "/accounts/" + string(w.ada.account) + "/credit", body{"amount": 1}, ""},
-		"dismissIssue.note":                   {operator, "POST", OperatorBase + "/issues/iss_none/dismiss", body{}, ""},
+		"creditAccount.note": {
+			operator,
+			"POST",
+			OperatorBase + "/accounts/" + string(w.ada.account) + "/credit",
+			body{"amount": 1},
+			"",
+		},
+		"creditAccount.reference": {
+			operator,
+			"POST",
+			OperatorBase + "/accounts/" + string(w.ada.account) + "/credit",
+			body{"amount": 1},
+			"",
+		},
+		"dismissIssue.note": {
+			operator,
+			"POST",
+			OperatorBase + "/issues/iss_none/dismiss",
+			body{},
+			"",
+		},
 	}
 	for where := range textsOfRequests(t) {
 		_, field, _ := strings.Cut(where, ".")
@@ -156,7 +215,8 @@ func TestNoTextThatOthersReadHasHiddenCharacters(t *testing.T) {
 				value = text + "@example.com"
 			}
 			options := []option{}
-			if c.who.secret == "" && where != "createDeviceAuthorization.client_id" && !strings.HasPrefix(where, "acceptInvitation") {
+			if c.who.secret == "" && where != "createDeviceAuthorization.client_id" &&
+				!strings.HasPrefix(where, "acceptInvitation") {
 				options = []option{cookie, site, local}
 			}
 			r := w.do(c.who, c.method, c.path, with(c.body, field, value), options...)
@@ -164,7 +224,8 @@ func TestNoTextThatOthersReadHasHiddenCharacters(t *testing.T) {
 			if fault == "client_id" { // OAuth names it in the description
 				fields = []string{strings.SplitN(fmt.Sprint(r.error["error_description"]), ":", 2)[0]}
 			}
-			if r.status != http.StatusBadRequest || !slices.Contains(fields, fault) || !strings.Contains(string(r.body), want) {
+			if r.status != http.StatusBadRequest || !slices.Contains(fields, fault) ||
+				!strings.Contains(string(r.body), want) {
 				t.Errorf("%s with %q: %d %s, want %q for %s", where, text, r.status, r.body, want, fault)
 			}
 		}
@@ -175,7 +236,13 @@ func TestNoTextThatOthersReadHasHiddenCharacters(t *testing.T) {
 	}
 	// A comment of an SSH key is shown, too.
 	for text := range hiddenIn {
-		r := w.refused("INVALID_REQUEST", w.ada, "POST", Base+"/ssh-keys", map[string]any{"name": "c", "publicKey": strings.TrimSuffix(publicKey(t), "user@machine") + text})
+		r := w.refused(
+			"INVALID_REQUEST",
+			w.ada,
+			"POST",
+			Base+"/ssh-keys",
+			map[string]any{"name": "c", "publicKey": strings.TrimSuffix(publicKey(t), "user@machine") + text},
+		)
 		same(t, "fields", r.fields(), []string{"publicKey"})
 	}
 }

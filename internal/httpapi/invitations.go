@@ -25,13 +25,16 @@ func (h invitations) routes(r *rest.Router) {
 	const all = AccountBase + "/invitations"
 	rest.List(r, rest.Operation{
 		Method: http.MethodGet, Path: all, ID: "listInvitations", Tag: tagAccount, Auth: rest.SessionOnly,
-		Scope: string(account.ReadPeople), Summary: "List invitations", Description: "Newest first, including closed ones.",
+		Scope: string(
+			account.ReadPeople,
+		), Summary: "List invitations", Description: "Newest first, including closed ones.",
 	}, h.list)
 	rest.Write(r, rest.Operation{
 		Method: http.MethodPost, Path: all, ID: "createInvitation", Tag: tagAccount, Auth: rest.SessionOnly,
 		Scope: string(account.WritePeople), Status: http.StatusCreated, Summary: "Invite a member",
-		Description: "Send the link yourself; no email is sent. It works once, for seven days, and only while you may invite to that role.",
-		Errors:      []apierr.Code{apierr.Conflict, apierr.LimitReached},
+		Description: "Send the link yourself; no email is sent. It works once, for seven days, and only while you " +
+			"may invite to that role.",
+		Errors: []apierr.Code{apierr.Conflict, apierr.LimitReached},
 	}, h.create)
 	rest.Write(r, rest.Operation{
 		Method: http.MethodDelete, Path: all + "/{id}", ID: "revokeInvitation", Tag: tagAccount, Auth: rest.SessionOnly,
@@ -45,8 +48,10 @@ func (h invitations) routes(r *rest.Router) {
 	rest.Unmanaged(r, rest.Operation{
 		Method: http.MethodPost, Path: all + "/accept", ID: "acceptInvitation", Tag: tagAccount, Auth: rest.Public,
 		Status: http.StatusCreated, Summary: "Accept an invitation",
-		Description: "Without a password the signed-in user joins the account, and the session moves there. With a password, the user " +
-			"with the email address signs in and joins; if there is none, a new user is created. The invitation is used up only if " +
+		Description: "Without a password the signed-in user joins the account, and the session moves there. With a " +
+			"password, the user " +
+			"with the email address signs in and joins; if there is none, a new user is created. The invitation is " +
+			"used up only if " +
 			"everything succeeds.",
 		Errors: []apierr.Code{
 			apierr.NotFound, apierr.Conflict, apierr.SignInRequired, apierr.SignInFailed, apierr.SecondFactorRequired,

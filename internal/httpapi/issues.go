@@ -24,7 +24,8 @@ func (h issues) routes(r *rest.Router) {
 	rest.List(r, rest.Operation{
 		Method: http.MethodGet, Path: all, ID: "listIssues", Tag: tagOperator, Auth: rest.OperatorOnly,
 		Scope: string(account.ReadOperator), Summary: "List issues",
-		Description: "Orphaned resources and other issues at providers, found by comparing each provider's resources with the server's " +
+		Description: "Orphaned resources and other issues at providers, found by comparing each provider's resources " +
+			"with the server's " +
 			"records. Newest first.",
 	}, h.list)
 	rest.Read(r, rest.Operation{
@@ -32,9 +33,13 @@ func (h issues) routes(r *rest.Router) {
 		Scope: string(account.ReadOperator), Summary: "Get an issue",
 	}, h.get)
 	rest.Write(r, rest.Operation{
-		Method: http.MethodPost, Path: one + "/terminate", ID: "terminateIssueResource", Tag: tagOperator, Auth: rest.OperatorOnly,
-		Scope: string(account.WriteOperator), Status: http.StatusAccepted, Summary: "Terminate the resource of an issue",
-		Description: "Returns 202 at once; the provider is called until the machine or volume is gone, and then the issue is `ended`. A " +
+		Method: http.MethodPost, Path: one + "/terminate", ID: "terminateIssueResource", Tag: tagOperator,
+		Auth: rest.OperatorOnly,
+		Scope: string(
+			account.WriteOperator,
+		), Status: http.StatusAccepted, Summary: "Terminate the resource of an issue",
+		Description: "Returns 202 at once; the provider is called until the machine or volume is gone, and then the " +
+			"issue is `ended`. A " +
 			"volume's data is erased. An issue that is not `endable` is a CONFLICT that says what to do instead.",
 		Errors: []apierr.Code{apierr.Conflict},
 	}, h.terminate)

@@ -35,15 +35,22 @@ func TestAKeyIsNotMadeBySomebodyWhoHasJustLeft(t *testing.T) {
 			owner := w.signIn(w.ada)
 			p := w.user(w.ada, account.Member, "member@example.com")
 			cookie := w.cookie(p.Email)
-			r := w.by(0, cookie, "POST", AccountBase+"/api-keys", map[string]string{"name": "late"}, func(r *http.Request) {
-				r.Body = &lateBody{strings.NewReader(`{"name":"late"}`), func() {
-					var body any
-					if method == "PATCH" {
-						body = map[string]string{"role": "viewer"}
-					}
-					w.by(200, owner, method, AccountBase+"/members/"+string(p.ID), body)
-				}}
-			})
+			r := w.by(
+				0,
+				cookie,
+				"POST",
+				AccountBase+"/api-keys",
+				map[string]string{"name": "late"},
+				func(r *http.Request) {
+					r.Body = &lateBody{strings.NewReader(`{"name":"late"}`), func() {
+						var body any
+						if method == "PATCH" {
+							body = map[string]string{"role": "viewer"}
+						}
+						w.by(200, owner, method, AccountBase+"/members/"+string(p.ID), body)
+					}}
+				},
+			)
 			if r.status != 403 && r.status != 401 {
 				t.Errorf("%d %s", r.status, r.body)
 			}
@@ -71,7 +78,14 @@ func TestABodyThatComesTooLateDoesNothing(t *testing.T) {
 		t.Errorf("%s", r.body)
 	}
 	stolen = w.cookie(string(w.ada.account) + "@example.com")
-	w.by(401, stolen, "PUT", AccountBase+"/me/password", "x", late(`{"currentPassword":"`+goodPassword+`","newPassword":"`+goodPassword+`!"}`, end))
+	w.by(
+		401,
+		stolen,
+		"PUT",
+		AccountBase+"/me/password",
+		"x",
+		late(`{"currentPassword":"`+goodPassword+`","newPassword":"`+goodPassword+`!"}`, end),
+	)
 	w.cookie(string(w.ada.account) + "@example.com") // the password is the same
 	if r := w.by(200, owner, "GET", Base+"/ssh-keys", nil); len(r.list) != 0 {
 		t.Errorf("%s", r.body)
@@ -85,7 +99,13 @@ func TestFailedSignInsOfNobodyAreForgotten(t *testing.T) {
 	ada := w.user(w.ada, account.Owner, "ada@example.com")
 	fail := func() {
 		for _, email := range []string{"nobody@example.com", ada.Email} {
-			w.refused("SIGN_IN_FAILED", tenant{}, "POST", AccountBase+"/sessions", map[string]string{"email": email, "password": "not the password"})
+			w.refused(
+				"SIGN_IN_FAILED",
+				tenant{},
+				"POST",
+				AccountBase+"/sessions",
+				map[string]string{"email": email, "password": "not the password"},
+			)
 		}
 	}
 	fail()
@@ -93,7 +113,8 @@ func TestFailedSignInsOfNobodyAreForgotten(t *testing.T) {
 	fail()
 	for of, want := range map[string]int{"": 1, string(w.ada.account): 2} {
 		var n int
-		if err := w.d.QueryRow(t.Context(), `SELECT COUNT(*) FROM audit WHERE action = 'signInFailed' AND account_id = $1`, of).Scan(&n); err != nil || n != want {
+		if err := w.d.QueryRow(t.Context(), `SELECT COUNT(*) FROM audit WHERE action = 'signInFailed' AND account_id = $1`, of).Scan(&n); err != nil ||
+			n != want {
 			t.Errorf("account %q: %d entries, %v; want %d", of, n, err, want)
 		}
 	}

@@ -43,7 +43,8 @@ func (w *world) storm(n int, request func(i int) *http.Request) (let, limited in
 	for _, r := range replies {
 		if r.status == http.StatusTooManyRequests {
 			limited++
-			if r.header.Get("X-RateLimit-Remaining") != "0" || r.header.Get("Retry-After") != "40" || r.code != "RATE_LIMIT_EXCEEDED" {
+			if r.header.Get("X-RateLimit-Remaining") != "0" || r.header.Get("Retry-After") != "40" ||
+				r.code != "RATE_LIMIT_EXCEEDED" {
 				w.t.Errorf("limited with %v %s", r.header, r.body)
 			}
 			continue

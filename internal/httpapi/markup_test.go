@@ -40,9 +40,19 @@ func TestAnAccountPaysItsOwnMarkup(t *testing.T) {
 			same(t, "another's", offers(w.bob, ""), usual)
 		}
 		same(t, "hers up to 25", offers(w.ada, "?maxHourlyPrice=25"), "off_plain=2.49745")
-		same(t, "another's up to 25", offers(w.bob, "?maxHourlyPrice=25"), "off_plain=1.99 off_sold=20 off_abc123=23.92")
+		same(
+			t,
+			"another's up to 25",
+			offers(w.bob, "?maxHourlyPrice=25"),
+			"off_plain=1.99 off_sold=20 off_abc123=23.92",
+		)
 		for _, list := range []string{"/providers", "/regions"} {
-			same(t, list, w.want(200, w.ada, "GET", Base+list, nil).list[0].(map[string]any)["lowestHourlyPrice"], 2.49745)
+			same(
+				t,
+				list,
+				w.want(200, w.ada, "GET", Base+list, nil).list[0].(map[string]any)["lowestHourlyPrice"],
+				2.49745,
+			)
 			same(t, list, w.want(200, w.bob, "GET", Base+list, nil).list[0].(map[string]any)["lowestHourlyPrice"], 1.99)
 		}
 		for _, f := range w.want(200, w.ada, "GET", Base+"/gpu-types", nil).list {
@@ -50,13 +60,24 @@ func TestAnAccountPaysItsOwnMarkup(t *testing.T) {
 				same(t, "B200", f["lowestHourlyPrice"], 30.0196)
 			}
 		}
-		same(t, "one offer", w.want(200, w.ada, "GET", Base+"/offers/off_abc123", nil).data.(map[string]any)["hourlyPrice"], 30.0196)
+		same(
+			t,
+			"one offer",
+			w.want(200, w.ada, "GET", Base+"/offers/off_abc123", nil).data.(map[string]any)["hourlyPrice"],
+			30.0196,
+		)
 		history := w.want(200, w.ada, "GET", Base+"/offers/off_abc123/price-history", nil).data.(map[string]any)["points"].([]any)
 		same(t, "history", history[0].(map[string]any)["hourlyPrice"], 23.92)
 		volumes := func(who tenant) float64 {
 			return w.want(200, who, "GET", Base+"/volumes/pricing", nil).list[0].(map[string]any)["hourlyPricePerGb"].(float64)
 		}
-		if hers, theirs := volumes(w.ada), volumes(w.bob); fmt.Sprintf("%.6f", hers) != fmt.Sprintf("%.6f", theirs*1.255) {
+		if hers, theirs := volumes(w.ada), volumes(w.bob); fmt.Sprintf(
+			"%.6f",
+			hers,
+		) != fmt.Sprintf(
+			"%.6f",
+			theirs*1.255,
+		) {
 			t.Errorf("a GB costs her %g, others %g", hers, theirs)
 		}
 
@@ -69,9 +90,24 @@ func TestAnAccountPaysItsOwnMarkup(t *testing.T) {
 			return deployment
 		}
 		hers, theirs := running(w.ada), running(w.bob)
-		same(t, "hers", w.want(200, w.ada, "GET", Base+"/deployments/"+string(hers), nil).data.(map[string]any)["hourlyPrice"], 30.0196)
-		same(t, "theirs", w.want(200, w.bob, "GET", Base+"/deployments/"+string(theirs), nil).data.(map[string]any)["hourlyPrice"], 23.92)
-		same(t, "her money", w.want(200, w.ada, "GET", Base+"/wallet", nil).data.(map[string]any)["available"], 1000-30.0196)
+		same(
+			t,
+			"hers",
+			w.want(200, w.ada, "GET", Base+"/deployments/"+string(hers), nil).data.(map[string]any)["hourlyPrice"],
+			30.0196,
+		)
+		same(
+			t,
+			"theirs",
+			w.want(200, w.bob, "GET", Base+"/deployments/"+string(theirs), nil).data.(map[string]any)["hourlyPrice"],
+			23.92,
+		)
+		same(
+			t,
+			"her money",
+			w.want(200, w.ada, "GET", Base+"/wallet", nil).data.(map[string]any)["available"],
+			1000-30.0196,
+		)
 
 		w.clock.Advance(30 * time.Minute)
 		rows := map[string]map[string]any{}
@@ -79,7 +115,8 @@ func TestAnAccountPaysItsOwnMarkup(t *testing.T) {
 			rows[r.(map[string]any)["key"].(string)] = r.(map[string]any)
 		}
 		// Both cost us 1,801 seconds at $23.92: one more has begun.
-		for who, want := range map[id.ID]string{w.ada.account: "30.0196 11.966644 18.052956", w.bob.account: "23.92 11.966644 11.953356"} {
+		for who, want := range map[id.ID]string{w.ada.account: "30.0196 11.966644 " +
+			"18.052956", w.bob.account: "23.92 11.966644 11.953356"} {
 			r := rows[string(who)]
 			same(t, "margin", fmt.Sprint(r["revenue"], " ", r["cost"], " ", r["margin"]), want)
 		}
@@ -89,7 +126,12 @@ func TestAnAccountPaysItsOwnMarkup(t *testing.T) {
 			t.Fatal(err)
 		}
 		same(t, "afterwards", offers(w.ada, ""), usual)
-		same(t, "what runs keeps its price", w.want(200, w.ada, "GET", Base+"/deployments/"+string(hers), nil).data.(map[string]any)["hourlyPrice"], 30.0196)
+		same(
+			t,
+			"what runs keeps its price",
+			w.want(200, w.ada, "GET", Base+"/deployments/"+string(hers), nil).data.(map[string]any)["hourlyPrice"],
+			30.0196,
+		)
 
 		for _, wrong := range []any{-1, 1000.01, 2.345, "10"} {
 			w.refused("INVALID_REQUEST", op, "PUT", at+"/markup", map[string]any{"percent": wrong})
@@ -97,7 +139,14 @@ func TestAnAccountPaysItsOwnMarkup(t *testing.T) {
 		w.refused("INVALID_REQUEST", op, "PUT", at+"/markup", map[string]any{})
 		w.refused("NOT_FOUND", op, "PUT", OperatorBase+"/accounts/acc_none/markup", map[string]any{"percent": 1})
 		w.refused("INSUFFICIENT_SCOPE", w.ada, "PUT", at+"/markup", map[string]any{"percent": 0})
-		entries := w.want(200, tenant{}, "GET", AccountBase+"/audit?action=setMarkup", nil, header("Cookie", w.signIn(w.ada)))
+		entries := w.want(
+			200,
+			tenant{},
+			"GET",
+			AccountBase+"/audit?action=setMarkup",
+			nil,
+			header("Cookie", w.signIn(w.ada)),
+		)
 		same(t, "audit", len(entries.list), 2)
 	})
 }

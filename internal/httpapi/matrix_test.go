@@ -29,33 +29,51 @@ const (
 )
 
 var whoMay = map[string]string{
-	"getHealth": anybody, "getReadiness": anybody, "getIndex": anybody, "getSignIn": anybody, "signIn": anybody, "createPasskeySignInOptions": anybody,
-	"signInWithPasskey": anybody, "startOidc": anybody, "finishOidc": anybody, "previewInvitation": anybody, "acceptInvitation": anybody,
-	"createDeviceAuthorization": anybody, "createDeviceToken": anybody, "lookUpDeviceAuthorization": workers, "approveDeviceAuthorization": workers,
-	"denyDeviceAuthorization": workers,
+	"getHealth": anybody, "getReadiness": anybody, "getIndex": anybody, "getSignIn": anybody, "signIn": anybody,
+	"createPasskeySignInOptions": anybody,
+	"signInWithPasskey":          anybody, "startOidc": anybody, "finishOidc": anybody, "previewInvitation": anybody,
+	"acceptInvitation":          anybody,
+	"createDeviceAuthorization": anybody, "createDeviceToken": anybody, "lookUpDeviceAuthorization": workers,
+	"approveDeviceAuthorization": workers,
+	"denyDeviceAuthorization":    workers,
 
-	"listSessions": everyRole, "signOut": everyRole, "endOtherSessions": everyRole, "endSession": everyRole, "getMe": everyRole, "updateMe": everyRole,
-	"switchAccount": everyRole, "changePassword": everyRole, "startTotp": everyRole, "confirmTotp": everyRole, "removeTotp": everyRole,
-	"listPasskeys": everyRole, "createPasskeyOptions": everyRole, "addPasskey": everyRole, "renamePasskey": everyRole, "removePasskey": everyRole,
+	"listSessions": everyRole, "signOut": everyRole, "endOtherSessions": everyRole, "endSession": everyRole,
+	"getMe": everyRole, "updateMe": everyRole,
+	"switchAccount": everyRole, "changePassword": everyRole, "startTotp": everyRole, "confirmTotp": everyRole,
+	"removeTotp":   everyRole,
+	"listPasskeys": everyRole, "createPasskeyOptions": everyRole, "addPasskey": everyRole,
+	"renamePasskey": everyRole, "removePasskey": everyRole,
 
-	"listMembers": managers, "updateMember": managers, "removeMember": managers, "listInvitations": managers, "createInvitation": managers,
+	"listMembers": managers, "updateMember": managers, "removeMember": managers, "listInvitations": managers,
+	"createInvitation": managers,
 	"revokeInvitation": managers, "listAudit": managers,
 	"getCurrentApiKey": keysOnly,
-	"listApiKeys":      workers, "createApiKey": workers, "getApiKey": workers, "updateApiKey": workers, "revokeApiKey": workers,
+	"listApiKeys":      workers, "createApiKey": workers, "getApiKey": workers, "updateApiKey": workers,
+	"revokeApiKey": workers,
 
-	"listOffers": everyRole, "getOffer": everyRole, "getPriceHistory": everyRole, "checkOffers": everyRole, "createQuote": workers, "getQuote": everyRole, "listProviders": everyRole, "listRegions": everyRole, "listGpuTypes": everyRole,
-	"listDeployments": everyRole, "getDeployment": everyRole, "canTerminateDeployment": everyRole, "listDeploymentEvents": everyRole,
-	"createDeployment": workers, "updateDeployment": workers, "terminateDeployment": workers, "rebootDeployment": workers, "powerOnDeployment": workers,
+	"listOffers": everyRole, "getOffer": everyRole, "getPriceHistory": everyRole, "checkOffers": everyRole,
+	"createQuote": workers, "getQuote": everyRole, "listProviders": everyRole, "listRegions": everyRole,
+	"listGpuTypes":    everyRole,
+	"listDeployments": everyRole, "getDeployment": everyRole, "canTerminateDeployment": everyRole,
+	"listDeploymentEvents": everyRole,
+	"createDeployment":     workers, "updateDeployment": workers, "terminateDeployment": workers,
+	"rebootDeployment": workers, "powerOnDeployment": workers,
 	"powerOffDeployment": workers, "reinstallDeployment": workers,
-	"listSshKeys": readers, "getSshKey": readers, "createSshKey": workers, "renameSshKey": workers, "deleteSshKey": workers,
-	"listVolumes": everyRole, "getVolume": everyRole, "listVolumePricing": everyRole,
-	"createVolume": workers, "updateVolume": workers, "deleteVolume": workers, "attachVolume": workers, "detachVolume": workers,
-	"listWebhooks": readers, "getWebhook": readers, "listWebhookDeliveries": readers, "createWebhook": workers, "updateWebhook": workers, "deleteWebhook": workers,
+	"listSshKeys": readers, "getSshKey": readers, "createSshKey": workers, "renameSshKey": workers,
+	"deleteSshKey": workers,
+	"listVolumes":  everyRole, "getVolume": everyRole, "listVolumePricing": everyRole,
+	"createVolume": workers, "updateVolume": workers, "deleteVolume": workers, "attachVolume": workers,
+	"detachVolume": workers,
+	"listWebhooks": readers, "getWebhook": readers, "listWebhookDeliveries": readers, "createWebhook": workers,
+	"updateWebhook": workers, "deleteWebhook": workers,
 	"rotateWebhookSecret": workers, "testWebhook": workers, "replayWebhookDelivery": workers,
 	"listEvents": everyRole, "openTerminal": workers,
-	"listIssues": operators, "getIssue": operators, "terminateIssueResource": operators, "dismissIssue": operators, "listAccounts": operators, "createAccount": operators,
-	"getAccount": operators, "creditAccount": operators, "setMarkup": operators, "listProviderAccounts": operators, "listJobs": operators, "getMargins": operators,
-	"getSimulator": operators, "advanceSimulator": operators, "listSimulatorFaults": operators, "addSimulatorFault": operators,
+	"listIssues": operators, "getIssue": operators, "terminateIssueResource": operators, "dismissIssue": operators,
+	"listAccounts": operators, "createAccount": operators,
+	"getAccount": operators, "creditAccount": operators, "setMarkup": operators, "listProviderAccounts": operators,
+	"listJobs": operators, "getMargins": operators,
+	"getSimulator": operators, "advanceSimulator": operators, "listSimulatorFaults": operators,
+	"addSimulatorFault":    operators,
 	"clearSimulatorFaults": operators, "clearSimulatorFault": operators,
 	"getWallet": everyRole, "listTransactions": everyRole, "getUsage": everyRole,
 }
@@ -79,7 +97,11 @@ func TestThePermissionMatrix(t *testing.T) {
 		for _, role := range append(slices.Clone(account.Roles), operators) {
 			email := string(role) + "@example.com"
 			if role == operators { // with the least of roles beside it
-				w.newUser(w.ada, account.Billing, account.UserRequest{Email: email, Password: goodPassword, Operator: true})
+				w.newUser(
+					w.ada,
+					account.Billing,
+					account.UserRequest{Email: email, Password: goodPassword, Operator: true},
+				)
 			} else {
 				w.user(w.ada, role, email)
 			}
@@ -114,7 +136,8 @@ func TestThePermissionMatrix(t *testing.T) {
 					t.Errorf("a %s may not %s: %d %s", role, rt.ID, r.status, r.body)
 				}
 				if roles == keysOnly {
-					if r.code != "MISSING_API_KEY" || !strings.Contains(fmt.Sprint(r.error["message"]), AccountBase+"/me") {
+					if r.code != "MISSING_API_KEY" ||
+						!strings.Contains(fmt.Sprint(r.error["message"]), AccountBase+"/me") {
 						t.Errorf("a %s may %s: %d %s", role, rt.ID, r.status, r.body)
 					}
 					continue
@@ -145,7 +168,8 @@ func TestARoleCountsFromTheNextCallOn(t *testing.T) {
 	w.by(201, cookie, "POST", Base+"/ssh-keys", key)
 	w.by(200, owner, "PATCH", AccountBase+"/members/"+string(p.ID), map[string]string{"role": "viewer"})
 	r := w.by(403, cookie, "POST", Base+"/ssh-keys", key)
-	if details := r.error["details"].(map[string]any); details["requiredScope"] != "ssh-keys:write" || details["role"] != "viewer" {
+	if details := r.error["details"].(map[string]any); details["requiredScope"] != "ssh-keys:write" ||
+		details["role"] != "viewer" {
 		t.Errorf("%s", r.body)
 	}
 	w.by(200, cookie, "GET", Base+"/ssh-keys", nil)

@@ -24,7 +24,8 @@ func (h me) routes(r *rest.Router) {
 		Summary: "Get the signed-in user", Description: "With the account that the session works in.",
 	}, h.get)
 	rest.Write(r, rest.Operation{
-		Method: http.MethodPatch, Path: at, ID: "updateMe", Tag: tagAccount, Auth: rest.SessionOnly, Summary: "Update your name",
+		Method: http.MethodPatch, Path: at, ID: "updateMe", Tag: tagAccount, Auth: rest.SessionOnly,
+		Summary: "Update your name",
 	}, h.update)
 	rest.Write(r, rest.Operation{
 		Method: http.MethodPut, Path: at + "/account", ID: "switchAccount", Tag: tagAccount, Auth: rest.SessionOnly,

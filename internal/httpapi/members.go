@@ -26,14 +26,17 @@ func (h members) routes(r *rest.Router) {
 	rest.Write(r, rest.Operation{
 		Method: http.MethodPatch, Path: one, ID: "updateMember", Tag: tagAccount, Auth: rest.SessionOnly,
 		Scope: string(account.WritePeople), Summary: "Change a member's role",
-		Description: "Only an owner can add or remove the owner role, and the last owner keeps it. The role applies from the member's next " +
-			"call on. If the new role cannot create API keys, the keys that the member created in the account are revoked.",
+		Description: "Only an owner can add or remove the owner role, and the last owner keeps it. The role applies " +
+			"from the member's next " +
+			"call on. If the new role cannot create API keys, the keys that the member created in the account are " +
+			"revoked.",
 		Errors: []apierr.Code{apierr.Conflict},
 	}, h.update)
 	rest.Write(r, rest.Operation{
 		Method: http.MethodDelete, Path: one, ID: "removeMember", Tag: tagAccount, Auth: rest.SessionOnly,
 		Scope: string(account.WritePeople), Summary: "Remove a member",
-		Description: "Ends the member's sessions in this account at once, and revokes API keys and invitations that the member created in " +
+		Description: "Ends the member's sessions in this account at once, and revokes API keys and invitations that " +
+			"the member created in " +
 			"it. Only an owner can remove an owner, and the last owner stays.",
 		Errors: []apierr.Code{apierr.Conflict},
 	}, h.remove)

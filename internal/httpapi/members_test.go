@@ -32,13 +32,22 @@ func dig(v any, path ...string) any {
 func TestInvitingSomebody(t *testing.T) {
 	on(t, func(t *testing.T, w *world) {
 		owner := w.signIn(w.ada)
-		made := w.by(201, owner, "POST", AccountBase+"/invitations", map[string]string{"role": "member"}, header("Idempotency-Key", "k"))
+		made := w.by(
+			201,
+			owner,
+			"POST",
+			AccountBase+"/invitations",
+			map[string]string{"role": "member"},
+			header("Idempotency-Key", "k"),
+		)
 		link := made.text("url")
 		page, token, _ := strings.Cut(link, "#")
 		if page != "http://example.com/invite" || made.text("status") != "open" {
 			t.Fatalf("%s", made.body)
 		}
-		if again := w.by(201, owner, "POST", AccountBase+"/invitations", map[string]string{"role": "member"}, header("Idempotency-Key", "k")); again.text("url") != link {
+		if again := w.by(201, owner, "POST", AccountBase+"/invitations", map[string]string{"role": "member"}, header("Idempotency-Key", "k")); again.text(
+			"url",
+		) != link {
 			t.Errorf("repeated: %s", again.body)
 		}
 		for _, r := range []reply{w.by(200, owner, "GET", AccountBase+"/invitations", nil), w.by(200, owner, "GET", AccountBase+"/audit", nil)} {
@@ -48,23 +57,40 @@ func TestInvitingSomebody(t *testing.T) {
 		}
 		look := map[string]string{"token": token}
 		r := w.want(200, tenant{}, "POST", AccountBase+"/invitations/preview", look)
-		if r.text("accountName") != "Ada" || r.text("role") != "member" || r.text("invitedBy") != string(w.ada.account)+"@example.com" {
+		if r.text("accountName") != "Ada" || r.text("role") != "member" ||
+			r.text("invitedBy") != string(w.ada.account)+"@example.com" {
 			t.Errorf("%s", r.body)
 		}
 		accept := AccountBase + "/invitations/accept"
 		w.refused("SIGN_IN_REQUIRED", tenant{}, "POST", accept, look)
-		if r := w.refused("INVALID_REQUEST", tenant{}, "POST", accept, map[string]string{"token": token, "password": "short"}); len(r.fields()) != 2 {
+		if r := w.refused("INVALID_REQUEST", tenant{}, "POST", accept, map[string]string{"token": token, "password": "short"}); len(
+			r.fields(),
+		) != 2 {
 			t.Errorf("%s", r.body)
 		}
 		w.refused("NETWORK_NOT_ALLOWED", tenant{}, "POST", accept, look, header("Sec-Fetch-Site", "cross-site"))
-		r = w.want(201, tenant{}, "POST", accept, map[string]string{"token": token, "email": "Eve@example.com", "name": "Eve", "password": goodPassword})
+		r = w.want(
+			201,
+			tenant{},
+			"POST",
+			accept,
+			map[string]string{"token": token, "email": "Eve@example.com", "name": "Eve", "password": goodPassword},
+		)
 		eve := cookieOf(r)
-		if dig(r.data, "user", "email") != "eve@example.com" || dig(r.data, "role") != "member" || dig(r.data, "account", "name") != "Ada" || dig(r.data, "user", "operator") != false {
+		if dig(r.data, "user", "email") != "eve@example.com" || dig(r.data, "role") != "member" ||
+			dig(r.data, "account", "name") != "Ada" ||
+			dig(r.data, "user", "operator") != false {
 			t.Errorf("%s", r.body)
 		}
 		w.by(200, eve, "GET", Base+"/deployments", nil)
 		w.refused("NOT_FOUND", tenant{}, "POST", AccountBase+"/invitations/preview", look)
-		w.refused("NOT_FOUND", tenant{}, "POST", accept, map[string]string{"token": token, "email": "x@example.com", "password": goodPassword})
+		w.refused(
+			"NOT_FOUND",
+			tenant{},
+			"POST",
+			accept,
+			map[string]string{"token": token, "email": "x@example.com", "password": goodPassword},
+		)
 
 		// She is invited into another account, and accepts it signed in; then into a third, and
 		// signs in for it.
@@ -74,12 +100,20 @@ func TestInvitingSomebody(t *testing.T) {
 			_, token, _ := strings.Cut(w.by(201, bob, "POST", AccountBase+"/invitations", body).text("url"), "#")
 			return token
 		}
-		r = w.by(201, eve, "POST", accept, map[string]string{"token": invite(map[string]string{"role": "billing", "email": "eve@example.com"})})
+		r = w.by(
+			201,
+			eve,
+			"POST",
+			accept,
+			map[string]string{"token": invite(map[string]string{"role": "billing", "email": "eve@example.com"})},
+		)
 		if dig(r.data, "account", "name") != "Bob" || r.header.Get("Set-Cookie") != "" {
 			t.Errorf("%s", r.body)
 		}
 		me := w.by(200, eve, "GET", AccountBase+"/me", nil)
-		if dig(me.data, "account", "name") != "Bob" || dig(me.data, "role") != "billing" || len(dig(me.data, "accounts").([]any)) != 2 || len(dig(me.data, "scopes").([]any)) != 5 {
+		if dig(me.data, "account", "name") != "Bob" || dig(me.data, "role") != "billing" ||
+			len(dig(me.data, "accounts").([]any)) != 2 ||
+			len(dig(me.data, "scopes").([]any)) != 5 {
 			t.Errorf("%s", me.body)
 		}
 		w.by(403, eve, "GET", Base+"/ssh-keys", nil)
@@ -87,8 +121,20 @@ func TestInvitingSomebody(t *testing.T) {
 		w.user(third, account.Owner, "carol@example.com")
 		bob = w.cookie("carol@example.com")
 		again := invite(map[string]string{"role": "viewer"})
-		w.refused("SIGN_IN_FAILED", tenant{}, "POST", accept, map[string]string{"token": again, "email": "eve@example.com", "password": "a wrong password"})
-		r = w.want(201, tenant{}, "POST", accept, map[string]string{"token": again, "email": "eve@example.com", "password": goodPassword})
+		w.refused(
+			"SIGN_IN_FAILED",
+			tenant{},
+			"POST",
+			accept,
+			map[string]string{"token": again, "email": "eve@example.com", "password": "a wrong password"},
+		)
+		r = w.want(
+			201,
+			tenant{},
+			"POST",
+			accept,
+			map[string]string{"token": again, "email": "eve@example.com", "password": goodPassword},
+		)
 		if dig(r.data, "account", "name") != "Carol" || dig(r.data, "role") != "viewer" {
 			t.Errorf("%s", r.body)
 		}
@@ -102,7 +148,8 @@ func TestSwitchingAccounts(t *testing.T) {
 			return w.c.Accounts.AddMember(ctx, tx, w.bob.account, p.ID, account.Viewer)
 		})
 		cookie := w.cookie(p.Email)
-		key := w.by(201, cookie, "POST", Base+"/ssh-keys", map[string]string{"name": "adas", "publicKey": publicKey(t)}).text("id")
+		key := w.by(201, cookie, "POST", Base+"/ssh-keys", map[string]string{"name": "adas", "publicKey": publicKey(t)}).
+			text("id")
 		at := AccountBase + "/me/account"
 		w.by(404, cookie, "PUT", at, map[string]string{"accountId": "acc_none"})
 		r := w.by(200, cookie, "PUT", at, map[string]string{"accountId": string(w.bob.account)})
@@ -113,10 +160,16 @@ func TestSwitchingAccounts(t *testing.T) {
 		w.by(403, cookie, "POST", Base+"/ssh-keys", map[string]string{"name": "bobs", "publicKey": publicKey(t)})
 		w.by(200, cookie, "PUT", at, map[string]string{"accountId": string(w.ada.account)})
 		w.by(200, cookie, "GET", Base+"/ssh-keys/"+key, nil)
-		if r := w.by(200, cookie, "PATCH", AccountBase+"/me", map[string]string{"name": "Ada L."}); dig(r.data, "user", "name") != "Ada L." {
+		if r := w.by(200, cookie, "PATCH", AccountBase+"/me", map[string]string{"name": "Ada L."}); dig(
+			r.data,
+			"user",
+			"name",
+		) != "Ada L." {
 			t.Errorf("%s", r.body)
 		}
-		if r := w.by(400, cookie, "PATCH", AccountBase+"/me", map[string]string{"name": "a\u202eb"}); len(r.fields()) != 1 {
+		if r := w.by(400, cookie, "PATCH", AccountBase+"/me", map[string]string{"name": "a\u202eb"}); len(
+			r.fields(),
+		) != 1 {
 			t.Errorf("%s", r.body)
 		}
 	})
@@ -128,17 +181,36 @@ func TestChangingThePassword(t *testing.T) {
 		email := string(w.ada.account) + "@example.com"
 		other := w.cookie(email)
 		at := AccountBase + "/me/password"
-		if r := w.by(400, cookie, "PUT", at, map[string]string{"currentPassword": "not the right one", "newPassword": "another good password"}); r.fields()[0] != "currentPassword" {
+		if r := w.by(400, cookie, "PUT", at, map[string]string{"currentPassword": "not the " +
+			"right one", "newPassword": "another good password"}); r.fields()[0] != "currentPassword" {
 			t.Errorf("%s", r.body)
 		}
 		if r := w.by(400, cookie, "PUT", at, map[string]string{"currentPassword": goodPassword, "newPassword": "short"}); r.fields()[0] != "newPassword" {
 			t.Errorf("%s", r.body)
 		}
-		w.by(200, cookie, "PUT", at, map[string]string{"currentPassword": goodPassword, "newPassword": "another good password"})
+		w.by(
+			200,
+			cookie,
+			"PUT",
+			at,
+			map[string]string{"currentPassword": goodPassword, "newPassword": "another good password"},
+		)
 		w.by(200, cookie, "GET", AccountBase+"/me", nil)
 		w.by(401, other, "GET", AccountBase+"/me", nil)
-		w.refused("SIGN_IN_FAILED", tenant{}, "POST", AccountBase+"/sessions", map[string]string{"email": email, "password": goodPassword})
-		w.want(201, tenant{}, "POST", AccountBase+"/sessions", map[string]string{"email": email, "password": "another good password"})
+		w.refused(
+			"SIGN_IN_FAILED",
+			tenant{},
+			"POST",
+			AccountBase+"/sessions",
+			map[string]string{"email": email, "password": goodPassword},
+		)
+		w.want(
+			201,
+			tenant{},
+			"POST",
+			AccountBase+"/sessions",
+			map[string]string{"email": email, "password": "another good password"},
+		)
 	})
 }
 
@@ -250,10 +322,21 @@ func TestTheAudit(t *testing.T) {
 		}
 		key := map[string]string{"name": "a", "publicKey": publicKey(t)}
 		made := w.want(201, w.ada, "POST", Base+"/ssh-keys", key, header("Idempotency-Key", "k"), from("203.0.113.77"))
-		w.want(201, w.ada, "POST", Base+"/ssh-keys", key, header("Idempotency-Key", "k")) // the first answer again: no second change
+		w.want(
+			201,
+			w.ada,
+			"POST",
+			Base+"/ssh-keys",
+			key,
+			header("Idempotency-Key", "k"),
+		) // the first answer again: no second change
 		got := audit("?from=" + start)
-		if len(got) != 1 || dig(got[0], "action") != "createSshKey" || dig(got[0], "subject") != made.text("id") || dig(got[0], "actor", "kind") != "key" ||
-			dig(got[0], "actor", "id") != string(w.ada.key.ID) || dig(got[0], "actor", "name") != "Ada" || dig(got[0], "address") != "203.0.113.77" || dig(got[0], "requestId") != made.header.Get("X-Request-Id") {
+		if len(got) != 1 || dig(got[0], "action") != "createSshKey" || dig(got[0], "subject") != made.text("id") ||
+			dig(got[0], "actor", "kind") != "key" ||
+			dig(got[0], "actor", "id") != string(w.ada.key.ID) ||
+			dig(got[0], "actor", "name") != "Ada" ||
+			dig(got[0], "address") != "203.0.113.77" ||
+			dig(got[0], "requestId") != made.header.Get("X-Request-Id") {
 			t.Fatalf("%v", got)
 		}
 		w.by(200, owner, "PATCH", Base+"/ssh-keys/"+made.text("id"), `{"name":"b"}`)
@@ -271,8 +354,20 @@ func TestTheAudit(t *testing.T) {
 
 		// Sign-ins, failed ones and their ends.
 		const secret = "wrong, but perhaps right elsewhere"
-		w.refused("SIGN_IN_FAILED", tenant{}, "POST", AccountBase+"/sessions", map[string]string{"email": email, "password": secret})
-		w.refused("SIGN_IN_FAILED", tenant{}, "POST", AccountBase+"/sessions", map[string]string{"email": "nobody@example.com", "password": secret})
+		w.refused(
+			"SIGN_IN_FAILED",
+			tenant{},
+			"POST",
+			AccountBase+"/sessions",
+			map[string]string{"email": email, "password": secret},
+		)
+		w.refused(
+			"SIGN_IN_FAILED",
+			tenant{},
+			"POST",
+			AccountBase+"/sessions",
+			map[string]string{"email": "nobody@example.com", "password": secret},
+		)
 		second := w.cookie(email)
 		w.by(200, second, "DELETE", AccountBase+"/sessions", nil)
 		actions := []string{}
@@ -280,11 +375,13 @@ func TestTheAudit(t *testing.T) {
 			actions = append(actions, dig(e, "action").(string))
 		}
 		same(t, "actions", actions, "[signOut signIn signInFailed renameSshKey createSshKey signIn]")
-		if got := audit("?action=signInFailed"); dig(got[0], "subject") != me || dig(got[0], "actor", "kind") != "system" {
+		if got := audit("?action=signInFailed"); dig(got[0], "subject") != me ||
+			dig(got[0], "actor", "kind") != "system" {
 			t.Errorf("%v", got)
 		}
 		var all string
-		if err := w.d.QueryRow(t.Context(), `SELECT COUNT(*) || ' ' || SUM(CASE WHEN actor_name || action || subject LIKE '%perhaps%' THEN 1 ELSE 0 END) FROM audit WHERE action = 'signInFailed'`).Scan(&all); err != nil || all != "2 0" {
+		if err := w.d.QueryRow(t.Context(), `SELECT COUNT(*) || ' ' || SUM(CASE WHEN actor_name || action || subject LIKE '%perhaps%' THEN 1 ELSE 0 END) FROM audit WHERE action = 'signInFailed'`).Scan(&all); err != nil ||
+			all != "2 0" {
 			t.Errorf("%q %v", all, err) // an unknown user's failure costs as much as a known one's
 		}
 	})

@@ -23,7 +23,12 @@ func TestAKeptAnswerIsOfThePresentCatalogueAndForWhoMayAsk(t *testing.T) {
 	before := asOf()
 	same(t, "again", asOf(), before)
 	same(t, "another query", len(w.want(200, w.ada, "GET", Base+"/offers?available=true&limit=2", nil).list), 2)
-	same(t, "another's", string(w.want(200, w.bob, "GET", at, nil).body), string(w.want(200, w.ada, "GET", at, nil).body))
+	same(
+		t,
+		"another's",
+		string(w.want(200, w.bob, "GET", at, nil).body),
+		string(w.want(200, w.ada, "GET", at, nil).body),
+	)
 	head := w.want(200, w.ada, "HEAD", at, nil)
 	same(t, "length", head.header.Get("Content-Length"), strconv.Itoa(len(w.want(200, w.ada, "GET", at, nil).body)))
 	w.want(400, w.ada, "GET", at+"&nonsense=1", nil)

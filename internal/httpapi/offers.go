@@ -32,12 +32,22 @@ func (h offers) routes(r *rest.Router) {
 			Summary: summary, Description: description,
 		}
 	}
-	rest.List(r, read("/offers", "listOffers", "List GPU offers",
-		"Offers of every provider, with prices and availability of the last minutes. `asOf` is when they were confirmed. "), h.list).Wrap(h.cached)
+	rest.List(r, read(
+		"/offers",
+		"listOffers",
+		"List GPU offers",
+		"Offers of every provider, with prices and availability of the last minutes. `asOf` is when they were "+
+			"confirmed. ",
+	), h.list).Wrap(h.cached)
 	rest.Read(r, read("/offers/{offerId}", "getOffer", "Get an offer", ""), h.get)
-	rest.Read(r, read("/offers/{offerId}/price-history", "getPriceHistory", "Get an offer's price history",
-		"A point is recorded when price, availability or stock change. Prices are the default ones, even for an account with its own "+
-			"markup. The last 30 days if from is omitted. Points are kept for 90 days."), h.priceHistory)
+	rest.Read(r, read(
+		"/offers/{offerId}/price-history",
+		"getPriceHistory",
+		"Get an offer's price history",
+		"A point is recorded when price, availability or stock change. Prices are the default ones, even for an "+
+			"account with its own "+
+			"markup. The last 30 days if from is omitted. Points are kept for 90 days.",
+	), h.priceHistory)
 	rest.List(r, read("/providers", "listProviders", "List providers",
 		"With the number of offers and the lowest price among available ones."), h.providers)
 	rest.List(r, read("/regions", "listRegions", "List regions", ""), h.regions)
@@ -104,7 +114,9 @@ func (i interval) within(now time.Time, length time.Duration) (from, to time.Tim
 		from = i.From.UTC()
 	}
 	if !from.Before(to) {
-		err = apierr.Invalid([]apierr.FieldError{{Field: "query.from", Message: "must be earlier than now, the default of to."}})
+		err = apierr.Invalid(
+			[]apierr.FieldError{{Field: "query.from", Message: "must be earlier than now, the default of to."}},
+		)
 	}
 	return from, to, err
 }
@@ -131,8 +143,9 @@ func (h offers) list(
 		return nil, db.Listed{}, errNoOffers
 	}
 	items, page := h.catalog.For(c.Caller.Account).Part(catalog.Query{
-		Search: in.Search, Provider: in.Provider, GPUType: in.GPUType, Region: in.Region, InstanceType: string(in.InstanceType),
-		GPUCount: in.GPUCount, MinGPUCount: in.MinGPUCount, MaxHourlyPrice: in.MaxHourlyPrice, Available: in.Available,
+		Search: in.Search, Provider: in.Provider, GPUType: in.GPUType, Region: in.Region,
+		InstanceType: string(in.InstanceType),
+		GPUCount:     in.GPUCount, MinGPUCount: in.MinGPUCount, MaxHourlyPrice: in.MaxHourlyPrice, Available: in.Available,
 		Sort: rest.SortKey(in.Sort, in.SortBy, in.SortOrder), Page: p,
 	})
 	return items, page, nil

@@ -33,7 +33,9 @@ type startOIDC struct {
 // Check refuses to send the browser to another site.
 func (in *startOIDC) Check() []apierr.FieldError {
 	if in.ReturnTo != "" && !isOwnPath(in.ReturnTo) {
-		return []apierr.FieldError{{Field: "query.returnTo", Message: "must be a path of this site, such as /deployments."}}
+		return []apierr.FieldError{
+			{Field: "query.returnTo", Message: "must be a path of this site, such as /deployments."},
+		}
 	}
 	return nil
 }
@@ -64,7 +66,8 @@ type oidcSignIn struct {
 
 func (h oidcSignIn) routes(r *rest.Router) {
 	rest.Unmanaged(r, rest.Operation{
-		Method: http.MethodGet, Path: oidcStart, ID: "startOidc", Tag: tagAccount, Auth: rest.Public, Status: http.StatusFound,
+		Method: http.MethodGet, Path: oidcStart, ID: "startOidc", Tag: tagAccount, Auth: rest.Public,
+		Status:      http.StatusFound,
 		Summary:     "Sign in with the identity provider",
 		Description: "For a browser to open, not for scripts. NOT_FOUND if no identity provider is configured.",
 		Errors:      []apierr.Code{apierr.NotFound},
@@ -72,7 +75,8 @@ func (h oidcSignIn) routes(r *rest.Router) {
 	rest.Unmanaged(r, rest.Operation{
 		Method: http.MethodGet, Path: OIDCCallback, ID: "finishOidc", Tag: tagAccount, Auth: rest.Public,
 		Status: http.StatusFound, IgnoreUnknownQuery: true, Summary: "Finish the sign-in with the identity provider",
-		Description: "Redirects the browser to where it wanted to go, signed in; or to /sign-in?error=… with one of the codes. Only existing " +
+		Description: "Redirects the browser to where it wanted to go, signed in; or to /sign-in?error=… with one of " +
+			"the codes. Only existing " +
 			"users can sign in, with the provider's verified email address.",
 		Errors: []apierr.Code{apierr.NotFound},
 	}, h.callback)
@@ -95,7 +99,10 @@ func (h oidcSignIn) begin(ctx context.Context, c *rest.Call, in *startOIDC) (red
 	}
 	to, err := h.client.StartURL(ctx, start.State, start.Nonce, start.Verifier)
 	if err != nil {
-		return redirected{}, rest.Unavailable("The identity provider does not answer. Try again, or sign in another way.", err)
+		return redirected{}, rest.Unavailable(
+			"The identity provider does not answer. Try again, or sign in another way.",
+			err,
+		)
 	}
 	c.SetCookie(oidcCookie, start.Cookie, int(account.ExternalTime.Seconds()))
 	return redirect(c, to), nil

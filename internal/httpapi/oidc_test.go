@@ -51,14 +51,30 @@ func newIssuer(t *testing.T) *issuer {
 	}
 	mux.HandleFunc("GET /.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, map[string]any{
-			"issuer": i.URL, "authorization_endpoint": i.URL + "/authorize", "token_endpoint": i.URL + "/token", "jwks_uri": i.URL + "/keys",
+			"issuer": i.URL, "authorization_endpoint": i.URL + "/authorize", "token_endpoint": i.URL + "/token",
+			"jwks_uri":                              i.URL + "/keys",
 			"id_token_signing_alg_values_supported": []string{"ES256"},
 		})
 	})
 	mux.HandleFunc("GET /keys", func(w http.ResponseWriter, _ *http.Request) {
 		point, _ := i.key.PublicKey.Bytes()
 		b64 := base64.RawURLEncoding.EncodeToString
-		answer(w, map[string]any{"keys": []any{map[string]any{"kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": "k", "x": b64(point[1:33]), "y": b64(point[33:])}}})
+		answer(
+			w,
+			map[string]any{
+				"keys": []any{
+					map[string]any{
+						"kty": "EC",
+						"crv": "P-256",
+						"use": "sig",
+						"alg": "ES256",
+						"kid": "k",
+						"x":   b64(point[1:33]),
+						"y":   b64(point[33:]),
+					},
+				},
+			},
+		)
 	})
 	mux.HandleFunc("POST /token", func(w http.ResponseWriter, r *http.Request) {
 		i.exchanges++
@@ -67,7 +83,9 @@ func newIssuer(t *testing.T) *issuer {
 		if id == "" {
 			id, secret = r.FormValue("client_id"), r.FormValue("client_secret")
 		}
-		if r.FormValue("code") != "the-code" || base64.RawURLEncoding.EncodeToString(verifier[:]) != i.challenge || id != "billet" || secret != "hush" {
+		if r.FormValue("code") != "the-code" || base64.RawURLEncoding.EncodeToString(verifier[:]) != i.challenge ||
+			id != "billet" ||
+			secret != "hush" {
 			w.WriteHeader(http.StatusBadRequest)
 			answer(w, map[string]any{"error": "invalid_grant"})
 			return
@@ -82,7 +100,8 @@ func newIssuer(t *testing.T) *issuer {
 // token is what the provider says.
 func (i *issuer) token() string {
 	claims := map[string]any{
-		"iss": i.URL, "aud": "billet", "sub": "s1", "nonce": i.nonce, "iat": real.Unix(), "exp": real.Add(5 * time.Minute).Unix(),
+		"iss": i.URL, "aud": "billet", "sub": "s1", "nonce": i.nonce, "iat": real.Unix(),
+		"exp":   real.Add(5 * time.Minute).Unix(),
 		"email": "ada@example.com", "email_verified": true,
 	}
 	if i.claims != nil {
@@ -119,11 +138,20 @@ func (i *issuer) start(w *world, returnTo string) (state, cookie string) {
 		i.t.Fatalf("%v %v", to, err)
 	}
 	q := to.Query()
-	if q.Get("response_type") != "code" || q.Get("client_id") != "billet" || q.Get("redirect_uri") != "https://gpu.example.com"+OIDCCallback || q.Get("code_challenge_method") != "S256" ||
-		!strings.Contains(q.Get("scope"), "openid") || len(q.Get("state")) < 43 || len(q.Get("nonce")) < 43 {
+	if q.Get("response_type") != "code" || q.Get("client_id") != "billet" ||
+		q.Get("redirect_uri") != "https://gpu.example.com"+OIDCCallback ||
+		q.Get("code_challenge_method") != "S256" ||
+		!strings.Contains(q.Get("scope"), "openid") ||
+		len(q.Get("state")) < 43 ||
+		len(q.Get("nonce")) < 43 {
 		i.t.Fatalf("%v", q)
 	}
-	if set := r.header.Get("Set-Cookie"); !strings.Contains(set, "HttpOnly") || !strings.Contains(set, "SameSite=Lax") || !strings.Contains(set, "__Host-"+oidcCookie.Name) || !strings.Contains(set, "Path=/; ") || !strings.Contains(set, "Secure") || strings.Contains(set, q.Get("state")) {
+	if set := r.header.Get("Set-Cookie"); !strings.Contains(set, "HttpOnly") ||
+		!strings.Contains(set, "SameSite=Lax") ||
+		!strings.Contains(set, "__Host-"+oidcCookie.Name) ||
+		!strings.Contains(set, "Path=/; ") ||
+		!strings.Contains(set, "Secure") ||
+		strings.Contains(set, q.Get("state")) {
 		i.t.Errorf("%s", set)
 	}
 	i.challenge, i.nonce = q.Get("code_challenge"), q.Get("nonce")
@@ -133,14 +161,31 @@ func (i *issuer) start(w *world, returnTo string) (state, cookie string) {
 // back is the browser's return. A provider adds parameters of its own.
 func (i *issuer) back(w *world, state, cookie, more string) reply {
 	i.t.Helper()
-	return w.want(302, tenant{}, "GET", OIDCCallback+"?state="+url.QueryEscape(state)+"&session_state=x&iss="+url.QueryEscape(i.URL)+more, nil, header("Cookie", cookie), header("Sec-Fetch-Site", "cross-site"))
+	return w.want(
+		302,
+		tenant{},
+		"GET",
+		OIDCCallback+"?state="+url.QueryEscape(state)+"&session_state=x&iss="+url.QueryEscape(i.URL)+more,
+		nil,
+		header("Cookie", cookie),
+		header("Sec-Fetch-Site", "cross-site"),
+	)
 }
 
 func withIssuer(t *testing.T, w *world) *issuer {
 	t.Helper()
 	i := newIssuer(t)
 	public, _ := url.Parse("https://gpu.example.com")
-	client, err := oidc.New(oidc.Config{Issuer: i.URL, ClientID: "billet", ClientSecret: "hush", Name: "Example ID", RedirectURL: public.String() + OIDCCallback, Now: w.time.Now})
+	client, err := oidc.New(
+		oidc.Config{
+			Issuer:       i.URL,
+			ClientID:     "billet",
+			ClientSecret: "hush",
+			Name:         "Example ID",
+			RedirectURL:  public.String() + OIDCCallback,
+			Now:          w.time.Now,
+		},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +199,12 @@ func TestSigningInWithAnIdentityProvider(t *testing.T) {
 		w.refused("NOT_FOUND", tenant{}, "GET", OIDCCallback, nil)
 		i := withIssuer(t, w)
 		ada := w.user(w.ada, account.Owner, "ada@example.com")
-		if r := w.want(200, tenant{}, "GET", AccountBase+"/sign-in", nil); dig(r.data, "oidc", "name") != "Example ID" || dig(r.data, "oidc", "startUrl") != oidcStart {
+		if r := w.want(200, tenant{}, "GET", AccountBase+"/sign-in", nil); dig(
+			r.data,
+			"oidc",
+			"name",
+		) != "Example ID" ||
+			dig(r.data, "oidc", "startUrl") != oidcStart {
 			t.Errorf("%s", r.body)
 		}
 		state, cookie := i.start(w, "?returnTo=%2Fdeployments%3Fpage%3D2")
@@ -166,16 +216,19 @@ func TestSigningInWithAnIdentityProvider(t *testing.T) {
 		if dig(me.data, "user", "id") != string(ada.ID) {
 			t.Errorf("%s", me.body)
 		}
-		if set := r.header.Get("Set-Cookie"); !strings.Contains(set, "SameSite=Strict") || !strings.Contains(set, "HttpOnly") {
+		if set := r.header.Get("Set-Cookie"); !strings.Contains(set, "SameSite=Strict") ||
+			!strings.Contains(set, "HttpOnly") {
 			t.Errorf("%s", set)
 		}
-		if got := w.by(200, cookieOf(r), "GET", AccountBase+"/audit?action=finishOidc", nil); len(got.list) != 1 || dig(got.list[0], "actor", "id") != string(ada.ID) {
+		if got := w.by(200, cookieOf(r), "GET", AccountBase+"/audit?action=finishOidc", nil); len(got.list) != 1 ||
+			dig(got.list[0], "actor", "id") != string(ada.ID) {
 			t.Errorf("%s", got.body)
 		}
 		// The same subject with another address is still her.
 		i.claims = func(c map[string]any) { c["email"] = "countess@example.com" }
 		state, cookie = i.start(w, "")
-		if r := i.back(w, state, cookie, "&code=the-code"); r.header.Get("Location") != "/" || !strings.HasPrefix(cookieOf(r), "__Host-"+sessionCookie.Name+"=") {
+		if r := i.back(w, state, cookie, "&code=the-code"); r.header.Get("Location") != "/" ||
+			!strings.HasPrefix(cookieOf(r), "__Host-"+sessionCookie.Name+"=") {
 			t.Errorf("%v", r.header)
 		}
 	})
@@ -191,7 +244,8 @@ func TestHostileIdentityProviders(t *testing.T) {
 		}
 		refused := func(name string, r reply) {
 			t.Helper()
-			if r.header.Get("Location") != "/sign-in?error=SIGN_IN_FAILED" || strings.Contains(r.header.Get("Set-Cookie"), sessionCookie.Name) {
+			if r.header.Get("Location") != "/sign-in?error=SIGN_IN_FAILED" ||
+				strings.Contains(r.header.Get("Set-Cookie"), sessionCookie.Name) {
 				t.Errorf("%s: %v", name, r.header)
 			}
 		}
@@ -244,7 +298,8 @@ func TestHostileIdentityProviders(t *testing.T) {
 		i.claims = func(c map[string]any) { c["sub"] = "s2" }
 		state, cookie = i.start(w, "")
 		refused("her address, given to somebody else", i.back(w, state, cookie, "&code=the-code"))
-		if log := w.log.String(); strings.Contains(log, "the-code") || strings.Contains(log, state) || !strings.Contains(log, "SIGN_IN_FAILED") {
+		if log := w.log.String(); strings.Contains(log, "the-code") || strings.Contains(log, state) ||
+			!strings.Contains(log, "SIGN_IN_FAILED") {
 			t.Error("the log has what it should not, or lacks why")
 		}
 	})
@@ -255,7 +310,8 @@ func TestNobodyIsSentToAnotherSite(t *testing.T) {
 	w.configure(func(c *Config) { c.Limiter = allowAll{} })
 	withIssuer(t, w)
 	for _, to := range []string{"https://evil.example", "//evil.example", `/\evil.example`, `\\evil.example`, "/\t/evil.example", "javascript:alert(1)", "evil", "/ /evil", " /x", "/a\\b", "http:/x", "/\n"} {
-		if r := w.do(tenant{}, "GET", oidcStart+"?returnTo="+url.QueryEscape(to), nil); r.status != 400 || r.header.Get("Location") != "" {
+		if r := w.do(tenant{}, "GET", oidcStart+"?returnTo="+url.QueryEscape(to), nil); r.status != 400 ||
+			r.header.Get("Location") != "" {
 			t.Errorf("%q: %d %v", to, r.status, r.header)
 		}
 	}

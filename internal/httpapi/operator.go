@@ -39,12 +39,30 @@ func (h operations) routes(r *rest.Router) {
 			Scope: string(account.ReadOperator), Summary: summary, Description: description,
 		}
 	}
-	rest.List(r, read("/provider-accounts", "listProviderAccounts", "List provider accounts",
-		"Status, offers and resources of each configured provider, in the order of the configuration."), h.providerAccounts)
-	rest.List(r, read("/jobs", "listJobs", "List failing jobs", "Jobs that failed and are retried with backoff, most failures first."), h.jobs)
-	rest.Read(r, read("/margins", "getMargins", "Get margins",
-		"Revenue and cost. The last 30 days if from is omitted; 366 days at most. An hour's revenue counts when the hour begins, less "+
-			"later refunds of it. Costs count by the second."), h.margins)
+	rest.List(r, read(
+		"/provider-accounts",
+		"listProviderAccounts",
+		"List provider accounts",
+		"Status, offers and resources of each configured provider, in the order of the configuration.",
+	), h.providerAccounts)
+	rest.List(
+		r,
+		read(
+			"/jobs",
+			"listJobs",
+			"List failing jobs",
+			"Jobs that failed and are retried with backoff, most failures first.",
+		),
+		h.jobs,
+	)
+	rest.Read(r, read(
+		"/margins",
+		"getMargins",
+		"Get margins",
+		"Revenue and cost. The last 30 days if from is omitted; 366 days at most. An hour's revenue counts when the "+
+			"hour begins, less "+
+			"later refunds of it. Costs count by the second.",
+	), h.margins)
 }
 
 // providerAccount is a provider as the operator sees it.

@@ -27,7 +27,12 @@ func (w *world) operator() tenant {
 func (w *world) raise(kind issue.Kind, upstream string, reference id.ID, endable bool) {
 	w.t.Helper()
 	w.tx(func(ctx context.Context, tx *db.Tx) error {
-		return w.c.Issues.Raise(ctx, tx, "voltage-park", issue.Sighting{Kind: kind, UpstreamID: upstream, Reference: reference, Endable: endable, Detail: "test"})
+		return w.c.Issues.Raise(
+			ctx,
+			tx,
+			"voltage-park",
+			issue.Sighting{Kind: kind, UpstreamID: upstream, Reference: reference, Endable: endable, Detail: "test"},
+		)
 	})
 }
 
@@ -55,7 +60,15 @@ func TestTheOperatorsCallsTakeTheOperatorsKeysAlone(t *testing.T) {
 		if r := w.refused("INSUFFICIENT_SCOPE", w.ada, rt.Method, target, nil); r.status != 403 { // every scope of a tenant
 			t.Errorf("%s: %d", rt.ID, r.status)
 		}
-		asUser := w.refused("INSUFFICIENT_SCOPE", tenant{}, rt.Method, target, nil, cookie, header("Sec-Fetch-Site", "same-origin"))
+		asUser := w.refused(
+			"INSUFFICIENT_SCOPE",
+			tenant{},
+			rt.Method,
+			target,
+			nil,
+			cookie,
+			header("Sec-Fetch-Site", "same-origin"),
+		)
 		if asUser.status != 403 {
 			t.Errorf("%s as a user: %d", rt.ID, asUser.status)
 		}
@@ -70,13 +83,26 @@ func TestNoTenantGivesOperatorScopes(t *testing.T) {
 	cookie, site := header("Cookie", w.signIn(w.ada)), header("Sec-Fetch-Site", "same-origin")
 	body := map[string]any{"name": "mine", "scopes": []string{"operator:read"}}
 	w.refused("INVALID_REQUEST", tenant{}, "POST", AccountBase+"/api-keys", body, cookie, site)
-	w.refused("INVALID_REQUEST", tenant{}, "PATCH", AccountBase+"/api-keys/"+string(w.ada.key.ID), map[string]any{"scopes": []string{"operator:write"}}, cookie, site)
+	w.refused(
+		"INVALID_REQUEST",
+		tenant{},
+		"PATCH",
+		AccountBase+"/api-keys/"+string(w.ada.key.ID),
+		map[string]any{"scopes": []string{"operator:write"}},
+		cookie,
+		site,
+	)
 	for _, s := range account.OperatorScopes() {
 		if slices.Contains(account.AllScopes(), s) {
 			t.Errorf("every key has %s", s)
 		}
 		err := w.d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
-			_, _, err := w.c.Accounts.CreateKey(ctx, tx, w.ada.account, account.KeyRequest{Name: "k", Scopes: []account.Scope{s}})
+			_, _, err := w.c.Accounts.CreateKey(
+				ctx,
+				tx,
+				w.ada.account,
+				account.KeyRequest{Name: "k", Scopes: []account.Scope{s}},
+			)
 			return err
 		})
 		if err == nil {
@@ -109,13 +135,21 @@ func TestIssuesOverTheAPI(t *testing.T) {
 	}
 	w.refused("INVALID_REQUEST", op, "GET", at+"?kind=ghost", nil)
 	foreign, ghost := at+"/"+ids["unmanaged_machine"], at+"/"+ids["orphaned_machine"]
-	if r := w.refused("CONFLICT", op, "POST", foreign+"/terminate", nil); !strings.Contains(string(r.body), "somebody else") {
+	if r := w.refused("CONFLICT", op, "POST", foreign+"/terminate", nil); !strings.Contains(
+		string(r.body),
+		"somebody else",
+	) {
 		t.Errorf("%s", r.body)
 	}
-	if r := w.want(200, op, "POST", foreign+"/dismiss", map[string]any{"note": "the old cluster"}); r.text("state") != "dismissed" || r.text("note") != "the old cluster" {
+	if r := w.want(200, op, "POST", foreign+"/dismiss", map[string]any{"note": "the old cluster"}); r.text(
+		"state",
+	) != "dismissed" ||
+		r.text("note") != "the old cluster" {
 		t.Errorf("%s", r.body)
 	}
-	if r := w.want(202, op, "POST", ghost+"/terminate", nil, header("Idempotency-Key", "end-it")); r.text("endingSince") == "" {
+	if r := w.want(202, op, "POST", ghost+"/terminate", nil, header("Idempotency-Key", "end-it")); r.text(
+		"endingSince",
+	) == "" {
 		t.Errorf("%s", r.body)
 	}
 	w.want(202, op, "POST", ghost+"/terminate", nil, header("Idempotency-Key", "end-it"))
@@ -138,12 +172,14 @@ func TestAccountsOverTheAPI(t *testing.T) {
 	}
 	credit := map[string]any{"amount": 24.5, "note": "wire", "reference": "wire-1"}
 	for i, want := range []bool{true, false} { // the same reference works once
-		if r := w.want(200, op, "POST", of+"/credit", credit).data.(map[string]any); r["made"] != want || r["available"] != 100.0 {
+		if r := w.want(200, op, "POST", of+"/credit", credit).data.(map[string]any); r["made"] != want ||
+			r["available"] != 100.0 {
 			t.Errorf("%d: %v", i, r)
 		}
 	}
 	w.refused("CONFLICT", op, "POST", of+"/credit", map[string]any{"amount": 99, "reference": "wire-1"})
-	if r := w.want(200, op, "POST", of+"/credit", map[string]any{"amount": -150}).data.(map[string]any); r["available"] != -50.0 || r["negativeSince"] == nil {
+	if r := w.want(200, op, "POST", of+"/credit", map[string]any{"amount": -150}).data.(map[string]any); r["available"] != -50.0 ||
+		r["negativeSince"] == nil {
 		t.Errorf("%v", r)
 	}
 	w.refused("INVALID_REQUEST", op, "POST", of+"/credit", map[string]any{"amount": 0})
@@ -164,7 +200,8 @@ func TestAccountsOverTheAPI(t *testing.T) {
 		t.Errorf("%s", all.body)
 	}
 	ada := w.want(200, op, "GET", at+"/"+string(w.ada.account), nil).data.(map[string]any)
-	if ada["runningDeployments"] != 1.0 || ada["hourlyCost"] != 6.0 || ada["available"] != 994.0 || ada["name"] != "Ada" {
+	if ada["runningDeployments"] != 1.0 || ada["hourlyCost"] != 6.0 || ada["available"] != 994.0 ||
+		ada["name"] != "Ada" {
 		t.Errorf("%v", ada)
 	}
 }
@@ -181,7 +218,11 @@ func TestProvidersAndJobsOverTheAPI(t *testing.T) {
 		return r.list[0].(map[string]any)
 	}
 	p := one()
-	if p["slug"] != "voltage-park" || p["status"] != "up" || p["stale"] != false || p["lastError"] != nil || p["consecutiveFailures"] != 0.0 || p["lastSyncAt"] == nil || p["offers"].(float64) < 1 || p["markupPercent"] != 0.0 {
+	if p["slug"] != "voltage-park" || p["status"] != "up" || p["stale"] != false || p["lastError"] != nil ||
+		p["consecutiveFailures"] != 0.0 ||
+		p["lastSyncAt"] == nil ||
+		p["offers"].(float64) < 1 ||
+		p["markupPercent"] != 0.0 {
 		t.Errorf("%v", p)
 	}
 	w.cloud.down = true
@@ -191,7 +232,8 @@ func TestProvidersAndJobsOverTheAPI(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if p = one(); p["status"] == "up" || p["stale"] != true || p["lastError"] == nil || p["consecutiveFailures"] != 2.0 {
+	if p = one(); p["status"] == "up" || p["stale"] != true || p["lastError"] == nil ||
+		p["consecutiveFailures"] != 2.0 {
 		t.Errorf("%v", p)
 	}
 	w.cloud.down = false
@@ -203,14 +245,20 @@ func TestProvidersAndJobsOverTheAPI(t *testing.T) {
 		t.Errorf("%v", p)
 	}
 	w.tx(func(ctx context.Context, tx *db.Tx) error {
-		_, err := tx.Exec(ctx, `INSERT INTO job (id, kind, subject, run_at, generation, attempt, failures, lease_until, last_error) VALUES ('job_x', 'watch', 'provider/basalt', 5000000, 1, 7, 7, 0, 'time-out')`)
+		_, err := tx.Exec(
+			ctx,
+			`INSERT INTO job (id, kind, subject, run_at, generation, attempt, failures, lease_until, last_error) VALUES ('job_x', 'watch', 'provider/basalt', 5000000, 1, 7, 7, 0, 'time-out')`,
+		)
 		return err
 	})
 	r := w.want(200, op, "GET", OperatorBase+"/jobs?state=failing", nil)
 	if len(r.list) != 1 {
 		t.Fatalf("%s", r.body)
 	}
-	if j := r.list[0].(map[string]any); j["kind"] != "watch" || j["subject"] != "provider/basalt" || j["attempts"] != 7.0 || j["lastError"] != "time-out" || j["nextAt"] != "1970-01-01T00:00:05Z" {
+	if j := r.list[0].(map[string]any); j["kind"] != "watch" || j["subject"] != "provider/basalt" ||
+		j["attempts"] != 7.0 ||
+		j["lastError"] != "time-out" ||
+		j["nextAt"] != "1970-01-01T00:00:05Z" {
 		t.Errorf("%v", j)
 	}
 }
@@ -218,12 +266,14 @@ func TestProvidersAndJobsOverTheAPI(t *testing.T) {
 func TestMarginsOverTheAPI(t *testing.T) {
 	w := newWorld(t)
 	op, at := w.operator(), OperatorBase+"/margins"
-	if r := w.want(200, op, "GET", at, nil); !strings.Contains(string(r.body), `"rows":[]`) || !strings.Contains(string(r.body), `"marginPercent":null`) {
+	if r := w.want(200, op, "GET", at, nil); !strings.Contains(string(r.body), `"rows":[]`) ||
+		!strings.Contains(string(r.body), `"marginPercent":null`) {
 		t.Errorf("%s", r.body)
 	}
 	w.tx(func(ctx context.Context, tx *db.Tx) error {
 		return w.c.Meter.Start(ctx, tx, meter.Start{
-			Subject: "dep_runs", Account: w.ada.account, HourlyPrice: money.Dollars(10), HourlyCost: money.Dollars(8), At: tx.Now, Description: "d",
+			Subject: "dep_runs", Account: w.ada.account, HourlyPrice: money.Dollars(10),
+			HourlyCost: money.Dollars(8), At: tx.Now, Description: "d",
 			Labels: wallet.Labels{Provider: "voltage-park", GPUType: "NVIDIA B200"},
 		})
 	})
@@ -241,7 +291,9 @@ func TestMarginsOverTheAPI(t *testing.T) {
 		r := w.want(200, op, "GET", at+"?by="+by, nil)
 		m := r.data.(map[string]any)
 		row := m["rows"].([]any)[0].(map[string]any)
-		if row["key"] != key || row["revenue"] != 5.0 || row["cost"] != 6.0 || row["margin"] != -1.0 || row["marginPercent"] != -20.0 || row["hours"] != 0.75 {
+		if row["key"] != key || row["revenue"] != 5.0 || row["cost"] != 6.0 || row["margin"] != -1.0 ||
+			row["marginPercent"] != -20.0 ||
+			row["hours"] != 0.75 {
 			t.Errorf("by %s: %s", by, r.body)
 		}
 		total := maps.Clone(row)
@@ -251,7 +303,8 @@ func TestMarginsOverTheAPI(t *testing.T) {
 		}
 	}
 	r := w.want(200, op, "GET", at+"?by=day", nil) // the half hour and its end lie on both sides of midnight
-	if rows := r.data.(map[string]any)["rows"].([]any); len(rows) != 2 || rows[0].(map[string]any)["revenue"] != 5.0 || rows[0].(map[string]any)["cost"].(float64)+rows[1].(map[string]any)["cost"].(float64) != 6 {
+	if rows := r.data.(map[string]any)["rows"].([]any); len(rows) != 2 || rows[0].(map[string]any)["revenue"] != 5.0 ||
+		rows[0].(map[string]any)["cost"].(float64)+rows[1].(map[string]any)["cost"].(float64) != 6 {
 		t.Errorf("%s", r.body)
 	}
 	w.refused("INVALID_REQUEST", op, "GET", at+"?by=region", nil)
@@ -320,7 +373,10 @@ func TestNoTenantSeesACost(t *testing.T) {
 // audit, as the operator's.
 func TestASignedInOperatorMakesTheOperatorsCalls(t *testing.T) {
 	w := newWorld(t)
-	n, err := w.c.Accounts.Prepare(t.Context(), account.UserRequest{Email: "op@example.com", Password: goodPassword, Operator: true})
+	n, err := w.c.Accounts.Prepare(
+		t.Context(),
+		account.UserRequest{Email: "op@example.com", Password: goodPassword, Operator: true},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -330,10 +386,27 @@ func TestASignedInOperatorMakesTheOperatorsCalls(t *testing.T) {
 	})
 	cookie, site := header("Cookie", w.cookie("op@example.com")), header("Sec-Fetch-Site", "same-origin")
 	w.want(200, tenant{}, "GET", OperatorBase+"/issues", nil, cookie)
-	w.want(200, tenant{}, "POST", OperatorBase+"/accounts/"+string(w.ada.account)+"/credit", map[string]any{"amount": 5}, cookie, site)
-	w.refused("NETWORK_NOT_ALLOWED", tenant{}, "POST", OperatorBase+"/accounts/"+string(w.ada.account)+"/credit", map[string]any{"amount": 5}, cookie, header("Sec-Fetch-Site", "cross-site"))
+	w.want(
+		200,
+		tenant{},
+		"POST",
+		OperatorBase+"/accounts/"+string(w.ada.account)+"/credit",
+		map[string]any{"amount": 5},
+		cookie,
+		site,
+	)
+	w.refused(
+		"NETWORK_NOT_ALLOWED",
+		tenant{},
+		"POST",
+		OperatorBase+"/accounts/"+string(w.ada.account)+"/credit",
+		map[string]any{"amount": 5},
+		cookie,
+		header("Sec-Fetch-Site", "cross-site"),
+	)
 	r := w.want(200, tenant{}, "GET", AccountBase+"/audit?action=creditAccount", nil, header("Cookie", w.signIn(w.ada)))
-	if len(r.list) != 1 || r.list[0].(map[string]any)["actor"].(map[string]any)["kind"] != "operator" || strings.Contains(string(r.body), "op@example.com") {
+	if len(r.list) != 1 || r.list[0].(map[string]any)["actor"].(map[string]any)["kind"] != "operator" ||
+		strings.Contains(string(r.body), "op@example.com") {
 		t.Errorf("%s", r.body)
 	}
 }

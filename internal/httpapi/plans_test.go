@@ -25,36 +25,121 @@ var growing = map[string]struct {
 }{
 	"account": {6000, map[string]string{"id": `'acc_' || CAST(i AS TEXT)`, "markup": `NULL`}},
 	"users": {6000, map[string]string{
-		"id": `'per_' || CAST(i AS TEXT)`, "account_id": `'acc_' || CAST(i AS TEXT)`, "email": `CAST(i AS TEXT) || '@example.net'`, "operator": `0`,
+		"id": `'per_' || CAST(i AS TEXT)`, "account_id": `'acc_' || CAST(i AS TEXT)`,
+		"email": `CAST(i AS TEXT) || '@example.net'`, "operator": `0`,
 	}},
-	"membership": {6000, map[string]string{"user_id": `'per_' || CAST(i AS TEXT)`, "account_id": `'acc_' || CAST(i AS TEXT)`}},
+	"membership": {
+		6000,
+		map[string]string{"user_id": `'per_' || CAST(i AS TEXT)`, "account_id": `'acc_' || CAST(i AS TEXT)`},
+	},
 	"session": {6000, map[string]string{
-		"token_hash": `CAST(i AS TEXT)`, "id": `'ses_' || CAST(i AS TEXT)`, "user_id": `'per_' || CAST(i % 3000 + 1 AS TEXT)`,
-		"account_id": `'acc_' || CAST(i % 3000 + 1 AS TEXT)`, "expires_at": `9000000000000000`, "seen_at": `9000000000000000`,
+		"token_hash": `CAST(i AS TEXT)`, "id": `'ses_' || CAST(i AS TEXT)`,
+		"user_id":    `'per_' || CAST(i % 3000 + 1 AS TEXT)`,
+		"account_id": `'acc_' || CAST(i % 3000 + 1 AS TEXT)`, "expires_at": `9000000000000000`,
+		"seen_at": `9000000000000000`,
 	}},
 	"invitation": {3000, map[string]string{
-		"token_hash": `CAST(i AS TEXT)`, "account_id": `'acc_' || CAST(i % 300 + 1 AS TEXT)`, "created_by": `'per_' || CAST(i % 300 + 1 AS TEXT)`,
+		"token_hash": `CAST(i AS TEXT)`, "account_id": `'acc_' || CAST(i % 300 + 1 AS TEXT)`,
+		"created_by": `'per_' || CAST(i % 300 + 1 AS TEXT)`,
 	}},
-	"passkey":          {3000, map[string]string{"user_id": `'per_' || CAST(i % 300 + 1 AS TEXT)`, "credential_id": `CAST(i AS TEXT)`}},
-	"api_key":          {6000, map[string]string{"secret_hash": `CAST(i AS TEXT)`, "account_id": `'acc_' || CAST(i % 300 + 1 AS TEXT)`}},
-	"ssh_key":          {6000, map[string]string{"fingerprint": `CAST(i AS TEXT)`, "name": `CAST(i AS TEXT)`}},
-	"volume":           {6000, map[string]string{"name": `CAST(i AS TEXT)`, "status": `'available'`, "provider": `'voltage-park'`}},
-	"deployment":       {20000, map[string]string{"status": `CASE i % 9 WHEN 0 THEN 'running' ELSE 'terminated' END`, "provider": `'p' || CAST(i % 9 AS TEXT)`, "region": `'r' || CAST(i % 9 AS TEXT)`, "released_at": `1`, "spending_key_id": `''`}},
-	"deployment_tag":   {40000, map[string]string{"deployment_id": `'dep_' || CAST(i / 2 AS TEXT)`, "tag": `'t' || CAST(i % 2 AS TEXT)`}},
-	"event":            {30000, map[string]string{"type": `'deployment.' || CAST(i % 9 AS TEXT)`, "subject": `'dep_' || CAST(i / 3 AS TEXT)`, "seq": `i`}},
-	"event_counter":    {8000, map[string]string{"account_id": `'acc_' || CAST(i AS TEXT)`}},
-	"audit":            {30000, map[string]string{"action": `'act' || CAST(i % 9 AS TEXT)`, "actor_id": `'key_' || CAST(i % 900 AS TEXT)`, "subject": `'dep_' || CAST(i / 3 AS TEXT)`, "created_at": `i`}},
-	"wallet":           {16000, map[string]string{"account_id": `'acc_' || CAST(i AS TEXT)`, "negative_since": `NULL`}},
-	"wallet_charge":    {30000, map[string]string{"subject": `'dep_' || CAST(i / 3 AS TEXT)`, "hour": `i`, "from_at": `CAST(i AS BIGINT) * 1000000`}},
-	"meter":            {10000, map[string]string{"subject": `'dep_' || CAST(i AS TEXT)`, "next_at": `CASE WHEN i % 4 = 0 THEN i END`}},
-	"meter_cost":       {20000, map[string]string{"subject": `'dep_' || CAST(i AS TEXT)`, "from_at": `CAST(i AS BIGINT) * 1000000`, "to_at": `CAST(i AS BIGINT) * 1000000 + 1`}},
-	"job":              {20000, map[string]string{"kind": `'reconcile'`, "subject": `'dep_' || CAST(i AS TEXT)`, "failures": `CASE WHEN i % 200 = 0 THEN 1 ELSE 0 END`}},
-	"issue":            {10000, map[string]string{"state": `CASE i % 90 WHEN 0 THEN 'open' ELSE 'settled' END`, "kind": `'k' || CAST(i % 5 AS TEXT)`, "provider": `'p' || CAST(i % 9 AS TEXT)`, "subject": `CAST(i AS TEXT)`, "closed_at": `1`}},
-	"webhook":          {8000, nil},
-	"webhook_delivery": {20000, map[string]string{"webhook_id": `'whk_' || CAST(i % 300 AS TEXT)`, "event_id": `CAST(i AS TEXT)`, "place": `i`, "state": `'delivered'`}},
-	"webhook_attempt":  {20000, map[string]string{"delivery_id": `CAST(i AS TEXT)`, "number": `1`}},
+	"passkey": {
+		3000,
+		map[string]string{"user_id": `'per_' || CAST(i % 300 + 1 AS TEXT)`, "credential_id": `CAST(i AS TEXT)`},
+	},
+	"api_key": {
+		6000,
+		map[string]string{"secret_hash": `CAST(i AS TEXT)`, "account_id": `'acc_' || CAST(i % 300 + 1 AS TEXT)`},
+	},
+	"ssh_key": {6000, map[string]string{"fingerprint": `CAST(i AS TEXT)`, "name": `CAST(i AS TEXT)`}},
+	"volume": {
+		6000,
+		map[string]string{"name": `CAST(i AS TEXT)`, "status": `'available'`, "provider": `'voltage-park'`},
+	},
+	"deployment": {
+		20000,
+		map[string]string{
+			"status":          `CASE i % 9 WHEN 0 THEN 'running' ELSE 'terminated' END`,
+			"provider":        `'p' || CAST(i % 9 AS TEXT)`,
+			"region":          `'r' || CAST(i % 9 AS TEXT)`,
+			"released_at":     `1`,
+			"spending_key_id": `''`,
+		},
+	},
+	"deployment_tag": {
+		40000,
+		map[string]string{"deployment_id": `'dep_' || CAST(i / 2 AS TEXT)`, "tag": `'t' || CAST(i % 2 AS TEXT)`},
+	},
+	"event": {
+		30000,
+		map[string]string{
+			"type":    `'deployment.' || CAST(i % 9 AS TEXT)`,
+			"subject": `'dep_' || CAST(i / 3 AS TEXT)`,
+			"seq":     `i`,
+		},
+	},
+	"event_counter": {8000, map[string]string{"account_id": `'acc_' || CAST(i AS TEXT)`}},
+	"audit": {
+		30000,
+		map[string]string{
+			"action":     `'act' || CAST(i % 9 AS TEXT)`,
+			"actor_id":   `'key_' || CAST(i % 900 AS TEXT)`,
+			"subject":    `'dep_' || CAST(i / 3 AS TEXT)`,
+			"created_at": `i`,
+		},
+	},
+	"wallet": {16000, map[string]string{"account_id": `'acc_' || CAST(i AS TEXT)`, "negative_since": `NULL`}},
+	"wallet_charge": {
+		30000,
+		map[string]string{
+			"subject": `'dep_' || CAST(i / 3 AS TEXT)`,
+			"hour":    `i`,
+			"from_at": `CAST(i AS BIGINT) * 1000000`,
+		},
+	},
+	"meter": {
+		10000,
+		map[string]string{"subject": `'dep_' || CAST(i AS TEXT)`, "next_at": `CASE WHEN i % 4 = 0 THEN i END`},
+	},
+	"meter_cost": {
+		20000,
+		map[string]string{
+			"subject": `'dep_' || CAST(i AS TEXT)`,
+			"from_at": `CAST(i AS BIGINT) * 1000000`,
+			"to_at":   `CAST(i AS BIGINT) * 1000000 + 1`,
+		},
+	},
+	"job": {
+		20000,
+		map[string]string{
+			"kind":     `'reconcile'`,
+			"subject":  `'dep_' || CAST(i AS TEXT)`,
+			"failures": `CASE WHEN i % 200 = 0 THEN 1 ELSE 0 END`,
+		},
+	},
+	"issue": {
+		10000,
+		map[string]string{
+			"state":     `CASE i % 90 WHEN 0 THEN 'open' ELSE 'settled' END`,
+			"kind":      `'k' || CAST(i % 5 AS TEXT)`,
+			"provider":  `'p' || CAST(i % 9 AS TEXT)`,
+			"subject":   `CAST(i AS TEXT)`,
+			"closed_at": `1`,
+		},
+	},
+	"webhook": {8000, nil},
+	"webhook_delivery": {
+		20000,
+		map[string]string{
+			"webhook_id": `'whk_' || CAST(i % 300 AS TEXT)`,
+			"event_id":   `CAST(i AS TEXT)`,
+			"place":      `i`,
+			"state":      `'delivered'`,
+		},
+	},
+	"webhook_attempt": {20000, map[string]string{"delivery_id": `CAST(i AS TEXT)`, "number": `1`}},
 	"wallet_transaction": {30000, map[string]string{
-		"type": `CASE i % 9 WHEN 0 THEN 'charge' ELSE 'hold' END`, "subject": `'dep_' || CAST(i / 3 AS TEXT)`, "seq": `i / 300 + 10000`, "created_at": `i`,
+		"type": `CASE i % 9 WHEN 0 THEN 'charge' ELSE 'hold' END`, "subject": `'dep_' || CAST(i / 3 AS TEXT)`,
+		"seq": `i / 300 + 10000`, "created_at": `i`,
 	}},
 }
 
@@ -62,17 +147,26 @@ var growing = map[string]struct {
 // further than db.Reach: lists of the operator that no filter narrows. A list of one tenant is
 // never among them.
 var ordered = map[string][]string{
-	"listAccounts": {"account"}, "listIssues": {"issue"}, "listJobs": {"job USING INDEX job_failing", "job USING COVERING INDEX job_failing"},
+	"listAccounts": {
+		"account",
+	}, "listIssues": {"issue"}, "listJobs": {"job USING INDEX job_failing", "job USING COVERING INDEX job_failing"},
 	"listProviderAccounts": {"deployment"}, // those that may have a machine, by an index that holds no others
 }
 
 // The values that filters are given. A parameter that is not here fails the test.
 var filterValues = map[string][]string{
-	"page": {"1"}, "limit": nil, "per_page": nil, "cursor": nil, "format": nil, "lastEventId": nil, "code": nil, "sortOrder": nil,
-	"sortBy": nil, "sort": {"createdAt", "-createdAt", "name", "-name"}, "search": {"needle"}, "provider": {"voltage-park"}, "region": {"r1"},
+	"page": {
+		"1",
+	}, "limit": nil, "per_page": nil, "cursor": nil, "format": nil, "lastEventId": nil, "code": nil, "sortOrder": nil,
+	"sortBy": nil, "sort": {"createdAt", "-createdAt", "name", "-name"}, "search": {"needle"},
+	"provider": {"voltage-park"}, "region": {"r1"},
 	"gpuType": nil, "instanceType": nil, "gpuCount": nil, "minGpuCount": nil, "maxHourlyPrice": nil, "available": nil,
-	"tag": {"t1"}, "status": {"running", "running,failed"}, "type": {"charge", "hold,charge"}, "subject": {"dep_00000000000000000000000001"},
-	"deploymentId": {"dep_00000000000000000000000001"}, "volumeId": nil, "actor": {"key_1"}, "action": {"createDeployment"},
+	"tag": {
+		"t1",
+	}, "status": {"running", "running,failed"}, "type": {"charge", "hold,charge"}, "subject": {"dep_00000000000000000000000001"},
+	"deploymentId": {
+		"dep_00000000000000000000000001",
+	}, "volumeId": nil, "actor": {"key_1"}, "action": {"createDeployment"},
 	"from": {"2028-02-01T00:00:00Z"}, "to": {"2028-02-28T00:00:00Z"}, "state": {"open"}, "kind": {"stuck_termination"},
 }
 
@@ -124,8 +218,13 @@ func fillTable(t *testing.T, d *db.DB, table string) {
 		}
 		names, values = append(names, c.Name()), append(values, value)
 	}
-	text := fmt.Sprintf(`INSERT INTO %s (%s) WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d) SELECT %s FROM n WHERE 1 = 1 ON CONFLICT DO NOTHING`,
-		table, strings.Join(names, ", "), n, strings.Join(values, ", "))
+	text := fmt.Sprintf(
+		`INSERT INTO %s (%s) WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d) SELECT %s FROM n WHERE 1 = 1 ON CONFLICT DO NOTHING`,
+		table,
+		strings.Join(names, ", "),
+		n,
+		strings.Join(values, ", "),
+	)
 	if _, err := d.Handle().ExecContext(t.Context(), text); err != nil {
 		t.Fatalf("fill %s: %v", table, err)
 	}
@@ -136,14 +235,25 @@ func fillTable(t *testing.T, d *db.DB, table string) {
 // below database/sql, so a list, a filter or a subquery that comes later is judged, too.
 func TestNoListReadsAWholeTable(t *testing.T) {
 	tables := slices.Sorted(maps.Keys(growing))
-	aliases := map[string]string{"p": "users", "m": "membership", "s": "session", "i": "invitation", "t": "totp", "k": "passkey"}
+	aliases := map[string]string{
+		"p": "users",
+		"m": "membership",
+		"s": "session",
+		"i": "invitation",
+		"t": "totp",
+		"k": "passkey",
+	}
 	for _, engine := range []db.Engine{db.SQLite, db.Postgres} {
 		t.Run(string(engine), func(t *testing.T) {
 			c := clock.NewFrozen(dbtest.Start)
 			d, recorder := dbtest.Recorded(t, engine, c)
 			w := newWorldOn(t, d, c)
 			w.configure(func(c *Config) { c.Limiter = allowAll{} })
-			w.newUser(w.ada, account.Owner, account.UserRequest{Email: "ada@example.com", Password: goodPassword, Operator: true})
+			w.newUser(
+				w.ada,
+				account.Owner,
+				account.UserRequest{Email: "ada@example.com", Password: goodPassword, Operator: true},
+			)
 			cookie := w.cookie("ada@example.com")
 			machine := w.deploy(w.ada)
 			hook := w.want(201, w.ada, "POST", Base+"/webhooks", map[string]any{"url": "https://example.com/hook"})
@@ -163,7 +273,17 @@ func TestNoListReadsAWholeTable(t *testing.T) {
 						// Not by the world's own way: what the tables are filled with is no good
 						// answer.
 						answer := httptest.NewRecorder()
-						w.s.ServeHTTP(answer, w.request(tenant{}, "GET", target+"?"+q, nil, header("Cookie", cookie), header("Sec-Fetch-Site", "same-origin")))
+						w.s.ServeHTTP(
+							answer,
+							w.request(
+								tenant{},
+								"GET",
+								target+"?"+q,
+								nil,
+								header("Cookie", cookie),
+								header("Sec-Fetch-Site", "same-origin"),
+							),
+						)
 						if answer.Code != 200 {
 							t.Fatalf("%s?%s: %d %s", target, q, answer.Code, answer.Body)
 						}
@@ -175,7 +295,10 @@ func TestNoListReadsAWholeTable(t *testing.T) {
 							}
 							scans, plan := dbtest.Scans(t, d, asked, tables, aliases)
 							for _, scan := range scans {
-								if !slices.ContainsFunc(ordered[rt.ID], func(allowed string) bool { return strings.HasPrefix(scan, allowed) }) {
+								if !slices.ContainsFunc(
+									ordered[rt.ID],
+									func(allowed string) bool { return strings.HasPrefix(scan, allowed) },
+								) {
 									t.Errorf("%s?%s reads all of %s:\n%s\n%s", rt.ID, q, scan, asked.Text, plan)
 								}
 							}
@@ -187,12 +310,15 @@ func TestNoListReadsAWholeTable(t *testing.T) {
 				t.Errorf("only %d queries were judged", len(judged))
 			}
 			// The judge can tell: this is how tags were looked for once.
-			old := dbtest.Asked{Text: `SELECT COUNT(*) FROM deployment WHERE account_id = $1 AND id IN (SELECT deployment_id FROM deployment_tag WHERE tag = $2)`,
-				Args: []any{string(w.ada.account), "t1"}}
+			old := dbtest.Asked{
+				Text: `SELECT COUNT(*) FROM deployment WHERE account_id = $1 AND id IN (SELECT deployment_id FROM deployment_tag WHERE tag = $2)`,
+				Args: []any{string(w.ada.account), "t1"},
+			}
 			if engine == db.SQLite {
 				old.Text = strings.Replace(old.Text, "deployment_tag WHERE", "deployment_tag NOT INDEXED WHERE", 1)
 			} else {
-				old.Text = strings.Replace(old.Text, "id IN (SELECT deployment_id FROM", "id IN (SELECT deployment_id || '' FROM", 1)
+				old.Text = strings.Replace(old.Text, "id IN (SELECT deployment_id FROM", "id IN (SELECT "+
+					"deployment_id || '' FROM", 1)
 			}
 			if scans, plan := dbtest.Scans(t, d, old, tables, aliases); len(scans) == 0 {
 				t.Errorf("the old way of looking for tags reads no table:\n%s", plan)
@@ -213,7 +339,12 @@ func combinations(t *testing.T, rt *rest.Route) []string {
 		}
 		values, known := filterValues[p.Name]
 		if !known {
-			t.Fatalf("%s has a parameter %s: give filterValues a value for it, or nil where it filters nothing in the database", rt.ID, p.Name)
+			t.Fatalf(
+				"%s has a parameter %s: give filterValues a value for it, or nil where it filters nothing in the "+
+					"database",
+				rt.ID,
+				p.Name,
+			)
 		}
 		if len(p.Schema.Enum) > 0 && p.Name != "sort" && p.Name != "format" && values != nil {
 			values = []string{fmt.Sprint(p.Schema.Enum[0])}
@@ -241,7 +372,13 @@ func combinations(t *testing.T, rt *rest.Route) []string {
 			out = append(out, strings.Trim(sort+"&"+a.name+"="+url.QueryEscape(a.value), "&"))
 			for _, b := range filters[:i] {
 				if a.name != b.name {
-					out = append(out, strings.Trim(sort+"&"+a.name+"="+url.QueryEscape(a.value)+"&"+b.name+"="+url.QueryEscape(b.value), "&"))
+					out = append(
+						out,
+						strings.Trim(
+							sort+"&"+a.name+"="+url.QueryEscape(a.value)+"&"+b.name+"="+url.QueryEscape(b.value),
+							"&",
+						),
+					)
 				}
 			}
 		}

@@ -31,7 +31,14 @@ func TestAProxyThatIsNotTrustedIsNamedOncePerPeriod(t *testing.T) {
 		t.Error("the log does not say what to set")
 	}
 	for i := range 20 { // clients write such headers, too: the log stays readable
-		w.do(w.ada, "GET", Base+"/offers", nil, from(fmt.Sprintf("198.51.100.%d", i)), header("X-Forwarded-For", "1.2.3.4"))
+		w.do(
+			w.ada,
+			"GET",
+			Base+"/offers",
+			nil,
+			from(fmt.Sprintf("198.51.100.%d", i)),
+			header("X-Forwarded-For", "1.2.3.4"),
+		)
 	}
 	same(t, "warnings of many peers", warnings(), 5)
 	for range 60 {
@@ -63,13 +70,19 @@ func TestCookies(t *testing.T) {
 			w.s = w.serving(c.public)
 			r := w.want(201, tenant{}, "POST", AccountBase+"/sessions", login, c.how...)
 			set := r.header.Values("Set-Cookie")
-			if len(set) != 2 || !strings.Contains(set[0], sessionCookie.Name) || !strings.Contains(set[1], deviceCookie.Name) {
+			if len(set) != 2 || !strings.Contains(set[0], sessionCookie.Name) ||
+				!strings.Contains(set[1], deviceCookie.Name) {
 				t.Fatalf("%q", set)
 			}
 			for _, cookie := range set {
-				host := strings.HasPrefix(cookie, "__Host-") && strings.Contains(cookie, "; Path=/;") && strings.Contains(cookie, "; Secure") && !strings.Contains(cookie, "Domain")
-				plain := strings.HasPrefix(cookie, "billet_") && strings.Contains(cookie, "; Path=/api/v1") && !strings.Contains(cookie, "Secure")
-				if !strings.Contains(cookie, "; HttpOnly") || !strings.Contains(cookie, "; SameSite=Strict") || host != c.secure || plain == c.secure {
+				host := strings.HasPrefix(cookie, "__Host-") && strings.Contains(cookie, "; Path=/;") &&
+					strings.Contains(cookie, "; Secure") &&
+					!strings.Contains(cookie, "Domain")
+				plain := strings.HasPrefix(cookie, "billet_") && strings.Contains(cookie, "; Path=/api/v1") &&
+					!strings.Contains(cookie, "Secure")
+				if !strings.Contains(cookie, "; HttpOnly") || !strings.Contains(cookie, "; SameSite=Strict") ||
+					host != c.secure ||
+					plain == c.secure {
 					t.Errorf("%s", cookie)
 				}
 			}
@@ -115,10 +128,20 @@ func TestThePublicURLIsAnAllowedOriginAndNoOtherIs(t *testing.T) {
 	cookie = "__Host-" + cookie
 	rewritten := func(r *http.Request) { r.Host = "backend:8080" }
 	for origin, want := range map[string]int{
-		"https://gpu.example.com": 200, "http://gpu.example.com": 403, "https://gpu.example.com:8443": 403, "https://evil.example": 403,
+		"https://gpu.example.com": 200, "http://gpu.example.com": 403, "https://gpu.example.com:8443": 403,
+		"https://evil.example":                 403,
 		"https://gpu.example.com.evil.example": 403, "null": 403,
 	} {
-		w.want(want, tenant{}, "PATCH", AccountBase+"/me", map[string]string{"name": "Ada"}, header("Cookie", cookie), rewritten, header("Origin", origin))
+		w.want(
+			want,
+			tenant{},
+			"PATCH",
+			AccountBase+"/me",
+			map[string]string{"name": "Ada"},
+			header("Cookie", cookie),
+			rewritten,
+			header("Origin", origin),
+		)
 	}
 }
 
@@ -141,15 +164,38 @@ func TestAFloodFromAnOfficeClosesNothingForTheOthers(t *testing.T) {
 	w.refused("SIGN_IN_REQUIRED", tenant{}, "GET", AccountBase+"/me", nil, office)
 	w.want(200, w.ada, "GET", Base+"/offers", nil, office)
 	for i := range 30 { // one user who does not know their password
-		w.refused("SIGN_IN_FAILED", tenant{}, "POST", AccountBase+"/sessions", map[string]string{"email": fmt.Sprintf("eve%d@example.com", i), "password": "wrong password"}, office)
+		w.refused(
+			"SIGN_IN_FAILED",
+			tenant{},
+			"POST",
+			AccountBase+"/sessions",
+			map[string]string{"email": fmt.Sprintf("eve%d@example.com", i), "password": "wrong password"},
+			office,
+		)
 	}
 	w.want(201, tenant{}, "POST", AccountBase+"/sessions", login, office)
 	for range rest.PublicLimit { // and one who means harm
 		w.do(tenant{}, "GET", AccountBase+"/sign-in", nil, office)
 	}
 	w.refused("RATE_LIMIT_EXCEEDED", tenant{}, "POST", AccountBase+"/sessions", login, office)
-	w.want(201, tenant{}, "POST", AccountBase+"/sessions", login, office, header("Cookie", deviceCookie.Name+"="+device))
-	w.refused("RATE_LIMIT_EXCEEDED", tenant{}, "POST", AccountBase+"/sessions", login, office, header("Cookie", deviceCookie.Name+"=x"+device))
+	w.want(
+		201,
+		tenant{},
+		"POST",
+		AccountBase+"/sessions",
+		login,
+		office,
+		header("Cookie", deviceCookie.Name+"="+device),
+	)
+	w.refused(
+		"RATE_LIMIT_EXCEEDED",
+		tenant{},
+		"POST",
+		AccountBase+"/sessions",
+		login,
+		office,
+		header("Cookie", deviceCookie.Name+"=x"+device),
+	)
 	w.passMinute()
 	w.want(201, tenant{}, "POST", AccountBase+"/sessions", login, office)
 }

@@ -30,21 +30,29 @@ type quotes struct {
 
 func (h quotes) routes(r *rest.Router) {
 	rest.Write(r, rest.Operation{
-		Method: http.MethodPost, Path: Base + "/offers/check", ID: "checkOffers", Tag: tagOffers, Scope: string(account.ReadOffers),
+		Method: http.MethodPost, Path: Base + "/offers/check", ID: "checkOffers", Tag: tagOffers,
+		Scope:   string(account.ReadOffers),
 		Summary: "Check capacity",
-		Description: "Finds offers for the requested number of machines, cheapest first, in the providers' latest data. If there are not " +
-			"enough, `shortfalls` lists what each region lacks. Nothing is reserved: an offer may be sold out by the time you deploy.",
+		Description: "Finds offers for the requested number of machines, cheapest first, in the providers' latest " +
+			"data. If there are not " +
+			"enough, `shortfalls` lists what each region lacks. Nothing is reserved: an offer may be sold out by the " +
+			"time you deploy.",
 	}, h.check)
 	rest.Write(r, rest.Operation{
-		Method: http.MethodPost, Path: Base + "/quotes", ID: "createQuote", Tag: tagOffers, Scope: string(account.WriteDeployments),
+		Method: http.MethodPost, Path: Base + "/quotes", ID: "createQuote", Tag: tagOffers,
+		Scope:  string(account.WriteDeployments),
 		Status: http.StatusCreated, Summary: "Create a quote",
-		Description: "Fixes an offer's price for ten minutes. Send the `quoteId` with POST /deployments within that time, and the " +
-			"deployment costs this price, whatever the provider charges by then. A quote is good for one deployment and reserves no machine.",
+		Description: "Fixes an offer's price for ten minutes. Send the `quoteId` with POST /deployments within that " +
+			"time, and the " +
+			"deployment costs this price, whatever the provider charges by then. A quote is good for one deployment " +
+			"and reserves no machine.",
 		Errors: []apierr.Code{apierr.NotFound, apierr.OfferUnavailable, apierr.LimitReached},
 	}, h.create)
 	rest.Read(r, rest.Operation{
-		Method: http.MethodGet, Path: Base + "/quotes/{quoteId}", ID: "getQuote", Tag: tagOffers, Scope: string(account.ReadDeployments),
-		Summary: "Get a quote", Description: "Used and expired quotes are kept for a day.", Errors: []apierr.Code{apierr.NotFound},
+		Method: http.MethodGet, Path: Base + "/quotes/{quoteId}", ID: "getQuote", Tag: tagOffers,
+		Scope:   string(account.ReadDeployments),
+		Summary: "Get a quote", Description: "Used and expired quotes are kept for " +
+			"a day.", Errors: []apierr.Code{apierr.NotFound},
 	}, h.get)
 }
 

@@ -34,9 +34,19 @@ func TestWhetherThereIsCapacity(t *testing.T) {
 		if found := many["found"].(float64); found < 1 || found >= 10_000 {
 			t.Errorf("found %v of ten thousand", found)
 		}
-		elsewhere := w.want(400, w.ada, "POST", Base+"/offers/check", map[string]any{"regions": []string{"DALLAS-usa-5", "nowhere-1", "dallas-usa-4"}, "provider": "voltage-prak"})
+		elsewhere := w.want(
+			400,
+			w.ada,
+			"POST",
+			Base+"/offers/check",
+			map[string]any{
+				"regions":  []string{"DALLAS-usa-5", "nowhere-1", "dallas-usa-4"},
+				"provider": "voltage-prak",
+			},
+		)
 		same(t, "names of nothing", elsewhere.fields(), []string{"provider", "regions[1]", "regions[2]"})
-		if said := string(elsewhere.body); !strings.Contains(said, "Did you mean voltage-park?") || !strings.Contains(said, "Did you mean dallas-usa-5?") {
+		if said := string(elsewhere.body); !strings.Contains(said, "Did you mean voltage-park?") ||
+			!strings.Contains(said, "Did you mean dallas-usa-5?") {
 			t.Errorf("%s", said)
 		}
 		lacking := func(body map[string]any) (reasons []string) {
@@ -47,7 +57,12 @@ func TestWhetherThereIsCapacity(t *testing.T) {
 			}
 			return reasons
 		}
-		b200 := map[string]any{"gpuType": "NVIDIA B200", "gpuCount": 8, "regions": []string{"dallas-usa-5"}, "count": 300}
+		b200 := map[string]any{
+			"gpuType":  "NVIDIA B200",
+			"gpuCount": 8,
+			"regions":  []string{"dallas-usa-5"},
+			"count":    300,
+		}
 		if got := lacking(b200); len(got) != 1 || !strings.HasPrefix(got[0], "dallas-usa-5 too_few ") {
 			t.Errorf("too many: %v", got)
 		}
@@ -71,15 +86,30 @@ func TestAQuoteOverTheAPI(t *testing.T) {
 		q := w.want(201, w.ada, "POST", Base+"/quotes", map[string]any{"offerId": "off_abc123"}).data.(map[string]any)
 		id := q["quoteId"].(string)
 		same(t, "the hold", q["hold"], q["hourlyPrice"])
-		same(t, "seen again", w.want(200, w.ada, "GET", Base+"/quotes/"+id, nil).data.(map[string]any)["hourlyPrice"], q["hourlyPrice"])
+		same(
+			t,
+			"seen again",
+			w.want(200, w.ada, "GET", Base+"/quotes/"+id, nil).data.(map[string]any)["hourlyPrice"],
+			q["hourlyPrice"],
+		)
 		w.want(404, w.bob, "GET", Base+"/quotes/"+id, nil)
 		w.want(404, w.ada, "POST", Base+"/quotes", map[string]any{"offerId": "off_nowhere"})
 		w.want(409, w.ada, "POST", Base+"/quotes", map[string]any{"offerId": "off_sold"})
-		body := map[string]any{"quoteId": id, "name": "quoted", "operatingSystem": "Ubuntu 22.04", "ssh_public_key": publicKey(t)}
+		body := map[string]any{
+			"quoteId":         id,
+			"name":            "quoted",
+			"operatingSystem": "Ubuntu 22.04",
+			"ssh_public_key":  publicKey(t),
+		}
 		w.want(404, w.bob, "POST", Base+"/deployments", body)
 		made := w.want(201, w.ada, "POST", Base+"/deployments", body).data.(map[string]any)
 		same(t, "the price", made["hourlyPrice"], q["hourlyPrice"])
-		same(t, "used by", w.want(200, w.ada, "GET", Base+"/quotes/"+id, nil).data.(map[string]any)["usedBy"], made["id"])
+		same(
+			t,
+			"used by",
+			w.want(200, w.ada, "GET", Base+"/quotes/"+id, nil).data.(map[string]any)["usedBy"],
+			made["id"],
+		)
 		w.want(400, w.ada, "POST", Base+"/deployments", body)
 		late := w.want(201, w.ada, "POST", Base+"/quotes", map[string]any{"offerId": "off_abc123"}).data.(map[string]any)
 		w.clock.Advance(11 * time.Minute)
@@ -91,9 +121,14 @@ func TestAQuoteOverTheAPI(t *testing.T) {
 // The first of several candidates that can be had counts, and what was passed over is told.
 func TestCandidatesOverTheAPI(t *testing.T) {
 	w := newWorld(t)
-	body := map[string]any{"name": "either", "operatingSystem": "Ubuntu 22.04", "ssh_public_key": publicKey(t), "candidates": []any{
-		map[string]any{"offerId": "off_sold"}, map[string]any{"offerId": "off_abc123"},
-	}}
+	body := map[string]any{
+		"name":            "either",
+		"operatingSystem": "Ubuntu 22.04",
+		"ssh_public_key":  publicKey(t),
+		"candidates": []any{
+			map[string]any{"offerId": "off_sold"}, map[string]any{"offerId": "off_abc123"},
+		},
+	}
 	made := w.want(201, w.ada, "POST", Base+"/deployments", body).data.(map[string]any)
 	same(t, "the offer", made["offerId"], "off_abc123")
 	attempts := made["attempts"].([]any)

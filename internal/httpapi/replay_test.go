@@ -39,7 +39,9 @@ func TestParallelDeploysWithOneKeyAreOne(t *testing.T) {
 			if r.header.Get("Idempotent-Replayed") == "" {
 				firsts++
 			}
-			if r.status != 201 || string(r.body) != string(replies[0].body) || r.header.Get("Location") != replies[0].header.Get("Location") || r.header.Get("Location") == "" {
+			if r.status != 201 || string(r.body) != string(replies[0].body) ||
+				r.header.Get("Location") != replies[0].header.Get("Location") ||
+				r.header.Get("Location") == "" {
 				t.Errorf("%d %v %s", r.status, r.header, r.body)
 			}
 		}
@@ -65,17 +67,36 @@ func TestAReplayIsOfTheSameRequestOnly(t *testing.T) {
 		t.Error("the first answer is a replay")
 	}
 	again := w.want(201, w.ada, "POST", at, "{ \"publicKey\": \""+key+"\",\n \"name\":\"\\u0061\" }", with)
-	if string(again.body) != string(first.body) || again.header.Get("Idempotent-Replayed") != "true" || again.header.Get("Location") != first.header.Get("Location") {
+	if string(again.body) != string(first.body) || again.header.Get("Idempotent-Replayed") != "true" ||
+		again.header.Get("Location") != first.header.Get("Location") {
 		t.Errorf("%v %s", again.header, again.body)
 	}
 	w.refused("IDEMPOTENCY_KEY_REUSED", w.ada, "POST", at, `{"name":"b","publicKey":"`+key+`"}`, with)
-	w.refused("IDEMPOTENCY_KEY_REUSED", w.ada, "POST", Base+"/volumes", map[string]any{"name": "v", "sizeGb": 10, "provider": "voltage-park", "region": "dallas-usa-5"}, with)
+	w.refused(
+		"IDEMPOTENCY_KEY_REUSED",
+		w.ada,
+		"POST",
+		Base+"/volumes",
+		map[string]any{"name": "v", "sizeGb": 10, "provider": "voltage-park", "region": "dallas-usa-5"},
+		with,
+	)
 	// Another tenant's equal key is another key.
-	if r := w.want(201, w.bob, "POST", at, `{"name":"a","publicKey":"`+key+`"}`, with); r.text("id") == first.text("id") {
+	if r := w.want(201, w.bob, "POST", at, `{"name":"a","publicKey":"`+key+`"}`, with); r.text(
+		"id",
+	) == first.text(
+		"id",
+	) {
 		t.Error("another tenant got the answer")
 	}
 	w.clock.Advance(24 * time.Hour)
-	w.refused("CONFLICT", w.ada, "POST", at, `{"name":"a","publicKey":"`+key+`"}`, with) // it counts anew: the name is taken
+	w.refused(
+		"CONFLICT",
+		w.ada,
+		"POST",
+		at,
+		`{"name":"a","publicKey":"`+key+`"}`,
+		with,
+	) // it counts anew: the name is taken
 }
 
 // Whatever changes something honors the key, whichever its method is.
@@ -83,7 +104,8 @@ func TestEveryWriteHonorsItsKey(t *testing.T) {
 	w := newWorld(t)
 	w.configure(func(c *Config) { c.Limiter = allowAll{} })
 	at := Base + "/ssh-keys"
-	one := at + "/" + w.want(201, w.ada, "POST", at, map[string]string{"name": "a", "publicKey": publicKey(t)}).text("id")
+	one := at + "/" + w.want(201, w.ada, "POST", at, map[string]string{"name": "a", "publicKey": publicKey(t)}).
+		text("id")
 	with := header("Idempotency-Key", "k1")
 	first := w.want(200, w.ada, "PATCH", one, `{"name":"b"}`, with)
 	w.want(200, w.ada, "PATCH", one, `{"name":"c"}`)
@@ -91,11 +113,18 @@ func TestEveryWriteHonorsItsKey(t *testing.T) {
 	if string(again.body) != string(first.body) || again.header.Get("Idempotent-Replayed") != "true" {
 		t.Errorf("%v %s", again.header, again.body)
 	}
-	same(t, "the name after the second effect that there must not be", w.want(200, w.ada, "GET", one, nil).text("name"), "c")
+	same(
+		t,
+		"the name after the second effect that there must not be",
+		w.want(200, w.ada, "GET", one, nil).text("name"),
+		"c",
+	)
 	w.refused("IDEMPOTENCY_KEY_REUSED", w.ada, "PATCH", one, `{"name":"d"}`, with)
 	w.refused("IDEMPOTENCY_KEY_REUSED", w.ada, "DELETE", one, nil, with)
 	w.want(200, w.ada, "DELETE", one, nil, header("Idempotency-Key", "k2"))
-	if r := w.want(200, w.ada, "DELETE", one, nil, header("Idempotency-Key", "k2")); r.header.Get("Idempotent-Replayed") != "true" {
+	if r := w.want(200, w.ada, "DELETE", one, nil, header("Idempotency-Key", "k2")); r.header.Get(
+		"Idempotent-Replayed",
+	) != "true" {
 		t.Errorf("%v %s", r.header, r.body)
 	}
 	w.refused("NOT_FOUND", w.ada, "DELETE", one, nil)
@@ -103,8 +132,14 @@ func TestEveryWriteHonorsItsKey(t *testing.T) {
 	routes := w.s.Routes()
 	for path, item := range paths {
 		for method, op := range item {
-			i := slices.IndexFunc(routes, func(rt *rest.Route) bool { return rt.Path == path && rt.Method == strings.ToUpper(method) })
-			takes := slices.ContainsFunc(op.Parameters, func(p struct{ Name, In string }) bool { return p.Name == "Idempotency-Key" })
+			i := slices.IndexFunc(
+				routes,
+				func(rt *rest.Route) bool { return rt.Path == path && rt.Method == strings.ToUpper(method) },
+			)
+			takes := slices.ContainsFunc(
+				op.Parameters,
+				func(p struct{ Name, In string }) bool { return p.Name == "Idempotency-Key" },
+			)
 			if want := method != "get" && routes[i].Replayed(); takes != want {
 				t.Errorf("%s %s: the document has an Idempotency-Key: %v", method, path, takes)
 			}
@@ -128,13 +163,17 @@ func TestWhichAnswersAreKept(t *testing.T) {
 	}
 	body["offerId"] = "off_none"
 	w.refused("NOT_FOUND", w.ada, "POST", at, body, header("Idempotency-Key", "n"))
-	if r := w.refused("NOT_FOUND", w.ada, "POST", at, body, header("Idempotency-Key", "n")); r.header.Get("Idempotent-Replayed") != "true" {
+	if r := w.refused("NOT_FOUND", w.ada, "POST", at, body, header("Idempotency-Key", "n")); r.header.Get(
+		"Idempotent-Replayed",
+	) != "true" {
 		t.Error("a 404 was not kept")
 	}
 	body["offerId"] = "off_sold"
 	delete(body, "gpuType")
 	w.refused("OFFER_UNAVAILABLE", w.ada, "POST", at, body, header("Idempotency-Key", "s"))
-	if r := w.refused("OFFER_UNAVAILABLE", w.ada, "POST", at, body, header("Idempotency-Key", "s")); r.header.Get("Idempotent-Replayed") != "true" {
+	if r := w.refused("OFFER_UNAVAILABLE", w.ada, "POST", at, body, header("Idempotency-Key", "s")); r.header.Get(
+		"Idempotent-Replayed",
+	) != "true" {
 		t.Error("a 409 was not kept")
 	}
 	// A request that was refused for its form may be mended under the same key.
@@ -153,7 +192,14 @@ func TestIdempotencyKeysAreChecked(t *testing.T) {
 		r := w.refused("INVALID_REQUEST", w.ada, "POST", Base+"/ssh-keys", body, header("Idempotency-Key", key))
 		same(t, "fields", r.fields(), []string{"header.Idempotency-Key"})
 	}
-	w.refused("INVALID_REQUEST", w.ada, "POST", Base+"/ssh-keys", body, func(r *http.Request) { r.Header["Idempotency-Key"] = []string{"a", "b"} })
+	w.refused(
+		"INVALID_REQUEST",
+		w.ada,
+		"POST",
+		Base+"/ssh-keys",
+		body,
+		func(r *http.Request) { r.Header["Idempotency-Key"] = []string{"a", "b"} },
+	)
 	w.want(201, w.ada, "POST", Base+"/ssh-keys", body, header("Idempotency-Key", strings.Repeat("k", 255)))
 }
 
@@ -164,7 +210,15 @@ func TestACrashLosesAllOrNothing(t *testing.T) {
 		w := newWorldOn(t, d, c)
 		crash, made := true, 0
 		path := Base + "/injected"
-		rest.Write(w.s.Router, rest.Operation{Method: "POST", Path: path, ID: "injected", Tag: tagService, Scope: string(account.WriteSSHKeys)},
+		rest.Write(
+			w.s.Router,
+			rest.Operation{
+				Method: "POST",
+				Path:   path,
+				ID:     "injected",
+				Tag:    tagService,
+				Scope:  string(account.WriteSSHKeys),
+			},
 			func(ctx context.Context, tx *db.Tx, c *rest.Call, _ *rest.NoInput) (health, error) {
 				if _, err := w.c.SSHKeys.Create(ctx, tx, c.Caller.Account, "made", publicKey(t)); err != nil {
 					return health{}, err
@@ -173,7 +227,8 @@ func TestACrashLosesAllOrNothing(t *testing.T) {
 					panic("the process ends here")
 				}
 				return health{"ok"}, nil
-			})
+			},
+		)
 		r := w.do(w.ada, "POST", path, nil, header("Idempotency-Key", "k"))
 		if r.status != 500 {
 			t.Fatalf("%d %s", r.status, r.body)
@@ -184,7 +239,8 @@ func TestACrashLosesAllOrNothing(t *testing.T) {
 		crash = false
 		first := w.want(200, w.ada, "POST", path, nil, header("Idempotency-Key", "k"))
 		again := w.want(200, w.ada, "POST", path, nil, header("Idempotency-Key", "k"))
-		if made != 2 || again.header.Get("Idempotent-Replayed") != "true" || !reflect.DeepEqual(first.body, again.body) {
+		if made != 2 || again.header.Get("Idempotent-Replayed") != "true" ||
+			!reflect.DeepEqual(first.body, again.body) {
 			t.Errorf("made %d times; %v", made, again.header)
 		}
 	})
@@ -192,7 +248,14 @@ func TestACrashLosesAllOrNothing(t *testing.T) {
 
 func TestARehearsalHasNoEffect(t *testing.T) {
 	w := newWorld(t)
-	w.refused("INVALID_REQUEST", w.ada, "POST", Base+"/ssh-keys?x=1", map[string]string{"name": "a", "publicKey": publicKey(t)}, header("Idempotency-Key", "k"))
+	w.refused(
+		"INVALID_REQUEST",
+		w.ada,
+		"POST",
+		Base+"/ssh-keys?x=1",
+		map[string]string{"name": "a", "publicKey": publicKey(t)},
+		header("Idempotency-Key", "k"),
+	)
 	if list := w.want(200, w.ada, "GET", Base+"/ssh-keys", nil).list; len(list) != 0 {
 		t.Errorf("a refused request made %v", list)
 	}

@@ -141,11 +141,27 @@ func TestTheDocumentIsAlwaysTheSame(t *testing.T) {
 // are called.
 func (w *world) owned(who tenant) map[string]id.ID {
 	w.t.Helper()
-	key := id.ID(w.want(201, who, "POST", Base+"/ssh-keys", map[string]string{"name": "mine", "publicKey": publicKey(w.t)}).text("id"))
-	volume := id.ID(w.want(201, who, "POST", Base+"/volumes", map[string]any{"name": "mine", "sizeGb": 100, "provider": "voltage-park", "region": "dallas-usa-5"}).text("id"))
-	hook := id.ID(w.want(201, who, "POST", Base+"/webhooks", map[string]any{"url": "https://example.com/mine", "enabled": false}).text("id"))
+	key := id.ID(
+		w.want(201, who, "POST", Base+"/ssh-keys", map[string]string{"name": "mine", "publicKey": publicKey(w.t)}).
+			text("id"),
+	)
+	volume := id.ID(
+		w.want(201, who, "POST", Base+"/volumes", map[string]any{"name": "mine", "sizeGb": 100, "provider": "voltage-park", "region": "dallas-usa-5"}).
+			text("id"),
+	)
+	hook := id.ID(
+		w.want(201, who, "POST", Base+"/webhooks", map[string]any{"url": "https://example.com/mine", "enabled": false}).
+			text("id"),
+	)
 	quote := id.ID(w.want(201, who, "POST", Base+"/quotes", map[string]string{"offerId": "off_abc123"}).text("quoteId"))
-	return map[string]id.ID{"ssh-keys": key, "volumes": volume, "deployments": w.deploy(who), "api-keys": who.key.ID, "quotes": quote, "webhooks": hook}
+	return map[string]id.ID{
+		"ssh-keys":    key,
+		"volumes":     volume,
+		"deployments": w.deploy(who),
+		"api-keys":    who.key.ID,
+		"quotes":      quote,
+		"webhooks":    hook,
+	}
 }
 
 // ownedByPeople makes one of everything that belongs to people of the tenant, in the same manner.
@@ -160,9 +176,15 @@ func (w *world) ownedByPeople(who tenant) map[string]id.ID {
 	local := func(r *http.Request) { r.Host = "localhost:8080" }
 	options := w.by(200, cookie, "POST", at+"/options", nil, local).data.(map[string]any)
 	passkey := w.by(201, cookie, "POST", at, map[string]any{
-		"challengeId": options["challengeId"], "name": "mine", "credential": webauthntest.New(w.t, "http://localhost:8080", "localhost").Register(options["options"]),
+		"challengeId": options["challengeId"], "name": "mine",
+		"credential": webauthntest.New(w.t, "http://localhost:8080", "localhost").Register(options["options"]),
 	}, local).text("id")
-	return map[string]id.ID{"members": p.ID, "sessions": id.ID(session), "invitations": id.ID(invitation), "passkeys": id.ID(passkey)}
+	return map[string]id.ID{
+		"members":     p.ID,
+		"sessions":    id.ID(session),
+		"invitations": id.ID(invitation),
+		"passkeys":    id.ID(passkey),
+	}
 }
 
 // by makes a request with a session, as the dashboard does, and fails the test where the status is
@@ -196,8 +218,10 @@ func TestAnotherTenantsThingsAreNotThere(t *testing.T) {
 	}
 	session := w.signIn(w.bob)
 	bodies := map[string]any{
-		"PATCH /ssh-keys": `{"name":"his"}`, "PATCH /volumes": `{"name":"his"}`, "PATCH /deployments": `{"name":"his"}`, "PATCH /api-keys": `{"name":"his"}`,
-		"PATCH /webhooks": `{"description":"his"}`, "PATCH /members": `{"role":"viewer"}`, "PATCH /passkeys": `{"name":"his"}`,
+		"PATCH /ssh-keys": `{"name":"his"}`, "PATCH /volumes": `{"name":"his"}`,
+		"PATCH /deployments": `{"name":"his"}`, "PATCH /api-keys": `{"name":"his"}`,
+		"PATCH /webhooks": `{"description":"his"}`, "PATCH /members": `{"role":"viewer"}`,
+		"PATCH /passkeys":             `{"name":"his"}`,
 		"POST /deployments/reinstall": `{"eraseLocalDisks":true}`,
 		"POST /volumes/attach":        map[string]any{"deploymentId": his["deployments"]},
 	}
@@ -220,12 +244,25 @@ func TestAnotherTenantsThingsAreNotThere(t *testing.T) {
 			options := []option{}
 			who := w.bob
 			if strings.HasPrefix(path, AccountBase) {
-				who, options = tenant{}, append(options, header("Cookie", session), header("Sec-Fetch-Site", "same-origin"))
+				who, options = tenant{}, append(
+					options,
+					header("Cookie", session),
+					header("Sec-Fetch-Site", "same-origin"),
+				)
 			}
 			foreign := w.do(who, method, before+"/"+string(mine[noun])+after, body, options...)
 			ghost := w.do(who, method, before+"/"+string(ghosts[noun])+after, body, options...)
-			if foreign.status != 404 || foreign.code != "NOT_FOUND" || shape(foreign.body, mine[noun]) != shape(ghost.body, ghosts[noun]) {
-				t.Errorf("%s %s: %d %s, but what does not exist %d %s", method, path, foreign.status, foreign.body, ghost.status, ghost.body)
+			if foreign.status != 404 || foreign.code != "NOT_FOUND" ||
+				shape(foreign.body, mine[noun]) != shape(ghost.body, ghosts[noun]) {
+				t.Errorf(
+					"%s %s: %d %s, but what does not exist %d %s",
+					method,
+					path,
+					foreign.status,
+					foreign.body,
+					ghost.status,
+					ghost.body,
+				)
 			}
 			tried++
 		}
@@ -239,7 +276,9 @@ func TestAnotherTenantsThingsAreNotThere(t *testing.T) {
 			w.want(200, w.ada, "GET", Base+"/wallet", nil)
 			continue
 		}
-		if strings.HasPrefix(string(x), "usr_") || ghosts[noun].Kind() == id.Session || ghosts[noun].Kind() == id.Invitation || ghosts[noun].Kind() == id.Passkey {
+		if strings.HasPrefix(string(x), "usr_") || ghosts[noun].Kind() == id.Session ||
+			ghosts[noun].Kind() == id.Invitation ||
+			ghosts[noun].Kind() == id.Passkey {
 			continue // looked at below
 		}
 		if r := w.want(200, w.ada, "GET", Base+"/"+noun+"/"+string(x), nil); r.text("name") == "his" {
@@ -247,7 +286,8 @@ func TestAnotherTenantsThingsAreNotThere(t *testing.T) {
 		}
 	}
 	again := w.cookie("people." + string(w.ada.account) + "@example.com")
-	if r := w.by(200, again, "GET", AccountBase+"/me", nil); r.data.(map[string]any)["role"] != "owner" || r.data.(map[string]any)["user"].(map[string]any)["passkeys"] != 1.0 {
+	if r := w.by(200, again, "GET", AccountBase+"/me", nil); r.data.(map[string]any)["role"] != "owner" ||
+		r.data.(map[string]any)["user"].(map[string]any)["passkeys"] != 1.0 {
 		t.Errorf("%s", r.body)
 	}
 	if r := w.by(200, again, "GET", AccountBase+"/sessions", nil); len(r.list) != 2 {
@@ -291,8 +331,17 @@ func (w *world) listsShowNobodyElses(session string, mine, ghosts map[string]id.
 			filters++
 			foreign := w.do(who, "GET", path+"?"+p.Name+"="+string(mine[noun+"s"]), nil, options...)
 			ghost := w.do(who, "GET", path+"?"+p.Name+"="+string(ghosts[noun+"s"]), nil, options...)
-			if foreign.status != ghost.status || shape(foreign.body, mine[noun+"s"]) != shape(ghost.body, ghosts[noun+"s"]) {
-				w.t.Errorf("GET %s by %s: %d %s, but by one that does not exist %d %s", path, p.Name, foreign.status, foreign.body, ghost.status, ghost.body)
+			if foreign.status != ghost.status ||
+				shape(foreign.body, mine[noun+"s"]) != shape(ghost.body, ghosts[noun+"s"]) {
+				w.t.Errorf(
+					"GET %s by %s: %d %s, but by one that does not exist %d %s",
+					path,
+					p.Name,
+					foreign.status,
+					foreign.body,
+					ghost.status,
+					ghost.body,
+				)
 			}
 		}
 	}
@@ -333,7 +382,14 @@ func TestAnotherTenantsThingsAreNotThereInsideBodies(t *testing.T) {
 		foreign := w.do(w.bob, "POST", c.target, c.body(c.thing))
 		ghost := w.do(w.bob, "POST", c.target, c.body(c.ghost))
 		if foreign.status != 404 || shape(foreign.body, c.thing) != shape(ghost.body, c.ghost) {
-			t.Errorf("%s: %d %s, but what does not exist %d %s", c.target, foreign.status, foreign.body, ghost.status, ghost.body)
+			t.Errorf(
+				"%s: %d %s, but what does not exist %d %s",
+				c.target,
+				foreign.status,
+				foreign.body,
+				ghost.status,
+				ghost.body,
+			)
 		}
 	}
 	r := w.want(200, w.bob, "GET", Base+"/wallet/transactions?deploymentId="+string(mine["deployments"]), nil)
@@ -376,7 +432,12 @@ func TestEveryRouteNeedsItsScope(t *testing.T) {
 func (w *world) keyWith(who tenant, scopes ...account.Scope) tenant {
 	w.t.Helper()
 	w.tx(func(ctx context.Context, tx *db.Tx) (err error) {
-		who.key, who.secret, err = w.c.Accounts.CreateKey(ctx, tx, who.account, account.KeyRequest{Name: "k", Scopes: scopes, ByOperator: true})
+		who.key, who.secret, err = w.c.Accounts.CreateKey(
+			ctx,
+			tx,
+			who.account,
+			account.KeyRequest{Name: "k", Scopes: scopes, ByOperator: true},
+		)
 		return err
 	})
 	return who
@@ -415,7 +476,15 @@ func (w *world) newUser(who tenant, role account.Role, r account.UserRequest) ac
 // cookie signs a user in.
 func (w *world) cookie(email string) string {
 	w.t.Helper()
-	return cookieOf(w.want(http.StatusCreated, tenant{}, "POST", AccountBase+"/sessions", map[string]string{"email": email, "password": goodPassword}))
+	return cookieOf(
+		w.want(
+			http.StatusCreated,
+			tenant{},
+			"POST",
+			AccountBase+"/sessions",
+			map[string]string{"email": email, "password": goodPassword},
+		),
+	)
 }
 
 // cookieOf is what a browser sends back of the cookie that it was given.

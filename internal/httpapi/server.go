@@ -139,7 +139,8 @@ func register(cfg Config) *server {
 		volumes{db: cfg.DB, svc: cfg.Volumes, deployments: cfg.Deployments, catalog: cfg.Catalog},
 		walletResource{db: cfg.DB, clock: cfg.Clock, ledger: cfg.Wallet, meter: cfg.Meter, terms: cfg.PastDueTerms},
 		signIn{
-			db: cfg.DB, accounts: cfg.Accounts, audit: entries, start: start, site: where, oidc: cfg.OIDC, demoEmail: cfg.DemoEmail,
+			db: cfg.DB, accounts: cfg.Accounts, audit: entries, start: start, site: where, oidc: cfg.OIDC,
+			demoEmail: cfg.DemoEmail,
 		},
 		sessions{db: cfg.DB, accounts: cfg.Accounts},
 		me{db: cfg.DB, accounts: cfg.Accounts},
@@ -157,7 +158,8 @@ func register(cfg Config) *server {
 		issues{db: cfg.DB, svc: cfg.Issues},
 		operatorAccounts{db: cfg.DB, svc: cfg.Operator},
 		operations{
-			db: cfg.DB, clock: cfg.Clock, svc: cfg.Operator, catalog: cfg.Catalog, deployments: cfg.Deployments, meter: cfg.Meter,
+			db: cfg.DB, clock: cfg.Clock, svc: cfg.Operator, catalog: cfg.Catalog, deployments: cfg.Deployments,
+			meter: cfg.Meter,
 		},
 		terminals{db: cfg.DB, deployments: cfg.Deployments, events: cfg.Events, streams: s.streams},
 		simulator{db: cfg.DB, sim: cfg.Simulator},

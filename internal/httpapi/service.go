@@ -38,13 +38,16 @@ type index struct {
 func (h service) routes(r *rest.Router) {
 	rest.Read(r, rest.Operation{
 		Method: http.MethodGet, Path: "/healthz", ID: "getHealth", Tag: tagService, Auth: rest.Public, Rate: rest.Probe,
-		Summary:     "Check liveness",
-		Description: "Checks that the process answers, and nothing else. Restart it on failure. Limited to 600 a minute per address.",
+		Summary: "Check liveness",
+		Description: "Checks that the process answers, and nothing else. Restart it on failure. Limited to 600 a " +
+			"minute per address.",
 	}, h.live)
 	rest.Read(r, rest.Operation{
-		Method: http.MethodGet, Path: "/readyz", ID: "getReadiness", Tag: tagService, Auth: rest.Public, Rate: rest.Probe,
+		Method: http.MethodGet, Path: "/readyz", ID: "getReadiness", Tag: tagService, Auth: rest.Public,
+		Rate:    rest.Probe,
 		Summary: "Check readiness",
-		Description: "503 if the database is not writable, a background task of the server is stuck, or no provider has answered yet. " +
+		Description: "503 if the database is not writable, a background task of the server is stuck, or no provider " +
+			"has answered yet. " +
 			"Send requests elsewhere on failure. Limited as /healthz is.",
 	}, h.isReady)
 	rest.Read(r, rest.Operation{
@@ -60,7 +63,8 @@ func (h service) live(context.Context, *rest.Call, *rest.NoInput) (health, error
 func (h service) index(context.Context, *rest.Call, *rest.NoInput) (index, error) {
 	out := index{Name: title, Version: h.version, Documentation: "/docs", OpenAPI: "/openapi.json"}
 	for _, name := range []string{
-		"offers", "providers", "regions", "gpu-types", "deployments", "ssh-keys", "volumes", "wallet", "events", "webhooks",
+		"offers", "providers", "regions", "gpu-types", "deployments", "ssh-keys", "volumes", "wallet", "events",
+		"webhooks",
 	} {
 		out.Collections = append(out.Collections, Base+"/"+name)
 	}

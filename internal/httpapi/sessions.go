@@ -24,10 +24,12 @@ func (h sessions) routes(r *rest.Router) {
 		Summary: "List your sessions", Description: "Active sessions in all accounts, newest first.",
 	}, h.list)
 	rest.Write(r, rest.Operation{
-		Method: http.MethodDelete, Path: all, ID: "signOut", Tag: tagAccount, Auth: rest.SessionOnly, Summary: "Sign out",
+		Method: http.MethodDelete, Path: all, ID: "signOut", Tag: tagAccount, Auth: rest.SessionOnly,
+		Summary: "Sign out",
 	}, h.signOut)
 	rest.Write(r, rest.Operation{
-		Method: http.MethodDelete, Path: all + "/others", ID: "endOtherSessions", Tag: tagAccount, Auth: rest.SessionOnly,
+		Method: http.MethodDelete, Path: all + "/others", ID: "endOtherSessions", Tag: tagAccount,
+		Auth:    rest.SessionOnly,
 		Summary: "Sign out of all other sessions",
 	}, h.endOthers)
 	rest.Write(r, rest.Operation{
@@ -63,7 +65,10 @@ func (h sessions) list(
 	found, total, err := h.accounts.ListSessions(ctx, h.db, who.user.ID, p)
 	out := []sessionInfo{}
 	for _, n := range found {
-		out = append(out, sessionInfo{n.ID, n.CreatedAt, n.SeenAt, n.ExpiresAt, n.Address, n.UserAgent, n.ID == who.session.ID})
+		out = append(
+			out,
+			sessionInfo{n.ID, n.CreatedAt, n.SeenAt, n.ExpiresAt, n.Address, n.UserAgent, n.ID == who.session.ID},
+		)
 	}
 	return out, total, err
 }

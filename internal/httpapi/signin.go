@@ -31,8 +31,8 @@ type session struct {
 }
 
 // start starts a session for a user who has proved their identity, in one transaction with the
-// proof, and sets the browser's cookies. The session that the browser had ends: nobody can plant
-// one that continues as another user's.
+// proof, and sets the browser's cookies. The session that the browser had ends: no attacker can
+// plant one that continues as another user's.
 func (h sessionStarter) start(
 	ctx context.Context, c *rest.Call, prove func(ctx context.Context, tx *db.Tx) (account.Proof, error),
 ) (session, error) {
@@ -105,22 +105,30 @@ func (h signIn) routes(r *rest.Router) {
 	rest.Unmanaged(r, rest.Operation{
 		Method: http.MethodPost, Path: at, ID: "signIn", Tag: tagAccount, Auth: rest.Public, Status: http.StatusCreated,
 		Summary: "Sign in",
-		Description: "Sets a cookie that scripts cannot read. The session works in the account that the user used last. An " +
+		Description: "Sets a cookie that scripts cannot read. The session works in the account that the user used " +
+			"last. An " +
 			"Idempotency-Key has no effect: each call starts another session.",
 		Errors: []apierr.Code{
 			apierr.SignInFailed, apierr.SecondFactorRequired, apierr.InsufficientScope, apierr.NetworkNotAllowed,
 		},
 	}, h.password)
 	rest.Unmanaged(r, rest.Operation{
-		Method: http.MethodPost, Path: at + "/passkey/options", ID: "createPasskeySignInOptions", Tag: tagAccount, Auth: rest.Public,
+		Method: http.MethodPost, Path: at + "/passkey/options", ID: "createPasskeySignInOptions", Tag: tagAccount,
+		Auth:        rest.Public,
 		Summary:     "Create passkey sign-in options",
-		Description: "Pass `options` to navigator.credentials.get().", Errors: []apierr.Code{apierr.Conflict, apierr.NetworkNotAllowed},
+		Description: "Pass `options` to navigator.credentials.get().",
+		Errors:      []apierr.Code{apierr.Conflict, apierr.NetworkNotAllowed},
 	}, h.passkeyOptions)
 	rest.Unmanaged(r, rest.Operation{
 		Method: http.MethodPost, Path: at + "/passkey", ID: "signInWithPasskey", Tag: tagAccount, Auth: rest.Public,
 		Status: http.StatusCreated, Summary: "Sign in with a passkey",
 		Description: "A passkey counts as both factors. A challenge can be answered once, whatever the result.",
-		Errors:      []apierr.Code{apierr.SignInFailed, apierr.InsufficientScope, apierr.Conflict, apierr.NetworkNotAllowed},
+		Errors: []apierr.Code{
+			apierr.SignInFailed,
+			apierr.InsufficientScope,
+			apierr.Conflict,
+			apierr.NetworkNotAllowed,
+		},
 	}, h.passkey)
 }
 

@@ -120,8 +120,10 @@ func (h simulator) routes(r *rest.Router) {
 	const at, faults = OperatorBase + "/simulator", OperatorBase + "/simulator/faults"
 	operation := func(method, path, id, summary, description string) rest.Operation {
 		o := rest.Operation{
-			Method: method, Path: path, ID: id, Tag: tagOperator, Auth: rest.OperatorOnly, Scope: string(account.WriteOperator),
-			Summary: summary, Description: strings.TrimSpace(description + " Requires a server with --sim; NOT_FOUND otherwise."),
+			Method: method, Path: path, ID: id, Tag: tagOperator, Auth: rest.OperatorOnly,
+			Scope:   string(account.WriteOperator),
+			Summary: summary, Description: strings.TrimSpace(description + " Requires a server with --sim; NOT_FOUND " +
+				"otherwise."),
 			Errors: []apierr.Code{apierr.NotFound},
 		}
 		if method == http.MethodGet {
@@ -130,9 +132,15 @@ func (h simulator) routes(r *rest.Router) {
 		return o
 	}
 	rest.Read(r, operation(http.MethodGet, at, "getSimulator", "Get the state of the simulator", ""), h.state)
-	advance := operation(http.MethodPost, at+"/advance", "advanceSimulator", "Advance the server’s clock",
-		"Everything that is due meanwhile happens at its time, and has happened when the call returns, which may take minutes. If the "+
-			"caller disconnects, the clock stops where it is.")
+	advance := operation(
+		http.MethodPost,
+		at+"/advance",
+		"advanceSimulator",
+		"Advance the server’s clock",
+		"Everything that is due meanwhile happens at its time, and has happened when the call returns, which may "+
+			"take minutes. If the "+
+			"caller disconnects, the clock stops where it is.",
+	)
 	advance.ExtraTime = advanceTime
 	rest.Unmanaged(r, advance, h.advance)
 	rest.Read(r, operation(http.MethodGet, faults, "listSimulatorFaults", "List injected faults", ""), h.list)
@@ -142,7 +150,11 @@ func (h simulator) routes(r *rest.Router) {
 	rest.Unmanaged(r, add, h.add)
 	rest.Unmanaged(r, operation(http.MethodDelete, faults, "clearSimulatorFaults", "Clear all injected faults",
 		"Their effects remain, but orphaned machines go with their fault."), h.clearAll)
-	rest.Unmanaged(r, operation(http.MethodDelete, faults+"/{id}", "clearSimulatorFault", "Clear an injected fault", ""), h.clear)
+	rest.Unmanaged(
+		r,
+		operation(http.MethodDelete, faults+"/{id}", "clearSimulatorFault", "Clear an injected fault", ""),
+		h.clear,
+	)
 }
 
 // enabled refuses calls where there is no simulator.

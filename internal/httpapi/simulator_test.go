@@ -18,7 +18,10 @@ func (w *world) simulated() (advanced *time.Duration) {
 	faults := []SimulatorFault{{ID: "f1", Kind: "slow", Since: w.clock.Now()}}
 	simulator := &Simulator{
 		State: func() SimulatorState {
-			return SimulatorState{Now: w.clock.Now(), Machines: []SimulatorMachine{{ID: "m1", Provider: "basalt", Reference: "dep_1", State: "ready"}}}
+			return SimulatorState{
+				Now:      w.clock.Now(),
+				Machines: []SimulatorMachine{{ID: "m1", Provider: "basalt", Reference: "dep_1", State: "ready"}},
+			}
 		},
 		Advance: func(ctx context.Context, by time.Duration) error {
 			if db.InsideTx(ctx) {
@@ -30,7 +33,10 @@ func (w *world) simulated() (advanced *time.Duration) {
 		Faults: func() []SimulatorFault { return faults },
 		AddFault: func(_ context.Context, f SimulatorFault) (SimulatorFault, []apierr.FieldError, error) {
 			if f.Kind == "nonsense" {
-				return f, []apierr.FieldError{{Field: "seconds", Message: "are none."}, {Field: "kind", Message: "nonsense is no kind of fault."}}, nil
+				return f, []apierr.FieldError{
+					{Field: "seconds", Message: "are none."},
+					{Field: "kind", Message: "nonsense is no kind of fault."},
+				}, nil
 			}
 			f.ID, f.Since = "f2", w.clock.Now()
 			faults = append(faults, f)
@@ -65,14 +71,25 @@ func TestTheOperatorMovesTheSimulatorsClockAndFaults(t *testing.T) {
 		w.refused("INVALID_REQUEST", who, "POST", at+"/advance", map[string]any{"seconds": seconds})
 	}
 	w.passMinute()
-	if r := w.refused("INVALID_REQUEST", who, "POST", at+"/faults", map[string]any{"kind": "nonsense"}); !strings.Contains(string(r.body), "no kind") || len(r.fields()) != 2 {
+	if r := w.refused("INVALID_REQUEST", who, "POST", at+"/faults", map[string]any{"kind": "nonsense"}); !strings.Contains(
+		string(r.body),
+		"no kind",
+	) ||
+		len(r.fields()) != 2 {
 		t.Errorf("%s", r.body)
 	}
-	made := w.want(201, who, "POST", at+"/faults", map[string]any{"kind": "lost-answer", "operation": "launch", "count": 1})
+	made := w.want(
+		201,
+		who,
+		"POST",
+		at+"/faults",
+		map[string]any{"kind": "lost-answer", "operation": "launch", "count": 1},
+	)
 	same(t, "Location", made.header.Get("Location"), at+"/faults/f2")
 	w.refused("NOT_FOUND", who, "DELETE", at+"/faults/f9", nil)
 	w.want(200, who, "DELETE", at+"/faults/f2", nil)
-	if r := w.want(200, who, "DELETE", at+"/faults", nil); !strings.Contains(string(r.body), `"faults":[]`) || !strings.Contains(string(r.body), "it takes long") {
+	if r := w.want(200, who, "DELETE", at+"/faults", nil); !strings.Contains(string(r.body), `"faults":[]`) ||
+		!strings.Contains(string(r.body), "it takes long") {
 		t.Errorf("%s", r.body)
 	}
 	var done []string
@@ -88,5 +105,10 @@ func TestTheOperatorMovesTheSimulatorsClockAndFaults(t *testing.T) {
 		}
 		done = append(done, action)
 	}
-	same(t, "the audit", strings.Join(done, " "), "advanceSimulator addSimulatorFault clearSimulatorFault clearSimulatorFaults")
+	same(
+		t,
+		"the audit",
+		strings.Join(done, " "),
+		"advanceSimulator addSimulatorFault clearSimulatorFault clearSimulatorFaults",
+	)
 }

@@ -44,8 +44,12 @@ func (s site) passkeys(c *rest.Call) (account.RelyingParty, error) {
 	host := u.Hostname()
 	local := host == "localhost" || strings.HasSuffix(host, ".localhost")
 	if net.ParseIP(host) != nil || (!local && (s.publicURL == nil || u.Scheme != "https")) {
-		return account.RelyingParty{}, apierr.New(apierr.Conflict, "Passkeys do not work at this address: browsers require "+
-			"https and a host name, or localhost. Open the page by its name, or ask the operator to set --public-url.")
+		return account.RelyingParty{}, apierr.New(
+			apierr.Conflict,
+			"Passkeys do not work at this address: browsers require "+
+				"https and a host name, or localhost. Open the page by its name, or ask the operator to set "+
+				"--public-url.",
+		)
 	}
 	return account.RelyingParty{ID: host, Origin: u.Scheme + "://" + u.Host}, nil
 }

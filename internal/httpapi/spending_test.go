@@ -55,18 +55,38 @@ func TestAKeySpendsNoMoreThanItMay(t *testing.T) {
 		first := w.want(201, agent, "POST", Base+"/deployments", body).data.(map[string]any)
 		w.want(201, agent, "POST", Base+"/deployments", body)
 		used := told(agent)["spent"].(map[string]any)
-		same(t, "used", fmt.Sprint(used["committedToday"], used["committedThisMonth"], used["deployments"]), "47.84 47.84 2") // it is a minute to midnight, and a month ends: of each the first hour begins today
-		same(t, "a third", limit(body), "maxSpendPerDay")                                                                     // 2 × 2 × 23.92 are committed
+		same(
+			t,
+			"used",
+			fmt.Sprint(used["committedToday"], used["committedThisMonth"], used["deployments"]),
+			"47.84 47.84 2",
+		) // it is a minute to midnight, and a month ends: of each the first hour begins today
+		same(
+			t,
+			"a third",
+			limit(body),
+			"maxSpendPerDay",
+		) // 2 × 2 × 23.92 are committed
 		later := map[string]any{"autoTerminateAt": w.clock.Now().Add(9 * time.Hour).UTC().Format(time.RFC3339)}
 		at := Base + "/deployments/" + first["id"].(string)
-		same(t, "longer", w.want(403, agent, "PATCH", at, later).error["details"].(map[string]any)["limit"], "maxSpendPerDay")
+		same(
+			t,
+			"longer",
+			w.want(403, agent, "PATCH", at, later).error["details"].(map[string]any)["limit"],
+			"maxSpendPerDay",
+		)
 		w.by(200, ada, "PATCH", at, later)
 		theirs := w.want(201, w.ada, "POST", Base+"/deployments", body).data.(map[string]any)
 		w.want(403, agent, "PATCH", Base+"/deployments/"+theirs["id"].(string), later)
 		w.want(200, agent, "PATCH", Base+"/deployments/"+theirs["id"].(string), map[string]any{"name": "renamed"})
 		key := AccountBase + "/api-keys/" + made["id"].(string)
 		w.by(400, ada, "PATCH", key, map[string]any{"spendingLimits": map[string]any{"gpuTypes": []string{" "}}})
-		same(t, "taken away", w.by(200, ada, "PATCH", key, map[string]any{"spendingLimits": map[string]any{}}).data.(map[string]any)["spendingLimits"], nil)
+		same(
+			t,
+			"taken away",
+			w.by(200, ada, "PATCH", key, map[string]any{"spendingLimits": map[string]any{}}).data.(map[string]any)["spendingLimits"],
+			nil,
+		)
 		w.want(201, agent, "POST", Base+"/deployments", body)
 	})
 }

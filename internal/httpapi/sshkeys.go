@@ -26,7 +26,8 @@ func (h sshKeys) routes(r *rest.Router) {
 	}, h.list)
 	rest.Write(r, rest.Operation{
 		Method: http.MethodPost, Path: all, ID: "createSshKey", Tag: tagSSHKeys, Scope: string(account.WriteSSHKeys),
-		Status: http.StatusCreated, Summary: "Add an SSH key", Errors: []apierr.Code{apierr.Conflict, apierr.LimitReached},
+		Status: http.StatusCreated, Summary: "Add an SSH key",
+		Errors: []apierr.Code{apierr.Conflict, apierr.LimitReached},
 	}, h.create)
 	rest.Read(r, rest.Operation{
 		Method: http.MethodGet, Path: one, ID: "getSshKey", Tag: tagSSHKeys, Scope: string(account.ReadSSHKeys),

@@ -70,7 +70,13 @@ func (s *streams) enter(kind string, c *rest.Call, most share) (leave func(), er
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	full := func(subject, of string, limit int) error {
-		e := apierr.New(apierr.RateLimitExceeded, "%s %d %s open, the maximum. Close one and try again.", subject, limit, kind)
+		e := apierr.New(
+			apierr.RateLimitExceeded,
+			"%s %d %s open, the maximum. Close one and try again.",
+			subject,
+			limit,
+			kind,
+		)
 		e.RetryAfter, e.Details = 5*time.Second, map[string]any{"limit": limit, "of": of}
 		return e
 	}

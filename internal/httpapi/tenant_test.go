@@ -57,7 +57,12 @@ func TestALifeOfADeployment(t *testing.T) {
 		t.Errorf("%d %v", early.status, early.header)
 	}
 	w.settle(d)
-	same(t, "waited for", w.want(200, w.ada, "GET", one+"?waitFor=running&timeoutSeconds=1", nil).text("status"), "running")
+	same(
+		t,
+		"waited for",
+		w.want(200, w.ada, "GET", one+"?waitFor=running&timeoutSeconds=1", nil).text("status"),
+		"running",
+	)
 	w.want(202, w.ada, "POST", one+"/reboot", nil)
 	w.refused("CONFLICT", w.ada, "POST", one+"/power-off", nil) // the reboot is under way
 	w.settle(d)
@@ -65,10 +70,28 @@ func TestALifeOfADeployment(t *testing.T) {
 		r := w.refused("INVALID_REQUEST", w.ada, "POST", one+"/reinstall", nothing)
 		same(t, "what is missing", r.fields(), []string{"eraseLocalDisks"})
 	}
-	w.want(202, w.ada, "POST", one+"/reinstall", map[string]any{"operatingSystem": "Ubuntu 22.04", "eraseLocalDisks": true})
-	w.refused("INVALID_REQUEST", w.ada, "POST", one+"/reinstall", map[string]any{"operatingSystem": "Windows 3.11", "eraseLocalDisks": true})
+	w.want(
+		202,
+		w.ada,
+		"POST",
+		one+"/reinstall",
+		map[string]any{"operatingSystem": "Ubuntu 22.04", "eraseLocalDisks": true},
+	)
+	w.refused(
+		"INVALID_REQUEST",
+		w.ada,
+		"POST",
+		one+"/reinstall",
+		map[string]any{"operatingSystem": "Windows 3.11", "eraseLocalDisks": true},
+	)
 	w.settle(d)
-	w.want(200, w.ada, "PATCH", one, map[string]any{"name": "renamed", "tags": []string{"a", "b"}, "terminationProtection": true})
+	w.want(
+		200,
+		w.ada,
+		"PATCH",
+		one,
+		map[string]any{"name": "renamed", "tags": []string{"a", "b"}, "terminationProtection": true},
+	)
 	if r := w.want(200, w.ada, "GET", at+"?tag=a&status=running,stopped&search=NAME&sort=name", nil); len(r.list) != 1 {
 		t.Errorf("%s", r.body)
 	}
@@ -113,7 +136,10 @@ func TestAnEarlyEndCanBeQueued(t *testing.T) {
 
 func TestUnsupportedActions(t *testing.T) {
 	w := newWorld(t)
-	d := id.ID(w.want(201, w.ada, "POST", Base+"/deployments", map[string]any{"offerId": "off_plain", "operatingSystem": "ubuntu 24.04", "name": "n", "ssh_public_key": publicKey(t)}).text("id"))
+	d := id.ID(
+		w.want(201, w.ada, "POST", Base+"/deployments", map[string]any{"offerId": "off_plain", "operatingSystem": "ubuntu 24.04", "name": "n", "ssh_public_key": publicKey(t)}).
+			text("id"),
+	)
 	w.settle(d)
 	for _, action := range []string{"reboot", "power-on", "power-off", "reinstall"} {
 		var body any
@@ -124,8 +150,20 @@ func TestUnsupportedActions(t *testing.T) {
 			t.Errorf("%d", r.status)
 		}
 	}
-	w.refused("OFFER_UNAVAILABLE", w.ada, "POST", Base+"/deployments", map[string]any{"offerId": "off_sold", "name": "n", "ssh_public_key": publicKey(t)})
-	w.refused("INSUFFICIENT_BALANCE", w.ada, "POST", Base+"/deployments", map[string]any{"offerId": "off_dear", "name": "n", "ssh_public_key": publicKey(t)})
+	w.refused(
+		"OFFER_UNAVAILABLE",
+		w.ada,
+		"POST",
+		Base+"/deployments",
+		map[string]any{"offerId": "off_sold", "name": "n", "ssh_public_key": publicKey(t)},
+	)
+	w.refused(
+		"INSUFFICIENT_BALANCE",
+		w.ada,
+		"POST",
+		Base+"/deployments",
+		map[string]any{"offerId": "off_dear", "name": "n", "ssh_public_key": publicKey(t)},
+	)
 }
 
 func TestADryRunMakesNothing(t *testing.T) {
@@ -149,9 +187,18 @@ func TestVolumes(t *testing.T) {
 	if len(pricing) != 1 || pricing[0].(map[string]any)["hourlyPricePerGb"] != 0.000137 {
 		t.Errorf("%v", pricing)
 	}
-	r := w.refused("INVALID_REQUEST", w.ada, "POST", at, map[string]any{"name": " x", "sizeGb": 5, "provider": "voltage-park", "region": "dallas-usa-5"})
+	r := w.refused(
+		"INVALID_REQUEST",
+		w.ada,
+		"POST",
+		at,
+		map[string]any{"name": " x", "sizeGb": 5, "provider": "voltage-park", "region": "dallas-usa-5"},
+	)
 	same(t, "fields", r.fields(), []string{"name", "sizeGb"})
-	v := id.ID(w.want(201, w.ada, "POST", at, map[string]any{"name": "data", "sizeGb": 500, "provider": "voltage-park", "region": "dallas-usa-5"}).text("id"))
+	v := id.ID(
+		w.want(201, w.ada, "POST", at, map[string]any{"name": "data", "sizeGb": 500, "provider": "voltage-park", "region": "dallas-usa-5"}).
+			text("id"),
+	)
 	look := func() {
 		t.Helper()
 		if _, err := w.c.Volumes.Reconcile(t.Context(), v); err != nil {
@@ -197,7 +244,13 @@ func TestListsCanBeSorted(t *testing.T) {
 	w := newWorld(t)
 	for _, name := range []string{"beta", "Alpha", "gamma"} {
 		w.want(201, w.ada, "POST", Base+"/ssh-keys", map[string]string{"name": name, "publicKey": publicKey(t)})
-		w.want(201, w.ada, "POST", Base+"/volumes", map[string]any{"name": name, "sizeGb": 10, "provider": "Voltage-Park", "region": "DALLAS-usa-5"})
+		w.want(
+			201,
+			w.ada,
+			"POST",
+			Base+"/volumes",
+			map[string]any{"name": name, "sizeGb": 10, "provider": "Voltage-Park", "region": "DALLAS-usa-5"},
+		)
 		w.clock.Advance(time.Second)
 	}
 	for _, list := range []string{"/ssh-keys", "/volumes"} {
@@ -231,11 +284,19 @@ func TestOffers(t *testing.T) {
 	}
 	same(t, "by price", names(""), []string{"off_plain", "off_sold", "off_abc123", "off_dear"})
 	same(t, "downwards", names("sort=-price"), []string{"off_dear", "off_abc123", "off_sold", "off_plain"})
-	same(t, "the other spelling", names("sortBy=price&sortOrder=desc"), []string{"off_dear", "off_abc123", "off_sold", "off_plain"})
+	same(
+		t,
+		"the other spelling",
+		names("sortBy=price&sortOrder=desc"),
+		[]string{"off_dear", "off_abc123", "off_sold", "off_plain"},
+	)
 	same(t, "available", names("available=true&minGpuCount=8&maxHourlyPrice=23.92"), []string{"off_abc123"})
 	same(t, "page", names("page=2&per_page=3"), []string{"off_dear"})
 	r := w.want(200, w.ada, "GET", Base+"/offers?page=9&limit=3", nil)
-	if !strings.Contains(string(r.body), `"data":[],"pagination":{"page":9,"limit":3,"total":4,"totalPages":2,"totalIsExact":true,"nextCursor":null}`) {
+	if !strings.Contains(
+		string(r.body),
+		`"data":[],"pagination":{"page":9,"limit":3,"total":4,"totalPages":2,"totalIsExact":true,"nextCursor":null}`,
+	) {
 		t.Errorf("%s", r.body)
 	}
 	w.want(200, w.ada, "GET", Base+"/offers/off_abc123", nil)
@@ -275,7 +336,8 @@ func TestWallet(t *testing.T) {
 	w := newWorld(t)
 	w.configure(func(c *Config) { c.Limiter = allowAll{} })
 	idle := w.want(200, w.ada, "GET", Base+"/wallet", nil)
-	if !strings.Contains(string(idle.body), `"hoursLeft":null`) || !strings.Contains(string(idle.body), `"minimumToDeploy":50`) {
+	if !strings.Contains(string(idle.body), `"hoursLeft":null`) ||
+		!strings.Contains(string(idle.body), `"minimumToDeploy":50`) {
 		t.Errorf("%s", idle.body)
 	}
 	d := w.deploy(w.ada)
@@ -285,10 +347,16 @@ func TestWallet(t *testing.T) {
 	same(t, "hourly cost", v["hourlyCost"], 23.92)
 	same(t, "hours left", v["hoursLeft"], 40.8) // 976.08 / 23.92 = 40.806
 	running := v["activeDeployments"].([]any)[0].(map[string]any)
-	same(t, "running", fmt.Sprint(running["id"], running["name"], running["costToDate"]), fmt.Sprint(d, "my-training-run", 23.92))
+	same(
+		t,
+		"running",
+		fmt.Sprint(running["id"], running["name"], running["costToDate"]),
+		fmt.Sprint(d, "my-training-run", 23.92),
+	)
 	usage := w.want(200, w.ada, "GET", Base+"/wallet/usage?groupBy=gpuType", nil).data.(map[string]any)
 	same(t, "usage", usage["total"], 23.92)
-	if r := w.want(200, w.ada, "GET", Base+"/wallet/transactions?limit=2", nil); len(r.list) != 2 || !strings.Contains(string(r.body), `"total":4,"totalPages":2`) {
+	if r := w.want(200, w.ada, "GET", Base+"/wallet/transactions?limit=2", nil); len(r.list) != 2 ||
+		!strings.Contains(string(r.body), `"total":4,"totalPages":2`) {
 		t.Errorf("%s", r.body)
 	}
 }
@@ -296,7 +364,17 @@ func TestWallet(t *testing.T) {
 func TestTheStatementAsATable(t *testing.T) {
 	w := newWorld(t)
 	w.tx(func(ctx context.Context, tx *db.Tx) error {
-		_, err := w.c.Wallet.Credit(ctx, tx, wallet.Credit{Account: w.ada.account, Type: wallet.TypeCredit, Amount: money.Dollars(1), Description: "=cmd|' /C calc'!A0", Dedupe: "x"})
+		_, err := w.c.Wallet.Credit(
+			ctx,
+			tx,
+			wallet.Credit{
+				Account:     w.ada.account,
+				Type:        wallet.TypeCredit,
+				Amount:      money.Dollars(1),
+				Description: "=cmd|' /C calc'!A0",
+				Dedupe:      "x",
+			},
+		)
 		return err
 	})
 	r := w.do(w.ada, "GET", Base+"/wallet/transactions?format=csv", nil)
@@ -337,7 +415,14 @@ func TestCredentials(t *testing.T) {
 	w.want(200, tenant{}, "GET", at, nil, header("Authorization", "bearer "+w.ada.secret))
 	r := w.refused("INVALID_REQUEST", w.ada, "GET", at, nil, header("X-API-Key", w.bob.secret))
 	same(t, "fields", r.fields(), []string{"header.X-API-Key"})
-	w.refused("INVALID_REQUEST", tenant{}, "GET", at, nil, func(r *http.Request) { r.Header["Authorization"] = []string{"Bearer a", "Bearer b"} })
+	w.refused(
+		"INVALID_REQUEST",
+		tenant{},
+		"GET",
+		at,
+		nil,
+		func(r *http.Request) { r.Header["Authorization"] = []string{"Bearer a", "Bearer b"} },
+	)
 	for _, value := range []string{"Basic abc", "Bearer", "Bearer ", w.ada.secret, "Bearer " + w.ada.secret + "x", "Bearer pk_live_" + strings.Repeat("a", 49)} {
 		r := w.refused("INVALID_API_KEY", tenant{}, "GET", at, nil, header("Authorization", value))
 		if r.status != 401 || r.header.Get("WWW-Authenticate") == "" {
@@ -353,7 +438,12 @@ func TestCredentials(t *testing.T) {
 		if _, fenced, err = w.c.Accounts.CreateKey(ctx, tx, w.ada.account, account.KeyRequest{Name: "f", AllowedNetworks: []string{"203.0.113.0/24"}}); err != nil {
 			return err
 		}
-		k, expiring, err = w.c.Accounts.CreateKey(ctx, tx, w.ada.account, account.KeyRequest{Name: "e", ExpiresAt: &soon})
+		k, expiring, err = w.c.Accounts.CreateKey(
+			ctx,
+			tx,
+			w.ada.account,
+			account.KeyRequest{Name: "e", ExpiresAt: &soon},
+		)
 		return err
 	})
 	if r := w.refused("NETWORK_NOT_ALLOWED", tenant{secret: fenced}, "GET", at, nil); r.status != 403 {

@@ -57,10 +57,14 @@ func (h terminals) routes(r *rest.Router) {
 	rest.Upgrade(r, rest.Operation{
 		Method: http.MethodGet, Path: Base + "/deployments/{id}/terminal", ID: "openTerminal", Tag: tagDeployments,
 		Scope: string(account.WriteDeployments), ExtraTime: terminalLife, Summary: "Open a terminal connection",
-		Description: "A WebSocket whose binary messages are the bytes of a TCP connection to the deployment’s SSH address and port, in both " +
-			"directions. The server does not decrypt SSH: the client speaks it with its own key and checks `sshHostKeys`. Available while " +
-			"the deployment runs. Ends after 12 hours, after 30 minutes without data, or with the key or session that opened it. An account " +
-			"can have 32 terminals at once, and one key or user 8. The server sends an empty message every 4 seconds, by which the client " +
+		Description: "A WebSocket whose binary messages are the bytes of a TCP connection to the deployment’s SSH " +
+			"address and port, in both " +
+			"directions. The server does not decrypt SSH: the client speaks it with its own key and checks " +
+			"`sshHostKeys`. Available while " +
+			"the deployment runs. Ends after 12 hours, after 30 minutes without data, or with the key or session " +
+			"that opened it. An account " +
+			"can have 32 terminals at once, and one key or user 8. The server sends an empty message every 4 " +
+			"seconds, by which the client " +
 			"can tell that the connection is alive, and a ping, which the client must answer within 10 seconds.",
 		Errors: []apierr.Code{apierr.Conflict},
 	}, h.open)
@@ -115,14 +119,19 @@ func (h terminals) open(
 // checkUpgrade finds what keeps the request from becoming a WebSocket.
 func checkUpgrade(r *http.Request) []apierr.FieldError {
 	has := func(header, token string) bool {
-		return slices.ContainsFunc(strings.Split(strings.Join(r.Header.Values(header), ","), ","), func(part string) bool {
-			return strings.EqualFold(strings.TrimSpace(part), token)
-		})
+		return slices.ContainsFunc(
+			strings.Split(strings.Join(r.Header.Values(header), ","), ","),
+			func(part string) bool {
+				return strings.EqualFold(strings.TrimSpace(part), token)
+			},
+		)
 	}
 	key, err := base64.StdEncoding.DecodeString(r.Header.Get("Sec-WebSocket-Key"))
 	switch {
 	case r.Method != http.MethodGet || !r.ProtoAtLeast(1, 1) || !has("Connection", "Upgrade") || !has("Upgrade", "websocket"):
-		return []apierr.FieldError{{Field: "header.Upgrade", Message: "must be websocket: this endpoint is for WebSockets only."}}
+		return []apierr.FieldError{
+			{Field: "header.Upgrade", Message: "must be websocket: this endpoint is for WebSockets only."},
+		}
 	case r.Header.Get("Sec-WebSocket-Version") != "13":
 		return []apierr.FieldError{{Field: "header.Sec-WebSocket-Version", Message: "must be 13."}}
 	case err != nil || len(key) != 16 || len(r.Header.Values("Sec-WebSocket-Key")) != 1:
@@ -261,7 +270,8 @@ func (t *terminal) ended(ctx context.Context) (websocket.StatusCode, string) {
 	err := t.c.Reauthorize(ctx)
 	if err != nil {
 		if apierr.CodeOf(err) != apierr.Internal {
-			return websocket.StatusPolicyViolation, "The API key or session that opened the terminal is no longer valid."
+			return websocket.StatusPolicyViolation, "The API key or session that opened the terminal is no longer " +
+				"valid."
 		}
 		return 0, "" // the database did not answer; it is checked again
 	}

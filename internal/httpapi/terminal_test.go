@@ -97,7 +97,13 @@ func (w *world) running(who tenant) id.ID {
 
 // terminalOf opens a terminal with headers in pairs. Either the socket or the refusal's status and
 // text is returned.
-func terminalOf(t *testing.T, site *httptest.Server, who tenant, d id.ID, headers ...string) (*websocket.Conn, int, string) {
+func terminalOf(
+	t *testing.T,
+	site *httptest.Server,
+	who tenant,
+	d id.ID,
+	headers ...string,
+) (*websocket.Conn, int, string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
@@ -108,7 +114,11 @@ func terminalOf(t *testing.T, site *httptest.Server, who tenant, d id.ID, header
 	for i := 0; i+1 < len(headers); i += 2 {
 		h.Set(headers[i], headers[i+1])
 	}
-	ws, resp, err := websocket.Dial(ctx, site.URL+Base+"/deployments/"+string(d)+"/terminal", &websocket.DialOptions{HTTPHeader: h})
+	ws, resp, err := websocket.Dial(
+		ctx,
+		site.URL+Base+"/deployments/"+string(d)+"/terminal",
+		&websocket.DialOptions{HTTPHeader: h},
+	)
 	if err == nil {
 		t.Cleanup(func() { _ = ws.CloseNow() })
 		return ws, resp.StatusCode, ""
@@ -227,18 +237,26 @@ func TestATerminalIsRefused(t *testing.T) {
 		{"our own page, as the browser says", tenant{}, d, 101, "", []string{"Cookie", cookie, "Origin", origin, "Sec-Fetch-Site", "same-origin"}},
 		{"a program", w.ada, d, 101, "", nil},
 	} {
-		if _, status, text := terminalOf(t, site, c.who, c.d, c.headers...); status != c.status || !strings.Contains(text, c.code) {
+		if _, status, text := terminalOf(t, site, c.who, c.d, c.headers...); status != c.status ||
+			!strings.Contains(text, c.code) {
 			t.Errorf("%s: %d %s, want %d %s", c.what, status, text, c.status, c.code)
 		}
 	}
 	same(t, "connections to the machine", m.connections(), 3)
 	at := Base + "/deployments/" + string(d) + "/terminal"
-	if r := w.refused("INVALID_REQUEST", w.ada, "GET", at, nil); len(r.fields()) != 1 || r.fields()[0] != "header.Upgrade" {
+	if r := w.refused("INVALID_REQUEST", w.ada, "GET", at, nil); len(r.fields()) != 1 ||
+		r.fields()[0] != "header.Upgrade" {
 		t.Errorf("%s", r.body)
 	}
 	up := []option{header("Connection", "keep-alive, Upgrade"), header("Upgrade", "websocket")}
 	w.refused("INVALID_REQUEST", w.ada, "GET", at, nil, append(up, header("Sec-WebSocket-Version", "8"))...)
-	w.refused("INVALID_REQUEST", w.ada, "GET", at, nil, append(up, header("Sec-WebSocket-Version", "13"), header("Sec-WebSocket-Key", "x"))...)
+	w.refused(
+		"INVALID_REQUEST",
+		w.ada,
+		"GET",
+		at,
+		nil,
+		append(up, header("Sec-WebSocket-Version", "13"), header("Sec-WebSocket-Key", "x"))...)
 }
 
 // The relay is for SSH. Whatever else listens at the address by now is none of it.
@@ -247,7 +265,8 @@ func TestATerminalReachesOnlySSH(t *testing.T) {
 	site := w.live()
 	w.onMachine(newMachine(t, "220 mail.example ESMTP\r\n"))
 	d := w.running(w.ada)
-	if _, status, text := terminalOf(t, site, w.ada, d); status != 503 || strings.Contains(text, "ESMTP") || !strings.Contains(text, "SSH is not reachable") {
+	if _, status, text := terminalOf(t, site, w.ada, d); status != 503 || strings.Contains(text, "ESMTP") ||
+		!strings.Contains(text, "SSH is not reachable") {
 		t.Errorf("%d %s", status, text)
 	}
 	gone := newMachine(t, "")
@@ -283,7 +302,15 @@ func TestATerminalEnds(t *testing.T) {
 		return err
 	})
 	ended("with its key", byKey, websocket.StatusPolicyViolation, "key or session")
-	w.want(200, tenant{}, "DELETE", AccountBase+"/sessions", nil, header("Cookie", cookie), header("Sec-Fetch-Site", "same-origin"))
+	w.want(
+		200,
+		tenant{},
+		"DELETE",
+		AccountBase+"/sessions",
+		nil,
+		header("Cookie", cookie),
+		header("Sec-Fetch-Site", "same-origin"),
+	)
 	ended("with its session", bySession, websocket.StatusPolicyViolation, "key or session")
 	w.clock.Advance(time.Hour)
 	w.want(200, w.ada, "DELETE", Base+"/deployments/"+string(d), nil)
@@ -350,7 +377,8 @@ func TestManyTerminalsButNotAnyNumber(t *testing.T) {
 	for range maxTerminals.one {
 		all = append(all, dialled(t, site, w.ada, d))
 	}
-	if _, status, text := terminalOf(t, site, w.ada, d); status != 429 || !strings.Contains(text, fmt.Sprint(maxTerminals.one)) {
+	if _, status, text := terminalOf(t, site, w.ada, d); status != 429 ||
+		!strings.Contains(text, fmt.Sprint(maxTerminals.one)) {
 		t.Errorf("one more: %d %s", status, text)
 	}
 	same(t, "connections to the machine", m.connections(), maxTerminals.one)

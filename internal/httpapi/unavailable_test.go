@@ -81,7 +81,12 @@ func TestAFullDiskIsServiceUnavailable(t *testing.T) {
 	pages("1") // never less than there are
 	full := false
 	for i := 0; !full && i < 200; i++ {
-		r := w.do(w.ada, "POST", Base+"/ssh-keys", map[string]string{"name": fmt.Sprint("key ", i), "publicKey": publicKey(t)})
+		r := w.do(
+			w.ada,
+			"POST",
+			Base+"/ssh-keys",
+			map[string]string{"name": fmt.Sprint("key ", i), "publicKey": publicKey(t)},
+		)
 		if full = r.status == 503; full && (r.code != "SERVICE_UNAVAILABLE" || r.header.Get("Retry-After") == "") {
 			t.Errorf("%d %s", r.status, r.body)
 		}

@@ -107,23 +107,26 @@ func TestWhatCannotBeReadIsAnsweredAsEverythingElse(t *testing.T) {
 		code   apierr.Code
 		field  string
 	}{
-		"no request at all":            {"hello\r\n\r\n", 400, apierr.InvalidRequest, "request"},
-		"TLS":                          {"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400, apierr.InvalidRequest, "request"},
-		"a space in the target":        {"GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", 400, apierr.InvalidRequest, "request"},
-		"a bad escape":                 {"GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n", 400, apierr.InvalidRequest, "request"},
-		"a method with a bracket":      {"G(T / HTTP/1.1\r\nHost: a\r\n\r\n", 400, apierr.InvalidRequest, "request"},
-		"no version":                   {"GET /\r\n\r\n", 400, apierr.InvalidRequest, "request"},
-		"a header without a colon":     {head + "nothing\r\n\r\n", 400, apierr.InvalidRequest, "request"},
-		"a folded first header":        {"GET / HTTP/1.1\r\n Host: a\r\n\r\n", 400, apierr.InvalidRequest, "request"},
-		"a space in a header's name":   {head + "X Y: z\r\n\r\n", 400, apierr.InvalidRequest, "header"},
-		"NUL in a header":              {head + "X-Y: \x00\r\n\r\n", 400, apierr.InvalidRequest, "request"},
-		"a bell in a header":           {head + "X-Y: \x07\r\n\r\n", 400, apierr.InvalidRequest, "request"},
-		"no Host":                      {"GET / HTTP/1.1\r\n\r\n", 400, apierr.InvalidRequest, "header.Host"},
-		"two Hosts":                    {head + "Host: b\r\n\r\n", 400, apierr.InvalidRequest, "request"},
-		"a bad Host":                   {"GET / HTTP/1.1\r\nHost: a/b c\r\n\r\n", 400, apierr.InvalidRequest, "header.Host"},
-		"a length that is none":        {head + "Content-Length: ten\r\n\r\n", 400, apierr.InvalidRequest, "request"},
-		"two lengths":                  {head + "Content-Length: 1\r\nContent-Length: 2\r\n\r\n", 400, apierr.InvalidRequest, "request"},
-		"an unknown transfer coding":   {head + "Transfer-Encoding: gzip, chunked\r\n\r\n", 400, apierr.InvalidRequest, "header.Transfer-Encoding"},
+		"no request at all":          {"hello\r\n\r\n", 400, apierr.InvalidRequest, "request"},
+		"TLS":                        {"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400, apierr.InvalidRequest, "request"},
+		"a space in the target":      {"GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", 400, apierr.InvalidRequest, "request"},
+		"a bad escape":               {"GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n", 400, apierr.InvalidRequest, "request"},
+		"a method with a bracket":    {"G(T / HTTP/1.1\r\nHost: a\r\n\r\n", 400, apierr.InvalidRequest, "request"},
+		"no version":                 {"GET /\r\n\r\n", 400, apierr.InvalidRequest, "request"},
+		"a header without a colon":   {head + "nothing\r\n\r\n", 400, apierr.InvalidRequest, "request"},
+		"a folded first header":      {"GET / HTTP/1.1\r\n Host: a\r\n\r\n", 400, apierr.InvalidRequest, "request"},
+		"a space in a header's name": {head + "X Y: z\r\n\r\n", 400, apierr.InvalidRequest, "header"},
+		"NUL in a header":            {head + "X-Y: \x00\r\n\r\n", 400, apierr.InvalidRequest, "request"},
+		"a bell in a header":         {head + "X-Y: \x07\r\n\r\n", 400, apierr.InvalidRequest, "request"},
+		"no Host":                    {"GET / HTTP/1.1\r\n\r\n", 400, apierr.InvalidRequest, "header.Host"},
+		"two Hosts":                  {head + "Host: b\r\n\r\n", 400, apierr.InvalidRequest, "request"},
+		"a bad Host": {"GET / HTTP/1.1\r\nHost: a/b " +
+			"c\r\n\r\n", 400, apierr.InvalidRequest, "header.Host"},
+		"a length that is none": {head + "Content-Length: ten\r\n\r\n", 400, apierr.InvalidRequest, "request"},
+		"two lengths": {head + "Content-Length: 1\r\nContent-Length: " +
+			"2\r\n\r\n", 400, apierr.InvalidRequest, "request"},
+		"an unknown transfer coding": {head + "Transfer-Encoding: gzip, " +
+			"chunked\r\n\r\n", 400, apierr.InvalidRequest, "header.Transfer-Encoding"},
 		"an unknown expectation":       {head + "Expect: miracles\r\n\r\n", 400, apierr.InvalidRequest, "header.Expect"},
 		"HTTP/3.0 in plain text":       {"GET / HTTP/3.0\r\nHost: a\r\n\r\n", 400, apierr.InvalidRequest, "request"},
 		"many headers":                 {head + strings.Repeat("X-Y: "+strings.Repeat("z", 1000)+"\r\n", 100) + "\r\n", 413, apierr.RequestTooLarge, ""},
@@ -137,7 +140,9 @@ func TestWhatCannotBeReadIsAnsweredAsEverythingElse(t *testing.T) {
 			w.passMinute()
 			r := w.dial(address).say(c.text)
 			got := r.hear("/")
-			if got.status != c.status || got.code != string(c.code) || got.header.Get("Content-Type") != "application/json" || got.header.Get("Date") == "" {
+			if got.status != c.status || got.code != string(c.code) ||
+				got.header.Get("Content-Type") != "application/json" ||
+				got.header.Get("Date") == "" {
 				t.Errorf("%d %v: %s", got.status, got.header, got.body)
 			}
 			if c.field != "" {
@@ -183,7 +188,8 @@ func TestABadRequestInAPipelineSpoilsNoOther(t *testing.T) {
 // An answer of ours is never taken for one of net/http's, not even if it is the same, byte for byte
 // and write for write.
 func TestAnAnswerThatLooksLikeARefusalIsLeftAlone(t *testing.T) {
-	const canned = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n400 Bad Request"
+	const canned = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: " +
+		"close\r\n\r\n400 Bad Request"
 	w := injected(t, func(_ context.Context, w http.ResponseWriter, _ *rest.Call) (rest.Answer, error) {
 		w.Header().Set("Content-Length", fmt.Sprint(3*len(canned)))
 		for range 3 { // each is a write of its own to the connection, as net/http's refusals are
@@ -212,7 +218,15 @@ func TestAnAnswerThatLooksLikeARefusalIsLeftAlone(t *testing.T) {
 // A connection that a handler takes over is the handler's.
 func TestAHijackedConnectionIsLeftAlone(t *testing.T) {
 	w := newWorld(t)
-	rest.Upgrade(w.s.Router, rest.Operation{Method: "GET", Path: Base + "/taken", ID: "taken", Tag: tagService, Scope: string(account.ReadOffers)},
+	rest.Upgrade(
+		w.s.Router,
+		rest.Operation{
+			Method: "GET",
+			Path:   Base + "/taken",
+			ID:     "taken",
+			Tag:    tagService,
+			Scope:  string(account.ReadOffers),
+		},
 		func(_ context.Context, w http.ResponseWriter, _ *rest.Call, _ *rest.NoInput, _ []apierr.FieldError) (rest.Answer, error) {
 			c, _, err := http.NewResponseController(w).Hijack()
 			if err != nil {
@@ -223,7 +237,8 @@ func TestAHijackedConnectionIsLeftAlone(t *testing.T) {
 			}
 			_ = c.Close()
 			panic(http.ErrAbortHandler) // ends the call without an answer
-		})
+		},
+	)
 	r := w.dial(w.guardedServer()).say(w.get(Base + "/taken"))
 	if got, err := io.ReadAll(r.r); err != nil || string(got) != "not HTTP at all" {
 		t.Errorf("%q, %v", got, err)
@@ -240,7 +255,8 @@ func TestNonsenseIsLimitedAndLogged(t *testing.T) {
 			t.Fatalf("request %d: %d %s", n, got.status, got.body)
 		}
 	}
-	if log := w.log.String(); strings.Count(log, `"code":"INVALID_REQUEST"`) != rest.AddressLimit || !strings.Contains(log, `"from":"127.0.0.1"`) {
+	if log := w.log.String(); strings.Count(log, `"code":"INVALID_REQUEST"`) != rest.AddressLimit ||
+		!strings.Contains(log, `"from":"127.0.0.1"`) {
 		t.Errorf("the log: %.400s", log)
 	}
 }

@@ -12,7 +12,13 @@ import (
 func TestSessions(t *testing.T) {
 	w := newWorld(t)
 	cookie, site := header("Cookie", w.signIn(w.ada)), header("Sec-Fetch-Site", "same-origin")
-	w.refused("SIGN_IN_FAILED", tenant{}, "POST", AccountBase+"/sessions", map[string]string{"email": string(w.ada.account) + "@example.com", "password": "another one, wrong"})
+	w.refused(
+		"SIGN_IN_FAILED",
+		tenant{},
+		"POST",
+		AccountBase+"/sessions",
+		map[string]string{"email": string(w.ada.account) + "@example.com", "password": "another one, wrong"},
+	)
 	me := w.want(200, tenant{}, "GET", AccountBase+"/me", nil, cookie)
 	if !strings.Contains(string(me.body), `"name":"Ada"`) {
 		t.Errorf("%s", me.body)
@@ -20,7 +26,15 @@ func TestSessions(t *testing.T) {
 	same(t, "Limit", me.header.Get("X-RateLimit-Limit"), sessionLimits.Read)
 	// The dashboard uses the same calls as everyone else.
 	w.want(200, tenant{}, "GET", Base+"/wallet", nil, cookie)
-	k := w.want(201, tenant{}, "POST", Base+"/ssh-keys", map[string]string{"name": "a", "publicKey": publicKey(t)}, cookie, site)
+	k := w.want(
+		201,
+		tenant{},
+		"POST",
+		Base+"/ssh-keys",
+		map[string]string{"name": "a", "publicKey": publicKey(t)},
+		cookie,
+		site,
+	)
 	w.want(200, w.ada, "GET", Base+"/ssh-keys/"+k.text("id"), nil)
 	// An API key given beside the cookie is what counts.
 	w.refused("NOT_FOUND", w.bob, "GET", Base+"/ssh-keys/"+k.text("id"), nil, cookie)
@@ -41,7 +55,14 @@ func TestAnotherSitesPageCanDoNothing(t *testing.T) {
 		if r := w.refused("NETWORK_NOT_ALLOWED", tenant{}, "POST", Base+"/ssh-keys", body, cookie, foreign); r.status != 403 {
 			t.Errorf("%d", r.status)
 		}
-		w.refused("NETWORK_NOT_ALLOWED", tenant{}, "POST", AccountBase+"/sessions", map[string]string{"email": "a@b.c", "password": "x"}, foreign)
+		w.refused(
+			"NETWORK_NOT_ALLOWED",
+			tenant{},
+			"POST",
+			AccountBase+"/sessions",
+			map[string]string{"email": "a@b.c", "password": "x"},
+			foreign,
+		)
 	}
 	// With an API key no cookie is at stake.
 	w.want(201, w.ada, "POST", Base+"/ssh-keys", body, header("Origin", "https://ci.example"))
@@ -52,7 +73,20 @@ func TestAPIKeys(t *testing.T) {
 	w.configure(func(c *Config) { c.Limiter = allowAll{} })
 	cookie, site := header("Cookie", w.signIn(w.ada)), header("Sec-Fetch-Site", "same-origin")
 	at := AccountBase + "/api-keys"
-	r := w.refused("INVALID_REQUEST", tenant{}, "POST", at, map[string]any{"name": "", "scopes": []string{"everything"}, "allowedNetworks": []string{"x"}, "expiresAt": "2001-01-01T00:00:00Z"}, cookie, site)
+	r := w.refused(
+		"INVALID_REQUEST",
+		tenant{},
+		"POST",
+		at,
+		map[string]any{
+			"name":            "",
+			"scopes":          []string{"everything"},
+			"allowedNetworks": []string{"x"},
+			"expiresAt":       "2001-01-01T00:00:00Z",
+		},
+		cookie,
+		site,
+	)
 	if len(r.fields()) != 4 {
 		t.Errorf("%s", r.body)
 	}
@@ -64,8 +98,17 @@ func TestAPIKeys(t *testing.T) {
 	if got := w.want(200, tenant{}, "GET", one, nil, cookie); strings.Contains(string(got.body), made.text("key")) {
 		t.Error("the secret is shown again")
 	}
-	w.want(200, tenant{}, "PATCH", one, `{"name":"ci-2","expiresAt":"2029-01-01T00:00:00Z","allowedNetworks":[]}`, cookie, site)
-	if got := w.want(200, tenant{}, "PATCH", one, `{"expiresAt":null}`, cookie, site); got.text("expiresAt") != "" || got.text("name") != "ci-2" {
+	w.want(
+		200,
+		tenant{},
+		"PATCH",
+		one,
+		`{"name":"ci-2","expiresAt":"2029-01-01T00:00:00Z","allowedNetworks":[]}`,
+		cookie,
+		site,
+	)
+	if got := w.want(200, tenant{}, "PATCH", one, `{"expiresAt":null}`, cookie, site); got.text("expiresAt") != "" ||
+		got.text("name") != "ci-2" {
 		t.Errorf("%s", got.body)
 	}
 	if list := w.want(200, tenant{}, "GET", at, nil, cookie).list; len(list) != 2 {
@@ -92,10 +135,18 @@ func TestAKeptSecretIsSealed(t *testing.T) {
 	if err := w.d.QueryRow(t.Context(), `SELECT body FROM idempotency`).Scan(&kept); err != nil {
 		t.Fatal(err)
 	}
-	if strings.Contains(kept, "pk_live") || strings.Contains(kept, "cGtfbGl2ZV") || strings.Contains(kept, "wa19saXZlX") || strings.Contains(kept, "BrX2xpdmVf") {
+	if strings.Contains(kept, "pk_live") || strings.Contains(kept, "cGtfbGl2ZV") ||
+		strings.Contains(kept, "wa19saXZlX") ||
+		strings.Contains(kept, "BrX2xpdmVf") {
 		t.Error("the secret is in the database")
 	}
-	r := w.want(201, tenant{}, "POST", AccountBase+"/sessions", map[string]string{"email": string(w.ada.account) + "@example.com", "password": "a long enough password"})
+	r := w.want(
+		201,
+		tenant{},
+		"POST",
+		AccountBase+"/sessions",
+		map[string]string{"email": string(w.ada.account) + "@example.com", "password": "a long enough password"},
+	)
 	other, _, _ := strings.Cut(r.header.Get("Set-Cookie"), ";")
 	w.refused("CONFLICT", tenant{}, "POST", AccountBase+"/api-keys", body, header("Cookie", other), site, with)
 }
@@ -105,7 +156,8 @@ func TestThePageLoadsNothingFromElsewhere(t *testing.T) {
 	for _, path := range []string{"/docs", "/docs/docs.js", "/docs/docs.css", "/openapi.json"} {
 		r := w.want(200, tenant{}, "GET", path, nil)
 		policy := r.header.Get("Content-Security-Policy")
-		if !strings.Contains(policy, "default-src 'none'") || strings.Contains(policy, "unsafe") || strings.Contains(policy, "http") {
+		if !strings.Contains(policy, "default-src 'none'") || strings.Contains(policy, "unsafe") ||
+			strings.Contains(policy, "http") {
 			t.Errorf("%s: %s", path, policy)
 		}
 		if path == "/openapi.json" {

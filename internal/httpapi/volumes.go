@@ -29,14 +29,17 @@ func (h volumes) routes(r *rest.Router) {
 		Summary: "List volumes", Description: "Newest first by default.",
 	}, h.list)
 	rest.List(r, rest.Operation{
-		Method: http.MethodGet, Path: all + "/pricing", ID: "listVolumePricing", Tag: tagVolumes, Scope: string(account.ReadVolumes),
-		Summary: "List volume prices", Description: "Providers and regions with volumes, and their price per GB and hour.",
+		Method: http.MethodGet, Path: all + "/pricing", ID: "listVolumePricing", Tag: tagVolumes,
+		Scope:   string(account.ReadVolumes),
+		Summary: "List volume prices", Description: "Providers and regions with volumes, and their price per GB " +
+			"and hour.",
 	}, h.pricing)
 	rest.Write(r, rest.Operation{
 		Method: http.MethodPost, Path: all, ID: "createVolume", Tag: tagVolumes, Scope: string(account.WriteVolumes),
 		Status: http.StatusCreated, Summary: "Create a volume",
-		Description: "Billed hourly once it is `available`, attached or not. A volume that fails to be created costs nothing.",
-		Errors:      []apierr.Code{apierr.InsufficientBalance, apierr.Conflict},
+		Description: "Billed hourly once it is `available`, attached or not. A volume that fails to be created costs " +
+			"nothing.",
+		Errors: []apierr.Code{apierr.InsufficientBalance, apierr.Conflict},
 	}, h.create)
 	rest.Read(r, rest.Operation{
 		Method: http.MethodGet, Path: one, ID: "getVolume", Tag: tagVolumes, Scope: string(account.ReadVolumes),
@@ -49,19 +52,23 @@ func (h volumes) routes(r *rest.Router) {
 	rest.Write(r, rest.Operation{
 		Method: http.MethodDelete, Path: one, ID: "deleteVolume", Tag: tagVolumes, Scope: string(account.WriteVolumes),
 		Summary: "Delete a volume",
-		Description: "Erases all of its files. An attached volume is a CONFLICT: detach it first. Deleting a deleted volume succeeds " +
+		Description: "Erases all of its files. An attached volume is a CONFLICT: detach it first. Deleting a deleted " +
+			"volume succeeds " +
 			"and changes nothing.",
 		Errors: []apierr.Code{apierr.Conflict},
 	}, h.delete)
 	rest.Write(r, rest.Operation{
-		Method: http.MethodPost, Path: one + "/attach", ID: "attachVolume", Tag: tagVolumes, Scope: string(account.WriteVolumes),
+		Method: http.MethodPost, Path: one + "/attach", ID: "attachVolume", Tag: tagVolumes,
+		Scope:  string(account.WriteVolumes),
 		Status: http.StatusAccepted, Summary: "Attach a volume",
-		Description: "Returns 202 at once; `status` is attached when it is done, and `mountPath` is where the files are. Volume and " +
+		Description: "Returns 202 at once; `status` is attached when it is done, and `mountPath` is where the files " +
+			"are. Volume and " +
 			"deployment must have the same provider and region.",
 		Errors: []apierr.Code{apierr.Conflict, apierr.Unsupported},
 	}, h.attach)
 	rest.Write(r, rest.Operation{
-		Method: http.MethodPost, Path: one + "/detach", ID: "detachVolume", Tag: tagVolumes, Scope: string(account.WriteVolumes),
+		Method: http.MethodPost, Path: one + "/detach", ID: "detachVolume", Tag: tagVolumes,
+		Scope:  string(account.WriteVolumes),
 		Status: http.StatusAccepted, Summary: "Detach a volume",
 		Description: "Returns 202 at once; `status` is available when it is done.",
 		Errors:      []apierr.Code{apierr.Conflict, apierr.Unsupported},

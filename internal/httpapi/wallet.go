@@ -40,14 +40,17 @@ func (h walletResource) routes(r *rest.Router) {
 	rest.CustomList[transactionsQuery, wallet.Transaction](r, rest.Operation{
 		Method: http.MethodGet, Path: at + "/transactions", ID: "listTransactions", Tag: tagWallet,
 		Scope: string(account.ReadWallet), CSV: true, ExtraTime: exportTime, Summary: "List transactions",
-		Description: "Newest first. `amount` is the change of the available balance, `balanceAfter` the balance after the transaction. A " +
-			"hold is released before its charge. Charges and refunds have subject, interval and hourly price, so that the bill can be " +
+		Description: "Newest first. `amount` is the change of the available balance, `balanceAfter` the balance " +
+			"after the transaction. A " +
+			"hold is released before its charge. Charges and refunds have subject, interval and hourly price, so " +
+			"that the bill can be " +
 			"recomputed.",
 	}, h.transactions)
 	rest.Read(r, rest.Operation{
 		Method: http.MethodGet, Path: at + "/usage", ID: "getUsage", Tag: tagWallet, Scope: string(account.ReadWallet),
 		Summary: "Get usage",
-		Description: "Cost by day, deployment, GPU type or provider: charges for hours that began in the interval, less their refunds. The " +
+		Description: "Cost by day, deployment, GPU type or provider: charges for hours that began in the interval, " +
+			"less their refunds. The " +
 			"last 30 days if from is omitted.",
 	}, h.usage)
 }
@@ -121,10 +124,16 @@ type transactionsQuery struct {
 func (q transactionsQuery) Check() []apierr.FieldError {
 	invalid := append(q.Paging.Check(), q.interval.Check()...)
 	if q.DeploymentID != "" && q.VolumeID != "" {
-		invalid = append(invalid, apierr.FieldError{Field: "query.volumeId", Message: "contradicts deploymentId; give one of them."})
+		invalid = append(
+			invalid,
+			apierr.FieldError{Field: "query.volumeId", Message: "contradicts deploymentId; give one of them."},
+		)
 	}
 	if q.Format == "csv" && (q.Page > 1 || q.Limit != nil || q.PerPage != nil) {
-		invalid = append(invalid, apierr.FieldError{Field: "query.format", Message: "csv has no pages; omit page and limit."})
+		invalid = append(
+			invalid,
+			apierr.FieldError{Field: "query.format", Message: "csv has no pages; omit page and limit."},
+		)
 	}
 	return invalid
 }
@@ -236,7 +245,8 @@ func (h walletResource) export(ctx context.Context, w http.ResponseWriter, c *re
 		}
 		return out.Write([]string{
 			string(t.ID), stamp(&t.CreatedAt), string(t.Type), t.Amount.Decimal(), t.BalanceAfter.Decimal(),
-			t.AvailableAfter.Decimal(), harmless(t.Description), orEmpty(t.DeploymentID), orEmpty(t.VolumeID), stamp(t.From),
+			t.AvailableAfter.Decimal(), harmless(t.Description), orEmpty(t.DeploymentID), orEmpty(t.VolumeID),
+			stamp(t.From),
 			stamp(t.To), decimal(t.HourlyPrice), orEmpty(t.Provider), orEmpty(t.Region), orEmpty(t.GPUType),
 		})
 	})

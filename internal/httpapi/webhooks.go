@@ -27,8 +27,10 @@ func (h webhooks) routes(r *rest.Router) {
 	rest.Write(r, rest.Operation{
 		Method: http.MethodPost, Path: all, ID: "createWebhook", Tag: tagWebhooks, Scope: string(account.WriteWebhooks),
 		Status: http.StatusCreated, Secret: true, Summary: "Create a webhook",
-		Description: "From now on the account's events, as in `GET /events`, are sent to the URL, signed as Standard Webhooks " +
-			"specifies: at least once, first attempts in order, retried for 72 hours until a response is 2xx. The response has the " +
+		Description: "From now on the account's events, as in `GET /events`, are sent to the URL, signed as Standard " +
+			"Webhooks " +
+			"specifies: at least once, first attempts in order, retried for 72 hours until a response is 2xx. The " +
+			"response has the " +
 			"secret, which is shown once. An account can have 10 webhooks.",
 		Errors: []apierr.Code{apierr.Conflict, apierr.LimitReached},
 	}, h.create)
@@ -37,22 +39,27 @@ func (h webhooks) routes(r *rest.Router) {
 		Summary: "Get a webhook",
 	}, h.get)
 	rest.Write(r, rest.Operation{
-		Method: http.MethodPatch, Path: one, ID: "updateWebhook", Tag: tagWebhooks, Scope: string(account.WriteWebhooks),
+		Method: http.MethodPatch, Path: one, ID: "updateWebhook", Tag: tagWebhooks,
+		Scope:   string(account.WriteWebhooks),
 		Summary: "Update a webhook", Description: "Also resumes a paused webhook.",
 	}, h.update)
 	rest.Write(r, rest.Operation{
-		Method: http.MethodDelete, Path: one, ID: "deleteWebhook", Tag: tagWebhooks, Scope: string(account.WriteWebhooks),
+		Method: http.MethodDelete, Path: one, ID: "deleteWebhook", Tag: tagWebhooks,
+		Scope:   string(account.WriteWebhooks),
 		Summary: "Delete a webhook", Description: "Deletes its deliveries, too. Returns the deleted webhook.",
 	}, h.delete)
 	rest.Write(r, rest.Operation{
 		Method: http.MethodPost, Path: one + "/rotate-secret", ID: "rotateWebhookSecret", Tag: tagWebhooks,
 		Scope: string(account.WriteWebhooks), Secret: true, Summary: "Rotate a webhook secret",
-		Description: "For 24 hours requests are signed with the previous secret, too: two signatures, one of which verifies with either.",
+		Description: "For 24 hours requests are signed with the previous secret, too: two signatures, one of which " +
+			"verifies with either.",
 	}, h.rotateSecret)
 	rest.Write(r, rest.Operation{
-		Method: http.MethodPost, Path: one + "/test", ID: "testWebhook", Tag: tagWebhooks, Scope: string(account.WriteWebhooks),
+		Method: http.MethodPost, Path: one + "/test", ID: "testWebhook", Tag: tagWebhooks,
+		Scope:   string(account.WriteWebhooks),
 		Summary: "Send a test event",
-		Description: "Sends a signed event of the type webhook.test at once, even if the webhook is disabled. It is tried once. " +
+		Description: "Sends a signed event of the type webhook.test at once, even if the webhook is disabled. It is " +
+			"tried once. " +
 			"`GET …/deliveries` has the result.",
 	}, h.test)
 	rest.List(r, rest.Operation{
@@ -61,10 +68,12 @@ func (h webhooks) routes(r *rest.Router) {
 		Description: "Newest first, each with its attempts. Deliveries are kept for 30 days.",
 	}, h.deliveries)
 	rest.Write(r, rest.Operation{
-		Method: http.MethodPost, Path: one + "/deliveries/{deliveryId}/replay", ID: "replayWebhookDelivery", Tag: tagWebhooks,
+		Method: http.MethodPost, Path: one + "/deliveries/{deliveryId}/replay", ID: "replayWebhookDelivery",
+		Tag:   tagWebhooks,
 		Scope: string(account.WriteWebhooks), Summary: "Replay a webhook delivery",
-		Description: "Sends it now, with the same id and body, and retries for 72 hours until a response is 2xx. A test is sent once.",
-		Errors:      []apierr.Code{apierr.Conflict},
+		Description: "Sends it now, with the same id and body, and retries for 72 hours until a response is 2xx. A " +
+			"test is sent once.",
+		Errors: []apierr.Code{apierr.Conflict},
 	}, h.replay)
 }
 

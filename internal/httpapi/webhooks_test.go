@@ -17,7 +17,11 @@ func TestWebhooksOverTheAPI(t *testing.T) {
 		w := newWorldOn(t, d, c)
 		w.configure(func(c *Config) { c.Limiter = allowAll{} })
 		at := Base + "/webhooks"
-		body := map[string]any{"url": "https://example.com/billet", "description": "scheduler", "types": []string{"deployment.*"}}
+		body := map[string]any{
+			"url":         "https://example.com/billet",
+			"description": "scheduler",
+			"types":       []string{"deployment.*"},
+		}
 		made := w.want(201, w.ada, "POST", at, body, header("Idempotency-Key", "k"))
 		hook, secret := made.text("id"), made.text("secret")
 		if !strings.HasPrefix(secret, "whsec_") || made.header.Get("Location") != at+"/"+hook {
@@ -30,7 +34,8 @@ func TestWebhooksOverTheAPI(t *testing.T) {
 		// The kept answer is readable with the same API key only, and not in the database.
 		w.refused("CONFLICT", w.keyWith(w.ada, account.WriteWebhooks), "POST", at, body, header("Idempotency-Key", "k"))
 		var kept []byte
-		if err := d.QueryRow(t.Context(), `SELECT body FROM idempotency`).Scan(&kept); err != nil || len(kept) == 0 || bytes.Contains(kept, []byte(secret)) {
+		if err := d.QueryRow(t.Context(), `SELECT body FROM idempotency`).Scan(&kept); err != nil || len(kept) == 0 ||
+			bytes.Contains(kept, []byte(secret)) {
 			t.Errorf("%v %q", err, kept)
 		}
 		for _, r := range []reply{w.want(200, w.ada, "GET", at, nil), w.want(200, w.ada, "GET", at+"/"+hook, nil), w.want(200, w.ada, "PATCH", at+"/"+hook, `{"description":"x"}`)} {
@@ -38,7 +43,8 @@ func TestWebhooksOverTheAPI(t *testing.T) {
 				t.Errorf("the secret is shown again: %s", r.body)
 			}
 		}
-		if rotated := w.want(200, w.ada, "POST", at+"/"+hook+"/rotate-secret", nil); rotated.text("secret") == secret || rotated.text("oldSecretValidUntil") == "" {
+		if rotated := w.want(200, w.ada, "POST", at+"/"+hook+"/rotate-secret", nil); rotated.text("secret") == secret ||
+			rotated.text("oldSecretValidUntil") == "" {
 			t.Errorf("%s", rotated.body)
 		}
 
@@ -54,7 +60,9 @@ func TestWebhooksOverTheAPI(t *testing.T) {
 		first := list[0].(map[string]any) // the test was made before the event became a delivery
 		attempt := first["attempts"].([]any)[0].(map[string]any)
 		events := w.want(200, w.ada, "GET", Base+"/events?subject="+string(dep), nil).list
-		if first["type"] != "deployment.created" || first["eventId"] != events[len(events)-1].(map[string]any)["id"] || attempt["status"] != 200.0 || attempt["response"] != "thank you" {
+		if first["type"] != "deployment.created" || first["eventId"] != events[len(events)-1].(map[string]any)["id"] ||
+			attempt["status"] != 200.0 ||
+			attempt["response"] != "thank you" {
 			t.Errorf("%v", first)
 		}
 		replayed := w.want(200, w.ada, "POST", at+"/"+hook+"/deliveries/"+first["id"].(string)+"/replay", nil)
@@ -64,7 +72,13 @@ func TestWebhooksOverTheAPI(t *testing.T) {
 		w.want(200, w.ada, "PATCH", at+"/"+hook, `{"enabled":false}`)
 		w.refused("CONFLICT", w.ada, "POST", at+"/"+hook+"/deliveries/"+first["id"].(string)+"/replay", nil)
 
-		r := w.refused("INVALID_REQUEST", w.ada, "POST", at, map[string]any{"url": "http://169.254.169.254/", "types": []string{"NO"}, "description": "a\nb"})
+		r := w.refused(
+			"INVALID_REQUEST",
+			w.ada,
+			"POST",
+			at,
+			map[string]any{"url": "http://169.254.169.254/", "types": []string{"NO"}, "description": "a\nb"},
+		)
 		same(t, "fields", r.fields(), []string{"description", "url", "types[0]"})
 		w.refused("INVALID_REQUEST", w.ada, "PATCH", at+"/"+hook, `{}`)
 		for range 9 {

@@ -120,27 +120,69 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 	providers := provider.NewRegistry(w.cloud)
 	ledger := wallet.New(wallet.Config{DB: d, IDs: ids})
 	meters := meter.New(meter.Config{DB: d, Wallet: ledger, Events: events, Jobs: jobs})
-	accounts := account.New(account.Config{DB: d, IDs: ids, Rand: rand.Reader, Clock: c, Real: w.time.Now, Secrets: secrets, CheapPasswords: true})
-	offers := catalog.New(catalog.Config{DB: d, IDs: ids, Clock: c, Providers: providers, Jobs: jobs, Log: log, Markup: func(string) int64 { return 0 }, OwnMarkups: accounts.Markups})
+	accounts := account.New(
+		account.Config{
+			DB:             d,
+			IDs:            ids,
+			Rand:           rand.Reader,
+			Clock:          c,
+			Real:           w.time.Now,
+			Secrets:        secrets,
+			CheapPasswords: true,
+		},
+	)
+	offers := catalog.New(
+		catalog.Config{
+			DB:         d,
+			IDs:        ids,
+			Clock:      c,
+			Providers:  providers,
+			Jobs:       jobs,
+			Log:        log,
+			Markup:     func(string) int64 { return 0 },
+			OwnMarkups: accounts.Markups,
+		},
+	)
 	keys := sshkey.New(sshkey.Config{DB: d, IDs: ids})
 	issues := issue.New(issue.Config{IDs: ids, Jobs: jobs, Log: log})
-	volumes := volume.New(volume.Config{DB: d, IDs: ids, Clock: c, Log: log, Catalog: offers, Meter: meters, Wallet: ledger, Providers: providers, Events: events, Issues: issues, Jobs: jobs})
+	volumes := volume.New(
+		volume.Config{
+			DB:        d,
+			IDs:       ids,
+			Clock:     c,
+			Log:       log,
+			Catalog:   offers,
+			Meter:     meters,
+			Wallet:    ledger,
+			Providers: providers,
+			Events:    events,
+			Issues:    issues,
+			Jobs:      jobs,
+		},
+	)
 	deployments := deployment.New(deployment.Config{
-		DB: d, IDs: ids, Clock: c, Log: log, Catalog: offers, SSHKeys: keys, Volumes: volumes, Wallet: ledger, Meter: meters, Events: events,
-		Issues: issues, Jobs: jobs, Providers: providers, Quotes: quote.New(ids), Probe: func(context.Context, provider.Endpoint) (string, error) { return "", nil }, Secrets: secrets,
+		DB: d, IDs: ids, Clock: c, Log: log, Catalog: offers, SSHKeys: keys, Volumes: volumes, Wallet: ledger,
+		Meter: meters, Events: events,
+		Issues: issues, Jobs: jobs, Providers: providers, Quotes: quote.New(ids),
+		Probe: func(context.Context, provider.Endpoint) (string, error) { return "", nil }, Secrets: secrets,
 	})
 	webhooks := webhook.New(webhook.Config{
-		DB: d, IDs: ids, Clock: c, Real: w.time.Now, Log: log, Events: events, Jobs: jobs, Secrets: secrets, Chance: func() float64 { return 0.5 },
-		Check: outbound.New(outbound.Config{}).Check, // and nothing leaves this process:
+		DB: d, IDs: ids, Clock: c, Real: w.time.Now, Log: log, Events: events, Jobs: jobs, Secrets: secrets,
+		Chance: func() float64 { return 0.5 },
+		Check:  outbound.New(outbound.Config{}).Check, // and nothing leaves this process:
 		Post: func(context.Context, string, map[string]string, []byte) outbound.Response {
 			return outbound.Response{Status: 200, Body: "thank you"}
 		},
 	})
 	w.c = Config{
-		DB: d, IDs: ids, Clock: c, Real: w.time.Now, Log: log, Registry: prometheus.NewRegistry(), Limiter: ratelimit.NewMemory(w.time.Now),
+		DB: d, IDs: ids, Clock: c, Real: w.time.Now, Log: log, Registry: prometheus.NewRegistry(),
+		Limiter:  ratelimit.NewMemory(w.time.Now),
 		Accounts: accounts, Audit: audit.New(ids), Catalog: offers, SSHKeys: keys, Wallet: ledger,
-		Meter: meters, Volumes: volumes, Deployments: deployments, Quotes: quote.New(ids), Events: events, Webhooks: webhooks, Issues: issues,
-		Operator: operator.New(operator.Config{IDs: ids, Accounts: accounts, Wallet: ledger, Jobs: jobs}), Idempotency: idempotency.New(idempotency.Config{DB: d, Clock: c}), Version: "test",
+		Meter: meters, Volumes: volumes, Deployments: deployments, Quotes: quote.New(ids), Events: events,
+		Webhooks: webhooks, Issues: issues,
+		Operator: operator.New(
+			operator.Config{IDs: ids, Accounts: accounts, Wallet: ledger, Jobs: jobs},
+		), Idempotency: idempotency.New(idempotency.Config{DB: d, Clock: c}), Version: "test",
 	}
 	w.s = newServer(w.c)
 	if _, err := offers.Sync(t.Context(), "provider/voltage-park"); err != nil {
@@ -167,7 +209,13 @@ func (w *world) configure(change func(c *Config)) {
 // about.
 func (w *world) checkEvents() {
 	for _, who := range []tenant{w.ada, w.bob} {
-		events, _, err := w.c.Events.History(context.Background(), w.d, who.account, event.Filter{}, db.Page{Number: 1, Limit: 1000})
+		events, _, err := w.c.Events.History(
+			context.Background(),
+			w.d,
+			who.account,
+			event.Filter{},
+			db.Page{Number: 1, Limit: 1000},
+		)
 		if err != nil {
 			return // the test has broken its database
 		}
@@ -343,8 +391,14 @@ func (w *world) request(who tenant, method, target string, body any, options ...
 func (w *world) examine(r *http.Request, resp *http.Response) reply {
 	w.t.Helper()
 	//lint:ignore SA1008 that spelling is what is looked for
-	if resp.Request == nil && len(resp.Header["X-RateLimit-Limit"]) != 1 { // a recorder's; a client has spelled it its own way already
-		w.t.Errorf("%s %s: X-RateLimit-Limit is not there, or not spelled as on the page: %v", r.Method, r.URL, resp.Header)
+	if resp.Request == nil &&
+		len(resp.Header["X-RateLimit-Limit"]) != 1 { // a recorder's; a client has spelled it its own way already
+		w.t.Errorf(
+			"%s %s: X-RateLimit-Limit is not there, or not spelled as on the page: %v",
+			r.Method,
+			r.URL,
+			resp.Header,
+		)
 	}
 	for name, values := range resp.Header { // as a client of net/http reads them from the wire
 		resp.Header[http.CanonicalHeaderKey(name)] = values
@@ -363,7 +417,8 @@ func (w *world) examine(r *http.Request, resp *http.Response) reply {
 			w.t.Errorf("%s: X-RateLimit-%s: %v", what, h, err)
 		}
 	}
-	if wait := resp.Header.Get("Retry-After"); (resp.StatusCode == 429 || resp.StatusCode == 503) != (wait != "") && out.status != 400 {
+	if wait := resp.Header.Get("Retry-After"); (resp.StatusCode == 429 || resp.StatusCode == 503) != (wait != "") &&
+		out.status != 400 {
 		w.t.Errorf("%s: status %d with Retry-After %q", what, resp.StatusCode, wait)
 	}
 	if r.Method == http.MethodHead {
@@ -433,7 +488,12 @@ func (w *world) examineOAuth(r *http.Request, resp *http.Response, out reply, rt
 	if failed := resp.StatusCode >= 400; failed != (out.code != "") || failed != (body["error_description"] != nil) {
 		w.t.Errorf("%s %s: status %d with %s", r.Method, r.URL.Path, resp.StatusCode, out.body)
 	}
-	general := []apierr.Code{apierr.InvalidOAuthRequest, apierr.SlowDown, apierr.ServerError, apierr.TemporarilyUnavailable}
+	general := []apierr.Code{
+		apierr.InvalidOAuthRequest,
+		apierr.SlowDown,
+		apierr.ServerError,
+		apierr.TemporarilyUnavailable,
+	}
 	if code := apierr.Code(out.code); code != "" && !slices.Contains(append(general, rt.Errors...), code) {
 		w.t.Errorf("%s %s: undocumented error %s", r.Method, r.URL.Path, code)
 	}
@@ -479,8 +539,10 @@ func publicKey(t testing.TB) string {
 // page's own deployment request, with a key that exists.
 func (w *world) seedBody() map[string]any {
 	return map[string]any{
-		"provider": "voltage-park", "offerId": "off_abc123", "gpuType": "NVIDIA B200", "gpuCount": 8, "region": "dallas-usa-5",
-		"operatingSystem": "Ubuntu 22.04", "instanceType": "BARE_METAL", "ssh_public_key": publicKey(w.t), "name": "my-training-run",
+		"provider": "voltage-park", "offerId": "off_abc123", "gpuType": "NVIDIA B200", "gpuCount": 8,
+		"region":          "dallas-usa-5",
+		"operatingSystem": "Ubuntu 22.04", "instanceType": "BARE_METAL", "ssh_public_key": publicKey(w.t),
+		"name": "my-training-run",
 	}
 }
 

@@ -122,24 +122,12 @@ func mapKeys[V any](m map[string]V) func(func(string) bool) {
 }
 
 func (c *checker) text(s *huma.Schema, text, path string) {
-	at := 0
-	for _, r := range text {
-		at++
-		if (r < ' ' || r == 0x7f) && (s.Format != multiline || (r != '\n' && r != '\r' && r != '\t')) {
-			c.add(path, "contains a control character, U+%04X at position %d; remove it.", r, at)
-			return
-		}
+	if r, position := controlCharacter(text, s.Format == multiline); position > 0 {
+		c.add(path, "contains a control character, U+%04X at position %d; remove it.", r, position)
+		return
 	}
 	if len(s.Enum) > 0 && !slices.Contains(s.Enum, any(text)) {
-		known := make([]string, len(s.Enum))
-		for i, e := range s.Enum {
-			known[i] = fmt.Sprint(e)
-		}
-		message := "must be one of " + strings.Join(known, ", ") + "."
-		if near := apierr.Nearest(text, known); near != "" {
-			message += " Did you mean " + near + "?"
-		}
-		c.add(path, "%s", message)
+		c.add(path, "%s", notOneOf(s.Enum, text))
 		return
 	}
 	n := utf8.RuneCountInString(text)
@@ -153,13 +141,47 @@ func (c *checker) text(s *huma.Schema, text, path string) {
 	case s.Pattern != "" && !pattern(s.Pattern).MatchString(text):
 		c.add(path, "must be %s.", s.PatternDescription)
 	case s.Format == "date-time":
-		if t, is := clock.ParseRFC3339(text); !is {
-			c.add(path, "must be a time such as 2027-01-31T18:30:00Z (RFC 3339).")
-		} else if year := t.UTC().Year(); year < 1970 || year > 9999 {
-			// In UTC, as responses have it: the offset may move it into the year 10000, which JSON
-			// cannot represent.
-			c.add(path, "must be between the years 1970 and 9999.")
+		c.time(text, path)
+	}
+}
+
+// controlCharacter returns the first control character that is not allowed, and its position; 0 for
+// none.
+func controlCharacter(text string, lines bool) (r rune, position int) {
+	n := 0
+	for _, r := range text {
+		n++
+		isLine := lines && (r == '\n' || r == '\r' || r == '\t')
+		if (r < ' ' || r == 0x7f) && !isLine {
+			return r, n
 		}
+	}
+	return 0, 0
+}
+
+// notOneOf is the message for a text that is none of the values.
+func notOneOf(values []any, text string) string {
+	known := make([]string, len(values))
+	for i, v := range values {
+		known[i] = fmt.Sprint(v)
+	}
+	message := "must be one of " + strings.Join(known, ", ") + "."
+	if near := apierr.Nearest(text, known); near != "" {
+		message += " Did you mean " + near + "?"
+	}
+	return message
+}
+
+func (c *checker) time(text, path string) {
+	t, is := clock.ParseRFC3339(text)
+	if !is {
+		c.add(path, "must be a time such as 2027-01-31T18:30:00Z (RFC 3339).")
+		return
+	}
+	// In UTC, as responses have it: the offset may move it into the year 10000, which JSON cannot
+	// represent.
+	if year := t.UTC().Year(); year < 1970 || year > 9999 {
+		c.add(path, "must be between the years 1970 and 9999.")
 	}
 }
 

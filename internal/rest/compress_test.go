@@ -40,7 +40,8 @@ func TestCompressed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if b, err := io.ReadAll(plain); err != nil || !bytes.Equal(b, long) || len(got.Body) > len(long)/4 || got.Header["Vary"] != "Accept-Encoding" {
+		if b, err := io.ReadAll(plain); err != nil || !bytes.Equal(b, long) || len(got.Body) > len(long)/4 ||
+			got.Header["Vary"] != "Accept-Encoding" {
 			t.Errorf("%s: %d bytes, %v %v", c.name, len(got.Body), got.Header, err)
 		}
 	}

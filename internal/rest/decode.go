@@ -59,7 +59,11 @@ func newInput(registry huma.Registry, foreign map[string]string, t reflect.Type)
 			continue
 		}
 		if f.Name == "Body" {
-			in.body, in.schema = f.Index, registry.Schema(f.Type, true, t.Name()) // an unnamed type: its input gives it the name
+			in.body, in.schema = f.Index, registry.Schema(
+				f.Type,
+				true,
+				t.Name(),
+			) // an unnamed type: its input gives it the name
 			s := in.resolve(in.schema)
 			in.required = len(s.Required) > 0
 			in.readNames(f.Type, s)
@@ -126,7 +130,10 @@ func (in *input) rename(object map[string]any) (wrote map[string]string, invalid
 		}
 		name := in.aliases[other]
 		if _, both := object[name]; both {
-			invalid = append(invalid, apierr.FieldError{Field: other, Message: "is another name of " + name + "; give one of them."})
+			invalid = append(
+				invalid,
+				apierr.FieldError{Field: other, Message: "is another name of " + name + "; give one of them."},
+			)
 		} else {
 			object[name], wrote[name] = value, other
 		}
@@ -237,8 +244,12 @@ func (in *input) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error
 		if in.form && err == nil && media == formMedia {
 			return in.formObject(body)
 		}
-		if charset, has := params["charset"]; err != nil || media != "application/json" || (has && !strings.EqualFold(charset, "utf-8")) {
-			return nil, apierr.New(apierr.UnsupportedMediaType, "Send the body as UTF-8 JSON with the header Content-Type: application/json.")
+		if charset, has := params["charset"]; err != nil || media != "application/json" ||
+			(has && !strings.EqualFold(charset, "utf-8")) {
+			return nil, apierr.New(
+				apierr.UnsupportedMediaType,
+				"Send the body as UTF-8 JSON with the header Content-Type: application/json.",
+			)
 		}
 	}
 	return body, nil
@@ -275,7 +286,8 @@ func (in *input) query(r *http.Request, v reflect.Value) []apierr.FieldError {
 			text, given = strings.Join(list, ","), true // a list may have commas, several parameters, or both
 		}
 		// An empty text filters nothing: forms send such parameters.
-		if !given || (text == "" && p.schema.Type == huma.TypeString && p.schema.Enum == nil && p.schema.Format != "date-time") {
+		if !given ||
+			(text == "" && p.schema.Type == huma.TypeString && p.schema.Enum == nil && p.schema.Format != "date-time") {
 			continue
 		}
 		if err := setParam(&c, p, v.FieldByIndex(p.index), text); err != nil {
@@ -398,7 +410,8 @@ func (in *input) fillBody(body []byte, v reflect.Value, d *decoded) []apierr.Fie
 		if invalid[name] || properties[name] == nil {
 			continue
 		}
-		if err := json.Unmarshal(Encode(map[string]any{name: in.normalized(properties[name], value)}), into); err != nil {
+		one := Encode(map[string]any{name: in.normalized(properties[name], value)})
+		if err := json.Unmarshal(one, into); err != nil {
 			message := "has a value that this operation does not accept."
 			if errors.Is(err, money.ErrFormat) {
 				message = "must be an amount in US dollars with at most six decimals."

@@ -51,11 +51,20 @@ func newDocument(cfg Config) *huma.OpenAPI {
 			"X-RateLimit-Limit":     header("Requests of this kind allowed in a minute.", huma.TypeInteger),
 			"X-RateLimit-Remaining": header("Requests left in this minute.", huma.TypeInteger),
 			"X-RateLimit-Reset":     header("When the limit resets, in Unix seconds.", huma.TypeInteger),
-			"RateLimit":             header("Requests left (r) and seconds until the limit resets (t), as in the IETF draft.", huma.TypeString),
-			"RateLimit-Policy":      header("The limit (q) and its window in seconds (w), as in the IETF draft.", huma.TypeString),
-			"Retry-After":           header("Seconds to wait before trying again.", huma.TypeInteger),
-			"Location":              header("Path of the created resource.", huma.TypeString),
-			"Idempotent-Replayed":   header("`true` if this is the response to an earlier request with the same Idempotency-Key.", huma.TypeString),
+			"RateLimit": header(
+				"Requests left (r) and seconds until the limit resets (t), as in the IETF draft.",
+				huma.TypeString,
+			),
+			"RateLimit-Policy": header(
+				"The limit (q) and its window in seconds (w), as in the IETF draft.",
+				huma.TypeString,
+			),
+			"Retry-After": header("Seconds to wait before trying again.", huma.TypeInteger),
+			"Location":    header("Path of the created resource.", huma.TypeString),
+			"Idempotent-Replayed": header(
+				"`true` if this is the response to an earlier request with the same Idempotency-Key.",
+				huma.TypeString,
+			),
 		},
 	}
 	return &doc
@@ -157,8 +166,11 @@ func (rt *Route) Parameters() []*huma.Param {
 	}
 	if rt.Replayed() {
 		one, most := 1, 255
-		header("Idempotency-Key", "The same key and body within 24 hours return the first response again, without a second effect.",
-			&huma.Schema{Type: huma.TypeString, MinLength: &one, MaxLength: &most})
+		header(
+			"Idempotency-Key",
+			"The same key and body within 24 hours return the first response again, without a second effect.",
+			&huma.Schema{Type: huma.TypeString, MinLength: &one, MaxLength: &most},
+		)
 	}
 	if rt.Stream {
 		header("Last-Event-ID", "Resume after this event. Browsers send it by themselves when they reconnect.",
@@ -182,7 +194,8 @@ func (rr *Router) responses(rt *Route) map[string]*huma.Response {
 	if rt.Upgrade { // which has no body
 		all["101"] = &huma.Response{Description: http.StatusText(http.StatusSwitchingProtocols)}
 		all["200"] = &huma.Response{
-			Description: "The same as 101 in HTTP/2 and HTTP/3 (RFC 8441, RFC 9220), where a proxy before this server speaks them.",
+			Description: "The same as 101 in HTTP/2 and HTTP/3 (RFC 8441, RFC 9220), where a proxy before this " +
+				"server speaks them.",
 		}
 		return all
 	}
@@ -224,8 +237,9 @@ func failures(registry huma.Registry) map[string]*huma.Response {
 		"Refusal":     response("The request is refused.", "Idempotent-Replayed"),
 		"ServerFault": response("The server failed, or cannot serve now."),
 		"OAuthError": {
-			Description: "An error as in RFC 6749 section 5.2. The table of device authorization codes describes `error`.",
-			Headers:     headers("Retry-After"),
+			Description: "An error as in RFC 6749 section 5.2. The table of device authorization codes describes " +
+				"`error`.",
+			Headers: headers("Retry-After"),
 			Content: map[string]*huma.MediaType{
 				"application/json": {Schema: registry.Schema(reflect.TypeFor[oauthFailure](), true, "")},
 			},
@@ -248,8 +262,13 @@ func (rr *Router) describe(rt *Route) string {
 	case rt.Auth == APIKeyOrSession:
 		line("Scope: `%s`. Counts as a %s.", rt.Scope, counts)
 	case rt.Auth == OperatorOnly:
-		line("Requires a signed-in operator, or an API key with the scope `%s`, which only `billetd key create` can create. "+
-			"Counts as a %s.", rt.Scope, counts)
+		line(
+			"Requires a signed-in operator, or an API key with the scope `%s`, which only `billetd key create` can "+
+				"create. "+
+				"Counts as a %s.",
+			rt.Scope,
+			counts,
+		)
 	case rt.Auth == APIKeyOnly:
 		line("Requires an API key with any scope. A session is not accepted. Counts as a %s.", counts)
 	case rt.Auth == SessionOnly && rt.Scope != "":
@@ -282,7 +301,8 @@ func (rt *Route) Codes() []apierr.Code {
 		apierr.RateLimitExceeded, apierr.Internal, apierr.ServiceUnavailable,
 	}
 	key := []apierr.Code{
-		apierr.MissingAPIKey, apierr.InvalidAPIKey, apierr.ExpiredAPIKey, apierr.RevokedAPIKey, apierr.NetworkNotAllowed,
+		apierr.MissingAPIKey, apierr.InvalidAPIKey, apierr.ExpiredAPIKey, apierr.RevokedAPIKey,
+		apierr.NetworkNotAllowed,
 	}
 	switch rt.Auth {
 	case APIKeyOrSession, OperatorOnly:
@@ -319,7 +339,8 @@ func (rt *Route) codesByStatus() map[string][]apierr.Code {
 // headers are those of every response, and more.
 func headers(more ...string) map[string]*huma.Param {
 	common := []string{
-		"X-Request-Id", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "RateLimit", "RateLimit-Policy",
+		"X-Request-Id", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "RateLimit",
+		"RateLimit-Policy",
 	}
 	out := map[string]*huma.Param{}
 	for _, name := range append(common, more...) {

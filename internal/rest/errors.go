@@ -21,33 +21,105 @@ var Codes = []struct {
 	Retryable bool
 	Meaning   string
 }{
-	{apierr.InvalidRequest, http.StatusBadRequest, false, "Validation failed; `details.fields` lists every error at once."},
-	{apierr.MinimumRuntimeNotMet, http.StatusBadRequest, true, "The deployment has not reached its minimum runtime; see `details.remainingSeconds` and `details.terminableAt`."},
+	{
+		apierr.InvalidRequest,
+		http.StatusBadRequest,
+		false,
+		"Validation failed; `details.fields` lists every error at once.",
+	},
+	{
+		apierr.MinimumRuntimeNotMet,
+		http.StatusBadRequest,
+		true,
+		"The deployment has not reached its minimum runtime; see `details.remainingSeconds` and " +
+			"`details.terminableAt`.",
+	},
 	{apierr.Unsupported, http.StatusBadRequest, false, "The provider of this machine does not support the operation."},
 	{apierr.MissingAPIKey, http.StatusUnauthorized, false, "The request has no API key."},
 	{apierr.InvalidAPIKey, http.StatusUnauthorized, false, "Invalid API key."},
 	{apierr.ExpiredAPIKey, http.StatusUnauthorized, false, "The API key has expired."},
 	{apierr.RevokedAPIKey, http.StatusUnauthorized, false, "The API key was revoked."},
 	{apierr.SignInRequired, http.StatusUnauthorized, false, "This operation requires a signed-in user."},
-	{apierr.SignInFailed, http.StatusUnauthorized, false, "Email address and password do not match, or the passkey or identity provider was not accepted."},
-	{apierr.SecondFactorRequired, http.StatusUnauthorized, false, "The password is correct, but the required code is missing or wrong; see `details.methods`."},
+	{
+		apierr.SignInFailed,
+		http.StatusUnauthorized,
+		false,
+		"Email address and password do not match, or the passkey or identity provider was not accepted.",
+	},
+	{
+		apierr.SecondFactorRequired,
+		http.StatusUnauthorized,
+		false,
+		"The password is correct, but the required code is missing or wrong; see `details.methods`.",
+	},
 	{apierr.InsufficientBalance, http.StatusPaymentRequired, false, "The available balance is too low."},
-	{apierr.KeyLimitReached, http.StatusForbidden, false, "The request exceeds a spending limit of the API key; `details.limit` names the limit."},
-	{apierr.InsufficientScope, http.StatusForbidden, false, "The API key lacks the required scope, or your role in the account does not allow it."},
-	{apierr.NetworkNotAllowed, http.StatusForbidden, false, "The API key is not allowed from this address, or the request came from another website."},
+	{
+		apierr.KeyLimitReached,
+		http.StatusForbidden,
+		false,
+		"The request exceeds a spending limit of the API key; `details.limit` names the limit.",
+	},
+	{
+		apierr.InsufficientScope,
+		http.StatusForbidden,
+		false,
+		"The API key lacks the required scope, or your role in the account does not allow it.",
+	},
+	{
+		apierr.NetworkNotAllowed,
+		http.StatusForbidden,
+		false,
+		"The API key is not allowed from this address, or the request came from another website.",
+	},
 	{apierr.NotFound, http.StatusNotFound, false, "Not found, or you don't have access."},
-	{apierr.MethodNotAllowed, http.StatusMethodNotAllowed, false, "The path exists, but not with this method; see `Allow`."},
+	{
+		apierr.MethodNotAllowed,
+		http.StatusMethodNotAllowed,
+		false,
+		"The path exists, but not with this method; see `Allow`.",
+	},
 	{apierr.NotAcceptable, http.StatusNotAcceptable, false, "The requested representation is not available."},
 	{apierr.RequestTimeout, http.StatusRequestTimeout, true, "The request body did not arrive in time."},
-	{apierr.Conflict, http.StatusConflict, false, "The request conflicts with the resource's current state, for example a name that is taken, termination protection, or a price above `maxHourlyPrice`."},
-	{apierr.LimitReached, http.StatusConflict, false, "The maximum number of these exists already; see `details.of` and `details.limit`."},
+	{
+		apierr.Conflict,
+		http.StatusConflict,
+		false,
+		"The request conflicts with the resource's current state, for example a name that is taken, termination " +
+			"protection, or a price above `maxHourlyPrice`.",
+	},
+	{
+		apierr.LimitReached,
+		http.StatusConflict,
+		false,
+		"The maximum number of these exists already; see `details.of` and `details.limit`.",
+	},
 	{apierr.OfferUnavailable, http.StatusConflict, false, "The offer is sold out or was withdrawn."},
 	{apierr.IdempotencyKeyReused, http.StatusConflict, false, "The Idempotency-Key was used for a different request."},
-	{apierr.RequestTooLarge, http.StatusRequestEntityTooLarge, false, "The body exceeds 1 MiB, or the headers exceed 64 KiB."},
+	{
+		apierr.RequestTooLarge,
+		http.StatusRequestEntityTooLarge,
+		false,
+		"The body exceeds 1 MiB, or the headers exceed 64 KiB.",
+	},
 	{apierr.UnsupportedMediaType, http.StatusUnsupportedMediaType, false, "The body is not `application/json`."},
-	{apierr.RateLimitExceeded, http.StatusTooManyRequests, true, "Too many requests in this minute; see `Retry-After`."},
-	{apierr.Internal, http.StatusInternalServerError, true, "Internal error. Include `requestId` when you contact support."},
-	{apierr.ServiceUnavailable, http.StatusServiceUnavailable, true, "The service is temporarily unavailable; see `Retry-After`."},
+	{
+		apierr.RateLimitExceeded,
+		http.StatusTooManyRequests,
+		true,
+		"Too many requests in this minute; see `Retry-After`.",
+	},
+	{
+		apierr.Internal,
+		http.StatusInternalServerError,
+		true,
+		"Internal error. Include `requestId` when you contact support.",
+	},
+	{
+		apierr.ServiceUnavailable,
+		http.StatusServiceUnavailable,
+		true,
+		"The service is temporarily unavailable; see `Retry-After`.",
+	},
 }
 
 // StatusOf is the HTTP status of a code; 0 for an unknown one.
@@ -80,7 +152,7 @@ type failure struct {
 
 type failureBody struct {
 	Code      apierr.Code    `json:"code" doc:"Stable error code; see the table of codes."`
-	Message   string         `json:"message" doc:"What is wrong and what to do, for people."`
+	Message   string         `json:"message" doc:"What is wrong and what to do, as text."`
 	RequestID id.ID          `json:"requestId" doc:"Id of the request that failed. Include it when you contact support."`
 	Retryable bool           `json:"retryable" doc:"Whether the same request may succeed when it is sent again unchanged, after Retry-After if there is one."`
 	Details   map[string]any `json:"details,omitempty" doc:"Facts by name. INVALID_REQUEST: fields, a list of {field, message}."`
@@ -122,7 +194,9 @@ func failed(err error, request id.ID) Answer {
 			a.Header["Allow"] = allow
 		}
 	}
-	a.Body = Encode(failure{Error: failureBody{f.Code, f.Message, request, info.retryable && f.RetryAfter != noRetry, f.Details}})
+	a.Body = Encode(
+		failure{Error: failureBody{f.Code, f.Message, request, info.retryable && f.RetryAfter != noRetry, f.Details}},
+	)
 	return a
 }
 
@@ -161,7 +235,8 @@ func merged(found []apierr.FieldError, groups [][]string, err error) error {
 // root is the top-level field that a path such as "tags[2]" lies in.
 func root(field string) string {
 	for i := range len(field) {
-		if field[i] == '[' || (field[i] == '.' && field[:i] != "query" && field[:i] != "path" && field[:i] != "header") {
+		if field[i] == '[' ||
+			(field[i] == '.' && field[:i] != "query" && field[:i] != "path" && field[:i] != "header") {
 			return field[:i]
 		}
 	}

@@ -98,7 +98,9 @@ func tellable(t *testing.T, of string, faults []apierr.FieldError) {
 	seen := map[apierr.FieldError]bool{}
 	for _, f := range faults {
 		text := f.Field + f.Message
-		if f.Field == "" || !strings.HasSuffix(f.Message, ".") && !strings.HasSuffix(f.Message, "?") || seen[f] || !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		if f.Field == "" || !strings.HasSuffix(f.Message, ".") && !strings.HasSuffix(f.Message, "?") || seen[f] ||
+			!utf8.ValidString(text) ||
+			strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }) {
 			t.Errorf("%q: fault %q", of, f)
 		}
 		seen[f] = true
@@ -154,8 +156,10 @@ func names(t *testing.T, text string) (all, twice, deepest int) {
 // A body is read as encoding/json reads it, and refused where that would be lenient.
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{
-		`{"a":[1,{"b":null}]}`, `{"a":1,"a":2}`, `{"a":{"b":1,"b":1},"a":1}`, `[[[[`, "\xff", `"\u0000"`, `{"a":1}{`, `1e999`, `{"":{"":""}}`, `"\ud800"`, `{"a":1,"\u0061":2}`, "", " ", "null", "\ufeff{}",
-		strings.Repeat("[", 16) + strings.Repeat("]", 16), strings.Repeat("[", 17) + strings.Repeat("]", 17), strings.Repeat("[", 10_001), `-0`, `01`, `{"a":0.10}`, "{\"\x7f\":1,\"\x7f\":1}",
+		`{"a":[1,{"b":null}]}`, `{"a":1,"a":2}`, `{"a":{"b":1,"b":1},"a":1}`, `[[[[`, "\xff", `"\u0000"`,
+		`{"a":1}{`, `1e999`, `{"":{"":""}}`, `"\ud800"`, `{"a":1,"\u0061":2}`, "", " ", "null", "\ufeff{}",
+		strings.Repeat("[", 16) + strings.Repeat("]", 16), strings.Repeat("[", 17) + strings.Repeat("]", 17),
+		strings.Repeat("[", 10_001), `-0`, `01`, `{"a":0.10}`, "{\"\x7f\":1,\"\x7f\":1}",
 	} {
 		f.Add(s)
 	}
@@ -191,13 +195,19 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// Every fault of a body is named, whatever else is wrong with it, and what is found good lies
-// within the bounds of the document.
+// Every error of a body is reported, whatever else is wrong with it, and what is valid is within
+// the bounds of the document.
 func FuzzBody(f *testing.F) {
 	for _, s := range []string{
-		`{"offerId":"off_abc123","name":"a","ssh_public_key":"x","gpuCount":8,"tags":["a"],"maxHourlyPrice":1.5,"dryRun":true}`, `{"offerId":"","name":7,"gpuCuont":1,"tags":[1,"a"],"gpuCount":1.5}`,
-		`{"autoTerminateAt":"2027-01-31T18:30:00Z","instanceType":"vm","sshKeyIds":[],"volumeIds":[null]}`, `{"name":null}`, `[]`, `null`, `{}`, `{"name":"a","Name":"b"}`, `{"autoTerminateAt":"9999-12-31T23:59:59-01:00"}`,
-		`{"maxHourlyPrice":1e3}`, `{"maxHourlyPrice":0.0000001}`, `{"gpuCount":99999999999999999999}`, `{"name":"a\u0000"}`, `{"cloudInit":"a\u0000"}`, `{"cloudInit":"a\nb"}`, `{"tags":"a"}`, `{"dryRun":"true"}`, `{"sshKeyId":"` + strings.Repeat("x", 41) + `"}`,
+		`{"offerId":"off_abc123","name":"a","ssh_public_key":"x","gpuCount":8,"tags":["a"]}`,
+		`{"name":"a","maxHourlyPrice":1.5,"dryRun":true}`,
+		`{"offerId":"","name":7,"gpuCuont":1,"tags":[1,"a"],"gpuCount":1.5}`,
+		`{"autoTerminateAt":"2027-01-31T18:30:00Z","instanceType":"vm","sshKeyIds":[],"volumeIds":[null]}`,
+		`{"name":null}`, `[]`, `null`, `{}`, `{"name":"a","Name":"b"}`,
+		`{"autoTerminateAt":"9999-12-31T23:59:59-01:00"}`,
+		`{"maxHourlyPrice":1e3}`, `{"maxHourlyPrice":0.0000001}`, `{"gpuCount":99999999999999999999}`,
+		`{"name":"a\u0000"}`, `{"cloudInit":"a\u0000"}`, `{"cloudInit":"a\nb"}`, `{"tags":"a"}`,
+		`{"dryRun":"true"}`, `{"sshKeyId":"` + strings.Repeat("x", 41) + `"}`,
 	} {
 		f.Add(s)
 	}
@@ -230,64 +240,134 @@ func FuzzBody(f *testing.F) {
 		for _, x := range d.invalid {
 			named[root(x.Field)]++
 		}
-		for name, value := range object {
-			at := Shown(join("", name))
-			if strings.ContainsAny(at, ".[") {
-				continue // whose root is another
-			}
-			_, alone, err := decode(string(Encode(map[string]any{name: value})))
-			n := 0
-			for _, x := range alone.invalid {
-				if root(x.Field) == at {
-					n++
-				}
-			}
-			if err != nil || n != named[at] || n == 0 && schema.Properties[name] == nil {
-				if name != "sshPublicKey" { // which is at fault beside ssh_public_key only
-					t.Errorf("%q: of %q %d faults are named, and alone %d", text, name, named[at], n)
-				}
-			}
-		}
-		for _, required := range schema.Required {
-			if _, given := object[required]; !given && named[required] == 0 {
-				t.Errorf("%q: %s is missing", text, required)
-			}
-		}
+		checkNamedAlone(t, text, object, named, schema, func(text string) (decoded, error) {
+			_, d, err := decode(text)
+			return d, err
+		})
 		if len(d.invalid) > 0 {
 			return
 		}
-		b := got.Body
-		length := func(s *string, low, high int) bool {
-			return s == nil || utf8.RuneCountInString(*s) >= low && utf8.RuneCountInString(*s) <= high
-		}
-		if !length(&b.Name, 1, 64) || !length((*string)(b.OfferID), 1, 40) || !length(b.Provider, 0, 100) || !length(b.SSHPublicKey, 1, 20_000) || len(b.Tags) > 20 || len(b.VolumeIDs) > 8 ||
-			b.GPUCount != nil && (*b.GPUCount < 0 || *b.GPUCount > 1_000_000) || b.AutoTerminateAt != nil && (b.AutoTerminateAt.UTC().Year() < 1970 || b.AutoTerminateAt.UTC().Year() > 9999) ||
-			b.InstanceType != nil && !slices.Contains(instanceType("").Enum(), *b.InstanceType) {
-			t.Errorf("%q became %+v", text, b)
+		if !got.inBounds() {
+			t.Errorf("%q became %+v", text, got.Body)
 		}
 		// What was understood is what was sent: written again, it is understood alike.
 		again, d2, err := decode(string(d.canonical))
-		if err != nil || len(d2.invalid) > 0 || !reflect.DeepEqual(again, got) || !bytes.Equal(d2.canonical, d.canonical) {
+		if err != nil || len(d2.invalid) > 0 || !reflect.DeepEqual(again, got) ||
+			!bytes.Equal(d2.canonical, d.canonical) {
 			t.Errorf("%q became %s, then %+v (%v, %v)", text, d.canonical, again.Body, d2.invalid, err)
 		}
 	})
 }
 
+// inBounds reports whether a body is within the bounds of its schema.
+func (in createMachine) inBounds() bool {
+	b := in.Body
+	length := func(s *string, low, high int) bool {
+		return s == nil || utf8.RuneCountInString(*s) >= low && utf8.RuneCountInString(*s) <= high
+	}
+	year := 2000
+	if b.AutoTerminateAt != nil {
+		year = b.AutoTerminateAt.UTC().Year()
+	}
+	return length(&b.Name, 1, 64) && length((*string)(b.OfferID), 1, 40) && length(b.Provider, 0, 100) &&
+		length(b.SSHPublicKey, 1, 20_000) && len(b.Tags) <= 20 && len(b.VolumeIDs) <= 8 &&
+		(b.GPUCount == nil || *b.GPUCount >= 0 && *b.GPUCount <= 1_000_000) && year >= 1970 && year <= 9999 &&
+		(b.InstanceType == nil || slices.Contains(instanceType("").Enum(), *b.InstanceType))
+}
+
+// checkNamedAlone checks that each field has the errors that it has when it is sent alone, and that
+// missing required fields are reported.
+func checkNamedAlone(
+	t *testing.T, text string, object map[string]any, named map[string]int, schema *huma.Schema,
+	decode func(text string) (decoded, error),
+) {
+	t.Helper()
+	for name, value := range object {
+		path := Shown(join("", name))
+		if strings.ContainsAny(path, ".[") || name == "sshPublicKey" {
+			continue // the root is another field, or the field is invalid beside another one only
+		}
+		alone, err := decode(string(Encode(map[string]any{name: value})))
+		n := 0
+		for _, x := range alone.invalid {
+			if root(x.Field) == path {
+				n++
+			}
+		}
+		if err != nil || n != named[path] || n == 0 && schema.Properties[name] == nil {
+			t.Errorf("%q: field %q has %d errors, want the %d that it has alone", text, name, named[path], n)
+		}
+	}
+	for _, required := range schema.Required {
+		if _, given := object[required]; !given && named[required] == 0 {
+			t.Errorf("%q: missing %s is not reported", text, required)
+		}
+	}
+}
+
 // queries are inputs with parameters of each sort: pages, orders, words, numbers, money, times,
 // lists.
 var queries = []func() any{
-	func() any { return new(filterQuery) }, func() any { return new(statusQuery) }, func() any { return new(waitQuery) },
+	func() any { return new(filterQuery) }, func() any { return new(statusQuery) },
+	func() any { return new(waitQuery) },
 	func() any { return new(ListQuery) },
 }
 
-// Every parameter that is unknown, given twice or out of bounds is named, and what is found good is
-// within bounds, whichever way it was spelt.
+var querySeeds = []string{
+	"page=1&limit=20", "page=0", "page=100001", "limit=101", "limit=5&per_page=5", "limit=5&per_page=6",
+	"sort=-price", "sort=price&sortBy=price", "sortBy=price&sortOrder=desc", "sortOrder=asc", "sortBy=-price",
+	"Page=1", "page=1&page=1",
+	"available=True", "available=yes", "maxHourlyPrice=23.92", "maxHourlyPrice=-1", "maxHourlyPrice=1e3",
+	"status=vm,SPOT", "status=vm&status=SPOT,cluster", "status=", "status=,",
+	"from=2027-01-31T18:30:00Z&to=2027-01-31T18:30:00Z", "from=2027-01-31T18:30:00+01:00",
+	"from=2027-01-31T18:30:00%2B01:00", "search=%ff", "search=%00", "search=", "%zz", "a;b", "format=CSV",
+	"format=csv&page=2", "waitFor=vm", "timeoutSeconds=5", "type=vm,spot", "gpuCount=٣", "=1", "&&", "page",
+	"page=%201",
+}
+
+// queryInBounds reports whether a query is within the bounds of its schema.
+func queryInBounds(query any) bool {
+	paging := Paging{}
+	switch q := query.(type) {
+	case *filterQuery:
+		paging = q.Paging
+		negative := q.MaxHourlyPrice != nil && *q.MaxHourlyPrice < 0 || q.GPUCount != nil && *q.GPUCount < 0
+		backwards := q.From != nil && q.To != nil && !q.From.Before(*q.To)
+		if negative || backwards || len([]rune(q.Search)) > 200 {
+			return false
+		}
+	case *statusQuery:
+		paging = q.Paging
+	case *ListQuery:
+		paging = q.Paging
+	case *waitQuery:
+		return q.TimeoutSeconds == nil || *q.TimeoutSeconds >= 1 && *q.TimeoutSeconds <= 60
+	}
+	p := paging.of()
+	return p.Number >= 1 && p.Number <= 100_000 && p.Limit >= 1 && p.Limit <= 100 &&
+		p.Offset() == (p.Number-1)*p.Limit
+}
+
+// namedIn returns the parameters that errors name.
+func namedIn(t *testing.T, text string, list []apierr.FieldError) map[string]bool {
+	t.Helper()
+	named := map[string]bool{}
+	for _, x := range list {
+		if x.Field != "query" && !strings.HasPrefix(x.Field, "query.") {
+			t.Errorf("%q: %v", text, x)
+		}
+		named[x.Field] = true
+		if i := strings.IndexByte(x.Field, '['); i > 0 { // an entry of a list
+			named[x.Field[:i]] = true
+		}
+	}
+	return named
+}
+
+// Every parameter that is unknown, given twice or out of bounds is reported, and what is valid is
+// within bounds, whichever way it was spelled.
 func FuzzQuery(f *testing.F) {
-	for _, s := range []string{
-		"page=1&limit=20", "page=0", "page=100001", "limit=101", "limit=5&per_page=5", "limit=5&per_page=6", "sort=-price", "sort=price&sortBy=price", "sortBy=price&sortOrder=desc", "sortOrder=asc", "sortBy=-price", "Page=1", "page=1&page=1",
-		"available=True", "available=yes", "maxHourlyPrice=23.92", "maxHourlyPrice=-1", "maxHourlyPrice=1e3", "status=vm,SPOT", "status=vm&status=SPOT,cluster", "status=", "status=,", "from=2027-01-31T18:30:00Z&to=2027-01-31T18:30:00Z", "from=2027-01-31T18:30:00+01:00",
-		"from=2027-01-31T18:30:00%2B01:00", "search=%ff", "search=%00", "search=", "%zz", "a;b", "format=CSV", "format=csv&page=2", "waitFor=vm", "timeoutSeconds=5", "type=vm,spot", "gpuCount=٣", "=1", "&&", "page", "page=%201",
-	} {
+	for _, s := range querySeeds {
 		for i := range queries {
 			f.Add(s, uint8(i))
 		}
@@ -301,7 +381,11 @@ func FuzzQuery(f *testing.F) {
 		in := inputs[i]
 		decode := func(text string) (any, []apierr.FieldError) {
 			into := queries[i]()
-			d, err := in.decode(httptest.NewRecorder(), &http.Request{Method: "GET", URL: &url.URL{Path: "/", RawQuery: text}, Header: http.Header{}}, into)
+			d, err := in.decode(
+				httptest.NewRecorder(),
+				&http.Request{Method: "GET", URL: &url.URL{Path: "/", RawQuery: text}, Header: http.Header{}},
+				into,
+			)
 			if err != nil {
 				t.Fatalf("%q: %v", text, err)
 			}
@@ -309,51 +393,23 @@ func FuzzQuery(f *testing.F) {
 		}
 		got, faults := decode(text)
 		tellable(t, text, faults)
-		named := map[string]bool{}
-		for _, x := range faults {
-			if x.Field != "query" && !strings.HasPrefix(x.Field, "query.") {
-				t.Errorf("%q: %v", text, x)
-			}
-			named[x.Field] = true
-			if i := strings.IndexByte(x.Field, '['); i > 0 { // one of a list
-				named[x.Field[:i]] = true
-			}
-		}
+		named := namedIn(t, text, faults)
 		values, err := url.ParseQuery(text)
 		if err != nil && !named["query"] {
 			t.Errorf("%q is no query, and that is not said: %v", text, faults)
 		}
 		for name, list := range values {
-			if bad := !slices.Contains(in.queries, name) || len(list) > 1 && !in.lists(name) || !utf8.ValidString(list[0]); bad && !named["query."+Shown(name)] {
+			known := slices.Contains(in.queries, name)
+			bad := !known || len(list) > 1 && !in.lists(name) || !utf8.ValidString(list[0])
+			if bad && !named["query."+Shown(name)] {
 				t.Errorf("%q: %q is not named: %v", text, name, faults)
 			}
 		}
 		if len(faults) > 0 {
 			return
 		}
-		var p *Paging
-		switch q := got.(type) {
-		case *filterQuery:
-			p = &q.Paging
-			if q.MaxHourlyPrice != nil && *q.MaxHourlyPrice < 0 || q.GPUCount != nil && *q.GPUCount < 0 || len([]rune(q.Search)) > 200 {
-				t.Errorf("%q became %+v", text, q)
-			}
-			if q.From != nil && q.To != nil && !q.From.Before(*q.To) {
-				t.Errorf("%q became %+v", text, q)
-			}
-		case *statusQuery:
-			p = &q.Paging
-		case *ListQuery:
-			p = &q.Paging
-		case *waitQuery:
-			if q.TimeoutSeconds != nil && (*q.TimeoutSeconds < 1 || *q.TimeoutSeconds > 60) {
-				t.Errorf("%q became %+v", text, q)
-			}
-		}
-		if p != nil {
-			if of := p.of(); of.Number < 1 || of.Number > 100_000 || of.Limit < 1 || of.Limit > 100 || of.Offset() != (of.Number-1)*of.Limit {
-				t.Errorf("%q became %+v", text, of)
-			}
+		if !queryInBounds(got) {
+			t.Errorf("%q became %+v", text, got)
 		}
 		// Sorted and escaped afresh it means the same.
 		if again, more := decode(values.Encode()); len(more) > 0 || !reflect.DeepEqual(again, got) {
@@ -362,10 +418,12 @@ func FuzzQuery(f *testing.F) {
 	})
 }
 
-// Nobody can say of himself where he is: the address is that of the other end, or was written by a
-// proxy of ours.
+// A client cannot choose its address: it is that of the peer, or was written by a trusted proxy.
 func FuzzAddress(f *testing.F) {
-	for _, s := range []string{"", "198.51.100.7", "198.51.100.7, 10.0.0.2", "198.51.100.7,10.0.0.2,203.0.113.9", "10.0.0.3", "unknown", ",", "::ffff:198.51.100.7", "fe80::1%eth0", "198.51.100.7:80", "[::1]"} {
+	for _, s := range []string{
+		"", "198.51.100.7", "198.51.100.7, 10.0.0.2", "198.51.100.7,10.0.0.2,203.0.113.9", "10.0.0.3", "unknown", ",",
+		"::ffff:198.51.100.7", "fe80::1%eth0", "198.51.100.7:80", "[::1]",
+	} {
 		f.Add("10.0.0.1:80", s, "")
 		f.Add("203.0.113.9:80", s, s)
 		f.Add("[2001:db8::1%eth0]:80", s, "10.0.0.1")

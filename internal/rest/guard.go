@@ -115,7 +115,9 @@ func (c *guarded) linger() {
 // refusal makes the whole response, from its status line on, to a request that net/http refuses
 // with this text.
 func (rr *Router) refusal(peer net.Addr, text []byte) []byte {
-	r := (&http.Request{URL: &url.URL{}, Header: http.Header{}, RemoteAddr: peer.String()}).WithContext(context.Background())
+	r := (&http.Request{URL: &url.URL{}, Header: http.Header{}, RemoteAddr: peer.String()}).WithContext(
+		context.Background(),
+	)
 	w := &written{header: http.Header{}}
 	rr.handle(w, r, func(w *recorder, _ *http.Request, c *Call) { rr.refuse(w, c, refusalOf(text)) })
 	w.header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
@@ -140,7 +142,10 @@ func refusalOf(response []byte) error {
 	case "417":
 		return invalid("header.Expect", "must be 100-continue; or omit it.")
 	case "431":
-		return apierr.New(apierr.RequestTooLarge, "The request line and the headers exceed 64 KiB (65,536 bytes) together.")
+		return apierr.New(
+			apierr.RequestTooLarge,
+			"The request line and the headers exceed 64 KiB (65,536 bytes) together.",
+		)
 	case "501":
 		return invalid("header.Transfer-Encoding", "must be chunked; or send Content-Length instead.")
 	case "505":

@@ -98,7 +98,10 @@ func (p *reader) value(path string, depth int) (any, error) {
 			return nil, err
 		}
 		if _, twice := object[name]; twice {
-			p.invalid = append(p.invalid, apierr.FieldError{Field: Shown(at), Message: "is given more than once; send it once."})
+			p.invalid = append(
+				p.invalid,
+				apierr.FieldError{Field: Shown(at), Message: "is given more than once; send it once."},
+			)
 		}
 		object[name] = v
 	}

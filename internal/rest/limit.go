@@ -117,7 +117,7 @@ func (rr *Router) takeProbe(ctx context.Context, w http.ResponseWriter, r *http.
 // session has ended must learn it even beside a program that tries keys, so it is counted as a
 // Public call.
 //
-// Where the database could not identify the caller, nobody has tried a wrong key: that is limited
+// Where the database could not identify the caller, no wrong key was tried: that is limited
 // apart.
 func (rr *Router) takeRefused(ctx context.Context, w http.ResponseWriter, c *Call, err error) error {
 	switch apierr.CodeOf(err) {

@@ -28,10 +28,16 @@ type Paging struct {
 func (p Paging) Check() []apierr.FieldError {
 	var invalid []apierr.FieldError
 	if p.Limit != nil && p.PerPage != nil && *p.Limit != *p.PerPage {
-		invalid = append(invalid, apierr.FieldError{Field: "query.per_page", Message: "contradicts limit; give one of them."})
+		invalid = append(
+			invalid,
+			apierr.FieldError{Field: "query.per_page", Message: "contradicts limit; give one of them."},
+		)
 	}
 	if p.Cursor != "" && p.Page > 1 {
-		invalid = append(invalid, apierr.FieldError{Field: "query.cursor", Message: "contradicts page; give one of them."})
+		invalid = append(
+			invalid,
+			apierr.FieldError{Field: "query.cursor", Message: "contradicts page; give one of them."},
+		)
 	}
 	return invalid
 }
@@ -94,7 +100,10 @@ func (q ListQuery) Check() []apierr.FieldError { return append(q.Paging.Check(),
 // CheckSort finds contradictions between the two ways to sort.
 func CheckSort(sort, by, order string) (invalid []apierr.FieldError) {
 	if sort != "" && by != "" {
-		invalid = append(invalid, apierr.FieldError{Field: "query.sortBy", Message: "contradicts sort; give one of them."})
+		invalid = append(
+			invalid,
+			apierr.FieldError{Field: "query.sortBy", Message: "contradicts sort; give one of them."},
+		)
 	}
 	if order != "" && by == "" {
 		invalid = append(invalid, apierr.FieldError{
@@ -148,7 +157,8 @@ func PageOf[Item any](c *Call, in paged, read func(p db.Page) ([]Item, db.Listed
 		return Answer{}, errCursor
 	case errors.Is(err, db.ErrReach):
 		return Answer{}, apierr.Invalid([]apierr.FieldError{{Field: "query.page", Message: fmt.Sprintf(
-			"is too far: page numbers reach the first %d entries. Use the nextCursor of a page as cursor to go on.", db.Reach,
+			"is too far: page numbers reach the first %d entries. Use the nextCursor of a page as cursor to go on.",
+			db.Reach,
 		)}})
 	case err != nil:
 		return Answer{}, err
@@ -157,7 +167,8 @@ func PageOf[Item any](c *Call, in paged, read func(p db.Page) ([]Item, db.Listed
 		items = []Item{}
 	}
 	out := Pagination{
-		Page: p.Number, Limit: p.Limit, Total: l.Total, TotalPages: (l.Total + p.Limit - 1) / p.Limit, TotalIsExact: l.Exact,
+		Page: p.Number, Limit: p.Limit, Total: l.Total, TotalPages: (l.Total + p.Limit - 1) / p.Limit,
+		TotalIsExact: l.Exact,
 	}
 	if l.Next != nil {
 		text := WriteCursor(l.Next, of)
@@ -234,7 +245,8 @@ func ReadCursor(text, list string) *db.Cursor {
 	total, isTotal := parts[3].(int64)
 	exact, isExact := parts[4].(bool)
 	const most = 1 << 40
-	if !isPages || !isRows || !isTotal || !isExact || pages < 1 || rows < 0 || total < 0 || max(pages, rows, total) > most {
+	if !isPages || !isRows || !isTotal || !isExact || pages < 1 || rows < 0 || total < 0 ||
+		max(pages, rows, total) > most {
 		return nil
 	}
 	return &db.Cursor{Pages: int(pages), Rows: int(rows), Total: int(total), Exact: exact, Keys: parts[5:]}

@@ -102,8 +102,11 @@ func (rr *Router) dispatch(w *recorder, r *http.Request, c *Call) {
 	case r.URL.Path == "" || r.URL.Path[0] != '/':
 		rr.refuse(w, c, errUnknownEndpoint)
 	case r.URL.Path != path.Clean(r.URL.Path):
-		rr.refuse(w, c, apierr.New(apierr.NotFound,
-			"The path has empty or dotted segments, or a trailing slash. Did you mean %s?", Shown(path.Clean(r.URL.Path))))
+		rr.refuse(w, c, apierr.New(
+			apierr.NotFound,
+			"The path has empty or dotted segments, or a trailing slash. Did you mean %s?",
+			Shown(path.Clean(r.URL.Path)),
+		))
 	default:
 		rr.mux.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callKey{}, c)))
 	}
@@ -130,7 +133,7 @@ func (rr *Router) elsewhere(w *recorder, r *http.Request, c *Call) {
 	rr.sendError(w, c, err)
 }
 
-// refuse answers a request that has no route. It is limited by address, whoever makes it.
+// refuse answers a request that has no route. It is limited by address, whatever the caller.
 func (rr *Router) refuse(w *recorder, c *Call, err error) {
 	if limited := rr.takeAddress(c.Request.Context(), w, c.Request); limited != nil {
 		err = limited
@@ -247,7 +250,9 @@ func newMetrics(r prometheus.Registerer) metrics {
 			Name: "billet_http_request_duration_seconds", Help: "Time to answer, by route and method.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
 		}, []string{"route", "method"}),
-		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{Name: "billet_http_requests_in_flight", Help: "Requests under way."}),
+		inFlight: prometheus.NewGauge(
+			prometheus.GaugeOpts{Name: "billet_http_requests_in_flight", Help: "Requests under way."},
+		),
 	}
 	r.MustRegister(m.requests, m.duration, m.inFlight)
 	return m
@@ -269,7 +274,10 @@ func (rr *Router) observe(r *http.Request, c *Call, w *recorder, start time.Time
 
 	attrs := []slog.Attr{
 		slog.String("requestId", string(c.ID)), slog.String("method", Shown(r.Method)), slog.String("route", name),
-		slog.Int("status", status), slog.Duration("took", took), slog.Int64("bytes", w.bytes), slog.String("from", rr.Address(r).String()),
+		slog.Int(
+			"status",
+			status,
+		), slog.Duration("took", took), slog.Int64("bytes", w.bytes), slog.String("from", rr.Address(r).String()),
 	}
 	if c.Caller.Account != "" {
 		attrs = append(attrs, slog.String("account", string(c.Caller.Account)))

@@ -22,7 +22,10 @@ var OAuthCodes = []struct {
 	{apierr.SlowDown, "Requests come too fast. Add 5 seconds to the interval, or wait for `Retry-After`."},
 	{apierr.AccessDenied, "The user denied the request."},
 	{apierr.ExpiredToken, "The device code expired. Request another."},
-	{apierr.InvalidGrant, "The device code is unknown, belongs to another `client_id`, or its API key was used or revoked."},
+	{
+		apierr.InvalidGrant,
+		"The device code is unknown, belongs to another `client_id`, or its API key was used or revoked.",
+	},
 	{apierr.InvalidScope, "`scope` has a scope that does not exist."},
 	{apierr.UnsupportedGrantType, "`grant_type` is not `urn:ietf:params:oauth:grant-type:device_code`."},
 	{apierr.InvalidOAuthRequest, "A parameter is missing or malformed, or the request cannot be read."},
@@ -88,7 +91,10 @@ func oauthText(message string) string {
 func (in *input) formObject(body []byte) ([]byte, error) {
 	values, err := url.ParseQuery(string(body))
 	if err != nil || !isUTF8(string(body)) {
-		return nil, apierr.New(apierr.InvalidOAuthRequest, "The form cannot be read: encode special characters as %%XX.")
+		return nil, apierr.New(
+			apierr.InvalidOAuthRequest,
+			"The form cannot be read: encode special characters as %%XX.",
+		)
 	}
 	object := map[string]string{}
 	for name := range in.resolve(in.schema).Properties {

@@ -55,7 +55,7 @@ type Operation struct {
 	Scope        string // needed of an API key, or of a signed-in user's role
 	Rate         RateClass
 
-	// IgnoreUnknownQuery accepts query parameters that are not declared: somebody else writes them.
+	// IgnoreUnknownQuery accepts query parameters that are not declared: another site adds them.
 	IgnoreUnknownQuery bool
 	// Secret marks responses that show a secret once. Kept ones are encrypted.
 	Secret bool

@@ -229,9 +229,13 @@ func (rr *Router) warnOfProxy(ctx context.Context, r *http.Request) {
 			continue
 		}
 		if from := peer(r); from.IsValid() && !rr.trusted(from) && rr.warned.due(from, rr.cfg.Real()) {
-			rr.cfg.Log.WarnContext(ctx, "ignoring proxy headers of a peer that is not a trusted proxy; if it is your proxy, "+
-				"all of its clients count as one address: start with --trusted-proxies="+from.String(),
-				slog.String("peer", from.String()), slog.String("header", name))
+			rr.cfg.Log.WarnContext(
+				ctx,
+				"ignoring proxy headers of a peer that is not a trusted proxy; if it is your proxy, "+
+					"all of its clients count as one address: start with --trusted-proxies="+from.String(),
+				slog.String("peer", from.String()),
+				slog.String("header", name),
+			)
 		}
 		return
 	}

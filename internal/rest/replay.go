@@ -99,7 +99,7 @@ func (rr *Router) changeOnce(ctx context.Context, c *Call, key, hash string, app
 	}
 	if err != nil {
 		if _, is := errors.AsType[*apierr.Error](err); doubt != nil && !is {
-			return Answer{}, doubt // the repetition does not tell whether the first commit succeeded
+			return Answer{}, doubt // the repetition says nothing about the first commit
 		}
 		return Answer{}, err
 	}
@@ -115,7 +115,8 @@ func (rr *Router) changeOnce(ctx context.Context, c *Call, key, hash string, app
 func final(f *apierr.Error) bool {
 	switch infoOf[f.Code].status {
 	case http.StatusPaymentRequired, http.StatusNotFound, http.StatusConflict:
-		return f.Code != apierr.IdempotencyKeyReused && f.Code != apierr.LimitReached // which passes where one is removed
+		return f.Code != apierr.IdempotencyKeyReused &&
+			f.Code != apierr.LimitReached // which passes where one is removed
 	}
 	return false
 }
@@ -124,7 +125,14 @@ func final(f *apierr.Error) bool {
 // spaces and field order.
 func requestHash(c *Call, d decoded) string {
 	h := sha256.New()
-	_, _ = fmt.Fprintf(h, "%s\n%s\n%s\n%s", c.Request.Method, c.Request.URL.Path, c.Request.URL.Query().Encode(), d.canonical)
+	_, _ = fmt.Fprintf(
+		h,
+		"%s\n%s\n%s\n%s",
+		c.Request.Method,
+		c.Request.URL.Path,
+		c.Request.URL.Query().Encode(),
+		d.canonical,
+	)
 	return hex.EncodeToString(h.Sum(nil))
 }
 
@@ -152,9 +160,12 @@ func (c *Call) open(kept []byte) ([]byte, error) {
 			return body, nil
 		}
 	}
-	return nil, apierr.New(apierr.Conflict,
-		"This Idempotency-Key was used in another session or with another API key. Its response may hold a secret and is shown "+
-			"there only. Use a new key.")
+	return nil, apierr.New(
+		apierr.Conflict,
+		"This Idempotency-Key was used in another session or with another API key. Its response may hold a secret "+
+			"and is shown "+
+			"there only. Use a new key.",
+	)
 }
 
 // sealed reports whether the response may show a secret.

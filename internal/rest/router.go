@@ -132,7 +132,7 @@ func (rr *Router) unknownEndpoint(w http.ResponseWriter, r *http.Request) {
 
 var errUnknownEndpoint = apierr.New(apierr.NotFound, "Unknown endpoint. See /docs.")
 
-// filePolicy lets a page load and call this server only, and nobody frame it: an API key is typed
+// filePolicy lets a page load and call this server only, and no site frame it: an API key is typed
 // into it.
 const filePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

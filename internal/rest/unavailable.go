@@ -37,7 +37,7 @@ func explained(ctx context.Context, c *Call, err error) error {
 	return &apierr.Error{Code: apierr.ServiceUnavailable, Message: message, Cause: err}
 }
 
-// inDoubt is the error where nobody can say whether a change was made. The client is told to retry
+// inDoubt is the error where it is unknown whether a change was made. The client is told to retry
 // only if the request has an Idempotency-Key.
 func inDoubt(c *Call, err error) error {
 	const lost = "The database connection was lost during the commit, and it is unknown whether the change was made. "
