@@ -2,11 +2,11 @@ import { readFileSync } from 'node:fs';
 import react from '@vitejs/plugin-react';
 import { defineConfig, type Plugin, transformWithOxc } from 'vite';
 
-// The server that answers /api while developing; the built dashboard is served by billetd itself.
+// The API server during development. billetd serves the built dashboard itself.
 const server = process.env.BILLET_URL ?? 'http://127.0.0.1:8080';
 const proxy = { '/api': { target: server, ws: true }, '/openapi.json': server, '/docs': server, '/ssh': server };
 
-/** The pages whose scripts boot.js asks for at once, by the first part of their path. */
+/** The pages whose scripts boot.js requests at once, by the first part of their path. */
 const entries: Record<string, string> = {
   signIn: 'src/pages/sign-in/SignIn.tsx',
   offers: 'src/pages/offers/Offers.tsx',
@@ -25,8 +25,8 @@ interface Chunk {
 }
 
 /**
- * Puts boot.js into index.html, with what each page needs, and has the style sheet wait behind the page's skeleton:
- * before it, nothing at all is painted until it has come.
+ * Puts boot.js into index.html, with the files that each page needs, and moves the style sheet behind the page's skeleton:
+ * a style sheet before it would delay the first paint.
  */
 function boot(): Plugin {
   const source = readFileSync(new URL('boot.js', import.meta.url), 'utf8');
@@ -60,7 +60,7 @@ function boot(): Plugin {
         return (
           rest
             .replace('<!-- boot -->', () => `<script>${code.trim()}</script>`)
-            // Behind the skeleton, and before what the theme adds to them.
+            // Behind the skeleton, and before what the theme adds.
             .replace('<!-- styles -->', () => styles.join(''))
         );
       },
@@ -74,15 +74,14 @@ export default defineConfig({
     outDir: '../internal/dashboard/dist',
     emptyOutDir: true,
     target: 'es2022',
-    // Small files stay files: the content security policy allows no scripts or fonts inside of others.
+    // Small files stay files: the content security policy allows no inline scripts or fonts.
     assetsInlineLimit: 0,
-    // Tells the size test which scripts the first page needs.
     manifest: 'manifest.json',
     modulePreload: { polyfill: false },
     rolldownOptions: {
       output: {
-        // Few files: on a slow line each costs a round trip. Everything that a first page shows is in the first three, what
-        // menus, dialogs and forms are made of in another, and each page in one of its own.
+        // Few files, since each costs a round trip. What a first page shows is in the first three, menus and selects are in
+        // "menus", dialogs and forms in "dialogs", and each page has its own.
         codeSplitting: {
           groups: [
             {
@@ -93,17 +92,22 @@ export default defineConfig({
             {
               name: 'first',
               priority: 20,
-              test: /node_modules[\\/](@mantine[\\/](hooks|core[\\/]esm[\\/](core|components[\\/](ActionIcon|Alert|Burger|Button|Checkbox|CloseButton|InlineInput|Input|Loader|Skeleton|Transition|UnstyledButton|VisuallyHidden))[\\/])|@tanstack).*\.m?js$/,
+              test: /node_modules[\\/](@mantine[\\/](hooks|core[\\/]esm[\\/](core|components[\\/](ActionIcon|Alert|Burger|Button|Checkbox|CloseButton|InlineInput|Input|InputBase|Loader|Skeleton|TextInput|Transition|UnstyledButton|VisuallyHidden))[\\/])|@tanstack).*\.m?js$/,
             },
             {
-              name: 'more',
+              name: 'menus',
+              priority: 15,
+              test: /node_modules[\\/]@mantine[\\/]core[\\/]esm[\\/]components[\\/](Combobox|Menu|Popover|Select)[\\/].*\.m?js$/,
+            },
+            {
+              name: 'dialogs',
               priority: 10,
               test: /node_modules[\\/](@mantine|@floating-ui|react-|tabbable|use-|detect-node|get-nonce|aria-hidden).*\.m?js$/,
             },
             {
               name: 'app',
               priority: 5,
-              test: /web[\\/]src[\\/](api|app[\\/](?!Who|Menu|Extras|Leave|Shortcuts)|parts[\\/](?!Confirm|Copy|EmptyState|Chart|Facts|webauthn)).*\.tsx?$/,
+              test: /web[\\/]src[\\/](api|app[\\/](?!AccountMenu|Messages|NavDrawer|ShortcutsDialog)|parts[\\/](?!Chart|ConfirmDialog|Copy|EmptyState|Facts|FormDialog|Pager|RenameDialog|RowMenu|download)).*\.tsx?$/,
             },
           ],
         },

@@ -1,22 +1,23 @@
 import './app/mantine';
+import './app/fonts.css';
 import './app/global.css';
 import { localStorageColorSchemeManager, MantineProvider } from '@mantine/core';
 import { QueryClientProvider } from '@tanstack/react-query';
 import { StrictMode, useLayoutEffect } from 'react';
 import { createRoot } from 'react-dom/client';
 import { onSignInRequired } from './api/client';
-import { key, queryClient } from './api/queries';
+import { mePath, queryClient } from './api/queries';
 import { App } from './app/App';
 import { GuardedRouter } from './app/Router';
 import { cssVariables, theme } from './app/theme';
 
-// A session that ended is nobody's: the guard in App shows the sign-in page and comes back afterwards.
-onSignInRequired(() => queryClient.setQueryData(key.me, null));
+// When a session has ended, the guard in App shows the sign-in page, which returns here.
+onSignInRequired(() => queryClient.setQueryData([mePath], null));
 
-// The key is boot.js's, too.
+// boot.js uses the same key.
 const colorScheme = localStorageColorSchemeManager({ key: 'billet-color-scheme' });
 
-/** Takes index.html's skeleton away in the moment in which there is something else. */
+/** Removes index.html's skeleton as soon as there is something else. */
 function Ready() {
   useLayoutEffect(() => document.getElementById('boot')?.remove(), []);
   return null;

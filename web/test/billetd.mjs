@@ -1,4 +1,4 @@
-// Starts a server of its own for a test, with the simulator and the demo account, and ends it.
+// Starts and stops a server for a test, with the simulator and the demo account.
 
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -20,9 +20,9 @@ function freePort() {
   });
 }
 
-// Simulated machines outlive their server on purpose; a test's must not outlive the test. Their records lie at one depth,
-// machines/PROVIDER/DEPLOYMENT/node*/state.json. Nothing below is looked into: a machine's disk has links that lead to
-// the host's own directories.
+// Simulated machines outlive their server on purpose, but not the test. Their records are at one depth,
+// machines/PROVIDER/DEPLOYMENT/node*/state.json. Nothing below is read: a machine's disk has links to the host's own
+// directories.
 function endMachines(data) {
   const folders = (path) =>
     existsSync(path)
@@ -39,7 +39,7 @@ function endMachines(data) {
         try {
           if (pid > 0) process.kill(pid, 'SIGKILL');
         } catch {
-          // It has ended already.
+          // The machine has already ended.
         }
       }
 }
@@ -111,7 +111,7 @@ export async function startBilletd(flags = []) {
         });
         tool.on('exit', (code) => (code === 0 ? done(out) : fail(new Error(`billetd ${args.join(' ')}: ${out}`))));
       }),
-    /** Ends the server, and starts it again later, on the same data and port. */
+    /** Stop the server and start it again on the same data and port. */
     end,
     start,
     stop: async () => {

@@ -1,4 +1,4 @@
-// A browser for tests: Debian's chromium, or the one that CHROMIUM names. What no page may do fails the test that saw it.
+// A browser for tests: Debian's chromium, or the one that CHROMIUM names.
 
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -9,7 +9,7 @@ const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/
 
 export function launch() {
   return chromium.launch({
-    // Whoever launches it ends it, with the server; see ending.
+    // The test closes it together with the server; see ending.
     handleSIGINT: false,
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     args: [
@@ -23,7 +23,7 @@ export function launch() {
   });
 }
 
-/** Has an interrupted test end what it has started. */
+/** Closes what an interrupted test has started. */
 export function ending(...ends) {
   process.once('SIGINT', async () => {
     for (const end of ends) await end().catch(() => {});
@@ -47,18 +47,18 @@ export function watch(page, host, { allow = () => false } = {}) {
   return faults;
 }
 
-/** What axe-core finds on the page as it is now: one line for each issue and element. */
+/** The issues that axe-core finds on the page: one line for each issue and element. */
 export async function axe(page) {
   const found = await issues(page);
   if (found.length === 0) return found;
-  // A page that is being drawn is neither what it was nor what it will be; what stays counts.
+  // Issues during a render are transient; those that stay count.
   await pause(500);
   const again = await issues(page);
   return found.filter((f) => again.includes(f));
 }
 
 async function issues(page) {
-  // Evaluated by the debugger, so that the page's own policy on scripts stays as it is.
+  // Evaluated by the debugger, so that the page's content security policy stays in force.
   await page.evaluate(axeSource);
   const { violations } = await page.evaluate(() =>
     axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }),

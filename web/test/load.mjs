@@ -1,12 +1,12 @@
-// The first load over a slow line: what is painted before any script, how much is loaded, and nothing twice.
-// With MEASURE=1 it also measures the times at 400 kbit/s and 400 ms.
+// The first load over a slow line: what is painted before any script, how much is loaded, and nothing twice. With
+// MEASURE=1 it also measures the times at 400 kbit/s and 400 ms.
 
 import assert from 'node:assert/strict';
 import { startBilletd } from './billetd.mjs';
 import { ending, launch } from './browser.mjs';
 import { part, phone, visitorsOf } from './visit.mjs';
 
-/** Of everything that the offers need, as it goes over the wire. */
+/** Everything that the offers page needs, as transferred. */
 const mostBytes = 260_000;
 const mostRequests = 32;
 
@@ -19,7 +19,7 @@ ending(
 const visitors = visitorsOf(browser, server);
 const { page, context, faults } = await visitors.open();
 
-/** Loads the offers in a fresh page without a cache; answers what went over the wire until they are there. */
+/** Loads the offers in a fresh page without a cache and returns what was transferred until they are there. */
 async function firstLoad(state, conditions) {
   const fresh = await visitors.open({ storageState: state });
   const debug = await fresh.context.newCDPSession(fresh.page);
@@ -76,7 +76,7 @@ try {
       ['dark', phone],
     ]) {
       const bare = await visitors.open({ storageState: state, colorScheme: scheme, viewport });
-      // Nothing else ever comes.
+      // Nothing else ever arrives.
       await bare.page.route(/\/(assets|api)\//, () => {});
       await bare.page.goto('/offers', { waitUntil: 'commit' });
       await bare.page.locator('.boot-main i').first().waitFor();
@@ -90,9 +90,9 @@ try {
     }
   });
 
-  await part('the first load is small, and asks for nothing twice', async () => {
+  await part('the first load is small and requests nothing twice', async () => {
     const { bytes, sizes, sent } = await firstLoad(state);
-    // What it is made of, the largest first.
+    // The largest files first.
     const largest = sizes.sort(([a], [b]) => b - a).slice(0, process.env.MEASURE ? 50 : 6);
     for (const [size, name] of largest) console.log(`   ${(size / 1000).toFixed(1)} kB ${name}`);
     const own = sent.filter((u) => u.protocol.startsWith('http'));
@@ -100,8 +100,7 @@ try {
     assert.ok(bytes > 100_000 && bytes < mostBytes, `${bytes} bytes`);
     assert.ok(own.length < mostRequests, `${own.length} requests`);
     const seen = own.map((u) => u.pathname + u.search);
-    // A style that was asked for early comes from the cache; the wallet is asked again once the event stream is open, since
-    // what happened before that was not told.
+    // A style that was preloaded comes from the cache. The wallet is read again once the event stream is open.
     const twice = seen.filter((u, i) => seen.indexOf(u) !== i && !u.endsWith('.css') && !u.endsWith('/wallet'));
     assert.deepEqual(twice, []);
     // The theme's colors come after the styles of the components.
@@ -115,20 +114,20 @@ try {
       '/api/v1/inventory/wallet',
       '/api/v1/inventory/offers?available=true&page=1&limit=100',
     ])
-      assert.ok(seen.includes(early), `${early} is not asked for`);
-    // The data does not wait for the scripts: it is asked for before the last of them.
+      assert.ok(seen.includes(early), `${early} is not requested`);
+    // The data does not wait for the scripts: it is requested before the last of them.
     const lastScript = seen.findLastIndex((u) => u.endsWith('.js'));
     assert.ok(seen.findIndex((u) => u.includes('/offers?')) < lastScript, 'the offers wait for the scripts');
   });
 
-  await part('nobody who is signed out is asked about', async () => {
+  await part('without a session, nothing is requested', async () => {
     const out = await visitors.open();
-    const asked = [];
-    out.page.on('request', (r) => asked.push(new URL(r.url()).pathname));
+    const requested = [];
+    out.page.on('request', (r) => requested.push(new URL(r.url()).pathname));
     await out.page.goto('/offers');
     await out.page.getByRole('heading', { name: 'Sign in' }).waitFor();
-    assert.equal(asked.filter((p) => p === '/api/v1/account/me').length, 1);
-    assert.ok(!asked.includes('/api/v1/inventory/wallet'), 'the wallet of nobody');
+    assert.equal(requested.filter((p) => p === '/api/v1/account/me').length, 1);
+    assert.ok(!requested.includes('/api/v1/inventory/wallet'), 'the wallet is requested without a session');
     await out.context.close();
   });
 

@@ -1,5 +1,5 @@
-// What the pages say, at 390 and at 1440 pixels, in a browser that prefers German: durations, dates, figures with units,
-// long lists, a provider that is down, and an account that is past due.
+// The texts of the pages at 390 and 1440 pixels, in a browser that prefers German: durations, dates, figures with units,
+// long lists, a provider that is down, and a past-due account.
 
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
@@ -24,7 +24,7 @@ const shot = async (name) =>
 const banner = page.locator('.banner');
 const notice = page.locator('.notice');
 
-/** What reads wrongly in a page's text: clock times without AM or PM, doubled marks, other locales' dates. */
+/** Wrong texts of a page: clock times without AM or PM, doubled punctuation, other locales' dates, banned words. */
 async function misread() {
   const text = await page.evaluate(() => {
     const copy = document.querySelector('#root').cloneNode(true);
@@ -44,7 +44,8 @@ async function misread() {
       'a German date or number',
       /(?<![\d.])\d{1,2}\.(?:\d{1,2}\.\d{4}| ?(?:Jan|Feb|Mär|Apr|Mai|Jun|Jul|Aug|Sep|Okt|Nov|Dez))|\d,\d\d\s?[$€]/g,
     ],
-    ['a value that is none', /\bundefined\b|\bNaN\b|\[object/g],
+    ['a missing value', /\bundefined\b|\bNaN\b|\[object/g],
+    ['a banned word', /\b(?:somebody|nobody|whoever|e-mail|colours?|to be had|anew|for ever)\b/gi],
   ])
     for (const m of text.matchAll(pattern))
       found.push(`${what}: …${text.slice(Math.max(0, m.index - 30), m.index + 20)}…`);
@@ -64,7 +65,7 @@ try {
   await server.run('sim', 'fault', 'clear');
   await visitors.signedIn(context);
 
-  await part('every page reads well at 390 and at 1440 pixels', async () => {
+  await part('every page has correct texts at 390 and 1440 pixels', async () => {
     const pages = {
       offers: '/offers',
       'offers-all': '/offers?available=all',
@@ -103,17 +104,17 @@ try {
     }
   });
 
-  await part('a deployment that never ran has no runtime, and its end one full stop', async () => {
+  await part('a deployment that never ran has no uptime, and its reason one full stop', async () => {
     await page.setViewportSize(wide);
     await page.goto('/deployments');
     const row = page.getByRole('row').filter({ hasText: 'never-ran' });
     await row.getByText('failed').waitFor();
     const heads = await page.getByRole('columnheader').allTextContents();
     const cells = await row.getByRole('cell').allTextContents();
-    assert.equal(cells[heads.findIndex((h) => h.startsWith('Runtime'))], '–');
+    assert.equal(cells[heads.findIndex((h) => h.startsWith('Uptime'))], '–');
     await page.goto(`/deployments/${soldOut.id}`);
     const alert = page.getByRole('alert').first();
-    assert.match((await alert.textContent()) ?? '', /[^.]\. You were not charged/);
+    assert.match((await alert.textContent()) ?? '', /[^.]\. You weren't charged/);
   });
 
   await part('durations have units', async () => {
@@ -131,7 +132,7 @@ try {
     await page.getByRole('button', { name: 'Terminate', exact: true }).click();
     await page.getByRole('button', { name: /^Terminate in 2\d min$/ }).waitFor();
     assert.deepEqual(await misread(), []);
-    await page.getByRole('button', { name: 'Keep it' }).click();
+    await page.getByRole('button', { name: 'Cancel' }).click();
   });
 
   await part('phone cards name their figures', async () => {
@@ -139,18 +140,18 @@ try {
     await page.goto('/offers');
     const card = page.getByRole('list', { name: 'Offers' }).getByRole('listitem').first();
     const text = ((await card.innerText()) ?? '').replaceAll('\u00a0', ' ');
-    assert.match(text, /\$[\d,.]+ \/h\n/);
-    for (const figure of [/\/h per GPU/, /GB GPU memory/, /vCPUs/, /[GT]B memory/, /[GT]B storage/])
+    assert.match(text, /\$[\d,.]+\/hr\n/);
+    for (const figure of [/\/hr per GPU/, /GB GPU memory/, /vCPUs/, /[GT]B memory/, /[GT]B storage/])
       assert.match(text, figure);
     const cut = await card.evaluate(
       (e) => [...e.querySelectorAll('.truncate')].filter((t) => t.scrollWidth > t.clientWidth).length,
     );
     assert.equal(cut, 0, `${cut} lines of the card are cut off`);
     await page.goto('/wallet');
-    await page.getByRole('list', { name: 'Statement' }).getByText('Available:').first().waitFor();
+    await page.getByRole('list', { name: 'Transactions' }).getByText('Available:').first().waitFor();
   });
 
-  await part('what was spent by deployment stays short, and labels under the chart do not overlap', async () => {
+  await part('spending by deployment stays short, and labels under the chart do not overlap', async () => {
     await page.route('**/wallet/usage?*groupBy=deployment*', async (route) => {
       const answer = await (await route.fetch()).json();
       answer.data.groups = Array.from({ length: 122 }, (_, i) => ({
@@ -173,9 +174,9 @@ try {
         return boxes.filter((b, i) => (i > 0 && b.left < boxes[i - 1].right) || b.right > plot.right + 1).length;
       });
       assert.equal(overlaps, 0, `at ${viewport.width}`);
-      await page.getByText('Deployment', { exact: true }).click();
+      await page.getByRole('radiogroup', { name: 'Group by' }).getByText('Deployment', { exact: true }).click();
       await page.getByText('112 others').waitFor();
-      const spending = page.getByRole('region', { name: /^Spent in/ });
+      const spending = page.getByRole('region', { name: /^Last \d+ days/ });
       assert.ok(((await spending.boundingBox())?.height ?? 9999) < 900, `at ${viewport.width}`);
       await shot('wallet-by-deployment');
       await page.getByRole('button', { name: 'Show all 122' }).click();
@@ -185,28 +186,28 @@ try {
     await page.unroute('**/wallet/usage?*groupBy=deployment*');
   });
 
-  await part('a provider that is down is told where it matters', async () => {
+  await part('a provider that is down is shown where it matters', async () => {
     await server.run('sim', 'fault', 'add', 'unavailable', '--provider', 'northgrid');
     await server.run('sim', 'advance', '30m');
     await page.goto('/offers');
-    await notice.filter({ hasText: 'is not answering' }).waitFor({ timeout: 60_000 });
+    await notice.filter({ hasText: 'is not responding' }).waitFor({ timeout: 60_000 });
     await clean(page, 'an outage on the offers');
     await shot('outage-offers');
     await page.goto('/offers?provider=northgrid');
     await notice.waitFor();
     await page.goto('/offers?provider=northgrid&search=nothing-like-it');
     await notice.waitFor();
-    await page.getByRole('heading', { name: /No offers match while .* is not answering/ }).waitFor();
+    await page.getByRole('heading', { name: /No offers match while .* is not responding/ }).waitFor();
     await shot('outage-none');
     await page.goto('/offers?provider=voltage-park');
     await page.getByRole('table', { name: 'Offers' }).waitFor();
     await pause(300);
     assert.equal(await notice.count(), 0, 'a notice where it does not matter');
     await page.goto('/deployments');
-    await notice.filter({ hasText: 'Deployments there' }).waitFor();
+    await notice.filter({ hasText: 'Machines there' }).waitFor();
     await shot('outage-deployments');
     await page.getByRole('link', { name: 'notebook' }).click();
-    await notice.filter({ hasText: 'The machine itself may be working' }).waitFor();
+    await notice.filter({ hasText: 'The machine may be running' }).waitFor();
     await clean(page, 'an outage on a deployment');
     await shot('outage-detail');
     await page.goto(`/deployments/${made.running}`);
@@ -217,7 +218,7 @@ try {
     await server.run('sim', 'advance', '5m');
   });
 
-  await part('a past-due account is told what is true, at each moment', async () => {
+  await part('a past-due account sees the right notice at each moment', async () => {
     // The demo account's owner runs the cloud as well; a tenant does not.
     await page.route('**/api/v1/account/me', async (route) => {
       const response = await route.fetch();
@@ -235,9 +236,9 @@ try {
     await banner
       .filter({ hasText: /deployments will be terminated in \d+ min \(.*volumes will be deleted in 6 d/ })
       .waitFor({ timeout: 60_000 });
-    const said = (await page.locator('#root').textContent()) ?? '';
-    assert.match(said, /Ask the operator of this cloud to add credit/);
-    assert.doesNotMatch(said, /billetd /, 'an operator’s command is shown to a tenant');
+    const text = (await page.locator('#root').textContent()) ?? '';
+    assert.match(text, /Contact the operator to add credit/);
+    assert.doesNotMatch(text, /billetd /, 'an operator’s command is shown to a tenant');
     await clean(page, 'past due');
     await shot('past-due');
     await server.run('sim', 'advance', '2h');
@@ -252,7 +253,7 @@ try {
     await server.run('sim', 'advance', '8d');
     await visitors.signedIn(context);
     await page.goto('/wallet');
-    await banner.filter({ hasText: /All volumes were deleted on .*To deploy again/ }).waitFor({ timeout: 60_000 });
+    await banner.filter({ hasText: /All volumes were deleted on .* to deploy again/ }).waitFor({ timeout: 60_000 });
     assert.doesNotMatch((await banner.textContent()) ?? '', /will be/);
     await shot('past-due-over');
     await server.run('wallet', 'credit', '--account', account.id, '--amount', '9000');

@@ -1,4 +1,4 @@
-// Something to look at: keys, volumes, and deployments in several states, made over the API with the demo key.
+// Test data: keys, volumes, and deployments in several states, created with the demo API key.
 
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';

@@ -1,4 +1,4 @@
-// The web terminal as people use it: full-screen programs, copy and paste, leaving, and a network that freezes.
+// The web terminal: full-screen programs, copy and paste, leaving, and a network that freezes.
 
 import assert from 'node:assert/strict';
 import { connect, createServer } from 'node:net';
@@ -8,7 +8,7 @@ import { ending, launch } from './browser.mjs';
 import { apiOf, makeKey } from './seed.mjs';
 import { part, visitorsOf } from './visit.mjs';
 
-/** A way to the server that can freeze: connections stay open, and nothing passes on those that there are. */
+/** A proxy that can freeze: its open connections stay open, and nothing passes on them. */
 async function freezable(port) {
   const pairs = new Set();
   const proxy = createServer((near) => {
@@ -69,7 +69,7 @@ const type = async (text) => {
   await page.locator('.console-rows textarea').focus();
   await page.keyboard.type(text);
 };
-/** Where a text stands on the screen. */
+/** The position of a text on the screen. */
 const find = (text) =>
   page.evaluate((t) => {
     const row = [...document.querySelectorAll('.console-rows .xterm-rows > div')].find((r) =>
@@ -95,7 +95,7 @@ try {
   await page.getByRole('link', { name: 'terminal-run' }).click();
   await page.getByRole('tab', { name: 'Terminal' }).click();
   await page.getByRole('textbox', { name: 'Private key' }).fill(key.privateKey);
-  await page.getByRole('button', { name: 'Open the terminal' }).click();
+  await page.getByRole('button', { name: 'Open terminal' }).click();
   await status.filter({ hasText: 'Connected' }).waitFor({ timeout: 60_000 });
 
   await part('the last row of a full-screen program is visible at every size', async () => {
@@ -169,7 +169,7 @@ try {
       });
       assert.equal((await clipboard()).trim(), `${word}-ok`, keys);
     }
-    // Without a selection it interrupts.
+    // Without a selection, Ctrl+C interrupts.
     await type('sleep 300; echo slept\n');
     await page.keyboard.press('Control+C');
     await shows('^C');
@@ -196,7 +196,7 @@ try {
     for (const [how, leave] of Object.entries(leaves)) {
       await leave();
       await question.waitFor();
-      assert.match((await question.textContent()) ?? '', /running in the terminal on terminal-run/, how);
+      assert.match((await question.textContent()) ?? '', /A program is running in the terminal on terminal-run/, how);
       await question.getByRole('button', { name: 'Cancel' }).click();
       await question.waitFor({ state: 'hidden' });
       assert.equal(page.url(), here, how);
@@ -220,19 +220,19 @@ try {
     await status.filter({ hasText: 'Connected' }).waitFor({ timeout: 60_000 });
   });
 
-  await part('a frozen network is said within 15 s, and the terminal connects again', async () => {
+  await part('a frozen network is reported within 15 s, and the terminal reconnects', async () => {
     await type("PS1='ready# '; clear; echo $$ >/tmp/old-shell\n");
     await shows('ready# ');
     const frozen = Date.now();
     line.freeze();
     await status.filter({ hasText: 'Connection lost' }).waitFor({ timeout: 25_000 });
-    const said = (Date.now() - frozen) / 1000;
-    console.log(`   said after ${said.toFixed(1)} s`);
-    assert.ok(said < 15, `said after ${said} s`);
+    const reported = (Date.now() - frozen) / 1000;
+    console.log(`   reported after ${reported.toFixed(1)} s`);
+    assert.ok(reported < 15, `reported after ${reported} s`);
     await status.filter({ hasText: 'Connected' }).waitFor({ timeout: 30_000 });
-    console.log(`   connected again after ${((Date.now() - frozen) / 1000).toFixed(1)} s`);
+    console.log(`   reconnected after ${((Date.now() - frozen) / 1000).toFixed(1)} s`);
     await shows('This is a new shell');
-    // The server has ended the dead one, and with it what ran in it.
+    // The server has closed the frozen session and ended its programs.
     await type('while kill -0 $(cat /tmp/old-shell) 2>/dev/null; do sleep 0.5; done; echo old-shell-$((40+2))\n');
     await shows('old-shell-42');
     console.log(`   the old shell ended within ${((Date.now() - frozen) / 1000).toFixed(1)} s`);

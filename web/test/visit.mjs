@@ -1,4 +1,4 @@
-// What the browser tests share: a visitor with a page that is watched, signing in, and a page at rest that axe accepts.
+// Shared by the browser tests: a watched page, signing in, and the checks of a page at rest.
 
 import assert from 'node:assert/strict';
 import { axe, watch } from './browser.mjs';
@@ -6,12 +6,12 @@ import { axe, watch } from './browser.mjs';
 export const wide = { width: 1440, height: 900 };
 export const phone = { width: 390, height: 844 };
 
-// A call that tells that nobody is signed in, or that a role may not, is an answer; the browser logs it all the same.
+// A refusal without a session is expected; the browser logs it all the same.
 export const expected = [/\/account\/me$/];
 
 export function visitorsOf(browser, server, url = server.url) {
   const visitors = {
-    /** Addresses whose refusal is no fault just now. */
+    /** Paths whose refusal is expected at present. */
     allowed: expected,
     open: async (options = {}) => {
       const context = await browser.newContext({ baseURL: url, viewport: wide, reducedMotion: 'reduce', ...options });
@@ -45,7 +45,7 @@ export async function atRest(page) {
   await page.waitForFunction(() => !document.querySelector('[aria-busy=true]'));
 }
 
-/** The page is at rest, axe has nothing to say about it, and it does not scroll sideways. */
+/** Asserts that the page at rest has no axe issues and does not scroll sideways. */
 export async function clean(page, where) {
   await atRest(page);
   assert.deepEqual(await axe(page), [], `axe on ${where}`);

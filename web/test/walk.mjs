@@ -1,5 +1,5 @@
-// Walks through the dashboard as its people do, in a real browser against the real server: BILLETD names the binary.
-// Ends with a line "ok" for each part, or with what went wrong.
+// Uses the dashboard as its users do, in a real browser against a real server (BILLETD names the binary). Prints a line
+// "ok" for each part, or the failure.
 
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
@@ -24,7 +24,7 @@ const key = makeKey();
 const visitors = visitorsOf(browser, server);
 const { open } = visitors;
 
-/** What an authenticator app shows for the secret now (RFC 6238). */
+/** The current code of an authenticator app for the secret (RFC 6238). */
 function code(secret) {
   const bits = [...secret.replace(/[\s=]/g, '')].map((c) =>
     'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(c).toString(2).padStart(5, '0'),
@@ -38,7 +38,7 @@ function code(secret) {
 }
 
 async function signIn(page, email = server.demo.email, password = server.demo.password) {
-  await page.getByLabel('E-mail').fill(email);
+  await page.getByLabel('Email').fill(email);
   await page.locator('input[name=password]').fill(password);
   await page.getByRole('button', { name: 'Sign in', exact: true }).click();
 }
@@ -100,14 +100,14 @@ try {
     }
   });
 
-  await part('a key made under Settings → API Keys works with curl', async () => {
-    await page.getByRole('link', { name: 'API Keys' }).click();
-    await page.getByRole('button', { name: 'Create a key' }).click();
-    const dialog = page.getByRole('dialog', { name: 'Create a key' });
+  await part('an API key created in the dashboard works with curl', async () => {
+    await page.getByRole('link', { name: 'API keys' }).click();
+    await page.getByRole('button', { name: 'Create API key' }).click();
+    const dialog = page.getByRole('dialog', { name: 'Create API key' });
     await dialog.getByLabel('Name').fill('walk');
-    assert.deepEqual(await axe(page), [], 'axe on the key dialogue');
-    await dialog.getByRole('button', { name: 'Create key' }).click();
-    const shown = page.getByRole('dialog', { name: 'walk is ready' });
+    assert.deepEqual(await axe(page), [], 'axe on the key dialog');
+    await dialog.getByRole('button', { name: 'Create API key' }).click();
+    const shown = page.getByRole('dialog', { name: 'API key walk created' });
     await shown.getByRole('button', { name: 'Copy API key' }).click();
     const secret = await page.evaluate(() => navigator.clipboard.readText());
     assert.match(secret, /^pk_live_\w{40,}$/);
@@ -116,12 +116,12 @@ try {
       headers: { Authorization: `Bearer ${secret}` },
     });
     assert.equal(answer.status, 200);
-    await shown.getByRole('button', { name: 'I have it' }).click();
+    await shown.getByRole('button', { name: "Done, I've saved it" }).click();
     await page.getByRole('cell', { name: 'walk' }).first().waitFor();
     assert.ok(!(await page.content()).includes(secret), 'the key is still in the page');
   });
 
-  await part('a webhook is made, its secret shown once, and a test arrives, signed', async () => {
+  await part('a webhook is created, its secret shown once, and a test event arrives, signed', async () => {
     let arrived;
     const arrival = new Promise((done) => {
       arrived = done;
@@ -139,21 +139,21 @@ try {
     await new Promise((done) => address.listen(0, '127.0.0.1', done));
     try {
       await page.getByRole('link', { name: 'Webhooks' }).click();
-      await page.getByRole('button', { name: 'Create a webhook' }).click();
-      const dialog = page.getByRole('dialog', { name: 'Create a webhook' });
+      await page.getByRole('button', { name: 'Create webhook' }).click();
+      const dialog = page.getByRole('dialog', { name: 'Create webhook' });
       await dialog.getByLabel('URL').fill(`http://127.0.0.1:${address.address().port}/hook`);
       await dialog.getByLabel('Description').fill('walk');
-      assert.deepEqual(await axe(page), [], 'axe on the webhook dialogue');
+      assert.deepEqual(await axe(page), [], 'axe on the webhook dialog');
       await dialog.getByRole('button', { name: 'Create webhook' }).click();
-      const shown = page.getByRole('dialog', { name: 'The signing secret' });
-      await shown.getByRole('button', { name: 'Copy Signing secret' }).click();
+      const shown = page.getByRole('dialog', { name: 'Signing secret' });
+      await shown.getByRole('button', { name: 'Copy signing secret' }).click();
       const secret = await page.evaluate(() => navigator.clipboard.readText());
       assert.match(secret, /^whsec_/);
-      await shown.getByRole('button', { name: 'I have it' }).click();
+      await shown.getByRole('button', { name: "Done, I've saved it" }).click();
       await clean(page, 'webhooks');
       assert.ok(!(await page.content()).includes(secret), 'the secret is still in the page');
       await page.getByRole('button', { name: 'Actions for walk' }).click();
-      await page.getByRole('menuitem', { name: 'Send a test' }).click();
+      await page.getByRole('menuitem', { name: 'Send test event' }).click();
       const { headers, body } = await arrival;
       const wanted = createHmac('sha256', Buffer.from(secret.slice('whsec_'.length), 'base64'))
         .update(`${headers['webhook-id']}.${headers['webhook-timestamp']}.${body}`)
@@ -166,7 +166,7 @@ try {
       await page.getByRole('button', { name: 'Actions for walk' }).click();
       await page.getByRole('menuitem', { name: 'Delete' }).click();
       await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
-      await page.getByRole('button', { name: 'Create a webhook' }).waitFor();
+      await page.getByRole('button', { name: 'Create webhook' }).waitFor();
     } finally {
       address.closeAllConnections();
       address.close();
@@ -197,7 +197,7 @@ try {
     await fresh.page.getByText(codes.user_code).waitFor();
     await clean(fresh.page, 'a device authorization on a phone');
     await fresh.page.getByLabel('Name').fill('walk-device');
-    await fresh.page.getByText('Read only', { exact: true }).click();
+    await fresh.page.getByText('Read-only', { exact: true }).click();
     assert.equal((await token(codes)).error, 'authorization_pending');
     await fresh.page.getByRole('button', { name: 'Approve' }).click();
     await fresh.page.getByRole('heading', { name: 'Request approved' }).waitFor();
@@ -215,7 +215,7 @@ try {
     // A code typed by hand, first a wrong one.
     const typed = await post('authorize', {});
     visitors.allowed = [...expected, /device-authorizations\/lookup$/];
-    await page.getByRole('link', { name: 'API Keys' }).click();
+    await page.getByRole('link', { name: 'API keys' }).click();
     await page.getByRole('link', { name: 'Enter it here' }).click();
     await page.getByLabel('Code').fill('bbbbbbbb');
     await page.getByRole('button', { name: 'Continue' }).click();
@@ -229,14 +229,14 @@ try {
     visitors.allowed = expected;
   });
 
-  await part('an SSH key is added, and a private one is not taken', async () => {
+  await part('an SSH key is added, and a private key is refused', async () => {
     await page.getByRole('link', { name: 'SSH keys' }).click();
-    await page.getByRole('button', { name: 'Add a key' }).click();
-    const dialog = page.getByRole('dialog', { name: 'Add a key' });
+    await page.getByRole('button', { name: 'Add SSH key' }).click();
+    const dialog = page.getByRole('dialog', { name: 'Add SSH key' });
     const sent = [];
     page.on('request', (r) => sent.push(r.postData() ?? ''));
     await dialog.getByLabel('Public key').fill(key.privateKey);
-    await dialog.getByText('That is a private key').waitFor();
+    await dialog.getByText('This is a private key').waitFor();
     assert.equal(await dialog.getByLabel('Public key').inputValue(), '');
     assert.ok(!sent.some((body) => body.includes('PRIVATE KEY')), 'a private key was sent');
     visitors.allowed = [...expected, /ssh-keys$/];
@@ -253,13 +253,13 @@ try {
 
   await part('a volume is created', async () => {
     await page.getByRole('link', { name: 'Volumes' }).click();
-    await page.getByRole('button', { name: 'Create a volume' }).click();
-    const dialog = page.getByRole('dialog', { name: 'Create a volume' });
+    await page.getByRole('button', { name: 'Create volume' }).click();
+    const dialog = page.getByRole('dialog', { name: 'Create volume' });
     await dialog.getByLabel('Name').fill('walk-data');
     await dialog.getByRole('combobox', { name: 'Region' }).click();
     await page.getByRole('option', { name: /Dallas 5/ }).click();
     await dialog.getByText('$0.055').waitFor();
-    await dialog.getByRole('button', { name: 'Create', exact: true }).click();
+    await dialog.getByRole('button', { name: 'Create volume' }).click();
     await page.getByRole('table', { name: 'Volumes' }).getByText('available').waitFor();
   });
 
@@ -274,25 +274,25 @@ try {
     await clean(page, 'deploy');
     await page.getByLabel('Name').fill('');
     await page.getByRole('button', { name: 'Deploy', exact: true }).click();
-    await page.getByText('Give it a name.').waitFor();
+    await page.getByText('Enter a name.').waitFor();
     await page.getByLabel('Name').fill('walk-run');
-    // What was typed outlives a reload.
+    // The input outlives a reload.
     await page.getByLabel('cloud-init').fill('#cloud-config\nruncmd: [echo hi]\n');
     await page.reload();
     assert.equal(await page.getByLabel('Name').inputValue(), 'walk-run');
-    await page.getByText('The same as curl').click();
+    await page.getByText('Deploy with the API (curl)').click();
     await page.getByText('"name": "walk-run"').waitFor();
     await page.getByLabel('cloud-init').fill('');
     await page.getByRole('button', { name: 'Deploy', exact: true }).click();
     await page.getByRole('heading', { name: 'walk-run' }).waitFor();
     await page
-      .getByText('On its way')
+      .getByText('Deployment progress')
       .or(page.getByText('Connect', { exact: true }))
       .first()
       .waitFor();
   });
 
-  await part('it becomes running before one’s eyes', async () => {
+  await part('the page follows until it runs', async () => {
     await page.locator('.page-head .status').filter({ hasText: 'running' }).waitFor({ timeout: 60_000 });
     await page.getByText('ssh root@').first().waitFor();
     await clean(page, 'a running deployment');
@@ -305,13 +305,13 @@ try {
   await part('nvidia-smi in the web terminal', async () => {
     await page.getByRole('tab', { name: 'Terminal' }).click();
     await page.getByRole('textbox', { name: 'Private key' }).fill(makeKey().privateKey);
-    await page.getByRole('button', { name: 'Open the terminal' }).click();
+    await page.getByRole('button', { name: 'Open terminal' }).click();
     await page.getByText('SIGN_IN_REFUSED').waitFor({ timeout: 60_000 });
     const sent = [];
     page.on('request', (r) => sent.push(r.postData() ?? ''));
     page.on('websocket', (w) => w.on('framesent', (f) => sent.push(String(f.payload))));
     await page.getByRole('textbox', { name: 'Private key' }).fill(key.privateKey);
-    await page.getByRole('button', { name: 'Open the terminal' }).click();
+    await page.getByRole('button', { name: 'Open terminal' }).click();
     await page.getByRole('status').filter({ hasText: 'Connected' }).waitFor({ timeout: 60_000 });
     await page.locator('.console-rows textarea').focus();
     await page.keyboard.type('nvidia-smi\n');
@@ -326,13 +326,13 @@ try {
     assert.equal(
       await page.evaluate(() => document.activeElement?.getAttribute('role')),
       'tab',
-      'no way out by keyboard',
+      'the terminal cannot be left by keyboard',
     );
   });
 
   await part('a volume is attached', async () => {
     await page.getByRole('tab', { name: 'Overview' }).click();
-    await page.getByRole('combobox', { name: 'Attach a volume' }).click();
+    await page.getByRole('combobox', { name: 'Attach volume' }).click();
     await page.getByRole('option', { name: /walk-data/ }).click();
     await page.getByRole('button', { name: 'Attach', exact: true }).click();
     await page.getByText('/mnt/').waitFor({ timeout: 30_000 });
@@ -349,9 +349,9 @@ try {
       (await dialog.getByRole('button', { name: /^Terminate in / }).textContent()) ?? '',
       /^Terminate in 2[345] min$/,
     );
-    assert.deepEqual(await axe(page), [], 'axe on the terminate dialogue');
+    assert.deepEqual(await axe(page), [], 'axe on the terminate dialog');
     assert.equal(await dialog.getByRole('button', { name: 'Terminate now' }).count(), 0);
-    await dialog.getByRole('button', { name: 'Keep it' }).click();
+    await dialog.getByRole('button', { name: 'Cancel' }).click();
     const id = page.url().split('/').at(-1);
     const refused = await page.request.delete(`/api/v1/inventory/deployments/${id}`, {
       headers: { 'Sec-Fetch-Site': 'same-origin' },
@@ -360,18 +360,22 @@ try {
   });
 
   let id = '';
-  await part('time travels; terminate; the refund is there', async () => {
+  await part('after the clock advances, termination refunds', async () => {
     await server.run('sim', 'advance', '26m');
     id = page.url().split('/').at(-1) ?? '';
     await page.reload();
     await page.getByRole('button', { name: 'Terminate', exact: true }).click();
     const dialog = page.getByRole('dialog', { name: 'Terminate walk-run?' });
-    await dialog.getByText('Refund now').waitFor();
+    await dialog.getByText('Refund', { exact: true }).waitFor();
     await dialog.getByRole('button', { name: 'Terminate now' }).click();
     await page.locator('.page-head .status').filter({ hasText: 'terminated' }).waitFor({ timeout: 60_000 });
     await clean(page, 'an ended deployment');
-    await page.getByRole('link', { name: 'Its lines on the statement' }).click();
-    const row = page.getByRole('table', { name: 'Statement' }).getByRole('row').filter({ hasText: 'refund' }).first();
+    await page.getByRole('link', { name: 'View transactions' }).click();
+    const row = page
+      .getByRole('table', { name: 'Transactions' })
+      .getByRole('row')
+      .filter({ hasText: 'Refund' })
+      .first();
     await row.waitFor();
     const api = async (path) =>
       (await (await fetch(server.url + path, { headers: { Authorization: `Bearer ${server.demo.apiKey}` } })).json())
@@ -379,14 +383,17 @@ try {
     const [refund] = await api(`/api/v1/inventory/wallet/transactions?type=refund&deploymentId=${id}`);
     assert.ok(refund.amount > 0 && refund.amount < 35.76, `a refund of ${refund.amount}`);
     const shown = ((await row.textContent()) ?? '').replaceAll(',', '');
-    assert.ok(shown.includes(`+$${refund.amount}`), `${refund.amount} is not in: ${shown}`);
+    assert.ok(shown.includes(`+$${refund.amount.toFixed(2)}`), `${refund.amount} is not in: ${shown}`);
+    // The exact amount is shown on hover.
+    const exact = row.locator('.amount [title]');
+    if ((refund.amount * 100) % 1) assert.equal(await exact.getAttribute('title'), `+$${refund.amount}`);
     await clean(page, 'the wallet');
-    const csv = page.getByRole('link', { name: 'CSV' });
+    const csv = page.getByRole('link', { name: 'Export CSV' });
     const [download] = await Promise.all([page.waitForEvent('download'), csv.click()]);
     assert.match(readFileSync(await download.path(), 'utf8'), new RegExp(`refund.*${refund.amount}`));
   });
 
-  await part('an ended session comes back to where it was', async () => {
+  await part('after an ended session, sign-in returns to the page', async () => {
     await page.goto('/deploy/off_abc123');
     await page.getByLabel('Name').fill('kept-name');
     const cookies = await context.cookies();
@@ -402,34 +409,34 @@ try {
     visitors.allowed = expected;
   });
 
-  await part('the API fails, and what was there stays', async () => {
+  await part('the API fails, and the page keeps its data', async () => {
     await page.goto('/deployments');
     await page.getByText('walk-run').first().waitFor();
     visitors.allowed = [/^\/api\//];
     await server.end();
-    const banner = page.getByRole('alert').filter({ hasText: 'The API is not answering' });
+    const banner = page.getByRole('alert').filter({ hasText: 'The API is not responding' });
     await banner.waitFor({ timeout: 60_000 });
     await page.getByText('walk-run').first().waitFor();
     assert.deepEqual(await axe(page), [], 'axe on the banner');
     await server.start();
     await banner
-      .getByRole('button', { name: 'Try again' })
+      .getByRole('button', { name: 'Retry' })
       .click({ timeout: 5000 })
       .catch(() => {});
     await banner.waitFor({ state: 'hidden' });
     visitors.allowed = expected;
   });
 
-  await part('a viewer is offered nothing to change, and is refused', async () => {
+  await part('a viewer sees nothing to change, and is refused', async () => {
     await page.goto('/settings/members');
-    await page.getByRole('button', { name: 'Invite somebody' }).click();
-    const dialog = page.getByRole('dialog', { name: 'Invite somebody' });
-    await dialog.getByLabel('E-mail').fill('viewer@billet.test');
+    await page.getByRole('button', { name: 'Invite member' }).click();
+    const dialog = page.getByRole('dialog', { name: 'Invite member' });
+    await dialog.getByLabel('Email').fill('viewer@billet.test');
     await dialog.getByRole('radio', { name: 'viewer' }).check();
-    await dialog.getByRole('button', { name: 'Make the link' }).click();
-    const ready = page.getByRole('dialog', { name: 'The invitation is ready' });
+    await dialog.getByRole('button', { name: 'Create invite link' }).click();
+    const ready = page.getByRole('dialog', { name: 'Invite link created' });
     const link = (await ready.locator('code').textContent()) ?? '';
-    await ready.getByRole('button', { name: 'Done' }).click();
+    await ready.getByRole('button', { name: "Done, I've saved it" }).click();
 
     const other = await open();
     await other.page.goto(new URL(link).pathname + new URL(link).hash);
@@ -446,11 +453,11 @@ try {
         .count(),
       0,
     );
-    assert.equal(await other.page.getByRole('link', { name: 'API Keys' }).count(), 0);
+    assert.equal(await other.page.getByRole('link', { name: 'API keys' }).count(), 0);
     assert.equal(await other.page.getByRole('link', { name: 'Operator' }).count(), 0);
     await other.page.goto('/deploy/off_abc123');
-    await other.page.getByRole('heading', { name: 'Your role does not open this page' }).waitFor();
-    await clean(other.page, 'a page that a role does not open');
+    await other.page.getByRole('heading', { name: 'No access to this page' }).waitFor();
+    await clean(other.page, 'a page without access');
     visitors.allowed = [...expected, /ssh-keys/];
     const refused = await other.page.request.post('/api/v1/inventory/ssh-keys', {
       data: { name: 'no', publicKey: key.publicKey },
@@ -487,7 +494,7 @@ try {
       await small.page.goto(path);
       await clean(small.page, `${path} on a phone`);
     }
-    await small.page.getByRole('button', { name: 'Open the menu' }).tap();
+    await small.page.getByRole('button', { name: 'Open menu' }).tap();
     await small.page.getByRole('dialog').getByRole('link', { name: 'Offers' }).tap();
     await small.page.getByRole('list', { name: 'Offers' }).waitFor();
     assert.deepEqual(small.faults, []);
@@ -499,13 +506,13 @@ try {
     await page.getByRole('button', { name: 'Set up' }).click();
     const totp = page.getByRole('region', { name: /^Authenticator app/ });
     const secret = (await totp.locator('code').textContent()) ?? '';
-    await totp.getByLabel('Code that the app shows').fill(code(secret));
-    await totp.getByRole('button', { name: 'Switch on' }).click();
-    await totp.getByText('Keep these recovery codes').waitFor();
+    await totp.getByLabel('Code from the app').fill(code(secret));
+    await totp.getByRole('button', { name: 'Turn on' }).click();
+    await totp.getByText('Save your recovery codes').waitFor();
     const recovery = ((await totp.locator('pre').textContent()) ?? '').split('\n');
     assert.equal(recovery.length, 10);
     await clean(page, 'recovery codes');
-    await totp.getByRole('button', { name: 'I have them' }).click();
+    await totp.getByRole('button', { name: "Done, I've saved them" }).click();
 
     const debug = await context.newCDPSession(page);
     await debug.send('WebAuthn.enable');
@@ -513,35 +520,35 @@ try {
     await debug.send('WebAuthn.addVirtualAuthenticator', {
       options: { ...options, isUserVerified: true, automaticPresenceSimulation: true },
     });
-    await page.getByRole('button', { name: 'Add a passkey' }).click();
+    await page.getByRole('button', { name: 'Add passkey' }).click();
     await page.getByRole('dialog').getByLabel('Name').fill('this machine');
     await page.getByRole('dialog').getByRole('button', { name: 'Continue' }).click();
     await page.getByRole('region', { name: 'Passkeys' }).getByText('this machine', { exact: true }).waitFor();
 
-    const leave = async () => {
+    const signOut = async () => {
       await page.getByRole('button', { name: /: menu$/ }).click();
       await page.getByRole('menuitem', { name: 'Sign out' }).click();
       await page.getByRole('heading', { name: 'Sign in' }).waitFor();
-      assert.equal(new URL(page.url()).search, '', 'who leaves does not want to come back here');
+      assert.equal(new URL(page.url()).search, '', 'sign-out returns to no page');
     };
-    // What the page behind was still asking for when its session ended is refused, too.
+    // Requests of the page that are under way when its session ends are refused too.
     visitors.allowed = [/^\/api\//];
-    await leave();
+    await signOut();
     await signIn(page);
     await page.getByRole('textbox', { name: 'Code' }).fill('000000');
     await page.getByRole('button', { name: 'Continue' }).click();
-    await page.getByRole('alert', { name: 'That code is not the right one' }).waitFor();
+    await page.getByRole('alert', { name: 'Wrong code' }).waitFor();
     await clean(page, 'a wrong code');
     await page.getByRole('textbox', { name: 'Code' }).fill(recovery[0] ?? '');
     await page.getByRole('button', { name: 'Continue' }).click();
     await page.getByRole('navigation', { name: 'Main' }).waitFor();
-    await leave();
+    await signOut();
     await page.getByRole('button', { name: 'Sign in with a passkey' }).click();
     await page.getByRole('navigation', { name: 'Main' }).waitFor();
     visitors.allowed = expected;
   });
 
-  await part('a price that changes is marked', async () => {
+  await part('a changed price is highlighted', async () => {
     await page.goto('/offers?search=basalt');
     await page.getByRole('table', { name: 'Offers' }).getByText('basalt').first().waitFor();
     await server.run('sim', 'fault', 'add', 'price', '--provider', 'basalt', '--value', '+25%');
@@ -568,7 +575,7 @@ try {
     });
     await page.goto('/offers');
     await page.getByText('Region 1', { exact: true }).or(page.getByText('Region 1 ')).first().waitFor();
-    // A browser that has little time to itself may give up its smooth scrolling on the way; people press again.
+    // A busy browser may stop its smooth scrolling on the way; users press again.
     const last = page.getByText('Region 10000').first();
     for (let presses = 0; presses < 5 && !(await last.isVisible()); presses++) {
       await page.keyboard.press('End');
@@ -585,7 +592,7 @@ try {
     await page.goto('/offers');
     await page.getByRole('table', { name: 'Offers' }).waitFor();
     await page.keyboard.press('Tab');
-    assert.equal(await page.evaluate(() => document.activeElement?.textContent), 'Skip to the content');
+    assert.equal(await page.evaluate(() => document.activeElement?.textContent), 'Skip to content');
     await page.keyboard.press('Shift+?');
     await page.getByRole('dialog', { name: 'Keyboard shortcuts' }).waitFor();
     await page.keyboard.press('Escape');

@@ -1,11 +1,34 @@
-import createClient from 'openapi-fetch';
+// Calls of the API: typed by docs/openapi.json, unwrapped from the envelope, and with an ApiError for every failure.
+
+import createClient, { type FetchOptions, type FetchResponse } from 'openapi-fetch';
+import type { FilterKeys, HttpMethod, PathsWithMethod } from 'openapi-typescript-helpers';
 import { ApiError, asApiError, errorOf } from './error';
 import type { components, paths } from './schema';
 
 export type Schema = components['schemas'];
 export type Pagination = Schema['Pagination'];
 
-/** What boot.js has asked for already, by path and query; each answer serves one call, and soon. */
+/** The methods that the dashboard calls. */
+export type Method = Extract<HttpMethod, 'get' | 'post' | 'put' | 'patch' | 'delete'>;
+export type Path<M extends Method> = PathsWithMethod<paths, M>;
+
+/** What a call takes: its parameters and its body. */
+export type Init<P extends keyof paths, M extends Method> = FetchOptions<FilterKeys<paths[P], M>>;
+
+type Operation<P extends keyof paths, M extends Method> = Extract<paths[P][M], Record<string | number, unknown>>;
+type Body<P extends keyof paths, M extends Method> = NonNullable<
+  FetchResponse<Operation<P, M>, { parseAs: 'json' }, 'application/json'>['data']
+>;
+
+/** What a call returns inside the envelope's `data`. */
+export type Data<P extends keyof paths, M extends Method> =
+  Body<P, M> extends infer B ? (B extends { data: infer D } ? D : never) : never;
+export type Row<P extends keyof paths> = Data<P, 'get'> extends (infer R)[] ? R : never;
+
+/** The query parameters of a GET. */
+export type Query<P extends Path<'get'>> = NonNullable<paths[P]['get']['parameters']['query']>;
+
+/** The requests that boot.js has started, by path and query. Each response is used once, and soon. */
 const early = (globalThis as { billetEarly?: Record<string, Promise<Response>> }).billetEarly ?? {};
 setTimeout(() => {
   for (const url of Object.keys(early)) delete early[url];
@@ -13,42 +36,52 @@ setTimeout(() => {
 
 function fetchOnce(request: Request): Promise<Response> {
   const { pathname, search } = new URL(request.url);
-  const begun = request.method === 'GET' ? early[pathname + search] : undefined;
-  if (!begun) return fetch(request);
+  const started = request.method === 'GET' ? early[pathname + search] : undefined;
+  if (!started) return fetch(request);
   delete early[pathname + search];
-  return begun.catch(() => fetch(request));
+  return started.catch(() => fetch(request));
 }
 
-/** The typed client of docs/openapi.json; same origin, with the session's cookie. */
-export const api = createClient<paths>({ baseUrl: '', fetch: fetchOnce });
+/** Same origin, with the session's cookie. */
+const client = createClient<paths>({ baseUrl: '', fetch: fetchOnce });
 
-interface Answer<T> {
-  data?: T;
-  error?: unknown;
-  response: Response;
+interface Envelope {
+  data: unknown;
+  pagination?: Pagination;
 }
+
+type Untyped = (
+  method: Method,
+  path: string,
+  init?: object,
+) => Promise<{ data?: Envelope; error?: unknown; response: Response }>;
 
 let signInRequired: () => void = () => {};
 
-/** Called once by the app: what to do when a call finds the session ended. */
+/** Called once by the app: what to do when a call finds that the session has ended. */
 export function onSignInRequired(act: () => void) {
   signInRequired = act;
 }
 
-function refuse(error: ApiError): never {
-  if (error.signInRequired) signInRequired();
-  throw error;
+async function request(method: Method, path: string, init?: object): Promise<Envelope> {
+  try {
+    const { data, error, response } = await (client.request as unknown as Untyped)(method, path, init);
+    if (response.ok && data !== undefined) return data;
+    throw errorOf(response, error);
+  } catch (thrown) {
+    const error = asApiError(thrown);
+    if (error.signInRequired) signInRequired();
+    throw error;
+  }
 }
 
-async function open<T>(call: Promise<Answer<T>>): Promise<T> {
-  const answer = await call.catch((thrown: unknown) => refuse(asApiError(thrown)));
-  if (answer.response.ok && answer.data !== undefined) return answer.data;
-  return refuse(errorOf(answer.response, answer.error));
-}
-
-/** The data of a call's envelope, or an ApiError. */
-export async function data<T>(call: Promise<Answer<{ data: T }>>): Promise<T> {
-  return (await open(call)).data;
+/** Calls the API and returns the envelope's data. */
+export async function call<M extends Method, P extends Path<M>>(
+  method: M,
+  path: P,
+  init?: Init<P, M>,
+): Promise<Data<P, M>> {
+  return (await request(method, path as string, init)).data as Data<P, M>;
 }
 
 export interface Page<T> {
@@ -57,18 +90,17 @@ export interface Page<T> {
 }
 
 /** One page of a list. */
-export async function page<T>(call: Promise<Answer<{ data: T[]; pagination: Pagination }>>): Promise<Page<T>> {
-  const body = await open(call);
-  return { rows: body.data, pagination: body.pagination };
+export async function page<P extends Path<'get'>>(path: P, init: Init<P, 'get'>): Promise<Page<Row<P>>> {
+  const { data, pagination } = await request('get', path, init);
+  return { rows: data as Row<P>[], pagination: pagination as Pagination };
 }
 
 /** Every page of a list that is short by nature (facets, keys, volumes): at most a thousand entries. */
-export async function everything<T>(
-  call: (page: number) => Promise<Answer<{ data: T[]; pagination: Pagination }>>,
-): Promise<T[]> {
-  const first = await page(call(1));
+export async function allPages<P extends Path<'get'>>(path: P, query: object = {}): Promise<Row<P>[]> {
+  const read = (n: number) => page(path, { params: { query: { ...query, page: n, limit: 100 } } } as Init<P, 'get'>);
+  const first = await read(1);
   const rows = first.rows;
-  for (let n = 2; n <= Math.min(first.pagination.totalPages, 10); n++) rows.push(...(await page(call(n))).rows);
+  for (let n = 2; n <= Math.min(first.pagination.totalPages, 10); n++) rows.push(...(await read(n)).rows);
   return rows;
 }
 

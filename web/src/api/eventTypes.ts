@@ -1,21 +1,21 @@
 import type { webhooks } from './schema';
 
-/** Every type of event, as the OpenAPI document lists them, and its label. A type that is missing here, or is none, fails the type check. */
+/** The label of every event type of the OpenAPI document. A missing or unknown type fails the type check. */
 export const eventLabels: Record<keyof webhooks, string> = {
-  'deployment.created': 'Asked for',
+  'deployment.created': 'Created',
   'deployment.deploying': 'Deploying',
   'deployment.progress': 'Progress',
   'deployment.attempt_failed': 'Attempt failed',
-  'deployment.running': 'Running: SSH answers',
+  'deployment.running': 'Running (SSH reachable)',
   'deployment.stopped': 'Stopped',
-  'deployment.updated': 'Changed',
+  'deployment.updated': 'Updated',
   'deployment.address_changed': 'Address changed',
   'deployment.action_requested': 'Action requested',
-  'deployment.action_done': 'Action done',
+  'deployment.action_done': 'Action completed',
   'deployment.action_failed': 'Action failed',
   'deployment.charged': 'Charged',
   'deployment.refunded': 'Refunded',
-  'deployment.termination_queued': 'Termination queued',
+  'deployment.termination_queued': 'Termination scheduled',
   'deployment.terminating': 'Terminating',
   'deployment.terminated': 'Terminated',
   'deployment.failed': 'Failed',
@@ -23,7 +23,7 @@ export const eventLabels: Record<keyof webhooks, string> = {
   'volume.created': 'Created',
   'volume.available': 'Available',
   'volume.updated': 'Updated',
-  'volume.grown': 'Grown',
+  'volume.grown': 'Resized',
   'volume.attaching': 'Attaching',
   'volume.attached': 'Attached',
   'volume.detaching': 'Detaching',
@@ -32,16 +32,16 @@ export const eventLabels: Record<keyof webhooks, string> = {
   'volume.deleting': 'Deleting',
   'volume.deleted': 'Deleted',
   'volume.failed': 'Failed',
-  'account.past_due': 'Balance used up',
-  'account.recovered': 'Balance recovered',
-  'account.deployments_ended': 'Deployments ended',
+  'account.past_due': 'Past due',
+  'account.recovered': 'Balance restored',
+  'account.deployments_ended': 'Deployments terminated',
   'account.volumes_deleted': 'Volumes deleted',
   'webhook.paused': 'Webhook paused',
   'webhook.disabled': 'Webhook disabled',
   'webhook.test': 'Test',
 };
 
-/** What a webhook can be sent: all events of a kind, or one type. */
+/** What a webhook can subscribe to: all events of a kind, or one type. */
 export const webhookTypes = Object.keys(eventLabels)
   .filter((type) => type !== 'webhook.test')
   .flatMap((type, n, all) => {

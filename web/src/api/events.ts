@@ -1,28 +1,28 @@
-// The account's server-sent events. One stream for the whole dashboard tells which queries to ask again; it says
-// nothing that the API would not say, so a page is right without it and only slower. fetch rather than EventSource:
-// that one hides the status of a refusal, and needs every event's name beforehand.
+// The account's server-sent events. One stream for the whole dashboard says which queries to read again. Pages poll
+// without it and are only slower. It uses fetch, since EventSource hides the status of a refusal and needs every event's
+// name in advance.
 
 import { useEffect, useSyncExternalStore } from 'react';
 import { learnServerTimeAfter } from './clock';
-import { key, queryClient } from './queries';
+import { refresh } from './queries';
 
 const url = '/api/v1/inventory/events';
 
 let live = false;
 const listeners = new Set<() => void>();
 
-function become(next: boolean) {
+function setLive(next: boolean) {
   if (live === next) return;
   live = next;
-  for (const tell of listeners) tell();
+  for (const notify of listeners) notify();
 }
 
-/** Whether events arrive; while they do not, pages poll. */
+/** Reports whether events arrive. While they do not, pages poll. */
 export function useLive(): boolean {
   return useSyncExternalStore(
-    (tell) => {
-      listeners.add(tell);
-      return () => listeners.delete(tell);
+    (notify) => {
+      listeners.add(notify);
+      return () => listeners.delete(notify);
     },
     () => live,
   );
@@ -30,7 +30,7 @@ export function useLive(): boolean {
 
 let open: AbortController | undefined;
 
-/** Ends the stream: who signs out hears nothing more, and the stream's end is no reason to ask for anything. */
+/** Closes the stream at sign-out, so that its end triggers no further requests. */
 export function closeEvents() {
   open?.abort();
 }
@@ -44,7 +44,7 @@ export function useEventStream(enabled: boolean) {
     void follow(stop.signal);
     return () => {
       stop.abort();
-      become(false);
+      setLive(false);
     };
   }, [enabled]);
 }
@@ -58,25 +58,25 @@ async function follow(signal: AbortSignal) {
       if (last) headers['Last-Event-ID'] = last;
       const response = await fetch(url, { headers, signal });
       const stream = response.headers.get('Content-Type')?.startsWith('text/event-stream');
-      // Refused, or a server without the stream: polling does as well, so ask seldom.
+      // Refused, or a server without the stream: polling does as well, so retry rarely.
       if (!response.ok || !stream || !response.body) {
         wait = Math.max(60_000, 1000 * Number(response.headers.get('Retry-After') ?? 0));
       } else {
         wait = 1000;
-        become(true);
-        // Whatever happened before the stream opened was not told.
-        if (!last) refresh('');
+        setLive(true);
+        // The stream starts now: read what happened before it.
+        if (!last) schedule('');
         for await (const event of read(response.body)) {
           if (event.id) last = event.id;
-          if (event.data) refresh(event.data);
+          if (event.data) schedule(event.data);
         }
       }
     } catch {
       wait = Math.min(wait * 2, 30_000);
     }
-    // The stream's end may be the server's: asking at once finds out, and polling goes on from there.
-    if (live && !signal.aborted) refresh('');
-    become(false);
+    // The server may have ended too. A read finds out, and polling continues from there.
+    if (live && !signal.aborted) schedule('');
+    setLive(false);
     if (!signal.aborted) await sleep(wait, signal);
   }
 }
@@ -117,11 +117,11 @@ export async function* read(body: ReadableStream<Uint8Array>): AsyncGenerator<Me
   }
 }
 
-// Events come in bursts (a status, its charge, its release): one refetch after the burst answers all of them.
+// Events come in bursts (a status, its charge, its release). One refresh after the burst covers all of them.
 let pending = new Set<string>();
 let timer: ReturnType<typeof setTimeout> | undefined;
 
-function refresh(text: string) {
+function schedule(text: string) {
   pending.add(subjectOf(text));
   if (timer) return;
   timer = setTimeout(() => {
@@ -130,9 +130,9 @@ function refresh(text: string) {
     pending = new Set();
     const all = subjects.has('');
     const any = (prefix: string) => all || [...subjects].some((s) => s.startsWith(prefix));
-    if (any('dep_')) void queryClient.invalidateQueries({ queryKey: key.deployments });
-    if (any('dep_') || any('vol_')) void queryClient.invalidateQueries({ queryKey: key.volumes });
-    void queryClient.invalidateQueries({ queryKey: key.wallet });
+    refresh('/api/v1/inventory/wallet');
+    if (any('dep_')) refresh('/api/v1/inventory/deployments');
+    if (any('dep_') || any('vol_')) refresh('/api/v1/inventory/volumes');
   }, 150);
 }
 

@@ -1,4 +1,4 @@
-// Whether the API answers. Pages keep showing their last data while it does not; a banner says so.
+// Whether the API responds. While it does not, pages keep their last data and a banner explains it.
 
 import { useSyncExternalStore } from 'react';
 import { type ApiError, asApiError } from './error';
@@ -8,23 +8,23 @@ function failing() {
   return queryClient
     .getQueryCache()
     .getAll()
-    .filter((q) => q.isActive() && q.state.status === 'error' && passing(asApiError(q.state.error)));
+    .filter((q) => q.isActive() && q.state.status === 'error' && temporary(asApiError(q.state.error)));
 }
 
-/** Failures of the API as a whole, or of too many calls: what another try may cure. */
-function passing(error: ApiError) {
+/** Failures that a retry may fix: of the API as a whole, or of a rate limit. */
+function temporary(error: ApiError) {
   return error.outage || error.status === 429;
 }
 
-/** The failure that some query in sight is in at present, or null. */
+/** The failure of a query in view, or null. */
 export function useOutage(): ApiError | null {
   return useSyncExternalStore(
-    (tell) => queryClient.getQueryCache().subscribe(() => queueMicrotask(tell)),
+    (notify) => queryClient.getQueryCache().subscribe(() => queueMicrotask(notify)),
     () => (failing()[0]?.state.error as ApiError | undefined) ?? null,
   );
 }
 
-/** Asks again for everything in sight that failed. */
+/** Retries every failed query in view. */
 export function retryFailing() {
   for (const query of failing()) void queryClient.refetchQueries({ queryKey: query.queryKey, exact: true });
 }

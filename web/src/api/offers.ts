@@ -1,73 +1,48 @@
 import { useQuery } from '@tanstack/react-query';
-import { api, data, everything, page, type Schema } from './client';
+import type { Query, Schema } from './client';
 import { learnServerTimeAfter } from './clock';
-import { key } from './queries';
-import type { paths } from './schema';
+import { getQuery, pageQuery, useAll } from './hooks';
 
 export type Offer = Schema['Offer'];
-export type OfferQuery = NonNullable<paths['/api/v1/inventory/offers']['get']['parameters']['query']>;
+export type OfferQuery = Query<'/api/v1/inventory/offers'>;
+export type ProviderHealth = Schema['ProviderFacet'];
 
-/** Price and stock are looked at again this often, as long as the page is in sight. */
-export const livePrices = 15_000;
+/** How often price and stock are read again while the page is in view. */
+export const priceInterval = 15_000;
 
 export function offersPage(query: OfferQuery) {
+  const { queryKey, queryFn } = pageQuery('/api/v1/inventory/offers', { params: { query } });
   return {
-    queryKey: [...key.offers, 'page', query],
+    queryKey,
     queryFn: async () => {
-      const found = await page(api.GET('/api/v1/inventory/offers', { params: { query } }));
-      for (const offer of found.rows) learnServerTimeAfter(offer.asOf);
-      return found;
+      const answer = await queryFn();
+      for (const offer of answer.rows) learnServerTimeAfter(offer.asOf);
+      return answer;
     },
-    refetchInterval: livePrices,
+    refetchInterval: priceInterval,
   };
 }
 
+export function offerQuery(offerId: string) {
+  const query = getQuery('/api/v1/inventory/offers/{offerId}', { params: { path: { offerId } } });
+  return { ...query, refetchInterval: priceInterval, enabled: offerId !== '' };
+}
+
 export function useOffer(offerId: string) {
-  return useQuery({
-    queryKey: [...key.offers, 'one', offerId],
-    queryFn: () => data(api.GET('/api/v1/inventory/offers/{offerId}', { params: { path: { offerId } } })),
-    refetchInterval: livePrices,
-    enabled: offerId !== '',
-  });
+  return useQuery(offerQuery(offerId));
 }
 
-export function usePriceHistory(offerId: string) {
-  return useQuery({
-    queryKey: [...key.offers, 'history', offerId],
-    queryFn: () => data(api.GET('/api/v1/inventory/offers/{offerId}/price-history', { params: { path: { offerId } } })),
-    staleTime: 60_000,
-  });
-}
-
-export type ProviderHealth = Schema['ProviderFacet'];
-
-/** Every provider, and whether it answers. */
+/** Every provider, and whether it responds. */
 export function useProviders(enabled = true) {
-  return useQuery({
-    queryKey: key.providers,
-    queryFn: () =>
-      everything((n) => api.GET('/api/v1/inventory/providers', { params: { query: { page: n, limit: 100 } } })),
-    refetchInterval: livePrices,
-    enabled,
-  });
+  return useAll('/api/v1/inventory/providers', {}, { refetchInterval: priceInterval, enabled });
 }
 
-export function useFacets() {
-  return useQuery({
-    queryKey: key.facets,
-    queryFn: async () => {
-      const [gpuTypes, regions] = await Promise.all([
-        everything((n) => api.GET('/api/v1/inventory/gpu-types', { params: { query: { page: n, limit: 100 } } })),
-        everything((n) => api.GET('/api/v1/inventory/regions', { params: { query: { page: n, limit: 100 } } })),
-      ]);
-      return { gpuTypes, regions };
-    },
-    staleTime: 60_000,
-  });
+export function useRegions() {
+  return useAll('/api/v1/inventory/regions', {}, { staleTime: 60_000 });
 }
 
-/** A region's name in words, where it is known. */
+/** A region's display name where it is known, else its slug. */
 export function useRegionName(): (slug: string) => string {
-  const regions = useFacets().data?.regions;
+  const regions = useRegions().data;
   return (slug) => regions?.find((r) => r.slug === slug)?.name ?? slug;
 }

@@ -1,33 +1,34 @@
 import { useQuery } from '@tanstack/react-query';
-import { api, data, type Schema } from './client';
+import { call, type Schema } from './client';
 import { asApiError } from './error';
 import { closeEvents } from './events';
-import { key, queryClient, startOver } from './queries';
+import { useGet } from './hooks';
+import { mePath, queryClient, signInPath, startOver } from './queries';
 
-export type Me = Schema['SignedInUser'];
+export type Me = Schema['Me'];
 export type Role = Me['role'];
 export type Scope = Me['scopes'][number];
 
-let left = false;
+let signedOut = false;
 
-/** Keeps for boot.js whether somebody is signed in: without a session it asks for nothing. */
+/** Stores for boot.js whether there is a session: without one it requests nothing. */
 function remember(signedIn: boolean) {
   try {
     if (signedIn) localStorage.setItem('billet-signed-in', '1');
     else localStorage.removeItem('billet-signed-in');
   } catch {
-    // Storage may be forbidden; then nothing is asked for early.
+    // Storage may be blocked; then nothing is requested early.
   }
 }
 
-/** Who is signed in; null for nobody. */
+/** The signed-in user; null without a session. */
 export function useMe() {
   return useQuery({
-    queryKey: key.me,
+    queryKey: [mePath],
     queryFn: async (): Promise<Me | null> => {
       try {
-        const me = await data(api.GET('/api/v1/account/me'));
-        left = false;
+        const me = await call('get', mePath);
+        signedOut = false;
         remember(true);
         return me;
       } catch (thrown) {
@@ -40,37 +41,40 @@ export function useMe() {
   });
 }
 
-/** What the signed-in user may do here. The server decides; this only keeps from offering what it would refuse. */
+/** What the signed-in user may do. The server decides; pages use this to hide what it would refuse. */
 export function useCan(): (scope: Scope) => boolean {
   const me = useMe().data;
   return (scope) => !!me?.scopes.includes(scope);
 }
 
-/** Which ways in the server has. */
-export function useSignInOptions() {
-  return useQuery({
-    queryKey: key.signIn,
-    queryFn: () => data(api.GET('/api/v1/account/sign-in')),
-    staleTime: 300_000,
-  });
+/** The sign-in methods of this server. */
+export function useSignInMethods() {
+  return useGet(signInPath, undefined, { staleTime: 300_000 });
 }
 
-export async function signIn(body: Schema['PasswordSignIn']) {
-  await data(api.POST('/api/v1/account/sessions', { body }));
+export async function signIn(body: Schema['SignIn']) {
+  await call('post', '/api/v1/account/sessions', { body });
   await startOver();
 }
 
-/** Whether nobody is signed in because somebody signed out: then nobody wants to come back to where that was. */
-export function leftOnPurpose(): boolean {
-  return left;
+/** Reports whether the user signed out, so that sign-in does not return to the page before. */
+export function signedOutOnPurpose(): boolean {
+  return signedOut;
 }
 
 export async function signOut() {
   closeEvents();
-  await data(api.DELETE('/api/v1/account/sessions'));
-  left = true;
+  await call('delete', '/api/v1/account/sessions');
+  signedOut = true;
   remember(false);
-  queryClient.setQueryData(key.me, null);
-  // The pages unmount first; then nothing of them is asked again.
+  queryClient.setQueryData([mePath], null);
+  // The pages unmount first, so that none of their queries run again.
   setTimeout(() => queryClient.removeQueries({ type: 'inactive' }));
+}
+
+/** Switches to another of the user's accounts. */
+export async function switchAccount(accountId: string) {
+  await call('put', '/api/v1/account/me/account', { body: { accountId } });
+  // Nothing of the previous account may be shown in this one.
+  await startOver();
 }

@@ -1,5 +1,5 @@
-// The terminal's client: SSH in the browser, as WebAssembly, loaded when it is first needed (web/ssh/doc.go is its contract).
-// Private keys are kept in memory only, for as long as the tab lives; they are never stored and never sent.
+// The terminal's SSH client, as WebAssembly, loaded on first use (web/ssh/doc.go describes it). Private keys stay in memory
+// for the life of the tab. They are never stored and never sent.
 
 export interface Session {
   write: (data: Uint8Array | string) => void;
@@ -23,7 +23,7 @@ export interface Connect {
   rows: number;
   onData: (bytes: Uint8Array) => void;
   onStatus: (status: Phase) => void;
-  /** Once. `closeCode` is the WebSocket's; 1006 where the connection broke off or fell silent. */
+  /** Called once. `closeCode` is the WebSocket's; 1006 where the connection broke off or timed out. */
   onClose: (end: { message: string; exitCode: number | null; closeCode: number }) => void;
 }
 
@@ -41,7 +41,7 @@ let loading: Promise<SSH> | undefined;
 
 export function loadSSH(): Promise<SSH> {
   loading ??= load().catch((thrown: unknown) => {
-    // The next press tries again.
+    // The next click retries.
     loading = undefined;
     throw thrown;
   });
@@ -51,13 +51,13 @@ export function loadSSH(): Promise<SSH> {
 async function load(): Promise<SSH> {
   await script('/ssh/wasm_exec.js');
   const page = globalThis as Loaded;
-  if (!page.Go) throw new Error('The terminal could not be loaded. Reload the page and try again.');
+  if (!page.Go) throw new Error('The terminal could not be loaded. Reload the page.');
   const go = new page.Go();
   const answer = await fetch('/ssh/billet-ssh.wasm');
-  if (!answer.ok) throw new Error('This server was built without the terminal. Use ssh from your own computer.');
+  if (!answer.ok) throw new Error('This server was built without the web terminal. Use ssh on your computer.');
   const { instance } = await WebAssembly.instantiateStreaming(answer, go.importObject);
   void go.run(instance);
-  if (!page.billetSSH) throw new Error('The terminal could not be started. Reload the page and try again.');
+  if (!page.billetSSH) throw new Error('The terminal could not be started. Reload the page.');
   return page.billetSSH;
 }
 
@@ -68,28 +68,28 @@ function script(src: string): Promise<void> {
     element.onload = () => done();
     element.onerror = () => {
       element.remove();
-      fail(new Error('The terminal could not be loaded: the server did not answer.'));
+      fail(new Error('The terminal could not be loaded: the server did not respond.'));
     };
     document.head.append(element);
   });
 }
 
-interface Held {
+interface StoredKey {
   privateKey: string;
   passphrase?: string;
 }
 
-const held = new Map<string, Held>();
+const keys = new Map<string, StoredKey>();
 
-/** Keeps a private key for the tab's life, under the fingerprint of its public half or a deployment's id. */
-export function holdKey(of: string, key: Held) {
-  held.set(of, key);
+/** Keeps a private key for the life of the tab, under its public key's fingerprint or a deployment's ID. */
+export function keepKey(of: string, key: StoredKey) {
+  keys.set(of, key);
 }
 
-export function heldKey(...candidates: string[]): Held | undefined {
-  return candidates.map((c) => held.get(c)).find((k) => k !== undefined);
+export function keptKey(...candidates: string[]): StoredKey | undefined {
+  return candidates.map((c) => keys.get(c)).find((k) => k !== undefined);
 }
 
 export function dropKey(of: string) {
-  held.delete(of);
+  keys.delete(of);
 }

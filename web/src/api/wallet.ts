@@ -1,51 +1,34 @@
 import { useQuery } from '@tanstack/react-query';
-import { api, data, type Pagination, page, type Schema } from './client';
+import { call, type Query, type Schema } from './client';
 import { learnServerTime, serverNow } from './clock';
 import { useLive } from './events';
-import { key } from './queries';
-import type { paths } from './schema';
+import { pageQuery, useGet } from './hooks';
 
 export type Transaction = Schema['Transaction'];
-export type TransactionQuery = NonNullable<
-  paths['/api/v1/inventory/wallet/transactions']['get']['parameters']['query']
->;
-type StatementAnswer = Promise<{
-  data?: { data: Transaction[]; pagination: Pagination };
-  error?: unknown;
-  response: Response;
-}>;
-export type UsageGroup = Schema['UsageGroup'];
+export type TransactionQuery = Query<'/api/v1/inventory/wallet/transactions'>;
 export type GroupBy = Schema['Usage']['groupBy'];
+
+export const walletPath = '/api/v1/inventory/wallet';
 
 export function useWallet(enabled = true) {
   const live = useLive();
-  return useQuery({
-    queryKey: [...key.wallet, 'now'],
-    queryFn: () => data(api.GET('/api/v1/inventory/wallet')),
-    refetchInterval: live ? 60_000 : 20_000,
-    enabled,
-  });
+  return useGet(walletPath, undefined, { refetchInterval: live ? 60_000 : 20_000, enabled });
 }
 
 export function transactionsPage(query: TransactionQuery) {
-  return {
-    queryKey: [...key.wallet, 'transactions', query],
-    // Without ?format=csv the answer is never the CSV text that the document allows too.
-    queryFn: () =>
-      page(api.GET('/api/v1/inventory/wallet/transactions', { params: { query } }) as unknown as StatementAnswer),
-  };
+  return pageQuery('/api/v1/inventory/wallet/transactions', { params: { query } });
 }
 
 /**
- * Keeps to the server's clock: its usage until "now" says what now is. Money and countdowns are in sight on most pages,
- * and both are wrong by a computer's wrong clock.
+ * Keeps to the server's clock, from the end of its usage until now. Most pages show money and countdowns, and a
+ * computer's wrong clock makes both wrong.
  */
 export function useServerClock(enabled: boolean) {
   useQuery({
     queryKey: ['clock'],
     queryFn: async () => {
       const query = { groupBy: 'provider', from: new Date(serverNow()).toISOString() } as const;
-      const { to } = await data(api.GET('/api/v1/inventory/wallet/usage', { params: { query } }));
+      const { to } = await call('get', '/api/v1/inventory/wallet/usage', { params: { query } });
       learnServerTime(to);
       return to;
     },
@@ -54,13 +37,6 @@ export function useServerClock(enabled: boolean) {
   });
 }
 
-export function useUsage(groupBy: GroupBy, from?: string, to?: string) {
-  return useQuery({
-    queryKey: [...key.wallet, 'usage', groupBy, from, to],
-    queryFn: async () => {
-      const usage = await data(api.GET('/api/v1/inventory/wallet/usage', { params: { query: { groupBy, from, to } } }));
-      if (!to) learnServerTime(usage.to);
-      return usage;
-    },
-  });
+export function useUsage(groupBy: GroupBy, from: string) {
+  return useGet('/api/v1/inventory/wallet/usage', { params: { query: { groupBy, from } } });
 }

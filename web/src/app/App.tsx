@@ -1,6 +1,6 @@
 import { type ComponentType, Suspense } from 'react';
 import { Navigate, Outlet, Route, Routes, useLocation } from 'react-router';
-import { leftOnPurpose, type Scope, useCan, useMe } from '../api/session';
+import { type Scope, signedOutOnPurpose, useCan, useMe } from '../api/session';
 import { useWallet } from '../api/wallet';
 import { ErrorBox } from '../parts/ErrorBox';
 import { PageSkeleton } from '../parts/Skeletons';
@@ -51,7 +51,7 @@ export function App() {
           <Route path="/device" element={<pages.device.Page />} />
         </Route>
         <Route element={<Needs scope="people:read" />}>
-          <Route path="/settings/members" element={<pages.people.Page />} />
+          <Route path="/settings/members" element={<pages.team.Page />} />
         </Route>
         <Route element={<Needs scope="audit:read" />}>
           <Route path="/settings/audit" element={<pages.audit.Page />} />
@@ -73,7 +73,7 @@ function Plain({ of: Page }: { of: ComponentType }) {
   );
 }
 
-/** Whoever is not signed in goes to the sign-in page, and comes back to where they were. */
+/** Without a session, sends the user to the sign-in page, which returns here. */
 function SignedIn() {
   const me = useMe();
   const { pathname, search, hash } = useLocation();
@@ -81,7 +81,7 @@ function SignedIn() {
     const here = pathname + search + hash;
     return (
       <Navigate
-        to={here === '/' || leftOnPurpose() ? '/sign-in' : `/sign-in?returnTo=${encodeURIComponent(here)}`}
+        to={here === '/' || signedOutOnPurpose() ? '/sign-in' : `/sign-in?returnTo=${encodeURIComponent(here)}`}
         replace
       />
     );
@@ -105,7 +105,7 @@ function SignedIn() {
   );
 }
 
-/** The first page: what runs, where something does; else what there is. */
+/** The first page: the deployments where some are running, else the offers. */
 function Start() {
   const can = useCan();
   const wallet = useWallet(can('wallet:read'));

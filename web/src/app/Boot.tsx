@@ -1,4 +1,4 @@
-/** What index.html shows before the scripts have come, until it is known who is signed in. Its style is index.html's. */
+/** The skeleton of index.html, shown until the session is known. Its style is in index.html. */
 export function Boot() {
   return (
     <div className="boot" aria-busy="true">

@@ -2,8 +2,8 @@ import { Button } from '@mantine/core';
 import { Component, type ReactNode } from 'react';
 
 /**
- * Keeps a page that fails from taking the rest with it. A new version of the server has new scripts, so that a page
- * opened before may ask for one that is gone: loading the page anew is the cure for that, too.
+ * Keeps a failing page from taking the rest with it. After an upgrade of the server, a page opened before may load a
+ * script that is gone; a reload fixes that too.
  */
 export class Boundary extends Component<{ children: ReactNode }, { failure: unknown }> {
   override state = { failure: null as unknown };
@@ -18,14 +18,12 @@ export class Boundary extends Component<{ children: ReactNode }, { failure: unkn
     return (
       <div role="alert" className="stack" style={{ maxWidth: 620 }}>
         <h1 style={{ margin: 0, fontSize: '1.45rem' }}>This page failed</h1>
-        <div>
-          Nothing that you did is lost on the server. Load the page again; if it fails again, tell the operator this:
-        </div>
+        <div>Nothing is lost on the server. Reload the page. If it fails again, send this to the operator:</div>
         <code className="mono" style={{ overflowWrap: 'anywhere' }}>
           {String(failure)}
         </code>
         <div>
-          <Button onClick={() => location.reload()}>Load it again</Button>
+          <Button onClick={() => location.reload()}>Reload page</Button>
         </div>
       </div>
     );

@@ -1,15 +1,22 @@
-import '@mantine/notifications/styles.css';
-import { Notifications } from '@mantine/notifications';
-import { Leave } from './Leave';
+import { lazy, Suspense, useEffect, useState } from 'react';
+import { useConfirmRequest } from '../parts/confirm';
+import { onFirstToast } from '../parts/toast';
 import { Shortcuts } from './Shortcuts';
 
-/** What no page needs at first: messages, the list of shortcuts, the question before leaving. */
-export default function Extras() {
+// Dialogs and messages load when the first one opens.
+const ConfirmDialog = lazy(() => import('../parts/ConfirmDialog'));
+const Messages = lazy(() => import('./Messages'));
+
+/** Messages, keyboard shortcuts and the confirm dialog, of every page. */
+export function Extras() {
+  const [messages, setMessages] = useState(false);
+  const asking = useConfirmRequest() !== null;
+  useEffect(() => onFirstToast(() => setMessages(true)), []);
   return (
-    <>
-      <Notifications position="bottom-right" />
+    <Suspense fallback={null}>
+      {messages && <Messages />}
       <Shortcuts />
-      <Leave />
-    </>
+      {asking && <ConfirmDialog />}
+    </Suspense>
   );
 }

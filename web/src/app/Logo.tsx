@@ -2,7 +2,7 @@ import { useId } from 'react';
 
 /** A billet: a bar of steel, its end still glowing. */
 export function Mark({ size = 28 }: { size?: number }) {
-  // Ids of their own: a gradient inside of a hidden copy would not be drawn in the visible one.
+  // Unique IDs: a gradient inside a hidden copy would not be drawn in the visible one.
   const id = useId();
   return (
     <svg width={size} height={size} viewBox="0 0 32 32" aria-hidden="true" focusable="false">

@@ -9,8 +9,8 @@ import {
   LogIcon,
   OffersIcon,
   OperatorIcon,
-  PeopleIcon,
   ShieldIcon,
+  TeamIcon,
   VolumesIcon,
   WalletIcon,
   WebhookIcon,
@@ -34,16 +34,16 @@ const main: Item[] = [
 ];
 
 const settings: Item[] = [
-  { to: '/settings/api-keys', text: 'API Keys', icon: CodeIcon, page: 'apiKeys', scope: 'api-keys:read' },
+  { to: '/settings/api-keys', text: 'API keys', icon: CodeIcon, page: 'apiKeys', scope: 'api-keys:read' },
   { to: '/settings/webhooks', text: 'Webhooks', icon: WebhookIcon, page: 'webhooks', scope: 'webhooks:read' },
-  { to: '/settings/members', text: 'People', icon: PeopleIcon, page: 'people', scope: 'people:read' },
+  { to: '/settings/members', text: 'Team', icon: TeamIcon, page: 'team', scope: 'people:read' },
   { to: '/settings/profile', text: 'Profile & security', icon: ShieldIcon, page: 'profile' },
   { to: '/settings/audit', text: 'Audit log', icon: LogIcon, page: 'audit', scope: 'audit:read' },
 ];
 
 const operator: Item[] = [{ to: '/operator', text: 'Operator', icon: OperatorIcon, page: 'operator' }];
 
-/** Offers what the user's role opens, and nothing else. */
+/** Links to the pages that the user's role gives access to. */
 export function Nav({ onChoose }: { onChoose?: () => void }) {
   const can = useCan();
   const me = useMe().data;
@@ -66,7 +66,7 @@ export function Nav({ onChoose }: { onChoose?: () => void }) {
               {i.to === '/deployments' && running > 0 && (
                 <span className="nav-count">
                   {running}
-                  <span style={{ position: 'absolute', left: -9999 }}> running</span>
+                  <span className="sr"> running</span>
                 </span>
               )}
             </NavLink>
@@ -81,7 +81,7 @@ export function Nav({ onChoose }: { onChoose?: () => void }) {
       {list(settings)}
       {me?.user.operator && (
         <>
-          <div className="nav-group">This cloud</div>
+          <div className="nav-group">Administration</div>
           {list(operator)}
         </>
       )}

@@ -3,35 +3,33 @@ import { Link } from 'react-router';
 import { useMe } from '../api/session';
 import { PageHead } from '../parts/PageHead';
 
+function GoHome() {
+  return (
+    <Button component={Link} to="/" variant="default">
+      Go home
+    </Button>
+  );
+}
+
 export function NotFound() {
   return (
     <>
-      <PageHead title="There is no such page">
-        The address may be mistyped, or what it showed has been removed.
-      </PageHead>
-      <Button component={Link} to="/" variant="default">
-        To the start
-      </Button>
+      <PageHead title="Page not found">Check the URL. The page may have been removed.</PageHead>
+      <GoHome />
     </>
   );
 }
 
-/** A page that the user's role does not open: says which role they have, and who can change that. */
+/** Shown where the user's role lacks the scope of a page. */
 export function NoScope({ scope }: { scope: string }) {
   const me = useMe().data;
   return (
     <>
-      <PageHead title="Your role does not open this page">
-        You are {article(me?.role)} of {me?.account.name}; this page needs the scope {scope}. An owner or admin of the
-        account can change your role under Settings → People.
+      <PageHead title="No access to this page">
+        Your role in {me?.account.name} is {me?.role}. This page needs the scope {scope}. An owner or admin can change
+        your role under Settings → Team.
       </PageHead>
-      <Button component={Link} to="/" variant="default">
-        To the start
-      </Button>
+      <GoHome />
     </>
   );
-}
-
-function article(role = 'member'): string {
-  return /^[aeiou]/.test(role) ? `an ${role}` : `a ${role}`;
 }

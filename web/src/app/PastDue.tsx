@@ -4,7 +4,7 @@ import { useCan, useMe } from '../api/session';
 import { useWallet } from '../api/wallet';
 import { pastDueNotice } from './pastDue';
 
-/** Says that the account is past due, what happens when, and what to do. */
+/** The banner of a past-due account: what happens when, and what to do. */
 export function PastDue() {
   const can = useCan();
   const operator = useMe().data?.user.operator;
@@ -16,11 +16,7 @@ export function PastDue() {
     <div className="banner" role="alert">
       <span>
         <b>This account is past due.</b> {notice.facts.join(' ')} {notice.advice}{' '}
-        {operator ? (
-          <Link to="/operator">Add credit under Operator → Accounts</Link>
-        ) : (
-          'Ask the operator of this cloud to add credit.'
-        )}
+        {operator ? <Link to="/operator">Add credit</Link> : 'Contact the operator to add credit.'}
       </span>
     </div>
   );

@@ -6,16 +6,16 @@ import { useEventStream } from '../api/events';
 import { retryFailing, useOutage } from '../api/health';
 import { useCan } from '../api/session';
 import { useServerClock } from '../api/wallet';
+import { Extras } from './Extras';
 import { Funds } from './Funds';
 import { Logo } from './Logo';
 import { Nav } from './Nav';
 import { PastDue } from './PastDue';
 import './shell.css';
 
-// Menus, dialogs and messages come after what the page is about: on a slow line they would come before it.
-const Who = lazy(async () => ({ default: (await import('./Who')).Who }));
-const Extras = lazy(() => import('./Extras'));
-const Menu = lazy(() => import('./Menu'));
+// Menus load after the content of the page.
+const AccountMenu = lazy(async () => ({ default: (await import('./AccountMenu')).AccountMenu }));
+const NavDrawer = lazy(() => import('./NavDrawer'));
 
 export function Shell({ children }: { children: ReactNode }) {
   const [menu, { toggle, close }] = useDisclosure(false);
@@ -25,7 +25,7 @@ export function Shell({ children }: { children: ReactNode }) {
   useEventStream(can('deployments:read'));
   useServerClock(can('wallet:read'));
 
-  // A new page begins at its top, for eyes and for screen readers; its tabs and filters are not new pages.
+  // A new page begins at its top, for screen readers too. Its tabs and filters are not new pages.
   const page = pathname.split('/').slice(0, 3).join('/');
   const shown = useRef(page);
   useEffect(() => {
@@ -39,7 +39,7 @@ export function Shell({ children }: { children: ReactNode }) {
   return (
     <>
       <a href="#main" className="skip">
-        Skip to the content
+        Skip to content
       </a>
       <div className="shell">
         <aside className="side" aria-label="Sidebar">
@@ -49,13 +49,13 @@ export function Shell({ children }: { children: ReactNode }) {
           <Nav />
           <div className="side-foot">
             {can('wallet:read') && <Funds />}
-            <Suspense fallback={<div className="who" />}>
-              <Who />
+            <Suspense fallback={<div className="account-menu" />}>
+              <AccountMenu />
             </Suspense>
           </div>
         </aside>
         <section className="top-bar" aria-label="Top bar">
-          <Burger opened={menu} onClick={toggle} size="sm" aria-label={menu ? 'Close the menu' : 'Open the menu'} />
+          <Burger opened={menu} onClick={toggle} size="sm" aria-label={menu ? 'Close menu' : 'Open menu'} />
           <Logo />
           {can('wallet:read') && <Funds short />}
         </section>
@@ -67,26 +67,24 @@ export function Shell({ children }: { children: ReactNode }) {
           </main>
         </div>
       </div>
-      <Suspense fallback={null}>
-        {menu && <Menu onClose={close} />}
-        <Extras />
-      </Suspense>
+      <Suspense fallback={null}>{menu && <NavDrawer onClose={close} />}</Suspense>
+      <Extras />
     </>
   );
 }
 
-/** Says that what is shown may be old, since the API does not answer. */
+/** The banner shown while the API does not respond. */
 function Outage() {
   const failure = useOutage();
   if (!failure) return null;
   return (
     <div className="banner banner-bad" role="alert">
       <span>
-        <b>{failure.status === 429 ? 'Too many requests.' : 'The API is not answering.'}</b> What you see may be out of
-        date. {failure.retryAfter ? `It asks for ${failure.retryAfter} s of patience.` : ''}
+        <b>{failure.status === 429 ? 'Too many requests.' : 'The API is not responding.'}</b> This page may be outdated.{' '}
+        {failure.retryAfter ? `Retrying in ${failure.retryAfter} s.` : ''}
       </span>
       <Button size="compact-sm" variant="default" onClick={retryFailing}>
-        Try again
+        Retry
       </Button>
     </div>
   );

@@ -1,35 +1,36 @@
-import { Kbd, Modal } from '@mantine/core';
-import { useEffect, useRef, useState } from 'react';
+import { lazy, Suspense, useEffect, useRef, useState } from 'react';
 import { useNavigate } from 'react-router';
 
-const jumps: Record<string, [string, string]> = {
+const ShortcutsDialog = lazy(() => import('./ShortcutsDialog'));
+
+export const jumps: Record<string, [path: string, name: string]> = {
   o: ['/offers', 'Offers'],
   d: ['/deployments', 'Deployments'],
   v: ['/volumes', 'Volumes'],
   s: ['/ssh-keys', 'SSH keys'],
   w: ['/wallet', 'Wallet'],
-  k: ['/settings/api-keys', 'API Keys'],
+  k: ['/settings/api-keys', 'API keys'],
 };
 
-function typing(target: EventTarget | null): boolean {
+function isTyping(target: EventTarget | null): boolean {
   const element = target as HTMLElement | null;
   return !!element?.closest('input, textarea, select, [contenteditable], .xterm, [role="dialog"], [role="menu"]');
 }
 
-/** `/` to the page's search, `?` for this list, `g` and a letter to go somewhere. */
+/** `/` focuses the page's search, `?` lists the shortcuts, `g` and a letter open a page. */
 export function Shortcuts() {
   const [opened, setOpened] = useState(false);
   const navigate = useNavigate();
-  const wentG = useRef(0);
+  const pressedG = useRef(0);
   useEffect(() => {
     const press = (e: KeyboardEvent) => {
-      if (e.ctrlKey || e.metaKey || e.altKey || typing(e.target)) return;
+      if (e.ctrlKey || e.metaKey || e.altKey || isTyping(e.target)) return;
       const jump = jumps[e.key];
-      if (jump && Date.now() - wentG.current < 1500) {
-        wentG.current = 0;
+      if (jump && Date.now() - pressedG.current < 1500) {
+        pressedG.current = 0;
         e.preventDefault();
         navigate(jump[0]);
-      } else if (e.key === 'g') wentG.current = Date.now();
+      } else if (e.key === 'g') pressedG.current = Date.now();
       else if (e.key === '?') setOpened(true);
       else if (e.key === '/') {
         const search = document.querySelector<HTMLInputElement>('input[type="search"]');
@@ -47,36 +48,5 @@ export function Shortcuts() {
       window.removeEventListener('billet:shortcuts', show);
     };
   }, [navigate]);
-  return (
-    <Modal opened={opened} onClose={() => setOpened(false)} title="Keyboard shortcuts" size="sm">
-      <dl style={{ display: 'grid', gridTemplateColumns: 'auto 1fr', gap: '10px 18px', margin: 0 }}>
-        <dt>
-          <Kbd>/</Kbd>
-        </dt>
-        <dd style={{ margin: 0 }}>Search on this page</dd>
-        {Object.entries(jumps).map(([letter, [, name]]) => (
-          <Jump key={letter} letter={letter} name={name} />
-        ))}
-        <dt>
-          <Kbd>?</Kbd>
-        </dt>
-        <dd style={{ margin: 0 }}>This list</dd>
-        <dt>
-          <Kbd>Esc</Kbd>
-        </dt>
-        <dd style={{ margin: 0 }}>Close what is open</dd>
-      </dl>
-    </Modal>
-  );
-}
-
-function Jump({ letter, name }: { letter: string; name: string }) {
-  return (
-    <>
-      <dt className="nowrap">
-        <Kbd>g</Kbd> <Kbd>{letter}</Kbd>
-      </dt>
-      <dd style={{ margin: 0 }}>{name}</dd>
-    </>
-  );
+  return <Suspense fallback={null}>{opened && <ShortcutsDialog onClose={() => setOpened(false)} />}</Suspense>;
 }

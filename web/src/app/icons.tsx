@@ -1,4 +1,4 @@
-// A few line icons on a 20-unit grid, drawn for this page; a set from elsewhere would be heavier than all of them.
+// A few line icons on a 20-unit grid. An icon package would be larger than all of them.
 
 import type { SVGProps } from 'react';
 
@@ -60,7 +60,7 @@ export const CodeIcon = (p: P) => (
     <path d="m7 6-4 4 4 4M13 6l4 4-4 4M11.5 4l-3 12" />
   </Icon>
 );
-export const PeopleIcon = (p: P) => (
+export const TeamIcon = (p: P) => (
   <Icon {...p}>
     <circle cx="7.5" cy="7" r="2.75" />
     <path d="M2.5 16c0-2.8 2.2-4.5 5-4.5s5 1.7 5 4.5M13 4.5a2.7 2.7 0 0 1 0 5M14.5 11.8c1.8.6 3 2.1 3 4.2" />
@@ -115,12 +115,6 @@ export const PlusIcon = (p: P) => (
 export const MoreIcon = (p: P) => (
   <Icon {...p} strokeWidth="2.4">
     <path d="M4.5 10h.01M10 10h.01M15.5 10h.01" />
-  </Icon>
-);
-export const SunIcon = (p: P) => (
-  <Icon {...p}>
-    <circle cx="10" cy="10" r="3.2" />
-    <path d="M10 2.5v1.5M10 16v1.5M2.5 10H4M16 10h1.5M4.7 4.7l1 1M14.3 14.3l1 1M4.7 15.3l1-1M14.3 5.7l1-1" />
   </Icon>
 );
 export const DownIcon = (p: P) => (

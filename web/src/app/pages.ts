@@ -1,5 +1,4 @@
-// Every page is a chunk of its own. `load` is also called when a link is pointed at, so that the press finds the
-// page already there.
+// Every page is a chunk of its own. Pointing at a link calls `load`, so that the page is there on the click.
 
 import { type ComponentType, lazy } from 'react';
 
@@ -21,8 +20,8 @@ export const pages = {
   wallet: page(() => import('../pages/wallet/Wallet')),
   apiKeys: page(() => import('../pages/settings/ApiKeys')),
   webhooks: page(() => import('../pages/settings/Webhooks')),
-  device: page(() => import('../pages/device/Device')),
-  people: page(() => import('../pages/settings/Members')),
+  device: page(() => import('../pages/device/AuthorizeDevice')),
+  team: page(() => import('../pages/settings/Team')),
   profile: page(() => import('../pages/settings/Profile')),
   audit: page(() => import('../pages/settings/Audit')),
   operator: page(() => import('../pages/operator/Operator')),

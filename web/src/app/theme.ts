@@ -1,7 +1,7 @@
 import { type CSSVariablesResolver, createTheme, type MantineColorsTuple } from '@mantine/core';
 
-// Steel for everything, amber (metal fresh from the furnace) for the one thing to do next.
-const steel: MantineColorsTuple = [
+// Gray for everything, amber for the primary action.
+const gray: MantineColorsTuple = [
   '#f6f7f9',
   '#eef1f4',
   '#e3e7ec',
@@ -41,15 +41,15 @@ const dark: MantineColorsTuple = [
 ];
 
 export const theme = createTheme({
-  colors: { gray: steel, dark, amber },
+  colors: { gray, dark, amber },
   primaryColor: 'amber',
   primaryShade: 5,
-  // Amber is bright in both schemes: what stands on it is dark.
+  // Amber is bright in both schemes, so text on it is dark.
   autoContrast: true,
   luminanceThreshold: 0.35,
   black: '#171b1f',
-  fontFamily: 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Liberation Sans", sans-serif',
-  fontFamilyMonospace: 'ui-monospace, "SF Mono", "Cascadia Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace',
+  fontFamily: 'Geist, system-ui, "Segoe UI", Roboto, "Noto Sans", "Liberation Sans", sans-serif',
+  fontFamilyMonospace: '"Geist Mono", ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace',
   fontSizes: { xs: '0.78rem', sm: '0.875rem', md: '0.9375rem', lg: '1.0625rem', xl: '1.25rem' },
   defaultRadius: 'sm',
   radius: { sm: '6px', md: '8px', lg: '12px' },
@@ -69,19 +69,19 @@ export const theme = createTheme({
   },
 });
 
-/** Where Mantine's own choice would fall short of 4.5:1, or of the look. */
+/** Where Mantine's own choice falls short of a contrast of 4.5:1, or of the design. */
 export const cssVariables: CSSVariablesResolver = () => ({
   variables: {},
   light: {
     '--mantine-color-body': '#fbfbfc',
-    '--mantine-color-dimmed': steel[6],
+    '--mantine-color-dimmed': gray[6],
     '--mantine-color-anchor': amber[8],
     '--mantine-color-placeholder': '#66717d',
     '--mantine-color-error': '#b3261e',
     '--surface': '#ffffff',
     '--surface-raised': '#ffffff',
-    '--surface-sunk': steel[0],
-    '--line': steel[2],
+    '--surface-sunk': gray[0],
+    '--line': gray[2],
     '--accent-text': amber[8],
     '--accent-soft': '#fff3dc',
     '--good': '#17692f',
@@ -92,8 +92,8 @@ export const cssVariables: CSSVariablesResolver = () => ({
     '--busy-soft': '#e6eff9',
     '--warn': '#7a4700',
     '--warn-soft': '#fff0d4',
-    '--idle': steel[6],
-    '--idle-soft': steel[1],
+    '--idle': gray[6],
+    '--idle-soft': gray[1],
     '--chart': '#c27a0a',
     '--chart-soft': '#f3dfb9',
   },

@@ -1,10 +1,10 @@
-// Two small charts in SVG. A chart library would be heavier than every page here together.
+// Two small charts. A chart library would be larger than all pages together.
 
 import { useElementSize } from '@mantine/hooks';
 import { useId, useState } from 'react';
 import './chart.css';
 import { labelled } from './fit';
-import { formatMoney, type Micro } from './money';
+import { formatMoney, formatTotal, type Micro } from './money';
 
 export interface Bar {
   key: string;
@@ -12,10 +12,10 @@ export interface Bar {
   value: Micro;
 }
 
-/** The width that a label such as "Nov 23" needs, with the space to the next. */
+/** The width of a label such as "Nov 23" with the space after it, in pixels. */
 const labelWidth = 54;
 
-/** Amounts by day (or another order), with a readable table for those who do not see bars. */
+/** Amounts by day, with a table for screen readers. */
 export function Bars({ bars, title, height = 180 }: { bars: Bar[]; title: string; height?: number }) {
   const [at, setAt] = useState<number | null>(null);
   const id = useId();
@@ -33,7 +33,7 @@ export function Bars({ bars, title, height = 180 }: { bars: Bar[]; title: string
         <span className="dim">
           {shown ? (
             <>
-              {shown.label}: <b>{formatMoney(shown.value)}</b>
+              {shown.label}: <b>{formatTotal(shown.value)}</b>
             </>
           ) : (
             ' '
@@ -71,7 +71,7 @@ export function Bars({ bars, title, height = 180 }: { bars: Bar[]; title: string
             .map((b) => (
               <tr key={b.key}>
                 <th scope="row">{b.label}</th>
-                <td>{formatMoney(b.value)}</td>
+                <td>{formatTotal(b.value)}</td>
               </tr>
             ))}
         </tbody>
@@ -89,12 +89,12 @@ function niceStep(rough: number): number {
 export interface Point {
   at: number;
   value: Micro;
-  /** Whether the line is solid from here on; sold out otherwise. */
+  /** Solid from here on; dashed where sold out. */
   solid: boolean;
 }
 
 /** A price that holds until the next point: steps, not slopes. */
-export function Steps({
+export function PriceLine({
   points,
   until,
   label,
@@ -113,7 +113,7 @@ export function Steps({
   const high = Math.max(...points.map((p) => p.value));
   const span = Math.max(1, until - first.at);
   const x = (at: number) => ((at - first.at) / span) * width;
-  // A price that never moved is a line in the middle.
+  // A constant price is a line in the middle.
   const y = (v: number) => (high === low ? height / 2 : height - pad - ((v - low) / (high - low)) * (height - 2 * pad));
   const parts = points.map((p, i) => {
     const next = points[i + 1];
@@ -131,7 +131,7 @@ export function Steps({
       preserveAspectRatio="none"
       role="img"
       aria-label={label}
-      className="steps"
+      className="price-line"
       style={{ height }}
     >
       {parts.map((p) => (

@@ -4,7 +4,7 @@ import { CheckIcon, CopyIcon } from '../app/icons';
 import { copyText } from './clipboard';
 import './copy.css';
 
-/** A button that copies, and says that it has. */
+/** A button that copies, and confirms it. */
 export function CopyButton({ value, label }: { value: string; label: string }) {
   const [copied, setCopied] = useState<'yes' | 'no' | null>(null);
   useEffect(() => {
@@ -17,12 +17,12 @@ export function CopyButton({ value, label }: { value: string; label: string }) {
       () => setCopied('yes'),
       () => setCopied('no'),
     );
-  const said = copied === 'yes' ? 'Copied' : copied === 'no' ? 'Copying failed: select the text instead' : null;
+  const result = copied === 'yes' ? 'Copied' : copied === 'no' ? 'Copying failed. Select the text instead.' : null;
   return (
-    <Tooltip label={said ?? `Copy ${label}`}>
+    <Tooltip label={result ?? `Copy ${label}`}>
       <ActionIcon variant="subtle" color="gray" size="md" aria-label={`Copy ${label}`} onClick={() => void copy()}>
         {copied === 'yes' ? <CheckIcon /> : <CopyIcon />}
-        <VisuallyHidden aria-live="polite">{copied === 'yes' ? `${label} copied` : (said ?? '')}</VisuallyHidden>
+        <VisuallyHidden aria-live="polite">{copied === 'yes' ? `${label} copied` : (result ?? '')}</VisuallyHidden>
       </ActionIcon>
     </Tooltip>
   );

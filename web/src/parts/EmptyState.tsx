@@ -5,13 +5,13 @@ import { curl } from './curl';
 interface Props {
   title: string;
   children: ReactNode;
-  /** The button of the next step. */
+  /** The button for the next step. */
   action?: ReactNode;
-  /** The same over the API: method, path and body. */
+  /** The same with the API. */
   api?: { method?: string; path: string; body?: object };
 }
 
-/** What a page shows while it has nothing: what this is for, the next step, and the same with curl. */
+/** A page without content: what it is for, the next step, and the same with curl. */
 export function EmptyState({ title, children, action, api }: Props) {
   return (
     <div className="panel" style={{ padding: '36px 24px' }}>
@@ -22,7 +22,7 @@ export function EmptyState({ title, children, action, api }: Props) {
         {api && (
           <div>
             <div className="small dim" style={{ marginBottom: 6 }}>
-              or from your shell
+              Or with the API
             </div>
             <CodeBlock value={curl(api.path, api.method, api.body)} label="curl command" />
           </div>

@@ -2,24 +2,24 @@ import { Alert, Button } from '@mantine/core';
 import { type ApiError, asApiError } from '../api/error';
 
 const titles: Record<string, string> = {
-  NO_ANSWER: 'No answer',
-  INVALID_REQUEST: 'Something needs another look',
-  INSUFFICIENT_BALANCE: 'Not enough available',
+  NO_ANSWER: 'No response',
+  INVALID_REQUEST: 'Check the highlighted fields',
+  INSUFFICIENT_BALANCE: 'Insufficient balance',
   INSUFFICIENT_SCOPE: 'Your role does not allow this',
-  SECOND_FACTOR_REQUIRED: 'That code is not the right one',
-  SIGN_IN_FAILED: 'That did not open the door',
+  SECOND_FACTOR_REQUIRED: 'Wrong code',
+  SIGN_IN_FAILED: 'Sign-in failed',
   NOT_FOUND: 'Not found',
-  CONFLICT: 'Not possible just now',
+  CONFLICT: 'Conflict',
   LIMIT_REACHED: 'Limit reached',
-  OFFER_UNAVAILABLE: 'This offer is gone',
-  MINIMUM_RUNTIME_NOT_MET: 'Too early',
+  OFFER_UNAVAILABLE: 'Offer not available',
+  MINIMUM_RUNTIME_NOT_MET: 'Minimum runtime not met',
   RATE_LIMIT_EXCEEDED: 'Too many requests',
   SERVICE_UNAVAILABLE: 'Temporarily unavailable',
-  INTERNAL_ERROR: 'The server failed',
-  UNSUPPORTED_BY_PROVIDER: 'The provider cannot do this',
+  INTERNAL_ERROR: 'Internal server error',
+  UNSUPPORTED_BY_PROVIDER: 'Not supported by this provider',
 };
 
-/** A failure with its code, message and request id, and another try where that may help. */
+/** An error with its message, code and request ID, and a retry where that may help. */
 export function ErrorBox({ error, retry }: { error: unknown; retry?: () => void }) {
   if (!error) return null;
   const failure: ApiError = asApiError(error);
@@ -28,7 +28,7 @@ export function ErrorBox({ error, retry }: { error: unknown; retry?: () => void 
       color="red"
       variant="outline"
       role="alert"
-      title={titles[failure.code] ?? 'That did not work'}
+      title={titles[failure.code] ?? 'Something went wrong'}
       className="error-box"
     >
       <div>{failure.message}</div>
@@ -41,14 +41,14 @@ export function ErrorBox({ error, retry }: { error: unknown; retry?: () => void 
           ))}
         </ul>
       )}
-      {failure.retryAfter && <div>Try again in {failure.retryAfter} s.</div>}
+      {failure.retryAfter && <div>Retry in {failure.retryAfter} s.</div>}
       <div className="small dim mono" style={{ marginTop: 6, overflowWrap: 'anywhere' }}>
         {failure.code}
-        {failure.requestId && ` · ${failure.requestId}`}
+        {failure.requestId && ` · request ${failure.requestId}`}
       </div>
       {retry && (
         <Button size="xs" variant="default" mt="xs" onClick={retry}>
-          Try again
+          Retry
         </Button>
       )}
     </Alert>

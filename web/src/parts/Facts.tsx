@@ -1,7 +1,7 @@
 import { Fragment, type ReactNode } from 'react';
 import './facts.css';
 
-/** Name and value, one below the other; what is undefined is left out. */
+/** Names and values. Values that are undefined are left out. */
 export function Facts({ items }: { items: [string, ReactNode | undefined][] }) {
   return (
     <dl className="facts">

@@ -1,31 +1,30 @@
-import { formatMoney, type Micro, micro } from './money';
+import { formatMoney, formatTotal, type Micro, micro } from './money';
 
 interface Props {
-  /** US dollars as the API gives them, or… */
+  /** US dollars as in the API's JSON, or… */
   usd?: number | null;
   /** …an amount already in micro-dollars. */
   amount?: Micro;
-  /** "/h" behind it, in a quieter voice. */
+  /** The unit of a rate, such as "/hr". */
   per?: string;
-  /** Decimals at least (2) and at most (6). */
-  least?: number;
-  most?: number;
-  /** Shows a plus before what comes in. */
+  /** A rate, shown with up to six decimals, whose unit is elsewhere. */
+  rate?: boolean;
+  /** Shows a plus before a positive amount. */
   sign?: boolean;
 }
 
-/** An amount of money; "–" where there is none. */
-export function Money({ usd, amount, per, least = 2, most = 6, sign = false }: Props) {
+/** An amount of money: a total to the cent with the exact amount on hover, or a rate. "–" where there is none. */
+export function Money({ usd, amount, per, rate = per !== undefined, sign = false }: Props) {
   const value = amount ?? (usd === null || usd === undefined ? null : micro(usd));
   if (value === null) return <span className="dim">–</span>;
-  // Cents are what people read; what is below them is there, and quieter.
-  const [, main, rest] = /^([^.]*(?:\.\d\d)?)(\d*)$/.exec(formatMoney(value, least, most)) ?? [];
+  const exact = formatMoney(value);
+  const shown = rate ? exact : formatTotal(value);
+  const plus = sign && value > 0 ? '+' : '';
   return (
-    <span className="nowrap">
-      {sign && value > 0 ? '+' : ''}
-      {main}
-      {rest && <span className="frac">{rest}</span>}
-      {per && <span className="dim"> {per}</span>}
+    <span className="nowrap" title={shown === exact ? undefined : plus + exact}>
+      {plus}
+      {shown}
+      {per && <span className="dim">{per}</span>}
     </span>
   );
 }

@@ -1,6 +1,6 @@
 import { type ReactNode, useEffect } from 'react';
 
-/** The page's one h1, with its actions; names the tab too. */
+/** The page's one h1 with its actions. It sets the browser tab's title too. */
 export function PageHead({
   title,
   children,

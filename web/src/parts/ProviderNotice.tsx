@@ -3,28 +3,28 @@ import { useCan } from '../api/session';
 import { Ago } from './Time';
 
 interface Props {
-  /** Slugs of the providers that what is shown comes from; all where it is left out. */
+  /** The slugs of the providers on this page; all providers without it. */
   of?: string[];
-  /** What the outage means for what is shown. */
+  /** What the outage means for this page. */
   meaning: string;
 }
 
-/** The providers that do not answer, of those named or of all. */
-export function useSilentProviders(of?: string[]): ProviderHealth[] {
+/** The providers that do not respond, among those named or among all. */
+export function useUnavailableProviders(of?: string[]): ProviderHealth[] {
   const can = useCan();
   const providers = useProviders(can('offers:read')).data ?? [];
   return providers.filter((p) => p.status !== 'up' && (!of || of.includes(p.slug)));
 }
 
-/** Says which of the providers do not answer, and what that means here; nothing while all do. */
+/** Names the providers that do not respond, and what that means here. Renders nothing while all do. */
 export function ProviderNotice({ of, meaning }: Props) {
-  const silent = useSilentProviders(of);
-  if (silent.length === 0) return null;
+  const down = useUnavailableProviders(of);
+  if (down.length === 0) return null;
   return (
     <div className="notice" role="status">
-      {silent.map((p) => (
+      {down.map((p) => (
         <div key={p.slug}>
-          <Silence of={p} />
+          <Outage of={p} />
         </div>
       ))}
       <div>{meaning}</div>
@@ -32,16 +32,16 @@ export function ProviderNotice({ of, meaning }: Props) {
   );
 }
 
-function Silence({ of: p }: { of: ProviderHealth }) {
+function Outage({ of: p }: { of: ProviderHealth }) {
   return (
     <>
-      <b>{p.name} is not answering.</b>{' '}
+      <b>{p.name} is not responding.</b>{' '}
       {p.asOf ? (
         <>
-          Last answer: <Ago at={p.asOf} />.
+          Last response: <Ago at={p.asOf} />.
         </>
       ) : (
-        'It has not answered since this server was set up.'
+        'No response since this server was set up.'
       )}
     </>
   );

@@ -1,6 +1,6 @@
 import { Skeleton } from '@mantine/core';
 
-/** Stands where a page will be. */
+/** A placeholder while a page loads. */
 export function PageSkeleton() {
   return (
     <div aria-busy="true">

@@ -38,7 +38,7 @@ const tones: Record<string, Tone> = {
 
 const moving = new Set(['pending', 'deploying', 'creating', 'attaching', 'detaching', 'terminating', 'deleting']);
 
-/** A status as a word with a colour; never the colour alone. */
+/** A status as text with a color, never the color alone. */
 export function Status({ value, live = false }: { value: string; live?: boolean }) {
   return (
     <span
@@ -53,7 +53,7 @@ export function Status({ value, live = false }: { value: string; live?: boolean 
   );
 }
 
-/** A word that describes a kind rather than a state. */
+/** A label for a kind rather than a state. */
 export function Chip({ children, tone = 'idle' }: { children: React.ReactNode; tone?: Tone }) {
   return (
     <span className="chip" data-tone={tone}>

@@ -11,7 +11,7 @@ export function Time({ at, seconds = false }: { at: string | number | null | und
   );
 }
 
-/** "3 min ago" or "in 2 h", kept up to date; the exact time on hover. */
+/** "3 min ago" or "in 2 h", updated; the exact time on hover. */
 export function Ago({ at, never = '–' }: { at: string | null | undefined; never?: string }) {
   const now = useNow(5000);
   if (!at) return <span className="dim">{never}</span>;
@@ -22,7 +22,7 @@ export function Ago({ at, never = '–' }: { at: string | null | undefined; neve
   );
 }
 
-/** How long it has been since, ticking by the second. */
+/** The time since `since`, updated every second. */
 export function Elapsed({ since, until }: { since: string; until?: string | null }) {
   const now = useNow(1000);
   const end = until ? Date.parse(until) : now;

@@ -1,4 +1,4 @@
-/** Copies a text. Over plain http a browser has no clipboard API, and the older way still works. */
+/** Copies a text. Without HTTPS a browser has no clipboard API; the older command still works. */
 export async function copyText(text: string): Promise<void> {
   if (navigator.clipboard) return navigator.clipboard.writeText(text);
   const put = (e: ClipboardEvent) => {
@@ -8,7 +8,7 @@ export async function copyText(text: string): Promise<void> {
   };
   document.addEventListener('copy', put, true);
   try {
-    if (!document.execCommand('copy')) throw new Error('The browser does not allow copying.');
+    if (!document.execCommand('copy')) throw new Error('The browser blocked copying.');
   } finally {
     document.removeEventListener('copy', put, true);
   }

@@ -1,7 +1,7 @@
-/** The curl line that does what a page does. The key is named by a variable: a page never knows one. */
+/** The curl command that does what a page does. The key is a variable, since a page never knows it. */
 export function curl(path: string, method = 'GET', body?: object): string {
-  const verb = method === 'GET' ? '' : `-X ${method} `;
-  const lines = [`curl ${verb}${quote(location.origin + path)}`, '-H "Authorization: Bearer $BILLET_KEY"'];
+  const option = method === 'GET' ? '' : `-X ${method} `;
+  const lines = [`curl ${option}${quote(location.origin + path)}`, '-H "Authorization: Bearer $BILLET_API_KEY"'];
   if (body) {
     lines.push('-H "Content-Type: application/json"');
     lines.push(`-d ${quote(JSON.stringify(body, null, 2))}`);
@@ -9,7 +9,7 @@ export function curl(path: string, method = 'GET', body?: object): string {
   return lines.join(' \\\n  ');
 }
 
-/** For a POSIX shell: bare where it is harmless, else in single quotes. */
+/** Quotes a text for a POSIX shell where it needs that. */
 function quote(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }

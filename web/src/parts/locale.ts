@@ -1,24 +1,24 @@
-// The one locale of every page. Texts are American English and money is US dollars, so dates and numbers are American,
-// too, whatever the browser prefers; only the time zone is the reader's. Everything that formats goes through here, and
-// test/unit/locale.test.ts refuses it elsewhere.
+// The one locale of every page. Texts are US English and money is US dollars, so dates and numbers are too, whatever the
+// browser prefers. Only the time zone is the reader's. All formatting is here; test/unit/locale.test.ts refuses it
+// elsewhere.
 
 const locale = 'en-US';
 
 /** The reader's time zone, such as Europe/Berlin. */
 export const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
-/** A formatter of points in time, in the reader's zone unless the options name another. */
+/** A formatter of times, in the reader's zone unless the options name another. */
 export function dateFormat(options: Intl.DateTimeFormatOptions): (at: string | number) => string {
   const format = new Intl.DateTimeFormat(locale, options);
   return (at) => format.format(new Date(at));
 }
 
-/** "1,234.5": with at most so many decimals. */
+/** "1,234.5": with at most `most` decimals. */
 export function formatNumber(n: number, most = 3): string {
   return n.toLocaleString(locale, { maximumFractionDigits: most });
 }
 
-/** "12.5%" of 12.5. */
+/** 12.5 as "12.5%". */
 export function formatPercent(percent: number): string {
   return `${formatNumber(percent, 1)}%`;
 }

@@ -1,5 +1,5 @@
-// Money is an integer of micro-dollars everywhere in here: the API's numbers have at most six decimals, so that
-// rounding once on the way in is exact up to nine billion dollars, and sums and products of integers stay exact.
+// Money is an integer of micro-dollars in the dashboard. The API's numbers have at most six decimals, so that one
+// rounding on the way in is exact up to nine billion dollars, and sums and products of integers stay exact.
 
 import { formatNumber } from './locale';
 
@@ -25,7 +25,7 @@ export function times(amount: Micro, whole: number): Micro {
   return (amount * Math.round(whole)) as Micro;
 }
 
-/** amount × part ÷ whole, rounded half up: the API's own rule. */
+/** amount × part ÷ whole, rounded half up as in the API. */
 export function share(amount: Micro, part: number, whole: number): Micro {
   const n = BigInt(amount) * BigInt(Math.round(part)) * 2n + BigInt(Math.round(whole));
   const d = BigInt(Math.round(whole)) * 2n;
@@ -33,9 +33,8 @@ export function share(amount: Micro, part: number, whole: number): Micro {
   return Number(n % d < 0n ? q - 1n : q) as Micro;
 }
 
-/** "$1,234.50": at least `least` decimals (2), and up to six where the amount has them. */
+/** "$1,234.50": the exact amount, with at least `least` decimals (2) and at most `most` (6). */
 export function formatMoney(amount: Micro, least = 2, most = 6): string {
-  // A display may ask for fewer decimals than the amount has; that rounding is the display's only.
   const scale = 10 ** (6 - most);
   const whole = Math.round(Math.abs(amount) / scale) * scale;
   const dollars = Math.trunc(whole / 1_000_000);
@@ -45,7 +44,13 @@ export function formatMoney(amount: Micro, least = 2, most = 6): string {
   return `${sign}$${formatNumber(dollars, 0)}${cents ? `.${cents}` : ''}`;
 }
 
-/** What a user typed as dollars ("12.5", "$1,000"), or null where it is not an amount. */
+/** A total to the cent: "$1,234.50". What is less than a cent but not nothing is "<$0.01". */
+export function formatTotal(amount: Micro): string {
+  if (amount !== 0 && Math.abs(amount) < 10_000) return amount < 0 ? '−<$0.01' : '<$0.01';
+  return formatMoney(amount, 2, 2);
+}
+
+/** What a user typed as dollars ("12.5", "$1,000"), or null if it is no amount. */
 export function parseMoney(text: string): Micro | null {
   const match = /^\$?\s*(\d+|\d{1,3}(?:,\d{3})+)(?:\.(\d{1,6}))?$/.exec(text.trim());
   if (!match) return null;
@@ -53,7 +58,7 @@ export function parseMoney(text: string): Micro | null {
   return (dollars * 1_000_000 + Number((match[2] ?? '').padEnd(6, '0'))) as Micro;
 }
 
-/** An amount for a JSON body: the shortest number that says it. */
+/** An amount for a JSON body, in US dollars. */
 export function dollars(amount: Micro): number {
   return amount / 1_000_000;
 }

@@ -1,4 +1,4 @@
-/** A text as a sentence: a capital first, and one mark at its end, whether the text brings its own or not. */
+/** A text as a sentence: with a capital first and one punctuation mark at its end. */
 export function sentence(text: string): string {
   const bare = text.trim();
   if (bare === '') return '';

@@ -1,4 +1,4 @@
-// Times and durations in words. A duration always has its units: "in 20 min", never "20:20", which reads as a time of day.
+// Times and durations. A duration always has units: "in 20 min", never "20:20", which reads as a time of day.
 
 import { dateFormat, formatNumber, zone } from './locale';
 
@@ -15,7 +15,7 @@ export function utcTime(at: string | number): string {
   return `${new Date(at).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
 }
 
-/** Both, for hovering: what the reader's clock says, where, and UTC. */
+/** Local time with its zone, and UTC, for a tooltip. */
 export function bothTimes(at: string | number): string {
   return `${localTime(at, true)} (${zone})\n${utcTime(at)}`;
 }
@@ -38,12 +38,12 @@ export function duration(milliseconds: number): string {
     .join(' ');
 }
 
-/** What is left, to the second and rounded up, so that it ends at nothing and not before: "24 min 52 s". */
+/** A remaining time to the second, rounded up so that it reaches zero at the end: "24 min 52 s". */
 export function remaining(milliseconds: number): string {
   return duration(Math.ceil(milliseconds / 1000) * 1000);
 }
 
-/** What is left, for a button or a sentence: "45 s", "25 min", "1 h 5 min"; whole minutes from one minute on. */
+/** A remaining time in whole minutes from one minute on: "45 s", "25 min", "1 h 5 min". */
 export function roughly(milliseconds: number): string {
   const minute = 60_000;
   return milliseconds <= minute ? remaining(milliseconds) : duration(Math.ceil(milliseconds / minute) * minute);
@@ -53,12 +53,12 @@ export function roughly(milliseconds: number): string {
 export function ago(at: string | number, now: number): string {
   const difference = now - new Date(at).getTime();
   if (Math.abs(difference) < 5000) return 'just now';
-  // One part is enough at a distance.
+  // The largest part is enough.
   const text = duration(Math.abs(difference)).split(' ').slice(0, 2).join(' ');
   return difference > 0 ? `${text} ago` : `in ${text}`;
 }
 
-/** Hours of a rate: minutes below two hours, days from two days on. */
+/** Hours of runway: in minutes below two hours, in days from two days on. */
 export function runway(hours: number): string {
   if (hours < 2) return `${Math.floor(hours * 60)} min`;
   if (hours < 48) return `${Math.floor(hours)} h`;

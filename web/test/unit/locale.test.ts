@@ -1,4 +1,4 @@
-// Dates and numbers of one page are of one locale, which parts/locale.ts chooses.
+// Dates and numbers use one locale, which parts/locale.ts sets.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
@@ -6,19 +6,19 @@ import { dateFormat, formatNumber, formatPercent } from '../../src/parts/locale'
 
 const src = new URL('../../src/', import.meta.url);
 
-test('nothing but parts/locale.ts chooses a locale', () => {
+test('only parts/locale.ts sets a locale', () => {
   const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter((f) => /\.tsx?$/.test(f));
   expect(files.length).toBeGreaterThan(100);
-  const guilty = files.filter(
+  const offenders = files.filter(
     (f) =>
       f !== 'parts/locale.ts' &&
       f !== 'api/schema.d.ts' &&
       /\btoLocale\w*\(|\bIntl\.|\blocaleCompare\(|navigator\.languages?\b/.test(readFileSync(new URL(f, src), 'utf8')),
   );
-  expect(guilty).toEqual([]);
+  expect(offenders).toEqual([]);
 });
 
-test('numbers and dates are American', () => {
+test('numbers and dates are in US format', () => {
   expect(formatNumber(1234567.891)).toBe('1,234,567.891');
   expect(formatNumber(1234.56, 0)).toBe('1,235');
   expect(formatPercent(12.345)).toBe('12.3%');

@@ -1,5 +1,15 @@
 import { describe, expect, test } from 'vitest';
-import { formatMoney, type Micro, micro, minus, parseMoney, share, sum, times } from '../../src/parts/money';
+import {
+  formatMoney,
+  formatTotal,
+  type Micro,
+  micro,
+  minus,
+  parseMoney,
+  share,
+  sum,
+  times,
+} from '../../src/parts/money';
 
 test('amounts are exact to the micro-dollar', () => {
   expect(micro(35.92)).toBe(35_920_000);
@@ -32,7 +42,18 @@ describe('formatMoney', () => {
     test(`${amount} is ${want}`, () => expect(formatMoney(micro(amount), least, most)).toBe(want));
 });
 
-test('amounts are read as people type them', () => {
+test('a total has two decimals', () => {
+  const cases: [number, string][] = [
+    [0, '$0.00'],
+    [1234.567891, '$1,234.57'],
+    [-27.764, '−$27.76'],
+    [0.004, '<$0.01'],
+    [-0.004, '−<$0.01'],
+  ];
+  for (const [amount, want] of cases) expect(formatTotal(micro(amount)), String(amount)).toBe(want);
+});
+
+test('typed amounts are parsed', () => {
   expect(parseMoney('$1,234.5')).toBe(micro(1234.5));
   expect(parseMoney(' 12 ')).toBe(micro(12));
   for (const wrong of ['', '1,2', '1.2345678', '-5', '12,5', 'five']) expect(parseMoney(wrong), wrong).toBeNull();

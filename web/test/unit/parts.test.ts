@@ -3,7 +3,7 @@ import { queryOf } from '../../src/pages/offers/filters';
 import { labelled, largest } from '../../src/parts/fit';
 import { sentence } from '../../src/parts/text';
 
-test('a sentence ends with one mark', () => {
+test('a sentence ends with one punctuation mark', () => {
   expect(sentence('The offer is sold out.')).toBe('The offer is sold out.');
   expect(sentence('the offer is sold out')).toBe('The offer is sold out.');
   expect(sentence('Why? ')).toBe('Why?');
@@ -11,7 +11,7 @@ test('a sentence ends with one mark', () => {
 });
 
 describe('labels under a chart', () => {
-  test('never overlap, and never leave it', () => {
+  test('never overlap and never leave it', () => {
     for (const count of [7, 30, 90])
       for (let width = 40; width < 1200; width += 13) {
         const has = labelled(count, width, 54);
@@ -28,16 +28,16 @@ describe('labels under a chart', () => {
   });
 });
 
-test('a long list shows the largest and what is left', () => {
+test('a long list shows the largest entries and the rest', () => {
   const all = Array.from({ length: 122 }, (_, i) => ({ cost: i }));
   const { shown, rest } = largest(all, (g) => g.cost, 10);
   expect(shown.map((g) => g.cost)).toEqual([121, 120, 119, 118, 117, 116, 115, 114, 113, 112]);
   expect(rest).toHaveLength(112);
-  // A rest of one takes as much space as the one.
+  // A rest of one is shown as that one.
   expect(largest(all.slice(0, 11), (g) => g.cost, 10).rest).toEqual([]);
 });
 
-test('filters from the address become a query, and mistyped ones are left out', () => {
+test('filters in the URL become a query, without invalid ones', () => {
   expect(queryOf({})).toEqual({ available: true });
   expect(queryOf({ available: 'all', search: 'b200' })).toEqual({ search: 'b200' });
   expect(queryOf({ instanceType: 'VM', gpuCount: '8', maxHourlyPrice: '12.5' })).toMatchObject({

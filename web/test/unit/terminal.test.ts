@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { keyAction, type Platform, platformOf } from '../../src/pages/deployments/terminal/keys';
-import { atPrompt, endText, lost, pauseBefore } from '../../src/pages/deployments/terminal/session';
+import { atPrompt, backoff, endText, isLost } from '../../src/pages/deployments/terminal/session';
+import { keyAction, type Platform, platformOf } from '../../src/pages/deployments/terminal/shortcuts';
 
 function press(keys: string) {
   const parts = keys.split('+');
@@ -13,7 +13,7 @@ function press(keys: string) {
   };
 }
 
-describe('keys of the terminal', () => {
+describe('terminal shortcuts', () => {
   const cases: [string, boolean, Platform, string][] = [
     ['Ctrl+c', true, 'other', 'copy'],
     ['Ctrl+c', false, 'other', 'shell'],
@@ -28,7 +28,7 @@ describe('keys of the terminal', () => {
     ['Ctrl+v', false, 'windows', 'paste'],
     ['Ctrl+v', false, 'other', 'shell'],
     ['Cmd+v', false, 'mac', 'paste'],
-    ['Ctrl+Shift+X', false, 'other', 'leave'],
+    ['Ctrl+Shift+X', false, 'other', 'exit'],
     ['Ctrl+Alt+c', true, 'other', 'shell'],
     ['c', true, 'other', 'shell'],
   ];
@@ -37,30 +37,30 @@ describe('keys of the terminal', () => {
       expect(keyAction(press(keys), selected, platform)).toBe(want);
     });
 
-  test('the platform is the user agent’s', () => {
+  test('the platform comes from the user agent', () => {
     expect(platformOf('Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7)')).toBe('mac');
     expect(platformOf('Mozilla/5.0 (Windows NT 10.0; Win64; x64)')).toBe('windows');
     expect(platformOf('Mozilla/5.0 (X11; Linux x86_64)')).toBe('other');
   });
 });
 
-test('only a lost connection is opened again by itself', () => {
+test('only a lost connection is reopened automatically', () => {
   const end = (closeCode: number, exitCode: number | null = null) => ({ message: '', exitCode, closeCode });
-  for (const code of [1006, 1012, 1013]) expect(lost(end(code))).toBe(true);
-  // Closed by this page, by the machine, for idling, or because the key is not valid any more.
-  for (const code of [0, 1000, 1001, 1008]) expect(lost(end(code))).toBe(false);
-  expect(lost(end(1006, 0))).toBe(false);
-  expect([1, 2, 3, 4, 5, 6].map(pauseBefore)).toEqual([1000, 2000, 4000, 8000, 15_000, 15_000]);
+  for (const code of [1006, 1012, 1013]) expect(isLost(end(code))).toBe(true);
+  // Closed by this page, by the machine, for inactivity, or because the session ended.
+  for (const code of [0, 1000, 1001, 1008]) expect(isLost(end(code))).toBe(false);
+  expect(isLost(end(1006, 0))).toBe(false);
+  expect([1, 2, 3, 4, 5, 6].map(backoff)).toEqual([1000, 2000, 4000, 8000, 15_000, 15_000]);
 });
 
-test('every end has a text', () => {
-  expect(endText({ message: '', exitCode: 0, closeCode: 0 })).toBe('The shell ended.');
-  expect(endText({ message: '', exitCode: 2, closeCode: 0 })).toBe('The shell ended with code 2.');
+test('every end has a message', () => {
+  expect(endText({ message: '', exitCode: 0, closeCode: 0 })).toBe('The shell exited.');
+  expect(endText({ message: '', exitCode: 2, closeCode: 0 })).toBe('The shell exited with code 2.');
   expect(endText({ message: 'The server stops.', exitCode: null, closeCode: 1001 })).toBe('The server stops.');
   expect(endText({ message: '', exitCode: null, closeCode: 0 })).not.toBe('');
 });
 
-test('an empty prompt is not a running command, and all else may be one', () => {
+test('only an empty prompt is no running command', () => {
   for (const line of ['root@node:~# ', 'user@host:/srv$ ', 'host% ', '❯ ', '# '])
     expect(atPrompt(false, line)).toBe(true);
   for (const line of ['', 'root@node:~# make', '>>> ', 'Password: ', 'mysql> '])

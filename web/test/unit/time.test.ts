@@ -5,7 +5,7 @@ const second = 1000;
 const minute = 60 * second;
 const hour = 60 * minute;
 
-test('durations have their units', () => {
+test('durations have units', () => {
   expect(duration(0)).toBe('0 s');
   expect(duration(9 * second)).toBe('9 s');
   expect(duration(4 * minute + 10 * second)).toBe('4 min 10 s');
@@ -13,7 +13,7 @@ test('durations have their units', () => {
   expect(duration(27 * hour + 5 * minute)).toBe('1 d 3 h');
 });
 
-test('what is left is rounded up', () => {
+test('a remaining time is rounded up', () => {
   expect(remaining(20 * minute + 19_001)).toBe('20 min 20 s');
   expect(roughly(20 * minute + 1)).toBe('21 min');
   expect(roughly(20 * minute)).toBe('20 min');
@@ -28,7 +28,7 @@ test('no duration reads as a time of day', () => {
       expect(text).not.toMatch(/\d:\d/);
 });
 
-test('a distance in time says its direction', () => {
+test('a relative time has a direction', () => {
   expect(ago('2026-11-23T10:00:00Z', Date.parse('2026-11-23T10:03:00Z'))).toBe('3 min ago');
   expect(ago('2026-11-23T12:00:00Z', Date.parse('2026-11-23T10:00:00Z'))).toBe('in 2 h');
   expect(ago('2026-11-23T10:00:00Z', Date.parse('2026-11-23T10:00:04Z'))).toBe('just now');
@@ -38,7 +38,7 @@ describe('points in time', () => {
   test('are American English', () => {
     expect(localTime('2026-10-31T12:00:00Z')).toMatch(/^Oct 31, 2026, \d+:00\s[AP]M$/);
   });
-  test('are told in UTC, too', () => expect(utcTime('2026-10-31T12:00:01Z')).toBe('2026-10-31 12:00:01 UTC'));
+  test('are available in UTC', () => expect(utcTime('2026-10-31T12:00:01Z')).toBe('2026-10-31 12:00:01 UTC'));
 });
 
 test('a runway is in minutes, hours or days', () => {

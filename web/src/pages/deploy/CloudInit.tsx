@@ -12,7 +12,7 @@ export function CloudInit({ text, onChange, error }: Props) {
     <div>
       <Textarea
         label="cloud-init"
-        description="A cloud-config text that the machine runs when it first boots"
+        description="cloud-config to run on first boot"
         placeholder={'#cloud-config\npackages:\n  - htop'}
         value={text}
         onChange={(e) => onChange(e.currentTarget.value)}
@@ -27,7 +27,7 @@ export function CloudInit({ text, onChange, error }: Props) {
         <FileButton accept=".yaml,.yml,.txt,text/*" onChange={(file) => void file?.text().then(onChange)}>
           {(props) => (
             <Button {...props} size="compact-sm" variant="default">
-              Load a file
+              Load file
             </Button>
           )}
         </FileButton>

@@ -1,18 +1,18 @@
 import { Link, useParams } from 'react-router';
+import { useAll } from '../../api/hooks';
 import { type Offer, useOffer } from '../../api/offers';
-import { useSshKeys } from '../../api/sshKeys';
 import { BackIcon } from '../../app/icons';
 import { ErrorBox } from '../../parts/ErrorBox';
 import { PageHead } from '../../parts/PageHead';
 import { ProviderNotice } from '../../parts/ProviderNotice';
 import { PageSkeleton } from '../../parts/Skeletons';
 import './deploy.css';
-import { DeployForm } from './Form';
+import { DeployForm } from './DeployForm';
 
 export default function Deploy() {
   const { offerId = '' } = useParams();
   const offer = useOffer(offerId);
-  const keys = useSshKeys();
+  const keys = useAll('/api/v1/inventory/ssh-keys');
   if (!offer.data)
     return offer.isError ? (
       <>
@@ -20,7 +20,7 @@ export default function Deploy() {
         <ErrorBox error={offer.error} retry={() => void offer.refetch()} />
         <p>
           <Link to="/offers" className="link">
-            Choose another offer
+            Browse offers
           </Link>
         </p>
       </>
@@ -43,7 +43,7 @@ export default function Deploy() {
       </PageHead>
       <ProviderNotice
         of={[o.provider]}
-        meaning="Price and stock are as they were then. A deployment may fail; a failed deployment costs nothing."
+        meaning="Price and stock may be outdated, and a deployment may fail. You aren't charged for a failed deployment."
       />
       <DeployForm key={o.id} offer={o} keys={keys.data ?? []} keysError={keys.error} />
     </>

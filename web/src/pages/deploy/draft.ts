@@ -1,5 +1,5 @@
-// What has been typed into the deploy form, kept for as long as the tab lives: an ended session, a reload or a way
-// back to the offers must not cost anybody their cloud-init.
+// The input of the deploy form, kept for the life of the tab. It outlives an ended session, a reload and a visit to the
+// offers.
 
 import { useCallback, useState } from 'react';
 
@@ -10,7 +10,7 @@ export interface Draft {
   volumeIds: string[];
   cloudInit: string;
   tags: string[];
-  /** Hours after which it ends by itself, or a local date and time ("2026-11-23T20:00"), or "" for never. */
+  /** Auto-terminate: hours from now, a local date and time ("2026-11-23T20:00"), or "" for never. */
   end: string;
 }
 
@@ -33,7 +33,7 @@ export function useDraft(offerId: string, first: Draft) {
         try {
           sessionStorage.setItem(storage(offerId), JSON.stringify(next));
         } catch {
-          // Without storage the draft lives as long as the page does.
+          // Storage may be blocked; then the draft lives as long as the page.
         }
         return next;
       }),

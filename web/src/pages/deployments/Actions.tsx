@@ -1,42 +1,86 @@
 import { Button, Menu, Select } from '@mantine/core';
+import { useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { type Action, type Deployment, useAction } from '../../api/deployments';
-import { useOffer } from '../../api/offers';
+import { offerQuery } from '../../api/offers';
 import { DownIcon } from '../../app/icons';
-import { Confirm } from '../../parts/Confirm';
+import { useConfirm } from '../../parts/confirm';
 import { toast } from '../../parts/toast';
-import { Terminate } from './Terminate';
+import { TerminateDialog } from './TerminateDialog';
 
-const words: Record<Action, { title: string; text: string; done: string }> = {
-  reboot: { title: 'Reboot', text: 'Everything that runs on it is stopped; its files stay.', done: 'Rebooting' },
+const texts: Record<Action, { title: string; text: string; done: string }> = {
+  reboot: { title: 'Reboot', text: 'Running programs stop. Files are kept.', done: 'Rebooting' },
   'power-off': {
     title: 'Power off',
-    text: 'The machine stays yours and is billed on; terminate it to stop paying.',
+    text: 'Billing continues while powered off. Terminate to stop billing.',
     done: 'Powering off',
   },
-  'power-on': { title: 'Power on', text: 'The machine starts again.', done: 'Powering on' },
+  'power-on': { title: 'Power on', text: 'The machine boots again.', done: 'Powering on' },
   reinstall: {
     title: 'Reinstall',
-    text: 'Everything on its own storage is erased, and the operating system installed anew. Volumes stay as they are.',
+    text: "Erases local disks and reinstalls the OS. Volumes aren't affected.",
     done: 'Reinstalling',
   },
 };
 
-/** What can be done with the machine at present, by its provider's capabilities. */
+/** What the machine and its provider support at present. */
+function possibleActions(d: Deployment): Action[] {
+  if (d.pendingAction !== null) return [];
+  const { reboot, power, reinstall } = d.capabilities;
+  if (d.status === 'stopped') return power ? ['power-on'] : [];
+  if (d.status !== 'running') return [];
+  const supported: [Action, boolean][] = [
+    ['reboot', reboot],
+    ['power-off', power],
+    ['reinstall', reinstall],
+  ];
+  return supported.filter(([, is]) => is).map(([action]) => action);
+}
+
 export function Actions({ of: d }: { of: Deployment }) {
-  const [asked, setAsked] = useState<Action | null>(null);
-  const [ending, setEnding] = useState(false);
-  const settled = d.pendingAction === null;
-  const possible: Action[] = [];
-  if (d.status === 'running' && settled) {
-    if (d.capabilities.reboot) possible.push('reboot');
-    if (d.capabilities.power) possible.push('power-off');
-    if (d.capabilities.reinstall) possible.push('reinstall');
-  }
-  if (d.status === 'stopped' && settled && d.capabilities.power) possible.push('power-on');
+  const [terminating, setTerminating] = useState(false);
+  const confirm = useConfirm();
+  const queries = useQueryClient();
+  const act = useAction(d.id);
+  const actions = possibleActions(d);
+
+  const ask = async (action: Action) => {
+    const { title, text, done } = texts[action];
+    const reinstall = action === 'reinstall';
+    // Without the offer, the machine can still be reinstalled with the same operating system.
+    const offer = reinstall ? await queries.fetchQuery(offerQuery(d.offerId)).catch(() => null) : null;
+    const systems = [...new Set([d.operatingSystem, ...(offer?.operatingSystems ?? [])])];
+    confirm({
+      title: `${title} ${d.name}?`,
+      body: (
+        <>
+          {text}
+          {systems.length > 1 && (
+            <Select
+              name="operatingSystem"
+              label="Operating system"
+              mt="sm"
+              data={systems}
+              defaultValue={d.operatingSystem}
+              allowDeselect={false}
+            />
+          )}
+        </>
+      ),
+      action: title,
+      danger: reinstall,
+      typed: reinstall ? d.name : undefined,
+      run: async (form) => {
+        const chosen = form.get('operatingSystem');
+        await act.mutateAsync({ action, operatingSystem: chosen ? String(chosen) : undefined });
+        toast(`${done} ${d.name}`);
+      },
+    });
+  };
+
   return (
     <>
-      {possible.length > 0 && (
+      {actions.length > 0 && (
         <Menu position="bottom-end">
           <Menu.Target>
             <Button variant="default" rightSection={<DownIcon width={14} />}>
@@ -44,67 +88,24 @@ export function Actions({ of: d }: { of: Deployment }) {
             </Button>
           </Menu.Target>
           <Menu.Dropdown>
-            {possible.map((a) => (
+            {actions.map((a) => (
               <Menu.Item
                 key={a}
-                onClick={() => setAsked(a)}
+                onClick={() => void ask(a)}
                 className={a === 'reinstall' ? 'danger-button' : undefined}
               >
-                {words[a].title}
+                {texts[a].title}
               </Menu.Item>
             ))}
           </Menu.Dropdown>
         </Menu>
       )}
       {d.status !== 'terminating' && (
-        <Button variant="default" className="danger-button" onClick={() => setEnding(true)}>
+        <Button variant="default" className="danger-button" onClick={() => setTerminating(true)}>
           Terminate
         </Button>
       )}
-      {asked && <Ask of={d} action={asked} onClose={() => setAsked(null)} />}
-      {ending && <Terminate of={d} onClose={() => setEnding(false)} />}
+      {terminating && <TerminateDialog of={d} onClose={() => setTerminating(false)} />}
     </>
-  );
-}
-
-function Ask({ of: d, action, onClose }: { of: Deployment; action: Action; onClose: () => void }) {
-  const act = useAction(d.id);
-  const [system, setSystem] = useState<string>(d.operatingSystem);
-  const offer = useOffer(action === 'reinstall' ? d.offerId : '');
-  const systems = [...new Set([d.operatingSystem, ...(offer.data?.operatingSystems ?? [])])];
-  return (
-    <Confirm
-      opened
-      onClose={onClose}
-      title={`${words[action].title} ${d.name}?`}
-      action={words[action].title}
-      danger={action === 'reinstall'}
-      typed={action === 'reinstall' ? d.name : undefined}
-      busy={act.isPending}
-      error={act.error}
-      onConfirm={() =>
-        act.mutate(
-          { action, operatingSystem: action === 'reinstall' ? system : undefined },
-          {
-            onSuccess: () => {
-              toast(`${words[action].done}: ${d.name}`);
-              onClose();
-            },
-          },
-        )
-      }
-    >
-      {words[action].text}
-      {action === 'reinstall' && systems.length > 1 && (
-        <Select
-          mt="sm"
-          label="Operating system"
-          data={systems}
-          value={system}
-          onChange={(v) => v && setSystem(v)}
-          allowDeselect={false}
-        />
-      )}
-    </Confirm>
   );
 }

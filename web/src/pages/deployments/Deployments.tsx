@@ -1,35 +1,35 @@
 import { Button, MultiSelect, TextInput } from '@mantine/core';
 import { useMemo } from 'react';
 import { Link, useSearchParams } from 'react-router';
-import { type Deployment, type DeploymentQuery, deploymentsPage, ended } from '../../api/deployments';
+import { type Deployment, type DeploymentQuery, deploymentsPage, hasEnded } from '../../api/deployments';
 import { useLive } from '../../api/events';
 import { useRegionName } from '../../api/offers';
 import { useCan } from '../../api/session';
 import { SearchIcon } from '../../app/icons';
 import { CopyButton } from '../../parts/Copy';
-import { type Column, DataTable } from '../../parts/DataTable';
+import { useDebouncedText } from '../../parts/debouncedText';
 import { EmptyState } from '../../parts/EmptyState';
-import { ErrorBox } from '../../parts/ErrorBox';
 import { Money } from '../../parts/Money';
 import { PageHead } from '../../parts/PageHead';
 import { ProviderNotice } from '../../parts/ProviderNotice';
-import { usePagedRows } from '../../parts/pages';
-import { PageSkeleton } from '../../parts/Skeletons';
+import { type Column, ResourceTable } from '../../parts/ResourceTable';
+import { usePagedRows } from '../../parts/rows';
 import { Chip, Status } from '../../parts/Status';
 import { Ago, Elapsed } from '../../parts/Time';
-import { useTyped } from '../../parts/typed';
 import './deployments.css';
 
-const statuses: Deployment['status'][] = [
-  'pending',
-  'deploying',
-  'running',
-  'stopped',
-  'terminating',
-  'terminated',
-  'failed',
-  'interrupted',
-];
+/** Every status and its label. A missing or unknown one fails the type check. */
+const statusLabels: Record<Deployment['status'], string> = {
+  pending: 'Pending',
+  deploying: 'Deploying',
+  running: 'Running',
+  stopped: 'Stopped',
+  terminating: 'Terminating',
+  terminated: 'Terminated',
+  failed: 'Failed',
+  interrupted: 'Interrupted',
+};
+const statuses = Object.keys(statusLabels) as Deployment['status'][];
 
 export default function Deployments() {
   const [params, setParams] = useSearchParams();
@@ -55,7 +55,7 @@ export default function Deployments() {
       sort: sort === 'name' || sort === '-name' || sort === 'createdAt' ? sort : '-createdAt',
     };
   }, [params]);
-  const list = usePagedRows<Deployment>((page, limit) =>
+  const rows = usePagedRows<Deployment>((page, limit) =>
     deploymentsPage({ ...query, status: query.status?.length ? query.status : undefined, page, limit }, live),
   );
   const filtered = !!(query.status?.length || query.tag || query.search);
@@ -65,24 +65,24 @@ export default function Deployments() {
         title="Deployments"
         actions={
           can('deployments:write') &&
-          list.total > 0 && (
+          rows.count > 0 && (
             <Button component={Link} to="/offers">
-              Deploy another
+              New deployment
             </Button>
           )
         }
       />
-      {(list.total > 0 || filtered) && (
+      {(rows.count > 0 || filtered) && (
         <search className="filters-row">
           <Search value={query.search ?? ''} onChange={(text) => set('search', text)} />
           <MultiSelect
             aria-label="Status"
             placeholder={query.status?.length ? undefined : 'Any status'}
-            data={statuses}
+            data={Object.entries(statusLabels).map(([value, label]) => ({ value, label }))}
             value={query.status ?? []}
             onChange={(v) => set('status', v.join(','))}
             clearable
-            clearButtonProps={{ 'aria-label': 'Any status' }}
+            clearButtonProps={{ 'aria-label': 'Clear status' }}
             className="status-filter"
           />
           {query.tag && (
@@ -90,7 +90,7 @@ export default function Deployments() {
               variant="default"
               size="compact-md"
               onClick={() => set('tag', '')}
-              aria-label={`Tag ${query.tag}: any instead`}
+              aria-label={`Clear tag ${query.tag}`}
             >
               tag: {query.tag} ✕
             </Button>
@@ -98,54 +98,45 @@ export default function Deployments() {
         </search>
       )}
       <ProviderNotice
-        of={[...new Set(list.rows.filter((d) => !ended(d)).map((d) => d.provider))]}
-        meaning="Deployments there may be working: try SSH. Their status may be out of date, and changes to them wait until the provider answers."
+        of={[...new Set(rows.loaded.filter((d) => !hasEnded(d)).map((d) => d.provider))]}
+        meaning="Machines there may be running: try SSH. Their status may be outdated, and changes wait until the provider responds."
       />
-      {list.error ? (
-        <ErrorBox error={list.error} retry={list.retry} />
-      ) : list.loading && list.total === 0 ? (
-        <PageSkeleton />
-      ) : list.total === 0 ? (
-        filtered ? (
-          <EmptyState
-            title="No deployments match"
-            action={
-              <Button variant="default" onClick={() => setParams({}, { replace: true })}>
-                Show all
-              </Button>
-            }
-          >
-            No deployment of yours fits these filters.
-          </EmptyState>
-        ) : (
-          <First />
-        )
-      ) : (
-        <DataTable
-          label="Deployments"
-          columns={columns}
-          count={list.total}
-          row={list.row}
-          rowKey={(d) => d.id}
-          onRange={list.onRange}
-          card={(d) => <Card of={d} />}
-          cardHeight={104}
-          rowHeight={56}
-          sort={query.sort}
-          onSort={(sort) => set('sort', sort === '-createdAt' ? '' : sort)}
-          quiet={ended}
-        />
-      )}
+      <ResourceTable
+        label="Deployments"
+        columns={columns}
+        rows={{ ...rows, sort: query.sort, onSort: (sort) => set('sort', sort === '-createdAt' ? '' : sort) }}
+        rowKey={(d) => d.id}
+        empty={
+          filtered ? (
+            <EmptyState
+              title="No deployments match your filters"
+              action={
+                <Button variant="default" onClick={() => setParams({}, { replace: true })}>
+                  Clear filters
+                </Button>
+              }
+            >
+              Change or clear the filters to see other deployments.
+            </EmptyState>
+          ) : (
+            <First />
+          )
+        }
+        card={(d) => <Card of={d} />}
+        cardHeight={104}
+        rowHeight={56}
+        quiet={hasEnded}
+      />
     </>
   );
 }
 
 function Search({ value, onChange }: { value: string; onChange: (text: string) => void }) {
-  const [text, type] = useTyped(value, onChange);
+  const [text, type] = useDebouncedText(value, onChange);
   return (
     <TextInput
       type="search"
-      aria-label="Search deployments by name"
+      aria-label="Search deployments"
       placeholder="Search by name"
       leftSection={<SearchIcon />}
       value={text}
@@ -159,7 +150,7 @@ function First() {
   const can = useCan();
   return (
     <EmptyState
-      title="Nothing has been deployed yet"
+      title="No deployments yet"
       action={
         can('deployments:write') && (
           <Button component={Link} to="/offers">
@@ -178,13 +169,13 @@ function First() {
         },
       }}
     >
-      Choose an offer, and a machine of your own answers SSH some minutes later. It is billed by the hour from then on.
+      Pick an offer and get SSH access in minutes. Billing starts when the machine is ready.
     </EmptyState>
   );
 }
 
-/** How long it has run; nothing where it never did. */
-function Runtime({ of: d }: { of: Deployment }) {
+/** How long the machine has run; "–" where it never did. */
+function Uptime({ of: d }: { of: Deployment }) {
   if (!d.startedAt) return <span className="dim">–</span>;
   return <Elapsed since={d.startedAt} until={d.billedUntil ?? d.terminatedAt} />;
 }
@@ -194,14 +185,14 @@ function Region({ slug }: { slug: string }) {
 }
 
 function Address({ of: d }: { of: Deployment }) {
-  if (d.sshCommand && !ended(d))
+  if (d.sshCommand && !hasEnded(d))
     return (
       <span className="fingerprint">
         <span className="mono truncate">{d.ipAddress}</span>
         <CopyButton value={d.sshCommand} label={`SSH command of ${d.name}`} />
       </span>
     );
-  if (ended(d)) return <span className="dim">–</span>;
+  if (hasEnded(d)) return <span className="dim">–</span>;
   const active = d.steps.find((s) => s.status === 'active');
   return <span className="dim">{active?.detail ?? active?.name ?? ''}</span>;
 }
@@ -247,21 +238,21 @@ const columns: Column<Deployment>[] = [
     cell: (d) => <Ago at={d.createdAt} />,
   },
   {
-    key: 'runtime',
-    head: 'Runtime',
+    key: 'uptime',
+    head: 'Uptime',
     width: '116px',
     from: 720,
     end: true,
-    cell: (d) => <Runtime of={d} />,
+    cell: (d) => <Uptime of={d} />,
   },
-  { key: 'price', head: '$ / h', width: '96px', end: true, cell: (d) => <Money usd={d.hourlyPrice} /> },
+  { key: 'price', head: 'Price/hr', width: '96px', end: true, cell: (d) => <Money usd={d.hourlyPrice} rate /> },
   {
     key: 'cost',
-    head: 'Charged',
+    head: 'Total cost',
     width: '116px',
     end: true,
     from: 760,
-    cell: (d) => <Money usd={d.costToDate} most={2} />,
+    cell: (d) => <Money usd={d.costToDate} />,
   },
 ];
 
@@ -281,7 +272,7 @@ function Card({ of: d }: { of: Deployment }) {
         <span style={{ minWidth: 0, overflow: 'hidden' }}>
           <Address of={d} />
         </span>
-        <Money usd={d.hourlyPrice} per="/h" />
+        <Money usd={d.hourlyPrice} per="/hr" />
       </div>
     </div>
   );

@@ -1,7 +1,7 @@
 import { Tabs } from '@mantine/core';
 import { lazy, Suspense } from 'react';
 import { Link, useNavigate, useParams } from 'react-router';
-import { type Deployment, ended, useDeployment } from '../../api/deployments';
+import { type Deployment, hasEnded, useDeployment } from '../../api/deployments';
 import { useRegionName } from '../../api/offers';
 import { useCan } from '../../api/session';
 import { BackIcon } from '../../app/icons';
@@ -16,7 +16,7 @@ import { Events } from './Events';
 import { Overview } from './Overview';
 import { Settings } from './Settings';
 
-// xterm and the SSH client are large; who does not open the terminal does not load them.
+// xterm and the SSH client are large, and load with the terminal only.
 const Terminal = lazy(() => import('./terminal/Terminal'));
 
 export default function Detail() {
@@ -44,11 +44,11 @@ export default function Detail() {
             <BackIcon width={12} height={12} /> Deployments
           </Link>
         }
-        actions={write && !ended(d) && <Actions of={d} />}
+        actions={write && !hasEnded(d) && <Actions of={d} />}
       >
         <Status value={d.status} live /> <Subtitle of={d} />
       </PageHead>
-      {!ended(d) && <ProviderNotice of={[d.provider]} meaning={outage(d)} />}
+      {!hasEnded(d) && <ProviderNotice of={[d.provider]} meaning={outage(d)} />}
       <Tabs
         value={tab}
         onChange={(t) =>
@@ -58,13 +58,13 @@ export default function Detail() {
       >
         <Tabs.List>
           <Tabs.Tab value="overview">Overview</Tabs.Tab>
-          {write && !ended(d) && (
+          {write && !hasEnded(d) && (
             <Tabs.Tab value="terminal" disabled={d.status !== 'running'}>
               Terminal
             </Tabs.Tab>
           )}
           <Tabs.Tab value="events">Events</Tabs.Tab>
-          {write && !ended(d) && <Tabs.Tab value="settings">Settings</Tabs.Tab>}
+          {write && !hasEnded(d) && <Tabs.Tab value="settings">Settings</Tabs.Tab>}
         </Tabs.List>
         <Tabs.Panel value="overview">
           <Overview of={d} />
@@ -87,16 +87,16 @@ export default function Detail() {
   );
 }
 
-/** What it means for a deployment that its provider does not answer. */
+/** What the outage of its provider means for a deployment. */
 function outage(d: Deployment): string {
   switch (d.status) {
     case 'pending':
     case 'deploying':
-      return 'Deploying goes on once it answers. You are not charged until SSH answers.';
+      return "Deploying continues when the provider responds. You aren't charged until SSH is reachable.";
     case 'terminating':
-      return 'The termination is confirmed once it answers. You are not charged for the wait.';
+      return "The termination is confirmed when the provider responds. You aren't charged for the wait.";
     default:
-      return 'The machine itself may be working: try SSH. Its status may be out of date, and a reboot or termination takes effect once the provider answers.';
+      return 'The machine may be running: try SSH. Its status may be outdated. A reboot or termination takes effect when the provider responds.';
   }
 }
 

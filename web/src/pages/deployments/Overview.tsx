@@ -1,51 +1,55 @@
 import { Alert } from '@mantine/core';
 import { Link } from 'react-router';
-import { type Deployment, ended } from '../../api/deployments';
+import { type Deployment, hasEnded } from '../../api/deployments';
 import { CodeBlock, CopyField } from '../../parts/Copy';
 import { curl } from '../../parts/curl';
 import { Facts } from '../../parts/Facts';
+import { Panel } from '../../parts/Panel';
 import { Chip } from '../../parts/Status';
 import { Time } from '../../parts/Time';
 import { sentence } from '../../parts/text';
-import { Attached } from './Attached';
+import { AttachedVolumes } from './AttachedVolumes';
 import { Cost } from './Cost';
-import { Steps } from './Steps';
+import { Progress } from './Progress';
 
-const bad: Partial<Record<Deployment['status'], string>> = {
-  failed: 'It did not come up',
-  interrupted: 'The provider took the machine back',
+const failures: Partial<Record<Deployment['status'], string>> = {
+  failed: 'Deployment failed',
+  interrupted: 'Machine reclaimed by the provider',
 };
 
 export function Overview({ of: d }: { of: Deployment }) {
-  const coming = d.status === 'pending' || d.status === 'deploying';
+  const starting = d.status === 'pending' || d.status === 'deploying';
   return (
     <div className="detail">
       <div className="stack">
-        {bad[d.status] && (
-          <Alert color="red" variant="outline" title={bad[d.status]}>
+        {failures[d.status] && (
+          <Alert color="red" variant="outline" title={failures[d.status]}>
             {sentence(d.statusReason ?? d.statusCause ?? '')}{' '}
-            {d.status === 'failed' && d.costToDate === 0 && 'You were not charged, and the hold was released.'}
+            {d.status === 'failed' && d.costToDate === 0 && "You weren't charged; the hold was released. "}
+            {d.status === 'failed' && (
+              <Link to={`/offers?gpuType=${encodeURIComponent(d.gpuType)}`}>View similar offers</Link>
+            )}
           </Alert>
         )}
-        {d.statusReason && !bad[d.status] && (
+        {d.statusReason && !failures[d.status] && (
           <Alert color="amber" variant="outline">
             {sentence(d.statusReason)}
           </Alert>
         )}
         {d.pendingAction && (
           <Alert color="amber" variant="outline" role="status">
-            Asked the provider for: {d.pendingAction}.
+            {pendingText(d.pendingAction)} in progress…
           </Alert>
         )}
-        {(coming || d.status === 'failed') && <Steps of={d} />}
-        {!coming && !ended(d) && <Connect of={d} />}
-        {!ended(d) && d.capabilities.volumes && <Attached of={d} />}
+        {(starting || d.status === 'failed') && <Progress of={d} />}
+        {!starting && !hasEnded(d) && <Connect of={d} />}
+        {!hasEnded(d) && d.capabilities.volumes && <AttachedVolumes of={d} />}
         <Machine of={d} />
       </div>
       <div className="stack">
         <Cost of={d} />
         <details className="panel same">
-          <summary>The same as curl</summary>
+          <summary>Use the API (curl)</summary>
           <div className="panel-body">
             <CodeBlock value={curl(`/api/v1/inventory/deployments/${d.id}`)} label="curl command" />
           </div>
@@ -57,38 +61,37 @@ export function Overview({ of: d }: { of: Deployment }) {
 
 function Connect({ of: d }: { of: Deployment }) {
   return (
-    <section className="panel" aria-labelledby="connect">
-      <div className="panel-head">
-        <h2 id="connect">Connect</h2>
-        {d.status === 'running' && (
+    <Panel
+      title="Connect"
+      actions={
+        d.status === 'running' && (
           <Link to={`/deployments/${d.id}/terminal`} className="link small">
-            Open a terminal here
+            Open web terminal
           </Link>
-        )}
-      </div>
-      <div className="panel-body stack">
-        {d.sshCommand ? (
-          <>
-            <CopyField value={d.sshCommand} label="SSH command" />
-            <Facts
-              items={[
-                ['Address', <CopyField key="a" value={d.ipAddress ?? ''} label="address" />],
-                ['User and port', `${d.sshUser}, port ${d.sshPort}`],
-                ['Lets in', d.sshKeys.map((k) => k.name).join(', ')],
-              ]}
-            />
-            <Nodes of={d} />
-            <HostKeys of={d} />
-          </>
-        ) : (
-          <span className="dim">The address appears once SSH answers.</span>
-        )}
-      </div>
-    </section>
+        )
+      }
+    >
+      {d.sshCommand ? (
+        <>
+          <CopyField value={d.sshCommand} label="SSH command" />
+          <Facts
+            items={[
+              ['Address', <CopyField key="a" value={d.ipAddress ?? ''} label="address" />],
+              ['User and port', `${d.sshUser}, port ${d.sshPort}`],
+              ['SSH keys', d.sshKeys.map((k) => k.name).join(', ')],
+            ]}
+          />
+          <Nodes of={d} />
+          <HostKeys of={d} />
+        </>
+      ) : (
+        <span className="dim">The address appears when SSH is reachable.</span>
+      )}
+    </Panel>
   );
 }
 
-/** The servers of a cluster. A machine of one server has no list. */
+/** The nodes of a cluster. Renders nothing for a single machine. */
 function Nodes({ of: d }: { of: Deployment }) {
   if (d.nodes.length < 2) return null;
   return (
@@ -129,9 +132,9 @@ function Nodes({ of: d }: { of: Deployment }) {
 }
 
 const sources: Record<NonNullable<Deployment['sshHostKeySource']>, string> = {
-  provider: 'The provider states them.',
-  issued: 'Billet made the key, gave it to the machine, and saw the machine show it.',
-  first_connection: 'The machine showed them when Billet first connected to it. Nobody else confirms them.',
+  provider: 'Reported by the provider.',
+  issued: 'Generated by Billet, installed on the machine and verified.',
+  first_connection: 'Recorded at the first connection, not verified by another source.',
 };
 
 function HostKeys({ of: d }: { of: Deployment }) {
@@ -139,7 +142,7 @@ function HostKeys({ of: d }: { of: Deployment }) {
   if (lines.length === 0) return null;
   return (
     <details>
-      <summary className="small">SSH host keys</summary>
+      <summary className="small">Host keys (known_hosts)</summary>
       <div style={{ marginTop: 8 }}>
         {d.sshHostKeySource && <p className="small dim">{sources[d.sshHostKeySource]}</p>}
         <CodeBlock value={lines.join('\n')} label="host keys" />
@@ -150,44 +153,45 @@ function HostKeys({ of: d }: { of: Deployment }) {
 
 function Machine({ of: d }: { of: Deployment }) {
   return (
-    <section className="panel" aria-labelledby="machine">
-      <div className="panel-head">
-        <h2 id="machine">Machine</h2>
-      </div>
-      <div className="panel-body">
-        <Facts
-          items={[
-            [
-              'Deployment',
-              <code key="id" className="mono">
-                {d.id}
-              </code>,
-            ],
-            [
-              'Offer',
-              <Link key="o" to={`/offers/${d.offerId}`} className="link mono">
-                {d.offerId}
-              </Link>,
-            ],
-            ['Asked for', <Time key="c" at={d.createdAt} />],
-            ['SSH answered', <Time key="s" at={d.startedAt} />],
-            ['Ends by itself', d.autoTerminateAt && !ended(d) ? <Time key="e" at={d.autoTerminateAt} /> : undefined],
-            ['Ended', d.terminatedAt ? <Time key="t" at={d.terminatedAt} /> : undefined],
-            ['Protected', d.terminationProtection ? 'yes: a terminate is refused' : undefined],
-            ['cloud-init', d.cloudInit ? 'given' : undefined],
-            [
-              'Tags',
-              d.tags.length
-                ? d.tags.map((t) => (
-                    <Link key={t} to={`/deployments?tag=${encodeURIComponent(t)}`} style={{ marginRight: 5 }}>
-                      <Chip>{t}</Chip>
-                    </Link>
-                  ))
-                : undefined,
-            ],
-          ]}
-        />
-      </div>
-    </section>
+    <Panel title="Machine">
+      <Facts
+        items={[
+          [
+            'Deployment',
+            <code key="id" className="mono">
+              {d.id}
+            </code>,
+          ],
+          [
+            'Offer',
+            <Link key="o" to={`/offers/${d.offerId}`} className="link mono">
+              {d.offerId}
+            </Link>,
+          ],
+          ['Created', <Time key="c" at={d.createdAt} />],
+          ['Ready at', <Time key="s" at={d.startedAt} />],
+          ['Auto-terminate', d.autoTerminateAt && !hasEnded(d) ? <Time key="e" at={d.autoTerminateAt} /> : undefined],
+          ['Terminated', d.terminatedAt ? <Time key="t" at={d.terminatedAt} /> : undefined],
+          ['Termination protection', d.terminationProtection ? 'On' : undefined],
+          ['cloud-init', d.cloudInit ? 'Yes' : undefined],
+          [
+            'Tags',
+            d.tags.length
+              ? d.tags.map((t) => (
+                  <Link key={t} to={`/deployments?tag=${encodeURIComponent(t)}`} style={{ marginRight: 5 }}>
+                    <Chip>{t}</Chip>
+                  </Link>
+                ))
+              : undefined,
+          ],
+        ]}
+      />
+    </Panel>
   );
+}
+
+/** The running action with a capital first. */
+function pendingText(action: string): string {
+  const text = action.replaceAll(/[-_]/g, ' ');
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }

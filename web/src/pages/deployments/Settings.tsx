@@ -1,9 +1,10 @@
 import { Button, Group, SegmentedControl, Switch, TagsInput, TextInput } from '@mantine/core';
 import { useState } from 'react';
-import { ApiError } from '../../api/client';
 import { useNow } from '../../api/clock';
 import { type Deployment, useUpdateDeployment } from '../../api/deployments';
+import { fieldErrors, withId } from '../../api/hooks';
 import { ErrorBox } from '../../parts/ErrorBox';
+import { Panel } from '../../parts/Panel';
 import { Time } from '../../parts/Time';
 import { localTime } from '../../parts/time';
 import { toast } from '../../parts/toast';
@@ -11,30 +12,26 @@ import { toast } from '../../parts/toast';
 export function Settings({ of: d }: { of: Deployment }) {
   return (
     <div className="stack" style={{ marginTop: 16, maxWidth: 720 }}>
-      <Names of={d} />
-      <Ending of={d} />
+      <NameAndTags of={d} />
+      <AutoTerminate of={d} />
       <Protection of={d} />
     </div>
   );
 }
 
-function Names({ of: d }: { of: Deployment }) {
+function NameAndTags({ of: d }: { of: Deployment }) {
   const [name, setName] = useState(d.name);
   const [tags, setTags] = useState(d.tags);
-  const update = useUpdateDeployment(d.id);
-  const error = update.error instanceof ApiError ? update.error : null;
-  const fault = (field: string) => error?.fields.find((f) => f.field.startsWith(field))?.message;
+  const update = useUpdateDeployment();
+  const { at, general } = fieldErrors(update.error);
   const changed = name.trim() !== d.name || tags.join(' ') !== d.tags.join(' ');
   return (
-    <section className="panel" aria-labelledby="names">
-      <div className="panel-head">
-        <h2 id="names">Name and tags</h2>
-      </div>
+    <Panel title="Name and tags">
       <form
-        className="panel-body stack"
+        className="stack"
         onSubmit={(e) => {
           e.preventDefault();
-          update.mutate({ name: name.trim(), tags }, { onSuccess: () => toast('Saved') });
+          update.mutate({ ...withId(d.id), body: { name: name.trim(), tags } }, { onSuccess: () => toast('Saved') });
         }}
       >
         <TextInput
@@ -42,7 +39,7 @@ function Names({ of: d }: { of: Deployment }) {
           value={name}
           onChange={(e) => setName(e.currentTarget.value)}
           maxLength={64}
-          error={fault('name')}
+          error={at('name')}
           required
         />
         <TagsInput
@@ -50,95 +47,76 @@ function Names({ of: d }: { of: Deployment }) {
           value={tags}
           onChange={setTags}
           maxTags={20}
-          error={fault('tags')}
+          error={at('tags')}
           clearable
-          clearButtonProps={{ 'aria-label': 'Clear the tags' }}
+          clearButtonProps={{ 'aria-label': 'Clear tags' }}
         />
-        {error && error.fields.length === 0 && <ErrorBox error={error} />}
+        <ErrorBox error={general} />
         <Group>
           <Button type="submit" variant="default" loading={update.isPending} disabled={!changed || !name.trim()}>
             Save
           </Button>
         </Group>
       </form>
-    </section>
+    </Panel>
   );
 }
 
-function Ending({ of: d }: { of: Deployment }) {
-  const update = useUpdateDeployment(d.id);
+function AutoTerminate({ of: d }: { of: Deployment }) {
+  const update = useUpdateDeployment();
   const now = useNow(60_000);
   const [hours, setHours] = useState('4');
   const at = now + Number(hours) * 3_600_000;
+  const set = (autoTerminateAt: string | null, done: string) =>
+    update.mutate({ ...withId(d.id), body: { autoTerminateAt } }, { onSuccess: () => toast(done) });
   return (
-    <section className="panel" aria-labelledby="ending">
-      <div className="panel-head">
-        <h2 id="ending">Ends by itself</h2>
+    <Panel title="Auto-terminate">
+      <div role="status">
+        {d.autoTerminateAt ? (
+          <>
+            Terminates <Time at={d.autoTerminateAt} />.
+          </>
+        ) : (
+          'Runs until terminated or your balance runs out.'
+        )}
       </div>
-      <div className="panel-body stack">
-        <div role="status">
-          {d.autoTerminateAt ? (
-            <>
-              It ends at <Time at={d.autoTerminateAt} />.
-            </>
-          ) : (
-            'It runs until somebody terminates it, or the wallet is empty.'
-          )}
-        </div>
-        <Group>
-          <SegmentedControl
-            aria-label="From now"
-            value={hours}
-            onChange={setHours}
-            data={['1', '4', '12', '24', '72'].map((h) => ({ value: h, label: Number(h) < 48 ? `${h} h` : '3 days' }))}
-          />
-          <Button
-            variant="default"
-            loading={update.isPending}
-            onClick={() =>
-              update.mutate(
-                { autoTerminateAt: new Date(at).toISOString() },
-                { onSuccess: () => toast(`It ends ${localTime(at)}`) },
-              )
-            }
-          >
-            End it {localTime(at)}
+      <Group>
+        <SegmentedControl
+          aria-label="Time from now"
+          value={hours}
+          onChange={setHours}
+          data={['1', '4', '12', '24', '72'].map((h) => ({ value: h, label: Number(h) < 48 ? `${h} h` : '3 days' }))}
+        />
+        <Button
+          variant="default"
+          loading={update.isPending}
+          onClick={() => set(new Date(at).toISOString(), `Terminates ${localTime(at)}`)}
+        >
+          Terminate {localTime(at)}
+        </Button>
+        {d.autoTerminateAt && (
+          <Button variant="subtle" color="gray" onClick={() => set(null, 'Auto-terminate cleared')}>
+            Clear
           </Button>
-          {d.autoTerminateAt && (
-            <Button
-              variant="subtle"
-              color="gray"
-              onClick={() =>
-                update.mutate({ autoTerminateAt: null }, { onSuccess: () => toast('It no longer ends by itself') })
-              }
-            >
-              Never
-            </Button>
-          )}
-        </Group>
-        <ErrorBox error={update.error} />
-      </div>
-    </section>
+        )}
+      </Group>
+      <ErrorBox error={update.error} />
+    </Panel>
   );
 }
 
 function Protection({ of: d }: { of: Deployment }) {
-  const update = useUpdateDeployment(d.id);
+  const update = useUpdateDeployment();
   return (
-    <section className="panel" aria-labelledby="protection">
-      <div className="panel-head">
-        <h2 id="protection">Protection</h2>
-      </div>
-      <div className="panel-body stack">
-        <Switch
-          label="Refuse to terminate it"
-          description="Also over the API, until this is switched off"
-          checked={d.terminationProtection}
-          disabled={update.isPending}
-          onChange={(e) => update.mutate({ terminationProtection: e.currentTarget.checked })}
-        />
-        <ErrorBox error={update.error} />
-      </div>
-    </section>
+    <Panel title="Protection">
+      <Switch
+        label="Termination protection"
+        description="Blocks termination from the dashboard, CLI and API"
+        checked={d.terminationProtection}
+        disabled={update.isPending}
+        onChange={(e) => update.mutate({ ...withId(d.id), body: { terminationProtection: e.currentTarget.checked } })}
+      />
+      <ErrorBox error={update.error} />
+    </Panel>
   );
 }

@@ -1,9 +1,7 @@
 import { Button } from '@mantine/core';
 import { useQueries } from '@tanstack/react-query';
 import { Link, useSearchParams } from 'react-router';
-import { api, data } from '../../api/client';
-import { livePrices, type Offer } from '../../api/offers';
-import { key } from '../../api/queries';
+import { type Offer, offerQuery } from '../../api/offers';
 import { useCan } from '../../api/session';
 import { BackIcon } from '../../app/icons';
 import { EmptyState } from '../../parts/EmptyState';
@@ -14,22 +12,22 @@ import { PageSkeleton } from '../../parts/Skeletons';
 import { Stock, size, TypeChip } from './cells';
 import { compareMost } from './filters';
 import { History } from './History';
-import { capabilities } from './OfferDetail';
+import { features } from './OfferDetail';
 import './offers.css';
 
 interface Line {
   name: string;
   show: (o: Offer) => React.ReactNode;
-  /** Less or more of it is better; the best is marked. */
+  /** Less or more is better; the best is highlighted. */
   less?: (o: Offer) => number;
   more?: (o: Offer) => number;
 }
 
 const lines: Line[] = [
-  { name: 'Price', show: (o) => <Money usd={o.hourlyPrice} per="/h" />, less: (o) => o.hourlyPrice },
+  { name: 'Price', show: (o) => <Money usd={o.hourlyPrice} per="/hr" />, less: (o) => o.hourlyPrice },
   {
     name: 'Per GPU',
-    show: (o) => <Money usd={o.hourlyPricePerGpu} most={4} per="/h" />,
+    show: (o) => <Money usd={o.hourlyPricePerGpu} per="/hr" />,
     less: (o) => o.hourlyPricePerGpu,
   },
   { name: 'Stock', show: (o) => <Stock offer={o} /> },
@@ -38,36 +36,30 @@ const lines: Line[] = [
   { name: 'Provider', show: (o) => o.provider },
   {
     name: 'GPU memory',
-    show: (o) => `${size(o.gpuMemoryGb * o.gpuCount)} in all`,
+    show: (o) => `${size(o.gpuMemoryGb * o.gpuCount)} total`,
     more: (o) => o.gpuMemoryGb * o.gpuCount,
   },
   { name: 'vCPUs', show: (o) => o.vcpus, more: (o) => o.vcpus },
   { name: 'Memory', show: (o) => size(o.memoryGb), more: (o) => o.memoryGb },
   { name: 'Storage', show: (o) => size(o.storageGb), more: (o) => o.storageGb },
   { name: 'Interconnect', show: (o) => o.interconnect ?? '–' },
-  { name: 'Systems', show: (o) => o.operatingSystems.join(', ') },
-  { name: 'Can', show: capabilities },
-  { name: 'Runs at least', show: (o) => `${o.minimumRuntimeMinutes} min`, less: (o) => o.minimumRuntimeMinutes },
-  { name: 'Price, 30 days', show: (o) => <History offerId={o.id} height={44} /> },
+  { name: 'Operating systems', show: (o) => o.operatingSystems.join(', ') },
+  { name: 'Features', show: features },
+  { name: 'Minimum runtime', show: (o) => `${o.minimumRuntimeMinutes} min`, less: (o) => o.minimumRuntimeMinutes },
+  { name: 'Price history', show: (o) => <History offerId={o.id} height={44} /> },
 ];
 
 export default function Compare() {
   const [params] = useSearchParams();
   const ids = (params.get('ids') ?? '').split(',').filter(Boolean).slice(0, compareMost);
   const can = useCan();
-  const results = useQueries({
-    queries: ids.map((offerId) => ({
-      queryKey: [...key.offers, 'one', offerId],
-      queryFn: () => data(api.GET('/api/v1/inventory/offers/{offerId}', { params: { path: { offerId } } })),
-      refetchInterval: livePrices,
-    })),
-  });
+  const results = useQueries({ queries: ids.map(offerQuery) });
   const offers = results.flatMap((r) => (r.data ? [r.data] : []));
   const back = `/offers${ids.length ? `?compare=${ids.join(',')}` : ''}`;
   return (
     <>
       <PageHead
-        title="Compare"
+        title="Compare offers"
         before={
           <Link to={back} className="link small">
             <BackIcon width={12} height={12} /> Offers
@@ -76,14 +68,14 @@ export default function Compare() {
       />
       {ids.length === 0 && (
         <EmptyState
-          title="Nothing chosen"
+          title="No offers selected"
           action={
             <Button component={Link} to="/offers">
-              To the offers
+              Browse offers
             </Button>
           }
         >
-          Tick the boxes of up to {compareMost} offers, then press Compare.
+          Select up to {compareMost} offers in the list, then choose Compare.
         </EmptyState>
       )}
       {results.some((r) => r.isPending) && <PageSkeleton />}
@@ -109,7 +101,7 @@ export default function Compare() {
                 <tr key={line.name}>
                   <th scope="row">{line.name}</th>
                   {offers.map((o) => (
-                    <td key={o.id} data-best={best(line, o, offers) || undefined}>
+                    <td key={o.id} data-best={isBest(line, o, offers) || undefined}>
                       {line.show(o)}
                     </td>
                   ))}
@@ -144,8 +136,8 @@ export default function Compare() {
   );
 }
 
-/** Whether this offer alone is the best of them in this line. */
-function best(line: Line, o: Offer, all: Offer[]): boolean {
+/** Reports whether this offer alone is the best in this row. */
+function isBest(line: Line, o: Offer, all: Offer[]): boolean {
   const measure = line.less ?? line.more;
   if (!measure || all.length < 2) return false;
   const mine = measure(o);

@@ -1,11 +1,12 @@
 import { Button, Checkbox, CloseButton, Select, TextInput } from '@mantine/core';
 import { useMediaQuery } from '@mantine/hooks';
 import { useState } from 'react';
-import { useFacets, useProviders } from '../../api/offers';
+import { useAll } from '../../api/hooks';
+import { useProviders, useRegions } from '../../api/offers';
 import { SearchIcon } from '../../app/icons';
+import { useDebouncedText } from '../../parts/debouncedText';
 import { formatMoney, micro } from '../../parts/money';
-import { useTyped } from '../../parts/typed';
-import { type Filters, typeNames } from './filters';
+import { type Filters, noFilters, typeNames } from './filters';
 
 interface Props {
   filters: Filters;
@@ -13,26 +14,27 @@ interface Props {
 }
 
 export function FilterBar({ filters, set }: Props) {
-  const facets = useFacets().data;
+  const gpus = useAll('/api/v1/inventory/gpu-types', {}, { staleTime: 60_000 }).data ?? [];
+  const regions = useRegions().data ?? [];
   const providers = useProviders().data;
   const narrow = useMediaQuery('(max-width: 47.99em)', undefined, { getInitialValueInEffect: false });
   const [open, setOpen] = useState(false);
-  const from = (price: number | null) => (price === null ? 'none now' : `from ${formatMoney(micro(price), 2, 2)}`);
-  // The catalogue tells one GPU type apart by its memory too; the filter is the type alone.
+  const from = (price: number | null) => (price === null ? 'sold out' : `from ${formatMoney(micro(price), 2, 2)}`);
+  // The catalog has a GPU type once for each size of its memory; the filter is the type alone.
   const gpuTypes = new Map<string, number | null>();
-  for (const g of facets?.gpuTypes ?? []) {
+  for (const g of gpus) {
     const before = gpuTypes.get(g.gpuType) ?? null;
     const price = g.lowestHourlyPricePerGpu;
     gpuTypes.set(g.gpuType, before === null ? price : price === null ? before : Math.min(before, price));
   }
   const shown = !narrow || open;
-  const set_ = Object.entries(filters).filter(([n]) => n !== 'search' && n !== 'sort').length;
+  const count = Object.entries(filters).filter(([n]) => n !== 'search' && n !== 'sort').length;
   return (
     <search className="filters">
       <Search value={filters.search ?? ''} onChange={(search) => set({ search })} />
       {narrow && (
         <Button variant="default" onClick={() => setOpen(!open)} aria-expanded={open}>
-          Filters{set_ > 0 ? ` (${set_})` : ''}
+          Filters{count > 0 ? ` (${count})` : ''}
         </Button>
       )}
       {shown && (
@@ -46,18 +48,21 @@ export function FilterBar({ filters, set }: Props) {
             onChange={(gpuType) => set({ gpuType })}
             data={[...gpuTypes].map(([value, price]) => ({ value, label: value, price }))}
             renderOption={({ option }) => (
-              <Choice name={option.label} note={`${from(gpuTypes.get(option.value) ?? null)} / GPU`} />
+              <Option name={option.label} note={`${from(gpuTypes.get(option.value) ?? null)} / GPU`} />
             )}
             className="filter"
             comboboxProps={{ width: 290, position: 'bottom-start' }}
           />
           <Select
-            aria-label="GPUs in the machine"
+            aria-label="GPU count"
             placeholder="Any count"
             clearable
             value={filters.gpuCount ?? null}
             onChange={(gpuCount) => set({ gpuCount })}
-            data={['1', '2', '4', '8', '16', '32', '64'].map((n) => ({ value: n, label: `${n} × GPU` }))}
+            data={['1', '2', '4', '8', '16', '32', '64'].map((n) => ({
+              value: n,
+              label: n === '1' ? '1 GPU' : `${n} GPUs`,
+            }))}
             className="filter filter-short"
           />
           <Select
@@ -76,18 +81,18 @@ export function FilterBar({ filters, set }: Props) {
             searchable
             value={filters.region ?? null}
             onChange={(region) => set({ region })}
-            data={[...new Map((facets?.regions ?? []).map((r) => [r.slug, r.name]))].map(([value, label]) => ({
+            data={[...new Map(regions.map((r) => [r.slug, r.name]))].map(([value, label]) => ({
               value,
               label,
             }))}
             renderOption={({ option }) => {
-              // Two providers may have a region of one slug; the filter finds the offers of both.
-              const here = facets?.regions.filter((x) => x.slug === option.value) ?? [];
+              // Two providers may share a region's slug; the filter matches both.
+              const here = regions.filter((x) => x.slug === option.value);
               const country = here.find((r) => r.country)?.country;
               return (
-                <Choice
+                <Option
                   name={`${option.label}${country ? `, ${country}` : ''}`}
-                  note={`${here.reduce((n, r) => n + r.availableOffers, 0)} now`}
+                  note={`${here.reduce((n, r) => n + r.availableOffers, 0)} available`}
                 />
               );
             }}
@@ -104,40 +109,24 @@ export function FilterBar({ filters, set }: Props) {
             renderOption={({ option }) => {
               const r = providers?.find((x) => x.slug === option.value);
               return (
-                <Choice
+                <Option
                   name={option.label}
-                  note={r?.status === 'up' ? `${r.availableOffers} now` : (r?.status ?? '')}
+                  note={r?.status === 'up' ? `${r.availableOffers} available` : (r?.status ?? '')}
                 />
               );
             }}
             className="filter"
             comboboxProps={{ width: 260, position: 'bottom-start' }}
           />
-          <MostPrice value={filters.maxHourlyPrice ?? ''} onChange={(maxHourlyPrice) => set({ maxHourlyPrice })} />
+          <MaxPrice value={filters.maxHourlyPrice ?? ''} onChange={(maxHourlyPrice) => set({ maxHourlyPrice })} />
           <Checkbox
-            label="Also sold out"
+            label="Include sold out"
             checked={filters.available === 'all'}
             onChange={(e) => set({ available: e.currentTarget.checked ? 'all' : null })}
           />
-          {(set_ > 0 || filters.search) && (
-            <Button
-              variant="subtle"
-              color="gray"
-              size="compact-sm"
-              onClick={() =>
-                set({
-                  search: null,
-                  provider: null,
-                  gpuType: null,
-                  region: null,
-                  instanceType: null,
-                  gpuCount: null,
-                  maxHourlyPrice: null,
-                  available: null,
-                })
-              }
-            >
-              Clear
+          {(count > 0 || filters.search) && (
+            <Button variant="subtle" color="gray" size="compact-sm" onClick={() => set(noFilters)}>
+              Clear filters
             </Button>
           )}
         </>
@@ -146,7 +135,7 @@ export function FilterBar({ filters, set }: Props) {
   );
 }
 
-function Choice({ name, note }: { name: string; note: string }) {
+function Option({ name, note }: { name: string; note: string }) {
   return (
     <span style={{ display: 'flex', justifyContent: 'space-between', width: '100%', gap: 12 }}>
       <span className="truncate">{name}</span>
@@ -156,14 +145,14 @@ function Choice({ name, note }: { name: string; note: string }) {
 }
 
 function Search({ value, onChange }: { value: string; onChange: (text: string) => void }) {
-  const [text, type] = useTyped(value, onChange);
+  const [text, type] = useDebouncedText(value, onChange);
   return (
     <TextInput
       type="search"
       aria-label="Search offers"
-      placeholder="Search: b200, dallas, infiniband…"
+      placeholder="Search: b200, dallas, infiniband"
       leftSection={<SearchIcon />}
-      rightSection={text ? <CloseButton size="sm" aria-label="Clear the search" onClick={() => type('')} /> : null}
+      rightSection={text ? <CloseButton size="sm" aria-label="Clear search" onClick={() => type('')} /> : null}
       value={text}
       onChange={(e) => type(e.currentTarget.value)}
       className="filter-search"
@@ -171,16 +160,16 @@ function Search({ value, onChange }: { value: string; onChange: (text: string) =
   );
 }
 
-function MostPrice({ value, onChange }: { value: string; onChange: (text: string | null) => void }) {
-  const [text, type] = useTyped(value, onChange, 350);
+function MaxPrice({ value, onChange }: { value: string; onChange: (text: string | null) => void }) {
+  const [text, type] = useDebouncedText(value, onChange, 350);
   return (
     <TextInput
-      aria-label="At most, in US dollars an hour"
-      placeholder="Max $/h"
+      aria-label="Maximum price per hour in US dollars"
+      placeholder="Max $/hr"
       inputMode="decimal"
       value={text}
       onChange={(e) => {
-        // "12." is typed on, and asked for as 12.
+        // "12." stays in the field and filters as 12.
         const next = e.currentTarget.value.replace(/[^\d.]/g, '');
         type(next, Number(next) > 0 ? next.replace(/\.$/, '') : '');
       }}

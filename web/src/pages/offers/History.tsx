@@ -1,13 +1,14 @@
 import { Skeleton } from '@mantine/core';
-import { usePriceHistory } from '../../api/offers';
-import { Steps } from '../../parts/Chart';
+import { useGet } from '../../api/hooks';
+import { PriceLine } from '../../parts/Chart';
 import { ErrorBox } from '../../parts/ErrorBox';
 import { formatMoney, micro } from '../../parts/money';
 import { Ago } from '../../parts/Time';
 
-/** What the offer has cost in the last thirty days. */
+/** The offer's price in the last 30 days. */
 export function History({ offerId, height }: { offerId: string; height?: number }) {
-  const history = usePriceHistory(offerId);
+  const init = { params: { path: { offerId } } };
+  const history = useGet('/api/v1/inventory/offers/{offerId}/price-history', init, { staleTime: 60_000 });
   if (history.isError && !history.data) return <ErrorBox error={history.error} />;
   if (!history.data) return <Skeleton height={height ?? 90} />;
   const { points, to } = history.data;
@@ -15,24 +16,24 @@ export function History({ offerId, height }: { offerId: string; height?: number 
   const low = prices.length ? formatMoney(prices.reduce((a, b) => (b < a ? b : a))) : '';
   const high = prices.length ? formatMoney(prices.reduce((a, b) => (b > a ? b : a))) : '';
   const first = points[0];
-  if (!first) return <div className="dim small">Nothing is known yet.</div>;
-  const words = low === high ? `${low} all the time` : `between ${low} and ${high}`;
+  if (!first) return <div className="dim small">No price history yet.</div>;
+  const summary = low === high ? `${low}, unchanged` : `${low} to ${high}`;
   return (
     <div>
-      <Steps
+      <PriceLine
         points={points.map((p) => ({ at: Date.parse(p.at), value: micro(p.hourlyPrice), solid: p.available }))}
         until={Date.parse(to)}
-        label={`Price: ${words}`}
+        label={`Price: ${summary}`}
         height={height}
       />
       <div
         className="small dim"
         style={{ display: 'flex', justifyContent: 'space-between', gap: 8, marginTop: 6, flexWrap: 'wrap' }}
       >
-        <span>{words}</span>
+        <span>{summary}</span>
         <span>
-          since <Ago at={first.at} />
-          {points.some((p) => !p.available) && '; dashed: sold out'}
+          tracked since <Ago at={first.at} />
+          {points.some((p) => !p.available) && ' · dashed: sold out'}
         </span>
       </div>
     </div>

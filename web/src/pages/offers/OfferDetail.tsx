@@ -10,11 +10,12 @@ import { Facts, Figure } from '../../parts/Facts';
 import { formatNumber, formatPercent } from '../../parts/locale';
 import { Money } from '../../parts/Money';
 import { PageHead } from '../../parts/PageHead';
+import { Panel } from '../../parts/Panel';
 import { ProviderNotice } from '../../parts/ProviderNotice';
 import { PageSkeleton } from '../../parts/Skeletons';
 import { Ago } from '../../parts/Time';
 import { duration } from '../../parts/time';
-import { Stale, Stock, size, TypeChip } from './cells';
+import { Outdated, Stock, size, TypeChip } from './cells';
 import { History } from './History';
 import './offers.css';
 
@@ -46,53 +47,38 @@ export default function OfferDetail() {
         {o.regionName}
         {o.country && `, ${o.country}`} · {o.provider} · <TypeChip type={o.instanceType} />
       </PageHead>
-      <ProviderNotice
-        of={[o.provider]}
-        meaning="Price and stock are as they were then. They cannot be confirmed now, and deploying may fail."
-      />
+      <ProviderNotice of={[o.provider]} meaning="Price and stock may be outdated, and deploying may fail." />
       <div className="figures" style={{ marginBottom: 16 }}>
         <Figure name="Price">
-          <Money usd={o.hourlyPrice} per="/h" />
+          <Money usd={o.hourlyPrice} per="/hr" />
         </Figure>
         <Figure name="Per GPU">
-          <Money usd={o.hourlyPricePerGpu} most={4} per="/h" />
+          <Money usd={o.hourlyPricePerGpu} per="/hr" />
         </Figure>
         <Figure
           name="Stock"
           note={
             o.stale ? (
-              <Stale offer={o} />
+              <Outdated offer={o} />
             ) : (
               <>
-                confirmed <Ago at={o.asOf} />
+                updated <Ago at={o.asOf} />
               </>
             )
           }
         >
           <Stock offer={o} />
         </Figure>
-        <Figure name="Runs at least" note="before it can be terminated">
-          {o.minimumRuntimeMinutes} min
-        </Figure>
+        <Figure name="Minimum runtime">{o.minimumRuntimeMinutes} min</Figure>
       </div>
       <div className="split">
-        <section className="panel" aria-labelledby="machine">
-          <div className="panel-head">
-            <h2 id="machine">Machine</h2>
-          </div>
-          <div className="panel-body">
-            <Facts items={specs(o)} />
-          </div>
-        </section>
+        <Panel title="Machine">
+          <Facts items={specs(o)} />
+        </Panel>
         <div className="stack">
-          <section className="panel" aria-labelledby="history">
-            <div className="panel-head">
-              <h2 id="history">Price, last 30 days</h2>
-            </div>
-            <div className="panel-body">
-              <History offerId={o.id} />
-            </div>
-          </section>
+          <Panel title="Price history (30 days)">
+            <History offerId={o.id} />
+          </Panel>
           <CodeBlock value={curl(`/api/v1/inventory/offers/${o.id}`)} label="curl command" />
         </div>
       </div>
@@ -100,36 +86,39 @@ export default function OfferDetail() {
   );
 }
 
-const abilityNames: [keyof Offer['capabilities'], string][] = [
-  ['reboot', 'reboot'],
-  ['power', 'power on and off'],
-  ['reinstall', 'reinstall'],
-  ['volumes', 'volumes'],
-  ['cloudInit', 'cloud-init'],
-];
+type Feature = Exclude<keyof Offer['capabilities'], 'singleKey'>;
 
-export function capabilities(o: Offer): string {
-  const names = abilityNames.filter(([a]) => o.capabilities[a]).map(([, name]) => name);
-  return names.length ? names.join(', ') : 'none';
+/** Every capability and its label. A missing or unknown one fails the type check. */
+const featureNames: Record<Feature, string> = {
+  reboot: 'reboot',
+  power: 'power control',
+  reinstall: 'reinstall',
+  volumes: 'volumes',
+  cloudInit: 'cloud-init',
+};
+
+export function features(o: Offer): string {
+  const names = Object.entries(featureNames).filter(([f]) => o.capabilities[f as Feature]);
+  return names.length ? sentenceCase(names.map(([, name]) => name).join(', ')) : 'None';
 }
 
-/** What launches of the last 30 days came to, and whether any lately found nothing left. */
-function Launches({ offer: o }: { offer: Offer }) {
+/** The success rate of launches in the last 30 days, and the last failure for lack of capacity. */
+function LaunchRate({ offer: o }: { offer: Offer }) {
   const r = o.reliability;
   return (
     <>
       {r.reachedSsh === null ? (
-        'None in the last 30 days'
+        'No data yet (30 days)'
       ) : (
         <>
-          {formatPercent(r.reachedSsh * 100)} of {formatNumber(r.deployments)} reached running
-          {r.medianSecondsToSsh !== null && `, half of them within ${duration(r.medianSecondsToSsh * 1000)}`}
-          {r.basis === 'instanceType' && <span className="dim"> (all of this type at {o.provider})</span>}
+          {formatPercent(r.reachedSsh * 100)} of {formatNumber(r.deployments)} (30 days)
+          {r.medianSecondsToSsh !== null && ` · typical start ${duration(r.medianSecondsToSsh * 1000)}`}
+          {r.basis === 'instanceType' && <span className="dim"> · all offers of this type at {o.provider}</span>}
         </>
       )}
       {o.lastNoCapacityAt && (
         <span className="cell-sub">
-          None left <Ago at={o.lastNoCapacityAt} />
+          Last sold out <Ago at={o.lastNoCapacityAt} />
         </span>
       )}
     </>
@@ -139,14 +128,15 @@ function Launches({ offer: o }: { offer: Offer }) {
 export function specs(o: Offer): [string, React.ReactNode][] {
   return [
     ['GPUs', `${o.gpuCount} × ${o.gpuType}`],
-    ['GPU memory', `${size(o.gpuMemoryGb)} each, ${size(o.gpuMemoryGb * o.gpuCount)} in all`],
+    ['GPU memory', `${size(o.gpuMemoryGb)} each, ${size(o.gpuMemoryGb * o.gpuCount)} total`],
     ['vCPUs', o.vcpus],
     ['Memory', size(o.memoryGb)],
-    ['Storage', `${size(o.storageGb)}, ends with the machine`],
+    ['Storage', `${size(o.storageGb)} local (ephemeral)`],
     ['Interconnect', o.interconnect],
     ['Operating systems', o.operatingSystems.join(', ')],
-    ['Can', capabilities(o)],
-    ['Launches', <Launches key="launches" offer={o} />],
+    ['Features', features(o)],
+    ['SSH keys', o.capabilities.singleKey ? 'One per machine' : undefined],
+    ['Launch success rate', <LaunchRate key="launches" offer={o} />],
     [
       'Offer',
       <code key="id" className="mono">
@@ -154,4 +144,8 @@ export function specs(o: Offer): [string, React.ReactNode][] {
       </code>,
     ],
   ];
+}
+
+function sentenceCase(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }

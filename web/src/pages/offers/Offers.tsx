@@ -1,45 +1,53 @@
-import { Button, Checkbox } from '@mantine/core';
-import { lazy, Suspense, useMemo } from 'react';
+import { Button } from '@mantine/core';
+import { lazy, type ReactNode, Suspense, useMemo } from 'react';
 import { Link } from 'react-router';
 import { type Offer, offersPage } from '../../api/offers';
 import { useCan } from '../../api/session';
-import { type Column, DataTable } from '../../parts/DataTable';
-import { ErrorBox } from '../../parts/ErrorBox';
 import { formatNumber } from '../../parts/locale';
 import { Money } from '../../parts/Money';
 import { PageHead } from '../../parts/PageHead';
-import { ProviderNotice, useSilentProviders } from '../../parts/ProviderNotice';
-import { usePagedRows } from '../../parts/pages';
+import { ProviderNotice, useUnavailableProviders } from '../../parts/ProviderNotice';
+import { Choice, type Column, ResourceTable } from '../../parts/ResourceTable';
+import { usePagedRows } from '../../parts/rows';
 import { PageSkeleton } from '../../parts/Skeletons';
 import { Ago } from '../../parts/Time';
-import { OfferName, Price, Stale, Stock, size, TypeChip } from './cells';
+import { OfferName, Outdated, Price, Stock, size, TypeChip } from './cells';
 import { type Change, useChanges } from './changes';
-import { compareMost, queryOf, useFilters } from './filters';
+import { compareMost, noFilters, queryOf, useFilters } from './filters';
 import './offers.css';
 
-// The list comes first: the fields that narrow it down are as many bytes again.
+// The list loads first. The filters are as many bytes again.
 const FilterBar = lazy(async () => ({ default: (await import('./FilterBar')).FilterBar }));
 const EmptyState = lazy(async () => ({ default: (await import('../../parts/EmptyState')).EmptyState }));
 
 export default function Offers() {
   const { filters, compare, set, toggle } = useFilters();
   const query = useMemo(() => queryOf(filters), [filters]);
-  const list = usePagedRows<Offer>((page, limit) => offersPage({ ...query, page, limit }));
-  const changeOf = useChanges(list.rows);
+  const rows = usePagedRows<Offer>((page, limit) => offersPage({ ...query, page, limit }));
+  const changeOf = useChanges(rows.loaded);
   const can = useCan();
-  const newest = list.rows.reduce((a, o) => (o.asOf > a ? o.asOf : a), '');
-  const pick = { compare, toggle, changeOf, deploy: can('deployments:write') };
+  const newest = rows.loaded.reduce((a, o) => (o.asOf > a ? o.asOf : a), '');
+  const deploy = can('deployments:write');
+  const selection = {
+    chosen: compare,
+    most: compareMost,
+    toggle,
+    clear: () => set({ compare: null }),
+    label: (o: Offer) => `Compare ${nameOf(o)}`,
+  };
+  const providers = filters.provider ? [filters.provider] : undefined;
 
   return (
     <>
       <PageHead title="Offers">
-        {list.total > 0 && (
+        {rows.count > 0 && (
           <>
-            {formatNumber(list.total)} {list.total === 1 ? 'offer' : 'offers'}
-            {filters.available === 'all' ? '' : ' available'}, live prices and stock
+            {formatNumber(rows.count)}
+            {filters.available === 'all' ? '' : ' available'} {rows.count === 1 ? 'offer' : 'offers'}
             {newest && (
               <>
-                , confirmed <Ago at={newest} />
+                {' '}
+                · updated <Ago at={newest} />
               </>
             )}
           </>
@@ -48,52 +56,41 @@ export default function Offers() {
       <Suspense fallback={<div className="filters filters-space" />}>
         <FilterBar filters={filters} set={set} />
       </Suspense>
-      <ProviderNotice
-        of={filters.provider ? [filters.provider] : undefined}
-        meaning="Its offers are as they were then. They cannot be confirmed now, and deploying one may fail."
-      />
-      {list.error ? (
-        <ErrorBox error={list.error} retry={list.retry} />
-      ) : list.loading && list.total === 0 ? (
-        <PageSkeleton />
-      ) : list.total === 0 ? (
-        <Suspense fallback={<PageSkeleton />}>
-          <Nothing
-            of={filters.provider ? [filters.provider] : undefined}
-            filtered={Object.keys(filters).length > 0}
-            clear={() =>
-              set({
-                search: null,
-                provider: null,
-                gpuType: null,
-                region: null,
-                instanceType: null,
-                gpuCount: null,
-                maxHourlyPrice: null,
-                available: 'all',
-              })
-            }
+      <ProviderNotice of={providers} meaning="Its offers may be outdated, and deploying one may fail." />
+      <ResourceTable
+        label="Offers"
+        columns={columns(changeOf, deploy)}
+        rows={{
+          ...rows,
+          sort: filters.sort ?? 'price',
+          onSort: (sort) => set({ sort: sort === 'price' ? null : sort }),
+        }}
+        rowKey={(o) => o.id}
+        empty={
+          <Suspense fallback={<PageSkeleton />}>
+            <NoOffers
+              of={providers}
+              filtered={Object.keys(filters).length > 0}
+              clear={() => set({ ...noFilters, available: 'all' })}
+            />
+          </Suspense>
+        }
+        selection={selection}
+        card={(o) => (
+          <Card
+            offer={o}
+            change={changeOf(o.id)}
+            choice={<Choice row={o} id={o.id} selection={selection} />}
+            deploy={deploy}
           />
-        </Suspense>
-      ) : (
-        <DataTable
-          label="Offers"
-          columns={columns(pick)}
-          count={list.total}
-          row={list.row}
-          rowKey={(o) => o.id}
-          onRange={list.onRange}
-          card={(o) => <Card offer={o} {...pick} />}
-          cardHeight={152}
-          sort={filters.sort ?? 'price'}
-          onSort={(sort) => set({ sort: sort === 'price' ? null : sort })}
-          quiet={(o) => !o.available}
-        />
-      )}
+        )}
+        cardHeight={152}
+        quiet={(o) => !o.available}
+      />
       {compare.length > 0 && (
         <div className="compare-bar" role="status">
           <span>
-            {compare.length} of {compareMost} to compare
+            {compare.length} of {compareMost} selected
           </span>
           <Button
             size="compact-md"
@@ -103,8 +100,8 @@ export default function Offers() {
           >
             Compare
           </Button>
-          <Button size="compact-md" variant="subtle" color="gray" onClick={() => set({ compare: null })}>
-            Clear
+          <Button size="compact-md" variant="subtle" color="gray" onClick={selection.clear}>
+            Clear selection
           </Button>
         </div>
       )}
@@ -112,24 +109,8 @@ export default function Offers() {
   );
 }
 
-interface Pick {
-  compare: string[];
-  toggle: (id: string) => void;
-  changeOf: (id: string) => Change | undefined;
-  deploy: boolean;
-}
-
-function CompareBox({ offer: o, compare, toggle }: { offer: Offer } & Pick) {
-  const chosen = compare.includes(o.id);
-  return (
-    <Checkbox
-      size="xs"
-      aria-label={`Compare ${o.gpuCount} × ${o.gpuType} in ${o.regionName}`}
-      checked={chosen}
-      disabled={!chosen && compare.length >= compareMost}
-      onChange={() => toggle(o.id)}
-    />
-  );
+function nameOf(o: Offer): string {
+  return `${o.gpuCount} × ${o.gpuType} in ${o.regionName}`;
 }
 
 function DeployButton({ offer: o }: { offer: Offer }) {
@@ -140,21 +121,15 @@ function DeployButton({ offer: o }: { offer: Offer }) {
       to={`/deploy/${o.id}`}
       size="compact-sm"
       variant="default"
-      aria-label={`Deploy ${o.gpuCount} × ${o.gpuType} in ${o.regionName}`}
+      aria-label={`Deploy ${nameOf(o)}`}
     >
       Deploy
     </Button>
   );
 }
 
-function columns(pick: Pick): Column<Offer>[] {
+function columns(changeOf: (id: string) => Change | undefined, deploy: boolean): Column<Offer>[] {
   const all: Column<Offer>[] = [
-    {
-      key: 'pick',
-      head: <span className="sr">Compare</span>,
-      width: '40px',
-      cell: (o) => <CompareBox offer={o} {...pick} />,
-    },
     { key: 'gpu', head: 'GPUs', sort: 'name', width: '15%', cell: (o) => <OfferName offer={o} /> },
     { key: 'type', head: 'Type', width: '122px', cell: (o) => <TypeChip type={o.instanceType} /> },
     {
@@ -168,7 +143,7 @@ function columns(pick: Pick): Column<Offer>[] {
             {o.country && <span className="dim"> {o.country}</span>}
           </span>
           <span className="cell-sub">
-            {o.provider} <Stale offer={o} />
+            {o.provider} <Outdated offer={o} />
           </span>
         </>
       ),
@@ -197,27 +172,27 @@ function columns(pick: Pick): Column<Offer>[] {
       head: 'Stock',
       width: '92px',
       end: true,
-      cell: (o) => <Stock offer={o} change={pick.changeOf(o.id)} />,
+      cell: (o) => <Stock offer={o} change={changeOf(o.id)} />,
     },
     {
       key: 'each',
-      head: '$ / GPU h',
+      head: 'Price/GPU/hr',
       sort: 'pricePerGpu',
-      width: '104px',
+      width: '124px',
       end: true,
       from: 760,
-      cell: (o) => <Money usd={o.hourlyPricePerGpu} most={4} />,
+      cell: (o) => <Money usd={o.hourlyPricePerGpu} rate />,
     },
     {
       key: 'price',
-      head: '$ / h',
+      head: 'Price/hr',
       sort: 'price',
       width: '116px',
       end: true,
-      cell: (o) => <Price offer={o} change={pick.changeOf(o.id)} />,
+      cell: (o) => <Price offer={o} change={changeOf(o.id)} />,
     },
   ];
-  if (pick.deploy)
+  if (deploy)
     all.push({
       key: 'go',
       head: <span className="sr">Deploy</span>,
@@ -228,21 +203,28 @@ function columns(pick: Pick): Column<Offer>[] {
   return all;
 }
 
-function Card({ offer: o, ...pick }: { offer: Offer } & Pick) {
+interface CardProps {
+  offer: Offer;
+  change?: Change;
+  choice: ReactNode;
+  deploy: boolean;
+}
+
+function Card({ offer: o, change, choice, deploy }: CardProps) {
   return (
     <div style={{ display: 'grid', gap: 5 }}>
       <div className="card-row">
         <Link to={`/offers/${o.id}`} className="plain-link truncate">
           {o.gpuCount} × {o.gpuType}
         </Link>
-        <Price offer={o} change={pick.changeOf(o.id)} per="/h" />
+        <Price offer={o} change={change} per="/hr" />
       </div>
       <div className="card-row small dim">
         <span className="truncate">
-          {o.regionName} · {o.provider} <Stale offer={o} />
+          {o.regionName} · {o.provider} <Outdated offer={o} />
         </span>
         <span>
-          <Money usd={o.hourlyPricePerGpu} most={4} per="/h per GPU" />
+          <Money usd={o.hourlyPricePerGpu} per="/hr per GPU" />
         </span>
       </div>
       <div className="small dim">
@@ -255,39 +237,38 @@ function Card({ offer: o, ...pick }: { offer: Offer } & Pick) {
       </div>
       <div className="card-row">
         <span style={{ display: 'flex', gap: 10, alignItems: 'center' }} className="small">
-          <CompareBox offer={o} {...pick} />
+          {choice}
           <TypeChip type={o.instanceType} />
-          <Stock offer={o} change={pick.changeOf(o.id)} words />
+          <Stock offer={o} change={change} words />
         </span>
-        {pick.deploy && <DeployButton offer={o} />}
+        {deploy && <DeployButton offer={o} />}
       </div>
     </div>
   );
 }
 
-function Nothing({ of, filtered, clear }: { of?: string[]; filtered: boolean; clear: () => void }) {
-  const silent = useSilentProviders(of);
+function NoOffers({ of, filtered, clear }: { of?: string[]; filtered: boolean; clear: () => void }) {
+  const down = useUnavailableProviders(of);
   if (!filtered)
     return (
       <EmptyState title="No offers yet" api={{ path: '/api/v1/inventory/offers' }}>
-        Offers appear here as soon as a provider's catalog has been read. The operator sees under Operator → Providers
-        whether one answers.
+        Offers appear when a provider is connected and its catalog is synced.
       </EmptyState>
     );
   return (
     <EmptyState
       title={
-        silent.length > 0
-          ? `No offers match while ${silent.map((p) => p.name).join(' and ')} ${silent.length === 1 ? 'is' : 'are'} not answering`
+        down.length > 0
+          ? `No offers match while ${down.map((p) => p.name).join(' and ')} ${down.length === 1 ? 'is' : 'are'} not responding`
           : 'No offers match'
       }
       action={
         <Button variant="default" onClick={clear}>
-          Show all offers, including sold out
+          Clear filters and include sold out
         </Button>
       }
     >
-      No available machine matches all of these filters. Sold-out offers become available again as others end theirs.
+      No available machines match these filters. Sold-out capacity returns as other customers release it.
     </EmptyState>
   );
 }

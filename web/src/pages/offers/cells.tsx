@@ -8,16 +8,16 @@ import { Ago } from '../../parts/Time';
 import type { Change } from './changes';
 import { typeNames } from './filters';
 
-export function TypeChip({ type }: { type: string }) {
-  return <Chip tone={type === 'SPOT' ? 'warn' : type === 'CLUSTER' ? 'busy' : 'idle'}>{typeNames[type] ?? type}</Chip>;
+export function TypeChip({ type }: { type: Offer['instanceType'] }) {
+  return <Chip tone={type === 'SPOT' ? 'warn' : type === 'CLUSTER' ? 'busy' : 'idle'}>{typeNames[type]}</Chip>;
 }
 
-/** Nothing while the provider answers; else when it last did. */
-export function Stale({ offer: o }: { offer: Offer }) {
+/** When the provider last responded, where it does not now. */
+export function Outdated({ offer: o }: { offer: Offer }) {
   if (!o.stale) return null;
   return (
-    <span className="nowrap dim">
-      <Chip>stale</Chip> <Ago at={o.asOf} />
+    <span className="nowrap dim" title="Provider not responding">
+      <Chip tone="warn">outdated</Chip> <Ago at={o.asOf} />
     </span>
   );
 }
@@ -41,7 +41,7 @@ export function Price({ offer: o, change, per }: { offer: Offer; change?: Change
   return (
     <span className={before === undefined ? undefined : up ? 'flash flash-up' : 'flash flash-down'}>
       <b>
-        <Money usd={o.hourlyPrice} per={per} />
+        <Money usd={o.hourlyPrice} per={per} rate />
       </b>
       {before !== undefined && (
         <span className="flash-note" title={`was ${formatMoney(micro(before))}`}>
@@ -53,7 +53,7 @@ export function Price({ offer: o, change, per }: { offer: Offer; change?: Change
   );
 }
 
-/** How many there are; `words` says what the number is, where no heading does. */
+/** The stock; `words` adds the unit where no head has it. */
 export function Stock({ offer: o, change, words }: { offer: Offer; change?: Change; words?: boolean }) {
   const changed = change && (change.stockBefore !== undefined || change.availableBefore !== undefined);
   return (
@@ -77,7 +77,7 @@ export function Stock({ offer: o, change, words }: { offer: Offer; change?: Chan
   );
 }
 
-/** 2,048 GB as "2.05 TB"; decimal, as everything here. */
+/** 2,048 GB as "2.05 TB". All sizes are decimal. */
 export function size(gb: number): string {
   if (gb < 1000) return `${formatNumber(gb)} GB`;
   return `${formatNumber(gb / 1000, 2)} TB`;

@@ -1,4 +1,4 @@
-// What changed in price or stock since the last look, so that it can be marked.
+// What changed in price or stock since the last read, so that it can be highlighted.
 
 import { useEffect, useState } from 'react';
 import type { Offer } from '../../api/offers';
@@ -10,18 +10,18 @@ export interface Change {
   at: number;
 }
 
-const marked = 20_000;
+const highlighted = 20_000;
 const known = new Map<string, { hourlyPrice: number; stock: number | null; available: boolean; asOf: string }>();
 const changes = new Map<string, Change>();
 
-/** The change of each offer in the last seconds. Outlives the page: coming back shows what changed meanwhile. */
+/** The change of each offer in the last seconds. It outlives the page: returning shows what changed meanwhile. */
 export function useChanges(offers: Offer[]): (id: string) => Change | undefined {
-  const [, again] = useState(0);
+  const [, render] = useState(0);
   useEffect(() => {
     let found = false;
     for (const o of offers) {
       const old = known.get(o.id);
-      // Cached pages may come again later; only newer answers count.
+      // A cached page may come back later. Only newer data counts.
       if (old && old.asOf >= o.asOf) continue;
       known.set(o.id, { hourlyPrice: o.hourlyPrice, stock: o.stock, available: o.available, asOf: o.asOf });
       if (!old) continue;
@@ -34,12 +34,12 @@ export function useChanges(offers: Offer[]): (id: string) => Change | undefined 
       found = true;
     }
     if (!found) return;
-    again((n) => n + 1);
-    const timer = setTimeout(() => again((n) => n + 1), marked);
+    render((n) => n + 1);
+    const timer = setTimeout(() => render((n) => n + 1), highlighted);
     return () => clearTimeout(timer);
   }, [offers]);
   return (id) => {
     const change = changes.get(id);
-    return change && Date.now() - change.at < marked ? change : undefined;
+    return change && Date.now() - change.at < highlighted ? change : undefined;
   };
 }

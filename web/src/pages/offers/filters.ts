@@ -1,20 +1,10 @@
-// The filters of the offers live in the address, so that a search can be kept, shared, and gone back to.
+// The filters of the offers are in the URL, so that a search can be kept and shared.
 
 import { useCallback, useMemo } from 'react';
 import { useSearchParams } from 'react-router';
-import type { OfferQuery } from '../../api/offers';
+import type { Offer, OfferQuery } from '../../api/offers';
 
-type Name =
-  | 'search'
-  | 'provider'
-  | 'gpuType'
-  | 'region'
-  | 'instanceType'
-  | 'gpuCount'
-  | 'maxHourlyPrice'
-  | 'available'
-  | 'sort';
-const names: Name[] = [
+const names = [
   'search',
   'provider',
   'gpuType',
@@ -24,7 +14,11 @@ const names: Name[] = [
   'maxHourlyPrice',
   'available',
   'sort',
-];
+] as const;
+type Name = (typeof names)[number];
+
+/** Clears every filter but the sort. */
+export const noFilters = Object.fromEntries(names.filter((n) => n !== 'sort').map((n) => [n, null]));
 
 export type Filters = Partial<Record<Name, string>>;
 
@@ -53,7 +47,7 @@ export function useFilters() {
           }
           return next;
         },
-        // Going back leaves the page rather than undoing one letter of the search.
+        // Back leaves the page rather than undoing one letter of the search.
         { replace: true },
       ),
     [setParams],
@@ -68,9 +62,16 @@ export function useFilters() {
   return { filters, compare, set, toggle };
 }
 
-const instanceTypes = ['BARE_METAL', 'VM', 'SPOT', 'CLUSTER'] as const;
+/** Every instance type and its label. A missing or unknown one fails the type check. */
+export const typeNames: Record<Offer['instanceType'], string> = {
+  BARE_METAL: 'Bare metal',
+  VM: 'VM',
+  SPOT: 'Spot',
+  CLUSTER: 'Cluster',
+};
+const instanceTypes = Object.keys(typeNames) as Offer['instanceType'][];
 
-/** As the API wants it; what somebody mistyped in the address is left out instead of failing the page. */
+/** The API's query. Invalid values in the URL are ignored. */
 export function queryOf(f: Filters): OfferQuery {
   const count = Number(f.gpuCount);
   const most = Number(f.maxHourlyPrice);
@@ -82,15 +83,8 @@ export function queryOf(f: Filters): OfferQuery {
     instanceType: instanceTypes.find((t) => t === f.instanceType),
     gpuCount: Number.isInteger(count) && count > 0 ? count : undefined,
     maxHourlyPrice: most > 0 ? most : undefined,
-    // What cannot be had is shown only on demand.
+    // Sold-out offers are shown on request only.
     available: f.available === 'all' ? undefined : true,
     sort: f.sort,
   };
 }
-
-export const typeNames: Record<string, string> = {
-  BARE_METAL: 'Bare metal',
-  VM: 'Virtual',
-  SPOT: 'Spot',
-  CLUSTER: 'Cluster',
-};

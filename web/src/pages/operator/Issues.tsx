@@ -1,39 +1,91 @@
-import { Button, Group, SegmentedControl, Textarea } from '@mantine/core';
+import { SegmentedControl, Textarea } from '@mantine/core';
 import { useState } from 'react';
 import { Link } from 'react-router';
-import { type Issue, useDismissIssue, useEndIssue, useIssues } from '../../api/operator';
-import { Confirm } from '../../parts/Confirm';
+import { useSend, withId } from '../../api/hooks';
+import { type Issue, issuesPage, issuesPath } from '../../api/operator';
+import { useConfirm } from '../../parts/confirm';
 import { EmptyState } from '../../parts/EmptyState';
-import { ErrorBox } from '../../parts/ErrorBox';
-import { PageSkeleton } from '../../parts/Skeletons';
+import { type Column, ResourceTable } from '../../parts/ResourceTable';
+import type { RowAction } from '../../parts/RowMenu';
+import { usePagedRows } from '../../parts/rows';
 import { Status } from '../../parts/Status';
 import { Ago, Time } from '../../parts/Time';
 import { toast } from '../../parts/toast';
 
 const kinds: Record<Issue['kind'], string> = {
-  orphaned_machine: 'A machine that nobody owns',
-  undead_machine: 'A machine that outlived its deployment',
-  duplicate_machine: 'A second machine for one deployment',
-  unmanaged_machine: 'A machine of somebody else',
-  lost_machine: 'A machine that is gone upstream',
-  stuck_termination: 'An end that the provider does not confirm',
-  orphaned_volume: 'A volume that nobody owns',
-  price_mismatch: 'Price differs from the offer',
-  private_address: 'Address is not on the Internet',
+  orphaned_machine: 'Orphaned machine',
+  undead_machine: 'Machine running after termination',
+  duplicate_machine: 'Duplicate machine',
+  unmanaged_machine: 'Unmanaged machine',
+  lost_machine: 'Lost machine',
+  stuck_termination: 'Stuck termination',
+  orphaned_volume: 'Orphaned volume',
+  price_mismatch: 'Price mismatch',
+  private_address: 'Private address',
 };
 
 type State = Issue['state'];
+const states: Record<State, string> = {
+  open: 'Open',
+  ended: 'Terminated',
+  dismissed: 'Dismissed',
+  settled: 'Resolved',
+};
 
-/** What the comparison of the providers' lists with ours has found. */
+/** What differs between the providers' resources and ours. */
 export function Issues() {
   const [state, setState] = useState<State>('open');
-  const issues = useIssues({ state });
-  const [ending, setEnding] = useState<Issue | null>(null);
-  const [dismissing, setDismissing] = useState<Issue | null>(null);
-  const [note, setNote] = useState('');
-  const end = useEndIssue();
-  const dismiss = useDismissIssue();
-  const rows = issues.data?.rows;
+  const rows = usePagedRows((page, limit) => issuesPage({ state, page, limit }));
+  const terminate = useSend('post', `${issuesPath}/{id}/end`);
+  const dismiss = useSend('post', `${issuesPath}/{id}/dismiss`);
+  const confirm = useConfirm();
+
+  const actions = (issue: Issue): RowAction[] => {
+    if (issue.state !== 'open') return [];
+    const dismissal = {
+      text: 'Dismiss',
+      run: () =>
+        confirm({
+          title: 'Dismiss this issue?',
+          body: (
+            <>
+              The resource stays, and no policy terminates it.
+              <Textarea name="note" label="Note" mt="sm" data-autofocus />
+            </>
+          ),
+          action: 'Dismiss',
+          run: (form) => {
+            const note = String(form.get('note')).trim();
+            return dismiss.mutateAsync({ ...withId(issue.id), body: note ? { note } : {} });
+          },
+        }),
+    };
+    if (!issue.endable || issue.endingSince) return [dismissal];
+    return [
+      dismissal,
+      {
+        text: 'Terminate at provider',
+        danger: true,
+        run: () =>
+          confirm({
+            title: 'Terminate at provider?',
+            body: (
+              <>
+                {kinds[issue.kind]} at {issue.provider}:{' '}
+                <code className="mono">{issue.upstreamId ?? issue.reference}</code>. Its data is lost.
+              </>
+            ),
+            action: 'Terminate',
+            danger: true,
+            run: async () => {
+              await terminate.mutateAsync(withId(issue.id));
+              toast('Termination requested at the provider');
+            },
+          }),
+      },
+    ];
+  };
+
   return (
     <>
       <SegmentedControl
@@ -41,126 +93,109 @@ export function Issues() {
         aria-label="State"
         value={state}
         onChange={(v) => setState(v as State)}
-        data={['open', 'ended', 'dismissed', 'settled']}
+        data={Object.entries(states).map(([value, label]) => ({ value, label }))}
       />
-      {!rows ? (
-        issues.isError ? (
-          <ErrorBox error={issues.error} retry={() => void issues.refetch()} />
-        ) : (
-          <PageSkeleton />
-        )
-      ) : rows.length === 0 ? (
-        <EmptyState title={state === 'open' ? 'Nothing is amiss' : 'None'} api={{ path: '/api/v1/operator/issues' }}>
-          Every provider's list of machines and volumes is compared with ours all the time. What nobody owns, or what is
-          gone, appears here.
-        </EmptyState>
-      ) : (
-        <div className="stack">
-          {rows.map((f) => (
-            <section key={f.id} className="panel panel-body issue" aria-label={kinds[f.kind]}>
-              <div className="card-row">
-                <span className="strong">{kinds[f.kind] ?? f.kind}</span>
-                <Status value={f.state} />
-              </div>
-              <div>{f.detail}</div>
-              {f.problem && <div className="small">The provider said: {f.problem}</div>}
-              {f.note && <div className="small">Note: {f.note}</div>}
-              <div className="small dim">
-                {f.provider}
-                {f.upstreamId && <span className="mono"> {f.upstreamId}</span>} · first seen <Ago at={f.firstSeenAt} />,
-                last <Ago at={f.lastSeenAt} />
-                {f.endAfter && f.state === 'open' && (
-                  <>
-                    {' '}
-                    · ended by policy at <Time at={f.endAfter} />
-                  </>
-                )}
-                {f.endingSince && (
-                  <>
-                    {' '}
-                    · being ended since <Ago at={f.endingSince} />
-                  </>
-                )}
-                {f.held && ' · held: too many at once for the policy to act'}
-                {f.deploymentId && (
-                  <>
-                    {' '}
-                    ·{' '}
-                    <Link to={`/deployments/${f.deploymentId}`} className="link">
-                      deployment
-                    </Link>
-                  </>
-                )}
-              </div>
-              {f.state === 'open' && (
-                <Group gap="xs">
-                  {f.endable && !f.endingSince && (
-                    <Button size="compact-sm" variant="default" className="danger-button" onClick={() => setEnding(f)}>
-                      End it now
-                    </Button>
-                  )}
-                  <Button size="compact-sm" variant="default" onClick={() => setDismissing(f)}>
-                    Dismiss
-                  </Button>
-                </Group>
-              )}
-            </section>
-          ))}
-        </div>
-      )}
-      {ending && (
-        <Confirm
-          opened
-          onClose={() => {
-            setEnding(null);
-            end.reset();
-          }}
-          title="End it at the provider?"
-          action="End it"
-          danger
-          busy={end.isPending}
-          error={end.error}
-          onConfirm={() =>
-            end.mutate(ending.id, {
-              onSuccess: () => {
-                toast('The provider is asked to end it');
-                setEnding(null);
-              },
-            })
-          }
-        >
-          {kinds[ending.kind]}, at {ending.provider}:{' '}
-          <code className="mono">{ending.upstreamId ?? ending.reference}</code>. What is on it is lost.
-        </Confirm>
-      )}
-      {dismissing && (
-        <Confirm
-          opened
-          onClose={() => {
-            setDismissing(null);
-            setNote('');
-            dismiss.reset();
-          }}
-          title="Dismiss this issue?"
-          action="Dismiss"
-          busy={dismiss.isPending}
-          error={dismiss.error}
-          onConfirm={() =>
-            dismiss.mutate(
-              { id: dismissing.id, note: note.trim() },
-              {
-                onSuccess: () => {
-                  setDismissing(null);
-                  setNote('');
-                },
-              },
-            )
-          }
-        >
-          It stays as it is, and no policy ends it.
-          <Textarea label="Why" value={note} onChange={(e) => setNote(e.currentTarget.value)} mt="sm" data-autofocus />
-        </Confirm>
-      )}
+      <ResourceTable
+        label="Issues"
+        columns={columns}
+        rows={rows}
+        rowKey={(i) => i.id}
+        name={(i) => kinds[i.kind] ?? i.kind}
+        actions={actions}
+        rowHeight={76}
+        cardHeight={240}
+        empty={
+          <EmptyState
+            title={state === 'open' ? 'No open issues' : 'No issues'}
+            api={{ path: '/api/v1/operator/issues' }}
+          >
+            Billet compares every provider's machines and volumes with its own records. Orphaned and lost resources
+            appear here.
+          </EmptyState>
+        }
+      />
+    </>
+  );
+}
+
+const columns: Column<Issue>[] = [
+  {
+    key: 'kind',
+    head: 'Issue',
+    width: '22%',
+    cell: (i) => (
+      <>
+        <span className="strong">{kinds[i.kind] ?? i.kind}</span> {i.state !== 'open' && <Status value={i.state} />}
+        {i.deploymentId && (
+          <Link to={`/deployments/${i.deploymentId}`} className="link small cell-sub">
+            View deployment
+          </Link>
+        )}
+      </>
+    ),
+  },
+  {
+    key: 'detail',
+    head: 'Details',
+    cell: (i) => (
+      <>
+        <span title={i.detail}>{i.detail}</span>
+        {i.problem && (
+          <span className="cell-sub" title={i.problem}>
+            Provider error: {i.problem}
+          </span>
+        )}
+        {i.note && (
+          <span className="cell-sub" title={i.note}>
+            Note: {i.note}
+          </span>
+        )}
+      </>
+    ),
+  },
+  {
+    key: 'provider',
+    head: 'Provider',
+    width: '170px',
+    from: 760,
+    cell: (i) => (
+      <>
+        <span className="cell-main">{i.provider}</span>
+        <span className="cell-sub mono">{i.upstreamId}</span>
+      </>
+    ),
+  },
+  {
+    key: 'seen',
+    head: 'First seen',
+    width: '190px',
+    cell: (i) => (
+      <>
+        <Ago at={i.firstSeenAt} />
+        <span className="cell-sub wrap">{policy(i)}</span>
+      </>
+    ),
+  },
+];
+
+/** What a policy does with the issue, if anything. */
+function policy(i: Issue) {
+  if (i.endingSince)
+    return (
+      <>
+        terminating since <Ago at={i.endingSince} />
+      </>
+    );
+  if (i.held) return 'on hold: too many at once for the policy';
+  if (i.endAfter && i.state === 'open')
+    return (
+      <>
+        terminates <Time at={i.endAfter} />
+      </>
+    );
+  return (
+    <>
+      last seen <Ago at={i.lastSeenAt} />
     </>
   );
 }

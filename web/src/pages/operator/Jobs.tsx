@@ -1,51 +1,50 @@
-import { useFailingJobs } from '../../api/operator';
+import type { Schema } from '../../api/client';
+import { useAll } from '../../api/hooks';
 import { EmptyState } from '../../parts/EmptyState';
-import { ErrorBox } from '../../parts/ErrorBox';
-import { PageSkeleton } from '../../parts/Skeletons';
-import '../../parts/table.css';
+import { type Column, ResourceTable } from '../../parts/ResourceTable';
+import { useListRows } from '../../parts/rows';
 import { Ago } from '../../parts/Time';
 
+type Job = Schema['FailingJob'];
+
 export function Jobs() {
-  const jobs = useFailingJobs();
-  if (!jobs.data)
-    return jobs.isError ? <ErrorBox error={jobs.error} retry={() => void jobs.refetch()} /> : <PageSkeleton />;
-  if (jobs.data.length === 0)
-    return (
-      <EmptyState title="No job is failing" api={{ path: '/api/v1/operator/jobs?state=failing' }}>
-        Work that did not succeed is tried again by itself, later each time. Until it does, it is listed here with its
-        last error.
-      </EmptyState>
-    );
+  const rows = useListRows(useAll('/api/v1/operator/jobs', { state: 'failing' }, { refetchInterval: 20_000 }), {
+    sorts: { kind: (j) => j.kind, attempts: (j) => j.attempts, nextAt: (j) => j.nextAt },
+    text: (j) => `${j.kind} ${j.subject} ${j.lastError}`,
+  });
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls sideways, which must work by keyboard too
-    <section className="panel table-wrap" aria-label="Failing jobs" tabIndex={0}>
-      <table className="plain-table">
-        <thead>
-          <tr>
-            <th scope="col">Job</th>
-            <th scope="col" data-end>
-              Tries
-            </th>
-            <th scope="col">Next</th>
-            <th scope="col">Last error</th>
-          </tr>
-        </thead>
-        <tbody>
-          {jobs.data.map((j) => (
-            <tr key={`${j.kind} ${j.subject}`}>
-              <td>
-                <span className="strong">{j.kind}</span>
-                <span className="cell-sub mono">{j.subject}</span>
-              </td>
-              <td data-end>{j.attempts}</td>
-              <td>
-                <Ago at={j.nextAt} />
-              </td>
-              <td style={{ overflowWrap: 'anywhere' }}>{j.lastError}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </section>
+    <ResourceTable
+      label="Failing jobs"
+      columns={columns}
+      rows={rows}
+      rowKey={(j) => `${j.kind} ${j.subject}`}
+      empty={
+        <EmptyState title="No failing jobs" api={{ path: '/api/v1/operator/jobs?state=failing' }}>
+          Failed jobs retry automatically with backoff. Until they succeed, they are listed here with their last error.
+        </EmptyState>
+      }
+    />
   );
 }
+
+const columns: Column<Job>[] = [
+  {
+    key: 'job',
+    head: 'Job',
+    sort: 'kind',
+    cell: (j) => (
+      <>
+        <span className="cell-main strong">{j.kind}</span>
+        <span className="cell-sub mono">{j.subject}</span>
+      </>
+    ),
+  },
+  { key: 'attempts', head: 'Attempts', sort: 'attempts', width: '100px', end: true, cell: (j) => j.attempts },
+  { key: 'next', head: 'Next attempt', sort: 'nextAt', width: '140px', cell: (j) => <Ago at={j.nextAt} /> },
+  {
+    key: 'error',
+    head: 'Last error',
+    width: '45%',
+    cell: (j) => <span style={{ overflowWrap: 'anywhere' }}>{j.lastError}</span>,
+  },
+];

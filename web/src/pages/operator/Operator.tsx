@@ -1,6 +1,7 @@
 import { Tabs } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
 import { useNavigate, useParams } from 'react-router';
-import { useIssues, useSimulator } from '../../api/operator';
+import { issuesPage, useSimulator } from '../../api/operator';
 import { PageHead } from '../../parts/PageHead';
 import { Accounts } from './Accounts';
 import { Issues } from './Issues';
@@ -13,12 +14,10 @@ export default function Operator() {
   const { tab = 'accounts' } = useParams();
   const navigate = useNavigate();
   const simulator = useSimulator();
-  const open = useIssues({ state: 'open' }).data?.pagination.total ?? 0;
+  const open = useQuery(issuesPage({ state: 'open', page: 1, limit: 100 })).data?.pagination.total ?? 0;
   return (
     <>
-      <PageHead title="Operator">
-        This cloud from the inside: its accounts, its providers, and what needs a decision.
-      </PageHead>
+      <PageHead title="Operator console">Manage accounts, providers and issues.</PageHead>
       <Tabs
         value={tab}
         onChange={(t) => navigate(t === 'accounts' ? '/operator' : `/operator/${t}`, { replace: true })}

@@ -1,71 +1,103 @@
+import type { Schema } from '../../api/client';
 import { useOperatorProviders } from '../../api/operator';
-import { ErrorBox } from '../../parts/ErrorBox';
 import { formatPercent } from '../../parts/locale';
-import { PageSkeleton } from '../../parts/Skeletons';
-import { Status } from '../../parts/Status';
-import '../../parts/table.css';
+import { type Column, ResourceTable } from '../../parts/ResourceTable';
+import { useListRows } from '../../parts/rows';
+import { Chip, Status } from '../../parts/Status';
 import { Ago } from '../../parts/Time';
 
+type Provider = Schema['OperatorProvider'];
+
 export function Providers() {
-  const providers = useOperatorProviders();
-  if (!providers.data)
-    return providers.isError ? (
-      <ErrorBox error={providers.error} retry={() => void providers.refetch()} />
-    ) : (
-      <PageSkeleton />
-    );
+  const rows = useListRows(useOperatorProviders(), {
+    sorts: {
+      name: (p) => p.name,
+      status: (p) => p.status,
+      lastSyncAt: (p) => p.lastSyncAt,
+      offers: (p) => p.available,
+      machines: (p) => p.machines,
+      deployments: (p) => p.deployments,
+      markup: (p) => p.markupPercent,
+    },
+    text: (p) => `${p.name} ${p.slug}`,
+  });
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls sideways, which must work by keyboard too
-    <section className="panel table-wrap" aria-label="Providers" tabIndex={0}>
-      <table className="plain-table">
-        <thead>
-          <tr>
-            <th scope="col">Provider</th>
-            <th scope="col">Health</th>
-            <th scope="col">Offers read</th>
-            <th scope="col" data-end>
-              Offers
-            </th>
-            <th scope="col" data-end>
-              Machines
-            </th>
-            <th scope="col" data-end>
-              Deployments
-            </th>
-            <th scope="col" data-end>
-              Markup
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {providers.data.map((p) => (
-            <tr key={p.slug}>
-              <td>
-                <span className="strong">{p.name}</span>
-                <span className="cell-sub mono">{p.slug}</span>
-              </td>
-              <td>
-                <Status value={p.status} />
-                {p.lastError && (
-                  <span className="cell-sub" title={p.lastError}>
-                    {p.consecutiveFailures} in a row: {p.lastError}
-                  </span>
-                )}
-              </td>
-              <td>
-                <Ago at={p.lastSyncAt} never="never" />
-                {p.stale && <span className="cell-sub">may be old</span>}
-              </td>
-              <td data-end>
-                {p.available} of {p.offers}
-              </td>
-              <td data-end>{p.machines}</td>
-              <td data-end>{p.deployments}</td>
-              <td data-end>{p.markupPercent === null ? '–' : formatPercent(p.markupPercent)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </section>
+    <ResourceTable
+      label="Providers"
+      columns={columns}
+      rows={rows}
+      rowKey={(p) => p.slug}
+      empty={<div className="panel panel-body dim">No provider is connected yet.</div>}
+    />
   );
 }
+
+const columns: Column<Provider>[] = [
+  {
+    key: 'name',
+    head: 'Provider',
+    sort: 'name',
+    cell: (p) => (
+      <>
+        <span className="cell-main strong">{p.name}</span>
+        <span className="cell-sub mono">{p.slug}</span>
+      </>
+    ),
+  },
+  {
+    key: 'health',
+    head: 'Health',
+    sort: 'status',
+    cell: (p) => (
+      <>
+        <Status value={p.status} />
+        {p.lastError && (
+          <span className="cell-sub" title={p.lastError}>
+            {p.consecutiveFailures} failed {p.consecutiveFailures === 1 ? 'sync' : 'syncs'}: {p.lastError}
+          </span>
+        )}
+      </>
+    ),
+  },
+  {
+    key: 'sync',
+    head: 'Last sync',
+    sort: 'lastSyncAt',
+    width: '130px',
+    cell: (p) => (
+      <>
+        <Ago at={p.lastSyncAt} never="Never" />
+        {p.stale && (
+          <span className="cell-sub">
+            <Chip tone="warn">outdated</Chip>
+          </span>
+        )}
+      </>
+    ),
+  },
+  {
+    key: 'offers',
+    head: 'Offers',
+    sort: 'offers',
+    width: '104px',
+    end: true,
+    cell: (p) => `${p.available} of ${p.offers}`,
+  },
+  { key: 'machines', head: 'Machines', sort: 'machines', width: '104px', end: true, cell: (p) => p.machines },
+  {
+    key: 'deployments',
+    head: 'Deployments',
+    sort: 'deployments',
+    width: '126px',
+    end: true,
+    cell: (p) => p.deployments,
+  },
+  {
+    key: 'markup',
+    head: 'Markup',
+    sort: 'markup',
+    width: '96px',
+    end: true,
+    cell: (p) => (p.markupPercent === null ? '–' : formatPercent(p.markupPercent)),
+  },
+];

@@ -2,9 +2,11 @@ import { Button, Group, Select, TextInput } from '@mantine/core';
 import { useState } from 'react';
 import type { Schema } from '../../api/client';
 import { useNow } from '../../api/clock';
-import { useAddFault, useAdvance, useClearFaults, useOperatorProviders, useSimulatorFaults } from '../../api/operator';
+import { useGet, useSend } from '../../api/hooks';
+import { useAdvanceClock, useClearFaults, useOperatorProviders } from '../../api/operator';
 import { ErrorBox } from '../../parts/ErrorBox';
 import { formatPercent } from '../../parts/locale';
+import { Panel } from '../../parts/Panel';
 import { bothTimes, localTime } from '../../parts/time';
 import { toast } from '../../parts/toast';
 
@@ -16,7 +18,7 @@ const steps: [string, number][] = [
   ['7 days', 7 * 86_400],
 ];
 
-/** Time travel, and providers that misbehave on command. */
+/** Advances the clock and injects faults. */
 export function Simulator() {
   return (
     <div className="split">
@@ -28,107 +30,101 @@ export function Simulator() {
 
 function Clock() {
   const now = useNow(1000);
-  const advance = useAdvance();
+  const advance = useAdvanceClock();
   return (
-    <section className="panel" aria-labelledby="clock">
-      <div className="panel-head">
-        <h2 id="clock">Clock</h2>
-      </div>
-      <div className="panel-body stack">
-        <div>
-          <div className="clock" title={bothTimes(now)}>
-            {localTime(now, true)}
-          </div>
-          <div className="small dim">the server's time; it can be moved forward, never back</div>
+    <Panel title="Clock">
+      <div>
+        <div className="clock" title={bothTimes(now)}>
+          {localTime(now, true)}
         </div>
-        <Group gap="xs">
-          {steps.map(([label, seconds]) => (
-            <Button
-              key={label}
-              variant="default"
-              loading={advance.isPending && advance.variables === seconds}
-              disabled={advance.isPending}
-              onClick={() => advance.mutate(seconds, { onSuccess: () => toast(`${label} have passed`) })}
-            >
-              + {label}
-            </Button>
-          ))}
-        </Group>
-        <ErrorBox error={advance.error} />
+        <div className="small dim">Server time. It can only be advanced.</div>
       </div>
-    </section>
+      <Group gap="xs">
+        {steps.map(([label, seconds]) => (
+          <Button
+            key={label}
+            variant="default"
+            loading={advance.isPending && advance.variables === seconds}
+            disabled={advance.isPending}
+            onClick={() => advance.mutate(seconds, { onSuccess: () => toast(`Clock advanced by ${label}`) })}
+          >
+            + {label}
+          </Button>
+        ))}
+      </Group>
+      <ErrorBox error={advance.error} />
+    </Panel>
   );
 }
 
 function Faults() {
-  const faults = useSimulatorFaults();
+  const faults = useGet('/api/v1/operator/simulator/faults', undefined, { refetchInterval: 10_000 });
   const clear = useClearFaults();
   const rows = (faults.data?.faults ?? []).filter((f) => !f.over);
   return (
-    <section className="panel" aria-labelledby="faults">
-      <div className="panel-head">
-        <h2 id="faults">Faults</h2>
-        {rows.length > 0 && (
+    <Panel
+      title="Faults"
+      actions={
+        rows.length > 0 && (
           <Button size="compact-sm" variant="default" loading={clear.isPending} onClick={() => clear.mutate(undefined)}>
             Clear all
           </Button>
-        )}
-      </div>
-      <div className="panel-body stack">
-        {rows.map((f) => (
-          <div key={f.id} className="card-row">
-            <span style={{ minWidth: 0 }}>
-              <span className="cell-main strong">{f.kind}</span>
-              <span className="cell-sub">
-                {[
-                  f.provider || 'everywhere',
-                  f.operation,
-                  f.offer,
-                  f.value,
-                  f.seconds && `${f.seconds} s`,
-                  f.percent > 0 && formatPercent(f.percent),
-                ]
-                  .filter(Boolean)
-                  .join(' · ')}{' '}
-                · injected {f.injected}
-                {f.count > 0 ? ` of ${f.count}` : ''}
-              </span>
+        )
+      }
+    >
+      {rows.map((f) => (
+        <div key={f.id} className="card-row">
+          <span style={{ minWidth: 0 }}>
+            <span className="cell-main strong">{f.kind}</span>
+            <span className="cell-sub">
+              {[
+                f.provider || 'all providers',
+                f.operation,
+                f.offer,
+                f.value,
+                f.seconds && `${f.seconds} s`,
+                f.percent > 0 && formatPercent(f.percent),
+              ]
+                .filter(Boolean)
+                .join(' · ')}{' '}
+              · injected {f.injected}
+              {f.count > 0 ? ` of ${f.count}` : ''}
             </span>
-            <Button
-              size="compact-sm"
-              variant="subtle"
-              color="gray"
-              onClick={() => clear.mutate(f.id)}
-              aria-label={`Clear ${f.kind} ${f.id}`}
-            >
-              Clear
-            </Button>
-          </div>
-        ))}
-        {faults.data && rows.length === 0 && <span className="dim">Every provider behaves.</span>}
-        <ErrorBox error={faults.error ?? clear.error} />
-        {faults.data && <AddFault kinds={faults.data.kinds} />}
-      </div>
-    </section>
+          </span>
+          <Button
+            size="compact-sm"
+            variant="subtle"
+            color="gray"
+            onClick={() => clear.mutate(f.id)}
+            aria-label={`Clear ${f.kind} ${f.id}`}
+          >
+            Clear
+          </Button>
+        </div>
+      ))}
+      {faults.data && rows.length === 0 && <span className="dim">No active faults.</span>}
+      <ErrorBox error={faults.error ?? clear.error} />
+      {faults.data && <InjectFault kinds={faults.data.kinds} />}
+    </Panel>
   );
 }
 
 type Name = 'operation' | 'offer' | 'percent' | 'count' | 'seconds' | 'value' | 'forSeconds';
 
 const fields: { name: Name; label: string; hint: string; number?: boolean }[] = [
-  { name: 'operation', label: 'Call', hint: 'All' },
+  { name: 'operation', label: 'Operation', hint: 'All' },
   { name: 'offer', label: 'Offer', hint: 'All' },
   { name: 'value', label: 'Value', hint: '' },
   { name: 'seconds', label: 'Seconds', hint: '5 or 1-5' },
   { name: 'percent', label: 'Percent', hint: '100', number: true },
-  { name: 'count', label: 'Times', hint: 'No end', number: true },
-  { name: 'forSeconds', label: 'For seconds', hint: 'Until cleared', number: true },
+  { name: 'count', label: 'Times', hint: 'Unlimited', number: true },
+  { name: 'forSeconds', label: 'Duration (s)', hint: 'Until cleared', number: true },
 ];
 
-/** Asks for what the chosen kind takes, and for nothing else. */
-function AddFault({ kinds }: { kinds: Schema['SimulatorFaultKind'][] }) {
+/** A form with the fields of the chosen kind. */
+function InjectFault({ kinds }: { kinds: Schema['SimulatorFaultKind'][] }) {
   const providers = useOperatorProviders().data ?? [];
-  const add = useAddFault();
+  const add = useSend('post', '/api/v1/operator/simulator/faults');
   const [kind, setKind] = useState<string | null>(null);
   const [provider, setProvider] = useState<string | null>(null);
   const [texts, setTexts] = useState<Partial<Record<Name, string>>>({});
@@ -141,12 +137,15 @@ function AddFault({ kinds }: { kinds: Schema['SimulatorFaultKind'][] }) {
       const text = texts[f.name]?.trim();
       if (text) body[f.name] = f.number ? Number(text) : text;
     }
-    add.mutate(body as Schema['AddSimulatorFault'], {
-      onSuccess: () => {
-        setKind(null);
-        setTexts({});
+    add.mutate(
+      { body: body as Schema['AddSimulatorFault'] },
+      {
+        onSuccess: () => {
+          setKind(null);
+          setTexts({});
+        },
       },
-    });
+    );
   };
   return (
     <form
@@ -174,7 +173,7 @@ function AddFault({ kinds }: { kinds: Schema['SimulatorFaultKind'][] }) {
         />
         <Select
           label="Provider"
-          placeholder="Everywhere"
+          placeholder="All providers"
           data={providers.map((p) => ({ value: p.slug, label: p.name }))}
           value={provider}
           onChange={setProvider}
@@ -195,7 +194,7 @@ function AddFault({ kinds }: { kinds: Schema['SimulatorFaultKind'][] }) {
       <ErrorBox error={add.error} />
       <div>
         <Button type="submit" variant="default" disabled={!chosen} loading={add.isPending}>
-          Add the fault
+          Inject fault
         </Button>
       </div>
     </form>

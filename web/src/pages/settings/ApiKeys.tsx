@@ -1,178 +1,199 @@
-import { ActionIcon, Button, Menu } from '@mantine/core';
+import { Button, Switch } from '@mantine/core';
 import { useState } from 'react';
 import { Link } from 'react-router';
-import { type APIKey, type NewAPIKey, useApiKeys, useRevokeApiKey } from '../../api/apiKeys';
+import type { Schema } from '../../api/client';
 import { useNow } from '../../api/clock';
+import { useAll, useSend, withId } from '../../api/hooks';
 import { useCan } from '../../api/session';
-import { MoreIcon } from '../../app/icons';
-import { Confirm } from '../../parts/Confirm';
+import { useConfirm } from '../../parts/confirm';
 import { EmptyState } from '../../parts/EmptyState';
-import { ErrorBox } from '../../parts/ErrorBox';
 import { PageHead } from '../../parts/PageHead';
-import { PageSkeleton } from '../../parts/Skeletons';
+import { type Column, ResourceTable } from '../../parts/ResourceTable';
+import { useListRows, useSelection } from '../../parts/rows';
 import { Chip } from '../../parts/Status';
 import { Ago } from '../../parts/Time';
-import '../../parts/table.css';
 import { toast } from '../../parts/toast';
-import { KeyDialog } from './KeyDialog';
-import { Shown } from './KeyShown';
+import { ApiKeyCreated } from './ApiKeyCreated';
+import { ApiKeyDialog } from './ApiKeyDialog';
 import { presetOf } from './scopes';
 
+type APIKey = Schema['APIKey'];
+
 export default function ApiKeys() {
-  const keys = useApiKeys();
-  const can = useCan();
-  const write = can('api-keys:write');
+  const keys = useAll('/api/v1/account/api-keys', {}, { refetchInterval: 60_000 });
+  const write = useCan()('api-keys:write');
+  const confirm = useConfirm();
+  const revoke = useSend('delete', '/api/v1/account/api-keys/{id}');
   const [editing, setEditing] = useState<APIKey | 'new' | null>(null);
-  const [made, setMade] = useState<NewAPIKey | null>(null);
-  const [revoking, setRevoking] = useState<APIKey | null>(null);
-  const [all, setAll] = useState(false);
-  const revoke = useRevokeApiKey();
+  const [created, setCreated] = useState<Schema['NewAPIKey'] | null>(null);
+  const [showInactive, setShowInactive] = useState(false);
+  const selection = useSelection();
   const now = useNow(60_000);
-  const dead = (k: APIKey) => k.revokedAt !== null || (k.expiresAt !== null && Date.parse(k.expiresAt) <= now);
-  const rows = (keys.data ?? []).filter((k) => all || !dead(k));
-  const past = (keys.data ?? []).filter(dead).length;
-  const create = <Button onClick={() => setEditing('new')}>Create a key</Button>;
+  const inactive = (k: APIKey) => k.revokedAt !== null || (k.expiresAt !== null && Date.parse(k.expiresAt) <= now);
+  const visible = keys.data?.filter((k) => showInactive || !inactive(k));
+  const rows = useListRows(
+    { ...keys, data: visible },
+    {
+      sorts: { name: (k) => k.name, lastUsedAt: (k) => k.lastUsedAt, expiresAt: (k) => k.expiresAt },
+      text: (k) => `${k.name} ${k.prefix}`,
+    },
+  );
+  const inactiveCount = keys.data?.filter(inactive).length ?? 0;
+  const create = write && <Button onClick={() => setEditing('new')}>Create API key</Button>;
+
+  const askToRevoke = (chosen: APIKey[]) => {
+    const what = chosen.length === 1 ? (chosen[0]?.name ?? '') : `${chosen.length} API keys`;
+    confirm({
+      title: `Revoke ${what}?`,
+      body: 'Requests with a revoked key fail at once. This cannot be undone.',
+      action: 'Revoke',
+      danger: true,
+      run: async () => {
+        for (const k of chosen) await revoke.mutateAsync(withId(k.id));
+        selection.clear();
+        toast(`${what} revoked`);
+      },
+    });
+  };
 
   return (
     <>
-      <PageHead title="API Keys" actions={write && (keys.data?.length ?? 0) > 0 && create}>
-        For programs: everything here can be done over the API too. A key is shown once, when it is made.
+      <PageHead title="API keys" actions={(keys.data?.length ?? 0) > 0 && create}>
+        Use API keys to access Billet from scripts and tools. Keys are shown once.
         {write && (
           <>
             {' '}
-            Have a code from a program? <Link to="/device">Enter it here</Link>.
+            Have a CLI login code? <Link to="/device">Enter it here</Link>.
           </>
         )}
       </PageHead>
-      {!keys.data ? (
-        keys.isError ? (
-          <ErrorBox error={keys.error} retry={() => void keys.refetch()} />
-        ) : (
-          <PageSkeleton />
-        )
-      ) : keys.data.length === 0 ? (
-        <EmptyState
-          title="Make your first key"
-          action={write && create}
-          api={{ path: '/api/v1/inventory/offers?search=b200' }}
-        >
-          Put it into BILLET_KEY, and this lists what can be deployed:
-        </EmptyState>
-      ) : (
-        <section className="panel table-wrap" aria-label="API keys">
-          <table className="plain-table">
-            <thead>
-              <tr>
-                <th scope="col">Name</th>
-                <th scope="col">May</th>
-                <th scope="col" className="wide">
-                  Last used
-                </th>
-                <th scope="col" className="wide">
-                  Expires
-                </th>
-                <th scope="col">
-                  <span className="sr">Actions</span>
-                </th>
-              </tr>
-            </thead>
-            <tbody>
-              {rows.map((k) => (
-                <tr key={k.id}>
-                  <td>
-                    <span className="strong">{k.name}</span>
-                    <span className="cell-sub mono">{k.prefix}</span>
-                  </td>
-                  <td>
-                    <span title={k.scopes.join('\n')}>{presetOf(k.scopes)}</span>
-                    {k.allowedNetworks.length > 0 && (
-                      <span className="cell-sub" title={k.allowedNetworks.join('\n')}>
-                        from {k.allowedNetworks.slice(0, 2).join(', ')}
-                        {k.allowedNetworks.length > 2 && ` and ${k.allowedNetworks.length - 2} more`}
-                      </span>
-                    )}
-                    {k.spendingLimits && <span className="cell-sub">with spending limits</span>}
-                  </td>
-                  <td className="wide">
-                    <Ago at={k.lastUsedAt} never="never" />
-                    <span className="cell-sub">
-                      made <Ago at={k.createdAt} />
-                      {k.createdBy && ` by ${k.createdBy.email}`}
-                    </span>
-                  </td>
-                  <td className="wide">
-                    {k.revokedAt ? (
-                      <Chip>revoked</Chip>
-                    ) : dead(k) ? (
-                      <Chip>expired</Chip>
-                    ) : (
-                      <Ago at={k.expiresAt} never="never" />
-                    )}
-                  </td>
-                  <td data-end>
-                    {write && !dead(k) && (
-                      <Menu position="bottom-end">
-                        <Menu.Target>
-                          <ActionIcon variant="subtle" color="gray" aria-label={`Actions for ${k.name}`}>
-                            <MoreIcon />
-                          </ActionIcon>
-                        </Menu.Target>
-                        <Menu.Dropdown>
-                          <Menu.Item onClick={() => setEditing(k)}>Change</Menu.Item>
-                          <Menu.Item className="danger-button" onClick={() => setRevoking(k)}>
-                            Revoke
-                          </Menu.Item>
-                        </Menu.Dropdown>
-                      </Menu>
-                    )}
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </section>
-      )}
-      {past > 0 && (
-        <Button variant="subtle" color="gray" size="compact-sm" mt="sm" onClick={() => setAll(!all)}>
-          {all ? 'Only those that work' : `Also ${past} revoked or expired`}
-        </Button>
+      <ResourceTable
+        label="API keys"
+        columns={columns(inactive)}
+        rows={rows}
+        rowKey={(k) => k.id}
+        name={(k) => k.name}
+        empty={
+          inactiveCount > 0 ? (
+            <div className="panel panel-body dim">No active API keys.</div>
+          ) : (
+            <EmptyState title="No API keys yet" action={create} api={{ path: '/api/v1/inventory/offers?search=b200' }}>
+              Create a key and put it into BILLET_API_KEY. This command then lists the offers with a B200:
+            </EmptyState>
+          )
+        }
+        selection={
+          write
+            ? {
+                ...selection,
+                label: (k) => `Select ${k.name}`,
+                possible: (k) => !inactive(k),
+                actions: (
+                  <Button
+                    size="compact-sm"
+                    variant="default"
+                    className="danger-button"
+                    onClick={() => askToRevoke(rows.loaded.filter((k) => selection.chosen.includes(k.id)))}
+                  >
+                    Revoke selected
+                  </Button>
+                ),
+              }
+            : undefined
+        }
+        actions={
+          write
+            ? (k) =>
+                inactive(k)
+                  ? []
+                  : [
+                      { text: 'Edit', run: () => setEditing(k) },
+                      { text: 'Revoke', run: () => askToRevoke([k]), danger: true },
+                    ]
+            : undefined
+        }
+        quiet={inactive}
+      />
+      {inactiveCount > 0 && (
+        <Switch
+          mt="sm"
+          size="xs"
+          label={`Show revoked and expired (${inactiveCount})`}
+          checked={showInactive}
+          onChange={(e) => setShowInactive(e.currentTarget.checked)}
+        />
       )}
       {editing && (
-        <KeyDialog
+        <ApiKeyDialog
           of={editing === 'new' ? null : editing}
           onClose={() => setEditing(null)}
-          onMade={(k) => {
+          onCreated={(k) => {
             setEditing(null);
-            setMade(k);
+            setCreated(k);
           }}
         />
       )}
-      {made && <Shown of={made} onClose={() => setMade(null)} />}
-      {revoking && (
-        <Confirm
-          opened
-          onClose={() => {
-            setRevoking(null);
-            revoke.reset();
-          }}
-          title={`Revoke ${revoking.name}?`}
-          action="Revoke"
-          danger
-          busy={revoke.isPending}
-          error={revoke.error}
-          onConfirm={() =>
-            revoke.mutate(revoking.id, {
-              onSuccess: () => {
-                toast(`${revoking.name} no longer works`);
-                setRevoking(null);
-              },
-            })
-          }
-        >
-          Every program that uses it is refused from now on. It was last used{' '}
-          <Ago at={revoking.lastUsedAt} never="never" />.
-        </Confirm>
-      )}
+      {created && <ApiKeyCreated of={created} onClose={() => setCreated(null)} />}
     </>
   );
+}
+
+function columns(inactive: (k: APIKey) => boolean): Column<APIKey>[] {
+  return [
+    {
+      key: 'name',
+      head: 'Name',
+      sort: 'name',
+      cell: (k) => (
+        <>
+          <span className="cell-main strong">{k.name}</span>
+          <span className="cell-sub mono">{k.prefix}</span>
+        </>
+      ),
+    },
+    {
+      key: 'permissions',
+      head: 'Permissions',
+      cell: (k) => (
+        <>
+          <span title={k.scopes.join('\n')}>{presetOf(k.scopes)}</span>
+          {k.allowedNetworks.length > 0 && (
+            <span className="cell-sub" title={k.allowedNetworks.join('\n')}>
+              from {k.allowedNetworks.slice(0, 2).join(', ')}
+              {k.allowedNetworks.length > 2 && ` and ${k.allowedNetworks.length - 2} more`}
+            </span>
+          )}
+          {k.spendingLimits && <span className="cell-sub">with spending limits</span>}
+        </>
+      ),
+    },
+    {
+      key: 'used',
+      head: 'Last used',
+      sort: 'lastUsedAt',
+      cell: (k) => (
+        <>
+          <Ago at={k.lastUsedAt} never="Never" />
+          <span className="cell-sub">
+            created <Ago at={k.createdAt} />
+            {k.createdBy && ` by ${k.createdBy.email}`}
+          </span>
+        </>
+      ),
+    },
+    {
+      key: 'expires',
+      head: 'Expires',
+      sort: 'expiresAt',
+      width: '150px',
+      cell: (k) =>
+        k.revokedAt ? (
+          <Chip>revoked</Chip>
+        ) : inactive(k) ? (
+          <Chip>expired</Chip>
+        ) : (
+          <Ago at={k.expiresAt} never="Never" />
+        ),
+    },
+  ];
 }

@@ -1,31 +1,33 @@
-import { Button, TextInput } from '@mantine/core';
-import { useDebouncedValue } from '@mantine/hooks';
+import { TextInput } from '@mantine/core';
 import { useMemo } from 'react';
 import { useSearchParams } from 'react-router';
-import { type AuditEntry, type AuditFilter, useAudit } from '../../api/members';
-import { ErrorBox } from '../../parts/ErrorBox';
+import type { Query, Schema } from '../../api/client';
+import { pageQuery } from '../../api/hooks';
+import { useDebouncedText } from '../../parts/debouncedText';
 import { PageHead } from '../../parts/PageHead';
-import { PageSkeleton } from '../../parts/Skeletons';
+import { type Column, ResourceTable } from '../../parts/ResourceTable';
+import { usePagedRows } from '../../parts/rows';
 import { Chip } from '../../parts/Status';
 import { Time } from '../../parts/Time';
-import '../../parts/table.css';
 
-const names = ['actor', 'action', 'subject'] as const;
+type Entry = Schema['AuditEntry'];
+type Filter = Pick<Query<'/api/v1/account/audit'>, 'actor' | 'action' | 'subject'>;
+
+const filters: { name: keyof Filter; label: string; hint: string }[] = [
+  { name: 'actor', label: 'Actor', hint: 'Actor ID' },
+  { name: 'action', label: 'Action', hint: 'Action, e.g. createDeployment' },
+  { name: 'subject', label: 'Resource', hint: 'Resource ID' },
+];
 
 export default function Audit() {
   const [params, setParams] = useSearchParams();
-  const [settled] = useDebouncedValue(params.toString(), 300);
-  const filter = useMemo((): AuditFilter => {
-    const p = new URLSearchParams(settled);
-    const found: AuditFilter = {};
-    for (const n of names) {
-      const value = p.get(n)?.trim();
-      if (value) found[n] = value;
-    }
-    return found;
-  }, [settled]);
-  const audit = useAudit(filter);
-  const rows = audit.data?.pages.flatMap((p) => p.rows) ?? [];
+  const filter = useMemo(
+    () => Object.fromEntries(filters.flatMap(({ name }) => (params.get(name) ? [[name, params.get(name)]] : []))),
+    [params],
+  ) as Filter;
+  const rows = usePagedRows((page, limit) =>
+    pageQuery('/api/v1/account/audit', { params: { query: { ...filter, page, limit } } }),
+  );
   const set = (name: string, value: string) =>
     setParams(
       (old) => {
@@ -38,108 +40,85 @@ export default function Audit() {
     );
   return (
     <>
-      <PageHead title="Audit log">Every change in this account: who, what, from where. Nothing edits it.</PageHead>
+      <PageHead title="Audit log">Immutable record of changes in this account.</PageHead>
       <search className="filters-row audit-filters">
-        <TextInput
-          type="search"
-          aria-label="Who: id of a user or key"
-          placeholder="Who (id)"
-          value={params.get('actor') ?? ''}
-          onChange={(e) => set('actor', e.currentTarget.value)}
-        />
-        <TextInput
-          aria-label="What: name of the action"
-          placeholder="What, such as createDeployment"
-          value={params.get('action') ?? ''}
-          onChange={(e) => set('action', e.currentTarget.value)}
-        />
-        <TextInput
-          aria-label="On: id of the subject"
-          placeholder="On (id)"
-          value={params.get('subject') ?? ''}
-          onChange={(e) => set('subject', e.currentTarget.value)}
-        />
+        {filters.map((f) => (
+          <Field key={f.name} {...f} value={filter[f.name] ?? ''} onChange={(value) => set(f.name, value)} />
+        ))}
       </search>
-      {!audit.data ? (
-        audit.isError ? (
-          <ErrorBox error={audit.error} retry={() => void audit.refetch()} />
-        ) : (
-          <PageSkeleton />
-        )
-      ) : rows.length === 0 ? (
-        <div className="panel panel-body dim">Nothing that fits.</div>
-      ) : (
-        <>
-          <section className="panel table-wrap" aria-label="Audit log">
-            <table className="plain-table stacked">
-              <thead>
-                <tr>
-                  <th scope="col">When</th>
-                  <th scope="col">Who</th>
-                  <th scope="col">What</th>
-                  <th scope="col" className="wide">
-                    From
-                  </th>
-                </tr>
-              </thead>
-              <tbody>
-                {rows.map((e) => (
-                  <Row key={e.id} of={e} set={set} />
-                ))}
-              </tbody>
-            </table>
-          </section>
-          {audit.hasNextPage && (
-            <Button
-              variant="default"
-              mt="sm"
-              loading={audit.isFetchingNextPage}
-              onClick={() => void audit.fetchNextPage()}
-            >
-              Older
-            </Button>
-          )}
-        </>
-      )}
+      <ResourceTable
+        label="Audit log"
+        columns={columns(set)}
+        rows={rows}
+        rowKey={(e) => e.id}
+        empty={
+          <div className="panel panel-body dim">
+            {Object.keys(filter).length > 0 ? 'No entries match.' : 'No entries yet.'}
+          </div>
+        }
+        cardHeight={150}
+        rowHeight={56}
+      />
     </>
   );
 }
 
-function Row({ of: e, set }: { of: AuditEntry; set: (name: string, value: string) => void }) {
+interface FieldProps {
+  label: string;
+  hint: string;
+  value: string;
+  onChange: (value: string) => void;
+}
+
+function Field({ label, hint, value, onChange }: FieldProps) {
+  const [text, type] = useDebouncedText(value, onChange, 300);
   return (
-    <tr>
-      <td>
-        <Time at={e.at} seconds />
-      </td>
-      <td>
-        <button type="button" className="bare" onClick={() => set('actor', e.actor.id)} title={`Only ${e.actor.id}`}>
-          {e.actor.name || e.actor.id || e.actor.kind}
-        </button>{' '}
-        {e.actor.kind !== 'user' && <Chip>{e.actor.kind}</Chip>}
-      </td>
-      <td>
-        <button type="button" className="bare" onClick={() => set('action', e.action)} title={`Only ${e.action}`}>
-          {words(e.action)}
-        </button>
-        {e.subject && (
-          <span className="cell-sub mono">
-            <button
-              type="button"
-              className="bare"
-              onClick={() => set('subject', e.subject)}
-              title={`Only ${e.subject}`}
-            >
-              {e.subject}
-            </button>
-          </span>
-        )}
-      </td>
-      <td className="wide">
-        {e.address}
-        <span className="cell-sub mono">{e.requestId}</span>
-      </td>
-    </tr>
+    <TextInput
+      type="search"
+      aria-label={label}
+      placeholder={hint}
+      value={text}
+      onChange={(e) => type(e.currentTarget.value)}
+    />
   );
+}
+
+function columns(set: (name: keyof Filter, value: string) => void): Column<Entry>[] {
+  const pick = (name: keyof Filter, value: string, text: string) => (
+    <button type="button" className="bare" onClick={() => set(name, value)} title={`Filter by ${value}`}>
+      {text}
+    </button>
+  );
+  return [
+    { key: 'at', head: 'Date', width: '210px', cell: (e) => <Time at={e.at} seconds /> },
+    {
+      key: 'actor',
+      head: 'Actor',
+      cell: (e) => (
+        <>
+          {pick('actor', e.actor.id, e.actor.name || e.actor.id || e.actor.kind)}{' '}
+          {e.actor.kind !== 'user' && <Chip>{e.actor.kind}</Chip>}
+        </>
+      ),
+    },
+    { key: 'action', head: 'Action', cell: (e) => pick('action', e.action, words(e.action)) },
+    {
+      key: 'resource',
+      head: 'Resource',
+      cell: (e) => (e.subject ? <span className="mono">{pick('subject', e.subject, e.subject)}</span> : '–'),
+    },
+    {
+      key: 'from',
+      head: 'IP address',
+      from: 860,
+      cell: (e) => (
+        <>
+          <span className="cell-main">{e.address}</span>
+          <span className="cell-sub mono">{e.requestId}</span>
+        </>
+      ),
+    },
+  ];
 }
 
 /** "createSshKey" as "create ssh key". */

@@ -1,10 +1,10 @@
 import { Button, PasswordInput, TextInput } from '@mantine/core';
 import { useState } from 'react';
-import { ApiError } from '../../api/client';
-import { useChangePassword, useRename } from '../../api/members';
+import { fieldErrors, useSend } from '../../api/hooks';
 import { useMe } from '../../api/session';
 import { ErrorBox } from '../../parts/ErrorBox';
 import { PageHead } from '../../parts/PageHead';
+import { Panel } from '../../parts/Panel';
 import { toast } from '../../parts/toast';
 import { Passkeys } from './Passkeys';
 import { Sessions } from './Sessions';
@@ -17,7 +17,7 @@ export default function Profile() {
   return (
     <>
       <PageHead title="Profile & security">
-        {me.user.email}, {me.role} of {me.account.name}
+        {me.user.email} · {me.role} in {me.account.name}
       </PageHead>
       <div className="stack profile">
         <Name name={me.user.name} />
@@ -32,17 +32,14 @@ export default function Profile() {
 
 function Name({ name: before }: { name: string }) {
   const [name, setName] = useState(before);
-  const rename = useRename();
+  const rename = useSend('patch', '/api/v1/account/me');
   return (
-    <section className="panel" aria-labelledby="name">
-      <div className="panel-head">
-        <h2 id="name">Name</h2>
-      </div>
+    <Panel title="Name">
       <form
-        className="panel-body stack"
+        className="stack"
         onSubmit={(e) => {
           e.preventDefault();
-          rename.mutate(name.trim(), { onSuccess: () => toast('Saved') });
+          rename.mutate({ body: { name: name.trim() } }, { onSuccess: () => toast('Saved') });
         }}
       >
         <TextInput
@@ -60,66 +57,64 @@ function Name({ name: before }: { name: string }) {
             disabled={!name.trim() || name.trim() === before}
             loading={rename.isPending}
           >
-            Save
+            Save name
           </Button>
         </div>
       </form>
-    </section>
+    </Panel>
   );
 }
 
 function Password() {
   const [current, setCurrent] = useState('');
   const [next, setNext] = useState('');
-  const change = useChangePassword();
-  const error = change.error instanceof ApiError ? change.error : null;
-  const fault = (field: string) => error?.fields.find((f) => f.field === field)?.message;
-  const toggle = { 'aria-label': 'Show or hide the password' };
+  const change = useSend('put', '/api/v1/account/me/password');
+  const { at, general } = fieldErrors(change.error);
+  const toggle = { 'aria-label': 'Show or hide password' };
+  const submit = () =>
+    change.mutate(
+      { body: { currentPassword: current, newPassword: next } },
+      {
+        onSuccess: () => {
+          toast('Password changed. Other sessions signed out.');
+          setCurrent('');
+          setNext('');
+        },
+      },
+    );
   return (
-    <section className="panel" aria-labelledby="password">
-      <div className="panel-head">
-        <h2 id="password">Password</h2>
-      </div>
+    <Panel title="Password">
       <form
-        className="panel-body stack"
+        className="stack"
         onSubmit={(e) => {
           e.preventDefault();
-          change.mutate(
-            { currentPassword: current, newPassword: next },
-            {
-              onSuccess: () => {
-                toast('Password changed; your other sessions have ended');
-                setCurrent('');
-                setNext('');
-              },
-            },
-          );
+          submit();
         }}
       >
         <PasswordInput
-          label="Present password"
+          label="Current password"
           value={current}
           onChange={(e) => setCurrent(e.currentTarget.value)}
-          error={fault('currentPassword')}
+          error={at('currentPassword')}
           autoComplete="current-password"
           visibilityToggleButtonProps={toggle}
         />
         <PasswordInput
           label="New password"
-          description="10 characters or more; your other sessions end"
+          description="At least 10 characters. Signs you out elsewhere."
           value={next}
           onChange={(e) => setNext(e.currentTarget.value)}
-          error={fault('newPassword')}
+          error={at('newPassword')}
           autoComplete="new-password"
           visibilityToggleButtonProps={toggle}
         />
-        {error && error.fields.length === 0 && <ErrorBox error={error} />}
+        <ErrorBox error={general} />
         <div>
           <Button type="submit" variant="default" disabled={!current || next.length < 10} loading={change.isPending}>
             Change password
           </Button>
         </div>
       </form>
-    </section>
+    </Panel>
   );
 }

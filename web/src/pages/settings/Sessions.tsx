@@ -1,79 +1,65 @@
 import { Button } from '@mantine/core';
-import { useEndOtherSessions, useEndSession, useSessions } from '../../api/members';
+import type { Schema } from '../../api/client';
+import { useAll, useSend, withId } from '../../api/hooks';
 import { ErrorBox } from '../../parts/ErrorBox';
+import { Panel } from '../../parts/Panel';
+import { type Column, ResourceTable } from '../../parts/ResourceTable';
+import { useListRows } from '../../parts/rows';
 import { Chip } from '../../parts/Status';
 import { Ago } from '../../parts/Time';
 import { toast } from '../../parts/toast';
+import { browserOf } from './browser';
 
-/** Where one is signed in. */
+type Session = Schema['SessionInfo'];
+
+/** The user's sessions in all browsers. */
 export function Sessions() {
-  const sessions = useSessions();
-  const end = useEndSession();
-  const others = useEndOtherSessions();
-  const rows = sessions.data ?? [];
+  const sessions = useAll('/api/v1/account/sessions');
+  const end = useSend('delete', '/api/v1/account/sessions/{id}');
+  const endOthers = useSend('delete', '/api/v1/account/sessions/others');
+  const rows = useListRows(sessions);
   return (
-    <section className="panel" aria-labelledby="sessions">
-      <div className="panel-head">
-        <h2 id="sessions">Sessions</h2>
-        {rows.length > 1 && (
+    <Panel
+      title="Sessions"
+      bare
+      actions={
+        rows.count > 1 && (
           <Button
             size="compact-sm"
             variant="default"
-            loading={others.isPending}
-            onClick={() => others.mutate(undefined, { onSuccess: () => toast('Your other sessions have ended') })}
+            loading={endOthers.isPending}
+            onClick={() => endOthers.mutate({}, { onSuccess: () => toast('Signed out of all other sessions') })}
           >
-            End all others
+            Sign out of all other sessions
           </Button>
-        )}
-      </div>
-      <div className="panel-body stack">
-        {rows.map((s) => (
-          <div key={s.id} className="card-row">
-            <span style={{ minWidth: 0 }}>
-              <span className="cell-main strong" title={s.userAgent}>
-                {browser(s.userAgent)} {s.current && <Chip tone="good">this one</Chip>}
-              </span>
-              <span className="cell-sub">
-                {s.address} · seen <Ago at={s.seenAt} /> · since <Ago at={s.createdAt} />
-              </span>
-            </span>
-            {!s.current && (
-              <Button
-                size="compact-sm"
-                variant="subtle"
-                color="gray"
-                loading={end.isPending && end.variables === s.id}
-                onClick={() => end.mutate(s.id)}
-                aria-label={`End the session of ${browser(s.userAgent)} from ${s.address}`}
-              >
-                End
-              </Button>
-            )}
-          </div>
-        ))}
-        <ErrorBox error={sessions.error ?? end.error ?? others.error} />
-      </div>
-    </section>
+        )
+      }
+    >
+      <ResourceTable
+        label="Sessions"
+        columns={columns}
+        rows={rows}
+        rowKey={(s) => s.id}
+        name={(s) => `the session of ${browserOf(s.userAgent)} from ${s.address}`}
+        empty={null}
+        actions={(s) => (s.current ? [] : [{ text: 'Sign out', run: () => end.mutate(withId(s.id)), danger: true }])}
+      />
+      <ErrorBox error={end.error ?? endOthers.error} />
+    </Panel>
   );
 }
 
-/** A user agent in words: enough to recognise one's own. */
-function browser(agent: string): string {
-  const name = [
-    ['Edg/', 'Edge'],
-    ['OPR/', 'Opera'],
-    ['Firefox/', 'Firefox'],
-    ['Chrome/', 'Chrome'],
-    ['Safari/', 'Safari'],
-    ['curl/', 'curl'],
-  ].find(([mark]) => agent.includes(mark ?? ''))?.[1];
-  const system = [
-    ['iPhone', 'iPhone'],
-    ['iPad', 'iPad'],
-    ['Android', 'Android'],
-    ['Windows', 'Windows'],
-    ['Mac OS', 'macOS'],
-    ['Linux', 'Linux'],
-  ].find(([mark]) => agent.includes(mark ?? ''))?.[1];
-  return [name ?? (agent.slice(0, 40) || 'Unknown'), system].filter(Boolean).join(' on ');
-}
+const columns: Column<Session>[] = [
+  {
+    key: 'browser',
+    head: 'Browser',
+    cell: (s) => (
+      <span title={s.userAgent}>
+        <span className="strong">{browserOf(s.userAgent)}</span> {s.current && <Chip tone="good">this session</Chip>}
+        <span className="cell-sub">{s.address}</span>
+      </span>
+    ),
+  },
+  { key: 'seen', head: 'Last active', width: '130px', cell: (s) => <Ago at={s.seenAt} /> },
+  { key: 'created', head: 'Signed in', width: '130px', cell: (s) => <Ago at={s.createdAt} /> },
+];

@@ -1,9 +1,11 @@
 import type { Role } from '../../api/session';
 
-export const roles: { value: Role; text: string }[] = [
-  { value: 'owner', text: 'Everything, also other owners' },
-  { value: 'admin', text: 'Everything except owners' },
-  { value: 'member', text: 'Deploys, and works with what is there' },
-  { value: 'viewer', text: 'Sees everything, changes nothing' },
-  { value: 'billing', text: 'Wallet and costs' },
-];
+/** Every role, most powerful first. A missing or unknown one fails the type check. */
+const descriptions: Record<Role, string> = {
+  owner: 'Full access, including owners',
+  admin: 'Full access except owners',
+  member: 'Deploy and manage resources',
+  viewer: 'Read-only',
+  billing: 'Billing only',
+};
+export const roles = Object.entries(descriptions).map(([value, text]) => ({ value: value as Role, text }));

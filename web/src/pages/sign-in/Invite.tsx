@@ -1,17 +1,24 @@
 import { Button, PasswordInput, TextInput } from '@mantine/core';
+import { useMutation, useQuery } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import { Link, useLocation, useNavigate } from 'react-router';
-import { useAcceptInvitation, useInvitation } from '../../api/members';
+import { call } from '../../api/client';
+import { startOver } from '../../api/queries';
 import { useMe } from '../../api/session';
 import { ErrorBox } from '../../parts/ErrorBox';
-import { Door } from './Door';
+import { PlainPage } from './PlainPage';
 
-/** The token stands after the # so that no server on the way sees it. */
+/** The token is in the URL's fragment, so that no server receives it. */
 export default function Invite() {
   const token = useLocation().hash.slice(1);
-  const look = useInvitation(token);
+  const invitation = useQuery({
+    queryKey: ['invitation', token],
+    queryFn: () => call('post', '/api/v1/account/invitations/look', { body: { token } }),
+    enabled: token !== '',
+    retry: false,
+    staleTime: 'static',
+  });
   const me = useMe().data;
-  const accept = useAcceptInvitation();
   const navigate = useNavigate();
   const [email, setEmail] = useState('');
   const [name, setName] = useState('');
@@ -19,48 +26,52 @@ export default function Invite() {
   useEffect(() => {
     document.title = 'Invitation · Billet';
   }, []);
+  const accept = useMutation({
+    mutationFn: async () => {
+      const body = me ? { token } : { token, email: invitation.data?.email || email, name, password };
+      await call('post', '/api/v1/account/invitations/accept', { body });
+      await startOver();
+    },
+    onSuccess: () => navigate('/', { replace: true }),
+  });
 
-  const invited = look.data;
-  if (!token || look.isError)
+  const invited = invitation.data;
+  if (!token || invitation.isError)
     return (
-      <Door title="This invitation does not open">
-        {look.isError ? (
-          <ErrorBox error={look.error} />
+      <PlainPage title="Invalid invite link">
+        {invitation.isError ? (
+          <ErrorBox error={invitation.error} />
         ) : (
-          <p>The link is not complete. Copy all of it, also what follows the #.</p>
+          <p>The link is incomplete. Copy the full link, including the part after #.</p>
         )}
-        <p>Ask whoever invited you for a new link; each works once, for seven days.</p>
+        <p>Ask for a new link. Each link works once and expires after seven days.</p>
         <Button component={Link} to="/sign-in" variant="default">
-          To the sign-in
+          Sign in
         </Button>
-      </Door>
+      </PlainPage>
     );
-  if (!invited) return <Door title="Invitation">{null}</Door>;
+  if (!invited) return <PlainPage title="Invitation">{null}</PlainPage>;
 
-  const join = () => {
-    const body = me ? { token } : { token, email: invited.email || email, name, password };
-    accept.mutate(body, { onSuccess: () => navigate('/', { replace: true }) });
-  };
   return (
-    <Door title={`Join ${invited.accountName}`}>
+    <PlainPage title={`Join ${invited.accountName}`}>
       <p className="dim" style={{ marginTop: -8 }}>
-        {invited.invitedBy} invites you as {invited.role}.
+        {invited.invitedBy} invited you as {invited.role}.
       </p>
       <form
         onSubmit={(e) => {
           e.preventDefault();
-          join();
+          accept.mutate();
         }}
         style={{ display: 'grid', gap: 14 }}
       >
         {me ? (
           <p style={{ margin: 0 }}>
-            You are signed in as <b>{me.user.email}</b>; this account joins those you have.
+            You are signed in as <b>{me.user.email}</b>. The account is added to yours.
           </p>
         ) : (
           <>
             <TextInput
-              label="E-mail"
+              label="Email"
               type="email"
               value={invited.email || email}
               readOnly={invited.email !== ''}
@@ -77,11 +88,11 @@ export default function Invite() {
             />
             <PasswordInput
               label="Password"
-              description="10 characters or more"
+              description="At least 10 characters"
               value={password}
               onChange={(e) => setPassword(e.currentTarget.value)}
               autoComplete="new-password"
-              visibilityToggleButtonProps={{ 'aria-label': 'Show or hide the password' }}
+              visibilityToggleButtonProps={{ 'aria-label': 'Show or hide password' }}
               minLength={10}
               required
             />
@@ -93,12 +104,11 @@ export default function Invite() {
         </Button>
         {!me && (
           <p className="small dim" style={{ margin: 0 }}>
-            You have a sign-in here already?{' '}
-            <Link to={`/sign-in?returnTo=${encodeURIComponent(`/invite#${token}`)}`}>Sign in</Link> first, and this
-            account is added to it.
+            Already have an account?{' '}
+            <Link to={`/sign-in?returnTo=${encodeURIComponent(`/invite#${token}`)}`}>Sign in</Link> first.
           </p>
         )}
       </form>
-    </Door>
+    </PlainPage>
   );
 }

@@ -3,29 +3,28 @@ import { useMutation } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import { Navigate, useNavigate, useSearchParams } from 'react-router';
 import { ApiError } from '../../api/client';
-import { signIn, useMe, useSignInOptions } from '../../api/session';
-import { dismissed, passkeysPossible, signInWithPasskey } from '../../api/webauthn';
+import { signIn, useMe, useSignInMethods } from '../../api/session';
+import { isDismissed, passkeysSupported, signInWithPasskey } from '../../api/webauthn';
 import { ErrorBox } from '../../parts/ErrorBox';
-import { Door } from './Door';
+import { PlainPage } from './PlainPage';
 
-/** Only a path of this site: what comes in the address may be anybody's. */
+/** The path to return to. Anything but a path of this site is refused: the URL may come from anyone. */
 export function safeReturn(to: string | null): string {
   return to && /^\/(?![/\\])/.test(to) ? to : '/';
 }
 
-const elsewhereWords: Record<string, string> = {
-  SIGN_IN_FAILED:
-    'Nobody here has the e-mail address that it confirmed. Ask somebody of your account for an invitation.',
-  INVALID_REQUEST: 'It took too long, or was begun in another window. Begin again.',
-  CONFLICT: 'Your address belongs to another sign-in of that provider. Ask whoever runs this cloud.',
-  SERVICE_UNAVAILABLE: 'The identity provider does not answer at the moment. Try again, or sign in another way.',
-  RATE_LIMIT_EXCEEDED: 'There were too many tries. Wait a minute.',
+const providerErrors: Record<string, string> = {
+  SIGN_IN_FAILED: 'No user has your verified email address. Ask a member of your account for an invitation.',
+  INVALID_REQUEST: 'The sign-in expired or was started in another window. Try again.',
+  CONFLICT: 'Your email address is linked to another identity. Contact the operator.',
+  SERVICE_UNAVAILABLE: 'The identity provider is not responding. Try again or use another sign-in method.',
+  RATE_LIMIT_EXCEEDED: 'Too many attempts. Wait a minute and try again.',
 };
 
 export default function SignIn() {
   const [search] = useSearchParams();
   const back = safeReturn(search.get('returnTo'));
-  const ways = useSignInOptions();
+  const methods = useSignInMethods().data;
   const me = useMe();
   const navigate = useNavigate();
   const [email, setEmail] = useState('');
@@ -47,25 +46,25 @@ export default function SignIn() {
     document.title = 'Sign in · Billet';
   }, []);
   useEffect(() => {
-    if (ways.data?.demo) setEmail((typed) => typed || (ways.data?.demo?.email ?? ''));
-  }, [ways.data]);
+    if (methods?.demo) setEmail((typed) => typed || (methods?.demo?.email ?? ''));
+  }, [methods]);
   if (me.data && !withPassword.isPending && !withPasskey.isPending) return <Navigate to={back} replace />;
 
-  // The first answer only asks for the code; with a code given, the same answer says that it was wrong.
-  const asked = withPassword.error instanceof ApiError && withPassword.error.code === 'SECOND_FACTOR_REQUIRED';
-  // An identity provider's refusal comes back in the address, as the code of an error.
-  const elsewhere = search.get('error');
+  // The first response asks for the code. With a code sent, the same response means that it was wrong.
+  const codeRequired = withPassword.error instanceof ApiError && withPassword.error.code === 'SECOND_FACTOR_REQUIRED';
+  // An identity provider's refusal is in the URL, as an error code.
+  const providerError = search.get('error');
   const returning = back !== '/' && !second;
 
   return (
-    <Door title={second ? 'One more step' : 'Sign in'}>
-      {elsewhere && !second && (
-        <Alert color="red" variant="outline" role="alert" mb="md" title="That sign-in did not work">
-          {elsewhereWords[elsewhere] ?? 'Try again, or sign in another way.'}
-          <div className="small dim mono">{elsewhere}</div>
+    <PlainPage title={second ? 'Two-factor authentication' : 'Sign in'}>
+      {providerError && !second && (
+        <Alert color="red" variant="outline" role="alert" mb="md" title="Sign-in failed">
+          {providerErrors[providerError] ?? 'Try again or use another sign-in method.'}
+          <div className="small dim mono">{providerError}</div>
         </Alert>
       )}
-      {returning && <p className="dim">You will come back to where you were.</p>}
+      {returning && <p className="dim">You will return to the page you were on.</p>}
       <form
         onSubmit={(e) => {
           e.preventDefault();
@@ -76,7 +75,7 @@ export default function SignIn() {
         {second ? (
           <TextInput
             label="Code"
-            description="From your authenticator app, or one of your recovery codes"
+            description="From your authenticator app, or a recovery code"
             value={code}
             onChange={(e) => setCode(e.currentTarget.value)}
             autoComplete="one-time-code"
@@ -87,7 +86,7 @@ export default function SignIn() {
         ) : (
           <>
             <TextInput
-              label="E-mail"
+              label="Email"
               type="email"
               name="email"
               value={email}
@@ -102,12 +101,12 @@ export default function SignIn() {
               value={password}
               onChange={(e) => setPassword(e.currentTarget.value)}
               autoComplete="current-password"
-              visibilityToggleButtonProps={{ 'aria-label': 'Show or hide the password' }}
+              visibilityToggleButtonProps={{ 'aria-label': 'Show or hide password' }}
               required
             />
           </>
         )}
-        {!(asked && !code) && <ErrorBox error={withPassword.error} />}
+        {!(codeRequired && !code) && <ErrorBox error={withPassword.error} />}
         <Button type="submit" loading={withPassword.isPending} fullWidth>
           {second ? 'Continue' : 'Sign in'}
         </Button>
@@ -117,31 +116,30 @@ export default function SignIn() {
           </Button>
         )}
       </form>
-      {!second && (ways.data?.oidc || (ways.data?.passkeys && passkeysPossible())) && (
+      {!second && (methods?.oidc || (methods?.passkeys && passkeysSupported())) && (
         <div style={{ display: 'grid', gap: 10, marginTop: 18, paddingTop: 18, borderTop: '1px solid var(--line)' }}>
-          {ways.data.passkeys && passkeysPossible() && (
+          {methods.passkeys && passkeysSupported() && (
             <Button variant="default" loading={withPasskey.isPending} onClick={() => withPasskey.mutate()}>
               Sign in with a passkey
             </Button>
           )}
-          {ways.data.oidc && (
+          {methods.oidc && (
             <Button
               component="a"
               variant="default"
-              href={`${ways.data.oidc.startUrl}?returnTo=${encodeURIComponent(back)}`}
+              href={`${methods.oidc.startUrl}?returnTo=${encodeURIComponent(back)}`}
             >
-              Sign in with {ways.data.oidc.name}
+              Sign in with {methods.oidc.name}
             </Button>
           )}
-          <ErrorBox error={dismissed(withPasskey.error) ? null : withPasskey.error} />
+          <ErrorBox error={isDismissed(withPasskey.error) ? null : withPasskey.error} />
         </div>
       )}
-      {ways.data?.demo && !second && (
+      {methods?.demo && !second && (
         <p className="small dim" style={{ marginBottom: 0 }}>
-          A demo server: the password was printed when it started, and is in <code>demo.json</code> of its data
-          directory.
+          Demo mode: the password is in your terminal and in <code>demo.json</code> in the data directory.
         </p>
       )}
-    </Door>
+    </PlainPage>
   );
 }

@@ -1,122 +1,180 @@
-import { ActionIcon, Button, Group, Menu } from '@mantine/core';
+import { Button } from '@mantine/core';
 import { useState } from 'react';
 import { Link, useSearchParams } from 'react-router';
+import { useSend, withId } from '../../api/hooks';
 import { useRegionName } from '../../api/offers';
 import { useCan } from '../../api/session';
-import { useDeleteVolume, useDetach, useVolumes, type Volume } from '../../api/volumes';
-import { MoreIcon } from '../../app/icons';
-import { Confirm } from '../../parts/Confirm';
-import { type Column, DataTable } from '../../parts/DataTable';
+import { useVolumes, type Volume, volumePath } from '../../api/volumes';
+import { useConfirm } from '../../parts/confirm';
 import { EmptyState } from '../../parts/EmptyState';
-import { ErrorBox } from '../../parts/ErrorBox';
 import { Money } from '../../parts/Money';
 import { PageHead } from '../../parts/PageHead';
 import { ProviderNotice } from '../../parts/ProviderNotice';
-import { PageSkeleton } from '../../parts/Skeletons';
+import { RenameDialog } from '../../parts/RenameDialog';
+import { type Column, ResourceTable } from '../../parts/ResourceTable';
+import type { RowAction } from '../../parts/RowMenu';
+import { useListRows } from '../../parts/rows';
 import { Status } from '../../parts/Status';
 import { size } from '../offers/cells';
-import { Attach } from './Attach';
-import { Grow, Rename } from './Change';
-import { CreateVolume } from './Create';
+import { AttachDialog } from './AttachDialog';
+import { CreateVolumeDialog } from './CreateVolumeDialog';
+import { ResizeDialog } from './ResizeDialog';
 
-type Doing = { volume: Volume; what: 'attach' | 'detach' | 'grow' | 'rename' | 'delete' };
+type Open = { dialog: 'attach' | 'resize' | 'rename'; volume: Volume };
 
 export default function Volumes() {
   const volumes = useVolumes();
-  const can = useCan();
+  const write = useCan()('volumes:write');
   const [params, setParams] = useSearchParams();
-  const [doing, setDoing] = useState<Doing | null>(null);
-  const creating = params.get('new');
-  const write = can('volumes:write');
-  const rows = (volumes.data ?? []).filter((v) => v.status !== 'deleted');
+  const [open, setOpen] = useState<Open | null>(null);
+  const confirm = useConfirm();
+  const detach = useSend('post', `${volumePath}/detach`);
+  const remove = useSend('delete', volumePath);
   const region = useRegionName();
-  const close = () => setDoing(null);
-  const create = (
-    <Button onClick={() => setParams({ new: '1' }, { replace: true })} disabled={!write}>
-      Create a volume
-    </Button>
+  const visible = volumes.data?.filter((v) => v.status !== 'deleted');
+  const rows = useListRows(
+    { ...volumes, data: visible },
+    {
+      sorts: {
+        name: (v) => v.name,
+        size: (v) => v.sizeGb,
+        status: (v) => v.status,
+        region: (v) => region(v.region),
+        price: (v) => v.hourlyPrice,
+        cost: (v) => v.costToDate,
+      },
+      text: (v) => `${v.name} ${v.id} ${region(v.region)} ${v.provider}`,
+    },
   );
-  const menu = (v: Volume) => <Actions of={v} onChoose={(what) => setDoing({ volume: v, what })} />;
+  const creating = params.get('new');
+  const close = () => setOpen(null);
+  const create = write && <Button onClick={() => setParams({ new: '1' }, { replace: true })}>Create volume</Button>;
+
+  const actions = (v: Volume): RowAction[] => {
+    if (v.status === 'failed' || v.status === 'deleting') return [];
+    const list: RowAction[] = [
+      { text: 'Resize', run: () => setOpen({ dialog: 'resize', volume: v }) },
+      { text: 'Rename', run: () => setOpen({ dialog: 'rename', volume: v }) },
+      {
+        text: v.status === 'attached' ? 'Delete (detach first)' : 'Delete',
+        danger: true,
+        disabled: v.status !== 'available',
+        run: () =>
+          confirm({
+            title: `Delete ${v.name}?`,
+            body: `This permanently erases ${size(v.sizeGb)} and can't be undone.`,
+            action: 'Delete volume',
+            danger: true,
+            typed: v.name,
+            run: () => remove.mutateAsync(withId(v.id)),
+          }),
+      },
+    ];
+    if (v.status === 'available') list.unshift({ text: 'Attach', run: () => setOpen({ dialog: 'attach', volume: v }) });
+    if (v.status === 'attached')
+      list.unshift({
+        text: 'Detach',
+        run: () =>
+          confirm({
+            title: `Detach ${v.name}?`,
+            body: (
+              <>
+                Unflushed data may be lost. Unmount{' '}
+                {v.mountPath ? <code className="mono">{v.mountPath}</code> : 'the volume'} first.
+              </>
+            ),
+            action: 'Detach',
+            run: () => detach.mutateAsync({ ...withId(v.id), body: {} }),
+          }),
+      });
+    return list;
+  };
 
   return (
     <>
-      <PageHead title="Volumes" actions={write && rows.length > 0 && create}>
-        Storage that outlives the machines it is attached to. Billed by the GB and hour, attached or not.
+      <PageHead title="Volumes" actions={(visible?.length ?? 0) > 0 && create}>
+        Persistent block storage. Billed per GB-hour, attached or not.
       </PageHead>
       <ProviderNotice
-        of={[...new Set(rows.map((v) => v.provider))]}
-        meaning="Volumes there keep their data. Their status may be out of date, and changes to them wait until the provider answers."
+        of={[...new Set(rows.loaded.map((v) => v.provider))]}
+        meaning="Volumes there keep their data. Their status may be outdated, and changes wait until the provider responds."
       />
-      {!volumes.data ? (
-        volumes.isError ? (
-          <ErrorBox error={volumes.error} retry={() => void volumes.refetch()} />
-        ) : (
-          <PageSkeleton />
-        )
-      ) : rows.length === 0 ? (
-        <EmptyState
-          title="Keep data between machines"
-          action={write && create}
-          api={{
-            method: 'POST',
-            path: '/api/v1/inventory/volumes',
-            body: { name: 'datasets', sizeGb: 500, provider: 'voltage-park', region: 'dallas-usa-5' },
-          }}
-        >
-          A machine’s own storage ends with it. A volume stays, and can be attached to the next machine in the same
-          region.
-        </EmptyState>
-      ) : (
-        <DataTable
-          label="Volumes"
-          columns={columns(region, write ? menu : undefined)}
-          count={rows.length}
-          row={(i) => rows[i]}
-          rowKey={(v) => v.id}
-          rowHeight={56}
-          cardHeight={108}
-          card={(v) => (
-            <div style={{ display: 'grid', gap: 5 }}>
-              <div className="card-row">
-                <span className="strong truncate">{v.name}</span>
-                <Status value={v.status} live />
-              </div>
-              <div className="small dim truncate">
-                {size(v.sizeGb)} · {region(v.region)} · <On of={v} />
-              </div>
-              <div className="card-row small">
-                <Money usd={v.hourlyPrice} per="/h" />
-                {write && menu(v)}
-              </div>
+      <ResourceTable
+        label="Volumes"
+        columns={columns(region)}
+        rows={rows}
+        rowKey={(v) => v.id}
+        name={(v) => v.name}
+        actions={write ? actions : undefined}
+        empty={
+          <EmptyState
+            title="No volumes yet"
+            action={create}
+            api={{
+              method: 'POST',
+              path: '/api/v1/inventory/volumes',
+              body: { name: 'datasets', sizeGb: 500, provider: 'voltage-park', region: 'dallas-usa-5' },
+            }}
+          >
+            A machine’s local storage is deleted with the machine. A volume is kept and can be attached to another
+            machine in the same region.
+          </EmptyState>
+        }
+        rowHeight={56}
+        cardHeight={108}
+        card={(v, menu) => (
+          <div style={{ display: 'grid', gap: 5 }}>
+            <div className="card-row">
+              <span className="strong truncate">{v.name}</span>
+              <Status value={v.status} live />
             </div>
-          )}
-          quiet={(v) => v.status === 'failed'}
-        />
-      )}
-      {creating && <CreateVolume at={creating} onClose={() => setParams({}, { replace: true })} />}
-      {doing?.what === 'attach' && <Attach of={doing.volume} onClose={close} />}
-      {doing?.what === 'grow' && <Grow of={doing.volume} onClose={close} />}
-      {doing?.what === 'rename' && <Rename of={doing.volume} onClose={close} />}
-      {doing?.what === 'detach' && <Detach of={doing.volume} onClose={close} />}
-      {doing?.what === 'delete' && <Delete of={doing.volume} onClose={close} />}
+            <div className="small dim truncate">
+              {size(v.sizeGb)} · {region(v.region)} · <MountPath of={v} />
+            </div>
+            <div className="card-row small">
+              <Money usd={v.hourlyPrice} per="/hr" />
+              {menu}
+            </div>
+          </div>
+        )}
+        quiet={(v) => v.status === 'failed'}
+      />
+      {creating && <CreateVolumeDialog at={creating} onClose={() => setParams({}, { replace: true })} />}
+      {open?.dialog === 'attach' && <AttachDialog of={open.volume} onClose={close} />}
+      {open?.dialog === 'resize' && <ResizeDialog of={open.volume} onClose={close} />}
+      {open?.dialog === 'rename' && <Rename of={open.volume} onClose={close} />}
     </>
   );
 }
 
-function On({ of: v }: { of: Volume }) {
-  if (!v.attachedTo) return <span className="dim">not attached</span>;
+function Rename({ of: v, onClose }: { of: Volume; onClose: () => void }) {
+  const update = useSend('patch', volumePath);
+  return (
+    <RenameDialog
+      name={v.name}
+      busy={update.isPending}
+      error={update.error}
+      onRename={(name) => update.mutate({ ...withId(v.id), body: { name } }, { onSuccess: onClose })}
+      onClose={onClose}
+    />
+  );
+}
+
+function MountPath({ of: v }: { of: Volume }) {
+  if (!v.attachedTo) return <span className="dim">Not attached</span>;
   return (
     <Link to={`/deployments/${v.attachedTo}`} className="link">
-      {v.mountPath ?? 'its machine'}
+      {v.mountPath ?? 'View deployment'}
     </Link>
   );
 }
 
-function columns(region: (slug: string) => string, menu?: (v: Volume) => React.ReactNode): Column<Volume>[] {
-  const all: Column<Volume>[] = [
+function columns(region: (slug: string) => string): Column<Volume>[] {
+  return [
     {
       key: 'name',
       head: 'Name',
+      sort: 'name',
       cell: (v) => (
         <>
           <span className="cell-main strong">{v.name}</span>
@@ -127,17 +185,19 @@ function columns(region: (slug: string) => string, menu?: (v: Volume) => React.R
     {
       key: 'size',
       head: 'Size',
+      sort: 'size',
       width: '120px',
       cell: (v) => (
         <>
           <span className="cell-main">{size(v.sizeGb)}</span>
-          {v.growingToGb !== null && <span className="cell-sub">growing to {size(v.growingToGb)}</span>}
+          {v.growingToGb !== null && <span className="cell-sub">resizing to {size(v.growingToGb)}</span>}
         </>
       ),
     },
     {
       key: 'status',
       head: 'Status',
+      sort: 'status',
       width: '132px',
       cell: (v) => (
         <span title={v.statusReason ?? undefined}>
@@ -146,8 +206,9 @@ function columns(region: (slug: string) => string, menu?: (v: Volume) => React.R
       ),
     },
     {
-      key: 'where',
+      key: 'region',
       head: 'Region',
+      sort: 'region',
       from: 700,
       cell: (v) => (
         <>
@@ -156,69 +217,23 @@ function columns(region: (slug: string) => string, menu?: (v: Volume) => React.R
         </>
       ),
     },
-    { key: 'on', head: 'Attached at', cell: (v) => <On of={v} /> },
-    { key: 'price', head: '$ / h', width: '116px', end: true, cell: (v) => <Money usd={v.hourlyPrice} /> },
-    { key: 'cost', head: 'Charged', width: '110px', end: true, from: 820, cell: (v) => <Money usd={v.costToDate} /> },
+    { key: 'mount', head: 'Mount path', cell: (v) => <MountPath of={v} /> },
+    {
+      key: 'price',
+      head: 'Price/hr',
+      sort: 'price',
+      width: '120px',
+      end: true,
+      cell: (v) => <Money usd={v.hourlyPrice} rate />,
+    },
+    {
+      key: 'cost',
+      head: 'Total cost',
+      sort: 'cost',
+      width: '116px',
+      end: true,
+      from: 820,
+      cell: (v) => <Money usd={v.costToDate} />,
+    },
   ];
-  if (menu) all.push({ key: 'menu', head: <span className="sr">Actions</span>, width: '60px', end: true, cell: menu });
-  return all;
-}
-
-function Actions({ of: v, onChoose }: { of: Volume; onChoose: (what: Doing['what']) => void }) {
-  if (v.status === 'failed' || v.status === 'deleting') return null;
-  return (
-    <Menu position="bottom-end">
-      <Menu.Target>
-        <ActionIcon variant="subtle" color="gray" aria-label={`Actions for ${v.name}`}>
-          <MoreIcon />
-        </ActionIcon>
-      </Menu.Target>
-      <Menu.Dropdown>
-        {v.status === 'available' && <Menu.Item onClick={() => onChoose('attach')}>Attach</Menu.Item>}
-        {v.status === 'attached' && <Menu.Item onClick={() => onChoose('detach')}>Detach</Menu.Item>}
-        <Menu.Item onClick={() => onChoose('grow')}>Grow</Menu.Item>
-        <Menu.Item onClick={() => onChoose('rename')}>Rename</Menu.Item>
-        <Menu.Item className="danger-button" disabled={v.status !== 'available'} onClick={() => onChoose('delete')}>
-          Delete{v.status === 'attached' ? ' (detach it first)' : ''}
-        </Menu.Item>
-      </Menu.Dropdown>
-    </Menu>
-  );
-}
-
-function Detach({ of: v, onClose }: { of: Volume; onClose: () => void }) {
-  const detach = useDetach();
-  return (
-    <Confirm
-      opened
-      onClose={onClose}
-      title={`Detach ${v.name}?`}
-      action="Detach"
-      busy={detach.isPending}
-      error={detach.error}
-      onConfirm={() => detach.mutate(v.id, { onSuccess: onClose })}
-    >
-      What the machine has not written to it yet may be lost: stop what uses{' '}
-      {v.mountPath ? <code className="mono">{v.mountPath}</code> : 'it'} first.
-    </Confirm>
-  );
-}
-
-function Delete({ of: v, onClose }: { of: Volume; onClose: () => void }) {
-  const remove = useDeleteVolume();
-  return (
-    <Confirm
-      opened
-      onClose={onClose}
-      title={`Delete ${v.name}?`}
-      action="Delete for good"
-      danger
-      typed={v.name}
-      busy={remove.isPending}
-      error={remove.error}
-      onConfirm={() => remove.mutate(v.id, { onSuccess: onClose })}
-    >
-      <Group gap={4}>All of its {size(v.sizeGb)} are erased, and nobody can bring them back.</Group>
-    </Confirm>
-  );
 }

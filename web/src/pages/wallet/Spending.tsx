@@ -4,15 +4,23 @@ import { Link } from 'react-router';
 import { useNow } from '../../api/clock';
 import { type GroupBy, useUsage } from '../../api/wallet';
 import { type Bar, Bars } from '../../parts/Chart';
-import { ErrorBox } from '../../parts/ErrorBox';
 import { largest } from '../../parts/fit';
+import { Loaded } from '../../parts/Loaded';
 import { dateFormat, formatNumber } from '../../parts/locale';
-import { formatMoney, type Micro, micro, sum } from '../../parts/money';
+import { Money } from '../../parts/Money';
+import { type Micro, micro, sum } from '../../parts/money';
+import { Panel } from '../../parts/Panel';
 
 const day = 86_400_000;
+const groups: Record<GroupBy, string> = {
+  day: 'Day',
+  deployment: 'Deployment',
+  gpuType: 'GPU',
+  provider: 'Provider',
+};
 const short = dateFormat({ day: 'numeric', month: 'short', timeZone: 'UTC' });
 
-/** What was spent: by day as a chart, else as shares. Days are UTC days, as the bill's are. */
+/** The spending by day as a chart, or by another group as shares. Days are UTC days, as in billing. */
 export function Spending() {
   const [by, setBy] = useState<GroupBy>('day');
   const [days, setDays] = useState('30');
@@ -20,55 +28,48 @@ export function Spending() {
   const today = Math.floor(now / day) * day;
   const from = new Date(today - (Number(days) - 1) * day).toISOString();
   const usage = useUsage(by, from);
-  const total = usage.data ? formatMoney(micro(usage.data.total), 2, 2) : '…';
   return (
-    <section className="panel" aria-labelledby="spending">
-      <div className="panel-head">
-        <h2 id="spending">
-          Spent in {days} days: {total}
-        </h2>
+    <Panel
+      title={
+        <>
+          Last {days} days: {usage.data ? <Money usd={usage.data.total} /> : '…'}
+        </>
+      }
+      actions={
         <div style={{ display: 'flex', gap: 8, flexWrap: 'wrap' }}>
           <SegmentedControl
             size="xs"
-            aria-label="Days"
+            aria-label="Period"
             value={days}
             onChange={setDays}
             data={['7', '30', '90'].map((d) => ({ value: d, label: `${d} days` }))}
           />
           <SegmentedControl
             size="xs"
-            aria-label="By"
+            aria-label="Group by"
             value={by}
             onChange={(v) => setBy(v as GroupBy)}
-            data={[
-              { value: 'day', label: 'Day' },
-              { value: 'deployment', label: 'Deployment' },
-              { value: 'gpuType', label: 'GPU' },
-              { value: 'provider', label: 'Provider' },
-            ]}
+            data={Object.entries(groups).map(([value, label]) => ({ value, label }))}
           />
         </div>
-      </div>
-      <div className="panel-body">
-        {!usage.data ? (
-          usage.isError ? (
-            <ErrorBox error={usage.error} />
+      }
+    >
+      <Loaded query={usage} loading={<Skeleton height={200} />}>
+        {(u) =>
+          by === 'day' ? (
+            <Bars title="Cost by day (UTC)" bars={everyDay(u.groups, today, Number(days))} />
+          ) : u.groups.length === 0 ? (
+            <div className="dim">No spending yet.</div>
           ) : (
-            <Skeleton height={200} />
+            <Shares groups={u.groups} total={micro(u.total)} by={by} />
           )
-        ) : by === 'day' ? (
-          <Bars title="Cost by day (UTC)" bars={everyDay(usage.data.groups, today, Number(days))} />
-        ) : usage.data.groups.length === 0 ? (
-          <div className="dim">Nothing yet.</div>
-        ) : (
-          <Shares groups={usage.data.groups} total={micro(usage.data.total)} by={by} />
-        )}
-      </div>
-    </section>
+        }
+      </Loaded>
+    </Panel>
   );
 }
 
-/** Days without cost are bars too: a gap in the chart would hide them. */
+/** Days without cost are bars too, so that the chart has no gaps. */
 function everyDay(groups: { key: string; cost: number }[], today: number, days: number): Bar[] {
   const cost = new Map(groups.map((g) => [g.key, micro(g.cost)]));
   return Array.from({ length: days }, (_, i) => {
@@ -78,7 +79,7 @@ function everyDay(groups: { key: string; cost: number }[], today: number, days: 
   });
 }
 
-/** So many rows are shown at first; what is left is one row more. */
+/** The rows shown at first. The rest is one more row. */
 const most = 10;
 
 function Shares({
@@ -97,7 +98,7 @@ function Shares({
       <ul className="shares" aria-label="Cost" tabIndex={all ? 0 : undefined} data-all={all || undefined}>
         {shown.map((g) => {
           const cost = micro(g.cost);
-          const name = g.name ?? (g.key || 'without GPUs');
+          const name = g.name ?? (g.key || 'No GPU');
           return (
             <li key={g.key}>
               <div className="card-row">
@@ -110,7 +111,7 @@ function Shares({
                     name
                   )}
                 </span>
-                <span>{formatMoney(cost)}</span>
+                <Money amount={cost} />
               </div>
               <div className="meter" aria-hidden="true">
                 <span style={{ width: `${total > 0 ? Math.max(1, (cost / total) * 100) : 0}%` }} />
@@ -121,7 +122,7 @@ function Shares({
         {rest.length > 0 && (
           <li className="card-row dim">
             <span>{formatNumber(rest.length)} others</span>
-            <span>{formatMoney(sum(...rest.map((g) => micro(g.cost))))}</span>
+            <Money amount={sum(...rest.map((g) => micro(g.cost)))} />
           </li>
         )}
       </ul>

@@ -7,35 +7,35 @@ import { useSearchParams } from 'react-router';
 import type { Deployment } from '../../../api/deployments';
 import { loadSSH, type Phase, type Session } from '../../../api/ssh';
 import { copyText } from '../../../parts/clipboard';
-import { useLeaveGuard } from '../../../parts/leave';
-import { keyAction, platformOf } from './keys';
-import { atPrompt, endText, lost, pauseBefore } from './session';
+import { useLeaveGuard } from '../../../parts/leaveGuard';
+import { atPrompt, backoff, endText, isLost } from './session';
+import { keyAction, platformOf } from './shortcuts';
 import './terminal.css';
 
 interface Props {
   of: Deployment;
   secret: { privateKey: string; passphrase?: string };
   onOpen: () => void;
-  /** The key does not fit; another may. */
+  /** The machine refused the key; another may work. */
   onRefused: (error: { code: string; message: string }) => void;
 }
 
-const keyFaults = new Set(['KEY_INVALID', 'PASSPHRASE_MISSING', 'PASSPHRASE_WRONG', 'SIGN_IN_REFUSED']);
+const keyErrors = new Set(['KEY_INVALID', 'PASSPHRASE_MISSING', 'PASSPHRASE_WRONG', 'SIGN_IN_REFUSED']);
 
-/** A session that has lasted this long counts as a success: the next failure is the first one again. */
+/** A session that lasted this long resets the backoff. */
 const stable = 30_000;
 
-const words: Record<Phase['phase'] | 'loading', string> = {
-  loading: 'Loading the terminal…',
+const phases: Record<Phase['phase'] | 'loading', string> = {
+  loading: 'Loading terminal…',
   connecting: 'Connecting…',
-  hostKey: 'Checking the machine’s key…',
+  hostKey: 'Verifying host key…',
   signingIn: 'Signing in…',
   open: 'Connected',
 };
 
-/** Leaves whatever screen the program before was in: full screen, mouse, paste mode, hidden cursor, colors. */
+/** Resets what the previous program may have set: full screen, mouse, paste mode, hidden cursor, colors. */
 const reset = '\x1b[?1049l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?1l\x1b>\x1b[?25h\x1b[0m';
-const newShell = `${reset}\r\n\x1b[2mConnected again. This is a new shell: what ran in the old one has ended, except under tmux or screen.\x1b[0m\r\n`;
+const newShell = `${reset}\r\n\x1b[2mReconnected. This is a new shell. Programs in the old one have ended, except in tmux or screen.\x1b[0m\r\n`;
 
 export function Screen({ of: d, secret, onOpen, onRefused }: Props) {
   const box = useRef<HTMLDivElement>(null);
@@ -46,9 +46,9 @@ export function Screen({ of: d, secret, onOpen, onRefused }: Props) {
   const [end, setEnd] = useState('');
   const [seen, setSeen] = useState<{ fingerprint: string; known: boolean } | null>(null);
   const [attempt, setAttempt] = useState(0);
-  // The effects below must not begin anew because a parent rendered.
-  const told = useRef({ onOpen, onRefused });
-  told.current = { onOpen, onRefused };
+  // A parent's render must not restart the effects below.
+  const callbacks = useRef({ onOpen, onRefused });
+  callbacks.current = { onOpen, onRefused };
   const { id, sshUser } = d;
   const node = d.nodes[Number(useSearchParams()[0].get('node') ?? 0)] ?? d.nodes[0];
   const index = node?.index ?? 0;
@@ -59,15 +59,16 @@ export function Screen({ of: d, secret, onOpen, onRefused }: Props) {
   useLeaveGuard({
     needed: () => session.current !== null && terminal.current !== null && busy(terminal.current),
     title: 'Leave the terminal?',
-    text: `Something is running in the terminal on ${d.name}. Leaving closes the terminal, and what runs in it ends.`,
+    body: `A program is running in the terminal on ${d.name}. Leaving closes the terminal and ends the program.`,
     action: 'Leave',
   });
 
   useEffect(() => {
     const element = box.current;
     if (!element) return;
+    const font = getComputedStyle(document.body).getPropertyValue('--mantine-font-family-monospace');
     const term = new XTerm({
-      fontFamily: getComputedStyle(document.body).getPropertyValue('--mantine-font-family-monospace'),
+      fontFamily: font,
       fontSize: 14,
       cursorBlink: !matchMedia('(prefers-reduced-motion: reduce)').matches,
       scrollback: 5000,
@@ -79,6 +80,12 @@ export function Screen({ of: d, secret, onOpen, onRefused }: Props) {
     term.open(element);
     fit.fit();
     terminal.current = term;
+    // The cells were measured with the fallback font until the bundled one is there.
+    void document.fonts.load(`14px ${font.split(',')[0]}`).then(() => {
+      if (terminal.current !== term) return;
+      term.options.fontFamily = `${font}, monospace`;
+      fit.fit();
+    });
     const observer = new ResizeObserver(() => {
       fit.fit();
       session.current?.resize(term.cols, term.rows);
@@ -88,12 +95,12 @@ export function Screen({ of: d, secret, onOpen, onRefused }: Props) {
     term.attachCustomKeyEventHandler((e) => {
       const action = keyAction(e, term.hasSelection(), platform);
       if (action === 'shell') return true;
-      // The browser pastes by itself, and xterm hears of it.
+      // The browser pastes, and xterm receives the event.
       if (action === 'paste') return false;
       e.preventDefault();
       if (e.type !== 'keydown') return false;
-      // Tab belongs to the shell, so that there must be another way out by keyboard.
-      if (action === 'leave') document.querySelector<HTMLElement>('[role="tab"][aria-selected="true"]')?.focus();
+      // The shell uses Tab, so that leaving by keyboard needs another key.
+      if (action === 'exit') document.querySelector<HTMLElement>('[role="tab"][aria-selected="true"]')?.focus();
       else if (term.hasSelection()) {
         copyText(term.getSelection()).catch(() => {});
         // The next Ctrl+C interrupts again.
@@ -116,15 +123,15 @@ export function Screen({ of: d, secret, onOpen, onRefused }: Props) {
     let gone = false;
     let openedAt = 0;
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const again = failures.current > 0;
+    const reconnecting = failures.current > 0;
     setState('loading');
     setEnd('');
 
-    const tryLater = () => {
+    const retryLater = () => {
       if (openedAt && Date.now() - openedAt > stable) failures.current = 0;
       failures.current++;
       setState('lost');
-      timer = setTimeout(() => setAttempt((n) => n + 1), pauseBefore(failures.current));
+      timer = setTimeout(() => setAttempt((n) => n + 1), backoff(failures.current));
     };
 
     const run = async () => {
@@ -142,15 +149,15 @@ export function Screen({ of: d, secret, onOpen, onRefused }: Props) {
         },
         onStatus: (s) => {
           if (gone) return;
-          // Before the new shell says anything.
-          if (s.phase === 'open' && again) term.write(newShell);
+          // Before the first output of the new shell.
+          if (s.phase === 'open' && reconnecting) term.write(newShell);
           setState(s.phase);
           if (s.phase === 'hostKey') setSeen({ fingerprint: s.fingerprint, known: s.known });
         },
         onClose: (how) => {
           session.current = null;
           if (gone) return;
-          if (lost(how)) return tryLater();
+          if (isLost(how)) return retryLater();
           failures.current = 0;
           setState('closed');
           setEnd(endText(how));
@@ -160,16 +167,16 @@ export function Screen({ of: d, secret, onOpen, onRefused }: Props) {
       session.current = opened;
       openedAt = Date.now();
       opened.resize(term.cols, term.rows);
-      told.current.onOpen();
-      if (!again) term.focus();
+      callbacks.current.onOpen();
+      if (!reconnecting) term.focus();
     };
     run().catch((thrown: unknown) => {
       if (gone) return;
       const error = thrown as { code?: string; message?: string };
       const code = error.code ?? 'FAILED';
       const message = error.message ?? 'The terminal could not be opened.';
-      if (keyFaults.has(code)) told.current.onRefused({ code, message });
-      else if (again && code === 'UNREACHABLE') tryLater();
+      if (keyErrors.has(code)) callbacks.current.onRefused({ code, message });
+      else if (reconnecting && code === 'UNREACHABLE') retryLater();
       else {
         failures.current = 0;
         setState('closed');
@@ -196,16 +203,16 @@ export function Screen({ of: d, secret, onOpen, onRefused }: Props) {
     <section className="console" aria-label={`Terminal on ${d.name}`}>
       <div className="console-head">
         <span role="status">
-          {state === 'closed' ? end : retrying || state === 'lost' ? 'Connection lost. Reconnecting…' : words[state]}
+          {state === 'closed' ? end : retrying || state === 'lost' ? 'Connection lost. Reconnecting…' : phases[state]}
         </span>
         {seen && !retrying && (
           <span className="small mono truncate" title={seen.fingerprint}>
-            {seen.known ? 'known machine key' : 'machine key at first sight'} {seen.fingerprint}
+            {seen.known ? 'Host key verified' : 'New host key'} {seen.fingerprint}
           </span>
         )}
         {(state === 'closed' || state === 'lost') && (
           <Button size="compact-sm" variant="default" onClick={() => setAttempt(attempt + 1)}>
-            {state === 'closed' ? 'Connect again' : 'Reconnect now'}
+            {state === 'closed' ? 'Reconnect' : 'Reconnect now'}
           </Button>
         )}
       </div>
@@ -213,14 +220,14 @@ export function Screen({ of: d, secret, onOpen, onRefused }: Props) {
         <div ref={box} className="console-rows" />
       </div>
       <p className="small dim">
-        Copy: Ctrl+Shift+C, or Ctrl+C with a selection (⌘C). Paste: Ctrl+Shift+V (⌘V). Leave the terminal by keyboard:
-        Ctrl+Shift+X.
+        Copy: Ctrl+Shift+C, or Ctrl+C with a selection (⌘C). Paste: Ctrl+Shift+V (⌘V). Press Ctrl+Shift+X to exit the
+        terminal.
       </p>
     </section>
   );
 }
 
-/** Whether a program may be running: anything but an empty prompt counts. */
+/** Reports whether a program may be running: anything but an empty prompt counts. */
 function busy(term: XTerm): boolean {
   const screen = term.buffer.active;
   const line = screen.getLine(screen.baseY + screen.cursorY)?.translateToString(false, 0, screen.cursorX) ?? '';

@@ -1,16 +1,16 @@
 import { useState } from 'react';
 import type { Deployment } from '../../../api/deployments';
-import { dropKey, heldKey, holdKey } from '../../../api/ssh';
-import { KeyAsk } from './KeyAsk';
+import { dropKey, keepKey, keptKey } from '../../../api/ssh';
+import { PrivateKeyForm } from './PrivateKeyForm';
 import { Screen } from './Screen';
 
-/** A shell on the machine, in the page. The key is asked for once in a tab. */
+/** A shell on the machine. The key is needed once in a tab. */
 export default function Terminal({ of: d }: { of: Deployment }) {
-  const [key, setKey] = useState(() => heldKey(d.id, ...d.sshKeys.map((k) => k.fingerprint)));
+  const [key, setKey] = useState(() => keptKey(d.id, ...d.sshKeys.map((k) => k.fingerprint)));
   const [refused, setRefused] = useState<{ code: string; message: string } | null>(null);
   if (!key)
     return (
-      <KeyAsk
+      <PrivateKeyForm
         of={d}
         refused={refused}
         onKey={(k) => {
@@ -23,7 +23,7 @@ export default function Terminal({ of: d }: { of: Deployment }) {
     <Screen
       of={d}
       secret={key}
-      onOpen={() => holdKey(d.id, key)}
+      onOpen={() => keepKey(d.id, key)}
       onRefused={(error) => {
         for (const name of [d.id, ...d.sshKeys.map((k) => k.fingerprint)]) dropKey(name);
         setRefused(error);

@@ -1,0 +1,189 @@
+import { Alert, Radio, TagsInput, Textarea, TextInput } from '@mantine/core';
+import { useEffect, useMemo, useRef, useState } from 'react';
+import { useNavigate } from 'react-router';
+import { ApiError, type Schema } from '../../api/client';
+import { serverNow, useNow } from '../../api/clock';
+import { deploymentsPath } from '../../api/deployments';
+import { useSend } from '../../api/hooks';
+import { useIdempotencyKey } from '../../api/idempotency';
+import type { Offer } from '../../api/offers';
+import { ErrorBox } from '../../parts/ErrorBox';
+import { sentence } from '../../parts/text';
+import { toast } from '../../parts/toast';
+import { AutoTerminate } from './AutoTerminate';
+import { CloudInit } from './CloudInit';
+import { useDraft } from './draft';
+import { bodyOf, suggestName } from './request';
+import { SshKeyField } from './SshKeyField';
+import { Summary } from './Summary';
+import { VolumeField } from './VolumeField';
+
+interface Props {
+  offer: Offer;
+  keys: Schema['SSHKey'][];
+  keysError: unknown;
+}
+
+/** The part of the form that shows the error of a field of the body, where their names differ. */
+const partOf: Record<string, string> = {
+  ssh_public_key: 'sshKeyIds',
+  sshPublicKey: 'sshKeyIds',
+  sshKeyId: 'sshKeyIds',
+  autoTerminateAt: 'end',
+};
+const parts = ['name', 'operatingSystem', 'sshKeyIds', 'volumeIds', 'cloudInit', 'tags', 'end'];
+
+export function DeployForm({ offer: o, keys, keysError }: Props) {
+  const { draft, change, forget } = useDraft(o.id, {
+    name: suggestName(o),
+    operatingSystem: o.operatingSystems[0] ?? '',
+    // A single key needs no choice.
+    sshKeyIds: keys.length === 1 ? keys.map((k) => k.id) : [],
+    volumeIds: [],
+    cloudInit: '',
+    tags: [],
+    end: '',
+  });
+  const deploy = useSend('post', deploymentsPath);
+  const keyFor = useIdempotencyKey();
+  const navigate = useNavigate();
+  const form = useRef<HTMLFormElement>(null);
+  const [missing, setMissing] = useState<Record<string, string>>({});
+
+  const failure = deploy.error instanceof ApiError ? deploy.error : null;
+  const errors = useMemo(() => {
+    const found: Record<string, string> = {};
+    for (const f of failure?.fields ?? []) {
+      const part = partOfField(f.field);
+      found[part] = [found[part], sentence(f.message)].filter(Boolean).join(' ');
+    }
+    return { ...found, ...missing };
+  }, [failure, missing]);
+  const atFields =
+    failure && failure.fields.length > 0 && failure.fields.every((f) => parts.includes(partOfField(f.field)));
+
+  const minute = useNow(60_000);
+  const preview = useMemo(() => bodyOf(o, draft, minute), [o, draft, minute]);
+
+  // After a refusal the first field with an error gets the focus.
+  useEffect(() => {
+    if (Object.keys(errors).length === 0) return;
+    form.current?.querySelector<HTMLElement>('[aria-invalid="true"], [data-invalid]')?.focus();
+  }, [errors]);
+
+  const submit = () => {
+    const empty: Record<string, string> = {};
+    if (!draft.name.trim()) empty.name = 'Enter a name.';
+    if (draft.sshKeyIds.length === 0) empty.sshKeyIds = 'Choose at least one SSH key.';
+    setMissing(empty);
+    if (Object.keys(empty).length > 0) return;
+    const body = bodyOf(o, draft, serverNow());
+    // A relative auto-terminate time moves with the clock; the user's choice of it does not.
+    const { autoTerminateAt: _, ...rest } = body;
+    const key = keyFor([rest, draft.end], deploy.error);
+    deploy.mutate(
+      { params: { header: { 'Idempotency-Key': key } }, body },
+      {
+        onSuccess: (d) => {
+          forget();
+          toast(`Deploying ${d.name}`);
+          navigate(`/deployments/${d.id}`);
+        },
+      },
+    );
+  };
+
+  return (
+    <form
+      ref={form}
+      className="deploy"
+      noValidate
+      onSubmit={(e) => {
+        e.preventDefault();
+        if (!deploy.isPending) submit();
+      }}
+    >
+      <div className="stack">
+        {failure && !atFields && <ErrorBox error={failure} />}
+        {atFields && (
+          <Alert color="red" variant="outline" role="alert" title="Check the highlighted fields">
+            {failure.message} <span className="mono small dim">{failure.requestId}</span>
+          </Alert>
+        )}
+        <section className="panel panel-body stack">
+          <TextInput
+            label="Name"
+            value={draft.name}
+            onChange={(e) => change({ name: e.currentTarget.value })}
+            error={errors.name}
+            maxLength={64}
+            required
+            autoComplete="off"
+          />
+          <Radio.Group
+            label="Operating system"
+            value={draft.operatingSystem}
+            onChange={(operatingSystem) => change({ operatingSystem })}
+            error={errors.operatingSystem}
+          >
+            <div className="choices">
+              {o.operatingSystems.map((system) => (
+                <Radio.Card key={system} value={system} className="choice">
+                  <Radio.Indicator size="xs" />
+                  <span>{system}</span>
+                </Radio.Card>
+              ))}
+            </div>
+          </Radio.Group>
+        </section>
+        <SshKeyField
+          keys={keys}
+          loadError={keysError}
+          chosen={draft.sshKeyIds}
+          onChange={(sshKeyIds) => {
+            change({ sshKeyIds });
+            setMissing({});
+          }}
+          error={errors.sshKeyIds}
+        />
+        {o.capabilities.volumes && (
+          <VolumeField
+            offer={o}
+            chosen={draft.volumeIds}
+            onChange={(volumeIds) => change({ volumeIds })}
+            error={errors.volumeIds}
+          />
+        )}
+        <section className="panel panel-body stack">
+          <AutoTerminate offer={o} end={draft.end} onChange={(end) => change({ end })} error={errors.end} />
+          <TagsInput
+            label="Tags"
+            description="Labels for filtering and cost reports"
+            placeholder={draft.tags.length ? undefined : 'training, team-a'}
+            value={draft.tags}
+            onChange={(tags) => change({ tags })}
+            maxTags={20}
+            error={errors.tags}
+            clearable
+            clearButtonProps={{ 'aria-label': 'Clear tags' }}
+          />
+          {o.capabilities.cloudInit ? (
+            <CloudInit
+              text={draft.cloudInit}
+              onChange={(cloudInit) => change({ cloudInit })}
+              error={errors.cloudInit}
+            />
+          ) : (
+            <Textarea label="cloud-init" disabled value="" placeholder="Not supported by this provider" />
+          )}
+        </section>
+      </div>
+      <Summary offer={o} body={preview} busy={deploy.isPending} />
+    </form>
+  );
+}
+
+function partOfField(field: string): string {
+  const name = field.replace(/\[.*$/, '');
+  return partOf[name] ?? name;
+}
