@@ -1,23 +1,24 @@
-// Runs in index.html before anything is painted or loaded (vite.config.ts puts it there, and the server allows it by its
-// hash). Sets the color scheme, so that a dark page never flashes white, and begins what the page will need: its scripts,
-// and its first data, which otherwise wait for the scripts that ask for them.
+// Runs in index.html before anything is painted or loaded (vite.config.ts puts it there, and the
+// server allows it by its hash). It sets the color scheme, so that a dark page never flashes white.
+// It also requests the page's scripts and its first data, which would otherwise wait for the
+// scripts.
 ((routes) => {
   const root = document.documentElement;
   const stored = (key) => {
     try {
       return localStorage.getItem(key);
     } catch {
-      // Storage may be forbidden; the defaults are good answers then.
+      // Storage may be blocked; then the defaults apply.
       return null;
     }
   };
-  // The key is Mantine's, see main.tsx.
+  // The key is set in main.tsx.
   let scheme = stored('billet-color-scheme');
   if (scheme !== 'light' && scheme !== 'dark')
     scheme = matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light';
   root.setAttribute('data-mantine-color-scheme', scheme);
 
-  // api/session.ts keeps this; without it, asking would only be refused.
+  // api/session.ts stores this. Without a session, a request would only be refused.
   const signedIn = stored('billet-signed-in') === '1';
   if (!signedIn) root.setAttribute('data-boot', 'plain');
   const [, first, second] = location.pathname.split('/');
@@ -33,17 +34,18 @@
     document.head.append(link);
   }
   const early = {};
-  const ask = (url) => {
+  const request = (url) => {
     early[url] = fetch(url);
-    // Whoever asks for it hears of a failure.
+    // The call that uses the response handles the failure.
     early[url].catch(() => {});
   };
   if (signedIn) {
-    ask('/api/v1/account/me');
-    ask('/api/v1/inventory/wallet');
+    request('/api/v1/account/me');
+    request('/api/v1/inventory/wallet');
     if (!location.search) {
-      if (location.pathname === '/offers') ask('/api/v1/inventory/offers?available=true&page=1&limit=100');
-      if (location.pathname === '/deployments') ask('/api/v1/inventory/deployments?sort=-createdAt&page=1&limit=100');
+      if (location.pathname === '/offers') request('/api/v1/inventory/offers?available=true&page=1&limit=100');
+      if (location.pathname === '/deployments')
+        request('/api/v1/inventory/deployments?sort=-createdAt&page=1&limit=100');
     }
   }
   window.billetEarly = early;

@@ -1,4 +1,5 @@
-// Writes a .br and a .gz beside each text file of the folder that is named, so that the server compresses nothing itself.
+// Writes a .br and a .gz beside each text file of the folder that is named, so that the server
+// compresses nothing itself.
 
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -25,8 +25,8 @@ interface Chunk {
 }
 
 /**
- * Puts boot.js into index.html, with the files that each page needs, and moves the style sheet behind the page's skeleton:
- * a style sheet before it would delay the first paint.
+ * Puts boot.js into index.html, with the files that each page needs, and moves the style sheet
+ * behind the page's skeleton: a style sheet before it would delay the first paint.
  */
 function boot(): Plugin {
   const source = readFileSync(new URL('boot.js', import.meta.url), 'utf8');
@@ -80,8 +80,9 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     rolldownOptions: {
       output: {
-        // Few files, since each costs a round trip. What a first page shows is in the first three, menus and selects are in
-        // "menus", dialogs and forms in "dialogs", and each page has its own.
+        // Few files, since each costs a round trip. What a first page shows is in the first three,
+        // menus and selects are in "menus", dialogs and forms in "dialogs", and each page has its
+        // own.
         codeSplitting: {
           groups: [
             {

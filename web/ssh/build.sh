@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the terminal's client into the folder that is given: billet-ssh.wasm.gz, and the wasm_exec.js of the Go that made it,
-# which must be that one's.
+# Builds the web terminal's client into the given folder: billet-ssh.wasm.gz, and the wasm_exec.js of
+# the same Go version.
 set -euo pipefail
 mkdir -p "$1"
 out=$(cd "$1" && pwd)

@@ -15,7 +15,7 @@ func main() {
 		"generateKey": js.FuncOf(generateKey),
 		"connect":     js.FuncOf(connect),
 	}))
-	select {} // the page ends it
+	select {} // until the page ends
 }
 
 func generateKey(js.Value, []js.Value) any {
@@ -26,14 +26,16 @@ func generateKey(js.Value, []js.Value) any {
 	return map[string]any{"privateKey": private, "publicKey": public}
 }
 
-// connect returns a promise: a function that JavaScript calls must not wait.
+// connect returns a promise, since a function that JavaScript calls must not block.
 func connect(_ js.Value, args []js.Value) any {
 	var executor js.Func
 	executor = js.FuncOf(func(_ js.Value, settle []js.Value) any {
 		go func() {
 			defer executor.Release()
 			if len(args) == 0 || args[0].Type() != js.TypeObject {
-				settle[1].Invoke(thrown(&terminal.Error{Code: terminal.Failed, Message: "connect needs an object with url, user and privateKey."}))
+				settle[1].Invoke(thrown(&terminal.Error{
+					Code: terminal.Failed, Message: "connect needs an object with url, user and privateKey.",
+				}))
 				return
 			}
 			session, err := open(args[0])
@@ -48,7 +50,7 @@ func connect(_ js.Value, args []js.Value) any {
 	return js.Global().Get("Promise").New(executor)
 }
 
-// thrown is the error as JavaScript's own, with its code.
+// thrown returns the error as a JavaScript Error with its code.
 func thrown(err error) js.Value {
 	code := terminal.Unreachable
 	var e *terminal.Error
@@ -61,13 +63,13 @@ func thrown(err error) js.Value {
 }
 
 func open(o js.Value) (js.Value, error) {
-	tell := func(name string, value any) {
+	callback := func(name string, value any) {
 		if f := o.Get(name); f.Type() == js.TypeFunction {
 			f.Invoke(value)
 		}
 	}
 	status := func(s terminal.Status) {
-		tell("onStatus", map[string]any{"phase": string(s.Phase), "fingerprint": s.Fingerprint, "known": s.Known})
+		callback("onStatus", map[string]any{"phase": string(s.Phase), "fingerprint": s.Fingerprint, "known": s.Known})
 	}
 	status(terminal.Status{Phase: terminal.PhaseConnecting})
 	conn, err := dial(text(o, "url", ""))
@@ -75,12 +77,18 @@ func open(o js.Value) (js.Value, error) {
 		return js.Value{}, err
 	}
 	session, err := terminal.Open(conn, terminal.Config{
-		User: text(o, "user", "root"), HostKeys: texts(o.Get("hostKeys")), PrivateKey: text(o, "privateKey", ""), Passphrase: text(o, "passphrase", ""),
-		Columns: number(o, "cols", 80), Rows: number(o, "rows", 24), Term: text(o, "term", "xterm-256color"), Status: status,
+		User:       text(o, "user", "root"),
+		HostKeys:   texts(o.Get("hostKeys")),
+		PrivateKey: text(o, "privateKey", ""),
+		Passphrase: text(o, "passphrase", ""),
+		Columns:    number(o, "cols", 80),
+		Rows:       number(o, "rows", 24),
+		Term:       text(o, "term", "xterm-256color"),
+		Status:     status,
 		Data: func(b []byte) {
 			data := js.Global().Get("Uint8Array").New(len(b))
 			js.CopyBytesToJS(data, b)
-			tell("onData", data)
+			callback("onData", data)
 		},
 	})
 	if err != nil {
@@ -89,26 +97,26 @@ func open(o js.Value) (js.Value, error) {
 		}
 		return js.Value{}, err
 	}
-	do := newQueue()
+	tasks := newQueue()
 	go func() {
 		exit, exited := session.Wait()
-		do.end()
+		tasks.end()
 		end := map[string]any{"message": conn.Reason(), "exitCode": nil, "closeCode": conn.Code()}
 		if exited {
 			end["exitCode"] = exit
 		}
-		tell("onClose", end)
+		callback("onClose", end)
 	}()
 	return js.ValueOf(map[string]any{
 		"write": js.FuncOf(func(_ js.Value, args []js.Value) any {
 			b := bytesOf(args)
-			do.add(func() { _, _ = session.Write(b) }) // its end is told by onClose
+			tasks.add(func() { _, _ = session.Write(b) }) // onClose reports the end
 			return nil
 		}),
 		"resize": js.FuncOf(func(_ js.Value, args []js.Value) any {
 			if len(args) == 2 && args[0].Type() == js.TypeNumber && args[1].Type() == js.TypeNumber {
 				columns, rows := args[0].Int(), args[1].Int()
-				do.add(func() { _ = session.Resize(columns, rows) })
+				tasks.add(func() { _ = session.Resize(columns, rows) })
 			}
 			return nil
 		}),
@@ -119,7 +127,8 @@ func open(o js.Value) (js.Value, error) {
 	}), nil
 }
 
-// queue does one thing after another, outside of what JavaScript calls: those functions must not wait.
+// queue runs tasks one after another, outside of the functions that JavaScript calls, which must
+// not block.
 type queue struct {
 	mu    sync.Mutex
 	more  *sync.Cond
@@ -163,7 +172,7 @@ func (q *queue) end() {
 	q.more.Signal()
 }
 
-// bytesOf is what was given to write: bytes, or a text.
+// bytesOf returns the argument of write: bytes or a text.
 func bytesOf(args []js.Value) []byte {
 	if len(args) == 0 {
 		return nil
@@ -179,18 +188,18 @@ func bytesOf(args []js.Value) []byte {
 	return b
 }
 
-func text(o js.Value, name, otherwise string) string {
+func text(o js.Value, name, fallback string) string {
 	if v := o.Get(name); v.Type() == js.TypeString && v.String() != "" {
 		return v.String()
 	}
-	return otherwise
+	return fallback
 }
 
-func number(o js.Value, name string, otherwise int) int {
+func number(o js.Value, name string, fallback int) int {
 	if v := o.Get(name); v.Type() == js.TypeNumber && v.Int() > 0 {
 		return v.Int()
 	}
-	return otherwise
+	return fallback
 }
 
 func texts(list js.Value) []string {

@@ -12,20 +12,20 @@ import (
 )
 
 const (
-	// openTime is how long the connection may take to open; the relay itself waits 10 seconds for the machine.
-	openTime = 20 * time.Second
-	// silentTime is how long nothing may arrive before the connection counts as lost. The relay sends an empty message
-	// every 4 seconds.
-	silentTime = 10 * time.Second
-	// checkTime is how often that is checked.
-	checkTime = time.Second
+	// openTimeout limits opening the connection; the relay itself waits 10 seconds for the machine.
+	openTimeout = 20 * time.Second
+	// idleTimeout is the time without a message after which the connection counts as lost. The
+	// relay sends an empty message every 4 seconds.
+	idleTimeout = 10 * time.Second
+	// checkInterval is how often that is checked.
+	checkInterval = time.Second
 )
 
-// The codes of Code that are not the relay's own: RFC 6455 reserves 1006 for a connection that broke off.
+// RFC 6455 reserves this close code for a connection that broke off.
 const brokeOff = 1006
 
-// socket is a WebSocket as a net.Conn. What has arrived is kept until it is read; how much that can be is bounded by SSH's own
-// windows. Its deadlines do nothing: whoever waits too long closes it.
+// socket is a WebSocket as a net.Conn. It buffers what has arrived; SSH's windows bound how much
+// that can be. Deadlines have no effect: a caller that waits too long closes the socket.
 type socket struct {
 	ws    js.Value
 	funcs []js.Func
@@ -34,11 +34,11 @@ type socket struct {
 	changed *sync.Cond
 	arrived []byte
 	ended   bool
-	// code and reason are what the relay said when it closed; see Code.
+	// code and reason are the relay's when it closed; see Code.
 	code   int
 	reason string
-	// heard is when a message arrived last.
-	heard time.Time
+	// lastMessage is when a message last arrived.
+	lastMessage time.Time
 }
 
 // dial opens a WebSocket and waits until it is open.
@@ -52,15 +52,15 @@ func dial(url string) (*socket, error) {
 	s.ws = ws
 	s.ws.Set("binaryType", "arraybuffer")
 	opened := make(chan bool, 1)
-	s.heard = time.Now()
-	settle := func(is bool) {
+	s.lastMessage = time.Now()
+	settle := func(ok bool) {
 		select {
-		case opened <- is:
+		case opened <- ok:
 		default:
 		}
 	}
 	s.on("open", func(js.Value) { settle(true) })
-	s.on("error", func(js.Value) { // what broke tells no reason, and not everywhere that it closed
+	s.on("error", func(js.Value) { // an error has no reason, and not every browser sends a close after it
 		s.end(brokeOff, "")
 		settle(false)
 	})
@@ -70,35 +70,37 @@ func dial(url string) (*socket, error) {
 		js.CopyBytesToGo(b, data)
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.arrived, s.heard = append(s.arrived, b...), time.Now()
+		s.arrived, s.lastMessage = append(s.arrived, b...), time.Now()
 		s.changed.Broadcast()
 	})
 	s.on("close", func(e js.Value) {
 		s.end(e.Get("code").Int(), e.Get("reason").String())
 		settle(false)
 	})
-	late := time.AfterFunc(openTime, func() { settle(false) })
-	defer late.Stop()
+	timeout := time.AfterFunc(openTimeout, func() { settle(false) })
+	defer timeout.Stop()
 	if !<-opened {
 		s.close(brokeOff)
-		return nil, errors.New("The terminal could not be opened. Check that the deployment is running and that you are signed in.")
+		return nil, errors.New("The terminal could not be opened. " +
+			"Check that the deployment is running and that you are signed in.")
 	}
 	go s.watch()
 	return s, nil
 }
 
-// watch ends the socket once nothing has arrived for too long: a network that drops everything tells nobody.
+// watch closes the socket when nothing has arrived for too long: a network that drops everything
+// reports nothing.
 func (s *socket) watch() {
 	last := time.Now()
-	for tick := time.NewTicker(checkTime); ; {
+	for tick := time.NewTicker(checkInterval); ; {
 		now := <-tick.C
 		s.mu.Lock()
-		if now.Sub(last) > 3*checkTime {
-			// The page itself stood still: what has arrived meanwhile is not delivered yet.
-			s.heard = now
+		if now.Sub(last) > 3*checkInterval {
+			// The page itself was suspended; what has arrived meanwhile is not delivered yet.
+			s.lastMessage = now
 		}
 		last = now
-		ended, silent := s.ended, now.Sub(s.heard) > silentTime
+		ended, silent := s.ended, now.Sub(s.lastMessage) > idleTimeout
 		s.mu.Unlock()
 		if silent && !ended {
 			s.close(brokeOff)
@@ -110,11 +112,11 @@ func (s *socket) watch() {
 	}
 }
 
-// construct makes a WebSocket of an address, which may be a path of this site.
+// construct creates a WebSocket for a URL or a path of this site.
 func construct(url string) (ws js.Value, err error) {
 	defer func() { // JavaScript's exceptions are panics here
 		if p := recover(); p != nil {
-			err = errors.New("the terminal’s address is not one")
+			err = errors.New("the terminal’s URL is invalid")
 		}
 	}()
 	u := js.Global().Get("URL")
@@ -145,29 +147,29 @@ func (s *socket) on(event string, f func(e js.Value)) {
 func (s *socket) end(code int, reason string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// Browsers tell that a connection broke off twice: as an error, and as its close with the code.
+	// Browsers report a broken connection twice: as an error, and as a close with the code.
 	if !s.ended || s.code == brokeOff && reason != "" {
 		s.ended, s.code, s.reason = true, code, reason
 	}
 	s.changed.Broadcast()
 }
 
-// Reason is what the relay said when it closed, or "".
+// Reason returns the relay's reason for closing, or "".
 func (s *socket) Reason() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.reason
 }
 
-// Code is the WebSocket's close code: the relay's own, 1006 where the connection broke off or fell silent, and 0 where this
-// end closed it.
+// Code returns the WebSocket's close code: the relay's own, 1006 where the connection broke off or
+// timed out, and 0 where this end closed it.
 func (s *socket) Code() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.code
 }
 
-// Read waits for something to arrive.
+// Read blocks until a message arrives.
 func (s *socket) Read(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -184,7 +186,7 @@ func (s *socket) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Write sends one message. The browser keeps what the network does not take yet.
+// Write sends one message. The browser buffers what the network does not take yet.
 func (s *socket) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	ended := s.ended
@@ -198,7 +200,7 @@ func (s *socket) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Close closes the WebSocket. The listeners are let go when it has told so, or never where it does not.
+// Close closes the WebSocket.
 func (s *socket) Close() error {
 	s.close(0)
 	return nil
@@ -209,14 +211,14 @@ func (s *socket) close(code int) {
 	s.ws.Call("close")
 }
 
-func (s *socket) LocalAddr() net.Addr              { return here{} }
-func (s *socket) RemoteAddr() net.Addr             { return here{} }
+func (s *socket) LocalAddr() net.Addr              { return address{} }
+func (s *socket) RemoteAddr() net.Addr             { return address{} }
 func (s *socket) SetDeadline(time.Time) error      { return nil }
 func (s *socket) SetReadDeadline(time.Time) error  { return nil }
 func (s *socket) SetWriteDeadline(time.Time) error { return nil }
 
-// here is the address of both ends: a page knows none.
-type here struct{}
+// address is the address of both ends: a page knows none.
+type address struct{}
 
-func (here) Network() string { return "websocket" }
-func (here) String() string  { return "websocket" }
+func (address) Network() string { return "websocket" }
+func (address) String() string  { return "websocket" }

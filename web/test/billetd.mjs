@@ -20,9 +20,9 @@ function freePort() {
   });
 }
 
-// Simulated machines outlive their server on purpose, but not the test. Their records are at one depth,
-// machines/PROVIDER/DEPLOYMENT/node*/state.json. Nothing below is read: a machine's disk has links to the host's own
-// directories.
+// Simulated machines outlive their server on purpose, but not the test. Their records are at one
+// depth, machines/PROVIDER/DEPLOYMENT/node*/state.json. Nothing below is read: a machine's disk has
+// links to the host's own directories.
 function endMachines(data) {
   const folders = (path) =>
     existsSync(path)

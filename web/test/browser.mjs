@@ -31,7 +31,10 @@ export function ending(...ends) {
   });
 }
 
-/** Watches a page; `faults` fills with console errors, failures in scripts, and requests to other hosts. */
+/**
+ * Watches a page; `faults` fills with console errors, failures in scripts, and requests to other
+ * hosts.
+ */
 export function watch(page, host, { allow = () => false } = {}) {
   const faults = [];
   page.on('console', (m) => {

@@ -1,5 +1,5 @@
-// The first load over a slow line: what is painted before any script, how much is loaded, and nothing twice. With
-// MEASURE=1 it also measures the times at 400 kbit/s and 400 ms.
+// The first load over a slow line: what is painted before any script, how much is loaded, and
+// nothing twice. With MEASURE=1 it also measures the times at 400 kbit/s and 400 ms.
 
 import assert from 'node:assert/strict';
 import { startBilletd } from './billetd.mjs';
@@ -19,7 +19,10 @@ ending(
 const visitors = visitorsOf(browser, server);
 const { page, context, faults } = await visitors.open();
 
-/** Loads the offers in a fresh page without a cache and returns what was transferred until they are there. */
+/**
+ * Loads the offers in a fresh page without a cache and returns what was transferred until they are
+ * there.
+ */
 async function firstLoad(state, conditions) {
   const fresh = await visitors.open({ storageState: state });
   const debug = await fresh.context.newCDPSession(fresh.page);
@@ -100,7 +103,8 @@ try {
     assert.ok(bytes > 100_000 && bytes < mostBytes, `${bytes} bytes`);
     assert.ok(own.length < mostRequests, `${own.length} requests`);
     const seen = own.map((u) => u.pathname + u.search);
-    // A style that was preloaded comes from the cache. The wallet is read again once the event stream is open.
+    // A style that was preloaded comes from the cache. The wallet is read again once the event
+    // stream is open.
     const twice = seen.filter((u, i) => seen.indexOf(u) !== i && !u.endsWith('.css') && !u.endsWith('/wallet'));
     assert.deepEqual(twice, []);
     // The theme's colors come after the styles of the components.

@@ -1,4 +1,5 @@
-// Takes a screenshot of every page, light and dark, wide and on a phone, into bin/screenshots, and prints axe's issues.
+// Takes a screenshot of every page, light and dark, wide and on a phone, into bin/screenshots, and
+// prints axe's issues.
 //   npm run screenshots [-- part-of-a-page's-name …]
 
 import { mkdirSync } from 'node:fs';

@@ -102,7 +102,8 @@ try {
     await type("PS1='ready# '\n");
     await type(
       'draw() { set -- $(stty size); printf "\\e[2J\\e[1;1HFIRST-%s\\e[%s;1HLAST-%s" $1 $1 $1; }; trap draw WINCH; ' +
-        'printf "\\e[?1049h"; draw; until read -rsn1 -t 0.2 k && [ "$k" = q ]; do :; done; printf "\\e[?1049l"; trap - WINCH\n',
+        'printf "\\e[?1049h"; draw; until read -rsn1 -t 0.2 k && [ "$k" = q ]; do :; done; ' +
+        'printf "\\e[?1049l"; trap - WINCH\n',
     );
     for (const [width, height] of [
       [1440, 900],

@@ -1,5 +1,5 @@
-// Uses the dashboard as its users do, in a real browser against a real server (BILLETD names the binary). Prints a line
-// "ok" for each part, or the failure.
+// Uses the dashboard as its users do, in a real browser against a real server (BILLETD names the
+// binary). Prints a line "ok" for each part, or the failure.
 
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';

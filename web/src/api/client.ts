@@ -1,4 +1,5 @@
-// Calls of the API: typed by docs/openapi.json, unwrapped from the envelope, and with an ApiError for every failure.
+// Calls of the API: typed by docs/openapi.json, unwrapped from the envelope, and with an ApiError
+// for every failure.
 
 import createClient, { type FetchOptions, type FetchResponse } from 'openapi-fetch';
 import type { FilterKeys, HttpMethod, PathsWithMethod } from 'openapi-typescript-helpers';
@@ -28,7 +29,9 @@ export type Row<P extends keyof paths> = Data<P, 'get'> extends (infer R)[] ? R 
 /** The query parameters of a GET. */
 export type Query<P extends Path<'get'>> = NonNullable<paths[P]['get']['parameters']['query']>;
 
-/** The requests that boot.js has started, by path and query. Each response is used once, and soon. */
+/**
+ * The requests that boot.js has started, by path and query. Each response is used once, and soon.
+ */
 const early = (globalThis as { billetEarly?: Record<string, Promise<Response>> }).billetEarly ?? {};
 setTimeout(() => {
   for (const url of Object.keys(early)) delete early[url];
@@ -95,7 +98,9 @@ export async function page<P extends Path<'get'>>(path: P, init: Init<P, 'get'>)
   return { rows: data as Row<P>[], pagination: pagination as Pagination };
 }
 
-/** Every page of a list that is short by nature (facets, keys, volumes): at most a thousand entries. */
+/**
+ * Every page of a list that is short by nature (facets, keys, volumes): at most a thousand entries.
+ */
 export async function allPages<P extends Path<'get'>>(path: P, query: object = {}): Promise<Row<P>[]> {
   const read = (n: number) => page(path, { params: { query: { ...query, page: n, limit: 100 } } } as Init<P, 'get'>);
   const first = await read(1);

@@ -1,6 +1,6 @@
-// The server's time, which bills and minimum runtimes count by. It differs from this computer's time where a clock is
-// wrong, and by hours once the simulator's clock has been advanced. Responses that contain the server's time set the
-// offset, and everything that counts down or up uses it.
+// The server's time, which bills and minimum runtimes count by. It differs from this computer's
+// time where a clock is wrong, and by hours once the simulator's clock has been advanced. Responses
+// that contain the server's time set the offset, and everything that counts down or up uses it.
 
 import { useSyncExternalStore } from 'react';
 

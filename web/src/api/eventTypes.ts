@@ -1,6 +1,9 @@
 import type { webhooks } from './schema';
 
-/** The label of every event type of the OpenAPI document. A missing or unknown type fails the type check. */
+/**
+ * The label of every event type of the OpenAPI document. A missing or unknown type fails the type
+ * check.
+ */
 export const eventLabels: Record<keyof webhooks, string> = {
   'deployment.created': 'Created',
   'deployment.deploying': 'Deploying',

@@ -1,6 +1,6 @@
-// The account's server-sent events. One stream for the whole dashboard says which queries to read again. Pages poll
-// without it and are only slower. It uses fetch, since EventSource hides the status of a refusal and needs every event's
-// name in advance.
+// The account's server-sent events. One stream for the whole dashboard says which queries to read
+// again. Pages poll without it and are only slower. It uses fetch, since EventSource hides the
+// status of a refusal and needs every event's name in advance.
 
 import { useEffect, useSyncExternalStore } from 'react';
 import { learnServerTimeAfter } from './clock';
@@ -117,7 +117,8 @@ export async function* read(body: ReadableStream<Uint8Array>): AsyncGenerator<Me
   }
 }
 
-// Events come in bursts (a status, its charge, its release). One refresh after the burst covers all of them.
+// Events come in bursts (a status, its charge, its release). One refresh after the burst covers all
+// of them.
 let pending = new Set<string>();
 let timer: ReturnType<typeof setTimeout> | undefined;
 

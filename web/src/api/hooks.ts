@@ -1,5 +1,5 @@
-// The hooks of every page: a path of the API is all that a page names. The query key is the path and its parameters,
-// so that events and changes refresh by path.
+// The hooks of every page: a path of the API is all that a page names. The query key is the path
+// and its parameters, so that events and changes refresh by path.
 
 import { type UseQueryResult, useMutation, useQuery } from '@tanstack/react-query';
 import { allPages, call, type Data, type Init, type Method, type Path, page, type Query, type Row } from './client';
@@ -44,7 +44,10 @@ export function pageQuery<P extends Path<'get'>>(path: P, init: Init<P, 'get'>) 
   return { queryKey: [path, 'page', params ?? {}] as const, queryFn: () => page(path, init) };
 }
 
-/** A call that changes something. What is on the screen is read again after it succeeds (see queries.ts). */
+/**
+ * A call that changes something. What is on the screen is read again after it succeeds (see
+ * queries.ts).
+ */
 export function useSend<M extends Exclude<Method, 'get'>, P extends Path<M>>(method: M, path: P) {
   return useMutation<Data<P, M>, Error, Init<P, M>>({ mutationFn: (init) => call(method, path, init) });
 }

@@ -41,7 +41,9 @@ export function useMe() {
   });
 }
 
-/** What the signed-in user may do. The server decides; pages use this to hide what it would refuse. */
+/**
+ * What the signed-in user may do. The server decides; pages use this to hide what it would refuse.
+ */
 export function useCan(): (scope: Scope) => boolean {
   const me = useMe().data;
   return (scope) => !!me?.scopes.includes(scope);

@@ -1,5 +1,5 @@
-// The terminal's SSH client, as WebAssembly, loaded on first use (web/ssh/doc.go describes it). Private keys stay in memory
-// for the life of the tab. They are never stored and never sent.
+// The terminal's SSH client, as WebAssembly, loaded on first use (web/ssh/doc.go describes it).
+// Private keys stay in memory for the life of the tab. They are never stored and never sent.
 
 export interface Session {
   write: (data: Uint8Array | string) => void;
@@ -23,7 +23,9 @@ export interface Connect {
   rows: number;
   onData: (bytes: Uint8Array) => void;
   onStatus: (status: Phase) => void;
-  /** Called once. `closeCode` is the WebSocket's; 1006 where the connection broke off or timed out. */
+  /**
+   * Called once. `closeCode` is the WebSocket's; 1006 where the connection broke off or timed out.
+   */
   onClose: (end: { message: string; exitCode: number | null; closeCode: number }) => void;
 }
 
@@ -81,7 +83,10 @@ interface StoredKey {
 
 const keys = new Map<string, StoredKey>();
 
-/** Keeps a private key for the life of the tab, under its public key's fingerprint or a deployment's ID. */
+/**
+ * Keeps a private key for the life of the tab, under its public key's fingerprint or a deployment's
+ * ID.
+ */
 export function keepKey(of: string, key: StoredKey) {
   keys.set(of, key);
 }

@@ -20,8 +20,8 @@ export function transactionsPage(query: TransactionQuery) {
 }
 
 /**
- * Keeps to the server's clock, from the end of its usage until now. Most pages show money and countdowns, and a
- * computer's wrong clock makes both wrong.
+ * Keeps to the server's clock, from the end of its usage until now. Most pages show money and
+ * countdowns, and a computer's wrong clock makes both wrong.
  */
 export function useServerClock(enabled: boolean) {
   useQuery({

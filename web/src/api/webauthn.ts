@@ -3,7 +3,10 @@
 import { call } from './client';
 import { startOver } from './queries';
 
-/** Reports whether the browser supports passkeys here. Older browsers and pages without HTTPS do not. */
+/**
+ * Reports whether the browser supports passkeys here. Older browsers and pages without HTTPS do
+ * not.
+ */
 export function passkeysSupported(): boolean {
   return typeof PublicKeyCredential !== 'undefined' && 'parseCreationOptionsFromJSON' in PublicKeyCredential;
 }

@@ -2,8 +2,8 @@ import { Button } from '@mantine/core';
 import { Component, type ReactNode } from 'react';
 
 /**
- * Keeps a failing page from taking the rest with it. After an upgrade of the server, a page opened before may load a
- * script that is gone; a reload fixes that too.
+ * Keeps a failing page from taking the rest with it. After an upgrade of the server, a page opened
+ * before may load a script that is gone; a reload fixes that too.
  */
 export class Boundary extends Component<{ children: ReactNode }, { failure: unknown }> {
   override state = { failure: null as unknown };

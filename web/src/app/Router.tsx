@@ -5,8 +5,8 @@ import { mustAsk } from '../parts/leaveGuard';
 type Update = Parameters<Parameters<ReturnType<typeof createBrowserHistory>['listen']>[0]>[0];
 
 /**
- * react-router's BrowserRouter, which asks before the user leaves a page that would lose something (parts/leaveGuard.ts).
- * Changes of the query, such as filters, stay on the page and never ask.
+ * react-router's BrowserRouter, which asks before the user leaves a page that would lose something
+ * (parts/leaveGuard.ts). Changes of the query, such as filters, stay on the page and never ask.
  */
 export function GuardedRouter({ children }: { children: ReactNode }) {
   const history = useMemo(() => createBrowserHistory({ v5Compat: true }), []);
@@ -34,7 +34,8 @@ export function GuardedRouter({ children }: { children: ReactNode }) {
 
   useLayoutEffect(() => {
     let shown = history.location.pathname;
-    // Back and forward have already happened when this runs. They are undone, and done again on confirmation.
+    // Back and forward have already happened when this runs. They are undone, and done again on
+    // confirmation.
     let undoing = false;
     return history.listen((update: Update) => {
       if (undoing) {

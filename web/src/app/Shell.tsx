@@ -77,11 +77,11 @@ export function Shell({ children }: { children: ReactNode }) {
 function Outage() {
   const failure = useOutage();
   if (!failure) return null;
+  const title = failure.status === 429 ? 'Too many requests.' : 'The API is not responding.';
   return (
     <div className="banner banner-bad" role="alert">
       <span>
-        <b>{failure.status === 429 ? 'Too many requests.' : 'The API is not responding.'}</b> This page may be outdated.{' '}
-        {failure.retryAfter ? `Retrying in ${failure.retryAfter} s.` : ''}
+        <b>{title}</b> This page may be outdated. {failure.retryAfter ? `Retrying in ${failure.retryAfter} s.` : ''}
       </span>
       <Button size="compact-sm" variant="default" onClick={retryFailing}>
         Retry

@@ -1,5 +1,6 @@
-// The styles of the components that are used, in Mantine's own order, which decides between rules of equal weight.
-// All of @mantine/core/styles.css would be twice as large, and the first visit waits for it.
+// The styles of the components that are used, in Mantine's own order, which decides between rules
+// of equal weight. All of @mantine/core/styles.css would be twice as large, and the first visit
+// waits for it.
 import '@mantine/core/styles/baseline.css';
 import '@mantine/core/styles/default-css-variables.css';
 import '@mantine/core/styles/global.css';

@@ -1,4 +1,5 @@
-// Every page is a chunk of its own. Pointing at a link calls `load`, so that the page is there on the click.
+// Every page is a chunk of its own. Pointing at a link calls `load`, so that the page is there on
+// the click.
 
 import { type ComponentType, lazy } from 'react';
 

@@ -13,7 +13,10 @@ interface Props {
   sign?: boolean;
 }
 
-/** An amount of money: a total to the cent with the exact amount on hover, or a rate. "–" where there is none. */
+/**
+ * An amount of money: a total to the cent with the exact amount on hover, or a rate. "–" where
+ * there is none.
+ */
 export function Money({ usd, amount, per, rate = per !== undefined, sign = false }: Props) {
   const value = amount ?? (usd === null || usd === undefined ? null : micro(usd));
   if (value === null) return <span className="dim">–</span>;

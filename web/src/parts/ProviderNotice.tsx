@@ -16,7 +16,9 @@ export function useUnavailableProviders(of?: string[]): ProviderHealth[] {
   return providers.filter((p) => p.status !== 'up' && (!of || of.includes(p.slug)));
 }
 
-/** Names the providers that do not respond, and what that means here. Renders nothing while all do. */
+/**
+ * Names the providers that do not respond, and what that means here. Renders nothing while all do.
+ */
 export function ProviderNotice({ of, meaning }: Props) {
   const down = useUnavailableProviders(of);
   if (down.length === 0) return null;

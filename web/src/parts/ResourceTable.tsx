@@ -54,7 +54,10 @@ interface Props<T> {
   selection?: Selection<T>;
   /** A row on a narrow screen. Without it: the first column above the others with their heads. */
   card?: (row: T, menu: ReactNode) => ReactNode;
-  /** The heights of a long list, in pixels, so that the scroll bar is right before everything is loaded. */
+  /**
+   * The heights of a long list, in pixels, so that the scroll bar is right before everything is
+   * loaded.
+   */
   rowHeight?: number;
   cardHeight?: number;
   /** Rows that matter less, such as ended deployments. */
@@ -64,7 +67,10 @@ interface Props<T> {
 /** A longer list renders only the rows in view, all of them equally high. */
 const renderAllUpTo = 100;
 
-/** The list of every page: a table, or cards on a narrow screen, with its loading, error and empty states. */
+/**
+ * The list of every page: a table, or cards on a narrow screen, with its loading, error and empty
+ * states.
+ */
 export function ResourceTable<T>(p: Props<T>) {
   const { rows } = p;
   if (rows.error) return <ErrorBox error={rows.error} retry={rows.retry} />;
@@ -114,7 +120,7 @@ function Body<T>(p: Props<T>) {
       if (v.range) rows.onRange?.(v.range.startIndex, v.range.endIndex);
     },
   });
-  // biome-ignore lint/correctness/useExhaustiveDependencies: measured again when the kind of row changes
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the row height changes with `size`
   useLayoutEffect(() => virtual.measure(), [size]);
   const items = all ? [] : virtual.getVirtualItems();
   const indexes = all ? Array.from({ length: rows.count }, (_, i) => i) : items.map((i) => i.index);

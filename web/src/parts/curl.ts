@@ -1,4 +1,6 @@
-/** The curl command that does what a page does. The key is a variable, since a page never knows it. */
+/**
+ * The curl command that does what a page does. The key is a variable, since a page never knows it.
+ */
 export function curl(path: string, method = 'GET', body?: object): string {
   const option = method === 'GET' ? '' : `-X ${method} `;
   const lines = [`curl ${option}${quote(location.origin + path)}`, '-H "Authorization: Bearer $BILLET_API_KEY"'];

@@ -2,8 +2,9 @@ import { useDebouncedCallback } from '@mantine/hooks';
 import { useEffect, useRef, useState } from 'react';
 
 /**
- * The text of a field whose value is elsewhere (in the URL) and follows with a delay. The field follows changes of the
- * value from outside, but not the echo of its own, which would undo letters typed since.
+ * The text of a field whose value is elsewhere (in the URL) and follows with a delay. The field
+ * follows changes of the value from outside, but not the echo of its own, which would undo letters
+ * typed since.
  */
 export function useDebouncedText(value: string, onChange: (text: string) => void, delay = 200) {
   const [text, setText] = useState(value);

@@ -36,7 +36,9 @@ export function useLeaveGuard(guard: Guard) {
   }, []);
 }
 
-/** Reports whether a navigation must wait. If so, the user is asked, and `go` runs on confirmation. */
+/**
+ * Reports whether a navigation must wait. If so, the user is asked, and `go` runs on confirmation.
+ */
 export function mustAsk(go: () => void): boolean {
   const guard = active;
   if (!guard?.current.needed()) return false;

@@ -1,6 +1,6 @@
-// The one locale of every page. Texts are US English and money is US dollars, so dates and numbers are too, whatever the
-// browser prefers. Only the time zone is the reader's. All formatting is here; test/unit/locale.test.ts refuses it
-// elsewhere.
+// The one locale of every page. Texts are US English and money is US dollars, so dates and numbers
+// are too, whatever the browser prefers. Only the time zone is the reader's. All formatting is
+// here; test/unit/locale.test.ts refuses it elsewhere.
 
 const locale = 'en-US';
 

@@ -1,5 +1,6 @@
-// Money is an integer of micro-dollars in the dashboard. The API's numbers have at most six decimals, so that one
-// rounding on the way in is exact up to nine billion dollars, and sums and products of integers stay exact.
+// Money is an integer of micro-dollars in the dashboard. The API's numbers have at most six
+// decimals, so that one rounding on the way in is exact up to nine billion dollars, and sums and
+// products of integers stay exact.
 
 import { formatNumber } from './locale';
 

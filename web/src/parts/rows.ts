@@ -19,7 +19,9 @@ export interface Rows<T> {
   onRange?: (first: number, last: number) => void;
   sort?: string;
   onSort?: (sort: string) => void;
-  /** The search of a list that is loaded as a whole; absent where the list is too short to need one. */
+  /**
+   * The search of a list that is loaded as a whole; absent where the list is too short to need one.
+   */
   search?: { value: string; onChange: (text: string) => void };
 }
 
@@ -59,7 +61,8 @@ export function useListRows<T>(
   const all = query.data;
   const name = sort?.replace('-', '') ?? '';
   const wanted = search.trim().toLowerCase();
-  // The accessors are written in place by the pages and new at each render; the data is what changes.
+  // The accessors are written in place by the pages and new at each render; the data is what
+  // changes.
   const matching = (all ?? []).filter((row) => !wanted || text?.(row).toLowerCase().includes(wanted));
   const by = sorts[name];
   const loaded = by
@@ -87,8 +90,9 @@ interface PageRequest<T> {
 }
 
 /**
- * The rows of a paged list. Only the pages in view are read, so that polling stays one or two calls however long the
- * list is. While a page loads, the previous length and rows stay: scrolling goes on, and a new filter does not blink.
+ * The rows of a paged list. Only the pages in view are read, so that polling stays one or two calls
+ * however long the list is. While a page loads, the previous length and rows stay: scrolling goes
+ * on, and a new filter does not blink.
  */
 export function usePagedRows<T>(request: (page: number, limit: number) => PageRequest<T>): Rows<T> {
   const [range, setRange] = useState({ first: 1, last: 1 });

@@ -1,4 +1,5 @@
-// Times and durations. A duration always has units: "in 20 min", never "20:20", which reads as a time of day.
+// Times and durations. A duration always has units: "in 20 min", never "20:20", which reads as a
+// time of day.
 
 import { dateFormat, formatNumber, zone } from './locale';
 

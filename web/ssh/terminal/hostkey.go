@@ -8,20 +8,22 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// hostKeys are the keys of known_hosts lines. Whose lines they are is not asked: they come with the deployment.
+// hostKeys returns the keys of known_hosts lines. Their host names are ignored: the lines come with
+// the deployment.
 func hostKeys(lines []string) ([]ssh.PublicKey, error) {
 	var out []ssh.PublicKey
 	for _, line := range lines {
 		_, _, key, _, _, err := ssh.ParseKnownHosts([]byte(line))
 		if err != nil {
-			return nil, &Error{Code: Failed, Message: "The list of the machine’s host keys cannot be read."}
+			return nil, &Error{Code: Failed, Message: "The machine’s host keys could not be parsed."}
 		}
 		out = append(out, key)
 	}
 	return out, nil
 }
 
-// algorithms are those in which the machine can show one of the known keys, so that it does not show another of its own; nil for any.
+// algorithms returns the algorithms of the known keys, so that the machine does not offer another
+// key of its own; nil for any.
 func algorithms(known []ssh.PublicKey) []string {
 	var out []string
 	for _, k := range known {
@@ -38,13 +40,16 @@ func algorithms(known []ssh.PublicKey) []string {
 	return out
 }
 
-// check accepts one of the known keys, or, where none are known, any.
+// check accepts one of the known keys, or any where none are known.
 func check(known []ssh.PublicKey, status func(Status)) ssh.HostKeyCallback {
 	return func(_ string, _ net.Addr, key ssh.PublicKey) error {
-		trusted := slices.ContainsFunc(known, func(k ssh.PublicKey) bool { return bytes.Equal(k.Marshal(), key.Marshal()) })
+		trusted := slices.ContainsFunc(known, func(k ssh.PublicKey) bool {
+			return bytes.Equal(k.Marshal(), key.Marshal())
+		})
 		fingerprint := ssh.FingerprintSHA256(key)
 		if !trusted && len(known) > 0 {
-			return &Error{Code: HostKeyMismatch, Message: "What answers is not this deployment’s machine: its host key " + fingerprint + " is none of those that are known. Nothing was sent to it."}
+			return &Error{Code: HostKeyMismatch, Message: "The host key " + fingerprint +
+				" does not match this deployment’s host keys. Nothing was sent to the machine."}
 		}
 		status(Status{Phase: PhaseHostKey, Fingerprint: fingerprint, Known: trusted})
 		status(Status{Phase: PhaseSigningIn, Fingerprint: fingerprint, Known: trusted})

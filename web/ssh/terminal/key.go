@@ -11,11 +11,11 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// comment is what keys that are made here are called.
+// comment is the comment of generated keys.
 const comment = "billet-terminal"
 
-// GenerateKey makes an ed25519 key pair: the private key as OpenSSH keeps it in a file, without a passphrase, and the
-// public key as a line.
+// GenerateKey generates an ed25519 key pair: the private key in OpenSSH's file format without a
+// passphrase, and the public key as a line.
 func GenerateKey() (private, public string, err error) {
 	pub, priv, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -29,10 +29,12 @@ func GenerateKey() (private, public string, err error) {
 	if err != nil {
 		return "", "", err
 	}
-	return string(pem.EncodeToMemory(block)), strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key))) + " " + comment, nil
+	public = strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key))) + " " + comment
+	return string(pem.EncodeToMemory(block)), public, nil
 }
 
-// signer reads a private key in one of the forms that OpenSSH and OpenSSL write. What pasting does to a text is forgiven.
+// signer parses a private key in a format of OpenSSH or OpenSSL, and tolerates what pasting
+// changes.
 func signer(private, passphrase string) (ssh.Signer, error) {
 	text := []byte(strings.TrimSpace(strings.ReplaceAll(private, "\r\n", "\n")) + "\n")
 	s, err := ssh.ParsePrivateKey(text)
@@ -41,14 +43,15 @@ func signer(private, passphrase string) (ssh.Signer, error) {
 	case err == nil:
 		return s, nil
 	case errors.As(err, &missing) && passphrase == "":
-		return nil, &Error{Code: PassphraseMissing, Message: "This private key has a passphrase. Type it to use the key."}
+		return nil, &Error{Code: PassphraseMissing, Message: "This private key needs its passphrase."}
 	case errors.As(err, &missing):
 		if s, err = ssh.ParsePrivateKeyWithPassphrase(text, []byte(passphrase)); err == nil {
 			return s, nil
 		}
 		if errors.Is(err, x509.IncorrectPasswordError) {
-			return nil, &Error{Code: PassphraseWrong, Message: "The passphrase does not fit this private key."}
+			return nil, &Error{Code: PassphraseWrong, Message: "Wrong passphrase for this private key."}
 		}
 	}
-	return nil, &Error{Code: KeyInvalid, Message: "This is not a private key that can be used here. Paste the whole file, such as ~/.ssh/id_ed25519, from BEGIN to END."}
+	return nil, &Error{Code: KeyInvalid, Message: "This is no supported private key. " +
+		"Paste the whole file, such as ~/.ssh/id_ed25519, from BEGIN to END."}
 }

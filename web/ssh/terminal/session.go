@@ -11,7 +11,7 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// Code says what an Error is about.
+// Code is the kind of an Error.
 type Code string
 
 // The codes.
@@ -25,7 +25,7 @@ const (
 	Failed            Code = "FAILED"
 )
 
-// Error is what went wrong, for the page and for the user before it.
+// Error is a failure with a message for the user.
 type Error struct {
 	Code    Code
 	Message string
@@ -33,10 +33,10 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Message }
 
-// Phase is how far opening a session has come.
+// Phase is a phase of opening a session.
 type Phase string
 
-// The phases, in their order.
+// The phases, in order.
 const (
 	PhaseConnecting Phase = "connecting"
 	PhaseHostKey    Phase = "hostKey"
@@ -44,30 +44,32 @@ const (
 	PhaseOpen       Phase = "open"
 )
 
-// Status tells how far opening has come.
+// Status is the progress of opening a session.
 type Status struct {
 	Phase Phase
-	// Fingerprint is that of the machine's host key, from PhaseHostKey on; Known tells whether it was on the list.
+	// Fingerprint is the machine's host key's, from PhaseHostKey on. Known reports whether the key
+	// was on the list.
 	Fingerprint string
 	Known       bool
 }
 
-// handshakeTime is how long the machine may take from the first byte to the shell.
-const handshakeTime = 30 * time.Second
+// handshakeTimeout limits the time from the first byte to the shell.
+const handshakeTimeout = 30 * time.Second
 
-// Config says whom to sign in as, and where what the machine says goes.
+// Config has the credentials, the terminal's properties and the callbacks of a session.
 type Config struct {
 	User string
-	// HostKeys are known_hosts lines. Where there are none, whatever key the machine shows is trusted, and told to Status.
+	// HostKeys are known_hosts lines. Without any, the machine's key is trusted and reported to
+	// Status.
 	HostKeys []string
-	// PrivateKey is the text of a key file; Passphrase opens it where it has one.
+	// PrivateKey is the text of a key file, Passphrase its passphrase or "".
 	PrivateKey, Passphrase string
 	Columns, Rows          int
 	// Term is the terminal's type, such as xterm-256color.
 	Term string
-	// Data is called with what the machine says, in its order, never twice at once. It must not keep the slice.
+	// Data receives the machine's output in order, one call at a time. It must not keep the slice.
 	Data func([]byte)
-	// Status is called with each phase that is reached.
+	// Status receives each phase.
 	Status func(Status)
 }
 
@@ -78,7 +80,7 @@ type Session struct {
 	input  io.WriteCloser
 }
 
-// output hands on what the shell writes to both of its outputs.
+// output merges the shell's two outputs.
 type output struct {
 	mu   *sync.Mutex
 	data func([]byte)
@@ -91,7 +93,8 @@ func (o output) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Open signs in over the connection and starts a shell. The error is an *Error, and the connection is closed then.
+// Open signs in over the connection and starts a shell. On failure it closes the connection and
+// returns an *Error.
 func Open(conn net.Conn, c Config) (*Session, error) {
 	s, err := open(conn, c)
 	if err != nil {
@@ -110,12 +113,15 @@ func open(conn net.Conn, c Config) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	timeout := time.AfterFunc(handshakeTime, func() { _ = conn.Close() })
+	timeout := time.AfterFunc(handshakeTimeout, func() { _ = conn.Close() })
 	defer timeout.Stop()
 	last := Status{}
 	status := func(s Status) { last = s; c.Status(s) }
 	wire, channels, requests, err := ssh.NewClientConn(conn, "", &ssh.ClientConfig{
-		User: c.User, Auth: []ssh.AuthMethod{ssh.PublicKeys(key)}, HostKeyCallback: check(known, status), HostKeyAlgorithms: algorithms(known),
+		User:              c.User,
+		Auth:              []ssh.AuthMethod{ssh.PublicKeys(key)},
+		HostKeyCallback:   check(known, status),
+		HostKeyAlgorithms: algorithms(known),
 	})
 	if err != nil {
 		return nil, refusal(err, last, c.User)
@@ -134,37 +140,41 @@ func open(conn net.Conn, c Config) (*Session, error) {
 	}
 	if err != nil {
 		_ = s.client.Close()
-		return nil, &Error{Code: Failed, Message: "The machine lets you in but starts no shell: " + err.Error() + "."}
+		message := "The machine accepted the key but started no shell: " + err.Error() + "."
+		return nil, &Error{Code: Failed, Message: message}
 	}
 	last.Phase = PhaseOpen
 	c.Status(last)
 	return s, nil
 }
 
-// refusal is what a handshake's failure means.
+// refusal returns the error of a failed handshake.
 func refusal(err error, last Status, user string) *Error {
 	var known *Error
 	switch {
 	case errors.As(err, &known):
 		return known
 	case strings.Contains(err.Error(), "unable to authenticate"): // the library has no type for it
-		return &Error{Code: SignInRefused, Message: "The machine does not let " + user + " in with this key. Use one of the deployment’s SSH keys."}
+		return &Error{Code: SignInRefused, Message: "The machine refused this key for the user " + user +
+			". Use one of the deployment’s SSH keys."}
 	case strings.Contains(err.Error(), "no common algorithm for host key"):
-		return &Error{Code: HostKeyMismatch, Message: "What answers is not this deployment’s machine: it has no host key of the kinds that are known. Nothing was sent to it."}
+		return &Error{Code: HostKeyMismatch, Message: "The machine has no host key of this deployment’s types. " +
+			"Nothing was sent to the machine."}
 	case last.Phase == PhaseSigningIn:
-		return &Error{Code: Failed, Message: "The connection ended while signing in: " + err.Error() + "."}
+		return &Error{Code: Failed, Message: "The connection was closed while signing in: " + err.Error() + "."}
 	default:
 		return &Error{Code: Unreachable, Message: "The machine could not be reached: " + err.Error() + "."}
 	}
 }
 
-// Write sends input to the shell. It waits while the machine takes no more.
+// Write sends input to the shell. It blocks while the machine accepts no more.
 func (s *Session) Write(p []byte) (int, error) { return s.input.Write(p) }
 
-// Resize tells the shell the size of the terminal, in characters.
+// Resize sets the size of the terminal, in characters.
 func (s *Session) Resize(columns, rows int) error { return s.shell.WindowChange(rows, columns) }
 
-// Wait waits for the shell's end. exited tells whether it said with which status; otherwise the connection is gone.
+// Wait blocks until the shell ends. exited reports whether the shell returned a status; otherwise
+// the connection is lost.
 func (s *Session) Wait() (status int, exited bool) {
 	err := s.shell.Wait()
 	_ = s.client.Close()

@@ -18,11 +18,11 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// patience is how long a test waits for what has to come.
-const patience = 20 * time.Second
+// outputTimeout limits the wait for the machine's output.
+const outputTimeout = 20 * time.Second
 
-// machine is an SSH server with two host keys that lets one public key in, and whose shell repeats lines, tells its size
-// when asked "size" and when it changes, and ends with status 3 at "exit".
+// machine is an SSH server with two host keys and one authorized key. Its shell repeats lines,
+// prints its size on "size" and when it changes, and exits with status 3 on "exit".
 type machine struct {
 	address string
 	lines   []string // of known_hosts: ed25519, RSA
@@ -34,17 +34,18 @@ func newMachine(t *testing.T, allowed string) machine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := &ssh.ServerConfig{PublicKeyCallback: func(m ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
+	authorize := func(m ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
 		if m.User() != "root" || string(key.Marshal()) != string(public.Marshal()) {
-			return nil, errors.New("not this one")
+			return nil, errors.New("not authorized")
 		}
 		return nil, nil
-	}}
+	}
+	config := &ssh.ServerConfig{PublicKeyCallback: authorize}
 	_, ed, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	old, err := rsa.GenerateKey(rand.Reader, 2048)
+	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,13 +55,14 @@ func newMachine(t *testing.T, allowed string) machine {
 	}
 	t.Cleanup(func() { _ = l.Close() })
 	m := machine{address: l.Addr().String()}
-	for _, k := range []any{ed, old} {
+	for _, k := range []any{ed, rsaKey} {
 		signer, err := ssh.NewSignerFromKey(k)
 		if err != nil {
 			t.Fatal(err)
 		}
 		config.AddHostKey(signer)
-		m.lines = append(m.lines, "[192.0.2.1]:2222 "+strings.TrimSpace(string(ssh.MarshalAuthorizedKey(signer.PublicKey()))))
+		line := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(signer.PublicKey())))
+		m.lines = append(m.lines, "[192.0.2.1]:2222 "+line)
 	}
 	go func() {
 		for {
@@ -81,8 +83,8 @@ func serve(c net.Conn, config *ssh.ServerConfig) {
 		return
 	}
 	go ssh.DiscardRequests(requests)
-	for ask := range channels {
-		ch, requests, err := ask.Accept()
+	for channel := range channels {
+		ch, requests, err := channel.Accept()
 		if err != nil {
 			return
 		}
@@ -120,33 +122,34 @@ func serve(c net.Conn, config *ssh.ServerConfig) {
 					return
 				}
 				mu.Lock()
-				said := strings.TrimSpace(string(b[:n]))
-				switch said {
+				line := strings.TrimSpace(string(b[:n]))
+				switch line {
 				case "size":
-					said = size
+					line = size
 				case "exit":
 					_, _ = ch.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{3}))
 					_ = ch.Close()
 				}
 				mu.Unlock()
-				_, _ = io.WriteString(ch, said+"\n")
+				_, _ = io.WriteString(ch, line+"\n")
 			}
 		}()
 	}
 }
 
-// heard collects what the machine says and which phases came.
-type heard struct {
+// recorder collects the machine's output and the phases.
+type recorder struct {
 	mu      sync.Mutex
 	text    strings.Builder
 	more    chan struct{}
 	reached []terminal.Status
 }
 
-func (h *heard) config(private, passphrase string, lines []string) terminal.Config {
+func (h *recorder) config(private, passphrase string, lines []string) terminal.Config {
 	h.more = make(chan struct{}, 1)
 	return terminal.Config{
-		User: "root", PrivateKey: private, Passphrase: passphrase, HostKeys: lines, Columns: 100, Rows: 30, Term: "xterm-256color",
+		User: "root", PrivateKey: private, Passphrase: passphrase, HostKeys: lines,
+		Columns: 100, Rows: 30, Term: "xterm-256color",
 		Status: func(s terminal.Status) { h.reached = append(h.reached, s) },
 		Data: func(b []byte) {
 			h.mu.Lock()
@@ -160,9 +163,9 @@ func (h *heard) config(private, passphrase string, lines []string) terminal.Conf
 	}
 }
 
-func (h *heard) until(t *testing.T, want string) {
+func (h *recorder) until(t *testing.T, want string) {
 	t.Helper()
-	for late := time.After(patience); ; {
+	for timeout := time.After(outputTimeout); ; {
 		h.mu.Lock()
 		got := h.text.String()
 		h.mu.Unlock()
@@ -171,8 +174,8 @@ func (h *heard) until(t *testing.T, want string) {
 		}
 		select {
 		case <-h.more:
-		case <-late:
-			t.Fatalf("%q never came: %q", want, got)
+		case <-timeout:
+			t.Fatalf("output = %q, want it to contain %q", got, want)
 		}
 	}
 }
@@ -186,7 +189,7 @@ func (m machine) dial(t *testing.T) net.Conn {
 	return c
 }
 
-func generated(t *testing.T) (private, public string) {
+func generateKey(t *testing.T) (private, public string) {
 	t.Helper()
 	private, public, err := terminal.GenerateKey()
 	if err != nil {
@@ -195,12 +198,13 @@ func generated(t *testing.T) (private, public string) {
 	return private, public
 }
 
-func TestAShellFromItsKeyToItsEnd(t *testing.T) {
-	private, public := generated(t)
-	if !strings.HasPrefix(public, "ssh-ed25519 ") || !strings.HasPrefix(private, "-----BEGIN OPENSSH PRIVATE KEY-----\n") {
-		t.Fatalf("%s %s", public, private)
+func TestSession(t *testing.T) {
+	private, public := generateKey(t)
+	const begin = "-----BEGIN OPENSSH PRIVATE KEY-----\n"
+	if !strings.HasPrefix(public, "ssh-ed25519 ") || !strings.HasPrefix(private, begin) {
+		t.Fatalf("GenerateKey() = %s, %s; want an OpenSSH private key and an ed25519 line", private, public)
 	}
-	m, h := newMachine(t, public), &heard{}
+	m, h := newMachine(t, public), &recorder{}
 	pasted := "\r\n  " + strings.ReplaceAll(private, "\n", "\r\n") // as some forms send it
 	s, err := terminal.Open(m.dial(t), h.config(pasted, "not needed", m.lines))
 	if err != nil {
@@ -210,11 +214,11 @@ func TestAShellFromItsKeyToItsEnd(t *testing.T) {
 	for _, r := range h.reached {
 		phases = append(phases, string(r.Phase))
 		if !r.Known || !strings.HasPrefix(r.Fingerprint, "SHA256:") {
-			t.Errorf("%+v", r)
+			t.Errorf("status = %+v, want a known key with its fingerprint", r)
 		}
 	}
-	if strings.Join(phases, " ") != "hostKey signingIn open" {
-		t.Errorf("%v", phases)
+	if got, want := strings.Join(phases, " "), "hostKey signingIn open"; got != want {
+		t.Errorf("phases = %q, want %q", got, want)
 	}
 	for _, step := range [][2]string{{"hello", "hello\n"}, {"size", "xterm-256color 100x30\n"}} {
 		if _, err := s.Write([]byte(step[0])); err != nil {
@@ -230,13 +234,13 @@ func TestAShellFromItsKeyToItsEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	if status, exited := s.Wait(); status != 3 || !exited {
-		t.Errorf("%d %v", status, exited)
+		t.Errorf("Wait() = %d, %v, want 3, true", status, exited)
 	}
 }
 
-func TestAConnectionThatBreaksHasNoStatus(t *testing.T) {
-	private, public := generated(t)
-	m, h := newMachine(t, public), &heard{}
+func TestSession_WaitWithoutStatus(t *testing.T) {
+	private, public := generateKey(t)
+	m, h := newMachine(t, public), &recorder{}
 	s, err := terminal.Open(m.dial(t), h.config(private, "", m.lines))
 	if err != nil {
 		t.Fatal(err)
@@ -245,52 +249,56 @@ func TestAConnectionThatBreaksHasNoStatus(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, exited := s.Wait(); exited {
-		t.Error("a connection that was closed has told a status")
+		t.Error("Wait() reported a status after the connection was closed")
 	}
 }
 
-func TestOnlyTheKnownHostKeysAreTrusted(t *testing.T) {
-	private, public := generated(t)
+// ecdsaLine is a known_hosts line of a type that the test's machines do not have.
+const ecdsaLine = "h ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBEmKSENjQEezOmxkZMy7opKgwFB9nkt5YRrYMjNuG5N87uRgg6CLrbo5wAdT/y6v0mKV0U2w0WZ2YB/++Tpockg="
+
+func TestOpen_HostKeys(t *testing.T) {
+	private, public := generateKey(t)
 	m, other := newMachine(t, public), newMachine(t, public)
 	for _, c := range []struct {
-		what  string
+		name  string
 		lines []string
 		code  terminal.Code
 		known bool
 	}{
 		{"all", m.lines, "", true},
 		{"one of them", m.lines[:1], "", true},
-		{"the other", m.lines[1:], "", true}, // the machine would show its ed25519 key if it were not asked for this
-		{"none: trusted at first sight", nil, "", false},
+		{"the other", m.lines[1:], "", true}, // the machine prefers its ed25519 key
+		{"none: trusted on first use", nil, "", false},
 		{"another machine's", other.lines, terminal.HostKeyMismatch, false},
 		{"another machine's, one", other.lines[1:], terminal.HostKeyMismatch, false},
-		{"a kind that it does not have", []string{"h ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBEmKSENjQEezOmxkZMy7opKgwFB9nkt5YRrYMjNuG5N87uRgg6CLrbo5wAdT/y6v0mKV0U2w0WZ2YB/++Tpockg="}, terminal.HostKeyMismatch, false},
-		{"a list that cannot be read", []string{"nonsense"}, terminal.Failed, false},
+		{"a type that it does not have", []string{ecdsaLine}, terminal.HostKeyMismatch, false},
+		{"an invalid list", []string{"nonsense"}, terminal.Failed, false},
 	} {
-		h := &heard{}
+		h := &recorder{}
 		s, err := terminal.Open(m.dial(t), h.config(private, "", c.lines))
 		if c.code == "" {
 			if err != nil {
-				t.Errorf("%s: %v", c.what, err)
+				t.Errorf("%s: Open() = %v, want no error", c.name, err)
 				continue
 			}
-			if h.reached[0].Phase != terminal.PhaseHostKey || h.reached[0].Known != c.known || h.reached[0].Fingerprint == "" {
-				t.Errorf("%s: %+v", c.what, h.reached)
+			first := h.reached[0]
+			if first.Phase != terminal.PhaseHostKey || first.Known != c.known || first.Fingerprint == "" {
+				t.Errorf("%s: first status = %+v, want the host key with known %v", c.name, first, c.known)
 			}
 			_ = s.Close()
 			continue
 		}
 		if e := (*terminal.Error)(nil); !errors.As(err, &e) || e.Code != c.code {
-			t.Errorf("%s: %v", c.what, err)
+			t.Errorf("%s: Open() = %v, want code %s", c.name, err, c.code)
 		}
 		if len(h.reached) != 0 {
-			t.Errorf("%s: it went on to %+v", c.what, h.reached)
+			t.Errorf("%s: phases = %+v, want none", c.name, h.reached)
 		}
 	}
 }
 
-func TestKeysAndPassphrases(t *testing.T) {
-	private, public := generated(t)
+func TestOpen_PrivateKeys(t *testing.T) {
+	private, public := generateKey(t)
 	m := newMachine(t, public)
 	raw, err := ssh.ParseRawPrivateKey([]byte(private))
 	if err != nil {
@@ -300,24 +308,24 @@ func TestKeysAndPassphrases(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sealed := string(pem.EncodeToMemory(block))
-	stranger, _ := generated(t)
+	encrypted := string(pem.EncodeToMemory(block))
+	unauthorized, _ := generateKey(t)
 	for _, c := range []struct {
-		what, private, passphrase string
+		name, private, passphrase string
 		code                      terminal.Code
 	}{
-		{"with its passphrase", sealed, "open sesame", ""},
-		{"without it", sealed, "", terminal.PassphraseMissing},
-		{"with another", sealed, "open barley", terminal.PassphraseWrong},
+		{"with its passphrase", encrypted, "open sesame", ""},
+		{"without it", encrypted, "", terminal.PassphraseMissing},
+		{"with another", encrypted, "open barley", terminal.PassphraseWrong},
 		{"a public key", public, "", terminal.KeyInvalid},
 		{"nothing", "", "", terminal.KeyInvalid},
 		{"half a key", private[:len(private)/2], "", terminal.KeyInvalid},
-		{"a key that may not log in", stranger, "", terminal.SignInRefused},
+		{"an unauthorized key", unauthorized, "", terminal.SignInRefused},
 	} {
-		s, err := terminal.Open(m.dial(t), (&heard{}).config(c.private, c.passphrase, m.lines))
+		s, err := terminal.Open(m.dial(t), (&recorder{}).config(c.private, c.passphrase, m.lines))
 		if c.code == "" {
 			if err != nil {
-				t.Errorf("%s: %v", c.what, err)
+				t.Errorf("%s: Open() = %v, want no error", c.name, err)
 			} else {
 				_ = s.Close()
 			}
@@ -325,15 +333,16 @@ func TestKeysAndPassphrases(t *testing.T) {
 		}
 		e := (*terminal.Error)(nil)
 		if !errors.As(err, &e) || e.Code != c.code {
-			t.Errorf("%s: %v", c.what, err)
-		} else if strings.Contains(e.Message, "sesame") || len(c.private) > 100 && strings.Contains(e.Message, c.private[60:100]) {
-			t.Errorf("%s: the message tells the secret: %s", c.what, e.Message)
+			t.Errorf("%s: Open() = %v, want code %s", c.name, err, c.code)
+		} else if strings.Contains(e.Message, "sesame") ||
+			len(c.private) > 100 && strings.Contains(e.Message, c.private[60:100]) {
+			t.Errorf("%s: the message contains the secret: %s", c.name, e.Message)
 		}
 	}
 }
 
-func TestWhatIsNoSSHIsUnreachable(t *testing.T) {
-	private, _ := generated(t)
+func TestOpen_NoSSHServer(t *testing.T) {
+	private, _ := generateKey(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -344,8 +353,8 @@ func TestWhatIsNoSSHIsUnreachable(t *testing.T) {
 			_ = c.Close()
 		}
 	}()
-	_, err = terminal.Open(machine{address: l.Addr().String()}.dial(t), (&heard{}).config(private, "", nil))
+	_, err = terminal.Open(machine{address: l.Addr().String()}.dial(t), (&recorder{}).config(private, "", nil))
 	if e := (*terminal.Error)(nil); !errors.As(err, &e) || e.Code != terminal.Unreachable {
-		t.Errorf("%v", err)
+		t.Errorf("Open() = %v, want code %s", err, terminal.Unreachable)
 	}
 }

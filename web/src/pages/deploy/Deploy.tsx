@@ -43,7 +43,7 @@ export default function Deploy() {
       </PageHead>
       <ProviderNotice
         of={[o.provider]}
-        meaning="Price and stock may be outdated, and a deployment may fail. You aren't charged for a failed deployment."
+        meaning="Price and stock may be outdated. You aren't charged if the deployment fails."
       />
       <DeployForm key={o.id} offer={o} keys={keys.data ?? []} keysError={keys.error} />
     </>

@@ -14,7 +14,9 @@ interface Props {
   error?: string;
 }
 
-/** The authorized SSH keys. A key can be added here, so that the first deploy needs no other page. */
+/**
+ * The authorized SSH keys. A key can be added here, so that the first deploy needs no other page.
+ */
 export function SshKeyField({ keys, loadError, chosen, onChange, error }: Props) {
   const can = useCan();
   const [adding, setAdding] = useState(false);

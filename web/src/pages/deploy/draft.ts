@@ -1,5 +1,5 @@
-// The input of the deploy form, kept for the life of the tab. It outlives an ended session, a reload and a visit to the
-// offers.
+// The input of the deploy form, kept for the life of the tab. It outlives an ended session, a
+// reload and a visit to the offers.
 
 import { useCallback, useState } from 'react';
 
@@ -10,7 +10,9 @@ export interface Draft {
   volumeIds: string[];
   cloudInit: string;
   tags: string[];
-  /** Auto-terminate: hours from now, a local date and time ("2026-11-23T20:00"), or "" for never. */
+  /**
+   * Auto-terminate: hours from now, a local date and time ("2026-11-23T20:00"), or "" for never.
+   */
   end: string;
 }
 

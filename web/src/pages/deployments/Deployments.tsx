@@ -99,7 +99,7 @@ export default function Deployments() {
       )}
       <ProviderNotice
         of={[...new Set(rows.loaded.filter((d) => !hasEnded(d)).map((d) => d.provider))]}
-        meaning="Machines there may be running: try SSH. Their status may be outdated, and changes wait until the provider responds."
+        meaning="Machines there may be running: try SSH. Their status may be outdated. Changes wait for the provider."
       />
       <ResourceTable
         label="Deployments"

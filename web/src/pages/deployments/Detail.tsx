@@ -96,7 +96,10 @@ function outage(d: Deployment): string {
     case 'terminating':
       return "The termination is confirmed when the provider responds. You aren't charged for the wait.";
     default:
-      return 'The machine may be running: try SSH. Its status may be outdated. A reboot or termination takes effect when the provider responds.';
+      return (
+        'The machine may be running: try SSH. Its status may be outdated. ' +
+        'A reboot or termination takes effect when the provider responds.'
+      );
   }
 }
 

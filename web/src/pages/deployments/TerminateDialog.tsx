@@ -14,7 +14,10 @@ import { toast } from '../../parts/toast';
 
 type Answer = NonNullable<ReturnType<typeof useCanTerminate>['data']>;
 
-/** Terminates a deployment: now where possible, else after a countdown to the end of its minimum runtime. */
+/**
+ * Terminates a deployment: now where possible, else after a countdown to the end of its minimum
+ * runtime.
+ */
 export function TerminateDialog({ of: d, onClose }: { of: Deployment; onClose: () => void }) {
   const check = useCanTerminate(d.id);
   const [scheduledAt, setScheduledAt] = useState<string | null>(null);

@@ -14,8 +14,8 @@ import { completeCode, formatCode } from './code';
 import './device.css';
 
 /**
- * Where an app that shows a code gets its API key (RFC 8628's user code). The code is in the URL's fragment, so that it
- * outlives a reload and a sign-in, and no server receives it.
+ * Where an app that shows a code gets its API key (RFC 8628's user code). The code is in the URL's
+ * fragment, so that it outlives a reload and a sign-in, and no server receives it.
  */
 export default function AuthorizeDevice() {
   const code = completeCode(useLocation().hash.slice(1));

@@ -249,6 +249,7 @@ function Card({ offer: o, change, choice, deploy }: CardProps) {
 
 function NoOffers({ of, filtered, clear }: { of?: string[]; filtered: boolean; clear: () => void }) {
   const down = useUnavailableProviders(of);
+  const names = down.map((p) => p.name).join(' and ');
   if (!filtered)
     return (
       <EmptyState title="No offers yet" api={{ path: '/api/v1/inventory/offers' }}>
@@ -259,7 +260,7 @@ function NoOffers({ of, filtered, clear }: { of?: string[]; filtered: boolean; c
     <EmptyState
       title={
         down.length > 0
-          ? `No offers match while ${down.map((p) => p.name).join(' and ')} ${down.length === 1 ? 'is' : 'are'} not responding`
+          ? `No offers match while ${names} ${down.length === 1 ? 'is' : 'are'} not responding`
           : 'No offers match'
       }
       action={

@@ -14,14 +14,17 @@ const highlighted = 20_000;
 const known = new Map<string, { hourlyPrice: number; stock: number | null; available: boolean; asOf: string }>();
 const changes = new Map<string, Change>();
 
-/** The change of each offer in the last seconds. It outlives the page: returning shows what changed meanwhile. */
+/**
+ * The change of each offer in the last seconds. It outlives the page: returning shows what changed
+ * meanwhile.
+ */
 export function useChanges(offers: Offer[]): (id: string) => Change | undefined {
   const [, render] = useState(0);
   useEffect(() => {
     let found = false;
     for (const o of offers) {
       const old = known.get(o.id);
-      // A cached page may come back later. Only newer data counts.
+      // A cached page may return later. Only newer data counts.
       if (old && old.asOf >= o.asOf) continue;
       known.set(o.id, { hourlyPrice: o.hourlyPrice, stock: o.stock, available: o.available, asOf: o.asOf });
       if (!old) continue;

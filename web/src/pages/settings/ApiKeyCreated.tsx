@@ -3,7 +3,10 @@ import type { Schema } from '../../api/client';
 import { CodeBlock, CopyField } from '../../parts/Copy';
 import { curl } from '../../parts/curl';
 
-/** Shows a new key once. It has no other way to close than the button, so that a slip does not lose the key. */
+/**
+ * Shows a new key once. It has no other way to close than the button, so that a slip does not lose
+ * the key.
+ */
 export function ApiKeyCreated({ of: k, onClose }: { of: Schema['NewAPIKey']; onClose: () => void }) {
   return (
     <Modal

@@ -2,7 +2,10 @@ import { Alert, Button, Group, Modal } from '@mantine/core';
 import type { Schema } from '../../api/client';
 import { CopyField } from '../../parts/Copy';
 
-/** Shows a secret once. It has no other way to close than the button, so that a slip does not lose the secret. */
+/**
+ * Shows a secret once. It has no other way to close than the button, so that a slip does not lose
+ * the secret.
+ */
 export function WebhookSecret({ of: w, onClose }: { of: Schema['NewWebhook']; onClose: () => void }) {
   return (
     <Modal

@@ -8,7 +8,9 @@ import { isDismissed, passkeysSupported, signInWithPasskey } from '../../api/web
 import { ErrorBox } from '../../parts/ErrorBox';
 import { PlainPage } from './PlainPage';
 
-/** The path to return to. Anything but a path of this site is refused: the URL may come from anyone. */
+/**
+ * The path to return to. Anything but a path of this site is refused: the URL may come from anyone.
+ */
 export function safeReturn(to: string | null): string {
   return to && /^\/(?![/\\])/.test(to) ? to : '/';
 }
@@ -50,7 +52,8 @@ export default function SignIn() {
   }, [methods]);
   if (me.data && !withPassword.isPending && !withPasskey.isPending) return <Navigate to={back} replace />;
 
-  // The first response asks for the code. With a code sent, the same response means that it was wrong.
+  // The first response asks for the code. With a code sent, the same response means that it was
+  // wrong.
   const codeRequired = withPassword.error instanceof ApiError && withPassword.error.code === 'SECOND_FACTOR_REQUIRED';
   // An identity provider's refusal is in the URL, as an error code.
   const providerError = search.get('error');

@@ -51,7 +51,7 @@ export function SshKeyForm({ onDone, onCancel, nested = false }: Props) {
     ready && !add.isPending && add.mutate({ body: { name: name.trim(), publicKey: text.trim() } }, { onSuccess: done });
 
   const content = (
-    // biome-ignore lint/a11y/noStaticElementInteractions: a drop target; the button below does the same
+    // biome-ignore lint/a11y/noStaticElementInteractions: a button below does the same
     <div
       className="stack drop"
       data-over={over || undefined}

@@ -1,4 +1,5 @@
-// Checks what was pasted or dropped before anything is sent: a private key must never leave the page.
+// Checks what was pasted or dropped before anything is sent: a private key must never leave the
+// page.
 
 export type ParsedKey =
   | { kind: 'public'; text: string; name: string }

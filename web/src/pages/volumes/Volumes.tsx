@@ -97,7 +97,7 @@ export default function Volumes() {
       </PageHead>
       <ProviderNotice
         of={[...new Set(rows.loaded.map((v) => v.provider))]}
-        meaning="Volumes there keep their data. Their status may be outdated, and changes wait until the provider responds."
+        meaning="Volumes there keep their data. Their status may be outdated. Changes wait for the provider."
       />
       <ResourceTable
         label="Volumes"

@@ -20,7 +20,9 @@ const groups: Record<GroupBy, string> = {
 };
 const short = dateFormat({ day: 'numeric', month: 'short', timeZone: 'UTC' });
 
-/** The spending by day as a chart, or by another group as shares. Days are UTC days, as in billing. */
+/**
+ * The spending by day as a chart, or by another group as shares. Days are UTC days, as in billing.
+ */
 export function Spending() {
   const [by, setBy] = useState<GroupBy>('day');
   const [days, setDays] = useState('30');

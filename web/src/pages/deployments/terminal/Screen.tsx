@@ -33,9 +33,14 @@ const phases: Record<Phase['phase'] | 'loading', string> = {
   open: 'Connected',
 };
 
-/** Resets what the previous program may have set: full screen, mouse, paste mode, hidden cursor, colors. */
+/**
+ * Resets what the previous program may have set: full screen, mouse, paste mode, hidden cursor,
+ * colors.
+ */
 const reset = '\x1b[?1049l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?1l\x1b>\x1b[?25h\x1b[0m';
-const newShell = `${reset}\r\n\x1b[2mReconnected. This is a new shell. Programs in the old one have ended, except in tmux or screen.\x1b[0m\r\n`;
+const newShell =
+  `${reset}\r\n\x1b[2mReconnected. This is a new shell. ` +
+  'Programs in the old one have ended, except in tmux or screen.\x1b[0m\r\n';
 
 export function Screen({ of: d, secret, onOpen, onRefused }: Props) {
   const box = useRef<HTMLDivElement>(null);

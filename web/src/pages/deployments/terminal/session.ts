@@ -11,7 +11,9 @@ export interface End {
 /** The close codes after which a retry makes sense: broken off, server restart, try again later. */
 const temporary = new Set([1006, 1012, 1013]);
 
-/** Reports whether the connection was lost, rather than ended by the shell, the server or this page. */
+/**
+ * Reports whether the connection was lost, rather than ended by the shell, the server or this page.
+ */
 export function isLost(end: End): boolean {
   return end.exitCode === null && temporary.has(end.closeCode);
 }
@@ -28,8 +30,8 @@ export function endText(end: End): string {
 }
 
 /**
- * Reports whether the text before the cursor is a shell prompt without input. A page cannot know what a shell runs.
- * Where this is false, something may be running, and leaving asks first.
+ * Reports whether the text before the cursor is a shell prompt without input. A page cannot know
+ * what a shell runs. Where this is false, something may be running, and leaving asks first.
  */
 export function atPrompt(alternateScreen: boolean, beforeCursor: string): boolean {
   return !alternateScreen && /[$#%❯] *$/.test(beforeCursor);

@@ -10,7 +10,10 @@ export interface Press {
 
 export type Platform = 'mac' | 'windows' | 'other';
 
-/** What a key does: go to the shell, copy the selection, let the browser paste, or exit the terminal. */
+/**
+ * What a key does: go to the shell, copy the selection, let the browser paste, or exit the
+ * terminal.
+ */
 export type KeyAction = 'shell' | 'copy' | 'paste' | 'exit';
 
 export function keyAction(e: Press, selected: boolean, platform: Platform): KeyAction {
