@@ -21,7 +21,7 @@ export function useOperatorAccounts() {
 }
 
 export function useOperatorProviders() {
-  return useAll('/api/v1/operator/providers', {}, { refetchInterval: 20_000 });
+  return useAll('/api/v1/operator/provider-accounts', {}, { refetchInterval: 20_000 });
 }
 
 /** The simulator's state; null where the server runs none. */

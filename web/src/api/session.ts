@@ -5,7 +5,7 @@ import { closeEvents } from './events';
 import { useGet } from './hooks';
 import { mePath, queryClient, signInPath, startOver } from './queries';
 
-export type Me = Schema['Me'];
+export type Me = Schema['SignedInUser'];
 export type Role = Me['role'];
 export type Scope = Me['scopes'][number];
 
@@ -54,7 +54,7 @@ export function useSignInMethods() {
   return useGet(signInPath, undefined, { staleTime: 300_000 });
 }
 
-export async function signIn(body: Schema['SignIn']) {
+export async function signIn(body: Schema['PasswordSignIn']) {
   await call('post', '/api/v1/account/sessions', { body });
   await startOver();
 }

@@ -36,7 +36,7 @@ const states: Record<State, string> = {
 export function Issues() {
   const [state, setState] = useState<State>('open');
   const rows = usePagedRows((page, limit) => issuesPage({ state, page, limit }));
-  const terminate = useSend('post', `${issuesPath}/{id}/end`);
+  const terminate = useSend('post', `${issuesPath}/{id}/terminate`);
   const dismiss = useSend('post', `${issuesPath}/{id}/dismiss`);
   const confirm = useConfirm();
 

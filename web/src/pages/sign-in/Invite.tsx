@@ -13,7 +13,7 @@ export default function Invite() {
   const token = useLocation().hash.slice(1);
   const invitation = useQuery({
     queryKey: ['invitation', token],
-    queryFn: () => call('post', '/api/v1/account/invitations/look', { body: { token } }),
+    queryFn: () => call('post', '/api/v1/account/invitations/preview', { body: { token } }),
     enabled: token !== '',
     retry: false,
     staleTime: 'static',
