@@ -12,8 +12,9 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// `billet mcp`, as an agent's program starts it: nothing but the protocol on its output, and it ends when its input does.
-func TestTheBinaryServesOverPipes(t *testing.T) {
+// TestBinary runs `billet mcp` as an agent's program does. Only protocol messages are on its
+// output, and it exits when its input ends.
+func TestBinary(t *testing.T) {
 	binary := filepath.Join(t.TempDir(), "billet")
 	_, here, _, _ := runtime.Caller(0)
 	build := exec.Command("go", "build", "-o", binary, "./cmd/billet")
@@ -29,7 +30,8 @@ func TestTheBinaryServesOverPipes(t *testing.T) {
 	cmd := exec.Command(binary, "mcp")
 	cmd.Env = append(os.Environ(), "BILLET_URL="+s.URL, "BILLET_API_KEY="+key, "HOME="+t.TempDir())
 	cmd.Stderr = &errs
-	session, err := sdk.NewClient(&sdk.Implementation{Name: "test", Version: "1"}, nil).Connect(t.Context(), &sdk.CommandTransport{Command: cmd}, nil)
+	c := sdk.NewClient(&sdk.Implementation{Name: "test", Version: "1"}, nil)
+	session, err := c.Connect(t.Context(), &sdk.CommandTransport{Command: cmd}, nil)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, errs.String())
 	}
@@ -47,13 +49,14 @@ func TestTheBinaryServesOverPipes(t *testing.T) {
 		t.Errorf("%v:\n%s", cmd.ProcessState, errs.String())
 	}
 
-	// Whoever is not signed in is told so where programs do not look for messages.
+	// Without a login, the error is on standard error.
 	var out bytes.Buffer
 	errs.Reset()
 	cmd = exec.Command(binary, "mcp")
 	cmd.Env = []string{"HOME=" + t.TempDir()}
 	cmd.Stdout, cmd.Stderr = &out, &errs
-	if err := cmd.Run(); err == nil || cmd.ProcessState.ExitCode() != 3 || out.Len() > 0 || !bytes.Contains(errs.Bytes(), []byte("billet login")) {
+	if err := cmd.Run(); err == nil || cmd.ProcessState.ExitCode() != 3 || out.Len() > 0 ||
+		!bytes.Contains(errs.Bytes(), []byte("billet login")) {
 		t.Errorf("%v %q %q", err, out.String(), errs.String())
 	}
 }

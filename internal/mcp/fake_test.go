@@ -15,11 +15,11 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// fake answers only what the key is, with limits that change and names that no server would take.
+// fake is a server that only returns its key, with changing limits and an invalid name.
 type fake struct {
 	t        *testing.T
 	url      string
-	name     string // as JSON has it
+	name     string // JSON-encoded
 	mu       sync.Mutex
 	spending string
 }
@@ -30,8 +30,14 @@ func newFake(t *testing.T) *fake {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		w.Header().Set("Content-Type", "application/json")
-		_, _ = fmt.Fprintf(w, `{"success":true,"data":{"id":"key_1","name":"%s","account":{"id":"acc_1","name":"a"},"scopes":["deployments:write"],"allowedNetworks":[],
-			"expiresAt":null,"createdAt":"2028-02-29T12:00:00Z","spendingLimits":%s,"spent":null}}`, f.name, f.spending)
+		_, _ = fmt.Fprintf(
+			w,
+			`{"success":true,"data":{"id":"key_1","name":"%s","account":{"id":"acc_1","name":"a"},
+			"scopes":["deployments:write"],"allowedNetworks":[],
+			"expiresAt":null,"createdAt":"2028-02-29T12:00:00Z","spendingLimits":%s,"spent":null}}`,
+			f.name,
+			f.spending,
+		)
 	}))
 	t.Cleanup(s.Close)
 	f.url = s.URL
@@ -50,10 +56,16 @@ func (f *fake) agent() *agent {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	return connected(f.t, mcp.New(mcp.Config{Client: c, Version: "test", Now: time.Now, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}), "pk_live_test")
+	return connected(
+		f.t,
+		mcp.New(
+			mcp.Config{Client: c, Version: "test", Now: time.Now, Log: slog.New(slog.NewTextHandler(io.Discard, nil))},
+		),
+		"pk_live_test",
+	)
 }
 
-// connected is an agent before the server.
+// connected connects an agent to the server.
 func connected(t *testing.T, server *sdk.Server, key string) *agent {
 	t.Helper()
 	here, there := sdk.NewInMemoryTransports()

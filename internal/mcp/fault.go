@@ -9,39 +9,38 @@ import (
 	"github.com/google/jsonschema-go/jsonschema"
 )
 
-// refusal is an error as a client reads it: JSON, of one line.
-type refusal struct {
+// toolError is an error for an MCP client: one line of JSON.
+type toolError struct {
 	Code              string              `json:"code"`
 	Message           string              `json:"message"`
-	WhatToDo          string              `json:"whatToDo,omitempty"`
+	Hint              string              `json:"hint,omitempty"`
 	Fields            []client.FieldError `json:"fields,omitempty"`
 	Details           map[string]any      `json:"details,omitempty"`
 	RequestID         string              `json:"requestId,omitempty"`
 	RetryAfterSeconds int                 `json:"retryAfterSeconds,omitempty"`
 }
 
-// Error is the refusal as JSON.
-func (r *refusal) Error() string {
-	text, err := cleaned(*r)
+// Error returns the error as JSON.
+func (r *toolError) Error() string {
+	text, err := encodeClean(*r)
 	if err != nil {
 		return r.Code
 	}
 	return string(text)
 }
 
-// invalid is a refusal that names every field that is wrong.
-func invalid(fields []client.FieldError) *refusal {
-	r := &refusal{Code: string(client.ErrInvalidRequest), Fields: fields, WhatToDo: cures[client.ErrInvalidRequest]}
+// invalid returns an error that names every invalid field.
+func invalid(fields []client.FieldError) *toolError {
+	r := &toolError{Code: string(client.ErrInvalidRequest), Fields: fields, Hint: hints[client.ErrInvalidRequest]}
 	r.Message = fields[0].Field + ": " + fields[0].Message
 	if n := len(fields); n > 1 {
-		r.Message = fmt.Sprintf("%d fields are wrong. The first: %s", n, r.Message)
+		r.Message = fmt.Sprintf("%d fields are invalid. The first: %s", n, r.Message)
 	}
 	return r
 }
 
-// inTermsOf names the fields that the API refused as the tool's inputs, which are all that its
-// caller can correct.
-func (r *refusal) inTermsOf(a about, schema *jsonschema.Schema) *refusal {
+// inInputTerms renames the API's invalid fields to the tool's inputs, which the caller can correct.
+func (r *toolError) inInputTerms(spec toolSpec, schema *jsonschema.Schema) *toolError {
 	if r.Code != string(client.ErrInvalidRequest) || len(r.Fields) == 0 {
 		return r
 	}
@@ -52,7 +51,7 @@ func (r *refusal) inTermsOf(a about, schema *jsonschema.Schema) *refusal {
 		if at := strings.IndexAny(name, ".["); at >= 0 {
 			root, rest = name[:at], name[at:]
 		}
-		if input, known := a.fields[root]; known && schema.Properties[root] == nil {
+		if input, known := spec.apiFields[root]; known && schema.Properties[root] == nil {
 			root, rest = input, ""
 		}
 		if root+rest != f.Field {
@@ -65,41 +64,55 @@ func (r *refusal) inTermsOf(a about, schema *jsonschema.Schema) *refusal {
 	return r
 }
 
-// cures are what to do about a code of the API, where its message cannot know what tools there are.
-var cures = map[client.Code]string{
-	client.ErrInvalidRequest:        "Correct the named fields and call the tool again.",
-	client.ErrMinimumRuntimeNotMet:  "Call terminate with earliest: true, which plans the end for as soon as it is possible.",
-	client.ErrInsufficientBalance:   "get_wallet shows what there is. Tell the user: only they can pay in. Or choose something cheaper. Then make a new quote.",
-	client.ErrKeyLimitReached:       "whoami shows the key's limits and what of them is used. Choose something cheaper or shorter, or terminate something. Only the user can raise the limit, in the dashboard under Settings → API keys.",
-	client.ErrInsufficientScope:     "This key may not do that. Ask the user for a key with that scope.",
-	client.ErrNotFound:              "Look the id up again with the list tool. Do not guess ids.",
-	client.ErrOfferUnavailable:      "list_offers shows what there is now; then make a new quote.",
-	client.ErrConflict:              "Look at the thing again with its get tool; for a deploy, make a new quote.",
-	client.ErrUnsupportedByProvider: "The provider of this machine cannot do that; its capabilities in get_deployment say what it can.",
+// hints say what to do about an error of the API, whose message does not know the tools.
+var hints = map[client.Code]string{
+	client.ErrInvalidRequest: "Correct the named fields and call the tool again.",
+	client.ErrMinimumRuntimeNotMet: "Call terminate with earliest: true to terminate as soon as the minimum runtime " +
+		"is met.",
+	client.ErrInsufficientBalance: "Call get_wallet to see the balance. Ask the user to add funds, or choose a " +
+		"cheaper offer. " +
+		"Then create a new quote.",
+	client.ErrKeyLimitReached: "Call whoami to see the limits and their use. Choose something cheaper or shorter, or " +
+		"terminate " +
+		"a machine. Only the user can raise a limit, in the dashboard under Settings → API keys.",
+	client.ErrInsufficientScope:     "Ask the user for a key with this scope.",
+	client.ErrNotFound:              "Find the ID with the list tool. Do not guess IDs.",
+	client.ErrOfferUnavailable:      "Call list_offers to find an available offer, then create a new quote.",
+	client.ErrConflict:              "Read the resource again with its get tool. For a deploy, create a new quote.",
+	client.ErrUnsupportedByProvider: "The provider does not support this. See the capabilities in get_deployment.",
 	client.ErrRateLimitExceeded:     "Wait for retryAfterSeconds, then call again.",
-	client.ErrInvalidAPIKey:         "Ask the user to sign in again with 'billet login', or to give another BILLET_API_KEY.",
-	client.ErrExpiredAPIKey:         "Ask the user to sign in again with 'billet login', or to give another BILLET_API_KEY.",
-	client.ErrRevokedAPIKey:         "Ask the user to sign in again with 'billet login', or to give another BILLET_API_KEY.",
-	client.ErrInternal:              "Tell the user the requestId. Calling the same tool again with the same input is safe.",
-	client.ErrServiceUnavailable:    "Try again in a little while. Calling the same tool again with the same input is safe.",
+	client.ErrInvalidAPIKey:         newKeyHint,
+	client.ErrExpiredAPIKey:         newKeyHint,
+	client.ErrRevokedAPIKey:         newKeyHint,
+	client.ErrInternal: "Report the requestId to the user. It is safe to repeat the call with the same " +
+		"input.",
+	client.ErrServiceUnavailable: "Try again shortly. It is safe to repeat the call with the same input.",
 }
 
-// told makes of an error what a client is told.
-func told(err error) *refusal {
-	var own *refusal
+const newKeyHint = "Ask the user to run 'billet login' again, or to set another BILLET_API_KEY."
+
+// toToolError converts an error for the client.
+func toToolError(err error) *toolError {
+	var own *toolError
 	if errors.As(err, &own) {
 		return own
 	}
 	var e *client.Error
 	if !errors.As(err, &e) {
-		return &refusal{Code: "UNREACHABLE", Message: strings.TrimPrefix(err.Error(), "client: "), WhatToDo: "The server did not answer. Calling the same tool again with the same input is safe."}
+		return &toolError{
+			Code: "UNREACHABLE", Message: strings.TrimPrefix(err.Error(), "client: "),
+			Hint: "The server did not respond. It is safe to repeat the call with the same input.",
+		}
 	}
-	r := &refusal{Code: string(e.Code), Message: e.Message, WhatToDo: cures[e.Code], Fields: e.Fields, RequestID: e.RequestID, RetryAfterSeconds: int(e.RetryAfter.Seconds())}
+	r := &toolError{
+		Code: string(e.Code), Message: e.Message, Hint: hints[e.Code], Fields: e.Fields,
+		RequestID: e.RequestID, RetryAfterSeconds: int(e.RetryAfter.Seconds()),
+	}
 	if r.Code == "" {
 		r.Code = "NOT_BILLET"
 	}
 	for name, v := range e.Details {
-		if name != "fields" { // which are there already
+		if name != "fields" { // r.Fields has them
 			if r.Details == nil {
 				r.Details = map[string]any{}
 			}

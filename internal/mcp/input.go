@@ -16,45 +16,48 @@ import (
 	"github.com/google/jsonschema-go/jsonschema"
 )
 
-// decode returns the input of a call, or a refusal that names everything that is wrong with it.
-// Null is the same as leaving a field out, as many clients fill in what they do not use.
-func decode[In any](tool string, schema *jsonschema.Schema, arguments json.RawMessage) (In, *refusal) {
+// decode returns the input of a call, or an error that names every invalid field. Null means that a
+// field is not set, because many clients send null for unused fields.
+func decode[In any](tool string, schema *jsonschema.Schema, arguments json.RawMessage) (In, *toolError) {
 	var in In
-	var given map[string]json.RawMessage
+	var inputs map[string]json.RawMessage
 	if len(arguments) > 0 {
-		if err := json.Unmarshal(arguments, &given); err != nil {
-			return in, invalid([]client.FieldError{{Field: "arguments", Message: "must be an object with the tool's inputs."}})
+		if err := json.Unmarshal(arguments, &inputs); err != nil {
+			return in, invalid(
+				[]client.FieldError{{Field: "arguments", Message: "must be an object with the tool's inputs."}},
+			)
 		}
 	}
 	var wrong []client.FieldError
 	add := func(field, message string) { wrong = append(wrong, client.FieldError{Field: field, Message: message}) }
 	known := slices.Sorted(maps.Keys(schema.Properties))
-	for _, name := range slices.Sorted(maps.Keys(given)) {
+	for _, name := range slices.Sorted(maps.Keys(inputs)) {
 		p := schema.Properties[name]
 		if p == nil {
 			add(clean(name), unknownInput(tool, name, known))
 			continue
 		}
-		if string(given[name]) == "null" {
-			delete(given, name)
+		if string(inputs[name]) == "null" {
+			delete(inputs, name)
 			continue
 		}
-		if message := mismatch(p, given[name]); message != "" {
+		if message := mismatch(p, inputs[name]); message != "" {
 			add(name, message)
 			continue
 		}
-		if p.Format == "date-time" { // which encoding/json reads in other forms, too
+		if p.Format == "date-time" { // encoding/json accepts other forms as well
 			var text string
-			_ = json.Unmarshal(given[name], &text) // it is a string: see mismatch
+			_ = json.Unmarshal(inputs[name], &text) // a string, see mismatch
 			at, is := clock.ParseRFC3339(text)
 			if !is {
 				add(name, unreadable(p))
 				continue
 			}
-			given[name] = json.RawMessage(strconv.Quote(at.Format(time.RFC3339Nano)))
+			inputs[name] = json.RawMessage(strconv.Quote(at.Format(time.RFC3339Nano)))
 		}
-		// What the schema cannot say: a time, an amount with too many decimals, a number too large.
-		one, err := json.Marshal(map[string]json.RawMessage{name: given[name]})
+		// What the schema cannot express: a time, an amount with too many decimals, a number too
+		// large.
+		one, err := json.Marshal(map[string]json.RawMessage{name: inputs[name]})
 		if err == nil {
 			err = json.Unmarshal(one, &in)
 		}
@@ -63,8 +66,8 @@ func decode[In any](tool string, schema *jsonschema.Schema, arguments json.RawMe
 		}
 	}
 	for _, name := range schema.Required {
-		if _, there := given[name]; !there {
-			add(name, "is required: "+wanted(schema.Properties[name])+".")
+		if _, set := inputs[name]; !set {
+			add(name, "is required: "+describe(schema.Properties[name])+".")
 		}
 	}
 	if len(wrong) > 0 {
@@ -73,12 +76,12 @@ func decode[In any](tool string, schema *jsonschema.Schema, arguments json.RawMe
 	return in, nil
 }
 
-// unreadable is the message for a value of the right type that cannot be taken.
+// unreadable is the message for a value of the right type that cannot be used.
 func unreadable(s *jsonschema.Schema) string {
 	if slices.Contains(typesOf(s), "number") {
-		return "must be a number with at most six decimals, and less than a trillion."
+		return "must be a number with at most six decimals, below one trillion."
 	}
-	return "must be " + wanted(s) + "."
+	return "must be " + describe(s) + "."
 }
 
 // unknownInput is the message for a field that the tool does not have.
@@ -87,25 +90,26 @@ func unknownInput(tool, name string, known []string) string {
 		return fmt.Sprintf("is not an input of %s. Did you mean %s?", tool, near)
 	}
 	if len(known) == 0 {
-		return fmt.Sprintf("is not an input of %s, which takes none.", tool)
+		return fmt.Sprintf("is not an input of %s, which has none.", tool)
 	}
-	return fmt.Sprintf("is not an input of %s, which takes %s.", tool, strings.Join(known, ", "))
+	return fmt.Sprintf("is not an input of %s. Inputs: %s.", tool, strings.Join(known, ", "))
 }
 
-// mismatch says how a value differs from the schema of its field, and "" where it does not.
+// mismatch describes how a value differs from the schema of its field, or returns "".
 func mismatch(s *jsonschema.Schema, raw json.RawMessage) string {
 	var v any
 	if err := json.Unmarshal(raw, &v); err != nil {
 		return "is not JSON."
 	}
 	types := typesOf(s)
-	if len(types) > 0 && !slices.Contains(types, typeOf(v)) && !(typeOf(v) == "integer" && slices.Contains(types, "number")) {
-		return "must be " + wanted(s) + "."
+	if len(types) > 0 && !slices.Contains(types, typeOf(v)) &&
+		!(typeOf(v) == "integer" && slices.Contains(types, "number")) {
+		return "must be " + describe(s) + "."
 	}
 	if len(s.Enum) > 0 && !slices.ContainsFunc(s.Enum, func(e any) bool { return reflect.DeepEqual(e, v) }) {
-		message := "must be " + wanted(s) + "."
+		message := "must be " + describe(s) + "."
 		if text, is := v.(string); is {
-			if near := apierr.Nearest(text, wordsOf(s)); near != "" {
+			if near := apierr.Nearest(text, enumOf(s)); near != "" {
 				message += " Did you mean " + near + "?"
 			}
 		}
@@ -125,7 +129,7 @@ func mismatch(s *jsonschema.Schema, raw json.RawMessage) string {
 	return ""
 }
 
-// typesOf returns the types that a schema allows; none is any.
+// typesOf returns the types that a schema allows, or none for any.
 func typesOf(s *jsonschema.Schema) []string {
 	if s.Type != "" {
 		return []string{s.Type}
@@ -133,7 +137,7 @@ func typesOf(s *jsonschema.Schema) []string {
 	return s.Types
 }
 
-// typeOf is the word of JSON schema for a value's type.
+// typeOf returns JSON Schema's name for a value's type.
 func typeOf(v any) string {
 	switch v := v.(type) {
 	case nil:
@@ -154,7 +158,7 @@ func typeOf(v any) string {
 	}
 }
 
-func wordsOf(s *jsonschema.Schema) []string {
+func enumOf(s *jsonschema.Schema) []string {
 	words := make([]string, len(s.Enum))
 	for i, e := range s.Enum {
 		words[i] = fmt.Sprint(e)
@@ -162,16 +166,16 @@ func wordsOf(s *jsonschema.Schema) []string {
 	return words
 }
 
-// wanted says in words what a field takes.
-func wanted(s *jsonschema.Schema) string {
+// describe describes the values of a field.
+func describe(s *jsonschema.Schema) string {
 	if len(s.Enum) > 0 {
-		return "one of " + strings.Join(wordsOf(s), ", ")
+		return "one of " + strings.Join(enumOf(s), ", ")
 	}
 	for _, t := range typesOf(s) {
 		switch t {
 		case "string":
 			if s.Format == "date-time" {
-				return "a time by RFC 3339, such as 2030-01-31T09:00:00Z"
+				return "an RFC 3339 time, such as 2030-01-31T09:00:00Z"
 			}
 			return "a string"
 		case "integer":

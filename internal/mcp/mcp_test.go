@@ -24,14 +24,14 @@ import (
 
 const publicKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGZwpBijBd19lrp1GO7KtPM2MVlY6axv+5hGmH8ABvX8 agent@example"
 
-// agent is a client of the protocol, before a server with one API key.
+// agent is an MCP client, connected to a server with one API key.
 type agent struct {
 	t       *testing.T
 	session *sdk.ClientSession
 	key     string
 }
 
-// start makes an agent with that key. now is what the server takes for the time.
+// start connects an agent with that key. now is the clock of the MCP server.
 func start(t *testing.T, s *servertest.Server, key string, now func() time.Time) *agent {
 	t.Helper()
 	url := "http://127.0.0.1:1"
@@ -42,11 +42,13 @@ func start(t *testing.T, s *servertest.Server, key string, now func() time.Time)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return connected(t, mcp.New(mcp.Config{Client: c, Version: "test", Now: now, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}), key)
+	return connected(t,
+		mcp.New(mcp.Config{Client: c, Version: "test", Now: now, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}),
+		key)
 }
 
-// call calls a tool and returns its answer, or the code of its error.
-func (a *agent) call(tool string, in map[string]any) (answer, refusal map[string]any) {
+// call calls a tool and returns its result or its error.
+func (a *agent) call(tool string, in map[string]any) (result, toolError map[string]any) {
 	a.t.Helper()
 	r, err := a.session.CallTool(a.t.Context(), &sdk.CallToolParams{Name: tool, Arguments: in})
 	if err != nil {
@@ -54,11 +56,11 @@ func (a *agent) call(tool string, in map[string]any) (answer, refusal map[string
 	}
 	text := r.Content[0].(*sdk.TextContent).Text
 	if strings.Contains(text, a.key) {
-		a.t.Errorf("%s tells the API key: %s", tool, text)
+		a.t.Errorf("%s returned the API key: %s", tool, text)
 	}
 	var v map[string]any
 	if err := json.Unmarshal([]byte(text), &v); err != nil {
-		a.t.Fatalf("%s answers what is not JSON: %s", tool, text)
+		a.t.Fatalf("%s returned invalid JSON: %s", tool, text)
 	}
 	if r.IsError {
 		return nil, v
@@ -79,15 +81,21 @@ func (a *agent) refused(code, tool string, in map[string]any) map[string]any {
 	a.t.Helper()
 	v, refused := a.call(tool, in)
 	if refused["code"] != code {
-		a.t.Fatalf("%s: %v, %v, want %s", tool, v, refused, code)
+		a.t.Fatalf("%s: got %v, %v, want the error %s", tool, v, refused, code)
 	}
-	if text, _ := refused["whatToDo"].(string); text == "" {
-		a.t.Errorf("%s: nothing is said of what to do: %v", tool, refused)
+	if text, _ := refused["hint"].(string); text == "" {
+		a.t.Errorf("%s: no hint in %v", tool, refused)
 	}
 	return refused
 }
 
-var wanted = map[string]any{"offerId": "off_abc123", "name": "training", "hours": 2, "operatingSystem": "Ubuntu 22.04", "sshPublicKey": publicKey}
+var wanted = map[string]any{
+	"offerId":         "off_abc123",
+	"name":            "training",
+	"hours":           2,
+	"operatingSystem": "Ubuntu 22.04",
+	"sshPublicKey":    publicKey,
+}
 
 func with(name string, v any) map[string]any {
 	out := map[string]any{}
@@ -98,18 +106,22 @@ func with(name string, v any) map[string]any {
 	return out
 }
 
-// Every tool that reads answers with any key, in the form that it says, and none that spends works with a key that may spend without limit.
-func TestAnyKeyReadsAndAKeyWithoutLimitsSpendsNothing(t *testing.T) {
+// TestUnlimitedKeyOnlyReads checks that reading tools work with any key, and spending tools with
+// none that is unlimited.
+func TestUnlimitedKeyOnlyReads(t *testing.T) {
+	t.Parallel()
 	s := servertest.Start(t, "--sim")
 	account, key := s.Key("5000")
 	a := start(t, s, key, time.Now)
 	id := s.Deploy(key, "theirs", publicKey)
 
 	me := a.ok("whoami", nil)
-	if me["maySpend"] != false || !strings.Contains(me["why"].(string), "billetd key create") || me["key"].(map[string]any)["account"].(map[string]any)["id"] != account {
+	if me["canSpend"] != false || !strings.Contains(me["reason"].(string), "billetd key create") ||
+		me["key"].(map[string]any)["account"].(map[string]any)["id"] != account {
 		t.Errorf("%v", me)
 	}
-	offers := a.ok("list_offers", map[string]any{"search": "b200", "maxHourlyPrice": 1000.5, "sort": "-price", "limit": 5})["items"].([]any)
+	query := map[string]any{"search": "b200", "maxHourlyPrice": 1000.5, "sort": "-price", "limit": 5}
+	offers := a.ok("list_offers", query)["items"].([]any)
 	if len(offers) == 0 || offers[0].(map[string]any)["gpuType"] != "NVIDIA B200" {
 		t.Errorf("%v", offers)
 	}
@@ -123,14 +135,36 @@ func TestAnyKeyReadsAndAKeyWithoutLimitsSpendsNothing(t *testing.T) {
 	if c := a.ok("check_capacity", map[string]any{"count": 2, "gpuType": "NVIDIA B200"}); c["enough"] != true {
 		t.Errorf("%v", c)
 	}
-	if d := a.ok("list_deployments", map[string]any{"status": []string{"pending", "deploying"}, "page": 1}); d["total"] != 1.0 {
+	can := readDeployment(a, s, key, id, price)
+
+	a.refused("KEY_NOT_LIMITED", "quote", wanted)
+	a.refused("KEY_NOT_LIMITED", "deploy", map[string]any{"quoteId": "quo_x"})
+	a.refused("KEY_NOT_LIMITED", "extend",
+		map[string]any{"deploymentId": id, "autoTerminateAt": time.Now().Add(9 * time.Hour).Format(time.RFC3339)})
+	a.refused("KEY_NOT_LIMITED", "power", map[string]any{"deploymentId": id, "action": "reboot"})
+	a.refused("KEY_NOT_LIMITED", "terminate",
+		map[string]any{"deploymentId": id, "confirmToken": can["confirmToken"], "earliest": true})
+	if d := a.ok("list_deployments", nil); d["total"] != 1.0 {
+		t.Errorf("a key without limits created a machine: %v", d)
+	}
+}
+
+// readDeployment calls the tools that read a deployment and its cost, and returns the result of
+// can_terminate.
+func readDeployment(a *agent, s *servertest.Server, key, id string, price float64) map[string]any {
+	t := a.t
+	t.Helper()
+	starting := map[string]any{"status": []string{"pending", "deploying"}, "page": 1}
+	if d := a.ok("list_deployments", starting); d["total"] != 1.0 {
 		t.Errorf("%v", d)
 	}
-	if d := a.ok("get_deployment", map[string]any{"deploymentId": id, "waitSeconds": 1}); d["id"] != id || d["status"] == "running" {
+	if d := a.ok("get_deployment", map[string]any{"deploymentId": id, "waitSeconds": 1}); d["id"] != id ||
+		d["status"] == "running" {
 		t.Errorf("%v", d)
 	}
 	s.Running(key, id)
-	if d := a.ok("get_deployment", map[string]any{"deploymentId": id, "waitSeconds": 50}); d["status"] != "running" || d["sshCommand"] == nil {
+	if d := a.ok("get_deployment", map[string]any{"deploymentId": id, "waitSeconds": 50}); d["status"] != "running" ||
+		d["sshCommand"] == nil {
 		t.Errorf("%v", d)
 	}
 	if e := a.ok("deployment_events", map[string]any{"deploymentId": id}); e["total"].(float64) < 2 {
@@ -142,7 +176,8 @@ func TestAnyKeyReadsAndAKeyWithoutLimitsSpendsNothing(t *testing.T) {
 	if l := a.ok("list_transactions", map[string]any{"deploymentId": id}); l["total"].(float64) < 2 {
 		t.Errorf("%v", l)
 	}
-	if u := a.ok("get_usage", map[string]any{"groupBy": "deployment", "from": time.Now().Add(-48 * time.Hour).Format(time.RFC3339)}); u["total"] != price {
+	from := time.Now().Add(-48 * time.Hour).Format(time.RFC3339)
+	if u := a.ok("get_usage", map[string]any{"groupBy": "deployment", "from": from}); u["total"] != price {
 		t.Errorf("%v", u)
 	}
 	a.ok("list_volumes", nil)
@@ -151,53 +186,63 @@ func TestAnyKeyReadsAndAKeyWithoutLimitsSpendsNothing(t *testing.T) {
 	if can["canTerminate"] != false || can["reason"] == nil {
 		t.Errorf("%v", can)
 	}
+	return can
+}
 
-	a.refused("KEY_NOT_LIMITED", "quote", wanted)
-	a.refused("KEY_NOT_LIMITED", "deploy", map[string]any{"quoteId": "quo_x"})
-	a.refused("KEY_NOT_LIMITED", "extend", map[string]any{"deploymentId": id, "endsAt": time.Now().Add(9 * time.Hour).Format(time.RFC3339)})
-	a.refused("KEY_NOT_LIMITED", "power", map[string]any{"deploymentId": id, "action": "reboot"})
-	a.refused("KEY_NOT_LIMITED", "terminate", map[string]any{"deploymentId": id, "confirmToken": can["confirmToken"], "earliest": true})
-	if d := a.ok("list_deployments", nil); d["total"] != 1.0 {
-		t.Errorf("a key without limits made a machine: %v", d)
-	}
-
-	// What does not bound what is spent is no limit here.
-	for _, limits := range [][]string{{"--max-hourly-price", "1000"}, {"--max-deployments", "1"}, {"--gpu-type", "NVIDIA B200"}, {"--max-deployments", "1", "--gpu-type", "NVIDIA B200"}} {
+// TestSpendingNeedsBoundingLimits checks which limits allow a key to spend.
+func TestSpendingNeedsBoundingLimits(t *testing.T) {
+	t.Parallel()
+	s := servertest.Start(t, "--sim")
+	account, _ := s.Key("5000")
+	for _, limits := range [][]string{
+		{"--max-hourly-price", "1000"}, {"--max-deployments", "1"}, {"--gpu-type", "NVIDIA B200"},
+		{"--max-deployments", "1", "--gpu-type", "NVIDIA B200"},
+	} {
 		start(t, s, s.KeyOf(account, limits...), time.Now).refused("KEY_NOT_LIMITED", "quote", wanted)
 	}
-	start(t, s, s.KeyOf(account, "--max-spend-per-day", "100", "--scopes", "offers:read,deployments:read"), time.Now).refused("INSUFFICIENT_SCOPE", "quote", wanted)
-	for _, limits := range [][]string{{"--max-spend-per-month", "5000"}, {"--max-spend-per-day", "5000"}, {"--max-hourly-price", "1000.5", "--max-deployments", "2"}} {
+	start(t, s, s.KeyOf(account, "--max-spend-per-day", "100", "--scopes", "offers:read,deployments:read"),
+		time.Now).refused("INSUFFICIENT_SCOPE", "quote", wanted)
+	for _, limits := range [][]string{
+		{"--max-spend-per-month", "5000"}, {"--max-spend-per-day", "5000"},
+		{"--max-hourly-price", "1000.5", "--max-deployments", "2"},
+	} {
 		b := start(t, s, s.KeyOf(account, limits...), time.Now)
-		if me := b.ok("whoami", nil); me["maySpend"] != true {
+		if me := b.ok("whoami", nil); me["canSpend"] != true {
 			t.Errorf("%v: %v", limits, me)
 		}
 		b.ok("quote", wanted)
 	}
 }
 
-// From a quote to the end, with a key that has limits.
-func TestAnAgentRentsWithinItsLimits(t *testing.T) {
+// TestLimitedKeySpendsWithinItsLimits goes from a quote to the termination with a limited key.
+func TestLimitedKeySpendsWithinItsLimits(t *testing.T) {
+	t.Parallel()
 	s := servertest.Start(t, "--sim")
 	account, whole := s.Key("5000")
 	price, _ := s.Call(whole, "GET", "/offers/off_abc123", nil).Data["hourlyPrice"].(float64)
-	month := math.Ceil(5 * price) // which is for two machines of two hours
-	key := s.KeyOf(account, "--max-spend-per-month", fmt.Sprint(month), "--max-deployments", "2", "--deploy-limit", "100")
+	month := math.Ceil(5 * price) // enough for two machines for two hours
+	key := s.KeyOf(account, "--max-spend-per-month", fmt.Sprint(month), "--max-deployments", "2", "--deploy-limit",
+		"100")
 	a := start(t, s, key, time.Now)
 
 	q := a.ok("quote", wanted)
-	if price := q["hourlyPrice"].(float64); q["mostItCosts"] != 2*price || q["hold"] != price || q["minimumRuntimeMinutes"] == 0.0 {
+	if price := q["hourlyPrice"].(float64); q["maxCost"] != 2*price || q["hold"] != price ||
+		q["minimumRuntimeMinutes"] == 0.0 {
 		t.Errorf("%v", q)
 	}
-	// Who may log in is shown before it is deployed: an agent may have been told of another's key.
-	if keys, _ := q["sshKeys"].([]any); len(keys) != 1 || !strings.HasPrefix(keys[0].(map[string]any)["fingerprint"].(string), "SHA256:") {
+	// The quote shows the authorized keys, since an agent can be tricked into using another's key.
+	if keys, _ := q["sshKeys"].([]any); len(keys) != 1 ||
+		!strings.HasPrefix(keys[0].(map[string]any)["fingerprint"].(string), "SHA256:") {
 		t.Errorf("%v", q["sshKeys"])
 	}
-	if left := q["left"].(map[string]any); left["thisMonth"] != month || left["deployments"] != 2.0 || left["today"] != nil {
-		t.Errorf("%v", left)
+	if remaining := q["remaining"].(map[string]any); remaining["thisMonth"] != month ||
+		remaining["deployments"] != 2.0 ||
+		remaining["today"] != nil {
+		t.Errorf("%v", remaining)
 	}
 	take := map[string]any{"quoteId": q["quoteId"]}
 
-	// However often and however many at once: one machine.
+	// However often and concurrently deploy is called, it creates one machine.
 	var wg sync.WaitGroup
 	ids := make([]string, 8)
 	for i := range ids {
@@ -211,10 +256,10 @@ func TestAnAgentRentsWithinItsLimits(t *testing.T) {
 	}
 	wg.Wait()
 	if slices.Sort(ids); ids[0] != ids[7] {
-		t.Fatalf("one quote made %v", ids)
+		t.Fatalf("one quote created %v", ids)
 	}
 	again := a.ok("deploy", take)
-	if again["repeated"] != true || again["deployment"].(map[string]any)["autoTerminateAt"] != q["endsAt"] {
+	if again["repeated"] != true || again["deployment"].(map[string]any)["autoTerminateAt"] != q["autoTerminateAt"] {
 		t.Errorf("%v", again)
 	}
 	id := ids[0]
@@ -222,7 +267,7 @@ func TestAnAgentRentsWithinItsLimits(t *testing.T) {
 		t.Fatalf("%v", d)
 	}
 
-	// What this session did not quote is not deployed, whoever quoted it.
+	// Quotes from elsewhere cannot be deployed.
 	other := start(t, s, key, time.Now)
 	other.refused("UNKNOWN_QUOTE", "deploy", take)
 	foreign := s.Call(key, "POST", "/quotes", map[string]any{"offerId": "off_abc123"}).Data["quoteId"]
@@ -230,11 +275,12 @@ func TestAnAgentRentsWithinItsLimits(t *testing.T) {
 	a.refused("INVALID_REQUEST", "deploy", map[string]any{})
 	a.refused("INVALID_REQUEST", "deploy", map[string]any{"offerId": "off_abc123"})
 
-	// The limits hold, and say which one it was.
-	if r := a.refused("KEY_LIMIT_REACHED", "quote", with("hours", 400)); r["details"].(map[string]any)["limit"] != "maxSpendPerMonth" {
-		t.Errorf("%v", r)
+	// The limits hold, and the error names the limit.
+	r := a.refused("KEY_LIMIT_REACHED", "quote", with("hours", 400))
+	if r["details"].(map[string]any)["limit"] != "maxSpendPerMonth" {
+		t.Errorf("got %v, want the limit maxSpendPerMonth", r)
 	}
-	late := a.ok("quote", with("name", "late")) // which fits, as does the next
+	late := a.ok("quote", with("name", "late")) // fits, as does the next
 	a.ok("deploy", map[string]any{"quoteId": a.ok("quote", with("name", "second"))["quoteId"]})
 	a.refused("KEY_LIMIT_REACHED", "deploy", map[string]any{"quoteId": late["quoteId"]})
 	a.refused("NOT_FOUND", "quote", with("offerId", "off_none"))
@@ -244,27 +290,43 @@ func TestAnAgentRentsWithinItsLimits(t *testing.T) {
 	a.refused("INVALID_REQUEST", "get_deployment", map[string]any{"deploymentId": "../key"})
 
 	s.Running(key, id)
-	end, err := time.Parse(time.RFC3339, q["endsAt"].(string))
+	end, err := time.Parse(time.RFC3339, q["autoTerminateAt"].(string))
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.refused("INVALID_REQUEST", "extend", map[string]any{"deploymentId": id, "endsAt": end.Add(-time.Hour).Format(time.RFC3339)})
-	a.refused("KEY_LIMIT_REACHED", "extend", map[string]any{"deploymentId": id, "endsAt": end.Add(100 * time.Hour).Format(time.RFC3339)})
+	a.refused("INVALID_REQUEST", "extend",
+		map[string]any{"deploymentId": id, "autoTerminateAt": end.Add(-time.Hour).Format(time.RFC3339)})
+	a.refused("KEY_LIMIT_REACHED", "extend",
+		map[string]any{"deploymentId": id, "autoTerminateAt": end.Add(100 * time.Hour).Format(time.RFC3339)})
 	a.refused("INVALID_REQUEST", "power", map[string]any{"deploymentId": id, "action": "explode"})
 	if d := a.ok("power", map[string]any{"deploymentId": id, "action": "reboot"}); d["id"] != id {
 		t.Errorf("%v", d)
 	}
+}
 
-	// A machine ends with a token for it only.
+// TestTerminateNeedsToken checks that only a token of the same session and machine terminates a
+// machine.
+func TestTerminateNeedsToken(t *testing.T) {
+	t.Parallel()
+	s := servertest.Start(t, "--sim")
+	account, _ := s.Key("5000")
+	key := s.KeyOf(account, "--max-spend-per-month", "5000", "--deploy-limit", "100")
+	a, other := start(t, s, key, time.Now), start(t, s, key, time.Now)
+	take := map[string]any{"quoteId": a.ok("quote", wanted)["quoteId"]}
+	id := a.ok("deploy", take)["deployment"].(map[string]any)["id"].(string)
+	s.Running(key, id)
 	can := a.ok("can_terminate", map[string]any{"deploymentId": id})
 	confirm := can["confirmToken"]
 	a.refused("CONFIRMATION_REQUIRED", "terminate", map[string]any{"deploymentId": id, "confirmToken": "yes"})
 	a.refused("CONFIRMATION_REQUIRED", "terminate", map[string]any{"deploymentId": id, "confirmToken": ""})
 	a.refused("INVALID_REQUEST", "terminate", map[string]any{"deploymentId": id})
-	a.refused("CONFIRMATION_REQUIRED", "terminate", map[string]any{"deploymentId": s.Deploy(s.KeyOf(account), "another", publicKey), "confirmToken": confirm})
+	a.refused("CONFIRMATION_REQUIRED", "terminate",
+		map[string]any{"deploymentId": s.Deploy(s.KeyOf(account), "another", publicKey), "confirmToken": confirm})
 	other.refused("CONFIRMATION_REQUIRED", "terminate", map[string]any{"deploymentId": id, "confirmToken": confirm})
 	a.refused("MINIMUM_RUNTIME_NOT_MET", "terminate", map[string]any{"deploymentId": id, "confirmToken": confirm})
-	if e := a.ok("terminate", map[string]any{"deploymentId": id, "confirmToken": confirm, "earliest": true}); e["billedUntil"] != nil || e["deployment"].(map[string]any)["status"] != "running" {
+	e := a.ok("terminate", map[string]any{"deploymentId": id, "confirmToken": confirm, "earliest": true})
+	if e["billedUntil"] != nil ||
+		e["deployment"].(map[string]any)["status"] != "running" {
 		t.Errorf("%v", e)
 	}
 	s.Advance("30m")
@@ -273,29 +335,33 @@ func TestAnAgentRentsWithinItsLimits(t *testing.T) {
 		t.Errorf("%v", e)
 	}
 	if d := a.ok("deploy", take)["deployment"].(map[string]any); d["id"] != id || d["status"] != "terminated" {
-		t.Errorf("a quote whose machine has ended made another: %v", d)
+		t.Errorf("a quote whose machine has ended created another: %v", d)
 	}
 }
 
-func TestAConfirmTokenIsGoodForTenMinutes(t *testing.T) {
+func TestConfirmTokenExpires(t *testing.T) {
+	t.Parallel()
 	s := servertest.Start(t, "--sim")
 	account, _ := s.Key("5000")
 	key := s.KeyOf(account, "--max-spend-per-month", "5000")
 	var mu sync.Mutex
 	now := time.Now()
 	a := start(t, s, key, func() time.Time { mu.Lock(); defer mu.Unlock(); return now })
-	id := a.ok("deploy", map[string]any{"quoteId": a.ok("quote", wanted)["quoteId"]})["deployment"].(map[string]any)["id"]
+	quote := a.ok("quote", wanted)
+	id := a.ok("deploy", map[string]any{"quoteId": quote["quoteId"]})["deployment"].(map[string]any)["id"]
 	can := a.ok("can_terminate", map[string]any{"deploymentId": id})
 	mu.Lock()
 	now = now.Add(11 * time.Minute)
 	mu.Unlock()
-	a.refused("CONFIRMATION_REQUIRED", "terminate", map[string]any{"deploymentId": id, "confirmToken": can["confirmToken"], "earliest": true})
+	a.refused("CONFIRMATION_REQUIRED", "terminate",
+		map[string]any{"deploymentId": id, "confirmToken": can["confirmToken"], "earliest": true})
 	can = a.ok("can_terminate", map[string]any{"deploymentId": id})
 	a.ok("terminate", map[string]any{"deploymentId": id, "confirmToken": can["confirmToken"], "earliest": true})
 }
 
-// A limit that is taken away while the session lasts ends the spending.
-func TestTheLimitIsLookedAtEachTime(t *testing.T) {
+// TestLimitIsCheckedAtEachCall checks that removing the limit during a session ends the spending.
+func TestLimitIsCheckedAtEachCall(t *testing.T) {
+	t.Parallel()
 	f := newFake(t)
 	f.set(`{"maxHourlyPrice":null,"maxSpendPerDay":50,"maxSpendPerMonth":null,"maxDeployments":null,"gpuTypes":[]}`)
 	a := f.agent()
@@ -304,7 +370,8 @@ func TestTheLimitIsLookedAtEachTime(t *testing.T) {
 	a.refused("KEY_NOT_LIMITED", "deploy", map[string]any{"quoteId": "quo_1"})
 }
 
-func TestNoTextOfOthersHidesAnything(t *testing.T) {
+func TestResultsHaveNoInvisibleCharacters(t *testing.T) {
+	t.Parallel()
 	f := newFake(t)
 	f.name = `a\u001b[31m\u202eevil\u200b\ue000\nb\u034f\u115f\u3164\ufe01\udb40\udd21\u180b\u2065`
 	f.set(`null`)
@@ -313,15 +380,17 @@ func TestNoTextOfOthersHidesAnything(t *testing.T) {
 	}
 }
 
-func TestAServerThatIsNotThereIsATelling(t *testing.T) {
+func TestUnreachableServer(t *testing.T) {
+	t.Parallel()
 	a := start(t, nil, "pk_live_test", time.Now)
 	a.refused("UNREACHABLE", "get_wallet", nil)
 }
 
-var row = regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\| ([a-z, ]+) \\|")
+var row = regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\| ([a-z, -]+) \\|")
 
-// The table of the docs has the tools that the server lists, with what they do.
-func TestTheDocsHaveEveryTool(t *testing.T) {
+// TestDocsListEveryTool checks the table of docs/mcp.md against the tools and their annotations.
+func TestDocsListEveryTool(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "mcp.md"))
 	if err != nil {
 		t.Fatal(err)
@@ -337,17 +406,21 @@ func TestTheDocsHaveEveryTool(t *testing.T) {
 	size := 0
 	for _, tool := range list.Tools {
 		words := []string{}
-		for word, is := range map[string]bool{"reads": tool.Annotations.ReadOnlyHint, "destroys": *tool.Annotations.DestructiveHint, "may be repeated": tool.Annotations.IdempotentHint && !tool.Annotations.ReadOnlyHint} {
+		for word, is := range map[string]bool{
+			"read-only": tool.Annotations.ReadOnlyHint, "destructive": *tool.Annotations.DestructiveHint,
+			"idempotent": tool.Annotations.IdempotentHint && !tool.Annotations.ReadOnlyHint,
+		} {
 			if is {
 				words = append(words, word)
 			}
 		}
 		if slices.Sort(words); len(words) == 0 {
-			words = []string{"makes"}
+			words = []string{"creates"}
 		}
 		offered = append(offered, tool.Name+": "+strings.Join(words, ", "))
-		if len(tool.Description) < 30 || len(tool.Description) > 350 || tool.InputSchema == nil || tool.OutputSchema == nil {
-			t.Errorf("%s is badly described", tool.Name)
+		if len(tool.Description) < 30 || len(tool.Description) > 350 || tool.InputSchema == nil ||
+			tool.OutputSchema == nil {
+			t.Errorf("%s: the description or schema is missing or too long", tool.Name)
 		}
 		b, _ := json.Marshal(tool)
 		size += len(b)
@@ -355,7 +428,7 @@ func TestTheDocsHaveEveryTool(t *testing.T) {
 	slices.Sort(docs)
 	slices.Sort(offered)
 	if len(offered) < 15 || !slices.Equal(docs, offered) {
-		t.Errorf("the docs have\n%s\nthe server\n%s", strings.Join(docs, "\n"), strings.Join(offered, "\n"))
+		t.Errorf("docs/mcp.md has\n%s\nthe server has\n%s", strings.Join(docs, "\n"), strings.Join(offered, "\n"))
 	}
 	t.Logf("%d tools, %d bytes", len(list.Tools), size)
 }

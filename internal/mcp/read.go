@@ -10,33 +10,36 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// paging is which page of a list is wanted.
+// paging selects a page of a list.
 type paging struct {
-	Page   int    `json:"page,omitempty" jsonschema:"which page, from 1; the first if left out"`
-	Limit  int    `json:"limit,omitempty" jsonschema:"entries on a page, 1 to 100; 20 if left out"`
-	Cursor string `json:"cursor,omitempty" jsonschema:"nextCursor of the page before, in place of page, with the same filters"`
+	Page   int    `json:"page,omitempty" jsonschema:"page number, from 1; default: 1"`
+	Limit  int    `json:"limit,omitempty" jsonschema:"entries per page, 1 to 100; default: 20"`
+	Cursor string `json:"cursor,omitempty" jsonschema:"nextCursor of the previous page, instead of page, with the same filters"`
 }
 
 func (p paging) of() client.Paging {
 	return client.Paging{Page: p.Page, Limit: p.Limit, Cursor: p.Cursor}
 }
 
-// listed is a page of a list.
+// listed is one page of a list.
 type listed[T any] struct {
 	Items        []T     `json:"items"`
 	Page         int     `json:"page"`
 	TotalPages   int     `json:"totalPages"`
 	Total        int     `json:"total"`
-	TotalIsExact bool    `json:"totalIsExact" jsonschema:"false where there may be more entries than total"`
-	NextCursor   *string `json:"nextCursor" jsonschema:"for the next page; null on the last"`
+	TotalIsExact bool    `json:"totalIsExact" jsonschema:"false if there can be more entries than total"`
+	NextCursor   *string `json:"nextCursor" jsonschema:"cursor of the next page; null on the last"`
 }
 
-// page makes of a page of the API what is shown of it.
+// page converts a page of the API.
 func page[T, U any](p *client.Page[T], err error, show func(T) U) (*listed[U], error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &listed[U]{Items: make([]U, len(p.Items)), Page: p.Page, TotalPages: p.TotalPages, Total: p.Total, TotalIsExact: p.TotalIsExact, NextCursor: p.NextCursor}
+	out := &listed[U]{
+		Items: make([]U, len(p.Items)), Page: p.Page, TotalPages: p.TotalPages,
+		Total: p.Total, TotalIsExact: p.TotalIsExact, NextCursor: p.NextCursor,
+	}
 	for i, item := range p.Items {
 		out.Items[i] = show(item)
 	}
@@ -45,27 +48,30 @@ func page[T, U any](p *client.Page[T], err error, show func(T) U) (*listed[U], e
 
 func same[T any](v T) T { return v }
 
-// offer is what a list shows of an offer.
+// offer summarizes an offer.
 type offer struct {
-	ID                    string              `json:"id"`
+	OfferID               string              `json:"offerId" jsonschema:"for get_offer, price_history and quote"`
 	GPUType               string              `json:"gpuType"`
 	GPUCount              int                 `json:"gpuCount"`
-	GPUMemoryGB           int                 `json:"gpuMemoryGb" jsonschema:"of one GPU"`
+	GPUMemoryGB           int                 `json:"gpuMemoryGb" jsonschema:"per GPU"`
 	HourlyPrice           client.Money        `json:"hourlyPrice" jsonschema:"US dollars for the whole machine"`
 	HourlyPricePerGPU     client.Money        `json:"hourlyPricePerGpu"`
 	Available             bool                `json:"available"`
-	Stock                 *int                `json:"stock" jsonschema:"null where the provider does not say"`
+	Stock                 *int                `json:"stock" jsonschema:"null if the provider does not report it"`
 	InstanceType          client.InstanceType `json:"instanceType"`
 	Provider              string              `json:"provider"`
 	Region                string              `json:"region"`
 	MinimumRuntimeMinutes int                 `json:"minimumRuntimeMinutes"`
 }
 
-func offerShown(o client.Offer) offer {
-	return offer{o.ID, o.GPUType, o.GPUCount, o.GPUMemoryGB, o.HourlyPrice, o.HourlyPricePerGPU, o.Available, o.Stock, o.InstanceType, o.Provider, o.Region, o.MinimumRuntimeMinutes}
+func offerSummary(o client.Offer) offer {
+	return offer{
+		o.ID, o.GPUType, o.GPUCount, o.GPUMemoryGB, o.HourlyPrice, o.HourlyPricePerGPU,
+		o.Available, o.Stock, o.InstanceType, o.Provider, o.Region, o.MinimumRuntimeMinutes,
+	}
 }
 
-// machine is what a list shows of a deployment.
+// machine summarizes a deployment.
 type machine struct {
 	ID              string                  `json:"id"`
 	Name            string                  `json:"name"`
@@ -75,67 +81,69 @@ type machine struct {
 	GPUCount        int                     `json:"gpuCount"`
 	Provider        string                  `json:"provider"`
 	Region          string                  `json:"region"`
-	SSHCommand      *string                 `json:"sshCommand" jsonschema:"null until SSH answers"`
+	SSHCommand      *string                 `json:"sshCommand" jsonschema:"null until SSH is reachable"`
 	HourlyPrice     client.Money            `json:"hourlyPrice"`
 	CostToDate      client.Money            `json:"costToDate"`
 	CreatedAt       time.Time               `json:"createdAt"`
-	AutoTerminateAt *time.Time              `json:"autoTerminateAt" jsonschema:"when it ends by itself; null for never"`
+	AutoTerminateAt *time.Time              `json:"autoTerminateAt" jsonschema:"null if it does not auto-terminate"`
 }
 
-func machineShown(d client.Deployment) machine {
-	return machine{d.ID, d.Name, d.Status, d.StatusReason, d.GPUType, d.GPUCount, d.Provider, d.Region, d.SSHCommand, d.HourlyPrice, d.CostToDate, d.CreatedAt, d.AutoTerminateAt}
+func machineSummary(d client.Deployment) machine {
+	return machine{
+		d.ID, d.Name, d.Status, d.StatusReason, d.GPUType, d.GPUCount, d.Provider, d.Region,
+		d.SSHCommand, d.HourlyPrice, d.CostToDate, d.CreatedAt, d.AutoTerminateAt,
+	}
 }
 
-// happened is an event of a deployment.
-type happened struct {
+// deploymentEvent is an event of a deployment.
+type deploymentEvent struct {
 	ID        string          `json:"id"`
 	Type      string          `json:"type"`
 	Data      json.RawMessage `json:"data"`
 	CreatedAt time.Time       `json:"createdAt"`
 }
 
-type nothing struct{}
+type noInput struct{}
 
-type findOffers struct {
-	Search         string        `json:"search,omitempty" jsonschema:"words that must all occur in GPU type, provider, region or interconnect, such as: b200 dallas"`
-	GPUCount       int           `json:"gpuCount,omitempty" jsonschema:"exactly so many GPUs"`
-	MinGPUCount    int           `json:"minGpuCount,omitempty" jsonschema:"at least so many GPUs"`
-	MaxHourlyPrice *client.Money `json:"maxHourlyPrice,omitempty" jsonschema:"US dollars an hour for the whole machine at most"`
+type listOffersInput struct {
+	Search         string        `json:"search,omitempty" jsonschema:"words that must each occur in the GPU type, provider, region or interconnect, such as: b200 dallas"`
+	GPUCount       int           `json:"gpuCount,omitempty" jsonschema:"exact number of GPUs"`
+	MinGPUCount    int           `json:"minGpuCount,omitempty" jsonschema:"minimum number of GPUs"`
+	MaxHourlyPrice *client.Money `json:"maxHourlyPrice,omitempty" jsonschema:"maximum price per machine and hour, in US dollars"`
 	Provider       string        `json:"provider,omitempty" jsonschema:"slug of the provider"`
 	Region         string        `json:"region,omitempty" jsonschema:"slug of the region"`
 	InstanceType   string        `json:"instanceType,omitempty"`
-	SoldOut        bool          `json:"soldOut,omitempty" jsonschema:"also what cannot be had now"`
-	Sort           string        `json:"sort,omitempty" jsonschema:"price if left out; a leading hyphen is downwards"`
+	SoldOut        bool          `json:"soldOut,omitempty" jsonschema:"include sold-out offers"`
+	Sort           string        `json:"sort,omitempty" jsonschema:"default: price; prefix - for descending"`
 	paging
 }
 
-type ofOffer struct {
+type offerInput struct {
 	OfferID string `json:"offerId" jsonschema:"off_…, from list_offers"`
 }
 
-type history struct {
-	ofOffer
-	Days int `json:"days,omitempty" jsonschema:"how many days back, up to 90; 7 if left out"`
+type historyInput struct {
+	offerInput
+	Days int `json:"days,omitempty" jsonschema:"number of days, up to 90; default: 7"`
 }
 
-type capacityWanted struct {
-	Count          int           `json:"count,omitempty" jsonschema:"how many machines; 1 if left out"`
-	GPUType        string        `json:"gpuType,omitempty" jsonschema:"the whole name, such as NVIDIA B200"`
-	GPUCount       int           `json:"gpuCount,omitempty" jsonschema:"GPUs in each machine"`
+type capacityInput struct {
+	Count          int           `json:"count,omitempty" jsonschema:"number of machines; default: 1"`
+	GPUType        string        `json:"gpuType,omitempty" jsonschema:"full name, such as NVIDIA B200"`
+	GPUCount       int           `json:"gpuCount,omitempty" jsonschema:"GPUs per machine"`
 	Provider       string        `json:"provider,omitempty" jsonschema:"slug of the provider"`
-	Regions        []string      `json:"regions,omitempty" jsonschema:"slugs of regions, any of which will do"`
-	MaxHourlyPrice *client.Money `json:"maxHourlyPrice,omitempty" jsonschema:"US dollars an hour for each machine at most"`
+	Regions        []string      `json:"regions,omitempty" jsonschema:"slugs of acceptable regions"`
+	MaxHourlyPrice *client.Money `json:"maxHourlyPrice,omitempty" jsonschema:"maximum price per machine and hour, in US dollars"`
 }
 
-// capacity is whether so many machines can be had.
+// capacity is the result of check_capacity.
 type capacity struct {
-	Enough           bool         `json:"enough"`
-	Found            int          `json:"found"`
-	Certain          bool         `json:"certain" jsonschema:"false where a provider does not say how many it has"`
-	TotalHourlyPrice client.Money `json:"totalHourlyPrice"`
-	Offers           []share      `json:"offers"`
-	// Shortfalls say why there are not enough.
-	Shortfalls []client.Shortfall `json:"shortfalls" jsonschema:"what each region lacks, where there are not enough"`
+	Enough           bool               `json:"enough"`
+	Found            int                `json:"found"`
+	Certain          bool               `json:"certain" jsonschema:"false if a provider does not report its stock"`
+	TotalHourlyPrice client.Money       `json:"totalHourlyPrice"`
+	Offers           []share            `json:"offers"`
+	Shortfalls       []client.Shortfall `json:"shortfalls" jsonschema:"what each region lacks, if capacity is insufficient"`
 }
 
 type share struct {
@@ -143,156 +151,244 @@ type share struct {
 	Count int   `json:"count"`
 }
 
-type findDeployments struct {
-	Status []string `json:"status,omitempty" jsonschema:"only these; all if left out, also those that have ended"`
-	Search string   `json:"search,omitempty" jsonschema:"a part of the name"`
+type listDeploymentsInput struct {
+	Status []string `json:"status,omitempty" jsonschema:"only these statuses; default: all, including ended deployments"`
+	Search string   `json:"search,omitempty" jsonschema:"part of the name"`
 	Tag    string   `json:"tag,omitempty"`
 	paging
 }
 
-type ofDeployment struct {
+type deploymentInput struct {
 	DeploymentID string `json:"deploymentId" jsonschema:"dep_…, from list_deployments or deploy"`
 }
 
-type watched struct {
-	ofDeployment
-	WaitSeconds int `json:"waitSeconds,omitempty" jsonschema:"wait up to so many seconds, at most 50, until it is running or has ended; at once if left out"`
+type getDeploymentInput struct {
+	deploymentInput
+	WaitSeconds int `json:"waitSeconds,omitempty" jsonschema:"wait up to this many seconds, at most 50, until it is running or has ended; default: 0"`
 }
 
-type eventsOf struct {
-	ofDeployment
+type eventsInput struct {
+	deploymentInput
 	paging
 }
 
 type interval struct {
-	From time.Time `json:"from,omitzero" jsonschema:"beginning, RFC 3339"`
-	To   time.Time `json:"to,omitzero" jsonschema:"end, RFC 3339; now if left out"`
+	From time.Time `json:"from,omitzero" jsonschema:"start, RFC 3339"`
+	To   time.Time `json:"to,omitzero" jsonschema:"end, RFC 3339; default: now"`
 }
 
-type findTransactions struct {
+type listTransactionsInput struct {
 	interval
-	DeploymentID string `json:"deploymentId,omitempty" jsonschema:"only of this deployment"`
+	DeploymentID string `json:"deploymentId,omitempty" jsonschema:"only transactions of this deployment"`
 	paging
 }
 
-type usageWanted struct {
+type usageInput struct {
 	interval
-	GroupBy string `json:"groupBy,omitempty" jsonschema:"day if left out"`
+	GroupBy string `json:"groupBy,omitempty" jsonschema:"default: day"`
 }
 
-// self is the key with what it may do here.
-type self struct {
+// whoamiResult describes the API key.
+type whoamiResult struct {
 	Key      client.Key `json:"key"`
-	MaySpend bool       `json:"maySpend" jsonschema:"whether the tools that spend work with this key"`
-	Why      string     `json:"why,omitempty" jsonschema:"why they do not, and what to do"`
+	CanSpend bool       `json:"canSpend" jsonschema:"whether the tools that spend work with this key"`
+	Reason   string     `json:"reason,omitempty" jsonschema:"why they do not work, and what to do"`
 }
 
-// longestWait is how long get_deployment waits at most, in seconds: less than patience.
-const longestWait = 50
+// maxWait is how long get_deployment waits at most, in seconds: less than toolTimeout.
+const maxWait = 50
 
+// addReading adds the tools that change nothing.
 func (s *session) addReading(server *sdk.Server) {
-	c := s.Client
-	statuses := []string{"pending", "deploying", "running", "stopped", "terminating", "terminated", "failed", "interrupted"}
-	instanceTypes := []string{"BARE_METAL", "VM", "SPOT", "CLUSTER", "DEDICATED"} // the last is VM, by another name
+	addTool(server, toolSpec{
+		name: "whoami", title: "Show the API key",
+		text: "Show the API key in use: account, scopes, spending limits, how much of them is used, and whether the " +
+			"tools that spend work with it. Call it first, and after KEY_LIMIT_REACHED.",
+	}, s.whoami)
+	s.addOfferTools(server)
+	s.addDeploymentTools(server)
+	s.addAccountTools(server)
+}
 
-	add(server, about{name: "whoami", title: "Who am I", text: "The API key in use: its account, scopes, spending limits, what of them is used, and whether tools that spend work with it. Call it first, and after KEY_LIMIT_REACHED."},
-		func(ctx context.Context, _ nothing) (*self, error) {
-			k, err := c.Key.Get(ctx)
-			if err != nil {
-				return nil, err
-			}
-			out := &self{Key: *k, MaySpend: true}
-			if r := refuse(k); r != nil {
-				out.MaySpend, out.Why = false, r.Message+" "+r.WhatToDo
-			}
-			return out, nil
-		})
-	add(server, about{
-		name: "list_offers", title: "List offers", text: "GPU machines that can be rented now, cheapest first, with live price and stock. Use it to choose an offerId.",
-		words: map[string][]string{"instanceType": instanceTypes, "sort": {"price", "-price", "pricePerGpu", "-pricePerGpu", "gpuCount", "-gpuCount", "gpuMemoryGb", "-gpuMemoryGb"}},
-	}, func(ctx context.Context, in findOffers) (*listed[offer], error) {
-		q := client.OfferQuery{
-			Paging: in.of(), Search: in.Search, GPUCount: in.GPUCount, MinGPUCount: in.MinGPUCount, MaxHourlyPrice: in.MaxHourlyPrice,
-			Provider: in.Provider, Region: in.Region, InstanceType: client.InstanceType(in.InstanceType), Sort: in.Sort,
-		}
-		if !in.SoldOut {
-			q.Available = new(true)
-		}
-		p, err := c.Offers.List(ctx, q)
-		return page(p, err, offerShown)
+func (s *session) whoami(ctx context.Context, _ noInput) (*whoamiResult, error) {
+	k, err := s.Client.Key.Get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := &whoamiResult{Key: *k, CanSpend: true}
+	if r := checkLimits(k); r != nil {
+		out.CanSpend, out.Reason = false, r.Message+" "+r.Hint
+	}
+	return out, nil
+}
+
+func (s *session) addOfferTools(server *sdk.Server) {
+	addTool(server, toolSpec{
+		name: "list_offers", title: "List offers",
+		text: "List GPU machines that can be deployed now, cheapest first, with live price and stock. " +
+			"Use it to choose an offerId.",
+		enums: map[string][]string{
+			"instanceType": append(texts(client.InstanceTypes()), "DEDICATED"), // an alias of VM
+			"sort": {
+				"price", "-price", "pricePerGpu", "-pricePerGpu",
+				"gpuCount", "-gpuCount", "gpuMemoryGb", "-gpuMemoryGb",
+			},
+		},
+	}, s.listOffers)
+	addTool(server, toolSpec{
+		name: "get_offer", title: "Get an offer",
+		text: "Get an offer: processor, memory, storage, operating systems, minimum runtime, the provider's " +
+			"capabilities, " +
+			"and the launch success rate. Use it before a quote.",
+	}, func(ctx context.Context, in offerInput) (*client.Offer, error) {
+		return s.Client.Offers.Get(ctx, in.OfferID)
 	})
-	add(server, about{name: "get_offer", title: "Get an offer", text: "Everything about one offer: processor, memory, storage, operating systems, minimum runtime, what its provider can do, and how reliably it starts. Use it before a quote."},
-		func(ctx context.Context, in ofOffer) (*client.Offer, error) { return c.Offers.Get(ctx, in.OfferID) })
-	add(server, about{name: "price_history", title: "Price history", text: "What an offer has cost, and when it could be had, in the last days. Use it to judge whether now is a good time."},
-		func(ctx context.Context, in history) (*client.PriceHistory, error) {
-			if in.Days <= 0 {
-				in.Days = 7
-			}
-			return c.Offers.PriceHistory(ctx, in.OfferID, client.PriceHistoryQuery{From: s.Now().AddDate(0, 0, -min(in.Days, 90))})
+	addTool(server, toolSpec{
+		name: "price_history", title: "Get a price history",
+		text: "Get an offer's price and availability over the last days. Use it to judge whether now is a good time.",
+	}, s.priceHistory)
+	addTool(server, toolSpec{
+		name: "check_capacity", title: "Check capacity",
+		text: "Check whether several machines are available now, and get their total price. Nothing is reserved.",
+	}, s.checkCapacity)
+}
+
+func (s *session) listOffers(ctx context.Context, in listOffersInput) (*listed[offer], error) {
+	q := client.OfferQuery{
+		Paging: in.of(), Search: in.Search, GPUCount: in.GPUCount, MinGPUCount: in.MinGPUCount,
+		MaxHourlyPrice: in.MaxHourlyPrice, Provider: in.Provider, Region: in.Region,
+		InstanceType: client.InstanceType(in.InstanceType), Sort: in.Sort,
+	}
+	if !in.SoldOut {
+		q.Available = new(true)
+	}
+	p, err := s.Client.Offers.List(ctx, q)
+	return page(p, err, offerSummary)
+}
+
+func (s *session) priceHistory(ctx context.Context, in historyInput) (*client.PriceHistory, error) {
+	if in.Days <= 0 {
+		in.Days = 7
+	}
+	from := s.Now().AddDate(0, 0, -min(in.Days, 90))
+	return s.Client.Offers.PriceHistory(ctx, in.OfferID, client.PriceHistoryQuery{From: from})
+}
+
+func (s *session) checkCapacity(ctx context.Context, in capacityInput) (*capacity, error) {
+	got, err := s.Client.Offers.Check(ctx, client.CheckOffers{
+		Count: in.Count, GPUType: in.GPUType, GPUCount: in.GPUCount,
+		Provider: in.Provider, Regions: in.Regions, MaxHourlyPrice: in.MaxHourlyPrice,
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := &capacity{
+		Enough: got.Enough, Found: got.Found, Certain: got.Certain, TotalHourlyPrice: got.TotalHourlyPrice,
+		Offers: make([]share, len(got.Offers)), Shortfalls: append([]client.Shortfall{}, got.Shortfalls...),
+	}
+	for i, o := range got.Offers {
+		out.Offers[i] = share{offerSummary(o.Offer), o.Count}
+	}
+	return out, nil
+}
+
+func (s *session) addDeploymentTools(server *sdk.Server) {
+	addTool(server, toolSpec{
+		name: "list_deployments", title: "List deployments",
+		text:  "List the account's machines, newest first, with status, total cost and auto-terminate time.",
+		enums: map[string][]string{"status": texts(client.DeploymentStatuses())},
+	}, s.listDeployments)
+	addTool(server, toolSpec{
+		name: "get_deployment", title: "Get a deployment",
+		text: "Get a machine: status and reason, progress, SSH command and host keys, cost, auto-terminate time. " +
+			"With waitSeconds it waits until the machine runs; use that instead of calling it repeatedly.",
+	}, s.getDeployment)
+	addTool(server, toolSpec{
+		name: "deployment_events", title: "List events of a deployment",
+		text: "List the events of a machine, oldest first. Use it to find out why something failed.",
+	}, func(ctx context.Context, in eventsInput) (*listed[deploymentEvent], error) {
+		p, err := s.Client.Deployments.Events(ctx, in.DeploymentID, in.of())
+		return page(p, err, func(e client.Event) deploymentEvent {
+			return deploymentEvent{e.ID, e.Type, e.Data, e.CreatedAt}
 		})
-	add(server, about{name: "check_capacity", title: "Check capacity", text: "Whether several machines of a kind can be had now, and what they would cost together. Nothing is kept back."},
-		func(ctx context.Context, in capacityWanted) (*capacity, error) {
-			got, err := c.Offers.Check(ctx, client.CheckOffers{Count: in.Count, GPUType: in.GPUType, GPUCount: in.GPUCount, Provider: in.Provider, Regions: in.Regions, MaxHourlyPrice: in.MaxHourlyPrice})
-			if err != nil {
-				return nil, err
-			}
-			out := &capacity{Enough: got.Enough, Found: got.Found, Certain: got.Certain, TotalHourlyPrice: got.TotalHourlyPrice, Offers: make([]share, len(got.Offers)), Shortfalls: append([]client.Shortfall{}, got.Shortfalls...)}
-			for i, o := range got.Offers {
-				out.Offers[i] = share{offerShown(o.Offer), o.Count}
-			}
-			return out, nil
+	})
+	addTool(server, toolSpec{
+		name: "can_terminate", title: "Preview termination",
+		text: "Preview the termination of a machine: the refund, or why it is too early. terminate needs the " +
+			"confirmToken " +
+			"that it returns. Terminating deletes everything on the machine's local disks.",
+	}, s.canTerminate)
+}
+
+func (s *session) listDeployments(ctx context.Context, in listDeploymentsInput) (*listed[machine], error) {
+	q := client.DeploymentQuery{Paging: in.of(), Search: in.Search, Tag: in.Tag}
+	for _, status := range in.Status {
+		q.Statuses = append(q.Statuses, client.DeploymentStatus(status))
+	}
+	p, err := s.Client.Deployments.List(ctx, q)
+	return page(p, err, machineSummary)
+}
+
+func (s *session) getDeployment(ctx context.Context, in getDeploymentInput) (*client.Deployment, error) {
+	if in.WaitSeconds <= 0 {
+		return s.Client.Deployments.Get(ctx, in.DeploymentID)
+	}
+	limited, cancel := context.WithTimeout(ctx, time.Duration(min(in.WaitSeconds, maxWait))*time.Second)
+	defer cancel()
+	d, err := s.Client.Deployments.WaitForRunning(limited, in.DeploymentID, nil)
+	if gone := (*client.DeploymentEndedError)(nil); errors.As(err, &gone) {
+		return gone.Deployment, nil
+	}
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		return s.Client.Deployments.Get(ctx, in.DeploymentID)
+	}
+	return d, err
+}
+
+func (s *session) addAccountTools(server *sdk.Server) {
+	addTool(server, toolSpec{
+		name: "get_wallet", title: "Get the wallet",
+		text: "Get the balance, the holds, the active resources with their hourly spend, and the runway.",
+	}, func(ctx context.Context, _ noInput) (*client.Wallet, error) { return s.Client.Wallet.Get(ctx) })
+	addTool(server, toolSpec{
+		name: "list_transactions", title: "List transactions",
+		text: "List transactions, newest first: holds, charges, refunds and credits. Use it to explain a cost.",
+	}, func(ctx context.Context, in listTransactionsInput) (*listed[client.Transaction], error) {
+		p, err := s.Client.Wallet.Transactions(ctx, client.TransactionQuery{
+			Paging: in.of(), From: in.From, To: in.To, DeploymentID: in.DeploymentID,
 		})
-	add(server, about{name: "list_deployments", title: "List deployments", text: "The account's machines, newest first, with status, cost so far and planned end.", words: map[string][]string{"status": statuses}},
-		func(ctx context.Context, in findDeployments) (*listed[machine], error) {
-			q := client.DeploymentQuery{Paging: in.of(), Search: in.Search, Tag: in.Tag}
-			for _, status := range in.Status {
-				q.Statuses = append(q.Statuses, client.DeploymentStatus(status))
-			}
-			p, err := c.Deployments.List(ctx, q)
-			return page(p, err, machineShown)
-		})
-	add(server, about{name: "get_deployment", title: "Get a deployment", text: "Everything about one machine: status and its reason, progress, the SSH command and host keys, cost, planned end. With waitSeconds it waits until the machine runs, instead of asking again and again."},
-		func(ctx context.Context, in watched) (*client.Deployment, error) {
-			if in.WaitSeconds <= 0 {
-				return c.Deployments.Get(ctx, in.DeploymentID)
-			}
-			limited, cancel := context.WithTimeout(ctx, time.Duration(min(in.WaitSeconds, longestWait))*time.Second)
-			defer cancel()
-			d, err := c.Deployments.WaitForRunning(limited, in.DeploymentID, nil)
-			if gone := (*client.DeploymentEndedError)(nil); errors.As(err, &gone) {
-				return gone.Deployment, nil
-			}
-			if err != nil && limited.Err() != nil && ctx.Err() == nil {
-				return c.Deployments.Get(ctx, in.DeploymentID)
-			}
-			return d, err
-		})
-	add(server, about{name: "deployment_events", title: "Events of a deployment", text: "What happened to a machine, oldest first. Use it to find out why something failed."},
-		func(ctx context.Context, in eventsOf) (*listed[happened], error) {
-			p, err := c.Deployments.Events(ctx, in.DeploymentID, in.of())
-			return page(p, err, func(e client.Event) happened { return happened{e.ID, e.Type, e.Data, e.CreatedAt} })
-		})
-	add(server, about{name: "can_terminate", title: "Can it be terminated", text: "What ending a machine now would bring back, or why it is too early. Its confirmToken is what terminate needs. Everything on the machine's own disks is lost by a terminate."},
-		s.canTerminate)
-	add(server, about{name: "get_wallet", title: "Get the wallet", text: "What money there is, what is set aside, what runs now and what it costs in an hour, and how long the money lasts."},
-		func(ctx context.Context, _ nothing) (*client.Wallet, error) { return c.Wallet.Get(ctx) })
-	add(server, about{name: "list_transactions", title: "List transactions", text: "The statement, newest first: holds, charges, refunds and credits. Use it to explain a cost."},
-		func(ctx context.Context, in findTransactions) (*listed[client.Transaction], error) {
-			p, err := c.Wallet.Transactions(ctx, client.TransactionQuery{Paging: in.of(), From: in.From, To: in.To, DeploymentID: in.DeploymentID})
-			return page(p, err, same)
-		})
-	add(server, about{name: "get_usage", title: "Get usage", text: "What was spent, summed up by day, deployment, GPU type or provider; the last 30 days if no interval is given.", words: map[string][]string{"groupBy": {"day", "deployment", "gpuType", "provider"}}},
-		func(ctx context.Context, in usageWanted) (*client.Usage, error) {
-			return c.Wallet.Usage(ctx, client.UsageQuery{From: in.From, To: in.To, GroupBy: client.UsageGroup(in.GroupBy)})
-		})
-	add(server, about{name: "list_volumes", title: "List volumes", text: "Storage that outlives machines, with size, price and where it is attached. A deploy can attach what is of the offer's provider and region."},
-		func(ctx context.Context, in paging) (*listed[client.Volume], error) {
-			p, err := c.Volumes.List(ctx, client.VolumeQuery{Paging: in.of()})
-			return page(p, err, same)
-		})
-	add(server, about{name: "list_ssh_keys", title: "List SSH keys", text: "Saved public keys. A quote names those that may log in to the machine."},
-		func(ctx context.Context, in paging) (*listed[client.SSHKey], error) {
-			p, err := c.SSHKeys.List(ctx, client.SSHKeyQuery{Paging: in.of()})
-			return page(p, err, same)
-		})
+		return page(p, err, same)
+	})
+	addTool(server, toolSpec{
+		name: "get_usage", title: "Get usage",
+		text:  "Get costs by day, deployment, GPU type or provider. The default is the last 30 days.",
+		enums: map[string][]string{"groupBy": texts(client.UsageGroups())},
+	}, func(ctx context.Context, in usageInput) (*client.Usage, error) {
+		q := client.UsageQuery{From: in.From, To: in.To, GroupBy: client.UsageGroup(in.GroupBy)}
+		return s.Client.Wallet.Usage(ctx, q)
+	})
+	addTool(server, toolSpec{
+		name: "list_volumes", title: "List volumes",
+		text: "List volumes with size, price and the deployment they are attached to. A deploy can attach volumes " +
+			"of the " +
+			"offer's provider and region.",
+	}, func(ctx context.Context, in paging) (*listed[client.Volume], error) {
+		p, err := s.Client.Volumes.List(ctx, client.VolumeQuery{Paging: in.of()})
+		return page(p, err, same)
+	})
+	addTool(server, toolSpec{
+		name: "list_ssh_keys", title: "List SSH keys",
+		text: "List saved public keys. A quote names the keys to authorize on the machine.",
+	}, func(ctx context.Context, in paging) (*listed[client.SSHKey], error) {
+		p, err := s.Client.SSHKeys.List(ctx, client.SSHKeyQuery{Paging: in.of()})
+		return page(p, err, same)
+	})
+}
+
+func texts[T ~string](values []T) []string {
+	out := make([]string, len(values))
+	for i, v := range values {
+		out[i] = string(v)
+	}
+	return out
 }

@@ -16,12 +16,12 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// maxMessage is the longest line that is read, in bytes. A longer one is refused and skipped.
+// maxMessage is the maximum length of a line in bytes. A longer one is rejected and skipped.
 const maxMessage = 4 << 20
 
-// stdio carries messages as lines of JSON, and answers as JSON-RPC 2.0 says whatever is no
-// message, so that the session goes on. The SDK's own transport ends the session there, and
-// gives up requests that are still under way when the input ends.
+// stdio carries messages as lines of JSON. It answers invalid messages as JSON-RPC 2.0 requires and
+// continues the session. The SDK's own transport ends the session in that case, and abandons
+// pending requests when the input ends.
 type stdio struct {
 	in  io.ReadCloser
 	out io.Writer
@@ -37,30 +37,30 @@ func (t *stdio) Connect(context.Context) (sdk.Connection, error) {
 	return c, nil
 }
 
-// connection is one session's messages. It implements the SDK's Connection.
+// connection carries the messages of one session. It implements the SDK's Connection.
 type connection struct {
 	in       io.ReadCloser
 	out      io.Writer
 	incoming chan jsonrpc.Message
-	finished chan struct{} // the input has ended, and every request of it is answered
-	readErr  error         // why, once finished is closed
+	finished chan struct{} // closed when the input has ended and every request is answered
+	readErr  error         // the reason, once finished is closed
 
 	closeOnce sync.Once
 	closed    chan struct{}
 	closeErr  error
 
 	mu      sync.Mutex
-	pending map[any]*batch // requests without an answer yet, by id; nil where it came alone
+	pending map[any]*batch // unanswered requests by id; nil for one outside a batch
 	ended   bool           // the input has ended
 }
 
-// batch gathers the answers to messages that came in one array.
+// batch collects the answers to messages that came in one array.
 type batch struct {
-	open    int // requests without an answer
+	open    int // unanswered requests
 	answers []json.RawMessage
 }
 
-// Read returns the next message, and io.EOF after the last one is answered.
+// Read returns the next message, or io.EOF once all are answered.
 func (c *connection) Read(ctx context.Context) (jsonrpc.Message, error) {
 	select {
 	case m := <-c.incoming:
@@ -74,7 +74,7 @@ func (c *connection) Read(ctx context.Context) (jsonrpc.Message, error) {
 	}
 }
 
-// Write sends a message. Answers to a batch are sent together, when the last of them is there.
+// Write sends a message. The answers to a batch are sent together.
 func (c *connection) Write(ctx context.Context, m jsonrpc.Message) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -105,7 +105,7 @@ func (c *connection) Write(ctx context.Context, m jsonrpc.Message) error {
 	return c.sendBatch(b)
 }
 
-// plain is an error of the SDK as a client may read it: one of JSON-RPC's codes, and no word of Go.
+// plain converts an error of the SDK for clients: with a code of JSON-RPC and without Go terms.
 func plain(err error) error {
 	e := jsonrpc.Error{Code: 0, Message: err.Error()}
 	if wire := (*jsonrpc.Error)(nil); errors.As(err, &wire) {
@@ -113,9 +113,9 @@ func plain(err error) error {
 	}
 	switch {
 	case strings.Contains(e.Message, "during session initialization"):
-		e.Code, e.Message = jsonrpc.CodeInvalidRequest, "The session has not begun: call initialize first."
+		e.Code, e.Message = jsonrpc.CodeInvalidRequest, "The session is not initialized. Call initialize first."
 	case strings.Contains(e.Message, "json:") || strings.Contains(e.Message, "unmarshal"):
-		e.Code, e.Message = jsonrpc.CodeInvalidParams, "Invalid params: a value has another type than the method takes."
+		e.Code, e.Message = jsonrpc.CodeInvalidParams, "Invalid params: a value has the wrong type."
 	case e.Code == 0:
 		e.Code = jsonrpc.CodeInternalError
 	}
@@ -140,7 +140,7 @@ func (c *connection) send(text []byte) error {
 	return err
 }
 
-// sendBatch sends the answers once they are complete. The caller holds mu.
+// sendBatch sends the answers once all are there. The caller holds mu.
 func (c *connection) sendBatch(b *batch) error {
 	if b.open > 0 || len(b.answers) == 0 {
 		return nil
@@ -152,7 +152,8 @@ func (c *connection) sendBatch(b *batch) error {
 	return c.send(text)
 }
 
-// finishIfDone ends the session where nothing can come and nothing is owed. The caller holds mu.
+// finishIfDone ends the session if the input has ended and every request is answered. The caller
+// holds mu.
 func (c *connection) finishIfDone() {
 	if !c.ended || len(c.pending) > 0 {
 		return
@@ -170,10 +171,10 @@ func (c *connection) readLines() {
 	var err error
 	for err == nil {
 		var line []byte
-		var long bool
-		line, long, err = readLine(in)
-		if long {
-			c.refuse(nil, jsonrpc.CodeInvalidRequest, "The message is longer than 4 MiB.")
+		var tooLong bool
+		line, tooLong, err = readLine(in)
+		if tooLong {
+			c.refuse(nil, jsonrpc.CodeInvalidRequest, "The message is extendInput than 4 MiB.")
 			continue
 		}
 		if line = bytes.TrimSpace(line); len(line) > 0 && !c.accept(line) {
@@ -186,23 +187,23 @@ func (c *connection) readLines() {
 	c.finishIfDone()
 }
 
-// readLine returns the next line, and whether it was longer than a message may be.
-func readLine(in *bufio.Reader) (line []byte, long bool, err error) {
+// readLine returns the next line and reports whether it exceeded maxMessage.
+func readLine(in *bufio.Reader) (line []byte, tooLong bool, err error) {
 	for {
 		part, err := in.ReadSlice('\n')
 		if len(line)+len(part) > maxMessage {
-			line, long = nil, true
+			line, tooLong = nil, true
 		}
-		if !long {
+		if !tooLong {
 			line = append(line, part...)
 		}
 		if !errors.Is(err, bufio.ErrBufferFull) {
-			return line, long, err
+			return line, tooLong, err
 		}
 	}
 }
 
-// accept passes on the messages of a line and answers what is none. It is false once the
+// accept passes on the messages of a line and answers invalid ones. It returns false once the
 // session is closed.
 func (c *connection) accept(line []byte) bool {
 	if !utf8.Valid(line) || !json.Valid(line) {
@@ -217,12 +218,12 @@ func (c *connection) accept(line []byte) bool {
 		return m == nil || c.pass(m)
 	}
 	var parts []json.RawMessage
-	_ = json.Unmarshal(line, &parts) // it is valid, and an array
+	_ = json.Unmarshal(line, &parts) // valid, and an array
 	if len(parts) == 0 {
 		c.refuse(nil, jsonrpc.CodeInvalidRequest, "Invalid Request: the array is empty.")
 		return true
 	}
-	b := &batch{open: 1} // itself, so that nothing is sent before all of it is read
+	b := &batch{open: 1} // 1 for the batch itself, so that nothing is sent before all of it is read
 	var messages []jsonrpc.Message
 	for _, part := range parts {
 		m, refusal := c.message(part, b)
@@ -247,7 +248,7 @@ func (c *connection) accept(line []byte) bool {
 	return true
 }
 
-// pass hands a message to the SDK. It is false where the session is closed.
+// pass passes a message to the SDK. It returns false if the session is closed.
 func (c *connection) pass(m jsonrpc.Message) bool {
 	select {
 	case c.incoming <- m:
@@ -257,7 +258,7 @@ func (c *connection) pass(m jsonrpc.Message) bool {
 	}
 }
 
-// envelope is what decides whether a JSON value is a message.
+// envelope has the fields that make a JSON value a message.
 type envelope struct {
 	Version json.RawMessage `json:"jsonrpc"`
 	ID      json.RawMessage `json:"id"`
@@ -267,11 +268,11 @@ type envelope struct {
 	Error   json.RawMessage `json:"error"`
 }
 
-// message decodes one message and notes that it waits for an answer, or returns the answer to
-// what is none.
+// message decodes a message and records that it needs an answer, or returns the answer to an
+// invalid one.
 func (c *connection) message(text []byte, b *batch) (jsonrpc.Message, []byte) {
 	invalid := func(id json.RawMessage, why string) (jsonrpc.Message, []byte) {
-		return nil, refusalOf(id, jsonrpc.CodeInvalidRequest, "Invalid Request: "+why)
+		return nil, jsonrpcError(id, jsonrpc.CodeInvalidRequest, "Invalid Request: "+why)
 	}
 	var e envelope
 	if text[0] != '{' || json.Unmarshal(text, &e) != nil {
@@ -303,7 +304,7 @@ func (c *connection) message(text []byte, b *batch) (jsonrpc.Message, []byte) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if _, used := c.pending[id]; used {
-			return invalid(echo, "a request with this id is still under way.")
+			return invalid(echo, "a request with this id is still in progress.")
 		}
 		c.pending[id] = b
 		if b != nil {
@@ -313,8 +314,8 @@ func (c *connection) message(text []byte, b *batch) (jsonrpc.Message, []byte) {
 	return m, nil
 }
 
-// idOf returns the id as the SDK will name it, nil where there is none, and whether it can be
-// used: null, fractions, and numbers that JavaScript would round cannot.
+// idOf returns the id in the form that the SDK uses, or nil if there is none, and reports whether
+// it is usable: null, fractions and numbers that JavaScript would round are not.
 func idOf(raw json.RawMessage) (id any, usable bool) {
 	if raw == nil {
 		return nil, true
@@ -332,8 +333,8 @@ func idOf(raw json.RawMessage) (id any, usable bool) {
 	return nil, false
 }
 
-// refusalOf is an error as JSON-RPC 2.0 writes it; a nil id is null.
-func refusalOf(id json.RawMessage, code int64, why string) []byte {
+// jsonrpcError encodes a JSON-RPC 2.0 error. A nil id becomes null.
+func jsonrpcError(id json.RawMessage, code int64, why string) []byte {
 	if id == nil {
 		id = json.RawMessage("null")
 	}
@@ -342,17 +343,17 @@ func refusalOf(id json.RawMessage, code int64, why string) []byte {
 		ID      json.RawMessage `json:"id"`
 		Error   jsonrpc.Error   `json:"error"`
 	}{"2.0", id, jsonrpc.Error{Code: code, Message: why}})
-	if err != nil { // every part is JSON already
+	if err != nil { // every part is valid JSON
 		panic("mcp: " + err.Error())
 	}
 	return text
 }
 
 func (c *connection) refuse(id json.RawMessage, code int64, why string) {
-	c.write(refusalOf(id, code, why))
+	c.write(jsonrpcError(id, code, why))
 }
 
-// write sends a line. An error shows again when the SDK writes.
+// write sends a line. An error recurs when the SDK writes.
 func (c *connection) write(text []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -15,9 +15,10 @@ import (
 	"github.com/billetcloud/billet/internal/mcp"
 )
 
-const hello = `{"jsonrpc":"2.0","id":"hello","method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}`
+const hello = `{"jsonrpc":"2.0","id":"hello","method":"initialize","params":{"protocolVersion":"2025-11-25",` +
+	`"capabilities":{},"clientInfo":{"name":"t","version":"1"}}}`
 
-// raw is a session over pipes, to which lines are written as they are.
+// raw is a session over pipes that sends lines unchanged.
 type raw struct {
 	t    *testing.T
 	in   *io.PipeWriter
@@ -35,24 +36,25 @@ func serveRaw(t *testing.T, url string) *raw {
 	outR, outW := io.Pipe()
 	r := &raw{t: t, in: inW, out: bufio.NewReaderSize(outR, 1<<20), done: make(chan error, 1)}
 	go func() {
-		r.done <- mcp.Serve(t.Context(), mcp.Config{Client: c, Version: "test", Now: time.Now, Log: slog.New(slog.DiscardHandler)}, inR, outW)
+		config := mcp.Config{Client: c, Version: "test", Now: time.Now, Log: slog.New(slog.DiscardHandler)}
+		r.done <- mcp.Serve(t.Context(), config, inR, outW)
 		_ = outW.Close()
 	}()
 	t.Cleanup(func() { _, _ = inW.Close(), outR.Close() })
-	r.say(hello)
+	r.send(hello)
 	r.expect(`"id":"hello"`, `"serverInfo"`)
-	r.say(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)
+	r.send(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)
 	return r
 }
 
-func (r *raw) say(line string) {
+func (r *raw) send(line string) {
 	r.t.Helper()
 	if _, err := io.WriteString(r.in, line+"\n"); err != nil {
 		r.t.Fatal(err)
 	}
 }
 
-// expect reads one line, which must be JSON and have all these parts.
+// expect reads one line, which must be JSON and contain all parts.
 func (r *raw) expect(parts ...string) string {
 	r.t.Helper()
 	line, err := r.out.ReadString('\n')
@@ -64,24 +66,25 @@ func (r *raw) expect(parts ...string) string {
 	}
 	for _, inner := range []string{"json:", "*mcp.", "unmarshal", "Go struct", `"code":0`} {
 		if strings.Contains(line, inner) {
-			r.t.Errorf("%.300s\nspeaks of Go", line)
+			r.t.Errorf("%.300s\nhas terms of Go", line)
 		}
 	}
 	for _, p := range parts {
 		if !strings.Contains(line, p) {
-			r.t.Errorf("%.300s\nlacks %s", line, p)
+			r.t.Errorf("%.300s\ndoes not contain %s", line, p)
 		}
 	}
 	return line
 }
 
-// Whatever comes that is no message is answered as JSON-RPC 2.0 says, and the session goes on.
-func TestWhatIsNoMessageIsAnsweredAndTheSessionGoesOn(t *testing.T) {
+// TestInvalidMessages checks that invalid messages are answered as JSON-RPC 2.0 requires, and the
+// session continues.
+func TestInvalidMessages(t *testing.T) {
 	r := serveRaw(t, "http://127.0.0.1:1")
 	const parse, invalid, null = `"code":-32700`, `"code":-32600`, `"id":null`
 	for _, c := range []struct {
 		line string
-		want []string // nil where nothing is answered
+		want []string // nil for no answer
 	}{
 		{`hello`, []string{parse, null}},
 		{`{"jsonrpc":"2.0","id":1,"method":"ping"`, []string{parse, null}},
@@ -107,14 +110,23 @@ func TestWhatIsNoMessageIsAnsweredAndTheSessionGoesOn(t *testing.T) {
 		{`{"jsonrpc":"2.0","id":true,"method":"ping"}`, []string{invalid, null}},
 		{`[]`, []string{invalid, null}},
 		{`[1,2]`, []string{`[{"jsonrpc"`, invalid, null, `},{`}},
-		{`[{"jsonrpc":"2.0","id":8,"method":"ping"},1,{"jsonrpc":"2.0","id":9,"method":"ping"}]`, []string{`[{`, invalid, null, `"id":8`, `"id":9`}},
+		{
+			`[{"jsonrpc":"2.0","id":8,"method":"ping"},1,{"jsonrpc":"2.0","id":9,"method":"ping"}]`,
+			[]string{`[{`, invalid, null, `"id":8`, `"id":9`},
+		},
 		{`[{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}]`, nil},
 		{`{"jsonrpc":"2.0","id":7,"method":"no/such"}`, []string{`"code":-32601`, `"id":7`}},
 		{`{"jsonrpc":"2.0","id":7,"method":""}`, []string{`"code":-32601`, `"id":7`}},
-		{`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"no_such"}}`, []string{`"code":-32602`, `"id":7`}},
+		{
+			`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"no_such"}}`,
+			[]string{`"code":-32602`, `"id":7`},
+		},
 		{`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":[1]}`, []string{`"code":-3260`, `"id":7`}},
 		{`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":5}}`, []string{`"code":-3260`, `"id":7`}},
-		{`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"get_offer","arguments":[]}}`, []string{`INVALID_REQUEST`, `"id":7`}},
+		{
+			`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"get_offer","arguments":[]}}`,
+			[]string{`INVALID_REQUEST`, `"id":7`},
+		},
 		{`{"jsonrpc":"2.0","id":7,"method":"tools/call"}`, []string{`"code":-3260`, `"id":7`}},
 		{`{"jsonrpc":"2.0","method":"no/such/notification"}`, nil},
 		{`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":{}}}`, nil},
@@ -125,15 +137,21 @@ func TestWhatIsNoMessageIsAnsweredAndTheSessionGoesOn(t *testing.T) {
 		{"   \r", nil},
 		{strings.Repeat("x", 5<<20), []string{invalid, null}},
 		{`{"jsonrpc":"2.0","id":7,"method":"initialize"}`, []string{`"id":7`, `"error"`}},
-		{`{"jsonrpc":"2.0","id":7,"method":"initialize","params":{"protocolVersion":5}}`, []string{`"id":7`, `"code":-32602`}},
+		{
+			`{"jsonrpc":"2.0","id":7,"method":"initialize","params":{"protocolVersion":5}}`,
+			[]string{`"id":7`, `"code":-32602`},
+		},
 		{`{"jsonrpc":"2.0","id":7,"method":"tools/list","params":{"cursor":5}}`, []string{`"id":7`, `"code":-32602`}},
-		{`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"get_wallet","_meta":5}}`, []string{`"id":7`, `"code":-32602`}},
+		{
+			`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"get_wallet","_meta":5}}`,
+			[]string{`"id":7`, `"code":-32602`},
+		},
 	} {
-		r.say(c.line)
+		r.send(c.line)
 		if c.want != nil {
 			r.expect(c.want...)
 		}
-		r.say(`{"jsonrpc":"2.0","id":"still","method":"ping"}`)
+		r.send(`{"jsonrpc":"2.0","id":"still","method":"ping"}`)
 		if line := r.expect(`"id":"still"`, `"result":{}`); t.Failed() {
 			t.Fatalf("%.100q: %s", c.line, line)
 		}
@@ -144,9 +162,9 @@ func TestWhatIsNoMessageIsAnsweredAndTheSessionGoesOn(t *testing.T) {
 	}
 }
 
-// A request that is under way when the input ends is answered before the session does; its id
-// cannot be used again until then.
-func TestRequestsUnderWayAreAnswered(t *testing.T) {
+// TestPendingRequestsAreAnswered checks that a request in progress is answered before the session
+// ends. Its id cannot be used again until then.
+func TestPendingRequestsAreAnswered(t *testing.T) {
 	asked, answer := make(chan struct{}), make(chan struct{})
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		close(asked)
@@ -156,11 +174,11 @@ func TestRequestsUnderWayAreAnswered(t *testing.T) {
 	}))
 	defer s.Close()
 	r := serveRaw(t, s.URL)
-	r.say(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"get_wallet","arguments":{}}}`)
+	r.send(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"get_wallet","arguments":{}}}`)
 	<-asked
-	r.say(`{"jsonrpc":"2.0","id":1,"method":"ping"}`)
-	r.expect(`"code":-32600`, `"id":1`, "under way")
-	r.say("this is not a message")
+	r.send(`{"jsonrpc":"2.0","id":1,"method":"ping"}`)
+	r.expect(`"code":-32600`, `"id":1`, "in progress")
+	r.send("this is not a message")
 	r.expect(`"code":-32700`)
 	_ = r.in.Close()
 	close(answer)

@@ -14,35 +14,36 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// kind is what a tool does to the world, as its annotations say.
+// kind is the effect of a tool, for its annotations.
 type kind int
 
 const (
-	reads    kind = iota // nothing
-	makes                // something new: repeated, it makes another
-	once                 // something new, and nothing more when it is repeated
-	destroys             // takes something away, and nothing more when it is repeated
-	disturbs             // interrupts, each time anew
+	readOnly     kind = iota
+	creates           // repeating it creates another resource
+	idempotent        // repeating it has no further effect
+	destructive       // destroys data; repeating it has no further effect
+	interrupting      // interrupts a machine each time
 )
 
 func (k kind) annotations(title string) *sdk.ToolAnnotations {
 	return &sdk.ToolAnnotations{
-		Title: title, ReadOnlyHint: k == reads, DestructiveHint: new(k == destroys || k == disturbs), IdempotentHint: k != makes && k != disturbs, OpenWorldHint: new(false),
+		Title: title, ReadOnlyHint: k == readOnly, DestructiveHint: new(k == destructive || k == interrupting),
+		IdempotentHint: k != creates && k != interrupting, OpenWorldHint: new(false),
 	}
 }
 
-// schemas are of types that their kind does not tell.
+// schemas are the schemas of types that reflection cannot derive.
 var schemas = map[reflect.Type]*jsonschema.Schema{
 	reflect.TypeFor[client.Money]():    {Type: "number"},
 	reflect.TypeFor[json.RawMessage](): {},
 	reflect.TypeFor[time.Time]():       {Type: "string", Format: "date-time"},
 }
 
-// inputSchema is the JSON schema of a tool's input, with the words that some of its fields may
-// have. It is closed: a mistyped field is refused.
-func inputSchema[T any](words map[string][]string) *jsonschema.Schema {
+// inputSchema returns the JSON schema of a tool's input, with the enumerations of its fields. It is
+// closed, so a misspelled field is an error.
+func inputSchema[T any](enums map[string][]string) *jsonschema.Schema {
 	s := schemaOf[T]()
-	for field, list := range words {
+	for field, list := range enums {
 		p := s.Properties[field]
 		if p.Items != nil {
 			p = p.Items
@@ -54,12 +55,12 @@ func inputSchema[T any](words map[string][]string) *jsonschema.Schema {
 	return s
 }
 
-// outputSchema is the JSON schema of a tool's answer. Its root is an object, as the protocol
-// wants, and it is open: an answer that gains a field breaks no client.
+// outputSchema returns the JSON schema of a tool's result. Its root is an object, as the protocol
+// requires. It is open, so that new fields break no client.
 func outputSchema[T any]() *jsonschema.Schema {
 	s := schemaOf[T]()
-	s.Type, s.Types = "object", nil // also where T is a pointer
-	open(s)
+	s.Type, s.Types = "object", nil // even if T is a pointer
+	openObjects(s)
 	return s
 }
 
@@ -71,57 +72,57 @@ func schemaOf[T any]() *jsonschema.Schema {
 	return s
 }
 
-// open allows unknown fields in every object of known fields.
-func open(s *jsonschema.Schema) {
+// openObjects allows unknown fields in every object that has known fields.
+func openObjects(s *jsonschema.Schema) {
 	if s == nil {
 		return
 	}
 	if s.Properties != nil {
 		s.AdditionalProperties = nil
 	}
-	open(s.Items)
-	open(s.AdditionalProperties)
+	openObjects(s.Items)
+	openObjects(s.AdditionalProperties)
 	for _, p := range s.Properties {
-		open(p)
+		openObjects(p)
 	}
 	for _, p := range s.Defs {
-		open(p)
+		openObjects(p)
 	}
 }
 
-// about is what a client is told of a tool.
-type about struct {
+// toolSpec describes a tool to clients.
+type toolSpec struct {
 	name, title, text string
 	kind              kind
-	// words are the values that some fields of the input may have.
-	words map[string][]string
-	// fields are fields of the API's request, each with the input of this tool that decides it.
-	fields map[string]string
+	// enums are the allowed values of input fields.
+	enums map[string][]string
+	// apiFields map fields of the API's request to the inputs of the tool that set them.
+	apiFields map[string]string
 }
 
-// patience is how long a tool goes on, retries of its calls included. Clients give a tool up
-// after a minute, and would not hear what is wrong.
-const patience = 55 * time.Second
+// toolTimeout limits a call, including retries. Clients time out after a minute and would not get
+// the error.
+const toolTimeout = 55 * time.Second
 
-// add offers a tool.
-func add[In, Out any](server *sdk.Server, a about, run func(ctx context.Context, in In) (Out, error)) {
+// addTool adds a tool to the server.
+func addTool[In, Out any](server *sdk.Server, spec toolSpec, run func(ctx context.Context, in In) (Out, error)) {
 	t := &sdk.Tool{
-		Name: a.name, Title: a.title, Description: a.text, Annotations: a.kind.annotations(a.title),
-		InputSchema: inputSchema[In](a.words), OutputSchema: outputSchema[Out](),
+		Name: spec.name, Title: spec.title, Description: spec.text, Annotations: spec.kind.annotations(spec.title),
+		InputSchema: inputSchema[In](spec.enums), OutputSchema: outputSchema[Out](),
 	}
 	schema := t.InputSchema.(*jsonschema.Schema)
 	server.AddTool(t, func(ctx context.Context, req *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
-		ctx, cancel := context.WithTimeout(ctx, patience)
+		ctx, cancel := context.WithTimeout(ctx, toolTimeout)
 		defer cancel()
-		in, wrong := decode[In](a.name, schema, req.Params.Arguments)
+		in, wrong := decode[In](spec.name, schema, req.Params.Arguments)
 		if wrong != nil {
 			return failed(wrong), nil
 		}
 		out, err := run(ctx, in)
 		if err != nil {
-			return failed(told(err).inTermsOf(a, schema)), nil
+			return failed(toToolError(err).inInputTerms(spec, schema)), nil
 		}
-		text, err := cleaned(out)
+		text, err := encodeClean(out)
 		if err != nil {
 			return nil, err
 		}
@@ -131,14 +132,15 @@ func add[In, Out any](server *sdk.Server, a about, run func(ctx context.Context,
 	})
 }
 
-// failed is the result of a call that was refused. Its text is JSON; structuredContent is left
-// out, because clients hold it to the schema of an answer.
-func failed(r *refusal) *sdk.CallToolResult {
+// failed returns the result of a failed call. Its text is JSON. It has no structuredContent, which
+// clients validate against the schema of a success.
+func failed(r *toolError) *sdk.CallToolResult {
 	return &sdk.CallToolResult{IsError: true, Content: []sdk.Content{&sdk.TextContent{Text: r.Error()}}}
 }
 
-// cleaned is the JSON of v without characters that do not show: they could hide text from the user who watches.
-func cleaned(v any) ([]byte, error) {
+// encodeClean returns the JSON of v without invisible characters, which could hide text from the
+// user.
+func encodeClean(v any) ([]byte, error) {
 	b, err := json.Marshal(v)
 	if err != nil {
 		return nil, err
@@ -149,34 +151,35 @@ func cleaned(v any) ([]byte, error) {
 	if err := d.Decode(&plain); err != nil {
 		return nil, err
 	}
-	return json.Marshal(walk(plain))
+	return json.Marshal(cleanValues(plain))
 }
 
-func walk(v any) any {
+func cleanValues(v any) any {
 	switch v := v.(type) {
 	case string:
 		return clean(v)
 	case []any:
 		for i := range v {
-			v[i] = walk(v[i])
+			v[i] = cleanValues(v[i])
 		}
 	case map[string]any:
 		for name, value := range v {
 			delete(v, name)
-			v[clean(name)] = walk(value)
+			v[clean(name)] = cleanValues(value)
 		}
 	}
 	return v
 }
 
-// clean takes control, format and private characters out of a text, and whatever else is drawn as nothing: a message can be spelled in variation
-// selectors, too. Line ends become spaces.
+// clean removes control, format, private and other invisible characters, such as variation
+// selectors, which can spell a hidden message. Line ends become spaces.
 func clean(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
 		case r == '\n' || r == '\t' || unicode.In(r, unicode.Zl, unicode.Zp):
 			return ' '
-		case unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point):
+		case unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Variation_Selector,
+			unicode.Other_Default_Ignorable_Code_Point):
 			return -1
 		}
 		return r
