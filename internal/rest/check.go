@@ -43,7 +43,11 @@ func (c *checker) check(s *huma.Schema, v any, path string) {
 		s = c.registry.SchemaFromRef(s.Ref)
 	}
 	if v == nil {
-		if !s.Nullable {
+		switch {
+		case s.Nullable:
+		case s.Type == huma.TypeBoolean: // omitting it can mean something else, as for eraseLocalDisks
+			c.add(path, "must not be null. Use true or false.")
+		default:
 			c.add(path, "must not be null; omit it instead.")
 		}
 		return
