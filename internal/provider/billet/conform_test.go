@@ -19,7 +19,7 @@ import (
 	"github.com/billetcloud/billet/test/servertest"
 )
 
-// other is an account at a real server, reached through a door at which requests can go astray.
+// other is an account at a real server, behind a proxy that can inject faults.
 type other struct {
 	*upstreamtest.Server
 	t       *testing.T
@@ -28,7 +28,7 @@ type other struct {
 	revoked atomic.Bool
 }
 
-// connect makes a new account at the server.
+// connect creates an account at the server.
 func connect(t *testing.T, server *servertest.Server, credit string) *other {
 	t.Helper()
 	to, err := url.Parse(server.URL)
@@ -46,21 +46,17 @@ func connect(t *testing.T, server *servertest.Server, credit string) *other {
 	return o
 }
 
-// pass lets time go by on both sides.
+// pass advances the clocks of both sides.
 func (o *other) pass(d time.Duration) {
 	o.Advance(d)
 	o.server.Advance(d.String())
 }
 
 func (o *other) account() upstream.Account {
-	return upstream.Account{
-		Slug: "other", Name: "The other Billet", BaseURL: o.URL, Credential: o.key, Version: "test", Now: o.Clock.Now, PrivateAddresses: true,
-		Settings: map[string]string{"reads-per-minute": "100000", "writes-per-minute": "100000"},
-		Sleep: func(ctx context.Context, d time.Duration) error {
-			o.Advance(d)
-			return ctx.Err()
-		},
-	}
+	a := o.Account("other")
+	a.Credential, a.Name, a.Version, a.PrivateAddresses = o.key, "The other Billet", "test", true
+	a.Settings = map[string]string{"reads-per-minute": "100000", "writes-per-minute": "100000"}
+	return a
 }
 
 func (o *other) open() *billet.Adapter {
@@ -72,7 +68,7 @@ func (o *other) open() *billet.Adapter {
 	return b
 }
 
-// offer returns one with those capabilities of which several can be had.
+// offer returns an offer with those capabilities and several in stock.
 func (o *other) offer(can provider.Capabilities) provider.Offer {
 	o.t.Helper()
 	all, err := o.open().Offers(o.t.Context())
@@ -88,8 +84,8 @@ func (o *other) offer(can provider.Capabilities) provider.Offer {
 	return provider.Offer{}
 }
 
-// made counts the account's deployments that have not ended.
-func (o *other) made() int {
+// machineCount counts the account's deployments that have not ended.
+func (o *other) machineCount() int {
 	o.t.Helper()
 	a := o.server.Call(o.key, http.MethodGet, "/deployments?limit=100&status=pending,deploying,running,stopped,terminating", nil)
 	if a.Status != http.StatusOK {
@@ -98,7 +94,7 @@ func (o *other) made() int {
 	return len(a.List)
 }
 
-// patient ends machines as every room does: where the minimum runtime is not over, it waits for as long as it is told.
+// patient ends machines as Billet does: before the minimum runtime it waits for as long as stated.
 type patient struct {
 	*billet.Adapter
 	pass func(d time.Duration)
@@ -111,7 +107,7 @@ func (p patient) Terminate(ctx context.Context, reference id.ID) error {
 		if !errors.As(err, &e) || e.Kind != provider.KindRejected || e.RetryAfter <= 0 {
 			return err
 		}
-		p.pass(e.RetryAfter) // it begins anew when the machine is ready
+		p.pass(e.RetryAfter) // it begins again when the machine is ready
 	}
 }
 
@@ -120,15 +116,15 @@ func TestConformance(t *testing.T) {
 	providertest.Run(t, func(t *testing.T) providertest.Harness {
 		o := connect(t, server, "100000")
 		t.Cleanup(func() {
-			if n := o.made(); n != 0 {
-				t.Errorf("%d deployments are left", n)
+			if n := o.machineCount(); n != 0 {
+				t.Errorf("got %d deployments after the test, want none", n)
 			}
 		})
 		everything := o.offer(provider.Capabilities{Reboot: true, Power: true, Reinstall: true, Volumes: true, CloudInit: true})
 		open := func() provider.Provider { return patient{o.open(), o.pass} }
 		return providertest.Harness{
 			Provider: open(), Advance: o.pass, Reopen: open, Settle: o.Settle, OfferKey: everything.Key, Region: everything.Region,
-			Cloud: &providertest.Cloud{InjectFault: o.InjectFault, ClearFaults: o.ClearFaults, MachineCount: o.made, Revoke: o.revoked.Store},
+			Cloud: &providertest.Cloud{InjectFault: o.InjectFault, ClearFaults: o.ClearFaults, MachineCount: o.machineCount, Revoke: o.revoked.Store},
 		}
 	})
 }

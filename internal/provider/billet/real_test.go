@@ -152,7 +152,7 @@ func TestAdapter_RealServer(t *testing.T) {
 			t.Fatalf("%d %s", a.Status, a.Body)
 		}
 		again, err := o.open().Launch(t.Context(), r)
-		if err != nil || again.ID != m.ID || again.Reference != r.Reference || o.made() != 1 {
+		if err != nil || again.ID != m.ID || again.Reference != r.Reference || o.machineCount() != 1 {
 			t.Errorf("%+v, %v; was %+v", again, err, m)
 		}
 	})

@@ -29,19 +29,15 @@ var ids = id.NewMaker(clock.System{}, rand.Reader)
 func request() provider.LaunchRequest {
 	return provider.LaunchRequest{
 		Reference: ids.New(id.Deployment), Name: "a tenant's", OfferKey: "gpu_1x_a10/us-east-1", Region: "us-east-1", OperatingSystem: lambda.DefaultSystem,
-		AuthorizedKeys: []string{key + " somebody@example.com"},
+		AuthorizedKeys: []string{key + " user@example.com"},
 	}
 }
 
-// launch waits for the cloud's launch limit before.
+// launch waits for the cloud's launch limit first.
 func launch(t *testing.T, cloud *lambdatest.Cloud, a *lambda.Adapter, r provider.LaunchRequest) provider.Machine {
 	t.Helper()
 	cloud.Advance(13 * time.Second)
-	m, err := a.Launch(t.Context(), r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
+	return providertest.Launch(t, a, r)
 }
 
 func TestNew_Settings(t *testing.T) {
@@ -56,7 +52,7 @@ func TestNew_Settings(t *testing.T) {
 	} {
 		_, err := lambda.New(c.account)
 		if (c.says == "") != (err == nil) || (err != nil && !strings.Contains(err.Error(), c.says)) {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: got %v, want %q", name, err, c.says)
 		}
 	}
 }
@@ -87,7 +83,7 @@ func TestAdapter_Offers(t *testing.T) {
 	if got := offers(t, a); !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	// What is sold out stays where it was seen, and only there.
+	// What is sold out stays listed where it was seen, and only there.
 	cloud.SoldOut(true)
 	for i := range want {
 		want[i] = strings.Replace(want[i], ", true,", ", false,", 1)
@@ -97,19 +93,19 @@ func TestAdapter_Offers(t *testing.T) {
 	}
 	fresh := open(t, cloud)
 	if got := offers(t, fresh); len(got) != 0 {
-		t.Errorf("a server that never saw any makes places up: %q", got)
+		t.Errorf("got %q from a server that has seen none in stock, want none", got)
 	}
 	if _, err := fresh.Launch(t.Context(), request()); provider.KindOf(err) != provider.KindNoCapacity {
-		t.Errorf("a type that can be had nowhere: %v", err)
+		t.Errorf("a type that is sold out everywhere: got %v, want no_capacity", err)
 	}
 	r := request()
 	r.OfferKey = "gpu_0x_a10/us-east-1"
 	if _, err := fresh.Launch(t.Context(), r); provider.KindOf(err) != provider.KindNotFound {
-		t.Errorf("a type that there is not: %v", err)
+		t.Errorf("an unknown type: got %v, want not_found", err)
 	}
 	cloud.SoldOut(false)
 	if got := offers(t, a); len(got) != len(want) || !strings.Contains(got[0], ", true,") {
-		t.Errorf("to be had again: %q", got)
+		t.Errorf("in stock again: got %q", got)
 	}
 }
 
@@ -141,7 +137,7 @@ func TestAdapter_LaunchRefusals(t *testing.T) {
 		{409, said("global/conflict"), provider.KindRejected},
 		{400, said("provider/internal-unavailable"), provider.KindUnavailable},
 		{500, said("global/internal-error"), provider.KindUnavailable},
-		{503, said("instance-operations/launch/insufficient-capacity"), provider.KindUnavailable}, // nobody knows what a broken server did
+		{503, said("instance-operations/launch/insufficient-capacity"), provider.KindUnavailable}, // the outcome is unknown
 		{200, `{}`, provider.KindUnavailable},
 		{200, `{"data":{"instance_ids":[]}}`, provider.KindUnavailable},
 		{200, `{"data":{"instance_ids":["a","b"]}}`, provider.KindUnavailable},
@@ -151,7 +147,7 @@ func TestAdapter_LaunchRefusals(t *testing.T) {
 		cloud.Advance(13 * time.Second)
 		cloud.RefuseNext(c.status, c.body)
 		if _, err := a.Launch(t.Context(), request()); provider.KindOf(err) != c.want {
-			t.Errorf("%d %s: %v, want %s", c.status, c.body, err, c.want)
+			t.Errorf("%d %s: got %v, want %s", c.status, c.body, err, c.want)
 		}
 	}
 	for name, change := range map[string]func(*provider.LaunchRequest){
@@ -185,16 +181,11 @@ func TestAdapter_LaunchLimit(t *testing.T) {
 	if _, err := a.Launch(t.Context(), r); err != nil {
 		t.Error(err)
 	}
-	launches := 0
-	for _, asked := range cloud.Requests() {
-		if strings.HasSuffix(asked.Path, "/launch") {
-			launches++
-		}
-	}
+	launches := cloud.Count("POST", "", "/launch")
 	if launches != 2 || cloud.MachineCount() != 2 {
-		t.Errorf("%d launches were sent, %d machines made", launches, cloud.MachineCount())
+		t.Errorf("got %d launches and %d machines, want 2", launches, cloud.MachineCount())
 	}
-	// Another server of the same account knows nothing of it: the cloud refuses, and nothing is made.
+	// Another server of the same account does not know of it: the cloud refuses, and creates nothing.
 	if _, err := open(t, cloud).Launch(t.Context(), request()); provider.KindOf(err) != provider.KindThrottled || cloud.MachineCount() != 2 {
 		t.Errorf("%v, %d machines", err, cloud.MachineCount())
 	}
@@ -232,7 +223,7 @@ func TestAdapter_KeysAreIdentifiedByTheirMaterial(t *testing.T) {
 	if n := len(cloud.PublicKeys()); n != 1 {
 		t.Errorf("%d keys", n)
 	}
-	// Another's key of that name, and one name for two keys, are not used.
+	// Another's key of that name, and a name that two keys share, are not used.
 	for name, plant := range map[string][]string{"billet": {upstream.KeyName(key)}, "twice": {"mine", upstream.KeyName(key)}} {
 		cloud := lambdatest.Serve(t)
 		if name == "twice" {
@@ -279,7 +270,7 @@ func TestAdapter_States(t *testing.T) {
 			t.Errorf("%s is not explained", s.word)
 		}
 		if strings.Contains(fmt.Sprintf("%+v", got), lambdatest.Token) {
-			t.Error("the secret of the notebook is in the machine")
+			t.Error("the machine has the secret of its notebook")
 		}
 	}
 	cloud.SetStatus(m.ID, "terminated")
@@ -288,7 +279,7 @@ func TestAdapter_States(t *testing.T) {
 		t.Error(err)
 	}
 	if n := strings.Count(log.String(), "level=WARN"); n != 1 || strings.Contains(log.String(), lambdatest.Token) {
-		t.Errorf("%d warnings:\n%s", n, log.String())
+		t.Errorf("got %d warnings, want 1 and no secret:\n%s", n, log.String())
 	}
 }
 
@@ -343,11 +334,13 @@ func TestAdapter_TwoMachinesOfOneReference(t *testing.T) {
 	a := open(t, cloud)
 	r := request()
 	launch(t, cloud, a, r)
-	c, err := upstream.NewClient(upstream.Config{Account: cloud.Account(), Every: time.Millisecond, Authorize: func(h http.Header, k string) { h.Set("Authorization", "Bearer "+k) }})
+	c, err := upstream.NewClient(upstream.Config{
+		Account: cloud.Account(), Every: time.Millisecond, Authorize: upstream.Bearer,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{upstream.Mark(r.Reference), "somebody else's"} {
+	for _, name := range []string{upstream.Mark(r.Reference), "another's"} {
 		cloud.Advance(13 * time.Second)
 		body := map[string]any{"region_name": "us-east-1", "instance_type_name": "gpu_1x_a10", "ssh_key_names": []string{upstream.KeyName(key)}, "name": name}
 		if err := c.Do(t.Context(), upstream.Request{Method: http.MethodPost, Path: "/instance-operations/launch", Body: body}); err != nil {
@@ -355,7 +348,7 @@ func TestAdapter_TwoMachinesOfOneReference(t *testing.T) {
 		}
 	}
 	if _, err := a.Launch(t.Context(), r); provider.KindOf(err) != provider.KindUnavailable {
-		t.Errorf("chose one: %v", err)
+		t.Errorf("got %v, want unavailable", err)
 	}
 	all, err := a.Machines(t.Context())
 	if err != nil || len(all) != 3 || all[0].Reference != r.Reference || all[1].Reference != r.Reference || all[2].Reference != "" {
@@ -366,11 +359,11 @@ func TestAdapter_TwoMachinesOfOneReference(t *testing.T) {
 	}
 	cloud.Advance(time.Minute)
 	if n := cloud.MachineCount(); n != 1 {
-		t.Errorf("%d machines, want somebody else's", n)
+		t.Errorf("%d machines, want another's", n)
 	}
 }
 
-// A hundred machines are launched, as fast as the cloud takes launches, and looked at, together with what else a server asks: never two
+// A hundred machines are launched as fast as the cloud allows, polled and terminated, without two
 // requests within a second.
 func TestAdapter_HundredMachinesStayWithinTheBudget(t *testing.T) {
 	cloud := lambdatest.Serve(t)
@@ -382,24 +375,12 @@ func TestAdapter_HundredMachinesStayWithinTheBudget(t *testing.T) {
 		references[i] = r.Reference
 	}
 	before := len(cloud.Requests())
-	for round := range 10 * time.Minute / a.Info().PollEvery {
-		for _, reference := range references {
-			if _, err := a.Machine(t.Context(), reference); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if round%15 == 0 {
-			if _, err := a.Offers(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-		}
-		cloud.Advance(a.Info().PollEvery)
-	}
-	if n := len(cloud.Requests()) - before; n > 40 {
-		t.Errorf("%d requests in ten minutes", n)
+	providertest.Poll(t, a, references, 10*time.Minute, cloud.Advance)
+	if n := len(cloud.Requests()) - before; n > 45 {
+		t.Errorf("got %d requests in ten minutes, want at most 45", n)
 	}
 	before = len(cloud.Requests())
-	for len(references) > 0 { // as a room ends them: until the machine is not found
+	for len(references) > 0 { // until each machine is not found
 		references = slices.DeleteFunc(references, func(reference id.ID) bool {
 			if err := a.Terminate(t.Context(), reference); err != nil {
 				t.Fatal(err)
@@ -413,10 +394,10 @@ func TestAdapter_HundredMachinesStayWithinTheBudget(t *testing.T) {
 		cloud.Advance(a.Info().PollEvery)
 	}
 	if n := len(cloud.Requests()) - before; n > 250 {
-		t.Errorf("%d requests for the end of a hundred machines", n)
+		t.Errorf("got %d requests to end a hundred machines, want at most 250", n)
 	}
 	if n := cloud.TooSoon(); n != 0 {
-		t.Errorf("%d requests came within a second of another", n)
+		t.Errorf("got %d requests within a second of another, want none", n)
 	}
 }
 

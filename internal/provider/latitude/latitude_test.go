@@ -39,11 +39,7 @@ func request(t *testing.T) provider.LaunchRequest {
 
 func launch(t *testing.T, l *latitude.Adapter, r provider.LaunchRequest) provider.Machine {
 	t.Helper()
-	m, err := l.Launch(t.Context(), r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
+	return providertest.Launch(t, l, r)
 }
 
 func TestNew_Settings(t *testing.T) {
@@ -56,7 +52,7 @@ func TestNew_Settings(t *testing.T) {
 	} {
 		bad := good
 		if change(&bad); func() error { _, err := latitude.New(bad); return err }() == nil {
-			t.Errorf("%s is taken", name)
+			t.Errorf("%s: got no error", name)
 		}
 	}
 }
@@ -84,7 +80,7 @@ func TestAdapter_Offers(t *testing.T) {
 		{"g3-small-x86", "fra", "Frankfurt", "DE", 2_780_000, false},
 	}
 	if !reflect.DeepEqual(got, want) {
-		t.Errorf("%+v\nwant %+v", got, want)
+		t.Errorf("got %+v\nwant %+v", got, want)
 	}
 	o := all[1]
 	o.Key, o.Region, o.RegionName, o.Country, o.HourlyPrice = "", "", "", "", 0
@@ -96,7 +92,7 @@ func TestAdapter_Offers(t *testing.T) {
 		t.Errorf("%+v", o)
 	}
 	if all[0].Capabilities.CloudInit {
-		t.Error("a plan without user_data runs cloud-init")
+		t.Error("a plan without user_data has the capability cloud-init")
 	}
 }
 
@@ -126,7 +122,7 @@ func TestAdapter_States(t *testing.T) {
 		providertest.WantMachine(t, l, reference, s.want)
 	}
 	if n := strings.Count(log.String(), "hibernating"); n != 1 || strings.Contains(log.String(), "word=unknown") {
-		t.Errorf("logged %d times:\n%s", n, log.String())
+		t.Errorf("logged %d times, want once:\n%s", n, log.String())
 	}
 	c.Vanish(machine)
 	c.Advance(time.Minute)
@@ -157,7 +153,6 @@ func TestAdapter_MachineWithoutAnAddressIsNotReady(t *testing.T) {
 	}
 }
 
-// A list is everything or an error, whatever its pages are like.
 func TestAdapter_ReadsAllPages(t *testing.T) {
 	for _, counted := range []bool{true, false} {
 		c := latitudetest.Serve(t)
@@ -205,13 +200,13 @@ func TestAdapter_IncompleteListIsUnavailable(t *testing.T) {
 	_, err := l.Machines(t.Context())
 	providertest.WantKind(t, "Machines", err, provider.KindUnavailable)
 	c.Reshape(nil)
-	// One that slips from the second page to the first while they are read is asked for by its name.
-	slipped := ids.New(id.Deployment)
-	c.Plant(upstream.Mark(slipped), "on", latitudetest.ProjectID)
+	// A server that moves from the second page to the first while they are read is read by its name.
+	moved := ids.New(id.Deployment)
+	c.Plant(upstream.Mark(moved), "on", latitudetest.ProjectID)
 	c.Reshape(func(_ string, body map[string]any) {
 		if data, is := body["data"].([]any); is && len(data) > 1 {
 			last := data[len(data)-1].(map[string]any)
-			if last["attributes"].(map[string]any)["hostname"] == upstream.Mark(slipped) {
+			if last["attributes"].(map[string]any)["hostname"] == upstream.Mark(moved) {
 				body["data"] = data[:len(data)-1]
 				body["meta"] = map[string]any{}
 			}
@@ -219,10 +214,9 @@ func TestAdapter_IncompleteListIsUnavailable(t *testing.T) {
 	})
 	c.Uncount()
 	c.Advance(time.Minute)
-	providertest.WantMachine(t, l, slipped, provider.MachineReady)
+	providertest.WantMachine(t, l, moved, provider.MachineReady)
 }
 
-// What is no list says nothing about machines.
 func TestAdapter_MalformedListsAreUnavailable(t *testing.T) {
 	for name, change := range map[string]func(body map[string]any){
 		"no data":   func(body map[string]any) { delete(body, "data") },
@@ -247,7 +241,6 @@ func TestAdapter_MalformedListsAreUnavailable(t *testing.T) {
 	}
 }
 
-// A path that is not there is the list's trouble, not the machine's end.
 func TestAdapter_MissingListIsUnavailable(t *testing.T) {
 	c := latitudetest.Serve(t)
 	a := c.Account()
@@ -314,7 +307,7 @@ func TestAdapter_LockedServer(t *testing.T) {
 	}
 }
 
-// What a machine was launched with outlives a restart: a reinstallation brings its keys and its cloud-config back.
+// A reinstallation after a restart uses the keys and the cloud-config of the launch.
 func TestAdapter_ReinstallAfterARestart(t *testing.T) {
 	c := latitudetest.Serve(t)
 	l, r := open(t, c), request(t)
@@ -325,7 +318,7 @@ func TestAdapter_ReinstallAfterARestart(t *testing.T) {
 	other.Reference, other.CloudInit = ids.New(id.Deployment), ""
 	launch(t, l, other)
 	if c.Keys() != 2 {
-		t.Errorf("%d keys were uploaded", c.Keys())
+		t.Errorf("got %d keys, want 2", c.Keys())
 	}
 	text := c.UserData()[upstream.Mark(r.Reference)]
 	if lines := strings.SplitN(text, "\n", 3); lines[0] != "#cloud-config" || lines[2] != "packages: [nvtop]\n" || strings.Count(lines[1], "billet-") != 3 {
@@ -351,7 +344,7 @@ func TestAdapter_ReinstallAfterARestart(t *testing.T) {
 	if keys, data = c.InstalledWith(other.Reference); len(keys) != 2 || data != "" {
 		t.Errorf("%q, %q", keys, data)
 	}
-	// Without its record it would be installed without keys.
+	// Without its user data it would be installed without keys.
 	stranger := ids.New(id.Deployment)
 	c.Plant(upstream.Mark(stranger), "on", latitudetest.ProjectID)
 	providertest.WantKind(t, "Reinstall", l.Reinstall(t.Context(), stranger, "Debian 12"), provider.KindRejected)
@@ -367,7 +360,7 @@ func TestAdapter_DeletesUserDataWithItsMachine(t *testing.T) {
 	if err := l.Terminate(t.Context(), r.Reference); err != nil || len(c.UserData()) != 0 {
 		t.Errorf("%v, left %v", err, c.UserData())
 	}
-	// Of a launch that is refused nothing stays, and one that is sent again writes no second one.
+	// A refused launch leaves no user data, and a repeated one stores it once.
 	r = request(t)
 	r.Region = "fra"
 	_, err := l.Launch(t.Context(), r)
@@ -382,12 +375,7 @@ func TestAdapter_DeletesUserDataWithItsMachine(t *testing.T) {
 		providertest.WantKind(t, "Launch", err, provider.KindUnavailable)
 	}
 	c.ClearFaults()
-	records := 0
-	for _, q := range c.Requests() {
-		if q.Method == http.MethodPost && q.Path == "/user_data" {
-			records++
-		}
-	}
+	records := c.Count(http.MethodPost, "/user_data", "")
 	if err := l.Terminate(t.Context(), r.Reference); err != nil || records != 3 || len(c.UserData()) != 0 {
 		t.Errorf("%v, %d records were written, left %v", err, records, c.UserData())
 	}
@@ -414,11 +402,11 @@ func TestAdapter_LaunchChecksTheRequest(t *testing.T) {
 		providertest.WantKind(t, name, err, x.kind)
 	}
 	if n := len(c.MachineIDs()); n != 0 {
-		t.Errorf("%d machines were made", n)
+		t.Errorf("got %d machines, want none", n)
 	}
 }
 
-// A power action that has not shown yet is neither asked for twice nor taken for the opposite's success.
+// A power action that has not shown yet is sent once, and is no success of the opposite action.
 func TestAdapter_PowerActionsInProgress(t *testing.T) {
 	c := latitudetest.Serve(t)
 	l, r := open(t, c), request(t)
@@ -435,18 +423,11 @@ func TestAdapter_PowerActionsInProgress(t *testing.T) {
 	}
 	c.Advance(time.Minute)
 	providertest.WantMachine(t, l, r.Reference, provider.MachineReady)
-	var actions int
-	for _, q := range c.Requests() {
-		if strings.HasSuffix(q.Path, "/actions") {
-			actions++
-		}
-	}
-	if actions != 2 {
-		t.Errorf("%d actions were sent", actions)
+	if actions := c.Count(http.MethodPost, "", "/actions"); actions != 2 {
+		t.Errorf("got %d actions, want 2", actions)
 	}
 }
 
-// A hundred machines are looked at for ten minutes, as the rooms do, well inside the cloud's limits.
 func TestAdapter_HundredMachinesStayWithinTheBudget(t *testing.T) {
 	c := latitudetest.Serve(t)
 	l := open(t, c)
@@ -455,24 +436,8 @@ func TestAdapter_HundredMachinesStayWithinTheBudget(t *testing.T) {
 		references = append(references, ids.New(id.Deployment))
 		c.Plant(upstream.Mark(references[len(references)-1]), "on", latitudetest.ProjectID)
 	}
-	poll, sync := l.Info().PollEvery, l.Info().SyncEvery
 	began := c.Clock.Now()
-	for at := time.Duration(0); at < 10*time.Minute; at += poll {
-		for _, r := range references {
-			providertest.WantMachine(t, l, r, provider.MachineReady)
-		}
-		if at%time.Minute == 0 {
-			if _, err := l.Machines(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if at%sync == 0 {
-			if _, err := l.Offers(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-		}
-		c.Advance(poll)
-	}
+	providertest.Poll(t, l, references, 10*time.Minute, c.Advance)
 	n, minutes := len(c.Requests()), c.Clock.Now().Sub(began).Minutes()
 	if c.Throttled() != 0 || float64(n) > 30*minutes || minutes > 12 {
 		t.Errorf("%d requests in %.1f minutes, %d of them too many", n, minutes, c.Throttled())
@@ -491,7 +456,7 @@ func TestAdapter_ErrorKinds(t *testing.T) {
 	}{
 		"throttled":               {429, body("RATE_LIMIT_EXCEEDED", ""), provider.KindThrottled, 41 * time.Second},
 		"throttled, meta outside": {429, `{"errors":[{"code":"RATE_LIMIT_EXCEEDED"}],"meta":{"retry_after":"12"}}`, provider.KindThrottled, 12 * time.Second},
-		"throttled, unsaid":       {429, `{}`, provider.KindThrottled, 30 * time.Second},
+		"throttled, no delay":     {429, `{}`, provider.KindThrottled, 30 * time.Second},
 		"out of stock":            {422, body("SERVER_OUT_OF_STOCK", ""), provider.KindNoCapacity, 41 * time.Second},
 		"stock in words":          {422, body("unprocessable", "Plan is not in stock at this site"), provider.KindNoCapacity, 41 * time.Second},
 		"at the limit":            {422, body("unprocessable", "You have reached the limit of servers"), provider.KindQuota, 41 * time.Second},
@@ -527,7 +492,7 @@ func TestAdapter_StatusOnBeforeTheInstallation(t *testing.T) {
 	c.Eager()
 	l, r := open(t, c), request(t)
 	if m := launch(t, l, r); m.State != provider.MachineProvisioning || m.Address != "" {
-		t.Errorf("the create says %+v", m)
+		t.Errorf("got %+v, want provisioning without an address", m)
 	}
 	providertest.WantMachine(t, open(t, c), r.Reference, provider.MachineProvisioning) // after a restart
 	c.Advance(2 * time.Second)
@@ -537,12 +502,12 @@ func TestAdapter_StatusOnBeforeTheInstallation(t *testing.T) {
 	c.Advance(time.Minute)
 	m := providertest.WantMachine(t, l, r.Reference, provider.MachineReady)
 	if m.HourlyCost != 2_780_000 {
-		t.Errorf("the cloud states $2.78, we read %s", m.HourlyCost)
+		t.Errorf("got the price %s, want $2.78", m.HourlyCost)
 	}
 	if err := l.Reinstall(t.Context(), r.Reference, "Debian 12"); err != nil {
 		t.Fatal(err)
 	}
-	for range 3 { // the first answers still say "on"
+	for range 3 { // the first responses still show "on"
 		providertest.WantMachine(t, l, r.Reference, provider.MachineProvisioning)
 		c.Advance(2 * time.Second)
 	}

@@ -33,17 +33,13 @@ var ids = id.NewMaker(clock.System{}, rand.Reader)
 
 func request() provider.LaunchRequest {
 	return provider.LaunchRequest{
-		Reference: ids.New(id.Deployment), Name: "a tenant's", OfferKey: cheapest, Region: region, OperatingSystem: system, AuthorizedKeys: []string{key + " somebody@example.com"},
+		Reference: ids.New(id.Deployment), Name: "a tenant's", OfferKey: cheapest, Region: region, OperatingSystem: system, AuthorizedKeys: []string{key + " user@example.com"},
 	}
 }
 
 func launch(t *testing.T, a *shadeform.Adapter, r provider.LaunchRequest) provider.Machine {
 	t.Helper()
-	m, err := a.Launch(t.Context(), r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
+	return providertest.Launch(t, a, r)
 }
 
 func TestNew_Settings(t *testing.T) {
@@ -66,7 +62,7 @@ func TestNew_Settings(t *testing.T) {
 		}
 		_, err := shadeform.New(account)
 		if (c.says == "") != (err == nil) || (err != nil && !strings.Contains(err.Error(), c.says)) {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: got %v, want %q", name, err, c.says)
 		}
 	}
 }
@@ -99,7 +95,7 @@ func TestAdapter_Offers(t *testing.T) {
 			want = want[:2]
 			r := request()
 			if _, err := a.Launch(t.Context(), r); provider.KindOf(err) != provider.KindNotFound {
-				t.Errorf("launched a virtual machine: %v", err)
+				t.Errorf("Launch of a virtual machine: got %v, want not_found", err)
 			}
 		}
 		if !slices.Equal(got, want) {
@@ -127,18 +123,18 @@ func TestAdapter_LaunchRefusals(t *testing.T) {
 		{409, `{"error_code":"SOMETHING","error":"name is too long"}`, provider.KindRejected},
 		{409, `not JSON`, provider.KindRejected},
 		{400, `bad`, provider.KindRejected},
-		{500, `{"error_code":"OUT_OF_STOCK"}`, provider.KindUnavailable}, // nobody knows what a broken server did
+		{500, `{"error_code":"OUT_OF_STOCK"}`, provider.KindUnavailable}, // the outcome is unknown
 		{200, `{}`, provider.KindUnavailable},
 		{200, `null`, provider.KindUnavailable},
 		{302, ``, provider.KindUnavailable},
 	} {
 		cloud.RefuseNext(c.status, c.body)
 		if _, err := a.Launch(t.Context(), request()); provider.KindOf(err) != c.want {
-			t.Errorf("%d %s: %v, want %s", c.status, c.body, err, c.want)
+			t.Errorf("%d %s: got %v, want %s", c.status, c.body, err, c.want)
 		}
 	}
 	if n := cloud.MachineCount(); n != 0 {
-		t.Errorf("%d machines", n)
+		t.Errorf("got %d machines, want none", n)
 	}
 	for name, change := range map[string]func(*provider.LaunchRequest){
 		"two keys":   func(r *provider.LaunchRequest) { r.AuthorizedKeys = []string{key, key} },
@@ -175,7 +171,7 @@ func TestAdapter_UnknownStatusKeepsTheLastState(t *testing.T) {
 		providertest.WantMachine(t, a, later.Reference, provider.MachineProvisioning)
 	}
 	if n := strings.Count(log.String(), "level=WARN"); n != 1 || !strings.Contains(log.String(), "hibernating") {
-		t.Errorf("%d warnings:\n%s", n, log.String())
+		t.Errorf("got %d warnings, want 1:\n%s", n, log.String())
 	}
 }
 
@@ -202,7 +198,7 @@ func TestAdapter_States(t *testing.T) {
 	}
 	for _, asked := range cloud.Requests() {
 		if strings.HasSuffix(asked.Path, "/delete") {
-			t.Error("what is ending was ended again")
+			t.Error("got a second request to end the machine")
 		}
 	}
 	cloud.SetStatus(m.ID, "deleted")
@@ -240,7 +236,7 @@ func TestAdapter_MissingListIsUnavailable(t *testing.T) {
 func TestAdapter_UploadsAKeyOnceWithoutItsComment(t *testing.T) {
 	cloud := shadeformtest.Serve(t)
 	var all sync.WaitGroup
-	for range 4 { // as many servers, which know nothing of each other
+	for range 4 { // servers that share no state
 		a := open(t, cloud)
 		all.Go(func() {
 			if _, err := a.Launch(context.Background(), request()); err != nil {
@@ -276,7 +272,7 @@ func TestAdapter_TagIdentifiesTheMachine(t *testing.T) {
 	}
 }
 
-// plant makes a machine at the cloud past the adapter.
+// plant creates a machine without the adapter.
 func plant(t *testing.T, cloud *shadeformtest.Cloud, name string) {
 	t.Helper()
 	account := cloud.Account()
@@ -296,12 +292,12 @@ func TestAdapter_TwoMachinesOfOneReference(t *testing.T) {
 	r := request()
 	launch(t, a, r)
 	plant(t, cloud, upstream.Mark(r.Reference))
-	plant(t, cloud, "somebody else's")
+	plant(t, cloud, "another's")
 	if _, err := a.Launch(t.Context(), r); provider.KindOf(err) != provider.KindUnavailable {
-		t.Errorf("chose one: %v", err)
+		t.Errorf("got %v, want unavailable", err)
 	}
 	if _, err := a.Machine(t.Context(), r.Reference); provider.KindOf(err) != provider.KindUnavailable {
-		t.Errorf("chose one: %v", err)
+		t.Errorf("got %v, want unavailable", err)
 	}
 	all, err := a.Machines(t.Context())
 	if err != nil || len(all) != 3 || all[0].Reference != r.Reference || all[1].Reference != r.Reference || all[2].Reference != "" {
@@ -312,7 +308,7 @@ func TestAdapter_TwoMachinesOfOneReference(t *testing.T) {
 	}
 	cloud.Advance(time.Minute)
 	if n := cloud.MachineCount(); n != 1 {
-		t.Errorf("%d machines, want somebody else's", n)
+		t.Errorf("%d machines, want another's", n)
 	}
 }
 
@@ -326,15 +322,8 @@ func TestAdapter_HundredMachinesStayWithinTheBudget(t *testing.T) {
 		references[i] = r.Reference
 	}
 	before := len(cloud.Requests())
-	for range 10 * time.Minute / a.Info().PollEvery {
-		for _, reference := range references {
-			if _, err := a.Machine(t.Context(), reference); err != nil {
-				t.Fatal(err)
-			}
-		}
-		cloud.Advance(a.Info().PollEvery)
-	}
-	if n := len(cloud.Requests()) - before; n > 70 {
-		t.Errorf("%d requests in ten minutes", n)
+	providertest.Poll(t, a, references, 10*time.Minute, cloud.Advance)
+	if n := len(cloud.Requests()) - before; n > 80 {
+		t.Errorf("got %d requests in ten minutes, want at most 80", n)
 	}
 }

@@ -31,7 +31,7 @@ func TestNew_Settings(t *testing.T) {
 }
 
 func TestAdapter_ReadsTheTeamAgainWhenRefused(t *testing.T) {
-	b := lay(t)
+	b := newFixture(t)
 	b.running(1)
 	b.running(2)
 	if n := b.count(0, "GET", "/api/balance"); n != 1 {
@@ -47,7 +47,7 @@ func TestAdapter_ReadsTheTeamAgainWhenRefused(t *testing.T) {
 
 	b.account.Settings = map[string]string{"team": spherontest.OtherTeam}
 	b.restart()
-	before := b.asked()
+	before := b.sent()
 	b.running(4)
 	if n := b.count(before, "GET", "/api/balance"); n != 0 {
 		t.Errorf("the balance was asked for %d times, and the team is set", n)
@@ -58,7 +58,7 @@ func TestAdapter_ReadsTheTeamAgainWhenRefused(t *testing.T) {
 	wantKind(t, "with a wrong setting", err, provider.KindCredentials)
 }
 
-func teams(b *bed) (out []any) {
+func teams(b *fixture) (out []any) {
 	for _, d := range b.cloud.Deploys() {
 		out = append(out, d["teamId"])
 	}
@@ -66,7 +66,7 @@ func teams(b *bed) (out []any) {
 }
 
 func TestAdapter_LaunchChecksTheRequest(t *testing.T) {
-	b := lay(t)
+	b := newFixture(t)
 	for name, c := range map[string]struct {
 		change func(*provider.LaunchRequest)
 		want   provider.Kind
@@ -89,7 +89,7 @@ func TestAdapter_LaunchChecksTheRequest(t *testing.T) {
 }
 
 func TestAdapter_CloudInit(t *testing.T) {
-	b := lay(t)
+	b := newFixture(t)
 	ask := func(text string) error {
 		b.cloud.Advance(createPause)
 		r := b.request(len(b.cloud.Deploys()) + 1)
@@ -118,7 +118,7 @@ func TestAdapter_CloudInit(t *testing.T) {
 }
 
 func TestAdapter_DeployUsesOneRow(t *testing.T) {
-	b := lay(t)
+	b := newFixture(t)
 	offers, err := b.Offers(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -145,7 +145,7 @@ func TestAdapter_DeployUsesOneRow(t *testing.T) {
 const createPause = 2 * time.Minute
 
 // value is a field of the last deploy that the cloud took.
-func value(b *bed, name string) string {
+func value(b *fixture, name string) string {
 	b.Helper()
 	all := b.cloud.Deploys()
 	if len(all) == 0 {
@@ -155,7 +155,7 @@ func value(b *bed, name string) string {
 }
 
 func TestAdapter_LaunchIgnoringEnded(t *testing.T) {
-	b := lay(t)
+	b := newFixture(t)
 	first := b.running(1)
 	b.cloud.Advance(30 * time.Minute)
 	if key := b.cloud.Deploys()[0]["ssh_public_key"]; key != upstream.BareKey(keyLine) {
@@ -188,7 +188,7 @@ func TestAdapter_LaunchIgnoringEnded(t *testing.T) {
 }
 
 func TestNew_Limits(t *testing.T) {
-	b := lay(t)
+	b := newFixture(t)
 	account := b.cloud.Account()
 	for _, wrong := range []string{"", "1", "many", "-5", "2000000"} {
 		account.Settings = map[string]string{"creates-per-15-minutes": wrong}

@@ -12,7 +12,7 @@ import (
 )
 
 func TestAdapter_ReadyFollowsTheStatus(t *testing.T) {
-	b := lay(t)
+	b := newFixture(t)
 	for n, user := range []string{"ubuntu", "spheron"} {
 		if _, err := b.Launch(t.Context(), b.request(n)); err != nil {
 			t.Fatal(err)
@@ -44,7 +44,7 @@ func TestAdapter_States(t *testing.T) {
 		{"hibernating", provider.MachineReady, "", true}, // in no list but that of all
 	} {
 		for _, restarted := range []bool{false, true} {
-			b := lay(t)
+			b := newFixture(t)
 			m := b.running(1)
 			b.cloud.SetStatus(m.ID, c.word)
 			if restarted {
@@ -52,7 +52,7 @@ func TestAdapter_States(t *testing.T) {
 			}
 			b.cloud.Advance(time.Minute)
 			state, detail := c.state, c.detail
-			if restarted { // nobody remembers that it was ready
+			if restarted { // it is not known that it was ready
 				switch c.word {
 				case "failed":
 					state, detail = provider.MachineFailed, "The provider could not create the machine."
@@ -72,8 +72,8 @@ func TestAdapter_States(t *testing.T) {
 			if state != provider.MachineLost && state != provider.MachineFailed {
 				continue
 			}
-			// Asked to end, it is over, and the cloud is not asked for it.
-			before := b.asked()
+			// It has ended: Terminate sends no request.
+			before := b.sent()
 			if err := b.Terminate(t.Context(), reference(1)); err != nil || b.count(before, "DELETE", "") != 0 {
 				t.Errorf("Terminate of what is %s: %v", c.word, err)
 			}
@@ -87,7 +87,7 @@ func TestAdapter_States(t *testing.T) {
 }
 
 func TestAdapter_EndedMachineIsNotFound(t *testing.T) {
-	b := lay(t)
+	b := newFixture(t)
 	m := b.running(1)
 	b.cloud.SetStatus(m.ID, "terminated")
 	b.cloud.Advance(time.Minute)
@@ -96,7 +96,7 @@ func TestAdapter_EndedMachineIsNotFound(t *testing.T) {
 		wantKind(t, "Machine", err, provider.KindNotFound)
 	}
 	if n := b.count(0, "GET", "/api/deployments/"); n != 1 {
-		t.Errorf("what is over was asked for %d times", n)
+		t.Errorf("an ended machine was read %d times, want once", n)
 	}
 	b.restart()
 	_, err := b.Machine(t.Context(), reference(1))
@@ -108,7 +108,7 @@ func TestAdapter_EndedMachineIsNotFound(t *testing.T) {
 }
 
 func TestAdapter_JustCreatedMachineNeedNotBeShown(t *testing.T) {
-	b := lay(t)
+	b := newFixture(t)
 	m, err := b.Launch(t.Context(), b.request(1))
 	if err != nil {
 		t.Fatal(err)
@@ -116,7 +116,7 @@ func TestAdapter_JustCreatedMachineNeedNotBeShown(t *testing.T) {
 	b.cloud.Forget(m.ID)
 	_, err = b.Machine(t.Context(), reference(1))
 	wantKind(t, "at once", err, provider.KindUnavailable)
-	before := b.asked()
+	before := b.sent()
 	_, err = b.Launch(t.Context(), b.request(1))
 	wantKind(t, "launched again", err, provider.KindUnavailable)
 	if n := b.count(before, "POST", ""); n != 0 {
@@ -128,7 +128,7 @@ func TestAdapter_JustCreatedMachineNeedNotBeShown(t *testing.T) {
 }
 
 func TestAdapter_TwoMachinesOfOneReference(t *testing.T) {
-	b := lay(t)
+	b := newFixture(t)
 	b.running(1)
 	second := b.running(2)
 	b.restart() // so that only the names say whose they are
@@ -152,7 +152,7 @@ func TestAdapter_TwoMachinesOfOneReference(t *testing.T) {
 }
 
 func TestAdapter_RenamedMachine(t *testing.T) {
-	b := lay(t)
+	b := newFixture(t)
 	m := b.running(1)
 	b.cloud.Rename(m.ID, "my machine")
 	b.cloud.Advance(time.Minute)
@@ -162,7 +162,7 @@ func TestAdapter_RenamedMachine(t *testing.T) {
 	}
 	b.restart()
 	if all, err := b.Machines(t.Context()); err != nil || len(all) != 1 || all[0].Reference != "" {
-		t.Errorf("after a restart nothing says whose it is: %+v, %v", all, err)
+		t.Errorf("got %+v, %v after a restart, want no reference", all, err)
 	}
 }
 
@@ -176,14 +176,14 @@ func TestAdapter_MalformedListsAreUnavailable(t *testing.T) {
 		wantKind(t, "Terminate from "+body, a.Terminate(t.Context(), reference(1)), provider.KindUnavailable)
 	}
 	for _, envelope := range []string{"", "data", "deployments"} {
-		b := lay(t)
+		b := newFixture(t)
 		b.cloud.Envelope(envelope)
 		b.running(1)
 	}
 }
 
 func TestAdapter_TerminateBeforeTheMinimumRuntime(t *testing.T) {
-	b := lay(t)
+	b := newFixture(t)
 	b.running(1)
 	e := wantKind(t, "Terminate after 2 minutes", b.Terminate(t.Context(), reference(1)), provider.KindRejected)
 	if e.RetryAfter != 18*time.Minute || e.Message == "" {
@@ -193,7 +193,7 @@ func TestAdapter_TerminateBeforeTheMinimumRuntime(t *testing.T) {
 	b.cloud.Advance(e.RetryAfter)
 	b.cloud.InjectFault(providertest.Fault{Kind: providertest.LostResponse, Writes: true, Times: 1})
 	wantKind(t, "Terminate without an answer", b.Terminate(t.Context(), reference(1)), provider.KindUnavailable)
-	before := b.asked()
+	before := b.sent()
 	if err := b.Terminate(t.Context(), reference(1)); err != nil || b.count(before, "DELETE", "") != 0 {
 		t.Errorf("Terminate of what has ended: %v", err)
 	}
@@ -202,7 +202,7 @@ func TestAdapter_TerminateBeforeTheMinimumRuntime(t *testing.T) {
 }
 
 func TestAdapter_TerminateThatTakesLong(t *testing.T) {
-	b := lay(t)
+	b := newFixture(t)
 	b.running(1)
 	b.cloud.EndTakes(8 * time.Minute)
 	b.cloud.Advance(30 * time.Minute)
@@ -218,16 +218,16 @@ func TestAdapter_TerminateThatTakesLong(t *testing.T) {
 	}
 	b.cloud.Advance(3 * time.Minute)
 	if err := b.Terminate(t.Context(), reference(1)); err != nil || b.count(0, "DELETE", "") != 2 {
-		t.Errorf("after so long it is not asked for again: %v", err)
+		t.Errorf("got %v, want a second request", err)
 	}
 	b.cloud.Advance(10 * time.Minute)
 	_, err := b.Machine(t.Context(), reference(1))
 	wantKind(t, "Machine", err, provider.KindNotFound)
 }
 
-// TestAdapter_TerminateOfAMachineEndedMeanwhile has the dashboard end a machine that our list still shows.
+// The dashboard ended a machine that our list still shows.
 func TestAdapter_TerminateOfAMachineEndedMeanwhile(t *testing.T) {
-	b := lay(t)
+	b := newFixture(t)
 	m := b.running(1)
 	b.cloud.SetStatus(m.ID, "terminated")
 	if err := b.Terminate(t.Context(), reference(1)); err != nil || b.count(0, "DELETE", "/api/deployments/"+m.ID) != 1 {
@@ -237,10 +237,10 @@ func TestAdapter_TerminateOfAMachineEndedMeanwhile(t *testing.T) {
 	wantKind(t, "Machine", err, provider.KindNotFound)
 }
 
-// TestAdapter_HundredMachinesStayWithinTheBudget counts what 100 machines, their watch, the offers and as many creates as are allowed ask for.
+// 100 machines are polled for an hour, while as many are launched as the cloud allows.
 func TestAdapter_HundredMachinesStayWithinTheBudget(t *testing.T) {
 	const machines = 100
-	b := lay(t)
+	b := newFixture(t)
 	for n := range machines {
 		for {
 			_, err := b.Launch(t.Context(), b.request(n))
@@ -251,7 +251,7 @@ func TestAdapter_HundredMachinesStayWithinTheBudget(t *testing.T) {
 		}
 	}
 	b.cloud.Advance(30 * time.Minute)
-	info, first, next := b.Info(), b.asked(), machines
+	info, first, next := b.Info(), b.sent(), machines
 	b.slept = 0
 	const step = 5 * time.Second
 	for at := time.Duration(0); at < time.Hour; at += step {
@@ -283,15 +283,15 @@ func TestAdapter_HundredMachinesStayWithinTheBudget(t *testing.T) {
 			next++
 		}
 	}
-	if n := b.asked() - first; n > 4*80 || b.slept > 0 {
-		t.Errorf("%d requests in an hour, of 400; %s were waited for the budget", n, b.slept)
+	if n := b.sent() - first; n > 4*80 || b.slept > 0 {
+		t.Errorf("got %d requests in an hour and waited %s, want at most 320 and no wait", n, b.slept)
 	} else {
 		t.Logf("%d requests in an hour, of 400", n)
 	}
 }
 
 func TestAdapter_CreateLimit(t *testing.T) {
-	b := lay(t)
+	b := newFixture(t)
 	for n := range 9 {
 		if _, err := b.Launch(t.Context(), b.request(n)); err != nil {
 			t.Fatal(err)
@@ -304,7 +304,7 @@ func TestAdapter_CreateLimit(t *testing.T) {
 	}
 	b.cloud.Advance(2 * time.Minute)
 	b.wantState(0, provider.MachineReady, "")
-	// After a restart nobody remembers, and the cloud says it. Nothing else is held up.
+	// A restarted server does not know, and the cloud refuses. Nothing else is paused.
 	b.restart()
 	for n := 10; n < 13; n++ {
 		_, err := b.Launch(t.Context(), b.request(n))
@@ -322,5 +322,5 @@ func TestAdapter_CreateLimit(t *testing.T) {
 		}
 		return
 	}
-	t.Error("the cloud took more than it does")
+	t.Error("the cloud accepted more creates than its limit")
 }

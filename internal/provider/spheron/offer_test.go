@@ -12,7 +12,7 @@ import (
 )
 
 func TestAdapter_Offers(t *testing.T) {
-	b := lay(t)
+	b := newFixture(t)
 	offers, err := b.Offers(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -16,7 +16,7 @@ const (
 )
 
 func TestAdapter_VolumePricing(t *testing.T) {
-	b := lay(t)
+	b := newFixture(t)
 	places, err := b.VolumePricing(t.Context())
 	if err != nil || len(places) != 4 {
 		t.Fatalf("%+v, %v", places, err)
@@ -32,14 +32,14 @@ func TestAdapter_VolumePricing(t *testing.T) {
 			t.Errorf("%+v, want %+v", p, want[i])
 		}
 	}
-	before := b.asked()
-	if _, err := b.VolumePricing(t.Context()); err != nil || b.asked() != before {
+	before := b.sent()
+	if _, err := b.VolumePricing(t.Context()); err != nil || b.sent() != before {
 		t.Errorf("asked for again at once: %v", err)
 	}
 }
 
 // park launches a machine at voltage-park and lets it boot.
-func (b *bed) park(n int) {
+func (b *fixture) park(n int) {
 	b.Helper()
 	r := b.request(n)
 	r.OfferKey, r.Region, r.OperatingSystem = "voltage-park/h100-sxm5/CLUSTER/8/vp-h100-8x-eth", "voltage-park-us-dallas-1", "Ubuntu 22.04"
@@ -50,7 +50,7 @@ func (b *bed) park(n int) {
 	b.wantState(n, provider.MachineReady, "")
 }
 
-func (b *bed) create(reference id.ID, region string) provider.Volume {
+func (b *fixture) create(reference id.ID, region string) provider.Volume {
 	b.Helper()
 	v, err := b.CreateVolume(b.Context(), provider.VolumeRequest{Reference: reference, Name: "data", Region: region, SizeGB: 100})
 	if err != nil || v.Reference != reference || !v.Ready || v.SizeGB != 100 {
@@ -60,7 +60,7 @@ func (b *bed) create(reference id.ID, region string) provider.Volume {
 }
 
 func TestAdapter_AttachVolumeAtVoltagePark(t *testing.T) {
-	b := lay(t)
+	b := newFixture(t)
 	b.park(1)
 	b.create(firstVolume, "voltage-park-us-dallas-1")
 	b.create(secondVolume, "voltage-park-us-dallas-1")
@@ -79,7 +79,7 @@ func TestAdapter_AttachVolumeAtVoltagePark(t *testing.T) {
 }
 
 func TestAdapter_AttachVolumeOfAnotherSubprovider(t *testing.T) {
-	b := lay(t)
+	b := newFixture(t)
 	b.running(1) // at spheron-ai, whose cluster has the name of voltage-park's
 	b.create(firstVolume, "voltage-park-us-dallas-1")
 	wantKind(t, "attach", b.AttachVolume(t.Context(), firstVolume, reference(1)), provider.KindRejected)
@@ -89,7 +89,7 @@ func TestAdapter_AttachVolumeOfAnotherSubprovider(t *testing.T) {
 
 func TestAdapter_CreateVolumeWithFaults(t *testing.T) {
 	for _, kind := range []providertest.FaultKind{providertest.LostResponse, providertest.BadGatewayAfterEffect, providertest.LostRequest, providertest.HTMLPage, providertest.Throttled} {
-		b := lay(t)
+		b := newFixture(t)
 		b.cloud.InjectFault(providertest.Fault{Kind: kind, Writes: true, Times: 1})
 		r := provider.VolumeRequest{Reference: firstVolume, Region: "data-crunch-fin-01", SizeGB: 100}
 		if _, err := b.CreateVolume(t.Context(), r); err == nil || provider.Decided(err) {

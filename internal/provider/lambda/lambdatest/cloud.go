@@ -16,7 +16,7 @@ const (
 	// Token is the secret of every machine's notebook. It must not appear anywhere.
 	Token = "notebook-token-of-the-fake"
 	// requestEvery and launchEvery are the shortest allowed intervals.
-	requestEvery = time.Second
+	requestEvery = 800 * time.Millisecond // a second, less the delays of a busy test machine
 	launchEvery  = 12 * time.Second
 )
 

@@ -19,10 +19,10 @@ import (
 	"github.com/billetcloud/billet/internal/provider/upstream/upstreamtest"
 )
 
-const keyLine = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMEv2XJ4XLDeEqoSAjZQ5qyIKbOgCxeSPFjLzKGSXLFr somebody"
+const keyLine = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMEv2XJ4XLDeEqoSAjZQ5qyIKbOgCxeSPFjLzKGSXLFr user"
 
-// bed is an adapter, the fake behind it, what the adapter logs and how long it had to wait for its budget.
-type bed struct {
+// fixture is an adapter, its fake, its log and how long it waited for its budget.
+type fixture struct {
 	*testing.T
 	cloud   *spherontest.Cloud
 	account upstream.Account
@@ -31,12 +31,12 @@ type bed struct {
 	*spheron.Adapter
 }
 
-func lay(t *testing.T) *bed {
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	b := &bed{T: t, cloud: spherontest.Serve(t), log: &bytes.Buffer{}}
+	b := &fixture{T: t, cloud: spherontest.Serve(t), log: &bytes.Buffer{}}
 	b.account = b.cloud.Account()
 	b.account.Log = slog.New(slog.NewTextHandler(b.log, nil))
-	b.account.Unknown = func(what string) { t.Errorf("unknown to the adapter: %s", what) }
+	b.account.Unknown = func(what string) { t.Errorf("unknown field: %s", what) }
 	b.account.Sleep = func(ctx context.Context, d time.Duration) error {
 		b.slept += d
 		b.cloud.Advance(d)
@@ -46,8 +46,8 @@ func lay(t *testing.T) *bed {
 	return b
 }
 
-// restart forgets all that is in memory.
-func (b *bed) restart() {
+// restart drops everything in memory.
+func (b *fixture) restart() {
 	b.Helper()
 	a, err := spheron.New(b.account)
 	if err != nil {
@@ -58,16 +58,17 @@ func (b *bed) restart() {
 
 func reference(n int) id.ID { return id.ID(fmt.Sprintf("dep_01jd%022d", n)) }
 
-// request asks for the cheap offer.
-func (b *bed) request(n int) provider.LaunchRequest {
+// request requests the cheap offer.
+func (b *fixture) request(n int) provider.LaunchRequest {
 	b.Helper()
 	return provider.LaunchRequest{
-		Reference: reference(n), OfferKey: "spheron-ai/rtx-4090/DEDICATED/1/sa-4090", Region: "spheron-ai-us-dallas-1", OperatingSystem: "ubuntu-22.04", AuthorizedKeys: []string{keyLine},
+		Reference: reference(n), OfferKey: "spheron-ai/rtx-4090/DEDICATED/1/sa-4090",
+		Region: "spheron-ai-us-dallas-1", OperatingSystem: "ubuntu-22.04", AuthorizedKeys: []string{keyLine},
 	}
 }
 
-// running launches one and lets it boot.
-func (b *bed) running(n int) provider.Machine {
+// running launches a machine and lets it boot.
+func (b *fixture) running(n int) provider.Machine {
 	b.Helper()
 	if _, err := b.Launch(b.Context(), b.request(n)); err != nil {
 		b.Fatal(err)
@@ -80,8 +81,8 @@ func (b *bed) running(n int) provider.Machine {
 	return m
 }
 
-// count returns how many requests of that method there were to paths that begin so, since the first of them.
-func (b *bed) count(since int, method, path string) (n int) {
+// count returns how many requests of that method to paths with that prefix were sent since.
+func (b *fixture) count(since int, method, path string) (n int) {
 	for _, r := range b.cloud.Requests()[since:] {
 		if r.Method == method && strings.HasPrefix(r.Path, path) {
 			n++
@@ -90,13 +91,13 @@ func (b *bed) count(since int, method, path string) (n int) {
 	return n
 }
 
-func (b *bed) asked() int { return len(b.cloud.Requests()) }
+func (b *fixture) sent() int { return len(b.cloud.Requests()) }
 
-func (b *bed) wantState(n int, want provider.MachineState, detail string) provider.Machine {
+func (b *fixture) wantState(n int, want provider.MachineState, detail string) provider.Machine {
 	b.Helper()
 	m, err := b.Machine(b.Context(), reference(n))
 	if err != nil || m.State != want || m.Detail != detail || m.Reference != reference(n) {
-		b.Errorf("%+v, %v; want %s (%s)", m, err, want, detail)
+		b.Errorf("got %+v, %v, want %s (%s)", m, err, want, detail)
 	}
 	return m
 }
@@ -105,13 +106,13 @@ func wantKind(t *testing.T, what string, err error, want provider.Kind) *provide
 	t.Helper()
 	var e *provider.Error
 	if !errors.As(err, &e) || e.Kind != want {
-		t.Errorf("%s: %v, want %s", what, err, want)
+		t.Errorf("%s: got %v, want %s", what, err, want)
 		return &provider.Error{}
 	}
 	return e
 }
 
-// canned is an adapter whose cloud answers each path with that body; anything else is 404.
+// canned returns an adapter whose cloud answers each path with that body, and others with 404.
 func canned(t *testing.T, bodies map[string]string) *spheron.Adapter {
 	t.Helper()
 	s := upstreamtest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -125,10 +126,7 @@ func canned(t *testing.T, bodies map[string]string) *spheron.Adapter {
 		}
 		fmt.Fprint(w, body)
 	}))
-	a, err := spheron.New(upstream.Account{
-		Slug: "spheron", BaseURL: s.URL, Credential: "k", Now: s.Clock.Now,
-		Sleep: func(ctx context.Context, d time.Duration) error { s.Advance(d); return ctx.Err() },
-	})
+	a, err := spheron.New(s.Account("spheron"))
 	if err != nil {
 		t.Fatal(err)
 	}
