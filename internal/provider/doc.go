@@ -1,8 +1,8 @@
-// Package provider owns the interface to sources of machines: what an upstream cloud or an operator's
-// rack implements, its optional capabilities, and the kinds of its errors.
+// Package provider owns the interface to sources of machines: what an upstream cloud or an
+// operator's rack implements, its optional capabilities, and the kinds of its errors.
 //
-// It does not own offers as tenants see them (catalog), deployments, money, or any state: a provider
-// answers, and the caller reconciles the answer.
+// It does not own offers as tenants see them (catalog), deployments, money, or any state: a
+// provider answers, and the caller reconciles the answer.
 //
 // Invariants that every implementation keeps, and providertest checks:
 //   - Launch and CreateVolume are repeatable: the same reference gives the same machine or volume,

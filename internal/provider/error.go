@@ -25,14 +25,14 @@ const (
 	// KindThrottled: more requests than the provider allows. Nothing was created; retry after
 	// RetryAfter.
 	KindThrottled Kind = "throttled"
-	// KindCredentials: the provider does not accept our key, or not for this. Nothing was created; the
-	// operator must act.
+	// KindCredentials: the provider does not accept our key, or not for this. Nothing was created;
+	// the operator must act.
 	KindCredentials Kind = "credentials"
-	// KindQuota: our account at the provider is at a limit, or out of money. Nothing was created; the
-	// operator must act.
+	// KindQuota: our account at the provider is at a limit, or out of money. Nothing was created;
+	// the operator must act.
 	KindQuota Kind = "quota"
-	// KindUnavailable: no response, or a malformed one. The request may have taken effect: read, then
-	// retry.
+	// KindUnavailable: no response, or a malformed one. The request may have taken effect: read,
+	// then retry.
 	KindUnavailable Kind = "unavailable"
 )
 

@@ -37,8 +37,8 @@ type Endpoint struct {
 	WantKey bool
 }
 
-// DialSSH connects to a machine, and makes sure that SSH answers. It checks the resolved address. The
-// caller reads the whole greeting from the connection.
+// DialSSH connects to a machine, and makes sure that SSH answers. It checks the resolved address.
+// The caller reads the whole greeting from the connection.
 func DialSSH(ctx context.Context, at Endpoint, dialer net.Dialer) (net.Conn, error) {
 	if control := dialer.Control; !at.Private {
 		dialer.Control = func(network, address string, c syscall.RawConn) error {
@@ -89,8 +89,8 @@ func onlyPublic(address string) error {
 	return nil
 }
 
-// ProbeSSH checks that SSH answers: a machine is running once it returns no error. It returns the host
-// key that the machine has proven to hold, as a line without the host part; "" where none was
+// ProbeSSH checks that SSH answers: a machine is running once it returns no error. It returns the
+// host key that the machine has proven to hold, as a line without the host part; "" where none was
 // requested, or no algorithm could be agreed on.
 func ProbeSSH(ctx context.Context, at Endpoint) (hostKey string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)

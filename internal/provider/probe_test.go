@@ -47,12 +47,15 @@ func TestDialSSH_RefusesPrivateAddresses(t *testing.T) {
 	if len(reached) > 0 {
 		t.Error("a private address was connected to")
 	}
-	if _, err := provider.ProbeSSH(t.Context(), provider.Endpoint{Address: "127.0.0.1:" + port, Private: true}); err != nil {
+	if _, err := provider.ProbeSSH(
+		t.Context(), provider.Endpoint{Address: "127.0.0.1:" + port, Private: true},
+	); err != nil {
 		t.Errorf("where it is allowed: %v", err)
 	}
 }
 
-// OpenSSH is the judge: its server takes the key that we made, and ssh-keyscan sees the one that we see.
+// OpenSSH is the judge: its server takes the key that we made, and ssh-keyscan sees the one that we
+// see.
 func TestNewHostKey_WorksWithOpenSSH(t *testing.T) {
 	sshd, err := exec.LookPath("/usr/sbin/sshd")
 	if err != nil {
@@ -75,7 +78,10 @@ func TestNewHostKey_WorksWithOpenSSH(t *testing.T) {
 	if os.Geteuid() == 0 {
 		_ = os.MkdirAll("/run/sshd", 0o755) // where it locks itself up, which no service has made
 	}
-	server := exec.CommandContext(t.Context(), sshd, "-D", "-e", "-f", "/dev/null", "-h", file, "-p", port, "-o", "ListenAddress=127.0.0.1", "-o", "PidFile=none")
+	server := exec.CommandContext(
+		t.Context(), sshd, "-D", "-e", "-f", "/dev/null", "-h", file, "-p", port, "-o", "ListenAddress=127.0.0.1", "-o",
+		"PidFile=none",
+	)
 	var said strings.Builder
 	server.Stderr = &said
 	if err := server.Start(); err != nil {

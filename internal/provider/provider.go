@@ -15,15 +15,16 @@ type Provider interface {
 	// Offers returns all offers, including those that are sold out.
 	Offers(ctx context.Context) ([]Offer, error)
 	// Launch requests a machine and returns without waiting for it to be ready. The same
-	// request.Reference always means the same machine, unless that has ended and IgnoreEnded is set.
+	// request.Reference always means the same machine, unless that has ended and IgnoreEnded is
+	// set.
 	Launch(ctx context.Context, request LaunchRequest) (Machine, error)
 	// Machine returns the machine with that reference; KindNotFound where the provider has none, or
 	// no longer has it.
 	Machine(ctx context.Context, reference id.ID) (Machine, error)
 	// Machines returns every machine of the account at the provider that is not gone.
 	Machines(ctx context.Context) ([]Machine, error)
-	// Terminate requests the machine's end and returns without waiting for it. It succeeds where the
-	// machine is gone or never existed.
+	// Terminate requests the machine's end and returns without waiting for it. It succeeds where
+	// the machine is gone or never existed.
 	Terminate(ctx context.Context, reference id.ID) error
 }
 
@@ -38,16 +39,17 @@ type Powerer interface {
 	PowerOff(ctx context.Context, reference id.ID) error
 }
 
-// Reinstaller is a provider that can wipe a machine and reinstall its operating system, with the keys
-// of its launch.
+// Reinstaller is a provider that can wipe a machine and reinstall its operating system, with the
+// keys of its launch.
 type Reinstaller interface {
 	Reinstall(ctx context.Context, reference id.ID, operatingSystem string) error
 }
 
 // CloudInitChecker is a provider that supports only parts of cloud-config.
 type CloudInitChecker interface {
-	// CheckCloudInit returns the parts of a valid cloud-config that the provider does not support, a
-	// sentence each, with its position in the text. It sends no request, so an API request can call it.
+	// CheckCloudInit returns the parts of a valid cloud-config that the provider does not support,
+	// a sentence each, with its position in the text. It sends no request, so an API request can
+	// call it.
 	CheckCloudInit(text string) []string
 }
 
@@ -59,8 +61,8 @@ type Examiner interface {
 
 // HostKeyTaker is a provider whose machines can be given an SSH host key.
 type HostKeyTaker interface {
-	// TakesHostKey reports whether a LaunchRequest.HostKey reaches machines of that offer, where the
-	// offer supports cloud-init.
+	// TakesHostKey reports whether a LaunchRequest.HostKey reaches machines of that offer, where
+	// the offer supports cloud-init.
 	TakesHostKey(offerKey string) bool
 }
 
@@ -107,8 +109,8 @@ type Info struct {
 	// caller that retries waits for it to pass, and reads first. It is 0 where the provider itself
 	// creates nothing twice for one reference.
 	SettleTime time.Duration
-	// PrivateAddresses allows machines whose addresses are not on the Internet: loopback, private and
-	// other special networks. The operator decides that for each account at a real cloud.
+	// PrivateAddresses allows machines whose addresses are not on the Internet: loopback, private
+	// and other special networks. The operator decides that for each account at a real cloud.
 	PrivateAddresses bool
 }
 
@@ -172,7 +174,8 @@ type Offer struct {
 	Capabilities Capabilities
 	// MinimumRuntime is this offer's own minimum, where it is longer than Info.MinimumRuntime.
 	MinimumRuntime time.Duration
-	// LaunchLimit is this offer's own limit, where it is shorter than Info.LaunchLimit; 0 where it is not.
+	// LaunchLimit is this offer's own limit, where it is shorter than Info.LaunchLimit; 0 where it
+	// is not.
 	LaunchLimit time.Duration
 }
 
@@ -185,16 +188,16 @@ type LaunchRequest struct {
 	OfferKey        string
 	Region          string
 	OperatingSystem string
-	// AuthorizedKeys are the public keys that may log in as root, as lines of an authorized_keys file
-	// without options.
+	// AuthorizedKeys are the public keys that may log in as root, as lines of an authorized_keys
+	// file without options.
 	AuthorizedKeys []string
 	// CloudInit is a #cloud-config text, or "".
 	CloudInit string
 	// HostKey is the SSH host key that the machine must show, at a HostKeyTaker; zero for none.
 	HostKey HostKey
-	// IgnoreEnded means that a machine of the reference that has ended does not count. It is set where
-	// another offer of this provider was tried under the reference, and the provider has confirmed
-	// that nothing is left of it.
+	// IgnoreEnded means that a machine of the reference that has ended does not count. It is set
+	// where another offer of this provider was tried under the reference, and the provider has
+	// confirmed that nothing is left of it.
 	IgnoreEnded bool
 }
 
@@ -225,14 +228,14 @@ type Machine struct {
 	Address string
 	SSHUser string
 	SSHPort int
-	// SSHHostKeys are known_hosts lines without the host part ("ssh-ed25519 AAAA…"), where the provider
-	// states them.
+	// SSHHostKeys are known_hosts lines without the host part ("ssh-ed25519 AAAA…"), where the
+	// provider states them.
 	SSHHostKeys []string
-	// Nodes are the servers of a machine that has several, in the provider's order; nil for a machine
-	// of one server. Address and SSHPort are those of the first.
+	// Nodes are the servers of a machine that has several, in the provider's order; nil for a
+	// machine of one server. Address and SSHPort are those of the first.
 	Nodes []Node
-	// Unhealthy is true where the provider reports a ready machine as broken for now. A machine that
-	// never ran fails soon; one that ran is left alone.
+	// Unhealthy is true where the provider reports a ready machine as broken for now. A machine
+	// that never ran fails soon; one that ran is left alone.
 	Unhealthy bool
 	// HourlyCost is the machine's hourly price as the provider states it, before the operator's
 	// markup; 0 where it does not.
@@ -280,7 +283,7 @@ type Volume struct {
 	SizeGB int64
 	// AttachedTo is the reference of the machine that has it, or "".
 	AttachedTo id.ID
-	// MountPath is where its files appear in a machine; or, where the tenant mounts it, the NFS share to
-	// mount: "10.9.0.5:/share"; "" where neither is known.
+	// MountPath is where its files appear in a machine; or, where the tenant mounts it, the NFS
+	// share to mount: "10.9.0.5:/share"; "" where neither is known.
 	MountPath string
 }

@@ -11,14 +11,16 @@ type Registry struct {
 	bySlug map[string]Provider
 }
 
-// NewRegistry returns a Registry of those providers. It panics where a slug is missing, malformed or
-// used twice: offers and machines are stored under it.
+// NewRegistry returns a Registry of those providers. It panics where a slug is missing, malformed
+// or used twice: offers and machines are stored under it.
 func NewRegistry(providers ...Provider) *Registry {
 	r := &Registry{order: slices.Clone(providers), bySlug: make(map[string]Provider, len(providers))}
 	for _, p := range providers {
 		slug := p.Info().Slug
 		if !ValidSlug(slug) {
-			panic(fmt.Sprintf("provider: %q is not a slug of 1 to 64 lower-case letters, digits and inner hyphens", slug))
+			panic(
+				fmt.Sprintf("provider: %q is not a slug of 1 to 64 lower-case letters, digits and inner hyphens", slug),
+			)
 		}
 		if _, taken := r.bySlug[slug]; taken {
 			panic(fmt.Sprintf("provider: two providers have the slug %q", slug))

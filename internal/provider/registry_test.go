@@ -25,7 +25,8 @@ func TestRegistry_All(t *testing.T) {
 	s := provider.NewRegistry(named("voltage-park"), named("a1"))
 	all := s.All()
 	all[0] = named("other")
-	if p, found := s.Get("voltage-park"); !found || p != named("voltage-park") || s.All()[0] != named("voltage-park") || s.All()[1] != named("a1") {
+	if p, found := s.Get("voltage-park"); !found || p != named("voltage-park") || s.All()[0] != named("voltage-park") ||
+		s.All()[1] != named("a1") {
 		t.Fatalf("%v", s.All())
 	}
 	if _, found := s.Get("other"); found {
@@ -34,7 +35,10 @@ func TestRegistry_All(t *testing.T) {
 }
 
 func TestNewRegistry_PanicsOnInvalidSlugs(t *testing.T) {
-	for name, slugs := range map[string][]named{"twice": {"a", "b", "a"}, "missing": {""}, "capitals": {"A"}, "hyphen": {"a-"}, "space": {"a b"}, "slash": {"a/b"}} {
+	for name, slugs := range map[string][]named{
+		"twice": {"a", "b", "a"}, "missing": {""}, "capitals": {"A"}, "hyphen": {"a-"}, "space": {"a b"},
+		"slash": {"a/b"},
+	} {
 		func() {
 			defer func() {
 				if recover() == nil {

@@ -8,8 +8,8 @@ import (
 )
 
 // ErrInsideTx is the error of calling a provider with the context of a database transaction. A slow
-// upstream would keep the database locked, and a rollback would not undo an effect upstream. It is a
-// mistake of the caller, so it has no Kind.
+// upstream would keep the database locked, and a rollback would not undo an effect upstream. It is
+// a mistake of the caller, so it has no Kind.
 var ErrInsideTx = errors.New("provider: called inside a database transaction; commit first, then call the provider")
 
 // CheckOutsideTx returns ErrInsideTx where the context belongs to a transaction. Every method of an

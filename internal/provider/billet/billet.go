@@ -12,8 +12,8 @@ import (
 
 const (
 	api = "/api/v1/inventory"
-	// pollEvery is how often a machine that is being prepared is polled. All share one list, which is
-	// at most half as old.
+	// pollEvery is how often a machine that is being prepared is polled. All share one list, which
+	// is at most half as old.
 	pollEvery = 15 * time.Second
 	syncEvery = 5 * time.Minute
 	// launchLimit exceeds the other Billet's own limits, which state when a deployment has failed.
@@ -58,7 +58,9 @@ func New(a upstream.Account) (*Adapter, error) {
 		return nil, err
 	}
 	if a.BaseURL == "" {
-		return nil, fmt.Errorf("provider %s: set the base URL to that of the other Billet, such as https://gpu.example.com", a.Slug)
+		return nil, fmt.Errorf(
+			"provider %s: set the base URL to that of the other Billet, such as https://gpu.example.com", a.Slug,
+		)
 	}
 	reads, err := a.IntSetting(readsSetting, 60, 1, maxPerMinute)
 	if err != nil {

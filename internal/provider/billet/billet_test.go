@@ -48,7 +48,9 @@ func (s *stub) handle(w http.ResponseWriter, r *http.Request) {
 	list, isList := s.page[path]
 	one, isOne := s.one[path]
 	if tag := r.URL.Query().Get("tag"); tag != "" {
-		list = slices.DeleteFunc(slices.Clone(list), func(d map[string]any) bool { return "billet:"+d["name"].(string) != tag })
+		list = slices.DeleteFunc(
+			slices.Clone(list), func(d map[string]any) bool { return "billet:"+d["name"].(string) != tag },
+		)
 	}
 	write := func(body map[string]any) { _ = json.NewEncoder(w).Encode(body) }
 	switch {
@@ -60,13 +62,17 @@ func (s *stub) handle(w http.ResponseWriter, r *http.Request) {
 		from := min((page-1)*limit, len(list))
 		write(map[string]any{
 			"success": true, "data": append([]map[string]any{}, list[from:min(from+limit, len(list))]...),
-			"pagination": map[string]any{"page": page, "limit": limit, "total": len(list), "totalPages": (len(list) + limit - 1) / limit},
+			"pagination": map[string]any{
+				"page": page, "limit": limit, "total": len(list), "totalPages": (len(list) + limit - 1) / limit,
+			},
 		})
 	case isOne:
 		write(map[string]any{"success": true, "data": one})
 	default:
 		w.WriteHeader(http.StatusNotFound)
-		write(map[string]any{"success": false, "error": map[string]any{"code": "NOT_FOUND", "message": "There is none."}})
+		write(
+			map[string]any{"success": false, "error": map[string]any{"code": "NOT_FOUND", "message": "There is none."}},
+		)
 	}
 }
 
@@ -90,8 +96,10 @@ func (s *stub) open(t *testing.T) *billet.Adapter {
 
 func running(reference id.ID) map[string]any {
 	return map[string]any{
-		"id": "dep_at" + string(reference[4:]), "name": upstream.Mark(reference), "status": "running", "ipAddress": "192.0.2.1", "sshUser": "root", "sshPort": 22,
-		"sshHostKeys": []string{"[192.0.2.1]:22 ssh-ed25519 AAAA"}, "tags": []string{}, "pendingAction": nil, "createdAt": "2026-01-02T03:04:05Z", "steps": []any{},
+		"id": "dep_at" + string(reference[4:]), "name": upstream.Mark(reference), "status": "running",
+		"ipAddress": "192.0.2.1", "sshUser": "root", "sshPort": 22,
+		"sshHostKeys": []string{"[192.0.2.1]:22 ssh-ed25519 AAAA"}, "tags": []string{}, "pendingAction": nil,
+		"createdAt": "2026-01-02T03:04:05Z", "steps": []any{},
 	}
 }
 
@@ -124,14 +132,20 @@ func TestAdapter_VolumesOfOneProviderPerRegion(t *testing.T) {
 	s := serve(t)
 	sold := func(id, by, region string) map[string]any {
 		return map[string]any{
-			"id": id, "provider": by, "gpuType": "NVIDIA H100", "gpuCount": 1, "instanceType": "VM", "region": region, "regionName": region, "operatingSystems": []string{"Ubuntu"},
-			"hourlyPrice": json.Number("1.234567"), "available": true, "stock": 0, "minimumRuntimeMinutes": 40, "capabilities": map[string]any{"volumes": true, "singleKey": true},
+			"id": id, "provider": by, "gpuType": "NVIDIA H100", "gpuCount": 1, "instanceType": "VM", "region": region,
+			"regionName": region, "operatingSystems": []string{"Ubuntu"},
+			"hourlyPrice": json.Number("1.234567"), "available": true, "stock": 0, "minimumRuntimeMinutes": 40,
+			"capabilities": map[string]any{"volumes": true, "singleKey": true},
 		}
 	}
 	price := func(by, region string, perGB float64) map[string]any {
-		return map[string]any{"provider": by, "region": region, "hourlyPricePerGb": perGB, "minSizeGb": 10, "maxSizeGb": 1000}
+		return map[string]any{
+			"provider": by, "region": region, "hourlyPricePerGb": perGB, "minSizeGb": 10, "maxSizeGb": 1000,
+		}
 	}
-	s.page["/offers"] = []map[string]any{sold("off_1", "b", "x"), sold("off_2", "a", "x"), sold("off_3", "c", "y"), sold("off_4", "c", "not a slug")}
+	s.page["/offers"] = []map[string]any{
+		sold("off_1", "b", "x"), sold("off_2", "a", "x"), sold("off_3", "c", "y"), sold("off_4", "c", "not a slug"),
+	}
 	s.page["/volumes/pricing"] = []map[string]any{price("b", "x", 0.0001), price("a", "x", 0.0002), price("c", "y", 0)}
 	b := s.open(t)
 	offers, err := b.Offers(t.Context())
@@ -140,7 +154,9 @@ func TestAdapter_VolumesOfOneProviderPerRegion(t *testing.T) {
 	}
 	for i, want := range []bool{false, true, false} {
 		o := offers[i]
-		if o.Capabilities.Volumes != want || !o.Capabilities.SingleKey || o.HourlyPrice != 1_234_567 || o.Stock != nil || !o.Available || o.MinimumRuntime != 40*time.Minute || !strings.HasPrefix(o.Key, "up:off_") {
+		if o.Capabilities.Volumes != want || !o.Capabilities.SingleKey || o.HourlyPrice != 1_234_567 ||
+			o.Stock != nil || !o.Available || o.MinimumRuntime != 40*time.Minute ||
+			!strings.HasPrefix(o.Key, "up:off_") {
 			t.Errorf("%+v", o)
 		}
 	}
@@ -151,12 +167,15 @@ func TestAdapter_VolumesOfOneProviderPerRegion(t *testing.T) {
 }
 
 func TestAdapter_MachineStatesHowItEnded(t *testing.T) {
-	for status, want := range map[string]provider.MachineState{"failed": provider.MachineFailed, "interrupted": provider.MachineLost} {
+	for status, want := range map[string]provider.MachineState{
+		"failed": provider.MachineFailed, "interrupted": provider.MachineLost,
+	} {
 		s, reference := serve(t), ids.New(id.Deployment)
 		d := running(reference)
 		s.page["/deployments"] = []map[string]any{d}
 		b := s.open(t)
-		if m := providertest.WantMachine(t, b, reference, provider.MachineReady); len(m.SSHHostKeys) != 1 || m.SSHHostKeys[0] != "ssh-ed25519 AAAA" {
+		if m := providertest.WantMachine(t, b, reference, provider.MachineReady); len(m.SSHHostKeys) != 1 ||
+			m.SSHHostKeys[0] != "ssh-ed25519 AAAA" {
 			t.Errorf("%+v", m)
 		}
 		s.change(func() {
@@ -187,8 +206,10 @@ func TestAdapter_States(t *testing.T) {
 		status, pending string
 		want            provider.MachineState
 	}{
-		{"dreaming", "", provider.MachineProvisioning}, {"pending", "", provider.MachineProvisioning}, {"deploying", "", provider.MachineProvisioning}, {"running", "", provider.MachineReady},
-		{"running", "reboot", provider.MachineReady}, {"running", "reinstall", provider.MachineProvisioning}, {"stopped", "", provider.MachineOff}, {"dreaming", "", provider.MachineOff},
+		{"dreaming", "", provider.MachineProvisioning}, {"pending", "", provider.MachineProvisioning},
+		{"deploying", "", provider.MachineProvisioning}, {"running", "", provider.MachineReady},
+		{"running", "reboot", provider.MachineReady}, {"running", "reinstall", provider.MachineProvisioning},
+		{"stopped", "", provider.MachineOff}, {"dreaming", "", provider.MachineOff},
 		{"terminating", "", provider.MachineTerminating},
 	} {
 		s.change(func() {
@@ -241,7 +262,12 @@ func TestAdapter_ActionDoneMeanwhile(t *testing.T) {
 				_, _ = io.WriteString(w, `{"success":false,"error":{"code":"CONFLICT","message":"No."}}`)
 				return
 			}
-			_ = json.NewEncoder(w).Encode(map[string]any{"success": true, "data": []any{d}, "pagination": map[string]int{"page": 1, "limit": 100, "total": 1, "totalPages": 1}})
+			_ = json.NewEncoder(w).Encode(
+				map[string]any{
+					"success": true, "data": []any{d},
+					"pagination": map[string]int{"page": 1, "limit": 100, "total": 1, "totalPages": 1},
+				},
+			)
 		}
 		err := s.open(t).PowerOff(t.Context(), reference)
 		if good && err != nil || !good && provider.KindOf(err) != provider.KindRejected {
@@ -287,7 +313,8 @@ func TestAdapter_ReadsAllPages(t *testing.T) {
 
 func TestAdapter_MalformedListsAreUnavailable(t *testing.T) {
 	for _, body := range []string{
-		`{}`, `{"success":true}`, `{"success":true,"data":null,"pagination":{"total":0}}`, `{"success":true,"data":[]}`, `[]`, `{"data":{}}`, `{"data":[{"name":"x"}],"pagination":{"total":1}}`,
+		`{}`, `{"success":true}`, `{"success":true,"data":null,"pagination":{"total":0}}`, `{"success":true,"data":[]}`,
+		`[]`, `{"data":{}}`, `{"data":[{"name":"x"}],"pagination":{"total":1}}`,
 		`{"data":[{"id":7}],"pagination":{"total":1}}`, `{"data":[],"pagination":{"total":5}}`,
 	} {
 		s := serve(t)
@@ -308,12 +335,18 @@ func TestAdapter_ErrorKinds(t *testing.T) {
 		code   string
 		kind   provider.Kind
 	}{
-		{400, "INVALID_REQUEST", provider.KindRejected}, {400, "MINIMUM_RUNTIME_NOT_MET", provider.KindRejected}, {400, "UNSUPPORTED_BY_PROVIDER", provider.KindUnsupported},
-		{401, "INVALID_API_KEY", provider.KindCredentials}, {401, "EXPIRED_API_KEY", provider.KindCredentials}, {401, "REVOKED_API_KEY", provider.KindCredentials},
-		{403, "INSUFFICIENT_SCOPE", provider.KindCredentials}, {403, "NETWORK_NOT_ALLOWED", provider.KindCredentials}, {402, "INSUFFICIENT_BALANCE", provider.KindQuota},
-		{404, "NOT_FOUND", provider.KindNotFound}, {409, "OFFER_UNAVAILABLE", provider.KindNoCapacity}, {409, "CONFLICT", provider.KindRejected},
-		{409, "IDEMPOTENCY_KEY_REUSED", provider.KindUnavailable}, {408, "REQUEST_TIMEOUT", provider.KindUnavailable}, {429, "RATE_LIMIT_EXCEEDED", provider.KindThrottled},
-		{500, "INTERNAL_ERROR", provider.KindUnavailable}, {503, "SERVICE_UNAVAILABLE", provider.KindUnavailable}, {500, "OFFER_UNAVAILABLE", provider.KindUnavailable},
+		{400, "INVALID_REQUEST", provider.KindRejected}, {400, "MINIMUM_RUNTIME_NOT_MET", provider.KindRejected},
+		{400, "UNSUPPORTED_BY_PROVIDER", provider.KindUnsupported},
+		{401, "INVALID_API_KEY", provider.KindCredentials}, {401, "EXPIRED_API_KEY", provider.KindCredentials},
+		{401, "REVOKED_API_KEY", provider.KindCredentials},
+		{403, "INSUFFICIENT_SCOPE", provider.KindCredentials}, {403, "NETWORK_NOT_ALLOWED", provider.KindCredentials},
+		{402, "INSUFFICIENT_BALANCE", provider.KindQuota},
+		{404, "NOT_FOUND", provider.KindNotFound}, {409, "OFFER_UNAVAILABLE", provider.KindNoCapacity},
+		{409, "CONFLICT", provider.KindRejected},
+		{409, "IDEMPOTENCY_KEY_REUSED", provider.KindUnavailable}, {408, "REQUEST_TIMEOUT", provider.KindUnavailable},
+		{429, "RATE_LIMIT_EXCEEDED", provider.KindThrottled},
+		{500, "INTERNAL_ERROR", provider.KindUnavailable}, {503, "SERVICE_UNAVAILABLE", provider.KindUnavailable},
+		{500, "OFFER_UNAVAILABLE", provider.KindUnavailable},
 		{400, "SOMETHING_NEW", provider.KindRejected}, {403, "SOMETHING_NEW", provider.KindCredentials},
 	} {
 		s := serve(t)
@@ -327,7 +360,12 @@ func TestAdapter_ErrorKinds(t *testing.T) {
 			w.WriteHeader(x.status)
 			_, _ = fmt.Fprintf(w, `{"success":false,"error":{"code":%q,"message":"m"}}`, x.code)
 		}
-		_, err := s.open(t).Launch(t.Context(), provider.LaunchRequest{Reference: ids.New(id.Deployment), OfferKey: "up:off_1", AuthorizedKeys: []string{"ssh-ed25519 AAAA"}})
+		_, err := s.open(t).Launch(
+			t.Context(),
+			provider.LaunchRequest{
+				Reference: ids.New(id.Deployment), OfferKey: "up:off_1", AuthorizedKeys: []string{"ssh-ed25519 AAAA"},
+			},
+		)
 		if e := providertest.WantKind(t, fmt.Sprint(x), err, x.kind); e.RetryAfter != 41*time.Second {
 			t.Errorf("%+v: again after %s", x, e.RetryAfter)
 		}
@@ -340,7 +378,12 @@ func TestAdapter_ThrottledDeployPausesNoReads(t *testing.T) {
 	s.page["/deployments"] = nil
 	b := s.open(t)
 	s.InjectFault(providertest.Fault{Kind: providertest.Throttled, Writes: true})
-	_, err := b.Launch(t.Context(), provider.LaunchRequest{Reference: ids.New(id.Deployment), OfferKey: "up:off_1", AuthorizedKeys: []string{"ssh-ed25519 AAAA"}})
+	_, err := b.Launch(
+		t.Context(),
+		provider.LaunchRequest{
+			Reference: ids.New(id.Deployment), OfferKey: "up:off_1", AuthorizedKeys: []string{"ssh-ed25519 AAAA"},
+		},
+	)
 	providertest.WantKind(t, "Launch", err, provider.KindThrottled)
 	if _, err := b.Machines(t.Context()); err != nil {
 		t.Error(err)

@@ -101,11 +101,16 @@ func do[T entry](ctx context.Context, b *Adapter, r upstream.Request) (T, error)
 
 // kinds are the codes of refusals. The status decides about others.
 var kinds = map[apierr.Code]provider.Kind{
-	apierr.InvalidRequest: provider.KindRejected, apierr.MinimumRuntimeNotMet: provider.KindRejected, apierr.Conflict: provider.KindRejected,
-	apierr.RequestTooLarge: provider.KindRejected, apierr.Unsupported: provider.KindUnsupported, apierr.OfferUnavailable: provider.KindNoCapacity,
-	apierr.InsufficientBalance: provider.KindQuota, apierr.NotFound: provider.KindNotFound, apierr.RateLimitExceeded: provider.KindThrottled,
-	apierr.MissingAPIKey: provider.KindCredentials, apierr.InvalidAPIKey: provider.KindCredentials, apierr.ExpiredAPIKey: provider.KindCredentials,
-	apierr.RevokedAPIKey: provider.KindCredentials, apierr.InsufficientScope: provider.KindCredentials, apierr.NetworkNotAllowed: provider.KindCredentials,
+	apierr.InvalidRequest: provider.KindRejected, apierr.MinimumRuntimeNotMet: provider.KindRejected,
+	apierr.Conflict:        provider.KindRejected,
+	apierr.RequestTooLarge: provider.KindRejected, apierr.Unsupported: provider.KindUnsupported,
+	apierr.OfferUnavailable:    provider.KindNoCapacity,
+	apierr.InsufficientBalance: provider.KindQuota, apierr.NotFound: provider.KindNotFound,
+	apierr.RateLimitExceeded: provider.KindThrottled,
+	apierr.MissingAPIKey:     provider.KindCredentials, apierr.InvalidAPIKey: provider.KindCredentials,
+	apierr.ExpiredAPIKey: provider.KindCredentials,
+	apierr.RevokedAPIKey: provider.KindCredentials, apierr.InsufficientScope: provider.KindCredentials,
+	apierr.NetworkNotAllowed: provider.KindCredentials,
 	// Our key has another request, so something was created: the next list shows it.
 	apierr.IdempotencyKeyReused: provider.KindUnavailable, apierr.RequestTimeout: provider.KindUnavailable,
 }

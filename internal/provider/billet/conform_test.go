@@ -87,7 +87,9 @@ func (o *other) offer(can provider.Capabilities) provider.Offer {
 // machineCount counts the account's deployments that have not ended.
 func (o *other) machineCount() int {
 	o.t.Helper()
-	a := o.server.Call(o.key, http.MethodGet, "/deployments?limit=100&status=pending,deploying,running,stopped,terminating", nil)
+	a := o.server.Call(
+		o.key, http.MethodGet, "/deployments?limit=100&status=pending,deploying,running,stopped,terminating", nil,
+	)
 	if a.Status != http.StatusOK {
 		o.t.Fatalf("%d %s", a.Status, a.Body)
 	}
@@ -120,11 +122,17 @@ func TestConformance(t *testing.T) {
 				t.Errorf("got %d deployments after the test, want none", n)
 			}
 		})
-		everything := o.offer(provider.Capabilities{Reboot: true, Power: true, Reinstall: true, Volumes: true, CloudInit: true})
+		everything := o.offer(
+			provider.Capabilities{Reboot: true, Power: true, Reinstall: true, Volumes: true, CloudInit: true},
+		)
 		open := func() provider.Provider { return patient{o.open(), o.pass} }
 		return providertest.Harness{
-			Provider: open(), Advance: o.pass, Reopen: open, Settle: o.Settle, OfferKey: everything.Key, Region: everything.Region,
-			Cloud: &providertest.Cloud{InjectFault: o.InjectFault, ClearFaults: o.ClearFaults, MachineCount: o.machineCount, Revoke: o.revoked.Store},
+			Provider: open(), Advance: o.pass, Reopen: open, Settle: o.Settle, OfferKey: everything.Key,
+			Region: everything.Region,
+			Cloud: &providertest.Cloud{
+				InjectFault: o.InjectFault, ClearFaults: o.ClearFaults, MachineCount: o.machineCount,
+				Revoke: o.revoked.Store,
+			},
 		}
 	})
 }

@@ -18,12 +18,13 @@
 //   - A refusal is known by its code in the envelope; where there is none, by its status.
 //
 // The price may rise between reading the offers and the launch. The API could refuse that
-// (maxHourlyPrice), but a launch does not state the price that our tenant has agreed to: the rise is
-// ours to pay, until the offers are read again.
+// (maxHourlyPrice), but a launch does not state the price that our tenant has agreed to: the rise
+// is ours to pay, until the offers are read again.
 //
 // Ending: DELETE is sent without when=earliest. Before the minimum runtime it is refused, which is
-// KindRejected with the time that is left, and the caller retries then. So a machine never ends at a
-// time that the caller has not chosen. Offers state the minimum runtime, so tenants know it before.
+// KindRejected with the time that is left, and the caller retries then. So a machine never ends at
+// a time that the caller has not chosen. Offers state the minimum runtime, so tenants know it
+// before.
 //
 // Volumes: a region of ours is a slug, and two providers of the other Billet may use the same one.
 // Volumes in it are those of one of them, the first by slug that has any there. Offers of the other
@@ -34,10 +35,10 @@
 //
 // # Settings
 //
-// The API key needs the scopes offers:read, deployments, volumes and ssh-keys, the last three to read
-// and to write. The base URL is that of the other Billet, without a path: https://gpu.example.com.
-// reads-per-minute (60) and writes-per-minute (20) are the limits of the API key, of which a tenth
-// is not used. Deploys have a limit of their own (5), which only its refusals enforce. A list of a
-// hundred pages of offers takes more than a minute at 60 reads: with thousands of offers, ask for
-// higher limits.
+// The API key needs the scopes offers:read, deployments, volumes and ssh-keys, the last three to
+// read and to write. The base URL is that of the other Billet, without a path:
+// https://gpu.example.com. reads-per-minute (60) and writes-per-minute (20) are the limits of the
+// API key, of which a tenth is not used. Deploys have a limit of their own (5), which only its
+// refusals enforce. A list of a hundred pages of offers takes more than a minute at 60 reads: with
+// thousands of offers, ask for higher limits.
 package billet

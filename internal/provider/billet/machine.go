@@ -71,7 +71,9 @@ func (d deployment) final() bool {
 }
 
 func (b *Adapter) fetchDeployments(ctx context.Context) ([]deployment, error) {
-	list, pages, err := all[deployment](ctx, b, "/deployments", url.Values{"status": {activeStatuses}, "sort": {"createdAt"}})
+	list, pages, err := all[deployment](
+		ctx, b, "/deployments", url.Values{"status": {activeStatuses}, "sort": {"createdAt"}},
+	)
 	if err == nil {
 		b.paged.Store(pages > 1)
 	}
@@ -155,7 +157,8 @@ func (b *Adapter) Machines(ctx context.Context) ([]provider.Machine, error) {
 // machine translates the deployment.
 func (b *Adapter) machine(ctx context.Context, d deployment) provider.Machine {
 	m := provider.Machine{
-		ID: d.ID, Reference: d.reference(), HourlyCost: money.Micros(d.HourlyPrice), CreatedAt: upstream.ParseTime(d.CreatedAt),
+		ID: d.ID, Reference: d.reference(), HourlyCost: money.Micros(d.HourlyPrice),
+		CreatedAt: upstream.ParseTime(d.CreatedAt),
 	}
 	t := b.memory.Get(m.Reference)
 	if t.id != d.ID {
@@ -185,7 +188,8 @@ func (d deployment) nodes() (out []provider.Node) {
 	}
 	for _, n := range d.Nodes {
 		out = append(out, provider.Node{
-			Address: n.IPAddress, PrivateAddress: n.PrivateIPAddress, SSHPort: n.SSHPort, SSHHostKeys: hostKeys(n.SSHHostKeys),
+			Address: n.IPAddress, PrivateAddress: n.PrivateIPAddress, SSHPort: n.SSHPort,
+			SSHHostKeys: hostKeys(n.SSHHostKeys),
 		})
 	}
 	return out
@@ -264,7 +268,8 @@ func (b *Adapter) Launch(ctx context.Context, r provider.LaunchRequest) (provide
 func (b *Adapter) create(ctx context.Context, r provider.LaunchRequest) (m provider.Machine, err error) {
 	mark := upstream.Mark(r.Reference)
 	body := createBody{
-		Region: r.Region, OperatingSystem: r.OperatingSystem, Name: mark, Tags: []string{tagPrefix + mark}, CloudInit: r.CloudInit,
+		Region: r.Region, OperatingSystem: r.OperatingSystem, Name: mark, Tags: []string{tagPrefix + mark},
+		CloudInit: r.CloudInit,
 	}
 	var ok bool
 	if body.OfferID, ok = offerID(r.OfferKey); !ok {

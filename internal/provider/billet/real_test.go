@@ -25,7 +25,8 @@ func TestAdapter_RealServer(t *testing.T) {
 	request := func(o *other) provider.LaunchRequest {
 		sold := o.offer(able)
 		return provider.LaunchRequest{
-			Reference: ids.New(id.Deployment), Name: "a tenant's name", OfferKey: sold.Key, Region: sold.Region, OperatingSystem: sold.OperatingSystems[0], AuthorizedKeys: []string{keyLine(t)},
+			Reference: ids.New(id.Deployment), Name: "a tenant's name", OfferKey: sold.Key, Region: sold.Region,
+			OperatingSystem: sold.OperatingSystems[0], AuthorizedKeys: []string{keyLine(t)},
 		}
 	}
 	end := func(o *other, reference id.ID) {
@@ -42,7 +43,9 @@ func TestAdapter_RealServer(t *testing.T) {
 		}
 		theirs := map[string]map[string]any{}
 		for page := 1; ; page++ {
-			list := server.Call(o.key, http.MethodGet, fmt.Sprintf("/offers?limit=100&sort=name&page=%d", page), nil).List
+			list := server.Call(
+				o.key, http.MethodGet, fmt.Sprintf("/offers?limit=100&sort=name&page=%d", page), nil,
+			).List
 			for _, one := range list {
 				one := one.(map[string]any)
 				theirs["up:"+one["id"].(string)] = one
@@ -56,8 +59,11 @@ func TestAdapter_RealServer(t *testing.T) {
 		}
 		for _, one := range offers {
 			w := theirs[one.Key]
-			if w == nil || fmt.Sprintf("%.6f", w["hourlyPrice"]) != fmt.Sprintf("%d.%06d", one.HourlyPrice/1_000_000, one.HourlyPrice%1_000_000) ||
-				w["gpuType"] != one.GPUType || w["region"] != one.Region || w["available"] != one.Available || one.MinimumRuntime < 25*time.Minute {
+			if w == nil || fmt.Sprintf("%.6f", w["hourlyPrice"]) != fmt.Sprintf(
+				"%d.%06d", one.HourlyPrice/1_000_000, one.HourlyPrice%1_000_000,
+			) ||
+				w["gpuType"] != one.GPUType || w["region"] != one.Region || w["available"] != one.Available ||
+				one.MinimumRuntime < 25*time.Minute {
 				t.Errorf("%+v, the server says %v", one, w)
 			}
 		}
@@ -79,7 +85,8 @@ func TestAdapter_RealServer(t *testing.T) {
 				t.Errorf("%+v", d)
 			}
 		}
-		if saved := server.Call(o.key, http.MethodGet, "/ssh-keys", nil).List; len(saved) != 2 || strings.Contains(fmt.Sprint(saved), "ada@laptop") {
+		if saved := server.Call(o.key, http.MethodGet, "/ssh-keys", nil).List; len(saved) != 2 ||
+			strings.Contains(fmt.Sprint(saved), "ada@laptop") {
 			t.Errorf("%v", saved)
 		}
 		end(o, r.Reference)
@@ -140,7 +147,8 @@ func TestAdapter_RealServer(t *testing.T) {
 		_, err := o.open().Launch(t.Context(), r)
 		providertest.WantKind(t, "Launch", err, provider.KindCredentials)
 	})
-	// The Idempotency-Key holds where the look does not: under a name and tags that no list shows any more.
+	// The Idempotency-Key holds where the look does not: under a name and tags that no list shows
+	// any more.
 	t.Run("a machine that was renamed", func(t *testing.T) {
 		o := connect(t, server, "10000")
 		r := request(o)
@@ -148,7 +156,9 @@ func TestAdapter_RealServer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if a := server.Call(o.key, http.MethodPatch, "/deployments/"+m.ID, map[string]any{"name": "ours", "tags": []string{}}); a.Status != http.StatusOK {
+		if a := server.Call(
+			o.key, http.MethodPatch, "/deployments/"+m.ID, map[string]any{"name": "ours", "tags": []string{}},
+		); a.Status != http.StatusOK {
 			t.Fatalf("%d %s", a.Status, a.Body)
 		}
 		again, err := o.open().Launch(t.Context(), r)

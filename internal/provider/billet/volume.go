@@ -28,7 +28,8 @@ func (p volumePrice) key() string { return p.Provider + "/" + p.Region }
 
 // sellable reports whether we can sell it.
 func (p volumePrice) sellable() bool {
-	return provider.ValidSlug(p.Region) && p.Provider != "" && p.PerGB.Known && p.PerGB.Amount > 0 && p.PerGB.Amount <= money.USD &&
+	return provider.ValidSlug(p.Region) && p.Provider != "" && p.PerGB.Known && p.PerGB.Amount > 0 &&
+		p.PerGB.Amount <= money.USD &&
 		p.MinSizeGB >= 1 && p.MaxSizeGB >= p.MinSizeGB && p.MaxSizeGB <= upstream.MaxGB
 }
 
@@ -123,8 +124,8 @@ func (b *Adapter) translate(ctx context.Context, v volume) (provider.Volume, err
 	return out, err
 }
 
-// holder returns the reference of a deployment; the other Billet's own id where the deployment is not
-// ours, so that the volume does not appear detached.
+// holder returns the reference of a deployment; the other Billet's own id where the deployment is
+// not ours, so that the volume does not appear detached.
 func (b *Adapter) holder(ctx context.Context, deploymentID string) (id.ID, error) {
 	list, err := b.deployments.Recent(ctx, pollEvery/2)
 	if err != nil {

@@ -9,7 +9,9 @@ import (
 	"github.com/billetcloud/billet/internal/provider/upstream/upstreamtest"
 )
 
-const typeText = `"t":{"instance_type":{"name":"t","gpu_description":"H100 (80 GB SXM5)","price_cents_per_hour":299,"specs":{"vcpus":1,"memory_gib":1000,"storage_gib":1,"gpus":1}},"regions_with_capacity_available":[{"name":"r","description":"R"}]}`
+const typeText = `"t":{"instance_type":{"name":"t","gpu_description":"H100 (80 GB SXM5)","price_cents_per_hour":299,` +
+	`"specs":{"vcpus":1,"memory_gib":1000,"storage_gib":1,"gpus":1}},"regions_with_capacity_available":[{"name":"r",` +
+	`"description":"R"}]}`
 
 func TestOffersOf_SkipsTypes(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -34,7 +36,8 @@ func TestOffersOf_SkipsTypes(t *testing.T) {
 		"a region that is a way":  {`"name":"r"`, `"name":"a/b"`, 0},
 		"a region without a name": {`"name":"r"`, `"name":"\n"`, 0},
 		"a region without a slug": {`"name":"r"`, `"name":"光"`, 0},
-		"a region twice":          {`[{"name":"r","description":"R"}]`, `[{"name":"r","description":"\n"},{"name":"r","description":"\n"}]`, 1},
+		"a region twice": {`[{"name":"r","description":"R"}]`, `[{"name":"r","description":"\n"},` +
+			`{"name":"r","description":"\n"}]`, 1},
 	} {
 		text := `{"data":{` + strings.Replace(typeText, c.old, c.new, 1) + `,"x":7}}`
 		offers, left, err := offersOf([]byte(text), nil, map[string]map[string]wireRegion{})
@@ -42,7 +45,8 @@ func TestOffersOf_SkipsTypes(t *testing.T) {
 			t.Errorf("%s: %+v, %d left out, %v", name, offers, left, err)
 		}
 		for _, o := range offers {
-			if !o.Available || o.HourlyPrice != 2_990_000 || o.MemoryGB != 1073 || o.StorageGB != 1 || o.GPUMemoryGB != 80 || o.RegionName == "" {
+			if !o.Available || o.HourlyPrice != 2_990_000 || o.MemoryGB != 1073 || o.StorageGB != 1 ||
+				o.GPUMemoryGB != 80 || o.RegionName == "" {
 				t.Errorf("%s: %+v", name, o)
 			}
 		}
@@ -66,14 +70,18 @@ func TestMalformedLists(t *testing.T) {
 		if err == nil || provider.KindOf(err) != provider.KindUnavailable {
 			t.Errorf("%s: %+v, %v", text, machines, err)
 		}
-		if _, _, err := offersOf([]byte(text), nil, nil); err == nil || provider.KindOf(err) != provider.KindUnavailable {
+		if _, _, err := offersOf([]byte(text), nil, nil); err == nil ||
+			provider.KindOf(err) != provider.KindUnavailable {
 			t.Errorf("%s: %v", text, err)
 		}
 		if _, err := systemsOf([]byte(text)); err == nil || provider.KindOf(err) != provider.KindUnavailable {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
-	for _, text := range []string{`{"data":[{}]}`, `{"data":[{"id":"1"}]}`, `{"data":[{"status":"active"}]}`, `{"data":[{"id":"1","status":"active"},{}]}`} {
+	for _, text := range []string{
+		`{"data":[{}]}`, `{"data":[{"id":"1"}]}`, `{"data":[{"status":"active"}]}`,
+		`{"data":[{"id":"1","status":"active"},{}]}`,
+	} {
 		if machines, err := machinesOf([]byte(text)); err == nil || provider.KindOf(err) != provider.KindUnavailable {
 			t.Errorf("%s: %+v, %v", text, machines, err)
 		}
@@ -81,8 +89,15 @@ func TestMalformedLists(t *testing.T) {
 }
 
 func FuzzAnswers(f *testing.F) {
-	f.Add([]byte(`{"data":{`+typeText+`}}`), []byte(`{"data":[{"family":"f","architecture":"x86_64","region":{"name":"r"}}]}`))
-	f.Add([]byte(`{"error":{"code":"global/conflict"}}`), []byte(`{"data":[{"id":"1","status":"active","ip":"10.0.0.1","tags":[{"key":"billet","value":"dep-01jd"},{"key":"billet-launched","value":"1767323045"}]}]}`))
+	f.Add(
+		[]byte(`{"data":{`+typeText+`}}`),
+		[]byte(`{"data":[{"family":"f","architecture":"x86_64","region":{"name":"r"}}]}`),
+	)
+	f.Add(
+		[]byte(`{"error":{"code":"global/conflict"}}`),
+		[]byte(`{"data":[{"id":"1","status":"active","ip":"10.0.0.1","tags":[{"key":"billet","value":"dep-01jd"},`+
+			`{"key":"billet-launched","value":"1767323045"}]}]}`),
+	)
 	f.Fuzz(func(t *testing.T, types, lists []byte) {
 		systems, err := systemsOf(lists)
 		if err != nil && provider.KindOf(err) != provider.KindUnavailable {
@@ -100,7 +115,8 @@ func FuzzAnswers(f *testing.F) {
 				t.Error(err)
 			}
 			for _, o := range offers {
-				if kind, region, whole := strings.Cut(o.Key, "/"); !whole || kind == "" || strings.Contains(region, "/") {
+				if kind, region, whole := strings.Cut(o.Key, "/"); !whole || kind == "" ||
+					strings.Contains(region, "/") {
 					t.Errorf("the key %q cannot be launched from", o.Key)
 				}
 			}
@@ -137,7 +153,8 @@ func TestWireInstance_Cost(t *testing.T) {
 		{"id":"1","status":"active","instance_type":{"name":"gpu_1x_a10","price_cents_per_hour":129}},
 		{"id":"2","status":"active","instance_type":{"price_cents_per_hour":"dear"}},
 		{"id":"3","status":"unhealthy"}]}`))
-	if err != nil || len(all) != 3 || all[0].HourlyCost != 1_290_000 || all[1].HourlyCost != 0 || all[2].HourlyCost != 0 || !all[2].Unhealthy || all[0].Unhealthy {
+	if err != nil || len(all) != 3 || all[0].HourlyCost != 1_290_000 || all[1].HourlyCost != 0 ||
+		all[2].HourlyCost != 0 || !all[2].Unhealthy || all[0].Unhealthy {
 		t.Errorf("%+v, %v", all, err)
 	}
 }

@@ -70,15 +70,16 @@ func (a *Adapter) Info() provider.Info {
 // TakesHostKey implements provider.HostKeyTaker: a host key goes with the user data.
 func (a *Adapter) TakesHostKey(string) bool { return true }
 
-// mayLaunch returns KindThrottled where it is too early for a launch. With take, the next launch has
-// to wait for this one.
+// mayLaunch returns KindThrottled where it is too early for a launch. With take, the next launch
+// has to wait for this one.
 func (a *Adapter) mayLaunch(take bool) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := a.account.Now()
 	if wait := a.nextLaunch.Sub(now); wait > 0 {
 		return &provider.Error{
-			Kind: provider.KindThrottled, RetryAfter: wait, Cause: errors.New("the cloud allows one launch in 12 seconds"),
+			Kind: provider.KindThrottled, RetryAfter: wait,
+			Cause: errors.New("the cloud allows one launch in 12 seconds"),
 		}
 	}
 	if take {

@@ -28,8 +28,9 @@ var ids = id.NewMaker(clock.System{}, rand.Reader)
 
 func request() provider.LaunchRequest {
 	return provider.LaunchRequest{
-		Reference: ids.New(id.Deployment), Name: "a tenant's", OfferKey: "gpu_1x_a10/us-east-1", Region: "us-east-1", OperatingSystem: lambda.DefaultSystem,
-		AuthorizedKeys: []string{key + " user@example.com"},
+		Reference: ids.New(id.Deployment), Name: "a tenant's", OfferKey: "gpu_1x_a10/us-east-1", Region: "us-east-1",
+		OperatingSystem: lambda.DefaultSystem,
+		AuthorizedKeys:  []string{key + " user@example.com"},
 	}
 }
 
@@ -45,8 +46,10 @@ func TestNew_Settings(t *testing.T) {
 		account upstream.Account
 		says    string
 	}{
-		"all is well":      {upstream.Account{Credential: "k"}, ""},
-		"one that is not":  {upstream.Account{Credential: "k", Settings: map[string]string{"team": "x"}}, "setting team: unknown"},
+		"all is well": {upstream.Account{Credential: "k"}, ""},
+		"one that is not": {upstream.Account{
+			Credential: "k", Settings: map[string]string{"team": "x"},
+		}, "setting team: unknown"},
 		"without a secret": {upstream.Account{}, "no API key is set"},
 		"no address":       {upstream.Account{Credential: "k", BaseURL: "cloud.lambda.ai"}, "base URL"},
 	} {
@@ -66,7 +69,8 @@ func offers(t *testing.T, a *lambda.Adapter) []string {
 	var got []string
 	for _, o := range all {
 		got = append(got, fmt.Sprintf("%s in %s (%s): %d x %s of %d GB, %d CPUs, %d GB, %d GB, %s, %s, %t, %s",
-			o.Key, o.Region, o.RegionName, o.GPUCount, o.GPUType, o.GPUMemoryGB, o.VCPUs, o.MemoryGB, o.StorageGB, o.InstanceType, o.HourlyPrice.Decimal(), o.Available, strings.Join(o.OperatingSystems, "+")))
+			o.Key, o.Region, o.RegionName, o.GPUCount, o.GPUType, o.GPUMemoryGB,
+			o.VCPUs, o.MemoryGB, o.StorageGB, o.InstanceType, o.HourlyPrice.Decimal(), o.Available, strings.Join(o.OperatingSystems, "+")))
 	}
 	return got
 }
@@ -75,10 +79,14 @@ func TestAdapter_Offers(t *testing.T) {
 	cloud := lambdatest.Serve(t)
 	a := open(t, cloud)
 	want := []string{
-		"gpu_1x_a10/us-east-1 in us-east-1 (Virginia, USA): 1 x A10 (24 GB PCIe) of 24 GB, 30 CPUs, 214 GB, 1503 GB, VM, 0.75, true, Lambda Stack+lambda-stack-22-04+ubuntu-22-04",
-		"gpu_1x_a10/us-south-2 in us-south-2 (North Texas, USA): 1 x A10 (24 GB PCIe) of 24 GB, 30 CPUs, 214 GB, 1503 GB, VM, 0.75, true, Lambda Stack+lambda-stack-22-04",
-		"gpu_1x_gh200/us-east-3 in us-east-3 (Washington DC, USA): 1 x GH200 (96 GB) of 96 GB, 64 CPUs, 463 GB, 4398 GB, VM, 1.49, true, Lambda Stack+lambda-stack-24-04",
-		"gpu_8x_h100_sxm5gdr/us-south-2 in us-south-2 (North Texas, USA): 8 x H100 (80 GB SXM5) of 80 GB, 208 CPUs, 1932 GB, 24189 GB, VM, 23.92, true, Lambda Stack+lambda-stack-22-04",
+		"gpu_1x_a10/us-east-1 in us-east-1 (Virginia, USA): 1 x A10 (24 GB PCIe) of 24 GB, 30 CPUs, 214 GB, 1503 GB, " +
+			"VM, 0.75, true, Lambda Stack+lambda-stack-22-04+ubuntu-22-04",
+		"gpu_1x_a10/us-south-2 in us-south-2 (North Texas, USA): 1 x A10 (24 GB PCIe) of 24 GB, 30 CPUs, 214 GB, " +
+			"1503 GB, VM, 0.75, true, Lambda Stack+lambda-stack-22-04",
+		"gpu_1x_gh200/us-east-3 in us-east-3 (Washington DC, USA): 1 x GH200 (96 GB) of 96 GB, 64 CPUs, 463 GB, 4398 " +
+			"GB, VM, 1.49, true, Lambda Stack+lambda-stack-24-04",
+		"gpu_8x_h100_sxm5gdr/us-south-2 in us-south-2 (North Texas, USA): 8 x H100 (80 GB SXM5) of 80 GB, 208 CPUs, " +
+			"1932 GB, 24189 GB, VM, 23.92, true, Lambda Stack+lambda-stack-22-04",
 	}
 	if got := offers(t, a); !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
@@ -137,7 +145,8 @@ func TestAdapter_LaunchRefusals(t *testing.T) {
 		{409, said("global/conflict"), provider.KindRejected},
 		{400, said("provider/internal-unavailable"), provider.KindUnavailable},
 		{500, said("global/internal-error"), provider.KindUnavailable},
-		{503, said("instance-operations/launch/insufficient-capacity"), provider.KindUnavailable}, // the outcome is unknown
+		// The outcome is unknown.
+		{503, said("instance-operations/launch/insufficient-capacity"), provider.KindUnavailable},
 		{200, `{}`, provider.KindUnavailable},
 		{200, `{"data":{"instance_ids":[]}}`, provider.KindUnavailable},
 		{200, `{"data":{"instance_ids":["a","b"]}}`, provider.KindUnavailable},
@@ -174,7 +183,8 @@ func TestAdapter_LaunchLimit(t *testing.T) {
 	launch(t, cloud, a, request())
 	r := request()
 	var e *provider.Error
-	if _, err := a.Launch(t.Context(), r); !errors.As(err, &e) || e.Kind != provider.KindThrottled || e.RetryAfter <= 0 || e.RetryAfter > 13*time.Second {
+	if _, err := a.Launch(t.Context(), r); !errors.As(err, &e) || e.Kind != provider.KindThrottled ||
+		e.RetryAfter <= 0 || e.RetryAfter > 13*time.Second {
 		t.Fatal(err)
 	}
 	cloud.Advance(e.RetryAfter)
@@ -185,8 +195,10 @@ func TestAdapter_LaunchLimit(t *testing.T) {
 	if launches != 2 || cloud.MachineCount() != 2 {
 		t.Errorf("got %d launches and %d machines, want 2", launches, cloud.MachineCount())
 	}
-	// Another server of the same account does not know of it: the cloud refuses, and creates nothing.
-	if _, err := open(t, cloud).Launch(t.Context(), request()); provider.KindOf(err) != provider.KindThrottled || cloud.MachineCount() != 2 {
+	// Another server of the same account does not know of it: the cloud refuses, and creates
+	// nothing.
+	if _, err := open(t, cloud).Launch(t.Context(), request()); provider.KindOf(err) != provider.KindThrottled ||
+		cloud.MachineCount() != 2 {
 		t.Errorf("%v, %d machines", err, cloud.MachineCount())
 	}
 }
@@ -211,7 +223,8 @@ func TestAdapter_LaunchParameters(t *testing.T) {
 	}
 	cloud.Rename(m.ID, upstream.Mark(other.Reference))
 	found, err := open(t, cloud).Machine(t.Context(), r.Reference)
-	if err != nil || found.ID != m.ID || found.CreatedAt.Unix() > cloud.Clock.Now().Unix() || cloud.Clock.Now().Sub(found.CreatedAt) > time.Minute {
+	if err != nil || found.ID != m.ID || found.CreatedAt.Unix() > cloud.Clock.Now().Unix() ||
+		cloud.Clock.Now().Sub(found.CreatedAt) > time.Minute {
 		t.Errorf("%+v, %v", found, err)
 	}
 }
@@ -224,7 +237,9 @@ func TestAdapter_KeysAreIdentifiedByTheirMaterial(t *testing.T) {
 		t.Errorf("%d keys", n)
 	}
 	// Another's key of that name, and a name that two keys share, are not used.
-	for name, plant := range map[string][]string{"billet": {upstream.KeyName(key)}, "twice": {"mine", upstream.KeyName(key)}} {
+	for name, plant := range map[string][]string{
+		"billet": {upstream.KeyName(key)}, "twice": {"mine", upstream.KeyName(key)},
+	} {
 		cloud := lambdatest.Serve(t)
 		if name == "twice" {
 			cloud.PlantKey("mine", key)
@@ -233,7 +248,8 @@ func TestAdapter_KeysAreIdentifiedByTheirMaterial(t *testing.T) {
 			cloud.PlantKey(n, strings.ToUpper(key))
 		}
 		cloud.Advance(13 * time.Second)
-		if _, err := open(t, cloud).Launch(t.Context(), request()); provider.KindOf(err) != provider.KindRejected || cloud.MachineCount() != 0 {
+		if _, err := open(t, cloud).Launch(t.Context(), request()); provider.KindOf(err) != provider.KindRejected ||
+			cloud.MachineCount() != 0 {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -260,7 +276,8 @@ func TestAdapter_States(t *testing.T) {
 		word string
 		want provider.MachineState
 	}{
-		{"unhealthy", provider.MachineReady}, {"dreaming", provider.MachineReady}, {"preempted", provider.MachineLost}, {"dreaming", provider.MachineLost},
+		{"unhealthy", provider.MachineReady}, {"dreaming", provider.MachineReady}, {"preempted", provider.MachineLost},
+		{"dreaming", provider.MachineLost},
 		{"terminating", provider.MachineTerminating},
 	} {
 		cloud.SetStatus(m.ID, s.word)
@@ -297,7 +314,8 @@ func TestAdapter_RebootAndTerminateDuringAnAction(t *testing.T) {
 		t.Errorf("while it restarts: %v", err)
 	}
 	var e *provider.Error
-	if err := a.Terminate(t.Context(), r.Reference); !errors.As(err, &e) || e.Kind != provider.KindRejected || e.RetryAfter <= 0 {
+	if err := a.Terminate(t.Context(), r.Reference); !errors.As(err, &e) || e.Kind != provider.KindRejected ||
+		e.RetryAfter <= 0 {
 		t.Errorf("refused, and not ending: %v", err)
 	}
 	cloud.Acting(false)
@@ -322,7 +340,10 @@ func TestAdapter_MissingListIsUnavailable(t *testing.T) {
 	_, machine := a.Machine(t.Context(), ids.New(id.Deployment))
 	_, launched := a.Launch(t.Context(), request())
 	_, offered := a.Offers(t.Context())
-	for what, err := range map[string]error{"Machine": machine, "Launch": launched, "Offers": offered, "Terminate": a.Terminate(t.Context(), ids.New(id.Deployment))} {
+	for what, err := range map[string]error{
+		"Machine": machine, "Launch": launched, "Offers": offered,
+		"Terminate": a.Terminate(t.Context(), ids.New(id.Deployment)),
+	} {
 		if err == nil || provider.KindOf(err) != provider.KindUnavailable {
 			t.Errorf("%s: %v", what, err)
 		}
@@ -342,8 +363,13 @@ func TestAdapter_TwoMachinesOfOneReference(t *testing.T) {
 	}
 	for _, name := range []string{upstream.Mark(r.Reference), "another's"} {
 		cloud.Advance(13 * time.Second)
-		body := map[string]any{"region_name": "us-east-1", "instance_type_name": "gpu_1x_a10", "ssh_key_names": []string{upstream.KeyName(key)}, "name": name}
-		if err := c.Do(t.Context(), upstream.Request{Method: http.MethodPost, Path: "/instance-operations/launch", Body: body}); err != nil {
+		body := map[string]any{
+			"region_name": "us-east-1", "instance_type_name": "gpu_1x_a10",
+			"ssh_key_names": []string{upstream.KeyName(key)}, "name": name,
+		}
+		if err := c.Do(
+			t.Context(), upstream.Request{Method: http.MethodPost, Path: "/instance-operations/launch", Body: body},
+		); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -351,7 +377,8 @@ func TestAdapter_TwoMachinesOfOneReference(t *testing.T) {
 		t.Errorf("got %v, want unavailable", err)
 	}
 	all, err := a.Machines(t.Context())
-	if err != nil || len(all) != 3 || all[0].Reference != r.Reference || all[1].Reference != r.Reference || all[2].Reference != "" {
+	if err != nil || len(all) != 3 || all[0].Reference != r.Reference || all[1].Reference != r.Reference ||
+		all[2].Reference != "" {
 		t.Errorf("%+v, %v", all, err)
 	}
 	if err := a.Terminate(t.Context(), r.Reference); err != nil {
@@ -408,7 +435,8 @@ func TestAdapter_LaunchWithLostResponse(t *testing.T) {
 	launch(t, cloud, a, request()) // uploads the key
 	cloud.Advance(13 * time.Second)
 	cloud.InjectFault(providertest.Fault{Kind: providertest.LostResponse, Writes: true, Times: 1})
-	if _, err := a.Launch(context.Background(), r); provider.KindOf(err) != provider.KindUnavailable || cloud.MachineCount() != 2 {
+	if _, err := a.Launch(context.Background(), r); provider.KindOf(err) != provider.KindUnavailable ||
+		cloud.MachineCount() != 2 {
 		t.Fatalf("%v, %d machines", err, cloud.MachineCount())
 	}
 	if m, err := a.Launch(t.Context(), r); err != nil || m.ID != cloud.MachineIDs()[1] || cloud.MachineCount() != 2 {

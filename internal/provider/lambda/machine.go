@@ -19,8 +19,8 @@ import (
 )
 
 const (
-	// tagReference and tagLaunched are the keys of our tags: the mark, and when the launch was sent,
-	// in Unix seconds.
+	// tagReference and tagLaunched are the keys of our tags: the mark, and when the launch was
+	// sent, in Unix seconds.
 	tagReference = "billet"
 	tagLaunched  = "billet-launched"
 	// maxUserData is the most bytes of a cloud-init text that the cloud accepts.
@@ -114,7 +114,8 @@ func (a *Adapter) check(ctx context.Context, r provider.LaunchRequest) (launchBo
 		a.mu.Lock()
 		_, known := a.seen[kind]
 		a.mu.Unlock()
-		if known && region != "" && upstream.Slug(region) == r.Region { // a type that is out of stock everywhere has no regions
+		// A type that is out of stock everywhere has no regions.
+		if known && region != "" && upstream.Slug(region) == r.Region {
 			return body, &provider.Error{Kind: provider.KindNoCapacity, Cause: err}
 		}
 	}
@@ -170,7 +171,8 @@ func (a *Adapter) Reboot(ctx context.Context, reference id.ID) error {
 			return nil
 		case x.Actions.Restart.Reason == "vm-has-not-launched":
 			return &provider.Error{
-				Kind: provider.KindRejected, Message: "The machine has not started yet. Reboot it once it runs.", Cause: err,
+				Kind: provider.KindRejected, Message: "The machine has not started yet. Reboot it once it runs.",
+				Cause: err,
 			}
 		}
 		return err
@@ -187,7 +189,8 @@ func (a *Adapter) end(ctx context.Context, machine string) error {
 	if err == nil && !named(response.Data.Machines, machine) {
 		return upstream.Malformed("the terminated machine", nil)
 	}
-	if e := (*provider.Error)(nil); errors.As(err, &e) && e.Kind == provider.KindRejected { // a conflict with an action that will end
+	// A conflict with an action that will end.
+	if e := (*provider.Error)(nil); errors.As(err, &e) && e.Kind == provider.KindRejected {
 		e.RetryAfter = max(e.RetryAfter, pollEvery)
 	}
 	return err
@@ -205,8 +208,8 @@ func (a *Adapter) list(ctx context.Context) ([]upstream.Observed, error) {
 	return machinesOf(raw)
 }
 
-// machinesOf parses the response of /instances: all of it, or an error, since a machine that is left
-// out would be taken for gone.
+// machinesOf parses the response of /instances: all of it, or an error, since a machine that is
+// left out would be taken for gone.
 func machinesOf(raw []byte) ([]upstream.Observed, error) {
 	var response struct {
 		Data *[]wireInstance `json:"data"`

@@ -11,8 +11,8 @@
 //     counted, or until a page brings nothing new. Where the count changes between two pages, the
 //     one before is read again. What a list of several pages does not show is read by its host name
 //     before it counts as missing.
-//   - upstream.Fleet does not fit: it trusts one list, where here a second read by host name is due,
-//     and a deleted server is listed for longer than a Fleet remembers.
+//   - upstream.Fleet does not fit: it trusts one list, where here a second read by host name is
+//     due, and a deleted server is listed for longer than a Fleet remembers.
 //   - Each Launch sends one create, after reading the list. What came of one without a response is
 //     known within SettleTime.
 //   - A server of another project of the same team is neither shown nor touched.
@@ -38,9 +38,9 @@
 //     object that could not be deleted with its server stays behind and does no harm.
 //   - A deleted server is listed for a while in any status; a server that is off is billed on.
 //   - Windows and iPXE are not offered: nobody could log in over SSH.
-//   - At the limit is a 409 or 422 that speaks of a limit or quota. A refusal that speaks of a
-//     lock is KindRejected, whatever its status: somebody locked the server in the dashboard, and
-//     only they should unlock it.
+//   - At the limit is a 409 or 422 that speaks of a limit or quota. A refusal that speaks of a lock
+//     is KindRejected, whatever its status: somebody locked the server in the dashboard, and only
+//     they should unlock it.
 //   - A plan's cores are those of one processor or of all: a table of processors decides, and for
 //     one that is not in it the number counts once.
 //   - The word "on" is not believed in the first minute after a server was made or reinstalled,
@@ -51,12 +51,11 @@
 //
 // # Confirmed
 //
-// Recorded answers: the credential without "Bearer" (which is taken, too), projects by id and
-// slug, country as an object with a name, GPU memory per GPU, drives as text ("3.8 TB", "480GB",
-// "480"), out of stock as 422 SERVERS_OUT_OF_STOCK, creates answered with starting_deploy, a
-// reinstallation with 201 and an empty body, a deleted server with 404 two seconds later, and
-// price by the hour. A DELETE while a server deploys may be answered with 204 and do nothing; it
-// is sent again.
+// Recorded answers: the credential without "Bearer" (which is taken, too), projects by id and slug,
+// country as an object with a name, GPU memory per GPU, drives as text ("3.8 TB", "480GB", "480"),
+// out of stock as 422 SERVERS_OUT_OF_STOCK, creates answered with starting_deploy, a reinstallation
+// with 201 and an empty body, a deleted server with 404 two seconds later, and price by the hour. A
+// DELETE while a server deploys may be answered with 204 and do nothing; it is sent again.
 //
 // Source: the cloud's public API documents, read in 2026. No live request was made.
 package latitude

@@ -18,8 +18,8 @@ type project struct {
 // onDemand is the provisioning type of projects whose machines are billed by the hour.
 const onDemand = "on_demand"
 
-// Examine implements provider.Examiner. It reports a project that the account does not have, and one
-// whose machines cannot be billed by the hour: every deploy would be refused.
+// Examine implements provider.Examiner. It reports a project that the account does not have, and
+// one whose machines cannot be billed by the hour: every deploy would be refused.
 func (l *Adapter) Examine(ctx context.Context) ([]string, error) {
 	if err := provider.CheckOutsideTx(ctx); err != nil {
 		return nil, err
@@ -37,10 +37,14 @@ func (l *Adapter) Examine(ctx context.Context) ([]string, error) {
 			continue
 		}
 		if p.Provisioning != "" && p.Provisioning != onDemand {
-			return []string{fmt.Sprintf("The project %s has the provisioning type %.40q, which requires yearly billing. "+
-				"Billet deploys by the hour: choose a project of the type %s.", l.project, p.Provisioning, onDemand)}, nil
+			return []string{fmt.Sprintf("The project %s has the provisioning type %.40q, which requires yearly "+
+				"billing. "+
+				"Billet deploys by the hour: choose a project of the "+
+				"type %s.", l.project, p.Provisioning, onDemand)}, nil
 		}
 		return nil, nil
 	}
-	return []string{fmt.Sprintf("The team has no project %s. Set project to the id or slug of one that it has.", l.project)}, nil
+	return []string{
+		fmt.Sprintf("The team has no project %s. Set project to the id or slug of one that it has.", l.project),
+	}, nil
 }

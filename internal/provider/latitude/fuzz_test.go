@@ -20,15 +20,24 @@ import (
 
 // line tells whether the catalogue takes the text.
 func line(s string) bool {
-	return s != "" && s == strings.TrimSpace(s) && len(s) <= 128 && utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
+	return s != "" && s == strings.TrimSpace(s) && len(s) <= 128 && utf8.ValidString(s) &&
+		!strings.ContainsFunc(s, unicode.IsControl)
 }
 
 // Whatever the cloud says of a plan, what is offered of it is believed.
 func FuzzOffers(f *testing.F) {
 	const systems = `{"name":"Ubuntu","slug":"u","provisionable_on":["p"]}`
-	f.Add([]byte(`{"slug":"p","features":["user_data"],"specs":{"cpu":{"cores":32,"count":2},"memory":{"total":768.5},"drives":[{"count":2,"size":"3.8 TB"}],"gpu":{"count":1,"type":"H100","vram_per_gpu":"80"}},`+
-		`"regions":[{"locations":{"available":["DAL"],"in_stock":["DAL"]},"pricing":{"USD":{"hour":2.78}}}]}`), []byte(systems), []byte(`{"slug":"DAL","name":"Dallas","country":{"name":"United States"}}`))
-	f.Add([]byte(`{"slug":"p","specs":{"drives":[{"count":1e9,"size":"999999999 TB"}],"gpu":{"count":-1,"type":"\n"}},"regions":[{"locations":{"available":["-"]},"pricing":{"USD":{"hour":"1e9"}}}]}`), []byte(systems), []byte(`{"country":7}`))
+	f.Add([]byte(`{"slug":"p","features":["user_data"],"specs":{"cpu":{"cores":32,"count":2},`+
+		`"memory":{"total":768.5},"drives":[{"count":2,"size":"3.8 TB"}],"gpu":{"count":1,"type":"H100",`+
+		`"vram_per_gpu":"80"}},`+
+		`"regions":[{"locations":{"available":["DAL"],"in_stock":["DAL"]},`+
+		`"pricing":{"USD":{"hour":2.78}}}]}`), []byte(systems), []byte(`{"slug":"DAL","name":"Dallas",`+
+		`"country":{"name":"United States"}}`))
+	f.Add(
+		[]byte(`{"slug":"p","specs":{"drives":[{"count":1e9,"size":"999999999 TB"}],"gpu":{"count":-1,"type":"\n"}},`+
+			`"regions":[{"locations":{"available":["-"]},"pricing":{"USD":{"hour":"1e9"}}}]}`),
+		[]byte(systems), []byte(`{"country":7}`),
+	)
 	f.Fuzz(func(t *testing.T, a, b, c []byte) {
 		var p plan
 		var s system
@@ -39,7 +48,8 @@ func FuzzOffers(f *testing.F) {
 		other := s
 		other.Slug += "2"
 		for _, o := range offers([]plan{p, p}, []system{s, other, s}, []region{r}) {
-			if !line(o.Key) || !line(o.GPUType) || !provider.ValidSlug(o.Region) || o.GPUCount < 1 || o.GPUCount > 1_000_000 || o.HourlyPrice <= 0 || o.HourlyPrice > 1_000_000*money.USD {
+			if !line(o.Key) || !line(o.GPUType) || !provider.ValidSlug(o.Region) || o.GPUCount < 1 ||
+				o.GPUCount > 1_000_000 || o.HourlyPrice <= 0 || o.HourlyPrice > 1_000_000*money.USD {
 				t.Errorf("%+v", o)
 			}
 			for _, n := range []int{o.GPUMemoryGB, o.VCPUs, o.MemoryGB, o.StorageGB} {
@@ -52,16 +62,19 @@ func FuzzOffers(f *testing.F) {
 					t.Errorf("%q", o.OperatingSystems)
 				}
 			}
-			if len(o.OperatingSystems) == 0 || len(o.OperatingSystems) > 64 || o.Country != "" && !alpha2.MatchString(o.Country) {
+			if len(o.OperatingSystems) == 0 || len(o.OperatingSystems) > 64 || o.Country != "" &&
+				!alpha2.MatchString(o.Country) {
 				t.Errorf("%+v", o)
 			}
 		}
 	})
 }
 
-// Whatever the cloud says of a server, it is a machine in a state that we know, and a ready one can be reached.
+// Whatever the cloud says of a server, it is a machine in a state that we know, and a ready one can
+// be reached.
 func FuzzServer(f *testing.F) {
-	f.Add([]byte(`{"hostname":"dep-01jd0000000000000000000000","status":"on","primary_ipv4":"192.0.2.1","created_at":"2026-01-02T03:04:05+00:00","operating_system":{"slug":"u"}}`))
+	f.Add([]byte(`{"hostname":"dep-01jd0000000000000000000000","status":"on","primary_ipv4":"192.0.2.1",` +
+		`"created_at":"2026-01-02T03:04:05+00:00","operating_system":{"slug":"u"}}`))
 	f.Add([]byte(`{"hostname":"x","status":"on","primary_ipv4":"nowhere","plan":null,"project":{"id":"p"}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s, err := readServer(resource{ID: "sv_1", Attributes: b})

@@ -112,7 +112,8 @@ type record struct {
 	cloudInit bool
 }
 
-// recordText returns the cloud-config of the request, with the names of its keys in the second line.
+// recordText returns the cloud-config of the request, with the names of its keys in the second
+// line.
 func recordText(r provider.LaunchRequest) string {
 	first, rest, _ := strings.Cut(r.CloudInit, "\n")
 	if r.CloudInit == "" {
@@ -139,8 +140,8 @@ func (u userData) parse() (r record, ok bool) {
 	return record{keys: strings.Fields(names), cloudInit: strings.TrimSpace(rest) != ""}, ok
 }
 
-// storeRecord stores the record of a machine. One that is stored again after a lost response has the
-// same content.
+// storeRecord stores the record of a machine. One that is stored again after a lost response has
+// the same content.
 func (l *Adapter) storeRecord(ctx context.Context, r provider.LaunchRequest) (string, error) {
 	var response struct{ Data resource }
 	err := l.send(ctx, http.MethodPost, "/user_data", "user_data", userData{

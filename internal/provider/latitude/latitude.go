@@ -13,12 +13,13 @@ import (
 
 const (
 	baseURL = "https://api.latitude.sh"
-	// pollEvery is how often a machine that is being prepared is polled. All share one list, which is
-	// at most half as old.
+	// pollEvery is how often a machine that is being prepared is polled. All share one list, which
+	// is at most half as old.
 	pollEvery  = 15 * time.Second
 	syncEvery  = 5 * time.Minute
 	settleTime = 2 * time.Minute
-	// launchLimit is far longer than a site that deploys instantly needs: others erase drives first.
+	// launchLimit is far longer than a site that deploys instantly needs: others erase drives
+	// first.
 	launchLimit = time.Hour
 	// staleFor is how long the status "on" may be that of before an installation.
 	staleFor = time.Minute

@@ -33,7 +33,8 @@ func keyLine(t *testing.T) string {
 func request(t *testing.T) provider.LaunchRequest {
 	t.Helper()
 	return provider.LaunchRequest{
-		Reference: ids.New(id.Deployment), Name: "a name", OfferKey: "g3-small-x86", Region: "dal", OperatingSystem: "Ubuntu 24.04 LTS", AuthorizedKeys: []string{keyLine(t)},
+		Reference: ids.New(id.Deployment), Name: "a name", OfferKey: "g3-small-x86", Region: "dal",
+		OperatingSystem: "Ubuntu 24.04 LTS", AuthorizedKeys: []string{keyLine(t)},
 	}
 }
 
@@ -85,7 +86,8 @@ func TestAdapter_Offers(t *testing.T) {
 	o := all[1]
 	o.Key, o.Region, o.RegionName, o.Country, o.HourlyPrice = "", "", "", "", 0
 	if !reflect.DeepEqual(o, provider.Offer{
-		GPUType: "NVIDIA H100", GPUCount: 8, GPUMemoryGB: 80, VCPUs: 64, MemoryGB: 768, StorageGB: 8560, InstanceType: provider.BareMetal, Available: true,
+		GPUType: "NVIDIA H100", GPUCount: 8, GPUMemoryGB: 80, VCPUs: 64, MemoryGB: 768, StorageGB: 8560,
+		InstanceType: provider.BareMetal, Available: true,
 		OperatingSystems: []string{"Debian 12", "Ubuntu 24.04 LTS", "Ubuntu 24.04 LTS (ubuntu_24_04_x64_lts)"},
 		Capabilities:     provider.Capabilities{Reboot: true, Power: true, Reinstall: true, CloudInit: true},
 	}) {
@@ -111,10 +113,13 @@ func TestAdapter_States(t *testing.T) {
 		status string
 		want   provider.MachineState
 	}{
-		{"unknown", provider.MachineProvisioning}, {"deploying", provider.MachineProvisioning}, {"disk_erasing", provider.MachineProvisioning}, {"on", provider.MachineReady},
-		{"unknown", provider.MachineReady}, {"rescue_mode", provider.MachineReady}, {"off", provider.MachineOff}, {"hibernating", provider.MachineOff}, {"hibernating", provider.MachineOff},
+		{"unknown", provider.MachineProvisioning}, {"deploying", provider.MachineProvisioning},
+		{"disk_erasing", provider.MachineProvisioning}, {"on", provider.MachineReady},
+		{"unknown", provider.MachineReady}, {"rescue_mode", provider.MachineReady}, {"off", provider.MachineOff},
+		{"hibernating", provider.MachineOff}, {"hibernating", provider.MachineOff},
 		{"", provider.MachineOff}, {"failed_deployment", provider.MachineFailed},
-		{"starting_deploy", provider.MachineProvisioning}, {"on", provider.MachineReady}, {"disk_erasing", provider.MachineProvisioning},
+		{"starting_deploy", provider.MachineProvisioning}, {"on", provider.MachineReady},
+		{"disk_erasing", provider.MachineProvisioning},
 		{"failed_disk_erasing", provider.MachineFailed},
 	} {
 		c.SetStatus(machine, s.status)
@@ -132,7 +137,8 @@ func TestAdapter_States(t *testing.T) {
 
 func TestAdapter_MachineWithoutAnAddressIsNotReady(t *testing.T) {
 	for name, change := range map[string]func(a map[string]any){
-		"null": func(a map[string]any) { a["primary_ipv4"] = nil }, "missing": func(a map[string]any) { delete(a, "primary_ipv4") },
+		"null":       func(a map[string]any) { a["primary_ipv4"] = nil },
+		"missing":    func(a map[string]any) { delete(a, "primary_ipv4") },
 		"no address": func(a map[string]any) { a["primary_ipv4"] = "pending" },
 	} {
 		c := latitudetest.Serve(t)
@@ -147,7 +153,8 @@ func TestAdapter_MachineWithoutAnAddressIsNotReady(t *testing.T) {
 		providertest.WantMachine(t, l, reference, provider.MachineProvisioning)
 		c.Reshape(nil)
 		c.Advance(time.Minute)
-		if m := providertest.WantMachine(t, l, reference, provider.MachineReady); m.Address != "192.0.2.1" || m.SSHUser != "ubuntu" || m.SSHPort != 22 {
+		if m := providertest.WantMachine(t, l, reference, provider.MachineReady); m.Address != "192.0.2.1" ||
+			m.SSHUser != "ubuntu" || m.SSHPort != 22 {
 			t.Errorf("%+v", m)
 		}
 	}
@@ -200,7 +207,8 @@ func TestAdapter_IncompleteListIsUnavailable(t *testing.T) {
 	_, err := l.Machines(t.Context())
 	providertest.WantKind(t, "Machines", err, provider.KindUnavailable)
 	c.Reshape(nil)
-	// A server that moves from the second page to the first while they are read is read by its name.
+	// A server that moves from the second page to the first while they are read is read by its
+	// name.
 	moved := ids.New(id.Deployment)
 	c.Plant(upstream.Mark(moved), "on", latitudetest.ProjectID)
 	c.Reshape(func(_ string, body map[string]any) {
@@ -294,7 +302,8 @@ func TestAdapter_LockedServer(t *testing.T) {
 	c.Advance(time.Minute)
 	c.SetLocked(m.ID, true)
 	for what, err := range map[string]error{
-		"Terminate": l.Terminate(t.Context(), r.Reference), "Reboot": l.Reboot(t.Context(), r.Reference), "PowerOff": l.PowerOff(t.Context(), r.Reference),
+		"Terminate": l.Terminate(t.Context(), r.Reference), "Reboot": l.Reboot(t.Context(), r.Reference),
+		"PowerOff":  l.PowerOff(t.Context(), r.Reference),
 		"Reinstall": l.Reinstall(t.Context(), r.Reference, "Debian 12"),
 	} {
 		if e := providertest.WantKind(t, what, err, provider.KindRejected); !strings.Contains(e.Message, "locked") {
@@ -321,7 +330,8 @@ func TestAdapter_ReinstallAfterARestart(t *testing.T) {
 		t.Errorf("got %d keys, want 2", c.Keys())
 	}
 	text := c.UserData()[upstream.Mark(r.Reference)]
-	if lines := strings.SplitN(text, "\n", 3); lines[0] != "#cloud-config" || lines[2] != "packages: [nvtop]\n" || strings.Count(lines[1], "billet-") != 3 {
+	if lines := strings.SplitN(text, "\n", 3); lines[0] != "#cloud-config" || lines[2] != "packages: [nvtop]\n" ||
+		strings.Count(lines[1], "billet-") != 3 {
 		t.Errorf("%q", text)
 	}
 	c.Advance(time.Minute)
@@ -388,12 +398,28 @@ func TestAdapter_LaunchChecksTheRequest(t *testing.T) {
 		change func(r *provider.LaunchRequest)
 		kind   provider.Kind
 	}{
-		"no GPUs":              {func(r *provider.LaunchRequest) { r.OfferKey = "c3-small-x86" }, provider.KindNotFound},
-		"site as the cloud's":  {func(r *provider.LaunchRequest) { r.Region = "DAL" }, provider.KindNotFound},
-		"Windows":              {func(r *provider.LaunchRequest) { r.OperatingSystem = "Windows Server 2022" }, provider.KindRejected},
-		"no cloud-init":        {func(r *provider.LaunchRequest) { r.OfferKey, r.CloudInit = "g3-gh200", "#cloud-config\n" }, provider.KindRejected},
+		"no GPUs": {func(
+			r *provider.LaunchRequest,
+		) {
+			r.OfferKey = "c3-small-x86"
+		}, provider.KindNotFound},
+		"site as the cloud's": {func(r *provider.LaunchRequest) { r.Region = "DAL" }, provider.KindNotFound},
+		"Windows": {func(
+			r *provider.LaunchRequest,
+		) {
+			r.OperatingSystem = "Windows Server 2022"
+		}, provider.KindRejected},
+		"no cloud-init": {func(
+			r *provider.LaunchRequest,
+		) {
+			r.OfferKey, r.CloudInit = "g3-gh200", "#cloud-config\n"
+		}, provider.KindRejected},
 		"sold out at the site": {func(r *provider.LaunchRequest) { r.Region = "fra" }, provider.KindNoCapacity},
-		"no key":               {func(r *provider.LaunchRequest) { r.AuthorizedKeys = []string{"ssh-ed25519 nonsense"} }, provider.KindRejected},
+		"no key": {func(
+			r *provider.LaunchRequest,
+		) {
+			r.AuthorizedKeys = []string{"ssh-ed25519 nonsense"}
+		}, provider.KindRejected},
 	} {
 		r := request(t)
 		x.change(&r)
@@ -414,8 +440,10 @@ func TestAdapter_PowerActionsInProgress(t *testing.T) {
 	c.Advance(time.Minute)
 	providertest.WantMachine(t, l, r.Reference, provider.MachineReady)
 	for _, act := range []func() error{
-		func() error { return l.PowerOff(t.Context(), r.Reference) }, func() error { return l.PowerOff(t.Context(), r.Reference) },
-		func() error { return l.PowerOn(t.Context(), r.Reference) }, func() error { return l.PowerOn(t.Context(), r.Reference) },
+		func() error { return l.PowerOff(t.Context(), r.Reference) },
+		func() error { return l.PowerOff(t.Context(), r.Reference) },
+		func() error { return l.PowerOn(t.Context(), r.Reference) },
+		func() error { return l.PowerOn(t.Context(), r.Reference) },
 	} {
 		if err := act(); err != nil {
 			t.Fatal(err)
@@ -446,7 +474,9 @@ func TestAdapter_HundredMachinesStayWithinTheBudget(t *testing.T) {
 
 func TestAdapter_ErrorKinds(t *testing.T) {
 	body := func(code, detail string) string {
-		return fmt.Sprintf(`{"errors":[{"code":%q,"status":"x","title":"T","detail":%q,"meta":{"retry_after":41}}]}`, code, detail)
+		return fmt.Sprintf(
+			`{"errors":[{"code":%q,"status":"x","title":"T","detail":%q,"meta":{"retry_after":41}}]}`, code, detail,
+		)
 	}
 	for name, x := range map[string]struct {
 		status int
@@ -454,21 +484,30 @@ func TestAdapter_ErrorKinds(t *testing.T) {
 		kind   provider.Kind
 		retry  time.Duration
 	}{
-		"throttled":               {429, body("RATE_LIMIT_EXCEEDED", ""), provider.KindThrottled, 41 * time.Second},
-		"throttled, meta outside": {429, `{"errors":[{"code":"RATE_LIMIT_EXCEEDED"}],"meta":{"retry_after":"12"}}`, provider.KindThrottled, 12 * time.Second},
-		"throttled, no delay":     {429, `{}`, provider.KindThrottled, 30 * time.Second},
-		"out of stock":            {422, body("SERVER_OUT_OF_STOCK", ""), provider.KindNoCapacity, 41 * time.Second},
-		"stock in words":          {422, body("unprocessable", "Plan is not in stock at this site"), provider.KindNoCapacity, 41 * time.Second},
-		"at the limit":            {422, body("unprocessable", "You have reached the limit of servers"), provider.KindQuota, 41 * time.Second},
-		"unpermitted":             {422, body("unpermitted_parameter", "foo"), provider.KindRejected, 41 * time.Second},
-		"payment":                 {402, body("payment_required", ""), provider.KindQuota, 41 * time.Second},
-		"locked":                  {403, body("forbidden", "Server is locked"), provider.KindRejected, 41 * time.Second},
-		"blocked is not locked":   {403, body("forbidden", "This team is blocked"), provider.KindCredentials, 41 * time.Second},
-		"forbidden":               {403, body("forbidden", "no"), provider.KindCredentials, 41 * time.Second},
-		"unauthorized":            {401, `no JSON`, provider.KindCredentials, 0},
-		"errors are no list":      {422, `{"errors":{"stock":1}}`, provider.KindRejected, 0},
-		"errors are texts":        {422, `{"errors":["stock"]}`, provider.KindRejected, 0},
-		"broken":                  {500, body("internal", "out of stock"), provider.KindUnavailable, 41 * time.Second},
+		"throttled": {429, body("RATE_LIMIT_EXCEEDED", ""), provider.KindThrottled, 41 * time.Second},
+		"throttled, meta outside": {429, `{"errors":[{"code":"RATE_LIMIT_EXCEEDED"}],` +
+			`"meta":{"retry_after":"12"}}`, provider.KindThrottled, 12 * time.Second},
+		"throttled, no delay": {429, `{}`, provider.KindThrottled, 30 * time.Second},
+		"out of stock":        {422, body("SERVER_OUT_OF_STOCK", ""), provider.KindNoCapacity, 41 * time.Second},
+		"stock in words": {422, body(
+			"unprocessable", "Plan is not in stock at this site",
+		), provider.KindNoCapacity, 41 * time.Second},
+		"at the limit": {422, body(
+			"unprocessable", "You have reached the limit of servers",
+		), provider.KindQuota, 41 * time.Second},
+		"unpermitted": {422, body("unpermitted_parameter", "foo"), provider.KindRejected, 41 * time.Second},
+		"payment":     {402, body("payment_required", ""), provider.KindQuota, 41 * time.Second},
+		"locked": {403, body(
+			"forbidden", "Server is locked",
+		), provider.KindRejected, 41 * time.Second},
+		"blocked is not locked": {403, body(
+			"forbidden", "This team is blocked",
+		), provider.KindCredentials, 41 * time.Second},
+		"forbidden":          {403, body("forbidden", "no"), provider.KindCredentials, 41 * time.Second},
+		"unauthorized":       {401, `no JSON`, provider.KindCredentials, 0},
+		"errors are no list": {422, `{"errors":{"stock":1}}`, provider.KindRejected, 0},
+		"errors are texts":   {422, `{"errors":["stock"]}`, provider.KindRejected, 0},
+		"broken":             {500, body("internal", "out of stock"), provider.KindUnavailable, 41 * time.Second},
 	} {
 		server := upstreamtest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(x.status)
@@ -521,7 +560,8 @@ func TestAdapter_Examine(t *testing.T) {
 		t.Errorf("%q, %v", concerns, err)
 	}
 	c.Reserve()
-	if concerns, err := open(t, c).Examine(t.Context()); err != nil || len(concerns) != 1 || !strings.Contains(concerns[0], "reserved") {
+	if concerns, err := open(t, c).Examine(t.Context()); err != nil || len(concerns) != 1 ||
+		!strings.Contains(concerns[0], "reserved") {
 		t.Errorf("%q, %v", concerns, err)
 	}
 	a := c.Account()
@@ -530,7 +570,8 @@ func TestAdapter_Examine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if concerns, err := l.Examine(t.Context()); err != nil || len(concerns) != 1 || !strings.Contains(concerns[0], "no project gone") {
+	if concerns, err := l.Examine(t.Context()); err != nil || len(concerns) != 1 ||
+		!strings.Contains(concerns[0], "no project gone") {
 		t.Errorf("%q, %v", concerns, err)
 	}
 }

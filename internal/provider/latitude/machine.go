@@ -70,8 +70,8 @@ func (l *Adapter) ours(list []resource) ([]server, error) {
 	return out, nil
 }
 
-// find returns the servers of that reference, from a list that is at most that old. Where it returns
-// none, there is none.
+// find returns the servers of that reference, from a list that is at most that old. Where it
+// returns none, there is none.
 func (l *Adapter) find(ctx context.Context, reference id.ID, age time.Duration) ([]server, error) {
 	list, err := l.servers.Recent(ctx, age)
 	if err != nil {
@@ -170,7 +170,8 @@ func (l *Adapter) prune(list []server) {
 // machine translates the server.
 func (l *Adapter) machine(ctx context.Context, s server) (provider.Machine, error) {
 	m := provider.Machine{
-		ID: s.ID, Reference: s.reference(), CreatedAt: upstream.ParseTime(s.CreatedAt), HourlyCost: money.Micros(s.Price),
+		ID: s.ID, Reference: s.reference(), CreatedAt: upstream.ParseTime(s.CreatedAt),
+		HourlyCost: money.Micros(s.Price),
 	}
 	t := l.memory.Get(m.Reference).of(s.ID)
 	m.State, m.Detail = l.state(ctx, s, t, m.CreatedAt)
@@ -191,8 +192,10 @@ func (l *Adapter) machine(ctx context.Context, s server) (provider.Machine, erro
 			if s.Status != "on" && s.Status != "unknown" {
 				t.moved = true
 			}
-			off, on := t.action == powerOff && m.State == provider.MachineOff, t.action == powerOn && m.State == provider.MachineReady
-			if t.state = m.State; off || on {
+			t.state = m.State
+			switch {
+			case t.action == powerOff && m.State == provider.MachineOff,
+				t.action == powerOn && m.State == provider.MachineReady:
 				t.action = ""
 			}
 		})
@@ -361,7 +364,9 @@ func (l *Adapter) order(ctx context.Context, r provider.LaunchRequest) (c create
 		return c, false, upstream.NotFound("there is no offer %.80q in %.80q", r.OfferKey, r.Region)
 	}
 	if r.CloudInit != "" && !cloudInit {
-		return c, false, upstream.Rejected("This offer does not support cloud-init. Leave it out or choose another offer.")
+		return c, false, upstream.Rejected(
+			"This offer does not support cloud-init. Leave it out or choose another offer.",
+		)
 	}
 	c.OperatingSystem, err = l.system(ctx, c.Plan, r.OperatingSystem)
 	return c, cloudInit, err

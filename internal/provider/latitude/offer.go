@@ -91,8 +91,8 @@ func (p plan) offer() (provider.Offer, bool) {
 	return o, upstream.IsPlain(o.Key) && o.GPUType != "" && o.GPUCount > 0 && o.GPUCount <= upstream.MaxCount
 }
 
-// size is that of a drive in decimal GB, from a text such as "3.8 TB" or a number of GB. It is 0 where
-// it is malformed.
+// size is that of a drive in decimal GB, from a text such as "3.8 TB" or a number of GB. It is 0
+// where it is malformed.
 type size int
 
 var sized = regexp.MustCompile(`(?i)^\s*([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*(TB|GB)?\b`)
@@ -124,7 +124,8 @@ type country string
 var countries = map[string]country{
 	"argentina": "AR", "australia": "AU", "brazil": "BR", "canada": "CA", "chile": "CL", "colombia": "CO",
 	"france": "FR", "germany": "DE", "india": "IN", "japan": "JP", "mexico": "MX", "netherlands": "NL", "peru": "PE",
-	"poland": "PL", "singapore": "SG", "south africa": "ZA", "south korea": "KR", "spain": "ES", "sweden": "SE", "united kingdom": "GB", "united states": "US", "united states of america": "US",
+	"poland": "PL", "singapore": "SG", "south africa": "ZA", "south korea": "KR", "spain": "ES", "sweden": "SE",
+	"united kingdom": "GB", "united states": "US", "united states of america": "US",
 }
 
 var alpha2 = regexp.MustCompile(`^[A-Z]{2}$`)

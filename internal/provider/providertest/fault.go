@@ -7,7 +7,8 @@ import (
 	"github.com/billetcloud/billet/internal/provider"
 )
 
-// Cloud is the fake cloud behind the provider. InjectFault, ClearFaults and MachineCount are required.
+// Cloud is the fake cloud behind the provider. InjectFault, ClearFaults and MachineCount are
+// required.
 type Cloud struct {
 	// InjectFault applies a fault to requests from now on.
 	InjectFault func(Fault)
@@ -87,10 +88,13 @@ func (s *suite) cloud() *Cloud {
 func testFaultsLaunch(s *suite) {
 	c, o := s.cloud(), s.offer()
 	for _, t := range []Fault{
-		{Kind: LostRequest, Writes: true, Times: 1}, {Kind: LostResponse, Writes: true, Times: 1}, {Kind: LostResponse, Writes: true, Times: 3},
-		{Kind: BadGateway, Writes: true, Times: 1}, {Kind: BadGatewayAfterEffect, Writes: true, Times: 1}, {Kind: HTMLPage, Writes: true, Times: 1},
+		{Kind: LostRequest, Writes: true, Times: 1}, {Kind: LostResponse, Writes: true, Times: 1},
+		{Kind: LostResponse, Writes: true, Times: 3},
+		{Kind: BadGateway, Writes: true, Times: 1}, {Kind: BadGatewayAfterEffect, Writes: true, Times: 1},
+		{Kind: HTMLPage, Writes: true, Times: 1},
 		{Kind: Throttled, Writes: true, Times: 1}, {Kind: ThrottledWithoutDelay, Writes: true, Times: 1},
-		{Kind: LostResponse, Writes: true, After: 1, Times: 1}, {Kind: BadGatewayAfterEffect, Writes: true, After: 1, Times: 1},
+		{Kind: LostResponse, Writes: true, After: 1, Times: 1},
+		{Kind: BadGatewayAfterEffect, Writes: true, After: 1, Times: 1},
 		{Kind: BadGateway, Times: 4}, {Kind: Throttled, Times: 4}, {Kind: HTMLPage, Times: 4},
 	} {
 		s.Logf("%+v", t)
@@ -115,12 +119,15 @@ func testFaultsLaunch(s *suite) {
 	}
 }
 
-// testFaultsReading reads while the cloud returns no useful response: no machine is reported as gone.
+// testFaultsReading reads while the cloud returns no useful response: no machine is reported as
+// gone.
 func testFaultsReading(s *suite) {
 	c, r := s.cloud(), s.request(s.offer())
 	m := s.launch(r)
 	s.ready(r.Reference)
-	for _, kind := range []FaultKind{LostRequest, LostResponse, BadGateway, HTMLPage, Throttled, ThrottledWithoutDelay, Stalled} {
+	for _, kind := range []FaultKind{
+		LostRequest, LostResponse, BadGateway, HTMLPage, Throttled, ThrottledWithoutDelay, Stalled,
+	} {
 		s.Advance(10 * time.Minute) // lists are old by then
 		c.InjectFault(Fault{Kind: kind})
 		ctx, cancel := s.Context(), context.CancelFunc(func() {})

@@ -17,7 +17,8 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// Harness is a provider to test, and what the suite needs around it. Provider and Advance are required.
+// Harness is a provider to test, and what the suite needs around it. Provider and Advance are
+// required.
 type Harness struct {
 	Provider provider.Provider
 	// Advance lets d pass at the provider: it advances the simulated clock, or waits.
@@ -25,25 +26,27 @@ type Harness struct {
 	// Reopen returns the provider as a restarted server has it: a new value that shares only the
 	// upstream with the previous one, which is not used again. Nil where that is not possible.
 	Reopen func() provider.Provider
-	// Settle waits until the upstream has processed all requests so far. Nil where it does so at once.
+	// Settle waits until the upstream has processed all requests so far. Nil where it does so at
+	// once.
 	Settle func()
 	// Cloud is the fake behind an adapter; nil leaves out what needs one.
 	Cloud *Cloud
-	// Port returns the real SSH port of the machine at that address; 0 for the port that the machine
-	// states. It is for fakes of clouds that state no port. Nil where machines state theirs.
+	// Port returns the real SSH port of the machine at that address; 0 for the port that the
+	// machine states. It is for fakes of clouds that state no port. Nil where machines state
+	// theirs.
 	Port func(address string) int
 	// OfferKey and Region name the offer to launch; empty for the cheapest one that is available.
 	OfferKey, Region string
 	// AuthorizedKey is the line of the key that machines are launched with; empty for a new one.
 	AuthorizedKey string
-	// WriteFile and ReadFile access a file in a machine that is ready. Nil where that is not possible;
-	// checks of files are then skipped.
+	// WriteFile and ReadFile access a file in a machine that is ready. Nil where that is not
+	// possible; checks of files are then skipped.
 	WriteFile func(m provider.Machine, path, text string) error
 	ReadFile  func(m provider.Machine, path string) (string, error)
 }
 
-// Run tests a provider, each test with a harness of its own. A test ends what it launched and created,
-// also when it fails.
+// Run tests a provider, each test with a harness of its own. A test ends what it launched and
+// created, also when it fails.
 func Run(t *testing.T, open func(t *testing.T) Harness) {
 	for _, c := range []struct {
 		name string
@@ -106,7 +109,8 @@ const step = time.Second
 // volumeLimit is how long a volume may take for anything.
 const volumeLimit = 5 * time.Minute
 
-// until repeats check, letting time pass between, until it returns true. It fails the test after limit.
+// until repeats check, letting time pass between, until it returns true. It fails the test after
+// limit.
 func (s *suite) until(what string, limit time.Duration, check func() (bool, string)) {
 	s.Helper()
 	for passed := time.Duration(0); ; passed += step {
@@ -183,8 +187,8 @@ func (s *suite) launch(r provider.LaunchRequest) provider.Machine {
 	return m
 }
 
-// end requests the machine's end. Before a minimum runtime it waits for as long as the provider states,
-// and retries.
+// end requests the machine's end. Before a minimum runtime it waits for as long as the provider
+// states, and retries.
 func (s *suite) end(ctx context.Context, reference id.ID) error {
 	err := s.Provider.Terminate(ctx, reference)
 	e := (*provider.Error)(nil)
@@ -305,7 +309,8 @@ func (s *suite) listed(ctx context.Context, reference id.ID) []provider.Machine 
 	return ours
 }
 
-// oneMachine fails the test unless the provider lists exactly one machine of that reference, with that id.
+// oneMachine fails the test unless the provider lists exactly one machine of that reference, with
+// that id.
 func (s *suite) oneMachine(reference id.ID, machine string) {
 	s.Helper()
 	if all := s.listed(s.Context(), reference); len(all) != 1 || all[0].ID != machine {

@@ -78,8 +78,8 @@ func testLaunchInParallel(s *suite) {
 	s.oneMachine(r.Reference, results[0])
 }
 
-// testLaunchLostResponse cancels calls before, during and right after the effect, and then retries as a
-// restarted server does.
+// testLaunchLostResponse cancels calls before, during and right after the effect, and then retries
+// as a restarted server does.
 func testLaunchLostResponse(s *suite) {
 	o := s.offer()
 	for _, c := range []struct {
@@ -146,7 +146,10 @@ func testUnknownReferences(s *suite) {
 		s.wantKind("PowerOff", p.PowerOff(s.Context(), unknown), provider.KindNotFound)
 	}
 	if p, ok := s.Provider.(provider.Reinstaller); ok {
-		s.wantKind("Reinstall", p.Reinstall(s.Context(), unknown, s.offer().OperatingSystems[0]), provider.KindNotFound, provider.KindRejected)
+		s.wantKind(
+			"Reinstall", p.Reinstall(s.Context(), unknown, s.offer().OperatingSystems[0]), provider.KindNotFound,
+			provider.KindRejected,
+		)
 	}
 	if p, ok := s.Provider.(provider.VolumeProvider); ok {
 		volume := s.ids.New(id.Volume)
@@ -301,7 +304,10 @@ func testReinstall(s *suite) {
 	s.launch(r)
 	m := s.ready(r.Reference)
 	s.write(m, "/root/lost", "before the wipe")
-	s.wantKind("Reinstall of an unknown system", p.Reinstall(s.Context(), r.Reference, "No Such System 1.0"), provider.KindRejected, provider.KindNotFound)
+	s.wantKind(
+		"Reinstall of an unknown system", p.Reinstall(s.Context(), r.Reference, "No Such System 1.0"),
+		provider.KindRejected, provider.KindNotFound,
+	)
 	s.ready(r.Reference)
 	s.must("Reinstall", p.Reinstall(s.Context(), r.Reference, o.OperatingSystems[len(o.OperatingSystems)-1]))
 	again := s.ready(r.Reference)

@@ -30,29 +30,33 @@ type full interface {
 // mutants are providers with one defect each, and the test of the suite that must find it.
 var mutants = map[string]struct {
 	foundBy string
-	mutate  func(full) provider.Provider
+	mutate  func(full) instance
 }{
-	"none": {"", func(p full) provider.Provider { return p }},
-	"a second machine for a repeated launch": {"LaunchAgain", func(p full) provider.Provider {
+	"none": {"", func(p full) instance { return p }},
+	"a second machine for a repeated launch": {"LaunchAgain", func(p full) instance {
 		return &doubling{full: p}
 	}},
-	"a lost launch is repeated": {"LaunchWithLostResponse", func(p full) provider.Provider {
+	"a lost launch is repeated": {"LaunchWithLostResponse", func(p full) instance {
 		return &amnesiac{full: p, lost: map[id.ID]id.ID{}}
 	}},
-	"terminate does nothing":                 {"Terminate", func(p full) provider.Provider { return lazy{p} }},
-	"terminating the unknown fails":          {"UnknownReferences", func(p full) provider.Provider { return strict{p} }},
-	"the unknown is unavailable":             {"UnknownReferences", func(p full) provider.Provider { return vague{p} }},
-	"called inside a transaction":            {"InsideTransaction", func(p full) provider.Provider { return unguarded{p} }},
-	"capabilities without interfaces":        {"CapabilitiesMatchInterfaces", func(p full) provider.Provider { return struct{ provider.Provider }{p} }},
-	"machines are not listed":                {"LaunchBecomesReady", func(p full) provider.Provider { return secretive{p} }},
-	"any operating system is accepted":       {"LaunchRefusals", func(p full) provider.Provider { return obliging{p} }},
-	"ready too early":                        {"LaunchBecomesReady", func(p full) provider.Provider { return hasty{p} }},
-	"offers share memory":                    {"Offers", func(p full) provider.Provider { return &sharing{full: p} }},
-	"volumes are not listed":                 {"TwoVolumes", func(p full) provider.Provider { return forgetful{p} }},
-	"an attached volume is moved":            {"VolumeAttachment", func(p full) provider.Provider { return generous{p} }},
-	"a definitive error for a canceled call": {"EndedContext", func(p full) provider.Provider { return certain{p} }},
-	"a machine that is off is switched on":   {"Power", func(p full) provider.Provider { return restless{p} }},
+	"terminate does nothing":                 {"Terminate", func(p full) instance { return lazy{p} }},
+	"terminating the unknown fails":          {"UnknownReferences", func(p full) instance { return strict{p} }},
+	"the unknown is unavailable":             {"UnknownReferences", func(p full) instance { return vague{p} }},
+	"called inside a transaction":            {"InsideTransaction", func(p full) instance { return unguarded{p} }},
+	"capabilities without interfaces":        {"CapabilitiesMatchInterfaces", func(p full) instance { return bare{p} }},
+	"machines are not listed":                {"LaunchBecomesReady", func(p full) instance { return secretive{p} }},
+	"any operating system is accepted":       {"LaunchRefusals", func(p full) instance { return obliging{p} }},
+	"ready too early":                        {"LaunchBecomesReady", func(p full) instance { return hasty{p} }},
+	"offers share memory":                    {"Offers", func(p full) instance { return &sharing{full: p} }},
+	"volumes are not listed":                 {"TwoVolumes", func(p full) instance { return forgetful{p} }},
+	"an attached volume is moved":            {"VolumeAttachment", func(p full) instance { return generous{p} }},
+	"a definitive error for a canceled call": {"EndedContext", func(p full) instance { return certain{p} }},
+	"a machine that is off is switched on":   {"Power", func(p full) instance { return restless{p} }},
 }
+
+type instance = provider.Provider
+
+type bare struct{ provider.Provider }
 
 type doubling struct {
 	full
@@ -207,13 +211,17 @@ func TestMutant(t *testing.T) {
 	}
 	providertest.Run(t, func(t *testing.T) providertest.Harness {
 		c := clock.NewFrozen(time.Date(2028, 2, 29, 23, 58, 30, 0, time.UTC))
-		w, err := sim.Open(t.Context(), sim.Config{Dir: t.TempDir(), Clock: c, Log: slog.New(slog.DiscardHandler), Listen: sim.ListenBanner})
+		w, err := sim.Open(
+			t.Context(),
+			sim.Config{Dir: t.TempDir(), Clock: c, Log: slog.New(slog.DiscardHandler), Listen: sim.ListenBanner},
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = w.Close() })
 		return providertest.Harness{
-			Provider: mutant.mutate(w.Providers()[0].(full)), Advance: c.Advance, OfferKey: "off_abc123", Region: "dallas-usa-5",
+			Provider: mutant.mutate(w.Providers()[0].(full)), Advance: c.Advance, OfferKey: "off_abc123",
+			Region: "dallas-usa-5",
 		}
 	})
 }

@@ -12,7 +12,8 @@ import (
 	"github.com/billetcloud/billet/internal/provider"
 )
 
-// volumes returns an offer in a region with volumes, and skips the test where the provider has none.
+// volumes returns an offer in a region with volumes, and skips the test where the provider has
+// none.
 func (s *suite) volumes() (provider.VolumeProvider, provider.Offer, provider.VolumePricing) {
 	s.Helper()
 	p, ok := s.Provider.(provider.VolumeProvider)
@@ -69,7 +70,9 @@ func (s *suite) volumeReady(p provider.VolumeProvider, r provider.VolumeRequest)
 	return s.untilVolume(p, r.Reference, "ready", func(v provider.Volume) bool { return v.Ready })
 }
 
-func (s *suite) untilVolume(p provider.VolumeProvider, reference id.ID, what string, check func(provider.Volume) bool) provider.Volume {
+func (s *suite) untilVolume(
+	p provider.VolumeProvider, reference id.ID, what string, check func(provider.Volume) bool,
+) provider.Volume {
 	s.Helper()
 	var v provider.Volume
 	s.until(what, volumeLimit, func() (bool, string) {
@@ -90,7 +93,8 @@ func (s *suite) attached(p provider.VolumeProvider, volume, machine id.ID) provi
 	s.must("AttachVolume", p.AttachVolume(s.Context(), volume, machine))
 	v := s.untilVolume(p, volume, "attached", func(v provider.Volume) bool { return v.AttachedTo == machine })
 	server, share, remote := strings.Cut(v.MountPath, ":/")
-	if v.MountPath != "" && !path.IsAbs(v.MountPath) && (!remote || net.ParseIP(strings.Trim(server, "[]")) == nil || share == "") {
+	if v.MountPath != "" && !path.IsAbs(v.MountPath) &&
+		(!remote || net.ParseIP(strings.Trim(server, "[]")) == nil || share == "") {
 		s.Errorf("got the mount path %q, want a path or a share", v.MountPath)
 	}
 	return v
@@ -204,7 +208,10 @@ func testVolumeRefusals(s *suite) {
 	if r.SizeGB > 1 {
 		s.wantKind("GrowVolume to less", p.GrowVolume(s.Context(), r.Reference, r.SizeGB-1), provider.KindRejected)
 	}
-	s.wantKind("AttachVolume to an unknown machine", p.AttachVolume(s.Context(), r.Reference, s.ids.New(id.Deployment)), provider.KindNotFound)
+	s.wantKind(
+		"AttachVolume to an unknown machine", p.AttachVolume(s.Context(), r.Reference, s.ids.New(id.Deployment)),
+		provider.KindNotFound,
+	)
 	if v, err := p.Volume(s.Context(), r.Reference); err != nil || v.SizeGB != r.SizeGB || v.AttachedTo != "" {
 		s.Errorf("after the refusals: %+v, %v", v, err)
 	}
@@ -230,7 +237,10 @@ func testVolumeAttachment(s *suite) {
 	s.write(m, v.MountPath+"/file", "on the volume")
 	s.wantFile(m, v.MountPath+"/file", "on the volume")
 
-	s.wantKind("AttachVolume to a second machine", p.AttachVolume(s.Context(), r.Reference, b.Reference), provider.KindRejected)
+	s.wantKind(
+		"AttachVolume to a second machine", p.AttachVolume(s.Context(), r.Reference, b.Reference),
+		provider.KindRejected,
+	)
 	s.wantKind("DeleteVolume of an attached volume", p.DeleteVolume(s.Context(), r.Reference), provider.KindRejected)
 	if v, err := p.Volume(s.Context(), r.Reference); err != nil || v.AttachedTo != a.Reference {
 		s.Fatalf("after the refusals: %+v, %v", v, err)
@@ -264,7 +274,10 @@ func testVolumeOutlivesItsMachine(s *suite) {
 	}
 	s.must("Terminate", s.end(s.Context(), a.Reference))
 	s.untilGone(s.Context(), a.Reference)
-	s.untilVolume(p, r.Reference, "detached from the machine that is gone", func(v provider.Volume) bool { return v.AttachedTo == "" })
+	s.untilVolume(
+		p, r.Reference, "detached from the machine that is gone",
+		func(v provider.Volume) bool { return v.AttachedTo == "" },
+	)
 	s.launch(b)
 	m = s.ready(b.Reference)
 	v = s.attached(p, r.Reference, b.Reference)

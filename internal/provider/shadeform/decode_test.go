@@ -10,7 +10,9 @@ import (
 	"github.com/billetcloud/billet/internal/provider/upstream/upstreamtest"
 )
 
-const typeText = `{"cloud":"c","shade_instance_type":"t","deployment_type":"vm","hourly_price":210,"configuration":{"memory_in_gb":1,"storage_in_gb":1,"vcpus":1,"num_gpus":1,"gpu_type":"H100","vram_per_gpu_in_gb":80,"os_options":["o"]},"availability":[{"region":"r","available":true}]}`
+const typeText = `{"cloud":"c","shade_instance_type":"t","deployment_type":"vm","hourly_price":210,` +
+	`"configuration":{"memory_in_gb":1,"storage_in_gb":1,"vcpus":1,"num_gpus":1,"gpu_type":"H100",` +
+	`"vram_per_gpu_in_gb":80,"os_options":["o"]},"availability":[{"region":"r","available":true}]}`
 
 func TestOffersOf_SkipsTypes(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -36,7 +38,8 @@ func TestOffersOf_SkipsTypes(t *testing.T) {
 		"a region that is a way": {`"region":"r"`, `"region":"a/b"`, 0},
 		"a region without name":  {`"region":"r"`, `"region":"\u00e9\n"`, 0},
 		"nowhere":                {`[{"region":"r","available":true}]`, `[]`, 0},
-		"a place twice":          {`[{"region":"r","available":true}]`, `[{"region":"r","available":false},{"region":"r","available":true}]`, 1},
+		"a place twice": {`[{"region":"r","available":true}]`, `[{"region":"r","available":false},` +
+			`{"region":"r","available":true}]`, 1},
 	} {
 		text := `{"instance_types":[{"cloud":7},` + strings.Replace(typeText, c.old, c.new, 1) + `]}`
 		offers, left, err := offersOf([]byte(text), false)
@@ -52,11 +55,15 @@ func TestOffersOf_SkipsTypes(t *testing.T) {
 }
 
 func TestMalformedLists(t *testing.T) {
-	for _, text := range []string{``, `null`, `{}`, `[]`, `{"instances":null,"instance_types":null}`, `{"instances":[{}],"instance_types":{}}`, `{"instances":[{"id":"1"}]}`, `{"instances":[{"status":"active"}]}`, `{"instances":[`} {
+	for _, text := range []string{
+		``, `null`, `{}`, `[]`, `{"instances":null,"instance_types":null}`, `{"instances":[{}],"instance_types":{}}`,
+		`{"instances":[{"id":"1"}]}`, `{"instances":[{"status":"active"}]}`, `{"instances":[`,
+	} {
 		if all, err := machinesOf([]byte(text)); err == nil || provider.KindOf(err) != provider.KindUnavailable {
 			t.Errorf("%s: %+v, %v", text, all, err)
 		}
-		if all, _, err := offersOf([]byte(text), false); err == nil || provider.KindOf(err) != provider.KindUnavailable {
+		if all, _, err := offersOf([]byte(text), false); err == nil ||
+			provider.KindOf(err) != provider.KindUnavailable {
 			t.Errorf("%s: %+v, %v", text, all, err)
 		}
 	}
@@ -82,7 +89,8 @@ func TestWireInstance_Observed(t *testing.T) {
 
 func FuzzAnswers(f *testing.F) {
 	f.Add([]byte(`{"instance_types":[` + typeText + `]}`))
-	f.Add([]byte(`{"instances":[{"id":"1","status":"active","ip":"10.0.0.1","ssh_port":22,"tags":["dep-01jd"],"created_at":"2026-01-02T03:04:05Z"}]}`))
+	f.Add([]byte(`{"instances":[{"id":"1","status":"active","ip":"10.0.0.1","ssh_port":22,"tags":["dep-01jd"],` +
+		`"created_at":"2026-01-02T03:04:05Z"}]}`))
 	f.Add([]byte(`{"error_code":"OUT_OF_STOCK","error":"no"}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if offers, _, err := offersOf(b, false); err == nil {
@@ -115,17 +123,21 @@ func TestOffersOf_OnDemandOnly(t *testing.T) {
 		available bool
 	}{
 		"on demand is sold out, spot is not": {
-			`{"region":"fi-1","available":false,"rental_type":"on_demand"},{"region":"fi-1","available":true,"rental_type":"spot"}`, 1, false,
+			`{"region":"fi-1","available":false,"rental_type":"on_demand"},{"region":"fi-1","available":true,` +
+				`"rental_type":"spot"}`,
+			1, false,
 		},
-		"the other order": {`{"region":"fi-1","available":true,"rental_type":"spot"},{"region":"fi-1","available":false,"rental_type":"on_demand"}`, 1, false},
-		"spot alone":      {`{"region":"fi-1","available":true,"rental_type":"spot"}`, 0, false},
-		"reserved alone":  {`{"region":"fi-1","available":true,"rental_type":"reserved"}`, 0, false},
-		"without a type":  {`{"region":"fi-1","available":true}`, 1, true},
-		"on demand":       {`{"region":"fi-1","available":true,"rental_type":"on_demand"}`, 1, true},
+		"the other order": {`{"region":"fi-1","available":true,"rental_type":"spot"},{"region":"fi-1",` +
+			`"available":false,"rental_type":"on_demand"}`, 1, false},
+		"spot alone":     {`{"region":"fi-1","available":true,"rental_type":"spot"}`, 0, false},
+		"reserved alone": {`{"region":"fi-1","available":true,"rental_type":"reserved"}`, 0, false},
+		"without a type": {`{"region":"fi-1","available":true}`, 1, true},
+		"on demand":      {`{"region":"fi-1","available":true,"rental_type":"on_demand"}`, 1, true},
 	} {
 		text := strings.Replace(typeText, `{"region":"r","available":true}`, c.rows, 1)
 		offers, _, err := offersOf([]byte(`{"instance_types":[`+text+`]}`), false)
-		if err != nil || len(offers) != c.offers || len(offers) > 0 && (offers[0].Available != c.available || offers[0].InstanceType != provider.VM) {
+		if err != nil || len(offers) != c.offers || len(offers) > 0 &&
+			(offers[0].Available != c.available || offers[0].InstanceType != provider.VM) {
 			t.Errorf("%s: %+v, %v", name, offers, err)
 		}
 	}
@@ -133,7 +145,8 @@ func TestOffersOf_OnDemandOnly(t *testing.T) {
 
 func TestWireType_LaunchLimit(t *testing.T) {
 	for boot, want := range map[string]time.Duration{
-		``: 0, `"boot_time":null,`: 0, `"boot_time":{"max_boot_in_sec":0},`: 0, `"boot_time":{"max_boot_in_sec":-1},`: 0,
+		``: 0, `"boot_time":null,`: 0, `"boot_time":{"max_boot_in_sec":0},`: 0,
+		`"boot_time":{"max_boot_in_sec":-1},`:                            0,
 		`"boot_time":{"min_boot_in_sec":60,"max_boot_in_sec":120},`:      15 * time.Minute,
 		`"boot_time":{"min_boot_in_sec":180,"max_boot_in_sec":600},`:     25 * time.Minute,
 		`"boot_time":{"min_boot_in_sec":900,"max_boot_in_sec":2400},`:    70 * time.Minute,
@@ -142,7 +155,8 @@ func TestWireType_LaunchLimit(t *testing.T) {
 	} {
 		text := strings.Replace(typeText, `"deployment_type"`, boot+`"deployment_type"`, 1)
 		offers, left, err := offersOf([]byte(`{"instance_types":[`+text+`]}`), false)
-		if err != nil || (want < 0) != (len(offers) == 0) || (want < 0) != (left == 1) || len(offers) > 0 && offers[0].LaunchLimit != want {
+		if err != nil || (want < 0) != (len(offers) == 0) || (want < 0) != (left == 1) || len(offers) > 0 &&
+			offers[0].LaunchLimit != want {
 			t.Errorf("%s: %+v, %d, %v; want %s", boot, offers, left, err, want)
 		}
 	}

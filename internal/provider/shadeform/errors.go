@@ -15,8 +15,8 @@ var quotaWords = []string{
 	"insufficient balance", "insufficient credit", "payment",
 }
 
-// explain reads {error_code, error}, which comes with 409 for nearly everything, or the plain text of
-// other statuses.
+// explain reads {error_code, error}, which comes with 409 for nearly everything, or the plain text
+// of other statuses.
 func explain(status int, body []byte) *provider.Error {
 	switch status {
 	case http.StatusUnauthorized, http.StatusNotFound, http.StatusRequestTimeout, http.StatusTooEarly,

@@ -88,7 +88,8 @@ func (a *Adapter) check(ctx context.Context, r provider.LaunchRequest) (createBo
 	cloud, kind, region, _ := cutKey(o.Key)
 	mark := upstream.Mark(r.Reference)
 	return createBody{
-		Cloud: cloud, Region: region, Type: kind, ShadeCloud: true, Name: mark, OS: r.OperatingSystem, Tags: []string{mark},
+		Cloud: cloud, Region: region, Type: kind, ShadeCloud: true, Name: mark, OS: r.OperatingSystem,
+		Tags: []string{mark},
 	}, nil
 }
 
@@ -109,8 +110,8 @@ func (a *Adapter) list(ctx context.Context) ([]upstream.Observed, error) {
 	return machinesOf(raw)
 }
 
-// machinesOf parses the response of /instances: all of it, or an error, since a machine that is left
-// out would be taken for gone.
+// machinesOf parses the response of /instances: all of it, or an error, since a machine that is
+// left out would be taken for gone.
 func machinesOf(raw []byte) ([]upstream.Observed, error) {
 	var response struct {
 		Instances *[]wireInstance `json:"instances"`

@@ -150,7 +150,8 @@ func (t wireType) offer(kind provider.InstanceType) (provider.Offer, bool) {
 // not a PCIe one.
 func gpuName(gpu, interconnect string) string {
 	form := strings.ToUpper(interconnect)
-	if (strings.HasPrefix(form, "SXM") || strings.HasPrefix(form, "PCIE")) && !strings.Contains(strings.ToUpper(gpu), form) && gpu != "" {
+	if (strings.HasPrefix(form, "SXM") || strings.HasPrefix(form, "PCIE")) &&
+		!strings.Contains(strings.ToUpper(gpu), form) && gpu != "" {
 		return gpu + " " + form
 	}
 	return gpu

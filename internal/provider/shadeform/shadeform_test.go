@@ -33,7 +33,8 @@ var ids = id.NewMaker(clock.System{}, rand.Reader)
 
 func request() provider.LaunchRequest {
 	return provider.LaunchRequest{
-		Reference: ids.New(id.Deployment), Name: "a tenant's", OfferKey: cheapest, Region: region, OperatingSystem: system, AuthorizedKeys: []string{key + " user@example.com"},
+		Reference: ids.New(id.Deployment), Name: "a tenant's", OfferKey: cheapest, Region: region,
+		OperatingSystem: system, AuthorizedKeys: []string{key + " user@example.com"},
 	}
 }
 
@@ -70,8 +71,10 @@ func TestNew_Settings(t *testing.T) {
 func TestAdapter_Offers(t *testing.T) {
 	cloud := shadeformtest.Serve(t)
 	want := []string{
-		"denvr-calgary-canada-2 denvr/A100_80Gx8/calgary-canada-2 8 x A100_80GB PCIE 80 GB BARE_METAL 10.4 false Canada, Calgary",
-		"excesssupply-us-dallas-1 excesssupply/H100_sxm5x8/us-dallas-1 8 x H100 SXM5 80 GB BARE_METAL 18.99 true US, Dallas",
+		"denvr-calgary-canada-2 denvr/A100_80Gx8/calgary-canada-2 8 x A100_80GB PCIE 80 GB BARE_METAL 10.4 false " +
+			"Canada, Calgary",
+		"excesssupply-us-dallas-1 excesssupply/H100_sxm5x8/us-dallas-1 8 x H100 SXM5 80 GB BARE_METAL 18.99 true US, " +
+			"Dallas",
 		"hyperstack-canada-1 hyperstack/A6000/canada-1 1 x A6000 PCIE 48 GB VM 0.5 true Canada, Toronto",
 		"hyperstack-norway-1 hyperstack/A6000/norway-1 1 x A6000 PCIE 48 GB VM 0.5 false Norway, Oslo",
 	}
@@ -88,7 +91,13 @@ func TestAdapter_Offers(t *testing.T) {
 		}
 		var got []string
 		for _, o := range offers {
-			got = append(got, fmt.Sprintf("%s %s %d x %s %d GB %s %s %t %s", o.Region, o.Key, o.GPUCount, o.GPUType, o.GPUMemoryGB, o.InstanceType, o.HourlyPrice.Decimal(), o.Available, o.RegionName))
+			got = append(
+				got,
+				fmt.Sprintf(
+					"%s %s %d x %s %d GB %s %s %t %s", o.Region, o.Key, o.GPUCount, o.GPUType, o.GPUMemoryGB,
+					o.InstanceType, o.HourlyPrice.Decimal(), o.Available, o.RegionName,
+				),
+			)
 		}
 		slices.Sort(got)
 		if only == "true" {
@@ -276,12 +285,21 @@ func TestAdapter_TagIdentifiesTheMachine(t *testing.T) {
 func plant(t *testing.T, cloud *shadeformtest.Cloud, name string) {
 	t.Helper()
 	account := cloud.Account()
-	c, err := upstream.NewClient(upstream.Config{Account: account, Every: time.Millisecond, Authorize: func(h http.Header, k string) { h.Set("X-API-KEY", k) }})
+	c, err := upstream.NewClient(
+		upstream.Config{
+			Account: account, Every: time.Millisecond,
+			Authorize: func(h http.Header, k string) { h.Set("X-API-KEY", k) },
+		},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
-	body := map[string]any{"cloud": "hyperstack", "region": "canada-1", "shade_instance_type": "A6000", "shade_cloud": true, "name": name}
-	if err := c.Do(t.Context(), upstream.Request{Method: http.MethodPost, Path: "/instances/create", Body: body}); err != nil {
+	body := map[string]any{
+		"cloud": "hyperstack", "region": "canada-1", "shade_instance_type": "A6000", "shade_cloud": true, "name": name,
+	}
+	if err := c.Do(
+		t.Context(), upstream.Request{Method: http.MethodPost, Path: "/instances/create", Body: body},
+	); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -300,7 +318,8 @@ func TestAdapter_TwoMachinesOfOneReference(t *testing.T) {
 		t.Errorf("got %v, want unavailable", err)
 	}
 	all, err := a.Machines(t.Context())
-	if err != nil || len(all) != 3 || all[0].Reference != r.Reference || all[1].Reference != r.Reference || all[2].Reference != "" {
+	if err != nil || len(all) != 3 || all[0].Reference != r.Reference || all[1].Reference != r.Reference ||
+		all[2].Reference != "" {
 		t.Errorf("%+v, %v", all, err)
 	}
 	if err := a.Terminate(t.Context(), r.Reference); err != nil {

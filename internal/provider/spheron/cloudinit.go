@@ -19,8 +19,8 @@ var encodings = map[string]string{
 	"gz+b64": "gz+b64", "gz+base64": "gz+b64", "gzip+b64": "gz+b64", "gzip+base64": "gz+b64",
 }
 
-// parseCloudInit translates the request's cloud-config text and adds its host key. What the cloud does
-// not support is refused rather than left out silently.
+// parseCloudInit translates the request's cloud-config text and adds its host key. What the cloud
+// does not support is refused rather than left out silently.
 func parseCloudInit(r provider.LaunchRequest) (*cloudInit, error) {
 	parts, wrong := cloudinit.Split(r.CloudInit)
 	if wrong != nil {

@@ -41,7 +41,8 @@ type deployment struct {
 	HourlyRate upstream.StatedDollars `json:"hourlyRate"`
 }
 
-// ended reports whether the machine has ended and costs nothing. An unknown status does not mean that.
+// ended reports whether the machine has ended and costs nothing. An unknown status does not mean
+// that.
 func (d deployment) ended() bool { return slices.Contains(endedStatuses, d.Status) }
 
 // UnmarshalJSON refuses a deployment without an id or a status.
@@ -103,8 +104,8 @@ func (l *deployments) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// trace is what is remembered of a machine of ours. The cloud finds none by its name, and its list of
-// active ones does not show how the others ended.
+// trace is what is remembered of a machine of ours. The cloud finds none by its name, and its list
+// of active ones does not show how the others ended.
 type trace struct {
 	id        string
 	created   time.Time             // when the cloud accepted its creation; zero where a list showed it
@@ -185,7 +186,8 @@ func (a *Adapter) pick(ctx context.Context, reference id.ID, all []deployment) (
 
 // duplicate logs that two things at the provider have one name, and returns the error.
 func (a *Adapter) duplicate(ctx context.Context, kind string, reference id.ID, first, second string) error {
-	a.account.Log.ErrorContext(ctx, "two of one name exist at the provider; terminate or rename the one that is not the tenant's",
+	a.account.Log.ErrorContext(ctx, "two of one name exist at the provider; terminate or rename the one that is not "+
+		"the tenant's",
 		"provider", a.account.Slug, "kind", kind, "reference", reference, "ids", first+" "+second)
 	return upstream.Unavailable("%s and %s have the name of %s", first, second, reference)
 }
@@ -201,7 +203,8 @@ func (a *Adapter) find(ctx context.Context, reference id.ID) (deployment, error)
 	if !provider.IsKind(err, provider.KindNotFound) {
 		return d, err
 	}
-	// It has ended, has a status that the cloud does not count as active, or is too new for the list.
+	// It has ended, has a status that the cloud does not count as active, or is too new for the
+	// list.
 	if t, known := a.recall(reference); known {
 		return a.byID(ctx, t)
 	}

@@ -22,8 +22,8 @@ var capacityWords = []string{
 	"no longer available", "not available", "unavailable", "out of stock", "sold out", "capacity",
 }
 
-// explain reads the body of a refusal. Bodies differ from path to path, so each field is parsed on its
-// own.
+// explain reads the body of a refusal. Bodies differ from path to path, so each field is parsed on
+// its own.
 func explain(status int, body []byte) *provider.Error {
 	var refusal map[string]json.RawMessage
 	if json.Unmarshal(body, &refusal) != nil {

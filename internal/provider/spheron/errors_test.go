@@ -14,10 +14,18 @@ func TestExplain(t *testing.T) {
 		kind   provider.Kind // "" for what the status says
 		wait   time.Duration
 	}{
-		{400, `{"error":"Minimum runtime not met","message":"…","canTerminate":false,"timeRemaining":12,"minimumRuntime":20}`, provider.KindRejected, 12 * time.Minute},
+		{
+			400,
+			`{"error":"Minimum runtime not met","message":"…","canTerminate":false,"timeRemaining":12,` +
+				`"minimumRuntime":20}`,
+			provider.KindRejected, 12 * time.Minute,
+		},
 		{400, `{"error":"Minimum runtime not met","timeRemaining":"11.2"}`, provider.KindRejected, 12 * time.Minute},
 		{400, `{"error":"Minimum runtime not met","timeRemaining":null}`, provider.KindRejected, time.Minute},
-		{400, `{"error":"Cannot terminate instance","currentStatus":"terminated","canTerminate":false}`, provider.KindNotFound, 0},
+		{
+			400, `{"error":"Cannot terminate instance","currentStatus":"terminated","canTerminate":false}`,
+			provider.KindNotFound, 0,
+		},
 		{400, `{"error":"Cannot terminate instance","currentStatus":"terminated-provider"}`, provider.KindNotFound, 0},
 		{400, `{"error":"Cannot terminate instance","currentStatus":"deploying","canTerminate":false}`, "", 0},
 		{400, `{"error":"Team ID is required for authenticated deployments"}`, provider.KindCredentials, 0},
@@ -26,7 +34,10 @@ func TestExplain(t *testing.T) {
 		{400, `{"error_message":"Not enough credits"}`, provider.KindQuota, 0},
 		{409, `{"message":"The offer is no longer available"}`, provider.KindNoCapacity, 0},
 		{400, `{"error":"x","code":"INSUFFICIENT_CAPACITY"}`, provider.KindNoCapacity, 0},
-		{429, `{"error":"Too many requests","code":"RATE_LIMIT_EXCEEDED","retryAfter":540}`, provider.KindThrottled, 540 * time.Second},
+		{
+			429, `{"error":"Too many requests","code":"RATE_LIMIT_EXCEEDED","retryAfter":540}`, provider.KindThrottled,
+			540 * time.Second,
+		},
 		{429, `{"retryAfter":-1}`, provider.KindThrottled, 0},
 		{429, `{"retryAfter":{}}`, provider.KindThrottled, 0},
 		{503, `{"error":"Service unavailable: no capacity"}`, "", 0},

@@ -37,7 +37,8 @@ func (a *Adapter) Launch(ctx context.Context, r provider.LaunchRequest) (provide
 		d, err := a.pick(ctx, r.Reference, all)
 		if provider.IsKind(err, provider.KindNotFound) {
 			if t, known := a.recall(r.Reference); known { // the list is late
-				if d, err = a.byID(ctx, t); provider.IsKind(err, provider.KindNotFound) { // it was created and has vanished
+				// It was created and has vanished.
+				if d, err = a.byID(ctx, t); provider.IsKind(err, provider.KindNotFound) {
 					err = &provider.Error{Kind: provider.KindRejected, Cause: err}
 				}
 			}
@@ -86,18 +87,22 @@ func (a *Adapter) create(ctx context.Context, r provider.LaunchRequest) (provide
 	return a.machine(ctx, r.Reference, d), nil
 }
 
-// order checks the request against what is sold now, and translates it. It does not check the stock,
-// which the cloud knows better than our list.
+// order checks the request against what is sold now, and translates it. It does not check the
+// stock, which the cloud knows better than our list.
 func (a *Adapter) order(ctx context.Context, r provider.LaunchRequest) (body deploy, remembered bool, err error) {
 	if len(r.AuthorizedKeys) != 1 {
-		return deploy{}, false, upstream.Rejected("This offer requires exactly one SSH key. Add others to the machine once it runs.")
+		return deploy{}, false, upstream.Rejected(
+			"This offer requires exactly one SSH key. Add others to the machine once it runs.",
+		)
 	}
 	o, err := a.offer(ctx, r.OfferKey, r.Region)
 	if err != nil {
 		return deploy{}, false, err
 	}
 	if !slices.Contains(o.OperatingSystems, r.OperatingSystem) {
-		return deploy{}, false, upstream.Rejected("This offer no longer has that operating system. Choose one that it lists.")
+		return deploy{}, false, upstream.Rejected(
+			"This offer no longer has that operating system. Choose one that it lists.",
+		)
 	}
 	if r.CloudInit != "" && !o.Capabilities.CloudInit {
 		return deploy{}, false, upstream.Rejected("This offer does not support cloud-init. Remove the cloud-init text.")
@@ -117,8 +122,8 @@ func (a *Adapter) order(ctx context.Context, r provider.LaunchRequest) (body dep
 	}, remembered, nil
 }
 
-// mayCreate counts one more create, or returns KindThrottled with the time to wait: the cloud counts
-// creates separately from other requests.
+// mayCreate counts one more create, or returns KindThrottled with the time to wait: the cloud
+// counts creates separately from other requests.
 func (a *Adapter) mayCreate() error {
 	now := a.now()
 	a.mu.Lock()
@@ -136,8 +141,8 @@ func (a *Adapter) mayCreate() error {
 	return nil
 }
 
-// referenceOf returns the reference of a machine by the cloud's id, "" for one that is not ours, and
-// whether the machine exists.
+// referenceOf returns the reference of a machine by the cloud's id, "" for one that is not ours,
+// and whether the machine exists.
 func (a *Adapter) referenceOf(machine string, active []deployment) (reference id.ID, exists bool) {
 	for _, d := range active {
 		if d.ID == machine {

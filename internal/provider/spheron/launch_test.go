@@ -25,7 +25,9 @@ func TestNew_Settings(t *testing.T) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
-	if a, err := spheron.New(upstream.Account{Slug: "s", Credential: "k", Settings: map[string]string{"team": "t"}}); err != nil || a.Info().Slug != "s" {
+	if a, err := spheron.New(
+		upstream.Account{Slug: "s", Credential: "k", Settings: map[string]string{"team": "t"}},
+	); err != nil || a.Info().Slug != "s" {
 		t.Errorf("%v", err)
 	}
 }
@@ -71,12 +73,32 @@ func TestAdapter_LaunchChecksTheRequest(t *testing.T) {
 		change func(*provider.LaunchRequest)
 		want   provider.Kind
 	}{
-		"two keys":             {func(r *provider.LaunchRequest) { r.AuthorizedKeys = []string{keyLine, keyLine} }, provider.KindRejected},
-		"no key":               {func(r *provider.LaunchRequest) { r.AuthorizedKeys = nil }, provider.KindRejected},
-		"another region":       {func(r *provider.LaunchRequest) { r.Region = "voltage-park-us-dallas-1" }, provider.KindNotFound},
-		"another system":       {func(r *provider.LaunchRequest) { r.OperatingSystem = "Ubuntu 22.04" }, provider.KindRejected},
-		"cloud-init":           {func(r *provider.LaunchRequest) { r.CloudInit = "#cloud-config\npackages: [git]" }, provider.KindRejected},
-		"a spot of that offer": {func(r *provider.LaunchRequest) { r.OfferKey = "spheron-ai/rtx-4090/SPOT/1/sa-4090" }, provider.KindNotFound},
+		"two keys": {func(
+			r *provider.LaunchRequest,
+		) {
+			r.AuthorizedKeys = []string{keyLine, keyLine}
+		}, provider.KindRejected},
+		"no key": {func(r *provider.LaunchRequest) { r.AuthorizedKeys = nil }, provider.KindRejected},
+		"another region": {func(
+			r *provider.LaunchRequest,
+		) {
+			r.Region = "voltage-park-us-dallas-1"
+		}, provider.KindNotFound},
+		"another system": {func(
+			r *provider.LaunchRequest,
+		) {
+			r.OperatingSystem = "Ubuntu 22.04"
+		}, provider.KindRejected},
+		"cloud-init": {func(
+			r *provider.LaunchRequest,
+		) {
+			r.CloudInit = "#cloud-config\npackages: [git]"
+		}, provider.KindRejected},
+		"a spot of that offer": {func(
+			r *provider.LaunchRequest,
+		) {
+			r.OfferKey = "spheron-ai/rtx-4090/SPOT/1/sa-4090"
+		}, provider.KindNotFound},
 	} {
 		r := b.request(1)
 		c.change(&r)
@@ -93,13 +115,16 @@ func TestAdapter_CloudInit(t *testing.T) {
 	ask := func(text string) error {
 		b.cloud.Advance(createPause)
 		r := b.request(len(b.cloud.Deploys()) + 1)
-		r.OfferKey, r.Region, r.OperatingSystem, r.CloudInit = "data-crunch/h100-sxm5/SPOT/1/1H100.80S.30V", "data-crunch-fin-01", "ubuntu-24.04", text
+		r.OfferKey, r.Region = "data-crunch/h100-sxm5/SPOT/1/1H100.80S.30V", "data-crunch-fin-01"
+		r.OperatingSystem, r.CloudInit = "ubuntu-24.04", text
 		_, err := b.Launch(b.Context(), r)
 		return err
 	}
 	for _, text := range []string{
-		"#cloud-config\nusers: [root]", "#cloud-config\npackages: [[git, 1.0]]", "#cloud-config\nruncmd:\n- {ls: -l}", "#cloud-config\nwrite_files:\n- path: /a\n  append: true",
-		"#cloud-config\nwrite_files:\n- content: a", "#cloud-config\nwrite_files:\n- path: /a\n  permissions: 'rw'", "#cloud-config\nwrite_files:\n- path: /a\n  encoding: rot13",
+		"#cloud-config\nusers: [root]", "#cloud-config\npackages: [[git, 1.0]]", "#cloud-config\nruncmd:\n- {ls: -l}",
+		"#cloud-config\nwrite_files:\n- path: /a\n  append: true",
+		"#cloud-config\nwrite_files:\n- content: a", "#cloud-config\nwrite_files:\n- path: /a\n  permissions: 'rw'",
+		"#cloud-config\nwrite_files:\n- path: /a\n  encoding: rot13",
 		"#cloud-config\npackages: [git]\n---\npackages: [vim]", "#cloud-config\n- a", "#cloud-config\nwriteFiles: []",
 	} {
 		if e := wantKind(t, text, ask(text), provider.KindRejected); e.Message == "" {
@@ -111,7 +136,8 @@ func TestAdapter_CloudInit(t *testing.T) {
 			t.Errorf("%q: %v, %s", text, err, value(b, "cloudInit"))
 		}
 	}
-	err := ask("#cloud-config\npackages: [git, 7zip]\nruncmd: ['echo 1', ls]\nwrite_files:\n- {path: /a, content: YQ==, owner: 'root:root', permissions: 0644, encoding: base64}\n")
+	err := ask("#cloud-config\npackages: [git, 7zip]\nruncmd: ['echo 1', ls]\nwrite_files:\n- {path: /a, content: " +
+		"YQ==, owner: 'root:root', permissions: 0644, encoding: base64}\n")
 	if want := "&{[git 7zip] [echo 1 ls] [{/a YQ== root:root 0644 b64}]}"; err != nil || value(b, "cloudInit") != want {
 		t.Errorf("%v, %s; want %s", err, value(b, "cloudInit"), want)
 	}
@@ -182,7 +208,8 @@ func TestAdapter_LaunchIgnoringEnded(t *testing.T) {
 		t.Errorf("%+v, %v; was %+v", again, err, second)
 	}
 	b.cloud.Advance(2 * time.Minute)
-	if m, err := b.Machine(t.Context(), reference(1)); err != nil || m.ID != second.ID || m.State != provider.MachineReady {
+	if m, err := b.Machine(t.Context(), reference(1)); err != nil || m.ID != second.ID ||
+		m.State != provider.MachineReady {
 		t.Errorf("%+v, %v", m, err)
 	}
 }

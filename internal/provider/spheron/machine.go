@@ -17,7 +17,8 @@ import (
 const (
 	loginUser = "ubuntu" // where the cloud states none
 	loginPort = 22
-	// endAgain is when a machine is ended again whose end the cloud has accepted and not carried out.
+	// endAgain is when a machine is ended again whose end the cloud has accepted and not carried
+	// out.
 	endAgain = 5 * time.Minute
 )
 
@@ -56,7 +57,9 @@ func (a *Adapter) machine(ctx context.Context, reference id.ID, d deployment) pr
 	if t.id != d.ID { // it is about another machine
 		t = trace{}
 	}
-	m := provider.Machine{ID: d.ID, Reference: reference, CreatedAt: d.CreatedAt.Time, HourlyCost: money.Micros(d.HourlyRate)}
+	m := provider.Machine{
+		ID: d.ID, Reference: reference, CreatedAt: d.CreatedAt.Time, HourlyCost: money.Micros(d.HourlyRate),
+	}
 	m.State, m.Detail = a.state(ctx, d, t)
 	a.note(d.ID, func(t *trace) {
 		if !d.ended() {

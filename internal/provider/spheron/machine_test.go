@@ -139,7 +139,8 @@ func TestAdapter_TwoMachinesOfOneReference(t *testing.T) {
 	wantKind(t, "Launch", err, provider.KindUnavailable)
 	b.cloud.Advance(time.Hour)
 	wantKind(t, "Terminate", b.Terminate(t.Context(), reference(1)), provider.KindUnavailable)
-	if all, err := b.Machines(t.Context()); err != nil || len(all) != 2 || all[0].Reference != reference(1) || all[1].Reference != reference(1) {
+	if all, err := b.Machines(t.Context()); err != nil || len(all) != 2 || all[0].Reference != reference(1) ||
+		all[1].Reference != reference(1) {
 		t.Errorf("%+v, %v", all, err)
 	}
 	if !strings.Contains(b.log.String(), "level=ERROR") || len(b.cloud.MachineIDs()) != 2 {
@@ -167,7 +168,10 @@ func TestAdapter_RenamedMachine(t *testing.T) {
 }
 
 func TestAdapter_MalformedListsAreUnavailable(t *testing.T) {
-	for _, body := range []string{``, `null`, `{}`, `7`, `{"data":null}`, `[{}]`, `[{"id":"1"}]`, `[{"status":"running"}]`, `{"data":[],"total":3}`, `{"data":[],"totalPages":2}`, `<html>`} {
+	for _, body := range []string{
+		``, `null`, `{}`, `7`, `{"data":null}`, `[{}]`, `[{"id":"1"}]`, `[{"status":"running"}]`,
+		`{"data":[],"total":3}`, `{"data":[],"totalPages":2}`, `<html>`,
+	} {
 		a := canned(t, map[string]string{"/api/deployments": body})
 		_, err := a.Machine(t.Context(), reference(1))
 		wantKind(t, "Machine from "+body, err, provider.KindUnavailable)
@@ -230,7 +234,8 @@ func TestAdapter_TerminateOfAMachineEndedMeanwhile(t *testing.T) {
 	b := newFixture(t)
 	m := b.running(1)
 	b.cloud.SetStatus(m.ID, "terminated")
-	if err := b.Terminate(t.Context(), reference(1)); err != nil || b.count(0, "DELETE", "/api/deployments/"+m.ID) != 1 {
+	if err := b.Terminate(t.Context(), reference(1)); err != nil ||
+		b.count(0, "DELETE", "/api/deployments/"+m.ID) != 1 {
 		t.Errorf("already terminated: %v", err)
 	}
 	_, err := b.Machine(t.Context(), reference(1))
@@ -298,7 +303,10 @@ func TestAdapter_CreateLimit(t *testing.T) {
 		}
 	}
 	posts := b.count(0, "POST", "/api/deployments")
-	e := wantKind(t, "the tenth", func() error { _, err := b.Launch(t.Context(), b.request(9)); return err }(), provider.KindThrottled)
+	e := wantKind(
+		t, "the tenth", func() error { _, err := b.Launch(t.Context(), b.request(9)); return err }(),
+		provider.KindThrottled,
+	)
 	if e.RetryAfter <= 0 || e.RetryAfter > 15*time.Minute || b.count(0, "POST", "/api/deployments") != posts {
 		t.Errorf("%+v after %d creates", e, posts)
 	}

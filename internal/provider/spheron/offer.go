@@ -81,8 +81,8 @@ type entry struct {
 	MinMinutes   whole            `json:"minimumRuntimeMinutes"`
 }
 
-// whole is a number that is rounded down, as a JSON number or a string; 0 for null and for less than
-// 0.
+// whole is a number that is rounded down, as a JSON number or a string; 0 for null and for less
+// than 0.
 type whole int
 
 // UnmarshalJSON parses the number.

@@ -72,7 +72,9 @@ type Adapter struct {
 // New returns the Adapter of the account; doc.go lists the settings. It fails where the account is
 // incomplete, or a setting is unknown or invalid.
 func New(a upstream.Account) (*Adapter, error) {
-	a, err := a.Prepare("create one in the settings of Spheron's dashboard", teamSetting, requestsSetting, createsSetting)
+	a, err := a.Prepare(
+		"create one in the settings of Spheron's dashboard", teamSetting, requestsSetting, createsSetting,
+	)
 	if err != nil {
 		return nil, err
 	}

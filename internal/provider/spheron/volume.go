@@ -20,8 +20,8 @@ import (
 // voltagePark has volumes in one region, which a request need not name.
 const voltagePark = "voltage-park"
 
-// hasVolumes are the sub-providers with volumes. Sesterce has volumes, too, but they need an id that no
-// list contains.
+// hasVolumes are the sub-providers with volumes. Sesterce has volumes, too, but they need an id
+// that no list contains.
 var hasVolumes = map[string]bool{voltagePark: true, "data-crunch": true, "verda": true, "spheron-ai": true}
 
 // place is a region with volumes.
@@ -198,7 +198,8 @@ func (a *Adapter) Volumes(ctx context.Context) ([]provider.Volume, error) {
 	return out, nil
 }
 
-// volume translates the volume. It has no MountPath: the cloud attaches it, and the tenant mounts it.
+// volume translates the volume. It has no MountPath: the cloud attaches it, and the tenant mounts
+// it.
 func (a *Adapter) volume(ctx context.Context, v volume, active []deployment) provider.Volume {
 	out := provider.Volume{ID: v.ID, Reference: upstream.ParseMark(id.Volume, v.Name), SizeGB: int64(v.SizeGB)}
 	switch v.Status {
@@ -297,7 +298,9 @@ func (a *Adapter) createVolume(ctx context.Context, r provider.VolumeRequest) (p
 	body := map[string]any{
 		"name": upstream.Mark(r.Reference), "sizeInGb": r.SizeGB, "provider": in.at.provider, "teamId": team,
 	}
-	several := slices.ContainsFunc(places, func(p place) bool { return p.at.provider == in.at.provider && p.at != in.at })
+	several := slices.ContainsFunc(
+		places, func(p place) bool { return p.at.provider == in.at.provider && p.at != in.at },
+	)
 	if in.at.provider != voltagePark || several {
 		body["region"] = in.at.cluster
 	}

@@ -42,7 +42,8 @@ func TestAdapter_VolumePricing(t *testing.T) {
 func (b *fixture) park(n int) {
 	b.Helper()
 	r := b.request(n)
-	r.OfferKey, r.Region, r.OperatingSystem = "voltage-park/h100-sxm5/CLUSTER/8/vp-h100-8x-eth", "voltage-park-us-dallas-1", "Ubuntu 22.04"
+	r.OfferKey, r.Region = "voltage-park/h100-sxm5/CLUSTER/8/vp-h100-8x-eth", "voltage-park-us-dallas-1"
+	r.OperatingSystem = "Ubuntu 22.04"
 	if _, err := b.Launch(b.Context(), r); err != nil {
 		b.Fatal(err)
 	}
@@ -52,7 +53,9 @@ func (b *fixture) park(n int) {
 
 func (b *fixture) create(reference id.ID, region string) provider.Volume {
 	b.Helper()
-	v, err := b.CreateVolume(b.Context(), provider.VolumeRequest{Reference: reference, Name: "data", Region: region, SizeGB: 100})
+	v, err := b.CreateVolume(
+		b.Context(), provider.VolumeRequest{Reference: reference, Name: "data", Region: region, SizeGB: 100},
+	)
 	if err != nil || v.Reference != reference || !v.Ready || v.SizeGB != 100 {
 		b.Fatalf("%+v, %v", v, err)
 	}
@@ -83,12 +86,17 @@ func TestAdapter_AttachVolumeOfAnotherSubprovider(t *testing.T) {
 	b.running(1) // at spheron-ai, whose cluster has the name of voltage-park's
 	b.create(firstVolume, "voltage-park-us-dallas-1")
 	wantKind(t, "attach", b.AttachVolume(t.Context(), firstVolume, reference(1)), provider.KindRejected)
-	_, err := b.CreateVolume(t.Context(), provider.VolumeRequest{Reference: secondVolume, Region: "spheron-ai-us-dallas-1", SizeGB: 100})
+	_, err := b.CreateVolume(
+		t.Context(), provider.VolumeRequest{Reference: secondVolume, Region: "spheron-ai-us-dallas-1", SizeGB: 100},
+	)
 	wantKind(t, "where there are none", err, provider.KindNotFound)
 }
 
 func TestAdapter_CreateVolumeWithFaults(t *testing.T) {
-	for _, kind := range []providertest.FaultKind{providertest.LostResponse, providertest.BadGatewayAfterEffect, providertest.LostRequest, providertest.HTMLPage, providertest.Throttled} {
+	for _, kind := range []providertest.FaultKind{
+		providertest.LostResponse, providertest.BadGatewayAfterEffect, providertest.LostRequest, providertest.HTMLPage,
+		providertest.Throttled,
+	} {
 		b := newFixture(t)
 		b.cloud.InjectFault(providertest.Fault{Kind: kind, Writes: true, Times: 1})
 		r := provider.VolumeRequest{Reference: firstVolume, Region: "data-crunch-fin-01", SizeGB: 100}
@@ -107,7 +115,10 @@ func TestAdapter_CreateVolumeWithFaults(t *testing.T) {
 
 func TestAdapter_VolumesNeedsACompleteList(t *testing.T) {
 	const one = `{"id":"1","name":"vol-01jdfirst","sizeInGb":5,"status":"%"}`
-	for _, body := range []string{`{}`, `null`, `[]`, `{"data":[],"total":0}`, `{"volumes":[]}`, `{"volumes":[],"total":2}`, `{"volumes":[{}],"total":1}`, `{"volumes":[` + one + `],"total":2}`} {
+	for _, body := range []string{
+		`{}`, `null`, `[]`, `{"data":[],"total":0}`, `{"volumes":[]}`, `{"volumes":[],"total":2}`,
+		`{"volumes":[{}],"total":1}`, `{"volumes":[` + one + `],"total":2}`,
+	} {
 		a := canned(t, map[string]string{"/api/volumes": body, "/api/volumes?2": `{"volumes":[],"total":2}`})
 		_, err := a.Volume(t.Context(), firstVolume)
 		wantKind(t, "Volume from "+body, err, provider.KindUnavailable)
@@ -120,7 +131,13 @@ func TestAdapter_VolumesNeedsACompleteList(t *testing.T) {
 		"failed":    {ID: "1", Reference: firstVolume, SizeGB: 5, Failed: true},
 		"pondering": {ID: "1", Reference: firstVolume, SizeGB: 5},
 	} {
-		a := canned(t, map[string]string{"/api/volumes": `{"volumes":[` + strings.Replace(one, "%", status, 1) + `],"total":1}`, "/api/deployments": `[]`})
+		a := canned(
+			t,
+			map[string]string{
+				"/api/volumes":     `{"volumes":[` + strings.Replace(one, "%", status, 1) + `],"total":1}`,
+				"/api/deployments": `[]`,
+			},
+		)
 		if v, err := a.Volume(t.Context(), firstVolume); err != nil || v != want {
 			t.Errorf("%s: %+v, %v", status, v, err)
 		}
@@ -130,13 +147,17 @@ func TestAdapter_VolumesNeedsACompleteList(t *testing.T) {
 		"a row that moved":    `{"volumes":[` + one + `],"total":2}`,
 		"more than there was": `{"volumes":[{"id":"2","status":"available"}],"total":3}`,
 	} {
-		a := canned(t, map[string]string{"/api/volumes": `{"volumes":[` + one + `],"total":2}`, "/api/volumes?2": second})
+		a := canned(
+			t, map[string]string{"/api/volumes": `{"volumes":[` + one + `],"total":2}`, "/api/volumes?2": second},
+		)
 		_, err := a.Volume(t.Context(), secondVolume)
 		wantKind(t, name, err, provider.KindUnavailable)
 	}
 	twice := `{"volumes":[` + one + `,` + strings.Replace(one, `"1"`, `"2"`, 1) + `],"total":2}`
 	_, err := canned(t, map[string]string{"/api/volumes": twice}).Volume(t.Context(), firstVolume)
 	wantKind(t, "two of one name", err, provider.KindUnavailable)
-	_, err = canned(t, map[string]string{"/api/volumes": `{"volumes":[` + strings.Replace(one, "%", "deleted", 1) + `],"total":1}`}).Volume(t.Context(), firstVolume)
+	_, err = canned(
+		t, map[string]string{"/api/volumes": `{"volumes":[` + strings.Replace(one, "%", "deleted", 1) + `],"total":1}`},
+	).Volume(t.Context(), firstVolume)
 	wantKind(t, "a deleted one", err, provider.KindNotFound)
 }

@@ -42,7 +42,8 @@ type Config struct {
 	BaseURL string
 	// Authorize puts the credential on a request.
 	Authorize func(h http.Header, credential string)
-	// Every and Burst are the request budget: one request each Every on average, at most Burst at once.
+	// Every and Burst are the request budget: one request each Every on average, at most Burst at
+	// once.
 	Every time.Duration
 	Burst int
 	// WriteEvery and WriteBurst are the budget of requests that change something, where the cloud
@@ -76,7 +77,9 @@ func NewClient(c Config) (*Client, error) {
 	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
 	base, err := url.Parse(c.BaseURL)
 	if err != nil || (base.Scheme != "https" && base.Scheme != "http") || base.Host == "" || base.User != nil {
-		return nil, fmt.Errorf("the base URL of %s must be http:// or https:// with a host, without credentials", c.Account.Slug)
+		return nil, fmt.Errorf(
+			"the base URL of %s must be http:// or https:// with a host, without credentials", c.Account.Slug,
+		)
 	}
 	c.Account = c.Account.withDefaults()
 	if c.Timeout == 0 {
@@ -108,9 +111,11 @@ type Request struct {
 	Header http.Header
 	// Body is sent as JSON where it is not nil.
 	Body any
-	// Into receives the response where it is not nil. An empty response or null leaves it as it was.
+	// Into receives the response where it is not nil. An empty response or null leaves it as it
+	// was.
 	Into any
-	// OwnLimit means that the cloud counts requests of this kind separately: a 429 pauses no others.
+	// OwnLimit means that the cloud counts requests of this kind separately: a 429 pauses no
+	// others.
 	OwnLimit bool
 }
 

@@ -19,8 +19,11 @@ import (
 
 const secret = "sk-very-secret"
 
-// open returns a client of a cloud that answers as handler does, the server, and what the client has slept.
-func open(t *testing.T, handler http.HandlerFunc, change func(*upstream.Config)) (*upstream.Client, *upstreamtest.Server, *[]time.Duration) {
+// open returns a client of a cloud that answers as handler does, the server, and what the client
+// has slept.
+func open(
+	t *testing.T, handler http.HandlerFunc, change func(*upstream.Config),
+) (*upstream.Client, *upstreamtest.Server, *[]time.Duration) {
 	t.Helper()
 	server := upstreamtest.Serve(t, handler)
 	var mu sync.Mutex
@@ -50,16 +53,23 @@ func open(t *testing.T, handler http.HandlerFunc, change func(*upstream.Config))
 }
 
 func post(c *upstream.Client, into any) error {
-	return c.Do(context.Background(), upstream.Request{Method: http.MethodPost, Path: "/things", Body: map[string]int{"n": 1}, Into: into})
+	return c.Do(
+		context.Background(),
+		upstream.Request{Method: http.MethodPost, Path: "/things", Body: map[string]int{"n": 1}, Into: into},
+	)
 }
 
 func TestClient_RetriesReadsOnly(t *testing.T) {
-	for _, kind := range []providertest.FaultKind{providertest.LostRequest, providertest.LostResponse, providertest.BadGateway, providertest.BadGatewayAfterEffect, providertest.HTMLPage} {
+	for _, kind := range []providertest.FaultKind{
+		providertest.LostRequest, providertest.LostResponse, providertest.BadGateway,
+		providertest.BadGatewayAfterEffect, providertest.HTMLPage,
+	} {
 		t.Run(string(kind), func(t *testing.T) {
 			c, server, _ := open(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"n":7}`) }, nil)
 			var got struct{ N int }
 			server.InjectFault(providertest.Fault{Kind: kind, Times: 2})
-			if err := c.Get(t.Context(), "/things", nil, &got); err != nil || got.N != 7 || len(server.Requests()) != 3 {
+			if err := c.Get(t.Context(), "/things", nil, &got); err != nil || got.N != 7 ||
+				len(server.Requests()) != 3 {
 				t.Errorf("%+v, %v after %d requests", got, err, len(server.Requests()))
 			}
 			server.InjectFault(providertest.Fault{Kind: kind, Times: 1})
@@ -114,7 +124,10 @@ func TestClient_OwnLimitPausesNoOthers(t *testing.T) {
 }
 
 func TestClient_Budget(t *testing.T) {
-	c, server, slept := open(t, func(w http.ResponseWriter, _ *http.Request) {}, func(c *upstream.Config) { c.Every, c.Burst = time.Minute, 2 })
+	c, server, slept := open(
+		t, func(w http.ResponseWriter, _ *http.Request) {},
+		func(c *upstream.Config) { c.Every, c.Burst = time.Minute, 2 },
+	)
 	for range 2 {
 		if err := c.Get(t.Context(), "/", nil, nil); err != nil {
 			t.Fatal(err)
@@ -122,7 +135,8 @@ func TestClient_Budget(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	if err := c.Get(ctx, "/", nil, nil); provider.KindOf(err) != provider.KindThrottled || len(server.Requests()) != 2 || len(*slept) != 0 {
+	if err := c.Get(ctx, "/", nil, nil); provider.KindOf(err) != provider.KindThrottled ||
+		len(server.Requests()) != 2 || len(*slept) != 0 {
 		t.Errorf("%v after %d requests, slept %v", err, len(server.Requests()), *slept)
 	}
 	server.Advance(time.Minute)
@@ -133,7 +147,11 @@ func TestClient_Budget(t *testing.T) {
 
 func TestClient_WriteBudget(t *testing.T) {
 	accept := ""
-	c, server, slept := open(t, func(_ http.ResponseWriter, r *http.Request) { accept = r.Header.Get("Accept") }, func(c *upstream.Config) {
+	c, server, slept := open(t, func(
+		_ http.ResponseWriter, r *http.Request,
+	) {
+		accept = r.Header.Get("Accept")
+	}, func(c *upstream.Config) {
 		c.Every, c.Burst, c.WriteEvery, c.WriteBurst = time.Second, 2, time.Minute, 1
 	})
 	for range 2 {
@@ -146,10 +164,14 @@ func TestClient_WriteBudget(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	if err := c.Do(ctx, upstream.Request{Method: http.MethodDelete, Path: "/"}); provider.KindOf(err) != provider.KindThrottled || len(server.Requests()) != 3 {
+	if err := c.Do(
+		ctx, upstream.Request{Method: http.MethodDelete, Path: "/"},
+	); provider.KindOf(err) != provider.KindThrottled || len(server.Requests()) != 3 {
 		t.Errorf("%v after %d requests", err, len(server.Requests()))
 	}
-	if err := c.Do(ctx, upstream.Request{Method: http.MethodGet, Path: "/", Header: http.Header{"Accept": {"text/x"}}}); err != nil || accept != "text/x" {
+	if err := c.Do(
+		ctx, upstream.Request{Method: http.MethodGet, Path: "/", Header: http.Header{"Accept": {"text/x"}}},
+	); err != nil || accept != "text/x" {
 		t.Errorf("%v, accepts %q", err, accept)
 	}
 }
@@ -172,7 +194,8 @@ func TestClient_CredentialGoesToTheHostOnly(t *testing.T) {
 		t.Errorf("%d requests went elsewhere", n)
 	}
 	err := c.Get(t.Context(), "/me", nil, nil)
-	if provider.KindOf(err) != provider.KindCredentials || strings.Contains(err.Error(), secret) || strings.Contains(log.String(), secret) {
+	if provider.KindOf(err) != provider.KindCredentials || strings.Contains(err.Error(), secret) ||
+		strings.Contains(log.String(), secret) {
 		t.Errorf("%v\n%s", err, log.String())
 	}
 	if err := c.Get(t.Context(), "@127.0.0.1:1/", nil, nil); provider.KindOf(err) != provider.KindRejected {
@@ -183,10 +206,16 @@ func TestClient_CredentialGoesToTheHostOnly(t *testing.T) {
 
 func TestClient_StatusKinds(t *testing.T) {
 	status := 0
-	c, _, _ := open(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }, func(c *upstream.Config) { c.Burst = 100 })
+	c, _, _ := open(
+		t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) },
+		func(c *upstream.Config) { c.Burst = 100 },
+	)
 	for s, want := range map[int]provider.Kind{
-		400: provider.KindRejected, 401: provider.KindCredentials, 402: provider.KindQuota, 403: provider.KindCredentials, 404: provider.KindNotFound, 405: provider.KindUnsupported,
-		408: provider.KindUnavailable, 409: provider.KindRejected, 410: provider.KindNotFound, 422: provider.KindRejected, 500: provider.KindUnavailable, 503: provider.KindUnavailable, 302: provider.KindUnavailable,
+		400: provider.KindRejected, 401: provider.KindCredentials, 402: provider.KindQuota,
+		403: provider.KindCredentials, 404: provider.KindNotFound, 405: provider.KindUnsupported,
+		408: provider.KindUnavailable, 409: provider.KindRejected, 410: provider.KindNotFound,
+		422: provider.KindRejected, 500: provider.KindUnavailable, 503: provider.KindUnavailable,
+		302: provider.KindUnavailable,
 	} {
 		if status = s; provider.KindOf(post(c, nil)) != want {
 			t.Errorf("%d is %s, want %s", s, provider.KindOf(post(c, nil)), want)

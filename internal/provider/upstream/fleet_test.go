@@ -41,7 +41,10 @@ func (y *yard) fleet() *upstream.Fleet {
 }
 
 func newYard() *yard {
-	return &yard{clock: clock.NewFrozen(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)), getErr: &provider.Error{Kind: provider.KindNotFound}}
+	return &yard{
+		clock:  clock.NewFrozen(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)),
+		getErr: &provider.Error{Kind: provider.KindNotFound},
+	}
 }
 
 func machine(name string, of id.ID, state provider.MachineState) upstream.Observed {
@@ -59,19 +62,22 @@ func never(t *testing.T) func(context.Context) (string, error) {
 func TestFleet_JustCreatedMachineNeedNotBeListed(t *testing.T) {
 	y := newYard()
 	f := y.fleet()
-	if m, err := f.CreateOnce(t.Context(), reference, create("first", nil)); err != nil || m.ID != "first" || m.State != provider.MachineProvisioning {
+	if m, err := f.CreateOnce(t.Context(), reference, create("first", nil)); err != nil || m.ID != "first" ||
+		m.State != provider.MachineProvisioning {
 		t.Fatalf("%+v, %v", m, err)
 	}
 	// Neither the list nor the look at it knows it yet: that is no answer.
 	if _, err := f.Machine(t.Context(), reference); err == nil || provider.KindOf(err) != provider.KindUnavailable {
 		t.Error(err)
 	}
-	if _, err := f.CreateOnce(t.Context(), reference, never(t)); err == nil || provider.KindOf(err) != provider.KindUnavailable {
+	if _, err := f.CreateOnce(t.Context(), reference, never(t)); err == nil ||
+		provider.KindOf(err) != provider.KindUnavailable {
 		t.Error(err)
 	}
 	y.there = []upstream.Observed{machine("first", "", provider.MachineReady)}
 	for range 2 {
-		if m, err := f.Machine(t.Context(), reference); err != nil || m.State != provider.MachineReady || m.Reference != reference {
+		if m, err := f.Machine(t.Context(), reference); err != nil || m.State != provider.MachineReady ||
+			m.Reference != reference {
 			t.Errorf("%+v, %v", m, err)
 		}
 		if m, err := f.CreateOnce(t.Context(), reference, never(t)); err != nil || m.ID != "first" {
@@ -105,19 +111,24 @@ func TestFleet_TerminateJustCreatedMachine(t *testing.T) {
 func TestFleet_CreateWithoutAnID(t *testing.T) {
 	y := newYard()
 	f := y.fleet()
-	if _, err := f.CreateOnce(t.Context(), reference, create("", nil)); err == nil || provider.KindOf(err) != provider.KindUnavailable {
+	if _, err := f.CreateOnce(t.Context(), reference, create("", nil)); err == nil ||
+		provider.KindOf(err) != provider.KindUnavailable {
 		t.Error(err)
 	}
-	if _, err := f.CreateOnce(t.Context(), reference, create("", &provider.Error{Kind: provider.KindNoCapacity})); err == nil || provider.KindOf(err) != provider.KindNoCapacity {
+	if _, err := f.CreateOnce(
+		t.Context(), reference, create("", &provider.Error{Kind: provider.KindNoCapacity}),
+	); err == nil || provider.KindOf(err) != provider.KindNoCapacity {
 		t.Error(err)
 	}
-	y.listed = []upstream.Observed{machine("found", reference, provider.MachineProvisioning)} // the first came to something
+	// The first came to something.
+	y.listed = []upstream.Observed{machine("found", reference, provider.MachineProvisioning)}
 	if m, err := f.CreateOnce(t.Context(), reference, never(t)); err != nil || m.ID != "found" {
 		t.Errorf("%+v, %v", m, err)
 	}
 }
 
-// What another server made, or a create without an answer, stands in no list that was asked for before.
+// What another server made, or a create without an answer, stands in no list that was asked for
+// before.
 func TestFleet_CreateOnceReadsAFreshList(t *testing.T) {
 	y := newYard()
 	f := y.fleet()
@@ -163,7 +174,9 @@ func TestFleet_TerminateNeedsAFreshListForNothing(t *testing.T) {
 func TestFleet_TerminateRefusedWhileEnding(t *testing.T) {
 	y := newYard()
 	f := y.fleet()
-	y.listed, y.endErr = []upstream.Observed{machine("one", reference, provider.MachineReady)}, &provider.Error{Kind: provider.KindRejected}
+	y.listed, y.endErr = []upstream.Observed{
+		machine("one", reference, provider.MachineReady),
+	}, &provider.Error{Kind: provider.KindRejected}
 	if err := f.Terminate(t.Context(), reference); err == nil || provider.KindOf(err) != provider.KindRejected {
 		t.Errorf("it goes on: %v", err)
 	}
@@ -174,7 +187,9 @@ func TestFleet_TerminateRefusedWhileEnding(t *testing.T) {
 	if err := f.Terminate(t.Context(), reference); err != nil {
 		t.Errorf("it is ending: %v", err)
 	}
-	y.listed, y.endErr = []upstream.Observed{machine("one", reference, provider.MachineReady)}, &provider.Error{Kind: provider.KindNotFound}
+	y.listed, y.endErr = []upstream.Observed{
+		machine("one", reference, provider.MachineReady),
+	}, &provider.Error{Kind: provider.KindNotFound}
 	if err := f.Terminate(t.Context(), reference); err != nil {
 		t.Errorf("it is not there: %v", err)
 	}
@@ -209,7 +224,9 @@ func TestFleet_TerminateBeforeTheListShowsIt(t *testing.T) {
 func TestFleet_PrefersTheMachineThatIsNotEnding(t *testing.T) {
 	y := newYard()
 	f := y.fleet()
-	old, living := machine("old", reference, provider.MachineTerminating), machine("living", reference, provider.MachineReady)
+	old, living := machine(
+		"old", reference, provider.MachineTerminating,
+	), machine("living", reference, provider.MachineReady)
 	for _, listed := range [][]upstream.Observed{{old, living}, {living, old}} {
 		y.listed = listed
 		y.clock.Advance(time.Minute)
@@ -231,8 +248,9 @@ func TestFleet_PrefersTheMachineThatIsNotEnding(t *testing.T) {
 
 func TestFleet_ListErrorKinds(t *testing.T) {
 	for kind, want := range map[provider.Kind]provider.Kind{
-		provider.KindNotFound: provider.KindUnavailable, provider.KindRejected: provider.KindUnavailable, provider.KindUnsupported: provider.KindUnavailable,
-		provider.KindThrottled: provider.KindThrottled, provider.KindCredentials: provider.KindCredentials,
+		provider.KindNotFound: provider.KindUnavailable, provider.KindRejected: provider.KindUnavailable,
+		provider.KindUnsupported: provider.KindUnavailable,
+		provider.KindThrottled:   provider.KindThrottled, provider.KindCredentials: provider.KindCredentials,
 	} {
 		y := newYard()
 		y.listErr = &provider.Error{Kind: kind}
@@ -273,7 +291,9 @@ func TestList_ForgetDuringAFetch(t *testing.T) {
 }
 
 func TestBareKey(t *testing.T) {
-	for line, want := range map[string]string{"ssh-ed25519 AAAA someone@example.com": "ssh-ed25519 AAAA", " ssh-rsa  B ": "ssh-rsa B", "": "", "x": "x"} {
+	for line, want := range map[string]string{
+		"ssh-ed25519 AAAA someone@example.com": "ssh-ed25519 AAAA", " ssh-rsa  B ": "ssh-rsa B", "": "", "x": "x",
+	} {
 		if got := upstream.BareKey(line); got != want {
 			t.Errorf("%q: %q", line, got)
 		}
@@ -281,7 +301,9 @@ func TestBareKey(t *testing.T) {
 }
 
 func TestIsPlain(t *testing.T) {
-	for text, want := range map[string]bool{"Lambda Stack": true, "": false, " a": false, "a\n": false, "a\x00b": false, "\xff": false} {
+	for text, want := range map[string]bool{
+		"Lambda Stack": true, "": false, " a": false, "a\n": false, "a\x00b": false, "\xff": false,
+	} {
 		if upstream.IsPlain(text) != want {
 			t.Errorf("%q", text)
 		}

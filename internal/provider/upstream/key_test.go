@@ -75,16 +75,23 @@ func TestKeys_IDRefusals(t *testing.T) {
 		want  string
 		kind  provider.Kind
 	}{
-		"somebody else was faster":          {keyCloud{refuse: rejected, instead: faster}, "k9", ""},
-		"made, and no id said":              {keyCloud{silent: true, instead: faster}, "k9", ""},
-		"no id said, and not there":         {keyCloud{silent: true}, "", provider.KindUnavailable},
-		"another key of the name":           {keyCloud{refuse: rejected, instead: func(c *keyCloud, _ string) { c.keys["k9"] = keyB }}, "", provider.KindRejected},
-		"no answer, whatever came of it":    {keyCloud{refuse: &provider.Error{Kind: provider.KindUnavailable}, instead: faster}, "", provider.KindUnavailable},
-		"the account has as many as it may": {keyCloud{refuse: &provider.Error{Kind: provider.KindQuota}}, "", provider.KindQuota},
+		"somebody else was faster":  {keyCloud{refuse: rejected, instead: faster}, "k9", ""},
+		"made, and no id said":      {keyCloud{silent: true, instead: faster}, "k9", ""},
+		"no id said, and not there": {keyCloud{silent: true}, "", provider.KindUnavailable},
+		"another key of the name": {keyCloud{
+			refuse: rejected, instead: func(c *keyCloud, _ string) { c.keys["k9"] = keyB },
+		}, "", provider.KindRejected},
+		"no answer, whatever came of it": {keyCloud{
+			refuse: &provider.Error{Kind: provider.KindUnavailable}, instead: faster,
+		}, "", provider.KindUnavailable},
+		"the account has as many as it may": {keyCloud{
+			refuse: &provider.Error{Kind: provider.KindQuota},
+		}, "", provider.KindQuota},
 	} {
 		c.cloud.keys = map[string]string{}
 		got, err := c.cloud.open().ID(t.Context(), keyA)
-		if got != c.want || c.kind == "" && err != nil || c.kind != "" && provider.KindOf(err) != c.kind || len(c.cloud.added) != 1 {
+		if got != c.want || c.kind == "" && err != nil || c.kind != "" && provider.KindOf(err) != c.kind ||
+			len(c.cloud.added) != 1 {
 			t.Errorf("%s: %q, %v after %d uploads", name, got, err, len(c.cloud.added))
 		}
 		if e := (*provider.Error)(nil); c.kind == provider.KindRejected && (!errors.As(err, &e) || e.Message == "") {

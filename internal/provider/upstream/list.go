@@ -38,7 +38,8 @@ func NewList[T any](now func() time.Time, fetch func(ctx context.Context) ([]T, 
 // machines the account has.
 func (l *List[T]) Recent(ctx context.Context, age time.Duration) ([]T, error) {
 	asked := l.now()
-	if err := provider.CheckOutsideTx(ctx); err != nil { // also where memory has the answer, so that a misuse always shows
+	// Also where memory has the answer, so that a misuse always shows.
+	if err := provider.CheckOutsideTx(ctx); err != nil {
 		return nil, err
 	}
 	select {

@@ -22,7 +22,8 @@ func TestOffers_ReturnsCopies(t *testing.T) {
 		asked int
 	}{{0, 1}, {time.Hour, 1}, {0, 2}} {
 		offers, err := upstream.Offers(t.Context(), list, c.age)
-		if err != nil || len(offers) != 1 || offers[0].Key != "a" || offers[0].OperatingSystems[0] != "one" || *offers[0].Stock != 3 || asked != c.asked {
+		if err != nil || len(offers) != 1 || offers[0].Key != "a" || offers[0].OperatingSystems[0] != "one" ||
+			*offers[0].Stock != 3 || asked != c.asked {
 			t.Fatalf("%d: %+v, %v, asked %d times", i, offers, err, asked)
 		}
 		offers[0].Key, offers[0].OperatingSystems[0], *offers[0].Stock = "b", "other", 0
@@ -32,7 +33,12 @@ func TestOffers_ReturnsCopies(t *testing.T) {
 func TestAccount_WithoutExcluded(t *testing.T) {
 	a := upstream.Account{Exclude: []string{"hyperstack-*", "dallas-usa-5"}}
 	var sold []string
-	for _, o := range a.WithoutExcluded([]provider.Offer{{Region: "hyperstack-canada-1"}, {Region: "hyper"}, {Region: "dallas-usa-5"}, {Region: "dallas-usa-55"}, {Region: "denvr-x"}}) {
+	for _, o := range a.WithoutExcluded(
+		[]provider.Offer{
+			{Region: "hyperstack-canada-1"}, {Region: "hyper"}, {Region: "dallas-usa-5"}, {Region: "dallas-usa-55"},
+			{Region: "denvr-x"},
+		},
+	) {
 		sold = append(sold, o.Region)
 	}
 	if !slices.Equal(sold, []string{"hyper", "dallas-usa-55", "denvr-x"}) {

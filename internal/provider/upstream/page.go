@@ -30,7 +30,8 @@ func (p Pages[T]) All(ctx context.Context) (list []T, pages int, err error) {
 	r := pageReader[T]{p: p, at: map[string]int{}}
 	for range pageTries {
 		if err := r.readAll(ctx); err != nil {
-			if provider.IsKind(err, provider.KindNotFound) { // the list's own path, which says nothing about its entries
+			// The list's own path, which says nothing about its entries.
+			if provider.IsKind(err, provider.KindNotFound) {
 				err = Unavailable("the list was not found: %w", err)
 			}
 			return nil, 0, err

@@ -9,7 +9,8 @@ import (
 	"github.com/billetcloud/billet/internal/provider/upstream"
 )
 
-// reading is a list whose pages come one after the other, whatever number is asked for: "count: things".
+// reading is a list whose pages come one after the other, whatever number is asked for: "count:
+// things".
 type reading []struct {
 	total  int
 	things string
@@ -34,11 +35,15 @@ func TestPages_All(t *testing.T) {
 		"one is missing, then there":  {reading{{3, "a b"}, {3, ""}, {3, "a b"}, {3, "c"}}, nil, "a b c", 2, ""},
 		"uncounted":                   {reading{{-1, "a b"}, {-7, "c"}, {-1, "c"}}, nil, "a b c", 3, ""},
 		"counted no more":             {reading{{3, "a b"}, {-1, "c"}, {-1, ""}}, nil, "a b c", 3, ""},
-		"always one is missing":       {reading{{2, "a"}, {2, ""}, {2, "a"}, {2, ""}, {2, "a"}, {2, ""}}, nil, "", 0, provider.KindUnavailable},
-		"without an id":               {reading{{2, "a ?"}}, nil, "", 0, provider.KindUnavailable},
-		"no end":                      {reading{{9, "a"}, {9, "b"}, {9, "c"}, {9, "d"}}, nil, "", 0, provider.KindUnavailable},
-		"a page that fails":           {reading{{3, "a b"}}, failed, "", 0, provider.KindThrottled},
-		"a page that is not there":    {reading{{3, "a b"}}, missing, "", 0, provider.KindUnavailable},
+		"always one is missing": {reading{
+			{2, "a"}, {2, ""}, {2, "a"}, {2, ""}, {2, "a"}, {2, ""},
+		}, nil, "", 0, provider.KindUnavailable},
+		"without an id": {reading{{2, "a ?"}}, nil, "", 0, provider.KindUnavailable},
+		"no end": {reading{
+			{9, "a"}, {9, "b"}, {9, "c"}, {9, "d"},
+		}, nil, "", 0, provider.KindUnavailable},
+		"a page that fails":        {reading{{3, "a b"}}, failed, "", 0, provider.KindThrottled},
+		"a page that is not there": {reading{{3, "a b"}}, missing, "", 0, provider.KindUnavailable},
 	} {
 		asked, number := 0, 0
 		p := upstream.Pages[string]{
@@ -56,7 +61,8 @@ func TestPages_All(t *testing.T) {
 			},
 		}
 		list, of, err := p.All(t.Context())
-		if got := strings.Join(list, " "); got != c.want || of != c.of || (err != nil) != (c.kind != "") || err != nil && provider.KindOf(err) != c.kind || asked != len(c.pages) {
+		if got := strings.Join(list, " "); got != c.want || of != c.of || (err != nil) != (c.kind != "") ||
+			err != nil && provider.KindOf(err) != c.kind || asked != len(c.pages) {
 			t.Errorf("%s: %q of %d pages, %v, after %d of %d", name, got, of, err, asked, len(c.pages))
 		}
 	}

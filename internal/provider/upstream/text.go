@@ -75,7 +75,9 @@ func ContainsAny(text string, words []string) bool {
 // ParseTime parses a time as clouds write it, with a zone or without, which means UTC. It returns
 // the zero time where the text is none.
 func ParseTime(text string) time.Time {
-	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05.999999999"} {
+	for _, layout := range []string{
+		time.RFC3339Nano, "2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05.999999999",
+	} {
 		if t, err := time.Parse(layout, text); err == nil {
 			return t.UTC()
 		}
@@ -92,9 +94,9 @@ func Slug(text string) string {
 	return strings.Trim(s[:min(len(s), 64)], "-")
 }
 
-// Dollars is an amount that a cloud writes in US dollars, as a JSON number or string with any number
-// of decimals. It is rounded half-up to the micro-dollar once, without a float in between. Null and
-// "" leave it 0 with Known false.
+// Dollars is an amount that a cloud writes in US dollars, as a JSON number or string with any
+// number of decimals. It is rounded half-up to the micro-dollar once, without a float in between.
+// Null and "" leave it 0 with Known false.
 type Dollars struct {
 	Amount money.Micros
 	Known  bool

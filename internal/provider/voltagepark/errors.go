@@ -21,8 +21,8 @@ var (
 	}
 )
 
-// explain reads the cloud's {"detail": …}, which is a text or, for 422, a list of what is wrong with
-// the request.
+// explain reads the cloud's {"detail": …}, which is a text or, for 422, a list of what is wrong
+// with the request.
 func explain(status int, body []byte) *provider.Error {
 	switch status {
 	case http.StatusBadRequest, http.StatusConflict, http.StatusPaymentRequired:

@@ -176,7 +176,8 @@ func (a *Adapter) fetchVMOffers(ctx context.Context, metal []location) ([]provid
 	var list *[]json.RawMessage // a bare list, of everything
 	err = a.client.Get(ctx, "/instant-deploy-presets/", nil, &list)
 	switch {
-	case provider.IsKind(err, provider.KindNotFound), provider.IsKind(err, provider.KindUnsupported): // to be removed some day
+	// To be removed some day.
+	case provider.IsKind(err, provider.KindNotFound), provider.IsKind(err, provider.KindUnsupported):
 		list = &[]json.RawMessage{}
 	case err != nil:
 		return nil, err
@@ -307,8 +308,8 @@ type namedLocation struct {
 	Country string `json:"country"`
 }
 
-// places returns the names of locations, read once an hour. They are for display only: where reading
-// fails, the previous names remain.
+// places returns the names of locations, read once an hour. They are for display only: where
+// reading fails, the previous names remain.
 func (a *Adapter) places(ctx context.Context) map[string]place {
 	now := a.account.Now()
 	a.mu.Lock()

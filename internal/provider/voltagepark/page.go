@@ -38,7 +38,8 @@ type reading struct {
 }
 
 // all returns every row that was on the list from the first to the last request, or an error. Rows
-// may come and go meanwhile: the position where they did is read again, and what was read stays read.
+// may come and go meanwhile: the position where they did is read again, and what was read stays
+// read.
 func (a *Adapter) all(ctx context.Context, path string) ([]json.RawMessage, error) {
 	r := &reading{path: path, at: map[string]int{}}
 	for range passes {
@@ -54,8 +55,9 @@ func (a *Adapter) all(ctx context.Context, path string) ([]json.RawMessage, erro
 }
 
 // read reads the list from its beginning to its end. Each page begins within the one before. Where
-// its first row is unknown, rows have gone in between, and one may have moved from a page that is not
-// read yet to one that has been. Then the page is begun further back, until its first row is known.
+// its first row is unknown, rows have gone in between, and one may have moved from a page that is
+// not read yet to one that has been. Then the page is begun further back, until its first row is
+// known.
 func (a *Adapter) read(ctx context.Context, r *reading) error {
 	known := map[string]bool{} // without a gap from the beginning
 	offset, back, overlap := 0, 1, 1

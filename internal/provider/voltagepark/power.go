@@ -19,9 +19,9 @@ func (a *Adapter) PowerOff(ctx context.Context, reference id.ID) error {
 	return a.setPower(ctx, reference, false)
 }
 
-// setPower switches a machine on or off. The cloud refuses what is so already, in undocumented words,
-// so the state is read before and after. A machine takes a while to switch, so what was requested
-// recently counts for more than what the list shows.
+// setPower switches a machine on or off. The cloud refuses what is so already, in undocumented
+// words, so the state is read before and after. A machine takes a while to switch, so what was
+// requested recently counts for more than what the list shows.
 func (a *Adapter) setPower(ctx context.Context, reference id.ID, on bool) error {
 	return a.locks.Do(ctx, reference, func() error {
 		m, err := a.find(ctx, reference, 0)

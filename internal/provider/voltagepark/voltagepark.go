@@ -158,7 +158,9 @@ func (a *Adapter) setRegionNames(pairs []string) error {
 		location, slug = strings.ToLower(strings.TrimSpace(location)), strings.TrimSpace(slug)
 		switch {
 		case !uuidForm.MatchString(location) || !provider.ValidSlug(slug) || uuidForm.MatchString(slug):
-			return fmt.Errorf("%.80q must be <location id>=<slug>; a slug has lower-case letters, digits and inner hyphens", pair)
+			return fmt.Errorf(
+				"%.80q must be <location id>=<slug>; a slug has lower-case letters, digits and inner hyphens", pair,
+			)
 		case taken[slug] || a.regions[location] != "":
 			return fmt.Errorf("%.80q names a location or a slug twice", pair)
 		}

@@ -53,7 +53,8 @@ func (a *Adapter) check(ctx context.Context, v volume) error {
 	return nil
 }
 
-// holders returns the rentals that have the volume. An order that is on no list of rentals has ended.
+// holders returns the rentals that have the volume. An order that is on no list of rentals has
+// ended.
 func (v volume) holders(machines []machine) (out []machine) {
 	for _, m := range machines {
 		if !m.vm && slices.Contains(v.Orders, m.id) {
@@ -259,7 +260,9 @@ func (a *Adapter) GrowVolume(ctx context.Context, reference id.ID, sizeGB int64)
 		case sizeGB == *v.SizeGB:
 			return nil
 		}
-		return a.patch(ctx, v, map[string]any{"size_in_gb": sizeGB}, func(now volume) bool { return *now.SizeGB == sizeGB })
+		return a.patch(
+			ctx, v, map[string]any{"size_in_gb": sizeGB}, func(now volume) bool { return *now.SizeGB == sizeGB },
+		)
 	})
 }
 

@@ -47,7 +47,9 @@ func Serve(t testing.TB) *Cloud {
 	mux.HandleFunc("POST /api/v1/instance-operations/terminate", c.terminate)
 	mux.HandleFunc("GET /api/v1/ssh-keys", c.listKeys)
 	mux.HandleFunc("POST /api/v1/ssh-keys", c.addKey)
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { refuse(w, http.StatusNotFound, "global/not-found") })
+	mux.HandleFunc(
+		"/", func(w http.ResponseWriter, _ *http.Request) { refuse(w, http.StatusNotFound, "global/not-found") },
+	)
 	c.Fake.Serve(t, upstreamtest.Config{
 		Account: upstream.Account{Slug: "lambda", Name: "Lambda", BaseURL: "/api/v1", Credential: credential},
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

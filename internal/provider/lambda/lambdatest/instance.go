@@ -116,7 +116,10 @@ func (c *Cloud) launch(w http.ResponseWriter, r *http.Request) {
 	case !available || c.NoCapacity:
 		refuse(w, http.StatusBadRequest, "instance-operations/launch/insufficient-capacity")
 	default:
-		i := &instance{id: c.id(), name: body.Name, family: family, userData: body.UserData, key: c.keys[key], tags: body.Tags, kind: k, region: body.Region, launchedAt: now}
+		i := &instance{
+			id: c.id(), name: body.Name, family: family, userData: body.UserData, key: c.keys[key], tags: body.Tags,
+			kind: k, region: body.Region, launchedAt: now,
+		}
 		c.instances = append(c.instances, i)
 		write(w, map[string]any{"instance_ids": []string{i.id}})
 	}
@@ -128,11 +131,15 @@ func (c *Cloud) shown(i *instance) map[string]any {
 	action := map[string]any{"available": true}
 	switch {
 	case c.acting:
-		action = map[string]any{"available": false, "reason_code": "vm-action-in-progress", "reason_description": "Wait."}
+		action = map[string]any{
+			"available": false, "reason_code": "vm-action-in-progress", "reason_description": "Wait.",
+		}
 	case status == "booting":
 		action = map[string]any{"available": false, "reason_code": "vm-has-not-launched", "reason_description": "Wait."}
 	case status == "terminating":
-		action = map[string]any{"available": false, "reason_code": "vm-is-terminating", "reason_description": "Too late."}
+		action = map[string]any{
+			"available": false, "reason_code": "vm-is-terminating", "reason_description": "Too late.",
+		}
 	}
 	m := map[string]any{
 		"id": i.id, "name": i.name, "status": status, "ssh_key_names": []string{i.key.Name},

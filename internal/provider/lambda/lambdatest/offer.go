@@ -29,16 +29,26 @@ type region struct {
 }
 
 var regions = map[string]region{
-	"us-east-1": {"us-east-1", "Virginia, USA"}, "us-south-2": {"us-south-2", "North Texas, USA"}, "us-east-3": {"us-east-3", "Washington DC, USA"},
+	"us-east-1": {"us-east-1", "Virginia, USA"}, "us-south-2": {"us-south-2", "North Texas, USA"},
+	"us-east-3": {"us-east-3", "Washington DC, USA"},
 }
 
 // kinds returns what the cloud sells, with the regions that have it in stock: one is sold out
 // everywhere, and one has no GPU.
 func kinds() []kind {
 	return []kind{
-		{"gpu_1x_a10", "1x A10 (24 GB PCIe)", "A10 (24 GB PCIe)", 75, specs{30, 200, 1400, 1}, "x86_64", []string{"us-east-1", "us-south-2"}},
-		{"gpu_8x_h100_sxm5gdr", "8x H100 (80 GB SXM5)", "H100 (80 GB SXM5)", 2392, specs{208, 1800, 22528, 8}, "x86_64", []string{"us-south-2"}},
-		{"gpu_1x_gh200", "1x GH200 (96 GB)", "GH200 (96 GB)", 149, specs{64, 432, 4096, 1}, "arm64", []string{"us-east-3"}},
+		{
+			"gpu_1x_a10", "1x A10 (24 GB PCIe)", "A10 (24 GB PCIe)", 75, specs{30, 200, 1400, 1}, "x86_64",
+			[]string{"us-east-1", "us-south-2"},
+		},
+		{
+			"gpu_8x_h100_sxm5gdr", "8x H100 (80 GB SXM5)", "H100 (80 GB SXM5)", 2392, specs{208, 1800, 22528, 8},
+			"x86_64", []string{"us-south-2"},
+		},
+		{
+			"gpu_1x_gh200", "1x GH200 (96 GB)", "GH200 (96 GB)", 149, specs{64, 432, 4096, 1}, "arm64",
+			[]string{"us-east-3"},
+		},
 		{"gpu_8x_b200_sxm6", "8x B200 (180 GB SXM6)", "B200 (180 GB SXM6)", 3992, specs{208, 2900, 22528, 8}, "", nil},
 		{"cpu_4x_general", "4x General Purpose", "N/A", 12, specs{4, 16, 512, 0}, "x86_64", []string{"us-east-1"}},
 	}
@@ -74,11 +84,14 @@ type image struct {
 func images() []image {
 	var all []image
 	for _, i := range [][3]string{
-		{"lambda-stack-22-04", "x86_64", "us-east-1"}, {"lambda-stack-22-04", "x86_64", "us-south-2"}, {"ubuntu-22-04", "x86_64", "us-east-1"},
-		{"lambda-stack-24-04", "arm64", "us-east-3"}, {"lambda-stack-22-04", "x86_64", "us-east-1"}, // an older version of the same family
+		{"lambda-stack-22-04", "x86_64", "us-east-1"}, {"lambda-stack-22-04", "x86_64", "us-south-2"},
+		{"ubuntu-22-04", "x86_64", "us-east-1"},
+		// An older version of the same family.
+		{"lambda-stack-24-04", "arm64", "us-east-3"}, {"lambda-stack-22-04", "x86_64", "us-east-1"},
 	} {
 		all = append(all, image{
-			ID: "43336648-096d-4cba-9aa2-f9bb7727639" + string('0'+rune(len(all))), Name: i[0], Description: "an image", Family: i[0], Version: "1.0",
+			ID: "43336648-096d-4cba-9aa2-f9bb7727639" + string('0'+rune(len(all))), Name: i[0], Description: "an image",
+			Family: i[0], Version: "1.0",
 			Architecture: i[1], Region: regions[i[2]], Created: "2026-01-02T03:04:05Z", Updated: "2026-01-02T03:04:05Z",
 		})
 	}

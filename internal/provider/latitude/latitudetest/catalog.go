@@ -20,8 +20,14 @@ type model struct {
 }
 
 var models = []model{
-	{"g3-small-x86", "NVIDIA H100", 1, 80, []string{"ssh", "raid", "user_data"}, 2.7800000000000002, []string{"DAL", "FRA"}, []string{"DAL"}},
-	{"g3-large-x86", "NVIDIA H100", 8, 80, []string{"ssh", "raid", "user_data", "sev"}, 17.9, []string{"DAL", "SAO2"}, []string{"DAL", "SAO2"}},
+	{
+		"g3-small-x86", "NVIDIA H100", 1, 80, []string{"ssh", "raid", "user_data"}, 2.7800000000000002,
+		[]string{"DAL", "FRA"}, []string{"DAL"},
+	},
+	{
+		"g3-large-x86", "NVIDIA H100", 8, 80, []string{"ssh", "raid", "user_data", "sev"}, 17.9,
+		[]string{"DAL", "SAO2"}, []string{"DAL", "SAO2"},
+	},
 	{"g3-gh200", "NVIDIA GH200", 1, 96, []string{"ssh"}, 3.74, []string{"DAL"}, nil},
 	{"c3-small-x86", "", 0, 0, []string{"ssh"}, 0.18, []string{"DAL"}, []string{"DAL"}},
 }
@@ -62,12 +68,19 @@ func (c *Cloud) plans() (out []map[string]any) {
 			"specs": map[string]any{
 				"cpu":    map[string]any{"type": "AMD EPYC 9354", "clock": 3.25, "cores": 32, "count": 2},
 				"memory": map[string]any{"total": 768},
-				"drives": []any{map[string]any{"count": 2, "size": "480 GB", "type": "NVME"}, map[string]any{"count": 2, "size": "3.8 TB", "type": "NVME"}},
-				"nics":   []any{map[string]any{"count": 2, "type": "10 Gbps"}}, "gpu": gpu,
+				"drives": []any{
+					map[string]any{"count": 2, "size": "480 GB", "type": "NVME"},
+					map[string]any{"count": 2, "size": "3.8 TB", "type": "NVME"},
+				},
+				"nics": []any{map[string]any{"count": 2, "type": "10 Gbps"}}, "gpu": gpu,
 			},
 			"regions": []any{map[string]any{
-				"name": "Everywhere", "deploys_instantly": have, "locations": map[string]any{"available": m.sites, "in_stock": have}, "stock_level": level,
-				"pricing": map[string]any{"USD": map[string]any{"hour": m.hour, "month": m.hour * 600, "year": nil}, "BRL": map[string]any{"hour": m.hour * 5}},
+				"name": "Everywhere", "deploys_instantly": have,
+				"locations": map[string]any{"available": m.sites, "in_stock": have}, "stock_level": level,
+				"pricing": map[string]any{
+					"USD": map[string]any{"hour": m.hour, "month": m.hour * 600, "year": nil},
+					"BRL": map[string]any{"hour": m.hour * 5},
+				},
 			}},
 		}))
 	}
@@ -81,7 +94,8 @@ func (c *Cloud) systems() (out []map[string]any) {
 	}
 	for _, s := range operatingSystems {
 		out = append(out, resource("operating_systems", "os_"+s.slug, map[string]any{
-			"name": s.name, "slug": s.slug, "distro": s.distro, "user": s.user, "version": "1", "provisionable_on": all, "features": []string{"ssh", "user_data"},
+			"name": s.name, "slug": s.slug, "distro": s.distro, "user": s.user, "version": "1", "provisionable_on": all,
+			"features": []string{"ssh", "user_data"},
 		}))
 	}
 	return out
@@ -89,7 +103,10 @@ func (c *Cloud) systems() (out []map[string]any) {
 
 func (c *Cloud) regions() (out []map[string]any) {
 	for _, p := range places {
-		out = append(out, resource("regions", "loc_"+p.slug, map[string]any{"name": p.name, "slug": p.slug, "country": p.country}))
+		out = append(
+			out,
+			resource("regions", "loc_"+p.slug, map[string]any{"name": p.name, "slug": p.slug, "country": p.country}),
+		)
 	}
 	return out
 }
@@ -109,11 +126,18 @@ func (c *Cloud) createKey(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	fingerprint := ssh.FingerprintLegacyMD5(public)
-	if slices.ContainsFunc(c.keys, func(k map[string]any) bool { return k["attributes"].(map[string]any)["fingerprint"] == fingerprint }) {
-		refuse(w, http.StatusUnprocessableEntity, "unprocessable", "Unprocessable entity", "Fingerprint has already been taken")
+	if slices.ContainsFunc(
+		c.keys, func(k map[string]any) bool { return k["attributes"].(map[string]any)["fingerprint"] == fingerprint },
+	) {
+		refuse(
+			w, http.StatusUnprocessableEntity, "unprocessable", "Unprocessable entity",
+			"Fingerprint has already been taken",
+		)
 		return
 	}
-	made := resource("ssh_keys", c.id("ssh"), map[string]any{"name": k.Name, "public_key": k.PublicKey, "fingerprint": fingerprint})
+	made := resource(
+		"ssh_keys", c.id("ssh"), map[string]any{"name": k.Name, "public_key": k.PublicKey, "fingerprint": fingerprint},
+	)
 	c.keys = append(c.keys, made)
 	answer(w, http.StatusCreated, map[string]any{"data": made})
 }
@@ -137,7 +161,9 @@ func (c *Cloud) createData(w http.ResponseWriter, r *http.Request) {
 
 func (c *Cloud) deleteData(w http.ResponseWriter, r *http.Request) {
 	before := len(c.data)
-	if c.data = slices.DeleteFunc(c.data, func(d map[string]any) bool { return d["id"] == r.PathValue("id") }); len(c.data) == before {
+	if c.data = slices.DeleteFunc(
+		c.data, func(d map[string]any) bool { return d["id"] == r.PathValue("id") },
+	); len(c.data) == before {
 		refuse(w, http.StatusNotFound, "not_found", "Not found", "")
 		return
 	}
@@ -164,8 +190,8 @@ func (c *Cloud) Keys() int {
 	return len(c.keys)
 }
 
-// InstalledWith returns the keys and the text of the user data that the machine of that reference was
-// last installed with.
+// InstalledWith returns the keys and the text of the user data that the machine of that reference
+// was last installed with.
 func (c *Cloud) InstalledWith(reference id.ID) (keys []string, userData string) {
 	c.Mu.Lock()
 	defer c.Mu.Unlock()

@@ -51,12 +51,15 @@ func Serve(t testing.TB) *Cloud {
 	c := &Cloud{counted: map[string][]time.Time{}}
 	mux := http.NewServeMux()
 	for pattern, h := range map[string]func(w http.ResponseWriter, r *http.Request){
-		"GET /plans": c.list(c.plans), "GET /plans/operating_systems": c.list(c.systems), "GET /regions": c.list(c.regions),
+		"GET /plans": c.list(c.plans), "GET /plans/operating_systems": c.list(c.systems),
+		"GET /regions":  c.list(c.regions),
 		"GET /projects": c.list(c.projects),
-		"GET /servers":  c.list(c.listServers, "hostname", "project", "status"), "GET /servers/{id}": c.getServer, "POST /servers": c.createServer, "DELETE /servers/{id}": c.deleteServer,
+		"GET /servers":  c.list(c.listServers, "hostname", "project", "status"), "GET /servers/{id}": c.getServer,
+		"POST /servers": c.createServer, "DELETE /servers/{id}": c.deleteServer,
 		"POST /servers/{id}/actions": c.act, "POST /servers/{id}/reinstall": c.reinstall,
 		"GET /ssh_keys": c.list(func() []map[string]any { return c.keys }), "POST /ssh_keys": c.createKey,
-		"GET /user_data": c.list(func() []map[string]any { return c.data }), "POST /user_data": c.createData, "DELETE /user_data/{id}": c.deleteData,
+		"GET /user_data": c.list(func() []map[string]any { return c.data }), "POST /user_data": c.createData,
+		"DELETE /user_data/{id}": c.deleteData,
 	} {
 		mux.HandleFunc(pattern, h)
 	}
@@ -85,8 +88,12 @@ func (c *Cloud) projects() []map[string]any {
 		kind = "reserved"
 	}
 	return []map[string]any{
-		resource("projects", "proj_other", map[string]any{"name": "Other", "slug": "other", "provisioning_type": "reserved"}),
-		resource("projects", ProjectID, map[string]any{"name": "Billet", "slug": ProjectSlug, "provisioning_type": kind}),
+		resource(
+			"projects", "proj_other", map[string]any{"name": "Other", "slug": "other", "provisioning_type": "reserved"},
+		),
+		resource(
+			"projects", ProjectID, map[string]any{"name": "Billet", "slug": ProjectSlug, "provisioning_type": kind},
+		),
 	}
 }
 
@@ -114,7 +121,8 @@ func (c *Cloud) gate(mux *http.ServeMux) http.Handler {
 		case !c.admits(write):
 			c.throttled++
 			answer(w, http.StatusTooManyRequests, map[string]any{"errors": []any{map[string]any{
-				"code": "RATE_LIMIT_EXCEEDED", "status": "429", "title": "Too many requests", "detail": "Slow down.", "meta": map[string]any{"retry_after": 60},
+				"code": "RATE_LIMIT_EXCEEDED", "status": "429", "title": "Too many requests", "detail": "Slow down.",
+				"meta": map[string]any{"retry_after": 60},
 			}}})
 		case r.Header.Get("Accept") != "application/vnd.api+json":
 			refuse(w, http.StatusNotAcceptable, "not_acceptable", "Not acceptable", "")
@@ -181,7 +189,14 @@ func answer(w http.ResponseWriter, status int, body map[string]any) {
 }
 
 func refuse(w http.ResponseWriter, status int, code, title, detail string) {
-	answer(w, status, map[string]any{"errors": []any{map[string]any{"code": code, "status": strconv.Itoa(status), "title": title, "detail": detail}}})
+	answer(
+		w, status,
+		map[string]any{
+			"errors": []any{
+				map[string]any{"code": code, "status": strconv.Itoa(status), "title": title, "detail": detail},
+			},
+		},
+	)
 }
 
 func resource(kind, id string, attributes map[string]any) map[string]any {
@@ -204,7 +219,10 @@ func (c *Cloud) list(all func() []map[string]any, filters ...string) func(w http
 			case name == "stats[total]" && values[0] == "count":
 				stats = !c.uncounted
 			case isFilter && slices.Contains(filters, filter):
-				things = slices.DeleteFunc(things, func(t map[string]any) bool { return t["attributes"].(map[string]any)[filter] != values[0] })
+				things = slices.DeleteFunc(
+					things,
+					func(t map[string]any) bool { return t["attributes"].(map[string]any)[filter] != values[0] },
+				)
 			default:
 				refuse(w, http.StatusBadRequest, "bad_request", "Bad request", "Unknown parameter "+name)
 				return

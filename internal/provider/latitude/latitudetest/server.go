@@ -62,7 +62,9 @@ func (c *Cloud) start(s *server) {
 // tick does what is due.
 func (c *Cloud) tick() {
 	now := c.Clock.Now()
-	c.servers = slices.DeleteFunc(c.servers, func(s *server) bool { return !s.endsAt.IsZero() && !now.Before(s.endsAt) })
+	c.servers = slices.DeleteFunc(
+		c.servers, func(s *server) bool { return !s.endsAt.IsZero() && !now.Before(s.endsAt) },
+	)
 	for _, s := range c.servers {
 		for s.next != "" && !now.Before(s.then) && s.endsAt.IsZero() {
 			s.status, s.next = s.next, ""
@@ -104,14 +106,26 @@ func (s *server) resource() map[string]any {
 		address = s.address
 	}
 	return resource("servers", s.id, map[string]any{
-		"hostname": s.hostname, "label": "", "price": priceOf(s.plan), "status": s.status, "ipmi_status": "Normal", "role": "Bare Metal", "site": s.site, "locked": s.locked,
-		"rescue_allowed": true, "primary_ipv4": address, "primary_ipv6": nil, "created_at": s.created.Format("2006-01-02T15:04:05-07:00"), "scheduled_deletion_at": nil,
-		"plan":             map[string]any{"id": "plan_" + s.plan, "name": s.plan, "slug": s.plan, "billing": "hourly"},
-		"operating_system": map[string]any{"name": s.os, "slug": s.os, "version": "1", "features": map[string]any{"raid": true}},
-		"region":           map[string]any{"city": "Dallas", "country": "United States", "site": map[string]any{"slug": s.site}},
-		"specs":            map[string]any{"cpu": "2 x AMD", "disk": "2 x 480 GB", "ram": "768 GB", "gpu": "1 x H100"}, "interfaces": []any{},
-		"project": map[string]any{"id": s.project, "slug": map[string]string{ProjectID: ProjectSlug}[s.project] + map[bool]string{true: "other"}[s.project != ProjectID]},
-		"team":    map[string]any{}, "tags": []any{},
+		"hostname": s.hostname, "label": "", "price": priceOf(s.plan), "status": s.status, "ipmi_status": "Normal",
+		"role": "Bare Metal", "site": s.site, "locked": s.locked,
+		"rescue_allowed": true, "primary_ipv4": address, "primary_ipv6": nil,
+		"created_at": s.created.Format("2006-01-02T15:04:05-07:00"), "scheduled_deletion_at": nil,
+		"plan": map[string]any{"id": "plan_" + s.plan, "name": s.plan, "slug": s.plan, "billing": "hourly"},
+		"operating_system": map[string]any{
+			"name": s.os, "slug": s.os, "version": "1", "features": map[string]any{"raid": true},
+		},
+		"region": map[string]any{
+			"city": "Dallas", "country": "United States", "site": map[string]any{"slug": s.site},
+		},
+		"specs":      map[string]any{"cpu": "2 x AMD", "disk": "2 x 480 GB", "ram": "768 GB", "gpu": "1 x H100"},
+		"interfaces": []any{},
+		"project": map[string]any{
+			"id": s.project,
+			"slug": map[string]string{
+				ProjectID: ProjectSlug,
+			}[s.project] + map[bool]string{true: "other"}[s.project != ProjectID],
+		},
+		"team": map[string]any{}, "tags": []any{},
 	})
 }
 
@@ -176,11 +190,15 @@ func (c *Cloud) createServer(w http.ResponseWriter, r *http.Request) {
 	case c.NoQuota:
 		refuse(w, http.StatusPaymentRequired, "payment_required", "Payment required", "Add a payment method.")
 	case c.NoCapacity || !slices.Contains(models[at].have, a.Site):
-		refuse(w, http.StatusUnprocessableEntity, "server_out_of_stock", "Out of stock", "The plan is out of stock in this site.")
+		refuse(
+			w, http.StatusUnprocessableEntity, "server_out_of_stock", "Out of stock",
+			"The plan is out of stock in this site.",
+		)
 	default:
 		now := c.Clock.Now()
 		s := &server{
-			id: c.id("sv"), hostname: a.Hostname, plan: a.Plan, site: a.Site, os: a.OperatingSystem, project: ProjectID, status: "starting_deploy", next: "deploying", then: now.Add(beginTime),
+			id: c.id("sv"), hostname: a.Hostname, plan: a.Plan, site: a.Site, os: a.OperatingSystem, project: ProjectID,
+			status: "starting_deploy", next: "deploying", then: now.Add(beginTime),
 			keys: keys, userData: a.UserData, created: now,
 		}
 		if c.eager {
@@ -254,14 +272,20 @@ func (c *Cloud) act(w http.ResponseWriter, r *http.Request) {
 	case next == "":
 		refuse(w, http.StatusUnprocessableEntity, "unprocessable_entity", "Unprocessable entity", "action is not known")
 		return
-	case s.status != "on" && s.status != "off", a.Action == "reboot" && s.status == "off", a.Action != "reboot" && s.status == next && s.next == "", s.next == next && a.Action != "reboot":
-		refuse(w, http.StatusUnprocessableEntity, "unprocessable_entity", "Unprocessable entity", "The server is "+s.status)
+	case s.status != "on" && s.status != "off", a.Action == "reboot" && s.status == "off", a.Action != "reboot" &&
+		s.status == next && s.next == "", s.next == next && a.Action != "reboot":
+		refuse(
+			w, http.StatusUnprocessableEntity, "unprocessable_entity", "Unprocessable entity",
+			"The server is "+s.status,
+		)
 		return
 	case a.Action == "reboot":
 		s.shut()
 	}
 	s.next, s.then = next, c.Clock.Now().Add(actionTime)
-	answer(w, http.StatusCreated, map[string]any{"data": resource("actions", c.id("act"), map[string]any{"status": "OK"})})
+	answer(
+		w, http.StatusCreated, map[string]any{"data": resource("actions", c.id("act"), map[string]any{"status": "OK"})},
+	)
 }
 
 func (c *Cloud) reinstall(w http.ResponseWriter, r *http.Request) {
@@ -276,8 +300,12 @@ func (c *Cloud) reinstall(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	keys, known := c.lines(a.SSHKeys)
-	if !known || loginOf(a.OperatingSystem) == "" || a.UserData != "" && !c.hasData(a.UserData) || s.status != "on" && s.status != "off" || s.next == "disk_erasing" {
-		refuse(w, http.StatusUnprocessableEntity, "unprocessable_entity", "Unprocessable entity", "ssh_keys, operating_system or user_data is not known")
+	if !known || loginOf(a.OperatingSystem) == "" || a.UserData != "" && !c.hasData(a.UserData) || s.status != "on" &&
+		s.status != "off" || s.next == "disk_erasing" {
+		refuse(
+			w, http.StatusUnprocessableEntity, "unprocessable_entity", "Unprocessable entity",
+			"ssh_keys, operating_system or user_data is not known",
+		)
 		return
 	}
 	s.shut()
@@ -297,13 +325,14 @@ func (c *Cloud) machineIDs() (ids []string) {
 	return ids
 }
 
-// Plant adds a machine with that host name and status to that project, as if it were created an hour
-// ago.
+// Plant adds a machine with that host name and status to that project, as if it were created an
+// hour ago.
 func (c *Cloud) Plant(hostname, status, project string) string {
 	c.Mu.Lock()
 	defer c.Mu.Unlock()
 	s := &server{
-		id: c.id("sv"), hostname: hostname, plan: models[0].slug, site: "DAL", os: operatingSystems[0].slug, status: status, project: project,
+		id: c.id("sv"), hostname: hostname, plan: models[0].slug, site: "DAL", os: operatingSystems[0].slug,
+		status: status, project: project,
 		created: c.Clock.Now().Add(-time.Hour), address: "192.0.2.1",
 	}
 	c.servers = append(c.servers, s)

@@ -84,7 +84,8 @@ func (c *Cloud) create(w http.ResponseWriter, r *http.Request) {
 	if !read(w, r, &body) {
 		return
 	}
-	if body.Cloud == nil || body.Region == nil || body.Type == nil || body.ShadeCloud == nil || body.Name == nil || *body.Name == "" {
+	if body.Cloud == nil || body.Region == nil || body.Type == nil || body.ShadeCloud == nil || body.Name == nil ||
+		*body.Name == "" {
 		refuse(w, "INVALID_REQUEST", "cloud, region, shade_instance_type, shade_cloud and name are required")
 		return
 	}
@@ -96,7 +97,9 @@ func (c *Cloud) create(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	k, is, available := sold(*body.Cloud, *body.Type, *body.Region)
-	key := slices.IndexFunc(c.keys, func(k sshKey) bool { return (body.SSHKeyID == "" && k.IsDefault) || k.ID == body.SSHKeyID })
+	key := slices.IndexFunc(
+		c.keys, func(k sshKey) bool { return (body.SSHKeyID == "" && k.IsDefault) || k.ID == body.SSHKeyID },
+	)
 	switch {
 	case !is:
 		refuse(w, "INVALID_REQUEST", "instance type not found")
@@ -110,7 +113,8 @@ func (c *Cloud) create(w http.ResponseWriter, r *http.Request) {
 		refuse(w, "OUT_OF_STOCK", "The requested instance type is out of stock")
 	default:
 		i := &instance{
-			id: c.id(), name: *body.Name, os: body.OS, key: c.keys[key].ID, public: c.keys[key].PublicKey, tags: body.Tags,
+			id: c.id(), name: *body.Name, os: body.OS, key: c.keys[key].ID, public: c.keys[key].PublicKey,
+			tags: body.Tags,
 			kind: k, region: *body.Region, createdAt: c.Clock.Now(),
 		}
 		c.instances = append(c.instances, i)

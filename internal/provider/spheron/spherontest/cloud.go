@@ -46,7 +46,9 @@ type Cloud struct {
 // Serve starts one that ends with the test.
 func Serve(t testing.TB) *Cloud {
 	t.Helper()
-	c := &Cloud{offers: catalog(), pageMost: 4, machines: map[string]*machine{}, volumes: map[string]*volume{}, team: Team}
+	c := &Cloud{
+		offers: catalog(), pageMost: 4, machines: map[string]*machine{}, volumes: map[string]*volume{}, team: Team,
+	}
 	c.most.requests, c.most.creates = 100, 10
 	mux := http.NewServeMux()
 	for pattern, h := range map[string]func(*http.Request) (int, any){
@@ -108,8 +110,8 @@ func (c *Cloud) Deploys() (bodies []map[string]any) {
 	return bodies
 }
 
-// gate refuses what never reaches a handler. The limiter counts every request, as one in front of the
-// API does.
+// gate refuses what never reaches a handler. The limiter counts every request, as one in front of
+// the API does.
 func (c *Cloud) gate(r *http.Request) (int, any) {
 	agent := r.UserAgent()
 	if agent == "" || strings.HasPrefix(agent, "Go-http-client") || strings.HasPrefix(agent, "Python-urllib") {

@@ -184,7 +184,9 @@ func (c *Cloud) deploy(r *http.Request) (int, any) {
 		return refuse(http.StatusBadRequest, "This offer does not support cloud-init")
 	}
 	if c.NoQuota {
-		return http.StatusBadRequest, map[string]any{"message": "Insufficient balance. A minimum of $3 is needed to deploy."}
+		return http.StatusBadRequest, map[string]any{
+			"message": "Insufficient balance. A minimum of $3 is needed to deploy.",
+		}
 	}
 	if c.NoCapacity || !offer.Available {
 		return http.StatusBadRequest, map[string]any{"error_message": "The selected offer is no longer available"}
@@ -234,7 +236,8 @@ func (c *Cloud) validate(d deployment) (int, any) {
 func (c *Cloud) chosen(d deployment) (Offer, string) {
 	for _, g := range c.offers {
 		for _, o := range g.Offers {
-			if o.Provider != d.Provider || o.OfferID != d.OfferID || g.GPUType != d.GPUType || o.GPUCount != d.GPUCount || o.InstanceType != d.InstanceType {
+			if o.Provider != d.Provider || o.OfferID != d.OfferID || g.GPUType != d.GPUType ||
+				o.GPUCount != d.GPUCount || o.InstanceType != d.InstanceType {
 				continue
 			}
 			if !slices.Contains(o.Clusters, d.Region) {
@@ -256,14 +259,18 @@ func (c *Cloud) terminate(r *http.Request) (int, any) {
 	}
 	if m.ended() {
 		return http.StatusBadRequest, map[string]any{
-			"error": "Cannot terminate instance", "message": "Instance is already " + m.status, "currentStatus": m.status, "canTerminate": false,
+			"error": "Cannot terminate instance", "message": "Instance is already " + m.status,
+			"currentStatus": m.status, "canTerminate": false,
 		}
 	}
 	least := max(minimum, time.Duration(m.offer.MinMinutes)*time.Minute)
 	if ran := c.Clock.Now().Sub(m.created); ran < least {
 		left := math.Ceil((least - ran).Minutes())
 		return http.StatusBadRequest, map[string]any{
-			"error": "Minimum runtime not met", "message": fmt.Sprintf("Instance must run for at least %v minutes. Time remaining: %v minutes.", least.Minutes(), left),
+			"error": "Minimum runtime not met",
+			"message": fmt.Sprintf(
+				"Instance must run for at least %v minutes. Time remaining: %v minutes.", least.Minutes(), left,
+			),
 			"canTerminate": false, "timeRemaining": left, "minimumRuntime": least.Minutes(),
 		}
 	}
@@ -271,7 +278,10 @@ func (c *Cloud) terminate(r *http.Request) (int, any) {
 		c.end(m, "terminated")
 	}
 	return http.StatusOK, map[string]any{
-		"message": "Instance destruction initiated", "deployment": map[string]any{"id": m.id, "status": "terminated", "stoppedAt": c.Clock.Now().UTC().Format(time.RFC3339)},
+		"message": "Instance destruction initiated",
+		"deployment": map[string]any{
+			"id": m.id, "status": "terminated", "stoppedAt": c.Clock.Now().UTC().Format(time.RFC3339),
+		},
 	}
 }
 
@@ -288,7 +298,8 @@ func (c *Cloud) end(m *machine, word string) {
 // dashboard.
 func (c *Cloud) SetStatus(id, word string) {
 	c.Do(func() {
-		if m := c.machines[id]; word == "running" || word == "deploying" || !strings.HasPrefix(word, "terminated") && word != "failed" {
+		if m := c.machines[id]; word == "running" || word == "deploying" || !strings.HasPrefix(word, "terminated") &&
+			word != "failed" {
 			m.status = word
 		} else {
 			c.end(m, word)
@@ -321,7 +332,8 @@ func (c *Cloud) Inventory() (h upstreamtest.Inventory) {
 		for _, id := range c.ids() {
 			m := c.machines[id]
 			state := map[string]provider.MachineState{
-				"deploying": provider.MachineProvisioning, "running": provider.MachineReady, "stopped": provider.MachineOff,
+				"deploying": provider.MachineProvisioning, "running": provider.MachineReady,
+				"stopped": provider.MachineOff,
 			}[m.status]
 			if m.ended() {
 				state = provider.MachineGone

@@ -42,31 +42,52 @@ func catalog() []Group {
 	ubuntu := []string{"Ubuntu Server 22.04 LTS R570 CUDA 12.8", "ubuntu-24.04"}
 	return []Group{
 		{GPUType: "h100-sxm5", GPUModel: "H100 SXM5", DisplayName: "NVIDIA H100 SXM5", Offers: []Offer{
-			{Provider: "voltage-park", OfferID: "vp-h100-8x-eth", Name: "8x H100", VCPUs: 104, Memory: 1024, Storage: 24000, GPUCount: 8, GPUMemory: 80, Price: 17.9, Available: true,
-				Clusters: []string{"us-dallas-1"}, Systems: []string{"Ubuntu 22.04"}, InstanceType: "CLUSTER", Interconnect: "SXM5", CloudInit: true, MinMinutes: 60},
-			{Provider: "data-crunch", OfferID: "1H100.80S.30V", Name: "1x H100", VCPUs: 30, Memory: 120, Storage: 500, GPUCount: 1, GPUMemory: 80, Price: 2.1, Available: true,
-				Clusters: []string{"FIN-01", "FIN-02"}, Systems: ubuntu, InstanceType: "DEDICATED", Interconnect: "SXM5", CloudInit: true},
-			{Provider: "data-crunch", OfferID: "1H100.80S.30V", Name: "1x H100", VCPUs: 30, Memory: 120, Storage: 500, GPUCount: 1, GPUMemory: 80, Price: 1.19, SpotPrice: 1.19, Available: true,
-				Clusters: []string{"FIN-01"}, Systems: ubuntu, InstanceType: "SPOT", Interconnect: "SXM5", CloudInit: true},
+			{Provider: "voltage-park", OfferID: "vp-h100-8x-eth", Name: "8x H100",
+				VCPUs: 104, Memory: 1024, Storage: 24000,
+				GPUCount: 8, GPUMemory: 80, Price: 17.9, Available: true,
+				Clusters: []string{"us-dallas-1"}, Systems: []string{"Ubuntu 22.04"}, InstanceType: "CLUSTER",
+				Interconnect: "SXM5", CloudInit: true, MinMinutes: 60},
+			{Provider: "data-crunch", OfferID: "1H100.80S.30V", Name: "1x H100", VCPUs: 30, Memory: 120, Storage: 500,
+				GPUCount: 1, GPUMemory: 80, Price: 2.1, Available: true,
+				Clusters: []string{"FIN-01", "FIN-02"}, Systems: ubuntu, InstanceType: "DEDICATED",
+				Interconnect: "SXM5", CloudInit: true},
+			{Provider: "data-crunch", OfferID: "1H100.80S.30V", Name: "1x H100", VCPUs: 30, Memory: 120, Storage: 500,
+				GPUCount: 1, GPUMemory: 80, Price: 1.19, SpotPrice: 1.19, Available: true,
+				Clusters: []string{"FIN-01"}, Systems: ubuntu, InstanceType: "SPOT", Interconnect: "SXM5",
+				CloudInit: true},
 		}},
-		{GPUType: "h100-sxm5-baremetal", GPUModel: "H100 SXM5", DisplayName: "NVIDIA H100 SXM5 BAREMETAL", Offers: []Offer{
-			{Provider: "sesterce", OfferID: "ses-h100-bm", Name: "8x H100 BAREMETAL", VCPUs: 192, Memory: 2048, Storage: 30000, GPUCount: 8, GPUMemory: 80, Price: 18.4, Available: false,
-				Clusters: []string{"eu-north"}, Systems: []string{"ubuntu-22.04"}, InstanceType: "DEDICATED", Interconnect: "SXM5"},
+		{GPUType: "h100-sxm5-baremetal", GPUModel: "H100 SXM5", DisplayName: "NVIDIA H100 SXM5 " +
+			"BAREMETAL", Offers: []Offer{
+			{Provider: "sesterce", OfferID: "ses-h100-bm", Name: "8x H100 " +
+				"BAREMETAL", VCPUs: 192, Memory: 2048, Storage: 30000, GPUCount: 8, GPUMemory: 80, Price: 18.4,
+				Available: false,
+				Clusters:  []string{"eu-north"}, Systems: []string{"ubuntu-22.04"}, InstanceType: "DEDICATED",
+				Interconnect: "SXM5"},
 		}},
 		{GPUType: "rtx-4090", GPUModel: "RTX 4090", DisplayName: "NVIDIA RTX 4090", Offers: []Offer{
-			{Provider: "spheron-ai", OfferID: "sa-4090", Name: "1x RTX 4090", VCPUs: 12, Memory: 64, Storage: 250, GPUCount: 1, GPUMemory: 24, Price: 0.52, Available: true,
-				Clusters: []string{"us-dallas-1"}, Systems: []string{"ubuntu-22.04"}, InstanceType: "DEDICATED", Interconnect: "PCIe"},
-			{Provider: "spheron-ai", OfferID: "sa-4090", Name: "1x RTX 4090", VCPUs: 12, Memory: 64, Storage: 250, GPUCount: 1, GPUMemory: 24, Price: 0.49, Available: true,
-				Clusters: []string{"us-dallas-1"}, Systems: []string{"ubuntu-22.04"}, InstanceType: "DEDICATED", Interconnect: "PCIe"},
-			{Provider: "massed-compute", OfferID: "mc-4090", Name: "1x RTX 4090", VCPUs: 8, Memory: 32, Storage: 200, GPUCount: 1, GPUMemory: 24, Price: 0.3, Available: true, Maintenance: true,
+			{Provider: "spheron-ai", OfferID: "sa-4090", Name: "1x RTX 4090", VCPUs: 12, Memory: 64, Storage: 250,
+				GPUCount: 1, GPUMemory: 24, Price: 0.52, Available: true,
+				Clusters: []string{"us-dallas-1"}, Systems: []string{"ubuntu-22.04"}, InstanceType: "DEDICATED",
+				Interconnect: "PCIe"},
+			{Provider: "spheron-ai", OfferID: "sa-4090", Name: "1x RTX 4090", VCPUs: 12, Memory: 64, Storage: 250,
+				GPUCount: 1, GPUMemory: 24, Price: 0.49, Available: true,
+				Clusters: []string{"us-dallas-1"}, Systems: []string{"ubuntu-22.04"}, InstanceType: "DEDICATED",
+				Interconnect: "PCIe"},
+			{Provider: "massed-compute", OfferID: "mc-4090", Name: "1x RTX 4090", VCPUs: 8, Memory: 32, Storage: 200,
+				GPUCount: 1, GPUMemory: 24, Price: 0.3, Available: true, Maintenance: true,
 				Clusters: []string{"desmoines"}, Systems: []string{"ubuntu-22.04"}, InstanceType: "DEDICATED"},
 		}},
 		{GPUType: "cpu", GPUModel: "CPU", DisplayName: "CPU node", Offers: []Offer{
-			{Provider: "data-crunch", OfferID: "CPU.4V.16G", Name: "CPU", VCPUs: 4, Memory: 16, Storage: 100, Price: 0.02, Available: true, Clusters: []string{"FIN-01"}, Systems: ubuntu, InstanceType: "DEDICATED"},
+			{
+				Provider: "data-crunch", OfferID: "CPU.4V.16G", Name: "CPU", VCPUs: 4, Memory: 16, Storage: 100,
+				Price: 0.02, Available: true, Clusters: []string{"FIN-01"}, Systems: ubuntu, InstanceType: "DEDICATED",
+			},
 		}},
 		{GPUType: "b200", GPUModel: "B200", DisplayName: "NVIDIA B200", Offers: []Offer{
-			{Provider: "data-crunch", OfferID: "8B200.240V", Name: "8x B200", VCPUs: 240, Memory: 1480, Storage: 1000, GPUCount: 8, GPUMemory: 180, Price: 39.1234567, Available: true,
-				Clusters: []string{"FIN-01"}, Systems: ubuntu, InstanceType: "DEDICATED", Interconnect: "SXM6", CloudInit: true},
+			{Provider: "data-crunch", OfferID: "8B200.240V", Name: "8x B200", VCPUs: 240, Memory: 1480, Storage: 1000,
+				GPUCount: 8, GPUMemory: 180, Price: 39.1234567, Available: true,
+				Clusters: []string{"FIN-01"}, Systems: ubuntu, InstanceType: "DEDICATED", Interconnect: "SXM6",
+				CloudInit: true},
 		}},
 	}
 }
@@ -85,8 +106,8 @@ func (c *Cloud) subproviders() (out []string) {
 
 func (c *Cloud) providers(*http.Request) (int, any) { return http.StatusOK, c.subproviders() }
 
-// listOffers pages through groups. The filter selects groups in which any offer has the type, and shows
-// them whole.
+// listOffers pages through groups. The filter selects groups in which any offer has the type, and
+// shows them whole.
 func (c *Cloud) listOffers(r *http.Request) (int, any) {
 	page, limit, err := paging(r, 10)
 	if err != "" {

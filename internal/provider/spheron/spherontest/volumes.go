@@ -56,7 +56,8 @@ func showVolume(v *volume) map[string]any {
 		status = "attached"
 	}
 	return map[string]any{
-		"id": v.id, "volumeId": "vol_" + v.id, "name": v.name, "providerId": v.provider, "sizeInGb": v.size, "usedCapacityBytes": 0, "status": status,
+		"id": v.id, "volumeId": "vol_" + v.id, "name": v.name, "providerId": v.provider, "sizeInGb": v.size,
+		"usedCapacityBytes": 0, "status": status,
 		"hourlyRate": perGBHour, "attachedToDeploymentIds": attached, "createdAt": v.created.UTC().Format(time.RFC3339),
 	}
 }
@@ -73,7 +74,8 @@ func (c *Cloud) listVolumes(r *http.Request) (int, any) {
 	}
 	first := min((page-1)*limit, len(all))
 	return http.StatusOK, map[string]any{
-		"volumes": all[first:min(first+limit, len(all))], "total": len(all), "page": page, "limit": limit, "totalPages": (len(all) + limit - 1) / limit,
+		"volumes": all[first:min(first+limit, len(all))], "total": len(all), "page": page, "limit": limit,
+		"totalPages": (len(all) + limit - 1) / limit,
 	}
 }
 
@@ -116,14 +118,19 @@ func (c *Cloud) createVolume(r *http.Request) (int, any) {
 	case i < 0:
 		return refuse(http.StatusBadRequest, "Invalid provider or region")
 	case !volumeName.MatchString(body.Name):
-		return refuse(http.StatusBadRequest, "Name must have lowercase letters, digits, hyphens and underscores only, at most 60")
+		return refuse(
+			http.StatusBadRequest, "Name must have lowercase letters, digits, hyphens and underscores only, at most 60",
+		)
 	case body.TeamID != c.team:
 		return refuse(http.StatusBadRequest, "Team ID is required")
 	}
 	if home := volumeRegionsOf[body.Provider][i]; body.SizeInGB < home.min || body.SizeInGB > home.max {
 		return refuse(http.StatusBadRequest, "Size must be between %d and %d GB", home.min, home.max)
 	}
-	v := &volume{id: volumeID(len(c.volumes)), name: body.Name, provider: body.Provider, region: body.Region, size: body.SizeInGB, created: c.Clock.Now()}
+	v := &volume{
+		id: volumeID(len(c.volumes)), name: body.Name, provider: body.Provider, region: body.Region,
+		size: body.SizeInGB, created: c.Clock.Now(),
+	}
 	c.volumes[v.id] = v
 	return http.StatusCreated, showVolume(v)
 }
@@ -158,7 +165,8 @@ func (c *Cloud) deleteVolume(r *http.Request) (int, any) {
 	return http.StatusOK, map[string]any{"success": true}
 }
 
-// attachVolume allows several machines per volume. At voltage-park, a machine has at most one volume.
+// attachVolume allows several machines per volume. At voltage-park, a machine has at most one
+// volume.
 func (c *Cloud) attachVolume(r *http.Request) (int, any) {
 	v, m, status, problem := c.both(r)
 	if status != 0 {

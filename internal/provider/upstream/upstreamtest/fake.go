@@ -18,11 +18,11 @@ import (
 // Fake is what the fakes of clouds have in common. A fake embeds it and starts it with Serve.
 type Fake struct {
 	*Server
-	// Mu guards the fake's state. It is held while a request is answered, and while the functions of
-	// a Config run.
+	// Mu guards the fake's state. It is held while a request is answered, and while the functions
+	// of a Config run.
 	Mu sync.Mutex
-	// NoCapacity means that the cloud is sold out, NoQuota that the account is at its limit or out of
-	// money, and Revoked that the credential is refused. Mu guards them.
+	// NoCapacity means that the cloud is sold out, NoQuota that the account is at its limit or out
+	// of money, and Revoked that the credential is refused. Mu guards them.
 	NoCapacity, NoQuota, Revoked bool
 	// Delay is how long new machines stay hidden. Mu guards it.
 	Delay time.Duration
@@ -40,8 +40,8 @@ type Config struct {
 	Handler http.Handler
 	// Tick does what is due: before each request and after Advance.
 	Tick func()
-	// Machines returns the ids of the machines that exist. The fake decides whether one that is ending
-	// does.
+	// Machines returns the ids of the machines that exist. The fake decides whether one that is
+	// ending does.
 	Machines func() []string
 }
 

@@ -18,8 +18,8 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// SSH is a fake machine as its tenant sees it: an SSH server at an address of its own, which accepts
-// one user with the machine's keys.
+// SSH is a fake machine as its tenant sees it: an SSH server at an address of its own, which
+// accepts one user with the machine's keys.
 type SSH struct {
 	// Address is in 127.0.0.0/8. Port is 22 where the process may listen there, else another.
 	Address string

@@ -16,8 +16,8 @@ const (
 	maxGB    = 1_000_000_000
 )
 
-// Believable returns why the catalog would refuse the offers, or nil. It is for fuzz tests: whatever
-// a cloud sends, an adapter returns only offers that it believes itself.
+// Believable returns why the catalog would refuse the offers, or nil. It is for fuzz tests:
+// whatever a cloud sends, an adapter returns only offers that it believes itself.
 func Believable(offers []provider.Offer) error {
 	seen := map[[2]string]bool{}
 	for _, o := range offers {

@@ -15,7 +15,8 @@ import (
 	"github.com/billetcloud/billet/internal/provider/upstream/upstreamtest"
 )
 
-// The account's token, and the locations: Dallas has H100 on both networks and VMs, Seattle has B200.
+// The account's token, and the locations: Dallas has H100 on both networks and VMs, Seattle has
+// B200.
 const (
 	Token   = "vp-test-token"
 	Dallas  = "11111111-1111-4111-8111-111111111111"
@@ -69,8 +70,8 @@ func (c *Cloud) Stuff(n int) {
 	}
 }
 
-// Churn makes, with each request for a page of machines, the oldest machine of others go and a new one
-// come, at the other end of the list.
+// Churn makes, with each request for a page of machines, the oldest machine of others go and a new
+// one come, at the other end of the list.
 func (c *Cloud) Churn() {
 	c.Do(func() {
 		n := 0

@@ -257,7 +257,8 @@ func (m *machine) body(now time.Time) map[string]any {
 	maps.Copy(out, map[string]any{
 		"status": "Running", "power_status": power, "node_count": m.gpus / 8, "network_type": m.network,
 		"username": m.user(), "specs_per_node": specs(m.spot.model), "node_networking": nodes, "tags": m.tags,
-		"storage_id": nil, "storage_pv": nil, "storage_pvc": nil, "k8s_cluster_id": nil, "kubeconfig": nil, "sub_order": nil,
+		"storage_id": nil, "storage_pv": nil, "storage_pvc": nil, "k8s_cluster_id": nil, "kubeconfig": nil,
+		"sub_order": nil,
 	})
 	return out
 }

@@ -52,7 +52,9 @@ func (c *Cloud) wrong(w http.ResponseWriter, self *share, name *string, sizeGB *
 	case name != nil && slices.ContainsFunc(c.shares, func(s *share) bool { return s != self && s.name == *name }):
 		refuse(w, http.StatusConflict, "A volume of this name exists")
 	case orders != nil && slices.ContainsFunc(*orders, func(order string) bool {
-		return !slices.ContainsFunc(c.machines, func(m *machine) bool { return !m.vm && m.id == order && m.ended.IsZero() })
+		return !slices.ContainsFunc(
+			c.machines, func(m *machine) bool { return !m.vm && m.id == order && m.ended.IsZero() },
+		)
 	}):
 		refuse(w, http.StatusBadRequest, "One of the orders is no rental of this organization")
 	default:
