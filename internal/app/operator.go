@@ -122,7 +122,7 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 		return o.Jobs.Enqueue(ctx, tx, of, meter.KindPastDue, of, tx.Now) // whatever ended the debt, a credit, a refund or a release, is told at once
 	}})
 	o.Desk = operator.New(operator.Config{IDs: o.IDs, Accounts: o.Accounts, Wallet: o.Wallet, Jobs: o.Jobs})
-	o.Issues = issue.New(issue.Config{IDs: o.IDs, Jobs: o.Jobs, Log: log, Policy: issue.Policy{EndUnowned: c.OrphanedMachines == "terminate", Grace: c.OrphanedMachinesGrace}})
+	o.Issues = issue.New(issue.Config{IDs: o.IDs, Jobs: o.Jobs, Log: log, Policy: issue.Policy{EndOrphans: c.OrphanedMachines == "terminate", Grace: c.OrphanedMachinesGrace}})
 	return o, nil
 }
 

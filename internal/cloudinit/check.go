@@ -21,19 +21,19 @@ const MaxBytes = 64 << 10
 // maxValues is how many values a text may have once its aliases are followed.
 const maxValues = 20_000
 
-// maxProblems is how many problems are named: a reader corrects no more at once.
+// maxProblems is how many problems are reported at once.
 const maxProblems = 20
 
 // Problem is one thing that is wrong with a text.
 type Problem struct {
-	// Line and Column count from 1, as editors do; 0 where the problem is of the whole text.
+	// Line and Column count from 1, as editors do; 0 if the problem is about the whole text.
 	Line, Column int
-	// Message goes on after the place, or after the name of the field that holds the text. It
-	// is whole sentences and speaks of YAML, not of Go.
+	// Message continues after the place, or after the name of the field that holds the text. It is
+	// in whole sentences, in terms of YAML.
 	Message string
 }
 
-// String is the place and the message.
+// String returns the place and the message.
 func (p Problem) String() string {
 	if p.Line == 0 {
 		return p.Message
@@ -55,7 +55,7 @@ func Sentences(problems []Problem) []string {
 func Trim(s string) string { return strings.TrimLeft(s, " \t\r\n") }
 
 // Check returns everything that is wrong with a text: its form, its keys, and the types of their
-// values. What it accepts cloud-init reads.
+// values. cloud-init reads what it accepts.
 func Check(s string) []Problem {
 	_, problems := Parse(s)
 	return problems
@@ -82,7 +82,7 @@ func Parse(s string) (*Document, []Problem) {
 	return d, nil
 }
 
-// forms are other things that cloud-init takes, by how they begin.
+// forms are other forms of user data that cloud-init takes, by how they begin.
 var forms = []struct{ prefix, name, instead string }{
 	{"#!", "a script", "Put its commands under runcmd."},
 	{"content-type:", "a multipart message", "Give its cloud-config part alone."},
@@ -98,7 +98,7 @@ var forms = []struct{ prefix, name, instead string }{
 	{"i2nsb3vklwnvbmzpz", "encoded in base64", "Give the text itself."},
 }
 
-// parse returns the mapping of a text; nil where there are only comments.
+// parse returns the mapping of a text; nil if there are only comments.
 func parse(s string) (*yaml.Node, *Problem) {
 	whole := func(format string, args ...any) (*yaml.Node, *Problem) {
 		return nil, &Problem{Message: fmt.Sprintf(format, args...)}
@@ -112,7 +112,11 @@ func parse(s string) (*yaml.Node, *Problem) {
 	case first != "#cloud-config":
 		for _, f := range forms {
 			if strings.HasPrefix(strings.ToLower(trimmed), f.prefix) {
-				return whole(`is %s; only a cloud-config is taken, which begins with the line "#cloud-config". %s`, f.name, f.instead)
+				return whole(
+					`is %s; only a cloud-config is taken, which begins with the line "#cloud-config". %s`,
+					f.name,
+					f.instead,
+				)
 			}
 		}
 		return whole(`must be a cloud-config, which begins with the line "#cloud-config".`)
@@ -122,7 +126,11 @@ func parse(s string) (*yaml.Node, *Problem) {
 	for i, line := range strings.Split(s, "\n") {
 		for at, r := range line {
 			if unicode.IsControl(r) && r != '\t' && r != '\r' && r != '\u0085' {
-				return nil, &Problem{i + 1, utf8.RuneCountInString(line[:at]) + 1, fmt.Sprintf("has the control character U+%04X; remove it.", r)}
+				return nil, &Problem{
+					i + 1,
+					utf8.RuneCountInString(line[:at]) + 1,
+					fmt.Sprintf("has the control character U+%04X; remove it.", r),
+				}
 			}
 		}
 	}
@@ -148,15 +156,19 @@ func parse(s string) (*yaml.Node, *Problem) {
 	return doc.Content[0], nil
 }
 
-// syntax says where a text is not YAML.
+// syntax returns where a text is not YAML.
 func syntax(err error) *Problem {
 	if e := (*yaml.LoadError)(nil); errors.As(err, &e) {
-		return &Problem{e.Mark.Line, max(e.Mark.Column, min(e.Mark.Line, 1)), "is not valid YAML: " + printable(e.Message) + "."}
+		return &Problem{
+			e.Mark.Line,
+			max(e.Mark.Column, min(e.Mark.Line, 1)),
+			"is not valid YAML: " + printable(e.Message) + ".",
+		}
 	}
 	return &Problem{Message: "is not valid YAML."}
 }
 
-// printable is a text of others in one of our messages.
+// printable returns a text of limited length without control characters, for a message.
 func printable(s string) string {
 	if len(s) > 100 {
 		s = strings.ToValidUTF8(s[:100], "") + "…"
@@ -169,7 +181,7 @@ func printable(s string) string {
 	}, s)
 }
 
-// checker compares values with shapes and gathers what differs.
+// checker compares values with shapes and collects the differences.
 type checker struct {
 	problems []Problem
 	values   int
@@ -249,7 +261,7 @@ func (c *checker) mapping(n *yaml.Node, s *shape, name string) {
 	}
 }
 
-// unknown is the message for a key that means nothing where it stands.
+// unknown returns the message for a key that is not known at its place.
 func unknown(path, key, parent string, s *shape) string {
 	known := slices.Sorted(maps.Keys(s.fields))
 	where := "a cloud-config"
@@ -266,7 +278,7 @@ func unknown(path, key, parent string, s *shape) string {
 	return message
 }
 
-// join names a key of the mapping with that name.
+// join returns the path of a key of the mapping with that name.
 func join(name, key string) string {
 	if name == "" {
 		return printable(key)
@@ -307,7 +319,7 @@ func kindOf(n *yaml.Node) scalar {
 	return text
 }
 
-// describe says what a value is, for "not …".
+// describe returns what a value is, for "not …".
 func describe(n *yaml.Node) string {
 	switch n.Kind {
 	case yaml.MappingNode:
@@ -325,7 +337,7 @@ func describe(n *yaml.Node) string {
 	}
 }
 
-// String says what fits.
+// String returns what fits.
 func (s *shape) String() string {
 	var all []string
 	for _, kind := range s.scalars {

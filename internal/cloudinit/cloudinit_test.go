@@ -11,7 +11,8 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// A cloud-config that is taken is one, and what is wrong with another is said in sentences that speak of YAML and not of Go.
+// A cloud-config that is taken is one, and what is wrong with another is said in sentences that
+// speak of YAML and not of Go.
 func FuzzCloudInit(f *testing.F) {
 	for _, s := range []string{
 		"#cloud-config\npackages: [git]\n", "#cloud-config", "#cloud-config\n", "#cloud-config\r\na: 1\r\n", "#cloud-config-archive\n- a", "#cloud-configa: 1", "#!/bin/sh\n", "", "\ufeff#cloud-config\n",
@@ -26,7 +27,8 @@ func FuzzCloudInit(f *testing.F) {
 		if len(problems) == 0 {
 			line, _, _ := strings.Cut(cloudinit.Trim(text), "\n")
 			var content map[string]any
-			if strings.TrimRight(line, " \t\r") != "#cloud-config" || len(text) > cloudinit.MaxBytes || yaml.Unmarshal([]byte(text), &content) != nil {
+			if strings.TrimRight(line, " \t\r") != "#cloud-config" || len(text) > cloudinit.MaxBytes ||
+				yaml.Unmarshal([]byte(text), &content) != nil {
 				t.Errorf("%q is taken", text)
 			}
 			for name := range content {
@@ -39,7 +41,9 @@ func FuzzCloudInit(f *testing.F) {
 		lines := strings.Count(text, "\n") + 1
 		for _, p := range problems {
 			m := p.String()
-			if !strings.ContainsAny(m[len(m)-1:], ".?") || !utf8.ValidString(m) || strings.ContainsFunc(m, unicode.IsControl) || len(m) > 2000 {
+			if !strings.ContainsAny(m[len(m)-1:], ".?") || !utf8.ValidString(m) ||
+				strings.ContainsFunc(m, unicode.IsControl) ||
+				len(m) > 2000 {
 				t.Errorf("%q: %q", text, m)
 			}
 			if p.Line > lines || (p.Line == 0) != (p.Column == 0) {
@@ -55,7 +59,7 @@ func FuzzCloudInit(f *testing.F) {
 }
 
 // Each problem is named with its place in the text as it was given, and all of them at once.
-func TestCheckNamesEveryProblemWithItsPlace(t *testing.T) {
+func TestCheck(t *testing.T) {
 	for text, want := range map[string][]string{
 		"#cloud-config\npackages: [git]\nruncmd:\n- ls\n- [ls, -l]\nwrite_files:\n- {path: /a, permissions: 0600}\n": nil,
 		"\n \n#cloud-config\nhostname: a\n":                                                                       nil,

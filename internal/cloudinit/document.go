@@ -13,14 +13,14 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// maxFile is how large a compressed file of write_files may become, in bytes.
+// maxFile is how large a compressed file of write_files may be once decompressed, in bytes.
 const maxFile = 16 << 20
 
 // Document is a cloud-config that was read.
 type Document struct {
-	// Keys are the keys that it has, as they stand in it.
+	// Keys are its keys, in order.
 	Keys []Key
-	// Packages are those that are named alone; Versions those named with a version, or for one
+	// Packages are packages without a version; Versions are those with a version, or for one
 	// package manager only.
 	Packages []string
 	Versions []Key
@@ -28,7 +28,7 @@ type Document struct {
 	Commands []Command // of runcmd
 }
 
-// Key is a name in the text, and where it stands.
+// Key is a name in the text, with its place.
 type Key struct {
 	Name         string
 	Line, Column int
@@ -43,14 +43,14 @@ type File struct {
 	Line, Column int
 }
 
-// Command is an entry of runcmd: a line for the shell, or words of one command.
+// Command is an entry of runcmd: a line for the shell, or the arguments of one command.
 type Command struct {
 	Shell        string
 	Words        []string
 	Line, Column int
 }
 
-// read takes what this package's callers carry out themselves from a mapping that fits.
+// read takes from a valid mapping what this package's callers carry out themselves.
 func (d *Document) read(c *checker, root *yaml.Node) {
 	for i := 0; i+1 < len(root.Content); i += 2 {
 		key, value := root.Content[i], followed(root.Content[i+1])
@@ -148,7 +148,7 @@ var (
 	errGzip   = errors.New("it cannot be uncompressed, or becomes larger than 16 MiB")
 )
 
-// Bytes is what the file is to hold, decoded.
+// Bytes returns the content of the file, decoded.
 func (f File) Bytes() ([]byte, error) {
 	content := []byte(f.Content)
 	compressed := strings.HasPrefix(f.Encoding, "gz")
@@ -173,8 +173,8 @@ func (f File) Bytes() ([]byte, error) {
 	return plain, nil
 }
 
-// Mode is the file's permissions, 0644 where none are given. They are written as '0644' and as
-// 0644, which both are octal.
+// Mode returns the file's permissions, 0644 by default. They may be written as '0644' and as 0644:
+// both are octal.
 func (f File) Mode() (fs.FileMode, error) {
 	if f.Permissions == "" {
 		return 0o644, nil
@@ -195,7 +195,7 @@ func (f File) Mode() (fs.FileMode, error) {
 	return mode, nil
 }
 
-// Script is the command as a line for a shell.
+// Script returns the command as a line for a shell.
 func (c Command) Script() string {
 	if c.Words == nil {
 		return c.Shell

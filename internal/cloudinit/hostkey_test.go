@@ -11,7 +11,7 @@ import (
 
 const private, public = "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\nBBBB\n-----END OPENSSH PRIVATE KEY-----\n", "ssh-ed25519 AAAAC3"
 
-func TestHostKeyIsAddedAndNothingElseChanges(t *testing.T) {
+func TestWithHostKey(t *testing.T) {
 	for _, text := range []string{
 		"", "#cloud-config", "#cloud-config\n", "#cloud-config\npackages: [git]", "#cloud-config\r\npackages: [git]\r\n", "#cloud-config\nruncmd:\n- echo hi\n\n\n",
 		"#cloud-config\n{packages: [git], runcmd: [a]}\n", "#cloud-config\nwrite_files:\n- path: /a\n  content: |+\n    x\n\n\n", "#cloud-config\n# only a comment",
@@ -30,7 +30,10 @@ func TestHostKeyIsAddedAndNothingElseChanges(t *testing.T) {
 			t.Errorf("%q became %q: %v", text, got, err)
 			continue
 		}
-		if keys := after["ssh_keys"]; !reflect.DeepEqual(keys, map[string]any{"ed25519_private": private, "ed25519_public": public}) {
+		if keys := after["ssh_keys"]; !reflect.DeepEqual(
+			keys,
+			map[string]any{"ed25519_private": private, "ed25519_public": public},
+		) {
 			t.Errorf("%q has the keys %v", text, keys)
 		}
 		if delete(after, "ssh_keys"); len(before)+len(after) > 0 && !reflect.DeepEqual(before, after) {
@@ -44,14 +47,20 @@ func TestHostKeyIsAddedAndNothingElseChanges(t *testing.T) {
 	}
 }
 
-func TestHostKeyAsFiles(t *testing.T) {
-	given := &cloudinit.Parts{Packages: []string{"git"}, Files: []cloudinit.PartFile{{Path: "/a"}}, Commands: []string{"echo hi"}}
+func TestHostKeyFiles(t *testing.T) {
+	given := &cloudinit.Parts{
+		Packages: []string{"git"},
+		Files:    []cloudinit.PartFile{{Path: "/a"}},
+		Commands: []string{"echo hi"},
+	}
 	for _, p := range []*cloudinit.Parts{nil, given} {
 		got := p.AddHostKey(private, public)
-		if f := got.Files[0]; f.Path != cloudinit.HostKeyPath || f.Content != private || f.Permissions != "0600" || !strings.Contains(got.Files[2].Content, cloudinit.HostKeyPath) {
+		if f := got.Files[0]; f.Path != cloudinit.HostKeyPath || f.Content != private || f.Permissions != "0600" ||
+			!strings.Contains(got.Files[2].Content, cloudinit.HostKeyPath) {
 			t.Errorf("%+v", got)
 		}
-		if p != nil && (len(got.Files) != 4 || got.Files[3].Path != "/a" || got.Commands[1] != "echo hi" || len(got.Packages) != 1) {
+		if p != nil &&
+			(len(got.Files) != 4 || got.Files[3].Path != "/a" || got.Commands[1] != "echo hi" || len(got.Packages) != 1) {
 			t.Errorf("%+v", got)
 		}
 	}

@@ -1,15 +1,15 @@
 package cloudinit
 
-// Parts is a cloud-config taken apart, for clouds that take packages, files and commands as an
-// object, and no text.
+// Parts is a split cloud-config, for clouds that take packages, files and commands as an object
+// instead of a text.
 type Parts struct {
 	Packages []string
 	Files    []PartFile
 	Commands []string
 }
 
-// PartFile is an entry of write_files. Its names in JSON are cloud-init's own. All but Path may
-// be "".
+// PartFile is an entry of write_files, with cloud-init's names in JSON. All fields but Path may be
+// "".
 type PartFile struct {
 	Path        string `json:"path"`
 	Content     string `json:"content"`
@@ -18,8 +18,8 @@ type PartFile struct {
 	Permissions string `json:"permissions,omitempty"`
 }
 
-// Split takes the text apart. Nothing of it may be lost on the way, since nobody would notice:
-// what is not one of the Parts is a problem. The Parts are nil where there is nothing in the text.
+// Split splits the text. Nothing may be lost, since it would go unnoticed: what is not one of the
+// Parts is a problem. The Parts are nil if the text has no content.
 func Split(s string) (*Parts, []Problem) {
 	if s == "" {
 		return nil, nil
@@ -29,8 +29,11 @@ func Split(s string) (*Parts, []Problem) {
 		return nil, problems
 	}
 	refuse := func(line, column int, what string) {
-		problems = append(problems, Problem{line, column, what + " is not taken by this provider, which takes only packages, write_files and " +
-			"runcmd. Leave it out and set it up over SSH, or choose another provider."})
+		problems = append(
+			problems,
+			Problem{line, column, what + " is not taken by this provider, which takes only packages, write_files and " +
+				"runcmd. Leave it out and set it up over SSH, or choose another provider."},
+		)
 	}
 	parts := &Parts{Packages: d.Packages}
 	for _, k := range d.Keys {

@@ -8,7 +8,7 @@ import (
 	"github.com/billetcloud/billet/internal/cloudinit"
 )
 
-func TestATextIsTakenApartWholeOrNotAtAll(t *testing.T) {
+func TestSplit(t *testing.T) {
 	for text, want := range map[string]*cloudinit.Parts{
 		"": nil, "#cloud-config": nil, "#cloud-config\n# nothing\n": nil, "#cloud-config\npackages: []\n": nil, "#cloud-config\r\n{}\r\n": nil,
 		"#cloud-config\npackages: [git, 7zip]":                 {Packages: []string{"git", "7zip"}},
@@ -28,7 +28,8 @@ func TestATextIsTakenApartWholeOrNotAtAll(t *testing.T) {
 		"#cloud-config\npackages: {a: b}", "#cloud-config\nwrite_files: [{path: /a, append: true}]", "#cloud-config\nwrite_files: [{content: x}]",
 		"#cloud-config\n- a", "#cloud-config\n\t{", "#cloud-config\npackages: [a]\n---\nruncmd: [b]", "#cloud-config\npackages: [a]\npackages: [b]",
 	} {
-		if parts, wrong := cloudinit.Split(text); parts != nil || len(wrong) == 0 || !strings.ContainsAny(wrong[0].String(), ".?") {
+		if parts, wrong := cloudinit.Split(text); parts != nil || len(wrong) == 0 ||
+			!strings.ContainsAny(wrong[0].String(), ".?") {
 			t.Errorf("%q is %+v, %v", text, parts, wrong)
 		}
 	}

@@ -1,14 +1,14 @@
 package cloudinit
 
-// shape says what a value of the cloud-config schema may be. A value fits a shape if it fits
-// one of its alternatives.
+// shape is what a value of the cloud-config schema may be. A value fits a shape if it fits one of
+// its alternatives.
 type shape struct {
-	any      bool              // whatever YAML has
+	any      bool              // any YAML value
 	scalars  []scalar          // kinds of plain values
-	words    []string          // the only strings that fit, where there are any
+	words    []string          // the only strings that fit, if there are any
 	items    *shape            // a list of these
 	fields   map[string]*shape // a mapping with these names
-	others   *shape            // a mapping with any further name to these
+	others   *shape            // a mapping with any other names
 	required []string          // names that a mapping must have
 }
 
@@ -62,9 +62,9 @@ var (
 	strOrBool = of(text, boolean)
 )
 
-// keys are the keys of a cloud-config and what each may hold: facts of the schema that cloud-init
-// 25 publishes as schema-cloud-config-v1.json. What is deprecated there is taken here. Modules
-// that configure other programs (apt, chef, puppet, …) are checked for their form only at the top.
+// keys are the keys of a cloud-config and their values, as in the schema that cloud-init 25
+// publishes as schema-cloud-config-v1.json. What is deprecated there is accepted. Modules that
+// configure other programs (apt, chef, puppet, …) are checked at their top level only.
 var keys = map[string]*shape{
 	"allow_public_ssh_keys":      yes,
 	"ansible":                    open,
@@ -192,8 +192,18 @@ var (
 	swap = mapping(map[string]*shape{"filename": str, "size": of(text, integer), "maxsize": of(text, integer)})
 	file = mapping(map[string]*shape{
 		"path": str, "content": str, "owner": str, "permissions": of(text, integer), "append": yes, "defer": yes,
-		"encoding": words("gz", "gzip", "gz+base64", "gzip+base64", "gz+b64", "gzip+b64", "b64", "base64", "text/plain"),
-		"source":   mapping(map[string]*shape{"uri": str, "headers": named}, "uri"),
+		"encoding": words(
+			"gz",
+			"gzip",
+			"gz+base64",
+			"gzip+base64",
+			"gz+b64",
+			"gzip+b64",
+			"b64",
+			"base64",
+			"text/plain",
+		),
+		"source": mapping(map[string]*shape{"uri": str, "headers": named}, "uri"),
 	}, "path")
 	user = mapping(map[string]*shape{
 		"name": str, "doas": strs, "expiredate": str, "gecos": str, "homedir": str, "inactive": of(text, integer),

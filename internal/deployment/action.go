@@ -40,13 +40,14 @@ var actions = map[Action]struct {
 }
 
 // Reboot reboots the machine in the background. It returns NOT_FOUND, UNSUPPORTED_BY_PROVIDER, or
-// CONFLICT if the deployment is not running or another action is pending. Repeating a pending action
-// succeeds.
+// CONFLICT if the deployment is not running or another action is pending. Repeating a pending
+// action succeeds.
 func (s *Service) Reboot(ctx context.Context, tx *db.Tx, account, deployment id.ID) (Deployment, error) {
 	return s.act(ctx, tx, account, deployment, ActionReboot)
 }
 
-// PowerOff switches the machine off in the background. It is kept, and billed. Errors as for Reboot.
+// PowerOff switches the machine off in the background. It is kept, and billed. Errors as for
+// Reboot.
 func (s *Service) PowerOff(ctx context.Context, tx *db.Tx, account, deployment id.ID) (Deployment, error) {
 	return s.act(ctx, tx, account, deployment, ActionPowerOff)
 }
@@ -94,12 +95,20 @@ func (s *Service) act(ctx context.Context, tx *db.Tx, account, deployment id.ID,
 func (s *Service) actOn(ctx context.Context, tx *db.Tx, r *row, a Action, argument string) (Deployment, error) {
 	switch needs := actions[a]; {
 	case !needs.capability(r.capabilities):
-		return Deployment{}, apierr.New(apierr.Unsupported,
-			"%s cannot %s machines of this offer. See the offer's capabilities.", r.provider, strings.ReplaceAll(string(a), "-", " "))
+		return Deployment{}, apierr.New(
+			apierr.Unsupported,
+			"%s cannot %s machines of this offer. See the offer's capabilities.",
+			r.provider,
+			strings.ReplaceAll(string(a), "-", " "),
+		)
 	case r.action == a && r.actionArgument == argument:
 		return s.completed(ctx, tx, r)
 	case r.action != "":
-		return Deployment{}, apierr.New(apierr.Conflict, "A %s is in progress. Wait until pendingAction is null.", r.action)
+		return Deployment{}, apierr.New(
+			apierr.Conflict,
+			"A %s is in progress. Wait until pendingAction is null.",
+			r.action,
+		)
 	case r.status != needs.from:
 		return Deployment{}, apierr.New(apierr.Conflict,
 			"The deployment is %s, but %s needs a %s one.", r.status, a, needs.from)
@@ -129,7 +138,11 @@ func (s *Service) AttachVolume(
 	case err != nil:
 		return volume.Volume{}, err
 	case !r.capabilities.Volumes:
-		return volume.Volume{}, apierr.New(apierr.Unsupported, "%s cannot attach volumes to machines of this offer.", r.provider)
+		return volume.Volume{}, apierr.New(
+			apierr.Unsupported,
+			"%s cannot attach volumes to machines of this offer.",
+			r.provider,
+		)
 	case r.ended():
 		return volume.Volume{}, apierr.New(apierr.Conflict,
 			"The deployment is %s. Attach the volume to a deployment that has not ended.", r.status)

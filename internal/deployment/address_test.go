@@ -11,7 +11,7 @@ import (
 )
 
 // What a provider says of a machine's address becomes a command that people paste.
-func TestAnAddressThatIsNoneIsNotShown(t *testing.T) {
+func TestInvalidAddressIsNotShown(t *testing.T) {
 	for name, change := range map[string]func(m *provider.Machine){
 		"a user that is an option":  func(m *provider.Machine) { m.SSHUser = "-oProxyCommand=sh" },
 		"a user that is a command":  func(m *provider.Machine) { m.SSHUser = "root;sh;" },

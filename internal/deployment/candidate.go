@@ -125,8 +125,11 @@ func choose(
 	case len(plans) > 0:
 		return plans, passed, nil
 	case len(passed) > 1:
-		e := apierr.New(apierr.OfferUnavailable,
-			"None of the %d candidates is available under these conditions. See details.attempts for the reasons.", len(passed))
+		e := apierr.New(
+			apierr.OfferUnavailable,
+			"None of the %d candidates is available under these conditions. See details.attempts for the reasons.",
+			len(passed),
+		)
 		e.Details = map[string]any{"attempts": passed}
 		return nil, nil, e
 	}

@@ -11,7 +11,8 @@ import (
 	"github.com/billetcloud/billet/internal/provider"
 )
 
-// elsewhere returns offers of other providers than Voltage Park that can be had, each of another provider.
+// elsewhere returns offers of other providers than Voltage Park that can be had, each of another
+// provider.
 func (r *rig) elsewhere(n int) []catalog.Offer {
 	r.t.Helper()
 	yes, seen := true, map[string]bool{"voltage-park": true}
@@ -35,12 +36,15 @@ func among(t *testing.T, others ...catalog.Offer) deployment.CreateRequest {
 	req.Provider, req.GPUType, req.GPUCount, req.Region, req.InstanceType, req.OperatingSystem = nil, nil, nil, nil, nil, nil
 	req.Candidates, req.OfferID = []deployment.Candidate{{OfferID: req.OfferID}}, ""
 	for _, o := range others {
-		req.Candidates = append(req.Candidates, deployment.Candidate{OfferID: o.ID, OperatingSystem: &o.OperatingSystems[0]})
+		req.Candidates = append(
+			req.Candidates,
+			deployment.Candidate{OfferID: o.ID, OperatingSystem: &o.OperatingSystems[0]},
+		)
 	}
 	return req
 }
 
-func TestTheNextCandidateIsTakenWhereOneFailsAndOneMachineResults(t *testing.T) {
+func TestNextCandidateMakesOneMachine(t *testing.T) {
 	for name, c := range map[string]struct {
 		arrange func(p *trouble)
 		cause   deployment.Cause
@@ -83,10 +87,13 @@ func TestTheNextCandidateIsTakenWhereOneFailsAndOneMachineResults(t *testing.T) 
 				}
 				r.pass(20 * time.Minute) // the first one's limit
 				d = r.await(a, d.ID, deployment.StatusRunning)
-				if d.OfferID != next.ID || d.Provider != next.Provider || d.HourlyPrice != next.HourlyPrice || d.GPUType != next.GPUType || d.Region != next.Region {
+				if d.OfferID != next.ID || d.Provider != next.Provider || d.HourlyPrice != next.HourlyPrice ||
+					d.GPUType != next.GPUType ||
+					d.Region != next.Region {
 					t.Errorf("%+v, want offer %+v", d, next)
 				}
-				if len(d.Attempts) != 1 || d.Attempts[0].OfferID != "off_abc123" || d.Attempts[0].Cause != c.cause || d.Attempts[0].Reason == "" {
+				if len(d.Attempts) != 1 || d.Attempts[0].OfferID != "off_abc123" || d.Attempts[0].Cause != c.cause ||
+					d.Attempts[0].Reason == "" {
 					t.Errorf("attempts %+v, want one by %s", d.Attempts, c.cause)
 				}
 				if w := r.money(a); w.Held != 0 || w.Balance != money.Dollars(1000)-next.HourlyPrice {
@@ -108,7 +115,7 @@ func TestTheNextCandidateIsTakenWhereOneFailsAndOneMachineResults(t *testing.T) 
 	}
 }
 
-func TestWhereEveryCandidateFailsNothingIsLeftAndNothingIsPaid(t *testing.T) {
+func TestFailedCandidatesCostNothing(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		a, next := r.account(money.Dollars(1000)), r.elsewhere(1)[0]
 		r.park.set(func() { r.park.launch = &provider.Error{Kind: provider.KindNoCapacity} })
@@ -128,7 +135,7 @@ func TestWhereEveryCandidateFailsNothingIsLeftAndNothingIsPaid(t *testing.T) {
 	})
 }
 
-func TestATenantWhoEndsItBetweenTwoCandidatesIsObeyed(t *testing.T) {
+func TestTerminateBetweenTwoCandidates(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		a, next := r.account(money.Dollars(1000)), r.elsewhere(1)[0]
 		r.park.set(func() { r.park.launch = &provider.Error{Kind: provider.KindUnavailable} })
@@ -147,7 +154,7 @@ func TestATenantWhoEndsItBetweenTwoCandidatesIsObeyed(t *testing.T) {
 	})
 }
 
-func TestCandidatesThatCannotBeHadArePassedOver(t *testing.T) {
+func TestUnavailableCandidatesAreSkipped(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		a, others := r.account(money.Dollars(1000)), r.elsewhere(2)
 		req := among(t, others...)
@@ -166,7 +173,7 @@ func TestCandidatesThatCannotBeHadArePassedOver(t *testing.T) {
 	})
 }
 
-func TestCandidatesThatContradictThemselvesAreRefused(t *testing.T) {
+func TestContradictoryCandidatesAreRefused(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		a, other := r.account(money.Dollars(1000)), r.elsewhere(1)[0]
 		for name, change := range map[string]func(req *deployment.CreateRequest){
@@ -195,7 +202,7 @@ func TestCandidatesThatContradictThemselvesAreRefused(t *testing.T) {
 	})
 }
 
-func TestAQuoteHoldsThePriceForOneDeployment(t *testing.T) {
+func TestQuoteFixesThePriceOfOneDeployment(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		a, b := r.account(money.Dollars(1000)), r.account(money.Dollars(1000))
 		q := r.quote(a, "off_abc123")

@@ -12,7 +12,7 @@ import (
 )
 
 // The machine that made the debt is taken back, and what comes back of its hour ends the debt.
-func TestARefundThatEndsADebtIsToldAtOnce(t *testing.T) {
+func TestRefundEndsPastDueAtOnce(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		r := newRig(t, d, c)
 		r.debts = true
@@ -34,7 +34,8 @@ func TestARefundThatEndsADebtIsToldAtOnce(t *testing.T) {
 		}
 		r.must(r.park.allOfIt.Terminate(t.Context(), x.ID))
 		r.pass(2 * time.Minute)
-		if got := r.get(a, x.ID); got.Status != deployment.StatusInterrupted || r.money(a).Available <= 0 || told() != "account.recovered" {
+		if got := r.get(a, x.ID); got.Status != deployment.StatusInterrupted || r.money(a).Available <= 0 ||
+			told() != "account.recovered" {
 			t.Fatalf("%s, told %s of %+v", got.Status, told(), r.money(a))
 		}
 	})

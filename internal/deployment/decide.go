@@ -15,8 +15,8 @@ const (
 	endLimit = 10 * time.Minute
 	// maxRetryAfter is the longest pause that a provider can ask for.
 	maxRetryAfter = time.Hour
-	// issuedGrace is how long SSH may answer with another host key than the one that the machine was
-	// given, before that key is accepted.
+	// issuedGrace is how long SSH may answer with another host key than the one that the machine
+	// was given, before that key is accepted.
 	issuedGrace = 3 * time.Minute
 	// unhealthyGrace is how long after its launch a machine that never ran may be unhealthy.
 	unhealthyGrace = 10 * time.Minute
@@ -159,8 +159,9 @@ func decideDeploying(r *row, seen observation, now time.Time) decision {
 	if seen.machine == nil {
 		switch {
 		case r.machineID == "" && late:
-			// The server was down, or the provider never answered. A machine that is launched now would
-			// be ended at once. One that a Launch without an answer made is ended by the clean-up.
+			// The server was down, or the provider never answered. A machine that is launched now
+			// would be ended at once. One that a Launch without an answer made is ended by the
+			// clean-up.
 			return abandon(r, CauseTimedOut, reasonNoAnswer)
 		case r.machineID != "" || r.unsettled(seen.info.SettleTime, now) > 0:
 			return decision{kind: doAskMachine}
@@ -341,7 +342,8 @@ func decideRemoval(r *row, seen observation, now time.Time) (gone bool, d decisi
 	if err := seen.terminate.err; err != nil && provider.KindOf(err) != provider.KindNotFound {
 		e := (*provider.Error)(nil)
 		if errors.As(err, &e) && e.Kind != provider.KindUnavailable && e.RetryAfter > 0 {
-			// The provider's own minimum runtime, for example. It costs the operator, not the tenant.
+			// The provider's own minimum runtime, for example. It costs the operator, not the
+			// tenant.
 			return false, wait(now.Add(min(e.RetryAfter, maxRetryAfter)))
 		}
 		return false, retry(fmt.Errorf("terminate a machine of %s: %w", r.provider, err))

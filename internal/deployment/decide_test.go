@@ -48,7 +48,11 @@ func testDecide(t *testing.T, start row, cases []decideCase) {
 				c.row(&r)
 			}
 			seen.configured, seen.nextConfigured = true, true
-			seen.info = provider.Info{PollEvery: 5 * time.Second, SettleTime: time.Minute, LaunchLimit: 20 * time.Minute}
+			seen.info = provider.Info{
+				PollEvery:   5 * time.Second,
+				SettleTime:  time.Minute,
+				LaunchLimit: 20 * time.Minute,
+			}
 			got := decide(&r, seen, now)
 			if c.want.kind == doRetry && got.err != nil {
 				c.want.err = got.err // whose text is for the log
@@ -87,7 +91,12 @@ func TestDecide_deploying(t *testing.T) {
 		{"a launch can no longer take effect", func(r *row) { r.launchAskedAt = in(-2 * time.Minute) }, observation{},
 			decision{kind: doLaunch}},
 		{"the machine is known", adopted, observation{}, decision{kind: doAskMachine}},
-		{"too late to launch", late, observation{}, decision{kind: doFail, cause: CauseTimedOut, reason: reasonNoAnswer}},
+		{
+			"too late to launch",
+			late,
+			observation{},
+			decision{kind: doFail, cause: CauseTimedOut, reason: reasonNoAnswer},
+		},
 		{"launched", nil, observation{machine: known(provider.MachineProvisioning)}, decision{kind: doAdopt}},
 		{"launched without an id", nil, observation{machine: known(provider.MachineProvisioning), adopted: true},
 			decision{kind: doProgress, step: step.Provisioning}},
@@ -127,10 +136,14 @@ func TestDecide_deploying(t *testing.T) {
 		{"the machine is ending", adopted, observation{machine: known(provider.MachineTerminating)},
 			decision{kind: doFail, cause: CauseLost, reason: reasonLost}},
 		{"unhealthy at first", both(adopted, func(r *row) { r.launchAskedAt = in(-time.Minute) }),
-			observation{machine: &machineAnswer{machine: provider.Machine{State: provider.MachineReady, Unhealthy: true}}},
+			observation{
+				machine: &machineAnswer{machine: provider.Machine{State: provider.MachineReady, Unhealthy: true}},
+			},
 			decision{kind: doProgress, step: step.Provisioning}},
 		{"unhealthy too long", both(adopted, func(r *row) { r.launchAskedAt = in(-unhealthyGrace) }),
-			observation{machine: &machineAnswer{machine: provider.Machine{State: provider.MachineReady, Unhealthy: true}}},
+			observation{
+				machine: &machineAnswer{machine: provider.Machine{State: provider.MachineReady, Unhealthy: true}},
+			},
 			decision{kind: doFail, cause: CauseRejected, reason: reasonUnhealthy}},
 		{"ready without an address", adopted, observation{machine: known(provider.MachineReady)},
 			decision{kind: doProgress, step: step.Provisioning}},
@@ -169,8 +182,12 @@ func TestDecide_candidates(t *testing.T) {
 		status: StatusDeploying, offerID: "off_1", launchBy: now.Add(10 * time.Minute), plans: []plan{{OfferID: "off_2"}},
 	}
 	testDecide(t, start, []decideCase{
-		{"the offer fails", nil, observation{machine: &machineAnswer{err: failed(provider.KindNoCapacity), launched: true}},
-			decision{kind: doAbandon, cause: CauseNoCapacity, reason: reasonNoCapacity}},
+		{
+			"the offer fails",
+			nil,
+			observation{machine: &machineAnswer{err: failed(provider.KindNoCapacity), launched: true}},
+			decision{kind: doAbandon, cause: CauseNoCapacity, reason: reasonNoCapacity},
+		},
 		{"nothing was made", abandoned(CauseNoCapacity), observation{}, decision{kind: doNextCandidate}},
 		{"a machine was made", after(CauseRejected, launched), observation{}, decision{kind: doTerminate}},
 		{"a machine may have been made", abandoned(CauseTimedOut), observation{}, decision{kind: doTerminate}},
@@ -210,15 +227,24 @@ func TestDecide_running(t *testing.T) {
 		{"nothing was asked", nil, observation{}, decision{kind: doAskMachine}},
 		{"an action is pending", func(r *row) { r.action = ActionReboot }, observation{}, decision{kind: doPerform}},
 		{"as it should be", same, seen(ready()), decision{kind: doNothing}},
-		{"as it should be, with a planned end", func(r *row) { same(r); r.autoTerminateAt = in(time.Hour) }, seen(ready()),
-			wait(now.Add(time.Hour))},
+		{
+			"as it should be, with a planned end",
+			func(r *row) { same(r); r.autoTerminateAt = in(time.Hour) },
+			seen(ready()),
+			wait(now.Add(time.Hour)),
+		},
 		{"at another address", nil, seen(ready()), decision{kind: doUpdateMachine}},
 		{"reinstalled", reinstalled, seen(ready()), decision{kind: doProbe}},
 		{"reinstalled, and SSH does not answer", reinstalled,
 			observation{machine: ready(), probe: &probeAnswer{err: errors.New("refused")}}, soon},
 		{"reinstalled, and SSH answers", reinstalled,
 			observation{machine: ready(), probe: &probeAnswer{keys: []string{"key"}}}, decision{kind: doLearnHostKeys}},
-		{"reinstalled long ago", func(r *row) { same(r); r.hostKeyBy = in(0) }, seen(ready()), decision{kind: doNothing}},
+		{
+			"reinstalled long ago",
+			func(r *row) { same(r); r.hostKeyBy = in(0) },
+			seen(ready()),
+			decision{kind: doNothing},
+		},
 		{"switched off", same, seen(known(provider.MachineOff)), decision{kind: doPower, cause: CauseSwitchedOff}},
 		{"rebooting", same, seen(known(provider.MachineProvisioning)), soon},
 		{"lost", same, seen(known(provider.MachineLost)), lost(false)},

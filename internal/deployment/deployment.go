@@ -17,13 +17,12 @@ const MinimumBalance = 50 * money.USD
 
 // Deployment is a tenant's machine through its life, as the API shows it.
 type Deployment struct {
-	ID      id.ID  `json:"id" doc:"Id of the deployment, dep_…; empty for a dry run."`
-	Account id.ID  `json:"-"`
-	Name    string `json:"name" doc:"Name of the deployment."`
-	Status  Status `json:"status" doc:"Status of the deployment; terminated, failed and interrupted are final."`
-	// StatusCause is a stable identifier; StatusReason describes it for people if there is more to say.
+	ID           id.ID   `json:"id" doc:"Id of the deployment, dep_…; empty for a dry run."`
+	Account      id.ID   `json:"-"`
+	Name         string  `json:"name" doc:"Name of the deployment."`
+	Status       Status  `json:"status" doc:"Status of the deployment; terminated, failed and interrupted are final."`
 	StatusCause  Cause   `json:"statusCause" doc:"Why the deployment has this status, as a stable identifier."`
-	StatusReason *string `json:"statusReason" doc:"Details about the cause, for people; null if there are none."`
+	StatusReason *string `json:"statusReason" doc:"Description of the cause; null if there is nothing to add."`
 
 	Provider        string                `json:"provider" doc:"Slug of the provider."`
 	OfferID         id.ID                 `json:"offerId" doc:"Id of the offer."`

@@ -7,29 +7,31 @@
 //
 // # Reconciling
 //
-// A job for each deployment runs Reconcile: it reads the row, calls decide, and applies the decision.
-// decide (decide.go) is a pure function of the row, of what was observed, and of the time. Some
-// decisions are questions to the provider: the answer becomes part of the observation, and decide is
-// called again. The appliers are grouped by phase of life: launch.go, running.go and end.go. A second
-// job for each provider runs Watch (watch.go), which compares all its machines with the rows.
+// A job for each deployment runs Reconcile: it reads the row, calls decide, and applies the
+// decision. decide (decide.go) is a pure function of the row, of what was observed, and of the
+// time. Some decisions are questions to the provider: the answer becomes part of the observation,
+// and decide is called again. The appliers are grouped by phase of life: launch.go, running.go and
+// end.go. A second job for each provider runs Watch (watch.go), which compares all its machines
+// with the rows.
 //
 // # Invariants
 //
-//   - The intent is committed before the provider is asked, and the deployment's id goes upstream with
-//     the request. A launch whose outcome is unknown is repeated with the same reference, which gives
-//     the same machine.
-//   - The provider is never asked inside a transaction, nor by an API request: requests write rows and
-//     enqueue jobs; Reconcile asks.
-//   - A status changes only along an edge of the table below, by an UPDATE that is guarded by the old
-//     status, in the same transaction as the money and the event that belong to the change.
+//   - The intent is committed before the provider is asked, and the deployment's id goes upstream
+//     with the request. A launch whose outcome is unknown is repeated with the same reference,
+//     which gives the same machine.
+//   - The provider is never asked inside a transaction, nor by an API request: requests write rows
+//     and enqueue jobs; Reconcile asks.
+//   - A status changes only along an edge of the table below, by an UPDATE that is guarded by the
+//     old status, in the same transaction as the money and the event that belong to the change.
 //   - Running means that SSH answered. The first hour begins then; before that, nothing is charged.
-//   - The tenant's time, and bill, end with the accepted termination or at the planned instant, also if
-//     the server was down then and whatever ends the deployment first. The machine's end is requested
-//     until the provider confirms it, with backoff and without a limit.
-//   - A provider has a minute for an answer, and no text that it sends can prevent a change from being
-//     written.
-//   - Nothing is launched after the launch deadline, nor by a run that lost a race: the launches that it
-//     saw must be unchanged when it records its own, and its job must still be its own when it asks.
+//   - The tenant's time, and bill, end with the accepted termination or at the planned instant,
+//     also if the server was down then and whatever ends the deployment first. The machine's end is
+//     requested until the provider confirms it, with backoff and without a limit.
+//   - A provider has a minute for an answer, and no text that it sends can prevent a change from
+//     being written.
+//   - Nothing is launched after the launch deadline, nor by a run that lost a race: the launches
+//     that it saw must be unchanged when it records its own, and its job must still be its own when
+//     it asks.
 //   - A failed deployment costs nothing, and its machine, if there is one, is ended like any other.
 //
 // # Lifecycle
@@ -61,6 +63,6 @@
 //	terminating -- confirmed_ended --> terminated
 //
 // Decided where the specification is silent: a stopped deployment is billed, since its machine is
-// kept; termination protection refuses DELETE, but neither a planned end nor a past due account; an
-// action (such as a reboot) that was in progress when the server crashed may be performed twice.
+// kept; termination protection refuses DELETE, but neither autoTerminateAt nor a past due account;
+// an action (such as a reboot) that was in progress when the server crashed may be performed twice.
 package deployment

@@ -11,9 +11,9 @@ import (
 	"github.com/billetcloud/billet/internal/step"
 )
 
-// endAsPlanned ends a deployment whose planned end has come. The tenant pays until that instant,
-// also if the server was down then.
-func (s *Service) endAsPlanned(ctx context.Context, r *row) error {
+// autoTerminate ends a deployment whose auto-terminate time has passed. The tenant pays until that
+// instant, also if the server was down then.
+func (s *Service) autoTerminate(ctx context.Context, r *row) error {
 	return s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		fresh, found, err := findAny(ctx, tx, r.id)
 		if err != nil || !found {
@@ -28,13 +28,13 @@ func (s *Service) endAsPlanned(ctx context.Context, r *row) error {
 }
 
 // beginEnd ends the tenant's time: the meter stops, or the hold is released, and a job is enqueued
-// that ends the machine. If a planned end has passed, the tenant pays only until then, whatever
-// ends the deployment now: the server may have been down.
+// that ends the machine. If the auto-terminate time has passed, the tenant pays only until then,
+// whatever ends the deployment now: the server may have been down.
 func (s *Service) beginEnd(ctx context.Context, tx *db.Tx, r *row, cause Cause, reason string) error {
 	at := tx.Now
 	if due, planned := r.terminateDue(); planned && !due.After(at) {
 		if cause != CauseScheduled {
-			cause, reason = CauseScheduled, "Its planned end had passed."
+			cause, reason = CauseScheduled, "The auto-terminate time has passed."
 		}
 		at = due
 	}

@@ -19,7 +19,8 @@ import (
 	"github.com/billetcloud/billet/internal/provider"
 )
 
-// between is the marketplace with something that happens once, after a run has read the deployment and before it asks for anything.
+// between is the marketplace with something that happens once, after a run has read the deployment
+// and before it asks for anything.
 type between struct {
 	*trouble
 	happens func()
@@ -33,9 +34,9 @@ func (b *between) Info() provider.Info {
 	return b.trouble.Info()
 }
 
-// Two runs have read the same deployment, which nobody has asked a machine for. One of them asks, has no answer, and what it made
-// is not shown yet: the other must not ask.
-func TestOfTwoRunsThatSawTheSameOneLaunches(t *testing.T) {
+// Two runs have read the same deployment, which nobody has asked a machine for. One of them asks,
+// has no answer, and what it made is not shown yet: the other must not ask.
+func TestConcurrentRunsLaunchOnce(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		a := r.account(money.Dollars(1000))
 		d := r.deploy(a)
@@ -82,8 +83,9 @@ func (s *stalled) Launch(ctx context.Context, r provider.LaunchRequest) (provide
 	return s.trouble.Launch(ctx, r)
 }
 
-// The clock of the second replica is ahead by more than four leases, and the provider takes its time.
-func TestAReplicaAheadLeavesAStalledLaunchAlone(t *testing.T) {
+// The clock of the second replica is ahead by more than four leases, and the provider takes its
+// time.
+func TestReplicaWithAFastClockLeavesAStalledLaunchAlone(t *testing.T) {
 	c := clock.NewFrozen(dbtest.Start)
 	url := dbtest.PostgresURL(t)
 	open := func(c clock.Clock) *db.DB {
@@ -120,8 +122,9 @@ func TestAReplicaAheadLeavesAStalledLaunchAlone(t *testing.T) {
 	}
 }
 
-// A run whose job another has taken asks the provider for nothing and changes nothing, whatever it was about to do.
-func TestARunThatLostItsJobDoesNothing(t *testing.T) {
+// A run whose job another has taken asks the provider for nothing and changes nothing, whatever it
+// was about to do.
+func TestRunThatLostItsJobDoesNothing(t *testing.T) {
 	for name, c := range map[string]struct {
 		begin func(t *testing.T, r *rig, a id.ID) id.ID
 		after deployment.Status
@@ -164,12 +167,24 @@ func TestARunThatLostItsJobDoesNothing(t *testing.T) {
 				a := r.account(money.Dollars(1000))
 				d := c.begin(t, r, a)
 				before, calls := r.get(a, d), maps.Clone(r.park.calls)
-				jobtest.Lose(t, r.db, r.clock, map[job.Kind]job.Handler{deployment.KindReconcile: r.deployments.Reconcile})
+				jobtest.Lose(
+					t,
+					r.db,
+					r.clock,
+					map[job.Kind]job.Handler{deployment.KindReconcile: r.deployments.Reconcile},
+				)
 				if after := r.get(a, d); after.Status != before.Status || r.park.calls[c.call] != calls[c.call] {
-					t.Fatalf("%s became %s, and the provider was asked: before %v, then %v", before.Status, after.Status, calls, r.park.calls)
+					t.Fatalf(
+						"%s became %s, and the provider was asked: before %v, then %v",
+						before.Status,
+						after.Status,
+						calls,
+						r.park.calls,
+					)
 				}
 				r.pass(2 * time.Minute)
-				if after := r.get(a, d); after.Status != c.after || r.park.calls[c.call] == calls[c.call] || r.park.calls["launch"] != 1 {
+				if after := r.get(a, d); after.Status != c.after || r.park.calls[c.call] == calls[c.call] ||
+					r.park.calls["launch"] != 1 {
 					t.Errorf("whoever took the job comes to %s, and %v", after.Status, r.park.calls)
 				}
 				r.audit()

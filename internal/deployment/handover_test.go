@@ -12,9 +12,9 @@ import (
 	"github.com/billetcloud/billet/internal/volume"
 )
 
-// The first candidate's provider made the machine, did not say so, and takes our key no more: the next candidate is not asked, since nobody
-// knows what the first one has.
-func TestACandidateIsNotFollowedWhileItMayHaveAMachine(t *testing.T) {
+// The first candidate's provider made the machine, did not say so, and takes our key no more: the
+// next candidate is not asked, since nobody knows what the first one has.
+func TestNextCandidateWaitsForTheEndOfTheMachine(t *testing.T) {
 	refused := &provider.Error{Kind: provider.KindCredentials}
 	for name, settle := range map[string]time.Duration{"a cloud that needs time to settle": time.Minute, "one that makes nothing twice": 0} {
 		t.Run(name, func(t *testing.T) {
@@ -53,8 +53,9 @@ func TestACandidateIsNotFollowedWhileItMayHaveAMachine(t *testing.T) {
 	}
 }
 
-// A list that lags shows nothing of a machine that was just made, and the server that made it has been started anew.
-func TestAMachineThatIsNotListedYetIsNotLost(t *testing.T) {
+// A list that lags shows nothing of a machine that was just made, and the server that made it has
+// been started anew.
+func TestMachineThatIsNotVisibleYetIsNotLost(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		a, next := r.account(money.Dollars(1000)), r.elsewhere(1)[0]
 		made := r.clock.Now()
@@ -86,9 +87,10 @@ func TestAMachineThatIsNotListedYetIsNotLost(t *testing.T) {
 	})
 }
 
-// The first candidate's provider answered the launch and cannot make the machine: the next one is asked as soon as it has confirmed the end. Only a
-// launch without an answer, which may still be on its way, is waited for.
-func TestAnAnsweredLaunchIsNotWaitedFor(t *testing.T) {
+// The first candidate's provider answered the launch and cannot make the machine: the next one is
+// asked as soon as it has confirmed the end. Only a launch without an answer, which may still be on
+// its way, is waited for.
+func TestNextCandidateDoesNotWaitForAnAnsweredLaunch(t *testing.T) {
 	for name, c := range map[string]struct {
 		lost    bool // is the first answer
 		atLeast time.Duration
@@ -128,8 +130,9 @@ func TestAnAnsweredLaunchIsNotWaitedFor(t *testing.T) {
 	}
 }
 
-// A worker that lost its job long ago hears that SSH answers at the first candidate's machine, which has been ended since.
-func TestALateWorkerDoesNotBringTheFormerCandidateBack(t *testing.T) {
+// A worker that lost its job long ago hears that SSH answers at the first candidate's machine,
+// which has been ended since.
+func TestLateWorkerDoesNotRestoreTheFormerCandidate(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		a, next := r.account(money.Dollars(1000)), r.elsewhere(1)[0]
 		r.probe = errNobody
@@ -153,7 +156,8 @@ func TestALateWorkerDoesNotBringTheFormerCandidateBack(t *testing.T) {
 		if _, err := late.Reconcile(t.Context(), d.ID); err != nil {
 			t.Error(err)
 		}
-		if x := r.get(a, d.ID); x.Status != deployment.StatusDeploying || x.IPAddress != nil || r.money(a).Balance != money.Dollars(1000) {
+		if x := r.get(a, d.ID); x.Status != deployment.StatusDeploying || x.IPAddress != nil ||
+			r.money(a).Balance != money.Dollars(1000) {
 			t.Fatalf("%+v", x)
 		}
 		r.probe = nil
@@ -176,8 +180,9 @@ func (p *slow) Launch(ctx context.Context, r provider.LaunchRequest) (provider.M
 	return p.allOfIt.Launch(ctx, r)
 }
 
-// A worker that lost its job is still being answered when another one hears that the offer is sold out.
-func TestACandidateIsNotFollowedWhileALateWorkersLaunchIsUnderWay(t *testing.T) {
+// A worker that lost its job is still being answered when another one hears that the offer is sold
+// out.
+func TestNextCandidateWaitsForALateLaunch(t *testing.T) {
 	for name, settle := range map[string]time.Duration{"a cloud that needs time to settle": 90 * time.Second, "one that makes nothing twice": 0} {
 		t.Run(name, func(t *testing.T) {
 			each(t, func(t *testing.T, r *rig) {
@@ -213,7 +218,7 @@ func TestACandidateIsNotFollowedWhileALateWorkersLaunchIsUnderWay(t *testing.T) 
 }
 
 // Volumes go with the deployment from one candidate to the next.
-func TestTheNextCandidateHasTheVolumesToo(t *testing.T) {
+func TestNextCandidateHasTheVolumes(t *testing.T) {
 	for name, arrange := range map[string]func(r *rig){
 		"SSH never answers": func(r *rig) { r.probe = errNobody },
 		"the machine fails": func(r *rig) {
@@ -225,7 +230,10 @@ func TestTheNextCandidateHasTheVolumesToo(t *testing.T) {
 			}
 		},
 	} {
-		t.Run(name, func(t *testing.T) { each(t, func(t *testing.T, r *rig) { testVolumesOfCandidates(t, r, arrange) }) })
+		t.Run(
+			name,
+			func(t *testing.T) { each(t, func(t *testing.T, r *rig) { testVolumesOfCandidates(t, r, arrange) }) },
+		)
 	}
 }
 
@@ -235,7 +243,8 @@ func testVolumesOfCandidates(t *testing.T, r *rig, arrange func(r *rig)) {
 	var other *deployment.Candidate
 	all, _ := r.catalog.Default().List(query())
 	for _, o := range all {
-		if o.Provider == page.Provider && o.Region == page.Region && o.ID != page.ID && o.Available && o.Capabilities.Volumes {
+		if o.Provider == page.Provider && o.Region == page.Region && o.ID != page.ID && o.Available &&
+			o.Capabilities.Volumes {
 			other = &deployment.Candidate{OfferID: o.ID, OperatingSystem: &o.OperatingSystems[0]}
 		}
 	}

@@ -33,14 +33,16 @@ func (r *rig) fault(f sim.Fault) {
 // also makes the list have these further machines.
 func (p *trouble) also(machines ...provider.Machine) { p.set(func() { p.further = machines }) }
 
-func TestMachinesWithoutAnOwnerAreFound(t *testing.T) {
+func TestWatch_OrphanedMachines(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		a := r.account(money.Dollars(1000))
 		d := r.running(a)
 		r.fault(sim.Fault{Kind: sim.FaultOrphan, Provider: "voltage-park"})
 		r.fault(sim.Fault{Kind: sim.FaultOrphan, Provider: "voltage-park", Value: "dep_nobodys"})
 		r.pass(2 * time.Minute)
-		if all := r.found(); len(all) != 1 || all[0].Kind != issue.OrphanedMachine || *all[0].Reference != "dep_nobodys" || all[0].DeploymentID != nil {
+		if all := r.found(); len(all) != 1 || all[0].Kind != issue.OrphanedMachine ||
+			*all[0].Reference != "dep_nobodys" ||
+			all[0].DeploymentID != nil {
 			t.Fatalf("a machine that is minutes old and has no reference may get one yet: %+v", all)
 		}
 		r.pass(5 * time.Minute)
@@ -62,13 +64,15 @@ func TestMachinesWithoutAnOwnerAreFound(t *testing.T) {
 	})
 }
 
-func TestAnotherProvidersReferenceIsNotEndedByPolicy(t *testing.T) {
+func TestWatch_ReferenceOfAnotherProvider(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		d := r.running(r.account(money.Dollars(1000)))
 		r.fault(sim.Fault{Kind: sim.FaultOrphan, Provider: "northgrid", Value: string(d.ID)})
 		r.pass(2 * time.Minute)
 		all := r.found()
-		if len(all) != 1 || all[0].Provider != "northgrid" || all[0].Kind != issue.OrphanedMachine || all[0].Endable || all[0].DeploymentID == nil || *all[0].DeploymentID != d.ID {
+		if len(all) != 1 || all[0].Provider != "northgrid" || all[0].Kind != issue.OrphanedMachine || all[0].Endable ||
+			all[0].DeploymentID == nil ||
+			*all[0].DeploymentID != d.ID {
 			t.Fatalf("%+v", all)
 		}
 		r.pass(5 * time.Hour)
@@ -78,14 +82,23 @@ func TestAnotherProvidersReferenceIsNotEndedByPolicy(t *testing.T) {
 	})
 }
 
-func TestTwoMachinesUnderOneReferenceAreFoundAndLeftAlone(t *testing.T) {
+func TestWatch_DuplicateMachine(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		a := r.account(money.Dollars(1000))
 		d := r.running(a)
-		r.park.also(provider.Machine{ID: "vo-second", Reference: d.ID, State: provider.MachineReady, Address: "192.0.2.1", SSHPort: 22})
+		r.park.also(
+			provider.Machine{
+				ID:        "vo-second",
+				Reference: d.ID,
+				State:     provider.MachineReady,
+				Address:   "192.0.2.1",
+				SSHPort:   22,
+			},
+		)
 		r.pass(2 * time.Minute)
 		all := r.found()
-		if len(all) != 1 || all[0].Kind != issue.DuplicateMachine || *all[0].UpstreamID != "vo-second" || all[0].Endable {
+		if len(all) != 1 || all[0].Kind != issue.DuplicateMachine || *all[0].UpstreamID != "vo-second" ||
+			all[0].Endable {
 			t.Fatalf("%+v", all)
 		}
 		if x := r.get(a, d.ID); x.Status != deployment.StatusRunning || r.park.calls["terminate"] != 0 {
@@ -99,7 +112,7 @@ func TestTwoMachinesUnderOneReferenceAreFoundAndLeftAlone(t *testing.T) {
 	})
 }
 
-func TestAMachineThatIsNotKnownAnyMoreIsFound(t *testing.T) {
+func TestWatch_LostMachine(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		a := r.account(money.Dollars(1000))
 		d := r.running(a)
@@ -116,7 +129,7 @@ func TestAMachineThatIsNotKnownAnyMoreIsFound(t *testing.T) {
 	})
 }
 
-func TestAnEndThatDoesNotComeIsFound(t *testing.T) {
+func TestWatch_StuckTermination(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		a := r.account(money.Dollars(1000))
 		d := r.running(a)
@@ -129,7 +142,8 @@ func TestAnEndThatDoesNotComeIsFound(t *testing.T) {
 			t.Fatalf("%+v", all)
 		}
 		r.pass(5 * time.Minute)
-		if all := r.found(); len(all) != 1 || all[0].Kind != issue.StuckTermination || *all[0].DeploymentID != d.ID || all[0].State != issue.StateOpen {
+		if all := r.found(); len(all) != 1 || all[0].Kind != issue.StuckTermination || *all[0].DeploymentID != d.ID ||
+			all[0].State != issue.StateOpen {
 			t.Fatalf("%+v", all)
 		}
 		r.park.set(func() { r.park.terminate = nil })
@@ -142,7 +156,7 @@ func TestAnEndThatDoesNotComeIsFound(t *testing.T) {
 	})
 }
 
-func TestAMachineThatOutlivesItsDeploymentIsFound(t *testing.T) {
+func TestWatch_UndeadMachine(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		a := r.account(money.Dollars(1000))
 		d := r.running(a)
@@ -159,7 +173,8 @@ func TestAMachineThatOutlivesItsDeploymentIsFound(t *testing.T) {
 		r.park.set(func() { r.park.machine, r.park.terminate = nil, &provider.Error{Kind: provider.KindRejected} })
 		for range 4 { // the provider refuses: the issue stays
 			r.pass(3 * time.Minute)
-			if all := r.found(); len(all) != 1 || all[0].Kind != issue.UndeadMachine || all[0].State != issue.StateOpen {
+			if all := r.found(); len(all) != 1 || all[0].Kind != issue.UndeadMachine ||
+				all[0].State != issue.StateOpen {
 				t.Fatalf("%+v", all)
 			}
 		}
@@ -172,11 +187,20 @@ func TestAMachineThatOutlivesItsDeploymentIsFound(t *testing.T) {
 	})
 }
 
-// A list that is minutes old shows what has ended and leaves out what was just made. Neither is a issue.
-func TestListsThatAreOldFindNothing(t *testing.T) {
+// A list that is minutes old shows what has ended and leaves out what was just made. Neither is a
+// issue.
+func TestWatch_StaleList(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		a := r.account(money.Dollars(100_000))
-		r.fault(sim.Fault{Kind: sim.FaultStaleList, Operation: "machines", Seconds: sim.Span{Min: 1, Median: 300, Max: 900}, Percent: 70, Seed: 7})
+		r.fault(
+			sim.Fault{
+				Kind:      sim.FaultStaleList,
+				Operation: "machines",
+				Seconds:   sim.Span{Min: 1, Median: 300, Max: 900},
+				Percent:   70,
+				Seed:      7,
+			},
+		)
 		for range 4 {
 			d := r.running(a)
 			for range 26 {
@@ -197,8 +221,9 @@ func TestListsThatAreOldFindNothing(t *testing.T) {
 	})
 }
 
-// A machine that is launched while the list is on its way is on a list that is younger than what was read before it.
-func TestALaunchWhileTheListIsReadFindsNothing(t *testing.T) {
+// A machine that is launched while the list is on its way is on a list that is younger than what
+// was read before it.
+func TestWatch_LaunchDuringTheList(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		a := r.account(money.Dollars(1000))
 		var d id.ID

@@ -16,7 +16,8 @@ import (
 	"github.com/billetcloud/billet/internal/step"
 )
 
-// begin records the intent to launch before the provider is asked: from then on a machine may exist.
+// begin records the intent to launch before the provider is asked: from then on a machine may
+// exist.
 func (s *Service) begin(ctx context.Context, r *row) error {
 	return s.change(ctx, r, CauseLaunching, "", func(_ context.Context, tx *db.Tx, r *row) error {
 		r.steps = step.Begin(r.steps, step.Launching, "", seconds(tx.Now))
@@ -55,7 +56,8 @@ func (s *Service) launch(ctx context.Context, p provider.Provider, r *row) (*mac
 		crashpoint.Reach(crashpoint.LaunchAfterCall)
 		r.launchOpenAt = openBefore
 	case provider.KindOf(err) != provider.KindUnavailable:
-		// This call made nothing. What an earlier call without an answer made is as unknown as before.
+		// This call made nothing. What an earlier call without an answer made is as unknown as
+		// before.
 		err = errors.Join(err, s.endLaunch(ctx, r, askedBefore, openBefore))
 	}
 	return &machineAnswer{machine: sanitized(p, m), err: err, launched: true}, nil

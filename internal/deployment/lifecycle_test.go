@@ -17,21 +17,25 @@ import (
 	"github.com/billetcloud/billet/internal/provider"
 )
 
-func TestALifeFromDeployToRefund(t *testing.T) {
+func TestLifecycleFromCreateToRefund(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		a := r.account(money.Dollars(1000))
 		d := r.deploy(a)
-		if d.Status != deployment.StatusPending || d.Steps[0].Status != "active" || d.StartedAt != nil || d.IPAddress != nil {
+		if d.Status != deployment.StatusPending || d.Steps[0].Status != "active" || d.StartedAt != nil ||
+			d.IPAddress != nil {
 			t.Fatalf("%+v", d)
 		}
-		if w := r.money(a); w.Held != d.HourlyPrice || w.Balance != money.Dollars(1000) || w.Available != w.Balance-w.Held {
+		if w := r.money(a); w.Held != d.HourlyPrice || w.Balance != money.Dollars(1000) ||
+			w.Available != w.Balance-w.Held {
 			t.Fatalf("after the deploy: %+v", w)
 		}
 		d = r.await(a, d.ID, deployment.StatusRunning)
-		if w := r.money(a); w.Held != 0 || w.Balance != money.Dollars(1000)-d.HourlyPrice || d.CostToDate != d.HourlyPrice {
+		if w := r.money(a); w.Held != 0 || w.Balance != money.Dollars(1000)-d.HourlyPrice ||
+			d.CostToDate != d.HourlyPrice {
 			t.Fatalf("running: %+v, cost %s", w, d.CostToDate)
 		}
-		if d.IPAddress == nil || *d.SSHUser != "root" || !strings.HasSuffix(*d.SSHCommand, "root@"+*d.IPAddress) || len(r.upstream()) != 1 {
+		if d.IPAddress == nil || *d.SSHUser != "root" || !strings.HasSuffix(*d.SSHCommand, "root@"+*d.IPAddress) ||
+			len(r.upstream()) != 1 {
 			t.Fatalf("%+v, upstream %v", d, r.upstream())
 		}
 		for _, s := range d.Steps {
@@ -44,21 +48,25 @@ func TestALifeFromDeployToRefund(t *testing.T) {
 		r.drain()
 		_, _, err := r.terminate(a, d.ID, false)
 		e := (*apierr.Error)(nil)
-		if !errors.As(err, &e) || e.Code != apierr.MinimumRuntimeNotMet || e.Details["remainingSeconds"] != int64(1) || !strings.Contains(e.Message, "1 minute") {
+		if !errors.As(err, &e) || e.Code != apierr.MinimumRuntimeNotMet || e.Details["remainingSeconds"] != int64(1) ||
+			!strings.Contains(e.Message, "1 minute") {
 			t.Fatalf("a second early: %v", err)
 		}
 		can, err := r.deployments.CanTerminate(t.Context(), r.db, a, d.ID)
-		if err != nil || can.CanTerminate || can.RemainingSeconds != 1 || !can.TerminableAt.Equal(d.StartedAt.Add(25*time.Minute)) {
+		if err != nil || can.CanTerminate || can.RemainingSeconds != 1 ||
+			!can.TerminableAt.Equal(d.StartedAt.Add(25*time.Minute)) {
 			t.Fatalf("%+v %v", can, err)
 		}
 		r.clock.AdvanceTo(d.StartedAt.Add(25*time.Minute + 17*time.Second))
 		want := money.ForSeconds(d.HourlyPrice, 3600-25*60-17)
-		if can, err = r.deployments.CanTerminate(t.Context(), r.db, a, d.ID); err != nil || !can.CanTerminate || can.Refund != want {
+		if can, err = r.deployments.CanTerminate(t.Context(), r.db, a, d.ID); err != nil || !can.CanTerminate ||
+			can.Refund != want {
 			t.Fatalf("%+v %v, want a refund of %s", can, err, want)
 		}
 		d, _, err = r.terminate(a, d.ID, false)
 		r.must(err)
-		if d.Status != deployment.StatusTerminating || d.CostToDate != d.HourlyPrice-want || d.TerminatedAt != nil || d.BilledUntil == nil {
+		if d.Status != deployment.StatusTerminating || d.CostToDate != d.HourlyPrice-want || d.TerminatedAt != nil ||
+			d.BilledUntil == nil {
 			t.Fatalf("%+v", d)
 		}
 		d = r.await(a, d.ID, deployment.StatusTerminated)
@@ -89,7 +97,7 @@ func TestALifeFromDeployToRefund(t *testing.T) {
 	})
 }
 
-func TestHoursAreChargedAtTheirBoundariesAtTheAgreedPrice(t *testing.T) {
+func TestHoursAreChargedAtTheAgreedPrice(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		a := r.account(money.Dollars(1000))
 		d := r.running(a)
@@ -115,7 +123,7 @@ func TestHoursAreChargedAtTheirBoundariesAtTheAgreedPrice(t *testing.T) {
 	})
 }
 
-func TestAStopOnTheBoundaryDoesNotPayTheHourThatBeginsThere(t *testing.T) {
+func TestTerminateOnTheHourDoesNotPayTheNextHour(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		a := r.account(money.Dollars(1000))
 		d := r.running(a)
@@ -132,7 +140,7 @@ func TestAStopOnTheBoundaryDoesNotPayTheHourThatBeginsThere(t *testing.T) {
 	})
 }
 
-func TestAFailedDeployCostsNothingAndLeavesNothing(t *testing.T) {
+func TestFailedDeploymentCostsNothing(t *testing.T) {
 	ready := func(m provider.Machine) (provider.Machine, error) {
 		m.State = provider.MachineProvisioning
 		return m, nil
@@ -164,7 +172,9 @@ func TestAFailedDeployCostsNothingAndLeavesNothing(t *testing.T) {
 				r.clock.Advance(c.wait)
 				r.pass(time.Minute)
 				d = r.get(a, d.ID)
-				if d.Status != deployment.StatusFailed || d.StatusCause != c.cause || d.StatusReason == nil || d.CostToDate != 0 || d.StartedAt != nil {
+				if d.Status != deployment.StatusFailed || d.StatusCause != c.cause || d.StatusReason == nil ||
+					d.CostToDate != 0 ||
+					d.StartedAt != nil {
 					t.Fatalf("%+v", d)
 				}
 				if w := r.money(a); w.Available != money.Dollars(100) || w.Held != 0 {
@@ -181,7 +191,7 @@ func TestAFailedDeployCostsNothingAndLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestALostAnswerMakesNoSecondMachine(t *testing.T) {
+func TestLostAnswerMakesNoSecondMachine(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		a := r.account(money.Dollars(100))
 		r.park.set(func() { r.park.afterwards = context.DeadlineExceeded })
@@ -198,7 +208,7 @@ func TestALostAnswerMakesNoSecondMachine(t *testing.T) {
 	})
 }
 
-func TestAMachineTakenBackIsNoticedAndTheRestOfItsHourRefunded(t *testing.T) {
+func TestReclaimedMachineIsRefunded(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		a := r.account(money.Dollars(1000))
 		d := r.running(a)
@@ -218,7 +228,7 @@ func TestAMachineTakenBackIsNoticedAndTheRestOfItsHourRefunded(t *testing.T) {
 	})
 }
 
-func TestAMachineThatOutlivesItsDeploymentIsEndedAgain(t *testing.T) {
+func TestUndeadMachineIsEndedAgain(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		a := r.account(money.Dollars(1000))
 		d := r.running(a)
@@ -247,7 +257,7 @@ func TestAMachineThatOutlivesItsDeploymentIsEndedAgain(t *testing.T) {
 	})
 }
 
-func TestAProviderThatRefusesToTerminateCostsTheTenantNothing(t *testing.T) {
+func TestRefusedTerminationCostsTheTenantNothing(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		a := r.account(money.Dollars(1000))
 		d := r.running(a)
@@ -261,13 +271,14 @@ func TestAProviderThatRefusesToTerminateCostsTheTenantNothing(t *testing.T) {
 		}
 		r.park.set(func() { r.park.terminate = nil })
 		r.pass(2 * time.Hour)
-		if y := r.get(a, d.ID); y.Status != deployment.StatusTerminated || y.CostToDate != x.CostToDate || !y.TerminatedAt.Equal(*x.BilledUntil) {
+		if y := r.get(a, d.ID); y.Status != deployment.StatusTerminated || y.CostToDate != x.CostToDate ||
+			!y.TerminatedAt.Equal(*x.BilledUntil) {
 			t.Fatalf("%+v", y)
 		}
 	})
 }
 
-func TestATerminateThatComesTooEarlyCanBeQueued(t *testing.T) {
+func TestTerminate_BeforeTheMinimumRuntime(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		a := r.account(money.Dollars(1000))
 		d := r.deploy(a)
@@ -282,13 +293,14 @@ func TestATerminateThatComesTooEarlyCanBeQueued(t *testing.T) {
 		}
 		r.pass(time.Minute)
 		d = r.get(a, d.ID)
-		if d.Status != deployment.StatusTerminated || !d.TerminatedAt.Equal(d.TerminableAt) || d.CostToDate != d.HourlyPrice-money.ForSeconds(d.HourlyPrice, 35*60) {
+		if d.Status != deployment.StatusTerminated || !d.TerminatedAt.Equal(d.TerminableAt) ||
+			d.CostToDate != d.HourlyPrice-money.ForSeconds(d.HourlyPrice, 35*60) {
 			t.Fatalf("%+v", d)
 		}
 	})
 }
 
-func TestAPlannedEndHoldsAlthoughTheServerWasDown(t *testing.T) {
+func TestPlannedEndHoldsWhileTheServerIsDown(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		a := r.account(money.Dollars(1000))
 		req, at := request(t), r.clock.Now().Add(90*time.Minute)
@@ -300,14 +312,16 @@ func TestAPlannedEndHoldsAlthoughTheServerWasDown(t *testing.T) {
 		r.drain()
 		r.pass(time.Minute)
 		d = r.get(a, d.ID)
-		if d.Status != deployment.StatusTerminated || !d.TerminatedAt.Equal(at.Truncate(time.Second)) || d.CostToDate != d.HourlyPrice.Times(2) || d.StatusCause != deployment.CauseConfirmedEnd {
+		if d.Status != deployment.StatusTerminated || !d.TerminatedAt.Equal(at.Truncate(time.Second)) ||
+			d.CostToDate != d.HourlyPrice.Times(2) ||
+			d.StatusCause != deployment.CauseConfirmedEnd {
 			t.Fatalf("%+v", d)
 		}
 		r.audit()
 	})
 }
 
-func TestAPlannedEndCanBeTakenBack(t *testing.T) {
+func TestPlannedEndCanBeCanceled(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		a := r.account(money.Dollars(1000))
 		d := r.running(a)
@@ -327,7 +341,7 @@ func TestAPlannedEndCanBeTakenBack(t *testing.T) {
 	})
 }
 
-func TestADeployCanBeCancelledAfterTheMinimum(t *testing.T) {
+func TestDeployingCanBeTerminatedAfterTheMinimumRuntime(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		a := r.account(money.Dollars(100))
 		r.park.set(func() {
@@ -344,7 +358,9 @@ func TestADeployCanBeCancelledAfterTheMinimum(t *testing.T) {
 		}
 		r.park.set(func() { r.park.machine = nil })
 		r.pass(time.Minute)
-		if x = r.get(a, d.ID); x.Status != deployment.StatusTerminated || x.CostToDate != 0 || r.money(a).Available != money.Dollars(100) || len(r.upstream()) != 0 {
+		if x = r.get(a, d.ID); x.Status != deployment.StatusTerminated || x.CostToDate != 0 ||
+			r.money(a).Available != money.Dollars(100) ||
+			len(r.upstream()) != 0 {
 			t.Fatalf("%+v, %+v, upstream %v", x, r.money(a), r.upstream())
 		}
 	})
@@ -370,7 +386,8 @@ func TestActions(t *testing.T) {
 			t.Fatalf("two actions at once: %v", err)
 		}
 		r.pass(10 * time.Second)
-		if x := r.get(a, d.ID); r.park.calls["reboot"] != 1 || x.PendingAction != nil || x.Status != deployment.StatusRunning {
+		if x := r.get(a, d.ID); r.park.calls["reboot"] != 1 || x.PendingAction != nil ||
+			x.Status != deployment.StatusRunning {
 			t.Fatalf("%d reboots, %+v", r.park.calls["reboot"], x)
 		}
 		_, err := act(r.deployments.PowerOff)
@@ -401,7 +418,7 @@ func TestActions(t *testing.T) {
 	})
 }
 
-func TestMoneyForSevenMakesSeven(t *testing.T) {
+func TestParallelCreatesNeverOverspend(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		o, _ := r.catalog.Default().Get(pageOffer)
 		a := r.account(o.HourlyPrice.Times(6) + max(o.HourlyPrice, deployment.MinimumBalance))
@@ -432,7 +449,7 @@ func TestMoneyForSevenMakesSeven(t *testing.T) {
 	})
 }
 
-func TestAnEndAndALostMachineAtOnceAreSettledOnce(t *testing.T) {
+func TestTerminateWhileTheMachineIsLostRefundsOnce(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		a := r.account(money.Dollars(1000))
 		for range 10 {
@@ -454,7 +471,9 @@ func TestAnEndAndALostMachineAtOnceAreSettledOnce(t *testing.T) {
 			})
 			wg.Wait()
 			x := r.get(a, d.ID)
-			if want := money.ForSeconds(d.HourlyPrice, 3600-int64(x.BilledUntil.Sub(*x.StartedAt)/time.Second)); r.money(a).Available-before != want {
+			if want := money.ForSeconds(d.HourlyPrice, 3600-int64(x.BilledUntil.Sub(*x.StartedAt)/time.Second)); r.money(
+				a,
+			).Available-before != want {
 				t.Fatalf("refunded %s, want %s", r.money(a).Available-before, want)
 			}
 			r.pass(time.Minute)

@@ -45,7 +45,14 @@ func TestEveryNodeOfAClusterIsShown(t *testing.T) {
 			m.SSHHostKeys = nil
 			m.Nodes = []provider.Node{{Address: m.Address, PrivateAddress: "10.0.0.10", SSHPort: m.SSHPort}}
 			for i := range 3 {
-				m.Nodes = append(m.Nodes, provider.Node{Address: fmt.Sprintf("127.0.3.%d", i+1), PrivateAddress: fmt.Sprintf("10.0.0.%d", 11+i), SSHPort: 2200})
+				m.Nodes = append(
+					m.Nodes,
+					provider.Node{
+						Address:        fmt.Sprintf("127.0.3.%d", i+1),
+						PrivateAddress: fmt.Sprintf("10.0.0.%d", 11+i),
+						SSHPort:        2200,
+					},
+				)
 			}
 		})
 		answers := 3 // nodes
@@ -68,7 +75,8 @@ func TestEveryNodeOfAClusterIsShown(t *testing.T) {
 		}
 		for i, n := range x.Nodes[1:] {
 			address := fmt.Sprintf("127.0.3.%d", i+1)
-			if n.Index != i+1 || n.IPAddress != address || *n.PrivateIPAddress != fmt.Sprintf("10.0.0.%d", 11+i) || n.SSHPort != 2200 ||
+			if n.Index != i+1 || n.IPAddress != address || *n.PrivateIPAddress != fmt.Sprintf("10.0.0.%d", 11+i) ||
+				n.SSHPort != 2200 ||
 				n.SSHHostKeys[0] != "["+address+"]:2200 ssh-ed25519 "+address+"2200" {
 				t.Errorf("%+v", n)
 			}
@@ -87,14 +95,16 @@ func TestMachineOfOneServerHasOneNode(t *testing.T) {
 		a := r.account(money.Dollars(1000))
 		r.park.changes(func(m *provider.Machine) { m.SSHHostKeys = []string{"ssh-ed25519 STATED"} })
 		d := r.running(a)
-		if len(d.Nodes) != 1 || d.Nodes[0].IPAddress != *d.IPAddress || d.Nodes[0].PrivateIPAddress != nil || !slices.Equal(d.Nodes[0].SSHHostKeys, d.SSHHostKeys) ||
+		if len(d.Nodes) != 1 || d.Nodes[0].IPAddress != *d.IPAddress || d.Nodes[0].PrivateIPAddress != nil ||
+			!slices.Equal(d.Nodes[0].SSHHostKeys, d.SSHHostKeys) ||
 			*d.SSHHostKeySource != deployment.HostKeysOfProvider {
 			t.Errorf("%+v", d)
 		}
 	})
 }
 
-// What is sold for one price and stated to cost another is counted at what is stated, and an operator hears of it.
+// What is sold for one price and stated to cost another is counted at what is stated, and an
+// operator hears of it.
 func TestStatedPriceIsTheCost(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		a := r.account(money.Dollars(1000))
@@ -114,10 +124,14 @@ func TestStatedPriceIsTheCost(t *testing.T) {
 		}
 		r.pass(2 * time.Minute)
 		all := r.found()
-		if len(all) != 1 || all[0].Kind != issue.PriceMismatch || *all[0].DeploymentID != d.ID || !strings.Contains(all[0].Detail, "$2.01/h") || all[0].EndAfter != nil {
+		if len(all) != 1 || all[0].Kind != issue.PriceMismatch || *all[0].DeploymentID != d.ID ||
+			!strings.Contains(all[0].Detail, "$2.01/h") ||
+			all[0].EndAfter != nil {
 			t.Fatalf("%+v", all)
 		}
-		if err := r.tx(func(ctx context.Context, tx *db.Tx) error { _, err := r.issues.End(ctx, tx, all[0].ID); return err }); r.code(err) != "CONFLICT" {
+		if err := r.tx(func(ctx context.Context, tx *db.Tx) error { _, err := r.issues.End(ctx, tx, all[0].ID); return err }); r.code(
+			err,
+		) != "CONFLICT" {
 			t.Errorf("a machine that runs can be ended for its price: %v", err)
 		}
 		stated = 2_500_000 // it was raised while the machine runs
@@ -134,7 +148,10 @@ func TestStatedPriceIsTheCost(t *testing.T) {
 // cost is what the meter counts for the deployment now.
 func (r *rig) cost(d id.ID) (hourly money.Micros) {
 	r.t.Helper()
-	r.must(r.db.QueryRow(r.t.Context(), `SELECT hourly_cost FROM meter_cost WHERE subject = $1 AND to_at IS NULL`, d).Scan(&hourly))
+	r.must(
+		r.db.QueryRow(r.t.Context(), `SELECT hourly_cost FROM meter_cost WHERE subject = $1 AND to_at IS NULL`, d).
+			Scan(&hourly),
+	)
 	return hourly
 }
 
@@ -153,7 +170,7 @@ func TestPriceOfTheOfferIsNoIssue(t *testing.T) {
 	})
 }
 
-func TestAddressThatIsNotOnTheInternetIsRefused(t *testing.T) {
+func TestPrivateAddressIsRefused(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		a := r.account(money.Dollars(1000))
 		r.shown = func(at provider.Endpoint) string {
@@ -178,10 +195,13 @@ func TestAddressThatIsNotOnTheInternetIsRefused(t *testing.T) {
 			} {
 				r.park.changes(change)
 				r.pass(2 * time.Minute)
-				if x := r.get(a, d.ID); x.Status != deployment.StatusDeploying || x.IPAddress != nil || len(x.Nodes) != 0 || !strings.Contains(*x.Steps[2].Detail, "not on the Internet") {
+				if x := r.get(a, d.ID); x.Status != deployment.StatusDeploying || x.IPAddress != nil ||
+					len(x.Nodes) != 0 ||
+					!strings.Contains(*x.Steps[2].Detail, "not on the Internet") {
 					t.Fatalf("%s at %s: %+v", name, address, x)
 				}
-				if x := r.get(a, before.ID); x.Status != deployment.StatusRunning || *x.IPAddress != "8.8.8.8" || len(x.Nodes) != 1 {
+				if x := r.get(a, before.ID); x.Status != deployment.StatusRunning || *x.IPAddress != "8.8.8.8" ||
+					len(x.Nodes) != 1 {
 					t.Fatalf("%s at %s: %+v", name, address, x)
 				}
 				if kinds := r.kinds(); !slices.Contains(kinds, issue.PrivateAddress) {
@@ -192,14 +212,17 @@ func TestAddressThatIsNotOnTheInternetIsRefused(t *testing.T) {
 	})
 }
 
-func TestUnhealthyMachineThatNeverRanIsGivenUp(t *testing.T) {
+func TestUnhealthyMachineIsAbandoned(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		a := r.account(money.Dollars(1000))
 		runs := r.running(a)
-		r.park.changes(func(m *provider.Machine) { m.Unhealthy, m.Detail = true, "the cloud finds the machine unhealthy" })
+		r.park.changes(
+			func(m *provider.Machine) { m.Unhealthy, m.Detail = true, "the cloud finds the machine unhealthy" },
+		)
 		d := r.deploy(a)
 		r.pass(5 * time.Minute)
-		if x := r.get(a, d.ID); x.Status != deployment.StatusDeploying || *x.Steps[2].Detail != "the cloud finds the machine unhealthy" {
+		if x := r.get(a, d.ID); x.Status != deployment.StatusDeploying ||
+			*x.Steps[2].Detail != "the cloud finds the machine unhealthy" {
 			t.Fatalf("%+v", x)
 		}
 		r.pass(6 * time.Minute)
@@ -239,15 +262,18 @@ func TestIssuedHostKeyIsVerifiedAndForgotten(t *testing.T) {
 		r.pass(time.Minute)
 		given := r.park.asked.HostKey
 		sealed := r.sealed(d.ID)
-		if given.Public == "" || !strings.Contains(given.Private, "OPENSSH PRIVATE KEY") || sealed == "" || strings.Contains(sealed, "PRIVATE") {
+		if given.Public == "" || !strings.Contains(given.Private, "OPENSSH PRIVATE KEY") || sealed == "" ||
+			strings.Contains(sealed, "PRIVATE") {
 			t.Fatalf("given %q; kept %q", given.Public, sealed)
 		}
-		if plain, err := r.secrets.Open("host-key/"+string(d.ID), sealed); err != nil || string(plain) != given.Private {
+		if plain, err := r.secrets.Open("host-key/"+string(d.ID), sealed); err != nil ||
+			string(plain) != given.Private {
 			t.Errorf("%v", err)
 		}
 		r.probe = nil
 		x := r.await(a, d.ID, deployment.StatusRunning)
-		if len(x.SSHHostKeys) != 1 || !strings.HasSuffix(x.SSHHostKeys[0], " "+given.Public) || *x.SSHHostKeySource != deployment.HostKeysIssued {
+		if len(x.SSHHostKeys) != 1 || !strings.HasSuffix(x.SSHHostKeys[0], " "+given.Public) ||
+			*x.SSHHostKeySource != deployment.HostKeysIssued {
 			t.Errorf("%q by %v", x.SSHHostKeys, x.SSHHostKeySource)
 		}
 		if kept := r.sealed(d.ID); kept != "" {
@@ -271,18 +297,20 @@ func TestIssuedHostKeyIsVerifiedAndForgotten(t *testing.T) {
 }
 
 // A machine whose image does not take the key is learned after a while, and that is said.
-func TestHostKeyIsLearnedWhereItIsNotTaken(t *testing.T) {
+func TestHostKeyIsLearned(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		a := r.account(money.Dollars(1000))
 		r.givesKeys()
 		r.shown = func(provider.Endpoint) string { return "ssh-ed25519 OTHER" }
 		d := r.deploy(a)
 		r.pass(2 * time.Minute)
-		if x := r.get(a, d.ID); x.Status != deployment.StatusDeploying || !strings.Contains(*x.Steps[3].Detail, "host key") {
+		if x := r.get(a, d.ID); x.Status != deployment.StatusDeploying ||
+			!strings.Contains(*x.Steps[3].Detail, "host key") {
 			t.Fatalf("%+v", x)
 		}
 		x := r.await(a, d.ID, deployment.StatusRunning)
-		if len(x.SSHHostKeys) != 1 || !strings.HasSuffix(x.SSHHostKeys[0], " ssh-ed25519 OTHER") || *x.SSHHostKeySource != deployment.HostKeysLearned {
+		if len(x.SSHHostKeys) != 1 || !strings.HasSuffix(x.SSHHostKeys[0], " ssh-ed25519 OTHER") ||
+			*x.SSHHostKeySource != deployment.HostKeysLearned {
 			t.Errorf("%q by %v", x.SSHHostKeys, *x.SSHHostKeySource)
 		}
 		// Without a way to give it a key it is learned at once.
@@ -303,13 +331,15 @@ func TestHostKeyIsLearnedWhereItIsNotTaken(t *testing.T) {
 			return err
 		}))
 		r.pass(5 * time.Minute)
-		if x := r.get(a, d.ID); len(x.SSHHostKeys) != 1 || !strings.HasSuffix(x.SSHHostKeys[0], "THIRD") || *x.SSHHostKeySource != deployment.HostKeysLearned {
+		if x := r.get(a, d.ID); len(x.SSHHostKeys) != 1 || !strings.HasSuffix(x.SSHHostKeys[0], "THIRD") ||
+			*x.SSHHostKeySource != deployment.HostKeysLearned {
 			t.Errorf("%q", x.SSHHostKeys)
 		}
 	})
 }
 
-// An offer that boots fast is given up sooner than its provider's others, and one that says too much is not waited for longer.
+// An offer that boots fast is given up sooner than its provider's others, and one that says too
+// much is not waited for longer.
 func TestLaunchLimitOfTheOfferCounts(t *testing.T) {
 	for limit, want := range map[time.Duration]time.Duration{4 * time.Minute: 4 * time.Minute, 0: 15 * time.Minute, 24 * time.Hour: 15 * time.Minute} {
 		t.Run(limit.String(), func(t *testing.T) {
@@ -325,7 +355,8 @@ func TestLaunchLimitOfTheOfferCounts(t *testing.T) {
 					t.Fatalf("given up before %s: %+v", want, x)
 				}
 				r.pass(2 * time.Minute)
-				if x := r.get(a, d.ID); x.Status != deployment.StatusFailed || x.StatusCause != deployment.CauseTimedOut {
+				if x := r.get(a, d.ID); x.Status != deployment.StatusFailed ||
+					x.StatusCause != deployment.CauseTimedOut {
 					t.Fatalf("not given up after %s: %+v", want, x)
 				}
 			})

@@ -87,7 +87,8 @@ func (m *model) create() {
 
 func (m *model) delete() { m.end(m.one(), draw(m, "when", "now", "now", "earliest") == "earliest") }
 
-// missed is a planned end that comes while the server is down, and a tenant who ends the deployment before anybody has looked.
+// missed is a planned end that comes while the server is down, and a tenant who ends the deployment
+// before anybody has looked.
 func (m *model) missed() {
 	l := m.one()
 	due, planned := l.due()
@@ -134,7 +135,8 @@ func (m *model) patch() {
 	u, want := deployment.UpdateRequest{}, ""
 	switch draw(m, "patch", "end", "end", "clear", "protect", "expose") {
 	case "end":
-		at := earliest.Add(draw(m, "end", -time.Second, 0, time.Second, 10*time.Minute, time.Hour, 30*time.Hour)).Truncate(time.Second)
+		at := earliest.Add(draw(m, "end", -time.Second, 0, time.Second, 10*time.Minute, time.Hour, 30*time.Hour)).
+			Truncate(time.Second)
 		u.AutoTerminateAt = &at
 		if at.Before(earliest.Truncate(time.Second)) {
 			want = "INVALID_REQUEST"
@@ -170,7 +172,16 @@ func (m *model) patch() {
 
 func (m *model) act() {
 	l := m.one()
-	a := draw(m, "action", deployment.ActionReboot, deployment.ActionPowerOff, deployment.ActionPowerOff, deployment.ActionPowerOn, deployment.ActionPowerOn, deployment.ActionReinstall)
+	a := draw(
+		m,
+		"action",
+		deployment.ActionReboot,
+		deployment.ActionPowerOff,
+		deployment.ActionPowerOff,
+		deployment.ActionPowerOn,
+		deployment.ActionPowerOn,
+		deployment.ActionReinstall,
+	)
 	from := deployment.Status("running")
 	if a == deployment.ActionPowerOn {
 		from = "stopped"
@@ -204,7 +215,17 @@ func (m *model) credit() {
 	amount := money.Dollars(draw[int64](m, "credit", 1, 40, 200))
 	m.credits += amount
 	m.r.must(m.r.tx(func(ctx context.Context, tx *db.Tx) error {
-		_, err := m.r.wallet.Credit(ctx, tx, wallet.Credit{Account: m.account, Type: wallet.TypeTopUp, Amount: amount, Description: "Top-up", Dedupe: fmt.Sprint(m.account, m.credits)})
+		_, err := m.r.wallet.Credit(
+			ctx,
+			tx,
+			wallet.Credit{
+				Account:     m.account,
+				Type:        wallet.TypeTopUp,
+				Amount:      amount,
+				Description: "Top-up",
+				Dedupe:      fmt.Sprint(m.account, m.credits),
+			},
+		)
 		return err
 	}))
 	m.settled = false
@@ -212,17 +233,66 @@ func (m *model) credit() {
 
 func (m *model) fault() {
 	seconds := func(n float64) sim.Span { return sim.Span{Min: n, Median: n, Max: n} }
-	f := draw(m, "fault",
-		sim.Fault{Kind: sim.FaultLostAnswer, Operation: "launch", Count: 2}, sim.Fault{Kind: sim.FaultLostAnswer, Operation: "terminate", Count: 1},
-		sim.Fault{Kind: sim.FaultLostAnswer, ForSeconds: 120}, sim.Fault{Kind: sim.FaultUnavailable, ForSeconds: 600}, sim.Fault{Kind: sim.FaultUnavailable, ForSeconds: 3 * 3600},
-		sim.Fault{Kind: sim.FaultRateLimited, Operation: "machine", Count: 2}, sim.Fault{Kind: sim.FaultGarbage, Operation: "machines", ForSeconds: 600},
-		sim.Fault{Kind: sim.FaultGarbled, ForSeconds: 600}, sim.Fault{Kind: sim.FaultFailProvisioning, Count: 1}, sim.Fault{Kind: sim.FaultNoCapacity, Count: 1},
-		sim.Fault{Kind: sim.FaultNoSSH, Count: 1}, sim.Fault{Kind: sim.FaultMachineLost, Count: 1}, sim.Fault{Kind: sim.FaultMachineLost, Count: 1},
-		sim.Fault{Kind: sim.FaultProvisioningTime, Seconds: seconds(1200), Count: 1}, sim.Fault{Kind: sim.FaultRefuseTerminate, ForSeconds: 5400},
-		sim.Fault{Kind: sim.FaultRefuseTerminate, Count: 2, Seconds: seconds(100)}, sim.Fault{Kind: sim.FaultStaleList, Operation: "machines", ForSeconds: 3600, Seconds: seconds(300)},
+	f := draw(
+		m,
+		"fault",
+		sim.Fault{
+			Kind:      sim.FaultLostAnswer,
+			Operation: "launch",
+			Count:     2,
+		},
+		sim.Fault{Kind: sim.FaultLostAnswer, Operation: "terminate", Count: 1},
+		sim.Fault{
+			Kind:       sim.FaultLostAnswer,
+			ForSeconds: 120,
+		},
+		sim.Fault{Kind: sim.FaultUnavailable, ForSeconds: 600},
+		sim.Fault{Kind: sim.FaultUnavailable, ForSeconds: 3 * 3600},
+		sim.Fault{
+			Kind:      sim.FaultRateLimited,
+			Operation: "machine",
+			Count:     2,
+		},
+		sim.Fault{Kind: sim.FaultGarbage, Operation: "machines", ForSeconds: 600},
+		sim.Fault{
+			Kind:       sim.FaultGarbled,
+			ForSeconds: 600,
+		},
+		sim.Fault{Kind: sim.FaultFailProvisioning, Count: 1},
+		sim.Fault{Kind: sim.FaultNoCapacity, Count: 1},
+		sim.Fault{
+			Kind:  sim.FaultNoSSH,
+			Count: 1,
+		},
+		sim.Fault{Kind: sim.FaultMachineLost, Count: 1},
+		sim.Fault{Kind: sim.FaultMachineLost, Count: 1},
+		sim.Fault{
+			Kind:    sim.FaultProvisioningTime,
+			Seconds: seconds(1200),
+			Count:   1,
+		},
+		sim.Fault{Kind: sim.FaultRefuseTerminate, ForSeconds: 5400},
+		sim.Fault{
+			Kind:    sim.FaultRefuseTerminate,
+			Count:   2,
+			Seconds: seconds(100),
+		},
+		sim.Fault{Kind: sim.FaultStaleList, Operation: "machines", ForSeconds: 3600, Seconds: seconds(300)},
 		sim.Fault{Kind: sim.FaultStaleList, Operation: "offers", ForSeconds: 3600, Seconds: seconds(300)},
-		sim.Fault{Kind: sim.FaultPrice, Value: "19.999999", ForSeconds: 7200}, sim.Fault{Kind: sim.FaultPrice, Value: "+35%", ForSeconds: 7200},
-		sim.Fault{Kind: sim.FaultScarcity, Offer: string(pageOffer), Value: "1", ForSeconds: 3600}, sim.Fault{Kind: sim.FaultScarcity, Offer: string(pageOffer), Value: "0", ForSeconds: 3600})
+		sim.Fault{
+			Kind:       sim.FaultPrice,
+			Value:      "19.999999",
+			ForSeconds: 7200,
+		},
+		sim.Fault{Kind: sim.FaultPrice, Value: "+35%", ForSeconds: 7200},
+		sim.Fault{
+			Kind:       sim.FaultScarcity,
+			Offer:      string(pageOffer),
+			Value:      "1",
+			ForSeconds: 3600,
+		},
+		sim.Fault{Kind: sim.FaultScarcity, Offer: string(pageOffer), Value: "0", ForSeconds: 3600},
+	)
 	m.strike(f)
 }
 
@@ -235,7 +305,8 @@ func (m *model) strike(f sim.Fault) {
 
 func (m *model) calm() { m.r.must(m.r.world.ClearFaults(m.Context())) }
 
-// restart is a server that was killed and comes back: only the database, and the marketplace, are as they were.
+// restart is a server that was killed and comes back: only the database, and the marketplace, are
+// as they were.
 func (m *model) restart() {
 	m.r.serve()
 	m.r.must(m.r.runner.TakeOver(m.Context()))
@@ -262,7 +333,10 @@ func (m *model) goOn(to time.Time) {
 }
 
 func (m *model) time() {
-	m.goOn(m.r.clock.Now().Add(draw(m, "time", time.Second, 3*time.Second, 10*time.Second, 20*time.Second, 59*time.Second, 7*time.Minute, 15*time.Minute, time.Hour, 5*time.Hour, 50*time.Hour)))
+	m.goOn(
+		m.r.clock.Now().
+			Add(draw(m, "time", time.Second, 3*time.Second, 10*time.Second, 20*time.Second, 59*time.Second, 7*time.Minute, 15*time.Minute, time.Hour, 5*time.Hour, 50*time.Hour)),
+	)
 }
 
 // boundary goes to an instant at which something changes, or a little to its side.
@@ -298,7 +372,13 @@ func (m *model) finish() {
 			l.expect["updated"]++
 			off := false
 			m.r.must(m.r.tx(func(ctx context.Context, tx *db.Tx) error {
-				_, err := m.r.deployments.Update(ctx, tx, m.account, l.id, deployment.UpdateRequest{TerminationProtection: &off})
+				_, err := m.r.deployments.Update(
+					ctx,
+					tx,
+					m.account,
+					l.id,
+					deployment.UpdateRequest{TerminationProtection: &off},
+				)
 				return err
 			}))
 		}

@@ -24,7 +24,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// checks limits how many cases rapid tries: each is a fresh database. A number given on the command line wins.
+// checks limits how many cases rapid tries: each is a fresh database. A number given on the command
+// line wins.
 func checks(t *testing.T, n string) {
 	f := flag.Lookup("rapid.checks")
 	if f.Value.String() != f.DefValue {
@@ -36,9 +37,9 @@ func checks(t *testing.T, n string) {
 	t.Cleanup(func() { _ = flag.Set("rapid.checks", f.DefValue) })
 }
 
-// TestAnyLifeIsAsTheModelSays does to deployments whatever a tenant, the provider, the clock and the operator may do, in any order, and
-// compares with the model below after each step.
-func TestAnyLifeIsAsTheModelSays(t *testing.T) {
+// TestDeploymentsMatchTheModel does to deployments whatever a tenant, the provider, the clock and
+// the operator may do, in any order, and compares with the model below after each step.
+func TestDeploymentsMatchTheModel(t *testing.T) {
 	met := map[deployment.Cause]int{}
 	begin := func(t *rapid.T, d *db.DB, c *clock.Simulated, ids *id.Maker) {
 		dir, err := os.MkdirTemp("", "billet-model")
@@ -63,12 +64,15 @@ func TestAnyLifeIsAsTheModelSays(t *testing.T) {
 			begin(rt, d, c, ids(c))
 		})
 	})
-	t.Run("postgres", func(t *testing.T) { // to make a database takes longer than a case, so all share one; each ends what it began
-		checks(t, "8")
-		c := clock.NewFrozen(dbtest.Start)
-		d, made := dbtest.Postgres(t, c), ids(c)
-		rapid.Check(t, func(rt *rapid.T) { begin(rt, d, c, made) })
-	})
+	t.Run(
+		"postgres",
+		func(t *testing.T) { // to make a database takes longer than a case, so all share one; each ends what it began
+			checks(t, "8")
+			c := clock.NewFrozen(dbtest.Start)
+			d, made := dbtest.Postgres(t, c), ids(c)
+			rapid.Check(t, func(rt *rapid.T) { begin(rt, d, c, made) })
+		},
+	)
 	t.Logf("what happened: %v", met)
 }
 
@@ -158,7 +162,13 @@ type model struct {
 }
 
 func live(t *rapid.T, r *rig, met map[deployment.Cause]int) {
-	m := &model{T: t, r: r, launched: map[id.ID]time.Time{}, struck: map[sim.FaultKind]int{}, met: map[deployment.Cause]int{}}
+	m := &model{
+		T:        t,
+		r:        r,
+		launched: map[id.ID]time.Time{},
+		struck:   map[sim.FaultKind]int{},
+		met:      map[deployment.Cause]int{},
+	}
 	r.park.set(func() { r.park.launched = func(d id.ID) { m.launched[d] = r.clock.Now() } })
 	m.credits = money.Dollars(rapid.SampledFrom([]int64{60, 100, 100, 300, 2000}).Draw(t, "credit"))
 	m.account = r.account(m.credits)
@@ -207,7 +217,8 @@ func (m *model) check() {
 		}
 	}
 	w := m.r.money(m.account)
-	if w.Balance != m.credits-spent || w.Held != held || w.Available != w.Balance-held || (w.NegativeSince != nil) != (w.Available < 0) {
+	if w.Balance != m.credits-spent || w.Held != held || w.Available != w.Balance-held ||
+		(w.NegativeSince != nil) != (w.Available < 0) {
 		m.Fatalf("%+v, the model says %s with %s held", w, m.credits-spent, held)
 	}
 	m.statement(w)
@@ -282,7 +293,8 @@ func (m *model) change(l *life, e event.Event) {
 		due = due.Truncate(time.Second)
 		allowed, end = planned && !due.Before(l.terminable()), &due
 	case deployment.CausePastDue:
-		allowed = !planned && !l.protected || l.protected // protection does not help against a debt; debts are checked with the wallet
+		allowed = !planned && !l.protected ||
+			l.protected // protection does not help against a debt; debts are checked with the wallet
 	default:
 		allowed = false
 	}
@@ -301,7 +313,10 @@ func (m *model) seen(l *life, now time.Time) {
 	x := m.r.get(m.account, l.id)
 	same := func(a, b *time.Time) bool { return a == nil && b == nil || a != nil && b != nil && a.Equal(*b) }
 	if x.Status != l.status || x.HourlyPrice != l.price || !x.CreatedAt.Equal(l.created) || !same(x.StartedAt, l.started) || !same(x.BilledUntil, l.ended) ||
-		!same(x.AutoTerminateAt, l.planned) || x.TerminationProtection != l.protected || !x.TerminableAt.Equal(l.terminable()) || (x.TerminatedAt != nil) != l.status.Final() {
+		!same(x.AutoTerminateAt, l.planned) ||
+		x.TerminationProtection != l.protected ||
+		!x.TerminableAt.Equal(l.terminable()) ||
+		(x.TerminatedAt != nil) != l.status.Final() {
 		m.Fatalf("it is %+v, the model says %+v", x, *l)
 	}
 	can, err := m.r.deployments.CanTerminate(m.Context(), m.r.db, m.account, l.id)
@@ -321,19 +336,29 @@ func (m *model) seen(l *life, now time.Time) {
 		slack = 5 * time.Minute
 	}
 	due, planned := l.due()
-	if l.status == "pending" || planned && !l.over() && now.After(due.Add(slack)) || l.status == "deploying" && now.After(limit.Add(slack)) {
+	if l.status == "pending" || planned && !l.over() && now.After(due.Add(slack)) ||
+		l.status == "deploying" && now.After(limit.Add(slack)) {
 		m.Fatalf("at %s it is %s, planned for %s, to be launched by %s", now, l.status, due, limit)
 	}
 }
 
-// lines holds the deployment's lines of the statement against the bill, and returns what it has cost.
+// lines holds the deployment's lines of the statement against the bill, and returns what it has
+// cost.
 func (m *model) lines(l *life, now time.Time) (cost money.Micros) {
 	m.Helper()
 	var lines []wallet.Transaction
-	m.r.must(m.r.wallet.Export(m.Context(), m.r.db, m.account, wallet.Filter{Subject: l.id}, func(t wallet.Transaction) error {
-		lines = append(lines, t)
-		return nil
-	}))
+	m.r.must(
+		m.r.wallet.Export(
+			m.Context(),
+			m.r.db,
+			m.account,
+			wallet.Filter{Subject: l.id},
+			func(t wallet.Transaction) error {
+				lines = append(lines, t)
+				return nil
+			},
+		),
+	)
 	slices.Reverse(lines)
 	charged, refunded, holds, releases := map[time.Time]bool{}, map[time.Time]bool{}, 0, 0
 	for i, t := range lines {
@@ -347,11 +372,16 @@ func (m *model) lines(l *life, now time.Time) (cost money.Micros) {
 			ok = i == 1 && t.Amount == l.price && !l.waits()
 		case wallet.TypeCharge:
 			n := len(charged) // each hour once, in order
-			ok = l.started != nil && t.Amount == -l.price && *t.HourlyPrice == l.price && t.From.Equal(l.started.Add(time.Duration(n)*time.Hour)) && t.To.Sub(*t.From) == time.Hour && !t.From.After(now)
+			ok = l.started != nil && t.Amount == -l.price && *t.HourlyPrice == l.price &&
+				t.From.Equal(l.started.Add(time.Duration(n)*time.Hour)) &&
+				t.To.Sub(*t.From) == time.Hour &&
+				!t.From.After(now)
 			charged[t.To.UTC()] = true
 			cost += l.price
 		case wallet.TypeRefund:
-			ok = l.ended != nil && charged[t.To.UTC()] && !refunded[t.To.UTC()] && !t.From.Before(*l.ended) && t.Amount == share(l.price, t.To.Sub(*t.From)) && *t.HourlyPrice == l.price
+			ok = l.ended != nil && charged[t.To.UTC()] && !refunded[t.To.UTC()] && !t.From.Before(*l.ended) &&
+				t.Amount == share(l.price, t.To.Sub(*t.From)) &&
+				*t.HourlyPrice == l.price
 			refunded[t.To.UTC()] = true
 			cost -= t.Amount
 		}
@@ -396,7 +426,8 @@ func (m *model) statement(w wallet.Wallet) {
 	}
 }
 
-// debts checks what follows from a debt: the warning at once, the end after the grace period, the all-clear at once.
+// debts checks what follows from a debt: the warning at once, the end after the grace period, the
+// all-clear at once.
 func (m *model) debts(w wallet.Wallet, now time.Time) {
 	m.Helper()
 	events, _, err := m.r.events.List(m.Context(), m.r.db, m.account, m.account, db.Page{Number: 1, Limit: 100})

@@ -124,7 +124,8 @@ func connectingDetail(err error) string {
 }
 
 // SSHEndpoint returns where SSH of a node of the account's running deployment answers. It returns
-// NOT_FOUND, INVALID_REQUEST if there is no such node, or CONFLICT if the deployment is not running.
+// NOT_FOUND, INVALID_REQUEST if there is no such node, or CONFLICT if the deployment is not
+// running.
 func (s *Service) SSHEndpoint(
 	ctx context.Context, r db.Reader, account, deployment id.ID, node int,
 ) (provider.Endpoint, error) {
@@ -138,7 +139,8 @@ func (s *Service) SSHEndpoint(
 	}
 	if node < 0 || node >= len(d.Nodes) {
 		return provider.Endpoint{}, apierr.Invalid([]apierr.FieldError{{
-			Field: "query.node", Message: fmt.Sprintf("must be between 0 and %d, the nodes of this deployment.", len(d.Nodes)-1),
+			Field:   "query.node",
+			Message: fmt.Sprintf("must be between 0 and %d, the nodes of this deployment.", len(d.Nodes)-1),
 		}})
 	}
 	n := d.Nodes[node]

@@ -16,8 +16,9 @@ import (
 	"github.com/billetcloud/billet/internal/quote"
 )
 
-// The server comes back hours after a planned end, and somebody ends the deployment before the look that was due.
-func TestAMissedPlannedEndIsWhatIsPaidWhoeverEndsTheDeployment(t *testing.T) {
+// The server comes back hours after a planned end, and somebody ends the deployment before the look
+// that was due.
+func TestMissedPlannedEndIsBilledUntilThen(t *testing.T) {
 	for name, end := range map[string]func(r *rig, a, d id.ID) error{
 		"the tenant": func(r *rig, a, d id.ID) error { _, _, err := r.terminate(a, d, false); return err },
 		"arrears": func(r *rig, a, _ id.ID) error {
@@ -39,7 +40,8 @@ func TestAMissedPlannedEndIsWhatIsPaidWhoeverEndsTheDeployment(t *testing.T) {
 				r.must(end(r, a, d.ID))
 				r.pass(time.Minute)
 				x := r.get(a, d.ID)
-				if x.Status != deployment.StatusTerminated || !x.TerminatedAt.Equal(at.Truncate(time.Second)) || x.CostToDate != d.HourlyPrice.Times(2) {
+				if x.Status != deployment.StatusTerminated || !x.TerminatedAt.Equal(at.Truncate(time.Second)) ||
+					x.CostToDate != d.HourlyPrice.Times(2) {
 					t.Fatalf("planned for %s: %+v", at, x)
 				}
 				r.audit()
@@ -49,7 +51,7 @@ func TestAMissedPlannedEndIsWhatIsPaidWhoeverEndsTheDeployment(t *testing.T) {
 }
 
 // A provider that does not end a machine is asked ever more seldom, and never given up.
-func TestAProviderThatDoesNotEndAMachineIsAskedEverMoreSeldom(t *testing.T) {
+func TestTerminationIsRetriedWithBackoff(t *testing.T) {
 	for name, c := range map[string]struct {
 		arrange     func(p *trouble)
 		least, most int
@@ -91,20 +93,23 @@ func TestAProviderThatDoesNotEndAMachineIsAskedEverMoreSeldom(t *testing.T) {
 	}
 }
 
-func TestNothingIsLaunchedOnceItsTimeIsUp(t *testing.T) {
+func TestNothingIsLaunchedAfterTheDeadline(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		a := r.account(money.Dollars(100))
 		d := r.deploy(a)
 		r.clock.Advance(3 * time.Hour) // the server was down
 		r.pass(time.Minute)
-		if x := r.get(a, d.ID); x.Status != deployment.StatusFailed || x.StatusCause != deployment.CauseTimedOut || r.park.calls["launch"] != 0 || r.money(a).Held != 0 {
+		if x := r.get(a, d.ID); x.Status != deployment.StatusFailed || x.StatusCause != deployment.CauseTimedOut ||
+			r.park.calls["launch"] != 0 ||
+			r.money(a).Held != 0 {
 			t.Fatalf("%d launches, %+v", r.park.calls["launch"], x)
 		}
 	})
 }
 
-// PostgreSQL takes neither a NUL nor what is not UTF-8: such a text in a provider's answer must not keep the hold, or the bill, going.
-func TestAProvidersTextCannotKeepAChangeFromBeingWritten(t *testing.T) {
+// PostgreSQL takes neither a NUL nor what is not UTF-8: such a text in a provider's answer must not
+// keep the hold, or the bill, going.
+func TestProviderTextCannotBlockAChange(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		a := r.account(money.Dollars(1000))
 		r.park.set(func() {
@@ -112,7 +117,8 @@ func TestAProvidersTextCannotKeepAChangeFromBeingWritten(t *testing.T) {
 		})
 		d := r.deploy(a)
 		r.pass(10 * time.Second)
-		if x := r.get(a, d.ID); x.Status != deployment.StatusFailed || *x.StatusReason != "quota reached " || r.money(a).Held != 0 {
+		if x := r.get(a, d.ID); x.Status != deployment.StatusFailed || *x.StatusReason != "quota reached " ||
+			r.money(a).Held != 0 {
 			t.Fatalf("%q, %s held: %+v", *x.StatusReason, r.money(a).Held, x)
 		}
 		r.park.set(func() { r.park.launch = nil })
@@ -130,7 +136,7 @@ func TestAProvidersTextCannotKeepAChangeFromBeingWritten(t *testing.T) {
 	})
 }
 
-func TestNoProviderIsAskedWithoutATimeLimit(t *testing.T) {
+func TestEveryCallHasATimeLimit(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		a := r.account(money.Dollars(1000))
 		d := r.running(a)
@@ -150,7 +156,7 @@ func TestNoProviderIsAskedWithoutATimeLimit(t *testing.T) {
 	})
 }
 
-func TestAPlannedEndNeedsNoProvider(t *testing.T) {
+func TestPlannedEndNeedsNoProvider(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		a := r.account(money.Dollars(1000))
 		d := r.running(a)
@@ -173,7 +179,7 @@ func TestAPlannedEndNeedsNoProvider(t *testing.T) {
 	})
 }
 
-func TestNobodyWaitsForAServerThatStops(t *testing.T) {
+func TestWait_ServerStops(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		a := r.account(money.Dollars(1000))
 		d := r.deploy(a)
@@ -194,7 +200,7 @@ func TestNobodyWaitsForAServerThatStops(t *testing.T) {
 	})
 }
 
-func TestPastDueEndsWhatTenantsEndAtTheSameTime(t *testing.T) {
+func TestPastDueAndTenantsTerminateInParallel(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		a := r.account(money.Dollars(10_000))
 		for range 3 {

@@ -12,7 +12,7 @@ import (
 )
 
 // Each launch counts once, with what became of it; one that its tenant called off does not count.
-func TestOffersTellHowTheirLaunchesWent(t *testing.T) {
+func TestLaunchesAreReportedToTheCatalog(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		a := r.account(money.Dollars(10_000))
 		ran := r.running(a)
@@ -20,8 +20,14 @@ func TestOffersTellHowTheirLaunchesWent(t *testing.T) {
 		r.pass(3 * time.Minute)
 		o, _ := r.catalog.Default().Get(pageOffer)
 		f := o.Reliability
-		first, second := int(ran.StartedAt.Sub(ran.CreatedAt)/time.Second), int(again.StartedAt.Sub(again.CreatedAt)/time.Second)
-		if f.Basis != "instanceType" || f.Deployments != 2 || f.ReachedSSH == nil || *f.ReachedSSH != 1 || *f.MedianSecondsToSSH != (first+second+1)/2 || o.LastNoCapacityAt != nil {
+		first, second := int(
+			ran.StartedAt.Sub(ran.CreatedAt)/time.Second,
+		), int(
+			again.StartedAt.Sub(again.CreatedAt)/time.Second,
+		)
+		if f.Basis != "instanceType" || f.Deployments != 2 || f.ReachedSSH == nil || *f.ReachedSSH != 1 ||
+			*f.MedianSecondsToSSH != (first+second+1)/2 ||
+			o.LastNoCapacityAt != nil {
 			t.Fatalf("after two that ran: %+v, %v", f, o.LastNoCapacityAt)
 		}
 
@@ -48,7 +54,11 @@ func TestOffersTellHowTheirLaunchesWent(t *testing.T) {
 		o, _ = r.catalog.Default().Get(pageOffer)
 		f = o.Reliability
 		if f.Deployments != 4 || *f.ReachedSSH != 0.5 || *f.MedianSecondsToSSH != (first+second+1)/2 {
-			t.Errorf("after one without capacity, one that was rejected and one that was called off: %+v with %g", f, *f.ReachedSSH)
+			t.Errorf(
+				"after one without capacity, one that was rejected and one that was called off: %+v with %g",
+				f,
+				*f.ReachedSSH,
+			)
 		}
 		if o.LastNoCapacityAt == nil || !o.LastNoCapacityAt.Truncate(time.Second).Equal(*d.BilledUntil) {
 			t.Errorf("lacked capacity at %v, not %v", o.LastNoCapacityAt, d.BilledUntil)

@@ -30,8 +30,8 @@ var (
 	replicaSeed  = flag.Uint64("replica-seed", 0, "what is drawn in it; by default the time")
 )
 
-// unreliable is the marketplace as one sees it whose network fails, before a call arrives or after, and whose process is at times killed
-// while it waits.
+// unreliable is the marketplace as one sees it whose network fails, before a call arrives or after,
+// and whose process is at times killed while it waits.
 type unreliable struct {
 	allOfIt
 	mu  sync.Mutex
@@ -42,7 +42,8 @@ type unreliable struct {
 // killer is the context key of what ends the run that a call belongs to.
 type killer struct{}
 
-// fails draws what befalls a call: nothing, or that it is lost on its way there, or on its way back.
+// fails draws what befalls a call: nothing, or that it is lost on its way there, or on its way
+// back.
 func (u *unreliable) fails(ctx context.Context) (there, back bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -106,14 +107,23 @@ func (u *unreliable) DetachVolume(ctx context.Context, v id.ID) error {
 	return u.do(ctx, func(ctx context.Context) error { return u.allOfIt.DetachVolume(ctx, v) })
 }
 
-// replica is another server on the rig's database, with connections of its own, and its marketplace.
+// replica is another server on the rig's database, with connections of its own, and its
+// marketplace.
 func (r *rig) replica(t *testing.T, url string, park *unreliable) *rig {
 	d, err := postgres.Open(t.Context(), url, r.clock)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = d.Close() })
-	n := &rig{t: t, db: d, clock: r.clock, world: r.world, park: r.park, ids: id.NewMaker(r.clock, crand.Reader), killable: true}
+	n := &rig{
+		t:        t,
+		db:       d,
+		clock:    r.clock,
+		world:    r.world,
+		park:     r.park,
+		ids:      id.NewMaker(r.clock, crand.Reader),
+		killable: true,
+	}
 	n.build(park)
 	n.must(n.catalog.Load(t.Context()))
 	return n
@@ -122,9 +132,10 @@ func (r *rig) replica(t *testing.T, url string, park *unreliable) *rig {
 // own is something of an account's.
 type own struct{ account, id id.ID }
 
-// TestTwoReplicasDoEverythingOnce has two servers work on one database, at the same time and with runs that die half-way, while tenants ask
-// both, the provider's network fails and workers do what they lost long ago. Then each machine, each hour and each hold is counted. SQLite
-// has no such test: it is for one process.
+// TestTwoReplicasDoEverythingOnce has two servers work on one database, at the same time and with
+// runs that die half-way, while tenants ask both, the provider's network fails and workers do what
+// they lost long ago. Then each machine, each hour and each hold is counted. SQLite has no such
+// test: it is for one process.
 func TestTwoReplicasDoEverythingOnce(t *testing.T) {
 	c := clock.NewFrozen(dbtest.Start)
 	url := dbtest.PostgresURL(t)
@@ -146,7 +157,10 @@ func TestTwoReplicasDoEverythingOnce(t *testing.T) {
 	park := &unreliable{allOfIt: first.park.allOfIt, rng: rand.New(rand.NewPCG(seed, 2)), on: true}
 	g := &replicas{
 		t: t, rng: rand.New(rand.NewPCG(seed, 1)), first: first, all: []*rig{first.replica(t, url, park), first.replica(t, url, park)},
-		accounts: []id.ID{first.account(money.Dollars(100_000)), first.account(money.Dollars(100_000))}, odd: map[string]int{},
+		accounts: []id.ID{
+			first.account(money.Dollars(100_000)),
+			first.account(money.Dollars(100_000)),
+		}, odd: map[string]int{},
 	}
 	for range *replicaSteps {
 		var wg sync.WaitGroup
@@ -198,7 +212,11 @@ func (g *replicas) note(what string, err error) {
 
 // ask draws a request, or something that a worker does, and returns what does it.
 func (g *replicas) ask() func() {
-	r, account, op, req := g.all[g.rng.IntN(len(g.all))], g.accounts[g.rng.IntN(len(g.accounts))], g.rng.IntN(18), request(g.t)
+	r, account, op, req := g.all[g.rng.IntN(len(g.all))], g.accounts[g.rng.IntN(len(g.accounts))], g.rng.IntN(
+		18,
+	), request(
+		g.t,
+	)
 	at := r.clock.Now().Add(26*time.Minute + time.Duration(g.rng.IntN(7200))*time.Second)
 	if g.rng.IntN(3) == 0 {
 		req.AutoTerminateAt = &at
@@ -268,7 +286,8 @@ func (g *replicas) ask() func() {
 		case 11:
 			g.note("the provider takes a machine back", r.park.allOfIt.Terminate(ctx, d.id))
 		case 12: // a worker that has lost its lease and does not know
-			if _, err := r.deployments.Reconcile(ctx, d.id); err != nil && !errors.As(err, new(*provider.Error)) && !strings.Contains(err.Error(), "has not ended a machine") {
+			if _, err := r.deployments.Reconcile(ctx, d.id); err != nil && !errors.As(err, new(*provider.Error)) &&
+				!strings.Contains(err.Error(), "has not ended a machine") {
 				g.note("reconcile", err)
 			}
 			_, err := r.meter.Sweep(ctx, meter.Fleet)
@@ -278,7 +297,17 @@ func (g *replicas) ask() func() {
 			g.note("watch", err)
 		case 14:
 			tx("volume", func(ctx context.Context, tx *db.Tx) error {
-				x, err := r.volumes.Create(ctx, tx, account, volume.CreateRequest{Name: string(r.ids.New(id.Request)), SizeGB: 100, Provider: "voltage-park", Region: "dallas-usa-5"})
+				x, err := r.volumes.Create(
+					ctx,
+					tx,
+					account,
+					volume.CreateRequest{
+						Name:     string(r.ids.New(id.Request)),
+						SizeGB:   100,
+						Provider: "voltage-park",
+						Region:   "dallas-usa-5",
+					},
+				)
 				tx.AfterCommit(func() {
 					g.mu.Lock()
 					defer g.mu.Unlock()
@@ -322,7 +351,12 @@ func (g *replicas) settle() {
 	for _, d := range g.deps {
 		x := g.first.get(d.account, d.id)
 		statuses[x.Status]++
-		l := life{price: x.HourlyPrice, started: x.StartedAt, ended: x.BilledUntil, whole: x.Status == deployment.StatusInterrupted}
+		l := life{
+			price:   x.HourlyPrice,
+			started: x.StartedAt,
+			ended:   x.BilledUntil,
+			whole:   x.Status == deployment.StatusInterrupted,
+		}
 		if want, _ := l.cost(one.clock.Now()); !x.Status.Final() || x.CostToDate != want || len(x.VolumeIDs) != 0 {
 			t.Errorf("should have ended and cost %s: %+v", want, x)
 		}
@@ -332,7 +366,8 @@ func (g *replicas) settle() {
 		x, err := one.volumes.Get(t.Context(), one.db, v.account, v.id)
 		g.first.must(err)
 		// A volume fails only if nobody was there to make it in time.
-		if x.Status != volume.StatusAvailable && x.Status != volume.StatusDeleted && (x.Status != volume.StatusFailed || x.CostToDate != 0) {
+		if x.Status != volume.StatusAvailable && x.Status != volume.StatusDeleted &&
+			(x.Status != volume.StatusFailed || x.CostToDate != 0) {
 			t.Errorf("nobody has it any more: %+v", x)
 		}
 		spent[v.account] += x.CostToDate

@@ -80,8 +80,8 @@ type acceptedOffer struct {
 	price           money.Micros
 }
 
-// fieldErrors collects what is wrong with a request: fields that are invalid, and ids of things that
-// do not exist or belong to another account, which must look the same.
+// fieldErrors collects what is wrong with a request: fields that are invalid, and ids of things
+// that do not exist or belong to another account, which must be indistinguishable.
 type fieldErrors struct {
 	invalid []apierr.FieldError
 	missing []apierr.FieldError
@@ -164,8 +164,12 @@ func (s *Service) checkCloudInit(f *fieldErrors, text string, offers []acceptedO
 	for _, o := range offers {
 		slug := o.offer.Provider
 		if !o.offer.Capabilities.CloudInit {
-			f.add("cloudInit", "offer %s of %s cannot run cloud-init. Remove it or choose an offer with capabilities.cloudInit.",
-				o.offer.ID, slug)
+			f.add(
+				"cloudInit",
+				"offer %s of %s cannot run cloud-init. Remove it or choose an offer with capabilities.cloudInit.",
+				o.offer.ID,
+				slug,
+			)
 			continue
 		}
 		p, configured := s.cfg.Providers.Get(slug)
@@ -193,7 +197,10 @@ func (s *Service) checkOffers(
 	case len(named) == 0:
 		named = []Candidate{{OfferID: req.OfferID}}
 	case req.OfferID != "" && quoted == nil:
-		f.add("offerId", "cannot be combined with candidates. List every offer in candidates, in the order to try them.")
+		f.add(
+			"offerId",
+			"cannot be combined with candidates. List every offer in candidates, in the order to try them.",
+		)
 	case len(named) > MaxCandidates:
 		f.add("candidates", "must name at most %d offers, not %d.", MaxCandidates, len(named))
 		return nil, nil
@@ -264,7 +271,13 @@ func checkHardware(f *fieldErrors, req CreateRequest, o catalog.Offer) string {
 	same("region", req.Region, o.Region)
 	same("instanceType", req.InstanceType, string(o.InstanceType))
 	if req.GPUCount != nil && *req.GPUCount != o.GPUCount {
-		f.add("gpuCount", "is %d, but offer %s has %d. Remove it or choose another offer.", *req.GPUCount, o.ID, o.GPUCount)
+		f.add(
+			"gpuCount",
+			"is %d, but offer %s has %d. Remove it or choose another offer.",
+			*req.GPUCount,
+			o.ID,
+			o.GPUCount,
+		)
 	}
 	list := strings.Join(o.OperatingSystems, ", ")
 	if req.OperatingSystem == nil {
@@ -274,9 +287,18 @@ func checkHardware(f *fieldErrors, req CreateRequest, o catalog.Offer) string {
 		f.add("operatingSystem", "is required, because offer %s has several. Choose one of: %s.", o.ID, list)
 		return ""
 	}
-	i := slices.IndexFunc(o.OperatingSystems, func(has string) bool { return strings.EqualFold(has, *req.OperatingSystem) })
+	i := slices.IndexFunc(
+		o.OperatingSystems,
+		func(has string) bool { return strings.EqualFold(has, *req.OperatingSystem) },
+	)
 	if i < 0 {
-		f.add("operatingSystem", "is %q, which offer %s does not have. Choose one of: %s.", *req.OperatingSystem, o.ID, list)
+		f.add(
+			"operatingSystem",
+			"is %q, which offer %s does not have. Choose one of: %s.",
+			*req.OperatingSystem,
+			o.ID,
+			list,
+		)
 		return ""
 	}
 	return o.OperatingSystems[i]
@@ -293,7 +315,10 @@ func (s *Service) checkKeys(
 		}
 	}
 	if given != 1 {
-		f.add("ssh_public_key", "exactly one of ssh_public_key, sshKeyId and sshKeyIds is required: it decides who can log in.")
+		f.add(
+			"ssh_public_key",
+			"exactly one of ssh_public_key, sshKeyId and sshKeyIds is required: it decides who can log in.",
+		)
 		return nil, nil
 	}
 	if req.SSHPublicKey != nil {
@@ -346,8 +371,12 @@ func (s *Service) checkVolumes(
 	}
 	for _, o := range offers {
 		if !o.offer.Capabilities.Volumes {
-			f.add("volumeIds", "offer %s of %s cannot attach volumes. Remove them or choose an offer with capabilities.volumes.",
-				o.offer.ID, o.offer.Provider)
+			f.add(
+				"volumeIds",
+				"offer %s of %s cannot attach volumes. Remove them or choose an offer with capabilities.volumes.",
+				o.offer.ID,
+				o.offer.Provider,
+			)
 			return nil, nil
 		}
 	}

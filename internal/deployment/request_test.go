@@ -18,13 +18,19 @@ import (
 
 func of[T any](v T) *T { return &v }
 
-func TestEveryFaultOfARequestIsNamedAtOnce(t *testing.T) {
+func TestCreate_ReportsEveryProblem(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		a := r.account(money.Dollars(100))
 		req := deployment.CreateRequest{
 			OfferID: pageOffer, Provider: of("northgrid"), GPUType: of("NVIDIA A100"), GPUCount: of(4), Region: of("oslo-nor-2"), InstanceType: of("VM"),
-			OperatingSystem: of("Plan 9"), Name: strings.Repeat("x", 65), SSHPublicKey: of("ssh-ed25519 AAAA... user@machine"), CloudInit: of("#!/bin/sh"),
-			Tags: []string{"a", "a", "b\n"}, AutoTerminateAt: of(r.clock.Now()), MaxHourlyPrice: of(money.Micros(0)), VolumeIDs: []id.ID{"vol_x", "vol_x"},
+			OperatingSystem: of(
+				"Plan 9",
+			), Name: strings.Repeat("x", 65), SSHPublicKey: of("ssh-ed25519 AAAA... user@machine"), CloudInit: of("#!/bin/sh"),
+			Tags: []string{
+				"a",
+				"a",
+				"b\n",
+			}, AutoTerminateAt: of(r.clock.Now()), MaxHourlyPrice: of(money.Micros(0)), VolumeIDs: []id.ID{"vol_x", "vol_x"},
 		}
 		_, err := r.create(a, req)
 		e := (*apierr.Error)(nil)
@@ -49,7 +55,7 @@ func TestEveryFaultOfARequestIsNamedAtOnce(t *testing.T) {
 	})
 }
 
-func TestOneFaultAtATime(t *testing.T) {
+func TestCreate_InvalidField(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		a, other := r.account(money.Dollars(1000)), r.account(0)
 		var foreign id.ID
@@ -85,17 +91,19 @@ func TestOneFaultAtATime(t *testing.T) {
 			c.change(&req)
 			_, err := r.create(a, req)
 			e := (*apierr.Error)(nil)
-			if !errors.As(err, &e) || e.Code != c.code || (c.field != "" && (len(e.Fields()) != 1 || e.Fields()[0].Field != c.field)) {
+			if !errors.As(err, &e) || e.Code != c.code ||
+				(c.field != "" && (len(e.Fields()) != 1 || e.Fields()[0].Field != c.field)) {
 				t.Errorf("%s: %v %v", name, err, e)
 			}
 		}
-		if _, total, err := r.deployments.List(t.Context(), r.db, a, deployment.Filter{}, db.Page{Number: 1, Limit: 10}); err != nil || total.Total != 0 {
+		if _, total, err := r.deployments.List(t.Context(), r.db, a, deployment.Filter{}, db.Page{Number: 1, Limit: 10}); err != nil ||
+			total.Total != 0 {
 			t.Fatalf("%d deployments made, %v", total.Total, err)
 		}
 	})
 }
 
-func TestMoneyIsAskedForBeforeAnythingIsMade(t *testing.T) {
+func TestCreate_ChecksTheBalanceFirst(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		for _, c := range []struct {
 			offer   id.ID
@@ -121,7 +129,7 @@ func TestMoneyIsAskedForBeforeAnythingIsMade(t *testing.T) {
 	})
 }
 
-func TestADryRunMakesNothing(t *testing.T) {
+func TestCreate_DryRun(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		a, req := r.account(money.Dollars(100)), request(t)
 		req.DryRun = true
@@ -136,7 +144,7 @@ func TestADryRunMakesNothing(t *testing.T) {
 	})
 }
 
-func TestListsAndUpdatesAreTheAccountsOwn(t *testing.T) {
+func TestService_ListAndUpdate(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		a, other := r.account(money.Dollars(1000)), r.account(money.Dollars(1000))
 		var ids []id.ID
@@ -176,7 +184,8 @@ func TestListsAndUpdatesAreTheAccountsOwn(t *testing.T) {
 			}
 		}
 		page, total, err := r.deployments.List(t.Context(), r.db, a, deployment.Filter{}, db.Page{Number: 2, Limit: 2})
-		if err != nil || total.Total != 3 || len(page) != 1 || page[0].Name != "beta" || !slices.Equal(page[0].Tags, []string{"all", "t0"}) {
+		if err != nil || total.Total != 3 || len(page) != 1 || page[0].Name != "beta" ||
+			!slices.Equal(page[0].Tags, []string{"all", "t0"}) {
 			t.Fatalf("%+v of %d, %v", page, total.Total, err)
 		}
 		update := func(account, d id.ID, u deployment.UpdateRequest) (x deployment.Deployment, err error) {
@@ -186,8 +195,13 @@ func TestListsAndUpdatesAreTheAccountsOwn(t *testing.T) {
 			})
 			return x, err
 		}
-		x, err := update(a, ids[0], deployment.UpdateRequest{Name: of("delta"), Tags: &[]string{"z", "y"}, TerminationProtection: of(true)})
-		if err != nil || x.Name != "delta" || !x.TerminationProtection || !slices.Equal(r.get(a, ids[0]).Tags, []string{"z", "y"}) {
+		x, err := update(
+			a,
+			ids[0],
+			deployment.UpdateRequest{Name: of("delta"), Tags: &[]string{"z", "y"}, TerminationProtection: of(true)},
+		)
+		if err != nil || x.Name != "delta" || !x.TerminationProtection ||
+			!slices.Equal(r.get(a, ids[0]).Tags, []string{"z", "y"}) {
 			t.Fatalf("%+v %v", x, err)
 		}
 		r.pass(26 * time.Minute)
@@ -211,7 +225,7 @@ func TestListsAndUpdatesAreTheAccountsOwn(t *testing.T) {
 	})
 }
 
-func TestALaterHourBearsTheNewName(t *testing.T) {
+func TestUpdate_NameOfLaterHours(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		a := r.account(money.Dollars(1000))
 		d := r.running(a)
@@ -220,21 +234,35 @@ func TestALaterHourBearsTheNewName(t *testing.T) {
 			return err
 		}))
 		r.pass(time.Hour)
-		lines, _, err := r.wallet.Transactions(t.Context(), r.db, a, wallet.Filter{Types: []wallet.Type{wallet.TypeCharge}}, db.Page{Number: 1, Limit: 10})
+		lines, _, err := r.wallet.Transactions(
+			t.Context(),
+			r.db,
+			a,
+			wallet.Filter{Types: []wallet.Type{wallet.TypeCharge}},
+			db.Page{Number: 1, Limit: 10},
+		)
 		r.must(err)
-		if len(lines) != 2 || !strings.HasPrefix(lines[0].Description, "renamed: ") || !strings.HasPrefix(lines[1].Description, "my-training-run: ") || lines[0].Amount != lines[1].Amount {
+		if len(lines) != 2 || !strings.HasPrefix(lines[0].Description, "renamed: ") ||
+			!strings.HasPrefix(lines[1].Description, "my-training-run: ") ||
+			lines[0].Amount != lines[1].Amount {
 			t.Fatalf("%+v", lines)
 		}
 	})
 }
 
-func TestWaitWakesWithTheStatus(t *testing.T) {
+func TestWait(t *testing.T) {
 	each(t, func(t *testing.T, r *rig) {
 		a := r.account(money.Dollars(1000))
 		d := r.deploy(a)
 		got := make(chan deployment.Deployment, 1)
 		go func() {
-			x, err := r.deployments.Wait(context.WithoutCancel(t.Context()), a, d.ID, deployment.StatusRunning, 30*time.Second)
+			x, err := r.deployments.Wait(
+				context.WithoutCancel(t.Context()),
+				a,
+				d.ID,
+				deployment.StatusRunning,
+				30*time.Second,
+			)
 			if err != nil {
 				t.Error(err)
 			}
@@ -244,7 +272,8 @@ func TestWaitWakesWithTheStatus(t *testing.T) {
 		if x := <-got; x.Status != deployment.StatusRunning {
 			t.Fatalf("%+v", x)
 		}
-		if x, err := r.deployments.Wait(t.Context(), a, d.ID, deployment.StatusTerminated, 0); err != nil || x.Status != deployment.StatusRunning {
+		if x, err := r.deployments.Wait(t.Context(), a, d.ID, deployment.StatusTerminated, 0); err != nil ||
+			x.Status != deployment.StatusRunning {
 			t.Fatalf("a wait whose time is up: %+v %v", x, err)
 		}
 	})

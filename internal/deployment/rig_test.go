@@ -38,13 +38,15 @@ import (
 type trouble struct {
 	allOfIt
 	mu sync.Mutex
-	// launch is what Launch answers instead of launching; afterwards is what it answers although it launched.
+	// launch is what Launch answers instead of launching; afterwards is what it answers although it
+	// launched.
 	launch, afterwards error
 	// machine changes what Machine and Machines say.
 	machine func(provider.Machine) (provider.Machine, error)
 	// terminate is what Terminate answers instead of terminating.
 	terminate error
-	// further are on the list of machines beside those that there are; beforeList is called once, before the list is made.
+	// further are on the list of machines beside those that there are; beforeList is called once,
+	// before the list is made.
 	further      []provider.Machine
 	beforeList   func(ctx context.Context)
 	prices       money.Micros
@@ -177,7 +179,8 @@ func (p *trouble) set(f func()) {
 	f()
 }
 
-// rig is every room below httpapi on one database, with the simulated marketplace and a frozen clock.
+// rig is every room below httpapi on one database, with the simulated marketplace and a frozen
+// clock.
 type rig struct {
 	t           tester
 	db          *db.DB
@@ -232,7 +235,10 @@ func newRig(t *testing.T, d *db.DB, c *clock.Simulated) *rig {
 // open opens the simulated marketplace in that folder.
 func (r *rig) open(dir string) (closeIt func()) {
 	r.t.Helper()
-	world, err := sim.Open(r.t.Context(), sim.Config{Dir: dir, Clock: r.clock, Log: slog.New(slog.DiscardHandler), Listen: sim.ListenBanner})
+	world, err := sim.Open(
+		r.t.Context(),
+		sim.Config{Dir: dir, Clock: r.clock, Log: slog.New(slog.DiscardHandler), Listen: sim.ListenBanner},
+	)
 	r.must(err)
 	r.world = world
 	for _, p := range world.Providers() {
@@ -247,11 +253,18 @@ func (r *rig) open(dir string) (closeIt func()) {
 	}
 }
 
-// serve makes every room anew on the database and the marketplace, as a server does that starts, and runs what is due.
+// serve makes every room anew on the database and the marketplace, as a server does that starts,
+// and runs what is due.
 func (r *rig) serve() {
 	r.t.Helper()
 	r.build(r.park)
-	r.must(errors.Join(r.catalog.Load(r.t.Context()), r.catalog.Start(r.t.Context()), r.deployments.StartWatching(r.t.Context())))
+	r.must(
+		errors.Join(
+			r.catalog.Load(r.t.Context()),
+			r.catalog.Start(r.t.Context()),
+			r.deployments.StartWatching(r.t.Context()),
+		),
+	)
 	r.drain()
 }
 
@@ -267,17 +280,45 @@ func (r *rig) build(park provider.Provider) {
 	set, jobs := provider.NewRegistry(providers...), job.NewQueue(r.ids)
 	r.set = set
 	r.events = event.New(r.ids)
-	r.issues = issue.New(issue.Config{IDs: r.ids, Jobs: jobs, Log: log, Policy: issue.Policy{EndUnowned: true, Grace: time.Hour}})
+	r.issues = issue.New(
+		issue.Config{IDs: r.ids, Jobs: jobs, Log: log, Policy: issue.Policy{EndOrphans: true, Grace: time.Hour}},
+	)
 	secrets, err := secret.New(make([]byte, 32))
 	r.must(err)
 	r.secrets = secrets
-	r.wallet = wallet.New(wallet.Config{DB: d, IDs: r.ids, CrossedZero: func(ctx context.Context, tx *db.Tx, account id.ID) error {
-		return jobs.Enqueue(ctx, tx, account, meter.KindPastDue, account, tx.Now)
-	}})
+	r.wallet = wallet.New(
+		wallet.Config{DB: d, IDs: r.ids, CrossedZero: func(ctx context.Context, tx *db.Tx, account id.ID) error {
+			return jobs.Enqueue(ctx, tx, account, meter.KindPastDue, account, tx.Now)
+		}},
+	)
 	r.meter = meter.New(meter.Config{DB: d, Wallet: r.wallet, Events: r.events, Jobs: jobs})
-	r.catalog = catalog.New(catalog.Config{DB: d, IDs: r.ids, Clock: c, Providers: set, Jobs: jobs, Log: log, Markup: func(string) int64 { return 0 }})
+	r.catalog = catalog.New(
+		catalog.Config{
+			DB:        d,
+			IDs:       r.ids,
+			Clock:     c,
+			Providers: set,
+			Jobs:      jobs,
+			Log:       log,
+			Markup:    func(string) int64 { return 0 },
+		},
+	)
 	r.keys = sshkey.New(sshkey.Config{DB: d, IDs: r.ids})
-	r.volumes = volume.New(volume.Config{DB: d, IDs: r.ids, Clock: c, Log: log, Catalog: r.catalog, Meter: r.meter, Wallet: r.wallet, Providers: set, Events: r.events, Issues: r.issues, Jobs: jobs})
+	r.volumes = volume.New(
+		volume.Config{
+			DB:        d,
+			IDs:       r.ids,
+			Clock:     c,
+			Log:       log,
+			Catalog:   r.catalog,
+			Meter:     r.meter,
+			Wallet:    r.wallet,
+			Providers: set,
+			Events:    r.events,
+			Issues:    r.issues,
+			Jobs:      jobs,
+		},
+	)
 	r.deployments = deployment.New(deployment.Config{
 		DB: d, IDs: r.ids, Clock: c, Log: log, Catalog: r.catalog, SSHKeys: r.keys, Volumes: r.volumes, Wallet: r.wallet, Meter: r.meter,
 		Events: r.events, Issues: r.issues, Jobs: jobs, Providers: set, Quotes: quote.New(r.ids),
@@ -311,7 +352,10 @@ func (r *rig) build(park provider.Provider) {
 	r.runner.Handle(deployment.KindReconcile, mortal(r.deployments.Reconcile))
 	r.runner.Handle(volume.KindVolume, mortal(r.volumes.Reconcile))
 	r.runner.Handle(meter.KindSweep, r.meter.Sweep)
-	r.runner.Handle(issue.KindEnd, issue.NewRemover(issue.RemoverConfig{DB: d, Clock: c, Issues: r.issues, Providers: set}).End)
+	r.runner.Handle(
+		issue.KindEnd,
+		issue.NewRemover(issue.RemoverConfig{DB: d, Clock: c, Issues: r.issues, Providers: set}).End,
+	)
 	look := func(context.Context, id.ID) (job.Outcome, error) { return job.Done(), nil }
 	if r.debts {
 		look = pastdue.New(pastdue.Config{
@@ -356,7 +400,11 @@ func (r *rig) account(credit money.Micros) id.ID {
 		if err := r.wallet.Open(ctx, tx, a); err != nil || credit == 0 {
 			return err
 		}
-		_, err := r.wallet.Credit(ctx, tx, wallet.Credit{Account: a, Type: wallet.TypeCredit, Amount: credit, Description: "test", Dedupe: string(a)})
+		_, err := r.wallet.Credit(
+			ctx,
+			tx,
+			wallet.Credit{Account: a, Type: wallet.TypeCredit, Amount: credit, Description: "test", Dedupe: string(a)},
+		)
 		return err
 	}))
 	return a
@@ -377,7 +425,12 @@ func publicKey(t tester) string {
 
 func request(t tester) deployment.CreateRequest {
 	key, system := publicKey(t), "Ubuntu 22.04"
-	return deployment.CreateRequest{OfferID: pageOffer, OperatingSystem: &system, Name: "my-training-run", SSHPublicKey: &key}
+	return deployment.CreateRequest{
+		OfferID:         pageOffer,
+		OperatingSystem: &system,
+		Name:            "my-training-run",
+		SSHPublicKey:    &key,
+	}
 }
 
 func (r *rig) create(account id.ID, req deployment.CreateRequest) (deployment.Deployment, error) {
@@ -484,7 +537,8 @@ func (r *rig) quote(account, offer id.ID) (q quote.Quote) {
 	return q
 }
 
-// late is a worker of another process on the same database and marketplace, with a probe of its own.
+// late is a worker of another process on the same database and marketplace, with a probe of its
+// own.
 func (r *rig) late(probe func(ctx context.Context, at provider.Endpoint) (string, error)) *deployment.Service {
 	set := r.set
 	if r.asked != nil {
@@ -508,7 +562,12 @@ func (r *rig) volume(account id.ID, provider, region string) id.ID {
 	r.t.Helper()
 	var v volume.Volume
 	r.must(r.tx(func(ctx context.Context, tx *db.Tx) (err error) {
-		v, err = r.volumes.Create(ctx, tx, account, volume.CreateRequest{Name: "data", SizeGB: 100, Provider: provider, Region: region})
+		v, err = r.volumes.Create(
+			ctx,
+			tx,
+			account,
+			volume.CreateRequest{Name: "data", SizeGB: 100, Provider: provider, Region: region},
+		)
 		return err
 	}))
 	r.pass(time.Minute)

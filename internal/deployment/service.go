@@ -49,7 +49,8 @@ type Config struct {
 	Jobs      *job.Queue
 	Providers *provider.Registry
 	Quotes    *quote.Service
-	// Probe connects to SSH and returns the host key that it shows; provider.ProbeSSH outside tests.
+	// Probe connects to SSH and returns the host key that it shows; provider.ProbeSSH outside
+	// tests.
 	Probe func(ctx context.Context, at provider.Endpoint) (hostKey string, err error)
 	// Secrets seals the host keys that machines are given.
 	Secrets *secret.Box
@@ -112,7 +113,11 @@ func (s *Service) newRow(
 ) (*row, error) {
 	p, configured := s.cfg.Providers.Get(plans[0].Provider)
 	if !configured {
-		return nil, fmt.Errorf("offer %s is of provider %s, which is not configured", plans[0].OfferID, plans[0].Provider)
+		return nil, fmt.Errorf(
+			"offer %s is of provider %s, which is not configured",
+			plans[0].OfferID,
+			plans[0].Provider,
+		)
 	}
 	r := &row{
 		id: s.cfg.IDs.New(id.Deployment), account: account, name: name, tags: c.tags,

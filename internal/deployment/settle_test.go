@@ -9,8 +9,9 @@ import (
 	"github.com/billetcloud/billet/internal/provider"
 )
 
-// A provider that would make two machines of one reference is not asked twice before it is known that the first request came to nothing.
-func TestALaunchWithoutAnAnswerIsLookedForBeforeItIsAskedForAgain(t *testing.T) {
+// A provider that would make two machines of one reference is not asked twice before it is known
+// that the first request came to nothing.
+func TestUnansweredLaunchIsSettledBeforeARetry(t *testing.T) {
 	lost := &provider.Error{Kind: provider.KindUnavailable}
 	asked := func(r *rig) (n int) {
 		r.park.set(func() { n = r.park.calls["launch"] })
@@ -35,7 +36,9 @@ func TestALaunchWithoutAnAnswerIsLookedForBeforeItIsAskedForAgain(t *testing.T) 
 			a := r.account(money.Dollars(1000))
 			r.park.set(func() { r.park.settle, r.park.launch = time.Minute, lost })
 			d := r.deploy(a)
-			r.pass(119 * time.Second) // a minute in which the request may have waited to go out, and one in which it may take effect
+			r.pass(
+				119 * time.Second,
+			) // a minute in which the request may have waited to go out, and one in which it may take effect
 			if n := asked(r); n != 1 {
 				t.Errorf("%d launches while the first may still take effect", n)
 			}
@@ -51,7 +54,10 @@ func TestALaunchWithoutAnAnswerIsLookedForBeforeItIsAskedForAgain(t *testing.T) 
 		each(t, func(t *testing.T, r *rig) {
 			a := r.account(money.Dollars(1000))
 			r.park.set(func() {
-				r.park.settle, r.park.launch = time.Hour, &provider.Error{Kind: provider.KindThrottled, RetryAfter: 7 * time.Second}
+				r.park.settle, r.park.launch = time.Hour, &provider.Error{
+					Kind:       provider.KindThrottled,
+					RetryAfter: 7 * time.Second,
+				}
 			})
 			d := r.deploy(a)
 			r.pass(time.Second)
@@ -89,8 +95,9 @@ func TestALaunchWithoutAnAnswerIsLookedForBeforeItIsAskedForAgain(t *testing.T) 
 	})
 }
 
-// A provider that does not take our key makes nothing, and the tenant is told to go elsewhere; the money is free again.
-func TestALaunchThatTheOperatorMustMendFailsAtOnce(t *testing.T) {
+// A provider that does not take our key makes nothing, and the tenant is told to go elsewhere; the
+// money is free again.
+func TestLaunchRefusedForTheOperatorFailsAtOnce(t *testing.T) {
 	for _, kind := range []provider.Kind{provider.KindCredentials, provider.KindQuota} {
 		t.Run(string(kind), func(t *testing.T) {
 			each(t, func(t *testing.T, r *rig) {

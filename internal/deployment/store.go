@@ -260,7 +260,16 @@ func unended(ctx context.Context, tx *db.Tx, account id.ID) ([]row, error) {
 	if tx.Engine() == db.Postgres {
 		rest += ` FOR UPDATE`
 	}
-	rows, err := deployments.Select(ctx, tx, rest, account, StatusPending, StatusDeploying, StatusRunning, StatusStopped)
+	rows, err := deployments.Select(
+		ctx,
+		tx,
+		rest,
+		account,
+		StatusPending,
+		StatusDeploying,
+		StatusRunning,
+		StatusStopped,
+	)
 	if err != nil {
 		return nil, err
 	}

@@ -77,7 +77,8 @@ func tooEarly(r *row, wait time.Duration) error {
 	return &apierr.Error{
 		Code: apierr.MinimumRuntimeNotMet, RetryAfter: wait,
 		Message: fmt.Sprintf("The minimum runtime is %d minutes. Try again in %d %s, "+
-			"or schedule the termination now with DELETE ?when=earliest.", int(r.minimumRuntime.Minutes()), minutes, unit),
+			"or schedule the termination now with DELETE ?when=earliest.",
+			int(r.minimumRuntime.Minutes()), minutes, unit),
 		Details: map[string]any{"remainingSeconds": ceilSeconds(wait), "terminableAt": r.terminableAt()},
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestTheDrawingIsTheTable(t *testing.T) {
+func TestTransitionsMatchTheDocumentation(t *testing.T) {
 	text, err := os.ReadFile("doc.go")
 	if err != nil {
 		t.Fatal(err)
@@ -28,7 +28,7 @@ func TestTheDrawingIsTheTable(t *testing.T) {
 	}
 }
 
-func TestEveryStatusIsReachedAndOnlyFinalOnesAreNotLeft(t *testing.T) {
+func TestTransitions(t *testing.T) {
 	reached, left := map[Status]bool{StatusPending: true}, map[Status]bool{}
 	seen := map[string]bool{}
 	for _, e := range transitions {

@@ -16,13 +16,13 @@ type UpdateRequest struct {
 	Name            *string
 	Tags            *[]string
 	AutoTerminateAt *time.Time
-	// ClearAutoTerminateAt cancels the planned end, also one from `DELETE ?when=earliest`.
+	// ClearAutoTerminateAt cancels the auto-termination, also one from `DELETE ?when=earliest`.
 	ClearAutoTerminateAt  bool
 	TerminationProtection *bool
 }
 
-// Update changes a deployment. It returns INVALID_REQUEST, NOT_FOUND, or CONFLICT for a planned end
-// of a deployment that has ended.
+// Update changes a deployment. It returns INVALID_REQUEST, NOT_FOUND, or CONFLICT for an
+// auto-terminate time of a deployment that has ended.
 func (s *Service) Update(
 	ctx context.Context, tx *db.Tx, account, deployment id.ID, u UpdateRequest,
 ) (Deployment, error) {

@@ -13,7 +13,7 @@ import (
 
 const (
 	// askLimit is how long a provider may take for one answer, in real time. A provider that never
-	// answers must not block a worker: the same workers charge hours and carry out planned ends.
+	// answers must not block a worker: the same workers charge hours and auto-terminate.
 	askLimit = time.Minute
 	// maxDetail is how much of a provider's text is kept, in characters.
 	maxDetail = 500
@@ -31,8 +31,9 @@ func askMachine(ctx context.Context, p provider.Provider, reference id.ID) (prov
 	return sanitized(p, m), err
 }
 
-// sanitized returns the machine with texts that the database takes and a terminal can show, whatever
-// the provider sent. Otherwise the change that they belong to, and its money, could not be written.
+// sanitized returns the machine with texts that the database takes and a terminal can show,
+// whatever the provider sent. Otherwise the change that they belong to, and its money, could not be
+// written.
 func sanitized(p provider.Provider, m provider.Machine) provider.Machine {
 	if m.State == provider.MachineReady && m.Address != "" {
 		switch {

@@ -24,7 +24,7 @@ import (
 
 const slug = "northgrid"
 
-// cloud has machines and volumes by reference, and ends them when it is asked to, unless it refuses.
+// cloud is a provider that has machines and volumes by reference, and ends them unless it refuses.
 type cloud struct {
 	provider.Provider
 	provider.VolumeProvider
@@ -52,7 +52,7 @@ func (c *cloud) end(ctx context.Context, of map[id.ID]bool, reference id.ID) err
 	return nil
 }
 
-func (c *cloud) there(of map[id.ID]bool, reference id.ID) error {
+func (c *cloud) exists(of map[id.ID]bool, reference id.ID) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !of[reference] {
@@ -66,7 +66,7 @@ func (c *cloud) Terminate(ctx context.Context, reference id.ID) error {
 }
 
 func (c *cloud) Machine(_ context.Context, reference id.ID) (provider.Machine, error) {
-	return provider.Machine{Reference: reference, State: provider.MachineReady}, c.there(c.machines, reference)
+	return provider.Machine{Reference: reference, State: provider.MachineReady}, c.exists(c.machines, reference)
 }
 
 func (c *cloud) DeleteVolume(ctx context.Context, reference id.ID) error {
@@ -87,10 +87,10 @@ func (c *cloud) DetachVolume(context.Context, id.ID) error {
 }
 
 func (c *cloud) Volume(_ context.Context, reference id.ID) (provider.Volume, error) {
-	return provider.Volume{Reference: reference}, c.there(c.volumes, reference)
+	return provider.Volume{Reference: reference}, c.exists(c.volumes, reference)
 }
 
-type rig struct {
+type testKit struct {
 	*issue.Service
 	t      *testing.T
 	db     *db.DB
@@ -100,10 +100,16 @@ type rig struct {
 	log    *bytes.Buffer
 }
 
-var ends = issue.Policy{EndUnowned: true, Grace: time.Hour}
+var endOrphans = issue.Policy{EndOrphans: true, Grace: time.Hour}
 
-func newRig(t *testing.T, d *db.DB, c *clock.Simulated, policy issue.Policy) *rig {
-	r := &rig{t: t, db: d, clock: c, log: &bytes.Buffer{}, cloud: &cloud{machines: map[id.ID]bool{}, volumes: map[id.ID]bool{}}}
+func newKit(t *testing.T, d *db.DB, c *clock.Simulated, policy issue.Policy) *testKit {
+	r := &testKit{
+		t:     t,
+		db:    d,
+		clock: c,
+		log:   &bytes.Buffer{},
+		cloud: &cloud{machines: map[id.ID]bool{}, volumes: map[id.ID]bool{}},
+	}
 	ids, log := id.NewMaker(c, rand.Reader), slog.New(slog.NewTextHandler(r.log, nil))
 	jobs := job.NewQueue(ids)
 	r.Service = issue.New(issue.Config{IDs: ids, Jobs: jobs, Log: log, Policy: policy})
@@ -112,90 +118,98 @@ func newRig(t *testing.T, d *db.DB, c *clock.Simulated, policy issue.Policy) *ri
 	return r
 }
 
-func each(t *testing.T, f func(t *testing.T, r *rig)) {
-	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) { f(t, newRig(t, d, c, ends)) })
+func each(t *testing.T, f func(t *testing.T, r *testKit)) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) { f(t, newKit(t, d, c, endOrphans)) })
 }
 
-func (r *rig) tx(f func(ctx context.Context, tx *db.Tx) error) error {
+func (r *testKit) tx(f func(ctx context.Context, tx *db.Tx) error) error {
 	return r.db.InTx(r.t.Context(), f)
 }
 
-func (r *rig) must(err error) {
+func (r *testKit) must(err error) {
 	r.t.Helper()
 	if err != nil {
 		r.t.Fatal(err)
 	}
 }
 
-func (r *rig) report(seen ...issue.Sighting) {
+func (r *testKit) report(seen ...issue.Sighting) {
 	r.t.Helper()
 	r.must(r.tx(func(ctx context.Context, tx *db.Tx) error { return r.Report(ctx, tx, slug, issue.Kinds, seen) }))
 }
 
-func (r *rig) pass(d time.Duration) {
+func (r *testKit) pass(d time.Duration) {
 	r.t.Helper()
 	r.must(r.runner.Travel(r.t.Context(), r.clock, r.clock.Now().Add(d)))
 }
 
-// all are the issues, oldest first.
-func (r *rig) all() []issue.Issue {
+// all returns the issues, oldest first.
+func (r *testKit) all() []issue.Issue {
 	r.t.Helper()
 	all, total, err := r.List(r.t.Context(), r.db, issue.Filter{}, db.Page{Number: 1, Limit: 100})
 	r.must(err)
 	if total.Total != len(all) {
-		r.t.Fatalf("%d of %d", len(all), total.Total)
+		r.t.Fatalf("List returned %d issues and a total of %d", len(all), total.Total)
 	}
 	slices.Reverse(all)
 	return all
 }
 
-// only is the one issue that there is.
-func (r *rig) only() issue.Issue {
+// only returns the one issue.
+func (r *testKit) only() issue.Issue {
 	r.t.Helper()
 	all := r.all()
 	if len(all) != 1 {
-		r.t.Fatalf("%d issues: %+v", len(all), all)
+		r.t.Fatalf("%d issues, want 1: %+v", len(all), all)
 	}
 	return all[0]
 }
 
-func (r *rig) end(f id.ID) (out issue.Issue, err error) {
+func (r *testKit) end(f id.ID) (out issue.Issue, err error) {
 	err = r.tx(func(ctx context.Context, tx *db.Tx) (err error) { out, err = r.End(ctx, tx, f); return err })
 	return out, err
 }
 
-func (r *rig) dismiss(f id.ID, note string) (out issue.Issue, err error) {
+func (r *testKit) dismiss(f id.ID, note string) (out issue.Issue, err error) {
 	err = r.tx(func(ctx context.Context, tx *db.Tx) (err error) { out, err = r.Dismiss(ctx, tx, f, note); return err })
 	return out, err
 }
 
-func unowned(n int) issue.Sighting {
-	return issue.Sighting{Kind: issue.OrphanedMachine, UpstreamID: fmt.Sprintf("no-%d", n), Reference: id.ID(fmt.Sprintf("dep_%d", n)), Detail: "nobody's", Endable: true}
+func orphan(n int) issue.Sighting {
+	return issue.Sighting{
+		Kind:       issue.OrphanedMachine,
+		UpstreamID: fmt.Sprintf("no-%d", n),
+		Reference:  id.ID(fmt.Sprintf("dep_%d", n)),
+		Detail:     "no such deployment",
+		Endable:    true,
+	}
 }
 
 func foreign(upstream string) issue.Sighting {
-	return issue.Sighting{Kind: issue.UnmanagedMachine, UpstreamID: upstream, Detail: "somebody's"}
+	return issue.Sighting{Kind: issue.UnmanagedMachine, UpstreamID: upstream, Detail: "no reference"}
 }
 
-func TestAnIssueIsMadeOnceAndSettlesByItself(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+func TestReport_RaisesOnceAndSettles(t *testing.T) {
+	each(t, func(t *testing.T, r *testKit) {
 		first := r.clock.Now()
-		r.report(foreign("a"), foreign("a"), foreign("b"), unowned(1)) // a list that names one twice
+		r.report(foreign("a"), foreign("a"), foreign("b"), orphan(1)) // a list that names one twice
 		for range 3 {
 			r.clock.Advance(time.Minute)
-			r.report(foreign("a"), foreign("b"), unowned(1))
+			r.report(foreign("a"), foreign("b"), orphan(1))
 		}
 		all := r.all()
-		if len(all) != 3 || strings.Count(r.log.String(), "nobody owns") != 3 {
-			t.Fatalf("%+v\n%s", all, r.log)
+		if len(all) != 3 || strings.Count(r.log.String(), "a new issue") != 3 {
+			t.Fatalf("got %d issues, want 3, each logged once: %+v\nlog: %s", len(all), all, r.log)
 		}
 		for _, f := range all {
-			if f.State != issue.StateOpen || !f.FirstSeenAt.Equal(first) || !f.LastSeenAt.Equal(first.Add(3*time.Minute)) || f.Provider != slug {
-				t.Errorf("%+v", f)
+			if f.State != issue.StateOpen || !f.FirstSeenAt.Equal(first) ||
+				!f.LastSeenAt.Equal(first.Add(3*time.Minute)) ||
+				f.Provider != slug {
+				t.Errorf("got %+v, want it open, first seen at %s and last seen three minutes later", f, first)
 			}
 		}
 		r.clock.Advance(time.Minute)
-		r.report(foreign("a")) // one list that leaves the others out
+		r.report(foreign("a")) // one list that is incomplete
 		r.clock.Advance(time.Minute)
 		r.report(foreign("a"), foreign("b"))
 		r.clock.Advance(5 * time.Minute)
@@ -204,21 +218,22 @@ func TestAnIssueIsMadeOnceAndSettlesByItself(t *testing.T) {
 		for _, f := range r.all() {
 			got[*f.UpstreamID] = f.State
 			if (f.State == issue.StateOpen) == (f.ClosedAt != nil) {
-				t.Errorf("%+v", f)
+				t.Errorf("closedAt of a %s issue is %v", f.State, f.ClosedAt)
 			}
 		}
-		if len(got) != 3 || got["a"] != issue.StateOpen || got["b"] != issue.StateSettled || got["no-1"] != issue.StateSettled {
-			t.Fatalf("%v", got)
+		if len(got) != 3 || got["a"] != issue.StateOpen || got["b"] != issue.StateSettled ||
+			got["no-1"] != issue.StateSettled {
+			t.Fatalf("states are %v, want a open, b and no-1 settled", got)
 		}
 		r.report(foreign("a"), foreign("b"))
 		if n := len(r.all()); n != 4 {
-			t.Fatalf("what comes back is another issue, and there are %d", n)
+			t.Fatalf("%d issues after a settled one reappeared, want 4", n)
 		}
 	})
 }
 
-func TestAWatchWritesOnceHoweverMuchItSees(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+func TestReport_ManySightings(t *testing.T) {
+	each(t, func(t *testing.T, r *testKit) {
 		var seen []issue.Sighting
 		for i := range 95 {
 			seen = append(seen, foreign(fmt.Sprintf("m-%d", i)))
@@ -227,9 +242,9 @@ func TestAWatchWritesOnceHoweverMuchItSees(t *testing.T) {
 		r.report(seen...)
 		r.report(seen...)
 		if n := len(r.all()); n != 96 {
-			t.Fatalf("%d issues", n)
+			t.Fatalf("%d issues, want 96", n)
 		}
-		// Another provider's, and another kind of watch, are left alone.
+		// The issues of another provider and of another kind of watch stay as they are.
 		r.clock.Advance(time.Hour)
 		r.must(r.tx(func(ctx context.Context, tx *db.Tx) error {
 			return r.Report(ctx, tx, "basalt", issue.Kinds, []issue.Sighting{foreign("m-1")})
@@ -244,120 +259,123 @@ func TestAWatchWritesOnceHoweverMuchItSees(t *testing.T) {
 			got[c.Provider+"/"+string(c.State)] += c.Issues
 		}
 		if got["northgrid/open"] != 96 || got["basalt/open"] != 1 || len(got) != 2 {
-			t.Fatalf("%v", got)
+			t.Fatalf("open issues are %v, want 96 of northgrid and 1 of basalt", got)
 		}
 	})
 }
 
-func TestUnownedMachinesAreEndedAfterTheGrace(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+func TestPolicy_EndsOrphansAfterTheGracePeriod(t *testing.T) {
+	each(t, func(t *testing.T, r *testKit) {
 		r.cloud.machines["dep_1"] = true
-		r.report(unowned(1))
+		r.report(orphan(1))
 		if f := r.only(); f.EndAfter == nil || !f.EndAfter.Equal(f.FirstSeenAt.Add(time.Hour)) || f.Held {
-			t.Fatalf("%+v", f)
+			t.Fatalf("got %+v, want its end scheduled after the grace period", f)
 		}
 		r.pass(59 * time.Minute)
 		if r.cloud.asked != 0 {
-			t.Fatal("it was ended before its time")
+			t.Fatal("the machine was ended within the grace period")
 		}
-		r.report(unowned(1))
+		r.report(orphan(1))
 		r.cloud.refusal = &provider.Error{Kind: provider.KindRejected, Message: "Not\x00 yet."}
 		r.pass(time.Hour)
-		if f := r.only(); f.State != issue.StateOpen || f.EndingSince == nil || f.Problem == nil || *f.Problem != "Not yet." || r.cloud.asked < 3 {
-			t.Fatalf("asked %d times: %+v", r.cloud.asked, f)
+		if f := r.only(); f.State != issue.StateOpen || f.EndingSince == nil || f.Problem == nil ||
+			*f.Problem != "Not yet." ||
+			r.cloud.asked < 3 {
+			t.Fatalf("asked %d times, want 3 or more, and the problem \"Not yet.\": %+v", r.cloud.asked, f)
 		}
 		r.cloud.refusal = nil
-		r.report(unowned(1))
+		r.report(orphan(1))
 		r.pass(10 * time.Minute)
 		if len(r.cloud.machines) != 0 {
-			t.Fatal("it was not ended")
+			t.Fatal("the machine was not ended")
 		}
 		asked := r.cloud.asked
-		r.cloud.machines["dep_1"] = true // it said that it is gone, and lists it all the same
-		r.report(unowned(1))
+		r.cloud.machines["dep_1"] = true // confirmed as gone, and still listed
+		r.report(orphan(1))
 		r.pass(time.Minute)
 		if f := r.only(); f.State != issue.StateOpen || r.cloud.asked == asked || len(r.cloud.machines) != 0 {
-			t.Fatalf("asked %d times, then %d: %+v", asked, r.cloud.asked, f)
+			t.Fatalf("asked %d times, then %d, want another request: %+v", asked, r.cloud.asked, f)
 		}
 		r.pass(10 * time.Minute)
 		r.report()
 		if f := r.only(); f.State != issue.StateEnded || f.ClosedAt == nil {
-			t.Fatalf("%+v", f)
+			t.Fatalf("got %+v, want it ended and closed", f)
 		}
 	})
 }
 
-func TestTooManyAtOnceAreEndedByNoPolicy(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+func TestPolicy_HoldsTooManyOrphans(t *testing.T) {
+	each(t, func(t *testing.T, r *testKit) {
 		var seen []issue.Sighting
 		for i := range issue.BreakerLimit {
-			seen = append(seen, unowned(i))
+			seen = append(seen, orphan(i))
 			r.cloud.machines[id.ID(fmt.Sprintf("dep_%d", i))] = true
 		}
 		r.report(seen...)
 		for _, f := range r.all() {
 			if f.EndAfter == nil || f.Held {
-				t.Fatalf("%d are not too many: %+v", issue.BreakerLimit, f)
+				t.Fatalf("the end of one of %d orphans is not scheduled: %+v", issue.BreakerLimit, f)
 			}
 		}
 		r.pass(30 * time.Minute)
-		seen = append(seen, unowned(99))
+		seen = append(seen, orphan(99))
 		r.cloud.machines["dep_99"] = true
 		r.report(seen...)
 		r.pass(3 * time.Hour)
 		r.report(seen...)
 		for _, f := range r.all() {
 			if f.EndAfter != nil || !f.Held || f.EndingSince != nil {
-				t.Fatalf("%+v", f)
+				t.Fatalf("got %+v, want it held", f)
 			}
 		}
-		// An operator who has decided about some has not decided about the others, nor about what comes meanwhile.
+		// What an operator decides about some orphans does not decide about the others, nor about
+		// new ones.
 		_, err := r.dismiss(r.all()[0].ID, "ours, elsewhere")
 		r.must(err)
 		_, err = r.end(r.all()[1].ID)
 		r.must(err)
 		r.pass(time.Minute)
-		seen = append(seen, unowned(100))
+		seen = append(seen, orphan(100))
 		r.report(seen...)
 		r.pass(3 * time.Hour)
 		r.report(seen...)
 		if len(r.cloud.machines) != issue.BreakerLimit || r.cloud.asked != 1 || r.cloud.machines["dep_1"] {
-			t.Fatalf("asked %d times; left: %v", r.cloud.asked, r.cloud.machines)
+			t.Fatalf("asked %d times, want 1 for dep_1 only; machines left: %v", r.cloud.asked, r.cloud.machines)
 		}
 		if !strings.Contains(r.log.String(), "restored backup") {
-			t.Error("the log does not say so")
+			t.Errorf("the log does not mention a restored backup: %s", r.log)
 		}
 	})
 }
 
-func TestThePolicyOfTheDayCounts(t *testing.T) {
+func TestPolicy_Change(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
-		r := newRig(t, d, c, ends)
+		r := newKit(t, d, c, endOrphans)
 		r.cloud.machines["dep_1"] = true
-		r.report(unowned(1))
-		r = newRig(t, d, c, issue.Policy{})
+		r.report(orphan(1))
+		r = newKit(t, d, c, issue.Policy{})
 		r.cloud.machines["dep_1"] = true
 		r.pass(2 * time.Hour)
-		r.report(unowned(1))
+		r.report(orphan(1))
 		if f := r.only(); f.EndAfter != nil || f.EndingSince != nil || r.cloud.asked != 0 {
-			t.Fatalf("%+v", f)
+			t.Fatalf("got %+v, want nothing ended by the present policy", f)
 		}
-		r = newRig(t, d, c, ends)
+		r = newKit(t, d, c, endOrphans)
 		r.cloud.machines["dep_1"] = true
-		r.report(unowned(1))
+		r.report(orphan(1))
 		r.pass(59 * time.Minute)
 		if r.cloud.asked != 0 {
-			t.Fatal("the grace was not given anew")
+			t.Fatal("the grace period did not start again")
 		}
 		r.pass(2 * time.Minute)
 		if len(r.cloud.machines) != 0 {
-			t.Fatal("it was not ended")
+			t.Fatal("the machine was not ended after the grace period")
 		}
 	})
 }
 
-func TestOnlyWhatNobodyElseCanOwnIsEnded(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+func TestEnd_Refused(t *testing.T) {
+	each(t, func(t *testing.T, r *testKit) {
 		r.cloud.machines["dep_7"] = true
 		seen := []issue.Sighting{
 			foreign("f"),
@@ -372,54 +390,54 @@ func TestOnlyWhatNobodyElseCanOwnIsEnded(t *testing.T) {
 		r.report(seen...)
 		all := r.all()
 		if len(all) != len(seen) {
-			t.Fatalf("%d issues", len(all))
+			t.Fatalf("%d issues, want %d", len(all), len(seen))
 		}
 		for _, f := range all {
 			if _, err := r.end(f.ID); err == nil || apierr.CodeOf(err) != apierr.Conflict || len(err.Error()) < 40 {
-				t.Errorf("%s: %v", f.Kind, err)
+				t.Errorf("End of an issue of kind %s = %v, want CONFLICT with advice", f.Kind, err)
 			}
 		}
 		r.pass(3 * time.Hour)
 		if r.cloud.asked != 0 {
-			t.Fatal("something was ended")
+			t.Fatalf("the provider was asked %d times to end something, want 0", r.cloud.asked)
 		}
 		if _, err := r.end("iss_nothing"); apierr.CodeOf(err) != apierr.NotFound {
-			t.Error(err)
+			t.Errorf("End of an unknown issue = %v, want NOT_FOUND", err)
 		}
 	})
 }
 
-func TestAnOperatorEndsAndDismisses(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+func TestEndAndDismiss(t *testing.T) {
+	each(t, func(t *testing.T, r *testKit) {
 		r.cloud.volumes["vol_1"], r.cloud.attached = true, true
 		volume := issue.Sighting{Kind: issue.OrphanedVolume, UpstreamID: "v", Reference: "vol_1", Endable: true}
 		r.report(foreign("f"), volume)
 		r.pass(48 * time.Hour)
 		r.report(foreign("f"), volume)
 		if len(r.cloud.volumes) != 1 {
-			t.Fatal("policy ended a volume")
+			t.Fatal("the policy ended a volume")
 		}
 		all := r.all()
 		if _, err := r.dismiss(all[0].ID, "the old\u200b cluster"); apierr.CodeOf(err) != apierr.InvalidRequest {
-			t.Error(err)
+			t.Errorf("Dismiss with a hidden character = %v, want INVALID_REQUEST", err)
 		}
 		dismissed, err := r.dismiss(all[0].ID, "the old cluster")
 		r.must(err)
 		if dismissed.State != issue.StateDismissed || *dismissed.Note != "the old cluster" {
-			t.Errorf("%+v", dismissed)
+			t.Errorf("Dismiss = %+v, want it dismissed with the note", dismissed)
 		}
 		if _, err := r.dismiss(all[0].ID, strings.Repeat("x", 501)); apierr.CodeOf(err) != apierr.InvalidRequest {
-			t.Error(err)
+			t.Errorf("Dismiss with a long note = %v, want INVALID_REQUEST", err)
 		}
-		for range 2 { // twice is as once
+		for range 2 { // repeating it succeeds
 			f, err := r.end(all[1].ID)
 			r.must(err)
 			if f.EndingSince == nil {
-				t.Fatalf("%+v", f)
+				t.Fatalf("End = %+v, want endingSince set", f)
 			}
 		}
 		if _, err := r.dismiss(all[1].ID, ""); apierr.CodeOf(err) != apierr.Conflict {
-			t.Error(err)
+			t.Errorf("Dismiss of an issue that is being ended = %v, want CONFLICT", err)
 		}
 		r.pass(5 * time.Minute)
 		if len(r.cloud.volumes) != 0 {
@@ -429,32 +447,33 @@ func TestAnOperatorEndsAndDismisses(t *testing.T) {
 		r.pass(5 * time.Minute)
 		r.report(foreign("f"))
 		all = r.all()
-		if len(all) != 2 || all[0].State != issue.StateDismissed || all[0].ClosedAt != nil || all[1].State != issue.StateEnded {
-			t.Fatalf("%+v", all)
+		if len(all) != 2 || all[0].State != issue.StateDismissed || all[0].ClosedAt != nil ||
+			all[1].State != issue.StateEnded {
+			t.Fatalf("got %+v, want the first dismissed and open, the second ended", all)
 		}
 		if _, err := r.end(all[1].ID); apierr.CodeOf(err) != apierr.Conflict {
-			t.Error(err)
+			t.Errorf("End of a closed issue = %v, want CONFLICT", err)
 		}
 		r.pass(10 * time.Minute)
 		r.report()
 		if all = r.all(); all[0].State != issue.StateDismissed || all[0].ClosedAt == nil {
-			t.Fatalf("%+v", all[0])
+			t.Fatalf("got %+v, want it dismissed and closed", all[0])
 		}
 		r.report(foreign("f"))
 		if n := len(r.all()); n != 3 {
-			t.Errorf("%d issues: what came back after it was gone is news", n)
+			t.Errorf("%d issues after a dismissed one reappeared, want 3", n)
 		}
 	})
 }
 
-func TestKnownSightingsKeepAFindingAndMakeNone(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+func TestReport_KnownSightings(t *testing.T) {
+	each(t, func(t *testing.T, r *testKit) {
 		o := issue.Sighting{Kind: issue.UndeadMachine, UpstreamID: "o", Reference: "dep_8", Deployment: "dep_8"}
 		known := o
 		known.Known = true
 		r.report(known)
 		if n := len(r.all()); n != 0 {
-			t.Fatalf("%d issues", n)
+			t.Fatalf("%d issues of a known sighting, want 0", n)
 		}
 		r.report(o)
 		for range 4 {
@@ -462,12 +481,12 @@ func TestKnownSightingsKeepAFindingAndMakeNone(t *testing.T) {
 			r.report(known)
 		}
 		if f := r.only(); f.ClosedAt != nil {
-			t.Fatalf("%+v", f)
+			t.Fatalf("got %+v, want it open while it is sighted", f)
 		}
 		r.clock.Advance(5 * time.Minute)
 		r.report()
 		if f := r.only(); f.State != issue.StateEnded {
-			t.Fatalf("%+v", f)
+			t.Fatalf("state is %s, want ended", f.State)
 		}
 	})
 }

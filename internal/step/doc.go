@@ -1,6 +1,7 @@
-// Package step owns how far deploying has come, as who waits for it sees it: named steps, each with its times and what the provider says.
+// Package step owns the progress of a deployment as its tenant sees it: named steps, each with its
+// times and what the provider reports.
 //
-// It does not own when a step begins: that is the deployment's.
+// It does not own when a step begins: the deployment does.
 //
-// Invariant: at most one step is active, all before it are done, and what is done stays as it is.
+// Invariant: at most one step is active, all before it are done, and what is done does not change.
 package step

@@ -5,36 +5,45 @@ import (
 	"time"
 )
 
-// Step is one stage of deploying, so that who waits sees what he waits for.
+// Status is where a step is.
+type Status string
+
+// The statuses.
+const (
+	Waiting Status = "waiting"
+	Active  Status = "active"
+	Done    Status = "done"
+	Failed  Status = "failed"
+)
+
+// Step is one stage of deploying.
 type Step struct {
-	// Name is a stable word: "queued", "launching", "provisioning", "connecting".
-	Name string `json:"name" doc:"queued, launching, provisioning or connecting."`
-	// Status is "waiting", "active", "done" or "failed".
-	Status string `json:"status" doc:"waiting, active, done or failed."`
-	// Detail is what the provider says of it, or nil.
-	Detail     *string    `json:"detail" doc:"What the provider says of it."`
-	StartedAt  *time.Time `json:"startedAt" doc:"When it began; null before."`
-	FinishedAt *time.Time `json:"finishedAt" doc:"When it ended, well or not; null before."`
+	Name       string     `json:"name" doc:"queued, launching, provisioning or connecting."`
+	Status     Status     `json:"status" doc:"waiting, active, done or failed."`
+	Detail     *string    `json:"detail" doc:"Details from the provider; null if there are none."`
+	StartedAt  *time.Time `json:"startedAt" doc:"When the step began; null before."`
+	FinishedAt *time.Time `json:"finishedAt" doc:"When the step ended, done or failed; null before."`
 }
 
 // The steps in their order.
 const (
-	Queued       = "queued"       // accepted, no worker has taken it up
+	Queued       = "queued"       // accepted, and no worker has begun
 	Launching    = "launching"    // the provider is being asked
 	Provisioning = "provisioning" // the provider prepares the machine
-	Connecting   = "connecting"   // the machine is there; SSH does not answer yet
+	Connecting   = "connecting"   // the machine exists; SSH does not answer yet
 )
 
-// New returns the steps of a deployment that was accepted now.
+// New returns the steps of a deployment that is accepted now.
 func New(now time.Time) []Step {
 	steps := []Step{}
 	for _, name := range []string{Queued, Launching, Provisioning, Connecting} {
-		steps = append(steps, Step{Name: name, Status: "waiting"})
+		steps = append(steps, Step{Name: name, Status: Waiting})
 	}
 	return Begin(steps, Queued, "", now)
 }
 
-// Begin returns the steps with that one active and all before it done. It changes nothing that is done already.
+// Begin returns the steps with that one active and all before it done. It does not change what is
+// done.
 func Begin(steps []Step, name, detail string, now time.Time) []Step {
 	out, before := append([]Step(nil), steps...), true
 	for i := range out {
@@ -42,39 +51,39 @@ func Begin(steps []Step, name, detail string, now time.Time) []Step {
 		switch {
 		case s.Name == name:
 			before = false
-			if s.Status == "waiting" {
-				s.Status, s.StartedAt = "active", &now
+			if s.Status == Waiting {
+				s.Status, s.StartedAt = Active, &now
 			}
-			if s.Status == "active" {
+			if s.Status == Active {
 				s.Detail = nil
 				if detail != "" {
 					s.Detail = &detail
 				}
 			}
-		case before && s.Status != "done":
+		case before && s.Status != Done:
 			if s.StartedAt == nil {
 				s.StartedAt = &now
 			}
-			s.Status, s.FinishedAt, s.Detail = "done", &now, nil
+			s.Status, s.FinishedAt, s.Detail = Done, &now, nil
 		}
 	}
 	return out
 }
 
-// End returns the steps with every one done, or, of a deploy that failed, with the active one failed.
+// End returns the steps with every one done or, if deploying failed, with the active one failed.
 func End(steps []Step, failed bool, detail string, now time.Time) []Step {
 	out := append([]Step(nil), steps...)
 	for i := range out {
 		s := &out[i]
 		switch {
-		case s.Status == "done":
+		case s.Status == Done:
 		case !failed:
 			if s.StartedAt == nil {
 				s.StartedAt = &now
 			}
-			s.Status, s.FinishedAt, s.Detail = "done", &now, nil
-		case s.Status == "active":
-			s.Status, s.FinishedAt = "failed", &now
+			s.Status, s.FinishedAt, s.Detail = Done, &now, nil
+		case s.Status == Active:
+			s.Status, s.FinishedAt = Failed, &now
 			if detail != "" {
 				s.Detail = &detail
 			}
@@ -83,9 +92,11 @@ func End(steps []Step, failed bool, detail string, now time.Time) []Step {
 	return out
 }
 
-// Same tells whether two lists say the same of each step but for the times.
+// Same reports whether two lists are equal apart from the times.
 func Same(a, b []Step) bool {
-	return slices.EqualFunc(a, b, func(a, b Step) bool { return a.Status == b.Status && text(a.Detail) == text(b.Detail) })
+	return slices.EqualFunc(a, b, func(a, b Step) bool {
+		return a.Status == b.Status && text(a.Detail) == text(b.Detail)
+	})
 }
 
 func text(s *string) string {

@@ -25,7 +25,8 @@ type cloud struct {
 	listed []provider.Volume
 	// making keeps new volumes from being ready.
 	making bool
-	// settle is for how long a create without an answer may take effect, in which it makes a second volume where asked for again.
+	// settle is for how long a create without an answer may take effect, in which it makes a second
+	// volume where asked for again.
 	settle time.Duration
 	// fault says what befalls a call.
 	fault func(op string) trouble
@@ -45,7 +46,13 @@ var (
 )
 
 func newCloud() *cloud {
-	return &cloud{perGB: 100, volumes: map[id.ID]provider.Volume{}, machines: map[id.ID]provider.MachineState{}, calls: map[string]int{}, fault: func(string) trouble { return trouble{} }}
+	return &cloud{
+		perGB:    100,
+		volumes:  map[id.ID]provider.Volume{},
+		machines: map[id.ID]provider.MachineState{},
+		calls:    map[string]int{},
+		fault:    func(string) trouble { return trouble{} },
+	}
 }
 
 func (c *cloud) set(f func(c *cloud)) {
@@ -91,7 +98,14 @@ func (c *cloud) do(ctx context.Context, op string, work func() error) error {
 }
 
 func (c *cloud) Info() provider.Info {
-	return provider.Info{Slug: "voltage-park", Name: "Voltage Park", SyncEvery: time.Minute, PollEvery: 2 * time.Second, LaunchLimit: 20 * time.Minute, SettleTime: c.settle}
+	return provider.Info{
+		Slug:        "voltage-park",
+		Name:        "Voltage Park",
+		SyncEvery:   time.Minute,
+		PollEvery:   2 * time.Second,
+		LaunchLimit: 20 * time.Minute,
+		SettleTime:  c.settle,
+	}
 }
 
 func (c *cloud) Offers(context.Context) ([]provider.Offer, error) {
@@ -123,13 +137,20 @@ func (c *cloud) Terminate(context.Context, id.ID) error               { return n
 func (c *cloud) VolumePricing(context.Context) ([]provider.VolumePricing, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return []provider.VolumePricing{{Region: "dallas-usa-5", PerGBHour: c.perGB, MinSizeGB: 10, MaxSizeGB: 10_000}, {Region: "oslo-1", PerGBHour: c.perGB, MinSizeGB: 10, MaxSizeGB: 100}}, nil
+	return []provider.VolumePricing{
+		{Region: "dallas-usa-5", PerGBHour: c.perGB, MinSizeGB: 10, MaxSizeGB: 10_000},
+		{Region: "oslo-1", PerGBHour: c.perGB, MinSizeGB: 10, MaxSizeGB: 100},
+	}, nil
 }
 
 func (c *cloud) CreateVolume(ctx context.Context, request provider.VolumeRequest) (v provider.Volume, err error) {
 	err = c.do(ctx, "create", func() error {
 		if _, there := c.volumes[request.Reference]; !there {
-			c.volumes[request.Reference] = provider.Volume{Reference: request.Reference, SizeGB: request.SizeGB, MountPath: "/mnt/" + request.Name}
+			c.volumes[request.Reference] = provider.Volume{
+				Reference: request.Reference,
+				SizeGB:    request.SizeGB,
+				MountPath: "/mnt/" + request.Name,
+			}
 		}
 		v = c.look(request.Reference)
 		return nil

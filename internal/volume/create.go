@@ -22,8 +22,8 @@ import (
 type CreateRequest struct {
 	// Key is the API key whose spending limits count; "" for a user.
 	Key id.ID
-	// Name is 1 to 64 letters, digits, dots, hyphens and underscores, and begins with a letter or digit:
-	// machines mount the volume at a path of that name.
+	// Name is 1 to 64 letters, digits, dots, hyphens and underscores, and begins with a letter or
+	// digit: machines mount the volume at a path of that name.
 	Name string
 	// SizeGB is in decimal GB.
 	SizeGB           int64
@@ -129,7 +129,12 @@ func (s *Service) checkPlace(account id.ID, req CreateRequest) (price catalog.Vo
 	case req.Provider == "":
 		add("provider", "is required. These providers have volumes: %s.", listed(providers))
 	case !configured:
-		add("provider", "no provider has the slug %.80q. These providers have volumes: %s.", req.Provider, listed(providers))
+		add(
+			"provider",
+			"no provider has the slug %.80q. These providers have volumes: %s.",
+			req.Provider,
+			listed(providers),
+		)
 	case !has:
 		add("provider", "%s has no volumes. These providers have: %s.", req.Provider, listed(providers))
 	}
@@ -172,8 +177,11 @@ func checkName(name string) []apierr.FieldError {
 		c := name[i]
 		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
 		if !letter && (i == 0 || c != '.' && c != '_' && c != '-') {
-			return []apierr.FieldError{{Field: "name", Message: "must contain only letters a to z, digits, dots, hyphens " +
-				"and underscores, and begin with a letter or digit: machines mount the volume at a path of that name."}}
+			return []apierr.FieldError{{
+				Field: "name",
+				Message: "must contain only letters a to z, digits, dots, hyphens and underscores, and begin with a " +
+					"letter or digit: machines mount the volume at a path of that name.",
+			}}
 		}
 	}
 	return nil
@@ -193,8 +201,13 @@ func (s *Service) nameTaken(ctx context.Context, tx *db.Tx, account id.ID, name 
 
 func insufficient(required, available money.Micros, to string) error {
 	return &apierr.Error{
-		Code:    apierr.InsufficientBalance,
-		Message: fmt.Sprintf("Insufficient balance. You need at least %s available to %s; you have %s.", required, to, available),
+		Code: apierr.InsufficientBalance,
+		Message: fmt.Sprintf(
+			"Insufficient balance. You need at least %s available to %s; you have %s.",
+			required,
+			to,
+			available,
+		),
 		Details: map[string]any{"required": required, "available": available},
 	}
 }

@@ -11,7 +11,8 @@ import (
 const (
 	// createLimit is how long the creation of a volume may take.
 	createLimit = 15 * time.Minute
-	// lostLimit is how long a provider must report that it does not know a volume before it is lost.
+	// lostLimit is how long a provider must report that it does not know a volume before it is
+	// lost.
 	lostLimit = 15 * time.Minute
 	// machineLimit is how long, beyond the provider's launch limit, a volume waits for a machine.
 	machineLimit = 15 * time.Minute
@@ -114,8 +115,11 @@ func decide(r *record, seen observation, now time.Time) decision {
 	case !r.unsettled():
 		return decision{kind: doNothing}
 	case !seen.configured:
-		return decision{kind: doRetry, err: fmt.Errorf("volume %s is %s at %s, which is not configured or has no volumes",
-			r.id, r.status, r.provider)}
+		return decision{
+			kind: doRetry,
+			err: fmt.Errorf("volume %s is %s at %s, which is not configured or has no volumes",
+				r.id, r.status, r.provider),
+		}
 	}
 	switch r.status {
 	case StatusCreating:
@@ -175,7 +179,9 @@ func decideAttaching(r *record, seen observation, now time.Time) decision {
 	case a.err != nil:
 		return r.attachError(a.err, now)
 	case a.volume.AttachedTo != "" && a.volume.AttachedTo != r.deployment && seen.detach == nil && seen.attach == nil:
-		return decision{kind: doDetach} // left over from an attachment that was canceled; it must not wait for the machine
+		return decision{
+			kind: doDetach,
+		} // left over from an attachment that was canceled; it must not wait for the machine
 	case seen.detach != nil && seen.detach.err != nil:
 		return r.attachError(seen.detach.err, now)
 	case seen.machine == nil:
@@ -217,8 +223,8 @@ func (r *record) awaitMachine(seen observation, now time.Time) (d decision, read
 	}
 }
 
-// attachError cancels the attachment if the provider refused it. NotFound counts only after a while:
-// the machine may have ended this moment, and will be seen to have.
+// attachError cancels the attachment if the provider refused it. NotFound counts only after a
+// while: the machine may have ended this moment, and will be seen to have.
 func (r *record) attachError(err error, now time.Time) decision {
 	missing := provider.KindOf(err) == provider.KindNotFound
 	if !definite(err) || missing && now.Sub(r.statusSince) < lostLimit {
@@ -296,8 +302,8 @@ func decideGrowing(seen observation, now time.Time) decision {
 }
 
 // createMayLand returns how long a create without an answer may still take effect unseen; 0 if none
-// can. createAskedAt is when it began: the request may have waited for its turn for as long as Billet
-// waits for an answer before it was sent.
+// can. createAskedAt is when it began: the request may have waited for its turn for as long as
+// Billet waits for an answer before it was sent.
 func (r *record) createMayLand(settleTime time.Duration, now time.Time) time.Duration {
 	if r.availableAt != nil || r.createAskedAt == nil {
 		return 0

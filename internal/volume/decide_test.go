@@ -45,7 +45,11 @@ func testDecide(t *testing.T, start record, cases []decideCase) {
 				c.row(&r)
 			}
 			seen.configured = true
-			seen.info = provider.Info{PollEvery: 5 * time.Second, SettleTime: time.Minute, LaunchLimit: 20 * time.Minute}
+			seen.info = provider.Info{
+				PollEvery:   5 * time.Second,
+				SettleTime:  time.Minute,
+				LaunchLimit: 20 * time.Minute,
+			}
 			got := decide(&r, seen, now)
 			if c.want.kind == doRetry && got.err != nil {
 				c.want.err = got.err // whose text is for the log
@@ -72,8 +76,12 @@ func TestDecide_creating(t *testing.T) {
 		{"there is none", nil, unknown(provider.KindNotFound), decision{kind: doCreate}},
 		{"a create may land", func(r *record) { r.createAskedAt = in(-time.Minute) }, unknown(provider.KindNotFound),
 			wait(now.Add(5 * time.Second))},
-		{"no create can land", func(r *record) { r.createAskedAt = in(-2 * time.Minute) }, unknown(provider.KindNotFound),
-			decision{kind: doCreate}},
+		{
+			"no create can land",
+			func(r *record) { r.createAskedAt = in(-2 * time.Minute) },
+			unknown(provider.KindNotFound),
+			decision{kind: doCreate},
+		},
 		{"unknown whether there is one", nil, unknown(provider.KindUnavailable), retried},
 		{"refused", nil, created(provider.KindRejected),
 			decision{kind: doFailCreate, reason: "The provider refused to create the volume."}},
@@ -115,7 +123,12 @@ func TestDecide_attaching(t *testing.T) {
 		{"accepted, not attached yet", nil, after(with(detached, provider.MachineReady), nil), soon},
 		{"refused", nil, after(with(detached, provider.MachineReady), failed(provider.KindRejected)),
 			decision{kind: doCancelAttach, reason: "The provider refused to attach the volume."}},
-		{"the machine is gone", nil, after(with(detached, provider.MachineReady), failed(provider.KindNotFound)), retried},
+		{
+			"the machine is gone",
+			nil,
+			after(with(detached, provider.MachineReady), failed(provider.KindNotFound)),
+			retried,
+		},
 		{"no answer", nil, after(with(detached, provider.MachineReady), failed(provider.KindUnavailable)), retried},
 	})
 }

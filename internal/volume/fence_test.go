@@ -17,8 +17,9 @@ import (
 	"github.com/billetcloud/billet/internal/volume"
 )
 
-// A run whose job another has taken asks the provider for nothing and changes nothing, whatever it was about to do.
-func TestARunThatLostItsJobDoesNothing(t *testing.T) {
+// A run whose job another has taken asks the provider for nothing and changes nothing, whatever it
+// was about to do.
+func TestRunThatLostItsJobDoesNothing(t *testing.T) {
 	account, machine := id.ID("acc_1"), id.ID("dep_1")
 	for call, begin := range map[string]func(r *rig, v id.ID) error{
 		"create": nil,
@@ -73,7 +74,13 @@ func TestARunThatLostItsJobDoesNothing(t *testing.T) {
 				before, calls := read(), maps.Clone(r.cloud.calls)
 				jobtest.Lose(t, d, c, map[job.Kind]job.Handler{volume.KindVolume: r.volumes.Reconcile})
 				if after := read(); after.Status != before.Status || r.cloud.calls[call] != calls[call] {
-					t.Fatalf("%s became %s, and the provider was asked: before %v, then %v", before.Status, after.Status, calls, r.cloud.calls)
+					t.Fatalf(
+						"%s became %s, and the provider was asked: before %v, then %v",
+						before.Status,
+						after.Status,
+						calls,
+						r.cloud.calls,
+					)
 				}
 				r.pass(time.Minute)
 				if r.cloud.calls[call] == calls[call] {

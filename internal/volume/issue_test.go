@@ -41,7 +41,7 @@ func (r *rig) found() []issue.Issue {
 	return all
 }
 
-func TestVolumesWithoutAnOwnerAreFoundAndKept(t *testing.T) {
+func TestWatch_OrphanedVolumesAreKept(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		r := newRig(t, d, c)
 		r.open(acc, money.Dollars(1000))
@@ -63,7 +63,8 @@ func TestVolumesWithoutAnOwnerAreFoundAndKept(t *testing.T) {
 			t.Fatalf("%+v", all)
 		}
 		for _, f := range all {
-			if f.Kind != issue.OrphanedVolume || f.State != issue.StateOpen || f.EndAfter != nil || f.Endable != (f.Reference != nil) {
+			if f.Kind != issue.OrphanedVolume || f.State != issue.StateOpen || f.EndAfter != nil ||
+				f.Endable != (f.Reference != nil) {
 				t.Errorf("%+v", f)
 			}
 		}
@@ -73,7 +74,7 @@ func TestVolumesWithoutAnOwnerAreFoundAndKept(t *testing.T) {
 	})
 }
 
-func TestAVolumeThatOutlivesItsEndIsDeletedAgain(t *testing.T) {
+func TestWatch_DeletedVolumeIsDeletedAgain(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		r := newRig(t, d, c)
 		r.open(acc, money.Dollars(1000))
@@ -114,8 +115,9 @@ func TestAVolumeThatOutlivesItsEndIsDeletedAgain(t *testing.T) {
 	})
 }
 
-// What a provider did not know for a while is a tenant's data when it is back, whatever we told the tenant.
-func TestAVolumeThatComesBackIsNotDeleted(t *testing.T) {
+// What a provider did not know for a while is a tenant's data when it is back, whatever we told the
+// tenant.
+func TestWatch_LostVolumeThatReappearsIsKept(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		r := newRig(t, d, c)
 		r.open(acc, money.Dollars(1000))
@@ -144,14 +146,17 @@ func TestAVolumeThatComesBackIsNotDeleted(t *testing.T) {
 		r.watch()
 		c.Advance(24 * time.Hour)
 		r.watch()
-		if got := r.found(); len(r.cloud.volumes) != 1 || len(got) != 1 || got[0].State != issue.StateOpen || !got[0].Endable || got[0].VolumeID == nil {
+		if got := r.found(); len(r.cloud.volumes) != 1 || len(got) != 1 || got[0].State != issue.StateOpen ||
+			!got[0].Endable ||
+			got[0].VolumeID == nil {
 			t.Fatalf("%+v", got)
 		}
 	})
 }
 
-// A volume costs us what its provider asked when it was made, for what it has, until the provider has deleted it.
-func TestAVolumeCostsWhatItsProviderAsks(t *testing.T) {
+// A volume costs us what its provider asked when it was made, for what it has, until the provider
+// has deleted it.
+func TestVolumeCost(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		r := newRig(t, d, c)
 		r.open(acc, money.Dollars(1000))
@@ -174,14 +179,18 @@ func TestAVolumeCostsWhatItsProviderAsks(t *testing.T) {
 		}
 		r.watch()
 		c.Advance(24 * time.Hour)
-		m := meter.New(meter.Config{DB: d, Wallet: r.wallet, Events: r.events, Jobs: job.NewQueue(id.NewMaker(c, rand.Reader))})
+		m := meter.New(
+			meter.Config{DB: d, Wallet: r.wallet, Events: r.events, Jobs: job.NewQueue(id.NewMaker(c, rand.Reader))},
+		)
 		rows, err := m.Margins(t.Context(), d, c.Now().Add(-48*time.Hour), c.Now(), c.Now(), wallet.ByProvider)
 		if err != nil {
 			t.Fatal(err)
 		}
-		// Half an hour of 100 GB and one of 200, at 100 micro-dollars for a GB; the clock may stand within a second.
+		// Half an hour of 100 GB and one of 200, at 100 micro-dollars for a GB; the clock may stand
+		// within a second.
 		want := money.Micros(100*100/2 + 200*100/2)
-		if len(rows) != 1 || rows[0].Cost < want || rows[0].Cost > want+10 || rows[0].Seconds < 3600 || rows[0].Seconds > 3602 {
+		if len(rows) != 1 || rows[0].Cost < want || rows[0].Cost > want+10 || rows[0].Seconds < 3600 ||
+			rows[0].Seconds > 3602 {
 			t.Fatalf("%+v, want %s", rows, want)
 		}
 	})

@@ -22,9 +22,10 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestAnyVolumeIsAsTheModelSays does to volumes whatever a tenant, the provider, ending deployments, debts, restarts and the clock may do,
-// in any order, and compares with the model below after each step: who has which volume, and every micro-dollar of the bill.
-func TestAnyVolumeIsAsTheModelSays(t *testing.T) {
+// TestVolumesMatchTheModel does to volumes whatever a tenant, the provider, ending deployments,
+// debts, restarts and the clock may do, in any order, and compares with the model below after each
+// step: who has which volume, and every micro-dollar of the bill.
+func TestVolumesMatchTheModel(t *testing.T) {
 	for _, engine := range []struct {
 		name, checks string
 		open         func(testing.TB, clock.Clock) *db.DB
@@ -76,7 +77,8 @@ func (b *box) held() bool {
 	return b.status == "attaching" || b.status == "attached" || b.status == "detaching"
 }
 
-// cost is the whole bill at that instant, from the life alone: each hour when it begins, by the size of that instant.
+// cost is the whole bill at that instant, from the life alone: each hour when it begins, by the
+// size of that instant.
 func (b *box) cost(now time.Time) (sum money.Micros, hours int) {
 	if b.start == nil {
 		return 0, 0
@@ -173,7 +175,17 @@ func (k *keeping) create() {
 	v, err := k.r.create(acc, name, size)
 	k.answers("create", err, want)
 	if err == nil {
-		k.boxes = append(k.boxes, &box{id: v.ID, name: name, perGB: k.perGB, status: "creating", sizes: []sized{{gb: size}}, wanted: []int64{size}})
+		k.boxes = append(
+			k.boxes,
+			&box{
+				id:     v.ID,
+				name:   name,
+				perGB:  k.perGB,
+				status: "creating",
+				sizes:  []sized{{gb: size}},
+				wanted: []int64{size},
+			},
+		)
 	}
 }
 
@@ -251,7 +263,16 @@ func (k *keeping) pastDue() {
 // machine changes the machine of a deployment, which may end.
 func (k *keeping) machine() {
 	d := pick(k, "deployment", dep1, dep2)
-	state := pick(k, "state", provider.MachineProvisioning, provider.MachineReady, provider.MachineReady, provider.MachineReady, provider.MachineOff, provider.MachineGone)
+	state := pick(
+		k,
+		"state",
+		provider.MachineProvisioning,
+		provider.MachineReady,
+		provider.MachineReady,
+		provider.MachineReady,
+		provider.MachineOff,
+		provider.MachineGone,
+	)
 	if k.ended[d] {
 		k.Skip("it has ended")
 	}
@@ -264,7 +285,10 @@ func (k *keeping) machine() {
 }
 
 func (k *keeping) fault() {
-	k.r.cloud.failing(trouble{pick[error](k, "error", silent, silent, rejected), pick(k, "done", true, false)}, pick(k, "call", "create", "volume", "attach", "detach", "delete", "grow", "machine"))
+	k.r.cloud.failing(
+		trouble{pick[error](k, "error", silent, silent, rejected), pick(k, "done", true, false)},
+		pick(k, "call", "create", "volume", "attach", "detach", "delete", "grow", "machine"),
+	)
 }
 
 func (k *keeping) calm() { k.r.cloud.failing(trouble{}) }
@@ -278,12 +302,23 @@ func (k *keeping) price() {
 func (k *keeping) credit() {
 	k.credits += 50_000
 	k.r.ok(func(ctx context.Context, tx *db.Tx) error {
-		_, err := k.r.wallet.Credit(ctx, tx, wallet.Credit{Account: acc, Type: wallet.TypeTopUp, Amount: 50_000, Description: "Top-up", Dedupe: fmt.Sprint(k.credits)})
+		_, err := k.r.wallet.Credit(
+			ctx,
+			tx,
+			wallet.Credit{
+				Account:     acc,
+				Type:        wallet.TypeTopUp,
+				Amount:      50_000,
+				Description: "Top-up",
+				Dedupe:      fmt.Sprint(k.credits),
+			},
+		)
 		return err
 	})
 }
 
-// restart is a server that was killed and comes back: only the database and the cloud are as they were.
+// restart is a server that was killed and comes back: only the database and the cloud are as they
+// were.
 func (k *keeping) restart() {
 	k.r.serve()
 	if err := k.r.catalog.Load(k.Context()); err != nil {
@@ -298,7 +333,19 @@ func (k *keeping) drain() {
 }
 
 func (k *keeping) time() {
-	span := pick(k, "time", time.Second, 10*time.Second, 59*time.Second, 16*time.Minute, time.Hour-time.Second, time.Hour, time.Hour, 5*time.Hour, 30*time.Hour)
+	span := pick(
+		k,
+		"time",
+		time.Second,
+		10*time.Second,
+		59*time.Second,
+		16*time.Minute,
+		time.Hour-time.Second,
+		time.Hour,
+		time.Hour,
+		5*time.Hour,
+		30*time.Hour,
+	)
 	if pick(k, "meanwhile the server is", "up", "up", "down") == "down" {
 		k.r.clock.Advance(span)
 		k.settled = false
@@ -320,8 +367,13 @@ func (k *keeping) finish() {
 	for _, b := range k.boxes {
 		up, there := k.r.cloud.volumes[b.id]
 		switch {
-		case b.status == "available" && (!there || up.AttachedTo != ""), b.status == "attached" && up.AttachedTo != b.owner,
-			(b.status == "deleted" || b.status == "failed") && there, b.status == "creating", b.status == "detaching", b.status == "deleting":
+		case b.status == "available" && (!there || up.AttachedTo != ""),
+			b.status == "attached" && up.AttachedTo != b.owner,
+			(b.status == "deleted" || b.status == "failed") &&
+				there,
+			b.status == "creating",
+			b.status == "detaching",
+			b.status == "deleting":
 			k.Fatalf("it is %s, and upstream %+v (%t)", b.status, up, there)
 		case b.held() && k.ended[b.owner]:
 			k.Fatalf("%s is %s, and %s has ended", b.id, b.status, b.owner)
@@ -353,7 +405,10 @@ func (k *keeping) check() {
 		k.follow(b)
 		x := k.r.get(b.id)
 		gb := b.sizes[len(b.sizes)-1].gb
-		if x.Status != b.status || x.SizeGB != gb || x.HourlyPricePerGB != b.perGB || x.HourlyPrice != b.perGB*money.Micros(gb) || (x.AttachedTo != nil) != b.held() || b.held() && *x.AttachedTo != b.owner {
+		if x.Status != b.status || x.SizeGB != gb || x.HourlyPricePerGB != b.perGB ||
+			x.HourlyPrice != b.perGB*money.Micros(gb) ||
+			(x.AttachedTo != nil) != b.held() ||
+			b.held() && *x.AttachedTo != b.owner {
 			k.Fatalf("it is %+v, the model says %+v", x, *b)
 		}
 		if x.GrowingToGB != nil && (!slices.Contains(b.wanted, *x.GrowingToGB) || *x.GrowingToGB <= gb) {
@@ -373,7 +428,8 @@ func (k *keeping) check() {
 			k.Fatalf("nobody asked for %s", v)
 		}
 	}
-	if w := k.r.money(); w.Balance != k.credits-spent || w.Held != held || (w.NegativeSince != nil) != (w.Available < 0) {
+	if w := k.r.money(); w.Balance != k.credits-spent || w.Held != held ||
+		(w.NegativeSince != nil) != (w.Available < 0) {
 		k.Fatalf("%+v, the model says %s with %s held", w, k.credits-spent, held)
 	}
 }
@@ -428,7 +484,8 @@ func (k *keeping) bill(b *box, x volume.Volume, now time.Time) {
 		counts[t.Type]++
 		switch t.Type {
 		case wallet.TypeCharge:
-			if hours[*t.From] || t.To.Sub(*t.From) != time.Hour || t.From.After(now) || t.From.Before(*b.start) || t.From.Sub(*b.start)%time.Hour != 0 {
+			if hours[*t.From] || t.To.Sub(*t.From) != time.Hour || t.From.After(now) || t.From.Before(*b.start) ||
+				t.From.Sub(*b.start)%time.Hour != 0 {
 				k.Fatalf("%+v is no hour of %+v", t, *b)
 			}
 			hours[*t.From] = true

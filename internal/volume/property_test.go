@@ -18,7 +18,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// checks limits how many cases rapid tries: each is a fresh database. A number given on the command line wins.
+// checks limits how many cases rapid tries: each is a fresh database. A number given on the command
+// line wins.
 func checks(t *testing.T, n string) {
 	f := flag.Lookup("rapid.checks")
 	if f.Value.String() != f.DefValue {
@@ -30,8 +31,9 @@ func checks(t *testing.T, n string) {
 	t.Cleanup(func() { _ = flag.Set("rapid.checks", f.DefValue) })
 }
 
-// Whatever a tenant does, whatever goes wrong, and whoever does a step twice: once the cloud works again, we and the cloud agree.
-func TestWeAndTheCloudAgreeInTheEnd(t *testing.T) {
+// Whatever a tenant does, whatever goes wrong, and whoever does a step twice: once the cloud works
+// again, we and the cloud agree.
+func TestStateConverges(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		c := clock.NewFrozen(dbtest.Start)
 		d := dbtest.SQLite(t, c)
@@ -40,7 +42,7 @@ func TestWeAndTheCloudAgreeInTheEnd(t *testing.T) {
 	})
 }
 
-func TestWeAndTheCloudAgreeInTheEndOnPostgres(t *testing.T) {
+func TestStateConvergesOnPostgres(t *testing.T) {
 	checks(t, "8") // a fresh database each takes its time
 	rapid.Check(t, func(rt *rapid.T) {
 		c := clock.NewFrozen(dbtest.Start)
@@ -83,18 +85,31 @@ func agree(t *rapid.T, r *rig) {
 		case "delete all":
 			r.ok(func(ctx context.Context, tx *db.Tx) error { return r.volumes.DeleteAll(ctx, tx, acc) })
 		}
-		if code := apierr.Conflict; err != nil && apierr.CodeOf(err) != code && apierr.CodeOf(err) != apierr.InvalidRequest {
+		if code := apierr.Conflict; err != nil && apierr.CodeOf(err) != code &&
+			apierr.CodeOf(err) != apierr.InvalidRequest {
 			t.Fatal(err)
 		}
 	}
-	wishes := []string{"attach 1", "attach 2", "attach 1", "attach 2", "detach", "detach", "grow", "rename", "delete", "delete all"}
+	wishes := []string{
+		"attach 1",
+		"attach 2",
+		"attach 1",
+		"attach 2",
+		"detach",
+		"detach",
+		"grow",
+		"rename",
+		"delete",
+		"delete all",
+	}
 	for range rapid.IntRange(1, 25).Draw(t, "steps") {
 		switch oneOf("step", "tenant", "tenant", "tenant", "machine", "fault", "time", "meanwhile", "meanwhile") {
 		case "tenant":
 			tenant(oneOf("wish", wishes...))
 		case "machine":
 			dep := rapid.SampledFrom([]id.ID{dep1, dep2}).Draw(t, "deployment")
-			state := rapid.SampledFrom([]provider.MachineState{provider.MachineProvisioning, provider.MachineReady, provider.MachineReady, provider.MachineReady, provider.MachineOff, provider.MachineGone}).Draw(t, "state")
+			state := rapid.SampledFrom([]provider.MachineState{provider.MachineProvisioning, provider.MachineReady, provider.MachineReady, provider.MachineReady, provider.MachineOff, provider.MachineGone}).
+				Draw(t, "state")
 			if ended[dep] {
 				break
 			}
@@ -113,7 +128,8 @@ func agree(t *rapid.T, r *rig) {
 		case "time":
 			r.pass(time.Duration(rapid.IntRange(0, 1200).Draw(t, "seconds")) * time.Second)
 		case "meanwhile":
-			then := rapid.SliceOfN(rapid.SampledFrom(append(slices.Clone(wishes), "look", "look", "look", "look")), 1, 6).Draw(t, "meanwhile")
+			then := rapid.SliceOfN(rapid.SampledFrom(append(slices.Clone(wishes), "look", "look", "look", "look")), 1, 6).
+				Draw(t, "meanwhile")
 			r.cloud.set(func(c *cloud) {
 				c.meanwhile = func() {
 					for _, what := range then {
@@ -143,7 +159,9 @@ func agree(t *rapid.T, r *rig) {
 			t.Fatalf("attached to %s, but upstream %+v", *got.AttachedTo, upstream)
 		}
 	case volume.StatusAttaching:
-		if state := r.cloud.machines[*got.AttachedTo]; state != provider.MachineProvisioning && state != provider.MachineOff || upstream.AttachedTo != "" {
+		if state := r.cloud.machines[*got.AttachedTo]; state != provider.MachineProvisioning &&
+			state != provider.MachineOff ||
+			upstream.AttachedTo != "" {
 			t.Fatalf("attaching for hours to a machine that is %s, upstream %+v", state, upstream)
 		}
 	case volume.StatusDeleted, volume.StatusFailed:

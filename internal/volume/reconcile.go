@@ -216,8 +216,8 @@ func (s *Service) apply(ctx context.Context, r record, seen observation, d decis
 	})
 }
 
-// change writes what was learned, if the volume is still as it was when the provider was asked. It is
-// reconciled again at once if there is more to do.
+// change writes what was learned, if the volume is still as it was when the provider was asked. It
+// is reconciled again at once if there is more to do.
 //
 // If it is not, this run's step may have taken effect upstream after that of another worker, which
 // took the job over: a volume that seems to be where it should be is brought there once more.

@@ -68,8 +68,8 @@ func (s *Service) Find(
 	return found, missing, nil
 }
 
-// AttachedTo returns, for each of the deployments that has any, the volumes that are attached to it,
-// attaching or detaching, in the order of ids.
+// AttachedTo returns, for each of the deployments that has any, the volumes that are attached to
+// it, attaching or detaching, in the order of ids.
 func (s *Service) AttachedTo(
 	ctx context.Context, r db.Reader, deployments []id.ID,
 ) (map[id.ID][]id.ID, error) {
@@ -123,7 +123,11 @@ func (s *Service) Attach(ctx context.Context, tx *db.Tx, account, volume id.ID, 
 	case r.held():
 		return Volume{}, heldError(&r, "Detach it first, and wait until it is available.")
 	case r.status != StatusAvailable:
-		return Volume{}, apierr.New(apierr.Conflict, "The volume is %s. Only an available volume can be attached.", r.status)
+		return Volume{}, apierr.New(
+			apierr.Conflict,
+			"The volume is %s. Only an available volume can be attached.",
+			r.status,
+		)
 	case r.provider != to.Provider || r.region != to.Region:
 		return Volume{}, apierr.Invalid([]apierr.FieldError{{Field: "deploymentId", Message: fmt.Sprintf(
 			"the volume is at %s in %s, but the deployment is at %s in %s. "+
@@ -145,8 +149,8 @@ func heldError(r *record, advice string) error {
 	}
 }
 
-// Detach detaches the volume from its deployment; its files are kept. Detaching what is detached, or
-// detaching, succeeds.
+// Detach detaches the volume from its deployment; its files are kept. Detaching what is detached,
+// or detaching, succeeds.
 func (s *Service) Detach(ctx context.Context, tx *db.Tx, account, volume id.ID) (Volume, error) {
 	r, err := s.lock(ctx, tx, account, volume)
 	if err != nil {

@@ -9,8 +9,9 @@ import (
 	"github.com/billetcloud/billet/internal/volume"
 )
 
-// A provider that would make two volumes of one reference is not asked twice before it is known that the first request came to nothing.
-func TestACreateWithoutAnAnswerIsLookedForBeforeItIsAskedForAgain(t *testing.T) {
+// A provider that would make two volumes of one reference is not asked twice before it is known
+// that the first request came to nothing.
+func TestUnansweredCreateIsSettledBeforeARetry(t *testing.T) {
 	asked := func(r *rig, op string) (n int) {
 		r.cloud.set(func(c *cloud) { n = c.calls[op] })
 		return n
@@ -52,8 +53,10 @@ func TestACreateWithoutAnAnswerIsLookedForBeforeItIsAskedForAgain(t *testing.T) 
 	t.Run("it did not", func(t *testing.T) {
 		engines(t, func(t *testing.T, r *rig) {
 			v := begin(t, r, trouble{silent, false})
-			r.serve()                 // a restart forgets nothing
-			r.pass(118 * time.Second) // a minute in which the request may have waited to go out, and one in which it may take effect
+			r.serve() // a restart forgets nothing
+			r.pass(
+				118 * time.Second,
+			) // a minute in which the request may have waited to go out, and one in which it may take effect
 			if n := asked(r, "create"); n != 1 {
 				t.Errorf("asked for %d times while the first may still take effect", n)
 			}
@@ -96,7 +99,9 @@ func TestACreateWithoutAnAnswerIsLookedForBeforeItIsAskedForAgain(t *testing.T) 
 			}
 			r.pass(110 * time.Second)
 			r.expect(v.ID, volume.StatusDeleting)
-			r.cloud.set(func(c *cloud) { c.volumes[v.ID] = provider.Volume{Reference: v.ID} }) // it lands after the first delete
+			r.cloud.set(
+				func(c *cloud) { c.volumes[v.ID] = provider.Volume{Reference: v.ID} },
+			) // it lands after the first delete
 			r.pass(20 * time.Second)
 			r.expect(v.ID, volume.StatusDeleted)
 			r.cloud.set(func(c *cloud) {

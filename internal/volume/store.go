@@ -130,20 +130,31 @@ func find(ctx context.Context, r db.Reader, account id.ID, ids []id.ID) ([]recor
 
 // live returns the account's volumes that exist or are being created, by id.
 func live(ctx context.Context, r db.Reader, account id.ID) ([]record, error) {
-	return volumes.Select(ctx, r, `WHERE account_id = $1 AND status NOT IN ('failed', 'deleting', 'deleted') ORDER BY id`,
-		account)
+	return volumes.Select(
+		ctx,
+		r,
+		`WHERE account_id = $1 AND status NOT IN ('failed', 'deleting', 'deleted') ORDER BY id`,
+		account,
+	)
 }
 
 // findName returns the volume that has the name, or "".
 func findName(ctx context.Context, r db.Reader, account id.ID, name string) (id.ID, error) {
-	other, _, err := db.Find(ctx, r, db.Value[id.ID],
-		`SELECT id FROM volume WHERE account_id = $1 AND name = $2 AND status NOT IN ('failed', 'deleted')`, account, name)
+	other, _, err := db.Find(
+		ctx,
+		r,
+		db.Value[id.ID],
+		`SELECT id FROM volume WHERE account_id = $1 AND name = $2 AND status NOT IN ('failed', 'deleted')`,
+		account,
+		name,
+	)
 	return other, err
 }
 
 func attachedTo(ctx context.Context, r db.Reader, deployments []id.ID) (map[id.ID][]id.ID, error) {
 	records, err := volumes.Select(ctx, r, `WHERE deployment_id IN `+db.In(1, len(deployments))+`
-		AND deployment_id <> '' AND status IN ('attaching', 'attached', 'detaching') ORDER BY id`, db.Args(deployments)...)
+		AND deployment_id <> '' AND status IN ('attaching', 'attached', 'detaching') ORDER BY id`,
+		db.Args(deployments)...)
 	if err != nil {
 		return nil, err
 	}
@@ -184,7 +195,8 @@ func reopen(ctx context.Context, tx *db.Tx, provider string, ids []id.ID) ([]own
 		return nil, nil
 	}
 	out, err := db.Collect(ctx, tx, func(row db.Row) (v owned, err error) {
-		return v, row.Scan(&v.id, &v.account)
+		err = row.Scan(&v.id, &v.account)
+		return v, err
 	}, `UPDATE volume SET clean_until = $1, changes = changes + 1
 		WHERE provider = $2 AND status IN ('failed', 'deleted') AND clean_until IS NULL
 			AND id IN `+db.In(3, len(ids))+` RETURNING id, account_id`,

@@ -81,7 +81,11 @@ func (s *Service) checkGrowth(r *record, sizeGB int64) []apierr.FieldError {
 	case sizeGB < r.wantedSizeGB:
 		return invalid("must be at least %d: a volume cannot shrink.", r.wantedSizeGB)
 	case !sold:
-		return invalid("cannot change now: %s offers no volumes in %s at the moment. Try again later.", r.provider, r.region)
+		return invalid(
+			"cannot change now: %s offers no volumes in %s at the moment. Try again later.",
+			r.provider,
+			r.region,
+		)
 	case sizeGB > price.MaxSizeGB:
 		return invalid("must be at most %d for a volume of %s in %s.", price.MaxSizeGB, r.provider, r.region)
 	}

@@ -60,8 +60,8 @@ type Volume struct {
 	StatusReason *string `json:"statusReason" doc:"Why the last change failed; null if it did not."`
 	// AttachedTo is set from attaching through detaching.
 	AttachedTo *id.ID `json:"attachedTo" doc:"Id of the deployment that it is attached to, attaching to or detaching from."`
-	// MountPath is where its files are in the machine; or the NFS share to mount there, with its host
-	// before a colon.
+	// MountPath is where its files are in the machine; or the NFS share to mount there, with its
+	// host before a colon.
 	MountPath        *string      `json:"mountPath" doc:"Path of the files in the machine while the volume is attached; or the NFS share to mount, as host:/path. null if the provider states neither."`
 	HourlyPrice      money.Micros `json:"hourlyPrice" doc:"US dollars per hour: sizeGb times hourlyPricePerGb."`
 	HourlyPricePerGB money.Micros `json:"hourlyPricePerGb" doc:"US dollars per hour for one decimal GB, agreed when the volume was created."`

@@ -74,10 +74,27 @@ func (r *rig) serve() {
 	queue, set := job.NewQueue(ids), provider.NewRegistry(r.cloud, plainCloud{r.cloud})
 	r.catalog = catalog.New(catalog.Config{DB: d, IDs: ids, Clock: c, Providers: set, Jobs: queue, Log: log, Markup: func(string) int64 { return 1_000 }})
 	m := meter.New(meter.Config{DB: d, Wallet: r.wallet, Events: r.events, Jobs: queue})
-	r.issues = issue.New(issue.Config{IDs: ids, Jobs: queue, Log: log, Policy: issue.Policy{EndUnowned: true}})
-	r.volumes = volume.New(volume.Config{DB: d, IDs: ids, Clock: c, Log: log, Catalog: r.catalog, Meter: m, Wallet: r.wallet, Providers: set, Events: r.events, Issues: r.issues, Jobs: queue})
+	r.issues = issue.New(issue.Config{IDs: ids, Jobs: queue, Log: log, Policy: issue.Policy{EndOrphans: true}})
+	r.volumes = volume.New(
+		volume.Config{
+			DB:        d,
+			IDs:       ids,
+			Clock:     c,
+			Log:       log,
+			Catalog:   r.catalog,
+			Meter:     m,
+			Wallet:    r.wallet,
+			Providers: set,
+			Events:    r.events,
+			Issues:    r.issues,
+			Jobs:      queue,
+		},
+	)
 	r.runner = job.NewRunner(job.Config{DB: d, Queue: queue, Clock: c, Real: db.Time, Log: log, Workers: 4})
-	r.runner.Handle(issue.KindEnd, issue.NewRemover(issue.RemoverConfig{DB: d, Clock: c, Issues: r.issues, Providers: set}).End)
+	r.runner.Handle(
+		issue.KindEnd,
+		issue.NewRemover(issue.RemoverConfig{DB: d, Clock: c, Issues: r.issues, Providers: set}).End,
+	)
 	r.runner.HandlePeriodic(volume.KindWatch, r.volumes.Watch)
 	r.runner.Handle(volume.KindVolume, r.volumes.Reconcile)
 	r.runner.Handle(meter.KindSweep, m.Sweep)
@@ -92,7 +109,17 @@ func (r *rig) open(account id.ID, amount money.Micros) {
 		if err := r.wallet.Open(ctx, tx, account); err != nil {
 			return err
 		}
-		_, err := r.wallet.Credit(ctx, tx, wallet.Credit{Account: account, Type: wallet.TypeTopUp, Amount: amount, Description: "Top-up", Dedupe: string(account)})
+		_, err := r.wallet.Credit(
+			ctx,
+			tx,
+			wallet.Credit{
+				Account:     account,
+				Type:        wallet.TypeTopUp,
+				Amount:      amount,
+				Description: "Top-up",
+				Dedupe:      string(account),
+			},
+		)
 		return err
 	})
 }
@@ -122,7 +149,12 @@ func (r *rig) do(f func(ctx context.Context, tx *db.Tx) (volume.Volume, error)) 
 
 func (r *rig) create(account id.ID, name string, sizeGB int64) (volume.Volume, error) {
 	return r.do(func(ctx context.Context, tx *db.Tx) (volume.Volume, error) {
-		return r.volumes.Create(ctx, tx, account, volume.CreateRequest{Name: name, SizeGB: sizeGB, Provider: "voltage-park", Region: "dallas-usa-5"})
+		return r.volumes.Create(
+			ctx,
+			tx,
+			account,
+			volume.CreateRequest{Name: name, SizeGB: sizeGB, Provider: "voltage-park", Region: "dallas-usa-5"},
+		)
 	})
 }
 
@@ -133,11 +165,15 @@ func (r *rig) attach(v id.ID, to volume.Target) (volume.Volume, error) {
 }
 
 func (r *rig) detach(v id.ID) (volume.Volume, error) {
-	return r.do(func(ctx context.Context, tx *db.Tx) (volume.Volume, error) { return r.volumes.Detach(ctx, tx, acc, v) })
+	return r.do(
+		func(ctx context.Context, tx *db.Tx) (volume.Volume, error) { return r.volumes.Detach(ctx, tx, acc, v) },
+	)
 }
 
 func (r *rig) delete(v id.ID) (volume.Volume, error) {
-	return r.do(func(ctx context.Context, tx *db.Tx) (volume.Volume, error) { return r.volumes.Delete(ctx, tx, acc, v) })
+	return r.do(
+		func(ctx context.Context, tx *db.Tx) (volume.Volume, error) { return r.volumes.Delete(ctx, tx, acc, v) },
+	)
 }
 
 func (r *rig) update(v id.ID, req volume.UpdateRequest) (volume.Volume, error) {
@@ -239,7 +275,7 @@ func engines(t *testing.T, f func(t *testing.T, r *rig)) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) { f(t, newRig(t, d, c)) })
 }
 
-func TestWhereItIsMountedMayBeUnknown(t *testing.T) {
+func TestUnknownMountPath(t *testing.T) {
 	engines(t, func(t *testing.T, r *rig) {
 		r.open(acc, money.Dollars(10))
 		v, err := r.create(acc, "datasets", 100)
@@ -263,11 +299,13 @@ func TestWhereItIsMountedMayBeUnknown(t *testing.T) {
 	})
 }
 
-func TestALifeWithHourlyCharges(t *testing.T) {
+func TestLifecycleWithHourlyCharges(t *testing.T) {
 	engines(t, func(t *testing.T, r *rig) {
 		r.open(acc, money.Dollars(10))
 		v, err := r.create(acc, "datasets", 100)
-		if err != nil || v.Status != volume.StatusCreating || v.HourlyPrice != 11_000 || v.HourlyPricePerGB != 110 || v.CostToDate != 0 || v.AttachedTo != nil {
+		if err != nil || v.Status != volume.StatusCreating || v.HourlyPrice != 11_000 || v.HourlyPricePerGB != 110 ||
+			v.CostToDate != 0 ||
+			v.AttachedTo != nil {
 			t.Fatalf("%+v %v", v, err)
 		}
 		if w := r.money(); w.Held != 11_000 || w.Balance != money.Dollars(10) {
@@ -331,14 +369,26 @@ func TestALifeWithHourlyCharges(t *testing.T) {
 		if err != nil || total.Total != 0 || all == nil {
 			t.Fatalf("%v %d %v", all, total.Total, err)
 		}
-		want := []string{"created", "available", "charged", "attaching", "attached", "charged", "charged", "detaching", "available", "deleting", "deleted"}
+		want := []string{
+			"created",
+			"available",
+			"charged",
+			"attaching",
+			"attached",
+			"charged",
+			"charged",
+			"detaching",
+			"available",
+			"deleting",
+			"deleted",
+		}
 		if got := r.history(v.ID); !slices.Equal(got, want) {
 			t.Errorf("history %v\nexpected %v", got, want)
 		}
 	})
 }
 
-func TestCreateNamesEveryFaultAtOnce(t *testing.T) {
+func TestCreate_ReportsEveryProblem(t *testing.T) {
 	engines(t, func(t *testing.T, r *rig) {
 		ask := func(req volume.CreateRequest) error {
 			_, err := r.do(func(ctx context.Context, tx *db.Tx) (volume.Volume, error) {
@@ -405,7 +455,7 @@ func TestCreate_BeforeTheProviderAnswered(t *testing.T) {
 	})
 }
 
-func TestLostAnswersMakeNothingTwice(t *testing.T) {
+func TestLostAnswersMakeNoSecondVolume(t *testing.T) {
 	for _, op := range []string{"create", "volume", "attach", "detach", "grow", "delete", "machine"} {
 		for _, done := range []bool{true, false} {
 			name := op + " lost before"
@@ -441,7 +491,10 @@ func TestLostAnswersMakeNothingTwice(t *testing.T) {
 					step(func() (volume.Volume, error) { return v, nil }, volume.StatusAvailable)
 					step(func() (volume.Volume, error) { return r.attach(v.ID, target1) }, volume.StatusAttached)
 					size := int64(200)
-					step(func() (volume.Volume, error) { return r.update(v.ID, volume.UpdateRequest{SizeGB: &size}) }, volume.StatusAttached)
+					step(
+						func() (volume.Volume, error) { return r.update(v.ID, volume.UpdateRequest{SizeGB: &size}) },
+						volume.StatusAttached,
+					)
 					if got := r.get(v.ID); got.SizeGB != 200 || got.GrowingToGB != nil {
 						t.Fatalf("%+v", got)
 					}
@@ -457,7 +510,7 @@ func TestLostAnswersMakeNothingTwice(t *testing.T) {
 	}
 }
 
-func TestAVolumeThatCannotBeMadeCostsNothingAndLeavesNothing(t *testing.T) {
+func TestFailedVolumeCostsNothing(t *testing.T) {
 	cases := map[string]struct {
 		set    func(c *cloud)
 		reason string
@@ -492,7 +545,9 @@ func TestAVolumeThatCannotBeMadeCostsNothingAndLeavesNothing(t *testing.T) {
 					t.Fatalf("%+v", w)
 				}
 				// The create that was given up lands late.
-				r.cloud.set(func(c *cloud) { c.volumes[v.ID] = provider.Volume{Reference: v.ID}; c.fault = always("", trouble{}) })
+				r.cloud.set(
+					func(c *cloud) { c.volumes[v.ID] = provider.Volume{Reference: v.ID}; c.fault = always("", trouble{}) },
+				)
 				r.pass(2 * time.Hour)
 				if len(r.cloud.volumes) != 0 {
 					t.Fatal("a volume is left upstream that nobody owns")
@@ -525,7 +580,7 @@ func always(op string, t trouble) func(string) trouble {
 	}
 }
 
-func TestDeletedBeforeItWasThere(t *testing.T) {
+func TestDelete_BeforeItIsAvailable(t *testing.T) {
 	engines(t, func(t *testing.T, r *rig) {
 		r.open(acc, money.Dollars(10))
 		r.cloud.set(func(c *cloud) { c.making = true })
@@ -547,15 +602,23 @@ func TestDeletedBeforeItWasThere(t *testing.T) {
 	})
 }
 
-func TestAnAttachThatCannotBeEndsAvailable(t *testing.T) {
+func TestFailedAttachEndsAvailable(t *testing.T) {
 	cases := map[string]struct {
 		set    func(c *cloud)
 		after  time.Duration
 		reason string
 	}{
-		"the machine ended":  {func(c *cloud) { c.machines[dep1] = provider.MachineTerminating }, 45 * time.Minute, "has ended"},
-		"the machine failed": {func(c *cloud) { c.machines[dep1] = provider.MachineFailed }, 45 * time.Minute, "has ended"},
-		"no machine came":    {func(*cloud) {}, 45 * time.Minute, "never became available"},
+		"the machine ended": {
+			func(c *cloud) { c.machines[dep1] = provider.MachineTerminating },
+			45 * time.Minute,
+			"has ended",
+		},
+		"the machine failed": {
+			func(c *cloud) { c.machines[dep1] = provider.MachineFailed },
+			45 * time.Minute,
+			"has ended",
+		},
+		"no machine came": {func(*cloud) {}, 45 * time.Minute, "never became available"},
 		"the cloud refused": {func(c *cloud) {
 			c.machines[dep1] = provider.MachineReady
 			c.fault = always("attach", trouble{rejected, false})
@@ -575,10 +638,13 @@ func TestAnAttachThatCannotBeEndsAvailable(t *testing.T) {
 				}
 				r.pass(c.after)
 				got := r.expect(v, volume.StatusAvailable)
-				if got.AttachedTo != nil || got.StatusReason == nil || !strings.Contains(*got.StatusReason, c.reason) || r.cloud.volumes[v].AttachedTo != "" {
+				if got.AttachedTo != nil || got.StatusReason == nil || !strings.Contains(*got.StatusReason, c.reason) ||
+					r.cloud.volumes[v].AttachedTo != "" {
 					t.Fatalf("%+v, upstream %+v", got, r.cloud.volumes[v])
 				}
-				r.cloud.set(func(c *cloud) { c.machines[dep2] = provider.MachineReady; c.fault = always("", trouble{}) })
+				r.cloud.set(
+					func(c *cloud) { c.machines[dep2] = provider.MachineReady; c.fault = always("", trouble{}) },
+				)
 				if _, err := r.attach(v, target2); err != nil {
 					t.Fatal(err)
 				}
@@ -591,7 +657,7 @@ func TestAnAttachThatCannotBeEndsAvailable(t *testing.T) {
 	}
 }
 
-func TestTheEndOfADeploymentFreesItsVolumes(t *testing.T) {
+func TestDetachAll(t *testing.T) {
 	engines(t, func(t *testing.T, r *rig) {
 		v := r.available()
 		r.cloud.set(func(c *cloud) { c.machines[dep1] = provider.MachineReady })
@@ -636,7 +702,8 @@ func TestGrowthKeepsThePricePerGB(t *testing.T) {
 			t.Fatalf("%+v %v", got, err)
 		}
 		r.drain()
-		if got := r.get(v); got.SizeGB != 1_000 || got.GrowingToGB != nil || got.HourlyPrice != 110_000 || got.CostToDate != 11_000 {
+		if got := r.get(v); got.SizeGB != 1_000 || got.GrowingToGB != nil || got.HourlyPrice != 110_000 ||
+			got.CostToDate != 11_000 {
 			t.Fatalf("%+v", got)
 		}
 		r.pass(time.Hour)
@@ -648,7 +715,8 @@ func TestGrowthKeepsThePricePerGB(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.drain()
-		if got := r.get(v); got.SizeGB != 1_000 || got.GrowingToGB != nil || got.StatusReason == nil || got.HourlyPrice != 110_000 {
+		if got := r.get(v); got.SizeGB != 1_000 || got.GrowingToGB != nil || got.StatusReason == nil ||
+			got.HourlyPrice != 110_000 {
 			t.Fatalf("%+v", got)
 		}
 		name := "renamed"
@@ -656,13 +724,29 @@ func TestGrowthKeepsThePricePerGB(t *testing.T) {
 			t.Fatalf("%+v %v", got, err)
 		}
 		r.pass(time.Hour)
-		lines, _, err := r.wallet.Transactions(t.Context(), r.db, acc, wallet.Filter{Subject: v}, db.Page{Number: 1, Limit: 1})
+		lines, _, err := r.wallet.Transactions(
+			t.Context(),
+			r.db,
+			acc,
+			wallet.Filter{Subject: v},
+			db.Page{Number: 1, Limit: 1},
+		)
 		if err != nil || !strings.HasPrefix(lines[0].Description, "renamed: ") {
 			t.Fatalf("%+v %v", lines, err)
 		}
 		// A debt: neither growth nor another volume.
 		r.ok(func(ctx context.Context, tx *db.Tx) error {
-			_, err := r.wallet.Credit(ctx, tx, wallet.Credit{Account: acc, Type: wallet.TypeAdjustment, Amount: -money.Dollars(20), Description: "Correction", Dedupe: "x"})
+			_, err := r.wallet.Credit(
+				ctx,
+				tx,
+				wallet.Credit{
+					Account:     acc,
+					Type:        wallet.TypeAdjustment,
+					Amount:      -money.Dollars(20),
+					Description: "Correction",
+					Dedupe:      "x",
+				},
+			)
 			return err
 		})
 		_, err = r.update(v, size(2_000))
@@ -672,7 +756,7 @@ func TestGrowthKeepsThePricePerGB(t *testing.T) {
 	})
 }
 
-func TestNamesAndOwners(t *testing.T) {
+func TestNamesAreUniqueInAnAccount(t *testing.T) {
 	engines(t, func(t *testing.T, r *rig) {
 		v := r.available()
 		r.open("acc_2", money.Dollars(10))
@@ -704,7 +788,8 @@ func TestNamesAndOwners(t *testing.T) {
 			code(t, err, apierr.NotFound)
 		}
 		found, missing, err := r.volumes.Find(t.Context(), r.db, acc, []id.ID{mine.ID, theirs.ID, v})
-		if err != nil || len(found) != 2 || found[0].ID != mine.ID || found[1].CostToDate != 11_000 || !slices.Equal(missing, []id.ID{theirs.ID}) {
+		if err != nil || len(found) != 2 || found[0].ID != mine.ID || found[1].CostToDate != 11_000 ||
+			!slices.Equal(missing, []id.ID{theirs.ID}) {
 			t.Fatalf("%+v %v %v", found, missing, err)
 		}
 		page, total, err := r.volumes.List(t.Context(), r.db, acc, db.NewestFirst, db.Page{Number: 2, Limit: 1})
@@ -718,7 +803,7 @@ func TestNamesAndOwners(t *testing.T) {
 	})
 }
 
-func TestAVolumeThatTheProviderLost(t *testing.T) {
+func TestLostVolume(t *testing.T) {
 	engines(t, func(t *testing.T, r *rig) {
 		v := r.available()
 		r.cloud.set(func(c *cloud) { c.machines[dep1] = provider.MachineReady })
@@ -735,7 +820,8 @@ func TestAVolumeThatTheProviderLost(t *testing.T) {
 		r.expect(v, volume.StatusDetaching)
 		r.pass(20 * time.Minute)
 		got := r.expect(v, volume.StatusFailed)
-		if got.AttachedTo != nil || !slices.Contains(r.history(v), "refunded") || got.CostToDate >= 11_000 || r.cloud.calls["delete"] != 0 {
+		if got.AttachedTo != nil || !slices.Contains(r.history(v), "refunded") || got.CostToDate >= 11_000 ||
+			r.cloud.calls["delete"] != 0 {
 			t.Fatalf("%+v", got)
 		}
 		cost := got.CostToDate
@@ -746,7 +832,7 @@ func TestAVolumeThatTheProviderLost(t *testing.T) {
 	})
 }
 
-func TestDeleteAllTakesVolumesFromTheirMachines(t *testing.T) {
+func TestDeleteAll(t *testing.T) {
 	engines(t, func(t *testing.T, r *rig) {
 		v := r.available()
 		r.cloud.set(func(c *cloud) { c.machines[dep1] = provider.MachineReady })
@@ -780,7 +866,7 @@ func TestDeleteAllTakesVolumesFromTheirMachines(t *testing.T) {
 	})
 }
 
-func TestOneVolumeGoesToOneOfManyDeployments(t *testing.T) {
+func TestParallelAttachesGiveOneDeploymentTheVolume(t *testing.T) {
 	engines(t, func(t *testing.T, r *rig) {
 		v := r.available()
 		var wg sync.WaitGroup
@@ -819,7 +905,7 @@ func TestOneVolumeGoesToOneOfManyDeployments(t *testing.T) {
 	})
 }
 
-func TestParallelRenamesToOneNameGiveItOnce(t *testing.T) {
+func TestParallelRenamesGiveANameOnce(t *testing.T) {
 	engines(t, func(t *testing.T, r *rig) {
 		r.open(acc, money.Dollars(1_000))
 		var made []id.ID
@@ -848,14 +934,16 @@ func TestParallelRenamesToOneNameGiveItOnce(t *testing.T) {
 			}
 		}
 		for o, want := range map[db.Order]int{db.OldestFirst: 0, db.NewestFirst: 5} {
-			if list, total, err := r.volumes.List(t.Context(), r.db, acc, o, db.Page{Number: 1, Limit: 1}); err != nil || total.Total != 6 || list[0].ID != made[want] {
+			if list, total, err := r.volumes.List(t.Context(), r.db, acc, o, db.Page{Number: 1, Limit: 1}); err != nil ||
+				total.Total != 6 ||
+				list[0].ID != made[want] {
 				t.Errorf("order %d: %+v of %d, %v", o, list, total.Total, err)
 			}
 		}
 	})
 }
 
-func TestAnothersVolumeIsNotEvenLocked(t *testing.T) {
+func TestOtherAccountsVolumeIsNotLocked(t *testing.T) {
 	engines(t, func(t *testing.T, r *rig) {
 		v := r.available()
 		if r.db.Engine() == db.SQLite {
@@ -891,7 +979,7 @@ func grow(r *rig, v id.ID) {
 	_, _ = r.update(v, volume.UpdateRequest{SizeGB: &size})
 }
 
-func TestAStepThatLandsAfterAnotherWorkersIsPutRight(t *testing.T) {
+func TestLateStepIsCorrected(t *testing.T) {
 	cases := map[string]struct {
 		next func(r *rig, v id.ID) // after the volume was attached and detached by another worker
 		want volume.Status
@@ -902,7 +990,11 @@ func TestAStepThatLandsAfterAnotherWorkersIsPutRight(t *testing.T) {
 		"it waits for another": {func(r *rig, v id.ID) {
 			_, _ = r.attach(v, volume.Target{Deployment: "dep_3", Provider: "voltage-park", Region: "dallas-usa-5"})
 		}, volume.StatusAttaching, ""},
-		"it has gone there already": {func(r *rig, v id.ID) { _, _ = r.attach(v, target2); _, _ = r.volumes.Reconcile(r.t.Context(), v) }, volume.StatusAttached, dep2},
+		"it has gone there already": {
+			func(r *rig, v id.ID) { _, _ = r.attach(v, target2); _, _ = r.volumes.Reconcile(r.t.Context(), v) },
+			volume.StatusAttached,
+			dep2,
+		},
 		"it is available and grows": {func(r *rig, v id.ID) { grow(r, v) }, volume.StatusAvailable, ""},
 		"it has gone there already and grows": {func(r *rig, v id.ID) {
 			_, _ = r.attach(v, target2)

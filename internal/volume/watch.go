@@ -43,10 +43,11 @@ func (s *Service) StartWatching(ctx context.Context) error {
 }
 
 // Watch compares the volumes that a provider has with the rows. One that exists although it was
-// deleted, or although its creation was abandoned, is deleted again. One without a row may hold data
-// of another system: it becomes an issue, and only an operator has it deleted.
+// deleted, or although its creation was abandoned, is deleted again. One without a row may hold
+// data of another system: it becomes an issue, and only an operator has it deleted.
 //
-// The rows are read after the list: a volume's row is committed before the provider is asked for it.
+// The rows are read after the list: a volume's row is committed before the provider is asked for
+// it.
 func (s *Service) Watch(ctx context.Context, subject id.ID) (job.Outcome, error) {
 	slug := strings.TrimPrefix(string(subject), "provider/")
 	p, _ := s.cfg.Providers.Get(slug)
@@ -136,8 +137,8 @@ func compare(slug string, listed []provider.Volume, strays map[id.ID]string, row
 		if !v.Reference.Valid(id.Volume) {
 			c.issues = append(c.issues, issue.Sighting{
 				Kind: issue.OrphanedVolume, UpstreamID: v.ID, Reference: v.Reference,
-				Detail: "Billet did not create this volume. It may belong to another system in the same provider account, " +
-					"so Billet leaves it alone.",
+				Detail: "Billet did not create this volume. It may belong to another system in the same " +
+					"provider account, so Billet leaves it alone.",
 			})
 		}
 	}
