@@ -20,7 +20,8 @@ import (
 
 const publicKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGZwpBijBd19lrp1GO7KtPM2MVlY6axv+5hGmH8ABvX8 sdk@example"
 
-// between stands between the client and the real server. It passes on what it gets, and loses so many answers to each kind of request.
+// between is a proxy in front of the real server that loses a number of responses to each kind of
+// request.
 type between struct {
 	server *servertest.Server
 	mu     sync.Mutex
@@ -76,7 +77,7 @@ func (b *between) loses(method string, answers int) {
 	b.lose[method] = answers
 }
 
-// onSimulator is a running server, and a client whose waits let simulated time go by.
+// onSimulator is a running server, and a client whose waits move the simulated clock.
 func onSimulator(t *testing.T, flags ...string) (*client.Client, *servertest.Server, *between) {
 	t.Helper()
 	s := servertest.Start(t, append([]string{"--sim"}, flags...)...)
@@ -107,8 +108,8 @@ func must[T any](t *testing.T) func(T, error) T {
 	}
 }
 
-// The whole life of a machine and a volume, against the real server.
-func TestTheLifeOfAMachine(t *testing.T) {
+// TestDeploymentLifecycle goes through the life of a machine and a volume on the real server.
+func TestDeploymentLifecycle(t *testing.T) {
 	c, s, _ := onSimulator(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
@@ -117,7 +118,8 @@ func TestTheLifeOfAMachine(t *testing.T) {
 	if i := must[*client.Index](t)(c.Index(ctx)); i.OpenAPI == "" || len(i.Collections) == 0 {
 		t.Errorf("%+v", i)
 	}
-	if k := must[*client.Key](t)(c.Key.Get(ctx)); k.Name != "test" || k.Account.Name != "test" || k.Spending != nil || !slices.Contains(k.Scopes, client.ScopeWriteDeployments) {
+	if k := must[*client.Key](t)(c.Key.Get(ctx)); k.Name != "test" || k.Account.Name != "test" || k.Spending != nil ||
+		!slices.Contains(k.Scopes, client.ScopeWriteDeployments) {
 		t.Errorf("%+v", k)
 	}
 	k := must[*client.SSHKey](t)(c.SSHKeys.Create(ctx, client.CreateSSHKey{Name: "laptop", PublicKey: publicKey}))
@@ -129,14 +131,23 @@ func TestTheLifeOfAMachine(t *testing.T) {
 		offers = append(offers, o)
 	}
 	i := slices.IndexFunc(offers, func(o client.Offer) bool { return o.ID == "off_abc123" })
-	if i < 0 || offers[i].GPUType != "NVIDIA B200" || offers[i].GPUCount != 8 || offers[i].InstanceType != client.BareMetal || !offers[i].Capabilities.Volumes {
+	if i < 0 || offers[i].GPUType != "NVIDIA B200" || offers[i].GPUCount != 8 ||
+		offers[i].InstanceType != client.BareMetal ||
+		!offers[i].Capabilities.Volumes {
 		t.Fatalf("%+v", offers)
 	}
-	if got := must[*client.Capacity](t)(c.Offers.Check(ctx, client.CheckOffers{GPUType: "NVIDIA B200", Count: 2})); !got.Enough || got.Found != 2 {
+	if got := must[*client.Capacity](t)(c.Offers.Check(ctx, client.CheckOffers{GPUType: "NVIDIA B200", Count: 2})); !got.Enough ||
+		got.Found != 2 {
 		t.Errorf("%+v", got)
 	}
 	quote := must[*client.Quote](t)(c.Quotes.Create(ctx, "off_abc123"))
-	in := client.CreateDeployment{Name: "training", QuoteID: quote.QuoteID, SSHKeyID: k.ID, Tags: []string{"sdk"}, DryRun: true}
+	in := client.CreateDeployment{
+		Name:     "training",
+		QuoteID:  quote.QuoteID,
+		SSHKeyID: k.ID,
+		Tags:     []string{"sdk"},
+		DryRun:   true,
+	}
 	if d := machine(c.Deployments.Create(ctx, in)); !d.DryRun || d.ID != "" || d.HourlyPrice != quote.HourlyPrice {
 		t.Errorf("dry run: %+v", d)
 	}
@@ -145,11 +156,14 @@ func TestTheLifeOfAMachine(t *testing.T) {
 	s.Advance("10s")
 	progress := 0
 	d = machine(c.Deployments.WaitForRunning(ctx, d.ID, func(*client.Deployment) { progress++ }))
-	if d.SSHCommand == nil || d.IPAddress == nil || len(d.SSHHostKeys) == 0 || d.StartedAt == nil || progress == 0 || *d.SSHKeys[0].ID != k.ID {
+	if d.SSHCommand == nil || d.IPAddress == nil || len(d.SSHHostKeys) == 0 || d.StartedAt == nil || progress == 0 ||
+		*d.SSHKeys[0].ID != k.ID {
 		t.Errorf("running: %+v", d)
 	}
 
-	v := disk(c.Volumes.Create(ctx, client.CreateVolume{Name: "data", Provider: d.Provider, Region: d.Region, SizeGB: 100}))
+	v := disk(
+		c.Volumes.Create(ctx, client.CreateVolume{Name: "data", Provider: d.Provider, Region: d.Region, SizeGB: 100}),
+	)
 	disk(c.Volumes.Wait(ctx, v.ID, client.VolumeAvailable, nil))
 	disk(c.Volumes.Attach(ctx, v.ID, d.ID))
 	if v = disk(c.Volumes.Wait(ctx, v.ID, client.VolumeAttached, nil)); v.MountPath == nil || *v.AttachedTo != d.ID {
@@ -165,18 +179,33 @@ func TestTheLifeOfAMachine(t *testing.T) {
 
 	_, err := c.Deployments.Terminate(ctx, d.ID)
 	var e *client.Error
-	if !errors.As(err, &e) || !errors.Is(err, client.ErrMinimumRuntimeNotMet) || e.RetryAfter < time.Minute || e.Details["terminableAt"] == nil {
+	if !errors.As(err, &e) || !errors.Is(err, client.ErrMinimumRuntimeNotMet) || e.RetryAfter < time.Minute ||
+		e.Details["terminableAt"] == nil {
 		t.Fatalf("too early: %v", err)
 	}
-	d = machine(c.Deployments.Update(ctx, d.ID, client.UpdateDeployment{TerminationProtection: new(true), Tags: []string{}, AutoTerminateAt: client.SetTo(d.TerminableAt.Add(time.Hour))}))
+	d = machine(
+		c.Deployments.Update(
+			ctx,
+			d.ID,
+			client.UpdateDeployment{
+				TerminationProtection: new(true),
+				Tags:                  []string{},
+				AutoTerminateAt:       client.SetTo(d.TerminableAt.Add(time.Hour)),
+			},
+		),
+	)
 	if !d.TerminationProtection || len(d.Tags) != 0 || d.AutoTerminateAt == nil {
 		t.Errorf("updated: %+v", d)
 	}
-	d = machine(c.Deployments.Update(ctx, d.ID, client.UpdateDeployment{TerminationProtection: new(false), AutoTerminateAt: client.Clear[time.Time]()}))
+	d = machine(
+		c.Deployments.Update(ctx, d.ID,
+			client.UpdateDeployment{TerminationProtection: new(false), AutoTerminateAt: client.Clear[time.Time]()}),
+	)
 	if d.TerminationProtection || d.AutoTerminateAt != nil || d.Name != "training" {
 		t.Errorf("updated again: %+v", d)
 	}
-	if d = machine(c.Deployments.TerminateEarliest(ctx, d.ID)); d.AutoTerminateAt == nil || !d.AutoTerminateAt.Equal(d.TerminableAt) {
+	if d = machine(c.Deployments.TerminateEarliest(ctx, d.ID)); d.AutoTerminateAt == nil ||
+		!d.AutoTerminateAt.Equal(d.TerminableAt) {
 		t.Errorf("planned: %+v", d)
 	}
 	s.Advance("30m")
@@ -205,11 +234,15 @@ func TestTheLifeOfAMachine(t *testing.T) {
 	if err != nil || len(rows) != lines+1 || table.Close() != nil {
 		t.Errorf("the table has %d rows for %d lines: %v", len(rows), lines, err)
 	}
-	usage := must[*client.Usage](t)(c.Wallet.Usage(ctx, client.UsageQuery{From: d.CreatedAt.Add(-time.Hour), GroupBy: client.ByDeployment}))
+	usage := must[*client.Usage](
+		t,
+	)(c.Wallet.Usage(ctx, client.UsageQuery{From: d.CreatedAt.Add(-time.Hour), GroupBy: client.ByDeployment}))
 	if usage.Total != client.Dollars(5000)-w.Available || len(usage.Groups) != 2 {
 		t.Errorf("%+v", usage)
 	}
-	if h := must[*client.PriceHistory](t)(c.Offers.PriceHistory(ctx, "off_abc123", client.PriceHistoryQuery{})); len(h.Points) == 0 {
+	if h := must[*client.PriceHistory](t)(c.Offers.PriceHistory(ctx, "off_abc123", client.PriceHistoryQuery{})); len(
+		h.Points,
+	) == 0 {
 		t.Errorf("%+v", h)
 	}
 	if err := c.SSHKeys.Delete(ctx, k.ID); err != nil {
@@ -217,17 +250,29 @@ func TestTheLifeOfAMachine(t *testing.T) {
 	}
 }
 
-// Whatever answers are lost, everything happens once.
-func TestALostAnswerHasOneEffect(t *testing.T) {
+// TestLostResponseHasOneEffect checks that everything happens once when responses are lost.
+func TestLostResponseHasOneEffect(t *testing.T) {
 	c, s, b := onSimulator(t)
 	ctx := t.Context()
 	var r client.Response
 	b.loses("POST", 3)
-	d, err := c.Deployments.Create(ctx, client.CreateDeployment{Name: "once", OfferID: "off_abc123", OperatingSystem: "Ubuntu 22.04", SSHPublicKey: publicKey}, client.WithResponse(&r))
-	if err != nil || r.Attempts != 4 || !r.Replayed || r.StatusCode != http.StatusCreated || r.Rate.Limit != 5 || r.Rate.Remaining != 1 || !strings.HasPrefix(r.RequestID, "req_") {
+	d, err := c.Deployments.Create(
+		ctx,
+		client.CreateDeployment{
+			Name:            "once",
+			OfferID:         "off_abc123",
+			OperatingSystem: "Ubuntu 22.04",
+			SSHPublicKey:    publicKey,
+		},
+		client.WithResponse(&r),
+	)
+	if err != nil || r.Attempts != 4 || !r.Replayed || r.StatusCode != http.StatusCreated || r.Rate.Limit != 5 ||
+		r.Rate.Remaining != 1 ||
+		!strings.HasPrefix(r.RequestID, "req_") {
 		t.Fatalf("%v, %+v", err, r)
 	}
-	if p, err := c.Deployments.List(ctx, client.DeploymentQuery{}); err != nil || p.Total != 1 || p.Items[0].ID != d.ID {
+	if p, err := c.Deployments.List(ctx, client.DeploymentQuery{}); err != nil || p.Total != 1 ||
+		p.Items[0].ID != d.ID {
 		t.Fatalf("%+v, %v", p, err)
 	}
 	if w, err := c.Wallet.Get(ctx); err != nil || w.Held != d.HourlyPrice {
@@ -240,11 +285,15 @@ func TestALostAnswerHasOneEffect(t *testing.T) {
 		t.Fatal(err)
 	}
 	if o, err := again.Deployments.Create(ctx, client.CreateDeployment{Name: "once", OfferID: "off_abc123", OperatingSystem: "Ubuntu 22.04", SSHPublicKey: publicKey},
-		client.WithIdempotencyKey(r.IdempotencyKey)); err != nil || o.ID != d.ID {
+		client.WithIdempotencyKey(r.IdempotencyKey)); err != nil ||
+		o.ID != d.ID {
 		t.Errorf("%v, %v", o, err)
 	}
 	if _, err := again.Deployments.Create(ctx, client.CreateDeployment{Name: "other", OfferID: "off_abc123", OperatingSystem: "Ubuntu 22.04", SSHPublicKey: publicKey},
-		client.WithIdempotencyKey(r.IdempotencyKey)); !errors.Is(err, client.ErrIdempotencyKeyReused) {
+		client.WithIdempotencyKey(r.IdempotencyKey)); !errors.Is(
+		err,
+		client.ErrIdempotencyKeyReused,
+	) {
 		t.Error(err)
 	}
 
@@ -269,7 +318,7 @@ func TestALostAnswerHasOneEffect(t *testing.T) {
 	}
 }
 
-// account is the server's one account.
+// account returns the server's only account.
 func account(t *testing.T, s *servertest.Server) string {
 	t.Helper()
 	for _, word := range strings.FieldsFunc(s.Run("account", "list", "-o", "json"), func(r rune) bool { return r == '"' || r == ' ' || r == '\n' }) {
@@ -281,12 +330,20 @@ func account(t *testing.T, s *servertest.Server) string {
 	return ""
 }
 
-// A stream misses nothing when the server is killed, and gives nothing twice.
-func TestAStreamOutlivesTheServer(t *testing.T) {
+// TestStreamSurvivesServerRestart checks that no event is lost or repeated when the server is killed.
+func TestStreamSurvivesServerRestart(t *testing.T) {
 	c, s, _ := onSimulator(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	d, err := c.Deployments.Create(ctx, client.CreateDeployment{Name: "a", OfferID: "off_abc123", OperatingSystem: "Ubuntu 22.04", SSHPublicKey: publicKey})
+	d, err := c.Deployments.Create(
+		ctx,
+		client.CreateDeployment{
+			Name:            "a",
+			OfferID:         "off_abc123",
+			OperatingSystem: "Ubuntu 22.04",
+			SSHPublicKey:    publicKey,
+		},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -318,17 +375,24 @@ func TestAStreamOutlivesTheServer(t *testing.T) {
 	}
 }
 
-// A webhook from its secret to its end, with an address that really answers.
-func TestTheLifeOfAWebhook(t *testing.T) {
+// TestWebhookLifecycle goes through the life of a webhook with a real endpoint.
+func TestWebhookLifecycle(t *testing.T) {
 	c, s, b := onSimulator(t, "--webhook-allow-http", "--webhook-allow-networks", "127.0.0.0/8")
 	ctx, hook := t.Context(), must[*client.Webhook](t)
 	var status atomic.Int32
 	status.Store(http.StatusNoContent)
-	address := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, _ *http.Request) { out.WriteHeader(int(status.Load())) }))
+	address := httptest.NewServer(
+		http.HandlerFunc(func(out http.ResponseWriter, _ *http.Request) { out.WriteHeader(int(status.Load())) }),
+	)
 	t.Cleanup(address.Close)
 
 	b.loses("POST", 1)
-	made := must[*client.NewWebhook](t)(c.Webhooks.Create(ctx, client.CreateWebhook{URL: address.URL, Description: "scheduler", Types: []string{"deployment.*"}}))
+	made := must[*client.NewWebhook](
+		t,
+	)(
+		c.Webhooks.Create(ctx,
+			client.CreateWebhook{URL: address.URL, Description: "scheduler", Types: []string{"deployment.*"}}),
+	)
 	if !strings.HasPrefix(made.Secret, "whsec_") || !made.Enabled || made.Status != client.WebhookEnabled {
 		t.Errorf("%+v", made.Webhook)
 	}
@@ -346,7 +410,8 @@ func TestTheLifeOfAWebhook(t *testing.T) {
 	if len(w.Types) != 0 || w.Description != "" || w.URL != address.URL || !w.Enabled {
 		t.Errorf("%+v", w)
 	}
-	if again := must[*client.NewWebhook](t)(c.Webhooks.RotateSecret(ctx, made.ID)); again.Secret == made.Secret || again.OldSecretValidUntil == nil {
+	if again := must[*client.NewWebhook](t)(c.Webhooks.RotateSecret(ctx, made.ID)); again.Secret == made.Secret ||
+		again.OldSecretValidUntil == nil {
 		t.Errorf("%+v", again.Webhook)
 	}
 
@@ -365,14 +430,18 @@ func TestTheLifeOfAWebhook(t *testing.T) {
 			event = d
 		}
 	}
-	if d := got[test.ID]; d.Type != "webhook.test" || len(d.Attempts) != 1 || d.Attempts[0].Status == nil || *d.Attempts[0].Status != http.StatusNoContent || event.ID == "" {
+	if d := got[test.ID]; d.Type != "webhook.test" || len(d.Attempts) != 1 || d.Attempts[0].Status == nil ||
+		*d.Attempts[0].Status != http.StatusNoContent ||
+		event.ID == "" {
 		t.Errorf("%+v", got)
 	}
 	status.Store(http.StatusGone)
-	if d, err := c.Webhooks.Replay(ctx, made.ID, event.ID); err != nil || d.EventID != event.EventID || d.Status != client.DeliveryPending {
+	if d, err := c.Webhooks.Replay(ctx, made.ID, event.ID); err != nil || d.EventID != event.EventID ||
+		d.Status != client.DeliveryPending {
 		t.Errorf("%+v, %v", d, err)
 	}
-	if d, err := c.Webhooks.Replay(ctx, made.ID, test.ID); err != nil || d.Type != "webhook.test" || d.Status != client.DeliveryPending {
+	if d, err := c.Webhooks.Replay(ctx, made.ID, test.ID); err != nil || d.Type != "webhook.test" ||
+		d.Status != client.DeliveryPending {
 		t.Errorf("a test that is listed: %+v, %v", d, err)
 	}
 	if _, err := c.Webhooks.Replay(ctx, made.ID, "../test"); !errors.Is(err, client.ErrInvalidRequest) {
@@ -380,7 +449,8 @@ func TestTheLifeOfAWebhook(t *testing.T) {
 	}
 
 	s.Advance("10s")
-	if w = hook(c.Webhooks.Get(ctx, made.ID)); w.Enabled || w.Status != client.WebhookDisabled || w.StatusReason == nil {
+	if w = hook(c.Webhooks.Get(ctx, made.ID)); w.Enabled || w.Status != client.WebhookDisabled ||
+		w.StatusReason == nil {
 		t.Errorf("gone: %+v", w)
 	}
 	if _, err := c.Webhooks.Replay(ctx, made.ID, event.ID); !errors.Is(err, client.ErrConflict) {

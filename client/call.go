@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -20,44 +21,45 @@ import (
 const (
 	firstBackoff = 500 * time.Millisecond
 	maxBackoff   = 30 * time.Second
-	// maxAnswer is the largest answer that is read into memory; the largest page is far below it.
-	maxAnswer = 32 << 20
-	// maxRefusal is how much is read of an answer that is no success.
-	maxRefusal = 1 << 20
+	// maxResponse limits the responses that are read into memory, in bytes. The largest page is far
+	// smaller.
+	maxResponse = 32 << 20
+	// maxErrorBody limits what is read of an error response, in bytes.
+	maxErrorBody = 1 << 20
 )
 
-// request is one call.
+// request describes a call.
 type request struct {
 	method string
-	// path is below the base.
+	// path is relative to the base URL.
 	path  string
 	query url.Values
-	// at is the whole address, where it is not the path below the base.
-	at string
-	// body is sent as JSON; nil for none. exact is sent as it is instead.
-	body  any
-	exact []byte
-	// accept is the media type; empty for JSON.
+	// url is the whole URL, if it is not the base URL with the path.
+	url string
+	// body is sent as JSON; nil means none. rawBody is sent unchanged instead.
+	body    any
+	rawBody []byte
+	// accept is the media type; "" means JSON.
 	accept string
 	header http.Header
-	// wait is how long the server may take on purpose.
+	// wait is how long the server may wait on purpose, in a long poll.
 	wait time.Duration
-	// endless is an answer that is read for longer than a try may take: the limit is for its beginning only.
-	endless bool
-	// goneIsDone makes NOT_FOUND a success, where an earlier try may have deleted it.
+	// streaming responses are read by the caller: the timeout is for their headers only.
+	streaming bool
+	// goneIsDone makes NOT_FOUND a success if an earlier attempt may have deleted the resource.
 	goneIsDone bool
-	// id is what stands in the path, with its field's name, to be checked before anything is sent.
+	// id is the id in the path, and field its name, for validation before the request is sent.
 	id, field string
-	// raw is told the answer as it is, a refusal too; nil for nobody.
-	raw *RawAnswer
+	// raw receives the unchanged response, even an error; nil means none.
+	raw *RawResponse
 }
 
 // prepared is a request that can be sent several times.
 type prepared struct {
 	request
-	url  string
-	sent []byte
-	key  string
+	target  string
+	payload []byte
+	key     string
 }
 
 func (c *Client) prepare(r request, o callOptions) (*prepared, error) {
@@ -66,23 +68,23 @@ func (c *Client) prepare(r request, o callOptions) (*prepared, error) {
 			return nil, err
 		}
 	}
-	p := &prepared{request: r, url: c.base + r.path, sent: r.exact}
-	if r.at != "" {
-		p.url = r.at
+	p := &prepared{request: r, target: c.base + r.path, payload: r.rawBody}
+	if r.url != "" {
+		p.target = r.url
 	}
 	if len(r.query) > 0 {
-		p.url += "?" + r.query.Encode()
+		p.target += "?" + r.query.Encode()
 	}
 	if r.body != nil {
 		var err error
-		if p.sent, err = json.Marshal(r.body); err != nil {
+		if p.payload, err = json.Marshal(r.body); err != nil {
 			return nil, fmt.Errorf("client: %s %s: %w", r.method, r.path, err)
 		}
 	}
 	if p.key = o.key; r.method == http.MethodGet || r.method == http.MethodHead {
 		p.key = ""
 	} else {
-		if p.key == "" && r.method == http.MethodPost { // the others have the same effect when they are repeated
+		if p.key == "" && r.method == http.MethodPost { // repeating other methods has the same effect
 			p.key = rand.Text()
 		} else if len(p.key) > 255 || strings.ContainsFunc(p.key, func(r rune) bool { return r <= ' ' || r > '~' }) {
 			return nil, invalid("header.Idempotency-Key", "must have 1 to 255 visible ASCII characters.")
@@ -91,19 +93,20 @@ func (c *Client) prepare(r request, o callOptions) (*prepared, error) {
 	return p, nil
 }
 
-// checkID refuses what would change the path: an empty id would ask for the list, and ".." for something else.
+// checkID rejects ids that would change the path: an empty id would request the list, and ".."
+// another resource.
 func checkID(field, id string) *Error {
 	if id == "" || len(id) > 100 || strings.ContainsFunc(id, func(r rune) bool {
 		return r != '_' && r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
 	}) {
-		return invalid(field, "%q is no id.", id)
+		return invalid(field, "%q is not an ID.", id)
 	}
 	return nil
 }
 
-// do makes a call with its retries and gives the answer's body to take, whose error is final.
+// do makes a call with retries and passes the response body to take, whose error is final.
 func (c *Client) do(ctx context.Context, r request, options []CallOption, take func([]byte) error) error {
-	body, err := c.answer(ctx, r, options)
+	body, err := c.send(ctx, r, options)
 	if err != nil || body == nil {
 		return err
 	}
@@ -118,8 +121,9 @@ func (c *Client) do(ctx context.Context, r request, options []CallOption, take f
 	return nil
 }
 
-// answer makes a call with its retries. Unless the request is endless, its body is in memory. A nil body without an error is what was deleted already.
-func (c *Client) answer(ctx context.Context, r request, options []CallOption) (io.ReadCloser, error) {
+// send makes a call with retries. Unless the request is streaming, the returned body is in memory.
+// A nil body without an error means that the resource was deleted already.
+func (c *Client) send(ctx context.Context, r request, options []CallOption) (io.ReadCloser, error) {
 	var o callOptions
 	for _, set := range options {
 		set(&o)
@@ -134,24 +138,24 @@ func (c *Client) answer(ctx context.Context, r request, options []CallOption) (i
 	}
 	out.IdempotencyKey = p.key
 	var last error
-	unknown := false // whether an earlier try may have had its effect
+	uncertain := false // whether an earlier attempt may have had an effect
 	for {
 		out.Attempts++
-		body, err := c.once(ctx, p, &out)
+		body, err := c.attempt(ctx, p, &out)
 		switch {
 		case err == nil:
 			return body, nil
-		case r.goneIsDone && unknown && errors.Is(err, ErrNotFound):
+		case r.goneIsDone && uncertain && errors.Is(err, ErrNotFound):
 			return nil, nil
 		case ctx.Err() != nil:
 			return nil, ended(ctx, r, last)
 		}
-		if last = err; out.Attempts > c.maxRetries || !passes(err) {
+		if last = err; out.Attempts > c.maxRetries || !retryable(err) {
 			return nil, err
 		}
-		unknown = unknown || !harmless(err)
-		wait, worthwhile := c.pause(ctx, out.Attempts, err)
-		if !worthwhile {
+		uncertain = uncertain || !hadNoEffect(err)
+		wait, ok := c.pause(ctx, out.Attempts, err)
+		if !ok {
 			return nil, err
 		}
 		c.onRetry(Retry{Method: r.method, Path: r.path, Attempt: out.Attempts, Wait: wait, Err: err})
@@ -161,61 +165,43 @@ func (c *Client) answer(ctx context.Context, r request, options []CallOption) (i
 	}
 }
 
-// ended is the error of a call whose context has ended.
+// ended returns the error of a call whose context has ended.
 func ended(ctx context.Context, r request, last error) error {
 	err := ctx.Err()
-	if err == nil { // a Sleep of the Config may end by itself
+	if err == nil { // Config.Sleep can return early
 		err = context.Canceled
 	}
 	if last != nil {
-		return fmt.Errorf("client: %s %s: %w; the try before it: %w", r.method, r.path, err, last)
+		return fmt.Errorf("client: %s %s: %w; last attempt: %w", r.method, r.path, err, last)
 	}
 	return fmt.Errorf("client: %s %s: %w", r.method, r.path, err)
 }
 
-// once tries a call one time.
-func (c *Client) once(ctx context.Context, p *prepared, out *Response) (io.ReadCloser, error) {
+// attempt sends a request once.
+func (c *Client) attempt(ctx context.Context, p *prepared, out *Response) (io.ReadCloser, error) {
 	limit := c.timeout + p.wait
 	try, cancel := context.WithCancel(ctx)
 	timer := time.AfterFunc(limit, cancel)
-	failed := func(err error) error {
+	done := func() {
 		timer.Stop()
 		cancel()
+	}
+	failed := func(err error) error {
+		done()
 		if ctx.Err() == nil && try.Err() != nil && errors.Is(err, context.Canceled) {
-			err = fmt.Errorf("no answer within %s", limit)
+			err = fmt.Errorf("no response within %s", limit)
 		}
 		if u := (*url.Error)(nil); errors.As(err, &u) {
-			err = u.Err // the rest of it is said already
+			err = u.Err // the rest is in the message below
 		}
 		return fmt.Errorf("client: %s %s: %w", p.method, p.path, err)
 	}
-	var sent io.Reader
-	if p.sent != nil {
-		sent = bytes.NewReader(p.sent)
-	}
-	req, err := http.NewRequestWithContext(try, p.method, p.url, sent)
+	req, err := c.httpRequest(try, p)
 	if err != nil {
 		return nil, failed(&permanent{err})
 	}
-	for name, values := range p.header {
-		req.Header[name] = values
-	}
-	if c.key != "" {
-		req.Header.Set("Authorization", "Bearer "+c.key)
-	}
-	req.Header.Set("User-Agent", c.agent)
-	req.Header.Set("Accept", "application/json")
-	if p.accept != "" {
-		req.Header.Set("Accept", p.accept)
-	}
-	if p.sent != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	if p.key != "" {
-		req.Header.Set("Idempotency-Key", p.key)
-	}
 	if p.raw != nil {
-		*p.raw = RawAnswer{} // what an earlier try got is over
+		*p.raw = RawResponse{} // discard the response of an earlier attempt
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
@@ -224,7 +210,7 @@ func (c *Client) once(ctx context.Context, p *prepared, out *Response) (io.ReadC
 	}
 	out.read(resp.Header, resp.StatusCode)
 	success := resp.StatusCode >= 200 && resp.StatusCode < 300
-	if success && p.endless {
+	if success && p.streaming {
 		if !timer.Stop() {
 			_ = resp.Body.Close()
 			return nil, failed(context.Canceled)
@@ -232,51 +218,79 @@ func (c *Client) once(ctx context.Context, p *prepared, out *Response) (io.ReadC
 		return &openBody{resp.Body, cancel}, nil
 	}
 	defer func() { _ = resp.Body.Close() }()
-	most := int64(maxAnswer)
+	limitBytes := int64(maxResponse)
 	if !success {
-		most = maxRefusal
+		limitBytes = maxErrorBody
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, most+1))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, limitBytes+1))
 	if p.raw != nil {
-		*p.raw = RawAnswer{resp.StatusCode, resp.Header, body}
+		*p.raw = RawResponse{resp.StatusCode, resp.Header, body}
 	}
 	switch {
 	case !success:
-		timer.Stop()
-		cancel()
-		return nil, refused(resp, body, c.retryAfter(resp.Header)) // the status says what happened, however little of the rest arrived
+		done()
+		return nil, refused(resp, body, c.retryAfter(resp.Header)) // the status is enough, even if the body is cut off
 	case err != nil:
 		return nil, failed(err)
-	case int64(len(body)) > most:
-		return nil, failed(&permanent{errors.New("the answer is too large")})
+	case int64(len(body)) > limitBytes:
+		return nil, failed(&permanent{errors.New("the response is too large")})
 	}
-	timer.Stop()
-	cancel()
+	done()
 	return io.NopCloser(bytes.NewReader(body)), nil
 }
 
-// openBody ends its request when it is closed.
+// httpRequest builds the HTTP request for an attempt.
+func (c *Client) httpRequest(ctx context.Context, p *prepared) (*http.Request, error) {
+	var body io.Reader
+	if p.payload != nil {
+		body = bytes.NewReader(p.payload)
+	}
+	req, err := http.NewRequestWithContext(ctx, p.method, p.target, body)
+	if err != nil {
+		return nil, err
+	}
+	for name, values := range p.header {
+		req.Header[name] = values
+	}
+	if c.key != "" {
+		req.Header.Set("Authorization", "Bearer "+c.key)
+	}
+	req.Header.Set("User-Agent", c.agent)
+	req.Header.Set("Accept", cmp.Or(p.accept, "application/json"))
+	if p.payload != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if p.key != "" {
+		req.Header.Set("Idempotency-Key", p.key)
+	}
+	return req, nil
+}
+
+// openBody cancels its request when it is closed.
 type openBody struct {
 	io.ReadCloser
 	cancel context.CancelFunc
 }
 
-// Close closes the body.
+// Close closes the body and cancels the request.
 func (b *openBody) Close() error {
 	b.cancel()
 	return b.ReadCloser.Close()
 }
 
-// permanent is a failure that no other try mends.
+// permanent is an error that a retry cannot fix.
 type permanent struct{ error }
 
 func (p *permanent) Unwrap() error { return p.error }
 
-// passes tells whether a failure may pass by itself.
-func passes(err error) bool {
+// retryable reports whether a retry can succeed.
+func retryable(err error) bool {
 	if e := (*Error)(nil); errors.As(err, &e) {
 		switch e.StatusCode {
-		case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		case http.StatusTooManyRequests,
+			http.StatusBadGateway,
+			http.StatusServiceUnavailable,
+			http.StatusGatewayTimeout:
 			return true
 		}
 		return false
@@ -290,8 +304,8 @@ func passes(err error) bool {
 	return true
 }
 
-// harmless tells whether a try that failed had no effect for certain.
-func harmless(err error) bool {
+// hadNoEffect reports whether a failed attempt certainly had no effect.
+func hadNoEffect(err error) bool {
 	if e := (*Error)(nil); errors.As(err, &e) {
 		return e.StatusCode == http.StatusTooManyRequests
 	}
@@ -299,8 +313,9 @@ func harmless(err error) bool {
 	return errors.As(err, &n) && n.Op == "dial"
 }
 
-// pause is how long to wait after that many failed tries, and whether to wait at all: not for longer than MaxRetryAfter, nor beyond the
-// context's deadline, since the error that is known is worth more than one that says that the time is over.
+// pause returns how long to wait after that many failed attempts. It is false if a retry would be
+// later than MaxRetryAfter or the context's deadline: then the known error is more useful than a
+// timeout.
 func (c *Client) pause(ctx context.Context, failed int, err error) (time.Duration, bool) {
 	backoff := min(firstBackoff<<min(failed-1, 10), maxBackoff)
 	wait := backoff/2 + time.Duration(c.jitter()*float64(backoff/2))
@@ -308,7 +323,7 @@ func (c *Client) pause(ctx context.Context, failed int, err error) (time.Duratio
 		if e.RetryAfter > MaxRetryAfter {
 			return 0, false
 		}
-		// A little later, so that many who wait for the same second do not come in the same instant.
+		// Spread clients that wait for the same second.
 		wait = e.RetryAfter + time.Duration(c.jitter()*float64(firstBackoff))
 	}
 	if deadline, has := ctx.Deadline(); has && c.now().Add(wait).After(deadline) {
@@ -317,7 +332,8 @@ func (c *Client) pause(ctx context.Context, failed int, err error) (time.Duratio
 	return wait, true
 }
 
-// retryAfter reads the header Retry-After, which is a number of seconds or a date; 0 where it is neither.
+// retryAfter parses the Retry-After header, a number of seconds or a date. It returns 0 if it is
+// neither.
 func (c *Client) retryAfter(h http.Header) time.Duration {
 	text := h.Get("Retry-After")
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
@@ -329,7 +345,7 @@ func (c *Client) retryAfter(h http.Header) time.Duration {
 	return 0
 }
 
-// envelope is every success.
+// envelope is the body of a success.
 type envelope[T any] struct {
 	Success    bool       `json:"success"`
 	Data       T          `json:"data"`
@@ -339,21 +355,21 @@ type envelope[T any] struct {
 func open[T any](body []byte) (envelope[T], error) {
 	var e envelope[T]
 	if err := json.Unmarshal(body, &e); err != nil {
-		return e, fmt.Errorf("the answer cannot be read: %w", err)
+		return e, fmt.Errorf("cannot decode the response: %w", err)
 	}
 	if !e.Success {
-		return e, errors.New("the answer is not as Billet answers; is the address right?")
+		return e, errors.New("this is not a response of Billet; check the address")
 	}
 	return e, nil
 }
 
-// one makes a call whose answer is one object.
+// one makes a call that returns one object.
 func one[T any](ctx context.Context, c *Client, r request, options []CallOption) (*T, error) {
 	var data *T
 	err := c.do(ctx, r, options, func(body []byte) error {
 		e, err := open[*T](body)
 		if err == nil && e.Data == nil {
-			err = errors.New("the answer has no data")
+			err = errors.New("the response has no data")
 		}
 		data = e.Data
 		return err

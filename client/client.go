@@ -12,92 +12,100 @@ import (
 	"time"
 )
 
-// Version is the client's own, as its User-Agent says it.
+// Version is the version of this package in the User-Agent header.
 const Version = "0.1"
 
-// DefaultPath is where the API is below a host.
+// DefaultPath is the path of the API on a server.
 const DefaultPath = "/api/v1/inventory"
 
-// The limits that hold where Config says nothing else.
+// The default limits.
 const (
-	// DefaultMaxRetries is how often a call is tried again.
+	// DefaultMaxRetries is the maximum number of retries of a call.
 	DefaultMaxRetries = 4
-	// DefaultTimeout is how long one try may take.
+	// DefaultTimeout limits each attempt.
 	DefaultTimeout = 60 * time.Second
-	// MaxRetryAfter is the longest Retry-After that is waited for. Where a server asks for more, its error is returned at once.
+	// MaxRetryAfter is the longest Retry-After that a call waits for. If the server requests more,
+	// its error is returned at once.
 	MaxRetryAfter = 2 * time.Minute
 )
 
-// Config is what a Client needs. BaseURL and APIKey are required.
+// Config configures a Client. BaseURL and APIKey are required.
 type Config struct {
-	// BaseURL is the server, such as https://billet.example or http://127.0.0.1:8080. Without a path DefaultPath is added; a path
-	// that is given is the whole one. Plain http shows the key to whoever is between: use it for your own machine only.
+	// BaseURL is the server, such as https://billet.example or http://127.0.0.1:8080. DefaultPath
+	// is added if it has no path. Plain http sends the API key unencrypted: use it only on the
+	// local machine.
 	BaseURL string
-	// APIKey is a key of the account, pk_live_….
+	// APIKey is an API key of the account, pk_live_….
 	APIKey string
-	// HTTPClient makes the requests; nil for one of our own. It is copied, and the copy follows no redirects.
+	// HTTPClient sends the requests; nil means a new one. It is copied, and the copy does not
+	// follow redirects.
 	HTTPClient *http.Client
-	// UserAgent is put before the client's own; empty for none.
+	// UserAgent is added before the client's own User-Agent; "" means none.
 	UserAgent string
-	// Timeout is how long one try may take, beside the time that a long poll waits on purpose; 0 for DefaultTimeout.
+	// Timeout limits each attempt, in addition to the time that a long poll waits; 0 means
+	// DefaultTimeout.
 	Timeout time.Duration
-	// MaxRetries is how often a call is tried again after the first time; 0 for DefaultMaxRetries, negative for never.
+	// MaxRetries is the maximum number of retries; 0 means DefaultMaxRetries, negative means none.
 	MaxRetries int
-	// OnRetry is called before each wait for another try; nil for nobody. It must not block.
+	// OnRetry is called before each wait for a retry, if it is not nil. It must not block.
 	OnRetry func(Retry)
-	// Now tells the time; nil for time.Now.
+	// Now returns the current time; nil means time.Now.
 	Now func() time.Time
-	// Sleep waits so long, or until the context ends, whose error it returns then; nil for a real wait. Tests give one that does not wait.
+	// Sleep waits for the duration, or until the context ends, and then returns its error; nil
+	// means a real wait. Tests can replace it.
 	Sleep func(context.Context, time.Duration) error
 }
 
-// Retry is what OnRetry is told.
+// Retry describes a retry.
 type Retry struct {
-	// Method and Path are of the request; the path has no host and no query.
+	// Method and Path identify the request. The path has neither host nor query.
 	Method, Path string
-	// Attempt is how many tries have failed, from 1.
+	// Attempt is the number of failed attempts, from 1.
 	Attempt int
-	// Wait is how long is waited before the next one.
+	// Wait is the time until the next attempt.
 	Wait time.Duration
-	// Err is why the last one failed.
+	// Err is the error of the last attempt.
 	Err error
 }
 
-// ConfigFromEnv returns a Config with BILLET_URL and BILLET_API_KEY of the environment, without spaces around them. What is not set stays empty, and New
-// says so.
+// ConfigFromEnv returns a Config with BILLET_URL and BILLET_API_KEY from the environment, without
+// surrounding spaces. A missing variable leaves its field empty, which New reports.
 func ConfigFromEnv() Config {
-	return Config{BaseURL: strings.TrimSpace(os.Getenv("BILLET_URL")), APIKey: strings.TrimSpace(os.Getenv("BILLET_API_KEY"))}
+	return Config{
+		BaseURL: strings.TrimSpace(os.Getenv("BILLET_URL")), APIKey: strings.TrimSpace(os.Getenv("BILLET_API_KEY")),
+	}
 }
 
-// String names the server, and never the key.
+// String returns the server, never the key.
 func (c Config) String() string { return "client.Config(" + c.BaseURL + ")" }
 
-// GoString is String.
+// GoString returns the same as String.
 func (c Config) GoString() string { return c.String() }
 
-// Client makes calls for one API key. It is safe for concurrent use, and keeps connections: make one, and share it.
+// Client makes calls with one API key. It is safe for concurrent use and reuses connections: create
+// one and share it.
 type Client struct {
-	// Deployments are the machines of the account.
+	// Deployments manages the machines of the account.
 	Deployments *DeploymentService
-	// Offers are what can be deployed.
+	// Offers finds what can be deployed.
 	Offers *OfferService
-	// Providers, Regions and GPUTypes sum the offers up.
+	// Providers, Regions and GPUTypes summarize the offers.
 	Providers *ProviderService
 	Regions   *RegionService
 	GPUTypes  *GPUTypeService
-	// Quotes fix an offer's price for a while.
+	// Quotes locks prices of offers.
 	Quotes *QuoteService
-	// SSHKeys are saved public keys.
+	// SSHKeys manages saved public keys.
 	SSHKeys *SSHKeyService
-	// Volumes are storage that outlives machines.
+	// Volumes manages persistent storage.
 	Volumes *VolumeService
-	// Wallet is the account's money.
+	// Wallet reads the balance, transactions and costs.
 	Wallet *WalletService
-	// Events are what happened in the account.
+	// Events lists and streams events of the account.
 	Events *EventService
-	// Webhooks are addresses to which events are sent.
+	// Webhooks manages endpoints that receive events.
 	Webhooks *WebhookService
-	// Key is the API key itself.
+	// Key describes the API key in use.
 	Key *KeyService
 
 	base       string
@@ -113,7 +121,7 @@ type Client struct {
 	streamIdle time.Duration
 }
 
-// New returns a Client. It makes no request; the error says what is wrong in the Config.
+// New returns a Client. It makes no request. The error describes what is wrong with the Config.
 func New(config Config) (*Client, error) {
 	base, err := baseOf(config.BaseURL)
 	if err != nil {
@@ -123,16 +131,17 @@ func New(config Config) (*Client, error) {
 		return nil, errors.New("client: the API key is missing; set Config.APIKey or BILLET_API_KEY")
 	}
 	if strings.ContainsFunc(config.APIKey, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return nil, errors.New("client: the API key has a space or another character that no key has")
+		return nil, errors.New("client: the API key contains a space or another invalid character")
 	}
 	return config.client(base), nil
 }
 
-// client makes a Client of a Config that was checked; without a key one for what needs none.
+// client returns a Client for a valid Config. Without a key it can only make calls that need none.
 func (config Config) client(base string) *Client {
 	c := &Client{
 		base: base, key: config.APIKey, agent: strings.TrimSpace(config.UserAgent + " billet-go/" + Version),
-		timeout: config.Timeout, maxRetries: config.MaxRetries, onRetry: config.OnRetry, now: config.Now, sleep: config.Sleep,
+		timeout: config.Timeout, maxRetries: config.MaxRetries, onRetry: config.OnRetry,
+		now: config.Now, sleep: config.Sleep,
 		jitter: rand.Float64, streamIdle: streamIdle,
 	}
 	if c.timeout <= 0 {
@@ -173,9 +182,11 @@ func baseOf(text string) (string, error) {
 		return "", errors.New("client: the server's address is missing; set Config.BaseURL or BILLET_URL")
 	}
 	u, err := url.Parse(text)
-	// The text is not shown: it may hold a password.
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return "", errors.New("client: the server's address must be like https://billet.example, without a user, a query or a fragment")
+	// The error omits the address, which can contain a password.
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" ||
+		u.Fragment != "" {
+		return "", errors.New("client: the server's address must be like https://billet.example, " +
+			"without user, query or fragment")
 	}
 	if u.Path = strings.TrimRight(u.Path, "/"); u.Path == "" {
 		u.Path = DefaultPath
@@ -195,25 +206,25 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// String names the server, and never the key.
+// String returns the server, never the key.
 func (c *Client) String() string { return fmt.Sprintf("client.Client(%s)", c.base) }
 
-// GoString is String.
+// GoString returns the same as String.
 func (c *Client) GoString() string { return c.String() }
 
-// Index is what the API's root says of itself.
+// Index describes the API.
 type Index struct {
-	// Name and Version are the server's.
+	// Name and Version identify the server.
 	Name    string `json:"name"`
 	Version string `json:"version"`
-	// Documentation and OpenAPI are paths of pages about the API.
+	// Documentation and OpenAPI are paths of the documentation.
 	Documentation string `json:"documentation"`
 	OpenAPI       string `json:"openapi"`
-	// Collections are the paths of the API's lists.
+	// Collections are the paths of the lists.
 	Collections []string `json:"collections"`
 }
 
-// Index asks the server for its name and version. The server answers it without looking at the key.
+// Index returns the name and version of the server. It does not check the key.
 func (c *Client) Index(ctx context.Context, options ...CallOption) (*Index, error) {
 	return one[Index](ctx, c, request{method: http.MethodGet}, options)
 }

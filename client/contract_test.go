@@ -22,50 +22,65 @@ import (
 	"time"
 )
 
-// exceptions are operations that an API key may call and that have no method, with the reason.
+// exceptions are operations for API keys that have no method, with the reason.
 var exceptions = map[string]string{
-	"openTerminal": "a WebSocket, which the standard library does not speak; who has a program has SSH, to the address that the deployment names",
+	"openTerminal": "a WebSocket, which the standard library does not speak; who has a program has SSH, to the " +
+		"address that the deployment names",
 }
 
-// withoutKey are operations that need no key and have a method all the same.
+// withoutKey are operations that need no key and have a method.
 var withoutKey = []string{"getIndex", "createDeviceAuthorization", "createDeviceToken"}
 
-// narrower are types of which a field may allow some values only.
+// narrower are types of which a field can allow a subset of the values.
 var narrower = map[reflect.Type]bool{
 	reflect.TypeFor[Scope](): true, // requests take a tenant's scopes, a key may have an operator's, too
 }
 
-// operators are for who runs the cloud: no tenant's key has their scopes.
+// operators are operations for operators: no tenant's key has their scopes.
 func operators(o operation) bool { return strings.HasPrefix(o.path, "/api/v1/operator/") }
 
-// spellings are parameters and fields that are another way to say what a method says already.
+// spellings are aliases of other parameters and fields.
 var spellings = map[string]string{
 	"per_page": "limit", "sortBy": "sort", "sortOrder": "sort", "lastEventId": "the header Last-Event-ID",
 }
 
-// methods make each operation, together with everything that it can be given. They return what the server's answer became.
+// methods call each operation with all of its parameters and return the decoded response.
 var methods = map[string][]func(context.Context, *Client) (any, error){
 	"getIndex": {func(ctx context.Context, c *Client) (any, error) { return c.Index(ctx) }},
 
 	"createDeviceAuthorization": {func(ctx context.Context, c *Client) (any, error) {
 		return c.authorizeDevice(ctx, filled[DeviceAuthorizationRequest](), nil)
 	}},
-	"createDeviceToken": {func(ctx context.Context, c *Client) (any, error) { return c.deviceToken(ctx, "x", "x", nil) }},
+	"createDeviceToken": {
+		func(ctx context.Context, c *Client) (any, error) { return c.deviceToken(ctx, "x", "x", nil) },
+	},
 
-	"listOffers":  {func(ctx context.Context, c *Client) (any, error) { return c.Offers.List(ctx, filled[OfferQuery]()) }},
-	"getOffer":    {func(ctx context.Context, c *Client) (any, error) { return c.Offers.Get(ctx, "off_1") }},
-	"checkOffers": {func(ctx context.Context, c *Client) (any, error) { return c.Offers.Check(ctx, filled[CheckOffers]()) }},
+	"listOffers": {
+		func(ctx context.Context, c *Client) (any, error) { return c.Offers.List(ctx, filled[OfferQuery]()) },
+	},
+	"getOffer": {func(ctx context.Context, c *Client) (any, error) { return c.Offers.Get(ctx, "off_1") }},
+	"checkOffers": {
+		func(ctx context.Context, c *Client) (any, error) { return c.Offers.Check(ctx, filled[CheckOffers]()) },
+	},
 	"getPriceHistory": {func(ctx context.Context, c *Client) (any, error) {
 		return c.Offers.PriceHistory(ctx, "off_1", filled[PriceHistoryQuery]())
 	}},
-	"listProviders": {func(ctx context.Context, c *Client) (any, error) { return c.Providers.List(ctx, filled[Paging]()) }},
-	"listRegions":   {func(ctx context.Context, c *Client) (any, error) { return c.Regions.List(ctx, filled[Paging]()) }},
-	"listGpuTypes":  {func(ctx context.Context, c *Client) (any, error) { return c.GPUTypes.List(ctx, filled[Paging]()) }},
-	"createQuote":   {func(ctx context.Context, c *Client) (any, error) { return c.Quotes.Create(ctx, "off_1") }},
-	"getQuote":      {func(ctx context.Context, c *Client) (any, error) { return c.Quotes.Get(ctx, "quo_1") }},
+	"listProviders": {
+		func(ctx context.Context, c *Client) (any, error) { return c.Providers.List(ctx, filled[Paging]()) },
+	},
+	"listRegions": {
+		func(ctx context.Context, c *Client) (any, error) { return c.Regions.List(ctx, filled[Paging]()) },
+	},
+	"listGpuTypes": {
+		func(ctx context.Context, c *Client) (any, error) { return c.GPUTypes.List(ctx, filled[Paging]()) },
+	},
+	"createQuote": {func(ctx context.Context, c *Client) (any, error) { return c.Quotes.Create(ctx, "off_1") }},
+	"getQuote":    {func(ctx context.Context, c *Client) (any, error) { return c.Quotes.Get(ctx, "quo_1") }},
 
-	"listSshKeys": {func(ctx context.Context, c *Client) (any, error) { return c.SSHKeys.List(ctx, filled[SSHKeyQuery]()) }},
-	"getSshKey":   {func(ctx context.Context, c *Client) (any, error) { return c.SSHKeys.Get(ctx, "ssh_1") }},
+	"listSshKeys": {
+		func(ctx context.Context, c *Client) (any, error) { return c.SSHKeys.List(ctx, filled[SSHKeyQuery]()) },
+	},
+	"getSshKey": {func(ctx context.Context, c *Client) (any, error) { return c.SSHKeys.Get(ctx, "ssh_1") }},
 	"createSshKey": {func(ctx context.Context, c *Client) (any, error) {
 		return c.SSHKeys.Create(ctx, filled[CreateSSHKey]())
 	}},
@@ -95,48 +110,74 @@ var methods = map[string][]func(context.Context, *Client) (any, error){
 			return c.Deployments.TerminateEarliest(ctx, "dep_1")
 		},
 	},
-	"canTerminateDeployment": {func(ctx context.Context, c *Client) (any, error) { return c.Deployments.CanTerminate(ctx, "dep_1") }},
+	"canTerminateDeployment": {
+		func(ctx context.Context, c *Client) (any, error) { return c.Deployments.CanTerminate(ctx, "dep_1") },
+	},
 	"listDeploymentEvents": {func(ctx context.Context, c *Client) (any, error) {
 		return c.Deployments.Events(ctx, "dep_1", filled[Paging]())
 	}},
-	"powerOffDeployment": {func(ctx context.Context, c *Client) (any, error) { return c.Deployments.PowerOff(ctx, "dep_1") }},
-	"powerOnDeployment":  {func(ctx context.Context, c *Client) (any, error) { return c.Deployments.PowerOn(ctx, "dep_1") }},
-	"rebootDeployment":   {func(ctx context.Context, c *Client) (any, error) { return c.Deployments.Reboot(ctx, "dep_1") }},
+	"powerOffDeployment": {
+		func(ctx context.Context, c *Client) (any, error) { return c.Deployments.PowerOff(ctx, "dep_1") },
+	},
+	"powerOnDeployment": {
+		func(ctx context.Context, c *Client) (any, error) { return c.Deployments.PowerOn(ctx, "dep_1") },
+	},
+	"rebootDeployment": {
+		func(ctx context.Context, c *Client) (any, error) { return c.Deployments.Reboot(ctx, "dep_1") },
+	},
 	"reinstallDeployment": {func(ctx context.Context, c *Client) (any, error) {
 		return c.Deployments.Reinstall(ctx, "dep_1", filled[ReinstallDeployment]())
 	}},
 
-	"listVolumes": {func(ctx context.Context, c *Client) (any, error) { return c.Volumes.List(ctx, filled[VolumeQuery]()) }},
-	"getVolume":   {func(ctx context.Context, c *Client) (any, error) { return c.Volumes.Get(ctx, "vol_1") }},
+	"listVolumes": {
+		func(ctx context.Context, c *Client) (any, error) { return c.Volumes.List(ctx, filled[VolumeQuery]()) },
+	},
+	"getVolume": {func(ctx context.Context, c *Client) (any, error) { return c.Volumes.Get(ctx, "vol_1") }},
 	"createVolume": {func(ctx context.Context, c *Client) (any, error) {
 		return c.Volumes.Create(ctx, filled[CreateVolume]())
 	}},
 	"updateVolume": {func(ctx context.Context, c *Client) (any, error) {
 		return c.Volumes.Update(ctx, "vol_1", filled[UpdateVolume]())
 	}},
-	"deleteVolume":      {func(ctx context.Context, c *Client) (any, error) { return c.Volumes.Delete(ctx, "vol_1") }},
-	"attachVolume":      {func(ctx context.Context, c *Client) (any, error) { return c.Volumes.Attach(ctx, "vol_1", "dep_1") }},
-	"detachVolume":      {func(ctx context.Context, c *Client) (any, error) { return c.Volumes.Detach(ctx, "vol_1", "dep_1") }},
-	"listVolumePricing": {func(ctx context.Context, c *Client) (any, error) { return c.Volumes.Pricing(ctx, filled[Paging]()) }},
+	"deleteVolume": {func(ctx context.Context, c *Client) (any, error) { return c.Volumes.Delete(ctx, "vol_1") }},
+	"attachVolume": {
+		func(ctx context.Context, c *Client) (any, error) { return c.Volumes.Attach(ctx, "vol_1", "dep_1") },
+	},
+	"detachVolume": {
+		func(ctx context.Context, c *Client) (any, error) { return c.Volumes.Detach(ctx, "vol_1", "dep_1") },
+	},
+	"listVolumePricing": {
+		func(ctx context.Context, c *Client) (any, error) { return c.Volumes.Pricing(ctx, filled[Paging]()) },
+	},
 
-	"listWebhooks": {func(ctx context.Context, c *Client) (any, error) { return c.Webhooks.List(ctx, filled[Paging]()) }},
-	"getWebhook":   {func(ctx context.Context, c *Client) (any, error) { return c.Webhooks.Get(ctx, "whk_1") }},
+	"listWebhooks": {
+		func(ctx context.Context, c *Client) (any, error) { return c.Webhooks.List(ctx, filled[Paging]()) },
+	},
+	"getWebhook": {func(ctx context.Context, c *Client) (any, error) { return c.Webhooks.Get(ctx, "whk_1") }},
 	"createWebhook": {func(ctx context.Context, c *Client) (any, error) {
 		return c.Webhooks.Create(ctx, filled[CreateWebhook]())
 	}},
 	"updateWebhook": {func(ctx context.Context, c *Client) (any, error) {
 		return c.Webhooks.Update(ctx, "whk_1", filled[UpdateWebhook]())
 	}},
-	"deleteWebhook":       {func(ctx context.Context, c *Client) (any, error) { return nil, c.Webhooks.Delete(ctx, "whk_1") }},
-	"rotateWebhookSecret": {func(ctx context.Context, c *Client) (any, error) { return c.Webhooks.RotateSecret(ctx, "whk_1") }},
-	"testWebhook":         {func(ctx context.Context, c *Client) (any, error) { return c.Webhooks.Test(ctx, "whk_1") }},
+	"deleteWebhook": {
+		func(ctx context.Context, c *Client) (any, error) { return nil, c.Webhooks.Delete(ctx, "whk_1") },
+	},
+	"rotateWebhookSecret": {
+		func(ctx context.Context, c *Client) (any, error) { return c.Webhooks.RotateSecret(ctx, "whk_1") },
+	},
+	"testWebhook": {func(ctx context.Context, c *Client) (any, error) { return c.Webhooks.Test(ctx, "whk_1") }},
 	"listWebhookDeliveries": {func(ctx context.Context, c *Client) (any, error) {
 		return c.Webhooks.Deliveries(ctx, "whk_1", filled[WebhookDeliveryQuery]())
 	}},
-	"replayWebhookDelivery": {func(ctx context.Context, c *Client) (any, error) { return c.Webhooks.Replay(ctx, "whk_1", "whd_1") }},
+	"replayWebhookDelivery": {
+		func(ctx context.Context, c *Client) (any, error) { return c.Webhooks.Replay(ctx, "whk_1", "whd_1") },
+	},
 
 	"getWallet": {func(ctx context.Context, c *Client) (any, error) { return c.Wallet.Get(ctx) }},
-	"getUsage":  {func(ctx context.Context, c *Client) (any, error) { return c.Wallet.Usage(ctx, filled[UsageQuery]()) }},
+	"getUsage": {
+		func(ctx context.Context, c *Client) (any, error) { return c.Wallet.Usage(ctx, filled[UsageQuery]()) },
+	},
 	"listTransactions": {
 		func(ctx context.Context, c *Client) (any, error) {
 			return c.Wallet.Transactions(ctx, filled[TransactionQuery]())
@@ -164,7 +205,7 @@ var methods = map[string][]func(context.Context, *Client) (any, error){
 	},
 }
 
-// filled is a T whose every field has a value; a Change stays zero.
+// filled returns a T with a value in every field, except Changes.
 func filled[T any]() T {
 	var v T
 	fill(reflect.ValueOf(&v).Elem())
@@ -200,9 +241,9 @@ func fill(v reflect.Value) {
 	}
 }
 
-// Every operation that an API key may call has its method or its reason, is called with everything that it takes, and
-// its answer is kept with nothing lost, whether all of it is there or everything is null that may be.
-func TestEveryOperationHasItsMethod(t *testing.T) {
+// TestEveryOperationHasMethod checks that every operation for API keys has a method or an exception,
+// sends all parameters, and decodes the response without loss, both complete and with nulls.
+func TestEveryOperationHasMethod(t *testing.T) {
 	d, ops := load(t)
 	for id, o := range ops {
 		_, has := methods[id]
@@ -258,7 +299,7 @@ func TestEveryOperationHasItsMethod(t *testing.T) {
 	}
 }
 
-// same compares an answer with what it became.
+// same compares a response with its decoded form.
 func same(t *testing.T, name, sent string, got any) {
 	t.Helper()
 	v := reflect.ValueOf(got).Elem()
@@ -304,28 +345,45 @@ func canonical(t *testing.T, b []byte) string {
 
 // types are the Go types of the document's schemas.
 var types = map[string]reflect.Type{
-	"Capabilities": reflect.TypeFor[Capabilities](), "AttachVolume": reflect.TypeFor[attachVolume](), "Attempt": reflect.TypeFor[Attempt](),
-	"CurrentAPIKey": reflect.TypeFor[Key](), "KeyAccount": reflect.TypeFor[KeyAccount](), "SpendingLimits": reflect.TypeFor[SpendingLimits](), "Spent": reflect.TypeFor[Spent](),
-	"CanTerminate": reflect.TypeFor[CanTerminate](), "Candidate": reflect.TypeFor[Candidate](), "Capacity": reflect.TypeFor[Capacity](),
-	"CheckOffers": reflect.TypeFor[CheckOffers](), "CreateDeployment": reflect.TypeFor[CreateDeployment](), "CreateQuote": reflect.TypeFor[createQuote](),
-	"CreateDeviceAuthorization": reflect.TypeFor[createDeviceAuthorization](), "DeviceCodes": reflect.TypeFor[deviceCodes](),
-	"CreateDeviceToken": reflect.TypeFor[createDeviceToken](), "DeviceToken": reflect.TypeFor[deviceToken](),
-	"CreateSSHKey": reflect.TypeFor[CreateSSHKey](), "CreateVolume": reflect.TypeFor[CreateVolume](), "Deployment": reflect.TypeFor[Deployment](),
-	"DetachVolume": reflect.TypeFor[detachVolume](), "Event": reflect.TypeFor[Event](), "GPUFacet": reflect.TypeFor[GPUType](), "Index": reflect.TypeFor[Index](),
-	"Offer": reflect.TypeFor[Offer](), "Pagination": reflect.TypeFor[Pagination](), "PastDue": reflect.TypeFor[PastDue](), "PriceHistory": reflect.TypeFor[PriceHistory](),
-	"PricePoint": reflect.TypeFor[PricePoint](), "ProviderFacet": reflect.TypeFor[Provider](), "RegionFacet": reflect.TypeFor[Region](),
-	"Node": reflect.TypeFor[Node](), "ReinstallDeployment": reflect.TypeFor[ReinstallDeployment](), "Reliability": reflect.TypeFor[Reliability](), "RenameSSHKey": reflect.TypeFor[renameSSHKey](),
-	"RunningView": reflect.TypeFor[ActiveDeployment](), "SSHKey": reflect.TypeFor[SSHKey](), "SSHKeyReference": reflect.TypeFor[SSHKeyReference](),
-	"Share": reflect.TypeFor[Share](), "Shortfall": reflect.TypeFor[Shortfall](), "Step": reflect.TypeFor[Step](), "Terms": reflect.TypeFor[Quote](), "Transaction": reflect.TypeFor[Transaction](),
-	"UpdateDeployment": reflect.TypeFor[UpdateDeployment](), "UpdateVolume": reflect.TypeFor[UpdateVolume](), "Usage": reflect.TypeFor[Usage](),
-	"UsageGroup": reflect.TypeFor[UsageCost](), "Volume": reflect.TypeFor[Volume](), "VolumeOnBill": reflect.TypeFor[BilledVolume](),
-	"VolumePrice": reflect.TypeFor[VolumePrice](), "Wallet": reflect.TypeFor[Wallet](),
-	"CreateWebhook": reflect.TypeFor[CreateWebhook](), "NewWebhook": reflect.TypeFor[NewWebhook](), "UpdateWebhook": reflect.TypeFor[UpdateWebhook](),
-	"Webhook": reflect.TypeFor[Webhook](), "WebhookAttempt": reflect.TypeFor[WebhookAttempt](), "WebhookDelivery": reflect.TypeFor[WebhookDelivery](),
+	"Capabilities": reflect.TypeFor[Capabilities](), "AttachVolume": reflect.TypeFor[attachVolume](),
+	"Attempt":       reflect.TypeFor[Attempt](),
+	"CurrentAPIKey": reflect.TypeFor[Key](), "KeyAccount": reflect.TypeFor[KeyAccount](),
+	"SpendingLimits": reflect.TypeFor[SpendingLimits](), "Spent": reflect.TypeFor[Spent](),
+	"CanTerminate": reflect.TypeFor[CanTerminate](), "Candidate": reflect.TypeFor[Candidate](),
+	"Capacity":    reflect.TypeFor[Capacity](),
+	"CheckOffers": reflect.TypeFor[CheckOffers](), "CreateDeployment": reflect.TypeFor[CreateDeployment](),
+	"CreateQuote":               reflect.TypeFor[createQuote](),
+	"CreateDeviceAuthorization": reflect.TypeFor[createDeviceAuthorization](),
+	"DeviceCodes":               reflect.TypeFor[deviceCodes](),
+	"CreateDeviceToken":         reflect.TypeFor[createDeviceToken](), "DeviceToken": reflect.TypeFor[deviceToken](),
+	"CreateSSHKey": reflect.TypeFor[CreateSSHKey](), "CreateVolume": reflect.TypeFor[CreateVolume](),
+	"Deployment":   reflect.TypeFor[Deployment](),
+	"DetachVolume": reflect.TypeFor[detachVolume](), "Event": reflect.TypeFor[Event](),
+	"GPUFacet": reflect.TypeFor[GPUType](), "Index": reflect.TypeFor[Index](),
+	"Offer": reflect.TypeFor[Offer](), "Pagination": reflect.TypeFor[Pagination](),
+	"PastDue": reflect.TypeFor[PastDue](), "PriceHistory": reflect.TypeFor[PriceHistory](),
+	"PricePoint": reflect.TypeFor[PricePoint](), "ProviderFacet": reflect.TypeFor[Provider](),
+	"RegionFacet": reflect.TypeFor[Region](),
+	"Node":        reflect.TypeFor[Node](), "ReinstallDeployment": reflect.TypeFor[ReinstallDeployment](),
+	"Reliability": reflect.TypeFor[Reliability](), "RenameSSHKey": reflect.TypeFor[renameSSHKey](),
+	"RunningView": reflect.TypeFor[ActiveDeployment](), "SSHKey": reflect.TypeFor[SSHKey](),
+	"SSHKeyReference": reflect.TypeFor[SSHKeyReference](),
+	"Share":           reflect.TypeFor[Share](), "Shortfall": reflect.TypeFor[Shortfall](), "Step": reflect.TypeFor[Step](),
+	"Terms": reflect.TypeFor[Quote](), "Transaction": reflect.TypeFor[Transaction](),
+	"UpdateDeployment": reflect.TypeFor[UpdateDeployment](), "UpdateVolume": reflect.TypeFor[UpdateVolume](),
+	"Usage":      reflect.TypeFor[Usage](),
+	"UsageGroup": reflect.TypeFor[UsageCost](), "Volume": reflect.TypeFor[Volume](),
+	"VolumeOnBill": reflect.TypeFor[BilledVolume](),
+	"VolumePrice":  reflect.TypeFor[VolumePrice](), "Wallet": reflect.TypeFor[Wallet](),
+	"CreateWebhook": reflect.TypeFor[CreateWebhook](), "NewWebhook": reflect.TypeFor[NewWebhook](),
+	"UpdateWebhook": reflect.TypeFor[UpdateWebhook](),
+	"Webhook":       reflect.TypeFor[Webhook](), "WebhookAttempt": reflect.TypeFor[WebhookAttempt](),
+	"WebhookDelivery": reflect.TypeFor[WebhookDelivery](),
 }
 
-// Every schema that a method sends or gets has its type, with the same fields, of the same kinds, null and left out where they may be.
-func TestEverySchemaHasItsType(t *testing.T) {
+// TestEverySchemaHasType checks that every schema of a method has a type with the same fields, of
+// the same types and nullability.
+func TestEverySchemaHasType(t *testing.T) {
 	d, ops := load(t)
 	used := map[string]bool{}
 	var reach func(schema)
@@ -392,7 +450,7 @@ func TestEverySchemaHasItsType(t *testing.T) {
 	}
 }
 
-// mismatch says why a field of that type cannot hold what the schema allows.
+// mismatch describes why a field of that type cannot hold what the schema allows, or returns "".
 func mismatch(s schema, f reflect.Type, leftOut bool, words map[string][]string) string {
 	kind, nullable := s.kind()
 	if len(s.OneOf) > 0 {
@@ -474,7 +532,7 @@ func mismatch(s schema, f reflect.Type, leftOut bool, words map[string][]string)
 	return ""
 }
 
-// constants are the package's constants of string types, sorted.
+// constants returns the package's constants of string types, sorted.
 func constants(t *testing.T) map[string][]string {
 	t.Helper()
 	out := map[string][]string{}
@@ -507,10 +565,11 @@ func constants(t *testing.T) map[string][]string {
 	return out
 }
 
-func TestEveryCodeHasItsError(t *testing.T) {
+func TestEveryErrorCodeHasConstant(t *testing.T) {
 	d, _ := load(t)
 	var documented []string
-	for _, m := range regexp.MustCompile("(?m)^\\| (?:\\d+ \\| )?`([A-Za-z_]+)`").FindAllStringSubmatch(d.Info.Description, -1) {
+	for _, m := range regexp.MustCompile("(?m)^\\| (?:\\d+ \\| "+
+		")?`([A-Za-z_]+)`").FindAllStringSubmatch(d.Info.Description, -1) {
 		documented = append(documented, m[1])
 	}
 	slices.Sort(documented)

@@ -8,129 +8,132 @@ import (
 	"time"
 )
 
-// DeploymentStatus is where a deployment is in its life.
+// DeploymentStatus is the status of a deployment.
 type DeploymentStatus string
 
 // The statuses of a deployment.
 const (
-	// DeploymentPending is accepted, and not asked of the provider yet.
+	// DeploymentPending is accepted but not yet requested from the provider.
 	DeploymentPending DeploymentStatus = "pending"
-	// DeploymentDeploying is being made.
+	// DeploymentDeploying is starting.
 	DeploymentDeploying DeploymentStatus = "deploying"
-	// DeploymentRunning answers SSH, and is paid for.
+	// DeploymentRunning is reachable over SSH and billed.
 	DeploymentRunning DeploymentStatus = "running"
-	// DeploymentStopped is switched off, and still paid for.
+	// DeploymentStopped is powered off and still billed.
 	DeploymentStopped DeploymentStatus = "stopped"
-	// DeploymentTerminating is being ended, and not paid for any more.
+	// DeploymentTerminating is being terminated and no longer billed.
 	DeploymentTerminating DeploymentStatus = "terminating"
-	// DeploymentTerminated has ended.
+	// DeploymentTerminated was terminated.
 	DeploymentTerminated DeploymentStatus = "terminated"
-	// DeploymentFailed never came to run, and cost nothing.
+	// DeploymentFailed failed to start and cost nothing.
 	DeploymentFailed DeploymentStatus = "failed"
-	// DeploymentInterrupted was taken back by its provider.
+	// DeploymentInterrupted was reclaimed by its provider.
 	DeploymentInterrupted DeploymentStatus = "interrupted"
 )
 
-// Final tells whether no other status follows.
+// Final reports whether the status is final.
 func (s DeploymentStatus) Final() bool {
 	return s == DeploymentTerminated || s == DeploymentFailed || s == DeploymentInterrupted
 }
 
-// PendingAction is what the provider is still to do with a machine.
+// PendingAction is an action on a machine that is in progress.
 type PendingAction string
 
-// What a provider can be asked to do.
+// The actions on a machine.
 const (
-	// ActionReboot is a reboot.
+	// ActionReboot reboots.
 	ActionReboot PendingAction = "reboot"
-	// ActionPowerOn switches on.
+	// ActionPowerOn powers on.
 	ActionPowerOn PendingAction = "power-on"
-	// ActionPowerOff switches off.
+	// ActionPowerOff powers off.
 	ActionPowerOff PendingAction = "power-off"
-	// ActionReinstall installs an operating system anew.
+	// ActionReinstall reinstalls the operating system.
 	ActionReinstall PendingAction = "reinstall"
 )
 
-// Step is how far one part of deploying has come.
+// Step is the progress of one part of a deployment.
 type Step struct {
 	// Name is queued, launching, provisioning or connecting.
 	Name string `json:"name"`
 	// Status is waiting, active, done or failed.
 	Status string `json:"status"`
-	// Detail is what the provider says of it; nil for nothing.
+	// Detail is the provider's description; nil if there is none.
 	Detail *string `json:"detail"`
-	// StartedAt and FinishedAt are nil before.
+	// StartedAt and FinishedAt are nil until then.
 	StartedAt  *time.Time `json:"startedAt"`
 	FinishedAt *time.Time `json:"finishedAt"`
 }
 
-// Attempt is a candidate that failed, or was passed over.
+// Attempt is a candidate that failed or was skipped.
 type Attempt struct {
-	// OfferID is the offer; Provider and Region are its slugs.
+	// OfferID is the offer, Provider and Region its slugs.
 	OfferID  string `json:"offerId"`
 	Provider string `json:"provider"`
 	Region   string `json:"region"`
-	// HourlyPrice is what it would have cost in an hour.
+	// HourlyPrice is the price of the candidate.
 	HourlyPrice Money `json:"hourlyPrice"`
-	// Cause is a stable word: no_capacity, rejected, timed_out, lost, or too_expensive. Reason says it in words.
+	// Cause is a stable code: no_capacity, rejected, timed_out, lost or too_expensive. Reason is
+	// the text for users.
 	Cause  string `json:"cause"`
 	Reason string `json:"reason"`
-	// EndedAt is when it was given up.
+	// EndedAt is when the attempt ended.
 	EndedAt time.Time `json:"endedAt"`
 }
 
-// SSHKeyReference is a public key that may log in.
+// SSHKeyReference is an authorized public key.
 type SSHKeyReference struct {
-	// ID is of the saved key; nil for one that was only in the request.
+	// ID is the id of the saved key; nil for a key that was only in the request.
 	ID *string `json:"id"`
-	// Name is what the key is called.
+	// Name is the name of the key.
 	Name string `json:"name"`
-	// Fingerprint is SHA256:…, as ssh-keygen -l shows it.
+	// Fingerprint has the form SHA256:…, as ssh-keygen -l prints it.
 	Fingerprint string `json:"fingerprint"`
 }
 
-// Node is one server of a deployment's machine.
+// Node is one server of a deployment.
 type Node struct {
-	// Index is the place of the server in the deployment, from 0.
+	// Index is the number of the node, from 0.
 	Index int `json:"index"`
-	// IPAddress and SSHPort are where its SSH answers.
+	// IPAddress and SSHPort are the SSH address.
 	IPAddress string `json:"ipAddress"`
 	SSHPort   int    `json:"sshPort"`
-	// PrivateIPAddress is its address on the network that the nodes share; nil where the provider does
-	// not state one.
+	// PrivateIPAddress is the address in the network of the nodes; nil if the provider does not
+	// report it.
 	PrivateIPAddress *string `json:"privateIpAddress"`
-	// SSHHostKeys are its host keys, as known_hosts lines.
+	// SSHHostKeys are the host keys, as known_hosts lines.
 	SSHHostKeys []string `json:"sshHostKeys"`
 }
 
-// How a deployment's host keys came to be known, as its SSHHostKeySource says it.
+// The sources of host keys.
 const (
-	// HostKeysStated are those that the provider states.
+	// HostKeysStated were reported by the provider.
 	HostKeysStated = "provider"
-	// HostKeysIssued were made by Billet, given to the machine, and shown by it.
+	// HostKeysIssued were created by Billet and installed on the machine.
 	HostKeysIssued = "issued"
-	// HostKeysLearned are what the machine showed when Billet first connected to it.
+	// HostKeysLearned were recorded when Billet first connected.
 	HostKeysLearned = "first_connection"
 )
 
-// Deployment is a machine of the account, from when it was asked for.
+// Deployment is a machine of the account.
 type Deployment struct {
-	// ID is dep_…; empty for a dry run.
+	// ID has the form dep_…; empty for a dry run.
 	ID string `json:"id"`
-	// Name is what it is called, 1 to 64 characters.
+	// Name is 1 to 64 characters.
 	Name string `json:"name"`
-	// Status is where it is in its life. StatusCause is why, as a stable word; StatusReason is the same in words, nil where there is no more to say.
+	// Status is the status. StatusCause is its cause, a stable code; StatusReason is the text for
+	// users, nil if there is none.
 	Status       DeploymentStatus `json:"status"`
 	StatusCause  string           `json:"statusCause"`
 	StatusReason *string          `json:"statusReason"`
-	// Steps are how far deploying has come.
+	// Steps are the progress of the deployment.
 	Steps []Step `json:"steps"`
-	// Attempts are candidates that failed before the offer that it has now, oldest first.
+	// Attempts are the candidates that failed before the current offer, oldest first.
 	Attempts []Attempt `json:"attempts"`
-	// PendingAction is what the provider is still to do; nil where nothing is.
+	// PendingAction is the action in progress; nil if there is none.
 	PendingAction *PendingAction `json:"pendingAction"`
 
-	// OfferID is the offer that it has now; Provider and Region are slugs. GPUType, GPUCount, InstanceType and OperatingSystem are the machine's.
+	// OfferID is the current offer; Provider and Region are slugs. GPUType, GPUCount, InstanceType
+	// and OperatingSystem describe the machine.
 	OfferID         string       `json:"offerId"`
 	Provider        string       `json:"provider"`
 	Region          string       `json:"region"`
@@ -138,237 +141,278 @@ type Deployment struct {
 	GPUCount        int          `json:"gpuCount"`
 	InstanceType    InstanceType `json:"instanceType"`
 	OperatingSystem string       `json:"operatingSystem"`
-	// CloudInit tells whether it was given a cloud-config.
+	// CloudInit reports whether it has a cloud-config.
 	CloudInit bool `json:"cloudInit"`
-	// Capabilities are what the provider can do with the machine.
+	// Capabilities are the actions that the provider supports.
 	Capabilities Capabilities `json:"capabilities"`
 
-	// IPAddress, SSHPort, SSHUser and SSHCommand say how to log in; nil until SSH answers.
+	// IPAddress, SSHPort, SSHUser and SSHCommand are how to connect; nil until SSH is reachable.
 	IPAddress  *string `json:"ipAddress"`
 	SSHPort    *int    `json:"sshPort"`
 	SSHUser    *string `json:"sshUser"`
 	SSHCommand *string `json:"sshCommand"`
-	// SSHHostKeys are the machine's own keys, as known_hosts lines; of a deployment with several nodes
-	// those of the first. SSHHostKeySource is how they came to be known, nil where there are none.
+	// SSHHostKeys are the host keys, as known_hosts lines; with several nodes, those of the first.
+	// SSHHostKeySource is their source; nil if there are none.
 	SSHHostKeys      []string `json:"sshHostKeys"`
 	SSHHostKeySource *string  `json:"sshHostKeySource"`
-	// Nodes are the servers of the machine, empty until SSH answers. A CLUSTER has several; the first
-	// is the one that IPAddress and SSHPort name.
+	// Nodes are the servers of the machine, empty until SSH is reachable. A CLUSTER has several;
+	// IPAddress and SSHPort are those of the first.
 	Nodes []Node `json:"nodes"`
-	// SSHKeys are the public keys that may log in.
+	// SSHKeys are the authorized public keys.
 	SSHKeys []SSHKeyReference `json:"sshKeys"`
-	// VolumeIDs are volumes that are attached, or on their way to or from it.
+	// VolumeIDs are volumes that are attached, being attached or being detached.
 	VolumeIDs []string `json:"volumeIds"`
-	// Tags are words of the account's own.
+	// Tags are the account's own labels.
 	Tags []string `json:"tags"`
 
-	// HourlyPrice is what an hour costs, agreed when it was created. CostToDate is what was charged so far, less refunds.
+	// HourlyPrice is the price per hour, locked at creation. CostToDate is the total cost, net of
+	// refunds.
 	HourlyPrice Money `json:"hourlyPrice"`
 	CostToDate  Money `json:"costToDate"`
-	// BilledUntil is to when it is paid for; nil before a terminate was accepted.
+	// BilledUntil is the end of billing; nil until a terminate was accepted.
 	BilledUntil *time.Time `json:"billedUntil"`
 
-	// CreatedAt is when it was asked for.
+	// CreatedAt is when it was requested.
 	CreatedAt time.Time `json:"createdAt"`
-	// StartedAt is when SSH first answered and the first hour began; nil before.
+	// StartedAt is when SSH was first reachable and billing started; nil until then.
 	StartedAt *time.Time `json:"startedAt"`
-	// TerminableAt is from when on it can be terminated.
+	// TerminableAt is when its minimum runtime is met.
 	TerminableAt time.Time `json:"terminableAt"`
-	// AutoTerminateAt is when it ends by itself; nil for never.
+	// AutoTerminateAt is when it auto-terminates; nil means never.
 	AutoTerminateAt *time.Time `json:"autoTerminateAt"`
-	// TerminatedAt is the same instant as BilledUntil, once the machine has ended; nil before.
+	// TerminatedAt is the same time as BilledUntil, once the machine has ended; nil until then.
 	TerminatedAt *time.Time `json:"terminatedAt"`
-	// TerminationProtection refuses a terminate while it is true.
+	// TerminationProtection rejects a terminate while it is true.
 	TerminationProtection bool `json:"terminationProtection"`
-	// DryRun is true where nothing was made, and this is what would be.
+	// DryRun is true if nothing was created.
 	DryRun bool `json:"dryRun,omitempty"`
 }
 
-// Candidate is an offer that would do.
+// Candidate is an acceptable offer.
 type Candidate struct {
-	// OfferID is off_….
+	// OfferID has the form off_….
 	OfferID string `json:"offerId"`
-	// OperatingSystem is one of this offer's, where it is another than the request's.
+	// OperatingSystem overrides that of the request for this offer.
 	OperatingSystem string `json:"operatingSystem,omitempty"`
 }
 
-// CreateDeployment is what to deploy. Name is required, one of OfferID, Candidates and QuoteID, and one of SSHPublicKey, SSHKeyID and
-// SSHKeyIDs. Zero values are not sent.
+// CreateDeployment is a deployment to create. Required are Name, one of OfferID, Candidates and
+// QuoteID, and one of SSHPublicKey, SSHKeyID and SSHKeyIDs. Zero values are not sent.
 type CreateDeployment struct {
 	// Name is 1 to 64 characters.
 	Name string `json:"name"`
-	// OfferID is what to launch.
+	// OfferID is the offer to deploy.
 	OfferID string `json:"offerId,omitempty"`
-	// Candidates are 1 to 10 offers that would do, in the order in which to try them. One machine comes of it.
+	// Candidates are 1 to 10 acceptable offers, tried in this order. One machine is created.
 	Candidates []Candidate `json:"candidates,omitempty"`
-	// QuoteID is a quote: its offer, at its price.
+	// QuoteID is a quote, which determines the offer and the price.
 	QuoteID string `json:"quoteId,omitempty"`
-	// OperatingSystem is one of the offer's; may be left out where it has one only.
+	// OperatingSystem is one of the offer's; optional if it has only one.
 	OperatingSystem string `json:"operatingSystem,omitempty"`
 
-	// Provider, GPUType, GPUCount, Region and InstanceType, where given, must agree with the offer.
+	// Provider, GPUType, GPUCount, Region and InstanceType must match the offer, if they are set.
 	Provider     string       `json:"provider,omitempty"`
 	GPUType      string       `json:"gpuType,omitempty"`
 	GPUCount     int          `json:"gpuCount,omitempty"`
 	Region       string       `json:"region,omitempty"`
 	InstanceType InstanceType `json:"instanceType,omitempty"`
 
-	// SSHPublicKey is who may log in, as a line of an authorized_keys file.
+	// SSHPublicKey is the key to authorize, as a line of an authorized_keys file.
 	SSHPublicKey string `json:"ssh_public_key,omitempty"`
-	// SSHKeyID is a saved key; SSHKeyIDs are 1 to 20 of them.
+	// SSHKeyID is a saved key to authorize; SSHKeyIDs are 1 to 20 of them.
 	SSHKeyID  string   `json:"sshKeyId,omitempty"`
 	SSHKeyIDs []string `json:"sshKeyIds,omitempty"`
 
-	// VolumeIDs are up to 8 volumes to attach; they must be of the offer's provider and region.
+	// VolumeIDs are up to 8 volumes to attach, in the offer's provider and region.
 	VolumeIDs []string `json:"volumeIds,omitempty"`
-	// CloudInit is a cloud-config text of up to 64 KiB, where the offer can run it.
+	// CloudInit is a cloud-config of up to 64 KiB, if the offer supports it.
 	CloudInit string `json:"cloudInit,omitempty"`
-	// Tags are up to 20 words of the account's own.
+	// Tags are up to 20 labels.
 	Tags []string `json:"tags,omitempty"`
-	// AutoTerminateAt is when to terminate by itself, after the minimum runtime; zero for never.
+	// AutoTerminateAt is when to auto-terminate, after the minimum runtime; zero means never.
 	AutoTerminateAt time.Time `json:"autoTerminateAt,omitzero"`
-	// MaxHourlyPrice refuses the deploy where the offer has become dearer; nil for no limit.
+	// MaxHourlyPrice rejects the deploy if the price is higher; nil means no limit.
 	MaxHourlyPrice *Money `json:"maxHourlyPrice,omitempty"`
-	// DryRun checks everything, money included, and makes nothing.
+	// DryRun validates everything, including the balance, and creates nothing.
 	DryRun bool `json:"dryRun,omitempty"`
 }
 
-// UpdateDeployment is what to change. What is left zero stays as it is.
+// UpdateDeployment has the changes to a deployment. Zero values change nothing.
 type UpdateDeployment struct {
 	// Name is 1 to 64 characters.
 	Name string `json:"name,omitempty"`
-	// Tags take the place of all tags; an empty list that is not nil takes all away.
+	// Tags replace all tags; an empty, non-nil list removes them.
 	Tags []string `json:"tags,omitzero"`
-	// AutoTerminateAt plans an end; Clear takes a planned one back.
+	// AutoTerminateAt sets the auto-terminate time; Clear removes it.
 	AutoTerminateAt Change[time.Time] `json:"autoTerminateAt,omitzero"`
-	// TerminationProtection refuses a terminate while it is true.
+	// TerminationProtection rejects a terminate while it is true.
 	TerminationProtection *bool `json:"terminationProtection,omitempty"`
 }
 
-// ReinstallDeployment is what to install.
+// ReinstallDeployment has the options of a reinstall.
 type ReinstallDeployment struct {
-	// EraseLocalDisks must be true: everything on the machine's own disks is erased. Volumes are kept.
+	// EraseLocalDisks must be true: the local disks are erased. Volumes are kept.
 	EraseLocalDisks bool `json:"eraseLocalDisks,omitempty"`
-	// OperatingSystem is another one of the offer's; the present one if empty.
+	// OperatingSystem is one of the offer's; "" means the current one.
 	OperatingSystem string `json:"operatingSystem,omitempty"`
 }
 
-// CanTerminate is whether a terminate would be accepted now.
+// CanTerminate is a preview of a terminate.
 type CanTerminate struct {
-	// CanTerminate tells whether it would.
+	// CanTerminate reports whether a terminate would be accepted now.
 	CanTerminate bool `json:"canTerminate"`
-	// Reason is what is in the way; nil where nothing is.
+	// Reason is why not; nil if it would.
 	Reason *string `json:"reason"`
-	// TerminableAt is from when on the minimum runtime is met, RemainingSeconds how long until then; 0 once it is.
+	// TerminableAt is when the minimum runtime is met. RemainingSeconds is the time until then, 0
+	// once it is met.
 	TerminableAt     time.Time `json:"terminableAt"`
 	RemainingSeconds int       `json:"remainingSeconds"`
-	// Refund is what would come back of the hour that is paid, Release what was set aside and would be given back.
+	// Refund is the part of the current hour that would be refunded, Release the hold that would be
+	// released.
 	Refund  Money `json:"refund"`
 	Release Money `json:"release"`
 }
 
-// DeploymentQuery narrows and orders a list of deployments. Zero values narrow nothing.
+// DeploymentQuery filters and sorts a list of deployments. Zero values filter nothing.
 type DeploymentQuery struct {
 	Paging
-	// Statuses are one or more.
+	// Statuses are the accepted statuses.
 	Statuses []DeploymentStatus `query:"status"`
 	// Provider and Region are slugs.
 	Provider string `query:"provider"`
 	Region   string `query:"region"`
-	// Tag is one tag that the deployment has.
+	// Tag is a tag of the deployment.
 	Tag string `query:"tag"`
-	// Search is a part of the name, whatever the case.
+	// Search is part of the name, in any case.
 	Search string `query:"search"`
-	// Sort is createdAt or name, with a leading hyphen downwards; -createdAt if empty.
+	// Sort is createdAt or name, prefixed with a hyphen for descending; "" means -createdAt.
 	Sort string `query:"sort"`
 }
 
-// DeploymentService makes and ends machines. Reading needs the scope deployments:read, the rest deployments:write.
+// DeploymentService manages deployments. Reading needs the scope deployments:read, changes need
+// deployments:write.
 type DeploymentService struct{ c *Client }
 
 func deployment(method, id, below string, body any) request {
 	return request{method: method, path: "/deployments/" + id + below, id: id, field: "path.id", body: body}
 }
 
-// List returns one page of deployments, newest first, also those that have ended.
-func (s *DeploymentService) List(ctx context.Context, q DeploymentQuery, options ...CallOption) (*Page[Deployment], error) {
+// List returns one page of deployments, newest first, including ended ones.
+func (s *DeploymentService) List(
+	ctx context.Context,
+	q DeploymentQuery,
+	options ...CallOption,
+) (*Page[Deployment], error) {
 	return list[Deployment](ctx, s.c, request{path: "/deployments", query: queryOf(q)}, options)
 }
 
-// All walks all deployments of the query.
-func (s *DeploymentService) All(ctx context.Context, q DeploymentQuery, options ...CallOption) iter.Seq2[Deployment, error] {
+// All iterates over the deployments of all pages.
+func (s *DeploymentService) All(
+	ctx context.Context,
+	q DeploymentQuery,
+	options ...CallOption,
+) iter.Seq2[Deployment, error] {
 	return all(ctx, q.Paging, func(ctx context.Context, at Paging) (*Page[Deployment], error) {
 		q.Paging = at
 		return s.List(ctx, q, options...)
 	}, func(d Deployment) string { return d.ID })
 }
 
-// Get returns a deployment as it is now; ErrNotFound where there is none.
+// Get returns a deployment. The error is ErrNotFound if there is none.
 func (s *DeploymentService) Get(ctx context.Context, id string, options ...CallOption) (*Deployment, error) {
 	return one[Deployment](ctx, s.c, deployment(http.MethodGet, id, "", nil), options)
 }
 
-// Create deploys. It answers as soon as the first hour's price is set aside; the machine comes in the background, see WaitForRunning. The errors
-// to expect are ErrInvalidRequest, ErrInsufficientBalance, ErrKeyLimitReached, ErrOfferUnavailable, ErrConflict (a price above MaxHourlyPrice)
-// and ErrNotFound.
-// Each try counts as a deploy, of which a key has 5 a minute.
-func (s *DeploymentService) Create(ctx context.Context, in CreateDeployment, options ...CallOption) (*Deployment, error) {
+// Create creates a deployment. It returns once the hold for the first hour is placed; the machine
+// starts in the background, see WaitForRunning. Errors are ErrInvalidRequest,
+// ErrInsufficientBalance, ErrKeyLimitReached, ErrOfferUnavailable, ErrConflict (a price above
+// MaxHourlyPrice) and ErrNotFound. Each attempt counts as a deploy, of which a key has 5 per minute
+// by default.
+func (s *DeploymentService) Create(
+	ctx context.Context,
+	in CreateDeployment,
+	options ...CallOption,
+) (*Deployment, error) {
 	return one[Deployment](ctx, s.c, request{method: http.MethodPost, path: "/deployments", body: in}, options)
 }
 
-// Update changes what is given. An update whose answer got lost is sent again, and may undo what somebody else changed in
-// these seconds.
-func (s *DeploymentService) Update(ctx context.Context, id string, in UpdateDeployment, options ...CallOption) (*Deployment, error) {
+// Update changes a deployment. If the response is lost, the update is sent again and can overwrite
+// a concurrent change.
+func (s *DeploymentService) Update(
+	ctx context.Context,
+	id string,
+	in UpdateDeployment,
+	options ...CallOption,
+) (*Deployment, error) {
 	return one[Deployment](ctx, s.c, deployment(http.MethodPatch, id, "", in), options)
 }
 
-// Terminate ends a deployment. The bill ends with the answer, the machine in the background. What has ended already succeeds again.
-// ErrMinimumRuntimeNotMet where it is too early; ErrConflict where it is protected.
+// Terminate terminates a deployment. Billing ends with the response; the machine is deleted in the
+// background. It succeeds for a deployment that has already ended. The error is
+// ErrMinimumRuntimeNotMet if it is too early, ErrConflict if it is protected.
 func (s *DeploymentService) Terminate(ctx context.Context, id string, options ...CallOption) (*Deployment, error) {
 	return one[Deployment](ctx, s.c, deployment(http.MethodDelete, id, "", nil), options)
 }
 
-// TerminateEarliest ends a deployment as soon as its minimum runtime is met: now, or by an end that is planned for then, which AutoTerminateAt shows.
-func (s *DeploymentService) TerminateEarliest(ctx context.Context, id string, options ...CallOption) (*Deployment, error) {
+// TerminateEarliest terminates a deployment as soon as its minimum runtime is met: now, or by
+// setting AutoTerminateAt.
+func (s *DeploymentService) TerminateEarliest(
+	ctx context.Context,
+	id string,
+	options ...CallOption,
+) (*Deployment, error) {
 	r := deployment(http.MethodDelete, id, "", nil)
 	r.query = url.Values{"when": {"earliest"}}
 	return one[Deployment](ctx, s.c, r, options)
 }
 
-// CanTerminate tells whether a terminate would be accepted now, and what would come back.
+// CanTerminate returns whether a terminate would be accepted now, and the refund.
 func (s *DeploymentService) CanTerminate(ctx context.Context, id string, options ...CallOption) (*CanTerminate, error) {
 	return one[CanTerminate](ctx, s.c, deployment(http.MethodGet, id, "/can-terminate", nil), options)
 }
 
-// Reboot reboots the machine in the background; PendingAction is nil again when it is done. ErrUnsupportedByProvider where the provider cannot.
+// Reboot reboots the machine in the background. PendingAction is nil when it is done. The error is
+// ErrUnsupportedByProvider if the provider does not support it.
 func (s *DeploymentService) Reboot(ctx context.Context, id string, options ...CallOption) (*Deployment, error) {
 	return one[Deployment](ctx, s.c, deployment(http.MethodPost, id, "/reboot", nil), options)
 }
 
-// PowerOff switches the machine off, in the background. It is kept, and paid for.
+// PowerOff powers the machine off in the background. Billing continues.
 func (s *DeploymentService) PowerOff(ctx context.Context, id string, options ...CallOption) (*Deployment, error) {
 	return one[Deployment](ctx, s.c, deployment(http.MethodPost, id, "/power-off", nil), options)
 }
 
-// PowerOn switches the machine on, in the background.
+// PowerOn powers the machine on in the background.
 func (s *DeploymentService) PowerOn(ctx context.Context, id string, options ...CallOption) (*Deployment, error) {
 	return one[Deployment](ctx, s.c, deployment(http.MethodPost, id, "/power-on", nil), options)
 }
 
-// Reinstall wipes the machine and installs it anew, with its keys, in the background.
-func (s *DeploymentService) Reinstall(ctx context.Context, id string, in ReinstallDeployment, options ...CallOption) (*Deployment, error) {
+// Reinstall erases the local disks and reinstalls the operating system with the same SSH keys, in
+// the background.
+func (s *DeploymentService) Reinstall(
+	ctx context.Context,
+	id string,
+	in ReinstallDeployment,
+	options ...CallOption,
+) (*Deployment, error) {
 	return one[Deployment](ctx, s.c, deployment(http.MethodPost, id, "/reinstall", in), options)
 }
 
-// Events returns one page of what happened to a deployment, oldest first.
-func (s *DeploymentService) Events(ctx context.Context, id string, q Paging, options ...CallOption) (*Page[Event], error) {
+// Events returns one page of the events of a deployment, oldest first.
+func (s *DeploymentService) Events(
+	ctx context.Context,
+	id string,
+	q Paging,
+	options ...CallOption,
+) (*Page[Event], error) {
 	r := deployment(http.MethodGet, id, "/events", nil)
 	r.query = queryOf(q)
 	return list[Event](ctx, s.c, r, options)
 }
 
-// AllEvents walks what happened to a deployment, oldest first.
+// AllEvents iterates over the events of a deployment, oldest first.
 func (s *DeploymentService) AllEvents(ctx context.Context, id string, options ...CallOption) iter.Seq2[Event, error] {
-	return all(ctx, Paging{}, func(ctx context.Context, at Paging) (*Page[Event], error) { return s.Events(ctx, id, at, options...) },
+	return all(ctx, Paging{},
+		func(ctx context.Context, at Paging) (*Page[Event], error) { return s.Events(ctx, id, at, options...) },
 		func(e Event) string { return e.ID })
 }

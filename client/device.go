@@ -19,7 +19,8 @@ const (
 
 // DeviceAuthorizationRequest describes the program that needs an API key.
 type DeviceAuthorizationRequest struct {
-	// ClientID is the name of the program and its host, which the user sees, such as "billet on my-laptop": 1 to 64 characters.
+	// ClientID is the name of the program and its host, which the user sees, such as "billet on
+	// my-laptop": 1 to 64 characters.
 	ClientID string
 	// Scopes are the scopes to request; nil for every scope. The user decides.
 	Scopes []Scope
@@ -56,11 +57,14 @@ type deviceToken struct {
 	AccountName string `json:"account_name"`
 }
 
-// DeviceAuthorization is a pending request for an API key, which a user approves in the dashboard (RFC 8628).
+// DeviceAuthorization is a pending request for an API key, which a user approves in the dashboard
+// (RFC 8628).
 type DeviceAuthorization struct {
-	// UserCode is the code that the user enters, such as BCDF-GHJK. Show it, so that the user can compare it with the page.
+	// UserCode is the code that the user enters, such as BCDF-GHJK. Show it, so that the user can
+	// compare it with the page.
 	UserCode string
-	// VerificationURI is the page where the user enters the code; VerificationURIComplete has it filled in. Both are http or https.
+	// VerificationURI is the page where the user enters the code; VerificationURIComplete has it
+	// filled in. Both are http or https.
 	VerificationURI, VerificationURIComplete string
 	// ExpiresAt is when the code expires.
 	ExpiresAt time.Time
@@ -98,8 +102,9 @@ func (t DeviceToken) String() string { return "client.DeviceToken(" + t.KeyID + 
 // GoString returns String.
 func (t DeviceToken) GoString() string { return t.String() }
 
-// AuthorizeDevice requests an API key from a server: a signed-in user enters the code in the dashboard and approves it.
-// Of the Config it needs the BaseURL, and ignores the APIKey. If the answer is lost, the authorization expires unused.
+// AuthorizeDevice requests an API key from a server: a signed-in user enters the code in the
+// dashboard and approves it. Of the Config it needs the BaseURL, and ignores the APIKey. If the
+// answer is lost, the authorization expires unused.
 //
 //	config := client.Config{BaseURL: "https://billet.example"}
 //	d, err := client.AuthorizeDevice(ctx, config, client.DeviceAuthorizationRequest{ClientID: "billet on my-laptop"})
@@ -131,9 +136,10 @@ func AuthorizeDevice(
 	}, nil
 }
 
-// Wait waits until the user approves the request and returns the key. It returns ErrAccessDenied if the user denied it,
-// ErrExpiredToken if nobody decided in time, and ErrInvalidGrant if the key was used or revoked. After another error it
-// may be called again: if an answer was lost, the key gets another secret until it is used.
+// Wait waits until the user approves the request and returns the key. It returns ErrAccessDenied if
+// the user denied it, ErrExpiredToken if it was not approved in time, and ErrInvalidGrant if the key was
+// used or revoked. After another error it may be called again: if an answer was lost, the key gets
+// another secret until it is used.
 func (d *DeviceAuthorization) Wait(ctx context.Context, options ...CallOption) (*DeviceToken, error) {
 	for {
 		if err := d.c.sleep(ctx, d.interval); err != nil {
@@ -178,7 +184,7 @@ func (c *Client) deviceToken(ctx context.Context, deviceCode, clientID string, o
 // oauth calls an OAuth endpoint, which is beside the inventory's base and has no envelope.
 func oauth[T any](ctx context.Context, c *Client, path string, body any, options []CallOption) (*T, error) {
 	r := request{method: http.MethodPost, path: path, body: body}
-	r.at = strings.TrimSuffix(c.base, "/inventory") + "/account" + path
+	r.url = strings.TrimSuffix(c.base, "/inventory") + "/account" + path
 	out := new(T)
 	err := c.do(ctx, r, options, func(b []byte) error {
 		if err := json.Unmarshal(b, out); err != nil {

@@ -16,7 +16,8 @@ import (
 	"github.com/billetcloud/billet/test/servertest"
 )
 
-// user signs a new owner of the account in and returns a function that calls the dashboard's API as that user.
+// user signs a new owner of the account in and returns a function that calls the dashboard's API as
+// that user.
 func user(t *testing.T, s *servertest.Server, account string) func(path string, body any) servertest.Answer {
 	t.Helper()
 	var made struct{ Password, Email string }
@@ -112,7 +113,8 @@ func TestDeviceAuthorization_Wait(t *testing.T) {
 	}
 }
 
-// The interval of the server is kept, and grows where the server asks for it. A page that is no web page is refused.
+// The interval of the server is kept, and grows where the server asks for it. A page that is no web
+// page is refused.
 func TestDeviceAuthorization_Interval(t *testing.T) {
 	t.Parallel()
 	page := "https://billet.example/device"

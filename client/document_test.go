@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// schema is what of a JSON schema the API's document uses.
+// schema is the part of JSON Schema that the API's document uses.
 type schema struct {
 	Ref        string            `json:"$ref"`
 	Type       any               `json:"type"`
@@ -86,7 +86,7 @@ func (o operation) takesKeys() bool {
 	return slices.ContainsFunc(o.Security, func(s map[string][]string) bool { return s["bearer"] != nil })
 }
 
-// sample is a value that the schema describes; bare is one with everything null or left out that may be.
+// sample returns a value of the schema; a bare one has null or no optional values.
 func (d document) sample(s schema, bare bool) any {
 	if s.Ref != "" {
 		return d.sample(d.Components.Schemas[filepath.Base(s.Ref)], bare)
@@ -146,7 +146,7 @@ func (s schema) kind() (kind string, nullable bool) {
 	return kind, nullable
 }
 
-// told is what a server that follows the document saw.
+// told records the requests to a server that follows the document.
 type told struct {
 	mu    sync.Mutex
 	op    string
@@ -171,7 +171,8 @@ func (d document) serve(ops map[string]operation, w *told, bare bool) http.Handl
 		var o operation
 		for id, route := range routes {
 			// A path that is spelled out wins over one with a parameter.
-			if ops[id].method == r.Method && route.MatchString(r.URL.Path) && (o.ID == "" || !strings.Contains(ops[id].path, "{")) {
+			if ops[id].method == r.Method && route.MatchString(r.URL.Path) &&
+				(o.ID == "" || !strings.Contains(ops[id].path, "{")) {
 				o = ops[id]
 			}
 		}
@@ -190,13 +191,15 @@ func (d document) serve(ops map[string]operation, w *told, bare bool) http.Handl
 			}
 			w.query[name] = true
 			if len(values) != 1 || !fits(o.Parameters[i].Schema, values[0]) {
-				w.fault("%s: %s=%s is no %v %s", o.ID, name, values, o.Parameters[i].Schema.Type, o.Parameters[i].Schema.Format)
+				w.fault("%s: %s=%s is no %v %s", o.ID, name, values, o.Parameters[i].Schema.Type,
+					o.Parameters[i].Schema.Format)
 			}
 		}
 		if o.RequestBody != nil {
 			s := d.Components.Schemas[filepath.Base(o.RequestBody.Content["application/json"].Schema.Ref)]
 			var body map[string]any
-			if err := json.NewDecoder(r.Body).Decode(&body); err != nil || r.Header.Get("Content-Type") != "application/json" {
+			if err := json.NewDecoder(r.Body).Decode(&body); err != nil ||
+				r.Header.Get("Content-Type") != "application/json" {
 				w.fault("%s: body: %v", o.ID, err)
 			}
 			for name := range body {

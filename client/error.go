@@ -9,72 +9,77 @@ import (
 	"time"
 )
 
-// Code is a stable word for what went wrong. It is an error itself, so that errors.Is(err, client.ErrNotFound) tells
-// whether an error of the API has that code.
+// Code is a stable error code. It is itself an error, so that errors.Is(err, client.ErrNotFound)
+// reports whether an API error has that code.
 type Code string
 
 // Error returns the code.
 func (c Code) Error() string { return string(c) }
 
-// The codes of the API. A server that is newer may send others.
+// The error codes of the API. A newer server can send others.
 const (
-	// ErrInvalidRequest is a malformed request; Error.Fields names every fault at once.
+	// ErrInvalidRequest is an invalid request; Error.Fields has all problems at once.
 	ErrInvalidRequest Code = "INVALID_REQUEST"
-	// ErrMinimumRuntimeNotMet is a terminate that comes too early; Error.RetryAfter says how long to wait, or use Deployments.TerminateEarliest.
+	// ErrMinimumRuntimeNotMet is a terminate before the minimum runtime is met. Wait for
+	// Error.RetryAfter or use Deployments.TerminateEarliest.
 	ErrMinimumRuntimeNotMet Code = "MINIMUM_RUNTIME_NOT_MET"
-	// ErrUnsupportedByProvider is what the provider of the machine cannot do; its Capabilities say what it can.
+	// ErrUnsupportedByProvider is an action that the provider does not support; see Capabilities.
 	ErrUnsupportedByProvider Code = "UNSUPPORTED_BY_PROVIDER"
-	// ErrMissingAPIKey is a request without a key: a proxy may have taken it away.
+	// ErrMissingAPIKey is a request without a key; a proxy may have removed it.
 	ErrMissingAPIKey Code = "MISSING_API_KEY"
-	// ErrInvalidAPIKey is a key that is not the server's.
+	// ErrInvalidAPIKey is a key that the server does not know.
 	ErrInvalidAPIKey Code = "INVALID_API_KEY"
-	// ErrExpiredAPIKey is a key whose time is over.
+	// ErrExpiredAPIKey is an expired key.
 	ErrExpiredAPIKey Code = "EXPIRED_API_KEY"
-	// ErrRevokedAPIKey is a key that was taken back.
+	// ErrRevokedAPIKey is a revoked key.
 	ErrRevokedAPIKey Code = "REVOKED_API_KEY"
-	// ErrSignInRequired is a call for which a user must be signed in.
+	// ErrSignInRequired is a call that needs a signed-in user.
 	ErrSignInRequired Code = "SIGN_IN_REQUIRED"
-	// ErrSignInFailed is a sign-in that was not accepted.
+	// ErrSignInFailed is a failed sign-in.
 	ErrSignInFailed Code = "SIGN_IN_FAILED"
-	// ErrSecondFactorRequired is a sign-in that needs a code, too.
+	// ErrSecondFactorRequired is a sign-in that needs a second factor.
 	ErrSecondFactorRequired Code = "SECOND_FACTOR_REQUIRED"
-	// ErrInsufficientBalance is a deploy, volume or growth that the wallet does not cover.
+	// ErrInsufficientBalance is a deploy, volume or resize that exceeds the available balance.
 	ErrInsufficientBalance Code = "INSUFFICIENT_BALANCE"
-	// ErrKeyLimitReached is a deploy, or a later end, that the key's spending limits do not allow; Details has "limit", the limit's name.
+	// ErrKeyLimitReached is a deploy or extension that exceeds a spending limit of the key;
+	// Details["limit"] is its name.
 	ErrKeyLimitReached Code = "KEY_LIMIT_REACHED"
-	// ErrInsufficientScope is a key without the scope that the message names.
+	// ErrInsufficientScope is a key without the required scope, which the message names.
 	ErrInsufficientScope Code = "INSUFFICIENT_SCOPE"
-	// ErrNetworkNotAllowed is a key that may not be used from this address.
+	// ErrNetworkNotAllowed is a request from outside the key's IP allowlist.
 	ErrNetworkNotAllowed Code = "NETWORK_NOT_ALLOWED"
 	// ErrLimitReached is one more of something that has a maximum; Details has "of" and "limit".
 	ErrLimitReached Code = "LIMIT_REACHED"
-	// ErrNotFound is what does not exist, or belongs to somebody else.
+	// ErrNotFound is a resource that does not exist or belongs to another account.
 	ErrNotFound Code = "NOT_FOUND"
-	// ErrMethodNotAllowed is a method that the path does not have.
+	// ErrMethodNotAllowed is a method that the path does not support.
 	ErrMethodNotAllowed Code = "METHOD_NOT_ALLOWED"
-	// ErrNotAcceptable is a representation that the server does not have.
+	// ErrNotAcceptable is an Accept header that the server cannot satisfy.
 	ErrNotAcceptable Code = "NOT_ACCEPTABLE"
-	// ErrRequestTimeout is a body that did not arrive in time.
+	// ErrRequestTimeout is a request body that did not arrive in time.
 	ErrRequestTimeout Code = "REQUEST_TIMEOUT"
-	// ErrConflict is what the present state does not allow.
+	// ErrConflict is a conflict with the resource's current state.
 	ErrConflict Code = "CONFLICT"
-	// ErrOfferUnavailable is an offer that cannot be had now.
+	// ErrOfferUnavailable is an offer that is not available.
 	ErrOfferUnavailable Code = "OFFER_UNAVAILABLE"
-	// ErrIdempotencyKeyReused is a key that was used for another request within 24 hours.
+	// ErrIdempotencyKeyReused is an idempotency key that was used for another request within 24
+	// hours.
 	ErrIdempotencyKeyReused Code = "IDEMPOTENCY_KEY_REUSED"
-	// ErrRequestTooLarge is a body of more than 1 MiB.
+	// ErrRequestTooLarge is a request body larger than 1 MiB.
 	ErrRequestTooLarge Code = "REQUEST_TOO_LARGE"
-	// ErrUnsupportedMediaType is a body that is not JSON.
+	// ErrUnsupportedMediaType is a request body that is not JSON.
 	ErrUnsupportedMediaType Code = "UNSUPPORTED_MEDIA_TYPE"
-	// ErrRateLimitExceeded is one request too many in this minute, still after the retries.
+	// ErrRateLimitExceeded is an exceeded rate limit, after retries.
 	ErrRateLimitExceeded Code = "RATE_LIMIT_EXCEEDED"
-	// ErrInternal is a fault of the server; tell its operator the RequestID.
+	// ErrInternal is an internal error of the server. Include the RequestID when contacting
+	// support.
 	ErrInternal Code = "INTERNAL_ERROR"
-	// ErrServiceUnavailable is a server that is down or too slow, still after the retries.
+	// ErrServiceUnavailable is a server that is unavailable, after retries.
 	ErrServiceUnavailable Code = "SERVICE_UNAVAILABLE"
 )
 
-// The codes of device authorization, as RFC 8628 and RFC 6749 spell them. DeviceAuthorization.Wait handles the first two.
+// The codes of device authorization, as RFC 8628 and RFC 6749 spell them. DeviceAuthorization.Wait
+// handles the first two.
 const (
 	// ErrAuthorizationPending is a token request before the user has decided.
 	ErrAuthorizationPending Code = "authorization_pending"
@@ -98,33 +103,34 @@ const (
 	ErrServerError Code = "server_error"
 )
 
-// FieldError is one fault in a request.
+// FieldError is one problem of a request.
 type FieldError struct {
-	// Field is where it is, as the API spells it: gpuCount, tags[2], query.limit.
+	// Field is the name of the field in the API, such as gpuCount, tags[2] or query.limit.
 	Field string `json:"field"`
-	// Message says what to do about it.
+	// Message describes the problem and what to do.
 	Message string `json:"message"`
 }
 
-// Error is a request that the server refused.
+// Error is an error response of the server.
 type Error struct {
-	// Code is what to branch on, best by errors.Is; empty where something in between answered that is not Billet.
+	// Code is the error code, for errors.Is. It is empty if the response is not from Billet, such
+	// as that of a proxy.
 	Code Code
-	// Message is for people.
+	// Message is the text for users.
 	Message string
-	// Details are further facts by name, nil for none. Numbers in it are json.Number.
+	// Details are further data by name; nil if there are none. Numbers are json.Number.
 	Details map[string]any
-	// Fields are the faults that an INVALID_REQUEST names.
+	// Fields are the problems of an INVALID_REQUEST.
 	Fields []FieldError
-	// StatusCode is the HTTP status; 0 for a fault that was found before anything was sent.
+	// StatusCode is the HTTP status; 0 if the request was not sent.
 	StatusCode int
-	// RequestID names the request in the server's log; empty where there is none.
+	// RequestID identifies the request in the server's log; "" if there is none.
 	RequestID string
-	// RetryAfter is how long to wait before the same call may succeed; 0 where the server names no time.
+	// RetryAfter is how long to wait before repeating the call; 0 if the server reports no time.
 	RetryAfter time.Duration
 }
 
-// Error returns the code, the message, further faulty fields and the request id.
+// Error returns the code, the message, the further fields and the request id.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString("client: ")
@@ -143,19 +149,19 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Is tells whether target is this error's code.
+// Is reports whether target is this error's code.
 func (e *Error) Is(target error) bool {
 	c, is := target.(Code)
 	return is && c == e.Code && c != ""
 }
 
-// invalid is a fault that the client finds by itself.
+// invalid returns an error that the client itself detects.
 func invalid(field, format string, args ...any) *Error {
 	f := FieldError{field, fmt.Sprintf(format, args...)}
 	return &Error{Code: ErrInvalidRequest, Message: f.Field + ": " + f.Message, Fields: []FieldError{f}}
 }
 
-// refused makes the error of an answer that is no success.
+// refused returns the error of an error response.
 func refused(resp *http.Response, body []byte, after time.Duration) *Error {
 	e := &Error{StatusCode: resp.StatusCode, RequestID: resp.Header.Get("X-Request-Id"), RetryAfter: after}
 	var envelope struct {
@@ -174,9 +180,9 @@ func refused(resp *http.Response, body []byte, after time.Duration) *Error {
 		return e
 	}
 	if json.Unmarshal(body, &envelope) != nil || envelope.Error.Code == "" {
-		e.Message = "the server answered " + resp.Status + ", and not as Billet does"
+		e.Message = "the server responded with " + resp.Status + ", which is not a response of Billet"
 		if to := resp.Header.Get("Location"); to != "" && resp.StatusCode < http.StatusBadRequest {
-			e.Message += "; it points to " + to + ", which is not followed: set the address to where the API is"
+			e.Message += ". It redirects to " + to + ", which is not followed; set the address to that of the API"
 		}
 		return e
 	}
@@ -184,7 +190,7 @@ func refused(resp *http.Response, body []byte, after time.Duration) *Error {
 	if len(envelope.Error.Details) > 0 {
 		d := json.NewDecoder(bytes.NewReader(envelope.Error.Details))
 		d.UseNumber()
-		_ = d.Decode(&e.Details) // details of another form are left out: the code and the message stand
+		_ = d.Decode(&e.Details) // ignore details of another form
 		var named struct {
 			Fields []FieldError `json:"fields"`
 		}

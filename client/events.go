@@ -7,38 +7,40 @@ import (
 	"time"
 )
 
-// BeginningOfEvents is the LastEventID of a stream that begins with the account's first event.
+// BeginningOfEvents is the last event id for a stream that starts with the account's first event.
 const BeginningOfEvents = "evt_0"
 
-// Event is something that happened in the account.
+// Event is a change in the account.
 type Event struct {
-	// ID is evt_….
+	// ID has the form evt_….
 	ID string `json:"id"`
-	// Type is a stable word, such as deployment.running. New ones may be added: leave out what you do not know.
+	// Type is a stable code, such as deployment.running. New types can be added: ignore unknown
+	// ones.
 	Type string `json:"type"`
-	// Subject is the id of what it happened to.
+	// Subject is the id of the changed resource.
 	Subject string `json:"subject"`
-	// Data are the facts, a JSON object; which ones depends on the type. Unmarshal it into a struct of your own, amounts into Money.
+	// Data is a JSON object that depends on the type. Unmarshal it into your own struct, and
+	// amounts into Money.
 	Data json.RawMessage `json:"data"`
-	// CreatedAt is when it happened.
+	// CreatedAt is the time of the change.
 	CreatedAt time.Time `json:"createdAt"`
 }
 
-// EventFilter narrows events. Zero values narrow nothing.
+// EventFilter filters events. Zero values filter nothing.
 type EventFilter struct {
 	// Subject is the id of a deployment, volume or account.
 	Subject string `query:"subject"`
-	// Types are up to 20.
+	// Types are up to 20 event types.
 	Types []string `query:"type"`
 }
 
-// EventQuery is which events to list.
+// EventQuery filters a list of events.
 type EventQuery struct {
 	Paging
 	EventFilter
 }
 
-// EventService tells what happened. Its calls need the scope deployments:read.
+// EventService lists and streams events. Its calls need the scope deployments:read.
 type EventService struct{ c *Client }
 
 // List returns one page of events, newest first.
@@ -46,7 +48,7 @@ func (s *EventService) List(ctx context.Context, q EventQuery, options ...CallOp
 	return list[Event](ctx, s.c, request{path: "/events", query: queryOf(q)}, options)
 }
 
-// All walks the events of the query, newest first. To follow what happens from now on, use Stream.
+// All iterates over events, newest first. Use Stream to follow new events.
 func (s *EventService) All(ctx context.Context, q EventQuery, options ...CallOption) iter.Seq2[Event, error] {
 	return all(ctx, q.Paging, func(ctx context.Context, at Paging) (*Page[Event], error) {
 		q.Paging = at

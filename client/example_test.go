@@ -14,7 +14,7 @@ import (
 	"github.com/billetcloud/billet/client"
 )
 
-// Deploy the cheapest offer of eight B200s, wait until it can be logged in to, and end it as early as may be.
+// Deploy the cheapest offer with eight B200s, wait for SSH, and terminate it as early as possible.
 func Example() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 	defer cancel()
@@ -22,9 +22,18 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	offers, err := c.Offers.List(ctx, client.OfferQuery{GPUType: "NVIDIA B200", GPUCount: 8, Available: new(true), Sort: "price", Paging: client.Paging{Limit: 1}})
+	offers, err := c.Offers.List(
+		ctx,
+		client.OfferQuery{
+			GPUType:   "NVIDIA B200",
+			GPUCount:  8,
+			Available: new(true),
+			Sort:      "price",
+			Paging:    client.Paging{Limit: 1},
+		},
+	)
 	if err != nil || len(offers.Items) == 0 {
-		log.Fatal("nothing is to be had: ", err)
+		log.Fatal("nothing is available: ", err)
 	}
 	offer := offers.Items[0]
 	public, err := os.ReadFile("id_ed25519.pub")
@@ -48,7 +57,7 @@ func Example() {
 	}
 }
 
-// answering is a client of a server that always gives the same answer.
+// answering returns a client of a server that always sends the same response.
 func answering(status int, body string) (*client.Client, func()) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("X-RateLimit-Limit", "60")
@@ -65,9 +74,13 @@ func answering(status int, body string) (*client.Client, func()) {
 }
 
 func ExampleError() {
-	c, end := answering(http.StatusPaymentRequired, `{"success":false,"error":{"code":"INSUFFICIENT_BALANCE","message":"You need at least $50.00 to deploy."}}`)
+	c, end := answering(
+		http.StatusPaymentRequired,
+		`{"success":false,"error":{"code":"INSUFFICIENT_BALANCE","message":"You need at least $50.00 to deploy."}}`,
+	)
 	defer end()
-	_, err := c.Deployments.Create(context.Background(), client.CreateDeployment{Name: "training", OfferID: "off_abc123", SSHKeyID: "ssh_1"})
+	_, err := c.Deployments.Create(context.Background(),
+		client.CreateDeployment{Name: "training", OfferID: "off_abc123", SSHKeyID: "ssh_1"})
 	var e *client.Error
 	switch {
 	case errors.Is(err, client.ErrInsufficientBalance) && errors.As(err, &e):
@@ -91,7 +104,10 @@ func ExampleWithResponse() {
 }
 
 func ExampleDeploymentService_All() {
-	c, end := answering(http.StatusOK, `{"success":true,"data":[{"id":"dep_2","name":"b"},{"id":"dep_1","name":"a"}],"pagination":{"page":1,"limit":100,"total":2,"totalPages":1}}`)
+	c, end := answering(
+		http.StatusOK,
+		`{"success":true,"data":[{"id":"dep_2","name":"b"},{"id":"dep_1","name":"a"}],"pagination":{"page":1,"limit":100,"total":2,"totalPages":1}}`,
+	)
 	defer end()
 	for d, err := range c.Deployments.All(context.Background(), client.DeploymentQuery{Statuses: []client.DeploymentStatus{client.DeploymentRunning}}) {
 		if err != nil {
@@ -113,7 +129,8 @@ func ExampleParseMoney() {
 	// Output: $19.92 $478.08 19920000
 }
 
-// Follow the account. The id of the last event that was dealt with is kept, so that nothing is missed over a restart.
+// Follow the account. The id of the last processed event is saved, so that no event is missed across
+// restarts.
 func ExampleEventService_Stream() {
 	c, err := client.New(client.ConfigFromEnv())
 	if err != nil {
@@ -131,11 +148,13 @@ func ExampleEventService_Stream() {
 	}
 }
 
-// A program that may be restarted names its deploy by its own work, so that the same work never deploys twice within 24 hours.
+// A program that can be restarted derives the key of a deploy from its own job, so that the same job
+// never deploys twice within 24 hours.
 func ExampleWithIdempotencyKey() {
 	c, end := answering(http.StatusCreated, `{"success":true,"data":{"id":"dep_1","status":"pending"}}`)
 	defer end()
-	d, err := c.Deployments.Create(context.Background(), client.CreateDeployment{Name: "nightly", OfferID: "off_abc123", SSHKeyID: "ssh_1"},
+	d, err := c.Deployments.Create(context.Background(),
+		client.CreateDeployment{Name: "nightly", OfferID: "off_abc123", SSHKeyID: "ssh_1"},
 		client.WithIdempotencyKey("nightly-2028-02-29"))
 	if err != nil {
 		log.Fatal(err)

@@ -6,72 +6,76 @@ import (
 	"time"
 )
 
-// ProviderStatus is whether a provider answers.
+// ProviderStatus is the status of a provider.
 type ProviderStatus string
 
-// How a provider answers.
+// The statuses of a provider.
 const (
-	// ProviderUp answers.
+	// ProviderUp responds.
 	ProviderUp ProviderStatus = "up"
-	// ProviderDegraded has answered, but not lately.
+	// ProviderDegraded has not responded recently.
 	ProviderDegraded ProviderStatus = "degraded"
-	// ProviderDown does not answer.
+	// ProviderDown does not respond.
 	ProviderDown ProviderStatus = "down"
 )
 
 // Provider is a source of machines.
 type Provider struct {
-	// Slug is what queries and deploys call it, Name what people do.
+	// Slug is the name in queries and requests, Name the display name.
 	Slug string `json:"slug"`
 	Name string `json:"name"`
-	// Status is whether it answers.
+	// Status reports whether it responds.
 	Status ProviderStatus `json:"status"`
-	// AsOf is when it last answered; nil for never.
+	// AsOf is when it last responded; nil means never.
 	AsOf *time.Time `json:"asOf"`
-	// Offers is how many offers there are, AvailableOffers how many of them can be had now.
+	// Offers is the number of offers, AvailableOffers the number of available ones.
 	Offers          int `json:"offers"`
 	AvailableOffers int `json:"availableOffers"`
-	// LowestHourlyPrice and LowestHourlyPricePerGPU are of what can be had now; nil where there is nothing.
+	// LowestHourlyPrice and LowestHourlyPricePerGPU are those of available offers; nil if there are
+	// none.
 	LowestHourlyPrice       *Money `json:"lowestHourlyPrice"`
 	LowestHourlyPricePerGPU *Money `json:"lowestHourlyPricePerGpu"`
-	// Volumes tells whether persistent volumes can be had now.
+	// Volumes reports whether volumes are available.
 	Volumes bool `json:"volumes"`
 }
 
-// Region is where a provider has machines.
+// Region is a location of a provider.
 type Region struct {
-	// Slug is what queries and deploys call it, Name what people do. Provider is the slug of whose it is.
+	// Slug is the name in queries and requests, Name the display name, Provider the slug of the
+	// provider.
 	Slug     string `json:"slug"`
 	Name     string `json:"name"`
 	Provider string `json:"provider"`
-	// Country is an ISO 3166-1 alpha-2 code; nil where it is not known.
+	// Country is an ISO 3166-1 alpha-2 code; nil if unknown.
 	Country *string `json:"country"`
-	// Offers is how many offers there are, AvailableOffers how many of them can be had now.
+	// Offers is the number of offers, AvailableOffers the number of available ones.
 	Offers          int `json:"offers"`
 	AvailableOffers int `json:"availableOffers"`
-	// LowestHourlyPrice and LowestHourlyPricePerGPU are of what can be had now; nil where there is nothing.
+	// LowestHourlyPrice and LowestHourlyPricePerGPU are those of available offers; nil if there are
+	// none.
 	LowestHourlyPrice       *Money `json:"lowestHourlyPrice"`
 	LowestHourlyPricePerGPU *Money `json:"lowestHourlyPricePerGpu"`
-	// Volumes tells whether persistent volumes can be had there now.
+	// Volumes reports whether volumes are available.
 	Volumes bool `json:"volumes"`
 }
 
-// GPUType is a kind of GPU that is offered.
+// GPUType is an offered type of GPU.
 type GPUType struct {
-	// GPUType is its name, such as NVIDIA B200; GPUMemoryGB the memory of one in decimal GB.
+	// GPUType is the name, such as NVIDIA B200; GPUMemoryGB the memory of one GPU in decimal GB.
 	GPUType     string `json:"gpuType"`
 	GPUMemoryGB int    `json:"gpuMemoryGb"`
-	// Offers is how many offers there are, AvailableOffers how many of them can be had now.
+	// Offers is the number of offers, AvailableOffers the number of available ones.
 	Offers          int `json:"offers"`
 	AvailableOffers int `json:"availableOffers"`
-	// LowestHourlyPrice and LowestHourlyPricePerGPU are of what can be had now; nil where there is nothing.
+	// LowestHourlyPrice and LowestHourlyPricePerGPU are those of available offers; nil if there are
+	// none.
 	LowestHourlyPrice       *Money `json:"lowestHourlyPrice"`
 	LowestHourlyPricePerGPU *Money `json:"lowestHourlyPricePerGpu"`
-	// Providers are the slugs of those who offer it.
+	// Providers are the slugs of the providers that offer it.
 	Providers []string `json:"providers"`
 }
 
-// ProviderService asks for providers. Its calls need the scope offers:read.
+// ProviderService lists providers. Its calls need the scope offers:read.
 type ProviderService struct{ c *Client }
 
 // List returns one page of providers.
@@ -79,13 +83,14 @@ func (s *ProviderService) List(ctx context.Context, q Paging, options ...CallOpt
 	return list[Provider](ctx, s.c, request{path: "/providers", query: queryOf(q)}, options)
 }
 
-// All walks all providers.
+// All iterates over all providers.
 func (s *ProviderService) All(ctx context.Context, options ...CallOption) iter.Seq2[Provider, error] {
-	return all(ctx, Paging{}, func(ctx context.Context, at Paging) (*Page[Provider], error) { return s.List(ctx, at, options...) },
-		func(p Provider) string { return p.Slug })
+	return all(ctx, Paging{}, func(ctx context.Context, at Paging) (*Page[Provider], error) {
+		return s.List(ctx, at, options...)
+	}, func(p Provider) string { return p.Slug })
 }
 
-// RegionService asks for regions. Its calls need the scope offers:read.
+// RegionService lists regions. Its calls need the scope offers:read.
 type RegionService struct{ c *Client }
 
 // List returns one page of regions.
@@ -93,22 +98,24 @@ func (s *RegionService) List(ctx context.Context, q Paging, options ...CallOptio
 	return list[Region](ctx, s.c, request{path: "/regions", query: queryOf(q)}, options)
 }
 
-// All walks all regions of all providers.
+// All iterates over all regions of all providers.
 func (s *RegionService) All(ctx context.Context, options ...CallOption) iter.Seq2[Region, error] {
-	return all(ctx, Paging{}, func(ctx context.Context, at Paging) (*Page[Region], error) { return s.List(ctx, at, options...) },
-		func(r Region) string { return r.Provider + "/" + r.Slug })
+	return all(ctx, Paging{}, func(ctx context.Context, at Paging) (*Page[Region], error) {
+		return s.List(ctx, at, options...)
+	}, func(r Region) string { return r.Provider + "/" + r.Slug })
 }
 
-// GPUTypeService asks for kinds of GPUs. Its calls need the scope offers:read.
+// GPUTypeService lists GPU types. Its calls need the scope offers:read.
 type GPUTypeService struct{ c *Client }
 
-// List returns one page of kinds of GPUs.
+// List returns one page of GPU types.
 func (s *GPUTypeService) List(ctx context.Context, q Paging, options ...CallOption) (*Page[GPUType], error) {
 	return list[GPUType](ctx, s.c, request{path: "/gpu-types", query: queryOf(q)}, options)
 }
 
-// All walks all kinds of GPUs.
+// All iterates over all GPU types.
 func (s *GPUTypeService) All(ctx context.Context, options ...CallOption) iter.Seq2[GPUType, error] {
-	return all(ctx, Paging{}, func(ctx context.Context, at Paging) (*Page[GPUType], error) { return s.List(ctx, at, options...) },
-		func(g GPUType) string { return g.GPUType })
+	return all(ctx, Paging{}, func(ctx context.Context, at Paging) (*Page[GPUType], error) {
+		return s.List(ctx, at, options...)
+	}, func(g GPUType) string { return g.GPUType })
 }

@@ -6,26 +6,27 @@ import (
 	"time"
 )
 
-// Scope is something that an API key may do.
+// Scope is a permission of an API key.
 type Scope string
 
-// The scopes. Those of people and operators are no tenant's key's.
+// The scopes. An API key of a tenant cannot have those of members, API keys, the audit log and
+// operators.
 const (
-	// ScopeReadOffers sees what can be deployed.
+	// ScopeReadOffers reads offers.
 	ScopeReadOffers Scope = "offers:read"
-	// ScopeReadDeployments sees deployments, ScopeWriteDeployments makes, changes and ends them.
+	// ScopeReadDeployments reads deployments, ScopeWriteDeployments changes them.
 	ScopeReadDeployments  Scope = "deployments:read"
 	ScopeWriteDeployments Scope = "deployments:write"
-	// ScopeReadSSHKeys sees SSH keys, ScopeWriteSSHKeys changes them.
+	// ScopeReadSSHKeys reads SSH keys, ScopeWriteSSHKeys changes them.
 	ScopeReadSSHKeys  Scope = "ssh-keys:read"
 	ScopeWriteSSHKeys Scope = "ssh-keys:write"
-	// ScopeReadVolumes sees volumes, ScopeWriteVolumes makes, changes and deletes them.
+	// ScopeReadVolumes reads volumes, ScopeWriteVolumes changes them.
 	ScopeReadVolumes  Scope = "volumes:read"
 	ScopeWriteVolumes Scope = "volumes:write"
-	// ScopeReadWallet sees the money, ScopeWriteWallet is a user's.
+	// ScopeReadWallet reads the wallet, ScopeWriteWallet changes it.
 	ScopeReadWallet  Scope = "wallet:read"
 	ScopeWriteWallet Scope = "wallet:write"
-	// ScopeReadWebhooks sees webhooks and their deliveries, ScopeWriteWebhooks makes, changes and deletes them.
+	// ScopeReadWebhooks reads webhooks and their deliveries, ScopeWriteWebhooks changes them.
 	ScopeReadWebhooks  Scope = "webhooks:read"
 	ScopeWriteWebhooks Scope = "webhooks:write"
 	// ScopeReadAPIKeys and ScopeWriteAPIKeys are a user's, as are those of people and of the audit.
@@ -39,56 +40,60 @@ const (
 	ScopeWriteOperator Scope = "operator:write"
 )
 
-// SpendingLimits are what an API key may spend. Nil is no limit. What is begun counts until its planned end, and without one for ever.
+// SpendingLimits limit the spending of an API key. Nil means no limit. A running deployment counts
+// until its auto-terminate time, or indefinitely without one.
 type SpendingLimits struct {
-	// MaxHourlyPrice is what one deployment may cost in an hour.
+	// MaxHourlyPrice limits the price of one deployment per hour.
 	MaxHourlyPrice *Money `json:"maxHourlyPrice"`
-	// MaxSpendPerDay and MaxSpendPerMonth are for hours that begin on one day, or in one month, in UTC.
+	// MaxSpendPerDay and MaxSpendPerMonth limit the cost of hours that start on one day, or in one
+	// month, in UTC.
 	MaxSpendPerDay   *Money `json:"maxSpendPerDay"`
 	MaxSpendPerMonth *Money `json:"maxSpendPerMonth"`
-	// MaxDeployments is how many deployments of the key may be there at a time.
+	// MaxDeployments limits the concurrent deployments of the key.
 	MaxDeployments *int `json:"maxDeployments"`
-	// GPUTypes are the types that it may deploy; all where there are none.
+	// GPUTypes are the types that the key may deploy; empty means all.
 	GPUTypes []string `json:"gpuTypes"`
 }
 
-// Spent is what of its limits a key has used.
+// Spent is how much of its limits a key has used.
 type Spent struct {
-	// CommittedToday and CommittedThisMonth are for hours that begin today, or in this month, in UTC, also those that are still to come until the planned ends.
+	// CommittedToday and CommittedThisMonth are the costs of hours that start today, or in this
+	// month, in UTC, including future ones until the auto-terminate times.
 	CommittedToday     Money `json:"committedToday"`
 	CommittedThisMonth Money `json:"committedThisMonth"`
-	// Deployments is how many deployments of the key are there now.
+	// Deployments is the current number of deployments of the key.
 	Deployments int `json:"deployments"`
 }
 
-// KeyAccount is whose an API key is.
+// KeyAccount is the account of an API key.
 type KeyAccount struct {
-	// ID is acc_…, Name what it is called.
+	// ID has the form acc_….
 	ID   string `json:"id"`
 	Name string `json:"name"`
 }
 
-// Key is the API key that a client uses. Its secret is not in it.
+// Key describes an API key, without its secret.
 type Key struct {
-	// ID is key_…, Name what it is called.
+	// ID has the form key_….
 	ID   string `json:"id"`
 	Name string `json:"name"`
-	// Account is whose money it spends.
+	// Account is the account of the key.
 	Account KeyAccount `json:"account"`
-	// Scopes are what it may do.
+	// Scopes are the permissions of the key.
 	Scopes []Scope `json:"scopes"`
-	// AllowedNetworks are addresses and CIDR networks from which it works; anywhere where there are none.
+	// AllowedNetworks is the IP allowlist, addresses and CIDR networks; empty means any.
 	AllowedNetworks []string `json:"allowedNetworks"`
-	// ExpiresAt is when it ceases to work; nil for never.
+	// ExpiresAt is when the key expires; nil means never.
 	ExpiresAt *time.Time `json:"expiresAt"`
-	// CreatedAt is when it was made.
+	// CreatedAt is when the key was created.
 	CreatedAt time.Time `json:"createdAt"`
-	// Spending is what it may spend, Spent what of that is used; both are nil where only the account's money bounds it.
+	// Spending are the spending limits, Spent how much of them is used; both are nil if there are
+	// none.
 	Spending *SpendingLimits `json:"spendingLimits"`
 	Spent    *Spent          `json:"spent"`
 }
 
-// KeyService tells about the client's own API key.
+// KeyService describes the client's API key.
 type KeyService struct{ c *Client }
 
 // Get returns the key that makes the call. It needs no scope.

@@ -6,28 +6,30 @@ import (
 	"strings"
 )
 
-// Money is an exact amount in micro-dollars: 1 US dollar is 1,000,000. It may be negative. In JSON it is a number of US
-// dollars with at most six decimals.
+// Money is an exact amount in micro-dollars: 1 US dollar is 1,000,000. It can be negative. In JSON
+// it is a number of US dollars with at most six decimals.
 type Money int64
 
-// Dollar is one US dollar, Cent the hundredth of it.
+// Dollar is one US dollar, Cent one US cent.
 const (
 	Dollar Money = 1_000_000
 	Cent   Money = Dollar / 100
 )
 
-// ErrMoney is what ParseMoney returns for text that is no amount.
+// ErrMoney is the error of ParseMoney for an invalid amount.
 var ErrMoney = errors.New("client: not an amount in US dollars with at most six decimals")
 
-// Dollars returns n whole US dollars. n must lie within ±9,223,372,036,854.
+// Dollars returns n US dollars. n must be within ±9,223,372,036,854.
 func Dollars(n int64) Money { return Money(n) * Dollar }
 
-// ParseMoney reads a decimal number of US dollars, such as "12", "-0.5" or "2.490001". Exponents, spaces, a plus or dollar sign, more than six decimals and
-// what lies beyond an int64 of micro-dollars are ErrMoney: nothing is ever rounded.
+// ParseMoney parses a decimal number of US dollars, such as "12", "-0.5" or "2.490001". It never
+// rounds: exponents, spaces, plus and dollar signs, more than six decimals, and amounts outside an
+// int64 of micro-dollars are ErrMoney.
 func ParseMoney(s string) (Money, error) {
 	digits, negative := strings.CutPrefix(s, "-")
 	whole, fraction, dotted := strings.Cut(digits, ".")
-	if whole == "" || dotted && fraction == "" || len(fraction) > 6 || strings.ContainsFunc(whole+fraction, func(r rune) bool { return r < '0' || r > '9' }) {
+	notDigit := func(r rune) bool { return r < '0' || r > '9' }
+	if whole == "" || dotted && fraction == "" || len(fraction) > 6 || strings.ContainsFunc(whole+fraction, notDigit) {
 		return 0, ErrMoney
 	}
 	text := whole + fraction + strings.Repeat("0", 6-len(fraction))
@@ -41,7 +43,8 @@ func ParseMoney(s string) (Money, error) {
 	return Money(n), nil
 }
 
-// Decimal returns the shortest decimal number of dollars, which ParseMoney reads again: "2.49", "50", "-0.000001".
+// Decimal returns the shortest decimal number of dollars, which ParseMoney accepts: "2.49", "50",
+// "-0.000001".
 func (m Money) Decimal() string {
 	sign, n := "", uint64(m)
 	if m < 0 {
@@ -55,7 +58,8 @@ func (m Money) Decimal() string {
 	return s
 }
 
-// String returns the amount for people, with two decimals or as many as it has: "$50.00", "-$0.000001".
+// String returns the amount with at least two decimals, and as many as it has: "$50.00",
+// "-$0.000001".
 func (m Money) String() string {
 	s, negative := strings.CutPrefix(m.Decimal(), "-")
 	whole, fraction, _ := strings.Cut(s, ".")
@@ -69,10 +73,11 @@ func (m Money) String() string {
 	return s
 }
 
-// MarshalJSON writes a JSON number of US dollars.
+// MarshalJSON encodes the amount as a JSON number of US dollars.
 func (m Money) MarshalJSON() ([]byte, error) { return []byte(m.Decimal()), nil }
 
-// UnmarshalJSON reads a JSON number of US dollars. What ParseMoney refuses, and null, are ErrMoney.
+// UnmarshalJSON decodes a JSON number of US dollars. The error is ErrMoney for null and for what
+// ParseMoney rejects.
 func (m *Money) UnmarshalJSON(b []byte) error {
 	v, err := ParseMoney(string(b))
 	if err != nil {

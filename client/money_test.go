@@ -9,7 +9,7 @@ import (
 	"github.com/billetcloud/billet/client"
 )
 
-func TestMoneyIsExact(t *testing.T) {
+func TestMoney(t *testing.T) {
 	for text, m := range map[string]client.Money{
 		"0": 0, "50": client.Dollars(50), "2.49": 249 * client.Cent, "-0.000001": -1, "0.1": 100_000, "1.000001": 1_000_001,
 		"9223372036854.775807": math.MaxInt64, "-9223372036854.775808": math.MinInt64, "9007199254.740993": 9007199254740993,

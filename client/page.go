@@ -6,41 +6,42 @@ import (
 	"net/http"
 )
 
-// PageSize is how many entries an iterator asks for at once, the most that there are on a page.
+// PageSize is the maximum number of entries per page, which iterators request.
 const PageSize = 100
 
-// Paging is which page of a list to give.
+// Paging selects a page of a list.
 type Paging struct {
-	// Page is from 1 to 100,000; 0 for the first.
+	// Page is 1 to 100,000; 0 means 1.
 	Page int `query:"page"`
-	// Limit is how many entries, 1 to 100; 0 for the server's usual 20.
+	// Limit is the number of entries per page, 1 to 100; 0 means 20.
 	Limit int `query:"limit"`
-	// Cursor is the NextCursor of the page before, in place of Page, with the same filters and sort.
+	// Cursor is the NextCursor of the previous page, instead of Page, with the same filters and
+	// sort.
 	Cursor string `query:"cursor"`
 }
 
-// Pagination is where a page stands in its list.
+// Pagination describes a page of a list.
 type Pagination struct {
-	// Page is this page, from 1; Limit is how many entries a page has.
+	// Page is the number of the page, from 1; Limit the number of entries per page.
 	Page  int `json:"page"`
 	Limit int `json:"limit"`
-	// Total is how many entries there are, TotalPages on how many pages; at least so many where TotalIsExact is false, since a long list
-	// is counted up to a bound.
+	// Total is the number of entries, TotalPages the number of pages. If TotalIsExact is false they
+	// are lower bounds, since long lists are not counted to the end.
 	Total        int  `json:"total"`
 	TotalPages   int  `json:"totalPages"`
 	TotalIsExact bool `json:"totalIsExact"`
-	// NextCursor is for the next page; nil on the last.
+	// NextCursor is the cursor of the next page; nil on the last.
 	NextCursor *string `json:"nextCursor"`
 }
 
 // Page is one page of a list.
 type Page[T any] struct {
-	// Items are its entries, in the list's order.
+	// Items are the entries in order.
 	Items []T
 	Pagination
 }
 
-// list asks for one page.
+// list requests one page.
 func list[T any](ctx context.Context, c *Client, r request, options []CallOption) (*Page[T], error) {
 	r.method = http.MethodGet
 	p := &Page[T]{}
@@ -55,9 +56,12 @@ func list[T any](ctx context.Context, c *Client, r request, options []CallOption
 	return p, nil
 }
 
-// all walks the pages of a list, from the one that is named in the paging, by cursors where the server has them. From one that has none, entries that move to
-// a later page meanwhile, since newer ones have come, are given once: key tells them apart.
-func all[T any](ctx context.Context, from Paging, ask func(context.Context, Paging) (*Page[T], error), key func(T) string) iter.Seq2[T, error] {
+// all iterates over the pages of a list, starting at the given one, by cursor if the server
+// supports it. Otherwise, entries that move to a later page in the meantime are yielded once: key
+// identifies them.
+func all[T any](
+	ctx context.Context, from Paging, fetch func(context.Context, Paging) (*Page[T], error), key func(T) string,
+) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		at := Paging{Page: max(from.Page, 1), Limit: from.Limit, Cursor: from.Cursor}
 		if at.Cursor != "" {
@@ -68,7 +72,7 @@ func all[T any](ctx context.Context, from Paging, ask func(context.Context, Pagi
 		}
 		seen := map[string]bool{}
 		for {
-			p, err := ask(ctx, at)
+			p, err := fetch(ctx, at)
 			if err != nil {
 				var none T
 				yield(none, err)
@@ -87,7 +91,7 @@ func all[T any](ctx context.Context, from Paging, ask func(context.Context, Pagi
 				at.Page, at.Cursor = 0, *p.NextCursor
 			case at.Cursor != "" || p.TotalIsExact || len(p.Items) == 0 || at.Page >= p.TotalPages:
 				return
-			default: // a server that has no cursors
+			default: // the server has no cursors
 				at.Page++
 			}
 		}

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// queryOf is the query of a struct whose fields have a tag `query`. Zero values are left out; a list is joined with commas.
+// queryOf returns the query of a struct with `query` tags. Zero values are omitted; lists are
+// joined with commas.
 func queryOf(v any) url.Values {
 	q := url.Values{}
 	addQuery(q, reflect.ValueOf(v))
@@ -54,23 +55,23 @@ func queryText(v reflect.Value) string {
 	case reflect.String:
 		return v.String()
 	}
-	panic("client: a query cannot hold a " + v.Type().String()) // the package's own types decide; its tests send every one of them
+	panic("client: a query cannot contain a " + v.Type().String()) // the tests cover every query type of this package
 }
 
-// Change is a field of an update that can be left alone, set, or taken away. Its zero value leaves the field alone.
+// Change is a field of an update that can be kept, set or removed. Its zero value keeps the field.
 type Change[T any] struct {
-	given bool
+	isSet bool
 	value *T
 }
 
 // SetTo returns a Change that sets the field.
 func SetTo[T any](v T) Change[T] { return Change[T]{true, &v} }
 
-// Clear returns a Change that takes the field's value away.
-func Clear[T any]() Change[T] { return Change[T]{given: true} }
+// Clear returns a Change that removes the field's value.
+func Clear[T any]() Change[T] { return Change[T]{isSet: true} }
 
-// IsZero tells whether the field is left alone, and so not sent.
-func (c Change[T]) IsZero() bool { return !c.given }
+// IsZero reports whether the field is kept, and so not sent.
+func (c Change[T]) IsZero() bool { return !c.isSet }
 
-// MarshalJSON writes the value, or null.
+// MarshalJSON encodes the value, or null to remove it.
 func (c Change[T]) MarshalJSON() ([]byte, error) { return json.Marshal(c.value) }

@@ -6,23 +6,24 @@ import (
 	"time"
 )
 
-// Quote is an offer's price, fixed for one deployment. It keeps no machine back.
+// Quote locks an offer's price for one deployment. It reserves no machine.
 type Quote struct {
-	// QuoteID is what CreateDeployment.QuoteID names, quo_….
+	// QuoteID has the form quo_…, for CreateDeployment.QuoteID.
 	QuoteID string `json:"quoteId"`
-	// OfferID is the offer whose price it is.
+	// OfferID is the offer.
 	OfferID string `json:"offerId"`
-	// HourlyPrice is what an hour costs, whatever the provider asks by then.
+	// HourlyPrice is the locked price.
 	HourlyPrice Money `json:"hourlyPrice"`
-	// Hold is what a deploy would set aside, Required what must be available for it, Available what is.
+	// Hold is the hold of a deploy, Required the required available balance, Available the current
+	// one.
 	Hold      Money `json:"hold"`
 	Required  Money `json:"required"`
 	Available Money `json:"available"`
-	// CreatedAt is when it was made.
+	// CreatedAt is when the quote was created.
 	CreatedAt time.Time `json:"createdAt"`
-	// ExpiresAt is until when it can be used.
+	// ExpiresAt is when the quote expires.
 	ExpiresAt time.Time `json:"expiresAt"`
-	// UsedBy is the deployment that took it; nil while none has.
+	// UsedBy is the deployment that used the quote; nil if there is none.
 	UsedBy *string `json:"usedBy"`
 }
 
@@ -30,15 +31,18 @@ type createQuote struct {
 	OfferID string `json:"offerId"`
 }
 
-// QuoteService fixes prices.
+// QuoteService creates quotes.
 type QuoteService struct{ c *Client }
 
-// Create fixes an offer's price for ten minutes. ErrOfferUnavailable where it cannot be had. It needs the scope deployments:write.
+// Create locks an offer's price for ten minutes. The error is ErrOfferUnavailable if it is not
+// available. It needs the scope deployments:write.
 func (s *QuoteService) Create(ctx context.Context, offerID string, options ...CallOption) (*Quote, error) {
 	return one[Quote](ctx, s.c, request{method: http.MethodPost, path: "/quotes", body: createQuote{offerID}}, options)
 }
 
-// Get returns a quote, for a day also one that was used or has expired. It needs the scope deployments:read.
+// Get returns a quote. Used and expired quotes are kept for a day. It needs the scope
+// deployments:read.
 func (s *QuoteService) Get(ctx context.Context, id string, options ...CallOption) (*Quote, error) {
-	return one[Quote](ctx, s.c, request{method: http.MethodGet, path: "/quotes/" + id, id: id, field: "path.quoteId"}, options)
+	return one[Quote](ctx, s.c, request{method: http.MethodGet, path: "/quotes/" + id, id: id, field: "path.quoteId"},
+		options)
 }

@@ -8,48 +8,51 @@ import (
 	"strings"
 )
 
-// RawRequest is a call that has no method here, or whose answer is wanted as it comes.
+// RawRequest is a call without a method in this package, or whose unchanged response is needed.
 type RawRequest struct {
-	// Method is GET, POST, PUT, PATCH or DELETE; empty for GET.
+	// Method is GET, POST, PUT, PATCH or DELETE; "" means GET.
 	Method string
-	// Path is below the base, such as /deployments, or a whole address of the same server. It may have a query.
+	// Path is relative to the base URL, such as /deployments, or a full URL of the same server. It
+	// can have a query.
 	Path string
-	// Body is JSON; nil for none. It is sent byte by byte as it is.
+	// Body is JSON, sent unchanged; nil means none.
 	Body json.RawMessage
-	// Header are further headers. Authorization, User-Agent and Idempotency-Key are the client's own, and cannot be given.
+	// Header has additional headers. It cannot have Authorization, User-Agent, Idempotency-Key,
+	// Host and Cookie.
 	Header http.Header
 }
 
-// RawAnswer is what the server answered.
-type RawAnswer struct {
+// RawResponse is a response of the server.
+type RawResponse struct {
 	// StatusCode is the HTTP status.
 	StatusCode int
-	// Header are the answer's headers, Body its whole body, of at most 32 MiB.
+	// Header has the headers of the response, Body its body, at most 32 MiB.
 	Header http.Header
 	Body   []byte
 }
 
-// Raw makes a call as the methods do, with the key, the retries and the Idempotency-Key of a POST, and gives its answer as it is. An answer that is no success is an error as
-// everywhere, and given beside it. The key is sent to the client's own server only: an address of another is refused.
-func (c *Client) Raw(ctx context.Context, in RawRequest, options ...CallOption) (*RawAnswer, error) {
+// Raw makes a call with the same key, retries and Idempotency-Key as other methods, and returns the
+// unchanged response. An error response is returned with its error. A URL of another server is
+// rejected, so that the key is only sent to the client's server.
+func (c *Client) Raw(ctx context.Context, in RawRequest, options ...CallOption) (*RawResponse, error) {
 	r := request{method: strings.ToUpper(in.Method), header: http.Header{}}
 	switch r.method {
 	case "":
 		r.method = http.MethodGet
 	case http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete:
 	default:
-		return nil, invalid("method", "%q is none of GET, POST, PUT, PATCH and DELETE.", in.Method)
+		return nil, invalid("method", "must be GET, POST, PUT, PATCH or DELETE, not %q.", in.Method)
 	}
-	at, query, fault := c.address(in.Path)
-	if fault != nil {
-		return nil, fault
+	target, query, invalidPath := c.resolve(in.Path)
+	if invalidPath != nil {
+		return nil, invalidPath
 	}
-	r.at, r.query = at, query
-	r.path = strings.TrimPrefix(at, c.base)
+	r.url, r.query = target, query
+	r.path = strings.TrimPrefix(target, c.base)
 	for name, values := range in.Header {
 		switch name = http.CanonicalHeaderKey(name); name {
 		case "Authorization", "User-Agent", "Idempotency-Key", "Host", "Cookie":
-			return nil, invalid("header."+name, "cannot be given.")
+			return nil, invalid("header."+name, "cannot be set.")
 		case "Accept":
 			r.accept = strings.Join(values, ", ")
 		default:
@@ -60,33 +63,39 @@ func (c *Client) Raw(ctx context.Context, in RawRequest, options ...CallOption) 
 		if !json.Valid(in.Body) {
 			return nil, invalid("body", "is not JSON.")
 		}
-		r.exact = in.Body
+		r.rawBody = in.Body
 	}
-	answer := &RawAnswer{}
-	r.raw = answer
-	_, failure := c.answer(ctx, r, options)
-	if answer.StatusCode == 0 {
-		return nil, failure
+	response := &RawResponse{}
+	r.raw = response
+	_, err := c.send(ctx, r, options)
+	if response.StatusCode == 0 {
+		return nil, err
 	}
-	return answer, failure
+	return response, err
 }
 
-// address makes of a path below the base, or of an address of this server, where to send a request: at is the whole address without its query.
-func (c *Client) address(path string) (at string, query url.Values, _ *Error) {
-	base, _ := url.Parse(c.base) // New made it
+// resolve returns the URL without query, and the query, of a path relative to the base URL or a URL
+// of this server.
+func (c *Client) resolve(path string) (target string, query url.Values, _ *Error) {
+	base, _ := url.Parse(c.base) // New parsed it before
 	u, err := url.Parse(path)
 	if err != nil || u.Fragment != "" || u.User != nil || u.Opaque != "" {
-		return "", nil, invalid("path", "%q is no path.", path)
+		return "", nil, invalid("path", "%q is not a valid path.", path)
 	}
 	if (u.Host != "" || u.Scheme != "") && (u.Scheme != base.Scheme || u.Host != base.Host) {
-		return "", nil, invalid("path", "is of another server than %s://%s, which is the only one that gets the key.", base.Scheme, base.Host)
+		return "", nil, invalid(
+			"path",
+			"must be on %s://%s, the only server that gets the key.",
+			base.Scheme,
+			base.Host,
+		)
 	}
 	if query, err = url.ParseQuery(u.RawQuery); err != nil {
-		return "", nil, invalid("path", "has a query that cannot be read.")
+		return "", nil, invalid("path", "has an invalid query.")
 	}
 	for part := range strings.SplitSeq(u.Path, "/") {
 		if part == "." || part == ".." {
-			return "", nil, invalid("path", "%q goes up.", path)
+			return "", nil, invalid("path", "%q must not contain . or .. segments.", path)
 		}
 	}
 	below := strings.Trim(u.EscapedPath(), "/")

@@ -13,13 +13,15 @@ import (
 	"github.com/billetcloud/billet/client"
 )
 
-func TestARawCallIsMadeAsTheOthersAre(t *testing.T) {
+func TestClient_Raw(t *testing.T) {
 	var keys, bodies []string
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		keys = append(keys, r.Header.Get("Idempotency-Key"))
 		b, _ := io.ReadAll(r.Body)
 		bodies = append(bodies, string(b))
-		if r.Header.Get("Authorization") != "Bearer pk_live_x" || r.Header.Get("X-Mine") != "1" || r.Header.Get("Accept") != "text/csv" || r.URL.String() != "/api/v1/inventory/things?a=b" {
+		if r.Header.Get("Authorization") != "Bearer pk_live_x" || r.Header.Get("X-Mine") != "1" ||
+			r.Header.Get("Accept") != "text/csv" ||
+			r.URL.String() != "/api/v1/inventory/things?a=b" {
 			t.Errorf("%s %s %v", r.Method, r.URL, r.Header)
 		}
 		w.Header().Set("X-Theirs", "2")
@@ -31,12 +33,27 @@ func TestARawCallIsMadeAsTheOthersAre(t *testing.T) {
 		_, _ = io.WriteString(w, "as it is")
 	}))
 	defer s.Close()
-	c, err := client.New(client.Config{BaseURL: s.URL, APIKey: "pk_live_x", Sleep: func(context.Context, time.Duration) error { return nil }})
+	c, err := client.New(
+		client.Config{
+			BaseURL: s.URL,
+			APIKey:  "pk_live_x",
+			Sleep:   func(context.Context, time.Duration) error { return nil },
+		},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := c.Raw(t.Context(), client.RawRequest{Method: "post", Path: "things?a=b", Body: []byte(`{ "b":1 }`), Header: http.Header{"X-Mine": {"1"}, "Accept": {"text/csv"}}})
-	if err != nil || a.StatusCode != http.StatusCreated || string(a.Body) != "as it is" || a.Header.Get("X-Theirs") != "2" {
+	a, err := c.Raw(
+		t.Context(),
+		client.RawRequest{
+			Method: "post",
+			Path:   "things?a=b",
+			Body:   []byte(`{ "b":1 }`),
+			Header: http.Header{"X-Mine": {"1"}, "Accept": {"text/csv"}},
+		},
+	)
+	if err != nil || a.StatusCode != http.StatusCreated || string(a.Body) != "as it is" ||
+		a.Header.Get("X-Theirs") != "2" {
 		t.Errorf("%+v %v", a, err)
 	}
 	if len(keys) != 2 || keys[0] == "" || keys[0] != keys[1] || bodies[0] != `{ "b":1 }` || bodies[0] != bodies[1] {
@@ -44,7 +61,7 @@ func TestARawCallIsMadeAsTheOthersAre(t *testing.T) {
 	}
 }
 
-func TestARawRefusalIsAnErrorWithItsAnswer(t *testing.T) {
+func TestClient_Raw_error(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusNotFound)
 		_, _ = io.WriteString(w, `{"success":false,"error":{"code":"NOT_FOUND","message":"No."}}`)
@@ -55,12 +72,13 @@ func TestARawRefusalIsAnErrorWithItsAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	a, err := c.Raw(t.Context(), client.RawRequest{Path: "/things"})
-	if !errors.Is(err, client.ErrNotFound) || a == nil || a.StatusCode != http.StatusNotFound || !strings.Contains(string(a.Body), `"No."`) {
+	if !errors.Is(err, client.ErrNotFound) || a == nil || a.StatusCode != http.StatusNotFound ||
+		!strings.Contains(string(a.Body), `"No."`) {
 		t.Errorf("%+v %v", a, err)
 	}
 }
 
-func TestTheKeyGoesToItsServerOnly(t *testing.T) {
+func TestClient_Raw_rejectsOtherServers(t *testing.T) {
 	asked := ""
 	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked = r.URL.Path }))
 	defer s.Close()
@@ -83,7 +101,8 @@ func TestTheKeyGoesToItsServerOnly(t *testing.T) {
 		{Method: "CONNECT"}, {Body: []byte("{")}, {Header: http.Header{"Authorization": {"x"}}}, {Header: http.Header{"idempotency-key": {"x"}}},
 	} {
 		asked = "nothing"
-		if a, err := c.Raw(t.Context(), in); !errors.Is(err, client.ErrInvalidRequest) || a != nil || asked != "nothing" {
+		if a, err := c.Raw(t.Context(), in); !errors.Is(err, client.ErrInvalidRequest) || a != nil ||
+			asked != "nothing" {
 			t.Errorf("%+v: %v %v, asked for %q", in, a, err, asked)
 		}
 	}

@@ -6,28 +6,29 @@ import (
 	"time"
 )
 
-// Rate is what is left of the requests of this minute, of the kind that the call was: read, write or deploy.
+// Rate is the state of the rate limit for the kind of the call: read, write or deploy.
 type Rate struct {
-	// Limit is how many there are in a minute, Remaining how many are left.
+	// Limit is the number of requests per minute, Remaining how many are left.
 	Limit, Remaining int
-	// Reset is when the limit is fresh again, to the second; the zero time where the server did not say.
+	// Reset is when the limit is reset, to the second; zero if the server did not report it.
 	Reset time.Time
 }
 
-// Response is what is known of an answer beside its data.
+// Response is the metadata of a response.
 type Response struct {
-	// StatusCode is the HTTP status of the last answer; 0 where there was none.
+	// StatusCode is the HTTP status of the last response; 0 if there was none.
 	StatusCode int
-	// RequestID names the last request in the server's log.
+	// RequestID identifies the last request in the server's log.
 	RequestID string
-	// Rate is what is left in this minute.
+	// Rate is the state of the rate limit.
 	Rate Rate
-	// Replayed tells that the server gave the answer of an earlier request with the same Idempotency-Key.
+	// Replayed reports whether the response is that of an earlier request with the same
+	// Idempotency-Key.
 	Replayed bool
-	// IdempotencyKey is the key that was sent; empty but for a POST. With it a call that failed can be made again, within 24 hours, without
-	// an effect twice.
+	// IdempotencyKey is the key that was sent with a POST. With it, a failed call can be repeated
+	// within 24 hours without taking effect twice.
 	IdempotencyKey string
-	// Attempts is how often it was tried, from 1.
+	// Attempts is the number of attempts, from 1.
 	Attempts int
 }
 
@@ -41,7 +42,7 @@ func (r *Response) read(h http.Header, status int) {
 	}
 }
 
-// CallOption is an option of one call.
+// CallOption is an option of a call.
 type CallOption func(*callOptions)
 
 type callOptions struct {
@@ -49,11 +50,11 @@ type callOptions struct {
 	key      string
 }
 
-// WithResponse writes what is known of the answer into r, also where the call fails. Of a call that makes several requests, as
-// iterators and waits do, it is the last one's.
+// WithResponse stores the metadata of the response in r, even if the call fails. With several
+// requests, as in iterators and waits, it is that of the last one.
 func WithResponse(r *Response) CallOption { return func(o *callOptions) { o.response = r } }
 
-// WithIdempotencyKey gives the Idempotency-Key of a POST: 1 to 255 visible ASCII characters. The server gives the same answer to
-// the same key and request for 24 hours, also to another process. Without it each call makes a random key. Calls that
-// are no POST leave it out.
+// WithIdempotencyKey sets the Idempotency-Key: 1 to 255 visible ASCII characters. For 24 hours, the
+// server returns the same response to the same key and request, even from another process. By
+// default, each POST has a random key.
 func WithIdempotencyKey(key string) CallOption { return func(o *callOptions) { o.key = key } }

@@ -18,7 +18,7 @@ import (
 
 const key = "pk_live_secret"
 
-// world is a server that answers by a script, and a client whose waits take no time.
+// world is a server with scripted responses, and a client whose waits take no time.
 type world struct {
 	*client.Client
 	url     string
@@ -29,7 +29,7 @@ type world struct {
 	now     time.Time
 }
 
-// answers makes a world. Each request gets the next step, the last one again and again.
+// answers creates a world. Each request gets the next step; the last one is repeated.
 func answers(t *testing.T, change func(*client.Config), steps ...http.HandlerFunc) *world {
 	t.Helper()
 	w := &world{now: time.Now()}
@@ -84,7 +84,7 @@ func refusal(status int, code string, headers ...string) http.HandlerFunc {
 	return say(status, `{"success":false,"error":{"code":"`+code+`","message":"No."}}`, headers...)
 }
 
-// lost ends the connection without an answer.
+// lost ends the connection without a response.
 func lost(out http.ResponseWriter, _ *http.Request) {
 	conn, _, err := http.NewResponseController(out).Hijack()
 	if err == nil {
@@ -92,7 +92,7 @@ func lost(out http.ResponseWriter, _ *http.Request) {
 	}
 }
 
-// cut ends the connection in the middle of an answer.
+// cut ends the connection in the middle of a response.
 func cut(out http.ResponseWriter, _ *http.Request) {
 	conn, _, err := http.NewResponseController(out).Hijack()
 	if err == nil {
@@ -101,10 +101,19 @@ func cut(out http.ResponseWriter, _ *http.Request) {
 	}
 }
 
-func TestAPostIsSentAgainAsItWas(t *testing.T) {
-	w := answers(t, nil, lost, cut, say(502, "<html>bad gateway</html>"), refusal(503, "SERVICE_UNAVAILABLE", "Retry-After", "7"), data(`{"id":"dep_1"}`))
+func TestPostIsRetriedUnchanged(t *testing.T) {
+	w := answers(
+		t,
+		nil,
+		lost,
+		cut,
+		say(502, "<html>bad gateway</html>"),
+		refusal(503, "SERVICE_UNAVAILABLE", "Retry-After", "7"),
+		data(`{"id":"dep_1"}`),
+	)
 	var r client.Response
-	d, err := w.Deployments.Create(t.Context(), client.CreateDeployment{Name: "a", OfferID: "off_1"}, client.WithResponse(&r))
+	d, err := w.Deployments.Create(t.Context(), client.CreateDeployment{Name: "a", OfferID: "off_1"},
+		client.WithResponse(&r))
 	if err != nil || d.ID != "dep_1" {
 		t.Fatalf("%v, %v", d, err)
 	}
@@ -124,24 +133,31 @@ func TestAPostIsSentAgainAsItWas(t *testing.T) {
 			t.Errorf("pause %d was %s", i+1, w.slept[i])
 		}
 	}
-	if got := w.retries[2]; got.Attempt != 3 || got.Method != "POST" || got.Path != "/deployments" || got.Wait != w.slept[2] || got.Err == nil {
+	if got := w.retries[2]; got.Attempt != 3 || got.Method != "POST" || got.Path != "/deployments" ||
+		got.Wait != w.slept[2] ||
+		got.Err == nil {
 		t.Errorf("told of %+v", got)
 	}
 }
 
-func TestEachCallHasItsOwnKeyUnlessGiven(t *testing.T) {
+func TestWithIdempotencyKey(t *testing.T) {
 	w := answers(t, nil, data(`{"id":"dep_1"}`))
 	for _, options := range [][]client.CallOption{nil, nil, {client.WithIdempotencyKey("mine")}} {
 		if _, err := w.Deployments.Reboot(t.Context(), "dep_1", options...); err != nil {
 			t.Fatal(err)
 		}
 	}
-	a, b, c := w.asked[0].Header.Get("Idempotency-Key"), w.asked[1].Header.Get("Idempotency-Key"), w.asked[2].Header.Get("Idempotency-Key")
+	a, b, c := w.asked[0].Header.Get(
+		"Idempotency-Key",
+	), w.asked[1].Header.Get("Idempotency-Key"), w.asked[2].Header.Get("Idempotency-Key")
 	if a == b || len(a) < 20 || c != "mine" {
 		t.Errorf("keys %q, %q, %q", a, b, c)
 	}
 	for _, bad := range []string{"with space", strings.Repeat("x", 256), "ü"} {
-		if _, err := w.Deployments.Reboot(t.Context(), "dep_1", client.WithIdempotencyKey(bad)); !errors.Is(err, client.ErrInvalidRequest) {
+		if _, err := w.Deployments.Reboot(t.Context(), "dep_1", client.WithIdempotencyKey(bad)); !errors.Is(
+			err,
+			client.ErrInvalidRequest,
+		) {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}
@@ -150,10 +166,15 @@ func TestEachCallHasItsOwnKeyUnlessGiven(t *testing.T) {
 	}
 }
 
-func TestWhatIsTriedAgain(t *testing.T) {
+func TestRetryableErrors(t *testing.T) {
 	for status, again := range map[int]bool{400: false, 401: false, 402: false, 403: false, 404: false, 408: false, 409: false, 500: false, 301: false, 429: true, 502: true, 503: true, 504: true} {
 		for _, method := range []string{"GET", "POST", "PATCH", "DELETE"} {
-			w := answers(t, nil, refusal(status, "SOME_CODE", "X-Request-Id", "req_1", "Location", "/elsewhere"), data(`{"id":"dep_1"}`))
+			w := answers(
+				t,
+				nil,
+				refusal(status, "SOME_CODE", "X-Request-Id", "req_1", "Location", "/elsewhere"),
+				data(`{"id":"dep_1"}`),
+			)
 			var err error
 			switch ctx := t.Context(); method {
 			case "GET":
@@ -169,33 +190,37 @@ func TestWhatIsTriedAgain(t *testing.T) {
 				t.Errorf("%s, %d: %v", method, status, err)
 			}
 			e := (*client.Error)(nil)
-			if !again && (!errors.As(err, &e) || e.StatusCode != status || e.RequestID != "req_1" || len(w.asked) != 1) {
+			if !again &&
+				(!errors.As(err, &e) || e.StatusCode != status || e.RequestID != "req_1" || len(w.asked) != 1) {
 				t.Errorf("%s, %d: %v after %d requests", method, status, err, len(w.asked))
 			}
 		}
 	}
 }
 
-func TestRetriesHaveAnEnd(t *testing.T) {
+func TestMaxRetries(t *testing.T) {
 	for given, requests := range map[int]int{0: 1 + client.DefaultMaxRetries, 2: 3, -1: 1} {
 		w := answers(t, func(c *client.Config) { c.MaxRetries = given }, refusal(503, "SERVICE_UNAVAILABLE"))
-		if _, err := w.Wallet.Get(t.Context()); !errors.Is(err, client.ErrServiceUnavailable) || len(w.asked) != requests {
+		if _, err := w.Wallet.Get(t.Context()); !errors.Is(err, client.ErrServiceUnavailable) ||
+			len(w.asked) != requests {
 			t.Errorf("MaxRetries %d: %d requests, %v", given, len(w.asked), err)
 		}
 	}
 	w := answers(t, nil, refusal(429, "RATE_LIMIT_EXCEEDED", "Retry-After", "3600"))
 	_, err := w.Wallet.Get(t.Context())
-	if e := (*client.Error)(nil); !errors.As(err, &e) || e.RetryAfter != time.Hour || len(w.slept) != 0 || len(w.asked) != 1 {
+	if e := (*client.Error)(nil); !errors.As(err, &e) || e.RetryAfter != time.Hour || len(w.slept) != 0 ||
+		len(w.asked) != 1 {
 		t.Errorf("an hour to wait: %v, waited %v", err, w.slept)
 	}
 	at := time.Now().Add(30 * time.Second).UTC().Format(http.TimeFormat)
 	w = answers(t, nil, refusal(503, "SERVICE_UNAVAILABLE", "Retry-After", at), data(`{}`))
-	if _, err := w.Wallet.Get(t.Context()); err != nil || len(w.slept) != 1 || w.slept[0] < 25*time.Second || w.slept[0] > 31*time.Second {
+	if _, err := w.Wallet.Get(t.Context()); err != nil || len(w.slept) != 1 || w.slept[0] < 25*time.Second ||
+		w.slept[0] > 31*time.Second {
 		t.Errorf("a date to wait for: %v, waited %v", err, w.slept)
 	}
 }
 
-func TestTheContextAlwaysCounts(t *testing.T) {
+func TestContextEndsRetries(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	w := answers(t, func(c *client.Config) {
 		c.Sleep = func(ctx context.Context, _ time.Duration) error { cancel(); return ctx.Err() }
@@ -218,18 +243,24 @@ func TestTheContextAlwaysCounts(t *testing.T) {
 	}
 }
 
-func TestAServerThatHangsIsAskedAgain(t *testing.T) {
-	w := answers(t, func(c *client.Config) { c.Timeout = 50 * time.Millisecond }, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, data(`{"balance":1.5}`))
+func TestTimeoutIsRetried(t *testing.T) {
+	w := answers(
+		t,
+		func(c *client.Config) { c.Timeout = 50 * time.Millisecond },
+		func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+		data(`{"balance":1.5}`),
+	)
 	got, err := w.Wallet.Get(t.Context())
 	if err != nil || got.Balance != client.Dollar*3/2 || len(w.retries) != 1 {
 		t.Fatalf("%v, %v", got, err)
 	}
-	if cause := w.retries[0].Err; errors.Is(cause, context.Canceled) || !strings.Contains(cause.Error(), "no answer within 50ms") {
+	if cause := w.retries[0].Err; errors.Is(cause, context.Canceled) ||
+		!strings.Contains(cause.Error(), "no response within 50ms") {
 		t.Errorf("told of %v", cause)
 	}
 }
 
-func TestADeletedKeyIsNoErrorWhereTheAnswerGotLost(t *testing.T) {
+func TestDeleteAfterLostResponse(t *testing.T) {
 	w := answers(t, nil, lost, refusal(404, "NOT_FOUND"))
 	if err := w.SSHKeys.Delete(t.Context(), "ssh_1"); err != nil {
 		t.Errorf("after a lost answer: %v", err)
@@ -240,7 +271,7 @@ func TestADeletedKeyIsNoErrorWhereTheAnswerGotLost(t *testing.T) {
 	}
 }
 
-func TestNoRedirectIsFollowed(t *testing.T) {
+func TestRedirectsAreNotFollowed(t *testing.T) {
 	var followed atomic.Int32
 	other := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
 		followed.Add(1)
@@ -250,7 +281,9 @@ func TestNoRedirectIsFollowed(t *testing.T) {
 	own := &http.Client{}
 	w := answers(t, func(c *client.Config) { c.HTTPClient = own }, say(301, "", "Location", other.URL))
 	_, err := w.Deployments.Reboot(t.Context(), "dep_1")
-	if e := (*client.Error)(nil); !errors.As(err, &e) || e.StatusCode != 301 || e.Code != "" || !strings.Contains(e.Message, other.URL) || followed.Load() != 0 {
+	if e := (*client.Error)(nil); !errors.As(err, &e) || e.StatusCode != 301 || e.Code != "" ||
+		!strings.Contains(e.Message, other.URL) ||
+		followed.Load() != 0 {
 		t.Errorf("%v; %d came there", err, followed.Load())
 	}
 	if own.CheckRedirect != nil {
@@ -258,10 +291,24 @@ func TestNoRedirectIsFollowed(t *testing.T) {
 	}
 }
 
-func TestWhatAnErrorSays(t *testing.T) {
-	w := answers(t, nil, say(400, `{"success":false,"error":{"code":"INVALID_REQUEST","message":"The request has 2 faults; the first: name: is missing.","details":
-		{"fields":[{"field":"name","message":"is missing."},{"field":"gpuCount","message":"is 8."}],"exact":9007199254740993}}}`, "X-Request-Id", "req_7", "X-RateLimit-Limit", "5",
-		"X-RateLimit-Remaining", "4", "X-RateLimit-Reset", "1900000000"))
+func TestError(t *testing.T) {
+	w := answers(
+		t,
+		nil,
+		say(
+			400,
+			`{"success":false,"error":{"code":"INVALID_REQUEST","message":"The request has 2 faults; the first: name: is missing.","details":
+		{"fields":[{"field":"name","message":"is missing."},{"field":"gpuCount","message":"is 8."}],"exact":9007199254740993}}}`,
+			"X-Request-Id",
+			"req_7",
+			"X-RateLimit-Limit",
+			"5",
+			"X-RateLimit-Remaining",
+			"4",
+			"X-RateLimit-Reset",
+			"1900000000",
+		),
+	)
 	var r client.Response
 	_, err := w.Deployments.Create(t.Context(), client.CreateDeployment{}, client.WithResponse(&r))
 	var e *client.Error
@@ -276,7 +323,9 @@ func TestWhatAnErrorSays(t *testing.T) {
 			t.Errorf("%q does not say %s", err, part)
 		}
 	}
-	if want := (client.Rate{Limit: 5, Remaining: 4, Reset: time.Unix(1900000000, 0).UTC()}); r.Rate != want || r.RequestID != "req_7" || r.StatusCode != 400 {
+	if want := (client.Rate{Limit: 5, Remaining: 4, Reset: time.Unix(1900000000, 0).UTC()}); r.Rate != want ||
+		r.RequestID != "req_7" ||
+		r.StatusCode != 400 {
 		t.Errorf("%+v", r)
 	}
 	w = answers(t, nil, say(200, "<html>welcome</html>"))
@@ -291,18 +340,20 @@ func TestWhatAnErrorSays(t *testing.T) {
 	}
 }
 
-func TestAnAnswerThatIsTooLargeIsNotKept(t *testing.T) {
+func TestResponseTooLarge(t *testing.T) {
 	w := answers(t, nil, say(200, `{"success":true,"data":{}}`+strings.Repeat(" ", 32<<20)))
-	if _, err := w.Wallet.Get(t.Context()); err == nil || !strings.Contains(err.Error(), "too large") || len(w.asked) != 1 {
+	if _, err := w.Wallet.Get(t.Context()); err == nil || !strings.Contains(err.Error(), "too large") ||
+		len(w.asked) != 1 {
 		t.Errorf("%v after %d requests", err, len(w.asked))
 	}
 }
 
-func TestNoIdChangesThePath(t *testing.T) {
+func TestInvalidIDs(t *testing.T) {
 	w := answers(t, nil, data(`{}`))
 	for _, id := range []string{"", ".", "..", "../wallet", "a/b", "dep_1?when=now", "dep_1#", "ü", strings.Repeat("x", 101)} {
 		_, err := w.Deployments.Terminate(t.Context(), id)
-		if e := (*client.Error)(nil); !errors.As(err, &e) || !errors.Is(err, client.ErrInvalidRequest) || e.StatusCode != 0 {
+		if e := (*client.Error)(nil); !errors.As(err, &e) || !errors.Is(err, client.ErrInvalidRequest) ||
+			e.StatusCode != 0 {
 			t.Errorf("%q: %v", id, err)
 		}
 	}
@@ -311,7 +362,7 @@ func TestNoIdChangesThePath(t *testing.T) {
 	}
 }
 
-func TestTheKeyIsShownNowhere(t *testing.T) {
+func TestAPIKeyIsNeverPrinted(t *testing.T) {
 	config := client.Config{BaseURL: "http://127.0.0.1:1", APIKey: key, MaxRetries: -1}
 	c, err := client.New(config)
 	if err != nil {
@@ -319,7 +370,7 @@ func TestTheKeyIsShownNowhere(t *testing.T) {
 	}
 	_, failed := c.Wallet.Get(t.Context())
 	if failed == nil {
-		t.Fatal("somebody answers")
+		t.Fatal("the request was sent")
 	}
 	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
 		if text := fmt.Sprintf(format+format+format, c, config, failed); strings.Contains(text, key) {
@@ -328,9 +379,10 @@ func TestTheKeyIsShownNowhere(t *testing.T) {
 	}
 }
 
-func TestWhatNewRefuses(t *testing.T) {
+func TestNew_invalidConfig(t *testing.T) {
 	for _, url := range []string{"", "billet.example", "ftp://billet.example", "https://", "https://me:password@billet.example", "https://billet.example?a=b", "https://billet.example/#x", "http://[::1"} {
-		if _, err := client.New(client.Config{BaseURL: url, APIKey: key}); err == nil || strings.Contains(err.Error(), "password") {
+		if _, err := client.New(client.Config{BaseURL: url, APIKey: key}); err == nil ||
+			strings.Contains(err.Error(), "password") {
 			t.Errorf("%s: %v", url, err)
 		}
 	}
@@ -341,21 +393,29 @@ func TestWhatNewRefuses(t *testing.T) {
 	}
 	t.Setenv("BILLET_URL", " https://billet.example/ ")
 	t.Setenv("BILLET_API_KEY", key+"\n")
-	if c, err := client.New(client.ConfigFromEnv()); err != nil || c.String() != "client.Client(https://billet.example/api/v1/inventory)" {
+	if c, err := client.New(client.ConfigFromEnv()); err != nil ||
+		c.String() != "client.Client(https://billet.example/api/v1/inventory)" {
 		t.Errorf("%v, %v", c, err)
 	}
-	if c, err := client.New(client.Config{BaseURL: "https://proxy.example/gpu/v1/", APIKey: key}); err != nil || c.String() != "client.Client(https://proxy.example/gpu/v1)" {
+	if c, err := client.New(client.Config{BaseURL: "https://proxy.example/gpu/v1/", APIKey: key}); err != nil ||
+		c.String() != "client.Client(https://proxy.example/gpu/v1)" {
 		t.Errorf("%v, %v", c, err)
 	}
 }
 
-func TestAllWalksEveryPageOnce(t *testing.T) {
+func TestAllIteratesOverPages(t *testing.T) {
 	page := func(n string, ids ...string) http.HandlerFunc {
 		var items []string
 		for _, id := range ids {
 			items = append(items, `{"id":"`+id+`"}`)
 		}
-		return say(200, `{"success":true,"data":[`+strings.Join(items, ",")+`],"pagination":{"page":`+n+`,"limit":2,"total":5,"totalPages":3}}`)
+		return say(
+			200,
+			`{"success":true,"data":[`+strings.Join(
+				items,
+				",",
+			)+`],"pagination":{"page":`+n+`,"limit":2,"total":5,"totalPages":3}}`,
+		)
 	}
 	// A new entry comes at the front after the first page, and moves b to the second one.
 	steps := []http.HandlerFunc{page("1", "a", "b"), page("2", "b", "c"), page("3", "d")}
@@ -367,7 +427,8 @@ func TestAllWalksEveryPageOnce(t *testing.T) {
 		}
 		got += d.ID
 	}
-	if got != "abcd" || w.asked[0].URL.Query().Get("limit") != "100" || w.asked[2].URL.Query().Get("page") != "3" || w.asked[2].URL.Query().Get("tag") != "x" {
+	if got != "abcd" || w.asked[0].URL.Query().Get("limit") != "100" || w.asked[2].URL.Query().Get("page") != "3" ||
+		w.asked[2].URL.Query().Get("tag") != "x" {
 		t.Errorf("%s by %s", got, w.asked[2].URL)
 	}
 	w = answers(t, nil, steps...)

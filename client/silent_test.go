@@ -10,8 +10,9 @@ import (
 	"time"
 )
 
-// A stream whose connection died without a word is opened anew; a loop that takes its time is not what is meant.
-func TestASilentStreamIsOpenedAnew(t *testing.T) {
+// TestSilentStreamIsReopened checks that a silent connection is reopened, but not because of a slow
+// loop body.
+func TestSilentStreamIsReopened(t *testing.T) {
 	var opened atomic.Int32
 	s := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
 		switch opened.Add(1) {
@@ -25,7 +26,13 @@ func TestASilentStreamIsOpenedAnew(t *testing.T) {
 		<-r.Context().Done()
 	}))
 	defer s.Close()
-	c, err := New(Config{BaseURL: s.URL, APIKey: "pk_live_test", Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }})
+	c, err := New(
+		Config{
+			BaseURL: s.URL,
+			APIKey:  "pk_live_test",
+			Sleep:   func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
+		},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

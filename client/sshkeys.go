@@ -9,16 +9,16 @@ import (
 
 // SSHKey is a saved public key.
 type SSHKey struct {
-	// ID is ssh_….
+	// ID has the form ssh_….
 	ID string `json:"id"`
 	// Name is unique in the account.
 	Name string `json:"name"`
-	// PublicKey is one line of an authorized_keys file, Type its kind, such as ssh-ed25519.
+	// PublicKey is a line of an authorized_keys file, Type its key type, such as ssh-ed25519.
 	PublicKey string `json:"publicKey"`
 	Type      string `json:"type"`
-	// Fingerprint is SHA256:…, as ssh-keygen -l shows it.
+	// Fingerprint has the form SHA256:…, as ssh-keygen -l prints it.
 	Fingerprint string `json:"fingerprint"`
-	// CreatedAt is when it was saved.
+	// CreatedAt is when the key was saved.
 	CreatedAt time.Time `json:"createdAt"`
 }
 
@@ -26,7 +26,8 @@ type SSHKey struct {
 type CreateSSHKey struct {
 	// Name is 1 to 64 characters, unique in the account.
 	Name string `json:"name"`
-	// PublicKey is one line of an authorized_keys file: ed25519, RSA of 2048 bits or more, ECDSA, or a security key's.
+	// PublicKey is a line of an authorized_keys file: Ed25519, RSA of at least 2048 bits, ECDSA, or
+	// a security key.
 	PublicKey string `json:"publicKey"`
 }
 
@@ -34,14 +35,15 @@ type renameSSHKey struct {
 	Name string `json:"name"`
 }
 
-// SSHKeyQuery orders a list of keys.
+// SSHKeyQuery sorts a list of keys.
 type SSHKeyQuery struct {
 	Paging
-	// Sort is createdAt or name, with a leading hyphen downwards; -createdAt if empty.
+	// Sort is createdAt or name, prefixed with a hyphen for descending; "" means -createdAt.
 	Sort string `query:"sort"`
 }
 
-// SSHKeyService keeps public keys. Reading needs the scope ssh-keys:read, the rest ssh-keys:write.
+// SSHKeyService manages saved public keys. Reading needs the scope ssh-keys:read, changes need
+// ssh-keys:write.
 type SSHKeyService struct{ c *Client }
 
 func sshKey(method, id string, body any) request {
@@ -53,7 +55,7 @@ func (s *SSHKeyService) List(ctx context.Context, q SSHKeyQuery, options ...Call
 	return list[SSHKey](ctx, s.c, request{path: "/ssh-keys", query: queryOf(q)}, options)
 }
 
-// All walks all keys.
+// All iterates over all keys.
 func (s *SSHKeyService) All(ctx context.Context, q SSHKeyQuery, options ...CallOption) iter.Seq2[SSHKey, error] {
 	return all(ctx, q.Paging, func(ctx context.Context, at Paging) (*Page[SSHKey], error) {
 		q.Paging = at
@@ -61,23 +63,23 @@ func (s *SSHKeyService) All(ctx context.Context, q SSHKeyQuery, options ...CallO
 	}, func(k SSHKey) string { return k.ID })
 }
 
-// Get returns a key; ErrNotFound where there is none.
+// Get returns a key. The error is ErrNotFound if there is none.
 func (s *SSHKeyService) Get(ctx context.Context, id string, options ...CallOption) (*SSHKey, error) {
 	return one[SSHKey](ctx, s.c, sshKey(http.MethodGet, id, nil), options)
 }
 
-// Create saves a key. A name or a key that is there already is ErrConflict.
+// Create saves a key. The error is ErrConflict if the name or the key exists already.
 func (s *SSHKeyService) Create(ctx context.Context, in CreateSSHKey, options ...CallOption) (*SSHKey, error) {
 	return one[SSHKey](ctx, s.c, request{method: http.MethodPost, path: "/ssh-keys", body: in}, options)
 }
 
-// Rename gives a key another name, of 1 to 64 characters. A name that is taken is ErrConflict.
+// Rename renames a key, to 1 to 64 characters. The error is ErrConflict if the name is taken.
 func (s *SSHKeyService) Rename(ctx context.Context, id, name string, options ...CallOption) (*SSHKey, error) {
 	return one[SSHKey](ctx, s.c, sshKey(http.MethodPatch, id, renameSSHKey{name}), options)
 }
 
-// Delete deletes a key; machines that run keep it. ErrNotFound where there is none. Where an answer got lost and the key is not there at the
-// next try, it was deleted, and that is no error.
+// Delete deletes a key. Running machines keep it. The error is ErrNotFound if there is none, except
+// in a retry after a lost response, which means that the key was deleted.
 func (s *SSHKeyService) Delete(ctx context.Context, id string, options ...CallOption) error {
 	r := sshKey(http.MethodDelete, id, nil)
 	r.goneIsDone = true

@@ -15,31 +15,45 @@ import (
 )
 
 const (
-	// streamIdle is how long a stream may be silent before it is opened anew. The server sends something every 15 seconds.
+	// streamIdle is how long a stream can be silent before it is reopened. The server sends data
+	// every 15 seconds.
 	streamIdle = 50 * time.Second
-	// streamRetry is how long is waited before a stream that broke off is opened anew, where the server names no time.
+	// streamRetry is the wait before an interrupted stream is reopened, if the server sets no time.
 	streamRetry = 2 * time.Second
-	// maxStreamLine is the longest line that is read.
+	// maxStreamLine is the maximum length of a line in bytes.
 	maxStreamLine = 4 << 20
 )
 
-// errStreamEnded is a stream that broke off, or came to its planned end.
-var errStreamEnded = errors.New("the stream of events ended")
+// errStreamEnded is the end of a stream, expected or not.
+var errStreamEnded = errors.New("the event stream ended")
 
-// Stream follows events as they are committed, each once and in their order: those after lastEventID, or, where that is empty, from now on. A stream that
-// breaks off is opened again after the last event, so nothing is lost and nothing comes twice; Config.OnRetry is told.
+// Stream yields events as they are committed, each exactly once and in order: those after
+// lastEventID or, if that is "", from now on. An interrupted stream is reopened after the last
+// event, so no event is lost or repeated; Config.OnRetry is called.
 //
-// It goes on until the loop is left, the context ends, or the server refuses: that error is yielded last. While the server cannot be reached it
-// tries again for ever, at ever longer intervals up to half a minute. Keep the ID of the last event that was dealt with to go on after it in
-// another process. A stream costs one read whenever it is opened, and an account may have 32.
-func (s *EventService) Stream(ctx context.Context, lastEventID string, filter EventFilter, options ...CallOption) iter.Seq2[Event, error] {
+// It ends when the loop ends, the context ends, or the server returns an error, which is yielded
+// last. While the server is unreachable, it retries indefinitely with backoff, up to 30 seconds. To
+// continue in another process, save the ID of the last processed event. Opening a stream counts as
+// one read. An account can have 32 streams.
+func (s *EventService) Stream(
+	ctx context.Context,
+	lastEventID string,
+	filter EventFilter,
+	options ...CallOption,
+) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		var o callOptions
 		for _, set := range options {
 			set(&o)
 		}
 		t := &stream{c: s.c, last: lastEventID, retry: streamRetry}
-		r := request{method: http.MethodGet, path: "/events", query: queryOf(filter), accept: "text/event-stream", endless: true}
+		r := request{
+			method:    http.MethodGet,
+			path:      "/events",
+			query:     queryOf(filter),
+			accept:    "text/event-stream",
+			streaming: true,
+		}
 		for failed := 0; ; {
 			r.header = http.Header{}
 			if t.last != "" {
@@ -47,23 +61,23 @@ func (s *EventService) Stream(ctx context.Context, lastEventID string, filter Ev
 			}
 			opened, err := t.read(ctx, r, &o, yield)
 			switch {
-			case err == nil: // the loop was left
+			case err == nil: // the loop ended
 				return
 			case ctx.Err() != nil:
 				yield(Event{}, ended(ctx, r, nil))
 				return
-			case !passes(err):
+			case !retryable(err):
 				yield(Event{}, err)
 				return
 			}
-			wait, worthwhile := t.retry+time.Duration(s.c.jitter()*float64(firstBackoff)), true
+			wait, ok := t.retry+time.Duration(s.c.jitter()*float64(firstBackoff)), true
 			if opened {
 				failed = 0
 			} else {
 				failed++
-				wait, worthwhile = s.c.pause(ctx, failed, err)
+				wait, ok = s.c.pause(ctx, failed, err)
 			}
-			if !worthwhile {
+			if !ok {
 				yield(Event{}, err)
 				return
 			}
@@ -76,15 +90,21 @@ func (s *EventService) Stream(ctx context.Context, lastEventID string, filter Ev
 	}
 }
 
-// stream is where the reader of a stream stands.
+// stream is the state of reading a stream.
 type stream struct {
 	c     *Client
 	last  string
 	retry time.Duration
 }
 
-// read opens the stream once and yields its events. The error is nil when the loop was left; opened tells whether the server accepted it.
-func (t *stream) read(ctx context.Context, r request, o *callOptions, yield func(Event, error) bool) (opened bool, err error) {
+// read opens the stream once and yields its events. The error is nil if the loop ended. It reports
+// whether the stream was opened.
+func (t *stream) read(
+	ctx context.Context,
+	r request,
+	o *callOptions,
+	yield func(Event, error) bool,
+) (opened bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	p, err := t.c.prepare(r, *o)
@@ -92,7 +112,7 @@ func (t *stream) read(ctx context.Context, r request, o *callOptions, yield func
 		return false, err
 	}
 	out := Response{Attempts: 1}
-	body, err := t.c.once(ctx, p, &out)
+	body, err := t.c.attempt(ctx, p, &out)
 	if o.response != nil {
 		*o.response = out
 	}
@@ -106,7 +126,7 @@ func (t *stream) read(ctx context.Context, r request, o *callOptions, yield func
 	lines := bufio.NewScanner(body)
 	lines.Buffer(nil, maxStreamLine)
 	var id, data string
-	named, has := false, false
+	hasID, hasData := false, false
 	for lines.Scan() {
 		silent.Reset(t.c.streamIdle)
 		line := lines.Text()
@@ -115,12 +135,12 @@ func (t *stream) read(ctx context.Context, r request, o *callOptions, yield func
 			value = strings.TrimPrefix(value, " ")
 			switch name {
 			case "id":
-				id, named = value, true
+				id, hasID = value, true
 			case "data":
-				if has {
+				if hasData {
 					data += "\n"
 				}
-				data, has = data+value, true
+				data, hasData = data+value, true
 			case "retry":
 				if n, err := strconv.ParseUint(value, 10, 32); err == nil {
 					t.retry = min(max(time.Duration(n)*time.Millisecond, time.Second), maxBackoff)
@@ -128,25 +148,27 @@ func (t *stream) read(ctx context.Context, r request, o *callOptions, yield func
 			}
 			continue
 		}
-		// An empty line ends a message. What is cut off before it did not happen yet: it comes again.
-		if has {
+		// An empty line ends a message. A message that is cut off is sent again.
+		if hasData {
 			var e Event
 			if err := json.Unmarshal([]byte(data), &e); err != nil {
-				return true, &permanent{fmt.Errorf("client: a message of the stream is no event: %w", err)}
+				return true, &permanent{fmt.Errorf("client: invalid event in the stream: %w", err)}
 			}
-			silent.Stop() // the loop may take its time
+			silent.Stop() // the loop body can take long
 			if !yield(e, nil) {
 				return true, nil
 			}
 			silent.Reset(t.c.streamIdle)
 		}
-		if named {
+		if hasID {
 			t.last = id
 		}
-		id, data, named, has = "", "", false, false
+		id, data, hasID, hasData = "", "", false, false
 	}
 	if err := lines.Err(); errors.Is(err, bufio.ErrTooLong) {
-		return true, &permanent{fmt.Errorf("client: a message of the stream is longer than %d bytes: %w", maxStreamLine, io.ErrShortBuffer)}
+		return true, &permanent{
+			fmt.Errorf("client: an event in the stream is longer than %d bytes: %w", maxStreamLine, io.ErrShortBuffer),
+		}
 	} else if err != nil {
 		return true, fmt.Errorf("client: %w: %w", errStreamEnded, err)
 	}

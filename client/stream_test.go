@@ -13,7 +13,8 @@ import (
 )
 
 func event(id string) string {
-	return "id: " + id + "\nevent: deployment.running\ndata: {\"id\":\"" + id + "\",\"type\":\"deployment.running\",\"subject\":\"dep_1\",\"data\":{\"amount\":1.25},\"createdAt\":\"2028-02-29T00:00:00Z\"}\n\n"
+	return "id: " + id + "\nevent: deployment.running\ndata: " +
+		"{\"id\":\"" + id + "\",\"type\":\"deployment.running\",\"subject\":\"dep_1\",\"data\":{\"amount\":1.25},\"createdAt\":\"2028-02-29T00:00:00Z\"}\n\n"
 }
 
 // flows sends a part of a stream and ends it.
@@ -34,9 +35,13 @@ func follow(t *testing.T, w *world, last string, most int) (ids string, err erro
 	return ids, nil
 }
 
-func TestAStreamGoesOnWhereItBrokeOff(t *testing.T) {
-	w := answers(t, nil,
-		flows("retry: 4000\nid: evt_5\n\n: still here\n\n"+event("evt_6")+strings.TrimSuffix(event("evt_7"), "\n")), // cut before the empty line
+func TestStreamResumes(t *testing.T) {
+	w := answers(
+		t,
+		nil,
+		flows(
+			"retry: 4000\nid: evt_5\n\n: still here\n\n"+event("evt_6")+strings.TrimSuffix(event("evt_7"), "\n"),
+		), // cut before the empty line
 		lost,
 		refusal(503, "SERVICE_UNAVAILABLE", "Retry-After", "9"),
 		flows("id: evt_6\n\n"+event("evt_7")),
@@ -49,31 +54,36 @@ func TestAStreamGoesOnWhereItBrokeOff(t *testing.T) {
 	var after []string
 	for _, r := range w.asked {
 		after = append(after, r.Header.Get("Last-Event-ID"))
-		if q := r.URL.Query(); q.Get("subject") != "dep_1" || q.Get("type") != "a,b" || r.Header.Get("Accept") != "text/event-stream" {
+		if q := r.URL.Query(); q.Get("subject") != "dep_1" || q.Get("type") != "a,b" ||
+			r.Header.Get("Accept") != "text/event-stream" {
 			t.Errorf("asked %s", r.URL)
 		}
 	}
 	if got := strings.Join(after, " "); got != " evt_6 evt_6 evt_6 evt_7" {
 		t.Errorf("went on after %q", got)
 	}
-	if len(w.slept) != 4 || w.slept[0] < 4*time.Second || w.slept[0] > 5*time.Second || w.slept[2] < 9*time.Second || len(w.retries) != 4 {
+	if len(w.slept) != 4 || w.slept[0] < 4*time.Second || w.slept[0] > 5*time.Second || w.slept[2] < 9*time.Second ||
+		len(w.retries) != 4 {
 		t.Errorf("paused %v", w.slept)
 	}
 }
 
-// What the server named first counts although nothing happened yet: what happens while the stream is down is not lost.
-func TestAStreamWithoutEventsGoesOnWhereItBegan(t *testing.T) {
+// TestStreamWithoutEventsResumes checks that a stream resumes at the id that the server sent first,
+// so that events during an outage are not lost.
+func TestStreamWithoutEventsResumes(t *testing.T) {
 	w := answers(t, nil, flows("id: evt_5\n\n"), flows(event("evt_6")))
-	if ids, err := follow(t, w, "", 1); err != nil || ids != "evt_6 " || w.asked[1].Header.Get("Last-Event-ID") != "evt_5" {
+	if ids, err := follow(t, w, "", 1); err != nil || ids != "evt_6 " ||
+		w.asked[1].Header.Get("Last-Event-ID") != "evt_5" {
 		t.Errorf("%s, %v", ids, err)
 	}
 	w = answers(t, nil, flows(event("evt_1")))
-	if ids, err := follow(t, w, client.BeginningOfEvents, 1); err != nil || ids != "evt_1 " || w.asked[0].Header.Get("Last-Event-ID") != "evt_0" {
+	if ids, err := follow(t, w, client.BeginningOfEvents, 1); err != nil || ids != "evt_1 " ||
+		w.asked[0].Header.Get("Last-Event-ID") != "evt_0" {
 		t.Errorf("%s, %v", ids, err)
 	}
 }
 
-func TestAStreamOutlivesALongOutage(t *testing.T) {
+func TestStreamSurvivesOutage(t *testing.T) {
 	steps := []http.HandlerFunc{flows(event("evt_1"))}
 	for range 20 {
 		steps = append(steps, refusal(502, ""))
@@ -87,7 +97,7 @@ func TestAStreamOutlivesALongOutage(t *testing.T) {
 	}
 }
 
-func TestAStreamEndsWhereItIsRefused(t *testing.T) {
+func TestStreamEndsWithPermanentError(t *testing.T) {
 	w := answers(t, nil, flows(event("evt_1")), refusal(401, "REVOKED_API_KEY"))
 	if ids, err := follow(t, w, "", 9); !errors.Is(err, client.ErrRevokedAPIKey) || ids != "evt_1 " {
 		t.Errorf("%s, %v", ids, err)
@@ -102,7 +112,7 @@ func TestAStreamEndsWhereItIsRefused(t *testing.T) {
 	}
 }
 
-func TestAStreamEndsWithItsContextAndItsLoop(t *testing.T) {
+func TestStreamEndsWithContextAndLoop(t *testing.T) {
 	left := make(chan struct{}, 2)
 	open := func(out http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(out, event("evt_1"))

@@ -9,23 +9,25 @@ import (
 )
 
 const (
-	// longPoll is how long the server is asked to wait; it allows 50 seconds, and proxies in between 60, many of them 30 to 60 without a byte.
+	// longPoll is the wait requested from the server. It allows 50 seconds; many proxies allow 60.
 	longPoll = 45 * time.Second
-	// progressPoll is the same where somebody watches the steps.
+	// progressPoll is the same for waits that report progress.
 	progressPoll = 5 * time.Second
-	// pollEvery is how often is looked where the server does not wait: 20 of a key's 60 reads a minute.
-	pollEvery = 3 * time.Second
+	// pollInterval is the interval of polling where there is no long poll: 20 of a key's 60 reads
+	// per minute.
+	pollInterval = 3 * time.Second
 )
 
-// DeploymentEndedError is what a wait ends with when the deployment cannot have the wanted status any more.
+// DeploymentEndedError is the error of a wait if the deployment can no longer reach the wanted
+// status.
 type DeploymentEndedError struct {
-	// Deployment is as it is; its StatusCause and StatusReason say why.
+	// Deployment is the current state, with StatusCause and StatusReason.
 	Deployment *Deployment
-	// Wanted is what was waited for.
+	// Wanted is the wanted status.
 	Wanted DeploymentStatus
 }
 
-// Error tells the status and its reason.
+// Error returns the status and its reason.
 func (e *DeploymentEndedError) Error() string {
 	d := e.Deployment
 	reason := d.StatusCause
@@ -35,14 +37,24 @@ func (e *DeploymentEndedError) Error() string {
 	return fmt.Sprintf("client: %s is %s and will not be %s: %s", d.ID, d.Status, e.Wanted, reason)
 }
 
-// WaitForRunning waits until SSH of the deployment answers. progress is told each answer, at least every five seconds, and may be nil; then the wait
-// costs about one read a minute. The wait is as long as the context. A deployment that is being ended, or has, is a *DeploymentEndedError; any other error is of the last request.
-func (s *DeploymentService) WaitForRunning(ctx context.Context, id string, progress func(*Deployment), options ...CallOption) (*Deployment, error) {
+// WaitForRunning waits until SSH of the deployment is reachable, or the context ends. progress is
+// called with each response, at least every five seconds; if it is nil, the wait takes about one
+// read per minute. The error is a *DeploymentEndedError if the deployment is terminating or has
+// ended.
+func (s *DeploymentService) WaitForRunning(
+	ctx context.Context,
+	id string,
+	progress func(*Deployment),
+	options ...CallOption,
+) (*Deployment, error) {
 	return s.Wait(ctx, id, DeploymentRunning, progress, options...)
 }
 
-// Wait is WaitForRunning for any status. A deployment that is past the status may never have it again, and is waited for until it ends.
-func (s *DeploymentService) Wait(ctx context.Context, id string, status DeploymentStatus, progress func(*Deployment), options ...CallOption) (*Deployment, error) {
+// Wait is WaitForRunning for any status. If the deployment is past the status and does not return
+// to it, Wait waits until it ends.
+func (s *DeploymentService) Wait(
+	ctx context.Context, id string, status DeploymentStatus, progress func(*Deployment), options ...CallOption,
+) (*Deployment, error) {
 	if status == "" {
 		return nil, invalid("query.waitFor", "must be a status.")
 	}
@@ -53,7 +65,7 @@ func (s *DeploymentService) Wait(ctx context.Context, id string, status Deployme
 	}
 	r.query = url.Values{"waitFor": {string(status)}, "timeoutSeconds": {strconv.Itoa(int(r.wait / time.Second))}}
 	for {
-		asked := s.c.now()
+		requested := s.c.now()
 		d, err := one[Deployment](ctx, s.c, r, options)
 		if err != nil {
 			return nil, err
@@ -67,38 +79,39 @@ func (s *DeploymentService) Wait(ctx context.Context, id string, status Deployme
 		case d.Status.Final(), d.Status == DeploymentTerminating && status != DeploymentTerminated:
 			return d, &DeploymentEndedError{Deployment: d, Wanted: status}
 		}
-		// A server that stops answers its long polls at once, and what is in between may not let it wait.
-		if s.c.now().Sub(asked) < time.Second {
-			if err := s.c.sleep(ctx, pollEvery); err != nil {
+		// A stopping server ends long polls early, and a proxy can.
+		if s.c.now().Sub(requested) < time.Second {
+			if err := s.c.sleep(ctx, pollInterval); err != nil {
 				return nil, ended(ctx, r, nil)
 			}
 		}
 	}
 }
 
-// WaitForAction waits until the provider has done what was last asked of it: a reboot, power on or off, a reinstall. It looks every three
-// seconds. Whether it went well, the status and the deployment's events tell.
+// WaitForAction waits until the action in progress is done: a reboot, power on or off, or a
+// reinstall. It polls every three seconds. The status and the events of the deployment show whether
+// it succeeded.
 func (s *DeploymentService) WaitForAction(ctx context.Context, id string, options ...CallOption) (*Deployment, error) {
 	for {
 		d, err := s.Get(ctx, id, options...)
 		if err != nil || d.PendingAction == nil {
 			return d, err
 		}
-		if err := s.c.sleep(ctx, pollEvery); err != nil {
+		if err := s.c.sleep(ctx, pollInterval); err != nil {
 			return nil, ended(ctx, deployment("GET", id, "", nil), nil)
 		}
 	}
 }
 
-// VolumeSettledError is what a wait ends with when the volume came to rest with another status.
+// VolumeSettledError is the error of a wait if the volume stays in another status.
 type VolumeSettledError struct {
-	// Volume is as it is; its StatusReason says why, where something went wrong.
+	// Volume is the current state, with StatusReason after an error.
 	Volume *Volume
-	// Wanted is what was waited for.
+	// Wanted is the wanted status.
 	Wanted VolumeStatus
 }
 
-// Error tells the status and its reason.
+// Error returns the status and its reason.
 func (e *VolumeSettledError) Error() string {
 	text := fmt.Sprintf("client: %s is %s and not %s", e.Volume.ID, e.Volume.Status, e.Wanted)
 	if e.Volume.StatusReason != nil {
@@ -107,9 +120,12 @@ func (e *VolumeSettledError) Error() string {
 	return text
 }
 
-// Wait waits until the volume has that status, for as long as the context; it looks every three seconds. progress is told each answer, and may be nil. A
-// volume that comes to rest with another status is a *VolumeSettledError: wait only for what was asked for already, by Create, Attach, Detach or Delete.
-func (s *VolumeService) Wait(ctx context.Context, id string, status VolumeStatus, progress func(*Volume), options ...CallOption) (*Volume, error) {
+// Wait waits until the volume has the status, or the context ends. It polls every three seconds.
+// progress is called with each response and can be nil. The error is a *VolumeSettledError if the
+// volume stays in another status, so call Create, Attach, Detach or Delete first.
+func (s *VolumeService) Wait(
+	ctx context.Context, id string, status VolumeStatus, progress func(*Volume), options ...CallOption,
+) (*Volume, error) {
 	for {
 		v, err := s.Get(ctx, id, options...)
 		if err != nil {
@@ -121,10 +137,10 @@ func (s *VolumeService) Wait(ctx context.Context, id string, status VolumeStatus
 		switch {
 		case v.Status == status:
 			return v, nil
-		case !v.Status.moving():
+		case !v.Status.transitional():
 			return v, &VolumeSettledError{Volume: v, Wanted: status}
 		}
-		if err := s.c.sleep(ctx, pollEvery); err != nil {
+		if err := s.c.sleep(ctx, pollInterval); err != nil {
 			return nil, ended(ctx, volume("GET", id, "", nil), nil)
 		}
 	}

@@ -8,202 +8,221 @@ import (
 	"time"
 )
 
-// Currency is the currency of every amount.
+// Currency is a currency.
 type Currency string
 
-// USD is the US dollar, the one currency.
+// USD is the US dollar, the only currency.
 const USD Currency = "USD"
 
-// ActiveDeployment is a deployment that costs money now.
+// ActiveDeployment is a deployment that is being billed.
 type ActiveDeployment struct {
-	// ID is dep_…, Name what it is called.
+	// ID has the form dep_….
 	ID   string `json:"id"`
 	Name string `json:"name"`
-	// HourlyPrice is what an hour costs, CostToDate what was charged so far, less refunds.
+	// HourlyPrice is the price per hour, CostToDate the total cost, net of refunds.
 	HourlyPrice Money `json:"hourlyPrice"`
 	CostToDate  Money `json:"costToDate"`
 }
 
-// BilledVolume is a volume that costs money now.
+// BilledVolume is a volume that is being billed.
 type BilledVolume struct {
-	// ID is vol_…, Name what it is called.
+	// ID has the form vol_….
 	ID   string `json:"id"`
 	Name string `json:"name"`
-	// HourlyPrice is what an hour costs.
+	// HourlyPrice is the price per hour.
 	HourlyPrice Money `json:"hourlyPrice"`
 }
 
-// PastDue is what happens to an account whose available money is below zero, unless that ends.
+// PastDue is the schedule for an account with a negative available balance.
 type PastDue struct {
-	// Since is when Available fell below zero.
+	// Since is when Available became negative.
 	Since time.Time `json:"since"`
-	// DeploymentsEndAt is when all deployments are terminated, VolumesDeletedAt when all volumes are deleted; in the past once they were.
+	// DeploymentsEndAt is when all deployments are terminated, VolumesDeletedAt when all volumes
+	// are deleted, unless funds are added.
 	DeploymentsEndAt time.Time `json:"deploymentsEndAt"`
 	VolumesDeletedAt time.Time `json:"volumesDeletedAt"`
 }
 
-// Wallet is the account's money.
+// Wallet is the account's balance and hourly spend.
 type Wallet struct {
-	// Currency is of every amount.
+	// Currency is the currency of every amount.
 	Currency Currency `json:"currency"`
-	// Balance is Available plus Held. Held is set aside for the first hour of what does not run yet. Available can be spent; below zero it is a debt.
+	// Balance is Available plus Held. Held is on hold for the first hour of pending deployments.
+	// Available can be spent; it is past due if negative.
 	Balance   Money `json:"balance"`
 	Held      Money `json:"held"`
 	Available Money `json:"available"`
-	// NegativeSince is since when Available is below zero; nil where it is not.
+	// NegativeSince is when Available became negative; nil if it is not.
 	NegativeSince *time.Time `json:"negativeSince"`
-	// PastDue is what happens when while Available is below zero; nil where it is not.
+	// PastDue is the schedule while Available is negative; nil if it is not.
 	PastDue *PastDue `json:"pastDue"`
-	// HourlyCost is what everything that runs now costs in an hour; HoursLeft how many hours Available lasts at that, nil while nothing runs.
+	// HourlyCost is the current hourly spend; HoursLeft is the runway in hours at that rate, nil
+	// while nothing is billed.
 	HourlyCost Money    `json:"hourlyCost"`
 	HoursLeft  *float64 `json:"hoursLeft"`
-	// MinimumToDeploy is what must be available to deploy.
+	// MinimumToDeploy is the available balance required to deploy.
 	MinimumToDeploy Money `json:"minimumToDeploy"`
-	// ActiveDeployments and Volumes are what is paid for now.
+	// ActiveDeployments and Volumes are what is being billed.
 	ActiveDeployments []ActiveDeployment `json:"activeDeployments"`
 	Volumes           []BilledVolume     `json:"volumes"`
 }
 
-// TransactionType is what kind of line of the statement it is.
+// TransactionType is the type of a transaction.
 type TransactionType string
 
-// The kinds of lines.
+// The types of transactions.
 const (
-	// TransactionTopUp is money that was paid in.
+	// TransactionTopUp is a payment.
 	TransactionTopUp TransactionType = "top_up"
-	// TransactionCredit is money that the operator gave.
+	// TransactionCredit is a credit from the operator.
 	TransactionCredit TransactionType = "credit"
-	// TransactionHold is money set aside.
+	// TransactionHold places a hold.
 	TransactionHold TransactionType = "hold"
-	// TransactionRelease is money that was set aside and is given back.
+	// TransactionRelease releases a hold.
 	TransactionRelease TransactionType = "release"
-	// TransactionCharge is an hour that began.
+	// TransactionCharge is the charge for an hour that started.
 	TransactionCharge TransactionType = "charge"
-	// TransactionRefund is the unused part of an hour.
+	// TransactionRefund refunds the unused part of an hour.
 	TransactionRefund TransactionType = "refund"
 	// TransactionAdjustment is a correction by the operator.
 	TransactionAdjustment TransactionType = "adjustment"
 )
 
-// Transaction is a line of the statement.
+// Transaction is an entry of the ledger.
 type Transaction struct {
-	// ID is txn_….
+	// ID has the form txn_….
 	ID string `json:"id"`
-	// Type is what kind of line it is.
+	// Type is the type of transaction.
 	Type TransactionType `json:"type"`
-	// Amount changes what is available; negative takes money out.
+	// Amount is the change of the available balance; negative for debits.
 	Amount Money `json:"amount"`
-	// BalanceAfter and AvailableAfter are what there was after the line.
+	// BalanceAfter and AvailableAfter are the balances after the transaction.
 	BalanceAfter   Money `json:"balanceAfter"`
 	AvailableAfter Money `json:"availableAfter"`
-	// Description says what happened, in words.
+	// Description is the text for users.
 	Description string `json:"description"`
-	// DeploymentID or VolumeID is what was billed; both are nil for other lines.
+	// DeploymentID or VolumeID is the billed resource; nil for other transactions.
 	DeploymentID *string `json:"deploymentId"`
 	VolumeID     *string `json:"volumeId"`
-	// Provider, Region and GPUType are of what was billed; the GPU type is nil for a volume.
+	// Provider, Region and GPUType are those of the billed resource; GPUType is nil for a volume.
 	Provider *string `json:"provider"`
 	Region   *string `json:"region"`
 	GPUType  *string `json:"gpuType"`
-	// From, To and HourlyPrice are the interval and the rate of a charge or refund; nil for other lines.
+	// From, To and HourlyPrice are the period and the price of a charge or refund; nil for other
+	// transactions.
 	From        *time.Time `json:"from"`
 	To          *time.Time `json:"to"`
 	HourlyPrice *Money     `json:"hourlyPrice"`
-	// CreatedAt is when the line was written.
+	// CreatedAt is the time of the transaction.
 	CreatedAt time.Time `json:"createdAt"`
 }
 
-// TransactionQuery narrows the statement. Zero values narrow nothing.
+// TransactionQuery filters transactions. Zero values filter nothing.
 type TransactionQuery struct {
 	Paging
-	// From belongs to the interval, To does not.
+	// From is inclusive, To exclusive.
 	From time.Time `query:"from"`
 	To   time.Time `query:"to"`
-	// Types are one or more kinds of lines.
+	// Types are the accepted types.
 	Types []TransactionType `query:"type"`
-	// DeploymentID and VolumeID are what was billed.
+	// DeploymentID and VolumeID are the billed resource.
 	DeploymentID string `query:"deploymentId"`
 	VolumeID     string `query:"volumeId"`
 }
 
-// UsageGroup is what costs are summed up by.
+// UsageGroup is a grouping of costs.
 type UsageGroup string
 
-// What costs are summed up by.
+// The groupings of costs.
 const (
-	// ByDay is a day in UTC.
+	// ByDay groups by day in UTC.
 	ByDay UsageGroup = "day"
-	// ByDeployment is a deployment or volume.
+	// ByDeployment groups by deployment or volume.
 	ByDeployment UsageGroup = "deployment"
-	// ByGPUType is a GPU type.
+	// ByGPUType groups by GPU type.
 	ByGPUType UsageGroup = "gpuType"
-	// ByProvider is a provider.
+	// ByProvider groups by provider.
 	ByProvider UsageGroup = "provider"
 )
 
-// UsageQuery is which costs to sum up.
+// UsageQuery selects costs.
 type UsageQuery struct {
-	// From is the beginning, 30 days ago if zero; To the end, now if zero.
+	// From is the start; zero means 30 days ago. To is the end; zero means now.
 	From time.Time `query:"from"`
 	To   time.Time `query:"to"`
-	// GroupBy is ByDay if empty.
+	// GroupBy is the grouping; "" means ByDay.
 	GroupBy UsageGroup `query:"groupBy"`
 }
 
-// UsageCost is the cost of one group.
+// UsageCost is the cost of a group.
 type UsageCost struct {
-	// Key is the day (2028-02-29), the id, the GPU type or the provider; empty for hours that have none.
+	// Key is the day (2028-02-29), id, GPU type or provider; empty for costs without one.
 	Key string `json:"key"`
-	// Name is what the deployment or volume was called when it was charged; nil for other groups.
+	// Name is the name of the deployment or volume when it was charged; nil for other groups.
 	Name *string `json:"name"`
-	// Cost is what was charged, less refunds.
+	// Cost is the charges net of refunds.
 	Cost Money `json:"cost"`
 }
 
-// Usage is what an interval cost.
+// Usage is the costs of a period.
 type Usage struct {
-	// From belongs to the interval, To does not; an hour counts where it began.
+	// From is inclusive, To exclusive. An hour counts when it starts.
 	From time.Time `json:"from"`
 	To   time.Time `json:"to"`
-	// GroupBy is what the groups are.
+	// GroupBy is the grouping.
 	GroupBy UsageGroup `json:"groupBy"`
-	// Groups are days in their order, or else the dearest first. What cost nothing is left out.
+	// Groups are days in order, or other groups by descending cost. Groups without costs are
+	// omitted.
 	Groups []UsageCost `json:"groups"`
-	// Total is of all groups together.
+	// Total is the sum of all groups.
 	Total Money `json:"total"`
 }
 
-// WalletService tells about money. Its calls need the scope wallet:read.
+// WalletService reads the balance, transactions and costs. Its calls need the scope wallet:read.
 type WalletService struct{ c *Client }
 
-// Get returns the balance and what runs now.
+// Get returns the balance and what is being billed.
 func (s *WalletService) Get(ctx context.Context, options ...CallOption) (*Wallet, error) {
 	return one[Wallet](ctx, s.c, request{method: http.MethodGet, path: "/wallet"}, options)
 }
 
-// Transactions returns one page of the statement, newest first.
-func (s *WalletService) Transactions(ctx context.Context, q TransactionQuery, options ...CallOption) (*Page[Transaction], error) {
+// Transactions returns one page of transactions, newest first.
+func (s *WalletService) Transactions(
+	ctx context.Context,
+	q TransactionQuery,
+	options ...CallOption,
+) (*Page[Transaction], error) {
 	return list[Transaction](ctx, s.c, request{path: "/wallet/transactions", query: queryOf(q)}, options)
 }
 
-// AllTransactions walks the statement, newest first.
-func (s *WalletService) AllTransactions(ctx context.Context, q TransactionQuery, options ...CallOption) iter.Seq2[Transaction, error] {
+// AllTransactions iterates over transactions, newest first.
+func (s *WalletService) AllTransactions(
+	ctx context.Context,
+	q TransactionQuery,
+	options ...CallOption,
+) iter.Seq2[Transaction, error] {
 	return all(ctx, q.Paging, func(ctx context.Context, at Paging) (*Page[Transaction], error) {
 		q.Paging = at
 		return s.Transactions(ctx, q, options...)
 	}, func(t Transaction) string { return t.ID })
 }
 
-// TransactionsCSV returns the whole statement as a table, newest first; the query's paging is left out. It is read while it arrives: the
-// caller closes it, and an error while reading means that it is cut short.
-func (s *WalletService) TransactionsCSV(ctx context.Context, q TransactionQuery, options ...CallOption) (io.ReadCloser, error) {
+// TransactionsCSV streams all transactions as CSV, newest first, ignoring the query's paging. The
+// caller must close it. An error while reading means that the data is incomplete.
+func (s *WalletService) TransactionsCSV(
+	ctx context.Context,
+	q TransactionQuery,
+	options ...CallOption,
+) (io.ReadCloser, error) {
 	q.Paging = Paging{}
 	query := queryOf(q)
 	query.Set("format", "csv")
-	return s.c.answer(ctx, request{method: http.MethodGet, path: "/wallet/transactions", query: query, accept: "text/csv", endless: true}, options)
+	return s.c.send(ctx, request{
+		method: http.MethodGet, path: "/wallet/transactions", query: query, accept: "text/csv", streaming: true,
+	}, options)
 }
 
-// Usage sums up what was charged, less refunds.
+// Usage returns costs: charges net of refunds.
 func (s *WalletService) Usage(ctx context.Context, q UsageQuery, options ...CallOption) (*Usage, error) {
 	return one[Usage](ctx, s.c, request{method: http.MethodGet, path: "/wallet/usage", query: queryOf(q)}, options)
 }

@@ -7,127 +7,136 @@ import (
 	"time"
 )
 
-// WebhookStatus tells whether a webhook is sent anything.
+// WebhookStatus is the status of a webhook.
 type WebhookStatus string
 
 // The statuses of a webhook.
 const (
-	// WebhookEnabled is sent events.
+	// WebhookEnabled receives events.
 	WebhookEnabled WebhookStatus = "enabled"
-	// WebhookDisabled is sent nothing: by the account's wish, or since its address answered 410.
+	// WebhookDisabled receives nothing: it was disabled by the account, or by a response with
+	// status 410.
 	WebhookDisabled WebhookStatus = "disabled"
-	// WebhookPaused is sent nothing, since it took nothing for 72 hours.
+	// WebhookPaused receives nothing after 72 hours of failures.
 	WebhookPaused WebhookStatus = "paused"
 )
 
-// Webhook is an address to which the account's events are sent.
+// Webhook is an endpoint that receives the account's events.
 type Webhook struct {
-	// ID is whk_….
+	// ID has the form whk_….
 	ID string `json:"id"`
-	// URL is where events are sent.
+	// URL is the endpoint.
 	URL string `json:"url"`
-	// Description is what it is for.
+	// Description is the account's own text.
 	Description string `json:"description"`
-	// Types are those of the events that are sent, such as deployment.running, or deployment.* for all that begin so; all where there are none.
+	// Types are the event types to send, such as deployment.running or deployment.*; empty means
+	// all.
 	Types []string `json:"types"`
-	// Enabled tells whether events are sent, Status the same with the reason; StatusReason is why nothing is, nil where that was the account's wish.
+	// Enabled reports whether events are sent, Status also why not; StatusReason is the text for
+	// users, nil if the account disabled it.
 	Enabled      bool          `json:"enabled"`
 	Status       WebhookStatus `json:"status"`
 	StatusReason *string       `json:"statusReason"`
-	// FailingSince is the first failure after the last success; nil where the last attempt succeeded, and before the first.
+	// FailingSince is the first failure after the last success; nil if the last attempt succeeded
+	// or there was none.
 	FailingSince *time.Time `json:"failingSince"`
-	// LastDeliveredAt is when something was last delivered; nil for never.
+	// LastDeliveredAt is the last successful delivery; nil means never.
 	LastDeliveredAt *time.Time `json:"lastDeliveredAt"`
-	// OldSecretValidUntil is until when requests are signed with the secret before, too; nil where they are not.
+	// OldSecretValidUntil is until when the previous secret also signs requests; nil if it does
+	// not.
 	OldSecretValidUntil *time.Time `json:"oldSecretValidUntil"`
-	// CreatedAt is when it was made. Events from then on are sent.
+	// CreatedAt is when the webhook was created. Events from then on are sent.
 	CreatedAt time.Time `json:"createdAt"`
 }
 
-// NewWebhook is a webhook with its secret, which the server shows this once.
+// NewWebhook is a webhook with its secret, which is returned only once.
 type NewWebhook struct {
 	Webhook
-	// Secret is what requests are signed with, whsec_…, as Standard Webhooks has it.
+	// Secret is the signing secret, whsec_…, in the format of Standard Webhooks.
 	Secret string `json:"secret"`
 }
 
-// CreateWebhook is a webhook to make. URL is required; zero values are not sent.
+// CreateWebhook is a webhook to create. URL is required; zero values are not sent.
 type CreateWebhook struct {
-	// URL is https, on a public address.
+	// URL must use https and have a public address.
 	URL string `json:"url"`
 	// Description is up to 200 characters.
 	Description string `json:"description,omitempty"`
-	// Types are up to 50; none for all.
+	// Types are up to 50 event types; empty means all.
 	Types []string `json:"types,omitempty"`
-	// Enabled is true if nil. With false nothing is sent before it is enabled, and then everything from Create on.
+	// Enabled is true if nil. If false, events are kept and sent once the webhook is enabled.
 	Enabled *bool `json:"enabled,omitempty"`
 }
 
-// UpdateWebhook is what to change. What is left zero stays as it is.
+// UpdateWebhook has the changes to a webhook. Zero values change nothing.
 type UpdateWebhook struct {
-	// URL is https, on a public address.
+	// URL must use https and have a public address.
 	URL string `json:"url,omitempty"`
-	// Description is up to 200 characters; an empty one that is not nil takes it away.
+	// Description is up to 200 characters; a pointer to "" removes it.
 	Description *string `json:"description,omitempty"`
-	// Types take the place of those before; an empty list that is not nil is for all.
+	// Types replace the current types; an empty, non-nil list means all.
 	Types []string `json:"types,omitzero"`
-	// Enabled goes on with true where sending stopped: what happened meanwhile is sent, too.
+	// Enabled resumes sending if true, including the missed events, and stops it if false.
 	Enabled *bool `json:"enabled,omitempty"`
 }
 
-// WebhookDeliveryStatus is how far a delivery has come.
+// WebhookDeliveryStatus is the status of a delivery.
 type WebhookDeliveryStatus string
 
 // The statuses of a delivery.
 const (
-	// DeliveryPending will be tried, or tried again.
+	// DeliveryPending will be attempted, or retried.
 	DeliveryPending WebhookDeliveryStatus = "pending"
-	// DeliveryDelivered was answered with 2xx.
+	// DeliveryDelivered got a 2xx response.
 	DeliveryDelivered WebhookDeliveryStatus = "delivered"
-	// DeliveryFailed was given up.
+	// DeliveryFailed is no longer retried.
 	DeliveryFailed WebhookDeliveryStatus = "failed"
 )
 
-// WebhookDelivery is one event for one webhook.
+// WebhookDelivery is the delivery of an event to a webhook.
 type WebhookDelivery struct {
-	// ID is whd_….
+	// ID has the form whd_….
 	ID string `json:"id"`
 	// WebhookID is the webhook.
 	WebhookID string `json:"webhookId"`
-	// EventID is the event's: the header webhook-id of every attempt. Type is the event's.
+	// EventID is the id of the event, which is in the webhook-id header. Type is the type of the
+	// event.
 	EventID string `json:"eventId"`
 	Type    string `json:"type"`
-	// Status is how far it has come.
+	// Status is the status of the delivery.
 	Status WebhookDeliveryStatus `json:"status"`
-	// Attempts are the newest 20, oldest first; AttemptCount is how many there were.
+	// Attempts are the latest 20 attempts, oldest first; AttemptCount is the number of all
+	// attempts.
 	Attempts     []WebhookAttempt `json:"attempts"`
 	AttemptCount int              `json:"attemptCount"`
-	// NextAttemptAt is when it is tried again; nil where it is not, or is tried at once.
+	// NextAttemptAt is the next retry; nil if there is none, or it is due now.
 	NextAttemptAt *time.Time `json:"nextAttemptAt"`
-	// CreatedAt is when it was made, right after the event.
+	// CreatedAt is when the delivery was created, right after the event.
 	CreatedAt time.Time `json:"createdAt"`
 }
 
-// WebhookAttempt is one request to a webhook's address.
+// WebhookAttempt is one request to a webhook's URL.
 type WebhookAttempt struct {
-	// At is when it began, DurationMS how long it took, in milliseconds.
+	// At is the start, DurationMS the duration in milliseconds.
 	At         time.Time `json:"at"`
 	DurationMS int       `json:"durationMs"`
-	// Status is the HTTP status of the answer, and nil where there was none; Problem is why there was none, and nil where there was one.
+	// Status is the HTTP status of the response, nil if there was none. Problem is the reason, nil
+	// if there was a response.
 	Status  *int    `json:"status"`
 	Problem *string `json:"problem"`
-	// Response is the beginning of the answer, at most 500 characters.
+	// Response is the start of the response body, at most 500 characters.
 	Response string `json:"response"`
 }
 
-// WebhookDeliveryQuery narrows a list of deliveries.
+// WebhookDeliveryQuery filters a list of deliveries.
 type WebhookDeliveryQuery struct {
 	Paging
-	// Status leaves out those of another one; empty for all.
+	// Status is the accepted status; "" means all.
 	Status WebhookDeliveryStatus `query:"status"`
 }
 
-// WebhookService has events sent to addresses of the account. Reading needs the scope webhooks:read, the rest webhooks:write.
+// WebhookService manages webhooks. Reading needs the scope webhooks:read, changes need
+// webhooks:write.
 type WebhookService struct{ c *Client }
 
 func webhook(method, id, below string, body any) request {
@@ -139,31 +148,37 @@ func (s *WebhookService) List(ctx context.Context, q Paging, options ...CallOpti
 	return list[Webhook](ctx, s.c, request{path: "/webhooks", query: queryOf(q)}, options)
 }
 
-// All walks all webhooks.
+// All iterates over all webhooks.
 func (s *WebhookService) All(ctx context.Context, options ...CallOption) iter.Seq2[Webhook, error] {
 	return all(ctx, Paging{}, func(ctx context.Context, at Paging) (*Page[Webhook], error) {
 		return s.List(ctx, at, options...)
 	}, func(w Webhook) string { return w.ID })
 }
 
-// Get returns a webhook; ErrNotFound where there is none.
+// Get returns a webhook. The error is ErrNotFound if there is none.
 func (s *WebhookService) Get(ctx context.Context, id string, options ...CallOption) (*Webhook, error) {
 	return one[Webhook](ctx, s.c, webhook(http.MethodGet, id, "", nil), options)
 }
 
-// Create makes a webhook and returns its secret: keep it, nobody can learn it again. The account's events from then on are sent to it, at
-// least once each. An account may have ten; one more is ErrConflict.
+// Create creates a webhook and returns its secret, which cannot be read again. It receives the
+// account's events from then on, at least once each. An account can have ten webhooks; the error is
+// ErrConflict for one more.
 func (s *WebhookService) Create(ctx context.Context, in CreateWebhook, options ...CallOption) (*NewWebhook, error) {
 	return one[NewWebhook](ctx, s.c, request{method: http.MethodPost, path: "/webhooks", body: in}, options)
 }
 
-// Update changes a webhook, and enables one that is paused.
-func (s *WebhookService) Update(ctx context.Context, id string, in UpdateWebhook, options ...CallOption) (*Webhook, error) {
+// Update changes a webhook, and can resume a paused one.
+func (s *WebhookService) Update(
+	ctx context.Context,
+	id string,
+	in UpdateWebhook,
+	options ...CallOption,
+) (*Webhook, error) {
 	return one[Webhook](ctx, s.c, webhook(http.MethodPatch, id, "", in), options)
 }
 
-// Delete deletes a webhook and its deliveries. ErrNotFound where there is none. Where an answer got lost and the webhook is not there at the
-// next try, it was deleted, and that is no error.
+// Delete deletes a webhook and its deliveries. The error is ErrNotFound if there is none, except in
+// a retry after a lost response, which means that the webhook was deleted.
 func (s *WebhookService) Delete(ctx context.Context, id string, options ...CallOption) error {
 	r := webhook(http.MethodDelete, id, "", nil)
 	r.goneIsDone = true
@@ -173,38 +188,54 @@ func (s *WebhookService) Delete(ctx context.Context, id string, options ...CallO
 	})
 }
 
-// RotateSecret gives a webhook another secret and returns it: keep it, nobody can learn it again. For 24 hours requests are signed with the
-// one before, too.
+// RotateSecret replaces the secret of a webhook and returns the new one, which cannot be read
+// again. For 24 hours, the previous secret also signs requests.
 func (s *WebhookService) RotateSecret(ctx context.Context, id string, options ...CallOption) (*NewWebhook, error) {
 	return one[NewWebhook](ctx, s.c, webhook(http.MethodPost, id, "/rotate-secret", nil), options)
 }
 
-// Test sends an event of the type webhook.test at once, also to a webhook that is not enabled. It is tried once; Deliveries tells what
-// came of it.
+// Test sends a webhook.test event once, even to a webhook that is not enabled. Deliveries returns
+// the result.
 func (s *WebhookService) Test(ctx context.Context, id string, options ...CallOption) (*WebhookDelivery, error) {
 	return one[WebhookDelivery](ctx, s.c, webhook(http.MethodPost, id, "/test", nil), options)
 }
 
-// Deliveries returns one page of what was and will be sent to a webhook, newest first. They are kept for 30 days.
-func (s *WebhookService) Deliveries(ctx context.Context, id string, q WebhookDeliveryQuery, options ...CallOption) (*Page[WebhookDelivery], error) {
+// Deliveries returns one page of the deliveries to a webhook, newest first. They are kept for 30
+// days.
+func (s *WebhookService) Deliveries(
+	ctx context.Context,
+	id string,
+	q WebhookDeliveryQuery,
+	options ...CallOption,
+) (*Page[WebhookDelivery], error) {
 	r := webhook(http.MethodGet, id, "/deliveries", nil)
 	r.query = queryOf(q)
 	return list[WebhookDelivery](ctx, s.c, r, options)
 }
 
-// AllDeliveries walks what was and will be sent to a webhook.
-func (s *WebhookService) AllDeliveries(ctx context.Context, id string, q WebhookDeliveryQuery, options ...CallOption) iter.Seq2[WebhookDelivery, error] {
+// AllDeliveries iterates over the deliveries to a webhook, newest first.
+func (s *WebhookService) AllDeliveries(
+	ctx context.Context,
+	id string,
+	q WebhookDeliveryQuery,
+	options ...CallOption,
+) iter.Seq2[WebhookDelivery, error] {
 	return all(ctx, q.Paging, func(ctx context.Context, at Paging) (*Page[WebhookDelivery], error) {
 		q.Paging = at
 		return s.Deliveries(ctx, id, q, options...)
 	}, func(d WebhookDelivery) string { return d.ID })
 }
 
-// Replay sends a delivery again, with the same id and body, and tries it for 72 hours again, also a test. ErrConflict where the
-// webhook is not enabled.
-func (s *WebhookService) Replay(ctx context.Context, id, deliveryID string, options ...CallOption) (*WebhookDelivery, error) {
+// Replay sends a delivery again with the same id and body, with retries for up to 72 hours. The
+// error is ErrConflict if the webhook is not enabled.
+func (s *WebhookService) Replay(
+	ctx context.Context,
+	id, deliveryID string,
+	options ...CallOption,
+) (*WebhookDelivery, error) {
 	if err := checkID("path.deliveryId", deliveryID); err != nil {
 		return nil, err
 	}
-	return one[WebhookDelivery](ctx, s.c, webhook(http.MethodPost, id, "/deliveries/"+deliveryID+"/replay", nil), options)
+	return one[WebhookDelivery](ctx, s.c, webhook(http.MethodPost, id, "/deliveries/"+deliveryID+"/replay", nil),
+		options)
 }

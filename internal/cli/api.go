@@ -201,7 +201,7 @@ func (t *tool) bodyFrom(name string) ([]byte, error) {
 }
 
 // printResponse prints a response.
-func (t *tool) printResponse(a *client.RawAnswer, include bool) error {
+func (t *tool) printResponse(a *client.RawResponse, include bool) error {
 	if include {
 		lines := []string{fmt.Sprintf("HTTP %d %s", a.StatusCode, http.StatusText(a.StatusCode))}
 		for _, name := range slices.Sorted(maps.Keys(a.Header)) {
