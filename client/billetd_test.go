@@ -124,7 +124,10 @@ func TestDeploymentLifecycle(t *testing.T) {
 	}
 	k := must[*client.SSHKey](t)(c.SSHKeys.Create(ctx, client.CreateSSHKey{Name: "laptop", PublicKey: publicKey}))
 	var offers []client.Offer
-	for o, err := range c.Offers.All(ctx, client.OfferQuery{Search: "b200", Provider: "voltage-park", Available: new(true), MaxHourlyPrice: new(client.Dollars(1000))}) {
+	query := client.OfferQuery{
+		Search: "b200", Provider: "voltage-park", Available: new(true), MaxHourlyPrice: new(client.Dollars(1000)),
+	}
+	for o, err := range c.Offers.All(ctx, query) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -136,7 +139,8 @@ func TestDeploymentLifecycle(t *testing.T) {
 		!offers[i].Capabilities.Volumes {
 		t.Fatalf("%+v", offers)
 	}
-	if got := must[*client.Capacity](t)(c.Offers.Check(ctx, client.CheckOffers{GPUType: "NVIDIA B200", Count: 2})); !got.Enough ||
+	check := client.CheckOffers{GPUType: "NVIDIA B200", Count: 2}
+	if got := must[*client.Capacity](t)(c.Offers.Check(ctx, check)); !got.Enough ||
 		got.Found != 2 {
 		t.Errorf("%+v", got)
 	}
@@ -284,17 +288,17 @@ func TestLostResponseHasOneEffect(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o, err := again.Deployments.Create(ctx, client.CreateDeployment{Name: "once", OfferID: "off_abc123", OperatingSystem: "Ubuntu 22.04", SSHPublicKey: publicKey},
-		client.WithIdempotencyKey(r.IdempotencyKey)); err != nil ||
-		o.ID != d.ID {
-		t.Errorf("%v, %v", o, err)
+	in := client.CreateDeployment{
+		Name: "once", OfferID: "off_abc123", OperatingSystem: "Ubuntu 22.04", SSHPublicKey: publicKey,
 	}
-	if _, err := again.Deployments.Create(ctx, client.CreateDeployment{Name: "other", OfferID: "off_abc123", OperatingSystem: "Ubuntu 22.04", SSHPublicKey: publicKey},
-		client.WithIdempotencyKey(r.IdempotencyKey)); !errors.Is(
-		err,
-		client.ErrIdempotencyKeyReused,
-	) {
-		t.Error(err)
+	o, err := again.Deployments.Create(ctx, in, client.WithIdempotencyKey(r.IdempotencyKey))
+	if err != nil || o.ID != d.ID {
+		t.Errorf("got %v, %v, want the deployment %s", o, err, d.ID)
+	}
+	in.Name = "other"
+	_, err = again.Deployments.Create(ctx, in, client.WithIdempotencyKey(r.IdempotencyKey))
+	if !errors.Is(err, client.ErrIdempotencyKeyReused) {
+		t.Errorf("got error %v, want %v", err, client.ErrIdempotencyKeyReused)
 	}
 
 	b.loses("POST", 1)
@@ -321,7 +325,8 @@ func TestLostResponseHasOneEffect(t *testing.T) {
 // account returns the server's only account.
 func account(t *testing.T, s *servertest.Server) string {
 	t.Helper()
-	for _, word := range strings.FieldsFunc(s.Run("account", "list", "-o", "json"), func(r rune) bool { return r == '"' || r == ' ' || r == '\n' }) {
+	separator := func(r rune) bool { return r == '"' || r == ' ' || r == '\n' }
+	for _, word := range strings.FieldsFunc(s.Run("account", "list", "-o", "json"), separator) {
 		if strings.HasPrefix(word, "acc_") {
 			return word
 		}
@@ -330,7 +335,8 @@ func account(t *testing.T, s *servertest.Server) string {
 	return ""
 }
 
-// TestStreamSurvivesServerRestart checks that no event is lost or repeated when the server is killed.
+// TestStreamSurvivesServerRestart checks that no event is lost or repeated when the server is
+// killed.
 func TestStreamSurvivesServerRestart(t *testing.T) {
 	c, s, _ := onSimulator(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -416,13 +422,17 @@ func TestWebhookLifecycle(t *testing.T) {
 	}
 
 	test := must[*client.WebhookDelivery](t)(c.Webhooks.Test(ctx, made.ID))
-	if _, err := c.Deployments.Create(ctx, client.CreateDeployment{Name: "told", OfferID: "off_abc123", OperatingSystem: "Ubuntu 22.04", SSHPublicKey: publicKey}); err != nil {
+	in := client.CreateDeployment{
+		Name: "reported", OfferID: "off_abc123", OperatingSystem: "Ubuntu 22.04", SSHPublicKey: publicKey,
+	}
+	if _, err := c.Deployments.Create(ctx, in); err != nil {
 		t.Fatal(err)
 	}
 	s.Advance("10s")
 	var event client.WebhookDelivery
 	got := map[string]client.WebhookDelivery{}
-	for d, err := range c.Webhooks.AllDeliveries(ctx, made.ID, client.WebhookDeliveryQuery{Paging: client.Paging{Limit: 1}, Status: client.DeliveryDelivered}) {
+	query := client.WebhookDeliveryQuery{Paging: client.Paging{Limit: 1}, Status: client.DeliveryDelivered}
+	for d, err := range c.Webhooks.AllDeliveries(ctx, made.ID, query) {
 		if err != nil {
 			t.Fatal(err)
 		}

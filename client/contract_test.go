@@ -241,8 +241,9 @@ func fill(v reflect.Value) {
 	}
 }
 
-// TestEveryOperationHasMethod checks that every operation for API keys has a method or an exception,
-// sends all parameters, and decodes the response without loss, both complete and with nulls.
+// TestEveryOperationHasMethod checks that every operation for API keys has a method or an
+// exception, sends all parameters, and decodes the response without loss, both complete and with
+// nulls.
 func TestEveryOperationHasMethod(t *testing.T) {
 	d, ops := load(t)
 	for id, o := range ops {
@@ -289,7 +290,7 @@ func TestEveryOperationHasMethod(t *testing.T) {
 				}
 			}
 			if b := ops[id].RequestBody; b != nil {
-				for name := range d.Components.Schemas[filepath.Base(b.Content["application/json"].Schema.Ref)].Properties {
+				for name := range d.Components.Schemas[schemaName(b.Content["application/json"].Schema)].Properties {
 					if !w.body[name] && spellings[name] == "" {
 						t.Errorf("%s: the field %s cannot be given", id, name)
 					}
@@ -298,6 +299,9 @@ func TestEveryOperationHasMethod(t *testing.T) {
 		}
 	}
 }
+
+// schemaName returns the name of the schema to which s refers.
+func schemaName(s schema) string { return filepath.Base(s.Ref) }
 
 // same compares a response with its decoded form.
 func same(t *testing.T, name, sent string, got any) {
@@ -368,7 +372,8 @@ var types = map[string]reflect.Type{
 	"Reliability": reflect.TypeFor[Reliability](), "RenameSSHKey": reflect.TypeFor[renameSSHKey](),
 	"RunningView": reflect.TypeFor[ActiveDeployment](), "SSHKey": reflect.TypeFor[SSHKey](),
 	"SSHKeyReference": reflect.TypeFor[SSHKeyReference](),
-	"Share":           reflect.TypeFor[Share](), "Shortfall": reflect.TypeFor[Shortfall](), "Step": reflect.TypeFor[Step](),
+	"Share":           reflect.TypeFor[Share](), "Shortfall": reflect.TypeFor[Shortfall](),
+	"Step":  reflect.TypeFor[Step](),
 	"Terms": reflect.TypeFor[Quote](), "Transaction": reflect.TypeFor[Transaction](),
 	"UpdateDeployment": reflect.TypeFor[UpdateDeployment](), "UpdateVolume": reflect.TypeFor[UpdateVolume](),
 	"Usage":      reflect.TypeFor[Usage](),

@@ -106,10 +106,12 @@ func ExampleWithResponse() {
 func ExampleDeploymentService_All() {
 	c, end := answering(
 		http.StatusOK,
-		`{"success":true,"data":[{"id":"dep_2","name":"b"},{"id":"dep_1","name":"a"}],"pagination":{"page":1,"limit":100,"total":2,"totalPages":1}}`,
+		`{"success":true,"data":[{"id":"dep_2","name":"b"},{"id":"dep_1","name":"a"}],
+			"pagination":{"page":1,"limit":100,"total":2,"totalPages":1}}`,
 	)
 	defer end()
-	for d, err := range c.Deployments.All(context.Background(), client.DeploymentQuery{Statuses: []client.DeploymentStatus{client.DeploymentRunning}}) {
+	running := client.DeploymentQuery{Statuses: []client.DeploymentStatus{client.DeploymentRunning}}
+	for d, err := range c.Deployments.All(context.Background(), running) {
 		if err != nil {
 			log.Fatal(err)
 		}
@@ -129,15 +131,16 @@ func ExampleParseMoney() {
 	// Output: $19.92 $478.08 19920000
 }
 
-// Follow the account. The id of the last processed event is saved, so that no event is missed across
-// restarts.
+// Follow the account. The id of the last processed event is saved, so that no event is missed
+// across restarts.
 func ExampleEventService_Stream() {
 	c, err := client.New(client.ConfigFromEnv())
 	if err != nil {
 		log.Fatal(err)
 	}
 	last, _ := os.ReadFile("last-event")
-	for e, err := range c.Events.Stream(context.Background(), string(last), client.EventFilter{Types: []string{"deployment.running", "deployment.failed"}}) {
+	filter := client.EventFilter{Types: []string{"deployment.running", "deployment.failed"}}
+	for e, err := range c.Events.Stream(context.Background(), string(last), filter) {
 		if err != nil {
 			log.Fatal(err)
 		}
@@ -148,8 +151,8 @@ func ExampleEventService_Stream() {
 	}
 }
 
-// A program that can be restarted derives the key of a deploy from its own job, so that the same job
-// never deploys twice within 24 hours.
+// A program that can be restarted derives the key of a deploy from its own job, so that the same
+// job never deploys twice within 24 hours.
 func ExampleWithIdempotencyKey() {
 	c, end := answering(http.StatusCreated, `{"success":true,"data":{"id":"dep_1","status":"pending"}}`)
 	defer end()

@@ -87,7 +87,8 @@ func TestClient_Raw_rejectsOtherServers(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, at := range map[string]string{
-		"": "/api/v1/inventory", "/": "/api/v1/inventory", "offers": "/api/v1/inventory/offers", "/offers/": "/api/v1/inventory/offers",
+		"": "/api/v1/inventory", "/": "/api/v1/inventory",
+		"offers": "/api/v1/inventory/offers", "/offers/": "/api/v1/inventory/offers",
 		s.URL + "/api/v1/inventory/offers": "/api/v1/inventory/offers", s.URL + "/else": "/else",
 	} {
 		asked = ""
@@ -96,9 +97,12 @@ func TestClient_Raw_rejectsOtherServers(t *testing.T) {
 		}
 	}
 	for _, in := range []client.RawRequest{
-		{Path: "https://elsewhere.example/x"}, {Path: "//elsewhere.example/x"}, {Path: "http:offers"}, {Path: "ftp://" + strings.TrimPrefix(s.URL, "http://")},
-		{Path: "http://me@" + strings.TrimPrefix(s.URL, "http://") + "/x"}, {Path: "/../x"}, {Path: "/%2e%2e/x"}, {Path: "x#y"}, {Path: "x?a;b"}, {Path: "\x00"},
-		{Method: "CONNECT"}, {Body: []byte("{")}, {Header: http.Header{"Authorization": {"x"}}}, {Header: http.Header{"idempotency-key": {"x"}}},
+		{Path: "https://elsewhere.example/x"}, {Path: "//elsewhere.example/x"}, {Path: "http:offers"},
+		{Path: "ftp://" + strings.TrimPrefix(s.URL, "http://")},
+		{Path: "http://me@" + strings.TrimPrefix(s.URL, "http://") + "/x"}, {Path: "/../x"},
+		{Path: "/%2e%2e/x"}, {Path: "x#y"}, {Path: "x?a;b"}, {Path: "\x00"},
+		{Method: "CONNECT"}, {Body: []byte("{")},
+		{Header: http.Header{"Authorization": {"x"}}}, {Header: http.Header{"idempotency-key": {"x"}}},
 	} {
 		asked = "nothing"
 		if a, err := c.Raw(t.Context(), in); !errors.Is(err, client.ErrInvalidRequest) || a != nil ||

@@ -167,7 +167,10 @@ func TestWithIdempotencyKey(t *testing.T) {
 }
 
 func TestRetryableErrors(t *testing.T) {
-	for status, again := range map[int]bool{400: false, 401: false, 402: false, 403: false, 404: false, 408: false, 409: false, 500: false, 301: false, 429: true, 502: true, 503: true, 504: true} {
+	for status, again := range map[int]bool{
+		400: false, 401: false, 402: false, 403: false, 404: false, 408: false, 409: false,
+		500: false, 301: false, 429: true, 502: true, 503: true, 504: true,
+	} {
 		for _, method := range []string{"GET", "POST", "PATCH", "DELETE"} {
 			w := answers(
 				t,
@@ -297,8 +300,10 @@ func TestError(t *testing.T) {
 		nil,
 		say(
 			400,
-			`{"success":false,"error":{"code":"INVALID_REQUEST","message":"The request has 2 faults; the first: name: is missing.","details":
-		{"fields":[{"field":"name","message":"is missing."},{"field":"gpuCount","message":"is 8."}],"exact":9007199254740993}}}`,
+			`{"success":false,"error":{"code":"INVALID_REQUEST",
+			"message":"The request has 2 faults; the first: name: is missing.",
+			"details":{"fields":[{"field":"name","message":"is missing."},{"field":"gpuCount","message":"is 8."}],
+			"exact":9007199254740993}}}`,
 			"X-Request-Id",
 			"req_7",
 			"X-RateLimit-Limit",
@@ -332,7 +337,10 @@ func TestError(t *testing.T) {
 	if _, err := w.Wallet.Get(t.Context()); err == nil || len(w.asked) != 1 {
 		t.Errorf("a web page: %v", err)
 	}
-	for _, body := range []string{`{"success":true}`, `{"data":{}}`, `{"success":true,"data":{"balance":"1"}}`, `{"success":true,"data":{"balance":0.0000001}}`} {
+	for _, body := range []string{
+		`{"success":true}`, `{"data":{}}`,
+		`{"success":true,"data":{"balance":"1"}}`, `{"success":true,"data":{"balance":0.0000001}}`,
+	} {
 		w = answers(t, nil, say(200, body))
 		if got, err := w.Wallet.Get(t.Context()); err == nil {
 			t.Errorf("%s: %+v", body, got)
@@ -350,7 +358,9 @@ func TestResponseTooLarge(t *testing.T) {
 
 func TestInvalidIDs(t *testing.T) {
 	w := answers(t, nil, data(`{}`))
-	for _, id := range []string{"", ".", "..", "../wallet", "a/b", "dep_1?when=now", "dep_1#", "ü", strings.Repeat("x", 101)} {
+	for _, id := range []string{
+		"", ".", "..", "../wallet", "a/b", "dep_1?when=now", "dep_1#", "ü", strings.Repeat("x", 101),
+	} {
 		_, err := w.Deployments.Terminate(t.Context(), id)
 		if e := (*client.Error)(nil); !errors.As(err, &e) || !errors.Is(err, client.ErrInvalidRequest) ||
 			e.StatusCode != 0 {
@@ -380,7 +390,10 @@ func TestAPIKeyIsNeverPrinted(t *testing.T) {
 }
 
 func TestNew_invalidConfig(t *testing.T) {
-	for _, url := range []string{"", "billet.example", "ftp://billet.example", "https://", "https://me:password@billet.example", "https://billet.example?a=b", "https://billet.example/#x", "http://[::1"} {
+	for _, url := range []string{
+		"", "billet.example", "ftp://billet.example", "https://",
+		"https://me:password@billet.example", "https://billet.example?a=b", "https://billet.example/#x", "http://[::1",
+	} {
 		if _, err := client.New(client.Config{BaseURL: url, APIKey: key}); err == nil ||
 			strings.Contains(err.Error(), "password") {
 			t.Errorf("%s: %v", url, err)

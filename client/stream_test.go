@@ -14,7 +14,8 @@ import (
 
 func event(id string) string {
 	return "id: " + id + "\nevent: deployment.running\ndata: " +
-		"{\"id\":\"" + id + "\",\"type\":\"deployment.running\",\"subject\":\"dep_1\",\"data\":{\"amount\":1.25},\"createdAt\":\"2028-02-29T00:00:00Z\"}\n\n"
+		`{"id":"` + id + `","type":"deployment.running","subject":"dep_1","data":{"amount":1.25},` +
+		`"createdAt":"2028-02-29T00:00:00Z"}` + "\n\n"
 }
 
 // flows sends a part of a stream and ends it.
@@ -24,7 +25,8 @@ func flows(text string) http.HandlerFunc {
 
 func follow(t *testing.T, w *world, last string, most int) (ids string, err error) {
 	t.Helper()
-	for e, err := range w.Events.Stream(t.Context(), last, client.EventFilter{Subject: "dep_1", Types: []string{"a", "b"}}) {
+	filter := client.EventFilter{Subject: "dep_1", Types: []string{"a", "b"}}
+	for e, err := range w.Events.Stream(t.Context(), last, filter) {
 		if err != nil {
 			return ids, err
 		}
