@@ -38,7 +38,7 @@ func TestBodiesAreReadStrictly(t *testing.T) {
 		{"beyond an integer", deployments, deploy(`,"gpuCount":9999999999999999999999`), []string{"gpuCount"}, "too large"},
 		{"below the range", deployments, deploy(`,"gpuCount":-1`), []string{"gpuCount"}, "between 0 and"},
 		{"null", deployments, deploy(`,"gpuCount":null`), []string{"gpuCount"}, "must not be null"},
-		{"null for a boolean", deployments, deploy(`,"dryRun":null`), []string{"dryRun"}, "must not be null. Use true or false."},
+		{"null for a boolean", Base + "/webhooks", `{"url":"https://example.com/","enabled":null}`, []string{"enabled"}, "must not be null. Use true or false."},
 		{"a list for a string", deployments, deploy(`,"region":["a"]`), []string{"region"}, "not a list"},
 		{"a string for a list", deployments, deploy(`,"tags":"a"`), []string{"tags"}, "must be a list"},
 		{"a number in a list", deployments, deploy(`,"tags":["a",1]`), []string{"tags[1]"}, "must be a string"},
