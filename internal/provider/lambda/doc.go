@@ -10,7 +10,7 @@
 //     in the regions where this process has seen it, and in no other. After a start it is not
 //     listed until it is in stock once.
 //   - The reference goes upstream as the machine's name and as a tag. The tag counts where they
-//     disagree, because people change names.
+//     disagree, because users change names.
 //   - The cloud allows one launch in 12 seconds. An earlier one is KindThrottled with the time to
 //     wait, and is not sent.
 //   - Errors are told apart by the cloud's code alone; no capacity is a 400.
@@ -23,19 +23,19 @@
 //
 // # Inferred
 //
-//   - memory_gib and storage_gib are 2^30 bytes; we list decimal GB, rounded down.
-//   - A type whose description does not say the GPU's memory is not offered.
-//   - The list holds a machine from its launch to its end; one that it leaves out is gone.
-//   - When a machine was launched, the cloud does not say: it stands in a tag of ours.
+//   - memory_gib and storage_gib are 2^30 bytes; offers have decimal GB, rounded down.
+//   - A type whose description lacks the GPU's memory is not offered.
+//   - The list has a machine from its launch to its end. One that it leaves out is gone.
+//   - The cloud does not state when a machine was launched: a tag of ours does.
 //   - A restart that is refused while another action is in progress is a success: the machine comes
 //     up after it.
-//   - A type's architecture is what the catalogue says; where it says nothing, one whose name holds
-//     gh200, gb200 or gb300 has an arm64 processor, any other an x86_64 one. Of the families of
-//     images, only those with an image of that kind in the region are offered, beside the cloud's
-//     own default, "Lambda Stack".
+//   - A type's architecture is the catalog's. Where it has none, a type whose name has gh200, gb200
+//     or gb300 has an arm64 processor, any other an x86_64 one. Of the families of images, only
+//     those with an image of that architecture in the region are offered, beside the cloud's own
+//     default, "Lambda Stack".
 //   - unhealthy is a machine that is billed and may recover. One that ran is left alone; one that
-//     never did is given up ten minutes after its launch. preempted is lost.
-//   - price_cents_per_hour of a machine's type is what the machine costs.
+//     never did fails ten minutes after its launch. preempted is lost.
+//   - A machine costs price_cents_per_hour of its type.
 //
 // # Confirmed
 //

@@ -70,7 +70,8 @@ func offers(t *testing.T, a *lambda.Adapter) []string {
 	for _, o := range all {
 		got = append(got, fmt.Sprintf("%s in %s (%s): %d x %s of %d GB, %d CPUs, %d GB, %d GB, %s, %s, %t, %s",
 			o.Key, o.Region, o.RegionName, o.GPUCount, o.GPUType, o.GPUMemoryGB,
-			o.VCPUs, o.MemoryGB, o.StorageGB, o.InstanceType, o.HourlyPrice.Decimal(), o.Available, strings.Join(o.OperatingSystems, "+")))
+			o.VCPUs, o.MemoryGB, o.StorageGB, o.InstanceType, o.HourlyPrice.Decimal(), o.Available,
+			strings.Join(o.OperatingSystems, "+")))
 	}
 	return got
 }

@@ -248,7 +248,7 @@ func (a *Adapter) get(ctx context.Context, machine string) (upstream.Observed, e
 
 // observed translates the machine.
 func (x wireInstance) observed() upstream.Observed {
-	// The tag counts before the name, which people change.
+	// The tag counts before the name, which users change.
 	o := upstream.Observed{Status: x.Status, Machine: provider.Machine{
 		ID: x.ID, Reference: upstream.ParseMark(id.Deployment, x.tag(tagReference), x.Name),
 		Address: x.IP, SSHUser: "ubuntu", SSHPort: 22, HourlyCost: money.Micros(x.Type.Price),

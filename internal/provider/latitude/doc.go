@@ -29,33 +29,33 @@
 //
 // # Inferred
 //
-// Where the documents are silent, this is assumed:
-//   - Lists: meta.stats.total.count counts them where stats[total]=count is asked; without it, a
-//     page that brings nothing new is the end. page[size] may be cut by the cloud.
+//   - Lists: meta.stats.total.count counts them where stats[total]=count is requested. Without it,
+//     a page that brings nothing new is the end. The cloud may reduce page[size].
 //   - POST /servers/{id}/reinstall: type reinstalls, with operating_system, hostname, ssh_keys and
 //     user_data as at create.
 //   - /user_data: type user_data, with description and content in base64, GET, POST and DELETE. An
-//     object that could not be deleted with its server stays behind and does no harm.
-//   - A deleted server is listed for a while in any status; a server that is off is billed on.
-//   - Windows and iPXE are not offered: nobody could log in over SSH.
-//   - At the limit is a 409 or 422 that speaks of a limit or quota. A refusal that speaks of a lock
-//     is KindRejected, whatever its status: somebody locked the server in the dashboard, and only
-//     they should unlock it.
+//     object that could not be deleted with its server remains and does no harm.
+//   - A deleted server is listed for a while with any status. A server that is off is billed.
+//   - Windows and iPXE are not offered: they have no SSH.
+//   - A 409 or 422 that mentions a limit or quota means that the account is at its limit. A refusal
+//     that mentions a lock is KindRejected, whatever its status: a user locked the server in the
+//     dashboard, and only a user should unlock it.
 //   - A plan's cores are those of one processor or of all: a table of processors decides, and for
 //     one that is not in it the number counts once.
-//   - The word "on" is not believed in the first minute after a server was made or reinstalled,
-//     unless another word was seen since.
+//   - The status "on" is not believed in the first minute after a server was created or
+//     reinstalled, unless another status was seen since.
 //   - failed_disk_erasing is as final as failed_deployment.
-//   - Billing is asked for by the hour with every create; what the cloud does without is not
-//     certain. A project that wants yearly billing says so in provisioning_type.
+//   - Hourly billing is requested with every create. What the cloud does without is uncertain. A
+//     project that requires yearly billing states it in provisioning_type.
 //
 // # Confirmed
 //
-// Recorded answers: the credential without "Bearer" (which is taken, too), projects by id and slug,
-// country as an object with a name, GPU memory per GPU, drives as text ("3.8 TB", "480GB", "480"),
-// out of stock as 422 SERVERS_OUT_OF_STOCK, creates answered with starting_deploy, a reinstallation
-// with 201 and an empty body, a deleted server with 404 two seconds later, and price by the hour. A
-// DELETE while a server deploys may be answered with 204 and do nothing; it is sent again.
+// Recorded responses: the credential without "Bearer" (which is accepted, too), projects by id and
+// slug, country as an object with a name, GPU memory per GPU, drives as text ("3.8 TB", "480GB",
+// "480"), out of stock as 422 SERVERS_OUT_OF_STOCK, creates answered with starting_deploy, a
+// reinstallation with 201 and an empty body, a deleted server with 404 two seconds later, and price
+// by the hour. A DELETE while a server deploys may be answered with 204 and do nothing; it is sent
+// again.
 //
 // Source: the cloud's public API documents, read in 2026. No live request was made.
 package latitude

@@ -146,7 +146,7 @@ func (a *Adapter) end(ctx context.Context, machine string) error {
 
 // observed translates the machine.
 func (x wireInstance) observed() upstream.Observed {
-	// The tag counts before the name, which people change.
+	// The tag counts before the name, which users change.
 	reference := upstream.ParseMark(id.Deployment, append(slices.Clone(x.Tags), x.Name)...)
 	o := upstream.Observed{Status: x.Status, Machine: provider.Machine{
 		ID: x.ID, Reference: reference, HourlyCost: x.cost(), CreatedAt: upstream.ParseTime(x.CreatedAt),

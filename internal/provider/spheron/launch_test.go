@@ -52,9 +52,9 @@ func TestAdapter_ReadsTheTeamAgainWhenRefused(t *testing.T) {
 	before := b.sent()
 	b.running(4)
 	if n := b.count(before, "GET", "/api/balance"); n != 0 {
-		t.Errorf("the balance was asked for %d times, and the team is set", n)
+		t.Errorf("got %d reads of the balance, want none with the setting team", n)
 	}
-	b.account.Settings = map[string]string{"team": "team_of_nobody"}
+	b.account.Settings = map[string]string{"team": "team_unknown"}
 	b.restart()
 	_, err = b.Launch(t.Context(), b.request(5))
 	wantKind(t, "with a wrong setting", err, provider.KindCredentials)

@@ -66,7 +66,7 @@ func TestFleet_JustCreatedMachineNeedNotBeListed(t *testing.T) {
 		m.State != provider.MachineProvisioning {
 		t.Fatalf("%+v, %v", m, err)
 	}
-	// Neither the list nor the look at it knows it yet: that is no answer.
+	// Neither the list nor a read by id has it yet: that is no answer.
 	if _, err := f.Machine(t.Context(), reference); err == nil || provider.KindOf(err) != provider.KindUnavailable {
 		t.Error(err)
 	}

@@ -75,7 +75,7 @@ func TestKeys_IDRefusals(t *testing.T) {
 		want  string
 		kind  provider.Kind
 	}{
-		"somebody else was faster":  {keyCloud{refuse: rejected, instead: faster}, "k9", ""},
+		"another was faster":        {keyCloud{refuse: rejected, instead: faster}, "k9", ""},
 		"made, and no id said":      {keyCloud{silent: true, instead: faster}, "k9", ""},
 		"no id said, and not there": {keyCloud{silent: true}, "", provider.KindUnavailable},
 		"another key of the name": {keyCloud{

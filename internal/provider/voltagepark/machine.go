@@ -96,7 +96,7 @@ type instance struct {
 	} `json:"port_forwards"`
 }
 
-// referenceOf reads our mark from the tags, which people rarely edit, else from the name.
+// referenceOf reads our mark from the tags, which users rarely edit, else from the name.
 func referenceOf(name string, tags []string) id.ID {
 	return upstream.ParseMark(id.Deployment, append(slices.Clone(tags), name)...)
 }
