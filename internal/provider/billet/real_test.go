@@ -147,7 +147,7 @@ func TestAdapter_RealServer(t *testing.T) {
 		_, err := o.open().Launch(t.Context(), r)
 		providertest.WantKind(t, "Launch", err, provider.KindCredentials)
 	})
-	// The Idempotency-Key prevents a second machine where the list no longer shows the name and tags.
+	// The Idempotency-Key prevents a second machine where the list no longer has the name and tags.
 	t.Run("a machine that was renamed", func(t *testing.T) {
 		o := connect(t, server, "10000")
 		r := request(o)
