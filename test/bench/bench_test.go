@@ -12,10 +12,11 @@ import (
 	"time"
 )
 
-// A short run of everything: it says that the bench works, and no figure of it counts.
-func TestAShortRun(t *testing.T) {
+// TestShortRun shows that the benchmark works. Its figures do not count.
+func TestShortRun(t *testing.T) {
 	o := options{
-		engines: "sqlite", only: "offers,deployments,wallet,deploy,sweep,growth", connections: 2, turns: 1, turn: 20 * time.Millisecond,
+		engines: "sqlite", only: "offers,deployments,wallet,deploy,sweep,growth", connections: 2, turns: 1,
+		turn:   20 * time.Millisecond,
 		offers: 50, deployments: 3, entries: 40, running: 2000, growth: []int{20, 200},
 	}
 	if os.Getenv("BILLET_TEST_POSTGRES") != "" {
@@ -26,7 +27,10 @@ func TestAShortRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	for engine := range strings.SplitSeq(o.engines, ",") {
-		for _, what := range []string{"GET /offers", "GET /deployments", "GET /wallet", "POST /deployments", "POST /deployments, Idempotency-Key", "sweep"} {
+		for _, what := range []string{
+			"GET /offers", "GET /deployments", "GET /wallet", "POST /deployments",
+			"POST /deployments, Idempotency-Key", "sweep",
+		} {
 			found := false
 			for line := range strings.Lines(out.String()) {
 				found = found || strings.HasPrefix(line, what) && strings.Contains(line, engine)
@@ -38,7 +42,7 @@ func TestAShortRun(t *testing.T) {
 	}
 }
 
-// breaking is a server that answers, and resets every third connection under its second call.
+// breaking is a server that answers, and resets every third connection during its second call.
 func breaking(t *testing.T) (address string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -60,7 +64,7 @@ func breaking(t *testing.T) (address string) {
 						return
 					}
 					if n%3 == 0 && calls == 2 {
-						_ = conn.(*net.TCPConn).SetLinger(0) // a reset, not an end
+						_ = conn.(*net.TCPConn).SetLinger(0) // a reset, not a regular close
 						return
 					}
 					fmt.Fprint(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
@@ -71,7 +75,7 @@ func breaking(t *testing.T) (address string) {
 	return l.Addr().String()
 }
 
-func TestAConnectionThatIsResetUnderLoadIsCountedAndReported(t *testing.T) {
+func TestResetConnectionsAreCounted(t *testing.T) {
 	ask := request("GET", "/", "", "")
 	s, hangUp, err := callers(4, breaking(t), "200", func(int) []byte { return ask })
 	if err != nil {
@@ -84,13 +88,13 @@ func TestAConnectionThatIsResetUnderLoadIsCountedAndReported(t *testing.T) {
 		}
 	}
 	tb := &table{}
-	tb.tellLost("GET /", "sqlite", s)
+	tb.noteLost("GET /", "sqlite", s)
 	if len(tb.notes) != 1 || !strings.Contains(tb.notes[0], fmt.Sprintf("%d connections", s.lost)) {
 		t.Errorf("%v", tb.notes)
 	}
 }
 
-func TestAWrongAnswerOrAServerThatIsGoneEndsTheRun(t *testing.T) {
+func TestRunEndsOnWrongAnswerOrLostServer(t *testing.T) {
 	address := breaking(t)
 	ask := request("GET", "/", "", "")
 	s, hangUp, err := callers(1, address, "201", func(int) []byte { return ask })
@@ -98,7 +102,8 @@ func TestAWrongAnswerOrAServerThatIsGoneEndsTheRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer hangUp()
-	if err := s.turn(t.Context(), time.Millisecond, true); err == nil || errors.Is(err, errLost) || !strings.Contains(err.Error(), "instead of 201") {
+	if err := s.turn(t.Context(), time.Millisecond, true); err == nil || errors.Is(err, errLost) ||
+		!strings.Contains(err.Error(), "instead of 201") {
 		t.Errorf("%v", err)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -114,6 +119,6 @@ func TestAWrongAnswerOrAServerThatIsGoneEndsTheRun(t *testing.T) {
 	defer cancel()
 	_ = l.Close()
 	if err := gone.turn(ctx, time.Second, true); err == nil {
-		t.Error("nobody listens, and the turn succeeded")
+		t.Error("the turn succeeded without a listener")
 	}
 }

@@ -20,7 +20,7 @@ import (
 	"github.com/billetcloud/billet/internal/money"
 )
 
-// offerQueries are asked in turn.
+// offerQueries are sent in turn.
 var offerQueries = []string{
 	"available=true&minGpuCount=4&sort=pricePerGpu",
 	"gpuType=NVIDIA%20H200&available=true",
@@ -44,7 +44,7 @@ func calls(ctx context.Context, s *site, o options, t *table) (err error) {
 	}
 	defer func() { err = errors.Join(err, closeLog()) }()
 
-	// Who asks.
+	// The callers.
 	var lister, whale tenant
 	var deployers []tenant
 	prepare := func() error {
@@ -98,7 +98,10 @@ func calls(ctx context.Context, s *site, o options, t *table) (err error) {
 		if err := errors.Join(fillEntries(ctx, s.engine, pool, whale.account, o.entries), pool.Close()); err != nil {
 			return err
 		}
-		t.note("%s: %d entries of one wallet, two for each line of its statement, were filled in %s.", s.engine, o.entries, time.Since(start).Round(100*time.Millisecond))
+		t.note(
+			"%s: %d entries of one wallet, two for each line of its statement, were filled in %s.", s.engine,
+			o.entries, time.Since(start).Round(100*time.Millisecond),
+		)
 	}
 
 	d, err := s.open(ctx, "calls", m.clock)
@@ -121,7 +124,8 @@ func calls(ctx context.Context, s *site, o options, t *table) (err error) {
 			return err
 		}
 	}
-	// As in a server with twenty providers that are asked once a minute: each answer makes what was kept of the catalogue worthless.
+	// As in a server with twenty providers that are polled once a minute: each answer invalidates
+	// the cached offers.
 	asked := job.Subject("provider", m.world.Providers()[0].Info().Slug)
 	asking, endAsking := context.WithCancel(ctx)
 	defer endAsking()
@@ -155,21 +159,31 @@ func calls(ctx context.Context, s *site, o options, t *table) (err error) {
 		for _, q := range offerQueries {
 			targets = append(targets, httpapi.Base+"/offers?"+q)
 		}
-		if err := b.beside(ctx, "GET /offers, 20 of "+strconv.Itoa(o.offers), lister, 0.6, 0, "", targets...); err != nil {
+		if err := b.beside(
+			ctx, "GET /offers, 20 of "+strconv.Itoa(o.offers), lister, 0.6, 0, "", targets...,
+		); err != nil {
 			return err
 		}
 		const number = "0000000000"
-		if err := b.beside(ctx, "GET /offers, never the same query", lister, 0, 0, number, httpapi.Base+"/offers?available=true&sort=pricePerGpu&maxHourlyPrice=1"+number); err != nil {
+		if err := b.beside(
+			ctx, "GET /offers, never the same query", lister, 0, 0, number,
+			httpapi.Base+"/offers?available=true&sort=pricePerGpu&maxHourlyPrice=1"+number,
+		); err != nil {
 			return err
 		}
 	}
 	if o.wants("deployments") {
-		if err := b.beside(ctx, "GET /deployments, 20 of "+strconv.Itoa(o.deployments), lister, 0, 0.5, "", httpapi.Base+"/deployments"); err != nil {
+		if err := b.beside(
+			ctx, "GET /deployments, 20 of "+strconv.Itoa(o.deployments), lister, 0, 0.5, "",
+			httpapi.Base+"/deployments",
+		); err != nil {
 			return err
 		}
 	}
 	if o.wants("wallet") {
-		if err := b.beside(ctx, fmt.Sprintf("GET /wallet, %d entries", o.entries), whale, 0, 0.5, "", httpapi.Base+"/wallet"); err != nil {
+		if err := b.beside(
+			ctx, fmt.Sprintf("GET /wallet, %d entries", o.entries), whale, 0, 0.5, "", httpapi.Base+"/wallet",
+		); err != nil {
 			return err
 		}
 	}
@@ -179,23 +193,30 @@ func calls(ctx context.Context, s *site, o options, t *table) (err error) {
 	return nil
 }
 
-// bench is what the comparisons of one engine have in common.
+// bench is what the comparisons of one engine share.
 type bench struct {
 	s       *site
 	o       options
 	t       *table
 	m       *market
-	h       *house
+	h       *server
 	address string
-	// read and write are pools without anything of ours.
+	// read and write are plain pools.
 	read, write *sql.DB
 }
 
-// beside measures a GET beside a bare handler that writes the same bytes, and beside its own statements. The aims
-// are those of the two ratios; 0 is none. A call that asks the database nothing has no statements to be measured beside.
-//
-// Where vary is not empty, each request has another number in its place.
-func (b *bench) beside(ctx context.Context, what string, who tenant, bareAim, statementsAim float64, vary string, targets ...string) error {
+// beside measures a GET beside a bare handler that writes the same bytes, and beside its own
+// statements. The aims are those of the two ratios; 0 is none. A call without statements is
+// compared with the handler only. If vary is not empty, each request has another number in its
+// place.
+func (b *bench) beside(
+	ctx context.Context,
+	what string,
+	who tenant,
+	bareAim, statementsAim float64,
+	vary string,
+	targets ...string,
+) error {
 	var requests [][]byte
 	for _, target := range targets {
 		requests = append(requests, request("GET", target, who.secret, ""))
@@ -232,14 +253,14 @@ func (b *bench) beside(ctx context.Context, what string, who tenant, bareAim, st
 	if err := compare(ctx, b.o.turns, b.o.turn, sides...); err != nil {
 		return err
 	}
-	b.t.tellLost(what, b.s.engine, ours, theirs)
+	b.t.noteLost(what, b.s.engine, ours, theirs)
 	b.t.add(what, b.s.engine, ours, theirs, "bare handler", bareAim)
 	b.addStatements(what, ours, sides[2:], count(steps), statementsAim)
 	return nil
 }
 
-// statements are the sides that run recorded statements: straight on the database, and where that is something else on
-// the server's own pools, which have prepared them before.
+// statements returns the sides that run recorded statements: directly on the database, and, if
+// that differs, on the server's own pools, which keep prepared statements.
 func (b *bench) statements(steps func(worker int) []step) []*side {
 	read, write := b.h.d.Pools()
 	pools := [][2]*sql.DB{{b.read, b.write}}
@@ -266,7 +287,7 @@ func (b *bench) addStatements(what string, ours *side, sides []*side, how string
 	}
 }
 
-// bare serves the answers of the API from a handler that does nothing else.
+// bare serves the API's answers from a handler that does nothing else.
 func (b *bench) bare(targets []string, requests [][]byte) (address string, stop func() error, err error) {
 	c, err := dial(b.address)
 	if err != nil {
@@ -292,8 +313,8 @@ func (b *bench) bare(targets []string, requests [][]byte) (address string, stop 
 	}))
 }
 
-// recorded returns what a call asks of the database right after another with the same key: so soon that the key need not be
-// read again, which would make the statements dearer than those of nearly all calls that are measured.
+// recorded returns a call's statements immediately after another call with the same key, so that
+// the key need not be read again, as in nearly all measured calls.
 func (b *bench) recorded(ctx context.Context, before []byte, r func() []byte, status string) (steps []step, err error) {
 	d, heard, err := b.s.listen("calls", b.m.clock)
 	if err != nil {
@@ -319,7 +340,7 @@ func (b *bench) recorded(ctx context.Context, before []byte, r func() []byte, st
 	defer func() { _ = c.conn.Close() }()
 	for range 50 {
 		start := time.Now()
-		if _, err := c.call(before, "200", false); err != nil { // now it has in memory what a busy server has
+		if _, err := c.call(before, "200", false); err != nil { // the caches are filled as in a busy server
 			return nil, err
 		}
 		heard.take()
@@ -333,7 +354,7 @@ func (b *bench) recorded(ctx context.Context, before []byte, r func() []byte, st
 	return nil, errors.New("the machine is too busy to say what a call asks of the database")
 }
 
-// count says how much was asked of the database.
+// count describes the number of statements.
 func count(steps []step) string {
 	n := 0
 	for _, s := range steps {
@@ -347,15 +368,19 @@ func count(steps []step) string {
 	return fmt.Sprintf("its %d statements", n)
 }
 
-// deploy measures POST /deployments on the simulator, each connection for a tenant of its own.
+// deploy measures POST /deployments on the simulator, with one tenant per connection.
 func (b *bench) deploy(ctx context.Context, who []tenant) error {
-	const mark = "bench_00000000000000000000000000" // as long as what takes its place
+	const mark = "bench_00000000000000000000000000" // as long as its replacement
 	key, err := newPublicKey()
 	if err != nil {
 		return err
 	}
-	body := fmt.Sprintf(`{"provider":"voltage-park","offerId":"off_abc123","gpuType":"NVIDIA B200","gpuCount":8,"region":"dallas-usa-5",`+
-		`"operatingSystem":"Ubuntu 22.04","instanceType":"BARE_METAL","ssh_public_key":%q,"name":"my-training-run"}`, key)
+	body := fmt.Sprintf(
+		`{"provider":"voltage-park","offerId":"off_abc123","gpuType":"NVIDIA B200","gpuCount":8,`+
+			`"region":"dallas-usa-5","operatingSystem":"Ubuntu 22.04","instanceType":"BARE_METAL",`+
+			`"ssh_public_key":%q,"name":"my-training-run"}`,
+		key,
+	)
 	for _, with := range []bool{false, true} {
 		what, headers := "POST /deployments", []string(nil)
 		if with {
@@ -389,7 +414,7 @@ func (b *bench) deploy(ctx context.Context, who []tenant) error {
 		if err := compare(ctx, b.o.turns, b.o.turn, append([]*side{ours}, sides...)...); err != nil {
 			return err
 		}
-		b.t.tellLost(what, b.s.engine, ours)
+		b.t.noteLost(what, b.s.engine, ours)
 		b.addStatements(what, ours, sides, count(recorded[0]), 0.4)
 	}
 	return nil

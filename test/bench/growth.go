@@ -20,10 +20,10 @@ import (
 	"github.com/billetcloud/billet/internal/wallet"
 )
 
-// askedTimes is how often each question is asked; the median counts.
+// askedTimes is how often each call is made; the median counts.
 const askedTimes = 15
 
-// grown measures what calls cost as the data of others, and of one large account, grow.
+// grown measures the cost of calls as the data of others, and of one large account, grow.
 func grown(ctx context.Context, s *site, o options, t *table) (err error) {
 	m, err := openMarket(ctx, filepath.Join(s.dir, string(s.engine)+"-growth"), 10)
 	if err != nil {
@@ -42,8 +42,13 @@ func grown(ctx context.Context, s *site, o options, t *table) (err error) {
 			took[name] = append(took[name], d)
 		}
 	}
-	t.note("%s: median of %d calls over loopback, one after the other, with %s deployments of others and lines, events and charges of the large account:",
-		s.engine, askedTimes, strings.Trim(strings.Join(strings.Fields(fmt.Sprint(o.growth)), ", "), "[]"))
+	t.note(
+		"%s: median of %d calls over loopback, one after the other, with %s deployments of others and lines, events "+
+			"and charges of the large account:",
+		s.engine,
+		askedTimes,
+		strings.Trim(strings.Join(strings.Fields(fmt.Sprint(o.growth)), ", "), "[]"),
+	)
 	for _, name := range names {
 		var cells []string
 		for _, d := range took[name] {
@@ -55,8 +60,14 @@ func grown(ctx context.Context, s *site, o options, t *table) (err error) {
 	return nil
 }
 
-// grownTo fills a database to that size and returns how long each question takes.
-func grownTo(ctx context.Context, s *site, m *market, name string, n int) (took map[string]time.Duration, order []string, err error) {
+// grownTo fills a database to that size and returns the duration of each call.
+func grownTo(
+	ctx context.Context,
+	s *site,
+	m *market,
+	name string,
+	n int,
+) (took map[string]time.Duration, order []string, err error) {
 	if err := s.make(ctx, name, m.clock); err != nil {
 		return nil, nil, err
 	}
@@ -81,7 +92,9 @@ func grownTo(ctx context.Context, s *site, m *market, name string, n int) (took 
 		return nil, nil, err
 	}
 	now := m.clock.Now()
-	if err := errors.Join(fillGrowth(ctx, s.engine, pool, small.account, large.account, n, now), pool.Close()); err != nil {
+	if err := errors.Join(
+		fillGrowth(ctx, s.engine, pool, small.account, large.account, n, now), pool.Close(),
+	); err != nil {
 		return nil, nil, err
 	}
 	if d, err = s.open(ctx, name, m.clock); err != nil {
@@ -132,16 +145,27 @@ func grownTo(ctx context.Context, s *site, m *market, name string, n int) (took 
 	get("large: GET /deployments?search=needle (in none)", large, "/deployments?search=needle")
 	get("large: GET /deployments?sort=name", large, "/deployments?sort=name")
 	get("large: GET /wallet/transactions?type=charge", large, "/wallet/transactions?type=charge")
-	late := max(1, min(1900, n/10-1)) // near the end of what pages reach by their number
-	get("large: the same, a late page by its number", large, fmt.Sprintf("/wallet/transactions?type=charge&limit=5&page=%d", late))
+	late := max(1, min(1900, n/10-1)) // near the end of what page numbers reach
+	get(
+		"large: the same, a late page by its number", large,
+		fmt.Sprintf("/wallet/transactions?type=charge&limit=5&page=%d", late),
+	)
 	if err == nil {
 		var next string
-		if next, err = nextOf(c, large, fmt.Sprintf("/wallet/transactions?type=charge&limit=5&page=%d", late)); err == nil {
-			get("large: the same, by the cursor of the page before", large, "/wallet/transactions?type=charge&limit=5&cursor="+url.QueryEscape(next))
+		if next, err = nextOf(
+			c, large, fmt.Sprintf("/wallet/transactions?type=charge&limit=5&page=%d", late),
+		); err == nil {
+			get(
+				"large: the same, by the cursor of the page before", large,
+				"/wallet/transactions?type=charge&limit=5&cursor="+url.QueryEscape(next),
+			)
 		}
 	}
 	get("large: GET /wallet/transactions, its last page", large, fmt.Sprintf("/wallet/transactions?page=%d", n/20))
-	get("large: GET /events?type=deployment.running,deployment.failed", large, "/events?type=deployment.running,deployment.failed")
+	get(
+		"large: GET /events?type=deployment.running,deployment.failed", large,
+		"/events?type=deployment.running,deployment.failed",
+	)
 	get("large: GET /events, its last page", large, fmt.Sprintf("/events?page=%d", n/20))
 	year := url.QueryEscape(now.AddDate(-1, 0, 1).UTC().Format(time.RFC3339))
 	get("large: GET /wallet/usage?groupBy=day over a year", large, "/wallet/usage?groupBy=day&from="+year)
@@ -153,7 +177,7 @@ func grownTo(ctx context.Context, s *site, m *market, name string, n int) (took 
 	return took, order, err
 }
 
-// nextOf is the cursor behind a page; "" is an error.
+// nextOf returns the cursor behind a page, or an error if there is none.
 func nextOf(c *caller, who tenant, target string) (string, error) {
 	body, err := c.call(request("GET", httpapi.Base+target, who.secret, ""), "200", true)
 	if err != nil {
@@ -173,22 +197,34 @@ func nextOf(c *caller, who tenant, target string) (string, error) {
 	return page.Pagination.NextCursor, nil
 }
 
-// fillGrowth makes n deployments of up to 10,000 accounts, ten of the small account, a tenth of n of the large one, and n lines, events and
-// hours that were charged, within a year, of the large one.
+// fillGrowth creates n deployments of up to 10,000 accounts, ten of the small account, a tenth of
+// n of the large one, and n transactions, events and charged hours, within a year, of the large
+// one.
 func fillGrowth(ctx context.Context, engine db.Engine, pool *sql.DB, small, large id.ID, n int, now time.Time) error {
 	us := now.Truncate(time.Hour).UnixMicro()
 	others := min(n, 10_000)
 	wide := func(number string) string { return digits(engine, number, 20) }
 	deployments := func(account, kind string) map[string]string {
 		return map[string]string{
-			"id": `'dep_` + kind + `' || ` + wide("i"), "account_id": account, "name": `'training-run-' || CAST(i AS TEXT)`, "name_key": `'training-run-' || CAST(i AS TEXT)`,
-			"status": `CASE WHEN i % 10 = 0 THEN 'running' ELSE 'terminated' END`, "provider": `'warehouse'`, "region": `'dallas-usa-5'`,
-			"capabilities": `'{}'`, "authorized_keys": `'[]'`, "steps": `'[]'`, "ssh_host_keys": `'[]'`, "plans": `'[]'`, "attempts": `'[]'`,
-			"started_at": fmt.Sprint(us), "released_at": `CASE WHEN i % 10 = 0 THEN NULL ELSE ` + fmt.Sprint(us) + ` END`, "created_at": fmt.Sprint(us),
+			"id": `'dep_` + kind + `' || ` + wide(
+				"i",
+			), "account_id": account, "name": `'training-run-' || CAST(i AS TEXT)`,
+			"name_key": `'training-run-' || CAST(i AS TEXT)`,
+			"status":   `CASE WHEN i % 10 = 0 THEN 'running' ELSE 'terminated' END`, "provider": `'warehouse'`,
+			"region":       `'dallas-usa-5'`,
+			"capabilities": `'{}'`, "authorized_keys": `'[]'`, "steps": `'[]'`, "ssh_host_keys": `'[]'`,
+			"plans": `'[]'`, "attempts": `'[]'`,
+			"started_at": fmt.Sprint(
+				us,
+			), "released_at": `CASE WHEN i % 10 = 0 THEN NULL ELSE ` + fmt.Sprint(us) + ` END`,
+			"created_at": fmt.Sprint(us),
 		}
 	}
 	tags := func(account, kind string) map[string]string {
-		return map[string]string{"deployment_id": `'dep_` + kind + `' || ` + wide("i"), "account_id": account, "tag": `'team-' || CAST(i % 7 AS TEXT)`}
+		return map[string]string{
+			"deployment_id": `'dep_` + kind + `' || ` + wide("i"), "account_id": account,
+			"tag": `'team-' || CAST(i % 7 AS TEXT)`,
+		}
 	}
 	text := func(s id.ID) string { return `'` + string(s) + `'` }
 	other := `'acc_o' || ` + wide(fmt.Sprintf("(i %% %d)", others))
@@ -199,25 +235,34 @@ func fillGrowth(ctx context.Context, engine db.Engine, pool *sql.DB, small, larg
 		with  map[string]string
 	}
 	for _, f := range []filling{
-		{"account", others, map[string]string{"id": `'acc_o' || ` + wide("(i - 1)"), "name": `'other'`, "markup": `NULL`}},
+		{"account", others, map[string]string{
+			"id": `'acc_o' || ` + wide("(i - 1)"), "name": `'other'`, "markup": `NULL`,
+		}},
 		{"wallet", others, map[string]string{"account_id": `'acc_o' || ` + wide("(i - 1)"), "negative_since": `NULL`}},
 		{"deployment", n, deployments(other, "o")}, {"deployment_tag", n, tags(other, "o")},
-		{"deployment", max(10, n/10), deployments(text(large), "l")}, {"deployment_tag", max(10, n/10), tags(text(large), "l")},
+		{"deployment", max(10, n/10), deployments(text(large), "l")},
+		{"deployment_tag", max(10, n/10), tags(text(large), "l")},
 		{"deployment", 10, deployments(text(small), "s")}, {"deployment_tag", 10, tags(text(small), "s")},
 		{"wallet_transaction", n, map[string]string{
-			"id": `'txn_l' || ` + wide("i"), "account_id": text(large), "seq": `i`, "type": `CASE WHEN i % 2 = 0 THEN 'charge' ELSE 'hold' END`, "amount": `-1000000`,
+			"id": `'txn_l' || ` + wide("i"), "account_id": text(large), "seq": `i`,
+			"type": `CASE WHEN i % 2 = 0 THEN 'charge' ELSE 'hold' END`, "amount": `-1000000`,
 			"subject": `'dep_l' || ` + wide("(i % 1000 + 1)"), "created_at": at, "description": `'an hour'`,
 		}},
 		{"wallet_charge", n, map[string]string{
-			"subject": `'dep_l' || ` + wide("(i % 1000 + 1)"), "hour": `i`, "account_id": text(large), "amount": `1000000`, "hourly_price": `1000000`,
+			"subject": `'dep_l' || ` + wide("(i % 1000 + 1)"), "hour": `i`, "account_id": text(large),
+			"amount": `1000000`, "hourly_price": `1000000`,
 			"from_at": at, "refunded_at": `NULL`, "provider": `'warehouse'`, "gpu_type": `'NVIDIA B200'`,
 		}},
 		{"meter_cost", n, map[string]string{
-			"subject": `'dep_o' || ` + wide("i"), "from_at": at, "to_at": at + ` + CAST(36000000000 AS BIGINT)`, "account_id": other, "provider": `'warehouse'`, "hourly_cost": `900000`,
+			"subject": `'dep_o' || ` + wide("i"), "from_at": at, "to_at": at + ` + CAST(36000000000 AS BIGINT)`,
+			"account_id": other, "provider": `'warehouse'`, "hourly_cost": `900000`,
 		}},
 		{"event", n, map[string]string{
-			"id": `'evt_l' || ` + wide("i"), "account_id": text(large), "subject": `'dep_l' || ` + wide("(i % 1000 + 1)"), "seq": `i`, "data": `'{}'`,
-			"type": `CASE i % 5 WHEN 0 THEN 'deployment.running' WHEN 1 THEN 'deployment.failed' ELSE 'deployment.created' END`, "created_at": at,
+			"id": `'evt_l' || ` + wide("i"), "account_id": text(large),
+			"subject": `'dep_l' || ` + wide("(i % 1000 + 1)"), "seq": `i`, "data": `'{}'`,
+			"type": `CASE i % 5 WHEN 0 THEN 'deployment.running' WHEN 1 THEN 'deployment.failed'
+				ELSE 'deployment.created' END`,
+			"created_at": at,
 		}},
 		{"event_counter", 1, map[string]string{"account_id": text(large), "last": fmt.Sprint(n)}},
 	} {
@@ -225,22 +270,25 @@ func fillGrowth(ctx context.Context, engine db.Engine, pool *sql.DB, small, larg
 			return fmt.Errorf("fill %s: %w", f.table, err)
 		}
 	}
-	if _, err := pool.ExecContext(ctx, `UPDATE wallet SET seq = $1 WHERE account_id = $2`, n, string(large)); err != nil {
+	if _, err := pool.ExecContext(
+		ctx, `UPDATE wallet SET seq = $1 WHERE account_id = $2`, n, string(large),
+	); err != nil {
 		return err
 	}
 	vacuum := `ANALYZE`
 	if engine == db.Postgres {
-		vacuum = `VACUUM ANALYZE` // what autovacuum does in its own time
+		vacuum = `VACUUM ANALYZE` // what autovacuum would do later
 	}
 	_, err := pool.ExecContext(ctx, vacuum)
 	return err
 }
 
-// fillTable makes so many rows. A column that is not named has its default, or is empty, or 0.
+// fillTable creates rows. A column that is not named has its default, or is empty or 0.
 func fillTable(ctx context.Context, engine db.Engine, pool *sql.DB, table string, n int, with map[string]string) error {
 	columns := `SELECT name, type FROM pragma_table_info($1) WHERE "notnull" = 1 AND dflt_value IS NULL`
 	if engine == db.Postgres {
-		columns = `SELECT column_name, data_type FROM information_schema.columns WHERE table_name = $1 AND is_nullable = 'NO' AND column_default IS NULL`
+		columns = `SELECT column_name, data_type FROM information_schema.columns
+			WHERE table_name = $1 AND is_nullable = 'NO' AND column_default IS NULL`
 	}
 	rows, err := pool.QueryContext(ctx, columns, table)
 	if err != nil {
@@ -268,7 +316,19 @@ func fillTable(ctx context.Context, engine db.Engine, pool *sql.DB, table string
 		return err
 	}
 	return withoutIndexes(ctx, engine, pool, table, func() error {
-		_, err := pool.ExecContext(ctx, series(engine)+` INSERT INTO `+table+` (`+strings.Join(names, ", ")+`) SELECT `+strings.Join(values, ", ")+` FROM n`, n)
+		_, err := pool.ExecContext(
+			ctx,
+			series(
+				engine,
+			)+` INSERT INTO `+table+` (`+strings.Join(
+				names,
+				", ",
+			)+`) SELECT `+strings.Join(
+				values,
+				", ",
+			)+` FROM n`,
+			n,
+		)
 		return err
 	})
 }

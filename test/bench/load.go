@@ -15,19 +15,19 @@ import (
 	"time"
 )
 
-// sample is what one side of a comparison has done so far.
+// sample is the measurement of one side of a comparison.
 type sample struct {
 	took  []time.Duration
 	spent time.Duration
-	cpu   time.Duration // of this process, so client and server, but not PostgreSQL
+	cpu   time.Duration // of this process: client and server, but not PostgreSQL
 }
 
 func (s *sample) rate() float64 { return float64(len(s.took)) / s.spent.Seconds() }
 
-// cpuEach is what one of them took of a processor.
+// cpuEach returns the processor time per call.
 func (s *sample) cpuEach() time.Duration { return s.cpu / time.Duration(max(len(s.took), 1)) }
 
-// processorTime is what this process has taken.
+// processorTime returns the processor time of this process.
 func processorTime() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
@@ -36,7 +36,7 @@ func processorTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// quantile is of all that was measured; q is 0 to 1.
+// quantile returns a quantile of all durations; q is 0 to 1.
 func (s *sample) quantile(q float64) time.Duration {
 	if len(s.took) == 0 {
 		return 0
@@ -45,21 +45,21 @@ func (s *sample) quantile(q float64) time.Duration {
 	return s.took[min(int(q*float64(len(s.took))), len(s.took)-1)]
 }
 
-// worker does one thing once.
+// worker makes one call.
 type worker func(ctx context.Context) error
 
-// side is one of the things that are compared: workers that do the same beside each other.
+// side is one side of a comparison: workers that make the same call concurrently.
 type side struct {
 	workers []worker
 	sample
-	// lost is how many connections were reset or closed under a call, and made anew.
+	// lost is how many connections were reset or closed during a call, and opened again.
 	lost int
 }
 
-// errLost means that the call got no answer since its connection was lost; the worker has another one.
+// errLost means that a call's connection was lost; the worker has another one.
 var errLost = errors.New("the connection was lost")
 
-// turn has all workers work for so long, and counts.
+// turn makes all workers work for that long, and counts.
 func (s *side) turn(ctx context.Context, length time.Duration, count bool) error {
 	took, lost := make([][]time.Duration, len(s.workers)), make([]int, len(s.workers))
 	errs := make([]error, len(s.workers))
@@ -70,7 +70,7 @@ func (s *side) turn(ctx context.Context, length time.Duration, count bool) error
 			for at := time.Now(); at.Sub(start) < length; {
 				err := work(ctx)
 				now := time.Now()
-				if errors.Is(err, errLost) { // a busy machine resets some: they are counted, and the run goes on
+				if errors.Is(err, errLost) { // a busy machine resets some: they are counted, and the run continues
 					lost[i]++
 					at = now
 					continue
@@ -103,7 +103,7 @@ func (s *side) turn(ctx context.Context, length time.Duration, count bool) error
 	return nil
 }
 
-// compare has the sides work in turns, after one that does not count.
+// compare makes the sides work in turns, after one that does not count.
 func compare(ctx context.Context, turns int, length time.Duration, sides ...*side) error {
 	for i := range turns + 1 {
 		for _, s := range sides {
@@ -115,8 +115,9 @@ func compare(ctx context.Context, turns int, length time.Duration, sides ...*sid
 	return nil
 }
 
-// caller is a client that costs little: it writes requests that are ready, and reads of an answer its status and length. A
-// dearer one would take its time from the server, on the same machine, and hide what the server costs.
+// caller is a cheap client: it sends prepared requests, and reads only the status and length of an
+// answer. A more expensive one would take time from the server on the same machine, and hide the
+// server's cost.
 type caller struct {
 	address string
 	conn    net.Conn
@@ -131,7 +132,7 @@ func dial(address string) (*caller, error) {
 	return &caller{address: address, conn: conn, in: bufio.NewReaderSize(conn, 64<<10)}, nil
 }
 
-// again makes the connection anew after what was said on it failed for that.
+// again opens the connection again after an error on it.
 func (c *caller) again(failed error) error {
 	var network net.Error
 	if !errors.Is(failed, io.EOF) && !errors.Is(failed, io.ErrUnexpectedEOF) && !errors.As(failed, &network) {
@@ -151,8 +152,8 @@ var (
 	emptyLine    = []byte("\r\n")
 )
 
-// call sends a request and returns the answer's body where keep is set, else only reads past it. Where the connection is lost it fails with
-// errLost and has made another.
+// call sends a request and returns the answer's body if keep is set, and otherwise skips it. If
+// the connection is lost, it opens another and returns errLost.
 func (c *caller) call(request []byte, status string, keep bool) ([]byte, error) {
 	body, err := c.ask(request, status, keep)
 	if err != nil {
@@ -161,7 +162,7 @@ func (c *caller) call(request []byte, status string, keep bool) ([]byte, error) 
 	return body, nil
 }
 
-// ask sends a request and returns the answer's body where keep is set, else only reads past it.
+// ask sends a request and returns the answer's body if keep is set, and otherwise skips it.
 func (c *caller) ask(request []byte, status string, keep bool) ([]byte, error) {
 	if _, err := c.conn.Write(request); err != nil {
 		return nil, err
@@ -203,10 +204,13 @@ func (c *caller) ask(request []byte, status string, keep bool) ([]byte, error) {
 	return nil, err
 }
 
-// request writes a request out.
+// request encodes a request.
 func request(method, target, secret, body string, headers ...string) []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: bench\r\nAccept: application/json\r\nUser-Agent: bench\r\n", method, target)
+	fmt.Fprintf(
+		&b, "%s %s HTTP/1.1\r\nHost: bench\r\nAccept: application/json\r\nUser-Agent: bench\r\n", method,
+		target,
+	)
 	if secret != "" {
 		fmt.Fprintf(&b, "Authorization: Bearer %s\r\n", secret)
 	}
@@ -220,7 +224,8 @@ func request(method, target, secret, body string, headers ...string) []byte {
 	return b.Bytes()
 }
 
-// callers are n connections that each send what next gives for their n-th request; the answers must have that status.
+// callers opens n connections. Each sends what next returns for its n-th request; the answers must
+// have that status.
 func callers(n int, address, status string, next func(n int) []byte) (s *side, hangUp func(), err error) {
 	s = &side{}
 	var open []*caller

@@ -52,13 +52,19 @@ func parse() options {
 	flag.IntVar(&o.connections, "connections", 8, "connections beside each other")
 	flag.IntVar(&o.turns, "turns", 20, "turns of each side")
 	flag.DurationVar(&o.turn, "turn", 200*time.Millisecond, "length of a turn")
-	flag.IntVar(&o.offers, "offers", 10_000, "offers in the catalogue, beside the simulator's")
+	flag.IntVar(&o.offers, "offers", 10_000, "offers in the catalog, beside the simulator's")
 	flag.IntVar(&o.deployments, "deployments", 1000, "deployments of the account whose list is asked for")
 	flag.IntVar(&o.entries, "entries", 10_000_000, "entries behind the wallet that is asked for")
 	flag.IntVar(&o.running, "running", 100_000, "running deployments that the sweep charges")
-	growth := flag.String("growth", "1000,1000000", "how many deployments, lines, events and charges others, and one large account, have while lists are asked for")
+	growth := flag.String(
+		"growth", "1000,1000000",
+		"how many deployments, lines, events and charges others, and one large account, have while lists are asked for",
+	)
 	flag.StringVar(&o.profile, "cpuprofile", "", "write a CPU profile of all that is measured to this file")
-	flag.BoolVar(&o.quick, "quick", false, "a hundredth of the entries, a tenth of the sweep, and a third of the turns: for a look, not for figures")
+	flag.BoolVar(
+		&o.quick, "quick", false,
+		"a hundredth of the entries, a tenth of the sweep, and a third of the turns: for rough figures",
+	)
 	flag.Parse()
 	for text := range strings.SplitSeq(*growth, ",") {
 		n, err := strconv.Atoi(text)
@@ -72,14 +78,14 @@ func parse() options {
 		o.turns, o.entries, o.running = o.turns/3+1, o.entries/100, o.running/10
 		o.growth = []int{1000, 100_000}
 	}
-	o.running = o.running / 2000 * 2000 // whole transactions, of whole statements, also in a quarter
+	o.running = o.running / 2000 * 2000 // whole transactions of whole statements, also in a quarter
 	return o
 }
 
 func (o options) wants(what string) bool { return slices.Contains(strings.Split(o.only, ","), what) }
 
 func run(ctx context.Context, o options, out io.Writer) (err error) {
-	app.SetMemory() // as the server does; it counts for both sides
+	app.SetMemory() // as the server does, for both sides
 	dir, err := os.MkdirTemp("", "billet-bench")
 	if err != nil {
 		return err
@@ -98,8 +104,18 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 	}
 	t := &table{}
 	load, _ := os.ReadFile("/proc/loadavg")
-	t.note("%s, %d cores, %s/%s, load before %s; client, server and PostgreSQL share them. %d connections, %d turns of %s for each side.",
-		runtime.Version(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, strings.TrimSpace(string(load)), o.connections, o.turns, o.turn)
+	t.note(
+		"%s, %d cores, %s/%s, load before %s; client, server and PostgreSQL share them. %d connections, %d turns of "+
+			"%s for each side.",
+		runtime.Version(),
+		runtime.NumCPU(),
+		runtime.GOOS,
+		runtime.GOARCH,
+		strings.TrimSpace(string(load)),
+		o.connections,
+		o.turns,
+		o.turn,
+	)
 	for name := range strings.SplitSeq(o.engines, ",") {
 		if err := measure(ctx, db.Engine(name), dir, o, t); err != nil {
 			return fmt.Errorf("%s: %w", name, err)

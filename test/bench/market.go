@@ -22,14 +22,19 @@ type warehouse struct {
 const depot = "warehouse"
 
 var (
-	gpus    = []string{"NVIDIA A100", "NVIDIA H100", "NVIDIA H200", "NVIDIA B200", "NVIDIA GB300", "NVIDIA L40S", "AMD MI300X"}
+	gpus = []string{
+		"NVIDIA A100", "NVIDIA H100", "NVIDIA H200", "NVIDIA B200", "NVIDIA GB300", "NVIDIA L40S", "AMD MI300X",
+	}
 	regions = []string{"dallas-usa-5", "oslo-nor-1", "paris-fra-2", "osaka-jpn-1", "sydney-aus-1", "pune-ind-3"}
 )
 
 func (w *warehouse) Info() provider.Info {
-	info := provider.Info{Slug: depot, Name: "Warehouse", LaunchLimit: time.Hour, SyncEvery: time.Hour, PollEvery: time.Minute, PrivateAddresses: true}
+	info := provider.Info{
+		Slug: depot, Name: "Warehouse", LaunchLimit: time.Hour, SyncEvery: time.Hour, PollEvery: time.Minute,
+		PrivateAddresses: true,
+	}
 	for _, r := range regions {
-		info.Regions = append(info.Regions, provider.Region{Slug: r, Name: "Hall " + r, Country: "US"})
+		info.Regions = append(info.Regions, provider.Region{Slug: r, Name: "Region " + r, Country: "US"})
 	}
 	return info
 }
@@ -40,9 +45,15 @@ func (w *warehouse) Offers(context.Context) ([]provider.Offer, error) {
 		stock := i % 5
 		count := 1 << (i % 4)
 		out[i] = provider.Offer{
-			Key: fmt.Sprintf("off_warehouse%06d", i), Region: regions[i%len(regions)], GPUType: gpus[i%len(gpus)], GPUCount: count, GPUMemoryGB: 80 + 16*(i%8),
-			VCPUs: 16 * count, MemoryGB: 256 * count, StorageGB: 1000 * count, Interconnect: "3.2 Tb/s InfiniBand", InstanceType: provider.BareMetal,
-			OperatingSystems: []string{"Ubuntu 22.04", "Ubuntu 24.04"}, HourlyPrice: money.Micros(1_000_000+1000*(i*7919%9000)) * money.Micros(count),
+			Key: fmt.Sprintf(
+				"off_warehouse%06d",
+				i,
+			), Region: regions[i%len(regions)], GPUType: gpus[i%len(gpus)], GPUCount: count, GPUMemoryGB: 80 + 16*(i%8),
+			VCPUs: 16 * count, MemoryGB: 256 * count, StorageGB: 1000 * count, Interconnect: "3.2 Tb/s " +
+				"InfiniBand", InstanceType: provider.BareMetal,
+			OperatingSystems: []string{
+				"Ubuntu 22.04", "Ubuntu 24.04",
+			}, HourlyPrice: money.Micros(1_000_000+1000*(i*7919%9000)) * money.Micros(count),
 			Available: stock > 0, Stock: &stock, Capabilities: provider.Capabilities{CloudInit: true},
 		}
 	}
@@ -58,7 +69,9 @@ func (w *warehouse) Launch(_ context.Context, r provider.LaunchRequest) (provide
 		return m, nil
 	}
 	w.machines[r.Reference] = provider.Machine{
-		ID: "m-" + string(r.Reference), Reference: r.Reference, State: provider.MachineReady, Address: "203.0.113.42", SSHUser: "root", SSHPort: 22,
+		ID: "m-" + string(
+			r.Reference,
+		), Reference: r.Reference, State: provider.MachineReady, Address: "203.0.113.42", SSHUser: "root", SSHPort: 22,
 		SSHHostKeys: []string{"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBqhDkOPm5UBnhCCu1GVvJ5lOMl1H8i4w4W2U3J8kPrk"},
 	}
 	return w.machines[r.Reference], nil

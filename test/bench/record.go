@@ -13,7 +13,7 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 )
 
-// step is one thing that was asked of the database.
+// step is one call of the database driver.
 type step struct {
 	kind  kind
 	text  string
@@ -31,7 +31,7 @@ const (
 	rollback
 )
 
-// recorder notes what goes from database/sql to the driver.
+// recorder records the calls from database/sql to the driver.
 type recorder struct {
 	driver.Connector
 	mu    sync.Mutex
@@ -44,7 +44,7 @@ func (r *recorder) note(s step) {
 	r.steps = append(r.steps, s)
 }
 
-// take returns what was noted since the last call.
+// take returns the calls since the last take.
 func (r *recorder) take() []step {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -53,7 +53,7 @@ func (r *recorder) take() []step {
 	return out
 }
 
-// Connect opens a connection that is listened to.
+// Connect opens a recorded connection.
 func (r *recorder) Connect(ctx context.Context) (driver.Conn, error) {
 	c, err := r.Connector.Connect(ctx)
 	if err != nil {
@@ -106,7 +106,7 @@ func (t heardTx) Rollback() error {
 	return t.Tx.Rollback()
 }
 
-// transactions counts the writing transactions that were committed.
+// transactions counts the committed write transactions.
 func transactions(steps []step) int {
 	n, writing := 0, false
 	for _, s := range steps {
@@ -122,7 +122,7 @@ func transactions(steps []step) int {
 	return n
 }
 
-// made are the ids that a write makes; a repetition of it has to make others.
+// made are the ids that a write creates; a repetition must create others.
 var made = regexp.MustCompile(`\b(dep|txn|evt|job|aud|bench)_[0-9a-z]{26}\b`)
 
 const (
@@ -131,7 +131,7 @@ const (
 	insertEvents = "INSERT INTO event "
 )
 
-// renewed returns the arguments with fresh ids in the place of those that the recorded request made.
+// renewed returns the arguments with new ids in place of those that the recorded request created.
 func renewed(steps []step, fresh func(id.Kind) id.ID) []step {
 	names := map[string]string{}
 	out := slices.Clone(steps)
@@ -153,7 +153,7 @@ func renewed(steps []step, fresh func(id.Kind) id.ID) []step {
 	return out
 }
 
-// repeat runs recorded statements straight on the database's pools, and reads every row of every answer.
+// repeat runs recorded statements directly on the database's pools, and reads every row.
 func repeat(ctx context.Context, read, write *sql.DB, steps []step) error {
 	var tx *sql.Tx
 	var err error
@@ -162,7 +162,8 @@ func repeat(ctx context.Context, read, write *sql.DB, steps []step) error {
 			_ = tx.Rollback()
 		}
 	}()
-	// Of the wallet's newest line and of the newest event, which the recorded request learned from statements before.
+	// Of the wallet's newest transaction and the newest event, which the recorded request read
+	// before.
 	var seq, eventSeq any
 	for _, s := range steps {
 		switch s.kind {

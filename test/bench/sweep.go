@@ -17,23 +17,40 @@ import (
 	"github.com/billetcloud/billet/internal/meter"
 )
 
-// hoursATurn is how many hours one transaction of the bare loop books; the sweep's are as long.
+// hoursATurn is how many hours one transaction of the bare loop inserts, as in the sweep.
 const hoursATurn = 500
 
-// sweepTables are what a sweep inserts into, with how many rows for an hour, and what finds those of the sweep.
+// sweepTables are the tables of a sweep, with the number of rows per hour, and the condition for
+// the sweep's rows.
 var sweepTables = []struct {
 	name, columns, where string
 	rows                 int
 }{
-	{"wallet_charge", "subject, hour, account_id, amount, hourly_price, from_at, refunded, provider, region, gpu_type, name", "", 1},
-	{"wallet_transaction", `id, account_id, seq, type, amount, balance_after, available_after, description, subject, hour, from_at, to_at, hourly_price,
-		provider, region, gpu_type, created_at`, "WHERE type = 'charge' ORDER BY id", 1},
-	{"wallet_entry", "transaction_id, book, amount", "WHERE transaction_id IN (SELECT id FROM wallet_transaction WHERE type = 'charge') ORDER BY transaction_id, book", 2},
+	{
+		"wallet_charge",
+		"subject, hour, account_id, amount, hourly_price, from_at, refunded, provider, region, gpu_type, name",
+		"",
+		1,
+	},
+	{
+		"wallet_transaction",
+		`id, account_id, seq, type, amount, balance_after, available_after, description, subject, hour, from_at,
+		to_at, hourly_price, provider, region, gpu_type, created_at`,
+		"WHERE type = 'charge' ORDER BY id",
+		1,
+	},
+	{
+		"wallet_entry",
+		"transaction_id, book, amount",
+		"WHERE transaction_id IN (SELECT id FROM wallet_transaction WHERE type = 'charge') ORDER BY " +
+			"transaction_id, book",
+		2,
+	},
 	{"event", "id, account_id, subject, type, data, created_at, seq", "ORDER BY id", 1},
 }
 
-// sweep runs Sweep over a database full of meters that are due, and returns how long it took.
-func sweep(ctx context.Context, h *house, want int) (time.Duration, error) {
+// sweep runs Sweep over a database full of due meters, and returns its duration.
+func sweep(ctx context.Context, h *server, want int) (time.Duration, error) {
 	start := time.Now()
 	if _, err := h.Meter().Sweep(ctx, meter.Fleet); err != nil {
 		return 0, err
@@ -46,7 +63,7 @@ func sweep(ctx context.Context, h *house, want int) (time.Duration, error) {
 	return took, nil
 }
 
-// written reads back what a sweep inserted, table by table.
+// written reads the rows that a sweep inserted, by table.
 func written(ctx context.Context, d *db.DB) ([][][]any, error) {
 	out := make([][][]any, len(sweepTables))
 	for i, t := range sweepTables {
@@ -72,7 +89,8 @@ func written(ctx context.Context, d *db.DB) ([][][]any, error) {
 	return out, nil
 }
 
-// bareLoop inserts those rows with prepared statements of so many rows, in transactions of as many hours as the sweep's.
+// bareLoop inserts those rows with prepared statements of perStatement rows, in transactions of
+// the sweep's size.
 func bareLoop(ctx context.Context, pool *sql.DB, tables [][][]any, perStatement int) (time.Duration, error) {
 	start := time.Now()
 	hours := len(tables[0])
@@ -116,10 +134,10 @@ func bareLoop(ctx context.Context, pool *sql.DB, tables [][][]any, perStatement 
 	return time.Since(start), nil
 }
 
-// cost is what one sweep, or one loop, took.
+// cost is the cost of one sweep or loop.
 type cost struct{ took, cpu time.Duration }
 
-// median is the middle one of them by each measure: a moment in which the machine was elsewhere counts on neither side.
+// median returns the median of each measure, so that an interruption counts on neither side.
 func median(of []cost) (m cost) {
 	slices.SortFunc(of, func(a, b cost) int { return cmp.Compare(a.cpu, b.cpu) })
 	m.cpu = of[len(of)/2].cpu
@@ -131,8 +149,9 @@ func median(of []cost) (m cost) {
 // repeats is how often the sweep and the loop run over all meters.
 const repeats = 3
 
-// sweeps measures the sweep over all meters beside the bare loop of the same rows over a copy of the same database, in
-// turns. Over a quarter of them it measures whether the sweep is linear, and which of the two bare loops is the faster one.
+// sweeps measures the sweep over all meters beside the bare loop of the same rows over a copy of
+// the same database, in turns. Over a quarter of the meters it measures whether the sweep is
+// linear, and which of two bare loops is faster.
 func sweeps(ctx context.Context, s *site, o options, t *table) (err error) {
 	frozen := clock.NewFrozen(time.Now().Truncate(time.Second))
 	m, err := openMarket(ctx, filepath.Join(s.dir, string(s.engine)+"-sweep"), 0)
@@ -225,10 +244,27 @@ func sweeps(ctx context.Context, s *site, o options, t *table) (err error) {
 	perHour := func(d time.Duration, n int) time.Duration { return d / time.Duration(n) }
 	all := median(ours)
 	t.addSweep(s.engine, o.running, all, median(theirs), how, 0.5)
-	t.note("%s sweep: %d due took %s (%s an hour), %d due took %s (median %s an hour): %.2f of the cost an hour at a quarter, %.2f by CPU. The bare loop took %s; over a quarter %s an hour with one row a statement, %s with 20.",
-		s.engine, quarter, small.took.Round(time.Millisecond), perHour(small.took, quarter), o.running, list(ours), perHour(all.took, o.running),
-		float64(perHour(all.took, o.running))/float64(perHour(small.took, quarter)), float64(perHour(all.cpu, o.running))/float64(perHour(small.cpu, quarter)),
-		list(theirs), perHour(single.took, quarter), perHour(batched.took, quarter))
+	t.note(
+		"%s sweep: %d due took %s (%s an hour), %d due took %s (median %s an hour): %.2f of the cost an hour at a "+
+			"quarter, %.2f by CPU. The bare loop took %s; over a quarter %s an hour with one row a statement, %s "+
+			"with 20.",
+		s.engine,
+		quarter,
+		small.took.Round(time.Millisecond),
+		perHour(small.took, quarter),
+		o.running,
+		list(ours),
+		perHour(all.took, o.running),
+		float64(
+			perHour(all.took, o.running),
+		)/float64(
+			perHour(small.took, quarter),
+		),
+		float64(perHour(all.cpu, o.running))/float64(perHour(small.cpu, quarter)),
+		list(theirs),
+		perHour(single.took, quarter),
+		perHour(batched.took, quarter),
+	)
 	return nil
 }
 

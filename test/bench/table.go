@@ -9,7 +9,7 @@ import (
 	"github.com/billetcloud/billet/internal/db"
 )
 
-// table is what a run comes to.
+// table is the result of a run.
 type table struct {
 	rows  [][]string
 	notes []string
@@ -21,12 +21,19 @@ func (t *table) note(format string, args ...any) {
 	t.notes = append(t.notes, n)
 }
 
-// tellLost notes how many connections were lost, where any were.
-func (t *table) tellLost(what string, engine db.Engine, sides ...*side) {
+// noteLost notes how many connections were lost, if any.
+func (t *table) noteLost(what string, engine db.Engine, sides ...*side) {
 	for i, s := range sides {
 		if s.lost > 0 {
-			t.note("%s on %s: %d connections of %s were reset or closed under a call and made anew, beside %d answers.",
-				what, engine, s.lost, []string{"the server", "the bare handler"}[i], len(s.took))
+			t.note(
+				"%s on %s: %d connections of %s were reset or closed during a call and opened again, beside %d "+
+					"answers.",
+				what,
+				engine,
+				s.lost,
+				[]string{"the server", "the bare handler"}[i],
+				len(s.took),
+			)
 		}
 	}
 }
@@ -34,7 +41,7 @@ func (t *table) tellLost(what string, engine db.Engine, sides ...*side) {
 func milli(d time.Duration) string { return fmt.Sprintf("%.2f ms", float64(d.Nanoseconds())/1e6) }
 func micro(d time.Duration) string { return fmt.Sprintf("%.0f µs", float64(d.Nanoseconds())/1e3) }
 
-// verdict says whether a ratio reaches its aim; there may be none.
+// verdict reports whether a ratio reaches its aim; there may be none.
 func verdict(ratio, aim float64) (string, string) {
 	switch {
 	case aim == 0:
@@ -50,8 +57,10 @@ func (t *table) add(what string, engine db.Engine, ours, base *side, baseline st
 	ratio := ours.rate() / base.rate()
 	wanted, met := verdict(ratio, aim)
 	t.rows = append(t.rows, []string{
-		what, string(engine), fmt.Sprintf("%.0f/s", ours.rate()), milli(ours.quantile(.5)), milli(ours.quantile(.99)), micro(ours.cpuEach()),
-		baseline, fmt.Sprintf("%.0f/s", base.rate()), milli(base.quantile(.99)), micro(base.cpuEach()), fmt.Sprintf("%.2f", ratio), wanted, met,
+		what, string(engine), fmt.Sprintf("%.0f/s", ours.rate()), milli(ours.quantile(.5)),
+		milli(ours.quantile(.99)), micro(ours.cpuEach()),
+		baseline, fmt.Sprintf("%.0f/s", base.rate()), milli(base.quantile(.99)), micro(base.cpuEach()),
+		fmt.Sprintf("%.2f", ratio), wanted, met,
 	})
 }
 
@@ -61,7 +70,8 @@ func (t *table) addSweep(engine db.Engine, n int, ours, base cost, how string, a
 	wanted, met := verdict(ratio, aim)
 	t.rows = append(t.rows, []string{
 		fmt.Sprintf("sweep, %d due", n), string(engine), rate(ours), "-", "-", micro(ours.cpu / time.Duration(n)),
-		"bare inserts, " + how, rate(base), "-", micro(base.cpu / time.Duration(n)), fmt.Sprintf("%.2f", ratio), wanted, met,
+		"bare inserts, " + how, rate(base), "-", micro(base.cpu / time.Duration(n)), fmt.Sprintf("%.2f", ratio),
+		wanted, met,
 	})
 }
 

@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// name is one that nothing else has.
+// name returns a unique name.
 func (w *worker) name() string {
 	w.asked++
 	return fmt.Sprintf("%s-%d", w.who, w.asked)
 }
 
-// sometimes gives the intent a key, as often as the percentage says.
+// sometimes gives the intent a key with the given probability in percent.
 func (w *worker) sometimes(i *intent, percent int) *intent {
 	i.tenant = w.t
 	if w.rng.IntN(100) < percent {
@@ -40,7 +40,7 @@ func (w *worker) deploy() {
 		return
 	}
 	o := w.h.offers[w.rng.IntN(len(w.h.offers))]
-	if w.rng.IntN(100) < 70 { // most of them where the volumes are
+	if w.rng.IntN(100) < 70 { // mostly where the volumes are
 		var near []offer
 		for _, o := range w.h.offers {
 			if o.Provider == w.h.cloud.provider && o.Region == w.h.cloud.region {
@@ -50,7 +50,10 @@ func (w *worker) deploy() {
 		o = near[w.rng.IntN(len(near))]
 	}
 	i := w.sometimes(&intent{name: "d-" + w.name(), path: "/deployments"}, 70)
-	i.body = map[string]any{"offerId": o.ID, "operatingSystem": o.OperatingSystems[w.rng.IntN(len(o.OperatingSystems))], "name": i.name, "ssh_public_key": w.publicKey()}
+	i.body = map[string]any{
+		"offerId": o.ID, "operatingSystem": o.OperatingSystems[w.rng.IntN(len(o.OperatingSystems))],
+		"name": i.name, "ssh_public_key": w.publicKey(),
+	}
 	if w.rng.IntN(4) == 0 {
 		i.body["autoTerminateAt"] = w.later()
 	}
@@ -62,9 +65,12 @@ func (w *worker) deploy() {
 	}
 }
 
-// later is an instant at which a deployment may end, in whole seconds.
+// later returns an instant for an auto-termination, in whole seconds.
 func (w *worker) later() time.Time {
-	return time.Unix(0, w.h.now.Load()).UTC().Add(26*time.Minute + time.Duration(w.rng.Int64N(int64(8*time.Hour)))).Truncate(time.Second)
+	return time.Unix(0, w.h.now.Load()).
+		UTC().
+		Add(26*time.Minute + time.Duration(w.rng.Int64N(int64(8*time.Hour)))).
+		Truncate(time.Second)
 }
 
 func (w *worker) publicKey() string {
@@ -76,7 +82,7 @@ func (w *worker) publicKey() string {
 	return "ssh-ed25519 " + base64.StdEncoding.EncodeToString(append(blob, b[:]...))
 }
 
-// repeat sends a request again that was answered.
+// repeat sends an answered request again.
 func (w *worker) repeat() {
 	w.t.mu.Lock()
 	var i *intent
@@ -91,7 +97,7 @@ func (w *worker) repeat() {
 	w.once(i)
 }
 
-// some returns one of the deployments that are not known to have ended, or none.
+// some returns one of the deployments that are not known to have ended, if any.
 func (w *worker) some(good func(apiDeployment) bool) (apiDeployment, bool) {
 	w.t.mu.Lock()
 	defer w.t.mu.Unlock()
@@ -122,7 +128,8 @@ func (w *worker) someVolume(good func(apiVolume) bool) (apiVolume, bool) {
 	return found[w.rng.IntN(len(found))], true
 }
 
-// sorted returns the values in the order of keys, so that the seed decides which is taken.
+// sorted returns the values in the order of their keys, so that the seed decides which one is
+// drawn.
 func sorted[V any](m map[string]V) []V {
 	var out []V
 	for _, k := range slices.Sorted(maps.Keys(m)) {
@@ -167,7 +174,10 @@ func (w *worker) createVolume() {
 		return
 	}
 	i := w.sometimes(&intent{name: "v-" + w.name(), path: "/volumes"}, 70)
-	i.body = map[string]any{"name": i.name, "sizeGb": 10 + w.rng.IntN(500), "provider": w.h.cloud.provider, "region": w.h.cloud.region}
+	i.body = map[string]any{
+		"name": i.name, "sizeGb": 10 + w.rng.IntN(500), "provider": w.h.cloud.provider,
+		"region": w.h.cloud.region,
+	}
 	if _, answered := w.once(i); answered && i.id != "" {
 		w.seenVolume(i.first)
 	}
@@ -175,9 +185,11 @@ func (w *worker) createVolume() {
 
 func (w *worker) attach() {
 	v, found := w.someVolume(func(v apiVolume) bool { return v.Status == "available" || v.Status == "creating" })
-	d, runs := w.some(func(d apiDeployment) bool { return d.Provider == w.h.cloud.provider && d.Region == w.h.cloud.region })
+	d, runs := w.some(
+		func(d apiDeployment) bool { return d.Provider == w.h.cloud.provider && d.Region == w.h.cloud.region },
+	)
 	if !found || !runs {
-		w.look()
+		w.refresh()
 		return
 	}
 	i := w.sometimes(&intent{path: "/volumes/" + v.ID + "/attach"}, 40)
@@ -219,12 +231,13 @@ func (w *worker) growVolume() {
 		return
 	}
 	to := v.SizeGB + 1 + w.rng.Int64N(50)
-	if a, answered := w.ask(http.MethodPatch, "/volumes/"+v.ID, map[string]any{"sizeGb": to}); answered && a.Status == http.StatusOK {
+	if a, answered := w.ask(http.MethodPatch, "/volumes/"+v.ID, map[string]any{"sizeGb": to}); answered &&
+		a.Status == http.StatusOK {
 		w.seenVolume(a)
 	}
 }
 
-// patch changes what a tenant may change of a deployment.
+// patch changes a deployment's fields.
 func (w *worker) patch() {
 	d, found := w.some(whatever)
 	if !found {
@@ -235,7 +248,9 @@ func (w *worker) patch() {
 		w.h.mu.Lock()
 		w.h.deps[d.ID].planned = append(w.h.deps[d.ID].planned, at)
 		w.h.mu.Unlock()
-		if a, answered := w.ask(http.MethodPatch, "/deployments/"+d.ID, map[string]any{"autoTerminateAt": at}); answered && a.Status == http.StatusOK {
+		if a, answered := w.ask(
+			http.MethodPatch, "/deployments/"+d.ID, map[string]any{"autoTerminateAt": at},
+		); answered && a.Status == http.StatusOK {
 			w.seen(a)
 		}
 		return
@@ -256,11 +271,11 @@ func (w *worker) patch() {
 	}
 }
 
-// operate reboots a machine, or switches it off or on.
+// operate reboots a machine, or powers it off or on.
 func (w *worker) operate() {
 	d, found := w.some(func(d apiDeployment) bool { return d.Status == "running" || d.Status == "stopped" })
 	if !found {
-		w.look()
+		w.refresh()
 		return
 	}
 	what := "power-on"
@@ -283,11 +298,11 @@ func (w *worker) saveKey() {
 	w.once(i)
 }
 
-// read reads something and takes notice of it.
+// read reads something and records it.
 func (w *worker) read() {
 	d, found := w.some(whatever)
 	if !found {
-		w.look()
+		w.refresh()
 		return
 	}
 	switch w.rng.IntN(8) {
@@ -304,6 +319,6 @@ func (w *worker) read() {
 	case 5:
 		w.ask(http.MethodGet, "/deployments/"+d.ID+"/can-terminate", nil)
 	default:
-		w.look()
+		w.refresh()
 	}
 }

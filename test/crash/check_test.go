@@ -9,8 +9,8 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 )
 
-// checkAcknowledged: nothing that was acknowledged is lost, and nothing that was asked for once is there twice.
-func (s *sight) checkAcknowledged() {
+// checkAcknowledged: nothing acknowledged is lost, and nothing requested once exists twice.
+func (s *snapshot) checkAcknowledged() {
 	h := s.h
 	made := map[string][]string{} // ids by name
 	for _, d := range s.deps {
@@ -38,6 +38,12 @@ func (s *sight) checkAcknowledged() {
 			h.fault("%s was acknowledged as %s (key %q) and there is %v", name, i.id, i.key, made[name])
 		}
 	}
+	s.checkKnown()
+}
+
+// checkKnown: what answers have shown of deployments and volumes still holds.
+func (s *snapshot) checkKnown() {
+	h := s.h
 	for id, known := range h.deps {
 		d, there := s.deps[id]
 		if !there {
@@ -62,8 +68,8 @@ func (s *sight) checkAcknowledged() {
 	}
 }
 
-// checkTags: the tags are those of an attempt that no acknowledged one came after.
-func (s *sight) checkTags(d apiDeployment, tries []write) {
+// checkTags: the tags are those of an attempt without a later acknowledged one.
+func (s *snapshot) checkTags(d apiDeployment, tries []write) {
 	var from *write
 	for i := range tries {
 		if len(d.Tags) == 1 && tries[i].value == d.Tags[0] {
@@ -71,7 +77,7 @@ func (s *sight) checkTags(d apiDeployment, tries []write) {
 		}
 	}
 	if from == nil && len(d.Tags) > 0 {
-		s.h.fault("the tags of %s are %v, which nobody has set", d.ID, d.Tags)
+		s.h.fault("the tags of %s are %v, which no request has set", d.ID, d.Tags)
 	}
 	for _, later := range tries {
 		if later.answered && (from == nil || later.from > from.to) {
@@ -80,8 +86,9 @@ func (s *sight) checkTags(d apiDeployment, tries []write) {
 	}
 }
 
-// checkUpstream: a machine and a volume for each that should have one, and no other.
-func (s *sight) checkUpstream() {
+// checkUpstream: there is one machine or volume for each record that should have one, and no
+// other.
+func (s *snapshot) checkUpstream() {
 	h := s.h
 	count := map[string]int{}
 	for _, m := range s.upstream.Machines {
@@ -103,12 +110,19 @@ func (s *sight) checkUpstream() {
 			h.fault("%s is %s and has %d machines", d.ID, d.Status, count[d.ID])
 		}
 	}
-	launched := map[string]int{} // ever, as far as the upstream remembers
+	launched := map[string]int{} // in total, as far as the upstream remembers
 	for _, m := range s.machines {
 		if launched[m.Reference]++; launched[m.Reference] > 1 {
 			h.fault("%s had %d machines in its life", m.Reference, launched[m.Reference])
 		}
 	}
+	s.checkUpstreamVolumes(count)
+}
+
+// checkUpstreamVolumes: each volume is upstream once, and attached where the server states it.
+// machines is the number of machines of each deployment.
+func (s *snapshot) checkUpstreamVolumes(machines map[string]int) {
+	h := s.h
 	there := map[string]volumeFile{}
 	for _, v := range s.volumes {
 		if _, twice := there[v.Reference]; twice {
@@ -127,7 +141,7 @@ func (s *sight) checkUpstream() {
 			continue
 		}
 		holder := up.AttachedTo
-		if count[holder] == 0 {
+		if machines[holder] == 0 {
 			holder = "" // a machine that is gone has no volumes
 		}
 		switch attached := v.AttachedTo != nil && v.Status == "attached"; {
@@ -145,7 +159,8 @@ func (s *sight) checkUpstream() {
 
 const hour = int64(time.Hour / time.Microsecond)
 
-// begun is how many hours begin before the instant at, of a meter that began at from; both in microseconds.
+// begun returns how many hours of a meter that started at from begin before at; both are in
+// microseconds.
 func begun(from, at int64) int64 {
 	if at <= from {
 		return 0
@@ -153,17 +168,19 @@ func begun(from, at int64) int64 {
 	return (at-from-1)/hour + 1
 }
 
-// unused is what is given back for so many seconds of an hour at that price, rounded half-up, reckoned apart from package money.
+// unused returns the refund for unused seconds of an hour, rounded half up. It is computed
+// independently of package money.
 func unused(price, seconds int64) int64 {
 	n := new(big.Int).Mul(big.NewInt(price), big.NewInt(seconds))
 	n.Add(n, big.NewInt(1800))
 	return n.Div(n, big.NewInt(3600)).Int64()
 }
 
-// hoursOf checks what was charged of a subject against when it ran; refundHour tells of which hours the rest comes back at the end.
-func (s *sight) hoursOf(subject string, from int64, until *int64, refundHour func(n int64) bool) {
+// hoursOf compares a subject's charges with the time that it ran. refundHour reports which hours
+// are refunded at the end.
+func (s *snapshot) hoursOf(subject string, from int64, until *int64, refundHour func(n int64) bool) {
 	h, got := s.h, s.charges[subject]
-	if until == nil { // it runs: every hour that has begun, an instant on the boundary included
+	if until == nil { // it runs: every hour that has begun, including one that begins at this instant
 		least, most := begun(from, s.earliest.UnixMicro()+1), begun(from, s.latest.UnixMicro()+1)
 		if n := int64(len(got)); n < least || n > most {
 			h.fault("%s runs since %s: %d hours are charged, not %d", subject, time.UnixMicro(from).UTC(), n, least)
@@ -173,7 +190,10 @@ func (s *sight) hoursOf(subject string, from int64, until *int64, refundHour fun
 	if until != nil {
 		paid = begun(from, *until)
 		if int64(len(got)) < paid {
-			h.fault("%s ran from %s until %s: %d hours are charged, not %d", subject, time.UnixMicro(from).UTC(), time.UnixMicro(*until).UTC(), len(got), paid)
+			h.fault(
+				"%s ran from %s until %s: %d hours are charged, not %d", subject, time.UnixMicro(from).UTC(),
+				time.UnixMicro(*until).UTC(), len(got), paid,
+			)
 		}
 	}
 	var sum int64
@@ -185,7 +205,7 @@ func (s *sight) hoursOf(subject string, from int64, until *int64, refundHour fun
 		}
 		want := int64(0)
 		switch {
-		case n >= paid: // booked, but it never came
+		case n >= paid: // recorded, but the hour never began
 			want = c.amount
 		case until != nil && n == paid-1 && refundHour(n):
 			want = unused(c.price, (from+(n+1)*hour-*until)/1e6)
@@ -195,7 +215,10 @@ func (s *sight) hoursOf(subject string, from int64, until *int64, refundHour fun
 			if until != nil {
 				end = time.UnixMicro(*until).UTC().String()
 			}
-			h.fault("hour %d of %s, which ran from %s until %s: %+v, refund %d expected", n, subject, time.UnixMicro(from).UTC(), end, c, want)
+			h.fault(
+				"hour %d of %s, which ran from %s until %s: %+v, refund %d expected", n, subject,
+				time.UnixMicro(from).UTC(), end, c, want,
+			)
 		}
 		sum += c.amount - c.refunded
 	}
@@ -204,58 +227,70 @@ func (s *sight) hoursOf(subject string, from int64, until *int64, refundHour fun
 	}
 }
 
-// checkDeployments: each hour charged once, for exactly the time that the tenant had the machine.
-func (s *sight) checkDeployments() {
-	h := s.h
+// checkDeployments: each hour is charged once, for exactly the time that the tenant had the
+// machine.
+func (s *snapshot) checkDeployments() {
 	for _, d := range s.deps {
-		e := s.events[d.ID]
-		for _, once := range []string{"created", "failed", "interrupted", "terminating", "terminated"} {
-			if e["deployment."+once] > 1 {
-				h.fault("%s was %s %d times", d.ID, once, e["deployment."+once])
-			}
-		}
-		if e["deployment.created"] != 1 {
-			h.fault("%s was created %d times", d.ID, e["deployment.created"])
-		}
-		if x, held := s.holds[d.ID]; !held || x.open || x.amount != int64(d.HourlyPrice) {
-			h.fault("%s, which is %s and costs %s: the hold is %+v", d.ID, d.Status, d.HourlyPrice, x)
-		}
-		if _, metered := s.meters[d.ID]; metered != (d.StartedAt != nil) || !metered && len(s.charges[d.ID]) > 0 {
-			h.fault("%s started at %v, metered: %t, %d hours", d.ID, d.StartedAt, metered, len(s.charges[d.ID]))
-		}
-		if d.Status == "interrupted" {
-			h.fault("%s was lost, and no cloud here takes a machine back: %+v", d.ID, d)
-		}
-		alive := d.Status == "running" || d.Status == "stopped"
-		if alive == (d.BilledUntil != nil) || d.Status == "failed" && d.StartedAt != nil {
-			h.fault("%s is %s, started %v, billed until %v", d.ID, d.Status, d.StartedAt, d.BilledUntil)
-		}
-		if d.StartedAt == nil {
-			if d.CostToDate != 0 {
-				h.fault("%s never ran and cost %s", d.ID, d.CostToDate)
-			}
-			continue
-		}
-		for _, c := range s.charges[d.ID] {
-			if c.price != int64(d.HourlyPrice) {
-				h.fault("%s costs %s an hour and was charged %d", d.ID, d.HourlyPrice, c.price)
-			}
-		}
-		var until *int64
-		if d.BilledUntil != nil {
-			us := d.BilledUntil.UnixMicro()
-			until = &us
-			if m := s.meters[d.ID]; m.stopped == nil || *m.stopped != us || int64(d.CostToDate) != m.cost {
-				h.fault("%s was billed until %s and cost %s, the meter says %+v", d.ID, d.BilledUntil, d.CostToDate, m)
-			}
-		}
-		s.hoursOf(d.ID, d.StartedAt.UnixMicro(), until, func(n int64) bool { return n == 0 })
-		s.checkPlanned(d)
+		s.checkDeployment(d)
 	}
 }
 
-// checkPlanned: a planned end ends the bill at that very instant, or where the minimum runtime has passed, also if the server was dead then.
-func (s *sight) checkPlanned(d apiDeployment) {
+func (s *snapshot) checkDeployment(d apiDeployment) {
+	h := s.h
+	e := s.events[d.ID]
+	for _, once := range []string{"created", "failed", "interrupted", "terminating", "terminated"} {
+		if e["deployment."+once] > 1 {
+			h.fault("%s was %s %d times", d.ID, once, e["deployment."+once])
+		}
+	}
+	if e["deployment.created"] != 1 {
+		h.fault("%s was created %d times", d.ID, e["deployment.created"])
+	}
+	if x, held := s.holds[d.ID]; !held || x.open || x.amount != int64(d.HourlyPrice) {
+		h.fault("%s, which is %s and costs %s: the hold is %+v", d.ID, d.Status, d.HourlyPrice, x)
+	}
+	if _, metered := s.meters[d.ID]; metered != (d.StartedAt != nil) || !metered && len(s.charges[d.ID]) > 0 {
+		h.fault("%s started at %v, metered: %t, %d hours", d.ID, d.StartedAt, metered, len(s.charges[d.ID]))
+	}
+	if d.Status == "interrupted" {
+		h.fault("%s was lost, and no cloud here takes a machine back: %+v", d.ID, d)
+	}
+	alive := d.Status == "running" || d.Status == "stopped"
+	if alive == (d.BilledUntil != nil) || d.Status == "failed" && d.StartedAt != nil {
+		h.fault("%s is %s, started %v, billed until %v", d.ID, d.Status, d.StartedAt, d.BilledUntil)
+	}
+	if d.StartedAt == nil {
+		if d.CostToDate != 0 {
+			h.fault("%s never ran and cost %s", d.ID, d.CostToDate)
+		}
+		return
+	}
+	s.checkBill(d)
+}
+
+// checkBill: each hour is charged at the agreed price, and the meter and the deployment agree.
+func (s *snapshot) checkBill(d apiDeployment) {
+	h := s.h
+	for _, c := range s.charges[d.ID] {
+		if c.price != int64(d.HourlyPrice) {
+			h.fault("%s costs %s an hour and was charged %d", d.ID, d.HourlyPrice, c.price)
+		}
+	}
+	var until *int64
+	if d.BilledUntil != nil {
+		us := d.BilledUntil.UnixMicro()
+		until = &us
+		if m := s.meters[d.ID]; m.stopped == nil || *m.stopped != us || int64(d.CostToDate) != m.cost {
+			h.fault("%s was billed until %s and cost %s, the meter says %+v", d.ID, d.BilledUntil, d.CostToDate, m)
+		}
+	}
+	s.hoursOf(d.ID, d.StartedAt.UnixMicro(), until, func(n int64) bool { return n == 0 })
+	s.checkPlanned(d)
+}
+
+// checkPlanned: an auto-termination ends the bill at its instant, or at the end of the minimum
+// runtime, even if the server was down then.
+func (s *snapshot) checkPlanned(d apiDeployment) {
 	if s.causes[d.ID] != "scheduled" || d.BilledUntil == nil {
 		return
 	}
@@ -271,8 +306,8 @@ func (s *sight) checkPlanned(d apiDeployment) {
 	}
 }
 
-// checkVolumes: a volume is paid for from its first availability until its deletion was accepted.
-func (s *sight) checkVolumes() {
+// checkVolumes: a volume is charged from its first availability until its deletion was accepted.
+func (s *snapshot) checkVolumes() {
 	h := s.h
 	for _, v := range s.vols {
 		x, held := s.holds[v.ID]
@@ -300,8 +335,9 @@ func (s *sight) checkVolumes() {
 	}
 }
 
-// checkMoney: the books agree, no hold exceeded what was there, and nobody else was billed.
-func (s *sight) checkMoney() {
+// checkMoney: the ledger is consistent, no hold exceeded the available money, and no other account
+// was charged.
+func (s *snapshot) checkMoney() {
 	h := s.h
 	for _, fault := range s.audit {
 		h.fault("the books: %s", fault)
@@ -319,12 +355,15 @@ func (s *sight) checkMoney() {
 		}
 		seen[l.subject] = true
 	}
-	for _, subjects := range [][]string{slices.Collect(maps.Keys(s.charges)), slices.Collect(maps.Keys(s.holds)), slices.Collect(maps.Keys(s.meters))} {
+	for _, subjects := range [][]string{
+		slices.Collect(maps.Keys(s.charges)), slices.Collect(maps.Keys(s.holds)),
+		slices.Collect(maps.Keys(s.meters)),
+	} {
 		for _, subject := range subjects {
 			_, dep := s.deps[subject]
 			_, vol := s.vols[subject]
 			if !dep && !vol {
-				h.fault("%s was billed and belongs to nobody", subject)
+				h.fault("%s was charged and belongs to no tenant", subject)
 			}
 		}
 	}

@@ -23,27 +23,30 @@ import (
 	"github.com/billetcloud/billet/internal/provider/voltagepark/voltageparktest"
 )
 
-// cloud is where the machines of a history are: the simulator, which lives in the server, or the real adapter of a cloud on that cloud's
-// fake, which lives in this process and so outlives every kill.
+// cloud is where the machines of a history are: in the simulator, which is part of the server, or
+// in the fake of a cloud, which is part of this process, survives every kill, and is used through
+// the real adapter.
 type cloud struct {
 	name string
-	// provider and region are where the volumes are made.
+	// provider and region are where the volumes are created.
 	provider, region string
 	// serve starts the fake; nil for the simulator.
 	serve func(t *testing.T) *fake
-	// short are the steps of the short form; nil for all. A fake is there for the steps at which somebody is asked.
+	// short are the steps of the short form; nil for all. With a fake, they are those that call
+	// the cloud.
 	short []string
 }
 
-// fake is a cloud's fake. Its account has so high limits that work waits for the clock, not for real time.
+// fake is a cloud's fake. Its account's limits are so high that work waits for the simulated
+// clock, not for real time.
 type fake struct {
 	*upstreamtest.Server
 	account upstream.Account
 	holding func() upstreamtest.Inventory
 }
 
-// lag is how long the fakes show nothing of a machine that they have made: less than the adapters' SettleTime, so that who does not wait for
-// that makes a second one.
+// lag is how long the fakes hide a new machine: less than the adapters' SettleTime, so that an
+// adapter which does not wait for that creates a second one.
 const lag = 40 * time.Second
 
 var calls = []string{
@@ -54,24 +57,33 @@ var calls = []string{
 
 var clouds = []cloud{
 	{name: "sim", provider: "voltage-park", region: "dallas-usa-5"},
-	{name: "voltage-park", provider: "voltage-park", region: "dallas-usa-5", short: calls, serve: func(t *testing.T) *fake {
-		c := voltageparktest.Serve(t)
-		c.Lag(lag)
-		f := &fake{c.Server, c.Account(), c.Inventory}
-		f.account.Settings["requests-per-minute"] = "60000"
-		return f
-	}},
+	{
+		name:     "voltage-park",
+		provider: "voltage-park",
+		region:   "dallas-usa-5",
+		short:    calls,
+		serve: func(t *testing.T) *fake {
+			c := voltageparktest.Serve(t)
+			c.Lag(lag)
+			f := &fake{c.Server, c.Account(), c.Inventory}
+			f.account.Settings["requests-per-minute"] = "60000"
+			return f
+		},
+	},
 	{name: "spheron", provider: "spheron", region: "data-crunch-fin-01", short: calls, serve: func(t *testing.T) *fake {
 		c := spherontest.Serve(t)
 		c.Lag(lag)
 		c.Allow(1_000_000, 1_000_000)
 		f := &fake{c.Server, c.Account(), c.Inventory}
-		f.account.Settings = map[string]string{"requests-per-15-minutes": "1000000", "creates-per-15-minutes": "1000000"}
+		f.account.Settings = map[string]string{
+			"requests-per-15-minutes": "1000000", "creates-per-15-minutes": "1000000",
+		}
 		return f
 	}},
 }
 
-// needsPort22 skips where this process may not have that port: bare metal of Voltage Park answers at no other.
+// needsPort22 skips the test if this process cannot use port 22: bare metal of Voltage Park has no
+// other.
 func needsPort22(t *testing.T) {
 	t.Helper()
 	s, err := upstreamtest.ListenSSH("root", nil, "")
@@ -84,11 +96,17 @@ func needsPort22(t *testing.T) {
 	}
 }
 
-// write writes down the account at the fake, and returns with what arguments the server finds it.
+// write writes the fake's account to a file, and returns the server's arguments for it.
 func (f *fake) write(t *testing.T, dir string) []string {
 	t.Helper()
 	var b strings.Builder
-	fmt.Fprintf(&b, "providers:\n  - kind: %s\n    baseUrl: %s\n    apiKeyFile: cloud.key\n    settings:\n      private-addresses: \"true\"\n", f.account.Slug, f.account.BaseURL)
+	fmt.Fprintf(
+		&b,
+		"providers:\n  - kind: %s\n    baseUrl: %s\n    apiKeyFile: cloud.key\n    settings:\n      "+
+			"private-addresses: \"true\"\n",
+		f.account.Slug,
+		f.account.BaseURL,
+	)
 	for name, value := range f.account.Settings {
 		fmt.Fprintf(&b, "      %s: %q\n", name, value)
 	}
@@ -101,7 +119,7 @@ func (f *fake) write(t *testing.T, dir string) []string {
 	return []string{"--providers-file", path}
 }
 
-// configure writes down the account, and has the fake's clock follow that of the server in dir.
+// configure writes the fake's account, and makes the fake follow the clock of the server in dir.
 func (f *fake) configure(t *testing.T, dir string) []string {
 	t.Helper()
 	args := f.write(t, dir)
@@ -114,22 +132,25 @@ func (f *fake) configure(t *testing.T, dir string) []string {
 	return args
 }
 
-// disturb has troubles befall the requests to the fake for as long as the server lives.
+// disturb injects troubles into the requests to the fake while the server runs.
 func (h *history) disturb(round int, dead <-chan struct{}) {
 	rng := rand.New(rand.NewPCG(h.seed, uint64(round)<<32|1<<30))
-	most := []providertest.FaultKind{providertest.LostResponse, providertest.BadGatewayAfterEffect, providertest.LostRequest, providertest.BadGateway, providertest.HTMLPage}
-	// A cloud that wants no requests for a while is left alone, which takes real time: seldom.
+	most := []providertest.FaultKind{
+		providertest.LostResponse, providertest.BadGatewayAfterEffect, providertest.LostRequest,
+		providertest.BadGateway, providertest.HTMLPage,
+	}
+	// A cloud that asks to wait is not called, which takes real time: rarely.
 	rare := []providertest.FaultKind{providertest.Throttled, providertest.ThrottledWithoutDelay}
 	defer h.fake.ClearFaults()
-	look := time.NewTicker(10 * time.Millisecond)
-	defer look.Stop()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
 	for next := 0; ; {
 		select {
 		case <-dead:
 			return
-		case <-look.C:
+		case <-tick.C:
 		}
-		// By requests and not by time: on a busy machine it would be every request.
+		// By number of requests, not by time: on a busy machine it would affect every request.
 		asked := len(h.fake.Requests())
 		if asked < next {
 			continue
@@ -139,8 +160,11 @@ func (h *history) disturb(round int, dead <-chan struct{}) {
 		if rng.IntN(20) == 0 {
 			kinds = rare
 		}
-		// Mostly what makes or ends something: there an answer counts.
-		h.fake.InjectFault(providertest.Fault{Kind: kinds[rng.IntN(len(kinds))], Writes: rng.IntN(4) > 0, After: rng.IntN(3), Times: 1 + rng.IntN(2)})
+		// Mostly calls that create or end something: there an answer matters.
+		h.fake.InjectFault(providertest.Fault{
+			Kind: kinds[rng.IntN(len(kinds))], Writes: rng.IntN(4) > 0, After: rng.IntN(3),
+			Times: 1 + rng.IntN(2),
+		})
 		h.troubles++
 	}
 }
@@ -156,17 +180,22 @@ func (h *history) upstream() map[string]bool {
 	return has
 }
 
-// ask brings what the fake really has into the sight.
-func (f *fake) ask(s *sight) {
+// ask copies what the fake really has into the snapshot.
+func (f *fake) ask(s *snapshot) {
 	f.Clock.AdvanceTo(s.upstream.Now)
 	all, slug := f.holding(), f.account.Slug
-	owner := map[string]id.ID{} // of those machines that are there
+	owner := map[string]id.ID{} // of the existing machines
 	for _, m := range all.Machines {
 		reference := upstream.ParseMark(id.Deployment, m.Name)
-		s.machines = append(s.machines, machineFile{Provider: slug, Reference: string(reference), Phase: string(m.State)})
+		s.machines = append(
+			s.machines, machineFile{Provider: slug, Reference: string(reference), Phase: string(m.State)},
+		)
 		if m.State != provider.MachineGone {
 			owner[m.ID] = reference
-			s.upstream.Machines = append(s.upstream.Machines, sim.MachineStatus{ID: m.ID, Provider: slug, Reference: reference, State: m.State})
+			s.upstream.Machines = append(
+				s.upstream.Machines,
+				sim.MachineStatus{ID: m.ID, Provider: slug, Reference: reference, State: m.State},
+			)
 		}
 	}
 	for _, v := range all.Volumes {

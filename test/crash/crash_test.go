@@ -19,21 +19,25 @@ import (
 var (
 	rounds = flag.Int("rounds", 0, "crashes on each engine; by default enough to meet every step once")
 	seed   = flag.Uint64("seed", 0, "decides everything that is left to chance; by default the time")
-	offset = flag.Int("offset", 0, "how many rounds lie before the first, which decides at which steps it crashes; a failure prints it")
+	offset = flag.Int(
+		"offset", 0,
+		"how many rounds lie before the first, which decides at which steps it crashes; a failure prints it",
+	)
 )
 
 const (
-	// perHistory is how many rounds one data directory goes through, perCheck how many lie between two checks.
+	// perHistory is the number of rounds of one data directory, perCheck the number between two
+	// checks.
 	perHistory, perCheck = 24, 12
-	// random is how many rounds with a kill at a random moment come to one pass over the steps.
+	// random is the number of rounds with a kill at a random moment per pass over the steps.
 	random = 5
 	// patience is how long a round waits, in real time, until the server has reached its step.
 	patience = 20 * time.Second
-	// tries is how often a step that was not reached in time is tried again, at the end.
+	// tries is how often a step that was not reached in time is repeated at the end.
 	tries = 3
 )
 
-// plan is at which steps a run is to crash. One pass over it meets every step once.
+// plan is the list of steps at which a run crashes. One pass covers every step once.
 type plan struct {
 	steps  []string
 	random int
@@ -63,14 +67,17 @@ func TestCrash(t *testing.T) {
 				histories(t, c, base, func(*testing.T) []string { return nil })
 			})
 			t.Run("postgres", func(t *testing.T) {
-				dbtest.PostgresURL(t) // skips where there is no server
-				histories(t, c, base, func(t *testing.T) []string { return []string{"--database-url", dbtest.PostgresURL(t)} })
+				dbtest.PostgresURL(t) // skips without a server
+				histories(
+					t, c, base,
+					func(t *testing.T) []string { return []string{"--database-url", dbtest.PostgresURL(t)} },
+				)
 			})
 		})
 	}
 }
 
-// histories goes through as many histories as the rounds need, each on a database of its own.
+// histories runs as many histories as the rounds need, each on its own database.
 func histories(t *testing.T, c cloud, base uint64, database func(*testing.T) []string) {
 	t.Parallel()
 	all, p := *rounds, c.plan()
@@ -83,16 +90,7 @@ func histories(t *testing.T, c cloud, base uint64, database func(*testing.T) []s
 		t.Run(fmt.Sprintf("seed-%d", base+n), func(t *testing.T) {
 			h := begin(t, c, base+n, database(t))
 			defer func() { total.add(h.tally) }()
-			defer func() {
-				switch {
-				case !t.Failed():
-				case *rounds == 0:
-					t.Logf("in round %d; to make the same decisions again: go test ./test/crash -run '%s' -seed %d", h.rounds-1, path.Dir(t.Name()), h.seed)
-				default:
-					t.Logf("in round %d of this history; to make the same decisions again: go test ./test/crash -run '%s' -seed %d -rounds %d -offset %d",
-						h.rounds-1, path.Dir(t.Name()), h.seed, some, *offset+done)
-				}
-			}()
+			defer func() { h.explain(some, *offset+done) }()
 			for round := 0; round < some && !t.Failed(); round++ {
 				h.round(p.at(*offset + done + round))
 				if round == some-1 || round%perCheck == perCheck-1 {
@@ -102,7 +100,7 @@ func histories(t *testing.T, c cloud, base uint64, database func(*testing.T) []s
 			if done+some < all || all < p.pass() {
 				return
 			}
-			for _, step := range p.steps { // a busy machine may have kept the server from getting there
+			for _, step := range p.steps { // a busy machine may have kept the server from reaching it
 				for try := 0; try < tries && total.hits[step]+h.hits[step] == 0 && !t.Failed(); try++ {
 					h.round(step)
 				}
@@ -121,9 +119,21 @@ func histories(t *testing.T, c cloud, base uint64, database func(*testing.T) []s
 	}
 }
 
-// tally counts what a run has met.
+// explain logs how to repeat a failed history of that many rounds.
+func (h *history) explain(some, from int) {
+	if !h.t.Failed() {
+		return
+	}
+	repeat := fmt.Sprintf("go test ./test/crash -run '%s' -seed %d", path.Dir(h.t.Name()), h.seed)
+	if *rounds > 0 {
+		repeat += fmt.Sprintf(" -rounds %d -offset %d", some, from)
+	}
+	h.t.Logf("in round %d of this history; to make the same decisions again: %s", h.rounds-1, repeat)
+}
+
+// tally counts what happened in a run.
 type tally struct {
-	steps                                   []string // that are to be met
+	steps                                   []string // steps to reach
 	hits, answers                           map[string]int
 	rounds, kills, missed, checks           int
 	advances, troubles                      int
@@ -150,9 +160,23 @@ func (t *tally) add(o tally) {
 
 func (t tally) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d rounds: %d crashes at steps, %d at random moments, %d steps not reached in time; %d checks\n", t.rounds, t.hitCount(), t.kills, t.missed, t.checks)
-	fmt.Fprintf(&b, "%d requests, of which %d had no answer, %d were asked again after it, %d answers were compared with the first\n", t.asked, t.lost, t.retried, t.replayed)
-	fmt.Fprintf(&b, "at the last checks: %d deployments, %d of them with a machine, %d volumes, %d hours charged\n", t.deployments, t.machines, t.volumes, t.charges)
+	fmt.Fprintf(
+		&b, "%d rounds: %d crashes at steps, %d at random moments, %d steps not reached in time; %d checks\n",
+		t.rounds, t.hitCount(), t.kills, t.missed, t.checks,
+	)
+	fmt.Fprintf(
+		&b,
+		"%d requests, of which %d had no answer, %d were asked again after it, %d answers were compared with the "+
+			"first\n",
+		t.asked,
+		t.lost,
+		t.retried,
+		t.replayed,
+	)
+	fmt.Fprintf(
+		&b, "at the last checks: %d deployments, %d of them with a machine, %d volumes, %d hours charged\n",
+		t.deployments, t.machines, t.volumes, t.charges,
+	)
 	fmt.Fprintf(&b, "%d events were told to webhooks, and %d times one again\n", t.told, t.toldAgain)
 	for _, step := range t.steps {
 		fmt.Fprintf(&b, "  %-30s %d\n", step, t.hits[step])
@@ -160,7 +184,10 @@ func (t tally) String() string {
 	if t.troubles > 0 {
 		fmt.Fprintf(&b, "the cloud had %d troubles\n", t.troubles)
 	}
-	fmt.Fprintf(&b, "the clock was moved %d times, which took %s; the answers:\n", t.advances, t.travel.Round(time.Millisecond))
+	fmt.Fprintf(
+		&b, "the clock was moved %d times, which took %s; the answers:\n", t.advances,
+		t.travel.Round(time.Millisecond),
+	)
 	for _, k := range slices.Sorted(maps.Keys(t.answers)) {
 		fmt.Fprintf(&b, "  %6d %s\n", t.answers[k], k)
 	}
@@ -174,7 +201,8 @@ func (t tally) hitCount() (n int) {
 	return n
 }
 
-// at is the step at which a round crashes, or "" for a moment at random. Every pass meets every step, in another order each time.
+// at returns the step at which a round crashes, or "" for a random moment. Every pass covers every
+// step, in another order each time.
 func (p plan) at(round int) string {
 	pass := p.pass()
 	order := rand.New(rand.NewPCG(uint64(round/pass), 1)).Perm(pass)
@@ -184,7 +212,8 @@ func (p plan) at(round int) string {
 	return ""
 }
 
-// round is one life of the server: it starts, is worked with, and is killed at the step, or at a random moment.
+// round is one life of the server: it starts, gets work, and is killed at the step or at a random
+// moment.
 func (h *history) round(step string) {
 	h.t.Helper()
 	round := h.rounds
@@ -196,7 +225,7 @@ func (h *history) round(step string) {
 	}
 	moment := time.Duration(5+rng.IntN(395)) * time.Millisecond
 	killAfter := time.Duration(0)
-	if step == "" && rng.IntN(2) == 0 { // from its start, so perhaps before it answers
+	if step == "" && rng.IntN(2) == 0 { // from its start, so possibly before it answers
 		killAfter = moment
 	}
 	if rng.IntN(2) == 0 {
@@ -239,14 +268,22 @@ func (h *history) round(step string) {
 		h.kills++
 	case late:
 		h.missed++
-		h.t.Logf("round %d: %s was not reached in %s, %d requests and %d journeys of the clock; the end of its log:\n%s",
-			round, env[0], patience, h.asked-before.asked, h.advances-before.advances, tail(h.server.Log(), 6))
+		h.t.Logf(
+			"round %d: %s was not reached in %s, %d requests and %d journeys of the clock; the end of its log:\n%s",
+			round,
+			env[0],
+			patience,
+			h.asked-before.asked,
+			h.advances-before.advances,
+			tail(h.server.Log(), 6),
+		)
 	default:
 		h.hits[step]++
 	}
 }
 
-// times is up to how often a step is let pass, and then met: what comes often is met in many situations, where there is the time.
+// times returns up to how often a step is passed before the crash: frequent steps are tested in
+// many situations.
 func times(step string) int {
 	most := 6
 	switch step {

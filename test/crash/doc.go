@@ -1,18 +1,24 @@
-// Package crash kills the real server under random work, again and again, and then compares what it had acknowledged, what the
-// database has, what the upstream has, what was charged, and what the tenants' webhooks were told.
+// Package crash kills the real server during random work, again and again. Then it compares what
+// the server had acknowledged, the database, the upstream, the charges, and what the tenants'
+// webhooks received.
 //
-// A history is one data directory and one database. In each of its rounds the server is started, several tenants with several keys
-// work at random while the clock is moved, and the server is killed with SIGKILL: at a random moment, or at one of the
-// steps that package crashpoint names. What had no answer is asked again with its Idempotency-Key. After every few rounds
-// the history comes to rest and is checked, and then goes on.
+// A history is one data directory and one database. In each of its rounds the server starts,
+// several tenants with several keys work at random while the clock advances, and the server is
+// killed with SIGKILL: at a random moment, or at one of the steps of package crashpoint. Requests
+// without an answer are repeated with their Idempotency-Key. After every few rounds the history
+// comes to rest and is checked, and then continues.
 //
-// The upstream is the simulator, which lives in the server, or the real adapter of a cloud on that cloud's fake, which lives in the test: it
-// outlives the kills, follows the server's clock, shows a new machine only after a while, and has troubles befall requests while there is work.
-// What it really has is asked of the fake itself. Its account has high limits, by the adapter's settings, so that work waits for the clock that is moved
-// and not for real time. The short form meets, on a fake, the steps at which a cloud is asked; a long run meets all.
+// The upstream is the simulator, which is part of the server, or the fake of a cloud, which is part
+// of the test and is used through the real adapter. The fake survives the kills, follows the
+// server's clock, shows a new machine only after a delay, and has troubles while there is work.
+// What it really has is read from the fake itself. Its account has high limits, so that work waits
+// for the simulated clock and not for real time. On a fake, the short form covers the steps that
+// call the cloud; a long run covers all.
 //
-// TestReplicas has three servers on one PostgreSQL database instead, and real time: one machine's clock is wrong, the cloud is slow, and servers are
-// killed, crash at steps, or are stopped for longer than a lease. After each round the machines that every deployment ever had are counted.
+// TestReplicas runs three servers on one PostgreSQL database instead, in real time: the clock of
+// one machine is wrong, the cloud is slow, and servers are killed, crash at steps, or are stopped
+// for longer than a lease. After each round the machines that every deployment ever had are
+// counted.
 //
 //	go test ./test/crash                      a short form, on each cloud and engine
 //	make crash ROUNDS=500                     as many on each cloud and engine
@@ -20,8 +26,9 @@
 //	make crash ROUNDS=500 CLOUD=replicas
 //	go test ./test/crash -run TestCrash/sim/sqlite -seed 7 -rounds 25
 //
-// All decisions come from one seed, which a failure prints. The same seed makes the same decisions; what the server had done
-// when the signal came depends on the machine, so a failure may take several runs of its seed to come back.
+// All decisions come from one seed, which a failure prints. The same seed makes the same decisions.
+// What the server had done at the signal depends on the machine, so a failure may need several runs
+// of its seed to appear again.
 //
-// It owns no expectation of a single request (test/e2e does), and none of a simulator that misbehaves.
+// It owns no expectation of a single request (test/e2e does), and none of a simulator with faults.
 package crash

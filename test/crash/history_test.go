@@ -20,7 +20,8 @@ import (
 	"github.com/billetcloud/billet/test/servertest"
 )
 
-// history is a data directory through many crashes, and everything that its server has acknowledged.
+// history is a data directory through many crashes, with everything that its server has
+// acknowledged.
 type history struct {
 	tally
 	t       *testing.T
@@ -31,22 +32,24 @@ type history struct {
 	tenants []*tenant
 	offers  []offer
 
-	// elapsed is at least as much simulated time as has gone by: an advance counts before it is asked for.
+	// elapsed is at least the simulated time that has passed: an advance counts before it is
+	// requested.
 	elapsed atomic.Int64
-	// now is the server's time when it was last told, in Unix nanoseconds.
+	// now is the server's last known time, in Unix nanoseconds.
 	now atomic.Int64
-	// travels tells that the clock is being moved.
+	// travels is true while the clock is being advanced.
 	travels atomic.Bool
-	// moment orders requests: each takes one number when it is sent and one when it is answered, or the server has died.
+	// moment orders requests: each takes a number when it is sent and another when it is answered
+	// or the server has died.
 	moment atomic.Int64
 
 	mu    sync.Mutex
-	names map[string]*intent     // what was asked for, by the name it was to have
-	deps  map[string]*deployment // what is known of each
+	names map[string]*intent     // requested objects by name
+	deps  map[string]*deployment // known deployments
 	vols  map[string]*volume
 }
 
-// tenant is an account with several keys, which work beside each other.
+// tenant is an account with several keys that work concurrently.
 type tenant struct {
 	number int
 	id     string
@@ -54,13 +57,13 @@ type tenant struct {
 	inbox  *inbox
 
 	mu      sync.Mutex
-	pending []*intent // asked with a key, and not answered
-	kept    []*intent // answered for good
+	pending []*intent // with a key and without an answer
+	kept    []*intent // with a final answer
 	deps    map[string]apiDeployment
 	vols    map[string]apiVolume
 }
 
-// offer is what the driver knows of an offer.
+// offer is the test's knowledge of an offer.
 type offer struct {
 	ID, Provider, Region string
 	InstanceType         string
@@ -87,46 +90,47 @@ type apiVolume struct {
 	CostToDate                         money.Micros
 }
 
-// deployment is what the server has said of a deployment for good.
+// deployment is what the server has acknowledged of a deployment.
 type deployment struct {
 	owner                  int
 	startedAt, billedUntil *time.Time
 	final                  string
 	tags                   []write
-	planned                []time.Time // every planned end that a PATCH has asked for
+	planned                []time.Time // every auto-termination that a PATCH has requested
 }
 
-// volume is the same of a volume.
+// volume is the same for a volume.
 type volume struct {
 	owner   int
 	deleted bool // acknowledged
 }
 
-// write is an attempt to give something a value. It has had its effect, if any, between from and to.
+// write is an attempt to set a value. Its effect, if any, is between from and to.
 type write struct {
 	value    string
 	from, to int64 // moments
 	answered bool
 }
 
-// intent is a request that makes something, or that has a key.
+// intent is a request that creates something, or that has a key.
 type intent struct {
 	tenant *tenant
-	// name is that of what it makes; "" where it makes nothing. Every intent that does has another.
+	// name is that of the created object, and unique; "" if it creates nothing.
 	name string
 	path string
 	body map[string]any
 	key  string
 
-	// Behind the tenant's mu:
-	since    int64 // elapsed, at the first attempt
+	// Protected by the tenant's mu:
+	since    int64 // elapsed at the first attempt
 	lost     bool  // an attempt had no answer
 	answered bool
 	first    servertest.Answer
-	id       string // of what it made
+	id       string // of the created object
 }
 
-// window is how long a key is used again: less than the server keeps it, by more than the clock is moved at once.
+// window is how long a key is repeated: less than the server keeps it, by more than the clock
+// advances at once.
 const window = 20 * time.Hour
 
 var final = map[string]bool{"terminated": true, "failed": true, "interrupted": true}
@@ -141,14 +145,20 @@ func begin(t *testing.T, c cloud, seed uint64, args []string) *history {
 		h.fake = c.serve(t)
 		args = append(args, h.fake.configure(t, dir)...)
 	}
-	h.server = servertest.StartIn(t, dir, append(args, "--sim", "--sim-machines", "banner", "--webhook-allow-http", "--webhook-allow-networks", "127.0.0.0/8")...)
+	h.server = servertest.StartIn(
+		t, dir,
+		append(
+			args, "--sim", "--sim-machines", "banner", "--webhook-allow-http", "--webhook-allow-networks",
+			"127.0.0.0/8",
+		)...,
+	)
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("the end of the server's log:\n%s", tail(h.server.Log(), 12))
 		}
 	})
 	limits := []string{"--read-limit", "1000000", "--write-limit", "1000000", "--deploy-limit", "1000000"}
-	// The last one runs out of money, so that the ways of past due are crashed on as well.
+	// The last tenant runs out of money, so that past due is tested with crashes, too.
 	for i, credit := range []string{"10000000", "5000", "250"} {
 		tn := &tenant{number: i, deps: map[string]apiDeployment{}, vols: map[string]apiVolume{}}
 		var key string
@@ -175,8 +185,9 @@ func begin(t *testing.T, c cloud, seed uint64, args []string) *history {
 	return h
 }
 
-// directory is a data directory in memory where the system has such. What a killed process has written is there either way; on a disk, a
-// commit would also wait for whoever else writes to it, at times for seconds.
+// directory returns a data directory in memory if the system has such. Data of a killed process
+// are kept there as on a disk; on a disk, commits would also wait for other writers, sometimes for
+// seconds.
 func directory(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/dev/shm", "billet-crash-")
@@ -191,7 +202,7 @@ func directory(t *testing.T) string {
 	return dir
 }
 
-// data reads the data of an answer.
+// data decodes the data of an answer.
 func data(a servertest.Answer, into any) error {
 	e := struct{ Data any }{into}
 	return json.Unmarshal(a.Body, &e)
@@ -202,13 +213,13 @@ func tail(text string, lines int) string {
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
 
-// fault fails the test and says where in the history.
+// fault fails the test with the position in the history.
 func (h *history) fault(format string, args ...any) {
 	h.t.Helper()
 	h.t.Errorf("seed %d: %s", h.seed, fmt.Sprintf(format, args...))
 }
 
-// advance moves the server's clock; it fails when the server dies meanwhile.
+// advance advances the server's clock; it fails if the server dies meanwhile.
 func (h *history) advance(d time.Duration) error {
 	h.elapsed.Add(int64(d))
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -227,7 +238,8 @@ func (h *history) advance(d time.Duration) error {
 	return err
 }
 
-// stayDown lets the dead server be dead for that long: hours begin, planned ends and time limits pass, and nobody is there.
+// stayDown lets time pass while the server is down: hours begin, auto-terminations and time limits
+// pass.
 func (h *history) stayDown(d time.Duration) {
 	h.t.Helper()
 	h.elapsed.Add(int64(d))
@@ -254,10 +266,11 @@ func (h *history) stayDown(d time.Duration) {
 	}
 }
 
-// moveClock moves the clock for as long as the server lives, mostly by little, sometimes over hours that have to be charged.
+// moveClock advances the clock while the server runs, mostly by little, sometimes by hours that
+// must be charged.
 func (h *history) moveClock(round int, dead <-chan struct{}) {
 	rng := rand.New(rand.NewPCG(h.seed, uint64(round)<<32|1<<31))
-	budget := 6 * time.Hour // so that keys can be used again after the crash
+	budget := 6 * time.Hour // so that keys can be repeated after the crash
 	for {
 		d := time.Second + time.Duration(rng.Int64N(int64(14*time.Second)))
 		switch k := rng.IntN(10); {
@@ -283,7 +296,7 @@ func (h *history) moveClock(round int, dead <-chan struct{}) {
 	}
 }
 
-// alive tells whether the server goes on living although something that it did looks like its death.
+// alive reports whether the server still runs although an error resembled its death.
 func (h *history) alive(dead <-chan struct{}) bool {
 	select {
 	case <-dead:
@@ -295,14 +308,14 @@ func (h *history) alive(dead <-chan struct{}) bool {
 
 var badLog = regexp.MustCompile(`(?m)^.*(level=ERROR|panic|DATA RACE).*$`)
 
-// ended looks at the log of a server that has died.
+// ended checks the log of a server that has died.
 func (h *history) ended() {
 	for _, line := range badLog.FindAllString(h.server.Log(), 3) {
 		h.fault("the server's log: %s", line)
 	}
 }
 
-// saw takes notice of what an answer says of a deployment: what is once said of the bill stays so.
+// saw records what an answer contains about a deployment: billing facts never change.
 func (h *history) saw(d apiDeployment, owner int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -317,7 +330,10 @@ func (h *history) saw(d apiDeployment, owner int) {
 		case *known == nil:
 			*known = told
 		case !(*known).Equal(*told):
-			h.fault("%s of %s was %s and is %s", what, d.ID, (*known).Format(time.RFC3339Nano), told.Format(time.RFC3339Nano))
+			h.fault(
+				"%s of %s was %s and is %s", what, d.ID, (*known).Format(time.RFC3339Nano),
+				told.Format(time.RFC3339Nano),
+			)
 		}
 	}
 	once("startedAt", &k.startedAt, d.StartedAt)

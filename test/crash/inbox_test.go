@@ -12,28 +12,28 @@ import (
 	"testing"
 )
 
-// inbox is an address of a tenant, which lives in this process and so outlives every kill. It has a webhook for all events, and refuses some of
-// them the first time.
+// inbox is a tenant's endpoint, which is part of this process and so survives every kill. It has a
+// webhook for all events, and refuses some of them the first time.
 type inbox struct {
 	*httptest.Server
 	mu     sync.Mutex
-	order  []string          // ids of events, each once, as they first came
+	order  []string          // ids of events, each once, in the order of arrival
 	bodies map[string]string // by id
 	took   map[string]bool   // answered with 2xx
-	again  int               // how many came that were known
+	again  int               // number of known ones that arrived again
 	wrong  []string
 
-	// Of the goroutine that checks only:
+	// Of the checking goroutine only:
 	listed  []string // ids of the account's events, oldest first, as far as they were read
-	before  int      // how many of them were there before the webhook
-	checked int      // how many after those were looked at by a check
+	before  int      // how many of them are older than the webhook
+	checked int      // how many after those were checked
 }
 
 func newInbox(t *testing.T) *inbox {
 	b := &inbox{bodies: map[string]string{}, took: map[string]bool{}}
 	b.Server = httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
-		if err != nil { // the sender was killed in the middle of it
+		if err != nil { // the sender was killed during the request
 			return
 		}
 		var e struct{ ID string }
@@ -63,23 +63,28 @@ func newInbox(t *testing.T) *inbox {
 	return b
 }
 
-// subscribe makes the tenant's webhook.
+// subscribe creates the tenant's webhook.
 func (h *history) subscribe(tn *tenant) {
 	tn.inbox = newInbox(h.t)
-	if a := h.server.Call(tn.keys[0], http.MethodPost, "/webhooks", map[string]any{"url": tn.inbox.URL}); a.Status != http.StatusCreated {
+	if a := h.server.Call(
+		tn.keys[0], http.MethodPost, "/webhooks", map[string]any{"url": tn.inbox.URL},
+	); a.Status != http.StatusCreated {
 		h.t.Fatalf("webhook: %d %s", a.Status, a.Body)
 	}
 	h.listEvents(tn)
 	tn.inbox.before = len(tn.inbox.listed)
 }
 
-// listEvents reads which events the account has by now.
+// listEvents reads the account's events.
 func (h *history) listEvents(tn *tenant) {
 	b := tn.inbox
 	var fresh []string // newest first
 	for page := 1; ; page++ {
 		var some []struct{ ID string }
-		a := h.server.Call(tn.keys[0], http.MethodGet, fmt.Sprintf("/events?limit=100&page=%d", page), nil, "Accept", "application/json")
+		a := h.server.Call(
+			tn.keys[0], http.MethodGet, fmt.Sprintf("/events?limit=100&page=%d", page), nil, "Accept",
+			"application/json",
+		)
 		if err := data(a, &some); a.Status != http.StatusOK || err != nil {
 			h.t.Fatalf("events: %d %s %v", a.Status, a.Body, err)
 		}
@@ -88,7 +93,7 @@ func (h *history) listEvents(tn *tenant) {
 				some = nil
 				break
 			}
-			if !slices.Contains(fresh, e.ID) { // else newer ones have moved it to the next page
+			if !slices.Contains(fresh, e.ID) { // otherwise newer ones have moved it to the next page
 				fresh = append(fresh, e.ID)
 			}
 		}
@@ -100,7 +105,7 @@ func (h *history) listEvents(tn *tenant) {
 	b.listed = append(b.listed, fresh...)
 }
 
-// undelivered returns an event that the tenant's address has not taken yet, or "".
+// undelivered returns an event that the tenant's endpoint has not accepted yet, or "".
 func (h *history) undelivered(tn *tenant) string {
 	h.listEvents(tn)
 	b := tn.inbox
@@ -114,8 +119,9 @@ func (h *history) undelivered(tn *tenant) string {
 	return ""
 }
 
-// checkTold: at rest, every event since the webhook was made has come to the tenant's address, in the order of the account's log, and nothing else has.
-func (h *history) checkTold(tn *tenant) {
+// checkDelivered: at rest, every event since the webhook's creation has arrived at the endpoint,
+// in the order of the account's history, and nothing else has.
+func (h *history) checkDelivered(tn *tenant) {
 	b := tn.inbox
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -123,10 +129,13 @@ func (h *history) checkTold(tn *tenant) {
 		h.fault("webhook of %s: %s", tn.id, wrong)
 	}
 	due := b.listed[b.before:]
-	came := b.order[:min(len(b.order), len(due))] // what happened after the list was read may be here already
+	came := b.order[:min(len(b.order), len(due))] // later events than the list's may have arrived
 	for i := range came {
 		if came[i] != due[i] {
-			h.fault("webhook of %s: first attempt %d was %s, and the account's event %d is %s", tn.id, i, b.bodies[came[i]], i, due[i])
+			h.fault(
+				"webhook of %s: first attempt %d was %s, and the account's event %d is %s", tn.id, i,
+				b.bodies[came[i]], i, due[i],
+			)
 			return
 		}
 	}

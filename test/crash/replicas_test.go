@@ -29,21 +29,25 @@ import (
 )
 
 const (
-	// perFleet is how many rounds one database goes through; shortFleet how many the short form has.
+	// perFleet is the number of rounds of one database; shortFleet that of the short form.
 	perFleet, shortFleet = 25, 4
-	// slowest is up to how long the upstream takes for a fourth of its answers, quick the same for half of the fleets: a launch is several requests.
+	// slowest limits the delay of a fourth of the cloud's answers, quick that for half of the
+	// fleets: a launch is several requests.
 	slowest, quick = 5 * time.Second, time.Second
-	// lease is that of a job, as package job has it: who is stopped for longer has lost what it was at work on.
+	// lease is a job's lease, as in package job: a server that is stopped for longer has lost its
+	// jobs.
 	lease = 30 * time.Second
-	// fast is how much faster than real time the fake's machines come up and end.
+	// fast is how much faster than real time the fake's machines start and end.
 	fast = 4
-	// restTime is how long everything may take to come to its end: a launch without an answer is waited for.
+	// restTime is how long everything may take to finish: a launch without an answer is waited
+	// for.
 	restTime = 15 * time.Minute
 )
 
-// TestReplicas has three servers on one PostgreSQL database, the machine's clock of one of them wrong by more than four leases, and a cloud that
-// takes up to five seconds for an answer. Servers are killed, and stopped for longer than a lease. However that goes, no deployment
-// ever has two machines. It goes in real time: nothing but the fake's machines is sped up.
+// TestReplicas runs three servers on one PostgreSQL database. The clock of one machine is wrong by
+// more than four leases, and the cloud takes up to five seconds for an answer. Servers are killed,
+// and stopped for longer than a lease. No deployment ever has two machines. Everything is in real
+// time except the fake's machines.
 func TestReplicas(t *testing.T) {
 	base := *seed
 	if base == 0 {
@@ -51,7 +55,7 @@ func TestReplicas(t *testing.T) {
 	}
 	t.Run("replicas", func(t *testing.T) {
 		t.Parallel()
-		dbtest.PostgresURL(t) // skips where there is no server
+		dbtest.PostgresURL(t) // skips without a server
 		all := *rounds
 		if all == 0 {
 			all = shortFleet
@@ -85,7 +89,8 @@ var publicKeyLine = (&worker{rng: rand.New(rand.NewPCG(1, 1))}).publicKey()
 type fleetTally struct{ Rounds, Deployments, Machines, Kills, Stops, Retries, TakenOver int }
 
 func (t *fleetTally) add(o fleetTally) {
-	t.Rounds, t.Deployments, t.Machines, t.Kills = t.Rounds+o.Rounds, t.Deployments+o.Deployments, t.Machines+o.Machines, t.Kills+o.Kills
+	t.Rounds, t.Deployments = t.Rounds+o.Rounds, t.Deployments+o.Deployments
+	t.Machines, t.Kills = t.Machines+o.Machines, t.Kills+o.Kills
 	t.Stops, t.Retries, t.TakenOver = t.Stops+o.Stops, t.Retries+o.Retries, t.TakenOver+o.TakenOver
 }
 
@@ -98,13 +103,13 @@ type fleet struct {
 	servers []*member
 	key     string
 	offers  []offer
-	// each is how many deployments each round asks for.
+	// each is the number of deployments per round.
 	each int
-	// most is up to how long the cloud takes for a fourth of its answers.
+	// most limits the delay of a fourth of the cloud's answers.
 	most atomic.Int64
 
 	mu    sync.Mutex
-	alive []string // deployments whose end nobody asked for
+	alive []string // deployments without a requested end
 }
 
 // member is one of the servers.
@@ -117,9 +122,9 @@ type member struct {
 func beginFleet(t *testing.T, seed uint64) *fleet {
 	f := &fleet{t: t, rng: rand.New(rand.NewPCG(seed, 7)), cloud: voltageparktest.Serve(t)}
 	f.cloud.Lag(lag)
-	f.each = 20 // many at once, for what goes wrong within milliseconds
+	f.each = 20 // many at once, for races of milliseconds
 	f.most.Store(int64(quick))
-	if *rounds > 0 && seed%2 == 0 { // and some that take long, for what goes wrong meanwhile
+	if *rounds > 0 && seed%2 == 0 { // and some slow ones, for longer races
 		f.each = 6
 		f.most.Store(int64(slowest))
 	}
@@ -133,7 +138,7 @@ func beginFleet(t *testing.T, seed uint64) *fleet {
 	for i := range 3 {
 		m := &member{}
 		dir := directory(t)
-		if i > 0 { // they share the key of what is kept encrypted
+		if i > 0 { // they share the key of encrypted values
 			b, err := os.ReadFile(filepath.Join(f.servers[0].Dir, "secret.key"))
 			if err == nil {
 				err = os.WriteFile(filepath.Join(dir, "secret.key"), b, 0o600)
@@ -153,23 +158,32 @@ func beginFleet(t *testing.T, seed uint64) *fleet {
 	t.Cleanup(func() {
 		if t.Failed() {
 			for i, m := range f.servers {
-				t.Logf("the end of the log of server %d (the third one's clock is wrong by %s):\n%s", i+1, skew, tail(m.Log(), 15))
+				t.Logf(
+					"the end of the log of server %d (the third one's clock is wrong by %s):\n%s", i+1, skew,
+					tail(m.Log(), 15),
+				)
 			}
 		}
 	})
-	_, f.key = f.servers[0].Key("10000000", "--read-limit", "1000000", "--write-limit", "1000000", "--deploy-limit", "1000000")
+	_, f.key = f.servers[0].Key(
+		"10000000", "--read-limit", "1000000", "--write-limit", "1000000", "--deploy-limit", "1000000",
+	)
 	for deadline := time.Now().Add(time.Minute); len(f.offers) == 0; {
 		a := f.servers[0].Call(f.key, "GET", "/offers?limit=100&available=true", nil)
-		if err := data(a, &f.offers); (err != nil || a.Status != http.StatusOK && a.Status != http.StatusServiceUnavailable) && time.Now().After(deadline) {
+		err := data(a, &f.offers)
+		failed := err != nil || a.Status != http.StatusOK && a.Status != http.StatusServiceUnavailable
+		if failed && time.Now().After(deadline) {
 			t.Fatalf("offers: %d %s %v", a.Status, a.Body, err)
 		}
-		f.offers = slices.DeleteFunc(f.offers, func(o offer) bool { return o.InstanceType != "VM" }) // the others need port 22
+		// The others need port 22.
+		f.offers = slices.DeleteFunc(f.offers, func(o offer) bool { return o.InstanceType != "VM" })
 		<-time.After(100 * time.Millisecond)
 	}
 	return f
 }
 
-// slow stands before the cloud, and takes its time before a request arrives there and before its answer is passed on.
+// slow is a proxy that delays a request before the cloud gets it, and the answer before it is
+// forwarded.
 func (f *fleet) slow(target string, seed uint64) string {
 	to, err := url.Parse(target)
 	if err != nil {
@@ -193,7 +207,7 @@ func (f *fleet) slow(target string, seed uint64) string {
 	proxy.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		pause(r)
-		// What has arrived has its effect, whoever went away meanwhile.
+		// A request that has arrived has its effect, even if the client disconnected.
 		answer := httptest.NewRecorder()
 		proxy.ServeHTTP(answer, r.WithContext(context.WithoutCancel(r.Context())))
 		pause(r)
@@ -207,7 +221,7 @@ func (f *fleet) slow(target string, seed uint64) string {
 	return s.URL
 }
 
-// start starts a server, which is to crash at that step, or at none.
+// start starts a server that crashes at the step, or at none.
 func (f *fleet) start(m *member, step string) {
 	f.t.Helper()
 	env := slices.Clone(m.env)
@@ -228,7 +242,7 @@ func (m *member) up() bool {
 	}
 }
 
-// round has things asked for while one of the servers is killed, stopped or left in peace.
+// round makes requests while one of the servers is killed, stopped or left alone.
 func (f *fleet) round() {
 	f.t.Helper()
 	f.Rounds++
@@ -250,15 +264,25 @@ func (f *fleet) round() {
 	f.audit()
 }
 
-// revive has a server go on that was killed, or was stopped for long enough. One is always there.
+// revive restarts or continues a server that was killed, or stopped for long enough. One server
+// always runs.
 func (f *fleet) revive(m *member) {
 	select {
 	case <-m.Ended():
-		f.TakenOver += strings.Count(m.Log(), "taken over while it ran") + strings.Count(m.Log(), "lease could not be extended")
+		f.TakenOver += strings.Count(m.Log(), "taken over while it ran") + strings.Count(
+			m.Log(), "lease could not be extended",
+		)
 		m.stopped = time.Time{}
 		step := ""
 		if f.rng.IntN(3) == 0 {
-			step = fmt.Sprintf("%s:%d", []string{crashpoint.LaunchBeforeCall, crashpoint.LaunchAfterCall, crashpoint.TerminateBeforeCall, crashpoint.JobBeforeFinish}[f.rng.IntN(4)], 1+f.rng.IntN(5))
+			step = fmt.Sprintf(
+				"%s:%d",
+				[]string{
+					crashpoint.LaunchBeforeCall, crashpoint.LaunchAfterCall, crashpoint.TerminateBeforeCall,
+					crashpoint.JobBeforeFinish,
+				}[f.rng.IntN(4)],
+				1+f.rng.IntN(5),
+			)
 		}
 		f.start(m, step)
 	default:
@@ -288,7 +312,7 @@ func (f *fleet) befall(m *member) {
 	}
 }
 
-// ask asks servers, one after the other, until one answers.
+// ask calls the servers, one after the other, until one answers.
 func (f *fleet) ask(first int, method, path string, body any, headers ...string) servertest.Answer {
 	for try := first; try < first+30; try++ {
 		m := f.servers[try%len(f.servers)]
@@ -324,7 +348,8 @@ func (f *fleet) deploy(name string) func() {
 	}
 }
 
-// terminate ends one of the newest deployments, if it does not run yet: else its minimum runtime is not over.
+// terminate ends one of the newest deployments if it does not run yet: otherwise its minimum
+// runtime is not over.
 func (f *fleet) terminate() func() {
 	n, first := f.rng.Uint64(), f.rng.IntN(3)
 	return func() {
@@ -333,7 +358,7 @@ func (f *fleet) terminate() func() {
 			f.mu.Unlock()
 			return
 		}
-		i := len(f.alive) - 1 - int(n%uint64(min(len(f.alive), 8))) // one that may still be on its way
+		i := len(f.alive) - 1 - int(n%uint64(min(len(f.alive), 8))) // one that may still be starting
 		d := f.alive[i]
 		f.alive = slices.Delete(f.alive, i, i+1)
 		f.mu.Unlock()
@@ -358,14 +383,14 @@ func (f *fleet) audit() {
 	}
 }
 
-// rest lets everything come to its end, and looks what is left.
+// rest waits until everything has finished, and checks what is left.
 func (f *fleet) rest() {
 	f.t.Helper()
 	f.most.Store(int64(quick / 10))
 	for _, m := range f.servers {
 		m.stopped = time.Now().Add(-time.Second)
 		_ = syscall.Kill(m.PID(), syscall.SIGCONT)
-		m.Kill() // some are to crash at a step
+		m.Kill() // some crash at a step
 		m.stopped = time.Time{}
 		f.start(m, "")
 	}

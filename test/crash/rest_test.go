@@ -12,7 +12,7 @@ import (
 	"github.com/billetcloud/billet/internal/money"
 )
 
-// check brings the history to rest and compares everything with everything.
+// check brings the history to rest and compares all sources.
 func (h *history) check(round int) {
 	h.t.Helper()
 	if h.t.Failed() {
@@ -25,7 +25,7 @@ func (h *history) check(round int) {
 		w := newWorker(h, t, 0, round<<8, dead)
 		w.settlePending()
 		if len(t.pending) > 0 {
-			h.fault("a server that nobody kills did not answer %d requests, such as %+v", len(t.pending), t.pending[0])
+			h.fault("a running server did not answer %d requests, such as %+v", len(t.pending), t.pending[0])
 			return
 		}
 		for _, i := range t.kept {
@@ -38,14 +38,17 @@ func (h *history) check(round int) {
 		return
 	}
 	for _, t := range h.tenants {
-		h.checkTold(t)
+		h.checkDelivered(t)
 	}
 	var up app.SimStatus
 	if err := json.Unmarshal([]byte(h.server.Run("sim", "status", "-o", "json")), &up); err != nil {
 		h.t.Fatal(err)
 	}
 	told := time.Now()
-	s := &sight{h: h, upstream: up, deps: map[string]apiDeployment{}, vols: map[string]apiVolume{}, keys: map[string]string{}}
+	s := &snapshot{
+		h: h, upstream: up, deps: map[string]apiDeployment{}, vols: map[string]apiVolume{},
+		keys: map[string]string{},
+	}
 	for _, t := range h.tenants {
 		s.readAPI(t)
 	}
@@ -55,7 +58,7 @@ func (h *history) check(round int) {
 	if h.t.Failed() {
 		return
 	}
-	// What the clock showed lies between these two: it goes on while it is looked at.
+	// The clock continues during the snapshot: its time is between these two.
 	s.earliest, s.latest = up.Now, up.Now.Add(time.Since(told)+2*time.Second)
 	s.readDatabase()
 	if h.fake != nil {
@@ -74,27 +77,34 @@ func (h *history) check(round int) {
 	}
 }
 
-// refill pays in what a tenant who has run dry needs to go on; the third may owe for a while first.
+// refill adds the credit that a tenant without money needs to continue; the third tenant may be
+// past due for a while first.
 func (h *history) refill(round int) {
 	for i, t := range h.tenants {
 		var w struct{ Available money.Micros }
 		if h.get(t, "/wallet", &w); w.Available < 100*money.USD {
 			amount := []string{"10000000", "5000", "250"}[i]
-			h.server.Run("wallet", "credit", "--account", t.id, "--amount", amount, "--reference", fmt.Sprintf("%s-%d", t.id, round))
+			h.server.Run(
+				"wallet", "credit", "--account", t.id, "--amount", amount, "--reference",
+				fmt.Sprintf("%s-%d", t.id, round),
+			)
 		}
 	}
 }
 
-// rest lets time go by until nothing is on its way any more.
+// rest advances the clock until nothing is in progress.
 func (h *history) rest() bool {
-	steps := []time.Duration{time.Second, 20 * time.Second, 2 * time.Minute, 2 * time.Minute, 10 * time.Minute, 20 * time.Minute, 30 * time.Minute, time.Hour, time.Hour}
+	steps := []time.Duration{
+		time.Second, 20 * time.Second, 2 * time.Minute, 2 * time.Minute, 10 * time.Minute, 20 * time.Minute,
+		30 * time.Minute, time.Hour, time.Hour,
+	}
 	moving := ""
 	for i, d := range steps {
 		if err := h.advance(d); err != nil {
 			h.fault("advance: %v", err)
 			return false
 		}
-		if moving = h.moving(); moving == "" && i >= 3 { // the watch over the provider's machines has looked twice
+		if moving = h.moving(); moving == "" && i >= 3 { // the watcher of the provider's machines has run twice
 			return true
 		}
 	}
@@ -102,7 +112,7 @@ func (h *history) rest() bool {
 	return false
 }
 
-// moving returns what has not come to its end, or "".
+// moving returns something that has not finished, or "".
 func (h *history) moving() string {
 	var out []string
 	up := h.upstream()
@@ -114,15 +124,18 @@ func (h *history) moving() string {
 		status := map[string]string{}
 		for _, d := range deps {
 			status[d.ID] = d.Status
-			if d.PendingAction != nil && !final[d.Status] || !final[d.Status] && d.Status != "running" && d.Status != "stopped" {
+			if d.PendingAction != nil && !final[d.Status] || !final[d.Status] && d.Status != "running" &&
+				d.Status != "stopped" {
 				out = append(out, d.ID+" is "+d.Status)
-			} else if final[d.Status] && up[d.ID] { // some clouds end no machine before it has run for a while
+			} else if final[d.Status] && up[d.ID] { // some clouds end no machine before a minimum runtime
 				out = append(out, d.ID+" is "+d.Status+" and has a machine")
 			}
 		}
 		for _, v := range vols {
-			waits := v.Status == "attaching" && v.AttachedTo != nil && status[*v.AttachedTo] == "stopped" // until it is switched on
-			if v.Status != "available" && v.Status != "attached" && v.Status != "failed" && !waits || v.GrowingToGB != nil {
+			waits := v.Status == "attaching" && v.AttachedTo != nil &&
+				status[*v.AttachedTo] == "stopped" // until it is powered on
+			if v.Status != "available" && v.Status != "attached" && v.Status != "failed" && !waits ||
+				v.GrowingToGB != nil {
 				out = append(out, v.ID+" is "+v.Status)
 			}
 		}
@@ -130,7 +143,7 @@ func (h *history) moving() string {
 	return strings.Join(out, ", ")
 }
 
-// list reads all of a tenant's deployments and volumes.
+// list reads all deployments and volumes of a tenant.
 func (h *history) list(t *tenant) (deps []apiDeployment, vols []apiVolume) {
 	for page := 1; ; page++ {
 		var some []apiDeployment
@@ -151,8 +164,8 @@ func (h *history) get(t *tenant, path string, into any) {
 	}
 }
 
-// readAPI reads what the tenant is shown, by list and, of everything that was ever acknowledged, by id.
-func (s *sight) readAPI(t *tenant) {
+// readAPI reads what the tenant sees: lists, and by id everything that was ever acknowledged.
+func (s *snapshot) readAPI(t *tenant) {
 	h := s.h
 	deps, vols := h.list(t)
 	for _, d := range deps {
@@ -178,7 +191,7 @@ func (s *sight) readAPI(t *tenant) {
 	for _, k := range keys {
 		s.keys[k.ID] = k.Name
 	}
-	for id, known := range maps.All(h.vols) { // a list leaves out what is deleted
+	for id, known := range maps.All(h.vols) { // a list omits deleted ones
 		if _, listed := s.vols[id]; known.owner == t.number && !listed {
 			var v apiVolume
 			h.get(t, "/volumes/"+id, &v)
@@ -188,6 +201,6 @@ func (s *sight) readAPI(t *tenant) {
 	var w struct{ Balance, Held, Available money.Micros }
 	h.get(t, "/wallet", &w)
 	if w.Held != 0 || w.Available != w.Balance {
-		h.fault("at rest nothing is set aside any more; tenant %s has %+v", t.id, w)
+		h.fault("at rest nothing may be held; tenant %s has %+v", t.id, w)
 	}
 }

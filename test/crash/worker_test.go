@@ -14,12 +14,12 @@ import (
 	"github.com/billetcloud/billet/test/servertest"
 )
 
-// worker is one key of a tenant at work for one round.
+// worker is one key of a tenant that works for one round.
 type worker struct {
 	h     *history
 	t     *tenant
 	key   string
-	who   string // unlike any other worker of the history
+	who   string // unique among the workers of the history
 	rng   *rand.Rand
 	dead  <-chan struct{}
 	asked int
@@ -39,15 +39,15 @@ func sum(s string) []byte {
 // run works until the server is dead.
 func (w *worker) run() {
 	w.settlePending()
-	w.look()
+	w.refresh()
 	for w.lives() {
 		w.act()
 		w.think()
 	}
 }
 
-// think is a tenant's pause between two requests. While the clock is moved it is longer: a journey stops for all that
-// falls due on its way, and a round is to see many journeys.
+// think is a tenant's pause between two requests. It is longer while the clock advances: an
+// advance stops for everything due on the way, and a round needs many advances.
 func (w *worker) think() {
 	most := 12 * time.Millisecond
 	if w.h.travels.Load() {
@@ -70,7 +70,7 @@ func (w *worker) lives() bool {
 	}
 }
 
-// act does one thing at random.
+// act performs one random action.
 func (w *worker) act() {
 	switch k := w.rng.IntN(100); {
 	case k < 16:
@@ -100,7 +100,7 @@ func (w *worker) act() {
 	}
 }
 
-// ask sends a request. answered is false when the server died before the whole answer was there.
+// ask sends a request. answered is false if the server died before the whole answer had arrived.
 func (w *worker) ask(method, path string, body any, headers ...string) (a servertest.Answer, answered bool) {
 	w.h.mu.Lock()
 	w.h.asked++
@@ -120,7 +120,7 @@ func (w *worker) ask(method, path string, body any, headers ...string) (a server
 	w.h.mu.Unlock()
 	switch a.Status {
 	case 200, 201, 202, 400, 402, 404, 409:
-	case 503: // the marketplace was not asked for longer than its answer counts; nothing was done
+	case 503: // the marketplace's last answer is too old; nothing was done
 		if a.Code() != "SERVICE_UNAVAILABLE" {
 			w.h.fault("%s %s: %d %s", method, path, a.Status, a.Body)
 		}
@@ -132,7 +132,7 @@ func (w *worker) ask(method, path string, body any, headers ...string) (a server
 
 var pathless = regexp.MustCompile(`(dep|vol)_[0-9a-z]+|[?].*`)
 
-// once asks for what has an effect, remembers what is acknowledged, and what has to be asked again.
+// once sends a request with an effect. It records what is acknowledged, and what must be repeated.
 func (w *worker) once(i *intent) (a servertest.Answer, answered bool) {
 	h := w.h
 	var headers []string
@@ -170,17 +170,20 @@ func (w *worker) once(i *intent) (a servertest.Answer, answered bool) {
 	return a, true
 }
 
-// settle keeps the first answer, or compares this one with it. The caller holds the tenant's mu.
+// settle records the first answer, or compares this one with it. The caller holds the tenant's mu.
 func (i *intent) settle(h *history, a servertest.Answer) {
 	if a.Code() == "IDEMPOTENCY_KEY_REUSED" {
 		h.fault("key %s was sent with one body only: %s", i.key, a.Body)
 	}
-	if i.answered && i.first.Status != http.StatusBadRequest { // which is not kept: the same request may do better later
+	if i.answered && i.first.Status != http.StatusBadRequest { // is not kept: the same request may succeed later
 		h.mu.Lock()
 		h.replayed++
 		h.mu.Unlock()
 		if a.Status != i.first.Status || !bytes.Equal(a.Body, i.first.Body) {
-			h.fault("key %s of %s %s was answered %d %s and then %d %s", i.key, i.path, i.name, i.first.Status, i.first.Body, a.Status, a.Body)
+			h.fault(
+				"key %s of %s %s was answered %d %s and then %d %s", i.key, i.path, i.name, i.first.Status,
+				i.first.Body, a.Status, a.Body,
+			)
 		}
 		return
 	}
@@ -193,16 +196,16 @@ func (i *intent) settle(h *history, a servertest.Answer) {
 	}
 }
 
-// usable tells whether the server must still know the key.
+// usable reports whether the server must still know the key.
 func (i *intent) usable(h *history) bool {
 	return time.Duration(h.elapsed.Load()-i.since) < window
 }
 
-// settlePending asks again for what had no answer.
+// settlePending repeats requests without an answer.
 func (w *worker) settlePending() {
 	for w.lives() {
 		w.t.mu.Lock()
-		// A key that the server may have forgotten would do the effect again.
+		// A key that the server may have forgotten would repeat the effect.
 		w.t.pending = slices.DeleteFunc(w.t.pending, func(i *intent) bool { return !i.usable(w.h) })
 		if len(w.t.pending) == 0 {
 			w.t.mu.Unlock()
@@ -216,8 +219,8 @@ func (w *worker) settlePending() {
 	}
 }
 
-// look reads what the tenant has now.
-func (w *worker) look() {
+// refresh reads the tenant's current state.
+func (w *worker) refresh() {
 	a, answered := w.ask(http.MethodGet, "/deployments?limit=100&status=pending,deploying,running,stopped", nil)
 	var deps []apiDeployment
 	if answered && a.Status == http.StatusOK && data(a, &deps) == nil {
@@ -248,7 +251,7 @@ func (w *worker) look() {
 	}
 }
 
-// seen takes notice of the deployment in an answer.
+// seen records the deployment in an answer.
 func (w *worker) seen(a servertest.Answer) apiDeployment {
 	var d apiDeployment
 	if err := data(a, &d); err != nil || d.ID == "" {

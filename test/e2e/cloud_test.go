@@ -17,16 +17,16 @@ import (
 	"github.com/billetcloud/billet/test/servertest"
 )
 
-// The quick start with a cloud of the operator's instead of the simulator: nothing but the configuration is another. The server lives in
-// real time, and so does the cloud, whose machines' boot alone is hastened.
-func TestTheQuickStartSellsFromARealCloud(t *testing.T) {
-	t.Run("by a verb", func(t *testing.T) {
-		t.Parallel() // most of it is waiting
+// The quick start with a real cloud in place of the simulator: only the configuration differs.
+// Server and cloud use real time; only the booting of machines is sped up.
+func TestQuickStartWithRealCloud(t *testing.T) {
+	t.Run("by a command", func(t *testing.T) {
+		t.Parallel() // mostly waiting
 		servertest.Engines(t, func(t *testing.T, args ...string) {
 			t.Parallel()
 			cloud := voltageparktest.Serve(t)
-			b := quickStart(t, cloud, byVerb(t, cloud, args...))
-			b.theRest(t)
+			b := quickStart(t, cloud, byCommand(t, cloud, args...))
+			b.useSimulatedClock(t)
 		})
 	})
 	t.Run("by a file", func(t *testing.T) {
@@ -35,16 +35,18 @@ func TestTheQuickStartSellsFromARealCloud(t *testing.T) {
 			t.Parallel()
 			cloud := voltageparktest.Serve(t)
 			b := quickStart(t, cloud, byFile(t, cloud, args...))
-			b.server.Args = args // the file is forgotten
+			b.server.Args = args // without the file
 			b.server.Restart()
-			if log := b.server.Log(); !strings.Contains(log, "provider=voltage-park deployments=1 volumes=0") || !strings.Contains(log, "there is no provider, so nothing is sold") {
+			if log := b.server.Log(); !strings.Contains(log, "provider=voltage-park deployments=1 volumes=0") ||
+				!strings.Contains(log, "there is no provider, so nothing is sold") {
 				t.Errorf("a server without the provider that has a machine of ours says\n%s", log)
 			}
 		})
 	})
 }
 
-// bought is what the quick start ended with: a deployment that runs and is to end as soon as it may. The server has stopped.
+// bought is the result of the quick start: a running deployment with a scheduled termination. The
+// server has stopped.
 type bought struct {
 	cloud      *voltageparktest.Cloud
 	server     *servertest.Server
@@ -54,9 +56,13 @@ type bought struct {
 
 const names = voltageparktest.Seattle + "=dallas-usa-5"
 
-func byVerb(t *testing.T, cloud *voltageparktest.Cloud, args ...string) *servertest.Server {
+func byCommand(t *testing.T, cloud *voltageparktest.Cloud, args ...string) *servertest.Server {
 	s := servertest.Prepare(t, t.TempDir(), args...)
-	s.RunWith(voltageparktest.Token+"\n", "provider", "add", "voltage-park", "--api-key-stdin", "--base-url", cloud.Account().BaseURL, "--setting", "region-names="+names, "--setting", "private-addresses=true", "--markup", "10")
+	s.RunWith(
+		voltageparktest.Token+"\n", "provider", "add", "voltage-park", "--api-key-stdin", "--base-url",
+		cloud.Account().BaseURL, "--setting", "region-names="+names, "--setting", "private-addresses=true",
+		"--markup", "10",
+	)
 	return s
 }
 
@@ -84,11 +90,13 @@ func quickStart(t *testing.T, cloud *voltageparktest.Cloud, s *servertest.Server
 	s.Restart()
 	me, other := newIdentity(t), newIdentity(t)
 
-	if a := s.Call(key, http.MethodPost, "/ssh-keys", map[string]any{"name": "my-laptop", "publicKey": me.public}); a.Status != http.StatusCreated {
+	if a := s.Call(
+		key, http.MethodPost, "/ssh-keys", map[string]any{"name": "my-laptop", "publicKey": me.public},
+	); a.Status != http.StatusCreated {
 		t.Fatalf("add a key: %d %s", a.Status, a.Body)
 	}
 	kind := "BARE_METAL"
-	if !mayListenAt22(t) { // bare metal has no field for another port
+	if !mayListenAt22(t) { // a bare-metal machine of this cloud has no other port
 		kind = "VM"
 	}
 	var offer map[string]any
@@ -98,26 +106,36 @@ func quickStart(t *testing.T, cloud *voltageparktest.Cloud, s *servertest.Server
 			if o["gpuType"] != "NVIDIA B200" || o["provider"] != "voltage-park" {
 				t.Fatalf("a search for b200 finds %v", o)
 			}
-			if o["instanceType"] == kind && o["region"] == "dallas-usa-5" && o["available"] == true && (kind == "VM" || o["gpuCount"] == 8.0 && o["interconnect"] == "Ethernet") {
+			if o["instanceType"] == kind && o["region"] == "dallas-usa-5" && o["available"] == true &&
+				(kind == "VM" || o["gpuCount"] == 8.0 && o["interconnect"] == "Ethernet") {
 				offer = o
 			}
 		}
 		return offer != nil
 	})
-	// The page's body; a VM has an operating system and a number of GPUs of its own.
+	// The specification's body; a VM has its own operating system and number of GPUs.
 	body := map[string]any{
-		"provider": "voltage-park", "offerId": offer["id"], "gpuType": "NVIDIA B200", "gpuCount": 8, "region": "dallas-usa-5",
-		"operatingSystem": "Ubuntu 22.04", "instanceType": "BARE_METAL", "ssh_public_key": me.public, "name": "my-training-run",
+		"provider": "voltage-park", "offerId": offer["id"], "gpuType": "NVIDIA B200", "gpuCount": 8,
+		"region":          "dallas-usa-5",
+		"operatingSystem": "Ubuntu 22.04", "instanceType": "BARE_METAL", "ssh_public_key": me.public,
+		"name": "my-training-run",
 	}
-	price := big.NewRat(3490*8*11, 10_000) // what the cloud asks, and a tenth
+	price := big.NewRat(3490*8*11, 10_000) // the cloud's price plus 10 percent
 	if kind == "VM" {
-		maps.Copy(body, map[string]any{"gpuCount": offer["gpuCount"], "operatingSystem": offer["operatingSystems"].([]any)[0], "instanceType": "VM"})
+		maps.Copy(
+			body,
+			map[string]any{
+				"gpuCount": offer["gpuCount"], "operatingSystem": offer["operatingSystems"].([]any)[0],
+				"instanceType": "VM",
+			},
+		)
 		price = big.NewRat(3240*11, 10_000)
 	}
 	if dollars(offer["hourlyPrice"]).Cmp(price) != 0 {
 		t.Errorf("the offer costs %v, want %s", offer["hourlyPrice"], price.FloatString(6))
 	}
-	// The cloud's answer to the create gets lost. Billet, which never asks twice, looks for the machine at once; else it would do so in half a minute.
+	// The cloud's answer to the create is lost. Billet never creates twice; it looks up the
+	// machine at once, and otherwise in half a minute.
 	cloud.InjectFault(providertest.Fault{Kind: providertest.LostResponse, Writes: true, Times: 1})
 	a := s.Call(key, http.MethodPost, "/deployments", body)
 	if a.Status != http.StatusCreated {
@@ -129,7 +147,8 @@ func quickStart(t *testing.T, cloud *voltageparktest.Cloud, s *servertest.Server
 	running := awaitRunning(t, s, key, id)
 
 	wantUser := map[string]string{"BARE_METAL": "ubuntu", "VM": "user"}[kind]
-	if running["sshUser"] != wantUser || !strings.Contains(running["sshCommand"].(string), wantUser+"@"+running["ipAddress"].(string)) {
+	if running["sshUser"] != wantUser ||
+		!strings.Contains(running["sshCommand"].(string), wantUser+"@"+running["ipAddress"].(string)) {
 		t.Errorf("log in as %v with %v", running["sshUser"], running["sshCommand"])
 	}
 	if out := me.runBy(t, me.dialUnknown, running, "id -un"); !strings.Contains(out, "a machine of a fake cloud") {
@@ -142,27 +161,32 @@ func quickStart(t *testing.T, cloud *voltageparktest.Cloud, s *servertest.Server
 		t.Errorf("the cloud made %v", made)
 	}
 
-	// Money as the page has it: the first hour is paid when it runs, and 25 minutes are the least.
-	if w := s.Call(key, http.MethodGet, "/wallet", nil).Data; new(big.Rat).Sub(big.NewRat(1000, 1), dollars(w["balance"])).Cmp(price) != 0 || w["held"] != 0.0 {
+	// The specification's billing: the first hour is charged when the machine runs, and the
+	// minimum runtime is 25 minutes.
+	if w := s.Call(key, http.MethodGet, "/wallet", nil).Data; new(big.Rat).Sub(
+		big.NewRat(1000, 1), dollars(w["balance"]),
+	).Cmp(price) != 0 || w["held"] != 0.0 {
 		t.Errorf("one hour at %s leaves %v", price.FloatString(6), w)
 	}
-	if a := s.Call(key, http.MethodGet, "/deployments/"+id+"/can-terminate", nil); a.Data["canTerminate"] != false || a.Data["remainingSeconds"].(float64) < 1400 {
+	if a := s.Call(key, http.MethodGet, "/deployments/"+id+"/can-terminate", nil); a.Data["canTerminate"] != false ||
+		a.Data["remainingSeconds"].(float64) < 1400 {
 		t.Errorf("can-terminate: %d %s", a.Status, a.Body)
 	}
-	if a := s.Call(key, http.MethodDelete, "/deployments/"+id, nil); a.Status != http.StatusBadRequest || a.Code() != "MINIMUM_RUNTIME_NOT_MET" {
+	if a := s.Call(key, http.MethodDelete, "/deployments/"+id, nil); a.Status != http.StatusBadRequest ||
+		a.Code() != "MINIMUM_RUNTIME_NOT_MET" {
 		t.Errorf("terminate at once: %d %s", a.Status, a.Body)
 	}
 	if a := s.Call(key, http.MethodDelete, "/deployments/"+id+"?when=earliest", nil); a.Status != http.StatusAccepted {
 		t.Fatalf("terminate as soon as may be: %d %s", a.Status, a.Body)
 	}
 	s.Stop()
-	tellsNoKey(t, s, voltageparktest.Token)
+	checkNoKey(t, s, voltageparktest.Token)
 	return bought{cloud, s, key, running}
 }
 
-// theRest serves the same once more with a clock that can be moved, which is let through because the cloud is on this machine: a volume, and the end
-// that was asked for.
-func (b bought) theRest(t *testing.T) {
+// useSimulatedClock restarts the server with a clock that can be advanced, which is allowed
+// because the cloud is on this machine. It adds a volume and waits for the scheduled termination.
+func (b bought) useSimulatedClock(t *testing.T) {
 	t.Helper()
 	cloud, s, key, d := b.cloud, b.server, b.key, b.deployment
 	s.Args = append(s.Args, "--sim")
@@ -173,8 +197,11 @@ func (b bought) theRest(t *testing.T) {
 		s.Advance(by.String())
 	}
 	volume := ""
-	if d["instanceType"] == "BARE_METAL" { // this cloud's storage reaches no VM
-		a := s.Call(key, http.MethodPost, "/volumes", map[string]any{"name": "datasets", "sizeGb": 100, "provider": "voltage-park", "region": "dallas-usa-5"})
+	if d["instanceType"] == "BARE_METAL" { // VMs of this cloud have no storage
+		a := s.Call(
+			key, http.MethodPost, "/volumes",
+			map[string]any{"name": "datasets", "sizeGb": 100, "provider": "voltage-park", "region": "dallas-usa-5"},
+		)
 		if a.Status != http.StatusCreated {
 			t.Fatalf("make a volume: %d %s", a.Status, a.Body)
 		}
@@ -189,7 +216,9 @@ func (b bought) theRest(t *testing.T) {
 			return v
 		}
 		until("available")
-		if a := s.Call(key, http.MethodPost, "/volumes/"+volume+"/attach", map[string]any{"deploymentId": id}); a.Status != http.StatusAccepted {
+		if a := s.Call(
+			key, http.MethodPost, "/volumes/"+volume+"/attach", map[string]any{"deploymentId": id},
+		); a.Status != http.StatusAccepted {
 			t.Fatalf("attach: %d %s", a.Status, a.Body)
 		}
 		if v := until("attached"); v["attachedTo"] != id || !strings.Contains(v["mountPath"].(string), ":/") {
@@ -215,7 +244,8 @@ func (b bought) theRest(t *testing.T) {
 		t.Errorf("25 minutes cost %s, want %s", spent.FloatString(6), want.FloatString(6))
 	}
 	if volume != "" {
-		if a := s.Call(key, http.MethodDelete, "/volumes/"+volume, nil); a.Status != http.StatusAccepted && a.Status != http.StatusOK {
+		if a := s.Call(key, http.MethodDelete, "/volumes/"+volume, nil); a.Status != http.StatusAccepted &&
+			a.Status != http.StatusOK {
 			t.Fatalf("delete the volume: %d %s", a.Status, a.Body)
 		}
 		await(t, "the end of the volume", func() bool {
@@ -240,10 +270,10 @@ func (b bought) theRest(t *testing.T) {
 		t.Errorf("the statement adds up to %s, the balance is %v", sum.FloatString(6), w["balance"])
 	}
 	s.Stop()
-	tellsNoKey(t, s, voltageparktest.Token)
+	checkNoKey(t, s, voltageparktest.Token)
 }
 
-// awaitRunning is a long poll, as a tenant would wait.
+// awaitRunning long-polls, as a tenant would.
 func awaitRunning(t *testing.T, s *servertest.Server, key, id string) (d map[string]any) {
 	t.Helper()
 	await(t, "a deployment that runs", func() bool {
@@ -263,24 +293,24 @@ func mayListenAt22(t *testing.T) bool {
 	return m.Port == 22
 }
 
-// tellsNoKey looks for an API key in everything that the server has written: its log, and every file of its data directory.
-func tellsNoKey(t *testing.T, s *servertest.Server, key string) {
+// checkNoKey searches the server's log and all files of its data directory for an API key.
+func checkNoKey(t *testing.T, s *servertest.Server, key string) {
 	t.Helper()
 	if strings.Contains(s.Log(), key) {
 		t.Errorf("the log tells the key:\n%s", s.Log())
 	}
-	looked := 0
+	files := 0
 	err := filepath.WalkDir(s.Dir, func(path string, e fs.DirEntry, err error) error {
 		if err != nil || !e.Type().IsRegular() {
 			return err
 		}
 		text, err := os.ReadFile(path)
-		if looked++; strings.Contains(string(text), key) {
+		if files++; strings.Contains(string(text), key) {
 			t.Errorf("%s tells the key", path)
 		}
 		return err
 	})
-	if err != nil || looked == 0 {
-		t.Fatalf("looked into %d files: %v", looked, err)
+	if err != nil || files == 0 {
+		t.Fatalf("read %d files: %v", files, err)
 	}
 }

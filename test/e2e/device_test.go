@@ -14,7 +14,8 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// The device flow of golang.org/x/oauth2 gets a key from the program as it is released, approved by the demo user.
+// The device flow of golang.org/x/oauth2 gets a key from the released program, approved by the
+// demo user.
 func TestDeviceAuthorization(t *testing.T) {
 	servertest.Engines(t, func(t *testing.T, args ...string) {
 		s := servertest.Start(t, append(args, "--sim", "--demo")...)
@@ -58,18 +59,20 @@ func TestDeviceAuthorization(t *testing.T) {
 			t.Errorf("got key %v, want %s", token.Extra("key_id"), text(approved.Data, "id"))
 		}
 
-		// The key outlives the server, with its limits.
+		// The key and its limits survive a restart.
 		s.Kill()
 		s.Restart()
 		if a := s.Call(key, "GET", "/wallet", nil); a.Status != 200 {
 			t.Errorf("GET /wallet: got %d: %s", a.Status, a.Body)
 		}
-		if a := s.Call(key, "POST", "/deployments", deployBody(t, "x")); a.Status != 403 || a.Code() != "KEY_LIMIT_REACHED" {
+		if a := s.Call(key, "POST", "/deployments", deployBody(t, "x")); a.Status != 403 ||
+			a.Code() != "KEY_LIMIT_REACHED" {
 			t.Errorf("POST /deployments: got %d, want 403 KEY_LIMIT_REACHED: %s", a.Status, a.Body)
 		}
-		config.Endpoint.TokenURL = s.URL + "/api/v1/account/device/token" // the address may be another
+		config.Endpoint.TokenURL = s.URL + "/api/v1/account/device/token" // the address may have changed
 		var refused *oauth2.RetrieveError
-		if _, err := config.DeviceAccessToken(ctx, da); !errors.As(err, &refused) || refused.ErrorCode != "invalid_grant" {
+		if _, err := config.DeviceAccessToken(ctx, da); !errors.As(err, &refused) ||
+			refused.ErrorCode != "invalid_grant" {
 			t.Errorf("DeviceAccessToken with a used code: got %v, want invalid_grant", err)
 		}
 		for _, secret := range []string{key, da.DeviceCode, da.UserCode} {

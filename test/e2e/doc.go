@@ -1,3 +1,4 @@
-// Package e2e drives the real binary over its public surface alone: HTTP, SSH and the operator's verbs. It
-// proves what only the whole can show; rules of one room are tested in that room.
+// Package e2e uses the real binary through its public surface only: HTTP, SSH and the operator's
+// commands. It tests what only the whole program can show. The rules of one package are tested in
+// that package.
 package e2e

@@ -12,7 +12,7 @@ import (
 	"github.com/billetcloud/billet/test/servertest"
 )
 
-// fault is what `billetd sim fault` tells of a fault.
+// fault is the JSON of `billetd sim fault`.
 type fault struct {
 	ID, Kind          string
 	Checked, Injected int
@@ -22,7 +22,9 @@ type fault struct {
 func addFault(t *testing.T, s *servertest.Server, args ...string) fault {
 	t.Helper()
 	var f fault
-	if err := json.Unmarshal([]byte(s.Run(append([]string{"sim", "fault", "add", "-o", "json"}, args...)...)), &f); err != nil {
+	if err := json.Unmarshal(
+		[]byte(s.Run(append([]string{"sim", "fault", "add", "-o", "json"}, args...)...)), &f,
+	); err != nil {
 		t.Fatal(err)
 	}
 	return f
@@ -34,13 +36,14 @@ func listFaults(t *testing.T, s *servertest.Server) []fault {
 		Now    time.Time
 		Faults []fault
 	}
-	if err := json.Unmarshal([]byte(s.Run("sim", "fault", "list", "-o", "json")), &list); err != nil || list.Faults == nil || list.Now.IsZero() {
+	if err := json.Unmarshal([]byte(s.Run("sim", "fault", "list", "-o", "json")), &list); err != nil ||
+		list.Faults == nil || list.Now.IsZero() {
 		t.Fatalf("%+v, %v", list, err)
 	}
 	return list.Faults
 }
 
-// settled is the wallet without anything held: its balance.
+// settled returns the balance of a wallet in which nothing is held.
 func settled(t *testing.T, s *servertest.Server, key string) float64 {
 	t.Helper()
 	w := s.Call(key, "GET", "/wallet", nil).Data
@@ -50,12 +53,12 @@ func settled(t *testing.T, s *servertest.Server, key string) float64 {
 	return w["balance"].(float64)
 }
 
-func TestLostAnswerAtLaunchIsOneMachine(t *testing.T) {
+func TestLostLaunchAnswerCreatesOneMachine(t *testing.T) {
 	servertest.Engines(t, func(t *testing.T, args ...string) {
 		s := servertest.Start(t, append(args, "--sim")...)
 		_, key := s.Key("1000", "--read-limit", "10000")
 		addFault(t, s, "lost-answer", "--operation", "launch", "--count", "3")
-		s.Kill() // the faults are kept
+		s.Kill() // the faults are stored
 		s.Restart()
 		id := s.Deploy(key, "lost-and-found", newIdentity(t).public)
 		s.Advance("1m")
@@ -69,7 +72,7 @@ func TestLostAnswerAtLaunchIsOneMachine(t *testing.T) {
 	})
 }
 
-func TestMachineThatNeverOpensSSHCostsNothing(t *testing.T) {
+func TestMachineWithoutSSHCostsNothing(t *testing.T) {
 	servertest.Engines(t, func(t *testing.T, args ...string) {
 		s := servertest.Start(t, append(args, "--sim")...)
 		_, key := s.Key("1000", "--read-limit", "10000")
@@ -96,7 +99,7 @@ func TestMachineThatNeverOpensSSHCostsNothing(t *testing.T) {
 	})
 }
 
-func TestEndsRefusedForADayCostTheTenantNothing(t *testing.T) {
+func TestRefusedTerminationCostsTenantNothing(t *testing.T) {
 	servertest.Engines(t, func(t *testing.T, args ...string) {
 		s := servertest.Start(t, append(args, "--sim")...)
 		_, key := s.Key("1000", "--read-limit", "10000")
@@ -134,7 +137,7 @@ func TestEndsRefusedForADayCostTheTenantNothing(t *testing.T) {
 	})
 }
 
-func TestGhostsAreShownAndGoWithTheirFault(t *testing.T) {
+func TestSimulatedOrphansDisappearWithTheirFault(t *testing.T) {
 	servertest.Engines(t, func(t *testing.T, args ...string) {
 		s := servertest.Start(t, append(args, "--sim", "--orphaned-machines", "report")...)
 		addFault(t, s, "orphan", "--provider", "northgrid")
@@ -143,7 +146,7 @@ func TestGhostsAreShownAndGoWithTheirFault(t *testing.T) {
 			if got := strings.Join(upstream(t, s), " "); got != "dep_somebodyelses " {
 				t.Errorf("upstream %q", got)
 			}
-			s.Advance("1h") // the watch sees them, and ends nothing
+			s.Advance("1h") // the watcher finds them, and ends none
 		}
 		if out := s.Run("sim", "status"); !strings.Contains(out, "northgrid") {
 			t.Errorf("sim status:\n%s", out)
@@ -155,8 +158,8 @@ func TestGhostsAreShownAndGoWithTheirFault(t *testing.T) {
 	})
 }
 
-// Every example of the testers' page is a command that works.
-func TestExamplesOfFaults(t *testing.T) {
+// Every example in docs/simulator.md is a working command.
+func TestFaultExamples(t *testing.T) {
 	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "simulator.md"))
 	if err != nil {
 		t.Fatal(err)
@@ -180,34 +183,39 @@ func TestExamplesOfFaults(t *testing.T) {
 	}
 }
 
-func TestFaultVerbsTeach(t *testing.T) {
+func TestFaultCommandErrors(t *testing.T) {
 	s := servertest.Start(t, "--sim")
-	for want, verb := range map[string][]string{
+	for want, command := range map[string][]string{
 		"lost-answer, unavailable": {"explode"},
 		"the kinds are":            {},
 		"never strike":             {"slow", "--percent", "0"},
 		"takes no percent":         {"scarcity", "--value", "1", "--percent", "5"},
-		"the providers are":        {"slow", "--provider", "nobody"},
+		"the providers are":        {"slow", "--provider", "unknown"},
 		"is not a duration":        {"slow", "--for", "soon"},
 		"shorter than a second":    {"slow", "--for", "1ms"},
 		"are no seconds":           {"slow", "--seconds", "a while"},
 	} {
-		if out, err := s.TryRun(append([]string{"sim", "fault", "add"}, verb...)...); err == nil || !strings.Contains(out, want) {
-			t.Errorf("%v: %v %s", verb, err, out)
+		if out, err := s.TryRun(append([]string{"sim", "fault", "add"}, command...)...); err == nil ||
+			!strings.Contains(out, want) {
+			t.Errorf("%v: %v %s", command, err, out)
 		}
 	}
 	if out, err := s.TryRun("sim", "fault", "clear", "f9"); err == nil || !strings.Contains(out, "there are: none") {
 		t.Errorf("%v %s", err, out)
 	}
 	addFault(t, s, "scarcity", "--offer", "off_abc123", "--value", "0s:4,10m:0", "--for", "1h")
-	if out := s.Run("sim", "fault", "list"); !strings.Contains(out, "offer=off_abc123 value=0s:4,10m:0") || !strings.Contains(out, "until ") {
+	if out := s.Run("sim", "fault", "list"); !strings.Contains(out, "offer=off_abc123 value=0s:4,10m:0") ||
+		!strings.Contains(out, "until ") {
 		t.Errorf("sim fault list:\n%s", out)
 	}
 	s.Advance("2h")
 	if out := s.Run("sim", "fault", "list"); !strings.Contains(out, "over") {
 		t.Errorf("sim fault list:\n%s", out)
 	}
-	if out := s.Run("sim", "fault", "add", "--help"); !strings.Contains(out, "billetd sim fault add refuse-terminate --for 24h") {
+	if out := s.Run("sim", "fault", "add", "--help"); !strings.Contains(
+		out,
+		"billetd sim fault add refuse-terminate --for 24h",
+	) {
 		t.Errorf("no example:\n%s", out)
 	}
 	without := servertest.Start(t)
@@ -216,18 +224,26 @@ func TestFaultVerbsTeach(t *testing.T) {
 	}
 }
 
-// Whatever the upstream does, in the end every deployment is over, nothing is left that somebody pays for, and the books agree.
-func TestABadWeek(t *testing.T) {
+// TestWeekOfFaults: whatever the upstream does, in the end every deployment is over, nothing that
+// costs money is left, and the ledger is consistent.
+func TestWeekOfFaults(t *testing.T) {
 	servertest.Engines(t, func(t *testing.T, args ...string) {
 		s := servertest.Start(t, append(args, "--sim")...)
 		_, key := s.Key("100000", "--read-limit", "100000", "--write-limit", "10000", "--deploy-limit", "1000")
 		for _, f := range [][]string{
-			{"lost-answer", "--percent", "20", "--seed", "1"}, {"unavailable", "--percent", "10", "--seed", "2"}, {"garbage", "--percent", "10", "--seed", "3"},
-			{"rate-limited", "--percent", "10", "--seconds", "1-90", "--seed", "4"}, {"garbled", "--percent", "30", "--seed", "5"},
-			{"slow", "--percent", "5", "--seconds", "0.01-0.05", "--seed", "6"}, {"no-ssh", "--percent", "15", "--seed", "7"},
-			{"fail-provisioning", "--percent", "15", "--value", "booting", "--seed", "8"}, {"provisioning-time", "--seconds", "30-240-1500", "--seed", "9"},
-			{"machine-lost", "--percent", "1", "--seed", "10"}, {"refuse-terminate", "--percent", "40", "--seconds", "60-7200", "--seed", "11"},
-			{"stale-list", "--percent", "50", "--seconds", "10-600", "--seed", "12"}, {"rejected", "--operation", "launch", "--percent", "5", "--seed", "13"},
+			{"lost-answer", "--percent", "20", "--seed", "1"},
+			{"unavailable", "--percent", "10", "--seed", "2"},
+			{"garbage", "--percent", "10", "--seed", "3"},
+			{"rate-limited", "--percent", "10", "--seconds", "1-90", "--seed", "4"},
+			{"garbled", "--percent", "30", "--seed", "5"},
+			{"slow", "--percent", "5", "--seconds", "0.01-0.05", "--seed", "6"},
+			{"no-ssh", "--percent", "15", "--seed", "7"},
+			{"fail-provisioning", "--percent", "15", "--value", "booting", "--seed", "8"},
+			{"provisioning-time", "--seconds", "30-240-1500", "--seed", "9"},
+			{"machine-lost", "--percent", "1", "--seed", "10"},
+			{"refuse-terminate", "--percent", "40", "--seconds", "60-7200", "--seed", "11"},
+			{"stale-list", "--percent", "50", "--seconds", "10-600", "--seed", "12"},
+			{"rejected", "--operation", "launch", "--percent", "5", "--seed", "13"},
 			{"no-capacity", "--percent", "5", "--seed", "14"},
 		} {
 			addFault(t, s, f...)
@@ -238,7 +254,8 @@ func TestABadWeek(t *testing.T) {
 			switch {
 			case a.Status == 201:
 				ids = append(ids, a.Data["id"].(string))
-			case a.Status != 404 && a.Status != 503 && a.Code() != "OFFER_UNAVAILABLE": // the last list of offers did not arrive, or says sold out
+			case a.Status != 404 && a.Status != 503 && a.Code() != "OFFER_UNAVAILABLE":
+				// The list of offers may be missing, or the offer sold out.
 				t.Fatalf("%d %s", a.Status, a.Body)
 			}
 			s.Advance("5m")
@@ -251,7 +268,9 @@ func TestABadWeek(t *testing.T) {
 			t.Fatalf("only %d deploys were taken", len(ids))
 		}
 		for _, id := range ids {
-			if a := s.Call(key, "DELETE", "/deployments/"+id+"?when=earliest", nil); a.Status != 200 && a.Status != 202 && a.Status != 409 {
+			if a := s.Call(key, "DELETE", "/deployments/"+id+"?when=earliest", nil); a.Status != 200 &&
+				a.Status != 202 &&
+				a.Status != 409 {
 				t.Errorf("%d %s", a.Status, a.Body)
 			}
 		}
@@ -288,11 +307,20 @@ func TestGarbledAnswers(t *testing.T) {
 		addFault(t, s, "fail-provisioning", "--count", "1")
 		failed := s.Deploy(key, "fails", newIdentity(t).public)
 		s.Advance("1m")
-		if reason, _ := s.Await(key, failed, "failed")["statusReason"].(string); !strings.HasPrefix(reason, "The installation failed while installing.") || strings.ContainsAny(reason, "\x00\x1b") {
+		if reason, _ := s.Await(key, failed, "failed")["statusReason"].(string); !strings.HasPrefix(
+			reason,
+			"The installation failed while installing.",
+		) ||
+			strings.ContainsAny(reason, "\x00\x1b") {
 			t.Errorf("%.100q", reason)
 		}
 		addFault(t, s, "rejected", "--operation", "create-volume", "--count", "1")
-		a := s.Call(key, "POST", "/volumes", map[string]any{"name": "refused", "sizeGb": 10, "provider": "voltage-park", "region": "dallas-usa-5"})
+		a := s.Call(
+			key,
+			"POST",
+			"/volumes",
+			map[string]any{"name": "refused", "sizeGb": 10, "provider": "voltage-park", "region": "dallas-usa-5"},
+		)
 		if a.Status != 201 {
 			t.Fatalf("%d %s", a.Status, a.Body)
 		}

@@ -12,7 +12,7 @@ import (
 	"github.com/billetcloud/billet/test/servertest"
 )
 
-// scrape reads the server's metrics, where its log says that they are.
+// scrape reads the server's metrics at the address in its log.
 func scrape(t *testing.T, s *servertest.Server) string {
 	t.Helper()
 	m := regexp.MustCompile(`(?:metrics=|"metrics":")(http://127\.0\.0\.1:\d+/metrics)`).FindStringSubmatch(s.Log())
@@ -31,8 +31,8 @@ func scrape(t *testing.T, s *servertest.Server) string {
 	return string(text)
 }
 
-// foundBy are the issues of that kind, as the operator's API tells them.
-func foundBy(t *testing.T, s *servertest.Server, key, kind string) []map[string]any {
+// issuesOf returns the issues of a kind, from the operator's API.
+func issuesOf(t *testing.T, s *servertest.Server, key, kind string) []map[string]any {
 	t.Helper()
 	a := s.Call(key, "GET", "=/api/v1/operator/issues?limit=100&kind="+kind, nil)
 	if a.Status != 200 {
@@ -47,7 +47,7 @@ func foundBy(t *testing.T, s *servertest.Server, key, kind string) []map[string]
 
 const operatorScopes = "operator:read,operator:write"
 
-func TestGhostsBecomeIssues(t *testing.T) {
+func TestOrphansBecomeIssues(t *testing.T) {
 	servertest.Engines(t, func(t *testing.T, args ...string) {
 		s := servertest.Start(t, append(args, "--sim")...)
 		account, tenant := s.Key("1000", "--read-limit", "10000")
@@ -55,55 +55,66 @@ func TestGhostsBecomeIssues(t *testing.T) {
 		runs := s.Running(tenant, s.Deploy(tenant, "bystander", newIdentity(t).public))["id"].(string)
 		addFault(t, s, "orphan", "--provider", "northgrid")
 		addFault(t, s, "orphan", "--provider", "basalt", "--value", "dep_somebodyelses")
-		s.Advance("6m") // the watches see them; a machine without a reference has had its time to get one
+		s.Advance("6m") // the watchers find them; the time for tagging a new machine has passed
 
-		unowned, foreign := foundBy(t, s, operator, "orphaned_machine"), foundBy(t, s, operator, "unmanaged_machine")
-		if len(unowned) != 1 || unowned[0]["reference"] != "dep_somebodyelses" || unowned[0]["provider"] != "basalt" || unowned[0]["state"] != "open" || unowned[0]["endAfter"] == nil {
-			t.Fatalf("%v", unowned)
+		orphaned, foreign := issuesOf(t, s, operator, "orphaned_machine"), issuesOf(t, s, operator, "unmanaged_machine")
+		if len(orphaned) != 1 || orphaned[0]["reference"] != "dep_somebodyelses" ||
+			orphaned[0]["provider"] != "basalt" || orphaned[0]["state"] != "open" || orphaned[0]["endAfter"] == nil {
+			t.Fatalf("%v", orphaned)
 		}
-		if len(foreign) != 1 || foreign[0]["reference"] != nil || foreign[0]["provider"] != "northgrid" || foreign[0]["endAfter"] != nil {
+		if len(foreign) != 1 || foreign[0]["reference"] != nil || foreign[0]["provider"] != "northgrid" ||
+			foreign[0]["endAfter"] != nil {
 			t.Fatalf("%v", foreign)
 		}
 		metrics := scrape(t, s)
 		for _, want := range []string{
-			`billet_issues{kind="orphaned_machine",provider="basalt"} 1`, `billet_issues{kind="unmanaged_machine",provider="northgrid"} 1`, `billet_deployments{status="running"} 1`,
+			`billet_issues{kind="orphaned_machine",provider="basalt"} 1`,
+			`billet_issues{kind="unmanaged_machine",provider="northgrid"} 1`,
+			`billet_deployments{status="running"} 1`,
 		} {
 			if !strings.Contains(metrics, want) {
 				t.Errorf("no %s in the metrics", want)
 			}
 		}
-		for _, path := range []string{"/issues", "/issues/" + foreign[0]["id"].(string), "/accounts", "/providers", "/jobs", "/margins"} {
-			if a := s.Call(tenant, "GET", "=/api/v1/operator"+path, nil); a.Status != 403 || a.Code() != "INSUFFICIENT_SCOPE" {
+		for _, path := range []string{
+			"/issues", "/issues/" + foreign[0]["id"].(string), "/accounts", "/providers", "/jobs", "/margins",
+		} {
+			if a := s.Call(tenant, "GET", "=/api/v1/operator"+path, nil); a.Status != 403 ||
+				a.Code() != "INSUFFICIENT_SCOPE" {
 				t.Errorf("%s with a tenant's key: %d %s", path, a.Status, a.Body)
 			}
 		}
 
-		s.Kill() // what is to be ended is not forgotten
+		s.Kill() // the scheduled end survives the kill
 		s.Restart()
 		s.Advance("2h")
 		if got := upstream(t, s); strings.Join(sorted(got), " ") != " "+runs {
 			t.Fatalf("upstream %q, want the foreign machine and %s", got, runs)
 		}
 		s.Advance("10m")
-		if unowned = foundBy(t, s, operator, "orphaned_machine"); len(unowned) != 1 || unowned[0]["state"] != "ended" {
-			t.Errorf("%v", unowned)
+		if orphaned = issuesOf(t, s, operator, "orphaned_machine"); len(orphaned) != 1 ||
+			orphaned[0]["state"] != "ended" {
+			t.Errorf("%v", orphaned)
 		}
 		at := "=/api/v1/operator/issues/" + foreign[0]["id"].(string)
 		if a := s.Call(operator, "POST", at+"/terminate", nil); a.Status != 409 {
 			t.Errorf("%d %s", a.Status, a.Body)
 		}
-		if out := s.Run("issues", "list"); !strings.Contains(out, foreign[0]["id"].(string)) || strings.Contains(out, "dep_somebodyelses") {
+		if out := s.Run("issues", "list"); !strings.Contains(out, foreign[0]["id"].(string)) ||
+			strings.Contains(out, "dep_somebodyelses") {
 			t.Errorf("issue list:\n%s", out)
 		}
 		if a := s.Call(operator, "POST", at+"/dismiss", map[string]any{"note": "the old cluster"}); a.Status != 200 {
 			t.Errorf("%d %s", a.Status, a.Body)
 		}
 		s.Advance("30m")
-		if foreign = foundBy(t, s, operator, "unmanaged_machine"); len(foreign) != 1 || foreign[0]["state"] != "dismissed" || foreign[0]["note"] != "the old cluster" {
+		if foreign = issuesOf(t, s, operator, "unmanaged_machine"); len(foreign) != 1 ||
+			foreign[0]["state"] != "dismissed" || foreign[0]["note"] != "the old cluster" {
 			t.Errorf("%v", foreign)
 		}
 		metrics = scrape(t, s)
-		if strings.Contains(metrics, "billet_issues{") || !strings.Contains(metrics, `billet_issues_ended_total{kind="orphaned_machine",provider="basalt"} 1`) {
+		if strings.Contains(metrics, "billet_issues{") ||
+			!strings.Contains(metrics, `billet_issues_ended_total{kind="orphaned_machine",provider="basalt"} 1`) {
 			t.Errorf("the metrics still have issues, or miss what was ended")
 		}
 		s.Await(tenant, runs, "running")
@@ -115,18 +126,18 @@ func sorted(s []string) []string {
 	return s
 }
 
-func TestManyGhostsAtOnceAreLeftToTheOperator(t *testing.T) {
+func TestManyOrphansAreLeftToTheOperator(t *testing.T) {
 	servertest.Engines(t, func(t *testing.T, args ...string) {
 		s := servertest.Start(t, append(args, "--sim")...)
 		account, _ := s.Key("0")
 		operator := s.KeyOf(account, "--scopes", operatorScopes, "--read-limit", "10000")
 		for i := range 6 {
-			addFault(t, s, "orphan", "--provider", "basalt", "--value", fmt.Sprintf("dep_ghost%d", i))
+			addFault(t, s, "orphan", "--provider", "basalt", "--value", fmt.Sprintf("dep_orphan%d", i))
 		}
 		s.Advance("1m")
 		s.Advance("5h")
 		s.Advance("10m")
-		all := foundBy(t, s, operator, "orphaned_machine")
+		all := issuesOf(t, s, operator, "orphaned_machine")
 		if len(all) != 6 || len(upstream(t, s)) != 6 {
 			t.Fatalf("%d issues, upstream %q", len(all), upstream(t, s))
 		}
@@ -144,7 +155,7 @@ func TestManyGhostsAtOnceAreLeftToTheOperator(t *testing.T) {
 	})
 }
 
-func TestReportEndsNothing(t *testing.T) {
+func TestReportPolicyEndsNothing(t *testing.T) {
 	s := servertest.Start(t, "--sim", "--orphaned-machines", "report")
 	addFault(t, s, "orphan", "--provider", "basalt", "--value", "dep_ofanother")
 	s.Advance("1m")
@@ -152,24 +163,25 @@ func TestReportEndsNothing(t *testing.T) {
 	if got := upstream(t, s); len(got) != 1 {
 		t.Errorf("upstream %q", got)
 	}
-	if out := s.Run("issues", "list"); !strings.Contains(out, "dep_ofanother") || !strings.Contains(out, "operator decides") {
+	if out := s.Run("issues", "list"); !strings.Contains(out, "dep_ofanother") ||
+		!strings.Contains(out, "operator decides") {
 		t.Errorf("issue list:\n%s", out)
 	}
 }
 
-// A tenant pays a quarter above the provider's price at deploy time, which is what it costs.
-func TestMarginsOfADay(t *testing.T) {
+// A tenant pays 25 percent above the provider's price at deploy time; that price is the cost.
+func TestDailyMargins(t *testing.T) {
 	servertest.Engines(t, func(t *testing.T, args ...string) {
 		s := servertest.Start(t, append(args, "--sim", "--markup", "25")...)
 		account, tenant := s.Key("10000", "--read-limit", "10000")
 		operator := s.KeyOf(account, "--scopes", "operator:read")
 		addFault(t, s, "price", "--provider", "voltage-park", "--value", "16.00")
-		s.Advance("30m") // the catalogue learns the price
+		s.Advance("30m") // the catalog reads the price
 		d := s.Running(tenant, s.Deploy(tenant, "sold", newIdentity(t).public))
 		if d["hourlyPrice"] != 20.0 {
 			t.Fatalf("%v", d["hourlyPrice"])
 		}
-		addFault(t, s, "price", "--provider", "voltage-park", "--value", "99.00") // what it asks later touches nothing
+		addFault(t, s, "price", "--provider", "voltage-park", "--value", "99.00") // a later price changes nothing
 		s.Advance("2h30m")
 		if a := s.Call(tenant, "DELETE", "/deployments/"+d["id"].(string), nil); a.Status != 200 {
 			t.Fatalf("%d %s", a.Status, a.Body)
@@ -179,12 +191,18 @@ func TestMarginsOfADay(t *testing.T) {
 		a := s.Call(operator, "GET", "=/api/v1/operator/margins?by=account", nil)
 		total, _ := a.Data["total"].(map[string]any)
 		revenue, cost, margin := total["revenue"].(float64), total["cost"].(float64), total["margin"].(float64)
-		// Three hours were begun and charged; the provider is paid two and a half, and some seconds until it confirmed the end.
-		if revenue != 60 || cost < 40 || cost > 40.2 || fmt.Sprintf("%.6f", revenue-cost) != fmt.Sprintf("%.6f", margin) || len(a.Data["rows"].([]any)) != 1 {
+		// Three hours are charged. The provider is paid for two and a half, and some seconds until
+		// it confirmed the end.
+		if revenue != 60 || cost < 40 || cost > 40.2 ||
+			fmt.Sprintf("%.6f", revenue-cost) != fmt.Sprintf("%.6f", margin) || len(a.Data["rows"].([]any)) != 1 {
 			t.Errorf("%s", a.Body)
 		}
-		for _, path := range []string{"/deployments", "/deployments/" + d["id"].(string), "/deployments/" + d["id"].(string) + "/events", "/wallet", "/wallet/transactions", "/wallet/usage"} {
-			if a := s.Call(tenant, "GET", path, nil); a.Status != 200 || regexp.MustCompile(`(":|\$)16(\.0+)?(["/,} ]|$)`).Match(a.Body) {
+		for _, path := range []string{
+			"/deployments", "/deployments/" + d["id"].(string), "/deployments/" + d["id"].(string) + "/events",
+			"/wallet", "/wallet/transactions", "/wallet/usage",
+		} {
+			if a := s.Call(tenant, "GET", path, nil); a.Status != 200 ||
+				regexp.MustCompile(`(":|\$)16(\.0+)?(["/,} ]|$)`).Match(a.Body) {
 				t.Errorf("%s shows what the provider asks: %s", path, a.Body)
 			}
 		}

@@ -10,7 +10,7 @@ import (
 	"github.com/billetcloud/billet/test/servertest"
 )
 
-// storm sends n requests beside each other and counts the statuses and codes.
+// storm sends n concurrent requests and counts their statuses and codes.
 func storm(t *testing.T, n int, send func(i int) (servertest.Answer, error)) (map[string]int, []servertest.Answer) {
 	t.Helper()
 	var mu sync.Mutex
@@ -35,19 +35,27 @@ func storm(t *testing.T, n int, send func(i int) (servertest.Answer, error)) (ma
 
 func deployBody(t *testing.T, name string) map[string]any {
 	return map[string]any{
-		"provider": "voltage-park", "offerId": "off_abc123", "gpuType": "NVIDIA B200", "gpuCount": 8, "region": "dallas-usa-5",
-		"operatingSystem": "Ubuntu 22.04", "instanceType": "BARE_METAL", "ssh_public_key": newIdentity(t).public, "name": name,
+		"provider": "voltage-park", "offerId": "off_abc123", "gpuType": "NVIDIA B200", "gpuCount": 8,
+		"region":          "dallas-usa-5",
+		"operatingSystem": "Ubuntu 22.04", "instanceType": "BARE_METAL", "ssh_public_key": newIdentity(t).public,
+		"name": name,
 	}
 }
 
-func TestMoneyForSevenMakesSeven(t *testing.T) {
+func TestConcurrentDeploysSpendNoMoreThanTheBalance(t *testing.T) {
 	servertest.Engines(t, func(t *testing.T, args ...string) {
 		s := servertest.Start(t, append(args, "--sim")...)
 		_, reader := s.Key("0")
 		price := s.Call(reader, "GET", "/offers/off_abc123", nil).Data["hourlyPrice"].(float64)
-		_, key := s.Key(strconv.FormatFloat(6*price+max(price, 50), 'f', 6, 64), "--deploy-limit", "1000", "--read-limit", "10000")
+		_, key := s.Key(
+			strconv.FormatFloat(6*price+max(price, 50), 'f', 6, 64), "--deploy-limit", "1000", "--read-limit",
+			"10000",
+		)
 		body := deployBody(t, "one-of-seven")
-		counts, _ := storm(t, 100, func(int) (servertest.Answer, error) { return s.TryCall(key, "POST", "/deployments", body) })
+		counts, _ := storm(
+			t, 100,
+			func(int) (servertest.Answer, error) { return s.TryCall(key, "POST", "/deployments", body) },
+		)
 		if counts["201 "] != 7 || counts["402 INSUFFICIENT_BALANCE"] != 93 {
 			t.Fatalf("%v", counts)
 		}
@@ -62,7 +70,7 @@ func TestMoneyForSevenMakesSeven(t *testing.T) {
 	})
 }
 
-func TestOneKeyMakesOneDeployment(t *testing.T) {
+func TestIdempotencyKeyCreatesOneDeployment(t *testing.T) {
 	servertest.Engines(t, func(t *testing.T, args ...string) {
 		s := servertest.Start(t, append(args, "--sim")...)
 		_, key := s.Key("1000", "--deploy-limit", "1000", "--read-limit", "10000")
@@ -80,11 +88,13 @@ func TestOneKeyMakesOneDeployment(t *testing.T) {
 		}
 		s.Kill()
 		s.Restart()
-		if a := s.Call(key, "POST", "/deployments", body, "Idempotency-Key", "one-and-the-same"); a.Status != 201 || string(a.Body) != string(answers[0].Body) {
+		if a := s.Call(key, "POST", "/deployments", body, "Idempotency-Key", "one-and-the-same"); a.Status != 201 ||
+			string(a.Body) != string(answers[0].Body) {
 			t.Fatalf("after a crash: %d %s", a.Status, a.Body)
 		}
 		body["name"] = "another"
-		if a := s.Call(key, "POST", "/deployments", body, "Idempotency-Key", "one-and-the-same"); a.Status != 409 || a.Code() != "IDEMPOTENCY_KEY_REUSED" {
+		if a := s.Call(key, "POST", "/deployments", body, "Idempotency-Key", "one-and-the-same"); a.Status != 409 ||
+			a.Code() != "IDEMPOTENCY_KEY_REUSED" {
 			t.Fatalf("another body: %d %s", a.Status, a.Body)
 		}
 		s.Advance("1m")
@@ -94,9 +104,9 @@ func TestOneKeyMakesOneDeployment(t *testing.T) {
 	})
 }
 
-// The page's limits, exact under 200 requests at once. A window that ends in the middle of a storm admits a second
-// portion, so a storm is only counted when all of its answers were of one window.
-func TestLimitsAreExact(t *testing.T) {
+// The documented rate limits are exact under 200 concurrent requests. A window that ends during a
+// storm admits more, so a storm counts only if all its answers are of one window.
+func TestRateLimitsAreExact(t *testing.T) {
 	s := servertest.Start(t, "--sim")
 	for _, c := range []struct {
 		what  string
@@ -121,10 +131,13 @@ func TestLimitsAreExact(t *testing.T) {
 				windows := map[string]bool{}
 				for _, a := range answers {
 					windows[a.Header.Get("X-RateLimit-Reset")] = true
-					if a.Header.Get("X-RateLimit-Limit") != strconv.Itoa(c.limit) || a.Header.Get("X-Request-Id") == "" {
+					if a.Header.Get("X-RateLimit-Limit") != strconv.Itoa(c.limit) ||
+						a.Header.Get("X-Request-Id") == "" {
 						t.Fatalf("headers %v", a.Header)
 					}
-					if a.Status == http.StatusTooManyRequests && (a.Code() != "RATE_LIMIT_EXCEEDED" || a.Header.Get("Retry-After") == "" || a.Header.Get("X-RateLimit-Remaining") != "0") {
+					if a.Status == http.StatusTooManyRequests &&
+						(a.Code() != "RATE_LIMIT_EXCEEDED" || a.Header.Get("Retry-After") == "" ||
+							a.Header.Get("X-RateLimit-Remaining") != "0") {
 						t.Fatalf("%v %s", a.Header, a.Body)
 					}
 				}
@@ -140,7 +153,8 @@ func TestLimitsAreExact(t *testing.T) {
 		})
 	}
 	_, key := s.Key("0", "--read-limit", "7")
-	if a := s.Call(key, "GET", "/wallet", nil); a.Header.Get("X-RateLimit-Limit") != "7" || a.Header.Get("X-RateLimit-Remaining") != "6" {
+	if a := s.Call(key, "GET", "/wallet", nil); a.Header.Get("X-RateLimit-Limit") != "7" ||
+		a.Header.Get("X-RateLimit-Remaining") != "6" {
 		t.Fatalf("a key with limits of its own: %v", a.Header)
 	}
 }

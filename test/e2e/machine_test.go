@@ -14,7 +14,7 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// identity is a key pair, its public half as a line.
+// identity is a key pair, with its public half as a line.
 type identity struct {
 	signer ssh.Signer
 	public string
@@ -33,7 +33,7 @@ func newIdentity(t testing.TB) identity {
 	return identity{signer, strings.TrimSpace(string(ssh.MarshalAuthorizedKey(signer.PublicKey())))}
 }
 
-// dial logs in to a deployment as the API describes it, host keys included.
+// dial logs in to a deployment with the address and host keys of the API.
 func (i identity) dial(d map[string]any) (*ssh.Client, error) {
 	_, _, host, _, _, err := ssh.ParseKnownHosts([]byte(d["sshHostKeys"].([]any)[0].(string)))
 	if err != nil {
@@ -42,24 +42,31 @@ func (i identity) dial(d map[string]any) (*ssh.Client, error) {
 	return i.login(d, ssh.FixedHostKey(host), host.Type())
 }
 
-// dialUnknown is dial where no host key is known: some clouds tell none.
+// dialUnknown is dial without known host keys: some clouds state none.
 func (i identity) dialUnknown(d map[string]any) (*ssh.Client, error) {
 	return i.login(d, ssh.InsecureIgnoreHostKey())
 }
 
 func (i identity) login(d map[string]any, host ssh.HostKeyCallback, kinds ...string) (*ssh.Client, error) {
 	return ssh.Dial("tcp", net.JoinHostPort(d["ipAddress"].(string), fmt.Sprint(d["sshPort"])), &ssh.ClientConfig{
-		User: d["sshUser"].(string), Auth: []ssh.AuthMethod{ssh.PublicKeys(i.signer)}, HostKeyCallback: host, HostKeyAlgorithms: kinds, Timeout: 10 * time.Second,
+		User: d["sshUser"].(string), Auth: []ssh.AuthMethod{
+			ssh.PublicKeys(i.signer),
+		}, HostKeyCallback: host, HostKeyAlgorithms: kinds, Timeout: 10 * time.Second,
 	})
 }
 
-// run runs a command in a deployment and returns what it printed.
+// run runs a command on a deployment and returns its output.
 func (i identity) run(t testing.TB, d map[string]any, command string) string {
 	t.Helper()
 	return i.runBy(t, i.dial, d, command)
 }
 
-func (i identity) runBy(t testing.TB, dial func(map[string]any) (*ssh.Client, error), d map[string]any, command string) string {
+func (i identity) runBy(
+	t testing.TB,
+	dial func(map[string]any) (*ssh.Client, error),
+	d map[string]any,
+	command string,
+) string {
 	t.Helper()
 	c, err := dial(d)
 	if err != nil {
@@ -77,7 +84,7 @@ func (i identity) runBy(t testing.TB, dial func(map[string]any) (*ssh.Client, er
 	return strings.TrimSpace(string(out))
 }
 
-// upstream returns the references of what the simulated marketplace really has.
+// upstream returns the references of all machines that really exist in the simulator.
 func upstream(t testing.TB, s *servertest.Server) []string {
 	t.Helper()
 	var status struct {
@@ -97,7 +104,7 @@ func upstream(t testing.TB, s *servertest.Server) []string {
 	return out
 }
 
-// awaitVolume waits until a volume has that status.
+// awaitVolume waits until a volume has the status.
 func awaitVolume(t testing.TB, s *servertest.Server, key, id, status string) map[string]any {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
@@ -111,13 +118,17 @@ func awaitVolume(t testing.TB, s *servertest.Server, key, id, status string) map
 	return nil
 }
 
-// A machine is the tenant's alone, keeps its files when the server is killed, and its volume's files outlive it.
-func TestMachinesAndVolumesOutliveTheServer(t *testing.T) {
+// A machine is private to its tenant and keeps its files when the server is killed. Its volume's
+// files outlive it.
+func TestMachinesAndVolumesSurviveTheServer(t *testing.T) {
 	servertest.Engines(t, func(t *testing.T, args ...string) {
 		s := servertest.Start(t, append(args, "--sim")...)
 		_, key := s.Key("1000", "--read-limit", "10000", "--write-limit", "1000")
 		me, other := newIdentity(t), newIdentity(t)
-		a := s.Call(key, "POST", "/volumes", map[string]any{"name": "datasets", "sizeGb": 100, "provider": "voltage-park", "region": "dallas-usa-5"})
+		a := s.Call(
+			key, "POST", "/volumes",
+			map[string]any{"name": "datasets", "sizeGb": 100, "provider": "voltage-park", "region": "dallas-usa-5"},
+		)
 		if a.Status != 201 {
 			t.Fatalf("%d %s", a.Status, a.Body)
 		}
@@ -143,15 +154,17 @@ func TestMachinesAndVolumesOutliveTheServer(t *testing.T) {
 		}
 		s.Restart()
 		again := s.Await(key, id, "running")
-		if again["ipAddress"] != first["ipAddress"] || me.run(t, again, "cat /root/file "+mount+"/file") != "home\nkept" {
+		if again["ipAddress"] != first["ipAddress"] ||
+			me.run(t, again, "cat /root/file "+mount+"/file") != "home\nkept" {
 			t.Fatalf("after the restart: %v", again)
 		}
 		if c, err := other.dial(again); err == nil {
 			_ = c.Close()
-			t.Fatal("somebody else's key got in")
+			t.Fatal("another tenant's key was accepted")
 		}
 
-		if a := s.Call(key, "DELETE", "/deployments/"+id, nil); a.Status != 400 || a.Code() != "MINIMUM_RUNTIME_NOT_MET" || a.Header.Get("Retry-After") == "" {
+		if a := s.Call(key, "DELETE", "/deployments/"+id, nil); a.Status != 400 ||
+			a.Code() != "MINIMUM_RUNTIME_NOT_MET" || a.Header.Get("Retry-After") == "" {
 			t.Fatalf("%d %s", a.Status, a.Body)
 		}
 		s.Advance("26m")
@@ -166,7 +179,8 @@ func TestMachinesAndVolumesOutliveTheServer(t *testing.T) {
 		awaitVolume(t, s, key, v, "available")
 
 		a = s.Call(key, "POST", "/deployments", map[string]any{
-			"offerId": "off_abc123", "operatingSystem": "Ubuntu 22.04", "name": "second", "ssh_public_key": me.public, "volumeIds": []string{v},
+			"offerId": "off_abc123", "operatingSystem": "Ubuntu 22.04", "name": "second",
+			"ssh_public_key": me.public, "volumeIds": []string{v},
 		})
 		if a.Status != 201 {
 			t.Fatalf("%d %s", a.Status, a.Body)
@@ -179,7 +193,7 @@ func TestMachinesAndVolumesOutliveTheServer(t *testing.T) {
 	})
 }
 
-func TestTheBillCanBeRecomputed(t *testing.T) {
+func TestBillCanBeRecomputed(t *testing.T) {
 	servertest.Engines(t, func(t *testing.T, args ...string) {
 		s := servertest.Start(t, append(args, "--sim")...)
 		_, key := s.Key("1000", "--read-limit", "10000")
@@ -197,7 +211,7 @@ func TestTheBillCanBeRecomputed(t *testing.T) {
 		if err1 != nil || err2 != nil {
 			t.Fatal(err1, err2)
 		}
-		micros := func(v any) int64 { // six decimals at most, so this is exact
+		micros := func(v any) int64 { // exact, because there are at most six decimals
 			return int64(v.(float64)*1e6 + 0.5)
 		}
 		price, unused := micros(d["hourlyPrice"]), 3600-int64(stopped.Sub(started)/time.Second)
@@ -206,7 +220,8 @@ func TestTheBillCanBeRecomputed(t *testing.T) {
 			t.Fatalf("cost %d, recomputed %d", got, want)
 		}
 		w := s.Call(key, "GET", "/wallet", nil).Data
-		if micros(w["balance"]) != 1_000_000_000-want || w["held"] != 0.0 || w["hourlyCost"] != 0.0 || w["hoursLeft"] != nil {
+		if micros(w["balance"]) != 1_000_000_000-want || w["held"] != 0.0 || w["hourlyCost"] != 0.0 ||
+			w["hoursLeft"] != nil {
 			t.Fatalf("%v", w)
 		}
 		list := s.Call(key, "GET", "/wallet/transactions?limit=100", nil).List
@@ -216,7 +231,8 @@ func TestTheBillCanBeRecomputed(t *testing.T) {
 			kinds = append(kinds, line.(map[string]any)["type"].(string))
 			sum += line.(map[string]any)["amount"].(float64)
 		}
-		if got := strings.Join(kinds, " "); got != "refund charge release hold credit" || int64(sum*1e6+0.5) != 1_000_000_000-want {
+		if got := strings.Join(kinds, " "); got != "refund charge release hold credit" ||
+			int64(sum*1e6+0.5) != 1_000_000_000-want {
 			t.Fatalf("%s, sum %f", got, sum)
 		}
 		usage := s.Call(key, "GET", "/wallet/usage?groupBy=deployment", nil)
@@ -224,18 +240,22 @@ func TestTheBillCanBeRecomputed(t *testing.T) {
 			t.Fatalf("%s", usage.Body)
 		}
 		csv := s.Call(key, "GET", "/wallet/transactions?format=csv", nil)
-		if lines := strings.Count(string(csv.Body), "\n"); lines != 6 || !strings.HasPrefix(csv.Header.Get("Content-Type"), "text/csv") {
+		if lines := strings.Count(string(csv.Body), "\n"); lines != 6 ||
+			!strings.HasPrefix(csv.Header.Get("Content-Type"), "text/csv") {
 			t.Fatalf("%d lines of %s", lines, csv.Body)
 		}
 	})
 }
 
-// An account whose money is used up is warned, loses its deployments after an hour, and its volumes after a week.
+// A past-due account is warned, loses its deployments after an hour, and its volumes after a week.
 func TestPastDue(t *testing.T) {
 	servertest.Engines(t, func(t *testing.T, args ...string) {
 		s := servertest.Start(t, append(args, "--sim")...)
 		account, key := s.Key("80", "--read-limit", "10000")
-		a := s.Call(key, "POST", "/volumes", map[string]any{"name": "kept", "sizeGb": 10, "provider": "voltage-park", "region": "dallas-usa-5"})
+		a := s.Call(
+			key, "POST", "/volumes",
+			map[string]any{"name": "kept", "sizeGb": 10, "provider": "voltage-park", "region": "dallas-usa-5"},
+		)
 		if a.Status != 201 {
 			t.Fatalf("%s", a.Body)
 		}
@@ -257,12 +277,18 @@ func TestPastDue(t *testing.T) {
 			}
 			return found
 		}
-		if since := at("since"); at("deploymentsEndAt") != since.Add(time.Hour) || at("volumesDeletedAt") != since.Add(7*24*time.Hour) {
+		if since := at("since"); at("deploymentsEndAt") != since.Add(time.Hour) ||
+			at("volumesDeletedAt") != since.Add(7*24*time.Hour) {
 			t.Errorf("%v", due)
 		}
 		for path, body := range map[string]any{
-			"/deployments": map[string]any{"offerId": "off_abc123", "operatingSystem": "Ubuntu 22.04", "name": "more", "ssh_public_key": newIdentity(t).public},
-			"/volumes":     map[string]any{"name": "more", "sizeGb": 10, "provider": "voltage-park", "region": "dallas-usa-5"},
+			"/deployments": map[string]any{
+				"offerId": "off_abc123", "operatingSystem": "Ubuntu 22.04", "name": "more",
+				"ssh_public_key": newIdentity(t).public,
+			},
+			"/volumes": map[string]any{
+				"name": "more", "sizeGb": 10, "provider": "voltage-park", "region": "dallas-usa-5",
+			},
 		} {
 			if a := s.Call(key, "POST", path, body); a.Status != 402 || a.Code() != "INSUFFICIENT_BALANCE" {
 				t.Errorf("%s in past due: %d %s", path, a.Status, a.Body)
@@ -277,7 +303,7 @@ func TestPastDue(t *testing.T) {
 		if due, there := s.Call(key, "GET", "/wallet", nil).Data["pastDue"]; due != nil || !there {
 			t.Errorf("past due although it is paid: %v", due)
 		}
-		s.Advance("8d") // paid in time: nothing more happens
+		s.Advance("8d") // paid in time: nothing else happens
 		if v := s.Call(key, "GET", "/volumes/"+v, nil).Data; v["status"] != "available" {
 			t.Fatalf("%v", v)
 		}

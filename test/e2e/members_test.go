@@ -16,14 +16,14 @@ import (
 
 const accountBase = "=/api/v1/account"
 
-// browser is a user at a browser: what it knows is a cookie.
+// browser is a user's browser, with its cookie.
 type browser struct {
 	t      *testing.T
 	s      *servertest.Server
 	cookie string
 }
 
-// call makes a request and fails the test where the status is another. It keeps the cookie that it is given.
+// call makes a request and fails the test on another status. It keeps the cookie that it gets.
 func (b *browser) call(status int, method, path string, body any) servertest.Answer {
 	b.t.Helper()
 	a := b.s.Call("", method, accountBase+path, body, "Cookie", b.cookie, "Origin", b.s.URL)
@@ -41,16 +41,21 @@ func text(m map[string]any, name string) string {
 	return s
 }
 
-func TestPeople(t *testing.T) {
+func TestMembers(t *testing.T) {
 	servertest.Engines(t, func(t *testing.T, args ...string) {
 		s := servertest.Start(t, append(args, "--sim")...)
 		account, key := s.Key("100")
 		var made struct{ Password, Email string }
-		out := s.Run("user", "create", "--account", account, "--email", "Ada@example.com", "--name", "Ada", "--operator", "-o", "json")
-		if err := json.Unmarshal([]byte(out), &made); err != nil || made.Email != "ada@example.com" || len(made.Password) < 20 {
+		out := s.Run(
+			"user", "create", "--account", account, "--email", "Ada@example.com", "--name", "Ada", "--operator",
+			"-o", "json",
+		)
+		if err := json.Unmarshal([]byte(out), &made); err != nil || made.Email != "ada@example.com" ||
+			len(made.Password) < 20 {
 			t.Fatalf("%s %v", out, err)
 		}
-		if out := s.Run("user", "list"); !strings.Contains(out, "ada@example.com") || strings.Contains(out, made.Password) {
+		if out := s.Run("user", "list"); !strings.Contains(out, "ada@example.com") ||
+			strings.Contains(out, made.Password) {
 			t.Errorf("%s", out)
 		}
 		if out, err := s.TryRun("user", "create", "--account", account, "--email", "ada@example.com"); err == nil {
@@ -70,7 +75,7 @@ func TestPeople(t *testing.T) {
 			t.Errorf("the operator may not see the accounts: %d %s", a.Status, a.Body)
 		}
 
-		// She invites Bob, who sees machines and changes nothing.
+		// The owner invites a viewer, who sees machines and changes nothing.
 		link := text(ada.call(201, "POST", "/invitations", map[string]string{"role": "viewer"}).Data, "url")
 		page, token, _ := strings.Cut(link, "#")
 		if page != s.URL+"/invite" {
@@ -78,20 +83,30 @@ func TestPeople(t *testing.T) {
 		}
 		bob := &browser{t: t, s: s}
 		bob.call(200, "POST", "/invitations/preview", map[string]string{"token": token})
-		bob.call(201, "POST", "/invitations/accept", map[string]string{"token": token, "email": "bob@example.com", "password": "a password of Bob's"})
+		bob.call(
+			201, "POST", "/invitations/accept",
+			map[string]string{"token": token, "email": "bob@example.com", "password": "a password of Bob's"},
+		)
 		bob.call(404, "POST", "/invitations/preview", map[string]string{"token": token})
 		bob.call(403, "GET", "/members", nil)
-		if a := s.Call("", "POST", "/deployments", deployBody(t, "bobs"), "Cookie", bob.cookie, "Origin", s.URL); a.Status != 403 || a.Code() != "INSUFFICIENT_SCOPE" {
+		if a := s.Call(
+			"", "POST", "/deployments", deployBody(t, "bobs"), "Cookie", bob.cookie, "Origin", s.URL,
+		); a.Status != 403 || a.Code() != "INSUFFICIENT_SCOPE" {
 			t.Errorf("%d %s", a.Status, a.Body)
 		}
-		if a := s.Call("", "POST", "/deployments", deployBody(t, "elsewhere"), "Cookie", ada.cookie, "Origin", "https://evil.example"); a.Status != 403 || a.Code() != "NETWORK_NOT_ALLOWED" {
+		if a := s.Call(
+			"", "POST", "/deployments", deployBody(t, "elsewhere"), "Cookie", ada.cookie, "Origin",
+			"https://evil.example",
+		); a.Status != 403 || a.Code() != "NETWORK_NOT_ALLOWED" {
 			t.Errorf("%d %s", a.Status, a.Body)
 		}
-		if a := s.Call("", "POST", "/deployments", deployBody(t, "hers"), "Cookie", ada.cookie, "Origin", s.URL); a.Status != 201 {
+		if a := s.Call(
+			"", "POST", "/deployments", deployBody(t, "owned"), "Cookie", ada.cookie, "Origin", s.URL,
+		); a.Status != 201 {
 			t.Errorf("%d %s", a.Status, a.Body)
 		}
 
-		// An authenticator app, which goes by real time and outlives a restart.
+		// An authenticator app uses real time and survives a restart.
 		secret := text(ada.call(200, "POST", "/me/totp", nil).Data, "secret")
 		code := func(at time.Time) string {
 			c, err := totp.GenerateCode(secret, at)
@@ -101,7 +116,9 @@ func TestPeople(t *testing.T) {
 			return c
 		}
 		s.Advance("3h")
-		recovery := ada.call(200, "POST", "/me/totp/confirm", map[string]string{"code": code(time.Now())}).Data["recoveryCodes"].([]any)
+		recovery := ada.call(
+			200, "POST", "/me/totp/confirm", map[string]string{"code": code(time.Now())},
+		).Data["recoveryCodes"].([]any)
 		info, err := os.Stat(filepath.Join(s.Dir, "secret.key"))
 		if err != nil || info.Mode().Perm() != 0o600 {
 			t.Fatalf("%v %v", info, err)
@@ -115,12 +132,15 @@ func TestPeople(t *testing.T) {
 		}
 		login["code"] = recovery[0].(string)
 		second.call(201, "POST", "/sessions", login)
-		login["code"] = code(time.Now().Add(30 * time.Second)) // the next one is taken too, and was not used yet
+		login["code"] = code(time.Now().Add(30 * time.Second)) // the next code is accepted, too, and is unused
 		(&browser{t: t, s: s}).call(201, "POST", "/sessions", login)
 
-		// The record has all of it, and none of the secrets.
+		// The audit has every change, and no secret.
 		a := ada.call(200, "GET", "/audit?limit=100", nil)
-		for _, action := range []string{"createUser", "createApiKey", "signIn", "createInvitation", "acceptInvitation", "createDeployment", "startTotp", "confirmTotp"} {
+		for _, action := range []string{
+			"createUser", "createApiKey", "signIn", "createInvitation", "acceptInvitation", "createDeployment",
+			"startTotp", "confirmTotp",
+		} {
 			if !strings.Contains(string(a.Body), `"`+action+`"`) {
 				t.Errorf("no %s in %s", action, a.Body)
 			}
@@ -136,15 +156,20 @@ func TestPeople(t *testing.T) {
 			t.Errorf("who is an operator no longer still sees the accounts: %d %s", a.Status, a.Body)
 		}
 
-		// The operator helps who is locked out.
+		// The operator helps a user who is locked out.
 		s.Run("user", "reset-factors", "--email", made.Email)
-		if out := s.RunWith("the password that I chose\n", "user", "set-password", "--email", made.Email, "--password-stdin"); strings.Contains(out, "chose") {
+		if out := s.RunWith(
+			"the password that I chose\n", "user", "set-password", "--email", made.Email, "--password-stdin",
+		); strings.Contains(out, "chose") {
 			t.Errorf("%s", out)
 		}
 		ada.call(401, "GET", "/me", nil)
-		ada.call(201, "POST", "/sessions", map[string]string{"email": made.Email, "password": "the password that I chose"})
+		ada.call(
+			201, "POST", "/sessions",
+			map[string]string{"email": made.Email, "password": "the password that I chose"},
+		)
 
-		// Bob is removed: at once he is nobody here.
+		// The member is removed, and has no access at once.
 		bobID := text(bob.call(200, "GET", "/me", nil).Data["user"].(map[string]any), "id")
 		ada.call(200, "DELETE", "/members/"+bobID, nil)
 		bob.call(401, "GET", "/me", nil)
@@ -163,7 +188,8 @@ func TestPasskeysAtLocalhost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a := s.Call("", "GET", accountBase+"/sign-in", nil); a.Data["passkeys"] != false || a.Data["demo"].(map[string]any)["email"] != demo.Email {
+	if a := s.Call("", "GET", accountBase+"/sign-in", nil); a.Data["passkeys"] != false ||
+		a.Data["demo"].(map[string]any)["email"] != demo.Email {
 		t.Errorf("%s", a.Body)
 	}
 	s.URL = strings.Replace(s.URL, "127.0.0.1", "localhost", 1)
@@ -178,9 +204,17 @@ func TestPasskeysAtLocalhost(t *testing.T) {
 	}
 	d := webauthntest.New(t, s.URL, "localhost")
 	offer := b.call(200, "POST", "/me/passkeys/options", nil).Data
-	b.call(201, "POST", "/me/passkeys", map[string]any{"challengeId": offer["challengeId"], "name": "laptop", "credential": d.Register(offer["options"])})
+	b.call(
+		201, "POST", "/me/passkeys",
+		map[string]any{
+			"challengeId": offer["challengeId"], "name": "laptop", "credential": d.Register(offer["options"]),
+		},
+	)
 	again := &browser{t: t, s: s}
 	ask := again.call(200, "POST", "/sessions/passkey/options", nil).Data
-	again.call(201, "POST", "/sessions/passkey", map[string]any{"challengeId": ask["challengeId"], "credential": d.SignIn(ask["options"])})
+	again.call(
+		201, "POST", "/sessions/passkey",
+		map[string]any{"challengeId": ask["challengeId"], "credential": d.SignIn(ask["options"])},
+	)
 	again.call(200, "GET", "/me", nil)
 }

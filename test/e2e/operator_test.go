@@ -14,7 +14,7 @@ import (
 	"github.com/billetcloud/billet/test/servertest"
 )
 
-func TestProbesMetricsAndTheLog(t *testing.T) {
+func TestProbesMetricsAndLog(t *testing.T) {
 	s := servertest.Start(t, "--sim", "--log-format", "json")
 	for _, path := range []string{"=/healthz", "=/readyz"} {
 		if a := s.Call("", "GET", path, nil); a.Status != 200 || a.Header.Get("X-Request-Id") == "" {
@@ -39,7 +39,8 @@ func TestProbesMetricsAndTheLog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := `billet_http_requests_total{method="GET",route="/api/v1/inventory/wallet",status="200"} 1`; !strings.Contains(string(text), want) {
+	want := `billet_http_requests_total{method="GET",route="/api/v1/inventory/wallet",status="200"} 1`
+	if !strings.Contains(string(text), want) {
 		t.Errorf("no %s in the metrics", want)
 	}
 	if !strings.Contains(s.Log(), a.Header.Get("X-Request-Id")) {
@@ -56,7 +57,7 @@ func TestProbesMetricsAndTheLog(t *testing.T) {
 	}
 }
 
-func TestOnlyTheSimulatorHasASocketAndItIsTheOperatorsAlone(t *testing.T) {
+func TestSimulatorSocket(t *testing.T) {
 	with := servertest.Start(t, "--sim")
 	info, err := os.Stat(filepath.Join(with.Dir, "billetd.sock"))
 	if err != nil || info.Mode().Perm() != 0o600 {
@@ -66,14 +67,16 @@ func TestOnlyTheSimulatorHasASocketAndItIsTheOperatorsAlone(t *testing.T) {
 		t.Errorf("time went back: %s", out)
 	}
 	var status struct{ Machines []any }
-	if err := json.Unmarshal([]byte(with.Run("sim", "status", "-o", "json")), &status); err != nil || status.Machines == nil {
+	if err := json.Unmarshal([]byte(with.Run("sim", "status", "-o", "json")), &status); err != nil ||
+		status.Machines == nil {
 		t.Errorf("without machines the list is %v, %v", status.Machines, err)
 	}
-	if out, err := with.TryRun("serve", "--listen", "127.0.0.1:0"); err == nil || !strings.Contains(out, "another billetd") {
+	if out, err := with.TryRun("serve", "--listen", "127.0.0.1:0"); err == nil ||
+		!strings.Contains(out, "another billetd") {
 		t.Errorf("a second server on one data directory: %v %s", err, out)
 	}
 	with.Kill()
-	with.Restart() // over the socket that the killed one left
+	with.Restart() // over the socket that the killed server left
 	with.Advance("1m")
 	with.Stop()
 	if _, err := os.Stat(filepath.Join(with.Dir, "billetd.sock")); !os.IsNotExist(err) {
@@ -81,18 +84,19 @@ func TestOnlyTheSimulatorHasASocketAndItIsTheOperatorsAlone(t *testing.T) {
 	}
 
 	without := servertest.Start(t)
-	for _, verb := range [][]string{{"sim", "advance", "1m"}, {"sim", "status"}} {
-		if out, err := without.TryRun(verb...); err == nil || !strings.Contains(out, "--sim") {
-			t.Errorf("%v without the simulator: %v %s", verb, err, out)
+	for _, command := range [][]string{{"sim", "advance", "1m"}, {"sim", "status"}} {
+		if out, err := without.TryRun(command...); err == nil || !strings.Contains(out, "--sim") {
+			t.Errorf("%v without the simulator: %v %s", command, err, out)
 		}
 	}
 	_, key := without.Key("100")
-	if a := without.Call(key, "GET", "/offers", nil); a.Status != 503 || a.Code() != "SERVICE_UNAVAILABLE" || a.Header.Get("Retry-After") == "" {
+	if a := without.Call(key, "GET", "/offers", nil); a.Status != 503 || a.Code() != "SERVICE_UNAVAILABLE" ||
+		a.Header.Get("Retry-After") == "" {
 		t.Errorf("a marketplace without providers: %d %s", a.Status, a.Body)
 	}
 }
 
-func TestOperatorsVerbsWorkWhileTheServerRuns(t *testing.T) {
+func TestOperatorCommandsWhileServerRuns(t *testing.T) {
 	servertest.Engines(t, func(t *testing.T, args ...string) {
 		s := servertest.Start(t, append(args, "--sim")...)
 		s.Advance("3h")
@@ -100,7 +104,8 @@ func TestOperatorsVerbsWorkWhileTheServerRuns(t *testing.T) {
 		if out := s.Run("account", "list"); !strings.Contains(out, account) {
 			t.Errorf("account list:\n%s", out)
 		}
-		if a := s.Call(key, "POST", "/deployments", deployBody(t, "too poor")); a.Status != 402 || a.Error["message"] != "Insufficient balance. You need at least $50.00 to deploy." {
+		if a := s.Call(key, "POST", "/deployments", deployBody(t, "too poor")); a.Status != 402 ||
+			a.Error["message"] != "Insufficient balance. You need at least $50.00 to deploy." {
 			t.Errorf("%d %s", a.Status, a.Body)
 		}
 		for range 2 {
@@ -129,13 +134,15 @@ func TestOperatorsVerbsWorkWhileTheServerRuns(t *testing.T) {
 		for i, percent := range []string{"100", "default"} {
 			times := []float64{2, 1}[i]
 			s.Run("account", "markup", account, percent)
-			s.Advance("2m") // the providers are asked, and with them the markups
+			s.Advance("2m") // the providers are polled, with the new markups
 			if mine, theirs := price(key), price(other); mine != times*theirs {
 				t.Errorf("with a markup of %s one pays %g and another %g", percent, mine, theirs)
 			}
 		}
 		var keys []struct{ ID string }
-		if err := json.Unmarshal([]byte(s.Run("key", "list", "--account", account, "-o", "json")), &keys); err != nil || len(keys) != 2 {
+		if err := json.Unmarshal(
+			[]byte(s.Run("key", "list", "--account", account, "-o", "json")), &keys,
+		); err != nil || len(keys) != 2 {
 			t.Fatalf("%v %v", keys, err)
 		}
 		for _, k := range keys {
@@ -144,21 +151,26 @@ func TestOperatorsVerbsWorkWhileTheServerRuns(t *testing.T) {
 		if a := s.Call(key, "GET", "/offers", nil); a.Status != 401 || a.Code() != "REVOKED_API_KEY" {
 			t.Errorf("%d %s", a.Status, a.Body)
 		}
-		for _, verb := range [][]string{
-			{"account", "create", "--name", strings.Repeat("x", 65)}, {"account", "create", "--name", "a", "--credit", "1e3"},
-			{"key", "create", "--account", "acc_nosuch", "--name", "a"}, {"key", "create", "--account", account, "--name", "a", "--scopes", "everything"},
-			{"key", "create", "--account", account, "--name", "a", "--max-spend-per-day", "much"}, {"key", "create", "--account", account, "--name", "a", "--max-hourly-price", "-1"},
-			{"account", "markup", account, "1001"}, {"account", "markup", account, "much"}, {"account", "markup", account}, {"account", "markup", "acc_nosuch", "5"},
-			{"wallet", "credit", "--account", "acc_nosuch", "--amount", "1"}, {"wallet", "credit", "--account", account, "--amount", "0.0000001"},
+		for _, command := range [][]string{
+			{"account", "create", "--name", strings.Repeat("x", 65)},
+			{"account", "create", "--name", "a", "--credit", "1e3"},
+			{"key", "create", "--account", "acc_nosuch", "--name", "a"},
+			{"key", "create", "--account", account, "--name", "a", "--scopes", "everything"},
+			{"key", "create", "--account", account, "--name", "a", "--max-spend-per-day", "much"},
+			{"key", "create", "--account", account, "--name", "a", "--max-hourly-price", "-1"},
+			{"account", "markup", account, "1001"}, {"account", "markup", account, "much"},
+			{"account", "markup", account}, {"account", "markup", "acc_nosuch", "5"},
+			{"wallet", "credit", "--account", "acc_nosuch", "--amount", "1"},
+			{"wallet", "credit", "--account", account, "--amount", "0.0000001"},
 		} {
-			if out, err := s.TryRun(verb...); err == nil || strings.Contains(out, "panic") {
-				t.Errorf("%v: %v %s", verb, err, out)
+			if out, err := s.TryRun(command...); err == nil || strings.Contains(out, "panic") {
+				t.Errorf("%v: %v %s", command, err, out)
 			}
 		}
 	})
 }
 
-func TestTheDemoIsMadeOnceAndEveryFlagIsAVariable(t *testing.T) {
+func TestDemoAccountAndFlagVariables(t *testing.T) {
 	t.Setenv("BILLET_SIM", "true")
 	t.Setenv("BILLET_DEMO", "true")
 	s := servertest.Start(t)
@@ -182,7 +194,10 @@ func TestTheDemoIsMadeOnceAndEveryFlagIsAVariable(t *testing.T) {
 	if w := s.Call(second.APIKey, "GET", "/wallet", nil).Data; w["balance"] != 1000.0 {
 		t.Fatalf("%v", w)
 	}
-	a := s.Call("", "POST", "=/api/v1/account/sessions", map[string]any{"email": second.Email, "password": second.Password})
+	a := s.Call(
+		"", "POST", "=/api/v1/account/sessions",
+		map[string]any{"email": second.Email, "password": second.Password},
+	)
 	if a.Status != 200 && a.Status != 201 {
 		t.Fatalf("sign in: %d %s", a.Status, a.Body)
 	}
@@ -191,7 +206,10 @@ func TestTheDemoIsMadeOnceAndEveryFlagIsAVariable(t *testing.T) {
 		t.Errorf("cookie %q", cookie)
 	}
 	token, _, _ := strings.Cut(cookie, ";")
-	made := s.Call("", "POST", "=/api/v1/account/api-keys", map[string]any{"name": "made by hand", "scopes": []string{"wallet:read"}}, "Cookie", token)
+	made := s.Call(
+		"", "POST", "=/api/v1/account/api-keys",
+		map[string]any{"name": "made by hand", "scopes": []string{"wallet:read"}}, "Cookie", token,
+	)
 	if made.Status != 201 {
 		t.Fatalf("make a key: %d %s", made.Status, made.Body)
 	}
@@ -204,11 +222,14 @@ func TestTheDemoIsMadeOnceAndEveryFlagIsAVariable(t *testing.T) {
 	}
 }
 
-func TestTheOperatorLimitsWhatAKeyMaySpend(t *testing.T) {
+func TestOperatorSetsSpendingLimits(t *testing.T) {
 	servertest.Engines(t, func(t *testing.T, args ...string) {
 		s := servertest.Start(t, append([]string{"--sim", "--sim-machines", "banner"}, args...)...)
 		account, free := s.Key("1000")
-		limited := s.KeyOf(account, "--max-hourly-price", "20", "--max-spend-per-day", "50.5", "--max-spend-per-month", "500", "--max-deployments", "0", "--gpu-type", "NVIDIA H100", "--gpu-type", "NVIDIA L40S")
+		limited := s.KeyOf(
+			account, "--max-hourly-price", "20", "--max-spend-per-day", "50.5", "--max-spend-per-month", "500",
+			"--max-deployments", "0", "--gpu-type", "NVIDIA H100", "--gpu-type", "NVIDIA L40S",
+		)
 		var keys []struct {
 			Prefix         string
 			SpendingLimits *struct {
@@ -217,7 +238,9 @@ func TestTheOperatorLimitsWhatAKeyMaySpend(t *testing.T) {
 				GPUTypes                                         []string
 			}
 		}
-		if err := json.Unmarshal([]byte(s.Run("key", "list", "--account", account, "-o", "json")), &keys); err != nil || len(keys) != 2 {
+		if err := json.Unmarshal(
+			[]byte(s.Run("key", "list", "--account", account, "-o", "json")), &keys,
+		); err != nil || len(keys) != 2 {
 			t.Fatalf("%v: %+v", err, keys)
 		}
 		for _, k := range keys {
@@ -228,22 +251,35 @@ func TestTheOperatorLimitsWhatAKeyMaySpend(t *testing.T) {
 				continue
 			}
 			l := k.SpendingLimits
-			if l == nil || l.MaxHourlyPrice != 20 || l.MaxSpendPerDay != 50.5 || l.MaxSpendPerMonth != 500 || l.MaxDeployments == nil || *l.MaxDeployments != 0 || !slices.Equal(l.GPUTypes, []string{"NVIDIA H100", "NVIDIA L40S"}) {
+			if l == nil || l.MaxHourlyPrice != 20 || l.MaxSpendPerDay != 50.5 || l.MaxSpendPerMonth != 500 ||
+				l.MaxDeployments == nil || *l.MaxDeployments != 0 ||
+				!slices.Equal(l.GPUTypes, []string{"NVIDIA H100", "NVIDIA L40S"}) {
 				t.Errorf("the key's limits are %+v", l)
 			}
 		}
-		if table := s.Run("key", "list", "--account", account); !strings.Contains(table, "$20.00/h, $50.50/day, $500.00/month, 0 concurrent, NVIDIA H100, NVIDIA L40S") || !strings.Contains(table, "none") {
+		if table := s.Run("key", "list", "--account", account); !strings.Contains(
+			table, "$20.00/h, $50.50/day, $500.00/month, 0 concurrent, NVIDIA H100, NVIDIA L40S",
+		) || !strings.Contains(table, "none") {
 			t.Errorf("the table says\n%s", table)
 		}
-		body := map[string]any{"offerId": "off_abc123", "name": "box", "operatingSystem": "Ubuntu 22.04", "ssh_public_key": newIdentity(t).public}
+		body := map[string]any{
+			"offerId": "off_abc123", "name": "box", "operatingSystem": "Ubuntu 22.04",
+			"ssh_public_key": newIdentity(t).public,
+		}
 		if a := s.Call(limited, "POST", "/deployments", body); a.Code() != "KEY_LIMIT_REACHED" {
 			t.Errorf("beyond its limits the key gets %d %s", a.Status, a.Body)
 		}
 		if a := s.Call(free, "POST", "/deployments", body); a.Status != http.StatusCreated {
 			t.Errorf("the key without limits gets %d %s", a.Status, a.Body)
 		}
-		for _, wrong := range [][]string{{"--max-hourly-price", "much"}, {"--max-spend-per-day", "-1"}, {"--max-spend-per-month", "2000000000"}, {"--max-deployments", "-1"}, {"--gpu-type", " "}} {
-			if out, err := s.TryRun(append([]string{"key", "create", "--account", account, "--name", "wrong"}, wrong...)...); err == nil || !strings.Contains(out, "must be") && !strings.Contains(out, "US dollars") && !strings.Contains(out, "GPU type") {
+		for _, wrong := range [][]string{
+			{"--max-hourly-price", "much"}, {"--max-spend-per-day", "-1"},
+			{"--max-spend-per-month", "2000000000"}, {"--max-deployments", "-1"}, {"--gpu-type", " "},
+		} {
+			if out, err := s.TryRun(append(
+				[]string{"key", "create", "--account", account, "--name", "wrong"}, wrong...,
+			)...); err == nil || !strings.Contains(out, "must be") && !strings.Contains(out, "US dollars") &&
+				!strings.Contains(out, "GPU type") {
 				t.Errorf("%q: %v %s", wrong, err, out)
 			}
 		}

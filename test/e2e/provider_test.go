@@ -24,23 +24,38 @@ import (
 	"github.com/billetcloud/billet/test/servertest"
 )
 
-// added is the arguments that connect an account.
+// added returns the arguments that connect an account.
 func added(a cloud.Account, more ...string) []string {
-	args := append([]string{"provider", "add", a.Slug, "--api-key-stdin", "--base-url", a.BaseURL, "--setting", "private-addresses=true"}, more...)
+	args := append(
+		[]string{
+			"provider", "add", a.Slug, "--api-key-stdin", "--base-url", a.BaseURL, "--setting",
+			"private-addresses=true",
+		},
+		more...,
+	)
 	for name, value := range a.Settings {
 		args = append(args, "--setting", name+"="+value)
 	}
 	return args
 }
 
-// checked is one row of what `billetd provider check` prints.
+// checked is one row of `billetd provider check`.
 type checked struct{ verdict, what, detail string }
 
-// readTable reads the table by its header.
+// readTable parses a table by its header.
 func readTable(t *testing.T, out string) (rows []checked) {
 	t.Helper()
 	lines := strings.Split(strings.TrimRight(out, "\n"), "\n")
-	what, took, detail := strings.Index(lines[0], "WHAT"), strings.Index(lines[0], "TOOK"), strings.Index(lines[0], "DETAIL")
+	what, took, detail := strings.Index(
+		lines[0],
+		"WHAT",
+	), strings.Index(
+		lines[0],
+		"TOOK",
+	), strings.Index(
+		lines[0],
+		"DETAIL",
+	)
 	if !strings.HasPrefix(lines[0], "VERDICT") || what < 0 || took < what || detail < took {
 		t.Fatalf("no table:\n%s", out)
 	}
@@ -51,16 +66,20 @@ func readTable(t *testing.T, out string) (rows []checked) {
 		if len(l) < detail {
 			l += strings.Repeat(" ", detail-len(l))
 		}
-		rows = append(rows, checked{strings.TrimSpace(l[:what]), strings.TrimSpace(l[what:took]), strings.TrimSpace(l[detail:])})
+		rows = append(
+			rows,
+			checked{strings.TrimSpace(l[:what]), strings.TrimSpace(l[what:took]), strings.TrimSpace(l[detail:])},
+		)
 	}
 	return rows
 }
 
-// A check agrees with every cloud that is as its adapter believes.
-func TestAProviderCheckAgreesWithEveryCloud(t *testing.T) {
+// `billetd provider check` passes for every cloud that behaves as its adapter expects.
+func TestProviderCheck_AllClouds(t *testing.T) {
 	s := servertest.Prepare(t, t.TempDir())
 	for _, a := range []cloud.Account{
-		voltageparktest.Serve(t).Account(), spherontest.Serve(t).Account(), shadeformtest.Serve(t).Account(), latitudetest.Serve(t).Account(), lambdatest.Serve(t).Account(),
+		voltageparktest.Serve(t).Account(), spherontest.Serve(t).Account(), shadeformtest.Serve(t).Account(),
+		latitudetest.Serve(t).Account(), lambdatest.Serve(t).Account(),
 	} {
 		s.RunWith(a.Credential, added(a)...)
 		out, err := s.TryRun("provider", "check", a.Slug)
@@ -76,16 +95,17 @@ func TestAProviderCheckAgreesWithEveryCloud(t *testing.T) {
 	}
 }
 
-// A check says what is not as the adapter believes, in the line that it is about, ends with 1, and never tells the key.
-func TestAProviderCheckSaysWhatDiffers(t *testing.T) {
+// `billetd provider check` reports a difference in the row that it concerns, exits with 1, and
+// never prints the key.
+func TestProviderCheck_Differences(t *testing.T) {
 	cloud := voltageparktest.Serve(t)
 	cloud.Stuff(1)
 	s := servertest.Prepare(t, t.TempDir())
 	s.RunWith(voltageparktest.Token, added(cloud.Account())...)
 	for name, c := range map[string]struct {
 		is, calm func()
-		want     checked // its detail is a part
-		well     string  // a line that still agrees
+		want     checked // its detail is a substring
+		well     string  // a row that still passes
 	}{
 		"a page instead of an answer": {
 			func() { cloud.InjectFault(providertest.Fault{Kind: providertest.HTMLPage, Times: 3}) }, cloud.ClearFaults,
@@ -96,8 +116,11 @@ func TestAProviderCheckSaysWhatDiffers(t *testing.T) {
 			checked{"failed", "machines can be listed", "refused the API key"}, "offers can be listed",
 		},
 		"nothing to sell that is known": {
-			func() { cloud.Nameless(true); cloud.Novelty("quantum_gpus") }, func() { cloud.Nameless(false); cloud.Novelty("") },
-			checked{"differs", "answers have no unknown fields", `a VM has the unknown field "quantum_gpus"`}, "machines can be listed",
+			func() { cloud.Nameless(true); cloud.Novelty("quantum_gpus") },
+			func() { cloud.Nameless(false); cloud.Novelty("") },
+			checked{
+				"differs", "answers have no unknown fields", `a VM has the unknown field "quantum_gpus"`,
+			}, "machines can be listed",
 		},
 	} {
 		c.is()
@@ -105,10 +128,12 @@ func TestAProviderCheckSaysWhatDiffers(t *testing.T) {
 		c.calm()
 		found, well := false, false
 		for _, r := range readTable(t, out) {
-			found = found || r.verdict == c.want.verdict && r.what == c.want.what && strings.Contains(r.detail, c.want.detail)
+			found = found || r.verdict == c.want.verdict && r.what == c.want.what &&
+				strings.Contains(r.detail, c.want.detail)
 			well = well || r.verdict == "agrees" && r.what == c.well
 		}
-		if err == nil || err.Error() != "exit status 1" || !found || !well || !strings.Contains(out, "differ from what the adapter believes") {
+		if err == nil || err.Error() != "exit status 1" || !found || !well ||
+			!strings.Contains(out, "differ from what the adapter believes") {
 			t.Errorf("%s: %v\n%s", name, err, out)
 		}
 		if strings.Contains(out, voltageparktest.Token) {
@@ -118,22 +143,26 @@ func TestAProviderCheckSaysWhatDiffers(t *testing.T) {
 	cloud.Revoke(true)
 	s.Restart()
 	await(t, "a complaint in the log", func() bool { return strings.Contains(s.Log(), "401") })
-	tellsNoKey(t, s, voltageparktest.Token)
+	checkNoKey(t, s, voltageparktest.Token)
 }
 
-func TestTheVerbsForProviders(t *testing.T) {
+func TestProviderCommands(t *testing.T) {
 	servertest.Engines(t, func(t *testing.T, args ...string) {
 		cloud := voltageparktest.Serve(t)
 		s := servertest.Prepare(t, t.TempDir(), append(args, "--sim")...)
 		_, key := s.Key("1000", "--read-limit", "100000", "--write-limit", "1000")
-		if out := s.Run("provider", "kinds"); !strings.Contains(out, "voltage-park") || !strings.Contains(out, "region-names") {
+		if out := s.Run("provider", "kinds"); !strings.Contains(out, "voltage-park") ||
+			!strings.Contains(out, "region-names") {
 			t.Errorf("kinds:\n%s", out)
 		}
-		if out := s.RunWith("not the key", added(cloud.Account(), "--slug", "park", "--markup", "0")...); !strings.Contains(out, "0.00 %") || strings.Contains(out, "not the key") {
+		if out := s.RunWith(
+			"not the key", added(cloud.Account(), "--slug", "park", "--markup", "0")...,
+		); !strings.Contains(out, "0.00 %") || strings.Contains(out, "not the key") {
 			t.Errorf("add:\n%s", out)
 		}
 		s.RunWith(voltageparktest.Token+"\n", "provider", "key", "park", "--api-key-stdin")
-		if out := s.Run("provider", "list"); !strings.Contains(out, "park") || !strings.Contains(out, cloud.Account().BaseURL) || strings.Contains(out, voltageparktest.Token) {
+		if out := s.Run("provider", "list"); !strings.Contains(out, "park") ||
+			!strings.Contains(out, cloud.Account().BaseURL) || strings.Contains(out, voltageparktest.Token) {
 			t.Errorf("list:\n%s", out)
 		}
 		if out, err := s.TryRun("provider", "check", "park"); err != nil {
@@ -142,7 +171,10 @@ func TestTheVerbsForProviders(t *testing.T) {
 		s.Restart()
 		offer := func() (o map[string]any) {
 			await(t, "the cloud's offers", func() bool {
-				list := s.Call(key, http.MethodGet, "/offers?provider=park&available=true&instanceType=VM&gpuCount=1&search=h100", nil).List
+				list := s.Call(
+					key, http.MethodGet,
+					"/offers?provider=park&available=true&instanceType=VM&gpuCount=1&search=h100", nil,
+				).List
 				if len(list) > 0 {
 					o = list[0].(map[string]any)
 				}
@@ -154,7 +186,7 @@ func TestTheVerbsForProviders(t *testing.T) {
 			t.Errorf("without a markup it costs %v", p)
 		}
 
-		// A markup is of the next start.
+		// A markup applies from the next start.
 		if out := s.Run("provider", "markup", "park", "--percent", "12.5"); !strings.Contains(out, "12.50 %") {
 			t.Errorf("markup:\n%s", out)
 		}
@@ -163,15 +195,23 @@ func TestTheVerbsForProviders(t *testing.T) {
 		dear := big.NewRat(194*9, 800)
 		await(t, "the new price", func() bool { return dollars(offer()["hourlyPrice"]).Cmp(dear) == 0 })
 
-		// While there is a machine, the account stays; nobody else could end it.
+		// While there is a machine, the account cannot be removed: otherwise the machine could not
+		// be ended.
 		o := offer()
 		me := newIdentity(t)
-		a := s.Call(key, http.MethodPost, "/deployments", map[string]any{"offerId": o["id"], "operatingSystem": o["operatingSystems"].([]any)[0], "name": "kept", "ssh_public_key": me.public})
+		a := s.Call(
+			key, http.MethodPost, "/deployments",
+			map[string]any{
+				"offerId": o["id"], "operatingSystem": o["operatingSystems"].([]any)[0], "name": "kept",
+				"ssh_public_key": me.public,
+			},
+		)
 		if a.Status != http.StatusCreated {
 			t.Fatalf("deploy: %d %s", a.Status, a.Body)
 		}
 		id := a.Data["id"].(string)
-		if out, err := s.TryRun("provider", "remove", "park"); err == nil || !strings.Contains(out, "1 deployments and 0 volumes are still at park") {
+		if out, err := s.TryRun("provider", "remove", "park"); err == nil ||
+			!strings.Contains(out, "1 deployments and 0 volumes are still at park") {
 			t.Errorf("removed with a deployment there: %v\n%s", err, out)
 		}
 		await(t, "the machine", func() bool { return len(cloud.MachineIDs()) == 1 })
@@ -201,31 +241,40 @@ func TestTheVerbsForProviders(t *testing.T) {
 		if list := s.Call(key, http.MethodGet, "/offers?provider=park", nil).List; len(list) != 0 {
 			t.Errorf("sold of a cloud that was removed: %v", list)
 		}
-		if a := s.Call(key, http.MethodPost, "/deployments", map[string]any{"offerId": o["id"], "operatingSystem": "TensorML 24 Everything", "name": "late", "ssh_public_key": me.public}); a.Status/100 != 4 {
+		if a := s.Call(
+			key, http.MethodPost, "/deployments",
+			map[string]any{
+				"offerId": o["id"], "operatingSystem": "TensorML 24 Everything", "name": "late",
+				"ssh_public_key": me.public,
+			},
+		); a.Status/100 != 4 {
 			t.Errorf("deployed at a cloud that was removed: %d %s", a.Status, a.Body)
 		}
-		if d := s.Call(key, http.MethodGet, "/deployments/"+id, nil); d.Data["status"] != "terminated" || d.Data["provider"] != "park" {
+		if d := s.Call(key, http.MethodGet, "/deployments/"+id, nil); d.Data["status"] != "terminated" ||
+			d.Data["provider"] != "park" {
 			t.Errorf("what was there once: %d %s", d.Status, d.Body)
 		}
 		if out := s.Run("provider", "list"); strings.Contains(out, "park") {
 			t.Errorf("list:\n%s", out)
 		}
-		tellsNoKey(t, s, voltageparktest.Token)
+		checkNoKey(t, s, voltageparktest.Token)
 	})
 }
 
-// A clock that can be moved is nothing for a real cloud.
-func TestTheSimulatorRefusesARealCloud(t *testing.T) {
+// A simulated clock is refused together with a real cloud.
+func TestSimulatorRefusesRealCloud(t *testing.T) {
 	s := servertest.Prepare(t, t.TempDir(), "--sim")
 	s.RunWith("a key", "provider", "add", "lambda", "--api-key-stdin", "--base-url", "https://cloud.example.com/api/v1")
-	if s.TryRestart(0) || !strings.Contains(s.Log(), "provider lambda is a real cloud, and --sim has a clock that can be moved") {
+	if s.TryRestart(0) ||
+		!strings.Contains(s.Log(), "provider lambda is a real cloud, and --sim has a clock that can be moved") {
 		t.Errorf("served, or said:\n%s", s.Log())
 	}
 }
 
-// The database belongs to the secret key that sealed the keys of clouds, which a command may print; with another, or with none, there is a
-// sentence to act on, which names keys by their fingerprints and tells none.
-func TestTheSecretKeyMayComeFromACommand(t *testing.T) {
+// The database belongs to the secret key that encrypted the keys of clouds, which a command may
+// print. With another key, or none, the error names keys by their fingerprints, prints none of
+// them, and states what to do.
+func TestSecretKeyCommand(t *testing.T) {
 	key := func() (text, name string) {
 		b := make([]byte, 32)
 		_, _ = rand.Read(b)
@@ -266,17 +315,32 @@ func TestTheSecretKeyMayComeFromACommand(t *testing.T) {
 		t.Errorf("%v\n%s", err, out)
 	}
 	file := filepath.Join(s.Dir, secret.File)
-	wayOn := []string{"Copy the secret.key that was beside the database to " + file + ", or give that key by BILLET_SECRET_KEY or --secret-key-command", "`billetd secret-key replace`"}
-	notTheOther := append([]string{"the database belongs to the secret key " + ourName + ", and the key given here is " + otherName + "."}, wayOn...)
+	wayOn := []string{
+		"Copy the secret.key that was beside the database to " + file + ", or give that key by BILLET_SECRET_KEY or " +
+			"--secret-key-command",
+		"`billetd secret-key replace`",
+	}
+	notTheOther := append(
+		[]string{
+			"the database belongs to the secret key " + ourName + ", and the key given here is " + otherName + ".",
+		},
+		wayOn...,
+	)
 	for name, c := range map[string]struct{ args, want []string }{
-		"another":      {by(other), notTheOther},
-		"no key":       {by("nonsense"), []string{"--secret-key-command", "32 bytes in base64"}},
-		"a refusal":    {[]string{"--secret-key-command", "echo access denied >&2; exit 3"}, []string{"--secret-key-command", "exit status 3", "access denied"}},
-		"no such tool": {[]string{"--secret-key-command", "no-such-tool-here"}, []string{"--secret-key-command", "no-such-tool-here"}},
+		"another": {by(other), notTheOther},
+		"no key":  {by("nonsense"), []string{"--secret-key-command", "32 bytes in base64"}},
+		"a refusal": {[]string{
+			"--secret-key-command", "echo access denied >&2; exit 3",
+		}, []string{"--secret-key-command", "exit status 3", "access denied"}},
+		"no such tool": {[]string{
+			"--secret-key-command", "no-such-tool-here",
+		}, []string{"--secret-key-command", "no-such-tool-here"}},
 	} {
 		out, err := check(c.args...)
 		refused(name, out, err, c.want...)
-		out, err = s.TryRun(append([]string{"account", "create", "--name", "nobody"}, c.args...)...) // nor does a verb that needs no key of a cloud
+		out, err = s.TryRun(append(
+			[]string{"account", "create", "--name", "unused"}, c.args...,
+		)...) // also for a command that needs no key of a cloud
 		refused(name+", an account", out, err, c.want...)
 	}
 	s.Restart()
@@ -296,7 +360,12 @@ func TestTheSecretKeyMayComeFromACommand(t *testing.T) {
 		return errors.New("it ended")
 	}
 	s.Args = nil
-	noFile := append([]string{"the database belongs to the secret key " + ourName + ", and there is no secret.key in " + s.Dir + "."}, wayOn...)
+	noFile := append(
+		[]string{
+			"the database belongs to the secret key " + ourName + ", and there is no secret.key in " + s.Dir + ".",
+		},
+		wayOn...,
+	)
 	out, err := check()
 	refused("no file", out, err, noFile...)
 	err = serve()
@@ -328,11 +397,16 @@ func TestTheSecretKeyMayComeFromACommand(t *testing.T) {
 	refused("replaced without a yes", out, err, "--yes")
 	out, err = check()
 	refused("after no yes", out, err, notTheOther...)
-	if out = s.Run("secret-key", "replace", "--yes"); out != "The database's secret key is now "+otherName+"; it was "+ourName+".\n" {
+	if out = s.Run(
+		"secret-key", "replace", "--yes",
+	); out != "The database's secret key is now "+otherName+"; it was "+ourName+".\n" {
 		t.Errorf("replaced: %q", out)
 	}
 	out, err = check(by(ours)...)
-	refused("the one before", out, err, "the database belongs to the secret key "+otherName+", and the key given here is "+ourName+".")
+	refused(
+		"the one before", out, err,
+		"the database belongs to the secret key "+otherName+", and the key given here is "+ourName+".",
+	)
 	lost := []string{"voltage-park cannot be read", "`billetd provider key voltage-park`", "--secret-key-command"}
 	out, err = check()
 	refused("what the one before sealed", out, err, lost...)
@@ -344,7 +418,7 @@ func TestTheSecretKeyMayComeFromACommand(t *testing.T) {
 	}
 	s.Restart()
 	for _, key := range []string{ours, other, voltageparktest.Token} {
-		tellsNoKey(t, s, key)
+		checkNoKey(t, s, key)
 	}
 	t.Setenv("BILLET_SECRET_KEY", ours)
 	out, err = check()

@@ -30,15 +30,15 @@ import (
 	"github.com/coder/websocket"
 )
 
-// site is the name in the examples of docs/install.md.
+// site is the host name in the examples of docs/install.md.
 const site = "gpu.example.com"
 
-// edge is a public address with a certificate, on which proxies are started one after the other.
+// edge is a public address with a certificate. Proxies are started on it one after the other.
 type edge struct {
 	t    *testing.T
 	dir  string
 	port string
-	// origin is what browsers see.
+	// origin is the browsers' origin.
 	origin string
 	roots  *x509.CertPool
 }
@@ -51,15 +51,21 @@ func newEdge(t *testing.T) *edge {
 	}
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	_ = l.Close()
-	e := &edge{t: t, dir: t.TempDir(), port: port, origin: "https://" + net.JoinHostPort(site, port), roots: x509.NewCertPool()}
+	e := &edge{
+		t: t, dir: t.TempDir(), port: port, origin: "https://" + net.JoinHostPort(site, port),
+		roots: x509.NewCertPool(),
+	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	now := time.Now()
 	certificate, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: site}, DNSNames: []string{site}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(24 * time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		SerialNumber: big.NewInt(
+			1,
+		), Subject: pkix.Name{CommonName: site}, DNSNames: []string{site}, NotBefore: now.Add(-time.Hour),
+		NotAfter: now.Add(24 * time.Hour),
+		IsCA:     true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
 	}, &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: site}}, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
@@ -86,7 +92,7 @@ func (e *edge) write(name, text string) string {
 	return path
 }
 
-// documented is the example of docs/install.md in that language.
+// documented returns the example of docs/install.md in a language.
 func documented(t *testing.T, language string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "install.md"))
@@ -101,22 +107,31 @@ func documented(t *testing.T, language string) string {
 	return example
 }
 
-// bare drops what tells the server of the client: a proxy that somebody set up in a hurry.
+// bare removes the headers that describe the client, as in a minimal proxy configuration.
 func bare(example string) string {
 	var kept []string
 	for line := range strings.Lines(example) {
-		if !strings.Contains(line, "X-Forwarded") && !strings.Contains(line, "forwardfor") && !strings.Contains(line, "header Host") {
+		if !strings.Contains(line, "X-Forwarded") && !strings.Contains(line, "forwardfor") &&
+			!strings.Contains(line, "header Host") {
 			kept = append(kept, line)
 		}
 	}
 	return strings.Join(kept, "")
 }
 
-// fit puts this test's ports and files into an example.
+// fit inserts this test's ports and files into an example.
 func (e *edge) fit(s *servertest.Server, example string) string {
 	return strings.NewReplacer(
-		"127.0.0.1:8080", strings.TrimPrefix(s.URL, "http://"), "listen 443", "listen 127.0.0.1:"+e.port, "bind :443", "bind 127.0.0.1:"+e.port,
-		"/etc/ssl/gpu.example.com", e.dir, "/etc/haproxy/gpu.example.com.pem", filepath.Join(e.dir, "both.pem"),
+		"127.0.0.1:8080",
+		strings.TrimPrefix(s.URL, "http://"),
+		"listen 443",
+		"listen 127.0.0.1:"+e.port,
+		"bind :443",
+		"bind 127.0.0.1:"+e.port,
+		"/etc/ssl/gpu.example.com",
+		e.dir,
+		"/etc/haproxy/gpu.example.com.pem",
+		filepath.Join(e.dir, "both.pem"),
 	).Replace(example)
 }
 
@@ -124,14 +139,23 @@ func (e *edge) nginx(s *servertest.Server, example string) {
 	e.t.Helper()
 	user := ""
 	if os.Getuid() == 0 {
-		user = "user root;\n" // the workers write into the test's folder
+		user = "user root;\n" // the workers write into the test's directory
 	}
 	temp := ""
 	for _, what := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
 		temp += what + "_temp_path " + filepath.Join(e.dir, what) + ";\n"
 	}
-	file := e.write("nginx.conf", user+"worker_processes 1;\ndaemon off;\npid "+filepath.Join(e.dir, "nginx.pid")+";\nerror_log stderr;\nevents {}\nhttp {\naccess_log off;\n"+
-		temp+e.fit(s, example)+"}\n")
+	file := e.write(
+		"nginx.conf",
+		user+"worker_processes 1;\ndaemon off;\npid "+filepath.Join(
+			e.dir,
+			"nginx.pid",
+		)+";\nerror_log stderr;\nevents {}\nhttp {\naccess_log off;\n"+
+			temp+e.fit(
+			s,
+			example,
+		)+"}\n",
+	)
 	e.start("/usr/sbin/nginx", "-p", e.dir, "-e", "stderr", "-c", file)
 }
 
@@ -145,7 +169,7 @@ func (e *edge) haproxy(s *servertest.Server, example string) {
 func (e *edge) start(program string, args ...string) {
 	e.t.Helper()
 	if _, err := os.Stat(program); err != nil {
-		if os.Getenv("CI") != "" || os.Getenv("BILLET_TEST_REQUIRE_BROWSER") != "" { // as `make test` sets it
+		if os.Getenv("CI") != "" || os.Getenv("BILLET_TEST_REQUIRE_BROWSER") != "" { // set by `make test`
 			e.t.Fatalf("%s is not there; scripts/need.sh installs it", program)
 		}
 		e.t.Skipf("%s is not there; scripts/need.sh installs it", program)
@@ -188,7 +212,7 @@ func (e *edge) start(program string, args ...string) {
 	}
 }
 
-// visitor is a browser at 127.0.0.2, which knows the site's name and trusts its certificate.
+// visitor is a browser at 127.0.0.2 that resolves the site's name and trusts its certificate.
 type visitor struct {
 	*http.Client
 	t *testing.T
@@ -212,7 +236,7 @@ func (e *edge) visitor(t *testing.T) visitor {
 	return visitor{&http.Client{Jar: jar, Transport: transport, Timeout: terminalTime}, t, e}
 }
 
-// do makes a request as a browser at the site does that is too old to send Sec-Fetch-Site.
+// do makes a request like a browser on the site that is too old to send Sec-Fetch-Site.
 func (v visitor) do(method, path string, body any, headers ...string) *http.Response {
 	v.t.Helper()
 	text, err := json.Marshal(body)
@@ -242,7 +266,7 @@ func (v visitor) do(method, path string, body any, headers ...string) *http.Resp
 	return resp
 }
 
-// want is do for an answer with that status, whose body it returns.
+// want is do with an expected status; it returns the body.
 func (v visitor) want(status int, method, path string, body any, headers ...string) (*http.Response, string) {
 	v.t.Helper()
 	resp := v.do(method, path, body, headers...)
@@ -253,29 +277,38 @@ func (v visitor) want(status int, method, path string, body any, headers ...stri
 	return resp, string(text)
 }
 
-// people make an account with a user, and return what to sign in with, and an API key.
-func people(t *testing.T, s *servertest.Server) (login map[string]string, key string) {
+// newUser creates an account with a user, and returns the user's credentials and an API key.
+func newUser(t *testing.T, s *servertest.Server) (login map[string]string, key string) {
 	t.Helper()
 	account, key := s.Key("1000")
 	var made struct{ Password, Email string }
-	if err := json.Unmarshal([]byte(s.Run("user", "create", "--account", account, "--email", "ada@example.com", "-o", "json")), &made); err != nil {
+	if err := json.Unmarshal(
+		[]byte(s.Run("user", "create", "--account", account, "--email", "ada@example.com", "-o", "json")),
+		&made,
+	); err != nil {
 		t.Fatal(err)
 	}
 	return map[string]string{"email": made.Email, "password": made.Password}, key
 }
 
-func TestBehindRealProxies(t *testing.T) {
+func TestProxies(t *testing.T) {
 	e := newEdge(t)
-	s := servertest.Start(t, "--sim", "--sim-machines", "banner", "--public-url", e.origin, "--trusted-proxies", "127.0.0.1")
-	login, key := people(t, s)
+	s := servertest.Start(
+		t, "--sim", "--sim-machines", "banner", "--public-url", e.origin, "--trusted-proxies", "127.0.0.1",
+	)
+	login, key := newUser(t, s)
 	machine := s.Running(key, s.Deploy(key, "one", newIdentity(t).public))["id"].(string)
 	for i, c := range []struct {
 		name  string
 		start func(e *edge)
-		from  string // what the server takes for the visitor's address
+		from  string // the visitor's address as the server determines it
 	}{
 		{"nginx as documented", func(e *edge) { e.nginx(s, documented(e.t, "nginx")) }, "127.0.0.2"},
-		{"nginx that says nothing and rewrites Host", func(e *edge) { e.nginx(s, bare(documented(e.t, "nginx"))) }, "127.0.0.1"},
+		{"nginx that says nothing and rewrites Host", func(e *edge) {
+			e.nginx(
+				s, bare(documented(e.t, "nginx")),
+			)
+		}, "127.0.0.1"},
 		{"HAProxy as documented", func(e *edge) { e.haproxy(s, documented(e.t, "haproxy")) }, "127.0.0.2"},
 		{"HAProxy that says nothing", func(e *edge) { e.haproxy(s, bare(documented(e.t, "haproxy"))) }, "127.0.0.1"},
 	} {
@@ -287,7 +320,7 @@ func TestBehindRealProxies(t *testing.T) {
 			const account = "/api/v1/account"
 			v.want(403, "POST", account+"/sessions", login, "Origin", "https://evil.example")
 			var forged []string
-			if c.from == "127.0.0.2" { // a proxy that appends; what one that says nothing passes on is the client's word
+			if c.from == "127.0.0.2" { // a proxy that appends; a minimal one passes on the client's own header
 				forged = []string{"X-Forwarded-For", "192.0.2.66", "X-Forwarded-Proto", "http"}
 			}
 			resp, _ := v.want(201, "POST", account+"/sessions", login, forged...)
@@ -302,7 +335,8 @@ func TestBehindRealProxies(t *testing.T) {
 			v.want(200, "PATCH", account+"/me", map[string]string{"name": "Ada " + strconv.Itoa(i)})
 			_, sessions := v.want(200, "GET", account+"/sessions", nil)
 			var list struct{ Data []struct{ Address string } }
-			if err := json.Unmarshal([]byte(sessions), &list); err != nil || len(list.Data) != i+1 || list.Data[0].Address != c.from {
+			if err := json.Unmarshal([]byte(sessions), &list); err != nil || len(list.Data) != i+1 ||
+				list.Data[0].Address != c.from {
 				t.Errorf("the newest of the sessions should come from %s: %s (%v)", c.from, sessions, err)
 			}
 			_, link := v.want(201, "POST", account+"/invitations", map[string]string{"role": "member"})
@@ -314,11 +348,11 @@ func TestBehindRealProxies(t *testing.T) {
 	}
 }
 
-// streams does all that a proxy must neither hold back nor cut off.
+// streams performs everything that a proxy must neither buffer nor cut off.
 func (v visitor) streams(s *servertest.Server, key, machine string, n int) {
 	v.t.Helper()
 	const inventory = "/api/v1/inventory"
-	// A stream of events: the first line at once, and an event when it happens.
+	// An event stream: the first line at once, and an event when it happens.
 	events := v.do("GET", inventory+"/events", nil, "Accept", "text/event-stream")
 	lines := bufio.NewScanner(events.Body)
 	next := func(prefix string) {
@@ -331,7 +365,7 @@ func (v visitor) streams(s *servertest.Server, key, machine string, n int) {
 		v.t.Fatalf("the stream ended before %q: %v", prefix, lines.Err())
 	}
 	next("id: ")
-	// A long poll that is answered by what happens: here, that nothing does.
+	// A long poll that ends because nothing happens.
 	v.want(200, "GET", inventory+"/deployments/"+machine+"?waitFor=terminated&timeoutSeconds=1", nil)
 	s.Deploy(key, "event"+strconv.Itoa(n), newIdentity(v.t).public)
 	next("event: deployment.")
@@ -340,29 +374,39 @@ func (v visitor) streams(s *servertest.Server, key, machine string, n int) {
 	ctx, cancel := context.WithTimeout(v.t.Context(), terminalTime)
 	defer cancel()
 	at := inventory + "/deployments/" + machine + "/terminal"
-	if _, resp, err := websocket.Dial(ctx, v.e.origin+at, &websocket.DialOptions{HTTPClient: v.Client, HTTPHeader: http.Header{"Origin": {"https://evil.example"}}}); err == nil || resp == nil || resp.StatusCode != 403 {
+	if _, resp, err := websocket.Dial(
+		ctx, v.e.origin+at,
+		&websocket.DialOptions{HTTPClient: v.Client, HTTPHeader: http.Header{"Origin": {"https://evil.example"}}},
+	); err == nil || resp == nil || resp.StatusCode != 403 {
 		v.t.Fatalf("another site's page opened a terminal: %v %v", resp, err)
 	}
-	ws, resp, err := websocket.Dial(ctx, v.e.origin+at, &websocket.DialOptions{HTTPClient: v.Client, HTTPHeader: http.Header{"Origin": {v.e.origin}}})
+	ws, resp, err := websocket.Dial(
+		ctx, v.e.origin+at,
+		&websocket.DialOptions{HTTPClient: v.Client, HTTPHeader: http.Header{"Origin": {v.e.origin}}},
+	)
 	if err != nil {
 		v.t.Fatalf("%v %v", resp, err)
 	}
 	defer func() { _ = ws.CloseNow() }()
 	greeting := make([]byte, 4)
-	if _, err := io.ReadFull(websocket.NetConn(ctx, ws, websocket.MessageBinary), greeting); err != nil || string(greeting) != "SSH-" {
+	if _, err := io.ReadFull(websocket.NetConn(ctx, ws, websocket.MessageBinary), greeting); err != nil ||
+		string(greeting) != "SSH-" {
 		v.t.Fatalf("%q %v", greeting, err)
 	}
 }
 
-// A proxy that the operator did not name is one address for everybody behind it.
-func TestBehindAForgottenProxy(t *testing.T) {
+// Behind a proxy that the operator did not configure, all clients have one address.
+func TestUnconfiguredProxy(t *testing.T) {
 	e := newEdge(t)
 	s := servertest.Start(t, "--sim", "--sim-machines", "banner", "--public-url", e.origin)
-	login, _ := people(t, s)
+	login, _ := newUser(t, s)
 	e.nginx(s, documented(t, "nginx"))
 	eve, ada := e.visitor(t), e.visitor(t)
 	for i := range 30 {
-		eve.want(401, "POST", "/api/v1/account/sessions", map[string]string{"email": fmt.Sprintf("eve%d@example.com", i), "password": "wrong password"})
+		eve.want(
+			401, "POST", "/api/v1/account/sessions",
+			map[string]string{"email": fmt.Sprintf("eve%d@example.com", i), "password": "wrong password"},
+		)
 	}
 	ada.want(201, "POST", "/api/v1/account/sessions", login)
 	if n := strings.Count(s.Log(), "start with --trusted-proxies=127.0.0.1"); n != 1 {

@@ -13,8 +13,9 @@ import (
 	"github.com/billetcloud/billet/test/servertest"
 )
 
-// One server sells what another sells: a tenant of the first logs in to a machine of the second, and both bills are right.
-func TestOneBilletResellsAnother(t *testing.T) {
+// One server resells another: a tenant of the first logs in to a machine of the second, and both
+// bills are right.
+func TestResale(t *testing.T) {
 	source := servertest.Start(t, "--sim")
 	_, sourceKey := source.Key("1000", "--read-limit", "100000", "--write-limit", "100000", "--deploy-limit", "1000")
 	dir := t.TempDir()
@@ -37,12 +38,15 @@ func TestOneBilletResellsAnother(t *testing.T) {
 `, source.URL)))
 	_, shopKey := shop.Key("1000", "--read-limit", "100000")
 
-	// What the source sells for a dollar, the shop sells for a dollar and a quarter, under an id of its own.
+	// The reseller sells the source's dollar for a dollar and a quarter, under its own id.
 	var sold map[string]any
 	await(t, "offers of the source in the shop", func() bool {
-		for _, o := range shop.Call(shopKey, http.MethodGet, "/offers?provider=source&available=true&limit=100", nil).List {
+		for _, o := range shop.Call(
+			shopKey, http.MethodGet, "/offers?provider=source&available=true&limit=100", nil,
+		).List {
 			o := o.(map[string]any)
-			if can := o["capabilities"].(map[string]any); can["reinstall"] == true && can["volumes"] == true && can["cloudInit"] == true {
+			if can := o["capabilities"].(map[string]any); can["reinstall"] == true && can["volumes"] == true &&
+				can["cloudInit"] == true {
 				sold = o
 				return true
 			}
@@ -52,7 +56,8 @@ func TestOneBilletResellsAnother(t *testing.T) {
 	list := source.Call(sourceKey, http.MethodGet, fmt.Sprintf("/offers?limit=100&region=%s", sold["region"]), nil).List
 	me := newIdentity(t)
 	a := shop.Call(shopKey, http.MethodPost, "/deployments", map[string]any{
-		"offerId": sold["id"], "operatingSystem": sold["operatingSystems"].([]any)[0], "name": "resold", "ssh_public_key": me.public,
+		"offerId": sold["id"], "operatingSystem": sold["operatingSystems"].([]any)[0], "name": "resold",
+		"ssh_public_key": me.public,
 	})
 	if a.Status != http.StatusCreated {
 		t.Fatalf("deploy: %d %s", a.Status, a.Body)
@@ -77,14 +82,18 @@ func TestOneBilletResellsAnother(t *testing.T) {
 			price = o["hourlyPrice"]
 		}
 	}
-	if theirs["offerId"] == sold["id"] || price != theirs["hourlyPrice"] || dollars(sold["hourlyPrice"]).Cmp(new(big.Rat).Mul(dollars(price), big.NewRat(5, 4))) != 0 {
-		t.Errorf("%v costs %v at the source, agreed %v, and %v costs %v in the shop", theirs["offerId"], price, theirs["hourlyPrice"], sold["id"], sold["hourlyPrice"])
+	if theirs["offerId"] == sold["id"] || price != theirs["hourlyPrice"] ||
+		dollars(sold["hourlyPrice"]).Cmp(new(big.Rat).Mul(dollars(price), big.NewRat(5, 4))) != 0 {
+		t.Errorf(
+			"%v costs %v at the source, agreed %v, and %v costs %v in the shop", theirs["offerId"], price,
+			theirs["hourlyPrice"], sold["id"], sold["hourlyPrice"],
+		)
 	}
 
 	source.Running(sourceKey, id)
 	shop.Advance("1m")
 	running := shop.Await(shopKey, mine, "running")
-	// dial checks the host key, which came from the source's machine through both.
+	// dial verifies the host key, which passed from the source's machine through both servers.
 	if out := me.run(t, running, "echo through both"); out != "through both" {
 		t.Errorf("the machine says %q", out)
 	}
@@ -113,7 +122,7 @@ func TestOneBilletResellsAnother(t *testing.T) {
 		t.Error("the machine still lets its tenant in")
 	}
 
-	// Each side's wallet has paid what its deployment cost: the time that it ran, at its own price.
+	// Each wallet has paid what its deployment cost: its time at its own price.
 	for _, side := range []struct {
 		name string
 		s    *servertest.Server
@@ -124,28 +133,32 @@ func TestOneBilletResellsAnother(t *testing.T) {
 		ran := to.Sub(from)
 		cost := dollars(side.d["costToDate"])
 		want := new(big.Rat).Mul(dollars(side.d["hourlyPrice"]), big.NewRat(int64(ran/time.Second), 3600))
-		if off := new(big.Rat).Sub(cost, want); ran < 26*time.Minute || ran > 30*time.Minute || off.Abs(off).Cmp(big.NewRat(1, 1_000_000)) > 0 {
+		if off := new(big.Rat).Sub(cost, want); ran < 26*time.Minute || ran > 30*time.Minute ||
+			off.Abs(off).Cmp(big.NewRat(1, 1_000_000)) > 0 {
 			t.Errorf("%s: %s for %s, want %s", side.name, cost.FloatString(6), ran, want.FloatString(6))
 		}
 		w := side.s.Call(side.key, http.MethodGet, "/wallet", nil).Data
 		if paid := new(big.Rat).Sub(big.NewRat(1000, 1), dollars(w["balance"])); paid.Cmp(cost) != 0 {
-			t.Errorf("%s: the wallet has paid %s for what cost %s: %v", side.name, paid.FloatString(6), cost.FloatString(6), w)
+			t.Errorf(
+				"%s: the wallet has paid %s for what cost %s: %v", side.name, paid.FloatString(6),
+				cost.FloatString(6), w,
+			)
 		}
 	}
 }
 
-// await polls until there says so.
-func await(t *testing.T, what string, there func() bool) {
+// await polls until the condition is true.
+func await(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !there(); {
+	for deadline := time.Now().Add(time.Minute); !condition(); {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s never came", what)
 		}
-		<-time.After(5 * time.Millisecond) // whoever is waited for needs the processor, too
+		<-time.After(5 * time.Millisecond) // the awaited process needs the processor, too
 	}
 }
 
-// dollars is an amount as the API writes it; a float of at most six decimals is read back exactly.
+// dollars parses an amount of the API; a float with at most six decimals is exact.
 func dollars(v any) *big.Rat {
 	r, ok := new(big.Rat).SetString(fmt.Sprintf("%.6f", v))
 	if !ok {

@@ -12,15 +12,17 @@ import (
 )
 
 const (
-	// soon is how long the first start on an empty data directory may take until the first answer, the demo account included.
-	soon = time.Second
-	// small is how much memory a server with the simulator may keep when nothing is asked of it, in kB.
-	small = 60_000
+	// firstAnswer limits the time from the first start on an empty data directory, with a demo
+	// account, to the first answer.
+	firstAnswer = time.Second
+	// idleMemory limits the memory of an idle server with the simulator, in kB.
+	idleMemory = 60_000
 )
 
-// The best of some starts counts, and where more processes want to run than there are processors, each gets so much less of one.
-func TestTheFirstAnswerComesSoon(t *testing.T) {
-	best, limit := time.Hour, soon
+// The best of several starts counts. If more processes are runnable than there are processors, the
+// limit grows accordingly.
+func TestStartTime(t *testing.T) {
+	best, limit := time.Hour, firstAnswer
 	for try := 0; try < 10 && best > limit; try++ {
 		t.Run(fmt.Sprint("start-", try), func(t *testing.T) {
 			began := time.Now()
@@ -29,7 +31,7 @@ func TestTheFirstAnswerComesSoon(t *testing.T) {
 				t.Fatalf("%d %s", a.Status, a.Body)
 			}
 			best = min(best, time.Since(began))
-			limit = time.Duration(float64(soon) * max(1, load()/float64(runtime.NumCPU())))
+			limit = time.Duration(float64(firstAnswer) * max(1, load()/float64(runtime.NumCPU())))
 		})
 	}
 	t.Logf("from the start to the first answer: %s", best.Round(time.Millisecond))
@@ -38,7 +40,8 @@ func TestTheFirstAnswerComesSoon(t *testing.T) {
 	}
 }
 
-// load is how many processes wanted to run in the last minute, on the average; 0 where the system does not tell.
+// load returns the average number of runnable processes in the last minute; 0 if the system does
+// not report it.
 func load() (n float64) {
 	text, err := os.ReadFile("/proc/loadavg")
 	if err != nil {
@@ -48,7 +51,7 @@ func load() (n float64) {
 	return n
 }
 
-func TestAServerAtRestIsSmall(t *testing.T) {
+func TestIdleMemory(t *testing.T) {
 	if _, err := os.Stat("/proc/self/status"); err != nil {
 		t.Skip("only Linux tells what a process keeps in this way")
 	}
@@ -65,11 +68,11 @@ func TestAServerAtRestIsSmall(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if kept = resident(t, string(text)); kept < small {
+		if kept = resident(t, string(text)); kept < idleMemory {
 			break
 		}
 		if time.Now().After(end) {
-			t.Fatalf("at rest it keeps %d kB, want less than %d", kept, small)
+			t.Fatalf("at rest it keeps %d kB, want less than %d", kept, idleMemory)
 		}
 		select {
 		case <-s.Ended():
@@ -82,7 +85,7 @@ func TestAServerAtRestIsSmall(t *testing.T) {
 
 var rss = regexp.MustCompile(`(?m)^VmRSS:\s+(\d+) kB$`)
 
-// resident is VmRSS of a /proc/<pid>/status, in kB.
+// resident parses VmRSS of /proc/<pid>/status, in kB.
 func resident(t *testing.T, status string) (kB int) {
 	t.Helper()
 	m := rss.FindStringSubmatch(status)

@@ -1,5 +1,6 @@
-// Runs the terminal's client as a page would, outside of a browser. What to do comes as one line of JSON on standard input:
-// {dir, key, script: [lines]}, and with "connect" the options of connect. Prints one line of JSON.
+// Runs the terminal's client as a page would, outside a browser. The input is one line of JSON on
+// standard input: {dir, key, script: [lines]}, and with "connect" the options of connect. Prints one
+// line of JSON.
 import { readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
 
@@ -13,7 +14,8 @@ globalThis.WebSocket = class extends Plain {
 };
 (0, eval)(readFileSync(`${input.dir}/wasm_exec.js`, "utf8"));
 const go = new globalThis.Go();
-const { instance } = await WebAssembly.instantiate(gunzipSync(readFileSync(`${input.dir}/billet-ssh.wasm.gz`)), go.importObject);
+const program = gunzipSync(readFileSync(`${input.dir}/billet-ssh.wasm.gz`));
+const { instance } = await WebAssembly.instantiate(program, go.importObject);
 go.run(instance);
 const ssh = globalThis.billetSSH;
 

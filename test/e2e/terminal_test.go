@@ -17,7 +17,7 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// terminalTime is how long a terminal's whole life may take in a test.
+// terminalTime limits a terminal's whole life in a test.
 const terminalTime = time.Minute
 
 // relayed logs in to a deployment over its terminal.
@@ -34,8 +34,12 @@ func (i identity) relayed(t *testing.T, s *servertest.Server, key string, d map[
 	if err != nil {
 		t.Fatal(err)
 	}
-	wire, channels, requests, err := ssh.NewClientConn(websocket.NetConn(ctx, ws, websocket.MessageBinary), "", &ssh.ClientConfig{
-		User: d["sshUser"].(string), Auth: []ssh.AuthMethod{ssh.PublicKeys(i.signer)}, HostKeyCallback: ssh.FixedHostKey(host), HostKeyAlgorithms: []string{host.Type()},
+	wire, channels, requests, err := ssh.NewClientConn(websocket.NetConn(
+		ctx, ws, websocket.MessageBinary,
+	), "", &ssh.ClientConfig{
+		User: d["sshUser"].(string), Auth: []ssh.AuthMethod{
+			ssh.PublicKeys(i.signer),
+		}, HostKeyCallback: ssh.FixedHostKey(host), HostKeyAlgorithms: []string{host.Type()},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -45,8 +49,8 @@ func (i identity) relayed(t *testing.T, s *servertest.Server, key string, d map[
 	return c
 }
 
-// Over the relay one is in the machine itself, and no longer than it is one's own.
-func TestATerminalLogsInToTheMachineUntilItEnds(t *testing.T) {
+// A relay session is on the tenant's own machine, and ends with the tenant's access.
+func TestTerminalRelay(t *testing.T) {
 	s := servertest.Start(t, "--sim")
 	_, key := s.Key("1000")
 	me := newIdentity(t)
@@ -58,7 +62,8 @@ func TestATerminalLogsInToTheMachineUntilItEnds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if out, err := session.CombinedOutput("cat /root/whose; head -c 3000000 /dev/zero | wc -c"); err != nil || string(out) != "mine\n3000000\n" {
+	if out, err := session.CombinedOutput("cat /root/whose; head -c 3000000 /dev/zero | wc -c"); err != nil ||
+		string(out) != "mine\n3000000\n" {
 		t.Fatalf("%q %v", out, err)
 	}
 	if session, err = c.NewSession(); err != nil {
@@ -101,13 +106,15 @@ func newPage(t *testing.T, s *servertest.Server, key string) page {
 		t.Skip("node is not there; `make test` installs it")
 	}
 	p := page{t: t, node: node, dir: t.TempDir(), url: s.URL, key: key}
-	if out, err := exec.Command(filepath.Join("..", "..", "web", "ssh", "build.sh"), p.dir).CombinedOutput(); err != nil {
+	if out, err := exec.Command(
+		filepath.Join("..", "..", "web", "ssh", "build.sh"), p.dir,
+	).CombinedOutput(); err != nil {
 		t.Fatalf("build the client: %v\n%s", err, out)
 	}
 	return p
 }
 
-// step is one thing that the user before the page does.
+// step is one action of the page's user.
 type step struct {
 	Write  string `json:"write,omitempty"`
 	Bytes  bool   `json:"bytes,omitempty"`
@@ -116,7 +123,7 @@ type step struct {
 	Close  bool   `json:"close,omitempty"`
 }
 
-// seen is what came of it.
+// seen is its result.
 type seen struct {
 	PrivateKey, PublicKey string
 	Said                  string
@@ -133,7 +140,9 @@ type seen struct {
 
 func (p page) run(connect map[string]any, script ...step) seen {
 	p.t.Helper()
-	input, err := json.Marshal(map[string]any{"dir": p.dir, "key": p.key, "connect": connect, "script": append([]step{}, script...)})
+	input, err := json.Marshal(map[string]any{
+		"dir": p.dir, "key": p.key, "connect": connect, "script": append([]step{}, script...),
+	})
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -153,8 +162,8 @@ func (p page) run(connect map[string]any, script ...step) seen {
 	return result
 }
 
-// The client as a browser runs it, through the relay, to a machine.
-func TestTheBrowsersTerminal(t *testing.T) {
+// The client, as a browser runs it, through the relay, to a machine.
+func TestTerminalClient(t *testing.T) {
 	s := servertest.Start(t, "--sim")
 	_, key := s.Key("1000")
 	p := newPage(t, s, key)
@@ -162,7 +171,8 @@ func TestTheBrowsersTerminal(t *testing.T) {
 	d := s.Running(key, s.Deploy(key, "mine", made.PublicKey))
 	options := func(change map[string]any) map[string]any {
 		o := map[string]any{
-			"url": s.URL + "/api/v1/inventory/deployments/" + d["id"].(string) + "/terminal", "user": d["sshUser"], "hostKeys": d["sshHostKeys"],
+			"url":  s.URL + "/api/v1/inventory/deployments/" + d["id"].(string) + "/terminal",
+			"user": d["sshUser"], "hostKeys": d["sshHostKeys"],
 			"privateKey": made.PrivateKey, "cols": 100, "rows": 30, "term": "xterm-256color",
 		}
 		for name, value := range change {
@@ -172,10 +182,15 @@ func TestTheBrowsersTerminal(t *testing.T) {
 	}
 	got := p.run(options(nil),
 		step{Write: "stty size; echo $TERM; id -un\n", Until: "\r\nroot\r\n"},
-		step{Resize: []int{132, 50}, Write: `until [ "$(stty size)" = "$((25*2)) $((66*2))" ]; do sleep 0.1; done; stty size` + "\n", Bytes: true, Until: "50 132"},
+		step{
+			Resize: []int{132, 50},
+			Write:  `until [ "$(stty size)" = "$((25*2)) $((66*2))" ]; do sleep 0.1; done; stty size` + "\n",
+			Bytes:  true, Until: "50 132",
+		},
 		step{Write: "echo grüße | wc -c\n", Until: "\r8\r\n"},
 		step{Write: "exit 3\n"})
-	if got.Error.Code != "" || !strings.Contains(got.Said, "30 100\r\nxterm-256color\r\nroot\r\n") || got.End.ExitCode == nil || *got.End.ExitCode != 3 {
+	if got.Error.Code != "" || !strings.Contains(got.Said, "30 100\r\nxterm-256color\r\nroot\r\n") ||
+		got.End.ExitCode == nil || *got.End.ExitCode != 3 {
 		t.Fatalf("%+v", got)
 	}
 	var phases []string
@@ -194,7 +209,8 @@ func TestTheBrowsersTerminal(t *testing.T) {
 		}
 		fingerprints = append(fingerprints, ssh.FingerprintSHA256(key))
 	}
-	if first.Error.Code != "" || first.Phases[1].Known || !slices.Contains(fingerprints, first.Phases[1].Fingerprint) || first.End.ExitCode != nil {
+	if first.Error.Code != "" || first.Phases[1].Known ||
+		!slices.Contains(fingerprints, first.Phases[1].Fingerprint) || first.End.ExitCode != nil {
 		t.Errorf("at first sight: %+v", first)
 	}
 	stranger := p.run(nil)
@@ -202,9 +218,10 @@ func TestTheBrowsersTerminal(t *testing.T) {
 		"HOST_KEY_MISMATCH": {"hostKeys": []string{"x " + stranger.PublicKey}},
 		"SIGN_IN_REFUSED":   {"privateKey": stranger.PrivateKey},
 		"KEY_INVALID":       {"privateKey": "nonsense"},
-		"UNREACHABLE":       {"url": s.URL + "/api/v1/inventory/deployments/dep_ghost/terminal"},
+		"UNREACHABLE":       {"url": s.URL + "/api/v1/inventory/deployments/dep_missing/terminal"},
 	} {
-		if got := p.run(options(change)); got.Error.Code != want || got.Error.Message == "" || strings.Contains(got.Error.Message, "PRIVATE") {
+		if got := p.run(options(change)); got.Error.Code != want || got.Error.Message == "" ||
+			strings.Contains(got.Error.Message, "PRIVATE") {
 			t.Errorf("%s: %+v", want, got)
 		}
 	}

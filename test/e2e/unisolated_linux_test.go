@@ -18,8 +18,8 @@ import (
 	"github.com/billetcloud/billet/test/servertest"
 )
 
-// withoutNamespaces returns a command that runs billetd where no user namespaces can be made, as on
-// a hardened host, and as another user than the test's.
+// withoutNamespaces returns a command that runs billetd without user namespaces, as on a hardened
+// host, and as another user than the test's.
 func withoutNamespaces(t *testing.T, binary, dir string, user string, args ...string) *exec.Cmd {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -35,9 +35,8 @@ func withoutNamespaces(t *testing.T, binary, dir string, user string, args ...st
 	return cmd
 }
 
-// TestMachinesThatAreNotIsolatedAreSoldOnlyOnDemand starts a server where machines cannot be
-// isolated.
-func TestMachinesThatAreNotIsolatedAreSoldOnlyOnDemand(t *testing.T) {
+// TestUnisolatedMachinesNeedConsent starts a server where machines cannot be isolated.
+func TestUnisolatedMachinesNeedConsent(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can start a server as another user; CI is")
 	}
@@ -132,7 +131,7 @@ func TestMachinesThatAreNotIsolatedAreSoldOnlyOnDemand(t *testing.T) {
 	}
 }
 
-// regionNames are the regions of a server's offers, in words.
+// regionNames returns the region names of a server's offers.
 func regionNames(t *testing.T, url, demo string) []string {
 	t.Helper()
 	var d struct{ APIKey string }

@@ -16,13 +16,13 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 )
 
-// arrival is a request that a tenant's address got.
+// arrival is a request to a tenant's endpoint.
 type arrival struct {
 	id, kind, subject string
-	lag               time.Duration // from the event to here
+	lag               time.Duration // from the event to the arrival
 }
 
-// inbox is a tenant's address. Every request must verify.
+// inbox is a tenant's endpoint. Every request must verify.
 type inbox struct {
 	*httptest.Server
 	mu     sync.Mutex
@@ -30,7 +30,7 @@ type inbox struct {
 	status int
 	got    []arrival
 	came   chan arrival
-	hold   chan struct{} // keeps answers to deployment.created back; nil for none
+	hold   chan struct{} // delays answers to deployment.created; nil for none
 }
 
 func newInbox(t *testing.T) *inbox {
@@ -66,7 +66,7 @@ func newInbox(t *testing.T) *inbox {
 		if hold != nil && e.Type == "deployment.created" {
 			select {
 			case <-hold:
-			case <-r.Context().Done(): // the sender is gone
+			case <-r.Context().Done(): // the sender disconnected
 			}
 		}
 		w.WriteHeader(status)
@@ -81,7 +81,7 @@ func (b *inbox) set(status int, hold chan struct{}) {
 	b.status, b.hold = status, hold
 }
 
-// await waits until an event of the type has come.
+// await waits for an event of the type.
 func (b *inbox) await(t *testing.T, kind string) arrival {
 	t.Helper()
 	late := time.After(30 * time.Second)
@@ -97,7 +97,7 @@ func (b *inbox) await(t *testing.T, kind string) arrival {
 	}
 }
 
-// hook makes a webhook to the inbox.
+// hook creates a webhook to the inbox.
 func (b *inbox) hook(t *testing.T, s *servertest.Server, key string) string {
 	t.Helper()
 	a := s.Call(key, "POST", "/webhooks", map[string]any{"url": b.URL})
@@ -110,7 +110,7 @@ func (b *inbox) hook(t *testing.T, s *servertest.Server, key string) string {
 	return a.Data["id"].(string)
 }
 
-// eventsOf are the ids of all events of the account, oldest first.
+// eventsOf returns the ids of all events of the account, oldest first.
 func eventsOf(t *testing.T, s *servertest.Server, key string) (ids []string, kinds map[string]string) {
 	t.Helper()
 	kinds = map[string]string{}
@@ -131,7 +131,7 @@ func eventsOf(t *testing.T, s *servertest.Server, key string) (ids []string, kin
 	}
 }
 
-// firsts are the ids that came, each once, in the order of their first arrival.
+// firsts returns the arrived ids, each once, in the order of their first arrival.
 func (b *inbox) firsts() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -144,9 +144,11 @@ func (b *inbox) firsts() []string {
 	return out
 }
 
-var toLoopback = []string{"--sim", "--sim-machines", "banner", "--webhook-allow-http", "--webhook-allow-networks", "127.0.0.0/8"}
+var toLoopback = []string{
+	"--sim", "--sim-machines", "banner", "--webhook-allow-http", "--webhook-allow-networks", "127.0.0.0/8",
+}
 
-func TestWebhooksTellALifeInOrder(t *testing.T) {
+func TestWebhooksDeliverInOrder(t *testing.T) {
 	servertest.Engines(t, func(t *testing.T, args ...string) {
 		s := servertest.Start(t, append(args, toLoopback...)...)
 		_, key := s.Key("100000", "--read-limit", "100000", "--write-limit", "100000", "--deploy-limit", "1000")
@@ -156,7 +158,7 @@ func TestWebhooksTellALifeInOrder(t *testing.T) {
 		for i := range 5 {
 			s.Deploy(key, fmt.Sprintf("life-%d", i), public)
 		}
-		for range 5 { // as they come, on a clock that nobody moves
+		for range 5 { // live, on a clock that stands still
 			b.await(t, "deployment.running")
 		}
 		var lags []time.Duration
@@ -166,7 +168,10 @@ func TestWebhooksTellALifeInOrder(t *testing.T) {
 		}
 		b.mu.Unlock()
 		slices.Sort(lags)
-		t.Logf("from an event to the first attempt, %d of them: median %s, p95 %s, most %s", len(lags), lags[len(lags)/2], lags[len(lags)*95/100], lags[len(lags)-1])
+		t.Logf(
+			"from an event to the first attempt, %d of them: median %s, p95 %s, most %s", len(lags),
+			lags[len(lags)/2], lags[len(lags)*95/100], lags[len(lags)-1],
+		)
 		ids, kinds := eventsOf(t, s, key)
 		if got := b.firsts(); strings.Join(got, " ") != strings.Join(ids[:len(got)], " ") || len(got) < 15 {
 			t.Fatalf("%v came, %v happened", got, ids)
@@ -182,7 +187,7 @@ func TestWebhooksTellALifeInOrder(t *testing.T) {
 			t.Errorf("a life: %v of %v", life, kinds)
 		}
 
-		// The address is down for a while, and the clock goes on.
+		// The endpoint is down for a while, and the clock advances.
 		b.set(503, nil)
 		d := s.Deploy(key, "while-down", public)
 		b.await(t, "deployment.created")
@@ -192,7 +197,8 @@ func TestWebhooksTellALifeInOrder(t *testing.T) {
 		if len(list) < 3 {
 			t.Fatalf("pending: %v", list)
 		}
-		if hooked := s.Call(key, "GET", "/webhooks/"+hook, nil).Data; hooked["failingSince"] == nil || hooked["enabled"] != true {
+		if hooked := s.Call(key, "GET", "/webhooks/"+hook, nil).Data; hooked["failingSince"] == nil ||
+			hooked["enabled"] != true {
 			t.Errorf("%v", hooked)
 		}
 		b.set(204, nil)
@@ -205,9 +211,11 @@ func TestWebhooksTellALifeInOrder(t *testing.T) {
 			t.Errorf("%v came, %v happened", got, ids)
 		}
 
-		// And for longer than anybody waits.
+		// And for longer than deliveries are retried.
 		b.set(500, nil)
-		for _, left := range s.Call(key, "GET", "/deployments?limit=100", nil).List { // else each hour has its events
+		for _, left := range s.Call(
+			key, "GET", "/deployments?limit=100", nil,
+		).List { // otherwise each hour has its events
 			s.Call(key, "DELETE", "/deployments/"+left.(map[string]any)["id"].(string), nil)
 		}
 		s.Advance("74h")
@@ -216,13 +224,14 @@ func TestWebhooksTellALifeInOrder(t *testing.T) {
 		}
 		ids, kinds = eventsOf(t, s, key)
 		if !slices.ContainsFunc(ids, func(i string) bool { return kinds[i] == "webhook.paused" }) {
-			t.Errorf("nobody was told: %v", kinds)
+			t.Errorf("no other webhook was notified: %v", kinds)
 		}
 	})
 }
 
-// The server is killed while the address has a request in hand, and events are committed that nobody could send.
-func TestAKilledServerSendsAgainAndLosesNothing(t *testing.T) {
+// The server is killed while the endpoint is processing a request, and events are committed that
+// are not sent yet.
+func TestWebhooksSurviveKilledServer(t *testing.T) {
 	servertest.Engines(t, func(t *testing.T, args ...string) {
 		s := servertest.Start(t, append(args, toLoopback...)...)
 		_, key := s.Key("100000", "--read-limit", "100000", "--write-limit", "100000", "--deploy-limit", "1000")
@@ -234,7 +243,13 @@ func TestAKilledServerSendsAgainAndLosesNothing(t *testing.T) {
 			b.set(200, hold)
 			s.Deploy(key, fmt.Sprintf("d-%d", i), public)
 			held := b.await(t, "deployment.created")
-			s.Call(key, "POST", "/volumes", map[string]any{"name": fmt.Sprintf("v-%d", i), "sizeGb": 100, "provider": "voltage-park", "region": "dallas-usa-5"})
+			s.Call(
+				key, "POST", "/volumes",
+				map[string]any{
+					"name": fmt.Sprintf("v-%d", i), "sizeGb": 100, "provider": "voltage-park",
+					"region": "dallas-usa-5",
+				},
+			)
 			s.Kill()
 			close(hold)
 			b.set(200, nil)
@@ -248,14 +263,15 @@ func TestAKilledServerSendsAgainAndLosesNothing(t *testing.T) {
 		if got := b.firsts(); strings.Join(got, " ") != strings.Join(ids, " ") {
 			t.Errorf("%v came, %v happened", got, ids)
 		}
-		if a := s.Call(key, "GET", "/webhooks/"+hook+"/deliveries?status=delivered", nil); a.Status != 200 || len(a.List) == 0 {
+		if a := s.Call(key, "GET", "/webhooks/"+hook+"/deliveries?status=delivered", nil); a.Status != 200 ||
+			len(a.List) == 0 {
 			t.Errorf("%d %s", a.Status, a.Body)
 		}
 	})
 }
 
-// Without the operator's leave nothing is sent to where the server itself is.
-func TestWebhooksReachNothingPrivate(t *testing.T) {
+// Without the operator's permission nothing is sent to the server's own network.
+func TestWebhooksRefusePrivateNetworks(t *testing.T) {
 	s := servertest.Start(t, "--sim", "--sim-machines", "banner", "--webhook-allow-http")
 	_, key := s.Key("100")
 	b := newInbox(t)
@@ -268,7 +284,7 @@ func TestWebhooksReachNothingPrivate(t *testing.T) {
 	}
 	at := "/webhooks/" + a.Data["id"].(string)
 	s.Call(key, "POST", at+"/test", nil)
-	s.Advance("1s") // which runs all that is due
+	s.Advance("1s") // runs everything that is due
 	list := s.Call(key, "GET", at+"/deliveries?status=failed", nil)
 	if len(list.List) != 1 || !strings.Contains(string(list.Body), "not on a public address") || len(b.got) != 0 {
 		t.Errorf("%s", list.Body)

@@ -16,10 +16,10 @@ import (
 	"time"
 )
 
-// enough is after how many faults a run is given up.
-const enough = 5
+// maxErrors is the number of errors after which a run stops.
+const maxErrors = 5
 
-// wrong tells of a fault: of which request, and how to make it again.
+// wrong reports an error with its request and how to repeat it.
 func (f *fuzzer) wrong(r *request, a reply, format string, args ...any) {
 	f.t.Helper()
 	f.faults++
@@ -31,10 +31,13 @@ func (f *fuzzer) wrong(r *request, a reply, format string, args ...any) {
 	if a.Response != nil {
 		status, header = a.StatusCode, a.Header
 	}
-	f.t.Errorf("seed %d, request %d, by %s: %s\n%s\nanswered: %d %v\n%s", f.seed, f.sent, r.who.name, fmt.Sprintf(format, args...), r.command(f.server.URL), status, header, shown)
+	f.t.Errorf(
+		"seed %d, request %d, by %s: %s\n%s\nanswered: %d %v\n%s", f.seed, f.sent, r.who.name,
+		fmt.Sprintf(format, args...), r.command(f.server.URL), status, header, shown,
+	)
 }
 
-// step makes one request, checks its answer, and puts it again where the second answer is known.
+// step makes one request, checks its answer, and repeats it if the second answer is known.
 func (f *fuzzer) step() {
 	r := f.make()
 	f.sent++
@@ -54,7 +57,8 @@ func (f *fuzzer) step() {
 
 func kept(status int) bool { return status < 300 || status == 402 || status == 404 || status == 409 }
 
-// send makes the request and checks everything that holds for its answer. good is false where nothing more can be said of it.
+// send makes the request and performs all checks that hold for any answer. good is false if no
+// further check applies.
 func (f *fuzzer) send(r *request) (a reply, served *operation, good bool) {
 	sent := time.Now()
 	a, err := f.wire.ask(r.bytes(), r.method)
@@ -80,18 +84,18 @@ func (f *fuzzer) send(r *request) (a reply, served *operation, good bool) {
 		f.learn(r, a, served)
 	}
 	if a.StatusCode == 401 && r.who == f.user && served != nil {
-		f.signIn() // it was signed out, or the clock has ended the session
+		f.signIn() // it was signed out, or the session has expired
 	}
 	return a, served, f.faults == before
 }
 
-// plain is the answer without compression, which is for those who ask for it.
+// plain returns the answer without compression.
 func plain(r *request, a reply) (reply, error) {
 	if a.Header.Get("Content-Encoding") != "gzip" || r.method == http.MethodHead {
 		return a, nil
 	}
 	if !r.has("Accept-Encoding") {
-		return a, errors.New("it is compressed, and nobody asked for that")
+		return a, errors.New("it is compressed without a request")
 	}
 	z, err := gzip.NewReader(bytes.NewReader(a.body))
 	if err != nil {
@@ -106,7 +110,7 @@ func plain(r *request, a reply) (reply, error) {
 	return reply{&resp, body}, nil
 }
 
-// route finds who serves the request, and by which methods its path could be called.
+// route returns the operation that serves the request, and the methods of its path.
 func (f *fuzzer) route(r *request) (*operation, []string) {
 	if r.raw != nil {
 		return nil, nil
@@ -117,11 +121,13 @@ func (f *fuzzer) route(r *request) (*operation, []string) {
 	}
 	segments := strings.Split(u.EscapedPath(), "/")
 	for i, s := range segments {
-		if segments[i], err = url.PathUnescape(s); err != nil || (i > 0 && (segments[i] == "" || segments[i] == "." || segments[i] == "..")) {
+		if segments[i], err = url.PathUnescape(s); err != nil ||
+			(i > 0 && (segments[i] == "" || segments[i] == "." || segments[i] == "..")) {
 			return nil, nil
 		}
 	}
-	if strings.Contains(u.Path, "//") || strings.Contains(u.Path+"/", "/./") || strings.Contains(u.Path+"/", "/../") || strings.HasSuffix(u.Path, "/") {
+	if strings.Contains(u.Path, "//") || strings.Contains(u.Path+"/", "/./") ||
+		strings.Contains(u.Path+"/", "/../") || strings.HasSuffix(u.Path, "/") {
 		return nil, nil
 	}
 	return f.doc.at(r.method, segments)
@@ -135,29 +141,8 @@ func (f *fuzzer) checkHeaders(r *request, a reply, served *operation, sent time.
 		f.wrong(r, a, "its request id is %q, which is none or was there before", id)
 	}
 	f.ids[id] = true
-	var limit [3]int64
-	for i, name := range []string{"Limit", "Remaining", "Reset"} {
-		n, err := strconv.ParseInt(a.Header.Get("X-RateLimit-"+name), 10, 64)
-		if limit[i] = n; err != nil || n < 0 || len(a.Header.Values("X-RateLimit-"+name)) != 1 {
-			f.wrong(r, a, "X-RateLimit-%s is %q", name, a.Header.Get("X-RateLimit-"+name))
-		}
-	}
-	most := limit[0] - 1 // this request has taken a place
-	if served != nil && served.ID == "createDeployment" && a.StatusCode == 503 {
-		most++ // a deploy that failed by the server's fault gives its place back
-	}
-	if limit[0] < 1 || limit[1] > most || limit[2] < sent.Unix()-1 || limit[2] > time.Now().Unix()+62 {
-		f.wrong(r, a, "its limits are %v", limit)
-	}
-	if over := a.StatusCode == 429; over != (limit[1] == 0 && over) {
-		f.wrong(r, a, "it is over the limit, of which %d are left", limit[1])
-	}
-	wait := a.Header.Get("Retry-After")
-	n, err := strconv.Atoi(wait)
-	must := a.StatusCode == 429 || a.StatusCode == 503
-	if must && (err != nil || n < 1) || !must && wait != "" && a.StatusCode != 400 {
-		f.wrong(r, a, "Retry-After is %q", wait)
-	}
+	f.checkLimits(r, a, served, sent)
+	f.checkRetryAfter(r, a)
 	if a.StatusCode == 401 && a.Header.Get("WWW-Authenticate") == "" {
 		f.wrong(r, a, "WWW-Authenticate is missing")
 	}
@@ -166,10 +151,39 @@ func (f *fuzzer) checkHeaders(r *request, a reply, served *operation, sent time.
 	}
 }
 
+func (f *fuzzer) checkLimits(r *request, a reply, served *operation, sent time.Time) {
+	var limit [3]int64
+	for i, name := range []string{"Limit", "Remaining", "Reset"} {
+		n, err := strconv.ParseInt(a.Header.Get("X-RateLimit-"+name), 10, 64)
+		if limit[i] = n; err != nil || n < 0 || len(a.Header.Values("X-RateLimit-"+name)) != 1 {
+			f.wrong(r, a, "X-RateLimit-%s is %q", name, a.Header.Get("X-RateLimit-"+name))
+		}
+	}
+	most := limit[0] - 1 // this request counts
+	if served != nil && served.ID == "createDeployment" && a.StatusCode == 503 {
+		most++ // a deploy that failed for an internal reason does not count
+	}
+	if limit[0] < 1 || limit[1] > most || limit[2] < sent.Unix()-1 || limit[2] > time.Now().Unix()+62 {
+		f.wrong(r, a, "its limits are %v", limit)
+	}
+	if over := a.StatusCode == 429; over != (limit[1] == 0 && over) {
+		f.wrong(r, a, "it is over the limit, of which %d are left", limit[1])
+	}
+}
+
+func (f *fuzzer) checkRetryAfter(r *request, a reply) {
+	wait := a.Header.Get("Retry-After")
+	n, err := strconv.Atoi(wait)
+	must := a.StatusCode == 429 || a.StatusCode == 503
+	if must && (err != nil || n < 1) || !must && wait != "" && a.StatusCode != 400 {
+		f.wrong(r, a, "Retry-After is %q", wait)
+	}
+}
+
 func (f *fuzzer) checkStatus(r *request, a reply, served *operation, methods []string) {
 	switch {
 	case a.StatusCode >= 500 && !(f.armed && a.StatusCode == 503):
-		f.wrong(r, a, "a fault of the server's")
+		f.wrong(r, a, "an internal error")
 	case len(r.bad) > 0 && a.StatusCode < 400:
 		f.wrong(r, a, "it succeeded although %s", strings.Join(r.bad, ", and "))
 	case r.status != 0 && a.StatusCode != r.status && a.StatusCode != 429 && !(r.raw == nil && a.StatusCode == 400):
@@ -180,52 +194,54 @@ func (f *fuzzer) checkStatus(r *request, a reply, served *operation, methods []s
 		}
 	case r.raw != nil:
 	case len(methods) > 0:
-		allow := strings.Split(a.Header.Get("Allow"), ", ")
-		if slices.Contains([]int{429, 400, 413}, a.StatusCode) {
-			break
-		}
-		for _, m := range methods {
-			if a.StatusCode != 405 || !slices.Contains(allow, m) {
-				f.wrong(r, a, "its method is none of %v, which status and Allow should say", methods)
-				break
-			}
-		}
+		f.checkMethodNotAllowed(r, a, methods)
 	case a.StatusCode < 300 || a.StatusCode == http.StatusNotModified && r.has("If-None-Match"):
-		if u, err := url.Parse(r.path); err != nil || u.Path == "/api" || strings.HasPrefix(u.Path, "/api/") { // all else may be a page
+		if u, err := url.Parse(r.path); err != nil || u.Path == "/api" ||
+			strings.HasPrefix(u.Path, "/api/") { // everything else may be a page
 			f.wrong(r, a, "the document has no such path")
 		}
 	case !slices.Contains([]int{400, 404, 405, 413, 429}, a.StatusCode):
-		f.wrong(r, a, "nobody serves its path")
+		f.wrong(r, a, "no operation has its path")
 	}
 }
 
-// inner are signs of how the server is made, which nobody may be shown. What a client sent has none of them.
-var inner = regexp.MustCompile(`(?i:\bsql(ite|state)?\b|\bpgx?\b|postgres|\b(select|insert|update|delete)\b.*\b(from|into|set|where)\b|constraint|goroutine|runtime error|nil pointer|panic|unmarshal)|` +
-	`/root|/home/|/tmp/|/usr/|\w\.go\b|interface \{\}|map\[|\bstruct\b|0x[0-9a-f]{6}|%!\w?\(|\b(http|json|url|time|strconv|fmt|db|tx|yaml|mime|netip|reflect|context)\.[A-Za-z]|\b(json|yaml|sql|strconv): |internal/|\bEOF\b|<nil>`)
+func (f *fuzzer) checkMethodNotAllowed(r *request, a reply, methods []string) {
+	if slices.Contains([]int{429, 400, 413}, a.StatusCode) {
+		return
+	}
+	allow := strings.Split(a.Header.Get("Allow"), ", ")
+	for _, m := range methods {
+		if a.StatusCode != 405 || !slices.Contains(allow, m) {
+			f.wrong(r, a, "its method is none of %v, which status and Allow should state", methods)
+			return
+		}
+	}
+}
+
+// inner are signs of internals, which no answer may contain. No client text contains them.
+var inner = regexp.MustCompile(
+	`(?i:\bsql(ite|state)?\b|\bpgx?\b|postgres|\b(select|insert|update|delete)\b.*\b(from|into|set|where)\b|constraint|goroutine|runtime error|nil pointer|panic|unmarshal)|` +
+		`/root|/home/|/tmp/|/usr/|\w\.go\b|interface \{\}|map\[|\bstruct\b|0x[0-9a-f]{6}|%!\w?\(|\b(http|json|url|time|strconv|fmt|db|tx|yaml|mime|netip|reflect|context)\.[A-Za-z]|\b(json|yaml|sql|strconv): |internal/|\bEOF\b|<nil>`,
+)
 
 func (f *fuzzer) checkBody(r *request, a reply, served *operation) {
-	if r.method == http.MethodHead {
-		if len(a.body) > 0 {
-			f.wrong(r, a, "the answer to a HEAD has a body")
-		}
-		return
-	}
 	media := a.Header.Get("Content-Type")
-	if a.StatusCode == http.StatusNotModified {
+	switch {
+	case r.method == http.MethodHead || a.StatusCode == http.StatusNotModified:
 		if len(a.body) > 0 {
-			f.wrong(r, a, "what has not changed has a body")
+			f.wrong(r, a, "an answer to HEAD, or 304, has a body")
 		}
-		return
-	}
-	if served != nil && a.StatusCode/100 == 3 {
-		return // elsewhere it goes on
-	}
-	if a.StatusCode < 300 && (served == nil || strings.HasPrefix(media, "text/csv")) {
+	case served != nil && a.StatusCode/100 == 3: // elsewhere the flow continues
+	case a.StatusCode < 300 && (served == nil || strings.HasPrefix(media, "text/csv")):
 		if served != nil && (served.ID != "listTransactions" || !strings.Contains(r.target(), "csv")) {
-			f.wrong(r, a, "nobody asked for CSV")
+			f.wrong(r, a, "CSV was not requested")
 		}
-		return
+	default:
+		f.checkEnvelope(r, a, served, media)
 	}
+}
+
+func (f *fuzzer) checkEnvelope(r *request, a reply, served *operation, media string) {
 	if media != "application/json" || a.Header.Get("Cache-Control") != "no-store" {
 		f.wrong(r, a, "Content-Type is %q, Cache-Control is %q", media, a.Header.Get("Cache-Control"))
 	}
@@ -238,26 +254,38 @@ func (f *fuzzer) checkBody(r *request, a reply, served *operation) {
 			NextCursor                     *string
 		} `json:"pagination"`
 		Error *struct {
-			Code    string         `json:"code"`
-			Message string         `json:"message"`
-			Details map[string]any `json:"details"`
+			Code      string         `json:"code"`
+			Message   string         `json:"message"`
+			RequestID string         `json:"requestId"`
+			Retryable *bool          `json:"retryable"`
+			Details   map[string]any `json:"details"`
 		} `json:"error"`
 	}
 	d := json.NewDecoder(bytes.NewReader(a.body))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&e); err != nil || e.Success == nil || *e.Success != (a.StatusCode < 400) || *e.Success == (e.Data == nil) || *e.Success != (e.Error == nil) {
+	if err := d.Decode(&e); err != nil || e.Success == nil || *e.Success != (a.StatusCode < 400) ||
+		*e.Success == (e.Data == nil) || *e.Success != (e.Error == nil) {
 		f.wrong(r, a, "its envelope is not one: %v", err)
 		return
 	}
-	if p := e.Pagination; p != nil && (p.Page < 1 || p.Limit < 1 || p.Limit > 100 || p.Total < 0 || p.TotalPages != (p.Total+p.Limit-1)/p.Limit) {
+	if p := e.Pagination; p != nil &&
+		(p.Page < 1 || p.Limit < 1 || p.Limit > 100 || p.Total < 0 || p.TotalPages != (p.Total+p.Limit-1)/p.Limit) {
 		f.wrong(r, a, "its pages do not add up")
 	}
 	if e.Error != nil {
+		if e.Error.RequestID != a.Header.Get("X-Request-Id") || e.Error.Retryable == nil {
+			f.wrong(r, a, "its error has the request id %q, retryable is missing: %t", e.Error.RequestID, e.Error.Retryable == nil)
+		}
 		f.checkError(r, a, served, e.Error.Code, e.Error.Message, e.Error.Details)
 	}
 	if served != nil {
 		f.validate(r, a, served)
 	}
+}
+
+func isSentence(message string) bool {
+	return message != "" && (strings.HasSuffix(strings.TrimRight(message, "`)"), ".") ||
+		strings.ContainsAny(message[len(message)-1:], "?*…") || strings.Contains(message, "ssh-keygen"))
 }
 
 func (f *fuzzer) checkError(r *request, a reply, served *operation, code, message string, details map[string]any) {
@@ -269,13 +297,14 @@ func (f *fuzzer) checkError(r *request, a reply, served *operation, code, messag
 			f.wrong(r, a, "the document has %v for a %d of %s", codes, a.StatusCode, served.ID)
 		}
 	}
-	if message == "" || !strings.HasSuffix(strings.TrimRight(message, "`)"), ".") && !strings.ContainsAny(message[len(message)-1:], "?*…") && !strings.Contains(message, "ssh-keygen") {
+	if !isSentence(message) {
 		f.wrong(r, a, "its message is no sentence")
 	}
 	if found := inner.FindString(string(a.body)); found != "" && !bytes.Contains(r.bytes(), []byte(found)) {
 		f.wrong(r, a, "it shows something of the server's inside: %q", found)
 	}
-	if r.who.key != "" && bytes.Contains(a.body, []byte(r.who.key)) || r.who.cookie != "" && bytes.Contains(a.body, []byte(r.who.cookie)) {
+	if r.who.key != "" && bytes.Contains(a.body, []byte(r.who.key)) ||
+		r.who.cookie != "" && bytes.Contains(a.body, []byte(r.who.cookie)) {
 		f.wrong(r, a, "it repeats a secret")
 	}
 	if code != "INVALID_REQUEST" {
@@ -297,7 +326,8 @@ func (f *fuzzer) checkError(r *request, a reply, served *operation, code, messag
 	}
 }
 
-// validate compares the answer with the document. The path is a plain one of the call's: what was asked may be none.
+// validate compares the answer with the document. The path is a plain one of the call's: what was
+// asked may be none.
 func (f *fuzzer) validate(r *request, a reply, served *operation) {
 	plain := regexp.MustCompile(`\{\w+\}`).ReplaceAllString(served.Path, "x")
 	req, err := http.NewRequest(served.Method, "http://localhost"+plain, nil)
@@ -307,7 +337,14 @@ func (f *fuzzer) validate(r *request, a reply, served *operation) {
 	resp := *a.Response
 	if good, faults := f.doc.validator.ValidateHttpResponse(req, &resp); !good {
 		for _, fault := range faults {
-			f.wrong(r, a, "it is not as documented: %s; %s; %v", fault.Message, fault.Reason, fault.SchemaValidationErrors)
+			f.wrong(
+				r,
+				a,
+				"it is not as documented: %s; %s; %v",
+				fault.Message,
+				fault.Reason,
+				fault.SchemaValidationErrors,
+			)
 		}
 	}
 }
@@ -323,11 +360,14 @@ func (f *fuzzer) learn(r *request, a reply, served *operation) {
 	}
 	v, _ := bodyOf(a.body).(map[string]any) // nil for CSV
 	for _, x := range f.remember(account, v) {
-		f.wrong(r, a, "it shows %s, which belongs to somebody else", x)
+		f.wrong(r, a, "it shows %s of another account", x)
 	}
 	data, _ := v["data"].(map[string]any)
 	if secret, is := data["key"].(string); is && served.ID == "createApiKey" && f.in(4) {
-		f.callers = append(f.callers[:min(len(f.callers), 16)], &caller{name: "a key that a user made", account: account, key: secret})
+		f.callers = append(
+			f.callers[:min(len(f.callers), 16)],
+			&caller{name: "a key that a user made", account: account, key: secret},
+		)
 	}
 	if u, is := data["url"].(string); is && served.ID == "createInvitation" {
 		_, f.token, _ = strings.Cut(u, "#")
@@ -354,7 +394,8 @@ func (f *fuzzer) again(r *request, first reply) {
 		if !good || a.StatusCode == 429 {
 			return
 		}
-		if a.StatusCode == first.StatusCode && bytes.Equal(whatTime.ReplaceAll(a.body, nil), whatTime.ReplaceAll(first.body, nil)) {
+		if a.StatusCode == first.StatusCode &&
+			bytes.Equal(whatTime.ReplaceAll(a.body, nil), whatTime.ReplaceAll(first.body, nil)) {
 			return
 		}
 		first = a
@@ -377,7 +418,8 @@ func (f *fuzzer) replay(r *request, first reply) {
 	if !good || a.StatusCode == 429 || a.StatusCode == 401 || a.StatusCode == 403 {
 		return
 	}
-	if a.StatusCode != first.StatusCode || !bytes.Equal(a.body, first.body) || a.Header.Get("Idempotent-Replayed") != "true" {
+	if a.StatusCode != first.StatusCode || !bytes.Equal(a.body, first.body) ||
+		a.Header.Get("Idempotent-Replayed") != "true" {
 		f.wrong(r, a, "its key was answered before with %d %s", first.StatusCode, first.body)
 	}
 	if r.body == nil {
@@ -385,7 +427,8 @@ func (f *fuzzer) replay(r *request, first reply) {
 	}
 	other := *r
 	text := bytes.TrimLeft(r.body, " ")
-	if len(text) < 2 || text[0] != '{' || text[1] != '"' || r.op.ID == "reinstallDeployment" || r.op.ID == "detachVolume" {
+	if len(text) < 2 || text[0] != '{' || text[1] != '"' || r.op.ID == "reinstallDeployment" ||
+		r.op.ID == "detachVolume" {
 		return // no other body is as good
 	}
 	object, _ := bodyOf(text).(map[string]any)

@@ -13,7 +13,7 @@ import (
 	validator "github.com/pb33f/libopenapi-validator"
 )
 
-// document is what the server says of itself.
+// document is the server's OpenAPI document.
 type document struct {
 	operations []*operation
 	schemas    map[string]*schema
@@ -21,7 +21,7 @@ type document struct {
 	validator  validator.Validator
 }
 
-// operation is one call.
+// operation is one operation.
 type operation struct {
 	ID         string `json:"operationId"`
 	Method     string `json:"-"`
@@ -41,7 +41,7 @@ type parameter struct {
 	Schema   *schema
 }
 
-// schema is what is used of JSON Schema here.
+// schema is the part of JSON Schema that is used here.
 type schema struct {
 	Ref                                      string `json:"$ref"`
 	Type                                     kinds
@@ -55,7 +55,7 @@ type schema struct {
 	Items                                    *schema
 }
 
-// kinds are the types that a value may have.
+// kinds are the possible types of a value.
 type kinds []string
 
 func (k *kinds) UnmarshalJSON(b []byte) error {
@@ -68,7 +68,7 @@ func (k *kinds) UnmarshalJSON(b []byte) error {
 
 func (s *schema) nullable() bool { return slices.Contains(s.Type, "null") }
 
-// kind is the type of a value that is not null.
+// kind returns the type of a value that is not null.
 func (s *schema) kind() string {
 	for _, k := range s.Type {
 		if k != "null" {
@@ -117,7 +117,8 @@ func read(t testing.TB, text []byte) *document {
 	return d
 }
 
-// closed is the document with schemas that allow nothing that they do not name: a field of an answer that is in no document is a fault of ours.
+// closed returns the document with schemas that allow no undeclared fields, so that an
+// undocumented field of an answer is an error.
 func closed(text []byte) ([]byte, error) {
 	var tree any
 	if err := json.Unmarshal(text, &tree); err != nil {
@@ -150,7 +151,7 @@ func (d *document) resolve(s *schema) *schema {
 	return s
 }
 
-// body is the schema of the call's body, nil where it takes none.
+// body returns the schema of the operation's body, nil if it has none.
 func (d *document) body(o *operation) *schema {
 	if o.Body == nil {
 		return nil
@@ -158,29 +159,32 @@ func (d *document) body(o *operation) *schema {
 	return d.resolve(o.Body.Content["application/json"].Schema)
 }
 
-// needs tells whether one of the call's ways in is that one: bearer, apiKeyHeader or sessionCookie.
+// needs reports whether the operation accepts that security scheme: bearer, apiKeyHeader or
+// sessionCookie.
 func (o *operation) needs(scheme string) bool {
 	return slices.ContainsFunc(o.Security, func(s map[string]any) bool { _, is := s[scheme]; return is })
 }
 
-// once tells whether the call honours an Idempotency-Key.
+// once reports whether the operation honors an Idempotency-Key.
 func (o *operation) once() bool {
 	return slices.ContainsFunc(o.Parameters, func(p parameter) bool { return p.Name == "Idempotency-Key" })
 }
 
-// codesAt are the codes with which the call may answer that status; declared is false where it may not answer it at all.
+// codesAt returns the operation's error codes for a status; declared is false if it may not answer
+// with that status.
 func (o *operation) codesAt(status int) (codes []string, declared bool) {
 	codes = o.Codes[strconv.Itoa(status)]
 	_, declared = o.Responses[strconv.Itoa(status)]
 	return codes, declared || len(codes) > 0
 }
 
-// at finds the call that serves a path as the server gets it, and the methods that the path has; none where nobody serves it.
+// at returns the operation that serves a path, and the methods of the path; none if the path is
+// unknown.
 func (d *document) at(method string, segments []string) (found *operation, methods []string) {
 	if method == http.MethodHead {
 		method = http.MethodGet
 	}
-	literal := strings.Join(segments, "/") // /volumes/pricing goes before /volumes/{id}
+	literal := strings.Join(segments, "/") // /volumes/pricing takes precedence over /volumes/{id}
 	there := slices.ContainsFunc(d.operations, func(o *operation) bool { return o.Path == literal })
 	for _, o := range d.operations {
 		if o.Path == literal || (!there && fits(o.Path, segments)) {

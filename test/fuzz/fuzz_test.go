@@ -12,15 +12,17 @@ import (
 )
 
 var (
-	seed     = flag.Uint64("seed", 0, "decides all choices; 1 without this, or the time where the run is bounded by time")
+	seed = flag.Uint64(
+		"seed", 0, "decides all choices; 1 without this, or the time where the run is bounded by time",
+	)
 	requests = flag.Int("requests", short, "how many requests a run makes on each engine")
 	length   = flag.Duration("for", 0, "how long to go on on each engine, with run after run, each with the next seed")
 )
 
-// short is the number of requests with which nearly every call is met, and most of what can be said of it.
+// short is a number of requests that covers nearly every operation and most checks.
 const short = 1200
 
-// TestHTTP asks the server for what it says it can do, and for what it does not.
+// TestHTTP sends what the server's document describes, and what it does not.
 func TestHTTP(t *testing.T) {
 	base := *seed
 	switch {
@@ -37,7 +39,7 @@ func TestHTTP(t *testing.T) {
 			for n := uint64(0); n == 0 || (time.Now().Before(end) && !t.Failed()); n++ {
 				t.Run(fmt.Sprintf("seed-%d", base+n), func(t *testing.T) {
 					f := begin(t, base+n, database(t))
-					if n == 0 { // the time is for requests, not for the first server to start
+					if n == 0 { // the time does not include the first server's start
 						end = time.Now().Add(*length)
 					}
 					f.run(end)
@@ -47,12 +49,13 @@ func TestHTTP(t *testing.T) {
 	}
 	t.Run("sqlite", engine(func(*testing.T) []string { return nil }))
 	t.Run("postgres", func(t *testing.T) {
-		dbtest.PostgresURL(t) // skips where there is no server
+		dbtest.PostgresURL(t) // skips without a server
 		engine(func(t *testing.T) []string { return []string{"--database-url", dbtest.PostgresURL(t)} })(t)
 	})
 }
 
-// perRun is how many times -requests a run makes at the most where it is bounded by time: then another begins afresh.
+// perRun is how many times -requests a run makes at most if it is limited by time: then another
+// run starts.
 const perRun = 6
 
 // run makes one sequence of requests.
@@ -60,7 +63,10 @@ func (f *fuzzer) run(end time.Time) {
 	t, seed := f.t, f.seed
 	defer func() {
 		if t.Failed() {
-			t.Logf("to make the same requests: go test ./test/fuzz -run '%s' -seed %d -requests %d", strings.Join(strings.Split(t.Name(), "/")[:2], "/"), seed, max(f.sent, 1))
+			t.Logf(
+				"to make the same requests: go test ./test/fuzz -run '%s' -seed %d -requests %d",
+				strings.Join(strings.Split(t.Name(), "/")[:2], "/"), seed, max(f.sent, 1),
+			)
 		}
 	}()
 	began := time.Now()
@@ -70,9 +76,15 @@ func (f *fuzzer) run(end time.Time) {
 		}
 		return f.sent < *requests
 	}
-	for more() && f.faults < enough {
+	for more() && f.faults < maxErrors {
 		if f.in(120) {
-			f.travel(pick(f.dice, []time.Duration{time.Second, 5 * time.Second, time.Minute, 10 * time.Minute, 26 * time.Minute, time.Hour, 25 * time.Hour}))
+			f.travel(pick(
+				f.dice,
+				[]time.Duration{
+					time.Second, 5 * time.Second, time.Minute, 10 * time.Minute, 26 * time.Minute, time.Hour,
+					25 * time.Hour,
+				},
+			))
 		}
 		if f.in(400) {
 			f.weather()
@@ -89,10 +101,14 @@ func (f *fuzzer) run(end time.Time) {
 		table = append(table, fmt.Sprintf("%s: %d", what, n))
 	}
 	slices.Sort(table)
-	t.Logf("%d requests in %s; answers by call and status:\n  %s", f.sent, took.Round(time.Millisecond), strings.Join(table, "\n  "))
+	t.Logf(
+		"%d requests in %s; answers by call and status:\n  %s", f.sent, took.Round(time.Millisecond),
+		strings.Join(table, "\n  "),
+	)
 }
 
-// checkReach keeps the fuzzer from going blind: if all was refused, all was well.
+// checkReach prevents a fuzzer that tests nothing: if every request was refused, no check would
+// fail.
 func (f *fuzzer) checkReach() {
 	f.t.Helper()
 	if f.sent < short {

@@ -11,7 +11,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// atLimit is the most bytes that a body may have.
+// atLimit is the maximum number of bytes of a body.
 const atLimit = 1 << 20
 
 // mutate changes a request in one way.
@@ -33,9 +33,9 @@ func (f *fuzzer) mutate(r *request, body any) {
 	}
 }
 
-// mutateBody spoils the body's values, or its text.
+// mutateBody makes the body's values, or its text, invalid.
 func (f *fuzzer) mutateBody(r *request, body any) {
-	if r.spoilt { // twice could make it whole again
+	if r.spoilt { // a second change could make it valid again
 		return
 	}
 	r.spoilt = true
@@ -59,7 +59,7 @@ func (f *fuzzer) mutateBody(r *request, body any) {
 			changed[name] = 1
 			r.spoil("its body has %s", name)
 		default:
-			if f.doc.resolve(s.Properties[name]).kind() == "" { // anything goes
+			if f.doc.resolve(s.Properties[name]).kind() == "" { // any value is valid
 				return
 			}
 			changed[name] = f.against(s.Properties[name])
@@ -82,7 +82,10 @@ func (f *fuzzer) mutateBody(r *request, body any) {
 	case 0:
 		must(text[:len(text)-1], "breaks off")
 	case 1:
-		must(append(slices.Clone(text), pick(f.dice, []string{"{}", "x", "\x00", ",", "]"})...), "goes on behind its end")
+		must(
+			append(slices.Clone(text), pick(f.dice, []string{"{}", "x", "\x00", ",", "]"})...),
+			"goes on behind its end",
+		)
 	case 2:
 		if i := first(':'); i > 0 { // the first member twice
 			j := bytes.IndexByte(text, '"')
@@ -97,11 +100,20 @@ func (f *fuzzer) mutateBody(r *request, body any) {
 			must(slices.Insert(slices.Clone(text), i+1, pick(f.dice, []byte{0xff, 0xc0, 0x80, 0xfe})), "is not UTF-8")
 		}
 	case 6:
-		must([]byte(pick(f.dice, []string{"[]", `"x"`, "7", "true", "null", "[{}]", "\ufeff{}", "NaN", "{'a':1}", "{a:1}", `{"a":1,}`, "\x00"})), "is no object")
+		must(
+			[]byte(pick(
+				f.dice,
+				[]string{
+					"[]", `"x"`, "7", "true", "null", "[{}]", "\ufeff{}", "NaN", "{'a':1}", "{a:1}", `{"a":1,}`,
+					"\x00",
+				},
+			)),
+			"is no object",
+		)
 	case 7:
 		must(append(slices.Clone(text), bytes.Repeat([]byte(" "), atLimit+1-len(text))...), "is larger than a mebibyte")
 	case 8:
-		if r.body != nil { // as large as can be
+		if r.body != nil { // of maximum size
 			r.body = append(slices.Clone(text), bytes.Repeat([]byte(" "), atLimit-len(text))...)
 		}
 	case 9:
@@ -114,8 +126,11 @@ func (f *fuzzer) mutateBody(r *request, body any) {
 			must(slices.Insert(slices.Clone(text), i+1, []byte(`\u0000`)...), "has a name with NUL in it")
 		}
 	case 11:
-		must([]byte(`{"`+draw(f.dice, rapid.StringMatching(`[a-z]{8,12}Q`))+`":`+string(text)+`}`), "has what nobody knows")
-	case 12: // anything that is JSON
+		must(
+			[]byte(`{"`+draw(f.dice, rapid.StringMatching(`[a-z]{8,12}Q`))+`":`+string(text)+`}`),
+			"has an unknown field",
+		)
+	case 12: // any JSON
 		text, err := json.Marshal(draw(f.dice, anyJSON()))
 		if err != nil {
 			f.t.Fatal(err)
@@ -124,7 +139,7 @@ func (f *fuzzer) mutateBody(r *request, body any) {
 		if _, is := bodyOf(text).(map[string]any); !is {
 			r.spoil("its body is no object")
 		}
-	default: // any bytes at all
+	default: // any bytes
 		noise := draw(f.dice, rapid.SliceOfN(rapid.Byte(), 1, 200))
 		must(append([]byte("{\xff"), noise...), "is noise")
 	}
@@ -135,7 +150,7 @@ func bodyOf(text []byte) (v any) {
 	return v
 }
 
-// anyJSON is a value of any shape.
+// anyJSON generates a value of any shape.
 func anyJSON() *rapid.Generator[any] {
 	leaf := rapid.OneOf(
 		rapid.Just[any](nil), rapid.Bool().AsAny(), rapid.String().AsAny(), rapid.Int64().AsAny(),
@@ -188,7 +203,10 @@ func (f *fuzzer) mutateQuery(r *request) {
 	default:
 		p := pick(f.dice, mine)
 		without(p.Name)
-		r.query = append(r.query, p.Name+"="+url.QueryEscape(draw(f.dice, rapid.OneOf(rapid.SampledFrom(odd), rapid.String()))))
+		r.query = append(
+			r.query,
+			p.Name+"="+url.QueryEscape(draw(f.dice, rapid.OneOf(rapid.SampledFrom(odd), rapid.String()))),
+		)
 	}
 }
 
@@ -198,9 +216,19 @@ func (f *fuzzer) mutateHeaders(r *request) {
 	case 0:
 		if len(r.body) > 0 {
 			r.drop("Content-Type")
-			r.set("Content-Type", pick(f.dice, []string{"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/json; charset=latin1", "application/xml", "*/*", ";", "application/json;;", "application/merge-patch+json"}))
+			r.set(
+				"Content-Type",
+				pick(
+					f.dice,
+					[]string{
+						"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x",
+						"application/json; charset=latin1", "application/xml", "*/*", ";", "application/json;;",
+						"application/merge-patch+json",
+					},
+				),
+			)
 			r.spoil("its body is not said to be JSON")
-			r.spoilt = true // to write it anew would say so
+			r.spoilt = true // rewriting it would do so
 		}
 	case 1:
 		if len(r.body) > 0 {
@@ -228,7 +256,17 @@ func (f *fuzzer) mutateHeaders(r *request) {
 	case 4:
 		r.drop("X-API-Key")
 		r.drop("Authorization")
-		r.set("Authorization", pick(f.dice, []string{"Basic eDp5", "Bearer", "Bearer ", "Token " + f.callers[0].key, f.callers[0].key, "Bearer " + f.callers[0].key + " x", "Bearer pk_live_", "Bearer \xff", "Bearer " + strings.Repeat("a", 5000)}))
+		r.set(
+			"Authorization",
+			pick(
+				f.dice,
+				[]string{
+					"Basic eDp5", "Bearer", "Bearer ", "Token " + f.callers[0].key, f.callers[0].key,
+					"Bearer " + f.callers[0].key + " x", "Bearer pk_live_", "Bearer \xff",
+					"Bearer " + strings.Repeat("a", 5000),
+				},
+			),
+		)
 		if r.op.needs("bearer") {
 			r.spoil("its Authorization is none")
 		}
@@ -253,12 +291,21 @@ func (f *fuzzer) mutateHeaders(r *request) {
 			r.spoil("its Idempotency-Key is there twice")
 		}
 	case 8:
-		r.set("X-Request-Id", "req_of_somebody")
+		r.set("X-Request-Id", "req_of_a_client")
 		r.set("X-Forwarded-Proto", "https")
 		r.set("X-HTTP-Method-Override", "DELETE")
 	case 9:
 		r.drop("X-Forwarded-For")
-		r.set("X-Forwarded-For", pick(f.dice, []string{"", ",", "unknown", "::1", "2001:db8::1", "1.2.3.4, 5.6.7.8", strings.Repeat("1.2.3.4, ", 500), "\xff", "256.1.1.1", "fe80::1%eth0", "203.0.113.9:80"}))
+		r.set(
+			"X-Forwarded-For",
+			pick(
+				f.dice,
+				[]string{
+					"", ",", "unknown", "::1", "2001:db8::1", "1.2.3.4, 5.6.7.8",
+					strings.Repeat("1.2.3.4, ", 500), "\xff", "256.1.1.1", "fe80::1%eth0", "203.0.113.9:80",
+				},
+			),
+		)
 	case 10:
 		r.set("X-Long", strings.Repeat("z", 80_000))
 		r.spoil("its headers are too large")
@@ -270,7 +317,16 @@ func (f *fuzzer) mutateHeaders(r *request) {
 		r.set("If-None-Match", "*")
 	case 12:
 		r.drop("Cookie")
-		r.set("Cookie", pick(f.dice, []string{"billet_session=", "billet_session=x", "billet_session=\xff", `billet_session="`, "billet_session=" + strings.Repeat("a", 3000), ";;;=", "billet_session=a; billet_session=b"}))
+		r.set(
+			"Cookie",
+			pick(
+				f.dice,
+				[]string{
+					"billet_session=", "billet_session=x", "billet_session=\xff", `billet_session="`,
+					"billet_session=" + strings.Repeat("a", 3000), ";;;=", "billet_session=a; billet_session=b",
+				},
+			),
+		)
 		if r.who.key == "" && keyed {
 			r.spoil("its session is none")
 		}
@@ -302,16 +358,23 @@ func (f *fuzzer) mutatePath(r *request) {
 	}
 	if at < 0 || f.in(3) {
 		r.path = pick(f.dice, []string{
-			r.path + "/", "/" + r.path, strings.Replace(r.path, "/v1/", "/v1/../v1/", 1), strings.Replace(r.path, "/v1/", "//v1/", 1), r.path + "/..", r.path + "/.",
-			r.path + "/" + "x", strings.Replace(r.path, "/v1/", "/%2e%2e/v1/", 1), r.path + "%2f", r.path + "%00", r.path + ";x=1", "/API/v1/inventory", "/api", "/", "/.git/config", "/metrics", r.path + "/%ff",
+			r.path + "/", "/" + r.path, strings.Replace(
+				r.path, "/v1/", "/v1/../v1/", 1,
+			), strings.Replace(r.path, "/v1/", "//v1/", 1), r.path + "/..", r.path + "/.",
+			r.path + "/" + "x", strings.Replace(
+				r.path, "/v1/", "/%2e%2e/v1/", 1,
+			), r.path + "%2f", r.path + "%00", r.path + ";x=1", "/API/v1/inventory", "/api", "/", "/.git/config",
+			"/metrics", r.path + "/%ff",
 			"/docs", "/docs/../openapi.json", "/api/v1/inventory/../../..", "/debug/pprof/",
 		})
-		r.bad, r.key, r.done = nil, "", true // it may be any call now, or none
+		r.bad, r.key, r.done = nil, "", true // it may be any operation now, or none
 		return
 	}
 	x := pick(f.dice, []string{
-		"..", ".", "%2e%2e", "%00", "%ff", "a%2Fb", "..%2f..%2fetc%2fpasswd", strings.Repeat("x", 5000), segments[at] + "%20", "%20" + segments[at], strings.ToUpper(segments[at]),
-		segments[at] + "x", "dep_", "ssh_01JD", "1", "-1", "null", "%F0%9F%A4%96", "'%20OR%201=1--", "*", "{id}", "ssh_%01", "%25", "dep_01jd0000000000000000000000", "pricing", "%C4%B0",
+		"..", ".", "%2e%2e", "%00", "%ff", "a%2Fb", "..%2f..%2fetc%2fpasswd", strings.Repeat("x", 5000),
+		segments[at] + "%20", "%20" + segments[at], strings.ToUpper(segments[at]),
+		segments[at] + "x", "dep_", "ssh_01JD", "1", "-1", "null", "%F0%9F%A4%96", "'%20OR%201=1--", "*", "{id}",
+		"ssh_%01", "%25", "dep_01jd0000000000000000000000", "pricing", "%C4%B0",
 	})
 	segments[at] = x
 	r.path = strings.Join(segments, "/")
@@ -320,7 +383,7 @@ func (f *fuzzer) mutatePath(r *request) {
 	}
 }
 
-// mutateForm changes what HTTP itself is about.
+// mutateForm changes the HTTP syntax.
 func (f *fuzzer) mutateForm(r *request) {
 	refused := func(text string) {
 		r.raw, r.status, r.done = []byte(text), 400, true
@@ -329,8 +392,14 @@ func (f *fuzzer) mutateForm(r *request) {
 	head := fmt.Sprintf("%s %s HTTP/1.1\r\nHost: localhost\r\n", r.method, r.target())
 	switch f.IntN(14) {
 	case 0:
-		r.method = pick(f.dice, []string{"HEAD", "PUT", "OPTIONS", "TRACE", "BREW", "get", "PROPFIND", "POST", "DELETE", "PATCH", "GET", strings.Repeat("A", 200)})
-		if r.method != r.op.Method { // what was wrong may not be for that method
+		r.method = pick(
+			f.dice,
+			[]string{
+				"HEAD", "PUT", "OPTIONS", "TRACE", "BREW", "get", "PROPFIND", "POST", "DELETE", "PATCH", "GET",
+				strings.Repeat("A", 200),
+			},
+		)
+		if r.method != r.op.Method { // the error may not apply to that method
 			r.bad, r.key, r.done = nil, "", true
 		}
 	case 1:

@@ -10,11 +10,11 @@ import (
 	"strings"
 )
 
-// request is one request, before it is written down.
+// request is one request before it is encoded.
 type request struct {
-	op      *operation // the call that it is meant for
+	op      *operation // the intended operation
 	who     *caller
-	offer   map[string]any // what the values are taken from
+	offer   map[string]any // source of the values
 	method  string
 	path    string // encoded
 	query   []string
@@ -22,18 +22,19 @@ type request struct {
 	body    []byte // nil for none
 	chunked bool
 	version string
-	raw     []byte // in place of all that, where it is no request
-	done    bool   // it is not to be changed any more
-	spoilt  bool   // its body is not
+	raw     []byte // replaces everything else if it is no valid request
+	done    bool   // no further mutations
+	spoilt  bool   // no further mutations of its body
 
-	key string // a good Idempotency-Key
-	// bad says why the request must not succeed, "" where it may.
+	key string // a valid Idempotency-Key
+	// bad is the reason why the request must not succeed, "" if it may.
 	bad []string
-	// status is the one that it must have, unless it was refused before for the limit or for who asks; 0 where that is open.
+	// status is the required one, unless a rate limit or authentication refuses the request first;
+	// 0 if it is open.
 	status int
 }
 
-// spoil tells that the request must not succeed.
+// spoil records that the request must not succeed.
 func (r *request) spoil(why string, args ...any) { r.bad = append(r.bad, fmt.Sprintf(why, args...)) }
 
 func (r *request) set(name, value string) { r.headers = append(r.headers, [2]string{name, value}) }
@@ -59,7 +60,7 @@ func (r *request) target() string {
 	return r.path + "?" + strings.Join(r.query, "&")
 }
 
-// bytes is the request as it goes over the wire.
+// bytes returns the request as it is sent.
 func (r *request) bytes() []byte {
 	if r.raw != nil {
 		return r.raw
@@ -86,7 +87,7 @@ func (r *request) bytes() []byte {
 	return b.Bytes()
 }
 
-// command asks the same from a shell: with curl where it can say it, byte by byte where it cannot.
+// command returns the request as a shell command: with curl if possible, otherwise byte by byte.
 func (r *request) command(base string) string {
 	plain := func(b []byte) bool { return !bytes.ContainsFunc(b, func(c rune) bool { return c < ' ' || c > 0x7e }) }
 	quote := func(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
@@ -107,12 +108,14 @@ func (r *request) command(base string) string {
 	case r.body != nil && plain(r.body):
 		fmt.Fprintf(&b, " --data-binary %s", quote(string(r.body)))
 	case r.body != nil:
-		return fmt.Sprintf("printf %s | %s --data-binary @- %s", quote(octal(r.body)), b.String(), quote(base+r.target()))
+		return fmt.Sprintf(
+			"printf %s | %s --data-binary @- %s", quote(octal(r.body)), b.String(), quote(base+r.target()),
+		)
 	}
 	return b.String() + " " + quote(base+r.target())
 }
 
-// octal writes bytes as printf reads them.
+// octal encodes bytes for printf.
 func octal(b []byte) string {
 	var out strings.Builder
 	for _, c := range b {
@@ -125,7 +128,7 @@ func octal(b []byte) string {
 	return out.String()
 }
 
-// make makes the next request.
+// make creates the next request.
 func (f *fuzzer) make() *request {
 	r := &request{op: f.choose(), version: "1.1"}
 	r.method = r.op.Method
@@ -133,7 +136,7 @@ func (f *fuzzer) make() *request {
 	r.set("Host", "localhost")
 	r.set("X-Forwarded-For", f.address())
 	f.identify(r)
-	if r.op.ID == "listEvents" { // the list: a stream has no end that could be checked
+	if r.op.ID == "listEvents" { // the list: a stream has no end to check
 		r.set("Accept", "application/json")
 	}
 	f.fillPath(r)
@@ -142,7 +145,7 @@ func (f *fuzzer) make() *request {
 	if s := f.doc.body(r.op); s != nil && (r.op.Body.Required || !f.in(3)) {
 		body = f.valid(r, s, "")
 		if x := f.foreign(r.who, body); x != "" && !forOperators(r.op) {
-			r.spoil("its body names %s, which belongs to somebody else", x)
+			r.spoil("its body names %s of another account", x)
 		}
 	}
 	f.write(r, body)
@@ -159,7 +162,7 @@ func (f *fuzzer) make() *request {
 	return r
 }
 
-// choose favours the calls by which others come to have something to work on.
+// choose prefers operations that create something for others.
 func (f *fuzzer) choose() *operation {
 	for {
 		o := pick(f.dice, f.doc.operations)
@@ -167,14 +170,18 @@ func (f *fuzzer) choose() *operation {
 			continue
 		}
 		if f.in(4) {
-			want := pick(f.dice, []string{"createDeployment", "createDeployment", "createVolume", "createSshKey", "attachVolume"})
+			want := pick(
+				f.dice,
+				[]string{"createDeployment", "createDeployment", "createVolume", "createSshKey", "attachVolume"},
+			)
 			for _, x := range f.doc.operations {
 				if x.ID == want {
 					o = x
 				}
 			}
 		}
-		// A session that has ended makes the rest dull; to sign in takes long on purpose, to let time pass by its nature.
+		// An ended session makes the rest uninteresting. Signing in is slow by design, and
+		// advancing the clock by nature.
 		if (o.ID == "signOut" || o.ID == "signIn" || o.ID == "advanceSimulator") && !f.in(8) {
 			continue
 		}
@@ -182,14 +189,14 @@ func (f *fuzzer) choose() *operation {
 	}
 }
 
-// asks is who makes the request.
+// asks chooses the caller of the request.
 func (f *fuzzer) asks(o *operation) *caller {
-	nobody := &caller{name: "nobody", useless: true}
+	anonymous := &caller{name: "anonymous", useless: true}
 	switch {
 	case forOperators(o):
 		switch f.IntN(12) {
 		case 0:
-			return pick(f.dice, append(f.callers[:3:3], nobody))
+			return pick(f.dice, append(f.callers[:3:3], anonymous))
 		case 1:
 			return f.user
 		}
@@ -197,7 +204,7 @@ func (f *fuzzer) asks(o *operation) *caller {
 	case o.needs("bearer"):
 		switch f.IntN(20) {
 		case 0:
-			return nobody
+			return anonymous
 		case 1, 2, 3:
 			return pick(f.dice, f.callers[1:])
 		case 4, 5:
@@ -208,17 +215,17 @@ func (f *fuzzer) asks(o *operation) *caller {
 		return f.callers[0]
 	case o.needs("sessionCookie"):
 		if f.in(12) {
-			return pick(f.dice, append(f.callers[:3:3], nobody))
+			return pick(f.dice, append(f.callers[:3:3], anonymous))
 		}
 		return f.user
 	}
 	if f.in(2) {
 		return pick(f.dice, f.callers)
 	}
-	return nobody
+	return anonymous
 }
 
-// identify says who asks.
+// identify adds the caller's credentials.
 func (f *fuzzer) identify(r *request) {
 	who := r.who
 	switch {
@@ -247,8 +254,22 @@ func (f *fuzzer) identify(r *request) {
 }
 
 // kindAt are the kinds of ids in paths, by the segment before them.
-var kindAt = map[string]string{"offers": "off", "deployments": "dep", "ssh-keys": "ssh", "volumes": "vol", "webhooks": "whk", "deliveries": "whd", "api-keys": "key",
-	"sessions": "ses", "invitations": "inv", "passkeys": "psk", "people": "usr", "accounts": "acc", "issues": "iss", "quotes": "quo"}
+var kindAt = map[string]string{
+	"offers":      "off",
+	"deployments": "dep",
+	"ssh-keys":    "ssh",
+	"volumes":     "vol",
+	"webhooks":    "whk",
+	"deliveries":  "whd",
+	"api-keys":    "key",
+	"sessions":    "ses",
+	"invitations": "inv",
+	"passkeys":    "psk",
+	"members":     "usr",
+	"accounts":    "acc",
+	"issues":      "iss",
+	"quotes":      "quo",
+}
 
 func (f *fuzzer) fillPath(r *request) {
 	segments := strings.Split(r.op.Path, "/")
@@ -261,7 +282,7 @@ func (f *fuzzer) fillPath(r *request) {
 		if kind == "off" {
 			x = fmt.Sprint(pick(f.dice, f.offers)["id"])
 		} else if x = f.known(r, kind); !forOperators(r.op) && f.foreign(r.who, x) != "" {
-			r.spoil("its path names %s, which belongs to somebody else", x)
+			r.spoil("its path names %s of another account", x)
 		}
 		if x == "" {
 			x = kind + "_01jd0000000000000000000000"
@@ -281,7 +302,7 @@ func (f *fuzzer) fillQuery(r *request) {
 	}
 }
 
-// write puts the body down.
+// write encodes the body.
 func (f *fuzzer) write(r *request, body any) {
 	if body == nil {
 		return
@@ -294,11 +315,20 @@ func (f *fuzzer) write(r *request, body any) {
 	r.chunked = f.in(10)
 	r.drop("Content-Type")
 	if !f.in(15) {
-		r.set("Content-Type", pick(f.dice, []string{"application/json", "application/json", "application/json; charset=utf-8", "Application/JSON;charset=UTF-8"}))
+		r.set(
+			"Content-Type",
+			pick(
+				f.dice,
+				[]string{
+					"application/json", "application/json", "application/json; charset=utf-8",
+					"Application/JSON;charset=UTF-8",
+				},
+			),
+		)
 	}
 }
 
-// patience keeps long polls short: what they do is tested elsewhere.
+// patience keeps long polls short: they are tested elsewhere.
 func (f *fuzzer) patience(r *request) {
 	waits := false
 	kept := r.query[:0]

@@ -18,12 +18,14 @@ import (
 	"github.com/billetcloud/billet/internal/wallet"
 )
 
-// rest lets everything come to its end, and then looks at the books and at the upstream.
+// rest waits until everything has finished, and then checks the ledger and the upstream.
 func (f *fuzzer) rest() {
 	f.t.Helper()
 	f.clear()
 	status := map[string]string{}
-	for _, by := range []time.Duration{time.Minute, 10 * time.Minute, time.Hour, 2 * time.Hour, 2 * time.Hour, 25 * time.Hour} {
+	for _, by := range []time.Duration{
+		time.Minute, 10 * time.Minute, time.Hour, 2 * time.Hour, 2 * time.Hour, 25 * time.Hour,
+	} {
 		f.travel(by)
 		status = f.deployments()
 		if !slices.ContainsFunc(sortedKeys(status), func(d string) bool {
@@ -45,7 +47,8 @@ func (f *fuzzer) rest() {
 		}
 	}
 	for d, s := range status {
-		if up := s == "running" || s == "stopped"; up != (machines[d] == 1) || s == "pending" || s == "deploying" || s == "terminating" {
+		if up := s == "running" || s == "stopped"; up != (machines[d] == 1) || s == "pending" || s == "deploying" ||
+			s == "terminating" {
 			f.t.Errorf("seed %d: %s is %s and has %d machines", f.seed, d, s, machines[d])
 		}
 	}
@@ -65,7 +68,7 @@ func (f *fuzzer) rest() {
 	})
 }
 
-// deployments are the statuses of all deployments of everybody.
+// deployments returns the statuses of all deployments of all accounts.
 func (f *fuzzer) deployments() map[string]string {
 	f.t.Helper()
 	out := map[string]string{}
@@ -87,7 +90,7 @@ func (f *fuzzer) deployments() map[string]string {
 	return out
 }
 
-func (f *fuzzer) withDatabase(look func(context.Context, *db.DB) error) {
+func (f *fuzzer) withDatabase(use func(context.Context, *db.DB) error) {
 	f.t.Helper()
 	ctx := f.t.Context()
 	var d *db.DB
@@ -101,7 +104,7 @@ func (f *fuzzer) withDatabase(look func(context.Context, *db.DB) error) {
 		f.t.Fatal(err)
 	}
 	defer func() { _ = d.Close() }()
-	if err := look(ctx, d); err != nil {
+	if err := use(ctx, d); err != nil {
 		f.t.Fatal(err)
 	}
 }

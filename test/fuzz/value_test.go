@@ -15,32 +15,36 @@ import (
 	"pgregory.net/rapid"
 )
 
-// dice are all choices of a run.
+// dice makes all choices of a run.
 type dice struct{ *rand.Rand }
 
-// in tells, once in so many times, true.
+// in is true once in n times.
 func (d dice) in(n int) bool { return d.IntN(n) == 0 }
 
 func pick[T any](d dice, from []T) T { return from[d.IntN(len(from))] }
 
-// draw is a value of a generator.
+// draw returns a value of a generator.
 func draw[T any](d dice, g *rapid.Generator[T]) T { return g.Example(int(d.Int64())) }
 
-// odd are texts that have broken programs, none of which has to be refused everywhere.
+// odd are texts that have broken programs. None has to be refused everywhere.
 var odd = []string{
-	"", " ", "null", "undefined", "true", "0", "-1", "NaN", "1e9", "'", `"`, `\`, "%00", "%s%n%d", "{{7*7}}", "${7*7}", "../../etc/passwd", "<script>alert(1)</script>",
-	"' OR '1'='1", "'; DROP TABLE account; --", "a\u202eb", "\ufeff", "é", "e\u0301", "训练", "🤖", "\u2028", "İ", "ß", "ﬃ", "Ω", "a\tb", "$1", "?", "%", "_", "*", "+1", "1,5", "١",
-	"__proto__", "constructor", "-", "--help", "..", ".", "/", "//", "[]", "{}", "off_", "dep_", "ssh_", "vol_0", "DEP_01JD", "pk_live_", strings.Repeat("x", 300), strings.Repeat("é", 64),
+	"", " ", "null", "undefined", "true", "0", "-1", "NaN", "1e9", "'", `"`, `\`, "%00", "%s%n%d", "{{7*7}}",
+	"${7*7}", "../../etc/passwd", "<script>alert(1)</script>",
+	"' OR '1'='1", "'; DROP TABLE account; --", "a\u202eb", "\ufeff", "é", "e\u0301", "训练", "🤖", "\u2028", "İ",
+	"ß", "ﬃ", "Ω", "a\tb", "$1", "?", "%", "_", "*", "+1", "1,5", "١",
+	"__proto__", "constructor", "-", "--help", "..", ".", "/", "//", "[]", "{}", "off_", "dep_", "ssh_", "vol_0",
+	"DEP_01JD", "pk_live_", strings.Repeat("x", 300), strings.Repeat("é", 64),
 }
 
-// valid is a value that the schema allows. Where the name says what is meant, it is mostly one that makes sense.
+// valid returns a value that the schema allows. If the name implies a meaning, the value is mostly
+// a sensible one.
 func (f *fuzzer) valid(r *request, s *schema, name string) any {
 	s = f.doc.resolve(s)
 	if s.nullable() && f.in(8) {
 		return nil
 	}
 	if name == "seconds" && r.op.ID == "advanceSimulator" {
-		return 1 + f.IntN(600) // a journey of a year takes minutes
+		return 1 + f.IntN(600) // advancing by a year takes minutes
 	}
 	if s.kind() != "array" && !f.in(12) {
 		if v := f.sensible(r, name); v != nil {
@@ -86,7 +90,9 @@ func (f *fuzzer) valid(r *request, s *schema, name string) any {
 	case "integer":
 		return draw(f.dice, rapid.Int64Range(bound(s.Minimum, -1<<40), bound(s.Maximum, 1<<40)))
 	case "number":
-		return json.Number(decimal(draw(f.dice, rapid.Int64Range(bound(s.Minimum, -1000)*1_000_000, bound(s.Maximum, 1_000_000)*1_000_000))))
+		return json.Number(decimal(draw(
+			f.dice, rapid.Int64Range(bound(s.Minimum, -1000)*1_000_000, bound(s.Maximum, 1_000_000)*1_000_000),
+		)))
 	}
 	return nil
 }
@@ -103,7 +109,7 @@ func bound(b *float64, otherwise int64) int64 {
 	return int64(*b)
 }
 
-// decimal writes millionths as the API reads them.
+// decimal writes millionths in the API's format.
 func decimal(micros int64) string {
 	sign := ""
 	if micros < 0 {
@@ -112,7 +118,7 @@ func decimal(micros int64) string {
 	return fmt.Sprintf("%s%d.%06d", sign, micros/1_000_000, micros%1_000_000)
 }
 
-// moment is a time, mostly near the server's.
+// moment returns a time, mostly near the server's.
 func (f *fuzzer) moment() string {
 	at := f.now.Add(time.Duration(f.Int64N(int64(96*time.Hour))) - 48*time.Hour)
 	switch f.IntN(8) {
@@ -126,7 +132,8 @@ func (f *fuzzer) moment() string {
 	return at.UTC().Format(time.RFC3339)
 }
 
-// sensible is what a value of that name should be for the request to have an effect, nil where the name says nothing.
+// sensible returns a value for a field name with which the request can have an effect, nil if the
+// name implies nothing.
 func (f *fuzzer) sensible(r *request, name string) any {
 	o := r.offer
 	if o == nil {
@@ -193,7 +200,7 @@ func (f *fuzzer) sensible(r *request, name string) any {
 		return f.now.Add(time.Duration(f.Int64N(int64(72 * time.Hour)))).UTC().Format(time.RFC3339)
 	case "kind":
 		if r.op.ID == "addSimulatorFault" {
-			return pick(f.dice, []string{"unavailable", "lost-answer", "no-capacity"}) // slow is slow in real time
+			return pick(f.dice, []string{"unavailable", "lost-answer", "no-capacity"}) // slow faults take real time
 		}
 	case "amount", "credit":
 		return json.Number(strconv.Itoa(1+f.IntN(500)) + ".25")
@@ -212,7 +219,7 @@ func orNil(s string) any {
 	return s
 }
 
-// publicKey is a key that follows from the seed.
+// publicKey returns a key that follows from the seed.
 func (f *fuzzer) publicKey() string {
 	seed := make([]byte, ed25519.SeedSize)
 	for i := range seed {
@@ -225,7 +232,7 @@ func (f *fuzzer) publicKey() string {
 	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(k))) + " me@here"
 }
 
-// object has what is required, and some of the rest.
+// object has the required fields, and some of the others.
 func (f *fuzzer) object(r *request, s *schema) map[string]any {
 	out := map[string]any{}
 	often := pick(f.dice, []int{2, 3, 8})
@@ -234,11 +241,11 @@ func (f *fuzzer) object(r *request, s *schema) map[string]any {
 			out[name] = f.valid(r, s.Properties[name], name)
 		}
 	}
-	if len(out) == 0 && len(s.Properties) > 0 && !f.in(8) { // a PATCH of nothing is refused
+	if len(out) == 0 && len(s.Properties) > 0 && !f.in(8) { // an empty PATCH is refused
 		name := pick(f.dice, sortedKeys(s.Properties))
 		out[name] = f.valid(r, s.Properties[name], name)
 	}
-	// Of what excludes one another, one.
+	// Of alternatives, one.
 	keys := []string{"ssh_public_key", "sshPublicKey", "sshKeyId", "sshKeyIds"}
 	if s.Properties[keys[0]] != nil && !f.in(12) {
 		for _, k := range keys {
@@ -246,7 +253,7 @@ func (f *fuzzer) object(r *request, s *schema) map[string]any {
 		}
 		k := pick(f.dice, keys)
 		of := s.Properties[k]
-		if of == nil { // another name, which the document tells in words
+		if of == nil { // an alias, which the document mentions in text only
 			of = s.Properties[keys[0]]
 		}
 		out[k] = f.valid(r, of, k)
@@ -264,14 +271,16 @@ func (f *fuzzer) object(r *request, s *schema) map[string]any {
 	return out
 }
 
-// chooseOffer has the body of a deploy name what to launch in one of the ways that there are.
+// chooseOffer names what to launch in one of the possible ways.
 func (f *fuzzer) chooseOffer(r *request, s *schema, out map[string]any) {
 	for _, k := range []string{"offerId", "candidates", "quoteId"} {
 		delete(out, k)
 	}
 	if quote := f.known(r, "quo"); quote != "" && s.Properties["quoteId"] != nil && f.in(4) {
 		out["quoteId"] = quote
-		for _, k := range []string{"provider", "gpuType", "gpuCount", "region", "instanceType", "operatingSystem"} { // the quote's offer has its own
+		for _, k := range []string{
+			"provider", "gpuType", "gpuCount", "region", "instanceType", "operatingSystem",
+		} { // the quote's offer has its own
 			if !slices.Contains(s.Required, k) && !f.in(8) {
 				delete(out, k)
 			}
@@ -294,17 +303,18 @@ func sortedKeys[V any](m map[string]V) []string {
 	return keys
 }
 
-// bare is a text that stands in a body as it is, be it JSON or not.
+// bare is a text that is inserted into a body unchanged, be it JSON or not.
 type bare string
 
 func (b bare) MarshalJSON() ([]byte, error) { return []byte(b), nil }
 
-// against is a value that the schema forbids.
+// against returns a value that the schema forbids.
 func (f *fuzzer) against(s *schema) any {
 	s = f.doc.resolve(s)
 	var bad []any
 	wrong := map[string]any{
-		"string": "x", "boolean": true, "integer": 7, "number": bare("7.5"), "array": []any{}, "object": map[string]any{},
+		"string": "x", "boolean": true, "integer": 7, "number": bare("7.5"), "array": []any{},
+		"object": map[string]any{},
 	}
 	for _, k := range sortedKeys(wrong) {
 		if k != s.kind() && !(s.kind() == "number" && k == "integer") {
@@ -327,10 +337,16 @@ func (f *fuzzer) against(s *schema) any {
 			bad = append(bad, "bogus", fmt.Sprint(s.Enum[0])+" ", strings.ToLower(fmt.Sprint(s.Enum[0]))+"x")
 		}
 		if s.Format == "date-time" {
-			bad = append(bad, "yesterday", "2027-01-31", "2027-02-30T00:00:00Z", "2027-01-31T18:30:00", "9999-12-31T23:59:59-01:00", "0001-01-01T00:00:00Z", "2027-01-31T25:00:00Z")
+			bad = append(
+				bad, "yesterday", "2027-01-31", "2027-02-30T00:00:00Z", "2027-01-31T18:30:00",
+				"9999-12-31T23:59:59-01:00", "0001-01-01T00:00:00Z", "2027-01-31T25:00:00Z",
+			)
 		}
 	case "integer":
-		bad = append(bad, bare("1.5"), bare("1e3"), bare("1e999"), bare("99999999999999999999"), bare("-99999999999999999999"))
+		bad = append(
+			bad, bare("1.5"), bare("1e3"), bare("1e999"), bare("99999999999999999999"),
+			bare("-99999999999999999999"),
+		)
 		if s.Minimum != nil {
 			bad = append(bad, int64(*s.Minimum)-1)
 		}
@@ -353,7 +369,7 @@ func (f *fuzzer) against(s *schema) any {
 	return pick(f.dice, bad)
 }
 
-// queryAgainst is an encoded text that a parameter's schema forbids.
+// queryAgainst returns an encoded text that a parameter's schema forbids.
 func (f *fuzzer) queryAgainst(s *schema) string {
 	s = f.doc.resolve(s)
 	bad := []string{"%ff", "%00", "a%1b", "%ed%a0%80"}
@@ -371,7 +387,10 @@ func (f *fuzzer) queryAgainst(s *schema) string {
 	case "boolean":
 		bad = append(bad, "", "yes", "1", "null", "truee")
 	case "integer", "number":
-		bad = append(bad, "", "x", "1e999", "0x10", "+1", "1_000", "%20", "%201", "01", "1.", ".5", "NaN", "--1", "99999999999999999999", "%D9%A1", "1,5")
+		bad = append(
+			bad, "", "x", "1e999", "0x10", "+1", "1_000", "%20", "%201", "01", "1.", ".5", "NaN", "--1",
+			"99999999999999999999", "%D9%A1", "1,5",
+		)
 		if s.Minimum != nil {
 			bad = append(bad, strconv.FormatInt(int64(*s.Minimum)-1, 10))
 		}
@@ -387,7 +406,7 @@ func (f *fuzzer) queryAgainst(s *schema) string {
 	return pick(f.dice, bad)
 }
 
-// queryValid is an encoded text for a parameter.
+// queryValid returns an encoded text for a parameter.
 func (f *fuzzer) queryValid(r *request, p parameter) string {
 	s := f.doc.resolve(p.Schema)
 	if s.kind() == "array" {

@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// patience is how long an answer may take.
+// patience limits the time of an answer.
 const patience = time.Minute
 
-// wire is a connection to the server on which anything can be said.
+// wire is a connection to the server on which any bytes can be sent.
 type wire struct {
 	address string
 	c       net.Conn
@@ -27,13 +27,14 @@ func (w *wire) close() {
 	}
 }
 
-// reply is an answer, read to its end.
+// reply is a complete answer.
 type reply struct {
 	*http.Response
 	body []byte
 }
 
-// ask sends a request and reads its answer. Connections are used again as long as the server keeps them.
+// ask sends a request and reads its answer. Connections are reused as long as the server keeps
+// them.
 func (w *wire) ask(request []byte, method string) (reply, error) {
 	if w.c == nil {
 		c, err := net.Dial("tcp", w.address)

@@ -29,49 +29,55 @@ type fuzzer struct {
 	wire   *wire
 	doc    *document
 
-	callers []*caller // the first ones are asked most
+	callers []*caller // the first ones are called most
 	demo    app.Demo
 	user    *caller
 	chief   *caller // the operator
 	token   string  // of the newest invitation
 	offers  []map[string]any
-	inbox   string    // takes what webhooks are sent, mostly
-	now     time.Time // the server's, as it was told last
+	inbox   string    // accepts most webhook requests
+	now     time.Time // the server's last known time
 
-	owner map[string]string              // of each id that was shown to a tenant, the account
+	owner map[string]string              // the account of each id that was shown to a tenant
 	pools map[string]map[string][]string // ids by account and kind
-	ids   map[string]bool                // request ids that were seen
+	ids   map[string]bool                // request ids of answers
 
-	armed    bool // the upstream misbehaves: the marketplace may be down
+	armed    bool // the upstream has faults: the marketplace may be unavailable
 	sent     int
 	faults   int
 	statuses map[string]int // by operation and status
 }
 
-// caller is a way to say who one is.
+// caller is a set of credentials.
 type caller struct {
 	name    string
-	account string // "" for nobody
+	account string // "" for none
 	key     string // an API key
 	cookie  string // of a session
-	useless bool   // no call that needs a key succeeds with it
+	useless bool   // no operation that needs a key succeeds with it
 }
 
 const (
 	plenty = "1000000"
-	// operators is in place of an account where everybody's things are shown.
+	// operators replaces an account where all accounts' things are shown.
 	operators = "operators"
-	// wanted is how many ids of a kind are remembered: the oldest make room.
+	// wanted is how many ids of a kind are remembered: the oldest are dropped.
 	wanted = 60
 )
 
 func begin(t *testing.T, seed uint64, args []string) *fuzzer {
 	t.Helper()
 	f := &fuzzer{
-		dice: dice{rand.New(rand.NewPCG(seed, 7))}, t: t, seed: seed, owner: map[string]string{}, pools: map[string]map[string][]string{}, ids: map[string]bool{}, statuses: map[string]int{},
+		dice: dice{
+			rand.New(rand.NewPCG(seed, 7)),
+		}, t: t, seed: seed, owner: map[string]string{}, pools: map[string]map[string][]string{},
+		ids: map[string]bool{}, statuses: map[string]int{},
 	}
-	f.server = servertest.StartIn(t, directory(t), append(args, "--sim", "--sim-machines", "banner", "--demo", "--trusted-proxies", "127.0.0.1",
-		"--webhook-allow-http", "--webhook-allow-networks", "127.0.0.0/8")...)
+	f.server = servertest.StartIn(
+		t,
+		directory(t),
+		append(args, "--sim", "--sim-machines", "banner", "--demo", "--trusted-proxies", "127.0.0.1",
+			"--webhook-allow-http", "--webhook-allow-networks", "127.0.0.0/8")...)
 	f.inbox = newInbox(t)
 	f.wire = &wire{address: strings.TrimPrefix(f.server.URL, "http://")}
 	t.Cleanup(f.wire.close)
@@ -99,12 +105,15 @@ func begin(t *testing.T, seed uint64, args []string) *fuzzer {
 	add("a key that expires", bob, f.server.KeyOf(bob, append(limits, "--expires-in", "1h")...), false)
 	add("a mistyped key", "", key[:len(key)-1]+"_", true)
 	add("a key that never was", "", "pk_live_"+strings.Repeat("a", 49), true)
-	f.chief = &caller{name: "the operator", account: operators, key: f.server.KeyOf(ada, append(limits, "--scopes", "operator:read,operator:write")...)}
+	f.chief = &caller{
+		name: "the operator", account: operators,
+		key: f.server.KeyOf(ada, append(limits, "--scopes", "operator:read,operator:write")...),
+	}
 	f.user = &caller{name: "the user of the demo"}
 	f.callers = append(f.callers, f.user)
 	f.signIn()
 	f.offers = f.list("/offers?available=true&limit=100")
-	for i, o := range f.offers { // the first has everything
+	for i, o := range f.offers { // the first has all scopes
 		if o["id"] == "off_abc123" {
 			f.offers[0], f.offers[i] = f.offers[i], f.offers[0]
 		}
@@ -116,7 +125,7 @@ func begin(t *testing.T, seed uint64, args []string) *fuzzer {
 	return f
 }
 
-// newInbox is an address to which webhooks may send.
+// newInbox returns an endpoint for webhooks.
 func newInbox(t *testing.T) string {
 	var n atomic.Uint64
 	s := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, _ *http.Request) {
@@ -131,7 +140,8 @@ func newInbox(t *testing.T) string {
 	return s.URL
 }
 
-// directory is a data directory in memory where the system has such: no run depends on how fast a disk is.
+// directory returns a data directory in memory if the system has such: no run depends on the speed
+// of a disk.
 func directory(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/dev/shm", "billet-fuzz-")
@@ -146,7 +156,7 @@ func directory(t *testing.T) string {
 	return dir
 }
 
-// list reads a whole page as ada.
+// list reads a whole page as the first user.
 func (f *fuzzer) list(path string) (out []map[string]any) {
 	f.t.Helper()
 	a := f.server.Call(f.callers[0].key, "GET", path, nil)
@@ -159,7 +169,7 @@ func (f *fuzzer) list(path string) (out []map[string]any) {
 	return out
 }
 
-// signIn gives the user a session.
+// signIn creates a session for the user.
 func (f *fuzzer) signIn() {
 	f.t.Helper()
 	body := map[string]string{"email": f.demo.Email, "password": f.demo.Password}
@@ -178,12 +188,12 @@ func (f *fuzzer) signIn() {
 	}
 }
 
-// address is one of many that requests come from, so that the limit of one is not the limit of all.
+// address returns one of many client addresses, so that one address's limit does not limit all.
 func (f *fuzzer) address() string {
 	return fmt.Sprintf("198.%d.%d.%d", 18+f.IntN(2), f.IntN(256), f.IntN(256))
 }
 
-// travel moves the server's clock.
+// travel advances the server's clock.
 func (f *fuzzer) travel(by time.Duration) {
 	f.t.Helper()
 	s, err := app.SimAdvance(f.t.Context(), f.server.Dir, by)
@@ -193,16 +203,25 @@ func (f *fuzzer) travel(by time.Duration) {
 	f.now = s.Now
 }
 
-// weather has the upstream misbehave, or stop to.
+// weather injects faults into the upstream, or clears them.
 func (f *fuzzer) weather() {
 	f.t.Helper()
 	if f.in(3) {
 		f.clear()
 		return
 	}
-	kind := pick(f.dice, []sim.FaultKind{sim.FaultUnavailable, sim.FaultLostAnswer, sim.FaultRateLimited, sim.FaultNoCapacity, sim.FaultGarbled, sim.FaultFailProvisioning})
+	kind := pick(
+		f.dice,
+		[]sim.FaultKind{
+			sim.FaultUnavailable, sim.FaultLostAnswer, sim.FaultRateLimited, sim.FaultNoCapacity,
+			sim.FaultGarbled, sim.FaultFailProvisioning,
+		},
+	)
 	f.armed = true
-	if _, err := app.SimAddFault(f.t.Context(), f.server.Dir, sim.Fault{Kind: kind, Percent: 30, ForSeconds: 3600, Seed: f.Uint64() >> 1}); err != nil {
+	if _, err := app.SimAddFault(
+		f.t.Context(), f.server.Dir,
+		sim.Fault{Kind: kind, Percent: 30, ForSeconds: 3600, Seed: f.Uint64() >> 1},
+	); err != nil {
 		f.t.Fatal(err)
 	}
 }
@@ -212,14 +231,14 @@ func (f *fuzzer) clear() {
 	if _, err := app.SimClearFaults(f.t.Context(), f.server.Dir); err != nil {
 		f.t.Fatal(err)
 	}
-	f.travel(5 * time.Minute) // until every provider was asked again
+	f.travel(5 * time.Minute) // until every provider was polled again
 	f.armed = false
 }
 
-// anID is an id of what belongs to one account alone, or of what only an operator sees.
+// anID matches an id that belongs to one account, or that only an operator sees.
 var anID = regexp.MustCompile(`^(dep|ssh|vol|whk|whd|key|txn|evt|ses|inv|psk|aud|acc|fnd|quo)_[a-z0-9]{1,36}$`)
 
-// remember keeps the ids of an answer, and finds those that are somebody else's.
+// remember stores the ids of an answer, and finds those of other accounts.
 func (f *fuzzer) remember(account string, v any) (foreign []string) {
 	switch v := v.(type) {
 	case map[string]any:
@@ -255,7 +274,8 @@ func (f *fuzzer) remember(account string, v any) (foreign []string) {
 	return foreign
 }
 
-// known is an id of the kind that belongs to the caller, seldom one of somebody else's; "" where there is none.
+// known returns an id of the kind that belongs to the caller, rarely one of another account; "" if
+// there is none.
 func (f *fuzzer) known(r *request, kind string) string {
 	account := r.who.account
 	if forOperators(r.op) {
@@ -267,16 +287,16 @@ func (f *fuzzer) known(r *request, kind string) string {
 	if len(pool) == 0 {
 		return ""
 	}
-	if f.in(2) { // the newest are the most alive
+	if f.in(2) { // the newest are most likely to exist
 		pool = pool[max(0, len(pool)-5):]
 	}
 	return pick(f.dice, pool)
 }
 
-// forOperators tells whether the call shows everybody's things.
+// forOperators reports whether the operation shows all accounts' things.
 func forOperators(o *operation) bool { return strings.HasPrefix(o.Path, "/api/v1/operator/") }
 
-// foreign is an id in the value that belongs to somebody else than the caller, or "".
+// foreign returns an id in the value that belongs to another account than the caller's, or "".
 func (f *fuzzer) foreign(who *caller, v any) string {
 	switch v := v.(type) {
 	case map[string]any:

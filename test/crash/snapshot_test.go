@@ -18,10 +18,10 @@ import (
 	"github.com/billetcloud/billet/internal/wallet"
 )
 
-// sight is everything there is to compare, at rest.
-type sight struct {
+// snapshot is everything to compare, at rest.
+type snapshot struct {
 	h                *history
-	earliest, latest time.Time // the server's clock stood between these
+	earliest, latest time.Time // the server's clock was between these
 	deps             map[string]apiDeployment
 	vols             map[string]apiVolume
 	keys             map[string]string // names by id
@@ -34,9 +34,9 @@ type sight struct {
 	meters    map[string]meterRow
 	lines     []line
 	events    map[string]map[string]int // by subject and type
-	causes    map[string]string         // why a deployment's end began
+	causes    map[string]string         // the cause of a deployment's end
 	audit     []string
-	leftovers []string // jobs that fail
+	leftovers []string // failing jobs
 }
 
 // machineFile and volumeFile are the upstream's own records.
@@ -61,13 +61,13 @@ type meterRow struct {
 	stopped                     *int64
 }
 
-// line is one of a statement that sets money aside.
+// line is a hold in a statement.
 type line struct {
 	subject          string
 	amount, leftOver int64
 }
 
-func (s *sight) readDatabase() {
+func (s *snapshot) readDatabase() {
 	h, ctx := s.h, context.Background()
 	var d *db.DB
 	var err error
@@ -101,39 +101,51 @@ func (s *sight) readDatabase() {
 	}
 	s.charges, s.holds, s.meters = map[string]map[int64]charge{}, map[string]hold{}, map[string]meterRow{}
 	s.events, s.causes = map[string]map[string]int{}, map[string]string{}
-	each(`SELECT subject, hour, amount, hourly_price, from_at, refunded FROM wallet_charge`, func(scan func(...any) error) error {
-		var subject string
-		var hour int64
-		var c charge
-		err := scan(&subject, &hour, &c.amount, &c.price, &c.from, &c.refunded)
-		if s.charges[subject] == nil {
-			s.charges[subject] = map[int64]charge{}
-		}
-		s.charges[subject][hour] = c
-		return err
-	})
-	each(`SELECT subject, amount, CASE WHEN settled_at IS NULL THEN 1 ELSE 0 END FROM wallet_hold`, func(scan func(...any) error) error {
-		var subject string
-		var x hold
-		var open int
-		err := scan(&subject, &x.amount, &open)
-		x.open = open == 1
-		s.holds[subject] = x
-		return err
-	})
-	each(`SELECT subject, hourly_price, hours, cost, started_at, stopped_at FROM meter`, func(scan func(...any) error) error {
-		var subject string
-		var m meterRow
-		err := scan(&subject, &m.price, &m.hours, &m.cost, &m.started, &m.stopped)
-		s.meters[subject] = m
-		return err
-	})
-	each(`SELECT subject, amount, available_after FROM wallet_transaction WHERE type = 'hold'`, func(scan func(...any) error) error {
-		var l line
-		err := scan(&l.subject, &l.amount, &l.leftOver)
-		s.lines = append(s.lines, l)
-		return err
-	})
+	each(
+		`SELECT subject, hour, amount, hourly_price, from_at, refunded FROM wallet_charge`,
+		func(scan func(...any) error) error {
+			var subject string
+			var hour int64
+			var c charge
+			err := scan(&subject, &hour, &c.amount, &c.price, &c.from, &c.refunded)
+			if s.charges[subject] == nil {
+				s.charges[subject] = map[int64]charge{}
+			}
+			s.charges[subject][hour] = c
+			return err
+		},
+	)
+	each(
+		`SELECT subject, amount, CASE WHEN settled_at IS NULL THEN 1 ELSE 0 END FROM wallet_hold`,
+		func(scan func(...any) error) error {
+			var subject string
+			var x hold
+			var open int
+			err := scan(&subject, &x.amount, &open)
+			x.open = open == 1
+			s.holds[subject] = x
+			return err
+		},
+	)
+	each(
+		`SELECT subject, hourly_price, hours, cost, started_at, stopped_at FROM meter`,
+		func(scan func(...any) error) error {
+			var subject string
+			var m meterRow
+			err := scan(&subject, &m.price, &m.hours, &m.cost, &m.started, &m.stopped)
+			s.meters[subject] = m
+			return err
+		},
+	)
+	each(
+		`SELECT subject, amount, available_after FROM wallet_transaction WHERE type = 'hold'`,
+		func(scan func(...any) error) error {
+			var l line
+			err := scan(&l.subject, &l.amount, &l.leftOver)
+			s.lines = append(s.lines, l)
+			return err
+		},
+	)
 	each(`SELECT subject, type, COUNT(*) FROM event GROUP BY subject, type`, func(scan func(...any) error) error {
 		var subject, kind string
 		var n int
@@ -162,8 +174,9 @@ func (s *sight) readDatabase() {
 	})
 }
 
-// readUpstream reads the upstream's records, also of what is gone: the server's word for them is not needed.
-func (s *sight) readUpstream() {
+// readUpstream reads the upstream's records, including those of ended machines, without the
+// server.
+func (s *snapshot) readUpstream() {
 	read := func(pattern string, each func(text []byte) error) {
 		files, err := filepath.Glob(filepath.Join(s.h.server.Dir, "sim", pattern))
 		if err != nil {
