@@ -274,7 +274,7 @@ func (f *fuzzer) checkEnvelope(r *request, a reply, served *operation, media str
 	}
 	if e.Error != nil {
 		if e.Error.RequestID != a.Header.Get("X-Request-Id") || e.Error.Retryable == nil {
-			f.wrong(r, a, "its error has the request id %q, retryable is missing: %t", e.Error.RequestID, e.Error.Retryable == nil)
+			f.wrong(r, a, "its error lacks the answer's request id, or retryable")
 		}
 		f.checkError(r, a, served, e.Error.Code, e.Error.Message, e.Error.Details)
 	}
