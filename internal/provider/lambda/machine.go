@@ -162,7 +162,7 @@ func (a *Adapter) Reboot(ctx context.Context, reference id.ID) error {
 		case !provider.IsKind(err, provider.KindRejected):
 			return err
 		}
-		// A conflict: the machine says with what.
+		// A conflict: the machine states with what.
 		x, failed := a.instance(ctx, m.ID)
 		switch {
 		case failed != nil:

@@ -338,7 +338,7 @@ func (l *Adapter) create(ctx context.Context, reference id.ID, c createBody, rec
 	})
 	m := provider.Machine{ID: response.Data.ID, Reference: reference, State: provider.MachineProvisioning}
 	s, err := readServer(response.Data)
-	if err != nil || s.reference() != reference { // it is created, whatever the response says
+	if err != nil || s.reference() != reference { // it is created nevertheless
 		return m, nil
 	}
 	if m, err = l.machine(ctx, s); m.State == provider.MachineReady { // a later list decides

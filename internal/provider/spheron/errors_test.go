@@ -11,7 +11,7 @@ func TestExplain(t *testing.T) {
 	for _, c := range []struct {
 		status int
 		body   string
-		kind   provider.Kind // "" for what the status says
+		kind   provider.Kind // "" for the status's own
 		wait   time.Duration
 	}{
 		{

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// The rate of a deployment counts, whatever its offer says: sources differ on what SPOT is charged.
+// The rate of a deployment counts, not its offer's: sources differ on the price of SPOT.
 func TestDeployment_HourlyRate(t *testing.T) {
 	for text, want := range map[string]int64{
 		`"instanceType":"SPOT","hourlyRate":0.99,"originalHourlyRate":2.01`: 990_000,

@@ -88,7 +88,7 @@ func (a Account) IntSetting(name string, fallback, least, most int) (int, error)
 	return n, nil
 }
 
-// Info returns the provider's Info with what the account says filled in.
+// Info returns the provider's Info with the fields of the account filled in.
 func (a Account) Info(info provider.Info) provider.Info {
 	info.Slug, info.Name, info.PrivateAddresses = a.Slug, a.Name, a.PrivateAddresses
 	return info

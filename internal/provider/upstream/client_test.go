@@ -83,11 +83,11 @@ func TestClient_RetriesReadsOnly(t *testing.T) {
 func TestClient_HTMLPageIsNoSuccess(t *testing.T) {
 	c, server, _ := open(t, func(http.ResponseWriter, *http.Request) {}, nil)
 	if err := post(c, nil); err != nil {
-		t.Errorf("an empty answer: %v", err)
+		t.Errorf("an empty response: got %v, want no error", err)
 	}
 	server.InjectFault(providertest.Fault{Kind: providertest.HTMLPage, Times: 1})
 	if err := post(c, nil); provider.KindOf(err) != provider.KindUnavailable {
-		t.Errorf("a page in place of the answer to what has none worth reading: %v", err)
+		t.Errorf("an HTML page in place of an empty response: got %v, want unavailable", err)
 	}
 }
 
@@ -99,7 +99,7 @@ func TestClient_PausesAfter429(t *testing.T) {
 		t.Fatalf("%v", err)
 	}
 	if err := post(c, nil); provider.KindOf(err) != provider.KindThrottled || len(server.Requests()) != 1 {
-		t.Errorf("asked again at once: %v after %d requests", err, len(server.Requests()))
+		t.Errorf("got %v after %d requests, want throttled after 1", err, len(server.Requests()))
 	}
 	server.Advance(4 * time.Second)
 	if err := post(c, nil); err != nil || len(*slept) != 1 || (*slept)[0] > 3*time.Second {
@@ -188,10 +188,10 @@ func TestClient_CredentialGoesToTheHostOnly(t *testing.T) {
 		}
 	}, func(c *upstream.Config) { c.Account.Log = slog.New(slog.NewTextHandler(&log, nil)) })
 	if err := c.Get(t.Context(), "/away", nil, nil); provider.KindOf(err) != provider.KindUnavailable {
-		t.Errorf("a redirect is %v", err)
+		t.Errorf("a redirect: got %v, want unavailable", err)
 	}
 	if n := len(elsewhere.Requests()); n != 0 {
-		t.Errorf("%d requests went elsewhere", n)
+		t.Errorf("got %d requests to another host, want none", n)
 	}
 	err := c.Get(t.Context(), "/me", nil, nil)
 	if provider.KindOf(err) != provider.KindCredentials || strings.Contains(err.Error(), secret) ||
@@ -199,7 +199,7 @@ func TestClient_CredentialGoesToTheHostOnly(t *testing.T) {
 		t.Errorf("%v\n%s", err, log.String())
 	}
 	if err := c.Get(t.Context(), "@127.0.0.1:1/", nil, nil); provider.KindOf(err) != provider.KindRejected {
-		t.Errorf("a path that leads elsewhere: %v", err)
+		t.Errorf("a path to another host: got %v, want rejected", err)
 	}
 	server.Settle()
 }
@@ -218,12 +218,12 @@ func TestClient_StatusKinds(t *testing.T) {
 		302: provider.KindUnavailable,
 	} {
 		if status = s; provider.KindOf(post(c, nil)) != want {
-			t.Errorf("%d is %s, want %s", s, provider.KindOf(post(c, nil)), want)
+			t.Errorf("%d: got %s, want %s", s, provider.KindOf(post(c, nil)), want)
 		}
 	}
 	status = 204
 	if err := post(c, &struct{}{}); err != nil {
-		t.Errorf("an empty answer: %v", err)
+		t.Errorf("an empty response: got %v, want no error", err)
 	}
 }
 
@@ -253,12 +253,12 @@ func TestList_Recent(t *testing.T) {
 	ask(4, 4, recent)
 	fail = true
 	if _, err := l.Fresh(t.Context()); err == nil {
-		t.Error("a list where none could be made")
+		t.Error("got a list from a failed fetch")
 	}
 	ask(4, 5, recent)
 }
 
-// What a cloud echoes goes to the log, the operator's terminal and the row of a job.
+// What a cloud echoes appears in the log, the operator's terminal and the row of a job.
 func TestClient_RedactsTheCredential(t *testing.T) {
 	for n := 440; n < 520; n++ {
 		c, _, _ := open(t, func(w http.ResponseWriter, r *http.Request) {

@@ -14,8 +14,8 @@ import (
 
 const reference = id.ID("dep_01jd")
 
-// yard is a cloud whose list is behind.
-type yard struct {
+// fakeCloud is a cloud whose list may be behind.
+type fakeCloud struct {
 	clock          *clock.Simulated
 	listed, there  []upstream.Observed
 	listErr        error
@@ -24,9 +24,9 @@ type yard struct {
 	lists          int
 }
 
-func (y *yard) fleet() *upstream.Fleet {
+func (y *fakeCloud) fleet() *upstream.Fleet {
 	return upstream.NewFleet(upstream.FleetConfig{
-		Account: upstream.Account{Slug: "yard", Now: y.clock.Now}, PollEvery: 10 * time.Second, SettleTime: time.Minute,
+		Account: upstream.Account{Slug: "fake", Now: y.clock.Now}, PollEvery: 10 * time.Second, SettleTime: time.Minute,
 		List: func(context.Context) ([]upstream.Observed, error) { y.lists++; return y.listed, y.listErr },
 		Get: func(_ context.Context, machine string) (upstream.Observed, error) {
 			for _, s := range y.there {
@@ -40,8 +40,8 @@ func (y *yard) fleet() *upstream.Fleet {
 	})
 }
 
-func newYard() *yard {
-	return &yard{
+func newFakeCloud() *fakeCloud {
+	return &fakeCloud{
 		clock:  clock.NewFrozen(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)),
 		getErr: &provider.Error{Kind: provider.KindNotFound},
 	}
@@ -56,11 +56,14 @@ func create(name string, err error) func(context.Context) (string, error) {
 }
 
 func never(t *testing.T) func(context.Context) (string, error) {
-	return func(context.Context) (string, error) { t.Error("made a second machine"); return "second", nil }
+	return func(context.Context) (string, error) {
+		t.Error("create was called a second time")
+		return "second", nil
+	}
 }
 
 func TestFleet_JustCreatedMachineNeedNotBeListed(t *testing.T) {
-	y := newYard()
+	y := newFakeCloud()
 	f := y.fleet()
 	if m, err := f.CreateOnce(t.Context(), reference, create("first", nil)); err != nil || m.ID != "first" ||
 		m.State != provider.MachineProvisioning {
@@ -92,7 +95,7 @@ func TestFleet_JustCreatedMachineNeedNotBeListed(t *testing.T) {
 }
 
 func TestFleet_TerminateJustCreatedMachine(t *testing.T) {
-	y := newYard()
+	y := newFakeCloud()
 	f := y.fleet()
 	if _, err := f.CreateOnce(t.Context(), reference, create("first", nil)); err != nil {
 		t.Fatal(err)
@@ -109,7 +112,7 @@ func TestFleet_TerminateJustCreatedMachine(t *testing.T) {
 }
 
 func TestFleet_CreateWithoutAnID(t *testing.T) {
-	y := newYard()
+	y := newFakeCloud()
 	f := y.fleet()
 	if _, err := f.CreateOnce(t.Context(), reference, create("", nil)); err == nil ||
 		provider.KindOf(err) != provider.KindUnavailable {
@@ -127,10 +130,9 @@ func TestFleet_CreateWithoutAnID(t *testing.T) {
 	}
 }
 
-// What another server made, or a create without an answer, stands in no list that was asked for
-// before.
+// No earlier list has what another server created, or a create without a response.
 func TestFleet_CreateOnceReadsAFreshList(t *testing.T) {
-	y := newYard()
+	y := newFakeCloud()
 	f := y.fleet()
 	if _, err := f.Machine(t.Context(), reference); err == nil || provider.KindOf(err) != provider.KindNotFound {
 		t.Fatal(err)
@@ -143,7 +145,7 @@ func TestFleet_CreateOnceReadsAFreshList(t *testing.T) {
 		y.listed = append(y.listed, machine("unanswered", "dep_02jd", provider.MachineProvisioning))
 		return "", &provider.Error{Kind: provider.KindUnavailable}
 	}); err == nil {
-		t.Error("no error")
+		t.Error("got no error from a create without a response")
 	}
 	if m, err := f.Machine(t.Context(), "dep_02jd"); err != nil || m.ID != "unanswered" {
 		t.Errorf("%+v, %v", m, err)
@@ -151,7 +153,7 @@ func TestFleet_CreateOnceReadsAFreshList(t *testing.T) {
 }
 
 func TestFleet_TerminateNeedsAFreshListForNothing(t *testing.T) {
-	y := newYard()
+	y := newFakeCloud()
 	f := y.fleet()
 	if _, err := f.Machine(t.Context(), reference); err == nil || provider.KindOf(err) != provider.KindNotFound {
 		t.Fatal(err)
@@ -160,7 +162,7 @@ func TestFleet_TerminateNeedsAFreshListForNothing(t *testing.T) {
 	if err := f.Terminate(t.Context(), reference); err != nil || len(y.ended) != 1 {
 		t.Errorf("%v, ended %v", err, y.ended)
 	}
-	// What a list has is ended without asking for another.
+	// What a list has is ended without reading another.
 	y.ended, y.lists = nil, 0
 	y.clock.Advance(time.Minute)
 	if _, err := f.Machine(t.Context(), reference); err != nil {
@@ -172,34 +174,34 @@ func TestFleet_TerminateNeedsAFreshListForNothing(t *testing.T) {
 }
 
 func TestFleet_TerminateRefusedWhileEnding(t *testing.T) {
-	y := newYard()
+	y := newFakeCloud()
 	f := y.fleet()
 	y.listed, y.endErr = []upstream.Observed{
 		machine("one", reference, provider.MachineReady),
 	}, &provider.Error{Kind: provider.KindRejected}
 	if err := f.Terminate(t.Context(), reference); err == nil || provider.KindOf(err) != provider.KindRejected {
-		t.Errorf("it goes on: %v", err)
+		t.Errorf("of a machine that is not ending: got %v, want rejected", err)
 	}
 	if _, err := f.Machine(t.Context(), reference); err != nil {
 		t.Fatal(err)
 	}
 	y.listed = []upstream.Observed{machine("one", reference, provider.MachineTerminating)}
 	if err := f.Terminate(t.Context(), reference); err != nil {
-		t.Errorf("it is ending: %v", err)
+		t.Errorf("of an ending machine: got %v, want no error", err)
 	}
 	y.listed, y.endErr = []upstream.Observed{
 		machine("one", reference, provider.MachineReady),
 	}, &provider.Error{Kind: provider.KindNotFound}
 	if err := f.Terminate(t.Context(), reference); err != nil {
-		t.Errorf("it is not there: %v", err)
+		t.Errorf("of an unknown machine: got %v, want no error", err)
 	}
 }
 
 func TestFleet_TerminateBeforeTheListShowsIt(t *testing.T) {
-	y := newYard()
+	y := newFakeCloud()
 	f := y.fleet()
 	y.listed = []upstream.Observed{machine("one", reference, provider.MachineReady)}
-	for range 3 { // as often as it is asked, one end is sent
+	for range 3 { // repeated calls send one end
 		if err := f.Terminate(t.Context(), reference); err != nil || len(y.ended) != 1 {
 			t.Errorf("%v, ended %v", err, y.ended)
 		}
@@ -211,7 +213,7 @@ func TestFleet_TerminateBeforeTheListShowsIt(t *testing.T) {
 	if y.lists != 1 {
 		t.Errorf("%d lists", y.lists)
 	}
-	// A list that was asked for after the end counts: the cloud has not ended it.
+	// A list that was read after the end counts: the cloud has not ended the machine.
 	y.clock.Advance(time.Minute)
 	if m, err := f.Machine(t.Context(), reference); err != nil || m.State != provider.MachineReady {
 		t.Errorf("%+v, %v", m, err)
@@ -222,7 +224,7 @@ func TestFleet_TerminateBeforeTheListShowsIt(t *testing.T) {
 }
 
 func TestFleet_PrefersTheMachineThatIsNotEnding(t *testing.T) {
-	y := newYard()
+	y := newFakeCloud()
 	f := y.fleet()
 	old, living := machine(
 		"old", reference, provider.MachineTerminating,
@@ -252,7 +254,7 @@ func TestFleet_ListErrorKinds(t *testing.T) {
 		provider.KindUnsupported: provider.KindUnavailable,
 		provider.KindThrottled:   provider.KindThrottled, provider.KindCredentials: provider.KindCredentials,
 	} {
-		y := newYard()
+		y := newFakeCloud()
 		y.listErr = &provider.Error{Kind: kind}
 		if _, err := y.fleet().Machine(t.Context(), reference); err == nil || provider.KindOf(err) != want {
 			t.Errorf("%s: %v", kind, err)

@@ -16,8 +16,8 @@ type keyCloud struct {
 	keys    map[string]string
 	added   []string
 	refuse  error                            // by Add
-	instead func(c *keyCloud, public string) // what happens in an Add that is refused or says no id
-	silent  bool                             // Add says no id
+	instead func(c *keyCloud, public string) // called by an Add that is refused or returns no id
+	silent  bool                             // Add returns no id
 }
 
 func (c *keyCloud) open() *upstream.Keys {
@@ -75,9 +75,9 @@ func TestKeys_IDRefusals(t *testing.T) {
 		want  string
 		kind  provider.Kind
 	}{
-		"another was faster":        {keyCloud{refuse: rejected, instead: faster}, "k9", ""},
-		"made, and no id said":      {keyCloud{silent: true, instead: faster}, "k9", ""},
-		"no id said, and not there": {keyCloud{silent: true}, "", provider.KindUnavailable},
+		"another was faster":     {keyCloud{refuse: rejected, instead: faster}, "k9", ""},
+		"created without an id":  {keyCloud{silent: true, instead: faster}, "k9", ""},
+		"no id, and not created": {keyCloud{silent: true}, "", provider.KindUnavailable},
 		"another key of the name": {keyCloud{
 			refuse: rejected, instead: func(c *keyCloud, _ string) { c.keys["k9"] = keyB },
 		}, "", provider.KindRejected},
@@ -95,7 +95,7 @@ func TestKeys_IDRefusals(t *testing.T) {
 			t.Errorf("%s: %q, %v after %d uploads", name, got, err, len(c.cloud.added))
 		}
 		if e := (*provider.Error)(nil); c.kind == provider.KindRejected && (!errors.As(err, &e) || e.Message == "") {
-			t.Errorf("%s: %v tells the tenant nothing", name, err)
+			t.Errorf("%s: %v has no message for the tenant", name, err)
 		}
 	}
 }

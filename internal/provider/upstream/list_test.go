@@ -13,7 +13,7 @@ import (
 	"github.com/billetcloud/billet/internal/provider/upstream"
 )
 
-// Whether a list happens to be in memory must not decide whether a mistake is seen.
+// A misuse shows whether or not the list is in memory.
 func TestListAndKeyedLock_RefuseInsideTransaction(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		list := upstream.NewList(c.Now, func(context.Context) ([]int, error) { return []int{1}, nil })

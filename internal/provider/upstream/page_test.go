@@ -9,8 +9,7 @@ import (
 	"github.com/billetcloud/billet/internal/provider/upstream"
 )
 
-// reading is a list whose pages come one after the other, whatever number is asked for: "count:
-// things".
+// reading is a list whose pages come in order, whatever number is requested: "count: entries".
 type reading []struct {
 	total  int
 	things string

@@ -45,7 +45,7 @@ func TestDollars_UnmarshalJSON(t *testing.T) {
 func TestParseMark(t *testing.T) {
 	reference := id.ID("dep_01jd2x3y4z5a6b7c8d9e0f1g2h")
 	if m := Mark(reference); m != "dep-01jd2x3y4z5a6b7c8d9e0f1g2h" || ParseMark(id.Deployment, m) != reference {
-		t.Errorf("%s is read back as %q", m, ParseMark(id.Deployment, m))
+		t.Errorf("%s is parsed as %q", m, ParseMark(id.Deployment, m))
 	}
 	for _, text := range []string{
 		"", "dep-", "dep_01jd", "my-machine", "vol-01jd", "dep-01JD", "dep-a b", "dep-a-b",
