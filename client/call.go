@@ -347,9 +347,10 @@ func (c *Client) retryAfter(h http.Header) time.Duration {
 
 // envelope is the body of a success.
 type envelope[T any] struct {
-	Success    bool       `json:"success"`
-	Data       T          `json:"data"`
-	Pagination Pagination `json:"pagination"`
+	Success    bool         `json:"success"`
+	Data       T            `json:"data"`
+	Pagination Pagination   `json:"pagination"`
+	Warnings   []FieldError `json:"warnings"`
 }
 
 func open[T any](body []byte) (envelope[T], error) {

@@ -132,7 +132,12 @@ var methods = map[string][]func(context.Context, *Client) (any, error){
 	"listVolumes": {
 		func(ctx context.Context, c *Client) (any, error) { return c.Volumes.List(ctx, filled[VolumeQuery]()) },
 	},
-	"getVolume": {func(ctx context.Context, c *Client) (any, error) { return c.Volumes.Get(ctx, "vol_1") }},
+	"getVolume": {
+		func(ctx context.Context, c *Client) (any, error) { return c.Volumes.Get(ctx, "vol_1") },
+		func(ctx context.Context, c *Client) (any, error) {
+			return c.Volumes.Wait(ctx, "vol_1", VolumeCreating, nil) // the status of the mock response
+		},
+	},
 	"createVolume": {func(ctx context.Context, c *Client) (any, error) {
 		return c.Volumes.Create(ctx, filled[CreateVolume]())
 	}},
@@ -351,6 +356,7 @@ func canonical(t *testing.T, b []byte) string {
 var types = map[string]reflect.Type{
 	"Capabilities": reflect.TypeFor[Capabilities](), "AttachVolume": reflect.TypeFor[attachVolume](),
 	"Attempt":       reflect.TypeFor[Attempt](),
+	"FieldError":    reflect.TypeFor[FieldError](),
 	"CurrentAPIKey": reflect.TypeFor[Key](), "KeyAccount": reflect.TypeFor[KeyAccount](),
 	"SpendingLimits": reflect.TypeFor[SpendingLimits](), "Spent": reflect.TypeFor[Spent](),
 	"CanTerminate": reflect.TypeFor[CanTerminate](), "Candidate": reflect.TypeFor[Candidate](),

@@ -39,6 +39,8 @@ type Page[T any] struct {
 	// Items are the entries in order.
 	Items []T
 	Pagination
+	// Warnings are filters that match nothing because the value is unknown; nil for none.
+	Warnings []FieldError
 }
 
 // list requests one page.
@@ -47,7 +49,7 @@ func list[T any](ctx context.Context, c *Client, r request, options []CallOption
 	p := &Page[T]{}
 	err := c.do(ctx, r, options, func(body []byte) error {
 		e, err := open[[]T](body)
-		p.Items, p.Pagination = e.Data, e.Pagination
+		p.Items, p.Pagination, p.Warnings = e.Data, e.Pagination, e.Warnings
 		return err
 	})
 	if err != nil {

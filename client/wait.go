@@ -120,14 +120,23 @@ func (e *VolumeSettledError) Error() string {
 	return text
 }
 
-// Wait waits until the volume has the status, or the context ends. It polls every three seconds.
+// Wait waits until the volume has the status, or the context ends. It uses long polls of five seconds.
 // progress is called with each response and can be nil. The error is a *VolumeSettledError if the
 // volume stays in another status, so call Create, Attach, Detach or Delete first.
 func (s *VolumeService) Wait(
 	ctx context.Context, id string, status VolumeStatus, progress func(*Volume), options ...CallOption,
 ) (*Volume, error) {
+	if status == "" {
+		return nil, invalid("query.waitFor", "must be a status.")
+	}
+	r := volume("GET", id, "", nil)
+	r.wait = progressPoll
+	r.query = url.Values{
+		"waitFor": {string(status)}, "timeoutSeconds": {strconv.Itoa(int(r.wait / time.Second))},
+	}
 	for {
-		v, err := s.Get(ctx, id, options...)
+		asked := s.c.now()
+		v, err := one[Volume](ctx, s.c, r, options)
 		if err != nil {
 			return nil, err
 		}
@@ -140,8 +149,11 @@ func (s *VolumeService) Wait(
 		case !v.Status.transitional():
 			return v, &VolumeSettledError{Volume: v, Wanted: status}
 		}
-		if err := s.c.sleep(ctx, pollInterval); err != nil {
-			return nil, ended(ctx, volume("GET", id, "", nil), nil)
+		// A server that stops answers long polls at once, and proxies may not let it wait.
+		if s.c.now().Sub(asked) < time.Second {
+			if err := s.c.sleep(ctx, pollInterval); err != nil {
+				return nil, ended(ctx, r, nil)
+			}
 		}
 	}
 }

@@ -166,7 +166,7 @@ func (s *Service) LookAtInvitation(ctx context.Context, r db.Reader, token strin
 	case err != nil:
 		return InvitationView{}, err
 	case wait > 0:
-		return InvitationView{}, tooMany("There were too many invitations from your address that do not exist. Wait, then try again.", wait)
+		return InvitationView{}, tooMany("There were too many invitations from your address that do not exist. Wait %s, then try again.", wait)
 	}
 	return InvitationView{}, errInvitation
 }

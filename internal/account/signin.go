@@ -3,6 +3,8 @@ package account
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math"
 	"time"
 
 	"github.com/billetcloud/billet/internal/apierr"
@@ -61,7 +63,7 @@ func (s *Service) tryPassword(ctx context.Context, email, password string, from 
 	limits := s.passwordLimits(from, normal)
 	wait, err := s.throttle.take(ctx, limits)
 	if err == nil && wait > 0 {
-		err = tooMany("There were too many failed sign-ins. Wait, then try again; or sign in with a passkey or your identity provider, "+
+		err = tooMany("There were too many failed sign-ins. Wait %s, then try again; or sign in with a passkey or your identity provider, "+
 			"or in a browser in which you have signed in here before.", wait)
 	}
 	if err != nil {
@@ -96,8 +98,13 @@ func (s *Service) known(device, email string) bool {
 	return name != "" && of == email
 }
 
-func tooMany(message string, wait time.Duration) error {
-	e := apierr.New(apierr.RateLimitExceeded, "%s", message)
+// tooMany is RATE_LIMIT_EXCEEDED. The format has one verb, for how long to wait.
+func tooMany(format string, wait time.Duration) error {
+	text := fmt.Sprintf("%d seconds", int(math.Ceil(wait.Seconds())))
+	if wait > 2*time.Minute {
+		text = fmt.Sprintf("%d minutes", int(math.Ceil(wait.Minutes())))
+	}
+	e := apierr.New(apierr.RateLimitExceeded, format, text)
 	e.RetryAfter = wait
 	return e
 }

@@ -155,7 +155,7 @@ func (s *Service) CountGuess(ctx context.Context, user id.ID) (done func(wrong b
 	limits := guessLimits(user)
 	wait, err := s.throttle.take(ctx, limits)
 	if err == nil && wait > 0 {
-		err = tooMany("Too many wrong codes. Wait, then start again in the program.", wait)
+		err = tooMany("Too many wrong codes. Wait %s, then start again in the program.", wait)
 	}
 	if err != nil {
 		return nil, err

@@ -140,7 +140,7 @@ func (s *Service) secondFactor(ctx context.Context, p User, code string) (func(c
 	case otp.DigitsSix.Length():
 		wait, err := s.throttle.take(ctx, codeLimits(p.ID))
 		if err == nil && wait > 0 {
-			err = tooMany("There were too many wrong codes. Wait, or use a recovery code or a passkey.", wait)
+			err = tooMany("There were too many wrong codes. Wait %s, or use a recovery code or a passkey.", wait)
 		}
 		if err != nil {
 			return nil, err

@@ -147,7 +147,7 @@ func (s *Service) ConfirmPassword(ctx context.Context, p User, field, password s
 	limits := confirmLimits(p.ID) // by user alone: only a signed-in user gets here
 	wait, err := s.throttle.take(ctx, limits)
 	if err == nil && wait > 0 {
-		err = tooMany("There were too many wrong passwords. Wait, then try again.", wait)
+		err = tooMany("There were too many wrong passwords. Wait %s, then try again.", wait)
 	}
 	if err != nil {
 		return err

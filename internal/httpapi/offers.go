@@ -32,13 +32,11 @@ func (h offers) routes(r *rest.Router) {
 			Summary: summary, Description: description,
 		}
 	}
-	rest.List(r, read(
-		"/offers",
-		"listOffers",
-		"List GPU offers",
+	list := read("/offers", "listOffers", "List GPU offers",
 		"Offers of every provider, with prices and availability of the last minutes. `asOf` is when they were "+
-			"confirmed. ",
-	), h.list).Wrap(h.cached)
+			"confirmed. A provider, region or GPU type that does not exist is reported in `warnings`.")
+	list.Warns = true
+	rest.List(r, list, h.list).Wrap(h.cached)
 	rest.Read(r, read("/offers/{offerId}", "getOffer", "Get an offer", ""), h.get)
 	rest.Read(r, read(
 		"/offers/{offerId}/price-history",
@@ -142,13 +140,41 @@ func (h offers) list(
 	if !h.catalog.Ready() {
 		return nil, db.Listed{}, errNoOffers
 	}
-	items, page := h.catalog.For(c.Caller.Account).Part(catalog.Query{
+	market := h.catalog.For(c.Caller.Account)
+	for _, w := range unknownFilters(market, in) {
+		c.Warn(w)
+	}
+	items, page := market.Part(catalog.Query{
 		Search: in.Search, Provider: in.Provider, GPUType: in.GPUType, Region: in.Region,
 		InstanceType: string(in.InstanceType),
 		GPUCount:     in.GPUCount, MinGPUCount: in.MinGPUCount, MaxHourlyPrice: in.MaxHourlyPrice, Available: in.Available,
 		Sort: rest.SortKey(in.Sort, in.SortBy, in.SortOrder), Page: p,
 	})
 	return items, page, nil
+}
+
+// unknownFilters finds filters that match nothing because no offer has the value. They are no
+// errors: what does not exist now may exist in a minute, and programs wait for it.
+func unknownFilters(market catalog.Market, in *offersQuery) (unknown []apierr.FieldError) {
+	check := func(field, value, list string, all []string) {
+		if value != "" {
+			_, unknown = known(unknown, field, value, list, all)
+		}
+	}
+	var providers, regions, gpuTypes []string
+	for _, p := range market.Providers() {
+		providers = append(providers, p.Slug)
+	}
+	for _, r := range market.Regions() {
+		regions = append(regions, r.Slug)
+	}
+	for _, g := range market.GPUTypes() {
+		gpuTypes = append(gpuTypes, g.GPUType)
+	}
+	check("query.provider", in.Provider, "GET /providers", providers)
+	check("query.region", in.Region, "GET /regions", regions)
+	check("query.gpuType", in.GPUType, "GET /gpu-types", gpuTypes)
+	return unknown
 }
 
 func (h offers) get(_ context.Context, c *rest.Call, in *offerPath) (catalog.Offer, error) {

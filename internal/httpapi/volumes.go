@@ -43,7 +43,8 @@ func (h volumes) routes(r *rest.Router) {
 	}, h.create)
 	rest.Read(r, rest.Operation{
 		Method: http.MethodGet, Path: one, ID: "getVolume", Tag: tagVolumes, Scope: string(account.ReadVolumes),
-		Summary: "Get a volume",
+		ExtraTime: longestWait, Summary: "Get a volume",
+		Description: "With waitFor it is a long poll, and counts as one read.",
 	}, h.get)
 	rest.Write(r, rest.Operation{
 		Method: http.MethodPatch, Path: one, ID: "updateVolume", Tag: tagVolumes, Scope: string(account.WriteVolumes),
@@ -137,8 +138,22 @@ func (h volumes) create(ctx context.Context, tx *db.Tx, c *rest.Call, in *create
 	return v, err
 }
 
-func (h volumes) get(ctx context.Context, c *rest.Call, in *volumePath) (volume.Volume, error) {
-	return h.svc.Get(ctx, h.db, c.Caller.Account, in.ID)
+type getVolume struct {
+	volumePath
+	WaitFor        volume.Status `query:"waitFor" doc:"Return when the volume has this status, has a final one, or the timeout is over, whichever is first."`
+	TimeoutSeconds *int          `query:"timeoutSeconds" minimum:"1" maximum:"60" doc:"Timeout of waitFor; 25 if omitted. More than 50 counts as 50, because proxies give up after 60."`
+}
+
+// Check finds parameters that have no meaning without another.
+func (in getVolume) Check() []apierr.FieldError {
+	return checkWait(in.TimeoutSeconds, in.WaitFor != "")
+}
+
+func (h volumes) get(ctx context.Context, c *rest.Call, in *getVolume) (volume.Volume, error) {
+	if in.WaitFor == "" {
+		return h.svc.Get(ctx, h.db, c.Caller.Account, in.ID)
+	}
+	return h.svc.Wait(ctx, c.Caller.Account, in.ID, in.WaitFor, waitTime(in.TimeoutSeconds))
 }
 
 func (h volumes) update(ctx context.Context, tx *db.Tx, c *rest.Call, in *updateVolume) (volume.Volume, error) {

@@ -417,6 +417,13 @@ func (w *world) examine(r *http.Request, resp *http.Response) reply {
 			w.t.Errorf("%s: X-RateLimit-%s: %v", what, h, err)
 		}
 	}
+	limit, left := resp.Header.Get("X-RateLimit-Limit"), resp.Header.Get("X-RateLimit-Remaining")
+	if got, want := resp.Header.Get("RateLimit-Policy"), `"minute";q=`+limit+`;w=60`; got != want {
+		w.t.Errorf("%s: got RateLimit-Policy %q, want %q", what, got, want)
+	}
+	if got, want := resp.Header.Get("RateLimit"), `"minute";r=`+left+`;t=`; !strings.HasPrefix(got, want) {
+		w.t.Errorf("%s: got RateLimit %q, want %s…", what, got, want)
+	}
 	if wait := resp.Header.Get("Retry-After"); (resp.StatusCode == 429 || resp.StatusCode == 503) != (wait != "") &&
 		out.status != 400 {
 		w.t.Errorf("%s: status %d with Retry-After %q", what, resp.StatusCode, wait)
@@ -446,6 +453,7 @@ func (w *world) examine(r *http.Request, resp *http.Response) reply {
 		w.t.Errorf("%s: status %d with %s", what, resp.StatusCode, body)
 	}
 	out.data, out.error = envelope.Data, envelope.Error
+	w.examineError(what, out)
 	out.list, _ = envelope.Data.([]any)
 	out.code, _ = envelope.Error["code"].(string)
 	if rt := w.s.Lookup(r); rt != nil && rt.ID != "injected" {
@@ -455,6 +463,23 @@ func (w *world) examine(r *http.Request, resp *http.Response) reply {
 		w.examineDocumented(r, resp, body)
 	}
 	return out
+}
+
+// examineError checks what every error has.
+func (w *world) examineError(what string, r reply) {
+	w.t.Helper()
+	if r.error == nil {
+		return
+	}
+	// A replayed response has the id of the request that was answered first.
+	if request := r.error["requestId"]; request != r.header.Get("X-Request-Id") && r.header.Get("Idempotent-Replayed") == "" {
+		w.t.Errorf("%s: got requestId %v, want %s", what, request, r.header.Get("X-Request-Id"))
+	}
+	retryable, is := r.error["retryable"].(bool)
+	waits := r.header.Get("Retry-After") != ""
+	if !is || waits && !retryable {
+		w.t.Errorf("%s: got retryable %v with Retry-After %q", what, r.error["retryable"], r.header.Get("Retry-After"))
+	}
 }
 
 // examineDocumented checks a response against the document.

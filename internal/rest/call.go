@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/idempotency"
@@ -28,11 +29,13 @@ type Call struct {
 	// Status replaces the operation's own status of success where a handler sets it.
 	Status int
 
-	router  *Router
-	header  map[string]string
-	cookies []string // sent with a response that is no failure
-	deploy  *taken   // the place that a deploy has taken among those of its minute
-	err     error    // what the call failed of, for the log
+	router *Router
+	header map[string]string
+	// warnings are what a list reports beside its entries.
+	warnings []apierr.FieldError
+	cookies  []string // sent with a response that is no failure
+	deploy   *taken   // the place that a deploy has taken among those of its minute
+	err      error    // what the call failed of, for the log
 }
 
 // Caller is who makes a call, as Config.Authenticate found out.
@@ -76,6 +79,10 @@ func (c *Call) Created(what id.ID) {
 	c.SetHeader("Location", strings.TrimSuffix(c.Request.URL.Path, "/")+"/"+string(what))
 	c.Change.Subject = what
 }
+
+// Warn adds a warning to the response of a list: the request is valid, but probably not what the
+// client means.
+func (c *Call) Warn(w apierr.FieldError) { c.warnings = append(c.warnings, w) }
 
 // Fail keeps the error for the log. A handler calls it where it answers an error in another form
 // than the envelope.

@@ -136,9 +136,10 @@ type Pagination struct {
 }
 
 type listEnvelope struct {
-	Success    bool       `json:"success"`
-	Data       any        `json:"data"`
-	Pagination Pagination `json:"pagination"`
+	Success    bool                `json:"success"`
+	Data       any                 `json:"data"`
+	Pagination Pagination          `json:"pagination"`
+	Warnings   []apierr.FieldError `json:"warnings,omitempty"`
 }
 
 // PageOf makes the response of a list: the page that was asked for, by its number or by a cursor.
@@ -174,7 +175,7 @@ func PageOf[Item any](c *Call, in paged, read func(p db.Page) ([]Item, db.Listed
 		text := WriteCursor(l.Next, of)
 		out.NextCursor = &text
 	}
-	return c.success(listEnvelope{true, items, out}), nil
+	return c.success(listEnvelope{true, items, out, c.warnings}), nil
 }
 
 var errCursor = apierr.Invalid([]apierr.FieldError{{

@@ -61,6 +61,8 @@ type Operation struct {
 	Secret bool
 	// OAuth accepts a form and answers without an envelope, and errors in the form of RFC 6749.
 	OAuth bool
+	// Warns adds warnings to the response of a list (Call.Warn).
+	Warns bool
 	// CSV and Stream add text/csv and text/event-stream to the responses. Upgrade makes success a
 	// WebSocket.
 	CSV, Stream, Upgrade bool

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/danielgtaylor/huma/v2"
 )
@@ -31,6 +32,12 @@ func (rr *Router) successSchema(rt *Route) *huma.Schema {
 		e.Properties["data"] = &huma.Schema{Type: huma.TypeArray, Items: rt.out}
 		e.Properties["pagination"] = rr.doc.Components.Schemas.Schema(reflect.TypeFor[Pagination](), true, "")
 		e.Required = append(e.Required, "pagination")
+		if rt.Warns {
+			e.Properties["warnings"] = &huma.Schema{
+				Type: huma.TypeArray, Items: rr.doc.Components.Schemas.Schema(reflect.TypeFor[apierr.FieldError](), true, ""),
+				Description: "Filters that match nothing because the value is unknown. Omitted if there are none.",
+			}
+		}
 	} else {
 		name += "Envelope"
 	}
