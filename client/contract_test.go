@@ -321,6 +321,9 @@ func same(t *testing.T, name, sent string, got any) {
 	}
 	if items := v.FieldByName("Items"); items.IsValid() {
 		back["data"], back["pagination"] = items.Interface(), v.FieldByName("Pagination").Interface()
+		if w := v.FieldByName("Warnings"); w.Len() > 0 {
+			back["warnings"] = w.Interface()
+		}
 	}
 	again, err := json.Marshal(back)
 	if err != nil {

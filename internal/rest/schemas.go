@@ -34,8 +34,8 @@ func (rr *Router) successSchema(rt *Route) *huma.Schema {
 		e.Required = append(e.Required, "pagination")
 		if rt.Warns {
 			e.Properties["warnings"] = &huma.Schema{
-				Type:  huma.TypeArray,
-				Items: rr.doc.Components.Schemas.Schema(reflect.TypeFor[apierr.FieldError](), true, ""),
+				Type:        huma.TypeArray,
+				Items:       rr.doc.Components.Schemas.Schema(reflect.TypeFor[apierr.FieldError](), true, ""),
 				Description: "Filters that match nothing because the value is unknown. Omitted if there are none.",
 			}
 		}
