@@ -151,11 +151,12 @@ function columns(changeOf: (id: string) => Change | undefined, deploy: boolean):
     {
       key: 'host',
       head: 'Machine',
+      width: '196px',
       from: 860,
       cell: (o) => (
         <>
           <span className="cell-main">
-            {o.vcpus} vCPUs · {size(o.memoryGb)} memory
+            {o.vcpus} vCPUs · {size(o.memoryGb)} RAM
           </span>
           <span className="cell-sub">{size(o.storageGb)} storage</span>
         </>

@@ -56,7 +56,7 @@ export default function Audit() {
             {Object.keys(filter).length > 0 ? 'No entries match.' : 'No entries yet.'}
           </div>
         }
-        cardHeight={150}
+        cardHeight={172}
         rowHeight={56}
       />
     </>
@@ -105,7 +105,7 @@ function columns(set: (name: keyof Filter, value: string) => void): Column<Entry
     {
       key: 'resource',
       head: 'Resource',
-      cell: (e) => (e.subject ? <span className="mono">{pick('subject', e.subject, e.subject)}</span> : '–'),
+      cell: (e) => (e.subject ? <span className="cell-main mono">{pick('subject', e.subject, e.subject)}</span> : '–'),
     },
     {
       key: 'from',
