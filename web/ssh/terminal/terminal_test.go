@@ -199,6 +199,7 @@ func generateKey(t *testing.T) (private, public string) {
 }
 
 func TestSession(t *testing.T) {
+	t.Parallel()
 	private, public := generateKey(t)
 	const begin = "-----BEGIN OPENSSH PRIVATE KEY-----\n"
 	if !strings.HasPrefix(public, "ssh-ed25519 ") || !strings.HasPrefix(private, begin) {
@@ -239,6 +240,7 @@ func TestSession(t *testing.T) {
 }
 
 func TestSession_WaitWithoutStatus(t *testing.T) {
+	t.Parallel()
 	private, public := generateKey(t)
 	m, h := newMachine(t, public), &recorder{}
 	s, err := terminal.Open(m.dial(t), h.config(private, "", m.lines))
@@ -257,6 +259,7 @@ func TestSession_WaitWithoutStatus(t *testing.T) {
 const ecdsaLine = "h ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBEmKSENjQEezOmxkZMy7opKgwFB9nkt5YRrYMjNuG5N87uRgg6CLrbo5wAdT/y6v0mKV0U2w0WZ2YB/++Tpockg="
 
 func TestOpen_HostKeys(t *testing.T) {
+	t.Parallel()
 	private, public := generateKey(t)
 	m, other := newMachine(t, public), newMachine(t, public)
 	for _, c := range []struct {
@@ -298,6 +301,7 @@ func TestOpen_HostKeys(t *testing.T) {
 }
 
 func TestOpen_PrivateKeys(t *testing.T) {
+	t.Parallel()
 	private, public := generateKey(t)
 	m := newMachine(t, public)
 	raw, err := ssh.ParseRawPrivateKey([]byte(private))
@@ -342,6 +346,7 @@ func TestOpen_PrivateKeys(t *testing.T) {
 }
 
 func TestOpen_NoSSHServer(t *testing.T) {
+	t.Parallel()
 	private, _ := generateKey(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
