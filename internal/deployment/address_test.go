@@ -10,7 +10,7 @@ import (
 	"github.com/billetcloud/billet/internal/provider"
 )
 
-// What a provider says of a machine's address becomes a command that people paste.
+// What a provider states as a machine's address becomes a command that users paste.
 func TestInvalidAddressIsNotShown(t *testing.T) {
 	for name, change := range map[string]func(m *provider.Machine){
 		"a user that is an option":  func(m *provider.Machine) { m.SSHUser = "-oProxyCommand=sh" },
@@ -23,12 +23,12 @@ func TestInvalidAddressIsNotShown(t *testing.T) {
 		"a key with two lines": func(m *provider.Machine) { m.SSHHostKeys = []string{"ssh-ed25519 AAAA\n* ssh-ed25519 BBBB"} },
 	} {
 		t.Run(name, func(t *testing.T) {
-			each(t, func(t *testing.T, r *rig) {
+			each(t, func(t *testing.T, r *testKit) {
 				a := r.account(money.Dollars(1000))
 				d := r.running(a)
 				before := *d.SSHCommand
-				r.park.set(func() {
-					r.park.machine = func(m provider.Machine) (provider.Machine, error) {
+				r.fake.set(func() {
+					r.fake.changeMachine = func(m provider.Machine) (provider.Machine, error) {
 						if m.State == provider.MachineReady {
 							change(&m)
 						}
@@ -38,18 +38,18 @@ func TestInvalidAddressIsNotShown(t *testing.T) {
 				r.pass(2 * time.Minute)
 				d = r.get(a, d.ID)
 				if d.SSHCommand == nil || *d.SSHCommand != before {
-					t.Errorf("what ran before can be reached no more, or by %q", *d.SSHCommand)
+					t.Errorf("sshCommand of the running deployment changed from %q: %v", before, d.SSHCommand)
 				}
-				r.deploy(a) // and one that meets it from the start
+				r.deploy(a) // one whose provider states it from the start
 				r.pass(2 * time.Minute)
-				all, _, err := r.deployments.List(t.Context(), r.db, a, deployment.Filter{}, everything)
+				all, _, err := r.deployments.List(t.Context(), r.db, a, deployment.Filter{}, firstPage)
 				r.must(err)
 				for _, d := range all {
 					if d.SSHCommand != nil && strings.ContainsAny(*d.SSHCommand, ";=") {
-						t.Errorf("shown: %q", *d.SSHCommand)
+						t.Errorf("sshCommand is %q", *d.SSHCommand)
 					}
 					if strings.Contains(strings.Join(d.SSHHostKeys, ""), "\n") {
-						t.Errorf("shown: %q", d.SSHHostKeys)
+						t.Errorf("sshHostKeys are %q", d.SSHHostKeys)
 					}
 				}
 			})

@@ -11,12 +11,12 @@ import (
 	"github.com/billetcloud/billet/internal/provider"
 )
 
-// elsewhere returns offers of other providers than Voltage Park that can be had, each of another
+// otherOffers returns offers of other providers than Voltage Park that are available, each of another
 // provider.
-func (r *rig) elsewhere(n int) []catalog.Offer {
+func (r *testKit) otherOffers(n int) []catalog.Offer {
 	r.t.Helper()
-	yes, seen := true, map[string]bool{"voltage-park": true}
-	all, _ := r.catalog.Default().List(catalog.Query{Available: &yes, Sort: "price", Page: everything})
+	yes, seen := true, map[string]bool{slug: true}
+	all, _ := r.catalog.Default().List(catalog.Query{Available: &yes, Sort: "price", Page: firstPage})
 	var out []catalog.Offer
 	for _, o := range all {
 		if !seen[o.Provider] && len(out) < n {
@@ -31,7 +31,7 @@ func (r *rig) elsewhere(n int) []catalog.Offer {
 }
 
 // among is a request for the page's offer, or else one of the others.
-func among(t *testing.T, others ...catalog.Offer) deployment.CreateRequest {
+func requestAmong(t *testing.T, others ...catalog.Offer) deployment.CreateRequest {
 	req := request(t)
 	req.Provider, req.GPUType, req.GPUCount, req.Region, req.InstanceType, req.OperatingSystem = nil, nil, nil, nil, nil, nil
 	req.Candidates, req.OfferID = []deployment.Candidate{{OfferID: req.OfferID}}, ""
@@ -46,43 +46,43 @@ func among(t *testing.T, others ...catalog.Offer) deployment.CreateRequest {
 
 func TestNextCandidateMakesOneMachine(t *testing.T) {
 	for name, c := range map[string]struct {
-		arrange func(p *trouble)
+		arrange func(p *fakeProvider)
 		cause   deployment.Cause
 	}{
-		"no capacity": {func(p *trouble) { p.launch = &provider.Error{Kind: provider.KindNoCapacity, Message: "gone"} }, deployment.CauseNoCapacity},
-		"refused":     {func(p *trouble) { p.launch = &provider.Error{Kind: provider.KindRejected} }, deployment.CauseRejected},
-		"our key":     {func(p *trouble) { p.launch = &provider.Error{Kind: provider.KindCredentials} }, deployment.CauseRejected},
-		"no answer":   {func(p *trouble) { p.launch = &provider.Error{Kind: provider.KindUnavailable} }, deployment.CauseTimedOut},
-		"made, and no answer": {func(p *trouble) {
-			p.afterwards = &provider.Error{Kind: provider.KindUnavailable}
-			p.machine = func(m provider.Machine) (provider.Machine, error) {
+		"no capacity": {func(p *fakeProvider) { p.launchErr = &provider.Error{Kind: provider.KindNoCapacity, Message: "gone"} }, deployment.CauseNoCapacity},
+		"refused":     {func(p *fakeProvider) { p.launchErr = &provider.Error{Kind: provider.KindRejected} }, deployment.CauseRejected},
+		"our key":     {func(p *fakeProvider) { p.launchErr = &provider.Error{Kind: provider.KindCredentials} }, deployment.CauseRejected},
+		"no answer":   {func(p *fakeProvider) { p.launchErr = &provider.Error{Kind: provider.KindUnavailable} }, deployment.CauseTimedOut},
+		"made, and no answer": {func(p *fakeProvider) {
+			p.answerErr = &provider.Error{Kind: provider.KindUnavailable}
+			p.changeMachine = func(m provider.Machine) (provider.Machine, error) {
 				m.State = provider.MachineProvisioning
 				return m, nil
 			}
 		}, deployment.CauseTimedOut},
-		"never ready": {func(p *trouble) {
-			p.machine = func(m provider.Machine) (provider.Machine, error) {
+		"never ready": {func(p *fakeProvider) {
+			p.changeMachine = func(m provider.Machine) (provider.Machine, error) {
 				if m.State == provider.MachineReady {
 					m.State = provider.MachineProvisioning
 				}
 				return m, nil
 			}
 		}, deployment.CauseTimedOut},
-		"broken": {func(p *trouble) {
-			p.machine = func(m provider.Machine) (provider.Machine, error) {
+		"broken": {func(p *fakeProvider) {
+			p.changeMachine = func(m provider.Machine) (provider.Machine, error) {
 				m.State = provider.MachineFailed
 				return m, nil
 			}
 		}, deployment.CauseRejected},
 	} {
 		t.Run(name, func(t *testing.T) {
-			each(t, func(t *testing.T, r *rig) {
-				a, next := r.account(money.Dollars(1000)), r.elsewhere(1)[0]
+			each(t, func(t *testing.T, r *testKit) {
+				a, next := r.account(money.Dollars(1000)), r.otherOffers(1)[0]
 				page, _ := r.catalog.Default().Get("off_abc123")
-				r.park.set(func() { c.arrange(r.park) })
-				d, err := r.create(a, among(t, next))
+				r.fake.set(func() { c.arrange(r.fake) })
+				d, err := r.create(a, requestAmong(t, next))
 				r.must(err)
-				if w := r.money(a); w.Held != max(page.HourlyPrice, next.HourlyPrice) {
+				if w := r.walletOf(a); w.Held != max(page.HourlyPrice, next.HourlyPrice) {
 					t.Errorf("%s held for %s or %s", w.Held, page.HourlyPrice, next.HourlyPrice)
 				}
 				r.pass(20 * time.Minute) // the first one's limit
@@ -96,13 +96,13 @@ func TestNextCandidateMakesOneMachine(t *testing.T) {
 					d.Attempts[0].Reason == "" {
 					t.Errorf("attempts %+v, want one by %s", d.Attempts, c.cause)
 				}
-				if w := r.money(a); w.Held != 0 || w.Balance != money.Dollars(1000)-next.HourlyPrice {
+				if w := r.walletOf(a); w.Held != 0 || w.Balance != money.Dollars(1000)-next.HourlyPrice {
 					t.Errorf("%+v after the first hour at %s", w, next.HourlyPrice)
 				}
 				if all := r.upstream(); len(all) != 1 || all[0] != d.ID {
 					t.Errorf("upstream: %v", all)
 				}
-				r.audit()
+				r.checkLedger()
 				r.pass(30 * time.Minute)
 				_, _, err = r.terminate(a, d.ID, false)
 				r.must(err)
@@ -116,48 +116,48 @@ func TestNextCandidateMakesOneMachine(t *testing.T) {
 }
 
 func TestFailedCandidatesCostNothing(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
-		a, next := r.account(money.Dollars(1000)), r.elsewhere(1)[0]
-		r.park.set(func() { r.park.launch = &provider.Error{Kind: provider.KindNoCapacity} })
-		d, err := r.create(a, among(t, next))
+	each(t, func(t *testing.T, r *testKit) {
+		a, next := r.account(money.Dollars(1000)), r.otherOffers(1)[0]
+		r.fake.set(func() { r.fake.launchErr = &provider.Error{Kind: provider.KindNoCapacity} })
+		d, err := r.create(a, requestAmong(t, next))
 		r.must(err)
-		r.probe = errNobody // which no machine anywhere gets past
+		r.sshErr = errNoSSH // which no machine anywhere gets past
 		r.pass(20 * time.Minute)
 		d = r.await(a, d.ID, deployment.StatusFailed)
 		if len(d.Attempts) != 1 || d.OfferID != next.ID || d.StatusCause != deployment.CauseTimedOut {
 			t.Errorf("%+v", d)
 		}
 		r.pass(10 * time.Minute)
-		if w := r.money(a); w.Held != 0 || w.Balance != money.Dollars(1000) || len(r.upstream()) != 0 {
+		if w := r.walletOf(a); w.Held != 0 || w.Balance != money.Dollars(1000) || len(r.upstream()) != 0 {
 			t.Errorf("%+v, upstream %v", w, r.upstream())
 		}
-		r.audit()
+		r.checkLedger()
 	})
 }
 
 func TestTerminateBetweenTwoCandidates(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
-		a, next := r.account(money.Dollars(1000)), r.elsewhere(1)[0]
-		r.park.set(func() { r.park.launch = &provider.Error{Kind: provider.KindUnavailable} })
-		req, end := among(t, next), r.clock.Now().Add(26*time.Minute)
+	each(t, func(t *testing.T, r *testKit) {
+		a, next := r.account(money.Dollars(1000)), r.otherOffers(1)[0]
+		r.fake.set(func() { r.fake.launchErr = &provider.Error{Kind: provider.KindUnavailable} })
+		req, end := requestAmong(t, next), r.clock.Now().Add(26*time.Minute)
 		req.AutoTerminateAt = &end
 		d, err := r.create(a, req)
 		r.must(err)
 		r.pass(5 * time.Minute)
 		r.serve() // a restart in between
-		r.probe = errNobody
+		r.sshErr = errNoSSH
 		r.pass(25 * time.Minute)
 		d = r.await(a, d.ID, deployment.StatusTerminated)
-		if w := r.money(a); w.Held != 0 || w.Balance != money.Dollars(1000) || len(r.upstream()) != 0 {
+		if w := r.walletOf(a); w.Held != 0 || w.Balance != money.Dollars(1000) || len(r.upstream()) != 0 {
 			t.Errorf("%+v, upstream %v, %+v", w, r.upstream(), d)
 		}
 	})
 }
 
 func TestUnavailableCandidatesAreSkipped(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
-		a, others := r.account(money.Dollars(1000)), r.elsewhere(2)
-		req := among(t, others...)
+	each(t, func(t *testing.T, r *testKit) {
+		a, others := r.account(money.Dollars(1000)), r.otherOffers(2)
+		req := requestAmong(t, others...)
 		most := max(others[0].HourlyPrice, others[1].HourlyPrice) // the page's offer is dearer
 		req.MaxHourlyPrice = &most
 		d, err := r.create(a, req)
@@ -174,27 +174,27 @@ func TestUnavailableCandidatesAreSkipped(t *testing.T) {
 }
 
 func TestContradictoryCandidatesAreRefused(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
-		a, other := r.account(money.Dollars(1000)), r.elsewhere(1)[0]
+	each(t, func(t *testing.T, r *testKit) {
+		a, other := r.account(money.Dollars(1000)), r.otherOffers(1)[0]
 		for name, change := range map[string]func(req *deployment.CreateRequest){
 			"twice":        func(req *deployment.CreateRequest) { req.Candidates = append(req.Candidates, req.Candidates[0]) },
 			"and an offer": func(req *deployment.CreateRequest) { req.OfferID = other.ID },
 			"too many": func(req *deployment.CreateRequest) {
 				req.Candidates = make([]deployment.Candidate, deployment.MaxCandidates+1)
 			},
-			"another provider": func(req *deployment.CreateRequest) { p := "voltage-park"; req.Provider = &p },
+			"another provider": func(req *deployment.CreateRequest) { p := slug; req.Provider = &p },
 			"no system": func(req *deployment.CreateRequest) {
 				system := "Plan 9"
 				req.Candidates[1].OperatingSystem = &system
 			},
 		} {
-			req := among(t, other)
+			req := requestAmong(t, other)
 			change(&req)
 			if _, err := r.create(a, req); r.code(err) != apierr.InvalidRequest {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		req := among(t, other)
+		req := requestAmong(t, other)
 		req.Candidates[1].OfferID = "off_nowhere"
 		if _, err := r.create(a, req); r.code(err) != apierr.NotFound {
 			t.Errorf("an offer that there is not: %v", err)
@@ -203,10 +203,10 @@ func TestContradictoryCandidatesAreRefused(t *testing.T) {
 }
 
 func TestQuoteFixesThePriceOfOneDeployment(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+	each(t, func(t *testing.T, r *testKit) {
 		a, b := r.account(money.Dollars(1000)), r.account(money.Dollars(1000))
 		q := r.quote(a, "off_abc123")
-		r.park.set(func() { r.park.prices = q.HourlyPrice + money.Dollars(10) })
+		r.fake.set(func() { r.fake.price = q.HourlyPrice + money.Dollars(10) })
 		r.pass(5 * time.Minute) // the sync sees it
 		if o, _ := r.catalog.Default().Get("off_abc123"); o.HourlyPrice != q.HourlyPrice+money.Dollars(10) {
 			t.Fatalf("the offer costs %s", o.HourlyPrice)
@@ -214,7 +214,7 @@ func TestQuoteFixesThePriceOfOneDeployment(t *testing.T) {
 		req := request(t)
 		req.Quote = q.ID
 		if _, err := r.create(b, req); r.code(err) != apierr.NotFound {
-			t.Errorf("somebody else's quote: %v", err)
+			t.Errorf("another account's quote: %v, want NOT_FOUND", err)
 		}
 		most := q.HourlyPrice
 		req.MaxHourlyPrice = &most
@@ -233,6 +233,6 @@ func TestQuoteFixesThePriceOfOneDeployment(t *testing.T) {
 		if _, err := r.create(a, req); r.code(err) != apierr.InvalidRequest {
 			t.Errorf("an expired quote: %v", err)
 		}
-		r.audit()
+		r.checkLedger()
 	})
 }

@@ -11,11 +11,11 @@ import (
 	"github.com/billetcloud/billet/internal/money"
 )
 
-// The machine that made the debt is taken back, and what comes back of its hour ends the debt.
+// The provider reclaims the machine that caused the negative balance, and the refund ends past due.
 func TestRefundEndsPastDueAtOnce(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
-		r := newRig(t, d, c)
-		r.debts = true
+		r := newKit(t, d, c)
+		r.pastDue = true
 		r.serve()
 		price := r.running(r.account(money.Dollars(100))).HourlyPrice
 		a := r.account(price.Times(2) - 1)
@@ -29,14 +29,14 @@ func TestRefundEndsPastDueAtOnce(t *testing.T) {
 			}
 			return last
 		}
-		if w := r.money(a); w.Available != -1 || told() != "account.past_due" {
+		if w := r.walletOf(a); w.Available != -1 || told() != "account.past_due" {
 			t.Fatalf("%+v, told %s", w, told())
 		}
-		r.must(r.park.allOfIt.Terminate(t.Context(), x.ID))
+		r.must(r.fake.simulated.Terminate(t.Context(), x.ID))
 		r.pass(2 * time.Minute)
-		if got := r.get(a, x.ID); got.Status != deployment.StatusInterrupted || r.money(a).Available <= 0 ||
+		if got := r.get(a, x.ID); got.Status != deployment.StatusInterrupted || r.walletOf(a).Available <= 0 ||
 			told() != "account.recovered" {
-			t.Fatalf("%s, told %s of %+v", got.Status, told(), r.money(a))
+			t.Fatalf("%s, told %s of %+v", got.Status, told(), r.walletOf(a))
 		}
 	})
 }

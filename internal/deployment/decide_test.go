@@ -228,7 +228,7 @@ func TestDecide_running(t *testing.T) {
 		{"an action is pending", func(r *row) { r.action = ActionReboot }, observation{}, decision{kind: doPerform}},
 		{"as it should be", same, seen(ready()), decision{kind: doNothing}},
 		{
-			"as it should be, with a planned end",
+			"as it should be, with an auto-terminate time",
 			func(r *row) { same(r); r.autoTerminateAt = in(time.Hour) },
 			seen(ready()),
 			wait(now.Add(time.Hour)),
@@ -257,8 +257,8 @@ func TestDecide_running(t *testing.T) {
 			decision{kind: doNothing}},
 		{"stopped and on", func(r *row) { r.status = StatusStopped }, seen(ready()),
 			decision{kind: doPower, cause: CauseSwitchedOn}},
-		{"a planned end passed", func(r *row) { r.autoTerminateAt = in(0) }, observation{}, decision{kind: doEnd}},
-		{"a planned end before the minimum runtime", func(r *row) {
+		{"the auto-terminate time passed", func(r *row) { r.autoTerminateAt = in(0) }, observation{}, decision{kind: doEnd}},
+		{"an auto-terminate time before the minimum runtime", func(r *row) {
 			same(r)
 			r.autoTerminateAt, r.minimumRuntime = in(0), 2*time.Hour
 		}, seen(ready()), wait(now.Add(time.Hour))},
@@ -306,6 +306,6 @@ func TestDecide_pending(t *testing.T) {
 	}
 	r.autoTerminateAt = in(0)
 	if got := decide(&r, observation{}, now).kind; got != doEnd {
-		t.Errorf("decide at the planned end without its provider = %q, want %q", got, doEnd)
+		t.Errorf("decide at the auto-terminate time without its provider = %q, want %q", got, doEnd)
 	}
 }

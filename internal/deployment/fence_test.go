@@ -19,72 +19,45 @@ import (
 	"github.com/billetcloud/billet/internal/provider"
 )
 
-// between is the marketplace with something that happens once, after a run has read the deployment
-// and before it asks for anything.
-type between struct {
-	*trouble
-	happens func()
-}
-
-func (b *between) Info() provider.Info {
-	if f := b.happens; f != nil {
-		b.happens = nil
-		f()
-	}
-	return b.trouble.Info()
-}
-
-// Two runs have read the same deployment, which nobody has asked a machine for. One of them asks,
-// has no answer, and what it made is not shown yet: the other must not ask.
+// Two runs have read the same deployment, whose machine was not launched yet. One of them launches,
+// gets no answer, and its machine is not visible yet: the other must not launch.
 func TestConcurrentRunsLaunchOnce(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+	each(t, func(t *testing.T, r *testKit) {
 		a := r.account(money.Dollars(1000))
 		d := r.deploy(a)
 		if _, err := r.deployments.Reconcile(t.Context(), d.ID); err != nil {
 			t.Fatal(err)
 		}
-		r.park.set(func() {
-			r.park.settle, r.park.afterwards = 2*time.Minute, &provider.Error{Kind: provider.KindUnavailable}
-			r.park.machine = func(provider.Machine) (provider.Machine, error) {
+		r.fake.set(func() {
+			r.fake.settleTime, r.fake.answerErr = 2*time.Minute, &provider.Error{Kind: provider.KindUnavailable}
+			r.fake.changeMachine = func(provider.Machine) (provider.Machine, error) {
 				return provider.Machine{}, &provider.Error{Kind: provider.KindNotFound}
 			}
 		})
-		other := &between{trouble: r.park}
-		r.asked = other
-		late := r.late(provider.ProbeSSH)
-		other.happens = func() {
-			if _, err := r.deployments.Reconcile(t.Context(), d.ID); err == nil {
-				t.Error("the launch was to have no answer")
+		// After the late run has read the deployment, and before it launches.
+		r.fake.set(func() {
+			r.fake.nextInfo = func() {
+				if _, err := r.deployments.Reconcile(t.Context(), d.ID); err == nil {
+					t.Error("the first run had an answer")
+				}
 			}
+		})
+		if _, err := r.lateWorker(provider.ProbeSSH).Reconcile(t.Context(), d.ID); err != nil {
+			t.Errorf("the second run: %v", err)
 		}
-		if _, err := late.Reconcile(t.Context(), d.ID); err != nil {
-			t.Errorf("the run that was second: %v", err)
+		if r.fake.nextInfo != nil || r.fake.calls["launch"] != 1 {
+			t.Fatalf("%d launches, want 1", r.fake.calls["launch"])
 		}
-		if other.happens != nil || r.park.calls["launch"] != 1 {
-			t.Fatalf("%d launches", r.park.calls["launch"])
-		}
-		r.park.set(func() { r.park.afterwards, r.park.machine = nil, nil })
+		r.fake.set(func() { r.fake.answerErr, r.fake.changeMachine = nil, nil })
 		r.await(a, d.ID, deployment.StatusRunning)
-		if n := r.park.calls["launch"]; n != 1 {
-			t.Errorf("%d launches in the end", n)
+		if n := r.fake.calls["launch"]; n != 1 {
+			t.Errorf("%d launches in the end, want 1", n)
 		}
 	})
 }
 
-// stalled is the marketplace whose answers to Launch take until the test lets them go.
-type stalled struct {
-	*trouble
-	asked, answer chan struct{}
-}
-
-func (s *stalled) Launch(ctx context.Context, r provider.LaunchRequest) (provider.Machine, error) {
-	s.asked <- struct{}{}
-	<-s.answer
-	return s.trouble.Launch(ctx, r)
-}
-
-// The clock of the second replica is ahead by more than four leases, and the provider takes its
-// time.
+// The clock of the second replica is ahead by more than four leases, and the provider answers
+// slowly.
 func TestReplicaWithAFastClockLeavesAStalledLaunchAlone(t *testing.T) {
 	c := clock.NewFrozen(dbtest.Start)
 	url := dbtest.PostgresURL(t)
@@ -96,12 +69,16 @@ func TestReplicaWithAFastClockLeavesAStalledLaunchAlone(t *testing.T) {
 		t.Cleanup(func() { _ = d.Close() })
 		return d
 	}
-	one := newRig(t, open(c), c)
+	one := newKit(t, open(c), c)
 	ahead := clock.NewFrozen(dbtest.Start.Add(130 * time.Second))
-	two := &rig{t: t, db: open(ahead), clock: ahead, world: one.world, park: one.park, ids: one.ids}
-	slow := &stalled{one.park, make(chan struct{}), make(chan struct{})}
-	one.build(slow)
-	two.build(one.park)
+	two := &testKit{t: t, db: open(ahead), clock: ahead, world: one.world, fake: one.fake, ids: one.ids}
+	asked, answer := make(chan struct{}), make(chan struct{})
+	one.fake.nextLaunch = func() {
+		asked <- struct{}{}
+		<-answer
+	}
+	one.build(one.fake)
+	two.build(one.fake)
 	one.must(one.catalog.Load(t.Context()))
 	two.must(two.catalog.Load(t.Context()))
 
@@ -109,41 +86,40 @@ func TestReplicaWithAFastClockLeavesAStalledLaunchAlone(t *testing.T) {
 	d := one.deploy(a)
 	var wg sync.WaitGroup
 	wg.Go(one.drain)
-	<-slow.asked
+	<-asked
 	two.drain()
-	if n := one.park.calls["launch"]; n != 0 {
-		t.Errorf("the second replica launched, too, %d times", n)
+	if n := one.fake.calls["launch"]; n != 0 {
+		t.Errorf("the second replica launched %d times, want 0", n)
 	}
-	close(slow.answer)
+	close(answer)
 	wg.Wait()
 	one.await(a, d.ID, deployment.StatusRunning)
-	if n := one.park.calls["launch"]; n != 1 {
-		t.Errorf("%d launches", n)
+	if n := one.fake.calls["launch"]; n != 1 {
+		t.Errorf("%d launches, want 1", n)
 	}
 }
 
-// A run whose job another has taken asks the provider for nothing and changes nothing, whatever it
-// was about to do.
+// A run whose job another run has taken asks the provider for nothing and changes nothing.
 func TestRunThatLostItsJobDoesNothing(t *testing.T) {
 	for name, c := range map[string]struct {
-		begin func(t *testing.T, r *rig, a id.ID) id.ID
+		begin func(t *testing.T, r *testKit, a id.ID) id.ID
 		after deployment.Status
 		call  string
 	}{
-		"launch": {func(_ *testing.T, r *rig, a id.ID) id.ID {
+		"launch": {func(_ *testing.T, r *testKit, a id.ID) id.ID {
 			d := r.deploy(a).ID
 			_, err := r.deployments.Reconcile(r.t.Context(), d)
 			r.must(err)
 			return d
 		}, deployment.StatusRunning, "launch"},
-		"terminate": {func(_ *testing.T, r *rig, a id.ID) id.ID {
+		"terminate": {func(_ *testing.T, r *testKit, a id.ID) id.ID {
 			d := r.running(a).ID
 			r.clock.Advance(time.Hour)
 			_, _, err := r.terminate(a, d, false)
 			r.must(err)
 			return d
 		}, deployment.StatusTerminated, "terminate"},
-		"reboot": {func(_ *testing.T, r *rig, a id.ID) id.ID {
+		"reboot": {func(_ *testing.T, r *testKit, a id.ID) id.ID {
 			d := r.running(a).ID
 			r.must(r.tx(func(ctx context.Context, tx *db.Tx) error {
 				_, err := r.deployments.Reboot(ctx, tx, a, d)
@@ -151,7 +127,7 @@ func TestRunThatLostItsJobDoesNothing(t *testing.T) {
 			}))
 			return d
 		}, deployment.StatusRunning, "reboot"},
-		"a planned end": {func(_ *testing.T, r *rig, a id.ID) id.ID {
+		"auto-terminate": {func(_ *testing.T, r *testKit, a id.ID) id.ID {
 			q := request(r.t)
 			at := r.clock.Now().Add(2 * time.Hour)
 			q.AutoTerminateAt = &at
@@ -163,31 +139,31 @@ func TestRunThatLostItsJobDoesNothing(t *testing.T) {
 		}, deployment.StatusTerminated, "terminate"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			each(t, func(t *testing.T, r *rig) {
+			each(t, func(t *testing.T, r *testKit) {
 				a := r.account(money.Dollars(1000))
 				d := c.begin(t, r, a)
-				before, calls := r.get(a, d), maps.Clone(r.park.calls)
+				before, calls := r.get(a, d), maps.Clone(r.fake.calls)
 				jobtest.Lose(
 					t,
 					r.db,
 					r.clock,
 					map[job.Kind]job.Handler{deployment.KindReconcile: r.deployments.Reconcile},
 				)
-				if after := r.get(a, d); after.Status != before.Status || r.park.calls[c.call] != calls[c.call] {
+				if after := r.get(a, d); after.Status != before.Status || r.fake.calls[c.call] != calls[c.call] {
 					t.Fatalf(
 						"%s became %s, and the provider was asked: before %v, then %v",
 						before.Status,
 						after.Status,
 						calls,
-						r.park.calls,
+						r.fake.calls,
 					)
 				}
 				r.pass(2 * time.Minute)
-				if after := r.get(a, d); after.Status != c.after || r.park.calls[c.call] == calls[c.call] ||
-					r.park.calls["launch"] != 1 {
-					t.Errorf("whoever took the job comes to %s, and %v", after.Status, r.park.calls)
+				if after := r.get(a, d); after.Status != c.after || r.fake.calls[c.call] == calls[c.call] ||
+					r.fake.calls["launch"] != 1 {
+					t.Errorf("after the run that has the job: status %s, want %s; calls %v", after.Status, c.after, r.fake.calls)
 				}
-				r.audit()
+				r.checkLedger()
 			})
 		})
 	}

@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/issue"
@@ -15,38 +14,26 @@ import (
 	"github.com/billetcloud/billet/internal/provider/sim"
 )
 
-// found are all issues, oldest first.
-func (r *rig) found() []issue.Issue {
-	r.t.Helper()
-	all, _, err := r.issues.List(r.t.Context(), r.db, issue.Filter{}, db.Page{Number: 1, Limit: 100})
-	r.must(err)
-	slices.Reverse(all)
-	return all
-}
-
-func (r *rig) fault(f sim.Fault) {
+func (r *testKit) fault(f sim.Fault) {
 	r.t.Helper()
 	_, err := r.world.AddFault(r.t.Context(), f)
 	r.must(err)
 }
 
-// also makes the list have these further machines.
-func (p *trouble) also(machines ...provider.Machine) { p.set(func() { p.further = machines }) }
-
 func TestWatch_OrphanedMachines(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+	each(t, func(t *testing.T, r *testKit) {
 		a := r.account(money.Dollars(1000))
 		d := r.running(a)
-		r.fault(sim.Fault{Kind: sim.FaultOrphan, Provider: "voltage-park"})
-		r.fault(sim.Fault{Kind: sim.FaultOrphan, Provider: "voltage-park", Value: "dep_nobodys"})
+		r.fault(sim.Fault{Kind: sim.FaultOrphan, Provider: slug})
+		r.fault(sim.Fault{Kind: sim.FaultOrphan, Provider: slug, Value: "dep_nobodys"})
 		r.pass(2 * time.Minute)
-		if all := r.found(); len(all) != 1 || all[0].Kind != issue.OrphanedMachine ||
+		if all := r.allIssues(); len(all) != 1 || all[0].Kind != issue.OrphanedMachine ||
 			*all[0].Reference != "dep_nobodys" ||
 			all[0].DeploymentID != nil {
 			t.Fatalf("a machine that is minutes old and has no reference may get one yet: %+v", all)
 		}
 		r.pass(5 * time.Minute)
-		all := r.found()
+		all := r.allIssues()
 		if len(all) != 2 || all[1].Kind != issue.UnmanagedMachine || all[1].Reference != nil || all[1].EndAfter != nil {
 			t.Fatalf("%+v", all)
 		}
@@ -55,7 +42,7 @@ func TestWatch_OrphanedMachines(t *testing.T) {
 			t.Fatalf("upstream: %q", left)
 		}
 		r.pass(10 * time.Minute)
-		if all = r.found(); len(all) != 2 || all[0].State != issue.StateEnded || all[1].State != issue.StateOpen {
+		if all = r.allIssues(); len(all) != 2 || all[0].State != issue.StateEnded || all[1].State != issue.StateOpen {
 			t.Fatalf("%+v", all)
 		}
 		if x := r.get(a, d.ID); x.Status != deployment.StatusRunning {
@@ -65,11 +52,11 @@ func TestWatch_OrphanedMachines(t *testing.T) {
 }
 
 func TestWatch_ReferenceOfAnotherProvider(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+	each(t, func(t *testing.T, r *testKit) {
 		d := r.running(r.account(money.Dollars(1000)))
 		r.fault(sim.Fault{Kind: sim.FaultOrphan, Provider: "northgrid", Value: string(d.ID)})
 		r.pass(2 * time.Minute)
-		all := r.found()
+		all := r.allIssues()
 		if len(all) != 1 || all[0].Provider != "northgrid" || all[0].Kind != issue.OrphanedMachine || all[0].Endable ||
 			all[0].DeploymentID == nil ||
 			*all[0].DeploymentID != d.ID {
@@ -83,10 +70,10 @@ func TestWatch_ReferenceOfAnotherProvider(t *testing.T) {
 }
 
 func TestWatch_DuplicateMachine(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+	each(t, func(t *testing.T, r *testKit) {
 		a := r.account(money.Dollars(1000))
 		d := r.running(a)
-		r.park.also(
+		r.fake.list(
 			provider.Machine{
 				ID:        "vo-second",
 				Reference: d.ID,
@@ -96,92 +83,92 @@ func TestWatch_DuplicateMachine(t *testing.T) {
 			},
 		)
 		r.pass(2 * time.Minute)
-		all := r.found()
+		all := r.allIssues()
 		if len(all) != 1 || all[0].Kind != issue.DuplicateMachine || *all[0].UpstreamID != "vo-second" ||
 			all[0].Endable {
 			t.Fatalf("%+v", all)
 		}
-		if x := r.get(a, d.ID); x.Status != deployment.StatusRunning || r.park.calls["terminate"] != 0 {
+		if x := r.get(a, d.ID); x.Status != deployment.StatusRunning || r.fake.calls["terminate"] != 0 {
 			t.Fatalf("%+v", x)
 		}
-		r.park.also()
+		r.fake.list()
 		r.pass(6 * time.Minute)
-		if all := r.found(); len(all) != 1 || all[0].State != issue.StateSettled {
+		if all := r.allIssues(); len(all) != 1 || all[0].State != issue.StateSettled {
 			t.Fatalf("%+v", all)
 		}
 	})
 }
 
 func TestWatch_LostMachine(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+	each(t, func(t *testing.T, r *testKit) {
 		a := r.account(money.Dollars(1000))
 		d := r.running(a)
-		r.must(r.park.allOfIt.Terminate(t.Context(), d.ID)) // somebody ends it at the provider
+		r.must(r.fake.simulated.Terminate(t.Context(), d.ID)) // at the provider, without Billet
 		r.pass(2 * time.Minute)
 		r.await(a, d.ID, deployment.StatusInterrupted)
-		if all := r.found(); len(all) != 1 || all[0].Kind != issue.LostMachine || *all[0].DeploymentID != d.ID {
+		if all := r.allIssues(); len(all) != 1 || all[0].Kind != issue.LostMachine || *all[0].DeploymentID != d.ID {
 			t.Fatalf("%+v", all)
 		}
 		r.pass(10 * time.Minute)
-		if all := r.found(); len(all) != 1 || all[0].State != issue.StateSettled {
+		if all := r.allIssues(); len(all) != 1 || all[0].State != issue.StateSettled {
 			t.Fatalf("%+v", all)
 		}
 	})
 }
 
 func TestWatch_StuckTermination(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+	each(t, func(t *testing.T, r *testKit) {
 		a := r.account(money.Dollars(1000))
 		d := r.running(a)
 		r.pass(26 * time.Minute)
-		r.park.set(func() { r.park.terminate = &provider.Error{Kind: provider.KindRejected} })
+		r.fake.set(func() { r.fake.terminateErr = &provider.Error{Kind: provider.KindRejected} })
 		_, _, err := r.terminate(a, d.ID, false)
 		r.must(err)
 		r.pass(59 * time.Minute)
-		if all := r.found(); len(all) != 0 {
+		if all := r.allIssues(); len(all) != 0 {
 			t.Fatalf("%+v", all)
 		}
 		r.pass(5 * time.Minute)
-		if all := r.found(); len(all) != 1 || all[0].Kind != issue.StuckTermination || *all[0].DeploymentID != d.ID ||
+		if all := r.allIssues(); len(all) != 1 || all[0].Kind != issue.StuckTermination || *all[0].DeploymentID != d.ID ||
 			all[0].State != issue.StateOpen {
 			t.Fatalf("%+v", all)
 		}
-		r.park.set(func() { r.park.terminate = nil })
-		r.pass(30 * time.Minute) // whoever refuses is asked ever more seldom
+		r.fake.set(func() { r.fake.terminateErr = nil })
+		r.pass(30 * time.Minute) // refusals are retried with backoff
 		r.await(a, d.ID, deployment.StatusTerminated)
 		r.pass(10 * time.Minute)
-		if all := r.found(); len(all) != 1 || all[0].State != issue.StateEnded {
+		if all := r.allIssues(); len(all) != 1 || all[0].State != issue.StateEnded {
 			t.Fatalf("%+v", all)
 		}
 	})
 }
 
 func TestWatch_UndeadMachine(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+	each(t, func(t *testing.T, r *testKit) {
 		a := r.account(money.Dollars(1000))
 		d := r.running(a)
 		r.pass(26 * time.Minute)
-		r.park.set(func() {
-			r.park.machine = func(m provider.Machine) (provider.Machine, error) {
+		r.fake.set(func() {
+			r.fake.changeMachine = func(m provider.Machine) (provider.Machine, error) {
 				return m, &provider.Error{Kind: provider.KindNotFound}
 			}
-			r.park.terminate = &provider.Error{Kind: provider.KindNotFound}
+			r.fake.terminateErr = &provider.Error{Kind: provider.KindNotFound}
 		})
 		_, _, err := r.terminate(a, d.ID, false)
 		r.must(err)
 		r.await(a, d.ID, deployment.StatusTerminated)
-		r.park.set(func() { r.park.machine, r.park.terminate = nil, &provider.Error{Kind: provider.KindRejected} })
+		r.fake.set(func() { r.fake.changeMachine, r.fake.terminateErr = nil, &provider.Error{Kind: provider.KindRejected} })
 		for range 4 { // the provider refuses: the issue stays
 			r.pass(3 * time.Minute)
-			if all := r.found(); len(all) != 1 || all[0].Kind != issue.UndeadMachine ||
+			if all := r.allIssues(); len(all) != 1 || all[0].Kind != issue.UndeadMachine ||
 				all[0].State != issue.StateOpen {
 				t.Fatalf("%+v", all)
 			}
 		}
-		r.park.set(func() { r.park.terminate = nil })
+		r.fake.set(func() { r.fake.terminateErr = nil })
 		r.pass(3 * time.Minute)
 		r.pass(6 * time.Minute)
-		if all := r.found(); len(all) != 1 || all[0].State != issue.StateEnded || len(r.upstream()) != 0 {
+		if all := r.allIssues(); len(all) != 1 || all[0].State != issue.StateEnded || len(r.upstream()) != 0 {
 			t.Fatalf("%+v, upstream %q", all, r.upstream())
 		}
 	})
@@ -190,7 +177,7 @@ func TestWatch_UndeadMachine(t *testing.T) {
 // A list that is minutes old shows what has ended and leaves out what was just made. Neither is a
 // issue.
 func TestWatch_StaleList(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+	each(t, func(t *testing.T, r *testKit) {
 		a := r.account(money.Dollars(100_000))
 		r.fault(
 			sim.Fault{
@@ -215,7 +202,7 @@ func TestWatch_StaleList(t *testing.T) {
 				t.Fatalf("%+v", x)
 			}
 		}
-		if all := r.found(); len(all) != 0 {
+		if all := r.allIssues(); len(all) != 0 {
 			t.Fatalf("%+v", all)
 		}
 	})
@@ -224,11 +211,11 @@ func TestWatch_StaleList(t *testing.T) {
 // A machine that is launched while the list is on its way is on a list that is younger than what
 // was read before it.
 func TestWatch_LaunchDuringTheList(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+	each(t, func(t *testing.T, r *testKit) {
 		a := r.account(money.Dollars(1000))
 		var d id.ID
-		r.park.set(func() {
-			r.park.beforeList = func(ctx context.Context) {
+		r.fake.set(func() {
+			r.fake.nextList = func(ctx context.Context) {
 				x, err := r.create(a, request(t))
 				r.must(err)
 				d = x.ID
@@ -243,7 +230,7 @@ func TestWatch_LaunchDuringTheList(t *testing.T) {
 		if up := r.upstream(); len(up) != 1 || up[0] != d {
 			t.Fatalf("the test's premise does not hold: %q", up)
 		}
-		if all := r.found(); len(all) != 0 {
+		if all := r.allIssues(); len(all) != 0 {
 			t.Fatalf("%+v", all)
 		}
 	})

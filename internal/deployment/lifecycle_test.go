@@ -18,19 +18,19 @@ import (
 )
 
 func TestLifecycleFromCreateToRefund(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+	each(t, func(t *testing.T, r *testKit) {
 		a := r.account(money.Dollars(1000))
 		d := r.deploy(a)
 		if d.Status != deployment.StatusPending || d.Steps[0].Status != "active" || d.StartedAt != nil ||
 			d.IPAddress != nil {
 			t.Fatalf("%+v", d)
 		}
-		if w := r.money(a); w.Held != d.HourlyPrice || w.Balance != money.Dollars(1000) ||
+		if w := r.walletOf(a); w.Held != d.HourlyPrice || w.Balance != money.Dollars(1000) ||
 			w.Available != w.Balance-w.Held {
 			t.Fatalf("after the deploy: %+v", w)
 		}
 		d = r.await(a, d.ID, deployment.StatusRunning)
-		if w := r.money(a); w.Held != 0 || w.Balance != money.Dollars(1000)-d.HourlyPrice ||
+		if w := r.walletOf(a); w.Held != 0 || w.Balance != money.Dollars(1000)-d.HourlyPrice ||
 			d.CostToDate != d.HourlyPrice {
 			t.Fatalf("running: %+v, cost %s", w, d.CostToDate)
 		}
@@ -80,7 +80,7 @@ func TestLifecycleFromCreateToRefund(t *testing.T) {
 			}
 		}
 		r.pass(3 * time.Hour)
-		if w := r.money(a); w.Balance != money.Dollars(1000)-d.HourlyPrice+want {
+		if w := r.walletOf(a); w.Balance != money.Dollars(1000)-d.HourlyPrice+want {
 			t.Fatalf("afterwards: %+v", w)
 		}
 		events, _, err := r.events.List(t.Context(), r.db, a, d.ID, db.Page{Number: 1, Limit: 100})
@@ -93,15 +93,15 @@ func TestLifecycleFromCreateToRefund(t *testing.T) {
 		if got := strings.Join(kinds, " "); got != "created deploying charged running refunded terminating terminated" {
 			t.Errorf("events: %s", got)
 		}
-		r.audit()
+		r.checkLedger()
 	})
 }
 
 func TestHoursAreChargedAtTheAgreedPrice(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+	each(t, func(t *testing.T, r *testKit) {
 		a := r.account(money.Dollars(1000))
 		d := r.running(a)
-		r.park.set(func() { r.park.prices = money.Dollars(999) })
+		r.fake.set(func() { r.fake.price = money.Dollars(999) })
 		for _, step := range []struct {
 			at    time.Duration
 			hours int64
@@ -119,12 +119,12 @@ func TestHoursAreChargedAtTheAgreedPrice(t *testing.T) {
 		if err != nil || x.CostToDate != d.HourlyPrice.Times(8) {
 			t.Fatalf("a later hour was refunded: %+v %v", x, err)
 		}
-		r.audit()
+		r.checkLedger()
 	})
 }
 
 func TestTerminateOnTheHourDoesNotPayTheNextHour(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+	each(t, func(t *testing.T, r *testKit) {
 		a := r.account(money.Dollars(1000))
 		d := r.running(a)
 		r.clock.AdvanceTo(d.StartedAt.Add(time.Hour)) // the sweep has not run
@@ -136,7 +136,7 @@ func TestTerminateOnTheHourDoesNotPayTheNextHour(t *testing.T) {
 		if got := r.get(a, d.ID).CostToDate; got != d.HourlyPrice {
 			t.Fatalf("%s", got)
 		}
-		r.audit()
+		r.checkLedger()
 	})
 }
 
@@ -146,27 +146,27 @@ func TestFailedDeploymentCostsNothing(t *testing.T) {
 		return m, nil
 	}
 	for name, c := range map[string]struct {
-		arrange func(r *rig)
+		arrange func(r *testKit)
 		wait    time.Duration
 		cause   deployment.Cause
 	}{
-		"no capacity": {func(r *rig) { r.park.launch = &provider.Error{Kind: provider.KindNoCapacity} }, time.Second, deployment.CauseNoCapacity},
-		"rejected":    {func(r *rig) { r.park.launch = &provider.Error{Kind: provider.KindRejected, Message: "Not you."} }, time.Second, deployment.CauseRejected},
-		"offer gone":  {func(r *rig) { r.park.launch = &provider.Error{Kind: provider.KindNotFound} }, time.Second, deployment.CauseNoCapacity},
-		"never ready": {func(r *rig) { r.park.machine = ready }, 16 * time.Minute, deployment.CauseTimedOut},
-		"no SSH":      {func(r *rig) { r.probe = errors.New("connection refused") }, 16 * time.Minute, deployment.CauseTimedOut},
-		"no answer":   {func(r *rig) { r.park.launch = errors.New("i/o timeout") }, 25 * time.Minute, deployment.CauseTimedOut},
-		"broken": {func(r *rig) {
-			r.park.machine = func(m provider.Machine) (provider.Machine, error) { m.State = provider.MachineFailed; return m, nil }
+		"no capacity": {func(r *testKit) { r.fake.launchErr = &provider.Error{Kind: provider.KindNoCapacity} }, time.Second, deployment.CauseNoCapacity},
+		"rejected":    {func(r *testKit) { r.fake.launchErr = &provider.Error{Kind: provider.KindRejected, Message: "Not you."} }, time.Second, deployment.CauseRejected},
+		"offer gone":  {func(r *testKit) { r.fake.launchErr = &provider.Error{Kind: provider.KindNotFound} }, time.Second, deployment.CauseNoCapacity},
+		"never ready": {func(r *testKit) { r.fake.changeMachine = ready }, 16 * time.Minute, deployment.CauseTimedOut},
+		"no SSH":      {func(r *testKit) { r.sshErr = errors.New("connection refused") }, 16 * time.Minute, deployment.CauseTimedOut},
+		"no answer":   {func(r *testKit) { r.fake.launchErr = errors.New("i/o timeout") }, 25 * time.Minute, deployment.CauseTimedOut},
+		"broken": {func(r *testKit) {
+			r.fake.changeMachine = func(m provider.Machine) (provider.Machine, error) { m.State = provider.MachineFailed; return m, nil }
 		}, 10 * time.Second, deployment.CauseRejected},
-		"lost on the way": {func(r *rig) {
-			r.park.machine = func(m provider.Machine) (provider.Machine, error) { m.State = provider.MachineLost; return m, nil }
+		"lost on the way": {func(r *testKit) {
+			r.fake.changeMachine = func(m provider.Machine) (provider.Machine, error) { m.State = provider.MachineLost; return m, nil }
 		}, 10 * time.Second, deployment.CauseLost},
 	} {
 		t.Run(name, func(t *testing.T) {
-			each(t, func(t *testing.T, r *rig) {
+			each(t, func(t *testing.T, r *testKit) {
 				a := r.account(money.Dollars(100))
-				r.park.set(func() { c.arrange(r) })
+				r.fake.set(func() { c.arrange(r) })
 				d := r.deploy(a)
 				r.pass(10 * time.Second)
 				r.clock.Advance(c.wait)
@@ -177,30 +177,30 @@ func TestFailedDeploymentCostsNothing(t *testing.T) {
 					d.StartedAt != nil {
 					t.Fatalf("%+v", d)
 				}
-				if w := r.money(a); w.Available != money.Dollars(100) || w.Held != 0 {
+				if w := r.walletOf(a); w.Available != money.Dollars(100) || w.Held != 0 {
 					t.Fatalf("%+v", w)
 				}
-				r.park.set(func() { r.park.machine = nil })
+				r.fake.set(func() { r.fake.changeMachine = nil })
 				r.pass(time.Minute)
 				if left := r.upstream(); len(left) != 0 {
-					t.Fatalf("left upstream: %v", left)
+					t.Fatalf("machines left upstream: %v", left)
 				}
-				r.audit()
+				r.checkLedger()
 			})
 		})
 	}
 }
 
 func TestLostAnswerMakesNoSecondMachine(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+	each(t, func(t *testing.T, r *testKit) {
 		a := r.account(money.Dollars(100))
-		r.park.set(func() { r.park.afterwards = context.DeadlineExceeded })
+		r.fake.set(func() { r.fake.answerErr = context.DeadlineExceeded })
 		d := r.deploy(a)
 		r.pass(20 * time.Second)
-		if got := r.upstream(); len(got) != 1 || got[0] != d.ID || r.park.calls["launch"] < 2 {
-			t.Fatalf("upstream %v after %d launches", got, r.park.calls["launch"])
+		if got := r.upstream(); len(got) != 1 || got[0] != d.ID || r.fake.calls["launch"] < 2 {
+			t.Fatalf("upstream %v after %d launches", got, r.fake.calls["launch"])
 		}
-		r.park.set(func() { r.park.afterwards = nil })
+		r.fake.set(func() { r.fake.answerErr = nil })
 		r.pass(5 * time.Minute)
 		if d = r.get(a, d.ID); d.Status != deployment.StatusRunning || len(r.upstream()) != 1 {
 			t.Fatalf("%+v, upstream %v", d, r.upstream())
@@ -209,12 +209,12 @@ func TestLostAnswerMakesNoSecondMachine(t *testing.T) {
 }
 
 func TestReclaimedMachineIsRefunded(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+	each(t, func(t *testing.T, r *testKit) {
 		a := r.account(money.Dollars(1000))
 		d := r.running(a)
 		r.pass(d.StartedAt.Add(2*time.Hour + 10*time.Minute).Sub(r.clock.Now()))
-		r.must(r.park.allOfIt.Terminate(t.Context(), d.ID)) // not by us
-		r.pass(10 * time.Second)                            // it is gone upstream before anybody looks
+		r.must(r.fake.simulated.Terminate(t.Context(), d.ID)) // without Billet
+		r.pass(10 * time.Second)                              // it is gone upstream before Billet asks
 		r.pass(2 * time.Minute)
 		d = r.get(a, d.ID)
 		if d.Status != deployment.StatusInterrupted || d.TerminatedAt == nil {
@@ -224,12 +224,12 @@ func TestReclaimedMachineIsRefunded(t *testing.T) {
 		if want := d.HourlyPrice.Times(3) - money.ForSeconds(d.HourlyPrice, 3*3600-used); d.CostToDate != want {
 			t.Fatalf("cost %s, want %s", d.CostToDate, want)
 		}
-		r.audit()
+		r.checkLedger()
 	})
 }
 
 func TestUndeadMachineIsEndedAgain(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+	each(t, func(t *testing.T, r *testKit) {
 		a := r.account(money.Dollars(1000))
 		d := r.running(a)
 		r.pass(26 * time.Minute)
@@ -238,18 +238,18 @@ func TestUndeadMachineIsEndedAgain(t *testing.T) {
 		gone := func(m provider.Machine) (provider.Machine, error) {
 			return m, &provider.Error{Kind: provider.KindNotFound}
 		}
-		r.park.set(func() { // it says that it is gone, and is not
-			r.park.machine, r.park.terminate = gone, &provider.Error{Kind: provider.KindNotFound}
+		r.fake.set(func() { // it says that it is gone, and is not
+			r.fake.changeMachine, r.fake.terminateErr = gone, &provider.Error{Kind: provider.KindNotFound}
 		})
 		r.await(a, d.ID, deployment.StatusTerminated)
 		if len(r.upstream()) != 1 {
 			t.Fatal("the test's premise does not hold")
 		}
-		r.park.set(func() { r.park.machine, r.park.terminate = nil, nil })
+		r.fake.set(func() { r.fake.changeMachine, r.fake.terminateErr = nil, nil })
 		r.pass(3 * time.Minute) // the watch finds it
 		r.pass(10 * time.Second)
 		if left := r.upstream(); len(left) != 0 {
-			t.Fatalf("left upstream: %v", left)
+			t.Fatalf("machines left upstream: %v", left)
 		}
 		if x := r.get(a, d.ID); x.Status != deployment.StatusTerminated {
 			t.Fatalf("a final status was left: %+v", x)
@@ -258,18 +258,18 @@ func TestUndeadMachineIsEndedAgain(t *testing.T) {
 }
 
 func TestRefusedTerminationCostsTheTenantNothing(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+	each(t, func(t *testing.T, r *testKit) {
 		a := r.account(money.Dollars(1000))
 		d := r.running(a)
 		r.pass(26 * time.Minute)
-		r.park.set(func() { r.park.terminate = &provider.Error{Kind: provider.KindRejected, RetryAfter: time.Hour} })
+		r.fake.set(func() { r.fake.terminateErr = &provider.Error{Kind: provider.KindRejected, RetryAfter: time.Hour} })
 		x, _, err := r.terminate(a, d.ID, false)
 		r.must(err)
 		r.pass(5 * time.Hour)
 		if y := r.get(a, d.ID); y.Status != deployment.StatusTerminating || y.CostToDate != x.CostToDate {
 			t.Fatalf("%+v", y)
 		}
-		r.park.set(func() { r.park.terminate = nil })
+		r.fake.set(func() { r.fake.terminateErr = nil })
 		r.pass(2 * time.Hour)
 		if y := r.get(a, d.ID); y.Status != deployment.StatusTerminated || y.CostToDate != x.CostToDate ||
 			!y.TerminatedAt.Equal(*x.BilledUntil) {
@@ -279,7 +279,7 @@ func TestRefusedTerminationCostsTheTenantNothing(t *testing.T) {
 }
 
 func TestTerminate_BeforeTheMinimumRuntime(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+	each(t, func(t *testing.T, r *testKit) {
 		a := r.account(money.Dollars(1000))
 		d := r.deploy(a)
 		x, queued, err := r.terminate(a, d.ID, true) // not even running yet
@@ -300,8 +300,8 @@ func TestTerminate_BeforeTheMinimumRuntime(t *testing.T) {
 	})
 }
 
-func TestPlannedEndHoldsWhileTheServerIsDown(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+func TestAutoTerminateWhileTheServerIsDown(t *testing.T) {
+	each(t, func(t *testing.T, r *testKit) {
 		a := r.account(money.Dollars(1000))
 		req, at := request(t), r.clock.Now().Add(90*time.Minute)
 		req.AutoTerminateAt = &at
@@ -317,12 +317,12 @@ func TestPlannedEndHoldsWhileTheServerIsDown(t *testing.T) {
 			d.StatusCause != deployment.CauseConfirmedEnd {
 			t.Fatalf("%+v", d)
 		}
-		r.audit()
+		r.checkLedger()
 	})
 }
 
-func TestPlannedEndCanBeCanceled(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+func TestAutoTerminateCanBeCanceled(t *testing.T) {
+	each(t, func(t *testing.T, r *testKit) {
 		a := r.account(money.Dollars(1000))
 		d := r.running(a)
 		_, _, err := r.terminate(a, d.ID, true)
@@ -342,32 +342,32 @@ func TestPlannedEndCanBeCanceled(t *testing.T) {
 }
 
 func TestDeployingCanBeTerminatedAfterTheMinimumRuntime(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+	each(t, func(t *testing.T, r *testKit) {
 		a := r.account(money.Dollars(100))
-		r.park.set(func() {
-			r.park.machine = func(m provider.Machine) (provider.Machine, error) {
+		r.fake.set(func() {
+			r.fake.changeMachine = func(m provider.Machine) (provider.Machine, error) {
 				m.State = provider.MachineProvisioning
 				return m, nil
 			}
 		})
 		d := r.deploy(a)
-		r.clock.Advance(25 * time.Minute) // nobody noticed yet that it is late
+		r.clock.Advance(25 * time.Minute) // no job has noticed that it is late
 		x, _, err := r.terminate(a, d.ID, false)
 		if err != nil || x.Status != deployment.StatusTerminating {
 			t.Fatalf("%+v %v", x, err)
 		}
-		r.park.set(func() { r.park.machine = nil })
+		r.fake.set(func() { r.fake.changeMachine = nil })
 		r.pass(time.Minute)
 		if x = r.get(a, d.ID); x.Status != deployment.StatusTerminated || x.CostToDate != 0 ||
-			r.money(a).Available != money.Dollars(100) ||
+			r.walletOf(a).Available != money.Dollars(100) ||
 			len(r.upstream()) != 0 {
-			t.Fatalf("%+v, %+v, upstream %v", x, r.money(a), r.upstream())
+			t.Fatalf("%+v, %+v, upstream %v", x, r.walletOf(a), r.upstream())
 		}
 	})
 }
 
 func TestActions(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+	each(t, func(t *testing.T, r *testKit) {
 		a := r.account(money.Dollars(1000))
 		d := r.running(a)
 		act := func(f func(context.Context, *db.Tx, id.ID, id.ID) (deployment.Deployment, error)) (x deployment.Deployment, err error) {
@@ -386,9 +386,9 @@ func TestActions(t *testing.T) {
 			t.Fatalf("two actions at once: %v", err)
 		}
 		r.pass(10 * time.Second)
-		if x := r.get(a, d.ID); r.park.calls["reboot"] != 1 || x.PendingAction != nil ||
+		if x := r.get(a, d.ID); r.fake.calls["reboot"] != 1 || x.PendingAction != nil ||
 			x.Status != deployment.StatusRunning {
-			t.Fatalf("%d reboots, %+v", r.park.calls["reboot"], x)
+			t.Fatalf("%d reboots, %+v", r.fake.calls["reboot"], x)
 		}
 		_, err := act(r.deployments.PowerOff)
 		r.must(err)
@@ -419,7 +419,7 @@ func TestActions(t *testing.T) {
 }
 
 func TestParallelCreatesNeverOverspend(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+	each(t, func(t *testing.T, r *testKit) {
 		o, _ := r.catalog.Default().Get(pageOffer)
 		a := r.account(o.HourlyPrice.Times(6) + max(o.HourlyPrice, deployment.MinimumBalance))
 		var mu sync.Mutex
@@ -442,22 +442,22 @@ func TestParallelCreatesNeverOverspend(t *testing.T) {
 			t.Fatalf("%v", codes)
 		}
 		r.pass(time.Minute)
-		if w := r.money(a); w.Held != 0 || w.Available < 0 || len(r.upstream()) != 7 {
+		if w := r.walletOf(a); w.Held != 0 || w.Available < 0 || len(r.upstream()) != 7 {
 			t.Fatalf("%+v, %d upstream", w, len(r.upstream()))
 		}
-		r.audit()
+		r.checkLedger()
 	})
 }
 
 func TestTerminateWhileTheMachineIsLostRefundsOnce(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+	each(t, func(t *testing.T, r *testKit) {
 		a := r.account(money.Dollars(1000))
 		for range 10 {
 			d := r.running(a)
 			r.clock.Advance(30 * time.Minute)
-			r.must(r.park.allOfIt.Terminate(t.Context(), d.ID))
+			r.must(r.fake.simulated.Terminate(t.Context(), d.ID))
 			r.clock.Advance(10 * time.Second)
-			before := r.money(a).Available
+			before := r.walletOf(a).Available
 			var wg sync.WaitGroup
 			wg.Go(func() {
 				if _, _, err := r.terminate(a, d.ID, false); err != nil {
@@ -471,13 +471,13 @@ func TestTerminateWhileTheMachineIsLostRefundsOnce(t *testing.T) {
 			})
 			wg.Wait()
 			x := r.get(a, d.ID)
-			if want := money.ForSeconds(d.HourlyPrice, 3600-int64(x.BilledUntil.Sub(*x.StartedAt)/time.Second)); r.money(
+			if want := money.ForSeconds(d.HourlyPrice, 3600-int64(x.BilledUntil.Sub(*x.StartedAt)/time.Second)); r.walletOf(
 				a,
 			).Available-before != want {
-				t.Fatalf("refunded %s, want %s", r.money(a).Available-before, want)
+				t.Fatalf("refunded %s, want %s", r.walletOf(a).Available-before, want)
 			}
 			r.pass(time.Minute)
 		}
-		r.audit()
+		r.checkLedger()
 	})
 }

@@ -17,20 +17,8 @@ import (
 	"github.com/billetcloud/billet/internal/provider"
 )
 
-// changes has the provider say something else of its machines once they are ready.
-func (p *trouble) changes(change func(m *provider.Machine)) {
-	p.set(func() {
-		p.machine = func(m provider.Machine) (provider.Machine, error) {
-			if m.State == provider.MachineReady {
-				change(&m)
-			}
-			return m, nil
-		}
-	})
-}
-
-func (r *rig) kinds() (kinds []issue.Kind) {
-	for _, f := range r.found() {
+func (r *testKit) kinds() (kinds []issue.Kind) {
+	for _, f := range r.allIssues() {
 		if f.State == issue.StateOpen {
 			kinds = append(kinds, f.Kind)
 		}
@@ -39,9 +27,9 @@ func (r *rig) kinds() (kinds []issue.Kind) {
 }
 
 func TestEveryNodeOfAClusterIsShown(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+	each(t, func(t *testing.T, r *testKit) {
 		a := r.account(money.Dollars(1000))
-		r.park.changes(func(m *provider.Machine) {
+		r.fake.changeReady(func(m *provider.Machine) {
 			m.SSHHostKeys = nil
 			m.Nodes = []provider.Node{{Address: m.Address, PrivateAddress: "10.0.0.10", SSHPort: m.SSHPort}}
 			for i := range 3 {
@@ -56,8 +44,8 @@ func TestEveryNodeOfAClusterIsShown(t *testing.T) {
 			}
 		})
 		answers := 3 // nodes
-		r.shown = func(at provider.Endpoint) string { return "ssh-ed25519 " + strings.ReplaceAll(at.Address, ":", "") }
-		r.probed = func(at provider.Endpoint) error {
+		r.hostKey = func(at provider.Endpoint) string { return "ssh-ed25519 " + strings.ReplaceAll(at.Address, ":", "") }
+		r.probe = func(at provider.Endpoint) error {
 			if !at.WantKey || at.Address == "127.0.3.3:2200" && answers < 4 {
 				return errors.New("connection refused")
 			}
@@ -91,9 +79,9 @@ func TestEveryNodeOfAClusterIsShown(t *testing.T) {
 }
 
 func TestMachineOfOneServerHasOneNode(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+	each(t, func(t *testing.T, r *testKit) {
 		a := r.account(money.Dollars(1000))
-		r.park.changes(func(m *provider.Machine) { m.SSHHostKeys = []string{"ssh-ed25519 STATED"} })
+		r.fake.changeReady(func(m *provider.Machine) { m.SSHHostKeys = []string{"ssh-ed25519 STATED"} })
 		d := r.running(a)
 		if len(d.Nodes) != 1 || d.Nodes[0].IPAddress != *d.IPAddress || d.Nodes[0].PrivateIPAddress != nil ||
 			!slices.Equal(d.Nodes[0].SSHHostKeys, d.SSHHostKeys) ||
@@ -106,11 +94,11 @@ func TestMachineOfOneServerHasOneNode(t *testing.T) {
 // What is sold for one price and stated to cost another is counted at what is stated, and an
 // operator hears of it.
 func TestStatedPriceIsTheCost(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+	each(t, func(t *testing.T, r *testKit) {
 		a := r.account(money.Dollars(1000))
 		plain := r.running(a)
 		stated := money.Micros(2_010_000)
-		r.park.changes(func(m *provider.Machine) {
+		r.fake.changeReady(func(m *provider.Machine) {
 			if m.Reference != plain.ID {
 				m.HourlyCost = stated
 			}
@@ -123,7 +111,7 @@ func TestStatedPriceIsTheCost(t *testing.T) {
 			t.Errorf("a machine of which nothing is stated costs %s", cost)
 		}
 		r.pass(2 * time.Minute)
-		all := r.found()
+		all := r.allIssues()
 		if len(all) != 1 || all[0].Kind != issue.PriceMismatch || *all[0].DeploymentID != d.ID ||
 			!strings.Contains(all[0].Detail, "$2.01/h") ||
 			all[0].EndAfter != nil {
@@ -146,7 +134,7 @@ func TestStatedPriceIsTheCost(t *testing.T) {
 }
 
 // cost is what the meter counts for the deployment now.
-func (r *rig) cost(d id.ID) (hourly money.Micros) {
+func (r *testKit) cost(d id.ID) (hourly money.Micros) {
 	r.t.Helper()
 	r.must(
 		r.db.QueryRow(r.t.Context(), `SELECT hourly_cost FROM meter_cost WHERE subject = $1 AND to_at IS NULL`, d).
@@ -156,35 +144,35 @@ func (r *rig) cost(d id.ID) (hourly money.Micros) {
 }
 
 func TestPriceOfTheOfferIsNoIssue(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+	each(t, func(t *testing.T, r *testKit) {
 		a := r.account(money.Dollars(1000))
-		r.park.set(func() { r.park.prices = 1_995_000 })
+		r.fake.set(func() { r.fake.price = 1_995_000 })
 		r.must(r.catalog.Start(t.Context()))
 		r.pass(2 * time.Minute)
-		r.park.changes(func(m *provider.Machine) { m.HourlyCost = 1_995_000 + 4_000 }) // whole cents and fractions
+		r.fake.changeReady(func(m *provider.Machine) { m.HourlyCost = 1_995_000 + 4_000 }) // whole cents and fractions
 		d := r.running(a)
 		r.pass(2 * time.Minute)
-		if all := r.found(); len(all) != 0 || r.cost(d.ID) != 1_999_000 {
+		if all := r.allIssues(); len(all) != 0 || r.cost(d.ID) != 1_999_000 {
 			t.Errorf("%s: %+v", r.cost(d.ID), all)
 		}
 	})
 }
 
 func TestPrivateAddressIsRefused(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+	each(t, func(t *testing.T, r *testKit) {
 		a := r.account(money.Dollars(1000))
-		r.shown = func(at provider.Endpoint) string {
+		r.hostKey = func(at provider.Endpoint) string {
 			if at.Private || !strings.HasPrefix(at.Address, "8.8.8.") {
 				t.Errorf("connects to %+v", at)
 			}
 			return ""
 		}
-		r.park.set(func() {
-			r.park.info = func(i *provider.Info) { i.PrivateAddresses, i.LaunchLimit = false, 24*time.Hour }
+		r.fake.set(func() {
+			r.fake.changeInfo = func(i *provider.Info) { i.PrivateAddresses, i.LaunchLimit = false, 24*time.Hour }
 		})
-		r.park.changes(func(m *provider.Machine) { m.Address = "8.8.8.8" })
+		r.fake.changeReady(func(m *provider.Machine) { m.Address = "8.8.8.8" })
 		before := r.running(a)
-		r.park.changes(func(m *provider.Machine) { m.Address = "10.0.0.5" })
+		r.fake.changeReady(func(m *provider.Machine) { m.Address = "10.0.0.5" })
 		d := r.deploy(a)
 		for _, address := range []string{"10.0.0.5", "169.254.169.254", "127.88.1.1", "100.64.0.1", "fd00::1", "::1", "0.0.0.0", "192.168.1.1", "localhost", "::ffff:10.0.0.1"} {
 			for name, change := range map[string]func(m *provider.Machine){
@@ -193,7 +181,7 @@ func TestPrivateAddressIsRefused(t *testing.T) {
 					m.Address, m.Nodes = "8.8.8.8", []provider.Node{{Address: "8.8.8.8", SSHPort: 22}, {Address: address, SSHPort: 22}}
 				},
 			} {
-				r.park.changes(change)
+				r.fake.changeReady(change)
 				r.pass(2 * time.Minute)
 				if x := r.get(a, d.ID); x.Status != deployment.StatusDeploying || x.IPAddress != nil ||
 					len(x.Nodes) != 0 ||
@@ -213,10 +201,10 @@ func TestPrivateAddressIsRefused(t *testing.T) {
 }
 
 func TestUnhealthyMachineIsAbandoned(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+	each(t, func(t *testing.T, r *testKit) {
 		a := r.account(money.Dollars(1000))
 		runs := r.running(a)
-		r.park.changes(
+		r.fake.changeReady(
 			func(m *provider.Machine) { m.Unhealthy, m.Detail = true, "the cloud finds the machine unhealthy" },
 		)
 		d := r.deploy(a)
@@ -240,27 +228,27 @@ func TestUnhealthyMachineIsAbandoned(t *testing.T) {
 }
 
 // givesKeys has the simulated provider state no host keys, and take the ones that it is given.
-func (r *rig) givesKeys() {
-	r.park.set(func() { r.park.takesHostKey = true })
-	r.park.changes(func(m *provider.Machine) { m.SSHHostKeys = nil })
+func (r *testKit) takeHostKeys() {
+	r.fake.set(func() { r.fake.takesHostKey = true })
+	r.fake.changeReady(func(m *provider.Machine) { m.SSHHostKeys = nil })
 }
 
 // sealed is the private host key as the database has it.
-func (r *rig) sealed(d id.ID) (sealed string) {
+func (r *testKit) sealed(d id.ID) (sealed string) {
 	r.t.Helper()
 	r.must(r.db.QueryRow(r.t.Context(), `SELECT host_key_sealed FROM deployment WHERE id = $1`, d).Scan(&sealed))
 	return sealed
 }
 
 func TestIssuedHostKeyIsVerifiedAndForgotten(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+	each(t, func(t *testing.T, r *testKit) {
 		a := r.account(money.Dollars(1000))
-		r.givesKeys()
-		r.shown = func(provider.Endpoint) string { return r.park.asked.HostKey.Public }
-		r.probe = errNobody
+		r.takeHostKeys()
+		r.hostKey = func(provider.Endpoint) string { return r.fake.lastLaunch.HostKey.Public }
+		r.sshErr = errNoSSH
 		d := r.deploy(a)
 		r.pass(time.Minute)
-		given := r.park.asked.HostKey
+		given := r.fake.lastLaunch.HostKey
 		sealed := r.sealed(d.ID)
 		if given.Public == "" || !strings.Contains(given.Private, "OPENSSH PRIVATE KEY") || sealed == "" ||
 			strings.Contains(sealed, "PRIVATE") {
@@ -270,7 +258,7 @@ func TestIssuedHostKeyIsVerifiedAndForgotten(t *testing.T) {
 			string(plain) != given.Private {
 			t.Errorf("%v", err)
 		}
-		r.probe = nil
+		r.sshErr = nil
 		x := r.await(a, d.ID, deployment.StatusRunning)
 		if len(x.SSHHostKeys) != 1 || !strings.HasSuffix(x.SSHHostKeys[0], " "+given.Public) ||
 			*x.SSHHostKeySource != deployment.HostKeysIssued {
@@ -283,10 +271,10 @@ func TestIssuedHostKeyIsVerifiedAndForgotten(t *testing.T) {
 		if x := r.get(a, d.ID); len(x.SSHHostKeys) != 1 {
 			t.Errorf("%q", x.SSHHostKeys)
 		}
-		r.probe = errNobody
+		r.sshErr = errNoSSH
 		gone := r.deploy(a)
 		r.pass(time.Minute)
-		if r.park.asked.HostKey.Public == given.Public {
+		if r.fake.lastLaunch.HostKey.Public == given.Public {
 			t.Error("two machines were given one key")
 		}
 		r.pass(time.Hour)
@@ -298,10 +286,10 @@ func TestIssuedHostKeyIsVerifiedAndForgotten(t *testing.T) {
 
 // A machine whose image does not take the key is learned after a while, and that is said.
 func TestHostKeyIsLearned(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+	each(t, func(t *testing.T, r *testKit) {
 		a := r.account(money.Dollars(1000))
-		r.givesKeys()
-		r.shown = func(provider.Endpoint) string { return "ssh-ed25519 OTHER" }
+		r.takeHostKeys()
+		r.hostKey = func(provider.Endpoint) string { return "ssh-ed25519 OTHER" }
 		d := r.deploy(a)
 		r.pass(2 * time.Minute)
 		if x := r.get(a, d.ID); x.Status != deployment.StatusDeploying ||
@@ -314,13 +302,13 @@ func TestHostKeyIsLearned(t *testing.T) {
 			t.Errorf("%q by %v", x.SSHHostKeys, *x.SSHHostKeySource)
 		}
 		// Without a way to give it a key it is learned at once.
-		r.park.set(func() { r.park.takesHostKey = false })
+		r.fake.set(func() { r.fake.takesHostKey = false })
 		one := r.running(a)
-		if *one.SSHHostKeySource != deployment.HostKeysLearned || r.park.asked.HostKey.Public != "" {
+		if *one.SSHHostKeySource != deployment.HostKeysLearned || r.fake.lastLaunch.HostKey.Public != "" {
 			t.Errorf("%q by %v", one.SSHHostKeys, *one.SSHHostKeySource)
 		}
 		// A key that changes is not followed: it is what the tenant relies on.
-		r.shown = func(provider.Endpoint) string { return "ssh-ed25519 THIRD" }
+		r.hostKey = func(provider.Endpoint) string { return "ssh-ed25519 THIRD" }
 		r.pass(10 * time.Minute)
 		if x := r.get(a, d.ID); !strings.HasSuffix(x.SSHHostKeys[0], "OTHER") {
 			t.Errorf("%q", x.SSHHostKeys)
@@ -343,12 +331,12 @@ func TestHostKeyIsLearned(t *testing.T) {
 func TestLaunchLimitOfTheOfferCounts(t *testing.T) {
 	for limit, want := range map[time.Duration]time.Duration{4 * time.Minute: 4 * time.Minute, 0: 15 * time.Minute, 24 * time.Hour: 15 * time.Minute} {
 		t.Run(limit.String(), func(t *testing.T) {
-			each(t, func(t *testing.T, r *rig) {
+			each(t, func(t *testing.T, r *testKit) {
 				a := r.account(money.Dollars(1000))
-				r.park.set(func() { r.park.launchLimit = limit })
+				r.fake.set(func() { r.fake.launchLimit = limit })
 				r.must(r.catalog.Start(t.Context()))
 				r.pass(2 * time.Minute)
-				r.probe = errNobody
+				r.sshErr = errNoSSH
 				d := r.deploy(a)
 				r.pass(want - time.Minute)
 				if x := r.get(a, d.ID); x.Status != deployment.StatusDeploying {

@@ -42,7 +42,7 @@ func (m *model) create() {
 		m.Skip("enough")
 	}
 	o, found := m.r.catalog.Default().Get(pageOffer)
-	w := m.r.money(m.account)
+	w := m.r.walletOf(m.account)
 	req.DryRun = draw(m, "dry run", false, false, true)
 	if found && draw(m, "with a limit", false, false, true) {
 		limit := o.HourlyPrice + draw[money.Micros](m, "limit", -1, 0, 1)
@@ -56,7 +56,7 @@ func (m *model) create() {
 	switch {
 	case !m.r.catalog.Ready():
 		want = "SERVICE_UNAVAILABLE"
-	case !found: // nobody has seen it for a while
+	case !found: // the provider has not listed it for a while
 		want = "NOT_FOUND"
 	case !o.Available:
 		want = "OFFER_UNAVAILABLE"
@@ -79,7 +79,7 @@ func (m *model) create() {
 		asked: map[deployment.Action]bool{}, expect: map[string]int{"created": 1},
 	})
 	if draw(m, "then the price", "stays", "stays", "changes") == "changes" {
-		m.strike(sim.Fault{Kind: sim.FaultPrice, Value: draw(m, "price", "19.999999", "+35%"), ForSeconds: 7200})
+		m.inject(sim.Fault{Kind: sim.FaultPrice, Value: draw(m, "price", "19.999999", "+35%"), ForSeconds: 7200})
 		_, err := m.r.catalog.Sync(m.Context(), "provider/voltage-park")
 		m.r.must(err)
 	}
@@ -87,8 +87,8 @@ func (m *model) create() {
 
 func (m *model) delete() { m.end(m.one(), draw(m, "when", "now", "now", "earliest") == "earliest") }
 
-// missed is a planned end that comes while the server is down, and a tenant who ends the deployment
-// before anybody has looked.
+// missed is an auto-terminate time that passes while the server is down, and a tenant who
+// terminates the deployment before its job runs.
 func (m *model) missed() {
 	l := m.one()
 	due, planned := l.due()
@@ -293,19 +293,19 @@ func (m *model) fault() {
 		},
 		sim.Fault{Kind: sim.FaultScarcity, Offer: string(pageOffer), Value: "0", ForSeconds: 3600},
 	)
-	m.strike(f)
+	m.inject(f)
 }
 
-func (m *model) strike(f sim.Fault) {
-	f.Provider = "voltage-park"
+func (m *model) inject(f sim.Fault) {
+	f.Provider = slug
 	_, err := m.r.world.AddFault(m.Context(), f)
 	m.r.must(err)
-	m.struck[f.Kind]++
+	m.injected[f.Kind]++
 }
 
 func (m *model) calm() { m.r.must(m.r.world.ClearFaults(m.Context())) }
 
-// restart is a server that was killed and comes back: only the database, and the marketplace, are
+// restart is a server that was killed and starts again: only the database and the marketplace are
 // as they were.
 func (m *model) restart() {
 	m.r.serve()
@@ -356,12 +356,12 @@ func (m *model) boundary() {
 		}
 		to = due
 	case "launch limit":
-		to = l.created.Add(m.r.park.Info().LaunchLimit)
+		to = l.created.Add(m.r.fake.Info().LaunchLimit)
 	}
 	m.goOn(to.Add(draw(m, "beside", 0, 0, -time.Second, time.Second, -time.Microsecond, time.Microsecond)))
 }
 
-// finish has everything end in a world that works, and looks whether anything is left.
+// finish has everything end in a world without faults, and checks that nothing is left.
 func (m *model) finish() {
 	m.calm()
 	m.drain()
@@ -394,14 +394,14 @@ func (m *model) finish() {
 	}
 	m.settled = false
 	m.check()
-	for range 3 { // the watch looks round at the end of each
+	for range 3 { // the watch runs at the end of each
 		m.r.pass(40 * time.Minute)
 	}
 	m.settled = true
 	m.check()
 	for _, l := range m.lives {
 		if !l.status.Final() {
-			m.Fatalf("%s is %s for ever", l.id, l.status)
+			m.Fatalf("%s never ends: it is still %s", l.id, l.status)
 		}
 	}
 	if left := m.r.upstream(); len(left) != 0 {

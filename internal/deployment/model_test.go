@@ -47,9 +47,9 @@ func TestDeploymentsMatchTheModel(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer func() { _ = os.RemoveAll(dir) }()
-		r := &rig{t: t, db: d, clock: c, ids: ids, debts: true}
+		r := &testKit{t: t, db: d, clock: c, ids: ids, pastDue: true}
 		defer r.open(dir)()
-		r.park.poll = 20 * time.Second
+		r.fake.pollEvery = 20 * time.Second
 		r.serve()
 		live(t, r, met)
 	}
@@ -95,11 +95,11 @@ type life struct {
 	planned        *time.Time
 	protected      bool
 	deletedAt      *time.Time // when a DELETE was accepted
-	whole          bool       // the unused part comes back whichever hour it is
+	whole          bool       // the unused part is refunded whichever hour it is
 	asked          map[deployment.Action]bool
 	expect         map[string]int // how many events of a kind there must be
-	told           map[string]int // how many there were at the last look
-	read           int            // how many were looked at
+	told           map[string]int // how many there were at the last check
+	read           int            // how many were read
 }
 
 func (l *life) waits() bool { return l.status == "pending" || l.status == "deploying" }
@@ -113,7 +113,7 @@ func (l *life) terminable() time.Time {
 	return l.created.Add(25 * time.Minute)
 }
 
-// due is when it ends by itself.
+// due is when it terminates automatically.
 func (l *life) due() (time.Time, bool) {
 	switch {
 	case l.planned == nil:
@@ -151,25 +151,25 @@ func (l *life) cost(now time.Time) (sum money.Micros, hours int) {
 // model is one account and its deployments.
 type model struct {
 	*rapid.T
-	r        *rig
+	r        *testKit
 	account  id.ID
 	credits  money.Micros
 	lives    []*life
-	struck   map[sim.FaultKind]int // how often each kind of fault may have struck
+	injected map[sim.FaultKind]int // how often each kind of fault was injected
 	met      map[deployment.Cause]int
 	launched map[id.ID]time.Time // when the provider was last asked for a machine
 	settled  bool                // every job that is due has run
 }
 
-func live(t *rapid.T, r *rig, met map[deployment.Cause]int) {
+func live(t *rapid.T, r *testKit, met map[deployment.Cause]int) {
 	m := &model{
 		T:        t,
 		r:        r,
 		launched: map[id.ID]time.Time{},
-		struck:   map[sim.FaultKind]int{},
+		injected: map[sim.FaultKind]int{},
 		met:      map[deployment.Cause]int{},
 	}
-	r.park.set(func() { r.park.launched = func(d id.ID) { m.launched[d] = r.clock.Now() } })
+	r.fake.set(func() { r.fake.onLaunch = func(d id.ID) { m.launched[d] = r.clock.Now() } })
 	m.credits = money.Dollars(rapid.SampledFrom([]int64{60, 100, 100, 300, 2000}).Draw(t, "credit"))
 	m.account = r.account(m.credits)
 	acts := map[string]func(*rapid.T){"": func(*rapid.T) { m.check() }}
@@ -216,7 +216,7 @@ func (m *model) check() {
 			m.Fatalf("a machine too many: %s of %v", u, m.r.upstream())
 		}
 	}
-	w := m.r.money(m.account)
+	w := m.r.walletOf(m.account)
 	if w.Balance != m.credits-spent || w.Held != held || w.Available != w.Balance-held ||
 		(w.NegativeSince != nil) != (w.Available < 0) {
 		m.Fatalf("%+v, the model says %s with %s held", w, m.credits-spent, held)
@@ -225,10 +225,10 @@ func (m *model) check() {
 	if m.settled {
 		m.debts(w, now)
 	}
-	m.r.audit()
+	m.r.checkLedger()
 }
 
-// events follows what has happened to the deployment since the last look.
+// events follows what has happened to the deployment since the last check.
 func (m *model) events(l *life) {
 	m.Helper()
 	var all []event.Event
@@ -280,13 +280,13 @@ func (m *model) change(l *life, e event.Event) {
 	case deployment.CauseSwitchedOff, deployment.CauseSwitchedOn:
 		end, allowed = nil, l.asked[map[deployment.Cause]deployment.Action{deployment.CauseSwitchedOff: "power-off", deployment.CauseSwitchedOn: "power-on"}[cause]]
 	case deployment.CauseNoCapacity:
-		allowed = m.struck[sim.FaultScarcity] > 0 || m.met[cause] <= m.struck[sim.FaultNoCapacity]
+		allowed = m.injected[sim.FaultScarcity] > 0 || m.met[cause] <= m.injected[sim.FaultNoCapacity]
 	case deployment.CauseRejected:
-		allowed = m.met[cause] <= m.struck[sim.FaultFailProvisioning]
+		allowed = m.met[cause] <= m.injected[sim.FaultFailProvisioning]
 	case deployment.CauseTimedOut:
-		allowed = !at.Before(l.created.Add(m.r.park.Info().LaunchLimit))
+		allowed = !at.Before(l.created.Add(m.r.fake.Info().LaunchLimit))
 	case deployment.CauseLost:
-		allowed, l.whole = m.met[cause] <= m.struck[sim.FaultMachineLost], true
+		allowed, l.whole = m.met[cause] <= m.injected[sim.FaultMachineLost], true
 	case deployment.CauseRequested:
 		allowed = l.deletedAt != nil && l.deletedAt.Equal(at) && !planned && !at.Before(l.terminable())
 	case deployment.CauseScheduled:
@@ -294,7 +294,7 @@ func (m *model) change(l *life, e event.Event) {
 		allowed, end = planned && !due.Before(l.terminable()), &due
 	case deployment.CausePastDue:
 		allowed = !planned && !l.protected ||
-			l.protected // protection does not help against a debt; debts are checked with the wallet
+			l.protected // protection does not help against past due, which is checked with the wallet
 	default:
 		allowed = false
 	}
@@ -324,15 +324,15 @@ func (m *model) seen(l *life, now time.Time) {
 	if want := !l.over() && !l.protected && !now.Before(l.terminable()); can.CanTerminate != want {
 		m.Fatalf("%+v, the model says %t", can, want)
 	}
-	limit := l.created.Add(m.r.park.Info().LaunchLimit)
+	limit := l.created.Add(m.r.fake.Info().LaunchLimit)
 	if at := m.launched[l.id]; !at.Before(limit) {
 		m.Fatalf("launched at %s what was to run by %s", at, limit)
 	}
 	if !m.settled {
 		return
 	}
-	slack := time.Duration(0) // a look that failed is tried again within five minutes
-	if len(m.struck) > 0 {
+	slack := time.Duration(0) // a run that failed is repeated within five minutes
+	if len(m.injected) > 0 {
 		slack = 5 * time.Minute
 	}
 	due, planned := l.due()

@@ -2,7 +2,6 @@ package deployment_test
 
 import (
 	"context"
-	"log/slog"
 	"sync"
 	"testing"
 	"time"
@@ -10,18 +9,16 @@ import (
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/id"
-	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
-	"github.com/billetcloud/billet/internal/quote"
 )
 
-// The server comes back hours after a planned end, and somebody ends the deployment before the look
-// that was due.
-func TestMissedPlannedEndIsBilledUntilThen(t *testing.T) {
-	for name, end := range map[string]func(r *rig, a, d id.ID) error{
-		"the tenant": func(r *rig, a, d id.ID) error { _, _, err := r.terminate(a, d, false); return err },
-		"arrears": func(r *rig, a, _ id.ID) error {
+// The server starts again hours after an auto-terminate time, and the deployment is ended before
+// the job that was due has run.
+func TestMissedAutoTerminateIsBilledUntilThen(t *testing.T) {
+	for name, end := range map[string]func(r *testKit, a, d id.ID) error{
+		"the tenant": func(r *testKit, a, d id.ID) error { _, _, err := r.terminate(a, d, false); return err },
+		"past due": func(r *testKit, a, _ id.ID) error {
 			return r.tx(func(ctx context.Context, tx *db.Tx) error {
 				_, err := r.deployments.EndForPastDue(ctx, tx, a)
 				return err
@@ -29,7 +26,7 @@ func TestMissedPlannedEndIsBilledUntilThen(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			each(t, func(t *testing.T, r *rig) {
+			each(t, func(t *testing.T, r *testKit) {
 				a := r.account(money.Dollars(1000))
 				req, at := request(t), r.clock.Now().Add(90*time.Minute)
 				req.AutoTerminateAt = &at
@@ -44,7 +41,7 @@ func TestMissedPlannedEndIsBilledUntilThen(t *testing.T) {
 					x.CostToDate != d.HourlyPrice.Times(2) {
 					t.Fatalf("planned for %s: %+v", at, x)
 				}
-				r.audit()
+				r.checkLedger()
 			})
 		})
 	}
@@ -53,36 +50,36 @@ func TestMissedPlannedEndIsBilledUntilThen(t *testing.T) {
 // A provider that does not end a machine is asked ever more seldom, and never given up.
 func TestTerminationIsRetriedWithBackoff(t *testing.T) {
 	for name, c := range map[string]struct {
-		arrange     func(p *trouble)
+		arrange     func(p *fakeProvider)
 		least, most int
 		soon        time.Duration
 	}{
-		"it refuses":         {func(p *trouble) { p.terminate = &provider.Error{Kind: provider.KindRejected} }, 60, 140, 10 * time.Minute},
-		"it does not answer": {func(p *trouble) { p.terminate = &provider.Error{Kind: provider.KindUnavailable} }, 60, 140, 10 * time.Minute},
-		"it is never done": {func(p *trouble) {
-			p.terminate = &provider.Error{Kind: provider.KindNotFound} // which the machine's state belies
-			p.machine = func(m provider.Machine) (provider.Machine, error) {
+		"it refuses":         {func(p *fakeProvider) { p.terminateErr = &provider.Error{Kind: provider.KindRejected} }, 60, 140, 10 * time.Minute},
+		"it does not answer": {func(p *fakeProvider) { p.terminateErr = &provider.Error{Kind: provider.KindUnavailable} }, 60, 140, 10 * time.Minute},
+		"it is never done": {func(p *fakeProvider) {
+			p.terminateErr = &provider.Error{Kind: provider.KindNotFound} // which the machine's state belies
+			p.changeMachine = func(m provider.Machine) (provider.Machine, error) {
 				m.State = provider.MachineTerminating
 				return m, nil
 			}
 		}, 60, 200, 10 * time.Minute},
-		"it says next year": {func(p *trouble) {
-			p.terminate = &provider.Error{Kind: provider.KindRejected, RetryAfter: 365 * 24 * time.Hour}
+		"it says next year": {func(p *fakeProvider) {
+			p.terminateErr = &provider.Error{Kind: provider.KindRejected, RetryAfter: 365 * 24 * time.Hour}
 		}, 5, 6, time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
-			each(t, func(t *testing.T, r *rig) {
+			each(t, func(t *testing.T, r *testKit) {
 				a := r.account(money.Dollars(1000))
 				d := r.running(a)
 				r.pass(26 * time.Minute)
-				r.park.set(func() { c.arrange(r.park); r.park.poll = 10 * time.Second })
+				r.fake.set(func() { c.arrange(r.fake); r.fake.pollEvery = 10 * time.Second })
 				_, _, err := r.terminate(a, d.ID, false)
 				r.must(err)
 				r.pass(5 * time.Hour)
-				if got := r.park.calls["terminate"]; got < c.least || got > c.most {
+				if got := r.fake.calls["terminate"]; got < c.least || got > c.most {
 					t.Errorf("asked %d times in 5 hours", got)
 				}
-				r.park.set(func() { r.park.terminate, r.park.machine = nil, nil })
+				r.fake.set(func() { r.fake.terminateErr, r.fake.changeMachine = nil, nil })
 				r.pass(c.soon)
 				r.pass(10 * time.Second) // the machine takes a moment itself
 				if x := r.get(a, d.ID); x.Status != deployment.StatusTerminated || len(r.upstream()) != 0 {
@@ -94,15 +91,15 @@ func TestTerminationIsRetriedWithBackoff(t *testing.T) {
 }
 
 func TestNothingIsLaunchedAfterTheDeadline(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+	each(t, func(t *testing.T, r *testKit) {
 		a := r.account(money.Dollars(100))
 		d := r.deploy(a)
 		r.clock.Advance(3 * time.Hour) // the server was down
 		r.pass(time.Minute)
 		if x := r.get(a, d.ID); x.Status != deployment.StatusFailed || x.StatusCause != deployment.CauseTimedOut ||
-			r.park.calls["launch"] != 0 ||
-			r.money(a).Held != 0 {
-			t.Fatalf("%d launches, %+v", r.park.calls["launch"], x)
+			r.fake.calls["launch"] != 0 ||
+			r.walletOf(a).Held != 0 {
+			t.Fatalf("%d launches, %+v", r.fake.calls["launch"], x)
 		}
 	})
 }
@@ -110,21 +107,21 @@ func TestNothingIsLaunchedAfterTheDeadline(t *testing.T) {
 // PostgreSQL takes neither a NUL nor what is not UTF-8: such a text in a provider's answer must not
 // keep the hold, or the bill, going.
 func TestProviderTextCannotBlockAChange(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+	each(t, func(t *testing.T, r *testKit) {
 		a := r.account(money.Dollars(1000))
-		r.park.set(func() {
-			r.park.launch = &provider.Error{Kind: provider.KindRejected, Message: "quota\x00 \xffreached\n"}
+		r.fake.set(func() {
+			r.fake.launchErr = &provider.Error{Kind: provider.KindRejected, Message: "quota\x00 \xffreached\n"}
 		})
 		d := r.deploy(a)
 		r.pass(10 * time.Second)
 		if x := r.get(a, d.ID); x.Status != deployment.StatusFailed || *x.StatusReason != "quota reached " ||
-			r.money(a).Held != 0 {
-			t.Fatalf("%q, %s held: %+v", *x.StatusReason, r.money(a).Held, x)
+			r.walletOf(a).Held != 0 {
+			t.Fatalf("%q, %s held: %+v", *x.StatusReason, r.walletOf(a).Held, x)
 		}
-		r.park.set(func() { r.park.launch = nil })
+		r.fake.set(func() { r.fake.launchErr = nil })
 		d = r.running(a)
-		r.park.set(func() {
-			r.park.machine = func(m provider.Machine) (provider.Machine, error) {
+		r.fake.set(func() {
+			r.fake.changeMachine = func(m provider.Machine) (provider.Machine, error) {
 				m.State, m.Detail = provider.MachineLost, "disk\x00 \xff"
 				return m, nil
 			}
@@ -137,7 +134,7 @@ func TestProviderTextCannotBlockAChange(t *testing.T) {
 }
 
 func TestEveryCallHasATimeLimit(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+	each(t, func(t *testing.T, r *testKit) {
 		a := r.account(money.Dollars(1000))
 		d := r.running(a)
 		r.must(r.tx(func(ctx context.Context, tx *db.Tx) error {
@@ -149,23 +146,22 @@ func TestEveryCallHasATimeLimit(t *testing.T) {
 		r.must(err)
 		r.await(a, d.ID, deployment.StatusTerminated)
 		for _, call := range []string{"launch", "machine", "machines", "reboot", "terminate"} {
-			if r.park.calls[call] == 0 || r.park.unbounded[call] {
-				t.Errorf("%s: %d calls, without a limit: %t", call, r.park.calls[call], r.park.unbounded[call])
+			if r.fake.calls[call] == 0 || r.fake.unbounded[call] {
+				t.Errorf("%s: %d calls, without a limit: %t", call, r.fake.calls[call], r.fake.unbounded[call])
 			}
 		}
 	})
 }
 
-func TestPlannedEndNeedsNoProvider(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+func TestAutoTerminateNeedsNoProvider(t *testing.T) {
+	each(t, func(t *testing.T, r *testKit) {
 		a := r.account(money.Dollars(1000))
 		d := r.running(a)
 		_, _, err := r.terminate(a, d.ID, true)
 		r.must(err)
-		without := deployment.New(deployment.Config{
-			DB: r.db, IDs: r.ids, Clock: r.clock, Log: slog.New(slog.DiscardHandler), Catalog: r.catalog, SSHKeys: r.keys, Volumes: r.volumes, Wallet: r.wallet,
-			Meter: r.meter, Events: r.events, Issues: r.issues, Jobs: job.NewQueue(r.ids), Providers: provider.NewRegistry(), Quotes: quote.New(r.ids), Probe: provider.ProbeSSH, Secrets: r.secrets,
-		})
+		config := r.config
+		config.Providers = provider.NewRegistry()
+		without := deployment.New(config)
 		r.clock.Advance(30 * time.Minute)
 		if _, err := without.Reconcile(t.Context(), d.ID); err != nil {
 			t.Fatal(err)
@@ -174,13 +170,13 @@ func TestPlannedEndNeedsNoProvider(t *testing.T) {
 			t.Fatalf("%+v", x)
 		}
 		if _, err := without.Reconcile(t.Context(), d.ID); err == nil {
-			t.Fatal("a machine was called ended although nobody could be asked")
+			t.Fatal("a machine was confirmed as ended without its provider")
 		}
 	})
 }
 
 func TestWait_ServerStops(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+	each(t, func(t *testing.T, r *testKit) {
 		a := r.account(money.Dollars(1000))
 		d := r.deploy(a)
 		answered := make(chan error, 2)
@@ -201,7 +197,7 @@ func TestWait_ServerStops(t *testing.T) {
 }
 
 func TestPastDueAndTenantsTerminateInParallel(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+	each(t, func(t *testing.T, r *testKit) {
 		a := r.account(money.Dollars(10_000))
 		for range 3 {
 			var all []id.ID
@@ -226,15 +222,15 @@ func TestPastDueAndTenantsTerminateInParallel(t *testing.T) {
 					return err
 				})
 				if err != nil {
-					t.Errorf("arrears: %v", err)
+					t.Errorf("EndForPastDue: %v", err)
 				}
 			})
 			wg.Wait()
 			r.pass(time.Minute)
 			if left := r.upstream(); len(left) != 0 {
-				t.Fatalf("left upstream: %v", left)
+				t.Fatalf("machines left upstream: %v", left)
 			}
 		}
-		r.audit()
+		r.checkLedger()
 	})
 }

@@ -13,7 +13,7 @@ import (
 
 // Each launch counts once, with what became of it; one that its tenant called off does not count.
 func TestLaunchesAreReportedToTheCatalog(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+	each(t, func(t *testing.T, r *testKit) {
 		a := r.account(money.Dollars(10_000))
 		ran := r.running(a)
 		again := r.running(a)
@@ -31,12 +31,12 @@ func TestLaunchesAreReportedToTheCatalog(t *testing.T) {
 			t.Fatalf("after two that ran: %+v, %v", f, o.LastNoCapacityAt)
 		}
 
-		r.park.set(func() { r.park.launch = &provider.Error{Kind: provider.KindNoCapacity} })
+		r.fake.set(func() { r.fake.launchErr = &provider.Error{Kind: provider.KindNoCapacity} })
 		d := r.await(a, r.deploy(a).ID, deployment.StatusFailed)
-		r.park.set(func() { r.park.launch = &provider.Error{Kind: provider.KindRejected} })
+		r.fake.set(func() { r.fake.launchErr = &provider.Error{Kind: provider.KindRejected} })
 		r.await(a, r.deploy(a).ID, deployment.StatusFailed)
-		r.park.set(func() {
-			r.park.launch, r.park.machine = nil, func(m provider.Machine) (provider.Machine, error) {
+		r.fake.set(func() {
+			r.fake.launchErr, r.fake.changeMachine = nil, func(m provider.Machine) (provider.Machine, error) {
 				m.State = provider.MachineProvisioning
 				return m, nil
 			}
@@ -48,7 +48,7 @@ func TestLaunchesAreReportedToTheCatalog(t *testing.T) {
 			_, err := r.deployments.EndForPastDue(ctx, tx, poor)
 			return err
 		}))
-		r.park.set(func() { r.park.machine = nil })
+		r.fake.set(func() { r.fake.changeMachine = nil })
 		r.await(poor, called.ID, deployment.StatusTerminated)
 		r.pass(3 * time.Minute)
 		o, _ = r.catalog.Default().Get(pageOffer)

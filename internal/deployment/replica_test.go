@@ -30,106 +30,22 @@ var (
 	replicaSeed  = flag.Uint64("replica-seed", 0, "what is drawn in it; by default the time")
 )
 
-// unreliable is the marketplace as one sees it whose network fails, before a call arrives or after,
-// and whose process is at times killed while it waits.
-type unreliable struct {
-	allOfIt
-	mu  sync.Mutex
-	rng *rand.Rand
-	on  bool
-}
-
-// killer is the context key of what ends the run that a call belongs to.
-type killer struct{}
-
-// fails draws what befalls a call: nothing, or that it is lost on its way there, or on its way
-// back.
-func (u *unreliable) fails(ctx context.Context) (there, back bool) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if !u.on {
-		return false, false
-	}
-	n := u.rng.IntN(100)
-	if kill, ok := ctx.Value(killer{}).(context.CancelFunc); ok && n < 4 {
-		kill() // nothing is written any more of what the call does
-	}
-	return n >= 4 && n < 12, n >= 12 && n < 20
-}
-
-var errLost = &provider.Error{Kind: provider.KindUnavailable, Cause: errors.New("connection reset")}
-
-// soldOut draws whether the last machine went to somebody else.
-func (u *unreliable) soldOut() bool {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.on && u.rng.IntN(5) == 0
-}
-
-func (u *unreliable) do(ctx context.Context, f func(ctx context.Context) error) error {
-	there, back := u.fails(ctx)
-	if there {
-		return errLost
-	}
-	err := f(context.WithoutCancel(ctx)) // whoever was killed, the call arrives
-	if back {
-		return errLost
-	}
-	return err
-}
-
-func (u *unreliable) Launch(ctx context.Context, q provider.LaunchRequest) (m provider.Machine, err error) {
-	if u.soldOut() {
-		return m, &provider.Error{Kind: provider.KindNoCapacity}
-	}
-	err = u.do(ctx, func(ctx context.Context) (err error) { m, err = u.allOfIt.Launch(ctx, q); return err })
-	return m, err
-}
-
-func (u *unreliable) Machine(ctx context.Context, d id.ID) (m provider.Machine, err error) {
-	err = u.do(ctx, func(ctx context.Context) (err error) { m, err = u.allOfIt.Machine(ctx, d); return err })
-	return m, err
-}
-
-func (u *unreliable) Terminate(ctx context.Context, d id.ID) error {
-	return u.do(ctx, func(ctx context.Context) error { return u.allOfIt.Terminate(ctx, d) })
-}
-
-func (u *unreliable) Reboot(ctx context.Context, d id.ID) error {
-	return u.do(ctx, func(ctx context.Context) error { return u.allOfIt.Reboot(ctx, d) })
-}
-
-func (u *unreliable) AttachVolume(ctx context.Context, v, d id.ID) error {
-	return u.do(ctx, func(ctx context.Context) error { return u.allOfIt.AttachVolume(ctx, v, d) })
-}
-
-func (u *unreliable) DetachVolume(ctx context.Context, v id.ID) error {
-	return u.do(ctx, func(ctx context.Context) error { return u.allOfIt.DetachVolume(ctx, v) })
-}
-
-// replica is another server on the rig's database, with connections of its own, and its
-// marketplace.
-func (r *rig) replica(t *testing.T, url string, park *unreliable) *rig {
+// replica is another server on the same database and marketplace, with connections of its own.
+func (r *testKit) replica(t *testing.T, url string, fake *fakeProvider) *testKit {
 	d, err := postgres.Open(t.Context(), url, r.clock)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = d.Close() })
-	n := &rig{
-		t:        t,
-		db:       d,
-		clock:    r.clock,
-		world:    r.world,
-		park:     r.park,
-		ids:      id.NewMaker(r.clock, crand.Reader),
-		killable: true,
+	n := &testKit{
+		t: t, db: d, clock: r.clock, world: r.world, fake: fake, ids: id.NewMaker(r.clock, crand.Reader), kills: true,
 	}
-	n.build(park)
+	n.build(fake)
 	n.must(n.catalog.Load(t.Context()))
 	return n
 }
 
-// own is something of an account's.
+// own is a resource of an account.
 type own struct{ account, id id.ID }
 
 // TestTwoReplicasDoEverythingOnce has two servers work on one database, at the same time and with
@@ -144,7 +60,7 @@ func TestTwoReplicasDoEverythingOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = d.Close() })
-	first := newRig(t, d, c)
+	first := newKit(t, d, c)
 	seed := *replicaSeed
 	if seed == 0 {
 		seed = uint64(time.Now().UnixNano())
@@ -154,9 +70,10 @@ func TestTwoReplicasDoEverythingOnce(t *testing.T) {
 			t.Logf("to draw the same again: -replica-seed %d; how the replicas interleave is the machine's", seed)
 		}
 	}()
-	park := &unreliable{allOfIt: first.park.allOfIt, rng: rand.New(rand.NewPCG(seed, 2)), on: true}
+	fake := newFakeProvider(first.fake.simulated)
+	fake.network = &network{rng: rand.New(rand.NewPCG(seed, 2)), down: true}
 	g := &replicas{
-		t: t, rng: rand.New(rand.NewPCG(seed, 1)), first: first, all: []*rig{first.replica(t, url, park), first.replica(t, url, park)},
+		t: t, rng: rand.New(rand.NewPCG(seed, 1)), first: first, all: []*testKit{first.replica(t, url, fake), first.replica(t, url, fake)},
 		accounts: []id.ID{
 			first.account(money.Dollars(100_000)),
 			first.account(money.Dollars(100_000)),
@@ -180,9 +97,7 @@ func TestTwoReplicasDoEverythingOnce(t *testing.T) {
 			c.Advance(time.Duration(g.rng.IntN(4000)) * time.Millisecond)
 		}
 	}
-	park.mu.Lock()
-	park.on = false
-	park.mu.Unlock()
+	fake.network.repair()
 	g.settle()
 	for what, n := range g.odd {
 		t.Errorf("%d × %s", n, what)
@@ -192,13 +107,13 @@ func TestTwoReplicasDoEverythingOnce(t *testing.T) {
 type replicas struct {
 	t        *testing.T
 	rng      *rand.Rand
-	first    *rig
-	all      []*rig
+	first    *testKit
+	all      []*testKit
 	accounts []id.ID
 
 	mu            sync.Mutex
 	deps, volumes []own
-	odd           map[string]int // errors that nobody should see
+	odd           map[string]int // errors that must not occur
 }
 
 func (g *replicas) note(what string, err error) {
@@ -221,8 +136,8 @@ func (g *replicas) ask() func() {
 	if g.rng.IntN(3) == 0 {
 		req.AutoTerminateAt = &at
 	}
-	if others := g.first.elsewhere(2); g.rng.IntN(3) == 0 { // the dear first one fails more often than not
-		req = among(g.t, others...)
+	if others := g.first.otherOffers(2); g.rng.IntN(3) == 0 { // the dear first one fails more often than not
+		req = requestAmong(g.t, others...)
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -284,7 +199,7 @@ func (g *replicas) ask() func() {
 				return err
 			})
 		case 11:
-			g.note("the provider takes a machine back", r.park.allOfIt.Terminate(ctx, d.id))
+			g.note("the provider takes a machine back", r.fake.simulated.Terminate(ctx, d.id))
 		case 12: // a worker that has lost its lease and does not know
 			if _, err := r.deployments.Reconcile(ctx, d.id); err != nil && !errors.As(err, new(*provider.Error)) &&
 				!strings.Contains(err.Error(), "has not ended a machine") {
@@ -293,7 +208,7 @@ func (g *replicas) ask() func() {
 			_, err := r.meter.Sweep(ctx, meter.Fleet)
 			g.note("sweep", err)
 		case 13:
-			_, err := r.deployments.Watch(ctx, job.Subject("provider", "voltage-park"))
+			_, err := r.deployments.Watch(ctx, job.Subject("provider", slug))
 			g.note("watch", err)
 		case 14:
 			tx("volume", func(ctx context.Context, tx *db.Tx) error {
@@ -304,7 +219,7 @@ func (g *replicas) ask() func() {
 					volume.CreateRequest{
 						Name:     string(r.ids.New(id.Request)),
 						SizeGB:   100,
-						Provider: "voltage-park",
+						Provider: slug,
 						Region:   "dallas-usa-5",
 					},
 				)
@@ -316,7 +231,7 @@ func (g *replicas) ask() func() {
 				return err
 			})
 		case 15:
-			tx("arrears", func(ctx context.Context, tx *db.Tx) error {
+			tx("past due", func(ctx context.Context, tx *db.Tx) error {
 				_, err := r.deployments.EndForPastDue(ctx, tx, account)
 				return err
 			})
@@ -365,10 +280,10 @@ func (g *replicas) settle() {
 	for _, v := range g.volumes {
 		x, err := one.volumes.Get(t.Context(), one.db, v.account, v.id)
 		g.first.must(err)
-		// A volume fails only if nobody was there to make it in time.
+		// A volume fails only if no worker created it in time.
 		if x.Status != volume.StatusAvailable && x.Status != volume.StatusDeleted &&
 			(x.Status != volume.StatusFailed || x.CostToDate != 0) {
-			t.Errorf("nobody has it any more: %+v", x)
+			t.Errorf("the volume should be available or deleted: %+v", x)
 		}
 		spent[v.account] += x.CostToDate
 	}
@@ -382,9 +297,9 @@ func (g *replicas) settle() {
 		}
 	}
 	for _, a := range g.accounts {
-		if w := g.first.money(a); w.Held != 0 || w.Balance != money.Dollars(100_000)-spent[a] {
+		if w := g.first.walletOf(a); w.Held != 0 || w.Balance != money.Dollars(100_000)-spent[a] {
 			t.Errorf("%+v, spent %s", w, spent[a])
 		}
 	}
-	g.first.audit()
+	g.first.checkLedger()
 }

@@ -19,7 +19,7 @@ import (
 func of[T any](v T) *T { return &v }
 
 func TestCreate_ReportsEveryProblem(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+	each(t, func(t *testing.T, r *testKit) {
 		a := r.account(money.Dollars(100))
 		req := deployment.CreateRequest{
 			OfferID: pageOffer, Provider: of("northgrid"), GPUType: of("NVIDIA A100"), GPUCount: of(4), Region: of("oslo-nor-2"), InstanceType: of("VM"),
@@ -49,14 +49,14 @@ func TestCreate_ReportsEveryProblem(t *testing.T) {
 				t.Errorf("%s is not named in %v", want, fields)
 			}
 		}
-		if w := r.money(a); w.Held != 0 {
+		if w := r.walletOf(a); w.Held != 0 {
 			t.Fatalf("%+v", w)
 		}
 	})
 }
 
 func TestCreate_InvalidField(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+	each(t, func(t *testing.T, r *testKit) {
 		a, other := r.account(money.Dollars(1000)), r.account(0)
 		var foreign id.ID
 		r.must(r.tx(func(ctx context.Context, tx *db.Tx) error {
@@ -75,7 +75,7 @@ func TestCreate_InvalidField(t *testing.T) {
 			"no key":                 {func(q *deployment.CreateRequest) { q.SSHPublicKey = nil }, apierr.InvalidRequest, "ssh_public_key"},
 			"two keys":               {func(q *deployment.CreateRequest) { q.SSHKeyID = of(foreign) }, apierr.InvalidRequest, "ssh_public_key"},
 			"unknown key":            {func(q *deployment.CreateRequest) { q.SSHPublicKey, q.SSHKeyID = nil, of(id.ID("ssh_nosuch")) }, apierr.NotFound, "sshKeyId"},
-			"somebody else's key":    {func(q *deployment.CreateRequest) { q.SSHPublicKey, q.SSHKeyIDs = nil, []id.ID{foreign} }, apierr.NotFound, "sshKeyIds"},
+			"another account's key":  {func(q *deployment.CreateRequest) { q.SSHPublicKey, q.SSHKeyIDs = nil, []id.ID{foreign} }, apierr.NotFound, "sshKeyIds"},
 			"a key twice":            {func(q *deployment.CreateRequest) { q.SSHPublicKey, q.SSHKeyIDs = nil, []id.ID{foreign, foreign} }, apierr.InvalidRequest, "sshKeyIds[1]"},
 			"unknown volume":         {func(q *deployment.CreateRequest) { q.VolumeIDs = []id.ID{"vol_nosuch"} }, apierr.NotFound, "volumeIds"},
 			"too many volumes":       {func(q *deployment.CreateRequest) { q.VolumeIDs = make([]id.ID, 9) }, apierr.InvalidRequest, "volumeIds"},
@@ -104,7 +104,7 @@ func TestCreate_InvalidField(t *testing.T) {
 }
 
 func TestCreate_ChecksTheBalanceFirst(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+	each(t, func(t *testing.T, r *testKit) {
 		for _, c := range []struct {
 			offer   id.ID
 			balance money.Micros
@@ -115,7 +115,7 @@ func TestCreate_ChecksTheBalanceFirst(t *testing.T) {
 		} {
 			a, req := r.account(c.balance), request(t)
 			if c.offer == "" { // one whose hour costs more than the minimum
-				r.park.set(func() { r.park.prices = money.Dollars(60) })
+				r.fake.set(func() { r.fake.price = money.Dollars(60) })
 				r.pass(time.Minute)
 			}
 			for _, dry := range []bool{true, false} {
@@ -130,7 +130,7 @@ func TestCreate_ChecksTheBalanceFirst(t *testing.T) {
 }
 
 func TestCreate_DryRun(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+	each(t, func(t *testing.T, r *testKit) {
 		a, req := r.account(money.Dollars(100)), request(t)
 		req.DryRun = true
 		d, err := r.create(a, req)
@@ -138,14 +138,14 @@ func TestCreate_DryRun(t *testing.T) {
 			t.Fatalf("%+v %v", d, err)
 		}
 		r.pass(time.Minute)
-		if w := r.money(a); w.Held != 0 || len(r.upstream()) != 0 {
+		if w := r.walletOf(a); w.Held != 0 || len(r.upstream()) != 0 {
 			t.Fatalf("%+v, upstream %v", w, r.upstream())
 		}
 	})
 }
 
 func TestService_ListAndUpdate(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+	each(t, func(t *testing.T, r *testKit) {
 		a, other := r.account(money.Dollars(1000)), r.account(money.Dollars(1000))
 		var ids []id.ID
 		for i, name := range []string{"beta", "Alpha", "gamma"} {
@@ -177,7 +177,7 @@ func TestService_ListAndUpdate(t *testing.T) {
 			"gamma Alpha beta ": {Statuses: []deployment.Status{deployment.StatusPending, deployment.StatusRunning}},
 			"":                  {Statuses: []deployment.Status{deployment.StatusRunning}},
 			" ":                 {Provider: "northgrid"},
-			"Alpha ":            {Search: "LPH", Region: "dallas-usa-5", Provider: "voltage-park", Statuses: []deployment.Status{deployment.StatusPending}, Tag: "all"},
+			"Alpha ":            {Search: "LPH", Region: "dallas-usa-5", Provider: slug, Statuses: []deployment.Status{deployment.StatusPending}, Tag: "all"},
 		} {
 			if got := names(f); got != strings.TrimSpace(want) {
 				t.Errorf("%+v: %q, want %q", f, got, want)
@@ -219,14 +219,14 @@ func TestService_ListAndUpdate(t *testing.T) {
 			}(),
 		} {
 			if r.code(err) != apierr.NotFound {
-				t.Errorf("%s of somebody else's deployment: %v", what, err)
+				t.Errorf("%s of another account's deployment: %v, want NOT_FOUND", what, err)
 			}
 		}
 	})
 }
 
 func TestUpdate_NameOfLaterHours(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+	each(t, func(t *testing.T, r *testKit) {
 		a := r.account(money.Dollars(1000))
 		d := r.running(a)
 		r.must(r.tx(func(ctx context.Context, tx *db.Tx) error {
@@ -251,7 +251,7 @@ func TestUpdate_NameOfLaterHours(t *testing.T) {
 }
 
 func TestWait(t *testing.T) {
-	each(t, func(t *testing.T, r *rig) {
+	each(t, func(t *testing.T, r *testKit) {
 		a := r.account(money.Dollars(1000))
 		d := r.deploy(a)
 		got := make(chan deployment.Deployment, 1)

@@ -13,14 +13,14 @@ import (
 // that the first request came to nothing.
 func TestUnansweredLaunchIsSettledBeforeARetry(t *testing.T) {
 	lost := &provider.Error{Kind: provider.KindUnavailable}
-	asked := func(r *rig) (n int) {
-		r.park.set(func() { n = r.park.calls["launch"] })
+	asked := func(r *testKit) (n int) {
+		r.fake.set(func() { n = r.fake.calls["launch"] })
 		return n
 	}
 	t.Run("it took effect", func(t *testing.T) {
-		each(t, func(t *testing.T, r *rig) {
+		each(t, func(t *testing.T, r *testKit) {
 			a := r.account(money.Dollars(1000))
-			r.park.set(func() { r.park.settle, r.park.afterwards = time.Minute, lost })
+			r.fake.set(func() { r.fake.settleTime, r.fake.answerErr = time.Minute, lost })
 			d := r.deploy(a)
 			d = r.await(a, d.ID, deployment.StatusRunning)
 			if n := asked(r); n != 1 {
@@ -32,9 +32,9 @@ func TestUnansweredLaunchIsSettledBeforeARetry(t *testing.T) {
 		})
 	})
 	t.Run("it did not", func(t *testing.T) {
-		each(t, func(t *testing.T, r *rig) {
+		each(t, func(t *testing.T, r *testKit) {
 			a := r.account(money.Dollars(1000))
-			r.park.set(func() { r.park.settle, r.park.launch = time.Minute, lost })
+			r.fake.set(func() { r.fake.settleTime, r.fake.launchErr = time.Minute, lost })
 			d := r.deploy(a)
 			r.pass(
 				119 * time.Second,
@@ -43,7 +43,7 @@ func TestUnansweredLaunchIsSettledBeforeARetry(t *testing.T) {
 				t.Errorf("%d launches while the first may still take effect", n)
 			}
 			r.serve() // a restart forgets nothing
-			r.park.set(func() { r.park.launch = nil })
+			r.fake.set(func() { r.fake.launchErr = nil })
 			r.await(a, d.ID, deployment.StatusRunning)
 			if n := asked(r); n != 2 {
 				t.Errorf("%d launches", n)
@@ -51,33 +51,33 @@ func TestUnansweredLaunchIsSettledBeforeARetry(t *testing.T) {
 		})
 	})
 	t.Run("the provider says that it made nothing", func(t *testing.T) {
-		each(t, func(t *testing.T, r *rig) {
+		each(t, func(t *testing.T, r *testKit) {
 			a := r.account(money.Dollars(1000))
-			r.park.set(func() {
-				r.park.settle, r.park.launch = time.Hour, &provider.Error{
+			r.fake.set(func() {
+				r.fake.settleTime, r.fake.launchErr = time.Hour, &provider.Error{
 					Kind:       provider.KindThrottled,
 					RetryAfter: 7 * time.Second,
 				}
 			})
 			d := r.deploy(a)
 			r.pass(time.Second)
-			r.park.set(func() { r.park.launch = nil })
+			r.fake.set(func() { r.fake.launchErr = nil })
 			r.pass(8 * time.Second)
 			r.await(a, d.ID, deployment.StatusRunning)
 		})
 	})
 	t.Run("it is given up meanwhile", func(t *testing.T) {
-		each(t, func(t *testing.T, r *rig) {
+		each(t, func(t *testing.T, r *testKit) {
 			a := r.account(money.Dollars(1000))
-			r.park.set(func() { r.park.settle, r.park.launch, r.park.poll = time.Hour, lost, time.Minute })
+			r.fake.set(func() { r.fake.settleTime, r.fake.launchErr, r.fake.pollEvery = time.Hour, lost, time.Minute })
 			d := r.deploy(a)
 			r.pass(20 * time.Minute)
 			r.await(a, d.ID, deployment.StatusFailed)
-			if w := r.money(a); w.Balance != money.Dollars(1000) || w.Held != 0 {
+			if w := r.walletOf(a); w.Balance != money.Dollars(1000) || w.Held != 0 {
 				t.Errorf("%+v", w)
 			}
 			ended := func() (n int) {
-				r.park.set(func() { n = r.park.calls["terminate"] })
+				r.fake.set(func() { n = r.fake.calls["terminate"] })
 				return n
 			}
 			before := ended()
@@ -100,15 +100,15 @@ func TestUnansweredLaunchIsSettledBeforeARetry(t *testing.T) {
 func TestLaunchRefusedForTheOperatorFailsAtOnce(t *testing.T) {
 	for _, kind := range []provider.Kind{provider.KindCredentials, provider.KindQuota} {
 		t.Run(string(kind), func(t *testing.T) {
-			each(t, func(t *testing.T, r *rig) {
+			each(t, func(t *testing.T, r *testKit) {
 				a := r.account(money.Dollars(1000))
-				r.park.set(func() { r.park.launch = &provider.Error{Kind: kind, Message: "pay your bill"} })
+				r.fake.set(func() { r.fake.launchErr = &provider.Error{Kind: kind, Message: "pay your bill"} })
 				d := r.deploy(a)
 				d = r.await(a, d.ID, deployment.StatusFailed)
 				if d.StatusReason == nil || *d.StatusReason == "pay your bill" {
 					t.Errorf("the tenant reads %v", d.StatusReason)
 				}
-				if w := r.money(a); w.Held != 0 || w.Balance != money.Dollars(1000) {
+				if w := r.walletOf(a); w.Held != 0 || w.Balance != money.Dollars(1000) {
 					t.Errorf("%+v", w)
 				}
 			})

@@ -152,13 +152,13 @@ func (c *cloud) CreateVolume(ctx context.Context, request provider.VolumeRequest
 				MountPath: "/mnt/" + request.Name,
 			}
 		}
-		v = c.look(request.Reference)
+		v = c.view(request.Reference)
 		return nil
 	})
 	return v, err
 }
 
-func (c *cloud) look(reference id.ID) provider.Volume {
+func (c *cloud) view(reference id.ID) provider.Volume {
 	v := c.volumes[reference]
 	v.Ready = !c.making && !v.Failed
 	return v
@@ -169,7 +169,7 @@ func (c *cloud) Volume(ctx context.Context, reference id.ID) (v provider.Volume,
 		if _, there := c.volumes[reference]; !there {
 			return &provider.Error{Kind: provider.KindNotFound}
 		}
-		v = c.look(reference)
+		v = c.view(reference)
 		return nil
 	})
 	return v, err
@@ -179,7 +179,7 @@ func (c *cloud) Volumes(ctx context.Context) (all []provider.Volume, err error) 
 	err = c.do(ctx, "volumes", func() error {
 		all = slices.Clone(c.listed)
 		for reference := range c.volumes {
-			all = append(all, c.look(reference))
+			all = append(all, c.view(reference))
 		}
 		return nil
 	})

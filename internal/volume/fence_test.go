@@ -84,7 +84,7 @@ func TestRunThatLostItsJobDoesNothing(t *testing.T) {
 				}
 				r.pass(time.Minute)
 				if r.cloud.calls[call] == calls[call] {
-					t.Errorf("whoever took the job does not do it: %v", r.cloud.calls)
+					t.Errorf("the run that has the job did not call %s: %v", call, r.cloud.calls)
 				}
 			})
 		})

@@ -69,7 +69,7 @@ type box struct {
 	sizes      []sized // since it is there
 	wanted     []int64 // every size that was asked for
 	start, end *time.Time
-	lost       bool // by the provider: the rest of the hour comes back
+	lost       bool // by the provider: the rest of the hour is refunded
 	read       int
 }
 
@@ -317,7 +317,7 @@ func (k *keeping) credit() {
 	})
 }
 
-// restart is a server that was killed and comes back: only the database and the cloud are as they
+// restart is a server that was killed and starts again: only the database and the cloud are as they
 // were.
 func (k *keeping) restart() {
 	k.r.serve()
@@ -412,7 +412,7 @@ func (k *keeping) check() {
 			k.Fatalf("it is %+v, the model says %+v", x, *b)
 		}
 		if x.GrowingToGB != nil && (!slices.Contains(b.wanted, *x.GrowingToGB) || *x.GrowingToGB <= gb) {
-			k.Fatalf("nobody wanted it to grow so: %+v", x)
+			k.Fatalf("the volume grows to a size that was not requested: %+v", x)
 		}
 		if up := k.r.cloud.volumes[b.id]; k.settled && b.status == "attached" && up.AttachedTo != b.owner {
 			k.Fatalf("attached to %s, and upstream %+v", b.owner, up)
@@ -425,7 +425,7 @@ func (k *keeping) check() {
 	}
 	for v := range k.r.cloud.volumes {
 		if !mine[v] {
-			k.Fatalf("nobody asked for %s", v)
+			k.Fatalf("volume %s was not requested", v)
 		}
 	}
 	if w := k.r.money(); w.Balance != k.credits-spent || w.Held != held ||
@@ -434,7 +434,7 @@ func (k *keeping) check() {
 	}
 }
 
-// follow takes the volume on along what has happened to it since the last look.
+// follow takes the volume on along what has happened to it since the last check.
 func (k *keeping) follow(b *box) {
 	k.Helper()
 	var all []event.Event
@@ -453,7 +453,7 @@ func (k *keeping) follow(b *box) {
 		case "grown":
 			b.sizes = append(b.sizes, sized{e.CreatedAt, int64(e.Data["sizeGb"].(float64))})
 			if !slices.Contains(b.wanted, b.sizes[len(b.sizes)-1].gb) {
-				k.Fatalf("nobody wanted that size: %+v", e)
+				k.Fatalf("a size that was not requested: %+v", e)
 			}
 			continue
 		case "created", "updated", "charged", "refunded":

@@ -31,8 +31,8 @@ func checks(t *testing.T, n string) {
 	t.Cleanup(func() { _ = flag.Set("rapid.checks", f.DefValue) })
 }
 
-// Whatever a tenant does, whatever goes wrong, and whoever does a step twice: once the cloud works
-// again, we and the cloud agree.
+// Whatever a tenant does, whatever goes wrong, and if a step is done twice: once the cloud works
+// again, the cloud and the database agree.
 func TestStateConverges(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		c := clock.NewFrozen(dbtest.Start)
@@ -128,12 +128,12 @@ func agree(t *rapid.T, r *rig) {
 		case "time":
 			r.pass(time.Duration(rapid.IntRange(0, 1200).Draw(t, "seconds")) * time.Second)
 		case "meanwhile":
-			then := rapid.SliceOfN(rapid.SampledFrom(append(slices.Clone(wishes), "look", "look", "look", "look")), 1, 6).
+			then := rapid.SliceOfN(rapid.SampledFrom(append(slices.Clone(wishes), "reconcile", "reconcile", "reconcile", "reconcile")), 1, 6).
 				Draw(t, "meanwhile")
 			r.cloud.set(func(c *cloud) {
 				c.meanwhile = func() {
 					for _, what := range then {
-						if what == "look" { // another worker has taken the job over
+						if what == "reconcile" { // another worker has taken the job over
 							_, _ = r.volumes.Reconcile(t.Context(), v.ID)
 						} else {
 							tenant(what)

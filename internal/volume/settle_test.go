@@ -123,7 +123,7 @@ func TestUnansweredCreateIsSettledBeforeARetry(t *testing.T) {
 				t.Fatal(err)
 			}
 			r.cloud.set(func(c *cloud) {
-				c.meanwhile = func() { // while the look is on its way
+				c.meanwhile = func() { // while the question is on its way
 					if _, err := r.delete(v.ID); err != nil {
 						t.Error(err)
 					}
@@ -132,7 +132,7 @@ func TestUnansweredCreateIsSettledBeforeARetry(t *testing.T) {
 			r.drain()
 			r.expect(v.ID, volume.StatusDeleted)
 			if n := asked(r, "create"); n != 0 {
-				t.Errorf("asked for %d times when nobody wants it any more", n)
+				t.Errorf("created %d times after it was deleted, want 0", n)
 			}
 		})
 	})

@@ -67,7 +67,7 @@ func newRig(t tester, d *db.DB, c *clock.Simulated) *rig {
 	return r
 }
 
-// serve makes every room anew on the database and the cloud, as a server does that starts.
+// serve creates every service on the database and the cloud, as a server that starts does.
 func (r *rig) serve() {
 	d, c, ids, log := r.db, r.clock, r.ids, slog.New(slog.DiscardHandler)
 	r.wallet, r.events = wallet.New(wallet.Config{DB: d, IDs: ids}), event.New(ids)
@@ -101,7 +101,7 @@ func (r *rig) serve() {
 	r.runner.Handle(meter.KindPastDue, func(context.Context, id.ID) (job.Outcome, error) { return job.Done(), nil })
 }
 
-// open gives an account money and syncs the catalogue.
+// open gives an account money and syncs the catalog.
 func (r *rig) open(account id.ID, amount money.Micros) {
 	r.t.Helper()
 	r.sync()
@@ -550,12 +550,12 @@ func TestFailedVolumeCostsNothing(t *testing.T) {
 				)
 				r.pass(2 * time.Hour)
 				if len(r.cloud.volumes) != 0 {
-					t.Fatal("a volume is left upstream that nobody owns")
+					t.Fatal("an orphaned volume is left upstream")
 				}
 				calls := r.cloud.calls["delete"]
 				r.pass(24 * time.Hour)
 				if r.cloud.calls["delete"] != calls {
-					t.Error("it is cleaned up for ever")
+					t.Error("it is cleaned up without end")
 				}
 				if w := r.money(); w.Available != money.Dollars(10) {
 					t.Fatalf("%+v", w)
@@ -947,7 +947,7 @@ func TestOtherAccountsVolumeIsNotLocked(t *testing.T) {
 	engines(t, func(t *testing.T, r *rig) {
 		v := r.available()
 		if r.db.Engine() == db.SQLite {
-			t.Skip("one writer at a time, whoever it is")
+			t.Skip("SQLite has one writer at a time")
 		}
 		held, done := make(chan struct{}), make(chan error)
 		go func() {
