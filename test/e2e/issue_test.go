@@ -77,7 +77,7 @@ func TestOrphansBecomeIssues(t *testing.T) {
 			}
 		}
 		for _, path := range []string{
-			"/issues", "/issues/" + foreign[0]["id"].(string), "/accounts", "/providers", "/jobs", "/margins",
+			"/issues", "/issues/" + foreign[0]["id"].(string), "/accounts", "/provider-accounts", "/jobs", "/margins",
 		} {
 			if a := s.Call(tenant, "GET", "=/api/v1/operator"+path, nil); a.Status != 403 ||
 				a.Code() != "INSUFFICIENT_SCOPE" {
